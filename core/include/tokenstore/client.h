@@ -1,0 +1,59 @@
+/* tokenstore/client.h - the blocking driver: a thread-safe pool of connections that runs operations.
+ *
+ * Purpose:   tks_client_run takes an operation to its end: connects (TCP, unix socket, TLS), AUTH,
+ *            SELECT, CLIENT SETNAME, writes, reads, sleeps, all under one monotonic deadline.
+ * Rules:     1. one request owns one place in one connection's queue; 2. whatever ends otherwise than
+ *            with exactly one whole reply per command closes that connection; 3. a connection is used
+ *            again only with nothing outstanding, an empty reader, no stray bytes and the same pid;
+ *            4. one pool for one target; 5. what a value is bound to is checked by the operations.
+ * Lifecycle: tks_client_new connects nothing (but starts the server for embedded:). tks_client_close
+ *            may come any time, twice too; runs under way end with TKS_ERR_CLOSED or normally.
+ *            tks_client_free after the last user is gone.
+ * Threads:   everything but free is safe from many threads. After fork() the child drops the
+ *            inherited connections without touching them and makes its own.
+ * Signals:   no SIGPIPE is ever raised. EINTR calls the host's handler at once. */
+#ifndef TOKENSTORE_CLIENT_H
+#define TOKENSTORE_CLIENT_H
+
+#include "tokenstore/op.h"
+#include "tokenstore/url.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tks_client tks_client;
+
+/* Called when a signal interrupted a wait (and at least every 50 ms while waiting for a free
+ * connection). Returns true to give up: the run ends with TKS_ERR_INTERRUPTED and the connection is
+ * closed. */
+typedef struct tks_interrupt {
+    bool (*check)(void *context);
+    void *context;
+} tks_interrupt;
+
+/* Takes `target` over, on failure too. For embedded: the server is up when this returns.
+ * TKS_OK, TKS_ERR_CONFIGURATION (CA file unreadable, no server binary …), TKS_ERR_CONNECTION (the
+ * private server did not start), TKS_ERR_MEMORY. `interrupt` may be NULL. */
+tks_status tks_client_new(tks_target *target, const tks_interrupt *interrupt, tks_client **out,
+                          tks_error *err);
+
+/* Runs `op` to its end. TKS_OK: read tks_op_get_result. Otherwise the operation's error is in `err`.
+ * `timeout_ms` 0: the target's. The operation stays the caller's, to free. `interrupt` may be NULL. */
+tks_status tks_client_run(tks_client *client, tks_op *op, int64_t timeout_ms,
+                          const tks_interrupt *interrupt, tks_error *err);
+
+/* The target, borrowed; of an embedded server: the unix socket it listens on. */
+const tks_target *tks_client_get_target(const tks_client *client);
+
+/* Closes idle connections now and busy ones when they come back; ends an embedded server that this
+ * process started. */
+void tks_client_close(tks_client *client);
+
+/* tks_client_close, then frees. NULL is accepted. */
+void tks_client_free(tks_client *client);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,128 @@
+/* tokenstore/op.h - an operation is a value, not a procedure.
+ *
+ * Purpose:   an operation says what it needs next - send these commands, sleep this long - and is
+ *            handed what came of it. It owns no socket, no clock and no thread; a driver
+ *            (core/io/client.h, the asyncio and the nginx ones) owns those.
+ *
+ *                  tks_op_step(START) ──► SEND ──► step(REPLIES | FAILED) ──► … ──► DONE
+ *                                     └─► SLEEP ─► step(AWAKE) ───────────►         FAILED
+ *
+ * Rules:     NOSCRIPT, "not now" answers (LOADING, BUSY, READONLY …) and lost connections are states in
+ *            here, never code in a driver. DONE and FAILED are final: later steps return the same.
+ *            Cancelling is freeing. What it needed belongs to the operation until its next step.
+ * Threads:   one thread at a time. */
+#ifndef TOKENSTORE_OP_H
+#define TOKENSTORE_OP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tokenstore/buf.h"
+#include "tokenstore/json.h"
+#include "tokenstore/resp.h"
+#include "tokenstore/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tks_op tks_op;
+
+/* What a lost connection means for commands that were sent. */
+typedef enum tks_safety {
+    TKS_READ,       /* changes nothing: send again */
+    TKS_IDEMPOTENT, /* twice is the same as once: send again */
+    TKS_ONCE        /* must not be repeated: the outcome is unknown */
+} tks_safety;
+
+/* What the operation wants next. */
+typedef enum tks_need {
+    TKS_NEED_SEND,  /* tks_op_get_batch */
+    TKS_NEED_SLEEP, /* tks_op_get_sleep */
+    TKS_DONE,       /* tks_op_get_result */
+    TKS_FAILED      /* tks_op_get_error */
+} tks_need;
+
+/* Commands to be sent in one go on one connection; exactly `replies` replies are due. */
+typedef struct tks_batch {
+    tks_bytes bytes;  /* RESP, ready to be written */
+    size_t replies;
+    tks_safety safety;
+    tks_bytes route;  /* the key that chooses the server; empty where any will do */
+    bool reconnect;   /* true: the server behind the last connection cannot serve this (READONLY);
+                         take a new connection */
+} tks_batch;
+
+typedef enum tks_event_type {
+    TKS_EVENT_START,   /* the first step */
+    TKS_EVENT_REPLIES, /* all replies of the batch, in order */
+    TKS_EVENT_LOST,    /* no connection could be had, or it ended before the last reply */
+    TKS_EVENT_AWAKE,   /* the sleep is over */
+    TKS_EVENT_DEADLINE /* the driver's deadline has passed, or would pass during the sleep */
+} tks_event_type;
+
+typedef struct tks_event {
+    tks_event_type type;
+    int64_t now_ms;            /* wall clock: milliseconds since 1970 */
+    tks_reply **replies;       /* REPLIES: `batch.replies` of them; the operation takes each and
+                                  leaves NULL in its place */
+    bool sent;                 /* LOST, DEADLINE: might a byte of the batch have reached the server? */
+    bool final;                /* LOST: trying again cannot help (certificate or password refused) */
+    const tks_error *why;      /* LOST: what happened; borrowed */
+} tks_event;
+
+/* Advances. After START each event must answer what was needed. Never blocks. */
+tks_need tks_op_step(tks_op *op, const tks_event *event);
+
+const tks_batch *tks_op_get_batch(const tks_op *op); /* after TKS_NEED_SEND */
+uint32_t tks_op_get_sleep(const tks_op *op);         /* after TKS_NEED_SLEEP: milliseconds */
+const tks_error *tks_op_get_error(const tks_op *op); /* after TKS_FAILED */
+
+/* ---- results -------------------------------------------------------------------------------- */
+
+/* A token as the caller sees it; everything borrowed from the operation. */
+typedef struct tks_token {
+    bool found;          /* false: there is no such token, and nothing else here counts */
+    tks_bytes app, type, owner;
+    tks_bytes token;     /* the secret; data NULL in a listing */
+    tks_bytes id;        /* public */
+    int64_t created_ms;  /* since 1970, by the server's clock */
+    int64_t expires_ms;  /* since 1970; 0: it has no expiry, or it was not asked for */
+    const tks_json *data; /* an OBJECT */
+} tks_token;
+
+typedef enum tks_result_type {
+    TKS_RESULT_BOOL,    /* `integer` is 0 or 1 */
+    TKS_RESULT_COUNT,   /* `integer` */
+    TKS_RESULT_TOKEN,   /* `tokens[0]`, found or not */
+    TKS_RESULT_TOKENS,  /* `tokens[0 … size-1]`: in get_many some may be not found */
+    TKS_RESULT_REPLIES  /* `replies[0 … size-1]`: raw commands */
+} tks_result_type;
+
+typedef struct tks_result {
+    tks_result_type type;
+    int64_t integer;
+    size_t size;
+    const tks_token *tokens;
+    const tks_reply *const *replies;
+} tks_result;
+
+/* After TKS_DONE; borrowed, valid until the operation is freed. */
+const tks_result *tks_op_get_result(const tks_op *op);
+
+/* Frees an operation in any state, wiping what is secret. NULL is accepted. */
+void tks_op_free(tks_op *op);
+
+/* ---- raw commands ---------------------------------------------------------------------------- */
+
+/* `count` commands to be sent as they are, one after the other: execute and pipeline. Command i has
+ * the next argc[i] entries of `argv`. All are copied. They are TKS_ONCE: nobody here knows what they
+ * do. Error replies are results, not failures. TKS_OK, TKS_ERR_MEMORY, TKS_ERR_DATA (no command, or
+ * a command without arguments). */
+tks_status tks_raw_new(size_t count, const size_t *argc, const tks_bytes *argv, tks_op **out,
+                       tks_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

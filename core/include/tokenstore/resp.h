@@ -1,0 +1,67 @@
+/* tokenstore/resp.h - the Redis protocol (RESP2) without I/O: format commands, read replies (hiredis).
+ *
+ * Purpose:   bytes in, replies out; no socket anywhere. Source: redis.io, "Redis serialization
+ *            protocol specification".
+ * Lifecycle: a reader is fed and asked by one driver; replies are trees the caller frees.
+ * Threads:   one thread at a time for each reader and each reply. */
+#ifndef TOKENSTORE_RESP_H
+#define TOKENSTORE_RESP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tokenstore/buf.h"
+#include "tokenstore/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum tks_reply_type {
+    TKS_REPLY_NIL,
+    TKS_REPLY_STATUS, /* +OK */
+    TKS_REPLY_ERROR,  /* -ERR … */
+    TKS_REPLY_INTEGER,
+    TKS_REPLY_STRING,
+    TKS_REPLY_ARRAY
+} tks_reply_type;
+
+typedef struct tks_reply tks_reply;
+
+/* Appends one command. TKS_OK or the buffer's error. `argc` ≥ 1; arguments may hold any byte. */
+tks_status tks_resp_format(tks_buf *out, size_t argc, const tks_bytes *argv);
+
+typedef struct tks_reader tks_reader;
+
+/* `max_reply` bounds the bytes that one reply may take on the wire, its declared lengths included,
+ * and with that what is ever held. TKS_OK, TKS_ERR_MEMORY. */
+tks_status tks_reader_new(size_t max_reply, tks_reader **out, tks_error *err);
+void tks_reader_free(tks_reader *reader);
+
+/* Copies `size` bytes in. TKS_OK, TKS_ERR_MEMORY, TKS_ERR_CONNECTION (a reply larger than the
+ * maximum). Errors stick: a reader that failed once fails for good. */
+tks_status tks_reader_feed(tks_reader *reader, const void *data, size_t size, tks_error *err);
+
+/* The next whole reply, the caller's to free; NULL with TKS_OK when more bytes are needed.
+ * TKS_ERR_CONNECTION when the bytes are not RESP or too large, TKS_ERR_MEMORY. */
+tks_status tks_reader_next(tks_reader *reader, tks_reply **out, tks_error *err);
+
+/* True when no byte waits and no reply is half read: only then may the connection be used again. */
+bool tks_reader_is_idle(const tks_reader *reader);
+
+tks_reply_type tks_reply_get_type(const tks_reply *reply);
+int64_t tks_reply_get_integer(const tks_reply *reply); /* of an INTEGER */
+tks_bytes tks_reply_get_bytes(const tks_reply *reply); /* of a STRING, STATUS or ERROR; borrowed */
+size_t tks_reply_get_size(const tks_reply *reply);     /* of an ARRAY */
+const tks_reply *tks_reply_get_item(const tks_reply *reply, size_t index); /* borrowed; NULL past the end */
+
+/* An ERROR whose first word is `word` ("NOSCRIPT")? */
+bool tks_reply_is_error(const tks_reply *reply, const char *word);
+
+/* Frees a reply and all in it. NULL is accepted; strings are wiped first: they may hold secrets. */
+void tks_reply_free(tks_reply *reply);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,73 @@
+/* tokenstore/status.h - what can go wrong, in one table.
+ *
+ * Purpose:   one enum names every kind of failure; the same table makes the Lua code, the Python
+ *            exception and the general text, so that no language can have an error the others lack.
+ * Lifecycle: tks_error is the caller's storage: begin with TKS_ERROR_INIT, read it, let it go.
+ * Threads:   a tks_error belongs to one thread at a time; everything else here is constant.
+ *
+ * "Not found" is a result, never a status. */
+#ifndef TOKENSTORE_STATUS_H
+#define TOKENSTORE_STATUS_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* X(enumerator, code for Lua, Python exception, general text) */
+#define TKS_STATUS_MAP(X)                                                                          \
+    X(TKS_OK, "ok", "", "no error")                                                                \
+    X(TKS_ERR_CONFIGURATION, "configuration", "ConfigurationError", "wrong configuration")         \
+    X(TKS_ERR_CONNECTION, "connection", "ConnectionError", "no usable connection")                 \
+    X(TKS_ERR_TIMEOUT, "timeout", "TimeoutError", "the deadline passed")                           \
+    X(TKS_ERR_OUTCOME_UNKNOWN, "outcome_unknown", "OutcomeUnknownError",                           \
+      "sent, but no answer came: it may or may not have happened")                                 \
+    X(TKS_ERR_SERVER, "server", "ServerError", "the server answered with an error")                \
+    X(TKS_ERR_DATA, "data", "DataError", "invalid data")                                           \
+    X(TKS_ERR_INVALID_TOKEN, "invalid_token", "InvalidTokenError", "the token is not valid")       \
+    X(TKS_ERR_EXPIRED_TOKEN, "expired_token", "ExpiredTokenError", "the token has expired")        \
+    X(TKS_ERR_SPIKE, "spike", "SpikeError", "no access token could be had")                        \
+    X(TKS_ERR_SPIKE_AUTH, "spike_auth", "SpikeAuthError", "the client was refused")                \
+    X(TKS_ERR_CLOSED, "closed", "Error", "the object is closed")                                   \
+    X(TKS_ERR_MEMORY, "memory", "MemoryError", "out of memory")                                    \
+    X(TKS_ERR_INTERRUPTED, "interrupted", "KeyboardInterrupt", "interrupted by a signal")
+
+typedef enum tks_status {
+#define TKS_STATUS_ENUM(name, code, exception, text) name,
+    TKS_STATUS_MAP(TKS_STATUS_ENUM)
+#undef TKS_STATUS_ENUM
+        TKS_STATUS_COUNT
+} tks_status;
+
+enum { TKS_ERROR_SIZE = 320 };
+
+/* The detail of a failure. `message` says what was wrong and what to do; it never holds a token, a
+ * secret, a password or session data. */
+typedef struct tks_error {
+    tks_status status;
+    char message[TKS_ERROR_SIZE];
+} tks_error;
+
+#define TKS_ERROR_INIT {TKS_OK, ""}
+
+/* The short name of `status` that Lua gets as third value ("timeout"). Never NULL. */
+const char *tks_status_code(tks_status status);
+
+/* The general text of `status`. Never NULL. */
+const char *tks_status_text(tks_status status);
+
+/* Notes a failure in `err` (may be NULL) unless one is there already - the first error wins - and
+ * returns `status`, so that a function can end with `return tks_fail(err, …)`. The message is cut
+ * to fit. `format` is printf's. */
+tks_status tks_fail(tks_error *err, tks_status status, const char *format, ...)
+#if defined(__GNUC__)
+    __attribute__((format(printf, 3, 4)))
+#endif
+    ;
+
+/* tks_fail for the commonest failure: returns TKS_ERR_MEMORY with its general text. */
+tks_status tks_fail_memory(tks_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,101 @@
+/* tokenstore/tokens.h - opaque tokens that point at an owner and at data: RedisTokens and Sessions.
+ *
+ * Purpose:   one function an operation; each returns a tks_op for a driver to run. The stored form is
+ *            in docs/stored-format.md, the server-side half in core/scripts.
+ * Lifecycle: a tks_tokens holds options, is immutable and may be freed while its operations live
+ *            (they copy what they need). All bytes given are copied.
+ * Threads:   a tks_tokens may be used from many threads.
+ * Statuses:  each constructor returns TKS_OK, TKS_ERR_DATA (an argument breaks a limit; the message
+ *            names it), TKS_ERR_MEMORY; `*out` is NULL then.
+ * Limits:    app, type, owner and custom tokens: 1 … 1024 bytes, no NUL. A *presented* token outside
+ *            of that cannot exist: the operation is made and finds nothing, without asking a server.
+ *            Data: canonical object text as tks_json_writer makes it, at most `max_data_size` bytes. */
+#ifndef TOKENSTORE_TOKENS_H
+#define TOKENSTORE_TOKENS_H
+
+#include "tokenstore/op.h"
+#include "tokenstore/secret.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    TKS_NAME_MAX = 1024,      /* bytes in app, type, owner, a custom token, an id */
+    TKS_PREFIX_MAX = 128,     /* bytes in a key prefix */
+    TKS_TOKEN_SIZE_MIN = 16,  /* bytes of entropy */
+    TKS_TOKEN_SIZE_MAX = 512
+};
+#define TKS_DURATION_MAX_MS INT64_C(315360000000) /* ten years of 365 days */
+
+/* Seconds to milliseconds within 1 … 315360000 s; TKS_ERR_DATA for everything else (0, negative,
+ * NaN, infinite, too long). `name` is the argument's name for the message. */
+tks_status tks_duration(double seconds, const char *name, int64_t *out_ms, tks_error *err);
+
+typedef struct tks_tokens tks_tokens;
+
+typedef struct tks_tokens_options {
+    tks_bytes prefix;           /* "ts" when empty; no '{' or '}' */
+    tks_bytes pepper;           /* keys the digest; empty: none; 16 … 64 bytes otherwise */
+    tks_encoding encoding;
+    size_t token_size;          /* bytes of entropy; 0: 32 */
+    size_t max_data_size;       /* bytes of JSON; 0: 64 KiB */
+    int64_t max_age_ms;         /* 0: none */
+    int64_t touch_interval_ms;  /* -1: the default, min(60 s, duration/10); 0: write every time */
+    int64_t max_per_owner;      /* 0: no cap */
+} tks_tokens_options;
+
+#define TKS_TOKENS_OPTIONS_INIT {{0}, {0}, TKS_BASE64URL, 0, 0, 0, -1, 0}
+
+/* TKS_OK, TKS_ERR_CONFIGURATION (the message names the option), TKS_ERR_MEMORY. */
+tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out, tks_error *err);
+void tks_tokens_free(tks_tokens *tokens);
+size_t tks_tokens_get_max_data_size(const tks_tokens *tokens);
+
+/* What create makes. `duration_ms` 0: no expiry. `custom_token` empty: a random one. */
+typedef struct tks_new_token {
+    tks_bytes app, type, owner;
+    tks_bytes data;
+    int64_t duration_ms;
+    tks_bytes custom_token;
+} tks_new_token;
+
+/* Result TOKEN. A custom token that is in use is TKS_ERR_DATA when it runs. */
+tks_status tks_tokens_create(const tks_tokens *, const tks_new_token *, tks_op **out, tks_error *);
+/* Result TOKENS, in order. All or nothing: when one cannot be made, those made are deleted again. */
+tks_status tks_tokens_create_many(const tks_tokens *, size_t count, const tks_new_token *,
+                                  tks_op **out, tks_error *);
+
+/* Result TOKEN. `refresh_ms` 0: do not slide. `expiry`: ask for expires_ms too. */
+tks_status tks_tokens_get(const tks_tokens *, tks_bytes app, tks_bytes type, tks_bytes token,
+                          int64_t refresh_ms, bool expiry, tks_op **out, tks_error *);
+/* Result TOKENS in the order asked. */
+tks_status tks_tokens_get_many(const tks_tokens *, tks_bytes app, tks_bytes type, size_t count,
+                               const tks_bytes *tokens, tks_op **out, tks_error *);
+/* Result BOOL: the token now expires `duration_ms` from now (max_age permitting). */
+tks_status tks_tokens_refresh(const tks_tokens *, tks_bytes app, tks_bytes type, tks_bytes token,
+                              int64_t duration_ms, tks_op **out, tks_error *);
+/* Result TOKEN. `patch`: canonical object text; null deletes a field, the rest is set. */
+tks_status tks_tokens_update(const tks_tokens *, tks_bytes app, tks_bytes type, tks_bytes token,
+                             tks_bytes patch, tks_op **out, tks_error *);
+/* Result BOOL: it was live and is dead. */
+tks_status tks_tokens_delete(const tks_tokens *, tks_bytes app, tks_bytes type, tks_bytes token,
+                             tks_op **out, tks_error *);
+/* Result BOOL. `id` as a listing shows it; one of another owner is not found. */
+tks_status tks_tokens_delete_by_id(const tks_tokens *, tks_bytes app, tks_bytes type,
+                                   tks_bytes owner, tks_bytes id, tks_op **out, tks_error *);
+/* Result COUNT: how many were live. */
+tks_status tks_tokens_delete_all(const tks_tokens *, tks_bytes app, tks_bytes type,
+                                 tks_bytes owner, tks_op **out, tks_error *);
+/* Result TOKENS, newest first, without the secrets, with expires_ms. */
+tks_status tks_tokens_list(const tks_tokens *, tks_bytes app, tks_bytes type, tks_bytes owner,
+                           tks_op **out, tks_error *);
+/* Result TOKEN: a new secret, the same data; the old one is dead. `duration_ms` 0: the remaining
+ * time stays. */
+tks_status tks_tokens_rotate(const tks_tokens *, tks_bytes app, tks_bytes type, tks_bytes token,
+                             int64_t duration_ms, tks_op **out, tks_error *);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

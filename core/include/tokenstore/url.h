@@ -1,0 +1,62 @@
+/* tokenstore/url.h - where the server is and how to reach it: URLs and options.
+ *
+ *     redis://[user[:password]@]host[:port][/db]      rediss://…  (TLS, verified)
+ *     redis+unix:///path/to.sock[?db=0]               unix:///path/to.sock
+ *     embedded:[/some/dir]                            a private server (embedded.h)
+ *
+ * Options stand as query parameters (percent-decoded) or are given by name: connect_timeout, timeout
+ * (seconds), pool_size, client_name, max_reply_size (bytes), db, and for TLS ca, cert, key,
+ * server_name; for embedded: server (the binary).
+ * Lifecycle: tks_target is a heap handle; what it gives is borrowed from it.
+ * Threads:   immutable after the last tks_target_set. */
+#ifndef TOKENSTORE_URL_H
+#define TOKENSTORE_URL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tokenstore/buf.h"
+#include "tokenstore/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum tks_transport { TKS_TCP, TKS_UNIX, TKS_EMBEDDED } tks_transport;
+
+typedef struct tks_target {
+    tks_transport transport;
+    bool tls;
+    char *host;        /* TCP; an IPv6 address without its brackets */
+    uint16_t port;     /* TCP; 6379 unless given */
+    char *path;        /* UNIX: the socket. EMBEDDED: the data directory, or NULL */
+    char *user;        /* NULL: the default user */
+    char *password;    /* NULL: no AUTH; wiped on free */
+    uint32_t db;
+    char *ca, *cert, *key, *server_name; /* TLS; NULL: system CAs, no client certificate, host */
+    char *server;      /* EMBEDDED: the binary; NULL: redis-server or valkey-server on PATH */
+    char *client_name; /* NULL: none */
+    int64_t connect_timeout_ms; /* default 2000 */
+    int64_t timeout_ms;         /* one deadline for a whole operation; default 5000 */
+    size_t pool_size;           /* most connections at a time; default 16 */
+    size_t max_reply_size;      /* bytes; default 64 MiB */
+} tks_target;
+
+/* Parses `url`. TKS_OK, TKS_ERR_CONFIGURATION (the message names the part that is wrong and never
+ * holds the password), TKS_ERR_MEMORY. The caller frees *out. */
+tks_status tks_target_parse(tks_bytes url, tks_target **out, tks_error *err);
+
+/* Sets one option by name, value as text, as a query parameter would. An unknown name, or one that
+ * does not fit the transport, is TKS_ERR_CONFIGURATION and is named. */
+tks_status tks_target_set(tks_target *target, const char *name, tks_bytes value, tks_error *err);
+
+/* Appends the URL without user, password and options: for repr and messages. */
+tks_status tks_target_describe(const tks_target *target, tks_buf *out);
+
+/* NULL is accepted. */
+void tks_target_free(tks_target *target);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,280 @@
+/* resp.c - the only file that sees hiredis: its formatter, and its reader with our reply objects.
+ *
+ * Why our own objects: they let us refuse a declared length before anything of that size is
+ * allocated (an array header of a gigabyte costs the sender eleven bytes), and wipe strings. */
+#include "tokenstore/resp.h"
+
+#include <hiredis/hiredis.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tokenstore/secret.h"
+
+/* hiredis 1.0 widened these. */
+#if defined(HIREDIS_MAJOR) && HIREDIS_MAJOR >= 1
+typedef size_t array_size;
+typedef long long format_size;
+#else
+typedef int array_size;
+typedef int format_size;
+#endif
+
+struct tks_reply {
+    tks_reply_type type;
+    int64_t integer;
+    size_t size; /* bytes of a string, items of an array */
+    union {
+        char *bytes; /* in the same allocation, after the struct */
+        tks_reply **items;
+    } u;
+};
+
+struct tks_reader {
+    redisReader *reader;
+    size_t max_reply;
+    size_t fed; /* bytes since the last whole reply */
+    bool failed;
+};
+
+/* ---- formatting ---- */
+
+enum { INLINE_ARGS = 16 };
+
+tks_status tks_resp_format(tks_buf *out, size_t argc, const tks_bytes *argv) {
+    const char *inline_data[INLINE_ARGS];
+    size_t inline_sizes[INLINE_ARGS];
+    const char **data = inline_data;
+    size_t *sizes = inline_sizes;
+    char *command = NULL;
+    tks_status status = TKS_ERR_MEMORY;
+
+    if (argc > INLINE_ARGS) {
+        data = calloc(argc, sizeof *data);
+        sizes = calloc(argc, sizeof *sizes);
+        if (data == NULL || sizes == NULL)
+            goto cleanup;
+    }
+    for (size_t i = 0; i < argc; i++) {
+        data[i] = argv[i].size > 0 ? argv[i].data : "";
+        sizes[i] = argv[i].size;
+    }
+    format_size size = redisFormatCommandArgv(&command, (int)argc, data, sizes);
+    if (size < 0) {
+        command = NULL;
+        goto cleanup;
+    }
+    status = tks_buf_append(out, command, (size_t)size);
+    tks_wipe(command, (size_t)size); /* it may hold a password or session data */
+
+cleanup:
+    if (status == TKS_ERR_MEMORY)
+        out->status = TKS_ERR_MEMORY; /* sticky, as every failed append */
+    if (command != NULL)
+        redisFreeCommand(command);
+    if (data != inline_data)
+        free(data);
+    if (sizes != inline_sizes)
+        free(sizes);
+    return status;
+}
+
+/* ---- reply objects, built by hiredis' reader through these callbacks ---- */
+
+static tks_reply *new_reply(const redisReadTask *task, tks_reply_type type, size_t extra) {
+    tks_reply *reply = malloc(sizeof *reply + extra);
+    if (reply == NULL)
+        return NULL;
+    reply->type = type;
+    reply->integer = 0;
+    reply->size = 0;
+    reply->u.bytes = (char *)(reply + 1);
+    if (task->parent != NULL) {
+        tks_reply *parent = task->parent->obj;
+        parent->u.items[task->idx] = reply;
+    }
+    return reply;
+}
+
+static void *create_string(const redisReadTask *task, char *text, size_t size) {
+    tks_reply_type type = task->type == REDIS_REPLY_ERROR    ? TKS_REPLY_ERROR
+                          : task->type == REDIS_REPLY_STATUS ? TKS_REPLY_STATUS
+                                                             : TKS_REPLY_STRING;
+    tks_reply *reply = new_reply(task, type, size);
+    if (reply != NULL && size > 0)
+        memcpy(reply->u.bytes, text, size);
+    if (reply != NULL)
+        reply->size = size;
+    return reply;
+}
+
+static void *create_array(const redisReadTask *task, array_size count) {
+    const tks_reader *owner = task->privdata;
+    /* The shortest item, "_\r\n" or ":1\r\n", takes three bytes of the reply. */
+    if (count < 0 || (size_t)count > owner->max_reply / 3)
+        return NULL;
+    tks_reply *reply = new_reply(task, TKS_REPLY_ARRAY, (size_t)count * sizeof(tks_reply *));
+    if (reply == NULL)
+        return NULL;
+    reply->u.items = (tks_reply **)(void *)(reply + 1);
+    reply->size = (size_t)count;
+    for (size_t i = 0; i < reply->size; i++)
+        reply->u.items[i] = NULL; /* not memset: a null pointer need not be zero bytes */
+    return reply;
+}
+
+static void *create_integer(const redisReadTask *task, long long value) {
+    tks_reply *reply = new_reply(task, TKS_REPLY_INTEGER, 0);
+    if (reply != NULL)
+        reply->integer = value;
+    return reply;
+}
+
+static void *create_nil(const redisReadTask *task) {
+    return new_reply(task, TKS_REPLY_NIL, 0);
+}
+
+static void free_object(void *object) {
+    tks_reply_free(object);
+}
+
+/* RESP3's kinds, sent by a server that was asked for them (HELLO 3) or that is hostile. They must
+ * be taken: hiredis 1.x puts small integers where an object belongs when these callbacks are NULL. */
+#if defined(HIREDIS_MAJOR) && HIREDIS_MAJOR >= 1
+static void *create_double(const redisReadTask *task, double value, char *text, size_t size) {
+    (void)value;
+    return create_string(task, text, size);
+}
+
+static void *create_bool(const redisReadTask *task, int value) {
+    return create_integer(task, value);
+}
+#endif
+
+static redisReplyObjectFunctions reply_functions = {
+    .createString = create_string,
+    .createArray = create_array,
+    .createInteger = create_integer,
+    .createNil = create_nil,
+#if defined(HIREDIS_MAJOR) && HIREDIS_MAJOR >= 1
+    .createDouble = create_double,
+    .createBool = create_bool,
+#endif
+    .freeObject = free_object,
+};
+
+/* ---- the reader ---- */
+
+tks_status tks_reader_new(size_t max_reply, tks_reader **out, tks_error *err) {
+    *out = NULL;
+    tks_reader *reader = calloc(1, sizeof *reader);
+    if (reader == NULL)
+        return tks_fail_memory(err);
+    reader->max_reply = max_reply;
+    reader->reader = redisReaderCreateWithFunctions(&reply_functions);
+    if (reader->reader == NULL) {
+        free(reader);
+        return tks_fail_memory(err);
+    }
+    reader->reader->privdata = reader;
+    *out = reader;
+    return TKS_OK;
+}
+
+void tks_reader_free(tks_reader *reader) {
+    if (reader == NULL)
+        return;
+    redisReaderFree(reader->reader);
+    free(reader);
+}
+
+static tks_status too_large(tks_reader *reader, tks_error *err) {
+    reader->failed = true;
+    return tks_fail(err, TKS_ERR_CONNECTION,
+                    "the server's reply is larger than max_reply_size (%zu bytes): raise it, or ask "
+                    "for less at a time",
+                    reader->max_reply);
+}
+
+tks_status tks_reader_feed(tks_reader *reader, const void *data, size_t size, tks_error *err) {
+    if (reader->failed)
+        return tks_fail(err, TKS_ERR_CONNECTION, "the connection's reader has failed before");
+    if (redisReaderFeed(reader->reader, data, size) != REDIS_OK) {
+        reader->failed = true;
+        return tks_fail_memory(err);
+    }
+    reader->fed += size;
+    return TKS_OK;
+}
+
+tks_status tks_reader_next(tks_reader *reader, tks_reply **out, tks_error *err) {
+    void *reply = NULL;
+    *out = NULL;
+    if (reader->failed)
+        return tks_fail(err, TKS_ERR_CONNECTION, "the connection's reader has failed before");
+    if (redisReaderGetReply(reader->reader, &reply) != REDIS_OK) {
+        int reason = reader->reader->err;
+        reader->failed = true;
+        if (reason == REDIS_ERR_OOM)
+            return tks_fail(err, TKS_ERR_CONNECTION,
+                            "the server's reply is too large or memory is short: its declared "
+                            "length was refused");
+        return tks_fail(err, TKS_ERR_CONNECTION,
+                        "the server's answer is not the Redis protocol: is this a Redis server, and "
+                        "does TLS (rediss://) fit on both sides?");
+    }
+    if (reply == NULL) {
+        size_t waiting = reader->reader->len - reader->reader->pos;
+        if (reader->fed > reader->max_reply || waiting > reader->max_reply)
+            return too_large(reader, err);
+        return TKS_OK;
+    }
+    /* What is left in the buffer belongs to the replies behind this one. */
+    reader->fed = reader->reader->len - reader->reader->pos;
+    *out = reply;
+    return TKS_OK;
+}
+
+bool tks_reader_is_idle(const tks_reader *reader) {
+    return !reader->failed && reader->fed == 0;
+}
+
+/* ---- replies ---- */
+
+tks_reply_type tks_reply_get_type(const tks_reply *reply) {
+    return reply->type;
+}
+
+int64_t tks_reply_get_integer(const tks_reply *reply) {
+    return reply->integer;
+}
+
+tks_bytes tks_reply_get_bytes(const tks_reply *reply) {
+    return tks_bytes_of(reply->u.bytes, reply->size);
+}
+
+size_t tks_reply_get_size(const tks_reply *reply) {
+    return reply->size;
+}
+
+const tks_reply *tks_reply_get_item(const tks_reply *reply, size_t index) {
+    return index < reply->size ? reply->u.items[index] : NULL;
+}
+
+bool tks_reply_is_error(const tks_reply *reply, const char *word) {
+    size_t size = strlen(word);
+    return reply->type == TKS_REPLY_ERROR && reply->size >= size &&
+           memcmp(reply->u.bytes, word, size) == 0 &&
+           (reply->size == size || reply->u.bytes[size] == ' ');
+}
+
+void tks_reply_free(tks_reply *reply) {
+    if (reply == NULL)
+        return;
+    if (reply->type == TKS_REPLY_ARRAY) {
+        for (size_t i = 0; i < reply->size; i++)
+            tks_reply_free(reply->u.items[i]);
+    } else {
+        tks_wipe(reply->u.bytes, reply->size);
+    }
+    free(reply);
+}

@@ -1,0 +1,74 @@
+/* secret.c - the only file of the core that sees libsodium (but for the signatures of jwt). */
+#include "tokenstore/secret.h"
+
+#include <sodium.h>
+
+_Static_assert(TKS_PEPPER_MAX == crypto_generichash_KEYBYTES_MAX, "BLAKE2b's longest key");
+_Static_assert(TKS_DIGEST_SIZE >= crypto_generichash_BYTES_MIN, "libsodium's shortest digest");
+_Static_assert(TKS_DIGEST_TEXT_SIZE * 3 == TKS_DIGEST_SIZE * 4, "no padding, no partial group");
+
+tks_status tks_secret_start(tks_error *err) {
+    if (sodium_init() < 0)
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "libsodium could not start: the system gives no random bytes");
+    return TKS_OK;
+}
+
+void tks_random(void *out, size_t size) {
+    randombytes_buf(out, size);
+}
+
+uint32_t tks_random_below(uint32_t bound) {
+    return randombytes_uniform(bound);
+}
+
+static void update_length(crypto_generichash_state *state, size_t size) {
+    unsigned char le[8];
+    for (int i = 0; i < 8; i++)
+        le[i] = (unsigned char)((uint64_t)size >> (8 * i));
+    (void)crypto_generichash_update(state, le, sizeof le);
+}
+
+void tks_digest(tks_bytes pepper, const tks_bytes *fields, size_t count, char *out) {
+    crypto_generichash_state state;
+    unsigned char digest[TKS_DIGEST_SIZE];
+    char text[TKS_DIGEST_TEXT_SIZE + 1];
+
+    (void)crypto_generichash_init(&state, (const unsigned char *)pepper.data, pepper.size,
+                                  sizeof digest);
+    for (size_t i = 0; i < count; i++) {
+        update_length(&state, fields[i].size);
+        (void)crypto_generichash_update(&state, (const unsigned char *)fields[i].data,
+                                        fields[i].size);
+    }
+    (void)crypto_generichash_final(&state, digest, sizeof digest);
+    (void)sodium_bin2base64(text, sizeof text, digest, sizeof digest,
+                            sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    memcpy(out, text, TKS_DIGEST_TEXT_SIZE);
+    sodium_memzero(&state, sizeof state);
+}
+
+tks_status tks_encode(tks_encoding encoding, const void *bytes, size_t size, tks_buf *out) {
+    int variant = encoding == TKS_BASE64 ? sodium_base64_VARIANT_ORIGINAL_NO_PADDING
+                                         : sodium_base64_VARIANT_URLSAFE_NO_PADDING;
+    size_t room = encoding == TKS_HEX ? size * 2 + 1 : sodium_base64_encoded_len(size, variant);
+    char *at;
+    tks_status status = tks_buf_reserve(out, room, &at);
+    if (status != TKS_OK)
+        return status;
+    if (encoding == TKS_HEX)
+        (void)sodium_bin2hex(at, room, bytes, size);
+    else
+        (void)sodium_bin2base64(at, room, bytes, size, variant);
+    tks_buf_advance(out, room - 1); /* libsodium ends the text with a NUL */
+    return TKS_OK;
+}
+
+bool tks_secret_equal(tks_bytes a, tks_bytes b) {
+    return a.size == b.size && sodium_memcmp(a.data, b.data, a.size) == 0;
+}
+
+void tks_wipe(void *data, size_t size) {
+    if (size > 0)
+        sodium_memzero(data, size);
+}
