@@ -1,0 +1,196 @@
+# tokenstore - the two commands are `make demo` and `make test`; `make help` lists the rest.
+#
+# This file builds the C core and knows what a suite is. Each language brings its own rules in mk/*.mk,
+# which may use the variables below and add to these lists:
+#   ALL      targets that `make` builds
+#   SUITES   suites that `make test` runs: a suite S is a target test-S that builds what it needs and
+#            whose runners each print a line "<n> passed[, <n> skipped]" (scripts/run-tests adds them up;
+#            a suite that prints none, or "0 passed", has failed)
+#   ASAN     suites that `make asan` runs, the same targets with SANITIZE=1
+#   FUZZ     targets that `make fuzz` runs, FUZZ_SECONDS each
+#   INSTALL  targets that `make install` runs
+#   ENV      targets that `make env` runs: each prints shell assignments
+# A rule that compiles C uses $(CC) $(TKS_CPPFLAGS) $(TKS_CFLAGS), writes below $(BUILD), and links
+# $(TKS_LIBS) with $(TKS_LDFLAGS) $(TKS_LDLIBS). A rule that runs an interpreter with our C code in it
+# begins with $(RUN): under `make asan` that preloads the sanitizer.
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+BUILD ?= build
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+PREFIX ?= /usr/local
+DESTDIR ?=
+FUZZ_SECONDS ?= 60
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+AR ?= ar
+CFLAGS ?= -O2 -g
+LDFLAGS ?=
+CPPFLAGS ?=
+
+TKS_WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla -Wundef -Wformat=2
+TKS_CPPFLAGS := -Icore/include -Icore/src $(CPPFLAGS)
+TKS_CFLAGS := $(CFLAGS) -std=c11 -fPIC -fvisibility=hidden -fno-common $(TKS_WARNINGS)
+TKS_LDFLAGS := $(LDFLAGS)
+TKS_LDLIBS := -lhiredis -lcjson -lsodium -lssl -lcrypto -lpthread
+
+# WERROR=1 makes warnings errors; `make test` and `make lint` set it.
+ifdef WERROR
+TKS_CFLAGS += -Werror
+endif
+
+ifdef SANITIZE
+TKS_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+TKS_CFLAGS += $(TKS_SANITIZE) -U_FORTIFY_SOURCE
+TKS_LDFLAGS += $(TKS_SANITIZE)
+RUN := scripts/run-sanitized $(BUILD)
+else
+# Some systems' gcc defines _FORTIFY_SOURCE already.
+TKS_CFLAGS += -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+TKS_LDFLAGS += -Wl,-z,relro,-z,now
+RUN :=
+endif
+
+ALL :=
+SUITES := walls
+ASAN :=
+FUZZ :=
+INSTALL := install-c
+ENV :=
+
+# ---- the C core --------------------------------------------------------------------------------------
+
+CORE_LIB := $(BUILD)/libtokenstore.a
+IO_LIB := $(BUILD)/libtokenstore-io.a
+TKS_LIBS := $(IO_LIB) $(CORE_LIB)
+
+CORE_SRC := $(sort $(wildcard core/src/*.c core/src/ops/*.c))
+IO_SRC := $(sort $(wildcard core/io/*.c))
+SCRIPTS := $(sort $(wildcard core/scripts/*.lua))
+CORE_OBJ := $(CORE_SRC:core/%.c=$(BUILD)/core/%.o) $(BUILD)/core/scripts.o
+IO_OBJ := $(IO_SRC:core/%.c=$(BUILD)/core/%.o)
+
+ALL += $(TKS_LIBS)
+
+# Recompile when the flags change (other compiler, WERROR, SANITIZE).
+FLAGS := $(BUILD)/flags
+FLAGS_NOW := $(CC) $(TKS_CPPFLAGS) $(filter-out -Werror,$(TKS_CFLAGS)) $(TKS_LDFLAGS)
+ifneq ($(file <$(FLAGS)),$(FLAGS_NOW))
+$(shell mkdir -p $(BUILD))
+$(file >$(FLAGS),$(FLAGS_NOW))
+endif
+
+$(CORE_LIB): $(CORE_OBJ)
+$(IO_LIB): $(IO_OBJ)
+$(CORE_LIB) $(IO_LIB):
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/core/%.o: core/%.c $(FLAGS)
+	@mkdir -p $(@D)
+	$(CC) $(TKS_CPPFLAGS) $(TKS_CFLAGS) -MMD -MP -c -o $@ $<
+
+# The server-side scripts, as C strings.
+$(BUILD)/scripts.c: core/scripts/embed.sh $(SCRIPTS)
+	@mkdir -p $(@D)
+	sh core/scripts/embed.sh > $@
+
+$(BUILD)/core/scripts.o: $(BUILD)/scripts.c $(FLAGS)
+	@mkdir -p $(@D)
+	$(CC) $(TKS_CPPFLAGS) $(TKS_CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(CORE_OBJ:.o=.d) $(IO_OBJ:.o=.d)
+
+# ---- the languages ------------------------------------------------------------------------------------
+
+-include mk/tests-c.mk mk/io.mk mk/embedded.mk mk/python.mk mk/lua.mk mk/bench.mk
+
+# ---- what one types -----------------------------------------------------------------------------------
+
+.PHONY: all help setup demo test lint format walls test-walls test-examples asan asan-run fuzz soak env \
+	install install-c clean distclean
+
+all: $(ALL)
+
+help:
+	@sed -n 's/^#: //p' Makefile
+
+#: make              build the core, the Python package and the Lua modules
+#: make demo         install what is missing, build, and show what it does
+#: make test         install what is missing, build, run every test (SUITES="c python" for some)
+#: make lint         formatting, static analysis, types, walls
+#: make format       bring the C code into its format
+#: make asan         the C, Python and Lua tests under ASan and UBSan
+#: make fuzz         the fuzzers, FUZZ_SECONDS=60 each
+#: make soak         the race tests, long
+#: make bench        the measurements as a table (BENCH_FLAGS=--quick)
+#: make bench-docs   the same, written to docs/benchmarks.md
+#: make env          shell assignments: eval "$(make -s env)" lets Lua find the checkout
+#: make install      headers, libraries and Lua modules below PREFIX=/usr/local
+#: make clean        remove what was built; distclean removes .venv too
+
+# `demo` and `test` call make again, because what setup installs changes what the rules above find.
+setup:
+	@scripts/setup
+
+demo: setup
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@scripts/demo
+
+test: setup
+	@$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 all
+	@scripts/run-tests $(BUILD) "$(MAKE) --no-print-directory WERROR=1" $(SUITES)
+
+walls test-walls:
+	@$(PYTHON) scripts/check-walls
+
+lint:
+	@scripts/setup --dev
+	@$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 all
+	@scripts/lint
+
+format:
+	@scripts/setup --dev
+	@scripts/lint --format
+
+asan:
+	@scripts/setup
+	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(BUILD)/asan WERROR=1 asan-run
+
+asan-run: $(TKS_LIBS)
+	@scripts/run-tests $(BUILD) "$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(BUILD) WERROR=1" $(ASAN)
+
+fuzz: setup-dev
+	@$(MAKE) --no-print-directory $(FUZZ)
+
+.PHONY: setup-dev
+setup-dev:
+	@scripts/setup --dev
+
+soak: setup
+	@$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 all
+	@TOKENSTORE_SOAK=1 scripts/run-tests $(BUILD) "$(MAKE) --no-print-directory WERROR=1" $(SUITES)
+
+env: $(ENV)
+
+install: all $(INSTALL)
+	@echo "Python: pip install $(CURDIR)"
+
+install-c: $(TKS_LIBS)
+	install -d $(DESTDIR)$(PREFIX)/include/tokenstore $(DESTDIR)$(PREFIX)/lib
+	install -m 644 core/include/tokenstore/*.h $(DESTDIR)$(PREFIX)/include/tokenstore
+	install -m 644 $(TKS_LIBS) $(DESTDIR)$(PREFIX)/lib
+
+clean:
+	rm -rf build $(CLEAN)
+
+distclean: clean
+	rm -rf $(VENV)
