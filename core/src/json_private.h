@@ -11,7 +11,8 @@
 
 enum {
     TKSP_NUMBER_MAX = 63, /* characters in a number: cJSON copies at most that many */
-    TKSP_DOUBLE_MAX = 32  /* room for any double as text, its NUL included */
+    TKSP_DOUBLE_MAX = 32, /* room for any double as text, its NUL included */
+    TKSP_ESCAPE_MAX = 6
 };
 
 /* ---- bytes of strings (json_text.c) ----------------------------------------------------------- */
@@ -26,8 +27,9 @@ static inline bool tksp_json_is_plain(unsigned char c) {
  * or `left` bytes are too few. Refuses overlong forms, surrogates, beyond U+10FFFF. */
 size_t tksp_utf8_sequence(const unsigned char *at, size_t left);
 
-/* Appends the escape of `c`, one of '"', '\' and the control characters but NUL. */
-tks_status tksp_json_append_escape(tks_buf *out, unsigned char c);
+/* Writes the escape of `c`, one of '"', '\' and the control characters, to `out` (TKSP_ESCAPE_MAX
+ * bytes); returns how many bytes that were. */
+size_t tksp_json_escape(unsigned char c, char *out);
 
 /* ---- numbers (json_number.c) ------------------------------------------------------------------- */
 

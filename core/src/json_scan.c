@@ -104,9 +104,13 @@ static tks_status scan_escape(scan *s) {
     case 'f':
     case 'n':
     case 'r':
-    case 't': s->at += 2; return TKS_OK;
-    case 'u': return scan_unicode_escape(s);
-    default: return refuse(s, "an unknown escape");
+    case 't':
+        s->at += 2;
+        return TKS_OK;
+    case 'u':
+        return scan_unicode_escape(s);
+    default:
+        return refuse(s, "an unknown escape");
     }
 }
 
@@ -314,13 +318,20 @@ static tks_status scan_value(scan *s) {
         return refuse(s, "a value is missing");
     }
     switch (*s->at) {
-    case '{': return scan_members(s, '}');
-    case '[': return scan_members(s, ']');
-    case '"': return scan_string(s);
-    case 't': return scan_word(s, TKS_LITERAL("true"));
-    case 'f': return scan_word(s, TKS_LITERAL("false"));
-    case 'n': return scan_word(s, TKS_LITERAL("null"));
-    default: break;
+    case '{':
+        return scan_members(s, '}');
+    case '[':
+        return scan_members(s, ']');
+    case '"':
+        return scan_string(s);
+    case 't':
+        return scan_word(s, TKS_LITERAL("true"));
+    case 'f':
+        return scan_word(s, TKS_LITERAL("false"));
+    case 'n':
+        return scan_word(s, TKS_LITERAL("null"));
+    default:
+        break;
     }
     if (*s->at == '-' || is_digit(*s->at)) {
         return scan_number(s);

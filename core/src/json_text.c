@@ -40,27 +40,44 @@ size_t tksp_utf8_sequence(const unsigned char *at, size_t left) {
     return length;
 }
 
-tks_status tksp_json_append_escape(tks_buf *out, unsigned char c) {
+size_t tksp_json_escape(unsigned char c, char *out) {
     static const char digits[] = "0123456789abcdef";
-    char text[6] = {'\\', 'u', '0', '0', digits[c >> 4], digits[c & 15]};
     char letter = 0;
 
     switch (c) {
     case '"':
-    case '\\': letter = (char)c; break;
-    case '\b': letter = 'b'; break;
-    case '\f': letter = 'f'; break;
-    case '\n': letter = 'n'; break;
-    case '\r': letter = 'r'; break;
-    case '\t': letter = 't'; break;
-    default: return tks_buf_append(out, text, sizeof text);
+    case '\\':
+        letter = (char)c;
+        break;
+    case '\b':
+        letter = 'b';
+        break;
+    case '\f':
+        letter = 'f';
+        break;
+    case '\n':
+        letter = 'n';
+        break;
+    case '\r':
+        letter = 'r';
+        break;
+    case '\t':
+        letter = 't';
+        break;
+    default:
+        memcpy(out, "\\u00", 4);
+        out[4] = digits[c >> 4];
+        out[5] = digits[c & 15];
+        return TKSP_ESCAPE_MAX;
     }
-    text[1] = letter;
-    return tks_buf_append(out, text, 2);
+    out[0] = '\\';
+    out[1] = letter;
+    return 2;
 }
 
 tks_status tks_json_append_name(tks_buf *out, tks_bytes text) {
     const unsigned char *data = (const unsigned char *)text.data;
+    char escape[TKSP_ESCAPE_MAX];
     size_t begin = 0; /* of the bytes not yet written */
 
     tks_buf_append_char(out, '"');
@@ -77,7 +94,7 @@ tks_status tks_json_append_name(tks_buf *out, tks_bytes text) {
         if (c == '"') {
             tks_buf_append_bytes(out, TKS_LITERAL("\\u0022"));
         } else {
-            tksp_json_append_escape(out, c);
+            tks_buf_append(out, escape, tksp_json_escape(c, escape));
         }
     }
     if (begin < text.size) {

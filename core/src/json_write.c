@@ -4,6 +4,7 @@
  *            the path ("data.user.items[3] is NaN: …"), which needs the nesting at hand.
  * Lifecycle: a tks_json_writer owns nothing; the levels borrow names from the caller.
  * Threads:   a writer belongs to one thread. */
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,16 +12,21 @@
 #include "json_private.h"
 
 enum {
-    PATH_SIZE = 200,  /* leaves room in tks_error for what is wrong */
-    PATH_OUTER = 2,   /* levels shown from the outside … */
-    PATH_INNER = 4,   /* … and from the inside, when there are more than both */
-    NAME_SHOWN = 24   /* bytes of a name in a path */
+    PATH_SIZE = 200, /* leaves room in tks_error for what is wrong */
+    PATH_OUTER = 2,  /* levels shown from the outside … */
+    PATH_INNER = 4,  /* … and from the inside, when there are more than both */
+    NAME_SHOWN = 24  /* bytes of a name in a path */
 };
 
 void tks_json_writer_init(tks_json_writer *w, tks_buf *out, size_t max_size, const char *root,
                           tks_error *err) {
-    *w = (tks_json_writer){
-        .out = out, .start = out->size, .max_size = max_size, .root = root, .err = err};
+    w->out = out; /* not the levels: clearing them would cost more than a small value does */
+    w->start = out->size;
+    w->max_size = max_size;
+    w->root = root;
+    w->err = err;
+    w->depth = 0;
+    w->named = false;
 }
 
 /* ---- the path ---------------------------------------------------------------------------------- */
@@ -31,7 +37,11 @@ typedef struct path {
 } path;
 
 /* Appends, cut to what fits. */
-static void path_add(path *p, const char *format, ...) {
+#if defined(__GNUC__)
+__attribute__((format(printf, 2, 3)))
+#endif
+static void
+path_add(path *p, const char *format, ...) {
     va_list args;
     int size = 0;
 
@@ -99,25 +109,30 @@ static tks_status refuse_size(tks_json_writer *w) {
                     w->max_size);
 }
 
-/* Turns a buffer's status, which has no message, into ours. */
-static tks_status done(tks_json_writer *w, tks_status status) {
-    if (status == TKS_ERR_MEMORY) {
-        return tks_fail_memory(w->err);
+/* Room for `size` bytes, to be filled: the limit first, so that a huge value is refused before it is
+ * copied. */
+static tks_status take(tks_json_writer *w, size_t size, char **at) {
+    size_t used = w->out->size - w->start;
+    tks_status status = TKS_ERR_DATA;
+
+    if (used <= w->max_size && size <= w->max_size - used) {
+        status = tks_buf_reserve(w->out, size, at);
     }
-    if (status != TKS_OK || w->out->size - w->start > w->max_size) {
-        return refuse_size(w);
+    if (status == TKS_OK) {
+        tks_buf_advance(w->out, size);
+        return TKS_OK;
     }
-    return TKS_OK;
+    return status == TKS_ERR_MEMORY ? tks_fail_memory(w->err) : refuse_size(w);
 }
 
-/* Looks at the size first, so that a huge value is refused before it is copied. */
 static tks_status put(tks_json_writer *w, const char *data, size_t size) {
-    size_t used = w->out->size - w->start;
+    char *at = NULL;
+    tks_status status = take(w, size, &at);
 
-    if (used > w->max_size || size > w->max_size - used) {
-        return refuse_size(w);
+    if (status == TKS_OK) {
+        memcpy(at, data, size);
     }
-    return done(w, tks_buf_append(w->out, data, size));
+    return status;
 }
 
 static tks_status put_char(tks_json_writer *w, char c) {
@@ -206,16 +221,14 @@ tks_status tks_json_write_bool(tks_json_writer *w, bool value) {
 }
 
 tks_status tks_json_write_integer(tks_json_writer *w, int64_t value) {
-    tks_status status = check_place(w);
+    char text[24];
+    int size = 0;
 
-    if (status != TKS_OK) {
-        return status;
-    }
     if (value > TKS_JSON_INTEGER_MAX || value < -TKS_JSON_INTEGER_MAX) {
         return tks_json_refuse(w, "is beyond 2^53-1, where other JSON readers round: use a string");
     }
-    status = begin_value(w);
-    return status == TKS_OK ? done(w, tks_buf_append_int(w->out, value)) : status;
+    size = snprintf(text, sizeof text, "%" PRId64, value);
+    return write_plain(w, text, (size_t)size);
 }
 
 tks_status tks_json_write_double(tks_json_writer *w, double value) {
@@ -233,15 +246,20 @@ tks_status tks_json_write_double(tks_json_writer *w, double value) {
     return write_plain(w, text, strlen(text));
 }
 
-/* Why `text` cannot be a string, or NULL. */
-static const char *string_problem(tks_bytes text, bool is_name) {
+/* The bytes that `text` takes between its quotes, in *size. Returns why it cannot be a string, or
+ * NULL. */
+static const char *measure(tks_bytes text, bool is_name, size_t *size) {
     const unsigned char *data = (const unsigned char *)text.data;
+    char escape[TKSP_ESCAPE_MAX];
     size_t i = 0;
 
+    *size = text.size;
     while (i < text.size) {
         size_t length = 1;
         if (data[i] >= 0x80) {
             length = tksp_utf8_sequence(data + i, text.size - i);
+        } else if (!tksp_json_is_plain(data[i])) {
+            *size += tksp_json_escape(data[i], escape) - 1;
         }
         if (length == 0) {
             return is_name ? "has a name that is not valid UTF-8: decode it first"
@@ -256,44 +274,45 @@ static const char *string_problem(tks_bytes text, bool is_name) {
     return NULL;
 }
 
-/* Quotes and escapes `text`, which is known to be good. */
-static tks_status put_string(tks_json_writer *w, tks_bytes text) {
-    size_t begin = 0; /* of the bytes not yet written */
-    tks_status status = put_char(w, '"');
-
-    for (size_t i = 0; i < text.size && status == TKS_OK; i++) {
+/* Writes `text`, measured, with its quotes; returns the place behind it. */
+static char *fill(char *at, tks_bytes text) {
+    *at++ = '"';
+    for (size_t i = 0; i < text.size; i++) {
         unsigned char c = (unsigned char)text.data[i];
         if (tksp_json_is_plain(c) || c >= 0x80) {
-            continue;
+            *at++ = text.data[i];
+        } else {
+            at += tksp_json_escape(c, at);
         }
-        status = put(w, text.data + begin, i - begin);
-        if (status == TKS_OK) {
-            status = done(w, tksp_json_append_escape(w->out, c));
-        }
-        begin = i + 1;
     }
-    if (status == TKS_OK && begin < text.size) {
-        status = put(w, text.data + begin, text.size - begin);
-    }
-    return status == TKS_OK ? put_char(w, '"') : status;
+    *at++ = '"';
+    return at;
 }
 
 tks_status tks_json_write_string(tks_json_writer *w, tks_bytes value) {
-    const char *problem = string_problem(value, false);
-    tks_status status = check_place(w);
+    size_t size = 0;
+    char *at = NULL;
+    const char *problem = measure(value, false, &size);
+    tks_status status = problem == NULL ? check_place(w) : tks_json_refuse(w, problem);
 
-    if (status == TKS_OK && problem != NULL) {
-        status = tks_json_refuse(w, problem);
-    }
     if (status == TKS_OK) {
         status = begin_value(w);
     }
-    return status == TKS_OK ? put_string(w, value) : status;
+    if (status == TKS_OK) {
+        status = take(w, size + 2, &at);
+    }
+    if (status == TKS_OK) {
+        (void)fill(at, value);
+    }
+    return status;
 }
 
 tks_status tks_json_write_name(tks_json_writer *w, tks_bytes name) {
-    const char *problem = string_problem(name, true);
+    size_t size = 0;
+    char *at = NULL;
+    const char *problem = measure(name, true, &size);
     tks_json_level *level = w->depth > 0 ? &w->levels[w->depth - 1] : NULL;
+    size_t comma = level != NULL && level->count > 0;
     tks_status status = TKS_OK;
 
     if (level == NULL || level->is_array || w->named) {
@@ -302,15 +321,18 @@ tks_status tks_json_write_name(tks_json_writer *w, tks_bytes name) {
     if (problem != NULL) {
         return tks_json_refuse(w, problem);
     }
-    if (level->count++ > 0) {
-        status = put_char(w, ',');
+    status = take(w, comma + size + 3, &at);
+    if (status != TKS_OK) {
+        return status;
     }
+    if (comma) {
+        *at++ = ',';
+    }
+    *fill(at, name) = ':';
+    level->count++;
     level->name = name;
     w->named = true;
-    if (status == TKS_OK) {
-        status = put_string(w, name);
-    }
-    return status == TKS_OK ? put_char(w, ':') : status;
+    return TKS_OK;
 }
 
 /* ---- trees ------------------------------------------------------------------------------------- */
@@ -337,13 +359,19 @@ tks_status tks_json_write_tree(tks_json_writer *w, const tks_json *node) {
     tks_status status = TKS_OK;
 
     switch (type) {
-    case TKS_JSON_NULL: return tks_json_write_null(w);
-    case TKS_JSON_BOOL: return tks_json_write_bool(w, tks_json_get_bool(node));
-    case TKS_JSON_INTEGER: return tks_json_write_integer(w, tks_json_get_integer(node));
-    case TKS_JSON_DOUBLE: return tks_json_write_double(w, tks_json_get_double(node));
-    case TKS_JSON_STRING: return tks_json_write_string(w, tks_json_get_string(node));
+    case TKS_JSON_NULL:
+        return tks_json_write_null(w);
+    case TKS_JSON_BOOL:
+        return tks_json_write_bool(w, tks_json_get_bool(node));
+    case TKS_JSON_INTEGER:
+        return tks_json_write_integer(w, tks_json_get_integer(node));
+    case TKS_JSON_DOUBLE:
+        return tks_json_write_double(w, tks_json_get_double(node));
+    case TKS_JSON_STRING:
+        return tks_json_write_string(w, tks_json_get_string(node));
     case TKS_JSON_ARRAY:
-    case TKS_JSON_OBJECT: break;
+    case TKS_JSON_OBJECT:
+        break;
     }
     status = begin_level(w, is_array);
     if (status == TKS_OK) {
