@@ -58,6 +58,10 @@ const tks_reply *tks_reply_get_item(const tks_reply *reply, size_t index); /* bo
 /* An ERROR whose first word is `word` ("NOSCRIPT")? */
 bool tks_reply_is_error(const tks_reply *reply, const char *word);
 
+/* An ERROR's text for a message, as a C string: printable, cut to `size`, and without the arguments
+ * that Redis quotes for unknown commands, which may hold anything. */
+void tks_reply_describe_error(const tks_reply *reply, char *out, size_t size);
+
 /* Frees a reply and all in it. NULL is accepted; strings are wiped first: they may hold secrets. */
 void tks_reply_free(tks_reply *reply);
 

@@ -41,7 +41,8 @@ typedef struct tks_tokens_options {
     size_t token_size;          /* bytes of entropy; 0: 32 */
     size_t max_data_size;       /* bytes of JSON; 0: 64 KiB */
     int64_t max_age_ms;         /* 0: none */
-    int64_t touch_interval_ms;  /* -1: the default, min(60 s, duration/10); 0: write every time */
+    int64_t touch_interval_ms;  /* get(refresh) writes at most once in it, or twice in a duration where
+                                   that is shorter; -1: min(60 s, duration/10); 0: every time */
     int64_t max_per_owner;      /* 0: no cap */
 } tks_tokens_options;
 
@@ -52,7 +53,7 @@ tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out, t
 void tks_tokens_free(tks_tokens *tokens);
 size_t tks_tokens_get_max_data_size(const tks_tokens *tokens);
 
-/* What create makes. `duration_ms` 0: no expiry. `custom_token` empty: a random one. */
+/* What create makes. `duration_ms` 0: no expiry. `custom_token.data` NULL: a random one. */
 typedef struct tks_new_token {
     tks_bytes app, type, owner;
     tks_bytes data;

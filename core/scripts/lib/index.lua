@@ -1,0 +1,23 @@
+-- An owner's index: a ZSET of members by the second in which their records will be gone.
+
+-- It goes with its last member: a second later, never before.
+local function index_expire(index)
+  local last = redis.call('ZRANGE', index, -1, -1, 'WITHSCORES')[2]
+  if last == 'inf' then
+    redis.call('PERSIST', index)
+  elseif last then
+    redis.call('EXPIREAT', index, last + 1)
+  end
+end
+
+-- Adds or moves a member (expires in ms, 0 for never) and drops those whose records have expired. The
+-- second of grace is there because a record may live to the end of the millisecond it expires in.
+local function index_put(index, member, expires, now)
+  redis.call('ZREMRANGEBYSCORE', index, '-inf', '(' .. math.floor(now / 1000) - 1)
+  redis.call('ZADD', index, expires > 0 and math.ceil(expires / 1000) or '+inf', member)
+  index_expire(index)
+end
+
+local function index_remove(index, member)
+  if redis.call('ZREM', index, member) == 1 then index_expire(index) end
+end

@@ -1,0 +1,57 @@
+/* arena.c - a list of chunks, filled from the front. */
+#include "arena.h"
+
+#include <stdlib.h>
+
+#include "tokenstore/secret.h"
+
+enum { CHUNK_SIZE = 1024, ALIGNMENT = 16 };
+
+struct tks_arena_chunk {
+    tks_arena_chunk *next;
+    size_t size, used; /* bytes behind this header */
+    _Alignas(ALIGNMENT) char data[];
+};
+
+void *tks_arena_alloc(tks_arena *arena, size_t size) {
+    tks_arena_chunk *chunk = arena->chunks;
+    if (arena->status != TKS_OK || size > SIZE_MAX / 2) {
+        arena->status = TKS_ERR_MEMORY;
+        return NULL;
+    }
+    size = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    if (chunk == NULL || chunk->size - chunk->used < size) {
+        size_t room = size > CHUNK_SIZE ? size : CHUNK_SIZE;
+        chunk = malloc(sizeof *chunk + room);
+        if (chunk == NULL) {
+            arena->status = TKS_ERR_MEMORY;
+            return NULL;
+        }
+        chunk->next = arena->chunks;
+        chunk->size = room;
+        chunk->used = 0;
+        arena->chunks = chunk;
+    }
+    void *at = chunk->data + chunk->used;
+    chunk->used += size;
+    return at;
+}
+
+tks_bytes tks_arena_dup(tks_arena *arena, tks_bytes bytes) {
+    char *copy = tks_arena_alloc(arena, bytes.size);
+    if (copy == NULL)
+        return tks_bytes_of(NULL, 0);
+    if (bytes.size > 0)
+        memcpy(copy, bytes.data, bytes.size);
+    return tks_bytes_of(copy, bytes.size);
+}
+
+void tks_arena_clear(tks_arena *arena) {
+    while (arena->chunks != NULL) {
+        tks_arena_chunk *chunk = arena->chunks;
+        arena->chunks = chunk->next;
+        tks_wipe(chunk->data, chunk->used);
+        free(chunk);
+    }
+    arena->status = TKS_OK;
+}

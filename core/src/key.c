@@ -1,0 +1,72 @@
+/* key.c - keys, tags and digests. */
+#include "key.h"
+
+#include "tokenstore/json.h"
+
+int tks_key_digit(char c) {
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+static bool is_hex(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+}
+
+static bool carries_tag(tks_bytes token) {
+    return token.size > TKS_TAG_SIZE && token.data[0] == TKS_TOKEN_MARKER &&
+           is_hex(token.data[1]) && is_hex(token.data[2]) && is_hex(token.data[3]);
+}
+
+/* The first field keeps tokens and owners apart where they are spelt alike. */
+static void digest(const char *kind, tks_bytes pepper, tks_bytes app, tks_bytes type,
+                   tks_bytes name, char *out) {
+    const tks_bytes fields[] = {tks_bytes_of(kind, 1), app, type, name};
+    tks_digest(pepper, fields, sizeof fields / sizeof fields[0], out);
+}
+
+void tks_key_place(tks_bytes pepper, tks_bytes app, tks_bytes type, tks_bytes token,
+                   tks_place *out) {
+    digest("t", pepper, app, type, token, out->digest);
+    memcpy(out->tag, carries_tag(token) ? token.data + 1 : out->digest, TKS_TAG_SIZE);
+}
+
+void tks_key_owner(tks_bytes pepper, tks_bytes app, tks_bytes type, tks_bytes owner,
+                   tks_place *out) {
+    digest("o", pepper, app, type, owner, out->digest);
+    /* Hexadecimal, because those digits are in the alphabet of every token encoding: an owner's
+     * tag, and with it the index, stays when an application changes its encoding. */
+    for (int i = 0; i < TKS_TAG_SIZE; i++)
+        out->tag[i] = "0123456789abcdef"[tks_key_digit(out->digest[i]) & 15];
+}
+
+static void append_slot(tks_buf *out, tks_bytes prefix, const char *tag) {
+    tks_buf_append_bytes(out, prefix);
+    tks_buf_append(out, ":{", 2);
+    tks_buf_append(out, tag, TKS_TAG_SIZE);
+    tks_buf_append(out, "}:", 2);
+}
+
+tks_status tks_key_record(tks_buf *out, tks_bytes prefix, const tks_place *place) {
+    append_slot(out, prefix, place->tag);
+    return tks_buf_append(out, place->digest, TKS_DIGEST_TEXT_SIZE);
+}
+
+tks_status tks_key_names(tks_buf *out, tks_bytes app, tks_bytes type) {
+    tks_json_append_name(out, app);
+    tks_buf_append_char(out, ',');
+    tks_json_append_name(out, type);
+    return tks_buf_append_char(out, ',');
+}
+
+tks_status tks_key_index(tks_buf *out, tks_bytes prefix, const char *tag, tks_bytes app,
+                         tks_bytes type, tks_bytes owner) {
+    append_slot(out, prefix, tag);
+    tks_buf_append(out, "o:", 2);
+    tks_key_names(out, app, type);
+    return tks_json_append_name(out, owner);
+}

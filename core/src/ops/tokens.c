@@ -1,0 +1,290 @@
+/* tokens.c - options, and the parts that all token operations are put together from. */
+#include "tokens_private.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SCRATCH_MAX = 64 * 1024, PEPPER_MIN = 16 };
+
+/* ---- options ---- */
+
+tks_status tks_duration(double seconds, const char *name, int64_t *out_ms, tks_error *err) {
+    *out_ms = 0;
+    if (!(seconds >= 1.0 && seconds * 1000.0 <= (double)TKS_DURATION_MAX_MS))
+        return tks_fail(err, TKS_ERR_DATA, "%s must be 1 to 315360000 seconds", name);
+    *out_ms = (int64_t)llround(seconds * 1000.0);
+    return TKS_OK;
+}
+
+static tks_status check_options(const tks_tokens_options *o, tks_error *err) {
+    if (o->prefix.size > TKS_PREFIX_MAX)
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "prefix is longer than %d bytes", TKS_PREFIX_MAX);
+    for (size_t i = 0; i < o->prefix.size; i++) {
+        if (strchr("{}", o->prefix.data[i]) != NULL) /* finds the NUL at the end of "{}" too */
+            return tks_fail(err, TKS_ERR_CONFIGURATION, "prefix holds '{', '}' or a NUL byte");
+    }
+    if (o->pepper.size > 0 && (o->pepper.size < PEPPER_MIN || o->pepper.size > TKS_PEPPER_MAX))
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "pepper must be %d to %d bytes", PEPPER_MIN,
+                        TKS_PEPPER_MAX);
+    if (o->token_size != 0 &&
+        (o->token_size < TKS_TOKEN_SIZE_MIN || o->token_size > TKS_TOKEN_SIZE_MAX))
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "token_size must be %d to %d bytes",
+                        TKS_TOKEN_SIZE_MIN, TKS_TOKEN_SIZE_MAX);
+    if (o->max_age_ms != 0 && (o->max_age_ms < 1000 || o->max_age_ms > TKS_DURATION_MAX_MS))
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "max_age must be 1 to 315360000 seconds");
+    if (o->touch_interval_ms < -1 || o->touch_interval_ms > TKS_DURATION_MAX_MS)
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "touch_interval must be 0 to 315360000 seconds");
+    if (o->max_per_owner < 0 || o->max_per_owner > 1000000)
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "max_per_owner must be 1 to 1000000");
+    return TKS_OK;
+}
+
+tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out, tks_error *err) {
+    *out = NULL;
+    tks_status status = tks_secret_start(err);
+    if (status == TKS_OK)
+        status = check_options(options, err);
+    if (status != TKS_OK)
+        return status;
+    tks_tokens *tokens = calloc(1, sizeof *tokens);
+    if (tokens == NULL)
+        return tks_fail_memory(err);
+    tks_tokens_config *config = &tokens->config;
+    config->prefix = tks_arena_dup(
+        &tokens->arena, options->prefix.size > 0 ? options->prefix : TKS_LITERAL("ts"));
+    config->pepper = tks_arena_dup(&tokens->arena, options->pepper);
+    config->encoding = options->encoding;
+    config->token_size = options->token_size != 0 ? options->token_size : 32;
+    config->max_data_size =
+        options->max_data_size != 0 ? options->max_data_size : TKS_JSON_SIZE_DEFAULT;
+    config->max_age_ms = options->max_age_ms;
+    config->touch_interval_ms = options->touch_interval_ms;
+    config->max_per_owner = options->max_per_owner;
+    if (tokens->arena.status != TKS_OK) {
+        tks_tokens_free(tokens);
+        return tks_fail_memory(err);
+    }
+    *out = tokens;
+    return TKS_OK;
+}
+
+void tks_tokens_free(tks_tokens *tokens) {
+    if (tokens == NULL)
+        return;
+    tks_arena_clear(&tokens->arena);
+    free(tokens);
+}
+
+size_t tks_tokens_get_max_data_size(const tks_tokens *tokens) {
+    return tokens->config.max_data_size;
+}
+
+/* ---- names ---- */
+
+tks_status tks_check_name(tks_bytes name, const char *what, tks_error *err) {
+    if (name.size == 0)
+        return tks_fail(err, TKS_ERR_DATA, "%s is empty", what);
+    if (name.size > TKS_NAME_MAX)
+        return tks_fail(err, TKS_ERR_DATA, "%s is longer than %d bytes", what, TKS_NAME_MAX);
+    if (memchr(name.data, '\0', name.size) != NULL)
+        return tks_fail(err, TKS_ERR_DATA, "%s holds a NUL byte", what);
+    return TKS_OK;
+}
+
+bool tks_is_possible_token(tks_bytes token) {
+    return token.size > 0 && token.size <= TKS_NAME_MAX &&
+           memchr(token.data, '\0', token.size) == NULL;
+}
+
+/* ---- the operation ---- */
+
+tks_status tks_tokens_op_new(const tks_tokens *tokens, const tks_op_kind *kind, tks_safety safety,
+                             tks_bytes app, tks_bytes type, size_t size, tks_tokens_op **out,
+                             tks_error *err) {
+    *out = NULL;
+    tks_tokens_op *op = (tks_tokens_op *)tks_op_new(sizeof *op, kind, safety);
+    if (op == NULL)
+        return tks_fail_memory(err);
+    tks_arena *arena = &op->base.arena;
+    op->config = tokens->config;
+    op->config.prefix = tks_arena_dup(arena, tokens->config.prefix);
+    op->app = tks_arena_dup(arena, app);
+    op->type = tks_arena_dup(arena, type);
+    if (size > 0) {
+        op->slots = tks_arena_alloc(arena, size * sizeof *op->slots);
+        op->tokens = tks_arena_alloc(arena, size * sizeof *op->tokens);
+    }
+    if (arena->status != TKS_OK) {
+        tks_op_free(&op->base);
+        return tks_fail_memory(err);
+    }
+    for (size_t i = 0; i < size; i++) {
+        op->slots[i] = (tks_slot){.command = SIZE_MAX};
+        op->tokens[i] = (tks_token){.found = false};
+    }
+    op->size = size;
+    *out = op;
+    return TKS_OK;
+}
+
+tks_status tks_tokens_op_ready(tks_tokens_op *op, tks_status status, tks_op **out,
+                               tks_error *err) {
+    op->config.pepper = tks_bytes_of(NULL, 0); /* every digest is made; the store may go now */
+    if (status == TKS_OK)
+        status = op->base.arena.status;
+    if (status != TKS_OK) {
+        tks_op_free(&op->base);
+        return status == TKS_ERR_MEMORY ? tks_fail_memory(err) : status;
+    }
+    *out = &op->base;
+    return TKS_OK;
+}
+
+void tks_tokens_op_clear(tks_op *op) {
+    tks_tokens_op *self = (tks_tokens_op *)op;
+    for (size_t i = 0; i < self->size; i++) {
+        tks_json_free(self->slots[i].data);
+        tks_reply_free(self->slots[i].reply);
+    }
+}
+
+/* ---- words ---- */
+
+/* Moves what `scratch` holds into the arena. */
+static tks_bytes keep(tks_tokens_op *op, tks_buf *scratch) {
+    if (scratch->status != TKS_OK)
+        op->base.arena.status = TKS_ERR_MEMORY;
+    tks_bytes word = tks_arena_dup(&op->base.arena, tks_buf_bytes(scratch));
+    tks_buf_clear(scratch);
+    return word;
+}
+
+tks_bytes tks_word_record_key(tks_tokens_op *op, const tks_place *place) {
+    /* The one word of the commonest operation: built in place. */
+    tks_buf word;
+    tks_bytes prefix = op->config.prefix;
+    size_t size = prefix.size + TKS_RECORD_KEY_EXTRA;
+    word = (tks_buf){.data = tks_arena_alloc(&op->base.arena, size), .capacity = size, .max = size};
+    if (word.data == NULL)
+        return tks_bytes_of(NULL, 0);
+    tks_key_record(&word, prefix, place);
+    return tks_buf_bytes(&word);
+}
+
+tks_bytes tks_word_index_key(tks_tokens_op *op, const tks_place *owner_place, tks_bytes owner) {
+    tks_buf scratch;
+    tks_buf_init(&scratch, SCRATCH_MAX);
+    tks_key_index(&scratch, op->config.prefix, owner_place->tag, op->app, op->type, owner);
+    return keep(op, &scratch);
+}
+
+tks_bytes tks_word_names(tks_tokens_op *op) {
+    tks_buf scratch;
+    tks_buf_init(&scratch, SCRATCH_MAX);
+    tks_key_names(&scratch, op->app, op->type);
+    return keep(op, &scratch);
+}
+
+tks_bytes tks_word_base(tks_tokens_op *op) {
+    tks_buf scratch;
+    tks_buf_init(&scratch, SCRATCH_MAX);
+    tks_buf_append_bytes(&scratch, op->config.prefix);
+    tks_buf_append_char(&scratch, ':');
+    return keep(op, &scratch);
+}
+
+tks_bytes tks_word_int(tks_tokens_op *op, int64_t value) {
+    char digits[24];
+    int size = snprintf(digits, sizeof digits, "%lld", (long long)value);
+    return tks_arena_dup(&op->base.arena, tks_bytes_of(digits, (size_t)size));
+}
+
+tks_bytes tks_word_check(tks_tokens_op *op, const tks_place *place) {
+    return tks_arena_dup(&op->base.arena, tks_bytes_of(place->digest, TKS_CHECK_SIZE));
+}
+
+tks_status tks_tokens_add(tks_tokens_op *op, const tks_script *script, size_t argc,
+                          const tks_bytes *argv, tks_bytes route) {
+    tks_bytes *words = tks_arena_alloc(&op->base.arena, argc * sizeof *words);
+    if (words == NULL)
+        return TKS_ERR_MEMORY;
+    memcpy(words, argv, argc * sizeof *words);
+    return tks_op_add(&op->base, script, words, argc, route);
+}
+
+/* ---- answers ---- */
+
+static tks_status fail_foreign(tks_tokens_op *op) {
+    return tks_fail(&op->base.error, TKS_ERR_CONNECTION,
+                    "the server's answer belongs to another request: the connection is dropped");
+}
+
+const tks_reply *tks_checked_reply(tks_tokens_op *op, size_t command, const tks_place *place,
+                                   tks_status *status) {
+    const tks_reply *reply = op->base.commands[command].reply;
+    const tks_reply *echo =
+        tks_reply_get_type(reply) == TKS_REPLY_ARRAY ? tks_reply_get_item(reply, 0) : NULL;
+    if (echo == NULL || tks_reply_get_type(echo) != TKS_REPLY_STRING ||
+        !tks_bytes_equal(tks_reply_get_bytes(echo), tks_bytes_of(place->digest, TKS_CHECK_SIZE)) ||
+        tks_reply_get_size(reply) < 1) {
+        *status = fail_foreign(op);
+        return NULL;
+    }
+    *status = TKS_OK;
+    return reply;
+}
+
+int64_t tks_reply_integer_at(const tks_reply *reply, size_t i, int64_t otherwise) {
+    const tks_reply *item = tks_reply_get_item(reply, i);
+    if (item == NULL || tks_reply_get_type(item) != TKS_REPLY_INTEGER)
+        return otherwise;
+    return tks_reply_get_integer(item);
+}
+
+tks_status tks_fail_not_a_record(tks_tokens_op *op) {
+    return tks_fail(&op->base.error, TKS_ERR_DATA,
+                    "what is stored under the token's key is not a tokenstore record: does another "
+                    "program write to this prefix?");
+}
+
+tks_status tks_read_token(tks_tokens_op *op, size_t i, tks_bytes text, int64_t expires_ms) {
+    tks_slot *slot = &op->slots[i];
+    tks_record record;
+    tks_error *err = &op->base.error;
+
+    tks_status status = tks_record_read(text, &op->base.arena, &record, err);
+    if (status != TKS_OK)
+        return status;
+    if (!tks_bytes_equal(record.check, tks_bytes_of(slot->place.digest, TKS_CHECK_SIZE)))
+        return fail_foreign(op);
+    status = tks_json_parse(record.data, SIZE_MAX, &slot->data, err);
+    if (status != TKS_OK)
+        return status;
+
+    op->tokens[i] = (tks_token){
+        .found = true,
+        .app = op->app,
+        .type = op->type,
+        .owner = record.owner,
+        .token = slot->token,
+        .created_ms = record.created_ms,
+        .expires_ms = expires_ms,
+        .data = slot->data,
+    };
+    tks_set_id(op, i, record.tag.size > 0 ? record.tag.data : slot->place.tag);
+    return op->base.arena.status;
+}
+
+void tks_set_id(tks_tokens_op *op, size_t i, const char *owner_tag) {
+    const tks_place *place = &op->slots[i].place;
+    char id[TKS_TAG_SIZE + TKS_DIGEST_TEXT_SIZE];
+    size_t size = 0;
+    if (memcmp(owner_tag, place->tag, TKS_TAG_SIZE) != 0) {
+        memcpy(id, place->tag, TKS_TAG_SIZE);
+        size = TKS_TAG_SIZE;
+    }
+    memcpy(id + size, place->digest, TKS_DIGEST_TEXT_SIZE);
+    op->tokens[i].id = tks_arena_dup(&op->base.arena, tks_bytes_of(id, size + TKS_DIGEST_TEXT_SIZE));
+}

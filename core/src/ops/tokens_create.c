@@ -1,0 +1,188 @@
+/* tokens_create.c - create and create_many. */
+#include "tokens_private.h"
+
+enum { RECORD_OVERHEAD_MAX = 16 * 1024 }; /* an owner of 1024 bytes, each escaped, and the brackets */
+
+tks_bytes tks_generate_token(tks_tokens_op *op, const char *owner_tag) {
+    char random[TKS_TOKEN_SIZE_MAX];
+    tks_buf text;
+    tks_buf_init(&text, 4 + 2 * TKS_TOKEN_SIZE_MAX + 1);
+    tks_random(random, op->config.token_size);
+    tks_buf_append_char(&text, TKS_TOKEN_MARKER);
+    tks_buf_append(&text, owner_tag, TKS_TAG_SIZE);
+    tks_encode(op->config.encoding, random, op->config.token_size, &text);
+    if (text.status != TKS_OK)
+        op->base.arena.status = TKS_ERR_MEMORY;
+    tks_bytes token = tks_arena_dup(&op->base.arena, tks_buf_bytes(&text));
+    tks_wipe(random, sizeof random);
+    tks_buf_wipe(&text);
+    return token;
+}
+
+static tks_status check(const tks_tokens *tokens, const tks_new_token *new, tks_error *err) {
+    tks_status status = tks_check_name(new->app, "app", err);
+    if (status == TKS_OK)
+        status = tks_check_name(new->type, "type", err);
+    if (status == TKS_OK)
+        status = tks_check_name(new->owner, "owner", err);
+    if (status == TKS_OK && new->custom_token.data != NULL)
+        status = tks_check_name(new->custom_token, "custom_token", err);
+    if (status == TKS_OK && new->data.size > tokens->config.max_data_size)
+        status = tks_fail(err, TKS_ERR_DATA, "data is larger than max_data_size (%zu bytes)",
+                          tokens->config.max_data_size);
+    if (status == TKS_OK && new->duration_ms != 0 &&
+        (new->duration_ms < 1000 || new->duration_ms > TKS_DURATION_MAX_MS))
+        status = tks_fail(err, TKS_ERR_DATA, "duration must be 1 to 315360000 seconds");
+    return status;
+}
+
+static tks_bytes record_tail(tks_tokens_op *op, const tks_new_token *new, const char *tag) {
+    tks_buf text;
+    tks_buf_init(&text, new->data.size + RECORD_OVERHEAD_MAX);
+    if (tks_record_write_tail(&text, new->owner, new->data, tag) != TKS_OK)
+        op->base.arena.status = TKS_ERR_MEMORY;
+    tks_bytes tail = tks_arena_dup(&op->base.arena, tks_buf_bytes(&text));
+    tks_buf_wipe(&text);
+    return tail;
+}
+
+static int64_t time_to_live(const tks_tokens_op *op, int64_t duration_ms) {
+    int64_t max_age = op->config.max_age_ms;
+    return max_age > 0 && (duration_ms == 0 || duration_ms > max_age) ? max_age : duration_ms;
+}
+
+/* Fills slot `i` and adds its command. app and type may differ from slot to slot. */
+static tks_status add(tks_tokens_op *op, size_t i, const tks_new_token *new, tks_error *err) {
+    tks_arena *arena = &op->base.arena;
+    tks_slot *slot = &op->slots[i];
+    tks_token *token = &op->tokens[i];
+    bool custom = new->custom_token.data != NULL;
+    tks_place owner;
+
+    tks_status status = tks_json_parse(new->data, SIZE_MAX, &slot->data, err);
+    if (status != TKS_OK)
+        return status;
+    if (tks_json_get_type(slot->data) != TKS_JSON_OBJECT)
+        return tks_fail(err, TKS_ERR_DATA, "data is not an object: give names and values");
+    op->app = tks_arena_dup(arena, new->app);
+    op->type = tks_arena_dup(arena, new->type);
+    slot->owner = tks_arena_dup(arena, new->owner);
+    tks_key_owner(op->config.pepper, new->app, new->type, new->owner, &owner);
+    slot->token = custom ? tks_arena_dup(arena, new->custom_token) : tks_generate_token(op, owner.tag);
+    if (arena->status != TKS_OK)
+        return TKS_ERR_MEMORY;
+    tks_key_place(op->config.pepper, new->app, new->type, slot->token, &slot->place);
+    if (custom)
+        op->base.safety = TKS_ONCE; /* a second try could not tell its own work from another's */
+
+    int64_t ttl = time_to_live(op, new->duration_ms);
+    bool foreign_tag = memcmp(owner.tag, slot->place.tag, TKS_TAG_SIZE) != 0;
+    tks_bytes words[] = {
+        TKS_LITERAL("2"),
+        tks_word_record_key(op, &slot->place),
+        tks_word_index_key(op, &owner, slot->owner),
+        tks_word_check(op, &slot->place),
+        record_tail(op, new, foreign_tag ? owner.tag : NULL),
+        tks_word_int(op, ttl),
+        tks_word_int(op, op->config.max_per_owner),
+        custom ? TKS_LITERAL("custom") : TKS_LITERAL(""),
+    };
+    slot->command = op->base.count;
+    *token = (tks_token){.app = op->app, .type = op->type, .owner = slot->owner,
+                         .token = slot->token, .expires_ms = ttl, .data = slot->data};
+    tks_set_id(op, i, owner.tag);
+    return tks_tokens_add(op, &tks_script_create, sizeof words / sizeof words[0], words, words[1]);
+}
+
+static tks_status finish(tks_op *base, int64_t now_ms) {
+    tks_tokens_op *op = (tks_tokens_op *)base;
+    (void)now_ms;
+    for (size_t i = 0; i < op->size; i++) {
+        tks_token *token = &op->tokens[i];
+        tks_status status;
+        const tks_reply *reply =
+            tks_checked_reply(op, op->slots[i].command, &op->slots[i].place, &status);
+        if (reply == NULL)
+            return status;
+        token->created_ms = tks_reply_integer_at(reply, 1, -1);
+        if (token->created_ms < 0)
+            return tks_fail(&base->error, TKS_ERR_DATA,
+                            "custom_token is in use already: choose another, or delete it first");
+        token->found = true;
+        if (token->expires_ms > 0)
+            token->expires_ms += token->created_ms;
+    }
+    base->result.type = op->expiry ? TKS_RESULT_TOKENS : TKS_RESULT_TOKEN;
+    base->result.tokens = op->tokens;
+    base->result.size = op->size;
+    return TKS_OK;
+}
+
+static bool was_made(tks_tokens_op *op, size_t i) {
+    const tks_reply *reply = op->base.commands[op->slots[i].command].reply;
+    return tks_reply_get_type(reply) == TKS_REPLY_ARRAY && tks_reply_integer_at(reply, 1, -1) >= 0;
+}
+
+/* All or nothing: the caller will not learn the secrets of those that were made. */
+static bool undo(tks_op *base) {
+    tks_tokens_op *op = (tks_tokens_op *)base;
+    size_t made = 0;
+    for (size_t i = 0; i < op->size; i++) {
+        if (!was_made(op, i)) {
+            tks_json_free(op->slots[i].data);
+            continue;
+        }
+        op->slots[made] = op->slots[i];
+        op->tokens[made] = op->tokens[i];
+        made++;
+    }
+    op->size = made;
+    tks_op_clear_commands(base);
+    for (size_t i = 0; i < made; i++) {
+        const tks_token *token = &op->tokens[i];
+        op->app = token->app;
+        op->type = token->type;
+        tks_bytes words[] = {
+            TKS_LITERAL("1"),
+            tks_word_record_key(op, &op->slots[i].place),
+            tks_word_check(op, &op->slots[i].place),
+            tks_word_names(op),
+        };
+        if (tks_tokens_add(op, &tks_script_delete, 4, words, words[1]) != TKS_OK)
+            return false;
+    }
+    return made > 0 && base->arena.status == TKS_OK;
+}
+
+static const tks_op_kind create_kind = {finish, NULL, tks_tokens_op_clear};
+static const tks_op_kind create_many_kind = {finish, undo, tks_tokens_op_clear};
+
+static tks_status create(const tks_tokens *tokens, const tks_op_kind *kind, size_t count,
+                         const tks_new_token *new, tks_op **out, tks_error *err) {
+    tks_tokens_op *op;
+    *out = NULL;
+    for (size_t i = 0; i < count; i++) {
+        tks_status status = check(tokens, &new[i], err);
+        if (status != TKS_OK)
+            return status;
+    }
+    tks_bytes none = tks_bytes_of(NULL, 0);
+    tks_status status =
+        tks_tokens_op_new(tokens, kind, TKS_IDEMPOTENT, none, none, count, &op, err);
+    if (status != TKS_OK)
+        return status;
+    op->expiry = kind == &create_many_kind;
+    for (size_t i = 0; status == TKS_OK && i < count; i++)
+        status = add(op, i, &new[i], err);
+    return tks_tokens_op_ready(op, status, out, err);
+}
+
+tks_status tks_tokens_create(const tks_tokens *tokens, const tks_new_token *new, tks_op **out,
+                             tks_error *err) {
+    return create(tokens, &create_kind, 1, new, out, err);
+}
+
+tks_status tks_tokens_create_many(const tks_tokens *tokens, size_t count,
+                                  const tks_new_token *new, tks_op **out, tks_error *err) {
+    return create(tokens, &create_many_kind, count, new, out, err);
+}

@@ -1,0 +1,36 @@
+/* record.h - the text that Redis holds for one token.
+ *
+ *     ["<created><check>","<owner>",{<data>}]              a generated token
+ *     ["<created><check>","<owner>",{<data>},"<tag>"]      a custom one whose owner has another tag
+ *
+ * created is milliseconds since 1970 by the server's clock, 7 base64url digits, most significant
+ * first; check is the head of the record's digest, so that a record that is not the one asked for is
+ * seen. It is JSON, but of one spelling only: the scripts find its parts by their places. */
+#ifndef TOKENSTORE_RECORD_H
+#define TOKENSTORE_RECORD_H
+
+#include "arena.h"
+#include "key.h"
+
+enum {
+    TKS_CREATED_SIZE = 7,
+    TKS_RECORD_HEAD = 2 + TKS_CREATED_SIZE + TKS_CHECK_SIZE + 2 /* up to the owner's quote */
+};
+
+/* Slices of the record's text, but for `owner` where it had escapes: that is in the arena. */
+typedef struct tks_record {
+    int64_t created_ms;
+    tks_bytes check;
+    tks_bytes owner;
+    tks_bytes data;
+    tks_bytes tag; /* empty: the record's own */
+} tks_record;
+
+/* TKS_OK, TKS_ERR_DATA (not a record: the message says so), TKS_ERR_MEMORY. */
+tks_status tks_record_read(tks_bytes text, tks_arena *arena, tks_record *out, tks_error *err);
+
+/* Appends what follows the head: `"<owner>",{<data>}]`, with `,"<tag>"` unless `tag` is NULL.
+ * TKS_OK or the buffer's error. */
+tks_status tks_record_write_tail(tks_buf *out, tks_bytes owner, tks_bytes data, const char *tag);
+
+#endif
