@@ -1,0 +1,129 @@
+"""What measuring needs: private servers, contenders that take turns, a table.
+
+The contenders are processes that wait for jobs. They take turns (A B A B …), because a machine drifts;
+a ratio is the median of the turns' ratios. Everything goes over a unix socket.
+"""
+
+import os
+import statistics
+import subprocess
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Server:
+    """A private redis-server without persistence."""
+
+    def __init__(self, directory, name):
+        self.socket = os.path.join(directory, name)
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", "0", "--unixsocket", self.socket, "--save", "",
+             "--appendonly", "no", "--dir", directory],
+            stdout=subprocess.DEVNULL,
+        )
+        while self.ask("PING") != "PONG":
+            if self.process.poll() is not None:
+                raise SystemExit("redis-server did not start")
+            time.sleep(0.02)
+
+    def ask(self, *command):
+        return subprocess.run(
+            ["redis-cli", "-s", self.socket, *command], capture_output=True, text=True
+        ).stdout.strip()
+
+    def used_memory(self):
+        lines = self.ask("INFO", "memory").splitlines()
+        return int(next(line for line in lines if line.startswith("used_memory:")).split(":")[1])
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+class Worker:
+    """A contender; `do` gives the seconds it took."""
+
+    def __init__(self, name, *command):
+        self.name = name
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
+        )
+
+    def ask(self, *job):
+        self.process.stdin.write(" ".join(map(str, job)) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline().split()
+        if answer[:1] != ["ok"]:
+            raise SystemExit(f"{self.name} failed at {job[0]}")
+        return answer[1:]
+
+    def do(self, *job):
+        began = time.perf_counter()
+        self.ask(*job)
+        return time.perf_counter() - began
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+_environment = {}
+
+
+def environment():
+    """os.environ with the variables that let Lua find the checkout."""
+    if not _environment:
+        _environment.update(os.environ)
+        exports = subprocess.run(
+            ["sh", "-c", 'eval "$(make -s env)"; env -0'],
+            cwd=ROOT, check=True, capture_output=True, text=True,
+        ).stdout
+        for entry in exports.split("\0"):
+            if entry.startswith("LUA_"):
+                name, _, value = entry.partition("=")
+                _environment[name] = value
+    return _environment
+
+
+def turns(rounds, ours, theirs):
+    """Runs two functions in turn; the medians of their times and the median ratio."""
+    ours(), theirs()  # warm
+    a, b = [], []
+    for number in range(rounds):
+        first, second = (ours, theirs) if number % 2 else (theirs, ours)
+        x, y = first(), second()
+        if first is theirs:
+            x, y = y, x
+        a.append(x)
+        b.append(y)
+    ratio = statistics.median(x / y for x, y in zip(a, b))
+    return statistics.median(a), statistics.median(b), ratio
+
+
+class Table:
+    def __init__(self):
+        self.rows = []
+
+    def add(self, what, value, baseline, ratio, limit, unit="µs"):
+        """`limit` is ("<=", number) or (">=", number) on the ratio, or None."""
+        good = ""
+        if limit:
+            ok = ratio <= limit[1] if limit[0] == "<=" else ratio >= limit[1]
+            good = "yes" if ok else "NO"
+        row = (
+            what,
+            f"{value:.1f} {unit}",
+            f"{baseline:.1f} {unit}" if baseline is not None else "",
+            f"{ratio:.2f}" if baseline is not None else "",
+            f"{limit[0]} {limit[1]}" if limit else "",
+            good,
+        )
+        self.rows.append(row)
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, (46, 12, 12, 6, 8, 3))), flush=True)
+
+    def markdown(self):
+        head = ("what", "ours", "against", "ratio", "asked for", "held")
+        lines = ["| " + " | ".join(row) + " |" for row in [head, ("---",) * len(head), *self.rows]]
+        return "\n".join(lines) + "\n"

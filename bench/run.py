@@ -1,0 +1,170 @@
+"""Measures, in one run and on one machine, what the library costs over the bare minimum.
+
+usage: run.py [--quick] [--write FILE]
+"""
+
+import argparse
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from harness import ROOT, Server, Table, Worker, turns
+
+BENCH = ROOT / "bench"
+RAW = ROOT / "build/bench/raw_hiredis"
+PYTHON = sys.executable
+
+
+def python(kind, server):
+    return Worker(kind, PYTHON, str(BENCH / "worker.py"), kind, server.socket)
+
+
+def record_key(server):
+    """The key of the one record on a server."""
+    keys = server.ask("--scan").split()
+    return next(key for key in keys if server.ask("TYPE", key) == "string")
+
+
+def against_raw(table, directory, rounds, count):
+    """get and create, against a C loop on the same connection, value and key."""
+    server = Server(directory, "raw.sock")
+    ours, raw = python("tokenstore", server), Worker("raw", str(RAW), server.socket)
+    ours.ask("fill", 1)
+    token = ours.ask("first", 1)[0]
+    key = record_key(server)
+    size = int(server.ask("STRLEN", key))
+    workers = [("Python", ours)]
+    for lua in ("lua5.4", "luajit"):
+        if shutil.which(lua):
+            workers.append((lua, Worker(lua, lua, str(BENCH / "worker.lua"), server.socket, token)))
+        else:
+            print(f"SKIP {lua}: not on this machine")
+    for name, worker in workers:
+        a, b, ratio = turns(
+            rounds, lambda w=worker: w.do("get", count), lambda: raw.do("get", key, count)
+        )
+        limit = 1.20 if worker is ours else 1.15
+        table.add(f"get, {name}, against hiredis in C: GET", a / count * 1e6, b / count * 1e6, ratio,
+                  ("<=", limit))
+    made = [0]
+
+    def setex():
+        made[0] += 1
+        return raw.do("setex", f"raw:{'x' * 24}:{made[0]}:", size, count)
+
+    a, b, ratio = turns(rounds, lambda: ours.do("create", count), setex)
+    table.add("create, Python, against hiredis in C: SET … EX", a / count * 1e6, b / count * 1e6, ratio,
+              ("<=", 1.8))
+    for worker in [raw, *(w for _, w in workers)]:
+        worker.stop()
+    server.stop()
+
+
+def against_redis_py(table, directory, rounds, count):
+    """get and get_many, against redis-py with hiredis and json.loads."""
+    server = Server(directory, "redispy.sock")
+    ours, theirs = python("tokenstore", server), python("redis-py", server)
+    ours.ask("fill", 1000)
+    theirs.ask("fill", 1000)
+    a, b, _ = turns(rounds, lambda: ours.do("get", count), lambda: theirs.do("get", count))
+    table.add("get/s, Python, against redis-py: GET + json.loads", count / a, count / b, b / a,
+              (">=", 1.5), unit="/s")
+    batches = max(3, count // 200)
+    a, b, _ = turns(rounds, lambda: ours.do("get_many", batches), lambda: theirs.do("get_many", batches))
+    table.add("get_many(1000), tokens/s, against redis-py: pipeline", batches * 1000 / a,
+              batches * 1000 / b, b / a, (">=", 2.0), unit="/s")
+    for worker in (ours, theirs):
+        worker.stop()
+    server.stop()
+
+
+def at_scale(table, directory, rounds, count, sizes):
+    """What an operation costs among many tokens, against among few; and the memory of many."""
+    small, large = Server(directory, "small.sock"), Server(directory, "large.sock")
+    few, many = python("tokenstore", small), python("tokenstore", large)
+    few.ask("fill", sizes[0])
+    before, filled = large.used_memory(), 0
+    memory = []
+    for size in sizes[1:]:
+        many.ask("fill", size - filled)
+        filled = size
+        memory.append((size, (large.used_memory() - before) / size))
+    for job in ("get", "refresh", "update"):
+        a, b, ratio = turns(
+            rounds, lambda: many.do(f"{job}_some", count), lambda: few.do(f"{job}_some", count)
+        )
+        table.add(f"{job}, at {sizes[-1]:,} tokens against {sizes[0]:,}", a / count * 1e6,
+                  b / count * 1e6, ratio, ("<=", 1.2))
+
+    def delete(worker):
+        worker.ask("make_spare", count)
+        return worker.do("delete_spare", count)
+
+    a, b, ratio = turns(rounds, lambda: delete(many), lambda: delete(few))
+    table.add(f"delete, at {sizes[-1]:,} tokens against {sizes[0]:,}", a / count * 1e6, b / count * 1e6,
+              ratio, ("<=", 1.2))
+    for size, each in memory:
+        table.add(f"server memory per token, at {size:,} (of 290 bytes)", each, 290.0, each / 290,
+                  ("<=", 1.0), unit="bytes")
+    for worker in (few, many):
+        worker.stop()
+    for server in (small, large):
+        server.stop()
+
+
+def output(*command):
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+        return (done.stdout or done.stderr).strip().splitlines()[0]
+    except (OSError, IndexError):
+        return "none"
+
+
+def machine():
+    """One line each of what the figures depend on."""
+    import hiredis
+    import redis
+
+    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+                if line.startswith("model name")), platform.processor())
+    cores = output("nproc")
+    system = next((line.split("=")[1].strip('"') for line in
+                   Path("/etc/os-release").read_text().splitlines() if line.startswith("PRETTY_NAME")), "")
+    library = output("dpkg-query", "-W", "-f", "${Version}", "libhiredis-dev")
+    return [
+        f"{cpu}, {cores} cores, Linux {platform.release()}, {system}",
+        output("redis-server", "--version"),
+        f"Python {platform.python_version()}; {output('lua5.4', '-v')}; {output('luajit', '-v')}",
+        f"hiredis {library}; redis-py {redis.__version__} with hiredis {hiredis.__version__}; "
+        f"{output('gcc', '--version')}",
+    ]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the work, for a look")
+    parser.add_argument("--write", metavar="FILE", help="replace the table in FILE")
+    options = parser.parse_args()
+    rounds, count, sizes = (7, 500, (1_000, 20_000)) if options.quick else (
+        21, 3000, (1_000, 100_000, 1_000_000))
+    for line in machine():
+        print(line)
+    print()
+    table = Table()
+    with tempfile.TemporaryDirectory(prefix="tokenstore-bench-") as directory:
+        against_raw(table, directory, rounds, count)
+        against_redis_py(table, directory, rounds, count)
+        at_scale(table, directory, rounds, count, sizes)
+    if options.write:
+        path = Path(options.write)
+        head, _, _ = path.read_text().partition("<!-- measured -->")
+        facts = "".join(f"- {line}\n" for line in machine())
+        path.write_text(f"{head}<!-- measured -->\n\n{facts}\n{table.markdown()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""A contender in Python: reads jobs from stdin, one a line, answers "ok" when a job is done.
+
+usage: worker.py tokenstore|redis-py SOCKET
+
+A job is a name, a count, and what it needs besides. Whoever asks takes the time.
+"""
+
+import json
+import random
+import sys
+
+APP = {"app": "web", "type": "login"}
+PER_OWNER = 4
+SAMPLE = 20_000
+BATCH = 1000
+
+
+def data(number):
+    return {"name": f"n{number}", "role": "admin"}
+
+
+class Tokenstore:
+    def __init__(self, socket):
+        import tokenstore
+
+        self.tokens = tokenstore.RedisTokens(f"unix://{socket}")
+        self.known = []
+        self.spare = []
+
+    def fill(self, count):
+        """Adds `count` tokens, 4 to an owner, and remembers an even sample of them."""
+        every = max(1, count // SAMPLE)
+        for start in range(0, count, BATCH):
+            numbers = range(start, min(start + BATCH, count))
+            made = self.tokens.create_many(
+                {**APP, "owner": f"user{n // PER_OWNER}", "data": data(n), "duration": 36_000}
+                for n in numbers
+            )
+            self.known += [t.token for n, t in zip(numbers, made) if n % every == 0]
+        random.Random(1).shuffle(self.known)
+
+    def first(self, _count):
+        """The token that `get` asks for."""
+        return self.known[0]
+
+    def get(self, count):
+        get, token = self.tokens.get, self.known[0]
+        for _ in range(count):
+            get(app="web", type="login", token=token)
+
+    def create(self, count):
+        create, value = self.tokens.create, data(123)
+        for n in range(count):
+            create(app="web", type="login", owner=f"new{n}", data=value, duration=3600)
+
+    def get_many(self, count):
+        batch = self.known[:BATCH]
+        for _ in range(count):
+            found = self.tokens.get_many(**APP, tokens=batch)
+        assert None not in found and len(found) == BATCH
+
+    def some(self, count):
+        return random.choices(self.known, k=count)
+
+    def get_some(self, count):
+        for token in self.some(count):
+            assert self.tokens.get(**APP, token=token)
+
+    def refresh_some(self, count):
+        for token in self.some(count):
+            assert self.tokens.refresh(**APP, token=token, duration=36_000)
+
+    def update_some(self, count):
+        for n, token in enumerate(self.some(count)):
+            assert self.tokens.update(**APP, token=token, data={"name": f"u{n % 900 + 100}"})
+
+    def make_spare(self, count):
+        self.spare = [
+            t.token
+            for t in self.tokens.create_many(
+                {**APP, "owner": f"spare{n // PER_OWNER}", "data": data(n), "duration": 36_000}
+                for n in range(count)
+            )
+        ]
+
+    def delete_spare(self, count):
+        for token in self.spare[:count]:
+            assert self.tokens.delete(**APP, token=token)
+
+
+class RedisPy:
+    """What one would write by hand: GET and json.loads, with the parser in C."""
+
+    def __init__(self, socket):
+        import redis
+        import redis._parsers
+
+        self.redis = redis.Redis(unix_socket_path=socket)
+        assert "hiredis" in redis.connection.DefaultParser.__name__.lower(), "redis-py without hiredis"
+
+    def fill(self, count):
+        text = json.dumps({**APP, "owner": "user1", "data": data(123)})
+        self.keys = [f"plain:{n}" for n in range(count)]
+        for key in self.keys:
+            self.redis.set(key, text, ex=36_000)
+
+    def get(self, count):
+        key = self.keys[0]
+        for _ in range(count):
+            json.loads(self.redis.get(key))
+
+    def get_many(self, count):
+        for _ in range(count):
+            pipeline = self.redis.pipeline(transaction=False)
+            for key in self.keys[:BATCH]:
+                pipeline.get(key)
+            found = [json.loads(text) for text in pipeline.execute()]
+        assert len(found) == BATCH
+
+
+def main():
+    kind, socket = sys.argv[1:]
+    worker = {"tokenstore": Tokenstore, "redis-py": RedisPy}[kind](socket)
+    for line in sys.stdin:
+        name, count = line.split()
+        answer = getattr(worker, name)(int(count))
+        print("ok", answer or "", flush=True)
+
+
+if __name__ == "__main__":
+    main()
