@@ -99,9 +99,9 @@ $(BUILD)/core/%.o: core/%.c $(FLAGS)
 	$(CC) $(TKS_CPPFLAGS) $(TKS_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The server-side scripts, as C strings.
-$(BUILD)/scripts.c: core/scripts/embed.sh $(SCRIPTS)
+$(BUILD)/scripts.c: core/scripts/embed.sh $(SCRIPTS) $(wildcard core/scripts/lib/*.lua)
 	@mkdir -p $(@D)
-	sh core/scripts/embed.sh > $@
+	sh core/scripts/embed.sh $@
 
 $(BUILD)/core/scripts.o: $(BUILD)/scripts.c $(FLAGS)
 	@mkdir -p $(@D)
