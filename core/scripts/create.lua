@@ -2,15 +2,15 @@
 -- KEYS  record, index
 -- ARGV  echo, the record's text from the owner on, ttl in ms (0: none), most per owner (0: no cap),
 --       "custom" or "" (a generated token)
--- Gives {echo, created in ms}, or {echo, -1}: a custom token that is in use.
+-- Gives {echo, created in microseconds}, or {echo, -1}: a custom token that is in use.
 -- include: clock, record, index
 
-local function digits_of(ms)
+local function digits_of(us)
   local text = ''
-  for _ = 1, 7 do
-    local digit = ms % 64
+  for _ = 1, 9 do
+    local digit = us % 64
     text = DIGITS:sub(digit + 1, digit + 1) .. text
-    ms = (ms - digit) / 64
+    us = (us - digit) / 64
   end
   return text
 end
@@ -37,8 +37,8 @@ end
 
 local record_key, index = KEYS[1], KEYS[2]
 local ttl, cap = tonumber(ARGV[3]), tonumber(ARGV[4])
-local now = now_ms()
-local record = '["' .. digits_of(now) .. ARGV[1] .. '",' .. ARGV[2]
+local created = now_us()
+local record = '["' .. digits_of(created) .. ARGV[1] .. '",' .. ARGV[2]
 local made
 if ttl > 0 then
   made = redis.call('SET', record_key, record, 'PX', ttl, 'NX')
@@ -54,6 +54,7 @@ end
 local base = key_base(record_key)
 local owner_tag = index:sub(#base + 2, #base + 4)
 local member = member_of(record_key, owner_tag)
+local now = math.floor(created / 1000)
 index_put(index, member, ttl > 0 and now + ttl or 0, now)
 if cap > 0 and redis.call('ZCARD', index) > cap then evict(index, base, owner_tag, member, cap) end
-return {ARGV[1], now}
+return {ARGV[1], created}

@@ -11,9 +11,9 @@ local head, owner, _, rest = split(record)
 if not head then return {ARGV[1], -2} end
 
 local index, member = index_of(key, owner, rest, ARGV[2])
-local now, max_age = now_ms(), tonumber(ARGV[4])
+local now, max_age = math.floor(now_us() / 1000), tonumber(ARGV[4])
 local expires = now + tonumber(ARGV[3])
-if max_age > 0 then expires = math.min(expires, created_of(record) + max_age) end
+if max_age > 0 then expires = math.min(expires, math.floor(created_of(record) / 1000) + max_age) end
 if expires <= now then
   -- Made before there was a max_age, and older than that by now.
   redis.call('DEL', key)

@@ -5,7 +5,7 @@
 -- include: clock, record, index
 
 local old, new = KEYS[1], KEYS[2]
-local now = now_ms()
+local now = math.floor(now_us() / 1000)
 local record = redis.call('GET', old)
 if not record then
   -- The new key is random: if it is there, this is the same request, sent again.
@@ -23,7 +23,7 @@ local duration, max_age = tonumber(ARGV[3]), tonumber(ARGV[4])
 local left = redis.call('PTTL', old)
 local expires = duration > 0 and now + duration or left >= 0 and now + left or 0
 if max_age > 0 then
-  local limit = created_of(record) + max_age
+  local limit = math.floor(created_of(record) / 1000) + max_age
   expires = expires > 0 and math.min(expires, limit) or limit
 end
 redis.call('DEL', old)
@@ -32,7 +32,7 @@ if expires > 0 and expires <= now then
   index_remove(index, old_member)
   return {ARGV[1], 0}
 end
-record = head:sub(1, 9) .. ARGV[1] .. '",' .. owner .. ',' .. data .. rest
+record = head:sub(1, 11) .. ARGV[1] .. '",' .. owner .. ',' .. data .. rest
 redis.call('SET', new, record)
 if expires > 0 then redis.call('PEXPIREAT', new, expires) end
 redis.call('ZREM', index, old_member)

@@ -29,19 +29,26 @@ static void digest(const char *kind, tks_bytes pepper, tks_bytes app, tks_bytes 
     tks_digest(pepper, fields, sizeof fields / sizeof fields[0], out);
 }
 
+/* Hexadecimal, because those digits are in the alphabet of every token encoding: an owner's tag, and
+ * with it the index, stays when an application changes its encoding. */
+static void make_tag(tks_place *place) {
+    for (int i = 0; i < TKS_TAG_SIZE; i++)
+        place->tag[i] = "0123456789abcdef"[tks_key_digit(place->digest[i]) & 15];
+}
+
 void tks_key_place(tks_bytes pepper, tks_bytes app, tks_bytes type, tks_bytes token,
                    tks_place *out) {
     digest("t", pepper, app, type, token, out->digest);
-    memcpy(out->tag, carries_tag(token) ? token.data + 1 : out->digest, TKS_TAG_SIZE);
+    if (carries_tag(token))
+        memcpy(out->tag, token.data + 1, TKS_TAG_SIZE);
+    else
+        make_tag(out);
 }
 
 void tks_key_owner(tks_bytes pepper, tks_bytes app, tks_bytes type, tks_bytes owner,
                    tks_place *out) {
     digest("o", pepper, app, type, owner, out->digest);
-    /* Hexadecimal, because those digits are in the alphabet of every token encoding: an owner's
-     * tag, and with it the index, stays when an application changes its encoding. */
-    for (int i = 0; i < TKS_TAG_SIZE; i++)
-        out->tag[i] = "0123456789abcdef"[tks_key_digit(out->digest[i]) & 15];
+    make_tag(out);
 }
 
 static void append_slot(tks_buf *out, tks_bytes prefix, const char *tag) {

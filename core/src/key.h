@@ -5,7 +5,7 @@
  *
  * The tag is what Redis Cluster hashes, so all keys of one owner share a slot. It comes from a digest
  * of (app, type, owner) and stands, behind a marker character, at the head of every generated
- * token: a record is found from the token alone. A custom token's tag is its own digest's head.
+ * token: a record is found from the token alone. A custom token's tag comes from its own digest.
  * Digests are BLAKE2b over length-prefixed fields, names in index keys are quoted: no two different
  * tuples meet in one key, whatever characters they hold. Everything here is pure. */
 #ifndef TOKENSTORE_KEY_H

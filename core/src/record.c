@@ -60,14 +60,14 @@ static bool read_name(tks_bytes text, tks_arena *arena, tks_bytes *out) {
 }
 
 static bool read_created(const char *digits, int64_t *out) {
-    int64_t ms = 0;
+    int64_t us = 0;
     for (int i = 0; i < TKS_CREATED_SIZE; i++) {
         int digit = tks_key_digit(digits[i]);
         if (digit < 0)
             return false;
-        ms = ms * 64 + digit;
+        us = us * 64 + digit;
     }
-    *out = ms;
+    *out = us;
     return true;
 }
 
@@ -96,7 +96,7 @@ static bool read_parts(tks_bytes text, tks_arena *arena, tks_record *out) {
     if (text.size < TKS_RECORD_HEAD + 2 || at[0] != '[' || at[1] != '"' ||
         memcmp(at + TKS_RECORD_HEAD - 2, "\",\"", 3) != 0)
         return false;
-    if (!read_created(at + 2, &out->created_ms))
+    if (!read_created(at + 2, &out->created_us))
         return false;
     out->check = tks_bytes_of(at + 2 + TKS_CREATED_SIZE, TKS_CHECK_SIZE);
 

@@ -3,7 +3,7 @@
  *     ["<created><check>","<owner>",{<data>}]              a generated token
  *     ["<created><check>","<owner>",{<data>},"<tag>"]      a custom one whose owner has another tag
  *
- * created is milliseconds since 1970 by the server's clock, 7 base64url digits, most significant
+ * created is microseconds since 1970 by the server's clock, 9 base64url digits, most significant
  * first; check is the head of the record's digest, so that a record that is not the one asked for is
  * seen. It is JSON, but of one spelling only: the scripts find its parts by their places. */
 #ifndef TOKENSTORE_RECORD_H
@@ -13,13 +13,13 @@
 #include "key.h"
 
 enum {
-    TKS_CREATED_SIZE = 7,
+    TKS_CREATED_SIZE = 9,
     TKS_RECORD_HEAD = 2 + TKS_CREATED_SIZE + TKS_CHECK_SIZE + 2 /* up to the owner's quote */
 };
 
 /* Slices of the record's text, but for `owner` where it had escapes: that is in the arena. */
 typedef struct tks_record {
-    int64_t created_ms;
+    int64_t created_us;
     tks_bytes check;
     tks_bytes owner;
     tks_bytes data;

@@ -87,8 +87,8 @@ typedef struct tks_token {
     tks_bytes app, type, owner;
     tks_bytes token;     /* the secret; data NULL in a listing */
     tks_bytes id;        /* public */
-    int64_t created_ms;  /* since 1970, by the server's clock */
-    int64_t expires_ms;  /* since 1970; 0: it has no expiry, or it was not asked for */
+    int64_t created_us;  /* microseconds since 1970, by the server's clock */
+    int64_t expires_ms;  /* milliseconds since 1970; 0: it has no expiry, or it was not asked for */
     const tks_json *data; /* an OBJECT */
 } tks_token;
 

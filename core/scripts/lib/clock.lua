@@ -1,5 +1,5 @@
--- The server's clock is the only clock: milliseconds since 1970.
-local function now_ms()
+-- The server's clock is the only clock: microseconds since 1970.
+local function now_us()
   local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+  return time[1] * 1000000 + time[2]
 end

@@ -1,6 +1,6 @@
 -- The parts of a record's key and text, by their places (docs/stored-format.md):
 --   <prefix>:{tag}:<28 characters of digest>
---   ["<7 of created><4 of check>","<owner>",{<data>}]   or   …,{<data>},"<tag of the owner>"]
+--   ["<9 of created><4 of check>","<owner>",{<data>}]   or   …,{<data>},"<tag of the owner>"]
 -- An owner's text holds no '"' but the two around it.
 local DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 
@@ -20,18 +20,19 @@ local function key_of(base, owner_tag, member)
   return base .. '{' .. member:sub(1, 3) .. '}:' .. member:sub(4)
 end
 
+-- Microseconds since 1970.
 local function created_of(record)
-  local ms = 0
-  for i = 3, 9 do ms = ms * 64 + DIGITS:find(record:sub(i, i), 1, true) - 1 end
-  return ms
+  local us = 0
+  for i = 3, 11 do us = us * 64 + DIGITS:find(record:sub(i, i), 1, true) - 1 end
+  return us
 end
 
 -- head (up to the owner), owner, data, what follows the data; nil where this is no record.
 local function split(record)
-  local quote = record:sub(1, 2) == '["' and record:find('"', 17, true)
+  local quote = record:sub(1, 2) == '["' and record:find('"', 19, true)
   if not quote then return nil end
   local last = record:sub(-2) == '}]' and -2 or -8
-  return record:sub(1, 15), record:sub(16, quote), record:sub(quote + 2, last), record:sub(last + 1)
+  return record:sub(1, 17), record:sub(18, quote), record:sub(quote + 2, last), record:sub(last + 1)
 end
 
 -- The key of the index that lists the record at `key`, and its member there. `names` is what the

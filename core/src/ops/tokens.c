@@ -269,7 +269,7 @@ tks_status tks_read_token(tks_tokens_op *op, size_t i, tks_bytes text, int64_t e
         .type = op->type,
         .owner = record.owner,
         .token = slot->token,
-        .created_ms = record.created_ms,
+        .created_us = record.created_us,
         .expires_ms = expires_ms,
         .data = slot->data,
     };

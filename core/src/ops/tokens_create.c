@@ -104,13 +104,13 @@ static tks_status finish(tks_op *base, int64_t now_ms) {
             tks_checked_reply(op, op->slots[i].command, &op->slots[i].place, &status);
         if (reply == NULL)
             return status;
-        token->created_ms = tks_reply_integer_at(reply, 1, -1);
-        if (token->created_ms < 0)
+        token->created_us = tks_reply_integer_at(reply, 1, -1);
+        if (token->created_us < 0)
             return tks_fail(&base->error, TKS_ERR_DATA,
                             "custom_token is in use already: choose another, or delete it first");
         token->found = true;
         if (token->expires_ms > 0)
-            token->expires_ms += token->created_ms;
+            token->expires_ms += token->created_us / 1000;
     }
     base->result.type = op->expiry ? TKS_RESULT_TOKENS : TKS_RESULT_TOKEN;
     base->result.tokens = op->tokens;

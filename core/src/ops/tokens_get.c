@@ -47,7 +47,7 @@ static bool wants_touch(const tks_tokens_op *op, int64_t pttl, int64_t now_ms) {
     if (interval > op->duration_ms / 2)
         interval = op->duration_ms / 2; /* or a token in use would run out between two touches */
     if (op->config.max_age_ms > 0) {
-        int64_t left = op->tokens[0].created_ms + op->config.max_age_ms - now_ms;
+        int64_t left = op->tokens[0].created_us / 1000 + op->config.max_age_ms - now_ms;
         if (target > left)
             target = left;
         /* The limit is reached already: nothing to move, but for what both clocks round. */

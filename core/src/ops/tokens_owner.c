@@ -82,8 +82,8 @@ static bool place_of_member(tks_bytes member, const char *owner_tag, tks_place *
 /* qsort: newest first; of one millisecond, by id, so that the order is always the same. */
 static int newest_first(const void *a, const void *b) {
     const tks_token *x = a, *y = b;
-    if (x->created_ms != y->created_ms)
-        return x->created_ms < y->created_ms ? 1 : -1;
+    if (x->created_us != y->created_us)
+        return x->created_us < y->created_us ? 1 : -1;
     int order = memcmp(x->id.data, y->id.data, x->id.size < y->id.size ? x->id.size : y->id.size);
     return order != 0 ? order : (int)x->id.size - (int)y->id.size;
 }
