@@ -37,11 +37,9 @@ typedef struct path {
 } path;
 
 /* Appends, cut to what fits. */
-#if defined(__GNUC__)
-__attribute__((format(printf, 2, 3)))
-#endif
-static void
-path_add(path *p, const char *format, ...) {
+static void path_add(path *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void path_add(path *p, const char *format, ...) {
     va_list args;
     int size = 0;
 

@@ -1,0 +1,33 @@
+/* vectors.h - reading the files of tests/vectors: the notations that their README describes.
+ *
+ * What a vector file gets wrong (a member missing, an unknown word) ends the program: a case that is
+ * not understood must not pass for one that was run. */
+#ifndef TKS_VECTORS_H
+#define TKS_VECTORS_H
+
+#include "tokenstore/json.h"
+
+/* A vector file, parsed. */
+typedef struct vectors {
+    tks_buf text;
+    tks_json *root;
+} vectors;
+
+void vectors_open(vectors *v, const char *name);
+void vectors_close(vectors *v);
+
+/* Says what is wrong with the vector file and ends the program. */
+void vectors_broken(const char *why, const char *name) __attribute__((noreturn));
+
+/* The member `name` of `object`; must be there. */
+const tks_json *vectors_get(const tks_json *object, const char *name);
+
+/* The same as a C string / as an integer. */
+const char *vectors_text(const tks_json *object, const char *name);
+int64_t vectors_integer(const tks_json *object, const char *name);
+
+/* The bytes that the notation `node` stands for: a string, {"hex": …}, {"repeat": [bytes, n]} or
+ * {"join": [bytes, …]}. Appended to `out`. */
+void vectors_bytes(const tks_json *node, tks_buf *out);
+
+#endif
