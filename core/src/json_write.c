@@ -26,6 +26,7 @@ void tks_json_writer_init(tks_json_writer *w, tks_buf *out, size_t max_size, con
     w->root = root;
     w->err = err;
     w->depth = 0;
+    w->first = 0;
     w->named = false;
 }
 
@@ -85,7 +86,7 @@ static void path_make(const tks_json_writer *w, path *p) {
             continue;
         }
         if (level->is_array) {
-            path_add(p, "[%zu]", innermost ? level->count : level->count - 1);
+            path_add(p, "[%zu]", (innermost ? level->count : level->count - 1) + w->first);
         } else if (!innermost || w->named) {
             path_add_name(p, level->name);
         }

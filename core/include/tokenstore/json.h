@@ -85,6 +85,7 @@ typedef struct tks_json_writer {
     const char *root; /* how messages call the whole value: "data" */
     tks_error *err;
     unsigned depth;
+    size_t first; /* how messages number an array's first item: 0, or 1 if set after init */
     bool named; /* a name was written and wants its value */
     tks_json_level levels[TKS_JSON_DEPTH];
 } tks_json_writer;
