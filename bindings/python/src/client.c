@@ -1,0 +1,179 @@
+/* client.c - _core.Client: the blocking driver, run without the GIL.
+ *
+ * Lifecycle: a caller holds a reference while it runs, so the tks_client is freed after the last
+ *            user. close may come at any time, from any thread.
+ * Threads:   run and close let go of the GIL for the whole of their work. */
+#include "glue.h"
+
+#include <math.h>
+
+typedef struct client_object {
+    PyObject_HEAD tks_client *client;
+    bool closed;
+} client_object;
+
+/* ---- signals -------------------------------------------------------------------------------- */
+
+/* Takes the GIL back, runs what Python has to run on a signal, and lets go again. */
+static bool check_signals(void *context) {
+    PyThreadState **thread = context;
+    PyEval_RestoreThread(*thread);
+    bool raised = PyErr_CheckSignals() != 0;
+    *thread = PyEval_SaveThread();
+    return raised;
+}
+
+/* ---- making --------------------------------------------------------------------------------- */
+
+static bool target_get(const tksp_py_state *state, PyObject *url, PyObject *options,
+                       tks_target **out) {
+    Py_ssize_t at = 0;
+    PyObject *name, *value;
+    tksp_py_text text;
+    tks_error err = TKS_ERROR_INIT;
+    if (!tksp_py_text_get(state, url, "url", false, &text)) return false;
+    tks_status status = tks_target_parse(text.bytes, out, &err);
+    tksp_py_text_clear(&text, 1);
+    while (status == TKS_OK && PyDict_Next(options, &at, &name, &value)) {
+        const char *utf8 = PyUnicode_AsUTF8AndSize(name, NULL);
+        if (utf8 == NULL || !tksp_py_text_get(state, value, utf8, false, &text)) return false;
+        status = tks_target_set(*out, utf8, text.bytes, &err);
+        tksp_py_text_clear(&text, 1);
+    }
+    if (status != TKS_OK) tksp_py_raise(state, status, &err);
+    return status == TKS_OK;
+}
+
+static PyObject *client_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    (void)kwargs;
+    tksp_py_state *state = PyType_GetModuleState(type);
+    PyObject *url, *options;
+    tks_target *target = NULL;
+    tks_error err = TKS_ERROR_INIT;
+    if (!PyArg_ParseTuple(args, "UO!:Client", &url, &PyDict_Type, &options)) return NULL;
+    client_object *self = (client_object *)PyType_GenericAlloc(type, 0);
+    if (self == NULL || !target_get(state, url, options, &target)) {
+        tks_target_free(target);
+        Py_XDECREF(self);
+        return NULL;
+    }
+    PyThreadState *thread = PyEval_SaveThread();
+    tks_interrupt interrupt = {check_signals, &thread};
+    tks_status status = tks_client_new(target, &interrupt, &self->client, &err);
+    PyEval_RestoreThread(thread);
+    if (status == TKS_OK) return (PyObject *)self;
+    Py_DECREF(self);
+    return tksp_py_raise(state, status, &err);
+}
+
+/* ---- methods -------------------------------------------------------------------------------- */
+
+/* None is 0, the target's own; anything else is rounded up to a millisecond. */
+static bool timeout_get(const tksp_py_state *state, PyObject *arg, int64_t *out_ms) {
+    double seconds;
+    *out_ms = 0;
+    if (arg == Py_None) return true;
+    if (!tksp_py_seconds(state, arg, "timeout", &seconds)) return false;
+    if (!(seconds > 0) || seconds > (double)(TKS_DURATION_MAX_MS / 1000)) {
+        PyErr_SetString(state->exceptions[TKS_ERR_DATA],
+                        "timeout must be more than 0 and at most 315360000 seconds");
+        return false;
+    }
+    *out_ms = (int64_t)ceil(seconds * 1000.0);
+    return true;
+}
+
+/* run(op, timeout=None) -> its result */
+static PyObject *client_run(PyObject *object, PyObject *const *args, Py_ssize_t count) {
+    client_object *self = (client_object *)object;
+    const tksp_py_state *state = tksp_py_state_of(object);
+    int64_t timeout_ms = 0;
+    tks_error err = TKS_ERROR_INIT;
+    if (count != 1 && !tksp_py_arity("run", count, 2)) return NULL;
+    if (count == 2 && !timeout_get(state, args[1], &timeout_ms)) return NULL;
+    tks_op *op = tksp_py_op_begin(state, args[0]);
+    if (op == NULL) return NULL;
+    PyThreadState *thread = PyEval_SaveThread();
+    tks_interrupt interrupt = {check_signals, &thread};
+    tks_status status = tks_client_run(self->client, op, timeout_ms, &interrupt, &err);
+    PyEval_RestoreThread(thread);
+    if (status != TKS_OK) return tksp_py_raise(state, status, &err);
+    return tksp_py_op_result(state, args[0]);
+}
+
+static PyObject *client_close(PyObject *object, PyObject *unused) {
+    (void)unused;
+    client_object *self = (client_object *)object;
+    self->closed = true;
+    Py_BEGIN_ALLOW_THREADS tks_client_close(self->client);
+    Py_END_ALLOW_THREADS Py_RETURN_NONE;
+}
+
+/* describe() -> the URL without user, password and options */
+static PyObject *client_describe(PyObject *object, PyObject *unused) {
+    (void)unused;
+    tks_buf text;
+    tks_buf_init(&text, 64 * 1024);
+    tks_status status =
+        tks_target_describe(tks_client_get_target(((client_object *)object)->client), &text);
+    PyObject *result = status == TKS_OK ? tksp_py_str(tks_buf_bytes(&text)) : PyErr_NoMemory();
+    tks_buf_clear(&text);
+    return result;
+}
+
+static PyObject *client_closed(PyObject *object, void *unused) {
+    (void)unused;
+    return PyBool_FromLong(((client_object *)object)->closed);
+}
+
+static void client_dealloc(PyObject *object) {
+    client_object *self = (client_object *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    PyObject_GC_UnTrack(object);
+    if (self->client != NULL) {
+        Py_BEGIN_ALLOW_THREADS /* an embedded server takes a moment to end */
+            tks_client_free(self->client);
+        Py_END_ALLOW_THREADS
+    }
+    PyObject_GC_Del(object);
+    Py_DECREF(type);
+}
+
+static int client_traverse(PyObject *self, visitproc visit, void *arg) {
+    Py_VISIT(Py_TYPE(self));
+    return 0;
+}
+
+static PyMethodDef client_methods[] = {
+    {"run", (PyCFunction)(void (*)(void))client_run, METH_FASTCALL, NULL},
+    {"close", client_close, METH_NOARGS, NULL},
+    {"describe", client_describe, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef client_getset[] = {
+    {"closed", client_closed, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot client_slots[] = {
+    {Py_tp_doc, (void *)"Client(url, options): a pool of connections that runs operations."},
+    {Py_tp_new, (void *)client_new},
+    {Py_tp_methods, client_methods},
+    {Py_tp_getset, client_getset},
+    {Py_tp_traverse, (void *)client_traverse},
+    {Py_tp_dealloc, (void *)client_dealloc},
+    {0, NULL},
+};
+
+static PyType_Spec client_spec = {
+    .name = "tokenstore._core.Client",
+    .basicsize = sizeof(client_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = client_slots,
+};
+
+int tksp_py_client_init(PyObject *module, tksp_py_state *state) {
+    state->client_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &client_spec, NULL);
+    return state->client_type == NULL ? -1 : PyModule_AddType(module, state->client_type);
+}

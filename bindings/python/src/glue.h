@@ -1,0 +1,111 @@
+/* glue.h - what the files of the extension tokenstore._core share.
+ *
+ * Purpose:   the CPython side of the house parses arguments, calls the core and converts results; it
+ *            decides nothing. Classes, signatures and docs stand in Python (../tokenstore).
+ * Lifecycle: all state hangs on the module object, one for each interpreter; nothing is static.
+ * Threads:   everything here needs the GIL; only tksp_py_client_run and close let go of it.
+ * API:       CPython 3.9 and later, or the limited API of 3.10 with TS_ABI3=1 (setup.py). */
+#ifndef TOKENSTORE_PY_GLUE_H
+#define TOKENSTORE_PY_GLUE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdbool.h>
+
+#include "tokenstore/client.h"
+#include "tokenstore/op.h"
+#include "tokenstore/tokens.h"
+
+typedef struct tksp_py_state {
+    PyTypeObject *record_type;
+    PyTypeObject *op_type;
+    PyTypeObject *client_type;
+    PyTypeObject *tokens_type;
+    PyObject *exceptions[TKS_STATUS_COUNT]; /* by status; NULL for TKS_OK */
+    PyObject *unset;                        /* tokenstore.UNSET */
+    PyObject *timedelta;                    /* datetime.timedelta */
+} tksp_py_state;
+
+/* The state of the module that made `self`'s type: for objects of our final types only. */
+static inline tksp_py_state *tksp_py_state_of(PyObject *self) {
+    return PyType_GetModuleState(Py_TYPE(self));
+}
+
+/* Each fills its part of the state and adds its type to the module. 0, or -1 with an exception. */
+int tksp_py_errors_init(tksp_py_state *state);
+int tksp_py_convert_init(tksp_py_state *state);
+int tksp_py_record_init(PyObject *module, tksp_py_state *state);
+int tksp_py_op_init(PyObject *module, tksp_py_state *state);
+int tksp_py_client_init(PyObject *module, tksp_py_state *state);
+int tksp_py_tokens_init(PyObject *module, tksp_py_state *state);
+
+/* ---- errors.c ------------------------------------------------------------------------------- */
+
+/* Raises the exception of `status` with the message of `err`, or with the general text where there
+ * is none. What a signal handler raised stays. Returns NULL. */
+PyObject *tksp_py_raise(const tksp_py_state *state, tks_status status, const tks_error *err);
+
+/* ---- convert.c ------------------------------------------------------------------------------ */
+
+/* Bytes of an argument, borrowed from it, or from `owner` where they had to be made. */
+typedef struct tksp_py_text {
+    tks_bytes bytes;
+    PyObject *owner;
+} tksp_py_text;
+
+/* str as UTF-8 with surrogateescape, bytes as they are. TypeError for anything else; a str with
+ * other surrogates has no bytes: DataError, or with `presented` the empty text, that no token is. */
+bool tksp_py_text_get(const tksp_py_state *state, PyObject *arg, const char *name, bool presented,
+                      tksp_py_text *out);
+void tksp_py_text_clear(tksp_py_text *texts, size_t count);
+
+/* Seconds of an int, a float or a timedelta. TypeError for anything else. */
+bool tksp_py_seconds(const tksp_py_state *state, PyObject *arg, const char *name, double *out);
+
+/* A duration in milliseconds; None is 0. TypeError, DataError. */
+bool tksp_py_duration(const tksp_py_state *state, PyObject *arg, const char *name, int64_t *out_ms);
+
+/* Raises TypeError unless `count` arguments came. The callers are our own Python classes. */
+bool tksp_py_arity(const char *function, Py_ssize_t count, Py_ssize_t wanted);
+
+/* str with surrogateescape: the way back of tksp_py_text_get. */
+PyObject *tksp_py_str(tks_bytes bytes);
+
+/* Appends `data`, a dict (None: {}), as canonical JSON. With `patch`, top-level members that are
+ * UNSET are left out. TypeError, DataError, MemoryError. */
+bool tksp_py_data(const tksp_py_state *state, PyObject *data, size_t max_size, bool patch,
+                  tks_buf *out);
+
+/* New objects, or NULL with an exception. */
+PyObject *tksp_py_from_json(const tks_json *node);
+PyObject *tksp_py_from_reply(const tksp_py_state *state, const tks_reply *reply);
+
+/* ---- options.c ------------------------------------------------------------------------------ */
+
+/* `in`: prefix, token_size, token_encoding, pepper, max_age, touch_interval, max_per_owner,
+ * max_data_size; None where one may be left out. `texts`: two, cleared by the caller, on failure
+ * too; what is borrowed from them. TypeError, ConfigurationError. */
+bool tksp_py_options_get(const tksp_py_state *state, PyObject *const *in, tksp_py_text *texts,
+                         tks_tokens_options *out);
+
+/* ---- record.c ------------------------------------------------------------------------------- */
+
+/* A `type` (a subclass of Record) with the fields of `token`; None when it was not found. */
+PyObject *tksp_py_record_new(PyTypeObject *type, const tks_token *token);
+
+/* ---- op.c ----------------------------------------------------------------------------------- */
+
+/* The object for `op`, which it takes over, on failure too. `value_type`: what tokens in its result
+ * become; NULL where there are none. */
+PyObject *tksp_py_op_new(const tksp_py_state *state, tks_op *op, PyTypeObject *value_type);
+
+/* The operation of `self` for its one run; NULL with an exception when it is no Op or was used. */
+tks_op *tksp_py_op_begin(const tksp_py_state *state, PyObject *self);
+
+/* The result of a finished operation as Python knows it. */
+PyObject *tksp_py_op_result(const tksp_py_state *state, PyObject *self);
+
+/* commands(((arg, …), …)) -> Op */
+PyObject *tksp_py_commands(PyObject *module, PyObject *commands);
+
+#endif

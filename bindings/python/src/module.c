@@ -1,0 +1,74 @@
+/* module.c - tokenstore._core: multi-phase initialisation and the module's state. */
+#include "glue.h"
+
+static int module_exec(PyObject *module) {
+    tksp_py_state *state = PyModule_GetState(module);
+    tks_error err = TKS_ERROR_INIT;
+    if (tksp_py_errors_init(state) < 0 || tksp_py_convert_init(state) < 0 ||
+        tksp_py_record_init(module, state) < 0 || tksp_py_op_init(module, state) < 0 ||
+        tksp_py_client_init(module, state) < 0 || tksp_py_tokens_init(module, state) < 0)
+        return -1;
+    tks_status status = tks_secret_start(&err);
+    if (status != TKS_OK) {
+        tksp_py_raise(state, status, &err);
+        return -1;
+    }
+    return 0;
+}
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg) {
+    tksp_py_state *state = PyModule_GetState(module);
+    Py_VISIT(state->record_type);
+    Py_VISIT(state->op_type);
+    Py_VISIT(state->client_type);
+    Py_VISIT(state->tokens_type);
+    for (size_t i = 0; i < TKS_STATUS_COUNT; i++) Py_VISIT(state->exceptions[i]);
+    Py_VISIT(state->unset);
+    Py_VISIT(state->timedelta);
+    return 0;
+}
+
+static int module_clear(PyObject *module) {
+    tksp_py_state *state = PyModule_GetState(module);
+    Py_CLEAR(state->record_type);
+    Py_CLEAR(state->op_type);
+    Py_CLEAR(state->client_type);
+    Py_CLEAR(state->tokens_type);
+    for (size_t i = 0; i < TKS_STATUS_COUNT; i++) Py_CLEAR(state->exceptions[i]);
+    Py_CLEAR(state->unset);
+    Py_CLEAR(state->timedelta);
+    return 0;
+}
+
+static void module_free(void *module) {
+    module_clear(module);
+}
+
+static PyMethodDef module_methods[] = {
+    {"commands", tksp_py_commands, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, (void *)module_exec},
+#ifdef Py_MOD_PER_INTERPRETER_GIL_SUPPORTED
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "tokenstore._core",
+    .m_doc = "The C core of tokenstore. Private: use the classes of the package.",
+    .m_size = sizeof(tksp_py_state),
+    .m_methods = module_methods,
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC PyInit__core(void) {
+    return PyModuleDef_Init(&module_def);
+}

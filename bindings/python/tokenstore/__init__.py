@@ -1,0 +1,58 @@
+"""tokenstore: tokens and sessions in Redis or Valkey.
+
+::
+
+    import tokenstore
+
+    tokens = tokenstore.RedisTokens("redis://localhost:6379")
+    token = tokens.create(app="web", type="login", owner="bob", duration=3600)
+    found = tokens.get(app="web", type="login", token=token.token)
+
+Log messages go to the logger ``"tokenstore"`` and never hold a token, a password or data.
+"""
+
+import logging
+
+from tokenstore._types import UNSET
+from tokenstore._version import __version__
+from tokenstore.client import Client
+from tokenstore.errors import (
+    ConfigurationError,
+    ConnectionError,
+    DataError,
+    Error,
+    ExpiredTokenError,
+    InvalidTokenError,
+    OutcomeUnknownError,
+    ServerError,
+    SpikeAuthError,
+    SpikeError,
+    TimeoutError,
+)
+from tokenstore.sessions import Sessions, SpotsSessions
+from tokenstore.tokens import RedisTokens
+from tokenstore.values import Session, Token
+
+__all__ = [
+    "Client",
+    "ConfigurationError",
+    "ConnectionError",
+    "DataError",
+    "Error",
+    "ExpiredTokenError",
+    "InvalidTokenError",
+    "OutcomeUnknownError",
+    "RedisTokens",
+    "ServerError",
+    "Session",
+    "Sessions",
+    "SpikeAuthError",
+    "SpikeError",
+    "SpotsSessions",
+    "TimeoutError",
+    "Token",
+    "UNSET",
+    "__version__",
+]
+
+logging.getLogger("tokenstore").addHandler(logging.NullHandler())

@@ -1,0 +1,101 @@
+"""The extension: storage of values, operations and the blocking driver. Private."""
+
+from typing import Any, Generic, TypeVar, final
+
+from typing_extensions import TypeAlias
+
+from tokenstore._types import Duration, Text
+
+_R = TypeVar("_R", bound=Record)
+_T_co = TypeVar("_T_co", covariant=True)
+_T = TypeVar("_T")
+
+# What one item of create_many is made of: app, type, owner, data, duration, custom_token.
+NewToken: TypeAlias = tuple[
+    Text, Text, Text, dict[str, Any] | None, Duration | None, Text | None
+]
+
+class Record:
+    def __new__(
+        cls,
+        app: str,
+        type: str,
+        owner: str,
+        data: dict[str, Any],
+        token: str | None,
+        id: str,
+        created_at: float,
+        expires_at: float | None,
+    ) -> Record: ...
+    @property
+    def app(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def owner(self) -> str: ...
+    @property
+    def data(self) -> dict[str, Any]: ...
+    @property
+    def token(self) -> str | None: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def created_at(self) -> float: ...
+    @property
+    def expires_at(self) -> float | None: ...
+
+@final
+class Op(Generic[_T_co]): ...
+
+@final
+class Client:
+    def __new__(cls, url: str, options: dict[str, str], /) -> Client: ...
+    @property
+    def closed(self) -> bool: ...
+    def run(self, op: Op[_T], timeout: Duration | None = None, /) -> _T: ...
+    def close(self) -> None: ...
+    def describe(self) -> str: ...
+
+@final
+class Tokens(Generic[_R]):
+    def __new__(
+        cls,
+        value_type: type[_R],
+        prefix: Text,
+        token_size: int,
+        token_encoding: str,
+        pepper: Text | None,
+        max_age: Duration | None,
+        touch_interval: Duration | None,
+        max_per_owner: int | None,
+        max_data_size: int,
+        /,
+    ) -> Tokens[_R]: ...
+    def create(
+        self,
+        app: Text,
+        type: Text,
+        owner: Text,
+        data: dict[str, Any] | None,
+        duration: Duration | None,
+        custom_token: Text | None,
+        /,
+    ) -> Op[_R]: ...
+    def create_many(self, tokens: list[NewToken], /) -> Op[list[_R]]: ...
+    def get(
+        self, app: Text, type: Text, token: Text, refresh: Duration | None, expiry: bool, /
+    ) -> Op[_R | None]: ...
+    def get_many(self, app: Text, type: Text, tokens: Any, /) -> Op[list[_R | None]]: ...
+    def refresh(self, app: Text, type: Text, token: Text, duration: Duration, /) -> Op[bool]: ...
+    def update(
+        self, app: Text, type: Text, token: Text, data: dict[str, Any], /
+    ) -> Op[_R | None]: ...
+    def rotate(
+        self, app: Text, type: Text, token: Text, duration: Duration | None, /
+    ) -> Op[_R | None]: ...
+    def delete(self, app: Text, type: Text, token: Text, /) -> Op[bool]: ...
+    def delete_all(self, app: Text, type: Text, owner: Text, /) -> Op[int]: ...
+    def delete_by_id(self, app: Text, type: Text, owner: Text, id: Text, /) -> Op[bool]: ...
+    def list(self, app: Text, type: Text, owner: Text, /) -> Op[list[_R]]: ...
+
+def commands(commands: tuple[Any, ...], /) -> Op[list[Any]]: ...

@@ -1,0 +1,58 @@
+"""What every store has: a client of its own or a shared one, close, with, repr."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Union
+
+from tokenstore._types import ClientOptions
+from tokenstore.client import Client
+from tokenstore.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+Redis = Union[str, Client, None]
+"""A URL, a Client to share, or None: ``$TOKENSTORE_URL``, else ``redis://localhost:6379``."""
+
+
+class Store:
+    """A client, and the duty to close it when it is our own."""
+
+    def __init__(self, redis: Redis, **options: Unpack[ClientOptions]) -> None:
+        if isinstance(redis, Client):
+            for name in options:
+                raise ConfigurationError(
+                    f"{name} is an option of the client that was passed in: give it there"
+                )
+            self._client = redis
+        elif redis is None or isinstance(redis, str):
+            self._client = Client(redis, **options)
+        else:
+            raise TypeError(f"redis must be a URL, a Client or None, not {type(redis).__name__}")
+        self._owns_client = self._client is not redis
+        self._driver = self._client._core
+
+    @property
+    def client(self) -> Client:
+        """The :class:`Client` underneath: ``tokens.client.execute("PING")``."""
+        return self._client
+
+    def close(self) -> None:
+        """Close the client, unless it was passed in. Twice is fine."""
+        if self._owns_client:
+            self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<tokenstore.{type(self).__name__} at {self._client.url}>"

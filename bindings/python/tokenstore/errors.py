@@ -1,0 +1,99 @@
+"""Everything that tokenstore raises.
+
+::
+
+    Error
+    ├── ConfigurationError      (also ValueError)     a wrong URL or option
+    ├── ConnectionError         (also builtin)        no server could be reached: nothing happened
+    ├── TimeoutError            (also builtin)        the deadline passed: nothing happened
+    ├── OutcomeUnknownError                           sent, no answer: it may have happened
+    ├── ServerError                                   Redis answered with an error
+    ├── DataError               (also ValueError)     what was given or stored is not valid
+    ├── InvalidTokenError
+    │   └── ExpiredTokenError
+    └── SpikeError
+        └── SpikeAuthError
+
+A call on something that was closed raises plain :class:`Error`. A wrong argument *type* raises
+TypeError, as anywhere in Python. "Not found" is a result, never an exception. No message ever holds
+a token, a secret, a password or session data.
+"""
+
+from __future__ import annotations
+
+import builtins
+
+__all__ = [
+    "ConfigurationError",
+    "ConnectionError",
+    "DataError",
+    "Error",
+    "ExpiredTokenError",
+    "InvalidTokenError",
+    "OutcomeUnknownError",
+    "ServerError",
+    "SpikeAuthError",
+    "SpikeError",
+    "TimeoutError",
+]
+
+
+class Error(Exception):
+    """The root of all errors of this package."""
+
+
+class ConfigurationError(Error, ValueError):
+    """A URL or an option is wrong; the message names it."""
+
+
+class ConnectionError(Error, builtins.ConnectionError):
+    """The server could not be reached, or refused us, within the retries.
+
+    What was asked for did not happen.
+    """
+
+
+class TimeoutError(Error, builtins.TimeoutError):
+    """The deadline passed before the request was sent, or it only wanted to read.
+
+    What was asked for did not happen.
+    """
+
+
+class OutcomeUnknownError(Error):
+    """The request was sent and no answer came: it may or may not have happened.
+
+    Look (``get``, ``list``) before doing it again.
+    """
+
+
+class ServerError(Error):
+    """The server answered with an error of its own."""
+
+    @property
+    def code(self) -> str:
+        """The first word of the server's answer, such as ``"WRONGTYPE"`` or ``"NOPERM"``."""
+        return str(self).partition(" ")[0]
+
+
+class DataError(Error, ValueError):
+    """What was given cannot be stored, or what is stored is not valid.
+
+    Of given data the message names the path: ``data.user.items[3] is NaN …``.
+    """
+
+
+class InvalidTokenError(Error):
+    """The token is not good."""
+
+
+class ExpiredTokenError(InvalidTokenError):
+    """The token was good once."""
+
+
+class SpikeError(Error):
+    """No access token could be had."""
+
+
+class SpikeAuthError(SpikeError):
+    """The authorization server refused the client."""

@@ -1,0 +1,134 @@
+"""Login sessions: the engine of RedisTokens with a session's vocabulary."""
+
+from __future__ import annotations
+
+import builtins
+from typing import TYPE_CHECKING, Any
+
+from tokenstore import _core
+from tokenstore._store import Redis, Store
+from tokenstore._types import ClientOptions, Duration, Text
+from tokenstore.errors import ConfigurationError
+from tokenstore.tokens import Encoding
+from tokenstore.values import Session
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["Sessions", "SpotsSessions"]
+
+_TYPE = "session"
+
+
+class Sessions(Store):
+    """Login sessions of the users of an application.
+
+    ::
+
+        sessions = tokenstore.Sessions("redis://localhost:6379")
+        token = sessions.create(app="web", owner_id="bob", data={"role": "admin"}, duration=3600)
+        session = sessions.get(app="web", token=token, refresh=3600)
+
+    ``redis`` (also called ``connection_string``) and all other options are those of
+    :class:`RedisTokens`. A session is a token of type ``"session"`` there: both classes, with the
+    same prefix and pepper, see the same ones.
+    """
+
+    def __init__(
+        self,
+        redis: Redis = None,
+        *,
+        connection_string: Redis = None,
+        prefix: Text = "ts",
+        token_size: int = 32,
+        token_encoding: Encoding = "base64url",
+        pepper: Text | None = None,
+        max_age: Duration | None = None,
+        touch_interval: Duration | None = None,
+        max_per_owner: int | None = None,
+        max_data_size: int = 65536,
+        **client_options: Unpack[ClientOptions],
+    ) -> None:
+        if redis is not None and connection_string is not None:
+            raise ConfigurationError("redis and connection_string are the same option: give one")
+        self._ops = _core.Tokens(
+            Session,
+            prefix,
+            token_size,
+            token_encoding,
+            pepper,
+            max_age,
+            touch_interval,
+            max_per_owner,
+            max_data_size,
+        )
+        super().__init__(connection_string if redis is None else redis, **client_options)
+
+    def create(
+        self,
+        app: Text,
+        owner_id: Text,
+        data: dict[str, Any] | None = None,
+        duration: Duration | None = None,
+    ) -> str:
+        """Begin a session; returns the token to hand to the user. No duration: no expiry."""
+        op = self._ops.create(app, _TYPE, owner_id, data, duration, None)
+        token = self._driver.run(op).token
+        assert token is not None
+        return token
+
+    def get(
+        self,
+        app: Text,
+        token: Text,
+        refresh: Duration | None = None,
+        expiry: bool = False,
+    ) -> Session | None:
+        """Find a session: None when there is none. One round trip.
+
+        ``refresh`` slides the expiry to this long from now; ``expiry=True`` fills in
+        ``expires_at``.
+        """
+        return self._driver.run(self._ops.get(app, _TYPE, token, refresh, expiry))
+
+    def refresh(self, app: Text, token: Text, duration: Duration) -> bool:
+        """Let the session expire ``duration`` from now. False when there is none."""
+        return self._driver.run(self._ops.refresh(app, _TYPE, token, duration))
+
+    def update(self, app: Text, token: Text, data: dict[str, Any]) -> bool:
+        """Set top-level fields of the session's data: None deletes a field, the rest is set.
+
+        True when the session was found. The expiry stays as it is.
+        """
+        return self._driver.run(self._ops.update(app, _TYPE, token, data)) is not None
+
+    def kill(self, app: Text, token: Text) -> bool:
+        """End the session. True when it was live."""
+        return self._driver.run(self._ops.delete(app, _TYPE, token))
+
+    def kill_all(self, app: Text, owner_id: Text) -> bool:
+        """End all sessions of this user. True when there was any."""
+        return self._driver.run(self._ops.delete_all(app, _TYPE, owner_id)) > 0
+
+    def kill_by_id(self, app: Text, owner_id: Text, id: Text) -> bool:
+        """End the session that a listing showed with this ``id``. True when it was live."""
+        return self._driver.run(self._ops.delete_by_id(app, _TYPE, owner_id, id))
+
+    def list(self, app: Text, owner_id: Text) -> builtins.list[Session]:
+        """The user's live sessions, newest first, without the tokens, with ``expires_at``."""
+        return self._driver.run(self._ops.list(app, _TYPE, owner_id))
+
+    def rotate(self, app: Text, token: Text, duration: Duration | None = None) -> str | None:
+        """Give the session a new token, at a login for instance; the old one is dead at once.
+
+        Returns the new token, None when there is no such session. The remaining time stays, or
+        is ``duration`` from now.
+        """
+        session = self._driver.run(self._ops.rotate(app, _TYPE, token, duration))
+        return None if session is None else session.token
+
+    killAll = kill_all
+    killById = kill_by_id
+
+
+SpotsSessions = Sessions

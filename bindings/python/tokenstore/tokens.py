@@ -1,0 +1,191 @@
+"""Opaque tokens that point at an owner and at data."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from tokenstore import _core
+from tokenstore._store import Redis, Store
+from tokenstore._types import ClientOptions, Duration, Text
+from tokenstore.values import Token
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["RedisTokens"]
+
+Encoding = Literal["base64url", "base64", "hex"]
+
+
+class RedisTokens(Store):
+    """Tokens for any purpose: sessions, API keys, password resets, invitations.
+
+    ::
+
+        tokens = tokenstore.RedisTokens("redis://localhost:6379")
+        token = tokens.create(app="web", type="login", owner="bob", data={"role": "admin"},
+                              duration=3600)
+        found = tokens.get(app="web", type="login", token=token.token)
+
+    ``redis`` is a URL, a :class:`Client` to share, or None: then ``$TOKENSTORE_URL``, else
+    ``redis://localhost:6379``. Options of :class:`Client` may be given here too, unless a Client
+    is. A Client that is passed in stays open when the store is closed.
+
+    Redis never sees a token, only a digest of it; so a dump of the database, MONITOR or the slow
+    log give no token away. One store may be used from many threads.
+
+    Options:
+
+    ``prefix``
+        what the keys in Redis begin with; stores with different prefixes share nothing
+    ``token_size``
+        bytes of randomness in a token: 16 … 512
+    ``token_encoding``
+        how they are written: ``"base64url"``, ``"base64"`` or ``"hex"``
+    ``pepper``
+        16 … 64 bytes that key the digest: without them, tokens cannot be checked against a
+        stolen database. All stores that share tokens need the same one.
+    ``max_age``
+        no refresh ever takes a token beyond its creation and this
+    ``touch_interval``
+        with ``get(refresh=…)``: at most one write per interval (default: the lesser of 60 s and a
+        tenth of the duration; 0 writes every time)
+    ``max_per_owner``
+        live tokens of one (app, type, owner); create ends the oldest beyond it
+    ``max_data_size``
+        bytes of the data as JSON (default 64 KiB)
+
+    Everywhere: ``app``, ``type``, ``owner`` and tokens are str (stored as UTF-8) or bytes, not
+    empty, up to 1024 bytes, without NUL. Durations are seconds or a timedelta, from 1 s to ten
+    years; none means no expiry. ``data`` is a dict that JSON can hold exactly – what would come
+    back changed is refused with a :class:`DataError` that names the place.
+    """
+
+    def __init__(
+        self,
+        redis: Redis = None,
+        *,
+        prefix: Text = "ts",
+        token_size: int = 32,
+        token_encoding: Encoding = "base64url",
+        pepper: Text | None = None,
+        max_age: Duration | None = None,
+        touch_interval: Duration | None = None,
+        max_per_owner: int | None = None,
+        max_data_size: int = 65536,
+        **client_options: Unpack[ClientOptions],
+    ) -> None:
+        self._ops = _core.Tokens(
+            Token,
+            prefix,
+            token_size,
+            token_encoding,
+            pepper,
+            max_age,
+            touch_interval,
+            max_per_owner,
+            max_data_size,
+        )
+        super().__init__(redis, **client_options)
+
+    def create(
+        self,
+        app: Text,
+        type: Text,
+        owner: Text,
+        data: dict[str, Any] | None = None,
+        duration: Duration | None = None,
+        custom_token: Text | None = None,
+    ) -> Token:
+        """Make a token; its secret is in ``.token`` of what is returned, and nowhere else.
+
+        ``custom_token`` is stored instead of a random one; one that is in use already (of this
+        app and type) raises :class:`DataError`.
+        """
+        return self._driver.run(self._ops.create(app, type, owner, data, duration, custom_token))
+
+    def get(
+        self,
+        app: Text,
+        type: Text,
+        token: Text,
+        refresh: Duration | None = None,
+        expiry: bool = False,
+    ) -> Token | None:
+        """Find a token: None when there is none. One round trip.
+
+        ``refresh`` slides the expiry: the token then lives at least until this long from now
+        (``max_age`` permitting), written at most once per ``touch_interval``. ``expiry=True``
+        fills in ``expires_at``.
+        """
+        return self._driver.run(self._ops.get(app, type, token, refresh, expiry))
+
+    def refresh(self, app: Text, type: Text, token: Text, duration: Duration) -> bool:
+        """Let the token expire ``duration`` from now. False when there is no such token."""
+        return self._driver.run(self._ops.refresh(app, type, token, duration))
+
+    def update(self, app: Text, type: Text, token: Text, data: dict[str, Any]) -> Token | None:
+        """Set fields of the token's data and return it with all of them; None when not found.
+
+        Only top-level fields named in ``data`` change: None deletes the field,
+        :data:`tokenstore.UNSET` leaves it. Concurrent updates of different fields all hold. The
+        expiry stays as it is.
+        """
+        return self._driver.run(self._ops.update(app, type, token, data))
+
+    def delete(self, app: Text, type: Text, token: Text) -> bool:
+        """End the token. True when it was live; False when there was no such token."""
+        return self._driver.run(self._ops.delete(app, type, token))
+
+    def delete_all(self, app: Text, type: Text, owner: Text) -> int:
+        """End all tokens of this owner; how many were live."""
+        return self._driver.run(self._ops.delete_all(app, type, owner))
+
+    def delete_by_id(self, app: Text, type: Text, owner: Text, id: Text) -> bool:
+        """End the token that a listing showed with this ``id``. True when it was live."""
+        return self._driver.run(self._ops.delete_by_id(app, type, owner, id))
+
+    def list(self, app: Text, type: Text, owner: Text) -> list[Token]:
+        """The owner's live tokens, newest first, without the secrets, with ``expires_at``."""
+        return self._driver.run(self._ops.list(app, type, owner))
+
+    def rotate(
+        self, app: Text, type: Text, token: Text, duration: Duration | None = None
+    ) -> Token | None:
+        """Replace the secret: a new token with the same data, and the old one dead, at once.
+
+        The remaining time stays, or is ``duration`` from now. None when there is no such token;
+        of two racing callers one gets the new token.
+        """
+        return self._driver.run(self._ops.rotate(app, type, token, duration))
+
+    def create_many(self, tokens: Iterable[Mapping[str, Any]]) -> builtins.list[Token]:
+        """Make many at once: each item a mapping with the arguments of :meth:`create`.
+
+        The tokens come back in order. All or nothing: when one cannot be made, none is left.
+        """
+        return self._driver.run(self._ops.create_many([_new_token(**item) for item in tokens]))
+
+    def get_many(
+        self, app: Text, type: Text, tokens: Iterable[Text]
+    ) -> builtins.list[Token | None]:
+        """Find many at once: a list in the order asked, None where there is no such token."""
+        return self._driver.run(self._ops.get_many(app, type, tokens))
+
+    deleteAll = delete_all
+    deleteById = delete_by_id
+    createMany = create_many
+    getMany = get_many
+
+
+def _new_token(
+    app: Text,
+    type: Text,
+    owner: Text,
+    data: dict[str, Any] | None = None,
+    duration: Duration | None = None,
+    custom_token: Text | None = None,
+) -> _core.NewToken:
+    return app, type, owner, data, duration, custom_token

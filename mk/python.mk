@@ -1,0 +1,34 @@
+# The Python package. setup.py is the one way it is built; here it links the core that make has built, so
+# that only the glue is compiled.
+#
+#   python       the extension, in place: .venv's Python finds the checkout
+#   test-python  pytest; PYTEST_FLAGS="-k sessions -x" for some
+#   asan-python  the same under ASan and UBSan, built aside
+PYTEST_FLAGS ?=
+
+ALL += python
+SUITES += python
+ASAN += python
+CLEAN += bindings/python/tokenstore/_core*.so bindings/python/*.egg-info
+
+# The type slots of CPython's C API are function pointers in a void *, which -Wpedantic refuses.
+PY_CFLAGS = $(filter-out -Wpedantic -Wmissing-prototypes -std=c11,$(TKS_CFLAGS))
+PY_BUILD = TS_LINK="$(TKS_LIBS)" CC="$(CC)" LDSHARED="$(CC) -shared" CFLAGS="$(PY_CFLAGS)" \
+	LDFLAGS="$(TKS_LDFLAGS)" $(PYTHON) setup.py -q
+
+.PHONY: python test-python asan-python
+ifdef SANITIZE
+PY_PATH := PYTHONPATH=$(CURDIR)/$(BUILD)/python/lib
+python: $(TKS_LIBS)
+	$(PY_BUILD) build --build-base $(BUILD)/python --build-lib $(BUILD)/python/lib
+else
+PY_PATH :=
+python: $(TKS_LIBS)
+	$(PY_BUILD) build_ext --inplace --build-temp $(BUILD)/python
+endif
+
+test-python: python
+	@$(PY_PATH) $(RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) tests/python
+
+asan-python:
+	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(BUILD)/asan test-python
