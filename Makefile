@@ -120,9 +120,15 @@ $(BUILD)/core/scripts.o: $(BUILD)/scripts.c $(FLAGS)
 
 all: $(ALL)
 
+# Rules that need .venv; in one place, whoever brings them.
+python walls test-walls: | $(PYTHON)
+$(PYTHON):
+	@echo "nothing is installed yet: make setup does it, as make demo and make test do" >&2; exit 1
+
 help:
 	@sed -n 's/^#: //p' Makefile
 
+#: make setup        install what is missing
 #: make              build the core, the Python package and the Lua modules
 #: make demo         install what is missing, build, and show what it does
 #: make test         install what is missing, build, run every test (SUITES="c python" for some)

@@ -1,7 +1,7 @@
 """What measuring needs: private servers, contenders that take turns, a table.
 
-The contenders are processes that wait for jobs. They take turns (A B A B …), because a machine drifts;
-a ratio is the median of the turns' ratios. Everything goes over a unix socket.
+The contenders are processes that wait for jobs. They take turns (A B A B …), because a machine
+drifts; a ratio is the median of the turns' ratios. Everything goes over a unix socket.
 """
 
 import os
@@ -19,8 +19,19 @@ class Server:
     def __init__(self, directory, name):
         self.socket = os.path.join(directory, name)
         self.process = subprocess.Popen(
-            ["redis-server", "--port", "0", "--unixsocket", self.socket, "--save", "",
-             "--appendonly", "no", "--dir", directory],
+            [
+                "redis-server",
+                "--port",
+                "0",
+                "--unixsocket",
+                self.socket,
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+                "--dir",
+                directory,
+            ],
             stdout=subprocess.DEVNULL,
         )
         while self.ask("PING") != "PONG":
@@ -78,7 +89,10 @@ def environment():
         _environment.update(os.environ)
         exports = subprocess.run(
             ["sh", "-c", 'eval "$(make -s env)"; env -0'],
-            cwd=ROOT, check=True, capture_output=True, text=True,
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
         ).stdout
         for entry in exports.split("\0"):
             if entry.startswith("LUA_"):
@@ -121,7 +135,8 @@ class Table:
             good,
         )
         self.rows.append(row)
-        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, (46, 12, 12, 6, 8, 3))), flush=True)
+        widths = (56, 14, 14, 5, 7, 3)
+        print("  ".join(f"{c:<{w}}" for c, w in zip(row, widths)).rstrip(), flush=True)
 
     def markdown(self):
         head = ("what", "ours", "against", "ratio", "asked for", "held")

@@ -47,8 +47,13 @@ def against_raw(table, directory, rounds, count):
             rounds, lambda w=worker: w.do("get", count), lambda: raw.do("get", key, count)
         )
         limit = 1.20 if worker is ours else 1.15
-        table.add(f"get, {name}, against hiredis in C: GET", a / count * 1e6, b / count * 1e6, ratio,
-                  ("<=", limit))
+        table.add(
+            f"get, {name}, against hiredis in C: GET",
+            a / count * 1e6,
+            b / count * 1e6,
+            ratio,
+            ("<=", limit),
+        )
     made = [0]
 
     def setex():
@@ -56,8 +61,13 @@ def against_raw(table, directory, rounds, count):
         return raw.do("setex", f"raw:{'x' * 24}:{made[0]}:", size, count)
 
     a, b, ratio = turns(rounds, lambda: ours.do("create", count), setex)
-    table.add("create, Python, against hiredis in C: SET … EX", a / count * 1e6, b / count * 1e6, ratio,
-              ("<=", 1.8))
+    table.add(
+        "create, Python, against hiredis in C: SET … EX",
+        a / count * 1e6,
+        b / count * 1e6,
+        ratio,
+        ("<=", 1.8),
+    )
     for worker in [raw, *(w for _, w in workers)]:
         worker.stop()
     server.stop()
@@ -70,12 +80,26 @@ def against_redis_py(table, directory, rounds, count):
     ours.ask("fill", 1000)
     theirs.ask("fill", 1000)
     a, b, _ = turns(rounds, lambda: ours.do("get", count), lambda: theirs.do("get", count))
-    table.add("get/s, Python, against redis-py: GET + json.loads", count / a, count / b, b / a,
-              (">=", 1.5), unit="/s")
+    table.add(
+        "get/s, Python, against redis-py: GET + json.loads",
+        count / a,
+        count / b,
+        b / a,
+        (">=", 1.5),
+        unit="/s",
+    )
     batches = max(3, count // 200)
-    a, b, _ = turns(rounds, lambda: ours.do("get_many", batches), lambda: theirs.do("get_many", batches))
-    table.add("get_many(1000), tokens/s, against redis-py: pipeline", batches * 1000 / a,
-              batches * 1000 / b, b / a, (">=", 2.0), unit="/s")
+    a, b, _ = turns(
+        rounds, lambda: ours.do("get_many", batches), lambda: theirs.do("get_many", batches)
+    )
+    table.add(
+        "get_many(1000), tokens/s, against redis-py: pipeline",
+        batches * 1000 / a,
+        batches * 1000 / b,
+        b / a,
+        (">=", 2.0),
+        unit="/s",
+    )
     for worker in (ours, theirs):
         worker.stop()
     server.stop()
@@ -93,22 +117,39 @@ def at_scale(table, directory, rounds, count, sizes):
         filled = size
         memory.append((size, (large.used_memory() - before) / size))
     for job in ("get", "refresh", "update"):
+        some = f"{job}_some"
         a, b, ratio = turns(
-            rounds, lambda: many.do(f"{job}_some", count), lambda: few.do(f"{job}_some", count)
+            rounds, lambda j=some: many.do(j, count), lambda j=some: few.do(j, count)
         )
-        table.add(f"{job}, at {sizes[-1]:,} tokens against {sizes[0]:,}", a / count * 1e6,
-                  b / count * 1e6, ratio, ("<=", 1.2))
+        table.add(
+            f"{job}, at {sizes[-1]:,} tokens against {sizes[0]:,}",
+            a / count * 1e6,
+            b / count * 1e6,
+            ratio,
+            ("<=", 1.2),
+        )
 
     def delete(worker):
         worker.ask("make_spare", count)
         return worker.do("delete_spare", count)
 
     a, b, ratio = turns(rounds, lambda: delete(many), lambda: delete(few))
-    table.add(f"delete, at {sizes[-1]:,} tokens against {sizes[0]:,}", a / count * 1e6, b / count * 1e6,
-              ratio, ("<=", 1.2))
+    table.add(
+        f"delete, at {sizes[-1]:,} tokens against {sizes[0]:,}",
+        a / count * 1e6,
+        b / count * 1e6,
+        ratio,
+        ("<=", 1.2),
+    )
     for size, each in memory:
-        table.add(f"server memory per token, at {size:,} (of 290 bytes)", each, 290.0, each / 290,
-                  ("<=", 1.0), unit="bytes")
+        table.add(
+            f"server memory per token, at {size:,} (of 290 bytes)",
+            each,
+            290.0,
+            each / 290,
+            ("<=", 1.0),
+            unit="bytes",
+        )
     for worker in (few, many):
         worker.stop()
     for server in (small, large):
@@ -128,11 +169,23 @@ def machine():
     import hiredis
     import redis
 
-    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-                if line.startswith("model name")), platform.processor())
+    cpu = next(
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.processor(),
+    )
     cores = output("nproc")
-    system = next((line.split("=")[1].strip('"') for line in
-                   Path("/etc/os-release").read_text().splitlines() if line.startswith("PRETTY_NAME")), "")
+    system = next(
+        (
+            line.split("=")[1].strip('"')
+            for line in Path("/etc/os-release").read_text().splitlines()
+            if line.startswith("PRETTY_NAME")
+        ),
+        "?",
+    )
     library = output("dpkg-query", "-W", "-f", "${Version}", "libhiredis-dev")
     return [
         f"{cpu}, {cores} cores, Linux {platform.release()}, {system}",
@@ -148,8 +201,9 @@ def main():
     parser.add_argument("--quick", action="store_true", help="a tenth of the work, for a look")
     parser.add_argument("--write", metavar="FILE", help="replace the table in FILE")
     options = parser.parse_args()
-    rounds, count, sizes = (7, 500, (1_000, 20_000)) if options.quick else (
-        21, 3000, (1_000, 100_000, 1_000_000))
+    rounds, count, sizes = (
+        (7, 500, (1_000, 20_000)) if options.quick else (21, 3000, (1_000, 100_000, 1_000_000))
+    )
     for line in machine():
         print(line)
     print()

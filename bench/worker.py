@@ -57,7 +57,8 @@ class Tokenstore:
         batch = self.known[:BATCH]
         for _ in range(count):
             found = self.tokens.get_many(**APP, tokens=batch)
-        assert None not in found and len(found) == BATCH
+        assert len(found) == BATCH
+        assert None not in found
 
     def some(self, count):
         return random.choices(self.known, k=count)
@@ -93,10 +94,10 @@ class RedisPy:
 
     def __init__(self, socket):
         import redis
-        import redis._parsers
 
         self.redis = redis.Redis(unix_socket_path=socket)
-        assert "hiredis" in redis.connection.DefaultParser.__name__.lower(), "redis-py without hiredis"
+        parser = redis.connection.DefaultParser.__name__
+        assert "hiredis" in parser.lower(), parser
 
     def fill(self, count):
         text = json.dumps({**APP, "owner": "user1", "data": data(123)})
