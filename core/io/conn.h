@@ -1,0 +1,58 @@
+/* conn.h - one connection to a Redis server: socket, TLS, greeting, and one exchange at a time.
+ *
+ * Purpose:   keeps the rules of client.h for one connection. It is usable from the moment it is open
+ *            until an exchange begins, and again when that ended with exactly one whole reply per
+ *            command and not a byte more. Everything else makes it unusable for good.
+ * Lifecycle: open, exchange any number of times, close - or drop in a forked child.
+ * Threads:   one thread at a time. Only tksp_conn_drop_inherited is for another one's connection. */
+#ifndef TOKENSTORE_IO_CONN_H
+#define TOKENSTORE_IO_CONN_H
+
+#include "tls.h"
+#include "tokenstore/resp.h"
+#include "wait.h"
+
+typedef struct tksp_conn tksp_conn;
+
+/* Why an attempt failed, beyond its status. */
+typedef struct tksp_failure {
+    tks_error error;
+    bool sent;  /* might a byte of the batch have reached the server? */
+    bool final; /* trying again cannot help */
+} tksp_failure;
+
+#define TKSP_FAILURE_INIT {TKS_ERROR_INIT, false, false}
+
+/* A connection that is not open yet. `target`, `tls` (NULL: plain) and `name` (the target for
+ * messages) are borrowed for its life. NULL when memory is out. */
+tksp_conn *tksp_conn_new(const tks_target *target, tksp_tls_context *tls, const char *name);
+
+bool tksp_conn_is_open(const tksp_conn *conn);
+
+/* Connects, TLS, AUTH, SELECT, CLIENT SETNAME. TKS_OK; TKS_ERR_TIMEOUT when the deadline of `wait`
+ * passed; TKS_ERR_CONNECTION, TKS_ERR_SERVER (it refused), TKS_ERR_CONFIGURATION, TKS_ERR_MEMORY,
+ * TKS_ERR_INTERRUPTED. After a failure: close it.
+ * The system's resolver cannot be given a deadline: a host name (never an address) whose name
+ * server hangs can take longer than `wait` allows. */
+tks_status tksp_conn_open(tksp_conn *conn, tksp_wait *wait, tksp_failure *failure);
+
+/* Writes `bytes`, reads `count` replies into `replies`, whose entries must be NULL; on failure those
+ * read so far stand there. All are the caller's to free. TKS_OK, TKS_ERR_TIMEOUT,
+ * TKS_ERR_CONNECTION, TKS_ERR_MEMORY, TKS_ERR_INTERRUPTED. */
+tks_status tksp_conn_exchange(tksp_conn *conn, tks_bytes bytes, size_t count, tks_reply **replies,
+                              tksp_wait *wait, tksp_failure *failure);
+
+/* May another exchange begin? Costs no system call. */
+bool tksp_conn_is_usable(const tksp_conn *conn);
+
+/* Has nothing come in while it was idle - neither stray bytes nor the end? One system call. */
+bool tksp_conn_is_fresh(tksp_conn *conn);
+
+/* Closes and frees. NULL is accepted. */
+void tksp_conn_close(tksp_conn *conn);
+
+/* In a forked child: gives up this process's copy of the socket; the peer notices nothing. The
+ * memory stays, for its owner may have been in the middle of changing it. */
+void tksp_conn_drop_inherited(tksp_conn *conn);
+
+#endif

@@ -1,0 +1,331 @@
+/* pool.c - see pool.h. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "pool.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NONE SIZE_MAX
+
+enum { EMPTY, IDLE, LENT }; /* states of a slot */
+
+/* After fork() a child reads the parent's slots without the mutex. So both members are atomic, and a
+ * connection is at rest before its slot becomes IDLE and until after it has become LENT. */
+typedef struct slot {
+    tksp_conn *_Atomic conn;
+    atomic_int state;
+    uint64_t generation;
+    size_t below; /* the next in the stack this slot is in */
+} slot;
+
+/* A caller in the queue; lives on its stack. */
+typedef struct waiter {
+    pthread_cond_t served;
+    size_t slot; /* NONE until one is handed over */
+    struct waiter *next;
+} waiter;
+
+struct tksp_pool {
+    const tksp_pool_source *source;
+    tksp_pool *inherited; /* the parent process's */
+    pid_t pid;
+    pthread_mutex_t mutex;
+    bool closed;
+    uint64_t generation;
+    size_t idle;  /* the top of the stack of IDLE slots, or NONE */
+    size_t empty; /* the same for EMPTY ones */
+    waiter *first, **last;
+    size_t size;
+    slot slots[];
+};
+
+tksp_pool *tksp_pool_new(const tksp_pool_source *source) {
+    size_t size = source->target->pool_size;
+    tksp_pool *pool = calloc(1, sizeof(*pool) + size * sizeof(slot));
+    if (pool == NULL) {
+        return NULL;
+    }
+    if (pthread_mutex_init(&pool->mutex, NULL) != 0) {
+        free(pool);
+        return NULL;
+    }
+    pool->source = source;
+    pool->pid = getpid();
+    pool->idle = NONE;
+    pool->last = &pool->first;
+    pool->size = size;
+    for (size_t i = 0; i < size; i++) {
+        atomic_init(&pool->slots[i].conn, NULL);
+        atomic_init(&pool->slots[i].state, EMPTY);
+        pool->slots[i].below = i + 1 < size ? i + 1 : NONE;
+    }
+    return pool;
+}
+
+pid_t tksp_pool_get_pid(const tksp_pool *pool) {
+    return pool->pid;
+}
+
+/* ---- stacks and queue; the mutex is held ------------------------------------------------------- */
+
+static size_t pop(tksp_pool *pool, size_t *stack) {
+    size_t index = *stack;
+    if (index != NONE) {
+        *stack = pool->slots[index].below;
+    }
+    return index;
+}
+
+/* A slot without a user goes to the first in the queue, or onto its stack. */
+static void place(tksp_pool *pool, size_t index) {
+    waiter *w = pool->first;
+    if (w == NULL) {
+        bool idle = atomic_load(&pool->slots[index].state) == IDLE;
+        size_t *stack = idle ? &pool->idle : &pool->empty;
+        pool->slots[index].below = *stack;
+        *stack = index;
+        return;
+    }
+    pool->first = w->next;
+    if (pool->first == NULL) {
+        pool->last = &pool->first;
+    }
+    w->slot = index;
+    (void)pthread_cond_signal(&w->served);
+}
+
+static void enter_queue(tksp_pool *pool, waiter *w) {
+    *pool->last = w;
+    pool->last = &w->next;
+}
+
+static void leave_queue(tksp_pool *pool, waiter *w) {
+    waiter **at = &pool->first;
+    while (*at != w) {
+        at = &(*at)->next;
+    }
+    *at = w->next;
+    if (pool->last == &w->next) {
+        pool->last = at;
+    }
+}
+
+/* ---- lending ----------------------------------------------------------------------------------- */
+
+static tks_status fail_exhausted(const tksp_pool *pool, tks_error *err) {
+    return tks_fail(err, TKS_ERR_TIMEOUT,
+                    "%.120s: all %zu connections of the pool were in use until the timeout: raise "
+                    "pool_size, or use fewer threads",
+                    pool->source->name, pool->size);
+}
+
+/* Waits for `w` to be served, for one slice. The mutex is held on entry, and on return unless the
+ * process forked. */
+static tks_status wait_slice(tksp_pool *pool, waiter *w, tksp_wait *wait, tks_error *err) {
+    int64_t until = wait->next_check < wait->deadline ? wait->next_check : wait->deadline;
+    struct timespec t = {.tv_sec = (time_t)(until / (1000 * TKSP_MS)),
+                         .tv_nsec = (long)(until % (1000 * TKSP_MS))};
+    (void)pthread_cond_timedwait(&w->served, &pool->mutex, &t);
+    if (w->slot != NONE || pool->closed || tksp_clock() < until) {
+        return TKS_OK;
+    }
+    if (tksp_wait_is_over(wait)) {
+        return fail_exhausted(pool, err);
+    }
+    (void)pthread_mutex_unlock(&pool->mutex);
+    tks_status status = tksp_wait_check(wait, err);
+    if (getpid() == pool->pid) {
+        (void)pthread_mutex_lock(&pool->mutex);
+    }
+    return status;
+}
+
+/* In the queue until a slot is handed over. The mutex as in wait_slice. */
+static tks_status queue_up(tksp_pool *pool, tksp_wait *wait, size_t *out, tks_error *err) {
+    waiter w = {.slot = NONE};
+    pthread_condattr_t monotonic;
+    tks_status status = TKS_OK;
+    if (pthread_condattr_init(&monotonic) != 0) {
+        return tks_fail_memory(err);
+    }
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    int failed = pthread_cond_init(&w.served, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    if (failed != 0) {
+        return tks_fail_memory(err);
+    }
+    enter_queue(pool, &w);
+    while (status == TKS_OK && w.slot == NONE && !pool->closed) {
+        status = wait_slice(pool, &w, wait, err);
+    }
+    if (status == TKS_OK || getpid() == pool->pid) {
+        if (w.slot == NONE) {
+            leave_queue(pool, &w);
+        } else if (status != TKS_OK) {
+            place(pool, w.slot);
+        }
+    }
+    (void)pthread_cond_destroy(&w.served);
+    *out = w.slot;
+    return status;
+}
+
+/* A slot for the caller alone; *stale when its connection is of an older generation. */
+static tks_status take_slot(tksp_pool *pool, tksp_wait *wait, tksp_lease *lease, bool *stale,
+                            tks_error *err) {
+    tks_status status = TKS_OK;
+    size_t index = NONE;
+    (void)pthread_mutex_lock(&pool->mutex);
+    if (!pool->closed) {
+        index = pop(pool, &pool->idle);
+        if (index == NONE) {
+            index = pop(pool, &pool->empty);
+        }
+        if (index == NONE) {
+            status = queue_up(pool, wait, &index, err);
+        }
+    }
+    if (status != TKS_OK && getpid() != pool->pid) {
+        return status;
+    }
+    if (status == TKS_OK && index != NONE) {
+        slot *s = &pool->slots[index];
+        *stale = s->generation != pool->generation;
+        s->generation = pool->generation;
+        atomic_store(&s->state, LENT);
+        lease->slot = index;
+        lease->generation = pool->generation;
+    }
+    (void)pthread_mutex_unlock(&pool->mutex);
+    if (status == TKS_OK && index == NONE) {
+        return tks_fail(err, TKS_ERR_CLOSED, "the client is closed");
+    }
+    return status;
+}
+
+tks_status tksp_pool_lend(tksp_pool *pool, tksp_wait *wait, tksp_lease *out, tks_error *err) {
+    bool stale = false;
+    tks_status status = take_slot(pool, wait, out, &stale, err);
+    if (status != TKS_OK) {
+        return status;
+    }
+    slot *s = &pool->slots[out->slot];
+    out->conn = atomic_load(&s->conn);
+    if (out->conn != NULL && !stale && tksp_conn_is_fresh(out->conn)) {
+        return TKS_OK;
+    }
+    /* The server hung up, or said something nobody asked for. Those below were used even longer
+     * ago, so a new one takes its place. */
+    atomic_store(&s->conn, NULL);
+    tksp_conn_close(out->conn);
+    const tksp_pool_source *source = pool->source;
+    out->conn = tksp_conn_new(source->target, source->tls, source->name);
+    if (out->conn == NULL) {
+        tksp_pool_give_back(pool, out);
+        return tks_fail_memory(err);
+    }
+    atomic_store(&s->conn, out->conn);
+    return TKS_OK;
+}
+
+void tksp_pool_give_back(tksp_pool *pool, const tksp_lease *lease) {
+    slot *s = &pool->slots[lease->slot];
+    tksp_conn *conn = lease->conn;
+    if (conn != NULL && !tksp_conn_is_usable(conn)) {
+        atomic_store(&s->conn, NULL);
+        tksp_conn_close(conn);
+        conn = NULL;
+        /* Whoever forked during an exchange has an unusable connection and no right to the lock. */
+        if (getpid() != pool->pid) {
+            return;
+        }
+    }
+    (void)pthread_mutex_lock(&pool->mutex);
+    tksp_conn *doomed = NULL;
+    if (conn != NULL && (pool->closed || s->generation != pool->generation)) {
+        atomic_store(&s->conn, NULL);
+        doomed = conn;
+        conn = NULL;
+    }
+    atomic_store(&s->state, conn != NULL ? IDLE : EMPTY);
+    place(pool, lease->slot);
+    (void)pthread_mutex_unlock(&pool->mutex);
+    tksp_conn_close(doomed);
+}
+
+/* ---- ends -------------------------------------------------------------------------------------- */
+
+static void close_idle(tksp_pool *pool) {
+    tksp_conn *conn;
+    do {
+        conn = NULL;
+        (void)pthread_mutex_lock(&pool->mutex);
+        size_t index = pop(pool, &pool->idle);
+        if (index != NONE) {
+            slot *s = &pool->slots[index];
+            conn = atomic_exchange(&s->conn, NULL);
+            atomic_store(&s->state, EMPTY);
+            place(pool, index);
+        }
+        (void)pthread_mutex_unlock(&pool->mutex);
+        tksp_conn_close(conn);
+    } while (conn != NULL);
+}
+
+void tksp_pool_renew(tksp_pool *pool, uint64_t generation) {
+    (void)pthread_mutex_lock(&pool->mutex);
+    bool first = generation == pool->generation; /* others may have seen the same server fail */
+    pool->generation += first ? 1 : 0;
+    (void)pthread_mutex_unlock(&pool->mutex);
+    if (first) {
+        close_idle(pool);
+    }
+}
+
+void tksp_pool_close(tksp_pool *pool) {
+    (void)pthread_mutex_lock(&pool->mutex);
+    pool->closed = true;
+    for (waiter *w = pool->first; w != NULL; w = w->next) {
+        (void)pthread_cond_signal(&w->served);
+    }
+    (void)pthread_mutex_unlock(&pool->mutex);
+    close_idle(pool);
+}
+
+void tksp_pool_adopt(tksp_pool *pool, tksp_pool *inherited) {
+    pool->inherited = inherited;
+    for (size_t i = 0; i < inherited->size; i++) {
+        slot *s = &inherited->slots[i];
+        tksp_conn *conn = atomic_load(&s->conn);
+        if (conn == NULL) {
+            continue;
+        }
+        tksp_conn_drop_inherited(conn);
+        if (atomic_load(&s->state) == IDLE) {
+            atomic_store(&s->conn, NULL);
+            tksp_conn_close(conn);
+        }
+        /* A LENT one stays allocated: its borrower did not come along, but left it in mid-work. */
+    }
+}
+
+void tksp_pool_free(tksp_pool *pool) {
+    while (pool != NULL) {
+        tksp_pool *next = pool->inherited;
+        for (size_t i = 0; i < pool->size; i++) {
+            if (atomic_load(&pool->slots[i].state) == IDLE) {
+                tksp_conn_close(atomic_load(&pool->slots[i].conn));
+            }
+        }
+        if (pool->pid == getpid()) {
+            (void)pthread_mutex_destroy(&pool->mutex);
+        }
+        free(pool);
+        pool = next;
+    }
+}

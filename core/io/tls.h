@@ -1,0 +1,56 @@
+/* tls.h - TLS on a non-blocking socket.
+ *
+ * Purpose:   verified TLS 1.2 or newer: chain, purpose, host name. OpenSSL is seen by tls.c alone.
+ * Lifecycle: a context for each client, made from its files at once so that bad files are reported
+ *            there; a tksp_tls for each connection. The socket stays the caller's.
+ * Threads:   a context serves many threads; a tksp_tls one at a time.
+ * Signals:   bytes go out with MSG_NOSIGNAL, never through OpenSSL's own write(). */
+#ifndef TOKENSTORE_IO_TLS_H
+#define TOKENSTORE_IO_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "tokenstore/url.h"
+
+typedef struct tksp_tls_context tksp_tls_context;
+typedef struct tksp_tls tksp_tls;
+
+/* What came of an attempt to move bytes without waiting. */
+typedef enum tksp_io {
+    TKSP_IO_DONE,
+    TKSP_IO_WANT_READ,
+    TKSP_IO_WANT_WRITE,
+    TKSP_IO_FAILED,  /* the error is noted: TKS_ERR_CONNECTION, TKS_ERR_MEMORY */
+    TKSP_IO_REFUSED  /* as FAILED, and trying again cannot help: a certificate, the protocol */
+} tksp_io;
+
+/* Reads the files `target` names. TKS_OK, TKS_ERR_CONFIGURATION (the message names the file),
+ * TKS_ERR_MEMORY. */
+tks_status tksp_tls_context_new(const tks_target *target, tksp_tls_context **out, tks_error *err);
+void tksp_tls_context_free(tksp_tls_context *context);
+
+/* A session on the connected socket `fd` for the server that `target` names; borrows `context`. */
+tks_status tksp_tls_new(tksp_tls_context *context, const tks_target *target, int fd,
+                        tksp_tls **out, tks_error *err);
+
+tksp_io tksp_tls_handshake(tksp_tls *tls, tks_error *err);
+
+/* At most `size` bytes; *moved says how many. An end of the stream is TKSP_IO_FAILED. */
+tksp_io tksp_tls_read(tksp_tls *tls, void *data, size_t size, size_t *moved, tks_error *err);
+tksp_io tksp_tls_write(tksp_tls *tls, const void *data, size_t size, size_t *moved,
+                       tks_error *err);
+
+/* Has any byte of the session been taken by the socket since the last call? */
+bool tksp_tls_take_sent(tksp_tls *tls);
+
+/* Are bytes waiting inside, that poll() on the socket does not know of? */
+bool tksp_tls_has_pending(const tksp_tls *tls);
+
+/* Says goodbye to the peer if the socket takes it at once. */
+void tksp_tls_goodbye(tksp_tls *tls);
+
+/* Frees without touching the socket. NULL is accepted. */
+void tksp_tls_free(tksp_tls *tls);
+
+#endif

@@ -1,0 +1,87 @@
+/* wait.c - see wait.h. poll() and not a blocking socket: poll returns EINTR even where the signal's
+ * handler was installed with SA_RESTART. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "wait.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+int64_t tksp_clock(void) {
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 * TKSP_MS + t.tv_nsec;
+}
+
+int64_t tksp_wall_ms(void) {
+    struct timespec t;
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / TKSP_MS;
+}
+
+void tksp_wait_init(tksp_wait *wait, int64_t timeout_ms, const tks_interrupt *interrupt) {
+    int64_t now = tksp_clock();
+    wait->deadline = now + timeout_ms * TKSP_MS;
+    wait->next_check = now + TKSP_SLICE_MS * TKSP_MS;
+    wait->interrupt = interrupt;
+    wait->pid = getpid();
+}
+
+int64_t tksp_wait_narrow(tksp_wait *wait, int64_t timeout_ms) {
+    int64_t before = wait->deadline;
+    int64_t deadline = tksp_clock() + timeout_ms * TKSP_MS;
+    if (deadline < before) {
+        wait->deadline = deadline;
+    }
+    return before;
+}
+
+bool tksp_wait_is_over(const tksp_wait *wait) {
+    return tksp_clock() >= wait->deadline;
+}
+
+tks_status tksp_wait_check(tksp_wait *wait, tks_error *err) {
+    wait->next_check = tksp_clock() + TKSP_SLICE_MS * TKSP_MS;
+    if (wait->interrupt == NULL) {
+        return TKS_OK;
+    }
+    if (wait->interrupt->check(wait->interrupt->context)) {
+        return tks_fail(err, TKS_ERR_INTERRUPTED, "interrupted by a signal");
+    }
+    if (getpid() != wait->pid) {
+        return tks_fail(err, TKS_ERR_CONNECTION,
+                        "the process forked in a signal handler during the call");
+    }
+    return TKS_OK;
+}
+
+tks_status tksp_wait_fd(tksp_wait *wait, int fd, short events, tks_error *err) {
+    struct pollfd p = {fd, events, 0};
+    for (;;) {
+        int64_t now = tksp_clock();
+        if (now >= wait->deadline) {
+            return TKS_ERR_TIMEOUT;
+        }
+        if (now >= wait->next_check) {
+            tks_status status = tksp_wait_check(wait, err);
+            if (status != TKS_OK) {
+                return status;
+            }
+        }
+        int64_t until = wait->deadline < wait->next_check ? wait->deadline : wait->next_check;
+        int64_t left = until > now ? (until - now + TKSP_MS - 1) / TKSP_MS : 0;
+        int ready = poll(&p, 1, (int)left);
+        if (ready > 0) {
+            return TKS_OK;
+        }
+        if (ready < 0 && errno != EINTR) {
+            return tks_fail(err, TKS_ERR_CONNECTION, "poll: %s", strerror(errno));
+        }
+        if (ready < 0) {
+            wait->next_check = 0; /* a signal: its handler runs now */
+        }
+    }
+}

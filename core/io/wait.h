@@ -1,0 +1,46 @@
+/* wait.h - clocks, and waiting under a deadline that signals can cut short.
+ *
+ * Purpose:   everything in core/io that blocks, blocks in tksp_wait_fd, in slices short enough that
+ *            the host's signal handlers run soon even when the signal came between two system calls
+ *            or went to another thread.
+ * Lifecycle: tksp_wait is the caller's storage, one for each run of an operation.
+ * Threads:   one thread at a time. */
+#ifndef TOKENSTORE_IO_WAIT_H
+#define TOKENSTORE_IO_WAIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "tokenstore/client.h"
+
+#define TKSP_MS INT64_C(1000000) /* nanoseconds */
+
+enum { TKSP_SLICE_MS = 50 }; /* the longest time between two calls of interrupt->check */
+
+typedef struct tksp_wait {
+    int64_t deadline; /* monotonic, nanoseconds */
+    int64_t next_check;
+    const tks_interrupt *interrupt; /* may be NULL */
+    pid_t pid; /* of the process that began: a signal handler may fork */
+} tksp_wait;
+
+int64_t tksp_clock(void);   /* monotonic, nanoseconds */
+int64_t tksp_wall_ms(void); /* milliseconds since 1970 */
+
+void tksp_wait_init(tksp_wait *wait, int64_t timeout_ms, const tks_interrupt *interrupt);
+
+/* Brings the deadline to at most `timeout_ms` from now; returns the one before, to be put back. */
+int64_t tksp_wait_narrow(tksp_wait *wait, int64_t timeout_ms);
+
+bool tksp_wait_is_over(const tksp_wait *wait);
+
+/* Waits until `fd` (-1: nothing, a sleep) is ready for `events`, or failed. TKS_OK,
+ * TKS_ERR_TIMEOUT, TKS_ERR_INTERRUPTED, TKS_ERR_CONNECTION (poll failed, or this is a forked child
+ * now). Only the last two note something in `err`: what a deadline means, the caller knows. */
+tks_status tksp_wait_fd(tksp_wait *wait, int fd, short events, tks_error *err);
+
+/* Asks interrupt->check now. TKS_OK, TKS_ERR_INTERRUPTED, TKS_ERR_CONNECTION. */
+tks_status tksp_wait_check(tksp_wait *wait, tks_error *err);
+
+#endif

@@ -1,0 +1,394 @@
+/* url.c - the grammar of URLs: strict, and mute about what may be a secret.
+ *
+ * Purpose:   scheme, user and password, host and port, path, query; each part percent-decoded. What
+ *            does not fit is an error that says which part and what to write instead.
+ * Secrets:   a password with a raw '@', '/', '?' or '#' makes the rest of it look like a host, a port,
+ *            a path or an option. So messages name the parts of a URL but never quote them; the two
+ *            exceptions, scheme and option names, are quoted only where no password can reach.
+ * Threads:   no state. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tokenstore/secret.h"
+#include "url_private.h"
+
+enum { URL_MAX = 16 * 1024, HOST_MAX = 253, PORT_DEFAULT = 6379, SCHEME_QUOTED_MAX = 20 };
+
+typedef struct scheme {
+    const char *name;
+    tks_transport transport;
+    bool tls;
+} scheme;
+
+static const scheme SCHEMES[] = {
+    {"redis", TKS_TCP, false},          {"rediss", TKS_TCP, true},
+    {"redis+unix", TKS_UNIX, false},    {"unix", TKS_UNIX, false},
+    {"embedded", TKS_EMBEDDED, false},
+};
+
+#define SCHEME_NAMES "redis://, rediss://, redis+unix:// or embedded:"
+
+/* A URL on its way: the parts, borrowed from the text. */
+typedef struct parts {
+    const scheme *scheme;
+    bool has_authority, has_userinfo, has_query;
+    tks_bytes userinfo, host, path, query;
+} parts;
+
+static tks_bytes slice(tks_bytes text, size_t from, size_t to) {
+    return tks_bytes_of(text.data + from, to - from);
+}
+
+/* Where `c` first stands in `text`, or text.size. */
+static size_t find(tks_bytes text, char c) {
+    const char *at = text.size > 0 ? memchr(text.data, c, text.size) : NULL;
+    return at != NULL ? (size_t)(at - text.data) : text.size;
+}
+
+static bool is_alnum(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+static int hex_value(char c) {
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    if (c >= 'a' && c <= 'f') {
+        return c - 'a' + 10;
+    }
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* The decoded text, NUL-terminated, to be freed by the caller. `part` names it in messages. */
+static tks_status decode(tks_bytes text, const char *part, char **out, tks_error *err) {
+    *out = NULL;
+    char *copy = malloc(text.size + 1);
+    if (copy == NULL) {
+        return tks_fail_memory(err);
+    }
+    size_t size = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.data[i];
+        if (c == '%') {
+            int high = -1;
+            int low = -1;
+            if (text.size - i > 2) {
+                high = hex_value(text.data[i + 1]);
+                low = hex_value(text.data[i + 2]);
+            }
+            if (high < 0 || low < 0 || (high == 0 && low == 0)) {
+                tks_wipe(copy, size);
+                free(copy);
+                return tks_fail(err, TKS_ERR_CONFIGURATION,
+                                "the %s in the URL holds a '%%' that is not followed by two "
+                                "hexadecimal digits, or a %%00: write a literal '%%' as %%25",
+                                part);
+            }
+            c = (char)(high * 16 + low);
+            i += 2;
+        }
+        copy[size++] = c;
+    }
+    copy[size] = '\0';
+    *out = copy;
+    return TKS_OK;
+}
+
+static const scheme *find_scheme(tks_bytes name) {
+    for (size_t i = 0; i < sizeof(SCHEMES) / sizeof(SCHEMES[0]); i++) {
+        const char *known = SCHEMES[i].name;
+        size_t at = 0;
+        while (at < name.size && known[at] != '\0' && (name.data[at] | 0x20) == (known[at] | 0x20)) {
+            at++;
+        }
+        if (at == name.size && known[at] == '\0') {
+            return &SCHEMES[i];
+        }
+    }
+    return NULL;
+}
+
+/* The scheme; *rest is what follows its ':'. An unknown one is quoted only before "://": in
+ * "secret:x@host" the scheme was forgotten, it is not called "secret". */
+static tks_status split_scheme(tks_bytes url, parts *p, tks_bytes *rest, tks_error *err) {
+    size_t colon = find(url, ':');
+    size_t end = 0;
+    while (end < colon && (is_alnum(url.data[end]) || strchr("+-.", url.data[end]) != NULL)) {
+        end++;
+    }
+    if (colon < url.size && end == colon) {
+        p->scheme = find_scheme(slice(url, 0, colon));
+    }
+    if (p->scheme != NULL) {
+        *rest = slice(url, colon + 1, url.size);
+        return TKS_OK;
+    }
+    bool quotable = end == colon && colon > 0 && colon <= SCHEME_QUOTED_MAX &&
+                    url.size - colon >= 3 && memcmp(url.data + colon, "://", 3) == 0;
+    if (quotable) {
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "unknown scheme %.*s:// in the URL: use " SCHEME_NAMES, (int)colon,
+                        url.data);
+    }
+    return tks_fail(err, TKS_ERR_CONFIGURATION, "the URL must begin with " SCHEME_NAMES);
+}
+
+static tks_status split(tks_bytes url, parts *p, tks_error *err) {
+    tks_bytes rest;
+    if (url.size > URL_MAX) {
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "the URL is longer than %d bytes", URL_MAX);
+    }
+    for (size_t i = 0; i < url.size; i++) {
+        if ((unsigned char)url.data[i] <= ' ' || url.data[i] == 0x7f) {
+            return tks_fail(err, TKS_ERR_CONFIGURATION,
+                            "the URL holds a space or a control character: percent-encode it");
+        }
+    }
+    tks_status status = split_scheme(url, p, &rest, err);
+    if (status != TKS_OK) {
+        return status;
+    }
+    if (find(rest, '#') < rest.size) {
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "the URL holds a '#': write it as %%23 in a password or a path");
+    }
+    size_t mark = find(rest, '?');
+    p->has_query = mark < rest.size;
+    if (p->has_query) {
+        p->query = slice(rest, mark + 1, rest.size);
+        rest = slice(rest, 0, mark);
+    }
+    p->path = rest;
+    p->has_authority = rest.size >= 2 && memcmp(rest.data, "//", 2) == 0;
+    if (!p->has_authority) {
+        return TKS_OK;
+    }
+    rest = slice(rest, 2, rest.size);
+    size_t slash = find(rest, '/');
+    tks_bytes authority = slice(rest, 0, slash);
+    p->path = slice(rest, slash, rest.size);
+    p->host = authority;
+    size_t at = find(authority, '@');
+    if (at < authority.size) {
+        p->has_userinfo = true;
+        p->userinfo = slice(authority, 0, at);
+        p->host = slice(authority, at + 1, authority.size);
+        if (find(p->host, '@') < p->host.size) {
+            return tks_fail(err, TKS_ERR_CONFIGURATION,
+                            "the URL holds more than one '@' before the path: write those in user "
+                            "and password as %%40");
+        }
+    }
+    return TKS_OK;
+}
+
+/* An empty password counts as none, as in "redis://:${PASSWORD}@host" with nothing in PASSWORD. */
+static tks_status set_userinfo(const parts *p, tks_target *target, tks_error *err) {
+    size_t colon = find(p->userinfo, ':');
+    tks_bytes user = slice(p->userinfo, 0, colon);
+    tks_status status = TKS_OK;
+    if (user.size > 0) {
+        status = decode(user, "user", &target->user, err);
+    }
+    if (status == TKS_OK && p->userinfo.size - colon > 1) {
+        tks_bytes password = slice(p->userinfo, colon + 1, p->userinfo.size);
+        status = decode(password, "password", &target->password, err);
+    }
+    return status;
+}
+
+/* An IPv6 address between its brackets, perhaps with a zone ("%25eth0"). Its digits are checked by
+ * the system when it is used. */
+static bool is_ipv6(tks_bytes text) {
+    size_t colons = 0;
+    size_t zone = find(text, '%');
+    for (size_t i = 0; i < zone; i++) {
+        char c = text.data[i];
+        colons += c == ':';
+        if (hex_value(c) < 0 && c != ':' && c != '.') {
+            return false;
+        }
+    }
+    for (size_t i = zone + 1; i < text.size; i++) {
+        if (!is_alnum(text.data[i]) && strchr("-._", text.data[i]) == NULL) {
+            return false;
+        }
+    }
+    return colons >= 2 && zone + 1 != text.size;
+}
+
+static bool is_name(tks_bytes text) {
+    for (size_t i = 0; i < text.size; i++) {
+        if (!is_alnum(text.data[i]) && strchr("-._", text.data[i]) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static tks_status set_host(tks_bytes host, tks_target *target, tks_error *err) {
+    tks_bytes port = {NULL, 0};
+    bool brackets = host.size > 0 && host.data[0] == '[';
+    size_t end = find(host, brackets ? ']' : ':');
+    size_t after = end;
+    if (brackets) {
+        if (end == host.size) {
+            return tks_fail(err, TKS_ERR_CONFIGURATION,
+                            "the host in the URL begins with '[' but has no ']'");
+        }
+        after = end + 1;
+    }
+    bool has_port = after < host.size;
+    if (has_port) {
+        port = slice(host, after + 1, host.size);
+    }
+    tks_bytes name = slice(host, brackets ? 1 : 0, end);
+    if (name.size == 0) {
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "the URL has no host: write redis://localhost, for example");
+    }
+    tks_status status = decode(name, "host", &target->host, err);
+    if (status != TKS_OK) {
+        return status;
+    }
+    name = tks_bytes_of(target->host, strlen(target->host));
+    if (name.size > HOST_MAX || !(brackets ? is_ipv6(name) : is_name(name)) ||
+        (has_port && host.data[after] != ':')) {
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "the host in the URL is not a host name or an IP address (IPv6 stands in "
+                        "brackets; '@', '/', '?' and '#' in a password are percent-encoded)");
+    }
+    uint64_t number = PORT_DEFAULT;
+    if (has_port && (!tksp_decimal(port, UINT16_MAX, &number) || number == 0)) {
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "the port in the URL must be a number from 1 to 65535 ('@', '/', '?' and "
+                        "'#' in a password are percent-encoded)");
+    }
+    target->port = (uint16_t)number;
+    return TKS_OK;
+}
+
+static tks_status set_tcp(const parts *p, tks_target *target, uint32_t *seen, tks_error *err) {
+    if (!p->has_authority) {
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "the URL lacks the \"//\" before the host");
+    }
+    tks_status status = set_host(p->host, target, err);
+    if (status == TKS_OK && p->path.size > 1) {
+        int index = tksp_option_find(TKS_LITERAL("db"));
+        status = tksp_option_set(target, index, slice(p->path, 1, p->path.size), err);
+        *seen |= UINT32_C(1) << index;
+    }
+    return status;
+}
+
+static tks_status set_unix(const parts *p, tks_target *target, tks_error *err) {
+    if (!p->has_authority || p->host.size > 0 || p->path.size < 2) {
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "a unix socket is given by its absolute path: redis+unix:///path/to.sock");
+    }
+    tks_status status = decode(p->path, "path", &target->path, err);
+    if (status == TKS_OK && strlen(target->path) > TKSP_UNIX_PATH_MAX) {
+        status = tks_fail(err, TKS_ERR_CONFIGURATION,
+                          "the path of the unix socket is longer than %d bytes, more than the "
+                          "system takes: use a shorter one",
+                          TKSP_UNIX_PATH_MAX);
+    }
+    return status;
+}
+
+static tks_status set_embedded(const parts *p, tks_target *target, tks_error *err) {
+    if (p->path.size == 0 && !p->has_authority) {
+        return TKS_OK;
+    }
+    if (p->has_authority || p->path.data[0] != '/') {
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "embedded: is followed by nothing or by the absolute path of a directory, "
+                        "as in embedded:/var/lib/app");
+    }
+    return decode(p->path, "path", &target->path, err);
+}
+
+/* Option names are quoted unless an '@' in the query says that a password may have run into it. */
+static tks_status unknown_option(const parts *p, tks_bytes name, tks_error *err) {
+    bool quotable = name.size > 0 && name.size <= 32 && find(p->query, '@') == p->query.size;
+    for (size_t i = 0; i < name.size && quotable; i++) {
+        quotable = is_alnum(name.data[i]) || name.data[i] == '_' || name.data[i] == '-';
+    }
+    return tks_fail(err, TKS_ERR_CONFIGURATION,
+                    "unknown option%s%.*s in the URL: there are " TKSP_OPTION_NAMES,
+                    quotable ? " " : "", quotable ? (int)name.size : 0, name.data);
+}
+
+static tks_status set_query(const parts *p, tks_target *target, uint32_t seen, tks_error *err) {
+    tks_bytes rest = p->query;
+    while (rest.size > 0) {
+        size_t end = find(rest, '&');
+        tks_bytes pair = slice(rest, 0, end);
+        rest = slice(rest, end + (end < rest.size ? 1 : 0), rest.size);
+        size_t equals = find(pair, '=');
+        tks_bytes name = slice(pair, 0, equals);
+        int index = tksp_option_find(name);
+        if (index < 0) {
+            return unknown_option(p, name, err);
+        }
+        if (seen & (UINT32_C(1) << index)) {
+            return tks_fail(err, TKS_ERR_CONFIGURATION,
+                            "the option %.*s is given twice in the URL: leave one out",
+                            (int)name.size, name.data);
+        }
+        seen |= UINT32_C(1) << index;
+        if (equals == pair.size) {
+            return tks_fail(err, TKS_ERR_CONFIGURATION,
+                            "the option %.*s in the URL has no value: write %.*s=…",
+                            (int)name.size, name.data, (int)name.size, name.data);
+        }
+        char *value;
+        tks_status status =
+            decode(slice(pair, equals + 1, pair.size), "query", &value, err);
+        if (status == TKS_OK) {
+            status = tksp_option_set(target, index, tks_bytes_of(value, strlen(value)), err);
+        }
+        free(value);
+        if (status != TKS_OK) {
+            return status;
+        }
+    }
+    return TKS_OK;
+}
+
+tks_status tks_target_parse(tks_bytes url, tks_target **out, tks_error *err) {
+    *out = NULL;
+    parts p = {0};
+    uint32_t seen = 0; /* options given so far, a bit each */
+    tks_status status = split(url, &p, err);
+    if (status != TKS_OK) {
+        return status;
+    }
+    tks_target *target = tksp_target_new(p.scheme->transport, p.scheme->tls);
+    if (target == NULL) {
+        return tks_fail_memory(err);
+    }
+    switch (target->transport) {
+    case TKS_TCP:
+        status = set_tcp(&p, target, &seen, err);
+        break;
+    case TKS_UNIX:
+        status = set_unix(&p, target, err);
+        break;
+    case TKS_EMBEDDED:
+        status = set_embedded(&p, target, err);
+        break;
+    }
+    if (status == TKS_OK && p.has_userinfo) {
+        status = set_userinfo(&p, target, err);
+    }
+    if (status == TKS_OK) {
+        status = set_query(&p, target, seen, err);
+    }
+    if (status != TKS_OK) {
+        tks_target_free(target);
+        return status;
+    }
+    *out = target;
+    return TKS_OK;
+}
