@@ -1,0 +1,100 @@
+/* args.c - see args.h. */
+#include "args.h"
+
+#include <ctype.h>
+
+#include "tokenstore/tokens.h"
+
+/* Is `given` the name, or the name in camelCase? */
+static bool is_name(const char *name, const char *given) {
+    for (; *name != '\0'; name++, given++) {
+        if (*name == '_' && *given != '_') {
+            name++;
+            if (*given != (char)toupper((unsigned char)*name)) {
+                return false;
+            }
+        } else if (*given != *name) {
+            return false;
+        }
+    }
+    return *given == '\0';
+}
+
+static const char *param_name(const tksp_lua_param *param, bool session) {
+    return session ? param->session_name : param->name;
+}
+
+/* The key at `index`, which is not converted: lua_next needs it as it is. "" for what is no name. */
+static const char *key_text(lua_State *L, int index) {
+    size_t size = 0;
+    const char *text = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &size) : "";
+    return strlen(text) == size ? text : "";
+}
+
+/* Raises for the key on the stack at `key`. */
+static void raise_unknown(lua_State *L, int key, const char *where, bool session,
+                          const tksp_lua_param *params, int count) {
+    luaL_Buffer names;
+    const char *separator = "";
+    lua_pushvalue(L, key);
+    luaL_buffinit(L, &names);
+    for (int i = 0; i < count; i++) {
+        if (param_name(&params[i], session) != NULL) {
+            luaL_addstring(&names, separator);
+            luaL_addstring(&names, param_name(&params[i], session));
+            separator = ", ";
+        }
+    }
+    luaL_pushresult(&names);
+    if (lua_type(L, -2) == LUA_TSTRING) {
+        tksp_lua_raise(L, "unknown argument '%s%s' (known are: %s)", where, lua_tostring(L, -2),
+                       lua_tostring(L, -1));
+    }
+    tksp_lua_raise(L, "bad argument: a table of names and values expected (%s), got a %s as name",
+                   lua_tostring(L, -1), luaL_typename(L, -2));
+}
+
+void tksp_lua_read_args(lua_State *L, int table, const char *where, bool session,
+                        const tksp_lua_param *params, int count, int slot) {
+    if (!lua_istable(L, table)) {
+        tksp_lua_raise(L, "bad argument: a table such as { app = \"…\" } expected, got %s",
+                       luaL_typename(L, table));
+    }
+    for (int i = 0; i < count; i++) {
+        lua_pushnil(L);
+        lua_replace(L, slot + i);
+    }
+    lua_pushnil(L);
+    while (lua_next(L, table) != 0) {
+        const char *given = key_text(L, -2);
+        int i = 0;
+        while (i < count && (param_name(&params[i], session) == NULL ||
+                             !is_name(param_name(&params[i], session), given))) {
+            i++;
+        }
+        if (i == count) {
+            raise_unknown(L, lua_gettop(L) - 1, where, session, params, count);
+        }
+        lua_replace(L, slot + i);
+    }
+    for (int i = 0; i < count; i++) {
+        const char *name = param_name(&params[i], session);
+        int type = lua_type(L, slot + i);
+        if (name != NULL && type != params[i].type && (type != LUA_TNIL || params[i].required)) {
+            tksp_lua_raise(L, "bad argument '%s%s' (%s expected, got %s)", where, name,
+                           lua_typename(L, params[i].type), lua_typename(L, type));
+        }
+    }
+}
+
+tks_bytes tksp_lua_to_bytes(lua_State *L, int slot) {
+    size_t size = 0;
+    const char *data = lua_tolstring(L, slot, &size);
+    return tks_bytes_of(data, size);
+}
+
+tks_status tksp_lua_to_duration(lua_State *L, int slot, const char *name, int64_t *out_ms,
+                                tks_error *err) {
+    *out_ms = 0;
+    return lua_isnil(L, slot) ? TKS_OK : tks_duration(lua_tonumber(L, slot), name, out_ms, err);
+}

@@ -1,0 +1,32 @@
+/* args.h - the one table that a method is called with: tokens:create{ app = "a", … }.
+ *
+ * Purpose:   each function lists its parameters; the table is walked once, without metamethods. A key
+ *            that is none of them, a missing one, or a wrong type raises and names the argument -
+ *            never its value, which may be a secret.
+ * Lifecycle: parameter i is left at stack index slot + i (nil where it was not given), and so is safe
+ *            from the collector. */
+#ifndef TOKENSTORE_LUA_ARGS_H
+#define TOKENSTORE_LUA_ARGS_H
+
+#include "shared.h"
+
+typedef struct tksp_lua_param {
+    const char *name;         /* snake_case; the same in camelCase is taken too */
+    const char *session_name; /* its name for Sessions; NULL: Sessions have none */
+    int type;                 /* LUA_TSTRING, LUA_TNUMBER, LUA_TBOOLEAN, LUA_TTABLE */
+    bool required;
+} tksp_lua_param;
+
+/* Reads the table at `table` into the slots, which must exist. `where` is what messages put before a
+ * name: "" or "[3].". Allocates nothing unless it raises. */
+void tksp_lua_read_args(lua_State *L, int table, const char *where, bool session,
+                        const tksp_lua_param *params, int count, int slot);
+
+/* The string in a slot, "" for nil. */
+tks_bytes tksp_lua_to_bytes(lua_State *L, int slot);
+
+/* The duration in a slot as milliseconds, 0 for nil. TKS_OK or TKS_ERR_DATA. */
+tks_status tksp_lua_to_duration(lua_State *L, int slot, const char *name, int64_t *out_ms,
+                                tks_error *err);
+
+#endif

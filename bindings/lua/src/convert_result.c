@@ -1,0 +1,126 @@
+/* convert_result.c - what a finished operation gives, as Lua values. See convert.h. */
+#include "convert.h"
+
+static void push_bytes(lua_State *L, tks_bytes bytes) {
+    lua_pushlstring(L, bytes.data != NULL ? bytes.data : "", bytes.size);
+}
+
+static void set_bytes(lua_State *L, const char *name, tks_bytes bytes) {
+    push_bytes(L, bytes);
+    lua_setfield(L, -2, name);
+}
+
+static void set_time(lua_State *L, const char *name, lua_Number seconds) {
+    lua_pushnumber(L, seconds);
+    lua_setfield(L, -2, name);
+}
+
+/* A plain table; its metatable only knows how to print it without its secrets. */
+static void push_token(lua_State *L, const tks_token *token, tksp_lua_form form) {
+    bool session = form == TKSP_FORM_SESSION;
+    lua_createtable(L, 0, 8);
+    set_bytes(L, "app", token->app);
+    if (!session) {
+        set_bytes(L, "type", token->type);
+    }
+    set_bytes(L, session ? "owner_id" : "owner", token->owner);
+    if (token->token.data != NULL) {
+        set_bytes(L, "token", token->token);
+    }
+    set_bytes(L, "id", token->id);
+    set_time(L, "created_at", (lua_Number)token->created_us / 1e6);
+    if (token->expires_ms != 0) {
+        set_time(L, "expires_at", (lua_Number)token->expires_ms / 1e3);
+    }
+    tksp_lua_push_json(L, token->data);
+    lua_setfield(L, -2, "data");
+    lua_pushvalue(L, lua_upvalueindex(session ? TKSP_UP_SESSION : TKSP_UP_TOKEN));
+    lua_setmetatable(L, -2);
+}
+
+/* What is not found is false in a list, so that # and ipairs see the whole of it. */
+static void push_tokens(lua_State *L, const tks_result *result, tksp_lua_form form) {
+    tksp_lua_new_table(L, result->size, 0);
+    for (size_t i = 0; i < result->size; i++) {
+        if (result->tokens[i].found) {
+            push_token(L, &result->tokens[i], form);
+        } else {
+            lua_pushboolean(L, 0);
+        }
+        tksp_lua_set_item(L, -2, i + 1);
+    }
+}
+
+/* A reply within other replies: nil is false there, and an error is a value that prints as such. */
+static void push_inner_reply(lua_State *L, const tks_reply *reply) {
+    luaL_checkstack(L, 6, "the reply nests too deeply");
+    switch (tks_reply_get_type(reply)) {
+    case TKS_REPLY_NIL: lua_pushboolean(L, 0); return;
+    case TKS_REPLY_INTEGER:
+        /* Beyond 2^53 only Lua 5.3 and later can tell them apart. */
+        tksp_lua_push_integer(L, tks_reply_get_integer(reply));
+        return;
+    case TKS_REPLY_STATUS:
+    case TKS_REPLY_STRING: push_bytes(L, tks_reply_get_bytes(reply)); return;
+    case TKS_REPLY_ERROR:
+        lua_createtable(L, 0, 2);
+        set_bytes(L, "message", tks_reply_get_bytes(reply));
+        lua_pushstring(L, tks_status_code(TKS_ERR_SERVER));
+        lua_setfield(L, -2, "code");
+        lua_pushvalue(L, lua_upvalueindex(TKSP_UP_REPLY_ERROR));
+        lua_setmetatable(L, -2);
+        return;
+    case TKS_REPLY_ARRAY:
+        tksp_lua_new_table(L, tks_reply_get_size(reply), 0);
+        for (size_t i = 0; i < tks_reply_get_size(reply); i++) {
+            push_inner_reply(L, tks_reply_get_item(reply, i));
+            tksp_lua_set_item(L, -2, i + 1);
+        }
+        return;
+    }
+}
+
+static int push_reply(lua_State *L, const tks_reply *reply) {
+    switch (tks_reply_get_type(reply)) {
+    case TKS_REPLY_NIL: lua_pushnil(L); return 1;
+    case TKS_REPLY_ERROR:
+        lua_pushnil(L);
+        push_bytes(L, tks_reply_get_bytes(reply));
+        lua_pushstring(L, tks_status_code(TKS_ERR_SERVER));
+        return 3;
+    default: push_inner_reply(L, reply); return 1;
+    }
+}
+
+static int push_replies(lua_State *L, const tks_result *result, tksp_lua_form form) {
+    tksp_lua_new_table(L, result->size, 0);
+    for (size_t i = 0; i < result->size; i++) {
+        if (form == TKSP_FORM_REPLIES &&
+            tks_reply_get_type(result->replies[i]) == TKS_REPLY_ERROR) {
+            return push_reply(L, result->replies[i]);
+        }
+        push_inner_reply(L, result->replies[i]);
+        tksp_lua_set_item(L, -2, i + 1);
+    }
+    return 1;
+}
+
+int tksp_lua_push_result(lua_State *L, const tksp_lua_op *box) {
+    const tks_result *result = tks_op_get_result(box->op);
+    switch (result->type) {
+    case TKS_RESULT_BOOL: lua_pushboolean(L, result->integer != 0); return 1;
+    case TKS_RESULT_COUNT: tksp_lua_push_integer(L, result->integer); return 1;
+    case TKS_RESULT_TOKEN:
+        if (result->tokens[0].found) {
+            push_token(L, &result->tokens[0], box->form);
+        } else {
+            lua_pushnil(L);
+        }
+        return 1;
+    case TKS_RESULT_TOKENS: push_tokens(L, result, box->form); return 1;
+    case TKS_RESULT_REPLIES:
+        return box->form == TKSP_FORM_REPLY ? push_reply(L, result->replies[0])
+                                            : push_replies(L, result, box->form);
+    }
+    return 0;
+}

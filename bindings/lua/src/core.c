@@ -1,0 +1,70 @@
+/* core.c - the module tokenstore.core: operations, data conversion, values; no I/O.
+ *
+ * It links neither OpenSSL nor anything that opens a socket, so that any host can load it; who runs
+ * the operations is another matter (tokenstore.blocking here). */
+#include "convert.h"
+#include "tokens.h"
+#include "tokenstore/secret.h"
+
+/* array(t): marks t, or a new table, as an array. */
+static int array(lua_State *L) {
+    if (lua_isnoneornil(L, 1)) {
+        lua_settop(L, 0);
+        lua_newtable(L);
+    } else if (!lua_istable(L, 1)) {
+        tksp_lua_raise(L, "bad argument #1 to 'array' (table expected, got %s)",
+                       luaL_typename(L, 1));
+    }
+    lua_settop(L, 1);
+    tksp_lua_set_kind(L, TKSP_UP_ARRAY);
+    return 1;
+}
+
+/* encode(value): its JSON text, in the form in which data is stored. */
+static int encode(lua_State *L) {
+    tks_error err = TKS_ERROR_INIT;
+    tks_status status = TKS_OK;
+    tksp_lua_scratch *scratch = NULL;
+    luaL_checkany(L, 1);
+    scratch = tksp_lua_scratch_new(L);
+    status = tksp_lua_write_value(L, 1, &scratch->text, SIZE_MAX, "value", &err);
+    if (status == TKS_OK) {
+        lua_pushlstring(L, scratch->text.data, scratch->text.size);
+    }
+    tksp_lua_scratch_clear(scratch);
+    return status == TKS_OK ? 1 : tksp_lua_fail(L, status, &err);
+}
+
+/* decode(text): the value of a JSON text, by the rules for data. */
+static int decode(lua_State *L) {
+    size_t size = 0;
+    const char *text = luaL_checklstring(L, 1, &size);
+    tks_error err = TKS_ERROR_INIT;
+    tksp_lua_scratch *scratch = tksp_lua_scratch_new(L);
+    tks_status status = tks_json_parse(tks_bytes_of(text, size), SIZE_MAX, &scratch->tree, &err);
+    if (status == TKS_OK) {
+        tksp_lua_push_json(L, scratch->tree);
+    }
+    tksp_lua_scratch_clear(scratch);
+    return status == TKS_OK ? 1 : tksp_lua_fail(L, status, &err);
+}
+
+TKSP_LUA_OPEN int luaopen_tokenstore_core(lua_State *L);
+
+int luaopen_tokenstore_core(lua_State *L) {
+    static const luaL_Reg functions[] = {{"array", array},
+                                         {"encode", encode},
+                                         {"decode", decode},
+                                         {NULL, NULL}};
+    tks_error err = TKS_ERROR_INIT;
+    if (tks_secret_start(&err) != TKS_OK) {
+        return luaL_error(L, "tokenstore: %s", err.message);
+    }
+    lua_newtable(L);
+    tksp_lua_set_functions(L, functions);
+    tksp_lua_set_functions(L, tksp_lua_tokens_functions);
+    tksp_lua_set_functions(L, tksp_lua_raw_functions);
+    tksp_lua_push_one(L, TKSP_UP_NULL);
+    lua_setfield(L, -2, "null");
+    return 1;
+}

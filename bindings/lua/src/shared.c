@@ -1,0 +1,215 @@
+/* shared.c - the metatables and sentinels of both modules, the operation userdata, errors. */
+#include "shared.h"
+
+#include <stdarg.h>
+
+#include "tokenstore/tokens.h"
+
+#include "convert.h"
+#include "tokens.h"
+
+/* Registry key of a list of what TKSP_UP_* name. The number changes with any struct in shared.h. */
+#define SHARED_KEY "tokenstore.shared/1"
+
+static int op_gc(lua_State *L) {
+    tksp_lua_op_clear(tksp_lua_check(L, 1, TKSP_UP_OP));
+    return 0;
+}
+
+static int scratch_gc(lua_State *L) {
+    tksp_lua_scratch_clear(tksp_lua_check(L, 1, TKSP_UP_SCRATCH));
+    return 0;
+}
+
+static int tokens_gc(lua_State *L) {
+    tksp_lua_tokens *self = tksp_lua_check(L, 1, TKSP_UP_TOKENS);
+    tks_tokens_free(self->tokens);
+    self->tokens = NULL;
+    return 0;
+}
+
+static int null_tostring(lua_State *L) {
+    lua_pushliteral(L, "null");
+    return 1;
+}
+
+/* "tokenstore.Token: <id>": never the token, never the data. Upvalue 1 is the name. */
+static int value_tostring(lua_State *L) {
+    const char *id = NULL;
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_pushliteral(L, "id");
+    lua_rawget(L, 1);
+    id = lua_tostring(L, -1);
+    lua_pushfstring(L, "%s: %s", lua_tostring(L, lua_upvalueindex(1)), id != NULL ? id : "?");
+    return 1;
+}
+
+static int reply_error_tostring(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_pushliteral(L, "message");
+    lua_rawget(L, 1);
+    return 1;
+}
+
+/* Appends a metatable to the list on top, as TKSP_UP_* number `up`. Its name shows in messages;
+ * getmetatable() gives the name too, so that nobody gets hold of __gc. */
+static void add_metatable(lua_State *L, int up, const char *name, bool open) {
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, name);
+    lua_setfield(L, -2, "__name");
+    if (!open) {
+        lua_pushstring(L, name);
+        lua_setfield(L, -2, "__metatable");
+    }
+    tksp_lua_set_item(L, -2, (size_t)up);
+}
+
+/* Lets the metatable number `up` of the list on top print its values by `tostring`. */
+static void set_tostring(lua_State *L, int up, lua_CFunction tostring) {
+    tksp_lua_get_item(L, -1, (size_t)up);
+    lua_getfield(L, -1, "__name");
+    lua_pushcclosure(L, tostring, 1);
+    lua_setfield(L, -2, "__tostring");
+    lua_pop(L, 1);
+}
+
+/* Pushes a new list of what TKSP_UP_* number. */
+static void make_shared(lua_State *L) {
+    lua_createtable(L, TKSP_UP_COUNT, 0);
+    add_metatable(L, TKSP_UP_OP, "tokenstore.op", false);
+    add_metatable(L, TKSP_UP_TOKENS, "tokenstore.tokens", false);
+    add_metatable(L, TKSP_UP_SCRATCH, "tokenstore.scratch", false);
+    add_metatable(L, TKSP_UP_CLIENT, "tokenstore.client", false);
+    add_metatable(L, TKSP_UP_NULL, "tokenstore.null", false);
+    add_metatable(L, TKSP_UP_ARRAY, "tokenstore.array", true);
+    add_metatable(L, TKSP_UP_TOKEN, "tokenstore.Token", true);
+    add_metatable(L, TKSP_UP_SESSION, "tokenstore.Session", true);
+    add_metatable(L, TKSP_UP_REPLY_ERROR, "tokenstore.ReplyError", true);
+    set_tostring(L, TKSP_UP_NULL, null_tostring);
+    set_tostring(L, TKSP_UP_TOKEN, value_tostring);
+    set_tostring(L, TKSP_UP_SESSION, value_tostring);
+    set_tostring(L, TKSP_UP_REPLY_ERROR, reply_error_tostring);
+
+    lua_newuserdata(L, 1);
+    tksp_lua_get_item(L, -2, TKSP_UP_NULL);
+    lua_setmetatable(L, -2);
+    tksp_lua_set_item(L, -2, TKSP_UP_NULL);
+}
+
+/* Pushes the list, which is made by whichever module comes first. */
+static void push_list(lua_State *L) {
+    luaL_checkstack(L, 2 * TKSP_UP_COUNT, "tokenstore");
+    lua_getfield(L, LUA_REGISTRYINDEX, SHARED_KEY);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        make_shared(L);
+        lua_pushvalue(L, -1);
+        lua_setfield(L, LUA_REGISTRYINDEX, SHARED_KEY);
+        tksp_lua_set_gc(L, TKSP_UP_OP, op_gc);
+        tksp_lua_set_gc(L, TKSP_UP_TOKENS, tokens_gc);
+        tksp_lua_set_gc(L, TKSP_UP_SCRATCH, scratch_gc);
+    }
+}
+
+void tksp_lua_push_shared(lua_State *L) {
+    int list = lua_gettop(L) + 1;
+    push_list(L);
+    for (size_t i = 1; i <= TKSP_UP_COUNT; i++) {
+        tksp_lua_get_item(L, list, i);
+    }
+    lua_remove(L, list);
+}
+
+void tksp_lua_push_one(lua_State *L, int up) {
+    push_list(L);
+    tksp_lua_get_item(L, -1, (size_t)up);
+    lua_remove(L, -2);
+}
+
+void tksp_lua_set_gc(lua_State *L, int up, lua_CFunction gc) {
+    tksp_lua_push_one(L, up);
+    tksp_lua_push_shared(L);
+    lua_pushcclosure(L, gc, TKSP_UP_COUNT);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
+}
+
+void tksp_lua_set_functions(lua_State *L, const luaL_Reg *functions) {
+    for (; functions->name != NULL; functions++) {
+        tksp_lua_push_shared(L);
+        lua_pushcclosure(L, functions->func, TKSP_UP_COUNT);
+        lua_setfield(L, -2, functions->name);
+    }
+}
+
+void *tksp_lua_check(lua_State *L, int arg, int up) {
+    void *data = lua_touserdata(L, arg);
+    if (data != NULL && lua_getmetatable(L, arg)) {
+        int same = lua_rawequal(L, -1, lua_upvalueindex(up));
+        lua_pop(L, 1);
+        if (same) {
+            return data;
+        }
+    }
+    lua_getfield(L, lua_upvalueindex(up), "__name");
+    tksp_lua_raise(L, "%s expected, got %s: methods are called with ':', as in tokens:get{…}",
+                   lua_tostring(L, -1), luaL_typename(L, arg));
+    return NULL;
+}
+
+void tksp_lua_set_kind(lua_State *L, int up) {
+    lua_pushvalue(L, lua_upvalueindex(up));
+    lua_setmetatable(L, -2);
+}
+
+tksp_lua_op *tksp_lua_op_new(lua_State *L, tksp_lua_form form) {
+    tksp_lua_op *box = lua_newuserdata(L, sizeof *box);
+    box->op = NULL;
+    box->form = form;
+    box->timeout_ms = 0;
+    tks_buf_init(&box->scratch, SIZE_MAX);
+    tksp_lua_set_kind(L, TKSP_UP_OP);
+    return box;
+}
+
+tksp_lua_scratch *tksp_lua_scratch_new(lua_State *L) {
+    tksp_lua_scratch *scratch = lua_newuserdata(L, sizeof *scratch);
+    scratch->tree = NULL;
+    tks_buf_init(&scratch->text, SIZE_MAX);
+    tksp_lua_set_kind(L, TKSP_UP_SCRATCH);
+    return scratch;
+}
+
+void tksp_lua_scratch_clear(tksp_lua_scratch *scratch) {
+    tks_json_free(scratch->tree);
+    scratch->tree = NULL;
+    tks_buf_wipe(&scratch->text);
+}
+
+int tksp_lua_op_finish(lua_State *L, tksp_lua_op *box, tks_status status, const tks_error *err) {
+    tks_buf_wipe(&box->scratch);
+    return status == TKS_OK ? 1 : tksp_lua_fail(L, status, err);
+}
+
+void tksp_lua_op_clear(tksp_lua_op *box) {
+    tks_op_free(box->op);
+    box->op = NULL;
+    tks_buf_wipe(&box->scratch);
+}
+
+int tksp_lua_fail(lua_State *L, tks_status status, const tks_error *err) {
+    lua_pushnil(L);
+    lua_pushstring(L, err->message[0] != '\0' ? err->message : tks_status_text(status));
+    lua_pushstring(L, tks_status_code(status));
+    return 3;
+}
+
+int tksp_lua_raise(lua_State *L, const char *format, ...) {
+    va_list args;
+    luaL_where(L, 2);
+    va_start(args, format);
+    lua_pushvfstring(L, format, args);
+    va_end(args);
+    lua_concat(L, 2);
+    return lua_error(L);
+}

@@ -1,0 +1,85 @@
+-- Client: a pool of connections to one server, which any number of stores can share.
+--
+--     local client = tokenstore.Client("redis://localhost:6379")
+--     local client = tokenstore.Client{ redis = "rediss://db.example.com", ca = "ca.pem", timeout = 2 }
+--
+-- Without a URL: $TOKENSTORE_URL, else redis://localhost:6379. Nothing is connected before the first
+-- command (but "embedded:" starts its server here). A client that nobody holds any more closes itself.
+
+local core = require "tokenstore.core"
+local options = require "tokenstore.options"
+
+local DEFAULT_URL = "redis://localhost:6379"
+local REDIS_NAMES = { redis = true, url = true }
+
+local Client = {}
+Client.__index = Client
+Client.__name = "tokenstore.Client"
+
+function Client.is(value)
+  return type(value) == "table" and getmetatable(value) == Client
+end
+
+-- A client for a checked URL (or nil) and checked options. nil, message, code when it cannot be.
+function Client.open(url, client_options)
+  local driver = require "tokenstore.blocking"
+  if not url then
+    url = os.getenv("TOKENSTORE_URL")
+    if not url or url == "" then
+      url = DEFAULT_URL
+    end
+  end
+  local handle, message, code = driver.client(url, client_options)
+  if not handle then
+    return nil, message, code
+  end
+  -- _run takes _handle and an operation to its end; methods of stores call it too.
+  return setmetatable({
+    url = driver.url(handle),
+    closed = false,
+    _driver = driver,
+    _handle = handle,
+    _run = driver.run,
+  }, Client)
+end
+
+setmetatable(Client, {
+  __call = function(_, redis, given)
+    local url, client_options = options.read(redis, given, Client.is, REDIS_NAMES, {})
+    if Client.is(url) then
+      error("bad argument #1 (URL expected, got a Client)", 2)
+    end
+    return Client.open(url, client_options)
+  end,
+})
+
+-- execute("SET", "key", value, …): one command; strings go over as they are, numbers as text. Gives
+-- the reply: string, integer or list; nil where Redis says nil (false within a list). An error reply
+-- is nil, message, "server". Sent once: without an answer it is "outcome_unknown".
+function Client:execute(...)
+  return self._run(self._handle, core.execute(...))
+end
+
+-- pipeline({ { "GET", "a" }, … }, { raise_errors = …, timeout = … }): all in one round trip; gives the
+-- list of replies. All are sent and answered; then the first error reply makes the whole a failure -
+-- or with raise_errors = false each stands in its place as { message = …, code = "server" }.
+function Client:pipeline(commands, call_options)
+  if type(commands) == "table" and next(commands) == nil then
+    return {}
+  end
+  return self._run(self._handle, core.pipeline(commands, call_options))
+end
+
+-- Closes the connections and ends an embedded server. Twice is fine.
+function Client:close()
+  self._driver.close(self._handle)
+  self.closed = true
+end
+
+Client.__close = Client.close
+
+function Client:__tostring()
+  return "tokenstore.Client: " .. self.url .. (self.closed and " (closed)" or "")
+end
+
+return Client

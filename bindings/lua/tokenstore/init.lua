@@ -1,0 +1,33 @@
+-- tokenstore: tokens and sessions in Redis or Valkey.
+--
+--     local tokenstore = require "tokenstore"
+--     local tokens = tokenstore.RedisTokens("redis://localhost:6379")
+--     local token = assert(tokens:create{ app = "web", type = "login", owner = "bob",
+--                                         data = { role = "admin" }, duration = 3600 })
+--     local found = tokens:get{ app = "web", type = "login", token = token.token }
+--
+-- What every method gives:
+--   found      a value
+--   not found  nil, false, 0 or {}, and no second value
+--   failure    nil, message, code  (codes: tokenstore.d.lua); a wrong argument type raises
+--
+-- This works in Lua 5.1, LuaJIT, 5.3 and 5.4. Types for editors: tokenstore.d.lua.
+
+local core = require "tokenstore.core"
+local client = require "tokenstore.client"
+local sessions = require "tokenstore.sessions"
+local tokens = require "tokenstore.tokens"
+
+return {
+  Client = client,
+  RedisTokens = tokens,
+  Sessions = sessions,
+  SpotsSessions = sessions,
+
+  -- JSON's null: in data that was read, and in `update` the wish to delete a field.
+  null = core.null,
+
+  -- array(t): marks t (or a new table) as an array, so that it stays one when it is empty. Arrays
+  -- that were read are marked already.
+  array = core.array,
+}

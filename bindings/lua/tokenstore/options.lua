@@ -1,0 +1,96 @@
+-- What constructors take: a URL, a Client or a table of options; and the names that are known.
+
+local options = {}
+
+-- Where to connect to and how.
+options.CLIENT = {
+  connect_timeout = "number",
+  timeout = "number",
+  pool_size = "number",
+  client_name = "string",
+  max_reply_size = "number",
+  db = "number",
+  ca = "string",
+  cert = "string",
+  key = "string",
+  server_name = "string",
+  server = "string",
+}
+
+-- What RedisTokens and Sessions do.
+options.STORE = {
+  prefix = "string",
+  token_size = "number",
+  token_encoding = "string",
+  pepper = "string",
+  max_age = "number",
+  touch_interval = "number",
+  max_per_owner = "number",
+  max_data_size = "number",
+}
+
+local function snake_case(name)
+  return (name:gsub("%u", function(letter)
+    return "_" .. letter:lower()
+  end))
+end
+
+local function known_names(...)
+  local names = {}
+  for _, kinds in ipairs { ... } do
+    for name in pairs(kinds) do
+      names[#names + 1] = name
+    end
+  end
+  table.sort(names)
+  return table.concat(names, ", ")
+end
+
+-- Sorts what a constructor was given: (redis), (redis, options) or (options with `redis` in it). Gives
+-- redis, the client's options and the store's. `redis_names` are what the first may be called;
+-- `store_kinds` is STORE or {}. A wrong name or type raises where the constructor was called.
+function options.read(redis, given, is_client, redis_names, store_kinds)
+  local level = 3
+  if type(redis) == "table" and not is_client(redis) then
+    if given ~= nil then
+      error("bad argument #2: options were given as first argument already", level)
+    end
+    redis, given = nil, redis
+  elseif given ~= nil and type(given) ~= "table" then
+    error("bad argument #2 (table of options expected, got " .. type(given) .. ")", level)
+  end
+
+  local sorted = { client = {}, store = {} }
+  for key, value in next, given or {} do
+    local name = type(key) == "string" and snake_case(key) or key
+    local kind, place = options.CLIENT[name], sorted.client
+    if store_kinds[name] then
+      kind, place = store_kinds[name], sorted.store
+    end
+    if redis_names[name] then
+      if redis ~= nil then
+        error("the server is given twice: as '" .. key .. "' too", level)
+      end
+      redis = value
+    elseif not kind then
+      error(("unknown option '%s' (known are: redis, %s)"):format(tostring(key),
+        known_names(options.CLIENT, store_kinds)), level)
+    elseif type(value) ~= kind then
+      error(("bad option '%s' (%s expected, got %s)"):format(name, kind, type(value)), level)
+    else
+      place[name] = value
+    end
+  end
+
+  if is_client(redis) then
+    local name = next(sorted.client)
+    if name then
+      error("'" .. name .. "' is an option of the client that was passed in: give it there", level)
+    end
+  elseif redis ~= nil and type(redis) ~= "string" then
+    error("bad option 'redis' (URL or Client expected, got " .. type(redis) .. ")", level)
+  end
+  return redis, sorted.client, sorted.store
+end
+
+return options

@@ -1,0 +1,87 @@
+-- Sessions: login sessions of an application's users; the engine of RedisTokens in other words.
+--
+--     local sessions = tokenstore.Sessions("redis://localhost:6379")
+--     local token = assert(sessions:create{ app = "web", owner_id = "bob", duration = 3600 })
+--     local session = sessions:get{ app = "web", token = token, refresh = 3600 }
+--
+-- Options are those of RedisTokens; `redis` may be called connection_string. A session is a token of
+-- type "session" there: both classes, with the same prefix and pepper, see the same ones.
+
+local core = require "tokenstore.core"
+local store = require "tokenstore.store"
+
+local create, get, refresh, update = core.create, core.get, core.refresh, core.update
+local rotate, list = core.rotate, core.list
+local delete, delete_all, delete_by_id = core.delete, core.delete_all, core.delete_by_id
+
+local Sessions =
+  store.class("tokenstore.Sessions", true, { redis = true, connection_string = true })
+
+-- create{ app, owner_id, data, duration }: the token to hand to the user.
+function Sessions:create(args)
+  local session, message, code = self._run(self._handle, create(self._store, args))
+  if session then
+    return session.token
+  end
+  return nil, message, code
+end
+
+-- get{ app, token, refresh, expiry }: the session or nil.
+function Sessions:get(args)
+  return self._run(self._handle, get(self._store, args))
+end
+
+-- refresh{ app, token, duration }: true when the session now expires `duration` from now.
+function Sessions:refresh(args)
+  return self._run(self._handle, refresh(self._store, args))
+end
+
+-- update{ app, token, data }: sets the fields named in data, deletes those that are tokenstore.null;
+-- true when the session was found. The expiry stays.
+function Sessions:update(args)
+  local session, message, code = self._run(self._handle, update(self._store, args))
+  if message then
+    return nil, message, code
+  end
+  return session ~= nil
+end
+
+-- kill{ app, token }: true when it was live.
+function Sessions:kill(args)
+  return self._run(self._handle, delete(self._store, args))
+end
+
+-- kill_all{ app, owner_id }: true when any was live.
+function Sessions:kill_all(args)
+  local killed, message, code = self._run(self._handle, delete_all(self._store, args))
+  if not killed then
+    return nil, message, code
+  end
+  return killed > 0
+end
+
+-- kill_by_id{ app, owner_id, id }: ends what a listing showed; true when it was live.
+function Sessions:kill_by_id(args)
+  return self._run(self._handle, delete_by_id(self._store, args))
+end
+
+-- list{ app, owner_id }: the user's live sessions, newest first, without the tokens.
+function Sessions:list(args)
+  return self._run(self._handle, list(self._store, args))
+end
+
+-- rotate{ app, token, duration }: the session's new token, the old one dead; nil when there is none.
+function Sessions:rotate(args)
+  local session, message, code = self._run(self._handle, rotate(self._store, args))
+  if session then
+    return session.token
+  elseif message then
+    return nil, message, code
+  end
+  return nil
+end
+
+Sessions.killAll = Sessions.kill_all
+Sessions.killById = Sessions.kill_by_id
+
+return Sessions

@@ -1,0 +1,54 @@
+-- What RedisTokens and Sessions have in common: a handle with their options, a client of their own or
+-- a shared one, and closing.
+
+local core = require "tokenstore.core"
+local Client = require "tokenstore.client"
+local options = require "tokenstore.options"
+
+local store = {}
+
+-- A class: calling it makes an object. `redis_names` are what its first option may be called.
+function store.class(name, is_session, redis_names)
+  local class = { __name = name }
+  class.__index = class
+
+  -- Closes the client, unless it was passed in. Twice is fine.
+  function class:close()
+    if self._owns_client then
+      self.client:close()
+    end
+  end
+
+  class.__close = class.close
+
+  function class:__tostring()
+    return name .. ": " .. self.client.url
+  end
+
+  return setmetatable(class, {
+    __call = function(_, redis, given)
+      local target, client_options, store_options =
+        options.read(redis, given, Client.is, redis_names, options.STORE)
+      local handle, message, code = core.tokens(is_session, store_options)
+      if not handle then
+        return nil, message, code
+      end
+      local client = target
+      if not Client.is(target) then
+        client, message, code = Client.open(target, client_options)
+        if not client then
+          return nil, message, code
+        end
+      end
+      return setmetatable({
+        client = client,
+        _owns_client = client ~= target,
+        _store = handle,
+        _handle = client._handle,
+        _run = client._run,
+      }, class)
+    end,
+  })
+end
+
+return store

@@ -1,0 +1,83 @@
+-- RedisTokens: opaque tokens that point at an owner and at data.
+--
+--     local tokens = tokenstore.RedisTokens{ redis = "redis://localhost:6379", prefix = "shop" }
+--
+-- Options: redis, prefix, token_size, token_encoding, pepper, max_age, touch_interval, max_per_owner,
+-- max_data_size, and those of Client. Arguments, values and options are explained in tokenstore.d.lua.
+--
+-- Each method makes an operation in C and lets the client run it; when it cannot be made, `run` hands
+-- nil, message, code on.
+
+local core = require "tokenstore.core"
+local store = require "tokenstore.store"
+
+local create, create_many, get, get_many = core.create, core.create_many, core.get, core.get_many
+local refresh, update, rotate, list = core.refresh, core.update, core.rotate, core.list
+local delete, delete_all, delete_by_id = core.delete, core.delete_all, core.delete_by_id
+
+local RedisTokens = store.class("tokenstore.RedisTokens", false, { redis = true })
+
+-- create{ app, type, owner, data, duration, custom_token }: a new token, its secret in .token.
+function RedisTokens:create(args)
+  return self._run(self._handle, create(self._store, args))
+end
+
+-- create_many{ { app = …, … }, … }: a list of tokens, in order; all of them or none.
+function RedisTokens:create_many(list_of_args)
+  return self._run(self._handle, create_many(self._store, list_of_args))
+end
+
+-- get{ app, type, token, refresh, expiry }: the token or nil. `refresh` slides its expiry, `expiry`
+-- asks for expires_at.
+function RedisTokens:get(args)
+  return self._run(self._handle, get(self._store, args))
+end
+
+-- get_many{ app, type, tokens = { … } }: a list in the order asked, with false where there is none.
+function RedisTokens:get_many(args)
+  return self._run(self._handle, get_many(self._store, args))
+end
+
+-- refresh{ app, type, token, duration }: true when the token now expires `duration` from now.
+function RedisTokens:refresh(args)
+  return self._run(self._handle, refresh(self._store, args))
+end
+
+-- update{ app, type, token, data }: sets the fields named in data, deletes those that are
+-- tokenstore.null; the updated token or nil. The expiry stays.
+function RedisTokens:update(args)
+  return self._run(self._handle, update(self._store, args))
+end
+
+-- delete{ app, type, token }: true when it was live.
+function RedisTokens:delete(args)
+  return self._run(self._handle, delete(self._store, args))
+end
+
+-- delete_all{ app, type, owner }: how many were live.
+function RedisTokens:delete_all(args)
+  return self._run(self._handle, delete_all(self._store, args))
+end
+
+-- delete_by_id{ app, type, owner, id }: revokes what a listing showed; true when it was live.
+function RedisTokens:delete_by_id(args)
+  return self._run(self._handle, delete_by_id(self._store, args))
+end
+
+-- list{ app, type, owner }: the owner's live tokens, newest first, without the secrets.
+function RedisTokens:list(args)
+  return self._run(self._handle, list(self._store, args))
+end
+
+-- rotate{ app, type, token, duration }: a token with a new secret and the same data, the old one
+-- dead; nil when there is none.
+function RedisTokens:rotate(args)
+  return self._run(self._handle, rotate(self._store, args))
+end
+
+RedisTokens.createMany = RedisTokens.create_many
+RedisTokens.getMany = RedisTokens.get_many
+RedisTokens.deleteAll = RedisTokens.delete_all
+RedisTokens.deleteById = RedisTokens.delete_by_id
+
+return RedisTokens

@@ -1,0 +1,90 @@
+# The Lua modules (tokenstore.core, tokenstore.blocking) and their tests (suite lua).
+#
+#   lua        $(BUILD)/lua/5.4/tokenstore/*.so and $(BUILD)/lua/5.1/…, which LuaJIT loads too
+#   test-lua   the suite in every interpreter there is
+#   asan-lua   the same under ASan and UBSan (make asan does it among others)
+#   env-lua    what lets an interpreter find the checkout
+#
+# Each C module holds the core itself, hidden: luaopen_* is all it shows. tokenstore.core links no
+# OpenSSL, so that a host with an OpenSSL of its own can load it.
+
+ALL += lua
+SUITES += lua
+ASAN += lua
+INSTALL += install-lua
+ENV += env-lua
+
+# Headers: what is found, or LUA54_INCLUDE=… as given. LuaJIT's serve where those of 5.1 are missing:
+# the ABI is the same, and what only one of the two has is not used.
+first_dir = $(patsubst %/lua.h,%,$(firstword $(wildcard $(addsuffix /lua.h,$(1)))))
+LUA54_INCLUDE ?= $(call first_dir,/usr/include/lua5.4 /usr/local/include/lua5.4)
+LUA53_INCLUDE ?= $(call first_dir,/usr/include/lua5.3 /usr/local/include/lua5.3)
+LUA51_INCLUDE ?= $(call first_dir,/usr/include/lua5.1 /usr/include/luajit-2.1 /usr/local/include/luajit-2.1)
+
+LUA_ABIS := $(if $(LUA54_INCLUDE),5.4) $(if $(LUA53_INCLUDE),5.3) $(if $(LUA51_INCLUDE),5.1)
+LUA_INTERPRETERS := $(foreach i,lua5.4 lua5.3 lua5.1 luajit,$(if $(shell command -v $(i)),$(i)))
+
+LUA_SRC := $(sort $(wildcard bindings/lua/src/*.c))
+LUA_SHARED := $(filter-out core blocking,$(LUA_SRC:bindings/lua/src/%.c=%))
+LUA_CORE_LDLIBS := -lhiredis -lcjson -lsodium -lm
+LUA_LDFLAGS = -shared $(TKS_LDFLAGS) -Wl,--exclude-libs,ALL -Wl,--as-needed
+
+# $(call lua_rules,ABI,INCLUDE,DIRECTORY)
+define lua_rules
+$(3)/%.o: bindings/lua/src/%.c $$(FLAGS)
+	@mkdir -p $$(@D)
+	$$(CC) $$(TKS_CPPFLAGS) -isystem $(2) $$(TKS_CFLAGS) -MMD -MP -c -o $$@ $$<
+
+$(3)/tokenstore/core.so: $$(addprefix $(3)/,$$(LUA_SHARED:=.o) core.o) $$(CORE_LIB)
+	@mkdir -p $$(@D)
+	$$(CC) $$(LUA_LDFLAGS) -o $$@ $$^ $$(LUA_CORE_LDLIBS)
+
+$(3)/tokenstore/blocking.so: $$(addprefix $(3)/,$$(LUA_SHARED:=.o) blocking.o) $$(TKS_LIBS)
+	@mkdir -p $$(@D)
+	$$(CC) $$(LUA_LDFLAGS) -o $$@ $$^ $$(LUA_CORE_LDLIBS) -lssl -lcrypto -lpthread
+
+-include $$(wildcard $(3)/*.d)
+endef
+
+$(foreach abi,$(LUA_ABIS),$(eval $(call lua_rules,$(abi),$(LUA$(subst .,,$(abi))_INCLUDE),$(BUILD)/lua/$(abi))))
+
+LUA_MODULES := $(foreach abi,$(LUA_ABIS),$(BUILD)/lua/$(abi)/tokenstore/core.so \
+	$(BUILD)/lua/$(abi)/tokenstore/blocking.so)
+
+.PHONY: lua test-lua asan-lua env-lua install-lua
+lua: $(LUA_MODULES)
+ifeq ($(strip $(LUA_ABIS)),)
+	@echo "SKIP lua: no headers of Lua 5.1, LuaJIT, 5.3 or 5.4 (liblua5.4-dev and the like)"
+endif
+
+# ---- where interpreters look -------------------------------------------------------------------------
+
+# LuaJIT and Lua 5.1 read LUA_PATH and LUA_CPATH, the others their own names first.
+LUA_FILES = $(CURDIR)/bindings/lua/?.lua;$(CURDIR)/bindings/lua/?/init.lua;;
+lua_objects = $(abspath $(BUILD))/lua/$(1)/?.so;;
+LUA_ENV = LUA_PATH='$(LUA_FILES)' LUA_CPATH='$(call lua_objects,5.1)' \
+	LUA_PATH_5_3='$(LUA_FILES)' LUA_CPATH_5_3='$(call lua_objects,5.3)' \
+	LUA_PATH_5_4='$(LUA_FILES)' LUA_CPATH_5_4='$(call lua_objects,5.4)'
+
+env-lua:
+	@echo "export $(LUA_ENV)"
+
+# ---- tests -------------------------------------------------------------------------------------------
+
+test-lua: lua
+	@for lua in $(LUA_INTERPRETERS); do $(LUA_ENV) $(RUN) sh tests/lua/run.sh $$lua || exit 1; done
+ifeq ($(strip $(LUA_INTERPRETERS)),)
+	@echo "SKIP lua: no interpreter on PATH"
+endif
+
+asan-lua:
+	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(BUILD)/asan WERROR=1 test-lua
+
+# ---- installing --------------------------------------------------------------------------------------
+
+install-lua: lua
+	@set -e; for abi in $(LUA_ABIS); do \
+	  install -d $(DESTDIR)$(PREFIX)/share/lua/$$abi/tokenstore $(DESTDIR)$(PREFIX)/lib/lua/$$abi/tokenstore; \
+	  install -m 644 bindings/lua/tokenstore/*.lua $(DESTDIR)$(PREFIX)/share/lua/$$abi/tokenstore; \
+	  install -m 644 $(BUILD)/lua/$$abi/tokenstore/*.so $(DESTDIR)$(PREFIX)/lib/lua/$$abi/tokenstore; \
+	done
