@@ -1,0 +1,236 @@
+/* test_resp.c - commands out, replies in, however they are cut. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "test.h"
+#include "tokenstore/resp.h"
+
+TEST(resp_formats_any_bytes) {
+    const tks_bytes words[] = {TKS_LITERAL("SET"), TKS_LITERAL("k\0\r\n"), tks_bytes_of(NULL, 0)};
+    tks_bytes many[40];
+    tks_buf out;
+
+    tks_buf_init(&out, 4096);
+    CHECK_STATUS(tks_resp_format(&out, 3, words), TKS_OK);
+    CHECK_BYTES(tks_buf_bytes(&out), TKS_LITERAL("*3\r\n$3\r\nSET\r\n$4\r\nk\0\r\n\r\n$0\r\n\r\n"));
+    tks_buf_reset(&out);
+    for (size_t i = 0; i < 40; i++) many[i] = TKS_LITERAL("x");
+    CHECK_STATUS(tks_resp_format(&out, 40, many), TKS_OK);
+    CHECK_INT(out.size, 5 + 40 * 7);
+    CHECK(memcmp(out.data, "*40\r\n$1\r\nx\r\n", 12) == 0);
+    tks_buf_clear(&out);
+    tks_buf_init(&out, 10);
+    CHECK_STATUS(tks_resp_format(&out, 3, words), TKS_ERR_DATA);
+    tks_buf_clear(&out);
+}
+
+/* A reply in a form that can be compared: `(nil) +OK -ERR :1 $text [ … ]`. */
+static void describe(const tks_reply *reply, tks_buf *out) {
+    switch (tks_reply_get_type(reply)) {
+    case TKS_REPLY_NIL: tks_buf_append_bytes(out, TKS_LITERAL("(nil)")); break;
+    case TKS_REPLY_STATUS:
+        tks_buf_append_char(out, '+');
+        tks_buf_append_bytes(out, tks_reply_get_bytes(reply));
+        break;
+    case TKS_REPLY_ERROR:
+        tks_buf_append_char(out, '-');
+        tks_buf_append_bytes(out, tks_reply_get_bytes(reply));
+        break;
+    case TKS_REPLY_INTEGER:
+        tks_buf_append_char(out, ':');
+        tks_buf_append_int(out, tks_reply_get_integer(reply));
+        break;
+    case TKS_REPLY_STRING:
+        tks_buf_append_char(out, '$');
+        tks_buf_append_bytes(out, tks_reply_get_bytes(reply));
+        break;
+    case TKS_REPLY_ARRAY:
+        tks_buf_append_char(out, '[');
+        for (size_t i = 0; i < tks_reply_get_size(reply); i++)
+            describe(tks_reply_get_item(reply, i), out);
+        tks_buf_append_char(out, ']');
+        break;
+    }
+    tks_buf_append_char(out, ' ');
+}
+
+static const char stream[] =
+    "+OK\r\n-ERR no\r\n:-9223372036854775808\r\n$-1\r\n$0\r\n\r\n"
+    "$6\r\na\r\n\0bc\r\n*0\r\n*-1\r\n"
+    "*3\r\n:1\r\n*2\r\n$1\r\nx\r\n$-1\r\n+\r\n";
+static const char described[] =
+    "+OK -ERR no :-9223372036854775808 (nil) $ $a\r\n\0bc [] (nil) "
+    "[:1 [$x (nil) ] + ] ";
+
+/* Feeds `stream` in pieces, the first of `first` bytes, the others of `size`. */
+static void feed_in_pieces(size_t first, size_t size) {
+    tks_reader *reader = NULL;
+    tks_buf text;
+    size_t at = 0;
+
+    tks_buf_init(&text, 4096);
+    test_context("%zu bytes, then %zu at a time", first, size);
+    CHECK_STATUS(tks_reader_new(4096, &reader, NULL), TKS_OK);
+    CHECK(tks_reader_is_idle(reader));
+    while (at < sizeof stream - 1) {
+        size_t piece = at == 0 ? first : size;
+        tks_reply *reply = NULL;
+        if (piece > sizeof stream - 1 - at) piece = sizeof stream - 1 - at;
+        CHECK_STATUS(tks_reader_feed(reader, stream + at, piece, NULL), TKS_OK);
+        at += piece;
+        for (;;) {
+            CHECK_STATUS(tks_reader_next(reader, &reply, NULL), TKS_OK);
+            if (reply == NULL) break;
+            describe(reply, &text);
+            tks_reply_free(reply);
+        }
+    }
+    CHECK_BYTES(tks_buf_bytes(&text), tks_bytes_of(described, sizeof described - 1));
+    CHECK(tks_reader_is_idle(reader));
+    tks_reader_free(reader);
+    tks_buf_clear(&text);
+}
+
+TEST(resp_replies_do_not_depend_on_how_they_are_cut) {
+    for (size_t first = 1; first < sizeof stream; first++) {
+        feed_in_pieces(first, sizeof stream);
+        feed_in_pieces(first, 1);
+        feed_in_pieces(first, 7);
+    }
+}
+
+TEST(resp_half_a_reply_is_not_idle) {
+    static const char text[] = "*2\r\n$3\r\nabc\r\n:1\r\n";
+    for (size_t size = 1; size < sizeof text - 1; size++) {
+        tks_reader *reader = NULL;
+        tks_reply *reply = NULL;
+        test_context("%zu bytes", size);
+        tks_reader_new(100, &reader, NULL);
+        CHECK_STATUS(tks_reader_feed(reader, text, size, NULL), TKS_OK);
+        CHECK(!tks_reader_is_idle(reader));
+        CHECK_STATUS(tks_reader_next(reader, &reply, NULL), TKS_OK);
+        CHECK(reply == NULL);
+        CHECK(!tks_reader_is_idle(reader));
+        tks_reader_free(reader);
+    }
+}
+
+TEST(resp_a_second_reply_is_not_idle) {
+    tks_reader *reader = NULL;
+    tks_reply *reply = NULL;
+    tks_reader_new(100, &reader, NULL);
+    tks_reader_feed(reader, "+OK\r\n+TWICE\r\n", 13, NULL);
+    CHECK_STATUS(tks_reader_next(reader, &reply, NULL), TKS_OK);
+    CHECK(reply != NULL && !tks_reader_is_idle(reader));
+    tks_reply_free(reply);
+    CHECK_STATUS(tks_reader_next(reader, &reply, NULL), TKS_OK);
+    CHECK(reply != NULL && tks_reader_is_idle(reader));
+    tks_reply_free(reply);
+    tks_reader_free(reader);
+}
+
+/* What the reader says to `text`; a failure must stick. */
+static tks_status judge(tks_bytes text, size_t max) {
+    tks_reader *reader = NULL;
+    tks_reply *reply = NULL;
+    tks_error err = TKS_ERROR_INIT;
+    tks_status status;
+
+    CHECK_STATUS(tks_reader_new(max, &reader, NULL), TKS_OK);
+    status = tks_reader_feed(reader, text.data, text.size, &err);
+    while (status == TKS_OK) {
+        status = tks_reader_next(reader, &reply, &err);
+        if (reply == NULL) break;
+        tks_reply_free(reply);
+    }
+    CHECK_STATUS(err.status, status);
+    if (status != TKS_OK) {
+        CHECK(strstr(err.message, "hunter2") == NULL);
+        CHECK(!tks_reader_is_idle(reader));
+        CHECK(tks_reader_feed(reader, "+OK\r\n", 5, NULL) != TKS_OK);
+        CHECK(tks_reader_next(reader, &reply, NULL) != TKS_OK);
+        CHECK(reply == NULL);
+    }
+    tks_reader_free(reader);
+    return status;
+}
+
+TEST(resp_garbage_is_a_connection_error) {
+    static const char *const texts[] = {"hunter2\r\n",
+                                        "HTTP/1.1 400 Bad Request\r\n",
+                                        "\x15\x03\x01\r\n",
+                                        "$x\r\n",
+                                        "*x\r\n",
+                                        ":1x\r\n",
+                                        "$-2\r\n",
+                                        "*-2\r\n",
+                                        "$5\r\nabcdexx\r\n",
+                                        "*1\r\nhunter2\r\n"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        test_context("%s", texts[i]);
+        CHECK_STATUS(judge(test_bytes(texts[i]), 1000), TKS_ERR_CONNECTION);
+    }
+}
+
+TEST(resp_huge_lengths_are_refused_before_they_cost) {
+    static const char *const texts[] = {"*1073741824\r\n", "*2147483647\r\n", "*4294967296\r\n",
+                                        "*9223372036854775807\r\n", "*1\r\n*1073741824\r\n"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        test_context("%s", texts[i]);
+        CHECK_STATUS(judge(test_bytes(texts[i]), 1 << 20), TKS_ERR_CONNECTION);
+    }
+}
+
+TEST(resp_a_reply_over_the_maximum_is_refused) {
+    char text[3000];
+    memset(text, 'x', sizeof text);
+    memcpy(text, "$2000\r\n", 7);
+    CHECK_STATUS(judge(tks_bytes_of(text, 2000), 1000), TKS_ERR_CONNECTION);
+    CHECK_STATUS(judge(tks_bytes_of(text, 900), 1000), TKS_OK);
+    memcpy(text + 7 + 2000, "\r\n", 2);
+    CHECK_STATUS(judge(tks_bytes_of(text, 7 + 2000 + 2), 3000), TKS_OK);
+    /* A length beyond all memory reserves nothing: it ends at the maximum, as any other. */
+    memcpy(text, "$9223372036854775807\r\n", 22);
+    CHECK_STATUS(judge(tks_bytes_of(text, 900), 1000), TKS_OK);
+    CHECK_STATUS(judge(tks_bytes_of(text, 1100), 1000), TKS_ERR_CONNECTION);
+    memset(text, 'x', 22);
+    /* Many small replies are not a large one. */
+    for (size_t i = 0; i < sizeof text; i += 5) memcpy(text + i, "+OK\r\n", 5);
+    CHECK_STATUS(judge(tks_bytes_of(text, sizeof text), 5000), TKS_OK);
+}
+
+TEST(resp_deep_nesting_does_not_crash) {
+    tks_buf text;
+    tks_buf_init(&text, 1 << 20);
+    for (int depth = 1; depth < 40; depth++) {
+        tks_buf_reset(&text);
+        for (int i = 0; i < depth; i++) tks_buf_append(&text, "*1\r\n", 4);
+        tks_buf_append(&text, ":1\r\n", 4);
+        tks_status status = judge(tks_buf_bytes(&text), 1000);
+        CHECK(status == TKS_OK || (depth > 6 && status == TKS_ERR_CONNECTION));
+    }
+    tks_buf_clear(&text);
+}
+
+TEST(resp_error_words) {
+    static const struct {
+        const char *reply, *word;
+        bool is;
+    } cases[] = {
+        {"-NOSCRIPT No matching\r\n", "NOSCRIPT", true}, {"-NOSCRIPT\r\n", "NOSCRIPT", true},
+        {"-NOSCRIPTS x\r\n", "NOSCRIPT", false},         {"-NO\r\n", "NOSCRIPT", false},
+        {"+NOSCRIPT x\r\n", "NOSCRIPT", false},          {"-ERR NOSCRIPT\r\n", "NOSCRIPT", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        tks_reader *reader = NULL;
+        tks_reply *reply = NULL;
+        test_context("%s", cases[i].reply);
+        tks_reader_new(1000, &reader, NULL);
+        tks_reader_feed(reader, cases[i].reply, strlen(cases[i].reply), NULL);
+        tks_reader_next(reader, &reply, NULL);
+        if (CHECK(reply != NULL)) CHECK_INT(tks_reply_is_error(reply, cases[i].word), cases[i].is);
+        tks_reply_free(reply);
+        tks_reader_free(reader);
+    }
+    tks_reply_free(NULL);
+    tks_reader_free(NULL);
+}
