@@ -1,60 +1,72 @@
 -- Makes a record and lists it in its owner's index.
 -- KEYS  record, index
--- ARGV  echo, the record's text from the owner on, ttl in ms (0: none), most per owner (0: no cap),
---       "custom" or "" (a generated token)
+-- ARGV  echo, the record's text from the owner on, ttl in ms ("0": none), most per owner ("0": no cap),
+--       the record's member in the index, the owner's tag, "custom" or "" (a generated token)
 -- Gives {echo, created in microseconds}, or {echo, -1}: a custom token that is in use.
--- include: clock, record, index
+--
+-- This is the write that users wait for most: what is needed seldom stands inside its condition, so
+-- that nothing is paid for it.
+-- include: clock
 
-local function digits_of(us)
-  local text = ''
-  for _ = 1, 9 do
-    local digit = us % 64
-    text = DIGITS:sub(digit + 1, digit + 1) .. text
-    us = (us - digit) / 64
-  end
-  return text
+local call, index, ttl, cap = redis.call, KEYS[2], ARGV[3], ARGV[4]
+local created = now_us()
+
+local digits, us = '', created
+for _ = 1, 9 do
+  local digit = us % 64
+  digits = ('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'):sub(digit + 1, digit + 1)
+    .. digits
+  us = (us - digit) / 64
+end
+local record = '["' .. digits .. ARGV[1] .. '",' .. ARGV[2]
+
+local made
+if ttl ~= '0' then
+  made = call('SET', KEYS[1], record, 'PX', ttl, 'NX')
+else
+  made = call('SET', KEYS[1], record, 'NX')
+end
+if not made then
+  if ARGV[7] == 'custom' then return {ARGV[1], -1} end
+  -- A generated token cannot be anybody else's: this is the same request, sent again.
+  -- include: created
+  return {ARGV[1], created_of(call('GET', KEYS[1]))}
 end
 
--- Deletes the oldest records beyond `cap`, never the one just made; forgets members without a record.
-local function evict(index, base, owner_tag, made, cap)
+-- The index outlives its last record by up to two seconds, and is never the first to go.
+local left = call('PTTL', index) -- -2: there is none yet, -1: it lists a record without expiry
+if ttl == '0' then
+  call('ZADD', index, '+inf', ARGV[5])
+  if left >= 0 then call('PERSIST', index) end
+else
+  local second = math.ceil((created / 1000 + ttl) / 1000)
+  call('ZADD', index, second, ARGV[5])
+  if left ~= -1 and created / 1000 + left < second * 1000 then
+    call('EXPIREAT', index, second + 1)
+  end
+end
+if left ~= -2 then
+  -- Forgets the expired, but for a second's grace: a record lives through its last millisecond.
+  call('ZREMRANGEBYSCORE', index, '-inf', '(' .. math.floor(created / 1000000) - 1)
+end
+
+if cap ~= '0' and call('ZCARD', index) > tonumber(cap) then
+  -- include: created, member, index
   local live = {}
-  for _, member in ipairs(redis.call('ZRANGE', index, 0, -1)) do
-    local key = key_of(base, owner_tag, member)
-    local record = redis.call('GET', key)
-    if not record then
-      redis.call('ZREM', index, member)
-    elseif member ~= made then
-      live[#live + 1] = {key = key, member = member, created = created_of(record)}
+  for _, member in ipairs(call('ZRANGE', index, 0, -1)) do
+    local key = key_of(KEYS[1]:sub(1, -35), ARGV[6], member)
+    local other = call('GET', key)
+    if not other then
+      call('ZREM', index, member)
+    elseif member ~= ARGV[5] then
+      live[#live + 1] = {key = key, member = member, created = created_of(other)}
     end
   end
   table.sort(live, function(a, b) return a.created < b.created end)
-  for i = 1, #live + 1 - cap do
-    redis.call('DEL', live[i].key)
-    redis.call('ZREM', index, live[i].member)
+  for i = 1, #live + 1 - tonumber(cap) do
+    call('DEL', live[i].key)
+    call('ZREM', index, live[i].member)
   end
   index_expire(index)
 end
-
-local record_key, index = KEYS[1], KEYS[2]
-local ttl, cap = tonumber(ARGV[3]), tonumber(ARGV[4])
-local created = now_us()
-local record = '["' .. digits_of(created) .. ARGV[1] .. '",' .. ARGV[2]
-local made
-if ttl > 0 then
-  made = redis.call('SET', record_key, record, 'PX', ttl, 'NX')
-else
-  made = redis.call('SET', record_key, record, 'NX')
-end
-if not made then
-  if ARGV[5] == 'custom' then return {ARGV[1], -1} end
-  -- A generated token cannot be anybody else's: this is the same request, sent again.
-  return {ARGV[1], created_of(redis.call('GET', record_key))}
-end
-
-local base = key_base(record_key)
-local owner_tag = index:sub(#base + 2, #base + 4)
-local member = member_of(record_key, owner_tag)
-local now = math.floor(created / 1000)
-index_put(index, member, ttl > 0 and now + ttl or 0, now)
-if cap > 0 and redis.call('ZCARD', index) > cap then evict(index, base, owner_tag, member, cap) end
 return {ARGV[1], created}

@@ -2,7 +2,7 @@
 -- KEYS  index
 -- ARGV  echo, base (the prefix with its colon), tag
 -- Gives {echo, how many were live}.
--- include: record
+-- include: member
 
 local keys, live = {}, 0
 for i, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do

@@ -11,8 +11,8 @@ trap 'rm -rf "$work"' EXIT
 expand() {
   while IFS= read -r line; do
     case $line in
-    "-- include: "*)
-      for name in $(printf '%s' "${line#-- include: }" | tr -d ','); do cat "$here/lib/$name.lua"; done ;;
+    *"-- include: "*)
+      for name in $(printf '%s' "${line#*-- include: }" | tr -d ','); do cat "$here/lib/$name.lua"; done ;;
     *) printf '%s\n' "$line" ;;
     esac
   done <"$1" | sed -e 's/^ *//' -e '/^--/d' -e 's/ -- .*$//' -e '/^$/d'

@@ -2,7 +2,7 @@
 -- KEYS  index
 -- ARGV  echo, base (the prefix with its colon), tag
 -- Gives {echo, member, record, remaining ms (-1: no expiry), member, record, …}.
--- include: record
+-- include: member
 
 local reply = {ARGV[1]}
 for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do

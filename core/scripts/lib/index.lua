@@ -10,10 +10,8 @@ local function index_expire(index)
   end
 end
 
--- Adds or moves a member (expires in ms, 0 for never) and drops those whose records have expired. The
--- second of grace is there because a record may live to the end of the millisecond it expires in.
-local function index_put(index, member, expires, now)
-  redis.call('ZREMRANGEBYSCORE', index, '-inf', '(' .. math.floor(now / 1000) - 1)
+-- Adds or moves a member; `expires` in ms, 0 for never.
+local function index_put(index, member, expires)
   redis.call('ZADD', index, expires > 0 and math.ceil(expires / 1000) or '+inf', member)
   index_expire(index)
 end

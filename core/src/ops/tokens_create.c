@@ -77,6 +77,9 @@ static tks_status add(tks_tokens_op *op, size_t i, const tks_new_token *new, tks
 
     int64_t ttl = time_to_live(op, new->duration_ms);
     bool foreign_tag = memcmp(owner.tag, slot->place.tag, TKS_TAG_SIZE) != 0;
+    *token = (tks_token){.app = op->app, .type = op->type, .owner = slot->owner,
+                         .token = slot->token, .expires_ms = ttl, .data = slot->data};
+    tks_set_id(op, i, owner.tag);
     tks_bytes words[] = {
         TKS_LITERAL("2"),
         tks_word_record_key(op, &slot->place),
@@ -85,12 +88,11 @@ static tks_status add(tks_tokens_op *op, size_t i, const tks_new_token *new, tks
         record_tail(op, new, foreign_tag ? owner.tag : NULL),
         tks_word_int(op, ttl),
         tks_word_int(op, op->config.max_per_owner),
+        token->id,
+        tks_arena_dup(arena, tks_bytes_of(owner.tag, TKS_TAG_SIZE)),
         custom ? TKS_LITERAL("custom") : TKS_LITERAL(""),
     };
     slot->command = op->base.count;
-    *token = (tks_token){.app = op->app, .type = op->type, .owner = slot->owner,
-                         .token = slot->token, .expires_ms = ttl, .data = slot->data};
-    tks_set_id(op, i, owner.tag);
     return tks_tokens_add(op, &tks_script_create, sizeof words / sizeof words[0], words, words[1]);
 }
 
