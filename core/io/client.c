@@ -12,7 +12,7 @@
 #include "tokenstore/embedded.h"
 
 enum { NAME_MAX_SIZE = 1024, EMBEDDED_START_MS = 10000, REPLIES_INLINE = 4 };
-#define TIMEOUT_MAX_MS INT64_C(86400000)
+#define TIMEOUT_MAX_MS INT64_C(315360000000) /* ten years, far from the end of int64_t */
 
 struct tks_client {
     tks_target *target;
@@ -212,8 +212,7 @@ static tks_need send_batch(run *r, tksp_lease *lease, tks_status *status, tks_er
     r->sent = failure.sent;
     switch (*status) {
     case TKS_OK: {
-        tks_event event = {
-            .type = TKS_EVENT_REPLIES, .now_ms = tksp_wall_ms(), .replies = replies};
+        tks_event event = {.type = TKS_EVENT_REPLIES, .now_ms = tksp_wall_ms(), .replies = replies};
         r->sent = false;
         need = tks_op_step(r->op, &event);
         break;

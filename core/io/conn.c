@@ -198,8 +198,8 @@ static tks_status start_tls(tksp_conn *conn, tksp_wait *wait, tksp_failure *fail
             failure->final = io == TKSP_IO_REFUSED;
             return err->status;
         }
-        status = tksp_wait_fd(wait, descriptor(conn),
-                              io == TKSP_IO_WANT_READ ? POLLIN : POLLOUT, err);
+        status =
+            tksp_wait_fd(wait, descriptor(conn), io == TKSP_IO_WANT_READ ? POLLIN : POLLOUT, err);
     }
     return status;
 }

@@ -21,7 +21,8 @@ typedef struct tksp_failure {
     bool final; /* trying again cannot help */
 } tksp_failure;
 
-#define TKSP_FAILURE_INIT {TKS_ERROR_INIT, false, false}
+#define TKSP_FAILURE_INIT                                                                          \
+    { TKS_ERROR_INIT, false, false }
 
 /* A connection that is not open yet. `target`, `tls` (NULL: plain) and `name` (the target for
  * messages) are borrowed for its life. NULL when memory is out. */

@@ -65,8 +65,7 @@ static const char *describe(const tks_reply *reply, const tks_target *target, ch
 }
 
 static bool is_not_ready(const tks_reply *reply) {
-    static const char *const words[] = {"LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN",
-                                        "MASTERDOWN"};
+    static const char *const words[] = {"LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN"};
     tks_bytes bytes = tks_reply_get_bytes(reply);
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         if (tks_reply_is_error(reply, words[i])) {
@@ -96,8 +95,8 @@ static tks_status judge(const char *command, const tks_reply *reply, const tks_t
     return tks_fail(&failure->error, TKS_ERR_SERVER, "%.120s: %s refused: %s", name, command, why);
 }
 
-tks_status tksp_greet(tksp_conn *conn, const tks_target *target, const char *name,
-                      tksp_wait *wait, tksp_failure *failure) {
+tks_status tksp_greet(tksp_conn *conn, const tks_target *target, const char *name, tksp_wait *wait,
+                      tksp_failure *failure) {
     greeting g = {.count = 0};
     tks_reply *replies[COMMANDS_MAX] = {NULL};
     tks_buf_init(&g.out, GREETING_MAX);

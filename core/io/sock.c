@@ -33,8 +33,8 @@ void tksp_sock_close(tksp_sock *sock) {
 void tksp_sock_drop_inherited(tksp_sock *sock) {
     struct stat info;
     int fd = atomic_exchange(&sock->fd, -1);
-    if (fd >= 0 && fstat(fd, &info) == 0 && S_ISSOCK(info.st_mode) &&
-        info.st_dev == sock->device && info.st_ino == sock->inode) {
+    if (fd >= 0 && fstat(fd, &info) == 0 && S_ISSOCK(info.st_mode) && info.st_dev == sock->device &&
+        info.st_ino == sock->inode) {
         (void)close(fd);
     }
 }
@@ -96,8 +96,7 @@ static tks_status finish_connect(int fd, const struct sockaddr *address, socklen
 
 /* One address. TKS_ERR_CONNECTION leaves errno's number in *error and notes nothing in `err`. */
 static tks_status connect_address(tksp_sock *sock, const struct sockaddr *address, socklen_t size,
-                                  int64_t timeout_ms, tksp_wait *wait, int *error,
-                                  tks_error *err) {
+                                  int64_t timeout_ms, tksp_wait *wait, int *error, tks_error *err) {
     *error = make_socket(sock, address->sa_family);
     if (*error != 0) {
         return TKS_ERR_CONNECTION;
@@ -127,9 +126,8 @@ static tks_status connect_unix(tksp_sock *sock, const tks_target *target, tksp_w
         return tks_fail(err, TKS_ERR_CONFIGURATION, "the path of the unix socket is too long");
     }
     memcpy(address.sun_path, target->path, strlen(target->path) + 1);
-    tks_status status =
-        connect_address(sock, (const struct sockaddr *)&address, sizeof(address),
-                        target->connect_timeout_ms, wait, &error, err);
+    tks_status status = connect_address(sock, (const struct sockaddr *)&address, sizeof(address),
+                                        target->connect_timeout_ms, wait, &error, err);
     if (status == TKS_ERR_CONNECTION) {
         return tks_fail(err, status, "%s", strerror(error));
     }

@@ -88,8 +88,7 @@ static int no_password(char *out, int size, int writing, void *context) {
     return 0;
 }
 
-static tks_status bad_file(const char *option, const char *path, const char *hint,
-                           tks_error *err) {
+static tks_status bad_file(const char *option, const char *path, const char *hint, tks_error *err) {
     char reason[REASON_SIZE];
     return tks_fail(err, TKS_ERR_CONFIGURATION, "cannot use %s=%.100s: %s%s", option, path,
                     take_reason(reason, sizeof(reason)), hint);
@@ -107,8 +106,10 @@ static tks_status load_authorities(SSL_CTX *ctx, const char *ca, tks_error *err)
     }
     bool directory = S_ISDIR(info.st_mode);
     if (SSL_CTX_load_verify_locations(ctx, directory ? NULL : ca, directory ? ca : NULL) != 1) {
-        return bad_file("ca", ca, " (it must be PEM certificates, or a directory of them prepared "
-                        "with `openssl rehash`)", err);
+        return bad_file("ca", ca,
+                        " (it must be PEM certificates, or a directory of them prepared "
+                        "with `openssl rehash`)",
+                        err);
     }
     return TKS_OK;
 }
@@ -134,8 +135,7 @@ static tks_status load_own(SSL_CTX *ctx, const tks_target *target, tks_error *er
     return TKS_OK;
 }
 
-tks_status tksp_tls_context_new(const tks_target *target, tksp_tls_context **out,
-                                tks_error *err) {
+tks_status tksp_tls_context_new(const tks_target *target, tksp_tls_context **out, tks_error *err) {
     tks_status status = TKS_ERR_MEMORY;
     *out = NULL;
     tksp_tls_context *context = calloc(1, sizeof(*context));
@@ -206,8 +206,8 @@ static tks_status set_name(SSL *ssl, const tks_target *target, tks_error *err) {
     X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
     X509_VERIFY_PARAM_set_hostflags(
         param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-    bool is_address = inet_pton(AF_INET, name, address) == 1 ||
-                      inet_pton(AF_INET6, name, address) == 1;
+    bool is_address =
+        inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
     if (is_address ? X509_VERIFY_PARAM_set1_ip_asc(param, name) != 1
                    : X509_VERIFY_PARAM_set1_host(param, name, size) != 1 ||
                          SSL_set_tlsext_host_name(ssl, name) != 1) {
@@ -216,8 +216,8 @@ static tks_status set_name(SSL *ssl, const tks_target *target, tks_error *err) {
     return TKS_OK;
 }
 
-tks_status tksp_tls_new(tksp_tls_context *context, const tks_target *target, int fd,
-                        tksp_tls **out, tks_error *err) {
+tks_status tksp_tls_new(tksp_tls_context *context, const tks_target *target, int fd, tksp_tls **out,
+                        tks_error *err) {
     *out = NULL;
     tks_status status;
     BIO *bio = NULL;
@@ -262,11 +262,12 @@ static tksp_io judge(tksp_tls *tls, int result, tks_error *err) {
     long verdict = SSL_get_verify_result(tls->ssl);
     if (verdict != X509_V_OK) {
         ERR_clear_error();
-        tks_fail(err, TKS_ERR_CONNECTION,
-                 "the server's certificate is refused: %s%s", X509_verify_cert_error_string(verdict),
-                 verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH
-                     ? " (the name must stand in its subjectAltName; server_name= names another)"
-                     : "");
+        tks_fail(
+            err, TKS_ERR_CONNECTION, "the server's certificate is refused: %s%s",
+            X509_verify_cert_error_string(verdict),
+            verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH
+                ? " (the name must stand in its subjectAltName; server_name= names another)"
+                : "");
         return TKSP_IO_REFUSED;
     }
     if (kind == SSL_ERROR_ZERO_RETURN || tls->eof) {

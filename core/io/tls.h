@@ -21,8 +21,8 @@ typedef enum tksp_io {
     TKSP_IO_DONE,
     TKSP_IO_WANT_READ,
     TKSP_IO_WANT_WRITE,
-    TKSP_IO_FAILED,  /* the error is noted: TKS_ERR_CONNECTION, TKS_ERR_MEMORY */
-    TKSP_IO_REFUSED  /* as FAILED, and trying again cannot help: a certificate, the protocol */
+    TKSP_IO_FAILED, /* the error is noted: TKS_ERR_CONNECTION, TKS_ERR_MEMORY */
+    TKSP_IO_REFUSED /* as FAILED, and trying again cannot help: a certificate, the protocol */
 } tksp_io;
 
 /* Reads the files `target` names. TKS_OK, TKS_ERR_CONFIGURATION (the message names the file),
@@ -31,15 +31,14 @@ tks_status tksp_tls_context_new(const tks_target *target, tksp_tls_context **out
 void tksp_tls_context_free(tksp_tls_context *context);
 
 /* A session on the connected socket `fd` for the server that `target` names; borrows `context`. */
-tks_status tksp_tls_new(tksp_tls_context *context, const tks_target *target, int fd,
-                        tksp_tls **out, tks_error *err);
+tks_status tksp_tls_new(tksp_tls_context *context, const tks_target *target, int fd, tksp_tls **out,
+                        tks_error *err);
 
 tksp_io tksp_tls_handshake(tksp_tls *tls, tks_error *err);
 
 /* At most `size` bytes; *moved says how many. An end of the stream is TKSP_IO_FAILED. */
 tksp_io tksp_tls_read(tksp_tls *tls, void *data, size_t size, size_t *moved, tks_error *err);
-tksp_io tksp_tls_write(tksp_tls *tls, const void *data, size_t size, size_t *moved,
-                       tks_error *err);
+tksp_io tksp_tls_write(tksp_tls *tls, const void *data, size_t size, size_t *moved, tks_error *err);
 
 /* Has any byte of the session been taken by the socket since the last call? */
 bool tksp_tls_take_sent(tksp_tls *tls);

@@ -22,7 +22,7 @@ typedef struct tksp_wait {
     int64_t deadline; /* monotonic, nanoseconds */
     int64_t next_check;
     const tks_interrupt *interrupt; /* may be NULL */
-    pid_t pid; /* of the process that began: a signal handler may fork */
+    pid_t pid;                      /* of the process that began: a signal handler may fork */
 } tksp_wait;
 
 int64_t tksp_clock(void);   /* monotonic, nanoseconds */

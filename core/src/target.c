@@ -21,11 +21,11 @@ enum {
     FILE_NAME_MAX = 4095,
     HOST_NAME_MAX_SIZE = 253
 };
-#define SECONDS_MAX UINT64_C(86400)
-#define MAX_REPLY_SIZE (UINT64_C(64) << 20)
+#define SECONDS_MAX        UINT64_C(86400)
+#define MAX_REPLY_SIZE     (UINT64_C(64) << 20)
 #define MAX_REPLY_SIZE_MIN UINT64_C(1024)
 #define MAX_REPLY_SIZE_MAX (UINT64_C(2) << 30)
-#define DB_MAX UINT64_C(2147483647)
+#define DB_MAX             UINT64_C(2147483647)
 
 typedef enum option_kind { SECONDS, SIZE, DB, FILE_NAME, HOST_NAME, CLIENT_NAME } option_kind;
 
@@ -220,15 +220,15 @@ static tks_status set_value(tks_target *target, const option *o, tks_bytes value
         return set_text(member, value, err);
     case HOST_NAME:
         if (!fits || !is_host_name(value)) {
-            return tks_fail(err, TKS_ERR_CONFIGURATION,
-                            "%s must be a host name or an IP address", o->name);
+            return tks_fail(err, TKS_ERR_CONFIGURATION, "%s must be a host name or an IP address",
+                            o->name);
         }
         return set_text(member, value, err);
     case CLIENT_NAME:
         if (!fits || !is_client_name(value)) {
             return tks_fail(err, TKS_ERR_CONFIGURATION,
-                            "%s must be 1 to %d printable ASCII characters without spaces",
-                            o->name, CLIENT_NAME_MAX);
+                            "%s must be 1 to %d printable ASCII characters without spaces", o->name,
+                            CLIENT_NAME_MAX);
         }
         return set_text(member, value, err);
     }
@@ -251,8 +251,8 @@ tks_status tksp_option_set(tks_target *target, int index, tks_bytes value, tks_e
 tks_status tks_target_set(tks_target *target, const char *name, tks_bytes value, tks_error *err) {
     int index = tksp_option_find(tks_bytes_of(name, strlen(name)));
     if (index < 0) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION, "unknown option %.40s: there are " TKSP_OPTION_NAMES,
-                        name);
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "unknown option %.40s: there are " TKSP_OPTION_NAMES, name);
     }
     return tksp_option_set(target, index, value, err);
 }

@@ -21,9 +21,8 @@ typedef struct scheme {
 } scheme;
 
 static const scheme SCHEMES[] = {
-    {"redis", TKS_TCP, false},          {"rediss", TKS_TCP, true},
-    {"redis+unix", TKS_UNIX, false},    {"unix", TKS_UNIX, false},
-    {"embedded", TKS_EMBEDDED, false},
+    {"redis", TKS_TCP, false}, {"rediss", TKS_TCP, true},         {"redis+unix", TKS_UNIX, false},
+    {"unix", TKS_UNIX, false}, {"embedded", TKS_EMBEDDED, false},
 };
 
 #define SCHEME_NAMES "redis://, rediss://, redis+unix:// or embedded:"
@@ -98,7 +97,8 @@ static const scheme *find_scheme(tks_bytes name) {
     for (size_t i = 0; i < sizeof(SCHEMES) / sizeof(SCHEMES[0]); i++) {
         const char *known = SCHEMES[i].name;
         size_t at = 0;
-        while (at < name.size && known[at] != '\0' && (name.data[at] | 0x20) == (known[at] | 0x20)) {
+        while (at < name.size && known[at] != '\0' &&
+               (name.data[at] | 0x20) == (known[at] | 0x20)) {
             at++;
         }
         if (at == name.size && known[at] == '\0') {
@@ -244,8 +244,10 @@ static tks_status set_host(tks_bytes host, tks_target *target, tks_error *err) {
     }
     tks_bytes name = slice(host, brackets ? 1 : 0, end);
     if (name.size == 0) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "the URL has no host: write redis://localhost, for example");
+        return tks_fail(
+            err, TKS_ERR_CONFIGURATION,
+            "the URL has no host: write redis://localhost, for example (an IPv6 address "
+            "stands in brackets)");
     }
     tks_status status = decode(name, "host", &target->host, err);
     if (status != TKS_OK) {
@@ -321,10 +323,12 @@ static tks_status unknown_option(const parts *p, tks_bytes name, tks_error *err)
 
 static tks_status set_query(const parts *p, tks_target *target, uint32_t seen, tks_error *err) {
     tks_bytes rest = p->query;
-    while (rest.size > 0) {
+    bool more = rest.size > 0;
+    while (more) {
         size_t end = find(rest, '&');
         tks_bytes pair = slice(rest, 0, end);
-        rest = slice(rest, end + (end < rest.size ? 1 : 0), rest.size);
+        more = end < rest.size;
+        rest = slice(rest, end + (more ? 1 : 0), rest.size);
         size_t equals = find(pair, '=');
         tks_bytes name = slice(pair, 0, equals);
         int index = tksp_option_find(name);
@@ -339,12 +343,11 @@ static tks_status set_query(const parts *p, tks_target *target, uint32_t seen, t
         seen |= UINT32_C(1) << index;
         if (equals == pair.size) {
             return tks_fail(err, TKS_ERR_CONFIGURATION,
-                            "the option %.*s in the URL has no value: write %.*s=…",
-                            (int)name.size, name.data, (int)name.size, name.data);
+                            "the option %.*s in the URL has no value: write %.*s=…", (int)name.size,
+                            name.data, (int)name.size, name.data);
         }
         char *value;
-        tks_status status =
-            decode(slice(pair, equals + 1, pair.size), "query", &value, err);
+        tks_status status = decode(slice(pair, equals + 1, pair.size), "query", &value, err);
         if (status == TKS_OK) {
             status = tksp_option_set(target, index, tks_bytes_of(value, strlen(value)), err);
         }
@@ -369,15 +372,9 @@ tks_status tks_target_parse(tks_bytes url, tks_target **out, tks_error *err) {
         return tks_fail_memory(err);
     }
     switch (target->transport) {
-    case TKS_TCP:
-        status = set_tcp(&p, target, &seen, err);
-        break;
-    case TKS_UNIX:
-        status = set_unix(&p, target, err);
-        break;
-    case TKS_EMBEDDED:
-        status = set_embedded(&p, target, err);
-        break;
+    case TKS_TCP: status = set_tcp(&p, target, &seen, err); break;
+    case TKS_UNIX: status = set_unix(&p, target, err); break;
+    case TKS_EMBEDDED: status = set_embedded(&p, target, err); break;
     }
     if (status == TKS_OK && p.has_userinfo) {
         status = set_userinfo(&p, target, err);
