@@ -267,6 +267,21 @@ bool tks_reply_is_error(const tks_reply *reply, const char *word) {
            (reply->size == size || reply->u.bytes[size] == ' ');
 }
 
+void tks_reply_describe_error(const tks_reply *reply, char *out, size_t size) {
+    static const char quoting[] = "with args beginning with";
+    size_t n = 0;
+    for (; n + 1 < size && n < reply->size; n++) {
+        const char *at = reply->u.bytes + n;
+        if (reply->size - n >= sizeof quoting - 1 && memcmp(at, quoting, sizeof quoting - 1) == 0)
+            break;
+        out[n] = *at >= ' ' && *at <= '~' ? *at : '?';
+    }
+    while (n > 0 && (out[n - 1] == ' ' || out[n - 1] == ','))
+        n--;
+    if (size > 0)
+        out[n] = '\0';
+}
+
 void tks_reply_free(tks_reply *reply) {
     if (reply == NULL)
         return;
