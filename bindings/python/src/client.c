@@ -8,7 +8,8 @@
 #include <math.h>
 
 typedef struct client_object {
-    PyObject_HEAD tks_client *client;
+    PyObject head;
+    tks_client *client;
     bool closed;
 } client_object;
 

@@ -6,7 +6,8 @@
 #include "glue.h"
 
 typedef struct op_object {
-    PyObject_HEAD tks_op *op;
+    PyObject head;
+    tks_op *op;
     bool used;
     PyTypeObject *value_type; /* NULL: no tokens in the result */
 } op_object;

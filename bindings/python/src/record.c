@@ -10,8 +10,8 @@
 enum { FIELDS = 8 };
 
 typedef struct record {
-    PyObject_HEAD PyObject
-        *fields[FIELDS]; /* in the order of record_members; set when made, never changed */
+    PyObject head;
+    PyObject *fields[FIELDS]; /* in the order of record_members; set when made, never changed */
 } record;
 
 #define FIELD(index, name, doc)                                                                    \

@@ -6,7 +6,8 @@
 #include "glue.h"
 
 typedef struct tokens_object {
-    PyObject_HEAD tks_tokens *tokens;
+    PyObject head;
+    tks_tokens *tokens;
     PyTypeObject *value_type; /* Token or Session: what the results become */
 } tokens_object;
 

@@ -22,6 +22,8 @@ class Store:
     def __init__(self, redis: Redis, **options: Unpack[ClientOptions]) -> None:
         if isinstance(redis, Client):
             for name in options:
+                if name not in ClientOptions.__annotations__:
+                    raise TypeError(f"{type(self).__name__} has no option {name!r}")
                 raise ConfigurationError(
                     f"{name} is an option of the client that was passed in: give it there"
                 )

@@ -41,7 +41,7 @@ class RedisTokens(Store):
     ``prefix``
         what the keys in Redis begin with; stores with different prefixes share nothing
     ``token_size``
-        bytes of randomness in a token: 16 … 512
+        bytes of randomness in a token: 16 … 256
     ``token_encoding``
         how they are written: ``"base64url"``, ``"base64"`` or ``"hex"``
     ``pepper``

@@ -24,7 +24,7 @@ enum {
     TKS_NAME_MAX = 1024,      /* bytes in app, type, owner, a custom token, an id */
     TKS_PREFIX_MAX = 128,     /* bytes in a key prefix */
     TKS_TOKEN_SIZE_MIN = 16,  /* bytes of entropy */
-    TKS_TOKEN_SIZE_MAX = 512
+    TKS_TOKEN_SIZE_MAX = 256  /* 512 characters as hex: a token is at most TKS_NAME_MAX */
 };
 #define TKS_DURATION_MAX_MS INT64_C(315360000000) /* ten years of 365 days */
 

@@ -1,0 +1,193 @@
+"""Real servers for the tests: each on a private socket or port, each ended by its pid.
+
+Independent of the package: a server is started by subprocess and spoken to by a few lines of RESP, so
+that a fault of ours cannot hide itself.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+BINARY = os.environ.get("TOKENSTORE_TEST_SERVER", "redis-server")
+_PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+class ReplyError(Exception):
+    """An error reply."""
+
+
+class Wire:
+    """One connection that speaks RESP, in the plainest way there is."""
+
+    def __init__(self, server: Server) -> None:
+        if server.socket_path is not None:
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.connect(str(server.socket_path))
+        else:
+            self.socket = socket.create_connection(("127.0.0.1", server.port))
+        self.socket.settimeout(20)
+        self.file = self.socket.makefile("rb")
+
+    def send(self, *args: str | bytes | int) -> None:
+        parts = [b"*%d\r\n" % len(args)]
+        for arg in args:
+            data = arg if isinstance(arg, bytes) else str(arg).encode()
+            parts.append(b"$%d\r\n%s\r\n" % (len(data), data))
+        self.socket.sendall(b"".join(parts))
+
+    def read(self) -> Any:
+        line = self.file.readline()
+        if not line.endswith(b"\r\n"):
+            raise EOFError("the server closed the connection")
+        kind, rest = line[:1], line[1:-2]
+        if kind == b"+":
+            return rest.decode()
+        if kind == b"-":
+            return ReplyError(rest.decode())
+        if kind == b":":
+            return int(rest)
+        if kind == b"$":
+            return None if rest == b"-1" else self.file.read(int(rest) + 2)[:-2]
+        if kind == b"*":
+            return None if rest == b"-1" else [self.read() for _ in range(int(rest))]
+        raise ValueError(f"not RESP: {line!r}")
+
+    def __call__(self, *args: str | bytes | int) -> Any:
+        self.send(*args)
+        reply = self.read()
+        if isinstance(reply, ReplyError):
+            raise reply
+        return reply
+
+    def close(self) -> None:
+        self.file.close()
+        self.socket.close()
+
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
+
+
+class Server:
+    """A redis-server with a directory of its own. `url` is for the package, `wire()` for the test."""
+
+    def __init__(self, *options: str, transport: str = "unix", binary: str = BINARY) -> None:
+        self.binary = binary
+        self.options = list(options)
+        self.directory = Path(tempfile.mkdtemp(prefix="ts-test-"))
+        self.socket_path: Path | None = None
+        self.port = 0
+        if transport == "unix":
+            self.socket_path = self.directory / "redis.sock"
+            self.url = f"redis+unix://{self.socket_path}"
+        else:
+            self.port = free_port()
+            self.url = f"redis://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[str] | None = None
+        self.output: list[str] = []
+
+    def start(self) -> None:
+        where = ["--port", str(self.port)]
+        if self.socket_path is not None:
+            where += ["--unixsocket", str(self.socket_path), "--unixsocketperm", "700"]
+        else:
+            where += ["--bind", "127.0.0.1"]
+        self.process = subprocess.Popen(
+            [self.binary, *where, "--dir", str(self.directory), "--save", "", "--daemonize", "no"]
+            + self.options,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            preexec_fn=_die_with_parent,
+        )
+        ready = threading.Event()
+        self._reader = threading.Thread(target=self._drain, args=(ready,), daemon=True)
+        self._reader.start()
+        if not ready.wait(30) or self.process.poll() is not None:
+            self.kill()
+            raise RuntimeError(f"{self.binary} did not start:\n" + "\n".join(self.output[-20:]))
+
+    def _drain(self, ready: threading.Event) -> None:
+        assert self.process is not None
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.output.append(line.rstrip())
+            del self.output[:-200]
+            if "eady to accept connections" in line:
+                ready.set()
+        ready.set()  # it has ended
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+            self.process.wait()
+            self._reader.join()
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+            self.process = None
+
+    def remove(self) -> None:
+        self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def wire(self) -> Wire:
+        return Wire(self)
+
+    def __call__(self, *args: str | bytes | int) -> Any:
+        """One command on a connection of its own."""
+        with self.wire() as wire:
+            return wire(*args)
+
+    def keys(self) -> list[bytes]:
+        return sorted(self("KEYS", "*"))
+
+
+@contextmanager
+def running(*options: str, transport: str = "unix", binary: str = BINARY) -> Iterator[Server]:
+    server = Server(*options, transport=transport, binary=binary)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@contextmanager
+def paused(server: Server) -> Iterator[None]:
+    """The server's process stands still: it takes connections and bytes, and answers nothing."""
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
