@@ -120,6 +120,15 @@ tks_status tks_record_read(tks_bytes text, tks_arena *arena, tks_record *out, tk
     return arena->status == TKS_OK ? TKS_OK : tks_fail_memory(err);
 }
 
+int64_t tks_record_read_head(tks_bytes head, tks_bytes check) {
+    int64_t created_us;
+    if (head.size != TKS_CREATED_SIZE + TKS_CHECK_SIZE || check.size != TKS_CHECK_SIZE ||
+        memcmp(head.data + TKS_CREATED_SIZE, check.data, TKS_CHECK_SIZE) != 0 ||
+        !read_created(head.data, &created_us))
+        return -2;
+    return created_us;
+}
+
 tks_status tks_record_write_tail(tks_buf *out, tks_bytes owner, tks_bytes data, const char *tag) {
     tks_json_append_name(out, owner);
     tks_buf_append_char(out, ',');

@@ -29,6 +29,9 @@ typedef struct tks_record {
 /* TKS_OK, TKS_ERR_DATA (not a record: the message says so), TKS_ERR_MEMORY. */
 tks_status tks_record_read(tks_bytes text, tks_arena *arena, tks_record *out, tks_error *err);
 
+/* `<created><check>`: created in microseconds, or -2 unless the check is `check`. */
+int64_t tks_record_read_head(tks_bytes head, tks_bytes check);
+
 /* Appends what follows the head: `"<owner>",{<data>}]`, with `,"<tag>"` unless `tag` is NULL.
  * TKS_OK or the buffer's error. */
 tks_status tks_record_write_tail(tks_buf *out, tks_bytes owner, tks_bytes data, const char *tag);

@@ -216,7 +216,7 @@ tks_status tks_tokens_add(tks_tokens_op *op, const tks_script *script, size_t ar
 
 /* ---- answers ---- */
 
-static tks_status fail_foreign(tks_tokens_op *op) {
+tks_status tks_fail_foreign(tks_tokens_op *op) {
     return tks_fail(&op->base.error, TKS_ERR_CONNECTION,
                     "the server's answer belongs to another request: the connection is dropped");
 }
@@ -229,7 +229,7 @@ const tks_reply *tks_checked_reply(tks_tokens_op *op, size_t command, const tks_
     if (echo == NULL || tks_reply_get_type(echo) != TKS_REPLY_STRING ||
         !tks_bytes_equal(tks_reply_get_bytes(echo), tks_bytes_of(place->digest, TKS_CHECK_SIZE)) ||
         tks_reply_get_size(reply) < 1) {
-        *status = fail_foreign(op);
+        *status = tks_fail_foreign(op);
         return NULL;
     }
     *status = TKS_OK;
@@ -258,7 +258,7 @@ tks_status tks_read_token(tks_tokens_op *op, size_t i, tks_bytes text, int64_t e
     if (status != TKS_OK)
         return status;
     if (!tks_bytes_equal(record.check, tks_bytes_of(slot->place.digest, TKS_CHECK_SIZE)))
-        return fail_foreign(op);
+        return tks_fail_foreign(op);
     status = tks_json_parse(record.data, SIZE_MAX, &slot->data, err);
     if (status != TKS_OK)
         return status;

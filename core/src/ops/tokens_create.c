@@ -84,16 +84,26 @@ static tks_status add(tks_tokens_op *op, size_t i, const tks_new_token *new, tks
         TKS_LITERAL("2"),
         tks_word_record_key(op, &slot->place),
         tks_word_index_key(op, &owner, slot->owner),
-        tks_word_check(op, &slot->place),
         record_tail(op, new, foreign_tag ? owner.tag : NULL),
         tks_word_int(op, ttl),
         tks_word_int(op, op->config.max_per_owner),
-        token->id,
-        tks_arena_dup(arena, tks_bytes_of(owner.tag, TKS_TAG_SIZE)),
-        custom ? TKS_LITERAL("custom") : TKS_LITERAL(""),
+        token->id, /* as the index lists it */
     };
+    size_t count = custom ? 7 : op->config.max_per_owner > 0 ? 6 : 5; /* each word has its price */
     slot->command = op->base.count;
-    return tks_tokens_add(op, &tks_script_create, sizeof words / sizeof words[0], words, words[1]);
+    return tks_tokens_add(op, &tks_script_create, count, words, words[1]);
+}
+
+/* The reply's <created>, -1 where it is the <check> alone, -2 where it belongs to another request. */
+static int64_t made_at(const tks_tokens_op *op, size_t i) {
+    const tks_reply *reply = op->base.commands[op->slots[i].command].reply;
+    if (tks_reply_get_type(reply) != TKS_REPLY_STRING)
+        return -2;
+    tks_bytes head = tks_reply_get_bytes(reply);
+    tks_bytes check = tks_bytes_of(op->slots[i].place.digest, TKS_CHECK_SIZE);
+    if (tks_bytes_equal(head, check))
+        return -1;
+    return tks_record_read_head(head, check);
 }
 
 static tks_status finish(tks_op *base, int64_t now_ms) {
@@ -101,13 +111,10 @@ static tks_status finish(tks_op *base, int64_t now_ms) {
     (void)now_ms;
     for (size_t i = 0; i < op->size; i++) {
         tks_token *token = &op->tokens[i];
-        tks_status status;
-        const tks_reply *reply =
-            tks_checked_reply(op, op->slots[i].command, &op->slots[i].place, &status);
-        if (reply == NULL)
-            return status;
-        token->created_us = tks_reply_integer_at(reply, 1, -1);
-        if (token->created_us < 0)
+        token->created_us = made_at(op, i);
+        if (token->created_us == -2)
+            return tks_fail_foreign(op);
+        if (token->created_us == -1)
             return tks_fail(&base->error, TKS_ERR_DATA,
                             "custom_token is in use already: choose another, or delete it first");
         token->found = true;
@@ -120,17 +127,12 @@ static tks_status finish(tks_op *base, int64_t now_ms) {
     return TKS_OK;
 }
 
-static bool was_made(tks_tokens_op *op, size_t i) {
-    const tks_reply *reply = op->base.commands[op->slots[i].command].reply;
-    return tks_reply_get_type(reply) == TKS_REPLY_ARRAY && tks_reply_integer_at(reply, 1, -1) >= 0;
-}
-
 /* All or nothing: the caller will not learn the secrets of those that were made. */
 static bool undo(tks_op *base) {
     tks_tokens_op *op = (tks_tokens_op *)base;
     size_t made = 0;
     for (size_t i = 0; i < op->size; i++) {
-        if (!was_made(op, i)) {
+        if (made_at(op, i) < 0) {
             tks_json_free(op->slots[i].data);
             continue;
         }

@@ -90,6 +90,8 @@ tks_status tks_read_token(tks_tokens_op *op, size_t i, tks_bytes text, int64_t e
 /* Sets the id of tokens[i]: its digest, behind its tag where that is not its owner's. */
 void tks_set_id(tks_tokens_op *op, size_t i, const char *owner_tag);
 
+/* TKS_ERR_CONNECTION: the answer was another request's. */
+tks_status tks_fail_foreign(tks_tokens_op *op);
 /* TKS_ERR_DATA: what is stored is not a record. */
 tks_status tks_fail_not_a_record(tks_tokens_op *op);
 
