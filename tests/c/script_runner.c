@@ -1,0 +1,384 @@
+/* script_runner.c - takes an operation through a case, step by step. */
+#include "script_runner.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ops/script.h"
+#include "script_call.h"
+#include "script_pattern.h"
+#include "test.h"
+#include "vectors.h"
+
+enum { REPLY_MAX = 1 << 20 };
+
+typedef struct runner {
+    const tks_json *test;
+    const script_guard *guard;
+    script_call call;
+    pattern_variables variables;
+    tks_tokens *tokens;
+    tks_op *op;
+    tks_need need;
+    int64_t now_ms;
+} runner;
+
+static void enter(const runner *r) {
+    if (r->guard != NULL) r->guard->enter();
+}
+
+static void leave(const runner *r) {
+    if (r->guard != NULL) r->guard->leave();
+}
+
+/* Has an allocation failed on purpose? */
+static bool is_starved(const runner *r) {
+    return r->guard != NULL && r->guard->failed();
+}
+
+static void step(runner *r, const tks_event *event) {
+    enter(r);
+    r->need = tks_op_step(r->op, event);
+    leave(r);
+}
+
+/* ---- commands ---------------------------------------------------------------------------------- */
+
+static const tks_script *script_named(const char *name) {
+    static const tks_script *const all[] = {
+        &tks_script_create, &tks_script_delete,  &tks_script_delete_all, &tks_script_delete_by_id,
+        &tks_script_list,   &tks_script_refresh, &tks_script_rotate,     &tks_script_update};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if (strcmp(all[i]->name, name) == 0) return all[i];
+    }
+    vectors_broken("unknown script", name);
+}
+
+/* Reads `<type><number>\r\n` at *at; -1 when it is not there. */
+static int64_t read_header(tks_bytes text, size_t *at, char type) {
+    int64_t number = 0;
+    if (*at >= text.size || text.data[*at] != type) return -1;
+    for ((*at)++; *at < text.size && text.data[*at] != '\r'; (*at)++)
+        number = number * 10 + (text.data[*at] - '0');
+    *at += 2;
+    return number;
+}
+
+static void check_word(runner *r, const tks_json *want, tks_bytes word) {
+    size_t at = 0;
+    if (tks_json_get_type(want) == TKS_JSON_OBJECT && tks_json_find(want, "sha") != NULL) {
+        CHECK_BYTES(word, tks_bytes_of(script_named(vectors_text(want, "sha"))->sha1, 40));
+    } else if (tks_json_get_type(want) == TKS_JSON_OBJECT &&
+               tks_json_find(want, "script") != NULL) {
+        const tks_script *script = script_named(vectors_text(want, "script"));
+        CHECK_BYTES(word, tks_bytes_of(script->text, script->size));
+    } else if (!pattern_match(&r->variables, want, word, &at) || at != word.size) {
+        tks_buf text; /* to show what was expected, where that can be said */
+        tks_buf_init(&text, 1 << 24);
+        if (tks_json_get_type(want) == TKS_JSON_STRING) pattern_expand(&r->variables, want, &text);
+        CHECK_BYTES(word, tks_buf_bytes(&text));
+        CHECK(at == word.size);
+        tks_buf_clear(&text);
+    } else {
+        CHECK(true);
+    }
+}
+
+/* The batch must be these commands and nothing behind them. */
+static void check_batch(runner *r, const tks_json *step) {
+    static const char *const safeties[] = {"read", "idempotent", "once"};
+    const tks_batch *batch = tks_op_get_batch(r->op);
+    const tks_json *commands = vectors_get(step, "send");
+    const tks_json *command = tks_json_get_child(commands);
+    const tks_json *route = tks_json_find(step, "route");
+    const tks_json *reconnect = tks_json_find(step, "reconnect");
+    size_t at = 0;
+
+    CHECK_INT(batch->replies, tks_json_get_size(commands));
+    CHECK_TEXT(safeties[batch->safety], vectors_text(step, "safety"));
+    CHECK_INT(batch->reconnect, reconnect != NULL && tks_json_get_bool(reconnect));
+    for (; command != NULL; command = tks_json_get_next(command)) {
+        const tks_json *word = tks_json_get_child(command);
+        if (!CHECK_INT(read_header(batch->bytes, &at, '*'), tks_json_get_size(command))) return;
+        for (; word != NULL; word = tks_json_get_next(word)) {
+            int64_t size = read_header(batch->bytes, &at, '$');
+            if (!CHECK(size >= 0 && (size_t)size <= batch->bytes.size - at)) return;
+            check_word(r, word, tks_bytes_of(batch->bytes.data + at, (size_t)size));
+            at += (size_t)size + 2;
+        }
+    }
+    CHECK_INT(at, batch->bytes.size);
+    if (route != NULL) check_word(r, route, batch->route);
+}
+
+/* ---- answers ----------------------------------------------------------------------------------- */
+
+static tks_status status_named(const char *code) {
+    for (int i = 0; i < TKS_STATUS_COUNT; i++) {
+        if (strcmp(tks_status_code((tks_status)i), code) == 0) return (tks_status)i;
+    }
+    vectors_broken("unknown status", code);
+}
+
+/* Reads the replies and hands them over. Returns false when memory was too short for that. */
+static bool step_with_replies(runner *r, const tks_json *text) {
+    size_t count = tks_op_get_batch(r->op)->replies;
+    tks_reply **replies = calloc(count + 1, sizeof *replies);
+    tks_event event = {.type = TKS_EVENT_REPLIES, .now_ms = r->now_ms, .replies = replies};
+    tks_reader *reader = NULL;
+    tks_error err = TKS_ERROR_INIT;
+    tks_buf bytes;
+    tks_status status;
+
+    tks_buf_init(&bytes, 1 << 24);
+    pattern_expand(&r->variables, text, &bytes);
+    enter(r);
+    status = tks_reader_new(REPLY_MAX, &reader, &err);
+    if (status == TKS_OK) status = tks_reader_feed(reader, bytes.data, bytes.size, &err);
+    for (size_t i = 0; i < count && status == TKS_OK; i++)
+        status = tks_reader_next(reader, &replies[i], &err);
+    leave(r);
+    if (!is_starved(r)) {
+        CHECK_STATUS(status, TKS_OK);
+        CHECK(tks_reader_is_idle(reader)); /* the case has as many replies as commands */
+        CHECK(count == 0 || replies[count - 1] != NULL);
+    }
+    if (status == TKS_OK && (count == 0 || replies[count - 1] != NULL)) {
+        step(r, &event);
+        for (size_t i = 0; i < count; i++) CHECK(replies[i] == NULL); /* all taken */
+    } else {
+        CHECK(status == TKS_ERR_MEMORY || status == TKS_ERR_CONNECTION);
+        status = TKS_ERR_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++) tks_reply_free(replies[i]);
+    free(replies);
+    tks_buf_clear(&bytes);
+    tks_reader_free(reader);
+    return status == TKS_OK;
+}
+
+static bool flag(const tks_json *object, const char *name) {
+    const tks_json *member = tks_json_find(object, name);
+    return member != NULL && tks_json_get_bool(member);
+}
+
+/* Answers what the operation wanted. Returns false where the case ends early. */
+static bool answer(runner *r, const tks_json *one) {
+    tks_event event = {.now_ms = r->now_ms};
+    tks_error why = TKS_ERROR_INIT;
+    const tks_json *node = NULL;
+
+    if ((node = tks_json_find(one, "replies")) != NULL) return step_with_replies(r, node);
+    if ((node = tks_json_find(one, "lost")) != NULL) {
+        event.type = TKS_EVENT_LOST;
+        event.sent = flag(node, "sent");
+        event.final = flag(node, "final");
+        if (tks_json_find(node, "why") != NULL) {
+            tks_fail(&why, status_named(vectors_text(node, "status")), "%s",
+                     vectors_text(node, "why"));
+            event.why = &why;
+        }
+    } else if ((node = tks_json_find(one, "deadline")) != NULL) {
+        event.type = TKS_EVENT_DEADLINE;
+        event.sent = flag(node, "sent");
+    } else if (tks_json_find(one, "awake") != NULL) {
+        event.type = TKS_EVENT_AWAKE;
+    } else {
+        vectors_broken("a step without an answer", "steps");
+    }
+    step(r, &event);
+    return true;
+}
+
+static void check_sleep(const runner *r, const tks_json *bounds) {
+    const tks_json *low = tks_json_get_child(bounds);
+    int64_t ms = tks_op_get_sleep(r->op);
+    CHECK(ms >= tks_json_get_integer(low));
+    CHECK(ms <= tks_json_get_integer(tks_json_get_next(low)));
+}
+
+/* ---- results ----------------------------------------------------------------------------------- */
+
+static void check_bytes(runner *r, const tks_json *want, tks_bytes got) {
+    if (tks_json_get_type(want) == TKS_JSON_NULL)
+        CHECK(got.data == NULL);
+    else
+        check_word(r, want, got);
+}
+
+static void check_data(const tks_json *want, const tks_json *got) {
+    tks_buf texts[2];
+    for (int i = 0; i < 2; i++) {
+        tks_json_writer w;
+        tks_buf_init(&texts[i], 1 << 24);
+        tks_json_writer_init(&w, &texts[i], 1 << 24, "data", NULL);
+        CHECK_STATUS(tks_json_write_tree(&w, i == 0 ? got : want), TKS_OK);
+    }
+    CHECK_BYTES(tks_buf_bytes(&texts[0]), tks_buf_bytes(&texts[1]));
+    tks_buf_clear(&texts[0]);
+    tks_buf_clear(&texts[1]);
+}
+
+static void check_token(runner *r, const tks_json *want, const tks_token *got) {
+    if (!CHECK_INT(got->found, tks_json_get_type(want) != TKS_JSON_NULL) || !got->found) return;
+    check_bytes(r, vectors_get(want, "app"), got->app);
+    check_bytes(r, vectors_get(want, "type"), got->type);
+    check_bytes(r, vectors_get(want, "owner"), got->owner);
+    check_bytes(r, vectors_get(want, "token"), got->token);
+    check_bytes(r, vectors_get(want, "id"), got->id);
+    CHECK_INT(got->created_us, vectors_integer(want, "created_us"));
+    CHECK_INT(got->expires_ms, vectors_integer(want, "expires_ms"));
+    check_data(vectors_get(want, "data"), got->data);
+}
+
+static void check_result(runner *r, const tks_json *want) {
+    const tks_result *got = tks_op_get_result(r->op);
+    const tks_json *value = tks_json_get_child(want);
+    const char *type = tks_json_get_name(value).data;
+    size_t i = 0;
+
+    if (strcmp(type, "bool") == 0) {
+        CHECK_INT(got->type, TKS_RESULT_BOOL);
+        CHECK_INT(got->integer, tks_json_get_bool(value));
+    } else if (strcmp(type, "count") == 0) {
+        CHECK_INT(got->type, TKS_RESULT_COUNT);
+        CHECK_INT(got->integer, tks_json_get_integer(value));
+    } else if (strcmp(type, "token") == 0) {
+        CHECK_INT(got->type, TKS_RESULT_TOKEN);
+        if (CHECK_INT(got->size, 1)) check_token(r, value, got->tokens);
+    } else if (strcmp(type, "tokens") == 0) {
+        CHECK_INT(got->type, TKS_RESULT_TOKENS);
+        if (!CHECK_INT(got->size, tks_json_get_size(value))) return;
+        for (value = tks_json_get_child(value); value != NULL; value = tks_json_get_next(value))
+            check_token(r, value, &got->tokens[i++]);
+    } else if (strcmp(type, "replies") == 0) {
+        CHECK_INT(got->type, TKS_RESULT_REPLIES);
+        if (!CHECK_INT(got->size, tks_json_get_size(value))) return;
+        for (value = tks_json_get_child(value); value != NULL; value = tks_json_get_next(value))
+            CHECK_BYTES(tks_reply_get_bytes(got->replies[i++]), tks_json_get_string(value));
+    } else {
+        vectors_broken("unknown result", type);
+    }
+}
+
+/* Does a message quote a secret? Short ones stand in any text. */
+static bool holds(const char *message, tks_bytes secret) {
+    size_t size = strlen(message);
+    for (size_t i = 0; secret.size >= 8 && i + secret.size <= size; i++) {
+        if (memcmp(message + i, secret.data, secret.size) == 0) return true;
+    }
+    return false;
+}
+
+static void check_error(runner *r, const tks_json *want, const tks_error *got) {
+    CHECK_TEXT(tks_status_code(got->status), vectors_text(want, "status"));
+    CHECK_CONTAINS(got->message, vectors_text(want, "message"));
+    CHECK(!holds(got->message, r->call.token));
+}
+
+/* Final states are sticky: whatever comes later changes nothing. */
+static void check_sticky(runner *r) {
+    tks_need before = r->need;
+    tks_event event = {.type = TKS_EVENT_AWAKE, .now_ms = r->now_ms};
+    step(r, &event);
+    CHECK_INT(r->need, before);
+    event.type = TKS_EVENT_DEADLINE;
+    step(r, &event);
+    CHECK_INT(r->need, before);
+}
+
+static void check_end(runner *r) {
+    const tks_json *result = tks_json_find(r->test, "result");
+    if (!CHECK_INT(r->need, result != NULL ? TKS_DONE : TKS_FAILED)) {
+        if (r->need == TKS_FAILED) CHECK_TEXT(tks_op_get_error(r->op)->message, "");
+        return;
+    }
+    for (int twice = 0; twice < 2; twice++) {
+        if (result != NULL)
+            check_result(r, result);
+        else
+            check_error(r, vectors_get(r->test, "error"), tks_op_get_error(r->op));
+        if (twice == 0) check_sticky(r);
+    }
+}
+
+/* ---- a case ------------------------------------------------------------------------------------ */
+
+/* After an allocation failed on purpose there are few ways to go on. */
+static void check_starved(const runner *r) {
+    if (r->need == TKS_FAILED) {
+        CHECK_STATUS(tks_op_get_error(r->op)->status, TKS_ERR_MEMORY);
+        CHECK(tks_op_get_error(r->op)->message[0] != '\0');
+    }
+}
+
+static void run_steps(runner *r, int steps_max) {
+    const tks_json *one = tks_json_get_child(vectors_get(r->test, "steps"));
+    tks_event start = {.type = TKS_EVENT_START, .now_ms = r->now_ms};
+    int number = 0;
+
+    if (steps_max == 0) return;
+    step(r, &start);
+    for (; one != NULL; one = tks_json_get_next(one)) {
+        bool sends = tks_json_find(one, "send") != NULL;
+        if (is_starved(r)) break;
+        test_context("%s, step %d", vectors_text(r->test, "name"), ++number);
+        if (!CHECK_INT(r->need, sends ? TKS_NEED_SEND : TKS_NEED_SLEEP)) {
+            if (r->need == TKS_FAILED) CHECK_TEXT(tks_op_get_error(r->op)->message, "");
+            return;
+        }
+        if (number == steps_max) return;
+        if (sends)
+            check_batch(r, one);
+        else
+            check_sleep(r, vectors_get(one, "sleep"));
+        if (!answer(r, one)) return;
+    }
+    if (is_starved(r) && r->need != TKS_DONE)
+        check_starved(r);
+    else
+        check_end(r);
+}
+
+static void make_operation(runner *r) {
+    const tks_json *refused = tks_json_find(r->test, "refused");
+    tks_error err = TKS_ERROR_INIT;
+    tks_status status;
+
+    r->op = (tks_op *)(void *)r; /* must be nulled where there is none */
+    enter(r);
+    status = tks_tokens_new(&r->call.options, &r->tokens, &err);
+    if (status == TKS_OK)
+        status = script_call_make(&r->call, r->tokens, &r->op, &err);
+    else
+        r->op = NULL;
+    leave(r);
+    CHECK_STATUS(err.status, status);
+    if (status != TKS_OK) CHECK(r->op == NULL);
+    if (status != TKS_OK && is_starved(r)) {
+        CHECK_STATUS(status, TKS_ERR_MEMORY);
+    } else if (refused != NULL) {
+        check_error(r, refused, &err);
+    } else {
+        CHECK_TEXT(err.message, "");
+    }
+    if (status != TKS_OK) r->op = NULL;
+}
+
+int script_get_steps(const tks_json *test) {
+    const tks_json *steps = tks_json_find(test, "steps");
+    return steps == NULL ? 0 : (int)tks_json_get_size(steps);
+}
+
+void script_run(const tks_json *test, int steps_max, const script_guard *guard) {
+    runner r = {.test = test, .guard = guard, .now_ms = INT64_C(1700000000000)};
+
+    test_context("%s", vectors_text(test, "name"));
+    if (tks_json_find(test, "now") != NULL) r.now_ms = vectors_integer(test, "now");
+    script_call_init(&r.call, test);
+    make_operation(&r);
+    tks_tokens_free(r.tokens); /* operations keep nothing of it */
+    if (r.op != NULL && tks_json_find(test, "refused") == NULL) run_steps(&r, steps_max);
+    tks_op_free(r.op);
+    script_call_clear(&r.call);
+}
