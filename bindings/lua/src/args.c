@@ -7,6 +7,9 @@
 
 /* Is `given` the name, or the name in camelCase? */
 static bool is_name(const char *name, const char *given) {
+    if (name == NULL) {
+        return false;
+    }
     for (; *name != '\0'; name++, given++) {
         if (*name == '_' && *given != '_') {
             name++;
@@ -60,16 +63,11 @@ void tksp_lua_read_args(lua_State *L, int table, const char *where, bool session
         tksp_lua_raise(L, "bad argument: a table such as { app = \"…\" } expected, got %s",
                        luaL_typename(L, table));
     }
-    for (int i = 0; i < count; i++) {
-        lua_pushnil(L);
-        lua_replace(L, slot + i);
-    }
     lua_pushnil(L);
     while (lua_next(L, table) != 0) {
         const char *given = key_text(L, -2);
         int i = 0;
-        while (i < count && (param_name(&params[i], session) == NULL ||
-                             !is_name(param_name(&params[i], session), given))) {
+        while (i < count && !is_name(param_name(&params[i], session), given)) {
             i++;
         }
         if (i == count) {

@@ -17,7 +17,7 @@ typedef struct tksp_lua_param {
     bool required;
 } tksp_lua_param;
 
-/* Reads the table at `table` into the slots, which must exist. `where` is what messages put before a
+/* Reads the table at `table` into the slots, which hold nil. `where` is what messages put before a
  * name: "" or "[3].". Allocates nothing unless it raises. */
 void tksp_lua_read_args(lua_State *L, int table, const char *where, bool session,
                         const tksp_lua_param *params, int count, int slot);

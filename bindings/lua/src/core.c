@@ -62,8 +62,9 @@ int luaopen_tokenstore_core(lua_State *L) {
     }
     lua_newtable(L);
     tksp_lua_set_functions(L, functions);
-    tksp_lua_set_functions(L, tksp_lua_tokens_functions);
-    tksp_lua_set_functions(L, tksp_lua_raw_functions);
+    tksp_lua_open_store(L);
+    tksp_lua_open_tokens(L);
+    tksp_lua_open_raw(L);
     tksp_lua_push_one(L, TKSP_UP_NULL);
     lua_setfield(L, -2, "null");
     return 1;

@@ -2,42 +2,45 @@
  *
  * Strings go over as they are, numbers as decimal text. The arguments of a pipeline stay in the
  * caller's tables, so they are read only after all memory that Lua gives has been had. */
+#include <math.h>
+#include <stdio.h>
+
 #include "args.h"
 #include "convert.h"
 #include "tokens.h"
 
-/* Commands being collected. Counting first with `argv` NULL, then filling in. */
+/* Arguments being collected: first with `argv` NULL, to check and count them, then filling in. */
 typedef struct collector {
     tks_bytes *argv; /* data NULL, size > 0: a number, whose text is in `texts` */
     size_t count;
     size_t room;
     tks_buf *texts;
-    tks_error *err;
 } collector;
 
-/* Takes the value on top as the next argument and pops it. `command` is 0 for execute. */
-static void collect(lua_State *L, collector *to, size_t command, size_t position) {
+/* Raises unless the value on top can be an argument. `command` is 0 for execute. */
+static void check_argument(lua_State *L, size_t command, size_t position) {
+    char where[64] = "to 'execute'";
     int type = lua_type(L, -1);
-    if (type != LUA_TSTRING && type != LUA_TNUMBER) {
-        if (command == 0) {
-            tksp_lua_raise(L, "bad argument #%d to 'execute' (string or number expected, got %s)",
-                           (int)position, luaL_typename(L, -1));
-        }
-        tksp_lua_raise(L,
-                       "bad argument #%d of command %d of 'pipeline' (string or number expected, "
-                       "got %s)",
-                       (int)position, (int)command, luaL_typename(L, -1));
+    if (type == LUA_TSTRING || (type == LUA_TNUMBER && isfinite(lua_tonumber(L, -1)))) {
+        return;
     }
+    if (command > 0) {
+        snprintf(where, sizeof where, "of command %zu of 'pipeline'", command);
+    }
+    tksp_lua_raise(L, "bad argument #%d %s (string or finite number expected, got %s)",
+                   (int)position, where, luaL_typename(L, -1));
+}
+
+/* Takes the value on top as the next argument and pops it. */
+static void collect(lua_State *L, collector *to, size_t command, size_t position) {
+    check_argument(L, command, position);
     if (to->argv != NULL && to->count < to->room) {
         tks_bytes *argument = &to->argv[to->count];
-        if (type == LUA_TSTRING) {
+        if (lua_type(L, -1) == LUA_TSTRING) {
             argument->data = lua_tolstring(L, -1, &argument->size);
         } else {
             size_t before = to->texts->size;
-            if (tksp_lua_write_number(L, -1, to->texts, to->err) == TKS_ERR_DATA) {
-                tksp_lua_raise(L, "bad argument #%d of a command (%s)", (int)position,
-                               to->err->message);
-            }
+            tksp_lua_write_number(L, -1, to->texts, NULL); /* a failure stays in `texts` */
             argument->data = NULL;
             argument->size = to->texts->size - before;
         }
@@ -59,24 +62,29 @@ static void place_numbers(collector *from) {
 
 static int finish(lua_State *L, tksp_lua_op *box, collector *from, size_t count,
                   const size_t *argc) {
+    tks_error err = TKS_ERROR_INIT;
     tks_status status = from->texts->status;
     if (status == TKS_OK) {
         place_numbers(from);
-        status = tks_raw_new(count, argc, from->argv, &box->op, from->err);
-    } else {
-        tks_fail_memory(from->err);
+        status = tks_raw_new(count, argc, from->argv, &box->op, &err);
     }
-    return tksp_lua_op_finish(L, box, status, from->err);
+    return tksp_lua_op_finish(L, box, status, &err);
 }
 
 /* execute(argument, …) */
 static int execute(lua_State *L) {
     int count = lua_gettop(L);
     size_t argc = (size_t)count;
-    tks_bytes *argv = lua_newuserdata(L, argc * sizeof *argv + 1);
-    tksp_lua_op *box = tksp_lua_op_new(L, TKSP_FORM_REPLY);
-    tks_error err = TKS_ERROR_INIT;
-    collector to = {argv, 0, argc, &box->scratch, &err};
+    collector to = {NULL, 0, argc, NULL};
+    tksp_lua_op *box = NULL;
+    for (int i = 1; i <= count; i++) {
+        lua_pushvalue(L, i);
+        collect(L, &to, 0, (size_t)i);
+    }
+    to.count = 0;
+    to.argv = lua_newuserdata(L, argc * sizeof *to.argv + 1);
+    box = tksp_lua_op_new(L, TKSP_FORM_REPLY);
+    to.texts = &box->scratch;
     for (int i = 1; i <= count; i++) {
         lua_pushvalue(L, i);
         collect(L, &to, 0, (size_t)i);
@@ -130,7 +138,7 @@ static int pipeline(lua_State *L) {
     };
     enum { OPTIONS = 2, RAISE_ERRORS, TIMEOUT };
     tks_error err = TKS_ERROR_INIT;
-    collector to = {NULL, 0, 0, NULL, &err};
+    collector to = {NULL, 0, 0, NULL};
     tksp_lua_op *box = NULL;
     size_t commands = 0;
     size_t *argc = NULL;
@@ -139,6 +147,7 @@ static int pipeline(lua_State *L) {
         tksp_lua_raise(L, "bad argument #1 to 'pipeline' (list of commands expected, got %s)",
                        luaL_typename(L, 1));
     }
+    lua_settop(L, OPTIONS);
     lua_settop(L, TIMEOUT);
     if (!lua_isnil(L, OPTIONS)) {
         tksp_lua_read_args(L, OPTIONS, "", false, params, 2, RAISE_ERRORS);
@@ -161,8 +170,9 @@ static int pipeline(lua_State *L) {
     return finish(L, box, &to, commands, argc);
 }
 
-const luaL_Reg tksp_lua_raw_functions[] = {
-    {"execute", execute},
-    {"pipeline", pipeline},
-    {NULL, NULL},
-};
+void tksp_lua_open_raw(lua_State *L) {
+    static const luaL_Reg functions[] = {{"execute", execute},
+                                         {"pipeline", pipeline},
+                                         {NULL, NULL}};
+    tksp_lua_set_functions(L, functions);
+}

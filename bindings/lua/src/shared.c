@@ -3,11 +3,6 @@
 
 #include <stdarg.h>
 
-#include "tokenstore/tokens.h"
-
-#include "convert.h"
-#include "tokens.h"
-
 /* Registry key of a list of what TKSP_UP_* name. The number changes with any struct in shared.h. */
 #define SHARED_KEY "tokenstore.shared/1"
 
@@ -18,13 +13,6 @@ static int op_gc(lua_State *L) {
 
 static int scratch_gc(lua_State *L) {
     tksp_lua_scratch_clear(tksp_lua_check(L, 1, TKSP_UP_SCRATCH));
-    return 0;
-}
-
-static int tokens_gc(lua_State *L) {
-    tksp_lua_tokens *self = tksp_lua_check(L, 1, TKSP_UP_TOKENS);
-    tks_tokens_free(self->tokens);
-    self->tokens = NULL;
     return 0;
 }
 
@@ -73,6 +61,12 @@ static void set_tostring(lua_State *L, int up, lua_CFunction tostring) {
     lua_pop(L, 1);
 }
 
+static void init_op(tksp_lua_op *box) {
+    box->in_use = false;
+    box->op = NULL;
+    tks_buf_init(&box->scratch, SIZE_MAX);
+}
+
 /* Pushes a new list of what TKSP_UP_* number. */
 static void make_shared(lua_State *L) {
     lua_createtable(L, TKSP_UP_COUNT, 0);
@@ -90,6 +84,11 @@ static void make_shared(lua_State *L) {
     set_tostring(L, TKSP_UP_SESSION, value_tostring);
     set_tostring(L, TKSP_UP_REPLY_ERROR, reply_error_tostring);
 
+    init_op(lua_newuserdata(L, sizeof(tksp_lua_op)));
+    tksp_lua_get_item(L, -2, TKSP_UP_OP);
+    lua_setmetatable(L, -2);
+    tksp_lua_set_item(L, -2, TKSP_UP_SPARE);
+
     lua_newuserdata(L, 1);
     tksp_lua_get_item(L, -2, TKSP_UP_NULL);
     lua_setmetatable(L, -2);
@@ -106,7 +105,6 @@ static void push_list(lua_State *L) {
         lua_pushvalue(L, -1);
         lua_setfield(L, LUA_REGISTRYINDEX, SHARED_KEY);
         tksp_lua_set_gc(L, TKSP_UP_OP, op_gc);
-        tksp_lua_set_gc(L, TKSP_UP_TOKENS, tokens_gc);
         tksp_lua_set_gc(L, TKSP_UP_SCRATCH, scratch_gc);
     }
 }
@@ -163,12 +161,17 @@ void tksp_lua_set_kind(lua_State *L, int up) {
 }
 
 tksp_lua_op *tksp_lua_op_new(lua_State *L, tksp_lua_form form) {
-    tksp_lua_op *box = lua_newuserdata(L, sizeof *box);
-    box->op = NULL;
+    tksp_lua_op *box = lua_touserdata(L, lua_upvalueindex(TKSP_UP_SPARE));
+    if (box->in_use) {
+        box = lua_newuserdata(L, sizeof *box);
+        init_op(box);
+        tksp_lua_set_kind(L, TKSP_UP_OP);
+    } else {
+        lua_pushvalue(L, lua_upvalueindex(TKSP_UP_SPARE));
+    }
+    box->in_use = true;
     box->form = form;
     box->timeout_ms = 0;
-    tks_buf_init(&box->scratch, SIZE_MAX);
-    tksp_lua_set_kind(L, TKSP_UP_OP);
     return box;
 }
 
@@ -187,14 +190,19 @@ void tksp_lua_scratch_clear(tksp_lua_scratch *scratch) {
 }
 
 int tksp_lua_op_finish(lua_State *L, tksp_lua_op *box, tks_status status, const tks_error *err) {
-    tks_buf_wipe(&box->scratch);
-    return status == TKS_OK ? 1 : tksp_lua_fail(L, status, err);
+    if (status == TKS_OK) {
+        tks_buf_wipe(&box->scratch);
+        return 1;
+    }
+    tksp_lua_op_clear(box);
+    return tksp_lua_fail(L, status, err);
 }
 
 void tksp_lua_op_clear(tksp_lua_op *box) {
     tks_op_free(box->op);
     box->op = NULL;
     tks_buf_wipe(&box->scratch);
+    box->in_use = false;
 }
 
 int tksp_lua_fail(lua_State *L, tks_status status, const tks_error *err) {

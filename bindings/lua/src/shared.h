@@ -17,14 +17,15 @@
 
 /* The upvalues of every function of both modules. */
 enum {
-    TKSP_UP_OP = 1,      /* metatable of tksp_lua_op */
-    TKSP_UP_TOKENS,      /* metatable of tksp_lua_tokens */
-    TKSP_UP_SCRATCH,     /* metatable of tksp_lua_scratch */
-    TKSP_UP_CLIENT,      /* metatable of the blocking module's client */
-    TKSP_UP_NULL,        /* tokenstore.null */
-    TKSP_UP_ARRAY,       /* metatable of arrays */
-    TKSP_UP_TOKEN,       /* metatable of Token values */
-    TKSP_UP_SESSION,     /* metatable of Session values */
+    TKSP_UP_OP = 1,  /* metatable of tksp_lua_op */
+    TKSP_UP_SPARE,   /* an operation for whoever comes first: most programs need no second one */
+    TKSP_UP_TOKENS,  /* metatable of tksp_lua_tokens */
+    TKSP_UP_SCRATCH, /* metatable of tksp_lua_scratch */
+    TKSP_UP_CLIENT,  /* metatable of the blocking module's client */
+    TKSP_UP_NULL,    /* tokenstore.null */
+    TKSP_UP_ARRAY,   /* metatable of arrays */
+    TKSP_UP_TOKEN,   /* metatable of Token values */
+    TKSP_UP_SESSION, /* metatable of Session values */
     TKSP_UP_REPLY_ERROR, /* metatable of an error reply among other replies */
     TKSP_UP_COUNT = TKSP_UP_REPLY_ERROR
 };
@@ -39,6 +40,7 @@ typedef enum tksp_lua_form {
 } tksp_lua_form;
 
 typedef struct tksp_lua_op {
+    bool in_use;     /* from tksp_lua_op_new to tksp_lua_op_clear */
     tks_op *op;      /* NULL: not made yet, or run already */
     tks_buf scratch; /* texts, while the operation is being made */
     tksp_lua_form form;
@@ -69,14 +71,15 @@ void *tksp_lua_check(lua_State *L, int arg, int up);
 /* Gives the userdata on top the metatable that is upvalue `up`. */
 void tksp_lua_set_kind(lua_State *L, int up);
 
-/* Pushes an empty operation. */
+/* Pushes an empty operation: the spare one if it is free, for a finalizer less to run. What ends by a
+ * longjmp before tksp_lua_op_clear keeps the spare to itself until the state closes; nothing is lost. */
 tksp_lua_op *tksp_lua_op_new(lua_State *L, tksp_lua_form form);
 
 /* Pushes an empty scratch; clear it as soon as it is not needed. */
 tksp_lua_scratch *tksp_lua_scratch_new(lua_State *L);
 void tksp_lua_scratch_clear(tksp_lua_scratch *scratch);
 
-/* What a function returns that made an operation: the operation, which is on top, or its failure. */
+/* What a function returns that made an operation, which is on top: that, or its failure. */
 int tksp_lua_op_finish(lua_State *L, tksp_lua_op *box, tks_status status, const tks_error *err);
 
 /* Frees what it holds; it stays a valid, empty userdata. */

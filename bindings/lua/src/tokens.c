@@ -3,7 +3,6 @@
  * Sessions is the same with other words: it has no `type`, and an owner is an `owner_id`. */
 #include "tokens.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,6 +30,7 @@ enum { APP = FIRST, TYPE, THIRD, FOURTH, FIFTH, SIXTH };
 /* Reads the arguments of a single call. */
 static const tksp_lua_tokens *begin(lua_State *L, const tksp_lua_param *params, int count) {
     const tksp_lua_tokens *self = tksp_lua_check(L, SELF, TKSP_UP_TOKENS);
+    lua_settop(L, TABLE);
     lua_settop(L, TABLE + count);
     tksp_lua_read_args(L, TABLE, "", self->session, params, count, FIRST);
     if (self->session) {
@@ -95,8 +95,8 @@ static int create(lua_State *L) {
     return tksp_lua_op_finish(L, box, status, &err);
 }
 
-/* The length of the list at `index`; raises unless it is one. */
-static size_t list_size(lua_State *L, int index, const char *name) {
+/* The length of the list at `index`; raises unless it is one of values of `type`. */
+static size_t list_size(lua_State *L, int index, const char *name, int type) {
     size_t size = lua_istable(L, index) ? lua_rawlen(L, index) : 0;
     size_t keys = 0;
     if (!lua_istable(L, index)) {
@@ -110,38 +110,53 @@ static size_t list_size(lua_State *L, int index, const char *name) {
     if (keys != size) {
         tksp_lua_raise(L, "bad argument%s (list without holes and names expected)", name);
     }
+    if (size > INT_MAX) {
+        tksp_lua_raise(L, "bad argument%s (the list is too long)", name);
+    }
+    for (size_t i = 1; i <= size; i++) {
+        tksp_lua_get_item(L, index, i);
+        if (lua_type(L, -1) != type) {
+            tksp_lua_raise(L, "bad argument%s: number %d of the list (%s expected, got %s)", name,
+                           (int)i, lua_typename(L, type), luaL_typename(L, -1));
+        }
+        lua_pop(L, 1);
+    }
     return size;
 }
 
-/* Room for `count` things of `size`, as a userdata on top. */
-static void *new_array(lua_State *L, size_t count, size_t size) {
-    if (count > INT_MAX) {
-        tksp_lua_raise(L, "bad argument: the list is too long");
+/* Reads entry `i` of the list at TABLE into the slots of a single call. */
+static void read_entry(lua_State *L, const tksp_lua_tokens *self, size_t i) {
+    char where[32];
+    for (int slot = FIRST; slot < FIRST + COUNT_OF(create_params); slot++) {
+        lua_pushnil(L);
+        lua_replace(L, slot);
     }
-    return lua_newuserdata(L, count * size + 1);
+    snprintf(where, sizeof where, "[%zu].", i);
+    tksp_lua_get_item(L, TABLE, i);
+    tksp_lua_read_args(L, lua_gettop(L), where, self->session, create_params,
+                       COUNT_OF(create_params), FIRST);
+    lua_pop(L, 1);
 }
 
+/* First whatever may raise; then Lua's memory; from there on nothing allocates in Lua, so that the
+ * strings in the caller's tables stay where they are. */
 static int create_many(lua_State *L) {
     const tksp_lua_tokens *self = tksp_lua_check(L, SELF, TKSP_UP_TOKENS);
-    size_t count = list_size(L, TABLE, "");
+    size_t count = list_size(L, TABLE, "", LUA_TTABLE);
     tks_new_token *made = NULL;
     tksp_lua_op *box = NULL;
     tks_error err = TKS_ERROR_INIT;
     tks_status status = TKS_OK;
     size_t at = 0;
 
-    /* The slots of a single call; then the array, the operation, and one entry of the list at a time.
-     * From the operation on nothing allocates in Lua, so the strings of all entries stay in place. */
     lua_settop(L, TABLE + COUNT_OF(create_params));
-    made = new_array(L, count, sizeof *made);
+    for (size_t i = 1; i <= count; i++) {
+        read_entry(L, self, i);
+    }
+    made = lua_newuserdata(L, count * sizeof *made + 1);
     box = new_op(L, self);
     for (size_t i = 0; i < count && status == TKS_OK; i++) {
-        char where[32];
-        snprintf(where, sizeof where, "[%zu].", i + 1);
-        tksp_lua_get_item(L, TABLE, i + 1);
-        tksp_lua_read_args(L, lua_gettop(L), where, self->session, create_params,
-                           COUNT_OF(create_params), FIRST);
-        lua_pop(L, 1);
+        read_entry(L, self, i + 1);
         status = read_new_token(L, self, &box->scratch, &made[i], &err);
     }
     for (size_t i = 0; i < count && status == TKS_OK; i++) {
@@ -249,8 +264,8 @@ static int get_many(lua_State *L) {
                                             PARAM_TYPE,
                                             {"tokens", "tokens", LUA_TTABLE, true}};
     const tksp_lua_tokens *self = begin(L, params, COUNT_OF(params));
-    size_t count = list_size(L, THIRD, " 'tokens'");
-    tks_bytes *tokens = new_array(L, count, sizeof *tokens);
+    size_t count = list_size(L, THIRD, " 'tokens'", LUA_TSTRING);
+    tks_bytes *tokens = lua_newuserdata(L, count * sizeof *tokens + 1);
     tksp_lua_op *box = new_op(L, self);
     tks_error err = TKS_ERROR_INIT;
     tks_status status = TKS_OK;
@@ -258,10 +273,6 @@ static int get_many(lua_State *L) {
     /* From here on nothing allocates in Lua: the list holds the strings. */
     for (size_t i = 0; i < count; i++) {
         tksp_lua_get_item(L, THIRD, i + 1);
-        if (lua_type(L, -1) != LUA_TSTRING) {
-            tksp_lua_raise(L, "bad argument 'tokens[%d]' (string expected, got %s)", (int)i + 1,
-                           luaL_typename(L, -1));
-        }
         tokens[i] = tksp_lua_to_bytes(L, -1);
         lua_pop(L, 1);
     }
@@ -306,139 +317,12 @@ static int delete_by_id(lua_State *L) {
     return tksp_lua_op_finish(L, box, status, &err);
 }
 
-/* ---- the store -------------------------------------------------------------------------------- */
-
-/* A whole number of at least 1 in `slot`; leaves *out alone for nil. */
-static tks_status read_whole(lua_State *L, int slot, const char *name, int64_t *out,
-                             tks_error *err) {
-    lua_Number number = lua_tonumber(L, slot);
-    if (lua_isnil(L, slot)) {
-        return TKS_OK;
-    }
-    if (!(number >= 1 && number <= (lua_Number)TKS_JSON_INTEGER_MAX) || floor(number) != number) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION, "%s must be a whole number of at least 1",
-                        name);
-    }
-    *out = (int64_t)number;
-    return TKS_OK;
+void tksp_lua_open_tokens(lua_State *L) {
+    static const luaL_Reg functions[] = {
+        {"create", create},     {"create_many", create_many}, {"get", get},
+        {"get_many", get_many}, {"refresh", refresh},         {"update", update},
+        {"delete", delete_one}, {"delete_all", delete_all},   {"delete_by_id", delete_by_id},
+        {"list", list},         {"rotate", rotate},           {NULL, NULL},
+    };
+    tksp_lua_set_functions(L, functions);
 }
-
-/* A string in `slot` that may be left out, but not be empty. */
-static tks_status read_text(lua_State *L, int slot, const char *name, tks_bytes *out,
-                            tks_error *err) {
-    *out = tksp_lua_to_bytes(L, slot);
-    return lua_isnil(L, slot) || out->size > 0
-               ? TKS_OK
-               : tks_fail(err, TKS_ERR_CONFIGURATION, "%s is empty: leave it out instead", name);
-}
-
-static tks_status read_encoding(lua_State *L, int slot, tks_encoding *out, tks_error *err) {
-    static const char *const names[] =
-        {[TKS_BASE64URL] = "base64url", [TKS_BASE64] = "base64", [TKS_HEX] = "hex"};
-    if (lua_isnil(L, slot)) {
-        return TKS_OK;
-    }
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(lua_tostring(L, slot), names[i]) == 0) {
-            *out = (tks_encoding)i;
-            return TKS_OK;
-        }
-    }
-    return tks_fail(err, TKS_ERR_CONFIGURATION,
-                    "token_encoding must be \"base64url\", \"base64\" or \"hex\"");
-}
-
-/* A duration that is an option: 0 is allowed where `zero` says so. */
-static tks_status read_option_duration(lua_State *L, int slot, const char *name, bool zero,
-                                       int64_t *out_ms, tks_error *err) {
-    tks_error why = TKS_ERROR_INIT;
-    if (lua_isnil(L, slot)) {
-        return TKS_OK;
-    }
-    if (zero && lua_tonumber(L, slot) == 0) {
-        *out_ms = 0;
-        return TKS_OK;
-    }
-    return tksp_lua_to_duration(L, slot, name, out_ms, &why) == TKS_OK
-               ? TKS_OK
-               : tks_fail(err, TKS_ERR_CONFIGURATION, "%s", why.message);
-}
-
-static const tksp_lua_param option_params[] = {
-    {"prefix", "prefix", LUA_TSTRING, false},
-    {"token_size", "token_size", LUA_TNUMBER, false},
-    {"token_encoding", "token_encoding", LUA_TSTRING, false},
-    {"pepper", "pepper", LUA_TSTRING, false},
-    {"max_age", "max_age", LUA_TNUMBER, false},
-    {"touch_interval", "touch_interval", LUA_TNUMBER, false},
-    {"max_per_owner", "max_per_owner", LUA_TNUMBER, false},
-    {"max_data_size", "max_data_size", LUA_TNUMBER, false},
-};
-
-static tks_status read_options(lua_State *L, tks_tokens_options *out, tks_error *err) {
-    int64_t token_size = 0;
-    int64_t max_data_size = 0;
-    tks_status status = read_text(L, FIRST, "prefix", &out->prefix, err);
-    if (status == TKS_OK) {
-        status = read_whole(L, FIRST + 1, "token_size", &token_size, err);
-    }
-    if (status == TKS_OK) {
-        status = read_encoding(L, FIRST + 2, &out->encoding, err);
-    }
-    if (status == TKS_OK) {
-        status = read_text(L, FIRST + 3, "pepper", &out->pepper, err);
-    }
-    if (status == TKS_OK) {
-        status = read_option_duration(L, FIRST + 4, "max_age", false, &out->max_age_ms, err);
-    }
-    if (status == TKS_OK) {
-        status = read_option_duration(L, FIRST + 5, "touch_interval", true, &out->touch_interval_ms,
-                                      err);
-    }
-    if (status == TKS_OK) {
-        status = read_whole(L, FIRST + 6, "max_per_owner", &out->max_per_owner, err);
-    }
-    if (status == TKS_OK) {
-        status = read_whole(L, FIRST + 7, "max_data_size", &max_data_size, err);
-    }
-    out->token_size = (size_t)token_size;
-    out->max_data_size = (size_t)max_data_size;
-    return status;
-}
-
-/* tokens(session, options): the handle of a RedisTokens, or of a Sessions when `session`. */
-static int tokens(lua_State *L) {
-    tks_tokens_options options = TKS_TOKENS_OPTIONS_INIT;
-    tks_error err = TKS_ERROR_INIT;
-    tks_status status = TKS_OK;
-    bool session = lua_toboolean(L, 1) != 0;
-    tksp_lua_tokens *self = NULL;
-
-    lua_settop(L, TABLE + COUNT_OF(option_params));
-    tksp_lua_read_args(L, TABLE, "", false, option_params, COUNT_OF(option_params), FIRST);
-    self = lua_newuserdata(L, sizeof *self);
-    self->tokens = NULL;
-    self->session = session;
-    tksp_lua_set_kind(L, TKSP_UP_TOKENS);
-    status = read_options(L, &options, &err);
-    if (status == TKS_OK) {
-        status = tks_tokens_new(&options, &self->tokens, &err);
-    }
-    return status == TKS_OK ? 1 : tksp_lua_fail(L, status, &err);
-}
-
-const luaL_Reg tksp_lua_tokens_functions[] = {
-    {"tokens", tokens},
-    {"create", create},
-    {"create_many", create_many},
-    {"get", get},
-    {"get_many", get_many},
-    {"refresh", refresh},
-    {"update", update},
-    {"delete", delete_one},
-    {"delete_all", delete_all},
-    {"delete_by_id", delete_by_id},
-    {"list", list},
-    {"rotate", rotate},
-    {NULL, NULL},
-};

@@ -1,4 +1,5 @@
-/* tokens.h - the functions of tokenstore.core for RedisTokens and Sessions. */
+/* tokens.h - the parts of tokenstore.core: store.c, tokens.c, raw.c. A function of theirs gives what it
+ * made, or nil, message, code. */
 #ifndef TOKENSTORE_LUA_TOKENS_H
 #define TOKENSTORE_LUA_TOKENS_H
 
@@ -11,10 +12,10 @@ typedef struct tksp_lua_tokens {
     bool session;
 } tksp_lua_tokens;
 
-/* tokens, create, create_many, get, … : each makes an operation, or gives nil, message, code. */
-extern const luaL_Reg tksp_lua_tokens_functions[];
-
-/* execute, pipeline */
-extern const luaL_Reg tksp_lua_raw_functions[];
+/* Each adds its functions to the table on top. */
+void tksp_lua_open_store(lua_State *L); /* tokens(session, options): such a handle */
+void tksp_lua_open_tokens(
+    lua_State *L);                    /* create(handle, arguments) and so on: an operation each */
+void tksp_lua_open_raw(lua_State *L); /* execute, pipeline */
 
 #endif
