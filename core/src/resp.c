@@ -32,7 +32,9 @@ struct tks_reply {
 struct tks_reader {
     redisReader *reader;
     size_t max_reply;
-    size_t fed; /* bytes since the last whole reply */
+    size_t fed;      /* bytes since the last whole reply */
+    size_t declared; /* items that its arrays have announced so far */
+    bool refused;    /* they were too many */
     bool failed;
 };
 
@@ -108,10 +110,15 @@ static void *create_string(const redisReadTask *task, char *text, size_t size) {
 }
 
 static void *create_array(const redisReadTask *task, array_size count) {
-    const tks_reader *owner = task->privdata;
-    /* The shortest item, "_\r\n" or ":1\r\n", takes three bytes of the reply. */
-    if (count < 0 || (size_t)count > owner->max_reply / 3)
+    tks_reader *owner = task->privdata;
+    /* The shortest item, "_\r\n" or ":1\r\n", takes three bytes of the reply. All arrays of a reply
+     * count together: nested ones would each get the whole maximum otherwise. */
+    size_t most = owner->max_reply / 3;
+    if (count < 0 || (size_t)count > most || owner->declared > most - (size_t)count) {
+        owner->refused = true;
         return NULL;
+    }
+    owner->declared += (size_t)count;
     tks_reply *reply = new_reply(task, TKS_REPLY_ARRAY, (size_t)count * sizeof(tks_reply *));
     if (reply == NULL)
         return NULL;
@@ -214,10 +221,10 @@ tks_status tks_reader_next(tks_reader *reader, tks_reply **out, tks_error *err) 
     if (redisReaderGetReply(reader->reader, &reply) != REDIS_OK) {
         int reason = reader->reader->err;
         reader->failed = true;
+        if (reader->refused)
+            return too_large(reader, err);
         if (reason == REDIS_ERR_OOM)
-            return tks_fail(err, TKS_ERR_CONNECTION,
-                            "the server's reply is too large or memory is short: its declared "
-                            "length was refused");
+            return tks_fail_memory(err);
         return tks_fail(err, TKS_ERR_CONNECTION,
                         "the server's answer is not the Redis protocol: is this a Redis server, and "
                         "does TLS (rediss://) fit on both sides?");
@@ -230,6 +237,7 @@ tks_status tks_reader_next(tks_reader *reader, tks_reply **out, tks_error *err) 
     }
     /* What is left in the buffer belongs to the replies behind this one. */
     reader->fed = reader->reader->len - reader->reader->pos;
+    reader->declared = 0;
     *out = reply;
     return TKS_OK;
 }

@@ -173,8 +173,9 @@ TEST(resp_garbage_is_a_connection_error) {
 }
 
 TEST(resp_huge_lengths_are_refused_before_they_cost) {
-    static const char *const texts[] = {"*1073741824\r\n", "*2147483647\r\n", "*4294967296\r\n",
-                                        "*9223372036854775807\r\n", "*1\r\n*1073741824\r\n"};
+    static const char *const texts[] = {"*1073741824\r\n",       "*2147483647\r\n",
+                                        "*4294967296\r\n",       "*9223372036854775807\r\n",
+                                        "*1\r\n*1073741824\r\n", "*200000\r\n*200000\r\n"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         test_context("%s", texts[i]);
         CHECK_STATUS(judge(test_bytes(texts[i]), 1 << 20), TKS_ERR_CONNECTION);
