@@ -19,13 +19,17 @@ TESTS_C_LDLIBS := -lhiredis -lcjson -lsodium -lm -lpthread
 TESTS_C_OTHER := $(wildcard tests/c/*embedded*.c tests/c/alloc*.c)
 TESTS_C_SRC := $(filter-out $(TESTS_C_OTHER),$(sort $(wildcard tests/c/*.c)))
 TESTS_C_OBJ := $(TESTS_C_SRC:tests/c/%.c=$(TESTS_C)/%.o)
-ALLOC_OBJ := $(TESTS_C)/alloc.o $(TESTS_C)/alloc_cases.o $(TESTS_C)/vectors.o $(TESTS_C)/script_runner.o
+ALLOC_OBJ := $(patsubst tests/c/%.c,$(TESTS_C)/%.o,$(sort $(wildcard tests/c/alloc*.c tests/c/script_*.c)) \
+	tests/c/test.c tests/c/vectors.c)
 
 $(TESTS_C)/%.o: tests/c/%.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(CC) $(TKS_CPPFLAGS) -Itests/c $(TKS_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(TESTS_C)/core: $(TESTS_C_OBJ) $(CORE_LIB)
+	$(CC) $(TKS_LDFLAGS) -o $@ $^ $(TESTS_C_LDLIBS)
+
+$(TESTS_C)/alloc: $(ALLOC_OBJ) $(CORE_LIB)
 	$(CC) $(TKS_LDFLAGS) -o $@ $^ $(TESTS_C_LDLIBS)
 
 -include $(wildcard $(TESTS_C)/*.d)
@@ -38,9 +42,11 @@ $(LOCALES)/made: tests/c/comma.locale
 	-@localedef --quiet -c -i $< $(LOCALES)/tks_comma 2>/dev/null || true
 	@touch $@
 
+# The second program has its own malloc, and so has no use for the sanitizer's.
 .PHONY: test-c asan-c valgrind-c fuzz-c
-test-c: $(TESTS_C)/core $(LOCALES)/made
+test-c: $(TESTS_C)/core $(LOCALES)/made $(if $(SANITIZE),,$(TESTS_C)/alloc)
 	@LOCPATH=$(LOCALES) $(TESTS_C)/core
+	$(if $(SANITIZE),,@$(TESTS_C)/alloc)
 
 asan-c:
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(BUILD)/asan test-c

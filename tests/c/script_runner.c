@@ -304,12 +304,15 @@ static void check_end(runner *r) {
 
 /* ---- a case ------------------------------------------------------------------------------------ */
 
-/* After an allocation failed on purpose there are few ways to go on. */
+/* After an allocation failed on purpose there are few ways to go on: it says so, or, where it was
+ * failing already, keeps that error. */
 static void check_starved(const runner *r) {
-    if (r->need == TKS_FAILED) {
-        CHECK_STATUS(tks_op_get_error(r->op)->status, TKS_ERR_MEMORY);
-        CHECK(tks_op_get_error(r->op)->message[0] != '\0');
-    }
+    const tks_json *own = tks_json_find(r->test, "error");
+    const tks_error *error = tks_op_get_error(r->op);
+    if (r->need != TKS_FAILED) return;
+    CHECK(error->message[0] != '\0');
+    CHECK(error->status == TKS_ERR_MEMORY ||
+          (own != NULL && error->status == status_named(vectors_text(own, "status"))));
 }
 
 static void run_steps(runner *r, int steps_max) {

@@ -1,0 +1,242 @@
+/* alloc_cases.c - every allocation of every job is made to fail, one after the other: no crash, no leak,
+ * the status says memory, nothing half-made is given out. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "alloc.h"
+#include "record.h"
+#include "script_runner.h"
+#include "test.h"
+#include "tokenstore/json.h"
+#include "tokenstore/resp.h"
+#include "tokenstore/url.h"
+#include "vectors.h"
+
+enum { ALLOCATIONS_MAX = 100000 };
+
+/* Runs `job` with its first allocation failing, then its second, …, until none fails any more.
+ * Returns how many there were. */
+static long starve(void (*job)(const void *), const void *argument) {
+    for (long n = 1; n < ALLOCATIONS_MAX; n++) {
+        long before = alloc_live();
+        alloc_fail_at(n);
+        job(argument);
+        alloc_leave();
+        if (!CHECK_INT(alloc_live() - before, 0)) printf("  (allocation %ld fails)\n", n);
+        if (!alloc_failed()) return n - 1;
+    }
+    CHECK(false);
+    return 0;
+}
+
+/* What a call may return while an allocation may fail. */
+static bool check_status(tks_status status, const tks_error *err) {
+    CHECK_STATUS(err->status, status);
+    CHECK_STATUS(status, alloc_failed() ? TKS_ERR_MEMORY : TKS_OK);
+    return status == TKS_OK;
+}
+
+/* ---- operations -------------------------------------------------------------------------------- */
+
+static const script_guard guard = {alloc_enter, alloc_leave, alloc_failed};
+
+static void run_case(const void *test) {
+    script_run(test, -1, &guard);
+}
+
+TEST(alloc_operations) {
+    long total = 0;
+    vectors v;
+    vectors_open(&v, "operations.json");
+    const tks_json *test = tks_json_get_child(vectors_get(v.root, "cases"));
+    script_run(test, -1, &guard); /* what is allocated once for ever, is now */
+    for (; test != NULL; test = tks_json_get_next(test)) total += starve(run_case, test);
+    CHECK(total > 500);
+    vectors_close(&v);
+}
+
+/* ---- JSON ---------------------------------------------------------------------------------------- */
+
+static void parse_and_write(const void *argument) {
+    const tks_bytes *text = argument;
+    tks_error err = TKS_ERROR_INIT;
+    tks_json *tree = (tks_json *)(void *)&err; /* must be nulled */
+    tks_json_writer w;
+    tks_status status;
+    tks_buf out;
+
+    alloc_enter();
+    status = tks_json_parse(*text, text->size, &tree, &err);
+    alloc_leave();
+    if (!check_status(status, &err)) {
+        CHECK(tree == NULL);
+        return;
+    }
+    tks_buf_init(&out, 1 << 20);
+    tks_json_writer_init(&w, &out, 1 << 20, "data", &err);
+    alloc_enter();
+    status = tks_json_write_tree(&w, tree);
+    alloc_leave();
+    (void)check_status(status, &err);
+    tks_json_free(tree);
+    tks_buf_clear(&out);
+}
+
+TEST(alloc_json) {
+    vectors v;
+    vectors_open(&v, "json.json");
+    const tks_json *test = tks_json_get_child(vectors_get(v.root, "accept"));
+    for (; test != NULL; test = tks_json_get_next(test)) {
+        tks_buf text;
+        tks_bytes bytes;
+        tks_buf_init(&text, 1 << 20);
+        vectors_bytes(vectors_get(test, "text"), &text);
+        bytes = tks_buf_bytes(&text);
+        test_context("%s", vectors_text(test, "name"));
+        CHECK(starve(parse_and_write, &bytes) >= 2); /* a node, and the text */
+        tks_buf_clear(&text);
+    }
+    vectors_close(&v);
+}
+
+static void parse_duplicates(const void *argument) {
+    tks_error err = TKS_ERROR_INIT;
+    tks_json *tree = NULL;
+    tks_status status;
+    alloc_enter();
+    status = tks_json_parse(test_bytes(argument), 1000, &tree, &err);
+    alloc_leave();
+    CHECK(tree == NULL);
+    CHECK_STATUS(err.status, status);
+    CHECK_STATUS(status, alloc_failed() ? TKS_ERR_MEMORY : TKS_ERR_DATA);
+}
+
+TEST(alloc_json_refused_late) {
+    test_context("duplicates");
+    CHECK(starve(parse_duplicates, "{\"a\":1,\"a\":2}") > 2);
+    CHECK(starve(parse_duplicates,
+                 "{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5,\"f\":6,\"g\":7,"
+                 "\"h\":8,\"i\":9,\"a\":{\"x\":[1]}}") > 10);
+}
+
+/* ---- URLs ---------------------------------------------------------------------------------------- */
+
+static void parse_url(const void *argument) {
+    tks_error err = TKS_ERROR_INIT;
+    tks_target *target = (tks_target *)(void *)&err; /* must be nulled */
+    tks_status status;
+    tks_buf out;
+
+    alloc_enter();
+    status = tks_target_parse(test_bytes(argument), &target, &err);
+    alloc_leave();
+    if (!check_status(status, &err)) {
+        CHECK(target == NULL);
+        return;
+    }
+    tks_buf_init(&out, 4096);
+    alloc_enter();
+    status = tks_target_set(target, "client_name", TKS_LITERAL("somebody"), &err);
+    if (status == TKS_OK) status = tks_target_set(target, "timeout", TKS_LITERAL("2.5"), &err);
+    if (status == TKS_OK) status = tks_target_describe(target, &out);
+    alloc_leave();
+    CHECK_STATUS(status, alloc_failed() ? TKS_ERR_MEMORY : TKS_OK);
+    tks_buf_clear(&out);
+    tks_target_free(target);
+}
+
+TEST(alloc_urls) {
+    static const char *const urls[] = {
+        "redis://localhost",
+        "redis://user:pass%20word@[::1]:7000/3?pool_size=4&client_name=x",
+        "rediss://:secret@example.org/0?ca=/ca.pem&cert=/c.pem&key=/"
+        "k.pem&server_name=db.example.org",
+        "redis+unix:///run/redis.sock?db=2",
+        "unix:///run/redis.sock",
+        "embedded:",
+        "embedded:/var/lib/app?server=/usr/bin/redis-server"};
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+        test_context("%s", urls[i]);
+        CHECK(starve(parse_url, urls[i]) > 0);
+    }
+}
+
+/* ---- RESP ---------------------------------------------------------------------------------------- */
+
+static void read_replies(const void *argument) {
+    static const char text[] = "*3\r\n$3\r\nabc\r\n*2\r\n:1\r\n$-1\r\n-ERR no\r\n+OK\r\n";
+    tks_error err = TKS_ERROR_INIT;
+    tks_reader *reader = (tks_reader *)(void *)&err; /* must be nulled */
+    tks_reply *replies[2] = {NULL, NULL};
+    size_t piece = *(const size_t *)argument;
+    tks_status status;
+    int count = 0;
+
+    alloc_enter();
+    status = tks_reader_new(4096, &reader, &err);
+    for (size_t at = 0; at < sizeof text - 1 && status == TKS_OK; at += piece) {
+        size_t size = sizeof text - 1 - at < piece ? sizeof text - 1 - at : piece;
+        status = tks_reader_feed(reader, text + at, size, &err);
+        while (status == TKS_OK && count < 2) {
+            status = tks_reader_next(reader, &replies[count], &err);
+            if (replies[count] == NULL) break;
+            count++;
+        }
+    }
+    alloc_leave();
+    if (check_status(status, &err)) CHECK_INT(count, 2);
+    if (reader != NULL && status != TKS_OK) CHECK(!tks_reader_is_idle(reader));
+    tks_reply_free(replies[0]);
+    tks_reply_free(replies[1]);
+    tks_reader_free(reader);
+}
+
+TEST(alloc_resp_reader) {
+    static const size_t pieces[] = {1, 7, 1000};
+    for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+        test_context("%zu bytes at a time", pieces[i]);
+        CHECK(starve(read_replies, &pieces[i]) > 6);
+    }
+}
+
+static void format_command(const void *argument) {
+    tks_bytes words[40];
+    tks_status status;
+    tks_buf out;
+    for (size_t i = 0; i < 40; i++) words[i] = TKS_LITERAL("word");
+    tks_buf_init(&out, 4096);
+    alloc_enter();
+    status = tks_resp_format(&out, *(const size_t *)argument, words);
+    alloc_leave();
+    CHECK_STATUS(status, alloc_failed() ? TKS_ERR_MEMORY : TKS_OK);
+    CHECK_STATUS(out.status, status);
+    tks_buf_clear(&out);
+}
+
+TEST(alloc_resp_format) {
+    static const size_t counts[] = {1, 16, 17, 40};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        test_context("%zu words", counts[i]);
+        CHECK(starve(format_command, &counts[i]) > 1);
+    }
+}
+
+/* ---- records ------------------------------------------------------------------------------------- */
+
+static void read_record(const void *argument) {
+    tks_error err = TKS_ERROR_INIT;
+    tks_arena arena = TKS_ARENA_INIT;
+    tks_record record;
+    tks_status status;
+    alloc_enter();
+    status = tks_record_read(test_bytes(argument), &arena, &record, &err);
+    alloc_leave();
+    (void)check_status(status, &err);
+    tks_arena_clear(&arena);
+}
+
+TEST(alloc_records) {
+    test_context("records");
+    CHECK_INT(starve(read_record, "[\"GCiQYICJAabcd\",\"b\\u0022b\",{}]"), 1);
+    CHECK_INT(starve(read_record, "[\"GCiQYICJAabcd\",\"bob\",{}]"), 0);
+}
