@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from servers import Server, running
 
 import tokenstore
+from servers import Server, running
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

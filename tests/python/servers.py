@@ -1,7 +1,7 @@
 """Real servers for the tests: each on a private socket or port, each ended by its pid.
 
-Independent of the package: a server is started by subprocess and spoken to by a few lines of RESP, so
-that a fault of ours cannot hide itself.
+Independent of the package: a server is started by subprocess and spoken to by a few lines of RESP,
+so that a fault of ours cannot hide itself.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Wire:
 
 
 class Server:
-    """A redis-server with a directory of its own. `url` is for the package, `wire()` for the test."""
+    """A redis-server with a directory of its own; `url` is for the package, `wire` for the test."""
 
     def __init__(self, *options: str, transport: str = "unix", binary: str = BINARY) -> None:
         self.binary = binary
@@ -124,22 +124,25 @@ class Server:
             text=True,
             preexec_fn=_die_with_parent,
         )
-        ready = threading.Event()
-        self._reader = threading.Thread(target=self._drain, args=(ready,), daemon=True)
+        self._ready = False
+        known = threading.Event()
+        self._reader = threading.Thread(target=self._drain, args=(known,), daemon=True)
         self._reader.start()
-        if not ready.wait(30) or self.process.poll() is not None:
+        known.wait(30)
+        if not self._ready:
             self.kill()
             raise RuntimeError(f"{self.binary} did not start:\n" + "\n".join(self.output[-20:]))
 
-    def _drain(self, ready: threading.Event) -> None:
+    def _drain(self, known: threading.Event) -> None:
         assert self.process is not None
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.output.append(line.rstrip())
             del self.output[:-200]
             if "eady to accept connections" in line:
-                ready.set()
-        ready.set()  # it has ended
+                self._ready = True
+                known.set()
+        known.set()  # it has ended
 
     @property
     def pid(self) -> int:

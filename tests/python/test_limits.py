@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from cases import load, to_bytes, to_value
 
 import tokenstore
+from cases import load, to_bytes, to_value
 
 CASES = load("limits.json")["cases"]
 ERRORS = {"data": tokenstore.DataError, "configuration": tokenstore.ConfigurationError}

@@ -6,9 +6,9 @@ import string
 import time
 
 import pytest
-from servers import Server
 
 import tokenstore
+from servers import Server
 from tokenstore import Client, RedisTokens
 
 APP = {"app": "web", "type": "login"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
-from servers import Server
 
 import tokenstore
+from servers import Server
 from tokenstore import Session, Sessions
 
 

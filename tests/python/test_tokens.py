@@ -6,9 +6,9 @@ import time
 from datetime import timedelta
 
 import pytest
-from servers import Server
 
 import tokenstore
+from servers import Server
 from tokenstore import RedisTokens, Token
 
 APP = {"app": "web", "type": "login"}
@@ -20,7 +20,7 @@ def ttl_of(server: Server, token: Token) -> int:
     return int(server("PTTL", key))
 
 
-# ---- create and get --------------------------------------------------------------------------------
+# ---- create and get ------------------------------------------------------------------------------
 
 
 def test_create_gives_all_fields(tokens: RedisTokens) -> None:
@@ -175,7 +175,7 @@ def test_a_surrogate_that_is_no_byte_is_refused(tokens: RedisTokens) -> None:
             tokens.create(**args)
 
 
-# ---- refresh ---------------------------------------------------------------------------------------
+# ---- refresh -------------------------------------------------------------------------------------
 
 
 def test_refresh_sets_the_expiry(tokens: RedisTokens, server: Server) -> None:
@@ -209,7 +209,7 @@ def test_sliding_a_token_without_expiry_gives_it_one(tokens: RedisTokens, server
     assert 99_000 < ttl_of(server, token) <= 100_000
 
 
-# ---- update ----------------------------------------------------------------------------------------
+# ---- update --------------------------------------------------------------------------------------
 
 
 def test_update_sets_deletes_and_leaves(tokens: RedisTokens) -> None:
@@ -289,7 +289,7 @@ def test_update_merges(
     assert tokens.get(**APP, token=token.token).data == expected  # type: ignore[union-attr]
 
 
-# ---- delete, delete_all, list ----------------------------------------------------------------------
+# ---- delete, delete_all, list --------------------------------------------------------------------
 
 
 def test_delete(tokens: RedisTokens, server: Server) -> None:
@@ -354,7 +354,7 @@ def test_delete_by_id(tokens: RedisTokens) -> None:
     assert tokens.list(**APP, owner="bob") == []
 
 
-# ---- rotate ----------------------------------------------------------------------------------------
+# ---- rotate --------------------------------------------------------------------------------------
 
 
 def test_rotate(tokens: RedisTokens, server: Server) -> None:
@@ -380,7 +380,7 @@ def test_rotate_with_a_duration(tokens: RedisTokens, server: Server) -> None:
     assert 999_000 < ttl_of(server, new) <= 1_000_000
 
 
-# ---- many ------------------------------------------------------------------------------------------
+# ---- many ----------------------------------------------------------------------------------------
 
 
 def test_create_many_and_get_many_keep_order(tokens: RedisTokens) -> None:
@@ -436,7 +436,7 @@ def test_many_refuse_the_whole_call(tokens: RedisTokens, server: Server) -> None
     assert server.keys() == []
 
 
-# ---- the class -------------------------------------------------------------------------------------
+# ---- the class -----------------------------------------------------------------------------------
 
 
 def test_aliases() -> None:

@@ -34,6 +34,7 @@ from tokenstore.tokens import RedisTokens
 from tokenstore.values import Session, Token
 
 __all__ = [
+    "UNSET",
     "Client",
     "ConfigurationError",
     "ConnectionError",
@@ -51,7 +52,6 @@ __all__ = [
     "SpotsSessions",
     "TimeoutError",
     "Token",
-    "UNSET",
     "__version__",
 ]
 

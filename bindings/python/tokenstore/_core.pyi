@@ -2,19 +2,15 @@
 
 from typing import Any, Generic, TypeVar, final
 
-from typing_extensions import TypeAlias
+from typing_extensions import disjoint_base
 
-from tokenstore._types import Duration, Text
+from tokenstore._types import Duration, NewToken, Text
 
 _R = TypeVar("_R", bound=Record)
 _T_co = TypeVar("_T_co", covariant=True)
 _T = TypeVar("_T")
 
-# What one item of create_many is made of: app, type, owner, data, duration, custom_token.
-NewToken: TypeAlias = tuple[
-    Text, Text, Text, dict[str, Any] | None, Duration | None, Text | None
-]
-
+@disjoint_base
 class Record:
     def __new__(
         cls,

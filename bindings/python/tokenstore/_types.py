@@ -5,9 +5,9 @@ from __future__ import annotations
 import enum
 import os
 from datetime import timedelta
-from typing import TypedDict, Union
+from typing import Any, Literal, Optional, TypedDict, Union
 
-__all__ = ["UNSET", "ClientOptions", "Duration", "Text"]
+__all__ = ["UNSET", "ClientOptions", "Duration", "Encoding", "NewToken", "Path", "Text"]
 
 Duration = Union[int, float, timedelta]
 """Seconds, or a timedelta; 1 s … 315360000 s (ten years)."""
@@ -16,6 +16,11 @@ Text = Union[str, bytes]
 """A name, an id or a token: str is stored as UTF-8 (with surrogateescape), bytes as they are."""
 
 Path = Union[str, "os.PathLike[str]"]
+
+Encoding = Union[Literal["base64url"], Literal["base64"], Literal["hex"]]
+
+NewToken = tuple[Text, Text, Text, Optional[dict[str, Any]], Optional[Duration], Optional[Text]]
+"""The arguments of ``create``, in order, as the extension takes them by the list."""
 
 
 class Unset(enum.Enum):

@@ -211,5 +211,4 @@ def _text(name: str, value: str | None) -> str | None:
 def _path(name: str, value: Path | None) -> str | None:
     if value is None:
         return None
-    path = os.fspath(value)
-    return _text(name, path)
+    return _text(name, os.fspath(value) if isinstance(value, os.PathLike) else value)

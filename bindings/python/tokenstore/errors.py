@@ -72,8 +72,8 @@ class ServerError(Error):
 
     @property
     def code(self) -> str:
-        """The first word of the server's answer, such as ``"WRONGTYPE"`` or ``"NOPERM"``."""
-        return str(self).partition(" ")[0]
+        """The server's word for it, such as ``"WRONGTYPE"`` or ``"NOPERM"``; else ``"ERR"``."""
+        return next((word for word in str(self).split() if word.isupper()), "ERR")
 
 
 class DataError(Error, ValueError):

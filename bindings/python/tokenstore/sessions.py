@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstore import _core
 from tokenstore._store import Redis, Store
-from tokenstore._types import ClientOptions, Duration, Text
+from tokenstore._types import ClientOptions, Duration, Encoding, Text
 from tokenstore.errors import ConfigurationError
-from tokenstore.tokens import Encoding
 from tokenstore.values import Session
 
 if TYPE_CHECKING:

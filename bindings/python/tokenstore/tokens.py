@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tokenstore import _core
 from tokenstore._store import Redis, Store
-from tokenstore._types import ClientOptions, Duration, Text
+from tokenstore._types import ClientOptions, Duration, Encoding, NewToken, Text
 from tokenstore.values import Token
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 __all__ = ["RedisTokens"]
-
-Encoding = Literal["base64url", "base64", "hex"]
 
 
 class RedisTokens(Store):
@@ -187,5 +185,5 @@ def _new_token(
     data: dict[str, Any] | None = None,
     duration: Duration | None = None,
     custom_token: Text | None = None,
-) -> _core.NewToken:
+) -> NewToken:
     return app, type, owner, data, duration, custom_token

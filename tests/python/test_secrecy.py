@@ -1,0 +1,237 @@
+"""A token is nowhere but in the hand of who got it: not in Redis, not in messages, not in logs."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+import tokenstore
+from servers import Server, free_port, paused, running
+from tokenstore import Client, RedisTokens
+
+CANARY = "CANARY-custom-token"
+PEPPER = "CANARY-pepper-0123456789"
+APP = {"app": "web", "type": "login"}
+
+
+def use_everything(tokens: RedisTokens) -> list[str]:
+    """Each operation, found and not found; the secrets that were in play."""
+    token = tokens.create(**APP, owner="bob", data={"n": 1}, duration=600)
+    custom = tokens.create(**APP, owner="bob", custom_token=CANARY)
+    many = tokens.create_many([{**APP, "owner": "eve", "duration": 60}] * 3)
+    secrets = [t.token or "" for t in (token, custom, *many)]
+    for secret in [*secrets, CANARY + "-not-there"]:
+        tokens.get(**APP, token=secret)
+        tokens.get(**APP, token=secret, refresh=1000, expiry=True)
+        tokens.refresh(**APP, token=secret, duration=500)
+        tokens.update(**APP, token=secret, data={"m": [2]})
+    tokens.get_many(**APP, tokens=[*secrets, CANARY + "-not-there"])
+    tokens.list(**APP, owner="bob")
+    for secret in (secrets[0], CANARY, CANARY + "-not-there"):
+        rotated = tokens.rotate(**APP, token=secret)
+        if rotated is not None:
+            secrets.append(rotated.token or "")
+    tokens.delete_by_id(**APP, owner="eve", id=many[0].id)
+    tokens.delete(**APP, token=secrets[3])
+    with pytest.raises(tokenstore.DataError):
+        tokens.create(**APP, owner="bob", custom_token=CANARY, data={"x": float("nan")})
+    tokens.create(**APP, owner="bob", custom_token=CANARY)
+    with pytest.raises(tokenstore.DataError):
+        tokens.create(**APP, owner="bob", custom_token=CANARY)
+    tokens.delete_all(**APP, owner="eve")
+    return secrets
+
+
+def assert_clean(place: str, text: bytes, secrets: list[str]) -> None:
+    assert b"CANARY" not in text, place
+    for secret in secrets:
+        assert secret.encode() not in text, place
+        assert secret[4:].encode() not in text, place
+
+
+@pytest.mark.parametrize("encoding", ["base64url", "hex"])
+def test_redis_never_sees_a_token(encoding: Any) -> None:
+    with (
+        running(
+            *["--appendonly", "yes", "--appendfsync", "always", "--rdbcompression", "no"],
+            *["--slowlog-log-slower-than", "0", "--slowlog-max-len", "10000"],
+        ) as server,
+        server.wire() as monitor,
+        Client(server.url) as client,
+    ):
+        monitor("MONITOR")
+        tokens = RedisTokens(client, pepper=PEPPER, token_encoding=encoding)
+        secrets = use_everything(tokens)
+        left = tokens.create(**APP, owner="left", data={"x": "y"})
+        secrets.append(left.token or "")
+        server("ECHO", "the end")
+        seen = b""
+        while "the end" not in (line := monitor.read()):
+            seen += line.encode() + b"\n"
+        slow = repr(server("SLOWLOG", "GET", 10000)).encode()
+        server("SAVE")
+        files = [p for p in server.directory.rglob("*") if p.is_file()]
+        assert any(p.name == "dump.rdb" for p in files)
+        assert any("aof" in p.name for p in files)
+        # What must be there is there, so that this test looks in the right places.
+        for place in [seen, slow, *(p.read_bytes() for p in files if p.name == "dump.rdb")]:
+            assert left.id.encode() in place
+        assert any(left.id.encode() in p.read_bytes() for p in files if "incr" in p.name)
+        assert_clean("MONITOR", seen, secrets)
+        assert_clean("SLOWLOG", slow, secrets)
+        for path in files:
+            assert_clean(str(path), path.read_bytes(), secrets)
+        assert len([s for s in secrets if s]) >= 8
+
+
+# ---- messages and logs ---------------------------------------------------------------------------
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[str]:
+    """A server that gives the same answer to whatever comes."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    stop = threading.Event()
+
+    def serve() -> None:
+        while not stop.is_set():
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                while not stop.is_set() and connection.recv(65536):
+                    connection.sendall(answer)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"redis://bob:CANARY-password@127.0.0.1:{listener.getsockname()[1]}?timeout=0.1"
+    finally:
+        stop.set()
+        listener.close()
+
+
+def calls(tokens: RedisTokens) -> list[Callable[[], Any]]:
+    data = {"secret": "CANARY-data"}
+    bad = {"secret": "CANARY-data\0"}
+    return [
+        lambda: tokens.get(**APP, token=CANARY),
+        lambda: tokens.get(**APP, token=CANARY, refresh=60),
+        lambda: tokens.get(**APP, token=CANARY, refresh=-1),
+        lambda: tokens.get_many(**APP, tokens=[CANARY, CANARY]),
+        lambda: tokens.create(**APP, owner="bob", data=data),
+        lambda: tokens.create(**APP, owner="bob", data=bad),
+        lambda: tokens.create(**APP, owner="bob", data={"x": bad}, custom_token=CANARY),
+        lambda: tokens.create(**APP, owner="bob", data=data, custom_token=CANARY),
+        lambda: tokens.create(**APP, owner="bob", custom_token=CANARY * 100),
+        lambda: tokens.create(**APP, owner="bob", custom_token=CANARY + "\0"),
+        lambda: tokens.create(**APP, owner="bob", custom_token=CANARY + "\ud800"),
+        lambda: tokens.create_many([{**APP, "owner": "bob", "data": bad}]),
+        lambda: tokens.create_many([{**APP, "owner": "bob", "custom_token": CANARY}] * 2),
+        lambda: tokens.update(**APP, token=CANARY, data=data),
+        lambda: tokens.update(**APP, token=CANARY, data=bad),
+        lambda: tokens.update(**APP, token=CANARY, data={"x": "CANARY" * 20000}),
+        lambda: tokens.refresh(**APP, token=CANARY, duration=60),
+        lambda: tokens.refresh(**APP, token=CANARY, duration=0),
+        lambda: tokens.rotate(**APP, token=CANARY),
+        lambda: tokens.delete(**APP, token=CANARY),
+        lambda: tokens.delete_all(**APP, owner="bob"),
+        lambda: tokens.list(**APP, owner="bob"),
+        lambda: tokens.delete_by_id(**APP, owner="bob", id="CANARY"),
+        lambda: tokens.client.execute("AUTH", "CANARY"),
+        lambda: tokens.client.execute("NONSENSE", "CANARY"),
+        lambda: tokens.client.pipeline([["NONSENSE", "CANARY"]]),
+    ]
+
+
+def failures(tokens: RedisTokens) -> Iterator[BaseException]:
+    for call in calls(tokens):
+        try:
+            call()
+        except tokenstore.Error as error:
+            yield error
+
+
+def assert_messages_are_clean(tokens: RedisTokens, at_least: int) -> None:
+    count = 0
+    for error in failures(tokens):
+        count += 1
+        shown = [str(error), repr(error), repr(error.args), repr(vars(error))]
+        chain: BaseException | None = error
+        while chain is not None:
+            lines = traceback.format_exception_only(type(chain), chain)
+            shown += lines
+            chain = chain.__cause__ or chain.__context__
+        assert "CANARY" not in "\n".join(shown)
+        assert str(error)
+    assert count >= at_least
+    assert "CANARY" not in repr(tokens) + repr(tokens.client)
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    caplog.set_level(logging.NOTSET)
+    caplog.set_level(logging.NOTSET, "tokenstore")
+    yield
+    for record in caplog.records:
+        assert "CANARY" not in record.getMessage() + repr(vars(record))
+
+
+URL_SECRETS = "bob:CANARY-password@"
+
+
+@pytest.mark.usefixtures("log")
+class TestMessages:
+    def test_from_a_good_server(self, server: Server) -> None:
+        with RedisTokens(server.url, pepper=PEPPER) as tokens:
+            assert_messages_are_clean(tokens, 12)
+
+    def test_without_a_server(self) -> None:
+        with RedisTokens(
+            f"redis://{URL_SECRETS}127.0.0.1:{free_port()}?timeout=0.2", pepper=PEPPER
+        ) as tokens:
+            assert_messages_are_clean(tokens, 24)
+
+    def test_with_a_silent_server(self, server: Server) -> None:
+        with RedisTokens(server.url, pepper=PEPPER, timeout=0.05) as tokens, paused(server):
+            assert_messages_are_clean(tokens, 24)
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            b"-ERR nothing\r\n",
+            b"-NOPERM no\r\n",
+            b"-WRONGPASS invalid username-password pair\r\n",
+            b"+OK\r\n",
+            b"$-1\r\n",
+            b":1\r\n",
+            b"*0\r\n",
+            b"$6\r\nCANARY\r\n",
+            b"+CANARY\r\n",
+            b'$20\r\n["CANARY","o",{"a":1\r\n',
+            b"*2\r\n$6\r\nCANARY\r\n$6\r\nCANARY\r\n",
+            b"CANARY garbage\r\n",
+            b"$999999999999\r\nCANARY",
+            b"+OK\r\n+CANARY\r\n",
+        ],
+    )
+    def test_with_a_server_that_answers(self, answer: bytes) -> None:
+        with answering(answer) as url, RedisTokens(url, pepper=PEPPER) as tokens:
+            assert_messages_are_clean(tokens, 12)
+
+    def test_with_something_else_in_the_keys(self, server: Server) -> None:
+        with RedisTokens(server.url) as tokens:
+            token = tokens.create(**APP, owner="bob", custom_token=CANARY)
+            for key in server.keys():
+                server("DEL", key)
+                server("SADD", key, "CANARY")
+            assert_messages_are_clean(tokens, 18)
+            assert token.owner == "bob"
