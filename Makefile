@@ -60,7 +60,7 @@ RUN :=
 endif
 
 ALL :=
-SUITES := walls
+SUITES := walls docs
 ASAN :=
 FUZZ :=
 INSTALL := install-c
@@ -115,7 +115,7 @@ $(BUILD)/core/scripts.o: $(BUILD)/scripts.c $(FLAGS)
 
 # ---- what one types -----------------------------------------------------------------------------------
 
-.PHONY: all help setup demo test lint format walls test-walls test-examples asan asan-run fuzz soak env \
+.PHONY: all help setup demo test lint format walls test-walls test-docs asan asan-run fuzz soak env \
 	install install-c clean distclean
 
 all: $(ALL)
@@ -157,6 +157,10 @@ test: setup
 
 walls test-walls:
 	@$(PYTHON) scripts/check-walls
+
+# What README and docs print runs, and so do the examples.
+test-docs: all
+	@eval "$$($(MAKE) -s env)" && $(PYTHON) scripts/check-docs
 
 lint:
 	@scripts/setup --dev
