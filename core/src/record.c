@@ -32,8 +32,10 @@ static int short_escape(char c) {
 /* Undoes tks_json_append_name. `text` is what stands between the quotes. False: not its spelling. */
 static bool read_name(tks_bytes text, tks_arena *arena, tks_bytes *out) {
     *out = text;
-    if (text.size == 0 || memchr(text.data, '\\', text.size) == NULL)
-        return text.size > 0;
+    if (text.size == 0 || memchr(text.data, '\0', text.size) != NULL)
+        return false;
+    if (memchr(text.data, '\\', text.size) == NULL)
+        return true;
     char *name = tks_arena_alloc(arena, text.size);
     size_t size = 0;
     if (name == NULL)
@@ -43,7 +45,7 @@ static bool read_name(tks_bytes text, tks_arena *arena, tks_bytes *out) {
         if (c == '\\') {
             if (text.size - i >= 6 && memcmp(text.data + i, "\\u00", 4) == 0) {
                 int high = hex_digit(text.data[i + 4]), low = hex_digit(text.data[i + 5]);
-                if (high < 0 || low < 0)
+                if (high < 0 || low < 0 || high + low == 0)
                     return false;
                 c = high * 16 + low;
                 i += 5;

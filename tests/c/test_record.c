@@ -101,6 +101,7 @@ TEST(record_refuses_everything_else) {
         "[\"GCiQYICJAabcd\",\"b\\qb\",{}]",
         "[\"GCiQYICJAabcd\",\"b\\u12\",{}]",
         "[\"GCiQYICJAabcd\",\"b\\u00G1\",{}]",
+        "[\"GCiQYICJAabcd\",\"b\\u0000\",{}]",
         "[\"GCiQYICJAabcd\",\"bob\\",
         "[\"GCiQYICJAabcd\",\"bob\",{},\"abcd\"]",
         "[\"GCiQYICJAabcd\",\"bob\",{},\"ab\"]",
@@ -111,6 +112,13 @@ TEST(record_refuses_everything_else) {
         test_context("%s", texts[i]);
         CHECK(!is_record(test_bytes(texts[i])));
     }
+}
+
+TEST(record_refuses_a_raw_NUL) {
+    CHECK(!is_record(TKS_LITERAL("[\"GCiQYICJAabcd\",\"b\0b\",{}]")));
+    CHECK(
+        is_record(TKS_LITERAL("[\"GCiQYICJAabcd\",\"b\x01"
+                              "b\",{}]")));
 }
 
 TEST(record_cut_anywhere_is_no_record) {

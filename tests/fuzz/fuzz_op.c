@@ -1,0 +1,127 @@
+/* fuzz_op.c - every operation against a server that says anything: it ends, in few steps, with a
+ * result or an error, and frees what it holds. Input: one byte that chooses the operation, then what
+ * the server sends; "????" in it becomes the check of the record asked for, so that answers to random
+ * tokens can be right. Where the bytes run out, the connection is lost. */
+#include "fuzz.h"
+#include "key.h"
+#include "tokenstore/tokens.h"
+
+enum { OPERATIONS = 14, STEPS_MAX = 100, REPLIES_MAX = 8, REPLY_MAX = 1 << 16 };
+
+static const tks_bytes app = {"app", 3}, type = {"type", 4}, owner = {"bob", 3};
+static const tks_bytes token = {"my-custom-token", 15}, patch = {"{\"a\":null,\"b\":[1]}", 18};
+
+static tks_status make(const tks_tokens *tokens, unsigned choice, tks_op **op) {
+    const tks_new_token new[] = {
+        {app, type, owner, {"{}", 2}, 0, {NULL, 0}},
+        {app, type, owner, {"{\"a\":1}", 7}, 60000, {"my-custom-token", 15}},
+    };
+    const tks_bytes many[] = {token, {"", 0}, {"other", 5}};
+    const tks_bytes words[] = {{"GET", 3}, {"x", 1}, {"PING", 4}};
+    const size_t argc[] = {2, 1};
+    tks_bytes id = {"5ebluL7339Lp_9mPUKHx2hQcg9ALR9c", 31};
+
+    switch (choice % OPERATIONS) {
+    case 0: return tks_tokens_get(tokens, app, type, token, 0, false, op, NULL);
+    case 1: return tks_tokens_get(tokens, app, type, token, 3600000, true, op, NULL);
+    case 2: return tks_tokens_get_many(tokens, app, type, 3, many, op, NULL);
+    case 3: return tks_tokens_create(tokens, &new[0], op, NULL);
+    case 4: return tks_tokens_create(tokens, &new[1], op, NULL);
+    case 5: return tks_tokens_create_many(tokens, 2, new, op, NULL);
+    case 6: return tks_tokens_refresh(tokens, app, type, token, 60000, op, NULL);
+    case 7: return tks_tokens_update(tokens, app, type, token, patch, op, NULL);
+    case 8: return tks_tokens_delete(tokens, app, type, token, op, NULL);
+    case 9: return tks_tokens_delete_by_id(tokens, app, type, owner, id, op, NULL);
+    case 10: return tks_tokens_delete_all(tokens, app, type, owner, op, NULL);
+    case 11: return tks_tokens_list(tokens, app, type, owner, op, NULL);
+    case 12: return tks_tokens_rotate(tokens, app, type, token, 0, op, NULL);
+    default: return tks_raw_new(2, argc, words, op, NULL);
+    }
+}
+
+/* Puts the check of the last record named in `batch` in the place of "????". */
+static void put_check(tks_bytes batch, char *text, size_t size) {
+    const char *digest = NULL;
+    for (size_t i = 0; i + 30 <= batch.size; i++) {
+        if (memcmp(batch.data + i, "}:", 2) == 0) digest = batch.data + i + 2;
+    }
+    for (size_t i = 0; digest != NULL && i + TKS_CHECK_SIZE <= size; i++) {
+        if (memcmp(text + i, "????", 4) == 0) memcpy(text + i, digest, TKS_CHECK_SIZE);
+    }
+}
+
+/* Answers a batch: with the next replies, or with a loss. */
+static tks_need answer(tks_op *op, char *text, size_t *size) {
+    const tks_batch *batch = tks_op_get_batch(op);
+    tks_reply *replies[REPLIES_MAX] = {NULL};
+    tks_event event = {.type = TKS_EVENT_REPLIES, .now_ms = 1700000000000, .replies = replies};
+    tks_reader *reader = NULL;
+    tks_status status = tks_reader_new(REPLY_MAX, &reader, NULL);
+    size_t count = 0;
+
+    REQUIRE(batch->replies > 0 && batch->replies <= REPLIES_MAX && batch->bytes.size > 0);
+    put_check(batch->bytes, text, *size);
+    /* Byte by byte, so that what the replies did not take is left for the next batch. */
+    while (*size > 0 && count < batch->replies && status == TKS_OK) {
+        status = tks_reader_feed(reader, text, 1, NULL);
+        memmove(text, text + 1, --*size);
+        if (status == TKS_OK) status = tks_reader_next(reader, &replies[count], NULL);
+        if (replies[count] != NULL) count++;
+    }
+    if (count < batch->replies) {
+        for (size_t i = 0; i < count; i++) {
+            tks_reply_free(replies[i]);
+            replies[i] = NULL;
+        }
+        event.type = TKS_EVENT_LOST;
+        event.sent = *size % 2 == 0;
+    }
+    tks_reader_free(reader);
+    tks_need need = tks_op_step(op, &event);
+    for (size_t i = 0; i < REPLIES_MAX; i++) tks_reply_free(replies[i]);
+    return need;
+}
+
+static void require_result(const tks_result *result) {
+    REQUIRE(result->type <= TKS_RESULT_REPLIES);
+    if (result->type != TKS_RESULT_TOKEN && result->type != TKS_RESULT_TOKENS) return;
+    for (size_t i = 0; i < result->size; i++) {
+        const tks_token *t = &result->tokens[i];
+        if (!t->found) continue;
+        REQUIRE(t->owner.size > 0 && t->id.size >= TKS_DIGEST_TEXT_SIZE);
+        REQUIRE(tks_json_get_type(t->data) == TKS_JSON_OBJECT);
+        REQUIRE(t->created_us >= 0 && t->expires_ms >= 0);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    tks_tokens_options options = TKS_TOKENS_OPTIONS_INIT;
+    tks_tokens *tokens = NULL;
+    tks_op *op = NULL;
+    tks_event event = {.type = TKS_EVENT_START, .now_ms = 1700000000000};
+    int steps = 0;
+
+    if (size == 0) return 0;
+    char *text = malloc(size);
+    memcpy(text, data + 1, --size);
+    REQUIRE(tks_tokens_new(&options, &tokens, NULL) == TKS_OK);
+    REQUIRE(make(tokens, data[0], &op) == TKS_OK);
+    tks_tokens_free(tokens);
+    tks_need need = tks_op_step(op, &event);
+    while (need == TKS_NEED_SEND || need == TKS_NEED_SLEEP) {
+        if (need == TKS_NEED_SEND) {
+            need = answer(op, text, &size);
+        } else {
+            REQUIRE(tks_op_get_sleep(op) <= 1000);
+            event.type = ++steps > STEPS_MAX ? TKS_EVENT_DEADLINE : TKS_EVENT_AWAKE;
+            need = tks_op_step(op, &event);
+        }
+    }
+    if (need == TKS_DONE)
+        require_result(tks_op_get_result(op));
+    else
+        REQUIRE(tks_op_get_error(op)->message[0] != '\0');
+    tks_op_free(op);
+    free(text);
+    return 0;
+}

@@ -1,0 +1,62 @@
+/* fuzz_resp.c - the same bytes give the same replies and the same end, however they are cut. Input: one
+ * byte that cuts, then what a server sends. */
+#include "fuzz.h"
+#include "tokenstore/resp.h"
+
+enum { TEXT_MAX = 1 << 22, REPLY_MAX = 1 << 16, SMALL_REPLY_MAX = 64 };
+
+static void describe(const tks_reply *reply, tks_buf *out) {
+    tks_reply_type type = tks_reply_get_type(reply);
+    tks_buf_append_char(out, "_+-:$*"[type]);
+    if (type == TKS_REPLY_INTEGER) {
+        tks_buf_append_int(out, tks_reply_get_integer(reply));
+    } else if (type == TKS_REPLY_ARRAY) {
+        for (size_t i = 0; i < tks_reply_get_size(reply); i++)
+            describe(tks_reply_get_item(reply, i), out);
+        REQUIRE(tks_reply_get_item(reply, tks_reply_get_size(reply)) == NULL);
+    } else if (type != TKS_REPLY_NIL) {
+        tks_buf_append_bytes(out, tks_reply_get_bytes(reply));
+    }
+    tks_buf_append_char(out, ';');
+}
+
+/* All replies and the last status, as text. */
+static void read_all(const uint8_t *data, size_t size, size_t piece, size_t max, tks_buf *out) {
+    tks_reader *reader = NULL;
+    tks_reply *reply = NULL;
+    tks_error err = TKS_ERROR_INIT;
+    tks_status status = tks_reader_new(max, &reader, &err);
+
+    for (size_t at = 0; at < size && status == TKS_OK; at += piece) {
+        status = tks_reader_feed(reader, data + at, size - at < piece ? size - at : piece, &err);
+        while (status == TKS_OK) {
+            status = tks_reader_next(reader, &reply, &err);
+            if (reply == NULL) break;
+            REQUIRE(status == TKS_OK);
+            describe(reply, out);
+            tks_reply_free(reply);
+        }
+    }
+    REQUIRE(status == TKS_OK || status == TKS_ERR_CONNECTION);
+    REQUIRE(err.status == status);
+    tks_buf_append_char(out, status != TKS_OK ? '!' : tks_reader_is_idle(reader) ? '.' : '?');
+    tks_reader_free(reader);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    tks_buf whole, cut, small;
+
+    if (size < 2) return 0;
+    tks_buf_init(&whole, TEXT_MAX);
+    tks_buf_init(&cut, TEXT_MAX);
+    tks_buf_init(&small, TEXT_MAX);
+    read_all(data + 1, size - 1, size, REPLY_MAX, &whole);
+    read_all(data + 1, size - 1, 1 + data[0] % 64, REPLY_MAX, &cut);
+    read_all(data + 1, size - 1, 1 + data[0] % 64, SMALL_REPLY_MAX, &small);
+    REQUIRE(whole.status == TKS_OK);
+    REQUIRE(tks_bytes_equal(tks_buf_bytes(&whole), tks_buf_bytes(&cut)));
+    tks_buf_clear(&whole);
+    tks_buf_clear(&cut);
+    tks_buf_clear(&small);
+    return 0;
+}

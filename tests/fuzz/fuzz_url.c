@@ -1,0 +1,56 @@
+/* fuzz_url.c - any URL is taken or refused; what describes a target never holds its password, and a
+ * refusal never quotes one. Input: a URL, then, behind a newline, `name=value` options. */
+#include "fuzz.h"
+#include "tokenstore/url.h"
+
+static void require_secret_kept(const tks_target *target) {
+    tks_buf text;
+    tks_buf_init(&text, 1 << 20);
+    REQUIRE(tks_target_describe(target, &text) == TKS_OK);
+    tks_buf_append_char(&text, '\0');
+    if (target->password != NULL && strlen(target->password) >= 12) {
+        const char *host = target->host != NULL ? target->host : "";
+        const char *path = target->path != NULL ? target->path : "";
+        if (strstr(host, target->password) == NULL && strstr(path, target->password) == NULL)
+            REQUIRE(strstr(text.data, target->password) == NULL);
+    }
+    tks_buf_clear(&text);
+}
+
+static void set_option(tks_target *target, tks_bytes option) {
+    char name[32];
+    tks_error err = TKS_ERROR_INIT;
+    const char *sign = memchr(option.data, '=', option.size);
+    size_t size = sign == NULL ? 0 : (size_t)(sign - option.data);
+
+    if (sign == NULL || size >= sizeof name) return;
+    memcpy(name, option.data, size);
+    name[size] = '\0';
+    tks_bytes value = tks_bytes_of(sign + 1, option.size - size - 1);
+    tks_status status = tks_target_set(target, name, value, &err);
+    REQUIRE(status == TKS_OK || status == TKS_ERR_CONFIGURATION);
+    REQUIRE(err.status == status);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    tks_error err = TKS_ERROR_INIT;
+    tks_target *target = NULL;
+    const uint8_t *line = memchr(data, '\n', size);
+    size_t url_size = line == NULL ? size : (size_t)(line - data);
+
+    tks_status status = tks_target_parse(fuzz_bytes(data, url_size), &target, &err);
+    REQUIRE((status == TKS_OK) == (target != NULL));
+    REQUIRE(status == TKS_OK || status == TKS_ERR_CONFIGURATION);
+    if (target == NULL) {
+        REQUIRE(err.message[0] != '\0');
+        return 0;
+    }
+    REQUIRE(target->connect_timeout_ms > 0 && target->timeout_ms > 0);
+    REQUIRE(target->pool_size > 0 && target->max_reply_size > 0);
+    REQUIRE(target->transport != TKS_TCP || (target->host != NULL && target->port > 0));
+    REQUIRE(target->transport != TKS_UNIX || target->path != NULL);
+    if (line != NULL) set_option(target, fuzz_bytes(line + 1, size - url_size - 1));
+    require_secret_kept(target);
+    tks_target_free(target);
+    return 0;
+}
