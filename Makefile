@@ -143,17 +143,22 @@ help:
 #: make install      headers, libraries and Lua modules below PREFIX=/usr/local
 #: make clean        remove what was built; distclean removes .venv too
 
-# `demo` and `test` call make again, because what setup installs changes what the rules above find.
 setup:
 	@scripts/setup
 
+# `demo` and `test` call make again, because what setup installs changes what the rules above find.
+# V=1 shows the commands.
+AGAIN = $(MAKE) --no-print-directory $(if $(V),,-s)
+
 demo: setup
-	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@echo "building"
+	@$(AGAIN) -j$(JOBS) all
 	@scripts/demo
 
 test: setup
-	@$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 all
-	@scripts/run-tests $(BUILD) "$(MAKE) --no-print-directory WERROR=1" $(SUITES)
+	@echo "building"
+	@$(AGAIN) -j$(JOBS) WERROR=1 all
+	@scripts/run-tests $(BUILD) "$(AGAIN) WERROR=1" $(SUITES)
 
 walls test-walls:
 	@$(PYTHON) scripts/check-walls
@@ -164,7 +169,7 @@ test-docs: all
 
 lint:
 	@scripts/setup --dev
-	@$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 all
+	@$(AGAIN) -j$(JOBS) WERROR=1 all
 	@scripts/lint
 
 format:
@@ -173,21 +178,21 @@ format:
 
 asan:
 	@scripts/setup
-	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(BUILD)/asan WERROR=1 asan-run
+	@$(AGAIN) SANITIZE=1 BUILD=$(BUILD)/asan WERROR=1 asan-run
 
 asan-run: $(TKS_LIBS)
-	@scripts/run-tests $(BUILD) "$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(BUILD) WERROR=1" $(ASAN)
+	@scripts/run-tests $(BUILD) "$(AGAIN) SANITIZE=1 BUILD=$(BUILD) WERROR=1" $(ASAN)
 
 fuzz: setup-dev
-	@$(MAKE) --no-print-directory $(FUZZ)
+	@$(AGAIN) $(FUZZ)
 
 .PHONY: setup-dev
 setup-dev:
 	@scripts/setup --dev
 
 soak: setup
-	@$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 all
-	@TOKENSTORE_SOAK=1 scripts/run-tests $(BUILD) "$(MAKE) --no-print-directory WERROR=1" $(SUITES)
+	@$(AGAIN) -j$(JOBS) WERROR=1 all
+	@TOKENSTORE_SOAK=1 scripts/run-tests $(BUILD) "$(AGAIN) WERROR=1" $(SUITES)
 
 env: $(ENV)
 

@@ -13,4 +13,4 @@ bench-docs: setup-dev bench-build
 	@$(PYTHON) bench/run.py --write docs/benchmarks.md
 
 bench-build: setup-dev
-	@$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/bench/raw_hiredis
+	@$(AGAIN) -j$(JOBS) all $(BUILD)/bench/raw_hiredis
