@@ -1,0 +1,106 @@
+"""The exception tree of SPEC 0, and which failure raises what."""
+
+from __future__ import annotations
+
+import builtins
+import copy
+import pickle
+
+import pytest
+from servers import Server, free_port, paused
+
+import tokenstore
+from tokenstore import Client, RedisTokens, errors
+
+TREE = {
+    "Error": (Exception,),
+    "ConfigurationError": (tokenstore.Error, ValueError),
+    "ConnectionError": (tokenstore.Error, builtins.ConnectionError),
+    "TimeoutError": (tokenstore.Error, builtins.TimeoutError),
+    "OutcomeUnknownError": (tokenstore.Error,),
+    "ServerError": (tokenstore.Error,),
+    "DataError": (tokenstore.Error, ValueError),
+    "InvalidTokenError": (tokenstore.Error,),
+    "ExpiredTokenError": (tokenstore.InvalidTokenError,),
+    "SpikeError": (tokenstore.Error,),
+    "SpikeAuthError": (tokenstore.SpikeError,),
+}
+
+
+def test_tree() -> None:
+    assert set(errors.__all__) == set(TREE)
+    for name, bases in TREE.items():
+        kind = getattr(tokenstore, name)
+        assert kind is getattr(errors, name)
+        assert kind.__bases__ == bases
+        assert kind.__module__ == "tokenstore.errors"
+        assert kind.__doc__
+    assert not issubclass(tokenstore.OutcomeUnknownError, builtins.ConnectionError)
+
+
+@pytest.mark.parametrize("name", TREE)
+def test_copies_and_pickles(name: str) -> None:
+    error = getattr(tokenstore, name)("what was wrong")
+    for again in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+        assert type(again) is type(error)
+        assert str(again) == "what was wrong"
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("WRONGTYPE Operation against a key", "WRONGTYPE"),
+        ("ERR unknown command", "ERR"),
+        ("the server answered: NOPERM no permission", "NOPERM"),
+        ("something else", "ERR"),
+        ("", "ERR"),
+    ],
+)
+def test_the_code_of_a_server_error(message: str, code: str) -> None:
+    assert tokenstore.ServerError(message).code == code
+
+
+def test_who_raises_what(server: Server) -> None:
+    with Client(server.url, timeout=0.1) as client:
+        tokens = RedisTokens(client)
+        tokens.get("a", "t", "x")
+        with paused(server):
+            # What may be asked again is asked again until the deadline; what may not is in doubt.
+            with pytest.raises(tokenstore.TimeoutError):
+                tokens.get("a", "t", "x")
+            with pytest.raises(tokenstore.TimeoutError):
+                tokens.list("a", "t", "o")
+            with pytest.raises(tokenstore.OutcomeUnknownError):
+                tokens.update("a", "t", "x", {"a": 1})
+            with pytest.raises(tokenstore.OutcomeUnknownError):
+                tokens.delete("a", "t", "x")
+            with pytest.raises(tokenstore.OutcomeUnknownError):
+                tokens.delete_all("a", "t", "o")
+            with pytest.raises(tokenstore.OutcomeUnknownError):
+                client.execute("PING")
+    with RedisTokens(f"redis://127.0.0.1:{free_port()}") as tokens:
+        for call in (
+            lambda: tokens.get("a", "t", "x"),
+            lambda: tokens.create("a", "t", "o"),
+            lambda: tokens.delete_all("a", "t", "o"),
+        ):
+            with pytest.raises(tokenstore.ConnectionError, match="127.0.0.1"):
+                call()
+
+
+def test_a_failed_revocation_is_an_error(server: Server) -> None:
+    tokens = RedisTokens(server.url)
+    token = tokens.create("a", "t", "o")
+    server("SET", "other", "x")
+    for key in server.keys():
+        if b":o:" in key:
+            server("DEL", key)
+            server("SET", key, "not an index")
+    with pytest.raises(tokenstore.Error):
+        tokens.delete_all("a", "t", "o")
+    server("ACL", "SETUSER", "reader", "on", "nopass", "~*", "+get", "+select")
+    with RedisTokens(server.url.replace("redis+unix://", "redis+unix://reader:x@")) as reader:
+        with pytest.raises(tokenstore.ServerError):
+            reader.delete("a", "t", token.token or "")
+    server("ACL", "DELUSER", "reader")
+    tokens.close()

@@ -1,0 +1,248 @@
+"""Nothing leaks: not Python objects, not bytes of the C core; not in errors, not under GC stress."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from servers import Server
+
+import tokenstore
+from tokenstore import RedisTokens
+
+WORK = """
+import gc, sys, tokenstore
+client = tokenstore.Client(URL)
+tokens = tokenstore.RedisTokens(client)
+DATA = {"name": "n", "list": [1, 2.5, None, {"x": "y"}], "é": "ü"}
+kept = tokens.create("a", "t", "o", DATA, 600).token
+
+def refused(call, *args, **options):
+    try:
+        call(*args, **options)
+    except (tokenstore.Error, TypeError):
+        return
+    raise AssertionError("not refused")
+
+def everything():
+    token = tokens.create("a", "t", "p", DATA, 60)
+    tokens.get("a", "t", token.token, refresh=60, expiry=True)
+    tokens.get("a", "t", kept)
+    tokens.get("a", "t", "none")
+    tokens.get("a\\udcff", "t", "\\ud800")
+    tokens.update("a", "t", token.token, {"n": 1, "name": None, "z": tokenstore.UNSET})
+    tokens.refresh("a", "t", token.token, 60)
+    new = tokens.rotate("a", "t", token.token)
+    tokens.get_many("a", "t", [new.token, "none", "x\\udcff"])
+    many = tokens.create_many([{"app": "a", "type": "t", "owner": "p"}] * 3)
+    tokens.list("a", "t", "p")
+    tokens.delete_by_id("a", "t", "p", many[0].id)
+    tokens.delete("a", "t", new.token)
+    tokens.delete_all("a", "t", "p")
+    client.execute("ECHO", b"x" * 100)
+    client.pipeline([["ECHO", 1], ["ECHO", 1.5], ["ECHO", bytearray(b"x")], ["PING"]])
+    tokenstore.RedisTokens(client, pepper="0123456789abcdef", prefix=b"p\\xff")
+    repr(token), hash(token), token == new
+
+def errors():
+    refused(tokens.create, "", "t", "o")
+    refused(tokens.create, "a", "t", "o\\ud800")
+    refused(tokens.create, "a\\udcff", "t", "o", {"x": [1, {"y": object()}]})
+    refused(tokens.create, "a", "t", "o", {"x": "\\ud800"})
+    refused(tokens.create, "a", "t", "o", 5)
+    refused(tokens.create, "a", "t", "o", DATA, -1)
+    refused(tokens.create, "a", "t", "o", DATA, 60, "")
+    refused(tokens.create_many, [{"app": "a", "type": "t", "owner": "o"}, {"app": "a", "type": "t", "owner": 5}])
+    refused(tokens.get_many, "a", "t", ["x\\udcff", 5])
+    refused(tokens.update, "a", "t", kept, {"x": {1: 2}})
+    refused(client.execute, "NONSENSE", "x")
+    refused(client.execute, "ECHO", None)
+    refused(client.execute)
+    refused(client.pipeline, [["PING"], ["NONSENSE"]])
+    refused(tokenstore.RedisTokens, client, token_size=0)
+    refused(tokenstore.RedisTokens, client, pepper="short")
+    refused(tokenstore.Client, "redis://localhost?colour=red")
+    refused(tokenstore.Token, 1, 2)
+"""
+
+
+def run(server: Server, *parts: str) -> str:
+    code = f"URL = {server.url!r}\n" + WORK + "".join(map(textwrap.dedent, parts))
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_python_blocks(server: Server) -> None:
+    run(
+        server,
+        """
+        def blocks(rounds):
+            for _ in range(rounds):
+                everything()
+                errors()
+            gc.collect()
+            return sys.getallocatedblocks()
+        blocks(100)
+        before = blocks(100)
+        after = blocks(500)
+        assert after - before < 60, after - before
+        """,
+    )
+
+
+def test_references(server: Server) -> None:
+    run(
+        server,
+        """
+        import datetime
+        watched = [tokenstore.Token, tokenstore.UNSET, datetime.timedelta, tokenstore.DataError,
+                   tokenstore.ServerError, DATA, DATA["list"], kept, client, client._core, tokens._ops,
+                   type(tokens._ops), type(client._core)]
+        def counts(rounds):
+            for _ in range(rounds):
+                everything()
+                errors()
+            gc.collect()
+            return [sys.getrefcount(x) for x in watched]
+        before = counts(50)
+        after = counts(300)
+        assert all(b - a < 10 for a, b in zip(before, after)), (before, after)
+        """,
+    )
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
+def test_resident_memory_reaches_a_plateau(server: Server) -> None:
+    """10^5 operations: what malloc holds does not grow, whoever allocated it."""
+    run(
+        server,
+        """
+        def resident(rounds):
+            for _ in range(rounds):
+                everything()
+                errors()
+            gc.collect()
+            with open("/proc/self/statm") as f:
+                return int(f.read().split()[1]) * 4096
+        resident(1000)
+        before = resident(1000)
+        after = resident(4000)
+        assert after - before < 400_000, after - before
+        """,
+    )
+
+
+def test_garbage_collection_at_every_step(server: Server) -> None:
+    run(
+        server,
+        """
+        gc.set_threshold(1)
+        for _ in range(100):
+            everything()
+            errors()
+        """,
+    )
+
+
+def test_cycles_through_a_client_are_collected(server: Server) -> None:
+    class Holder:
+        pass
+
+    holder = Holder()
+    holder.tokens = RedisTokens(server.url, client_name="cycle")  # type: ignore[attr-defined]
+    holder.self = holder  # type: ignore[attr-defined]
+    holder.tokens.client.execute("PING")  # type: ignore[attr-defined]
+    assert b"name=cycle" in server("CLIENT", "LIST")
+    del holder
+    gc.collect()
+    while b"name=cycle" in server("CLIENT", "LIST"):
+        pass
+
+
+def test_interpreter_exit_with_everything_alive(server: Server) -> None:
+    out = run(
+        server,
+        """
+        import threading
+        everything()
+        def waiting():
+            try:
+                client.execute("BLPOP", "none", 0)
+            except tokenstore.Error:
+                pass
+        for _ in range(3):
+            threading.Thread(target=waiting, daemon=True).start()
+        other = tokenstore.Client(URL)
+        while b"blocked_clients:3" not in other.execute("INFO", "clients"):
+            pass
+        print("the end")
+        """,
+    )
+    assert out == "the end\n"
+
+
+INTERPRETERS = """
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+code = WORK_AND_URL + "everything()\\nerrors()\\n"
+for _ in range(3):
+    interpreter = interpreters.create()
+    result = interpreters.run_string(interpreter, code)
+    assert result is None, result
+    interpreters.destroy(interpreter)
+everything()
+print("fine")
+"""
+
+
+def test_subinterpreters(server: Server) -> None:
+    """Each has a module of its own, with its own state; 3.12 and later with its own GIL."""
+    setting = f"URL = {server.url!r}\n" + WORK
+    out = run(server, f"import sys\nWORK_AND_URL = {setting!r}\n" + INTERPRETERS)
+    assert out == "fine\n"
+
+
+def test_the_module_is_loaded_twice(server: Server) -> None:
+    """del sys.modules and import again: new types, new exceptions, both usable."""
+    out = run(
+        server,
+        """
+        everything()
+        first = tokenstore
+        for name in [n for n in sys.modules if n.split(".")[0] == "tokenstore"]:
+            del sys.modules[name]
+        import tokenstore
+        assert tokenstore is not first
+        assert tokenstore.DataError is not first.DataError
+        second = tokenstore.RedisTokens(URL)
+        try:
+            second.create("", "t", "o")
+        except tokenstore.DataError:
+            pass
+        assert type(second.create("a", "t", "o")) is tokenstore.Token
+        assert type(tokens.create("a", "t", "o")) is first.Token
+        del first, second, tokens, client, kept
+        gc.collect()
+        print("fine")
+        """,
+    )
+    assert out == "fine\n"
+
+
+def test_slots_are_not_dicts() -> None:
+    token = tokenstore.Token("a", "t", "o", {}, None, "i", 1.0, None)
+    assert not hasattr(token, "__dict__")
+    assert sys.getsizeof(token) <= 100

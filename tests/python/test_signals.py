@@ -1,0 +1,243 @@
+"""Signals: Python's handlers run at once, whatever a call is waiting for; Ctrl-C ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from servers import Server, paused
+
+PREAMBLE = """
+import os, signal, sys, threading, time
+import tokenstore
+client = tokenstore.Client({url!r}, timeout=30, connect_timeout=30, {options})
+def waiting():
+    # The parent watches us fall asleep before it sends the signal.
+    print("waiting", flush=True)
+def caught():
+    print("caught", time.monotonic(), flush=True)
+"""
+
+
+@contextmanager
+def child(url: str, *parts: str, options: str = "") -> Iterator[subprocess.Popen[str]]:
+    """A Python that runs `parts`, which are to end well."""
+    code = PREAMBLE.format(url=url, options=options) + "".join(map(textwrap.dedent, parts))
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+            process.wait(20)
+        finally:
+            process.kill()
+    assert process.returncode == 0
+
+
+def wait_until_asleep(process: subprocess.Popen[str]) -> None:
+    """After "waiting": until the main thread sleeps in the kernel."""
+    assert process.stdout is not None
+    assert process.stdout.readline() == "waiting\n"
+    stat = Path(f"/proc/{process.pid}/task/{process.pid}")
+    deadline = time.monotonic() + 10
+    asleep = 0
+    while asleep < 20:  # not only for a moment, on its way there
+        assert time.monotonic() < deadline
+        state = stat.joinpath("stat").read_text().rpartition(")")[2].split()[0]
+        asleep = asleep + 1 if state == "S" else 0
+
+
+def interrupted_after(process: subprocess.Popen[str], number: int = signal.SIGINT) -> float:
+    """Seconds from the signal to the except clause."""
+    assert process.stdout is not None
+    wait_until_asleep(process)
+    sent = time.monotonic()
+    os.kill(process.pid, number)
+    word, _, when = process.stdout.readline().partition(" ")
+    assert word == "caught"
+    return float(when) - sent
+
+
+def rest_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.read()
+
+
+INTERRUPTED = """
+    try:
+        waiting()
+        {call}
+    except KeyboardInterrupt:
+        caught()
+"""
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "client.execute('BLPOP', 'none', 0)",
+        "client.pipeline([['PING'], ['BLPOP', 'none', 0]])",
+    ],
+)
+def test_ctrl_c_while_a_command_blocks(server: Server, call: str) -> None:
+    again = "print(client.execute('PING'), flush=True)"
+    with child(server.url, INTERRUPTED.format(call=call), again) as process:
+        assert interrupted_after(process) < 0.1
+        assert rest_of(process) == "PONG\n"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "tokens.get('a', 't', 'x')",
+        "tokens.create('a', 't', 'o')",
+        "tokens.list('a', 't', 'o')",
+        "client.execute('PING')",
+    ],
+)
+def test_ctrl_c_while_the_server_is_silent(server: Server, call: str) -> None:
+    connected = """
+        tokens = tokenstore.RedisTokens(client)
+        tokens.get("a", "t", "x")
+        print("connected", flush=True)
+        sys.stdin.readline()
+        """
+    with child(server.url, connected, INTERRUPTED.format(call=call)) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout.readline() == "connected\n"
+        with paused(server):
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            assert interrupted_after(process) < 0.1
+
+
+def test_ctrl_c_while_connecting() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        held = []  # fill the queue, so that connecting hangs
+        for _ in range(8):
+            held.append(socket.socket())
+            held[-1].setblocking(False)
+            held[-1].connect_ex(listener.getsockname())
+        url = f"redis://127.0.0.1:{listener.getsockname()[1]}"
+        with child(url, INTERRUPTED.format(call="client.execute('PING')")) as process:
+            assert interrupted_after(process) < 0.1
+        for s in held:
+            s.close()
+
+
+def test_ctrl_c_while_waiting_for_a_free_connection(server: Server) -> None:
+    before = """
+        def hold():
+            client.execute("BLPOP", "release", 0)
+        thread = threading.Thread(target=hold)
+        thread.start()
+        other = tokenstore.Client(client.url)
+        while b"blocked_clients:1" not in other.execute("INFO", "clients"):
+            pass
+        """
+    after = """
+        other.execute("RPUSH", "release", "x")
+        thread.join()
+        """
+    call = INTERRUPTED.format(call="client.execute('PING')")
+    with child(server.url, before, call, after, options="pool_size=1") as process:
+        assert interrupted_after(process) < 0.1
+
+
+def test_ctrl_c_while_pausing_between_tries(server: Server) -> None:
+    """BUSY is tried again after a pause, until the deadline."""
+    server("CONFIG", "SET", "lua-time-limit", 1)
+    with server.wire() as blocker:
+        blocker.send("EVAL", "while true do end", 0)
+        call = "tokenstore.RedisTokens(client).create('a', 't', 'o')"
+        with child(server.url, INTERRUPTED.format(call=call)) as process:
+            assert interrupted_after(process) < 0.1
+        server("SCRIPT", "KILL")
+        blocker.read()
+    server("CONFIG", "SET", "lua-time-limit", 5000)
+
+
+def test_a_handler_that_returns_lets_the_call_go_on(server: Server) -> None:
+    body = """
+        def handler(number, frame):
+            caught()
+        signal.signal(signal.SIGUSR1, handler)
+        signal.siginterrupt(signal.SIGUSR1, False)
+        waiting()
+        print(client.execute("BLPOP", "list", 0), flush=True)
+        print(client.execute("PING"), flush=True)
+        """
+    with child(server.url, body) as process:
+        assert interrupted_after(process, signal.SIGUSR1) < 0.1
+        server("RPUSH", "list", "x")
+        assert rest_of(process) == "[b'list', b'x']\nPONG\n"
+
+
+def test_what_a_handler_raises_comes_through(server: Server) -> None:
+    body = """
+        class Enough(Exception):
+            pass
+        def handler(number, frame):
+            raise Enough
+        signal.signal(signal.SIGALRM, handler)
+        try:
+            waiting()
+            client.execute("BLPOP", "none", 0)
+        except Enough:
+            caught()
+        print(client.execute("PING"), flush=True)
+        """
+    with child(server.url, body) as process:
+        assert interrupted_after(process, signal.SIGALRM) < 0.1
+        assert rest_of(process) == "PONG\n"
+
+
+def test_a_storm_of_signals(server: Server) -> None:
+    body = """
+        count = 0
+        def handler(number, frame):
+            global count
+            count += 1
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+        tokens = tokenstore.RedisTokens(client)
+        for n in range(3000):
+            token = tokens.create("a", "t", "o", {"n": n}, 60)
+            assert tokens.get("a", "t", token.token).data == {"n": n}
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        assert count > 10, count
+        print("fine")
+        """
+    with child(server.url, body) as process:
+        assert rest_of(process) == "fine\n"
+
+
+def test_no_sigpipe(server: Server) -> None:
+    body = """
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        tokens = tokenstore.RedisTokens(client)
+        tokens.get("a", "t", "x")
+        other = tokenstore.Client(client.url)
+        for n in range(20):
+            other.execute("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            tokens.get("a", "t", "x")
+        print("fine")
+        """
+    with child(server.url, body) as process:
+        assert rest_of(process) == "fine\n"
