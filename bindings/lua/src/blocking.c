@@ -1,10 +1,10 @@
 /* blocking.c - the module tokenstore.blocking: a client, which runs operations to their end.
  *
- * Ctrl-C: the interpreters' SIGINT handler sets a debug hook and returns. A wait that was interrupted
- * compares the hook with the one at entry: another one means that somebody wants to stop. Then the
- * run is given up and "interrupted!" is raised, as the hook itself would do - but the hook does not
- * always get a turn: PUC Lua sets it on the main coroutine only, and code that LuaJIT has compiled
- * does not look at hooks. */
+ * Ctrl-C: the interpreters' SIGINT handler sets a debug hook, which raises "interrupted!" as soon as
+ * Lua code goes on. A wait that was interrupted compares the hook with the one at entry: another one
+ * means that somebody wants to stop, and the run is given up. Two hooks do not get their turn then: PUC
+ * Lua sets it on the main coroutine alone, and code that LuaJIT has compiled never looks. There the
+ * error is raised here. */
 #include "convert.h"
 #include "tokenstore/client.h"
 #include "tokenstore/secret.h"
@@ -19,8 +19,8 @@ typedef struct hook_watch {
     lua_Hook before;
 } hook_watch;
 
-/* Upvalue after the shared ones: the main coroutine as a light userdata, or nil. */
-enum { UP_MAIN = TKSP_UP_COUNT + 1 };
+/* Upvalues after the shared ones: the main coroutine as a light userdata, or nil; is this LuaJIT? */
+enum { UP_MAIN = TKSP_UP_COUNT + 1, UP_JIT };
 
 static bool hook_changed(void *context) {
     hook_watch *watch = context;
@@ -34,9 +34,15 @@ static hook_watch watch_hook(lua_State *L) {
     return watch;
 }
 
-static int fail(lua_State *L, tks_status status, const tks_error *err) {
-    return status == TKS_ERR_INTERRUPTED ? luaL_error(L, "interrupted!")
-                                         : tksp_lua_fail(L, status, err);
+static int fail(lua_State *L, const hook_watch *watch, tks_status status, const tks_error *err) {
+    if (status == TKS_ERR_INTERRUPTED && lua_toboolean(L, lua_upvalueindex(UP_JIT))) {
+        lua_sethook(L, NULL, 0, 0); /* or it would raise again while the error is handled */
+        return luaL_error(L, "interrupted!");
+    }
+    if (status == TKS_ERR_INTERRUPTED && watch->L != L) {
+        return luaL_error(L, "interrupted!");
+    }
+    return tksp_lua_fail(L, status, err);
 }
 
 /* ---- the client ------------------------------------------------------------------------------- */
@@ -103,7 +109,7 @@ static int client(lua_State *L) {
         box->target = NULL;
         status = tks_client_new(target, &interrupt, &box->client, &err);
     }
-    return status == TKS_OK ? 1 : fail(L, status, &err);
+    return status == TKS_OK ? 1 : fail(L, &watch, status, &err);
 }
 
 static int client_gc(lua_State *L) {
@@ -156,7 +162,7 @@ static int run(lua_State *L) {
         results = tksp_lua_push_result(L, op);
     }
     tksp_lua_op_clear(op);
-    return status == TKS_OK ? results : fail(L, status, &err);
+    return status == TKS_OK ? results : fail(L, &watch, status, &err);
 }
 
 TKSP_LUA_OPEN int luaopen_tokenstore_blocking(lua_State *L);
@@ -180,7 +186,10 @@ int luaopen_tokenstore_blocking(lua_State *L) {
         } else {
             lua_pushnil(L);
         }
-        lua_pushcclosure(L, f->func, TKSP_UP_COUNT + 1);
+        lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+        lua_getfield(L, -1, "jit");
+        lua_remove(L, -2);
+        lua_pushcclosure(L, f->func, UP_JIT);
         lua_setfield(L, -2, f->name);
     }
     tksp_lua_set_gc(L, TKSP_UP_CLIENT, client_gc);

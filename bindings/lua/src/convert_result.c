@@ -121,6 +121,6 @@ int tksp_lua_push_result(lua_State *L, const tksp_lua_op *box) {
     case TKS_RESULT_REPLIES:
         return box->form == TKSP_FORM_REPLY ? push_reply(L, result->replies[0])
                                             : push_replies(L, result, box->form);
+    default: return luaL_error(L, "an operation that Lua does not know");
     }
-    return 0;
 }

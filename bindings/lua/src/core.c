@@ -20,14 +20,22 @@ static int array(lua_State *L) {
     return 1;
 }
 
-/* encode(value): its JSON text, in the form in which data is stored. */
+/* The limit of a text: argument 2 if it is there. */
+static size_t max_size(lua_State *L) {
+    lua_Number size = luaL_optnumber(L, 2, TKS_JSON_SIZE_DEFAULT);
+    luaL_argcheck(L, size >= 0 && size <= INT_MAX, 2, "a number of bytes expected");
+    return (size_t)size;
+}
+
+/* encode(value, max_size): its JSON text, in the form in which data is stored. */
 static int encode(lua_State *L) {
     tks_error err = TKS_ERROR_INIT;
     tks_status status = TKS_OK;
     tksp_lua_scratch *scratch = NULL;
+    size_t max = max_size(L);
     luaL_checkany(L, 1);
     scratch = tksp_lua_scratch_new(L);
-    status = tksp_lua_write_value(L, 1, &scratch->text, SIZE_MAX, "value", &err);
+    status = tksp_lua_write_value(L, 1, &scratch->text, max, "value", &err);
     if (status == TKS_OK) {
         lua_pushlstring(L, scratch->text.data, scratch->text.size);
     }
@@ -35,13 +43,14 @@ static int encode(lua_State *L) {
     return status == TKS_OK ? 1 : tksp_lua_fail(L, status, &err);
 }
 
-/* decode(text): the value of a JSON text, by the rules for data. */
+/* decode(text, max_size): the value of a JSON text, by the rules for data. */
 static int decode(lua_State *L) {
     size_t size = 0;
     const char *text = luaL_checklstring(L, 1, &size);
+    size_t max = max_size(L);
     tks_error err = TKS_ERROR_INIT;
     tksp_lua_scratch *scratch = tksp_lua_scratch_new(L);
-    tks_status status = tks_json_parse(tks_bytes_of(text, size), SIZE_MAX, &scratch->tree, &err);
+    tks_status status = tks_json_parse(tks_bytes_of(text, size), max, &scratch->tree, &err);
     if (status == TKS_OK) {
         tksp_lua_push_json(L, scratch->tree);
     }

@@ -1,0 +1,368 @@
+---@meta tokenstore
+
+-- Types of the public API for LuaLS (lua-language-server). Never loaded. tests/lua/test_types.lua
+-- compares it with what the module has.
+
+---What a failing call gives as third value.
+---@alias tokenstore.Code
+---| "configuration"   # wrong options or URL
+---| "connection"      # no usable connection
+---| "timeout"         # the deadline passed
+---| "outcome_unknown" # sent, but no answer came: it may or may not have happened
+---| "server"          # Redis answered with an error
+---| "data"            # an argument breaks a limit, or what is stored is not valid
+---| "closed"          # the client is closed
+---| "memory"          # out of memory
+
+---What data may hold: strings (UTF-8, no NUL), finite numbers, booleans, `tokenstore.null`, and tables
+---that are lists (1..n) or have only string keys; at most 32 deep. An empty table is an object unless
+---`tokenstore.array` marked it.
+---@alias tokenstore.Data table<string, any>
+
+---@class tokenstore.Null
+
+---A token of RedisTokens. `tostring` shows its id, never its secret or data.
+---@class tokenstore.Token
+---@field app string
+---@field type string
+---@field owner string
+---@field data tokenstore.Data
+---@field token? string the secret; nil in a listing
+---@field id string public: it cannot be turned into the token
+---@field created_at number seconds since the epoch, by the server's clock
+---@field expires_at? number seconds since the epoch; nil without expiry, or when it was not asked for
+
+---A session of Sessions. `tostring` shows its id, never its secret or data.
+---@class tokenstore.Session
+---@field app string
+---@field owner_id string
+---@field data tokenstore.Data
+---@field token? string the secret; nil in a listing
+---@field id string public: it cannot be turned into the token
+---@field created_at number seconds since the epoch, by the server's clock
+---@field expires_at? number seconds since the epoch; nil without expiry, or when it was not asked for
+
+---An error reply among other replies. `tostring` gives the message.
+---@class tokenstore.ReplyError
+---@field message string
+---@field code "server"
+
+---@class tokenstore.ClientOptions
+---@field redis? string URL; without it $TOKENSTORE_URL, else redis://localhost:6379
+---@field connect_timeout? number seconds for one attempt to connect (default 2)
+---@field timeout? number seconds, one deadline for a whole operation, retries included (default 5)
+---@field pool_size? integer most connections at a time (default 16)
+---@field client_name? string as CLIENT LIST shows it
+---@field max_reply_size? integer bytes; a larger reply closes the connection (default 64 MiB)
+---@field db? integer number of the database
+---@field ca? string TLS: file with the CA certificates; without it the system's
+---@field cert? string TLS: file with our certificate
+---@field key? string TLS: file with its key
+---@field server_name? string TLS: the name to verify instead of the host
+---@field server? string embedded: the binary to start
+
+---@class tokenstore.StoreOptions: tokenstore.ClientOptions
+---@field redis? string|tokenstore.Client
+---@field prefix? string what keys in Redis begin with (default "ts")
+---@field token_size? integer bytes of randomness, 16 … 512 (default 32)
+---@field token_encoding? "base64url"|"base64"|"hex"
+---@field pepper? string 16 … 64 bytes that key the digests; all stores that share tokens need it
+---@field max_age? number seconds; no refresh takes a token beyond its creation and this
+---@field touch_interval? number seconds; get with refresh writes at most once in this time (default: the lesser of 60 and a tenth of the duration; 0: every time)
+---@field max_per_owner? integer create evicts the oldest beyond it
+---@field max_data_size? integer bytes of the data as JSON (default 65536)
+
+---@class tokenstore.SessionsOptions: tokenstore.StoreOptions
+---@field connection_string? string|tokenstore.Client another name of redis
+
+---@class tokenstore.CallOptions
+---@field raise_errors? boolean false: error replies stand in the list (default true)
+---@field timeout? number seconds; instead of the client's
+
+---A pool of connections to one server, for any number of stores. Close with `close`, or leave it to
+---`<close>` (5.4) or the collector.
+---@class tokenstore.Client
+---@field url string where the server is, without user, password and options
+---@field closed boolean
+---@overload fun(redis?: string, options?: tokenstore.ClientOptions): tokenstore.Client?, string?, tokenstore.Code?
+---@overload fun(options: tokenstore.ClientOptions): tokenstore.Client?, string?, tokenstore.Code?
+local Client = {}
+
+---Runs one command, once; strings go over as they are, numbers as text. Gives the reply: a string, an
+---integer or a list; nil where Redis says nil, which is false within a list.
+---@param ... string|number
+---@return any reply
+---@return string? message
+---@return tokenstore.Code? code
+function Client:execute(...) end
+
+---Runs several commands in one round trip. All are sent and answered; then the first error reply
+---makes the whole a failure, unless `raise_errors = false`.
+---@param commands (string|number)[][]
+---@param call_options? tokenstore.CallOptions
+---@return any[]? replies
+---@return string? message
+---@return tokenstore.Code? code
+function Client:pipeline(commands, call_options) end
+
+---Closes the connections and ends an embedded server. Twice is fine.
+function Client:close() end
+
+---@class tokenstore.CreateArgs
+---@field app string 1 … 1024 bytes without NUL, as are type, owner and custom_token
+---@field type string
+---@field owner string
+---@field data? tokenstore.Data
+---@field duration? number seconds, 1 … 315360000; none: no expiry
+---@field custom_token? string this instead of a random one
+
+---@class tokenstore.TokenArgs
+---@field app string
+---@field type string
+---@field token string
+
+---@class tokenstore.GetArgs: tokenstore.TokenArgs
+---@field refresh? number seconds: slide the expiry to this long from now
+---@field expiry? boolean true: ask for expires_at
+
+---@class tokenstore.GetManyArgs
+---@field app string
+---@field type string
+---@field tokens string[]
+
+---@class tokenstore.RefreshArgs: tokenstore.TokenArgs
+---@field duration number seconds
+
+---@class tokenstore.UpdateArgs: tokenstore.TokenArgs
+---@field data tokenstore.Data fields to set; tokenstore.null deletes one
+
+---@class tokenstore.RotateArgs: tokenstore.TokenArgs
+---@field duration? number seconds; none: the remaining time stays
+
+---@class tokenstore.OwnerArgs
+---@field app string
+---@field type string
+---@field owner string
+
+---@class tokenstore.IdArgs: tokenstore.OwnerArgs
+---@field id string
+
+---Opaque tokens that point at an owner and at data.
+---@class tokenstore.RedisTokens
+---@field client tokenstore.Client
+---@overload fun(redis?: string|tokenstore.Client, options?: tokenstore.StoreOptions): tokenstore.RedisTokens?, string?, tokenstore.Code?
+---@overload fun(options: tokenstore.StoreOptions): tokenstore.RedisTokens?, string?, tokenstore.Code?
+local RedisTokens = {}
+
+---Makes a token; its secret is in `.token` of what is returned, and nowhere else.
+---@param args tokenstore.CreateArgs
+---@return tokenstore.Token?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisTokens:create(args) end
+
+---Makes many at once, in order; all of them or none.
+---@param list_of_args tokenstore.CreateArgs[]
+---@return tokenstore.Token[]?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisTokens:create_many(list_of_args) end
+
+---Finds a token; nil when there is none. One round trip.
+---@param args tokenstore.GetArgs
+---@return tokenstore.Token?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisTokens:get(args) end
+
+---Finds many at once: a list in the order asked, with false where there is none.
+---@param args tokenstore.GetManyArgs
+---@return (tokenstore.Token|false)[]?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisTokens:get_many(args) end
+
+---Lets the token expire `duration` from now. False when there is none.
+---@param args tokenstore.RefreshArgs
+---@return boolean?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisTokens:refresh(args) end
+
+---Sets fields of the data and returns the token with all of them; nil when there is none. The expiry
+---stays as it is.
+---@param args tokenstore.UpdateArgs
+---@return tokenstore.Token?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisTokens:update(args) end
+
+---Ends the token. True when it was live.
+---@param args tokenstore.TokenArgs
+---@return boolean?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisTokens:delete(args) end
+
+---Ends all tokens of this owner; how many were live.
+---@param args tokenstore.OwnerArgs
+---@return integer?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisTokens:delete_all(args) end
+
+---Ends the token that a listing showed with this id. True when it was live.
+---@param args tokenstore.IdArgs
+---@return boolean?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisTokens:delete_by_id(args) end
+
+---The owner's live tokens, newest first, without the secrets, with expires_at.
+---@param args tokenstore.OwnerArgs
+---@return tokenstore.Token[]?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisTokens:list(args) end
+
+---Replaces the secret: a token with the same data, and the old one dead, at once. Nil when there is
+---none.
+---@param args tokenstore.RotateArgs
+---@return tokenstore.Token?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisTokens:rotate(args) end
+
+---Closes the client, unless it was passed in. Twice is fine.
+function RedisTokens:close() end
+
+RedisTokens.createMany = RedisTokens.create_many
+RedisTokens.getMany = RedisTokens.get_many
+RedisTokens.deleteAll = RedisTokens.delete_all
+RedisTokens.deleteById = RedisTokens.delete_by_id
+
+---@class tokenstore.SessionCreateArgs
+---@field app string
+---@field owner_id string
+---@field data? tokenstore.Data
+---@field duration? number seconds; none: no expiry
+
+---@class tokenstore.SessionArgs
+---@field app string
+---@field token string
+
+---@class tokenstore.SessionGetArgs: tokenstore.SessionArgs
+---@field refresh? number seconds: slide the expiry to this long from now
+---@field expiry? boolean true: ask for expires_at
+
+---@class tokenstore.SessionRefreshArgs: tokenstore.SessionArgs
+---@field duration number seconds
+
+---@class tokenstore.SessionUpdateArgs: tokenstore.SessionArgs
+---@field data tokenstore.Data fields to set; tokenstore.null deletes one
+
+---@class tokenstore.SessionRotateArgs: tokenstore.SessionArgs
+---@field duration? number seconds; none: the remaining time stays
+
+---@class tokenstore.SessionOwnerArgs
+---@field app string
+---@field owner_id string
+
+---@class tokenstore.SessionIdArgs: tokenstore.SessionOwnerArgs
+---@field id string
+
+---Login sessions: tokens of type "session" in other words.
+---@class tokenstore.Sessions
+---@field client tokenstore.Client
+---@overload fun(redis?: string|tokenstore.Client, options?: tokenstore.SessionsOptions): tokenstore.Sessions?, string?, tokenstore.Code?
+---@overload fun(options: tokenstore.SessionsOptions): tokenstore.Sessions?, string?, tokenstore.Code?
+local Sessions = {}
+
+---Begins a session; the token to hand to the user.
+---@param args tokenstore.SessionCreateArgs
+---@return string?
+---@return string? message
+---@return tokenstore.Code? code
+function Sessions:create(args) end
+
+---Finds a session; nil when there is none. One round trip.
+---@param args tokenstore.SessionGetArgs
+---@return tokenstore.Session?
+---@return string? message
+---@return tokenstore.Code? code
+function Sessions:get(args) end
+
+---Lets the session expire `duration` from now. False when there is none.
+---@param args tokenstore.SessionRefreshArgs
+---@return boolean?
+---@return string? message
+---@return tokenstore.Code? code
+function Sessions:refresh(args) end
+
+---Sets fields of the session's data. True when the session was found. The expiry stays as it is.
+---@param args tokenstore.SessionUpdateArgs
+---@return boolean?
+---@return string? message
+---@return tokenstore.Code? code
+function Sessions:update(args) end
+
+---Ends the session. True when it was live.
+---@param args tokenstore.SessionArgs
+---@return boolean?
+---@return string? message
+---@return tokenstore.Code? code
+function Sessions:kill(args) end
+
+---Ends all sessions of this user. True when there was any.
+---@param args tokenstore.SessionOwnerArgs
+---@return boolean?
+---@return string? message
+---@return tokenstore.Code? code
+function Sessions:kill_all(args) end
+
+---Ends the session that a listing showed with this id. True when it was live.
+---@param args tokenstore.SessionIdArgs
+---@return boolean?
+---@return string? message
+---@return tokenstore.Code? code
+function Sessions:kill_by_id(args) end
+
+---The user's live sessions, newest first, without the tokens, with expires_at.
+---@param args tokenstore.SessionOwnerArgs
+---@return tokenstore.Session[]?
+---@return string? message
+---@return tokenstore.Code? code
+function Sessions:list(args) end
+
+---Gives the session a new token; the old one is dead at once. The new token, nil when there is none.
+---@param args tokenstore.SessionRotateArgs
+---@return string?
+---@return string? message
+---@return tokenstore.Code? code
+function Sessions:rotate(args) end
+
+---Closes the client, unless it was passed in. Twice is fine.
+function Sessions:close() end
+
+Sessions.killAll = Sessions.kill_all
+Sessions.killById = Sessions.kill_by_id
+
+---@class tokenstore
+local tokenstore = {}
+
+tokenstore.Client = Client
+tokenstore.RedisTokens = RedisTokens
+tokenstore.Sessions = Sessions
+tokenstore.SpotsSessions = Sessions
+
+---JSON's null: in data that was read, and in `update` the wish to delete a field.
+---@type tokenstore.Null
+tokenstore.null = nil
+
+---Marks a table, or a new one, as an array, so that it stays one when it is empty.
+---@generic T
+---@param t? T[]
+---@return T[]
+function tokenstore.array(t) end
+
+return tokenstore

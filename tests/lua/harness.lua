@@ -1,0 +1,127 @@
+-- What the test files share: cases, checks, stores with keys of their own.
+
+local tokenstore = require "tokenstore"
+
+local harness = { passed = 0, failed = 0, stress = false, file = "?" }
+
+harness.url = os.getenv "TEST_URL"
+harness.dir = os.getenv "TEST_DIR"
+harness.lua = os.getenv "TEST_LUA"
+harness.has_integers = math.type ~= nil
+
+-- Runs one case; an error fails it.
+function harness.test(name, body)
+  local ok, problem = xpcall(body, debug.traceback)
+  if ok then
+    harness.passed = harness.passed + 1
+  else
+    harness.failed = harness.failed + 1
+    print(("FAILED %s: %s\n  %s"):format(harness.file, name, tostring(problem)))
+  end
+end
+
+local function show(value)
+  if type(value) == "string" then
+    return ("%q"):format(#value > 200 and value:sub(1, 200) .. "…" or value)
+  end
+  return tostring(value)
+end
+
+-- Deep and exact: an integer is no float, an array is no object.
+function harness.same(a, b)
+  if type(a) ~= "table" or type(b) ~= "table" then
+    if harness.has_integers and math.type(a) ~= math.type(b) then
+      return false
+    end
+    return a == b
+  end
+  if getmetatable(a) ~= getmetatable(b) then
+    return false
+  end
+  for key, value in pairs(a) do
+    if not harness.same(value, b[key]) then
+      return false
+    end
+  end
+  for key in pairs(b) do
+    if a[key] == nil then
+      return false
+    end
+  end
+  return true
+end
+
+function harness.equal(got, expected, what)
+  if not harness.same(got, expected) then
+    error(("%s: got %s, expected %s"):format(what or "value", show(got), show(expected)), 2)
+  end
+end
+
+function harness.matches(text, part)
+  if type(text) ~= "string" or not text:find(part, 1, true) then
+    error(("got %s, expected something with %s"):format(show(text), show(part)), 2)
+  end
+end
+
+-- Checks the three results of a failing call.
+function harness.fails(code, part, ...)
+  local got, message, got_code = ...
+  if select("#", ...) ~= 3 or got ~= nil or got_code ~= code then
+    error(("got %s, %s, %s; expected a failure of code %s"):format(show(got), show(message),
+      show(got_code), show(code)), 2)
+  end
+  harness.matches(message, part)
+end
+
+-- Checks that there is one result, and nothing that looks like a failure.
+function harness.only(expected, ...)
+  if select("#", ...) ~= 1 then
+    error(("got %d results, expected one"):format(select("#", ...)), 2)
+  end
+  harness.equal((...), expected)
+end
+
+-- Checks that the call raises, with a message that has `part`; gives the message.
+function harness.raises(part, body, ...)
+  local ok, message = pcall(body, ...)
+  if ok then
+    error("expected an error with " .. show(part), 2)
+  end
+  harness.matches(message, part)
+  return message
+end
+
+local count = 0
+
+-- A prefix that no other case has, in this run and the one before.
+function harness.prefix()
+  count = count + 1
+  return ("t%d%s"):format(count, tostring({}):match "0x(%x+)")
+end
+
+-- A RedisTokens (or the class given) with keys of its own.
+function harness.store(options, class)
+  local all = { redis = harness.url, prefix = harness.prefix() }
+  for name, value in pairs(options or {}) do
+    all[name] = value
+  end
+  return assert((class or tokenstore.RedisTokens)(all))
+end
+
+-- Polls until `check` gives something, for things that happen in another process.
+function harness.await(what, check)
+  local client = assert(tokenstore.Client(harness.url))
+  local started = client:execute("TIME")[1]
+  while true do
+    local result = check()
+    if result then
+      client:close()
+      return result
+    end
+    if client:execute("TIME")[1] - started > 20 then
+      error("waited in vain for " .. what, 2)
+    end
+  end
+end
+
+return harness

@@ -1,0 +1,40 @@
+#!/bin/sh
+# Runs the Lua tests in one interpreter against a redis-server of their own, which listens on a private
+# unix socket and ends with this script: once as they are, and once with the collector at work in every
+# allocation.
+#
+# usage: tests/lua/run.sh LUA [FILE...]      FILE: a test file's name without test_ and .lua
+# Wants LUA_PATH and LUA_CPATH (make env) to find the modules.
+set -u
+lua=$1; shift
+here=$(dirname "$0")
+dir=$(mktemp -d) || exit 1
+server=
+
+stop() {
+  [ -z "$server" ] || { kill "$server"; wait "$server"; } 2>/dev/null
+  rm -rf "$dir"
+}
+trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+mkfifo "$dir/log" || exit 1
+redis-server --port 0 --unixsocket "$dir/redis.sock" --unixsocketperm 700 --save '' --appendonly no \
+  --dir "$dir" --logfile '' > "$dir/log" 2>&1 &
+server=$!
+exec 3< "$dir/log"
+ready=
+while read -r line <&3; do
+  case $line in *"eady to accept connections"*) ready=1; break ;; esac
+done
+[ -n "$ready" ] || { echo "redis-server did not start" >&2; exit 1; }
+cat <&3 > /dev/null &
+
+TEST_DIR=$dir TEST_LUA=$lua TEST_URL=unix://$dir/redis.sock
+export TEST_DIR TEST_LUA TEST_URL
+unset TOKENSTORE_URL
+status=0
+"$lua" "$here/run.lua" "$@" || status=1
+"$lua" "$here/run.lua" --stress "$@" || status=1
+exit $status

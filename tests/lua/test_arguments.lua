@@ -1,0 +1,119 @@
+-- Wrong calls: they raise, name the argument and the caller's line, and touch no server.
+
+local harness = require "harness"
+local tokenstore = require "tokenstore"
+local raises, test = harness.raises, harness.test
+
+local tokens = harness.store()
+local sessions = harness.store({}, tokenstore.Sessions)
+
+local good = {
+  create = { app = "a", type = "t", owner = "o", data = {}, duration = 5, custom_token = "x" },
+  get = { app = "a", type = "t", token = "x", refresh = 5, expiry = true },
+  get_many = { app = "a", type = "t", tokens = {} },
+  refresh = { app = "a", type = "t", token = "x", duration = 5 },
+  update = { app = "a", type = "t", token = "x", data = {} },
+  delete = { app = "a", type = "t", token = "x" },
+  delete_all = { app = "a", type = "t", owner = "o" },
+  delete_by_id = { app = "a", type = "t", owner = "o", id = "x" },
+  list = { app = "a", type = "t", owner = "o" },
+  rotate = { app = "a", type = "t", token = "x", duration = 5 },
+}
+local optional = {
+  data = { create = true }, duration = { create = true, rotate = true }, custom_token = true, refresh = true,
+  expiry = true,
+}
+
+local function with(args, name, value)
+  local copy = {}
+  for key, item in pairs(args) do
+    copy[key] = item
+  end
+  copy[name] = value
+  return copy
+end
+
+local KINDS = {
+  string = { 1, true, {}, print, tokenstore.null },
+  number = { "5", true, {}, print, tokenstore.null },
+  boolean = { 0, "true", {}, print, tokenstore.null },
+  table = { 1, "x", true, print, tokenstore.null },
+}
+
+for method, args in pairs(good) do
+  test(method .. ": every argument of every wrong type", function()
+    for name, value in pairs(args) do
+      for _, wrong in ipairs(KINDS[type(value)]) do
+        raises(("bad argument '%s' (%s expected, got %s)"):format(name, type(value), type(wrong)),
+          tokens[method], tokens, with(args, name, wrong))
+      end
+      local may = optional[name]
+      if not (may == true or may and may[method]) then
+        raises(("bad argument '%s' (%s expected, got nil)"):format(name, type(value)),
+          tokens[method], tokens, with(args, name, nil))
+      end
+    end
+  end)
+
+  test(method .. ": what is no table of arguments", function()
+    raises("table", tokens[method], tokens)
+    raises("got string", tokens[method], tokens, "x")
+    raises("unknown argument 'nonsense'", tokens[method], tokens, with(args, "nonsense", 1))
+    raises("names", tokens[method], tokens, with(args, 1, "x"))
+    raises("names", tokens[method], tokens, with(args, tokenstore.null, "x"))
+    raises("unknown argument", tokens[method], tokens, with(args, "app\0", "x"))
+    raises("unknown argument 'APP'", tokens[method], tokens, with(args, "APP", "x"))
+    raises("':'", tokens[method], args)
+  end)
+end
+
+test("the error points at the caller", function()
+  local message = raises("bad argument 'app'", function()
+    local token = tokens:create { app = 1, type = "t", owner = "o" }
+    return token
+  end)
+  harness.matches(message, "test_arguments.lua:")
+  message = raises("bad argument 'app'", function()
+    local session = sessions:get { app = 1, token = "x" }
+    return session
+  end)
+  harness.matches(message, "test_arguments.lua:")
+end)
+
+test("lists of arguments and of tokens", function()
+  raises("bad argument '[2].owner' (string expected, got nil)", tokens.create_many, tokens,
+    { good.create, { app = "a", type = "t" } })
+  raises("unknown argument '[1].nonsense'", tokens.create_many, tokens, { with(good.create, "nonsense", 1) })
+  raises("number 2 of the list (table expected, got string)", tokens.create_many, tokens, { good.create, "x" })
+  raises("list without holes and names", tokens.create_many, tokens, good.create)
+  raises("list expected, got string", tokens.create_many, tokens, "x")
+  raises("'tokens': number 2 of the list (string expected, got number)", tokens.get_many, tokens,
+    { app = "a", type = "t", tokens = { "x", 2 } })
+  raises("'tokens' (list without holes", tokens.get_many, tokens,
+    { app = "a", type = "t", tokens = { [1] = "x", [3] = "y" } })
+end)
+
+test("handles of another kind are refused", function()
+  local core = require "tokenstore.core"
+  local blocking = require "tokenstore.blocking"
+  for _, other in ipairs { tokens._handle, io.stdout, tokenstore.null, {}, "x", 1 } do
+    raises("tokenstore.tokens expected", core.get, other, good.get)
+  end
+  local op = core.get(tokens._store, good.get)
+  for _, other in ipairs { tokens._store, op, io.stdout, {}, "x" } do
+    raises("tokenstore.client expected", blocking.run, other, op)
+  end
+  for _, other in ipairs { tokens._store, tokens._handle, io.stdout, {}, "x" } do
+    raises("tokenstore.op expected", blocking.run, tokens._handle, other)
+  end
+  blocking.run(tokens._handle, op)
+  raises("run before", blocking.run, tokens._handle, op)
+  raises("expected", core.get)
+  raises("expected", blocking.run)
+end)
+
+test("metatables of handles are closed", function()
+  for _, handle in ipairs { tokens._store, tokens._handle, tokenstore.null } do
+    harness.equal(type(getmetatable(handle)), "string")
+  end
+end)

@@ -1,0 +1,129 @@
+-- Client: execute and pipeline, all kinds of replies, errors, closing.
+
+local harness = require "harness"
+local tokenstore = require "tokenstore"
+local equal, fails, only, raises, test =
+  harness.equal, harness.fails, harness.only, harness.raises, harness.test
+
+local client = assert(tokenstore.Client(harness.url))
+local key = harness.prefix()
+
+test("replies of every kind", function()
+  only("PONG", client:execute "PING")
+  only("OK", client:execute("SET", key, "value"))
+  only("value", client:execute("GET", key))
+  only(nil, client:execute("GET", key .. "none"))
+  only(5, client:execute("STRLEN", key))
+  only({}, client:execute("LRANGE", key .. "none", 0, -1))
+  only({ "value", false }, client:execute("MGET", key, key .. "none"))
+  equal(client:execute("EVAL", "return {1, {2, {'x', false}}, {ok='fine'}}", 0),
+    { 1, { 2, { "x", false } }, "fine" })
+  if harness.has_integers then
+    equal(math.type(client:execute("STRLEN", key)), "integer")
+    only(math.maxinteger, client:execute("INCRBY", key .. "max", math.maxinteger))
+  end
+end)
+
+test("arguments of any bytes, and numbers", function()
+  local bytes = {}
+  for i = 0, 255 do
+    bytes[i + 1] = string.char(i)
+  end
+  local all = table.concat(bytes)
+  client:execute("SET", key, all)
+  only(all, client:execute("GET", key))
+  client:execute("SET", key, "")
+  only("", client:execute("GET", key))
+  only("12", client:execute("ECHO", 12))
+  only("-3", client:execute("ECHO", -3))
+  only("1.5", client:execute("ECHO", 1.5))
+  only("2", client:execute("ECHO", 4 / 2))
+  only("100000000000000", client:execute("ECHO", 1e14))
+  local large = ("x"):rep(3000000)
+  client:execute("SET", key, large)
+  assert(client:execute("GET", key) == large)
+end)
+
+test("an error reply is a failure", function()
+  fails("server", "unknown command", client:execute "NOPE")
+  client:execute("SET", key, "text")
+  fails("server", "not an integer", client:execute("INCR", key))
+  only("PONG", client:execute "PING")
+end)
+
+test("an error reply among others has its place", function()
+  local replies = client:execute("EVAL", "return { 1, redis.pcall('nope'), 3 }", 0)
+  equal({ replies[1], replies[3] }, { 1, 3 })
+  equal(replies[2].code, "server")
+  equal(tostring(replies[2]), replies[2].message)
+  harness.matches(replies[2].message, "nknown")
+end)
+
+test("pipeline", function()
+  only({ "OK", "1", 2, false }, client:pipeline {
+    { "SET", key, 1 }, { "GET", key }, { "INCR", key }, { "GET", key .. "none" },
+  })
+  only({}, client:pipeline {})
+  local commands = {}
+  for i = 1, 5000 do
+    commands[i] = { "ECHO", i }
+  end
+  local replies = assert(client:pipeline(commands))
+  equal({ #replies, replies[1], replies[5000] }, { 5000, "1", "5000" })
+end)
+
+test("pipeline with an error reply: all is sent, then it fails", function()
+  fails("server", "not an integer", client:pipeline {
+    { "SET", key, "x" }, { "INCR", key }, { "SET", key, "y" }, { "NOPE" },
+  })
+  only("y", client:execute("GET", key))
+  local replies = assert(client:pipeline({ { "INCR", key }, { "PING" } }, { raise_errors = false }))
+  equal({ replies[1].code, replies[2] }, { "server", "PONG" })
+  harness.matches(tostring(replies[1]), "not an integer")
+end)
+
+test("a call's own timeout", function()
+  only({ "PONG" }, client:pipeline({ { "PING" } }, { timeout = 2 }))
+  local impatient = assert(tokenstore.Client(harness.url))
+  local got, message, code = impatient:pipeline({ { "BLPOP", key .. "none", 0 } }, { timeout = 0.05 })
+  equal(got, nil)
+  assert(code == "outcome_unknown" or code == "timeout", code)
+  assert(#message > 0)
+  only("PONG", impatient:execute "PING")
+  fails("data", "timeout", client:pipeline({ { "PING" } }, { timeout = 0 }))
+  fails("data", "timeout", client:pipeline({ { "PING" } }, { timeout = 0 / 0 }))
+end)
+
+test("what cannot be a command", function()
+  fails("data", "command", client:execute())
+  fails("data", "command 2", client:pipeline { { "PING" }, {} })
+  raises("#2 to 'execute' (string or finite number expected, got table)", client.execute, client, "GET", {})
+  raises("got nil", client.execute, client, "SET", nil, "x")
+  raises("finite", client.execute, client, "SET", key, 0 / 0)
+  raises("#2 of command 2 of 'pipeline'", client.pipeline, client, { { "PING" }, { "GET", true } })
+  raises("list of arguments expected, got string", client.pipeline, client, { "PING" })
+  raises("list of commands expected, got string", client.pipeline, client, "PING")
+  raises("unknown argument 'raise'", client.pipeline, client, { { "PING" } }, { raise = false })
+  only("PONG", client:execute "PING")
+end)
+
+test("a closed client says so", function()
+  local other = assert(tokenstore.Client(harness.url))
+  only("PONG", other:execute "PING")
+  equal(other.closed, false)
+  other:close()
+  other:close()
+  equal(other.closed, true)
+  harness.matches(tostring(other), "closed")
+  fails("closed", "closed", other:execute "PING")
+  fails("closed", "closed", other:pipeline { { "PING" } })
+end)
+
+test("the server sees the client's name and database", function()
+  local named = assert(tokenstore.Client { redis = harness.url, client_name = "lua-test", db = 3 })
+  only("lua-test", named:execute("CLIENT", "GETNAME"))
+  named:execute("SET", key .. "db", 1)
+  only(nil, client:execute("GET", key .. "db"))
+  named:execute("DEL", key .. "db")
+  named:close()
+end)

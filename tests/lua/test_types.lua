@@ -1,0 +1,131 @@
+-- tokenstore.d.lua says what there is: every public name of the module and nothing else.
+
+local harness = require "harness"
+local tokenstore = require "tokenstore"
+local test = harness.test
+
+local function path_of_types()
+  for template in package.path:gmatch "[^;]+" do
+    local name = template:gsub("%?", "tokenstore/tokenstore.d")
+    local found = io.open(name)
+    if found then
+      found:close()
+      return name
+    end
+  end
+  error "tokenstore.d.lua was not found"
+end
+
+local file = assert(io.open(path_of_types()))
+local types = file:read "*a"
+file:close()
+
+local CLASSES = { Client = true, RedisTokens = true, Sessions = true }
+
+-- The public functions of a class: no underscore, no helper of our own.
+local INTERNAL = { Client = { is = true, open = true } }
+
+test("every public function is declared, with its parameters and results", function()
+  for class in pairs(CLASSES) do
+    for name, value in pairs(tokenstore[class]) do
+      local internal = name:find "^_" or (INTERNAL[class] or {})[name]
+      if type(value) == "function" and not internal then
+        local declared = types:find(("\nfunction %s:%s("):format(class, name), 1, true)
+          or types:find(("\n%s.%s = %s."):format(class, name, class), 1, true)
+        assert(declared, class .. "." .. name .. " is not in tokenstore.d.lua")
+      end
+    end
+  end
+  for name in pairs(tokenstore) do
+    assert(types:find(("\ntokenstore.%s = "):format(name), 1, true)
+      or types:find(("\nfunction tokenstore.%s("):format(name), 1, true),
+      name .. " is not in tokenstore.d.lua")
+  end
+end)
+
+test("every declared function exists", function()
+  for class, name in types:gmatch "\nfunction (%w+):([%w_]+)" do
+    assert(type(tokenstore[class][name]) == "function", class .. ":" .. name)
+  end
+  for class, alias, name in types:gmatch "\n(%u%w+)%.(%w+) = %u%w+%.([%w_]+)" do
+    assert(tokenstore[class][alias] == tokenstore[class][name], class .. "." .. alias)
+  end
+  for name in types:gmatch "\ntokenstore%.([%w_]+) = " do
+    assert(tokenstore[name] ~= nil, name)
+  end
+end)
+
+-- Fields of a declared class and of those it is made from.
+local function fields(class)
+  local parent, body = types:match("\n%-%-%-@class " .. class:gsub("%.", "%%.") .. ":? ?([%w%.]*)\n(.-)\n\n")
+  assert(body, class .. " is not declared")
+  local found = parent ~= "" and fields(parent) or {}
+  for name, optional in ("\n" .. body):gmatch "\n%-%-%-@field ([%w_]+)(%??)" do
+    found[name] = optional == "?" and "optional" or "required"
+  end
+  return found
+end
+
+test("options are declared as they are known", function()
+  local options = require "tokenstore.options"
+  local known = { redis = true }
+  for name in pairs(options.CLIENT) do known[name] = true end
+  for name in pairs(known) do
+    assert(fields("tokenstore.ClientOptions")[name], name)
+  end
+  for name in pairs(options.STORE) do known[name] = true end
+  local declared = fields "tokenstore.StoreOptions"
+  for name in pairs(known) do
+    assert(declared[name], name .. " is not declared")
+  end
+  for name in pairs(declared) do
+    assert(known[name], name .. " is declared and not known")
+  end
+  assert(fields("tokenstore.SessionsOptions").connection_string)
+end)
+
+-- What a method says when it is called with an unknown argument: the list of those it knows.
+local function known_arguments(object, method)
+  local _, message = pcall(object[method], object, { nonsense_for_test = 1 })
+  local found = {}
+  for name in assert(message:match "known are: ([^)]*)", message):gmatch "[%w_]+" do
+    found[name] = true
+  end
+  return found
+end
+
+test("arguments are declared as they are known", function()
+  local objects = { RedisTokens = harness.store(), Sessions = harness.store({}, tokenstore.Sessions) }
+  local checked = 0
+  for args, class, method in
+    types:gmatch "%-%-%-@param args tokenstore%.(%w+)\n[^\n]*\n[^\n]*\n[^\n]*\nfunction (%w+):([%w_]+)" do
+    local declared = fields("tokenstore." .. args)
+    local known = known_arguments(objects[class], method)
+    for name in pairs(known) do
+      assert(declared[name], ("%s of %s:%s is not declared"):format(name, class, method))
+    end
+    for name in pairs(declared) do
+      assert(known[name], ("%s of %s:%s is declared and not known"):format(name, class, method))
+    end
+    checked = checked + 1
+  end
+  assert(checked >= 18, checked)
+end)
+
+test("fields of values are declared as they are given", function()
+  local tokens = harness.store()
+  local token = tokens:create { app = "a", type = "t", owner = "o", duration = 100 }
+  local sessions = harness.store({}, tokenstore.Sessions)
+  local session = sessions:get {
+    app = "a", token = sessions:create { app = "a", owner_id = "o", duration = 5 }, expiry = true,
+  }
+  for class, value in pairs { ["tokenstore.Token"] = token, ["tokenstore.Session"] = session } do
+    local declared = fields(class)
+    for name in pairs(value) do
+      assert(declared[name], name .. " is not declared")
+    end
+    for name in pairs(declared) do
+      assert(value[name] ~= nil, name .. " is declared and not given")
+    end
+  end
+end)

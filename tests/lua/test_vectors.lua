@@ -1,0 +1,205 @@
+-- tests/vectors: limits.json against the server, json.json against reader and writer. See README there.
+
+local harness = require "harness"
+local core = require "tokenstore.core"
+local tokenstore = require "tokenstore"
+local equal, test = harness.equal, harness.test
+
+local function read(name)
+  local file = assert(io.open(harness.here .. "/../vectors/" .. name))
+  local text = file:read "*a"
+  file:close()
+  return assert(core.decode(text, 2 ^ 24))
+end
+
+-- ---- the notations -----------------------------------------------------------------------------------
+
+local function bytes(notation)
+  if type(notation) == "string" then
+    return notation
+  end
+  if notation.hex then
+    return (notation.hex:gsub("%s", ""):gsub("%x%x", function(pair)
+      return string.char(tonumber(pair, 16))
+    end))
+  elseif notation["repeat"] then
+    return bytes(notation["repeat"][1]):rep(notation["repeat"][2])
+  elseif notation.join then
+    local parts = {}
+    for i, part in ipairs(notation.join) do
+      parts[i] = bytes(part)
+    end
+    return table.concat(parts)
+  end
+  error "unknown notation of bytes"
+end
+
+local DOUBLES = { nan = 0 / 0, inf = math.huge, ["-inf"] = -math.huge }
+
+local function value(notation)
+  if type(notation) ~= "table" then
+    return notation
+  end
+  local word, given = next(notation)
+  if type(word) ~= "string" or word:sub(1, 1) ~= "$" then
+    local copy = setmetatable({}, getmetatable(notation))
+    for key, item in pairs(notation) do
+      copy[key] = value(item)
+    end
+    return copy
+  elseif word == "$double" then
+    local number = DOUBLES[given] or assert(tonumber(given))
+    return harness.has_integers and number + 0.0 or number
+  elseif word == "$integer" then
+    return assert(tonumber(given))
+  elseif word == "$bytes" then
+    return bytes(given)
+  elseif word == "$members" then
+    local object = {}
+    for _, member in ipairs(given) do
+      object[bytes(member[1])] = value(member[2])
+    end
+    return object
+  elseif word == "$nested" then
+    local list = tokenstore.array {}
+    for _ = 2, given do
+      list = tokenstore.array { list }
+    end
+    return list
+  end
+  error("unknown notation " .. word)
+end
+
+-- ---- limits.json -------------------------------------------------------------------------------------
+
+local TEXTS = {
+  app = true, type = true, owner = true, token = true, custom_token = true, id = true, prefix = true,
+  pepper = true, token_encoding = true,
+}
+local HAS_OWNER = { create = true, delete_by_id = true, delete_all = true, list = true }
+
+local function arguments(given)
+  local args = {}
+  for name, notation in pairs(given or {}) do
+    if TEXTS[name] then
+      args[name] = bytes(notation)
+    else
+      args[name] = value(notation)
+    end
+  end
+  return args
+end
+
+local function with_defaults(call, args)
+  args.app = args.app or "app"
+  args.type = args.type or "type"
+  if HAS_OWNER[call] then
+    args.owner = args.owner or "owner"
+  end
+  return args
+end
+
+-- Items count from 1 in our messages, from 0 in the table.
+local function from_one(text)
+  return (text:gsub("%[(%d+)%]", function(i)
+    return ("[%d]"):format(i + 1)
+  end))
+end
+
+local function expect_failure(case, ...)
+  harness.fails(case.expect, case.mentions and from_one(case.mentions) or "", ...)
+end
+
+-- An integer beyond 2^53 is a double where Lua has no integers, and doubles may be that large.
+local function is_expressible(case)
+  local data = case.args and case.args.data
+  local number = type(data) == "table" and data.n
+  return harness.has_integers or not (type(number) == "table" and number["$integer"])
+end
+
+local function run_limit(case)
+  local options = arguments(case.options)
+  options.redis = harness.url
+  options.prefix = options.prefix or harness.prefix()
+  if not case.call then
+    return expect_failure(case, tokenstore.RedisTokens(options))
+  end
+  local store = assert(tokenstore.RedisTokens(options))
+  local args = arguments(case.args)
+  if case.before then
+    local before = assert(store:create(with_defaults("create", arguments(case.before))))
+    if case.call == "delete_by_id" then
+      args.id = args.id or before.id
+    elseif case.call ~= "create" then
+      args.token = args.token or before.token
+    end
+  end
+  args = with_defaults(case.call, args)
+
+  local expect = is_expressible(case) and case.expect or "ok"
+  if expect == "ok" then
+    local result, message = store[case.call](store, args)
+    assert(result, message)
+    if case.call == "create" then
+      local found = assert(store:get { app = args.app, type = args.type, token = result.token })
+      equal(found.owner, args.owner, "owner")
+      equal(found.data, args.data or {}, "data")
+    end
+  elseif expect == "not found" then
+    local result, message = store[case.call](store, args)
+    assert(not result, "found")
+    equal(message, nil, "message")
+  else
+    expect_failure(case, store[case.call](store, args))
+  end
+  store:close()
+end
+
+for _, case in ipairs(read("limits.json").cases) do
+  test("limit: " .. case.name, function() run_limit(case) end)
+end
+
+-- ---- json.json ---------------------------------------------------------------------------------------
+
+local vectors = read "json.json"
+
+-- Lua's tables have no order, so texts are compared where there is none to keep.
+local function has_order(item)
+  if type(item) ~= "table" then
+    return false
+  end
+  local is_array = getmetatable(item) == getmetatable(tokenstore.array())
+  local count = 0
+  for _, member in pairs(item) do
+    count = count + 1
+    if has_order(member) then
+      return true
+    end
+  end
+  return not is_array and count > 1
+end
+
+for _, case in ipairs(vectors.accept) do
+  test("JSON: " .. case.name, function()
+    local canonical = bytes(case.canonical)
+    local read_value, problem = core.decode(bytes(case.text))
+    assert(problem == nil, problem)
+    equal(read_value, (core.decode(canonical)))
+    local written = assert(core.encode(read_value))
+    equal((core.decode(written)), read_value)
+    -- A double without fraction is an integer where Lua has none.
+    if not has_order(read_value) and (harness.has_integers or not canonical:find "%d%.0") and
+      (harness.has_integers or not canonical:find "%de") then
+      equal(written, canonical)
+    end
+  end)
+end
+
+for _, case in ipairs(vectors.refuse) do
+  test("JSON refused: " .. case.name, function()
+    harness.fails("data", case.error or "", core.decode(bytes(case.text)))
+    if case.at then
+      harness.matches(select(2, core.decode(bytes(case.text))), ("at byte %d:"):format(case.at))
+    end
+  end)
+end
