@@ -186,13 +186,40 @@ static tks_status get_connection(run *r, const tks_batch *batch, tksp_pool **poo
     return status;
 }
 
-/* Sends the batch and steps the operation. `lease` remembers the connection before. *status is what
- * ends the run at once: TKS_ERR_INTERRUPTED, TKS_ERR_CLOSED, TKS_ERR_MEMORY before anything was sent. */
+/* Hands the replies over. Only then is the connection given back: the operation is who can tell that
+ * they were not for it. */
+static tks_need deliver(run *r, tks_reply **replies, tksp_pool *pool, const tksp_lease *lease) {
+    tks_event event = {.type = TKS_EVENT_REPLIES, .now_ms = tksp_wall_ms(), .replies = replies};
+    r->sent = false;
+    tks_need need = tks_op_step(r->op, &event);
+    if (need == TKS_FAILED && tks_op_get_error(r->op)->status != TKS_ERR_SERVER) {
+        tksp_conn_distrust(lease->conn); /* "not a record" may be the answer to something else */
+    }
+    tksp_pool_give_back(pool, lease);
+    return need;
+}
+
+/* The batch went wrong: tells the operation, or ends the run by what is left in *status. */
+static tks_need report(run *r, const tksp_failure *failure, tks_status *status, tks_error *err) {
+    r->sent = failure->sent;
+    switch (*status) {
+    case TKS_ERR_INTERRUPTED:
+    case TKS_ERR_CLOSED: tks_fail(err, *status, "%s", failure->error.message); return TKS_FAILED;
+    case TKS_ERR_TIMEOUT: *status = TKS_OK; return step(r, TKS_EVENT_DEADLINE, failure);
+    default:
+        *status = TKS_OK;
+        r->wait.pid = getpid(); /* a signal handler may have forked during the exchange */
+        return step(r, TKS_EVENT_LOST, failure);
+    }
+}
+
+/* Sends the batch and steps the operation. `lease` remembers the connection before. When *status is
+ * not TKS_OK, the run ends with it. */
 static tks_need send_batch(run *r, tksp_lease *lease, tks_status *status, tks_error *err) {
     const tks_batch *batch = tks_op_get_batch(r->op);
     tks_reply *few[REPLIES_INLINE] = {NULL};
     tks_reply **replies = few;
-    size_t count = batch->replies;
+    size_t count = batch->replies; /* the batch is the operation's, and gone after its next step */
     tksp_failure failure = TKSP_FAILURE_INIT;
     tksp_pool *pool;
     tks_need need;
@@ -203,34 +230,18 @@ static tks_need send_batch(run *r, tksp_lease *lease, tks_status *status, tks_er
             return TKS_FAILED;
         }
     }
-    r->sent = false;
     *status = get_connection(r, batch, &pool, lease, &failure);
-    if (*status == TKS_OK) {
+    bool lent = *status == TKS_OK;
+    if (lent) {
         *status = tksp_conn_exchange(lease->conn, batch->bytes, count, replies, &r->wait, &failure);
-        tksp_pool_give_back(pool, lease);
     }
-    r->sent = failure.sent;
-    switch (*status) {
-    case TKS_OK: {
-        tks_event event = {.type = TKS_EVENT_REPLIES, .now_ms = tksp_wall_ms(), .replies = replies};
-        r->sent = false;
-        need = tks_op_step(r->op, &event);
-        break;
-    }
-    case TKS_ERR_TIMEOUT:
-        need = step(r, TKS_EVENT_DEADLINE, &failure);
-        *status = TKS_OK;
-        break;
-    case TKS_ERR_INTERRUPTED:
-    case TKS_ERR_CLOSED:
-        tks_fail(err, *status, "%s", failure.error.message);
-        need = TKS_FAILED;
-        break;
-    default:
-        need = step(r, TKS_EVENT_LOST, &failure);
-        r->wait.pid = getpid(); /* a signal handler may have forked during the exchange */
-        *status = TKS_OK;
-        break;
+    if (*status == TKS_OK) {
+        need = deliver(r, replies, pool, lease);
+    } else {
+        if (lent) {
+            tksp_pool_give_back(pool, lease);
+        }
+        need = report(r, &failure, status, err);
     }
     for (size_t i = 0; i < count; i++) {
         tks_reply_free(replies[i]);

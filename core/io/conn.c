@@ -49,6 +49,10 @@ bool tksp_conn_is_usable(const tksp_conn *conn) {
     return conn->usable;
 }
 
+void tksp_conn_distrust(tksp_conn *conn) {
+    conn->usable = false;
+}
+
 static int descriptor(const tksp_conn *conn) {
     return atomic_load_explicit(&conn->sock.fd, memory_order_relaxed);
 }
@@ -152,6 +156,10 @@ static tks_status move_bytes(tksp_conn *conn, tks_bytes bytes, size_t count, tks
         }
     }
     conn->usable = written == bytes.size && !read_first && tks_reader_is_idle(conn->reader);
+    if (!conn->usable) {
+        /* One of the answers belongs to something else, perhaps to a request before this one. */
+        return tks_fail(err, TKS_ERR_CONNECTION, "more answers came than were asked for");
+    }
     return TKS_OK;
 }
 

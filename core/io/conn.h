@@ -38,10 +38,15 @@ bool tksp_conn_is_open(const tksp_conn *conn);
 tks_status tksp_conn_open(tksp_conn *conn, tksp_wait *wait, tksp_failure *failure);
 
 /* Writes `bytes`, reads `count` replies into `replies`, whose entries must be NULL; on failure those
- * read so far stand there. All are the caller's to free. TKS_OK, TKS_ERR_TIMEOUT,
+ * read so far stand there. All are the caller's to free. More than `count` replies is a failure: nobody
+ * knows then which of them was meant. TKS_OK, TKS_ERR_TIMEOUT,
  * TKS_ERR_CONNECTION, TKS_ERR_MEMORY, TKS_ERR_INTERRUPTED. */
 tks_status tksp_conn_exchange(tksp_conn *conn, tks_bytes bytes, size_t count, tks_reply **replies,
                               tksp_wait *wait, tksp_failure *failure);
+
+/* The replies turned out to answer something else: the connection is out of step, and never used
+ * again. */
+void tksp_conn_distrust(tksp_conn *conn);
 
 /* May another exchange begin? Costs no system call. */
 bool tksp_conn_is_usable(const tksp_conn *conn);

@@ -217,7 +217,9 @@ tks_status tks_tokens_add(tks_tokens_op *op, const tks_script *script, size_t ar
 /* ---- answers ---- */
 
 tks_status tks_fail_foreign(tks_tokens_op *op) {
-    return tks_fail(&op->base.error, TKS_ERR_CONNECTION,
+    /* Whatever may not be repeated may have been done all the same. */
+    return tks_fail(&op->base.error,
+                    op->base.safety == TKS_ONCE ? TKS_ERR_OUTCOME_UNKNOWN : TKS_ERR_CONNECTION,
                     "the server's answer belongs to another request: the connection is dropped");
 }
 

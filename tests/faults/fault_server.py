@@ -1,0 +1,460 @@
+"""A server that misbehaves on demand: a proxy in front of a real redis-server.
+
+Everything passes untouched until a fault is armed; the next request on any connection then gets it,
+and the one after passes again. Requests and replies are the real ones, so a fault can be put at each
+byte of what an operation truly sends and receives.
+
+In Python::
+
+    with FaultServer(redis.socket_path) as server:
+        client = tokenstore.Client(server.url)
+        server.arm(reset_reply(5))
+        client.execute("GET", "x")
+
+From any other language, as a program of its own: it prints one line, ``URL CONTROL_URL``, and ends
+with its standard input. The control URL speaks RESP: ``FAULT reset_reply 5`` arms, ``SIZES`` gives
+the sizes of the last request and reply, ``DROP`` and ``INJECT text`` act on idle connections.
+
+    python3 fault_server.py UPSTREAM_SOCKET [--tls CERT KEY]
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import ssl
+import struct
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+PAUSE = 0.0003  # between two pieces of a reply: the reader is woken in between
+
+Fault = Callable[["Exchange"], None]
+
+
+class Gone(Exception):
+    """The connection has ended, or the fault has ended it."""
+
+
+# ---- RESP, as far as a proxy needs it -----------------------------------------------------------
+
+
+def end_of_value(data: bytes, at: int) -> int:
+    """Where the value that begins at `at` ends, or -1 while it is incomplete."""
+    line_end = data.find(b"\r\n", at)
+    if line_end < 0:
+        return -1
+    kind, after = data[at : at + 1], line_end + 2
+    if kind == b"$":
+        size = int(data[at + 1 : line_end])
+        end = after if size < 0 else after + size + 2
+        return end if end <= len(data) else -1
+    if kind == b"*":
+        for _ in range(int(data[at + 1 : line_end])):
+            after = end_of_value(data, after)
+            if after < 0:
+                return -1
+    return after
+
+
+def values(data: bytes) -> Iterator[bytes]:
+    at = 0
+    while at < len(data):
+        end = end_of_value(data, at)
+        if end < 0:
+            return
+        yield data[at:end]
+        at = end
+
+
+# ---- one request and its answer -------------------------------------------------------------------
+
+
+class Exchange:
+    """What a fault works with: a request that has begun to come in, and both connections."""
+
+    def __init__(self, server: FaultServer, client: socket.socket, upstream: socket.socket) -> None:
+        self.server = server
+        self.client = client
+        self.upstream = upstream
+        self.request = b""
+        self.reply = b""
+
+    def read_some(self) -> bytes:
+        data = self.client.recv(1 << 16)
+        if not data:
+            raise Gone
+        return data
+
+    def read_request(self, at_least: int = 0) -> bytes:
+        """The whole request, or its first `at_least` bytes."""
+        while True:
+            if at_least and len(self.request) >= at_least:
+                return self.request
+            whole = list(values(self.request))
+            if whole and sum(map(len, whole)) == len(self.request):
+                return self.request
+            self.request += self.read_some()
+
+    def ask(self) -> bytes:
+        """Forwards the whole request; the whole answer."""
+        count = len(list(values(self.read_request())))
+        self.upstream.sendall(self.request)
+        while len(list(values(self.reply))) < count:
+            data = self.upstream.recv(1 << 16)
+            if not data:
+                raise Gone
+            self.reply += data
+        self.server.note(self.request, self.reply)
+        return self.reply
+
+    def send(self, data: bytes) -> None:
+        if data:
+            self.client.sendall(data)
+
+    def reset(self) -> None:
+        """Ends the connection by RST, as a crashed or rebooted machine does."""
+        self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._end()
+
+    def close(self) -> None:
+        """Ends the connection in good order (and under TLS without a close_notify)."""
+        self._end()
+
+    def _end(self) -> None:
+        os.close(self.client.detach())  # not SSLSocket.close: that would say goodbye
+        raise Gone
+
+    def hang(self) -> None:
+        """Says nothing more until the client gives up."""
+        while self.read_some():
+            pass
+
+
+# ---- faults -----------------------------------------------------------------------------------------
+
+
+def record(x: Exchange) -> None:
+    """No fault: the sizes of request and reply are noted."""
+    x.send(x.ask())
+
+
+def split(at: int) -> Fault:
+    """The reply in two pieces."""
+
+    def fault(x: Exchange) -> None:
+        reply = x.ask()
+        x.send(reply[:at])
+        time.sleep(PAUSE)
+        x.send(reply[at:])
+
+    return fault
+
+
+def drip(x: Exchange) -> None:
+    """The reply byte by byte."""
+    for byte in x.ask():
+        x.send(bytes([byte]))
+        time.sleep(PAUSE)
+
+
+def twice(x: Exchange) -> None:
+    """The reply two times in one piece."""
+    reply = x.ask()
+    x.send(reply + reply)
+
+
+def twice_apart(x: Exchange) -> None:
+    """The reply, and a moment later again."""
+    reply = x.ask()
+    x.send(reply)
+    time.sleep(PAUSE)
+    x.send(reply)
+
+
+def previous_first(x: Exchange) -> None:
+    """The answer to the request before this one once more, then the right one."""
+    before = x.server.last_reply
+    reply = x.ask()
+    x.send(before + reply)
+
+
+def previous_instead(x: Exchange) -> None:
+    """The answer to the request before this one, and nothing else for now."""
+    before = x.server.last_reply
+    x.ask()
+    x.send(before)
+    x.hang()
+
+
+def reset_request(at: int) -> Fault:
+    """RST after `at` bytes of the request, which is never whole then."""
+
+    def fault(x: Exchange) -> None:
+        x.upstream.sendall(x.read_request(at)[:at] if at else b"")
+        x.reset()
+
+    return fault
+
+
+def reset_reply(at: int) -> Fault:
+    """RST after `at` bytes of the reply."""
+
+    def fault(x: Exchange) -> None:
+        x.send(x.ask()[:at])
+        x.reset()
+
+    return fault
+
+
+def close_reply(at: int) -> Fault:
+    """FIN after `at` bytes of the reply."""
+
+    def fault(x: Exchange) -> None:
+        x.send(x.ask()[:at])
+        x.close()
+
+    return fault
+
+
+def hang_reply(at: int) -> Fault:
+    """`at` bytes of the reply, then silence."""
+
+    def fault(x: Exchange) -> None:
+        x.send(x.ask()[:at])
+        x.hang()
+
+    return fault
+
+
+def hang(x: Exchange) -> None:
+    """The request is taken, and neither executed nor answered."""
+    x.read_request()
+    x.hang()
+
+
+def endless(text: bytes, pause: float) -> Fault:
+    """`text` over and over."""
+
+    def fault(x: Exchange) -> None:
+        x.ask()
+        while True:
+            x.send(text)
+            time.sleep(pause)
+
+    return fault
+
+
+def instead(data: bytes) -> Fault:
+    """These bytes in place of the reply."""
+
+    def fault(x: Exchange) -> None:
+        x.ask()
+        x.send(data)
+
+    return fault
+
+
+NAMED: dict[str, Any] = {
+    f.__name__: f for f in (record, drip, twice, twice_apart, previous_first, hang)
+}
+NUMBERED = {f.__name__: f for f in (split, reset_request, reset_reply, close_reply, hang_reply)}
+
+
+def fault_of(name: str, argument: bytes | None) -> Fault:
+    if name in NUMBERED:
+        return NUMBERED[name](int(argument or b"0"))
+    if name == "instead":
+        return instead(argument or b"")
+    fault: Fault = NAMED[name]
+    return fault
+
+
+# ---- the server --------------------------------------------------------------------------------------
+
+
+class FaultServer:
+    """Listens on a free port of 127.0.0.1. `tls` is the server's context, or None."""
+
+    def __init__(self, upstream: str | os.PathLike[str], tls: ssl.SSLContext | None = None) -> None:
+        self.upstream = os.fspath(upstream)
+        self.tls = tls
+        self.last_request = b""
+        self.last_reply = b""
+        self.connections = 0
+        self._armed: list[Fault] = []
+        self._on_accept: list[Callable[[socket.socket], None]] = []
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port = self._listener.getsockname()[1]
+        self.url = f"redis{'s' if tls else ''}://127.0.0.1:{self.port}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> FaultServer:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self._listener.close()
+        self.drop()
+
+    def arm(self, *faults: Fault) -> None:
+        """For the next requests, one each; replaces what was armed before."""
+        with self._lock:
+            self._armed = list(faults)
+
+    def arm_accept(self, *actions: Callable[[socket.socket], None]) -> None:
+        """For the next connections, one each: called with the bare socket, before any TLS."""
+        with self._lock:
+            self._on_accept = list(actions)
+
+    @property
+    def pending(self) -> int:
+        """Faults that are armed still."""
+        with self._lock:
+            return len(self._armed) + len(self._on_accept)
+
+    def note(self, request: bytes, reply: bytes) -> None:
+        self.last_request, self.last_reply = request, reply
+
+    def drop(self) -> int:
+        """Ends every connection in good order; how many there were."""
+        with self._lock:
+            gone = list(self._open)
+        for client in gone:
+            with suppress(OSError):
+                socket.socket.shutdown(client, socket.SHUT_RDWR)
+        return len(gone)
+
+    def inject(self, data: bytes) -> None:
+        """Sends bytes that nobody asked for on every connection."""
+        with self._lock:
+            clients = list(self._open)
+        for client in clients:
+            client.sendall(data)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with self._lock:
+            action = self._on_accept.pop(0) if self._on_accept else None
+        upstream = socket.socket(socket.AF_UNIX)
+        try:
+            if action is not None:
+                action(client)
+            if self.tls is not None:
+                client = self.tls.wrap_socket(client, server_side=True)
+            upstream.connect(self.upstream)
+            with self._lock:
+                self.connections += 1
+                self._open.add(client)
+            while True:
+                self._pass(client, upstream)
+        except (OSError, Gone, ValueError):
+            pass
+        finally:
+            with self._lock:
+                self._open.discard(client)
+            upstream.close()
+            with suppress(OSError):
+                client.close()
+
+    def _pass(self, client: socket.socket, upstream: socket.socket) -> None:
+        waiting = isinstance(client, ssl.SSLSocket) and client.pending() > 0
+        ready = [client] if waiting else select.select([client, upstream], [], [])[0]
+        if client in ready:
+            data = client.recv(1 << 16)
+            if not data:
+                raise Gone
+            with self._lock:
+                fault = self._armed.pop(0) if self._armed else None
+            if fault is not None:
+                exchange = Exchange(self, client, upstream)
+                exchange.request = data
+                fault(exchange)
+                return
+            upstream.sendall(data)
+        if upstream in ready:
+            data = upstream.recv(1 << 16)
+            if not data:
+                raise Gone
+            client.sendall(data)
+
+
+# ---- as a program --------------------------------------------------------------------------------------
+
+
+class Control:
+    """The control connections, in RESP."""
+
+    def __init__(self, server: FaultServer, path: str) -> None:
+        self.server = server
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            client, _ = self.listener.accept()
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        data = b""
+        while True:
+            more = client.recv(1 << 16)
+            if not more:
+                return
+            data += more
+            for command in values(data):
+                data = data[len(command) :]
+                client.sendall(self._answer(command.split(b"\r\n")[2::2]))
+
+    def _answer(self, words: list[bytes]) -> bytes:
+        name = words[0].upper()
+        if name == b"FAULT":
+            try:
+                self.server.arm(fault_of(words[1].decode(), words[2] if words[2:] else None))
+            except (KeyError, IndexError, ValueError):
+                return b"-ERR no such fault\r\n"
+        elif name == b"SIZES":
+            sizes = len(self.server.last_request), len(self.server.last_reply)
+            return b"*2\r\n:%d\r\n:%d\r\n" % sizes
+        elif name == b"DROP":
+            self.server.drop()
+        elif name == b"INJECT":
+            self.server.inject(words[1])
+        else:
+            return b"-ERR unknown command\r\n"
+        return b"+OK\r\n"
+
+
+def main(arguments: list[str]) -> None:
+    context = None
+    if arguments[1:2] == ["--tls"]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(arguments[2], arguments[3])
+    with tempfile.TemporaryDirectory(prefix="ts-faults-") as directory:
+        control = Path(directory, "control.sock")
+        with FaultServer(arguments[0], context) as server:
+            Control(server, str(control))
+            print(server.url, f"redis+unix://{control}", flush=True)
+            sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

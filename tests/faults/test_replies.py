@@ -1,0 +1,276 @@
+"""Broken requests and answers, at every byte: never a wrong result, and the next call works."""
+
+from __future__ import annotations
+
+import random
+import resource
+from collections.abc import Iterator
+from contextlib import suppress
+
+import fault_server as faults
+import pytest
+from conftest import SOAK, Setup
+from fault_server import Fault
+from operations import OPERATIONS, A, Operation
+
+import tokenstore
+
+# A fault under TLS costs a handshake; the bytes are the same. So by default every byte is tried in
+# plain, and under TLS as many offsets as fit, other ones in each run.
+TLS_OFFSETS = 40
+
+DENIED = (tokenstore.ConnectionError, tokenstore.TimeoutError)
+
+
+@pytest.fixture(scope="module")
+def store(setup: Setup) -> Iterator[tokenstore.RedisTokens]:
+    with setup.client(timeout=5) as client:
+        yield tokenstore.RedisTokens(client)
+
+
+@pytest.fixture(scope="module")
+def hasty(setup: Setup) -> Iterator[tokenstore.RedisTokens]:
+    with setup.client(timeout=0.15) as client:
+        yield tokenstore.RedisTokens(client)
+
+
+@pytest.fixture(scope="module")
+def known(direct: tokenstore.RedisTokens) -> tokenstore.Token:
+    return direct.create(**A, owner="known", data={"known": True})
+
+
+@pytest.fixture(params=OPERATIONS, ids=lambda o: o.name)
+def operation(request: pytest.FixtureRequest) -> Operation:
+    return request.param
+
+
+class Trial:
+    """Runs one operation with one fault after the other."""
+
+    def __init__(
+        self,
+        setup: Setup,
+        store: tokenstore.RedisTokens,
+        direct: tokenstore.RedisTokens,
+        known: tokenstore.Token,
+        operation: Operation,
+    ) -> None:
+        self.setup, self.store, self.direct, self.known = setup, store, direct, known
+        self.operation = operation
+        self.outcomes: dict[str, int] = {}
+
+    def sizes(self) -> tuple[int, int]:
+        """Of the operation's request and reply."""
+        assert self.run(faults.record) == "done"
+        return len(self.setup.server.last_request), len(self.setup.server.last_reply)
+
+    def offsets(self, size: int) -> list[int]:
+        if self.setup.tls and not SOAK and size > TLS_OFFSETS:
+            return sorted(random.sample(range(size), TLS_OFFSETS))
+        return list(range(size))
+
+    def run(self, *armed: Fault, errors: tuple[type[Exception], ...] = ()) -> str:
+        """Calls with the faults armed, checks what came of it and that the next call works; how it
+        ended: "done", "unknown" or "denied". `errors`: more exceptions that may end it, in doubt."""
+        operation = self.operation
+        case = operation.begin(self.direct)
+        self.setup.server.arm(*armed)
+        try:
+            result = operation.call(self.store, case)
+        except tokenstore.OutcomeUnknownError:
+            assert operation.once
+            operation.either(case)
+            outcome = "unknown"
+        except DENIED:
+            operation.undone(case) if operation.once else operation.either(case)
+            outcome = "denied"
+        except errors:
+            operation.either(case)
+            outcome = "denied"
+        else:
+            operation.done(case, result)
+            outcome = "done"
+        assert self.setup.server.pending == 0, "the fault was not met"
+        self.works()
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+        return outcome
+
+    def works(self) -> None:
+        """A call does what it should."""
+        found = self.store.get(**A, token=self.known.token)
+        assert found is not None
+        assert found.data == {"known": True}
+
+
+@pytest.fixture
+def trial(
+    setup: Setup,
+    store: tokenstore.RedisTokens,
+    direct: tokenstore.RedisTokens,
+    known: tokenstore.Token,
+    operation: Operation,
+) -> Trial:
+    made = Trial(setup, store, direct, known, operation)
+    made.works()  # scripts are loaded by a first call, so that a request has one size
+    made.run(faults.record)
+    return made
+
+
+def lost(trial: Trial) -> str:
+    """How an operation must end whose answer was lost once."""
+    return "unknown" if trial.operation.once else "done"
+
+
+def test_split_at_every_byte(trial: Trial) -> None:
+    for at in range(1, trial.sizes()[1]):
+        assert trial.run(faults.split(at)) == "done"
+
+
+def test_drip(trial: Trial) -> None:
+    assert trial.run(faults.drip) == "done"
+
+
+def test_reset_at_every_byte_of_the_request(trial: Trial) -> None:
+    for at in trial.offsets(trial.sizes()[0]):
+        assert trial.run(faults.reset_request(at)) == lost(trial)
+
+
+def test_reset_at_every_byte_of_the_reply(trial: Trial) -> None:
+    for at in trial.offsets(trial.sizes()[1]):
+        assert trial.run(faults.reset_reply(at)) == lost(trial)
+
+
+def test_end_at_every_byte_of_the_reply(trial: Trial) -> None:
+    for at in trial.offsets(trial.sizes()[1]):
+        assert trial.run(faults.close_reply(at)) == lost(trial)
+
+
+def test_reset_after_the_reply(trial: Trial) -> None:
+    """The next call finds the idle connection dead, which is nobody's loss."""
+    for fault in (faults.reset_reply, faults.close_reply):
+        # RST may overtake the reply; then it is lost.
+        assert trial.run(fault(trial.sizes()[1])) in ("done", lost(trial))
+
+
+def test_reset_again_and_again(trial: Trial) -> None:
+    """Losses that do not end: a read gives up with a ConnectionError, and says so soon."""
+    outcome = trial.run(*[faults.reset_reply(0)] * (1 if trial.operation.once else 4))
+    assert outcome == ("unknown" if trial.operation.once else "denied")
+
+
+def test_answered_twice(trial: Trial) -> None:
+    assert trial.run(faults.twice) == lost(trial)
+    assert trial.run(faults.twice) == lost(trial)
+
+
+def test_answered_twice_apart(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second copy comes at any moment: while the connection is idle, or as if it were the answer
+    to the next request. Then that fails - nothing is taken for what it is not - and the next works."""
+    works = trial.works
+
+    def works_at_the_second_try() -> None:
+        with suppress(tokenstore.ConnectionError, tokenstore.DataError):
+            works()
+        works()
+
+    monkeypatch.setattr(trial, "works", works_at_the_second_try)
+    for _ in range(30):
+        assert trial.run(faults.twice_apart) in ("done", lost(trial))
+
+
+def test_answered_late(trial: Trial) -> None:
+    """The answer before comes once more, ahead of the right one."""
+    for before in OPERATIONS:
+        Trial(trial.setup, trial.store, trial.direct, trial.known, before).run(faults.record)
+        trial.setup.server.arm(faults.record)
+        before.call(trial.store, before.begin(trial.direct))
+        assert trial.run(faults.previous_first) == lost(trial)
+
+
+GARBAGE = [
+    b"\x00" * 10,
+    b"\r\n",
+    b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n",
+    b"\x15\x03\x01\x00\x02\x02\x46",
+    b"$abc\r\n",
+    b"$-2\r\n",
+    b"$5\r\nabcdefgh\r\n",
+    b"*-5\r\n",
+    b"*abc\r\n",
+    b":\r\n",
+    b":1a\r\n",
+    b":99999999999999999999\r\n",
+    b"*1\r\n" * 200,
+    b"$18446744073709551616\r\n",
+    b"*9223372036854775807\r\n",
+    b"*4294967297\r\n",
+    b"\xff\xfe\xfd",
+]
+
+
+def test_garbage(trial: Trial) -> None:
+    """What is not RESP counts as a lost connection."""
+    for data in GARBAGE:
+        assert trial.run(faults.instead(data)) == lost(trial), data
+
+
+def test_endless_values(trial: Trial, hasty: tokenstore.RedisTokens) -> None:
+    """Values that declare more than will ever come: waited for, but not longer than the deadline,
+    and no memory is taken in advance."""
+    trial.store = hasty
+    before = peak_memory()
+    for data in ENDLESS:
+        assert trial.run(faults.instead(data)) in ("denied", lost(trial)), data
+    assert peak_memory() - before < 64 << 20
+
+
+ENDLESS = [
+    b"$1073741824\r\nabc",
+    b"$9223372036854775807\r\nabc",
+    b"*1\r\n$1073741824\r\n",
+    b"*1073741824\r\n",
+    b"*1073741824\r\n" * 7,
+    b"*2\r\n*1048576\r\n" * 3,
+]
+
+
+def peak_memory() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+# RESP, but not what was asked for. (A nil in place of a token cannot be told from a token that is
+# not there; raw commands take any reply.)
+ODD = [b"+OK\r\n", b":5\r\n", b"*0\r\n", b"*1\r\n*0\r\n", b"$3\r\nabc\r\n", b"$0\r\n\r\n", b"$2\r\n[]\r\n"]
+ODD += [b"*3\r\n$-1\r\n:1\r\n$1\r\nx\r\n", b"-ERR no\r\n", b"-\r\n", b"-WRONGTYPE x\r\n"]
+
+
+def test_replies_of_another_kind(trial: Trial) -> None:
+    if trial.operation.name in ("execute", "pipeline"):
+        return  # raw commands take any reply
+    commands = len(list(faults.values(trial.setup.server.last_request)))
+    for reply in ODD:
+        outcome = trial.run(
+            faults.instead(reply * commands),
+            errors=(tokenstore.DataError, tokenstore.ServerError),
+        )
+        assert outcome != "done", reply
+
+
+def test_random_bytes(trial: Trial) -> None:
+    generator = random.Random(trial.operation.name)
+    for _ in range(20):
+        data = generator.randbytes(generator.randrange(1, 200))
+        # Never RESP: no type begins with this byte.
+        assert trial.run(faults.instead(b"\x80" + data)) == lost(trial)
+
+
+def test_dropped_while_idle(trial: Trial) -> None:
+    for _ in range(5):
+        trial.setup.server.drop()
+        assert trial.run() == "done"
+
+
+def test_stray_bytes_while_idle(trial: Trial) -> None:
+    for stray in (b"+OK\r\n", b":1\r\n", b"$-1\r\n", b"*0\r\n", b"x"):
+        trial.setup.server.inject(stray)
+        assert trial.run() == "done"
