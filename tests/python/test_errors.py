@@ -7,9 +7,9 @@ import copy
 import pickle
 
 import pytest
-from servers import Server, free_port, paused
 
 import tokenstore
+from servers import Server, free_port, paused
 from tokenstore import Client, RedisTokens, errors
 
 TREE = {

@@ -6,14 +6,28 @@ import itertools
 import random
 
 import pytest
-from servers import Server
 
 import tokenstore
+from servers import Server
 from tokenstore import RedisTokens
 
 ALPHABET = [
     *("*", "?", "[", "]", "\\", "^", ":", "|", "{", "}", ",", '"', "'", "\n", "\r", "\t", " "),
-    *("a", "b", "-", "_", "/", "%", "$", "\x01", "\x7f", "\udcff", "\udc80", "\u00e9", "\U0001f600"),
+    *(
+        "a",
+        "b",
+        "-",
+        "_",
+        "/",
+        "%",
+        "$",
+        "\x01",
+        "\x7f",
+        "\udcff",
+        "\udc80",
+        "\u00e9",
+        "\U0001f600",
+    ),
 ]
 COUNT = 100_000
 BATCH = 5_000
@@ -29,7 +43,7 @@ def tuples(seed: int) -> list[tuple[str, str, str]]:
     rng = random.Random(seed)
     made: dict[tuple[str, str, str], None] = {}
     while len(made) < COUNT:
-        text = hostile(rng) + rng.choice(":|{},\"*") + hostile(rng) + hostile(rng)
+        text = hostile(rng) + rng.choice(':|{},"*') + hostile(rng) + hostile(rng)
         for i, j in itertools.combinations(range(1, len(text)), 2):
             made[text[:i], text[i:j], text[j:]] = None
             if i > 6:
@@ -86,7 +100,9 @@ def test_no_two_custom_tokens_meet(tokens: RedisTokens, server: Server) -> None:
         assert found.id == made[n].id
 
 
-@pytest.mark.parametrize("pattern", ["*", "?", "b*", "[a-z]*", "bob*", "*:*", "b\\ob", "^bob", "{}"])
+@pytest.mark.parametrize(
+    "pattern", ["*", "?", "b*", "[a-z]*", "bob*", "*:*", "b\\ob", "^bob", "{}"]
+)
 def test_no_pattern_matches(tokens: RedisTokens, pattern: str) -> None:
     bob = tokens.create("web", "login", "bob", custom_token="secret")
     assert tokens.get("web", "login", pattern) is None

@@ -9,9 +9,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from servers import Server
 
 import tokenstore
+from servers import Server
 from tokenstore import RedisTokens
 
 WORK = """

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from servers import running
 
 import tokenstore
+from servers import running
 
 
 @pytest.mark.parametrize("binary", ["redis-server", "valkey-server"])

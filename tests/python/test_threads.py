@@ -8,9 +8,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from servers import Server
 
 import tokenstore
+from servers import Server
 from tokenstore import Client, RedisTokens, Sessions
 
 
