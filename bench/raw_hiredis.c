@@ -6,13 +6,14 @@
  *                get KEY COUNT          setex PREFIX SIZE COUNT
  * Lifecycle: one connection to the unix socket given as argument, until stdin ends.
  * Threads:   one. */
+#define _POSIX_C_SOURCE 200809L /* strtok_r */
 #include <hiredis/hiredis.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_SIZE = 512, VALUE_SIZE = 4096 };
+enum { LINE_SIZE = 512, VALUE_SIZE = 4096 };
 
 static bool expect(redisReply *reply, int type) {
     bool good = reply != NULL && reply->type == type;
@@ -35,13 +36,27 @@ static bool run_setex(redisContext *redis, const char *prefix, size_t size, long
     if (size > sizeof value) return false;
     memset(value, 'x', size);
     for (long i = 0; i < count; i++) {
-        char key[TEXT_SIZE + 32];
+        char key[LINE_SIZE + 32];
         int key_size = snprintf(key, sizeof key, "%s%ld", prefix, i);
         const char *argv[] = {"SET", key, value, "EX", "3600"};
         const size_t sizes[] = {3, (size_t)key_size, size, 2, 4};
         if (!expect(redisCommandArgv(redis, 5, argv, sizes), REDIS_REPLY_STATUS)) return false;
     }
     return true;
+}
+
+/* A line's words; a missing one is empty. */
+static bool run_job(redisContext *redis, char *line) {
+    const char *words[4] = {"", "", "", ""};
+    char *rest = line;
+    for (size_t i = 0; i < 4; i++) {
+        char *word = strtok_r(rest, " \n", &rest);
+        if (word == NULL) break;
+        words[i] = word;
+    }
+    if (strcmp(words[0], "get") == 0) return run_get(redis, words[1], strtol(words[2], NULL, 10));
+    if (strcmp(words[0], "setex") != 0) return false;
+    return run_setex(redis, words[1], strtoul(words[2], NULL, 10), strtol(words[3], NULL, 10));
 }
 
 int main(int argc, char **argv) {
@@ -55,16 +70,9 @@ int main(int argc, char **argv) {
         return 1;
     }
     int status = 0;
-    char line[TEXT_SIZE], text[TEXT_SIZE];
+    char line[LINE_SIZE];
     while (status == 0 && fgets(line, sizeof line, stdin) != NULL) {
-        size_t size = 0;
-        long count = 0;
-        bool good = false;
-        if (sscanf(line, "get %511s %ld", text, &count) == 2) {
-            good = run_get(redis, text, count);
-        } else if (sscanf(line, "setex %511s %zu %ld", text, &size, &count) == 3) {
-            good = run_setex(redis, text, size, count);
-        }
+        bool good = run_job(redis, line);
         puts(good ? "ok" : "failed");
         fflush(stdout);
         if (!good) status = 1;
