@@ -240,6 +240,9 @@ static tks_need send_batch(run *r, tksp_lease *lease, tks_status *status, tks_er
     } else {
         if (lent) {
             tksp_pool_give_back(pool, lease);
+            tks_error why = failure.error;
+            failure.error = (tks_error)TKS_ERROR_INIT;
+            tks_fail(&failure.error, *status, "%.120s: %s", r->client->name, why.message);
         }
         need = report(r, &failure, status, err);
     }

@@ -175,7 +175,7 @@ tks_status tksp_conn_exchange(tksp_conn *conn, tks_bytes bytes, size_t count, tk
         return TKS_OK;
     }
     failure->sent = failure->sent || (conn->tls != NULL && tksp_tls_take_sent(conn->tls));
-    return tks_fail(&failure->error, status, "%.120s: %s", conn->name,
+    return tks_fail(&failure->error, status, "%s",
                     status == TKS_ERR_TIMEOUT ? "no answer within the timeout" : err.message);
 }
 
@@ -212,28 +212,40 @@ static tks_status start_tls(tksp_conn *conn, tksp_wait *wait, tksp_failure *fail
     return status;
 }
 
-/* Everything between a connected socket and the first batch. */
-static tks_status start_session(tksp_conn *conn, tksp_wait *wait, tksp_failure *failure,
-                                tks_error *err) {
+/* How far the opening came, for messages: what failed, and what may be behind it. */
+typedef struct stage {
+    const char *name, *hint;
+} stage;
+
+static const stage CONNECTING = {"cannot connect: ", ""};
+static const stage HANDSHAKE = {"TLS handshake: ", " (does the server speak TLS on this port?)"};
+static const stage GREETING = {"", ""};
+static const stage GREETING_TLS = {"", " (does the server take our certificate, cert= and key=?)"};
+
+static tks_status open_session(tksp_conn *conn, tksp_wait *wait, const stage **at,
+                               tksp_failure *failure, tks_error *err) {
+    bool tls = conn->context != NULL;
     tks_status status = tks_reader_new(conn->target->max_reply_size, &conn->reader, err);
-    if (status == TKS_OK && conn->context != NULL) {
+    if (status == TKS_OK && tls) {
+        *at = &HANDSHAKE;
         status = start_tls(conn, wait, failure, err);
     }
-    if (status != TKS_OK) {
-        return status;
+    if (status == TKS_OK) {
+        *at = tls ? &GREETING_TLS : &GREETING;
+        conn->usable = true;
+        status = tksp_greet(conn, conn->target, wait, failure);
+        *err = failure->error;
     }
-    conn->usable = true;
-    return tksp_greet(conn, conn->target, conn->name, wait, failure);
+    return status;
 }
 
 tks_status tksp_conn_open(tksp_conn *conn, tksp_wait *wait, tksp_failure *failure) {
     tks_error err = TKS_ERROR_INIT;
-    const char *what = "cannot connect: ";
+    const stage *at = &CONNECTING;
     tks_status status = tksp_sock_connect(&conn->sock, conn->target, wait, &err);
     if (status == TKS_OK) {
-        what = "";
         int64_t deadline = tksp_wait_narrow(wait, conn->target->connect_timeout_ms);
-        status = start_session(conn, wait, failure, &err);
+        status = open_session(conn, wait, &at, failure, &err);
         wait->deadline = deadline;
     }
     failure->sent = false; /* of the caller's batch nothing was */
@@ -241,15 +253,18 @@ tks_status tksp_conn_open(tksp_conn *conn, tksp_wait *wait, tksp_failure *failur
         return TKS_OK;
     }
     conn->usable = false;
-    if (status == TKS_ERR_TIMEOUT && !tksp_wait_is_over(wait)) {
-        status = TKS_ERR_CONNECTION;
-        failure->error = (tks_error)TKS_ERROR_INIT;
-        tks_fail(&err, status, "no answer within connect_timeout");
+    const char *why = err.message;
+    if (status == TKS_ERR_TIMEOUT && tksp_wait_is_over(wait)) {
+        why = "no connection within the timeout";
     } else if (status == TKS_ERR_TIMEOUT) {
-        tks_fail(&err, status, "no connection within the timeout");
+        why = "no answer within connect_timeout";
+        status = TKS_ERR_CONNECTION;
     }
+    bool known = failure->final || (status != TKS_ERR_CONNECTION && status != TKS_ERR_TIMEOUT);
     failure->final = failure->final || status == TKS_ERR_CONFIGURATION;
-    return tks_fail(&failure->error, status, "%.120s: %s%s", conn->name, what, err.message);
+    failure->error = (tks_error)TKS_ERROR_INIT;
+    return tks_fail(&failure->error, status, "%.120s: %s%.150s%s", conn->name, at->name, why,
+                    known ? "" : at->hint);
 }
 
 void tksp_conn_close(tksp_conn *conn) {

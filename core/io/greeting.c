@@ -76,33 +76,32 @@ static bool is_not_ready(const tks_reply *reply) {
 }
 
 static tks_status judge(const char *command, const tks_reply *reply, const tks_target *target,
-                        const char *name, tksp_failure *failure) {
+                        tksp_failure *failure) {
     char reason[REASON_SIZE];
     if (tks_reply_get_type(reply) == TKS_REPLY_STATUS || strcmp(command, "PING") == 0) {
         return TKS_OK;
     }
     if (tks_reply_get_type(reply) != TKS_REPLY_ERROR) {
         return tks_fail(&failure->error, TKS_ERR_CONNECTION,
-                        "%.120s: %s was answered with something else than OK: is this a Redis "
-                        "server?",
-                        name, command);
+                        "%s was answered with something else than OK: is this a Redis server?",
+                        command);
     }
     const char *why = describe(reply, target, reason, sizeof(reason));
     if (is_not_ready(reply)) {
-        return tks_fail(&failure->error, TKS_ERR_CONNECTION, "%.120s: not ready: %s", name, why);
+        return tks_fail(&failure->error, TKS_ERR_CONNECTION, "not ready: %s", why);
     }
     failure->final = true;
-    return tks_fail(&failure->error, TKS_ERR_SERVER, "%.120s: %s refused: %s", name, command, why);
+    return tks_fail(&failure->error, TKS_ERR_SERVER, "%s refused: %s", command, why);
 }
 
-tks_status tksp_greet(tksp_conn *conn, const tks_target *target, const char *name, tksp_wait *wait,
+tks_status tksp_greet(tksp_conn *conn, const tks_target *target, tksp_wait *wait,
                       tksp_failure *failure) {
     greeting g = {.count = 0};
     tks_reply *replies[COMMANDS_MAX] = {NULL};
     tks_buf_init(&g.out, GREETING_MAX);
     tks_status status = write_greeting(&g, target);
     if (status != TKS_OK) {
-        status = tks_fail(&failure->error, status, "%.120s: the greeting cannot be made", name);
+        status = tks_fail(&failure->error, status, "the greeting cannot be made");
         goto cleanup;
     }
     if (g.count == 0) {
@@ -112,7 +111,7 @@ tks_status tksp_greet(tksp_conn *conn, const tks_target *target, const char *nam
     status = tksp_conn_exchange(conn, tks_buf_bytes(&g.out), g.count, replies, wait, &broken);
     /* A server that is full answers once and hangs up: what it said tells more than its end. */
     for (size_t i = 0; i < g.count && replies[i] != NULL; i++) {
-        tks_status verdict = judge(g.names[i], replies[i], target, name, failure);
+        tks_status verdict = judge(g.names[i], replies[i], target, failure);
         if (verdict != TKS_OK) {
             status = verdict;
             goto cleanup;

@@ -9,7 +9,7 @@
 
 /* Greets as `target` wants it. TKS_OK; TKS_ERR_CONNECTION (the server is not ready, try again, or
  * the connection broke), TKS_ERR_SERVER (it refused: final), or as tksp_conn_exchange. */
-tks_status tksp_greet(tksp_conn *conn, const tks_target *target, const char *name, tksp_wait *wait,
+tks_status tksp_greet(tksp_conn *conn, const tks_target *target, tksp_wait *wait,
                       tksp_failure *failure);
 
 #endif

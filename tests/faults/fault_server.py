@@ -240,11 +240,22 @@ def hang(x: Exchange) -> None:
     x.hang()
 
 
-def endless(text: bytes, pause: float) -> Fault:
-    """`text` over and over."""
+def deaf(seconds: float) -> Fault:
+    """Reads nothing more for a while: a large request fills every buffer on the way."""
+
+    def fault(x: Exchange) -> None:
+        time.sleep(seconds)
+        x.reset()
+
+    return fault
+
+
+def endless(head: bytes, text: bytes, pause: float) -> Fault:
+    """`head`, and then `text` over and over."""
 
     def fault(x: Exchange) -> None:
         x.ask()
+        x.send(head)
         while True:
             x.send(text)
             time.sleep(pause)

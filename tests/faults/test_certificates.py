@@ -1,0 +1,329 @@
+"""TLS: every bad certificate is refused, at once and for good; every good one is taken."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from certs import CLIENT, LOCAL, SERVER, Authority, Pair, openssl, self_signed
+from fault_server import FaultServer
+from servers import Server, free_port, running
+from timing import ends_within
+
+import tokenstore
+
+
+@contextmanager
+def serving(redis: Server, pair: Pair, client_ca: Path | None = None) -> Iterator[FaultServer]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # weak certificates are ours to refuse
+    context.load_cert_chain(pair.cert, pair.key)
+    if client_ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(client_ca)
+    assert redis.socket_path is not None
+    with FaultServer(redis.socket_path, context) as server:
+        yield server
+
+
+def refused(url: str, says: str, **options: object) -> None:
+    """One attempt, well before the timeout."""
+    with tokenstore.Client(url, timeout=5, **options) as client:
+
+        def attempt() -> None:
+            with pytest.raises(tokenstore.ConnectionError) as caught:
+                client.execute("PING")
+            assert says in str(caught.value)
+
+        ends_within(0.5, attempt)
+
+
+def works(url: str, **options: object) -> None:
+    with tokenstore.Client(url, **options) as client:
+        assert client.execute("PING") == "PONG"
+        assert client.execute("PING") == "PONG"
+
+
+# ---- bad ones ----------------------------------------------------------------------------------------
+
+Maker = Callable[[Authority], Pair]
+
+
+def _signed(name: str, *extensions: str, **options: object) -> Maker:
+    return lambda ca: ca.sign(name, *extensions, **options)
+
+
+def _unknown_authority(ca: Authority) -> Pair:
+    directory = ca.directory / "unknown"
+    directory.mkdir()
+    return Authority(directory).sign("server", LOCAL, *SERVER)
+
+
+def _missing_intermediate(ca: Authority) -> Pair:
+    return Authority(ca.directory, "middle", ca).sign("below-middle", LOCAL, *SERVER)
+
+
+def _signed_by_no_authority(ca: Authority) -> Pair:
+    """A leaf that plays CA: basicConstraints says that it is none."""
+    leaf = Authority.__new__(Authority)
+    leaf.directory, leaf.name = ca.directory, "leaf"
+    leaf.pair = ca.sign("leaf", "basicConstraints=critical,CA:FALSE", LOCAL)
+    pair = leaf.sign("below-leaf", LOCAL, *SERVER)
+    chain(pair, leaf.cert)
+    return pair
+
+
+def chain(pair: Pair, *more: Path) -> None:
+    pair.cert.write_text(pair.cert.read_text() + "".join(m.read_text() for m in more))
+
+
+BAD: dict[str, tuple[Maker, str]] = {
+    "expired": (
+        _signed("old", LOCAL, *SERVER, dates=("20200101000000Z", "20200201000000Z")),
+        "certificate has expired",
+    ),
+    "not yet valid": (
+        _signed("young", LOCAL, *SERVER, dates=("20480101000000Z", "20490101000000Z")),
+        "not yet valid",
+    ),
+    "wrong host": (
+        _signed("host", "subjectAltName=DNS:other.example", *SERVER),
+        "subjectAltName",
+    ),
+    "wrong address": (
+        _signed("address", "subjectAltName=IP:127.0.0.2,DNS:127.0.0.1", *SERVER),
+        "subjectAltName",
+    ),
+    "name in commonName only": (_signed("cn", *SERVER, subject="127.0.0.1"), "subjectAltName"),
+    "unknown CA": (_unknown_authority, "certificate"),
+    "self-signed": (
+        lambda ca: self_signed(ca.directory, "alone", LOCAL, "extendedKeyUsage=serverAuth"),
+        "self-signed",
+    ),
+    "for clients only": (_signed("client-only", LOCAL, *CLIENT), "purpose"),
+    "missing intermediate": (_missing_intermediate, "issuer certificate"),
+    "issuer is no CA": (_signed_by_no_authority, "certificate"),
+    "weak key": (_signed("weak", LOCAL, *SERVER, key=("-newkey", "rsa:1024")), "weak"),
+    "weak digest": (_signed("sha1", LOCAL, *SERVER, digest="-sha1"), "weak"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_certificate(redis: Server, tmp_path: Path, name: str) -> None:
+    ca = Authority(tmp_path)
+    maker, says = BAD[name]
+    with serving(redis, maker(ca)) as server:
+        refused(server.url, says, ca=str(ca.cert))
+        assert server.connections == 0
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1:DeprecationWarning")
+def test_old_protocol(redis: Server, tmp_path: Path) -> None:
+    ca = Authority(tmp_path)
+    pair = ca.sign("server", LOCAL, *SERVER)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.load_cert_chain(pair.cert, pair.key)
+    with FaultServer(str(redis.socket_path), context) as server:
+        refused(server.url, "TLS", ca=str(ca.cert))
+
+
+def test_not_tls_at_all(redis: Server, tmp_path: Path) -> None:
+    ca = Authority(tmp_path)
+    with FaultServer(str(redis.socket_path)) as server:
+        # Redis waits for the end of what it takes for a long word.
+        url = f"rediss://127.0.0.1:{server.port}?connect_timeout=0.1"
+        with tokenstore.Client(url, ca=str(ca.cert)) as client:
+            with pytest.raises(tokenstore.ConnectionError, match="speak TLS"):
+                client.execute("PING")
+    with serving(redis, ca.sign("server", LOCAL, *SERVER)) as server:
+        with tokenstore.Client(f"redis://127.0.0.1:{server.port}") as client:
+            with pytest.raises((tokenstore.ConnectionError, tokenstore.OutcomeUnknownError)):
+                client.execute("PING")
+
+
+# ---- good ones ---------------------------------------------------------------------------------------
+
+
+def test_good_certificates(redis: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ca = Authority(tmp_path)
+    with serving(redis, ca.sign("server", LOCAL, *SERVER)) as server:
+        works(server.url, ca=str(ca.cert))
+        works(f"rediss://localhost:{server.port}", ca=str(ca.cert))
+        works(server.url, ca=str(ca.cert), server_name="localhost.")
+        works(f"{server.url}?ca={ca.cert}")
+        # The system's CAs do not know ours, and then do.
+        refused(server.url, "certificate")
+        monkeypatch.setenv("SSL_CERT_FILE", str(ca.cert))
+        works(server.url)
+        monkeypatch.delenv("SSL_CERT_FILE")
+        hashed = tmp_path / "hashed"
+        hashed.mkdir()
+        shutil.copy(ca.cert, hashed)
+        openssl("rehash", hashed)
+        works(server.url, ca=str(hashed))
+        monkeypatch.setenv("SSL_CERT_DIR", str(hashed))
+        works(server.url)
+
+    middle = Authority(tmp_path, "middle", ca)
+    pair = middle.sign("below", "subjectAltName=DNS:*.example.com", *SERVER)
+    chain(pair, middle.cert)
+    with serving(redis, pair) as server:
+        works(server.url, ca=str(ca.cert), server_name="redis.example.com")
+        refused(server.url, "subjectAltName", ca=str(ca.cert), server_name="example.com")
+        refused(server.url, "subjectAltName", ca=str(ca.cert), server_name="a.b.example.com")
+        refused(server.url, "subjectAltName", ca=str(ca.cert))
+
+    alone = self_signed(tmp_path, "alone", LOCAL)
+    with serving(redis, alone) as server:
+        works(server.url, ca=str(alone.cert))  # trusted by name
+
+
+def test_server_name_is_sent(redis: Server, tmp_path: Path) -> None:
+    ca = Authority(tmp_path)
+    names = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    pair = ca.sign("server", "subjectAltName=DNS:a.example,IP:127.0.0.1,DNS:localhost", *SERVER)
+    context.load_cert_chain(pair.cert, pair.key)
+    context.sni_callback = lambda s, name, c: names.append(name)
+    with FaultServer(str(redis.socket_path), context) as server:
+        works(server.url, ca=str(ca.cert))
+        works(f"rediss://localhost:{server.port}", ca=str(ca.cert))
+        works(server.url, ca=str(ca.cert), server_name="a.example")
+    assert names == [None, "localhost", "a.example"]
+
+
+# ---- client certificates -----------------------------------------------------------------------------
+
+
+def test_client_certificates(redis: Server, tmp_path: Path) -> None:
+    ca = Authority(tmp_path)
+    mine = ca.sign("me", *CLIENT)
+    theirs = self_signed(tmp_path, "stranger")
+    trust = {"ca": str(ca.cert)}
+    with serving(redis, ca.sign("server", LOCAL, *SERVER), client_ca=ca.cert) as server:
+        works(server.url, **trust, cert=str(mine.cert), key=str(mine.key))
+        both = tmp_path / "both.pem"
+        both.write_text(mine.cert.read_text() + mine.key.read_text())
+        works(server.url, **trust, cert=str(both))
+        # Refused in the greeting, not in the middle of an operation whose outcome is in doubt then.
+        # (The server's reason is lost when its RST overtakes it; the hint is ours.)
+        refused(server.url, "certificate", **trust)
+        refused(server.url, "", **trust, cert=str(theirs.cert), key=str(theirs.key))
+
+
+# ---- files ---------------------------------------------------------------------------------------------
+
+
+def test_files_are_read_at_once(tmp_path: Path) -> None:
+    ca = Authority(tmp_path)
+    mine, other = ca.sign("me", *CLIENT), ca.sign("other", *CLIENT)
+    nonsense = tmp_path / "nonsense.pem"
+    nonsense.write_text("nonsense")
+    locked = tmp_path / "locked.key"
+    openssl("pkey", "-in", mine.key, "-aes128", "-passout", "pass:x", "-out", locked)
+    url = "rediss://localhost:1"
+    missing = str(tmp_path / "missing")
+    for named, options in {
+        "ca=": {"ca": missing},
+        " ca=": {"ca": str(nonsense)},
+        "cert=": {"cert": missing},
+        " cert=": {"cert": str(nonsense)},
+        "cert": {"key": str(mine.key)},
+        "key=": {"cert": str(mine.cert), "key": missing},
+        " key=": {"cert": str(mine.cert), "key": str(nonsense)},
+        "  key=": {"cert": str(mine.cert), "key": str(other.key)},
+        "unencrypted": {"cert": str(mine.cert), "key": str(locked)},
+    }.items():
+        with pytest.raises(tokenstore.ConfigurationError) as caught:
+            tokenstore.Client(url, **options)
+        assert named.strip() in str(caught.value)
+
+
+# ---- redis-server's own TLS --------------------------------------------------------------------------
+
+
+def _has_tls() -> bool:
+    done = subprocess.run(
+        ["redis-server", "--tls-port", "x"], capture_output=True, text=True, check=False
+    )
+    return "Bad directive" not in done.stdout + done.stderr
+
+
+def test_real_server(tmp_path: Path) -> None:
+    if not _has_tls():
+        pytest.skip("this redis-server was built without TLS")
+    ca = Authority(tmp_path)
+    pair = ca.sign("server", LOCAL, *SERVER)
+    mine = ca.sign("me", *CLIENT)
+    port = free_port()
+    with running(
+        *("--tls-port", str(port), "--tls-cert-file", str(pair.cert)),
+        *("--tls-key-file", str(pair.key), "--tls-ca-cert-file", str(ca.cert)),
+    ):
+        url = f"rediss://127.0.0.1:{port}"
+        options = {"ca": str(ca.cert), "cert": str(mine.cert), "key": str(mine.key)}
+        with tokenstore.Client(url, **options) as client:
+            value = os.urandom(1 << 20)
+            client.execute("SET", "x", value)
+            for _ in range(20):
+                assert client.execute("GET", "x") == value
+            assert client.pipeline([("ECHO", value)] * 40) == [value] * 40
+        refused(url, "", ca=str(ca.cert))
+
+
+def test_peer_that_resets_does_not_kill(redis: Server, tmp_path: Path) -> None:
+    """No SIGPIPE: not even where the host has it at its default, which ends the process."""
+    ca = Authority(tmp_path)
+    program = """
+import signal, socket, sys, tokenstore
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+listener = socket.create_server(("127.0.0.1", 0))
+for url in sys.argv[1].format(listener.getsockname()[1]).split():
+    client = tokenstore.Client(url, timeout=2)
+    import threading
+    def accept():
+        for _ in range(4):
+            s, _ = listener.accept()
+            s.settimeout(1)
+            try:
+                if url.startswith("redis:"):
+                    s.recv(10)
+            finally:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\\1\\0\\0\\0\\0\\0\\0\\0")
+                s.close()
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        client.execute("SET", "x", b"x" * (8 << 20))
+    except tokenstore.Error:
+        print("alive")
+"""
+    urls = f"redis://127.0.0.1:{{0}} rediss://127.0.0.1:{{0}}?ca={ca.cert}"
+    done = subprocess.run(
+        ["python3", "-c", program, urls], capture_output=True, text=True, env=_environment()
+    )
+    assert done.returncode == 0, done
+    assert done.stdout.split() == ["alive", "alive"], done
+
+
+def _environment() -> dict[str, str]:
+    directory = str(Path(tokenstore.__file__).parent.parent)
+    return {**os.environ, "PYTHONPATH": directory}
+
+
+def test_ipv6(redis: Server, tmp_path: Path) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    port = free_port()
+    with running("--bind", "::1", "127.0.0.1", "--port", str(port)):
+        works(f"redis://[::1]:{port}")

@@ -1,0 +1,261 @@
+"""Servers that do not answer, do not listen, do not end: every operation keeps its deadline."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import fault_server as faults
+import pytest
+from conftest import Setup
+from operations import OPERATIONS, A, Operation
+from servers import Server, paused
+from timing import ends_within
+
+import tokenstore
+
+TIMEOUT = 0.3
+EXPIRED = (tokenstore.TimeoutError, tokenstore.OutcomeUnknownError)
+
+
+@pytest.fixture
+def store(setup: Setup) -> Iterator[tokenstore.RedisTokens]:
+    with setup.client(timeout=TIMEOUT) as client:
+        yield tokenstore.RedisTokens(client)
+
+
+def expires(setup: Setup, *armed: faults.Fault, call: Callable[[], object]) -> None:
+    """`call` fails at its deadline, not later."""
+
+    def attempt() -> None:
+        setup.server.arm(*armed)
+        with pytest.raises(EXPIRED):
+            call()
+
+    ends_within(TIMEOUT + setup.slack, attempt)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: o.name)
+@pytest.mark.parametrize("fault", [faults.hang, faults.hang_reply(3)], ids=["at once", "midway"])
+def test_hang(
+    setup: Setup,
+    store: tokenstore.RedisTokens,
+    direct: tokenstore.RedisTokens,
+    operation: Operation,
+    fault: faults.Fault,
+) -> None:
+    case = operation.begin(direct)
+    operation.call(store, operation.begin(direct))  # connected, scripts loaded
+    kind = tokenstore.OutcomeUnknownError if operation.once else tokenstore.TimeoutError
+
+    def attempt() -> None:
+        setup.server.arm(fault)
+        with pytest.raises(kind) as caught:
+            operation.call(store, case)
+        assert "timeout" in str(caught.value)
+
+    ends_within(TIMEOUT + setup.slack, attempt)
+    operation.either(case)
+    case = operation.begin(direct)
+    operation.done(case, operation.call(store, case))
+
+
+@pytest.mark.parametrize(
+    ("head", "text", "pause"),
+    [
+        (b"*1000000\r\n", b":1\r\n", 0.01),
+        (b"*2000000\r\n", b":1\r\n" * 1000, 0.001),
+        (b"+", b"x", 0.01),
+        (b"$60000000\r\n", b"x" * 65536, 0.005),
+    ],
+    ids=["items", "many items", "line", "string"],
+)
+def test_endless_answer(
+    setup: Setup, store: tokenstore.RedisTokens, head: bytes, text: bytes, pause: float
+) -> None:
+    expires(
+        setup,
+        faults.endless(head, text, pause),
+        call=lambda: store.client.execute("PING"),
+    )
+    assert store.client.execute("PING") == "PONG"
+
+
+def test_deaf_server(setup: Setup, store: tokenstore.RedisTokens) -> None:
+    assert store.client.execute("PING") == "PONG"
+    large = b"x" * (24 << 20)  # more than the buffers on the way hold
+
+    def attempt() -> None:
+        setup.server.arm(faults.deaf(1))
+        with pytest.raises(EXPIRED):
+            store.client.execute("SET", "large", large)
+
+    began = time.monotonic()
+    store.client.execute("SET", "large", large, timeout=10)
+    copying = time.monotonic() - began
+    ends_within(TIMEOUT + setup.slack + copying, attempt)
+    store.client.execute("DEL", "large")
+    assert store.client.execute("PING") == "PONG"
+
+
+def test_hang_in_greeting(setup: Setup) -> None:
+    with setup.client(timeout=TIMEOUT, client_name="x") as client:
+        expires(setup, faults.hang, call=lambda: client.execute("PING"))
+        assert client.execute("PING") == "PONG"
+
+
+def test_hang_before_tls(setup: Setup) -> None:
+    if not setup.tls:
+        return
+    with setup.client(timeout=TIMEOUT) as client:
+
+        def attempt() -> None:
+            setup.server.arm_accept(lambda s: time.sleep(1))
+            with pytest.raises(tokenstore.TimeoutError):
+                client.execute("PING")
+
+        ends_within(TIMEOUT + setup.slack, attempt)
+        assert client.execute("PING") == "PONG"
+
+
+def test_connect_timeout_bounds_one_attempt(setup: Setup) -> None:
+    """A first attempt that hangs does not use up the operation's time."""
+    with setup.client(timeout=5, connect_timeout=0.2, client_name="x") as client:
+
+        def attempt() -> None:
+            setup.server.drop()
+            setup.server.arm(faults.hang)
+            assert client.execute("PING") == "PONG"
+
+        ends_within(0.2 + 0.1 + setup.slack, attempt)
+
+
+def test_timeout_of_a_call(setup: Setup) -> None:
+    with setup.client(timeout=30) as client:
+        expires(setup, faults.hang, call=lambda: client.execute("GET", "x", timeout=TIMEOUT))
+
+
+@contextmanager
+def full(listener: socket.socket) -> Iterator[None]:
+    """A listening socket that takes no more connections."""
+    crowd = []
+    for _ in range(8):
+        s = socket.socket(listener.family)
+        s.setblocking(False)
+        s.connect_ex(listener.getsockname())
+        crowd.append(s)
+    try:
+        yield
+    finally:
+        for s in crowd:
+            s.close()
+        listener.close()
+
+
+def test_nobody_accepts(tmp_path: Path) -> None:
+    tcp = socket.socket()
+    tcp.bind(("127.0.0.1", 0))
+    tcp.listen(0)
+    unix = socket.socket(socket.AF_UNIX)
+    unix.bind(str(tmp_path / "s"))
+    unix.listen(0)
+    with full(tcp), full(unix):
+        for url in (f"redis://127.0.0.1:{tcp.getsockname()[1]}", f"unix://{tmp_path}/s"):
+            with tokenstore.Client(url, timeout=TIMEOUT) as client:
+
+                def attempt(client: tokenstore.Client = client) -> None:
+                    with pytest.raises(tokenstore.TimeoutError):
+                        client.execute("PING")
+
+                ends_within(TIMEOUT + 0.05, attempt)
+            with tokenstore.Client(url, timeout=5, connect_timeout=0.1) as client:
+
+                def attempt(client: tokenstore.Client = client) -> None:
+                    with pytest.raises(tokenstore.ConnectionError):
+                        client.execute("PING")
+
+                ends_within(1, attempt)
+
+
+def test_nobody_there(tmp_path: Path) -> None:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    urls = (f"redis://127.0.0.1:{port}", f"redis://localhost:{port}", f"unix://{tmp_path}/none")
+    for url in urls:
+        with tokenstore.Client(url) as client:
+
+            def attempt(client: tokenstore.Client = client, url: str = url) -> None:
+                with pytest.raises(tokenstore.ConnectionError) as caught:
+                    client.execute("PING")
+                assert client.url in str(caught.value)
+
+            ends_within(1, attempt)
+
+
+def test_host_name_unknown() -> None:
+    with tokenstore.Client("redis://no-such-host.invalid", timeout=5) as client:
+        with pytest.raises(tokenstore.Error) as caught:
+            client.execute("PING")
+        assert "resolved" in str(caught.value)
+
+
+def test_server_stands_still(redis: Server) -> None:
+    with tokenstore.Client(redis.url, timeout=TIMEOUT) as client:
+        store = tokenstore.RedisTokens(client)
+        token = store.create(**A, owner="paused").token
+
+        def attempt() -> None:
+            with pytest.raises(tokenstore.TimeoutError):
+                store.get(**A, token=token)
+
+        with paused(redis):
+            ends_within(TIMEOUT + 0.05, attempt)
+        assert store.get(**A, token=token) is not None
+
+
+def test_reply_too_large(setup: Setup, direct: tokenstore.RedisTokens) -> None:
+    direct.client.execute("SET", "large", b"x" * (1200 << 10))
+    with setup.client(max_reply_size=1 << 20) as client:
+        client.execute("SET", "small", b"x" * ((1 << 20) - 100))
+        assert len(client.execute("GET", "small")) == (1 << 20) - 100
+        with pytest.raises(tokenstore.OutcomeUnknownError, match="max_reply_size"):
+            client.execute("GET", "large")
+        assert client.execute("PING") == "PONG"
+
+
+def test_large_batches_do_not_lock_up(redis: Server) -> None:
+    """More than all buffers hold, in both directions at once."""
+    value = b"v" * 100_000
+    with tokenstore.Client(redis.url, timeout=20) as client:
+        replies = client.pipeline([("ECHO", value)] * 400)
+        assert replies == [value] * 400
+
+
+def test_interrupted_by_close(setup: Setup) -> None:
+    """close() while others work: they end normally or with Error, and none hangs."""
+    client = setup.client(timeout=5)
+    outcomes: list[BaseException | None] = []
+
+    def work() -> None:
+        try:
+            while True:
+                assert client.execute("PING") == "PONG"
+        except tokenstore.Error as error:
+            outcomes.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.05)
+    client.close()
+    client.close()
+    for thread in threads:
+        thread.join(5)
+    assert not any(thread.is_alive() for thread in threads)
+    assert len(outcomes) == 8
+    assert all("closed" in str(o) for o in outcomes)

@@ -1,0 +1,197 @@
+"""AUTH, SELECT and CLIENT SETNAME: what a server may answer to them, and faults in the middle of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import fault_server as faults
+import pytest
+from conftest import Setup
+from servers import Server, running
+from timing import ends_within
+
+import tokenstore
+
+PASSWORD = "sesame/open:me@now?"
+ENCODED = "sesame%2Fopen%3Ame%40now%3F"
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[Server]:
+    with running("--requirepass", PASSWORD, transport="tcp") as server:
+        with server.wire() as wire:
+            wire("AUTH", PASSWORD)
+            wire("ACL", "SETUSER", "bob", "on", ">" + PASSWORD, "~*", "+@all", "-client", "-select")
+            wire("ACL", "SETUSER", "free", "on", "nopass", "~*", "+@all")
+        yield server
+
+
+def url(server: Server, userinfo: str, rest: str = "") -> str:
+    return f"redis://{userinfo}@127.0.0.1:{server.port}{rest}"
+
+
+@pytest.mark.parametrize("userinfo", [":" + ENCODED, "bob:" + ENCODED, "default:" + ENCODED, "free"])
+def test_let_in(guarded: Server, userinfo: str) -> None:
+    with tokenstore.Client(url(guarded, userinfo)) as client:
+        assert client.execute("PING") == "PONG"
+        user = userinfo.partition(":")[0] or "default"
+        assert client.execute("ACL", "WHOAMI") == user.encode()
+
+
+def test_database_and_name(guarded: Server) -> None:
+    with tokenstore.Client(url(guarded, ":" + ENCODED, "/7?client_name=me")) as client:
+        client.execute("SET", "here", "7")
+        assert client.execute("CLIENT", "GETNAME") == b"me"
+    with tokenstore.Client(url(guarded, ":" + ENCODED), db=6) as client:
+        assert client.execute("GET", "here") is None
+
+
+@pytest.mark.parametrize(
+    ("userinfo", "rest", "said"),
+    [
+        (":wrong-word", "", "WRONGPASS"),
+        ("bob:wrong-word", "", "WRONGPASS"),
+        ("nobody:wrong-word", "", "WRONGPASS"),
+        (":" + ENCODED, "/99", "SELECT"),
+        ("bob:" + ENCODED, "/1", "NOPERM"),
+        ("bob:" + ENCODED, "/0?client_name=x", "NOPERM"),
+    ],
+)
+def test_refused(guarded: Server, userinfo: str, rest: str, said: str) -> None:
+    """At once - trying again would not help, and can lock an account - and without the password."""
+    with tokenstore.Client(url(guarded, userinfo, rest)) as client:
+        before = connections(guarded)
+        with pytest.raises(tokenstore.ServerError) as caught:
+            client.execute("PING")
+        assert said in str(caught.value)
+        assert "wrong-word" not in str(caught.value)
+        assert PASSWORD not in str(caught.value)
+        assert connections(guarded) == before + 2  # one, and the one that counts
+
+
+def connections(server: Server) -> int:
+    with server.wire() as wire:
+        wire("AUTH", PASSWORD)
+        info = wire("INFO", "stats").decode()
+    return int(info.split("total_connections_received:")[1].split()[0])
+
+
+def test_no_password_given(guarded: Server) -> None:
+    with tokenstore.Client(f"redis://127.0.0.1:{guarded.port}") as client:
+        with pytest.raises(tokenstore.ServerError, match="NOAUTH"):
+            tokenstore.RedisTokens(client).get(app="a", type="t", token="x")
+
+
+def test_password_given_to_an_open_server(redis: Server) -> None:
+    with tokenstore.Client(f"unix://:{ENCODED}@{redis.socket_path}") as client:
+        with pytest.raises(tokenstore.ServerError, match="AUTH"):
+            client.execute("PING")
+
+
+# ---- faults ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def client(setup: Setup) -> Iterator[tokenstore.Client]:
+    """Each use of it after a drop begins with a greeting of two commands."""
+    with setup.client(client_name="me", db=3) as client:
+        client.execute("DEL", "n")
+        yield client
+
+
+def counts_on(setup: Setup, client: tokenstore.Client, *armed: faults.Fault) -> None:
+    """The faults are met in the greeting; the command behind it runs, and runs once."""
+    before = int(client.execute("GET", "n") or 0)
+    setup.server.drop()
+    setup.server.arm(*armed)
+    assert client.execute("INCR", "n") == before + 1
+    assert setup.server.pending == 0
+    assert client.execute("CLIENT", "GETNAME") == b"me"
+
+
+def test_every_byte(setup: Setup, client: tokenstore.Client) -> None:
+    setup.server.drop()
+    setup.server.arm(faults.record)
+    client.execute("PING")
+    request, reply = len(setup.server.last_request), len(setup.server.last_reply)
+    assert b"SELECT" in setup.server.last_request
+    for at in range(request):
+        counts_on(setup, client, faults.reset_request(at))
+    for at in range(reply):
+        counts_on(setup, client, faults.reset_reply(at))
+        counts_on(setup, client, faults.close_reply(at))
+        counts_on(setup, client, faults.split(at))
+    counts_on(setup, client, faults.drip)
+    counts_on(setup, client, faults.twice)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"-LOADING Redis is loading the dataset in memory\r\n",
+        b"-BUSY Redis is busy running a script\r\n",
+        b"-MASTERDOWN Link with MASTER is down\r\n",
+        b"-ERR max number of clients reached\r\n",
+        b":1\r\n",
+        b"*0\r\n",
+        b"\x00",
+    ],
+)
+def test_not_ready(setup: Setup, client: tokenstore.Client, answer: bytes) -> None:
+    """Tried again: nothing has been asked of the server yet."""
+    counts_on(setup, client, faults.instead(answer * 2))
+
+
+def test_not_ready_for_long(setup: Setup) -> None:
+    loading = faults.instead(b"-LOADING Redis is loading\r\n" * 2)
+    with setup.client(client_name="me", db=3) as client:
+        setup.server.arm(*[loading] * 20)
+        with pytest.raises(tokenstore.ConnectionError, match="LOADING"):
+            client.execute("PING")
+        setup.server.arm()
+
+
+def test_password_echoed(setup: Setup) -> None:
+    """A proxy that gives back what it does not understand gives it back to us alone."""
+    with tokenstore.Client(
+        setup.server.url.replace("://", "://:hunter2@"), **setup.options
+    ) as client:
+        for text in ("no such thing: AUTH hunter2", "unknown command 'AUTH', with args hunter2"):
+            setup.server.arm(faults.instead(b"-ERR " + text.encode() + b"\r\n"))
+            with pytest.raises(tokenstore.ServerError) as caught:
+                client.execute("PING")
+            assert "hunter2" not in str(caught.value)
+
+
+def test_full_server() -> None:
+    """One that answers an error and hangs up: the error is what the caller sees."""
+    with running("--maxclients", "4", transport="tcp") as server:
+        wires = [server.wire() for _ in range(4)]
+        with tokenstore.Client(server.url, client_name="me") as client:
+            for wire in wires:
+                wire("PING")
+            with pytest.raises(tokenstore.ConnectionError, match="max number of clients"):
+                client.execute("PING")
+            wires.pop().close()
+            time.sleep(0.05)  # the server notices at its next turn
+            assert client.execute("PING") == "PONG"
+        for wire in wires:
+            wire.close()
+
+
+def test_starting_server() -> None:
+    """A server that comes up while an operation waits is used as soon as it is there."""
+    with running(transport="tcp") as server:
+        with tokenstore.Client(server.url, timeout=10) as client:
+            store = tokenstore.RedisTokens(client)
+            token = store.create(app="a", type="t", owner="o").token
+            server.kill()
+
+            def fails_soon() -> None:
+                with pytest.raises(tokenstore.ConnectionError):
+                    store.get(app="a", type="t", token=token)
+
+            ends_within(1, fails_soon)
+            server.start()
+            assert store.get(app="a", type="t", token=token) is None
