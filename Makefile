@@ -40,7 +40,7 @@ TKS_WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow
 TKS_CPPFLAGS := -Icore/include -Icore/src $(CPPFLAGS)
 TKS_CFLAGS := $(CFLAGS) -std=c11 -fPIC -fvisibility=hidden -fno-common $(TKS_WARNINGS)
 TKS_LDFLAGS := $(LDFLAGS)
-TKS_LDLIBS := -lhiredis -lcjson -lsodium -lssl -lcrypto -lpthread
+TKS_LDLIBS := -lhiredis -lcjson -lsodium -lssl -lcrypto -lpthread $(if $(wildcard core/io/http.c),-lcurl)
 
 # WERROR=1 makes warnings errors; `make test` and `make lint` set it.
 ifdef WERROR
@@ -111,7 +111,7 @@ $(BUILD)/core/scripts.o: $(BUILD)/scripts.c $(FLAGS)
 
 # ---- the languages ------------------------------------------------------------------------------------
 
--include mk/tests-c.mk mk/io.mk mk/embedded.mk mk/python.mk mk/lua.mk mk/bench.mk
+-include mk/tests-c.mk mk/io.mk mk/http.mk mk/embedded.mk mk/python.mk mk/lua.mk mk/bench.mk
 
 # ---- what one types -----------------------------------------------------------------------------------
 
