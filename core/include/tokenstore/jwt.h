@@ -1,0 +1,200 @@
+/* tokenstore/jwt.h - signed JSON Web Tokens: keys, checking, making.
+ *
+ * Purpose:   compact JWS with JSON claims. HS256/384/512 and EdDSA (Ed25519) stand on libsodium;
+ *            RS, PS and ES 256/384/512 on OpenSSL, in a file of its own that is linked only where
+ *            tks_key_from_pem or tks_jwt_openssl is called.
+ * Sources:   RFC 7515 (JWS), 7517 (JWK), 7518 (JWA), 7519 (JWT), 8037 (Ed25519), 8725 (best practice).
+ * Rules:     the key decides which algorithms are possible, and the caller's list which of them are
+ *            wanted; what the token says only chooses among those. "none" does not exist. Keys in a
+ *            header (jwk, jku, x5u, x5c) are never used; crit, b64 and zip are refused. The signature
+ *            is checked before any claim is believed. No message holds a token, a claim or a secret.
+ * Lifecycle: a tks_key is immutable and counted: from_* gives one reference, tks_key_ref another,
+ *            tks_key_free gives one back. A tks_keyset owns references to its keys.
+ * Threads:   keys and key sets may be used from many threads at once. tks_secret_start must have been
+ *            called. Time is an input; nothing here reads a clock. */
+#ifndef TOKENSTORE_JWT_H
+#define TOKENSTORE_JWT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tokenstore/buf.h"
+#include "tokenstore/json.h"
+#include "tokenstore/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    TKS_JWT_SIZE_MAX = 8 * 1024,   /* bytes of a token, in and out */
+    TKS_JWT_TRIES_MAX = 16,        /* keys that are tried on one token */
+    TKS_JWT_SECRET_MIN = 32,       /* bytes; HS384 wants 48, HS512 wants 64 (RFC 7518, 3.2) */
+    TKS_JWK_SIZE_MAX = 1024 * 1024 /* bytes of JWK, JWKS and PEM text */
+};
+
+/* ---- algorithms ---------------------------------------------------------------------------- */
+
+/* X(enumerator, name in RFC 7518 or 8037) */
+#define TKS_JWT_ALG_MAP(X)                                                                         \
+    X(TKS_JWT_HS256, "HS256")                                                                      \
+    X(TKS_JWT_HS384, "HS384")                                                                      \
+    X(TKS_JWT_HS512, "HS512")                                                                      \
+    X(TKS_JWT_RS256, "RS256")                                                                      \
+    X(TKS_JWT_RS384, "RS384")                                                                      \
+    X(TKS_JWT_RS512, "RS512")                                                                      \
+    X(TKS_JWT_PS256, "PS256")                                                                      \
+    X(TKS_JWT_PS384, "PS384")                                                                      \
+    X(TKS_JWT_PS512, "PS512")                                                                      \
+    X(TKS_JWT_ES256, "ES256")                                                                      \
+    X(TKS_JWT_ES384, "ES384")                                                                      \
+    X(TKS_JWT_ES512, "ES512")                                                                      \
+    X(TKS_JWT_EDDSA, "EdDSA")
+
+typedef enum tks_jwt_alg {
+#define TKS_JWT_ALG_ENUM(name, text) name,
+    TKS_JWT_ALG_MAP(TKS_JWT_ALG_ENUM)
+#undef TKS_JWT_ALG_ENUM
+        TKS_JWT_ALG_COUNT
+} tks_jwt_alg;
+
+/* A set of algorithms: the sum of their bits. */
+#define TKS_JWT_BIT(alg) (UINT32_C(1) << (unsigned)(alg))
+
+/* Adds the algorithm `name`, case and all, to `*set`. TKS_ERR_CONFIGURATION for a name that is none
+ * of the above; the message lists those that are. */
+tks_status tks_jwt_alg_add(tks_bytes name, uint32_t *set, tks_error *err);
+
+/* The one algorithm named `name`; errors as above. */
+tks_status tks_jwt_alg_find(tks_bytes name, tks_jwt_alg *out, tks_error *err);
+
+/* "RS256" and so on. Never NULL. */
+const char *tks_jwt_alg_name(tks_jwt_alg alg);
+
+/* ---- keys ---------------------------------------------------------------------------------- */
+
+typedef struct tks_key tks_key;
+
+typedef enum tks_key_kind {
+    TKS_KEY_SECRET, /* HS */
+    TKS_KEY_RSA,    /* RS, PS; 2048 to 8192 bits */
+    TKS_KEY_P256,   /* ES256 */
+    TKS_KEY_P384,   /* ES384 */
+    TKS_KEY_P521,   /* ES512 */
+    TKS_KEY_ED25519 /* EdDSA */
+} tks_key_kind;
+
+/* What a PEM text or a secret cannot say of itself. */
+typedef struct tks_key_options {
+    tks_bytes kid;       /* empty: none */
+    uint32_t algorithms; /* the only ones it may be used for; 0: all that its kind can do */
+} tks_key_options;
+
+/* Everything that makes a key gives TKS_OK, TKS_ERR_CONFIGURATION (the message says what is wrong
+ * with the key and never shows it) or TKS_ERR_MEMORY; `*out` is one reference of the caller's.
+ * `options` may be NULL. */
+
+/* A secret of at least TKS_JWT_SECRET_MIN bytes. What looks like a key of another kind (PEM, DER,
+ * SSH, JWK) is refused: a public key as secret would let anybody sign. */
+tks_status tks_key_from_secret(tks_bytes secret, const tks_key_options *options, tks_key **out,
+                               tks_error *err);
+
+/* The half of the work that needs OpenSSL, as an argument, so that who does not pass it does not link
+ * it. NULL stands for none: then JWKs of RSA and EC are not understood. */
+typedef struct tks_jwt_provider tks_jwt_provider;
+const tks_jwt_provider *tks_jwt_openssl(void);
+
+/* One key or certificate in PEM: SPKI, PKCS#1, PKCS#8 without password, SEC 1, X.509 (only its key
+ * counts: neither dates nor issuer are looked at). Calls OpenSSL. */
+tks_status tks_key_from_pem(tks_bytes pem, const tks_key_options *options, tks_key **out,
+                            tks_error *err);
+
+/* One JWK as JSON text: oct, OKP with Ed25519, and with `provider` RSA and EC; public or private.
+ * `kid`, `alg`, `use` and `key_ops` count. */
+tks_status tks_key_from_jwk(tks_bytes json, const tks_jwt_provider *provider, tks_key **out,
+                            tks_error *err);
+
+/* Another reference to `key`, which is returned. */
+tks_key *tks_key_ref(tks_key *key);
+
+/* Gives one reference back; with the last one secrets are wiped. NULL is accepted. */
+void tks_key_free(tks_key *key);
+
+tks_key_kind tks_key_get_kind(const tks_key *key);     /* what it is */
+const char *tks_key_get_kind_name(const tks_key *key); /* "secret", "RSA", "P-256", "Ed25519" … */
+tks_bytes tks_key_get_kid(const tks_key *key);         /* borrowed; empty: none */
+uint32_t tks_key_get_algorithms(const tks_key *key);   /* what it can and may do */
+bool tks_key_can_sign(const tks_key *key);             /* is it a private key or a secret? */
+
+/* ---- key sets ------------------------------------------------------------------------------ */
+
+typedef struct tks_keyset tks_keyset;
+
+/* A JWKS as JSON text. Entries that cannot be used here (an unknown kty, crv or alg, use "enc", a
+ * weak or broken key) are left out and counted, as RFC 7517 (section 5) wants it. `out` as for keys. */
+tks_status tks_keyset_from_jwks(tks_bytes json, const tks_jwt_provider *provider, tks_keyset **out,
+                                tks_error *err);
+
+/* How many keys there are; `*out` are they, borrowed from the set. */
+size_t tks_keyset_get_keys(const tks_keyset *set, tks_key *const **out);
+
+/* How many entries were left out. */
+size_t tks_keyset_get_skipped(const tks_keyset *set);
+
+/* NULL is accepted. */
+void tks_keyset_free(tks_keyset *set);
+
+/* ---- checking ------------------------------------------------------------------------------ */
+
+/* What a token must be. All bytes are borrowed for the call. */
+typedef struct tks_jwt_policy {
+    uint32_t algorithms;        /* required */
+    const tks_bytes *audiences; /* `aud` must name one of them; without any, a token with `aud` is
+                                   refused, for it is meant for somebody (RFC 7519, 4.1.3) */
+    size_t audience_count;
+    const tks_bytes *issuers; /* `iss` must be one of them; none: not looked at */
+    size_t issuer_count;
+    const tks_bytes *required; /* claims that must be there and not null */
+    size_t required_count;
+    tks_bytes typ; /* the header's `typ` must be this, "application/" and case aside; empty: any */
+    double leeway; /* seconds, 0 … 86400, that exp and nbf may be off */
+    double now;    /* seconds since the epoch; required: 0 is an error */
+} tks_jwt_policy;
+
+typedef struct tks_jwt {
+    tks_json *header;
+    tks_json *claims;
+} tks_jwt;
+
+/* Checks `token` with those of the `count` keys that fit its algorithm and kid (a key without kid fits
+ * any, a token without kid any key; at most TKS_JWT_TRIES_MAX are tried).
+ *   TKS_OK                 *out is the caller's to clear
+ *   TKS_ERR_INVALID_TOKEN  anything wrong with the token
+ *   TKS_ERR_EXPIRED_TOKEN  nothing wrong but that its time is over
+ *   TKS_ERR_CONFIGURATION  wrong arguments, whatever the token: no algorithms, a policy that makes no
+ *                          sense, no key that can do any of the algorithms
+ *   TKS_ERR_MEMORY
+ * exp, nbf and iat must be numbers; iat in the future is no fault (clocks differ). */
+tks_status tks_jwt_decode(tks_bytes token, tks_key *const *keys, size_t count,
+                          const tks_jwt_policy *policy, tks_jwt *out, tks_error *err);
+
+/* Frees both trees. */
+void tks_jwt_clear(tks_jwt *jwt);
+
+/* ---- making -------------------------------------------------------------------------------- */
+
+/* Appends a token to `out`. `claims`: canonical object text, as tks_json_writer makes it. `headers`:
+ * the same, or empty. The header is alg, typ "JWT" and the key's kid; `headers` may give another typ
+ * or kid, or take them away with null, and add others, but not alg, crit, b64 or zip.
+ *   TKS_ERR_CONFIGURATION  the key cannot sign, or not with `alg`
+ *   TKS_ERR_DATA           exp, nbf or iat is no number, a header that may not be given, or a token
+ *                          longer than TKS_JWT_SIZE_MAX: nobody would take it
+ *   TKS_ERR_MEMORY */
+tks_status tks_jwt_encode(tks_bytes claims, const tks_key *key, tks_jwt_alg alg, tks_bytes headers,
+                          tks_buf *out, tks_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,157 @@
+/* jwt.c - checking a compact JWS with JSON claims (RFC 7515 section 5.2, RFC 7519 section 7.2).
+ *
+ * Purpose:   the order of things: the caller's arguments; three parts; the header; a key that fits;
+ *            the signature; only then the claims.
+ * Lifecycle: the parts are decoded one after the other into one buffer on the stack, for a token has
+ *            8 KiB at most.
+ * Threads:   nothing here keeps state. */
+#include "jwt_private.h"
+
+enum { PART_MAX = TKS_JWT_SIZE_MAX / 4 * 3 + 3 };
+
+typedef struct parts {
+    tks_bytes header, claims, signature;
+    tks_bytes input; /* what was signed: header '.' claims */
+} parts;
+
+static tks_status refuse(tks_error *err, const char *problem) {
+    return tks_fail(err, TKS_ERR_INVALID_TOKEN, "the token is not valid: %s", problem);
+}
+
+/* The bytes up to the next '.', which is stepped over; false: there is none. */
+static bool next_part(tks_bytes *rest, tks_bytes *part) {
+    const char *dot = rest->size > 0 ? memchr(rest->data, '.', rest->size) : NULL;
+    if (dot == NULL) return false;
+    *part = tks_bytes_of(rest->data, (size_t)(dot - rest->data));
+    *rest = tks_bytes_of(dot + 1, rest->size - part->size - 1);
+    return true;
+}
+
+static tks_status split(tks_bytes token, parts *out, tks_error *err) {
+    tks_bytes rest = token;
+
+    if (token.size > TKS_JWT_SIZE_MAX) return refuse(err, "it is longer than 8 KiB");
+    if (!next_part(&rest, &out->header) || !next_part(&rest, &out->claims) ||
+        memchr(rest.data, '.', rest.size) != NULL)
+        return refuse(err, "it has not the three parts of a compact JWS");
+    if (out->header.size == 0 || out->claims.size == 0 || rest.size == 0)
+        return refuse(err, "one of its three parts is empty");
+    out->signature = rest;
+    out->input = tks_bytes_of(token.data, out->header.size + 1 + out->claims.size);
+    return TKS_OK;
+}
+
+/* Decodes one part and parses it; it must be a JSON object. `what` is its name in messages. */
+static tks_status parse_part(tks_bytes part, unsigned char *room, const char *what, tks_json **out,
+                             tks_error *err) {
+    tks_error why = TKS_ERROR_INIT;
+    size_t size = 0;
+    tks_status status = TKS_OK;
+
+    *out = NULL;
+    if (!tksp_base64url_decode(part, room, &size))
+        return tks_fail(err, TKS_ERR_INVALID_TOKEN,
+                        "the token is not valid: its %s is not base64url without padding", what);
+    status = tks_json_parse(tks_bytes_of((const char *)room, size), size, out, &why);
+    if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
+    if (status != TKS_OK)
+        return tks_fail(err, TKS_ERR_INVALID_TOKEN, "the token is not valid: its %s is %s", what,
+                        why.message);
+    if (tks_json_get_type(*out) != TKS_JSON_OBJECT)
+        return tks_fail(err, TKS_ERR_INVALID_TOKEN,
+                        "the token is not valid: its %s is no JSON object", what);
+    return TKS_OK;
+}
+
+/* The header's algorithm, when it is one of those that are wanted. */
+static tks_status get_alg(const tks_json *header, uint32_t wanted, tks_jwt_alg *out,
+                          tks_error *err) {
+    const tks_json *alg = tks_json_find(header, "alg");
+
+    *out = TKS_JWT_ALG_COUNT;
+    if (alg == NULL || tks_json_get_type(alg) != TKS_JSON_STRING)
+        return refuse(err, "its header names no algorithm (alg)");
+    if (tks_jwt_alg_find(tks_json_get_string(alg), out, NULL) != TKS_OK ||
+        (wanted & TKS_JWT_BIT(*out)) == 0)
+        return refuse(err, "its algorithm (alg) is none of those that are wanted");
+    return TKS_OK;
+}
+
+/* Is there a key for any of the wanted algorithms? Otherwise no token can be good, and the caller
+ * should hear of that rather than his users. */
+static tks_status check_keys(tks_key *const *keys, size_t count, uint32_t wanted, tks_error *err) {
+    for (size_t i = 0; i < count; i++) {
+        if (keys[i]->can_verify && (keys[i]->algorithms & wanted) != 0) return TKS_OK;
+    }
+    if (count == 0)
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "no key was given, or the key set is empty");
+    return tks_fail(
+        err, TKS_ERR_CONFIGURATION,
+        "no key that was given can do any of the algorithms that are wanted: compare "
+        "the kinds of the keys, their alg and use, and for HS the length of the secret");
+}
+
+static bool fits(const tks_key *key, tks_jwt_alg alg, const tks_json *kid) {
+    if (!key->can_verify || (key->algorithms & TKS_JWT_BIT(alg)) == 0) return false;
+    return kid == NULL || key->kid_size == 0 ||
+           tks_bytes_equal(tks_key_get_kid(key), tks_json_get_string(kid));
+}
+
+static tks_status check_signature(const tks_json *header, tks_jwt_alg alg, tks_key *const *keys,
+                                  size_t count, tks_bytes input, tks_bytes signature,
+                                  tks_error *err) {
+    const tks_json *kid = tks_json_find(header, "kid");
+    unsigned tries = 0;
+
+    for (size_t i = 0; i < count && tries < TKS_JWT_TRIES_MAX; i++) {
+        tks_status status = TKS_OK;
+        if (!fits(keys[i], alg, kid)) continue;
+        tries++;
+        status = keys[i]->ops->verify(keys[i], alg, input, signature);
+        if (status == TKS_OK) return TKS_OK;
+        if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
+    }
+    return refuse(err, tries == 0 ? "none of the keys fits its algorithm (alg) and key id (kid)"
+                                  : "its signature is not good");
+}
+
+tks_status tks_jwt_decode(tks_bytes token, tks_key *const *keys, size_t count,
+                          const tks_jwt_policy *policy, tks_jwt *out, tks_error *err) {
+    unsigned char room[PART_MAX];
+    tks_json *header = NULL;
+    tks_json *claims = NULL;
+    tks_jwt_alg alg = TKS_JWT_ALG_COUNT;
+    size_t size = 0;
+    parts p;
+    tks_status status = tksp_jwt_check_policy(policy, err);
+
+    out->header = NULL;
+    out->claims = NULL;
+    if (status == TKS_OK) status = check_keys(keys, count, policy->algorithms, err);
+    if (status == TKS_OK) status = split(token, &p, err);
+    if (status == TKS_OK) status = parse_part(p.header, room, "header", &header, err);
+    if (status == TKS_OK) status = get_alg(header, policy->algorithms, &alg, err);
+    if (status == TKS_OK) status = tksp_jwt_check_header(header, policy, err);
+    if (status == TKS_OK && !tksp_base64url_decode(p.signature, room, &size))
+        status = refuse(err, "its signature is not base64url without padding");
+    if (status == TKS_OK)
+        status = check_signature(header, alg, keys, count, p.input,
+                                 tks_bytes_of((const char *)room, size), err);
+    if (status == TKS_OK) status = parse_part(p.claims, room, "payload", &claims, err);
+    if (status == TKS_OK) status = tksp_jwt_check_claims(claims, policy, err);
+    if (status != TKS_OK) {
+        tks_json_free(header);
+        tks_json_free(claims);
+        return status;
+    }
+    out->header = header;
+    out->claims = claims;
+    return TKS_OK;
+}
+
+void tks_jwt_clear(tks_jwt *jwt) {
+    tks_json_free(jwt->header);
+    tks_json_free(jwt->claims);
+    jwt->header = NULL;
+    jwt->claims = NULL;
+}

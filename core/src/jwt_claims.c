@@ -1,0 +1,192 @@
+/* jwt_claims.c - what a header and claims must say (RFC 7515 section 4, RFC 7519 section 4).
+ *
+ * Nothing here needs a key: jwt.c asks for the header's rules before the signature is checked and for
+ * the claims' after it. Messages name a claim, never its value. */
+#include <math.h>
+
+#include "jwt_private.h"
+
+enum { LEEWAY_MAX = 86400 }; /* a day: more is a mistake */
+
+static tks_status refuse(tks_error *err, const char *problem) {
+    return tks_fail(err, TKS_ERR_INVALID_TOKEN, "the token is not valid: %s", problem);
+}
+
+bool tksp_equal_nocase(tks_bytes a, tks_bytes b) {
+    if (a.size != b.size) return false;
+    for (size_t i = 0; i < a.size; i++) {
+        char x = a.data[i];
+        char y = b.data[i];
+        if (x >= 'A' && x <= 'Z') x = (char)(x + ('a' - 'A'));
+        if (y >= 'A' && y <= 'Z') y = (char)(y + ('a' - 'A'));
+        if (x != y) return false;
+    }
+    return true;
+}
+
+/* ---- the policy ---------------------------------------------------------------------------- */
+
+static bool has_empty(const tks_bytes *texts, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (texts[i].size == 0 || memchr(texts[i].data, '\0', texts[i].size) != NULL) return true;
+    }
+    return false;
+}
+
+tks_status tksp_jwt_check_policy(const tks_jwt_policy *policy, tks_error *err) {
+    if (policy->algorithms == 0)
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "no algorithms were given: name those that the token may be signed with");
+    if (!isfinite(policy->now) || policy->now <= 0)
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "now must be the time in seconds since the epoch");
+    if (!(policy->leeway >= 0 && policy->leeway <= LEEWAY_MAX))
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "leeway must be 0 to %d seconds", LEEWAY_MAX);
+    if (has_empty(policy->audiences, policy->audience_count) ||
+        has_empty(policy->issuers, policy->issuer_count) ||
+        has_empty(policy->required, policy->required_count))
+        return tks_fail(
+            err, TKS_ERR_CONFIGURATION,
+            "audience, issuer and require are texts that are not empty and hold no NUL");
+    return TKS_OK;
+}
+
+/* ---- the header ---------------------------------------------------------------------------- */
+
+/* A media type as `typ` and `cty` give it: without "application/" where nothing else has a '/'. */
+static tks_bytes short_type(tks_bytes type) {
+    static const char prefix[] = "application/";
+    size_t size = sizeof prefix - 1;
+
+    if (type.size <= size ||
+        !tksp_equal_nocase(tks_bytes_of(type.data, size), TKS_LITERAL("application/")))
+        return type;
+    type = tks_bytes_of(type.data + size, type.size - size);
+    return type;
+}
+
+/* The member `name` as a media type; empty when it is not there. False: it is no string. */
+static bool get_type(const tks_json *header, const char *name, tks_bytes *out) {
+    const tks_json *member = tks_json_find(header, name);
+    *out = tks_bytes_of("", 0);
+    if (member == NULL) return true;
+    if (tks_json_get_type(member) != TKS_JSON_STRING) return false;
+    *out = short_type(tks_json_get_string(member));
+    return true;
+}
+
+tks_status tksp_jwt_check_header(const tks_json *header, const tks_jwt_policy *policy,
+                                 tks_error *err) {
+    const tks_json *kid = tks_json_find(header, "kid");
+    tks_bytes typ, cty;
+
+    if (tks_json_find(header, "crit") != NULL)
+        return refuse(err, "its header has crit, and no extension is understood here");
+    if (tks_json_find(header, "b64") != NULL)
+        return refuse(err, "its header has b64: the payload must be base64url");
+    if (tks_json_find(header, "zip") != NULL) return refuse(err, "its header has zip");
+    if (kid != NULL && tks_json_get_type(kid) != TKS_JSON_STRING)
+        return refuse(err, "its kid is no string");
+    if (!get_type(header, "typ", &typ) || !get_type(header, "cty", &cty))
+        return refuse(err, "its typ or cty is no string");
+    if (tksp_equal_nocase(cty, TKS_LITERAL("JWT")))
+        return refuse(err, "it holds another token (cty)");
+    if (policy->typ.size > 0 && !tksp_equal_nocase(typ, short_type(policy->typ)))
+        return refuse(err, "its typ is not the one wanted");
+    return TKS_OK;
+}
+
+/* ---- the claims ---------------------------------------------------------------------------- */
+
+/* A time in seconds. `*there` tells whether the claim is. */
+static tks_status get_time(const tks_json *claims, const char *name, bool *there, double *out,
+                           tks_error *err) {
+    const tks_json *claim = tks_json_find(claims, name);
+    tks_json_type type = TKS_JSON_NULL;
+
+    *there = claim != NULL;
+    *out = 0;
+    if (claim == NULL) return TKS_OK;
+    type = tks_json_get_type(claim);
+    if (type != TKS_JSON_INTEGER && type != TKS_JSON_DOUBLE)
+        return tks_fail(err, TKS_ERR_INVALID_TOKEN, "the token is not valid: %s is no number",
+                        name);
+    *out = tks_json_get_double(claim); /* finite: the parser refuses anything else */
+    return TKS_OK;
+}
+
+static bool is_one_of(const tks_json *node, const tks_bytes *texts, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (tks_bytes_equal(tks_json_get_string(node), texts[i])) return true;
+    }
+    return false;
+}
+
+static tks_status check_required(const tks_json *claims, const tks_jwt_policy *policy,
+                                 tks_error *err) {
+    for (size_t i = 0; i < policy->required_count; i++) {
+        const tks_json *claim = tks_json_get_child(claims);
+        while (claim != NULL && !tks_bytes_equal(tks_json_get_name(claim), policy->required[i]))
+            claim = tks_json_get_next(claim);
+        if (claim == NULL || tks_json_get_type(claim) == TKS_JSON_NULL)
+            return refuse(err, "it lacks a claim that is required");
+    }
+    return TKS_OK;
+}
+
+static tks_status check_issuer(const tks_json *claims, const tks_jwt_policy *policy,
+                               tks_error *err) {
+    const tks_json *iss = tks_json_find(claims, "iss");
+    if (policy->issuer_count == 0) return TKS_OK;
+    if (iss == NULL || tks_json_get_type(iss) != TKS_JSON_STRING ||
+        !is_one_of(iss, policy->issuers, policy->issuer_count))
+        return refuse(err, "it is of another issuer (iss), or of none");
+    return TKS_OK;
+}
+
+static tks_status check_audience(const tks_json *claims, const tks_jwt_policy *policy,
+                                 tks_error *err) {
+    const tks_json *aud = tks_json_find(claims, "aud");
+    bool found = false;
+
+    if (aud == NULL)
+        return policy->audience_count == 0 ? TKS_OK : refuse(err, "it is for no audience (aud)");
+    if (tks_json_get_type(aud) == TKS_JSON_STRING) {
+        found = is_one_of(aud, policy->audiences, policy->audience_count);
+    } else if (tks_json_get_type(aud) == TKS_JSON_ARRAY) {
+        for (const tks_json *one = tks_json_get_child(aud); one != NULL;
+             one = tks_json_get_next(one)) {
+            if (tks_json_get_type(one) != TKS_JSON_STRING)
+                return refuse(err, "its audience (aud) holds something that is no string");
+            found = found || is_one_of(one, policy->audiences, policy->audience_count);
+        }
+    } else {
+        return refuse(err, "its audience (aud) is neither a string nor a list of them");
+    }
+    if (!found && policy->audience_count == 0)
+        return refuse(err, "it is for an audience (aud), and none was given to check it against");
+    return found ? TKS_OK : refuse(err, "it is for another audience (aud)");
+}
+
+tks_status tksp_jwt_check_claims(const tks_json *claims, const tks_jwt_policy *policy,
+                                 tks_error *err) {
+    bool has_exp = false;
+    bool has_nbf = false;
+    bool has_iat = false;
+    double exp = 0;
+    double nbf = 0;
+    double iat = 0;
+    tks_status status = get_time(claims, "exp", &has_exp, &exp, err);
+
+    if (status == TKS_OK) status = get_time(claims, "nbf", &has_nbf, &nbf, err);
+    if (status == TKS_OK) status = get_time(claims, "iat", &has_iat, &iat, err);
+    if (status == TKS_OK) status = check_required(claims, policy, err);
+    if (status == TKS_OK) status = check_issuer(claims, policy, err);
+    if (status == TKS_OK) status = check_audience(claims, policy, err);
+    if (status != TKS_OK) return status;
+    if (has_nbf && nbf > policy->now + policy->leeway)
+        return refuse(err, "its time has not come yet (nbf)");
+    if (has_exp && policy->now >= exp + policy->leeway)
+        return tks_fail(err, TKS_ERR_EXPIRED_TOKEN, "the token has expired");
+    return TKS_OK;
+}

@@ -1,0 +1,315 @@
+/* jwt_jwk.c - keys and key sets from JSON (RFC 7517, 7518 section 6, 8037 section 2).
+ *
+ * Purpose:   reads the members of a JWK, strictly, and hands the numbers to who can make a key of
+ *            them: jwt_sodium.c, or the provider for RSA and EC.
+ * Lifecycle: what was decoded lies in buffers that are wiped; so are the strings of the JSON tree,
+ *            which hold private keys too. */
+#include <stdlib.h>
+
+#include "jwt_private.h"
+#include "tokenstore/secret.h"
+
+static tks_status refuse(tks_error *err, const char *problem) {
+    return tks_fail(err, TKS_ERR_CONFIGURATION, "the JWK %s", problem);
+}
+
+/* Frees a tree and wipes its strings. The tree is ours, so its bytes may be written. */
+static void wipe_strings(const tks_json *node) {
+    if (tks_json_get_type(node) == TKS_JSON_STRING) {
+        tks_bytes text = tks_json_get_string(node);
+        tks_wipe((void *)(uintptr_t)text.data, text.size);
+        return;
+    }
+    if (tks_json_get_type(node) != TKS_JSON_OBJECT && tks_json_get_type(node) != TKS_JSON_ARRAY)
+        return;
+    for (node = tks_json_get_child(node); node != NULL; node = tks_json_get_next(node))
+        wipe_strings(node);
+}
+
+static void free_tree(tks_json *root) {
+    if (root != NULL) wipe_strings(root);
+    tks_json_free(root);
+}
+
+/* ---- members ------------------------------------------------------------------------------- */
+
+/* The string member `name`; empty when it is not there. False: it is there and no string. */
+static bool get_text(const tks_json *jwk, const char *name, tks_bytes *out) {
+    const tks_json *member = tks_json_find(jwk, name);
+    *out = tks_bytes_of("", 0);
+    if (member == NULL) return true;
+    if (tks_json_get_type(member) != TKS_JSON_STRING) return false;
+    *out = tks_json_get_string(member);
+    return true;
+}
+
+static bool is_text(tks_bytes text, const char *word) {
+    return tks_bytes_equal(text, tks_bytes_of(word, strlen(word)));
+}
+
+/* Decodes the member `name` into `out`, which stays empty when it is not there. */
+static tks_status get_number(const tks_json *jwk, const char *name, tks_buf *out, tks_error *err) {
+    tks_bytes text;
+    char *at = NULL;
+    size_t size = 0;
+
+    if (!get_text(jwk, name, &text)) return refuse(err, "has a number that is no string");
+    if (tks_json_find(jwk, name) == NULL) return TKS_OK;
+    if (text.size == 0) return refuse(err, "has a number that is empty");
+    if (tks_buf_reserve(out, text.size, &at) != TKS_OK)
+        return out->status == TKS_ERR_MEMORY ? tks_fail_memory(err)
+                                             : refuse(err, "has a number that is too large");
+    if (!tksp_base64url_decode(text, (unsigned char *)at, &size))
+        return refuse(err, "has a number that is not base64url without padding");
+    tks_buf_advance(out, size);
+    return TKS_OK;
+}
+
+/* The numbers `names`, `count` of them, each in its own buffer. */
+static tks_status get_numbers(const tks_json *jwk, const char *const *names, size_t count,
+                              tks_buf *out, tks_error *err) {
+    tks_status status = TKS_OK;
+    for (size_t i = 0; i < count && status == TKS_OK; i++)
+        status = get_number(jwk, names[i], &out[i], err);
+    return status;
+}
+
+/* ---- kinds --------------------------------------------------------------------------------- */
+
+enum {
+    NUMBER_MAX = 16 * 1024
+}; /* bytes; an oct key may be long, the others check for themselves */
+
+static tks_status make_oct(const tks_json *jwk, tks_buf *n, tks_key **out, tks_error *err) {
+    static const char *const names[] = {"k"};
+    tks_status status = get_numbers(jwk, names, 1, n, err);
+    if (status == TKS_OK) status = tksp_secret_check(tks_buf_bytes(&n[0]), err);
+    return status == TKS_OK ? tksp_key_hmac(tks_buf_bytes(&n[0]), out, err) : status;
+}
+
+static tks_status make_okp(const tks_json *jwk, tks_buf *n, tks_key **out, tks_error *err) {
+    static const char *const names[] = {"x", "d"};
+    tks_status status = TKS_OK;
+    tks_bytes crv;
+
+    if (!get_text(jwk, "crv", &crv) || !is_text(crv, "Ed25519"))
+        return refuse(err, "of kty OKP is of another curve than Ed25519");
+    status = get_numbers(jwk, names, 2, n, err);
+    return status == TKS_OK ? tksp_key_ed25519(tks_buf_bytes(&n[0]), tks_buf_bytes(&n[1]), out, err)
+                            : status;
+}
+
+static tks_status make_ec(const tks_json *jwk, const tks_jwt_provider *provider, tks_buf *n,
+                          tks_key **out, tks_error *err) {
+    static const char *const names[] = {"x", "y", "d"};
+    tks_key_kind curve = TKS_KEY_P256;
+    size_t size = 32;
+    tks_status status = TKS_OK;
+    tks_bytes crv;
+
+    if (!get_text(jwk, "crv", &crv)) return refuse(err, "has a crv that is no string");
+    if (is_text(crv, "P-384")) {
+        curve = TKS_KEY_P384;
+        size = 48;
+    } else if (is_text(crv, "P-521")) {
+        curve = TKS_KEY_P521;
+        size = 66;
+    } else if (!is_text(crv, "P-256")) {
+        return refuse(err, "of kty EC is of another curve than P-256, P-384 and P-521");
+    }
+    status = get_numbers(jwk, names, 3, n, err);
+    if (status != TKS_OK) return status;
+    if (n[0].size != size || n[1].size != size || (n[2].size != 0 && n[2].size != size))
+        return refuse(err, "of kty EC has a number of another length than its curve wants");
+    return provider->ec(curve, tks_buf_bytes(&n[0]), tks_buf_bytes(&n[1]), tks_buf_bytes(&n[2]),
+                        out, err);
+}
+
+static tks_status make_rsa(const tks_json *jwk, const tks_jwt_provider *provider, tks_buf *n,
+                           tks_key **out, tks_error *err) {
+    static const char *const names[TKSP_RSA_COUNT] = {"n", "e", "d", "p", "q", "dp", "dq", "qi"};
+    tks_bytes numbers[TKSP_RSA_COUNT];
+    size_t factors = 0;
+    tks_status status = get_numbers(jwk, names, TKSP_RSA_COUNT, n, err);
+
+    if (status != TKS_OK) return status;
+    for (size_t i = 0; i < TKSP_RSA_COUNT; i++) {
+        numbers[i] = tks_buf_bytes(&n[i]);
+        if (i > TKSP_RSA_D && numbers[i].size > 0) factors++;
+    }
+    if (numbers[TKSP_RSA_N].size == 0 || numbers[TKSP_RSA_E].size == 0)
+        return refuse(err, "of kty RSA lacks n or e");
+    if (tks_json_find(jwk, "oth") != NULL)
+        return refuse(err, "of kty RSA has more than two primes, which is not supported");
+    if (factors > 0 && (factors != TKSP_RSA_COUNT - TKSP_RSA_P || numbers[TKSP_RSA_D].size == 0))
+        return refuse(err, "of kty RSA has some of d, p, q, dp, dq, qi and lacks others");
+    return provider->rsa(numbers, out, err);
+}
+
+/* ---- what a key may be used for -------------------------------------------------------------- */
+
+static tks_status apply_ops(const tks_json *jwk, tks_key *key, tks_error *err) {
+    const tks_json *ops = tks_json_find(jwk, "key_ops");
+    bool sign = false;
+    bool verify = false;
+
+    if (ops == NULL) return TKS_OK;
+    if (tks_json_get_type(ops) != TKS_JSON_ARRAY)
+        return refuse(err, "has key_ops that are no list");
+    for (ops = tks_json_get_child(ops); ops != NULL; ops = tks_json_get_next(ops)) {
+        if (tks_json_get_type(ops) != TKS_JSON_STRING)
+            return refuse(err, "has key_ops that are no strings");
+        sign = sign || is_text(tks_json_get_string(ops), "sign");
+        verify = verify || is_text(tks_json_get_string(ops), "verify");
+    }
+    key->can_sign = key->can_sign && sign;
+    /* A private key that may sign has a public one that may verify. */
+    key->can_verify = verify || (sign && key->kind != TKS_KEY_SECRET);
+    if (!key->can_sign && !key->can_verify)
+        return refuse(err, "is not meant for signatures: its key_ops have neither sign nor verify");
+    return TKS_OK;
+}
+
+/* kid, alg, use and key_ops. */
+static tks_status apply_members(const tks_json *jwk, tks_key *key, tks_error *err) {
+    tks_key_options options = {{0}, 0};
+    tks_bytes use, alg;
+    tks_error unknown = TKS_ERROR_INIT;
+
+    if (!get_text(jwk, "kid", &options.kid) || !get_text(jwk, "use", &use) ||
+        !get_text(jwk, "alg", &alg))
+        return refuse(err, "has a kid, use or alg that is no string");
+    if (tks_json_find(jwk, "use") != NULL && !is_text(use, "sig"))
+        return refuse(err, "is not meant for signatures: its use is not \"sig\"");
+    if (tks_json_find(jwk, "alg") != NULL &&
+        tks_jwt_alg_add(alg, &options.algorithms, &unknown) != TKS_OK)
+        return refuse(err, "is for an algorithm that is not known here");
+    if (apply_ops(jwk, key, err) != TKS_OK) return TKS_ERR_CONFIGURATION;
+    return tksp_key_apply(key, &options, err);
+}
+
+/* ---- one JWK, and a set of them -------------------------------------------------------------- */
+
+static tks_status make_key(const tks_json *jwk, const tks_jwt_provider *provider, tks_key **out,
+                           tks_error *err) {
+    tks_buf numbers[TKSP_RSA_COUNT];
+    tks_status status = TKS_OK;
+    tks_key *key = NULL;
+    tks_bytes kty;
+
+    *out = NULL;
+    if (tks_json_get_type(jwk) != TKS_JSON_OBJECT) return refuse(err, "is not a JSON object");
+    if (!get_text(jwk, "kty", &kty)) return refuse(err, "has a kty that is no string");
+    for (size_t i = 0; i < TKSP_RSA_COUNT; i++) tks_buf_init(&numbers[i], NUMBER_MAX);
+    if (is_text(kty, "oct")) {
+        status = make_oct(jwk, numbers, &key, err);
+    } else if (is_text(kty, "OKP")) {
+        status = make_okp(jwk, numbers, &key, err);
+    } else if (is_text(kty, "EC") && provider != NULL) {
+        status = make_ec(jwk, provider, numbers, &key, err);
+    } else if (is_text(kty, "RSA") && provider != NULL) {
+        status = make_rsa(jwk, provider, numbers, &key, err);
+    } else {
+        status = refuse(err, provider != NULL ? "is of a kty other than RSA, EC, OKP and oct"
+                                              : "is of a kty that needs OpenSSL, or of none known");
+    }
+    if (status == TKS_OK) status = apply_members(jwk, key, err);
+    for (size_t i = 0; i < TKSP_RSA_COUNT; i++) tks_buf_wipe(&numbers[i]);
+    if (status != TKS_OK) {
+        tks_key_free(key);
+        return status;
+    }
+    *out = key;
+    return TKS_OK;
+}
+
+/* As tks_json_parse; what is wrong with the text is a wrong configuration here. */
+static tks_status parse(tks_bytes json, tks_json **out, tks_error *err) {
+    tks_error why = TKS_ERROR_INIT;
+    tks_status status = tks_json_parse(json, TKS_JWK_SIZE_MAX, out, &why);
+    if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
+    return status == TKS_OK ? TKS_OK
+                            : tks_fail(err, TKS_ERR_CONFIGURATION, "the JWK is %s", why.message);
+}
+
+tks_status tks_key_from_jwk(tks_bytes json, const tks_jwt_provider *provider, tks_key **out,
+                            tks_error *err) {
+    tks_json *tree = NULL;
+    tks_status status = TKS_OK;
+
+    *out = NULL;
+    status = parse(json, &tree, err);
+    if (status == TKS_OK) status = make_key(tree, provider, out, err);
+    free_tree(tree);
+    return status;
+}
+
+struct tks_keyset {
+    tks_key **keys;
+    size_t count, skipped;
+};
+
+static tks_status fill(tks_keyset *set, const tks_json *jwks, const tks_jwt_provider *provider,
+                       tks_error *err) {
+    const tks_json *entries = tks_json_find(jwks, "keys");
+    size_t size = 0;
+
+    if (entries == NULL || tks_json_get_type(entries) != TKS_JSON_ARRAY)
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "this is no JWKS: an object with a list \"keys\" is wanted");
+    size = tks_json_get_size(entries);
+    set->keys = calloc(size + 1, sizeof(tks_key *));
+    if (set->keys == NULL) return tks_fail_memory(err);
+    for (entries = tks_json_get_child(entries); entries != NULL;
+         entries = tks_json_get_next(entries)) {
+        tks_error why = TKS_ERROR_INIT;
+        tks_status status = make_key(entries, provider, &set->keys[set->count], &why);
+        if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
+        if (status == TKS_OK)
+            set->count++;
+        else
+            set->skipped++;
+    }
+    return TKS_OK;
+}
+
+tks_status tks_keyset_from_jwks(tks_bytes json, const tks_jwt_provider *provider, tks_keyset **out,
+                                tks_error *err) {
+    tks_keyset *set = NULL;
+    tks_json *tree = NULL;
+    tks_status status = TKS_OK;
+
+    *out = NULL;
+    status = parse(json, &tree, err);
+    if (status != TKS_OK) return status;
+    set = calloc(1, sizeof *set);
+    if (set == NULL)
+        status = tks_fail_memory(err);
+    else if (tks_json_get_type(tree) != TKS_JSON_OBJECT)
+        status = tks_fail(err, TKS_ERR_CONFIGURATION, "this is no JWKS: it is not a JSON object");
+    else
+        status = fill(set, tree, provider, err);
+    free_tree(tree);
+    if (status != TKS_OK) {
+        tks_keyset_free(set);
+        return status;
+    }
+    *out = set;
+    return TKS_OK;
+}
+
+size_t tks_keyset_get_keys(const tks_keyset *set, tks_key *const **out) {
+    *out = set->keys;
+    return set->count;
+}
+
+size_t tks_keyset_get_skipped(const tks_keyset *set) {
+    return set->skipped;
+}
+
+void tks_keyset_free(tks_keyset *set) {
+    if (set == NULL) return;
+    for (size_t i = 0; i < set->count; i++) tks_key_free(set->keys[i]);
+    free(set->keys);
+    free(set);
+}

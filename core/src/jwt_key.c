@@ -1,0 +1,184 @@
+/* jwt_key.c - keys as objects: counting, narrowing, what they may do; names of algorithms.
+ *
+ * What a kind of key does stands behind tksp_key_ops, so that nothing here needs a crypto library. */
+#include <stdlib.h>
+
+#include "jwt_private.h"
+#include "tokenstore/secret.h"
+
+/* ---- algorithms ---------------------------------------------------------------------------- */
+
+static const char *const alg_names[TKS_JWT_ALG_COUNT] = {
+#define NAME(name, text) text,
+    TKS_JWT_ALG_MAP(NAME)
+#undef NAME
+};
+
+const char *tks_jwt_alg_name(tks_jwt_alg alg) {
+    return (unsigned)alg < TKS_JWT_ALG_COUNT ? alg_names[alg] : "unknown";
+}
+
+tks_status tks_jwt_alg_find(tks_bytes name, tks_jwt_alg *out, tks_error *err) {
+    *out = TKS_JWT_ALG_COUNT;
+    for (unsigned i = 0; i < TKS_JWT_ALG_COUNT; i++) {
+        if (tks_bytes_equal(name, tks_bytes_of(alg_names[i], strlen(alg_names[i])))) {
+            *out = (tks_jwt_alg)i;
+            return TKS_OK;
+        }
+    }
+    return tks_fail(err, TKS_ERR_CONFIGURATION,
+                    "an unknown algorithm was given; known are HS256, HS384, HS512, RS256, RS384, "
+                    "RS512, PS256, PS384, PS512, ES256, ES384, ES512 and EdDSA");
+}
+
+tks_status tks_jwt_alg_add(tks_bytes name, uint32_t *set, tks_error *err) {
+    tks_jwt_alg alg;
+    tks_status status = tks_jwt_alg_find(name, &alg, err);
+    if (status == TKS_OK) *set |= TKS_JWT_BIT(alg);
+    return status;
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+void *tksp_key_new(size_t size, const tksp_key_ops *ops, tks_key_kind kind, uint32_t algorithms,
+                   bool can_sign) {
+    tks_key *key = calloc(1, size);
+    if (key == NULL) return NULL;
+    key->ops = ops;
+    key->size = size;
+    atomic_init(&key->references, 1);
+    key->kind = kind;
+    key->algorithms = algorithms;
+    key->can_sign = can_sign;
+    key->can_verify = true;
+    return key;
+}
+
+tks_key *tks_key_ref(tks_key *key) {
+    atomic_fetch_add_explicit(&key->references, 1, memory_order_relaxed);
+    return key;
+}
+
+void tks_key_free(tks_key *key) {
+    if (key == NULL) return;
+    if (atomic_fetch_sub_explicit(&key->references, 1, memory_order_acq_rel) > 1) return;
+    key->ops->clear(key);
+    free(key->kid);
+    tks_wipe(key, key->size);
+    free(key);
+}
+
+tks_status tksp_key_apply(tks_key *key, const tks_key_options *options, tks_error *err) {
+    if (options == NULL) return TKS_OK;
+    if (options->algorithms != 0) {
+        if ((key->algorithms & options->algorithms) == 0)
+            return tks_fail(err, TKS_ERR_CONFIGURATION,
+                            "a key of this kind or size (%s) cannot do the algorithm it is to be "
+                            "restricted to",
+                            tks_key_get_kind_name(key));
+        key->algorithms &= options->algorithms;
+    }
+    if (options->kid.size > 0) {
+        key->kid = malloc(options->kid.size);
+        if (key->kid == NULL) return tks_fail_memory(err);
+        memcpy(key->kid, options->kid.data, options->kid.size);
+        key->kid_size = options->kid.size;
+    }
+    return TKS_OK;
+}
+
+/* ---- getting ------------------------------------------------------------------------------- */
+
+tks_key_kind tks_key_get_kind(const tks_key *key) {
+    return key->kind;
+}
+
+const char *tks_key_get_kind_name(const tks_key *key) {
+    switch (key->kind) {
+    case TKS_KEY_RSA: return "RSA";
+    case TKS_KEY_P256: return "P-256";
+    case TKS_KEY_P384: return "P-384";
+    case TKS_KEY_P521: return "P-521";
+    case TKS_KEY_ED25519: return "Ed25519";
+    case TKS_KEY_SECRET:
+    default: return "secret";
+    }
+}
+
+tks_bytes tks_key_get_kid(const tks_key *key) {
+    return tks_bytes_of(key->kid, key->kid_size);
+}
+
+uint32_t tks_key_get_algorithms(const tks_key *key) {
+    return key->algorithms;
+}
+
+bool tks_key_can_sign(const tks_key *key) {
+    return key->can_sign;
+}
+
+/* ---- secrets that are none ------------------------------------------------------------------ */
+
+static bool begins_with(tks_bytes text, const char *part) {
+    size_t size = strlen(part);
+    return text.size >= size && memcmp(text.data, part, size) == 0;
+}
+
+static bool contains(tks_bytes text, const char *part) {
+    for (; text.size > 0; text.data++, text.size--) {
+        if (begins_with(text, part)) return true;
+    }
+    return false;
+}
+
+/* One ASN.1 SEQUENCE from the first byte to the last: a random secret is one with a probability of
+ * 2^-24. */
+static bool is_der(tks_bytes text) {
+    const unsigned char *at = (const unsigned char *)text.data;
+    size_t length = 0;
+    size_t more = 0;
+
+    if (text.size < 4 || at[0] != 0x30 || at[1] < 0x81 || at[1] > 0x83) return false;
+    more = at[1] & 0x7FU;
+    if (text.size < 2 + more) return false;
+    for (size_t i = 0; i < more; i++) length = length << 8 | at[2 + i];
+    return length == text.size - 2 - more;
+}
+
+/* A JSON object with a "kty": a JWK, or with "keys" a JWKS. */
+static bool is_jwk(tks_bytes text) {
+    tks_json *tree = NULL;
+    bool found = false;
+
+    if (!contains(text, "kty") || tks_json_parse(text, TKS_JWK_SIZE_MAX, &tree, NULL) != TKS_OK)
+        return false;
+    found = tks_json_get_type(tree) == TKS_JSON_OBJECT &&
+            (tks_json_find(tree, "kty") != NULL || tks_json_find(tree, "keys") != NULL);
+    tks_json_free(tree);
+    return found;
+}
+
+tks_status tksp_secret_check(tks_bytes secret, tks_error *err) {
+    if (contains(secret, "-----BEGIN ") || begins_with(secret, "ssh-") ||
+        begins_with(secret, "ecdsa-sha2-") || is_der(secret) || is_jwk(secret))
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "this is a key of another kind, not an HMAC secret: load PEM with from_pem "
+                        "and JWK with from_jwk");
+    return TKS_OK;
+}
+
+tks_status tks_key_from_secret(tks_bytes secret, const tks_key_options *options, tks_key **out,
+                               tks_error *err) {
+    tks_key *key = NULL;
+    tks_status status = tksp_secret_check(secret, err);
+
+    *out = NULL;
+    if (status == TKS_OK) status = tksp_key_hmac(secret, &key, err);
+    if (status == TKS_OK) status = tksp_key_apply(key, options, err);
+    if (status != TKS_OK) {
+        tks_key_free(key);
+        return status;
+    }
+    *out = key;
+    return TKS_OK;
+}

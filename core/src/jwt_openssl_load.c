@@ -1,0 +1,214 @@
+/* jwt_openssl_load.c - RSA and EC keys from the numbers of a JWK and from PEM, by OpenSSL.
+ *
+ * Purpose:   RFC 7518 section 6 (JWK); RFC 7468 (PEM) with SPKI, PKCS#1, PKCS#8, SEC 1 and X.509. Which
+ *            keys are taken is decided by tksp_key_evp.
+ * Lifecycle: private numbers pass through memory that OpenSSL wipes.
+ * Threads:   nothing here keeps state; the host's queue of OpenSSL errors is left as it was found. */
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/param_build.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include "jwt_private.h"
+
+enum { COORDINATE_MAX = 66 }; /* bytes: P-521 */
+
+static tks_status refuse(tks_error *err, const char *problem) {
+    return tks_fail(err, TKS_ERR_CONFIGURATION, "the key %s", problem);
+}
+
+/* ---- JWK ------------------------------------------------------------------------------------- */
+
+/* Pushes a big-endian number; `secret` ones into memory that is wiped. The number is the caller's to
+ * free, after the build is made into parameters. */
+static bool push_number(OSSL_PARAM_BLD *build, const char *name, tks_bytes number, bool secret,
+                        BIGNUM **out) {
+    *out = secret ? BN_secure_new() : BN_new();
+    return *out != NULL &&
+           BN_bin2bn((const unsigned char *)number.data, (int)number.size, *out) != NULL &&
+           OSSL_PARAM_BLD_push_BN(build, name, *out) == 1;
+}
+
+/* A key of `type` from what was pushed. NULL: OpenSSL does not take it. */
+static EVP_PKEY *build_key(const char *type, OSSL_PARAM_BLD *build, bool is_private) {
+    OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(build);
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
+    EVP_PKEY *pkey = NULL;
+
+    if (params == NULL || ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1 ||
+        EVP_PKEY_fromdata(ctx, &pkey, is_private ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY,
+                          params) != 1)
+        pkey = NULL;
+    EVP_PKEY_CTX_free(ctx);
+    OSSL_PARAM_free(params);
+    return pkey;
+}
+
+static tks_status jwk_rsa(const tks_bytes numbers[TKSP_RSA_COUNT], tks_key **out, tks_error *err) {
+    static const char *const names[TKSP_RSA_COUNT] = {
+        OSSL_PKEY_PARAM_RSA_N,         OSSL_PKEY_PARAM_RSA_E,
+        OSSL_PKEY_PARAM_RSA_D,         OSSL_PKEY_PARAM_RSA_FACTOR1,
+        OSSL_PKEY_PARAM_RSA_FACTOR2,   OSSL_PKEY_PARAM_RSA_EXPONENT1,
+        OSSL_PKEY_PARAM_RSA_EXPONENT2, OSSL_PKEY_PARAM_RSA_COEFFICIENT1};
+    BIGNUM *values[TKSP_RSA_COUNT] = {NULL};
+    bool is_private = numbers[TKSP_RSA_D].size > 0;
+    OSSL_PARAM_BLD *build = NULL;
+    EVP_PKEY *pkey = NULL;
+    bool pushed = true;
+    tks_status status = TKS_OK;
+
+    *out = NULL;
+    for (size_t i = 0; i < TKSP_RSA_COUNT; i++) {
+        if (numbers[i].size > TKSP_SIGNATURE_MAX + 1)
+            return refuse(err, "(RSA) has a number of more than 8192 bits");
+    }
+    ERR_set_mark();
+    build = OSSL_PARAM_BLD_new();
+    pushed = build != NULL;
+    for (size_t i = 0; i < TKSP_RSA_COUNT && pushed; i++) {
+        if (numbers[i].size > 0)
+            pushed = push_number(build, names[i], numbers[i], i >= TKSP_RSA_D, &values[i]);
+    }
+    if (pushed) pkey = build_key("RSA", build, is_private);
+    status = pkey != NULL ? tksp_key_evp(pkey, is_private, out, err)
+                          : refuse(err, "(RSA) is none that OpenSSL takes");
+    for (size_t i = 0; i < TKSP_RSA_COUNT; i++) BN_clear_free(values[i]);
+    OSSL_PARAM_BLD_free(build);
+    ERR_pop_to_mark();
+    return status;
+}
+
+static tks_status jwk_ec(tks_key_kind curve, tks_bytes x, tks_bytes y, tks_bytes d, tks_key **out,
+                         tks_error *err) {
+    static const char *const names[] =
+        {[TKS_KEY_P256] = "P-256", [TKS_KEY_P384] = "P-384", [TKS_KEY_P521] = "P-521"};
+    unsigned char point[1 + 2 * COORDINATE_MAX] = {POINT_CONVERSION_UNCOMPRESSED};
+    OSSL_PARAM_BLD *build = NULL;
+    BIGNUM *number = NULL;
+    EVP_PKEY *pkey = NULL;
+    tks_status status = TKS_OK;
+
+    *out = NULL;
+    memcpy(point + 1, x.data, x.size);
+    memcpy(point + 1 + x.size, y.data, y.size);
+    ERR_set_mark();
+    build = OSSL_PARAM_BLD_new();
+    if (build != NULL &&
+        OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, names[curve], 0) == 1 &&
+        OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, point,
+                                         1 + x.size + y.size) == 1 &&
+        (d.size == 0 || push_number(build, OSSL_PKEY_PARAM_PRIV_KEY, d, true, &number)))
+        pkey = build_key("EC", build, d.size > 0);
+    status = pkey != NULL ? tksp_key_evp(pkey, d.size > 0, out, err)
+                          : refuse(err, "(EC) is no point of its curve");
+    BN_clear_free(number);
+    OSSL_PARAM_BLD_free(build);
+    ERR_pop_to_mark();
+    return status;
+}
+
+const tks_jwt_provider *tks_jwt_openssl(void) {
+    static const tks_jwt_provider provider = {jwk_rsa, jwk_ec};
+    return &provider;
+}
+
+/* ---- PEM ------------------------------------------------------------------------------------- */
+
+static EVP_PKEY *read_certificate(const unsigned char **at, long size) {
+    X509 *certificate = d2i_X509(NULL, at, size);
+    EVP_PKEY *pkey = certificate != NULL ? X509_get_pubkey(certificate) : NULL;
+    X509_free(certificate);
+    return pkey;
+}
+
+/* The key in one block of PEM; NULL: none can be read. */
+static EVP_PKEY *read_block(const char *name, const unsigned char *der, long size,
+                            bool *is_private) {
+    const unsigned char *at = der;
+    EVP_PKEY *pkey = NULL;
+
+    *is_private = strstr(name, "PRIVATE KEY") != NULL;
+    if (strcmp(name, PEM_STRING_PUBLIC) == 0)
+        pkey = d2i_PUBKEY(NULL, &at, size);
+    else if (strcmp(name, PEM_STRING_RSA_PUBLIC) == 0)
+        pkey = d2i_PublicKey(EVP_PKEY_RSA, NULL, &at, size);
+    else if (strcmp(name, PEM_STRING_X509) == 0)
+        pkey = read_certificate(&at, size);
+    else if (strcmp(name, PEM_STRING_RSA) == 0)
+        pkey = d2i_PrivateKey(EVP_PKEY_RSA, NULL, &at, size);
+    else if (strcmp(name, PEM_STRING_ECPRIVATEKEY) == 0)
+        pkey = d2i_PrivateKey(EVP_PKEY_EC, NULL, &at, size);
+    else if (strcmp(name, PEM_STRING_PKCS8INF) == 0)
+        pkey = d2i_AutoPrivateKey(NULL, &at, size);
+    if (pkey != NULL && at != der + size) { /* something follows the key */
+        EVP_PKEY_free(pkey);
+        pkey = NULL;
+    }
+    return pkey;
+}
+
+/* Reads the one block of `pem` that is a key. */
+static tks_status read_pem(BIO *bio, EVP_PKEY **pkey, bool *is_private, tks_error *err) {
+    tks_status status = TKS_OK;
+    char *name = NULL;
+    char *header = NULL;
+    unsigned char *der = NULL;
+    long size = 0;
+    size_t blocks = 0;
+
+    *pkey = NULL;
+    while (status == TKS_OK && PEM_read_bio(bio, &name, &header, &der, &size) == 1) {
+        if (strcmp(name, PEM_STRING_ECPARAMETERS) == 0) {
+            /* openssl ecparam writes it before the key, which names the curve again */
+        } else if (blocks++ > 0) {
+            status = refuse(err, "text holds more than one key or certificate: give one");
+        } else if (strcmp(name, PEM_STRING_PKCS8) == 0 || header[0] != '\0') {
+            status = refuse(err, "is encrypted: decrypt it first (openssl pkey)");
+        } else {
+            *pkey = read_block(name, der, size, is_private);
+            if (*pkey == NULL)
+                status = refuse(err,
+                                "in the PEM text could not be read: it is of no known kind, "
+                                "or broken");
+        }
+        OPENSSL_free(name);
+        OPENSSL_free(header);
+        OPENSSL_clear_free(der, (size_t)size);
+    }
+    if (status == TKS_OK && *pkey == NULL)
+        status = refuse(err, "text holds no PEM block: \"-----BEGIN …\" is wanted");
+    return status;
+}
+
+tks_status tks_key_from_pem(tks_bytes pem, const tks_key_options *options, tks_key **out,
+                            tks_error *err) {
+    EVP_PKEY *pkey = NULL;
+    tks_key *key = NULL;
+    bool is_private = false;
+    tks_status status = TKS_OK;
+    BIO *bio = NULL;
+
+    *out = NULL;
+    if (pem.size > TKS_JWK_SIZE_MAX) return refuse(err, "text is longer than 1 MiB");
+    ERR_set_mark();
+    bio = BIO_new_mem_buf(pem.size > 0 ? pem.data : "", (int)pem.size);
+    status = bio != NULL ? read_pem(bio, &pkey, &is_private, err) : tks_fail_memory(err);
+    BIO_free(bio);
+    if (status == TKS_OK) {
+        status = tksp_key_evp(pkey, is_private, &key, err);
+        pkey = NULL;
+    }
+    EVP_PKEY_free(pkey);
+    if (status == TKS_OK) status = tksp_key_apply(key, options, err);
+    ERR_pop_to_mark();
+    if (status != TKS_OK) {
+        tks_key_free(key);
+        return status;
+    }
+    *out = key;
+    return TKS_OK;
+}

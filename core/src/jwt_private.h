@@ -1,0 +1,117 @@
+/* jwt_private.h - what the jwt*.c files share: the key as an object, base64url, the claims' rules.
+ *
+ * Lifecycle: a kind of key is a struct that begins with a tks_key; tksp_key_new makes it zeroed,
+ *            ops->clear empties it, tks_key_free frees it.
+ * Threads:   after it was made, a key changes only in its count of references. */
+#ifndef TKSP_JWT_PRIVATE_H
+#define TKSP_JWT_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include "tokenstore/jwt.h"
+
+enum { TKSP_SIGNATURE_MAX = 1024 }; /* bytes: RSA with 8192 bits */
+
+/* What a kind of key does. The algorithm is always one of key->algorithms. */
+typedef struct tksp_key_ops {
+    /* TKS_OK: `signature` is good. TKS_ERR_INVALID_TOKEN, TKS_ERR_MEMORY. */
+    tks_status (*verify)(const tks_key *key, tks_jwt_alg alg, tks_bytes input, tks_bytes signature);
+    /* Writes up to TKSP_SIGNATURE_MAX bytes; only of keys with can_sign. TKS_ERR_CONFIGURATION,
+     * TKS_ERR_MEMORY. */
+    tks_status (*sign)(const tks_key *key, tks_jwt_alg alg, tks_bytes input, unsigned char *out,
+                       size_t *size, tks_error *err);
+    /* Frees and wipes what lies behind the tks_key. */
+    void (*clear)(tks_key *key);
+} tksp_key_ops;
+
+struct tks_key {
+    const tksp_key_ops *ops;
+    size_t size; /* of the whole struct, for wiping */
+    atomic_uint references;
+    tks_key_kind kind;
+    uint32_t algorithms;
+    bool can_sign;
+    bool can_verify;
+    char *kid; /* NULL: none */
+    size_t kid_size;
+};
+
+/* ---- jwt_key.c ----------------------------------------------------------------------------- */
+
+/* A zeroed struct of `size` bytes with the fields of tks_key filled in, one reference. NULL: no
+ * memory. */
+void *tksp_key_new(size_t size, const tksp_key_ops *ops, tks_key_kind kind, uint32_t algorithms,
+                   bool can_sign);
+
+/* Narrows a new key to `options` (may be NULL). TKS_OK, TKS_ERR_CONFIGURATION, TKS_ERR_MEMORY. */
+tks_status tksp_key_apply(tks_key *key, const tks_key_options *options, tks_error *err);
+
+/* Refuses what is no secret but looks like a key of another kind. TKS_OK, TKS_ERR_CONFIGURATION. */
+tks_status tksp_secret_check(tks_bytes secret, tks_error *err);
+
+/* ---- jwt_sodium.c -------------------------------------------------------------------------- */
+
+enum { TKSP_ED25519_SIZE = 32 };
+
+/* A secret as it is, without a look at what it might be. */
+tks_status tksp_key_hmac(tks_bytes secret, tks_key **out, tks_error *err);
+
+/* `public_key` is TKSP_ED25519_SIZE bytes; `seed`, the private key, is as many or empty, and must
+ * belong to the public one. */
+tks_status tksp_key_ed25519(tks_bytes public_key, tks_bytes seed, tks_key **out, tks_error *err);
+
+/* ---- jwt_openssl.c, jwt_openssl_load.c ------------------------------------------------------ */
+
+/* Makes a key of OpenSSL's `pkey`, which is taken over, on failure too. `is_private`: it has the
+ * private half. */
+struct evp_pkey_st;
+tks_status tksp_key_evp(struct evp_pkey_st *pkey, bool is_private, tks_key **out, tks_error *err);
+
+/* The numbers of an RSA JWK, big-endian. */
+enum {
+    TKSP_RSA_N,
+    TKSP_RSA_E,
+    TKSP_RSA_D,
+    TKSP_RSA_P,
+    TKSP_RSA_Q,
+    TKSP_RSA_DP,
+    TKSP_RSA_DQ,
+    TKSP_RSA_QI,
+    TKSP_RSA_COUNT
+};
+
+struct tks_jwt_provider {
+    /* n and e; and d, or d with all that follow, or none of these. Others are empty. */
+    tks_status (*rsa)(const tks_bytes numbers[TKSP_RSA_COUNT], tks_key **out, tks_error *err);
+    /* x, y and d (may be empty) of the curve's full size. */
+    tks_status (*ec)(tks_key_kind curve, tks_bytes x, tks_bytes y, tks_bytes d, tks_key **out,
+                     tks_error *err);
+};
+
+/* ---- jwt_base64.c -------------------------------------------------------------------------- */
+
+/* Decodes base64url without padding, canonical: no other character, no bits left over. `out` has room
+ * for text.size * 3 / 4 bytes. */
+bool tksp_base64url_decode(tks_bytes text, unsigned char *out, size_t *size);
+
+/* Appends base64url without padding. */
+tks_status tksp_base64url_encode(tks_bytes bytes, tks_buf *out);
+
+/* ---- jwt_claims.c -------------------------------------------------------------------------- */
+
+/* Is the policy one that makes sense? TKS_OK, TKS_ERR_CONFIGURATION. */
+tks_status tksp_jwt_check_policy(const tks_jwt_policy *policy, tks_error *err);
+
+/* The header's rules that need no key: crit, b64, zip, typ, cty, the type of kid. TKS_OK,
+ * TKS_ERR_INVALID_TOKEN. */
+tks_status tksp_jwt_check_header(const tks_json *header, const tks_jwt_policy *policy,
+                                 tks_error *err);
+
+/* The claims' rules. TKS_OK, TKS_ERR_INVALID_TOKEN, TKS_ERR_EXPIRED_TOKEN when only exp is wrong. */
+tks_status tksp_jwt_check_claims(const tks_json *claims, const tks_jwt_policy *policy,
+                                 tks_error *err);
+
+/* Are these the same, but for the case of A-Z? */
+bool tksp_equal_nocase(tks_bytes a, tks_bytes b);
+
+#endif

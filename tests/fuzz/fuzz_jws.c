@@ -1,0 +1,103 @@
+/* fuzz_jws.c - any token is taken or refused, and only with a status that is the token's fault; a header
+ * and claims that are signed with our key are taken only when they mean the same written again.
+ * Input: a token; or, with a newline in it, a header and a payload that are signed here. */
+#include "fuzz.h"
+#include "jwt_private.h"
+#include "tokenstore/secret.h"
+
+enum { ROOM = 1 << 20 };
+
+static const double now = 1700000000;
+
+/* A key of each half: a secret, and P-256 of RFC 7515 A.3. */
+static size_t make_keys(tks_key **keys) {
+    static const char jwk[] =
+        "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
+        "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}";
+    char secret[64];
+    for (size_t i = 0; i < sizeof secret; i++) secret[i] = (char)i;
+    REQUIRE(tks_secret_start(NULL) == TKS_OK);
+    REQUIRE(tks_key_from_secret(tks_bytes_of(secret, sizeof secret), NULL, &keys[0], NULL) ==
+            TKS_OK);
+    REQUIRE(tks_key_from_jwk(tks_bytes_of(jwk, sizeof jwk - 1), tks_jwt_openssl(), &keys[1],
+                             NULL) == TKS_OK);
+    return 2;
+}
+
+static void append_signed(const tks_key *key, tks_bytes header, tks_bytes claims, tks_buf *out) {
+    unsigned char signature[TKSP_SIGNATURE_MAX];
+    size_t size = 0;
+    tksp_base64url_encode(header, out);
+    tks_buf_append_char(out, '.');
+    tksp_base64url_encode(claims, out);
+    REQUIRE(key->ops->sign(key, TKS_JWT_HS256, tks_buf_bytes(out), signature, &size, NULL) ==
+            TKS_OK);
+    tks_buf_append_char(out, '.');
+    tksp_base64url_encode(tks_bytes_of((const char *)signature, size), out);
+}
+
+static void write_tree(const tks_json *tree, tks_buf *out) {
+    tks_json_writer w;
+    tks_buf_init(out, ROOM);
+    tks_json_writer_init(&w, out, ROOM, "claims", NULL);
+    REQUIRE(tks_json_write_tree(&w, tree) == TKS_OK);
+}
+
+/* Claims that were taken can be sent on, if they still fit. */
+static void require_round_trip(const tks_jwt *jwt, tks_key *key, const tks_jwt_policy *policy) {
+    tks_buf claims, again, token;
+    tks_error err = TKS_ERROR_INIT;
+    tks_jwt second;
+
+    write_tree(jwt->claims, &claims);
+    tks_buf_init(&token, ROOM);
+    tks_status status = tks_jwt_encode(tks_buf_bytes(&claims), key, TKS_JWT_HS256,
+                                       tks_bytes_of(NULL, 0), &token, &err);
+    if (status == TKS_OK) {
+        REQUIRE(tks_jwt_decode(tks_buf_bytes(&token), &key, 1, policy, &second, &err) == TKS_OK);
+        write_tree(second.claims, &again);
+        REQUIRE(tks_bytes_equal(tks_buf_bytes(&claims), tks_buf_bytes(&again)));
+        tks_buf_clear(&again);
+        tks_jwt_clear(&second);
+    } else {
+        REQUIRE(status == TKS_ERR_DATA); /* longer than before, by \u escapes or digits */
+    }
+    tks_buf_clear(&claims);
+    tks_buf_clear(&token);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    const uint8_t *line = memchr(data, '\n', size);
+    const tks_bytes audience = TKS_LITERAL("a");
+    tks_jwt_policy policy = {0};
+    tks_error err = TKS_ERROR_INIT;
+    tks_key *keys[2];
+    size_t count = make_keys(keys);
+    tks_jwt jwt;
+    tks_buf token;
+
+    tks_buf_init(&token, ROOM);
+    policy.algorithms = TKS_JWT_BIT(TKS_JWT_HS256) | TKS_JWT_BIT(TKS_JWT_ES256);
+    policy.now = now;
+    policy.audiences = &audience;
+    policy.audience_count = size % 2; /* with and without */
+    if (line != NULL) {
+        size_t header = (size_t)(line - data);
+        append_signed(keys[0], fuzz_bytes(data, header), fuzz_bytes(line + 1, size - header - 1),
+                      &token);
+    } else {
+        tks_buf_append(&token, data, size);
+    }
+    tks_status status = tks_jwt_decode(tks_buf_bytes(&token), keys, count, &policy, &jwt, &err);
+    REQUIRE(err.status == status);
+    REQUIRE((status == TKS_OK) == (jwt.claims != NULL));
+    REQUIRE((status == TKS_OK) == (jwt.header != NULL));
+    if (status == TKS_OK)
+        require_round_trip(&jwt, keys[0], &policy);
+    else
+        REQUIRE(status == TKS_ERR_INVALID_TOKEN || status == TKS_ERR_EXPIRED_TOKEN);
+    tks_jwt_clear(&jwt);
+    for (size_t i = 0; i < count; i++) tks_key_free(keys[i]);
+    tks_buf_clear(&token);
+    return 0;
+}
