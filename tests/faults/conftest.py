@@ -12,11 +12,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "python"))
 
-from certs import LOCAL, SERVER, Authority  # noqa: E402
-from fault_server import FaultServer  # noqa: E402
-from servers import Server, running  # noqa: E402
-
-import tokenstore  # noqa: E402
+import tokenstore
+from certs import LOCAL, SERVER, Authority
+from fault_server import FaultServer
+from servers import Server, running
 
 SOAK = os.environ.get("TOKENSTORE_SOAK") == "1"
 

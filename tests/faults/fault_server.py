@@ -303,7 +303,9 @@ class FaultServer:
         self._armed: list[Fault] = []
         self._on_accept: list[Callable[[socket.socket], None]] = []
         self._lock = threading.Lock()
-        self._open: set[socket.socket] = set()
+        self._open: dict[
+            socket.socket, socket.socket
+        ] = {}  # the client's end, and what wakes its thread
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self._listener.getsockname()[1]
         self.url = f"redis{'s' if tls else ''}://127.0.0.1:{self.port}"
@@ -345,11 +347,14 @@ class FaultServer:
         return len(gone)
 
     def inject(self, data: bytes) -> None:
-        """Sends bytes that nobody asked for on every connection."""
+        """Sends bytes that nobody asked for on every connection that is idle, and waits until it is
+        done."""
         with self._lock:
-            clients = list(self._open)
-        for client in clients:
-            client.sendall(data)
+            wakers = list(self._open.values())
+        for waker in wakers:
+            with suppress(OSError):
+                waker.sendall(data)
+                waker.recv(1)
 
     def _accept(self) -> None:
         while True:
@@ -364,6 +369,7 @@ class FaultServer:
         with self._lock:
             action = self._on_accept.pop(0) if self._on_accept else None
         upstream = socket.socket(socket.AF_UNIX)
+        waker, woken = socket.socketpair()
         try:
             if action is not None:
                 action(client)
@@ -372,21 +378,22 @@ class FaultServer:
             upstream.connect(self.upstream)
             with self._lock:
                 self.connections += 1
-                self._open.add(client)
+                self._open[client] = waker
             while True:
-                self._pass(client, upstream)
+                self._pass(client, upstream, woken)
         except (OSError, Gone, ValueError):
             pass
         finally:
             with self._lock:
-                self._open.discard(client)
-            upstream.close()
+                self._open.pop(client, None)
             with suppress(OSError):
                 client.close()
+            for s in (upstream, waker, woken):
+                s.close()
 
-    def _pass(self, client: socket.socket, upstream: socket.socket) -> None:
+    def _pass(self, client: socket.socket, upstream: socket.socket, woken: socket.socket) -> None:
         waiting = isinstance(client, ssl.SSLSocket) and client.pending() > 0
-        ready = [client] if waiting else select.select([client, upstream], [], [])[0]
+        ready = [client] if waiting else select.select([client, upstream, woken], [], [])[0]
         if client in ready:
             data = client.recv(1 << 16)
             if not data:
@@ -404,6 +411,9 @@ class FaultServer:
             if not data:
                 raise Gone
             client.sendall(data)
+        if woken in ready:
+            client.sendall(woken.recv(1 << 16))
+            woken.send(b".")
 
 
 # ---- as a program --------------------------------------------------------------------------------------

@@ -178,9 +178,7 @@ def _listed(c: Case, result: list[tokenstore.Token]) -> None:
 
 def _reading(name: str, count: int, call: Any, done: Any) -> None:
     OPERATIONS.append(
-        Operation(
-            name, lambda c: c.make(count), call, done, _unchanged, _unchanged, once=False
-        )
+        Operation(name, lambda c: c.make(count), call, done, _unchanged, _unchanged, once=False)
     )
 
 

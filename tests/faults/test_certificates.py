@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+import tokenstore
 from certs import CLIENT, LOCAL, SERVER, Authority, Pair, openssl, self_signed
 from fault_server import FaultServer
 from servers import Server, free_port, running
 from timing import ends_within
-
-import tokenstore
 
 
 @contextmanager

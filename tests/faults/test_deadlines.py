@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import fault_server as faults
 import pytest
+
+import fault_server as faults
+import tokenstore
 from conftest import Setup
 from operations import OPERATIONS, A, Operation
 from servers import Server, paused
 from timing import ends_within
 
-import tokenstore
-
-TIMEOUT = 0.3
+TIMEOUT = 0.2
 EXPIRED = (tokenstore.TimeoutError, tokenstore.OutcomeUnknownError)
 
 

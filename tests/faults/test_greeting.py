@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-import fault_server as faults
 import pytest
+
+import fault_server as faults
+import tokenstore
 from conftest import Setup
 from servers import Server, running
 from timing import ends_within
-
-import tokenstore
 
 PASSWORD = "sesame/open:me@now?"
 ENCODED = "sesame%2Fopen%3Ame%40now%3F"
@@ -31,7 +31,9 @@ def url(server: Server, userinfo: str, rest: str = "") -> str:
     return f"redis://{userinfo}@127.0.0.1:{server.port}{rest}"
 
 
-@pytest.mark.parametrize("userinfo", [":" + ENCODED, "bob:" + ENCODED, "default:" + ENCODED, "free"])
+@pytest.mark.parametrize(
+    "userinfo", [":" + ENCODED, "bob:" + ENCODED, "default:" + ENCODED, "free"]
+)
 def test_let_in(guarded: Server, userinfo: str) -> None:
     with tokenstore.Client(url(guarded, userinfo)) as client:
         assert client.execute("PING") == "PONG"

@@ -7,13 +7,13 @@ import resource
 from collections.abc import Iterator
 from contextlib import suppress
 
-import fault_server as faults
 import pytest
+
+import fault_server as faults
+import tokenstore
 from conftest import SOAK, Setup
 from fault_server import Fault
 from operations import OPERATIONS, A, Operation
-
-import tokenstore
 
 # A fault under TLS costs a handshake; the bytes are the same. So by default every byte is tried in
 # plain, and under TLS as many offsets as fit, other ones in each run.
@@ -240,7 +240,15 @@ def peak_memory() -> int:
 
 # RESP, but not what was asked for. (A nil in place of a token cannot be told from a token that is
 # not there; raw commands take any reply.)
-ODD = [b"+OK\r\n", b":5\r\n", b"*0\r\n", b"*1\r\n*0\r\n", b"$3\r\nabc\r\n", b"$0\r\n\r\n", b"$2\r\n[]\r\n"]
+ODD = [
+    b"+OK\r\n",
+    b":5\r\n",
+    b"*0\r\n",
+    b"*1\r\n*0\r\n",
+    b"$3\r\nabc\r\n",
+    b"$0\r\n\r\n",
+    b"$2\r\n[]\r\n",
+]
 ODD += [b"*3\r\n$-1\r\n:1\r\n$1\r\nx\r\n", b"-ERR no\r\n", b"-\r\n", b"-WRONGTYPE x\r\n"]
 
 

@@ -1,0 +1,144 @@
+"""The pool: never more connections than asked for, none used by two, everybody served in turn."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+import fault_server as faults
+import tokenstore
+from conftest import Setup
+from servers import Server, running
+from timing import ends_within
+
+THREADS = 24
+
+
+def named(server: Server, name: str) -> int:
+    return sum(f" name={name} ".encode() in line for line in clients(server))
+
+
+def clients(server: Server) -> list[bytes]:
+    return server("CLIENT", "LIST").splitlines()
+
+
+def test_size_holds(redis: Server) -> None:
+    with tokenstore.Client(redis.url, pool_size=3, client_name="three") as client:
+        most, failures = [0], []
+        served = [0] * THREADS
+        end = time.monotonic() + 1
+
+        def work(number: int) -> None:
+            try:
+                while time.monotonic() < end:
+                    text = f"{number}-{served[number]}"
+                    assert client.execute("ECHO", text) == text.encode()
+                    served[number] += 1
+            except BaseException as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(THREADS)]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            most[0] = max(most[0], named(redis, "three"))
+            time.sleep(0.01)
+        assert not failures, failures[0]
+        assert most[0] == 3
+        # Callers queue: nobody starves.
+        assert min(served) > max(served) / 4 > 0, served
+
+
+def test_one_connection_serves_one_thread(redis: Server) -> None:
+    """What is used one after the other needs one connection, whatever the size."""
+    with tokenstore.Client(redis.url, pool_size=16, client_name="lifo") as client:
+        for _ in range(50):
+            client.execute("PING")
+        assert named(redis, "lifo") == 1
+
+
+def test_exhausted(setup: Setup) -> None:
+    with setup.client(pool_size=1, timeout=3) as client:
+        client.execute("PING")
+        setup.server.arm(faults.hang)
+
+        def hold() -> None:
+            with pytest.raises(tokenstore.OutcomeUnknownError):
+                client.execute("PING", timeout=1.5)
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        while setup.server.pending:
+            time.sleep(0.001)
+
+        def attempt() -> None:
+            with pytest.raises(tokenstore.TimeoutError) as caught:
+                client.execute("PING", timeout=0.2)
+            assert "pool_size" in str(caught.value)
+            assert "1 connections" in str(caught.value)
+
+        ends_within(0.25, attempt)
+        # One who can wait gets the place of the one who gave up.
+        assert client.execute("PING") == "PONG"
+        holder.join()
+
+
+def test_close_wakes_those_who_wait(setup: Setup) -> None:
+    client = setup.client(pool_size=1, timeout=3)
+    client.execute("PING")
+    setup.server.arm(faults.hang)
+    outcomes: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            client.execute("PING", timeout=1)
+        except tokenstore.Error as error:
+            outcomes.append(error)
+
+    holder = threading.Thread(target=work)
+    holder.start()
+    while setup.server.pending:
+        time.sleep(0.001)
+    waiting = [threading.Thread(target=work) for _ in range(4)]
+    for thread in waiting:
+        thread.start()
+    time.sleep(0.1)
+    client.close()
+    for thread in waiting:
+        thread.join(0.3)
+    assert not any(thread.is_alive() for thread in waiting)
+    assert len(outcomes) == 4
+    assert all("closed" in str(o) for o in outcomes)
+    holder.join()
+
+
+def test_server_that_ends_idle_connections() -> None:
+    """Redis' own `timeout`: an operation finds its connection closed, takes another, and says nothing."""
+    with running("--timeout", "1", "--hz", "100") as server:
+        with tokenstore.Client(server.url, client_name="idle") as client:
+            client.execute("SET", "n", 0)
+            while named(server, "idle"):
+                time.sleep(0.05)
+            assert client.execute("INCR", "n") == 1
+
+
+def test_read_only_server_is_left(redis: Server) -> None:
+    """READONLY: the address may lead to the new master by now, so connections are made anew."""
+    with running("--replicaof", "127.0.0.1", "1") as server:
+        with tokenstore.Client(server.url, timeout=3) as client:
+            store = tokenstore.RedisTokens(client)
+            assert client.execute("PING") == "PONG"
+            promoted = threading.Timer(0.3, lambda: server("REPLICAOF", "NO", "ONE"))
+            promoted.start()
+            token = store.create(app="a", type="t", owner="o").token
+            promoted.join()
+            assert store.get(app="a", type="t", token=token) is not None
+
+
+def test_clients_share_nothing(redis: Server) -> None:
+    with tokenstore.Client(redis.url, db=1) as one, tokenstore.Client(redis.url, db=2) as two:
+        one.execute("SET", "x", "one")
+        two.execute("SET", "x", "two")
+        assert (one.execute("GET", "x"), two.execute("GET", "x")) == (b"one", b"two")

@@ -1,0 +1,122 @@
+"""SCRIPT FLUSH a hundred times a second under load: nobody sees it, and nothing happens twice."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import tokenstore
+from conftest import SOAK
+from operations import A
+from servers import Server
+
+SECONDS = 20 if SOAK else 3
+THREADS = 6
+
+
+def under_load(work: Callable[[int], None], flush: Callable[[], None], pause: float) -> int:
+    """Runs `work` in threads while `flush` is called; how often it was."""
+    failures: list[BaseException] = []
+    stop = threading.Event()
+
+    def loop(number: int) -> None:
+        try:
+            while not stop.is_set():
+                work(number)
+        except BaseException as error:
+            failures.append(error)
+            stop.set()
+
+    threads = [threading.Thread(target=loop, args=(i,)) for i in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    flushes = 0
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end and not stop.is_set():
+        flush()
+        flushes += 1
+        time.sleep(pause)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return flushes
+
+
+def test_script_flush(redis: Server) -> None:
+    cycles = [0] * THREADS
+    with tokenstore.Client(redis.url) as client, redis.wire() as wire:
+        store = tokenstore.RedisTokens(client)
+
+        def cycle(number: int) -> None:
+            """Every operation that is a script, with what it must have done."""
+            owner = f"flush-{number}-{cycles[number]}"
+            made = store.create(**A, owner=owner, data={"n": 0}, duration=1000)
+            assert store.update(**A, token=made.token, data={"u": 1}).data == {"n": 0, "u": 1}
+            assert store.refresh(**A, token=made.token, duration=2000) is True
+            new = store.rotate(**A, token=made.token)
+            assert store.get(**A, token=made.token) is None
+            assert store.get(**A, token=new.token, refresh=3000).data == {"n": 0, "u": 1}
+            more = store.create_many([{**A, "owner": owner} for _ in range(3)])
+            assert len(store.list(**A, owner=owner)) == 4
+            assert store.delete(**A, token=more[0].token) is True
+            assert store.delete(**A, token=more[0].token) is False
+            assert store.delete_by_id(**A, owner=owner, id=more[1].id) is True
+            assert store.delete_all(**A, owner=owner) == 2
+            assert store.list(**A, owner=owner) == []
+            cycles[number] += 1
+
+        flushes = under_load(cycle, lambda: wire("SCRIPT", "FLUSH"), 0.01)
+    assert flushes > SECONDS * 50
+    assert min(cycles) > 10
+
+
+def test_each_deletion_counts_once(redis: Server) -> None:
+    """Of all who delete one token, exactly one is told so, flushed scripts or not."""
+    with tokenstore.Client(redis.url) as client, redis.wire() as wire:
+        store = tokenstore.RedisTokens(client)
+        barrier = threading.Barrier(THREADS)
+        token = [store.create(**A, owner="once").token]
+        deleted = [0] * THREADS
+
+        def race(number: int) -> None:
+            barrier.wait(10)
+            deleted[number] = store.delete(**A, token=token[0])
+
+        for round_ in range(100):
+            threads = [threading.Thread(target=race, args=(i,)) for i in range(THREADS)]
+            for thread in threads:
+                thread.start()
+            wire("SCRIPT", "FLUSH")
+            for thread in threads:
+                thread.join()
+            assert sum(deleted) == 1, round_
+            token[0] = store.create(**A, owner="once").token
+
+
+def test_connections_killed(redis: Server) -> None:
+    """CLIENT KILL under load: reads never fail; what must not be repeated never happens twice."""
+    with tokenstore.Client(redis.url) as client, redis.wire() as wire:
+        store = tokenstore.RedisTokens(client)
+        token = store.create(**A, owner="killed", data={"k": 1}).token
+        counts = [0] * THREADS
+        doubts = [0] * THREADS
+
+        def work(number: int) -> None:
+            assert store.get(**A, token=token).data == {"k": 1}
+            try:
+                client.execute("INCR", f"killed:{number}")
+                counts[number] += 1
+            except tokenstore.OutcomeUnknownError:
+                doubts[number] += 1
+
+        wire("DEL", *[f"killed:{i}" for i in range(THREADS)])
+        kills = under_load(
+            work, lambda: wire("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"), 0.02
+        )
+        for number in range(THREADS):
+            stored = int(wire("GET", f"killed:{number}"))
+            assert counts[number] <= stored <= counts[number] + doubts[number]
+    assert kills > 20
