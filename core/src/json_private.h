@@ -61,8 +61,8 @@ typedef struct tksp_json_facts {
 /* All rules but unique names. TKS_OK, TKS_ERR_DATA, TKS_ERR_MEMORY. */
 tks_status tksp_json_scan(tks_bytes text, size_t max_size, tksp_json_facts *facts, tks_error *err);
 
-/* The next number in `text`, which passed the scan; *at begins at 0 and moves on. Numbers come in
- * document order. */
+/* The next number in `text`, which passed the scan, without its sign; *at begins at 0 and moves on.
+ * Numbers come in document order. */
 tks_bytes tksp_json_next_number(tks_bytes text, size_t *at);
 
 /* Was this number written without fraction and exponent? */

@@ -104,13 +104,9 @@ static tks_status scan_escape(scan *s) {
     case 'f':
     case 'n':
     case 'r':
-    case 't':
-        s->at += 2;
-        return TKS_OK;
-    case 'u':
-        return scan_unicode_escape(s);
-    default:
-        return refuse(s, "an unknown escape");
+    case 't': s->at += 2; return TKS_OK;
+    case 'u': return scan_unicode_escape(s);
+    default: return refuse(s, "an unknown escape");
     }
 }
 
@@ -318,20 +314,13 @@ static tks_status scan_value(scan *s) {
         return refuse(s, "a value is missing");
     }
     switch (*s->at) {
-    case '{':
-        return scan_members(s, '}');
-    case '[':
-        return scan_members(s, ']');
-    case '"':
-        return scan_string(s);
-    case 't':
-        return scan_word(s, TKS_LITERAL("true"));
-    case 'f':
-        return scan_word(s, TKS_LITERAL("false"));
-    case 'n':
-        return scan_word(s, TKS_LITERAL("null"));
-    default:
-        break;
+    case '{': return scan_members(s, '}');
+    case '[': return scan_members(s, ']');
+    case '"': return scan_string(s);
+    case 't': return scan_word(s, TKS_LITERAL("true"));
+    case 'f': return scan_word(s, TKS_LITERAL("false"));
+    case 'n': return scan_word(s, TKS_LITERAL("null"));
+    default: break;
     }
     if (*s->at == '-' || is_digit(*s->at)) {
         return scan_number(s);
@@ -375,12 +364,12 @@ tks_status tks_json_check(tks_bytes text, size_t max_size, tks_error *err) {
 
 /* ---- the numbers of a scanned text -------------------------------------------------------------- */
 
-/* Outside of strings only numbers hold digits and '-', so there is no need to parse again. */
+/* Outside of strings only numbers hold digits, so there is no need to parse again. */
 tks_bytes tksp_json_next_number(tks_bytes text, size_t *at) {
     size_t i = *at;
     size_t begin = 0;
 
-    for (; i < text.size && text.data[i] != '-' && !is_digit((unsigned char)text.data[i]); i++) {
+    for (; i < text.size && !is_digit((unsigned char)text.data[i]); i++) {
         if (text.data[i] != '"') {
             continue;
         }
@@ -403,7 +392,7 @@ tks_bytes tksp_json_next_number(tks_bytes text, size_t *at) {
 
 bool tksp_json_is_integer(tks_bytes number) {
     for (size_t i = 0; i < number.size; i++) {
-        if (number.data[i] != '-' && !is_digit((unsigned char)number.data[i])) {
+        if (!is_digit((unsigned char)number.data[i])) {
             return false;
         }
     }

@@ -1,5 +1,6 @@
 /* test_json.c - the getters, next_member and names; what tests/vectors cannot say. The writer has its
  * own file. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -72,6 +73,17 @@ TEST(json_integers_keep_all_53_bits) {
         CHECK_INT(tks_json_get_integer(tree), values[i]);
         tks_json_free(tree);
     }
+}
+
+TEST(json_integer_zero_has_no_sign) {
+    tks_json *tree = parse("[-0,-0.0]");
+    const tks_json *zero = tks_json_get_child(tree);
+    CHECK_INT(tks_json_get_type(zero), TKS_JSON_INTEGER);
+    CHECK(!signbit(tks_json_get_double(zero)));
+    zero = tks_json_get_next(zero);
+    CHECK_INT(tks_json_get_type(zero), TKS_JSON_DOUBLE);
+    CHECK(signbit(tks_json_get_double(zero)));
+    tks_json_free(tree);
 }
 
 TEST(json_lookups_are_case_sensitive) {

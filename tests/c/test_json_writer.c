@@ -252,7 +252,7 @@ TEST(json_writer_lets_the_host_refuse) {
 
 TEST(json_writer_paths_are_cut_sensibly) {
     static const char euros[] =
-        "\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac"
+        "-\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac"
         "\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac";
     fixture f;
 
@@ -261,8 +261,8 @@ TEST(json_writer_paths_are_cut_sensibly) {
     tks_json_write_name(&f.w, test_bytes(euros));
     tks_json_refuse(&f.w, "is bad");
     CHECK_TEXT(f.err.message,
-               "data.\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac"
-               "\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac... is bad");
+               "data.-\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac"
+               "\xe2\x82\xac\xe2\x82\xac... is bad");
     tear_down(&f);
     set_up(&f);
     tks_json_begin_object(&f.w);

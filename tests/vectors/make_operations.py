@@ -386,6 +386,8 @@ case("create of a custom token whose answer is lost", "create", with_custom,
 case("create of a custom token that was not sent is tried again", "create", with_custom,
      [{**made, **lost(False)}, sleep(1, 10), {**made, **replies(plain.head)}],
      {"token": plain.result()})
+case("create of a custom token whose answer is another's", "create", with_custom,
+     [{**made, **replies(other.head)}], error=("outcome_unknown", "another request"))
 case("create of a custom token whose deadline passes", "create", with_custom,
      [{**made, "deadline": {"sent": True}}], error=("outcome_unknown", "may or may not"))
 case("create of a custom token whose deadline passes before it is sent", "create", with_custom,
@@ -464,10 +466,10 @@ case("update whose answer is lost", "update", patch, [{**send("once", words), **
      error=("outcome_unknown", "may or may not"))
 case("update whose answer is another's", "update", patch,
      [{**send("once", words), **replies([other.check, other.record])}],
-     error=("connection", "another request"))
+     error=("outcome_unknown", "another request"))
 case("update whose record is another's", "update", patch,
      [{**send("once", words), **replies([bob.check, other.record])}],
-     error=("connection", "another request"))
+     error=("outcome_unknown", "another request"))
 
 # ---- delete, delete_by_id, delete_all ----------------------------------------------------------------
 
@@ -487,7 +489,8 @@ case("delete whose script is unknown to the server", "delete", bob.args,
      [{**send("once", bob.delete()), **replies(Error("NOSCRIPT"))},
       {**send("once", by_text(bob.delete()[1:])), **replies([bob.check, 1])}], {"bool": True})
 case("delete that is answered with a status", "delete", bob.args,
-     [{**send("once", bob.delete()), **replies(Status("OK"))}], error=("connection", "another request"))
+     [{**send("once", bob.delete()), **replies(Status("OK"))}],
+     error=("outcome_unknown", "another request"))
 
 for stored in (bob, custom):
     by_id = eval_(script("delete_by_id", stored.key, stored.owner.index_key, stored.check,
