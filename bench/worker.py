@@ -16,7 +16,7 @@ BATCH = 1000
 
 
 def data(number):
-    return {"name": f"n{number}", "role": "admin"}
+    return {"name": f"n{number % 900 + 100}", "role": "admin"}
 
 
 class Tokenstore:
