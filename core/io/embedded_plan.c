@@ -1,0 +1,205 @@
+/* embedded_plan.c - what to run, with which configuration, and where its socket may stand.
+ *
+ * Purpose:   all the thinking that needs memory, done in the owner before there is a supervisor.
+ * Lifecycle: tksp_plan_init, tksp_plan_clear; the caller's storage.
+ * Threads:   reads the environment; like everybody's getenv it wants no setenv at the same time. */
+#define _GNU_SOURCE
+#include "embedded_private.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tokenstore/buf.h"
+#include "tokenstore/secret.h"
+
+extern char **environ;
+
+static const char *const SERVERS[] = {"redis-server", "valkey-server"};
+
+/* ---- the binary ----------------------------------------------------------------------------- */
+
+static bool is_runnable(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode) && access(path, X_OK) == 0;
+}
+
+/* `folder`/`name` as an absolute path (the server is run from another directory), if it can be run.
+ * *out stays NULL where it cannot. */
+static tks_status try_folder(tks_bytes folder, const char *name, char **out) {
+    char here[PATH_MAX];
+    tks_buf path;
+    tks_buf_init(&path, PATH_MAX);
+    if (folder.size == 0 || folder.data[0] != '/') {
+        if (getcwd(here, sizeof here) == NULL) return TKS_OK;
+        tks_buf_append(&path, here, strlen(here));
+        tks_buf_append_char(&path, '/');
+    }
+    tks_buf_append_bytes(&path, folder);
+    if (folder.size > 0) tks_buf_append_char(&path, '/');
+    tks_buf_append(&path, name, strlen(name) + 1);
+
+    tks_status status = path.status;
+    if (status == TKS_OK && is_runnable(path.data)) {
+        *out = path.data;
+        return TKS_OK;
+    }
+    tks_buf_clear(&path);
+    return status == TKS_ERR_MEMORY ? status : TKS_OK; /* too long a path names no file */
+}
+
+static tks_status search_path(const char *name, char **out) {
+    const char *at = getenv("PATH");
+    if (at == NULL) at = "/usr/local/bin:/usr/bin:/bin";
+    for (;;) {
+        size_t size = strcspn(at, ":");
+        tks_status status = try_folder(tks_bytes_of(at, size), name, out);
+        if (status != TKS_OK || *out != NULL) return status;
+        if (at[size] == '\0') return TKS_OK;
+        at += size + 1;
+    }
+}
+
+static tks_status find_binary(const char *binary, char **out, tks_error *err) {
+    tks_status status = TKS_OK;
+    if (binary == NULL) {
+        for (size_t i = 0; i < sizeof SERVERS / sizeof *SERVERS; i++) {
+            status = search_path(SERVERS[i], out);
+            if (status != TKS_OK || *out != NULL) break;
+        }
+    } else if (strchr(binary, '/') == NULL) {
+        status = search_path(binary, out);
+    } else {
+        const char *name = strrchr(binary, '/') + 1;
+        status = try_folder(tks_bytes_of(binary, (size_t)(name - binary)), name, out);
+    }
+    if (status != TKS_OK) return tks_fail_memory(err);
+    if (*out != NULL) return TKS_OK;
+    if (binary != NULL)
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "embedded: the server binary cannot be run or is not there: %s", binary);
+    return tks_fail(err, TKS_ERR_CONFIGURATION,
+                    "embedded: no redis-server and no valkey-server on PATH; install the package "
+                    "redis-server or valkey-server (apt install redis-server), or name the binary "
+                    "with the option server");
+}
+
+/* ---- its environment ------------------------------------------------------------------------ */
+
+/* The owner's, but: the server ends when LC_ALL names a locale that is not installed, and what is
+ * preloaded into the owner is not meant for it. */
+static tks_status copy_environment(char ***out) {
+    size_t count = 0;
+    while (environ != NULL && environ[count] != NULL) count++;
+    char **copy = calloc(count + 2, sizeof *copy);
+    if (copy == NULL) return TKS_ERR_MEMORY;
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (strncmp(environ[i], "LC_ALL=", 7) == 0) continue;
+        if (strncmp(environ[i], "LD_PRELOAD=", 11) == 0) continue;
+        copy[kept++] = environ[i];
+    }
+    static char locale[] = "LC_ALL=C";
+    copy[kept] = locale;
+    *out = copy;
+    return TKS_OK;
+}
+
+/* ---- the private directory ------------------------------------------------------------------ */
+
+/* Appends `text` to a configuration as a quoted word that may hold any byte. */
+static void append_quoted(tks_buf *out, const char *text) {
+    static const char hex[] = "0123456789abcdef";
+    tks_buf_append_char(out, '"');
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        char escaped[4] = {'\\', 'x', hex[c >> 4], hex[c & 15]};
+        bool plain = c > ' ' && c < 0x7f && c != '"' && c != '\\';
+        if (plain) {
+            tks_buf_append_char(out, *text);
+        } else {
+            tks_buf_append(out, escaped, sizeof escaped);
+        }
+    }
+    tks_buf_append_char(out, '"');
+}
+
+static tks_status write_config(tksp_place *place, bool keeps_data) {
+    tks_buf text;
+    tks_buf_init(&text, sizeof place->config);
+    tks_buf_append_bytes(&text, TKS_LITERAL("port 0\n"
+                                            "daemonize no\n"
+                                            "supervised no\n"
+                                            "loglevel warning\n"
+                                            "logfile \"\"\n"
+                                            "save \"\"\n"
+                                            "unixsocket "));
+    append_quoted(&text, place->socket);
+    tks_buf_append_bytes(&text, keeps_data ? TKS_LITERAL("\nappendonly yes\nappendfsync everysec\n")
+                                           : TKS_LITERAL("\nappendonly no\n"));
+    tks_status status = text.status;
+    if (status == TKS_OK) {
+        memcpy(place->config, text.data, text.size);
+        place->config_size = text.size;
+    }
+    tks_buf_clear(&text);
+    return status;
+}
+
+/* Adds a place below `base`, unless a socket's path would not fit there. */
+static tks_status add_place(tksp_plan *plan, const char *base, tks_bytes name) {
+    if (base == NULL || base[0] != '/') return TKS_OK;
+    tksp_place *place = &plan->places[plan->count];
+    int size = snprintf(place->socket, sizeof place->socket, "%s/tokenstore-%.*s/socket", base,
+                        (int)name.size, name.data);
+    if (size < 0 || (size_t)size >= sizeof place->socket) return TKS_OK;
+    memcpy(place->directory, place->socket, (size_t)size);
+    place->directory[(size_t)size - (sizeof "/socket" - 1)] = '\0';
+    tks_status status = write_config(place, plan->directory != NULL);
+    if (status == TKS_OK) plan->count++;
+    return status;
+}
+
+static tks_status add_places(tksp_plan *plan, tks_error *err) {
+    unsigned char random[9];
+    tks_buf name;
+    tks_buf_init(&name, 64);
+    tks_status status = tks_secret_start(err);
+    if (status != TKS_OK) goto cleanup;
+    tks_random(random, sizeof random);
+    status = tks_encode(TKS_BASE64URL, random, sizeof random, &name);
+    if (status == TKS_OK) status = add_place(plan, getenv("XDG_RUNTIME_DIR"), tks_buf_bytes(&name));
+    if (status == TKS_OK) status = add_place(plan, getenv("TMPDIR"), tks_buf_bytes(&name));
+    if (status == TKS_OK) status = add_place(plan, "/tmp", tks_buf_bytes(&name));
+    if (status != TKS_OK) tks_fail_memory(err);
+cleanup:
+    tks_buf_clear(&name);
+    return status;
+}
+
+/* ---- all together --------------------------------------------------------------------------- */
+
+tks_status tksp_plan_init(tksp_plan *plan, const char *directory, const char *binary,
+                          tks_error *err) {
+    memset(plan, 0, sizeof *plan);
+    plan->owner = getpid();
+    plan->owner_fd = -1;
+    plan->control = -1;
+    plan->directory = directory;
+    snprintf(plan->owner_text, sizeof plan->owner_text, "%ld\n", (long)plan->owner);
+    tks_status status = find_binary(binary, &plan->binary, err);
+    if (status != TKS_OK) return status;
+    if (copy_environment(&plan->environment) != TKS_OK) return tks_fail_memory(err);
+    return add_places(plan, err);
+}
+
+void tksp_plan_clear(tksp_plan *plan) {
+    free(plan->binary);
+    free(plan->environment);
+    plan->binary = NULL;
+    plan->environment = NULL;
+}

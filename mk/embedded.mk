@@ -1,0 +1,15 @@
+# The C tests of the private server (suite embedded). Included by the Makefile after mk/tests-c.mk, whose
+# rule compiles them.
+
+SUITES += embedded
+ASAN += embedded
+
+EMBEDDED_SRC := tests/c/test.c $(sort $(wildcard tests/c/*embedded*.c))
+EMBEDDED_OBJ := $(EMBEDDED_SRC:tests/c/%.c=$(TESTS_C)/%.o)
+
+$(TESTS_C)/embedded: $(EMBEDDED_OBJ) $(TKS_LIBS)
+	$(CC) $(TKS_LDFLAGS) -o $@ $^ $(TKS_LDLIBS)
+
+.PHONY: test-embedded
+test-embedded: $(TESTS_C)/embedded
+	@$(TESTS_C)/embedded

@@ -1,0 +1,68 @@
+/* embedded_help.h - for the tests of private servers: owners as processes of their own, and ways to
+ * see what is alive, what is open and what answers.
+ *
+ * An owner child must not use CHECK (it would count in the child): it answers over a pipe. */
+#ifndef TKS_TEST_EMBEDDED_HELP_H
+#define TKS_TEST_EMBEDDED_HELP_H
+
+#include <sys/types.h>
+
+#include "tokenstore/embedded.h"
+
+enum { HELP_TIMEOUT_MS = 10000 };
+
+/* A process that owns a private server. */
+typedef struct help_owner {
+    pid_t pid;
+    int to;
+    tks_status status; /* of its start */
+    char message[TKS_ERROR_SIZE];
+    char socket[128];
+    pid_t server, supervisor;
+} help_owner;
+
+/* Forks a process that calls `before`, starts a server, and calls `after` (either may be NULL). True
+ * if it started. */
+bool help_own(help_owner *owner, const char *directory, void (*before)(void), void (*after)(void));
+
+/* Lets the owner stop its server and exit; reaps it. */
+void help_leave(help_owner *owner);
+
+/* Kills the owner with SIGKILL; reaps it. */
+void help_kill(help_owner *owner);
+
+/* Starts in this process; a failure is a failed check. */
+tks_embedded *help_start(const char *directory);
+
+/* Does the server at `socket` answer the inline `command` with something that holds `want`? */
+bool help_answers(const char *socket, const char *command, const char *want);
+
+/* Makes the server run a script that never ends, so that it minds no SIGTERM. The connection. */
+int help_keep_busy(const char *socket);
+
+/* The process id of the server at `socket`, 0 if it does not answer; the parent of a process. */
+pid_t help_server(const char *socket);
+pid_t help_parent(pid_t pid);
+
+/* Waits until the process has ended; false when it has not within `ms`. */
+bool help_ended(pid_t pid, int ms);
+
+/* Waits for server, supervisor and private directory to be gone. */
+bool help_all_gone(const help_owner *owner, int ms);
+
+/* The private directory of a socket; a caller's buffer of 128 bytes. */
+const char *help_home(const char *socket, char *out);
+
+bool help_has_pidfds(void); /* valgrind may hide them */
+bool help_exists(const char *path);
+size_t help_count(const char *directory); /* entries */
+bool help_has_children(void);
+
+/* A new directory below /tmp, and its end with all that is in it. */
+void help_make_directory(char out[64]);
+void help_remove_directory(const char *path);
+
+/* Writes a script that can be run. */
+void help_write_script(const char *path, const char *text);
+
+#endif
