@@ -1,7 +1,8 @@
 """Builds the extension tokenstore._core; everything else stands in pyproject.toml.
 
 Environment:
-  TS_ABI3=1      one build for CPython 3.10 and later (the limited API) instead of one per version
+  TS_ABI3=1      one build for CPython 3.10 and later (the limited API) instead of one per version;
+                 it cannot be imported in interpreters with a GIL of their own
   TS_LINK=…      archives with the compiled C core; without it the core is compiled here
   CFLAGS, LDFLAGS  as usual
 """

@@ -42,12 +42,12 @@ static bool text_of_surrogates(const tksp_py_state *state, PyObject *arg, const 
 bool tksp_py_text_get(const tksp_py_state *state, PyObject *arg, const char *name, bool presented,
                       tksp_py_text *out) {
     Py_ssize_t size;
-    out->owner = NULL;
-    out->bytes = tks_bytes_of("", 0);
+    *out = (tksp_py_text){tks_bytes_of("", 0), NULL, NULL};
     if (PyUnicode_Check(arg)) {
         const char *data = PyUnicode_AsUTF8AndSize(arg, &size);
         if (data == NULL) return text_of_surrogates(state, arg, name, presented, out);
         out->bytes = tks_bytes_of(data, (size_t)size);
+        out->str = PyUnicode_CheckExact(arg) ? arg : NULL;
         return true;
     }
     if (PyBytes_Check(arg)) {
@@ -291,8 +291,7 @@ PyObject *tksp_py_from_reply(const tksp_py_state *state, const tks_reply *reply)
         bytes = tks_reply_get_bytes(reply);
         return PyBytes_FromStringAndSize(bytes.data, (Py_ssize_t)bytes.size);
     case TKS_REPLY_STATUS: return tksp_py_str(tks_reply_get_bytes(reply));
-    case TKS_REPLY_ERROR:
-        return from_error(state, reply);
+    case TKS_REPLY_ERROR: return from_error(state, reply);
     case TKS_REPLY_INTEGER: return PyLong_FromLongLong(tks_reply_get_integer(reply));
     case TKS_REPLY_ARRAY: return from_replies(state, reply);
     case TKS_REPLY_NIL:

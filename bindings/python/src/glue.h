@@ -51,7 +51,11 @@ PyObject *tksp_py_raise(const tksp_py_state *state, tks_status status, const tks
 typedef struct tksp_py_text {
     tks_bytes bytes;
     PyObject *owner;
+    PyObject *str; /* the argument itself where tksp_py_str(bytes) would equal it; borrowed */
 } tksp_py_text;
+
+#define TKSP_PY_TEXT_INIT                                                                          \
+    { {NULL, 0}, NULL, NULL }
 
 /* str as UTF-8 with surrogateescape, bytes as they are. TypeError for anything else; a str with
  * other surrogates has no bytes: DataError, or with `presented` the empty text, that no token is. */
@@ -90,14 +94,19 @@ bool tksp_py_options_get(const tksp_py_state *state, PyObject *const *in, tksp_p
 
 /* ---- record.c ------------------------------------------------------------------------------- */
 
-/* A `type` (a subclass of Record) with the fields of `token`; None when it was not found. */
-PyObject *tksp_py_record_new(PyTypeObject *type, const tks_token *token);
+/* What the tokens in a result become, and what they have in common; borrowed. */
+typedef struct tksp_py_shape {
+    PyTypeObject *value_type; /* a subclass of Record; NULL: there are no tokens */
+    PyObject *app, *type;     /* str, shared by all values; NULL: each token says its own */
+} tksp_py_shape;
+
+/* A value with the fields of `token`; None when it was not found. */
+PyObject *tksp_py_record_new(const tksp_py_shape *shape, const tks_token *token);
 
 /* ---- op.c ----------------------------------------------------------------------------------- */
 
-/* The object for `op`, which it takes over, on failure too. `value_type`: what tokens in its result
- * become; NULL where there are none. */
-PyObject *tksp_py_op_new(const tksp_py_state *state, tks_op *op, PyTypeObject *value_type);
+/* The object for `op`, which it takes over, on failure too. `shape` is copied, with references. */
+PyObject *tksp_py_op_new(const tksp_py_state *state, tks_op *op, const tksp_py_shape *shape);
 
 /* The operation of `self` for its one run; NULL with an exception when it is no Op or was used. */
 tks_op *tksp_py_op_begin(const tksp_py_state *state, PyObject *self);

@@ -9,18 +9,20 @@ typedef struct op_object {
     PyObject head;
     tks_op *op;
     bool used;
-    PyTypeObject *value_type; /* NULL: no tokens in the result */
+    tksp_py_shape shape; /* owned */
 } op_object;
 
-PyObject *tksp_py_op_new(const tksp_py_state *state, tks_op *op, PyTypeObject *value_type) {
+PyObject *tksp_py_op_new(const tksp_py_state *state, tks_op *op, const tksp_py_shape *shape) {
     op_object *self = (op_object *)PyType_GenericAlloc(state->op_type, 0);
     if (self == NULL) {
         tks_op_free(op);
         return NULL;
     }
-    Py_XINCREF(value_type);
+    Py_XINCREF(shape->value_type);
+    Py_XINCREF(shape->app);
+    Py_XINCREF(shape->type);
     self->op = op;
-    self->value_type = value_type;
+    self->shape = *shape;
     return (PyObject *)self;
 }
 
@@ -41,7 +43,7 @@ tks_op *tksp_py_op_begin(const tksp_py_state *state, PyObject *self) {
 static PyObject *result_tokens(const op_object *self, const tks_result *result) {
     PyObject *list = PyList_New((Py_ssize_t)result->size);
     for (size_t i = 0; list != NULL && i < result->size; i++) {
-        PyObject *item = tksp_py_record_new(self->value_type, &result->tokens[i]);
+        PyObject *item = tksp_py_record_new(&self->shape, &result->tokens[i]);
         if (item == NULL)
             Py_CLEAR(list);
         else
@@ -68,7 +70,7 @@ PyObject *tksp_py_op_result(const tksp_py_state *state, PyObject *object) {
     switch (result->type) {
     case TKS_RESULT_BOOL: return PyBool_FromLong(result->integer != 0);
     case TKS_RESULT_COUNT: return PyLong_FromLongLong(result->integer);
-    case TKS_RESULT_TOKEN: return tksp_py_record_new(self->value_type, &result->tokens[0]);
+    case TKS_RESULT_TOKEN: return tksp_py_record_new(&self->shape, &result->tokens[0]);
     case TKS_RESULT_TOKENS: return result_tokens(self, result);
     case TKS_RESULT_REPLIES:
     default: return result_replies(state, result);
@@ -77,12 +79,15 @@ PyObject *tksp_py_op_result(const tksp_py_state *state, PyObject *object) {
 
 static int op_traverse(PyObject *self, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(((op_object *)self)->value_type);
-    return 0;
+    Py_VISIT(((op_object *)self)->shape.value_type);
+    return 0; /* the texts are str: they reach nothing */
 }
 
 static int op_clear(PyObject *self) {
-    Py_CLEAR(((op_object *)self)->value_type);
+    tksp_py_shape *shape = &((op_object *)self)->shape;
+    Py_CLEAR(shape->value_type);
+    Py_CLEAR(shape->app);
+    Py_CLEAR(shape->type);
     return 0;
 }
 
@@ -151,6 +156,7 @@ PyObject *tksp_py_commands(PyObject *module, PyObject *commands) {
     }
     size_t count = (size_t)PyTuple_Size(commands), size = 0, got = 0;
     tks_error err = TKS_ERROR_INIT;
+    tksp_py_shape shape = {NULL, NULL, NULL};
     tksp_py_text *texts = NULL;
     tks_bytes *argv = NULL;
     tks_op *op = NULL;
@@ -171,7 +177,7 @@ PyObject *tksp_py_commands(PyObject *module, PyObject *commands) {
     }
     tks_status status = tks_raw_new(count, argc, argv, &op, &err);
     result =
-        status == TKS_OK ? tksp_py_op_new(state, op, NULL) : tksp_py_raise(state, status, &err);
+        status == TKS_OK ? tksp_py_op_new(state, op, &shape) : tksp_py_raise(state, status, &err);
 cleanup:
     if (texts != NULL) tksp_py_text_clear(texts, got);
     PyMem_Free(argc);

@@ -38,13 +38,19 @@ static PyObject *seconds(int64_t count, double per_second) {
     return PyFloat_FromDouble((double)count / per_second);
 }
 
-PyObject *tksp_py_record_new(PyTypeObject *type, const tks_token *token) {
+static PyObject *shared(PyObject *text, tks_bytes otherwise) {
+    if (text == NULL) return tksp_py_str(otherwise);
+    Py_INCREF(text);
+    return text;
+}
+
+PyObject *tksp_py_record_new(const tksp_py_shape *shape, const tks_token *token) {
     if (!token->found) return none();
-    record *self = (record *)PyType_GenericAlloc(type, 0);
+    record *self = (record *)PyType_GenericAlloc(shape->value_type, 0);
     if (self == NULL) return NULL;
     PyObject **field = self->fields;
-    if ((field[0] = tksp_py_str(token->app)) != NULL &&
-        (field[1] = tksp_py_str(token->type)) != NULL &&
+    if ((field[0] = shared(shape->app, token->app)) != NULL &&
+        (field[1] = shared(shape->type, token->type)) != NULL &&
         (field[2] = tksp_py_str(token->owner)) != NULL &&
         (field[3] = tksp_py_from_json(token->data)) != NULL &&
         (field[4] = token->token.data == NULL ? none() : tksp_py_str(token->token)) != NULL &&
@@ -89,7 +95,7 @@ static void record_dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     record_clear(self);
-    ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+    PyObject_GC_Del(self);
     Py_DECREF(type);
 }
 

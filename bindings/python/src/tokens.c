@@ -17,7 +17,7 @@ static PyObject *tokens_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     (void)kwargs;
     const tksp_py_state *state = PyType_GetModuleState(type);
     PyObject *in[9];
-    tksp_py_text texts[2] = {{{NULL, 0}, NULL}, {{NULL, 0}, NULL}};
+    tksp_py_text texts[2] = {TKSP_PY_TEXT_INIT, TKSP_PY_TEXT_INIT};
     tks_tokens_options options = TKS_TOKENS_OPTIONS_INIT;
     tks_error err = TKS_ERROR_INIT;
     tokens_object *self = NULL;
@@ -74,11 +74,18 @@ static bool identity_get(const tksp_py_state *state, const char *function, PyObj
     return true;
 }
 
-/* The Op of what a constructor of the core returned, or its exception. */
-static PyObject *finish(PyObject *self, tks_status status, const tks_error *err, tks_op *op) {
+/* The Op of what a constructor of the core returned, or its exception. `names`: app and type of all
+ * tokens in the result, where they have them in common. */
+static PyObject *finish(PyObject *self, tks_status status, const tks_error *err, tks_op *op,
+                        const tksp_py_text *names) {
     const tksp_py_state *state = tksp_py_state_of(self);
     if (status != TKS_OK) return tksp_py_raise(state, status, err);
-    return tksp_py_op_new(state, op, ((tokens_object *)self)->value_type);
+    tksp_py_shape shape = {((tokens_object *)self)->value_type, NULL, NULL};
+    if (names != NULL) {
+        shape.app = names[0].str;
+        shape.type = names[1].str;
+    }
+    return tksp_py_op_new(state, op, &shape);
 }
 
 static tks_tokens *core_of(PyObject *self) {
@@ -134,7 +141,7 @@ static PyObject *tokens_create(PyObject *self, PyObject *const *args, Py_ssize_t
     if (!tksp_py_arity("create", count, 6)) return NULL;
     if (new_token_get(self, args, &held, &token)) {
         tks_status status = tks_tokens_create(core_of(self), &token, &op, &err);
-        result = finish(self, status, &err, op);
+        result = finish(self, status, &err, op, held.texts);
     }
     new_token_clear(&held);
     return result;
@@ -162,7 +169,7 @@ static PyObject *tokens_create_many(PyObject *self, PyObject *list) {
         if (!new_token_get(self, args, &held[got - 1], &tokens[got - 1])) goto cleanup;
     }
     tks_status status = tks_tokens_create_many(core_of(self), count, tokens, &op, &err);
-    result = finish(self, status, &err, op);
+    result = finish(self, status, &err, op, NULL);
 cleanup:
     for (size_t i = 0; i < got; i++) new_token_clear(&held[i]);
     PyMem_Free(held);
@@ -185,7 +192,7 @@ static PyObject *tokens_get(PyObject *self, PyObject *const *args, Py_ssize_t co
     if (expiry >= 0 && tksp_py_duration(state, args[3], "refresh", &refresh_ms)) {
         tks_status status = tks_tokens_get(core_of(self), id.app, id.type, id.third, refresh_ms,
                                            expiry > 0, &op, &err);
-        result = finish(self, status, &err, op);
+        result = finish(self, status, &err, op, id.texts);
     }
     identity_clear(&id);
     return result;
@@ -206,7 +213,7 @@ static bool many_get(const tksp_py_state *state, PyObject *tokens, tksp_py_text 
 /* get_many(app, type, tokens) */
 static PyObject *tokens_get_many(PyObject *self, PyObject *const *args, Py_ssize_t count) {
     const tksp_py_state *state = tksp_py_state_of(self);
-    tksp_py_text names[2] = {{{NULL, 0}, NULL}, {{NULL, 0}, NULL}};
+    tksp_py_text names[2] = {TKSP_PY_TEXT_INIT, TKSP_PY_TEXT_INIT};
     tksp_py_text *texts = NULL;
     tks_bytes *list = NULL;
     size_t got = 0;
@@ -230,7 +237,7 @@ static PyObject *tokens_get_many(PyObject *self, PyObject *const *args, Py_ssize
     if (!many_get(state, tokens, texts, list, &got)) goto cleanup;
     tks_status status =
         tks_tokens_get_many(core_of(self), names[0].bytes, names[1].bytes, got, list, &op, &err);
-    result = finish(self, status, &err, op);
+    result = finish(self, status, &err, op, names);
 cleanup:
     if (texts != NULL) tksp_py_text_clear(texts, got);
     tksp_py_text_clear(names, 2);
@@ -256,7 +263,7 @@ static PyObject *tokens_refresh(PyObject *self, PyObject *const *args, Py_ssize_
     else if (tksp_py_duration(state, args[3], "duration", &duration_ms)) {
         tks_status status =
             tks_tokens_refresh(core_of(self), id.app, id.type, id.third, duration_ms, &op, &err);
-        result = finish(self, status, &err, op);
+        result = finish(self, status, &err, op, id.texts);
     }
     identity_clear(&id);
     return result;
@@ -276,7 +283,7 @@ static PyObject *tokens_update(PyObject *self, PyObject *const *args, Py_ssize_t
     if (tksp_py_data(state, args[3], max_size, true, &patch)) {
         tks_status status = tks_tokens_update(core_of(self), id.app, id.type, id.third,
                                               tks_buf_bytes(&patch), &op, &err);
-        result = finish(self, status, &err, op);
+        result = finish(self, status, &err, op, id.texts);
     }
     tks_buf_wipe(&patch);
     identity_clear(&id);
@@ -295,7 +302,7 @@ static PyObject *tokens_rotate(PyObject *self, PyObject *const *args, Py_ssize_t
     if (tksp_py_duration(state, args[3], "duration", &duration_ms)) {
         tks_status status =
             tks_tokens_rotate(core_of(self), id.app, id.type, id.third, duration_ms, &op, &err);
-        result = finish(self, status, &err, op);
+        result = finish(self, status, &err, op, id.texts);
     }
     identity_clear(&id);
     return result;
@@ -314,8 +321,9 @@ static PyObject *simple(PyObject *self, const char *function, operation *make, c
     tks_error err = TKS_ERROR_INIT;
     if (!identity_get(tksp_py_state_of(self), function, args, count, 3, third, &id)) return NULL;
     tks_status status = make(core_of(self), id.app, id.type, id.third, &op, &err);
+    PyObject *result = finish(self, status, &err, op, id.texts);
     identity_clear(&id);
-    return finish(self, status, &err, op);
+    return result;
 }
 
 static PyObject *tokens_delete(PyObject *self, PyObject *const *args, Py_ssize_t count) {
@@ -334,7 +342,7 @@ static PyObject *tokens_list(PyObject *self, PyObject *const *args, Py_ssize_t c
 static PyObject *tokens_delete_by_id(PyObject *self, PyObject *const *args, Py_ssize_t count) {
     const tksp_py_state *state = tksp_py_state_of(self);
     identity id;
-    tksp_py_text public_id = {{NULL, 0}, NULL};
+    tksp_py_text public_id = TKSP_PY_TEXT_INIT;
     tks_op *op = NULL;
     tks_error err = TKS_ERROR_INIT;
     PyObject *result = NULL;
@@ -342,7 +350,7 @@ static PyObject *tokens_delete_by_id(PyObject *self, PyObject *const *args, Py_s
     if (tksp_py_text_get(state, args[3], "id", true, &public_id)) {
         tks_status status = tks_tokens_delete_by_id(core_of(self), id.app, id.type, id.third,
                                                     public_id.bytes, &op, &err);
-        result = finish(self, status, &err, op);
+        result = finish(self, status, &err, op, id.texts);
     }
     tksp_py_text_clear(&public_id, 1);
     identity_clear(&id);
