@@ -289,10 +289,7 @@ void tksp_pool_renew(tksp_pool *pool, uint64_t generation) {
 
 void tksp_pool_close(tksp_pool *pool) {
     (void)pthread_mutex_lock(&pool->mutex);
-    pool->closed = true;
-    for (waiter *w = pool->first; w != NULL; w = w->next) {
-        (void)pthread_cond_signal(&w->served);
-    }
+    pool->closed = true; /* those in the queue see it at the end of their slice */
     (void)pthread_mutex_unlock(&pool->mutex);
     close_idle(pool);
 }

@@ -250,6 +250,20 @@ def deaf(seconds: float) -> Fault:
     return fault
 
 
+def in_step(answer: bytes) -> Fault:
+    """Answers each command before it reads the next one, and so reads nothing while its answers are
+    not read."""
+
+    def fault(x: Exchange) -> None:
+        while True:
+            for command in values(x.request):
+                x.request = x.request[len(command) :]
+                x.send(answer)
+            x.request += x.read_some()
+
+    return fault
+
+
 def endless(head: bytes, text: bytes, pause: float) -> Fault:
     """`head`, and then `text` over and over."""
 
@@ -299,7 +313,8 @@ class FaultServer:
         self.tls = tls
         self.last_request = b""
         self.last_reply = b""
-        self.connections = 0
+        self.accepted = 0
+        self.connections = 0  # those that got through TLS
         self._armed: list[Fault] = []
         self._on_accept: list[Callable[[socket.socket], None]] = []
         self._lock = threading.Lock()
@@ -367,6 +382,7 @@ class FaultServer:
     def _serve(self, client: socket.socket) -> None:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._lock:
+            self.accepted += 1
             action = self._on_accept.pop(0) if self._on_accept else None
         upstream = socket.socket(socket.AF_UNIX)
         waker, woken = socket.socketpair()

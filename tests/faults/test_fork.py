@@ -173,18 +173,15 @@ def test_descriptors_that_became_something_else(redis: Server) -> None:
         assert fds
 
         def work() -> None:
-            pairs = []
             for fd in fds:
                 os.close(fd)
-            for fd in fds:
-                ours, theirs = socket.socketpair()
+            pairs = [socket.socketpair() for _ in fds]
+            for fd, (ours, _) in zip(fds, pairs):
                 if ours.fileno() != fd:
                     os.dup2(ours.fileno(), fd)
-                pairs.append((ours, theirs))
+            opened = [os.fstat(fd).st_ino for fd in fds]
             assert client.execute("PING") == "PONG"
-            for fd in fds:
-                os.fstat(fd)
-                os.write(fd, b"x")
+            assert [os.fstat(fd).st_ino for fd in fds] == opened
 
         assert wait_for(in_child(work)) == 0
 

@@ -10,6 +10,7 @@ import pytest
 import fault_server as faults
 import tokenstore
 from conftest import Setup
+from fault_server import FaultServer
 from servers import Server, running
 from timing import ends_within
 
@@ -125,16 +126,34 @@ def test_server_that_ends_idle_connections() -> None:
 
 
 def test_read_only_server_is_left(redis: Server) -> None:
-    """READONLY: the address may lead to the new master by now, so connections are made anew."""
-    with running("--replicaof", "127.0.0.1", "1") as server:
-        with tokenstore.Client(server.url, timeout=3) as client:
-            store = tokenstore.RedisTokens(client)
-            assert client.execute("PING") == "PONG"
-            promoted = threading.Timer(0.3, lambda: server("REPLICAOF", "NO", "ONE"))
-            promoted.start()
-            token = store.create(app="a", type="t", owner="o").token
-            promoted.join()
-            assert store.get(app="a", type="t", token=token) is not None
+    """READONLY: the address leads to the new master by now, but connections made before do not, be they
+    in use or idle."""
+    with running("--replicaof", "127.0.0.1", "1") as replica:
+        assert replica.socket_path is not None
+        with FaultServer(replica.socket_path) as server:
+            with tokenstore.Client(server.url, timeout=3, pool_size=4) as client:
+                store = tokenstore.RedisTokens(client)
+                use_all(client, 4)
+                assert server.connections == 4
+                server.upstream = str(redis.socket_path)
+                token = store.create(app="a", type="t", owner="o").token
+                use_all(client, 4)
+                assert server.connections == 8  # the idle ones were left too
+                assert store.get(app="a", type="t", token=token) is not None
+
+
+def use_all(client: tokenstore.Client, count: int) -> None:
+    """Has `count` connections in use at one time."""
+    threads = [
+        threading.Thread(
+            target=client.execute, args=("XREAD", "BLOCK", "100", "STREAMS", "none", "$")
+        )
+        for _ in range(count)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def test_clients_share_nothing(redis: Server) -> None:

@@ -21,7 +21,7 @@ from conftest import Setup
 from operations import A
 from timing import ends_within
 
-DELAY = 0.15
+DELAY = 0.17  # no multiple of the time between two looks
 SOON = DELAY + 0.1
 
 
@@ -167,6 +167,27 @@ def test_a_handler_that_returns(setup: Setup) -> None:
         assert len(runs) == 1
         assert runs[0] - began < SOON + 0.1
         assert client.execute("GET", "signals") == b"1"
+
+
+def test_handlers_run_at_once(setup: Setup) -> None:
+    """A signal ends the wait it meets; nothing is waited for first."""
+    with setup.client(timeout=10) as client:
+        latencies = []
+
+        def handler(number: int, frame: object) -> None:
+            latencies.append(time.monotonic() - began - DELAY)
+
+        def slow(x: faults.Exchange) -> None:
+            reply = x.ask()
+            time.sleep(DELAY + 0.1)
+            x.send(reply)
+
+        for _ in range(5):
+            setup.server.arm(slow)
+            began = time.monotonic()
+            with alarm(handler):
+                client.execute("PING")
+        assert sorted(latencies)[2] < 0.01, latencies
 
 
 def test_a_handler_that_uses_the_client(setup: Setup) -> None:
