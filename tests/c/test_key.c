@@ -24,10 +24,18 @@ TEST(key_records_have_known_keys) {
     check_record_key("0abc", ts, none, "ts:{abc}:yQJF5521l-zcTjfhHDfeOSawQ18c");
     check_record_key("0ab", ts, none, "ts:{5eb}:l-LhfmYZLyt7tGDo5NR4p_ZdGJJ8");
     check_record_key("0abcX", ts, none, "ts:{abc}:gxHHJYICSAlu2RaRrHauh6xHFprH");
+    check_record_key("0abgX", ts, none, "ts:{3ff}:j_fGTVwX6sW-muLuGgLM9jkD4Wl7");
     check_record_key("1abcX", ts, none, "ts:{baa}:LKK5rKtjwlvuJED7CidODPjRSK0T");
     check_record_key("0ABCX", ts, none, "ts:{bde}:Lde6QGjpuZz8bTIT9O1_IYOJ5JnX");
     check_record_key("x", p, pepper, "p:{5a1}:FahTM9W4NZ3Hd9lpgq5MTw-QG7Jb");
     check_record_key("0abc", p, pepper, "p:{abc}:jLEUE3NRT9NhigqEDb66miEMLsAp");
+}
+
+TEST(key_tag_is_not_read_past_the_token) {
+    tks_place place;
+    tks_key_place(tks_bytes_of(NULL, 0), TKS_LITERAL("app"), TKS_LITERAL("type"),
+                  tks_bytes_of("0abc", 3), &place);
+    CHECK_BYTES(tks_bytes_of(place.tag, 3), TKS_LITERAL("5eb"));
 }
 
 static void append_index(tks_buf *key, tks_bytes app, tks_bytes type, tks_bytes owner) {

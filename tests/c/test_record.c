@@ -91,6 +91,7 @@ TEST(record_refuses_everything_else) {
         "[]",
         "{\"owner\":\"bob\",\"data\":{}}",
         "[\"GCiQYICJAabcd\",\"bob\"]",
+        "[\"GCiQYICJAabcd\",\"bob\";{}]",
         "[\"GCiQYICJAabcd\",\"bob\",[]]",
         "[\"GCiQYICJAabcd\",\"bob\",{}",
         "[\"GCiQYICJAabcd\",\"bob\",{}}",

@@ -233,6 +233,9 @@ case("get with refresh and a long touch_interval", "get", sliding,
 case("get with refresh at max_age writes nothing", "get", sliding,
      [{**both, **replies(bob.record, 100 * 1000)}], {"token": bob.result(NOW + 100 * 1000)},
      options={"max_age": 100})
+case("get with refresh at max_age writes nothing, whatever the touch_interval", "get", sliding,
+     [{**both, **replies(bob.record, 98500)}], {"token": bob.result(NOW + 98500)},
+     options={"max_age": 100, "touch_interval": 0})
 case("get with refresh whose script is unknown to the server", "get", sliding,
      [{**both, **replies(bob.record, -1)},
       {**touch, **replies(Error("NOSCRIPT No matching script."))},
