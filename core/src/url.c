@@ -134,7 +134,7 @@ static tks_status split_scheme(tks_bytes url, parts *p, tks_bytes *rest, tks_err
 }
 
 static tks_status split(tks_bytes url, parts *p, tks_error *err) {
-    tks_bytes rest;
+    tks_bytes rest = {NULL, 0};
     if (url.size > URL_MAX) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "the URL is longer than %d bytes", URL_MAX);
     }

@@ -99,7 +99,7 @@ static void *kill_connections(void *unused) {
     unsigned calls = 0;
     (void)unused;
     while (!atomic_load(&stopping)) {
-        tks_bytes argv[] = {TKS_LITERAL("CLIENT"), TKS_LITERAL("KILL"), TKS_LITERAL("TYPE"),
+        tks_bytes argv[] = {TKS_LITERAL("CLIENT"), TKS_LITERAL("KILL"),   TKS_LITERAL("TYPE"),
                             TKS_LITERAL("normal"), TKS_LITERAL("SKIPME"), TKS_LITERAL("no")};
         tks_op *op = NULL;
         tks_error err = TKS_ERROR_INIT;
