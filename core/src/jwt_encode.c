@@ -3,7 +3,10 @@
  * Only what tks_jwt_decode would take is made. */
 #include "jwt_private.h"
 
-enum { HEADER_MAX = TKS_JWT_SIZE_MAX };
+enum {
+    HEADER_MAX = TKS_JWT_SIZE_MAX,
+    SMALL_SIGNATURE = 192 /* characters: all but RSA's, with both dots */
+};
 
 static const tks_bytes no_text = {NULL, 0};
 
@@ -99,9 +102,9 @@ static tks_status check_claims(tks_bytes claims, tks_error *err) {
     if (claims.size < 2 || claims.data[0] != '{')
         return tks_fail(err, TKS_ERR_DATA, "claims must be a JSON object");
     while (tks_json_next_member(claims, &at, &name, &value)) {
-        bool is_time = is_quoted(name, "exp") || is_quoted(name, "nbf") || is_quoted(name, "iat");
         bool is_number = value.data[0] == '-' || (value.data[0] >= '0' && value.data[0] <= '9');
-        if (is_time && !is_number)
+        if (is_number) continue;
+        if (is_quoted(name, "exp") || is_quoted(name, "nbf") || is_quoted(name, "iat"))
             return tks_fail(err, TKS_ERR_DATA,
                             "claims: exp, nbf and iat are numbers, seconds since the epoch");
     }
@@ -121,13 +124,17 @@ static tks_status check_key(const tks_key *key, tks_jwt_alg alg, tks_error *err)
     return TKS_OK;
 }
 
-/* header '.' claims '.' signature, appended to `token`. `header` is room to work in. */
+/* header '.' claims '.' signature, appended to `token`. */
 static tks_status assemble(tks_bytes claims, const tks_key *key, tks_jwt_alg alg, tks_bytes header,
                            tks_buf *token, tks_error *err) {
     unsigned char signature[TKSP_SIGNATURE_MAX];
     size_t size = 0;
+    char *at = NULL;
     tks_status status = TKS_OK;
 
+    /* Room for it all at once: a buffer that grows wipes what it leaves. */
+    if (header.size + claims.size < TKS_JWT_SIZE_MAX / 2)
+        (void)tks_buf_reserve(token, (header.size + claims.size) / 3 * 4 + SMALL_SIGNATURE, &at);
     (void)tksp_base64url_encode(header, token);
     (void)tks_buf_append(token, ".", 1);
     (void)tksp_base64url_encode(claims, token);

@@ -199,22 +199,34 @@ static tks_status write_value(tks_json_writer *w, PyObject *value) {
                            "int, float, bool or None");
 }
 
+/* `unset` as of write_dict. */
+static bool write_object(const tksp_py_state *state, PyObject *object, const char *name,
+                         size_t max_size, const PyObject *unset, tks_buf *out) {
+    tks_error err = TKS_ERROR_INIT;
+    tks_json_writer w;
+    if (!PyDict_Check(object)) {
+        PyErr_Format(PyExc_TypeError, "%s must be a dict, not %R", name,
+                     (PyObject *)Py_TYPE(object));
+        return false;
+    }
+    tks_json_writer_init(&w, out, max_size, name, &err);
+    tks_status status = write_dict(&w, object, unset);
+    if (status != TKS_OK) tksp_py_raise(state, status, &err);
+    return status == TKS_OK;
+}
+
+bool tksp_py_object(const tksp_py_state *state, PyObject *object, const char *name, size_t max_size,
+                    tks_buf *out) {
+    return write_object(state, object, name, max_size, NULL, out);
+}
+
 bool tksp_py_data(const tksp_py_state *state, PyObject *data, size_t max_size, bool patch,
                   tks_buf *out) {
-    tks_error err = TKS_ERROR_INIT;
     if (data == Py_None && !patch) {
         if (tks_buf_append(out, "{}", 2) != TKS_OK) PyErr_NoMemory();
         return !PyErr_Occurred();
     }
-    if (!PyDict_Check(data)) {
-        PyErr_Format(PyExc_TypeError, "data must be a dict, not %R", (PyObject *)Py_TYPE(data));
-        return false;
-    }
-    tks_json_writer w;
-    tks_json_writer_init(&w, out, max_size, "data", &err);
-    tks_status status = write_dict(&w, data, patch ? state->unset : NULL);
-    if (status != TKS_OK) tksp_py_raise(state, status, &err);
-    return status == TKS_OK;
+    return write_object(state, data, "data", max_size, patch ? state->unset : NULL, out);
 }
 
 /* ---- JSON and replies to Python --------------------------------------------------------------- */

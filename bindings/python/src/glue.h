@@ -21,6 +21,8 @@ typedef struct tksp_py_state {
     PyTypeObject *op_type;
     PyTypeObject *client_type;
     PyTypeObject *tokens_type;
+    PyTypeObject *key_type;
+    PyTypeObject *keyset_type;
     PyObject *exceptions[TKS_STATUS_COUNT]; /* by status; NULL for TKS_OK */
     PyObject *unset;                        /* tokenstore.UNSET */
     PyObject *timedelta;                    /* datetime.timedelta */
@@ -38,6 +40,7 @@ int tksp_py_record_init(PyObject *module, tksp_py_state *state);
 int tksp_py_op_init(PyObject *module, tksp_py_state *state);
 int tksp_py_client_init(PyObject *module, tksp_py_state *state);
 int tksp_py_tokens_init(PyObject *module, tksp_py_state *state);
+int tksp_py_jwt_init(PyObject *module, tksp_py_state *state);
 
 /* ---- errors.c ------------------------------------------------------------------------------- */
 
@@ -80,6 +83,11 @@ PyObject *tksp_py_str(tks_bytes bytes);
 bool tksp_py_data(const tksp_py_state *state, PyObject *data, size_t max_size, bool patch,
                   tks_buf *out);
 
+/* Appends `object`, a dict, as canonical JSON; `name` is what messages call it. TypeError, DataError,
+ * MemoryError. */
+bool tksp_py_object(const tksp_py_state *state, PyObject *object, const char *name, size_t max_size,
+                    tks_buf *out);
+
 /* New objects, or NULL with an exception. */
 PyObject *tksp_py_from_json(const tks_json *node);
 PyObject *tksp_py_from_reply(const tksp_py_state *state, const tks_reply *reply);
@@ -116,5 +124,13 @@ PyObject *tksp_py_op_result(const tksp_py_state *state, PyObject *self);
 
 /* commands(((arg, …), …)) -> Op */
 PyObject *tksp_py_commands(PyObject *module, PyObject *commands);
+
+/* ---- jwt.c: functions of the module; jwt.py says what they take ------------------------------- */
+
+PyObject *tksp_py_key_load(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *tksp_py_keyset_load(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *tksp_py_keyset_keys(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *tksp_py_jwt_decode(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *tksp_py_jwt_encode(PyObject *module, PyObject *const *args, Py_ssize_t count);
 
 #endif

@@ -6,7 +6,8 @@ static int module_exec(PyObject *module) {
     tks_error err = TKS_ERROR_INIT;
     if (tksp_py_errors_init(state) < 0 || tksp_py_convert_init(state) < 0 ||
         tksp_py_record_init(module, state) < 0 || tksp_py_op_init(module, state) < 0 ||
-        tksp_py_client_init(module, state) < 0 || tksp_py_tokens_init(module, state) < 0)
+        tksp_py_client_init(module, state) < 0 || tksp_py_tokens_init(module, state) < 0 ||
+        tksp_py_jwt_init(module, state) < 0)
         return -1;
     tks_status status = tks_secret_start(&err);
     if (status != TKS_OK) {
@@ -22,6 +23,8 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->op_type);
     Py_VISIT(state->client_type);
     Py_VISIT(state->tokens_type);
+    Py_VISIT(state->key_type);
+    Py_VISIT(state->keyset_type);
     for (size_t i = 0; i < TKS_STATUS_COUNT; i++) Py_VISIT(state->exceptions[i]);
     Py_VISIT(state->unset);
     Py_VISIT(state->timedelta);
@@ -34,6 +37,8 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->op_type);
     Py_CLEAR(state->client_type);
     Py_CLEAR(state->tokens_type);
+    Py_CLEAR(state->key_type);
+    Py_CLEAR(state->keyset_type);
     for (size_t i = 0; i < TKS_STATUS_COUNT; i++) Py_CLEAR(state->exceptions[i]);
     Py_CLEAR(state->unset);
     Py_CLEAR(state->timedelta);
@@ -46,6 +51,11 @@ static void module_free(void *module) {
 
 static PyMethodDef module_methods[] = {
     {"commands", tksp_py_commands, METH_O, NULL},
+    {"key_load", (PyCFunction)(void (*)(void))tksp_py_key_load, METH_FASTCALL, NULL},
+    {"keyset_load", (PyCFunction)(void (*)(void))tksp_py_keyset_load, METH_FASTCALL, NULL},
+    {"keyset_keys", (PyCFunction)(void (*)(void))tksp_py_keyset_keys, METH_FASTCALL, NULL},
+    {"jwt_decode", (PyCFunction)(void (*)(void))tksp_py_jwt_decode, METH_FASTCALL, NULL},
+    {"jwt_encode", (PyCFunction)(void (*)(void))tksp_py_jwt_encode, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -13,6 +13,7 @@ Log messages go to the logger ``"tokenstore"`` and never hold a token, a passwor
 
 import logging
 
+from tokenstore import jwt
 from tokenstore._types import UNSET
 from tokenstore._version import __version__
 from tokenstore.client import Client
@@ -53,6 +54,7 @@ __all__ = [
     "TimeoutError",
     "Token",
     "__version__",
+    "jwt",
 ]
 
 logging.getLogger("tokenstore").addHandler(logging.NullHandler())

@@ -95,3 +95,45 @@ class Tokens(Generic[_R]):
     def list(self, app: Text, type: Text, owner: Text, /) -> Op[list[_R]]: ...
 
 def commands(commands: tuple[Any, ...], /) -> Op[list[Any]]: ...
+
+@disjoint_base
+class Key:
+    @property
+    def kid(self) -> str | None: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def algorithms(self) -> tuple[str, ...]: ...
+    @property
+    def can_sign(self) -> bool: ...
+
+@disjoint_base
+class KeySet:
+    @property
+    def skipped(self) -> int: ...
+    def __len__(self) -> int: ...
+
+_Key = TypeVar("_Key", bound=Key)
+_KeySet = TypeVar("_KeySet", bound=KeySet)
+
+def key_load(
+    cls: type[_Key], kind: str, value: Any, kid: str | None, algorithm: str | None, /
+) -> _Key: ...
+def keyset_load(cls: type[_KeySet], value: Any, /) -> _KeySet: ...
+def keyset_keys(keyset: KeySet, cls: type[_Key], /) -> list[_Key]: ...
+def jwt_decode(
+    token: Text,
+    key: Any,
+    algorithms: Any,
+    audience: Any,
+    issuer: Any,
+    leeway: Any,
+    require: Any,
+    now: float | None,
+    typ: str | None,
+    complete: bool,
+    /,
+) -> Any: ...
+def jwt_encode(
+    claims: dict[str, Any], key: Key, algorithm: str, headers: dict[str, Any] | None, /
+) -> str: ...

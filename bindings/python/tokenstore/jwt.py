@@ -1,0 +1,184 @@
+"""Signed JSON Web Tokens.
+
+::
+
+    from tokenstore import jwt
+
+    key = jwt.Key.from_secret(os.environb[b"JWT_SECRET"])
+    token = jwt.encode({"sub": "bob", "exp": time.time() + 3600}, key, algorithm="HS256")
+    claims = jwt.decode(token, key, algorithms=["HS256"])
+
+    keys = jwt.KeySet.from_jwks(document)  # what a server's jwks.json holds
+    claims = jwt.decode(token, keys, algorithms=["RS256"], audience="api", issuer="https://…")
+
+Algorithms: HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA. The
+key decides which of them are possible, the list that ``decode`` is given which are wanted; what a token
+says of itself only chooses among those. RFC 8725 holds throughout: see ``docs/jwt.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, Union
+
+from tokenstore import _core
+from tokenstore._types import Text
+from tokenstore.errors import DataError
+
+__all__ = ["Decoded", "Key", "KeySet", "decode", "decode_complete", "encode"]
+
+
+class Key(_core.Key):
+    """One key: a secret, or a public or private key. It never changes, and may be shared by threads.
+
+    ``kind`` is what it is (``"secret"``, ``"RSA"``, ``"P-256"``, ``"P-384"``, ``"P-521"``,
+    ``"Ed25519"``), ``algorithms`` what it can and may do, ``can_sign`` whether it makes tokens, ``kid`` its
+    key id or None. A key that is weak, broken or of another kind raises ConfigurationError.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def from_secret(cls, secret: Text, kid: str | None = None, algorithm: str | None = None) -> Key:
+        """A secret for HS256 (at least 32 bytes), HS384 (48) and HS512 (64).
+
+        What looks like PEM, DER, SSH or JWK is refused: whoever knew a public key could sign with it.
+        ``algorithm`` restricts the key to that one.
+        """
+        return _core.key_load(cls, "secret", secret, kid, algorithm)
+
+    @classmethod
+    def from_pem(cls, pem: Text, kid: str | None = None, algorithm: str | None = None) -> Key:
+        """A public or private key, or a certificate's key, in PEM; not encrypted.
+
+        Of a certificate neither the dates nor the issuer are looked at.
+        """
+        return _core.key_load(cls, "pem", pem, kid, algorithm)
+
+    @classmethod
+    def from_jwk(cls, jwk: dict[str, Any] | Text) -> Key:
+        """A JWK of kty RSA, EC, OKP (Ed25519) or oct; its kid, alg, use and key_ops count."""
+        return _core.key_load(cls, "jwk", jwk, None, None)
+
+    def __repr__(self) -> str:
+        kid = "" if self.kid is None else f" kid={self.kid!r}"
+        private = " private" if self.can_sign and self.kind != "secret" else ""
+        return f"<{type(self).__name__} {self.kind}{private}{kid}>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a Key is not pickled: hand its PEM, JWK or secret over instead")
+
+
+class KeySet(_core.KeySet):
+    """The keys of a JWKS, as a server publishes them. It never changes, and may be shared by threads.
+
+    Entries that cannot be used here (an unknown ``kty``, ``crv`` or ``alg``, ``"use": "enc"``, a weak key)
+    are left out, as RFC 7517 wants it; ``skipped`` tells how many.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def from_jwks(cls, jwks: dict[str, Any] | Text) -> KeySet:
+        return _core.keyset_load(cls, jwks)
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(_core.keyset_keys(self, Key))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self)}, {self.skipped} skipped>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a KeySet is not pickled: hand its JWKS over instead")
+
+
+Keys = Union[Key, KeySet, "list[Key]", "tuple[Key, ...]"]
+Seconds = Union[float, timedelta]
+
+
+class Decoded(NamedTuple):
+    """What ``decode_complete`` gives."""
+
+    header: dict[str, Any]
+    claims: dict[str, Any]
+
+
+def decode(
+    token: Text,
+    key: Keys,
+    algorithms: Collection[str],
+    audience: Text | Collection[Text] | None = None,
+    issuer: Text | Collection[Text] | None = None,
+    leeway: Seconds = 0,
+    require: Collection[str] = (),
+    now: float | None = None,
+    typ: str | None = None,
+) -> dict[str, Any]:
+    """The claims of a token that is good.
+
+    ``key``: a Key, a KeySet or a list of Keys; those that fit the token's algorithm and kid are tried, 16
+    at most. ``algorithms``: those that are wanted. ``audience``: the token's ``aud`` must name it, or one
+    of them; without it a token that has an ``aud`` is refused, since it is meant for somebody.
+    ``issuer``: ``iss`` must be it, or one of them. ``leeway``: how far ``exp`` and ``nbf`` may be off, up
+    to a day. ``require``: claims that must be there. ``now``: seconds since the epoch; the clock's by
+    default. ``typ``: what the header's ``typ`` must be, such as ``"at+jwt"``.
+
+    Raises ExpiredTokenError when nothing is wrong but the time, InvalidTokenError when anything else is,
+    ConfigurationError when the arguments make no sense, whatever the token.
+    """
+    claims: dict[str, Any] = _core.jwt_decode(
+        token, key, algorithms, audience, issuer, leeway, require, now, typ, False
+    )
+    return claims
+
+
+def decode_complete(
+    token: Text,
+    key: Keys,
+    algorithms: Collection[str],
+    audience: Text | Collection[Text] | None = None,
+    issuer: Text | Collection[Text] | None = None,
+    leeway: Seconds = 0,
+    require: Collection[str] = (),
+    now: float | None = None,
+    typ: str | None = None,
+) -> Decoded:
+    """As ``decode``, with the header: ``Decoded(header, claims)``."""
+    return Decoded(
+        *_core.jwt_decode(token, key, algorithms, audience, issuer, leeway, require, now, typ, True)
+    )
+
+
+def _with_timestamps(claims: dict[str, Any]) -> dict[str, Any] | None:
+    """The claims with seconds for datetimes; None when there is none among the times."""
+    times = {n: t for n in ("exp", "nbf", "iat") if isinstance(t := claims.get(n), datetime)}
+    for name, time in times.items():
+        if time.tzinfo is None:
+            raise DataError(f"claims.{name} is a datetime without a time zone: give it one")
+    return {**claims, **{n: int(t.timestamp()) for n, t in times.items()}} if times else None
+
+
+def encode(
+    claims: dict[str, Any],
+    key: Key,
+    algorithm: str,
+    headers: dict[str, Any] | None = None,
+) -> str:
+    """A token with these claims, signed with ``key``.
+
+    ``exp``, ``nbf`` and ``iat`` are seconds since the epoch, or datetimes with a time zone. The header is
+    alg, ``"typ": "JWT"`` and the key's kid; ``headers`` may give another typ or kid, or None to leave one
+    out, and add others.
+
+    Raises ConfigurationError when the key cannot sign with ``algorithm``, DataError when the claims or
+    headers cannot be written, or the token would be longer than 8 KiB.
+    """
+    try:
+        return _core.jwt_encode(claims, key, algorithm, headers)
+    except DataError:
+        # Only now a look at the datetimes: most callers give numbers.
+        seconds = _with_timestamps(claims)
+        if seconds is None:
+            raise
+    return _core.jwt_encode(seconds, key, algorithm, headers)
