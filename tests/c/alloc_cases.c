@@ -149,8 +149,7 @@ TEST(alloc_urls) {
     static const char *const urls[] = {
         "redis://localhost",
         "redis://user:pass%20word@[::1]:7000/3?pool_size=4&client_name=x",
-        "rediss://:secret@example.org/0?ca=/ca.pem&cert=/c.pem&key=/"
-        "k.pem&server_name=db.example.org",
+        "rediss://:secret@example.org/0?ca=/ca.pem&cert=/c.pem&key=/k.pem&server_name=db",
         "redis+unix:///run/redis.sock?db=2",
         "unix:///run/redis.sock",
         "embedded:",

@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0 || memchr(data, 0, size) != NULL) return 0;
     for (int i = 0; i < 6; i++) names[i] = next_name(&at, data + size);
     for (int i = 0; i < 3; i++) same = same && tks_bytes_equal(names[i], names[i + 3]);
-    for (int i = 0; i < 2; i++) make_keys(names + 3 * i, &records[i], &indexes[i]);
+    for (size_t i = 0; i < 2; i++) make_keys(&names[3 * i], &records[i], &indexes[i]);
     REQUIRE(tks_bytes_equal(tks_buf_bytes(&records[0]), tks_buf_bytes(&records[1])) == same);
     REQUIRE(tks_bytes_equal(tks_buf_bytes(&indexes[0]), tks_buf_bytes(&indexes[1])) == same);
     for (int i = 0; i < 2; i++) {

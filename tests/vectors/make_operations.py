@@ -177,7 +177,8 @@ custom = Stored(CUSTOM, data={"n": [1, 1.5, {}], "e": []})
 HARD = b"*?[]\\^:|{},\"\n\x01\xff"
 hard = Stored(b"tok" + HARD, owner=HARD, app=b"app" + HARD, type_=b"type" + HARD)
 read = ("read", bob.get())
-assert custom.foreign and not bob.foreign
+assert custom.foreign
+assert not bob.foreign
 
 # ---- get -----------------------------------------------------------------------------------------
 
