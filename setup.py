@@ -20,6 +20,7 @@ LIBRARIES = {
     "libsodium": ["-lsodium"],
     "libcjson": ["-lcjson"],
     "openssl": ["-lssl", "-lcrypto"],
+    "libcurl": ["-lcurl"],
 }
 ABI3 = os.environ.get("TS_ABI3") == "1"
 LINK = shlex.split(os.environ.get("TS_LINK", ""))

@@ -34,11 +34,11 @@ def use_everything(tokens: tokenstore.RedisTokens) -> None:
     tokens.create(**app, owner="bob", custom_token="custom", duration=60)
     tokens.create(**app, owner="bob", custom_token="forever")
     many = tokens.create_many([{**app, "owner": f"o{n}"} for n in range(4)])
-    assert tokens.get(**app, token=token.token or "", refresh=600, expiry=True) is not None
-    assert all(tokens.get_many(**app, tokens=[t.token or "" for t in many]))
-    assert tokens.refresh(**app, token=token.token or "", duration=60)
-    assert tokens.update(**app, token=token.token or "", data={"m": 2}) is not None
-    new = tokens.rotate(**app, token=token.token or "", duration=60)
+    assert tokens.get(**app, token=token.token, refresh=600, expiry=True) is not None
+    assert all(tokens.get_many(**app, tokens=[t.token for t in many]))
+    assert tokens.refresh(**app, token=token.token, duration=60)
+    assert tokens.update(**app, token=token.token, data={"m": 2}) is not None
+    new = tokens.rotate(**app, token=token.token, duration=60)
     assert new is not None
     assert len(tokens.list(**app, owner="bob")) == 3
     assert tokens.delete_by_id(**app, owner="bob", id=new.id)
@@ -52,7 +52,7 @@ def use_everything(tokens: tokenstore.RedisTokens) -> None:
 def test_it_is_enough(server: Server) -> None:
     url = f"redis://tokens:secret@127.0.0.1:{server.port}"
     for options in ({}, {"max_per_owner": 3, "max_age": 1000, "touch_interval": 0}):
-        with tokenstore.RedisTokens(url, **options) as tokens:  # type: ignore[arg-type]
+        with tokenstore.RedisTokens(url, **options) as tokens:
             use_everything(tokens)
     with tokenstore.Sessions(url) as sessions:
         token = sessions.create("web", "bob", {"a": 1}, 60)
@@ -88,7 +88,7 @@ def test_every_word_of_it_is_needed(server: Server) -> None:
         server("SCRIPT", "FLUSH")
         try:
             for options in ({}, {"max_per_owner": 3, "max_age": 1000, "touch_interval": 0}):
-                with tokenstore.RedisTokens(url, **options) as tokens:  # type: ignore[arg-type]
+                with tokenstore.RedisTokens(url, **options) as tokens:
                     use_everything(tokens)
         except tokenstore.ServerError as error:
             assert error.code == "NOPERM" or "can't run this command" in str(error)

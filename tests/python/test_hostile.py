@@ -69,7 +69,7 @@ def test_no_two_tuples_meet(tokens: RedisTokens, server: Server) -> None:
     rng = random.Random(seed)
     for n in rng.sample(range(COUNT - 1), 20_000):
         (app, type, _), other = rows[n], made[n + 1]
-        found = tokens.get(app, type, other.token or "")
+        found = tokens.get(app, type, other.token)
         assert (found is not None) == ((app, type) == rows[n + 1][:2]), f"seed {seed}"
     for n in rng.sample(range(COUNT), 2_000):
         app, type, owner = rows[n]
@@ -125,10 +125,10 @@ def test_commands_that_are_sent(tokens: RedisTokens, server: Server) -> None:
         monitor("MONITOR")
         token = tokens.create("a", "t", "o", {"x": 1}, 60)
         tokens.create("a", "t", "o", custom_token="c")
-        tokens.get("a", "t", token.token or "", refresh=600, expiry=True)
-        tokens.update("a", "t", token.token or "", {"y": 1})
-        tokens.refresh("a", "t", token.token or "", 60)
-        tokens.rotate("a", "t", token.token or "")
+        tokens.get("a", "t", token.token, refresh=600, expiry=True)
+        tokens.update("a", "t", token.token, {"y": 1})
+        tokens.refresh("a", "t", token.token, 60)
+        tokens.rotate("a", "t", token.token)
         tokens.list("a", "t", "o")
         tokens.delete("a", "t", "c")
         tokens.delete_all("a", "t", "o")
@@ -151,7 +151,7 @@ def test_a_token_is_bound_to_its_app_and_type(client: tokenstore.Client) -> None
     tokens = RedisTokens(client)
     token = tokens.create("app", "type", "owner")
     for app, type in (("ap", "ptype"), ("apptype", "owner"), ("type", "app"), ("app", "typ")):
-        assert tokens.get(app, type, token.token or "") is None
-        assert tokens.delete(app, type, token.token or "") is False
-        assert tokens.rotate(app, type, token.token or "") is None
-    assert tokens.get("app", "type", token.token or "") is not None
+        assert tokens.get(app, type, token.token) is None
+        assert tokens.delete(app, type, token.token) is False
+        assert tokens.rotate(app, type, token.token) is None
+    assert tokens.get("app", "type", token.token) is not None

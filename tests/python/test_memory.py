@@ -18,8 +18,9 @@ WORK = """
 import gc, sys, tokenstore
 client = tokenstore.Client(URL)
 tokens = tokenstore.RedisTokens(client)
+APP, TYPE = "".join(["a", "pp"]), "".join(["t", "ype"])
 DATA = {"name": "n", "list": [1, 2.5, None, {"x": "y"}], "é": "ü"}
-kept = tokens.create("a", "t", "o", DATA, 600).token
+kept = tokens.create(APP, TYPE, "o", DATA, 600).token
 
 def refused(call, *args, **options):
     try:
@@ -29,36 +30,39 @@ def refused(call, *args, **options):
     raise AssertionError("not refused")
 
 def everything():
-    token = tokens.create("a", "t", "p", DATA, 60)
-    tokens.get("a", "t", token.token, refresh=60, expiry=True)
-    tokens.get("a", "t", kept)
-    tokens.get("a", "t", "none")
-    tokens.get("a\\udcff", "t", "\\ud800")
-    tokens.update("a", "t", token.token, {"n": 1, "name": None, "z": tokenstore.UNSET})
-    tokens.refresh("a", "t", token.token, 60)
-    new = tokens.rotate("a", "t", token.token)
-    tokens.get_many("a", "t", [new.token, "none", "x\\udcff"])
-    many = tokens.create_many([{"app": "a", "type": "t", "owner": "p"}] * 3)
-    tokens.list("a", "t", "p")
-    tokens.delete_by_id("a", "t", "p", many[0].id)
-    tokens.delete("a", "t", new.token)
-    tokens.delete_all("a", "t", "p")
+    token = tokens.create(APP, TYPE, "p", DATA, 60)
+    tokens.get(APP, TYPE, token.token, refresh=60, expiry=True)
+    tokens.get(APP, TYPE, kept)
+    tokens.get(APP, TYPE, "none")
+    tokens.get("a\\udcff", TYPE, "\\ud800")
+    tokens.update(APP, TYPE, token.token, {"n": 1, "name": None, "z": tokenstore.UNSET})
+    tokens.refresh(APP, TYPE, token.token, 60)
+    new = tokens.rotate(APP, TYPE, token.token)
+    tokens.get_many(APP, TYPE, [new.token, "none", "x\\udcff"])
+    many = tokens.create_many([{"app": APP, "type": TYPE, "owner": "p"}] * 3)
+    tokens.list(APP, TYPE, "p")
+    tokens.delete_by_id(APP, TYPE, "p", many[0].id)
+    tokens.delete(APP, TYPE, new.token)
+    tokens.delete_all(APP, TYPE, "p")
     client.execute("ECHO", b"x" * 100)
     client.pipeline([["ECHO", 1], ["ECHO", 1.5], ["ECHO", bytearray(b"x")], ["PING"]])
     tokenstore.RedisTokens(client, pepper="0123456789abcdef", prefix=b"p\\xff")
+    with tokenstore.Client(URL) as other:
+        other.execute("PING")
+    tokenstore.Client(URL).execute("PING")
     repr(token), hash(token), token == new
 
 def errors():
     refused(tokens.create, "", "t", "o")
-    refused(tokens.create, "a", "t", "o\\ud800")
-    refused(tokens.create, "a\\udcff", "t", "o", {"x": [1, {"y": object()}]})
-    refused(tokens.create, "a", "t", "o", {"x": "\\ud800"})
-    refused(tokens.create, "a", "t", "o", 5)
-    refused(tokens.create, "a", "t", "o", DATA, -1)
-    refused(tokens.create, "a", "t", "o", DATA, 60, "")
-    refused(tokens.create_many, [{"app": "a", "type": "t", "owner": "o"}, {"app": "a", "type": "t", "owner": 5}])
-    refused(tokens.get_many, "a", "t", ["x\\udcff", 5])
-    refused(tokens.update, "a", "t", kept, {"x": {1: 2}})
+    refused(tokens.create, APP, TYPE, "o\\ud800")
+    refused(tokens.create, "a\\udcff", TYPE, "o", {"x": [1, {"y": object()}]})
+    refused(tokens.create, APP, TYPE, "o", {"x": "\\ud800"})
+    refused(tokens.create, APP, TYPE, "o", 5)
+    refused(tokens.create, APP, TYPE, "o", DATA, -1)
+    refused(tokens.create, APP, TYPE, "o", DATA, 60, "")
+    refused(tokens.create_many, [{"app": APP, "type": TYPE, "owner": "o"}, {"app": APP, "type": TYPE, "owner": 5}])
+    refused(tokens.get_many, APP, TYPE, ["x\\udcff", 5])
+    refused(tokens.update, APP, TYPE, kept, {"x": {1: 2}})
     refused(client.execute, "NONSENSE", "x")
     refused(client.execute, "ECHO", None)
     refused(client.execute)
@@ -107,7 +111,7 @@ def test_references(server: Server) -> None:
         """
         import datetime
         watched = [tokenstore.Token, tokenstore.UNSET, datetime.timedelta, tokenstore.DataError,
-                   tokenstore.ServerError, DATA, DATA["list"], kept, client, client._core, tokens._ops,
+                   tokenstore.ServerError, DATA, DATA["list"], kept, APP, TYPE, client, client._core, tokens._ops,
                    type(tokens._ops), type(client._core)]
         def counts(rounds):
             for _ in range(rounds):
@@ -160,9 +164,9 @@ def test_cycles_through_a_client_are_collected(server: Server) -> None:
         pass
 
     holder = Holder()
-    holder.tokens = RedisTokens(server.url, client_name="cycle")  # type: ignore[attr-defined]
-    holder.self = holder  # type: ignore[attr-defined]
-    holder.tokens.client.execute("PING")  # type: ignore[attr-defined]
+    holder.tokens = RedisTokens(server.url, client_name="cycle")
+    holder.self = holder
+    holder.tokens.client.execute("PING")
     assert b"name=cycle" in server("CLIENT", "LIST")
     del holder
     gc.collect()

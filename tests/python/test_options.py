@@ -47,7 +47,7 @@ def test_prefix(client: Client, server: Server) -> None:
 @pytest.mark.parametrize("encoding", ALPHABETS)
 @pytest.mark.parametrize("size", [16, 24, 32, 33, 256])
 def test_size_and_encoding(client: Client, encoding: str, size: int) -> None:
-    tokens = RedisTokens(client, token_size=size, token_encoding=encoding)  # type: ignore[arg-type]
+    tokens = RedisTokens(client, token_size=size, token_encoding=encoding)
     made = tokens.create_many([{**APP, "owner": "bob"}] * 20)
     for token in made:
         assert token.token is not None
@@ -62,7 +62,7 @@ def test_size_and_encoding(client: Client, encoding: str, size: int) -> None:
 
 
 def test_stores_of_other_encodings_read_each_other(client: Client) -> None:
-    stores = [RedisTokens(client, token_encoding=e) for e in ALPHABETS]  # type: ignore[arg-type]
+    stores = [RedisTokens(client, token_encoding=e) for e in ALPHABETS]
     for maker in stores:
         token = maker.create(**APP, owner="bob")
         for reader in stores:
@@ -214,6 +214,6 @@ def test_max_per_owner_in_create_many(client: Client) -> None:
 )
 def test_a_wrong_type_or_an_unknown_option(client: Client, option: str, wrong: object) -> None:
     with pytest.raises(TypeError, match=option):
-        RedisTokens(client, **{option: wrong})  # type: ignore[arg-type]
+        RedisTokens(client, **{option: wrong})
     with pytest.raises(TypeError, match=option):
-        tokenstore.Sessions(client, **{option: wrong})  # type: ignore[arg-type]
+        tokenstore.Sessions(client, **{option: wrong})

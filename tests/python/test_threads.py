@@ -37,12 +37,12 @@ def test_every_thread_gets_its_own_replies(server: Server, pool_size: int) -> No
                 mark = f"{n}-{i}"
                 assert client.execute("ECHO", mark) == mark.encode()
                 token = tokens.create("a", "t", f"o{n}", {"mark": mark}, 60)
-                assert tokens.get("a", "t", token.token or "").data == {"mark": mark}  # type: ignore[union-attr]
+                assert tokens.get("a", "t", token.token).data == {"mark": mark}
                 session = sessions.create("a", mark, {"mark": mark})
-                assert sessions.get("a", session).owner_id == mark  # type: ignore[union-attr]
+                assert sessions.get("a", session).owner_id == mark
                 echoed = client.pipeline([["ECHO", f"{mark}-{k}"] for k in range(5)])
                 assert echoed == [f"{mark}-{k}".encode() for k in range(5)]
-                assert tokens.delete("a", "t", token.token or "") is True
+                assert tokens.delete("a", "t", token.token) is True
 
         together(12, work)
         assert tokens.list("a", "t", "o1") == []
@@ -78,10 +78,10 @@ def test_updates_of_different_fields_all_hold(tokens: RedisTokens) -> None:
 
     def work(n: int) -> None:
         for i in range(20):
-            assert tokens.update("a", "t", token.token or "", {f"{n}-{i}": i}) is not None
+            assert tokens.update("a", "t", token.token, {f"{n}-{i}": i}) is not None
 
     together(8, work)
-    found = tokens.get("a", "t", token.token or "")
+    found = tokens.get("a", "t", token.token)
     assert found is not None
     assert found.data == {f"{n}-{i}": i for n in range(8) for i in range(20)}
 
@@ -114,7 +114,7 @@ def test_an_operation_runs_once(client: Client, tokens: RedisTokens) -> None:
     with pytest.raises(RuntimeError):
         client._core.run(op)
     with pytest.raises(TypeError):
-        client._core.run(None)  # type: ignore[arg-type]
+        client._core.run(None)
     with pytest.raises(RuntimeError):
         client._core.run(type(op)())
 
@@ -122,7 +122,7 @@ def test_an_operation_runs_once(client: Client, tokens: RedisTokens) -> None:
 def test_an_operation_outlives_its_store(client: Client, server: Server) -> None:
     tokens = RedisTokens(server.url)
     token = tokens.create("a", "t", "o", {"x": 1})
-    op = tokens._ops.get("a", "t", token.token or "", None, False)
+    op = tokens._ops.get("a", "t", token.token, None, False)
     del tokens
     found = client._core.run(op)
     assert found is not None

@@ -165,7 +165,19 @@ def test_texts_may_be_bytes(tokens: RedisTokens) -> None:
     assert found.owner == "o\udc80"
     assert [t.id for t in tokens.list("\udcff", "\udcc3(", "o\udc80")] == [token.id]
     same = tokens.create(app="é", type="t", owner="ü", custom_token="ö")
-    assert tokens.get("é".encode(), "t", "ö".encode()) == tokens.get("é", "t", same.token or "")
+    assert tokens.get("é".encode(), "t", "ö".encode()) == tokens.get("é", "t", same.token)
+
+
+def test_texts_come_back_as_plain_str(tokens: RedisTokens) -> None:
+    class Name(str):
+        pass
+
+    made = tokens.create(Name("app"), Name("type"), Name("owner"), custom_token=Name("token"))
+    found = tokens.get(Name("app"), Name("type"), Name("token"))
+    for token in (made, found, *tokens.list(Name("app"), Name("type"), Name("owner"))):
+        assert token is not None
+        assert [type(x) for x in (token.app, token.type, token.owner, token.id)] == [str] * 4
+        assert (token.app, token.type, token.owner) == ("app", "type", "owner")
 
 
 def test_a_surrogate_that_is_no_byte_is_refused(tokens: RedisTokens) -> None:
@@ -286,7 +298,7 @@ def test_update_merges(
     expected = {**data, **patch} if result is None else result
     assert updated.data == expected
     assert repr(sorted(updated.data.items())) == repr(sorted(expected.items()))
-    assert tokens.get(**APP, token=token.token).data == expected  # type: ignore[union-attr]
+    assert tokens.get(**APP, token=token.token).data == expected
 
 
 # ---- delete, delete_all, list --------------------------------------------------------------------
@@ -476,10 +488,10 @@ def test_a_wrong_type_raises_type_error(tokens: RedisTokens, wrong: object) -> N
         with pytest.raises(TypeError, match="custom_token"):
             tokens.create(**good, custom_token=wrong)
     with pytest.raises(TypeError, match="data"):
-        tokens.update("a", "t", "x", wrong)  # type: ignore[arg-type]
+        tokens.update("a", "t", "x", wrong)
     if not isinstance(wrong, float) and (wrong != 5 or wrong is True):
         with pytest.raises(TypeError, match="duration"):
-            tokens.refresh("a", "t", "x", wrong)  # type: ignore[arg-type]
+            tokens.refresh("a", "t", "x", wrong)
 
 
 def test_timedelta_everywhere(client: tokenstore.Client, server: Server) -> None:

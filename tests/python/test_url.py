@@ -31,7 +31,7 @@ def locked() -> Iterator[Server]:
 
 
 def who(client: Client) -> bytes:
-    return client.execute("ACL", "WHOAMI")  # type: ignore[no-any-return]
+    return client.execute("ACL", "WHOAMI")
 
 
 def database(client: Client) -> str:
@@ -104,7 +104,7 @@ def test_options_stand_in_the_url_or_as_keywords(server: Server) -> None:
         "max_reply_size": (1000000, "1000000"),
     }
     for name, (value, text) in both.items():
-        with Client(server.url, **{name: value}) as client:  # type: ignore[arg-type]
+        with Client(server.url, **{name: value}) as client:
             assert client.execute("PING") == "PONG"
         with Client(f"{server.url}?{name}={text}") as client:
             assert client.execute("PING") == "PONG"
@@ -206,9 +206,9 @@ def test_messages_never_hold_the_password(url: str) -> None:
 )
 def test_wrong_options(server: Server, option: str, value: object, kind: type[Exception]) -> None:
     with pytest.raises(kind, match=option):
-        Client(server.url, **{option: value})  # type: ignore[arg-type]
+        Client(server.url, **{option: value})
     with pytest.raises(kind, match=option):
-        tokenstore.RedisTokens(server.url, **{option: value})  # type: ignore[arg-type]
+        tokenstore.RedisTokens(server.url, **{option: value})
 
 
 def test_options_do_not_go_with_a_client(client: Client) -> None:
@@ -221,9 +221,9 @@ def test_options_do_not_go_with_a_client(client: Client) -> None:
 @pytest.mark.parametrize("wrong", [5, b"redis://localhost", ["redis://localhost"], object()])
 def test_what_is_no_url(wrong: object) -> None:
     with pytest.raises(TypeError):
-        tokenstore.RedisTokens(wrong)  # type: ignore[arg-type]
+        tokenstore.RedisTokens(wrong)
     with pytest.raises(TypeError):
-        Client(wrong)  # type: ignore[arg-type]
+        Client(wrong)
 
 
 def test_environment(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

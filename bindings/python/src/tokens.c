@@ -122,14 +122,11 @@ static bool new_token_get(PyObject *self, PyObject *const *args, new_token *held
     out->type = held->texts[1].bytes;
     out->owner = held->texts[2].bytes;
     out->data = tks_buf_bytes(&held->data);
-    out->custom_token = tks_bytes_of(NULL, 0);
+    out->custom_token = tks_bytes_of(NULL, 0); /* a random one; an empty text is not NULL */
     if (args[5] == Py_None) return true;
     if (!tksp_py_text_get(state, args[5], "custom_token", false, &held->texts[3])) return false;
     out->custom_token = held->texts[3].bytes;
-    if (out->custom_token.size > 0) return true;
-    PyErr_SetString(state->exceptions[TKS_ERR_DATA],
-                    "custom_token is empty: leave it out, or give 1 to 1024 bytes");
-    return false;
+    return true;
 }
 
 static PyObject *tokens_create(PyObject *self, PyObject *const *args, Py_ssize_t count) {

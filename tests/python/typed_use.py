@@ -1,0 +1,51 @@
+"""What a type checker sees of the package: `make lint` runs mypy --strict over this, nobody runs it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import assert_type
+
+import tokenstore
+
+client = tokenstore.Client("redis://localhost", timeout=1.5, ca=Path("ca.pem"), pool_size=2)
+assert_type(client.url, str)
+assert_type(client.execute("GET", b"key", 1, timeout=timedelta(seconds=1)), Any)
+assert_type(client.pipeline([["GET", "a"], ("SET", b"b", 1.5)], raise_errors=False), list[Any])
+
+with tokenstore.RedisTokens(client, token_encoding="hex", max_age=timedelta(days=1)) as tokens:
+    token = tokens.create(app="web", type="login", owner="bob", data={"n": 1}, duration=60)
+    assert_type(token, tokenstore.Token)
+    assert_type(token.data, dict[str, Any])
+    assert_type(token.expires_at, "float | None")
+    assert_type(tokens.get("web", b"login", token.token), "tokenstore.Token | None")
+    assert_type(tokens.refresh("web", "login", token.token, 60), bool)
+    assert_type(
+        tokens.update("web", "login", token.token, {"n": None, "m": tokenstore.UNSET}),
+        "tokenstore.Token | None",
+    )
+    assert_type(tokens.list("web", "login", "bob"), list[tokenstore.Token])
+    assert_type(tokens.delete_all("web", "login", "bob"), int)
+    assert_type(tokens.deleteAll("web", "login", "bob"), int)
+    assert_type(
+        tokens.get_many("web", "login", (t for t in ["a", "b"])), "list[tokenstore.Token | None]"
+    )
+    assert_type(
+        tokens.create_many([{"app": "web", "type": "login", "owner": "bob"}]),
+        list[tokenstore.Token],
+    )
+
+sessions = tokenstore.Sessions(connection_string="redis://localhost", timeout=2)
+assert_type(sessions.create("web", "bob", {"a": 1}, 60), str)
+assert_type(sessions.get("web", "token"), "tokenstore.Session | None")
+assert_type(sessions.kill_all("web", "bob"), bool)
+assert_type(sessions.list("web", "bob"), list[tokenstore.Session])
+
+tokens.get("web", "login", 5)  # type: ignore[arg-type]
+tokens.create("web", "login", "bob", [1])  # type: ignore[arg-type]
+tokens.refresh("web", "login", "token", "60")  # type: ignore[arg-type]
+tokenstore.RedisTokens(token_encoding="base32")  # type: ignore[arg-type]
+tokenstore.RedisTokens(colour="red")  # type: ignore[call-arg]
+token.owner = "eve"  # type: ignore[misc]
