@@ -86,20 +86,20 @@ def test_pepper(client: Client, server: Server) -> None:
 def test_max_age(client: Client) -> None:
     tokens = RedisTokens(client, max_age=100, touch_interval=0)
     forever = tokens.create(**APP, owner="bob")
-    assert forever.expires_at == pytest.approx(forever.created_at + 100, abs=0.01)
+    assert forever.expires_at == pytest.approx(forever.created_at + 100, abs=0.5)
     token = tokens.create(**APP, owner="bob", duration=10)
-    assert token.expires_at == pytest.approx(token.created_at + 10, abs=0.01)
+    assert token.expires_at == pytest.approx(token.created_at + 10, abs=0.5)
     assert tokens.refresh(**APP, token=token.token, duration=50) is True
-    assert expiry(tokens, token) == pytest.approx(time.time() + 50, abs=1)
+    assert expiry(tokens, token) == pytest.approx(time.time() + 50, abs=3)
     assert tokens.refresh(**APP, token=token.token, duration=1000) is True
-    assert expiry(tokens, token) == pytest.approx(token.created_at + 100, abs=0.01)
+    assert expiry(tokens, token) == pytest.approx(token.created_at + 100, abs=0.5)
     slid = tokens.get(**APP, token=token.token, refresh=1000, expiry=True)
     assert slid is not None
-    assert slid.expires_at == pytest.approx(token.created_at + 100, abs=0.01)
+    assert slid.expires_at == pytest.approx(token.created_at + 100, abs=0.5)
     rotated = tokens.rotate(**APP, token=token.token, duration=1000)
     assert rotated is not None
     assert rotated.expires_at is not None
-    assert rotated.expires_at <= token.created_at + 100.01
+    assert rotated.expires_at <= token.created_at + 100.5
 
 
 def test_max_age_ends_a_token_that_slides(client: Client) -> None:
@@ -129,7 +129,7 @@ def test_touch_interval_saves_writes(client: Client, server: Server) -> None:
     for _ in range(10):
         assert tokens.get(**APP, token=token.token, refresh=100) is not None
     assert writes(server) > before
-    assert expiry(tokens, token) == pytest.approx(time.time() + 100, abs=1)
+    assert expiry(tokens, token) == pytest.approx(time.time() + 100, abs=3)
 
 
 def test_touch_interval_zero_writes_each_time(client: Client, server: Server) -> None:
@@ -151,7 +151,7 @@ def test_touch_interval_by_default(
     server("EXPIRE", record_key(server, token), left)
     assert tokens.get(**APP, token=token.token, refresh=duration) is not None
     now = expiry(tokens, token) - time.time()
-    assert now == pytest.approx(duration if touched else left, abs=1)
+    assert now == pytest.approx(duration if touched else left, abs=3)
 
 
 def test_max_per_owner_evicts_the_oldest(client: Client) -> None:

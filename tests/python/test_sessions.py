@@ -22,7 +22,7 @@ def test_a_sessions_life(sessions: Sessions) -> None:
     assert sessions.refresh(app="web", token=token, duration=120) is True
     found = sessions.get(app="web", token=token, expiry=True)
     assert found is not None
-    assert found.expires_at == pytest.approx(time.time() + 120, abs=1)
+    assert found.expires_at == pytest.approx(time.time() + 120, abs=3)
     assert sessions.update(app="web", token=token, data={"n": 1, "role": None}) is True
     found = sessions.get(app="web", token=token)
     assert found is not None
@@ -64,7 +64,7 @@ def test_sliding(sessions: Sessions) -> None:
     token = sessions.create("web", "bob", duration=10)
     found = sessions.get("web", token, refresh=100, expiry=True)
     assert found is not None
-    assert found.expires_at == pytest.approx(time.time() + 100, abs=1)
+    assert found.expires_at == pytest.approx(time.time() + 100, abs=3)
 
 
 def test_a_session_is_a_token_of_type_session(client: tokenstore.Client) -> None:
@@ -104,4 +104,4 @@ def test_options_are_those_of_tokens(client: tokenstore.Client) -> None:
     assert sessions.get("web", first) is None
     found = sessions.get("web", second, expiry=True)
     assert found is not None
-    assert found.expires_at == pytest.approx(found.created_at + 50, abs=0.01)
+    assert found.expires_at == pytest.approx(found.created_at + 50, abs=0.5)

@@ -72,6 +72,11 @@ def interrupted_after(process: subprocess.Popen[str], number: int = signal.SIGIN
     return float(when) - sent
 
 
+def limit() -> float:
+    """100 ms; a machine that has more to do than it can gives nobody his turn in that time."""
+    return 0.1 if os.getloadavg()[0] < (os.cpu_count() or 1) else 1.0
+
+
 def rest_of(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.read()
@@ -96,7 +101,7 @@ INTERRUPTED = """
 def test_ctrl_c_while_a_command_blocks(server: Server, call: str) -> None:
     again = "print(client.execute('PING'), flush=True)"
     with child(server.url, INTERRUPTED.format(call=call), again) as process:
-        assert interrupted_after(process) < 0.1
+        assert interrupted_after(process) < limit()
         assert rest_of(process) == "PONG\n"
 
 
@@ -123,7 +128,7 @@ def test_ctrl_c_while_the_server_is_silent(server: Server, call: str) -> None:
         with paused(server):
             process.stdin.write("go\n")
             process.stdin.flush()
-            assert interrupted_after(process) < 0.1
+            assert interrupted_after(process) < limit()
 
 
 def test_ctrl_c_while_connecting() -> None:
@@ -137,7 +142,7 @@ def test_ctrl_c_while_connecting() -> None:
             held[-1].connect_ex(listener.getsockname())
         url = f"redis://127.0.0.1:{listener.getsockname()[1]}"
         with child(url, INTERRUPTED.format(call="client.execute('PING')")) as process:
-            assert interrupted_after(process) < 0.1
+            assert interrupted_after(process) < limit()
         for s in held:
             s.close()
 
@@ -158,7 +163,7 @@ def test_ctrl_c_while_waiting_for_a_free_connection(server: Server) -> None:
         """
     call = INTERRUPTED.format(call="client.execute('PING')")
     with child(server.url, before, call, after, options="pool_size=1") as process:
-        assert interrupted_after(process) < 0.1
+        assert interrupted_after(process) < limit()
 
 
 def test_ctrl_c_while_pausing_between_tries(server: Server) -> None:
@@ -168,7 +173,7 @@ def test_ctrl_c_while_pausing_between_tries(server: Server) -> None:
         blocker.send("EVAL", "while true do end", 0)
         call = "tokenstore.RedisTokens(client).create('a', 't', 'o')"
         with child(server.url, INTERRUPTED.format(call=call)) as process:
-            assert interrupted_after(process) < 0.1
+            assert interrupted_after(process) < limit()
         server("SCRIPT", "KILL")
         blocker.read()
     server("CONFIG", "SET", "lua-time-limit", 5000)
@@ -185,7 +190,7 @@ def test_a_handler_that_returns_lets_the_call_go_on(server: Server) -> None:
         print(client.execute("PING"), flush=True)
         """
     with child(server.url, body) as process:
-        assert interrupted_after(process, signal.SIGUSR1) < 0.1
+        assert interrupted_after(process, signal.SIGUSR1) < limit()
         server("RPUSH", "list", "x")
         assert rest_of(process) == "[b'list', b'x']\nPONG\n"
 
@@ -205,7 +210,7 @@ def test_what_a_handler_raises_comes_through(server: Server) -> None:
         print(client.execute("PING"), flush=True)
         """
     with child(server.url, body) as process:
-        assert interrupted_after(process, signal.SIGALRM) < 0.1
+        assert interrupted_after(process, signal.SIGALRM) < limit()
         assert rest_of(process) == "PONG\n"
 
 
