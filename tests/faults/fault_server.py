@@ -13,7 +13,8 @@ In Python::
 
 From any other language, as a program of its own: it prints one line, ``URL CONTROL_URL``, and ends
 with its standard input. The control URL speaks RESP: ``FAULT reset_reply 5`` arms, ``SIZES`` gives
-the sizes of the last request and reply, ``DROP`` and ``INJECT text`` act on idle connections.
+the sizes of the last request and reply, ``COUNT`` how many connections there were, ``DROP`` and
+``INJECT text`` act on idle connections.
 
     python3 fault_server.py UPSTREAM_SOCKET [--tls CERT KEY]
 """
@@ -471,6 +472,8 @@ class Control:
         elif name == b"SIZES":
             sizes = len(self.server.last_request), len(self.server.last_reply)
             return b"*2\r\n:%d\r\n:%d\r\n" % sizes
+        elif name == b"COUNT":
+            return b":%d\r\n" % self.server.connections
         elif name == b"DROP":
             self.server.drop()
         elif name == b"INJECT":

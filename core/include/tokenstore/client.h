@@ -3,14 +3,20 @@
  * Purpose:   tks_client_run takes an operation to its end: connects (TCP, unix socket, TLS), AUTH,
  *            SELECT, CLIENT SETNAME, writes, reads, sleeps, all under one monotonic deadline.
  * Rules:     1. one request owns one place in one connection's queue; 2. whatever ends otherwise than
- *            with exactly one whole reply per command closes that connection; 3. a connection is used
- *            again only with nothing outstanding, an empty reader, no stray bytes and the same pid;
- *            4. one pool for one target; 5. what a value is bound to is checked by the operations.
+ *            with exactly one whole reply per command, and not a byte more, closes that connection;
+ *            3. a connection is used again only with nothing outstanding, an empty reader, no stray
+ *            bytes and the same pid; 4. one pool for one target; 5. what a value is bound to is
+ *            checked by the operations.
  * Lifecycle: tks_client_new connects nothing (but starts the server for embedded:). tks_client_close
  *            may come any time, twice too; runs under way end with TKS_ERR_CLOSED or normally.
  *            tks_client_free after the last user is gone.
- * Threads:   everything but free is safe from many threads. After fork() the child drops the
- *            inherited connections without touching them and makes its own.
+ * Threads:   everything but free is safe from many threads.
+ * Fork:      the child drops the inherited connections without touching them and makes its own.
+ *            (OpenSSL has locks of the whole process, taken when a thread first uses it, when such a
+ *            thread ends, and while a session begins: a child forked at that very moment may hang in
+ *            OpenSSL. Without other threads, or without TLS, this cannot be.)
+ * Deadlines: cover all but the system's resolver, which cannot be given one: a host name - never an
+ *            address - whose name server hangs can take longer.
  * Signals:   no SIGPIPE is ever raised. EINTR calls the host's handler at once. */
 #ifndef TOKENSTORE_CLIENT_H
 #define TOKENSTORE_CLIENT_H
