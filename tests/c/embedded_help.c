@@ -27,7 +27,7 @@ typedef struct answer {
     char socket[128];
 } answer;
 
-static int64_t now_ms(void) {
+int64_t help_now_ms(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
@@ -97,6 +97,21 @@ tks_embedded *help_start(const char *directory) {
     return e;
 }
 
+tks_status help_fail_start(const char *directory, const char *binary, int64_t timeout_ms,
+                           char *message) {
+    tks_error err = TKS_ERROR_INIT;
+    tks_embedded *e;
+    size_t fds = help_count("/proc/self/fd");
+    bool had_children = help_has_children(); /* owners that the test has forked */
+    tks_status status = tks_embedded_start(directory, binary, timeout_ms, NULL, &e, &err);
+    CHECK(e == NULL);
+    tks_embedded_stop(e);
+    CHECK_INT(help_count("/proc/self/fd"), fds);
+    CHECK(help_has_children() == had_children);
+    memcpy(message, err.message, TKS_ERROR_SIZE);
+    return status;
+}
+
 /* ---- servers -------------------------------------------------------------------------------- */
 
 /* A connection on which the inline `command` was sent, or -1. */
@@ -132,9 +147,9 @@ bool help_answers(const char *socket, const char *command, const char *want) {
 int help_keep_busy(const char *socket) {
     CHECK(help_answers(socket, "CONFIG SET lua-time-limit 1", "+OK"));
     int fd = send_command(socket, "EVAL 'while true do end' 0");
-    int64_t end = now_ms() + HELP_TIMEOUT_MS;
+    int64_t end = help_now_ms() + HELP_TIMEOUT_MS;
     bool busy = false;
-    while (!busy && now_ms() < end) busy = help_answers(socket, "PING", "-BUSY");
+    while (!busy && help_now_ms() < end) busy = help_answers(socket, "PING", "-BUSY");
     CHECK(busy);
     return fd;
 }
@@ -192,16 +207,17 @@ bool help_ended(pid_t pid, int ms) {
     }
     /* valgrind 3.19 knows no pidfds; nor does the library then, and its stop cannot await quite as
      * much. */
-    int64_t end = now_ms() + ms + 2000;
-    while (!is_dead(pid) && now_ms() < end) poll(NULL, 0, 10);
+    int64_t end = help_now_ms() + ms + 2000;
+    while (!is_dead(pid) && help_now_ms() < end) poll(NULL, 0, 10);
     return is_dead(pid);
 }
 
 bool help_all_gone(const help_owner *owner, int ms) {
     char home[128];
-    int64_t end = now_ms() + ms;
+    int64_t end = help_now_ms() + ms;
     bool server = help_ended(owner->server, ms);
-    bool supervisor = help_ended(owner->supervisor, (int)(end > now_ms() ? end - now_ms() : 0));
+    bool supervisor =
+        help_ended(owner->supervisor, (int)(end > help_now_ms() ? end - help_now_ms() : 0));
     return server && supervisor && !help_exists(help_home(owner->socket, home));
 }
 

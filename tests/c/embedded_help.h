@@ -34,6 +34,11 @@ void help_kill(help_owner *owner);
 /* Starts in this process; a failure is a failed check. */
 tks_embedded *help_start(const char *directory);
 
+/* A start in this process that must fail, leaving nothing open or running; `message` is
+ * TKS_ERROR_SIZE bytes. */
+tks_status help_fail_start(const char *directory, const char *binary, int64_t timeout_ms,
+                           char *message);
+
 /* Does the server at `socket` answer the inline `command` with something that holds `want`? */
 bool help_answers(const char *socket, const char *command, const char *want);
 
@@ -54,6 +59,7 @@ bool help_all_gone(const help_owner *owner, int ms);
 const char *help_home(const char *socket, char *out);
 
 bool help_has_pidfds(void); /* valgrind may hide them */
+int64_t help_now_ms(void);
 bool help_exists(const char *path);
 size_t help_count(const char *directory); /* entries */
 bool help_has_children(void);

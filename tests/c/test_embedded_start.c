@@ -1,10 +1,11 @@
-/* test_embedded_start.c - data directories, and starts that fail or happen in odd surroundings. */
+/* test_embedded_start.c - starts that fail, and starts in odd surroundings. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <grp.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
@@ -21,193 +22,19 @@
 #include "embedded_help.h"
 #include "test.h"
 
-static int64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* A start that must fail; the message is the caller's 320 bytes. */
-static tks_status fail_start(const char *directory, const char *binary, int64_t timeout_ms,
-                             char *message) {
-    tks_error err = TKS_ERROR_INIT;
-    tks_embedded *e;
-    size_t fds = help_count("/proc/self/fd");
-    bool had_children = help_has_children(); /* owners that the test has forked */
-    tks_status status = tks_embedded_start(directory, binary, timeout_ms, NULL, &e, &err);
-    CHECK(e == NULL);
-    tks_embedded_stop(e);
-    CHECK_INT(help_count("/proc/self/fd"), fds);
-    CHECK(help_has_children() == had_children);
-    memcpy(message, err.message, TKS_ERROR_SIZE);
-    return status;
-}
-
-/* ---- data directories ----------------------------------------------------------------------- */
-
-static void check_persistence(const char *directory) {
-    struct stat info;
-    tks_embedded *e = help_start(directory);
-    if (e == NULL) return;
-    CHECK(stat(directory, &info) == 0 && (info.st_mode & 07777) == 0700);
-    CHECK(help_answers(tks_embedded_get_socket(e), "CONFIG GET appendonly", "\r\nyes\r\n"));
-    CHECK(help_answers(tks_embedded_get_socket(e), "SET key value", "+OK"));
-    tks_embedded_stop(e);
-    e = help_start(directory);
-    if (e == NULL) return;
-    CHECK(help_answers(tks_embedded_get_socket(e), "GET key", "value"));
-    tks_embedded_stop(e);
-}
-
-TEST(embedded_keeps_its_data_in_a_directory) {
-    char base[64], directory[128];
-    static const char *const names[] = {"data", "with space", "q\"uo'te\\", "new\nline", "%d#{}*é"};
-    help_make_directory(base);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        test_context("%s", names[i]);
-        snprintf(directory, sizeof directory, "%s/%s", base, names[i]);
-        check_persistence(directory);
-    }
-    help_remove_directory(base);
-}
-
-TEST(embedded_takes_a_relative_directory) {
-    char base[64], here[4096], data[128];
-    help_make_directory(base);
-    CHECK(getcwd(here, sizeof here) != NULL && chdir(base) == 0);
-    check_persistence("data");
-    snprintf(data, sizeof data, "%s/data/appendonlydir", base);
-    CHECK(help_exists(data) || help_exists("data/appendonly.aof"));
-    CHECK(chdir(here) == 0);
-    help_remove_directory(base);
-}
-
-TEST(embedded_keeps_what_was_acknowledged_when_the_owner_is_killed) {
-    char base[64];
-    help_owner owner;
-    help_make_directory(base);
-    if (CHECK(help_own(&owner, base, NULL, NULL))) {
-        CHECK(help_answers(owner.socket, "SET key value", "+OK"));
-        help_kill(&owner);
-        tks_embedded *e = help_start(base); /* at once: it waits for the old server's end */
-        if (e != NULL) CHECK(help_answers(tks_embedded_get_socket(e), "GET key", "value"));
-        tks_embedded_stop(e);
-    }
-    help_remove_directory(base);
-}
-
-TEST(embedded_directory_has_one_owner) {
-    char base[64], message[TKS_ERROR_SIZE], want[64];
-    help_owner owner;
-    help_make_directory(base);
-    if (CHECK(help_own(&owner, base, NULL, NULL))) {
-        snprintf(want, sizeof want, "in use by process %ld;", (long)owner.pid);
-        int64_t before = now_ms();
-        CHECK_STATUS(fail_start(base, NULL, 500, message), TKS_ERR_CONFIGURATION);
-        CHECK(now_ms() - before < 3000);
-        CHECK_CONTAINS(message, want);
-        CHECK(help_answers(owner.socket, "PING", "+PONG"));
-        help_leave(&owner);
-    }
-    tks_embedded *e = help_start(base);
-    CHECK_STATUS(fail_start(base, NULL, 500, message), TKS_ERR_CONFIGURATION); /* same process */
-    tks_embedded_stop(e);
-    help_remove_directory(base);
-}
-
-static void *leave_later(void *owner) {
-    static const struct timespec moment = {.tv_nsec = 300 * 1000 * 1000};
-    nanosleep(&moment, NULL); /* so that the other start is waiting for the lock by then */
-    help_leave(owner);
-    return NULL;
-}
-
-TEST(embedded_waits_for_an_owner_that_is_leaving) {
-    char base[64];
-    help_owner owner;
-    pthread_t thread;
-    help_make_directory(base);
-    if (CHECK(help_own(&owner, base, NULL, NULL))) {
-        pthread_create(&thread, NULL, leave_later, &owner);
-        tks_embedded_stop(help_start(base));
-        pthread_join(thread, NULL);
-    }
-    help_remove_directory(base);
-}
-
-TEST(embedded_directory_is_owned_until_the_server_is_gone) {
-    char base[64], home[128], message[TKS_ERROR_SIZE];
-    help_owner owner;
-    help_make_directory(base);
-    if (CHECK(help_own(&owner, base, NULL, NULL))) {
-        int busy = help_keep_busy(owner.socket);
-        kill(owner.supervisor, SIGKILL);
-        CHECK(help_ended(owner.supervisor, HELP_TIMEOUT_MS));
-        CHECK_STATUS(fail_start(base, NULL, 500, message), TKS_ERR_CONFIGURATION);
-        kill(owner.server, SIGKILL);
-        close(busy);
-        tks_embedded_stop(help_start(base));
-        help_kill(&owner);
-        help_remove_directory(help_home(owner.socket, home));
-    }
-    help_remove_directory(base);
-}
-
-TEST(embedded_refuses_unusable_directories) {
-    char message[TKS_ERROR_SIZE];
-    CHECK_STATUS(fail_start("/dev/null", NULL, 5000, message), TKS_ERR_CONFIGURATION);
-    CHECK_CONTAINS(message, "(Not a directory): /dev/null");
-    CHECK_STATUS(fail_start("/dev/null/x", NULL, 5000, message), TKS_ERR_CONFIGURATION);
-    CHECK_STATUS(fail_start("/nowhere/x", NULL, 5000, message), TKS_ERR_CONFIGURATION);
-    CHECK_CONTAINS(message, "(No such file or directory): /nowhere/x");
-    CHECK_STATUS(fail_start("", NULL, 5000, message), TKS_ERR_CONFIGURATION);
-}
-
-/* ---- other users ---------------------------------------------------------------------------- */
-
-static void become_nobody(void) {
-    if (setgroups(0, NULL) != 0 || setgid(65534) != 0 || setuid(65534) != 0) _exit(1);
-    setenv("HOME", "/nonexistent", 1);
-    setenv("XDG_RUNTIME_DIR", "/run/user/0", 1); /* what sudo and su leave behind */
-}
-
-TEST(embedded_works_for_a_normal_user) {
-    help_owner owner;
-    if (geteuid() != 0) {
-        test_skip("becoming another user needs root; every other test ran as a normal user");
-        return;
-    }
-    if (!CHECK(help_own(&owner, NULL, become_nobody, NULL))) return;
-    help_leave(&owner);
-    CHECK(help_all_gone(&owner, 0));
-}
-
-TEST(embedded_refuses_a_directory_that_is_not_writable) {
-    char base[64];
-    help_owner owner;
-    help_make_directory(base);
-    chmod(base, 0555);
-    CHECK(!help_own(&owner, base, geteuid() == 0 ? become_nobody : NULL, NULL));
-    CHECK_STATUS(owner.status, TKS_ERR_CONFIGURATION);
-    CHECK_CONTAINS(owner.message, "cannot be used (Permission denied)");
-    help_kill(&owner);
-    chmod(base, 0755);
-    help_remove_directory(base);
-}
-
 /* ---- binaries ------------------------------------------------------------------------------- */
 
 TEST(embedded_says_which_package_is_missing) {
     char message[TKS_ERROR_SIZE], *path = strdup(getenv("PATH"));
     setenv("PATH", "/nonexistent::.", 1);
-    CHECK_STATUS(fail_start(NULL, NULL, 5000, message), TKS_ERR_CONFIGURATION);
+    CHECK_STATUS(help_fail_start(NULL, NULL, 5000, message), TKS_ERR_CONFIGURATION);
     CHECK_CONTAINS(message, "install the package redis-server or valkey-server");
     setenv("PATH", path, 1);
     free(path);
-    CHECK_STATUS(fail_start(NULL, "no-such-server", 5000, message), TKS_ERR_CONFIGURATION);
+    CHECK_STATUS(help_fail_start(NULL, "no-such-server", 5000, message), TKS_ERR_CONFIGURATION);
     CHECK_CONTAINS(message, "no-such-server");
-    CHECK_STATUS(fail_start(NULL, "/etc/passwd", 5000, message), TKS_ERR_CONFIGURATION);
-    CHECK_STATUS(fail_start(NULL, "/tmp", 5000, message), TKS_ERR_CONFIGURATION);
+    CHECK_STATUS(help_fail_start(NULL, "/etc/passwd", 5000, message), TKS_ERR_CONFIGURATION);
+    CHECK_STATUS(help_fail_start(NULL, "/tmp", 5000, message), TKS_ERR_CONFIGURATION);
     CHECK_CONTAINS(message, "cannot be run or is not there: /tmp");
 }
 
@@ -217,10 +44,10 @@ TEST(embedded_runs_a_binary_by_any_path) {
     snprintf(script, sizeof script, "%s/server", base);
     help_write_script(script, "#!/bin/sh\necho It is me\nexit 1\n");
     CHECK(getcwd(here, sizeof here) != NULL && chdir(base) == 0);
-    CHECK_STATUS(fail_start(NULL, "./server", 5000, message), TKS_ERR_CONNECTION);
+    CHECK_STATUS(help_fail_start(NULL, "./server", 5000, message), TKS_ERR_CONNECTION);
     CHECK_CONTAINS(message, "It is me");
     setenv("PATH", "/nonexistent::/bin", 1); /* an empty entry is the working directory */
-    CHECK_STATUS(fail_start(NULL, "server", 5000, message), TKS_ERR_CONNECTION);
+    CHECK_STATUS(help_fail_start(NULL, "server", 5000, message), TKS_ERR_CONNECTION);
     CHECK_CONTAINS(message, "It is me");
     setenv("PATH", path, 1);
     free(path);
@@ -232,12 +59,15 @@ TEST(embedded_server_has_the_owners_environment_but_for_what_would_harm_it) {
     char base[64], script[128], message[TKS_ERROR_SIZE];
     help_make_directory(base);
     snprintf(script, sizeof script, "%s/server", base);
-    help_write_script(script, "#!/bin/sh\necho \"<$LC_ALL|$LD_PRELOAD|$TKS_OTHER>\"\nexit 1\n");
+    help_write_script(
+        script,
+        "#!/bin/sh\necho \"<$(grep -cz ^LC_ALL= /proc/$$/environ)|$LC_ALL|$LD_PRELOAD|"
+        "$TKS_OTHER>\"\nexit 1\n");
     setenv("LC_ALL", "xx_XX.UTF-8", 1);
     setenv("LD_PRELOAD", "/nonexistent.so", 1);
     setenv("TKS_OTHER", "kept", 1);
-    CHECK_STATUS(fail_start(NULL, script, 5000, message), TKS_ERR_CONNECTION);
-    CHECK_CONTAINS(message, "<C||kept>");
+    CHECK_STATUS(help_fail_start(NULL, script, 5000, message), TKS_ERR_CONNECTION);
+    CHECK_CONTAINS(message, "<1|C||kept>");
     unsetenv("LC_ALL");
     unsetenv("LD_PRELOAD");
     unsetenv("TKS_OTHER");
@@ -246,23 +76,23 @@ TEST(embedded_server_has_the_owners_environment_but_for_what_would_harm_it) {
 
 TEST(embedded_says_why_a_server_ended) {
     char base[64], script[128], message[TKS_ERROR_SIZE];
-    CHECK_STATUS(fail_start(NULL, "false", 5000, message), TKS_ERR_CONNECTION);
+    CHECK_STATUS(help_fail_start(NULL, "false", 5000, message), TKS_ERR_CONNECTION);
     CHECK_CONTAINS(message, "exit status 1): it printed nothing");
     help_make_directory(base);
     snprintf(script, sizeof script, "%s/server", base);
     help_write_script(script,
                       "#!/bin/sh\nseq 1 50000\necho '12:M 1 Jan # First'\n"
                       "echo '12:M 1 Jan # No more ink' >&2\nexit 3\n");
-    CHECK_STATUS(fail_start(NULL, script, 5000, message), TKS_ERR_CONNECTION);
+    CHECK_STATUS(help_fail_start(NULL, script, 5000, message), TKS_ERR_CONNECTION);
     CHECK_CONTAINS(message, "exit status 3): No more ink");
     help_write_script(script, "#!/bin/sh\nkill -9 $$\n");
-    CHECK_STATUS(fail_start(NULL, script, 5000, message), TKS_ERR_CONNECTION);
+    CHECK_STATUS(help_fail_start(NULL, script, 5000, message), TKS_ERR_CONNECTION);
     CHECK_CONTAINS(message, "signal 9");
     help_write_script(script, "#!/nonexistent\n");
-    CHECK_STATUS(fail_start(NULL, script, 5000, message), TKS_ERR_CONFIGURATION);
+    CHECK_STATUS(help_fail_start(NULL, script, 5000, message), TKS_ERR_CONFIGURATION);
     CHECK_CONTAINS(message, "cannot be run (No such file or directory)");
     help_write_script(script, "no magic number\n");
-    CHECK_STATUS(fail_start(NULL, script, 5000, message), TKS_ERR_CONFIGURATION);
+    CHECK_STATUS(help_fail_start(NULL, script, 5000, message), TKS_ERR_CONFIGURATION);
     help_remove_directory(base);
 }
 
@@ -287,10 +117,10 @@ TEST(embedded_gives_up_on_a_server_that_hangs) {
     snprintf(script, sizeof script, "%s/server", base);
     snprintf(note, sizeof note, "%s/pid", base);
     write_hanging_server(script, note, false);
-    int64_t before = now_ms();
-    CHECK_STATUS(fail_start(NULL, script, 400, message), TKS_ERR_CONNECTION);
+    int64_t before = help_now_ms();
+    CHECK_STATUS(help_fail_start(NULL, script, 400, message), TKS_ERR_CONNECTION);
     CHECK_CONTAINS(message, "did not take connections within 400 ms");
-    int64_t took = now_ms() - before;
+    int64_t took = help_now_ms() - before;
     CHECK(took >= 400 && took < 3000);
     pid_t sleeper = write_hanging_server(script, note, true);
     CHECK(sleeper > 0 && help_ended(sleeper, 1000)); /* the wrapper's child ends as well */
@@ -307,7 +137,7 @@ TEST(embedded_lets_a_server_with_data_end_by_itself) {
              note);
     help_write_script(script, text);
     signal(SIGTERM, SIG_IGN); /* what a shell inherits as ignored it cannot trap */
-    CHECK_STATUS(fail_start(base, script, 1000, message), TKS_ERR_CONNECTION);
+    CHECK_STATUS(help_fail_start(base, script, 1000, message), TKS_ERR_CONNECTION);
     signal(SIGTERM, SIG_DFL);
     CHECK(help_exists(note));
     help_remove_directory(base);
@@ -386,22 +216,31 @@ static void fork_one_that_lives_a_while(void) {
     for (;;) pause();
 }
 
+static int inherited[2];
+
+static void close_inherited(void) {
+    close(inherited[1]);
+}
+
 TEST(embedded_works_on_an_older_kernel) {
     help_owner owner;
-    if (!CHECK(help_own(&owner, NULL, use_older_kernel, NULL))) return;
+    char byte;
+    if (!CHECK(pipe(inherited) == 0)) return;
+    if (!CHECK(help_own(&owner, NULL, use_older_kernel, close_inherited))) return;
+    close_inherited();
+    struct pollfd p = {.fd = inherited[0], .events = POLLIN};
+    CHECK(poll(&p, 1, 300) == 1 &&
+          read(inherited[0], &byte, 1) == 0); /* nobody has the other end */
+    close(inherited[0]);
     help_leave(&owner);
     CHECK(help_all_gone(&owner, 100)); /* without a pidfd, stop cannot await the exit itself */
+
     if (!CHECK(help_own(&owner, NULL, use_older_kernel, fork_one_that_lives_a_while))) return;
     help_kill(&owner);
     CHECK(help_all_gone(&owner, 2000));
-    int fds[2];
-    char byte;
-    CHECK(pipe(fds) == 0);
+
     if (!CHECK(help_own(&owner, NULL, use_older_kernel, NULL))) return;
     kill(owner.server, SIGKILL);
     CHECK(help_all_gone(&owner, 2000));
     help_kill(&owner);
-    close(fds[1]);
-    CHECK(read(fds[0], &byte, 1) == 0);
-    close(fds[0]);
 }
