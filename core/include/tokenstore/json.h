@@ -92,7 +92,8 @@ typedef struct tks_json_writer {
 
 /* Begins one value, appended to `out`. `root` is what error messages call it ("data"); errors go
  * to `err` (may be NULL) with the path: "data.user.items[3] is NaN: …". Borrows all three. Names
- * given to tks_json_write_name must stay valid until their value is written. */
+ * given to tks_json_write_name must stay valid until their value is written, and the caller writes
+ * each but once in an object: they are not compared here. */
 void tks_json_writer_init(tks_json_writer *w, tks_buf *out, size_t max_size, const char *root,
                           tks_error *err);
 
