@@ -1,0 +1,52 @@
+/* http_text.h - the small texts of HTTP: forms, Basic credentials, header fields, Retry-After.
+ *
+ * Threads: pure; nothing here has state. */
+#ifndef TOKENSTORE_HTTP_TEXT_H
+#define TOKENSTORE_HTTP_TEXT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tokenstore/buf.h"
+
+/* The longest wait that tksp_http_retry_after gives: whoever asks for more gets this. */
+#define TKSP_RETRY_AFTER_MAX_MS INT64_C(315360000000) /* ten years of 365 days */
+
+/* Appends `text` as application/x-www-form-urlencoded has it (RFC 6749 appendix B, and the URL
+ * standard, which agrees with it): letters, digits and *-._ stay, a space becomes '+', every other
+ * byte %XX. Text is UTF-8 or whatever the caller has: bytes are taken as they are. TKS_OK or the
+ * buffer's error. */
+tks_status tksp_http_form_encode(tks_buf *out, tks_bytes text);
+
+/* Appends "name=value", both encoded, after a '&' unless `out` is empty. TKS_OK or the buffer's
+ * error. */
+tks_status tksp_http_form_field(tks_buf *out, tks_bytes name, tks_bytes value);
+
+/* Appends the value of an Authorization header, "Basic …": base64 of `id` ':' `secret`, each
+ * form-encoded before (RFC 6749, 2.3.1), so that an id may hold a ':'. TKS_OK or the buffer's
+ * error. `out` holds a secret afterwards: wipe it. */
+tks_status tksp_http_basic(tks_buf *out, tks_bytes id, tks_bytes secret);
+
+/* A header field's name: a token (RFC 9110, 5.6.2). */
+bool tksp_http_is_header_name(tks_bytes name);
+
+/* A header field's value that may be sent: no control character, a tab neither, and no blank at
+ * either end (RFC 9110, 5.5). May be empty. */
+bool tksp_http_is_header_value(tks_bytes value);
+
+/* `text` without the blanks (spaces, tabs) at its ends. */
+tks_bytes tksp_http_trim(tks_bytes text);
+
+/* Is `name` the header name `wanted`? Letter case does not count. */
+bool tksp_http_name_is(tks_bytes name, const char *wanted);
+
+/* Is the media type in the Content-Type `value` this one ("application/json")? Parameters are left
+ * aside, and letter case does not count. An empty value is of no type. */
+bool tksp_http_media_type_is(tks_bytes value, const char *type);
+
+/* Reads a Retry-After (RFC 9110, 10.2.3): seconds, or a date in any of the three forms of HTTP,
+ * counted from `now_ms` (since 1970). *out_ms is 0 (a date that has passed) …
+ * TKSP_RETRY_AFTER_MAX_MS. False where the value is neither. */
+bool tksp_http_retry_after(tks_bytes value, int64_t now_ms, int64_t *out_ms);
+
+#endif
