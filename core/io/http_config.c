@@ -1,0 +1,160 @@
+/* http_config.c - the options of the HTTP driver, and where this system keeps its CA certificates.
+ *
+ * libcurl has a place for CA certificates compiled in, that of the system it was built on. A wheel
+ * travels, so that one is never used: the place is looked for when a tks_http is made.
+ * Threads: reads the environment; like everybody's getenv it wants no setenv at the same time. */
+#define _POSIX_C_SOURCE 200809L
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "http_private.h"
+#include "http_text.h"
+#include "tokenstore/secret.h"
+
+enum { CONNECT_TIMEOUT_MS = 5000 };
+#define CONNECT_TIMEOUT_MAX_MS INT64_C(86400000)
+
+/* A copy of `text` in *out; NULL stays NULL. */
+static tks_status copy(const char *text, char **out, tks_error *err) {
+    if (text == NULL) {
+        return TKS_OK;
+    }
+    *out = strdup(text);
+    return *out != NULL ? TKS_OK : tks_fail_memory(err);
+}
+
+static tks_status bad_file(const char *option, const char *path, int error, tks_error *err) {
+    return tks_fail(err, TKS_ERR_CONFIGURATION, "cannot use %s=%.150s: %s", option, path,
+                    strerror(error));
+}
+
+/* Copies a path that must be a readable file. */
+static tks_status copy_file(const char *option, const char *path, char **out, tks_error *err) {
+    if (path != NULL && access(path, R_OK) != 0) {
+        return bad_file(option, path, errno, err);
+    }
+    return copy(path, out, err);
+}
+
+/* ---- CA certificates ------------------------------------------------------------------------- */
+
+static tks_status set_given_ca(tksp_http_config *config, const char *ca, tks_error *err) {
+    struct stat info;
+    if (stat(ca, &info) != 0 || access(ca, R_OK) != 0) {
+        return bad_file("ca", ca, errno, err);
+    }
+    return copy(ca, S_ISDIR(info.st_mode) ? &config->ca_dir : &config->ca_file, err);
+}
+
+static const char *environment(const char *name) {
+    const char *value = getenv(name);
+    return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+static const char *first_readable(const char *const *paths) {
+    while (*paths != NULL && access(*paths, R_OK) != 0) {
+        paths++;
+    }
+    return *paths;
+}
+
+/* Where the variables are set, they alone count: whoever names one CA wants no other. */
+static tks_status set_system_ca(tksp_http_config *config, tks_error *err) {
+    static const char *const files[] = {
+        "/etc/ssl/certs/ca-certificates.crt",                /* Debian, Ubuntu, Arch, Alpine */
+        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", /* Fedora, RHEL */
+        "/etc/pki/tls/certs/ca-bundle.crt",                  /* the same, older */
+        "/etc/ssl/ca-bundle.pem",                            /* openSUSE */
+        "/etc/ssl/cert.pem",                                 /* Alpine, BSD, macOS */
+        NULL,
+    };
+    static const char *const directories[] = {"/etc/ssl/certs", "/etc/pki/tls/certs", NULL};
+    const char *file = environment("SSL_CERT_FILE");
+    const char *directory = environment("SSL_CERT_DIR");
+    if (file == NULL && directory == NULL) {
+        file = first_readable(files);
+        directory = file == NULL ? first_readable(directories) : NULL;
+    }
+    tks_status status = copy(file, &config->ca_file, err);
+    return status == TKS_OK ? copy(directory, &config->ca_dir, err) : status;
+}
+
+/* ---- the rest -------------------------------------------------------------------------------- */
+
+/* libcurl quotes a proxy that it cannot read, password and all, so what it gets is checked first. */
+static tks_status check_proxy(const char *proxy, tks_error *err) {
+    static const char *const schemes[] = {"http", "https", "socks5", "socks5h", NULL};
+    const char *const *scheme = schemes;
+    char *found = NULL;
+    CURLU *url = curl_url();
+    if (url == NULL) {
+        return tks_fail_memory(err);
+    }
+    CURLUcode code = curl_url_set(url, CURLUPART_URL, proxy, CURLU_NON_SUPPORT_SCHEME);
+    if (code == CURLUE_OK) {
+        code = curl_url_get(url, CURLUPART_SCHEME, &found, 0);
+    }
+    while (code == CURLUE_OK && *scheme != NULL &&
+           !tksp_http_name_is(tks_bytes_of(found, strlen(found)), *scheme)) {
+        scheme++;
+    }
+    curl_free(found);
+    curl_url_cleanup(url);
+    if (code == CURLUE_OUT_OF_MEMORY) {
+        return tks_fail_memory(err);
+    }
+    if (code != CURLUE_OK || *scheme == NULL) {
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "proxy must be a URL as http://host:port, with http, https, socks5 or "
+                        "socks5h as its scheme");
+    }
+    return TKS_OK;
+}
+
+tks_status tksp_http_config_init(tksp_http_config *config, const tks_http_options *options,
+                                 tks_error *err) {
+    static const tks_http_options defaults = {0};
+    tks_status status;
+    *config = (tksp_http_config){0};
+    if (options == NULL) {
+        options = &defaults;
+    }
+    config->insecure = options->insecure;
+    config->connect_timeout_ms =
+        options->connect_timeout_ms > 0 ? options->connect_timeout_ms : CONNECT_TIMEOUT_MS;
+    if (config->connect_timeout_ms > CONNECT_TIMEOUT_MAX_MS) {
+        config->connect_timeout_ms = CONNECT_TIMEOUT_MAX_MS;
+    }
+    if (options->key != NULL && options->cert == NULL) {
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "key= is given without cert=: name the client certificate too");
+    }
+    status =
+        options->ca != NULL ? set_given_ca(config, options->ca, err) : set_system_ca(config, err);
+    if (status == TKS_OK) {
+        status = copy_file("cert", options->cert, &config->cert, err);
+    }
+    if (status == TKS_OK) {
+        const char *key = options->key != NULL ? options->key : options->cert;
+        status = copy_file("key", key, &config->key, err);
+    }
+    if (status == TKS_OK && options->proxy != NULL) {
+        status = check_proxy(options->proxy, err);
+    }
+    return status == TKS_OK ? copy(options->proxy, &config->proxy, err) : status;
+}
+
+void tksp_http_config_clear(tksp_http_config *config) {
+    if (config->proxy != NULL) {
+        tks_wipe(config->proxy, strlen(config->proxy));
+    }
+    free(config->ca_file);
+    free(config->ca_dir);
+    free(config->cert);
+    free(config->key);
+    free(config->proxy);
+}

@@ -1,0 +1,42 @@
+/* http_signals.c - no signal handler runs inside libcurl, and no SIGPIPE comes out of it.
+ *
+ * With CURLOPT_NOSIGNAL libcurl leaves SIGPIPE to its host, and OpenSSL may write to a socket whose
+ * peer is gone. The process's disposition of SIGPIPE is the host's own business, so the signal is
+ * blocked for this thread and fetched if it came. The other signals are held back since a thread that
+ * libcurl starts, to look up a name, inherits the mask: it could live on after the deadline and must
+ * not run the host's handlers. */
+#define _POSIX_C_SOURCE 200809L
+
+#include <errno.h>
+#include <pthread.h>
+#include <time.h>
+
+#include "http_private.h"
+
+void tksp_signals_hold(tksp_signals *signals) {
+    static const int broken[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+    sigset_t held;
+    sigset_t pending;
+    (void)sigfillset(&held);
+    for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+        (void)sigdelset(&held, broken[i]);
+    }
+    (void)pthread_sigmask(SIG_BLOCK, &held, &signals->before);
+    signals->pipe_pending = sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
+}
+
+void tksp_signals_release(const tksp_signals *signals) {
+    static const struct timespec at_once = {0, 0};
+    int error = errno;
+    sigset_t pending;
+    if (!signals->pipe_pending && sigpending(&pending) == 0 &&
+        sigismember(&pending, SIGPIPE) == 1) {
+        sigset_t pipe;
+        (void)sigemptyset(&pipe);
+        (void)sigaddset(&pipe, SIGPIPE);
+        while (sigtimedwait(&pipe, NULL, &at_once) < 0 && errno == EINTR) {
+        }
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &signals->before, NULL);
+    errno = error;
+}

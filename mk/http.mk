@@ -1,0 +1,32 @@
+# The HTTP driver's tests (suite http): a small program with the driver in it, told what to do by pytest,
+# which starts the servers it talks to.
+#
+#   test-http      against servers good and bad, plain and TLS, with a CA of the tests' own
+#   asan-http      the same under ASan and UBSan, leaks too (make asan does it among others)
+#   valgrind-http  the same under valgrind; takes a quarter of an hour
+SUITES += http
+ASAN += http
+
+HTTP_TESTS := $(BUILD)/tests/http
+
+$(HTTP_TESTS)/client: tests/http/client.c $(TKS_LIBS) $(FLAGS)
+	@mkdir -p $(@D)
+	$(CC) $(TKS_CPPFLAGS) -Icore/io $(TKS_CFLAGS) $(TKS_LDFLAGS) -o $@ $< $(TKS_LIBS) $(TKS_LDLIBS)
+
+# A resolver that hangs, for LD_PRELOAD.
+$(HTTP_TESTS)/slow_names.so: tests/http/slow_names.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 $(filter-out -Wpedantic,$(TKS_WARNINGS)) -O1 -fPIC -shared -o $@ $< -ldl
+
+.PHONY: test-http asan-http valgrind-http
+test-http: $(HTTP_TESTS)/client $(HTTP_TESTS)/slow_names.so
+	@TOKENSTORE_HTTP_TESTS=$(abspath $(HTTP_TESTS)) TOKENSTORE_HTTP_SLOW=$(if $(SANITIZE),1) \
+		$(PYTHON) -m pytest -q $(PYTEST_FLAGS) tests/http
+
+asan-http:
+	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(BUILD)/asan WERROR=1 test-http
+
+valgrind-http:
+	@TOKENSTORE_HTTP_RUN="valgrind --quiet --error-exitcode=99 --leak-check=full \
+		--errors-for-leak-kinds=definite --show-leak-kinds=definite --child-silent-after-fork=yes" \
+		$(MAKE) --no-print-directory test-http
