@@ -1,5 +1,5 @@
-# The C tests of the private server (suite embedded). Included by the Makefile after mk/tests-c.mk, whose
-# rule compiles them.
+# The C tests of the private server (suite embedded), on redis-server and again on valkey-server. Included
+# by the Makefile after mk/tests-c.mk, whose rule compiles them.
 
 SUITES += embedded
 ASAN += embedded
@@ -15,4 +15,6 @@ $(TESTS_C)/embedded: $(EMBEDDED_OBJ) $(TKS_LIBS)
 
 .PHONY: test-embedded
 test-embedded: $(TESTS_C)/embedded
-	@$(TESTS_C)/embedded
+	@TEST_SERVER=redis-server $(TESTS_C)/embedded
+	@if command -v valkey-server >/dev/null; then TEST_SERVER=valkey-server $(TESTS_C)/embedded; \
+	else echo "SKIP the embedded suite on valkey-server, which is not installed"; fi

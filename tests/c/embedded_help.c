@@ -33,6 +33,10 @@ int64_t help_now_ms(void) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+const char *help_binary(void) {
+    return getenv("TEST_SERVER");
+}
+
 /* ---- owners --------------------------------------------------------------------------------- */
 
 static void be_owner(const char *directory, void (*before)(void), void (*after)(void), int to,
@@ -42,7 +46,7 @@ static void be_owner(const char *directory, void (*before)(void), void (*after)(
     tks_error err = TKS_ERROR_INIT;
     tks_embedded *e;
     if (before != NULL) before();
-    a.status = tks_embedded_start(directory, NULL, HELP_TIMEOUT_MS, NULL, &e, &err);
+    a.status = tks_embedded_start(directory, help_binary(), HELP_TIMEOUT_MS, NULL, &e, &err);
     memcpy(a.message, err.message, sizeof a.message);
     if (e != NULL) snprintf(a.socket, sizeof a.socket, "%s", tks_embedded_get_socket(e));
     if (after != NULL) after();
@@ -92,7 +96,8 @@ void help_kill(help_owner *owner) {
 tks_embedded *help_start(const char *directory) {
     tks_error err = TKS_ERROR_INIT;
     tks_embedded *e;
-    CHECK_STATUS(tks_embedded_start(directory, NULL, HELP_TIMEOUT_MS, NULL, &e, &err), TKS_OK);
+    CHECK_STATUS(tks_embedded_start(directory, help_binary(), HELP_TIMEOUT_MS, NULL, &e, &err),
+                 TKS_OK);
     CHECK_TEXT(err.message, "");
     return e;
 }

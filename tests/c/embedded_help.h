@@ -21,6 +21,9 @@ typedef struct help_owner {
     pid_t server, supervisor;
 } help_owner;
 
+/* The server to test: $TEST_SERVER, or NULL. */
+const char *help_binary(void);
+
 /* Forks a process that calls `before`, starts a server, and calls `after` (either may be NULL). True
  * if it started. */
 bool help_own(help_owner *owner, const char *directory, void (*before)(void), void (*after)(void));

@@ -73,14 +73,14 @@ TEST(embedded_directory_has_one_owner) {
     if (CHECK(help_own(&owner, base, NULL, NULL))) {
         snprintf(want, sizeof want, "in use by process %ld;", (long)owner.pid);
         int64_t before = help_now_ms();
-        CHECK_STATUS(help_fail_start(base, NULL, 500, message), TKS_ERR_CONFIGURATION);
+        CHECK_STATUS(help_fail_start(base, help_binary(), 500, message), TKS_ERR_CONFIGURATION);
         CHECK(help_now_ms() - before < 3000);
         CHECK_CONTAINS(message, want);
         CHECK(help_answers(owner.socket, "PING", "+PONG"));
         help_leave(&owner);
     }
     tks_embedded *e = help_start(base);
-    CHECK_STATUS(help_fail_start(base, NULL, 500, message),
+    CHECK_STATUS(help_fail_start(base, help_binary(), 500, message),
                  TKS_ERR_CONFIGURATION); /* same process */
     tks_embedded_stop(e);
     help_remove_directory(base);
@@ -114,7 +114,7 @@ TEST(embedded_directory_is_owned_until_the_server_is_gone) {
         int busy = help_keep_busy(owner.socket);
         kill(owner.supervisor, SIGKILL);
         CHECK(help_ended(owner.supervisor, HELP_TIMEOUT_MS));
-        CHECK_STATUS(help_fail_start(base, NULL, 500, message), TKS_ERR_CONFIGURATION);
+        CHECK_STATUS(help_fail_start(base, help_binary(), 500, message), TKS_ERR_CONFIGURATION);
         kill(owner.server, SIGKILL);
         close(busy);
         tks_embedded_stop(help_start(base));
