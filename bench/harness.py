@@ -1,10 +1,11 @@
 """What measuring needs: private servers, contenders that take turns, a table.
 
 The contenders are processes that wait for jobs. They take turns (A B A B …), because a machine
-drifts; a ratio is the median of the turns' ratios. Everything goes over a unix socket.
+drifts; a ratio is the median of the turns' ratios.
 """
 
 import os
+import socket
 import statistics
 import subprocess
 import time
@@ -13,16 +14,30 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
+_started = []
+
+
+def stop_all():
+    """Ends every server and worker that was started, in the other order."""
+    while _started:
+        _started.pop().stop()
+
+
 class Server:
     """A private redis-server without persistence."""
 
     def __init__(self, directory, name):
         self.socket = os.path.join(directory, name)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = str(probe.getsockname()[1])
         self.process = subprocess.Popen(
             [
                 "redis-server",
                 "--port",
-                "0",
+                self.port,
+                "--bind",
+                "127.0.0.1",
                 "--unixsocket",
                 self.socket,
                 "--save",
@@ -34,8 +49,10 @@ class Server:
             ],
             stdout=subprocess.DEVNULL,
         )
+        _started.append(self)
+        deadline = time.monotonic() + 10
         while self.ask("PING") != "PONG":
-            if self.process.poll() is not None:
+            if self.process.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit("redis-server did not start")
             time.sleep(0.02)
 
@@ -67,6 +84,7 @@ class Worker:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
         )
+        _started.append(self)
 
     def ask(self, *job):
         self.process.stdin.write(" ".join(map(str, job)) + "\n")
@@ -141,7 +159,7 @@ class Table:
             good,
         )
         self.rows.append(row)
-        widths = (56, 14, 14, 5, 7, 3)
+        widths = (62, 14, 14, 5, 7, 3)
         print("  ".join(f"{c:<{w}}" for c, w in zip(row, widths)).rstrip(), flush=True)
 
     def markdown(self):

@@ -4,7 +4,7 @@
  *            Reads jobs from stdin, one a line, and answers "ok" when a job is done; who asks takes
  *            the time.
  *                get KEY COUNT          setex PREFIX SIZE COUNT
- * Lifecycle: one connection to the unix socket given as argument, until stdin ends.
+ * Lifecycle: one connection, to the unix socket or the port of 127.0.0.1 given, until stdin ends.
  * Threads:   one. */
 #define _POSIX_C_SOURCE 200809L /* strtok_r */
 #include <hiredis/hiredis.h>
@@ -61,10 +61,12 @@ static bool run_job(redisContext *redis, char *line) {
 
 int main(int argc, char **argv) {
     if (argc != 2) {
-        fprintf(stderr, "usage: raw_hiredis SOCKET < jobs\n");
+        fprintf(stderr, "usage: raw_hiredis SOCKET|PORT < jobs\n");
         return 2;
     }
-    redisContext *redis = redisConnectUnix(argv[1]);
+    redisContext *redis = argv[1][0] == '/'
+                              ? redisConnectUnix(argv[1])
+                              : redisConnect("127.0.0.1", (int)strtol(argv[1], NULL, 10));
     if (redis == NULL || redis->err != 0) {
         fprintf(stderr, "raw_hiredis: no connection\n");
         return 1;

@@ -11,15 +11,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness import ROOT, Server, Table, Worker, turns
+from harness import ROOT, Server, Table, Worker, stop_all, turns
 
 BENCH = ROOT / "bench"
 RAW = ROOT / "build/bench/raw_hiredis"
 PYTHON = sys.executable
 
 
-def python(kind, server):
-    return Worker(kind, PYTHON, str(BENCH / "worker.py"), kind, server.socket)
+def python(kind, address):
+    return Worker(kind, PYTHON, str(BENCH / "worker.py"), kind, address)
 
 
 def record_key(server):
@@ -28,10 +28,11 @@ def record_key(server):
     return next(key for key in keys if server.ask("TYPE", key) == "string")
 
 
-def against_raw(table, directory, rounds, count):
-    """get and create, against a C loop on the same connection, value and key."""
-    server = Server(directory, "raw.sock")
-    ours, raw = python("tokenstore", server), Worker("raw", str(RAW), server.socket)
+def against_raw(table, directory, rounds, count, transport):
+    """get and create, against a C loop with the same transport, value and key."""
+    server = Server(directory, f"raw-{transport[:4]}.sock")
+    address = server.port if transport == "TCP" else server.socket
+    ours, raw = python("tokenstore", address), Worker("raw", str(RAW), address)
     ours.ask("fill", 1)
     token = ours.ask("first", 1)[0]
     key = record_key(server)
@@ -39,7 +40,7 @@ def against_raw(table, directory, rounds, count):
     workers = [("Python", ours)]
     for lua in ("lua5.4", "luajit"):
         if shutil.which(lua):
-            workers.append((lua, Worker(lua, lua, str(BENCH / "worker.lua"), server.socket, token)))
+            workers.append((lua, Worker(lua, lua, str(BENCH / "worker.lua"), address, token)))
         else:
             print(f"SKIP {lua}: not on this machine")
     for name, worker in workers:
@@ -48,7 +49,7 @@ def against_raw(table, directory, rounds, count):
         )
         limit = 1.20 if worker is ours else 1.15
         table.add(
-            f"get, {name}, against hiredis in C: GET",
+            f"get, {name}, {transport}, against hiredis in C: GET",
             a / count * 1e6,
             b / count * 1e6,
             ratio,
@@ -62,53 +63,49 @@ def against_raw(table, directory, rounds, count):
 
     a, b, ratio = turns(rounds, lambda: ours.do("create", count), setex)
     table.add(
-        "create, Python, against hiredis in C: SET … EX",
+        f"create, Python, {transport}, against hiredis in C: SET … EX",
         a / count * 1e6,
         b / count * 1e6,
         ratio,
         ("<=", 1.8),
     )
-    for worker in [raw, *(w for _, w in workers)]:
-        worker.stop()
-    server.stop()
+    stop_all()
 
 
 def against_redis_py(table, directory, rounds, count):
     """get and get_many, against redis-py with hiredis and json.loads."""
     server = Server(directory, "redispy.sock")
-    ours, theirs = python("tokenstore", server), python("redis-py", server)
+    ours, theirs = python("tokenstore", server.socket), python("redis-py", server.socket)
     ours.ask("fill", 1000)
     theirs.ask("fill", 1000)
-    a, b, _ = turns(rounds, lambda: ours.do("get", count), lambda: theirs.do("get", count))
+    a, b, ratio = turns(rounds, lambda: ours.do("get", count), lambda: theirs.do("get", count))
     table.add(
         "get/s, Python, against redis-py: GET + json.loads",
         count / a,
         count / b,
-        b / a,
+        1 / ratio,
         (">=", 1.5),
         unit="/s",
     )
     batches = 3
-    a, b, _ = turns(
+    a, b, ratio = turns(
         rounds, lambda: ours.do("get_many", batches), lambda: theirs.do("get_many", batches)
     )
     table.add(
         "get_many(1000), tokens/s, against redis-py: pipeline",
         batches * 1000 / a,
         batches * 1000 / b,
-        b / a,
+        1 / ratio,
         (">=", 2.0),
         unit="/s",
     )
-    for worker in (ours, theirs):
-        worker.stop()
-    server.stop()
+    stop_all()
 
 
 def at_scale(table, directory, rounds, count, sizes):
     """What an operation costs among many tokens, against among few; and the memory of many."""
     small, large = Server(directory, "small.sock"), Server(directory, "large.sock")
-    few, many = python("tokenstore", small), python("tokenstore", large)
+    few, many = python("tokenstore", small.socket), python("tokenstore", large.socket)
     few.ask("fill", sizes[0])
     many.ask("make_spare", 1)  # so that scripts and buffers are not counted as tokens
     many.ask("delete_spare", 1)
@@ -152,10 +149,7 @@ def at_scale(table, directory, rounds, count, sizes):
             ("<=", 1.0),
             unit="bytes",
         )
-    for worker in (few, many):
-        worker.stop()
-    for server in (small, large):
-        server.stop()
+    stop_all()
 
 
 def output(*command):
@@ -211,9 +205,13 @@ def main():
     print()
     table = Table()
     with tempfile.TemporaryDirectory(prefix="tokenstore-bench-") as directory:
-        against_raw(table, directory, rounds, count)
-        against_redis_py(table, directory, rounds, count)
-        at_scale(table, directory, rounds, count, sizes)
+        try:
+            for transport in ("TCP", "unix socket"):
+                against_raw(table, directory, rounds, count, transport)
+            against_redis_py(table, directory, rounds, count)
+            at_scale(table, directory, rounds, count, sizes)
+        finally:
+            stop_all()
     if options.write:
         path = Path(options.write)
         head, _, _ = path.read_text().partition("<!-- measured -->")

@@ -1,9 +1,10 @@
 -- A contender in Lua: reads jobs from stdin, one a line, answers "ok" when a job is done.
--- usage: worker.lua SOCKET TOKEN
+-- usage: worker.lua SOCKET|PORT TOKEN
 local tokenstore = require "tokenstore"
 
-local socket, token = arg[1], arg[2]
-local tokens = assert(tokenstore.RedisTokens("unix://" .. socket))
+local address, token = arg[1], arg[2]
+local url = address:find "^/" and "unix://" .. address or "redis://127.0.0.1:" .. address
+local tokens = assert(tokenstore.RedisTokens(url))
 
 local jobs = {}
 

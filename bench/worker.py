@@ -1,6 +1,6 @@
 """A contender in Python: reads jobs from stdin, one a line, answers "ok" when a job is done.
 
-usage: worker.py tokenstore|redis-py SOCKET
+usage: worker.py tokenstore|redis-py SOCKET|PORT
 
 A job is a name, a count, and what it needs besides. Whoever asks takes the time.
 """
@@ -20,23 +20,29 @@ def data(number):
 
 
 class Tokenstore:
-    def __init__(self, socket):
+    def __init__(self, address):
         import tokenstore
 
-        self.tokens = tokenstore.RedisTokens(f"unix://{socket}")
+        is_socket = address.startswith("/")
+        self.tokens = tokenstore.RedisTokens(
+            f"unix://{address}" if is_socket else f"redis://127.0.0.1:{address}"
+        )
+        self.filled = 0
         self.known = []
         self.spare = []
 
     def fill(self, count):
         """Adds `count` tokens, 4 to an owner, and remembers an even sample of them."""
         every = max(1, count // SAMPLE)
-        for start in range(0, count, BATCH):
-            numbers = range(start, min(start + BATCH, count))
+        end = self.filled + count
+        for start in range(self.filled, end, BATCH):
+            numbers = range(start, min(start + BATCH, end))
             made = self.tokens.create_many(
                 {**APP, "owner": f"user{n // PER_OWNER}", "data": data(n), "duration": 36_000}
                 for n in numbers
             )
             self.known += [t.token for n, t in zip(numbers, made) if n % every == 0]
+        self.filled = end
         random.Random(1).shuffle(self.known)
 
     def first(self, _count):
@@ -92,10 +98,15 @@ class Tokenstore:
 class RedisPy:
     """What one would write by hand: GET and json.loads, with the parser in C."""
 
-    def __init__(self, socket):
+    def __init__(self, address):
         import redis
 
-        self.redis = redis.Redis(unix_socket_path=socket)
+        is_socket = address.startswith("/")
+        self.redis = (
+            redis.Redis(unix_socket_path=address)
+            if is_socket
+            else redis.Redis(host="127.0.0.1", port=int(address))
+        )
         parser = redis.connection.DefaultParser.__name__
         assert "hiredis" in parser.lower(), parser
 
@@ -120,8 +131,8 @@ class RedisPy:
 
 
 def main():
-    kind, socket = sys.argv[1:]
-    worker = {"tokenstore": Tokenstore, "redis-py": RedisPy}[kind](socket)
+    kind, address = sys.argv[1:]
+    worker = {"tokenstore": Tokenstore, "redis-py": RedisPy}[kind](address)
     for line in sys.stdin:
         name, count = line.split()
         answer = getattr(worker, name)(int(count))
