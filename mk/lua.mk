@@ -1,4 +1,4 @@
-# The Lua modules (tokenstore.core, tokenstore.blocking) and their tests (suite lua).
+# The Lua modules (tokenstore.core, tokenstore.blocking, tokenstore.openssl) and their tests (suite lua).
 #
 #   lua        $(BUILD)/lua/5.4/tokenstore/*.so and $(BUILD)/lua/5.1/…, which LuaJIT loads too
 #   test-lua   the suite in every interpreter there is
@@ -25,7 +25,7 @@ LUA_ABIS := $(if $(LUA54_INCLUDE),5.4) $(if $(LUA53_INCLUDE),5.3) $(if $(LUA51_I
 LUA_INTERPRETERS := $(foreach i,lua5.4 lua5.3 lua5.1 luajit,$(if $(shell command -v $(i)),$(i)))
 
 LUA_SRC := $(sort $(wildcard bindings/lua/src/*.c))
-LUA_SHARED := $(filter-out core blocking,$(LUA_SRC:bindings/lua/src/%.c=%))
+LUA_SHARED := $(filter-out core blocking openssl,$(LUA_SRC:bindings/lua/src/%.c=%))
 LUA_CORE_LDLIBS := -lhiredis -lcjson -lsodium -lm
 LUA_LDFLAGS = -shared $(TKS_LDFLAGS) -Wl,--exclude-libs,ALL -Wl,--as-needed
 
@@ -43,13 +43,17 @@ $(3)/tokenstore/blocking.so: $$(addprefix $(3)/,$$(LUA_SHARED:=.o) blocking.o) $
 	@mkdir -p $$(@D)
 	$$(CC) $$(LUA_LDFLAGS) -o $$@ $$^ $$(LUA_CORE_LDLIBS) -lssl -lcrypto -lpthread
 
+$(3)/tokenstore/openssl.so: $$(addprefix $(3)/,$$(LUA_SHARED:=.o) openssl.o) $$(CORE_LIB)
+	@mkdir -p $$(@D)
+	$$(CC) $$(LUA_LDFLAGS) -o $$@ $$^ $$(LUA_CORE_LDLIBS) -lcrypto
+
 -include $$(wildcard $(3)/*.d)
 endef
 
 $(foreach abi,$(LUA_ABIS),$(eval $(call lua_rules,$(abi),$(LUA$(subst .,,$(abi))_INCLUDE),$(BUILD)/lua/$(abi))))
 
 LUA_MODULES := $(foreach abi,$(LUA_ABIS),$(BUILD)/lua/$(abi)/tokenstore/core.so \
-	$(BUILD)/lua/$(abi)/tokenstore/blocking.so)
+	$(BUILD)/lua/$(abi)/tokenstore/blocking.so $(BUILD)/lua/$(abi)/tokenstore/openssl.so)
 
 .PHONY: lua test-lua asan-lua env-lua install-lua
 lua: $(LUA_MODULES)

@@ -8,7 +8,7 @@ local harness = require "harness"
 
 local FILES = {
   "module", "data", "vectors", "tokens", "sessions", "client", "arguments", "secrets", "lifecycle",
-  "interrupt", "types",
+  "interrupt", "types", "jwt", "embedded",
 }
 
 -- With these settings every allocation that may collect does a full cycle.

@@ -824,6 +824,11 @@ load("PEM of nothing", "pem", "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY--
 load("PEM with a byte behind the key", "pem", "-----BEGIN PUBLIC KEY-----\n"
      + base64.b64encode(spki_der("rfc7515-p256") + b"\0").decode() + "\n-----END PUBLIC KEY-----\n")
 load("PEM of secp256k1", "pem", spki("k256"), message="curve")
+load("PEM of P-256 with the curve written out", "pem", (HERE / "jwt_explicit_curve.pem").read_text(), message="curve")
+PSS_ONLY = spki_der("rfc7520-rsa").replace(bytes.fromhex("300d06092a864886f70d0101010500"), bytes.fromhex("300b06092a864886f70d01010a"))
+PSS_ONLY = b"\x30\x82" + (len(PSS_ONLY) - 4).to_bytes(2, "big") + PSS_ONLY[4:]
+load("PEM of RSA-PSS", "pem", "-----BEGIN PUBLIC KEY-----\n" + base64.encodebytes(PSS_ONLY).decode()
+     + "-----END PUBLIC KEY-----\n", message="another kind")
 load("PEM of RSA with 1024 bits", "pem", spki("rsa-1024"), message="2048")
 load("JWK of RSA with 1024 bits", "jwk", public("rsa-1024"), message="2048")
 load("JWK of RSA with 1024 bits, private", "jwk", private("rsa-1024"), message="2048")

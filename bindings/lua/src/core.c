@@ -3,6 +3,7 @@
  * It links neither OpenSSL nor anything that opens a socket, so that any host can load it; who runs
  * the operations is another matter (tokenstore.blocking here). */
 #include "convert.h"
+#include "jwt.h"
 #include "tokens.h"
 #include "tokenstore/secret.h"
 
@@ -74,6 +75,7 @@ int luaopen_tokenstore_core(lua_State *L) {
     tksp_lua_open_store(L);
     tksp_lua_open_tokens(L);
     tksp_lua_open_raw(L);
+    tksp_lua_open_jwt(L);
     tksp_lua_push_one(L, TKSP_UP_NULL);
     lua_setfield(L, -2, "null");
     return 1;

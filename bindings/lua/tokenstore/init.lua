@@ -15,6 +15,7 @@
 
 local core = require "tokenstore.core"
 local client = require "tokenstore.client"
+local jwt = require "tokenstore.jwt"
 local sessions = require "tokenstore.sessions"
 local tokens = require "tokenstore.tokens"
 
@@ -23,6 +24,9 @@ return {
   RedisTokens = tokens,
   Sessions = sessions,
   SpotsSessions = sessions,
+
+  -- Signed JSON Web Tokens.
+  jwt = jwt,
 
   -- JSON's null: in data that was read, and in `update` the wish to delete a field.
   null = core.null,

@@ -355,6 +355,10 @@ tokenstore.RedisTokens = RedisTokens
 tokenstore.Sessions = Sessions
 tokenstore.SpotsSessions = Sessions
 
+---Signed JSON Web Tokens: see jwt.d.lua.
+---@type tokenstore.jwt
+tokenstore.jwt = require "tokenstore.jwt"
+
 ---JSON's null: in data that was read, and in `update` the wish to delete a field.
 ---@type tokenstore.Null
 tokenstore.null = nil

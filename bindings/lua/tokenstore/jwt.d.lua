@@ -1,0 +1,100 @@
+---@meta tokenstore.jwt
+
+-- Types of tokenstore.jwt for LuaLS (lua-language-server). Never loaded. tests/lua/test_jwt.lua compares
+-- it with what the module has.
+
+---@class tokenstore.jwt
+local jwt = {}
+
+---What a failing call gives as third value.
+---@alias tokenstore.jwt.Code
+---| "invalid_token" # anything wrong with the token
+---| "expired_token" # nothing wrong with it but that its time is over
+---| "configuration" # wrong options, or a key that is weak, broken or of another kind
+---| "data"          # claims or headers that no token can hold
+---| "memory"        # out of memory
+
+---@alias tokenstore.jwt.Algorithm
+---| "HS256" | "HS384" | "HS512" | "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512"
+---| "ES256" | "ES384" | "ES512" | "EdDSA"
+
+---One key: a secret, or a public or private key. It never changes.
+---@class tokenstore.jwt.Key: userdata
+---@field kind "secret" | "RSA" | "P-256" | "P-384" | "P-521" | "Ed25519"
+---@field kid? string
+---@field algorithms tokenstore.jwt.Algorithm[] what it can and may do
+---@field can_sign boolean is it a secret or a private key?
+
+---The keys of a JWKS. It never changes; `#set` is how many there are.
+---@class tokenstore.jwt.KeySet: userdata
+---@field keys tokenstore.jwt.Key[]
+---@field skipped integer how many entries could not be used
+
+---@class tokenstore.jwt.SecretArgs
+---@field secret string at least 32 bytes for HS256, 48 for HS384, 64 for HS512
+---@field kid? string
+---@field algorithm? tokenstore.jwt.Algorithm the only one it may be used for
+
+---@class tokenstore.jwt.PemArgs
+---@field pem string a public or private key, or a certificate; not encrypted
+---@field kid? string
+---@field algorithm? tokenstore.jwt.Algorithm the only one it may be used for
+
+---@class tokenstore.jwt.EncodeArgs
+---@field claims table<string, any>
+---@field key tokenstore.jwt.Key
+---@field algorithm tokenstore.jwt.Algorithm
+---@field headers? table<string, any> typ and kid (tokenstore.null leaves one out), and others
+
+---@class tokenstore.jwt.DecodeArgs
+---@field token string
+---@field key tokenstore.jwt.Key | tokenstore.jwt.KeySet | tokenstore.jwt.Key[]
+---@field algorithms tokenstore.jwt.Algorithm[] those that are wanted
+---@field audience? string | string[]
+---@field issuer? string | string[]
+---@field leeway? number seconds that exp and nbf may be off
+---@field require? string[] claims that must be there
+---@field now? number seconds since the epoch
+---@field typ? string what the header's typ must be
+
+jwt.Key = {}
+jwt.KeySet = {}
+
+---@param secret string | tokenstore.jwt.SecretArgs
+---@return tokenstore.jwt.Key?
+---@return string? message
+---@return tokenstore.jwt.Code? code
+function jwt.Key.from_secret(secret) end
+
+---@param pem string | tokenstore.jwt.PemArgs
+---@return tokenstore.jwt.Key?
+---@return string? message
+---@return tokenstore.jwt.Code? code
+function jwt.Key.from_pem(pem) end
+
+---@param jwk table | string
+---@return tokenstore.jwt.Key?
+---@return string? message
+---@return tokenstore.jwt.Code? code
+function jwt.Key.from_jwk(jwk) end
+
+---@param jwks table | string
+---@return tokenstore.jwt.KeySet?
+---@return string? message
+---@return tokenstore.jwt.Code? code
+function jwt.KeySet.from_jwks(jwks) end
+
+---@param args tokenstore.jwt.EncodeArgs
+---@return string? token
+---@return string? message
+---@return tokenstore.jwt.Code? code
+function jwt.encode(args) end
+
+---The claims and the header; or nil, message, code.
+---@param args tokenstore.jwt.DecodeArgs
+---@return table<string, any>? claims
+---@return table<string, any> | string header
+---@return tokenstore.jwt.Code? code
+function jwt.decode(args) end
+
+return jwt

@@ -1,0 +1,169 @@
+-- tokenstore.jwt: signed JSON Web Tokens.
+--
+--     local jwt = require "tokenstore.jwt"
+--     local key = assert(jwt.Key.from_secret(secret))
+--     local token = assert(jwt.encode{ claims = { sub = "bob", exp = os.time() + 3600 }, key = key,
+--                                      algorithm = "HS256" })
+--     local claims, header = jwt.decode{ token = token, key = key, algorithms = { "HS256" } }
+--
+-- Algorithms: HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA.
+-- The key decides which of them are possible, the list that decode is given which are wanted; what a
+-- token says of itself only chooses among those. RFC 8725 holds throughout: see docs/jwt.md.
+--
+-- Secrets and Ed25519 keys need nothing more. Keys of RSA and EC, and PEM, load the C module
+-- tokenstore.openssl when the first of them is made.
+
+local core = require "tokenstore.core"
+
+local jwt = { Key = {}, KeySet = {} }
+
+-- ---- options --------------------------------------------------------------------------------------
+
+local FROM_SECRET = { secret = true, kid = true, algorithm = true }
+local FROM_PEM = { pem = true, kid = true, algorithm = true }
+local ENCODE = { claims = true, key = true, algorithm = true, headers = true }
+local DECODE = {
+  token = true,
+  key = true,
+  algorithms = true,
+  audience = true,
+  issuer = true,
+  leeway = true,
+  require = true,
+  now = true,
+  typ = true,
+}
+
+-- Raises, where the method was called, for what is no table of known options.
+local function check(given, known)
+  if type(given) ~= "table" then
+    error("bad argument: a table of options expected, got " .. type(given), 3)
+  end
+  for name in next, given do
+    if not known[name] then
+      local names = {}
+      for one in next, known do
+        names[#names + 1] = one
+      end
+      table.sort(names)
+      error(("unknown option '%s' (known are: %s)"):format(tostring(name), table.concat(names, ", ")), 3)
+    end
+  end
+end
+
+-- ---- keys -----------------------------------------------------------------------------------------
+
+local openssl, openssl_problem
+
+-- The module, or nil and why it cannot be loaded.
+local function load_openssl()
+  if openssl == nil then
+    local ok, module = pcall(require, "tokenstore.openssl")
+    openssl = ok and module or false
+    openssl_problem = not ok and tostring(module) or nil
+  end
+  return openssl or nil, openssl_problem
+end
+
+-- A key has fields: kind ("secret", "RSA", "P-256", "P-384", "P-521", "Ed25519"), kid, algorithms (what
+-- it can and may do) and can_sign. Nothing of it can be changed.
+
+-- from_secret(secret) or from_secret{ secret, kid, algorithm }: a secret for HS256 (at least 32 bytes),
+-- HS384 (48) and HS512 (64). What looks like PEM, DER, SSH or JWK is refused: whoever knew a public key
+-- could sign with it. `algorithm` restricts the key to that one.
+function jwt.Key.from_secret(given)
+  if type(given) == "string" then
+    given = { secret = given }
+  end
+  check(given, FROM_SECRET)
+  local key, message, code = core.key_secret(given.secret, given.kid, given.algorithm)
+  return key, message, code
+end
+
+-- from_pem(pem) or from_pem{ pem, kid, algorithm }: a public or private key, or a certificate's key; not
+-- encrypted. Of a certificate neither the dates nor the issuer are looked at.
+function jwt.Key.from_pem(given)
+  if type(given) == "string" then
+    given = { pem = given }
+  end
+  check(given, FROM_PEM)
+  local module, problem = load_openssl()
+  if not module then
+    return nil, "PEM needs tokenstore.openssl: " .. problem, "configuration"
+  end
+  local key, message, code = module.key_pem(given.pem, given.kid, given.algorithm)
+  return key, message, code
+end
+
+local function is_json(value)
+  return type(value) == "string" or type(value) == "table"
+end
+
+-- from_jwk(jwk): a JWK as a table or as JSON text, of kty RSA, EC, OKP (Ed25519) or oct. Its kid, alg, use
+-- and key_ops count.
+function jwt.Key.from_jwk(jwk)
+  if not is_json(jwk) then
+    error("bad argument 'jwk' (table or JSON text expected, got " .. type(jwk) .. ")", 2)
+  end
+  local key, message, code = core.key_jwk(jwk)
+  if not key and code == "configuration" then
+    local module = load_openssl()
+    if module then
+      key, message, code = module.key_jwk(jwk)
+    end
+  end
+  return key, message, code
+end
+
+-- from_jwks(jwks): the keys of a JWKS, a table or JSON text. Entries that cannot be used here (an unknown
+-- kty, crv or alg, use "enc", a weak key) are left out: set.skipped tells how many; #set and set.keys are
+-- those that can.
+function jwt.KeySet.from_jwks(jwks)
+  if not is_json(jwks) then
+    error("bad argument 'jwks' (table or JSON text expected, got " .. type(jwks) .. ")", 2)
+  end
+  local set, message, code = core.keyset_jwks(jwks)
+  if set and set.skipped > 0 then
+    local module = load_openssl()
+    if module then
+      set, message, code = module.keyset_jwks(jwks)
+    end
+  end
+  return set, message, code
+end
+
+-- ---- tokens ---------------------------------------------------------------------------------------
+
+-- encode{ claims, key, algorithm, headers }: a token with these claims, signed with `key`. The header is
+-- alg, typ "JWT" and the key's kid; `headers` may give another typ or kid, or tokenstore.null to leave one
+-- out, and add others. exp, nbf and iat are numbers, seconds since the epoch.
+function jwt.encode(given)
+  check(given, ENCODE)
+  local token, message, code =
+    core.jwt_encode(given.claims, given.key, given.algorithm, given.headers)
+  return token, message, code
+end
+
+-- decode{ token, key, algorithms, audience, issuer, leeway, require, now, typ }: the claims and the header
+-- of a token that is good. nil, message, code otherwise: "expired_token" when nothing is wrong but the
+-- time, "invalid_token" when anything else is, "configuration" when the options make no sense, whatever
+-- the token.
+--
+--   key         a Key, a KeySet or a list of Keys; those that fit the token's algorithm and kid are tried,
+--               16 at most
+--   algorithms  a list of those that are wanted
+--   audience    `aud` must name it, or one of the list; without it a token with an `aud` is refused, since
+--               it is meant for somebody
+--   issuer      `iss` must be it, or one of the list
+--   leeway      seconds that exp and nbf may be off, up to a day
+--   require     a list of claims that must be there
+--   now         seconds since the epoch; the clock's by default
+--   typ         what the header's `typ` must be, such as "at+jwt"
+function jwt.decode(given)
+  check(given, DECODE)
+  local claims, header, code = core.jwt_decode(given.token, given.key, given.algorithms,
+    given.audience, given.issuer, given.leeway, given.require, given.now, given.typ)
+  return claims, header, code
+end
+
+return jwt

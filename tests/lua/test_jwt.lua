@@ -1,0 +1,306 @@
+-- tokenstore.jwt: the vectors that C and Python run too, and what Lua adds.
+
+local harness = require "harness"
+local core = require "tokenstore.core"
+local jwt = require "tokenstore.jwt"
+local tokenstore = require "tokenstore"
+local equal, matches, test = harness.equal, harness.matches, harness.test
+
+local function read(name)
+  local file = assert(io.open(harness.here .. "/../vectors/" .. name))
+  local text = file:read "*a"
+  file:close()
+  return assert(core.decode(text, 2 ^ 24))
+end
+
+local function bytes(notation)
+  if type(notation) == "string" then
+    return notation
+  elseif notation.hex then
+    return (notation.hex:gsub("%s", ""):gsub("%x%x", function(pair)
+      return string.char(tonumber(pair, 16))
+    end))
+  elseif notation["repeat"] then
+    return bytes(notation["repeat"][1]):rep(notation["repeat"][2])
+  elseif notation.join then
+    local parts = {}
+    for i, part in ipairs(notation.join) do
+      parts[i] = bytes(part)
+    end
+    return table.concat(parts)
+  end
+  error "unknown notation of bytes"
+end
+
+local vectors = read "jwt.json"
+
+local function load_key(entry)
+  local kind = entry.load:match "^%w+"
+  if kind == "secret" then
+    return jwt.Key.from_secret { secret = bytes(entry.value), kid = entry.kid, algorithm = entry.algorithm }
+  elseif kind == "pem" then
+    return jwt.Key.from_pem { pem = entry.value, kid = entry.kid, algorithm = entry.algorithm }
+  elseif kind == "jwk" then
+    return jwt.Key.from_jwk(entry.value)
+  end
+  return jwt.KeySet.from_jwks(entry.value)
+end
+
+local keys = {}
+for name, entry in pairs(vectors.keys) do
+  keys[name] = assert(load_key(entry))
+end
+
+local function named_key(name)
+  if type(name) == "string" then
+    return keys[name]
+  end
+  local list = {}
+  for i, one in ipairs(name) do
+    list[i] = keys[one]
+  end
+  return list
+end
+
+-- Was the verdict what it should be? True when there is a result to look at.
+local function judge(case, got, message, code)
+  if case.verdict == "ok" then
+    if not got then
+      error(("not taken: %s"):format(tostring(message)), 2)
+    end
+    return true
+  end
+  equal(got, nil, "result")
+  equal(code, case.verdict, "code of " .. tostring(message))
+  if case.message then
+    matches(message, case.message)
+  end
+  return false
+end
+
+local function algorithms_of(list)
+  return table.concat(list, " ")
+end
+
+-- ---- the vectors -------------------------------------------------------------------------------------
+
+for _, case in ipairs(vectors.load) do
+  test("load: " .. case.name, function()
+    local got, message, code = load_key(case)
+    if not judge(case, got, message, code) then
+      return
+    elseif case.count then
+      equal(#got, case.count, "keys")
+      equal(#got.keys, case.count, "keys in the list")
+      equal(got.skipped, case.skipped, "skipped")
+    else
+      equal(algorithms_of(got.algorithms), algorithms_of(case.algorithms), "algorithms")
+      equal(got.can_sign, case.can_sign, "can_sign")
+      equal(got.kid, case.kid, "kid")
+    end
+  end)
+end
+
+for _, case in ipairs(vectors.decode) do
+  test("decode: " .. case.name, function()
+    local claims, header, code = jwt.decode {
+      token = bytes(case.token),
+      key = named_key(case.key),
+      algorithms = case.algorithms,
+      audience = case.audience,
+      issuer = case.issuer,
+      leeway = case.leeway,
+      require = case.require,
+      now = case.now or vectors.now,
+      typ = case.typ,
+    }
+    if judge(case, claims, header, code) then
+      equal(claims, case.claims or claims, "claims")
+      equal(type(header.alg), "string", "alg")
+    end
+  end)
+end
+
+for _, case in ipairs(vectors.encode) do
+  test("encode: " .. case.name, function()
+    local token, message, code = jwt.encode {
+      claims = case.claims,
+      key = keys[case.key],
+      algorithm = case.algorithm,
+      headers = case.headers,
+    }
+    if judge(case, token, message, code) then
+      -- A table has no order: members may stand in any.
+      local claims, header = jwt.decode {
+        token = token,
+        key = keys[case.check or case.key],
+        algorithms = { case.algorithm },
+        now = vectors.now,
+      }
+      equal(claims, case.claims, "claims")
+      if case.token then
+        local _, wanted = jwt.decode {
+          token = case.token,
+          key = keys[case.check or case.key],
+          algorithms = { case.algorithm },
+          now = vectors.now,
+        }
+        equal(header, wanted, "header")
+      end
+    end
+  end)
+end
+
+test("the vectors are many", function()
+  assert(#vectors.load + #vectors.decode + #vectors.encode > 800)
+end)
+
+-- ---- arguments ---------------------------------------------------------------------------------------
+
+local secret = string.rep("0123456789abcdef", 4)
+local key = assert(jwt.Key.from_secret { secret = secret, kid = "one" })
+local token = assert(jwt.encode { claims = {}, key = key, algorithm = "HS256" })
+
+test("wrong types raise, and say where", function()
+  local calls = {
+    function() jwt.decode { token = token, key = "secret", algorithms = { "HS256" } } end,
+    function() jwt.decode { token = token, key = { key, "x" }, algorithms = { "HS256" } } end,
+    function() jwt.decode { token = token, algorithms = { "HS256" } } end,
+    function() jwt.decode { token = token, key = key, algorithms = "HS256" } end,
+    function() jwt.decode { token = token, key = key, algorithms = { 1 } } end,
+    function() jwt.decode { key = key, algorithms = { "HS256" } } end,
+    function() jwt.decode { token = 1, key = key, algorithms = { "HS256" } } end,
+    function() jwt.decode { token = token, key = key, algorithms = { "HS256" }, audience = 1 } end,
+    function() jwt.decode { token = token, key = key, algorithms = { "HS256" }, audience = { 1 } } end,
+    function() jwt.decode { token = token, key = key, algorithms = { "HS256" }, require = "exp" } end,
+    function() jwt.decode { token = token, key = key, algorithms = { "HS256" }, leeway = "1" } end,
+    function() jwt.decode { token = token, key = key, algorithms = { "HS256" }, now = "1" } end,
+    function() jwt.decode { token = token, key = key, algorithms = { "HS256" }, typ = 1 } end,
+    function() jwt.decode { token = token, key = key, algorithm = "HS256" } end,
+    function() jwt.decode(token, key) end,
+    function() jwt.encode { key = key, algorithm = "HS256" } end,
+    function() jwt.encode { claims = "x", key = key, algorithm = "HS256" } end,
+    function() jwt.encode { claims = {}, key = secret, algorithm = "HS256" } end,
+    function() jwt.encode { claims = {}, key = { key }, algorithm = "HS256" } end,
+    function() jwt.encode { claims = {}, key = key, algorithm = 1 } end,
+    function() jwt.encode { claims = {}, key = key, algorithm = "HS256", headers = "x" } end,
+    function() jwt.Key.from_secret(1) end,
+    function() jwt.Key.from_secret { secret = 1 } end,
+    function() jwt.Key.from_secret { secret = secret, kid = 1 } end,
+    function() jwt.Key.from_secret { secret = secret, key_id = "x" } end,
+    function() jwt.Key.from_pem(1) end,
+    function() jwt.Key.from_jwk(1) end,
+    function() jwt.Key.from_jwk(key) end,
+    function() jwt.KeySet.from_jwks(nil) end,
+  }
+  for i, call in ipairs(calls) do
+    local ok, problem = pcall(call)
+    equal(ok, false, "call " .. i)
+    matches(problem, "test_jwt.lua")
+    assert(not problem:find(secret, 1, true), "a secret in a message")
+  end
+end)
+
+test("an empty list of audiences is a mistake", function()
+  for _, name in ipairs { "audience", "issuer" } do
+    local options = { token = token, key = key, algorithms = { "HS256" }, [name] = {} }
+    local claims, _, code = jwt.decode(options)
+    equal(claims, nil)
+    equal(code, "configuration")
+  end
+end)
+
+test("the clock is the default", function()
+  local function verdict(claims)
+    local one = assert(jwt.encode { claims = claims, key = key, algorithm = "HS256" })
+    local got, _, code = jwt.decode { token = one, key = key, algorithms = { "HS256" } }
+    return got and "ok" or code
+  end
+  equal(verdict { exp = os.time() + 30 }, "ok")
+  equal(verdict { exp = os.time() - 2 }, "expired_token")
+  equal(verdict { nbf = os.time() + 30 }, "invalid_token")
+end)
+
+test("claims cannot hold everything", function()
+  for _, value in ipairs { 0 / 0, print, "\255", { [1] = 1, x = 1 } } do
+    harness.fails("data", "claims.x", jwt.encode { claims = { x = value }, key = key, algorithm = "HS256" })
+  end
+end)
+
+test("jwt.d.lua says what there is", function()
+  local types
+  for template in package.path:gmatch "[^;]+" do
+    local file = not types and io.open((template:gsub("%?", "tokenstore/jwt.d")))
+    if file then
+      types = file:read "*a"
+      file:close()
+    end
+  end
+  for class, functions in pairs { ["jwt"] = jwt, ["jwt.Key"] = jwt.Key, ["jwt.KeySet"] = jwt.KeySet } do
+    for name, value in pairs(functions) do
+      if type(value) == "function" then
+        assert(types:find(("\nfunction %s.%s("):format(class, name), 1, true), class .. "." .. name)
+      end
+    end
+  end
+end)
+
+test("arrays and null stay what they are", function()
+  local claims = { list = tokenstore.array {}, null = tokenstore.null, object = {} }
+  local one = assert(jwt.encode { claims = claims, key = key, algorithm = "HS256" })
+  equal(jwt.decode { token = one, key = key, algorithms = { "HS256" } }, claims)
+end)
+
+-- ---- keys --------------------------------------------------------------------------------------------
+
+test("keys show what they are and no more", function()
+  equal(tostring(key), "tokenstore.jwt.Key: secret")
+  equal(tostring(keys["rfc7520-rsa"]), "tokenstore.jwt.Key: RSA private")
+  equal(tostring(keys.set), "tokenstore.jwt.KeySet: 4 keys")
+  equal(key.secret, nil)
+  equal(key[1], nil)
+  equal(getmetatable(key), "tokenstore.jwt.Key")
+  assert(not pcall(function() key.kid = "two" end))
+  assert(not pcall(setmetatable, key, {}))
+end)
+
+test("a key outlives its set", function()
+  local list = assert(jwt.KeySet.from_jwks(vectors.keys.set.value)).keys
+  collectgarbage()
+  equal(list[2].algorithms[1], "RS256")
+end)
+
+test("a key ring signs with one and checks with several", function()
+  local old = assert(jwt.Key.from_secret { secret = ("a"):rep(64), kid = "old" })
+  local new = assert(jwt.Key.from_secret { secret = ("b"):rep(64), kid = "new" })
+  local one = assert(jwt.encode { claims = { by = "old" }, key = old, algorithm = "HS512" })
+  equal(jwt.decode { token = one, key = { new, old }, algorithms = { "HS512" } }, { by = "old" })
+  equal(jwt.decode { token = one, key = { new }, algorithms = { "HS512" } }, nil)
+end)
+
+test("secrets and Ed25519 do not load OpenSSL", function()
+  local program = [[
+    local jwt = require "tokenstore.jwt"
+    local key = assert(jwt.Key.from_jwk { kty = "OKP", crv = "Ed25519",
+      d = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+      x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" })
+    local token = assert(jwt.encode{ claims = {}, key = key, algorithm = "EdDSA" })
+    assert(jwt.decode{ token = token, key = key, algorithms = { "EdDSA" } })
+    assert(not package.loaded["tokenstore.openssl"])
+    package.preload["tokenstore.openssl"] = function() error "not here" end
+    local none, message, code = jwt.Key.from_pem "x"
+    assert(none == nil and code == "configuration" and message:find "not here", message)
+    none, message, code = jwt.Key.from_jwk '{"kty":"RSA","n":"AQAB","e":"AQAB"}'
+    assert(none == nil and code == "configuration" and message:find "OpenSSL", message)
+    print "good"
+  ]]
+  local name = os.tmpname()
+  local file = assert(io.open(name, "w"))
+  file:write(program)
+  file:close()
+  local pipe = io.popen(harness.lua .. " " .. name .. " 2>&1")
+  local out = pipe:read "*a"
+  pipe:close()
+  os.remove(name)
+  equal(out, "good\n")
+end)
