@@ -7,11 +7,11 @@
 #include "tokenstore/secret.h"
 
 enum {
-    LOSSES_MAX = 4,         /* tries to get an answer over a connection */
-    BACKOFF_FIRST_MS = 5,   /* then 20, 80: about 0.1 s before a dead server is reported */
-    REFUSAL_FIRST_MS = 10,  /* LOADING, BUSY …: doubles up to the maximum, until the deadline */
+    LOSSES_MAX = 4,        /* tries to get an answer over a connection */
+    BACKOFF_FIRST_MS = 5,  /* then 20, 80: about 0.1 s before a dead server is reported */
+    REFUSAL_FIRST_MS = 10, /* LOADING, BUSY …: doubles up to the maximum, until the deadline */
     REFUSAL_MAX_MS = 250,
-    BATCH_MAX = 1 << 30,    /* bytes in one batch */
+    BATCH_MAX = 1 << 30, /* bytes in one batch */
     INLINE_ARGS = 16
 };
 
@@ -19,8 +19,7 @@ enum {
 
 tks_op *tks_op_new(size_t size, const tks_op_kind *kind, tks_safety safety) {
     tks_op *op = calloc(1, size);
-    if (op == NULL)
-        return NULL;
+    if (op == NULL) return NULL;
     op->kind = kind;
     op->safety = safety;
     tks_buf_init(&op->out, BATCH_MAX);
@@ -32,8 +31,7 @@ tks_status tks_op_add(tks_op *op, const tks_script *script, const tks_bytes *arg
     if (op->count == op->capacity) {
         size_t capacity = op->capacity == 0 ? 2 : op->capacity * 2;
         tks_command *commands = realloc(op->commands, capacity * sizeof *commands);
-        if (commands == NULL)
-            return TKS_ERR_MEMORY;
+        if (commands == NULL) return TKS_ERR_MEMORY;
         op->commands = commands;
         op->capacity = capacity;
     }
@@ -43,8 +41,7 @@ tks_status tks_op_add(tks_op *op, const tks_script *script, const tks_bytes *arg
 }
 
 void tks_op_clear_commands(tks_op *op) {
-    for (size_t i = 0; i < op->count; i++)
-        tks_reply_free(op->commands[i].reply);
+    for (size_t i = 0; i < op->count; i++) tks_reply_free(op->commands[i].reply);
     op->count = 0;
 }
 
@@ -55,10 +52,8 @@ tks_reply *tks_op_take_reply(tks_op *op, size_t i) {
 }
 
 void tks_op_free(tks_op *op) {
-    if (op == NULL)
-        return;
-    if (op->kind->clear != NULL)
-        op->kind->clear(op);
+    if (op == NULL) return;
+    if (op->kind->clear != NULL) op->kind->clear(op);
     tks_op_clear_commands(op);
     free(op->commands);
     tks_buf_wipe(&op->out);
@@ -80,8 +75,7 @@ static tks_need fail(tks_op *op, tks_status status, const char *message) {
  * can be undone first; the error that led here stays the operation's. */
 static tks_need fail_answered(tks_op *op, tks_status status, const char *message) {
     (void)tks_fail(&op->error, status, "%s", message);
-    if (op->kind->undo == NULL || !op->kind->undo(op))
-        return fail(op, status, message);
+    if (op->kind->undo == NULL || !op->kind->undo(op)) return fail(op, status, message);
     op->undoing = true;
     return send_unanswered(op);
 }
@@ -92,30 +86,30 @@ static tks_need sleep_for(tks_op *op, uint32_t ms) {
     return TKS_NEED_SLEEP;
 }
 
-static void note_reason(tks_op *op, tks_status status, const char *message) {
-    op->reason = (tks_error)TKS_ERROR_INIT;
-    (void)tks_fail(&op->reason, status, "%s", message);
+/* Kept for the message of a deadline; where memory is short it just is not said. */
+static void note_reason(tks_op *op, const char *message) {
+    char *copy = tks_arena_alloc(&op->arena, strlen(message) + 1);
+    if (copy != NULL) memcpy(copy, message, strlen(message) + 1);
+    op->reason = copy;
+    op->arena.status = TKS_OK;
 }
 
 /* `first`, doubled (or quadrupled) `times` times up to `most`, and a random quarter less or more, so
  * that clients which lost the same server do not come back in step. */
 static uint32_t backoff(uint32_t first, unsigned shift, unsigned times, uint32_t most) {
     uint64_t ms = (uint64_t)first << (shift * (times < 8 ? times : 8));
-    if (ms > most)
-        ms = most;
+    if (ms > most) ms = most;
     return (uint32_t)(ms * 3 / 4) + tks_random_below((uint32_t)(ms / 2) + 1);
 }
 
 static tks_status format_command(tks_buf *out, const tks_command *command) {
     tks_bytes inline_argv[INLINE_ARGS];
     tks_bytes *argv = inline_argv;
-    if (command->script == NULL)
-        return tks_resp_format(out, command->argc, command->argv);
+    if (command->script == NULL) return tks_resp_format(out, command->argc, command->argv);
 
     if (command->argc + 2 > INLINE_ARGS) {
         argv = calloc(command->argc + 2, sizeof *argv);
-        if (argv == NULL)
-            return TKS_ERR_MEMORY;
+        if (argv == NULL) return TKS_ERR_MEMORY;
     }
     if (command->by_text) {
         argv[0] = TKS_LITERAL("EVAL");
@@ -126,8 +120,7 @@ static tks_status format_command(tks_buf *out, const tks_command *command) {
     }
     memcpy(argv + 2, command->argv, command->argc * sizeof *argv);
     tks_status status = tks_resp_format(out, command->argc + 2, argv);
-    if (argv != inline_argv)
-        free(argv);
+    if (argv != inline_argv) free(argv);
     return status;
 }
 
@@ -138,15 +131,12 @@ static tks_need send_unanswered(tks_op *op) {
     op->batch.safety = op->safety;
     for (size_t i = 0; i < op->count; i++) {
         tks_command *command = &op->commands[i];
-        if (command->reply != NULL)
-            continue;
+        if (command->reply != NULL) continue;
         tks_status status = format_command(&op->out, command);
         if (status == TKS_ERR_DATA)
             return fail(op, TKS_ERR_DATA, "too much to send at once: make the call smaller");
-        if (status != TKS_OK)
-            return fail(op, TKS_ERR_MEMORY, "out of memory");
-        if (op->batch.replies++ == 0)
-            op->batch.route = command->route;
+        if (status != TKS_OK) return fail(op, TKS_ERR_MEMORY, "out of memory");
+        if (op->batch.replies++ == 0) op->batch.route = command->route;
     }
     op->batch.bytes = tks_buf_bytes(&op->out);
     op->state = TKS_OP_SENDING;
@@ -159,11 +149,9 @@ static tks_need finish(tks_op *op, int64_t now_ms) {
         return TKS_FAILED;
     }
     tks_status status = op->kind->finish(op, now_ms);
-    if (status != TKS_OK)
-        return fail_answered(op, status, tks_status_text(status));
+    if (status != TKS_OK) return fail_answered(op, status, tks_status_text(status));
     for (size_t i = 0; i < op->count; i++) {
-        if (op->commands[i].reply == NULL)
-            return send_unanswered(op);
+        if (op->commands[i].reply == NULL) return send_unanswered(op);
     }
     op->state = TKS_OP_DONE;
     return TKS_DONE;
@@ -178,15 +166,11 @@ typedef enum verdict { FINAL, UNKNOWN_SCRIPT, NOT_NOW, NOT_HERE } verdict;
 static verdict judge(const tks_command *command, const tks_reply *reply) {
     static const char *const not_now[] = {"LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN",
                                           "MASTERDOWN"};
-    if (tks_reply_get_type(reply) != TKS_REPLY_ERROR || command->raw)
-        return FINAL;
-    if (command->script != NULL && tks_reply_is_error(reply, "NOSCRIPT"))
-        return UNKNOWN_SCRIPT;
-    if (tks_reply_is_error(reply, "READONLY"))
-        return NOT_HERE;
+    if (tks_reply_get_type(reply) != TKS_REPLY_ERROR || command->raw) return FINAL;
+    if (command->script != NULL && tks_reply_is_error(reply, "NOSCRIPT")) return UNKNOWN_SCRIPT;
+    if (tks_reply_is_error(reply, "READONLY")) return NOT_HERE;
     for (size_t i = 0; i < sizeof not_now / sizeof not_now[0]; i++) {
-        if (tks_reply_is_error(reply, not_now[i]))
-            return NOT_NOW;
+        if (tks_reply_is_error(reply, not_now[i])) return NOT_NOW;
     }
     return FINAL;
 }
@@ -216,8 +200,7 @@ static tks_need take_replies(tks_op *op, const tks_event *event) {
     op->batch.reconnect = false;
     for (size_t i = 0; i < op->count; i++) {
         tks_command *command = &op->commands[i];
-        if (command->reply != NULL)
-            continue;
+        if (command->reply != NULL) continue;
         tks_reply *reply = event->replies[next];
         event->replies[next++] = NULL;
         verdict v = judge(command, reply);
@@ -225,23 +208,21 @@ static tks_need take_replies(tks_op *op, const tks_event *event) {
             command->reply = reply;
             continue;
         }
-        if (v == UNKNOWN_SCRIPT)
-            command->by_text = true;
-        if (v > worst)
-            worst = v;
+        if (v == UNKNOWN_SCRIPT) command->by_text = true;
+        if (v > worst) worst = v;
         if (v > UNKNOWN_SCRIPT) {
             describe(reply, message, sizeof message);
-            note_reason(op, TKS_ERR_SERVER, message);
+            note_reason(op, message);
         }
         tks_reply_free(reply);
     }
-    if (worst == UNKNOWN_SCRIPT)
-        return send_unanswered(op);
+    if (worst == UNKNOWN_SCRIPT) return send_unanswered(op);
     if (worst != FINAL) {
         op->batch.reconnect = worst == NOT_HERE;
         return sleep_for(op, backoff(REFUSAL_FIRST_MS, 1, op->refusals++, REFUSAL_MAX_MS));
     }
     op->refusals = 0;
+    op->unanswered = false;
     const tks_reply *error = op->undoing ? NULL : first_error(op);
     if (error != NULL) {
         describe(error, message, sizeof message);
@@ -250,56 +231,49 @@ static tks_need take_replies(tks_op *op, const tks_event *event) {
     return finish(op, event->now_ms);
 }
 
+/* Ends an operation that has no answer. Whatever changes something and was sent may have happened, also
+ * where the last try never left. */
+static tks_need give_up(tks_op *op, tks_status status, const char *why) {
+    char message[TKS_ERROR_SIZE];
+    if (!op->unanswered) return fail(op, status, why);
+    (void)snprintf(message, sizeof message,
+                   "sent, but no answer came, so it may or may not have happened: %.200s", why);
+    return fail(op, TKS_ERR_OUTCOME_UNKNOWN, message);
+}
+
 static tks_need take_loss(tks_op *op, const tks_event *event) {
     const char *why = event->why != NULL ? event->why->message : "the connection was lost";
     tks_status status = event->why != NULL ? event->why->status : TKS_ERR_CONNECTION;
-    char message[TKS_ERROR_SIZE];
 
-    if (event->sent && op->safety == TKS_ONCE) {
-        (void)snprintf(message, sizeof message,
-                       "sent, but no answer came, so it may or may not have happened: %.200s", why);
-        return fail(op, TKS_ERR_OUTCOME_UNKNOWN, message);
-    }
-    if (event->final || ++op->losses >= LOSSES_MAX)
-        return fail(op, status, why);
-    note_reason(op, status, why);
+    op->unanswered = op->unanswered || (event->sent && op->safety != TKS_READ);
+    if (event->sent && op->safety == TKS_ONCE) return give_up(op, status, why);
+    if (event->final || ++op->losses >= LOSSES_MAX) return give_up(op, status, why);
+    note_reason(op, why);
     op->batch.reconnect = false;
     return sleep_for(op, backoff(BACKOFF_FIRST_MS, 2, op->losses - 1, REFUSAL_MAX_MS));
 }
 
 static tks_need take_deadline(tks_op *op, const tks_event *event) {
     char message[TKS_ERROR_SIZE];
-    if (op->state == TKS_OP_SENDING && event->sent && op->safety == TKS_ONCE)
-        return fail(op, TKS_ERR_OUTCOME_UNKNOWN,
-                    "sent, but no answer came within the timeout, so it may or may not have happened");
-    if (op->reason.status != TKS_OK) {
+    if (op->state == TKS_OP_SENDING && event->sent && op->safety != TKS_READ) op->unanswered = true;
+    if (op->reason != NULL) {
         (void)snprintf(message, sizeof message, "no answer within the timeout; last: %.250s",
-                       op->reason.message);
-        return fail(op, TKS_ERR_TIMEOUT, message);
+                       op->reason);
+        return give_up(op, TKS_ERR_TIMEOUT, message);
     }
-    if (event->why != NULL) {
-        (void)snprintf(message, sizeof message, "%.300s", event->why->message);
-        return fail(op, TKS_ERR_TIMEOUT, message);
-    }
-    return fail(op, TKS_ERR_TIMEOUT, "no answer within the timeout");
+    return give_up(op, TKS_ERR_TIMEOUT,
+                   event->why != NULL ? event->why->message : "no answer within the timeout");
 }
 
 tks_need tks_op_step(tks_op *op, const tks_event *event) {
-    if (op->state == TKS_OP_DONE)
-        return TKS_DONE;
-    if (op->state == TKS_OP_FAILED)
-        return TKS_FAILED;
+    if (op->state == TKS_OP_DONE) return TKS_DONE;
+    if (op->state == TKS_OP_FAILED) return TKS_FAILED;
     switch (event->type) {
-    case TKS_EVENT_START:
-        return op->count == 0 ? finish(op, event->now_ms) : send_unanswered(op);
-    case TKS_EVENT_REPLIES:
-        return take_replies(op, event);
-    case TKS_EVENT_LOST:
-        return take_loss(op, event);
-    case TKS_EVENT_AWAKE:
-        return send_unanswered(op);
-    case TKS_EVENT_DEADLINE:
-        break;
+    case TKS_EVENT_START: return op->count == 0 ? finish(op, event->now_ms) : send_unanswered(op);
+    case TKS_EVENT_REPLIES: return take_replies(op, event);
+    case TKS_EVENT_LOST: return take_loss(op, event);
+    case TKS_EVENT_AWAKE: return send_unanswered(op);
+    case TKS_EVENT_DEADLINE: break;
     }
     return take_deadline(op, event);
 }

@@ -53,7 +53,8 @@ struct tks_op {
     tks_buf out;        /* the batch's bytes */
     tks_batch batch;
     uint32_t sleep_ms;
-    tks_error reason;   /* why it is trying again */
+    bool unanswered;    /* a change was sent, and its answer lost: it may have happened */
+    const char *reason; /* why it is trying again, in the arena; NULL: it is not */
     tks_error error;
     tks_result result;
 };

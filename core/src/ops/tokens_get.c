@@ -67,8 +67,7 @@ static tks_status begin_touch(tks_tokens_op *op) {
         tks_word_int(op, op->duration_ms),
         tks_word_int(op, op->config.max_age_ms),
     };
-    op->touching = true;
-    op->base.safety = TKS_IDEMPOTENT;
+    op->touching = true; /* and still TKS_READ: whether an expiry was slid is no doubt to report */
     tks_status status = tks_tokens_add(op, &tks_script_refresh, 6, words, words[1]);
     return status != TKS_OK ? status : op->base.arena.status;
 }
