@@ -13,13 +13,14 @@ $(HTTP_TESTS)/client: tests/http/client.c $(TKS_LIBS) $(FLAGS)
 	@mkdir -p $(@D)
 	$(CC) $(TKS_CPPFLAGS) -Icore/io $(TKS_CFLAGS) $(TKS_LDFLAGS) -o $@ $< $(TKS_LIBS) $(TKS_LDLIBS)
 
-# A resolver that hangs, for LD_PRELOAD.
-$(HTTP_TESTS)/slow_names.so: tests/http/slow_names.c
+# For LD_PRELOAD: a resolver that hangs, memory that runs out.
+HTTP_PRELOADED := $(HTTP_TESTS)/slow_names.so $(HTTP_TESTS)/failing_memory.so
+$(HTTP_PRELOADED): $(HTTP_TESTS)/%.so: tests/http/%.c
 	@mkdir -p $(@D)
-	$(CC) -std=c11 $(filter-out -Wpedantic,$(TKS_WARNINGS)) -O1 -fPIC -shared -o $@ $< -ldl
+	$(CC) -std=c11 $(filter-out -Wpedantic -Wmissing-prototypes,$(TKS_WARNINGS)) -O1 -fPIC -shared -o $@ $< -ldl
 
 .PHONY: test-http asan-http valgrind-http
-test-http: $(HTTP_TESTS)/client $(HTTP_TESTS)/slow_names.so
+test-http: $(HTTP_TESTS)/client $(HTTP_PRELOADED)
 	@TOKENSTORE_HTTP_TESTS=$(abspath $(HTTP_TESTS)) TOKENSTORE_HTTP_SLOW=$(if $(SANITIZE),1) \
 		$(PYTHON) -m pytest -q $(PYTEST_FLAGS) tests/http
 

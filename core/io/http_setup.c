@@ -171,6 +171,7 @@ static CURLcode set_rules(CURL *easy) {
 static CURLcode set_tls(CURL *easy, const tksp_http_config *config) {
     CURLcode code = CURLE_OK;
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    SET(CURLOPT_SSL_SESSIONID_CACHE, 0L); /* every connection verifies anew */
     SET(CURLOPT_SSL_VERIFYPEER, config->insecure ? 0L : 1L);
     SET(CURLOPT_SSL_VERIFYHOST, config->insecure ? 0L : 2L);
     SET(CURLOPT_CAINFO, config->ca_file);

@@ -7,10 +7,13 @@
  *   start    as fetch, in a thread; join gives its answer
  *   threads  count times, and as fetch                        many fetches; how many ended how
  *   fork     as fetch, in a forked child, which frees the tks_http afterwards; its answer
+ *   failing  after, and as new and fetch                      all of a tks_http's life, with the n-th
+ *                                                             allocation failing (failing_memory.c)
  *   close, free, signals, descriptors
  * interrupt=1: give up after a SIGINT. interrupt=fork: at a SIGINT, fork in the check. */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -34,7 +37,7 @@ typedef struct call {
     tks_http_header headers[HEADERS_MAX];
     int64_t timeout_ms;
     tks_interrupt interrupt;
-    long count, times;
+    long count, times, after;
     tks_http_options options;
 } call;
 
@@ -112,6 +115,8 @@ static void set(call *c, const char *name, char *value, size_t size) {
         c->count = atol(value);
     } else if (strcmp(name, "times") == 0) {
         c->times = atol(value);
+    } else if (strcmp(name, "after") == 0) {
+        c->after = atol(value);
     } else if (strcmp(name, "ca") == 0) {
         c->options.ca = value;
     } else if (strcmp(name, "cert") == 0) {
@@ -151,16 +156,20 @@ static void print_hex(const char *name, tks_bytes bytes) {
     printf("\"");
 }
 
+static void print_response(const tks_http_response *response) {
+    printf(",\"http\":%d", response->status);
+    print_hex("type", response->content_type);
+    print_hex("retry_after", response->retry_after);
+    print_hex("body", response->body);
+}
+
 static void print_outcome(const outcome *o) {
     printf("{\"status\":\"%s\",\"sent\":%s,\"final\":%s,\"ms\":%lld,\"ms_since_signal\":%lld",
            tks_status_code(o->status), o->sent ? "true" : "false", o->final ? "true" : "false",
            (long long)o->ms, (long long)o->ms_since_signal);
     print_hex("message", tks_bytes_of(o->error.message, strlen(o->error.message)));
     if (o->response != NULL) {
-        printf(",\"http\":%d", o->response->status);
-        print_hex("type", o->response->content_type);
-        print_hex("retry_after", o->response->retry_after);
-        print_hex("body", o->response->body);
+        print_response(o->response);
     }
     printf("}\n");
     fflush(stdout);
@@ -353,6 +362,30 @@ static void do_descriptors(void) {
     printf("{\"count\":%d,\"leaking\":%d}\n", count, leaking);
 }
 
+static void do_failing(const call *c) {
+    long *countdown = dlsym(RTLD_DEFAULT, "failing_countdown");
+    atomic_long *live = dlsym(RTLD_DEFAULT, "failing_live");
+    outcome o = {.error = TKS_ERROR_INIT};
+    tks_http_free(http);
+    http = NULL;
+    long before = atomic_load(live);
+    *countdown = c->after;
+    o.status = tks_http_new(&c->options, &http, &o.error);
+    if (o.status == TKS_OK) {
+        o = fetch(c);
+    }
+    long left = *countdown;
+    *countdown = 0;
+    printf("{\"status\":\"%s\",\"left\":%ld", tks_status_code(o.status), left);
+    if (o.response != NULL) {
+        print_response(o.response);
+    }
+    tks_http_response_free(o.response);
+    tks_http_free(http);
+    http = NULL;
+    printf(",\"leaked\":%ld}\n", atomic_load(live) - before);
+}
+
 static void on_signal(int number) {
     (void)number;
     atomic_store(&signalled, now_ms());
@@ -383,6 +416,8 @@ static void run(const char *command, char *words) {
         tks_http_free(http);
         http = NULL;
         printf("{}\n");
+    } else if (strcmp(command, "failing") == 0) {
+        do_failing(&c);
     } else if (strcmp(command, "signals") == 0) {
         do_signals();
     } else if (strcmp(command, "descriptors") == 0) {

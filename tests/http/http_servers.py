@@ -49,6 +49,7 @@ class HttpServer(ThreadingHTTPServer):
         self.routes: dict[str, Callable[[Request], Reply]] = {}
         self.requests: list[Request] = []
         self.connections = 0
+        self.resumed = 0  # TLS sessions
         self.open = 0
         self.changed = threading.Condition()
         self.thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
@@ -79,6 +80,7 @@ class HttpServer(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: HttpServer
 
     def setup(self) -> None:
@@ -87,6 +89,7 @@ class Handler(BaseHTTPRequestHandler):
             self.request = self.server.tls.wrap_socket(self.request, server_side=True)
         with self.server.changed:
             self.server.connections += 1
+            self.server.resumed += bool(getattr(self.request, "session_reused", False))
             self.server.open += 1
             self.connection_number = self.server.connections
             self.server.changed.notify_all()

@@ -61,7 +61,9 @@ def test_idle_connections_are_few(driver: Driver) -> None:
     servers = [HttpServer() for _ in range(8)]
     for server in servers:
         assert driver.fetch(server.url()).http == 200
-    assert servers[0].wait(lambda: sum(server.open for server in servers) <= 4)
+    for server in servers[:4]:
+        assert server.wait(lambda server=server: server.open == 0)
+    assert [server.open for server in servers[4:]] == [1, 1, 1, 1]
     for server in servers:
         server.__exit__()
 

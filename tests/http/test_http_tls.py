@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from http_driver import Driver
-from http_servers import HttpServer
+from http_servers import HttpServer, Reply
 from http_tls import server_context
 
 from certs import CLIENT, LOCAL, SERVER, Authority, Pair, self_signed
@@ -148,6 +148,18 @@ def test_tls_1_1_is_too_old(pki: Pki) -> None:
             answer = fetch(server, ca=pki.ca.cert, env={"OPENSSL_CONF": str(lax)}, **insecure)
             assert (answer.status, answer.sent) == ("connection", False)
         assert server.requests == []
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_every_connection_verifies_anew(pki: Pki, version: ssl.TLSVersion) -> None:
+    context = server_context(pki.good)
+    context.minimum_version = context.maximum_version = version
+    with HttpServer(context) as server, Driver() as driver:
+        server.routes["/"] = lambda request: Reply(close=True)
+        assert driver.new(ca=pki.ca.cert).status == "ok"
+        for _ in range(3):
+            assert driver.fetch(server.url()).body == b"ok"
+        assert (server.connections, server.resumed) == (3, 0)
 
 
 def test_http_2_is_not_offered(pki: Pki) -> None:
