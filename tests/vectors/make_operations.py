@@ -212,7 +212,7 @@ case("get with expiry of an unknown token", "get", expiry, [{**both, **replies(N
      {"token": None})
 
 sliding = {**bob.args, "refresh": 3600}
-touch = send("idempotent", bob.refresh(3600000))
+touch = send("read", bob.refresh(3600000))
 case("get with refresh just after a touch writes nothing", "get", sliding,
      [{**both, **replies(bob.record, 3600000 - 59999)}], {"token": bob.result(NOW + 3600000 - 59999)})
 case("get with refresh a touch interval later", "get", sliding,
@@ -240,7 +240,7 @@ case("get with refresh at max_age writes nothing, whatever the touch_interval", 
 case("get with refresh whose script is unknown to the server", "get", sliding,
      [{**both, **replies(bob.record, -1)},
       {**touch, **replies(Error("NOSCRIPT No matching script."))},
-      {**send("idempotent", by_text(bob.refresh(3600000)[1:])), **replies([bob.check, NOW + 3600000])}],
+      {**send("read", by_text(bob.refresh(3600000)[1:])), **replies([bob.check, NOW + 3600000])}],
      {"token": bob.result(NOW + 3600000)})
 
 # What is stored is not what was asked for.
