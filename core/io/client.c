@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pid.h"
 #include "pool.h"
 #include "tokenstore/embedded.h"
 
@@ -22,6 +23,7 @@ struct tks_client {
     tksp_pool *_Atomic pool;
     tks_embedded *_Atomic embedded; /* NULL: none, or stopped */
     atomic_bool closed;
+    tksp_pid_cache pid;
 };
 
 /* One operation on its way. */
@@ -79,6 +81,7 @@ tks_status tks_client_new(tks_target *target, const tks_interrupt *interrupt, tk
     atomic_init(&client->pool, NULL);
     atomic_init(&client->embedded, NULL);
     atomic_init(&client->closed, false);
+    tksp_pid_init(&client->pid);
     tks_status status = TKS_OK;
     if (target->transport == TKS_EMBEDDED) {
         status = start_embedded(client, interrupt, err);
@@ -149,6 +152,7 @@ void tks_client_free(tks_client *client) {
     tks_embedded_stop(atomic_exchange(&client->embedded, NULL));
     tksp_pool_free(atomic_load(&client->pool));
     tksp_tls_context_free(client->tls);
+    tksp_pid_clear(&client->pid);
     tks_target_free(client->target);
     free(client->name);
     free(client);
@@ -283,7 +287,8 @@ tks_status tks_client_run(tks_client *client, tks_op *op, int64_t timeout_ms,
     if (timeout_ms <= 0) {
         timeout_ms = client->target->timeout_ms;
     }
-    tksp_wait_init(&r.wait, timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS, interrupt);
+    tksp_wait_begin(&r.wait, tksp_pid_get(&client->pid),
+                    timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS, interrupt);
     tks_need need = step(&r, TKS_EVENT_START, NULL);
     while (need == TKS_NEED_SEND || need == TKS_NEED_SLEEP) {
         if (need == TKS_NEED_SEND) {

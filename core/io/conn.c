@@ -23,6 +23,8 @@ struct tksp_conn {
     tksp_tls *tls; /* NULL: plain */
     tks_reader *reader;
     bool usable;
+    bool pending; /* TLS: bytes wait inside, that poll() does not see */
+    short wanted; /* TLS: what else the last read wants to wait for */
     char buffer[BUFFER_SIZE];
 };
 
@@ -38,6 +40,8 @@ tksp_conn *tksp_conn_new(const tks_target *target, tksp_tls_context *tls, const 
     conn->tls = NULL;
     conn->reader = NULL;
     conn->usable = false;
+    conn->pending = false;
+    conn->wanted = 0;
     return conn;
 }
 
@@ -59,42 +63,79 @@ static int descriptor(const tksp_conn *conn) {
 
 /* ---- bytes ------------------------------------------------------------------------------------- */
 
-static tksp_io plain_failure(tks_error *err) {
-    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) {
-        return TKSP_IO_WANT_READ;
-    }
-    tks_fail(err, TKS_ERR_CONNECTION, "%s", strerror(errno));
-    return TKSP_IO_FAILED;
+static bool is_for_later(int error) {
+    return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
-static tksp_io write_some(tksp_conn *conn, const char *data, size_t size, size_t *moved,
-                          tks_error *err) {
+static tks_status fail_io(tksp_io io, tksp_failure *failure, tks_error *err) {
+    failure->final = io == TKSP_IO_REFUSED;
+    return err->status;
+}
+
+/* As much as goes without waiting; `events` is what to wait for with the rest. */
+static tks_status write_some(tksp_conn *conn, tks_bytes bytes, size_t *moved, short *events,
+                             tksp_failure *failure, tks_error *err) {
+    *events = 0;
+    *moved = 0;
     if (conn->tls != NULL) {
-        return tksp_tls_write(conn->tls, data, size, moved, err);
+        tksp_io io = tksp_tls_write(conn->tls, bytes.data, bytes.size, moved, err);
+        *events = io == TKSP_IO_WANT_WRITE ? POLLOUT : 0;
+        return io == TKSP_IO_FAILED || io == TKSP_IO_REFUSED ? fail_io(io, failure, err) : TKS_OK;
     }
-    ssize_t n = send(descriptor(conn), data, size, MSG_NOSIGNAL);
-    *moved = n > 0 ? (size_t)n : 0;
+    ssize_t n = send(descriptor(conn), bytes.data, bytes.size, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n >= 0) {
-        return TKSP_IO_DONE;
+        *moved = (size_t)n;
+    } else if (is_for_later(errno)) {
+        *events = POLLOUT;
+    } else {
+        return tks_fail(err, TKS_ERR_CONNECTION, "%s", strerror(errno));
     }
-    tksp_io io = plain_failure(err);
-    return io == TKSP_IO_WANT_READ ? TKSP_IO_WANT_WRITE : io;
+    return TKS_OK;
 }
 
-static tksp_io read_some(tksp_conn *conn, size_t *moved, tks_error *err) {
-    if (conn->tls != NULL) {
-        return tksp_tls_read(conn->tls, conn->buffer, BUFFER_SIZE, moved, err);
+/* Waits for bytes, or for `events`, and reads what is there, which may be nothing. */
+static tks_status read_plain(tksp_conn *conn, short events, tksp_wait *wait, size_t *moved,
+                             tks_error *err) {
+    tks_status status = TKS_OK;
+    bool block = false;
+    *moved = 0;
+    /* The socket's own timeout saves a poll() on each operation. */
+    if (events == 0) {
+        status = tksp_wait_slice(wait, &block, err);
     }
-    ssize_t n = recv(descriptor(conn), conn->buffer, BUFFER_SIZE, 0);
-    *moved = n > 0 ? (size_t)n : 0;
+    if (status == TKS_OK && !block) {
+        status = tksp_wait_fd(wait, descriptor(conn), (short)(events | POLLIN), err);
+    }
+    if (status != TKS_OK) {
+        return status;
+    }
+    ssize_t n = recv(descriptor(conn), conn->buffer, BUFFER_SIZE, block ? 0 : MSG_DONTWAIT);
     if (n > 0) {
-        return TKSP_IO_DONE;
+        *moved = (size_t)n;
+    } else if (n == 0) {
+        return tks_fail(err, TKS_ERR_CONNECTION, "the server closed the connection");
+    } else if (!is_for_later(errno)) {
+        return tks_fail(err, TKS_ERR_CONNECTION, "%s", strerror(errno));
+    } else if (errno == EINTR) {
+        tksp_wait_signalled(wait);
     }
-    if (n < 0) {
-        return plain_failure(err);
+    return TKS_OK;
+}
+
+static tks_status read_tls(tksp_conn *conn, short events, tksp_wait *wait, size_t *moved,
+                           tksp_failure *failure, tks_error *err) {
+    *moved = 0;
+    if (!conn->pending) {
+        short wanted = (short)(events | conn->wanted | POLLIN);
+        tks_status status = tksp_wait_fd(wait, descriptor(conn), wanted, err);
+        if (status != TKS_OK) {
+            return status;
+        }
     }
-    tks_fail(err, TKS_ERR_CONNECTION, "the server closed the connection");
-    return TKSP_IO_FAILED;
+    tksp_io io = tksp_tls_read(conn->tls, conn->buffer, BUFFER_SIZE, moved, err);
+    conn->wanted = io == TKSP_IO_WANT_WRITE ? POLLOUT : 0;
+    conn->pending = io == TKSP_IO_DONE && tksp_tls_has_pending(conn->tls);
+    return io == TKSP_IO_FAILED || io == TKSP_IO_REFUSED ? fail_io(io, failure, err) : TKS_OK;
 }
 
 /* ---- an exchange ------------------------------------------------------------------------------- */
@@ -117,45 +158,31 @@ static tks_status take_replies(tksp_conn *conn, size_t size, size_t count, tks_r
  * its first replies are fetched cannot lock up with us. */
 static tks_status move_bytes(tksp_conn *conn, tks_bytes bytes, size_t count, tks_reply **replies,
                              tksp_wait *wait, tksp_failure *failure, tks_error *err) {
-    size_t written = 0, got = 0, moved;
-    bool read_wants_write = false;
-    bool read_first = false; /* TLS holds bytes that poll() does not see */
+    size_t got = 0, moved;
     while (got < count) {
-        short events = (short)(POLLIN | (read_wants_write ? POLLOUT : 0));
-        if (written < bytes.size) {
-            tksp_io io = write_some(conn, bytes.data + written, bytes.size - written, &moved, err);
-            written += moved;
-            failure->sent = failure->sent || moved > 0;
-            if (io == TKSP_IO_FAILED || io == TKSP_IO_REFUSED) {
-                failure->final = io == TKSP_IO_REFUSED;
-                return err->status;
+        tks_status status = TKS_OK;
+        short events = 0;
+        if (bytes.size > 0) {
+            status = write_some(conn, bytes, &moved, &events, failure, err);
+            if (status != TKS_OK) {
+                return status;
             }
-            if (io == TKSP_IO_DONE && written < bytes.size) {
+            failure->sent = failure->sent || moved > 0;
+            bytes = tks_bytes_of(bytes.data + moved, bytes.size - moved);
+            if (moved > 0 && bytes.size > 0) {
                 continue;
             }
-            events = (short)(events | (io == TKSP_IO_WANT_WRITE ? POLLOUT : 0));
         }
-        if (!read_first) {
-            tks_status status = tksp_wait_fd(wait, descriptor(conn), events, err);
-            if (status != TKS_OK) {
-                return status;
-            }
+        status = conn->tls != NULL ? read_tls(conn, events, wait, &moved, failure, err)
+                                   : read_plain(conn, events, wait, &moved, err);
+        if (status == TKS_OK && moved > 0) {
+            status = take_replies(conn, moved, count, replies, &got, err);
         }
-        tksp_io io = read_some(conn, &moved, err);
-        if (io == TKSP_IO_FAILED || io == TKSP_IO_REFUSED) {
-            failure->final = io == TKSP_IO_REFUSED;
-            return err->status;
-        }
-        read_wants_write = io == TKSP_IO_WANT_WRITE;
-        read_first = io == TKSP_IO_DONE && conn->tls != NULL && tksp_tls_has_pending(conn->tls);
-        if (io == TKSP_IO_DONE) {
-            tks_status status = take_replies(conn, moved, count, replies, &got, err);
-            if (status != TKS_OK) {
-                return status;
-            }
+        if (status != TKS_OK) {
+            return status;
         }
     }
-    conn->usable = written == bytes.size && !read_first && tks_reader_is_idle(conn->reader);
+    conn->usable = bytes.size == 0 && !conn->pending && tks_reader_is_idle(conn->reader);
     if (!conn->usable) {
         /* One of the answers belongs to something else, perhaps to a request before this one. */
         return tks_fail(err, TKS_ERR_CONNECTION, "more answers came than were asked for");

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -58,6 +59,14 @@ static int make_socket(tksp_sock *sock, int family) {
         (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     }
     return 0;
+}
+
+/* From now on recv() blocks, for a slice at most; whoever must not wait says MSG_DONTWAIT. */
+static bool set_blocking(int fd) {
+    struct timeval slice = {.tv_usec = TKSP_SLICE_MS * 1000L};
+    int off = 0;
+    return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &slice, sizeof(slice)) == 0 &&
+           ioctl(fd, FIONBIO, &off) == 0;
 }
 
 /* The outcome of a connect() that was under way: 0 or errno. */
@@ -110,6 +119,10 @@ static tks_status connect_address(tksp_sock *sock, const struct sockaddr *addres
         *error = ETIMEDOUT;
         status = TKS_ERR_CONNECTION;
     } else if (status == TKS_OK && *error != 0) {
+        status = TKS_ERR_CONNECTION;
+    }
+    if (status == TKS_OK && !set_blocking(fd)) {
+        *error = errno;
         status = TKS_ERR_CONNECTION;
     }
     if (status != TKS_OK) {

@@ -1,4 +1,4 @@
-/* sock.h - from a target to a connected, non-blocking socket, and its end.
+/* sock.h - from a target to a connected socket, whose recv() waits for a slice at most, and its end.
  *
  * Lifecycle: tksp_sock is the caller's storage: init, connect, close (any number of times), or drop
  *            in a forked child.

@@ -35,7 +35,7 @@ struct tksp_tls {
 static int socket_write(BIO *bio, const char *data, int size) {
     tksp_tls *tls = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    ssize_t n = send(tls->fd, data, (size_t)size, MSG_NOSIGNAL);
+    ssize_t n = send(tls->fd, data, (size_t)size, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n >= 0) {
         tls->sent = true;
         return (int)n;
@@ -50,7 +50,7 @@ static int socket_write(BIO *bio, const char *data, int size) {
 static int socket_read(BIO *bio, char *data, int size) {
     tksp_tls *tls = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    ssize_t n = recv(tls->fd, data, (size_t)size, 0);
+    ssize_t n = recv(tls->fd, data, (size_t)size, MSG_DONTWAIT);
     if (n >= 0) {
         tls->eof = n == 0;
         return (int)n;

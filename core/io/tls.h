@@ -1,4 +1,4 @@
-/* tls.h - TLS on a non-blocking socket.
+/* tls.h - TLS on a socket, without ever waiting.
  *
  * Purpose:   verified TLS 1.2 or newer: chain, purpose, host name. OpenSSL is seen by tls.c alone.
  * Lifecycle: a context for each client, made from its files at once so that bad files are reported

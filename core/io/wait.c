@@ -1,5 +1,5 @@
-/* wait.c - see wait.h. poll() and not a blocking socket: poll returns EINTR even where the signal's
- * handler was installed with SA_RESTART. */
+/* wait.c - see wait.h. Both poll() and a recv() with SO_RCVTIMEO return EINTR even where the signal's
+ * handler was installed with SA_RESTART (signal(7)). */
 #define _POSIX_C_SOURCE 200809L
 
 #include "wait.h"
@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+enum { ROUNDING_MS = 10 }; /* the kernel counts socket timeouts in its ticks, and rounds up */
 
 int64_t tksp_clock(void) {
     struct timespec t;
@@ -22,12 +24,17 @@ int64_t tksp_wall_ms(void) {
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / TKSP_MS;
 }
 
-void tksp_wait_init(tksp_wait *wait, int64_t timeout_ms, const tks_interrupt *interrupt) {
+void tksp_wait_begin(tksp_wait *wait, pid_t pid, int64_t timeout_ms,
+                     const tks_interrupt *interrupt) {
     int64_t now = tksp_clock();
     wait->deadline = now + timeout_ms * TKSP_MS;
     wait->next_check = now + TKSP_SLICE_MS * TKSP_MS;
     wait->interrupt = interrupt;
-    wait->pid = getpid();
+    wait->pid = pid;
+}
+
+void tksp_wait_init(tksp_wait *wait, int64_t timeout_ms, const tks_interrupt *interrupt) {
+    tksp_wait_begin(wait, getpid(), timeout_ms, interrupt);
 }
 
 int64_t tksp_wait_narrow(tksp_wait *wait, int64_t timeout_ms) {
@@ -58,18 +65,31 @@ tks_status tksp_wait_check(tksp_wait *wait, tks_error *err) {
     return TKS_OK;
 }
 
+void tksp_wait_signalled(tksp_wait *wait) {
+    wait->next_check = 0;
+}
+
+/* What stands before each wait. */
+static tks_status look_around(tksp_wait *wait, int64_t now, tks_error *err) {
+    if (now >= wait->deadline) {
+        return TKS_ERR_TIMEOUT;
+    }
+    return now >= wait->next_check ? tksp_wait_check(wait, err) : TKS_OK;
+}
+
+tks_status tksp_wait_slice(tksp_wait *wait, bool *may, tks_error *err) {
+    int64_t now = tksp_clock();
+    *may = wait->deadline - now > (TKSP_SLICE_MS + ROUNDING_MS) * TKSP_MS;
+    return look_around(wait, now, err);
+}
+
 tks_status tksp_wait_fd(tksp_wait *wait, int fd, short events, tks_error *err) {
     struct pollfd p = {fd, events, 0};
     for (;;) {
         int64_t now = tksp_clock();
-        if (now >= wait->deadline) {
-            return TKS_ERR_TIMEOUT;
-        }
-        if (now >= wait->next_check) {
-            tks_status status = tksp_wait_check(wait, err);
-            if (status != TKS_OK) {
-                return status;
-            }
+        tks_status status = look_around(wait, now, err);
+        if (status != TKS_OK) {
+            return status;
         }
         int64_t until = wait->deadline < wait->next_check ? wait->deadline : wait->next_check;
         int64_t left = until > now ? (until - now + TKSP_MS - 1) / TKSP_MS : 0;
@@ -81,7 +101,7 @@ tks_status tksp_wait_fd(tksp_wait *wait, int fd, short events, tks_error *err) {
             return tks_fail(err, TKS_ERR_CONNECTION, "poll: %s", strerror(errno));
         }
         if (ready < 0) {
-            wait->next_check = 0; /* a signal: its handler runs now */
+            tksp_wait_signalled(wait);
         }
     }
 }

@@ -1,8 +1,8 @@
 /* wait.h - clocks, and waiting under a deadline that signals can cut short.
  *
- * Purpose:   everything in core/io that blocks, blocks in tksp_wait_fd, in slices short enough that
- *            the host's signal handlers run soon even when the signal came between two system calls
- *            or went to another thread.
+ * Purpose:   everything in core/io that blocks, blocks in tksp_wait_fd, or in a recv() that
+ *            tksp_wait_slice allowed: in slices short enough that the host's signal handlers run soon
+ *            even when the signal came between two system calls or went to another thread.
  * Lifecycle: tksp_wait is the caller's storage, one for each run of an operation.
  * Threads:   one thread at a time. */
 #ifndef TOKENSTORE_IO_WAIT_H
@@ -30,6 +30,10 @@ int64_t tksp_wall_ms(void); /* milliseconds since 1970 */
 
 void tksp_wait_init(tksp_wait *wait, int64_t timeout_ms, const tks_interrupt *interrupt);
 
+/* The same for a caller who knows the process id. */
+void tksp_wait_begin(tksp_wait *wait, pid_t pid, int64_t timeout_ms,
+                     const tks_interrupt *interrupt);
+
 /* Brings the deadline to at most `timeout_ms` from now; returns the one before, to be put back. */
 int64_t tksp_wait_narrow(tksp_wait *wait, int64_t timeout_ms);
 
@@ -39,6 +43,14 @@ bool tksp_wait_is_over(const tksp_wait *wait);
  * TKS_ERR_TIMEOUT, TKS_ERR_INTERRUPTED, TKS_ERR_CONNECTION (poll failed, or this is a forked child
  * now). Only the last two note something in `err`: what a deadline means, the caller knows. */
 tks_status tksp_wait_fd(tksp_wait *wait, int fd, short events, tks_error *err);
+
+/* May the caller block by itself, for TKSP_SLICE_MS at most? Where the deadline is nearer than that,
+ * *may is false, and tksp_wait_fd is the way. Asks interrupt->check when it is time to. TKS_OK,
+ * TKS_ERR_TIMEOUT, TKS_ERR_INTERRUPTED, TKS_ERR_CONNECTION. */
+tks_status tksp_wait_slice(tksp_wait *wait, bool *may, tks_error *err);
+
+/* A signal has interrupted the caller's own waiting: interrupt->check is asked next. */
+void tksp_wait_signalled(tksp_wait *wait);
 
 /* Asks interrupt->check now. TKS_OK, TKS_ERR_INTERRUPTED, TKS_ERR_CONNECTION. */
 tks_status tksp_wait_check(tksp_wait *wait, tks_error *err);

@@ -17,7 +17,7 @@ from operations import OPERATIONS, A, Operation
 
 # A fault under TLS costs a handshake; the bytes are the same. So by default every byte is tried in
 # plain, and under TLS as many offsets as fit, other ones in each run.
-TLS_OFFSETS = 40
+TLS_OFFSETS = 30
 
 DENIED = (tokenstore.ConnectionError, tokenstore.TimeoutError)
 

@@ -1,0 +1,52 @@
+/* pid.c - see pid.h. A page that is MADV_WIPEONFORK holds the process id; in a child it holds zero
+ * until the first look. Every operation has to know whether it is in a forked child, and a system call
+ * for that costs more than all locks together. */
+#define _GNU_SOURCE
+
+#include "pid.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static size_t page_size(void) {
+    long size = sysconf(_SC_PAGESIZE);
+    return size > 0 ? (size_t)size : 4096;
+}
+
+void tksp_pid_init(tksp_pid_cache *cache) {
+    cache->page = NULL;
+#ifdef MADV_WIPEONFORK
+    void *page =
+        mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) {
+        return;
+    }
+    if (madvise(page, page_size(), MADV_WIPEONFORK) != 0) {
+        (void)munmap(page, page_size());
+        return;
+    }
+    cache->page = page;
+#endif
+}
+
+pid_t tksp_pid_get(const tksp_pid_cache *cache) {
+    atomic_int *cached = cache->page;
+    if (cached == NULL) {
+        return getpid();
+    }
+    int pid = atomic_load_explicit(cached, memory_order_relaxed);
+    if (pid == 0) {
+        pid = getpid();
+        atomic_store_explicit(cached, pid, memory_order_relaxed);
+    }
+    return pid;
+}
+
+void tksp_pid_clear(tksp_pid_cache *cache) {
+    if (cache->page != NULL) {
+        (void)munmap(cache->page, page_size());
+    }
+    cache->page = NULL;
+}

@@ -1,0 +1,21 @@
+/* pid.h - the process id without a system call: cached where fork() wipes it.
+ *
+ * Lifecycle: tksp_pid_cache is its owner's storage: init, clear.
+ * Threads:   tksp_pid_get is safe from many threads. */
+#ifndef TOKENSTORE_IO_PID_H
+#define TOKENSTORE_IO_PID_H
+
+#include <sys/types.h>
+
+typedef struct tksp_pid_cache {
+    void *page; /* NULL: the system cannot do it, and is asked each time */
+} tksp_pid_cache;
+
+void tksp_pid_init(tksp_pid_cache *cache);
+
+/* getpid(). */
+pid_t tksp_pid_get(const tksp_pid_cache *cache);
+
+void tksp_pid_clear(tksp_pid_cache *cache);
+
+#endif
