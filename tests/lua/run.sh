@@ -4,7 +4,8 @@
 # allocation.
 #
 # usage: tests/lua/run.sh LUA [FILE...]      FILE: a test file's name without test_ and .lua
-# Wants LUA_PATH and LUA_CPATH (make env) to find the modules.
+# Wants LUA_PATH and LUA_CPATH (make env) to find the modules. MEMORY_HOST, if set, is the program that
+# lets every allocation of this Lua's fail in turn (memory_host.c), which is done last.
 set -u
 lua=$1; shift
 here=$(dirname "$0")
@@ -37,4 +38,9 @@ unset TOKENSTORE_URL
 status=0
 "$lua" "$here/run.lua" "$@" || status=1
 "$lua" "$here/run.lua" --stress "$@" || status=1
+if [ -n "${MEMORY_HOST-}" ]; then
+  # Unlike an interpreter it frees all it has, so that what is left is a leak.
+  LD_PRELOAD='' ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=1 "$MEMORY_HOST" "$here/memory.lua" load open \
+    connect create get update rotate list many sessions raw failures || status=1
+fi
 exit $status

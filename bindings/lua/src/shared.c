@@ -61,14 +61,38 @@ static void set_tostring(lua_State *L, int up, lua_CFunction tostring) {
     lua_pop(L, 1);
 }
 
+/* Pushes all items of the list at index `list`. */
+static void push_items(lua_State *L, int list) {
+    for (size_t i = 1; i <= TKSP_UP_COUNT; i++) {
+        tksp_lua_get_item(L, list, i);
+    }
+}
+
+/* Makes `gc`, with all items as upvalues, the finalizer of the metatable number `up`. */
+static void set_gc(lua_State *L, int list, int up, lua_CFunction gc) {
+    tksp_lua_get_item(L, list, (size_t)up);
+    push_items(L, list);
+    lua_pushcclosure(L, gc, TKSP_UP_COUNT);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
+}
+
 static void init_op(tksp_lua_op *box) {
     box->in_use = false;
     box->op = NULL;
     tks_buf_init(&box->scratch, SIZE_MAX);
 }
 
+/* Gives the userdata on top its metatable out of the list below it, and puts it there as `up`. */
+static void add_userdata(lua_State *L, int metatable, int up) {
+    tksp_lua_get_item(L, -2, (size_t)metatable);
+    lua_setmetatable(L, -2);
+    tksp_lua_set_item(L, -2, (size_t)up);
+}
+
 /* Pushes a new list of what TKSP_UP_* number. */
-static void make_shared(lua_State *L) {
+static void make_list(lua_State *L) {
+    int list = lua_gettop(L) + 1;
     lua_createtable(L, TKSP_UP_COUNT, 0);
     add_metatable(L, TKSP_UP_OP, "tokenstore.op", false);
     add_metatable(L, TKSP_UP_TOKENS, "tokenstore.tokens", false);
@@ -84,37 +108,31 @@ static void make_shared(lua_State *L) {
     set_tostring(L, TKSP_UP_SESSION, value_tostring);
     set_tostring(L, TKSP_UP_REPLY_ERROR, reply_error_tostring);
 
+    /* Lua looks for __gc when a metatable is set: so the finalizers first, then userdata. */
+    set_gc(L, list, TKSP_UP_OP, op_gc);
+    set_gc(L, list, TKSP_UP_SCRATCH, scratch_gc);
     init_op(lua_newuserdata(L, sizeof(tksp_lua_op)));
-    tksp_lua_get_item(L, -2, TKSP_UP_OP);
-    lua_setmetatable(L, -2);
-    tksp_lua_set_item(L, -2, TKSP_UP_SPARE);
-
+    add_userdata(L, TKSP_UP_OP, TKSP_UP_SPARE);
     lua_newuserdata(L, 1);
-    tksp_lua_get_item(L, -2, TKSP_UP_NULL);
-    lua_setmetatable(L, -2);
-    tksp_lua_set_item(L, -2, TKSP_UP_NULL);
+    add_userdata(L, TKSP_UP_NULL, TKSP_UP_NULL);
 }
 
 /* Pushes the list, which is made by whichever module comes first. */
 static void push_list(lua_State *L) {
-    luaL_checkstack(L, 2 * TKSP_UP_COUNT, "tokenstore");
+    luaL_checkstack(L, 3 * TKSP_UP_COUNT, "tokenstore");
     lua_getfield(L, LUA_REGISTRYINDEX, SHARED_KEY);
     if (lua_isnil(L, -1)) {
         lua_pop(L, 1);
-        make_shared(L);
+        make_list(L);
         lua_pushvalue(L, -1);
         lua_setfield(L, LUA_REGISTRYINDEX, SHARED_KEY);
-        tksp_lua_set_gc(L, TKSP_UP_OP, op_gc);
-        tksp_lua_set_gc(L, TKSP_UP_SCRATCH, scratch_gc);
     }
 }
 
 void tksp_lua_push_shared(lua_State *L) {
     int list = lua_gettop(L) + 1;
     push_list(L);
-    for (size_t i = 1; i <= TKSP_UP_COUNT; i++) {
-        tksp_lua_get_item(L, list, i);
-    }
+    push_items(L, list);
     lua_remove(L, list);
 }
 
@@ -125,10 +143,8 @@ void tksp_lua_push_one(lua_State *L, int up) {
 }
 
 void tksp_lua_set_gc(lua_State *L, int up, lua_CFunction gc) {
-    tksp_lua_push_one(L, up);
-    tksp_lua_push_shared(L);
-    lua_pushcclosure(L, gc, TKSP_UP_COUNT);
-    lua_setfield(L, -2, "__gc");
+    push_list(L);
+    set_gc(L, lua_gettop(L), up, gc);
     lua_pop(L, 1);
 }
 
