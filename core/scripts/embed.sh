@@ -31,7 +31,7 @@ sha1() {
     echo
     printf 'static const char %s_text[] =\n' "$name"
     sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^.*$/    "&\\n"/' "$work/text"
-    printf '    ;\nconst tks_script tks_script_%s = {"%s", "%s", %s_text, sizeof %s_text - 1};\n' \
+    printf '    ;\nconst tksp_script tksp_script_%s = {"%s", "%s", %s_text, sizeof %s_text - 1};\n' \
       "$name" "$name" "$(sha1 "$work/text")" "$name" "$name"
   done
 } >"$out.new"

@@ -7,14 +7,14 @@
 
 enum { CHUNK_SIZE = 1024, ALIGNMENT = 16 };
 
-struct tks_arena_chunk {
-    tks_arena_chunk *next;
+struct tksp_arena_chunk {
+    tksp_arena_chunk *next;
     size_t size, used; /* bytes behind this header */
     _Alignas(ALIGNMENT) char data[];
 };
 
-void *tks_arena_alloc(tks_arena *arena, size_t size) {
-    tks_arena_chunk *chunk = arena->chunks;
+void *tksp_arena_alloc(tksp_arena *arena, size_t size) {
+    tksp_arena_chunk *chunk = arena->chunks;
     if (arena->status != TKS_OK || size > SIZE_MAX / 2) {
         arena->status = TKS_ERR_MEMORY;
         return NULL;
@@ -37,18 +37,16 @@ void *tks_arena_alloc(tks_arena *arena, size_t size) {
     return at;
 }
 
-tks_bytes tks_arena_dup(tks_arena *arena, tks_bytes bytes) {
-    char *copy = tks_arena_alloc(arena, bytes.size);
-    if (copy == NULL)
-        return tks_bytes_of(NULL, 0);
-    if (bytes.size > 0)
-        memcpy(copy, bytes.data, bytes.size);
+tks_bytes tksp_arena_dup(tksp_arena *arena, tks_bytes bytes) {
+    char *copy = tksp_arena_alloc(arena, bytes.size);
+    if (copy == NULL) return tks_bytes_of(NULL, 0);
+    if (bytes.size > 0) memcpy(copy, bytes.data, bytes.size);
     return tks_bytes_of(copy, bytes.size);
 }
 
-void tks_arena_clear(tks_arena *arena) {
+void tksp_arena_clear(tksp_arena *arena) {
     while (arena->chunks != NULL) {
-        tks_arena_chunk *chunk = arena->chunks;
+        tksp_arena_chunk *chunk = arena->chunks;
         arena->chunks = chunk->next;
         tks_wipe(chunk->data, chunk->used);
         free(chunk);

@@ -3,13 +3,10 @@
 
 #include "tokenstore/json.h"
 
-int tks_key_digit(char c) {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
+int tksp_key_digit(char c) {
+    if (c >= 'A' && c <= 'Z') return c - 'A';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+    if (c >= '0' && c <= '9') return c - '0' + 52;
     return c == '-' ? 62 : c == '_' ? 63 : -1;
 }
 
@@ -31,13 +28,13 @@ static void digest(const char *kind, tks_bytes pepper, tks_bytes app, tks_bytes 
 
 /* Hexadecimal, because those digits are in the alphabet of every token encoding: an owner's tag, and
  * with it the index, stays when an application changes its encoding. */
-static void make_tag(tks_place *place) {
+static void make_tag(tksp_place *place) {
     for (int i = 0; i < TKS_TAG_SIZE; i++)
-        place->tag[i] = "0123456789abcdef"[tks_key_digit(place->digest[i]) & 15];
+        place->tag[i] = "0123456789abcdef"[tksp_key_digit(place->digest[i]) & 15];
 }
 
-void tks_key_place(tks_bytes pepper, tks_bytes app, tks_bytes type, tks_bytes token,
-                   tks_place *out) {
+void tksp_key_place(tks_bytes pepper, tks_bytes app, tks_bytes type, tks_bytes token,
+                    tksp_place *out) {
     digest("t", pepper, app, type, token, out->digest);
     if (carries_tag(token))
         memcpy(out->tag, token.data + 1, TKS_TAG_SIZE);
@@ -45,8 +42,8 @@ void tks_key_place(tks_bytes pepper, tks_bytes app, tks_bytes type, tks_bytes to
         make_tag(out);
 }
 
-void tks_key_owner(tks_bytes pepper, tks_bytes app, tks_bytes type, tks_bytes owner,
-                   tks_place *out) {
+void tksp_key_owner(tks_bytes pepper, tks_bytes app, tks_bytes type, tks_bytes owner,
+                    tksp_place *out) {
     digest("o", pepper, app, type, owner, out->digest);
     make_tag(out);
 }
@@ -58,22 +55,22 @@ static void append_slot(tks_buf *out, tks_bytes prefix, const char *tag) {
     tks_buf_append(out, "}:", 2);
 }
 
-tks_status tks_key_record(tks_buf *out, tks_bytes prefix, const tks_place *place) {
+tks_status tksp_key_record(tks_buf *out, tks_bytes prefix, const tksp_place *place) {
     append_slot(out, prefix, place->tag);
     return tks_buf_append(out, place->digest, TKS_DIGEST_TEXT_SIZE);
 }
 
-tks_status tks_key_names(tks_buf *out, tks_bytes app, tks_bytes type) {
+tks_status tksp_key_names(tks_buf *out, tks_bytes app, tks_bytes type) {
     tks_json_append_name(out, app);
     tks_buf_append_char(out, ',');
     tks_json_append_name(out, type);
     return tks_buf_append_char(out, ',');
 }
 
-tks_status tks_key_index(tks_buf *out, tks_bytes prefix, const char *tag, tks_bytes app,
-                         tks_bytes type, tks_bytes owner) {
+tks_status tksp_key_index(tks_buf *out, tks_bytes prefix, const char *tag, tks_bytes app,
+                          tks_bytes type, tks_bytes owner) {
     append_slot(out, prefix, tag);
     tks_buf_append(out, "o:", 2);
-    tks_key_names(out, app, type);
+    tksp_key_names(out, app, type);
     return tks_json_append_name(out, owner);
 }

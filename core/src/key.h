@@ -22,30 +22,30 @@ enum {
 };
 #define TKS_TOKEN_MARKER '0' /* in the alphabet of every encoding, as the tag's characters are */
 
-typedef struct tks_place {
+typedef struct tksp_place {
     char tag[TKS_TAG_SIZE];
     char digest[TKS_DIGEST_TEXT_SIZE];
-} tks_place;
+} tksp_place;
 
 /* The place of a token's record: digest and tag. */
-void tks_key_place(tks_bytes pepper, tks_bytes app, tks_bytes type, tks_bytes token,
-                   tks_place *out);
+void tksp_key_place(tks_bytes pepper, tks_bytes app, tks_bytes type, tks_bytes token,
+                    tksp_place *out);
 
 /* The place of an owner: its digest and the tag of its index and of its generated tokens. */
-void tks_key_owner(tks_bytes pepper, tks_bytes app, tks_bytes type, tks_bytes owner,
-                   tks_place *out);
+void tksp_key_owner(tks_bytes pepper, tks_bytes app, tks_bytes type, tks_bytes owner,
+                    tksp_place *out);
 
 /* Appends a record's key. TKS_OK or the buffer's error. */
-tks_status tks_key_record(tks_buf *out, tks_bytes prefix, const tks_place *place);
+tks_status tksp_key_record(tks_buf *out, tks_bytes prefix, const tksp_place *place);
 
 /* Appends an owner's index key; `tag` is the owner's. TKS_OK or the buffer's error. */
-tks_status tks_key_index(tks_buf *out, tks_bytes prefix, const char *tag, tks_bytes app,
-                         tks_bytes type, tks_bytes owner);
+tks_status tksp_key_index(tks_buf *out, tks_bytes prefix, const char *tag, tks_bytes app,
+                          tks_bytes type, tks_bytes owner);
 
 /* Appends `"<app>","<type>",` - what an index key has before the owner. */
-tks_status tks_key_names(tks_buf *out, tks_bytes app, tks_bytes type);
+tks_status tksp_key_names(tks_buf *out, tks_bytes app, tks_bytes type);
 
 /* A base64url character's value, 0 … 63, or -1. */
-int tks_key_digit(char c);
+int tksp_key_digit(char c);
 
 #endif

@@ -17,7 +17,7 @@ enum {
 
 /* ---- building ---- */
 
-tks_op *tks_op_new(size_t size, const tks_op_kind *kind, tks_safety safety) {
+tks_op *tksp_op_new(size_t size, const tksp_op_kind *kind, tks_safety safety) {
     tks_op *op = calloc(1, size);
     if (op == NULL) return NULL;
     op->kind = kind;
@@ -26,26 +26,26 @@ tks_op *tks_op_new(size_t size, const tks_op_kind *kind, tks_safety safety) {
     return op;
 }
 
-tks_status tks_op_add(tks_op *op, const tks_script *script, const tks_bytes *argv, size_t argc,
-                      tks_bytes route) {
+tks_status tksp_op_add(tks_op *op, const tksp_script *script, const tks_bytes *argv, size_t argc,
+                       tks_bytes route) {
     if (op->count == op->capacity) {
         size_t capacity = op->capacity == 0 ? 2 : op->capacity * 2;
-        tks_command *commands = realloc(op->commands, capacity * sizeof *commands);
+        tksp_command *commands = realloc(op->commands, capacity * sizeof *commands);
         if (commands == NULL) return TKS_ERR_MEMORY;
         op->commands = commands;
         op->capacity = capacity;
     }
     op->commands[op->count++] =
-        (tks_command){.script = script, .argv = argv, .argc = argc, .route = route};
+        (tksp_command){.script = script, .argv = argv, .argc = argc, .route = route};
     return TKS_OK;
 }
 
-void tks_op_clear_commands(tks_op *op) {
+void tksp_op_clear_commands(tks_op *op) {
     for (size_t i = 0; i < op->count; i++) tks_reply_free(op->commands[i].reply);
     op->count = 0;
 }
 
-tks_reply *tks_op_take_reply(tks_op *op, size_t i) {
+tks_reply *tksp_op_take_reply(tks_op *op, size_t i) {
     tks_reply *reply = op->commands[i].reply;
     op->commands[i].reply = NULL;
     return reply;
@@ -54,10 +54,10 @@ tks_reply *tks_op_take_reply(tks_op *op, size_t i) {
 void tks_op_free(tks_op *op) {
     if (op == NULL) return;
     if (op->kind->clear != NULL) op->kind->clear(op);
-    tks_op_clear_commands(op);
+    tksp_op_clear_commands(op);
     free(op->commands);
     tks_buf_wipe(&op->out);
-    tks_arena_clear(&op->arena);
+    tksp_arena_clear(&op->arena);
     free(op);
 }
 
@@ -88,7 +88,7 @@ static tks_need sleep_for(tks_op *op, uint32_t ms) {
 
 /* Kept for the message of a deadline; where memory is short it just is not said. */
 static void note_reason(tks_op *op, const char *message) {
-    char *copy = tks_arena_alloc(&op->arena, strlen(message) + 1);
+    char *copy = tksp_arena_alloc(&op->arena, strlen(message) + 1);
     if (copy != NULL) memcpy(copy, message, strlen(message) + 1);
     op->reason = copy;
     op->arena.status = TKS_OK;
@@ -102,7 +102,7 @@ static uint32_t backoff(uint32_t first, unsigned shift, unsigned times, uint32_t
     return (uint32_t)(ms * 3 / 4) + tks_random_below((uint32_t)(ms / 2) + 1);
 }
 
-static tks_status format_command(tks_buf *out, const tks_command *command) {
+static tks_status format_command(tks_buf *out, const tksp_command *command) {
     tks_bytes inline_argv[INLINE_ARGS];
     tks_bytes *argv = inline_argv;
     if (command->script == NULL) return tks_resp_format(out, command->argc, command->argv);
@@ -130,7 +130,7 @@ static tks_need send_unanswered(tks_op *op) {
     op->batch.replies = 0;
     op->batch.safety = op->safety;
     for (size_t i = 0; i < op->count; i++) {
-        tks_command *command = &op->commands[i];
+        tksp_command *command = &op->commands[i];
         if (command->reply != NULL) continue;
         tks_status status = format_command(&op->out, command);
         if (status == TKS_ERR_DATA)
@@ -163,7 +163,7 @@ typedef enum verdict { FINAL, UNKNOWN_SCRIPT, NOT_NOW, NOT_HERE } verdict;
 
 /* Errors that say the command was not executed. Source: redis.io, "Redis Cluster specification",
  * "EVAL"; and the error table in Redis' server.c. */
-static verdict judge(const tks_command *command, const tks_reply *reply) {
+static verdict judge(const tksp_command *command, const tks_reply *reply) {
     static const char *const not_now[] = {"LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN",
                                           "MASTERDOWN"};
     if (tks_reply_get_type(reply) != TKS_REPLY_ERROR || command->raw) return FINAL;
@@ -184,7 +184,7 @@ static void describe(const tks_reply *reply, char *out, size_t size) {
 /* The first error among final answers, or NULL. */
 static const tks_reply *first_error(const tks_op *op) {
     for (size_t i = 0; i < op->count; i++) {
-        const tks_command *command = &op->commands[i];
+        const tksp_command *command = &op->commands[i];
         if (!command->raw && tks_reply_get_type(command->reply) == TKS_REPLY_ERROR)
             return command->reply;
     }
@@ -199,7 +199,7 @@ static tks_need take_replies(tks_op *op, const tks_event *event) {
     op->losses = 0;
     op->batch.reconnect = false;
     for (size_t i = 0; i < op->count; i++) {
-        tks_command *command = &op->commands[i];
+        tksp_command *command = &op->commands[i];
         if (command->reply != NULL) continue;
         tks_reply *reply = event->replies[next];
         event->replies[next++] = NULL;

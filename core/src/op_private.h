@@ -11,17 +11,17 @@
 #include "ops/script.h"
 #include "tokenstore/op.h"
 
-typedef struct tks_command {
-    const tks_script *script; /* NULL: a plain command */
-    const tks_bytes *argv;    /* script: number of keys, keys, arguments */
+typedef struct tksp_command {
+    const tksp_script *script; /* NULL: a plain command */
+    const tks_bytes *argv;     /* script: number of keys, keys, arguments */
     size_t argc;
-    tks_bytes route;          /* the key that chooses the server */
-    bool by_text;             /* script: the server does not know it, send its text */
-    bool raw;                 /* an error reply is an answer like any other */
-    tks_reply *reply;         /* the final answer; owned */
-} tks_command;
+    tks_bytes route;  /* the key that chooses the server */
+    bool by_text;     /* script: the server does not know it, send its text */
+    bool raw;         /* an error reply is an answer like any other */
+    tks_reply *reply; /* the final answer; owned */
+} tksp_command;
 
-typedef struct tks_op_kind {
+typedef struct tksp_op_kind {
     /* All commands are answered, none by an error (unless raw). Sets op->result, or clears the
      * commands and adds new ones. TKS_OK or a failure noted in op->error. */
     tks_status (*finish)(tks_op *op, int64_t now_ms);
@@ -30,27 +30,27 @@ typedef struct tks_op_kind {
     bool (*undo)(tks_op *op);
     /* Frees what the kind owns beyond the arena. NULL: nothing. */
     void (*clear)(tks_op *op);
-} tks_op_kind;
+} tksp_op_kind;
 
-typedef enum tks_op_state {
+typedef enum tksp_op_state {
     TKS_OP_NEW,
     TKS_OP_SENDING,
     TKS_OP_SLEEPING,
     TKS_OP_DONE,
     TKS_OP_FAILED
-} tks_op_state;
+} tksp_op_state;
 
 struct tks_op {
-    const tks_op_kind *kind;
-    tks_op_state state;
+    const tksp_op_kind *kind;
+    tksp_op_state state;
     tks_safety safety;
     bool undoing;
-    unsigned losses;    /* connections lost in a row */
-    unsigned refusals;  /* "not now" answers in a row */
-    tks_arena arena;
-    tks_command *commands; /* in a heap array, so that an operation can begin anew */
+    unsigned losses;   /* connections lost in a row */
+    unsigned refusals; /* "not now" answers in a row */
+    tksp_arena arena;
+    tksp_command *commands; /* in a heap array, so that an operation can begin anew */
     size_t count, capacity;
-    tks_buf out;        /* the batch's bytes */
+    tks_buf out; /* the batch's bytes */
     tks_batch batch;
     uint32_t sleep_ms;
     bool unanswered;    /* a change was sent, and its answer lost: it may have happened */
@@ -60,16 +60,16 @@ struct tks_op {
 };
 
 /* Makes an operation of `size` bytes (a struct that begins with tks_op), zeroed. NULL: no memory. */
-tks_op *tks_op_new(size_t size, const tks_op_kind *kind, tks_safety safety);
+tks_op *tksp_op_new(size_t size, const tksp_op_kind *kind, tks_safety safety);
 
 /* Adds a command; `argv` must live in the arena. TKS_OK or TKS_ERR_MEMORY. */
-tks_status tks_op_add(tks_op *op, const tks_script *script, const tks_bytes *argv, size_t argc,
-                      tks_bytes route);
+tks_status tksp_op_add(tks_op *op, const tksp_script *script, const tks_bytes *argv, size_t argc,
+                       tks_bytes route);
 
 /* Forgets the commands and frees their replies. */
-void tks_op_clear_commands(tks_op *op);
+void tksp_op_clear_commands(tks_op *op);
 
 /* Takes the reply of command `i` out; the caller frees it. */
-tks_reply *tks_op_take_reply(tks_op *op, size_t i);
+tks_reply *tksp_op_take_reply(tks_op *op, size_t i);
 
 #endif

@@ -18,22 +18,22 @@ enum {
 };
 
 /* Slices of the record's text, but for `owner` where it had escapes: that is in the arena. */
-typedef struct tks_record {
+typedef struct tksp_record {
     int64_t created_us;
     tks_bytes check;
     tks_bytes owner;
     tks_bytes data;
     tks_bytes tag; /* empty: the record's own */
-} tks_record;
+} tksp_record;
 
 /* TKS_OK, TKS_ERR_DATA (not a record: the message says so), TKS_ERR_MEMORY. */
-tks_status tks_record_read(tks_bytes text, tks_arena *arena, tks_record *out, tks_error *err);
+tks_status tksp_record_read(tks_bytes text, tksp_arena *arena, tksp_record *out, tks_error *err);
 
 /* `<created><check>`: created in microseconds, or -2 unless the check is `check`. */
-int64_t tks_record_read_head(tks_bytes head, tks_bytes check);
+int64_t tksp_record_read_head(tks_bytes head, tks_bytes check);
 
 /* Appends what follows the head: `"<owner>",{<data>}]`, with `,"<tag>"` unless `tag` is NULL.
  * TKS_OK or the buffer's error. */
-tks_status tks_record_write_tail(tks_buf *out, tks_bytes owner, tks_bytes data, const char *tag);
+tks_status tksp_record_write_tail(tks_buf *out, tks_bytes owner, tks_bytes data, const char *tag);
 
 #endif

@@ -224,14 +224,14 @@ TEST(alloc_resp_format) {
 
 static void read_record(const void *argument) {
     tks_error err = TKS_ERROR_INIT;
-    tks_arena arena = TKS_ARENA_INIT;
-    tks_record record;
+    tksp_arena arena = TKS_ARENA_INIT;
+    tksp_record record;
     tks_status status;
     alloc_enter();
-    status = tks_record_read(test_bytes(argument), &arena, &record, &err);
+    status = tksp_record_read(test_bytes(argument), &arena, &record, &err);
     alloc_leave();
     (void)check_status(status, &err);
-    tks_arena_clear(&arena);
+    tksp_arena_clear(&arena);
 }
 
 TEST(alloc_records) {

@@ -12,7 +12,7 @@ static tks_bytes bytes_of(script_call *call, const tks_json *node) {
     tks_bytes copy;
     tks_buf_init(&text, BYTES_MAX);
     vectors_bytes(node, &text);
-    copy = tks_arena_dup(&call->arena, tks_buf_bytes(&text));
+    copy = tksp_arena_dup(&call->arena, tks_buf_bytes(&text));
     tks_buf_clear(&text);
     return copy;
 }
@@ -24,7 +24,7 @@ static tks_bytes data_of(script_call *call, const tks_json *node) {
     tks_buf_init(&text, BYTES_MAX);
     tks_json_writer_init(&w, &text, BYTES_MAX, "data", NULL);
     if (tks_json_write_tree(&w, node) != TKS_OK) vectors_broken("cannot be written", "data");
-    copy = tks_arena_dup(&call->arena, tks_buf_bytes(&text));
+    copy = tksp_arena_dup(&call->arena, tks_buf_bytes(&text));
     tks_buf_clear(&text);
     return copy;
 }
@@ -83,7 +83,7 @@ static void read_new_token(script_call *call, const tks_json *args, tks_new_toke
 
 static void read_new_tokens(script_call *call, const tks_json *list) {
     call->count = tks_json_get_size(list);
-    call->made = tks_arena_alloc(&call->arena, (call->count + 1) * sizeof *call->made);
+    call->made = tksp_arena_alloc(&call->arena, (call->count + 1) * sizeof *call->made);
     list = tks_json_get_child(list);
     for (size_t i = 0; list != NULL; list = tks_json_get_next(list))
         read_new_token(call, list, &call->made[i++]);
@@ -91,7 +91,7 @@ static void read_new_tokens(script_call *call, const tks_json *list) {
 
 static void read_tokens(script_call *call, const tks_json *list) {
     call->count = tks_json_get_size(list);
-    call->tokens = tks_arena_alloc(&call->arena, (call->count + 1) * sizeof *call->tokens);
+    call->tokens = tksp_arena_alloc(&call->arena, (call->count + 1) * sizeof *call->tokens);
     list = tks_json_get_child(list);
     for (size_t i = 0; list != NULL; list = tks_json_get_next(list))
         call->tokens[i++] = bytes_of(call, list);
@@ -101,10 +101,10 @@ static void read_commands(script_call *call, const tks_json *commands) {
     size_t words = 0;
     const tks_json *command = tks_json_get_child(commands);
     call->count = tks_json_get_size(commands);
-    call->argc = tks_arena_alloc(&call->arena, (call->count + 1) * sizeof *call->argc);
+    call->argc = tksp_arena_alloc(&call->arena, (call->count + 1) * sizeof *call->argc);
     for (size_t i = 0; command != NULL; command = tks_json_get_next(command))
         words += call->argc[i++] = tks_json_get_size(command);
-    call->tokens = tks_arena_alloc(&call->arena, (words + 1) * sizeof *call->tokens);
+    call->tokens = tksp_arena_alloc(&call->arena, (words + 1) * sizeof *call->tokens);
     words = 0;
     command = tks_json_get_child(commands);
     for (; command != NULL; command = tks_json_get_next(command)) {
@@ -149,7 +149,7 @@ void script_call_init(script_call *call, const tks_json *test) {
     for (at = at == NULL ? NULL : tks_json_get_child(at); at != NULL; at = tks_json_get_next(at))
         set_option(call, tks_json_get_name(at).data, at);
     if (strcmp(call->name, "create") == 0) {
-        call->made = tks_arena_alloc(&call->arena, sizeof *call->made);
+        call->made = tksp_arena_alloc(&call->arena, sizeof *call->made);
         read_new_token(call, args, call->made);
     } else if (strcmp(call->name, "create_many") == 0) {
         read_new_tokens(call, vectors_get(args, "tokens"));
@@ -161,7 +161,7 @@ void script_call_init(script_call *call, const tks_json *test) {
 }
 
 void script_call_clear(script_call *call) {
-    tks_arena_clear(&call->arena);
+    tksp_arena_clear(&call->arena);
 }
 
 tks_status script_call_make(const script_call *c, const tks_tokens *tokens, tks_op **out,

@@ -7,7 +7,7 @@
 
 /* A call, made ready, so that nothing but the call itself is left to do. */
 typedef struct script_call {
-    tks_arena arena; /* owns all below */
+    tksp_arena arena; /* owns all below */
     tks_tokens_options options;
     const char *name;
     tks_new_token *made; /* of create and create_many */

@@ -44,10 +44,11 @@ static void step(runner *r, const tks_event *event) {
 
 /* ---- commands ---------------------------------------------------------------------------------- */
 
-static const tks_script *script_named(const char *name) {
-    static const tks_script *const all[] = {
-        &tks_script_create, &tks_script_delete,  &tks_script_delete_all, &tks_script_delete_by_id,
-        &tks_script_list,   &tks_script_refresh, &tks_script_rotate,     &tks_script_update};
+static const tksp_script *script_named(const char *name) {
+    static const tksp_script *const all[] = {&tksp_script_create,     &tksp_script_delete,
+                                             &tksp_script_delete_all, &tksp_script_delete_by_id,
+                                             &tksp_script_list,       &tksp_script_refresh,
+                                             &tksp_script_rotate,     &tksp_script_update};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (strcmp(all[i]->name, name) == 0) return all[i];
     }
@@ -70,7 +71,7 @@ static void check_word(runner *r, const tks_json *want, tks_bytes word) {
         CHECK_BYTES(word, tks_bytes_of(script_named(vectors_text(want, "sha"))->sha1, 40));
     } else if (tks_json_get_type(want) == TKS_JSON_OBJECT &&
                tks_json_find(want, "script") != NULL) {
-        const tks_script *script = script_named(vectors_text(want, "script"));
+        const tksp_script *script = script_named(vectors_text(want, "script"));
         CHECK_BYTES(word, tks_bytes_of(script->text, script->size));
     } else if (!pattern_match(&r->variables, want, word, &at) || at != word.size) {
         tks_buf text; /* to show what was expected, where that can be said */

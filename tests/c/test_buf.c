@@ -78,13 +78,13 @@ TEST(bytes_compare) {
 }
 
 TEST(arena_keeps_many_sizes_apart) {
-    tks_arena arena = TKS_ARENA_INIT;
+    tksp_arena arena = TKS_ARENA_INIT;
     tks_bytes copies[200];
     char pattern[4000];
 
     for (size_t i = 0; i < 200; i++) {
         memset(pattern, (int)i, sizeof pattern);
-        copies[i] = tks_arena_dup(&arena, tks_bytes_of(pattern, i * 19));
+        copies[i] = tksp_arena_dup(&arena, tks_bytes_of(pattern, i * 19));
         CHECK_INT((uintptr_t)copies[i].data % 16, 0);
     }
     for (size_t i = 0; i < 200; i++) {
@@ -92,12 +92,12 @@ TEST(arena_keeps_many_sizes_apart) {
         CHECK_BYTES(copies[i], tks_bytes_of(pattern, i * 19));
     }
     CHECK_STATUS(arena.status, TKS_OK);
-    CHECK(tks_arena_alloc(&arena, SIZE_MAX) == NULL);
+    CHECK(tksp_arena_alloc(&arena, SIZE_MAX) == NULL);
     CHECK_STATUS(arena.status, TKS_ERR_MEMORY);
-    CHECK(tks_arena_alloc(&arena, 1) == NULL); /* it sticks */
-    tks_arena_clear(&arena);
+    CHECK(tksp_arena_alloc(&arena, 1) == NULL); /* it sticks */
+    tksp_arena_clear(&arena);
     CHECK_STATUS(arena.status, TKS_OK);
-    tks_arena_clear(&arena);
+    tksp_arena_clear(&arena);
 }
 
 TEST(status_table_is_complete) {

@@ -6,12 +6,12 @@
 
 static void check_record_key(const char *token, tks_bytes prefix, tks_bytes pepper,
                              const char *want) {
-    tks_place place;
+    tksp_place place;
     tks_buf key;
     tks_buf_init(&key, 1000);
     test_context("%s", token);
-    tks_key_place(pepper, TKS_LITERAL("app"), TKS_LITERAL("type"), test_bytes(token), &place);
-    CHECK_STATUS(tks_key_record(&key, prefix, &place), TKS_OK);
+    tksp_key_place(pepper, TKS_LITERAL("app"), TKS_LITERAL("type"), test_bytes(token), &place);
+    CHECK_STATUS(tksp_key_record(&key, prefix, &place), TKS_OK);
     CHECK_BYTES(tks_buf_bytes(&key), test_bytes(want));
     tks_buf_clear(&key);
 }
@@ -32,16 +32,16 @@ TEST(key_records_have_known_keys) {
 }
 
 TEST(key_tag_is_not_read_past_the_token) {
-    tks_place place;
-    tks_key_place(tks_bytes_of(NULL, 0), TKS_LITERAL("app"), TKS_LITERAL("type"),
-                  tks_bytes_of("0abc", 3), &place);
+    tksp_place place;
+    tksp_key_place(tks_bytes_of(NULL, 0), TKS_LITERAL("app"), TKS_LITERAL("type"),
+                   tks_bytes_of("0abc", 3), &place);
     CHECK_BYTES(tks_bytes_of(place.tag, 3), TKS_LITERAL("5eb"));
 }
 
 static void append_index(tks_buf *key, tks_bytes app, tks_bytes type, tks_bytes owner) {
-    tks_place place;
-    tks_key_owner(tks_bytes_of(NULL, 0), app, type, owner, &place);
-    CHECK_STATUS(tks_key_index(key, TKS_LITERAL("ts"), place.tag, app, type, owner), TKS_OK);
+    tksp_place place;
+    tksp_key_owner(tks_bytes_of(NULL, 0), app, type, owner, &place);
+    CHECK_STATUS(tksp_key_index(key, TKS_LITERAL("ts"), place.tag, app, type, owner), TKS_OK);
 }
 
 TEST(key_indexes_have_known_keys) {
@@ -60,7 +60,7 @@ TEST(key_digits_are_base64url) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     for (int c = 0; c < 256; c++) {
         const char *at = c == 0 ? NULL : strchr(digits, c);
-        CHECK_INT(tks_key_digit((char)c), at == NULL ? -1 : at - digits);
+        CHECK_INT(tksp_key_digit((char)c), at == NULL ? -1 : at - digits);
     }
 }
 
@@ -113,16 +113,16 @@ static void check_tuples(bool index) {
 
     for (int i = 0; i < TUPLES; i++) {
         tuple *t = &tuples[i];
-        tks_place place;
+        tksp_place place;
         for (int k = 0; k < 3; k++) t->parts[k] = random_name(t->names[k]);
         tks_buf_init(&t->key, 1000);
         if (index) {
-            tks_key_owner(tks_bytes_of(NULL, 0), t->parts[0], t->parts[1], t->parts[2], &place);
-            tks_key_index(&t->key, TKS_LITERAL("ts"), place.tag, t->parts[0], t->parts[1],
-                          t->parts[2]);
+            tksp_key_owner(tks_bytes_of(NULL, 0), t->parts[0], t->parts[1], t->parts[2], &place);
+            tksp_key_index(&t->key, TKS_LITERAL("ts"), place.tag, t->parts[0], t->parts[1],
+                           t->parts[2]);
         } else {
-            tks_key_place(tks_bytes_of(NULL, 0), t->parts[0], t->parts[1], t->parts[2], &place);
-            tks_key_record(&t->key, TKS_LITERAL("ts"), &place);
+            tksp_key_place(tks_bytes_of(NULL, 0), t->parts[0], t->parts[1], t->parts[2], &place);
+            tksp_key_record(&t->key, TKS_LITERAL("ts"), &place);
         }
     }
     qsort(tuples, TUPLES, sizeof *tuples, compare_keys);

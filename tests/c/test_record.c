@@ -5,14 +5,14 @@
 #include "test.h"
 
 typedef struct fixture {
-    tks_arena arena;
-    tks_record record;
+    tksp_arena arena;
+    tksp_record record;
     tks_error err;
 } fixture;
 
 static tks_status read(fixture *f, tks_bytes text) {
     *f = (fixture){.arena = TKS_ARENA_INIT, .err = TKS_ERROR_INIT};
-    return tks_record_read(text, &f->arena, &f->record, &f->err);
+    return tksp_record_read(text, &f->arena, &f->record, &f->err);
 }
 
 TEST(record_reads_its_parts) {
@@ -23,13 +23,13 @@ TEST(record_reads_its_parts) {
     CHECK_BYTES(f.record.owner, TKS_LITERAL("bob"));
     CHECK_BYTES(f.record.data, TKS_LITERAL("{\"a\":[1]}"));
     CHECK_INT(f.record.tag.size, 0);
-    tks_arena_clear(&f.arena);
+    tksp_arena_clear(&f.arena);
 
     CHECK_STATUS(read(&f, TKS_LITERAL("[\"AAAAAAAAA----\",\"b\",{},\"0f3\"]")), TKS_OK);
     CHECK_INT(f.record.created_us, 0);
     CHECK_BYTES(f.record.data, TKS_LITERAL("{}"));
     CHECK_BYTES(f.record.tag, TKS_LITERAL("0f3"));
-    tks_arena_clear(&f.arena);
+    tksp_arena_clear(&f.arena);
 
     /* Data that looks like a record's end. */
     CHECK_STATUS(read(&f, TKS_LITERAL("[\"_________abcd\",\"b\",{\"x\":\"},\\\"abc\\\"]\"}]")),
@@ -37,7 +37,7 @@ TEST(record_reads_its_parts) {
     CHECK_INT(f.record.created_us, (INT64_C(1) << 54) - 1);
     CHECK_BYTES(f.record.data, TKS_LITERAL("{\"x\":\"},\\\"abc\\\"]\"}"));
     CHECK_INT(f.record.tag.size, 0);
-    tks_arena_clear(&f.arena);
+    tksp_arena_clear(&f.arena);
 }
 
 TEST(record_owners_survive_writing_and_reading) {
@@ -58,14 +58,14 @@ TEST(record_owners_survive_writing_and_reading) {
             tks_buf_init(&text, 4096);
             test_context("owner %zu", i);
             tks_buf_append_bytes(&text, TKS_LITERAL("[\"GCiQYICJAabcd\","));
-            CHECK_STATUS(tks_record_write_tail(&text, owners[i], TKS_LITERAL("{\"k\":\"v\"}"),
-                                               tagged ? "3e8" : NULL),
+            CHECK_STATUS(tksp_record_write_tail(&text, owners[i], TKS_LITERAL("{\"k\":\"v\"}"),
+                                                tagged ? "3e8" : NULL),
                          TKS_OK);
             CHECK_STATUS(read(&f, tks_buf_bytes(&text)), TKS_OK);
             CHECK_BYTES(f.record.owner, owners[i]);
             CHECK_BYTES(f.record.data, TKS_LITERAL("{\"k\":\"v\"}"));
             CHECK_INT(f.record.tag.size, tagged ? 3 : 0);
-            tks_arena_clear(&f.arena);
+            tksp_arena_clear(&f.arena);
             tks_buf_clear(&text);
         }
     }
@@ -77,7 +77,7 @@ static bool is_record(tks_bytes text) {
     if (text.size > 0) memcpy(copy, text.data, text.size);
     bool taken = read(&f, tks_bytes_of(copy, text.size)) == TKS_OK;
     CHECK(taken == (f.err.status == TKS_OK));
-    tks_arena_clear(&f.arena);
+    tksp_arena_clear(&f.arena);
     free(copy);
     return taken;
 }
@@ -136,5 +136,5 @@ TEST(record_messages_hold_no_data) {
     CHECK_STATUS(read(&f, TKS_LITERAL("{\"hunter2\":1}")), TKS_ERR_DATA);
     CHECK_STATUS(f.err.status, TKS_ERR_DATA);
     CHECK(strstr(f.err.message, "hunter2") == NULL);
-    tks_arena_clear(&f.arena);
+    tksp_arena_clear(&f.arena);
 }

@@ -15,21 +15,21 @@ static tks_bytes next_name(const uint8_t **at, const uint8_t *end) {
 }
 
 static void make_keys(const tks_bytes *names, tks_buf *record, tks_buf *index) {
-    tks_place place;
+    tksp_place place;
     tks_bytes none = {NULL, 0};
     tks_buf_init(record, 1 << 20);
     tks_buf_init(index, 1 << 20);
-    tks_key_place(none, names[0], names[1], names[2], &place);
-    REQUIRE(tks_key_record(record, TKS_LITERAL("ts"), &place) == TKS_OK);
-    tks_key_owner(none, names[0], names[1], names[2], &place);
-    REQUIRE(tks_key_index(index, TKS_LITERAL("ts"), place.tag, names[0], names[1], names[2]) ==
+    tksp_key_place(none, names[0], names[1], names[2], &place);
+    REQUIRE(tksp_key_record(record, TKS_LITERAL("ts"), &place) == TKS_OK);
+    tksp_key_owner(none, names[0], names[1], names[2], &place);
+    REQUIRE(tksp_key_index(index, TKS_LITERAL("ts"), place.tag, names[0], names[1], names[2]) ==
             TKS_OK);
 }
 
 /* Exactly one '{' … '}' before anything a user gave: what Redis Cluster hashes is the tag. */
 static void require_hash_tag(tks_bytes key) {
     REQUIRE(key.size >= 8 && memcmp(key.data, "ts:{", 4) == 0 && key.data[7] == '}');
-    for (size_t i = 4; i < 7; i++) REQUIRE(tks_key_digit(key.data[i]) >= 0);
+    for (size_t i = 4; i < 7; i++) REQUIRE(tksp_key_digit(key.data[i]) >= 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -394,62 +394,6 @@ def test_rotate_with_a_duration(tokens: RedisTokens, server: Server) -> None:
     assert 990_000 < ttl_of(server, new) <= 1_000_000
 
 
-# ---- many ----------------------------------------------------------------------------------------
-
-
-def test_create_many_and_get_many_keep_order(tokens: RedisTokens) -> None:
-    made = tokens.create_many(
-        [{**APP, "owner": f"o{n % 7}", "data": {"n": n}, "duration": 60} for n in range(100)]
-    )
-    assert [t.data["n"] for t in made] == list(range(100))
-    assert len({t.token for t in made}) == 100
-    secrets = [t.token for t in made]
-    secrets[10:10] = ["no such token", "", "x" * 1025]
-    found = tokens.get_many(**APP, tokens=secrets)
-    assert [None if t is None else t.data["n"] for t in found] == [
-        *range(10),
-        None,
-        None,
-        None,
-        *range(10, 100),
-    ]
-    assert len(tokens.list(**APP, owner="o3")) == 14
-
-
-def test_create_many_with_custom_tokens(tokens: RedisTokens, server: Server) -> None:
-    made = tokens.create_many([{**APP, "owner": "bob", "custom_token": t} for t in ("a", "b")])
-    assert [t.token for t in made] == ["a", "b"]
-    with pytest.raises(tokenstore.DataError):
-        tokens.create_many([{**APP, "owner": "eve"}, {**APP, "owner": "eve", "custom_token": "b"}])
-    assert tokens.list(**APP, owner="eve") == []
-    assert len(tokens.list(**APP, owner="bob")) == 2
-
-
-def test_many_of_none(tokens: RedisTokens) -> None:
-    assert tokens.create_many([]) == []
-    assert tokens.get_many(**APP, tokens=[]) == []
-
-
-def test_many_take_any_iterable(tokens: RedisTokens) -> None:
-    made = tokens.create_many({**APP, "owner": "bob"} for _ in range(3))
-    assert len([t for t in tokens.get_many(**APP, tokens=(t.token for t in made)) if t]) == 3
-
-
-def test_many_refuse_the_whole_call(tokens: RedisTokens, server: Server) -> None:
-    good = {**APP, "owner": "bob"}
-    with pytest.raises(tokenstore.DataError, match="owner"):
-        tokens.create_many([good, {**APP, "owner": ""}])
-    with pytest.raises(TypeError):
-        tokens.create_many([good, APP])
-    with pytest.raises(TypeError):
-        tokens.create_many([{**good, "colour": "red"}])
-    with pytest.raises(TypeError):
-        tokens.get_many(**APP, tokens="one")
-    with pytest.raises(TypeError):
-        tokens.get_many(**APP, tokens=["one", None])
-    assert server.keys() == []
-
-
 # ---- the class -----------------------------------------------------------------------------------
 
 

@@ -9,40 +9,33 @@ typedef struct raw_op {
 static tks_status finish(tks_op *op, int64_t now_ms) {
     raw_op *self = (raw_op *)op;
     (void)now_ms;
-    for (size_t i = 0; i < op->count; i++)
-        self->replies[i] = op->commands[i].reply;
+    for (size_t i = 0; i < op->count; i++) self->replies[i] = op->commands[i].reply;
     op->result.type = TKS_RESULT_REPLIES;
     op->result.size = op->count;
     op->result.replies = self->replies;
     return TKS_OK;
 }
 
-static const tks_op_kind raw_kind = {.finish = finish};
+static const tksp_op_kind raw_kind = {.finish = finish};
 
 static tks_status add(tks_op *op, size_t argc, const tks_bytes *argv) {
-    tks_bytes *copy = tks_arena_alloc(&op->arena, argc * sizeof *copy);
-    if (copy == NULL)
-        return TKS_ERR_MEMORY;
-    for (size_t i = 0; i < argc; i++)
-        copy[i] = tks_arena_dup(&op->arena, argv[i]);
-    if (op->arena.status != TKS_OK)
-        return TKS_ERR_MEMORY;
+    tks_bytes *copy = tksp_arena_alloc(&op->arena, argc * sizeof *copy);
+    if (copy == NULL) return TKS_ERR_MEMORY;
+    for (size_t i = 0; i < argc; i++) copy[i] = tksp_arena_dup(&op->arena, argv[i]);
+    if (op->arena.status != TKS_OK) return TKS_ERR_MEMORY;
     /* Where the keys of an unknown command stand is unknown; most have the first one here. */
-    tks_status status = tks_op_add(op, NULL, copy, argc, argc > 1 ? copy[1] : copy[0]);
-    if (status == TKS_OK)
-        op->commands[op->count - 1].raw = true;
+    tks_status status = tksp_op_add(op, NULL, copy, argc, argc > 1 ? copy[1] : copy[0]);
+    if (status == TKS_OK) op->commands[op->count - 1].raw = true;
     return status;
 }
 
 tks_status tks_raw_new(size_t count, const size_t *argc, const tks_bytes *argv, tks_op **out,
                        tks_error *err) {
     *out = NULL;
-    if (count == 0)
-        return tks_fail(err, TKS_ERR_DATA, "no command was given");
-    raw_op *self = (raw_op *)tks_op_new(sizeof *self, &raw_kind, TKS_ONCE);
-    if (self == NULL)
-        return tks_fail_memory(err);
-    self->replies = tks_arena_alloc(&self->base.arena, count * sizeof *self->replies);
+    if (count == 0) return tks_fail(err, TKS_ERR_DATA, "no command was given");
+    raw_op *self = (raw_op *)tksp_op_new(sizeof *self, &raw_kind, TKS_ONCE);
+    if (self == NULL) return tks_fail_memory(err);
+    self->replies = tksp_arena_alloc(&self->base.arena, count * sizeof *self->replies);
     tks_status status = self->base.arena.status;
     for (size_t i = 0; status == TKS_OK && i < count; i++) {
         if (argc[i] == 0)

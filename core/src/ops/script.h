@@ -4,20 +4,20 @@
 
 #include <stddef.h>
 
-typedef struct tks_script {
+typedef struct tksp_script {
     const char *name;
     const char *sha1; /* 40 hexadecimal digits: what EVALSHA takes */
     const char *text;
     size_t size;
-} tks_script;
+} tksp_script;
 
-extern const tks_script tks_script_create;
-extern const tks_script tks_script_delete;
-extern const tks_script tks_script_delete_all;
-extern const tks_script tks_script_delete_by_id;
-extern const tks_script tks_script_list;
-extern const tks_script tks_script_refresh;
-extern const tks_script tks_script_rotate;
-extern const tks_script tks_script_update;
+extern const tksp_script tksp_script_create;
+extern const tksp_script tksp_script_delete;
+extern const tksp_script tksp_script_delete_all;
+extern const tksp_script tksp_script_delete_by_id;
+extern const tksp_script tksp_script_list;
+extern const tksp_script tksp_script_refresh;
+extern const tksp_script tksp_script_rotate;
+extern const tksp_script tksp_script_update;
 
 #endif

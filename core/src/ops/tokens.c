@@ -19,7 +19,8 @@ tks_status tks_duration(double seconds, const char *name, int64_t *out_ms, tks_e
 
 static tks_status check_options(const tks_tokens_options *o, tks_error *err) {
     if (o->prefix.size > TKS_PREFIX_MAX)
-        return tks_fail(err, TKS_ERR_CONFIGURATION, "prefix is longer than %d bytes", TKS_PREFIX_MAX);
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "prefix is longer than %d bytes",
+                        TKS_PREFIX_MAX);
     for (size_t i = 0; i < o->prefix.size; i++) {
         if (strchr("{}", o->prefix.data[i]) != NULL) /* finds the NUL at the end of "{}" too */
             return tks_fail(err, TKS_ERR_CONFIGURATION, "prefix holds '{', '}' or a NUL byte");
@@ -44,17 +45,14 @@ static tks_status check_options(const tks_tokens_options *o, tks_error *err) {
 tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out, tks_error *err) {
     *out = NULL;
     tks_status status = tks_secret_start(err);
-    if (status == TKS_OK)
-        status = check_options(options, err);
-    if (status != TKS_OK)
-        return status;
+    if (status == TKS_OK) status = check_options(options, err);
+    if (status != TKS_OK) return status;
     tks_tokens *tokens = calloc(1, sizeof *tokens);
-    if (tokens == NULL)
-        return tks_fail_memory(err);
-    tks_tokens_config *config = &tokens->config;
-    config->prefix = tks_arena_dup(
-        &tokens->arena, options->prefix.size > 0 ? options->prefix : TKS_LITERAL("ts"));
-    config->pepper = tks_arena_dup(&tokens->arena, options->pepper);
+    if (tokens == NULL) return tks_fail_memory(err);
+    tksp_tokens_config *config = &tokens->config;
+    config->prefix = tksp_arena_dup(&tokens->arena,
+                                    options->prefix.size > 0 ? options->prefix : TKS_LITERAL("ts"));
+    config->pepper = tksp_arena_dup(&tokens->arena, options->pepper);
     config->encoding = options->encoding;
     config->token_size = options->token_size != 0 ? options->token_size : 32;
     config->max_data_size =
@@ -71,9 +69,8 @@ tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out, t
 }
 
 void tks_tokens_free(tks_tokens *tokens) {
-    if (tokens == NULL)
-        return;
-    tks_arena_clear(&tokens->arena);
+    if (tokens == NULL) return;
+    tksp_arena_clear(&tokens->arena);
     free(tokens);
 }
 
@@ -83,9 +80,8 @@ size_t tks_tokens_get_max_data_size(const tks_tokens *tokens) {
 
 /* ---- names ---- */
 
-tks_status tks_check_name(tks_bytes name, const char *what, tks_error *err) {
-    if (name.size == 0)
-        return tks_fail(err, TKS_ERR_DATA, "%s is empty", what);
+tks_status tksp_check_name(tks_bytes name, const char *what, tks_error *err) {
+    if (name.size == 0) return tks_fail(err, TKS_ERR_DATA, "%s is empty", what);
     if (name.size > TKS_NAME_MAX)
         return tks_fail(err, TKS_ERR_DATA, "%s is longer than %d bytes", what, TKS_NAME_MAX);
     if (memchr(name.data, '\0', name.size) != NULL)
@@ -93,35 +89,34 @@ tks_status tks_check_name(tks_bytes name, const char *what, tks_error *err) {
     return TKS_OK;
 }
 
-bool tks_is_possible_token(tks_bytes token) {
+bool tksp_is_possible_token(tks_bytes token) {
     return token.size > 0 && token.size <= TKS_NAME_MAX &&
            memchr(token.data, '\0', token.size) == NULL;
 }
 
 /* ---- the operation ---- */
 
-tks_status tks_tokens_op_new(const tks_tokens *tokens, const tks_op_kind *kind, tks_safety safety,
-                             tks_bytes app, tks_bytes type, size_t size, tks_tokens_op **out,
-                             tks_error *err) {
+tks_status tksp_tokens_op_new(const tks_tokens *tokens, const tksp_op_kind *kind, tks_safety safety,
+                              tks_bytes app, tks_bytes type, size_t size, tksp_tokens_op **out,
+                              tks_error *err) {
     *out = NULL;
-    tks_tokens_op *op = (tks_tokens_op *)tks_op_new(sizeof *op, kind, safety);
-    if (op == NULL)
-        return tks_fail_memory(err);
-    tks_arena *arena = &op->base.arena;
+    tksp_tokens_op *op = (tksp_tokens_op *)tksp_op_new(sizeof *op, kind, safety);
+    if (op == NULL) return tks_fail_memory(err);
+    tksp_arena *arena = &op->base.arena;
     op->config = tokens->config;
-    op->config.prefix = tks_arena_dup(arena, tokens->config.prefix);
-    op->app = tks_arena_dup(arena, app);
-    op->type = tks_arena_dup(arena, type);
+    op->config.prefix = tksp_arena_dup(arena, tokens->config.prefix);
+    op->app = tksp_arena_dup(arena, app);
+    op->type = tksp_arena_dup(arena, type);
     if (size > 0) {
-        op->slots = tks_arena_alloc(arena, size * sizeof *op->slots);
-        op->tokens = tks_arena_alloc(arena, size * sizeof *op->tokens);
+        op->slots = tksp_arena_alloc(arena, size * sizeof *op->slots);
+        op->tokens = tksp_arena_alloc(arena, size * sizeof *op->tokens);
     }
     if (arena->status != TKS_OK) {
         tks_op_free(&op->base);
         return tks_fail_memory(err);
     }
     for (size_t i = 0; i < size; i++) {
-        op->slots[i] = (tks_slot){.command = SIZE_MAX};
+        op->slots[i] = (tksp_slot){.command = SIZE_MAX};
         op->tokens[i] = (tks_token){.found = false};
     }
     op->size = size;
@@ -129,11 +124,10 @@ tks_status tks_tokens_op_new(const tks_tokens *tokens, const tks_op_kind *kind, 
     return TKS_OK;
 }
 
-tks_status tks_tokens_op_ready(tks_tokens_op *op, tks_status status, tks_op **out,
-                               tks_error *err) {
+tks_status tksp_tokens_op_ready(tksp_tokens_op *op, tks_status status, tks_op **out,
+                                tks_error *err) {
     op->config.pepper = tks_bytes_of(NULL, 0); /* every digest is made; the store may go now */
-    if (status == TKS_OK)
-        status = op->base.arena.status;
+    if (status == TKS_OK) status = op->base.arena.status;
     if (status != TKS_OK) {
         tks_op_free(&op->base);
         return status == TKS_ERR_MEMORY ? tks_fail_memory(err) : status;
@@ -142,8 +136,8 @@ tks_status tks_tokens_op_ready(tks_tokens_op *op, tks_status status, tks_op **ou
     return TKS_OK;
 }
 
-void tks_tokens_op_clear(tks_op *op) {
-    tks_tokens_op *self = (tks_tokens_op *)op;
+void tksp_tokens_op_clear(tks_op *op) {
+    tksp_tokens_op *self = (tksp_tokens_op *)op;
     for (size_t i = 0; i < self->size; i++) {
         tks_json_free(self->slots[i].data);
         tks_reply_free(self->slots[i].reply);
@@ -153,41 +147,40 @@ void tks_tokens_op_clear(tks_op *op) {
 /* ---- words ---- */
 
 /* Moves what `scratch` holds into the arena. */
-static tks_bytes keep(tks_tokens_op *op, tks_buf *scratch) {
-    if (scratch->status != TKS_OK)
-        op->base.arena.status = TKS_ERR_MEMORY;
-    tks_bytes word = tks_arena_dup(&op->base.arena, tks_buf_bytes(scratch));
+static tks_bytes keep(tksp_tokens_op *op, tks_buf *scratch) {
+    if (scratch->status != TKS_OK) op->base.arena.status = TKS_ERR_MEMORY;
+    tks_bytes word = tksp_arena_dup(&op->base.arena, tks_buf_bytes(scratch));
     tks_buf_clear(scratch);
     return word;
 }
 
-tks_bytes tks_word_record_key(tks_tokens_op *op, const tks_place *place) {
+tks_bytes tksp_word_record_key(tksp_tokens_op *op, const tksp_place *place) {
     /* The one word of the commonest operation: built in place. */
     tks_buf word;
     tks_bytes prefix = op->config.prefix;
     size_t size = prefix.size + TKS_RECORD_KEY_EXTRA;
-    word = (tks_buf){.data = tks_arena_alloc(&op->base.arena, size), .capacity = size, .max = size};
-    if (word.data == NULL)
-        return tks_bytes_of(NULL, 0);
-    tks_key_record(&word, prefix, place);
+    word =
+        (tks_buf){.data = tksp_arena_alloc(&op->base.arena, size), .capacity = size, .max = size};
+    if (word.data == NULL) return tks_bytes_of(NULL, 0);
+    tksp_key_record(&word, prefix, place);
     return tks_buf_bytes(&word);
 }
 
-tks_bytes tks_word_index_key(tks_tokens_op *op, const tks_place *owner_place, tks_bytes owner) {
+tks_bytes tksp_word_index_key(tksp_tokens_op *op, const tksp_place *owner_place, tks_bytes owner) {
     tks_buf scratch;
     tks_buf_init(&scratch, SCRATCH_MAX);
-    tks_key_index(&scratch, op->config.prefix, owner_place->tag, op->app, op->type, owner);
+    tksp_key_index(&scratch, op->config.prefix, owner_place->tag, op->app, op->type, owner);
     return keep(op, &scratch);
 }
 
-tks_bytes tks_word_names(tks_tokens_op *op) {
+tks_bytes tksp_word_names(tksp_tokens_op *op) {
     tks_buf scratch;
     tks_buf_init(&scratch, SCRATCH_MAX);
-    tks_key_names(&scratch, op->app, op->type);
+    tksp_key_names(&scratch, op->app, op->type);
     return keep(op, &scratch);
 }
 
-tks_bytes tks_word_base(tks_tokens_op *op) {
+tks_bytes tksp_word_base(tksp_tokens_op *op) {
     tks_buf scratch;
     tks_buf_init(&scratch, SCRATCH_MAX);
     tks_buf_append_bytes(&scratch, op->config.prefix);
@@ -195,75 +188,71 @@ tks_bytes tks_word_base(tks_tokens_op *op) {
     return keep(op, &scratch);
 }
 
-tks_bytes tks_word_int(tks_tokens_op *op, int64_t value) {
+tks_bytes tksp_word_int(tksp_tokens_op *op, int64_t value) {
     char digits[24];
     int size = snprintf(digits, sizeof digits, "%lld", (long long)value);
-    return tks_arena_dup(&op->base.arena, tks_bytes_of(digits, (size_t)size));
+    return tksp_arena_dup(&op->base.arena, tks_bytes_of(digits, (size_t)size));
 }
 
-tks_bytes tks_word_check(tks_tokens_op *op, const tks_place *place) {
-    return tks_arena_dup(&op->base.arena, tks_bytes_of(place->digest, TKS_CHECK_SIZE));
+tks_bytes tksp_word_check(tksp_tokens_op *op, const tksp_place *place) {
+    return tksp_arena_dup(&op->base.arena, tks_bytes_of(place->digest, TKS_CHECK_SIZE));
 }
 
-tks_status tks_tokens_add(tks_tokens_op *op, const tks_script *script, size_t argc,
-                          const tks_bytes *argv, tks_bytes route) {
-    tks_bytes *words = tks_arena_alloc(&op->base.arena, argc * sizeof *words);
-    if (words == NULL)
-        return TKS_ERR_MEMORY;
+tks_status tksp_tokens_add(tksp_tokens_op *op, const tksp_script *script, size_t argc,
+                           const tks_bytes *argv, tks_bytes route) {
+    tks_bytes *words = tksp_arena_alloc(&op->base.arena, argc * sizeof *words);
+    if (words == NULL) return TKS_ERR_MEMORY;
     memcpy(words, argv, argc * sizeof *words);
-    return tks_op_add(&op->base, script, words, argc, route);
+    return tksp_op_add(&op->base, script, words, argc, route);
 }
 
 /* ---- answers ---- */
 
-tks_status tks_fail_foreign(tks_tokens_op *op) {
+tks_status tksp_fail_foreign(tksp_tokens_op *op) {
     /* Whatever may not be repeated may have been done all the same. */
     return tks_fail(&op->base.error,
                     op->base.safety == TKS_ONCE ? TKS_ERR_OUTCOME_UNKNOWN : TKS_ERR_CONNECTION,
                     "the server's answer belongs to another request: the connection is dropped");
 }
 
-const tks_reply *tks_checked_reply(tks_tokens_op *op, size_t command, const tks_place *place,
-                                   tks_status *status) {
+const tks_reply *tksp_checked_reply(tksp_tokens_op *op, size_t command, const tksp_place *place,
+                                    tks_status *status) {
     const tks_reply *reply = op->base.commands[command].reply;
     const tks_reply *echo =
         tks_reply_get_type(reply) == TKS_REPLY_ARRAY ? tks_reply_get_item(reply, 0) : NULL;
     if (echo == NULL || tks_reply_get_type(echo) != TKS_REPLY_STRING ||
         !tks_bytes_equal(tks_reply_get_bytes(echo), tks_bytes_of(place->digest, TKS_CHECK_SIZE)) ||
         tks_reply_get_size(reply) < 1) {
-        *status = tks_fail_foreign(op);
+        *status = tksp_fail_foreign(op);
         return NULL;
     }
     *status = TKS_OK;
     return reply;
 }
 
-int64_t tks_reply_integer_at(const tks_reply *reply, size_t i, int64_t otherwise) {
+int64_t tksp_reply_integer_at(const tks_reply *reply, size_t i, int64_t otherwise) {
     const tks_reply *item = tks_reply_get_item(reply, i);
-    if (item == NULL || tks_reply_get_type(item) != TKS_REPLY_INTEGER)
-        return otherwise;
+    if (item == NULL || tks_reply_get_type(item) != TKS_REPLY_INTEGER) return otherwise;
     return tks_reply_get_integer(item);
 }
 
-tks_status tks_fail_not_a_record(tks_tokens_op *op) {
+tks_status tksp_fail_not_a_record(tksp_tokens_op *op) {
     return tks_fail(&op->base.error, TKS_ERR_DATA,
                     "what is stored under the token's key is not a tokenstore record: does another "
                     "program write to this prefix?");
 }
 
-tks_status tks_read_token(tks_tokens_op *op, size_t i, tks_bytes text, int64_t expires_ms) {
-    tks_slot *slot = &op->slots[i];
-    tks_record record;
+tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t expires_ms) {
+    tksp_slot *slot = &op->slots[i];
+    tksp_record record;
     tks_error *err = &op->base.error;
 
-    tks_status status = tks_record_read(text, &op->base.arena, &record, err);
-    if (status != TKS_OK)
-        return status;
+    tks_status status = tksp_record_read(text, &op->base.arena, &record, err);
+    if (status != TKS_OK) return status;
     if (!tks_bytes_equal(record.check, tks_bytes_of(slot->place.digest, TKS_CHECK_SIZE)))
-        return tks_fail_foreign(op);
+        return tksp_fail_foreign(op);
     status = tks_json_parse(record.data, SIZE_MAX, &slot->data, err);
-    if (status != TKS_OK)
-        return status;
+    if (status != TKS_OK) return status;
 
     op->tokens[i] = (tks_token){
         .found = true,
@@ -275,12 +264,12 @@ tks_status tks_read_token(tks_tokens_op *op, size_t i, tks_bytes text, int64_t e
         .expires_ms = expires_ms,
         .data = slot->data,
     };
-    tks_set_id(op, i, record.tag.size > 0 ? record.tag.data : slot->place.tag);
+    tksp_set_id(op, i, record.tag.size > 0 ? record.tag.data : slot->place.tag);
     return op->base.arena.status;
 }
 
-void tks_set_id(tks_tokens_op *op, size_t i, const char *owner_tag) {
-    const tks_place *place = &op->slots[i].place;
+void tksp_set_id(tksp_tokens_op *op, size_t i, const char *owner_tag) {
+    const tksp_place *place = &op->slots[i].place;
     char id[TKS_TAG_SIZE + TKS_DIGEST_TEXT_SIZE];
     size_t size = 0;
     if (memcmp(owner_tag, place->tag, TKS_TAG_SIZE) != 0) {
@@ -288,5 +277,6 @@ void tks_set_id(tks_tokens_op *op, size_t i, const char *owner_tag) {
         size = TKS_TAG_SIZE;
     }
     memcpy(id + size, place->digest, TKS_DIGEST_TEXT_SIZE);
-    op->tokens[i].id = tks_arena_dup(&op->base.arena, tks_bytes_of(id, size + TKS_DIGEST_TEXT_SIZE));
+    op->tokens[i].id =
+        tksp_arena_dup(&op->base.arena, tks_bytes_of(id, size + TKS_DIGEST_TEXT_SIZE));
 }

@@ -1,9 +1,11 @@
 /* tokens_create.c - create and create_many. */
 #include "tokens_private.h"
 
-enum { RECORD_OVERHEAD_MAX = 16 * 1024 }; /* an owner of 1024 bytes, each escaped, and the brackets */
+enum {
+    RECORD_OVERHEAD_MAX = 16 * 1024
+}; /* an owner of 1024 bytes, each escaped, and the brackets */
 
-tks_bytes tks_generate_token(tks_tokens_op *op, const char *owner_tag) {
+tks_bytes tksp_generate_token(tksp_tokens_op *op, const char *owner_tag) {
     char random[TKS_TOKEN_SIZE_MAX];
     tks_buf text;
     tks_buf_init(&text, 4 + 2 * TKS_TOKEN_SIZE_MAX + 1);
@@ -11,22 +13,19 @@ tks_bytes tks_generate_token(tks_tokens_op *op, const char *owner_tag) {
     tks_buf_append_char(&text, TKS_TOKEN_MARKER);
     tks_buf_append(&text, owner_tag, TKS_TAG_SIZE);
     tks_encode(op->config.encoding, random, op->config.token_size, &text);
-    if (text.status != TKS_OK)
-        op->base.arena.status = TKS_ERR_MEMORY;
-    tks_bytes token = tks_arena_dup(&op->base.arena, tks_buf_bytes(&text));
+    if (text.status != TKS_OK) op->base.arena.status = TKS_ERR_MEMORY;
+    tks_bytes token = tksp_arena_dup(&op->base.arena, tks_buf_bytes(&text));
     tks_wipe(random, sizeof random);
     tks_buf_wipe(&text);
     return token;
 }
 
 static tks_status check(const tks_tokens *tokens, const tks_new_token *new, tks_error *err) {
-    tks_status status = tks_check_name(new->app, "app", err);
-    if (status == TKS_OK)
-        status = tks_check_name(new->type, "type", err);
-    if (status == TKS_OK)
-        status = tks_check_name(new->owner, "owner", err);
+    tks_status status = tksp_check_name(new->app, "app", err);
+    if (status == TKS_OK) status = tksp_check_name(new->type, "type", err);
+    if (status == TKS_OK) status = tksp_check_name(new->owner, "owner", err);
     if (status == TKS_OK && new->custom_token.data != NULL)
-        status = tks_check_name(new->custom_token, "custom_token", err);
+        status = tksp_check_name(new->custom_token, "custom_token", err);
     if (status == TKS_OK && new->data.size > tokens->config.max_data_size)
         status = tks_fail(err, TKS_ERR_DATA, "data is larger than max_data_size (%zu bytes)",
                           tokens->config.max_data_size);
@@ -36,90 +35,89 @@ static tks_status check(const tks_tokens *tokens, const tks_new_token *new, tks_
     return status;
 }
 
-static tks_bytes record_tail(tks_tokens_op *op, const tks_new_token *new, const char *tag) {
+static tks_bytes record_tail(tksp_tokens_op *op, const tks_new_token *new, const char *tag) {
     tks_buf text;
     tks_buf_init(&text, new->data.size + RECORD_OVERHEAD_MAX);
-    if (tks_record_write_tail(&text, new->owner, new->data, tag) != TKS_OK)
+    if (tksp_record_write_tail(&text, new->owner, new->data, tag) != TKS_OK)
         op->base.arena.status = TKS_ERR_MEMORY;
-    tks_bytes tail = tks_arena_dup(&op->base.arena, tks_buf_bytes(&text));
+    tks_bytes tail = tksp_arena_dup(&op->base.arena, tks_buf_bytes(&text));
     tks_buf_wipe(&text);
     return tail;
 }
 
-static int64_t time_to_live(const tks_tokens_op *op, int64_t duration_ms) {
+static int64_t time_to_live(const tksp_tokens_op *op, int64_t duration_ms) {
     int64_t max_age = op->config.max_age_ms;
     return max_age > 0 && (duration_ms == 0 || duration_ms > max_age) ? max_age : duration_ms;
 }
 
 /* Fills slot `i` and adds its command. app and type may differ from slot to slot. */
-static tks_status add(tks_tokens_op *op, size_t i, const tks_new_token *new, tks_error *err) {
-    tks_arena *arena = &op->base.arena;
-    tks_slot *slot = &op->slots[i];
+static tks_status add(tksp_tokens_op *op, size_t i, const tks_new_token *new, tks_error *err) {
+    tksp_arena *arena = &op->base.arena;
+    tksp_slot *slot = &op->slots[i];
     tks_token *token = &op->tokens[i];
     bool custom = new->custom_token.data != NULL;
-    tks_place owner;
+    tksp_place owner;
 
     tks_status status = tks_json_parse(new->data, SIZE_MAX, &slot->data, err);
-    if (status != TKS_OK)
-        return status;
+    if (status != TKS_OK) return status;
     if (tks_json_get_type(slot->data) != TKS_JSON_OBJECT)
         return tks_fail(err, TKS_ERR_DATA, "data is not an object: give names and values");
-    op->app = tks_arena_dup(arena, new->app);
-    op->type = tks_arena_dup(arena, new->type);
-    slot->owner = tks_arena_dup(arena, new->owner);
-    tks_key_owner(op->config.pepper, new->app, new->type, new->owner, &owner);
-    slot->token = custom ? tks_arena_dup(arena, new->custom_token) : tks_generate_token(op, owner.tag);
-    if (arena->status != TKS_OK)
-        return TKS_ERR_MEMORY;
-    tks_key_place(op->config.pepper, new->app, new->type, slot->token, &slot->place);
+    op->app = tksp_arena_dup(arena, new->app);
+    op->type = tksp_arena_dup(arena, new->type);
+    slot->owner = tksp_arena_dup(arena, new->owner);
+    tksp_key_owner(op->config.pepper, new->app, new->type, new->owner, &owner);
+    slot->token =
+        custom ? tksp_arena_dup(arena, new->custom_token) : tksp_generate_token(op, owner.tag);
+    if (arena->status != TKS_OK) return TKS_ERR_MEMORY;
+    tksp_key_place(op->config.pepper, new->app, new->type, slot->token, &slot->place);
     if (custom)
         op->base.safety = TKS_ONCE; /* a second try could not tell its own work from another's */
 
     int64_t ttl = time_to_live(op, new->duration_ms);
     bool foreign_tag = memcmp(owner.tag, slot->place.tag, TKS_TAG_SIZE) != 0;
-    *token = (tks_token){.app = op->app, .type = op->type, .owner = slot->owner,
-                         .token = slot->token, .expires_ms = ttl, .data = slot->data};
-    tks_set_id(op, i, owner.tag);
+    *token = (tks_token){.app = op->app,
+                         .type = op->type,
+                         .owner = slot->owner,
+                         .token = slot->token,
+                         .expires_ms = ttl,
+                         .data = slot->data};
+    tksp_set_id(op, i, owner.tag);
     tks_bytes words[] = {
         TKS_LITERAL("2"),
-        tks_word_record_key(op, &slot->place),
-        tks_word_index_key(op, &owner, slot->owner),
+        tksp_word_record_key(op, &slot->place),
+        tksp_word_index_key(op, &owner, slot->owner),
         record_tail(op, new, foreign_tag ? owner.tag : NULL),
-        tks_word_int(op, ttl),
-        tks_word_int(op, op->config.max_per_owner),
+        tksp_word_int(op, ttl),
+        tksp_word_int(op, op->config.max_per_owner),
         token->id, /* as the index lists it */
     };
     size_t count = custom ? 7 : op->config.max_per_owner > 0 ? 6 : 5; /* each word has its price */
     slot->command = op->base.count;
-    return tks_tokens_add(op, &tks_script_create, count, words, words[1]);
+    return tksp_tokens_add(op, &tksp_script_create, count, words, words[1]);
 }
 
 /* The reply's <created>, -1 where it is the <check> alone, -2 where it belongs to another request. */
-static int64_t made_at(const tks_tokens_op *op, size_t i) {
+static int64_t made_at(const tksp_tokens_op *op, size_t i) {
     const tks_reply *reply = op->base.commands[op->slots[i].command].reply;
-    if (tks_reply_get_type(reply) != TKS_REPLY_STRING)
-        return -2;
+    if (tks_reply_get_type(reply) != TKS_REPLY_STRING) return -2;
     tks_bytes head = tks_reply_get_bytes(reply);
     tks_bytes check = tks_bytes_of(op->slots[i].place.digest, TKS_CHECK_SIZE);
-    if (tks_bytes_equal(head, check))
-        return -1;
-    return tks_record_read_head(head, check);
+    if (tks_bytes_equal(head, check)) return -1;
+    return tksp_record_read_head(head, check);
 }
 
 static tks_status finish(tks_op *base, int64_t now_ms) {
-    tks_tokens_op *op = (tks_tokens_op *)base;
+    tksp_tokens_op *op = (tksp_tokens_op *)base;
     (void)now_ms;
     for (size_t i = 0; i < op->size; i++) {
         tks_token *token = &op->tokens[i];
         token->created_us = made_at(op, i);
-        if (token->created_us == -2)
-            return tks_fail_foreign(op);
+        if (token->created_us == -2) return tksp_fail_foreign(op);
         if (token->created_us == -1)
             return tks_fail(&base->error, TKS_ERR_DATA,
                             "custom_token is in use already: choose another, or delete it first");
         token->found = true;
-        if (token->expires_ms > 0)
-            token->expires_ms += token->created_us / 1000;
+        if (token->expires_ms > 0) token->expires_ms += token->created_us / 1000;
     }
     base->result.type = op->expiry ? TKS_RESULT_TOKENS : TKS_RESULT_TOKEN;
     base->result.tokens = op->tokens;
@@ -129,7 +127,7 @@ static tks_status finish(tks_op *base, int64_t now_ms) {
 
 /* All or nothing: the caller will not learn the secrets of those that were made. */
 static bool undo(tks_op *base) {
-    tks_tokens_op *op = (tks_tokens_op *)base;
+    tksp_tokens_op *op = (tksp_tokens_op *)base;
     size_t made = 0;
     for (size_t i = 0; i < op->size; i++) {
         if (made_at(op, i) < 0) {
@@ -141,44 +139,40 @@ static bool undo(tks_op *base) {
         made++;
     }
     op->size = made;
-    tks_op_clear_commands(base);
+    tksp_op_clear_commands(base);
     for (size_t i = 0; i < made; i++) {
         const tks_token *token = &op->tokens[i];
         op->app = token->app;
         op->type = token->type;
         tks_bytes words[] = {
             TKS_LITERAL("1"),
-            tks_word_record_key(op, &op->slots[i].place),
-            tks_word_check(op, &op->slots[i].place),
-            tks_word_names(op),
+            tksp_word_record_key(op, &op->slots[i].place),
+            tksp_word_check(op, &op->slots[i].place),
+            tksp_word_names(op),
         };
-        if (tks_tokens_add(op, &tks_script_delete, 4, words, words[1]) != TKS_OK)
-            return false;
+        if (tksp_tokens_add(op, &tksp_script_delete, 4, words, words[1]) != TKS_OK) return false;
     }
     return made > 0 && base->arena.status == TKS_OK;
 }
 
-static const tks_op_kind create_kind = {finish, NULL, tks_tokens_op_clear};
-static const tks_op_kind create_many_kind = {finish, undo, tks_tokens_op_clear};
+static const tksp_op_kind create_kind = {finish, NULL, tksp_tokens_op_clear};
+static const tksp_op_kind create_many_kind = {finish, undo, tksp_tokens_op_clear};
 
-static tks_status create(const tks_tokens *tokens, const tks_op_kind *kind, size_t count,
+static tks_status create(const tks_tokens *tokens, const tksp_op_kind *kind, size_t count,
                          const tks_new_token *new, tks_op **out, tks_error *err) {
-    tks_tokens_op *op;
+    tksp_tokens_op *op;
     *out = NULL;
     for (size_t i = 0; i < count; i++) {
         tks_status status = check(tokens, &new[i], err);
-        if (status != TKS_OK)
-            return status;
+        if (status != TKS_OK) return status;
     }
     tks_bytes none = tks_bytes_of(NULL, 0);
     tks_status status =
-        tks_tokens_op_new(tokens, kind, TKS_IDEMPOTENT, none, none, count, &op, err);
-    if (status != TKS_OK)
-        return status;
+        tksp_tokens_op_new(tokens, kind, TKS_IDEMPOTENT, none, none, count, &op, err);
+    if (status != TKS_OK) return status;
     op->expiry = kind == &create_many_kind;
-    for (size_t i = 0; status == TKS_OK && i < count; i++)
-        status = add(op, i, &new[i], err);
-    return tks_tokens_op_ready(op, status, out, err);
+    for (size_t i = 0; status == TKS_OK && i < count; i++) status = add(op, i, &new[i], err);
+    return tksp_tokens_op_ready(op, status, out, err);
 }
 
 tks_status tks_tokens_create(const tks_tokens *tokens, const tks_new_token *new, tks_op **out,
@@ -186,7 +180,7 @@ tks_status tks_tokens_create(const tks_tokens *tokens, const tks_new_token *new,
     return create(tokens, &create_kind, 1, new, out, err);
 }
 
-tks_status tks_tokens_create_many(const tks_tokens *tokens, size_t count,
-                                  const tks_new_token *new, tks_op **out, tks_error *err) {
+tks_status tks_tokens_create_many(const tks_tokens *tokens, size_t count, const tks_new_token *new,
+                                  tks_op **out, tks_error *err) {
     return create(tokens, &create_many_kind, count, new, out, err);
 }

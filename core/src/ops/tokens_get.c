@@ -4,96 +4,88 @@
 
 static const int64_t TOUCH_INTERVAL_MAX_MS = 60000;
 
-static tks_status add_get(tks_tokens_op *op, size_t i, tks_bytes token) {
-    tks_slot *slot = &op->slots[i];
-    if (!tks_is_possible_token(token))
+static tks_status add_get(tksp_tokens_op *op, size_t i, tks_bytes token) {
+    tksp_slot *slot = &op->slots[i];
+    if (!tksp_is_possible_token(token))
         return TKS_OK; /* no such token can have been made: not found, without asking */
-    slot->token = tks_arena_dup(&op->base.arena, token);
-    tks_key_place(op->config.pepper, op->app, op->type, token, &slot->place);
-    tks_bytes key = tks_word_record_key(op, &slot->place);
+    slot->token = tksp_arena_dup(&op->base.arena, token);
+    tksp_key_place(op->config.pepper, op->app, op->type, token, &slot->place);
+    tks_bytes key = tksp_word_record_key(op, &slot->place);
     const tks_bytes get[] = {TKS_LITERAL("GET"), key};
     const tks_bytes pttl[] = {TKS_LITERAL("PTTL"), key};
     slot->command = op->base.count;
-    tks_status status = tks_tokens_add(op, NULL, 2, get, key);
+    tks_status status = tksp_tokens_add(op, NULL, 2, get, key);
     if (status == TKS_OK && (op->expiry || op->duration_ms > 0))
-        status = tks_tokens_add(op, NULL, 2, pttl, key);
+        status = tksp_tokens_add(op, NULL, 2, pttl, key);
     return status;
 }
 
 /* Slot `i` from the reply to its GET, which the slot then owns. */
-static tks_status read_slot(tks_tokens_op *op, size_t i, int64_t expires_ms) {
-    tks_slot *slot = &op->slots[i];
+static tks_status read_slot(tksp_tokens_op *op, size_t i, int64_t expires_ms) {
+    tksp_slot *slot = &op->slots[i];
     const tks_reply *reply = op->base.commands[slot->command].reply;
-    if (tks_reply_get_type(reply) == TKS_REPLY_NIL)
-        return TKS_OK;
+    if (tks_reply_get_type(reply) == TKS_REPLY_NIL) return TKS_OK;
     if (tks_reply_get_type(reply) != TKS_REPLY_STRING)
         return tks_fail(&op->base.error, TKS_ERR_CONNECTION,
                         "the server's answer to GET is no string: the connection is dropped");
-    slot->reply = tks_op_take_reply(&op->base, slot->command);
-    return tks_read_token(op, i, tks_reply_get_bytes(slot->reply), expires_ms);
+    slot->reply = tksp_op_take_reply(&op->base, slot->command);
+    return tksp_read_token(op, i, tks_reply_get_bytes(slot->reply), expires_ms);
 }
 
 /* ---- get ---- */
 
 /* How long it has been since the expiry was last moved is how much of the duration is used up. */
-static bool wants_touch(const tks_tokens_op *op, int64_t pttl, int64_t now_ms) {
+static bool wants_touch(const tksp_tokens_op *op, int64_t pttl, int64_t now_ms) {
     int64_t interval = op->config.touch_interval_ms;
     int64_t target = op->duration_ms;
     if (interval < 0) {
         interval = op->duration_ms / 10;
-        if (interval > TOUCH_INTERVAL_MAX_MS)
-            interval = TOUCH_INTERVAL_MAX_MS;
+        if (interval > TOUCH_INTERVAL_MAX_MS) interval = TOUCH_INTERVAL_MAX_MS;
     }
     if (interval > op->duration_ms / 2)
         interval = op->duration_ms / 2; /* or a token in use would run out between two touches */
     if (op->config.max_age_ms > 0) {
         int64_t left = op->tokens[0].created_us / 1000 + op->config.max_age_ms - now_ms;
-        if (target > left)
-            target = left;
+        if (target > left) target = left;
         /* The limit is reached already: nothing to move, but for what both clocks round. */
-        if (target <= pttl + 1000 && target < op->duration_ms)
-            return false;
+        if (target <= pttl + 1000 && target < op->duration_ms) return false;
     }
     return pttl < 0 || target - pttl >= interval;
 }
 
-static tks_status begin_touch(tks_tokens_op *op) {
-    const tks_slot *slot = &op->slots[0];
+static tks_status begin_touch(tksp_tokens_op *op) {
+    const tksp_slot *slot = &op->slots[0];
     const tks_bytes words[] = {
         TKS_LITERAL("1"),
-        tks_word_record_key(op, &slot->place),
-        tks_word_check(op, &slot->place),
-        tks_word_names(op),
-        tks_word_int(op, op->duration_ms),
-        tks_word_int(op, op->config.max_age_ms),
+        tksp_word_record_key(op, &slot->place),
+        tksp_word_check(op, &slot->place),
+        tksp_word_names(op),
+        tksp_word_int(op, op->duration_ms),
+        tksp_word_int(op, op->config.max_age_ms),
     };
     op->touching = true; /* and still TKS_READ: whether an expiry was slid is no doubt to report */
-    tks_status status = tks_tokens_add(op, &tks_script_refresh, 6, words, words[1]);
+    tks_status status = tksp_tokens_add(op, &tksp_script_refresh, 6, words, words[1]);
     return status != TKS_OK ? status : op->base.arena.status;
 }
 
-static tks_status finish_touch(tks_tokens_op *op) {
+static tks_status finish_touch(tksp_tokens_op *op) {
     tks_status status;
-    const tks_reply *reply = tks_checked_reply(op, 0, &op->slots[0].place, &status);
-    if (reply == NULL)
-        return status;
-    int64_t expires_ms = tks_reply_integer_at(reply, 1, -2);
-    if (expires_ms < 0)
-        return tks_fail_not_a_record(op);
+    const tks_reply *reply = tksp_checked_reply(op, 0, &op->slots[0].place, &status);
+    if (reply == NULL) return status;
+    int64_t expires_ms = tksp_reply_integer_at(reply, 1, -2);
+    if (expires_ms < 0) return tksp_fail_not_a_record(op);
     op->tokens[0].found = expires_ms > 0; /* it may have died between the two round trips */
     op->tokens[0].expires_ms = expires_ms;
     return TKS_OK;
 }
 
 static tks_status finish_get(tks_op *base, int64_t now_ms) {
-    tks_tokens_op *op = (tks_tokens_op *)base;
+    tksp_tokens_op *op = (tksp_tokens_op *)base;
     base->result.type = TKS_RESULT_TOKEN;
     base->result.tokens = op->tokens;
     base->result.size = 1;
-    if (op->touching)
-        return finish_touch(op);
-    if (op->slots[0].command == SIZE_MAX)
-        return TKS_OK;
+    if (op->touching) return finish_touch(op);
+    if (op->slots[0].command == SIZE_MAX) return TKS_OK;
 
     int64_t pttl = -1;
     if (base->count > 1) {
@@ -103,71 +95,62 @@ static tks_status finish_get(tks_op *base, int64_t now_ms) {
                             "the server's answer to PTTL is no integer: the connection is dropped");
         pttl = tks_reply_get_integer(reply);
     }
-    if (pttl == -2)
-        return TKS_OK; /* expired between GET and PTTL */
+    if (pttl == -2) return TKS_OK; /* expired between GET and PTTL */
     tks_status status = read_slot(op, 0, pttl >= 0 ? now_ms + pttl : 0);
-    tks_op_clear_commands(base); /* the slot owns the reply */
+    tksp_op_clear_commands(base); /* the slot owns the reply */
     if (status == TKS_OK && op->tokens[0].found && op->duration_ms > 0 &&
         wants_touch(op, pttl, now_ms))
         status = begin_touch(op);
     return status;
 }
 
-static const tks_op_kind get_kind = {finish_get, NULL, tks_tokens_op_clear};
+static const tksp_op_kind get_kind = {finish_get, NULL, tksp_tokens_op_clear};
 
-tks_status tks_tokens_get(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
-                          tks_bytes token, int64_t refresh_ms, bool expiry, tks_op **out,
-                          tks_error *err) {
-    tks_tokens_op *op;
+tks_status tks_tokens_get(const tks_tokens *tokens, tks_bytes app, tks_bytes type, tks_bytes token,
+                          int64_t refresh_ms, bool expiry, tks_op **out, tks_error *err) {
+    tksp_tokens_op *op;
     *out = NULL;
-    tks_status status = tks_check_name(app, "app", err);
-    if (status == TKS_OK)
-        status = tks_check_name(type, "type", err);
+    tks_status status = tksp_check_name(app, "app", err);
+    if (status == TKS_OK) status = tksp_check_name(type, "type", err);
     if (status == TKS_OK && refresh_ms != 0 &&
         (refresh_ms < 1000 || refresh_ms > TKS_DURATION_MAX_MS))
         status = tks_fail(err, TKS_ERR_DATA, "refresh must be 1 to 315360000 seconds");
     if (status == TKS_OK)
-        status = tks_tokens_op_new(tokens, &get_kind, TKS_READ, app, type, 1, &op, err);
-    if (status != TKS_OK)
-        return status;
+        status = tksp_tokens_op_new(tokens, &get_kind, TKS_READ, app, type, 1, &op, err);
+    if (status != TKS_OK) return status;
     op->duration_ms = refresh_ms;
     op->expiry = expiry;
-    return tks_tokens_op_ready(op, add_get(op, 0, token), out, err);
+    return tksp_tokens_op_ready(op, add_get(op, 0, token), out, err);
 }
 
 /* ---- get_many ---- */
 
 static tks_status finish_get_many(tks_op *base, int64_t now_ms) {
-    tks_tokens_op *op = (tks_tokens_op *)base;
+    tksp_tokens_op *op = (tksp_tokens_op *)base;
     (void)now_ms;
     for (size_t i = 0; i < op->size; i++) {
-        tks_status status =
-            op->slots[i].command == SIZE_MAX ? TKS_OK : read_slot(op, i, 0);
-        if (status != TKS_OK)
-            return status;
+        tks_status status = op->slots[i].command == SIZE_MAX ? TKS_OK : read_slot(op, i, 0);
+        if (status != TKS_OK) return status;
     }
     base->result.type = TKS_RESULT_TOKENS;
     base->result.tokens = op->tokens;
     base->result.size = op->size;
-    tks_op_clear_commands(base); /* the slots own the replies */
+    tksp_op_clear_commands(base); /* the slots own the replies */
     return TKS_OK;
 }
 
-static const tks_op_kind get_many_kind = {finish_get_many, NULL, tks_tokens_op_clear};
+static const tksp_op_kind get_many_kind = {finish_get_many, NULL, tksp_tokens_op_clear};
 
 tks_status tks_tokens_get_many(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                                size_t count, const tks_bytes *presented, tks_op **out,
                                tks_error *err) {
-    tks_tokens_op *op;
+    tksp_tokens_op *op;
     *out = NULL;
-    tks_status status = tks_check_name(app, "app", err);
+    tks_status status = tksp_check_name(app, "app", err);
+    if (status == TKS_OK) status = tksp_check_name(type, "type", err);
     if (status == TKS_OK)
-        status = tks_check_name(type, "type", err);
-    if (status == TKS_OK)
-        status = tks_tokens_op_new(tokens, &get_many_kind, TKS_READ, app, type, count, &op, err);
-    if (status != TKS_OK)
-        return status;
-    for (size_t i = 0; status == TKS_OK && i < count; i++)
-        status = add_get(op, i, presented[i]);
-    return tks_tokens_op_ready(op, status, out, err);
+        status = tksp_tokens_op_new(tokens, &get_many_kind, TKS_READ, app, type, count, &op, err);
+    if (status != TKS_OK) return status;
+    for (size_t i = 0; status == TKS_OK && i < count; i++) status = add_get(op, i, presented[i]);
+    return tksp_tokens_op_ready(op, status, out, err);
 }

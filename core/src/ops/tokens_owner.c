@@ -3,69 +3,62 @@
 
 #include <stdlib.h>
 
-static tks_status begin(const tks_tokens *tokens, const tks_op_kind *kind, tks_safety safety,
-                        tks_bytes app, tks_bytes type, tks_bytes owner, tks_tokens_op **out,
-                        tks_place *owner_place, tks_error *err) {
-    tks_status status = tks_check_name(app, "app", err);
-    if (status == TKS_OK)
-        status = tks_check_name(type, "type", err);
-    if (status == TKS_OK)
-        status = tks_check_name(owner, "owner", err);
-    if (status == TKS_OK)
-        status = tks_tokens_op_new(tokens, kind, safety, app, type, 1, out, err);
-    if (status != TKS_OK)
-        return status;
-    tks_key_owner(tokens->config.pepper, app, type, owner, owner_place);
+static tks_status begin(const tks_tokens *tokens, const tksp_op_kind *kind, tks_safety safety,
+                        tks_bytes app, tks_bytes type, tks_bytes owner, tksp_tokens_op **out,
+                        tksp_place *owner_place, tks_error *err) {
+    tks_status status = tksp_check_name(app, "app", err);
+    if (status == TKS_OK) status = tksp_check_name(type, "type", err);
+    if (status == TKS_OK) status = tksp_check_name(owner, "owner", err);
+    if (status == TKS_OK) status = tksp_tokens_op_new(tokens, kind, safety, app, type, 1, out, err);
+    if (status != TKS_OK) return status;
+    tksp_key_owner(tokens->config.pepper, app, type, owner, owner_place);
     return TKS_OK;
 }
 
 /* list and delete_all: the index, its check, and how to make record keys of its members. */
-static tks_status add_index_command(tks_tokens_op *op, const tks_script *script, tks_bytes owner,
-                                    const tks_place *place) {
+static tks_status add_index_command(tksp_tokens_op *op, const tksp_script *script, tks_bytes owner,
+                                    const tksp_place *place) {
     op->slots[0].place = *place;
     const tks_bytes words[] = {
         TKS_LITERAL("1"),
-        tks_word_index_key(op, place, owner),
-        tks_word_check(op, place),
-        tks_word_base(op),
-        tks_arena_dup(&op->base.arena, tks_bytes_of(place->tag, TKS_TAG_SIZE)),
+        tksp_word_index_key(op, place, owner),
+        tksp_word_check(op, place),
+        tksp_word_base(op),
+        tksp_arena_dup(&op->base.arena, tks_bytes_of(place->tag, TKS_TAG_SIZE)),
     };
-    return tks_tokens_add(op, script, 5, words, words[1]);
+    return tksp_tokens_add(op, script, 5, words, words[1]);
 }
 
 /* ---- delete_all ---- */
 
 static tks_status finish_count(tks_op *base, int64_t now_ms) {
-    tks_tokens_op *op = (tks_tokens_op *)base;
+    tksp_tokens_op *op = (tksp_tokens_op *)base;
     tks_status status;
     (void)now_ms;
-    const tks_reply *reply = tks_checked_reply(op, 0, &op->slots[0].place, &status);
-    if (reply == NULL)
-        return status;
+    const tks_reply *reply = tksp_checked_reply(op, 0, &op->slots[0].place, &status);
+    if (reply == NULL) return status;
     base->result.type = TKS_RESULT_COUNT;
-    base->result.integer = tks_reply_integer_at(reply, 1, 0);
+    base->result.integer = tksp_reply_integer_at(reply, 1, 0);
     return TKS_OK;
 }
 
-static const tks_op_kind count_kind = {finish_count, NULL, tks_tokens_op_clear};
+static const tksp_op_kind count_kind = {finish_count, NULL, tksp_tokens_op_clear};
 
 tks_status tks_tokens_delete_all(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                                  tks_bytes owner, tks_op **out, tks_error *err) {
-    tks_tokens_op *op;
-    tks_place place;
+    tksp_tokens_op *op;
+    tksp_place place;
     *out = NULL;
-    tks_status status =
-        begin(tokens, &count_kind, TKS_ONCE, app, type, owner, &op, &place, err);
-    if (status != TKS_OK)
-        return status;
-    status = add_index_command(op, &tks_script_delete_all, owner, &place);
-    return tks_tokens_op_ready(op, status, out, err);
+    tks_status status = begin(tokens, &count_kind, TKS_ONCE, app, type, owner, &op, &place, err);
+    if (status != TKS_OK) return status;
+    status = add_index_command(op, &tksp_script_delete_all, owner, &place);
+    return tksp_tokens_op_ready(op, status, out, err);
 }
 
 /* ---- list ---- */
 
 /* An index member back into the place of its record; false where it is none. */
-static bool place_of_member(tks_bytes member, const char *owner_tag, tks_place *out) {
+static bool place_of_member(tks_bytes member, const char *owner_tag, tksp_place *out) {
     if (member.size == TKS_DIGEST_TEXT_SIZE) {
         memcpy(out->tag, owner_tag, TKS_TAG_SIZE);
         memcpy(out->digest, member.data, TKS_DIGEST_TEXT_SIZE);
@@ -82,109 +75,99 @@ static bool place_of_member(tks_bytes member, const char *owner_tag, tks_place *
 /* qsort: newest first; of one millisecond, by id, so that the order is always the same. */
 static int newest_first(const void *a, const void *b) {
     const tks_token *x = a, *y = b;
-    if (x->created_us != y->created_us)
-        return x->created_us < y->created_us ? 1 : -1;
+    if (x->created_us != y->created_us) return x->created_us < y->created_us ? 1 : -1;
     int order = memcmp(x->id.data, y->id.data, x->id.size < y->id.size ? x->id.size : y->id.size);
     return order != 0 ? order : (int)x->id.size - (int)y->id.size;
 }
 
 static tks_status finish_list(tks_op *base, int64_t now_ms) {
-    tks_tokens_op *op = (tks_tokens_op *)base;
-    tks_place owner = op->slots[0].place;
+    tksp_tokens_op *op = (tksp_tokens_op *)base;
+    tksp_place owner = op->slots[0].place;
     tks_status status;
-    const tks_reply *reply = tks_checked_reply(op, 0, &owner, &status);
-    if (reply == NULL)
-        return status;
+    const tks_reply *reply = tksp_checked_reply(op, 0, &owner, &status);
+    if (reply == NULL) return status;
 
     size_t size = (tks_reply_get_size(reply) - 1) / 3;
-    tks_slot *slots = tks_arena_alloc(&base->arena, (size + 1) * sizeof *slots);
-    tks_token *tokens = tks_arena_alloc(&base->arena, (size + 1) * sizeof *tokens);
-    if (slots == NULL || tokens == NULL)
-        return TKS_ERR_MEMORY;
-    slots[0] = (tks_slot){.reply = tks_op_take_reply(base, 0)};
+    tksp_slot *slots = tksp_arena_alloc(&base->arena, (size + 1) * sizeof *slots);
+    tks_token *tokens = tksp_arena_alloc(&base->arena, (size + 1) * sizeof *tokens);
+    if (slots == NULL || tokens == NULL) return TKS_ERR_MEMORY;
+    slots[0] = (tksp_slot){.reply = tksp_op_take_reply(base, 0)};
     op->slots = slots;
     op->tokens = tokens;
-    for (size_t i = 1; i < size; i++)
-        slots[i] = (tks_slot){.reply = NULL};
+    for (size_t i = 1; i < size; i++) slots[i] = (tksp_slot){.reply = NULL};
     op->size = size > 0 ? size : 1;
 
     for (size_t i = 0; i < size; i++) {
         const tks_reply *member = tks_reply_get_item(reply, 3 * i + 1);
         const tks_reply *record = tks_reply_get_item(reply, 3 * i + 2);
-        int64_t left = tks_reply_integer_at(reply, 3 * i + 3, -1);
+        int64_t left = tksp_reply_integer_at(reply, 3 * i + 3, -1);
         if (tks_reply_get_type(member) != TKS_REPLY_STRING ||
             tks_reply_get_type(record) != TKS_REPLY_STRING ||
             !place_of_member(tks_reply_get_bytes(member), owner.tag, &slots[i].place))
-            return tks_fail_not_a_record(op);
-        status = tks_read_token(op, i, tks_reply_get_bytes(record), left >= 0 ? now_ms + left : 0);
-        if (status != TKS_OK)
-            return status;
+            return tksp_fail_not_a_record(op);
+        status = tksp_read_token(op, i, tks_reply_get_bytes(record), left >= 0 ? now_ms + left : 0);
+        if (status != TKS_OK) return status;
     }
     qsort(tokens, size, sizeof *tokens, newest_first);
-    tks_op_clear_commands(base); /* slot 0 owns the reply */
+    tksp_op_clear_commands(base); /* slot 0 owns the reply */
     base->result.type = TKS_RESULT_TOKENS;
     base->result.tokens = tokens;
     base->result.size = size;
     return TKS_OK;
 }
 
-static const tks_op_kind list_kind = {finish_list, NULL, tks_tokens_op_clear};
+static const tksp_op_kind list_kind = {finish_list, NULL, tksp_tokens_op_clear};
 
-tks_status tks_tokens_list(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
-                           tks_bytes owner, tks_op **out, tks_error *err) {
-    tks_tokens_op *op;
-    tks_place place;
+tks_status tks_tokens_list(const tks_tokens *tokens, tks_bytes app, tks_bytes type, tks_bytes owner,
+                           tks_op **out, tks_error *err) {
+    tksp_tokens_op *op;
+    tksp_place place;
     *out = NULL;
     tks_status status = begin(tokens, &list_kind, TKS_READ, app, type, owner, &op, &place, err);
-    if (status != TKS_OK)
-        return status;
-    status = add_index_command(op, &tks_script_list, owner, &place);
-    return tks_tokens_op_ready(op, status, out, err);
+    if (status != TKS_OK) return status;
+    status = add_index_command(op, &tksp_script_list, owner, &place);
+    return tksp_tokens_op_ready(op, status, out, err);
 }
 
 /* ---- delete_by_id ---- */
 
 static tks_status finish_bool(tks_op *base, int64_t now_ms) {
-    tks_tokens_op *op = (tks_tokens_op *)base;
+    tksp_tokens_op *op = (tksp_tokens_op *)base;
     (void)now_ms;
     base->result.type = TKS_RESULT_BOOL;
-    if (base->count == 0)
-        return TKS_OK;
+    if (base->count == 0) return TKS_OK;
     tks_status status;
-    const tks_reply *reply = tks_checked_reply(op, 0, &op->slots[0].place, &status);
-    if (reply == NULL)
-        return status;
-    base->result.integer = tks_reply_integer_at(reply, 1, 0) > 0;
+    const tks_reply *reply = tksp_checked_reply(op, 0, &op->slots[0].place, &status);
+    if (reply == NULL) return status;
+    base->result.integer = tksp_reply_integer_at(reply, 1, 0) > 0;
     return TKS_OK;
 }
 
-static const tks_op_kind bool_kind = {finish_bool, NULL, tks_tokens_op_clear};
+static const tksp_op_kind bool_kind = {finish_bool, NULL, tksp_tokens_op_clear};
 
 static bool is_id(tks_bytes id) {
     for (size_t i = 0; i < id.size; i++) {
-        if (tks_key_digit(id.data[i]) < 0)
-            return false;
+        if (tksp_key_digit(id.data[i]) < 0) return false;
     }
     return true;
 }
 
 tks_status tks_tokens_delete_by_id(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                                    tks_bytes owner, tks_bytes id, tks_op **out, tks_error *err) {
-    tks_tokens_op *op;
-    tks_place place;
+    tksp_tokens_op *op;
+    tksp_place place;
     *out = NULL;
     tks_status status = begin(tokens, &bool_kind, TKS_ONCE, app, type, owner, &op, &place, err);
-    if (status != TKS_OK)
-        return status;
+    if (status != TKS_OK) return status;
     if (is_id(id) && place_of_member(id, place.tag, &op->slots[0].place)) {
         const tks_bytes words[] = {
             TKS_LITERAL("2"),
-            tks_word_record_key(op, &op->slots[0].place),
-            tks_word_index_key(op, &place, owner),
-            tks_word_check(op, &op->slots[0].place),
-            tks_word_names(op),
+            tksp_word_record_key(op, &op->slots[0].place),
+            tksp_word_index_key(op, &place, owner),
+            tksp_word_check(op, &op->slots[0].place),
+            tksp_word_names(op),
         };
-        status = tks_tokens_add(op, &tks_script_delete_by_id, 5, words, words[1]);
+        status = tksp_tokens_add(op, &tksp_script_delete_by_id, 5, words, words[1]);
     }
-    return tks_tokens_op_ready(op, status, out, err);
+    return tksp_tokens_op_ready(op, status, out, err);
 }

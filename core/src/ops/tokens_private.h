@@ -8,7 +8,7 @@
 #include "tokenstore/tokens.h"
 
 /* The options, checked and complete. Kept by a tks_tokens, copied into each operation. */
-typedef struct tks_tokens_config {
+typedef struct tksp_tokens_config {
     tks_bytes prefix;
     tks_bytes pepper; /* in an operation: borrowed while it is made, then not set */
     tks_encoding encoding;
@@ -17,82 +17,83 @@ typedef struct tks_tokens_config {
     int64_t max_age_ms;
     int64_t touch_interval_ms;
     int64_t max_per_owner;
-} tks_tokens_config;
+} tksp_tokens_config;
 
 struct tks_tokens {
-    tks_arena arena;
-    tks_tokens_config config;
+    tksp_arena arena;
+    tksp_tokens_config config;
 };
 
 /* One token that an operation is about. */
-typedef struct tks_slot {
-    tks_bytes owner;  /* as given; empty where it is not known before the record is read */
-    tks_bytes token;  /* the secret; empty in a listing */
-    tks_place place;
+typedef struct tksp_slot {
+    tks_bytes owner; /* as given; empty where it is not known before the record is read */
+    tks_bytes token; /* the secret; empty in a listing */
+    tksp_place place;
     tks_reply *reply; /* what the token's slices are borrowed from; owned */
     tks_json *data;   /* owned */
     size_t command;   /* its place among the commands, SIZE_MAX: it has none */
-} tks_slot;
+} tksp_slot;
 
-typedef struct tks_tokens_op {
+typedef struct tksp_tokens_op {
     tks_op base;
-    tks_tokens_config config;
+    tksp_tokens_config config;
     tks_bytes app, type;
-    tks_slot *slots;
+    tksp_slot *slots;
     tks_token *tokens; /* the result, one a slot */
     size_t size;       /* slots */
     int64_t duration_ms;
-    bool expiry;       /* the caller asked for expires_ms */
-    bool touching;     /* get: the record is read, its expiry is being moved */
-} tks_tokens_op;
+    bool expiry;   /* the caller asked for expires_ms */
+    bool touching; /* get: the record is read, its expiry is being moved */
+} tksp_tokens_op;
 
 /* Makes an operation with `size` slots; copies app and type. `*out` is set on TKS_OK alone. */
-tks_status tks_tokens_op_new(const tks_tokens *tokens, const tks_op_kind *kind, tks_safety safety,
-                             tks_bytes app, tks_bytes type, size_t size, tks_tokens_op **out,
-                             tks_error *err);
+tks_status tksp_tokens_op_new(const tks_tokens *tokens, const tksp_op_kind *kind, tks_safety safety,
+                              tks_bytes app, tks_bytes type, size_t size, tksp_tokens_op **out,
+                              tks_error *err);
 
 /* Ends a constructor: gives `op` to *out, or frees it when its arena or `status` has failed. */
-tks_status tks_tokens_op_ready(tks_tokens_op *op, tks_status status, tks_op **out, tks_error *err);
+tks_status tksp_tokens_op_ready(tksp_tokens_op *op, tks_status status, tks_op **out,
+                                tks_error *err);
 
-/* tks_op_kind.clear for every token operation. */
-void tks_tokens_op_clear(tks_op *op);
+/* tksp_op_kind.clear for every token operation. */
+void tksp_tokens_op_clear(tks_op *op);
 
 /* TKS_OK, or TKS_ERR_DATA naming `what`: empty, too long, or with a NUL. */
-tks_status tks_check_name(tks_bytes name, const char *what, tks_error *err);
+tks_status tksp_check_name(tks_bytes name, const char *what, tks_error *err);
 /* Could such a token exist at all? */
-bool tks_is_possible_token(tks_bytes token);
+bool tksp_is_possible_token(tks_bytes token);
 
 /* Words for commands, in the operation's arena; empty when memory is short (the arena remembers). */
-tks_bytes tks_word_record_key(tks_tokens_op *op, const tks_place *place);
-tks_bytes tks_word_index_key(tks_tokens_op *op, const tks_place *owner_place, tks_bytes owner);
-tks_bytes tks_word_names(tks_tokens_op *op);
-tks_bytes tks_word_base(tks_tokens_op *op); /* the prefix with its colon */
-tks_bytes tks_word_int(tks_tokens_op *op, int64_t value);
-tks_bytes tks_word_check(tks_tokens_op *op, const tks_place *place);
+tks_bytes tksp_word_record_key(tksp_tokens_op *op, const tksp_place *place);
+tks_bytes tksp_word_index_key(tksp_tokens_op *op, const tksp_place *owner_place, tks_bytes owner);
+tks_bytes tksp_word_names(tksp_tokens_op *op);
+tks_bytes tksp_word_base(tksp_tokens_op *op); /* the prefix with its colon */
+tks_bytes tksp_word_int(tksp_tokens_op *op, int64_t value);
+tks_bytes tksp_word_check(tksp_tokens_op *op, const tksp_place *place);
 
-/* A new secret: marker, tag, random bytes - what tks_key_place reads back. In the arena. */
-tks_bytes tks_generate_token(tks_tokens_op *op, const char *tag);
+/* A new secret: marker, tag, random bytes - what tksp_key_place reads back. In the arena. */
+tks_bytes tksp_generate_token(tksp_tokens_op *op, const char *tag);
 
 /* Adds a command of `argc` words, copied into the arena. */
-tks_status tks_tokens_add(tks_tokens_op *op, const tks_script *script, size_t argc,
-                          const tks_bytes *argv, tks_bytes route);
+tks_status tksp_tokens_add(tksp_tokens_op *op, const tksp_script *script, size_t argc,
+                           const tks_bytes *argv, tks_bytes route);
 
 /* The items of a script's reply behind its echo, which must be `place`'s check. NULL, with the error
  * noted, when it is not: the reply belongs to another request. */
-const tks_reply *tks_checked_reply(tks_tokens_op *op, size_t command, const tks_place *place,
-                                   tks_status *status);
+const tks_reply *tksp_checked_reply(tksp_tokens_op *op, size_t command, const tksp_place *place,
+                                    tks_status *status);
 /* Item `i` of a checked reply as an integer, `otherwise` where it is none. */
-int64_t tks_reply_integer_at(const tks_reply *reply, size_t i, int64_t otherwise);
+int64_t tksp_reply_integer_at(const tks_reply *reply, size_t i, int64_t otherwise);
 
 /* Reads `text`, the record of slot `i`, into tokens[i]. The slot keeps the reply it points into. */
-tks_status tks_read_token(tks_tokens_op *op, size_t i, tks_bytes text, int64_t expires_ms);
+tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t expires_ms);
 
 /* Sets the id of tokens[i]: its digest, behind its tag where that is not its owner's. */
-void tks_set_id(tks_tokens_op *op, size_t i, const char *owner_tag);
+void tksp_set_id(tksp_tokens_op *op, size_t i, const char *owner_tag);
 
 /* TKS_ERR_CONNECTION: the answer was another request's. */
-tks_status tks_fail_foreign(tks_tokens_op *op);
+tks_status tksp_fail_foreign(tksp_tokens_op *op);
 /* TKS_ERR_DATA: what is stored is not a record. */
-tks_status tks_fail_not_a_record(tks_tokens_op *op);
+tks_status tksp_fail_not_a_record(tksp_tokens_op *op);
 
 #endif
