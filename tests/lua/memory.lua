@@ -1,5 +1,6 @@
 -- What memory_host runs: one case, whose allocations fail between begin() and done(). after() checks
 -- that the same state and the same objects still work.
+-- luacheck: globals after begin done
 
 local case = ...
 local url = os.getenv "TEST_URL"
@@ -51,8 +52,10 @@ end
 function cases.open()
   tokenstore = require "tokenstore"
   begin()
-  local opened = { tokenstore.RedisTokens { redis = url, prefix = "x", timeout = 2.5, pepper = ("p"):rep(16) } }
-  expect(opened[1], opened[2], opened[3])
+  local store, message, code = tokenstore.RedisTokens {
+    redis = url, prefix = "x", timeout = 2.5, pepper = ("p"):rep(16),
+  }
+  expect(store, message, code)
 end
 
 function cases.connect()
@@ -117,6 +120,34 @@ function cases.raw()
   expect(tokens.client:execute("ECHO", 1.5))
   expect(tokens.client:pipeline { { "ECHO", "x" }, { "LRANGE", "none", 0, -1 }, { "INCRBY", "n", 12 } })
   expect(tokens.client:pipeline({ { "NOPE" }, { "PING" } }, { raise_errors = false }))
+end
+
+function cases.jwt()
+  local jwt = require "tokenstore.jwt"
+  require "tokenstore.openssl"
+  local jwk = {
+    kty = "EC", crv = "P-256", kid = "one",
+    x = "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+    y = "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+    d = "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI",
+  }
+  begin()
+  local key = { jwt.Key.from_secret { secret = ("s"):rep(64), kid = "two" } }
+  expect(key[1], key[2], key[3])
+  local set = { jwt.KeySet.from_jwks { keys = { jwk, { kty = "none" } } } }
+  expect(set[1], set[2], set[3])
+  local ring = set[1].keys
+  ring[2] = key[1]
+  assert(#set[1] == 1 and tostring(ring[1]) and #ring[1].algorithms == 1 and ring[1].kid == "one")
+  for i, algorithm in ipairs { "ES256", "HS256" } do
+    local made = { jwt.encode { claims = data, key = ring[i], algorithm = algorithm, headers = { x = { 1 } } } }
+    expect(made[1], made[2], made[3])
+    local read = { jwt.decode { token = made[1], key = ring, algorithms = { "ES256", "HS256" }, require = { "a" } } }
+    expect(read[1], read[2], read[3])
+    assert(read[1].b[2] == 2.5 and read[2].x[1] == 1)
+  end
+  local bad, message = jwt.decode { token = "x", key = ring, algorithms = { "HS256" }, audience = { "a" } }
+  assert(bad == nil and message)
 end
 
 function cases.failures()

@@ -53,16 +53,15 @@ end
 
 -- ---- keys -----------------------------------------------------------------------------------------
 
-local openssl, openssl_problem
-
--- The module, or nil and why it cannot be loaded.
+-- The module, or nil and why it cannot be loaded. Memory that ran out is no reason to go on without.
 local function load_openssl()
-  if openssl == nil then
-    local ok, module = pcall(require, "tokenstore.openssl")
-    openssl = ok and module or false
-    openssl_problem = not ok and tostring(module) or nil
+  local ok, module = pcall(require, "tokenstore.openssl")
+  if ok then
+    return module
+  elseif module == "not enough memory" then
+    error(module, 0)
   end
-  return openssl or nil, openssl_problem
+  return nil, tostring(module)
 end
 
 -- A key has fields: kind ("secret", "RSA", "P-256", "P-384", "P-521", "Ed25519"), kid, algorithms (what
