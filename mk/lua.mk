@@ -3,13 +3,14 @@
 #   lua        $(BUILD)/lua/5.4/tokenstore/*.so and $(BUILD)/lua/5.1/…, which LuaJIT loads too
 #   test-lua   the suite in every interpreter there is
 #   asan-lua   the same under ASan and UBSan (make asan does it among others)
+#   test-rock  luarocks make for 5.4 and 5.1 (suite rock)
 #   env-lua    what lets an interpreter find the checkout
 #
 # Each C module holds the core itself, hidden: luaopen_* is all it shows. tokenstore.core links no
 # OpenSSL, so that a host with an OpenSSL of its own can load it.
 
 ALL += lua
-SUITES += lua
+SUITES += lua rock
 ASAN += lua
 INSTALL += install-lua
 ENV += env-lua
@@ -24,6 +25,10 @@ LUA51_INCLUDE ?= $(call first_dir,/usr/include/lua5.1 /usr/include/luajit-2.1 /u
 LUAJIT_INCLUDE ?= $(call first_dir,/usr/include/luajit-2.1 /usr/local/include/luajit-2.1)
 
 LUA_ABIS := $(if $(LUA54_INCLUDE),5.4) $(if $(LUA53_INCLUDE),5.3) $(if $(LUA51_INCLUDE),5.1)
+# luarocks says where the headers of its one Lua are.
+ifdef ROCK_INCLUDE
+LUA_ABIS := $(shell sed -n 's/^\#define LUA_VERSION_NUM[^0-9]*\([0-9]\)0\([0-9]\).*/\1.\2/p' $(ROCK_INCLUDE)/lua.h)
+endif
 LUA_INTERPRETERS := $(foreach i,lua5.4 lua5.3 lua5.1 luajit,$(if $(shell command -v $(i)),$(i)))
 
 LUA_SRC := $(sort $(wildcard bindings/lua/src/*.c))
@@ -52,12 +57,13 @@ $(3)/tokenstore/openssl.so: $$(addprefix $(3)/,$$(LUA_SHARED:=.o) openssl.o) $$(
 -include $$(wildcard $(3)/*.d)
 endef
 
-$(foreach abi,$(LUA_ABIS),$(eval $(call lua_rules,$(abi),$(LUA$(subst .,,$(abi))_INCLUDE),$(BUILD)/lua/$(abi))))
+lua_include = $(or $(ROCK_INCLUDE),$(LUA$(subst .,,$(1))_INCLUDE))
+$(foreach abi,$(LUA_ABIS),$(eval $(call lua_rules,$(abi),$(call lua_include,$(abi)),$(BUILD)/lua/$(abi))))
 
 LUA_MODULES := $(foreach abi,$(LUA_ABIS),$(BUILD)/lua/$(abi)/tokenstore/core.so \
 	$(BUILD)/lua/$(abi)/tokenstore/blocking.so $(BUILD)/lua/$(abi)/tokenstore/openssl.so)
 
-.PHONY: lua test-lua asan-lua env-lua install-lua
+.PHONY: lua test-lua asan-lua env-lua install-lua rock install-rock test-rock
 lua: $(LUA_MODULES)
 ifeq ($(strip $(LUA_ABIS)),)
 	@echo "SKIP lua: no headers of Lua 5.1, LuaJIT, 5.3 or 5.4 (liblua5.4-dev and the like)"
@@ -109,3 +115,14 @@ install-lua: lua
 	  install -m 644 bindings/lua/tokenstore/*.lua $(DESTDIR)$(PREFIX)/share/lua/$$abi/tokenstore; \
 	  install -m 644 $(BUILD)/lua/$$abi/tokenstore/*.so $(DESTDIR)$(PREFIX)/lib/lua/$$abi/tokenstore; \
 	done
+
+# For luarocks: see tokenstore-scm-1.rockspec, which sets ROCK_INCLUDE and where things go.
+rock: lua
+
+install-rock:
+	install -d $(ROCK_LUADIR)/tokenstore $(ROCK_LIBDIR)/tokenstore
+	install -m 644 bindings/lua/tokenstore/*.lua $(ROCK_LUADIR)/tokenstore
+	install -m 755 $(BUILD)/lua/$(LUA_ABIS)/tokenstore/*.so $(ROCK_LIBDIR)/tokenstore
+
+test-rock:
+	@sh tests/lua/rock.sh $(BUILD)/rocks

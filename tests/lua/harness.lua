@@ -1,4 +1,5 @@
 -- What the test files share: cases, checks, stores with keys of their own.
+-- luacheck: std max
 
 local tokenstore = require "tokenstore"
 

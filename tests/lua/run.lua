@@ -1,5 +1,6 @@
 -- Runs the test files in this interpreter; started by run.sh. Ends with "N passed, N failed".
 -- usage: run.lua [--stress] [FILE...]
+-- luacheck: std max
 
 local here = arg[0]:match "^(.*)/" or "."
 package.path = here .. "/?.lua;" .. package.path

@@ -83,8 +83,10 @@ end)
 test("lists of arguments and of tokens", function()
   raises("bad argument '[2].owner' (string expected, got nil)", tokens.create_many, tokens,
     { good.create, { app = "a", type = "t" } })
-  raises("unknown argument '[1].nonsense'", tokens.create_many, tokens, { with(good.create, "nonsense", 1) })
-  raises("number 2 of the list (table expected, got string)", tokens.create_many, tokens, { good.create, "x" })
+  raises("unknown argument '[1].nonsense'", tokens.create_many, tokens,
+    { with(good.create, "nonsense", 1) })
+  raises("number 2 of the list (table expected, got string)", tokens.create_many, tokens,
+    { good.create, "x" })
   raises("list without holes and names", tokens.create_many, tokens, good.create)
   raises("list expected, got string", tokens.create_many, tokens, "x")
   raises("'tokens': number 2 of the list (string expected, got number)", tokens.get_many, tokens,

@@ -1,4 +1,5 @@
 -- Client: execute and pipeline, all kinds of replies, errors, closing.
+-- luacheck: std max
 
 local harness = require "harness"
 local tokenstore = require "tokenstore"

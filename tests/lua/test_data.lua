@@ -1,4 +1,5 @@
 -- Data: what goes in comes out equal; what would not is refused with its path.
+-- luacheck: std max
 
 local harness = require "harness"
 local core = require "tokenstore.core"

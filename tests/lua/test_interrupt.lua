@@ -1,4 +1,5 @@
 -- Ctrl-C: SIGINT to an interpreter that waits in C ends it within 100 ms with "interrupted!".
+-- luacheck: std max
 
 local harness = require "harness"
 local tokenstore = require "tokenstore"
