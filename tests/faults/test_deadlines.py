@@ -50,7 +50,7 @@ def test_hang(
 ) -> None:
     case = operation.begin(direct)
     operation.call(store, operation.begin(direct))  # connected, scripts loaded
-    kind = tokenstore.OutcomeUnknownError if operation.once else tokenstore.TimeoutError
+    kind = tokenstore.TimeoutError if operation.reads else tokenstore.OutcomeUnknownError
 
     def attempt() -> None:
         setup.server.arm(fault)

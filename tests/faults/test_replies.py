@@ -78,11 +78,11 @@ class Trial:
         try:
             result = operation.call(self.store, case)
         except tokenstore.OutcomeUnknownError:
-            assert operation.once
+            assert not operation.reads
             operation.either(case)
             outcome = "unknown"
         except DENIED:
-            operation.undone(case) if operation.once else operation.either(case)
+            operation.undone(case)
             outcome = "denied"
         except errors:
             operation.either(case)
@@ -96,8 +96,14 @@ class Trial:
         return outcome
 
     def works(self) -> None:
-        """A call does what it should."""
-        found = self.store.get(**A, token=self.known.token)
+        """A call does what it should. (The hasty store has little time on a busy machine.)"""
+        for tries_left in (2, 1, 0):
+            try:
+                found = self.store.get(**A, token=self.known.token)
+                break
+            except tokenstore.TimeoutError:
+                if tries_left == 0:
+                    raise
         assert found is not None
         assert found.data == {"known": True}
 
@@ -153,9 +159,10 @@ def test_reset_after_the_reply(trial: Trial) -> None:
 
 
 def test_reset_again_and_again(trial: Trial) -> None:
-    """Losses that do not end: a read gives up with a ConnectionError, and says so soon."""
+    """Losses that do not end: a read gives up with a ConnectionError, and says so soon; a change is in
+    doubt."""
     outcome = trial.run(*[faults.reset_reply(0)] * (1 if trial.operation.once else 4))
-    assert outcome == ("unknown" if trial.operation.once else "denied")
+    assert outcome == ("denied" if trial.operation.reads else "unknown")
 
 
 def test_answered_twice(trial: Trial) -> None:
@@ -220,7 +227,10 @@ def test_endless_values(trial: Trial, hasty: tokenstore.RedisTokens) -> None:
     trial.store = hasty
     before = peak_memory()
     for data in ENDLESS:
-        assert trial.run(faults.instead(data)) in ("denied", lost(trial)), data
+        outcome = trial.run(faults.instead(data))
+        # On a busy machine the short deadline may pass before anything is sent: then it is denied.
+        assert outcome in ("denied", lost(trial), "unknown"), data
+        assert not (trial.operation.reads and outcome == "unknown"), data
     assert peak_memory() - before < 64 << 20
 
 

@@ -40,8 +40,8 @@ typedef enum tks_need {
     TKS_NEED_SEND,  /* tks_op_get_batch */
     TKS_NEED_SLEEP, /* tks_op_get_sleep */
     TKS_DONE,       /* tks_op_get_result */
-    TKS_FAILED      /* tks_op_get_error. TKS_ERR_CONNECTION right after REPLIES means that they did
-                       not belong to these commands: the driver closes that connection. */
+    TKS_FAILED      /* tks_op_get_error. Right after REPLIES anything but TKS_ERR_SERVER may mean
+                       that they belong to other commands: the driver closes that connection. */
 } tks_need;
 
 /* Commands to be sent in one go on one connection; exactly `replies` replies are due. */

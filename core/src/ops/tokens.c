@@ -209,10 +209,13 @@ tks_status tksp_tokens_add(tksp_tokens_op *op, const tksp_script *script, size_t
 /* ---- answers ---- */
 
 tks_status tksp_fail_foreign(tksp_tokens_op *op) {
-    /* Whatever may not be repeated may have been done all the same. */
-    return tks_fail(&op->base.error,
-                    op->base.safety == TKS_ONCE ? TKS_ERR_OUTCOME_UNKNOWN : TKS_ERR_CONNECTION,
-                    "the server's answer belongs to another request: the connection is dropped");
+    if (op->base.safety == TKS_READ)
+        return tks_fail(
+            &op->base.error, TKS_ERR_CONNECTION,
+            "the server's answer belongs to another request: the connection is dropped");
+    return tks_fail(&op->base.error, TKS_ERR_OUTCOME_UNKNOWN,
+                    "the server's answer belongs to another request, so this one may or may not "
+                    "have happened: the connection is dropped");
 }
 
 const tks_reply *tksp_checked_reply(tksp_tokens_op *op, size_t command, const tksp_place *place,
