@@ -157,18 +157,12 @@ tks_json_type tks_json_get_type(const tks_json *node) {
 
     switch (item->type & 0xFF) {
     case cJSON_False:
-    case cJSON_True:
-        return TKS_JSON_BOOL;
-    case cJSON_Number:
-        return item->valueint ? TKS_JSON_INTEGER : TKS_JSON_DOUBLE;
-    case cJSON_String:
-        return TKS_JSON_STRING;
-    case cJSON_Array:
-        return TKS_JSON_ARRAY;
-    case cJSON_Object:
-        return TKS_JSON_OBJECT;
-    default:
-        return TKS_JSON_NULL;
+    case cJSON_True: return TKS_JSON_BOOL;
+    case cJSON_Number: return item->valueint ? TKS_JSON_INTEGER : TKS_JSON_DOUBLE;
+    case cJSON_String: return TKS_JSON_STRING;
+    case cJSON_Array: return TKS_JSON_ARRAY;
+    case cJSON_Object: return TKS_JSON_OBJECT;
+    default: return TKS_JSON_NULL;
     }
 }
 

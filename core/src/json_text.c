@@ -46,24 +46,12 @@ size_t tksp_json_escape(unsigned char c, char *out) {
 
     switch (c) {
     case '"':
-    case '\\':
-        letter = (char)c;
-        break;
-    case '\b':
-        letter = 'b';
-        break;
-    case '\f':
-        letter = 'f';
-        break;
-    case '\n':
-        letter = 'n';
-        break;
-    case '\r':
-        letter = 'r';
-        break;
-    case '\t':
-        letter = 't';
-        break;
+    case '\\': letter = (char)c; break;
+    case '\b': letter = 'b'; break;
+    case '\f': letter = 'f'; break;
+    case '\n': letter = 'n'; break;
+    case '\r': letter = 'r'; break;
+    case '\t': letter = 't'; break;
     default:
         memcpy(out, "\\u00", 4);
         out[4] = digits[c >> 4];
