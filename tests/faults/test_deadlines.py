@@ -134,6 +134,20 @@ def test_connect_timeout_bounds_one_attempt(setup: Setup) -> None:
         ends_within(0.2 + 0.1 + setup.slack, attempt)
 
 
+def test_short_timeouts(setup: Setup) -> None:
+    """Shorter than the slices in which a wait looks around: these do not make it longer."""
+    with setup.client() as client:
+        late = []
+        for _ in range(10):
+            assert client.execute("PING") == "PONG"
+            setup.server.arm(faults.hang)
+            began = time.monotonic()
+            with pytest.raises(EXPIRED):
+                client.execute("PING", timeout=0.01)
+            late.append(time.monotonic() - began - 0.01)
+        assert sorted(late)[len(late) // 2] < 0.02, late
+
+
 def test_timeout_of_a_call(setup: Setup) -> None:
     with setup.client(timeout=30) as client:
         expires(setup, faults.hang, call=lambda: client.execute("GET", "x", timeout=TIMEOUT))
