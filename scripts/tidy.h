@@ -11,6 +11,6 @@ static inline tks_status tidy_fail(tks_error *err, tks_status status) {
     return status;
 }
 #define tks_fail(err, status, ...) tidy_fail(err, status)
-#define tks_fail_memory(err) tidy_fail(err, TKS_ERR_MEMORY)
+#define tks_fail_memory(err)       tidy_fail(err, TKS_ERR_MEMORY)
 
 #endif

@@ -17,8 +17,6 @@
 #include "tokenstore/buf.h"
 #include "tokenstore/secret.h"
 
-extern char **environ;
-
 static const char *const SERVERS[] = {"redis-server", "valkey-server"};
 
 /* ---- the binary ----------------------------------------------------------------------------- */

@@ -17,15 +17,13 @@ void tks_buf_init(tks_buf *buf, size_t max) {
 }
 
 void tks_buf_clear(tks_buf *buf) {
-    if (buf == NULL)
-        return;
+    if (buf == NULL) return;
     free(buf->data);
     tks_buf_init(buf, buf->max);
 }
 
 void tks_buf_wipe(tks_buf *buf) {
-    if (buf == NULL)
-        return;
+    if (buf == NULL) return;
     tks_wipe(buf->data, buf->capacity);
     tks_buf_clear(buf);
 }
@@ -38,13 +36,10 @@ void tks_buf_reset(tks_buf *buf) {
 /* Not realloc: it may leave a copy of a secret in the storage it gives back. */
 static tks_status grow(tks_buf *buf, size_t needed) {
     size_t capacity = buf->capacity < FIRST_CAPACITY ? FIRST_CAPACITY : buf->capacity;
-    while (capacity < needed)
-        capacity = capacity > buf->max / 2 ? needed : capacity * 2;
+    while (capacity < needed) capacity = capacity > buf->max / 2 ? needed : capacity * 2;
     char *data = malloc(capacity);
-    if (data == NULL)
-        return buf->status = TKS_ERR_MEMORY;
-    if (buf->size > 0)
-        memcpy(data, buf->data, buf->size);
+    if (data == NULL) return buf->status = TKS_ERR_MEMORY;
+    if (buf->size > 0) memcpy(data, buf->data, buf->size);
     tks_wipe(buf->data, buf->size);
     free(buf->data);
     buf->data = data;
@@ -54,13 +49,10 @@ static tks_status grow(tks_buf *buf, size_t needed) {
 
 tks_status tks_buf_reserve(tks_buf *buf, size_t size, char **at) {
     *at = NULL;
-    if (buf->status != TKS_OK)
-        return buf->status;
-    if (size > buf->max || buf->size > buf->max - size)
-        return buf->status = TKS_ERR_DATA;
+    if (buf->status != TKS_OK) return buf->status;
+    if (size > buf->max || buf->size > buf->max - size) return buf->status = TKS_ERR_DATA;
     if (buf->size + size > buf->capacity || buf->data == NULL) {
-        if (grow(buf, buf->size + size) != TKS_OK)
-            return buf->status;
+        if (grow(buf, buf->size + size) != TKS_OK) return buf->status;
     }
     *at = buf->data + buf->size;
     return TKS_OK;

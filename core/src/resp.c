@@ -53,8 +53,7 @@ tks_status tks_resp_format(tks_buf *out, size_t argc, const tks_bytes *argv) {
     if (argc > INLINE_ARGS) {
         data = calloc(argc, sizeof *data);
         sizes = calloc(argc, sizeof *sizes);
-        if (data == NULL || sizes == NULL)
-            goto cleanup;
+        if (data == NULL || sizes == NULL) goto cleanup;
     }
     for (size_t i = 0; i < argc; i++) {
         data[i] = argv[i].size > 0 ? argv[i].data : "";
@@ -69,14 +68,10 @@ tks_status tks_resp_format(tks_buf *out, size_t argc, const tks_bytes *argv) {
     tks_wipe(command, (size_t)size); /* it may hold a password or session data */
 
 cleanup:
-    if (status == TKS_ERR_MEMORY)
-        out->status = TKS_ERR_MEMORY; /* sticky, as every failed append */
-    if (command != NULL)
-        redisFreeCommand(command);
-    if (data != inline_data)
-        free(data);
-    if (sizes != inline_sizes)
-        free(sizes);
+    if (status == TKS_ERR_MEMORY) out->status = TKS_ERR_MEMORY; /* sticky, as every failed append */
+    if (command != NULL) redisFreeCommand(command);
+    if (data != inline_data) free(data);
+    if (sizes != inline_sizes) free(sizes);
     return status;
 }
 
@@ -84,8 +79,7 @@ cleanup:
 
 static tks_reply *new_reply(const redisReadTask *task, tks_reply_type type, size_t extra) {
     tks_reply *reply = malloc(sizeof *reply + extra);
-    if (reply == NULL)
-        return NULL;
+    if (reply == NULL) return NULL;
     reply->type = type;
     reply->integer = 0;
     reply->size = 0;
@@ -102,10 +96,8 @@ static void *create_string(const redisReadTask *task, char *text, size_t size) {
                           : task->type == REDIS_REPLY_STATUS ? TKS_REPLY_STATUS
                                                              : TKS_REPLY_STRING;
     tks_reply *reply = new_reply(task, type, size);
-    if (reply != NULL && size > 0)
-        memcpy(reply->u.bytes, text, size);
-    if (reply != NULL)
-        reply->size = size;
+    if (reply != NULL && size > 0) memcpy(reply->u.bytes, text, size);
+    if (reply != NULL) reply->size = size;
     return reply;
 }
 
@@ -120,8 +112,7 @@ static void *create_array(const redisReadTask *task, array_size count) {
     }
     owner->declared += (size_t)count;
     tks_reply *reply = new_reply(task, TKS_REPLY_ARRAY, (size_t)count * sizeof(tks_reply *));
-    if (reply == NULL)
-        return NULL;
+    if (reply == NULL) return NULL;
     reply->u.items = (tks_reply **)(void *)(reply + 1);
     reply->size = (size_t)count;
     for (size_t i = 0; i < reply->size; i++)
@@ -131,8 +122,7 @@ static void *create_array(const redisReadTask *task, array_size count) {
 
 static void *create_integer(const redisReadTask *task, long long value) {
     tks_reply *reply = new_reply(task, TKS_REPLY_INTEGER, 0);
-    if (reply != NULL)
-        reply->integer = value;
+    if (reply != NULL) reply->integer = value;
     return reply;
 }
 
@@ -174,8 +164,7 @@ static redisReplyObjectFunctions reply_functions = {
 tks_status tks_reader_new(size_t max_reply, tks_reader **out, tks_error *err) {
     *out = NULL;
     tks_reader *reader = calloc(1, sizeof *reader);
-    if (reader == NULL)
-        return tks_fail_memory(err);
+    if (reader == NULL) return tks_fail_memory(err);
     reader->max_reply = max_reply;
     reader->reader = redisReaderCreateWithFunctions(&reply_functions);
     if (reader->reader == NULL) {
@@ -188,18 +177,18 @@ tks_status tks_reader_new(size_t max_reply, tks_reader **out, tks_error *err) {
 }
 
 void tks_reader_free(tks_reader *reader) {
-    if (reader == NULL)
-        return;
+    if (reader == NULL) return;
     redisReaderFree(reader->reader);
     free(reader);
 }
 
 static tks_status too_large(tks_reader *reader, tks_error *err) {
     reader->failed = true;
-    return tks_fail(err, TKS_ERR_CONNECTION,
-                    "the server's reply is larger than max_reply_size (%zu bytes): raise it, or ask "
-                    "for less at a time",
-                    reader->max_reply);
+    return tks_fail(
+        err, TKS_ERR_CONNECTION,
+        "the server's reply is larger than max_reply_size (%zu bytes): raise it, or ask "
+        "for less at a time",
+        reader->max_reply);
 }
 
 tks_status tks_reader_feed(tks_reader *reader, const void *data, size_t size, tks_error *err) {
@@ -221,13 +210,12 @@ tks_status tks_reader_next(tks_reader *reader, tks_reply **out, tks_error *err) 
     if (redisReaderGetReply(reader->reader, &reply) != REDIS_OK) {
         int reason = reader->reader->err;
         reader->failed = true;
-        if (reader->refused)
-            return too_large(reader, err);
-        if (reason == REDIS_ERR_OOM)
-            return tks_fail_memory(err);
-        return tks_fail(err, TKS_ERR_CONNECTION,
-                        "the server's answer is not the Redis protocol: is this a Redis server, and "
-                        "does TLS (rediss://) fit on both sides?");
+        if (reader->refused) return too_large(reader, err);
+        if (reason == REDIS_ERR_OOM) return tks_fail_memory(err);
+        return tks_fail(
+            err, TKS_ERR_CONNECTION,
+            "the server's answer is not the Redis protocol: is this a Redis server, and "
+            "does TLS (rediss://) fit on both sides?");
     }
     if (reply == NULL) {
         size_t waiting = reader->reader->len - reader->reader->pos;
@@ -284,18 +272,14 @@ void tks_reply_describe_error(const tks_reply *reply, char *out, size_t size) {
             break;
         out[n] = *at >= ' ' && *at <= '~' ? *at : '?';
     }
-    while (n > 0 && (out[n - 1] == ' ' || out[n - 1] == ','))
-        n--;
-    if (size > 0)
-        out[n] = '\0';
+    while (n > 0 && (out[n - 1] == ' ' || out[n - 1] == ',')) n--;
+    if (size > 0) out[n] = '\0';
 }
 
 void tks_reply_free(tks_reply *reply) {
-    if (reply == NULL)
-        return;
+    if (reply == NULL) return;
     if (reply->type == TKS_REPLY_ARRAY) {
-        for (size_t i = 0; i < reply->size; i++)
-            tks_reply_free(reply->u.items[i]);
+        for (size_t i = 0; i < reply->size; i++) tks_reply_free(reply->u.items[i]);
     } else {
         tks_wipe(reply->u.bytes, reply->size);
     }

@@ -377,7 +377,7 @@ static void tokens_dealloc(PyObject *self) {
 }
 
 #define FAST(name, function)                                                                       \
-    { name, (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL }
+    { name, (PyCFunction)(void (*)(void))(function), METH_FASTCALL, NULL }
 
 static PyMethodDef tokens_methods[] = {
     FAST("create", tokens_create),

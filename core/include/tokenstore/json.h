@@ -24,8 +24,8 @@ extern "C" {
 #endif
 
 enum {
-    TKS_JSON_DEPTH = 32,                 /* an object in an object is depth 2 */
-    TKS_JSON_SIZE_DEFAULT = 64 * 1024    /* bytes of text */
+    TKS_JSON_DEPTH = 32,              /* an object in an object is depth 2 */
+    TKS_JSON_SIZE_DEFAULT = 64 * 1024 /* bytes of text */
 };
 #define TKS_JSON_INTEGER_MAX INT64_C(9007199254740991) /* 2^53-1 */
 
@@ -55,9 +55,9 @@ tks_status tks_json_check(tks_bytes text, size_t max_size, tks_error *err);
 void tks_json_free(tks_json *root);
 
 tks_json_type tks_json_get_type(const tks_json *node);
-bool tks_json_get_bool(const tks_json *node);       /* of a BOOL */
-int64_t tks_json_get_integer(const tks_json *node); /* of an INTEGER */
-double tks_json_get_double(const tks_json *node);   /* of an INTEGER or a DOUBLE */
+bool tks_json_get_bool(const tks_json *node);        /* of a BOOL */
+int64_t tks_json_get_integer(const tks_json *node);  /* of an INTEGER */
+double tks_json_get_double(const tks_json *node);    /* of an INTEGER or a DOUBLE */
 tks_bytes tks_json_get_string(const tks_json *node); /* of a STRING; UTF-8, without NUL */
 size_t tks_json_get_size(const tks_json *node);      /* members of an ARRAY or OBJECT; O(n) */
 
@@ -80,13 +80,13 @@ typedef struct tks_json_level {
 
 typedef struct tks_json_writer {
     tks_buf *out;
-    size_t start;    /* out->size when the writing began */
-    size_t max_size; /* bytes of text */
+    size_t start;     /* out->size when the writing began */
+    size_t max_size;  /* bytes of text */
     const char *root; /* how messages call the whole value: "data" */
     tks_error *err;
     unsigned depth;
     size_t first; /* how messages number an array's first item: 0, or 1 if set after init */
-    bool named; /* a name was written and wants its value */
+    bool named;   /* a name was written and wants its value */
     tks_json_level levels[TKS_JSON_DEPTH];
 } tks_json_writer;
 

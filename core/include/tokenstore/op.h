@@ -46,11 +46,11 @@ typedef enum tks_need {
 
 /* Commands to be sent in one go on one connection; exactly `replies` replies are due. */
 typedef struct tks_batch {
-    tks_bytes bytes;  /* RESP, ready to be written */
+    tks_bytes bytes; /* RESP, ready to be written */
     size_t replies;
     tks_safety safety;
-    tks_bytes route;  /* the key that chooses the server; empty where any will do */
-    bool reconnect;   /* true: the server behind the last connection cannot serve this (READONLY);
+    tks_bytes route; /* the key that chooses the server; empty where any will do */
+    bool reconnect;  /* true: the server behind the last connection cannot serve this (READONLY);
                          take a new connection */
 } tks_batch;
 
@@ -64,12 +64,12 @@ typedef enum tks_event_type {
 
 typedef struct tks_event {
     tks_event_type type;
-    int64_t now_ms;            /* wall clock: milliseconds since 1970 */
-    tks_reply **replies;       /* REPLIES: `batch.replies` of them; the operation takes each and
+    int64_t now_ms;       /* wall clock: milliseconds since 1970 */
+    tks_reply **replies;  /* REPLIES: `batch.replies` of them; the operation takes each and
                                   leaves NULL in its place */
-    bool sent;                 /* LOST, DEADLINE: might a byte of the batch have reached the server? */
-    bool final;                /* LOST: trying again cannot help (certificate or password refused) */
-    const tks_error *why;      /* LOST: what happened; borrowed */
+    bool sent;            /* LOST, DEADLINE: might a byte of the batch have reached the server? */
+    bool final;           /* LOST: trying again cannot help (certificate or password refused) */
+    const tks_error *why; /* LOST: what happened; borrowed */
 } tks_event;
 
 /* Advances. After START each event must answer what was needed. Never blocks. */
@@ -83,21 +83,21 @@ const tks_error *tks_op_get_error(const tks_op *op); /* after TKS_FAILED */
 
 /* A token as the caller sees it; everything borrowed from the operation. */
 typedef struct tks_token {
-    bool found;          /* false: there is no such token, and nothing else here counts */
+    bool found; /* false: there is no such token, and nothing else here counts */
     tks_bytes app, type, owner;
-    tks_bytes token;     /* the secret; data NULL in a listing */
-    tks_bytes id;        /* public */
-    int64_t created_us;  /* microseconds since 1970, by the server's clock */
-    int64_t expires_ms;  /* milliseconds since 1970; 0: it has no expiry, or it was not asked for */
+    tks_bytes token;    /* the secret; data NULL in a listing */
+    tks_bytes id;       /* public */
+    int64_t created_us; /* microseconds since 1970, by the server's clock */
+    int64_t expires_ms; /* milliseconds since 1970; 0: it has no expiry, or it was not asked for */
     const tks_json *data; /* an OBJECT */
 } tks_token;
 
 typedef enum tks_result_type {
-    TKS_RESULT_BOOL,    /* `integer` is 0 or 1 */
-    TKS_RESULT_COUNT,   /* `integer` */
-    TKS_RESULT_TOKEN,   /* `tokens[0]`, found or not */
-    TKS_RESULT_TOKENS,  /* `tokens[0 … size-1]`: in get_many some may be not found */
-    TKS_RESULT_REPLIES  /* `replies[0 … size-1]`: raw commands */
+    TKS_RESULT_BOOL,   /* `integer` is 0 or 1 */
+    TKS_RESULT_COUNT,  /* `integer` */
+    TKS_RESULT_TOKEN,  /* `tokens[0]`, found or not */
+    TKS_RESULT_TOKENS, /* `tokens[0 … size-1]`: in get_many some may be not found */
+    TKS_RESULT_REPLIES /* `replies[0 … size-1]`: raw commands */
 } tks_result_type;
 
 typedef struct tks_result {

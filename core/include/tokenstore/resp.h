@@ -53,7 +53,9 @@ tks_reply_type tks_reply_get_type(const tks_reply *reply);
 int64_t tks_reply_get_integer(const tks_reply *reply); /* of an INTEGER */
 tks_bytes tks_reply_get_bytes(const tks_reply *reply); /* of a STRING, STATUS or ERROR; borrowed */
 size_t tks_reply_get_size(const tks_reply *reply);     /* of an ARRAY */
-const tks_reply *tks_reply_get_item(const tks_reply *reply, size_t index); /* borrowed; NULL past the end */
+
+/* Of an ARRAY, borrowed; NULL past its end. */
+const tks_reply *tks_reply_get_item(const tks_reply *reply, size_t index);
 
 /* An ERROR whose first word is `word` ("NOSCRIPT")? */
 bool tks_reply_is_error(const tks_reply *reply, const char *word);

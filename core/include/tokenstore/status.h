@@ -47,7 +47,8 @@ typedef struct tks_error {
     char message[TKS_ERROR_SIZE];
 } tks_error;
 
-#define TKS_ERROR_INIT {TKS_OK, ""}
+#define TKS_ERROR_INIT                                                                             \
+    { TKS_OK, "" }
 
 /* The short name of `status` that Lua gets as third value ("timeout"). Never NULL. */
 const char *tks_status_code(tks_status status);

@@ -21,10 +21,10 @@ extern "C" {
 #endif
 
 enum {
-    TKS_NAME_MAX = 1024,      /* bytes in app, type, owner, a custom token, an id */
-    TKS_PREFIX_MAX = 128,     /* bytes in a key prefix */
-    TKS_TOKEN_SIZE_MIN = 16,  /* bytes of entropy */
-    TKS_TOKEN_SIZE_MAX = 256  /* 512 characters as hex: a token is at most TKS_NAME_MAX */
+    TKS_NAME_MAX = 1024,     /* bytes in app, type, owner, a custom token, an id */
+    TKS_PREFIX_MAX = 128,    /* bytes in a key prefix */
+    TKS_TOKEN_SIZE_MIN = 16, /* bytes of entropy */
+    TKS_TOKEN_SIZE_MAX = 256 /* 512 characters as hex: a token is at most TKS_NAME_MAX */
 };
 #define TKS_DURATION_MAX_MS INT64_C(315360000000) /* ten years of 365 days */
 
@@ -35,18 +35,20 @@ tks_status tks_duration(double seconds, const char *name, int64_t *out_ms, tks_e
 typedef struct tks_tokens tks_tokens;
 
 typedef struct tks_tokens_options {
-    tks_bytes prefix;           /* "ts" when empty; no '{' or '}' */
-    tks_bytes pepper;           /* keys the digest; empty: none; 16 … 64 bytes otherwise */
+    tks_bytes prefix; /* "ts" when empty; no '{' or '}' */
+    tks_bytes pepper; /* keys the digest; empty: none; 16 … 64 bytes otherwise */
     tks_encoding encoding;
-    size_t token_size;          /* bytes of entropy; 0: 32 */
-    size_t max_data_size;       /* bytes of JSON; 0: 64 KiB */
-    int64_t max_age_ms;         /* 0: none */
-    int64_t touch_interval_ms;  /* get(refresh) writes at most once in it, or twice in a duration where
-                                   that is shorter; -1: min(60 s, duration/10); 0: every time */
-    int64_t max_per_owner;      /* 0: no cap */
+    size_t token_size;    /* bytes of entropy; 0: 32 */
+    size_t max_data_size; /* bytes of JSON; 0: 64 KiB */
+    int64_t max_age_ms;   /* 0: none */
+    /* get(refresh) writes at most once in it, or twice in a duration where that is shorter;
+     * -1: min(60 s, duration/10); 0: every time */
+    int64_t touch_interval_ms;
+    int64_t max_per_owner; /* 0: no cap */
 } tks_tokens_options;
 
-#define TKS_TOKENS_OPTIONS_INIT {{0}, {0}, TKS_BASE64URL, 0, 0, 0, -1, 0}
+#define TKS_TOKENS_OPTIONS_INIT                                                                    \
+    { {0}, {0}, TKS_BASE64URL, 0, 0, 0, -1, 0 }
 
 /* TKS_OK, TKS_ERR_CONFIGURATION (the message names the option), TKS_ERR_MEMORY. */
 tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out, tks_error *err);
@@ -86,8 +88,8 @@ tks_status tks_tokens_delete(const tks_tokens *, tks_bytes app, tks_bytes type, 
 tks_status tks_tokens_delete_by_id(const tks_tokens *, tks_bytes app, tks_bytes type,
                                    tks_bytes owner, tks_bytes id, tks_op **out, tks_error *);
 /* Result COUNT: how many were live. */
-tks_status tks_tokens_delete_all(const tks_tokens *, tks_bytes app, tks_bytes type,
-                                 tks_bytes owner, tks_op **out, tks_error *);
+tks_status tks_tokens_delete_all(const tks_tokens *, tks_bytes app, tks_bytes type, tks_bytes owner,
+                                 tks_op **out, tks_error *);
 /* Result TOKENS, newest first, without the secrets, with expires_ms. */
 tks_status tks_tokens_list(const tks_tokens *, tks_bytes app, tks_bytes type, tks_bytes owner,
                            tks_op **out, tks_error *);

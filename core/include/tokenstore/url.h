@@ -27,11 +27,11 @@ typedef enum tks_transport { TKS_TCP, TKS_UNIX, TKS_EMBEDDED } tks_transport;
 typedef struct tks_target {
     tks_transport transport;
     bool tls;
-    char *host;        /* TCP; an IPv6 address without its brackets */
-    uint16_t port;     /* TCP; 6379 unless given */
-    char *path;        /* UNIX: the socket. EMBEDDED: the data directory, or NULL */
-    char *user;        /* NULL: the default user */
-    char *password;    /* NULL: no AUTH; wiped on free */
+    char *host;     /* TCP; an IPv6 address without its brackets */
+    uint16_t port;  /* TCP; 6379 unless given */
+    char *path;     /* UNIX: the socket. EMBEDDED: the data directory, or NULL */
+    char *user;     /* NULL: the default user */
+    char *password; /* NULL: no AUTH; wiped on free */
     uint32_t db;
     char *ca, *cert, *key, *server_name; /* TLS; NULL: system CAs, no client certificate, host */
     char *server;      /* EMBEDDED: the binary; NULL: redis-server or valkey-server on PATH */
