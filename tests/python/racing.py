@@ -1,0 +1,146 @@
+"""For the race tests: workers in real processes and threads, and a look at all keys in one instant."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import tokenstore
+from servers import Server
+
+Work = Callable[[tokenstore.Client, int], Any]
+
+_fork = multiprocessing.get_context("fork")
+
+
+def race_barrier(count: int) -> Any:
+    """A barrier for workers in different processes."""
+    return _fork.Barrier(count)
+
+
+def race(url: str, work: Work, *, processes: int, threads: int = 1) -> list[Any]:
+    """Runs work(client, 0) … work(client, processes * threads - 1) at once; one client per process.
+
+    Gives what they returned, in order. What one of them raised fails the test.
+    """
+    start = _fork.Barrier(processes * threads)
+    running = []
+    for p in range(processes):
+        ours, theirs = _fork.Pipe(duplex=False)
+        numbers = range(p * threads, (p + 1) * threads)
+        process = _fork.Process(target=_crew, args=(url, work, numbers, start, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        running.append((process, ours))
+    results: dict[int, Any] = {}
+    failures = []
+    for process, ours in running:
+        try:
+            done, failed = ours.recv()
+        except EOFError:
+            done, failed = {}, [f"worker {process.pid} died"]
+            start.abort()
+        results.update(done)
+        failures += failed
+        process.join()
+    assert failures == [], "\n".join(failures)
+    return [results[n] for n in range(processes * threads)]
+
+
+def _crew(url: str, work: Work, numbers: range, start: Any, pipe: Any) -> None:
+    results: dict[int, Any] = {}
+    failures: list[str] = []
+
+    def run(n: int) -> None:
+        try:
+            start.wait(60)
+            results[n] = work(client, n)
+        except threading.BrokenBarrierError:
+            pass
+        except BaseException:
+            start.abort()
+            failures.append(traceback.format_exc())
+
+    with tokenstore.Client(url, pool_size=len(numbers), timeout=60) as client:
+        crew = [threading.Thread(target=run, args=(n,)) for n in numbers]
+        for thread in crew:
+            thread.start()
+        for thread in crew:
+            thread.join()
+    pipe.send((results, failures))
+
+
+# Every key of app "a", type "t" in one script, so in one instant. Counts records and members of indexes;
+# complains of what must never be: a record that its owner's index does not list, a score or an index
+# that ends before the record does.
+_LOOK = """
+local records, members, wrong = 0, 0, {}
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  local base, digest = key:match('^(.-:{%x%x%x}:)([%w_-]+)$')
+  if digest and #digest == 28 then
+    records = records + 1
+    local owner = redis.call('GET', key):match('^%["[%w_-]+",("[^"]*"),{')
+    local index = base .. 'o:"a","t",' .. owner
+    local score = redis.call('ZSCORE', index, digest)
+    local left, stays = redis.call('PTTL', key), redis.call('PTTL', index)
+    if not score then
+      wrong[#wrong + 1] = key .. ' is not in ' .. index
+    elseif score ~= 'inf' and (left < 0 or tonumber(score) * 1000 < now + left) then
+      wrong[#wrong + 1] = key .. ' lives ' .. left .. ' ms, its score is ' .. score
+    end
+    if stays ~= -1 and (left < 0 or stays < left) then
+      wrong[#wrong + 1] = index .. ' lives ' .. stays .. ' ms, a record of it ' .. left
+    end
+  else
+    members = members + redis.call('ZCARD', key)
+  end
+end
+return {records, members, unpack(wrong, 1, math.min(#wrong, 20))}
+"""
+
+
+def look(server: Server) -> tuple[int, int]:
+    """How many records there are, and how many members of indexes. Fails where they do not fit."""
+    records, members, *wrong = server("EVAL", _LOOK, 0)
+    assert wrong == []
+    return records, members
+
+
+@contextmanager
+def watching(server: Server, check: Callable[[int, int], None]) -> Iterator[list[int]]:
+    """look() again and again meanwhile, each answer given to `check`. Gives the counts of records seen.
+
+    The server does nothing else while it looks; so it looks at most a fifth of the time.
+    """
+    seen: list[int] = []
+    failures: list[BaseException] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        try:
+            took = 0.0
+            while not over.wait(4 * took):
+                began = time.monotonic()
+                records, members = look(server)
+                took = time.monotonic() - began
+                check(records, members)
+                seen.append(records)
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
+    if failures:
+        raise failures[0]
