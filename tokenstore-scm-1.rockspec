@@ -6,7 +6,7 @@ version = "scm-1"
 source = { url = "." }
 
 description = {
-  summary = "Tokens and sessions in Redis or Valkey",
+  summary = "Tokens and sessions in Redis or Valkey, access tokens by OAuth 2.0",
   detailed = [[
     Opaque tokens that point at an owner and at data, and login sessions, stored in Redis so that Redis
     never sees a token. One C core, which a Python package shares.
@@ -21,6 +21,7 @@ external_dependencies = {
   CJSON = { header = "cjson/cJSON.h", library = "cjson" },
   SODIUM = { header = "sodium.h", library = "sodium" },
   OPENSSL = { header = "openssl/ssl.h", library = "ssl" },
+  CURL = { header = "curl/curl.h", library = "curl" },
 }
 
 build = {

@@ -1,4 +1,5 @@
-# The Lua modules (tokenstore.core, tokenstore.blocking, tokenstore.openssl) and their tests (suite lua).
+# The Lua modules (tokenstore.core, tokenstore.blocking, tokenstore.openssl, tokenstore.oauth) and their
+# tests (suite lua).
 #
 #   lua        $(BUILD)/lua/5.4/tokenstore/*.so and $(BUILD)/lua/5.1/…, which LuaJIT loads too
 #   test-lua   the suite in every interpreter there is
@@ -7,7 +8,7 @@
 #   env-lua    what lets an interpreter find the checkout
 #
 # Each C module holds the core itself, hidden: luaopen_* is all it shows. tokenstore.core links no
-# OpenSSL, so that a host with an OpenSSL of its own can load it.
+# OpenSSL, so that a host with an OpenSSL of its own can load it, and tokenstore.oauth alone links libcurl.
 
 ALL += lua
 SUITES += lua rock
@@ -32,7 +33,7 @@ endif
 LUA_INTERPRETERS := $(foreach i,lua5.4 lua5.3 lua5.1 luajit,$(if $(shell command -v $(i)),$(i)))
 
 LUA_SRC := $(sort $(wildcard bindings/lua/src/*.c))
-LUA_SHARED := $(filter-out core blocking openssl,$(LUA_SRC:bindings/lua/src/%.c=%))
+LUA_SHARED := $(filter-out core blocking openssl oauth,$(LUA_SRC:bindings/lua/src/%.c=%))
 LUA_CORE_LDLIBS := -lhiredis -lcjson -lsodium -lm
 LUA_LDFLAGS = -shared $(TKS_LDFLAGS) -Wl,--exclude-libs,ALL -Wl,--as-needed
 
@@ -54,14 +55,18 @@ $(3)/tokenstore/openssl.so: $$(addprefix $(3)/,$$(LUA_SHARED:=.o) openssl.o) $$(
 	@mkdir -p $$(@D)
 	$$(CC) $$(LUA_LDFLAGS) -o $$@ $$^ $$(LUA_CORE_LDLIBS) -lcrypto
 
+$(3)/tokenstore/oauth.so: $$(addprefix $(3)/,$$(LUA_SHARED:=.o) oauth.o) $$(TKS_LIBS)
+	@mkdir -p $$(@D)
+	$$(CC) $$(LUA_LDFLAGS) -o $$@ $$^ $$(LUA_CORE_LDLIBS) -lssl -lcrypto -lcurl -lpthread
+
 -include $$(wildcard $(3)/*.d)
 endef
 
 lua_include = $(or $(ROCK_INCLUDE),$(LUA$(subst .,,$(1))_INCLUDE))
 $(foreach abi,$(LUA_ABIS),$(eval $(call lua_rules,$(abi),$(call lua_include,$(abi)),$(BUILD)/lua/$(abi))))
 
-LUA_MODULES := $(foreach abi,$(LUA_ABIS),$(BUILD)/lua/$(abi)/tokenstore/core.so \
-	$(BUILD)/lua/$(abi)/tokenstore/blocking.so $(BUILD)/lua/$(abi)/tokenstore/openssl.so)
+LUA_MODULES := $(foreach abi,$(LUA_ABIS),$(patsubst %,$(BUILD)/lua/$(abi)/tokenstore/%.so,\
+	core blocking openssl oauth))
 
 .PHONY: lua test-lua asan-lua env-lua install-lua rock install-rock test-rock
 lua: $(LUA_MODULES)

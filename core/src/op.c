@@ -12,6 +12,7 @@ enum {
     REFUSAL_FIRST_MS = 10, /* LOADING, BUSY …: doubles up to the maximum, until the deadline */
     REFUSAL_MAX_MS = 250,
     BATCH_MAX = 1 << 30, /* bytes in one batch */
+    NOTES_MAX = 16 * 1024,
     INLINE_ARGS = 16
 };
 
@@ -23,6 +24,7 @@ tks_op *tksp_op_new(size_t size, const tksp_op_kind *kind, tks_safety safety) {
     op->kind = kind;
     op->safety = safety;
     tks_buf_init(&op->out, BATCH_MAX);
+    tks_buf_init(&op->notes, NOTES_MAX);
     return op;
 }
 
@@ -57,6 +59,7 @@ void tks_op_free(tks_op *op) {
     tksp_op_clear_commands(op);
     free(op->commands);
     tks_buf_wipe(&op->out);
+    tks_buf_clear(&op->notes);
     tksp_arena_clear(&op->arena);
     free(op);
 }
@@ -268,11 +271,13 @@ static tks_need take_deadline(tks_op *op, const tks_event *event) {
 tks_need tks_op_step(tks_op *op, const tks_event *event) {
     if (op->state == TKS_OP_DONE) return TKS_DONE;
     if (op->state == TKS_OP_FAILED) return TKS_FAILED;
+    if (op->kind->step != NULL) return op->kind->step(op, event);
     switch (event->type) {
     case TKS_EVENT_START: return op->count == 0 ? finish(op, event->now_ms) : send_unanswered(op);
     case TKS_EVENT_REPLIES: return take_replies(op, event);
     case TKS_EVENT_LOST: return take_loss(op, event);
     case TKS_EVENT_AWAKE: return send_unanswered(op);
+    case TKS_EVENT_RESPONSE:
     case TKS_EVENT_DEADLINE: break;
     }
     return take_deadline(op, event);
@@ -282,12 +287,20 @@ const tks_batch *tks_op_get_batch(const tks_op *op) {
     return &op->batch;
 }
 
+const tks_http_request *tks_op_get_request(const tks_op *op) {
+    return op->request;
+}
+
 uint32_t tks_op_get_sleep(const tks_op *op) {
     return op->sleep_ms;
 }
 
 const tks_error *tks_op_get_error(const tks_op *op) {
     return &op->error;
+}
+
+tks_bytes tks_op_get_notes(const tks_op *op) {
+    return tks_buf_bytes(&op->notes);
 }
 
 const tks_result *tks_op_get_result(const tks_op *op) {

@@ -22,6 +22,9 @@ typedef struct tksp_command {
 } tksp_command;
 
 typedef struct tksp_op_kind {
+    /* NULL for all but an operation that is put together from others: it is stepped by this
+     * instead, and sets batch, request or sleep_ms itself. It never sees a final state. */
+    tks_need (*step)(tks_op *op, const tks_event *event);
     /* All commands are answered, none by an error (unless raw). Sets op->result, or clears the
      * commands and adds new ones. TKS_OK or a failure noted in op->error. */
     tks_status (*finish)(tks_op *op, int64_t now_ms);
@@ -52,8 +55,10 @@ struct tks_op {
     size_t count, capacity;
     tks_buf out; /* the batch's bytes */
     tks_batch batch;
+    const tks_http_request *request;
     uint32_t sleep_ms;
-    bool unanswered;    /* a change was sent, and its answer lost: it may have happened */
+    bool unanswered; /* a change was sent, and its answer lost: it may have happened */
+    tks_buf notes;
     const char *reason; /* why it is trying again, in the arena; NULL: it is not */
     tks_error error;
     tks_result result;

@@ -6,6 +6,7 @@
 #include "alloc.h"
 #include "record.h"
 #include "script_runner.h"
+#include "script_spike.h"
 #include "test.h"
 #include "tokenstore/json.h"
 #include "tokenstore/resp.h"
@@ -53,6 +54,17 @@ TEST(alloc_operations) {
     for (; test != NULL; test = tks_json_get_next(test)) total += starve(run_case, test);
     CHECK(total > 500);
     vectors_close(&v);
+}
+
+static void talk(const void *index) {
+    spike_talk(*(const size_t *)index, &guard);
+}
+
+TEST(alloc_spike) {
+    for (size_t i = 0; i < spike_talks(); i++) {
+        spike_talk(i, &guard); /* what is allocated once for ever, is now */
+        CHECK(starve(talk, &i) > 5);
+    }
 }
 
 /* ---- JSON ---------------------------------------------------------------------------------------- */

@@ -23,7 +23,8 @@ test("a second name for Sessions", function()
 end)
 
 test("camelCase names are the same functions", function()
-  for _, class in ipairs { tokenstore.RedisTokens, tokenstore.Sessions, tokenstore.Client } do
+  for _, class in ipairs { tokenstore.RedisTokens, tokenstore.Sessions, tokenstore.Client,
+    tokenstore.Spike } do
     for name, method in pairs(class) do
       local camel = name:gsub("(%l)_(%l)", function(a, b) return a .. b:upper() end)
       if type(method) == "function" and camel ~= name then
@@ -31,7 +32,8 @@ test("camelCase names are the same functions", function()
       end
     end
   end
-  assert(tokenstore.RedisTokens.deleteAll and tokenstore.Sessions.killAll)
+  assert(tokenstore.RedisTokens.deleteAll and tokenstore.Sessions.killAll and tokenstore.Spike.getToken)
+  assert(tokenstore.getTokenCreator == tokenstore.get_token_creator)
 end)
 
 test("a URL, a table, or both", function()
@@ -155,7 +157,7 @@ test("printing shows the server but no password", function()
 end)
 
 test("the modules show nothing but luaopen, and the core needs no OpenSSL", function()
-  for _, name in ipairs { "core", "blocking" } do
+  for _, name in ipairs { "core", "blocking", "openssl", "oauth" } do
     local path = package.cpath:gsub("%?", "tokenstore/" .. name)
     local found
     for candidate in path:gmatch "[^;]+" do
@@ -177,6 +179,7 @@ test("the modules show nothing but luaopen, and the core needs no OpenSSL", func
     pipe = assert(io.popen(("LD_PRELOAD= objdump -p '%s'"):format(found)))
     local needed = pipe:read "*a"
     pipe:close()
-    equal(needed:find "NEEDED +libcrypto" ~= nil, name == "blocking", name .. " links OpenSSL")
+    equal(needed:find "NEEDED +libcrypto" ~= nil, name ~= "core", name .. " links OpenSSL")
+    equal(needed:find "NEEDED +libcurl" ~= nil, name == "oauth", name .. " links libcurl")
   end
 end)

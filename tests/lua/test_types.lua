@@ -20,7 +20,7 @@ local file = assert(io.open(path_of_types()))
 local types = file:read "*a"
 file:close()
 
-local CLASSES = { Client = true, RedisTokens = true, Sessions = true }
+local CLASSES = { Client = true, RedisTokens = true, Sessions = true, Spike = true }
 
 -- The public functions of a class: no underscore, no helper of our own.
 local INTERNAL = { Client = { is = true, open = true } }
@@ -84,9 +84,8 @@ test("options are declared as they are known", function()
   assert(fields("tokenstore.SessionsOptions").connection_string)
 end)
 
--- What a method says when it is called with an unknown argument: the list of those it knows.
-local function known_arguments(object, method)
-  local _, message = pcall(object[method], object, { nonsense_for_test = 1 })
+-- The names that a message says are known.
+local function known_in(message)
   local found = {}
   for name in assert(message:match "known are: ([^)]*)", message):gmatch "[%w_]+" do
     found[name] = true
@@ -94,22 +93,49 @@ local function known_arguments(object, method)
   return found
 end
 
+local function same_names(known, declared, what)
+  for name in pairs(known) do
+    assert(declared[name], name .. " of " .. what .. " is not declared")
+  end
+  for name in pairs(declared) do
+    assert(known[name], name .. " of " .. what .. " is declared and not known")
+  end
+end
+
+test("options of Spike are declared as they are known", function()
+  local _, message = pcall(tokenstore.Spike, { nonsense_for_test = 1 })
+  same_names(known_in(message), fields "tokenstore.SpikeOptions", "Spike")
+  _, message = pcall(tokenstore.Spike, { url = "x", client_id = "x", client_secret = "x",
+    retry = { nonsense_for_test = 1 } })
+  same_names(known_in(message), fields "tokenstore.Retry", "retry")
+  for name in pairs(fields "tokenstore.TokenCreatorOptions") do
+    if name ~= "logger" then
+      _, message = tokenstore.get_token_creator { [name] = {} }
+      harness.matches(message, name .. " must be")
+    end
+  end
+end)
+
+-- What a method says when it is called with an unknown argument: the list of those it knows.
+local function known_arguments(object, method)
+  local _, message = pcall(object[method], object, { nonsense_for_test = 1 })
+  return known_in(message)
+end
+
 test("arguments are declared as they are known", function()
-  local objects = { RedisTokens = harness.store(), Sessions = harness.store({}, tokenstore.Sessions) }
+  local objects = {
+    RedisTokens = harness.store(),
+    Sessions = harness.store({}, tokenstore.Sessions),
+    Spike = tokenstore.Spike { url = "http://x", client_id = "x", client_secret = "x" },
+  }
   local checked = 0
   for args, class, method in
     types:gmatch "%-%-%-@param args tokenstore%.(%w+)\n[^\n]*\n[^\n]*\n[^\n]*\nfunction (%w+):([%w_]+)" do
-    local declared = fields("tokenstore." .. args)
-    local known = known_arguments(objects[class], method)
-    for name in pairs(known) do
-      assert(declared[name], ("%s of %s:%s is not declared"):format(name, class, method))
-    end
-    for name in pairs(declared) do
-      assert(known[name], ("%s of %s:%s is declared and not known"):format(name, class, method))
-    end
+    same_names(known_arguments(objects[class], method), fields("tokenstore." .. args),
+      class .. ":" .. method)
     checked = checked + 1
   end
-  assert(checked >= 18, checked)
+  assert(checked >= 19, checked)
 end)
 
 test("fields of values are declared as they are given", function()

@@ -53,6 +53,21 @@ static inline void tksp_lua_new_table(lua_State *L, size_t items, size_t fields)
                     fields > INT_MAX ? INT_MAX : (int)fields);
 }
 
+/* Keeps the value at `value` alive as long as the userdata at `userdata`. */
+static inline void tksp_lua_keep(lua_State *L, int userdata, int value) {
+    lua_createtable(L, 1, 0);
+    lua_pushvalue(L, value);
+    lua_rawseti(L, -2, 1);
+    lua_pushvalue(L, userdata);
+    lua_insert(L, -2);
+#if LUA_VERSION_NUM < 502
+    lua_setfenv(L, -2);
+#else
+    lua_setuservalue(L, -2);
+#endif
+    lua_pop(L, 1);
+}
+
 /* The main coroutine, where lua.c's SIGINT handler sets its hook; NULL where it cannot be told. */
 static inline lua_State *tksp_lua_main(lua_State *L) {
     lua_State *main = NULL;

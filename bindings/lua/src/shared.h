@@ -1,7 +1,7 @@
-/* shared.h - what tokenstore.core and tokenstore.blocking have in common.
+/* shared.h - what tokenstore.core, tokenstore.blocking and tokenstore.oauth have in common.
  *
- * Purpose:   the two modules are two shared objects with the same C core in each, out of one build.
- *            They meet in one Lua state: an operation made by one is run by the other. So metatables
+ * Purpose:   the modules are shared objects with the same C core in each, out of one build. They meet
+ *            in one Lua state: an operation made by one is run by another. So metatables
  *            and sentinels stand in that state's registry, made by whoever is loaded first, and
  *            every C function carries them as upvalues (TKSP_UP_*).
  * Rules:     C never calls Lua: arguments are read without metamethods, and nothing yields. Whenever
@@ -15,7 +15,7 @@
 #include "compat.h"
 #include "tokenstore/op.h"
 
-/* The upvalues of every function of both modules. */
+/* The upvalues of every function of all modules. */
 enum {
     TKSP_UP_OP = 1,  /* metatable of tksp_lua_op */
     TKSP_UP_SPARE,   /* an operation for whoever comes first: most programs need no second one */
@@ -27,7 +27,9 @@ enum {
     TKSP_UP_TOKEN,   /* metatable of Token values */
     TKSP_UP_SESSION, /* metatable of Session values */
     TKSP_UP_REPLY_ERROR, /* metatable of an error reply among other replies */
-    TKSP_UP_COUNT = TKSP_UP_REPLY_ERROR
+    TKSP_UP_SPIKE,       /* metatable of what is behind a Spike, made by tokenstore.oauth */
+    TKSP_UP_CREATOR,     /* metatable of get_token_creator's options while they are read */
+    TKSP_UP_COUNT = TKSP_UP_CREATOR
 };
 
 /* How the result of an operation is told. */

@@ -1,4 +1,4 @@
--- tokenstore: tokens and sessions in Redis or Valkey.
+-- tokenstore: tokens and sessions in Redis or Valkey, and access tokens from an OAuth 2.0 server.
 --
 --     local tokenstore = require "tokenstore"
 --     local tokens = tokenstore.RedisTokens("redis://localhost:6379")
@@ -17,6 +17,7 @@ local core = require "tokenstore.core"
 local client = require "tokenstore.client"
 local jwt = require "tokenstore.jwt"
 local sessions = require "tokenstore.sessions"
+local spike = require "tokenstore.spike"
 local tokens = require "tokenstore.tokens"
 
 return {
@@ -24,6 +25,12 @@ return {
   RedisTokens = tokens,
   Sessions = sessions,
   SpotsSessions = sessions,
+
+  -- Access tokens by OAuth 2.0 client credentials, and the same from the options of the Node package
+  -- spike-get-token.
+  Spike = spike.Spike,
+  get_token_creator = spike.get_token_creator,
+  getTokenCreator = spike.get_token_creator,
 
   -- Signed JSON Web Tokens.
   jwt = jwt,

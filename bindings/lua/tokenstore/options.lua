@@ -93,4 +93,23 @@ function options.read(redis, given, is_client, redis_names, store_kinds)
   return redis, sorted.client, sorted.store
 end
 
+-- Checks a table of named values against `kinds` (name = type) and gives a copy, its names in
+-- snake_case. `what` is what an entry is called; errors point `level` functions up, as of error().
+function options.check(given, kinds, what, level)
+  local checked = {}
+  for key, value in next, given do
+    local name = type(key) == "string" and snake_case(key) or key
+    local kind = kinds[name]
+    if not kind then
+      error(("unknown %s '%s' (known are: %s)"):format(what, tostring(key), known_names(kinds)), level + 1)
+    elseif kind ~= "any" and type(value) ~= kind then
+      error(("bad %s '%s' (%s expected, got %s)"):format(what, name, kind, type(value)), level + 1)
+    elseif checked[name] ~= nil then
+      error(("%s '%s' is given twice, in two spellings"):format(what, name), level + 1)
+    end
+    checked[name] = value
+  end
+  return checked
+end
+
 return options

@@ -15,8 +15,7 @@ typedef struct client_object {
 
 /* ---- signals -------------------------------------------------------------------------------- */
 
-/* Takes the GIL back, runs what Python has to run on a signal, and lets go again. */
-static bool check_signals(void *context) {
+bool tksp_py_check_signals(void *context) {
     PyThreadState **thread = context;
     PyEval_RestoreThread(*thread);
     bool raised = PyErr_CheckSignals() != 0;
@@ -59,12 +58,16 @@ static PyObject *client_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         return NULL;
     }
     PyThreadState *thread = PyEval_SaveThread();
-    tks_interrupt interrupt = {check_signals, &thread};
+    tks_interrupt interrupt = {tksp_py_check_signals, &thread};
     tks_status status = tks_client_new(target, &interrupt, &self->client, &err);
     PyEval_RestoreThread(thread);
     if (status == TKS_OK) return (PyObject *)self;
     Py_DECREF(self);
     return tksp_py_raise(state, status, &err);
+}
+
+tks_client *tksp_py_client_get(PyObject *object) {
+    return ((client_object *)object)->client;
 }
 
 /* ---- methods -------------------------------------------------------------------------------- */
@@ -95,7 +98,7 @@ static PyObject *client_run(PyObject *object, PyObject *const *args, Py_ssize_t 
     tks_op *op = tksp_py_op_begin(state, args[0]);
     if (op == NULL) return NULL;
     PyThreadState *thread = PyEval_SaveThread();
-    tks_interrupt interrupt = {check_signals, &thread};
+    tks_interrupt interrupt = {tksp_py_check_signals, &thread};
     tks_status status = tks_client_run(self->client, op, timeout_ms, &interrupt, &err);
     PyEval_RestoreThread(thread);
     if (status != TKS_OK) return tksp_py_raise(state, status, &err);

@@ -23,6 +23,7 @@ typedef struct tksp_py_state {
     PyTypeObject *tokens_type;
     PyTypeObject *key_type;
     PyTypeObject *keyset_type;
+    PyTypeObject *spike_type;
     PyObject *exceptions[TKS_STATUS_COUNT]; /* by status; NULL for TKS_OK */
     PyObject *unset;                        /* tokenstore.UNSET */
     PyObject *timedelta;                    /* datetime.timedelta */
@@ -41,6 +42,7 @@ int tksp_py_op_init(PyObject *module, tksp_py_state *state);
 int tksp_py_client_init(PyObject *module, tksp_py_state *state);
 int tksp_py_tokens_init(PyObject *module, tksp_py_state *state);
 int tksp_py_jwt_init(PyObject *module, tksp_py_state *state);
+int tksp_py_spike_init(PyObject *module, tksp_py_state *state);
 
 /* ---- errors.c ------------------------------------------------------------------------------- */
 
@@ -124,6 +126,20 @@ PyObject *tksp_py_op_result(const tksp_py_state *state, PyObject *self);
 
 /* commands(((arg, …), …)) -> Op */
 PyObject *tksp_py_commands(PyObject *module, PyObject *commands);
+
+/* ---- client.c ------------------------------------------------------------------------------- */
+
+/* tks_interrupt.check; its context is the PyThreadState * that PyEval_SaveThread gave, by address.
+ * Takes the GIL back, runs what Python has to run on a signal, and lets go again. */
+bool tksp_py_check_signals(void *context);
+
+/* The client of a _core.Client; borrowed. */
+tks_client *tksp_py_client_get(PyObject *object);
+
+/* ---- spike.c: a function of the module --------------------------------------------------------- */
+
+/* creator_options(dict) -> dict: what tokenstore/spike_creator.h makes of it */
+PyObject *tksp_py_creator_options(PyObject *module, PyObject *options);
 
 /* ---- jwt.c: functions of the module; jwt.py says what they take ------------------------------- */
 

@@ -7,7 +7,7 @@ static int module_exec(PyObject *module) {
     if (tksp_py_errors_init(state) < 0 || tksp_py_convert_init(state) < 0 ||
         tksp_py_record_init(module, state) < 0 || tksp_py_op_init(module, state) < 0 ||
         tksp_py_client_init(module, state) < 0 || tksp_py_tokens_init(module, state) < 0 ||
-        tksp_py_jwt_init(module, state) < 0)
+        tksp_py_jwt_init(module, state) < 0 || tksp_py_spike_init(module, state) < 0)
         return -1;
     tks_status status = tks_secret_start(&err);
     if (status != TKS_OK) {
@@ -25,6 +25,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->tokens_type);
     Py_VISIT(state->key_type);
     Py_VISIT(state->keyset_type);
+    Py_VISIT(state->spike_type);
     for (size_t i = 0; i < TKS_STATUS_COUNT; i++) Py_VISIT(state->exceptions[i]);
     Py_VISIT(state->unset);
     Py_VISIT(state->timedelta);
@@ -39,6 +40,7 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->tokens_type);
     Py_CLEAR(state->key_type);
     Py_CLEAR(state->keyset_type);
+    Py_CLEAR(state->spike_type);
     for (size_t i = 0; i < TKS_STATUS_COUNT; i++) Py_CLEAR(state->exceptions[i]);
     Py_CLEAR(state->unset);
     Py_CLEAR(state->timedelta);
@@ -51,6 +53,7 @@ static void module_free(void *module) {
 
 static PyMethodDef module_methods[] = {
     {"commands", tksp_py_commands, METH_O, NULL},
+    {"creator_options", tksp_py_creator_options, METH_O, NULL},
     {"key_load", (PyCFunction)(void (*)(void))tksp_py_key_load, METH_FASTCALL, NULL},
     {"keyset_load", (PyCFunction)(void (*)(void))tksp_py_keyset_load, METH_FASTCALL, NULL},
     {"keyset_keys", (PyCFunction)(void (*)(void))tksp_py_keyset_keys, METH_FASTCALL, NULL},

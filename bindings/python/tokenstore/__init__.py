@@ -31,6 +31,7 @@ from tokenstore.errors import (
     TimeoutError,
 )
 from tokenstore.sessions import Sessions, SpotsSessions
+from tokenstore.spike import Spike, TokenCreator, get_token_creator, getTokenCreator
 from tokenstore.tokens import RedisTokens
 from tokenstore.values import Session, Token
 
@@ -48,12 +49,16 @@ __all__ = [
     "ServerError",
     "Session",
     "Sessions",
+    "Spike",
     "SpikeAuthError",
     "SpikeError",
     "SpotsSessions",
     "TimeoutError",
     "Token",
+    "TokenCreator",
     "__version__",
+    "getTokenCreator",
+    "get_token_creator",
     "jwt",
 ]
 

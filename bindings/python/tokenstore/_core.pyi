@@ -1,5 +1,6 @@
 """The extension: storage of values, operations and the blocking driver. Private."""
 
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar, final
 
 from typing_extensions import disjoint_base
@@ -137,3 +138,42 @@ def jwt_decode(
 def jwt_encode(
     claims: dict[str, Any], key: Key, algorithm: str, headers: dict[str, Any] | None, /
 ) -> str: ...
+@final
+class Spike:
+    def __new__(
+        cls,
+        *,
+        redis: Client | None,
+        log: Callable[[str, str], object],
+        token_url: bytes,
+        key_url: bytes,
+        key_text: bytes,
+        client_id: bytes,
+        client_secret: bytes,
+        grant_type: bytes,
+        scope: bytes,
+        parameters: tuple[tuple[bytes, bytes], ...],
+        host_header: bytes,
+        json_body: bool,
+        opaque: bool,
+        redis_key: bytes,
+        offset_ms: int,
+        retries: int,
+        factor: float,
+        pause_ms: int,
+        pause_max_ms: int,
+        budget_ms: int,
+        ca: str | None,
+        cert: str | None,
+        key: str | None,
+        proxy: str | None,
+        insecure: bool,
+        connect_timeout_ms: int,
+    ) -> Spike: ...
+    def get(self, audience: Text, /) -> str: ...
+    def invalidate(self, audience: Text, token: Text, /) -> None: ...
+    def initialize(self) -> None: ...
+    def is_initialized(self) -> bool: ...
+    def close(self) -> None: ...
+
+def creator_options(options: dict[str, Any], /) -> dict[str, Any]: ...

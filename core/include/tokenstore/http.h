@@ -9,6 +9,7 @@
 #define TOKENSTORE_HTTP_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "tokenstore/buf.h"
 
@@ -27,8 +28,10 @@ typedef struct tks_http_request {
     tks_bytes url; /* http or https; no user and password in it */
     const tks_http_header *headers;
     size_t header_count;
-    tks_bytes body;  /* of a POST; may be empty */
-    size_t max_body; /* bytes that the answer's body may have */
+    tks_bytes body;      /* of a POST; may be empty */
+    size_t max_body;     /* bytes that the answer's body may have */
+    uint32_t timeout_ms; /* for the whole exchange, where that ends before the driver's deadline; 0:
+                            the deadline alone */
 } tks_http_request;
 
 /* An answer of any status: a redirect (3xx) and an error (4xx, 5xx) are answers like others. */

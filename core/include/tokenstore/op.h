@@ -4,8 +4,9 @@
  *            handed what came of it. It owns no socket, no clock and no thread; a driver
  *            (core/io/client.h, the asyncio and the nginx ones) owns those.
  *
- *                  tks_op_step(START) ──► SEND ──► step(REPLIES | FAILED) ──► … ──► DONE
- *                                     └─► SLEEP ─► step(AWAKE) ───────────►         FAILED
+ *                  tks_op_step(START) ──► SEND ──► step(REPLIES | LOST) ──► … ──► DONE
+ *                                     ├─► HTTP ──► step(RESPONSE | LOST) ─►         FAILED
+ *                                     └─► SLEEP ─► step(AWAKE) ───────────►
  *
  * Rules:     NOSCRIPT, "not now" answers (LOADING, BUSY, READONLY …) and lost connections are states in
  *            here, never code in a driver. DONE and FAILED are final: later steps return the same.
@@ -27,6 +28,8 @@ extern "C" {
 #endif
 
 typedef struct tks_op tks_op;
+typedef struct tks_http_request tks_http_request; /* tokenstore/http.h */
+typedef struct tks_http_response tks_http_response;
 
 /* What a lost connection means for commands that were sent. */
 typedef enum tks_safety {
@@ -38,6 +41,7 @@ typedef enum tks_safety {
 /* What the operation wants next. */
 typedef enum tks_need {
     TKS_NEED_SEND,  /* tks_op_get_batch */
+    TKS_NEED_HTTP,  /* tks_op_get_request */
     TKS_NEED_SLEEP, /* tks_op_get_sleep */
     TKS_DONE,       /* tks_op_get_result */
     TKS_FAILED      /* tks_op_get_error. Right after REPLIES anything but TKS_ERR_SERVER may mean
@@ -49,24 +53,28 @@ typedef struct tks_batch {
     tks_bytes bytes; /* RESP, ready to be written */
     size_t replies;
     tks_safety safety;
-    tks_bytes route; /* the key that chooses the server; empty where any will do */
-    bool reconnect;  /* true: the server behind the last connection cannot serve this (READONLY);
+    tks_bytes route;      /* the key that chooses the server; empty where any will do */
+    uint32_t patience_ms; /* not 0: an operation that can do without the answers waits this long
+                             for them, connecting included; then it is LOST to it */
+    bool reconnect; /* true: the server behind the last connection cannot serve this (READONLY);
                          take a new connection */
 } tks_batch;
 
 typedef enum tks_event_type {
-    TKS_EVENT_START,   /* the first step */
-    TKS_EVENT_REPLIES, /* all replies of the batch, in order */
-    TKS_EVENT_LOST,    /* no connection could be had, or it ended before the last reply */
-    TKS_EVENT_AWAKE,   /* the sleep is over */
-    TKS_EVENT_DEADLINE /* the driver's deadline has passed, or would pass during the sleep */
+    TKS_EVENT_START,    /* the first step */
+    TKS_EVENT_REPLIES,  /* all replies of the batch, in order */
+    TKS_EVENT_RESPONSE, /* to the HTTP request, whatever its status */
+    TKS_EVENT_LOST,     /* no connection could be had, or it ended before the last reply */
+    TKS_EVENT_AWAKE,    /* the sleep is over */
+    TKS_EVENT_DEADLINE  /* the driver's deadline has passed, or would pass during the sleep */
 } tks_event_type;
 
 typedef struct tks_event {
     tks_event_type type;
-    int64_t now_ms;       /* wall clock: milliseconds since 1970 */
-    tks_reply **replies;  /* REPLIES: `batch.replies` of them; the operation takes each and
+    int64_t now_ms;      /* wall clock: milliseconds since 1970 */
+    tks_reply **replies; /* REPLIES: `batch.replies` of them; the operation takes each and
                                   leaves NULL in its place */
+    const tks_http_response *response; /* RESPONSE: borrowed during the step */
     bool sent;            /* LOST, DEADLINE: might a byte of the batch have reached the server? */
     bool final;           /* LOST: trying again cannot help (certificate or password refused) */
     const tks_error *why; /* LOST: what happened; borrowed */
@@ -75,7 +83,8 @@ typedef struct tks_event {
 /* Advances. After START each event must answer what was needed. Never blocks. */
 tks_need tks_op_step(tks_op *op, const tks_event *event);
 
-const tks_batch *tks_op_get_batch(const tks_op *op); /* after TKS_NEED_SEND */
+const tks_batch *tks_op_get_batch(const tks_op *op);          /* after TKS_NEED_SEND */
+const tks_http_request *tks_op_get_request(const tks_op *op); /* after TKS_NEED_HTTP */
 uint32_t tks_op_get_sleep(const tks_op *op);         /* after TKS_NEED_SLEEP: milliseconds */
 const tks_error *tks_op_get_error(const tks_op *op); /* after TKS_FAILED */
 
@@ -92,12 +101,20 @@ typedef struct tks_token {
     const tks_json *data; /* an OBJECT */
 } tks_token;
 
+/* An access token from an authorization server; borrowed from the operation. */
+typedef struct tks_access {
+    tks_bytes token;
+    int64_t good_until_ms; /* since 1970: not to be used from then on */
+    int64_t renew_at_ms;   /* since 1970: from then on the next one should be fetched ahead */
+} tks_access;
+
 typedef enum tks_result_type {
-    TKS_RESULT_BOOL,   /* `integer` is 0 or 1 */
-    TKS_RESULT_COUNT,  /* `integer` */
-    TKS_RESULT_TOKEN,  /* `tokens[0]`, found or not */
-    TKS_RESULT_TOKENS, /* `tokens[0 … size-1]`: in get_many some may be not found */
-    TKS_RESULT_REPLIES /* `replies[0 … size-1]`: raw commands */
+    TKS_RESULT_BOOL,    /* `integer` is 0 or 1 */
+    TKS_RESULT_COUNT,   /* `integer` */
+    TKS_RESULT_TOKEN,   /* `tokens[0]`, found or not */
+    TKS_RESULT_TOKENS,  /* `tokens[0 … size-1]`: in get_many some may be not found */
+    TKS_RESULT_REPLIES, /* `replies[0 … size-1]`: raw commands */
+    TKS_RESULT_ACCESS   /* `access` */
 } tks_result_type;
 
 typedef struct tks_result {
@@ -106,7 +123,12 @@ typedef struct tks_result {
     size_t size;
     const tks_token *tokens;
     const tks_reply *const *replies;
+    const tks_access *access;
 } tks_result;
+
+/* What is worth a line in a log, in any state: lines that begin with 'i' (information) or 'w'
+ * (warning) and end with a newline; never a token or a secret. */
+tks_bytes tks_op_get_notes(const tks_op *op);
 
 /* After TKS_DONE; borrowed, valid until the operation is freed. */
 const tks_result *tks_op_get_result(const tks_op *op);

@@ -18,6 +18,9 @@ extern const tksp_script tksp_script_delete_by_id;
 extern const tksp_script tksp_script_list;
 extern const tksp_script tksp_script_refresh;
 extern const tksp_script tksp_script_rotate;
+extern const tksp_script tksp_script_spike_forget;
+extern const tksp_script tksp_script_spike_store;
+extern const tksp_script tksp_script_spike_unlock;
 extern const tksp_script tksp_script_update;
 
 #endif

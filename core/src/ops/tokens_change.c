@@ -44,7 +44,7 @@ static tks_status finish_bool(tks_op *base, int64_t now_ms) {
     return TKS_OK;
 }
 
-static const tksp_op_kind bool_kind = {finish_bool, NULL, tksp_tokens_op_clear};
+static const tksp_op_kind bool_kind = {.finish = finish_bool, .clear = tksp_tokens_op_clear};
 
 tks_status tks_tokens_refresh(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                               tks_bytes token, int64_t duration_ms, tks_op **out, tks_error *err) {
@@ -120,7 +120,7 @@ static tks_status finish_token(tks_op *base, int64_t now_ms) {
     }
 }
 
-static const tksp_op_kind token_kind = {finish_token, NULL, tksp_tokens_op_clear};
+static const tksp_op_kind token_kind = {.finish = finish_token, .clear = tksp_tokens_op_clear};
 
 /* The patch's members as words: a name with its quotes, then the value's text or "" for null. */
 static tks_status add_update(tksp_tokens_op *op, tks_bytes patch) {

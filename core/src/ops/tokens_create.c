@@ -155,8 +155,10 @@ static bool undo(tks_op *base) {
     return made > 0 && base->arena.status == TKS_OK;
 }
 
-static const tksp_op_kind create_kind = {finish, NULL, tksp_tokens_op_clear};
-static const tksp_op_kind create_many_kind = {finish, undo, tksp_tokens_op_clear};
+static const tksp_op_kind create_kind = {.finish = finish, .clear = tksp_tokens_op_clear};
+static const tksp_op_kind create_many_kind = {.finish = finish,
+                                              .undo = undo,
+                                              .clear = tksp_tokens_op_clear};
 
 static tks_status create(const tks_tokens *tokens, const tksp_op_kind *kind, size_t count,
                          const tks_new_token *new, tks_op **out, tks_error *err) {

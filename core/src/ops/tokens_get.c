@@ -104,7 +104,7 @@ static tks_status finish_get(tks_op *base, int64_t now_ms) {
     return status;
 }
 
-static const tksp_op_kind get_kind = {finish_get, NULL, tksp_tokens_op_clear};
+static const tksp_op_kind get_kind = {.finish = finish_get, .clear = tksp_tokens_op_clear};
 
 tks_status tks_tokens_get(const tks_tokens *tokens, tks_bytes app, tks_bytes type, tks_bytes token,
                           int64_t refresh_ms, bool expiry, tks_op **out, tks_error *err) {
@@ -139,7 +139,8 @@ static tks_status finish_get_many(tks_op *base, int64_t now_ms) {
     return TKS_OK;
 }
 
-static const tksp_op_kind get_many_kind = {finish_get_many, NULL, tksp_tokens_op_clear};
+static const tksp_op_kind get_many_kind = {.finish = finish_get_many,
+                                           .clear = tksp_tokens_op_clear};
 
 tks_status tks_tokens_get_many(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                                size_t count, const tks_bytes *presented, tks_op **out,

@@ -42,7 +42,7 @@ static tks_status finish_count(tks_op *base, int64_t now_ms) {
     return TKS_OK;
 }
 
-static const tksp_op_kind count_kind = {finish_count, NULL, tksp_tokens_op_clear};
+static const tksp_op_kind count_kind = {.finish = finish_count, .clear = tksp_tokens_op_clear};
 
 tks_status tks_tokens_delete_all(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                                  tks_bytes owner, tks_op **out, tks_error *err) {
@@ -116,7 +116,7 @@ static tks_status finish_list(tks_op *base, int64_t now_ms) {
     return TKS_OK;
 }
 
-static const tksp_op_kind list_kind = {finish_list, NULL, tksp_tokens_op_clear};
+static const tksp_op_kind list_kind = {.finish = finish_list, .clear = tksp_tokens_op_clear};
 
 tks_status tks_tokens_list(const tks_tokens *tokens, tks_bytes app, tks_bytes type, tks_bytes owner,
                            tks_op **out, tks_error *err) {
@@ -143,7 +143,7 @@ static tks_status finish_bool(tks_op *base, int64_t now_ms) {
     return TKS_OK;
 }
 
-static const tksp_op_kind bool_kind = {finish_bool, NULL, tksp_tokens_op_clear};
+static const tksp_op_kind bool_kind = {.finish = finish_bool, .clear = tksp_tokens_op_clear};
 
 static bool is_id(tks_bytes id) {
     for (size_t i = 0; i < id.size; i++) {

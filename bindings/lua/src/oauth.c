@@ -1,0 +1,446 @@
+/* oauth.c - the module tokenstore.oauth: what is behind a Spike, and the options of get_token_creator.
+ *
+ * It links OpenSSL and libcurl, and is loaded when the first Spike is made. What was noted for the log
+ * comes back as fourth result, for C does not call the logger.
+ *
+ * Lifecycle: a Spike keeps the client's userdata alive whose tks_client it uses. Collectors run
+ *            finalizers in the reverse order of creation, so the Spike's comes first even when both die
+ *            together; it waits for a renewal under way, at most 50 ms.
+ * Threads:   renewals run in threads of the core's, which never see the Lua state. */
+#include <math.h>
+
+#include "args.h"
+#include "driver.h"
+#include "tokenstore/secret.h"
+#include "tokenstore/spike_client.h"
+#include "tokenstore/spike_creator.h"
+
+typedef struct spike_box {
+    tks_spike_client *client; /* NULL: not made */
+} spike_box;
+
+typedef struct creator_box {
+    tks_creator *creator;
+} creator_box;
+
+/* ---- making ----------------------------------------------------------------------------------- */
+
+/* Stack of `spike`: 1 the client or nil, 2 the table, then the options as they are numbered here. */
+enum {
+    CLIENT = 1,
+    TABLE,
+    TOKEN_URL,
+    KEY_URL,
+    KEY_TEXT,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    GRANT_TYPE,
+    SCOPE,
+    HOST_HEADER,
+    REDIS_KEY,
+    CA,
+    CERT,
+    KEY,
+    PROXY,
+    PARAMETERS,
+    JSON_BODY,
+    OPAQUE,
+    INSECURE,
+    EXPIRATION_OFFSET,
+    CONNECT_TIMEOUT,
+    RETRIES,
+    FACTOR,
+    MIN,
+    MAX,
+    TOTAL
+};
+
+/* As spike.lua hands them over. */
+static const tksp_lua_param option_params[] = {
+    {"token_url", NULL, LUA_TSTRING, true},
+    {"key_url", NULL, LUA_TSTRING, false},
+    {"key_text", NULL, LUA_TSTRING, false},
+    {"client_id", NULL, LUA_TSTRING, true},
+    {"client_secret", NULL, LUA_TSTRING, true},
+    {"grant_type", NULL, LUA_TSTRING, false},
+    {"scope", NULL, LUA_TSTRING, false},
+    {"host_header", NULL, LUA_TSTRING, false},
+    {"redis_key", NULL, LUA_TSTRING, false},
+    {"ca", NULL, LUA_TSTRING, false},
+    {"cert", NULL, LUA_TSTRING, false},
+    {"key", NULL, LUA_TSTRING, false},
+    {"proxy", NULL, LUA_TSTRING, false},
+    {"parameters", NULL, LUA_TTABLE, true},
+    {"json_body", NULL, LUA_TBOOLEAN, true},
+    {"opaque", NULL, LUA_TBOOLEAN, true},
+    {"insecure", NULL, LUA_TBOOLEAN, true},
+    {"expiration_offset", NULL, LUA_TNUMBER, true},
+    {"connect_timeout", NULL, LUA_TNUMBER, true},
+    {"retries", NULL, LUA_TNUMBER, true},
+    {"factor", NULL, LUA_TNUMBER, true},
+    {"min", NULL, LUA_TNUMBER, true},
+    {"max", NULL, LUA_TNUMBER, true},
+    {"total", NULL, LUA_TNUMBER, true},
+};
+enum { OPTION_COUNT = sizeof option_params / sizeof option_params[0] };
+
+#define SECONDS_MAX 315360000.0
+
+/* Readers leave what is wrong in `err`. */
+
+static int64_t read_ms(lua_State *L, int slot, const char *name, tks_error *err) {
+    lua_Number seconds = lua_tonumber(L, slot);
+    if (seconds >= 0 && seconds <= SECONDS_MAX) {
+        return (int64_t)(seconds * 1000 + 0.5);
+    }
+    tks_fail(err, TKS_ERR_CONFIGURATION, "%s must be 0 to 315360000 seconds", name);
+    return 0;
+}
+
+/* What does not fit is out of the core's limits too, which says so. */
+static uint32_t read_pause(lua_State *L, int slot, const char *name, tks_error *err) {
+    int64_t ms = read_ms(L, slot, name, err);
+    return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
+static const char *read_path(lua_State *L, int slot, tks_error *err) {
+    size_t size = 0;
+    const char *text = lua_tolstring(L, slot, &size);
+    if (text != NULL && strlen(text) != size) {
+        tks_fail(err, TKS_ERR_CONFIGURATION, "%s holds a NUL",
+                 option_params[slot - TOKEN_URL].name);
+    }
+    return text;
+}
+
+static uint32_t read_retries(lua_State *L, tks_error *err) {
+    lua_Number number = lua_tonumber(L, RETRIES);
+    if (number >= 0 && number <= 100 && floor(number) == number) {
+        return (uint32_t)number;
+    }
+    tks_fail(err, TKS_ERR_CONFIGURATION, "retries must be a whole number, 0 to 100");
+    return 0;
+}
+
+/* The list { name, value, name, value, … } into `out`, which borrows them from it. */
+static void read_parameters(lua_State *L, size_t count, tks_spike_parameter *out) {
+    for (size_t i = 0; i < count; i++) {
+        tksp_lua_get_item(L, PARAMETERS, 2 * i + 1);
+        tksp_lua_get_item(L, PARAMETERS, 2 * i + 2);
+        out[i].name = tksp_lua_to_bytes(L, -2);
+        out[i].value = tksp_lua_to_bytes(L, -1);
+        lua_pop(L, 2);
+    }
+}
+
+static tks_status make(lua_State *L, const tks_spike_parameter *parameters, size_t count,
+                       spike_box *box, tks_error *err) {
+    tks_client *redis = NULL;
+    tks_spike *spike = NULL;
+    tks_http *http = NULL;
+    tks_spike_options o = TKS_SPIKE_OPTIONS_INIT;
+    tks_http_options h = {
+        .ca = read_path(L, CA, err),
+        .cert = read_path(L, CERT, err),
+        .key = read_path(L, KEY, err),
+        .proxy = read_path(L, PROXY, err),
+        .insecure = lua_toboolean(L, INSECURE) != 0,
+        .connect_timeout_ms = read_ms(L, CONNECT_TIMEOUT, "connect_timeout", err),
+    };
+    o.token_url = tksp_lua_to_bytes(L, TOKEN_URL);
+    o.key_url = tksp_lua_to_bytes(L, KEY_URL);
+    o.key_text = tksp_lua_to_bytes(L, KEY_TEXT);
+    o.client_id = tksp_lua_to_bytes(L, CLIENT_ID);
+    o.client_secret = tksp_lua_to_bytes(L, CLIENT_SECRET);
+    o.grant_type = tksp_lua_to_bytes(L, GRANT_TYPE);
+    o.scope = tksp_lua_to_bytes(L, SCOPE);
+    o.host_header = tksp_lua_to_bytes(L, HOST_HEADER);
+    o.redis_key = tksp_lua_to_bytes(L, REDIS_KEY);
+    o.parameters = parameters;
+    o.parameter_count = count;
+    o.json_body = lua_toboolean(L, JSON_BODY) != 0;
+    o.opaque = lua_toboolean(L, OPAQUE) != 0;
+    o.offset_ms = read_ms(L, EXPIRATION_OFFSET, "expiration_offset", err);
+    o.retries = read_retries(L, err);
+    o.factor = lua_tonumber(L, FACTOR);
+    o.pause_ms = read_pause(L, MIN, "retry's min", err);
+    o.pause_max_ms = read_pause(L, MAX, "retry's max", err);
+    o.budget_ms = read_pause(L, TOTAL, "retry's total", err);
+    if (!lua_isnil(L, CLIENT)) {
+        redis = ((tksp_lua_client *)lua_touserdata(L, CLIENT))->client;
+    }
+    if (err->status == TKS_OK) {
+        (void)tks_spike_new(&o, &spike, err);
+    }
+    if (err->status == TKS_OK) {
+        (void)tks_http_new(&h, &http, err);
+    }
+    if (err->status != TKS_OK) {
+        tks_spike_free(spike);
+        return err->status;
+    }
+    return tks_spike_client_new(spike, http, redis, &box->client, err);
+}
+
+/* spike(client, options): `client` is one of tokenstore.blocking, or nil; connects nothing yet. */
+static int spike(lua_State *L) {
+    tks_error err = TKS_ERROR_INIT;
+    tks_status status = TKS_OK;
+    tks_spike_parameter *parameters = NULL;
+    spike_box *box = NULL;
+    size_t count = 0;
+
+    luaL_checkstack(L, OPTION_COUNT + LUA_MINSTACK, "tokenstore");
+    if (!lua_isnil(L, CLIENT)) {
+        (void)tksp_lua_check(L, CLIENT, TKSP_UP_CLIENT);
+    }
+    lua_settop(L, TABLE);
+    lua_settop(L, TABLE + OPTION_COUNT);
+    tksp_lua_read_args(L, TABLE, "", false, option_params, OPTION_COUNT, TOKEN_URL);
+    count = lua_rawlen(L, PARAMETERS) / 2;
+    parameters = lua_newuserdata(L, (count + 1) * sizeof *parameters);
+    box = lua_newuserdata(L, sizeof *box);
+    box->client = NULL;
+    tksp_lua_set_kind(L, TKSP_UP_SPIKE);
+    tksp_lua_keep(L, lua_gettop(L), CLIENT);
+    read_parameters(L, count, parameters);
+    status = make(L, parameters, count, box, &err);
+    return status == TKS_OK ? 1 : tksp_lua_fail(L, status, &err);
+}
+
+static int spike_gc(lua_State *L) {
+    spike_box *box = tksp_lua_check(L, 1, TKSP_UP_SPIKE);
+    tks_spike_client_free(box->client);
+    box->client = NULL;
+    return 0;
+}
+
+/* ---- methods ---------------------------------------------------------------------------------- */
+
+static tks_spike_client *check_spike(lua_State *L) {
+    spike_box *box = tksp_lua_check(L, 1, TKSP_UP_SPIKE);
+    if (box->client == NULL) {
+        tksp_lua_raise(L, "this Spike was never made");
+    }
+    return box->client;
+}
+
+/* The end of a method whose `results` are on top, 1 or, for a failure, 3: the notes become the fourth. */
+static int finish(lua_State *L, tks_spike_client *client, int results) {
+    tksp_lua_scratch *scratch = NULL;
+    if (!tks_spike_client_has_notes(client)) {
+        return results;
+    }
+    for (; results < 3; results++) {
+        lua_pushnil(L);
+    }
+    scratch = tksp_lua_scratch_new(L);
+    if (tks_spike_client_take_notes(client, &scratch->text) != TKS_OK) {
+        return luaL_error(L, "not enough memory");
+    }
+    lua_pushlstring(L, scratch->text.data, scratch->text.size);
+    tksp_lua_scratch_clear(scratch);
+    lua_remove(L, -2);
+    return 4;
+}
+
+static int finish_wait(lua_State *L, tks_spike_client *client, const tksp_lua_watch *watch,
+                       tks_status status, const tks_error *err) {
+    if (status == TKS_OK) {
+        lua_pushboolean(L, true);
+        return finish(L, client, 1);
+    }
+    return finish(L, client, tksp_lua_fail_wait(L, watch, status, err));
+}
+
+/* The audience at index 2, a string or { audience = … }, which is put in its place. */
+static tks_bytes check_audience(lua_State *L) {
+    static const tksp_lua_param params[] = {{"audience", NULL, LUA_TSTRING, true}};
+    if (lua_type(L, 2) == LUA_TTABLE) {
+        lua_settop(L, 2);
+        lua_pushnil(L);
+        tksp_lua_read_args(L, 2, "", false, params, 1, 3);
+        lua_replace(L, 2);
+    } else if (lua_type(L, 2) != LUA_TSTRING) {
+        tksp_lua_raise(L, "bad argument 'audience' (string expected, got %s)", luaL_typename(L, 2));
+    }
+    return tksp_lua_to_bytes(L, 2);
+}
+
+/* get(spike, audience, held): the token. `held` is what the last call gave, or nil: if that is still
+ * the one, it is given back as it is, and Lua need not make the same string again. */
+static int get(lua_State *L) {
+    tks_spike_client *client = check_spike(L);
+    tks_bytes audience = check_audience(L);
+    tksp_lua_watch watch;
+    tks_interrupt interrupt;
+    tks_error err = TKS_ERROR_INIT;
+    tks_status status = TKS_OK;
+    tksp_lua_scratch *scratch = NULL;
+
+    if (lua_type(L, 3) == LUA_TSTRING &&
+        tks_spike_client_is_current(client, audience, tksp_lua_to_bytes(L, 3))) {
+        lua_settop(L, 3);
+        return finish(L, client, 1);
+    }
+    interrupt = tksp_lua_watch_hook(L, &watch);
+    scratch = tksp_lua_scratch_new(L);
+    status = tks_spike_client_get(client, audience, 0, &interrupt, &scratch->text, &err);
+    if (status == TKS_OK) {
+        lua_pushlstring(L, scratch->text.data, scratch->text.size);
+    }
+    tksp_lua_scratch_clear(scratch);
+    return finish(L, client, status == TKS_OK ? 1 : tksp_lua_fail_wait(L, &watch, status, &err));
+}
+
+/* invalidate(spike, { audience = …, token = … }): true */
+static int invalidate(lua_State *L) {
+    static const tksp_lua_param params[] = {{"audience", NULL, LUA_TSTRING, true},
+                                            {"token", NULL, LUA_TSTRING, true}};
+    tks_spike_client *client = check_spike(L);
+    tksp_lua_watch watch;
+    tks_interrupt interrupt = tksp_lua_watch_hook(L, &watch);
+    tks_error err = TKS_ERROR_INIT;
+    lua_settop(L, 2);
+    lua_settop(L, 4);
+    tksp_lua_read_args(L, 2, "", false, params, 2, 3);
+    return finish_wait(L, client, &watch,
+                       tks_spike_client_invalidate(client, tksp_lua_to_bytes(L, 3),
+                                                   tksp_lua_to_bytes(L, 4), &interrupt, &err),
+                       &err);
+}
+
+/* initialize(spike): true */
+static int initialize(lua_State *L) {
+    tks_spike_client *client = check_spike(L);
+    tksp_lua_watch watch;
+    tks_interrupt interrupt = tksp_lua_watch_hook(L, &watch);
+    tks_error err = TKS_ERROR_INIT;
+    return finish_wait(L, client, &watch, tks_spike_client_initialize(client, &interrupt, &err),
+                       &err);
+}
+
+static int is_initialized(lua_State *L) {
+    lua_pushboolean(L, tks_spike_client_is_initialized(check_spike(L)));
+    return 1;
+}
+
+/* close(spike): true */
+static int spike_close(lua_State *L) {
+    tks_spike_client *client = check_spike(L);
+    tks_spike_client_close(client);
+    lua_pushboolean(L, true);
+    return finish(L, client, 1);
+}
+
+/* ---- get_token_creator ------------------------------------------------------------------------ */
+
+static int creator_gc(lua_State *L) {
+    creator_box *box = tksp_lua_check(L, 1, TKSP_UP_CREATOR);
+    tks_creator_free(box->creator);
+    box->creator = NULL;
+    return 0;
+}
+
+static void set_option(lua_State *L, tks_creator *creator) {
+    tks_creator_value value = {.type = TKS_CREATOR_OTHER};
+    switch (lua_type(L, -1)) {
+    case LUA_TSTRING:
+        value.type = TKS_CREATOR_TEXT;
+        value.text = tksp_lua_to_bytes(L, -1);
+        break;
+    case LUA_TBOOLEAN:
+        value.type = TKS_CREATOR_BOOL;
+        value.number = lua_toboolean(L, -1);
+        break;
+    case LUA_TNUMBER:
+        value.type = TKS_CREATOR_NUMBER;
+        value.number = lua_tonumber(L, -1);
+        break;
+    default: break;
+    }
+    tks_creator_set(creator, tksp_lua_to_bytes(L, -2), &value);
+}
+
+/* Sets a field of the table on top, unless the text is empty. */
+static void push_text(lua_State *L, const char *name, tks_bytes text) {
+    if (text.size > 0) {
+        lua_pushlstring(L, text.data, text.size);
+        lua_setfield(L, -2, name);
+    }
+}
+
+static void push_options(lua_State *L, const tks_creator_options *o) {
+    lua_createtable(L, 0, 16);
+    push_text(L, "client_id", o->client_id);
+    push_text(L, "client_secret", o->client_secret);
+    push_text(L, "token_url", o->token_url);
+    push_text(L, "key_url", o->key_url);
+    push_text(L, "key_path", o->key_path);
+    push_text(L, "grant_type", o->grant_type);
+    push_text(L, "audience", o->audience);
+    push_text(L, "redis_key", o->redis_key);
+    push_text(L, "redis_host", o->redis_host);
+    push_text(L, "host_header", o->host_header);
+    lua_pushboolean(L, o->validate);
+    lua_setfield(L, -2, "validate");
+    lua_pushnumber(L, o->retries);
+    lua_setfield(L, -2, "retries");
+    lua_pushnumber(L, o->sleep_ms / 1000.0);
+    lua_setfield(L, -2, "sleep");
+}
+
+/* creator(options): what options of spike-get-token say, in a table of our own names. */
+static int creator(lua_State *L) {
+    tks_creator_options options;
+    tks_error err = TKS_ERROR_INIT;
+    tks_status status = TKS_OK;
+    creator_box *box = NULL;
+
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    box = lua_newuserdata(L, sizeof *box);
+    box->creator = NULL;
+    tksp_lua_set_kind(L, TKSP_UP_CREATOR);
+    box->creator = tks_creator_new();
+    if (box->creator == NULL) {
+        return luaL_error(L, "not enough memory");
+    }
+    lua_pushnil(L);
+    while (lua_next(L, 1) != 0) {
+        if (lua_type(L, -2) != LUA_TSTRING) {
+            return tksp_lua_raise(L, "bad option: a name expected, got a %s", luaL_typename(L, -2));
+        }
+        set_option(L, box->creator);
+        lua_pop(L, 1);
+    }
+    status = tks_creator_finish(box->creator, &options, &err);
+    if (status == TKS_OK) {
+        push_options(L, &options);
+    }
+    tks_creator_free(box->creator);
+    box->creator = NULL;
+    return status == TKS_OK ? 1 : tksp_lua_fail(L, status, &err);
+}
+
+TKSP_LUA_OPEN int luaopen_tokenstore_oauth(lua_State *L);
+
+int luaopen_tokenstore_oauth(lua_State *L) {
+    static const luaL_Reg functions[] = {{"spike", spike},
+                                         {"get", get},
+                                         {"invalidate", invalidate},
+                                         {"initialize", initialize},
+                                         {"is_initialized", is_initialized},
+                                         {"close", spike_close},
+                                         {"creator", creator},
+                                         {NULL, NULL}};
+    tks_error err = TKS_ERROR_INIT;
+    if (tks_secret_start(&err) != TKS_OK) {
+        return luaL_error(L, "tokenstore: %s", err.message);
+    }
+    lua_newtable(L);
+    tksp_lua_set_drivers(L, functions);
+    tksp_lua_set_gc(L, TKSP_UP_SPIKE, spike_gc);
+    tksp_lua_set_gc(L, TKSP_UP_CREATOR, creator_gc);
+    return 1;
+}

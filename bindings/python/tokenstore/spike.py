@@ -1,0 +1,341 @@
+"""Access tokens from a Spike server, or any OAuth 2.0 server, by client credentials."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Union
+
+from tokenstore import _core
+from tokenstore.client import Client
+from tokenstore.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from tokenstore._types import Duration, Path, Text
+
+__all__ = ["Spike", "TokenCreator", "getTokenCreator", "get_token_creator"]
+
+_RETRY = {"retries": 3, "factor": 2.0, "min": 0.1, "max": 1.0, "total": 10.0}
+
+
+class Logger(Protocol):
+    """What is asked of a logger; :class:`logging.Logger` is one."""
+
+    def info(self, msg: str, /) -> object: ...
+    def warning(self, msg: str, /) -> object: ...
+
+
+class Spike:
+    """Access tokens for any number of audiences, each fetched once and kept until it nears its end.
+
+    ::
+
+        spike = tokenstore.Spike("https://spike.example", "my-client", "my-secret",
+                                 redis="redis://localhost:6379")
+        token = spike.get_token("https://api.example")
+        requests.get(url, headers={"Authorization": f"Bearer {token}"})
+
+    A token in memory costs a look-up. Otherwise it is looked for in Redis, where all processes
+    share it, and else asked for at the token endpoint: one thread of one process asks, the others wait
+    for it. Past half of its life it is renewed in the background, while the old one is still given
+    out; when that fails, the old one stays in use until ``expiration_offset`` before its end. A Redis
+    that is down costs a warning in the log, nothing else.
+
+    ``url``
+        the server: its token endpoint is ``<url>/oauth2/token`` (``token_url`` names another)
+    ``client_id``, ``client_secret``
+        of this service; any characters
+    ``redis``
+        a URL or a :class:`Client` to share; None keeps tokens in this process alone
+    ``token_key_prefix``
+        tokens are in the HASH ``<prefix><client_id>``, a field for each audience, as the Node
+        package spike-token-manager stores them
+    ``public_key_path``, ``public_key_url``, ``jwks_url``
+        where the key is that tokens are verified with: a file, or an address (PEM or JWKS). None:
+        ``<url>/.well-known/publickey.pem``. It is fetched once more when a token does not verify.
+    ``expiration_offset``
+        seconds: a token is not used this close to its end
+    ``retry``
+        how often and how long the server is asked when it does not answer (5xx, 429 with a
+        Retry-After, no connection): a mapping of any of ``retries`` (3), ``factor`` (2), ``min`` (0.1 s),
+        ``max`` (1 s), ``total`` (10 s). The pauses are random between 0 and that. 400, 401 and 403 end it.
+    ``logger``
+        has ``info`` and ``warning``; None: ``logging.getLogger("tokenstore.spike")``. Called from the
+        thread that next calls this object; no line holds a token or a secret.
+    ``ca``, ``cert``, ``key``, ``proxy``, ``verify``, ``connect_timeout``
+        of the connection to the server: CA certificates (else ``SSL_CERT_FILE``, else the system's), a
+        client certificate and its key, an HTTP proxy (the environment is not asked), ``verify=False`` to
+        accept any certificate (a warning says so), seconds
+    ``scope``, ``grant_type``, ``parameters``, ``body_format``, ``host_header``
+        of the request: further parameters as a mapping (``{"resource": …}``), ``"form"`` or
+        ``"json"``, another Host header
+    ``token_format``
+        ``"jwt"``, verified; or ``"opaque"``: then ``expires_in`` of the answer rules
+
+    Wrong options raise one :class:`ConfigurationError` that names them all. Safe to share between
+    threads; a forked child begins with an empty memory.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        client_id: str,
+        client_secret: str,
+        redis: Union[str, Client, None] = None,
+        token_key_prefix: str = "spike-tokens-for-clientId-",
+        public_key_path: Path | None = None,
+        public_key_url: str | None = None,
+        jwks_url: str | None = None,
+        expiration_offset: Duration = 10.0,
+        retry: Mapping[str, float] | None = None,
+        logger: Logger | None = None,
+        ca: Path | None = None,
+        *,
+        cert: Path | None = None,
+        key: Path | None = None,
+        proxy: str | None = None,
+        verify: bool = True,
+        connect_timeout: Duration = 5.0,
+        token_url: str | None = None,
+        scope: str | None = None,
+        grant_type: str = "client_credentials",
+        parameters: Mapping[str, str] | None = None,
+        body_format: Literal["form", "json"] = "form",
+        host_header: str | None = None,
+        token_format: Literal["jwt", "opaque"] = "jwt",
+        redis_key: str | None = None,
+    ) -> None:
+        for name, value in (
+            ("url", url),
+            ("client_id", client_id),
+            ("client_secret", client_secret),
+        ):
+            if not isinstance(value, str):
+                raise TypeError(f"{name} must be a str, not {type(value).__name__}")
+        _one_of("body_format", body_format, ("form", "json"))
+        _one_of("token_format", token_format, ("jwt", "opaque"))
+        sources = [s for s in (public_key_path, public_key_url, jwks_url) if s is not None]
+        if len(sources) > 1:
+            raise ConfigurationError(
+                "give one of public_key_path, public_key_url and jwks_url: they exclude each other"
+            )
+        key_url = public_key_url or jwks_url
+        if not sources and token_format == "jwt":
+            key_url = url.rstrip("/") + "/.well-known/publickey.pem"
+        self._logger: Logger = (
+            logger if logger is not None else logging.getLogger("tokenstore.spike")
+        )
+        self._client: Client | None = Client(redis) if isinstance(redis, str) else redis
+        self._owns_client = isinstance(redis, str)
+        self._url = url
+        try:
+            self._core = _core.Spike(
+                redis=self._client._core if self._client is not None else None,
+                log=self._log,
+                token_url=_bytes(token_url or url.rstrip("/") + "/oauth2/token"),
+                key_url=_bytes(key_url),
+                key_text=_read(public_key_path),
+                client_id=_bytes(client_id),
+                client_secret=_bytes(client_secret),
+                grant_type=_bytes(grant_type),
+                scope=_bytes(scope),
+                parameters=tuple((_bytes(k), _bytes(v)) for k, v in (parameters or {}).items()),
+                host_header=_bytes(host_header),
+                json_body=body_format == "json",
+                opaque=token_format == "opaque",
+                redis_key=_bytes(redis_key or token_key_prefix + client_id)
+                if self._client is not None
+                else b"",
+                offset_ms=_milliseconds("expiration_offset", expiration_offset),
+                ca=_path(ca),
+                cert=_path(cert),
+                key=_path(key),
+                proxy=proxy,
+                insecure=not verify,
+                connect_timeout_ms=_milliseconds("connect_timeout", connect_timeout),
+                **_retry(retry or {}),
+            )
+        except BaseException:
+            if self._owns_client and self._client is not None:
+                self._client.close()
+            raise
+        # The instance's own get_token is the C one: no frame in between where each call counts.
+        self.__dict__["get_token"] = self.__dict__["getToken"] = self._core.get
+        if not verify:
+            self._log("w", "TLS certificates are not verified: whoever is in between can read all")
+
+    def get_token(self, audience: Text) -> str:
+        """An access token for ``audience``, good for at least ``expiration_offset`` seconds.
+
+        Raises :class:`SpikeAuthError` when the server refused the client or the request,
+        :class:`SpikeError` when no good token could be had: it says what was tried.
+        """
+        return self._core.get(audience)
+
+    getToken = get_token
+
+    def invalidate(self, audience: Text, token: Text) -> None:
+        """Forget ``token``, which ``audience`` answered with 401; the next call fetches another.
+
+        In Redis it is forgotten only if it is still the one stored there. Raises
+        :class:`ConnectionError` and the like when Redis could not be told.
+        """
+        self._core.invalidate(audience, token)
+
+    def initialize(self) -> None:
+        """Fetch the public key now, to learn early whether the server can be reached. Twice is fine."""
+        self._core.initialize()
+
+    def is_initialized(self) -> bool:
+        """Is the public key there (or none needed), and this open?"""
+        return self._core.is_initialized()
+
+    isInitialized = is_initialized
+
+    def close(self) -> None:
+        """Stop renewing, and close what was opened here. Twice is fine."""
+        self._core.close()
+        if self._owns_client and self._client is not None:
+            self._client.close()
+
+    def _log(self, level: str, text: str) -> None:
+        if level == "w":
+            self._logger.warning(text)
+        else:
+            self._logger.info(text)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<tokenstore.Spike at {self._url.split('@')[-1]}>"
+
+
+class TokenCreator:
+    """What :func:`get_token_creator` gives: call it for a token."""
+
+    def __init__(self, spike: Spike, audience: str) -> None:
+        self._spike = spike
+        self._audience = audience
+
+    def __call__(self) -> str:
+        """The access token."""
+        return self._spike.get_token(self._audience)
+
+    def close(self) -> None:
+        """Close what is underneath. Twice is fine."""
+        self._spike.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def get_token_creator(
+    options: Mapping[str, Any] | None = None, /, *, logger: Logger | None = None, **more: Any
+) -> TokenCreator:
+    """A callable that returns an access token, from the options of the Node package spike-get-token.
+
+    They keep their names: ``ClientId`` (or ``clientId``), ``ClientSecret`` (``clientSecret``),
+    ``spikeURL`` (``spikeUrl``; with a path it is the token endpoint itself), ``tokenAudience``,
+    ``tokenGrantType``, ``tokenRedisKeyName``, ``spikePublicKeyFullPath``, ``useRedis``, ``redisHost`` (a
+    host, or a URL), ``httpsValidation`` (true; false is allowed and warns), ``hostHeader``, ``retries``,
+    ``sleepBetweenRetries`` (milliseconds) - as one mapping, as keywords, or both. None is as good as left
+    out. All faults are in one :class:`ConfigurationError`.
+    """
+    given = dict(options or {})
+    for name, value in more.items():
+        if name in given:
+            raise ConfigurationError(f"{name} is given twice, in the mapping and as a keyword")
+        given[name] = value
+    o = _core.creator_options(given)
+    host = o["redis_host"]
+    spike = Spike(
+        o["token_url"],
+        o["client_id"],
+        o["client_secret"],
+        redis=(host if "://" in host else f"redis://{host}") if host else None,
+        redis_key=o["redis_key"] or None,
+        public_key_path=o["key_path"] or None,
+        public_key_url=o["key_url"] or None,
+        retry={
+            "retries": o["retries"],
+            "factor": 1,
+            "min": o["sleep_ms"] / 1000,
+            "max": o["sleep_ms"] / 1000,
+        },
+        logger=logger,
+        verify=o["validate"],
+        token_url=o["token_url"],
+        grant_type=o["grant_type"] or "client_credentials",
+        host_header=o["host_header"] or None,
+    )
+    return TokenCreator(spike, o["audience"])
+
+
+getTokenCreator = get_token_creator
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigurationError(f"{name} must be {' or '.join(map(repr, allowed))}")
+
+
+def _bytes(text: str | None) -> bytes:
+    return (text or "").encode("utf-8", "surrogateescape")
+
+
+def _path(path: Path | None) -> str | None:
+    return None if path is None else os.fsdecode(path)
+
+
+def _read(path: Path | None) -> bytes:
+    if path is None:
+        return b""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise ConfigurationError(f"public_key_path cannot be read: {error.strerror}") from error
+
+
+def _milliseconds(name: str, value: Duration, most: int = 315360000) -> int:
+    seconds = value.total_seconds() if hasattr(value, "total_seconds") else float(value)
+    if not 0 <= seconds <= most:
+        raise ConfigurationError(f"{name} must be 0 to {most} seconds")
+    return round(seconds * 1000)
+
+
+def _retry(given: Mapping[str, float]) -> dict[str, Any]:
+    for name in given:
+        if name not in _RETRY:
+            raise ConfigurationError(f"retry has no {name!r}: it has {', '.join(_RETRY)}")
+    retry = {**_RETRY, **given}
+    if not 0 <= retry["retries"] <= 100 or retry["retries"] != int(retry["retries"]):
+        raise ConfigurationError("retries must be a whole number, 0 to 100")
+    return {
+        "retries": int(retry["retries"]),
+        "factor": float(retry["factor"]),
+        "pause_ms": _milliseconds("retry's min", retry["min"], 600),
+        "pause_max_ms": _milliseconds("retry's max", retry["max"], 600),
+        "budget_ms": _milliseconds("retry's total", retry["total"], 3600),
+    }

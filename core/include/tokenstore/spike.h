@@ -1,0 +1,106 @@
+/* tokenstore/spike.h - access tokens by OAuth 2.0 client credentials (RFC 6749, 4.4), as an operation.
+ *
+ * Purpose:   tks_spike_get_token says what it needs - Redis commands, an HTTP request, a sleep - in the
+ *            order that is cheapest and asks least of the server:
+ *
+ *              Redis HASH ─good─► result
+ *                  │ none, or not good
+ *                  ▼
+ *              lock in Redis ─held by another─► sleep, look again … (bounded)
+ *                  │ had
+ *                  ▼
+ *              POST to the token endpoint ─5xx, lost─► sleep, again … (within the budget)
+ *                  │ 200
+ *                  ▼
+ *              verify ─unknown key─► fetch the public key once more ─► verify
+ *                  │ good
+ *                  ▼
+ *              store and unlock ─► result
+ *
+ *            Redis is a help, not a need: whenever it fails, the operation goes on without it. What is
+ *            kept in memory, and who waits for whom within a process, is the driver's business
+ *            (spike_client.h).
+ * Lifecycle: a tks_spike is shared by its operations, which keep it alive.
+ * Threads:   a tks_spike may be used from many threads, an operation from one.
+ * Source:    RFC 6749 (2.3.1, 4.4, 5.1, 5.2), RFC 6750, RFC 7519, RFC 8707 (resource). */
+#ifndef TOKENSTORE_SPIKE_H
+#define TOKENSTORE_SPIKE_H
+
+#include "tokenstore/op.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tks_spike tks_spike;
+
+/* A further parameter of the token request (RFC 6749, 4.4.2; RFC 8707). */
+typedef struct tks_spike_parameter {
+    tks_bytes name, value;
+} tks_spike_parameter;
+
+typedef struct tks_spike_options {
+    tks_bytes token_url; /* the token endpoint */
+    tks_bytes key_url;   /* where public keys are, PEM or JWKS; empty: `key_text` is all there is */
+    tks_bytes key_text;  /* the first public keys, PEM or JWKS; empty: they will be fetched */
+    tks_bytes client_id, client_secret;
+    tks_bytes grant_type; /* empty: client_credentials */
+    tks_bytes scope;      /* empty: none is asked for */
+    const tks_spike_parameter *parameters;
+    size_t parameter_count;
+    tks_bytes host_header; /* empty: the URL's */
+    bool json_body;        /* the request as JSON, where the server wants that */
+    bool opaque;           /* tokens are not JWTs: expires_in says how long they are good */
+    tks_bytes redis_key;   /* the HASH of the tokens; empty: no Redis */
+    int64_t offset_ms;     /* a token is not used this close to its end */
+    uint32_t retries;      /* after the first try */
+    double factor;         /* between pauses */
+    uint32_t pause_ms, pause_max_ms; /* the first and the longest pause */
+    uint32_t budget_ms;              /* for all tries together */
+    uint32_t refusal_ms;             /* how long a refused client is not sent again */
+} tks_spike_options;
+
+#define TKS_SPIKE_OPTIONS_INIT                                                                     \
+    {                                                                                              \
+        .offset_ms = 10000, .retries = 3, .factor = 2, .pause_ms = 100, .pause_max_ms = 1000,      \
+        .budget_ms = 10000, .refusal_ms = 5000                                                     \
+    }
+
+enum {
+    TKS_SPIKE_LOCK_MS = 5000 /* how long a lock outlives a holder that died */
+};
+
+/* Checks and copies the options. TKS_OK, TKS_ERR_CONFIGURATION (the message names every fault there
+ * is), TKS_ERR_MEMORY. */
+tks_status tks_spike_new(const tks_spike_options *options, tks_spike **out, tks_error *err);
+
+/* The owner's end; operations under way keep what they need. NULL is accepted. */
+void tks_spike_free(tks_spike *spike);
+
+/* For the child of a fork, before it uses the spike: another thread of the parent may have been in the
+ * middle of a change. */
+void tks_spike_after_fork(tks_spike *spike);
+
+/* The budget of all tries together, in milliseconds. */
+uint32_t tks_spike_get_budget(const tks_spike *spike);
+
+/* Result ACCESS. `held_until_ms`: when the token that the caller has already stops being good, 0
+ * where it has none; one that is stored is taken only if it is good for longer. */
+tks_status tks_spike_get_token(tks_spike *spike, tks_bytes audience, int64_t held_until_ms,
+                               tks_op **out, tks_error *err);
+
+/* Result BOOL, true: fetches the public key. */
+tks_status tks_spike_load_key(tks_spike *spike, tks_op **out, tks_error *err);
+
+/* Is there a public key, or none needed (opaque tokens)? */
+bool tks_spike_is_ready(tks_spike *spike);
+
+/* Result BOOL: takes `token` (which the audience answered with 401) out of Redis;
+ * false: another one is stored there, or none. */
+tks_status tks_spike_invalidate(tks_spike *spike, tks_bytes audience, tks_bytes token, tks_op **out,
+                                tks_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

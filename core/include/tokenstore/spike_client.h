@@ -1,0 +1,74 @@
+/* tokenstore/spike_client.h - access tokens for a whole process: memory, one fetch for all, renewal ahead.
+ *
+ * Purpose:   runs the operations of spike.h. A token in memory costs a look-up. When there is none, one
+ *            thread fetches it and the others wait for that one; when it nears its end, it is renewed
+ *            by a thread in the background while the old one is still given out. A renewal that fails
+ *            leaves the old token in use until its end.
+ * Lifecycle: new, get any number of times, close, free. The Redis client is borrowed and must outlive
+ *            this; the rest is owned. close waits for a renewal under way, at most for one slice (50 ms)
+ *            of what it waits for.
+ * Threads:   everything but free is safe from many threads; readers do not wait for each other. In a
+ *            forked child the memory begins empty. */
+#ifndef TOKENSTORE_SPIKE_CLIENT_H
+#define TOKENSTORE_SPIKE_CLIENT_H
+
+#include "tokenstore/client.h"
+#include "tokenstore/http_client.h"
+#include "tokenstore/spike.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tks_spike_client tks_spike_client;
+
+/* Takes `spike` and `http` over, on failure too. `redis` may be NULL. TKS_OK, TKS_ERR_MEMORY. */
+tks_status tks_spike_client_new(tks_spike *spike, tks_http *http, tks_client *redis,
+                                tks_spike_client **out, tks_error *err);
+
+/* Appends the token for `audience` to `out` if there is a good one in memory; false where there is not.
+ * Never waits; may start a renewal. */
+bool tks_spike_client_peek(tks_spike_client *client, tks_bytes audience, tks_buf *out);
+
+/* Is `token` what tks_spike_client_peek would give? For a language that has kept it as a string of its
+ * own: nothing is copied. Never waits; may start a renewal. */
+bool tks_spike_client_is_current(tks_spike_client *client, tks_bytes audience, tks_bytes token);
+
+/* Appends the token for `audience` to `out`, however it is to be had. `timeout_ms` 0: the retry budget and what waiting for
+ * another process may take. TKS_OK, TKS_ERR_SPIKE, TKS_ERR_SPIKE_AUTH, TKS_ERR_TIMEOUT, TKS_ERR_DATA (the
+ * audience breaks a limit), TKS_ERR_INTERRUPTED, TKS_ERR_CLOSED, TKS_ERR_MEMORY. */
+tks_status tks_spike_client_get(tks_spike_client *client, tks_bytes audience, int64_t timeout_ms,
+                                const tks_interrupt *interrupt, tks_buf *out, tks_error *err);
+
+/* Fetches the public key unless there is one. Tokens are fetched without it too; this tells early that
+ * the server can be reached. Statuses as above. */
+tks_status tks_spike_client_initialize(tks_spike_client *client, const tks_interrupt *interrupt,
+                                       tks_error *err);
+
+/* Is there a public key, or none needed? */
+bool tks_spike_client_is_initialized(const tks_spike_client *client);
+
+/* The audience answered `token` with 401: forgets it, here and in Redis, unless it has been replaced
+ * meanwhile. TKS_OK; TKS_ERR_CONNECTION and the like when Redis could not be told: it is forgotten
+ * here, but other processes may still hand it out. */
+tks_status tks_spike_client_invalidate(tks_spike_client *client, tks_bytes audience,
+                                       tks_bytes token, const tks_interrupt *interrupt,
+                                       tks_error *err);
+
+/* Is there something for the log? */
+bool tks_spike_client_has_notes(const tks_spike_client *client);
+
+/* Moves the lines for the log that have gathered to `out`: each begins with 'i' or 'w', ends with a
+ * newline, and holds no secret. Cheap when there are none. TKS_OK or TKS_ERR_MEMORY. */
+tks_status tks_spike_client_take_notes(tks_spike_client *client, tks_buf *out);
+
+/* Ends a renewal under way; later calls give TKS_ERR_CLOSED. Twice is fine. */
+void tks_spike_client_close(tks_spike_client *client);
+
+/* tks_spike_client_close, then frees and wipes. NULL is accepted. */
+void tks_spike_client_free(tks_spike_client *client);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

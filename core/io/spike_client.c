@@ -1,0 +1,422 @@
+/* spike_client.c - see tokenstore/spike_client.h. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "tokenstore/spike_client.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "run.h"
+#include "spike_memory.h"
+
+enum {
+    RENEWAL_PAUSE_MS = 5000, /* after an early renewal that failed */
+    REDIS_MS = 4000          /* what the Redis parts of an operation may take together */
+};
+
+struct tks_spike_client {
+    tks_spike *spike;
+    tks_http *http;
+    tks_client *redis; /* borrowed; may be NULL */
+    int64_t timeout_ms;
+    tksp_spike_memory *_Atomic memory;
+    atomic_bool has_notes;
+    atomic_bool closed;
+};
+
+/* ---- life -------------------------------------------------------------------------------------- */
+
+tks_status tks_spike_client_new(tks_spike *spike, tks_http *http, tks_client *redis,
+                                tks_spike_client **out, tks_error *err) {
+    *out = NULL;
+    tks_spike_client *client = calloc(1, sizeof(*client));
+    tksp_spike_memory *memory = tksp_spike_memory_new();
+    if (client == NULL || memory == NULL) {
+        tksp_spike_memory_free(memory);
+        free(client);
+        tks_http_free(http);
+        tks_spike_free(spike);
+        return tks_fail_memory(err);
+    }
+    client->spike = spike;
+    client->http = http;
+    client->redis = redis;
+    client->timeout_ms = tks_spike_get_budget(spike) + TKS_SPIKE_LOCK_MS + REDIS_MS;
+    atomic_init(&client->memory, memory);
+    atomic_init(&client->has_notes, false);
+    atomic_init(&client->closed, false);
+    *out = client;
+    return TKS_OK;
+}
+
+/* This process's memory. A forked child begins with an empty one; the inherited one is left as it
+ * is, for a thread that is not here may hold its locks. NULL when memory is short. */
+static tksp_spike_memory *own_memory(tks_spike_client *client) {
+    tksp_spike_memory *memory = atomic_load(&client->memory);
+    if (tksp_spike_memory_is_own(memory)) {
+        return memory;
+    }
+    tksp_spike_memory *fresh = tksp_spike_memory_new();
+    if (fresh != NULL && !atomic_compare_exchange_strong(&client->memory, &memory, fresh)) {
+        tksp_spike_memory_free(fresh);
+        return memory;
+    }
+    if (fresh != NULL) {
+        tks_spike_after_fork(client->spike);
+    }
+    return fresh;
+}
+
+void tks_spike_client_close(tks_spike_client *client) {
+    atomic_store(&client->closed, true);
+    tks_http_close(client->http);
+    tksp_spike_memory *memory = own_memory(client);
+    if (memory == NULL) {
+        return;
+    }
+    (void)pthread_mutex_lock(&memory->mutex);
+    (void)pthread_cond_broadcast(&memory->ended);
+    while (memory->renewals > 0) {
+        (void)pthread_cond_wait(&memory->ended, &memory->mutex);
+    }
+    (void)pthread_mutex_unlock(&memory->mutex);
+}
+
+void tks_spike_client_free(tks_spike_client *client) {
+    if (client == NULL) {
+        return;
+    }
+    tks_spike_client_close(client);
+    if (tksp_spike_memory_is_own(atomic_load(&client->memory))) {
+        tksp_spike_memory_free(atomic_load(&client->memory));
+    }
+    tks_http_free(client->http);
+    tks_spike_free(client->spike);
+    free(client);
+}
+
+static tks_status fail_closed(tks_error *err) {
+    return tks_fail(err, TKS_ERR_CLOSED, "the client is closed");
+}
+
+/* ---- fetching ---------------------------------------------------------------------------------- */
+
+static void keep_notes(tks_spike_client *client, tksp_spike_memory *memory, const tks_op *op) {
+    tks_bytes notes = tks_op_get_notes(op);
+    if (notes.size > 0 && tks_buf_append_bytes(&memory->notes, notes) == TKS_OK) {
+        atomic_store(&client->has_notes, true);
+    }
+}
+
+static tks_status run_op(tks_spike_client *client, tks_op *op, int64_t timeout_ms,
+                         const tks_interrupt *interrupt, tks_error *err) {
+    tksp_requester requester = {client->http, tks_http_fetch, tks_http_response_free};
+    return tksp_run(client->redis, &requester, op, getpid(), timeout_ms, interrupt, err);
+}
+
+/* Runs the operation for `entry`, whose `fetching` the caller has set, and tells those who wait. */
+static tks_status fetch(tks_spike_client *client, tksp_spike_memory *memory,
+                        tksp_spike_entry *entry, int64_t held_until_ms, int64_t timeout_ms,
+                        const tks_interrupt *interrupt, tks_error *err) {
+    tks_op *op = NULL;
+    tks_error failure = TKS_ERROR_INIT;
+    tks_bytes audience = tks_bytes_of(entry->audience, entry->audience_size);
+    tks_status status = tks_spike_get_token(client->spike, audience, held_until_ms, &op, &failure);
+    if (status == TKS_OK) {
+        status = run_op(client, op, timeout_ms, interrupt, &failure);
+    }
+    (void)pthread_mutex_lock(&memory->mutex);
+    if (status == TKS_OK) {
+        status = tksp_spike_put(memory, entry, tks_op_get_result(op)->access);
+        if (status != TKS_OK) {
+            (void)tks_fail_memory(&failure);
+        }
+    }
+    if (op != NULL) {
+        keep_notes(client, memory, op);
+    }
+    entry->fetching = false;
+    entry->outcomes++;
+    entry->failure = failure;
+    (void)pthread_cond_broadcast(&memory->ended);
+    (void)pthread_mutex_unlock(&memory->mutex);
+    tks_op_free(op);
+    return status == TKS_OK ? TKS_OK : tks_fail(err, status, "%s", failure.message);
+}
+
+/* ---- renewal ahead ----------------------------------------------------------------------------- */
+
+typedef struct renewal {
+    tks_spike_client *client;
+    tksp_spike_memory *memory;
+    tksp_spike_entry *entry;
+    int64_t held_until_ms;
+} renewal;
+
+static bool is_closed(void *context) {
+    const tks_spike_client *client = context;
+    return atomic_load(&client->closed);
+}
+
+static void *renew(void *context) {
+    renewal r = *(renewal *)context;
+    tks_interrupt interrupt = {is_closed, r.client};
+    free(context);
+    tks_status status =
+        fetch(r.client, r.memory, r.entry, r.held_until_ms, r.client->timeout_ms, &interrupt, NULL);
+    (void)pthread_mutex_lock(&r.memory->mutex);
+    if (status != TKS_OK) {
+        r.entry->pause_until_ms = tksp_wall_ms() + RENEWAL_PAUSE_MS;
+    }
+    r.memory->renewals--;
+    (void)pthread_cond_broadcast(&r.memory->ended);
+    (void)pthread_mutex_unlock(&r.memory->mutex);
+    return NULL;
+}
+
+/* A thread that is nobody's: it is counted, and takes no signals. */
+static bool start_thread(renewal *r) {
+    pthread_t thread;
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    if (pthread_attr_init(&attributes) != 0) {
+        return false;
+    }
+    (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool started = pthread_create(&thread, &attributes, renew, r) == 0;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    (void)pthread_attr_destroy(&attributes);
+    return started;
+}
+
+/* Where there is no memory or no thread for it, the next get tries again. */
+static void renew_ahead(tks_spike_client *client, tksp_spike_memory *memory,
+                        tksp_spike_entry *entry, int64_t now_ms) {
+    (void)pthread_mutex_lock(&memory->mutex);
+    if (!entry->fetching && now_ms >= entry->renew_at_ms && now_ms >= entry->pause_until_ms &&
+        !atomic_load(&client->closed)) {
+        renewal *r = malloc(sizeof(*r));
+        if (r != NULL) {
+            *r = (renewal){client, memory, entry, entry->good_until_ms};
+            if (start_thread(r)) {
+                entry->fetching = true;
+                memory->renewals++;
+            } else {
+                free(r);
+            }
+        }
+    }
+    (void)pthread_mutex_unlock(&memory->mutex);
+}
+
+/* ---- get --------------------------------------------------------------------------------------- */
+
+/* From memory: true when there was a good token, and it was `held` unless that is NULL. `out` may be
+ * NULL. *wanting: the entry that wants to be renewed. */
+static bool look(tksp_spike_memory *memory, tks_bytes audience, int64_t now_ms,
+                 const tks_bytes *held, tks_buf *out, tksp_spike_entry **wanting) {
+    bool good = false;
+    *wanting = NULL;
+    (void)pthread_rwlock_rdlock(&memory->lock);
+    tksp_spike_entry *entry = tksp_spike_find(memory, audience);
+    if (entry != NULL && now_ms < entry->good_until_ms &&
+        (held == NULL || tks_bytes_equal(tks_buf_bytes(&entry->token), *held))) {
+        good = true;
+        if (out != NULL) {
+            (void)tks_buf_append_bytes(out, tks_buf_bytes(&entry->token));
+        }
+        if (now_ms >= entry->renew_at_ms) {
+            *wanting = entry;
+        }
+    }
+    (void)pthread_rwlock_unlock(&memory->lock);
+    return good;
+}
+
+/* Until a fetch has ended, with the mutex held on entry and return, but not during the host's signal
+ * handlers. */
+static tks_status wait_for_outcome(tks_spike_client *client, tksp_spike_memory *memory,
+                                   const tksp_spike_entry *entry, tksp_wait *wait, tks_error *err) {
+    uint64_t before = entry->outcomes;
+    while (entry->outcomes == before && entry->fetching) {
+        if (atomic_load(&client->closed)) {
+            return fail_closed(err);
+        }
+        int64_t until = wait->next_check < wait->deadline ? wait->next_check : wait->deadline;
+        struct timespec t = {.tv_sec = (time_t)(until / (1000 * TKSP_MS)),
+                             .tv_nsec = (long)(until % (1000 * TKSP_MS))};
+        (void)pthread_cond_timedwait(&memory->ended, &memory->mutex, &t);
+        if (tksp_wait_is_over(wait)) {
+            return tks_fail(err, TKS_ERR_TIMEOUT,
+                            "another thread is fetching the token, and did not end in time");
+        }
+        if (tksp_clock() >= wait->next_check) {
+            (void)pthread_mutex_unlock(&memory->mutex);
+            tks_status status = tksp_wait_check(wait, err);
+            (void)pthread_mutex_lock(&memory->mutex);
+            if (status != TKS_OK) {
+                return status;
+            }
+        }
+    }
+    /* Its failure is this caller's too, unless it only gave up. */
+    tks_status status = entry->outcomes != before ? entry->failure.status : TKS_OK;
+    if (status == TKS_OK || status == TKS_ERR_INTERRUPTED || status == TKS_ERR_CLOSED ||
+        status == TKS_ERR_TIMEOUT) {
+        return TKS_OK;
+    }
+    return tks_fail(err, status, "%s", entry->failure.message);
+}
+
+/* There was none in memory: fetches it, or waits for who does. */
+static tks_status get_fetched(tks_spike_client *client, tksp_spike_memory *memory,
+                              tks_bytes audience, int64_t timeout_ms,
+                              const tks_interrupt *interrupt, tks_buf *out, tks_error *err) {
+    tksp_wait wait;
+    tks_status status = TKS_OK;
+    tksp_spike_entry *wanting;
+    tksp_wait_init(&wait, timeout_ms, interrupt);
+    (void)pthread_mutex_lock(&memory->mutex);
+    tksp_spike_entry *entry = tksp_spike_find_or_add(memory, audience);
+    if (entry == NULL) {
+        status = tks_fail_memory(err);
+    }
+    while (status == TKS_OK && !look(memory, audience, tksp_wall_ms(), NULL, out, &wanting)) {
+        if (entry->fetching) {
+            status = wait_for_outcome(client, memory, entry, &wait, err);
+            continue;
+        }
+        entry->fetching = true;
+        (void)pthread_mutex_unlock(&memory->mutex);
+        int64_t left_ms = (wait.deadline - tksp_clock()) / TKSP_MS;
+        status = fetch(client, memory, entry, 0, left_ms > 1 ? left_ms : 1, interrupt, err);
+        (void)pthread_mutex_lock(&memory->mutex);
+    }
+    (void)pthread_mutex_unlock(&memory->mutex);
+    return status;
+}
+
+static bool serve(tks_spike_client *client, tks_bytes audience, const tks_bytes *held,
+                  tks_buf *out) {
+    tksp_spike_entry *wanting;
+    tksp_spike_memory *memory = own_memory(client);
+    int64_t now_ms = tksp_wall_ms();
+    if (memory == NULL || atomic_load_explicit(&client->closed, memory_order_relaxed) ||
+        !look(memory, audience, now_ms, held, out, &wanting)) {
+        return false;
+    }
+    if (wanting != NULL) {
+        renew_ahead(client, memory, wanting, now_ms);
+    }
+    return true;
+}
+
+bool tks_spike_client_peek(tks_spike_client *client, tks_bytes audience, tks_buf *out) {
+    return serve(client, audience, NULL, out) && out->status == TKS_OK;
+}
+
+bool tks_spike_client_is_current(tks_spike_client *client, tks_bytes audience, tks_bytes token) {
+    return serve(client, audience, &token, NULL);
+}
+
+tks_status tks_spike_client_get(tks_spike_client *client, tks_bytes audience, int64_t timeout_ms,
+                                const tks_interrupt *interrupt, tks_buf *out, tks_error *err) {
+    if (tks_spike_client_peek(client, audience, out)) {
+        return TKS_OK;
+    }
+    if (atomic_load(&client->closed)) {
+        return fail_closed(err);
+    }
+    tksp_spike_memory *memory = own_memory(client);
+    if (memory == NULL) {
+        return tks_fail_memory(err);
+    }
+    tks_status status =
+        get_fetched(client, memory, audience, timeout_ms > 0 ? timeout_ms : client->timeout_ms,
+                    interrupt, out, err);
+    return status == TKS_OK && out->status != TKS_OK ? tks_fail_memory(err) : status;
+}
+
+/* ---- the rest ---------------------------------------------------------------------------------- */
+
+tks_status tks_spike_client_initialize(tks_spike_client *client, const tks_interrupt *interrupt,
+                                       tks_error *err) {
+    tks_op *op = NULL;
+    if (atomic_load(&client->closed)) {
+        return fail_closed(err);
+    }
+    tksp_spike_memory *memory = own_memory(client);
+    if (memory == NULL) {
+        return tks_fail_memory(err);
+    }
+    if (tks_spike_is_ready(client->spike)) {
+        return TKS_OK;
+    }
+    tks_status status = tks_spike_load_key(client->spike, &op, err);
+    if (status == TKS_OK) {
+        status = run_op(client, op, client->timeout_ms, interrupt, err);
+    }
+    if (op != NULL) {
+        (void)pthread_mutex_lock(&memory->mutex);
+        keep_notes(client, memory, op);
+        (void)pthread_mutex_unlock(&memory->mutex);
+    }
+    tks_op_free(op);
+    return status;
+}
+
+bool tks_spike_client_is_initialized(const tks_spike_client *client) {
+    return !atomic_load(&client->closed) && tks_spike_is_ready(client->spike);
+}
+
+tks_status tks_spike_client_invalidate(tks_spike_client *client, tks_bytes audience,
+                                       tks_bytes token, const tks_interrupt *interrupt,
+                                       tks_error *err) {
+    tks_op *op = NULL;
+    if (atomic_load(&client->closed)) {
+        return fail_closed(err);
+    }
+    tksp_spike_memory *memory = own_memory(client);
+    if (memory == NULL) {
+        return tks_fail_memory(err);
+    }
+    (void)pthread_mutex_lock(&memory->mutex);
+    tksp_spike_entry *entry = tksp_spike_find(memory, audience); /* only mutex holders add */
+    if (entry != NULL) {
+        tksp_spike_drop(memory, entry, token);
+    }
+    (void)pthread_mutex_unlock(&memory->mutex);
+    if (client->redis == NULL) {
+        return TKS_OK;
+    }
+    tks_status status = tks_spike_invalidate(client->spike, audience, token, &op, err);
+    if (status == TKS_OK) {
+        status = run_op(client, op, client->timeout_ms, interrupt, err);
+    }
+    tks_op_free(op);
+    return status;
+}
+
+bool tks_spike_client_has_notes(const tks_spike_client *client) {
+    return atomic_load_explicit(&client->has_notes, memory_order_relaxed);
+}
+
+tks_status tks_spike_client_take_notes(tks_spike_client *client, tks_buf *out) {
+    if (!tks_spike_client_has_notes(client)) {
+        return TKS_OK;
+    }
+    tksp_spike_memory *memory = own_memory(client);
+    if (memory == NULL) {
+        return TKS_ERR_MEMORY;
+    }
+    (void)pthread_mutex_lock(&memory->mutex);
+    tks_status status = tks_buf_append_bytes(out, tks_buf_bytes(&memory->notes));
+    tks_buf_reset(&memory->notes);
+    atomic_store(&client->has_notes, false);
+    (void)pthread_mutex_unlock(&memory->mutex);
+    return status;
+}

@@ -1,0 +1,63 @@
+/* spike_memory.h - the tokens that a process holds, and who is fetching which.
+ *
+ * Purpose:   one entry an audience. Readers share a read-write lock and never wait for a fetch; those
+ *            who have to wait for one queue at the mutex.
+ * Lifecycle: new, used by one process, free. Entries live as long as the memory.
+ * Threads:   what each function needs to be held stands with it. */
+#ifndef TOKENSTORE_IO_SPIKE_MEMORY_H
+#define TOKENSTORE_IO_SPIKE_MEMORY_H
+
+#include <pthread.h>
+#include <sys/types.h>
+
+#include "tokenstore/buf.h"
+#include "tokenstore/op.h"
+
+enum { TKSP_SPIKE_BUCKETS = 64 };
+
+typedef struct tksp_spike_entry {
+    struct tksp_spike_entry *next;
+    tks_buf token; /* empty: none */
+    int64_t good_until_ms, renew_at_ms;
+    int64_t pause_until_ms; /* an early renewal failed: the next one not before */
+    bool fetching;          /* a thread is on it */
+    uint64_t outcomes;      /* how many fetches have ended */
+    tks_error failure;      /* of the last one; status TKS_OK: it brought a token */
+    size_t audience_size;
+    char audience[];
+} tksp_spike_entry;
+
+typedef struct tksp_spike_memory {
+    pid_t pid;
+    const volatile char
+        *mark;             /* a page that a forked child finds wiped; NULL: this kernel cannot */
+    pthread_rwlock_t lock; /* guards the lists, and an entry's token and times */
+    pthread_mutex_t mutex; /* guards the rest; taken before `lock` */
+    pthread_cond_t ended;  /* a fetch has, or a renewal thread */
+    size_t renewals;       /* threads in the background */
+    bool closed;
+    tks_buf notes;
+    tksp_spike_entry *entries[TKSP_SPIKE_BUCKETS];
+} tksp_spike_memory;
+
+/* NULL: memory is short. */
+tksp_spike_memory *tksp_spike_memory_new(void);
+void tksp_spike_memory_free(tksp_spike_memory *memory);
+
+/* Was it made in this process? Costs no system call, as asking for the pid each time would. */
+bool tksp_spike_memory_is_own(const tksp_spike_memory *memory);
+
+/* The entry for `audience`, or NULL. With `lock` held. */
+tksp_spike_entry *tksp_spike_find(const tksp_spike_memory *memory, tks_bytes audience);
+
+/* The same, made where there is none; NULL: memory is short. With `mutex` held, `lock` not. */
+tksp_spike_entry *tksp_spike_find_or_add(tksp_spike_memory *memory, tks_bytes audience);
+
+/* Puts a token in an entry. With `mutex` held, `lock` not. TKS_OK or TKS_ERR_MEMORY. */
+tks_status tksp_spike_put(tksp_spike_memory *memory, tksp_spike_entry *entry,
+                          const tks_access *access);
+
+/* Takes the token out, if it is `token`. With `mutex` held, `lock` not. */
+void tksp_spike_drop(tksp_spike_memory *memory, tksp_spike_entry *entry, tks_bytes token);
+
+#endif

@@ -1,0 +1,44 @@
+/* oauth.h - the two messages of a token request, as text: what is asked and what was answered.
+ *
+ * Source: RFC 6749: 2.3.1 (client password), 4.4 (client credentials), 5.1 (token), 5.2 (error).
+ * Threads: pure. */
+#ifndef TOKENSTORE_OAUTH_H
+#define TOKENSTORE_OAUTH_H
+
+#include "tokenstore/http.h"
+#include "tokenstore/json.h"
+#include "tokenstore/spike.h"
+
+/* Appends the request's body: grant_type, audience, scope, the further parameters. TKS_OK or the
+ * buffer's error; TKS_ERR_DATA where JSON cannot hold a value. */
+tks_status tksp_oauth_write_body(const tks_spike_options *options, tks_bytes audience, tks_buf *out);
+
+/* What an answer means for the one who asked. */
+typedef enum tksp_oauth_verdict {
+    TKS_OAUTH_GRANTED, /* a token */
+    TKS_OAUTH_REFUSED, /* 400, 401, 403: the client or its request; asking again cannot help */
+    TKS_OAUTH_LATER,   /* 408, 425, 429, 5xx: try again, not before `retry_after_ms` */
+    TKS_OAUTH_WRONG    /* no answer of a token endpoint: another status, not JSON, no token in it */
+} tksp_oauth_verdict;
+
+enum { TKS_OAUTH_WHY_SIZE = 160 };
+
+typedef struct tksp_oauth_answer {
+    tks_json *tree;         /* owned; NULL unless granted */
+    tks_bytes access_token; /* of the tree */
+    int64_t expires_in_ms;  /* -1: not said */
+    int64_t refresh_in_ms;  /* -1: not said; some servers tell when to come back */
+    int64_t retry_after_ms; /* -1: not said */
+    int status;
+    bool client_refused;     /* whatever is asked for: 401, or the error invalid_client */
+    char why[TKS_OAUTH_WHY_SIZE]; /* unless granted: for messages; holds no secret */
+} tksp_oauth_answer;
+
+/* Reads an answer. Only memory can fail it; then the verdict is WRONG and says so. */
+tksp_oauth_verdict tksp_oauth_read_answer(const tks_http_response *response, int64_t now_ms,
+                                        tksp_oauth_answer *out);
+
+/* Wipes and frees what the answer owns. */
+void tksp_oauth_answer_clear(tksp_oauth_answer *answer);
+
+#endif

@@ -1,0 +1,252 @@
+/* spike.c - a Spike client's options, and what its operations share. See tokenstore/spike.h. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "http_text.h"
+#include "op_private.h"
+#include "spike_private.h"
+#include "tokenstore/secret.h"
+
+enum { TEXT_MAX = 16 * 1024, FAULTS_SIZE = TKS_ERROR_SIZE };
+
+/* ---- options ---- */
+
+static bool is_http_url(tks_bytes url) {
+    return (url.size > 7 && memcmp(url.data, "http://", 7) == 0) ||
+           (url.size > 8 && memcmp(url.data, "https://", 8) == 0);
+}
+
+static void fault(tks_buf *faults, const char *text) {
+    if (faults->size > 0) tks_buf_append(faults, "; ", 2);
+    tks_buf_append(faults, text, strlen(text));
+}
+
+/* All faults at once: whoever configures a service should not find them one restart at a time. */
+static tks_status check(const tks_spike_options *o, tks_error *err) {
+    tks_buf faults;
+    tks_buf_init(&faults, FAULTS_SIZE);
+    if (!is_http_url(o->token_url))
+        fault(&faults, "the server's url must begin with https:// or http://");
+    if (o->key_url.size > 0 && !is_http_url(o->key_url))
+        fault(&faults, "the public key's url must begin with https:// or http://");
+    if (o->client_id.size == 0) fault(&faults, "client_id is missing");
+    if (o->client_secret.size == 0) fault(&faults, "client_secret is missing");
+    if (!tksp_http_is_header_value(o->host_header))
+        fault(&faults, "the host header holds a control character or blanks at an end");
+    if (o->key_url.size == 0 && o->key_text.size == 0 && !o->opaque)
+        fault(&faults, "a public key is missing: give its url, or the key");
+    if (o->offset_ms < 0 || o->offset_ms > INT64_C(86400000))
+        fault(&faults, "expiration_offset must be 0 to 86400 seconds");
+    if (o->retries > 100) fault(&faults, "retries must be 0 to 100");
+    if (!(o->factor >= 1 && o->factor <= 10)) fault(&faults, "the retry factor must be 1 to 10");
+    if (o->pause_ms > o->pause_max_ms || o->pause_max_ms > 600000)
+        fault(&faults, "retry pauses must be 0 to 600 s, the first not above the longest");
+    if (o->budget_ms < 1 || o->budget_ms > 3600000)
+        fault(&faults, "the retry budget must be 1 ms to 3600 s");
+    tks_status status = faults.status == TKS_ERR_MEMORY ? tks_fail_memory(err) : TKS_OK;
+    if (status == TKS_OK && faults.size > 0)
+        status = tks_fail(err, TKS_ERR_CONFIGURATION, "%.*s", (int)faults.size, faults.data);
+    tks_buf_clear(&faults);
+    return status;
+}
+
+static tks_status copy(tks_spike *spike, const tks_spike_options *from, tks_error *err) {
+    tksp_arena *arena = &spike->arena;
+    tks_spike_options *to = &spike->options;
+    tks_buf authorization;
+
+    *to = *from;
+    to->token_url = tksp_arena_dup(arena, from->token_url);
+    to->key_url = tksp_arena_dup(arena, from->key_url);
+    to->client_id = tksp_arena_dup(arena, from->client_id);
+    to->client_secret = tks_bytes_of(NULL, 0); /* only the header is kept */
+    to->key_text = tks_bytes_of(NULL, 0);
+    to->redis_key = tksp_arena_dup(arena, from->redis_key);
+    to->grant_type = tksp_arena_dup(arena, from->grant_type);
+    to->scope = tksp_arena_dup(arena, from->scope);
+    to->host_header = tksp_arena_dup(arena, from->host_header);
+
+    tks_spike_parameter *parameters =
+        tksp_arena_alloc(arena, from->parameter_count * sizeof *parameters);
+    for (size_t i = 0; parameters != NULL && i < from->parameter_count; i++) {
+        parameters[i].name = tksp_arena_dup(arena, from->parameters[i].name);
+        parameters[i].value = tksp_arena_dup(arena, from->parameters[i].value);
+    }
+    to->parameters = parameters;
+
+    tks_buf_init(&authorization, TEXT_MAX);
+    tks_status status = tksp_http_basic(&authorization, from->client_id, from->client_secret);
+    spike->authorization = tksp_arena_dup(arena, tks_buf_bytes(&authorization));
+    tks_buf_wipe(&authorization);
+    if (status == TKS_ERR_DATA)
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "client_id or client_secret is too long");
+    if (status != TKS_OK || arena->status != TKS_OK) return tks_fail_memory(err);
+    return TKS_OK;
+}
+
+tks_status tks_spike_new(const tks_spike_options *options, tks_spike **out, tks_error *err) {
+    *out = NULL;
+    tks_status status = tks_secret_start(err);
+    if (status == TKS_OK) status = check(options, err);
+    if (status != TKS_OK) return status;
+    tks_spike *spike = calloc(1, sizeof *spike);
+    if (spike == NULL) return tks_fail_memory(err);
+    atomic_init(&spike->users, 1);
+    atomic_init(&spike->refused_until_ms, 0);
+    atomic_flag_clear(&spike->busy);
+    if (options->key_text.size > 0) status = tksp_spike_set_keys(spike, options->key_text, err);
+    if (status == TKS_OK) status = copy(spike, options, err);
+    if (status != TKS_OK) {
+        tks_spike_free(spike);
+        return status;
+    }
+    *out = spike;
+    return TKS_OK;
+}
+
+/* ---- life ---- */
+
+/* The lock of `keys` is held for a pointer and a counter: nobody spins for long. */
+static void enter(tks_spike *spike) {
+    while (atomic_flag_test_and_set_explicit(&spike->busy, memory_order_acquire))
+        ;
+}
+
+static void leave(tks_spike *spike) {
+    atomic_flag_clear_explicit(&spike->busy, memory_order_release);
+}
+
+tks_spike *tksp_spike_hold(tks_spike *spike) {
+    atomic_fetch_add(&spike->users, 1);
+    return spike;
+}
+
+void tks_spike_free(tks_spike *spike) {
+    if (spike == NULL || atomic_fetch_sub(&spike->users, 1) != 1) return;
+    tksp_spike_leave_keys(spike->keys);
+    tksp_arena_clear(&spike->arena);
+    free(spike);
+}
+
+void tks_spike_after_fork(tks_spike *spike) {
+    leave(spike);
+}
+
+bool tks_spike_is_ready(tks_spike *spike) {
+    tksp_shared_keys *keys = tksp_spike_borrow_keys(spike);
+    tksp_spike_leave_keys(keys);
+    return keys != NULL || spike->options.opaque;
+}
+
+uint32_t tks_spike_get_budget(const tks_spike *spike) {
+    return spike->options.budget_ms;
+}
+
+/* ---- keys ---- */
+
+tksp_shared_keys *tksp_spike_borrow_keys(tks_spike *spike) {
+    enter(spike);
+    tksp_shared_keys *keys = spike->keys;
+    if (keys != NULL) atomic_fetch_add(&keys->users, 1);
+    leave(spike);
+    return keys;
+}
+
+void tksp_spike_leave_keys(tksp_shared_keys *keys) {
+    if (keys == NULL || atomic_fetch_sub(&keys->users, 1) != 1) return;
+    tks_keyset_free(keys->set);
+    tks_key_free(keys->single);
+    free(keys);
+}
+
+static bool is_json(tks_bytes text) {
+    size_t i = 0;
+    while (i < text.size && strchr(" \t\r\n", text.data[i]) != NULL && text.data[i] != '\0') i++;
+    return i < text.size && text.data[i] == '{';
+}
+
+tks_status tksp_spike_set_keys(tks_spike *spike, tks_bytes text, tks_error *err) {
+    tksp_shared_keys *keys = calloc(1, sizeof *keys);
+    if (keys == NULL) return tks_fail_memory(err);
+    atomic_init(&keys->users, 1);
+    tks_status status = is_json(text)
+                            ? tks_keyset_from_jwks(text, tks_jwt_openssl(), &keys->set, err)
+                            : tks_key_from_pem(text, NULL, &keys->single, err);
+    if (status != TKS_OK) {
+        tksp_spike_leave_keys(keys);
+        return status;
+    }
+    enter(spike);
+    tksp_shared_keys *before = spike->keys;
+    spike->keys = keys;
+    leave(spike);
+    tksp_spike_leave_keys(before);
+    return TKS_OK;
+}
+
+/* ---- tokens ---- */
+
+tksp_lifetime tksp_spike_lifetime(const tks_spike *spike, int64_t issued_ms, int64_t expires_ms,
+                                  int64_t refresh_in_ms) {
+    tksp_lifetime life = {.good_until_ms = expires_ms - spike->options.offset_ms};
+    int64_t half = refresh_in_ms >= 0 ? refresh_in_ms : (expires_ms - issued_ms) / 2;
+    if (half < 0) half = 0;
+    int64_t jitter = half / 10 < UINT32_MAX ? half / 10 : UINT32_MAX - 1;
+    life.renew_at_ms = issued_ms + half - tks_random_below((uint32_t)jitter + 1);
+    if (life.renew_at_ms > life.good_until_ms) life.renew_at_ms = life.good_until_ms;
+    return life;
+}
+
+/* A claim in seconds as milliseconds; `otherwise` where it is none. exp has been checked already. */
+static int64_t claim_ms(const tks_json *claims, const char *name, int64_t otherwise) {
+    const tks_json *claim = tks_json_find(claims, name);
+    if (claim == NULL || (tks_json_get_type(claim) != TKS_JSON_INTEGER &&
+                          tks_json_get_type(claim) != TKS_JSON_DOUBLE))
+        return otherwise;
+    double ms = tks_json_get_double(claim) * 1000;
+    return ms < 0 ? 0 : ms > 9e15 ? INT64_C(9000000000000000) : (int64_t)ms;
+}
+
+/* Only what a server signs with its private key: a shared secret has no place here. */
+static uint32_t signature_algorithms(void) {
+    uint32_t set = TKS_JWT_BIT(TKS_JWT_EDDSA);
+    for (int alg = TKS_JWT_RS256; alg <= TKS_JWT_ES512; alg++) set |= TKS_JWT_BIT(alg);
+    return set;
+}
+
+bool tksp_spike_verify(tks_spike *spike, tks_bytes token, tks_bytes audience, int64_t now_ms,
+                       tksp_lifetime *out, bool *key_unknown, char *why) {
+    const tks_bytes required = TKS_LITERAL("exp");
+    tks_jwt_policy policy = {
+        .algorithms = signature_algorithms(),
+        .audiences = &audience,
+        .audience_count = 1,
+        .required = &required,
+        .required_count = 1,
+        .now = (double)now_ms / 1000,
+    };
+    tks_jwt jwt = {NULL, NULL};
+    tks_error err = TKS_ERROR_INIT;
+    size_t count = 1;
+
+    *key_unknown = false;
+    tksp_shared_keys *keys = tksp_spike_borrow_keys(spike);
+    if (keys == NULL) {
+        *key_unknown = true;
+        (void)snprintf(why, TKS_OAUTH_WHY_SIZE, "there is no public key");
+        return false;
+    }
+    tks_key *const *list = &keys->single;
+    if (keys->set != NULL) count = tks_keyset_get_keys(keys->set, &list);
+    tks_status status = tks_jwt_decode(token, list, count, &policy, &jwt, &err);
+    tksp_spike_leave_keys(keys);
+    if (status != TKS_OK) {
+        *key_unknown = status != TKS_ERR_EXPIRED_TOKEN && status != TKS_ERR_MEMORY;
+        (void)snprintf(why, TKS_OAUTH_WHY_SIZE, "%.150s", err.message);
+        return false;
+    }
+    int64_t expires_ms = claim_ms(jwt.claims, "exp", 0);
+    *out = tksp_spike_lifetime(spike, claim_ms(jwt.claims, "iat", now_ms), expires_ms, -1);
+    tks_jwt_clear(&jwt);
+    return true;
+}

@@ -1,0 +1,85 @@
+/* spike_machine.h - get_token as a machine of stages; for core/src/ops/spike_op.c, _redis.c, _http.c.
+ *
+ * Each stage is one thing that is needed; when it is there, or could not be had, a function of the file
+ * that asked for it says what comes next. */
+#ifndef TOKENSTORE_SPIKE_MACHINE_H
+#define TOKENSTORE_SPIKE_MACHINE_H
+
+#include "op_private.h"
+#include "spike_private.h"
+
+enum { TKS_SPIKE_HEADERS = 4 };
+
+typedef enum tksp_spike_stage {
+    TKS_SPIKE_LOOKING,      /* HGET */
+    TKS_SPIKE_LOCKING,      /* SET lock NX, HGET */
+    TKS_SPIKE_WAITING,      /* a sleep, then the lock again */
+    TKS_SPIKE_ASKING,       /* POST to the token endpoint */
+    TKS_SPIKE_PAUSING,      /* a sleep, then the request again */
+    TKS_SPIKE_FETCHING_KEY, /* GET the public key, then what asked for it */
+    TKS_SPIKE_STORING,      /* the script spike_store */
+    TKS_SPIKE_UNLOCKING     /* the script spike_unlock, then the failure */
+} tksp_spike_stage;
+
+typedef struct tksp_spike_op {
+    tks_op base;
+    tks_spike *spike;
+    tks_bytes audience, field, lock, owner;
+    int64_t held_until_ms;
+    tksp_spike_stage stage;
+    tks_op *inner; /* the Redis commands at hand */
+    bool redis;    /* still worth asking */
+    bool locked;
+    int64_t lock_until_ms; /* waiting for another's lock ends then */
+    int64_t budget_until_ms;
+    uint32_t tries;         /* of the request at hand */
+    tksp_spike_stage paused; /* what a pause goes back to */
+    bool key_is_fresh;      /* it was fetched in this operation */
+    tks_bytes candidate;    /* the token that waits for a key */
+    bool candidate_is_stored;
+    bool key_alone;               /* load_key: no token is wanted */
+    tksp_lifetime answer_lifetime; /* of an opaque candidate, and the hint of refresh_in */
+    int64_t refresh_in_ms;
+    tks_http_request request;
+    tks_http_header headers[TKS_SPIKE_HEADERS];
+    tks_buf body;
+    tks_access result;
+} tksp_spike_op;
+
+/* ---- spike_op.c: what all stages use ---- */
+
+/* Begins a stage: says what is needed, or passes on at once. */
+tks_need tksp_spike_enter(tksp_spike_op *self, tksp_spike_stage next, int64_t now_ms);
+
+/* A line for the log; `level` is 'i' or 'w'. */
+void tksp_spike_note(tksp_spike_op *self, char level, const char *text);
+
+/* The end with a result; the end with the failure in base.error; the failure, once a lock that is held
+ * has been given back. */
+tks_need tksp_spike_done(tksp_spike_op *self);
+tks_need tksp_spike_failed(tksp_spike_op *self);
+tks_need tksp_spike_fail(tksp_spike_op *self, tks_status status, const char *message, int64_t now_ms);
+tks_need tksp_spike_fail_memory(tksp_spike_op *self);
+
+/* Makes `token` the result. */
+void tksp_spike_accept(tksp_spike_op *self, tks_bytes token, const tksp_lifetime *lifetime);
+
+/* ---- spike_redis.c ---- */
+
+/* Sends the commands of the stage at hand. */
+tks_need tksp_spike_ask_redis(tksp_spike_op *self, int64_t now_ms);
+
+/* Passes an event on to the commands at hand. */
+tks_need tksp_spike_step_redis(tksp_spike_op *self, const tks_event *event);
+
+/* ---- spike_http.c ---- */
+
+/* Asks the token endpoint, or the key endpoint. */
+tks_need tksp_spike_ask_token(tksp_spike_op *self, int64_t now_ms);
+tks_need tksp_spike_ask_key(tksp_spike_op *self, int64_t now_ms);
+
+/* What came of it: event->response, or NULL where the connection was lost. */
+tks_need tksp_spike_take_token(tksp_spike_op *self, const tks_event *event);
+tks_need tksp_spike_take_key(tksp_spike_op *self, const tks_event *event);
+
+#endif

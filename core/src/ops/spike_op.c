@@ -1,0 +1,166 @@
+/* spike_op.c - get_token as a machine of stages. The picture is in tokenstore/spike.h; the stages that
+ * talk to Redis are in spike_redis.c, those that talk HTTP in spike_http.c. */
+#include "spike_machine.h"
+
+#include "tokenstore/secret.h"
+
+enum {
+    LOCK_POLL_MS = 25, /* how often those who wait for the lock look */
+    OWNER_SIZE = 16    /* random bytes that name the holder of a lock */
+};
+
+/* ---- notes for the log ---- */
+
+void tksp_spike_note(tksp_spike_op *self, char level, const char *text) {
+    tks_buf *notes = &self->base.notes;
+    tks_buf_append_char(notes, level);
+    tks_buf_append(notes, text, strlen(text));
+    tks_buf_append_char(notes, '\n');
+}
+
+/* ---- ends ---- */
+
+tks_need tksp_spike_done(tksp_spike_op *self) {
+    self->base.result.type = TKS_RESULT_ACCESS;
+    self->base.result.access = &self->result;
+    self->base.state = TKS_OP_DONE;
+    return TKS_DONE;
+}
+
+tks_need tksp_spike_failed(tksp_spike_op *self) {
+    self->base.state = TKS_OP_FAILED;
+    return TKS_FAILED;
+}
+
+/* The failure is noted in base.error; a lock that is held is given back first. */
+tks_need tksp_spike_fail(tksp_spike_op *self, tks_status status, const char *message,
+                         int64_t now_ms) {
+    (void)tks_fail(&self->base.error, status, "%s", message);
+    return self->locked && self->redis ? tksp_spike_enter(self, TKS_SPIKE_UNLOCKING, now_ms)
+                                       : tksp_spike_failed(self);
+}
+
+tks_need tksp_spike_fail_memory(tksp_spike_op *self) {
+    (void)tks_fail_memory(&self->base.error);
+    return tksp_spike_failed(self);
+}
+
+void tksp_spike_accept(tksp_spike_op *self, tks_bytes token, const tksp_lifetime *lifetime) {
+    self->result.token = token;
+    self->result.good_until_ms = lifetime->good_until_ms;
+    self->result.renew_at_ms = lifetime->renew_at_ms;
+}
+
+/* ---- the machine ---- */
+
+tks_need tksp_spike_enter(tksp_spike_op *self, tksp_spike_stage next, int64_t now_ms) {
+    self->stage = next;
+    switch (next) {
+    case TKS_SPIKE_WAITING:
+        self->base.sleep_ms = LOCK_POLL_MS + tks_random_below(LOCK_POLL_MS);
+        return TKS_NEED_SLEEP;
+    case TKS_SPIKE_ASKING: return tksp_spike_ask_token(self, now_ms);
+    case TKS_SPIKE_FETCHING_KEY: return tksp_spike_ask_key(self, now_ms);
+    default: return tksp_spike_ask_redis(self, now_ms);
+    }
+}
+
+static tks_need begin(tksp_spike_op *self, int64_t now_ms) {
+    if (self->key_alone) return tksp_spike_enter(self, TKS_SPIKE_FETCHING_KEY, now_ms);
+    if (now_ms < atomic_load(&self->spike->refused_until_ms))
+        return tksp_spike_fail(
+            self, TKS_ERR_SPIKE_AUTH,
+            "the client was refused a moment ago: check client_id and client_secret", now_ms);
+    self->lock_until_ms = now_ms + TKS_SPIKE_LOCK_MS;
+    return tksp_spike_enter(self, self->redis ? TKS_SPIKE_LOOKING : TKS_SPIKE_ASKING, now_ms);
+}
+
+static tks_need step(tks_op *base, const tks_event *event) {
+    tksp_spike_op *self = (tksp_spike_op *)base;
+    base->request = NULL;
+    if (event->type == TKS_EVENT_START) return begin(self, event->now_ms);
+    if (self->inner != NULL) return tksp_spike_step_redis(self, event);
+    if (event->type == TKS_EVENT_DEADLINE)
+        return tksp_spike_fail(self, TKS_ERR_TIMEOUT, "no token within the timeout", event->now_ms);
+    switch (self->stage) {
+    case TKS_SPIKE_WAITING: return tksp_spike_enter(self, TKS_SPIKE_LOCKING, event->now_ms);
+    case TKS_SPIKE_PAUSING: return tksp_spike_enter(self, self->paused, event->now_ms);
+    case TKS_SPIKE_FETCHING_KEY: return tksp_spike_take_key(self, event);
+    default: return tksp_spike_take_token(self, event);
+    }
+}
+
+static void clear(tks_op *base) {
+    tksp_spike_op *self = (tksp_spike_op *)base;
+    tks_op_free(self->inner);
+    tks_buf_wipe(&self->body);
+    tks_spike_free(self->spike);
+}
+
+static const tksp_op_kind spike_kind = {.step = step, .clear = clear};
+
+/* ---- making one ---- */
+
+/* Field and lock: they cover the scope too, and the lock the server, since both are shared. */
+static tks_status name_keys(tksp_spike_op *self) {
+    const tks_spike_options *options = &self->spike->options;
+    tksp_arena *arena = &self->base.arena;
+    tks_bytes redis_key = self->spike->options.redis_key;
+    char digest[TKS_DIGEST_TEXT_SIZE], random[OWNER_SIZE];
+    tks_bytes fields[] = {options->token_url, options->client_id, self->audience, options->scope};
+    tks_buf text;
+    tks_buf_init(&text, 64 * 1024);
+
+    tks_status status = tksp_spike_write_field(self->spike, self->audience, &text);
+    self->field = tksp_arena_dup(arena, tks_buf_bytes(&text));
+
+    tks_digest(tks_bytes_of(NULL, 0), fields, 4, digest);
+    tks_buf_reset(&text);
+    tks_buf_append_bytes(&text, redis_key);
+    tks_buf_append(&text, ":lock:", 6);
+    tks_buf_append(&text, digest, sizeof digest);
+    self->lock = tksp_arena_dup(arena, tks_buf_bytes(&text));
+    status = status == TKS_OK ? text.status : status;
+
+    tks_random(random, sizeof random);
+    tks_buf_reset(&text);
+    tks_encode(TKS_HEX, random, sizeof random, &text);
+    self->owner = tksp_arena_dup(arena, tks_buf_bytes(&text));
+    status = status == TKS_OK ? text.status : status;
+    tks_buf_clear(&text);
+    return status == TKS_OK ? arena->status : status;
+}
+
+tks_status tks_spike_get_token(tks_spike *spike, tks_bytes audience, int64_t held_until_ms,
+                               tks_op **out, tks_error *err) {
+    *out = NULL;
+    tks_status status = tksp_spike_check_audience(audience, err);
+    if (status != TKS_OK) return status;
+    tksp_spike_op *self = (tksp_spike_op *)tksp_op_new(sizeof *self, &spike_kind, TKS_IDEMPOTENT);
+    if (self == NULL) return tks_fail_memory(err);
+    self->spike = tksp_spike_hold(spike);
+    tks_buf_init(&self->body, 64 * 1024);
+    self->redis = spike->options.redis_key.size > 0;
+    self->held_until_ms = held_until_ms;
+    self->audience = tksp_arena_dup(&self->base.arena, audience);
+    status = tksp_oauth_write_body(&spike->options, audience, &self->body);
+    if (status == TKS_OK) status = name_keys(self);
+    if (status != TKS_OK) {
+        tks_op_free(&self->base);
+        return status == TKS_ERR_MEMORY
+                   ? tks_fail_memory(err)
+                   : tks_fail(err, status, "audience or a parameter cannot be sent as JSON");
+    }
+    *out = &self->base;
+    return TKS_OK;
+}
+
+tks_status tks_spike_load_key(tks_spike *spike, tks_op **out, tks_error *err) {
+    *out = NULL;
+    tksp_spike_op *self = (tksp_spike_op *)tksp_op_new(sizeof *self, &spike_kind, TKS_IDEMPOTENT);
+    if (self == NULL) return tks_fail_memory(err);
+    self->spike = tksp_spike_hold(spike);
+    self->key_alone = true;
+    *out = &self->base;
+    return TKS_OK;
+}

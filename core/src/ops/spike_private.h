@@ -1,0 +1,61 @@
+/* spike_private.h - what the Spike operations share; for core/src/ops/spike*.c only. */
+#ifndef TOKENSTORE_SPIKE_PRIVATE_H
+#define TOKENSTORE_SPIKE_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include "arena.h"
+#include "oauth.h"
+#include "tokenstore/jwt.h"
+#include "tokenstore/spike.h"
+
+/* Public keys, shared by whoever verifies at the moment; the last one to leave frees them. */
+typedef struct tksp_shared_keys {
+    atomic_size_t users;
+    tks_keyset *set; /* from a JWKS, or NULL: */
+    tks_key *single; /* from PEM */
+} tksp_shared_keys;
+
+struct tks_spike {
+    atomic_size_t users; /* the owner and the operations under way */
+    tksp_arena arena;     /* of the options' texts */
+    tks_spike_options options;
+    tks_bytes authorization;       /* the header's value, made once */
+    atomic_flag busy;              /* guards `keys` for the few instructions of a swap */
+    tksp_shared_keys *keys;         /* NULL: none yet */
+    atomic_llong refused_until_ms; /* the client was refused: nothing is asked before then */
+};
+
+tks_spike *tksp_spike_hold(tks_spike *spike);
+
+/* The keys of the moment, to be given back with tksp_spike_leave_keys; NULL: none yet. */
+tksp_shared_keys *tksp_spike_borrow_keys(tks_spike *spike);
+void tksp_spike_leave_keys(tksp_shared_keys *keys);
+
+/* Reads JWKS or PEM and puts the keys in place of the ones there are. TKS_OK, TKS_ERR_CONFIGURATION,
+ * TKS_ERR_MEMORY. */
+tks_status tksp_spike_set_keys(tks_spike *spike, tks_bytes text, tks_error *err);
+
+/* How long a token is good, and when to come back for the next. */
+typedef struct tksp_lifetime {
+    int64_t good_until_ms; /* the offset is taken off already */
+    int64_t renew_at_ms;
+} tksp_lifetime;
+
+/* Verifies `token` as a JWT for `audience` with the keys of the moment. *key_unknown: a newer key may
+ * help. `why` (TKS_OAUTH_WHY_SIZE) says what is wrong when it returns false. */
+bool tksp_spike_verify(tks_spike *spike, tks_bytes token, tks_bytes audience, int64_t now_ms,
+                      tksp_lifetime *out, bool *key_unknown, char *why);
+
+/* The lifetime of a token issued at `issued_ms` that ends at `expires_ms`; `refresh_in_ms` -1: half of
+ * it. A tenth of jitter keeps processes from coming back in step. */
+tksp_lifetime tksp_spike_lifetime(const tks_spike *spike, int64_t issued_ms, int64_t expires_ms,
+                                int64_t refresh_in_ms);
+
+/* TKS_OK, or TKS_ERR_DATA: an audience has 1 to 1024 bytes, no NUL. */
+tks_status tksp_spike_check_audience(tks_bytes audience, tks_error *err);
+
+/* Appends the field of the HASH that holds the token for `audience`. TKS_OK or the buffer's error. */
+tks_status tksp_spike_write_field(const tks_spike *spike, tks_bytes audience, tks_buf *out);
+
+#endif

@@ -1,0 +1,246 @@
+"""A token endpoint that answers badly, late, or wrongly; and what is sent to it."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import ssl
+import time
+from typing import Any
+
+import pytest
+from authorization import Answer, Asked, Endpoint, endpoint, granted
+
+import tokenstore
+from certs import CLIENT, LOCAL, SERVER, Authority
+from tokenstore import Spike
+
+AUDIENCE = "https://api.example/a"
+QUICK = {"retries": 2, "min": 0.01, "max": 0.02, "total": 2}
+
+
+def opaque(server: Endpoint, **options: Any) -> Spike:
+    options.setdefault("retry", QUICK)
+    return Spike(server.url, "id", "secret-canary", token_format="opaque", **options)
+
+
+def test_the_request_is_what_rfc_6749_says() -> None:
+    with endpoint(lambda asked: granted()) as server:
+        with Spike(
+            server.url,
+            "i d:é&=+%",
+            "s/e:c&=+%é",
+            token_format="opaque",
+            scope="read write",
+            parameters={"resource": "https://r.example/?a=b&c"},
+            host_header="spike.example",
+        ) as s:
+            assert s.get_token("aud & more=é") == "opaque-token"
+        (asked,) = server.asked
+    assert (asked.method, asked.path) == ("POST", "/oauth2/token")
+    assert asked.basic == ("i d:é&=+%", "s/e:c&=+%é")
+    assert asked.form == {
+        "grant_type": "client_credentials",
+        "audience": "aud & more=é",
+        "scope": "read write",
+        "resource": "https://r.example/?a=b&c",
+    }
+    assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert asked.headers["host"] == "spike.example"
+
+
+def test_the_request_as_json() -> None:
+    with endpoint(lambda asked: granted()) as server:
+        with opaque(server, body_format="json", grant_type="other") as s:
+            s.get_token('a "quoted" one')
+        (asked,) = server.asked
+    assert asked.headers["content-type"] == "application/json"
+    assert json.loads(asked.body) == {"grant_type": "other", "audience": 'a "quoted" one'}
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refusal_ends_it_at_once(status: int) -> None:
+    body = {"error": "invalid_scope", "error_description": "secret-canary"}
+    with endpoint(lambda asked: Answer(status, body)) as server, opaque(server) as s:
+        with pytest.raises(tokenstore.SpikeAuthError, match=f"{status} invalid_scope") as caught:
+            s.get_token(AUDIENCE)
+        assert len(server.asked) == 1
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 408, 425])
+def test_what_passes_is_tried_again(status: int) -> None:
+    answers = [Answer(status), Answer(status), granted()]
+    with endpoint(lambda asked: answers.pop(0)) as server, opaque(server) as s:
+        assert s.get_token(AUDIENCE) == "opaque-token"
+        assert len(server.asked) == 3
+
+
+def test_what_does_not_pass_is_reported_with_what_was_tried() -> None:
+    with endpoint(lambda asked: Answer(503)) as server, opaque(server) as s:
+        with pytest.raises(tokenstore.SpikeError, match="no token after 3 tries in .*answered 503"):
+            s.get_token(AUDIENCE)
+        assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_retry_after_is_kept(form: str) -> None:
+    when = "1" if form == "seconds" else email.utils.formatdate(time.time() + 2, usegmt=True)
+    answers = [Answer(429, headers={"Retry-After": when}), granted()]
+    with endpoint(lambda asked: answers.pop(0)) as server:
+        with opaque(server, retry={"total": 5}) as s:
+            begin = time.monotonic()
+            s.get_token(AUDIENCE)
+            assert 0.9 < time.monotonic() - begin < 3.5
+
+
+@pytest.mark.parametrize("headers", [{}, {"Retry-After": "3600"}, {"Retry-After": "soon"}])
+def test_429_without_a_wait_that_fits_ends_it(headers: dict[str, str]) -> None:
+    with endpoint(lambda asked: Answer(429, headers=headers)) as server, opaque(server) as s:
+        begin = time.monotonic()
+        with pytest.raises(tokenstore.SpikeError, match="429"):
+            s.get_token(AUDIENCE)
+        assert time.monotonic() - begin < 1
+        assert len(server.asked) == 1
+
+
+def test_one_budget_bounds_all_tries() -> None:
+    with endpoint(lambda asked: Answer(200, delay=30)) as server:
+        with opaque(server, retry={"total": 0.5}) as s:
+            begin = time.monotonic()
+            with pytest.raises(tokenstore.SpikeError):
+                s.get_token(AUDIENCE)
+            assert time.monotonic() - begin < 0.8
+
+
+BAD = {
+    "not json": Answer(200, "no"),
+    "no object": Answer(200, "[]"),
+    "no token": Answer(200, {"token_type": "Bearer"}),
+    "a number": Answer(200, {"access_token": 7, "expires_in": 60}),
+    "an empty token": Answer(200, {"access_token": "", "expires_in": 60}),
+    "a header in it": Answer(200, {"access_token": "a\r\nX-Evil: 1", "expires_in": 60}),
+    "a blank in it": Answer(200, {"access_token": "a b", "expires_in": 60}),
+    "another type": granted(token_type="mac"),
+    "duplicates": Answer(200, '{"access_token":"a","access_token":"b","expires_in":60}'),
+    "no expires_in": Answer(200, {"access_token": "abc", "token_type": "Bearer"}),
+    "no time left": granted(expires_in=5),
+    "negative": granted(expires_in=-1),
+    "wrong content type": Answer(200, {"access_token": "a"}, content_type="text/html"),
+    "no content type": Answer(200, {"access_token": "a"}, content_type=None),
+    "created": Answer(201, {"access_token": "a", "expires_in": 60}),
+    "too much": Answer(200, b'{"access_token":"' + b"a" * (2 << 20) + b'"}'),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_answer_is_an_error_and_never_a_token(name: str) -> None:
+    with endpoint(lambda asked: BAD[name]) as server, opaque(server) as s:
+        with pytest.raises(tokenstore.SpikeError) as caught:
+            s.get_token(AUDIENCE)
+    assert "Evil" not in str(caught.value)
+
+
+def test_expires_in_may_be_a_text_and_refresh_in_counts() -> None:
+    answers = [granted("one", expires_in="3600", refresh_in=0), granted("two")]
+    with endpoint(lambda asked: answers.pop(0)) as server, opaque(server) as s:
+        assert s.get_token(AUDIENCE) == "one"
+        end = time.monotonic() + 5
+        while s.get_token(AUDIENCE) == "one":
+            assert time.monotonic() < end
+        assert s.get_token(AUDIENCE) == "two"
+
+
+def test_a_redirect_receives_nothing() -> None:
+    with endpoint(lambda asked: granted()) as other:
+        where = {"Location": other.url + "/oauth2/token"}
+        for status in (301, 302, 303, 307, 308):
+            with endpoint(lambda asked, s=status: Answer(s, headers=where)) as server:  # type: ignore[misc]
+                with opaque(server) as s, pytest.raises(tokenstore.SpikeError, match=str(status)):
+                    s.get_token(AUDIENCE)
+        assert other.asked == []
+
+
+def test_hanging_up_and_dripping() -> None:
+    answers = [Answer(hang_up=True), granted()]
+    with endpoint(lambda asked: answers.pop(0)) as server, opaque(server) as s:
+        assert s.get_token(AUDIENCE) == "opaque-token"
+    slow = granted()
+    slow.drip = 0.2
+    with endpoint(lambda asked: slow) as server, opaque(server, retry={"total": 0.6}) as s:
+        begin = time.monotonic()
+        with pytest.raises(tokenstore.SpikeError):
+            s.get_token(AUDIENCE)
+        assert time.monotonic() - begin < 1
+
+
+# ---- keys -----------------------------------------------------------------------------------------
+
+
+def jwt(key: tokenstore.jwt.Key, **claims: Any) -> str:
+    now = int(time.time())
+    return tokenstore.jwt.encode(
+        {"aud": AUDIENCE, "iat": now, "exp": now + 600, **claims}, key, algorithm="HS256"
+    )
+
+
+def test_a_token_signed_with_a_secret_is_not_believed() -> None:
+    secret = tokenstore.jwt.Key.from_secret(b"s" * 32)
+    jwks = {"keys": [{"kty": "oct", "k": "c3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3M"}]}
+
+    def answer(asked: Asked) -> Answer:
+        return Answer(body=jwks) if asked.method == "GET" else granted(jwt(secret))
+
+    with endpoint(answer) as server:
+        with Spike(server.url, "id", "secret", jwks_url=server.url + "/keys", retry=QUICK) as s:
+            with pytest.raises(tokenstore.SpikeError):
+                s.get_token(AUDIENCE)
+
+
+def test_the_key_is_fetched_once_more_and_no_oftener() -> None:
+    def answer(asked: Asked) -> Answer:
+        return Answer(body={"keys": []}) if asked.method == "GET" else granted("a.b.c")
+
+    with endpoint(answer) as server:
+        with Spike(server.url, "id", "secret", jwks_url=server.url + "/keys", retry=QUICK) as s:
+            with pytest.raises(tokenstore.SpikeError, match="not good"):
+                s.get_token(AUDIENCE)
+        assert [a.method for a in server.asked] == ["POST", "GET"]
+        assert server.asked[1].path == "/keys"
+
+
+# ---- TLS ------------------------------------------------------------------------------------------
+
+
+def context(pair: Any) -> ssl.SSLContext:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(pair.cert, pair.key)
+    return tls
+
+
+def test_tls_is_verified(authority: Authority) -> None:
+    good = context(authority.sign("spike-good", LOCAL, *SERVER))
+    with endpoint(lambda asked: granted(), good) as server:
+        with opaque(server, ca=authority.cert) as s:
+            assert s.get_token(AUDIENCE) == "opaque-token"
+        with opaque(server) as s, pytest.raises(tokenstore.SpikeError, match="(?i)certificate"):
+            s.get_token(AUDIENCE)
+        assert len(server.asked) == 1
+
+
+def test_a_certificate_of_a_client_is_refused(authority: Authority) -> None:
+    bad = context(authority.sign("spike-client", LOCAL, *CLIENT))
+    with endpoint(lambda asked: granted(), bad) as server:
+        with opaque(server, ca=authority.cert) as s, pytest.raises(tokenstore.SpikeError):
+            s.get_token(AUDIENCE)
+        assert server.asked == []
+
+
+def test_no_verification_works_and_warns(
+    authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = context(authority.sign("spike-wrong", "subjectAltName=DNS:other.example", *SERVER))
+    with endpoint(lambda asked: granted(), wrong) as server:
+        with opaque(server, verify=False) as s:
+            assert s.get_token(AUDIENCE) == "opaque-token"
+    assert "not verified" in caplog.text

@@ -1,0 +1,337 @@
+"""Against a real OAuth 2.0 server: audiences, formats, rotation, restarts, sharing through Redis."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from base64 import urlsafe_b64decode
+from pathlib import Path
+
+import pytest
+from authorization import CLIENT_ID, CLIENT_SECRET, Provider, new_key, provider, wait_until
+
+import tokenstore
+from servers import Server
+from tokenstore import Spike
+
+A, B, C = "https://api.example/a", "https://api.example/b", "https://api.example/c"
+OPAQUE = "https://api.example/opaque"
+HASH = "spike-tokens-for-clientId-" + CLIENT_ID
+
+
+def spike(server: Provider, **options: object) -> Spike:
+    if options.get("token_format") != "opaque":
+        options.setdefault("jwks_url", server.jwks_url)
+    return Spike(server.url, CLIENT_ID, CLIENT_SECRET, **options)  # type: ignore[arg-type]
+
+
+def claims(token: str) -> dict[str, object]:
+    part = token.split(".")[1]
+    loaded: dict[str, object] = json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return loaded
+
+
+def test_a_token_for_each_audience_is_fetched_once(authority_server: Provider) -> None:
+    with spike(authority_server) as s:
+        tokens = [s.get_token(audience) for audience in (A, B, C)]
+        assert [claims(t)["aud"] for t in tokens] == [A, B, C]
+        assert [s.get_token(audience) for audience in (A, B, C)] == tokens
+    assert sorted(authority_server.issued) == [A, B, C]
+
+
+def test_opaque_tokens(authority_server: Provider) -> None:
+    with spike(authority_server, token_format="opaque") as s:
+        token = s.get_token(OPAQUE)
+        assert "." not in token
+        assert s.get_token(OPAQUE) == token
+    assert authority_server.issued == [OPAQUE]
+
+
+def test_initialize_fetches_the_key(authority_server: Provider) -> None:
+    s = spike(authority_server)
+    assert not s.is_initialized()
+    s.initialize()
+    s.initialize()
+    assert s.is_initialized()
+    s.close()
+    s.close()
+    assert not s.is_initialized()
+    with pytest.raises(tokenstore.Error, match="closed"):
+        s.get_token(A)
+
+
+def test_a_wrong_secret_is_refused_and_not_sent_again(authority_server: Provider) -> None:
+    with Spike(
+        authority_server.url, CLIENT_ID, "wrong-canary", jwks_url=authority_server.jwks_url
+    ) as s:
+        with pytest.raises(tokenstore.SpikeAuthError, match="401 invalid_client") as caught:
+            s.get_token(A)
+        assert "canary" not in str(caught.value)
+        with pytest.raises(tokenstore.SpikeAuthError, match="a moment ago"):
+            s.get_token(B)
+    assert authority_server.refused == ["invalid_client"]
+
+
+def test_a_refused_audience_says_nothing_of_others(authority_server: Provider) -> None:
+    with spike(authority_server) as s:
+        with pytest.raises(tokenstore.SpikeAuthError, match="400 invalid_target"):
+            s.get_token("no-url")
+        assert s.get_token(A)
+
+
+def test_the_hash_is_the_one_that_the_node_package_has(
+    authority_server: Provider, redis: Server
+) -> None:
+    with spike(authority_server, redis=redis.url) as s:
+        token = s.get_token(A)
+    assert redis("HGETALL", HASH) == [A.encode(), token.encode()]
+    assert 50_000 < redis("PTTL", HASH) <= 60_000
+    assert redis.keys() == [HASH.encode()]  # the lock is gone
+
+
+def test_a_stored_token_is_verified_and_used(authority_server: Provider, redis: Server) -> None:
+    with spike(authority_server) as s:
+        token = s.get_token(A)
+    authority_server.issued.clear()
+    redis("HSET", HASH, A, token)  # as another process, or the Node package, would
+    with spike(authority_server, redis=redis.url) as s:
+        assert s.get_token(A) == token
+    assert authority_server.issued == []
+
+
+@pytest.mark.parametrize("what", ["garbage", "other audience", "broken signature"])
+def test_a_stored_token_that_is_no_good_is_replaced(
+    authority_server: Provider, redis: Server, what: str
+) -> None:
+    with spike(authority_server) as s:
+        stored = {
+            "garbage": "*",
+            "other audience": s.get_token(B),
+            "broken signature": s.get_token(A)[:-4] + "AAAA",
+        }[what]
+    redis("HSET", HASH, A, stored)
+    with spike(authority_server, redis=redis.url) as s:
+        token = s.get_token(A)
+    assert token != stored
+    assert redis("HGET", HASH, A) == token.encode()
+
+
+def test_opaque_tokens_are_shared_with_their_end(authority_server: Provider, redis: Server) -> None:
+    with spike(authority_server, redis=redis.url, token_format="opaque") as s:
+        token = s.get_token(OPAQUE)
+    end, _, stored = redis("HGET", HASH, OPAQUE).decode().partition(":")
+    assert stored == token
+    assert abs(int(end) / 1000 - time.time() - 60) < 5
+    with spike(authority_server, redis=redis.url, token_format="opaque") as s:
+        assert s.get_token(OPAQUE) == token
+    assert authority_server.issued == [OPAQUE]
+
+
+def test_invalidate_forgets_the_one_token_here_and_in_redis(
+    authority_server: Provider, redis: Server
+) -> None:
+    with spike(authority_server, redis=redis.url) as s:
+        first = s.get_token(A)
+        s.invalidate(A, "another")
+        assert s.get_token(A) == first
+        s.invalidate(A, first)
+        assert redis("HGET", HASH, A) is None
+        assert s.get_token(A) != first
+    assert authority_server.issued == [A, A]
+
+
+def test_the_servers_keys_may_change(redis: Server) -> None:
+    with provider() as server, spike(server, redis=redis.url) as s:
+        s.get_token(A)
+        server.restart([new_key("k2")])
+        assert s.get_token(B)  # signed with a key that was not known
+        with spike(server, redis=redis.url) as another:
+            assert another.get_token(B) == s.get_token(B)
+
+
+def test_the_server_may_restart() -> None:
+    with provider(ttl=60) as server, spike(server, expiration_offset=58.5) as s:
+        first = s.get_token(A)
+        server.stop()
+        assert s.get_token(A) == first  # still good
+        time.sleep(1.6)
+        with pytest.raises(tokenstore.SpikeError, match=r"after 4 tries in .* s; last: "):
+            s.get_token(A)
+        server.start()
+        assert s.get_token(A) != first
+
+
+def test_renewal_ahead_is_in_the_background() -> None:
+    with provider(ttl=60) as server, spike(server, expiration_offset=0) as s:
+        token = s.get_token(A)
+        with provider(ttl=4) as short, spike(short, expiration_offset=0) as quick:
+            first = quick.get_token(A)
+            seen = {first}
+            end = time.monotonic() + 5
+            slowest = 0.0
+            while time.monotonic() < end:
+                begin = time.monotonic()
+                seen.add(quick.get_token(A))
+                slowest = max(slowest, time.monotonic() - begin)
+                time.sleep(0.002)
+            assert len(short.issued) >= 2
+            assert len(seen) >= 2
+            assert slowest < 0.1  # nobody waited for a request
+        assert s.get_token(A) == token
+
+
+def test_a_renewal_that_fails_leaves_the_old_token(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "tokenstore.spike")
+    with provider(ttl=10) as server, spike(server, expiration_offset=0) as s:
+        token = s.get_token(A)
+        server.stop()
+        # The renewal is due after half of its life at the latest, and gives up within a second.
+        wait_until(lambda: s.get_token(A) == token and "no token after" in caplog.text, 7.5)
+        assert s.get_token(A) == token
+
+
+def test_threads_share_one_fetch(authority_server: Provider) -> None:
+    with spike(authority_server) as s:
+        barrier = threading.Barrier(64)
+        found: list[str] = []
+
+        def ask() -> None:
+            barrier.wait()
+            found.append(s.get_token(A))
+
+        threads = [threading.Thread(target=ask) for _ in range(64)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(found) == 64
+    assert len(set(found)) == 1
+    assert authority_server.issued == [A]
+
+
+MANY = """
+import sys, threading
+import tokenstore
+url, jwks, client_id, secret, redis, audiences, threads = sys.argv[1:8]
+spike = tokenstore.Spike(url, client_id, secret, redis=redis, jwks_url=jwks)
+names = [f"https://api.example/{i}" for i in range(int(audiences))]
+sys.stdin.readline()
+failed = []
+def ask():
+    try:
+        for name in names:
+            spike.get_token(name)
+    except Exception as error:
+        failed.append(repr(error))
+ts = [threading.Thread(target=ask) for _ in range(int(threads))]
+[t.start() for t in ts]
+[t.join() for t in ts]
+print(failed[:1] or "good")
+spike.close()
+"""
+
+
+def many(server: Provider, redis: str, processes: int) -> list[subprocess.Popen[str]]:
+    arguments = [server.url, server.jwks_url, CLIENT_ID, CLIENT_SECRET, redis, "10", "64"]
+    return [
+        subprocess.Popen(
+            [sys.executable, "-c", MANY, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(processes)
+    ]
+
+
+def test_ten_requests_for_ten_audiences_whoever_asks(redis: Server) -> None:
+    """8 processes with 64 threads each begin cold; then again when the tokens are gone."""
+    with provider() as server:
+        for round_ in (1, 2):
+            redis("FLUSHALL")
+            children = many(server, redis.url, 8)
+            for child in children:
+                assert child.stdin is not None
+                child.stdin.write("go\n")
+                child.stdin.flush()
+            answers = [child.communicate(timeout=60)[0].strip() for child in children]
+            assert answers == ["good"] * 8
+            assert len(server.issued) == 10 * round_
+            assert len(set(server.issued)) == 10
+
+
+def test_a_lock_whose_holder_died_holds_nobody_for_long(
+    authority_server: Provider, redis: Server
+) -> None:
+    """The lock of a process that was killed goes after 5 s at the latest."""
+    with spike(authority_server, redis=redis.url) as s:
+        s.get_token(B)
+        # Take the lock as a process would that dies at once: its key is what get_token sets.
+        with redis.wire() as watch:
+            watch("MONITOR")
+            s.get_token(C)
+            lock = b""
+            while not lock:
+                line = watch.read()
+                if '"NX"' in line:
+                    lock = line.split('"')[3].encode().decode("unicode_escape").encode("latin-1")
+        assert b":lock:" in lock
+        found: list[float] = []
+        redis("HDEL", HASH, C)
+        redis("SET", lock, "somebody", "PX", "3000")
+        with spike(authority_server, redis=redis.url) as waiting:
+            begin = time.monotonic()
+            waiting.get_token(C)
+            found.append(time.monotonic() - begin)
+        assert 2.5 < found[0] < 5.5
+
+
+def test_redis_may_be_down(authority_server: Provider, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "tokenstore.spike")
+    with spike(authority_server, redis="redis://127.0.0.1:1") as s:
+        assert s.get_token(A) == s.get_token(A)
+    assert "redis down, going on without it" in caplog.text
+    assert authority_server.issued == [A]
+
+
+def test_redis_may_hang(authority_server: Provider, redis: Server) -> None:
+    from servers import paused
+
+    with spike(authority_server, redis=redis.url) as s, paused(redis):
+        begin = time.monotonic()
+        assert s.get_token(A)
+        assert time.monotonic() - begin < 3
+
+
+def test_a_forked_child_has_its_own(authority_server: Provider) -> None:
+    with spike(authority_server) as s:
+        s.get_token(A)
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.write(write, s.get_token(A).encode())
+            finally:
+                os._exit(0)
+        os.close(write)
+        with os.fdopen(read, "rb") as pipe:
+            token = pipe.read().decode()
+        assert os.waitpid(pid, 0)[1] == 0
+        assert claims(token)["aud"] == A
+        assert s.get_token(A)
+
+
+def test_nothing_shows_a_secret(
+    authority_server: Provider, redis: Server, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with spike(authority_server, redis=redis.url) as s:
+        token = s.get_token(A)
+        shown = repr(s) + str(vars(s).keys())
+    assert token not in caplog.text + shown
+    assert "canary" not in caplog.text + shown
