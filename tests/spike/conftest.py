@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parent.parent
-sys.path[:0] = [str(TESTS / "python"), str(TESTS / "faults")]
+sys.path.insert(0, str(Path(__file__).parent.parent / "python"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "faults"))
 
 from authorization import Provider, node_is_there, provider
-
 from certs import Authority
 from lua_process import ABI, BEGIN, Lua, is_there
 from servers import Server, running

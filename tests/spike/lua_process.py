@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from authorization import CLIENT_ID, CLIENT_SECRET, Endpoint, Provider
-
 from servers import _die_with_parent
 
 HERE = Path(__file__).parent

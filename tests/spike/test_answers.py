@@ -9,9 +9,9 @@ import time
 from typing import Any
 
 import pytest
-from authorization import Answer, Asked, Endpoint, endpoint, granted
 
 import tokenstore
+from authorization import Answer, Asked, Endpoint, endpoint, granted
 from certs import CLIENT, LOCAL, SERVER, Authority
 from tokenstore import Spike
 

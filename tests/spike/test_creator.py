@@ -7,9 +7,9 @@ import time
 from typing import Any
 
 import pytest
-from authorization import CLIENT_ID, CLIENT_SECRET, Answer, Provider, endpoint, granted
 
 import tokenstore
+from authorization import CLIENT_ID, CLIENT_SECRET, Answer, Provider, endpoint, granted
 from servers import Server
 from tokenstore import get_token_creator
 

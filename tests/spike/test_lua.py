@@ -9,6 +9,7 @@ import ssl
 import time
 
 import pytest
+
 from authorization import (
     CLIENT_ID,
     Answer,
@@ -19,9 +20,8 @@ from authorization import (
     provider,
     wait_until,
 )
-from lua_process import Lua, Raised, get, log, opaque, quote, spike
-
 from certs import LOCAL, SERVER, Authority
+from lua_process import Lua, Raised, get, log, opaque, quote, spike
 from servers import Server
 
 A, B, C = "https://api.example/a", "https://api.example/b", "https://api.example/c"

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from authorization import CLIENT_ID, CLIENT_SECRET, Answer, Provider, endpoint
 from lua_process import Lua, get, log, make, quote
-
 from servers import Server
 
 A = "https://api.example/a"

@@ -13,9 +13,9 @@ from base64 import urlsafe_b64decode
 from pathlib import Path
 
 import pytest
-from authorization import CLIENT_ID, CLIENT_SECRET, Provider, new_key, provider, wait_until
 
 import tokenstore
+from authorization import CLIENT_ID, CLIENT_SECRET, Provider, new_key, provider, wait_until
 from servers import Server
 from tokenstore import Spike
 

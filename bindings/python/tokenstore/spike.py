@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Union
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tokenstore import _core
 from tokenstore.client import Client
@@ -85,7 +85,7 @@ class Spike:
         url: str,
         client_id: str,
         client_secret: str,
-        redis: Union[str, Client, None] = None,
+        redis: str | Client | None = None,
         token_key_prefix: str = "spike-tokens-for-clientId-",
         public_key_path: Path | None = None,
         public_key_url: str | None = None,
