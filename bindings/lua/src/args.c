@@ -37,24 +37,23 @@ static const char *key_text(lua_State *L, int index) {
 /* Raises for the key on the stack at `key`. */
 static void raise_unknown(lua_State *L, int key, const char *where, bool session,
                           const tksp_lua_param *params, int count) {
-    luaL_Buffer names;
     const char *separator = "";
-    lua_pushvalue(L, key);
-    luaL_buffinit(L, &names);
+    lua_pushliteral(L, "");
     for (int i = 0; i < count; i++) {
         if (param_name(&params[i], session) != NULL) {
-            luaL_addstring(&names, separator);
-            luaL_addstring(&names, param_name(&params[i], session));
+            lua_pushfstring(L, "%s%s%s", lua_tostring(L, -1), separator,
+                            param_name(&params[i], session));
+            lua_remove(L, -2);
             separator = ", ";
         }
     }
-    luaL_pushresult(&names);
-    if (lua_type(L, -2) == LUA_TSTRING) {
-        tksp_lua_raise(L, "unknown argument '%s%s' (known are: %s)", where, lua_tostring(L, -2),
-                       lua_tostring(L, -1));
+    if (lua_type(L, key) != LUA_TSTRING) {
+        tksp_lua_raise(L,
+                       "bad argument: a table of names and values expected (%s), got a %s as name",
+                       lua_tostring(L, -1), luaL_typename(L, key));
     }
-    tksp_lua_raise(L, "bad argument: a table of names and values expected (%s), got a %s as name",
-                   lua_tostring(L, -1), luaL_typename(L, -2));
+    tksp_lua_raise(L, "unknown argument '%s%s' (known are: %s)", where, lua_tostring(L, key),
+                   lua_tostring(L, -1));
 }
 
 void tksp_lua_read_args(lua_State *L, int table, const char *where, bool session,

@@ -66,11 +66,7 @@ static tks_status read_new_token(lua_State *L, const tksp_lua_tokens *self, tks_
     out->app = tksp_lua_to_bytes(L, APP);
     out->type = tksp_lua_to_bytes(L, TYPE);
     out->owner = tksp_lua_to_bytes(L, OWNER);
-    out->custom_token = tksp_lua_to_bytes(L, CUSTOM_TOKEN);
-    if (!lua_isnil(L, CUSTOM_TOKEN) && out->custom_token.size == 0) {
-        return tks_fail(err, TKS_ERR_DATA, "custom_token is empty: give 1 to %d bytes, or none",
-                        TKS_NAME_MAX);
-    }
+    out->custom_token = tksp_lua_to_bytes(L, CUSTOM_TOKEN); /* data NULL for nil */
     status = tksp_lua_to_duration(L, DURATION, "duration", &out->duration_ms, err);
     if (status == TKS_OK && lua_istable(L, DATA)) {
         status = tksp_lua_write_object(L, DATA, texts, tks_tokens_get_max_data_size(self->tokens),

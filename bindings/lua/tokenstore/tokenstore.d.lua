@@ -66,7 +66,7 @@
 ---@class tokenstore.StoreOptions: tokenstore.ClientOptions
 ---@field redis? string|tokenstore.Client
 ---@field prefix? string what keys in Redis begin with (default "ts")
----@field token_size? integer bytes of randomness, 16 … 512 (default 32)
+---@field token_size? integer bytes of randomness, 16 … 256 (default 32)
 ---@field token_encoding? "base64url"|"base64"|"hex"
 ---@field pepper? string 16 … 64 bytes that key the digests; all stores that share tokens need it
 ---@field max_age? number seconds; no refresh takes a token beyond its creation and this
