@@ -136,7 +136,7 @@ static void set(call *c, const char *name, char *value, size_t size) {
 }
 
 static void parse(call *c, char *words) {
-    *c = (call){.timeout_ms = 10000, .count = 1, .times = 1};
+    *c = (call){.timeout_ms = 60000, .count = 1, .times = 1};
     c->request.max_body = 65536;
     c->request.headers = c->headers;
     for (char *word = strtok(words, " "); word != NULL; word = strtok(NULL, " ")) {

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+PATIENCE = 60  # seconds that nothing takes, unless something is wrong
+
 
 @dataclass
 class Request:
@@ -43,7 +45,9 @@ class HttpServer(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, tls: ssl.SSLContext | None = None, changed: threading.Condition | None = None
+    ) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.tls = tls
         self.routes: dict[str, Callable[[Request], Reply]] = {}
@@ -51,7 +55,7 @@ class HttpServer(ThreadingHTTPServer):
         self.connections = 0
         self.resumed = 0  # TLS sessions
         self.open = 0
-        self.changed = threading.Condition()
+        self.changed = changed or threading.Condition()  # of several servers together, if given
         self.thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
         self.thread.start()
 
@@ -64,7 +68,7 @@ class HttpServer(ThreadingHTTPServer):
 
     def wait(self, condition: Callable[[], bool]) -> bool:
         with self.changed:
-            return self.changed.wait_for(condition, 10)
+            return self.changed.wait_for(condition, PATIENCE)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that hangs up is part of the game."""
@@ -85,7 +89,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         if self.server.tls is not None:
-            self.request.settimeout(10)
+            self.request.settimeout(PATIENCE)
             self.request = self.server.tls.wrap_socket(self.request, server_side=True)
         with self.server.changed:
             self.server.connections += 1
@@ -168,6 +172,7 @@ class Talk:
 
     def hang(self) -> None:
         """Until the peer or the test goes away."""
+        self.socket.settimeout(0.2)
         while not self.server.over.is_set():
             with contextlib.suppress(socket.timeout):
                 if not self.socket.recv(65536):
@@ -206,7 +211,7 @@ class RawServer:
             threading.Thread(target=self._run, args=(talk,), daemon=True).start()
 
     def _run(self, talk: Talk) -> None:
-        talk.socket.settimeout(0.2)
+        talk.socket.settimeout(PATIENCE)
         self.accepted.set()
         with contextlib.suppress(OSError):
             self.script(talk)

@@ -6,7 +6,7 @@ import gzip
 
 import pytest
 from http_driver import Driver
-from http_servers import HttpServer, RawServer, Reply, Script, Talk, says
+from http_servers import PATIENCE, HttpServer, RawServer, Reply, Script, Talk, says
 
 SECRET = "s3cret-s3cret"
 
@@ -156,7 +156,7 @@ def test_an_oversized_body_is_cut_off_while_it_streams(driver: Driver, script: S
         answer = driver.fetch(server.url(), max=50_000, timeout=20_000)
         assert answer.status == "data"
         assert "larger than 50000 bytes" in answer.message
-        assert server.ended.wait(10)
+        assert server.ended.wait(PATIENCE)
         assert server.sent < 20_000_000  # what the socket's buffers take, and no more
 
 
@@ -205,7 +205,7 @@ def test_larger_headers_are_refused(driver: Driver, script: Script) -> None:
         answer = driver.fetch(server.url(), timeout=20_000)
         assert answer.status == "data"
         assert "headers are larger than 65536 bytes" in answer.message
-        assert server.ended.wait(10)
+        assert server.ended.wait(PATIENCE)
 
 
 # ---- what is refused before anything is sent --------------------------------------------------------
