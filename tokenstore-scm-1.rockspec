@@ -21,7 +21,7 @@ external_dependencies = {
   CJSON = { header = "cjson/cJSON.h", library = "cjson" },
   SODIUM = { header = "sodium.h", library = "sodium" },
   OPENSSL = { header = "openssl/ssl.h", library = "ssl" },
-  CURL = { header = "curl/curl.h", library = "curl" },
+  CURL = { library = "curl" }, -- its headers stand where only the compiler looks
 }
 
 build = {
