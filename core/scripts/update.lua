@@ -44,7 +44,13 @@ local function value_end(text, at)
 end
 
 local function merge(data, changes, order)
-  local members, at = {}, 2
+  -- A field that is named nowhere in the text is new: then what is there stays in one piece, and a
+  -- large object need not be taken apart.
+  local members, at = {}, #data
+  for _, name in ipairs(order) do
+    if data:find(name .. ':', 1, true) then at = 2 end
+  end
+  if at > 2 then members[1] = data:sub(2, -2) end
   while data:byte(at) == 34 do
     local colon = string_end(data, at) + 1
     local name = data:sub(at, colon - 1)

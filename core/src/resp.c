@@ -101,12 +101,18 @@ static void *create_string(const redisReadTask *task, char *text, size_t size) {
     return reply;
 }
 
+/* hiredis 0.14 stops at 7 levels by itself, 1.x at none; replies are freed by recursion. */
+enum { DEPTH_MAX = 32 };
+
 static void *create_array(const redisReadTask *task, array_size count) {
     tks_reader *owner = task->privdata;
     /* The shortest item, "_\r\n" or ":1\r\n", takes three bytes of the reply. All arrays of a reply
      * count together: nested ones would each get the whole maximum otherwise. */
     size_t most = owner->max_reply / 3;
-    if (count < 0 || (size_t)count > most || owner->declared > most - (size_t)count) {
+    int depth = 0;
+    for (const redisReadTask *t = task->parent; t != NULL; t = t->parent) depth++;
+    if (depth >= DEPTH_MAX || count < 0 || (size_t)count > most ||
+        owner->declared > most - (size_t)count) {
         owner->refused = true;
         return NULL;
     }
