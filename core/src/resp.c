@@ -107,7 +107,8 @@ enum { DEPTH_MAX = 32 };
 static void *create_array(const redisReadTask *task, array_size count) {
     tks_reader *owner = task->privdata;
     /* The shortest item, "_\r\n" or ":1\r\n", takes three bytes of the reply. All arrays of a reply
-     * count together: nested ones would each get the whole maximum otherwise. */
+     * count together: nested ones would each get the whole maximum otherwise. A negative count (int
+     * in hiredis 0.14) is a huge one here. */
     size_t most = owner->max_reply / 3;
     int depth = 0;
     for (const redisReadTask *t = task->parent; t != NULL; t = t->parent) depth++;
