@@ -112,8 +112,7 @@ static void *create_array(const redisReadTask *task, array_size count) {
     size_t most = owner->max_reply / 3;
     int depth = 0;
     for (const redisReadTask *t = task->parent; t != NULL; t = t->parent) depth++;
-    if (depth >= DEPTH_MAX || count < 0 || (size_t)count > most ||
-        owner->declared > most - (size_t)count) {
+    if (depth >= DEPTH_MAX || (size_t)count > most || owner->declared > most - (size_t)count) {
         owner->refused = true;
         return NULL;
     }
