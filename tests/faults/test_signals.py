@@ -227,6 +227,11 @@ def test_signals_all_the_time(setup: Setup) -> None:
         assert len(ticks) > 50
 
 
+def _take_sigint() -> None:
+    """A background job of a shell starts with SIGINT ignored, and would hand that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c(setup: Setup) -> None:
     """A true SIGINT, in a true script."""
     program = """
@@ -242,6 +247,7 @@ except KeyboardInterrupt:
     directory = str(Path(tokenstore.__file__).parent.parent)
     process = subprocess.Popen(
         [sys.executable, "-c", program, setup.server.url, repr(setup.options)],
+        preexec_fn=_take_sigint,
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": directory},
