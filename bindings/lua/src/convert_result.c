@@ -105,6 +105,27 @@ static int push_replies(lua_State *L, const tks_result *result, tksp_lua_form fo
     return 1;
 }
 
+static void push_value(lua_State *L, const tks_json *value) {
+    if (value != NULL) {
+        tksp_lua_push_json(L, value);
+    } else {
+        lua_pushnil(L);
+    }
+}
+
+/* As in push_tokens, what is not there is false in a list. */
+static void push_values(lua_State *L, const tks_result *result) {
+    tksp_lua_new_table(L, result->size, 0);
+    for (size_t i = 0; i < result->size; i++) {
+        if (result->values[i] != NULL) {
+            tksp_lua_push_json(L, result->values[i]);
+        } else {
+            lua_pushboolean(L, 0);
+        }
+        tksp_lua_set_item(L, -2, i + 1);
+    }
+}
+
 int tksp_lua_push_result(lua_State *L, const tksp_lua_op *box) {
     const tks_result *result = tks_op_get_result(box->op);
     switch (result->type) {
@@ -118,6 +139,15 @@ int tksp_lua_push_result(lua_State *L, const tksp_lua_op *box) {
         }
         return 1;
     case TKS_RESULT_TOKENS: push_tokens(L, result, box->form); return 1;
+    case TKS_RESULT_TEXT:
+        if (result->text.data != NULL) {
+            push_bytes(L, result->text);
+        } else {
+            lua_pushnil(L);
+        }
+        return 1;
+    case TKS_RESULT_JSON: push_value(L, result->values[0]); return 1;
+    case TKS_RESULT_JSONS: push_values(L, result); return 1;
     case TKS_RESULT_REPLIES:
         return box->form == TKSP_FORM_REPLY ? push_reply(L, result->replies[0])
                                             : push_replies(L, result, box->form);

@@ -114,7 +114,10 @@ typedef enum tks_result_type {
     TKS_RESULT_TOKEN,   /* `tokens[0]`, found or not */
     TKS_RESULT_TOKENS,  /* `tokens[0 … size-1]`: in get_many some may be not found */
     TKS_RESULT_REPLIES, /* `replies[0 … size-1]`: raw commands */
-    TKS_RESULT_ACCESS   /* `access` */
+    TKS_RESULT_ACCESS,  /* `access` */
+    TKS_RESULT_TEXT,    /* `text`; its data is NULL when there is none */
+    TKS_RESULT_JSON,    /* `values[0]`; NULL when there is none */
+    TKS_RESULT_JSONS    /* `values[0 … size-1]`; NULL where there is none */
 } tks_result_type;
 
 typedef struct tks_result {
@@ -124,6 +127,8 @@ typedef struct tks_result {
     const tks_token *tokens;
     const tks_reply *const *replies;
     const tks_access *access;
+    tks_bytes text;
+    const tks_json *const *values;
 } tks_result;
 
 /* What is worth a line in a log, in any state: lines that begin with 'i' (information) or 'w'
