@@ -38,11 +38,12 @@ typedef struct tksp_spike_entry {
 typedef struct tksp_spike_memory {
     pid_t pid;
     const volatile char
-        *mark;             /* a page that a forked child finds wiped; NULL: this kernel cannot */
-    tksp_spike_stripe stripes[TKSP_SPIKE_STRIPES]; /* guard the lists, and an entry's token and times */
-    pthread_mutex_t mutex; /* guards the rest; taken before the stripes */
-    pthread_cond_t ended;  /* a fetch has, or a renewal thread */
-    size_t renewals;       /* threads in the background */
+        *mark; /* a page that a forked child finds wiped; NULL: this kernel cannot */
+    tksp_spike_stripe
+        stripes[TKSP_SPIKE_STRIPES]; /* guard the lists, and an entry's token and times */
+    pthread_mutex_t mutex;           /* guards the rest; taken before the stripes */
+    pthread_cond_t ended;            /* a fetch has, or a renewal thread */
+    size_t renewals;                 /* threads in the background */
     tks_buf notes;
     tksp_spike_entry *entries[TKSP_SPIKE_BUCKETS];
 } tksp_spike_memory;
