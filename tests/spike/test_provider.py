@@ -145,6 +145,17 @@ def test_invalidate_forgets_the_one_token_here_and_in_redis(
     assert authority_server.issued == [A, A]
 
 
+def test_invalidate_forgets_an_opaque_token_too(authority_server: Provider, redis: Server) -> None:
+    with spike(authority_server, redis=redis.url, token_format="opaque") as s:
+        first = s.get_token(OPAQUE)
+        s.invalidate(OPAQUE, "another")
+        assert redis("HEXISTS", HASH, OPAQUE) == 1
+        s.invalidate(OPAQUE, first)
+        assert redis("HEXISTS", HASH, OPAQUE) == 0
+        assert s.get_token(OPAQUE) != first
+    assert authority_server.issued == [OPAQUE, OPAQUE]
+
+
 def test_the_servers_keys_may_change(redis: Server) -> None:
     with provider() as server, spike(server, redis=redis.url) as s:
         s.get_token(A)
