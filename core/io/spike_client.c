@@ -43,7 +43,7 @@ tks_status tks_spike_client_new(tks_spike *spike, tks_http *http, tks_client *re
     client->spike = spike;
     client->http = http;
     client->redis = redis;
-    client->timeout_ms = tks_spike_get_budget(spike) + TKS_SPIKE_LOCK_MS + REDIS_MS;
+    client->timeout_ms = tks_spike_get_budget(spike) + TKS_SPIKE_WAIT_MS + REDIS_MS;
     atomic_init(&client->memory, memory);
     atomic_init(&client->has_notes, false);
     atomic_init(&client->closed, false);
