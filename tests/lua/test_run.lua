@@ -94,6 +94,15 @@ test("a lost connection: a read is tried again, what must not be repeated is in 
   fails("server", "AUTH refused", core.run_finish(run))
 end)
 
+test("a server that is full", function()
+  local run = start(core.execute("INCR", "a"))
+  core.run_batch(run)
+  equal(core.run_turned_away(run), false)
+  equal(core.run_feed(run, "-ERR max number of clients reached\r\n"), true)
+  equal(core.run_turned_away(run), true)
+  equal(core.run_lost(run, false, false, "full", "connection"), "sleep")
+end)
+
 test("a deadline", function()
   local run = start(core.execute("INCR", "a"))
   equal({ core.run_deadline(run, true, "too late") }, { "failed", false })

@@ -209,7 +209,9 @@ class Nginx:
             connection.request(method, path, headers=headers or {})
             response = connection.getresponse()
             text = response.read().decode()
-            return Answer(response.status, text, {k.lower(): v for k, v in response.headers.items()})
+            return Answer(
+                response.status, text, {k.lower(): v for k, v in response.headers.items()}
+            )
         finally:
             connection.close()
 

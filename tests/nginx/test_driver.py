@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
+import servers
 from nginx_server import Nginx, running
 from servers import Server
 
@@ -166,4 +167,13 @@ def test_nobody_there(nginx: Nginx, url: str, part: str) -> None:
     said = nginx.get("/execute?url=" + quote(url, safe="")).text
     assert said.startswith("nil|")
     assert part in said
+    assert said.endswith("|connection\n")
+
+
+def test_a_full_server_is_tried_again(nginx: Nginx) -> None:
+    """Nothing of what was sent is in doubt then."""
+    with servers.running("--maxclients", "1", transport="tcp") as full, full.wire():
+        said = nginx.get("/execute?url=" + quote(full.url, safe="")).text
+    assert said.startswith("nil|")
+    assert "the server is full" in said
     assert said.endswith("|connection\n")

@@ -307,6 +307,14 @@ static int run_feed(lua_State *L) {
     return 1;
 }
 
+/* run_turned_away(run): is the first reply that of a server that is full? On a new connection it means that
+ * nothing of what was sent has been read. */
+static int run_turned_away(lua_State *L) {
+    const lua_run *run = check(L, TKS_NEED_SEND);
+    lua_pushboolean(L, run->got > 0 && tks_reply_is_refusal(run->replies[0]));
+    return 1;
+}
+
 /* run_replies(run): hands the replies to the operation; what it needs now. After "failed", false they
  * may have belonged to something else. */
 static int run_replies(lua_State *L) {
@@ -352,6 +360,7 @@ void tksp_lua_open_run(lua_State *L) {
         {"run_greeted", run_greeted},
         {"run_feed", run_feed},
         {"run_replies", run_replies},
+        {"run_turned_away", run_turned_away},
         {"clock", clock_seconds},
         {"random", random_bytes},
         {NULL, NULL},

@@ -29,6 +29,7 @@ local PHASES = {
   ssl_client_hello = true,
   ssl_session_fetch = true,
 }
+local TURNED_AWAY = "the server is full: max number of clients reached"
 local SPARE_RUNS = 64 -- what a run holds in memory is worth keeping for so many at a time
 
 -- Names of pools shall not tell what they were made of.
@@ -64,10 +65,13 @@ local function send(handle, run, deadline, patience, reconnect)
   if reconnect then
     connection.renew(handle)
   end
-  local socket, failure = connection.open(handle, run, limit)
+  local socket, failure, fresh = connection.open(handle, run, limit)
   if socket then
     local ok
     ok, failure = connection.exchange(socket, run, run_batch(run), limit)
+    if fresh and core.run_turned_away(run) then
+      ok, failure = false, { message = TURNED_AWAY, code = "connection", sent = false }
+    end
     if ok then
       local need, a, b = core.run_replies(run)
       -- "Not a record" may be the answer to something else.

@@ -275,7 +275,8 @@ local function greet(handle, socket, run, limit)
   return not ok and failure or nil
 end
 
--- A connection to the target for a run, from the pool or a new one: a socket; or nil and why not.
+-- A connection to the target for a run, from the pool or a new one: a socket, nil, and whether the server has
+-- said nothing on it yet; or nil and why not.
 function connection.open(handle, run, limit)
   local socket = tcp()
   local now = clock()
@@ -294,7 +295,7 @@ function connection.open(handle, run, limit)
     why = tostring(why)
     return fail_open(handle, socket, limit, "cannot connect: ", fail_io(why), hint_for(why))
   elseif socket:getreusedtimes() > 0 then
-    return socket
+    return socket, nil, false
   end
   connect_limit = min(limit, clock() + handle.connect_timeout)
   local failure
@@ -311,7 +312,7 @@ function connection.open(handle, run, limit)
     return fail_open(handle, socket, limit, "", failure,
       handle.tls and " (does the server take our certificate, cert= and key=?)" or "")
   end
-  return socket
+  return socket, nil, true
 end
 
 -- Back to its pool - or not, when its replies cannot be trusted.
