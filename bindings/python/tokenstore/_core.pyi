@@ -129,6 +129,9 @@ class NodeTokens(Generic[_V]):
     def reset(self) -> Op[int]: ...
 
 def commands(commands: tuple[Any, ...], /) -> Op[list[Any]]: ...
+def move(
+    tokens: Tokens[_R], keys: list[tuple[bytes, bytes, bytes, bytes, bytes, bytes]], /
+) -> tuple[Op[list[int]], list[str | None]]: ...
 @disjoint_base
 class Key:
     @property
