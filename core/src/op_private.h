@@ -60,7 +60,7 @@ struct tks_op {
     const tks_http_request *request;
     uint32_t sleep_ms;
     uint32_t pause_ms; /* set by finish: the commands it added are sent after this long */
-    bool unanswered; /* a change was sent, and its answer lost: it may have happened */
+    bool unanswered;   /* a change was sent, and its answer lost: it may have happened */
     tks_buf notes;
     const char *reason; /* why it is trying again, in the arena; NULL: it is not */
     tks_error error;

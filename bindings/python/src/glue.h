@@ -119,7 +119,7 @@ typedef struct tksp_py_shape {
     /* Of tokens, a subclass of Record. Of JSON values, what is called with each; NULL: they stay as
      * they are. */
     PyTypeObject *value_type;
-    PyObject *app, *type;     /* str, shared by all values; NULL: each token says its own */
+    PyObject *app, *type; /* str, shared by all values; NULL: each token says its own */
 } tksp_py_shape;
 
 /* A value with the fields of `token`; None when it was not found. */

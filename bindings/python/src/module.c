@@ -7,8 +7,8 @@ static int module_exec(PyObject *module) {
     if (tksp_py_errors_init(state) < 0 || tksp_py_convert_init(state) < 0 ||
         tksp_py_record_init(module, state) < 0 || tksp_py_op_init(module, state) < 0 ||
         tksp_py_client_init(module, state) < 0 || tksp_py_tokens_init(module, state) < 0 ||
-        tksp_py_node_tokens_init(module, state) < 0 ||
-        tksp_py_jwt_init(module, state) < 0 || tksp_py_spike_init(module, state) < 0)
+        tksp_py_node_tokens_init(module, state) < 0 || tksp_py_jwt_init(module, state) < 0 ||
+        tksp_py_spike_init(module, state) < 0)
         return -1;
     tks_status status = tks_secret_start(&err);
     if (status != TKS_OK) {

@@ -103,8 +103,8 @@ static PyObject *node_set(PyObject *self, PyObject *const *args, Py_ssize_t coun
     tks_buf_init(&attrs, SIZE_MAX);
     if (tksp_py_text_get(tksp_py_state_of(self), args[0], "id", true, &id) &&
         attrs_get(self, args[1], false, &attrs)) {
-        tks_status status = tks_node_tokens_set(core_of(self), id.bytes, tks_buf_bytes(&attrs),
-                                                &op, &err);
+        tks_status status =
+            tks_node_tokens_set(core_of(self), id.bytes, tks_buf_bytes(&attrs), &op, &err);
         result = finish(self, status, &err, op);
     }
     tks_buf_wipe(&attrs);

@@ -31,8 +31,7 @@ static bool count_option(const tksp_py_state *state, PyObject *arg, const char *
     return (overflow >= 0 && *out >= 1) || refuse_option(state, name, "must be at least 1");
 }
 
-bool tksp_py_size_option(const tksp_py_state *state, PyObject *arg, const char *name,
-                         size_t *out) {
+bool tksp_py_size_option(const tksp_py_state *state, PyObject *arg, const char *name, size_t *out) {
     int64_t count;
     if (!count_option(state, arg, name, &count)) return false;
     *out = (size_t)count;
@@ -72,7 +71,8 @@ bool tksp_py_options_get(const tksp_py_state *state, PyObject *const *in, tksp_p
     return tksp_py_text_option(state, in[0], "prefix", &texts[0], &out->prefix) &&
            tksp_py_size_option(state, in[1], "token_size", &out->token_size) &&
            encoding_option(state, in[2], &out->encoding) &&
-           (in[3] == Py_None || tksp_py_text_option(state, in[3], "pepper", &texts[1], &out->pepper)) &&
+           (in[3] == Py_None ||
+            tksp_py_text_option(state, in[3], "pepper", &texts[1], &out->pepper)) &&
            (in[4] == Py_None ||
             duration_option(state, in[4], "max_age", false, &out->max_age_ms)) &&
            (in[5] == Py_None ||

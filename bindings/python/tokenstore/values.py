@@ -112,7 +112,7 @@ class NodeToken(dict[str, Any]):
     @property
     def attrs(self) -> dict[str, Any]:
         """The data; {} where the Node package was given none."""
-        return self.get("attrs", {})
+        return self.get("attrs", {})  # type: ignore[no-any-return]
 
     @property
     def key(self) -> str:

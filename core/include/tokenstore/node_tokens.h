@@ -27,11 +27,12 @@ extern "C" {
 #endif
 
 enum {
-    TKS_NODE_KEY_SIZE_MIN = 8,  /* characters; 24 is the package's own choice */
+    TKS_NODE_KEY_SIZE_MIN = 8, /* characters; 24 is the package's own choice */
     TKS_NODE_KEY_SIZE_MAX = 256,
     TKS_NODE_HASH_SIZE_MIN = 8, /* bytes of randomness; the package's own choice */
     TKS_NODE_HASH_SIZE_MAX = 64
 };
+#define TKS_NODE_HASH_TTL_MS INT64_C(3600000) /* of a hash, where none is given */
 
 typedef struct tks_node_tokens tks_node_tokens;
 
@@ -60,8 +61,8 @@ tks_status tks_node_tokens_get_key(const tks_node_tokens *, tks_bytes key, tks_o
                                    tks_error *);
 /* Result BOOL: found, and its attrs replaced by `attrs`, canonical object text. All else that is
  * stored with it stays as it is, and so does its expiry. */
-tks_status tks_node_tokens_set(const tks_node_tokens *, tks_bytes id, tks_bytes attrs,
-                               tks_op **out, tks_error *);
+tks_status tks_node_tokens_set(const tks_node_tokens *, tks_bytes id, tks_bytes attrs, tks_op **out,
+                               tks_error *);
 /* Result BOOL: it was live and is dead. */
 tks_status tks_node_tokens_delete(const tks_node_tokens *, tks_bytes id, tks_op **out, tks_error *);
 tks_status tks_node_tokens_delete_key(const tks_node_tokens *, tks_bytes key, tks_op **out,

@@ -95,8 +95,8 @@ static const tksp_op_kind del_kind = {.finish = finish_del,
 static tks_status begin(const tks_node_tokens *store, const tksp_op_kind *kind, tks_safety safety,
                         tks_bytes hash, bool *possible, tksp_node_op **out, tks_error *err) {
     *possible = tksp_node_is_possible_id(hash);
-    return tksp_node_op_new(store, sizeof **out, kind, safety,
-                            *possible ? hash : TKS_LITERAL(""), out, err);
+    return tksp_node_op_new(store, sizeof **out, kind, safety, *possible ? hash : TKS_LITERAL(""),
+                            out, err);
 }
 
 tks_status tks_node_tokens_get_hash(const tks_node_tokens *store, tks_bytes hash, tks_op **out,

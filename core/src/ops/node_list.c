@@ -14,8 +14,8 @@ typedef enum list_stage { LISTING, READING, CLEANING } list_stage;
 typedef struct list_op {
     tksp_node_op node;
     list_stage stage;
-    tks_bytes set;     /* the key of the owner's ids */
-    tks_bytes *ids;    /* in the arena */
+    tks_bytes set;  /* the key of the owner's ids */
+    tks_bytes *ids; /* in the arena */
     size_t count;
     tks_bytes *doubtful; /* ids without a token of theirs */
     size_t doubtful_count;
@@ -31,8 +31,7 @@ static tks_status send_ids(list_op *self, const tksp_script *script, const tks_b
         if (words == NULL) return TKS_ERR_MEMORY;
         memcpy(words, head, head_size * sizeof *words);
         memcpy(words + head_size, ids + at, size * sizeof *words);
-        tks_status status =
-            tksp_op_add(&self->node.op, script, words, head_size + size, self->set);
+        tks_status status = tksp_op_add(&self->node.op, script, words, head_size + size, self->set);
         if (status != TKS_OK) return status;
     }
     return TKS_OK;
@@ -147,7 +146,8 @@ tks_status tks_node_tokens_list(const tks_node_tokens *store, tks_bytes owner_id
     *out = NULL;
     tks_status status = tksp_check_name(owner_id, "owner_id", err);
     if (status == TKS_OK)
-        status = tksp_node_op_new(store, sizeof(list_op), &list_kind, TKS_READ, owner_id, &node, err);
+        status =
+            tksp_node_op_new(store, sizeof(list_op), &list_kind, TKS_READ, owner_id, &node, err);
     if (status != TKS_OK) return status;
     list_op *self = (list_op *)node;
     self->set = tksp_node_word(node, "tokens:", owner_id);

@@ -101,8 +101,9 @@ static const tksp_op_kind add_kind = {.finish = finish_add,
 static tks_status check_key(const tks_node_tokens *store, tks_bytes key, tks_error *err) {
     tks_status status = tksp_check_name(key, "key", err);
     if (status == TKS_OK && javascript_length(key) != store->key_size)
-        status = tks_fail(err, TKS_ERR_DATA, "key must be %zu characters long: that is this store's size",
-                          store->key_size);
+        status =
+            tks_fail(err, TKS_ERR_DATA,
+                     "key must be %zu characters long: that is this store's size", store->key_size);
     return status;
 }
 

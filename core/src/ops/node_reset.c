@@ -10,7 +10,7 @@ typedef struct reset_op {
     int64_t removed;
 } reset_op;
 
-/* What SCAN takes for `base` and anything behind it. Source: redis.io, "KEYS". */
+/* The glob for `base` and anything behind it. Source: redis.io, "SCAN", and the patterns it names. */
 static tks_bytes make_pattern(tksp_node_op *node) {
     char *pattern = tksp_arena_alloc(&node->op.arena, 2 * node->base.size + 1);
     size_t size = 0;
@@ -79,7 +79,8 @@ static tks_status send_removal(reset_op *self, const tks_reply *found, const tks
 
 /* {cursor, {name, …}} */
 static bool is_scan_reply(const tks_reply *reply) {
-    if (tks_reply_get_type(reply) != TKS_REPLY_ARRAY || tks_reply_get_size(reply) != 2) return false;
+    if (tks_reply_get_type(reply) != TKS_REPLY_ARRAY || tks_reply_get_size(reply) != 2)
+        return false;
     return tks_reply_get_type(tks_reply_get_item(reply, 0)) == TKS_REPLY_STRING &&
            tks_reply_get_type(tks_reply_get_item(reply, 1)) == TKS_REPLY_ARRAY;
 }

@@ -7,7 +7,8 @@
 enum { KEY_SIZE = 24, HASH_SIZE = 16, ID_SIZE = 36 };
 
 const char tksp_node_cluster_advice[] =
-    "the keys of a Tokenstore lie on different slots of a cluster: give it a prefix with a hash tag, "
+    "the keys of a Tokenstore lie on different slots of a cluster: give it a prefix with a hash "
+    "tag, "
     "such as \"{token}\", or a server that is no cluster";
 
 /* ---- options ---- */
@@ -165,8 +166,9 @@ tks_status tksp_node_finish_bool(tks_op *op, int64_t now_ms) {
     if (item == NULL || tks_reply_get_type(item) != TKS_REPLY_INTEGER)
         return tksp_op_fail_foreign(op);
     if (tks_reply_get_integer(item) < 0)
-        return tks_fail(&op->error, TKS_ERR_DATA,
-                        "what is stored there is not a token that can be read; nothing was changed");
+        return tks_fail(
+            &op->error, TKS_ERR_DATA,
+            "what is stored there is not a token that can be read; nothing was changed");
     op->result.integer = tks_reply_get_integer(item) > 0;
     return TKS_OK;
 }
@@ -187,9 +189,10 @@ static void name_token(tks_bytes id, char out[ID_SIZE + 2]) {
 static tks_status refuse_token(tksp_node_op *op, tks_bytes id, const char *problem) {
     char name[ID_SIZE + 2];
     name_token(id, name);
-    return tks_fail(&op->op.error, TKS_ERR_DATA,
-                    "the token%s is stored in a form that cannot be read (%.300s): delete removes it",
-                    name, problem);
+    return tks_fail(
+        &op->op.error, TKS_ERR_DATA,
+        "the token%s is stored in a form that cannot be read (%.300s): delete removes it", name,
+        problem);
 }
 
 /* The text of a member, which every token has. */
