@@ -135,11 +135,13 @@ class Crowd:
             where = {"app": "web", "type": "noise"}
             made = old("fill", {**where, "count": 50, "owners": 5, "duration": 1000})
             while not self.stop.is_set():
+                began = time.monotonic()
                 token = random.choice(made)
                 old("update", {**where, "token": token, "data": {"n": "updated"}})
                 old("refresh", {**where, "token": token, "duration": 900})
                 if random.random() < 0.1:
                     old("delete", {**where, "token": token})
+                time.sleep((time.monotonic() - began) * 4)  # its KEYS leave the server no time else
 
     def new_reads(self) -> None:
         """A token is in one of the two places at any time."""
@@ -248,7 +250,7 @@ def test_killed_three_times_while_everybody_works(server: Server) -> None:
 
 @pytest.mark.slow
 def test_killed_ten_times_while_everybody_works(server: Server) -> None:
-    migrate_among_others(server, 200_000, 10, 100)
+    migrate_among_others(server, 200_000, 10, 200)
 
 
 def test_several_runs_at_once(server: Server) -> None:
