@@ -1,23 +1,25 @@
 -- tokenstore.guard: lets a request through in nginx, or not. For access_by_lua:
 --
---     init_by_lua_block   { sessions = assert(require("tokenstore").Sessions("redis://127.0.0.1")) }
---     access_by_lua_block { require("tokenstore.guard").session { store = sessions, app = "web", cookie = "sid" } }
+--     init_by_lua_block { sessions = assert(require("tokenstore").Sessions("redis://127.0.0.1")) }
+--     access_by_lua_block {
+--       require("tokenstore.guard").session { store = sessions, app = "web", cookie = "sid" }
+--     }
 --
--- It checks when it is called: takes the token from `Authorization: Bearer …` or from a cookie, looks it up,
--- and sets headers for the upstream - whatever the client sent under their names is gone, in any case. Without
--- a good token the request ends here with 401, as RFC 6750 wants it. When Redis cannot be asked it ends with
--- 503, unless fail_open. What it gives, and puts into ngx.ctx.session, is the session.
+-- It checks when it is called: takes the token from `Authorization: Bearer …` or from a cookie, looks it
+-- up, and sets headers for the upstream - whatever the client sent under their names is gone, in any case.
+-- Without a good token the request ends here with 401, as RFC 6750 wants it. When Redis cannot be asked it
+-- ends with 503, unless fail_open. What it gives, and puts into ngx.ctx.session, is the session.
 --
 --   store      a Sessions (for `token`: a RedisTokens), made once
 --   app        and for `token` also type
 --   cookie     name of a cookie that may hold the token; without it only the header is looked at
 --   refresh    seconds: each request moves the session's end to this long from now
---   headers    { name = what }, `what` being a field of the session ("owner_id"), of its data ("data.role"), or
---              a function of the session; by default { ["X-Owner-Id"] = "owner_id" }
+--   headers    { name = what }, `what` being a field of the session ("owner_id"), of its data
+--              ("data.role"), or a function of the session; by default { ["X-Owner-Id"] = "owner_id" }
 --   realm      for WWW-Authenticate (default: app)
 --   fail_open  true: without Redis requests pass, without the headers
---   cache      seconds that a worker may go on without asking again: so much later it sees a logout
---              (default 0: each request asks)
+--   cache      seconds that a worker may go on without asking again: so much later it sees a logout. What
+--              it gives then is shared by requests: it must not be changed. (default 0: each request asks)
 --
 -- A line in the log says when Redis cannot be asked: one in ten seconds for each worker, however many
 -- requests there are.
