@@ -5,7 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SCRATCH_MAX = 64 * 1024, PEPPER_MIN = 16 };
+enum {
+    SCRATCH_MAX = 64 * 1024,
+    RECORD_OVERHEAD_MAX = 16 * 1024, /* an owner of 1024 bytes, each escaped, and the brackets */
+    PEPPER_MIN = 16
+};
 
 /* ---- options ---- */
 
@@ -196,6 +200,16 @@ tks_bytes tksp_word_int(tksp_tokens_op *op, int64_t value) {
 
 tks_bytes tksp_word_check(tksp_tokens_op *op, const tksp_place *place) {
     return tksp_arena_dup(&op->base.arena, tks_bytes_of(place->digest, TKS_CHECK_SIZE));
+}
+
+tks_bytes tksp_word_tail(tksp_tokens_op *op, tks_bytes owner, tks_bytes data, const char *tag) {
+    tks_buf text;
+    tks_buf_init(&text, data.size + RECORD_OVERHEAD_MAX);
+    if (tksp_record_write_tail(&text, owner, data, tag) != TKS_OK)
+        op->base.arena.status = TKS_ERR_MEMORY;
+    tks_bytes tail = tksp_arena_dup(&op->base.arena, tks_buf_bytes(&text));
+    tks_buf_wipe(&text);
+    return tail;
 }
 
 tks_status tksp_tokens_add(tksp_tokens_op *op, const tksp_script *script, size_t argc,
