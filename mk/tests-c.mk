@@ -2,13 +2,14 @@
 #
 #   test-c      unit tests and vectors, then every allocation made to fail in turn
 #   asan-c      the same under ASan and UBSan (make asan does it among others)
-#   valgrind-c  the unit tests under valgrind
+#   valgrind-c  the unit tests under valgrind (make valgrind does it among others)
 #   fuzz-c      every fuzzer for FUZZ_SECONDS; fuzz-NAME runs one
 #
 # Nothing here links the I/O library: what these tests need must be in the core alone.
 
 SUITES += c
 ASAN += c
+VALGRIND += valgrind-c
 FUZZ += fuzz-c
 
 CLANG ?= clang
@@ -51,8 +52,7 @@ asan-c:
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(BUILD)/asan test-c
 
 valgrind-c: $(TESTS_C)/core $(LOCALES)/made
-	@LOCPATH=$(LOCALES) valgrind --quiet --error-exitcode=1 --leak-check=full \
-		--show-leak-kinds=definite,indirect,possible $(TESTS_C)/core
+	@LOCPATH=$(LOCALES) $(VALGRIND_RUN) --leak-check=full $(TESTS_C)/core
 
 # ---- fuzzers -----------------------------------------------------------------------------------------
 
