@@ -76,6 +76,7 @@ int luaopen_tokenstore_core(lua_State *L) {
     tksp_lua_set_functions(L, functions);
     tksp_lua_open_store(L);
     tksp_lua_open_tokens(L);
+    tksp_lua_open_node_tokens(L);
     tksp_lua_open_raw(L);
     tksp_lua_open_jwt(L);
     tksp_lua_open_target(L);

@@ -82,22 +82,6 @@ size_t tks_tokens_get_max_data_size(const tks_tokens *tokens) {
     return tokens->config.max_data_size;
 }
 
-/* ---- names ---- */
-
-tks_status tksp_check_name(tks_bytes name, const char *what, tks_error *err) {
-    if (name.size == 0) return tks_fail(err, TKS_ERR_DATA, "%s is empty", what);
-    if (name.size > TKS_NAME_MAX)
-        return tks_fail(err, TKS_ERR_DATA, "%s is longer than %d bytes", what, TKS_NAME_MAX);
-    if (memchr(name.data, '\0', name.size) != NULL)
-        return tks_fail(err, TKS_ERR_DATA, "%s holds a NUL byte", what);
-    return TKS_OK;
-}
-
-bool tksp_is_possible_token(tks_bytes token) {
-    return token.size > 0 && token.size <= TKS_NAME_MAX &&
-           memchr(token.data, '\0', token.size) == NULL;
-}
-
 /* ---- the operation ---- */
 
 tks_status tksp_tokens_op_new(const tks_tokens *tokens, const tksp_op_kind *kind, tks_safety safety,
@@ -222,16 +206,6 @@ tks_status tksp_tokens_add(tksp_tokens_op *op, const tksp_script *script, size_t
 
 /* ---- answers ---- */
 
-tks_status tksp_fail_foreign(tksp_tokens_op *op) {
-    if (op->base.safety == TKS_READ)
-        return tks_fail(
-            &op->base.error, TKS_ERR_CONNECTION,
-            "the server's answer belongs to another request: the connection is dropped");
-    return tks_fail(&op->base.error, TKS_ERR_OUTCOME_UNKNOWN,
-                    "the server's answer belongs to another request, so this one may or may not "
-                    "have happened: the connection is dropped");
-}
-
 const tks_reply *tksp_checked_reply(tksp_tokens_op *op, size_t command, const tksp_place *place,
                                     tks_status *status) {
     const tks_reply *reply = op->base.commands[command].reply;
@@ -240,7 +214,7 @@ const tks_reply *tksp_checked_reply(tksp_tokens_op *op, size_t command, const tk
     if (echo == NULL || tks_reply_get_type(echo) != TKS_REPLY_STRING ||
         !tks_bytes_equal(tks_reply_get_bytes(echo), tks_bytes_of(place->digest, TKS_CHECK_SIZE)) ||
         tks_reply_get_size(reply) < 1) {
-        *status = tksp_fail_foreign(op);
+        *status = tksp_op_fail_foreign(&op->base);
         return NULL;
     }
     *status = TKS_OK;
@@ -267,7 +241,7 @@ tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t
     tks_status status = tksp_record_read(text, &op->base.arena, &record, err);
     if (status != TKS_OK) return status;
     if (!tks_bytes_equal(record.check, tks_bytes_of(slot->place.digest, TKS_CHECK_SIZE)))
-        return tksp_fail_foreign(op);
+        return tksp_op_fail_foreign(&op->base);
     status = tks_json_parse(record.data, SIZE_MAX, &slot->data, err);
     if (status != TKS_OK) return status;
 

@@ -98,7 +98,7 @@ static tks_status finish(tks_op *base, int64_t now_ms) {
     for (size_t i = 0; i < op->size; i++) {
         tks_token *token = &op->tokens[i];
         token->created_us = made_at(op, i);
-        if (token->created_us == -2) return tksp_fail_foreign(op);
+        if (token->created_us == -2) return tksp_op_fail_foreign(&op->base);
         if (token->created_us == -1)
             return tks_fail(&base->error, TKS_ERR_DATA,
                             "custom_token is in use already: choose another, or delete it first");

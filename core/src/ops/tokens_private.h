@@ -3,6 +3,7 @@
 #define TOKENSTORE_TOKENS_PRIVATE_H
 
 #include "key.h"
+#include "names.h"
 #include "op_private.h"
 #include "record.h"
 #include "tokenstore/tokens.h"
@@ -58,11 +59,6 @@ tks_status tksp_tokens_op_ready(tksp_tokens_op *op, tks_status status, tks_op **
 /* tksp_op_kind.clear for every token operation. */
 void tksp_tokens_op_clear(tks_op *op);
 
-/* TKS_OK, or TKS_ERR_DATA naming `what`: empty, too long, or with a NUL. */
-tks_status tksp_check_name(tks_bytes name, const char *what, tks_error *err);
-/* Could such a token exist at all? */
-bool tksp_is_possible_token(tks_bytes token);
-
 /* Words for commands, in the operation's arena; empty when memory is short (the arena remembers). */
 tks_bytes tksp_word_record_key(tksp_tokens_op *op, const tksp_place *place);
 tks_bytes tksp_word_index_key(tksp_tokens_op *op, const tksp_place *owner_place, tks_bytes owner);
@@ -93,8 +89,6 @@ tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t
 /* Sets the id of tokens[i]: its digest, behind its tag where that is not its owner's. */
 void tksp_set_id(tksp_tokens_op *op, size_t i, const char *owner_tag);
 
-/* TKS_ERR_CONNECTION, of a change TKS_ERR_OUTCOME_UNKNOWN: the answer was another request's. */
-tks_status tksp_fail_foreign(tksp_tokens_op *op);
 /* TKS_ERR_DATA: what is stored is not a record. */
 tks_status tksp_fail_not_a_record(tksp_tokens_op *op);
 
