@@ -257,17 +257,19 @@ tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t
     status = tks_json_parse(record.data, SIZE_MAX, &slot->data, err);
     if (status != TKS_OK) return status;
 
-    op->tokens[i] = (tks_token){
-        .found = true,
-        .app = op->app,
-        .type = op->type,
-        .owner = record.owner,
-        .token = slot->token,
-        .created_us = record.created_us,
-        .expires_ms = expires_ms,
-        .data = slot->data,
-    };
-    tksp_set_id(op, i, record.tag.size > 0 ? record.tag.data : slot->place.tag);
+    tks_token *token = &op->tokens[i];
+    token->found = true;
+    token->app = op->app;
+    token->type = op->type;
+    token->owner = record.owner;
+    token->token = slot->token;
+    token->created_us = record.created_us;
+    token->expires_ms = expires_ms;
+    token->data = slot->data;
+    if (record.tag.size > 0)
+        tksp_set_id(op, i, record.tag.data);
+    else if (token->id.data == NULL)
+        tksp_set_id(op, i, slot->place.tag);
     return op->base.arena.status;
 }
 
