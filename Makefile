@@ -111,7 +111,7 @@ $(BUILD)/core/scripts.o: $(BUILD)/scripts.c $(FLAGS)
 
 # ---- the languages ------------------------------------------------------------------------------------
 
--include mk/tests-c.mk mk/io.mk mk/http.mk mk/embedded.mk mk/python.mk mk/lua.mk mk/bench.mk mk/spike.mk
+-include mk/tests-c.mk mk/io.mk mk/http.mk mk/embedded.mk mk/python.mk mk/lua.mk mk/bench.mk mk/spike.mk mk/nginx.mk
 
 # ---- what one types -----------------------------------------------------------------------------------
 

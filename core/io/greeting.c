@@ -1,130 +1,39 @@
 /* greeting.c - see greeting.h. */
-#define _GNU_SOURCE /* memmem */
-
 #include "greeting.h"
 
-#include <stdio.h>
-#include <string.h>
+#include "tokenstore/greeting.h"
 
-enum { COMMANDS_MAX = 3, GREETING_MAX = 64 * 1024, REASON_SIZE = 200 };
-
-typedef struct greeting {
-    tks_buf out;
-    size_t count;
-    const char *names[COMMANDS_MAX]; /* for messages */
-} greeting;
-
-static tks_bytes text(const char *s) {
-    return tks_bytes_of(s, strlen(s));
-}
-
-static tks_status add(greeting *g, const char *name, size_t argc, const tks_bytes *argv) {
-    g->names[g->count++] = name;
-    return tks_resp_format(&g->out, argc, argv);
-}
-
-static tks_status write_greeting(greeting *g, const tks_target *target) {
-    tks_status status = TKS_OK;
-    if (target->user != NULL) {
-        const char *password = target->password != NULL ? target->password : "";
-        tks_bytes argv[] = {TKS_LITERAL("AUTH"), text(target->user), text(password)};
-        status = add(g, "AUTH", 3, argv);
-    } else if (target->password != NULL) {
-        tks_bytes argv[] = {TKS_LITERAL("AUTH"), text(target->password)};
-        status = add(g, "AUTH", 2, argv);
+static size_t count_replies(tks_reply *const *replies, size_t most) {
+    size_t count = 0;
+    while (count < most && replies[count] != NULL) {
+        count++;
     }
-    if (status == TKS_OK && target->db != 0) {
-        char digits[16];
-        (void)snprintf(digits, sizeof(digits), "%u", (unsigned)target->db);
-        tks_bytes argv[] = {TKS_LITERAL("SELECT"), text(digits)};
-        status = add(g, "SELECT", 2, argv);
-    }
-    if (status == TKS_OK && target->client_name != NULL) {
-        tks_bytes argv[] = {TKS_LITERAL("CLIENT"), TKS_LITERAL("SETNAME"),
-                            text(target->client_name)};
-        status = add(g, "CLIENT SETNAME", 3, argv);
-    }
-    if (status == TKS_OK && target->tls && g->count == 0) {
-        /* TLS 1.3 lets us write before the server has judged our certificate. Its verdict belongs
-         * here, where nothing has been sent yet that could be in doubt. */
-        tks_bytes argv[] = {TKS_LITERAL("PING")};
-        status = add(g, "PING", 1, argv);
-    }
-    return status;
-}
-
-/* The server's words, unless they give the password back. */
-static const char *describe(const tks_reply *reply, const tks_target *target, char *out,
-                            size_t size) {
-    const char *password = target->password;
-    tks_reply_describe_error(reply, out, size);
-    if (password != NULL && *password != '\0' && strstr(out, password) != NULL) {
-        return "an error that cannot be shown because it holds the password";
-    }
-    return out;
-}
-
-static bool is_not_ready(const tks_reply *reply) {
-    static const char *const words[] = {"LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN"};
-    tks_bytes bytes = tks_reply_get_bytes(reply);
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (tks_reply_is_error(reply, words[i])) {
-            return true;
-        }
-    }
-    return bytes.size > 0 && memmem(bytes.data, bytes.size, "max number of clients", 21) != NULL;
-}
-
-static tks_status judge(const char *command, const tks_reply *reply, const tks_target *target,
-                        tksp_failure *failure) {
-    char reason[REASON_SIZE];
-    if (tks_reply_get_type(reply) == TKS_REPLY_STATUS || strcmp(command, "PING") == 0) {
-        return TKS_OK;
-    }
-    if (tks_reply_get_type(reply) != TKS_REPLY_ERROR) {
-        return tks_fail(&failure->error, TKS_ERR_CONNECTION,
-                        "%s was answered with something else than OK: is this a Redis server?",
-                        command);
-    }
-    const char *why = describe(reply, target, reason, sizeof(reason));
-    if (is_not_ready(reply)) {
-        return tks_fail(&failure->error, TKS_ERR_CONNECTION, "not ready: %s", why);
-    }
-    failure->final = true;
-    return tks_fail(&failure->error, TKS_ERR_SERVER, "%s refused: %s", command, why);
+    return count;
 }
 
 tks_status tksp_greet(tksp_conn *conn, const tks_target *target, tksp_wait *wait,
                       tksp_failure *failure) {
-    greeting g = {.count = 0};
-    tks_reply *replies[COMMANDS_MAX] = {NULL};
-    tks_buf_init(&g.out, GREETING_MAX);
-    tks_status status = write_greeting(&g, target);
-    if (status != TKS_OK) {
-        status = tks_fail(&failure->error, status, "the greeting cannot be made");
-        goto cleanup;
-    }
-    if (g.count == 0) {
+    tks_greeting g;
+    tks_reply *replies[TKS_GREETING_MAX] = {NULL};
+    tks_status status = tks_greeting_init(&g, target, &failure->error);
+    if (status != TKS_OK || g.count == 0) {
         goto cleanup;
     }
     tksp_failure broken = TKSP_FAILURE_INIT;
     status = tksp_conn_exchange(conn, tks_buf_bytes(&g.out), g.count, replies, wait, &broken);
     /* A server that is full answers once and hangs up: what it said tells more than its end. */
-    for (size_t i = 0; i < g.count && replies[i] != NULL; i++) {
-        tks_status verdict = judge(g.names[i], replies[i], target, failure);
-        if (verdict != TKS_OK) {
-            status = verdict;
-            goto cleanup;
-        }
-    }
-    if (status != TKS_OK) {
+    tks_status verdict = tks_greeting_judge(&g, target, replies, count_replies(replies, g.count),
+                                            &failure->final, &failure->error);
+    if (verdict != TKS_OK) {
+        status = verdict;
+    } else if (status != TKS_OK) {
         *failure = broken;
     }
 
 cleanup:
-    for (size_t i = 0; i < g.count; i++) {
+    for (size_t i = 0; i < TKS_GREETING_MAX; i++) {
         tks_reply_free(replies[i]);
     }
-    tks_buf_wipe(&g.out);
+    tks_greeting_clear(&g);
     return status;
 }

@@ -162,7 +162,7 @@ static tks_need make_request(tks_flight *r, tks_error *err) {
         left_ms = request->timeout_ms;
     }
     r->status = r->requester->fetch(r->requester->http, request, left_ms, r->wait.interrupt,
-                                  &response, &failure.sent, &failure.final, &failure.error);
+                                    &response, &failure.sent, &failure.final, &failure.error);
     if (r->status == TKS_ERR_INTERRUPTED || r->status == TKS_ERR_CLOSED) {
         tks_fail(err, r->status, "%s", failure.error.message);
         return TKS_FAILED;

@@ -46,7 +46,7 @@ static tks_status write_json(const tks_spike_options *options, tks_bytes audienc
 }
 
 tks_status tksp_oauth_write_body(const tks_spike_options *options, tks_bytes audience,
-                                tks_buf *out) {
+                                 tks_buf *out) {
     if (options->json_body) return write_json(options, audience, out);
     write_form(options, audience, out);
     return out->status;
@@ -144,11 +144,11 @@ static tksp_oauth_verdict read_token(const tks_http_response *response, tksp_oau
 }
 
 tksp_oauth_verdict tksp_oauth_read_answer(const tks_http_response *response, int64_t now_ms,
-                                        tksp_oauth_answer *out) {
+                                          tksp_oauth_answer *out) {
     *out = (tksp_oauth_answer){.expires_in_ms = -1,
-                              .refresh_in_ms = -1,
-                              .retry_after_ms = -1,
-                              .status = response->status};
+                               .refresh_in_ms = -1,
+                               .retry_after_ms = -1,
+                               .status = response->status};
     if (response->status == 200) {
         tksp_oauth_verdict verdict = read_token(response, out);
         if (verdict != TKS_OAUTH_GRANTED) tksp_oauth_answer_clear(out);

@@ -215,6 +215,25 @@ tks_status tks_reader_feed(tks_reader *reader, const void *data, size_t size, tk
     return TKS_OK;
 }
 
+static size_t waiting(const tks_reader *reader) {
+    return reader->reader->len - reader->reader->pos;
+}
+
+/* How large the reply under way is at least. hiredis leaves the length of a string unread until the
+ * whole string is there, and takes every other line at once: a number and CRLF at its position are such
+ * a length. */
+static size_t announced(const tks_reader *reader) {
+    size_t left = waiting(reader), size = 0, digits = 0;
+    const char *at = left > 0 ? reader->reader->buf + reader->reader->pos : NULL;
+    while (digits < left && at[digits] >= '0' && at[digits] <= '9') {
+        if (size <= reader->max_reply) size = size * 10 + (size_t)(at[digits] - '0');
+        digits++;
+    }
+    if (digits == 0 || left - digits < 2 || at[digits] != '\r') return reader->fed;
+    size_t whole = digits + size + 4;
+    return whole > left ? reader->fed - left + whole : reader->fed;
+}
+
 tks_status tks_reader_next(tks_reader *reader, tks_reply **out, tks_error *err) {
     void *reply = NULL;
     *out = NULL;
@@ -231,14 +250,16 @@ tks_status tks_reader_next(tks_reader *reader, tks_reply **out, tks_error *err) 
             "does TLS (rediss://) fit on both sides?");
     }
     if (reply == NULL) {
-        size_t waiting = reader->reader->len - reader->reader->pos;
-        if (reader->fed > reader->max_reply || waiting > reader->max_reply)
-            return too_large(reader, err);
-        return TKS_OK;
+        return announced(reader) > reader->max_reply ? too_large(reader, err) : TKS_OK;
     }
     /* What is left in the buffer belongs to the replies behind this one. */
-    reader->fed = reader->reader->len - reader->reader->pos;
+    size_t size = reader->fed - waiting(reader);
+    reader->fed = waiting(reader);
     reader->declared = 0;
+    if (size > reader->max_reply) {
+        tks_reply_free(reply);
+        return too_large(reader, err);
+    }
     *out = reply;
     return TKS_OK;
 }
@@ -274,6 +295,12 @@ bool tks_reply_is_error(const tks_reply *reply, const char *word) {
     return reply->type == TKS_REPLY_ERROR && reply->size >= size &&
            memcmp(reply->u.bytes, word, size) == 0 &&
            (reply->size == size || reply->u.bytes[size] == ' ');
+}
+
+bool tks_reply_is_refusal(const tks_reply *reply) {
+    static const char words[] = "ERR max number of clients";
+    return reply->type == TKS_REPLY_ERROR && reply->size >= sizeof words - 1 &&
+           memcmp(reply->u.bytes, words, sizeof words - 1) == 0;
 }
 
 void tks_reply_describe_error(const tks_reply *reply, char *out, size_t size) {

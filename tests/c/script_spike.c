@@ -78,7 +78,7 @@ static const talk talks[] = {
      0,
      {{SEND, NULL, NIL, 0},
       {SEND, NULL, NIL NIL, 0},
-      {SLEEP, NULL, "", TKS_SPIKE_LOCK_MS + 1},
+      {SLEEP, NULL, "", TKS_SPIKE_WAIT_MS + 1},
       {SEND, NULL, NIL NIL, 0},
       {HTTP, NULL, GRANTED, 0},
       {SEND, NULL, ":1\r\n", 0},

@@ -122,6 +122,24 @@ function cases.raw()
   expect(tokens.client:pipeline({ { "NOPE" }, { "PING" } }, { raise_errors = false }))
 end
 
+-- Operations by hand, as drivers written in Lua run them.
+function cases.run()
+  local core = require "tokenstore.core"
+  local target = assert(core.target("redis://:sesame@localhost/1", { client_name = "x" }))
+  begin()
+  assert(core.target_info(target, core.random(8)).identity)
+  local run = core.run(target)
+  core.run_start(run, core.pipeline { { "PING" }, { "ECHO", "x" }, { "A" }, { "B" }, { "C" } })
+  assert(core.run_greet(run, target))
+  assert(core.run_feed(run, "+OK\r\n+OK\r\n+OK\r\n"))
+  assert(core.run_greeted(run, target))
+  assert(core.run_batch(run))
+  local whole, message, code = core.run_feed(run, "+PONG\r\n$1\r\nx\r\n:1\r\n:2\r\n*1\r\n+x\r\n")
+  expect(whole, message, code)
+  expect(core.run_replies(run) == "done")
+  expect(#core.run_finish(run) == 5)
+end
+
 function cases.jwt()
   local jwt = require "tokenstore.jwt"
   require "tokenstore.openssl"

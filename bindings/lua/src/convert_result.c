@@ -163,14 +163,12 @@ static void push_values(lua_State *L, const tks_result *result) {
     }
 }
 
-int tksp_lua_push_result(lua_State *L, const tksp_lua_op *box, tks_bytes id) {
+int tksp_lua_end_result(lua_State *L, const tksp_lua_op *box, tks_bytes id) {
     const tks_result *result = tks_op_get_result(box->op);
     switch (result->type) {
     case TKS_RESULT_BOOL: lua_pushboolean(L, result->integer != 0); return 1;
     case TKS_RESULT_COUNT: tksp_lua_push_integer(L, result->integer); return 1;
-    case TKS_RESULT_TOKEN:
-        finish_expected(L, &result->tokens[0], id, box->form);
-        return 1;
+    case TKS_RESULT_TOKEN: finish_expected(L, &result->tokens[0], id, box->form); return 1;
     case TKS_RESULT_TOKENS: push_tokens(L, result, box->form); return 1;
     case TKS_RESULT_TEXT:
         if (result->text.data != NULL) {
@@ -186,4 +184,9 @@ int tksp_lua_push_result(lua_State *L, const tksp_lua_op *box, tks_bytes id) {
                                             : push_replies(L, result, box->form);
     default: return luaL_error(L, "an operation that Lua does not know");
     }
+}
+
+int tksp_lua_push_result(lua_State *L, const tksp_lua_op *box) {
+    lua_pushnil(L);
+    return tksp_lua_end_result(L, box, tks_bytes_of(NULL, 0));
 }

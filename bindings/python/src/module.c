@@ -54,6 +54,7 @@ static void module_free(void *module) {
 static PyMethodDef module_methods[] = {
     {"commands", tksp_py_commands, METH_O, NULL},
     {"creator_options", tksp_py_creator_options, METH_O, NULL},
+    {"move", (PyCFunction)(void (*)(void))tksp_py_move, METH_FASTCALL, NULL},
     {"key_load", (PyCFunction)(void (*)(void))tksp_py_key_load, METH_FASTCALL, NULL},
     {"keyset_load", (PyCFunction)(void (*)(void))tksp_py_keyset_load, METH_FASTCALL, NULL},
     {"keyset_keys", (PyCFunction)(void (*)(void))tksp_py_keyset_keys, METH_FASTCALL, NULL},

@@ -97,6 +97,9 @@ class Tokens(Generic[_R]):
     def list(self, app: Text, type: Text, owner: Text, /) -> Op[list[_R]]: ...
 
 def commands(commands: tuple[Any, ...], /) -> Op[list[Any]]: ...
+def move(
+    tokens: Tokens[_R], keys: list[tuple[bytes, bytes, bytes, bytes, bytes, bytes]], /
+) -> tuple[Op[list[int]], list[str | None]]: ...
 @disjoint_base
 class Key:
     @property

@@ -67,7 +67,8 @@ typedef struct tks_spike_options {
     }
 
 enum {
-    TKS_SPIKE_LOCK_MS = 5000 /* how long a lock outlives a holder that died */
+    TKS_SPIKE_LOCK_MS = 5000, /* how long a lock outlives a holder that died */
+    TKS_SPIKE_WAIT_MS = 6000  /* how long others wait for it: time for the next holder to fetch */
 };
 
 /* Checks and copies the options. TKS_OK, TKS_ERR_CONFIGURATION (the message names every fault there

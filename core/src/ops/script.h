@@ -16,6 +16,7 @@ extern const tksp_script tksp_script_delete;
 extern const tksp_script tksp_script_delete_all;
 extern const tksp_script tksp_script_delete_by_id;
 extern const tksp_script tksp_script_list;
+extern const tksp_script tksp_script_move;
 extern const tksp_script tksp_script_refresh;
 extern const tksp_script tksp_script_rotate;
 extern const tksp_script tksp_script_spike_forget;

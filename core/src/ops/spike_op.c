@@ -71,7 +71,7 @@ static tks_need begin(tksp_spike_op *self, int64_t now_ms) {
         return tksp_spike_fail(
             self, TKS_ERR_SPIKE_AUTH,
             "the client was refused a moment ago: check client_id and client_secret", now_ms);
-    self->lock_until_ms = now_ms + TKS_SPIKE_LOCK_MS;
+    self->lock_until_ms = now_ms + TKS_SPIKE_WAIT_MS;
     return tksp_spike_enter(self, self->redis ? TKS_SPIKE_LOOKING : TKS_SPIKE_ASKING, now_ms);
 }
 

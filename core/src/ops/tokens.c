@@ -5,7 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SCRATCH_MAX = 64 * 1024, PEPPER_MIN = 16 };
+enum {
+    SCRATCH_MAX = 64 * 1024,
+    RECORD_OVERHEAD_MAX = 16 * 1024, /* an owner of 1024 bytes, each escaped, and the brackets */
+    PEPPER_MIN = 16
+};
 
 /* ---- options ---- */
 
@@ -198,6 +202,16 @@ tks_bytes tksp_word_check(tksp_tokens_op *op, const tksp_place *place) {
     return tksp_arena_dup(&op->base.arena, tks_bytes_of(place->digest, TKS_CHECK_SIZE));
 }
 
+tks_bytes tksp_word_tail(tksp_tokens_op *op, tks_bytes owner, tks_bytes data, const char *tag) {
+    tks_buf text;
+    tks_buf_init(&text, data.size + RECORD_OVERHEAD_MAX);
+    if (tksp_record_write_tail(&text, owner, data, tag) != TKS_OK)
+        op->base.arena.status = TKS_ERR_MEMORY;
+    tks_bytes tail = tksp_arena_dup(&op->base.arena, tks_buf_bytes(&text));
+    tks_buf_wipe(&text);
+    return tail;
+}
+
 tks_status tksp_tokens_add(tksp_tokens_op *op, const tksp_script *script, size_t argc,
                            const tks_bytes *argv, tks_bytes route) {
     tks_bytes *words = tksp_arena_alloc(&op->base.arena, argc * sizeof *words);
@@ -258,18 +272,19 @@ tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t
     if (status != TKS_OK) return status;
 
     tks_token *token = &op->tokens[i];
-    token->found = true;
-    token->app = op->app;
-    token->type = op->type;
-    token->owner = record.owner;
-    token->token = slot->token;
-    token->created_us = record.created_us;
-    token->expires_ms = expires_ms;
-    token->data = slot->data;
-    if (record.tag.size > 0)
-        tksp_set_id(op, i, record.tag.data);
-    else if (token->id.data == NULL)
-        tksp_set_id(op, i, slot->place.tag);
+    bool has_id = token == op->base.expected && record.tag.size == 0;
+    *token = (tks_token){
+        .found = true,
+        .app = op->app,
+        .type = op->type,
+        .owner = record.owner,
+        .token = slot->token,
+        .id = has_id ? token->id : tks_bytes_of(NULL, 0),
+        .created_us = record.created_us,
+        .expires_ms = expires_ms,
+        .data = slot->data,
+    };
+    if (!has_id) tksp_set_id(op, i, record.tag.size > 0 ? record.tag.data : slot->place.tag);
     return op->base.arena.status;
 }
 

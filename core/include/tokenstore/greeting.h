@@ -1,0 +1,42 @@
+/* tokenstore/greeting.h - what is said on a new connection before its first batch: AUTH, SELECT, CLIENT
+ * SETNAME, in one round trip.
+ *
+ * Purpose:   every driver begins its connections alike, and words their refusal alike. No I/O here.
+ * Lifecycle: tks_greeting is the caller's storage: init, send `bytes`, read `count` replies, judge, clear.
+ * Threads:   one thread at a time. */
+#ifndef TOKENSTORE_GREETING_H
+#define TOKENSTORE_GREETING_H
+
+#include "tokenstore/resp.h"
+#include "tokenstore/url.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { TKS_GREETING_MAX = 3 }; /* commands in a greeting */
+
+typedef struct tks_greeting {
+    tks_buf out;  /* the commands, ready to be written; they hold the password */
+    size_t count; /* so many replies are due; 0: there is nothing to say */
+    const char *names[TKS_GREETING_MAX];
+} tks_greeting;
+
+/* Makes the greeting that `target` wants; clear it on failure too. TKS_OK, TKS_ERR_MEMORY, TKS_ERR_DATA
+ * (too long). */
+tks_status tks_greeting_init(tks_greeting *greeting, const tks_target *target, tks_error *err);
+
+/* Judges the first `count` replies, of which there may be fewer than commands: a server that is full
+ * answers once and hangs up. TKS_OK; TKS_ERR_CONNECTION (the server is not ready, or is none: try again),
+ * TKS_ERR_SERVER (it refused; *final is set, trying again cannot help). The message never holds the
+ * password. */
+tks_status tks_greeting_judge(const tks_greeting *greeting, const tks_target *target,
+                              tks_reply *const *replies, size_t count, bool *final, tks_error *err);
+
+/* Frees the commands, wiping them. */
+void tks_greeting_clear(tks_greeting *greeting);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

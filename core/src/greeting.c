@@ -1,0 +1,108 @@
+/* greeting.c - see tokenstore/greeting.h. */
+#include "tokenstore/greeting.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { GREETING_MAX_SIZE = 64 * 1024, REASON_SIZE = 200 };
+
+static tks_bytes text(const char *s) {
+    return tks_bytes_of(s, strlen(s));
+}
+
+static tks_status add(tks_greeting *g, const char *name, size_t argc, const tks_bytes *argv) {
+    g->names[g->count++] = name;
+    return tks_resp_format(&g->out, argc, argv);
+}
+
+static tks_status add_commands(tks_greeting *g, const tks_target *target) {
+    tks_status status = TKS_OK;
+    if (target->user != NULL) {
+        const char *password = target->password != NULL ? target->password : "";
+        tks_bytes argv[] = {TKS_LITERAL("AUTH"), text(target->user), text(password)};
+        status = add(g, "AUTH", 3, argv);
+    } else if (target->password != NULL) {
+        tks_bytes argv[] = {TKS_LITERAL("AUTH"), text(target->password)};
+        status = add(g, "AUTH", 2, argv);
+    }
+    if (status == TKS_OK && target->db != 0) {
+        char digits[16];
+        (void)snprintf(digits, sizeof(digits), "%u", (unsigned)target->db);
+        tks_bytes argv[] = {TKS_LITERAL("SELECT"), text(digits)};
+        status = add(g, "SELECT", 2, argv);
+    }
+    if (status == TKS_OK && target->client_name != NULL) {
+        tks_bytes argv[] = {TKS_LITERAL("CLIENT"), TKS_LITERAL("SETNAME"),
+                            text(target->client_name)};
+        status = add(g, "CLIENT SETNAME", 3, argv);
+    }
+    if (status == TKS_OK && target->tls && g->count == 0) {
+        /* TLS 1.3 lets us write before the server has judged our certificate. Its verdict belongs
+         * here, where nothing has been sent yet that could be in doubt. */
+        tks_bytes argv[] = {TKS_LITERAL("PING")};
+        status = add(g, "PING", 1, argv);
+    }
+    return status;
+}
+
+tks_status tks_greeting_init(tks_greeting *greeting, const tks_target *target, tks_error *err) {
+    greeting->count = 0;
+    tks_buf_init(&greeting->out, GREETING_MAX_SIZE);
+    tks_status status = add_commands(greeting, target);
+    return status == TKS_OK ? TKS_OK : tks_fail(err, status, "the greeting cannot be made");
+}
+
+void tks_greeting_clear(tks_greeting *greeting) {
+    tks_buf_wipe(&greeting->out);
+}
+
+/* The server's words, unless they give the password back. */
+static const char *describe(const tks_reply *reply, const tks_target *target, char *out,
+                            size_t size) {
+    const char *password = target->password;
+    tks_reply_describe_error(reply, out, size);
+    if (password != NULL && *password != '\0' && strstr(out, password) != NULL) {
+        return "an error that cannot be shown because it holds the password";
+    }
+    return out;
+}
+
+static bool is_not_ready(const tks_reply *reply) {
+    static const char *const words[] = {"LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN"};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (tks_reply_is_error(reply, words[i])) {
+            return true;
+        }
+    }
+    return tks_reply_is_refusal(reply);
+}
+
+static tks_status judge(const char *command, const tks_reply *reply, const tks_target *target,
+                        bool *final, tks_error *err) {
+    char reason[REASON_SIZE];
+    if (tks_reply_get_type(reply) == TKS_REPLY_STATUS || strcmp(command, "PING") == 0) {
+        return TKS_OK;
+    }
+    if (tks_reply_get_type(reply) != TKS_REPLY_ERROR) {
+        return tks_fail(err, TKS_ERR_CONNECTION,
+                        "%s was answered with something else than OK: is this a Redis server?",
+                        command);
+    }
+    const char *why = describe(reply, target, reason, sizeof(reason));
+    if (is_not_ready(reply)) {
+        return tks_fail(err, TKS_ERR_CONNECTION, "not ready: %s", why);
+    }
+    *final = true;
+    return tks_fail(err, TKS_ERR_SERVER, "%s refused: %s", command, why);
+}
+
+tks_status tks_greeting_judge(const tks_greeting *greeting, const tks_target *target,
+                              tks_reply *const *replies, size_t count, bool *final,
+                              tks_error *err) {
+    tks_status status = TKS_OK;
+    *final = false;
+    for (size_t i = 0; i < count && status == TKS_OK; i++) {
+        status = judge(greeting->names[i], replies[i], target, final, err);
+    }
+    return status;
+}

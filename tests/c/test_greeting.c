@@ -1,0 +1,80 @@
+/* test_greeting.c - what is said on a new connection, and what the answers mean. */
+#include <stdlib.h>
+
+#include "test.h"
+#include "tokenstore/greeting.h"
+
+static tks_target *parse(const char *url) {
+    tks_target *target = NULL;
+    tks_error err = TKS_ERROR_INIT;
+    test_context("%s", url);
+    CHECK_STATUS(tks_target_parse(test_bytes(url), &target, &err), TKS_OK);
+    if (!CHECK(target != NULL)) exit(1);
+    return target;
+}
+
+static void check_said(const char *url, size_t count, const char *want) {
+    tks_greeting greeting;
+    tks_error err = TKS_ERROR_INIT;
+    tks_target *target = parse(url);
+    CHECK_STATUS(tks_greeting_init(&greeting, target, &err), TKS_OK);
+    CHECK_INT(greeting.count, count);
+    CHECK_BYTES(tks_buf_bytes(&greeting.out), test_bytes(want));
+    tks_greeting_clear(&greeting);
+    tks_target_free(target);
+}
+
+TEST(greeting_says_what_the_target_wants) {
+    check_said("redis://localhost", 0, "");
+    check_said("redis://:secret@localhost", 1, "*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n");
+    check_said("redis://bob:secret@localhost/3?client_name=me", 3,
+               "*3\r\n$4\r\nAUTH\r\n$3\r\nbob\r\n$6\r\nsecret\r\n"
+               "*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n"
+               "*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$2\r\nme\r\n");
+    check_said("rediss://localhost", 1, "*1\r\n$4\r\nPING\r\n");
+    check_said("rediss://localhost/1", 1, "*2\r\n$6\r\nSELECT\r\n$1\r\n1\r\n");
+}
+
+/* Judges `answers`, one reply or more, to the greeting of `url`. */
+static void check_judged(const char *url, const char *answers, tks_status want, bool want_final,
+                         const char *part) {
+    tks_greeting greeting;
+    tks_reply *replies[TKS_GREETING_MAX] = {NULL};
+    tks_reader *reader = NULL;
+    tks_error err = TKS_ERROR_INIT;
+    size_t count = 0;
+    bool final = !want_final;
+    tks_target *target = parse(url);
+    test_context("%s: %s", url, answers);
+    CHECK_STATUS(tks_greeting_init(&greeting, target, &err), TKS_OK);
+    CHECK_STATUS(tks_reader_new(1 << 20, &reader, &err), TKS_OK);
+    tks_bytes bytes = test_bytes(answers);
+    CHECK_STATUS(tks_reader_feed(reader, bytes.data, bytes.size, &err), TKS_OK);
+    while (count < greeting.count && tks_reader_next(reader, &replies[count], &err) == TKS_OK &&
+           replies[count] != NULL) {
+        count++;
+    }
+    CHECK_STATUS(tks_greeting_judge(&greeting, target, replies, count, &final, &err), want);
+    CHECK(final == want_final);
+    CHECK_CONTAINS(err.message, part);
+    for (size_t i = 0; i < count; i++) tks_reply_free(replies[i]);
+    tks_reader_free(reader);
+    tks_greeting_clear(&greeting);
+    tks_target_free(target);
+}
+
+TEST(greeting_judges_the_answers) {
+    const char *both = "redis://:sesame@localhost/3";
+    check_judged(both, "+OK\r\n+OK\r\n", TKS_OK, false, "");
+    check_judged(both, "", TKS_OK, false, "");
+    check_judged(both, "-WRONGPASS invalid\r\n+OK\r\n", TKS_ERR_SERVER, true, "AUTH refused");
+    check_judged(both, "+OK\r\n-ERR DB index is out of range\r\n", TKS_ERR_SERVER, true,
+                 "SELECT refused");
+    check_judged(both, "-LOADING wait\r\n-LOADING wait\r\n", TKS_ERR_CONNECTION, false,
+                 "not ready");
+    check_judged(both, "-ERR max number of clients reached\r\n", TKS_ERR_CONNECTION, false,
+                 "not ready");
+    check_judged(both, ":5\r\n+OK\r\n", TKS_ERR_CONNECTION, false, "is this a Redis server?");
+    check_judged(both, "-ERR what is sesame\r\n", TKS_ERR_SERVER, true, "cannot be shown");
+    check_judged("rediss://localhost", "-NOAUTH Authentication required.\r\n", TKS_OK, false, "");
+}
