@@ -7,3 +7,4 @@ codes = true
 exclude_files = { "build", ".venv", "**/*.d.lua", "core/scripts" }
 files["**/*.rockspec"] = { std = "+rockspec" }
 files["bindings/lua/tokenstore/nginx*.lua"] = { read_globals = { "ngx" } }
+files["bindings/lua/tokenstore/guard.lua"] = { std = "ngx_lua" }

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import measure_jwt
 import measure_spike
+from against_node import against_node
 from harness import ROOT, Server, Table, Worker, stop_all, turns
 
 BENCH = ROOT / "bench"
@@ -212,6 +213,7 @@ def main():
             measure_jwt.measure(table, directory, rounds, count)
             measure_spike.measure(table, rounds, 100 * count)
             at_scale(table, directory, rounds, count, sizes)
+            against_node(table, directory, rounds // 3)
         finally:
             stop_all()
     if options.write:

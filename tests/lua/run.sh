@@ -5,7 +5,8 @@
 #
 # usage: tests/lua/run.sh LUA [FILE...]      FILE: a test file's name without test_ and .lua
 # Wants LUA_PATH and LUA_CPATH (make env) to find the modules. MEMORY_HOST, if set, is the program that
-# lets every allocation of this Lua's fail in turn (memory_host.c), which is done last.
+# lets every allocation of this Lua's fail in turn (memory_host.c), which is done last. TEST_VALGRIND, if
+# set, is valgrind with its options: the first run is in it, and the others, which would take hours, are not.
 set -u
 lua=$1; shift
 here=$(dirname "$0")
@@ -36,6 +37,10 @@ TEST_DIR=$dir TEST_LUA=$lua TEST_URL=unix://$dir/redis.sock
 export TEST_DIR TEST_LUA TEST_URL
 unset TOKENSTORE_URL
 status=0
+if [ -n "${TEST_VALGRIND-}" ]; then
+  $TEST_VALGRIND "$lua" "$here/run.lua" "$@"
+  exit
+fi
 "$lua" "$here/run.lua" "$@" || status=1
 "$lua" "$here/run.lua" --stress "$@" || status=1
 if [ -n "${MEMORY_HOST-}" ]; then

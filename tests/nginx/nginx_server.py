@@ -226,4 +226,5 @@ def running(server: str, **options: Any) -> Iterator[Nginx]:
     finally:
         with suppress(ProcessLookupError):
             nginx.stop()
-    assert nginx.unexplained() == []
+    unexplained = nginx.unexplained()
+    assert not unexplained, "\n".join(unexplained[:20])

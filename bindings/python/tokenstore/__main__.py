@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import re
 import sys
@@ -15,7 +16,7 @@ from tokenstore.migrate import FORMATS
 
 DONE, NOT_FOUND, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
-_EPILOG = """exit status: 0 done; 1 not found, or keys were left; 2 wrong usage; 3 the server could not be
+_EPILOG = """exit status: 0 done; 1 not found, answered no, or keys were left; 2 wrong usage; 3 the server could not be
 reached or refused; 130 interrupted"""
 
 
@@ -113,4 +114,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a locale that lacks a letter shows its number
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(main())

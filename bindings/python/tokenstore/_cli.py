@@ -99,8 +99,9 @@ def revoke(options: Options) -> bool:
 def revoke_all(options: Options) -> bool:
     """End all of an owner's tokens, after a question."""
     with _store(options) as store:
-        if not options.yes:
-            _confirm(len(store.list(options.app, options.type, options.owner)))
+        if not options.yes and not _confirm(store.list(options.app, options.type, options.owner)):
+            print("tokenstore: nothing was ended", file=sys.stderr)
+            return False
         ended = store.delete_all(options.app, options.type, options.owner)
     if options.json:
         _print_json({"ended": ended})
@@ -265,12 +266,12 @@ def _read_token() -> bytes:
     return sys.stdin.buffer.readline().rstrip(b"\r\n")
 
 
-def _confirm(count: int) -> None:
+def _confirm(tokens: Sequence[Token]) -> bool:
     if not sys.stdin.isatty():
         raise UsageError("nobody is there to be asked: give --yes")
-    print(f"end {count} token{'' if count == 1 else 's'}? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise UsageError("nothing was ended")
+    many = f"{len(tokens)} token{'' if len(tokens) == 1 else 's'}"
+    print(f"end {many}? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _found(options: Options, found: bool) -> bool:
