@@ -111,8 +111,7 @@ static int64_t seconds_of(const tks_json *tree, const char *name) {
     return seconds > EXPIRES_MAX_S ? INT64_C(1000) * EXPIRES_MAX_S : (int64_t)(seconds * 1000);
 }
 
-/* A bearer token may hold what RFC 6750 lets stand in a header, and nothing else. */
-static bool is_bearer(tks_bytes token) {
+bool tksp_oauth_is_bearer(tks_bytes token) {
     if (token.size == 0 || token.size > TOKEN_MAX) return false;
     for (size_t i = 0; i < token.size; i++) {
         char c = token.data[i];
@@ -131,7 +130,7 @@ static tksp_oauth_verdict read_token(const tks_http_response *response, tksp_oau
         return wrong(out, "it is not a JSON object");
     const tks_json *token = tks_json_find(out->tree, "access_token");
     if (token == NULL || tks_json_get_type(token) != TKS_JSON_STRING ||
-        !is_bearer(tks_json_get_string(token)))
+        !tksp_oauth_is_bearer(tks_json_get_string(token)))
         return wrong(out, "there is no usable access_token in it");
     const tks_json *type = tks_json_find(out->tree, "token_type");
     if (type != NULL && (tks_json_get_type(type) != TKS_JSON_STRING ||

@@ -39,6 +39,10 @@ typedef struct tksp_oauth_answer {
 tksp_oauth_verdict tksp_oauth_read_answer(const tks_http_response *response, int64_t now_ms,
                                           tksp_oauth_answer *out);
 
+/* Is it what RFC 6750 lets stand in a header as a bearer token, and nothing else, and not larger than any
+ * header that could carry it? */
+bool tksp_oauth_is_bearer(tks_bytes token);
+
 /* Wipes and frees what the answer owns. */
 void tksp_oauth_answer_clear(tksp_oauth_answer *answer);
 

@@ -242,7 +242,7 @@ def test_a_holder_that_is_slow_is_waited_for_no_longer_than_that(redis: Server) 
 
 
 def test_what_the_lock_covers(redis: Server) -> None:
-    """Server, client, audience and scope: each its own lock, the same from everybody who asks for it."""
+    """Server, client, audience, scope, parameters: each its own lock, the same from all who ask for it."""
     seen: list[bytes] = []
 
     def answer(asked: Asked) -> Answer:
@@ -251,18 +251,17 @@ def test_what_the_lock_covers(redis: Server) -> None:
         return granted("a-token")
 
     with endpoint(answer) as server, endpoint(answer) as other:
-        for url, client, audience, scope in (
-            (server.url, "id", "a", None),
-            (server.url, "id", "a", None),
-            (other.url, "id", "a", None),
-            (server.url, "di", "a", None),
-            (server.url, "id", "b", None),
-            (server.url, "id", "a", "read"),
+        for url, client, audience, more in (
+            (server.url, "id", "a", {}),
+            (server.url, "id", "a", {}),
+            (other.url, "id", "a", {}),
+            (server.url, "di", "a", {}),
+            (server.url, "id", "b", {}),
+            (server.url, "id", "a", {"scope": "read"}),
+            (server.url, "id", "a", {"parameters": {"resource": "r"}}),
         ):
             redis("FLUSHALL")
-            with Spike(
-                url, client, "secret", redis=redis.url, token_format="opaque", scope=scope
-            ) as s:
+            with Spike(url, client, "secret", redis=redis.url, token_format="opaque", **more) as s:
                 s.get_token(audience)
     assert seen[0] == seen[1]
-    assert len(set(seen)) == 5
+    assert len(set(seen)) == 6

@@ -35,7 +35,8 @@ typedef struct tksp_spike_op {
     uint32_t tries;          /* of the request at hand */
     tksp_spike_stage paused; /* what a pause goes back to */
     bool key_is_fresh;       /* it was fetched in this operation */
-    tks_bytes candidate;     /* the token that waits for a key */
+    bool key_is_away;    /* it could not be had for what is stored: not asked for again for that */
+    tks_bytes candidate; /* the token that waits for a key */
     bool candidate_is_stored;
     bool key_alone;                /* load_key: no token is wanted */
     tksp_lifetime answer_lifetime; /* of an opaque candidate, and the hint of refresh_in */
