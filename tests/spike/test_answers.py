@@ -149,10 +149,27 @@ def test_expires_in_may_be_a_text_and_refresh_in_counts() -> None:
         assert s.get_token(AUDIENCE) == "two"
 
 
-def test_hanging_up_and_dripping() -> None:
+def test_hanging_up() -> None:
     answers = [Answer(hang_up=True), granted()]
     with endpoint(lambda asked: answers.pop(0)) as server, opaque(server) as s:
         assert s.get_token(AUDIENCE) == "opaque-token"
+
+
+def test_a_kept_connection_that_died_costs_no_try() -> None:
+    """The request is sent once more, on a new connection; there it is the server that hangs up."""
+    answers = [granted("one"), Answer(hang_up=True), granted("two"), Answer(hang_up=True)]
+    answers.append(Answer(hang_up=True))
+    with endpoint(lambda asked: answers.pop(0)) as server:
+        with opaque(server, retry={"retries": 0}) as s:
+            assert s.get_token("a") == "one"
+            assert s.get_token("b") == "two"
+            assert len(server.asked) == 3
+            with pytest.raises(tokenstore.SpikeError, match="after 1 try"):
+                s.get_token("c")
+            assert len(server.asked) == 5
+
+
+def test_dripping() -> None:
     slow = granted()
     slow.drip = 0.2
     with endpoint(lambda asked: slow) as server, opaque(server, retry={"total": 0.6}) as s:
