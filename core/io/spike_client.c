@@ -113,7 +113,9 @@ static void keep_notes(tks_spike_client *client, tksp_spike_memory *memory, cons
 static tks_status run_op(tks_spike_client *client, tks_op *op, int64_t timeout_ms,
                          const tks_interrupt *interrupt, tks_error *err) {
     tksp_requester requester = {client->http, tks_http_fetch, tks_http_response_free};
-    return tksp_run(client->redis, &requester, op, getpid(), timeout_ms, interrupt, err);
+    tks_flight flight = {.client = client->redis, .requester = &requester, .op = op};
+    tksp_flight_begin(&flight, getpid(), timeout_ms, interrupt);
+    return tksp_flight_end(&flight, err);
 }
 
 /* Runs the operation for `entry`, whose `fetching` the caller has set, and tells those who wait. */

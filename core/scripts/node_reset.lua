@@ -43,11 +43,11 @@ local function remove_key(name, key, plain)
 end
 
 -- A large set takes several goes, so that the server is not held up.
-local function remove_set(name, owner)
+local function remove_set(name, owner, plain)
   if (':' .. owner):find(':tokens:', 1, true) then return end
   local ids = redis.pcall('SRANDMEMBER', name, 500)
   if ids.err then
-    redis.call('DEL', name)
+    if plain then redis.call('DEL', name) end
     return
   end
   for _, id in ipairs(ids) do
@@ -63,7 +63,7 @@ for _, name in ipairs(KEYS) do
   if kind == 'key' then
     remove_key(name, rest, plain)
   elseif kind == 'tokens' then
-    remove_set(name, rest)
+    remove_set(name, rest, plain)
   elseif kind == 'id' and plain then
     remove_id(rest)
   elseif kind == 'hash' and plain then

@@ -19,8 +19,9 @@ enum {
 /* ---- building ---- */
 
 tks_op *tksp_op_new(size_t size, const tksp_op_kind *kind, tks_safety safety) {
-    tks_op *op = calloc(1, size);
+    tks_op *op = malloc(size);
     if (op == NULL) return NULL;
+    memset(op, 0, size); /* glibc's calloc does not take from its fast lists, malloc does */
     op->kind = kind;
     op->safety = safety;
     tks_buf_init(&op->out, BATCH_MAX);
@@ -337,4 +338,8 @@ tks_bytes tks_op_get_notes(const tks_op *op) {
 
 const tks_result *tks_op_get_result(const tks_op *op) {
     return &op->result;
+}
+
+const tks_token *tks_op_get_expected(const tks_op *op) {
+    return op->expected;
 }

@@ -65,6 +65,7 @@ struct tks_op {
     const char *reason; /* why it is trying again, in the arena; NULL: it is not */
     tks_error error;
     tks_result result;
+    const tks_token *expected;
 };
 
 /* Makes an operation of `size` bytes (a struct that begins with tks_op), zeroed. NULL: no memory. */

@@ -229,7 +229,7 @@ TEST(alloc_resp_format) {
     static const size_t counts[] = {1, 16, 17, 40};
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         test_context("%zu words", counts[i]);
-        CHECK(starve(format_command, &counts[i]) > 1);
+        CHECK(starve(format_command, &counts[i]) > 0);
     }
 }
 

@@ -24,6 +24,31 @@ TEST(resp_formats_any_bytes) {
     tks_buf_clear(&out);
 }
 
+TEST(resp_formats_any_length) {
+    static const struct {
+        size_t size;
+        const char *head;
+    } cases[] = {{0, "$0"},   {1, "$1"},     {9, "$9"},     {10, "$10"},
+                 {99, "$99"}, {100, "$100"}, {999, "$999"}, {65536, "$65536"}};
+    char *bytes = malloc(65536);
+    memset(bytes, 'x', 65536);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        tks_bytes word = tks_bytes_of(bytes, cases[i].size);
+        size_t head = 4 + strlen(cases[i].head) + 2;
+        tks_buf out;
+        test_context("%zu bytes", word.size);
+        tks_buf_init(&out, 100000);
+        CHECK_STATUS(tks_resp_format(&out, 1, &word), TKS_OK);
+        CHECK_INT(out.size, head + word.size + 2);
+        CHECK(memcmp(out.data, "*1\r\n", 4) == 0);
+        CHECK(memcmp(out.data + 4, cases[i].head, head - 6) == 0);
+        CHECK(memcmp(out.data + head - 2, "\r\n", 2) == 0);
+        CHECK(memcmp(out.data + out.size - 2, "\r\n", 2) == 0);
+        tks_buf_clear(&out);
+    }
+    free(bytes);
+}
+
 /* A reply in a form that can be compared: `(nil) +OK -ERR :1 $text [ … ]`. */
 static void describe(const tks_reply *reply, tks_buf *out) {
     switch (tks_reply_get_type(reply)) {

@@ -114,6 +114,22 @@ function cases.sessions()
   expect(sessions:kill_all { app = "a", owner_id = owner })
 end
 
+function cases.tokenstore()
+  open()
+  local store = tokenstore.Tokenstore(tokens.client, { prefix = owner .. "n" })
+  begin()
+  local token, message, code = store:add { owner_id = owner, attrs = data, duration = 60 }
+  expect(token, message, code)
+  expect(store:get { id = token.id })
+  expect(store:set { id = token.id, attrs = data })
+  expect(store:list { owner_id = owner })
+  local hash
+  hash, message, code = store:make_hash { value = "v" }
+  expect(hash, message, code)
+  expect(store:take_hash { hash = hash })
+  expect(store:reset { timeout = 60 })
+end
+
 function cases.raw()
   open()
   begin()

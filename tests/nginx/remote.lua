@@ -56,7 +56,14 @@ end
 local asked = assert(core.decode(body, LIMIT))
 local tokens = assert(tokenstore.RedisTokens(asked.url))
 local result
-if asked.call == "execute" then
+if asked.call == "fill" then -- a pipeline of so many commands of that size; how many answers it had
+  local commands = {}
+  for i = 1, asked.args[1] do
+    commands[i] = { "ECHO", ("x"):rep(asked.args[2]) }
+  end
+  local replies, message, code = tokens.client:pipeline(commands)
+  result = answer(false, replies and #replies, message, code)
+elseif asked.call == "execute" then
   result = answer(true, tokens.client:execute(unpack(unpack_raw(asked.args))))
 elseif asked.call == "pipeline" then
   result = answer(true, tokens.client:pipeline(unpack_raw(asked.args), asked.options))

@@ -245,17 +245,20 @@ tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t
     status = tks_json_parse(record.data, SIZE_MAX, &slot->data, err);
     if (status != TKS_OK) return status;
 
-    op->tokens[i] = (tks_token){
+    tks_token *token = &op->tokens[i];
+    bool has_id = token == op->base.expected && record.tag.size == 0;
+    *token = (tks_token){
         .found = true,
         .app = op->app,
         .type = op->type,
         .owner = record.owner,
         .token = slot->token,
+        .id = has_id ? token->id : tks_bytes_of(NULL, 0),
         .created_us = record.created_us,
         .expires_ms = expires_ms,
         .data = slot->data,
     };
-    tksp_set_id(op, i, record.tag.size > 0 ? record.tag.data : slot->place.tag);
+    if (!has_id) tksp_set_id(op, i, record.tag.size > 0 ? record.tag.data : slot->place.tag);
     return op->base.arena.status;
 }
 
