@@ -318,7 +318,7 @@ case("list with a token that cannot be read names it", "list", b"bob",
      steps=[{**SMEMBERS, **replies([ID])},
             {**send("read", read(ID)), **answer([KEY, b"x"], subject=b"bob")}],
      error=("data", unreadable))  # fmt: skip
-for what, values in [("another number", [5]), ("a text", [b"x"]), ("half a token", [[KEY]]),
+for what, values in [("another number", [5]), ("a text", [b"text"]), ("half a token", [[KEY]]),
                      ("too few items", [])]:  # fmt: skip
     case(f"list with an answer of {what}", "list", b"bob",
          steps=[{**SMEMBERS, **replies([ID])},

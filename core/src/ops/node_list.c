@@ -83,8 +83,9 @@ static tks_status take_record(list_op *self, size_t i, const tks_reply *answer) 
         if (what == DEAD) return TKS_OK; /* and dropped by now */
         if (what != HALF) return tksp_op_fail_foreign(&node->op);
     } else {
-        const tks_reply *key = answer == NULL ? NULL : tks_reply_get_item(answer, 0);
-        const tks_reply *record = answer == NULL ? NULL : tks_reply_get_item(answer, 1);
+        bool is_array = answer != NULL && tks_reply_get_type(answer) == TKS_REPLY_ARRAY;
+        const tks_reply *key = is_array ? tks_reply_get_item(answer, 0) : NULL;
+        const tks_reply *record = is_array ? tks_reply_get_item(answer, 1) : NULL;
         if (key == NULL || record == NULL || tks_reply_get_type(key) != TKS_REPLY_STRING ||
             tks_reply_get_type(record) != TKS_REPLY_STRING)
             return tksp_op_fail_foreign(&node->op);
