@@ -151,7 +151,7 @@ def test_the_process_that_holds_the_lock_is_killed(redis: Server) -> None:
     def answer(asked: Asked) -> Answer:
         if len(server.asked) == 1:
             dead.wait(60)  # the holder never sees an answer
-        return granted(f"token-{len(server.asked)}")
+        return granted(f"token-{len(server.asked)}", delay=0.3)  # time for others to ask as well
 
     with endpoint(answer) as server, children(4, server, redis) as processes:
         holder, *others = processes
