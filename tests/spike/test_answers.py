@@ -126,8 +126,10 @@ BAD = {
     "no expires_in": Answer(200, {"access_token": "abc", "token_type": "Bearer"}),
     "no time left": granted(expires_in=5),
     "negative": granted(expires_in=-1),
-    "wrong content type": Answer(200, {"access_token": "a"}, content_type="text/html"),
-    "no content type": Answer(200, {"access_token": "a"}, content_type=None),
+    "wrong content type": Answer(
+        200, {"access_token": "a", "expires_in": 60}, content_type="text/html"
+    ),
+    "no content type": Answer(200, {"access_token": "a", "expires_in": 60}, content_type=None),
     "created": Answer(201, {"access_token": "a", "expires_in": 60}),
     "too much": Answer(200, b'{"access_token":"' + b"a" * (2 << 20) + b'"}'),
 }

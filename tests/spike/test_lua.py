@@ -258,7 +258,10 @@ BAD = {
     "a header in it": ("spike", Answer(200, {"access_token": "a\r\nX-Evil: 1", "expires_in": 60})),
     "another type": ("spike", granted(token_type="mac")),
     "no expires_in": ("spike", Answer(200, {"access_token": "abc", "token_type": "Bearer"})),
-    "wrong content type": ("spike", Answer(200, {"access_token": "a"}, content_type="text/html")),
+    "wrong content type": (
+        "spike",
+        Answer(200, {"access_token": "a", "expires_in": 60}, content_type="text/html"),
+    ),
     "a redirect": ("spike", Answer(302, headers={"Location": "http://127.0.0.1:1/"})),
     "too much": ("spike", Answer(200, b'{"access_token":"' + b"a" * (2 << 20) + b'"}')),
 }
