@@ -76,7 +76,8 @@ static tks_status finish(tks_op *base, int64_t now_ms) {
         const tks_reply *reply = tksp_checked_reply(op, i, &op->slots[i].place, &status);
         if (reply == NULL) return status;
         int64_t outcome = tksp_reply_integer_at(reply, 1, -1);
-        if (outcome < TKS_MOVED_GONE || outcome > TKS_MOVED_TAKEN) return tksp_op_fail_foreign(&op->base);
+        if (outcome < TKS_MOVED_GONE || outcome > TKS_MOVED_TAKEN)
+            return tksp_op_fail_foreign(&op->base);
         outcomes[i] = tks_reply_get_item(reply, 1);
     }
     base->result.type = TKS_RESULT_REPLIES;
