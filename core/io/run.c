@@ -54,7 +54,7 @@ static tks_need deliver(run *r, tks_reply **replies, tksp_pool *pool, const tksp
     tks_event event = {.type = TKS_EVENT_REPLIES, .now_ms = tksp_wall_ms(), .replies = replies};
     r->sent = false;
     tks_need need = tks_op_step(r->op, &event);
-    if (need == TKS_FAILED && tks_op_get_error(r->op)->status != TKS_ERR_SERVER) {
+    if (tks_op_is_out_of_step(r->op)) {
         tksp_conn_distrust(lease->conn); /* "not a record" may be the answer to something else */
     }
     tksp_pool_give_back(pool, lease);

@@ -57,6 +57,7 @@ struct tks_op {
     tks_batch batch;
     const tks_http_request *request;
     uint32_t sleep_ms;
+    bool refused;    /* failed on an answer that is known to be its own: the request cannot be met */
     bool unanswered; /* a change was sent, and its answer lost: it may have happened */
     tks_buf notes;
     const char *reason; /* why it is trying again, in the arena; NULL: it is not */

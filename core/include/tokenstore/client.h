@@ -21,6 +21,8 @@
 #ifndef TOKENSTORE_CLIENT_H
 #define TOKENSTORE_CLIENT_H
 
+#include <sys/types.h>
+
 #include "tokenstore/op.h"
 #include "tokenstore/url.h"
 
@@ -51,6 +53,10 @@ tks_status tks_client_run(tks_client *client, tks_op *op, int64_t timeout_ms,
 
 /* The target, borrowed; of an embedded server: the unix socket it listens on. */
 const tks_target *tks_client_get_target(const tks_client *client);
+
+/* The id of this process, without a system call where the system allows: for who has to know on each
+ * call whether it is in a forked child. */
+pid_t tks_client_get_pid(const tks_client *client);
 
 /* Closes idle connections now and busy ones when they come back; ends an embedded server that this
  * process started. */
