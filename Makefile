@@ -7,6 +7,7 @@
 #            whose runners each print a line "<n> passed[, <n> skipped]" (scripts/run-tests adds them up;
 #            a suite that prints none, or "0 passed", has failed)
 #   ASAN     suites that `make asan` runs, the same targets with SANITIZE=1
+#   VALGRIND targets that `make valgrind` runs
 #   FUZZ     targets that `make fuzz` runs, FUZZ_SECONDS each
 #   INSTALL  targets that `make install` runs
 #   ENV      targets that `make env` runs: each prints shell assignments
@@ -59,9 +60,14 @@ TKS_LDFLAGS += -Wl,-z,relro,-z,now
 RUN :=
 endif
 
+# What a rule of VALGRIND puts before a program.
+VALGRIND_RUN := valgrind --quiet --error-exitcode=99 --errors-for-leak-kinds=definite,possible \
+	--child-silent-after-fork=yes
+
 ALL :=
 SUITES := walls docs
 ASAN :=
+VALGRIND :=
 FUZZ :=
 INSTALL := install-c
 ENV :=
@@ -111,11 +117,11 @@ $(BUILD)/core/scripts.o: $(BUILD)/scripts.c $(FLAGS)
 
 # ---- the languages ------------------------------------------------------------------------------------
 
--include mk/tests-c.mk mk/io.mk mk/http.mk mk/embedded.mk mk/python.mk mk/lua.mk mk/bench.mk mk/spike.mk
+-include mk/tests-c.mk mk/io.mk mk/http.mk mk/embedded.mk mk/python.mk mk/lua.mk mk/bench.mk mk/spike.mk mk/asyncio.mk mk/nginx.mk mk/interop.mk
 
 # ---- what one types -----------------------------------------------------------------------------------
 
-.PHONY: all help setup demo test lint format walls test-walls test-docs asan asan-run fuzz soak env \
+.PHONY: all help setup demo test lint format walls test-walls test-docs asan asan-run valgrind fuzz soak env \
 	install install-c clean distclean
 
 all: $(ALL)
@@ -135,6 +141,7 @@ help:
 #: make lint         formatting, static analysis, types, walls
 #: make format       bring the C code into its format
 #: make asan         the C, Python and Lua tests under ASan and UBSan
+#: make valgrind     the C and Lua tests and some of the Python tests under valgrind
 #: make fuzz         the fuzzers, FUZZ_SECONDS=60 each
 #: make soak         the race tests, long
 #: make bench        the measurements as a table (BENCH_FLAGS=--quick)
@@ -182,6 +189,10 @@ asan:
 
 asan-run: $(TKS_LIBS)
 	@scripts/run-tests $(BUILD) "$(AGAIN) SANITIZE=1 BUILD=$(BUILD) WERROR=1" $(ASAN)
+
+valgrind: setup-dev
+	@$(AGAIN) -j$(JOBS) WERROR=1 all
+	@$(AGAIN) WERROR=1 $(VALGRIND)
 
 fuzz: setup-dev
 	@$(AGAIN) $(FUZZ)

@@ -11,6 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+import measure_jwt
+import measure_spike
+from against_node import against_node
 from harness import ROOT, Server, Table, Worker, stop_all, turns
 
 BENCH = ROOT / "bench"
@@ -158,6 +161,8 @@ def output(*command):
 
 def machine():
     """One line each of what the figures depend on."""
+    from importlib.metadata import version
+
     import hiredis
     import redis
 
@@ -184,7 +189,7 @@ def machine():
         output("redis-server", "--version"),
         f"Python {platform.python_version()}; {output('lua5.4', '-v')}; {output('luajit', '-v')}",
         f"hiredis {library}; redis-py {redis.__version__} with hiredis {hiredis.__version__}; "
-        f"{output('gcc', '--version')}",
+        f"PyJWT {version('pyjwt')}; {output('openssl', 'version')}; {output('gcc', '--version')}",
     ]
 
 
@@ -205,7 +210,10 @@ def main():
             for transport in ("TCP", "unix socket"):
                 against_raw(table, directory, rounds, count, transport)
             against_redis_py(table, directory, rounds, count)
+            measure_jwt.measure(table, directory, rounds, count)
+            measure_spike.measure(table, rounds, 100 * count)
             at_scale(table, directory, rounds, count, sizes)
+            against_node(table, directory, rounds // 3)
         finally:
             stop_all()
     if options.write:

@@ -5,6 +5,16 @@ $(BUILD)/bench/raw_hiredis: bench/raw_hiredis.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(CC) $(TKS_CPPFLAGS) $(TKS_CFLAGS) $(TKS_LDFLAGS) -o $@ $< -lhiredis
 
+$(BUILD)/bench/raw_verify: bench/raw_verify.c $(FLAGS)
+	@mkdir -p $(@D)
+	$(CC) $(TKS_CPPFLAGS) $(TKS_CFLAGS) $(TKS_LDFLAGS) -o $@ $< -lcrypto -lsodium
+
+$(BUILD)/bench/spike_threads: bench/spike_threads.c $(TKS_LIBS) $(FLAGS)
+	@mkdir -p $(@D)
+	$(CC) $(TKS_CPPFLAGS) $(TKS_CFLAGS) $(TKS_LDFLAGS) -o $@ $< $(TKS_LIBS) $(TKS_LDLIBS)
+
+BENCH_PROGRAMS := $(addprefix $(BUILD)/bench/,raw_hiredis raw_verify spike_threads)
+
 .PHONY: bench bench-docs bench-build
 bench: setup-dev bench-build
 	@$(PYTHON) bench/run.py $(BENCH_FLAGS)
@@ -13,4 +23,4 @@ bench-docs: setup-dev bench-build
 	@$(PYTHON) bench/run.py --write docs/benchmarks.md
 
 bench-build: setup-dev
-	@$(AGAIN) -j$(JOBS) all $(BUILD)/bench/raw_hiredis
+	@$(AGAIN) -j$(JOBS) all $(BENCH_PROGRAMS)

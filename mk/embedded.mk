@@ -5,9 +5,6 @@ SUITES += embedded
 ASAN += embedded
 
 EMBEDDED_SRC := tests/c/test.c $(sort $(wildcard tests/c/*embedded*.c)) tests/c/alloc.c
-ifdef SANITIZE # which has its own malloc
-EMBEDDED_SRC := $(filter-out %alloc.c,$(EMBEDDED_SRC))
-endif
 EMBEDDED_OBJ := $(EMBEDDED_SRC:tests/c/%.c=$(TESTS_C)/%.o)
 
 $(TESTS_C)/embedded: $(EMBEDDED_OBJ) $(TKS_LIBS)

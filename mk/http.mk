@@ -28,6 +28,5 @@ asan-http:
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(BUILD)/asan WERROR=1 test-http
 
 valgrind-http:
-	@TOKENSTORE_HTTP_RUN="valgrind --quiet --error-exitcode=99 --leak-check=full \
-		--errors-for-leak-kinds=definite --show-leak-kinds=definite --child-silent-after-fork=yes" \
+	@TOKENSTORE_HTTP_RUN="$(VALGRIND_RUN) --leak-check=full --show-leak-kinds=definite" \
 		$(MAKE) --no-print-directory test-http

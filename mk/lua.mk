@@ -4,6 +4,7 @@
 #   lua        $(BUILD)/lua/5.4/tokenstore/*.so and $(BUILD)/lua/5.1/…, which LuaJIT loads too
 #   test-lua   the suite in every interpreter there is
 #   asan-lua   the same under ASan and UBSan (make asan does it among others)
+#   valgrind-lua  the same under valgrind, once (make valgrind does it among others)
 #   test-rock  luarocks make for 5.4 and 5.1 (suite rock)
 #   env-lua    what lets an interpreter find the checkout
 #
@@ -13,6 +14,7 @@
 ALL += lua
 SUITES += lua rock
 ASAN += lua
+VALGRIND += valgrind-lua
 INSTALL += install-lua
 ENV += env-lua
 
@@ -68,7 +70,7 @@ $(foreach abi,$(LUA_ABIS),$(eval $(call lua_rules,$(abi),$(call lua_include,$(ab
 LUA_MODULES := $(foreach abi,$(LUA_ABIS),$(patsubst %,$(BUILD)/lua/$(abi)/tokenstore/%.so,\
 	core blocking openssl oauth))
 
-.PHONY: lua test-lua asan-lua env-lua install-lua rock install-rock test-rock
+.PHONY: lua test-lua asan-lua valgrind-lua env-lua install-lua rock install-rock test-rock
 lua: $(LUA_MODULES)
 ifeq ($(strip $(LUA_ABIS)),)
 	@echo "SKIP lua: no headers of Lua 5.1, LuaJIT, 5.3 or 5.4 (liblua5.4-dev and the like)"
@@ -111,6 +113,9 @@ endif
 
 asan-lua:
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(BUILD)/asan WERROR=1 test-lua
+
+valgrind-lua:
+	@TEST_VALGRIND="$(VALGRIND_RUN)" $(MAKE) --no-print-directory test-lua
 
 # ---- installing --------------------------------------------------------------------------------------
 

@@ -4,11 +4,14 @@
 #   python       the extension, in place: .venv's Python finds the checkout
 #   test-python  pytest; PYTEST_FLAGS="-k sessions -x" for some
 #   asan-python  the same under ASan and UBSan, built aside
+#   valgrind-python  the tests of what it does, not of how fast, under valgrind (make valgrind does it
+#                among others)
 PYTEST_FLAGS ?=
 
 ALL += python
 SUITES += python
 ASAN += python
+VALGRIND += valgrind-python
 CLEAN += bindings/python/tokenstore/_core*.so bindings/python/*.egg-info
 
 # The type slots of CPython's C API are function pointers in a void *, which -Wpedantic refuses.
@@ -16,7 +19,7 @@ PY_CFLAGS = $(filter-out -Wpedantic -Wmissing-prototypes -std=c11,$(TKS_CFLAGS))
 PY_BUILD = TS_LINK="$(TKS_LIBS)" CC="$(CC)" LDSHARED="$(CC) -shared" CFLAGS="$(PY_CFLAGS)" \
 	LDFLAGS="$(TKS_LDFLAGS)" $(PYTHON) setup.py -q
 
-.PHONY: python test-python asan-python
+.PHONY: python test-python asan-python valgrind-python
 ifdef SANITIZE
 PY_PATH := PYTHONPATH=$(CURDIR)/$(BUILD)/python/lib
 python: $(TKS_LIBS)
@@ -32,3 +35,9 @@ test-python: python
 
 asan-python:
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(BUILD)/asan test-python
+
+# An interpreter does not free everything it holds at its end, so leaks are looked for elsewhere: in the C
+# tests, and by tests/python/test_memory.py.
+VALGRIND_PYTHON := $(patsubst %,tests/python/test_%.py,tokens sessions many client data jwt values errors)
+valgrind-python: python
+	@PYTHONMALLOC=malloc $(VALGRIND_RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) $(VALGRIND_PYTHON)

@@ -1,14 +1,15 @@
 # The C tests of the sans-I/O core (suite c) and the fuzzers. Included by the Makefile.
 #
 #   test-c      unit tests and vectors, then every allocation made to fail in turn
-#   asan-c      the unit tests under ASan and UBSan (make asan does the same among others)
-#   valgrind-c  the unit tests under valgrind
+#   asan-c      the same under ASan and UBSan (make asan does it among others)
+#   valgrind-c  the unit tests under valgrind (make valgrind does it among others)
 #   fuzz-c      every fuzzer for FUZZ_SECONDS; fuzz-NAME runs one
 #
 # Nothing here links the I/O library: what these tests need must be in the core alone.
 
 SUITES += c
 ASAN += c
+VALGRIND += valgrind-c
 FUZZ += fuzz-c
 
 CLANG ?= clang
@@ -42,18 +43,16 @@ $(LOCALES)/made: tests/c/comma.locale
 	-@localedef --quiet -c -i $< $(LOCALES)/tks_comma 2>/dev/null || true
 	@touch $@
 
-# The second program has its own malloc, and so has no use for the sanitizer's.
 .PHONY: test-c asan-c valgrind-c fuzz-c
-test-c: $(TESTS_C)/core $(LOCALES)/made $(if $(SANITIZE),,$(TESTS_C)/alloc)
+test-c: $(TESTS_C)/core $(TESTS_C)/alloc $(LOCALES)/made
 	@LOCPATH=$(LOCALES) $(TESTS_C)/core
-	$(if $(SANITIZE),,@$(TESTS_C)/alloc)
+	@$(TESTS_C)/alloc
 
 asan-c:
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(BUILD)/asan test-c
 
 valgrind-c: $(TESTS_C)/core $(LOCALES)/made
-	@LOCPATH=$(LOCALES) valgrind --quiet --error-exitcode=1 --leak-check=full \
-		--show-leak-kinds=definite,indirect,possible $(TESTS_C)/core
+	@LOCPATH=$(LOCALES) $(VALGRIND_RUN) --leak-check=full $(TESTS_C)/core
 
 # ---- fuzzers -----------------------------------------------------------------------------------------
 

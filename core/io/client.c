@@ -156,13 +156,50 @@ void tks_client_free(tks_client *client) {
     free(client);
 }
 
-tks_status tks_client_run(tks_client *client, tks_op *op, int64_t timeout_ms,
-                          const tks_interrupt *interrupt, tks_error *err) {
+static tks_status begin(tks_flight *flight, tks_client *client, tks_op *op, int64_t timeout_ms,
+                        const tks_interrupt *interrupt, tks_error *err) {
     if (atomic_load_explicit(&client->closed, memory_order_relaxed)) {
         return tks_fail(err, TKS_ERR_CLOSED, "the client is closed");
     }
-    if (timeout_ms <= 0) {
-        timeout_ms = client->target->timeout_ms;
+    *flight = (tks_flight){.client = client, .op = op};
+    tksp_flight_begin(flight, tksp_pid_get(&client->pid),
+                      timeout_ms > 0 ? timeout_ms : client->target->timeout_ms, interrupt);
+    return TKS_OK;
+}
+
+tks_status tks_client_begin(tks_client *client, tks_op *op, int64_t timeout_ms,
+                            const tks_interrupt *interrupt, tks_flight **out, tks_error *err) {
+    tks_flight *flight = malloc(sizeof(*flight));
+    *out = NULL;
+    if (flight == NULL) {
+        return tks_fail_memory(err);
     }
-    return tksp_run(client, NULL, op, tksp_pid_get(&client->pid), timeout_ms, interrupt, err);
+    tks_status status = begin(flight, client, op, timeout_ms, interrupt, err);
+    if (status != TKS_OK) {
+        free(flight);
+        return status;
+    }
+    *out = flight;
+    return TKS_OK;
+}
+
+tks_status tks_flight_end(tks_flight *flight, tks_error *err) {
+    tks_status status = tksp_flight_end(flight, err);
+    free(flight);
+    return status;
+}
+
+void tks_flight_free(tks_flight *flight) {
+    if (flight == NULL) {
+        return;
+    }
+    tksp_flight_abandon(flight);
+    free(flight);
+}
+
+tks_status tks_client_run(tks_client *client, tks_op *op, int64_t timeout_ms,
+                          const tks_interrupt *interrupt, tks_error *err) {
+    tks_flight flight;
+    tks_status status = begin(&flight, client, op, timeout_ms, interrupt, err);
+    return status == TKS_OK ? tksp_flight_end(&flight, err) : status;
 }

@@ -23,8 +23,9 @@ struct tksp_conn {
     tksp_tls *tls; /* NULL: plain */
     tks_reader *reader;
     bool usable;
-    bool pending; /* TLS: bytes wait inside, that poll() does not see */
-    short wanted; /* TLS: what else the last read wants to wait for */
+    bool answered; /* once at least: the server has taken it */
+    bool pending;  /* TLS: bytes wait inside, that poll() does not see */
+    short wanted;  /* TLS: what else the last read wants to wait for */
     char buffer[BUFFER_SIZE];
 };
 
@@ -40,6 +41,7 @@ tksp_conn *tksp_conn_new(const tks_target *target, tksp_tls_context *tls, const 
     conn->tls = NULL;
     conn->reader = NULL;
     conn->usable = false;
+    conn->answered = false;
     conn->pending = false;
     conn->wanted = 0;
     return conn;
@@ -190,20 +192,50 @@ static tks_status move_bytes(tksp_conn *conn, tks_bytes bytes, size_t count, tks
     return TKS_OK;
 }
 
-tks_status tksp_conn_exchange(tksp_conn *conn, tks_bytes bytes, size_t count, tks_reply **replies,
-                              tksp_wait *wait, tksp_failure *failure) {
+tks_status tksp_conn_begin(tksp_conn *conn, tks_bytes bytes, tks_bytes *rest,
+                           tksp_failure *failure) {
     tks_error err = TKS_ERROR_INIT;
+    size_t moved;
+    short events;
     conn->usable = false;
     if (conn->tls != NULL) {
         (void)tksp_tls_take_sent(conn->tls);
     }
-    tks_status status = move_bytes(conn, bytes, count, replies, wait, failure, &err);
+    tks_status status = write_some(conn, bytes, &moved, &events, failure, &err);
+    failure->sent = moved > 0 || (conn->tls != NULL && tksp_tls_take_sent(conn->tls));
+    *rest = tks_bytes_of(bytes.data + moved, bytes.size - moved);
+    return status == TKS_OK ? TKS_OK : tks_fail(&failure->error, status, "%s", err.message);
+}
+
+/* Was this connection turned away? Then nothing of what was sent on it has been read. */
+static bool is_turned_away(tksp_conn *conn, const tks_reply *first) {
+    bool fresh = !conn->answered;
+    conn->answered = true;
+    return fresh && first != NULL && tks_reply_is_refusal(first);
+}
+
+tks_status tksp_conn_end(tksp_conn *conn, tks_bytes rest, size_t count, tks_reply **replies,
+                         tksp_wait *wait, tksp_failure *failure) {
+    tks_error err = TKS_ERROR_INIT;
+    tks_status status = move_bytes(conn, rest, count, replies, wait, failure, &err);
+    if ((status == TKS_OK || status == TKS_ERR_CONNECTION) && is_turned_away(conn, replies[0])) {
+        conn->usable = false;
+        failure->sent = false;
+        return tks_fail(&failure->error, TKS_ERR_CONNECTION,
+                        "the server is full: max number of clients reached");
+    }
     if (status == TKS_OK) {
         return TKS_OK;
     }
     failure->sent = failure->sent || (conn->tls != NULL && tksp_tls_take_sent(conn->tls));
     return tks_fail(&failure->error, status, "%s",
                     status == TKS_ERR_TIMEOUT ? "no answer within the timeout" : err.message);
+}
+
+tks_status tksp_conn_exchange(tksp_conn *conn, tks_bytes bytes, size_t count, tks_reply **replies,
+                              tksp_wait *wait, tksp_failure *failure) {
+    tks_status status = tksp_conn_begin(conn, bytes, &bytes, failure);
+    return status == TKS_OK ? tksp_conn_end(conn, bytes, count, replies, wait, failure) : status;
 }
 
 bool tksp_conn_is_fresh(tksp_conn *conn) {

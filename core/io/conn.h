@@ -37,10 +37,19 @@ bool tksp_conn_is_open(const tksp_conn *conn);
  * server hangs can take longer than `wait` allows. */
 tks_status tksp_conn_open(tksp_conn *conn, tksp_wait *wait, tksp_failure *failure);
 
-/* Writes `bytes`, reads `count` replies into `replies`, whose entries must be NULL; on failure those
- * read so far stand there. All are the caller's to free. More than `count` replies is a failure: nobody
- * knows then which of them was meant. TKS_OK, TKS_ERR_TIMEOUT,
- * TKS_ERR_CONNECTION, TKS_ERR_MEMORY, TKS_ERR_INTERRUPTED. */
+/* Begins an exchange: writes as much of `bytes` as goes without waiting. What is left of them is in
+ * *rest, for tksp_conn_end. TKS_OK, TKS_ERR_CONNECTION. */
+tks_status tksp_conn_begin(tksp_conn *conn, tks_bytes bytes, tks_bytes *rest,
+                           tksp_failure *failure);
+
+/* Ends it: writes `rest`, reads `count` replies into `replies`, whose entries must be NULL; on failure
+ * those read so far stand there. All are the caller's to free. More than `count` replies is a failure:
+ * nobody knows then which of them was meant. TKS_OK, TKS_ERR_TIMEOUT, TKS_ERR_CONNECTION,
+ * TKS_ERR_MEMORY, TKS_ERR_INTERRUPTED. */
+tks_status tksp_conn_end(tksp_conn *conn, tks_bytes rest, size_t count, tks_reply **replies,
+                         tksp_wait *wait, tksp_failure *failure);
+
+/* Both, one after the other. */
 tks_status tksp_conn_exchange(tksp_conn *conn, tks_bytes bytes, size_t count, tks_reply **replies,
                               tksp_wait *wait, tksp_failure *failure);
 

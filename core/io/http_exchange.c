@@ -177,11 +177,15 @@ static const char *describe(exchange *x, CURLcode code) {
     return text;
 }
 
+static tks_status fail_headers(const exchange *x, tks_error *err) {
+    return tks_fail(err, TKS_ERR_DATA,
+                    "%s: the answer's headers are too many, or larger than %d bytes", x->setup.name,
+                    TKSP_HTTP_HEADERS_MAX);
+}
+
 static tks_status judge_excess(const exchange *x, const tks_http_request *request, tks_error *err) {
     switch (x->excess) {
-    case EXCESS_OF_HEADERS:
-        return tks_fail(err, TKS_ERR_DATA, "%s: the answer's headers are larger than %d bytes",
-                        x->setup.name, TKSP_HTTP_HEADERS_MAX);
+    case EXCESS_OF_HEADERS: return fail_headers(x, err);
     case EXCESS_OF_BODY:
         return tks_fail(err, TKS_ERR_DATA, "%s: the answer is larger than %zu bytes", x->setup.name,
                         request->max_body);
@@ -196,6 +200,9 @@ static tks_status judge(exchange *x, CURLcode code, const tks_http_request *requ
     switch (code) {
     case CURLE_WRITE_ERROR: return judge_excess(x, request, err);
     case CURLE_OUT_OF_MEMORY: return tks_fail_memory(err);
+#if LIBCURL_VERSION_NUM >= 0x080600
+    case CURLE_TOO_LARGE: return fail_headers(x, err); /* libcurl counts their lines */
+#endif
     case CURLE_PEER_FAILED_VERIFICATION:
         *final = true;
         return tks_fail(err, TKS_ERR_CONNECTION, "%s: the server's certificate is refused: %s",

@@ -20,10 +20,40 @@ typedef struct tksp_requester {
     void (*free)(tks_http_response *response);
 } tksp_requester;
 
-/* To the operation's end, with what it may need: `client` for SEND, `requester` for HTTP; NULL where
- * the operation never asks for that. Statuses as tks_client_run. `pid` is this process's, `timeout_ms` > 0. */
-tks_status tksp_run(tks_client *client, const tksp_requester *requester, tks_op *op, pid_t pid,
-                    int64_t timeout_ms, const tks_interrupt *interrupt, tks_error *err);
+enum { TKSP_REPLIES_INLINE = 4 };
+
+/* An operation on its way: the caller's storage. Zeroed but for the first three, which say what it may
+ * need: `client` for SEND, `requester` for HTTP; NULL where the operation never asks for that. */
+struct tks_flight {
+    tks_client *client;
+    const tksp_requester *requester;
+    tks_op *op;
+    tks_need need;
+    tksp_wait wait;
+    tks_status status; /* of the batch under way; at the end, of the run */
+    bool sent;         /* the last batch may have reached the server, and was not answered */
+    bool begun;        /* the batch is being sent */
+    bool lent;         /* `lease` holds a connection of `pool` */
+    tksp_pool *pool;
+    tksp_lease lease; /* remembers the connection before, too */
+    size_t count;     /* replies that are due */
+    tks_reply **replies;
+    tks_reply *few[TKSP_REPLIES_INLINE];
+    tks_bytes rest;   /* of the batch, to be written yet */
+    int64_t deadline; /* the operation's, where the batch has a nearer one */
+    tksp_failure failure;
+};
+
+/* Makes the first step, and sends the batch that it asks for, if any, without waiting for replies. `pid`
+ * is this process's, `timeout_ms` > 0. How that went, tksp_flight_end says. */
+void tksp_flight_begin(tks_flight *flight, pid_t pid, int64_t timeout_ms,
+                       const tks_interrupt *interrupt);
+
+/* To the operation's end. Statuses as tks_client_run. */
+tks_status tksp_flight_end(tks_flight *flight, tks_error *err);
+
+/* Instead of the end: closes the connection that is waiting for replies, if any. */
+void tksp_flight_abandon(tks_flight *flight);
 
 /* The pool of process `pid`, this one. In a forked child the first to come makes it; the inherited one
  * is left alone but for its descriptors, since its mutex may be held by a thread that is not here.

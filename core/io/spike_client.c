@@ -43,7 +43,7 @@ tks_status tks_spike_client_new(tks_spike *spike, tks_http *http, tks_client *re
     client->spike = spike;
     client->http = http;
     client->redis = redis;
-    client->timeout_ms = tks_spike_get_budget(spike) + TKS_SPIKE_LOCK_MS + REDIS_MS;
+    client->timeout_ms = tks_spike_get_budget(spike) + TKS_SPIKE_WAIT_MS + REDIS_MS;
     atomic_init(&client->memory, memory);
     atomic_init(&client->has_notes, false);
     atomic_init(&client->closed, false);
@@ -113,7 +113,9 @@ static void keep_notes(tks_spike_client *client, tksp_spike_memory *memory, cons
 static tks_status run_op(tks_spike_client *client, tks_op *op, int64_t timeout_ms,
                          const tks_interrupt *interrupt, tks_error *err) {
     tksp_requester requester = {client->http, tks_http_fetch, tks_http_response_free};
-    return tksp_run(client->redis, &requester, op, getpid(), timeout_ms, interrupt, err);
+    tks_flight flight = {.client = client->redis, .requester = &requester, .op = op};
+    tksp_flight_begin(&flight, getpid(), timeout_ms, interrupt);
+    return tksp_flight_end(&flight, err);
 }
 
 /* Runs the operation for `entry`, whose `fetching` the caller has set, and tells those who wait. */
@@ -221,7 +223,7 @@ static bool look(tksp_spike_memory *memory, tks_bytes audience, int64_t now_ms,
                  const tks_bytes *held, tks_buf *out, tksp_spike_entry **wanting) {
     bool good = false;
     *wanting = NULL;
-    (void)pthread_rwlock_rdlock(&memory->lock);
+    pthread_rwlock_t *stripe = tksp_spike_begin_reading(memory);
     tksp_spike_entry *entry = tksp_spike_find(memory, audience);
     if (entry != NULL && now_ms < entry->good_until_ms &&
         (held == NULL || tks_bytes_equal(tks_buf_bytes(&entry->token), *held))) {
@@ -233,7 +235,7 @@ static bool look(tksp_spike_memory *memory, tks_bytes audience, int64_t now_ms,
             *wanting = entry;
         }
     }
-    (void)pthread_rwlock_unlock(&memory->lock);
+    tksp_spike_end_reading(stripe);
     return good;
 }
 

@@ -1,8 +1,9 @@
 /* spike_memory.c - see spike_memory.h. */
-#define _DEFAULT_SOURCE /* MADV_WIPEONFORK */
+#define _GNU_SOURCE /* MADV_WIPEONFORK, sched_getcpu */
 
 #include "spike_memory.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -10,6 +11,32 @@
 #include "tokenstore/secret.h"
 
 enum { TOKEN_MAX = 64 * 1024, NOTES_MAX = 64 * 1024 };
+
+/* ---- locks ------------------------------------------------------------------------------------- */
+
+/* A renewed token must get in, however many read the old one all the time. */
+static bool init_stripes(tksp_spike_memory *memory) {
+    pthread_rwlockattr_t attributes;
+    size_t made = 0;
+    if (pthread_rwlockattr_init(&attributes) != 0) {
+        return false;
+    }
+#ifdef __GLIBC__
+    (void)pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+#endif
+    while (made < TKSP_SPIKE_STRIPES &&
+           pthread_rwlock_init(&memory->stripes[made].lock, &attributes) == 0) {
+        made++;
+    }
+    (void)pthread_rwlockattr_destroy(&attributes);
+    if (made == TKSP_SPIKE_STRIPES) {
+        return true;
+    }
+    while (made > 0) {
+        (void)pthread_rwlock_destroy(&memory->stripes[--made].lock);
+    }
+    return false;
+}
 
 static bool init_locks(tksp_spike_memory *memory) {
     pthread_condattr_t attributes;
@@ -26,13 +53,38 @@ static bool init_locks(tksp_spike_memory *memory) {
         (void)pthread_cond_destroy(&memory->ended);
         return false;
     }
-    if (pthread_rwlock_init(&memory->lock, NULL) != 0) {
+    if (!init_stripes(memory)) {
         (void)pthread_mutex_destroy(&memory->mutex);
         (void)pthread_cond_destroy(&memory->ended);
         return false;
     }
     return true;
 }
+
+pthread_rwlock_t *tksp_spike_begin_reading(tksp_spike_memory *memory) {
+    int core = sched_getcpu(); /* -1: not known */
+    size_t i = core > 0 ? (size_t)core % TKSP_SPIKE_STRIPES : 0;
+    (void)pthread_rwlock_rdlock(&memory->stripes[i].lock);
+    return &memory->stripes[i].lock;
+}
+
+void tksp_spike_end_reading(pthread_rwlock_t *stripe) {
+    (void)pthread_rwlock_unlock(stripe);
+}
+
+static void begin_writing(tksp_spike_memory *memory) {
+    for (size_t i = 0; i < TKSP_SPIKE_STRIPES; i++) {
+        (void)pthread_rwlock_wrlock(&memory->stripes[i].lock);
+    }
+}
+
+static void end_writing(tksp_spike_memory *memory) {
+    for (size_t i = TKSP_SPIKE_STRIPES; i > 0; i--) {
+        (void)pthread_rwlock_unlock(&memory->stripes[i - 1].lock);
+    }
+}
+
+/* ---- life -------------------------------------------------------------------------------------- */
 
 /* A page that holds 1 here and 0 in a forked child; NULL where there is no such thing. */
 static const volatile char *make_mark(void) {
@@ -83,11 +135,15 @@ void tksp_spike_memory_free(tksp_spike_memory *memory) {
     if (memory->mark != NULL) {
         (void)munmap((void *)(uintptr_t)memory->mark, (size_t)sysconf(_SC_PAGESIZE));
     }
-    (void)pthread_rwlock_destroy(&memory->lock);
+    for (size_t i = 0; i < TKSP_SPIKE_STRIPES; i++) {
+        (void)pthread_rwlock_destroy(&memory->stripes[i].lock);
+    }
     (void)pthread_mutex_destroy(&memory->mutex);
     (void)pthread_cond_destroy(&memory->ended);
     free(memory);
 }
+
+/* ---- entries ----------------------------------------------------------------------------------- */
 
 /* FNV-1a. Audiences come from the application's own code, not from strangers. */
 static size_t bucket_of(tks_bytes audience) {
@@ -120,30 +176,30 @@ tksp_spike_entry *tksp_spike_find_or_add(tksp_spike_memory *memory, tks_bytes au
     memcpy(entry->audience, audience.data, audience.size);
     entry->audience_size = audience.size;
     tksp_spike_entry **list = &memory->entries[bucket_of(audience)];
-    (void)pthread_rwlock_wrlock(&memory->lock);
+    begin_writing(memory);
     entry->next = *list;
     *list = entry;
-    (void)pthread_rwlock_unlock(&memory->lock);
+    end_writing(memory);
     return entry;
 }
 
 tks_status tksp_spike_put(tksp_spike_memory *memory, tksp_spike_entry *entry,
                           const tks_access *access) {
-    (void)pthread_rwlock_wrlock(&memory->lock);
+    begin_writing(memory);
     tks_buf_wipe(&entry->token);
     tks_status status = tks_buf_append_bytes(&entry->token, access->token);
     entry->good_until_ms = status == TKS_OK ? access->good_until_ms : 0;
     entry->renew_at_ms = access->renew_at_ms;
     entry->pause_until_ms = 0;
-    (void)pthread_rwlock_unlock(&memory->lock);
+    end_writing(memory);
     return status;
 }
 
 void tksp_spike_drop(tksp_spike_memory *memory, tksp_spike_entry *entry, tks_bytes token) {
-    (void)pthread_rwlock_wrlock(&memory->lock);
+    begin_writing(memory);
     if (tks_secret_equal(tks_buf_bytes(&entry->token), token)) {
         tks_buf_wipe(&entry->token);
         entry->good_until_ms = 0;
     }
-    (void)pthread_rwlock_unlock(&memory->lock);
+    end_writing(memory);
 }

@@ -1,7 +1,9 @@
 /* spike_memory.h - the tokens that a process holds, and who is fetching which.
  *
- * Purpose:   one entry an audience. Readers share a read-write lock and never wait for a fetch; those
- *            who have to wait for one queue at the mutex.
+ * Purpose:   one entry an audience. Readers share read-write locks and never wait for a fetch; those who
+ *            have to wait for one queue at the mutex. A lock that all readers count themselves in would
+ *            be one cache line that all cores fight for, so each core has its own: readers take that
+ *            one, writers, who are rare, all of them.
  * Lifecycle: new, used by one process, free. Entries live as long as the memory.
  * Threads:   what each function needs to be held stands with it. */
 #ifndef TOKENSTORE_IO_SPIKE_MEMORY_H
@@ -13,7 +15,13 @@
 #include "tokenstore/buf.h"
 #include "tokenstore/op.h"
 
-enum { TKSP_SPIKE_BUCKETS = 64 };
+enum { TKSP_SPIKE_BUCKETS = 64, TKSP_SPIKE_STRIPES = 16 };
+
+/* As long as two cache lines: no two locks have one in common, wherever the memory begins. */
+typedef union tksp_spike_stripe {
+    pthread_rwlock_t lock;
+    char room[128];
+} tksp_spike_stripe;
 
 typedef struct tksp_spike_entry {
     struct tksp_spike_entry *next;
@@ -30,12 +38,12 @@ typedef struct tksp_spike_entry {
 typedef struct tksp_spike_memory {
     pid_t pid;
     const volatile char
-        *mark;             /* a page that a forked child finds wiped; NULL: this kernel cannot */
-    pthread_rwlock_t lock; /* guards the lists, and an entry's token and times */
-    pthread_mutex_t mutex; /* guards the rest; taken before `lock` */
-    pthread_cond_t ended;  /* a fetch has, or a renewal thread */
-    size_t renewals;       /* threads in the background */
-    bool closed;
+        *mark; /* a page that a forked child finds wiped; NULL: this kernel cannot */
+    tksp_spike_stripe
+        stripes[TKSP_SPIKE_STRIPES]; /* guard the lists, and an entry's token and times */
+    pthread_mutex_t mutex;           /* guards the rest; taken before the stripes */
+    pthread_cond_t ended;            /* a fetch has, or a renewal thread */
+    size_t renewals;                 /* threads in the background */
     tks_buf notes;
     tksp_spike_entry *entries[TKSP_SPIKE_BUCKETS];
 } tksp_spike_memory;
@@ -47,17 +55,21 @@ void tksp_spike_memory_free(tksp_spike_memory *memory);
 /* Was it made in this process? Costs no system call, as asking for the pid each time would. */
 bool tksp_spike_memory_is_own(const tksp_spike_memory *memory);
 
-/* The entry for `audience`, or NULL. With `lock` held. */
+/* Lets this thread read, as others may at the same time; gives what end_reading wants. */
+pthread_rwlock_t *tksp_spike_begin_reading(tksp_spike_memory *memory);
+void tksp_spike_end_reading(pthread_rwlock_t *stripe);
+
+/* The entry for `audience`, or NULL. Between begin_reading and end_reading, or with `mutex` held. */
 tksp_spike_entry *tksp_spike_find(const tksp_spike_memory *memory, tks_bytes audience);
 
-/* The same, made where there is none; NULL: memory is short. With `mutex` held, `lock` not. */
+/* The same, made where there is none; NULL: memory is short. With `mutex` held, not reading. */
 tksp_spike_entry *tksp_spike_find_or_add(tksp_spike_memory *memory, tks_bytes audience);
 
-/* Puts a token in an entry. With `mutex` held, `lock` not. TKS_OK or TKS_ERR_MEMORY. */
+/* Puts a token in an entry. With `mutex` held, not reading. TKS_OK or TKS_ERR_MEMORY. */
 tks_status tksp_spike_put(tksp_spike_memory *memory, tksp_spike_entry *entry,
                           const tks_access *access);
 
-/* Takes the token out, if it is `token`. With `mutex` held, `lock` not. */
+/* Takes the token out, if it is `token`. With `mutex` held, not reading. */
 void tksp_spike_drop(tksp_spike_memory *memory, tksp_spike_entry *entry, tks_bytes token);
 
 #endif

@@ -14,14 +14,14 @@ local member = ARGV[4] or digest
 local time = call('TIME')
 local us = time[1] * 1000000 + time[2]
 
-local created, left = '', us
-for _ = 1, 9 do
+local digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+local byte, bytes, left = string.byte, {0, 0, 0, 0, 0, 0, 0, 0, 0}, us
+for i = 9, 1, -1 do
   local digit = left % 64
-  created = ('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'):sub(digit + 1, digit + 1)
-    .. created
+  bytes[i] = byte(digits, digit + 1)
   left = (left - digit) / 64
 end
-local head = created .. check
+local head = string.char(unpack(bytes)) .. check
 local record = '["' .. head .. '",' .. ARGV[1]
 
 local made

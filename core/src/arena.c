@@ -5,7 +5,7 @@
 
 #include "tokenstore/secret.h"
 
-enum { CHUNK_SIZE = 1024, ALIGNMENT = 16 };
+enum { CHUNK_SIZE = 960, ALIGNMENT = 16 };
 
 struct tksp_arena_chunk {
     tksp_arena_chunk *next;

@@ -1,6 +1,4 @@
 /* greeting.c - see tokenstore/greeting.h. */
-#define _GNU_SOURCE /* memmem */
-
 #include "tokenstore/greeting.h"
 
 #include <stdio.h>
@@ -71,13 +69,12 @@ static const char *describe(const tks_reply *reply, const tks_target *target, ch
 
 static bool is_not_ready(const tks_reply *reply) {
     static const char *const words[] = {"LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN"};
-    tks_bytes bytes = tks_reply_get_bytes(reply);
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         if (tks_reply_is_error(reply, words[i])) {
             return true;
         }
     }
-    return bytes.size > 0 && memmem(bytes.data, bytes.size, "max number of clients", 21) != NULL;
+    return tks_reply_is_refusal(reply);
 }
 
 static tks_status judge(const char *command, const tks_reply *reply, const tks_target *target,

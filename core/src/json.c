@@ -92,7 +92,7 @@ static void mark_number(cJSON *item, numbers *n) {
     }
 }
 
-/* In document order. Recursion ends at TKS_JSON_DEPTH. */
+/* In document order. Recursion ends where the scan ended it. */
 static tks_status finish_item(cJSON *item, numbers *n, tks_error *err) {
     tks_status status = TKS_OK;
 
@@ -122,14 +122,15 @@ static cJSON *build(tks_bytes text, bool has_fraction) {
     return root;
 }
 
-tks_status tks_json_parse(tks_bytes text, size_t max_size, tks_json **out, tks_error *err) {
+static tks_status parse(tks_bytes text, size_t max_size, unsigned max_depth, tks_json **out,
+                        tks_error *err) {
     tksp_json_facts facts;
     numbers n = {text, 0};
     cJSON *root = NULL;
     tks_status status = TKS_OK;
 
     *out = NULL;
-    status = tksp_json_scan(text, max_size, &facts, err);
+    status = tksp_json_scan(text, max_size, max_depth, &facts, err);
     if (status != TKS_OK) {
         return status;
     }
@@ -144,6 +145,15 @@ tks_status tks_json_parse(tks_bytes text, size_t max_size, tks_json **out, tks_e
     }
     *out = (tks_json *)(void *)root;
     return TKS_OK;
+}
+
+tks_status tks_json_parse(tks_bytes text, size_t max_size, tks_json **out, tks_error *err) {
+    return parse(text, max_size, TKS_JSON_DEPTH, out, err);
+}
+
+tks_status tks_json_parse_envelope(tks_bytes text, size_t max_size, tks_json **out,
+                                   tks_error *err) {
+    return parse(text, max_size, TKS_JSON_DEPTH + 1, out, err);
 }
 
 void tks_json_free(tks_json *root) {

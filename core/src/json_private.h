@@ -58,8 +58,9 @@ typedef struct tksp_json_facts {
     bool has_fraction; /* some number has a '.', so reading it depends on the locale */
 } tksp_json_facts;
 
-/* All rules but unique names. TKS_OK, TKS_ERR_DATA, TKS_ERR_MEMORY. */
-tks_status tksp_json_scan(tks_bytes text, size_t max_size, tksp_json_facts *facts, tks_error *err);
+/* All rules but unique names, nesting up to `max_depth`. TKS_OK, TKS_ERR_DATA, TKS_ERR_MEMORY. */
+tks_status tksp_json_scan(tks_bytes text, size_t max_size, unsigned max_depth,
+                          tksp_json_facts *facts, tks_error *err);
 
 /* The next number in `text`, which passed the scan, without its sign; *at begins at 0 and moves on.
  * Numbers come in document order. */

@@ -11,7 +11,7 @@
 
 typedef struct scan {
     const unsigned char *at, *begin, *end;
-    unsigned depth;
+    unsigned depth, max_depth;
     tksp_json_facts facts;
     tks_error *err;
 } scan;
@@ -275,7 +275,7 @@ static tks_status scan_name(scan *s) {
 static tks_status scan_members(scan *s, unsigned char close) {
     tks_status status = TKS_OK;
 
-    if (s->depth == TKS_JSON_DEPTH) {
+    if (s->depth == s->max_depth) {
         return refuse(s, "nested deeper than 32");
     }
     s->depth++;
@@ -308,7 +308,7 @@ static tks_status scan_members(scan *s, unsigned char close) {
     return TKS_OK;
 }
 
-/* At the value's first byte. Recursion ends at TKS_JSON_DEPTH. */
+/* At the value's first byte. Recursion ends at `max_depth`. */
 static tks_status scan_value(scan *s) {
     if (s->at == s->end) {
         return refuse(s, "a value is missing");
@@ -328,7 +328,8 @@ static tks_status scan_value(scan *s) {
     return refuse(s, "a value is missing");
 }
 
-tks_status tksp_json_scan(tks_bytes text, size_t max_size, tksp_json_facts *facts, tks_error *err) {
+tks_status tksp_json_scan(tks_bytes text, size_t max_size, unsigned max_depth,
+                          tksp_json_facts *facts, tks_error *err) {
     scan s = {0};
     tks_status status = TKS_OK;
 
@@ -342,6 +343,7 @@ tks_status tksp_json_scan(tks_bytes text, size_t max_size, tksp_json_facts *fact
     }
     s.at = s.begin = (const unsigned char *)text.data;
     s.end = s.begin + text.size;
+    s.max_depth = max_depth;
     s.err = err;
     skip_space(&s);
     status = scan_value(&s);
@@ -359,7 +361,7 @@ tks_status tksp_json_scan(tks_bytes text, size_t max_size, tksp_json_facts *fact
 tks_status tks_json_check(tks_bytes text, size_t max_size, tks_error *err) {
     tksp_json_facts facts;
 
-    return tksp_json_scan(text, max_size, &facts, err);
+    return tksp_json_scan(text, max_size, TKS_JSON_DEPTH, &facts, err);
 }
 
 /* ---- the numbers of a scanned text -------------------------------------------------------------- */

@@ -4,7 +4,6 @@
  *            the path ("data.user.items[3] is NaN: …"), which needs the nesting at hand.
  * Lifecycle: a tks_json_writer owns nothing; the levels borrow names from the caller.
  * Threads:   a writer belongs to one thread. */
-#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -219,15 +218,23 @@ tks_status tks_json_write_bool(tks_json_writer *w, bool value) {
     return value ? write_plain(w, "true", 4) : write_plain(w, "false", 5);
 }
 
+/* Not snprintf, which takes ten times as long: most claims are times. */
 tks_status tks_json_write_integer(tks_json_writer *w, int64_t value) {
     char text[24];
-    int size = 0;
+    char *at = text + sizeof text;
 
     if (value > TKS_JSON_INTEGER_MAX || value < -TKS_JSON_INTEGER_MAX) {
         return tks_json_refuse(w, "is beyond 2^53-1, where other JSON readers round: use a string");
     }
-    size = snprintf(text, sizeof text, "%" PRId64, value);
-    return write_plain(w, text, (size_t)size);
+    uint64_t left = (uint64_t)(value < 0 ? -value : value);
+    do {
+        *--at = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    if (value < 0) {
+        *--at = '-';
+    }
+    return write_plain(w, at, (size_t)(text + sizeof text - at));
 }
 
 tks_status tks_json_write_double(tks_json_writer *w, double value) {

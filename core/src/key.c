@@ -48,16 +48,27 @@ void tksp_key_owner(tks_bytes pepper, tks_bytes app, tks_bytes type, tks_bytes o
     make_tag(out);
 }
 
-static void append_slot(tks_buf *out, tks_bytes prefix, const char *tag) {
-    tks_buf_append_bytes(out, prefix);
-    tks_buf_append(out, ":{", 2);
-    tks_buf_append(out, tag, TKS_TAG_SIZE);
-    tks_buf_append(out, "}:", 2);
+/* Appends `<prefix>:{<tag>}:` and `rest`. */
+static tks_status append_key(tks_buf *out, tks_bytes prefix, const char *tag, tks_bytes rest) {
+    char *at;
+    size_t size = prefix.size + 2 + TKS_TAG_SIZE + 2 + rest.size;
+    tks_status status = tks_buf_reserve(out, size, &at);
+    if (status != TKS_OK) return status;
+    if (prefix.size > 0) memcpy(at, prefix.data, prefix.size);
+    at += prefix.size;
+    *at++ = ':';
+    *at++ = '{';
+    memcpy(at, tag, TKS_TAG_SIZE);
+    at += TKS_TAG_SIZE;
+    *at++ = '}';
+    *at++ = ':';
+    memcpy(at, rest.data, rest.size);
+    tks_buf_advance(out, size);
+    return TKS_OK;
 }
 
 tks_status tksp_key_record(tks_buf *out, tks_bytes prefix, const tksp_place *place) {
-    append_slot(out, prefix, place->tag);
-    return tks_buf_append(out, place->digest, TKS_DIGEST_TEXT_SIZE);
+    return append_key(out, prefix, place->tag, tks_bytes_of(place->digest, TKS_DIGEST_TEXT_SIZE));
 }
 
 tks_status tksp_key_names(tks_buf *out, tks_bytes app, tks_bytes type) {
@@ -69,8 +80,7 @@ tks_status tksp_key_names(tks_buf *out, tks_bytes app, tks_bytes type) {
 
 tks_status tksp_key_index(tks_buf *out, tks_bytes prefix, const char *tag, tks_bytes app,
                           tks_bytes type, tks_bytes owner) {
-    append_slot(out, prefix, tag);
-    tks_buf_append(out, "o:", 2);
+    append_key(out, prefix, tag, TKS_LITERAL("o:"));
     tksp_key_names(out, app, type);
     return tks_json_append_name(out, owner);
 }

@@ -46,7 +46,7 @@ static tks_status write_json(const tks_spike_options *options, tks_bytes audienc
 }
 
 tks_status tksp_oauth_write_body(const tks_spike_options *options, tks_bytes audience,
-                                tks_buf *out) {
+                                 tks_buf *out) {
     if (options->json_body) return write_json(options, audience, out);
     write_form(options, audience, out);
     return out->status;
@@ -111,8 +111,7 @@ static int64_t seconds_of(const tks_json *tree, const char *name) {
     return seconds > EXPIRES_MAX_S ? INT64_C(1000) * EXPIRES_MAX_S : (int64_t)(seconds * 1000);
 }
 
-/* A bearer token may hold what RFC 6750 lets stand in a header, and nothing else. */
-static bool is_bearer(tks_bytes token) {
+bool tksp_oauth_is_bearer(tks_bytes token) {
     if (token.size == 0 || token.size > TOKEN_MAX) return false;
     for (size_t i = 0; i < token.size; i++) {
         char c = token.data[i];
@@ -131,7 +130,7 @@ static tksp_oauth_verdict read_token(const tks_http_response *response, tksp_oau
         return wrong(out, "it is not a JSON object");
     const tks_json *token = tks_json_find(out->tree, "access_token");
     if (token == NULL || tks_json_get_type(token) != TKS_JSON_STRING ||
-        !is_bearer(tks_json_get_string(token)))
+        !tksp_oauth_is_bearer(tks_json_get_string(token)))
         return wrong(out, "there is no usable access_token in it");
     const tks_json *type = tks_json_find(out->tree, "token_type");
     if (type != NULL && (tks_json_get_type(type) != TKS_JSON_STRING ||
@@ -144,11 +143,11 @@ static tksp_oauth_verdict read_token(const tks_http_response *response, tksp_oau
 }
 
 tksp_oauth_verdict tksp_oauth_read_answer(const tks_http_response *response, int64_t now_ms,
-                                        tksp_oauth_answer *out) {
+                                          tksp_oauth_answer *out) {
     *out = (tksp_oauth_answer){.expires_in_ms = -1,
-                              .refresh_in_ms = -1,
-                              .retry_after_ms = -1,
-                              .status = response->status};
+                               .refresh_in_ms = -1,
+                               .retry_after_ms = -1,
+                               .status = response->status};
     if (response->status == 200) {
         tksp_oauth_verdict verdict = read_token(response, out);
         if (verdict != TKS_OAUTH_GRANTED) tksp_oauth_answer_clear(out);

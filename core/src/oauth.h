@@ -11,7 +11,8 @@
 
 /* Appends the request's body: grant_type, audience, scope, the further parameters. TKS_OK or the
  * buffer's error; TKS_ERR_DATA where JSON cannot hold a value. */
-tks_status tksp_oauth_write_body(const tks_spike_options *options, tks_bytes audience, tks_buf *out);
+tks_status tksp_oauth_write_body(const tks_spike_options *options, tks_bytes audience,
+                                 tks_buf *out);
 
 /* What an answer means for the one who asked. */
 typedef enum tksp_oauth_verdict {
@@ -30,13 +31,17 @@ typedef struct tksp_oauth_answer {
     int64_t refresh_in_ms;  /* -1: not said; some servers tell when to come back */
     int64_t retry_after_ms; /* -1: not said */
     int status;
-    bool client_refused;     /* whatever is asked for: 401, or the error invalid_client */
+    bool client_refused;          /* whatever is asked for: 401, or the error invalid_client */
     char why[TKS_OAUTH_WHY_SIZE]; /* unless granted: for messages; holds no secret */
 } tksp_oauth_answer;
 
 /* Reads an answer. Only memory can fail it; then the verdict is WRONG and says so. */
 tksp_oauth_verdict tksp_oauth_read_answer(const tks_http_response *response, int64_t now_ms,
-                                        tksp_oauth_answer *out);
+                                          tksp_oauth_answer *out);
+
+/* Is it what RFC 6750 lets stand in a header as a bearer token, and nothing else, and not larger than any
+ * header that could carry it? */
+bool tksp_oauth_is_bearer(tks_bytes token);
 
 /* Wipes and frees what the answer owns. */
 void tksp_oauth_answer_clear(tksp_oauth_answer *answer);

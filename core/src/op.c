@@ -19,8 +19,9 @@ enum {
 /* ---- building ---- */
 
 tks_op *tksp_op_new(size_t size, const tksp_op_kind *kind, tks_safety safety) {
-    tks_op *op = calloc(1, size);
+    tks_op *op = malloc(size);
     if (op == NULL) return NULL;
+    memset(op, 0, size); /* glibc's calloc does not take from its fast lists, malloc does */
     op->kind = kind;
     op->safety = safety;
     tks_buf_init(&op->out, BATCH_MAX);
@@ -51,6 +52,16 @@ tks_reply *tksp_op_take_reply(tks_op *op, size_t i) {
     tks_reply *reply = op->commands[i].reply;
     op->commands[i].reply = NULL;
     return reply;
+}
+
+tks_status tksp_op_fail_foreign(tks_op *op) {
+    if (op->safety == TKS_READ)
+        return tks_fail(
+            &op->error, TKS_ERR_CONNECTION,
+            "the server's answer belongs to another request: the connection is dropped");
+    return tks_fail(&op->error, TKS_ERR_OUTCOME_UNKNOWN,
+                    "the server's answer belongs to another request, so this one may or may not "
+                    "have happened: the connection is dropped");
 }
 
 void tks_op_free(tks_op *op) {
@@ -154,7 +165,10 @@ static tks_need finish(tks_op *op, int64_t now_ms) {
     tks_status status = op->kind->finish(op, now_ms);
     if (status != TKS_OK) return fail_answered(op, status, tks_status_text(status));
     for (size_t i = 0; i < op->count; i++) {
-        if (op->commands[i].reply == NULL) return send_unanswered(op);
+        if (op->commands[i].reply != NULL) continue;
+        uint32_t pause_ms = op->pause_ms;
+        op->pause_ms = 0;
+        return pause_ms > 0 ? sleep_for(op, pause_ms) : send_unanswered(op);
     }
     op->state = TKS_OP_DONE;
     return TKS_DONE;
@@ -182,6 +196,25 @@ static void describe(const tks_reply *reply, char *out, size_t size) {
     char text[TKS_ERROR_SIZE - 40];
     tks_reply_describe_error(reply, text, sizeof text);
     (void)snprintf(out, size, "the server answered: %s", text);
+}
+
+/* Is it a cluster's refusal to serve these keys together, or here? Source: redis.io, "Redis cluster
+ * specification"; the last is what a script gets. */
+static bool is_about_slots(const tks_reply *error) {
+    tks_bytes text = tks_reply_get_bytes(error);
+    static const char script[] = "non local key in a cluster node";
+    if (tks_reply_is_error(error, "CROSSSLOT") || tks_reply_is_error(error, "MOVED")) return true;
+    for (size_t i = 0; i + sizeof script - 1 <= text.size; i++) {
+        if (memcmp(text.data + i, script, sizeof script - 1) == 0) return true;
+    }
+    return false;
+}
+
+static void describe_final(const tks_op *op, const tks_reply *error, char *out, size_t size) {
+    describe(error, out, size);
+    if (op->kind->cluster_advice == NULL || !is_about_slots(error)) return;
+    size_t length = strlen(out);
+    (void)snprintf(out + length, size - length, " - %s", op->kind->cluster_advice);
 }
 
 /* The first error among final answers, or NULL. */
@@ -228,7 +261,7 @@ static tks_need take_replies(tks_op *op, const tks_event *event) {
     op->unanswered = false;
     const tks_reply *error = op->undoing ? NULL : first_error(op);
     if (error != NULL) {
-        describe(error, message, sizeof message);
+        describe_final(op, error, message, sizeof message);
         return fail_answered(op, TKS_ERR_SERVER, message);
     }
     return finish(op, event->now_ms);
@@ -309,4 +342,8 @@ tks_bytes tks_op_get_notes(const tks_op *op) {
 
 const tks_result *tks_op_get_result(const tks_op *op) {
     return &op->result;
+}
+
+const tks_token *tks_op_get_expected(const tks_op *op) {
+    return op->expected;
 }

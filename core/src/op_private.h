@@ -31,6 +31,8 @@ typedef struct tksp_op_kind {
     /* Some command failed and the operation is about to fail with op->error. May clear the commands
      * and add others that undo what was done: then it returns true. NULL: nothing to undo. */
     bool (*undo)(tks_op *op);
+    /* What to do when a cluster refuses the commands because of where their keys lie. NULL: no word. */
+    const char *cluster_advice;
     /* Frees what the kind owns beyond the arena. NULL: nothing. */
     void (*clear)(tks_op *op);
 } tksp_op_kind;
@@ -58,11 +60,13 @@ struct tks_op {
     const tks_http_request *request;
     uint32_t sleep_ms;
     bool refused;    /* failed on an answer that is known to be its own: the request cannot be met */
-    bool unanswered; /* a change was sent, and its answer lost: it may have happened */
+    uint32_t pause_ms; /* set by finish: the commands it added are sent after this long */
+    bool unanswered;   /* a change was sent, and its answer lost: it may have happened */
     tks_buf notes;
     const char *reason; /* why it is trying again, in the arena; NULL: it is not */
     tks_error error;
     tks_result result;
+    const tks_token *expected;
 };
 
 /* Makes an operation of `size` bytes (a struct that begins with tks_op), zeroed. NULL: no memory. */
@@ -77,5 +81,9 @@ void tksp_op_clear_commands(tks_op *op);
 
 /* Takes the reply of command `i` out; the caller frees it. */
 tks_reply *tksp_op_take_reply(tks_op *op, size_t i);
+
+/* For finish: the answer was another request's. TKS_ERR_CONNECTION, of a change
+ * TKS_ERR_OUTCOME_UNKNOWN. */
+tks_status tksp_op_fail_foreign(tks_op *op);
 
 #endif

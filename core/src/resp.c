@@ -1,4 +1,4 @@
-/* resp.c - the only file that sees hiredis: its formatter, and its reader with our reply objects.
+/* resp.c - the only file that sees hiredis: its reader, with our reply objects. And the formatter.
  *
  * Why our own objects: they let us refuse a declared length before anything of that size is
  * allocated (an array header of a gigabyte costs the sender eleven bytes), and wipe strings. */
@@ -13,10 +13,8 @@
 /* hiredis 1.0 widened these. */
 #if defined(HIREDIS_MAJOR) && HIREDIS_MAJOR >= 1
 typedef size_t array_size;
-typedef long long format_size;
 #else
 typedef int array_size;
-typedef int format_size;
 #endif
 
 struct tks_reply {
@@ -40,39 +38,48 @@ struct tks_reader {
 
 /* ---- formatting ---- */
 
-enum { INLINE_ARGS = 16 };
+/* Not redisFormatCommandArgv: that prints each length with sprintf and gives the command in storage of
+ * its own, one more copy of what may be secret. It took a tenth of a whole `get`. */
+
+enum { COUNT_MAX = 1 + 20 + 2 }; /* a mark, the digits of a size_t, "\r\n" */
+
+static char *put_end(char *at) {
+    *at++ = '\r';
+    *at++ = '\n';
+    return at;
+}
+
+static char *put_count(char *at, char mark, size_t count) {
+    char digits[20];
+    size_t first = sizeof digits;
+    do {
+        digits[--first] = (char)('0' + count % 10);
+        count /= 10;
+    } while (count > 0);
+    *at++ = mark;
+    memcpy(at, digits + first, sizeof digits - first);
+    return put_end(at + (sizeof digits - first));
+}
 
 tks_status tks_resp_format(tks_buf *out, size_t argc, const tks_bytes *argv) {
-    const char *inline_data[INLINE_ARGS];
-    size_t inline_sizes[INLINE_ARGS];
-    const char **data = inline_data;
-    size_t *sizes = inline_sizes;
-    char *command = NULL;
-    tks_status status = TKS_ERR_MEMORY;
-
-    if (argc > INLINE_ARGS) {
-        data = calloc(argc, sizeof *data);
-        sizes = calloc(argc, sizeof *sizes);
-        if (data == NULL || sizes == NULL) goto cleanup;
-    }
+    size_t room = COUNT_MAX;
+    char *begin;
+    if (out->status != TKS_OK) return out->status;
     for (size_t i = 0; i < argc; i++) {
-        data[i] = argv[i].size > 0 ? argv[i].data : "";
-        sizes[i] = argv[i].size;
+        room += COUNT_MAX + 2;
+        if (room > out->max || argv[i].size > out->max - room) return out->status = TKS_ERR_DATA;
+        room += argv[i].size;
     }
-    format_size size = redisFormatCommandArgv(&command, (int)argc, data, sizes);
-    if (size < 0) {
-        command = NULL;
-        goto cleanup;
+    tks_status status = tks_buf_reserve(out, room, &begin);
+    if (status != TKS_OK) return status;
+    char *at = put_count(begin, '*', argc);
+    for (size_t i = 0; i < argc; i++) {
+        at = put_count(at, '$', argv[i].size);
+        if (argv[i].size > 0) memcpy(at, argv[i].data, argv[i].size);
+        at = put_end(at + argv[i].size);
     }
-    status = tks_buf_append(out, command, (size_t)size);
-    tks_wipe(command, (size_t)size); /* it may hold a password or session data */
-
-cleanup:
-    if (status == TKS_ERR_MEMORY) out->status = TKS_ERR_MEMORY; /* sticky, as every failed append */
-    if (command != NULL) redisFreeCommand(command);
-    if (data != inline_data) free(data);
-    if (sizes != inline_sizes) free(sizes);
-    return status;
+    tks_buf_advance(out, (size_t)(at - begin));
+    return TKS_OK;
 }
 
 /* ---- reply objects, built by hiredis' reader through these callbacks ---- */
@@ -208,6 +215,25 @@ tks_status tks_reader_feed(tks_reader *reader, const void *data, size_t size, tk
     return TKS_OK;
 }
 
+static size_t waiting(const tks_reader *reader) {
+    return reader->reader->len - reader->reader->pos;
+}
+
+/* How large the reply under way is at least. hiredis leaves the length of a string unread until the
+ * whole string is there, and takes every other line at once: a number and CRLF at its position are such
+ * a length. */
+static size_t announced(const tks_reader *reader) {
+    size_t left = waiting(reader), size = 0, digits = 0;
+    const char *at = left > 0 ? reader->reader->buf + reader->reader->pos : NULL;
+    while (digits < left && at[digits] >= '0' && at[digits] <= '9') {
+        if (size <= reader->max_reply) size = size * 10 + (size_t)(at[digits] - '0');
+        digits++;
+    }
+    if (digits == 0 || left - digits < 2 || at[digits] != '\r') return reader->fed;
+    size_t whole = digits + size + 4;
+    return whole > left ? reader->fed - left + whole : reader->fed;
+}
+
 tks_status tks_reader_next(tks_reader *reader, tks_reply **out, tks_error *err) {
     void *reply = NULL;
     *out = NULL;
@@ -224,14 +250,16 @@ tks_status tks_reader_next(tks_reader *reader, tks_reply **out, tks_error *err) 
             "does TLS (rediss://) fit on both sides?");
     }
     if (reply == NULL) {
-        size_t waiting = reader->reader->len - reader->reader->pos;
-        if (reader->fed > reader->max_reply || waiting > reader->max_reply)
-            return too_large(reader, err);
-        return TKS_OK;
+        return announced(reader) > reader->max_reply ? too_large(reader, err) : TKS_OK;
     }
     /* What is left in the buffer belongs to the replies behind this one. */
-    reader->fed = reader->reader->len - reader->reader->pos;
+    size_t size = reader->fed - waiting(reader);
+    reader->fed = waiting(reader);
     reader->declared = 0;
+    if (size > reader->max_reply) {
+        tks_reply_free(reply);
+        return too_large(reader, err);
+    }
     *out = reply;
     return TKS_OK;
 }
@@ -267,6 +295,12 @@ bool tks_reply_is_error(const tks_reply *reply, const char *word) {
     return reply->type == TKS_REPLY_ERROR && reply->size >= size &&
            memcmp(reply->u.bytes, word, size) == 0 &&
            (reply->size == size || reply->u.bytes[size] == ' ');
+}
+
+bool tks_reply_is_refusal(const tks_reply *reply) {
+    static const char words[] = "ERR max number of clients";
+    return reply->type == TKS_REPLY_ERROR && reply->size >= sizeof words - 1 &&
+           memcmp(reply->u.bytes, words, sizeof words - 1) == 0;
 }
 
 void tks_reply_describe_error(const tks_reply *reply, char *out, size_t size) {

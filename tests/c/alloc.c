@@ -1,14 +1,22 @@
 /* alloc.c - allocations that fail on purpose. */
+#define _POSIX_C_SOURCE 200809L /* strdup */
+
 #include "alloc.h"
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* glibc's own, under the names it exports for this. */
-extern void *__libc_malloc(size_t size);
-extern void *__libc_calloc(size_t count, size_t size);
-extern void *__libc_realloc(void *block, size_t size);
-extern void __libc_free(void *block);
+/* What lies below, under the names it exports for this: the sanitizer's, or glibc's own. */
+#ifdef __SANITIZE_ADDRESS__
+#define BELOW(name) __interceptor_##name
+#else
+#define BELOW(name) __libc_##name
+#endif
+extern void *BELOW(malloc)(size_t size);
+extern void *BELOW(calloc)(size_t count, size_t size);
+extern void *BELOW(realloc)(void *block, size_t size);
+extern void BELOW(free)(void *block);
 
 static long live, counted, fail_at;
 static bool counting, failed;
@@ -44,19 +52,19 @@ static bool must_fail(void) {
 /* The build hides symbols; the libraries must find these. */
 #pragma GCC visibility push(default)
 void *malloc(size_t size) {
-    void *block = must_fail() ? NULL : __libc_malloc(size);
+    void *block = must_fail() ? NULL : BELOW(malloc)(size);
     live += block != NULL;
     return block;
 }
 
 void *calloc(size_t count, size_t size) {
-    void *block = must_fail() ? NULL : __libc_calloc(count, size);
+    void *block = must_fail() ? NULL : BELOW(calloc)(count, size);
     live += block != NULL;
     return block;
 }
 
 void *realloc(void *old, size_t size) {
-    void *block = must_fail() ? NULL : __libc_realloc(old, size);
+    void *block = must_fail() ? NULL : BELOW(realloc)(old, size);
     live += old == NULL && block != NULL;
     live -= old != NULL && block == NULL && size == 0;
     return block;
@@ -64,6 +72,16 @@ void *realloc(void *old, size_t size) {
 
 void free(void *block) {
     live -= block != NULL;
-    __libc_free(block);
+    BELOW(free)(block);
 }
+
+#ifdef __SANITIZE_ADDRESS__
+/* The sanitizer's would not ask the malloc above. */
+char *strdup(const char *text) {
+    size_t size = strlen(text) + 1;
+    char *copy = malloc(size);
+    if (copy != NULL) memcpy(copy, text, size);
+    return copy;
+}
+#endif
 #pragma GCC visibility pop

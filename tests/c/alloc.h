@@ -1,8 +1,8 @@
 /* alloc.h - allocations that fail on purpose.
  *
  * malloc, calloc and realloc of this program are ours, for the libraries too: between enter and leave
- * they are counted, and the chosen one gives NULL. Live blocks are counted always. Not for sanitizers
- * or valgrind, which bring their own; for glibc, which lets us call its own by other names.
+ * they are counted, and the chosen one gives NULL. Live blocks are counted always. For glibc and
+ * for gcc's sanitizer, which let us call theirs by other names; not for valgrind.
  * Threads: one. */
 #ifndef TKS_ALLOC_H
 #define TKS_ALLOC_H

@@ -1,5 +1,4 @@
-/* embedded_alloc.c - every allocation of a start fails in turn. Left out where a sanitizer brings its
- * own malloc. */
+/* embedded_alloc.c - every allocation of a start fails in turn. */
 #include "alloc.h"
 #include "embedded_help.h"
 #include "test.h"

@@ -1,5 +1,5 @@
-/* script_spike.c - see script_spike.h. Opaque tokens: what is tested here is the order of things, and
- * tests/spike has real keys. */
+/* script_spike.c - see script_spike.h. Opaque tokens, and no key that is any good: what is tested here is
+ * the order of things, and tests/spike has real keys. */
 #include "script_spike.h"
 
 #include <stdio.h>
@@ -22,7 +22,8 @@ typedef struct turn {
 
 typedef struct talk {
     const char *name;
-    bool redis;
+    bool redis; /* with Redis */
+    bool jwt;   /* JWTs, whose key is to be fetched; otherwise opaque tokens */
     int64_t held_until_ms;
     turn turns[TURNS_MAX]; /* the last one is DONE with the token as `holds`, or FAILED */
     tks_status status;
@@ -33,6 +34,7 @@ typedef struct talk {
 #define LOCKED  "+OK\r\n"
 #define STORED  "$20\r\n1800000600000:stored\r\n" /* ten minutes */
 #define SOON    "$20\r\n1800000005000:stored\r\n" /* within the offset */
+#define EVIL    "$23\r\n1800000600000:a\r\nX-E: 1\r\n"
 #define SEND    TKS_NEED_SEND
 #define HTTP    TKS_NEED_HTTP
 #define SLEEP   TKS_NEED_SLEEP
@@ -40,12 +42,14 @@ typedef struct talk {
 static const talk talks[] = {
     {"memory alone",
      false,
+     false,
      0,
      {{HTTP, "/oauth2/token", GRANTED, 0}, {TKS_DONE, "fresh", "", 0}},
      TKS_OK},
-    {"stored", true, 0, {{SEND, "HGET", STORED, 0}, {TKS_DONE, "stored", "", 0}}, TKS_OK},
+    {"stored", true, false, 0, {{SEND, "HGET", STORED, 0}, {TKS_DONE, "stored", "", 0}}, TKS_OK},
     {"fetched, stored, unlocked in one script",
      true,
+     false,
      0,
      {{SEND, "HGET", NIL, 0},
       {SEND, "\r\nNX\r\n", LOCKED NIL, 0},
@@ -56,6 +60,7 @@ static const talk talks[] = {
      TKS_OK},
     {"stored between the look and the lock",
      true,
+     false,
      0,
      {{SEND, NULL, NIL, 0},
       {SEND, NULL, LOCKED STORED, 0},
@@ -64,6 +69,7 @@ static const talk talks[] = {
      TKS_OK},
     {"another fetches it",
      true,
+     false,
      0,
      {{SEND, NULL, NIL, 0},
       {SEND, NULL, NIL NIL, 0},
@@ -75,10 +81,11 @@ static const talk talks[] = {
      TKS_OK},
     {"another holds the lock for too long",
      true,
+     false,
      0,
      {{SEND, NULL, NIL, 0},
       {SEND, NULL, NIL NIL, 0},
-      {SLEEP, NULL, "", TKS_SPIKE_LOCK_MS + 1},
+      {SLEEP, NULL, "", TKS_SPIKE_WAIT_MS + 1},
       {SEND, NULL, NIL NIL, 0},
       {HTTP, NULL, GRANTED, 0},
       {SEND, NULL, ":1\r\n", 0},
@@ -86,6 +93,7 @@ static const talk talks[] = {
      TKS_OK},
     {"what is stored ends too soon",
      true,
+     false,
      0,
      {{SEND, NULL, SOON, 0},
       {SEND, NULL, LOCKED SOON, 0},
@@ -93,8 +101,19 @@ static const talk talks[] = {
       {SEND, NULL, ":1\r\n", 0},
       {TKS_DONE, "fresh", "", 0}},
      TKS_OK},
+    {"what is stored cannot stand in a header",
+     true,
+     false,
+     0,
+     {{SEND, NULL, EVIL, 0},
+      {SEND, NULL, LOCKED EVIL, 0},
+      {HTTP, NULL, GRANTED, 0},
+      {SEND, NULL, ":1\r\n", 0},
+      {TKS_DONE, "fresh", "", 0}},
+     TKS_OK},
     {"what is stored is no better than what is held",
      true,
+     false,
      NOW_MS + 590000,
      {{SEND, NULL, STORED, 0},
       {SEND, NULL, LOCKED STORED, 0},
@@ -104,11 +123,13 @@ static const talk talks[] = {
      TKS_OK},
     {"redis is lost at once",
      true,
+     false,
      0,
      {{SEND, NULL, NULL, 0}, {HTTP, NULL, GRANTED, 0}, {TKS_DONE, "fresh", "", 0}},
      TKS_OK},
     {"redis is lost with the lock",
      true,
+     false,
      0,
      {{SEND, NULL, NIL, 0},
       {SEND, NULL, NULL, 0},
@@ -117,6 +138,7 @@ static const talk talks[] = {
      TKS_OK},
     {"redis is lost when it is to store",
      true,
+     false,
      0,
      {{SEND, NULL, NIL, 0},
       {SEND, NULL, LOCKED NIL, 0},
@@ -126,6 +148,7 @@ static const talk talks[] = {
      TKS_OK},
     {"redis is loading",
      true,
+     false,
      0,
      {{SEND, NULL, "-LOADING Redis is loading\r\n", 0},
       {HTTP, NULL, GRANTED, 0},
@@ -133,12 +156,14 @@ static const talk talks[] = {
      TKS_OK},
     {"the hash is no hash",
      true,
+     false,
      0,
      {{SEND, NULL, "-WRONGTYPE Operation against a key\r\n", 0},
       {HTTP, NULL, GRANTED, 0},
       {TKS_DONE, "fresh", "", 0}},
      TKS_OK},
     {"tried again",
+     false,
      false,
      0,
      {{HTTP, NULL, "503 ", 0},
@@ -150,6 +175,7 @@ static const talk talks[] = {
      TKS_OK},
     {"given up, and the lock given back",
      true,
+     false,
      0,
      {{SEND, NULL, NIL, 0},
       {SEND, NULL, LOCKED NIL, 0},
@@ -163,20 +189,39 @@ static const talk talks[] = {
      TKS_ERR_SPIKE},
     {"the budget ends",
      false,
+     false,
      0,
      {{HTTP, NULL, "500 ", 9999}, {TKS_FAILED, "no token after 1 try in 10.0 s", "", 0}},
      TKS_ERR_SPIKE},
     {"refused",
+     false,
      false,
      0,
      {{HTTP, NULL, "401 ", 0}, {TKS_FAILED, "answered 401", "", 0}},
      TKS_ERR_SPIKE_AUTH},
     {"no answer of a token endpoint",
      false,
+     false,
      0,
      {{HTTP, NULL, "302 ", 0}, {TKS_FAILED, "answered 302", "", 0}},
      TKS_ERR_SPIKE},
+    {"no key for what is stored: it is asked for once",
+     true,
+     true,
+     0,
+     {{SEND, "HGET", STORED, 0},
+      {HTTP, "/key", "404 ", 0},
+      {SEND, "\r\nNX\r\n", NIL STORED, 0},
+      {SLEEP, NULL, "", 30},
+      {SEND, "\r\nNX\r\n", NIL STORED, 0},
+      {SLEEP, NULL, "", TKS_SPIKE_WAIT_MS},
+      {SEND, "\r\nNX\r\n", NIL STORED, 0},
+      {HTTP, "/oauth2/token", GRANTED, 0},
+      {HTTP, "/key", "404 ", 0},
+      {TKS_FAILED, "no public key: the key endpoint answered 404", "", 0}},
+     TKS_ERR_SPIKE},
     {"nonsense",
+     false,
      false,
      0,
      {{HTTP, NULL, "200 [1]", 0}, {TKS_FAILED, "JSON object", "", 0}},
@@ -279,7 +324,8 @@ void spike_talk(size_t index, const script_guard *guard) {
     options.client_id = TKS_LITERAL("id");
     options.client_secret = TKS_LITERAL("secret");
     options.retries = 2;
-    options.opaque = true;
+    options.opaque = !held->jwt;
+    if (held->jwt) options.key_url = TKS_LITERAL("https://spike.example/key");
     if (held->redis) options.redis_key = TKS_LITERAL("tokens");
     test_context("%s", held->name);
     if (guard != NULL) guard->enter();

@@ -86,3 +86,52 @@ TEST(embedded_client_keeps_data_in_a_directory) {
     tks_client_free(client);
     help_remove_directory(base);
 }
+
+/* ECHO of `word`, made and begun; NULL when that failed. */
+static tks_flight *begin_echo(tks_client *client, const char *word, tks_op **op) {
+    const tks_bytes argv[] = {TKS_LITERAL("ECHO"), test_bytes(word)};
+    size_t argc = 2;
+    tks_error err = TKS_ERROR_INIT;
+    tks_flight *flight = NULL;
+    CHECK_STATUS(tks_raw_new(1, &argc, argv, op, &err), TKS_OK);
+    CHECK_STATUS(tks_client_begin(client, *op, 0, NULL, &flight, &err), TKS_OK);
+    return flight;
+}
+
+TEST(embedded_client_runs_in_two_halves) {
+    enum { FLIGHTS = 3 };
+    static const char *const words[FLIGHTS] = {"one", "two", "three"};
+    tks_client *client = open_client("embedded:");
+    tks_flight *flights[FLIGHTS];
+    tks_op *ops[FLIGHTS];
+    char reply[64];
+    if (client == NULL) return;
+
+    /* Several are on their way at once, each on a connection of its own; any may end first. */
+    for (int i = 0; i < FLIGHTS; i++) flights[i] = begin_echo(client, words[i], &ops[i]);
+    for (int i = FLIGHTS - 1; i >= 0; i--) {
+        tks_error err = TKS_ERROR_INIT;
+        CHECK_STATUS(tks_flight_end(flights[i], &err), TKS_OK);
+        CHECK_BYTES(tks_reply_get_bytes(tks_op_get_result(ops[i])->replies[0]),
+                    test_bytes(words[i]));
+        tks_op_free(ops[i]);
+    }
+
+    /* One that is given up must not leave its answer to the next. */
+    for (int i = 0; i < 50; i++) {
+        tks_flight_free(begin_echo(client, "given up", &ops[0]));
+        tks_op_free(ops[0]);
+        CHECK_STATUS(run(client, 2, (const char *const[]){"ECHO", "mine"}, reply), TKS_OK);
+        CHECK_TEXT(reply, "mine");
+    }
+    tks_client_close(client);
+    tks_error err = TKS_ERROR_INIT;
+    size_t argc = 1;
+    const tks_bytes ping = TKS_LITERAL("PING");
+    CHECK_STATUS(tks_raw_new(1, &argc, &ping, &ops[0], &err), TKS_OK);
+    CHECK_STATUS(tks_client_begin(client, ops[0], 0, NULL, &flights[0], &err), TKS_ERR_CLOSED);
+    CHECK(flights[0] == NULL);
+    tks_op_free(ops[0]);
+    tks_flight_free(NULL);
+    tks_client_free(client);
+}

@@ -24,6 +24,31 @@ TEST(resp_formats_any_bytes) {
     tks_buf_clear(&out);
 }
 
+TEST(resp_formats_any_length) {
+    static const struct {
+        size_t size;
+        const char *head;
+    } cases[] = {{0, "$0"},   {1, "$1"},     {9, "$9"},     {10, "$10"},
+                 {99, "$99"}, {100, "$100"}, {999, "$999"}, {65536, "$65536"}};
+    char *bytes = malloc(65536);
+    memset(bytes, 'x', 65536);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        tks_bytes word = tks_bytes_of(bytes, cases[i].size);
+        size_t head = 4 + strlen(cases[i].head) + 2;
+        tks_buf out;
+        test_context("%zu bytes", word.size);
+        tks_buf_init(&out, 100000);
+        CHECK_STATUS(tks_resp_format(&out, 1, &word), TKS_OK);
+        CHECK_INT(out.size, head + word.size + 2);
+        CHECK(memcmp(out.data, "*1\r\n", 4) == 0);
+        CHECK(memcmp(out.data + 4, cases[i].head, head - 6) == 0);
+        CHECK(memcmp(out.data + head - 2, "\r\n", 2) == 0);
+        CHECK(memcmp(out.data + out.size - 2, "\r\n", 2) == 0);
+        tks_buf_clear(&out);
+    }
+    free(bytes);
+}
+
 /* A reply in a form that can be compared: `(nil) +OK -ERR :1 $text [ … ]`. */
 static void describe(const tks_reply *reply, tks_buf *out) {
     switch (tks_reply_get_type(reply)) {
@@ -173,31 +198,57 @@ TEST(resp_garbage_is_a_connection_error) {
 }
 
 TEST(resp_huge_lengths_are_refused_before_they_cost) {
-    static const char *const texts[] = {"*1073741824\r\n",       "*2147483647\r\n",
-                                        "*4294967296\r\n",       "*9223372036854775807\r\n",
-                                        "*1\r\n*1073741824\r\n", "*200000\r\n*200000\r\n"};
+    static const char *const texts[] = {"*1073741824\r\n",
+                                        "*2147483647\r\n",
+                                        "*4294967296\r\n",
+                                        "*9223372036854775807\r\n",
+                                        "*1\r\n*1073741824\r\n",
+                                        "*200000\r\n*200000\r\n",
+                                        "$1048576\r\n",
+                                        "$1073741824\r\n",
+                                        "$9223372036854775807\r\n",
+                                        "*2\r\n:1\r\n$1073741824\r\nab"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         test_context("%s", texts[i]);
         CHECK_STATUS(judge(test_bytes(texts[i]), 1 << 20), TKS_ERR_CONNECTION);
     }
 }
 
+/* Each is refused as soon as its last byte is there, and not before. */
 TEST(resp_a_reply_over_the_maximum_is_refused) {
+    static const struct {
+        const char *text;
+        size_t max;
+    } cases[] = {{"$2000\r\n", 2008},
+                 {"$10\r\n", 16},
+                 {"$0\r\n", 5},
+                 {"+2000", 4},
+                 {":12345", 5},
+                 {"*2\r\n$5\r\nabcde\r\n$6\r\n", 26},
+                 {"*2\r\n*1\r\n+OK\r\n$5\r\n", 23}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        size_t size = strlen(cases[i].text);
+        test_context("%s, %zu", cases[i].text, cases[i].max);
+        CHECK_STATUS(judge(tks_bytes_of(cases[i].text, size), cases[i].max), TKS_ERR_CONNECTION);
+        CHECK_STATUS(judge(tks_bytes_of(cases[i].text, size), cases[i].max + 1), TKS_OK);
+        CHECK_STATUS(judge(tks_bytes_of(cases[i].text, size - 1), cases[i].max), TKS_OK);
+    }
+}
+
+TEST(resp_a_whole_reply_over_the_maximum_is_refused) {
+    static const char *const texts[] = {"$5\r\nabcde\r\n", "+OK\r\n", ":1\r\n", "$-1\r\n",
+                                        "*2\r\n$1\r\nx\r\n*1\r\n:7\r\n"};
     char text[3000];
-    memset(text, 'x', sizeof text);
-    memcpy(text, "$2000\r\n", 7);
-    CHECK_STATUS(judge(tks_bytes_of(text, 2000), 1000), TKS_ERR_CONNECTION);
-    CHECK_STATUS(judge(tks_bytes_of(text, 900), 1000), TKS_OK);
-    memcpy(text + 7 + 2000, "\r\n", 2);
-    CHECK_STATUS(judge(tks_bytes_of(text, 7 + 2000 + 2), 3000), TKS_OK);
-    /* A length beyond all memory reserves nothing: it ends at the maximum, as any other. */
-    memcpy(text, "$9223372036854775807\r\n", 22);
-    CHECK_STATUS(judge(tks_bytes_of(text, 900), 1000), TKS_OK);
-    CHECK_STATUS(judge(tks_bytes_of(text, 1100), 1000), TKS_ERR_CONNECTION);
-    memset(text, 'x', 22);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        tks_bytes whole = test_bytes(texts[i]);
+        test_context("%s", texts[i]);
+        CHECK_STATUS(judge(whole, whole.size), TKS_OK);
+        CHECK_STATUS(judge(whole, whole.size - 1), TKS_ERR_CONNECTION);
+    }
     /* Many small replies are not a large one. */
+    test_context("many");
     for (size_t i = 0; i < sizeof text; i += 5) memcpy(text + i, "+OK\r\n", 5);
-    CHECK_STATUS(judge(tks_bytes_of(text, sizeof text), 5000), TKS_OK);
+    CHECK_STATUS(judge(tks_bytes_of(text, sizeof text), 5), TKS_OK);
 }
 
 TEST(resp_deep_nesting_does_not_crash) {
@@ -234,4 +285,26 @@ TEST(resp_error_words) {
     }
     tks_reply_free(NULL);
     tks_reader_free(NULL);
+}
+
+TEST(resp_how_a_full_server_says_so) {
+    static const struct {
+        const char *reply;
+        bool is;
+    } cases[] = {{"-ERR max number of clients reached\r\n", true},
+                 {"-ERR max number of clients + cluster connections reached\r\n", true},
+                 {"+ERR max number of clients reached\r\n", false},
+                 {"-ERR max number\r\n", false},
+                 {"-LOADING max number of clients\r\n", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        tks_reader *reader = NULL;
+        tks_reply *reply = NULL;
+        test_context("%s", cases[i].reply);
+        tks_reader_new(1000, &reader, NULL);
+        tks_reader_feed(reader, cases[i].reply, strlen(cases[i].reply), NULL);
+        tks_reader_next(reader, &reply, NULL);
+        if (CHECK(reply != NULL)) CHECK_INT(tks_reply_is_refusal(reply), cases[i].is);
+        tks_reply_free(reply);
+        tks_reader_free(reader);
+    }
 }

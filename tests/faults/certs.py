@@ -11,6 +11,7 @@ SERVER = ("extendedKeyUsage=serverAuth", "keyUsage=digitalSignature")
 CLIENT = ("extendedKeyUsage=clientAuth", "keyUsage=digitalSignature")
 CA = ("basicConstraints=critical,CA:TRUE", "keyUsage=keyCertSign,cRLSign")
 LOCAL = "subjectAltName=IP:127.0.0.1,DNS:localhost"
+OTHER_HOST = "subjectAltName=DNS:other.example,IP:127.0.0.2"
 
 
 def openssl(*arguments: str | Path) -> None:
@@ -80,3 +81,35 @@ def self_signed(directory: Path, name: str, *extensions: str) -> Pair:
     openssl("req", "-x509", *EC, "-nodes", "-days", "10", "-sha256", "-subj", f"/CN={name}",
             *added, "-keyout", pair.key, "-out", pair.cert)  # fmt: skip
     return pair
+
+
+class Pki:
+    """One trusted CA, one that is not, and what they signed."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.ca = Authority(directory, "ca")
+        stranger = Authority(directory, "stranger")
+        middle = Authority(directory, "middle", self.ca)
+        self.stranger = stranger
+        self.good = self.ca.sign("good", LOCAL, *SERVER)
+        missing = middle.sign("missing", LOCAL, *SERVER)
+        self.chained = Pair(directory / "chained.pem", missing.key)
+        self.chained.cert.write_bytes(missing.cert.read_bytes() + middle.cert.read_bytes())
+        self.middle = middle
+        self.bad = {
+            "expired": self.ca.sign(
+                "expired", LOCAL, *SERVER, dates=("20200101000000Z", "20210101000000Z")
+            ),
+            "not yet valid": self.ca.sign(
+                "future", LOCAL, *SERVER, dates=("20900101000000Z", "20910101000000Z")
+            ),
+            "wrong host": self.ca.sign("host", OTHER_HOST, *SERVER),
+            "unknown CA": stranger.sign("unknown", LOCAL, *SERVER),
+            "self-signed": self_signed(directory, "self", LOCAL, *SERVER),
+            "wrong EKU": self.ca.sign("eku", LOCAL, *CLIENT),
+            "missing intermediate": missing,
+        }
+
+    def file(self, name: str) -> Path:
+        return self.directory / name

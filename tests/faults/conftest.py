@@ -46,6 +46,7 @@ class Setup:
         self.server = FaultServer(str(redis.socket_path), tls)
         self.options = {} if ca is None else {"ca": str(ca)}
         self.tls = tls is not None
+        self.offsets = 30 if self.tls else None  # at how many bytes a fault is tried; None: at each
         self.slack = 0.1 if self.tls else 0.05  # what a deadline may be late
 
     def client(self, **options: object) -> tokenstore.Client:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -166,18 +167,43 @@ def test_password_echoed(setup: Setup) -> None:
             assert "hunter2" not in str(caught.value)
 
 
-def test_full_server() -> None:
-    """One that answers an error and hangs up: the error is what the caller sees."""
+FULL = b"-ERR max number of clients reached\r\n"
+
+
+def turned_away(x: faults.Exchange) -> None:
+    x.send(FULL)
+    x.close()
+
+
+def test_turned_away(setup: Setup) -> None:
+    """A full server says so to whatever comes first, and hangs up. Nothing was read, so even what must
+    not be repeated is tried again; said later, it is an answer like any other."""
+    with setup.client() as client:
+        for count, calls in enumerate((1, 3), 1):
+            setup.server.drop()
+            setup.server.arm(turned_away, turned_away)
+            replies = client.pipeline([("INCR", "away")] * calls)
+            assert replies[0] == count
+        setup.server.arm(faults.instead(FULL))
+        with pytest.raises(tokenstore.ServerError, match="max number of clients"):
+            client.execute("INCR", "away")
+        assert client.execute("GETDEL", "away") == b"5"
+
+
+@pytest.mark.parametrize("options", [{}, {"client_name": "me"}])
+def test_full_server(options: dict[str, Any]) -> None:
+    """The error is what the caller sees, and it can be tried again."""
     with running("--maxclients", "4", transport="tcp") as server:
         wires = [server.wire() for _ in range(4)]
-        with tokenstore.Client(server.url, client_name="me") as client:
+        with tokenstore.Client(server.url, **options) as client:
             for wire in wires:
                 wire("PING")
             with pytest.raises(tokenstore.ConnectionError, match="max number of clients"):
-                client.execute("PING")
+                client.execute("INCR", "n")
             wires.pop().close()
-            time.sleep(0.05)  # the server notices at its next turn
-            assert client.execute("PING") == "PONG"
+            while b"connected_clients:4" in wires[0]("INFO", "clients"):
+                time.sleep(0.001)
+            assert client.execute("INCR", "n") == 1
         for wire in wires:
             wire.close()
 

@@ -114,12 +114,46 @@ function cases.sessions()
   expect(sessions:kill_all { app = "a", owner_id = owner })
 end
 
+function cases.tokenstore()
+  open()
+  local store = tokenstore.Tokenstore(tokens.client, { prefix = owner .. "n" })
+  begin()
+  local token, message, code = store:add { owner_id = owner, attrs = data, duration = 60 }
+  expect(token, message, code)
+  expect(store:get { id = token.id })
+  expect(store:set { id = token.id, attrs = data })
+  expect(store:list { owner_id = owner })
+  local hash
+  hash, message, code = store:make_hash { value = "v" }
+  expect(hash, message, code)
+  expect(store:take_hash { hash = hash })
+  expect(store:reset { timeout = 60 })
+end
+
 function cases.raw()
   open()
   begin()
   expect(tokens.client:execute("ECHO", 1.5))
   expect(tokens.client:pipeline { { "ECHO", "x" }, { "LRANGE", "none", 0, -1 }, { "INCRBY", "n", 12 } })
   expect(tokens.client:pipeline({ { "NOPE" }, { "PING" } }, { raise_errors = false }))
+end
+
+-- Operations by hand, as drivers written in Lua run them.
+function cases.run()
+  local core = require "tokenstore.core"
+  local target = assert(core.target("redis://:sesame@localhost/1", { client_name = "x" }))
+  begin()
+  assert(core.target_info(target, core.random(8)).identity)
+  local run = core.run(target)
+  core.run_start(run, core.pipeline { { "PING" }, { "ECHO", "x" }, { "A" }, { "B" }, { "C" } })
+  assert(core.run_greet(run, target))
+  assert(core.run_feed(run, "+OK\r\n+OK\r\n+OK\r\n"))
+  assert(core.run_greeted(run, target))
+  assert(core.run_batch(run))
+  local whole, message, code = core.run_feed(run, "+PONG\r\n$1\r\nx\r\n:1\r\n:2\r\n*1\r\n+x\r\n")
+  expect(whole, message, code)
+  expect(core.run_replies(run) == "done")
+  expect(#core.run_finish(run) == 5)
 end
 
 function cases.jwt()

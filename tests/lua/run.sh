@@ -5,7 +5,8 @@
 #
 # usage: tests/lua/run.sh LUA [FILE...]      FILE: a test file's name without test_ and .lua
 # Wants LUA_PATH and LUA_CPATH (make env) to find the modules. MEMORY_HOST, if set, is the program that
-# lets every allocation of this Lua's fail in turn (memory_host.c), which is done last.
+# lets every allocation of this Lua's fail in turn (memory_host.c), which is done last. TEST_VALGRIND, if
+# set, is valgrind with its options: the first run is in it, and the others, which would take hours, are not.
 set -u
 lua=$1; shift
 here=$(dirname "$0")
@@ -36,11 +37,15 @@ TEST_DIR=$dir TEST_LUA=$lua TEST_URL=unix://$dir/redis.sock
 export TEST_DIR TEST_LUA TEST_URL
 unset TOKENSTORE_URL
 status=0
+if [ -n "${TEST_VALGRIND-}" ]; then
+  $TEST_VALGRIND "$lua" "$here/run.lua" "$@"
+  exit
+fi
 "$lua" "$here/run.lua" "$@" || status=1
 "$lua" "$here/run.lua" --stress "$@" || status=1
 if [ -n "${MEMORY_HOST-}" ]; then
   # Unlike an interpreter it frees all it has, so that what is left is a leak.
   LD_PRELOAD='' ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=1 "$MEMORY_HOST" "$here/memory.lua" load open \
-    connect create get update rotate list many sessions raw jwt failures || status=1
+    connect create get update rotate list many sessions tokenstore raw run jwt failures || status=1
 fi
 exit $status

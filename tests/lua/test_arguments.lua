@@ -94,28 +94,3 @@ test("lists of arguments and of tokens", function()
   raises("'tokens' (list without holes", tokens.get_many, tokens,
     { app = "a", type = "t", tokens = { [1] = "x", [3] = "y" } })
 end)
-
-test("handles of another kind are refused", function()
-  local core = require "tokenstore.core"
-  local blocking = require "tokenstore.blocking"
-  for _, other in ipairs { tokens._handle, io.stdout, tokenstore.null, {}, "x", 1 } do
-    raises("tokenstore.tokens expected", core.get, other, good.get)
-  end
-  local op = core.get(tokens._store, good.get)
-  for _, other in ipairs { tokens._store, op, io.stdout, {}, "x" } do
-    raises("tokenstore.client expected", blocking.run, other, op)
-  end
-  for _, other in ipairs { tokens._store, tokens._handle, io.stdout, {}, "x" } do
-    raises("tokenstore.op expected", blocking.run, tokens._handle, other)
-  end
-  blocking.run(tokens._handle, op)
-  raises("run before", blocking.run, tokens._handle, op)
-  raises("expected", core.get)
-  raises("expected", blocking.run)
-end)
-
-test("metatables of handles are closed", function()
-  for _, handle in ipairs { tokens._store, tokens._handle, tokenstore.null } do
-    harness.equal(type(getmetatable(handle)), "string")
-  end
-end)

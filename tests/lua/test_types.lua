@@ -1,26 +1,25 @@
--- tokenstore.d.lua says what there is: every public name of the module and nothing else.
+-- tokenstore.d.lua and node_tokens.d.lua say what there is: every public name of the module and nothing
+-- else.
 
 local harness = require "harness"
 local tokenstore = require "tokenstore"
 local test = harness.test
 
-local function path_of_types()
+local function read_types(module)
   for template in package.path:gmatch "[^;]+" do
-    local name = template:gsub("%?", "tokenstore/tokenstore.d")
-    local found = io.open(name)
-    if found then
-      found:close()
-      return name
+    local file = io.open((template:gsub("%?", "tokenstore/" .. module .. ".d")))
+    if file then
+      local text = file:read "*a"
+      file:close()
+      return text
     end
   end
-  error "tokenstore.d.lua was not found"
+  error(module .. ".d.lua was not found")
 end
 
-local file = assert(io.open(path_of_types()))
-local types = file:read "*a"
-file:close()
+local types = read_types "tokenstore" .. "\n" .. read_types "node_tokens"
 
-local CLASSES = { Client = true, RedisTokens = true, Sessions = true, Spike = true }
+local CLASSES = { Client = true, RedisTokens = true, Sessions = true, Spike = true, Tokenstore = true }
 
 -- The public functions of a class: no underscore, no helper of our own.
 local INTERNAL = { Client = { is = true, open = true } }
@@ -47,7 +46,7 @@ test("every declared function exists", function()
   for class, name in types:gmatch "\nfunction (%w+):([%w_]+)" do
     assert(type(tokenstore[class][name]) == "function", class .. ":" .. name)
   end
-  for class, alias, name in types:gmatch "\n(%u%w+)%.(%w+) = %u%w+%.([%w_]+)" do
+  for class, alias, name in types:gmatch "\n(%u%w+)%.([%w_]+) = %u%w+%.([%w_]+)" do
     assert(tokenstore[class][alias] == tokenstore[class][name], class .. "." .. alias)
   end
   for name in types:gmatch "\ntokenstore%.([%w_]+) = " do
@@ -102,6 +101,11 @@ local function same_names(known, declared, what)
   end
 end
 
+test("options of Tokenstore are declared as they are known", function()
+  local _, message = pcall(tokenstore.Tokenstore, { nonsense_for_test = 1 })
+  same_names(known_in(message), fields "tokenstore.TokenstoreOptions", "Tokenstore")
+end)
+
 test("options of Spike are declared as they are known", function()
   local _, message = pcall(tokenstore.Spike, { nonsense_for_test = 1 })
   same_names(known_in(message), fields "tokenstore.SpikeOptions", "Spike")
@@ -127,15 +131,16 @@ test("arguments are declared as they are known", function()
     RedisTokens = harness.store(),
     Sessions = harness.store({}, tokenstore.Sessions),
     Spike = tokenstore.Spike { url = "http://x", client_id = "x", client_secret = "x" },
+    Tokenstore = harness.store({}, tokenstore.Tokenstore),
   }
   local checked = 0
   for args, class, method in
-    types:gmatch "%-%-%-@param args tokenstore%.(%w+)\n[^\n]*\n[^\n]*\n[^\n]*\nfunction (%w+):([%w_]+)" do
+    types:gmatch "%-%-%-@param args%?? tokenstore%.(%w+)\n[^\n]*\n[^\n]*\n[^\n]*\nfunction (%w+):([%w_]+)" do
     same_names(known_arguments(objects[class], method), fields("tokenstore." .. args),
       class .. ":" .. method)
     checked = checked + 1
   end
-  assert(checked >= 19, checked)
+  assert(checked >= 30, checked)
 end)
 
 test("fields of values are declared as they are given", function()
@@ -145,7 +150,10 @@ test("fields of values are declared as they are given", function()
   local session = sessions:get {
     app = "a", token = sessions:create { app = "a", owner_id = "o", duration = 5 }, expiry = true,
   }
-  for class, value in pairs { ["tokenstore.Token"] = token, ["tokenstore.Session"] = session } do
+  local stored = harness.store({}, tokenstore.Tokenstore):add { owner_id = "o" }
+  for class, value in pairs {
+    ["tokenstore.Token"] = token, ["tokenstore.Session"] = session, ["tokenstore.NodeToken"] = stored,
+  } do
     local declared = fields(class)
     for name in pairs(value) do
       assert(declared[name], name .. " is not declared")

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from servers import _die_with_parent, free_port
+from tokenstore import jwt
 
 PROVIDER = Path(__file__).parent.parent / "oauth" / "provider.mjs"
 CLIENT_ID = "svc:1 /+%"  # RFC 6749 knows ASCII alone, and so does the provider
@@ -256,6 +257,36 @@ def endpoint(
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class Signer:
+    """A private key, and JWTs that are good: what a Spike server gives."""
+
+    def __init__(self) -> None:
+        self.private = _openssl(
+            "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"
+        )
+        self.public = _openssl("pkey", "-pubout", given=self.private)
+
+    def token(self, audience: str, **claims: Any) -> str:
+        now = int(time.time())
+        return jwt.encode(
+            {"aud": audience, "iat": now, "exp": now + 3600, **claims},
+            jwt.Key.from_pem(self.private),
+            algorithm="ES256",
+        )
+
+    def answer(self, asked: Asked) -> Answer:
+        """The public key at its usual address, and tokens."""
+        if asked.method == "GET":
+            found = asked.path == "/.well-known/publickey.pem"
+            return Answer(200 if found else 404, self.public, content_type="application/x-pem-file")
+        return granted(self.token(asked.form["audience"]))
+
+
+def _openssl(*arguments: str, given: bytes | None = None) -> bytes:
+    command = ["openssl", *arguments]
+    return subprocess.run(command, input=given, check=True, capture_output=True).stdout
 
 
 def granted(token: str = "opaque-token", **more: Any) -> Answer:

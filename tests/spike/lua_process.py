@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -45,6 +46,8 @@ def quote(value: object) -> str:
         return "nil"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"inf": "math.huge", "-inf": "-math.huge", "nan": "0/0"}[repr(value)]
     if isinstance(value, (int, float)):
         return repr(value)
     if isinstance(value, dict):

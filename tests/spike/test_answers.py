@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email.utils
 import json
-import ssl
 import time
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 
 import tokenstore
 from authorization import Answer, Asked, Endpoint, endpoint, granted
-from certs import CLIENT, LOCAL, SERVER, Authority
 from tokenstore import Spike
 
 AUDIENCE = "https://api.example/a"
@@ -151,16 +149,6 @@ def test_expires_in_may_be_a_text_and_refresh_in_counts() -> None:
         assert s.get_token(AUDIENCE) == "two"
 
 
-def test_a_redirect_receives_nothing() -> None:
-    with endpoint(lambda asked: granted()) as other:
-        where = {"Location": other.url + "/oauth2/token"}
-        for status in (301, 302, 303, 307, 308):
-            with endpoint(lambda asked, s=status: Answer(s, headers=where)) as server:  # type: ignore[misc]
-                with opaque(server) as s, pytest.raises(tokenstore.SpikeError, match=str(status)):
-                    s.get_token(AUDIENCE)
-        assert other.asked == []
-
-
 def test_hanging_up_and_dripping() -> None:
     answers = [Answer(hang_up=True), granted()]
     with endpoint(lambda asked: answers.pop(0)) as server, opaque(server) as s:
@@ -207,40 +195,3 @@ def test_the_key_is_fetched_once_more_and_no_oftener() -> None:
                 s.get_token(AUDIENCE)
         assert [a.method for a in server.asked] == ["POST", "GET"]
         assert server.asked[1].path == "/keys"
-
-
-# ---- TLS ------------------------------------------------------------------------------------------
-
-
-def context(pair: Any) -> ssl.SSLContext:
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(pair.cert, pair.key)
-    return tls
-
-
-def test_tls_is_verified(authority: Authority) -> None:
-    good = context(authority.sign("spike-good", LOCAL, *SERVER))
-    with endpoint(lambda asked: granted(), good) as server:
-        with opaque(server, ca=authority.cert) as s:
-            assert s.get_token(AUDIENCE) == "opaque-token"
-        with opaque(server) as s, pytest.raises(tokenstore.SpikeError, match="(?i)certificate"):
-            s.get_token(AUDIENCE)
-        assert len(server.asked) == 1
-
-
-def test_a_certificate_of_a_client_is_refused(authority: Authority) -> None:
-    bad = context(authority.sign("spike-client", LOCAL, *CLIENT))
-    with endpoint(lambda asked: granted(), bad) as server:
-        with opaque(server, ca=authority.cert) as s, pytest.raises(tokenstore.SpikeError):
-            s.get_token(AUDIENCE)
-        assert server.asked == []
-
-
-def test_no_verification_works_and_warns(
-    authority: Authority, caplog: pytest.LogCaptureFixture
-) -> None:
-    wrong = context(authority.sign("spike-wrong", "subjectAltName=DNS:other.example", *SERVER))
-    with endpoint(lambda asked: granted(), wrong) as server:
-        with opaque(server, verify=False) as s:
-            assert s.get_token(AUDIENCE) == "opaque-token"
-    assert "not verified" in caplog.text

@@ -2,151 +2,186 @@
 
 from __future__ import annotations
 
-import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import creator_cases
 import tokenstore
-from authorization import CLIENT_ID, CLIENT_SECRET, Answer, Provider, endpoint, granted
-from servers import Server
+from authorization import Answer, Asked, Endpoint, Signer, endpoint
+from creator_cases import AUDIENCE, in_lower_case, options, with_value
+from servers import Server, running
 from tokenstore import get_token_creator
 
-AUDIENCE = "https://api.example/a"
+SPELLINGS = [lambda given: given, in_lower_case]
+BAD = [(name, value) for name, values in creator_cases.BAD.items() for value in values]
 
 
-def options(url: str, **more: Any) -> dict[str, Any]:
-    return {
-        "ClientId": "id",
-        "ClientSecret": "secret-canary",
-        "spikeURL": url,
-        "tokenAudience": AUDIENCE,
-        **more,
-    }
+@pytest.fixture(scope="module")
+def signer() -> Signer:
+    return Signer()
 
 
-def test_it_gives_tokens(authority_server: Provider, tmp_path: Any) -> None:
-    public = {k: v for k, v in authority_server.keys[0].items() if k in ("kty", "n", "e", "kid")}
-    path = tmp_path / "key.json"
-    path.write_text(json.dumps({"keys": [public]}))
-    with get_token_creator(
-        clientId=CLIENT_ID,
-        clientSecret=CLIENT_SECRET,
-        spikeUrl=authority_server.url + "/oauth2/token",
-        tokenAudience=AUDIENCE,
-        tokenGrantType="client_credentials",
-        spikePublicKeyFullPath=str(path),
-    ) as get_token:
+def get(server: Endpoint, spelled: Any = SPELLINGS[0], **more: Any) -> Asked:
+    """Gets a token and looks at the request; the public key is asked for once, at its usual place."""
+    server.asked.clear()
+    with get_token_creator(spelled(options(server.url, **more))) as get_token:
         token = get_token()
         assert token.count(".") == 2
         assert get_token() == token
-    assert authority_server.issued == [AUDIENCE]
+    (asked,) = server.tokens_asked
+    return asked
 
 
-def test_redis_and_the_name_of_the_key(authority_server: Provider, redis: Server) -> None:
-    given = options(
-        authority_server.url,
-        ClientId=CLIENT_ID,
-        ClientSecret=CLIENT_SECRET,
-        useRedis=True,
-        redisHost=redis.url,
-        tokenRedisKeyName="my-tokens",
-    )
-    # That server has its keys as JWKS elsewhere: the default address has no key.
-    with get_token_creator(given) as get_token, pytest.raises(tokenstore.SpikeError, match="key"):
-        get_token()
-    redis("HSET", "my-tokens", AUDIENCE, "x")
-    assert redis("EXISTS", "my-tokens") == 1
+def test_no_option_is_forgotten() -> None:
+    assert sorted(creator_cases.BAD) == sorted(creator_cases.spellings())
+    assert len(creator_cases.BAD) == 16
 
 
-@pytest.mark.parametrize(
-    "spelling", [("ClientId", "ClientSecret", "spikeURL"), ("clientId", "clientSecret", "spikeUrl")]
-)
-def test_spellings(spelling: tuple[str, str, str]) -> None:
-    values = ("id", "secret", "https://spike.example")
-    with get_token_creator(dict(zip(spelling, values)), tokenAudience=AUDIENCE) as creator:
-        assert callable(creator)
+# ---- what each does --------------------------------------------------------------------------------
 
 
-def test_the_url_with_and_without_a_path() -> None:
-    with endpoint(lambda asked: Answer(401)) as server:
-        for url in (server.url, server.url + "/", server.url + "/a/b"):
-            with get_token_creator(options(url)) as get_token:
-                with pytest.raises(tokenstore.SpikeAuthError):
-                    get_token()
-        assert [a.path for a in server.asked] == ["/oauth2/token", "/oauth2/token", "/a/b"]
-
-
-def test_retries_and_sleeps() -> None:
-    with endpoint(lambda asked: Answer(500)) as server:
-        given = options(server.url, retries=2, sleepBetweenRetries=1, hostHeader="h.example")
-        with get_token_creator(given) as get_token, pytest.raises(tokenstore.SpikeError):
-            get_token()
-        assert len(server.asked) == 3
+@pytest.mark.parametrize("spelled", SPELLINGS, ids=["Spelling", "spelling"])
+def test_the_request(signer: Signer, spelled: Any, tmp_path: Path) -> None:
+    with endpoint(signer.answer) as server:
+        asked = get(server, spelled)
+        assert asked.basic == ("id", "secret-canary")
+        assert asked.path == "/oauth2/token"
+        assert asked.form == {"grant_type": "client_credentials", "audience": AUDIENCE}
+        assert [a.path for a in server.asked if a.method == "GET"] == ["/.well-known/publickey.pem"]
+        asked = get(
+            server, spelled, tokenGrantType="other", tokenAudience="b", hostHeader="h.example"
+        )
+        assert asked.form == {"grant_type": "other", "audience": "b"}
         assert {a.headers["host"] for a in server.asked} == {"h.example"}
+        key = tmp_path / "key.pem"
+        key.write_bytes(signer.public)
+        get(server, spelled, spikePublicKeyFullPath=str(key))
+        assert len(server.asked) == 1  # the key was there
 
 
-@pytest.mark.parametrize(
-    ("more", "fault"),
-    [
-        ({"ClientId": ""}, "ClientId is empty"),
-        ({"ClientId": 7}, "ClientId must be a text"),
-        ({"clientId": "b"}, "clientId is given twice"),
-        ({"ClientSecret": None}, "ClientSecret is missing"),
-        ({"spikeURL": "ftp://x"}, "spikeURL must begin with"),
-        ({"spikeURL": "https://"}, "spikeURL must begin with"),
-        ({"tokenAudience": []}, "tokenAudience must be a text"),
-        ({"tokenGrantType": ""}, "tokenGrantType is empty"),
-        ({"useRedis": "yes"}, "useRedis must be true or false"),
-        ({"useRedis": True}, "redisHost is missing"),
-        ({"redisHost": 1}, "redisHost must be a text"),
-        ({"httpsValidation": 0}, "httpsValidation must be true or false"),
-        ({"retries": -1}, "retries must be"),
-        ({"retries": 1.5}, "retries must be"),
-        ({"retries": "3"}, "retries must be a number"),
-        ({"sleepBetweenRetries": 1e99}, "sleepBetweenRetries must be"),
-        ({"hostHeader": "a\r\nb"}, "host header"),
-        ({"nonsense": 1}, "nonsense is no option"),
-        ({"spikePublicKeyFullPath": "/no/such/file"}, "cannot be read"),
-    ],
-)
-def test_a_fault_is_named(more: dict[str, Any], fault: str) -> None:
-    with pytest.raises(tokenstore.ConfigurationError, match=fault) as caught:
-        get_token_creator(options("https://spike.example", **more))
-    assert "canary" not in str(caught.value)
+@pytest.mark.parametrize("spelled", SPELLINGS, ids=["spikeURL", "spikeUrl"])
+def test_the_url_with_and_without_a_path(signer: Signer, spelled: Any) -> None:
+    with endpoint(signer.answer) as server:
+        for url in (server.url, server.url + "/", server.url + "/a/b"):
+            with get_token_creator(spelled(options(url))) as get_token:
+                assert get_token()
+        assert [a.path for a in server.tokens_asked] == ["/oauth2/token", "/oauth2/token", "/a/b"]
 
 
-def test_all_faults_at_once() -> None:
-    bad = {"ClientId": "", "spikeURL": "x", "retries": "a", "useRedis": 1, "other": 1}
-    with pytest.raises(tokenstore.ConfigurationError) as caught:
-        get_token_creator(bad)
-    message = str(caught.value)
-    for name in (
-        "ClientId",
-        "ClientSecret",
-        "spikeURL",
-        "tokenAudience",
-        "retries",
-        "useRedis",
-        "other",
-    ):
-        assert name in message
+def test_redis(signer: Signer, redis: Server) -> None:
+    with endpoint(signer.answer) as server:
+        get(server, redisHost=redis.url)
+        assert redis("HKEYS", "spike-tokens-for-clientId-id") == [AUDIENCE.encode()]
+        get(server, redisHost=redis.url, useRedis=True, tokenRedisKeyName="mine", clientId=None)
+        assert redis("HKEYS", "mine") == [AUDIENCE.encode()]
+        redis("FLUSHALL")
+        get(server, redisHost=redis.url, useRedis=False)
+        get(server, useRedis=False)
+        assert redis.keys() == []
 
 
-def test_no_verification_is_allowed_and_warns(caplog: pytest.LogCaptureFixture) -> None:
-    with get_token_creator(options("https://spike.example", httpsValidation=False)):
-        assert "not verified" in caplog.text
+def test_redis_host_is_a_host(signer: Signer) -> None:
+    with running(transport="tcp") as redis, endpoint(signer.answer) as server:
+        get(server, redisHost=f"127.0.0.1:{redis.port}")
+        assert redis("HKEYS", "spike-tokens-for-clientId-id") == [AUDIENCE.encode()]
+
+
+@pytest.mark.parametrize("retries", [0, 1, 2, 3.0])
+def test_retries(retries: float) -> None:
+    with endpoint(lambda asked: Answer(500)) as server:
+        given = options(server.url, retries=retries, sleepBetweenRetries=1)
+        with get_token_creator(given) as get_token:
+            with pytest.raises(tokenstore.SpikeError, match="answered 500"):
+                get_token()
+        assert len(server.asked) == retries + 1
+
+
+def test_retries_by_default() -> None:
+    with endpoint(lambda asked: Answer(500)) as server:
+        with get_token_creator(options(server.url)) as get_token:
+            with pytest.raises(tokenstore.SpikeError, match="after 4 tries"):
+                get_token()
+
+
+def test_sleeps_are_milliseconds_and_have_a_budget(caplog: pytest.LogCaptureFixture) -> None:
+    answers = [Answer(500)]
+    with endpoint(lambda asked: answers[0]) as server:
+        given = options(server.url, retries=1, sleepBetweenRetries=2000)
+        with get_token_creator(given) as get_token:
+            begin = time.monotonic()
+            with pytest.raises(tokenstore.SpikeError, match="after 2 tries"):
+                get_token()
+            assert time.monotonic() - begin < 4
+            # More than the ten seconds of the tries and the two of the sleep.
+            answers[0] = Answer(500, headers={"Retry-After": "13"})
+            with pytest.raises(tokenstore.SpikeError, match="after 1 try"):
+                get_token()
+    assert "retry 1 of 1 in " in caplog.text
+
+
+def test_a_mapping_keywords_or_both(signer: Signer) -> None:
+    with endpoint(signer.answer) as server:
+        given = options(server.url)
+        audience = given.pop("tokenAudience")
+        with get_token_creator(given, tokenAudience=audience, retries=None) as get_token:
+            assert get_token()
+    with pytest.raises(tokenstore.ConfigurationError, match="ClientId is given twice"):
+        get_token_creator(given, ClientId="x")
 
 
 def test_the_camel_case_name() -> None:
     assert tokenstore.getTokenCreator is get_token_creator
 
 
-def test_sleeps_are_milliseconds() -> None:
-    with endpoint(lambda asked: granted()) as server:
-        with get_token_creator(options(server.url, sleepBetweenRetries=50)) as creator:
-            begin = time.monotonic()
-            with pytest.raises(tokenstore.SpikeError):  # opaque where a JWT is due
-                creator()
-            assert time.monotonic() - begin < 2
+# ---- what is refused -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "value"), BAD, ids=[f"{name}-{value!r}" for name, value in BAD])
+def test_a_bad_value_is_named(name: str, value: Any) -> None:
+    given = with_value(name, value)
+    if name == "useRedis":
+        given["redisHost"] = "localhost"
+    with pytest.raises(tokenstore.ConfigurationError) as caught:
+        get_token_creator(given)
+    assert creator_cases.CALLED.get(name, name).lower() in str(caught.value).lower()
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("pair", creator_cases.TWICE)
+def test_two_spellings_of_one_option_exclude_each_other(pair: tuple[str, str]) -> None:
+    given = options("https://spike.example")
+    given[pair[1]] = given[pair[0]]
+    with pytest.raises(tokenstore.ConfigurationError, match=f"{pair[1]} is given twice"):
+        get_token_creator(given)
+
+
+@pytest.mark.parametrize("name", creator_cases.REQUIRED)
+@pytest.mark.parametrize("how", ["left out", "None"])
+def test_what_is_required(name: str, how: str) -> None:
+    given: dict[str, Any] = options("https://spike.example")
+    given[name] = None
+    if how == "left out":
+        del given[name]
+    with pytest.raises(tokenstore.ConfigurationError, match=f"^{name} is missing$"):
+        get_token_creator(given)
+
+
+def test_what_goes_together() -> None:
+    for more, fault in (
+        ({"useRedis": True}, "redisHost is missing"),
+        ({"nonsense": 1}, "nonsense is no option"),
+        ({"clientid": "x"}, "clientid is no option"),
+    ):
+        with pytest.raises(tokenstore.ConfigurationError, match=fault):
+            get_token_creator(options("https://spike.example", **more))
+
+
+def test_all_faults_at_once() -> None:
+    bad = {"ClientId": "", "spikeURL": "x", "retries": "a", "useRedis": 1, "other": 1}
+    with pytest.raises(tokenstore.ConfigurationError) as caught:
+        get_token_creator(bad)
+    for name in (*creator_cases.REQUIRED, "retries", "useRedis", "other"):
+        assert name in str(caught.value)

@@ -2,6 +2,7 @@
 #include "args.h"
 
 #include <ctype.h>
+#include <math.h>
 
 #include "tokenstore/tokens.h"
 
@@ -90,8 +91,44 @@ tks_bytes tksp_lua_to_bytes(lua_State *L, int slot) {
     return tks_bytes_of(data, size);
 }
 
+void tksp_lua_read_text(lua_State *L, int slot, const char *name, tks_bytes *out, tks_error *err) {
+    if (lua_isnil(L, slot)) {
+        return;
+    }
+    *out = tksp_lua_to_bytes(L, slot);
+    if (out->size == 0) {
+        tks_fail(err, TKS_ERR_CONFIGURATION, "%s is empty: leave it out instead", name);
+    }
+}
+
+void tksp_lua_read_whole(lua_State *L, int slot, const char *name, int64_t *out, tks_error *err) {
+    lua_Number number = lua_tonumber(L, slot);
+    if (lua_isnil(L, slot)) {
+        return;
+    }
+    if (number >= 1 && number <= (lua_Number)TKS_JSON_INTEGER_MAX && floor(number) == number) {
+        *out = (int64_t)number;
+    } else {
+        tks_fail(err, TKS_ERR_CONFIGURATION, "%s must be a whole number of at least 1", name);
+    }
+}
+
 tks_status tksp_lua_to_duration(lua_State *L, int slot, const char *name, int64_t *out_ms,
                                 tks_error *err) {
     *out_ms = 0;
     return lua_isnil(L, slot) ? TKS_OK : tks_duration(lua_tonumber(L, slot), name, out_ms, err);
+}
+
+tks_status tksp_lua_read_timeout(lua_State *L, int slot, int64_t *out_ms, tks_error *err) {
+    lua_Number seconds = lua_tonumber(L, slot);
+    *out_ms = 0;
+    if (lua_isnil(L, slot)) {
+        return TKS_OK;
+    }
+    if (!(seconds >= 0.001 && seconds <= (lua_Number)(TKS_DURATION_MAX_MS / 1000))) {
+        return tks_fail(err, TKS_ERR_DATA, "timeout must be between 0.001 and %d seconds",
+                        (int)(TKS_DURATION_MAX_MS / 1000));
+    }
+    *out_ms = (int64_t)(seconds * 1000);
+    return TKS_OK;
 }

@@ -31,4 +31,10 @@ void tksp_lua_push_json(lua_State *L, const tks_json *node);
 /* Pushes what a finished operation gives; returns how many values. */
 int tksp_lua_push_result(lua_State *L, const tksp_lua_op *box);
 
+/* The same in two halves. The first is for the time in which the answer is on its way: it pushes what can
+ * be made of the result without it, the table of a token or nil, and returns the id in there. The second
+ * takes that id, and what was pushed on top. */
+tks_bytes tksp_lua_push_expected(lua_State *L, const tksp_lua_op *box);
+int tksp_lua_end_result(lua_State *L, const tksp_lua_op *box, tks_bytes id);
+
 #endif

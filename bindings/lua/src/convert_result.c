@@ -15,27 +15,64 @@ static void set_time(lua_State *L, const char *name, lua_Number seconds) {
     lua_setfield(L, -2, name);
 }
 
-/* A plain table; its metatable only knows how to print it without its secrets. */
-static void push_token(lua_State *L, const tks_token *token, tksp_lua_form form) {
+/* What is known of a token before the answer, as a plain table; its metatable only knows how to print
+ * it without its secrets. */
+static void begin_token(lua_State *L, const tks_token *token, tksp_lua_form form) {
     bool session = form == TKSP_FORM_SESSION;
     lua_createtable(L, 0, 8);
     set_bytes(L, "app", token->app);
     if (!session) {
         set_bytes(L, "type", token->type);
     }
-    set_bytes(L, session ? "owner_id" : "owner", token->owner);
     if (token->token.data != NULL) {
         set_bytes(L, "token", token->token);
     }
     set_bytes(L, "id", token->id);
+    lua_pushvalue(L, lua_upvalueindex(session ? TKSP_UP_SESSION : TKSP_UP_TOKEN));
+    lua_setmetatable(L, -2);
+}
+
+/* The rest, into the table on top. */
+static void end_token(lua_State *L, const tks_token *token, tksp_lua_form form) {
+    set_bytes(L, form == TKSP_FORM_SESSION ? "owner_id" : "owner", token->owner);
     set_time(L, "created_at", (lua_Number)token->created_us / 1e6);
     if (token->expires_ms != 0) {
         set_time(L, "expires_at", (lua_Number)token->expires_ms / 1e3);
     }
     tksp_lua_push_json(L, token->data);
     lua_setfield(L, -2, "data");
-    lua_pushvalue(L, lua_upvalueindex(session ? TKSP_UP_SESSION : TKSP_UP_TOKEN));
-    lua_setmetatable(L, -2);
+}
+
+static void push_token(lua_State *L, const tks_token *token, tksp_lua_form form) {
+    begin_token(L, token, form);
+    end_token(L, token, form);
+}
+
+tks_bytes tksp_lua_push_expected(lua_State *L, const tksp_lua_op *box) {
+    const tks_token *expected = tks_op_get_expected(box->op);
+    if (expected == NULL) {
+        lua_pushnil(L);
+        return tks_bytes_of(NULL, 0);
+    }
+    begin_token(L, expected, box->form);
+    return expected->id;
+}
+
+/* The one token of a result; the table that tksp_lua_push_expected began is on top, or nil. */
+static void finish_expected(lua_State *L, const tks_token *token, tks_bytes id,
+                            tksp_lua_form form) {
+    if (!token->found) {
+        lua_pushnil(L);
+        return;
+    }
+    if (lua_isnil(L, -1)) {
+        push_token(L, token, form);
+        return;
+    }
+    if (token->id.data != id.data) {
+        set_bytes(L, "id", token->id);
+    }
+    end_token(L, token, form);
 }
 
 /* What is not found is false in a list, so that # and ipairs see the whole of it. */
@@ -126,18 +163,12 @@ static void push_values(lua_State *L, const tks_result *result) {
     }
 }
 
-int tksp_lua_push_result(lua_State *L, const tksp_lua_op *box) {
+int tksp_lua_end_result(lua_State *L, const tksp_lua_op *box, tks_bytes id) {
     const tks_result *result = tks_op_get_result(box->op);
     switch (result->type) {
     case TKS_RESULT_BOOL: lua_pushboolean(L, result->integer != 0); return 1;
     case TKS_RESULT_COUNT: tksp_lua_push_integer(L, result->integer); return 1;
-    case TKS_RESULT_TOKEN:
-        if (result->tokens[0].found) {
-            push_token(L, &result->tokens[0], box->form);
-        } else {
-            lua_pushnil(L);
-        }
-        return 1;
+    case TKS_RESULT_TOKEN: finish_expected(L, &result->tokens[0], id, box->form); return 1;
     case TKS_RESULT_TOKENS: push_tokens(L, result, box->form); return 1;
     case TKS_RESULT_TEXT:
         if (result->text.data != NULL) {
@@ -153,4 +184,9 @@ int tksp_lua_push_result(lua_State *L, const tksp_lua_op *box) {
                                             : push_replies(L, result, box->form);
     default: return luaL_error(L, "an operation that Lua does not know");
     }
+}
+
+int tksp_lua_push_result(lua_State *L, const tksp_lua_op *box) {
+    lua_pushnil(L);
+    return tksp_lua_end_result(L, box, tks_bytes_of(NULL, 0));
 }

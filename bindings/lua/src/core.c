@@ -4,6 +4,8 @@
  * the operations is another matter (tokenstore.blocking here). */
 #include "convert.h"
 #include "jwt.h"
+#include "run.h"
+#include "target.h"
 #include "tokens.h"
 #include "tokenstore/secret.h"
 
@@ -74,8 +76,11 @@ int luaopen_tokenstore_core(lua_State *L) {
     tksp_lua_set_functions(L, functions);
     tksp_lua_open_store(L);
     tksp_lua_open_tokens(L);
+    tksp_lua_open_node_tokens(L);
     tksp_lua_open_raw(L);
     tksp_lua_open_jwt(L);
+    tksp_lua_open_target(L);
+    tksp_lua_open_run(L);
     tksp_lua_push_one(L, TKSP_UP_NULL);
     lua_setfield(L, -2, "null");
     return 1;

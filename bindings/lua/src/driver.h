@@ -15,6 +15,9 @@
 typedef struct tksp_lua_client {
     tks_target *target; /* while the client is being made */
     tks_client *client; /* NULL: not made */
+    tks_flight
+        *flight; /* the call under way, while Lua has a chance to raise; what it leaves by that
+                         * keeps its connection until the client goes */
 } tksp_lua_client;
 
 typedef struct tksp_lua_watch {

@@ -42,6 +42,7 @@ enum {
     CERT,
     KEY,
     PROXY,
+    FAULTS,
     PARAMETERS,
     JSON_BODY,
     OPAQUE,
@@ -70,6 +71,7 @@ static const tksp_lua_param option_params[] = {
     {"cert", NULL, LUA_TSTRING, false},
     {"key", NULL, LUA_TSTRING, false},
     {"proxy", NULL, LUA_TSTRING, false},
+    {"faults", NULL, LUA_TSTRING, false},
     {"parameters", NULL, LUA_TTABLE, true},
     {"json_body", NULL, LUA_TBOOLEAN, true},
     {"opaque", NULL, LUA_TBOOLEAN, true},
@@ -86,39 +88,45 @@ enum { OPTION_COUNT = sizeof option_params / sizeof option_params[0] };
 
 #define SECONDS_MAX 315360000.0
 
-/* Readers leave what is wrong in `err`. */
+/* Readers note what is wrong with an option, and give something in its place. */
 
-static int64_t read_ms(lua_State *L, int slot, const char *name, tks_error *err) {
+static void note_fault(tks_buf *faults, const char *name, const char *problem) {
+    (void)tks_buf_append(faults, "; ", faults->size > 0 ? 2 : 0);
+    (void)tks_buf_append(faults, name, strlen(name));
+    (void)tks_buf_append(faults, problem, strlen(problem));
+}
+
+static int64_t read_ms(lua_State *L, int slot, const char *name, tks_buf *faults) {
     lua_Number seconds = lua_tonumber(L, slot);
     if (seconds >= 0 && seconds <= SECONDS_MAX) {
         return (int64_t)(seconds * 1000 + 0.5);
     }
-    tks_fail(err, TKS_ERR_CONFIGURATION, "%s must be 0 to 315360000 seconds", name);
-    return 0;
+    note_fault(faults, name, " must be 0 to 315360000 seconds");
+    return 1000;
 }
 
 /* What does not fit is out of the core's limits too, which says so. */
-static uint32_t read_pause(lua_State *L, int slot, const char *name, tks_error *err) {
-    int64_t ms = read_ms(L, slot, name, err);
+static uint32_t read_pause(lua_State *L, int slot, const char *name, tks_buf *faults) {
+    int64_t ms = read_ms(L, slot, name, faults);
     return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
-static const char *read_path(lua_State *L, int slot, tks_error *err) {
+static const char *read_path(lua_State *L, int slot, tks_buf *faults) {
     size_t size = 0;
     const char *text = lua_tolstring(L, slot, &size);
     if (text != NULL && strlen(text) != size) {
-        tks_fail(err, TKS_ERR_CONFIGURATION, "%s holds a NUL",
-                 option_params[slot - TOKEN_URL].name);
+        note_fault(faults, option_params[slot - TOKEN_URL].name, " holds a NUL");
+        text = NULL;
     }
     return text;
 }
 
-static uint32_t read_retries(lua_State *L, tks_error *err) {
+static uint32_t read_retries(lua_State *L, tks_buf *faults) {
     lua_Number number = lua_tonumber(L, RETRIES);
     if (number >= 0 && number <= 100 && floor(number) == number) {
         return (uint32_t)number;
     }
-    tks_fail(err, TKS_ERR_CONFIGURATION, "retries must be a whole number, 0 to 100");
+    note_fault(faults, "retries", " must be a whole number, 0 to 100");
     return 0;
 }
 
@@ -134,18 +142,16 @@ static void read_parameters(lua_State *L, size_t count, tks_spike_parameter *out
 }
 
 static tks_status make(lua_State *L, const tks_spike_parameter *parameters, size_t count,
-                       spike_box *box, tks_error *err) {
+                       tks_buf *faults, spike_box *box, tks_error *err) {
     tks_client *redis = NULL;
-    tks_spike *spike = NULL;
-    tks_http *http = NULL;
     tks_spike_options o = TKS_SPIKE_OPTIONS_INIT;
     tks_http_options h = {
-        .ca = read_path(L, CA, err),
-        .cert = read_path(L, CERT, err),
-        .key = read_path(L, KEY, err),
-        .proxy = read_path(L, PROXY, err),
+        .ca = read_path(L, CA, faults),
+        .cert = read_path(L, CERT, faults),
+        .key = read_path(L, KEY, faults),
+        .proxy = read_path(L, PROXY, faults),
         .insecure = lua_toboolean(L, INSECURE) != 0,
-        .connect_timeout_ms = read_ms(L, CONNECT_TIMEOUT, "connect_timeout", err),
+        .connect_timeout_ms = read_ms(L, CONNECT_TIMEOUT, "connect_timeout", faults),
     };
     o.token_url = tksp_lua_to_bytes(L, TOKEN_URL);
     o.key_url = tksp_lua_to_bytes(L, KEY_URL);
@@ -160,32 +166,27 @@ static tks_status make(lua_State *L, const tks_spike_parameter *parameters, size
     o.parameter_count = count;
     o.json_body = lua_toboolean(L, JSON_BODY) != 0;
     o.opaque = lua_toboolean(L, OPAQUE) != 0;
-    o.offset_ms = read_ms(L, EXPIRATION_OFFSET, "expiration_offset", err);
-    o.retries = read_retries(L, err);
+    o.offset_ms = read_ms(L, EXPIRATION_OFFSET, "expiration_offset", faults);
+    o.retries = read_retries(L, faults);
     o.factor = lua_tonumber(L, FACTOR);
-    o.pause_ms = read_pause(L, MIN, "retry's min", err);
-    o.pause_max_ms = read_pause(L, MAX, "retry's max", err);
-    o.budget_ms = read_pause(L, TOTAL, "retry's total", err);
+    o.pause_ms = read_pause(L, MIN, "retry's min", faults);
+    o.pause_max_ms = read_pause(L, MAX, "retry's max", faults);
+    o.budget_ms = read_pause(L, TOTAL, "retry's total", faults);
     if (!lua_isnil(L, CLIENT)) {
         redis = ((tksp_lua_client *)lua_touserdata(L, CLIENT))->client;
     }
-    if (err->status == TKS_OK) {
-        (void)tks_spike_new(&o, &spike, err);
+    if (faults->status == TKS_ERR_MEMORY) {
+        return tks_fail_memory(err);
     }
-    if (err->status == TKS_OK) {
-        (void)tks_http_new(&h, &http, err);
-    }
-    if (err->status != TKS_OK) {
-        tks_spike_free(spike);
-        return err->status;
-    }
-    return tks_spike_client_new(spike, http, redis, &box->client, err);
+    o.faults = tks_buf_bytes(faults);
+    return tks_spike_client_open(&o, &h, redis, &box->client, err);
 }
 
 /* spike(client, options): `client` is one of tokenstore.blocking, or nil; connects nothing yet. */
 static int spike(lua_State *L) {
     tks_error err = TKS_ERROR_INIT;
     tks_status status = TKS_OK;
+    tks_buf faults;
     tks_spike_parameter *parameters = NULL;
     spike_box *box = NULL;
     size_t count = 0;
@@ -204,7 +205,10 @@ static int spike(lua_State *L) {
     tksp_lua_set_kind(L, TKSP_UP_SPIKE);
     tksp_lua_keep(L, lua_gettop(L), CLIENT);
     read_parameters(L, count, parameters);
-    status = make(L, parameters, count, box, &err);
+    tks_buf_init(&faults, TKS_ERROR_SIZE);
+    (void)tks_buf_append_bytes(&faults, tksp_lua_to_bytes(L, FAULTS));
+    status = make(L, parameters, count, &faults, box, &err);
+    tks_buf_clear(&faults);
     return status == TKS_OK ? 1 : tksp_lua_fail(L, status, &err);
 }
 
@@ -388,6 +392,8 @@ static void push_options(lua_State *L, const tks_creator_options *o) {
     lua_setfield(L, -2, "retries");
     lua_pushnumber(L, o->sleep_ms / 1000.0);
     lua_setfield(L, -2, "sleep");
+    lua_pushnumber(L, o->budget_ms / 1000.0);
+    lua_setfield(L, -2, "total");
 }
 
 /* creator(options): what options of spike-get-token say, in a table of our own names. */

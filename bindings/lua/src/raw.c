@@ -115,21 +115,6 @@ static size_t walk(lua_State *L, collector *to, size_t *argc, size_t commands) {
     return to->count;
 }
 
-/* Seconds in `slot` as milliseconds, 0 for nil. */
-static tks_status read_timeout(lua_State *L, int slot, int64_t *out_ms, tks_error *err) {
-    lua_Number seconds = lua_tonumber(L, slot);
-    *out_ms = 0;
-    if (lua_isnil(L, slot)) {
-        return TKS_OK;
-    }
-    if (!(seconds >= 0.001 && seconds <= (lua_Number)(TKS_DURATION_MAX_MS / 1000))) {
-        return tks_fail(err, TKS_ERR_DATA, "timeout must be between 0.001 and %d seconds",
-                        (int)(TKS_DURATION_MAX_MS / 1000));
-    }
-    *out_ms = (int64_t)(seconds * 1000);
-    return TKS_OK;
-}
-
 /* pipeline(commands, { raise_errors = …, timeout = … }) */
 static int pipeline(lua_State *L) {
     static const tksp_lua_param params[] = {
@@ -159,7 +144,7 @@ static int pipeline(lua_State *L) {
     box = tksp_lua_op_new(L, lua_isnil(L, RAISE_ERRORS) || lua_toboolean(L, RAISE_ERRORS)
                                  ? TKSP_FORM_REPLIES
                                  : TKSP_FORM_REPLIES_AND_ERRORS);
-    if (read_timeout(L, TIMEOUT, &box->timeout_ms, &err) != TKS_OK) {
+    if (tksp_lua_read_timeout(L, TIMEOUT, &box->timeout_ms, &err) != TKS_OK) {
         return tksp_lua_op_finish(L, box, err.status, &err);
     }
     to.count = 0;

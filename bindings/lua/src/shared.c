@@ -4,7 +4,7 @@
 #include <stdarg.h>
 
 /* Registry key of a list of what TKSP_UP_* name. The number changes with any struct in shared.h. */
-#define SHARED_KEY "tokenstore.shared/2"
+#define SHARED_KEY "tokenstore.shared/3"
 
 static int op_gc(lua_State *L) {
     tksp_lua_op_clear(tksp_lua_check(L, 1, TKSP_UP_OP));
@@ -105,6 +105,9 @@ static void make_list(lua_State *L) {
     add_metatable(L, TKSP_UP_REPLY_ERROR, "tokenstore.ReplyError", true);
     add_metatable(L, TKSP_UP_SPIKE, "tokenstore.spike", false);
     add_metatable(L, TKSP_UP_CREATOR, "tokenstore.creator", false);
+    add_metatable(L, TKSP_UP_TARGET, "tokenstore.target", false);
+    add_metatable(L, TKSP_UP_RUN, "tokenstore.run", false);
+    add_metatable(L, TKSP_UP_NODE_TOKENS, "tokenstore.node_tokens", false);
     set_tostring(L, TKSP_UP_NULL, null_tostring);
     set_tostring(L, TKSP_UP_TOKEN, value_tostring);
     set_tostring(L, TKSP_UP_SESSION, value_tostring);

@@ -1,5 +1,4 @@
 /* store.c - the handle of a RedisTokens or Sessions object: reads its options. See tokens.h. */
-#include <math.h>
 #include <string.h>
 
 #include "args.h"
@@ -26,28 +25,7 @@ static const tksp_lua_param option_params[] = {
 };
 enum { OPTION_COUNT = sizeof option_params / sizeof option_params[0] };
 
-/* The readers leave *out alone where nothing was given; what is wrong goes to `err`. */
-
-static void read_whole(lua_State *L, int slot, int64_t *out, tks_error *err) {
-    lua_Number number = lua_tonumber(L, slot);
-    if (lua_isnil(L, slot)) {
-        return;
-    }
-    if (number >= 1 && number <= (lua_Number)TKS_JSON_INTEGER_MAX && floor(number) == number) {
-        *out = (int64_t)number;
-    } else {
-        tks_fail(err, TKS_ERR_CONFIGURATION, "%s must be a whole number of at least 1",
-                 option_params[slot - PREFIX].name);
-    }
-}
-
-static void read_text(lua_State *L, int slot, tks_bytes *out, tks_error *err) {
-    *out = tksp_lua_to_bytes(L, slot);
-    if (!lua_isnil(L, slot) && out->size == 0) {
-        tks_fail(err, TKS_ERR_CONFIGURATION, "%s is empty: leave it out instead",
-                 option_params[slot - PREFIX].name);
-    }
-}
+/* These leave *out alone where nothing was given; what is wrong goes to `err`. */
 
 static void read_encoding(lua_State *L, tks_encoding *out, tks_error *err) {
     const char *name = lua_tostring(L, TOKEN_ENCODING);
@@ -86,14 +64,14 @@ static void read_touch_interval(lua_State *L, int64_t *out_ms, tks_error *err) {
 static tks_status read_options(lua_State *L, tks_tokens_options *out, tks_error *err) {
     int64_t token_size = 0;
     int64_t max_data_size = 0;
-    read_text(L, PREFIX, &out->prefix, err);
-    read_whole(L, TOKEN_SIZE, &token_size, err);
+    tksp_lua_read_text(L, PREFIX, "prefix", &out->prefix, err);
+    tksp_lua_read_whole(L, TOKEN_SIZE, "token_size", &token_size, err);
     read_encoding(L, &out->encoding, err);
-    read_text(L, PEPPER, &out->pepper, err);
+    tksp_lua_read_text(L, PEPPER, "pepper", &out->pepper, err);
     read_duration(L, MAX_AGE, &out->max_age_ms, err);
     read_touch_interval(L, &out->touch_interval_ms, err);
-    read_whole(L, MAX_PER_OWNER, &out->max_per_owner, err);
-    read_whole(L, MAX_DATA_SIZE, &max_data_size, err);
+    tksp_lua_read_whole(L, MAX_PER_OWNER, "max_per_owner", &out->max_per_owner, err);
+    tksp_lua_read_whole(L, MAX_DATA_SIZE, "max_data_size", &max_data_size, err);
     out->token_size = (size_t)token_size;
     out->max_data_size = (size_t)max_data_size;
     return err->status;

@@ -1,5 +1,5 @@
-/* tokens.h - the parts of tokenstore.core: store.c, tokens.c, raw.c. A function of theirs gives what it
- * made, or nil, message, code. */
+/* tokens.h - the parts of tokenstore.core: store.c, tokens.c, node_tokens.c, raw.c. A function of theirs
+ * gives what it made, or nil, message, code. */
 #ifndef TOKENSTORE_LUA_TOKENS_H
 #define TOKENSTORE_LUA_TOKENS_H
 
@@ -15,7 +15,9 @@ typedef struct tksp_lua_tokens {
 /* Each adds its functions to the table on top. */
 void tksp_lua_open_store(lua_State *L); /* tokens(session, options): such a handle */
 void tksp_lua_open_tokens(
-    lua_State *L);                    /* create(handle, arguments) and so on: an operation each */
+    lua_State *L); /* create(handle, arguments) and so on: an operation each */
+/* node_tokens(options): a handle of Tokenstore; and the table `node` of functions that take one. */
+void tksp_lua_open_node_tokens(lua_State *L);
 void tksp_lua_open_raw(lua_State *L); /* execute, pipeline */
 
 #endif

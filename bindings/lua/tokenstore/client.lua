@@ -3,6 +3,8 @@
 --     local client = tokenstore.Client("redis://localhost:6379")
 --     local client = tokenstore.Client{ redis = "rediss://db.example.com", ca = "ca.pem", timeout = 2 }
 --
+-- In nginx it uses cosockets (nginx.lua), elsewhere it blocks.
+--
 -- Without a URL: $TOKENSTORE_URL, else redis://localhost:6379. Nothing is connected before the first
 -- command (but "embedded:" starts its server here). A client that nobody holds any more closes itself.
 
@@ -20,9 +22,18 @@ function Client.is(value)
   return type(value) == "table" and getmetatable(value) == Client
 end
 
+-- Who runs operations: nginx's workers must not be blocked.
+local function choose_driver()
+  local nginx = _G.ngx
+  if type(nginx) == "table" and nginx.socket and nginx.socket.tcp then
+    return require "tokenstore.nginx"
+  end
+  return require "tokenstore.blocking"
+end
+
 -- A client for a checked URL (or nil) and checked options. nil, message, code when it cannot be.
 function Client.open(url, client_options)
-  local driver = require "tokenstore.blocking"
+  local driver = choose_driver()
   if not url then
     url = os.getenv("TOKENSTORE_URL")
     if not url or url == "" then

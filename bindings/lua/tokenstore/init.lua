@@ -16,6 +16,7 @@
 local core = require "tokenstore.core"
 local client = require "tokenstore.client"
 local jwt = require "tokenstore.jwt"
+local node_tokens = require "tokenstore.node_tokens"
 local sessions = require "tokenstore.sessions"
 local spike = require "tokenstore.spike"
 local tokens = require "tokenstore.tokens"
@@ -25,6 +26,9 @@ return {
   RedisTokens = tokens,
   Sessions = sessions,
   SpotsSessions = sessions,
+
+  -- Tokens as the Node package tokenstore stores them.
+  Tokenstore = node_tokens,
 
   -- Access tokens by OAuth 2.0 client credentials, and the same from the options of the Node package
   -- spike-get-token.

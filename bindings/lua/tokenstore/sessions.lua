@@ -8,14 +8,18 @@
 -- type "session" there: both classes, with the same prefix and pepper, see the same ones.
 
 local core = require "tokenstore.core"
+local options = require "tokenstore.options"
 local store = require "tokenstore.store"
 
 local create, get, refresh, update = core.create, core.get, core.refresh, core.update
 local rotate, list = core.rotate, core.list
 local delete, delete_all, delete_by_id = core.delete, core.delete_all, core.delete_by_id
 
-local Sessions =
-  store.class("tokenstore.Sessions", true, { redis = true, connection_string = true })
+local REDIS_NAMES = { redis = true, connection_string = true }
+
+local Sessions = store.class("tokenstore.Sessions", REDIS_NAMES, options.STORE, function(given)
+  return core.tokens(true, given)
+end)
 
 -- create{ app, owner_id, data, duration }: the token to hand to the user.
 function Sessions:create(args)

@@ -115,22 +115,26 @@ local function check(given, level)
   return o
 end
 
--- What is wrong with values whose types are right; nil when nothing is.
-local function find_fault(o)
+-- A list of what is wrong with values whose types are right.
+local function find_faults(o)
+  local faults, sources = {}, 0
   if o.body_format and o.body_format ~= "form" and o.body_format ~= "json" then
-    return "body_format must be 'form' or 'json'"
-  elseif o.token_format and o.token_format ~= "jwt" and o.token_format ~= "opaque" then
-    return "token_format must be 'jwt' or 'opaque'"
+    faults[#faults + 1] = "body_format must be 'form' or 'json'"
   end
-  local sources = 0
+  if o.token_format and o.token_format ~= "jwt" and o.token_format ~= "opaque" then
+    faults[#faults + 1] = "token_format must be 'jwt' or 'opaque'"
+  end
   for _, name in ipairs(KEY_SOURCES) do
     sources = sources + (o[name] and 1 or 0)
   end
-  return sources > 1
-    and "give one of public_key_path, public_key_url and jwks_url: they exclude each other" or nil
+  if sources > 1 then
+    faults[#faults + 1] =
+      "give one of public_key_path, public_key_url and jwks_url: they exclude each other"
+  end
+  return faults
 end
 
--- The file's contents; nil, message, code.
+-- The file's contents; nil, message.
 local function read_key(path)
   local file, problem = io.open(path, "rb")
   local text
@@ -142,7 +146,7 @@ local function read_key(path)
     return text
   end
   problem = tostring(problem):gsub("^.*: ", "")
-  return nil, "public_key_path cannot be read: " .. problem, "configuration"
+  return nil, "public_key_path cannot be read: " .. problem
 end
 
 local function join(url, path)
@@ -175,27 +179,24 @@ end
 
 -- A Spike of checked options. nil, message, code when it cannot be.
 local function open(o)
-  local fault = find_fault(o)
-  if fault then
-    return nil, fault, "configuration"
-  end
+  local faults = find_faults(o)
   local is_jwt = o.token_format ~= "opaque"
   local key_url = o.public_key_url or o.jwks_url
   local key_text, client, handle, message, code
   if o.public_key_path then
-    key_text, message, code = read_key(o.public_key_path)
-    if not key_text then
-      return nil, message, code
-    end
-  elseif not key_url and is_jwt then
+    key_text, message = read_key(o.public_key_path)
+    faults[#faults + 1] = message
+  end
+  if not (key_url or key_text) and is_jwt then
     key_url = join(o.url, "/.well-known/publickey.pem")
   end
   client = o.redis
   if type(client) == "string" then
     client, message, code = Client.open(client, {})
-    if not client then
+    if code and code ~= "configuration" then
       return nil, message, code
     end
+    faults[#faults + 1] = message
   end
   local core = require "tokenstore.oauth"
   handle, message, code = core.spike(client and client._handle, {
@@ -216,6 +217,7 @@ local function open(o)
     cert = o.cert,
     key = o.key,
     proxy = o.proxy,
+    faults = table.concat(faults, "; "),
     insecure = o.verify == false,
     expiration_offset = o.expiration_offset or 10,
     connect_timeout = o.connect_timeout or 5,
@@ -361,7 +363,7 @@ local function get_token_creator(given)
     redis_key = o.redis_key,
     public_key_path = o.key_path,
     public_key_url = o.key_url,
-    retry = { retries = o.retries, factor = 1, min = o.sleep, max = o.sleep, total = RETRY.total },
+    retry = { retries = o.retries, factor = 1, min = o.sleep, max = o.sleep, total = o.total },
     parameters = {},
     logger = logger,
     verify = o.validate,

@@ -1,14 +1,14 @@
--- What RedisTokens and Sessions have in common: a handle with their options, a client of their own or
--- a shared one, and closing.
+-- What the stores have in common: a handle with their options, a client of their own or a shared one,
+-- and closing.
 
-local core = require "tokenstore.core"
 local Client = require "tokenstore.client"
 local options = require "tokenstore.options"
 
 local store = {}
 
--- A class: calling it makes an object. `redis_names` are what its first option may be called.
-function store.class(name, is_session, redis_names)
+-- A class: calling it makes an object. `redis_names` are what its first option may be called, `kinds` the
+-- options of its own (name = type); open(options) makes the handle.
+function store.class(name, redis_names, kinds, open)
   local class = { __name = name }
   class.__index = class
 
@@ -28,8 +28,8 @@ function store.class(name, is_session, redis_names)
   return setmetatable(class, {
     __call = function(_, redis, given)
       local target, client_options, store_options =
-        options.read(redis, given, Client.is, redis_names, options.STORE)
-      local handle, message, code = core.tokens(is_session, store_options)
+        options.read(redis, given, Client.is, redis_names, kinds)
+      local handle, message, code = open(store_options)
       if not handle then
         return nil, message, code
       end

@@ -9,13 +9,16 @@
 -- nil, message, code on.
 
 local core = require "tokenstore.core"
+local options = require "tokenstore.options"
 local store = require "tokenstore.store"
 
 local create, create_many, get, get_many = core.create, core.create_many, core.get, core.get_many
 local refresh, update, rotate, list = core.refresh, core.update, core.rotate, core.list
 local delete, delete_all, delete_by_id = core.delete, core.delete_all, core.delete_by_id
 
-local RedisTokens = store.class("tokenstore.RedisTokens", false, { redis = true })
+local RedisTokens = store.class("tokenstore.RedisTokens", { redis = true }, options.STORE, function(given)
+  return core.tokens(false, given)
+end)
 
 -- create{ app, type, owner, data, duration, custom_token }: a new token, its secret in .token.
 function RedisTokens:create(args)

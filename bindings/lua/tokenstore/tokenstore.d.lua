@@ -468,6 +468,7 @@ tokenstore.RedisTokens = RedisTokens
 tokenstore.Sessions = Sessions
 tokenstore.SpotsSessions = Sessions
 tokenstore.Spike = Spike
+tokenstore.Tokenstore = require "tokenstore.node_tokens"
 
 ---Something to call for an access token, from the options of spike-get-token. All faults come in one
 ---message.

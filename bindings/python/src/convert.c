@@ -262,7 +262,7 @@ static PyObject *from_object(const tks_json *node) {
     return dict;
 }
 
-/* As deep as TKS_JSON_DEPTH at most: the parser saw to that. */
+/* Little deeper than TKS_JSON_DEPTH at most: the parser saw to that. */
 PyObject *tksp_py_from_json(const tks_json *node) {
     switch (tks_json_get_type(node)) {
     case TKS_JSON_BOOL: return PyBool_FromLong(tks_json_get_bool(node));

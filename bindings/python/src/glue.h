@@ -21,6 +21,7 @@ typedef struct tksp_py_state {
     PyTypeObject *op_type;
     PyTypeObject *client_type;
     PyTypeObject *tokens_type;
+    PyTypeObject *node_tokens_type;
     PyTypeObject *key_type;
     PyTypeObject *keyset_type;
     PyTypeObject *spike_type;
@@ -45,6 +46,7 @@ int tksp_py_record_init(PyObject *module, tksp_py_state *state);
 int tksp_py_op_init(PyObject *module, tksp_py_state *state);
 int tksp_py_client_init(PyObject *module, tksp_py_state *state);
 int tksp_py_tokens_init(PyObject *module, tksp_py_state *state);
+int tksp_py_node_tokens_init(PyObject *module, tksp_py_state *state);
 int tksp_py_jwt_init(PyObject *module, tksp_py_state *state);
 int tksp_py_spike_init(PyObject *module, tksp_py_state *state);
 int tksp_py_call_init(PyObject *module, tksp_py_state *state);
@@ -102,6 +104,14 @@ PyObject *tksp_py_from_reply(const tksp_py_state *state, const tks_reply *reply)
 
 /* ---- options.c ------------------------------------------------------------------------------ */
 
+/* A text that must not be empty: the core reads the empty one as "not given". `text` is cleared by the
+ * caller, on failure too. TypeError, ConfigurationError. */
+bool tksp_py_text_option(const tksp_py_state *state, PyObject *arg, const char *name,
+                         tksp_py_text *text, tks_bytes *out);
+
+/* A whole number from 1; the core knows the upper limit. TypeError, ConfigurationError. */
+bool tksp_py_size_option(const tksp_py_state *state, PyObject *arg, const char *name, size_t *out);
+
 /* `in`: prefix, token_size, token_encoding, pepper, max_age, touch_interval, max_per_owner,
  * max_data_size; None where one may be left out. `texts`: two, cleared by the caller, on failure
  * too; what is borrowed from them. TypeError, ConfigurationError. */
@@ -112,8 +122,10 @@ bool tksp_py_options_get(const tksp_py_state *state, PyObject *const *in, tksp_p
 
 /* What the tokens in a result become, and what they have in common; borrowed. */
 typedef struct tksp_py_shape {
-    PyTypeObject *value_type; /* a subclass of Record; NULL: there are no tokens */
-    PyObject *app, *type;     /* str, shared by all values; NULL: each token says its own */
+    /* Of tokens, a subclass of Record. Of JSON values, what is called with each; NULL: they stay as
+     * they are. */
+    PyTypeObject *value_type;
+    PyObject *app, *type; /* str, shared by all values; NULL: each token says its own */
 } tksp_py_shape;
 
 /* A value with the fields of `token`; None when it was not found. */
@@ -186,6 +198,15 @@ bool tksp_py_call_wake_soon(const tksp_py_state *state, tksp_py_call *self);
 
 /* creator_options(dict) -> dict: what tokenstore/spike_creator.h makes of it */
 PyObject *tksp_py_creator_options(PyObject *module, PyObject *options);
+
+/* ---- tokens.c and move.c ---------------------------------------------------------------------- */
+
+/* The store's options of a _core.Tokens; borrowed. */
+const tks_tokens *tksp_py_tokens_get(PyObject *object);
+
+/* move(tokens, [(key, value, app, type, owner, token), …]) -> (Op, [None or why it cannot be moved, …]);
+ * the Op gives a tks_moved for each None */
+PyObject *tksp_py_move(PyObject *module, PyObject *const *args, Py_ssize_t count);
 
 /* ---- jwt.c: functions of the module; jwt.py says what they take ------------------------------- */
 

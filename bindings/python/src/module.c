@@ -7,8 +7,9 @@ static int module_exec(PyObject *module) {
     if (tksp_py_errors_init(state) < 0 || tksp_py_convert_init(state) < 0 ||
         tksp_py_record_init(module, state) < 0 || tksp_py_op_init(module, state) < 0 ||
         tksp_py_client_init(module, state) < 0 || tksp_py_tokens_init(module, state) < 0 ||
-        tksp_py_jwt_init(module, state) < 0 || tksp_py_spike_init(module, state) < 0 ||
-        tksp_py_call_init(module, state) < 0 || tksp_py_channel_init(module, state) < 0)
+        tksp_py_node_tokens_init(module, state) < 0 || tksp_py_jwt_init(module, state) < 0 ||
+        tksp_py_spike_init(module, state) < 0 || tksp_py_call_init(module, state) < 0 ||
+        tksp_py_channel_init(module, state) < 0)
         return -1;
     tks_status status = tks_secret_start(&err);
     if (status != TKS_OK) {
@@ -24,6 +25,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->op_type);
     Py_VISIT(state->client_type);
     Py_VISIT(state->tokens_type);
+    Py_VISIT(state->node_tokens_type);
     Py_VISIT(state->key_type);
     Py_VISIT(state->keyset_type);
     Py_VISIT(state->spike_type);
@@ -44,6 +46,7 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->op_type);
     Py_CLEAR(state->client_type);
     Py_CLEAR(state->tokens_type);
+    Py_CLEAR(state->node_tokens_type);
     Py_CLEAR(state->key_type);
     Py_CLEAR(state->keyset_type);
     Py_CLEAR(state->spike_type);
@@ -65,6 +68,7 @@ static void module_free(void *module) {
 static PyMethodDef module_methods[] = {
     {"commands", tksp_py_commands, METH_O, NULL},
     {"creator_options", tksp_py_creator_options, METH_O, NULL},
+    {"move", (PyCFunction)(void (*)(void))tksp_py_move, METH_FASTCALL, NULL},
     {"key_load", (PyCFunction)(void (*)(void))tksp_py_key_load, METH_FASTCALL, NULL},
     {"keyset_load", (PyCFunction)(void (*)(void))tksp_py_keyset_load, METH_FASTCALL, NULL},
     {"keyset_keys", (PyCFunction)(void (*)(void))tksp_py_keyset_keys, METH_FASTCALL, NULL},

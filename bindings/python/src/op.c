@@ -52,15 +52,20 @@ static PyObject *result_tokens(const op_object *self, const tks_result *result) 
     return list;
 }
 
-static PyObject *result_value(const tks_json *value) {
+static PyObject *result_value(const op_object *self, const tks_json *value) {
     if (value == NULL) Py_RETURN_NONE;
-    return tksp_py_from_json(value);
+    PyObject *plain = tksp_py_from_json(value);
+    if (plain == NULL || self->shape.value_type == NULL) return plain;
+    PyObject *shaped =
+        PyObject_CallFunctionObjArgs((PyObject *)self->shape.value_type, plain, NULL);
+    Py_DECREF(plain);
+    return shaped;
 }
 
-static PyObject *result_values(const tks_result *result) {
+static PyObject *result_values(const op_object *self, const tks_result *result) {
     PyObject *list = PyList_New((Py_ssize_t)result->size);
     for (size_t i = 0; list != NULL && i < result->size; i++) {
-        PyObject *item = result_value(result->values[i]);
+        PyObject *item = result_value(self, result->values[i]);
         if (item == NULL)
             Py_CLEAR(list);
         else
@@ -95,8 +100,8 @@ PyObject *tksp_py_op_result(const tksp_py_state *state, PyObject *object) {
     case TKS_RESULT_TOKEN: return tksp_py_record_new(&self->shape, &result->tokens[0]);
     case TKS_RESULT_TOKENS: return result_tokens(self, result);
     case TKS_RESULT_TEXT: return result_text(result->text);
-    case TKS_RESULT_JSON: return result_value(result->values[0]);
-    case TKS_RESULT_JSONS: return result_values(result);
+    case TKS_RESULT_JSON: return result_value(self, result->values[0]);
+    case TKS_RESULT_JSONS: return result_values(self, result);
     case TKS_RESULT_REPLIES:
     default: return result_replies(state, result);
     }

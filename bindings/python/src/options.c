@@ -9,9 +9,8 @@ static bool refuse_option(const tksp_py_state *state, const char *name, const ch
     return false;
 }
 
-/* A text that must not be empty: the core reads the empty one as "not given". */
-static bool text_option(const tksp_py_state *state, PyObject *arg, const char *name,
-                        tksp_py_text *text, tks_bytes *out) {
+bool tksp_py_text_option(const tksp_py_state *state, PyObject *arg, const char *name,
+                         tksp_py_text *text, tks_bytes *out) {
     if (!tksp_py_text_get(state, arg, name, true, text)) return false;
     *out = text->bytes;
     return out->size > 0 || refuse_option(state, name,
@@ -32,7 +31,7 @@ static bool count_option(const tksp_py_state *state, PyObject *arg, const char *
     return (overflow >= 0 && *out >= 1) || refuse_option(state, name, "must be at least 1");
 }
 
-static bool size_option(const tksp_py_state *state, PyObject *arg, const char *name, size_t *out) {
+bool tksp_py_size_option(const tksp_py_state *state, PyObject *arg, const char *name, size_t *out) {
     int64_t count;
     if (!count_option(state, arg, name, &count)) return false;
     *out = (size_t)count;
@@ -69,14 +68,15 @@ static bool encoding_option(const tksp_py_state *state, PyObject *arg, tks_encod
 
 bool tksp_py_options_get(const tksp_py_state *state, PyObject *const *in, tksp_py_text *texts,
                          tks_tokens_options *out) {
-    return text_option(state, in[0], "prefix", &texts[0], &out->prefix) &&
-           size_option(state, in[1], "token_size", &out->token_size) &&
+    return tksp_py_text_option(state, in[0], "prefix", &texts[0], &out->prefix) &&
+           tksp_py_size_option(state, in[1], "token_size", &out->token_size) &&
            encoding_option(state, in[2], &out->encoding) &&
-           (in[3] == Py_None || text_option(state, in[3], "pepper", &texts[1], &out->pepper)) &&
+           (in[3] == Py_None ||
+            tksp_py_text_option(state, in[3], "pepper", &texts[1], &out->pepper)) &&
            (in[4] == Py_None ||
             duration_option(state, in[4], "max_age", false, &out->max_age_ms)) &&
            (in[5] == Py_None ||
             duration_option(state, in[5], "touch_interval", true, &out->touch_interval_ms)) &&
            (in[6] == Py_None || count_option(state, in[6], "max_per_owner", &out->max_per_owner)) &&
-           size_option(state, in[7], "max_data_size", &out->max_data_size);
+           tksp_py_size_option(state, in[7], "max_data_size", &out->max_data_size);
 }

@@ -46,35 +46,57 @@ typedef struct spike_args {
 
 static bool args_get(const tksp_py_state *state, PyObject *args, PyObject *kwargs,
                      spike_args *out) {
-    static const char *const names[] = {
-        "redis",        "log",       "token_url",   "key_url",    "key_text",
-        "client_id",    "client_secret", "grant_type", "scope",   "parameters",
-        "host_header",  "json_body", "opaque",      "redis_key",  "offset_ms",
-        "retries",      "factor",    "pause_ms",    "pause_max_ms", "budget_ms",
-        "ca",           "cert",      "key",         "proxy",      "insecure",
-        "connect_timeout_ms", NULL};
+    static const char *const names[] = {"redis",
+                                        "log",
+                                        "token_url",
+                                        "key_url",
+                                        "key_text",
+                                        "client_id",
+                                        "client_secret",
+                                        "grant_type",
+                                        "scope",
+                                        "parameters",
+                                        "host_header",
+                                        "json_body",
+                                        "opaque",
+                                        "redis_key",
+                                        "offset_ms",
+                                        "retries",
+                                        "factor",
+                                        "pause_ms",
+                                        "pause_max_ms",
+                                        "budget_ms",
+                                        "ca",
+                                        "cert",
+                                        "key",
+                                        "proxy",
+                                        "insecure",
+                                        "connect_timeout_ms",
+                                        "faults",
+                                        NULL};
     tks_spike_options *o = &out->spike;
-    char *text[9] = {NULL};
-    Py_ssize_t size[9] = {0};
+    char *text[10] = {NULL};
+    Py_ssize_t size[10] = {0};
     int json_body, opaque, insecure;
     long long offset_ms, connect_timeout_ms;
     unsigned int retries, pause_ms, pause_max_ms, budget_ms;
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$OOy#y#y#y#y#y#y#O!y#ppy#LIdIIIzzzzpL:Spike", (char **)names,
+            args, kwargs, "$OOy#y#y#y#y#y#y#O!y#ppy#LIdIIIzzzzpLy#:Spike", (char **)names,
             &out->redis, &out->log, &text[0], &size[0], &text[1], &size[1], &text[2], &size[2],
             &text[3], &size[3], &text[4], &size[4], &text[5], &size[5], &text[6], &size[6],
             &PyTuple_Type, &out->pairs, &text[7], &size[7], &json_body, &opaque, &text[8], &size[8],
-            &offset_ms, &retries, &o->factor, &pause_ms, &pause_max_ms, &budget_ms,
-            &out->http.ca, &out->http.cert, &out->http.key, &out->http.proxy, &insecure,
-            &connect_timeout_ms))
+            &offset_ms, &retries, &o->factor, &pause_ms, &pause_max_ms, &budget_ms, &out->http.ca,
+            &out->http.cert, &out->http.key, &out->http.proxy, &insecure, &connect_timeout_ms,
+            &text[9], &size[9]))
         return false;
     if (out->redis != Py_None && !Py_IS_TYPE(out->redis, state->client_type)) {
         PyErr_SetString(PyExc_TypeError, "redis must be a _core.Client or None");
         return false;
     }
-    tks_bytes *texts[] = {&o->token_url, &o->key_url, &o->key_text,    &o->client_id, &o->client_secret,
-                          &o->grant_type, &o->scope,  &o->host_header, &o->redis_key};
-    for (size_t i = 0; i < 9; i++) *texts[i] = tks_bytes_of(text[i], (size_t)size[i]);
+    tks_bytes *texts[] = {&o->token_url,     &o->key_url,    &o->key_text, &o->client_id,
+                          &o->client_secret, &o->grant_type, &o->scope,    &o->host_header,
+                          &o->redis_key,     &o->faults};
+    for (size_t i = 0; i < 10; i++) *texts[i] = tks_bytes_of(text[i], (size_t)size[i]);
     o->json_body = json_body != 0;
     o->opaque = opaque != 0;
     o->offset_ms = offset_ms;
@@ -85,23 +107,9 @@ static bool args_get(const tksp_py_state *state, PyObject *args, PyObject *kwarg
     out->http.insecure = insecure != 0;
     out->http.connect_timeout_ms = connect_timeout_ms;
     o->parameter_count = (size_t)PyTuple_Size(out->pairs);
-    o->parameters = out->parameters =
-        PyMem_Calloc(o->parameter_count + 1, sizeof *out->parameters);
+    o->parameters = out->parameters = PyMem_Calloc(o->parameter_count + 1, sizeof *out->parameters);
     if (out->parameters == NULL) PyErr_NoMemory();
     return out->parameters != NULL && parameters_get(out->pairs, out->parameters);
-}
-
-static tks_status make(const spike_args *in, spike_object *self, tks_error *err) {
-    tks_spike *spike = NULL;
-    tks_http *http = NULL;
-    tks_client *redis = in->redis == Py_None ? NULL : tksp_py_client_get(in->redis);
-    tks_status status = tks_spike_new(&in->spike, &spike, err);
-    if (status == TKS_OK) status = tks_http_new(&in->http, &http, err);
-    if (status != TKS_OK) {
-        tks_spike_free(spike);
-        return status;
-    }
-    return tks_spike_client_new(spike, http, redis, &self->client, err);
 }
 
 static PyObject *spike_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
@@ -109,10 +117,10 @@ static PyObject *spike_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     spike_args in = {.spike = TKS_SPIKE_OPTIONS_INIT};
     tks_error err = TKS_ERROR_INIT;
     spike_object *self = NULL;
-    if (args_get(state, args, kwargs, &in))
-        self = (spike_object *)PyType_GenericAlloc(type, 0);
+    if (args_get(state, args, kwargs, &in)) self = (spike_object *)PyType_GenericAlloc(type, 0);
     if (self != NULL) {
-        tks_status status = make(&in, self, &err);
+        tks_client *redis = in.redis == Py_None ? NULL : tksp_py_client_get(in.redis);
+        tks_status status = tks_spike_client_open(&in.spike, &in.http, redis, &self->client, &err);
         self->redis = new_ref(in.redis);
         self->log = new_ref(in.log);
         if (status != TKS_OK) {
@@ -195,9 +203,8 @@ static PyObject *spike_invalidate(PyObject *object, PyObject *const *args, Py_ss
     if (good) {
         PyThreadState *thread = PyEval_SaveThread();
         tks_interrupt interrupt = {tksp_py_check_signals, &thread};
-        tks_status status =
-            tks_spike_client_invalidate(((spike_object *)object)->client, texts[0].bytes,
-                                        texts[1].bytes, &interrupt, &err);
+        tks_status status = tks_spike_client_invalidate(
+            ((spike_object *)object)->client, texts[0].bytes, texts[1].bytes, &interrupt, &err);
         PyEval_RestoreThread(thread);
         good = finish(object, status, &err);
     }
@@ -317,14 +324,15 @@ static PyObject *creator_dict(const tks_creator_options *o) {
         const char *name;
         tks_bytes text;
     } texts[] = {
-        {"client_id", o->client_id},     {"client_secret", o->client_secret},
-        {"token_url", o->token_url},     {"key_url", o->key_url},
-        {"key_path", o->key_path},       {"grant_type", o->grant_type},
-        {"audience", o->audience},       {"redis_key", o->redis_key},
-        {"redis_host", o->redis_host},   {"host_header", o->host_header},
+        {"client_id", o->client_id},   {"client_secret", o->client_secret},
+        {"token_url", o->token_url},   {"key_url", o->key_url},
+        {"key_path", o->key_path},     {"grant_type", o->grant_type},
+        {"audience", o->audience},     {"redis_key", o->redis_key},
+        {"redis_host", o->redis_host}, {"host_header", o->host_header},
     };
-    PyObject *dict = Py_BuildValue("{s:O,s:I,s:I}", "validate", o->validate ? Py_True : Py_False,
-                                   "retries", o->retries, "sleep_ms", o->sleep_ms);
+    PyObject *dict =
+        Py_BuildValue("{s:O,s:I,s:I,s:I}", "validate", o->validate ? Py_True : Py_False, "retries",
+                      o->retries, "sleep_ms", o->sleep_ms, "budget_ms", o->budget_ms);
     for (size_t i = 0; dict != NULL && i < sizeof texts / sizeof texts[0]; i++) {
         PyObject *text = tksp_py_str(texts[i].text);
         if (text == NULL || PyDict_SetItemString(dict, texts[i].name, text) < 0) Py_CLEAR(dict);

@@ -92,6 +92,10 @@ static tks_tokens *core_of(PyObject *self) {
     return ((tokens_object *)self)->tokens;
 }
 
+const tks_tokens *tksp_py_tokens_get(PyObject *object) {
+    return core_of(object);
+}
+
 /* ---- create */
 
 /* What the core borrows for one new token. */

@@ -30,10 +30,11 @@ from tokenstore.errors import (
     SpikeError,
     TimeoutError,
 )
+from tokenstore.node_tokens import Tokenstore
 from tokenstore.sessions import Sessions, SpotsSessions
 from tokenstore.spike import Spike, TokenCreator, get_token_creator, getTokenCreator
 from tokenstore.tokens import RedisTokens
-from tokenstore.values import Session, Token
+from tokenstore.values import NodeToken, Session, Token
 
 __all__ = [
     "UNSET",
@@ -44,6 +45,7 @@ __all__ = [
     "Error",
     "ExpiredTokenError",
     "InvalidTokenError",
+    "NodeToken",
     "OutcomeUnknownError",
     "RedisTokens",
     "ServerError",
@@ -56,6 +58,7 @@ __all__ = [
     "TimeoutError",
     "Token",
     "TokenCreator",
+    "Tokenstore",
     "__version__",
     "getTokenCreator",
     "get_token_creator",

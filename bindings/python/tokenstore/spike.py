@@ -116,29 +116,35 @@ class Spike:
         ):
             if not isinstance(value, str):
                 raise TypeError(f"{name} must be a str, not {type(value).__name__}")
-        _one_of("body_format", body_format, ("form", "json"))
-        _one_of("token_format", token_format, ("jwt", "opaque"))
-        sources = [s for s in (public_key_path, public_key_url, jwks_url) if s is not None]
-        if len(sources) > 1:
-            raise ConfigurationError(
+        faults: list[str] = []
+        _one_of("body_format", body_format, ("form", "json"), faults)
+        _one_of("token_format", token_format, ("jwt", "opaque"), faults)
+        if sum(s is not None for s in (public_key_path, public_key_url, jwks_url)) > 1:
+            faults.append(
                 "give one of public_key_path, public_key_url and jwks_url: they exclude each other"
             )
+        key_text = _read(public_key_path, faults)
         key_url = public_key_url or jwks_url
-        if not sources and token_format == "jwt":
+        if not key_url and not key_text and token_format != "opaque":
             key_url = url.rstrip("/") + "/.well-known/publickey.pem"
         self._logger: Logger = (
             logger if logger is not None else logging.getLogger("tokenstore.spike")
         )
-        self._client: Client | None = Client(redis) if isinstance(redis, str) else redis
+        self._client = _client(redis, faults)
         self._owns_client = isinstance(redis, str)
         self._url = url
+        times = {
+            "offset_ms": _milliseconds("expiration_offset", expiration_offset, faults),
+            "connect_timeout_ms": _milliseconds("connect_timeout", connect_timeout, faults),
+            **_retry(retry or {}, faults),
+        }
         try:
             self._core = _core.Spike(
                 redis=self._client._core if self._client is not None else None,
                 log=self._log,
                 token_url=_bytes(token_url or url.rstrip("/") + "/oauth2/token"),
                 key_url=_bytes(key_url),
-                key_text=_read(public_key_path),
+                key_text=key_text,
                 client_id=_bytes(client_id),
                 client_secret=_bytes(client_secret),
                 grant_type=_bytes(grant_type),
@@ -150,14 +156,13 @@ class Spike:
                 redis_key=_bytes(redis_key or token_key_prefix + client_id)
                 if self._client is not None
                 else b"",
-                offset_ms=_milliseconds("expiration_offset", expiration_offset),
                 ca=_path(ca),
                 cert=_path(cert),
                 key=_path(key),
                 proxy=proxy,
                 insecure=not verify,
-                connect_timeout_ms=_milliseconds("connect_timeout", connect_timeout),
-                **_retry(retry or {}),
+                faults=_bytes("; ".join(faults)),
+                **times,
             )
         except BaseException:
             if self._owns_client and self._client is not None:
@@ -282,6 +287,7 @@ def get_token_creator(
             "factor": 1,
             "min": o["sleep_ms"] / 1000,
             "max": o["sleep_ms"] / 1000,
+            "total": o["budget_ms"] / 1000,
         },
         logger=logger,
         verify=o["validate"],
@@ -295,9 +301,12 @@ def get_token_creator(
 getTokenCreator = get_token_creator
 
 
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+# ---- options: what is wrong with one is added to `faults`, and something else given in its place -----
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...], faults: list[str]) -> None:
     if value not in allowed:
-        raise ConfigurationError(f"{name} must be {' or '.join(map(repr, allowed))}")
+        faults.append(f"{name} must be {' or '.join(map(repr, allowed))}")
 
 
 def _bytes(text: str | None) -> bytes:
@@ -308,34 +317,47 @@ def _path(path: Path | None) -> str | None:
     return None if path is None else os.fsdecode(path)
 
 
-def _read(path: Path | None) -> bytes:
+def _read(path: Path | None, faults: list[str]) -> bytes:
     if path is None:
         return b""
     try:
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
-        raise ConfigurationError(f"public_key_path cannot be read: {error.strerror}") from error
+        faults.append(f"public_key_path cannot be read: {error.strerror}")
+        return b""
 
 
-def _milliseconds(name: str, value: Duration, most: int = 315360000) -> int:
+def _client(redis: str | Client | None, faults: list[str]) -> Client | None:
+    if not isinstance(redis, str):
+        return redis
+    try:
+        return Client(redis)
+    except ConfigurationError as error:
+        faults.append(str(error))
+        return None
+
+
+def _milliseconds(name: str, value: Duration, faults: list[str], most: int = 315360000) -> int:
     seconds = value.total_seconds() if hasattr(value, "total_seconds") else float(value)
     if not 0 <= seconds <= most:
-        raise ConfigurationError(f"{name} must be 0 to {most} seconds")
+        faults.append(f"{name} must be 0 to {most} seconds")
+        return 1000
     return round(seconds * 1000)
 
 
-def _retry(given: Mapping[str, float]) -> dict[str, Any]:
-    for name in given:
-        if name not in _RETRY:
-            raise ConfigurationError(f"retry has no {name!r}: it has {', '.join(_RETRY)}")
+def _retry(given: Mapping[str, float], faults: list[str]) -> dict[str, Any]:
+    unknown = [name for name in given if name not in _RETRY]
+    if unknown:
+        faults.append(f"retry has no {unknown[0]!r}: it has {', '.join(_RETRY)}")
     retry = {**_RETRY, **given}
     if not 0 <= retry["retries"] <= 100 or retry["retries"] != int(retry["retries"]):
-        raise ConfigurationError("retries must be a whole number, 0 to 100")
+        faults.append("retries must be a whole number, 0 to 100")
+        retry["retries"] = 0
     return {
         "retries": int(retry["retries"]),
         "factor": float(retry["factor"]),
-        "pause_ms": _milliseconds("retry's min", retry["min"], 600),
-        "pause_max_ms": _milliseconds("retry's max", retry["max"], 600),
-        "budget_ms": _milliseconds("retry's total", retry["total"], 3600),
+        "pause_ms": _milliseconds("retry's min", retry["min"], faults, 600),
+        "pause_max_ms": _milliseconds("retry's max", retry["max"], faults, 600),
+        "budget_ms": _milliseconds("retry's total", retry["total"], faults, 3600),
     }

@@ -1,6 +1,6 @@
-"""What the stores give back: small, immutable values that never print a secret.
+"""What the stores give back: small values that never print a secret.
 
-The fields live in ``_core.Record``, so that the extension can fill one in a fraction of a
+The fields of Token and Session live in ``_core.Record``, so that the extension can fill one in a fraction of a
 microsecond; all behaviour stands here.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from tokenstore import _core
 
-__all__ = ["Session", "Token"]
+__all__ = ["NodeToken", "Session", "Token"]
 
 
 class _Value(_core.Record):
@@ -86,3 +86,43 @@ class Session(_Value):
             f"Session(app={self.app!r}, owner_id={self.owner!r}, id={self.id!r}, "
             f"created_at={self.created_at!r}, expires_at={self.expires_at!r})"
         )
+
+
+class NodeToken(dict[str, Any]):
+    """One token of :class:`tokenstore.Tokenstore`: what is stored, a dict, and its parts by name.
+
+    ============ ===============================================================================
+    ``owner_id`` whose it is
+    ``attrs``    a dict, this value's own; changing it changes nothing in Redis
+    ``key``      the secret itself, to be handed to the client
+    ``id``       public: names the token in listings and logs, cannot be turned into the key
+    ============ ===============================================================================
+
+    ``token["key"]`` is ``token.key``; what others stored beside these four is in the dict too.
+    ``repr()`` and ``str()`` show neither ``key`` nor ``attrs``.
+    """
+
+    __slots__ = ()
+
+    @property
+    def owner_id(self) -> str:
+        """Whose it is."""
+        return self["owner_id"]  # type: ignore[no-any-return]
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The data; {} where the Node package was given none."""
+        return self.get("attrs", {})  # type: ignore[no-any-return]
+
+    @property
+    def key(self) -> str:
+        """The secret."""
+        return self["key"]  # type: ignore[no-any-return]
+
+    @property
+    def id(self) -> str:
+        """The public name."""
+        return self["id"]  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return f"NodeToken(owner_id={self.get('owner_id')!r}, id={self.get('id')!r})"

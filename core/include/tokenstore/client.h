@@ -51,6 +51,20 @@ tks_status tks_client_new(tks_target *target, const tks_interrupt *interrupt, tk
 tks_status tks_client_run(tks_client *client, tks_op *op, int64_t timeout_ms,
                           const tks_interrupt *interrupt, tks_error *err);
 
+typedef struct tks_flight tks_flight; /* an operation on its way */
+
+/* tks_client_run in two halves, for who has something to do while the answer is on its way. The first
+ * may wait for a connection, not for an answer; what goes wrong with either is said by the second. TKS_OK,
+ * TKS_ERR_CLOSED, TKS_ERR_MEMORY. `interrupt` is borrowed until the end. */
+tks_status tks_client_begin(tks_client *client, tks_op *op, int64_t timeout_ms,
+                            const tks_interrupt *interrupt, tks_flight **out, tks_error *err);
+
+/* As tks_client_run. Frees the flight. */
+tks_status tks_flight_end(tks_flight *flight, tks_error *err);
+
+/* Instead of the end: the connection is closed, and what was sent may have happened. NULL is accepted. */
+void tks_flight_free(tks_flight *flight);
+
 /* The target, borrowed; of an embedded server: the unix socket it listens on. */
 const tks_target *tks_client_get_target(const tks_client *client);
 

@@ -48,6 +48,10 @@ typedef enum tks_json_type {
  * the text), TKS_ERR_MEMORY. `max_size` in bytes. */
 tks_status tks_json_parse(tks_bytes text, size_t max_size, tks_json **out, tks_error *err);
 
+/* tks_json_parse for an object of which one member is data with all the nesting it may have: that is
+ * one level deeper. */
+tks_status tks_json_parse_envelope(tks_bytes text, size_t max_size, tks_json **out, tks_error *err);
+
 /* Only the checks of tks_json_parse but duplicates; builds nothing. */
 tks_status tks_json_check(tks_bytes text, size_t max_size, tks_error *err);
 

@@ -124,14 +124,16 @@ typedef enum tks_result_type {
 } tks_result_type;
 
 typedef struct tks_result {
-    tks_result_type type;
-    int64_t integer;
+    tks_result_type type; /* says which of the others are set */
     size_t size;
-    const tks_token *tokens;
-    const tks_reply *const *replies;
-    const tks_access *access;
-    tks_bytes text;
-    const tks_json *const *values;
+    union {
+        int64_t integer;
+        const tks_token *tokens;
+        const tks_reply *const *replies;
+        const tks_access *access;
+        const tks_json *const *values;
+        tks_bytes text;
+    };
 } tks_result;
 
 /* What is worth a line in a log, in any state: lines that begin with 'i' (information) or 'w'
@@ -140,6 +142,11 @@ tks_bytes tks_op_get_notes(const tks_op *op);
 
 /* After TKS_DONE; borrowed, valid until the operation is freed. */
 const tks_result *tks_op_get_result(const tks_op *op);
+
+/* What is known of a result of type TKS_RESULT_TOKEN before the answer comes: its app, type, token and id,
+ * for who wants to use the time until then. Whether it is found, and all else, the result says; where it
+ * has another id, that one counts. NULL: nothing is known. Borrowed as the result. */
+const tks_token *tks_op_get_expected(const tks_op *op);
 
 /* Frees an operation in any state, wiping what is secret. NULL is accepted. */
 void tks_op_free(tks_op *op);

@@ -33,13 +33,13 @@ tks_status tks_resp_format(tks_buf *out, size_t argc, const tks_bytes *argv);
 
 typedef struct tks_reader tks_reader;
 
-/* `max_reply` bounds the bytes that one reply may take on the wire, its declared lengths included,
- * and with that what is ever held. TKS_OK, TKS_ERR_MEMORY. */
+/* `max_reply` bounds the bytes that one reply may take on the wire, and with that what is ever held:
+ * a length that announces more is refused as soon as it is read. TKS_OK, TKS_ERR_MEMORY. */
 tks_status tks_reader_new(size_t max_reply, tks_reader **out, tks_error *err);
 void tks_reader_free(tks_reader *reader);
 
-/* Copies `size` bytes in. TKS_OK, TKS_ERR_MEMORY, TKS_ERR_CONNECTION (a reply larger than the
- * maximum). Errors stick: a reader that failed once fails for good. */
+/* Copies `size` bytes in. TKS_OK, TKS_ERR_MEMORY, TKS_ERR_CONNECTION (it has failed before). Errors
+ * stick: a reader that failed once fails for good. */
 tks_status tks_reader_feed(tks_reader *reader, const void *data, size_t size, tks_error *err);
 
 /* The next whole reply, the caller's to free; NULL with TKS_OK when more bytes are needed.
@@ -59,6 +59,10 @@ const tks_reply *tks_reply_get_item(const tks_reply *reply, size_t index);
 
 /* An ERROR whose first word is `word` ("NOSCRIPT")? */
 bool tks_reply_is_error(const tks_reply *reply, const char *word);
+
+/* An ERROR by which a server that is full turns a new connection away? It comes as the first reply,
+ * whatever was sent; nothing of that was read. Source: Redis' networking.c, acceptCommonHandler. */
+bool tks_reply_is_refusal(const tks_reply *reply);
 
 /* An ERROR's text for a message, as a C string: printable, cut to `size`, and without the arguments
  * that Redis quotes for unknown commands, which may hold anything. */

@@ -58,6 +58,8 @@ typedef struct tks_spike_options {
     uint32_t pause_ms, pause_max_ms; /* the first and the longest pause */
     uint32_t budget_ms;              /* for all tries together */
     uint32_t refusal_ms;             /* how long a refused client is not sent again */
+    tks_bytes
+        faults; /* what the caller found wrong already, to be reported with the rest; empty: nothing */
 } tks_spike_options;
 
 #define TKS_SPIKE_OPTIONS_INIT                                                                     \
@@ -67,7 +69,8 @@ typedef struct tks_spike_options {
     }
 
 enum {
-    TKS_SPIKE_LOCK_MS = 5000 /* how long a lock outlives a holder that died */
+    TKS_SPIKE_LOCK_MS = 5000, /* how long a lock outlives a holder that died */
+    TKS_SPIKE_WAIT_MS = 6000  /* how long others wait for it: time for the next holder to fetch */
 };
 
 /* Checks and copies the options. TKS_OK, TKS_ERR_CONFIGURATION (the message names every fault there

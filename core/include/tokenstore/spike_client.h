@@ -26,6 +26,11 @@ typedef struct tks_spike_client tks_spike_client;
 tks_status tks_spike_client_new(tks_spike *spike, tks_http *http, tks_client *redis,
                                 tks_spike_client **out, tks_error *err);
 
+/* Makes all of it: tks_spike_new, tks_http_new and the above; the faults of both halves come in one message.
+ * TKS_OK, TKS_ERR_CONFIGURATION, TKS_ERR_MEMORY. */
+tks_status tks_spike_client_open(const tks_spike_options *options, const tks_http_options *http,
+                                 tks_client *redis, tks_spike_client **out, tks_error *err);
+
 /* Appends the token for `audience` to `out` if there is a good one in memory; false where there is not.
  * Never waits; may start a renewal. */
 bool tks_spike_client_peek(tks_spike_client *client, tks_bytes audience, tks_buf *out);
@@ -34,8 +39,8 @@ bool tks_spike_client_peek(tks_spike_client *client, tks_bytes audience, tks_buf
  * own: nothing is copied. Never waits; may start a renewal. */
 bool tks_spike_client_is_current(tks_spike_client *client, tks_bytes audience, tks_bytes token);
 
-/* Appends the token for `audience` to `out`, however it is to be had. `timeout_ms` 0: the retry budget and what waiting for
- * another process may take. TKS_OK, TKS_ERR_SPIKE, TKS_ERR_SPIKE_AUTH, TKS_ERR_TIMEOUT, TKS_ERR_DATA (the
+/* Appends the token for `audience` to `out`, however it is to be had. `timeout_ms` 0: the retry budget
+ * and what waiting for another process may take. TKS_OK, TKS_ERR_SPIKE, TKS_ERR_SPIKE_AUTH, TKS_ERR_TIMEOUT, TKS_ERR_DATA (the
  * audience breaks a limit), TKS_ERR_INTERRUPTED, TKS_ERR_CLOSED, TKS_ERR_MEMORY. */
 tks_status tks_spike_client_get(tks_spike_client *client, tks_bytes audience, int64_t timeout_ms,
                                 const tks_interrupt *interrupt, tks_buf *out, tks_error *err);

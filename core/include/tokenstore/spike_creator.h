@@ -44,6 +44,8 @@ typedef struct tks_creator_options {
     bool validate; /* TLS certificates: true unless it was said otherwise */
     uint32_t retries;
     uint32_t sleep_ms; /* between tries */
+    uint32_t
+        budget_ms; /* for all tries together: ten seconds more than all sleeps, an hour at most */
 } tks_creator_options;
 
 /* NULL: memory is short. */

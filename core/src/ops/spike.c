@@ -22,32 +22,35 @@ static void fault(tks_buf *faults, const char *text) {
 }
 
 /* All faults at once: whoever configures a service should not find them one restart at a time. */
-static tks_status check(const tks_spike_options *o, tks_error *err) {
-    tks_buf faults;
-    tks_buf_init(&faults, FAULTS_SIZE);
+static void check(const tks_spike_options *o, tks_buf *faults) {
+    if (o->faults.size > 0) tks_buf_append_bytes(faults, o->faults);
     if (!is_http_url(o->token_url))
-        fault(&faults, "the server's url must begin with https:// or http://");
+        fault(faults, "the server's url must begin with https:// or http://");
     if (o->key_url.size > 0 && !is_http_url(o->key_url))
-        fault(&faults, "the public key's url must begin with https:// or http://");
-    if (o->client_id.size == 0) fault(&faults, "client_id is missing");
-    if (o->client_secret.size == 0) fault(&faults, "client_secret is missing");
+        fault(faults, "the public key's url must begin with https:// or http://");
+    if (o->client_id.size == 0) fault(faults, "client_id is missing");
+    if (o->client_secret.size == 0) fault(faults, "client_secret is missing");
     if (!tksp_http_is_header_value(o->host_header))
-        fault(&faults, "the host header holds a control character or blanks at an end");
+        fault(faults, "the host header holds a control character or blanks at an end");
     if (o->key_url.size == 0 && o->key_text.size == 0 && !o->opaque)
-        fault(&faults, "a public key is missing: give its url, or the key");
+        fault(faults, "a public key is missing: give its url, or the key");
     if (o->offset_ms < 0 || o->offset_ms > INT64_C(86400000))
-        fault(&faults, "expiration_offset must be 0 to 86400 seconds");
-    if (o->retries > 100) fault(&faults, "retries must be 0 to 100");
-    if (!(o->factor >= 1 && o->factor <= 10)) fault(&faults, "the retry factor must be 1 to 10");
+        fault(faults, "expiration_offset must be 0 to 86400 seconds");
+    if (o->retries > 100) fault(faults, "retries must be 0 to 100");
+    if (!(o->factor >= 1 && o->factor <= 10)) fault(faults, "the retry factor must be 1 to 10");
     if (o->pause_ms > o->pause_max_ms || o->pause_max_ms > 600000)
-        fault(&faults, "retry pauses must be 0 to 600 s, the first not above the longest");
+        fault(faults, "retry pauses must be 0 to 600 s, the first not above the longest");
     if (o->budget_ms < 1 || o->budget_ms > 3600000)
-        fault(&faults, "the retry budget must be 1 ms to 3600 s");
-    tks_status status = faults.status == TKS_ERR_MEMORY ? tks_fail_memory(err) : TKS_OK;
-    if (status == TKS_OK && faults.size > 0)
-        status = tks_fail(err, TKS_ERR_CONFIGURATION, "%.*s", (int)faults.size, faults.data);
-    tks_buf_clear(&faults);
-    return status;
+        fault(faults, "the retry budget must be 1 ms to 3600 s");
+}
+
+/* The keys that were given, too, are among what may be wrong. */
+static tks_status take_keys(tks_spike *spike, tks_bytes text, tks_buf *faults) {
+    tks_error why = TKS_ERROR_INIT;
+    tks_status status = text.size > 0 ? tksp_spike_set_keys(spike, text, &why) : TKS_OK;
+    if (status != TKS_ERR_CONFIGURATION) return status;
+    fault(faults, why.message);
+    return TKS_OK;
 }
 
 static tks_status copy(tks_spike *spike, const tks_spike_options *from, tks_error *err) {
@@ -61,6 +64,7 @@ static tks_status copy(tks_spike *spike, const tks_spike_options *from, tks_erro
     to->client_id = tksp_arena_dup(arena, from->client_id);
     to->client_secret = tks_bytes_of(NULL, 0); /* only the header is kept */
     to->key_text = tks_bytes_of(NULL, 0);
+    to->faults = tks_bytes_of(NULL, 0);
     to->redis_key = tksp_arena_dup(arena, from->redis_key);
     to->grant_type = tksp_arena_dup(arena, from->grant_type);
     to->scope = tksp_arena_dup(arena, from->scope);
@@ -85,17 +89,25 @@ static tks_status copy(tks_spike *spike, const tks_spike_options *from, tks_erro
 }
 
 tks_status tks_spike_new(const tks_spike_options *options, tks_spike **out, tks_error *err) {
+    tks_buf faults;
     *out = NULL;
     tks_status status = tks_secret_start(err);
-    if (status == TKS_OK) status = check(options, err);
     if (status != TKS_OK) return status;
     tks_spike *spike = calloc(1, sizeof *spike);
     if (spike == NULL) return tks_fail_memory(err);
     atomic_init(&spike->users, 1);
     atomic_init(&spike->refused_until_ms, 0);
     atomic_flag_clear(&spike->busy);
-    if (options->key_text.size > 0) status = tksp_spike_set_keys(spike, options->key_text, err);
-    if (status == TKS_OK) status = copy(spike, options, err);
+    tks_buf_init(&faults, FAULTS_SIZE);
+    check(options, &faults);
+    status = take_keys(spike, options->key_text, &faults);
+    if (status == TKS_ERR_MEMORY || faults.status == TKS_ERR_MEMORY)
+        status = tks_fail_memory(err);
+    else if (faults.size > 0)
+        status = tks_fail(err, TKS_ERR_CONFIGURATION, "%.*s", (int)faults.size, faults.data);
+    else
+        status = copy(spike, options, err);
+    tks_buf_clear(&faults);
     if (status != TKS_OK) {
         tks_spike_free(spike);
         return status;

@@ -13,7 +13,9 @@ enum {
     DEFAULT_RETRIES = 3,
     DEFAULT_SLEEP_MS = 100,
     RETRIES_MAX = 100,
-    SLEEP_MAX_MS = 600000
+    SLEEP_MAX_MS = 600000,
+    BUDGET_MS = 10000,
+    BUDGET_MAX_MS = 3600000
 };
 
 typedef enum option_id {
@@ -203,6 +205,8 @@ tks_status tks_creator_finish(tks_creator *creator, tks_creator_options *out, tk
     if (creator->given[VALIDATION]) out->validate = creator->number[VALIDATION] != 0;
     out->retries = whole(creator, RETRIES, "retries", DEFAULT_RETRIES, RETRIES_MAX);
     out->sleep_ms = whole(creator, SLEEP, "sleepBetweenRetries", DEFAULT_SLEEP_MS, SLEEP_MAX_MS);
+    uint32_t sleeps_ms = out->retries * out->sleep_ms; /* sixty million at most */
+    out->budget_ms = sleeps_ms < BUDGET_MAX_MS - BUDGET_MS ? BUDGET_MS + sleeps_ms : BUDGET_MAX_MS;
     find_endpoints(creator, out);
     if (creator->arena.status != TKS_OK || creator->faults.status == TKS_ERR_MEMORY)
         return tks_fail_memory(err);

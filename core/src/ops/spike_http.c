@@ -172,6 +172,7 @@ static tks_need without_key(tksp_spike_op *self, const char *why, const tks_even
     (void)snprintf(text, sizeof text, "no public key: %.280s", why);
     if (self->candidate_is_stored) {
         tksp_spike_note(self, 'w', text);
+        self->key_is_away = true;
         self->tries = 0;
         return tksp_spike_enter(self, self->locked ? TKS_SPIKE_ASKING : TKS_SPIKE_LOCKING,
                                 event->now_ms);

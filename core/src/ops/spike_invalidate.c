@@ -13,13 +13,19 @@ tks_status tksp_spike_check_audience(tks_bytes audience, tks_error *err) {
     return TKS_OK;
 }
 
-/* The audience alone, as the Node package has it, unless there is a scope: tokens of another scope are
- * other tokens. */
+/* The audience alone, as the Node package has it, unless a scope or further parameters are asked for:
+ * what they give are other tokens. */
 tks_status tksp_spike_write_field(const tks_spike *spike, tks_bytes audience, tks_buf *out) {
     tks_buf_append_bytes(out, audience);
     if (spike->options.scope.size > 0) {
         tks_buf_append(out, " scope=", 7);
         tks_buf_append_bytes(out, spike->options.scope);
+    }
+    for (size_t i = 0; i < spike->options.parameter_count; i++) {
+        tks_buf_append_char(out, ' ');
+        tks_buf_append_bytes(out, spike->options.parameters[i].name);
+        tks_buf_append_char(out, '=');
+        tks_buf_append_bytes(out, spike->options.parameters[i].value);
     }
     return out->status;
 }

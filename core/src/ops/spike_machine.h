@@ -32,12 +32,13 @@ typedef struct tksp_spike_op {
     bool locked;
     int64_t lock_until_ms; /* waiting for another's lock ends then */
     int64_t budget_until_ms;
-    uint32_t tries;         /* of the request at hand */
+    uint32_t tries;          /* of the request at hand */
     tksp_spike_stage paused; /* what a pause goes back to */
-    bool key_is_fresh;      /* it was fetched in this operation */
-    tks_bytes candidate;    /* the token that waits for a key */
+    bool key_is_fresh;       /* it was fetched in this operation */
+    bool key_is_away;    /* it could not be had for what is stored: not asked for again for that */
+    tks_bytes candidate; /* the token that waits for a key */
     bool candidate_is_stored;
-    bool key_alone;               /* load_key: no token is wanted */
+    bool key_alone;                /* load_key: no token is wanted */
     tksp_lifetime answer_lifetime; /* of an opaque candidate, and the hint of refresh_in */
     int64_t refresh_in_ms;
     tks_http_request request;
@@ -58,7 +59,8 @@ void tksp_spike_note(tksp_spike_op *self, char level, const char *text);
  * has been given back. */
 tks_need tksp_spike_done(tksp_spike_op *self);
 tks_need tksp_spike_failed(tksp_spike_op *self);
-tks_need tksp_spike_fail(tksp_spike_op *self, tks_status status, const char *message, int64_t now_ms);
+tks_need tksp_spike_fail(tksp_spike_op *self, tks_status status, const char *message,
+                         int64_t now_ms);
 tks_need tksp_spike_fail_memory(tksp_spike_op *self);
 
 /* Makes `token` the result. */

@@ -67,11 +67,13 @@ tks_need tksp_spike_enter(tksp_spike_op *self, tksp_spike_stage next, int64_t no
 
 static tks_need begin(tksp_spike_op *self, int64_t now_ms) {
     if (self->key_alone) return tksp_spike_enter(self, TKS_SPIKE_FETCHING_KEY, now_ms);
-    if (now_ms < atomic_load(&self->spike->refused_until_ms))
+    /* Not for longer than that, where the clock was set back since. */
+    int64_t refused_ms = atomic_load(&self->spike->refused_until_ms) - now_ms;
+    if (refused_ms > 0 && refused_ms <= self->spike->options.refusal_ms)
         return tksp_spike_fail(
             self, TKS_ERR_SPIKE_AUTH,
             "the client was refused a moment ago: check client_id and client_secret", now_ms);
-    self->lock_until_ms = now_ms + TKS_SPIKE_LOCK_MS;
+    self->lock_until_ms = now_ms + TKS_SPIKE_WAIT_MS;
     return tksp_spike_enter(self, self->redis ? TKS_SPIKE_LOOKING : TKS_SPIKE_ASKING, now_ms);
 }
 
@@ -101,20 +103,21 @@ static const tksp_op_kind spike_kind = {.step = step, .clear = clear};
 
 /* ---- making one ---- */
 
-/* Field and lock: they cover the scope too, and the lock the server, since both are shared. */
+/* The field covers all that is asked for, and the lock the server and the client besides. */
 static tks_status name_keys(tksp_spike_op *self) {
     const tks_spike_options *options = &self->spike->options;
     tksp_arena *arena = &self->base.arena;
     tks_bytes redis_key = self->spike->options.redis_key;
     char digest[TKS_DIGEST_TEXT_SIZE], random[OWNER_SIZE];
-    tks_bytes fields[] = {options->token_url, options->client_id, self->audience, options->scope};
+    tks_bytes fields[] = {options->token_url, options->client_id, {NULL, 0}};
     tks_buf text;
     tks_buf_init(&text, 64 * 1024);
 
     tks_status status = tksp_spike_write_field(self->spike, self->audience, &text);
     self->field = tksp_arena_dup(arena, tks_buf_bytes(&text));
+    fields[2] = self->field;
 
-    tks_digest(tks_bytes_of(NULL, 0), fields, 4, digest);
+    tks_digest(tks_bytes_of(NULL, 0), fields, 3, digest);
     tks_buf_reset(&text);
     tks_buf_append_bytes(&text, redis_key);
     tks_buf_append(&text, ":lock:", 6);

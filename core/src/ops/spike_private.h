@@ -18,11 +18,11 @@ typedef struct tksp_shared_keys {
 
 struct tks_spike {
     atomic_size_t users; /* the owner and the operations under way */
-    tksp_arena arena;     /* of the options' texts */
+    tksp_arena arena;    /* of the options' texts */
     tks_spike_options options;
     tks_bytes authorization;       /* the header's value, made once */
     atomic_flag busy;              /* guards `keys` for the few instructions of a swap */
-    tksp_shared_keys *keys;         /* NULL: none yet */
+    tksp_shared_keys *keys;        /* NULL: none yet */
     atomic_llong refused_until_ms; /* the client was refused: nothing is asked before then */
 };
 
@@ -45,12 +45,12 @@ typedef struct tksp_lifetime {
 /* Verifies `token` as a JWT for `audience` with the keys of the moment. *key_unknown: a newer key may
  * help. `why` (TKS_OAUTH_WHY_SIZE) says what is wrong when it returns false. */
 bool tksp_spike_verify(tks_spike *spike, tks_bytes token, tks_bytes audience, int64_t now_ms,
-                      tksp_lifetime *out, bool *key_unknown, char *why);
+                       tksp_lifetime *out, bool *key_unknown, char *why);
 
 /* The lifetime of a token issued at `issued_ms` that ends at `expires_ms`; `refresh_in_ms` -1: half of
  * it. A tenth of jitter keeps processes from coming back in step. */
 tksp_lifetime tksp_spike_lifetime(const tks_spike *spike, int64_t issued_ms, int64_t expires_ms,
-                                int64_t refresh_in_ms);
+                                  int64_t refresh_in_ms);
 
 /* TKS_OK, or TKS_ERR_DATA: an audience has 1 to 1024 bytes, no NUL. */
 tks_status tksp_spike_check_audience(tks_bytes audience, tks_error *err);

@@ -127,6 +127,7 @@ static bool read_opaque(tksp_spike_op *self, tks_bytes stored, int64_t now_ms, t
         expires = expires * 10 + (stored.data[i] - '0');
     if (i == 0 || i + 1 >= stored.size || stored.data[i] != ':') return false;
     *token = tks_bytes_of(stored.data + i + 1, stored.size - i - 1);
+    if (!tksp_oauth_is_bearer(*token)) return false;
     *lifetime = tksp_spike_lifetime(self->spike, now_ms, expires, -1);
     return true;
 }
@@ -146,7 +147,8 @@ static bool take_stored(tksp_spike_op *self, const tks_reply *reply, int64_t now
         if (!read_opaque(self, stored, now_ms, &token, &lifetime)) return false;
     } else if (!tksp_spike_verify(self->spike, token, self->audience, now_ms, &lifetime,
                                   &key_unknown, why)) {
-        *need_key = key_unknown && !self->key_is_fresh && self->spike->options.key_url.size > 0;
+        *need_key = key_unknown && !self->key_is_fresh && !self->key_is_away &&
+                    self->spike->options.key_url.size > 0;
         return false;
     }
     if (lifetime.good_until_ms <= now_ms || lifetime.good_until_ms <= self->held_until_ms)

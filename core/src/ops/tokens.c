@@ -5,7 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SCRATCH_MAX = 64 * 1024, PEPPER_MIN = 16 };
+enum {
+    SCRATCH_MAX = 64 * 1024,
+    RECORD_OVERHEAD_MAX = 16 * 1024, /* an owner of 1024 bytes, each escaped, and the brackets */
+    PEPPER_MIN = 16
+};
 
 /* ---- options ---- */
 
@@ -76,22 +80,6 @@ void tks_tokens_free(tks_tokens *tokens) {
 
 size_t tks_tokens_get_max_data_size(const tks_tokens *tokens) {
     return tokens->config.max_data_size;
-}
-
-/* ---- names ---- */
-
-tks_status tksp_check_name(tks_bytes name, const char *what, tks_error *err) {
-    if (name.size == 0) return tks_fail(err, TKS_ERR_DATA, "%s is empty", what);
-    if (name.size > TKS_NAME_MAX)
-        return tks_fail(err, TKS_ERR_DATA, "%s is longer than %d bytes", what, TKS_NAME_MAX);
-    if (memchr(name.data, '\0', name.size) != NULL)
-        return tks_fail(err, TKS_ERR_DATA, "%s holds a NUL byte", what);
-    return TKS_OK;
-}
-
-bool tksp_is_possible_token(tks_bytes token) {
-    return token.size > 0 && token.size <= TKS_NAME_MAX &&
-           memchr(token.data, '\0', token.size) == NULL;
 }
 
 /* ---- the operation ---- */
@@ -198,6 +186,16 @@ tks_bytes tksp_word_check(tksp_tokens_op *op, const tksp_place *place) {
     return tksp_arena_dup(&op->base.arena, tks_bytes_of(place->digest, TKS_CHECK_SIZE));
 }
 
+tks_bytes tksp_word_tail(tksp_tokens_op *op, tks_bytes owner, tks_bytes data, const char *tag) {
+    tks_buf text;
+    tks_buf_init(&text, data.size + RECORD_OVERHEAD_MAX);
+    if (tksp_record_write_tail(&text, owner, data, tag) != TKS_OK)
+        op->base.arena.status = TKS_ERR_MEMORY;
+    tks_bytes tail = tksp_arena_dup(&op->base.arena, tks_buf_bytes(&text));
+    tks_buf_wipe(&text);
+    return tail;
+}
+
 tks_status tksp_tokens_add(tksp_tokens_op *op, const tksp_script *script, size_t argc,
                            const tks_bytes *argv, tks_bytes route) {
     tks_bytes *words = tksp_arena_alloc(&op->base.arena, argc * sizeof *words);
@@ -208,16 +206,6 @@ tks_status tksp_tokens_add(tksp_tokens_op *op, const tksp_script *script, size_t
 
 /* ---- answers ---- */
 
-tks_status tksp_fail_foreign(tksp_tokens_op *op) {
-    if (op->base.safety == TKS_READ)
-        return tks_fail(
-            &op->base.error, TKS_ERR_CONNECTION,
-            "the server's answer belongs to another request: the connection is dropped");
-    return tks_fail(&op->base.error, TKS_ERR_OUTCOME_UNKNOWN,
-                    "the server's answer belongs to another request, so this one may or may not "
-                    "have happened: the connection is dropped");
-}
-
 const tks_reply *tksp_checked_reply(tksp_tokens_op *op, size_t command, const tksp_place *place,
                                     tks_status *status) {
     const tks_reply *reply = op->base.commands[command].reply;
@@ -226,7 +214,7 @@ const tks_reply *tksp_checked_reply(tksp_tokens_op *op, size_t command, const tk
     if (echo == NULL || tks_reply_get_type(echo) != TKS_REPLY_STRING ||
         !tks_bytes_equal(tks_reply_get_bytes(echo), tks_bytes_of(place->digest, TKS_CHECK_SIZE)) ||
         tks_reply_get_size(reply) < 1) {
-        *status = tksp_fail_foreign(op);
+        *status = tksp_op_fail_foreign(&op->base);
         return NULL;
     }
     *status = TKS_OK;
@@ -253,21 +241,24 @@ tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t
     tks_status status = tksp_record_read(text, &op->base.arena, &record, err);
     if (status != TKS_OK) return status;
     if (!tks_bytes_equal(record.check, tks_bytes_of(slot->place.digest, TKS_CHECK_SIZE)))
-        return tksp_fail_foreign(op);
+        return tksp_op_fail_foreign(&op->base);
     status = tks_json_parse(record.data, SIZE_MAX, &slot->data, err);
     if (status != TKS_OK) return status;
 
-    op->tokens[i] = (tks_token){
+    tks_token *token = &op->tokens[i];
+    bool has_id = token == op->base.expected && record.tag.size == 0;
+    *token = (tks_token){
         .found = true,
         .app = op->app,
         .type = op->type,
         .owner = record.owner,
         .token = slot->token,
+        .id = has_id ? token->id : tks_bytes_of(NULL, 0),
         .created_us = record.created_us,
         .expires_ms = expires_ms,
         .data = slot->data,
     };
-    tksp_set_id(op, i, record.tag.size > 0 ? record.tag.data : slot->place.tag);
+    if (!has_id) tksp_set_id(op, i, record.tag.size > 0 ? record.tag.data : slot->place.tag);
     return op->base.arena.status;
 }
 

@@ -1,10 +1,6 @@
 /* tokens_create.c - create and create_many. */
 #include "tokens_private.h"
 
-enum {
-    RECORD_OVERHEAD_MAX = 16 * 1024
-}; /* an owner of 1024 bytes, each escaped, and the brackets */
-
 tks_bytes tksp_generate_token(tksp_tokens_op *op, const char *owner_tag) {
     char random[TKS_TOKEN_SIZE_MAX];
     tks_buf text;
@@ -33,16 +29,6 @@ static tks_status check(const tks_tokens *tokens, const tks_new_token *new, tks_
         (new->duration_ms < 1000 || new->duration_ms > TKS_DURATION_MAX_MS))
         status = tks_fail(err, TKS_ERR_DATA, "duration must be 1 to 315360000 seconds");
     return status;
-}
-
-static tks_bytes record_tail(tksp_tokens_op *op, const tks_new_token *new, const char *tag) {
-    tks_buf text;
-    tks_buf_init(&text, new->data.size + RECORD_OVERHEAD_MAX);
-    if (tksp_record_write_tail(&text, new->owner, new->data, tag) != TKS_OK)
-        op->base.arena.status = TKS_ERR_MEMORY;
-    tks_bytes tail = tksp_arena_dup(&op->base.arena, tks_buf_bytes(&text));
-    tks_buf_wipe(&text);
-    return tail;
 }
 
 static int64_t time_to_live(const tksp_tokens_op *op, int64_t duration_ms) {
@@ -86,7 +72,7 @@ static tks_status add(tksp_tokens_op *op, size_t i, const tks_new_token *new, tk
         TKS_LITERAL("2"),
         tksp_word_record_key(op, &slot->place),
         tksp_word_index_key(op, &owner, slot->owner),
-        record_tail(op, new, foreign_tag ? owner.tag : NULL),
+        tksp_word_tail(op, new->owner, new->data, foreign_tag ? owner.tag : NULL),
         tksp_word_int(op, ttl),
         tksp_word_int(op, op->config.max_per_owner),
         token->id, /* as the index lists it */
@@ -112,7 +98,7 @@ static tks_status finish(tks_op *base, int64_t now_ms) {
     for (size_t i = 0; i < op->size; i++) {
         tks_token *token = &op->tokens[i];
         token->created_us = made_at(op, i);
-        if (token->created_us == -2) return tksp_fail_foreign(op);
+        if (token->created_us == -2) return tksp_op_fail_foreign(&op->base);
         base->refused = token->created_us == -1;
         if (base->refused)
             return tks_fail(&base->error, TKS_ERR_DATA,

@@ -104,6 +104,15 @@ static tks_status finish_get(tks_op *base, int64_t now_ms) {
     return status;
 }
 
+static void expect_token(tksp_tokens_op *op) {
+    tks_token *token = &op->tokens[0];
+    token->app = op->app;
+    token->type = op->type;
+    token->token = op->slots[0].token;
+    tksp_set_id(op, 0, op->slots[0].place.tag);
+    op->base.expected = token;
+}
+
 static const tksp_op_kind get_kind = {.finish = finish_get, .clear = tksp_tokens_op_clear};
 
 tks_status tks_tokens_get(const tks_tokens *tokens, tks_bytes app, tks_bytes type, tks_bytes token,
@@ -120,7 +129,9 @@ tks_status tks_tokens_get(const tks_tokens *tokens, tks_bytes app, tks_bytes typ
     if (status != TKS_OK) return status;
     op->duration_ms = refresh_ms;
     op->expiry = expiry;
-    return tksp_tokens_op_ready(op, add_get(op, 0, token), out, err);
+    status = add_get(op, 0, token);
+    if (op->slots[0].command != SIZE_MAX) expect_token(op);
+    return tksp_tokens_op_ready(op, status, out, err);
 }
 
 /* ---- get_many ---- */

@@ -3,6 +3,7 @@
 #define TOKENSTORE_TOKENS_PRIVATE_H
 
 #include "key.h"
+#include "names.h"
 #include "op_private.h"
 #include "record.h"
 #include "tokenstore/tokens.h"
@@ -58,11 +59,6 @@ tks_status tksp_tokens_op_ready(tksp_tokens_op *op, tks_status status, tks_op **
 /* tksp_op_kind.clear for every token operation. */
 void tksp_tokens_op_clear(tks_op *op);
 
-/* TKS_OK, or TKS_ERR_DATA naming `what`: empty, too long, or with a NUL. */
-tks_status tksp_check_name(tks_bytes name, const char *what, tks_error *err);
-/* Could such a token exist at all? */
-bool tksp_is_possible_token(tks_bytes token);
-
 /* Words for commands, in the operation's arena; empty when memory is short (the arena remembers). */
 tks_bytes tksp_word_record_key(tksp_tokens_op *op, const tksp_place *place);
 tks_bytes tksp_word_index_key(tksp_tokens_op *op, const tksp_place *owner_place, tks_bytes owner);
@@ -70,6 +66,8 @@ tks_bytes tksp_word_names(tksp_tokens_op *op);
 tks_bytes tksp_word_base(tksp_tokens_op *op); /* the prefix with its colon */
 tks_bytes tksp_word_int(tksp_tokens_op *op, int64_t value);
 tks_bytes tksp_word_check(tksp_tokens_op *op, const tksp_place *place);
+/* A record's text from the owner on; `tag` is the owner's, NULL where the record's is the same. */
+tks_bytes tksp_word_tail(tksp_tokens_op *op, tks_bytes owner, tks_bytes data, const char *tag);
 
 /* A new secret: marker, tag, random bytes - what tksp_key_place reads back. In the arena. */
 tks_bytes tksp_generate_token(tksp_tokens_op *op, const char *tag);
@@ -91,8 +89,6 @@ tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t
 /* Sets the id of tokens[i]: its digest, behind its tag where that is not its owner's. */
 void tksp_set_id(tksp_tokens_op *op, size_t i, const char *owner_tag);
 
-/* TKS_ERR_CONNECTION, of a change TKS_ERR_OUTCOME_UNKNOWN: the answer was another request's. */
-tks_status tksp_fail_foreign(tksp_tokens_op *op);
 /* TKS_ERR_DATA: what is stored is not a record. */
 tks_status tksp_fail_not_a_record(tksp_tokens_op *op);
 

@@ -12,8 +12,8 @@ All tasks share one connection to the server; what they ask for at the same time
 """
 
 from tokenstore.asyncio._client import Client
-from tokenstore.asyncio._stores import RedisTokens, Sessions
+from tokenstore.asyncio._stores import RedisTokens, Sessions, Tokenstore
 
 SpotsSessions = Sessions
 
-__all__ = ["Client", "RedisTokens", "Sessions", "SpotsSessions"]
+__all__ = ["Client", "RedisTokens", "Sessions", "SpotsSessions", "Tokenstore"]

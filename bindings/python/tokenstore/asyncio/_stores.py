@@ -18,7 +18,7 @@ from tokenstore.asyncio._client import Client
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["RedisTokens", "Sessions"]
+__all__ = ["RedisTokens", "Sessions", "Tokenstore"]
 
 _SESSION = "session"
 
@@ -92,3 +92,11 @@ class Sessions(tokenstore.Sessions, AsyncStore):
         return None if session is None else session.token
 
     killAll = kill_all
+
+
+class Tokenstore(tokenstore.Tokenstore, AsyncStore):
+    __doc__ = tokenstore.Tokenstore.__doc__
+
+    async def quit(self) -> None:
+        """The Node package's name of :meth:`aclose`."""
+        await self.aclose()

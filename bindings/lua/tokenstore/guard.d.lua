@@ -1,0 +1,38 @@
+---@meta tokenstore.guard
+
+-- Types of tokenstore.guard for LuaLS (lua-language-server). Never loaded.
+
+---@class tokenstore.guard
+local guard = {}
+
+---A field of the session ("owner_id"), of its data ("data.role"), or what the function gives; nil: no header.
+---@alias tokenstore.guard.Value string | fun(session: tokenstore.Session|tokenstore.Token): any
+
+---@class tokenstore.guard.Options
+---@field app string
+---@field cookie? string a cookie that may hold the token; without it only `Authorization: Bearer` counts
+---@field refresh? number seconds: each request moves the end to this long from now
+---@field headers? table<string, tokenstore.guard.Value> for the upstream (default X-Owner-Id: the owner)
+---@field realm? string for WWW-Authenticate (default: app)
+---@field fail_open? boolean true: without Redis requests pass, without the headers (default false: 503)
+---@field cache? number seconds that a worker goes on without asking again, 0 … 60 (default 0)
+
+---@class tokenstore.guard.SessionOptions: tokenstore.guard.Options
+---@field store tokenstore.Sessions
+
+---@class tokenstore.guard.TokenOptions: tokenstore.guard.Options
+---@field store tokenstore.RedisTokens
+---@field type string
+
+---Lets the request through, or ends it with 400, 401 or 503. The session, also in ngx.ctx.session; nil when
+---Redis could not be asked and fail_open is set.
+---@param options tokenstore.guard.SessionOptions
+---@return tokenstore.Session?
+function guard.session(options) end
+
+---The same for tokens of RedisTokens.
+---@param options tokenstore.guard.TokenOptions
+---@return tokenstore.Token?
+function guard.token(options) end
+
+return guard

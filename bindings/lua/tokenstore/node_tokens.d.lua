@@ -1,0 +1,159 @@
+---@meta tokenstore.node_tokens
+
+-- Types of tokenstore.Tokenstore for LuaLS (lua-language-server). Never loaded. tests/lua/test_types.lua
+-- compares it with what the module has.
+
+---A token as the Node package tokenstore stores it; what others stored beside these is in it too.
+---@class tokenstore.NodeToken
+---@field owner_id string
+---@field attrs tokenstore.Data
+---@field key string the secret
+---@field id string public: it cannot be turned into the key
+
+---@class tokenstore.TokenstoreOptions: tokenstore.ClientOptions
+---@field redis? string|tokenstore.Client
+---@field prefix? string what keys in Redis begin with (default "token"); on a cluster it needs a hash tag: "{token}"
+---@field size? integer characters of a key, 8 … 256 (default 24)
+---@field hash_size? integer bytes of randomness in a hash, 8 … 64 (default 16)
+---@field max_data_size? integer bytes of the attrs as JSON, and of a hashed value (default 65536)
+
+---@class tokenstore.NodeAddArgs
+---@field owner_id string 1 … 1024 bytes of UTF-8 without NUL, as is key
+---@field attrs? tokenstore.Data
+---@field key? string this instead of a random one; `size` characters
+---@field duration? number seconds, 1 … 315360000; none: no expiry
+
+---@class tokenstore.NodeIdArgs
+---@field id string
+
+---@class tokenstore.NodeKeyArgs
+---@field key string
+
+---@class tokenstore.NodeSetArgs
+---@field id string
+---@field attrs tokenstore.Data
+
+---@class tokenstore.NodeOwnerArgs
+---@field owner_id string
+
+---@class tokenstore.NodeMakeHashArgs
+---@field value string any bytes
+---@field ttl? number seconds (default 3600)
+
+---@class tokenstore.NodeHashArgs
+---@field hash string
+
+---@class tokenstore.NodeResetArgs
+---@field timeout? number seconds; instead of the client's
+
+---Tokens as the Node package tokenstore stores them, so that both can serve one database.
+---@class tokenstore.Tokenstore
+---@field client tokenstore.Client
+---@overload fun(redis?: string|tokenstore.Client, options?: tokenstore.TokenstoreOptions): tokenstore.Tokenstore?, string?, tokenstore.Code?
+---@overload fun(options: tokenstore.TokenstoreOptions): tokenstore.Tokenstore?, string?, tokenstore.Code?
+local Tokenstore = {}
+
+---Makes a token. Its key is the secret, its id is public.
+---@param args tokenstore.NodeAddArgs
+---@return tokenstore.NodeToken?
+---@return string? message
+---@return tokenstore.Code? code
+function Tokenstore:add(args) end
+
+---Finds a token by its id; nil when there is none. One round trip.
+---@param args tokenstore.NodeIdArgs
+---@return tokenstore.NodeToken?
+---@return string? message
+---@return tokenstore.Code? code
+function Tokenstore:get(args) end
+
+---Finds a token by its key; nil when there is none. One round trip.
+---@param args tokenstore.NodeKeyArgs
+---@return tokenstore.NodeToken?
+---@return string? message
+---@return tokenstore.Code? code
+function Tokenstore:get_key(args) end
+
+---Replaces the attrs; all else that is stored with the token, and its expiry, stay. False when there is
+---none.
+---@param args tokenstore.NodeSetArgs
+---@return boolean?
+---@return string? message
+---@return tokenstore.Code? code
+function Tokenstore:set(args) end
+
+---Ends a token by its id. True when it was live.
+---@param args tokenstore.NodeIdArgs
+---@return boolean?
+---@return string? message
+---@return tokenstore.Code? code
+function Tokenstore:delete(args) end
+
+---Ends a token by its key. True when it was live.
+---@param args tokenstore.NodeKeyArgs
+---@return boolean?
+---@return string? message
+---@return tokenstore.Code? code
+function Tokenstore:delete_key(args) end
+
+---The owner's live tokens, with their keys, in no order. Two round trips. Ids that have no token are
+---dropped on the way.
+---@param args tokenstore.NodeOwnerArgs
+---@return tokenstore.NodeToken[]?
+---@return string? message
+---@return tokenstore.Code? code
+function Tokenstore:list(args) end
+
+---Stores a value behind a random name, for a link in a mail for instance. The name.
+---@param args tokenstore.NodeMakeHashArgs
+---@return string?
+---@return string? message
+---@return tokenstore.Code? code
+function Tokenstore:make_hash(args) end
+
+---The value; nil when there is none.
+---@param args tokenstore.NodeHashArgs
+---@return string?
+---@return string? message
+---@return tokenstore.Code? code
+function Tokenstore:get_hash(args) end
+
+---The value, once: of racing callers exactly one gets it.
+---@param args tokenstore.NodeHashArgs
+---@return string?
+---@return string? message
+---@return tokenstore.Code? code
+function Tokenstore:take_hash(args) end
+
+---Ends a hash. True when it was live.
+---@param args tokenstore.NodeHashArgs
+---@return boolean?
+---@return string? message
+---@return tokenstore.Code? code
+function Tokenstore:del_hash(args) end
+
+---Removes every token and every hash of this prefix, by SCAN; how many tokens there were. A large
+---database needs a longer timeout than the client's. When it fails on the way, call it again.
+---@param args? tokenstore.NodeResetArgs
+---@return integer?
+---@return string? message
+---@return tokenstore.Code? code
+function Tokenstore:reset(args) end
+
+---Closes the client, unless it was passed in. Twice is fine.
+function Tokenstore:close() end
+
+Tokenstore.del = Tokenstore.delete
+Tokenstore.del_key = Tokenstore.delete_key
+Tokenstore.set_attrs = Tokenstore.set
+Tokenstore.setAttrs = Tokenstore.set
+Tokenstore.getKey = Tokenstore.get_key
+Tokenstore.delKey = Tokenstore.delete_key
+Tokenstore.deleteKey = Tokenstore.delete_key
+Tokenstore.makeHash = Tokenstore.make_hash
+Tokenstore.getHash = Tokenstore.get_hash
+Tokenstore.takeHash = Tokenstore.take_hash
+Tokenstore.delHash = Tokenstore.del_hash
+Tokenstore.quit = Tokenstore.close
+
+return Tokenstore

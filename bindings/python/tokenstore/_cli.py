@@ -1,0 +1,317 @@
+"""What the commands of ``python -m tokenstore`` do.
+
+Each function takes the parsed options, prints to stdout, and tells whether it found what it was asked
+for. A token is never taken from the command line, where every user of the machine could read it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from typing import Any
+
+from tokenstore import migrate as _migrate
+from tokenstore.client import Client
+from tokenstore.tokens import RedisTokens
+from tokenstore.values import Token
+
+Options = argparse.Namespace
+
+
+class UsageError(Exception):
+    """The arguments do not fit together."""
+
+
+def ping(options: Options) -> bool:
+    """Connect, then time one PING."""
+    with Client(options.url) as client:
+        client.execute("PING")
+        began = time.perf_counter()
+        client.execute("PING")
+        took = (time.perf_counter() - began) * 1000
+        if options.json:
+            _print_json({"url": client.url, "milliseconds": round(took, 3)})
+        else:
+            print(f"{_plain(client.url)} answered in {took:.2f} ms")
+    return True
+
+
+def list(options: Options) -> bool:
+    """An owner's live tokens, newest first."""
+    with _store(options) as store:
+        tokens = store.list(options.app, options.type, options.owner)
+    if options.json:
+        _print_json([_as_json(token) for token in tokens])
+    else:
+        _print_table(
+            ("ID", "CREATED", "EXPIRES"),
+            [(t.id, _moment(t.created_at), _moment(t.expires_at)) for t in tokens],
+        )
+    return True
+
+
+def show(options: Options) -> bool:
+    """One token with its data: by its id, or by itself from stdin."""
+    _check_which(options)
+    with _store(options) as store:
+        if options.stdin:
+            token = store.get(options.app, options.type, _read_token(), expiry=True)
+        else:
+            found = store.list(options.app, options.type, options.owner)
+            token = next((t for t in found if t.id == options.id), None)
+    if options.json:
+        _print_json(None if token is None else _as_json(token))
+    elif token is not None:
+        for name, value in (
+            ("app", token.app),
+            ("type", token.type),
+            ("owner", token.owner),
+            ("id", token.id),
+            ("created", _moment(token.created_at)),
+            ("expires", _moment(token.expires_at)),
+            ("data", json.dumps(token.data, ensure_ascii=False)),
+        ):
+            print(f"{name:<8} {_plain(value)}")
+    return _found(options, token is not None)
+
+
+def revoke(options: Options) -> bool:
+    """End one token: by its id, or by itself from stdin."""
+    _check_which(options)
+    with _store(options) as store:
+        if options.stdin:
+            ended = store.delete(options.app, options.type, _read_token())
+        else:
+            ended = store.delete_by_id(options.app, options.type, options.owner, options.id)
+    if options.json:
+        _print_json({"ended": int(ended)})
+    elif ended:
+        print("ended 1 token")
+    return _found(options, ended)
+
+
+def revoke_all(options: Options) -> bool:
+    """End all of an owner's tokens, after a question."""
+    with _store(options) as store:
+        if not options.yes and not _confirm(store.list(options.app, options.type, options.owner)):
+            print("tokenstore: nothing was ended", file=sys.stderr)
+            return False
+        ended = store.delete_all(options.app, options.type, options.owner)
+    if options.json:
+        _print_json({"ended": ended})
+    else:
+        print(f"ended {ended} token{'' if ended == 1 else 's'}")
+    return True
+
+
+# ---- stats ------------------------------------------------------------------------------------------
+
+
+def stats(options: Options) -> bool:
+    """Owners and live tokens of each app and type, counted over the owners' indexes."""
+    head = options.prefix + ":{"
+    match = re.sub(r"([\\*?\[\]^])", r"\\\1", head) + "???}:o:*"
+    names_at = len(head.encode(errors="surrogateescape")) + len("tag}:o:")
+    counts: dict[tuple[str, str], Any] = {}
+    with Client(options.url) as client:
+        for indexes in _migrate.chunks(_migrate.scan(client, match, 1000), 1000):
+            indexes = [*dict.fromkeys(indexes)]
+            now = client.execute("TIME")[0]
+            replies = client.pipeline(
+                [("ZCOUNT", key, now, "+inf") for key in indexes]
+                + [("ZCOUNT", key, "+inf", "+inf") for key in indexes]
+            )
+            for key, live, lasting in zip(indexes, replies, replies[len(indexes) :]):
+                app, type, _ = _index_names(key[names_at:])
+                row = counts.setdefault((app, type), {"owners": 0, "tokens": 0, "lasting": 0})
+                row["owners"] += live > 0
+                row["tokens"] += live
+                row["lasting"] += lasting
+    rows = [{"app": app, "type": type, **row} for (app, type), row in sorted(counts.items())]
+    if options.json:
+        _print_json(rows)
+    else:
+        _print_table(
+            ("APP", "TYPE", "OWNERS", "TOKENS", "WITHOUT EXPIRY"),
+            [(r["app"], r["type"], r["owners"], r["tokens"], r["lasting"]) for r in rows],
+        )
+    return True
+
+
+def _index_names(text: bytes) -> Sequence[str]:
+    """The names in an index key: JSON strings in which no quote stands but the outer ones."""
+    return [
+        json.loads(f'"{name}"')
+        for name in text.decode(errors="surrogateescape")[1:-1].split('","')
+    ]
+
+
+# ---- migrate ----------------------------------------------------------------------------------------
+
+
+def migrate(options: Options) -> bool:
+    """Move another program's keys; False when some were left."""
+    with Client(options.url) as client:
+        progress = _Lines() if options.json else _progress(options, client)
+        try:
+            report = _migrate.run(
+                options.format,
+                client,
+                prefix=options.prefix,
+                pepper=_pepper(options),
+                max_data_size=options.max_data_size,
+                batch=options.batch,
+                dry_run=options.dry_run,
+                progress=progress,
+            )
+        finally:
+            progress.close()
+    if options.json:
+        _print_json(asdict(report))
+    else:
+        for odd in report.odd:
+            print(f"left alone: {_plain(odd.key)}: {odd.reason}")
+        if report.odd_count > len(report.odd):
+            print(f"left alone: {report.odd_count - len(report.odd)} more")
+        print(_summary(report))
+    return report.odd_count == 0 and report.complete
+
+
+def _summary(report: _migrate.Report) -> str:
+    done = "would move" if report.dry_run else "moved"
+    return (
+        f"{done} {report.moved}, late updates {report.updated}, ended meanwhile {report.gone}, "
+        f"left alone {report.odd_count}, in {report.seconds:.1f} s"
+        + ("" if report.complete else "; writers still add keys: run it again")
+    )
+
+
+class _Lines:
+    """Progress as a line now and then."""
+
+    _INTERVAL = 5.0  # seconds
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def __call__(self, report: _migrate.Report) -> None:
+        if time.monotonic() - self._last >= self._INTERVAL:
+            self._last = time.monotonic()
+            print(_summary(report).partition(";")[0], file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class _Bar:
+    """Progress as tqdm shows it; the keys are counted first."""
+
+    def __init__(self, tqdm: Any, client: Client, match: str) -> None:
+        self._bar = tqdm(total=sum(1 for _ in _migrate.scan(client, match, 1000)), unit=" keys")
+
+    def __call__(self, report: _migrate.Report) -> None:
+        done = report.moved + report.updated + report.gone + report.odd_count
+        self._bar.total = max(self._bar.total, done)
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        self._bar.close()
+
+
+def _progress(options: Options, client: Client) -> _Lines | _Bar:
+    """A bar on a terminal, where tqdm is installed; else lines. On stderr both."""
+    if not sys.stderr.isatty():
+        return _Lines()
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return _Lines()
+    return _Bar(tqdm, client, _migrate.FORMATS[options.format].match)
+
+
+# ---- what they share --------------------------------------------------------------------------------
+
+
+def _pepper(options: Options) -> bytes | None:
+    if options.pepper_file is None:
+        return None
+    with open(options.pepper_file, "rb") as file:
+        return file.read()
+
+
+def _store(options: Options) -> RedisTokens:
+    return RedisTokens(options.url, prefix=options.prefix, pepper=_pepper(options))
+
+
+def _check_which(options: Options) -> None:
+    """OWNER and ID, or --stdin and neither."""
+    if options.stdin and options.owner is not None:
+        raise UsageError("give OWNER and ID, or --stdin, not both")
+    if not options.stdin and options.id is None:
+        raise UsageError("give OWNER and ID, as list shows it, or --stdin and the token there")
+
+
+def _read_token() -> bytes:
+    if sys.stdin.isatty():
+        from getpass import getpass
+
+        return getpass("token: ").encode(errors="surrogateescape")
+    return sys.stdin.buffer.readline().rstrip(b"\r\n")
+
+
+def _confirm(tokens: Sequence[Token]) -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError("nobody is there to be asked: give --yes")
+    many = f"{len(tokens)} token{'' if len(tokens) == 1 else 's'}"
+    print(f"end {many}? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _found(options: Options, found: bool) -> bool:
+    if not found and not options.json:
+        print("tokenstore: there is no such token", file=sys.stderr)
+    return found
+
+
+def _as_json(token: Token) -> dict[str, Any]:
+    """A token without its secret."""
+    names = ("app", "type", "owner", "id", "created_at", "expires_at", "data")
+    return {name: getattr(token, name) for name in names}
+
+
+def _print_json(value: Any) -> None:
+    # With \u escapes alone, so that bytes that are no UTF-8 have a spelling too.
+    print(json.dumps(value))
+
+
+def _moment(seconds: float | None) -> str:
+    if seconds is None:
+        return "never"
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _plain(text: str) -> str:
+    """Text that does nothing to a terminal: what cannot be printed is escaped."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _print_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Columns as wide as what is in them; those of numbers stand to the right."""
+    texts = [[_plain(str(cell)) for cell in row] for row in (head, *rows)]
+    widths = [max(map(len, column)) for column in zip(*texts)]
+    right = [bool(rows) and isinstance(cell, int) for cell in (rows[0] if rows else head)]
+    for row in texts:
+        cells = (
+            cell.rjust(width) if to_the_right else cell.ljust(width)
+            for cell, width, to_the_right in zip(row, widths, right)
+        )
+        print("  ".join(cells).rstrip())

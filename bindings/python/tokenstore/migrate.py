@@ -1,0 +1,280 @@
+"""Taking over the tokens of redis-tokens and the sessions of @spots-tech/sessions.
+
+::
+
+    from tokenstore import migrate
+
+    report = migrate.redis_tokens("redis://localhost:6379")
+    print(report.moved, [(odd.key, odd.reason) for odd in report.odd])
+
+or ``python -m tokenstore migrate redis-tokens redis://localhost:6379``.
+
+Each key is moved by one script on the server: the token is made here and the other program's key
+deleted, both or neither, with the data and the time that is left. So a run may be interrupted and
+repeated, several may run at once, and nothing is lost or brought back, whatever other programs do to
+the keys meanwhile. What this store cannot hold is reported and stays where it is.
+
+docs/migrating.md says in which order to switch an application over.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from tokenstore import _core
+from tokenstore.client import Client
+from tokenstore.errors import ConfigurationError, ServerError
+from tokenstore.values import Token
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from tokenstore._store import Redis
+    from tokenstore._types import ClientOptions, Text
+
+__all__ = ["FORMATS", "Odd", "Report", "redis_tokens", "spots_sessions"]
+
+# What became of a key, as core/include/tokenstore/move.h numbers it.
+_GONE, _MOVED, _MOVED_AGAIN, _CHANGED, _TAKEN = range(5)
+
+_PASSES_MAX = 10  # over all keys, while each still found some to move
+_READS_MAX = 20  # of one key, while its value changes between the reading and the moving
+_ODD_MAX = 1000  # that a report describes; it counts them all
+
+Item = tuple[bytes, bytes, bytes, bytes, bytes, bytes]
+"""key, value, app, type, owner, token: what the extension's ``move`` takes."""
+
+
+@dataclass(frozen=True)
+class Odd:
+    """A key that was left alone."""
+
+    key: str
+    """Its name, without what is secret in it: the token and all behind it is ``…``."""
+    reason: str
+
+
+@dataclass
+class Report:
+    """What a run did."""
+
+    format: str
+    dry_run: bool
+    moved: int = 0
+    """tokens that are in this store now; with ``dry_run`` those that would be"""
+    updated: int = 0
+    """late updates of the other program, taken over behind their tokens"""
+    gone: int = 0
+    """keys that ended before they were moved"""
+    odd_count: int = 0
+    """keys that were left alone"""
+    odd: list[Odd] = field(default_factory=list)
+    """the first thousand of them"""
+    passes: int = 0
+    complete: bool = False
+    """the last look at all keys found none that could still be moved"""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Format:
+    name: str
+    match: str  # for SCAN
+    pattern: re.Pattern[bytes]
+
+    def read(self, key: bytes) -> tuple[bytes, bytes, bytes, bytes] | None:
+        """app, type, owner, token; None where there is no way to read the name, or more than one."""
+        found = self.pattern.fullmatch(key)
+        if found is None or len(_SEPARATOR.findall(key)) != self.match.count("|"):
+            return None
+        names = {"type": b"session", **found.groupdict()}
+        return names["app"], names["type"], names["owner"], names["token"]
+
+
+_SEPARATOR = re.compile(rb"\|(?:type|owner|token|ownerId):")
+
+FORMATS = {
+    "redis-tokens": _Format(
+        "redis-tokens",
+        "app:*|type:*|owner:*|token:*",
+        re.compile(
+            rb"app:(?P<app>.*)\|type:(?P<type>.*)\|owner:(?P<owner>.*)\|token:(?P<token>.*)", re.S
+        ),
+    ),
+    "spots-sessions": _Format(
+        "spots-sessions",
+        "app:*|token:*|ownerId:*",
+        re.compile(rb"app:(?P<app>.*)\|token:(?P<token>.*)\|ownerId:(?P<owner>.*)", re.S),
+    ),
+}
+"""What can be migrated, by the names that the command line takes."""
+
+
+def redis_tokens(redis: Redis = None, **options: Any) -> Report:
+    """Move the tokens that redis-tokens 0.0.2 wrote; :func:`run` has the options."""
+    return run("redis-tokens", redis, **options)
+
+
+def spots_sessions(redis: Redis = None, **options: Any) -> Report:
+    """Move the sessions that @spots-tech/sessions wrote, so that :class:`tokenstore.Sessions` finds
+    them; :func:`run` has the options."""
+    return run("spots-sessions", redis, **options)
+
+
+def run(
+    format: str,
+    redis: Redis = None,
+    *,
+    prefix: Text = "ts",
+    pepper: Text | None = None,
+    max_data_size: int = 65536,
+    batch: int = 500,
+    dry_run: bool = False,
+    progress: Callable[[Report], object] | None = None,
+    **client_options: Unpack[ClientOptions],
+) -> Report:
+    """Move every key of ``format``, one of :data:`FORMATS`, and report.
+
+    ``prefix``, ``pepper`` and ``max_data_size`` are those of the store that is to find the tokens.
+    ``batch`` keys are read and moved in one round trip each. With ``dry_run`` nothing is written.
+    ``progress`` is called with the report so far, after each batch. Raises what any call may raise;
+    what was moved until then is moved, and the next run goes on from there.
+    """
+    if format not in FORMATS:
+        raise ConfigurationError(f"there is no format {format!r}: {', '.join(FORMATS)}")
+    if isinstance(batch, bool) or not isinstance(batch, int):
+        raise TypeError(f"batch must be int, not {batch.__class__.__name__}")
+    if not 1 <= batch <= 10_000:
+        raise ConfigurationError("batch must be 1 to 10000")
+    store = _core.Tokens(
+        Token, prefix, 32, "base64url", pepper, None, None, None, max_data_size
+    )
+    client = redis if isinstance(redis, Client) else Client(redis, **client_options)
+    try:
+        return _Run(client, store, FORMATS[format], batch, dry_run, progress).all()
+    finally:
+        if client is not redis:
+            client.close()
+
+
+class _Run:
+    def __init__(
+        self,
+        client: Client,
+        store: _core.Tokens[Token],
+        format: _Format,
+        batch: int,
+        dry_run: bool,
+        progress: Callable[[Report], object] | None,
+    ) -> None:
+        self.client, self.store, self.format, self.batch = client, store, format, batch
+        self.progress = progress
+        self.report = Report(format.name, dry_run)
+        self.left: set[bytes] = set()  # odd keys, each reported once
+
+    def all(self) -> Report:
+        """Look at all keys until there is nothing more to move: writers may have added some."""
+        began = time.monotonic()
+        report = self.report
+        while not report.complete and report.passes < _PASSES_MAX:
+            before = report.moved + report.updated
+            for keys in chunks(scan(self.client, self.format.match, self.batch), self.batch):
+                self.move(keys)
+                report.seconds = time.monotonic() - began
+                if self.progress is not None:
+                    self.progress(report)
+            report.passes += 1
+            report.complete = report.dry_run or report.moved + report.updated == before
+        report.seconds = time.monotonic() - began
+        return report
+
+    def move(self, keys: list[bytes]) -> None:
+        """One batch. A key whose value changes under our hands is read again."""
+        keys = [key for key in dict.fromkeys(keys) if key not in self.left]
+        for _ in range(_READS_MAX):
+            keys = self.move_once(keys)
+            if not keys:
+                return
+        for key in keys:
+            self.leave(key, "its value changes all the time: run again later")
+
+    def move_once(self, keys: list[bytes]) -> list[bytes]:
+        """Read and move; gives the keys that changed in between."""
+        items = self.readable(keys)
+        if not items:
+            return []
+        op, problems = _core.move(self.store, items)
+        good = []
+        for item, problem in zip(items, problems):
+            if problem is None:
+                good.append(item[0])
+            else:
+                self.leave(item[0], problem)
+        if self.report.dry_run:
+            self.report.moved += len(good)
+            return []
+        outcomes = self.client._core.run(op) if good else []
+        return [key for key, outcome in zip(good, outcomes) if self.note(key, outcome)]
+
+    def readable(self, keys: list[bytes]) -> list[Item]:
+        """The keys that have a value and a name that can be read in one way."""
+        if not keys:
+            return []
+        items = []
+        values = self.client.pipeline([("GET", key) for key in keys], raise_errors=False)
+        for key, value in zip(keys, values):
+            names = self.format.read(key)
+            if value is None:
+                self.report.gone += 1
+            elif isinstance(value, ServerError):
+                if value.code != "WRONGTYPE":
+                    raise value
+                self.leave(key, "not a string: another program's")
+            elif names is None:
+                self.leave(key, "its name can be read in more than one way")
+            else:
+                items.append((key, value, *names))
+        return items
+
+    def note(self, key: bytes, outcome: int) -> bool:
+        """Count an outcome. True: read the key again."""
+        if outcome == _MOVED:
+            self.report.moved += 1
+        elif outcome == _MOVED_AGAIN:
+            self.report.updated += 1
+        elif outcome == _GONE:
+            self.report.gone += 1
+        elif outcome == _TAKEN:
+            self.leave(key, "this store has a token of that name already")
+        return outcome == _CHANGED
+
+    def leave(self, key: bytes, reason: str) -> None:
+        self.left.add(key)
+        self.report.odd_count += 1
+        if len(self.report.odd) < _ODD_MAX:
+            self.report.odd.append(Odd(_without_token(key), reason))
+
+
+def scan(client: Client, match: str, count: int) -> Iterator[bytes]:
+    """Keys by SCAN: some may come twice; those that are there all the time come for sure."""
+    cursor = b"0"
+    while True:
+        cursor, keys = client.execute("SCAN", cursor, "MATCH", match, "COUNT", count)
+        yield from keys
+        if cursor == b"0":
+            return
+
+
+def chunks(keys: Iterator[bytes], size: int) -> Iterator[list[bytes]]:
+    while chunk := list(islice(keys, size)):
+        yield chunk
+
+
+def _without_token(key: bytes) -> str:
+    head, _, _ = key.partition(b"|token:")
+    return head.decode(errors="backslashreplace") + "|token:…"

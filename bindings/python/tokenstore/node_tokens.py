@@ -1,0 +1,153 @@
+"""Tokens as the Node package tokenstore stores them, so that both can serve one database."""
+
+from __future__ import annotations
+
+import builtins
+from typing import TYPE_CHECKING, Any
+
+from tokenstore import _core
+from tokenstore._store import Redis, Store
+from tokenstore._types import ClientOptions, Duration, Text
+from tokenstore.values import NodeToken
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["Tokenstore"]
+
+
+class Tokenstore(Store):
+    """The tokens of the Node package tokenstore, read and written as it does.
+
+    ::
+
+        store = tokenstore.Tokenstore("redis://localhost:6379")
+        token = store.add("bob", {"role": "admin"}, duration=3600)
+        found = store.get_key(token.key)
+
+    A token has a ``key``, the secret that its client presents, and an ``id``, which names it in
+    listings. Use it to share a database with that package. Where there is nothing to share
+    :class:`RedisTokens` is the better choice: there Redis never sees a token, and it runs on
+    clusters.
+
+    ``redis`` is a URL, a :class:`Client` to share, or None: then ``$TOKENSTORE_URL``, else
+    ``redis://localhost:6379``. Options of :class:`Client` may be given here too, unless a Client
+    is. A Client that is passed in stays open when the store is closed. One store may be used from
+    many threads.
+
+    Options:
+
+    ``prefix``
+        what the keys in Redis begin with; on a cluster it needs a hash tag: ``"{token}"``
+    ``size``
+        characters of a key: 8 … 256. Below 16 a key can be guessed.
+    ``hash_size``
+        bytes of randomness in a hash: 8 … 64. The Node package has 8.
+    ``max_data_size``
+        bytes of the attrs as JSON, and of a hashed value (default 64 KiB)
+
+    Everywhere: ids, keys and hashes are str or bytes. ``owner_id`` and keys that are stored are
+    UTF-8, not empty, up to 1024 bytes, without NUL. Durations are seconds or a timedelta, from 1 s
+    to ten years; none means no expiry. ``attrs`` is a dict that JSON can hold exactly – what would
+    come back changed is refused with a :class:`DataError` that names the place.
+    """
+
+    def __init__(
+        self,
+        redis: Redis = None,
+        *,
+        prefix: Text = "token",
+        size: int = 24,
+        hash_size: int = 16,
+        max_data_size: int = 65536,
+        **client_options: Unpack[ClientOptions],
+    ) -> None:
+        self._ops = _core.NodeTokens(NodeToken, prefix, size, hash_size, max_data_size)
+        super().__init__(redis, **client_options)
+
+    def add(
+        self,
+        owner_id: Text,
+        attrs: dict[str, Any] | None = None,
+        key: Text | None = None,
+        duration: Duration | None = None,
+    ) -> NodeToken:
+        """Make a token. Its ``key`` is the secret, its ``id`` is public.
+
+        ``key`` is stored instead of a random one: to bring back a token of a lost database. One of
+        another length than ``size``, and one that is in use, raise :class:`DataError`.
+        """
+        return self._driver.run(self._ops.add(owner_id, attrs, key, duration))
+
+    def get(self, id: Text) -> NodeToken | None:
+        """Find a token by its id: None when there is none. One round trip."""
+        return self._driver.run(self._ops.get(id))
+
+    def get_key(self, key: Text) -> NodeToken | None:
+        """Find a token by its key: None when there is none. One round trip."""
+        return self._driver.run(self._ops.get_key(key))
+
+    def set(self, id: Text, attrs: dict[str, Any]) -> bool:
+        """Replace the attrs of a token; all else that is stored with it, and its expiry, stay.
+
+        False when there is no such token.
+        """
+        return self._driver.run(self._ops.set(id, attrs))
+
+    def delete(self, id: Text) -> bool:
+        """End a token by its id. True when it was live."""
+        return self._driver.run(self._ops.delete(id))
+
+    def delete_key(self, key: Text) -> bool:
+        """End a token by its key. True when it was live."""
+        return self._driver.run(self._ops.delete_key(key))
+
+    def list(self, owner_id: Text) -> builtins.list[NodeToken]:
+        """The owner's live tokens, with their keys, in no order. Two round trips.
+
+        Ids that have no token are dropped on the way.
+        """
+        return self._driver.run(self._ops.list(owner_id))
+
+    def make_hash(self, value: Text, ttl: Duration = 3600) -> str:
+        """Store a value behind a random name, for a link in a mail for instance."""
+        return self._driver.run(self._ops.make_hash(value, ttl))
+
+    def get_hash(self, hash: Text) -> str | None:
+        """The value behind ``hash``; None when there is none."""
+        return self._driver.run(self._ops.get_hash(hash))
+
+    def take_hash(self, hash: Text) -> str | None:
+        """The value behind ``hash``, once: of racing callers exactly one gets it."""
+        return self._driver.run(self._ops.take_hash(hash))
+
+    def del_hash(self, hash: Text) -> bool:
+        """End a hash. True when it was live."""
+        return self._driver.run(self._ops.del_hash(hash))
+
+    def reset(self, timeout: Duration | None = None) -> int:
+        """Remove every token and every hash of this prefix; how many tokens there were.
+
+        By SCAN, in batches: it looks at every name in the database, so a large one needs a longer
+        ``timeout`` than the client's. When it fails on the way, call it again.
+        """
+        return self._driver.run(self._ops.reset(), timeout)
+
+    def quit(self) -> None:
+        """The Node package's name of :meth:`close`."""
+        self.close()
+
+    set_attrs = set
+    setAttrs = set
+    getKey = get_key
+    del_key = delete_key
+    delKey = delete_key
+    deleteKey = delete_key
+    makeHash = make_hash
+    getHash = get_hash
+    takeHash = take_hash
+    delHash = del_hash
+
+
+# "del" is a word of Python's own: getattr(store, "del")(id).
+setattr(Tokenstore, "del", Tokenstore.delete)

@@ -1,0 +1,95 @@
+/* tokenstore/node_tokens.h - tokens as the Node package tokenstore 0.0.4 stores them: the class Tokenstore.
+ *
+ * Purpose:   one function an operation; each returns a tks_op for a driver to run. What is stored is
+ *            that package's, so that both can serve one database (docs/tokenstore.md):
+ *                <prefix>:key:<KEY>          the token, JSON: {"owner_id", "attrs", "key", "id"}
+ *                <prefix>:id:<ID>            KEY
+ *                <prefix>:tokens:<OWNER_ID>  a SET of ids
+ *                <prefix>:hash:<HASH>        a value
+ *            A KEY is the secret; an ID is public.
+ * Lifecycle: a tks_node_tokens holds options, is immutable and may be freed while its operations live
+ *            (they copy what they need). All bytes given are copied.
+ * Threads:   a tks_node_tokens may be used from many threads.
+ * Statuses:  each constructor returns TKS_OK, TKS_ERR_DATA (an argument breaks a limit; the message
+ *            names it), TKS_ERR_MEMORY; `*out` is NULL then.
+ * Limits:    owners and keys that are stored: 1 … 1024 bytes of UTF-8, no NUL. A *presented* id, key or
+ *            hash that cannot exist is not found, without asking a server.
+ * Clusters:  the keys of one token lie on different slots, unless the prefix has a hash tag ("{token}").
+ *            What a cluster refuses is TKS_ERR_SERVER, and the message says that. */
+#ifndef TOKENSTORE_NODE_TOKENS_H
+#define TOKENSTORE_NODE_TOKENS_H
+
+#include "tokenstore/op.h"
+#include "tokenstore/tokens.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    TKS_NODE_KEY_SIZE_MIN = 8, /* characters; 24 is the package's own choice */
+    TKS_NODE_KEY_SIZE_MAX = 256,
+    TKS_NODE_HASH_SIZE_MIN = 8, /* bytes of randomness; the package's own choice */
+    TKS_NODE_HASH_SIZE_MAX = 64
+};
+#define TKS_NODE_HASH_TTL_MS INT64_C(3600000) /* of a hash, where none is given */
+
+typedef struct tks_node_tokens tks_node_tokens;
+
+typedef struct tks_node_tokens_options {
+    tks_bytes prefix;     /* "token" when empty */
+    size_t size;          /* characters of a key; 0: 24 */
+    size_t hash_size;     /* bytes of randomness in a hash; 0: 16 */
+    size_t max_data_size; /* bytes of attrs as JSON, and of a hashed value; 0: 64 KiB */
+} tks_node_tokens_options;
+
+/* TKS_OK, TKS_ERR_CONFIGURATION (the message names the option), TKS_ERR_MEMORY. */
+tks_status tks_node_tokens_new(const tks_node_tokens_options *options, tks_node_tokens **out,
+                               tks_error *err);
+void tks_node_tokens_free(tks_node_tokens *store);
+size_t tks_node_tokens_get_max_data_size(const tks_node_tokens *store);
+
+/* ---- tokens ---- */
+
+/* Result JSON: the new token. `attrs`: canonical object text. `key.data` NULL: a random one; of another
+ * length than `size` it is TKS_ERR_DATA, as is one in use when it runs. `duration_ms` 0: no expiry. */
+tks_status tks_node_tokens_add(const tks_node_tokens *, tks_bytes owner_id, tks_bytes attrs,
+                               tks_bytes key, int64_t duration_ms, tks_op **out, tks_error *);
+/* Result JSON: the token, as it is stored; NULL when there is none. */
+tks_status tks_node_tokens_get(const tks_node_tokens *, tks_bytes id, tks_op **out, tks_error *);
+tks_status tks_node_tokens_get_key(const tks_node_tokens *, tks_bytes key, tks_op **out,
+                                   tks_error *);
+/* Result BOOL: found, and its attrs replaced by `attrs`, canonical object text. All else that is
+ * stored with it stays as it is, and so does its expiry. */
+tks_status tks_node_tokens_set(const tks_node_tokens *, tks_bytes id, tks_bytes attrs, tks_op **out,
+                               tks_error *);
+/* Result BOOL: it was live and is dead. */
+tks_status tks_node_tokens_delete(const tks_node_tokens *, tks_bytes id, tks_op **out, tks_error *);
+tks_status tks_node_tokens_delete_key(const tks_node_tokens *, tks_bytes key, tks_op **out,
+                                      tks_error *);
+/* Result JSONS: the owner's live tokens, in no order. Two round trips, a third where ids without a
+ * token were met: they are dropped. */
+tks_status tks_node_tokens_list(const tks_node_tokens *, tks_bytes owner_id, tks_op **out,
+                                tks_error *);
+/* Result COUNT: how many tokens were removed. All of this prefix goes, hashes too, by SCAN. */
+tks_status tks_node_tokens_reset(const tks_node_tokens *, tks_op **out, tks_error *);
+
+/* ---- hashes: a value behind a random name ---- */
+
+/* Result TEXT: the hash. `value` may hold any byte. */
+tks_status tks_node_tokens_make_hash(const tks_node_tokens *, tks_bytes value, int64_t ttl_ms,
+                                     tks_op **out, tks_error *);
+/* Result TEXT: the value, or none. */
+tks_status tks_node_tokens_get_hash(const tks_node_tokens *, tks_bytes hash, tks_op **out,
+                                    tks_error *);
+/* Result TEXT, as get_hash; the hash is dead then. Of racing callers exactly one gets the value. */
+tks_status tks_node_tokens_take_hash(const tks_node_tokens *, tks_bytes hash, tks_op **out,
+                                     tks_error *);
+/* Result BOOL: it was live. */
+tks_status tks_node_tokens_del_hash(const tks_node_tokens *, tks_bytes hash, tks_op **out,
+                                    tks_error *);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

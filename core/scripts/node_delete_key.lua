@@ -1,0 +1,18 @@
+-- Ends a token of the Node package's form, by its key.
+-- KEYS  record
+-- ARGV  key, the prefix with its colon
+-- Gives {key, 1}: it was live, {key, 0}: there is none, {key, -1}: what is there is no token.
+-- include: node_token
+
+local base = ARGV[2]
+local record = redis.call('GET', KEYS[1])
+if not record then return {ARGV[1], 0} end
+local token = token_of(record)
+if token and token.key ~= ARGV[1] then return {ARGV[1], -1} end
+local id = token and token.id
+if type(id) == 'string' and redis.call('GET', base .. 'id:' .. id) == ARGV[1] then
+  remove_token(base, id, ARGV[1], token)
+else
+  redis.call('DEL', KEYS[1])
+end
+return {ARGV[1], 1}

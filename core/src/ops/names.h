@@ -1,0 +1,13 @@
+/* names.h - the limits that owners, ids, keys and tokens of all stores share. Pure. */
+#ifndef TOKENSTORE_NAMES_H
+#define TOKENSTORE_NAMES_H
+
+#include "tokenstore/buf.h"
+
+/* TKS_OK, or TKS_ERR_DATA naming `what`: empty, too long, or with a NUL. */
+tks_status tksp_check_name(tks_bytes name, const char *what, tks_error *err);
+
+/* Could such a token exist at all? */
+bool tksp_is_possible_token(tks_bytes token);
+
+#endif

@@ -1,0 +1,156 @@
+/* node_list.c - list: the tokens of an owner in a Tokenstore, in two round trips, however many. */
+#include "node_tokens_private.h"
+
+enum {
+    IDS_PER_SCRIPT = 500, /* so that the server is not held up */
+    SETTLE_MS = 100
+};
+
+/* SMEMBERS, then the records, then, where an id has none, those ids are looked at again a little later
+ * and dropped: the Node package stores a new token's id first and its record last, so what has none now
+ * may be a token that is just being added. */
+typedef enum list_stage { LISTING, READING, CLEANING } list_stage;
+
+typedef struct list_op {
+    tksp_node_op node;
+    list_stage stage;
+    tks_bytes set;  /* the key of the owner's ids */
+    tks_bytes *ids; /* in the arena */
+    size_t count;
+    tks_bytes *doubtful; /* ids without a token of theirs */
+    size_t doubtful_count;
+} list_op;
+
+/* Adds `script` for `count` ids, some in each command. `head` words stand before the ids. */
+static tks_status send_ids(list_op *self, const tksp_script *script, const tks_bytes *head,
+                           size_t head_size, const tks_bytes *ids, size_t count) {
+    for (size_t at = 0; at < count; at += IDS_PER_SCRIPT) {
+        size_t size = count - at < IDS_PER_SCRIPT ? count - at : IDS_PER_SCRIPT;
+        tks_bytes *words =
+            tksp_arena_alloc(&self->node.op.arena, (head_size + size) * sizeof *words);
+        if (words == NULL) return TKS_ERR_MEMORY;
+        memcpy(words, head, head_size * sizeof *words);
+        memcpy(words + head_size, ids + at, size * sizeof *words);
+        tks_status status = tksp_op_add(&self->node.op, script, words, head_size + size, self->set);
+        if (status != TKS_OK) return status;
+    }
+    return TKS_OK;
+}
+
+/* Can the set's name be read as that of another prefix's owner, as "app", "x:tokens:bob" can be read as
+ * "app:tokens:x", "bob"? Then ids unknown here may be the other's. */
+static bool is_ambiguous(tks_bytes owner) {
+    static const char kind[] = "tokens:";
+    const size_t size = sizeof kind - 1;
+    for (size_t i = 0; i + size <= owner.size; i++) {
+        if ((i == 0 || owner.data[i - 1] == ':') && memcmp(owner.data + i, kind, size) == 0)
+            return true;
+    }
+    return false;
+}
+
+static tks_status take_ids(list_op *self) {
+    tks_op *op = &self->node.op;
+    const tks_reply *reply = op->commands[0].reply;
+    if (tks_reply_get_type(reply) != TKS_REPLY_ARRAY) return tksp_op_fail_foreign(op);
+    size_t count = tks_reply_get_size(reply);
+    self->ids = tksp_arena_alloc(&op->arena, (count + 1) * sizeof *self->ids);
+    self->doubtful = tksp_arena_alloc(&op->arena, (count + 1) * sizeof *self->doubtful);
+    self->node.values = tksp_arena_alloc(&op->arena, (count + 1) * sizeof *self->node.values);
+    if (op->arena.status != TKS_OK) return TKS_ERR_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        const tks_reply *item = tks_reply_get_item(reply, i);
+        if (tks_reply_get_type(item) != TKS_REPLY_STRING) return tksp_op_fail_foreign(op);
+        self->ids[i] = tksp_arena_dup(&op->arena, tks_reply_get_bytes(item));
+    }
+    if (op->arena.status != TKS_OK) return TKS_ERR_MEMORY;
+    self->count = count;
+    tksp_op_clear_commands(op);
+    self->stage = READING;
+    const tks_bytes head[] = {
+        TKS_LITERAL("1"), self->set, self->node.subject, self->node.base,
+        is_ambiguous(self->node.subject) ? TKS_LITERAL("0") : TKS_LITERAL("1")};
+    return send_ids(self, &tksp_script_node_list, head, 5, self->ids, count);
+}
+
+/* The answer for ids[i]. */
+static tks_status take_record(list_op *self, size_t i, const tks_reply *answer) {
+    tksp_node_op *node = &self->node;
+    size_t before = node->size;
+    if (answer != NULL && tks_reply_get_type(answer) == TKS_REPLY_ARRAY) {
+        const tks_reply *key = tks_reply_get_item(answer, 0);
+        const tks_reply *record = tks_reply_get_item(answer, 1);
+        if (key == NULL || record == NULL || tks_reply_get_type(key) != TKS_REPLY_STRING ||
+            tks_reply_get_type(record) != TKS_REPLY_STRING)
+            return tksp_op_fail_foreign(&node->op);
+        tks_status status = tksp_node_read(node, self->ids[i], tks_reply_get_bytes(key),
+                                           tks_reply_get_bytes(record));
+        if (status != TKS_OK) return status;
+    } else if (answer == NULL || tks_reply_get_type(answer) != TKS_REPLY_INTEGER) {
+        return tksp_op_fail_foreign(&node->op);
+    } else if (tks_reply_get_integer(answer) == 0) {
+        return TKS_OK; /* dead, and dropped by now */
+    }
+    if (node->size == before) self->doubtful[self->doubtful_count++] = self->ids[i];
+    return TKS_OK;
+}
+
+static tks_status take_records(list_op *self) {
+    tks_op *op = &self->node.op;
+    for (size_t i = 0; i < self->count; i++) {
+        tks_status status = TKS_OK;
+        size_t command = i / IDS_PER_SCRIPT;
+        const tks_reply *reply = tksp_node_checked_reply(&self->node, command, &status);
+        if (reply == NULL) return status;
+        status = take_record(self, i, tks_reply_get_item(reply, i % IDS_PER_SCRIPT + 1));
+        if (status != TKS_OK) return status;
+    }
+    tksp_op_clear_commands(op);
+    self->stage = CLEANING;
+    op->pause_ms = SETTLE_MS;
+    const tks_bytes head[] = {TKS_LITERAL("1"), self->set, self->node.subject, self->node.base};
+    return send_ids(self, &tksp_script_node_clean, head, 4, self->doubtful,
+                    is_ambiguous(self->node.subject) ? 0 : self->doubtful_count);
+}
+
+static tks_status take_cleaned(list_op *self) {
+    tks_status status = TKS_OK;
+    for (size_t i = 0; i < self->node.op.count; i++) {
+        if (tksp_node_checked_reply(&self->node, i, &status) == NULL) return status;
+    }
+    return TKS_OK;
+}
+
+static tks_status finish_list(tks_op *op, int64_t now_ms) {
+    list_op *self = (list_op *)op;
+    tks_status status = TKS_OK;
+    (void)now_ms;
+    switch (self->stage) {
+    case LISTING: status = take_ids(self); break;
+    case READING: status = take_records(self); break;
+    case CLEANING: status = take_cleaned(self); break;
+    }
+    op->result.type = TKS_RESULT_JSONS;
+    op->result.values = self->node.values;
+    op->result.size = self->node.size;
+    return status;
+}
+
+static const tksp_op_kind list_kind = {.finish = finish_list,
+                                       .clear = tksp_node_op_clear,
+                                       .cluster_advice = tksp_node_cluster_advice};
+
+tks_status tks_node_tokens_list(const tks_node_tokens *store, tks_bytes owner_id, tks_op **out,
+                                tks_error *err) {
+    tksp_node_op *node;
+    *out = NULL;
+    tks_status status = tksp_check_name(owner_id, "owner_id", err);
+    if (status == TKS_OK)
+        status =
+            tksp_node_op_new(store, sizeof(list_op), &list_kind, TKS_READ, owner_id, &node, err);
+    if (status != TKS_OK) return status;
+    list_op *self = (list_op *)node;
+    self->set = tksp_node_word(node, "tokens:", owner_id);
+    const tks_bytes words[] = {TKS_LITERAL("SMEMBERS"), self->set};
+    return tksp_node_op_ready(node, tksp_node_send(node, NULL, 2, words, self->set), out, err);
+}

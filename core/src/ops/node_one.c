@@ -1,0 +1,284 @@
+/* node_one.c - add, get, get_key, set, delete, delete_key: one token of a Tokenstore, one round trip. */
+#include "node_tokens_private.h"
+
+enum {
+    ID_SIZE = 36,
+    RECORD_OVERHEAD_MAX = 16 * 1024 /* owner and key of 1024 bytes, each escaped, and the names */
+};
+
+/* ---- making ---- */
+
+/* A random UUID. Source: RFC 9562, section 5.4. */
+static void make_id(char out[ID_SIZE]) {
+    static const char digits[] = "0123456789abcdef";
+    unsigned char random[16];
+    size_t at = 0;
+    tks_random(random, sizeof random);
+    random[6] = (unsigned char)((random[6] & 0x0f) | 0x40);
+    random[8] = (unsigned char)((random[8] & 0x3f) | 0x80);
+    for (size_t i = 0; i < sizeof random; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10) out[at++] = '-';
+        out[at++] = digits[random[i] >> 4];
+        out[at++] = digits[random[i] & 15];
+    }
+}
+
+static void make_key(char *out, size_t size) {
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    for (size_t i = 0; i < size; i++) out[i] = alphabet[tks_random_below(sizeof alphabet - 1)];
+}
+
+/* The length of valid UTF-8 as JavaScript counts it: in units of UTF-16. */
+static size_t javascript_length(tks_bytes text) {
+    size_t length = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        if ((c & 0xc0) != 0x80) length += c >= 0xf0 ? 2 : 1;
+    }
+    return length;
+}
+
+/* Appends `text` as a JSON string; `name` is what messages call it. */
+static tks_status write_text(tks_buf *out, tks_bytes text, const char *name, tks_error *err) {
+    tks_json_writer w;
+    tks_json_writer_init(&w, out, SIZE_MAX, name, err);
+    return tks_json_write_string(&w, text);
+}
+
+/* The record, with its members in the order of the Node package. */
+static tks_status write_record(tks_buf *out, tks_bytes owner_id, tks_bytes attrs, tks_bytes key,
+                               tks_bytes id, tks_error *err) {
+    tks_buf_append_bytes(out, TKS_LITERAL("{\"owner_id\":"));
+    tks_status status = write_text(out, owner_id, "owner_id", err);
+    if (status != TKS_OK) return status;
+    tks_buf_append_bytes(out, TKS_LITERAL(",\"attrs\":"));
+    tks_buf_append_bytes(out, attrs);
+    tks_buf_append_bytes(out, TKS_LITERAL(",\"key\":"));
+    status = write_text(out, key, "key", err);
+    if (status != TKS_OK) return status;
+    tks_buf_append_bytes(out, TKS_LITERAL(",\"id\":\""));
+    tks_buf_append_bytes(out, id);
+    status = tks_buf_append_bytes(out, TKS_LITERAL("\"}"));
+    return status == TKS_OK ? TKS_OK : tks_fail_memory(err);
+}
+
+static tks_status check_attrs(const tks_node_tokens *store, tks_bytes attrs, tks_error *err) {
+    tks_status status = tks_json_check(attrs, store->max_data_size, err);
+    if (status == TKS_OK && attrs.data[0] != '{')
+        status = tks_fail(err, TKS_ERR_DATA, "attrs is not an object: give names and values");
+    return status;
+}
+
+/* ---- add ---- */
+
+typedef struct add_op {
+    tksp_node_op node;
+    tks_bytes key, record;
+} add_op;
+
+static tks_status finish_add(tks_op *op, int64_t now_ms) {
+    add_op *self = (add_op *)op;
+    tks_status status;
+    (void)now_ms;
+    const tks_reply *reply = tksp_node_checked_reply(&self->node, 0, &status);
+    if (reply == NULL) return status;
+    const tks_reply *stored = tks_reply_get_item(reply, 1);
+    if (stored == NULL || tks_reply_get_type(stored) != TKS_REPLY_INTEGER)
+        return tksp_op_fail_foreign(op);
+    op->refused = tks_reply_get_integer(stored) == 0;
+    if (op->refused)
+        return tks_fail(&op->error, TKS_ERR_DATA,
+                        "key is in use already: give another one, or none");
+    status = tksp_node_read(&self->node, self->node.subject, self->key, self->record);
+    op->result.type = TKS_RESULT_JSON;
+    op->result.values = self->node.values;
+    return status;
+}
+
+static const tksp_op_kind add_kind = {.finish = finish_add,
+                                      .clear = tksp_node_op_clear,
+                                      .cluster_advice = tksp_node_cluster_advice};
+
+static tks_status check_key(const tks_node_tokens *store, tks_bytes key, tks_error *err) {
+    tks_status status = tksp_check_name(key, "key", err);
+    if (status == TKS_OK && javascript_length(key) != store->key_size)
+        status =
+            tks_fail(err, TKS_ERR_DATA,
+                     "key must be %zu characters long: that is this store's size", store->key_size);
+    return status;
+}
+
+static tks_status add_command(add_op *self, tks_bytes owner_id, int64_t duration_ms) {
+    tksp_node_op *node = &self->node;
+    const tks_bytes words[] = {
+        TKS_LITERAL("3"),
+        tksp_node_word(node, "key:", self->key),
+        tksp_node_word(node, "id:", node->subject),
+        tksp_node_word(node, "tokens:", owner_id),
+        node->subject,
+        self->key,
+        self->record,
+        tksp_node_int(node, duration_ms),
+        node->base,
+    };
+    return tksp_node_send(node, &tksp_script_node_add, 9, words, words[1]);
+}
+
+tks_status tks_node_tokens_add(const tks_node_tokens *store, tks_bytes owner_id, tks_bytes attrs,
+                               tks_bytes key, int64_t duration_ms, tks_op **out, tks_error *err) {
+    char made_key[TKS_NODE_KEY_SIZE_MAX], made_id[ID_SIZE];
+    tks_bytes id = tks_bytes_of(made_id, ID_SIZE);
+    tksp_node_op *node = NULL;
+    tks_buf record;
+    *out = NULL;
+    tks_status status = tksp_check_name(owner_id, "owner_id", err);
+    if (status == TKS_OK) status = check_attrs(store, attrs, err);
+    if (status == TKS_OK && key.data != NULL) status = check_key(store, key, err);
+    if (status == TKS_OK && duration_ms != 0 &&
+        (duration_ms < 1000 || duration_ms > TKS_DURATION_MAX_MS))
+        status = tks_fail(err, TKS_ERR_DATA, "duration must be 1 to 315360000 seconds");
+    if (status != TKS_OK) return status;
+    if (key.data == NULL) {
+        make_key(made_key, store->key_size);
+        key = tks_bytes_of(made_key, store->key_size);
+    }
+    make_id(made_id);
+    tks_buf_init(&record, attrs.size + RECORD_OVERHEAD_MAX);
+    status = write_record(&record, owner_id, attrs, key, id, err);
+    if (status == TKS_OK)
+        status = tksp_node_op_new(store, sizeof(add_op), &add_kind, TKS_IDEMPOTENT, id, &node, err);
+    if (status == TKS_OK) {
+        add_op *self = (add_op *)node;
+        self->key = tksp_arena_dup(&node->op.arena, key);
+        self->record = tksp_arena_dup(&node->op.arena, tks_buf_bytes(&record));
+        status = tksp_node_op_ready(node, add_command(self, owner_id, duration_ms), out, err);
+    }
+    tks_buf_wipe(&record);
+    tks_wipe(made_key, sizeof made_key);
+    return status == TKS_ERR_MEMORY ? tks_fail_memory(err) : status;
+}
+
+/* ---- get, get_key ---- */
+
+static bool is_text(const tks_reply *reply) {
+    return reply != NULL && tks_reply_get_type(reply) == TKS_REPLY_STRING;
+}
+
+static tks_status finish_get(tks_op *op, int64_t now_ms) {
+    tksp_node_op *node = (tksp_node_op *)op;
+    tks_status status;
+    (void)now_ms;
+    op->result.type = TKS_RESULT_JSON;
+    op->result.values = node->values;
+    if (op->count == 0) return TKS_OK;
+    const tks_reply *reply = tksp_node_checked_reply(node, 0, &status);
+    if (reply == NULL) return status;
+    const tks_reply *key = tks_reply_get_item(reply, 1), *record = tks_reply_get_item(reply, 2);
+    if (!is_text(key) || !is_text(record)) return TKS_OK;
+    return tksp_node_read(node, node->subject, tks_reply_get_bytes(key),
+                          tks_reply_get_bytes(record));
+}
+
+static const tksp_op_kind get_kind = {.finish = finish_get,
+                                      .clear = tksp_node_op_clear,
+                                      .cluster_advice = tksp_node_cluster_advice};
+
+tks_status tks_node_tokens_get(const tks_node_tokens *store, tks_bytes id, tks_op **out,
+                               tks_error *err) {
+    tksp_node_op *node;
+    bool possible = tksp_node_is_possible_id(id);
+    *out = NULL;
+    tks_status status = tksp_node_op_new(store, sizeof *node, &get_kind, TKS_READ,
+                                         possible ? id : TKS_LITERAL(""), &node, err);
+    if (status != TKS_OK) return status;
+    if (possible) {
+        const tks_bytes words[] = {TKS_LITERAL("1"), tksp_node_word(node, "id:", id), node->subject,
+                                   node->base};
+        status = tksp_node_send(node, &tksp_script_node_get, 4, words, words[1]);
+    }
+    return tksp_node_op_ready(node, status, out, err);
+}
+
+static tks_status finish_get_key(tks_op *op, int64_t now_ms) {
+    tksp_node_op *node = (tksp_node_op *)op;
+    (void)now_ms;
+    op->result.type = TKS_RESULT_JSON;
+    op->result.values = node->values;
+    if (op->count == 0) return TKS_OK;
+    const tks_reply *reply = op->commands[0].reply;
+    if (tks_reply_get_type(reply) == TKS_REPLY_NIL) return TKS_OK;
+    if (!is_text(reply)) return tksp_op_fail_foreign(op);
+    return tksp_node_read(node, tks_bytes_of(NULL, 0), node->subject, tks_reply_get_bytes(reply));
+}
+
+static const tksp_op_kind get_key_kind = {.finish = finish_get_key,
+                                          .clear = tksp_node_op_clear,
+                                          .cluster_advice = tksp_node_cluster_advice};
+
+tks_status tks_node_tokens_get_key(const tks_node_tokens *store, tks_bytes key, tks_op **out,
+                                   tks_error *err) {
+    tksp_node_op *node;
+    bool possible = tksp_is_possible_token(key);
+    *out = NULL;
+    tks_status status = tksp_node_op_new(store, sizeof *node, &get_key_kind, TKS_READ,
+                                         possible ? key : TKS_LITERAL(""), &node, err);
+    if (status != TKS_OK) return status;
+    if (possible) {
+        const tks_bytes words[] = {TKS_LITERAL("GET"), tksp_node_word(node, "key:", key)};
+        status = tksp_node_send(node, NULL, 2, words, words[1]);
+    }
+    return tksp_node_op_ready(node, status, out, err);
+}
+
+/* ---- set, delete, delete_key ---- */
+
+static const tksp_op_kind bool_kind = {.finish = tksp_node_finish_bool,
+                                       .clear = tksp_node_op_clear,
+                                       .cluster_advice = tksp_node_cluster_advice};
+
+tks_status tks_node_tokens_set(const tks_node_tokens *store, tks_bytes id, tks_bytes attrs,
+                               tks_op **out, tks_error *err) {
+    tksp_node_op *node;
+    bool possible = tksp_node_is_possible_id(id);
+    *out = NULL;
+    tks_status status = check_attrs(store, attrs, err);
+    if (status == TKS_OK)
+        status = tksp_node_op_new(store, sizeof *node, &bool_kind, TKS_ONCE,
+                                  possible ? id : TKS_LITERAL(""), &node, err);
+    if (status != TKS_OK) return status;
+    if (possible) {
+        const tks_bytes words[] = {TKS_LITERAL("1"), tksp_node_word(node, "id:", id), node->subject,
+                                   node->base, tksp_arena_dup(&node->op.arena, attrs)};
+        status = tksp_node_send(node, &tksp_script_node_set, 5, words, words[1]);
+    }
+    return tksp_node_op_ready(node, status, out, err);
+}
+
+/* delete and delete_key: `kind` is "id:" or "key:". */
+static tks_status make_delete(const tks_node_tokens *store, const tksp_script *script,
+                              const char *kind, bool possible, tks_bytes subject, tks_op **out,
+                              tks_error *err) {
+    tksp_node_op *node;
+    *out = NULL;
+    tks_status status = tksp_node_op_new(store, sizeof *node, &bool_kind, TKS_ONCE,
+                                         possible ? subject : TKS_LITERAL(""), &node, err);
+    if (status != TKS_OK) return status;
+    if (possible) {
+        const tks_bytes words[] = {TKS_LITERAL("1"), tksp_node_word(node, kind, subject),
+                                   node->subject, node->base};
+        status = tksp_node_send(node, script, 4, words, words[1]);
+    }
+    return tksp_node_op_ready(node, status, out, err);
+}
+
+tks_status tks_node_tokens_delete(const tks_node_tokens *store, tks_bytes id, tks_op **out,
+                                  tks_error *err) {
+    return make_delete(store, &tksp_script_node_delete, "id:", tksp_node_is_possible_id(id), id,
+                       out, err);
+}
+
+tks_status tks_node_tokens_delete_key(const tks_node_tokens *store, tks_bytes key, tks_op **out,
+                                      tks_error *err) {
+    return make_delete(store, &tksp_script_node_delete_key, "key:", tksp_is_possible_token(key),
+                       key, out, err);
+}

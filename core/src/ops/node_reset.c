@@ -1,0 +1,142 @@
+/* node_reset.c - reset: all that a Tokenstore has, found by SCAN and removed in batches. */
+#include "node_tokens_private.h"
+
+/* Each round trip removes what the last SCAN found, and scans on. */
+typedef struct reset_op {
+    tksp_node_op node;
+    tks_bytes pattern;
+    tksp_arena words; /* of the round trip at hand */
+    bool removing;    /* its first command is the script */
+    int64_t removed;
+} reset_op;
+
+/* The glob for `base` and anything behind it. Source: redis.io, "SCAN", and the patterns it names. */
+static tks_bytes make_pattern(tksp_node_op *node) {
+    char *pattern = tksp_arena_alloc(&node->op.arena, 2 * node->base.size + 1);
+    size_t size = 0;
+    if (pattern == NULL) return tks_bytes_of(NULL, 0);
+    for (size_t i = 0; i < node->base.size; i++) {
+        if (strchr("*?[]\\", node->base.data[i]) != NULL) pattern[size++] = '\\';
+        pattern[size++] = node->base.data[i];
+    }
+    pattern[size++] = '*';
+    return tks_bytes_of(pattern, size);
+}
+
+/* Is it a key of a Tokenstore, whatever stands behind its kind? */
+static bool is_ours(const reset_op *self, tks_bytes name) {
+    static const char *const kinds[] = {"key:", "id:", "tokens:", "hash:"};
+    size_t base = self->node.base.size;
+    if (name.size < base || memcmp(name.data, self->node.base.data, base) != 0) return false;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        size_t size = strlen(kinds[i]);
+        if (name.size - base >= size && memcmp(name.data + base, kinds[i], size) == 0) return true;
+    }
+    return false;
+}
+
+static tks_status send_scan(reset_op *self, tks_bytes cursor) {
+    tks_bytes *words = tksp_arena_alloc(&self->words, 6 * sizeof *words);
+    if (words == NULL) return TKS_ERR_MEMORY;
+    words[0] = TKS_LITERAL("SCAN");
+    words[1] = tksp_arena_dup(&self->words, cursor);
+    words[2] = TKS_LITERAL("MATCH");
+    words[3] = self->pattern;
+    words[4] = TKS_LITERAL("COUNT");
+    words[5] = TKS_LITERAL("500");
+    if (self->words.status != TKS_OK) return TKS_ERR_MEMORY;
+    return tksp_op_add(&self->node.op, NULL, words, 6, self->node.base);
+}
+
+/* The script, for what SCAN found (NULL: nothing) and what the script itself left for another go. */
+static tks_status send_removal(reset_op *self, const tks_reply *found, const tks_reply *left) {
+    size_t found_count = found == NULL ? 0 : tks_reply_get_size(found);
+    size_t left_count = left == NULL ? 0 : tks_reply_get_size(left) - 2;
+    size_t count = 0;
+    tks_bytes *words =
+        tksp_arena_alloc(&self->words, (found_count + left_count + 2) * sizeof *words);
+    if (words == NULL) return TKS_ERR_MEMORY;
+    for (size_t i = 0; i < found_count + left_count; i++) {
+        const tks_reply *item = i < found_count ? tks_reply_get_item(found, i)
+                                                : tks_reply_get_item(left, i - found_count + 2);
+        if (tks_reply_get_type(item) != TKS_REPLY_STRING)
+            return tksp_op_fail_foreign(&self->node.op);
+        tks_bytes name = tks_reply_get_bytes(item);
+        if (is_ours(self, name)) words[++count] = tksp_arena_dup(&self->words, name);
+    }
+    self->removing = count > 0;
+    if (count == 0) return TKS_OK;
+    tks_buf digits;
+    tks_buf_init(&digits, 24);
+    tks_buf_append_int(&digits, (int64_t)count);
+    words[0] = tksp_arena_dup(&self->words, tks_buf_bytes(&digits));
+    tks_status status = digits.status;
+    tks_buf_clear(&digits);
+    words[count + 1] = self->node.base;
+    if (status != TKS_OK || self->words.status != TKS_OK) return TKS_ERR_MEMORY;
+    return tksp_op_add(&self->node.op, &tksp_script_node_reset, words, count + 2, words[1]);
+}
+
+/* {cursor, {name, …}} */
+static bool is_scan_reply(const tks_reply *reply) {
+    if (tks_reply_get_type(reply) != TKS_REPLY_ARRAY || tks_reply_get_size(reply) != 2)
+        return false;
+    return tks_reply_get_type(tks_reply_get_item(reply, 0)) == TKS_REPLY_STRING &&
+           tks_reply_get_type(tks_reply_get_item(reply, 1)) == TKS_REPLY_ARRAY;
+}
+
+/* Sends what follows from the answers to the script and to SCAN; NULL where there was none. */
+static tks_status send_next(reset_op *self, const tks_reply *left, const tks_reply *scanned) {
+    tks_status status =
+        send_removal(self, scanned == NULL ? NULL : tks_reply_get_item(scanned, 1), left);
+    if (status != TKS_OK || scanned == NULL) return status;
+    tks_bytes cursor = tks_reply_get_bytes(tks_reply_get_item(scanned, 0));
+    return tks_bytes_equal(cursor, TKS_LITERAL("0")) ? TKS_OK : send_scan(self, cursor);
+}
+
+static tks_status finish_reset(tks_op *op, int64_t now_ms) {
+    reset_op *self = (reset_op *)op;
+    tks_reply *left = NULL, *scanned = NULL;
+    tks_status status = TKS_OK;
+    (void)now_ms;
+    if (self->removing) {
+        const tks_reply *reply = tksp_node_checked_reply(&self->node, 0, &status);
+        if (reply == NULL) return status;
+        const tks_reply *removed = tks_reply_get_item(reply, 1);
+        if (removed == NULL || tks_reply_get_type(removed) != TKS_REPLY_INTEGER)
+            return tksp_op_fail_foreign(op);
+        self->removed += tks_reply_get_integer(removed);
+    }
+    if (op->count > self->removing && !is_scan_reply(op->commands[self->removing].reply))
+        return tksp_op_fail_foreign(op);
+    if (self->removing) left = tksp_op_take_reply(op, 0);
+    if (op->count > self->removing) scanned = tksp_op_take_reply(op, self->removing);
+    tksp_op_clear_commands(op);
+    tksp_arena_clear(&self->words);
+    status = send_next(self, left, scanned);
+    tks_reply_free(left);
+    tks_reply_free(scanned);
+    op->result.type = TKS_RESULT_COUNT;
+    op->result.integer = self->removed;
+    return status;
+}
+
+static void clear_reset(tks_op *op) {
+    tksp_arena_clear(&((reset_op *)op)->words);
+    tksp_node_op_clear(op);
+}
+
+static const tksp_op_kind reset_kind = {.finish = finish_reset,
+                                        .clear = clear_reset,
+                                        .cluster_advice = tksp_node_cluster_advice};
+
+tks_status tks_node_tokens_reset(const tks_node_tokens *store, tks_op **out, tks_error *err) {
+    tksp_node_op *node;
+    *out = NULL;
+    tks_status status = tksp_node_op_new(store, sizeof(reset_op), &reset_kind, TKS_IDEMPOTENT,
+                                         store->base, &node, err);
+    if (status != TKS_OK) return status;
+    reset_op *self = (reset_op *)node;
+    self->pattern = make_pattern(node);
+    return tksp_node_op_ready(node, send_scan(self, TKS_LITERAL("0")), out, err);
+}

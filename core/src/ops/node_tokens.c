@@ -1,0 +1,226 @@
+/* node_tokens.c - Tokenstore: its options, and the parts that its operations are put together from. */
+#include "node_tokens_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { KEY_SIZE = 24, HASH_SIZE = 16, ID_SIZE = 36 };
+
+const char tksp_node_cluster_advice[] =
+    "the keys of a Tokenstore lie on different slots of a cluster: give it a prefix with a hash "
+    "tag, "
+    "such as \"{token}\", or a server that is no cluster";
+
+/* ---- options ---- */
+
+static tks_status check_options(const tks_node_tokens_options *o, tks_error *err) {
+    if (o->prefix.size > TKS_PREFIX_MAX)
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "prefix is longer than %d bytes",
+                        TKS_PREFIX_MAX);
+    if (o->prefix.size > 0 && memchr(o->prefix.data, '\0', o->prefix.size) != NULL)
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "prefix holds a NUL byte");
+    if (o->size != 0 && (o->size < TKS_NODE_KEY_SIZE_MIN || o->size > TKS_NODE_KEY_SIZE_MAX))
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "size must be %d to %d characters",
+                        TKS_NODE_KEY_SIZE_MIN, TKS_NODE_KEY_SIZE_MAX);
+    if (o->hash_size != 0 &&
+        (o->hash_size < TKS_NODE_HASH_SIZE_MIN || o->hash_size > TKS_NODE_HASH_SIZE_MAX))
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "hash_size must be %d to %d bytes",
+                        TKS_NODE_HASH_SIZE_MIN, TKS_NODE_HASH_SIZE_MAX);
+    return TKS_OK;
+}
+
+tks_status tks_node_tokens_new(const tks_node_tokens_options *options, tks_node_tokens **out,
+                               tks_error *err) {
+    *out = NULL;
+    tks_status status = tks_secret_start(err);
+    if (status == TKS_OK) status = check_options(options, err);
+    if (status != TKS_OK) return status;
+    tks_node_tokens *store = calloc(1, sizeof *store);
+    if (store == NULL) return tks_fail_memory(err);
+    tks_bytes prefix = options->prefix.size > 0 ? options->prefix : TKS_LITERAL("token");
+    char base[TKS_PREFIX_MAX + 1];
+    memcpy(base, prefix.data, prefix.size);
+    base[prefix.size] = ':';
+    store->base = tksp_arena_dup(&store->arena, tks_bytes_of(base, prefix.size + 1));
+    store->key_size = options->size != 0 ? options->size : KEY_SIZE;
+    store->hash_size = options->hash_size != 0 ? options->hash_size : HASH_SIZE;
+    store->max_data_size =
+        options->max_data_size != 0 ? options->max_data_size : TKS_JSON_SIZE_DEFAULT;
+    if (store->arena.status != TKS_OK) {
+        tks_node_tokens_free(store);
+        return tks_fail_memory(err);
+    }
+    *out = store;
+    return TKS_OK;
+}
+
+void tks_node_tokens_free(tks_node_tokens *store) {
+    if (store == NULL) return;
+    tksp_arena_clear(&store->arena);
+    free(store);
+}
+
+size_t tks_node_tokens_get_max_data_size(const tks_node_tokens *store) {
+    return store->max_data_size;
+}
+
+/* ---- the operation ---- */
+
+tks_status tksp_node_op_new(const tks_node_tokens *store, size_t bytes, const tksp_op_kind *kind,
+                            tks_safety safety, tks_bytes subject, tksp_node_op **out,
+                            tks_error *err) {
+    *out = NULL;
+    tksp_node_op *op = (tksp_node_op *)tksp_op_new(bytes, kind, safety);
+    if (op == NULL) return tks_fail_memory(err);
+    op->base = tksp_arena_dup(&op->op.arena, store->base);
+    op->subject = tksp_arena_dup(&op->op.arena, subject);
+    op->values = tksp_arena_alloc(&op->op.arena, sizeof *op->values);
+    if (op->op.arena.status != TKS_OK) {
+        tks_op_free(&op->op);
+        return tks_fail_memory(err);
+    }
+    op->values[0] = NULL;
+    *out = op;
+    return TKS_OK;
+}
+
+tks_status tksp_node_op_ready(tksp_node_op *op, tks_status status, tks_op **out, tks_error *err) {
+    if (status == TKS_OK) status = op->op.arena.status;
+    if (status != TKS_OK) {
+        tks_op_free(&op->op);
+        return status == TKS_ERR_MEMORY ? tks_fail_memory(err) : status;
+    }
+    *out = &op->op;
+    return TKS_OK;
+}
+
+/* Frees a token's tree; its key is a secret. */
+static void free_token(tks_json *token) {
+    const tks_json *key = token != NULL ? tks_json_find(token, "key") : NULL;
+    if (key != NULL && tks_json_get_type(key) == TKS_JSON_STRING) {
+        tks_bytes text = tks_json_get_string(key);
+        tks_wipe((char *)text.data, text.size);
+    }
+    tks_json_free(token);
+}
+
+void tksp_node_op_clear(tks_op *op) {
+    tksp_node_op *self = (tksp_node_op *)op;
+    for (size_t i = 0; i < self->size; i++) free_token((tks_json *)self->values[i]);
+}
+
+bool tksp_node_is_possible_id(tks_bytes id) {
+    return tksp_is_possible_token(id) && memchr(id.data, ':', id.size) == NULL;
+}
+
+/* ---- commands ---- */
+
+tks_bytes tksp_node_word(tksp_node_op *op, const char *kind, tks_bytes name) {
+    size_t kind_size = strlen(kind), size = op->base.size + kind_size + name.size;
+    char *word = tksp_arena_alloc(&op->op.arena, size);
+    if (word == NULL) return tks_bytes_of(NULL, 0);
+    memcpy(word, op->base.data, op->base.size);
+    memcpy(word + op->base.size, kind, kind_size);
+    memcpy(word + op->base.size + kind_size, name.data, name.size);
+    return tks_bytes_of(word, size);
+}
+
+tks_bytes tksp_node_int(tksp_node_op *op, int64_t value) {
+    char digits[24];
+    int size = snprintf(digits, sizeof digits, "%lld", (long long)value);
+    return tksp_arena_dup(&op->op.arena, tks_bytes_of(digits, (size_t)size));
+}
+
+tks_status tksp_node_send(tksp_node_op *op, const tksp_script *script, size_t argc,
+                          const tks_bytes *argv, tks_bytes route) {
+    tks_bytes *words = tksp_arena_alloc(&op->op.arena, argc * sizeof *words);
+    if (words == NULL) return TKS_ERR_MEMORY;
+    memcpy(words, argv, argc * sizeof *words);
+    return tksp_op_add(&op->op, script, words, argc, route);
+}
+
+/* ---- answers ---- */
+
+const tks_reply *tksp_node_checked_reply(tksp_node_op *op, size_t command, tks_status *status) {
+    const tks_reply *reply = op->op.commands[command].reply;
+    const tks_reply *echo =
+        tks_reply_get_type(reply) == TKS_REPLY_ARRAY ? tks_reply_get_item(reply, 0) : NULL;
+    if (echo == NULL || tks_reply_get_type(echo) != TKS_REPLY_STRING ||
+        !tks_bytes_equal(tks_reply_get_bytes(echo), op->subject)) {
+        *status = tksp_op_fail_foreign(&op->op);
+        return NULL;
+    }
+    *status = TKS_OK;
+    return reply;
+}
+
+tks_status tksp_node_finish_bool(tks_op *op, int64_t now_ms) {
+    (void)now_ms;
+    op->result.type = TKS_RESULT_BOOL;
+    op->result.integer = 0;
+    if (op->count == 0) return TKS_OK;
+    tks_status status;
+    const tks_reply *reply = tksp_node_checked_reply((tksp_node_op *)op, 0, &status);
+    if (reply == NULL) return status;
+    const tks_reply *item = tks_reply_get_item(reply, 1);
+    if (item == NULL || tks_reply_get_type(item) != TKS_REPLY_INTEGER)
+        return tksp_op_fail_foreign(op);
+    op->refused = tks_reply_get_integer(item) < 0;
+    if (op->refused)
+        return tks_fail(
+            &op->error, TKS_ERR_DATA,
+            "what is stored there is not a token that can be read; nothing was changed");
+    op->result.integer = tks_reply_get_integer(item) > 0;
+    return TKS_OK;
+}
+
+/* " <id>" for a message, or nothing for what is no id: an id is public, other things may not be. */
+static void name_token(tks_bytes id, char out[ID_SIZE + 2]) {
+    static const char digits[] = "0123456789abcdef-";
+    out[0] = '\0';
+    if (id.size != ID_SIZE) return;
+    for (size_t i = 0; i < id.size; i++) {
+        if (id.data[i] == '\0' || strchr(digits, id.data[i]) == NULL) return;
+    }
+    out[0] = ' ';
+    memcpy(out + 1, id.data, ID_SIZE);
+    out[1 + ID_SIZE] = '\0';
+}
+
+static tks_status refuse_token(tksp_node_op *op, tks_bytes id, const char *problem) {
+    char name[ID_SIZE + 2];
+    name_token(id, name);
+    op->op.refused = true;
+    return tks_fail(
+        &op->op.error, TKS_ERR_DATA,
+        "the token%s is stored in a form that cannot be read (%.300s): delete removes it", name,
+        problem);
+}
+
+/* The text of a member, which every token has. */
+static bool get_text(const tks_json *token, const char *name, tks_bytes *out) {
+    const tks_json *member =
+        tks_json_get_type(token) == TKS_JSON_OBJECT ? tks_json_find(token, name) : NULL;
+    if (member == NULL || tks_json_get_type(member) != TKS_JSON_STRING) return false;
+    *out = tks_json_get_string(member);
+    return true;
+}
+
+tks_status tksp_node_read(tksp_node_op *op, tks_bytes id, tks_bytes key, tks_bytes record) {
+    tks_error why = TKS_ERROR_INIT;
+    tks_json *token;
+    tks_bytes stored_id, stored_key;
+    tks_status status = tks_json_parse_envelope(record, SIZE_MAX, &token, &why);
+    if (status == TKS_ERR_MEMORY) return tks_fail_memory(&op->op.error);
+    if (status != TKS_OK) return refuse_token(op, id, why.message);
+    if (!get_text(token, "id", &stored_id) || !get_text(token, "key", &stored_key)) {
+        status = refuse_token(op, id, "no JSON object with id and key");
+    } else if (!tks_bytes_equal(stored_key, key)) {
+        status = refuse_token(op, id, "it is another key's");
+    } else if (id.size == 0 || tks_bytes_equal(stored_id, id)) {
+        op->values[op->size++] = token;
+        return TKS_OK;
+    } /* or the key was given to another token since, and this id is dead */
+    free_token(token);
+    return status;
+}

@@ -1,0 +1,67 @@
+"""Fixtures: one real redis-server, emptied for each test; the packages as the tests need them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "python"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "spike"))
+
+import tokenstore
+from lua_process import ABI, BEGIN, Lua, is_there
+from ours import InLua, InPython, Ours
+from servers import Server, running
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("TOKENSTORE_SOAK") == "1":
+        return
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason="slow: TOKENSTORE_SOAK=1 runs it"))
+
+
+@pytest.fixture(scope="session")
+def shared_server() -> Iterator[Server]:
+    """TCP, because the Node packages know no other."""
+    with running(transport="tcp") as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared_server: Server) -> Server:
+    shared_server("FLUSHALL")
+    return shared_server
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[tokenstore.Client]:
+    with tokenstore.Client(server.url) as client:
+        yield client
+
+
+@pytest.fixture(params=["python", *filter(is_there, ABI)])
+def make_ours(request: pytest.FixtureRequest, server: Server) -> Iterator[Callable[..., Ours]]:
+    """``make_ours("Tokenstore", …)``, in Python and in each Lua that there is."""
+    made: list[Ours] = []
+    lua = None
+    if request.param != "python":
+        lua = Lua(request.param)
+        lua(BEGIN)
+
+    def make(name: str, **options: Any) -> Ours:
+        options.setdefault("redis", server.url)
+        made.append(InPython(name, **options) if lua is None else InLua(lua, name, **options))
+        return made[-1]
+
+    yield make
+    for ours in made:
+        ours.close()
+    if lua is not None:
+        assert lua.end() == 0

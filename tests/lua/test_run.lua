@@ -1,0 +1,206 @@
+-- Operations run by hand, with a script in place of a server: what drivers written in Lua stand on.
+
+local core = require "tokenstore.core"
+local harness = require "harness"
+local tokenstore = require "tokenstore"
+local equal, fails, raises, test = harness.equal, harness.fails, harness.raises, harness.test
+
+local SALT = core.random(32)
+
+local function target(url, options)
+  return assert(core.target(url or "redis://localhost", options or {}))
+end
+
+local function start(operation, options)
+  local run = core.run(target(nil, options))
+  local timeout, need, a, b = core.run_start(run, operation)
+  return run, need, a, b, timeout
+end
+
+test("one batch", function()
+  local run, need, patience, reconnect, timeout = start(core.execute("GET", "a"))
+  equal({ need, reconnect }, { "send", false })
+  assert(patience == 0 and timeout == 0)
+  equal(core.run_batch(run), "*2\r\n$3\r\nGET\r\n$1\r\na\r\n")
+  equal(core.run_feed(run, "$5\r\nhel"), false)
+  equal(core.run_feed(run, "lo\r\n"), true)
+  equal({ core.run_replies(run) }, { "done" })
+  equal({ core.run_finish(run) }, { "hello" })
+end)
+
+test("a run serves one operation after the other", function()
+  local run = core.run(target())
+  for i = 1, 20 do
+    core.run_start(run, core.pipeline({ { "A" }, { "B" }, { "C" }, { "D" }, { "E" }, { "F" } }))
+    core.run_batch(run)
+    for reply = 1, 5 do
+      equal(core.run_feed(run, ":" .. reply .. "\r\n"), false)
+    end
+    equal(core.run_feed(run, ":" .. i .. "\r\n"), true)
+    equal(core.run_replies(run), "done")
+    equal(core.run_finish(run)[6], i)
+  end
+end)
+
+test("what is half read of one operation is nothing to the next", function()
+  local run = core.run(target())
+  core.run_start(run, core.execute "PING")
+  core.run_batch(run)
+  equal(core.run_feed(run, "$100\r\nhalf of it"), false)
+  core.run_start(run, core.execute "PING")
+  core.run_batch(run)
+  equal(core.run_feed(run, "+PONG\r\n"), true)
+  core.run_replies(run)
+  equal(core.run_finish(run), "PONG")
+end)
+
+test("bytes that are no answer", function()
+  for bytes, part in pairs {
+    ["\0\1"] = "", ["+a\r\n+b\r\n"] = "more answers", ["+a\r\n+"] = "more answers", ["$-5\r\n"] = "",
+  } do
+    local run = start(core.execute "PING")
+    core.run_batch(run)
+    fails("connection", part, core.run_feed(run, bytes))
+  end
+  local run = start(core.execute "PING", { max_reply_size = 1024 })
+  core.run_batch(run)
+  fails("connection", "", core.run_feed(run, "$2000\r\n" .. ("x"):rep(2000)))
+end)
+
+test("a lost connection: a read is tried again, what must not be repeated is in doubt", function()
+  local tokens = harness.store()
+  local run = start(core.get(tokens._store, { app = "a", type = "t", token = "x" }))
+  for _ = 1, 3 do
+    core.run_batch(run)
+    local need, seconds = core.run_lost(run, true, false, "gone", "connection")
+    equal(need, "sleep")
+    assert(seconds > 0 and seconds < 1, seconds)
+    equal(core.run_awake(run), "send")
+  end
+  equal({ core.run_lost(run, true, false, "gone", "connection") }, { "failed", false })
+  fails("connection", "gone", core.run_finish(run))
+
+  run = start(core.execute("INCR", "a"))
+  equal({ core.run_lost(run, true, false, "gone", "connection") }, { "failed", false })
+  fails("outcome_unknown", "gone", core.run_finish(run))
+
+  run = start(core.execute("INCR", "a"))
+  equal(core.run_lost(run, false, false, "gone", "connection"), "sleep")
+  equal({ core.run_deadline(run, false) }, { "failed", false })
+  fails("timeout", "gone", core.run_finish(run))
+
+  run = start(core.execute("INCR", "a"))
+  equal({ core.run_lost(run, false, true, "AUTH refused", "server") }, { "failed", true })
+  fails("server", "AUTH refused", core.run_finish(run))
+end)
+
+test("a server that is full", function()
+  local run = start(core.execute("INCR", "a"))
+  core.run_batch(run)
+  equal(core.run_turned_away(run), false)
+  equal(core.run_feed(run, "-ERR max number of clients reached\r\n"), true)
+  equal(core.run_turned_away(run), true)
+  equal(core.run_lost(run, false, false, "full", "connection"), "sleep")
+end)
+
+test("a deadline", function()
+  local run = start(core.execute("INCR", "a"))
+  equal({ core.run_deadline(run, true, "too late") }, { "failed", false })
+  fails("outcome_unknown", "too late", core.run_finish(run))
+  run = start(core.execute("INCR", "a"))
+  core.run_deadline(run, false, "too late")
+  fails("timeout", "too late", core.run_finish(run))
+end)
+
+test("the greeting", function()
+  local named = target("redis://:sesame@localhost/1")
+  local run = core.run(named)
+  core.run_start(run, core.execute "PING")
+  equal(core.run_greet(run, named), "*2\r\n$4\r\nAUTH\r\n$6\r\nsesame\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n1\r\n")
+  equal(core.run_feed(run, "+OK\r\n+OK\r\n"), true)
+  equal({ core.run_greeted(run, named) }, { true })
+  equal(core.run_batch(run), "*1\r\n$4\r\nPING\r\n")
+  core.run_greet(run, named)
+  core.run_feed(run, "-WRONGPASS no\r\n")
+  local ok, message, code, final = core.run_greeted(run, named)
+  equal({ ok, code, final }, { nil, "server", true })
+  harness.matches(message, "AUTH refused")
+  equal(core.run_greet(run, target()), nil)
+end)
+
+test("a target tells what a driver needs, and no password", function()
+  local info = core.target_info(target("rediss://bob:sesame@example.com:7000/2?ca=x", { timeout = 3 }), SALT)
+  equal({ info.transport, info.tls, info.host, info.port, info.ca, info.pool_size },
+    { "tcp", true, "example.com", 7000, "x", 16 })
+  assert(info.timeout == 3 and info.connect_timeout == 2)
+  equal(info.url, "rediss://example.com:7000/2")
+  for _, value in pairs(info) do
+    assert(not tostring(value):find "sesame")
+  end
+  equal(core.target_info(target "unix:///a/b.sock", SALT).path, "/a/b.sock")
+  equal(core.target_info(target "embedded:", SALT).transport, "embedded")
+end)
+
+test("connections that differ in anything have different identities", function()
+  local seen = {}
+  for _, url in ipairs {
+    "redis://a", "redis://b", "redis://a:1", "redis://a/1", "redis://:p@a", "redis://:q@a", "redis://u:p@a",
+    "redis://a?client_name=x", "rediss://a", "rediss://a?server_name=b", "rediss://a?ca=b", "redis://:a@p",
+    "rediss://a?cert=b&key=b", "rediss://a?cert=b&key=c", "unix:///a", "unix:///b", "unix:///a?db=1",
+    "embedded:/a",
+  } do
+    local identity = core.target_info(target(url), SALT).identity
+    assert(not seen[identity], url)
+    seen[identity] = true
+    equal(core.target_info(target(url, { timeout = 1 }), SALT).identity, identity)
+    assert(core.target_info(target(url), "other").identity ~= identity)
+  end
+end)
+
+test("wrong URLs and options", function()
+  fails("configuration", "scheme", core.target("http://a", {}))
+  fails("configuration", "colour", core.target("redis://a", { colour = "red" }))
+  fails("configuration", "timeout", core.target("redis://a", { timeout = 0 / 0 }))
+  raises("string expected", core.target, nil, {})
+  raises("table expected", core.target, "redis://a")
+end)
+
+test("steps out of order raise, and harm nothing", function()
+  local run = core.run(target())
+  for _, step in ipairs { "run_batch", "run_awake", "run_replies", "run_finish", "run_deadline" } do
+    raises("not need that now", core[step], run)
+  end
+  raises("not need that now", core.run_feed, run, "+OK\r\n")
+  local operation = core.execute "PING"
+  core.run_start(run, operation)
+  raises("run before", core.run_start, run, operation)
+  fails("connection", "", core.run_feed(run, "+OK\r\n"))
+  raises("not whole", core.run_replies, run)
+  raises("not need that now", core.run_finish, run)
+  core.run_batch(run)
+  raises("not whole", core.run_replies, run)
+  core.run_feed(run, "+PONG\r\n")
+  equal(core.run_replies(run), "done")
+  raises("not need that now", core.run_lost, run, true, false, "x", "connection")
+  equal(core.run_finish(run), "PONG")
+  raises("not need that now", core.run_finish, run)
+  raises("tokenstore.run expected", core.run_start, target(), operation)
+  raises("tokenstore.target expected", core.run, tokenstore.null)
+  raises("tokenstore.op expected", core.run_start, run, run)
+end)
+
+test("runs that are dropped half way", function()
+  for i = 1, 50 do
+    local run = start(core.pipeline { { "A" }, { "B" }, { "C" }, { "D" }, { "E" } })
+    core.run_batch(run)
+    core.run_feed(run, ("+OK\r\n"):rep(i % 5))
+  end
+  collectgarbage()
+end)
+
+test("the clock goes forward", function()
+  local before = core.clock()
+  assert(core.clock() >= before)
+  equal(#core.random(7), 7)
+  assert(core.random(16) ~= core.random(16))
+end)

@@ -1,0 +1,107 @@
+"""A RedisTokens whose calls are made within nginx, by its Lua module: the tests that were written for the
+blocking driver see no difference."""
+
+from __future__ import annotations
+
+import base64
+import json
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import tokenstore
+from nginx_server import Nginx
+
+LOCATION = f"""
+  client_max_body_size 64m;
+  location = /remote {{ content_by_lua_file {Path(__file__).parent}/remote.lua; }}
+"""
+
+ERRORS = {
+    "configuration": tokenstore.ConfigurationError,
+    "connection": tokenstore.ConnectionError,
+    "timeout": tokenstore.TimeoutError,
+    "outcome_unknown": tokenstore.OutcomeUnknownError,
+    "server": tokenstore.ServerError,
+    "data": tokenstore.DataError,
+}
+
+
+def pack(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return {"b64": base64.b64encode(value).decode()}
+    if isinstance(value, (list, tuple)):
+        return [pack(item) for item in value]
+    return value
+
+
+def unpack(value: Any) -> Any:
+    """As the blocking driver gives replies: text where it is text."""
+    if isinstance(value, dict):
+        data = base64.b64decode(value["b64"])
+        return data.decode() if data in (b"OK", b"PONG") else data
+    if isinstance(value, list):
+        return [unpack(item) for item in value]
+    return None if value is False else value
+
+
+def to_token(value: Any) -> Any:
+    if isinstance(value, list):
+        return [to_token(item) for item in value]
+    if isinstance(value, dict):
+        names = ("app", "type", "owner", "data", "token", "id", "created_at", "expires_at")
+        return tokenstore.Token(*(value.get(name) for name in names))
+    return value
+
+
+class Remote:
+    def __init__(self, nginx: Nginx, url: str, **options: Any) -> None:
+        self.nginx = nginx
+        self.url = url + ("&" if "?" in url else "?") + urlencode(options)
+        self.connection = nginx.connect()
+
+    def ask(self, call: str, args: Any, options: dict[str, Any] | None = None) -> Any:
+        body = json.dumps({"url": self.url, "call": call, "args": args, "options": options or {}})
+        try:
+            self.connection.request("POST", "/remote", body)
+            response = self.connection.getresponse()
+            text = response.read()
+        except (OSError, HTTPException):
+            self.connection.close()
+            raise
+        assert response.status == 200, self.nginx.log[-20:]
+        answer = json.loads(text)
+        if "message" in answer:
+            raise ERRORS[answer["code"]](answer["message"])
+        return answer.get("value")
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+class RemoteClient(Remote):
+    def execute(self, *args: Any) -> Any:
+        return unpack(self.ask("execute", pack(args)))
+
+    def pipeline(self, commands: Any, timeout: float | None = None) -> Any:
+        return unpack(self.ask("pipeline", pack(commands), {"timeout": timeout} if timeout else {}))
+
+
+class RemoteTokens(Remote):
+    def __init__(self, nginx: Nginx, url: str, **options: Any) -> None:
+        super().__init__(nginx, url, **options)
+        self.client = RemoteClient(nginx, url, **options)
+
+    def close(self) -> None:
+        super().close()
+        self.client.close()
+
+    def create_many(self, args: list[Any]) -> Any:
+        return to_token(self.ask("create_many", args))
+
+    def get_many(self, **args: Any) -> Any:
+        return [to_token(t) if t else None for t in self.ask("get_many", args)]
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda **args: to_token(self.ask(name, args))

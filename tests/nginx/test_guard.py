@@ -1,0 +1,263 @@
+"""The guard for access_by_lua: who is let through, what the upstream sees, what the others are told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+import tokenstore
+from nginx_server import Answer, Nginx, running
+from servers import Server, free_port
+from servers import running as running_redis
+
+HTTP = """
+  init_by_lua_block {{
+    local tokenstore = require "tokenstore"
+    sessions = assert(tokenstore.Sessions("{url}", {{ timeout = 0.5 }}))
+    tokens = assert(tokenstore.RedisTokens(sessions.client))
+    guard = require "tokenstore.guard"
+    options = {{ store = sessions, app = "web", cookie = "sid" }}
+  }}
+"""
+
+# The upstream is this nginx too: it prints the headers that it was sent.
+UPSTREAM = """
+  server {{
+    listen 127.0.0.1:{port};
+    underscores_in_headers on;
+    location / {{
+      content_by_lua_block {{
+        local core = require "tokenstore.core"
+        ngx.print(core.encode(ngx.req.get_headers(0, true)))
+      }}
+    }}
+  }}
+"""
+
+SERVER = """
+  underscores_in_headers on;
+  proxy_set_header Connection "";
+  location /bearer {{
+    access_by_lua_block {{ guard.session {{ store = sessions, app = "web" }} }}
+    proxy_pass http://127.0.0.1:{port};
+  }}
+  location /cookie {{
+    access_by_lua_block {{ guard.session(options) }}
+    proxy_pass http://127.0.0.1:{port};
+  }}
+  location /headers {{
+    access_by_lua_block {{
+      guard.session {{
+        store = sessions, app = "web", realm = 'a "quoted" realm', refresh = 5000, headers = {{
+          ["X-User"] = "owner_id", ["X-Role"] = "data.role", ["X-Deep"] = "data.deep.er",
+          ["X-All"] = "data", ["X-None"] = "data.none", ["X-Owner-Id"] = "data.none",
+          ["X-Length"] = function(session) return #session.owner_id end,
+        }},
+      }}
+    }}
+    proxy_pass http://127.0.0.1:{port};
+  }}
+  location /open {{
+    access_by_lua_block {{ guard.session {{ store = sessions, app = "web", fail_open = true }} }}
+    proxy_pass http://127.0.0.1:{port};
+  }}
+  location /token {{
+    access_by_lua_block {{ guard.token {{ store = tokens, app = "web", type = "api" }} }}
+    proxy_pass http://127.0.0.1:{port};
+  }}
+  location /cached {{
+    access_by_lua_block {{ guard.session {{ store = sessions, app = "web", cache = 60 }} }}
+    proxy_pass http://127.0.0.1:{port};
+  }}
+  location /context {{
+    access_by_lua_block {{ guard.session(options) }}
+    content_by_lua_block {{ ngx.print(ngx.ctx.session.owner_id) }}
+  }}
+  location /wrong {{
+    content_by_lua_block {{
+      for _, given in ipairs {{
+        {{}}, {{ store = sessions }}, {{ store = tokens, app = "web" }}, {{ store = "x", app = "web" }},
+        {{ store = sessions, app = "web", type = "x" }}, {{ store = sessions, app = "web", cookie = 1 }},
+        {{ store = sessions, app = "web", cache = 61 }}, {{ store = sessions, app = "web", open = true }},
+      }} do
+        ngx.say(select(2, pcall(function()
+          local session = guard.session(given)
+          return session
+        end)))
+      end
+    }}
+  }}
+"""
+
+
+@pytest.fixture(scope="module")
+def own_redis() -> Iterator[Server]:
+    with running_redis() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def nginx(own_redis: Server) -> Iterator[Nginx]:
+    port = free_port()
+    http = HTTP.format(url=own_redis.url) + UPSTREAM.format(port=port)
+    with running(SERVER.format(port=port), http=http) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def sessions(own_redis: Server) -> Iterator[tokenstore.Sessions]:
+    with tokenstore.Sessions(own_redis.url) as made:
+        yield made
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def seen(answer: Answer) -> dict[str, str]:
+    """The headers that the upstream was sent."""
+    assert answer.status == 200, answer
+    found: dict[str, str] = json.loads(answer.text)
+    return {name.lower(): value for name, value in found.items()}
+
+
+def test_a_session_is_let_through(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
+    token = sessions.create("web", "bob", {}, duration=100)
+    assert seen(nginx.get("/bearer", bearer(token)))["x-owner-id"] == "bob"
+    assert seen(nginx.get("/bearer", {"Authorization": f"bEARER  {token} "}))["x-owner-id"] == "bob"
+    assert seen(nginx.get("/cookie", {"Cookie": f"a=b; sid={token}; c=d"}))["x-owner-id"] == "bob"
+    assert nginx.get("/context", bearer(token)).text == "bob"
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/bearer", {}),
+        ("/bearer", {"Cookie": "sid={token}"}),
+        ("/bearer", {"Authorization": "Basic {token}"}),
+        ("/bearer", {"Authorization": "{token}"}),
+        ("/bearer", {"X-Owner-Id": "bob"}),
+        ("/cookie", {"Cookie": "sid="}),
+        ("/cookie", {"Cookie": "sidx={token}"}),
+    ],
+)
+def test_no_token(
+    nginx: Nginx, sessions: tokenstore.Sessions, path: str, headers: dict[str, str]
+) -> None:
+    """RFC 6750, 3.1: a request without credentials gets a challenge without an error code."""
+    token = sessions.create("web", "bob", {}, duration=100)
+    answer = nginx.get(path, {k: v.format(token=token) for k, v in headers.items()})
+    assert answer.status == 401
+    assert answer.headers["www-authenticate"] == 'Bearer realm="web"'
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_token_that_is_not_good(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
+    killed = sessions.create("web", "bob", {}, duration=100)
+    sessions.kill("web", killed)
+    elsewhere = sessions.create("other", "bob", {}, duration=100)
+    for token in (killed, elsewhere, "no-such-token", "z" * 2000, killed + "="):
+        answer = nginx.get("/bearer", bearer(token))
+        assert answer.status == 401
+        assert answer.headers["www-authenticate"] == (
+            'Bearer realm="web", error="invalid_token", '
+            'error_description="The token is unknown or has expired"'
+        )
+        assert token not in answer.text
+
+
+@pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Bearer a b", "Bearer a=b", 'Bearer "a"'])
+def test_a_malformed_header(nginx: Nginx, header: str) -> None:
+    answer = nginx.get("/bearer", {"Authorization": header})
+    assert answer.status == 400
+    assert 'error="invalid_request"' in answer.headers["www-authenticate"]
+
+
+def test_headers_for_the_upstream(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
+    data = {"role": "admin", "deep": {"er": 1.5}, "none": None}
+    token = sessions.create("web", "bob", data, duration=100)
+    names = ("X-User", "x-role", "X_Role", "X-Deep", "X-None", "X-Owner-Id", "X_Owner_Id")
+    forged = dict.fromkeys(names, "forged")
+    got = seen(nginx.get("/headers", {**bearer(token), **forged, "X-Other": "stays"}))
+    assert (got["x-user"], got["x-role"], got["x-deep"], got["x-length"], got["x-other"]) == (
+        ("bob", "admin", "1.5", "3", "stays")
+    )
+    assert json.loads(got["x-all"]) == data
+    assert "forged" not in got.values()
+    found = sessions.get("web", token, expiry=True)
+    assert found is not None
+    assert found.expires_at - found.created_at > 4000  # refreshed
+    refused = nginx.get("/headers")
+    assert refused.headers["www-authenticate"] == 'Bearer realm="a  quoted  realm"'
+
+
+def test_what_no_header_can_hold(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
+    nginx.explained.append("what cannot stand in the header X-Owner-Id")
+    for owner in ("bob\r\nX-Role: admin", "a\x01", "\x7f"):
+        token = sessions.create("web", owner, {}, duration=100)
+        assert nginx.get("/bearer", bearer(token)).status == 500
+
+
+def test_tokens(nginx: Nginx, own_redis: Server) -> None:
+    with tokenstore.RedisTokens(own_redis.url) as tokens:
+        made = tokens.create(app="web", type="api", owner="robot")
+        other = tokens.create(app="web", type="other", owner="robot")
+    assert made.token is not None
+    assert other.token is not None
+    assert seen(nginx.get("/token", bearer(made.token)))["x-owner-id"] == "robot"
+    assert nginx.get("/token", bearer(other.token)).status == 401
+
+
+def test_a_cache_that_was_asked_for(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
+    token = sessions.create("web", "bob", {}, duration=100)
+    assert nginx.get("/cached", bearer(token)).status == 200
+    sessions.kill("web", token)
+    assert seen(nginx.get("/cached", bearer(token)))["x-owner-id"] == "bob"
+    assert nginx.get("/bearer", bearer(token)).status == 401
+    brief = sessions.create("web", "bob", {}, duration=1)
+    assert nginx.get("/cached", bearer(brief)).status == 200
+    while sessions.get("web", brief) is not None:
+        pass
+    # No longer than the session lives, give or take what clocks differ.
+    status = 200
+    while status == 200:
+        status = nginx.get("/cached", bearer(brief)).status
+    assert status == 401
+
+
+def test_wrong_options_are_named(nginx: Nginx) -> None:
+    lines = nginx.get("/wrong").text.splitlines()
+    parts = [
+        "'store'", "'app'", "'store'", "'store' (table", "'type'", "'cookie' (string",
+        "'cache' (0 to 60", "'open'",
+    ]  # fmt: skip
+    assert len(lines) == len(parts)
+    for line, part in zip(lines, parts):
+        assert part in line
+        assert line.startswith("content_by_lua(nginx.conf:"), line
+
+
+def test_redis_away(nginx: Nginx, own_redis: Server, sessions: tokenstore.Sessions) -> None:
+    """Closed by default, and one line in the log for all of it."""
+    nginx.explained.append("tokenstore.guard: .* cannot connect")
+    nginx.explained.append(r"connect\(\) to unix:.* failed")
+    token = sessions.create("web", "bob", {}, duration=100)
+    assert nginx.get("/bearer", bearer(token)).status == 200
+    own_redis.kill()
+    try:
+        for _ in range(5):
+            assert nginx.get("/bearer", bearer(token)).status == 503
+            got = seen(nginx.get("/open", {**bearer(token), "X-Owner-Id": "forged"}))
+            assert "x-owner-id" not in got
+        assert nginx.get("/open").status == 401  # no token is no token
+        assert (
+            len(nginx.lines("tokenstore.guard:"))
+            == len(nginx.lines("tokenstore.guard: the session holds")) + 1
+        )
+    finally:
+        own_redis.socket_path.unlink(missing_ok=True)  # type: ignore[union-attr]
+        own_redis.start()
+    token = sessions.create("web", "bob", {}, duration=100)
+    assert nginx.get("/bearer", bearer(token)).status == 200

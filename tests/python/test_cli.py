@@ -1,0 +1,302 @@
+"""The command line, run as one runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import termios
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tokenstore
+from servers import Server, paused
+from tokenstore.__main__ import main
+
+Done = subprocess.CompletedProcess
+
+
+def run(server: Server | None, *words: str, input: str = "", **environment: str) -> Done[str]:
+    """In a process of its own."""
+    variables = {k: v for k, v in os.environ.items() if k != "TOKENSTORE_URL"} | environment
+    if server is not None:
+        variables["TOKENSTORE_URL"] = server.url
+    return subprocess.run(
+        [sys.executable, "-m", "tokenstore", *words],
+        input=input,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def read_json(capsys: pytest.CaptureFixture[str]) -> Any:
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.fixture
+def here(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """For main() in this process."""
+    monkeypatch.setenv("TOKENSTORE_URL", server.url)
+    return server
+
+
+def test_ping(server: Server) -> None:
+    done = run(server, "ping")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"answered in \d+\.\d\d ms", done.stdout)
+    done = run(None, "ping", server.url, "--json")
+    assert json.loads(done.stdout)["milliseconds"] > 0
+
+
+def test_list_and_show(here: Server, tokens: tokenstore.RedisTokens, capsys: Any) -> None:
+    token = tokens.create("web", "login", "bob", {"role": "é"}, 100)
+    lasting = tokens.create("web", "login", "bob")
+    assert main(["list", "web", "login", "bob"]) == 0
+    head, first, second = capsys.readouterr().out.splitlines()
+    assert head.split() == ["ID", "CREATED", "EXPIRES"]
+    assert first.split()[0] == lasting.id
+    assert first.endswith("never")
+    assert re.fullmatch(rf"{token.id}  (\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\dZ(  )?){{2}}", second)
+    assert main(["list", "web", "login", "bob", "--json"]) == 0
+    assert [(t["id"], t["data"]) for t in read_json(capsys)] == [(lasting.id, {}), (token.id, {"role": "é"})]
+    assert main(["show", "web", "login", "bob", token.id]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"^owner +bob$", shown, re.M)
+    assert '{"role": "é"}' in shown
+    assert token.token not in shown
+    assert main(["show", "web", "login", "bob", token.id, "--json"]) == 0
+    assert read_json(capsys)["expires_at"] == pytest.approx(token.expires_at, abs=0.01)
+    assert main(["show", "web", "login", "bob", "nothing", "--json"]) == 1
+    assert read_json(capsys) is None
+    assert main(["list", "web", "login", "nobody"]) == 0
+
+
+def test_a_locale_without_the_letters(server: Server, tokens: tokenstore.RedisTokens) -> None:
+    token = tokens.create("web", "login", "bob", {"role": "é"})
+    done = run(server, "show", "web", "login", "bob", token.id, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert '{"role": "\\xe9"}' in done.stdout
+
+
+def test_tokens_come_from_stdin(server: Server, tokens: tokenstore.RedisTokens) -> None:
+    token = tokens.create("web", "login", "bob", {"n": 1}, 100)
+    secret = str(token.token)
+    done = run(server, "show", "web", "login", "--stdin", "--json", input=secret + "\n")
+    assert json.loads(done.stdout)["id"] == token.id
+    done = run(server, "revoke", "web", "login", "--stdin", input=secret)
+    assert (done.returncode, done.stdout) == (0, "ended 1 token\n")
+    done = run(server, "revoke", "web", "login", "--stdin", input=secret)
+    assert (done.returncode, done.stderr) == (1, "tokenstore: there is no such token\n")
+    assert tokens.get("web", "login", secret) is None
+
+
+def test_revoke_by_id(here: Server, tokens: tokenstore.RedisTokens, capsys: Any) -> None:
+    """An id may begin with a dash."""
+    dashed = None
+    while dashed is None:
+        made = tokens.create_many([{"app": "a", "type": "t", "owner": "o"} for _ in range(200)])
+        dashed = next((t.id for t in made if t.id.startswith("-")), None)
+    count = len(tokens.list("a", "t", "o"))
+    assert main(["revoke", "a", "t", "o", dashed, "--json"]) == 0
+    assert read_json(capsys) == {"ended": 1}
+    assert main(["revoke", "a", "t", "o", dashed]) == 1
+    assert len(tokens.list("a", "t", "o")) == count - 1
+
+
+def test_revoke_all(server: Server, tokens: tokenstore.RedisTokens) -> None:
+    for _ in range(3):
+        tokens.create("a", "t", "o")
+    assert run(server, "revoke-all", "a", "t", "o").returncode == 2  # nobody to ask
+    assert len(tokens.list("a", "t", "o")) == 3
+    assert run(server, "revoke-all", "a", "t", "o", "--yes").stdout == "ended 3 tokens\n"
+    assert run(server, "revoke-all", "a", "t", "o", "--yes").stdout == "ended 0 tokens\n"
+
+
+def on_terminal(server: Server, *words: str, answer: bytes = b"") -> tuple[int, str]:
+    """Exit status and everything that it wrote to its terminal."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        termios.tcsetwinsize(0, (25, 80))
+        os.environ["TOKENSTORE_URL"] = server.url
+        os.execv(sys.executable, [sys.executable, "-m", "tokenstore", *words])
+    os.write(terminal, answer)
+    output = b""
+    try:
+        while chunk := os.read(terminal, 4096):
+            output += chunk
+    except OSError:  # how Linux says that the other side is closed
+        pass
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), output.decode()
+
+
+def test_revoke_all_asks(server: Server, tokens: tokenstore.RedisTokens) -> None:
+    tokens.create("a", "t", "o")
+    status, output = on_terminal(server, "revoke-all", "a", "t", "o", answer=b"n\n")
+    assert status == 1
+    assert "end 1 token?" in output
+    assert len(tokens.list("a", "t", "o")) == 1
+    assert on_terminal(server, "revoke-all", "a", "t", "o", answer=b"y\n")[0] == 0
+    assert tokens.list("a", "t", "o") == []
+
+
+def test_stats(here: Server, client: tokenstore.Client, capsys: Any) -> None:
+    for prefix in ("ts", "p*[x]?"):
+        tokens = tokenstore.RedisTokens(client, prefix=prefix)
+        for n in range(30):
+            tokens.create("web", "login", f"o{n % 10}", duration=100)
+        tokens.create("web", "login", "o1")
+        tokens.create('q","\n', "t\x1b[2J", b"\xff", custom_token="x")
+        assert main(["stats", "--prefix", prefix, "--json"]) == 0
+        assert read_json(capsys) == [
+            {"app": 'q","\n', "type": "t\x1b[2J", "owners": 1, "tokens": 1, "lasting": 1},
+            {"app": "web", "type": "login", "owners": 10, "tokens": 31, "lasting": 1},
+        ]
+    assert main(["stats"]) == 0
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert re.search(r"^web +login +10 +31 +1$", shown, re.M)
+
+
+def test_prefix_and_pepper(here: Server, client: tokenstore.Client, tmp_path: Path, capsys: Any) -> None:
+    pepper = tmp_path / "pepper"
+    pepper.write_bytes(b"\x01" * 32)
+    tokens = tokenstore.RedisTokens(client, prefix="p", pepper=b"\x01" * 32)
+    token = tokens.create("a", "t", "o")
+    where = ["--prefix", "p", "--pepper-file", str(pepper)]
+    assert main(["revoke", "a", "t", "o", token.id, "--prefix", "p"]) == 1
+    assert main(["revoke", "a", "t", "o", token.id, *where]) == 0
+    assert main(["list", "a", "t", "o", "--pepper-file", str(tmp_path / "none")]) == 3
+
+
+# ---- migrate ------------------------------------------------------------------------------------------
+
+
+def fill(server: Server, count: int) -> None:
+    with server.wire() as wire:
+        for n in range(count):
+            wire("SET", f"app:a|type:t|owner:o|token:s3cret{n}", "{}", "EX", 1000)
+        wire("SET", "app:a|type:t|owner:o|token:s3cret-odd", "[]")
+
+
+def test_migrate(server: Server, tokens: tokenstore.RedisTokens) -> None:
+    fill(server, 10)
+    done = run(server, "migrate", "redis-tokens", "--dry-run")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[0] == (
+        "left alone: app:a|type:t|owner:o|token:…: the data is not an object"
+    )
+    assert "would move 10," in done.stdout
+    assert tokens.get("a", "t", "s3cret1") is None
+    done = run(None, "migrate", "redis-tokens", server.url, "--json", "--batch", "3")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["moved"], report["odd_count"]) == (1, 10, 1)
+    assert tokens.get("a", "t", "s3cret1") is not None
+    server("DEL", "app:a|type:t|owner:o|token:s3cret-odd")
+    assert run(server, "migrate", "redis-tokens").returncode == 0
+    server("SET", "app:a|token:s3cret|ownerId:o", "{}")
+    assert "moved 1," in run(server, "migrate", "spots-sessions").stdout
+
+
+def test_migrate_shows_a_bar_on_a_terminal(server: Server) -> None:
+    pytest.importorskip("tqdm")
+    fill(server, 200)
+    status, output = on_terminal(server, "migrate", "redis-tokens", "--batch", "20")
+    assert status == 1
+    assert "100%" in output
+    assert "moved 200," in output
+    assert "s3cret" not in output
+
+
+def test_migrate_ended_by_ctrl_c(server: Server, tokens: tokenstore.RedisTokens) -> None:
+    fill(server, 3)
+    with paused(server):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tokenstore", "migrate", "redis-tokens", server.url],
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+        # It is connected, so it waits for an answer.
+        while "redis.sock" not in sockets_of(process.pid):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60)[1] == "tokenstore: interrupted\n"
+    assert process.returncode == 130
+    assert run(server, "migrate", "redis-tokens", "--json").returncode == 1
+    assert len(tokens.list("a", "t", "o")) == 3
+
+
+def sockets_of(pid: int) -> str:
+    """Where the process is connected to: the other ends of its unix sockets' pairs have names."""
+    table = Path(f"/proc/{pid}/net/unix").read_text().splitlines()
+    own = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            own.add(os.readlink(link).removeprefix("socket:[").removesuffix("]"))
+        except OSError:
+            continue
+    inodes = [line.split()[6] for line in table[1:]]
+    return "redis.sock" if own & set(inodes) else ""
+
+
+# ---- mistakes -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["show", "a", "t"], "give OWNER and ID"),
+        (["show", "a", "t", "o"], "give OWNER and ID"),
+        (["revoke", "a", "t", "o", "i", "--stdin"], "not both"),
+        (["ping", "nix://x"], "unknown scheme"),
+        (["migrate", "redis-tokens", "--batch", "0"], "batch"),
+        (["migrate", "redis-tokens", "--prefix", "{"], "prefix"),
+    ],
+)
+def test_wrong_usage_is_one_line(here: Server, capsys: Any, words: list[str], message: str) -> None:
+    assert main(words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("tokenstore: ")
+    assert message in line
+
+
+@pytest.mark.parametrize("words", [[], ["nothing"], ["migrate", "other"], ["list", "a"]])
+def test_usage(words: list[str], capsys: Any) -> None:
+    with pytest.raises(SystemExit) as error:
+        main(words)
+    assert error.value.code == 2
+    assert "usage: " in capsys.readouterr().err
+
+
+def test_no_server(tmp_path: Path) -> None:
+    done = run(None, "ping", f"unix://{tmp_path}/none", TOKENSTORE_URL="redis://u:s3cret@127.0.0.1:1")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert len(done.stderr.splitlines()) == 1
+    done = run(None, "ping", TOKENSTORE_URL="redis://u:s3cret@127.0.0.1:1?connect_timeout=1")
+    assert done.returncode == 3
+    assert "s3cret" not in done.stderr
+
+
+def test_a_reader_that_has_seen_enough(server: Server, tokens: tokenstore.RedisTokens) -> None:
+    tokens.create_many([{"app": "a", "type": "t", "owner": "o"} for _ in range(3000)])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tokenstore", "list", "a", "t", "o", "--url", server.url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 0

@@ -1,0 +1,336 @@
+"""Keys of redis-tokens and @spots-tech/sessions become tokens of ours: none lost, none brought back.
+
+What the real package writes is in tests/interop; here the keys are written by hand, so that every
+moment between reading and moving can be arranged."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tokenstore
+from servers import Server, running
+from tokenstore import _core, migrate
+from tokenstore.values import Token
+
+DOC = Path(__file__).resolve().parents[2] / "docs" / "migrating.md"
+GONE, MOVED, MOVED_AGAIN, CHANGED, TAKEN = range(5)
+
+
+def old_key(app: str = "web", type: str = "login", owner: str = "bob", token: str = "secret") -> str:
+    return f"app:{app}|type:{type}|owner:{owner}|token:{token}"
+
+
+def dump(server: Server) -> dict[bytes, tuple[bytes, int]]:
+    return {key: (server("DUMP", key), server("PEXPIRETIME", key)) for key in server.keys()}
+
+
+def test_redis_tokens(server: Server, tokens: tokenstore.RedisTokens) -> None:
+    server("SET", old_key(), '{"role": "admin", "n": [1, 2.50, {}], "e": [], "u": "\\u00e9"}', "EX", 100)
+    server("SET", old_key(token="lasting"), "{}")
+    report = migrate.redis_tokens(tokens.client)
+    assert (report.moved, report.odd_count, report.complete) == (2, 0, True)
+    token = tokens.get("web", "login", "secret", expiry=True)
+    assert token is not None
+    assert token.expires_at is not None
+    assert (token.owner, token.data) == ("bob", {"role": "admin", "n": [1, 2.5, {}], "e": [], "u": "é"})
+    assert 99 <= token.expires_at - time.time() <= 100
+    lasting = tokens.get("web", "login", "lasting", expiry=True)
+    assert lasting is not None
+    assert lasting.expires_at is None
+    assert {t.id for t in tokens.list("web", "login", "bob")} == {token.id, lasting.id}
+    assert not [key for key in server.keys() if key.startswith(b"app:")]
+    assert tokens.delete_all("web", "login", "bob") == 2
+
+
+def test_spots_sessions(server: Server, sessions: tokenstore.Sessions) -> None:
+    server("SET", "app:web|token:secret|ownerId:bob", '{"cart":["book"]}', "EX", 100)
+    server("SET", old_key(), "{}")
+    assert migrate.spots_sessions(sessions.client).moved == 1
+    session = sessions.get("web", "secret", expiry=True)
+    assert session is not None
+    assert session.expires_at is not None
+    assert (session.owner_id, session.data) == ("bob", {"cart": ["book"]})
+    assert 99 <= session.expires_at - time.time() <= 100
+    assert sessions.kill_all("web", "bob")
+    assert server("EXISTS", old_key()) == 1  # of the other format
+
+
+def test_a_token_that_looks_like_ours(server: Server, tokens: tokenstore.RedisTokens) -> None:
+    """Its tag is not its owner's, so the record names the owner's."""
+    for n in range(20):
+        server("SET", old_key(token=f"0ab{n:x}rest"), '{"a":1}', "EX", 100)
+    assert migrate.redis_tokens(tokens.client).moved == 20
+    for n in range(20):
+        token = tokens.get("web", "login", f"0ab{n:x}rest")
+        assert token is not None
+        assert tokens.update("web", "login", f"0ab{n:x}rest", {"b": 2}) is not None
+    assert tokens.rotate("web", "login", "0ab0rest") is not None
+    assert tokens.delete_all("web", "login", "bob") == 20
+
+
+def test_names_of_every_kind(server: Server, tokens: tokenstore.RedisTokens) -> None:
+    names = ["a b", "*", "[x]", "a:b", "é", 'q"q', "back\\slash", "{t}", "new\nline", "type:", "x" * 1024]
+    for name in names:
+        server("SET", old_key(name, name, name, name), "{}")
+    server("SET", b"app:a|type:t|owner:\xff|token:\xfe", "{}")
+    assert migrate.redis_tokens(tokens.client).moved == len(names) + 1
+    for name in names:
+        token = tokens.get(name, name, name)
+        assert token is not None
+        assert token.owner == name
+    assert tokens.get("a", "t", b"\xfe") is not None
+
+
+def test_odd_keys_are_reported_and_left(server: Server, tokens: tokenstore.RedisTokens) -> None:
+    odd = {
+        old_key(token="s3cret|token:more"): "its name can be read in more than one way",
+        old_key(owner="x|owner:y", token="s3cret"): "its name can be read in more than one way",
+        old_key(token="s3cret|ownerId:more"): "its name can be read in more than one way",
+        "app:a|owner:b|type:t|owner:o|token:s3cret": "its name can be read in more than one way",
+        old_key(app="", token="s3cret"): "app is empty",
+        old_key(owner="", token="s3cret"): "owner is empty",
+        old_key(token=""): "token is empty",
+        old_key(owner="x" * 1025, token="s3cret"): "owner is longer than 1024 bytes",
+    }
+    for key in odd:
+        server("SET", key, '{"private":1}', "EX", 1000)
+    bad = {
+        "[1]": "the data is not an object",
+        '"private"': "the data is not an object",
+        "null": "the data is not an object",
+        '{"private":': None,
+        "": None,
+        '{"private":9007199254740993}': None,
+        '{"private":1,"private":2}': None,
+        '{"private":"\\u0000"}': None,
+        '{"private":"\\ud800"}': None,
+        '{"private":"' + "x" * 65536 + '"}': None,
+    }
+    for number, value in enumerate(bad):
+        server("SET", old_key(token=f"s3cret{number}"), value, "EX", 1000)
+    server("HSET", old_key(token="s3cret-hash"), "a", "b")
+    server("SET", old_key(token="good"), "{}")
+    before = dump(server)
+    report = migrate.redis_tokens(tokens.client)
+    assert report.moved == 1
+    assert report.odd_count == len(report.odd) == len(odd) + len(bad) + 1
+    reasons = [found.reason for found in report.odd]
+    for reason in [*odd.values(), *bad.values(), "not a string: another program's"]:
+        assert reason is None or reason in reasons
+    assert not re.search("s3cret|private", repr(report))
+    after = dump(server)
+    assert {k: v for k, v in after.items() if k.startswith(b"app:")} == {
+        k: v for k, v in before.items() if k != old_key(token="good").encode()
+    }
+    # Twice is the same.
+    again = migrate.redis_tokens(tokens.client)
+    assert (again.moved, again.odd_count) == (0, report.odd_count)
+    assert dump(server) == after
+
+
+def test_a_dry_run_writes_nothing(server: Server, tokens: tokenstore.RedisTokens) -> None:
+    for n in range(30):
+        server("SET", old_key(token=f"t{n}"), "{}", "EX", 1000)
+    server("SET", old_key(token="odd"), "[]")
+    before = dump(server)
+    report = migrate.redis_tokens(tokens.client, dry_run=True, batch=7)
+    assert (report.moved, report.odd_count, report.passes, report.complete) == (30, 1, 1, True)
+    assert dump(server) == before
+
+
+def test_prefix_and_pepper_are_the_stores(server: Server, client: tokenstore.Client) -> None:
+    server("SET", old_key(), "{}")
+    options: Any = {"prefix": "other", "pepper": "p" * 32}
+    assert migrate.redis_tokens(client, **options).moved == 1
+    assert tokenstore.RedisTokens(client, prefix="other").get("web", "login", "secret") is None
+    assert tokenstore.RedisTokens(client, **options).get("web", "login", "secret") is not None
+
+
+def test_it_goes_on_where_it_was_interrupted(server: Server, tokens: tokenstore.RedisTokens) -> None:
+    for n in range(100):
+        server("SET", old_key(token=f"t{n}"), f'{{"n":{n}}}', "EX", 1000)
+
+    class InterruptedHereError(Exception):
+        pass
+
+    def interrupt(report: migrate.Report) -> None:
+        raise InterruptedHereError
+
+    for _ in range(3):
+        with pytest.raises(InterruptedHereError):
+            migrate.redis_tokens(tokens.client, batch=10, progress=interrupt)
+    moved = 100 - len([key for key in server.keys() if key.startswith(b"app:")])
+    assert moved >= 30
+    assert migrate.redis_tokens(tokens.client, batch=10).moved == 100 - moved
+    found = tokens.get_many("web", "login", [f"t{n}" for n in range(100)])
+    assert [token.data["n"] for token in found if token is not None] == [*range(100)]
+
+
+def test_arguments(client: tokenstore.Client) -> None:
+    with pytest.raises(ValueError, match="redis-tokens, spots-sessions"):
+        migrate.run("other", client)
+    for batch in (0, 10_001):
+        with pytest.raises(ValueError, match="batch"):
+            migrate.redis_tokens(client, batch=batch)
+    with pytest.raises(TypeError, match="batch"):
+        migrate.redis_tokens(client, batch=1.5)
+
+
+# ---- every moment between reading and moving ----------------------------------------------------------
+
+
+class Move:
+    """One key that was read; `run` moves it."""
+
+    def __init__(self, client: tokenstore.Client, value: str = '{"a":1}') -> None:
+        self.client = client
+        self.store = _core.Tokens(Token, "ts", 32, "base64url", None, None, None, None, 65536)
+        self.value = value.encode()
+
+    def run(self) -> int:
+        item = (old_key().encode(), self.value, b"web", b"login", b"bob", b"secret")
+        op, problems = _core.move(self.store, [item])
+        assert problems == [None]
+        (outcome,) = self.client._core.run(op)
+        return outcome
+
+
+def test_a_key_deleted_meanwhile_stays_deleted(server: Server, tokens: tokenstore.RedisTokens) -> None:
+    assert Move(tokens.client).run() == GONE
+    assert server.keys() == []
+
+
+def test_a_value_written_meanwhile_is_not_lost(server: Server, tokens: tokenstore.RedisTokens) -> None:
+    server("SET", old_key(), '{"a":2}')
+    assert Move(tokens.client).run() == CHANGED
+    assert server.keys() == [old_key().encode()]
+    server("DEL", old_key())
+    server("HSET", old_key(), "a", "b")
+    assert Move(tokens.client).run() == CHANGED
+    assert server.keys() == [old_key().encode()]
+
+
+def test_the_time_left_is_that_of_the_move(server: Server, tokens: tokenstore.RedisTokens) -> None:
+    move = Move(tokens.client)
+    server("SET", old_key(), '{"a":1}', "EX", 10)
+    server("EXPIRE", old_key(), 1000)
+    assert move.run() == MOVED
+    token = tokens.get("web", "login", "secret", expiry=True)
+    assert token is not None
+    assert token.expires_at is not None
+    assert 999 <= token.expires_at - time.time() <= 1000
+
+
+def test_sent_twice_it_is_moved_once(server: Server, tokens: tokenstore.RedisTokens) -> None:
+    server("SET", old_key(), '{"a":1}', "EX", 100)
+    assert Move(tokens.client).run() == MOVED
+    before = dump(server)
+    assert Move(tokens.client).run() == MOVED
+    assert dump(server) == before
+
+
+def test_a_token_that_is_here_already_stays(server: Server, tokens: tokenstore.RedisTokens) -> None:
+    tokens.create("web", "login", "ann", {"ours": 1}, custom_token="secret")
+    server("SET", old_key(), '{"a":1}', "EX", 100)
+    before = dump(server)
+    assert Move(tokens.client).run() == TAKEN
+    assert dump(server) == before
+    report = migrate.redis_tokens(tokens.client)
+    assert (report.moved, report.odd[0].reason) == (0, "this store has a token of that name already")
+
+
+def test_a_late_update_is_taken_over(server: Server, tokens: tokenstore.RedisTokens) -> None:
+    """The old program read the key before it was moved and wrote it after, which makes an immortal key."""
+    server("SET", old_key(), '{"a":1}', "EX", 100)
+    assert migrate.redis_tokens(tokens.client).moved == 1
+    server("SET", old_key(), '{"a":1,"late":true}', "KEEPTTL")
+    report = migrate.redis_tokens(tokens.client)
+    assert (report.moved, report.updated, report.odd_count) == (0, 1, 0)
+    token = tokens.get("web", "login", "secret", expiry=True)
+    assert token is not None
+    assert token.expires_at is not None
+    assert token.data == {"a": 1, "late": True}
+    assert 98 <= token.expires_at - time.time() <= 100
+    assert [t.id for t in tokens.list("web", "login", "bob")] == [token.id]
+    assert server("EXISTS", old_key()) == 0
+
+
+def test_a_late_update_brings_nothing_back(server: Server, tokens: tokenstore.RedisTokens) -> None:
+    server("SET", old_key(), '{"a":1}', "EX", 100)
+    assert migrate.redis_tokens(tokens.client).moved == 1
+    assert tokens.delete("web", "login", "secret")
+    server("SET", old_key(), '{"a":1,"late":true}', "KEEPTTL")
+    report = migrate.redis_tokens(tokens.client)
+    assert (report.moved, report.updated, report.gone, report.odd_count) == (0, 0, 1, 0)
+    assert tokens.get("web", "login", "secret") is None
+    assert server.keys() == [b"ts:moved"]
+
+
+def test_another_owners_key_is_no_late_update(server: Server, tokens: tokenstore.RedisTokens) -> None:
+    server("SET", old_key(), '{"a":1}')
+    assert migrate.redis_tokens(tokens.client).moved == 1
+    server("SET", old_key(owner="mallory"), '{"a":2}')
+    assert migrate.redis_tokens(tokens.client).odd_count == 1
+    token = tokens.get("web", "login", "secret")
+    assert token is not None
+    assert (token.owner, token.data) == ("bob", {"a": 1})
+
+
+def test_a_new_key_of_the_same_name_is_no_late_update(
+    server: Server, tokens: tokenstore.RedisTokens
+) -> None:
+    """create, unlike update, gives an expiry: a fixed token was made once more."""
+    server("SET", old_key(), '{"a":1}', "EX", 100)
+    assert migrate.redis_tokens(tokens.client).moved == 1
+    assert tokens.delete("web", "login", "secret")
+    server("SET", old_key(), '{"a":2}', "EX", 100)
+    assert migrate.redis_tokens(tokens.client).moved == 1
+    token = tokens.get("web", "login", "secret")
+    assert token is not None
+    assert token.data == {"a": 2}
+
+
+def test_moves_are_remembered_for_ten_minutes(server: Server, tokens: tokenstore.RedisTokens) -> None:
+    server("SET", old_key(), "{}")
+    migrate.redis_tokens(tokens.client)
+    assert 599 <= server("TTL", "ts:moved") <= 601
+    now = server("TIME")[0]
+    (mark,) = server("ZRANGE", "ts:moved", 0, -1)
+    server("ZADD", "ts:moved", int(now) - 601, mark)
+    server("SET", old_key(token="second"), "{}")
+    migrate.redis_tokens(tokens.client)
+    assert mark not in server("ZRANGE", "ts:moved", 0, -1)
+    assert server("ZCARD", "ts:moved") == 1
+
+
+# ---- the ACL of docs/migrating.md ---------------------------------------------------------------------
+
+
+def test_the_printed_acl_is_enough_and_the_least() -> None:
+    (line,) = re.findall(r"<!-- acl: .*?-->\s*```\s*\n(.*)\n", DOC.read_text(encoding="utf-8"))
+    rule = line.replace("PASSWORD", "secret").split()
+    assert rule[:3] == ["ACL", "SETUSER", "migration"]
+    idle = []
+    with running(transport="tcp") as server:
+        url = f"redis://migration:secret@127.0.0.1:{server.port}"
+        for word in ["", *(w for w in rule if w.startswith("+"))]:
+            server("FLUSHALL")
+            server("SCRIPT", "FLUSH")
+            server("ACL", "DELUSER", "migration")
+            server(*[w for w in rule if w != word])
+            server("SET", old_key(), "{}", "EX", 100)
+            server("SET", old_key(token="lasting"), "{}")
+            try:
+                report = migrate.redis_tokens(url)
+            except tokenstore.ServerError as error:
+                assert word, error
+            else:
+                assert report.moved == 2
+                idle.append(word)
+    # TIME and the index's PERSIST and EXPIREAT are needed by some of the keys or servers only.
+    assert set(idle) <= {"", "+eval", "+time", "+persist"}

@@ -1,0 +1,250 @@
+"""Tokenstore: what other programs wrote into the shared form, and what they left behind."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import tokenstore
+from servers import Server
+from tokenstore import NodeToken, Tokenstore
+
+
+@pytest.fixture
+def store(client: tokenstore.Client) -> Tokenstore:
+    return Tokenstore(client)
+
+
+def found(token: NodeToken | None) -> NodeToken:
+    assert token is not None
+    return token
+
+
+@pytest.fixture
+def write(server: Server) -> Iterator[Any]:
+    """Stores a record as its text, with id and set as the Node package would have them."""
+    with server.wire() as wire:
+
+        def write(record: str, owner: str = "bob", key: str = "k" * 24, id: str = "the-id") -> None:
+            wire("SET", f"token:id:{id}", key)
+            wire("SADD", f"token:tokens:{owner}", id)
+            wire("SET", f"token:key:{key}", record)
+
+        yield write
+
+
+TAIL = '"key":"kkkkkkkkkkkkkkkkkkkkkkkk","id":"the-id"}'
+
+
+@pytest.mark.parametrize(
+    ("record", "owner", "owner_id", "attrs"),
+    [
+        ('{"owner_id":"bob",' + TAIL, "bob", "bob", {}),
+        ('{"owner_id":42,"attrs":{},' + TAIL, "42", 42, {}),
+        ('{"owner_id":9007199254740991,"attrs":{},' + TAIL, "9007199254740991", 2**53 - 1, {}),
+        ('{"owner_id":1.5,"attrs":{},' + TAIL, "1.5", 1.5, {}),
+        ('{"owner_id":null,"attrs":null,' + TAIL, "null", None, None),
+        ('{"owner_id":true,"attrs":"text",' + TAIL, "true", True, "text"),
+        ('{"owner_id":"b\\u00f6b","attrs":[1],' + TAIL, "böb", "böb", [1]),
+        (' { "owner_id" : "bob" ,\n"attrs" : { "a" : [ ] } , ' + TAIL + "\n", "bob", "bob", {"a": []}),
+        ('{"attrs":{"a":1},"more":[1,{}],"owner_id":"bob",' + TAIL, "bob", "bob", {"a": 1}),
+    ],
+)
+def test_other_spellings_are_read_changed_and_deleted(
+    store: Tokenstore,
+    server: Server,
+    write: Any,
+    record: str,
+    owner: str,
+    owner_id: object,
+    attrs: object,
+) -> None:
+    write(record, owner)
+    token = found(store.get("the-id"))
+    assert token.owner_id == owner_id
+    assert token.attrs == attrs
+    assert dict(token) == json.loads(record)
+    assert store.list(owner) == [token]
+    assert store.set("the-id", {"x": [], "y": {}}) is True
+    changed = json.loads(server("GET", "token:key:" + "k" * 24))
+    assert changed == {**json.loads(record), "attrs": {"x": [], "y": {}}}
+    assert store.delete("the-id") is True
+    assert server.keys() == []
+    write(record, owner)
+    assert store.delete_key("k" * 24) is True
+    assert server.keys() == []
+    write(record, owner)
+    assert store.reset() == 1
+    assert server.keys() == []
+
+
+def test_a_token_without_an_owner(store: Tokenstore, server: Server, write: Any) -> None:
+    write('{"attrs":{},' + TAIL, "undefined")
+    assert "owner_id" not in found(store.get("the-id"))
+    assert store.delete("the-id") is True
+    assert server.keys() == []
+
+
+HOSTILE = [
+    r'{"z":"\"attrs\":{}","attrs":{"s":"}]\\\"","n":[[{"attrs":{}}]]},"q":"\\","big":12345678901234567890,',
+    r'{"attrs":{"attrs":{"attrs":[]}},"e":[],"f":1.0,"g":1e400,"owner_id":"\\\"attrs\":1",',
+    r'{"x":{"attrs":{"a":"\\"}},"attrs":{"b":"[{"},"u":"\ud83d\ude00",',
+]
+
+
+@pytest.mark.parametrize("head", HOSTILE)
+def test_set_changes_the_attrs_and_not_one_byte_more(
+    store: Tokenstore, server: Server, write: Any, head: str
+) -> None:
+    record = head + TAIL
+    write(record)
+    # The attrs' own text: the one value of that name at the top.
+    old = json.dumps(json.loads(record)["attrs"], separators=(",", ":"))
+    assert record.count(f'"attrs":{old},') == 1
+    assert store.set("the-id", {"new": [2**53 - 1, 0.1, []]})
+    assert server("GET", "token:key:" + "k" * 24).decode() == record.replace(
+        f'"attrs":{old},', '"attrs":{"new":[9007199254740991,0.1,[]]},'
+    )
+
+
+UNREADABLE = [
+    '{"owner_id":"bob","attrs":{"n":12345678901234567890},' + TAIL,
+    '{"owner_id":"bob","attrs":{"t":"\\u0000"},' + TAIL,
+    '{"owner_id":"bob","attrs":{"t":"\\ud800"},' + TAIL,
+    '{"owner_id":"bob","attrs":{"a":1,"a":2},' + TAIL,
+    '{"owner_id":"bob","attrs":' + "[" * 40 + "]" * 40 + "," + TAIL,
+    "no JSON at all",
+    "",
+]
+
+
+@pytest.mark.parametrize("record", UNREADABLE)
+def test_what_cannot_be_read_is_an_error_and_stays(
+    store: Tokenstore, server: Server, write: Any, record: str
+) -> None:
+    id = "01234567-89ab-4def-8123-456789abcdef"
+    record = record.replace("the-id", id)
+    write(record, id=id)
+    before = server("GET", "token:key:" + "k" * 24)
+    for call, argument in (
+        (store.get, id),
+        (store.get_key, "k" * 24),
+        (store.list, "bob"),
+    ):
+        with pytest.raises(tokenstore.DataError, match="cannot be read") as error:
+            call(argument)
+        assert "kkkk" not in str(error.value)
+        assert (id in str(error.value)) == (call != store.get_key)
+    assert server("GET", "token:key:" + "k" * 24) == before
+    assert store.delete(id) is True
+    assert store.get(id) is None
+    assert store.list("bob") == []
+    write(record, id=id)
+    assert store.delete_key("k" * 24) is True
+    assert store.list("bob") == []
+    assert server.keys() == []
+    write(record, id=id)
+    assert store.reset() == 1
+    assert server.keys() == []
+
+
+def test_set_of_what_cannot_be_read_changes_nothing(
+    store: Tokenstore, server: Server, write: Any
+) -> None:
+    for record in ("no JSON", '{"owner_id":"bob","\\u0061ttrs":{},' + TAIL):
+        write(record)
+        with pytest.raises(tokenstore.DataError, match="nothing was changed"):
+            store.set("the-id", {})
+        assert server("GET", "token:key:" + "k" * 24) == record.encode()
+
+
+def test_a_record_of_another_key_is_no_token(
+    store: Tokenstore, server: Server, write: Any
+) -> None:
+    write('{"owner_id":"bob","attrs":{},"key":"other","id":"the-id"}')
+    for call in (store.get, store.list):
+        with pytest.raises(tokenstore.DataError, match="another key"):
+            call("the-id" if call == store.get else "bob")
+    with pytest.raises(tokenstore.DataError, match="another key"):
+        store.get_key("k" * 24)
+    with pytest.raises(tokenstore.DataError, match="not a token"):
+        store.delete_key("k" * 24)
+    assert server("EXISTS", "token:key:" + "k" * 24) == 1
+
+
+def test_an_id_whose_key_was_given_away_is_dead(
+    store: Tokenstore, server: Server, write: Any
+) -> None:
+    """The Node package overwrites a forced key: two ids then lead to one record."""
+    for end in (store.list, store.delete):
+        write('{"owner_id":"bob","attrs":{},' + TAIL, id="old-id")
+        write('{"owner_id":"bob","attrs":{},' + TAIL)
+        assert store.get("old-id") is None
+        assert store.set("old-id", {"a": 1}) is False
+        if end == store.list:
+            assert [t.id for t in store.list("bob")] == ["the-id"]
+            assert server("SMEMBERS", "token:tokens:bob") == [b"the-id"]
+        else:
+            assert store.delete("old-id") is False
+        assert server("EXISTS", "token:id:old-id") == 0
+        assert found(store.get("the-id")).attrs == {}
+        assert store.delete("the-id") is True
+        assert store.list("bob") == []
+        assert server.keys() == []
+
+
+def test_values_of_another_kind(store: Tokenstore, server: Server) -> None:
+    server("HSET", "token:id:x", "a", "b")
+    server("HSET", "token:key:x", "a", "b")
+    server("SET", "token:tokens:x", "a")
+    for call in (store.get, store.get_key, store.delete, store.delete_key, store.list):
+        with pytest.raises(tokenstore.ServerError, match="WRONGTYPE"):
+            call("x")
+    assert store.reset() == 0
+    assert server.keys() == []
+
+
+# ---- dead ids ----------------------------------------------------------------------------------------
+
+
+def test_list_drops_dead_ids(store: Tokenstore, server: Server) -> None:
+    live = store.add("bob", {"n": 1})
+    expired = [store.add("bob", duration=1000) for _ in range(3)]
+    for token in expired[:2]:  # as if their time had come
+        server("DEL", f"token:key:{token.key}", f"token:id:{token.id}")
+    server("DEL", f"token:key:{expired[2].key}")  # half of one
+    assert server("SCARD", "token:tokens:bob") == 4
+    assert store.list("bob") == [live]
+    assert server("SMEMBERS", "token:tokens:bob") == [live.id.encode()]
+    assert server("EXISTS", f"token:id:{expired[2].id}") == 0
+
+
+def test_add_keeps_the_dead_fewer_than_the_living(store: Tokenstore, server: Server) -> None:
+    for _ in range(300):
+        token = store.add("bob", duration=1000)
+        server("DEL", f"token:key:{token.key}", f"token:id:{token.id}")
+    assert server("SCARD", "token:tokens:bob") < 10
+
+
+def test_a_token_that_node_is_just_adding_is_not_dropped(
+    server: Server, store: Tokenstore
+) -> None:
+    """Id and set are there, the record comes while list waits to look again."""
+    server("SET", "token:id:the-id", "k" * 24)
+    server("SADD", "token:tokens:bob", "the-id")
+    with server.wire() as monitor:
+        monitor.send("MONITOR")
+        monitor.read()
+        lists: list[Any] = []
+        thread = threading.Thread(target=lambda: lists.append(store.list("bob")))
+        thread.start()
+        while b"token:key:" not in str(monitor.read()).encode():
+            pass  # the first look at the record, within the script
+        server("SET", "token:key:" + "k" * 24, '{"owner_id":"bob","attrs":{},' + TAIL)
+        thread.join()
+    assert len(lists) == 1
+    assert store.list("bob") == [found(store.get("the-id"))]

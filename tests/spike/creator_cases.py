@@ -1,0 +1,69 @@
+"""spike-get-token's options, by each of their spellings: what each does, and what is no value for it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+AUDIENCE = "https://api.example/a"
+SOURCE = Path(__file__).parent.parent.parent / "core" / "src" / "ops" / "spike_creator.c"
+
+TEXT = [7, "", True, [], 1.5]
+BOOL = ["yes", 1, 0, "true", []]
+NUMBER = ["3", -1, 1.5, 1e99, float("nan"), float("inf"), True, []]
+
+# Spelling: values that are refused.
+BAD: dict[str, list[Any]] = {
+    "ClientId": TEXT,
+    "clientId": TEXT,
+    "ClientSecret": TEXT,
+    "clientSecret": TEXT,
+    "spikeURL": [*TEXT, "ftp://x", "spike.example", "https://", "https:///path", "HTTPS"],
+    "spikeUrl": [*TEXT, "ftp://x", "spike.example", "https://", "https:///path", "HTTPS"],
+    "tokenGrantType": TEXT,
+    "tokenAudience": TEXT,
+    "tokenRedisKeyName": TEXT,
+    "spikePublicKeyFullPath": [*TEXT, "/no/such/file", "/", __file__],
+    "useRedis": BOOL,
+    "redisHost": [*TEXT, "http://x", "localhost:port", "redis://x?nonsense=1"],
+    "httpsValidation": BOOL,
+    "hostHeader": [*TEXT, "a\r\nb", " a", "a\x00b"],
+    "retries": [*NUMBER, 101],
+    "sleepBetweenRetries": [*NUMBER, 600001],
+}
+
+# What the message calls it where the core or the constructor refuses the value, not the creator.
+CALLED = {"hostHeader": "host", "redisHost": "", "spikePublicKeyFullPath": ""}
+
+TWICE = [("ClientId", "clientId"), ("ClientSecret", "clientSecret"), ("spikeURL", "spikeUrl")]
+REQUIRED = ["ClientId", "ClientSecret", "spikeURL", "tokenAudience"]
+
+
+def spellings() -> list[str]:
+    """All that the core knows."""
+    return re.findall(r'^    \{"(\w+)", \w+, TKS_CREATOR_\w+\},$', SOURCE.read_text(), re.M)
+
+
+def options(url: str, **more: Any) -> dict[str, Any]:
+    return {
+        "ClientId": "id",
+        "ClientSecret": "secret-canary",
+        "spikeURL": url,
+        "tokenAudience": AUDIENCE,
+        **more,
+    }
+
+
+def with_value(name: str, value: Any) -> dict[str, Any]:
+    """Good options but for this one, in this spelling."""
+    given = options("https://spike.example")
+    for pair in TWICE:
+        if name == pair[1]:
+            del given[pair[0]]
+    return {**given, name: value}
+
+
+def in_lower_case(given: dict[str, Any]) -> dict[str, Any]:
+    """The same in the other spellings."""
+    return {dict(TWICE).get(name, name): value for name, value in given.items()}

@@ -1,0 +1,267 @@
+"""Many processes that share their tokens through Redis: who asks, who waits, and for how long."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from authorization import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    Answer,
+    Asked,
+    Endpoint,
+    Provider,
+    endpoint,
+    granted,
+    wait_until,
+)
+from servers import Server, _die_with_parent, running
+from tokenstore import Spike
+
+THREADS = 64
+LOCK_SECONDS = 5  # how long a lock outlives its holder, as docs/spike.md says
+BUSY = 4  # what a machine that is busy may add
+
+# One process: at each line of its input all its threads ask for all audiences. What they got, as a set.
+CHILD = """
+import sys, threading
+import tokenstore
+url, redis, client_id, secret, jwks_url, audiences, threads = sys.argv[1:]
+how = {"jwks_url": jwks_url} if jwks_url else {"token_format": "opaque"}
+spike = tokenstore.Spike(url, client_id, secret, redis=redis, **how)
+names = [f"https://api.example/{i}" for i in range(int(audiences))]
+def ask(found):
+    try:
+        found.update([spike.get_token(name) for name in names])
+    except Exception as error:
+        found.add(repr(error))
+print("ready", flush=True)
+for line in sys.stdin:
+    found = set()
+    ts = [threading.Thread(target=ask, args=(found,)) for _ in range(int(threads))]
+    [t.start() for t in ts]
+    [t.join() for t in ts]
+    print(*sorted(found), sep="\\t", flush=True)
+spike.close()
+"""
+
+
+class Child:
+    """A process with threads that all want the same."""
+
+    def __init__(self, server: Provider | Endpoint, redis: Server, audiences: int) -> None:
+        jwks_url = server.jwks_url if isinstance(server, Provider) else ""
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", CHILD, server.url, redis.url, CLIENT_ID, CLIENT_SECRET, jwks_url]
+            + [str(audiences), str(THREADS)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=_die_with_parent,
+        )
+        assert self.read() == ["ready"]
+
+    def go(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+
+    def read(self) -> list[str]:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().rstrip("\n").split("\t")
+
+    def end(self) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+@contextmanager
+def children(
+    count: int, server: Provider | Endpoint, redis: Server, audiences: int = 1
+) -> Iterator[list[Child]]:
+    started: list[Child] = []
+    try:
+        for _ in range(count):
+            started.append(Child(server, redis, audiences))
+        yield started
+    finally:
+        for child in started:
+            child.end()
+
+
+def ask(processes: list[Child]) -> list[list[str]]:
+    """All at once; what each got."""
+    for child in processes:
+        child.go()
+    return [child.read() for child in processes]
+
+
+def test_ten_requests_for_ten_audiences_whoever_asks(
+    authority_server: Provider, redis: Server
+) -> None:
+    """8 processes with 64 threads each begin cold."""
+    with children(8, authority_server, redis, audiences=10) as processes:
+        found = ask(processes)
+    assert len(found[0]) == 10
+    assert all(got == found[0] for got in found)
+    assert len(authority_server.issued) == 10
+    assert len(set(authority_server.issued)) == 10
+
+
+def test_ten_requests_more_when_the_tokens_expire(redis: Server) -> None:
+    """The same processes again, once all tokens have come within expiration_offset of their end."""
+    good_for = 9.0
+    ends: list[float] = []
+
+    def answer(asked: Asked) -> Answer:
+        ends.append(time.monotonic() + good_for)
+        return granted(f"token-{len(ends)}", expires_in=10 + good_for, refresh_in=3600)
+
+    with endpoint(answer) as server, children(8, server, redis, audiences=10) as processes:
+        first = ask(processes)
+        assert len(server.asked) == 10
+        assert time.monotonic() < ends[0], "this machine is too slow for this test"
+        time.sleep(max(ends) - time.monotonic() + 0.2)
+        second = ask(processes)
+        assert len(server.asked) == 20
+        asked = [a.form["audience"] for a in server.asked]
+    assert sorted(asked[:10]) == sorted(asked[10:])
+    assert len(first[0]) == len(second[0]) == 10
+    assert not set(first[0]) & set(second[0])
+    for found in (first, second):
+        assert all(got == found[0] for got in found)
+
+
+def test_the_process_that_holds_the_lock_is_killed(redis: Server) -> None:
+    """One of the others takes over as soon as the lock is dead, and it alone."""
+    dead = threading.Event()
+
+    def answer(asked: Asked) -> Answer:
+        if len(server.asked) == 1:
+            dead.wait(60)  # the holder never sees an answer
+        return granted(f"token-{len(server.asked)}")
+
+    with endpoint(answer) as server, children(4, server, redis) as processes:
+        holder, *others = processes
+        began = time.monotonic()
+        holder.go()
+        wait_until(lambda: len(server.asked) == 1)
+        for child in others:
+            child.go()
+        holder.process.send_signal(signal.SIGKILL)
+        holder.process.wait()
+        found = [child.read() for child in others]
+        took = time.monotonic() - began
+        dead.set()
+        assert len(server.asked) == 2
+    assert found == [["token-2"]] * 3
+    assert LOCK_SECONDS - 0.5 < took < LOCK_SECONDS + BUSY
+
+
+def test_redis_is_killed_while_all_wait() -> None:
+    """Nobody can tell any more who is fetching: each process asks once, and everybody gets a token."""
+    goes_on = threading.Event()
+
+    def answer(asked: Asked) -> Answer:
+        number = len(server.asked)
+        goes_on.wait(60)
+        return granted(f"token-{number}")
+
+    with running() as redis, endpoint(answer) as server:
+        with children(4, server, redis) as processes:
+            for child in processes:
+                child.go()
+            wait_until(lambda: len(server.asked) == 1)
+            redis.kill()
+            goes_on.set()
+            found = [child.read() for child in processes]
+            assert len(server.asked) <= 4
+    for got in found:
+        assert len(got) == 1
+        assert got[0].startswith("token-")
+
+
+def test_redis_comes_back() -> None:
+    with running() as redis, endpoint(lambda asked: granted("a-token")) as server:
+        with Spike(server.url, "id", "secret", redis=redis.url, token_format="opaque") as s:
+            redis.kill()
+            assert s.get_token("https://api.example/1") == "a-token"
+            redis.start()
+            assert s.get_token("https://api.example/2") == "a-token"
+            assert redis("HKEYS", "spike-tokens-for-clientId-id") == [b"https://api.example/2"]
+
+
+@pytest.mark.parametrize("status", [200, 401])
+def test_a_lock_that_is_anothers_by_now_is_left_alone(redis: Server, status: int) -> None:
+    """The holder was slower than its lock lives: whoever has it now keeps it."""
+
+    def answer(asked: Asked) -> Answer:
+        (lock,) = redis("KEYS", "*:lock:*")
+        assert 4000 < redis("PTTL", lock) <= 1000 * LOCK_SECONDS
+        assert redis("SET", lock, "another") == "OK"
+        return granted("a-token") if status == 200 else Answer(status)
+
+    with endpoint(answer) as server:
+        with Spike(server.url, "id", "secret", redis=redis.url, token_format="opaque") as s:
+            try:
+                s.get_token("https://api.example")
+            except Exception as error:
+                assert status != 200, error
+    (lock,) = redis("KEYS", "*:lock:*")
+    assert redis("GET", lock) == b"another"
+
+
+def test_a_holder_that_is_slow_is_waited_for_no_longer_than_that(redis: Server) -> None:
+    """The lock of a living process that does not come to an end."""
+    with endpoint(lambda asked: granted("a-token")) as server:
+        with Spike(server.url, "id", "secret", redis=redis.url, token_format="opaque") as s:
+            locks: list[bytes] = []
+            server.answer = lambda asked: (
+                locks.extend(redis("KEYS", "*:lock:*")) or granted("a-token")
+            )
+            s.get_token("https://api.example")
+        redis("FLUSHALL")
+        redis("SET", locks[0], "another", "PX", "60000")
+        with Spike(server.url, "id", "secret", redis=redis.url, token_format="opaque") as s:
+            began = time.monotonic()
+            assert s.get_token("https://api.example") == "a-token"
+            assert LOCK_SECONDS < time.monotonic() - began < LOCK_SECONDS + 1 + BUSY
+        assert redis("GET", locks[0]) == b"another"
+
+
+def test_what_the_lock_covers(redis: Server) -> None:
+    """Server, client, audience, scope, parameters: each its own lock, the same from all who ask for it."""
+    seen: list[bytes] = []
+
+    def answer(asked: Asked) -> Answer:
+        (lock,) = redis("KEYS", "*:lock:*")
+        seen.append(lock)
+        return granted("a-token")
+
+    with endpoint(answer) as server, endpoint(answer) as other:
+        for url, client, audience, more in (
+            (server.url, "id", "a", {}),
+            (server.url, "id", "a", {}),
+            (other.url, "id", "a", {}),
+            (server.url, "di", "a", {}),
+            (server.url, "id", "b", {}),
+            (server.url, "id", "a", {"scope": "read"}),
+            (server.url, "id", "a", {"parameters": {"resource": "r"}}),
+        ):
+            redis("FLUSHALL")
+            with Spike(url, client, "secret", redis=redis.url, token_format="opaque", **more) as s:
+                s.get_token(audience)
+    assert seen[0] == seen[1]
+    assert len(set(seen)) == 6
