@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import measure_jwt
@@ -18,6 +19,7 @@ from harness import ROOT, Server, Table, Worker, stop_all, turns
 
 BENCH = ROOT / "bench"
 RAW = ROOT / "build/bench/raw_hiredis"
+STEPS = ROOT / "build/bench/steps"
 PYTHON = sys.executable
 
 
@@ -40,6 +42,16 @@ def against_raw(table, directory, rounds, count, transport):
     token = ours.ask("first", 1)[0]
     key = record_key(server)
     size = int(server.ask("STRLEN", key))
+    url = f"redis://127.0.0.1:{address}" if transport == "TCP" else f"unix://{address}"
+    steps = Worker("steps", str(STEPS), url)
+    raw_get = partial(raw.do, "get", key, count)
+    for what, job in (
+        ("our driver's GET in C", partial(steps.do, "driver", key, count)),
+        ("get in C", partial(steps.do, "token", token, count)),
+    ):
+        a, b, ratio = turns(rounds, job, raw_get)
+        row = f"{what}, {transport}, against hiredis in C: GET"
+        table.add(row, a / count * 1e6, b / count * 1e6, ratio, None)
     workers = [("Python", ours)]
     for lua in ("lua5.4", "luajit"):
         if shutil.which(lua):
@@ -47,9 +59,7 @@ def against_raw(table, directory, rounds, count, transport):
         else:
             print(f"SKIP {lua}: not on this machine")
     for name, worker in workers:
-        a, b, ratio = turns(
-            rounds, lambda w=worker: w.do("get", count), lambda: raw.do("get", key, count)
-        )
+        a, b, ratio = turns(rounds, partial(worker.do, "get", count), raw_get)
         limit = 1.20 if worker is ours else 1.15
         table.add(
             f"get, {name}, {transport}, against hiredis in C: GET",

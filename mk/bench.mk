@@ -5,6 +5,10 @@ $(BUILD)/bench/raw_hiredis: bench/raw_hiredis.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(CC) $(TKS_CPPFLAGS) $(TKS_CFLAGS) $(TKS_LDFLAGS) -o $@ $< -lhiredis
 
+$(BUILD)/bench/steps: bench/steps.c $(TKS_LIBS) $(FLAGS)
+	@mkdir -p $(@D)
+	$(CC) $(TKS_CPPFLAGS) $(TKS_CFLAGS) $(TKS_LDFLAGS) -o $@ $< $(TKS_LIBS) $(TKS_LDLIBS)
+
 $(BUILD)/bench/raw_verify: bench/raw_verify.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(CC) $(TKS_CPPFLAGS) $(TKS_CFLAGS) $(TKS_LDFLAGS) -o $@ $< -lcrypto -lsodium
@@ -13,7 +17,7 @@ $(BUILD)/bench/spike_threads: bench/spike_threads.c $(TKS_LIBS) $(FLAGS)
 	@mkdir -p $(@D)
 	$(CC) $(TKS_CPPFLAGS) $(TKS_CFLAGS) $(TKS_LDFLAGS) -o $@ $< $(TKS_LIBS) $(TKS_LDLIBS)
 
-BENCH_PROGRAMS := $(addprefix $(BUILD)/bench/,raw_hiredis raw_verify spike_threads)
+BENCH_PROGRAMS := $(addprefix $(BUILD)/bench/,raw_hiredis steps raw_verify spike_threads)
 
 .PHONY: bench bench-docs bench-build
 bench: setup-dev bench-build

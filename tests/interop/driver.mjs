@@ -5,7 +5,8 @@
 //   {"call": "create", "args": [{…}]}   →   {"result": …} or {"error": "…"}, in the order asked
 //
 // A call with a dot is of what the first word gives: "call.ttl" of redis-jwt is redisJwt.call().ttl. Besides,
-// "fill" (redis-tokens) creates many, and "raw" (redis-tokens, ioredis) sends a command. It ends with its stdin.
+// "fill" (redis-tokens) creates many, "updateReads" and "updateWrites" are the halves of an update, and "raw"
+// (redis-tokens, ioredis) sends a command. It ends with its stdin.
 import { createRequire } from 'node:module';
 import readline from 'node:readline';
 
@@ -24,9 +25,23 @@ function promised(object, method) {
 async function redisTokens() {
   const { RedisTokens } = require('redis-tokens');
   const tokens = new RedisTokens(`redis://${config.host}:${config.port}`);
+  const held = {};
   return {
     call: (method, args) => tokens[method](...args),
     raw: (args) => tokens.client.call(...args),
+    // An update, held between its two commands: the first call gives true when it has read the key, the second
+    // lets it write.
+    updateReads: ([args]) => new Promise((done) => {
+      const get = tokens.client.get;
+      tokens.client.get = async (key) => {
+        tokens.client.get = get;
+        const value = await tokens.client.get(key);
+        await new Promise((go) => { held.go = go; done(value !== null); });
+        return value;
+      };
+      held.update = tokens.update(args);
+    }),
+    updateWrites: async () => { held.go(); return (await held.update).data; },
     // {count, owners, app, type, duration}: token n is of owner n % owners, with data {n}
     fill: async ([{ count, owners, app, type, duration }]) => {
       const made = [];

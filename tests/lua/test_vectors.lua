@@ -3,92 +3,14 @@
 local harness = require "harness"
 local core = require "tokenstore.core"
 local tokenstore = require "tokenstore"
+local vectors = require "vectors"
 local equal, test = harness.equal, harness.test
 
-local function read(name)
-  local file = assert(io.open(harness.here .. "/../vectors/" .. name))
-  local text = file:read "*a"
-  file:close()
-  return assert(core.decode(text, 2 ^ 24))
-end
-
--- ---- the notations -----------------------------------------------------------------------------------
-
-local function bytes(notation)
-  if type(notation) == "string" then
-    return notation
-  end
-  if notation.hex then
-    return (notation.hex:gsub("%s", ""):gsub("%x%x", function(pair)
-      return string.char(tonumber(pair, 16))
-    end))
-  elseif notation["repeat"] then
-    return bytes(notation["repeat"][1]):rep(notation["repeat"][2])
-  elseif notation.join then
-    local parts = {}
-    for i, part in ipairs(notation.join) do
-      parts[i] = bytes(part)
-    end
-    return table.concat(parts)
-  end
-  error "unknown notation of bytes"
-end
-
-local DOUBLES = { nan = 0 / 0, inf = math.huge, ["-inf"] = -math.huge }
-
-local function value(notation)
-  if type(notation) ~= "table" then
-    return notation
-  end
-  local word, given = next(notation)
-  if type(word) ~= "string" or word:sub(1, 1) ~= "$" then
-    local copy = setmetatable({}, getmetatable(notation))
-    for key, item in pairs(notation) do
-      copy[key] = value(item)
-    end
-    return copy
-  elseif word == "$double" then
-    local number = DOUBLES[given] or assert(tonumber(given))
-    return harness.has_integers and number + 0.0 or number
-  elseif word == "$integer" then
-    return assert(tonumber(given))
-  elseif word == "$bytes" then
-    return bytes(given)
-  elseif word == "$members" then
-    local object = {}
-    for _, member in ipairs(given) do
-      object[bytes(member[1])] = value(member[2])
-    end
-    return object
-  elseif word == "$nested" then
-    local list = tokenstore.array {}
-    for _ = 2, given do
-      list = tokenstore.array { list }
-    end
-    return list
-  end
-  error("unknown notation " .. word)
-end
+local read, bytes, arguments = vectors.read, vectors.bytes, vectors.arguments
 
 -- ---- limits.json -------------------------------------------------------------------------------------
 
-local TEXTS = {
-  app = true, type = true, owner = true, token = true, custom_token = true, id = true, prefix = true,
-  pepper = true, token_encoding = true,
-}
 local HAS_OWNER = { create = true, delete_by_id = true, delete_all = true, list = true }
-
-local function arguments(given)
-  local args = {}
-  for name, notation in pairs(given or {}) do
-    if TEXTS[name] then
-      args[name] = bytes(notation)
-    else
-      args[name] = value(notation)
-    end
-  end
-  return args
-end
 
 local function with_defaults(call, args)
   args.app = args.app or "app"
@@ -161,7 +83,7 @@ end
 
 -- ---- json.json ---------------------------------------------------------------------------------------
 
-local vectors = read "json.json"
+local texts = read "json.json"
 
 -- Lua's tables have no order, so texts are compared where there is none to keep.
 local function has_order(item)
@@ -179,7 +101,7 @@ local function has_order(item)
   return not is_array and count > 1
 end
 
-for _, case in ipairs(vectors.accept) do
+for _, case in ipairs(texts.accept) do
   test("JSON: " .. case.name, function()
     local canonical = bytes(case.canonical)
     local read_value, problem = core.decode(bytes(case.text))
@@ -195,7 +117,7 @@ for _, case in ipairs(vectors.accept) do
   end)
 end
 
-for _, case in ipairs(vectors.refuse) do
+for _, case in ipairs(texts.refuse) do
   test("JSON refused: " .. case.name, function()
     harness.fails("data", case.error or "", core.decode(bytes(case.text)))
     if case.at then

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
 import tokenstore
 from conftest import Setup
-from fault_server import deaf, in_step
+from fault_server import Exchange, deaf, in_step
 from remote import RemoteTokens
 from test_replies import *  # noqa: F403
+
+HASTY = 0.3  # seconds
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +27,7 @@ def store(setup: Setup) -> Iterator[RemoteTokens]:
 
 @pytest.fixture(scope="module")
 def hasty(setup: Setup) -> Iterator[RemoteTokens]:
-    tokens = setup.tokens(timeout=0.3 if setup.tls else 0.15)
+    tokens = setup.tokens(timeout=HASTY)
     yield tokens
     tokens.close()
 
@@ -53,3 +58,22 @@ def test_more_answers_than_were_asked_for_before_all_was_written(
     with pytest.raises(tokenstore.OutcomeUnknownError, match="more answers came"):
         store.ask("fill", [300, 100_000])
     assert store.client.execute("PING") == "PONG"
+
+
+def test_a_late_answer_reaches_nobody(setup: Setup, hasty: RemoteTokens) -> None:
+    """Its caller's time is over; the connection on which it comes belongs to nobody."""
+
+    def late(x: Exchange) -> None:
+        reply = x.ask()
+        time.sleep(2 * HASTY)
+        x.send(reply)
+
+    assert hasty.client.execute("PING") == "PONG"
+    setup.server.arm(late)
+    with pytest.raises((tokenstore.OutcomeUnknownError, tokenstore.TimeoutError)):
+        hasty.client.execute("ECHO", "late")
+    began = time.monotonic()
+    while time.monotonic() - began < 2 * HASTY:
+        word = str(random.random())
+        with suppress(tokenstore.OutcomeUnknownError, tokenstore.TimeoutError):
+            assert hasty.client.execute("ECHO", word) == word.encode()

@@ -14,6 +14,7 @@ from authorization import (
     CLIENT_ID,
     Answer,
     Provider,
+    Signer,
     endpoint,
     granted,
     new_key,
@@ -21,7 +22,8 @@ from authorization import (
     wait_until,
 )
 from certs import LOCAL, SERVER, Authority
-from lua_process import Lua, Raised, get, log, opaque, quote, spike
+from forged import FORGED, FORGED_FOR
+from lua_process import Lua, Raised, get, log, make, opaque, quote, spike
 from servers import Server
 
 A, B, C = "https://api.example/a", "https://api.example/b", "https://api.example/c"
@@ -271,6 +273,22 @@ def test_a_bad_answer_is_a_failure_and_never_a_token(lua: Lua) -> None:
             opaque(lua, server)
             message = lua.fails(code, "", get(A))
             assert not re.search("Evil|canary", message), name
+
+
+def test_a_token_that_is_not_good_is_a_failure(lua: Lua) -> None:
+    signer = Signer()
+    for name, forge in FORGED.items():
+        with endpoint(signer.answer) as server:
+            token = forge(signer)
+            server.answer = lambda asked, t=token: (  # type: ignore[misc]
+                signer.answer(asked) if asked.method == "GET" else granted(t)
+            )
+            make(lua, {"url": server.url, "client_id": "id", "client_secret": "secret-canary"})
+            message = lua.fails("spike", "", get(FORGED_FOR))
+            assert not re.search("eyJ|canary", message), name
+            assert len(server.tokens_asked) == 1
+            server.answer = signer.answer
+            assert lua(get(FORGED_FOR)).count(".") == 2
 
 
 def test_tls_is_verified_unless_it_was_said_otherwise(lua: Lua, authority: Authority) -> None:

@@ -30,6 +30,7 @@ enum { REPLIES_INLINE = 4 };
 typedef struct lua_run {
     tksp_lua_op op; /* taken over; op.op is NULL between two operations */
     tks_need need;
+    int64_t now_ms; /* a clock that stands; 0: the machine's */
     size_t max_reply;
     tks_reader *reader;
     tks_greeting greeting;
@@ -67,15 +68,17 @@ static int run_gc(lua_State *L) {
     return 0;
 }
 
-/* run(target) */
+/* run(target, now or nil): where `now` is given, in ms since 1970, time stands still for the operations. */
 static int run_new(lua_State *L) {
     const tksp_lua_target *target = tksp_lua_check(L, 1, TKSP_UP_TARGET);
+    lua_Number now = luaL_optnumber(L, 2, 0);
     lua_run *run = NULL;
     luaL_argcheck(L, target->target != NULL, 1, "a whole target expected");
     run = lua_newuserdata(L, sizeof *run);
     memset(run, 0, sizeof *run);
     run->replies = run->few;
     run->need = TKS_DONE;
+    run->now_ms = (int64_t)now;
     run->max_reply = target->target->max_reply_size;
     tks_buf_init(&run->op.scratch, 0);
     tks_buf_init(&run->greeting.out, 0);
@@ -122,9 +125,13 @@ static int push_need(lua_State *L, const lua_run *run) {
     return luaL_error(L, "an operation that this driver cannot run");
 }
 
-static int step(lua_State *L, lua_run *run, tks_event *event) {
-    event->now_ms = (int64_t)(clock_now(CLOCK_REALTIME) * 1e3);
+static void advance(lua_run *run, tks_event *event) {
+    event->now_ms = run->now_ms != 0 ? run->now_ms : (int64_t)(clock_now(CLOCK_REALTIME) * 1e3);
     run->need = tks_op_step(run->op.op, event);
+}
+
+static int step(lua_State *L, lua_run *run, tks_event *event) {
+    advance(run, event);
     return push_need(L, run);
 }
 
@@ -323,8 +330,7 @@ static int run_replies(lua_State *L) {
     if (run->due == 0 || run->got != run->due) {
         return luaL_error(L, "the replies are not whole");
     }
-    event.now_ms = (int64_t)(clock_now(CLOCK_REALTIME) * 1e3);
-    run->need = tks_op_step(run->op.op, &event);
+    advance(run, &event);
     forget_replies(run);
     return push_need(L, run);
 }

@@ -204,8 +204,8 @@ PyObject *tksp_py_creator_options(PyObject *module, PyObject *options);
 /* The store's options of a _core.Tokens; borrowed. */
 const tks_tokens *tksp_py_tokens_get(PyObject *object);
 
-/* move(tokens, [(key, value, app, type, owner, token), …]) -> (Op, [None or why it cannot be moved, …]);
- * the Op gives a tks_moved for each None */
+/* move(tokens, [(key, value, app, type, owner, token, random), …]) -> (Op, [None or why it cannot be
+ * moved, …]); the Op gives a tks_moved for each None */
 PyObject *tksp_py_move(PyObject *module, PyObject *const *args, Py_ssize_t count);
 
 /* ---- jwt.c: functions of the module; jwt.py says what they take ------------------------------- */

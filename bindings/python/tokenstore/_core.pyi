@@ -192,7 +192,7 @@ class NodeTokens(Generic[_V]):
 
 def commands(commands: tuple[Any, ...], /) -> Op[list[Any]]: ...
 def move(
-    tokens: Tokens[_R], keys: list[tuple[bytes, bytes, bytes, bytes, bytes, bytes]], /
+    tokens: Tokens[_R], keys: list[tuple[bytes, bytes, bytes, bytes, bytes, bytes, bool]], /
 ) -> tuple[Op[list[int]], list[str | None]]: ...
 @disjoint_base
 class Key:

@@ -46,8 +46,8 @@ _PASSES_MAX = 10  # over all keys, while each still found some to move
 _READS_MAX = 20  # of one key, while its value changes between the reading and the moving
 _ODD_MAX = 1000  # that a report describes; it counts them all
 
-Item = tuple[bytes, bytes, bytes, bytes, bytes, bytes]
-"""key, value, app, type, owner, token: what the extension's ``move`` takes."""
+Item = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bool]
+"""key, value, app, type, owner, token, random: what the extension's ``move`` takes."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ class _Format:
     name: str
     match: str  # for SCAN
     pattern: re.Pattern[bytes]
+    random: re.Pattern[bytes]  # tokens that the program drew; others, somebody chose
 
     def read(self, key: bytes) -> tuple[bytes, bytes, bytes, bytes] | None:
         """app, type, owner, token; None where there is no way to read the name, or more than one."""
@@ -105,11 +106,13 @@ FORMATS = {
         re.compile(
             rb"app:(?P<app>.*)\|type:(?P<type>.*)\|owner:(?P<owner>.*)\|token:(?P<token>.*)", re.S
         ),
+        re.compile(rb"[\w-]{171}", re.A),  # 128 bytes
     ),
     "spots-sessions": _Format(
         "spots-sessions",
         "app:*|token:*|ownerId:*",
         re.compile(rb"app:(?P<app>.*)\|token:(?P<token>.*)\|ownerId:(?P<owner>.*)", re.S),
+        re.compile(rb".*", re.S),
     ),
 }
 """What can be migrated, by the names that the command line takes."""
@@ -238,7 +241,8 @@ class _Run:
             elif names is None:
                 self.leave(key, "its name can be read in more than one way")
             else:
-                items.append((key, value, *names))
+                random = self.format.random.fullmatch(names[3]) is not None
+                items.append((key, value, *names, random))
         return items
 
     def note(self, key: bytes, outcome: int) -> bool:

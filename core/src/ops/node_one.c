@@ -48,18 +48,17 @@ static tks_status write_text(tks_buf *out, tks_bytes text, const char *name, tks
 /* The record, with its members in the order of the Node package. */
 static tks_status write_record(tks_buf *out, tks_bytes owner_id, tks_bytes attrs, tks_bytes key,
                                tks_bytes id, tks_error *err) {
-    tks_buf_append_bytes(out, TKS_LITERAL("{\"owner_id\":"));
-    tks_status status = write_text(out, owner_id, "owner_id", err);
+    tks_status status = tks_buf_append_bytes(out, TKS_LITERAL("{\"owner_id\":"));
+    if (status == TKS_OK) status = write_text(out, owner_id, "owner_id", err);
     if (status != TKS_OK) return status;
     tks_buf_append_bytes(out, TKS_LITERAL(",\"attrs\":"));
     tks_buf_append_bytes(out, attrs);
-    tks_buf_append_bytes(out, TKS_LITERAL(",\"key\":"));
-    status = write_text(out, key, "key", err);
+    status = tks_buf_append_bytes(out, TKS_LITERAL(",\"key\":"));
+    if (status == TKS_OK) status = write_text(out, key, "key", err);
     if (status != TKS_OK) return status;
     tks_buf_append_bytes(out, TKS_LITERAL(",\"id\":\""));
     tks_buf_append_bytes(out, id);
-    status = tks_buf_append_bytes(out, TKS_LITERAL("\"}"));
-    return status == TKS_OK ? TKS_OK : tks_fail_memory(err);
+    return tks_buf_append_bytes(out, TKS_LITERAL("\"}"));
 }
 
 static tks_status check_attrs(const tks_node_tokens *store, tks_bytes attrs, tks_error *err) {

@@ -1,0 +1,239 @@
+-- tests/vectors/operations.json: operations with scripted replies, no server. See README there. What a
+-- driver in Lua does not see - a batch's safety and route - is tested in C alone.
+
+local harness = require "harness"
+local core = require "tokenstore.core"
+local vectors = require "vectors"
+local equal, test = harness.equal, harness.test
+
+local NOW = 1700000000000
+local target = assert(core.target("redis://localhost", {}))
+
+-- ---- patterns ------------------------------------------------------------------------------------------
+
+-- Does `text`, from `at` on, begin with the pattern? Gives where it goes on. `vars` gets what is captured.
+local function match(pattern, text, at, vars)
+  if type(pattern) == "table" and pattern.join then
+    for _, part in ipairs(pattern.join) do
+      at = at and match(part, text, at, vars)
+    end
+    return at
+  end
+  local want
+  if type(pattern) ~= "table" or pattern.hex or pattern["repeat"] then
+    want = vectors.bytes(pattern)
+  elseif pattern.var then
+    want = assert(vars[pattern.var], pattern.var):sub(1, pattern.first or -1)
+  elseif pattern.capture then
+    want = text:sub(at, at + pattern.size - 1)
+    vars[pattern.capture] = want
+    return #want == pattern.size and at + pattern.size or nil
+  elseif pattern.sha then
+    return text:find("^" .. ("%x"):rep(40), at) and at + 40
+  elseif pattern.script then
+    return #text > 0 and #text + 1 or nil
+  else
+    error "unknown notation of a word"
+  end
+  return text:sub(at, at + #want - 1) == want and at + #want or nil
+end
+
+local function fits(pattern, text, vars)
+  return match(pattern, text, 1, vars) == #text + 1
+end
+
+-- What a pattern stands for once all in it is known.
+local function fill(pattern, vars)
+  if type(pattern) ~= "table" or not (pattern.join or pattern.var) then
+    return vectors.bytes(pattern)
+  elseif pattern.var then
+    return assert(vars[pattern.var], pattern.var):sub(1, pattern.first or -1)
+  end
+  local parts = {}
+  for i, part in ipairs(pattern.join) do
+    parts[i] = fill(part, vars)
+  end
+  return table.concat(parts)
+end
+
+-- ---- commands ------------------------------------------------------------------------------------------
+
+-- The commands of a batch, each a list of words.
+local function split(bytes)
+  local commands, at = {}, 1
+  while at <= #bytes do
+    local count, next_at = bytes:match("^%*(%d+)\r\n()", at)
+    local words = {}
+    for i = 1, assert(tonumber(count), "not RESP") do
+      local size, from = bytes:match("^%$(%d+)\r\n()", next_at)
+      words[i] = bytes:sub(from, from + size - 1)
+      next_at = from + size + 2
+    end
+    at = next_at
+    commands[#commands + 1] = words
+  end
+  return commands
+end
+
+-- Members of a table have no order, and where Lua has no integers 1.0 is written as 1. So data is compared
+-- as what it means: the text of a record, or the pairs of an update from `first` on.
+local function same_data(want, got)
+  return want:sub(-1) == "]" and harness.same((core.decode("[" .. want)), (core.decode("[" .. got)))
+end
+
+local function same_pairs(want, got, first, vars)
+  local values = {}
+  for i = first, #got, 2 do
+    values[got[i]] = got[i + 1]
+  end
+  for i = first, #want, 2 do
+    local value = values[want[i]]
+    if not value or not fits(want[i + 1], value, vars) then
+      return false
+    end
+  end
+  return #want == #got
+end
+
+local function check_command(case, want, got, vars)
+  local pairs_from = case.call == "update" and 7 or #want + 1
+  for i = 1, pairs_from - 1 do
+    local word, found = want[i], got[i] or ""
+    if not fits(word, found, vars) and not (type(word) == "string" and same_data(word, found)) then
+      error(("word %d of %s is %q"):format(i, want[1], found))
+    end
+  end
+  assert(same_pairs(want, got, pairs_from, vars), "other words than " .. #want)
+end
+
+-- ---- steps ---------------------------------------------------------------------------------------------
+
+local function answer(run, step, vars)
+  local lost = step.lost
+  if step.replies then
+    assert(core.run_feed(run, fill(step.replies, vars)) == true, "the replies are not what is due")
+    return core.run_replies(run)
+  elseif lost then
+    return core.run_lost(run, lost.sent, lost.final, lost.why or "the connection was lost",
+      lost.status or "connection")
+  elseif step.deadline then
+    return core.run_deadline(run, step.deadline.sent)
+  end
+  assert(step.awake, "unknown answer")
+  return core.run_awake(run)
+end
+
+-- Takes the operation through its steps; what it wants in the end.
+local function run_steps(case, run, vars, need, a, b)
+  for number, step in ipairs(case.steps) do
+    if step.send then
+      equal(need, "send", "step " .. number)
+      equal(b, step.reconnect or false, "reconnect")
+      local commands = split(core.run_batch(run))
+      equal(#commands, #step.send, "commands")
+      for i, want in ipairs(step.send) do
+        check_command(case, want, commands[i], vars)
+      end
+    else
+      equal(need, "sleep", "step " .. number)
+      assert(a * 1000 >= step.sleep[1] and a * 1000 <= step.sleep[2], a)
+    end
+    need, a, b = answer(run, step, vars)
+  end
+  return need
+end
+
+-- ---- results -------------------------------------------------------------------------------------------
+
+local TEXTS = { "app", "type", "owner", "token", "id" }
+
+local function check_token(want, got, vars)
+  if want == core.null then
+    return assert(not got, "found")
+  end
+  assert(got, "not found")
+  for _, name in ipairs(TEXTS) do
+    if want[name] == core.null then
+      equal(got[name], nil, name)
+    else
+      assert(fits(want[name], got[name], vars), name)
+    end
+  end
+  assert(math.abs(got.created_at - want.created_us / 1e6) < 1e-6, "created_at")
+  if want.expires_ms == 0 then
+    equal(got.expires_at, nil, "expires_at")
+  else
+    assert(math.abs(got.expires_at - want.expires_ms / 1e3) < 1e-6, "expires_at")
+  end
+  equal(got.data, want.data, "data")
+end
+
+local function check_result(want, got, vars)
+  local kind, value = next(want)
+  if kind == "token" then
+    check_token(value, got, vars)
+  elseif kind == "tokens" then
+    equal(#got, #value, "tokens")
+    for i = 1, #value do
+      check_token(value[i], got[i], vars)
+    end
+  elseif kind == "replies" then
+    equal(#got, #value, "replies")
+    for i = 1, #value do
+      harness.matches(type(got[i]) == "table" and got[i].message or got[i], value[i])
+    end
+  elseif kind == "bool" or kind == "count" then
+    equal(got, value)
+  else
+    error("unknown result " .. kind)
+  end
+end
+
+-- ---- cases ---------------------------------------------------------------------------------------------
+
+local function make(case)
+  local store, message, code = core.tokens(false, vectors.arguments(case.options))
+  if not store then
+    return store, message, code
+  elseif case.call == "execute" then
+    local commands = {}
+    for i, words in ipairs(case.args.commands) do
+      commands[i] = {}
+      for j, word in ipairs(words) do
+        commands[i][j] = vectors.bytes(word)
+      end
+    end
+    return core.pipeline(commands, { raise_errors = false })
+  elseif case.call == "create_many" then
+    local list = {}
+    for i, args in ipairs(case.args.tokens) do
+      list[i] = vectors.arguments(args)
+    end
+    return core.create_many(store, list)
+  end
+  return core[case.call](store, vectors.arguments(case.args))
+end
+
+local function check_failure(case, want, ...)
+  harness.fails(want.status, want.message, ...)
+  local token = case.args.token and vectors.bytes(case.args.token) or ""
+  assert(#token < 8 or not select(2, ...):find(token, 1, true), "the message holds the token")
+end
+
+for _, case in ipairs(vectors.read("operations.json").cases) do
+  test("operation: " .. case.name, function()
+    if case.refused then
+      return check_failure(case, case.refused, make(case))
+    end
+    local vars = {}
+    local run = core.run(target, case.now or NOW)
+    local _, need, a, b = core.run_start(run, assert(make(case)))
+    need = run_steps(case, run, vars, need, a, b)
+    if case.error then
+      equal(need, "failed", "end")
+      return check_failure(case, case.error, core.run_finish(run))
+    end
+    equal(need, "done", "end")
+    check_result(case.result, core.run_finish(run), vars)
+  end)
+end
