@@ -84,7 +84,8 @@ static tks_status finish_add(tks_op *op, int64_t now_ms) {
     const tks_reply *stored = tks_reply_get_item(reply, 1);
     if (stored == NULL || tks_reply_get_type(stored) != TKS_REPLY_INTEGER)
         return tksp_op_fail_foreign(op);
-    if (tks_reply_get_integer(stored) == 0)
+    op->refused = tks_reply_get_integer(stored) == 0;
+    if (op->refused)
         return tks_fail(&op->error, TKS_ERR_DATA,
                         "key is in use already: give another one, or none");
     status = tksp_node_read(&self->node, self->node.subject, self->key, self->record);

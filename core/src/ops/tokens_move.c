@@ -60,6 +60,7 @@ static tks_status add(tksp_tokens_op *op, const tks_tokens *tokens, const tks_fo
         tksp_word_tail(op, key->owner, data, foreign_tag ? owner.tag : NULL),
         op->tokens[i].id, /* as the index lists it */
         tksp_arena_dup(arena, key->value),
+        key->random ? TKS_LITERAL("1") : TKS_LITERAL("0"),
     };
     if (arena->status != TKS_OK) return TKS_ERR_MEMORY;
     return tksp_tokens_add(op, &tksp_script_move, sizeof words / sizeof words[0], words, words[1]);
