@@ -44,8 +44,7 @@ typedef enum tks_need {
     TKS_NEED_HTTP,  /* tks_op_get_request */
     TKS_NEED_SLEEP, /* tks_op_get_sleep */
     TKS_DONE,       /* tks_op_get_result */
-    TKS_FAILED      /* tks_op_get_error. Right after REPLIES anything but TKS_ERR_SERVER may mean
-                       that they belong to other commands: the driver closes that connection. */
+    TKS_FAILED      /* tks_op_get_error. Right after REPLIES: tks_op_is_out_of_step */
 } tks_need;
 
 /* Commands to be sent in one go on one connection; exactly `replies` replies are due. */
@@ -87,6 +86,10 @@ const tks_batch *tks_op_get_batch(const tks_op *op);          /* after TKS_NEED_
 const tks_http_request *tks_op_get_request(const tks_op *op); /* after TKS_NEED_HTTP */
 uint32_t tks_op_get_sleep(const tks_op *op);         /* after TKS_NEED_SLEEP: milliseconds */
 const tks_error *tks_op_get_error(const tks_op *op); /* after TKS_FAILED */
+
+/* After TKS_FAILED that REPLIES led to: may they belong to other commands? Then the driver closes the
+ * connection they came on. */
+bool tks_op_is_out_of_step(const tks_op *op);
 
 /* ---- results -------------------------------------------------------------------------------- */
 
