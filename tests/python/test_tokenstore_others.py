@@ -197,6 +197,18 @@ def test_an_id_whose_key_was_given_away_is_dead(
         assert server.keys() == []
 
 
+def test_delete_key_spares_the_id_of_another_key(
+    store: Tokenstore, server: Server, write: Any
+) -> None:
+    """Somebody copied a record: two keys name one id, and the id names one of them."""
+    token = store.add("bob")
+    copy = json.dumps({**token, "key": "k" * 24})
+    server("SET", "token:key:" + "k" * 24, copy)
+    assert store.delete_key("k" * 24) is True
+    assert store.get(token.id) == token
+    assert store.list("bob") == [token]
+
+
 def test_values_of_another_kind(store: Tokenstore, server: Server) -> None:
     server("HSET", "token:id:x", "a", "b")
     server("HSET", "token:key:x", "a", "b")

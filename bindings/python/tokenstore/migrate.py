@@ -24,9 +24,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstore import _core
+from tokenstore._types import ClientOptions
 from tokenstore.client import Client
 from tokenstore.errors import ConfigurationError, ServerError
 from tokenstore.values import Token
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from tokenstore._store import Redis
-    from tokenstore._types import ClientOptions, Text
+    from tokenstore._types import Text
 
-__all__ = ["FORMATS", "Odd", "Report", "redis_tokens", "spots_sessions"]
+__all__ = ["FORMATS", "Odd", "Options", "Report", "redis_tokens", "run", "spots_sessions"]
 
 # What became of a key, as core/include/tokenstore/move.h numbers it.
 _GONE, _MOVED, _MOVED_AGAIN, _CHANGED, _TAKEN = range(5)
@@ -118,12 +119,23 @@ FORMATS = {
 """What can be migrated, by the names that the command line takes."""
 
 
-def redis_tokens(redis: Redis = None, **options: Any) -> Report:
+class Options(ClientOptions, total=False):
+    """What :func:`run` takes besides."""
+
+    prefix: Text
+    pepper: Text | None
+    max_data_size: int
+    batch: int
+    dry_run: bool
+    progress: Callable[[Report], object] | None
+
+
+def redis_tokens(redis: Redis = None, **options: Unpack[Options]) -> Report:
     """Move the tokens that redis-tokens 0.0.2 wrote; :func:`run` has the options."""
     return run("redis-tokens", redis, **options)
 
 
-def spots_sessions(redis: Redis = None, **options: Any) -> Report:
+def spots_sessions(redis: Redis = None, **options: Unpack[Options]) -> Report:
     """Move the sessions that @spots-tech/sessions wrote, so that :class:`tokenstore.Sessions` finds
     them; :func:`run` has the options."""
     return run("spots-sessions", redis, **options)
