@@ -170,6 +170,7 @@ typedef struct tksp_py_call {
     PyObject *value, *error;      /* what came of it; both NULL: it is not settled */
     PyObject *line;               /* the driver's */
     double began, deadline;
+    int64_t wall_ms;           /* a clock that stands; 0: the machine's */
     char sent, over, blocking; /* bool, as T_BOOL has it */
 } tksp_py_call;
 
