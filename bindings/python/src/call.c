@@ -19,15 +19,17 @@ static int64_t wall_ms(void) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Call(op, loop, client, now, timeout): `now` in the loop's seconds, `timeout` None for the client's. */
+/* Call(op, loop, client, now, timeout, wall=0): `now` in the loop's seconds, `timeout` None for the client's.
+ * Where `wall` is given, in ms since 1970, time stands still for the operation. */
 static PyObject *call_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     (void)kwargs;
     const tksp_py_state *state = PyType_GetModuleState(type);
     PyObject *op, *loop, *client, *timeout;
     double now;
+    long long wall = 0;
     int64_t timeout_ms;
-    if (!PyArg_ParseTuple(args, "OOO!dO:Call", &op, &loop, state->client_type, &client, &now,
-                          &timeout) ||
+    if (!PyArg_ParseTuple(args, "OOO!dO|L:Call", &op, &loop, state->client_type, &client, &now,
+                          &timeout, &wall) ||
         !tksp_py_timeout(state, timeout, &timeout_ms))
         return NULL;
     tks_op *core = tksp_py_op_begin(state, op);
@@ -42,6 +44,7 @@ static PyObject *call_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
     self->loop = loop;
     self->line = Py_None;
     self->began = now;
+    self->wall_ms = wall;
     self->deadline = now + (double)timeout_ms / 1e3;
     return (PyObject *)self;
 }
@@ -184,7 +187,7 @@ static PyObject *call_await(PyObject *self) {
 
 tksp_py_wish tksp_py_call_step(const tksp_py_state *state, tksp_py_call *self, tks_event *event) {
     if (self->over) return TKSP_PY_OVER;
-    event->now_ms = wall_ms();
+    event->now_ms = self->wall_ms != 0 ? self->wall_ms : wall_ms();
     event->sent = self->sent;
     self->sent = false;
     switch (tks_op_step(self->core, event)) {

@@ -46,7 +46,7 @@ class Where:
             self.server_name = given.partition("%")[0].rstrip(".") or given
 
 
-def _tls(target: _core.Target) -> ssl.SSLContext:
+def _tls(target: _core._Target) -> ssl.SSLContext:
     """Verified TLS 1.2 or newer. The files are known to be good: the core has read them."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
