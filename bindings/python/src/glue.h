@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "tokenstore/client.h"
+#include "tokenstore/jwt.h"
 #include "tokenstore/op.h"
 #include "tokenstore/tokens.h"
 
@@ -22,6 +23,7 @@ typedef struct tksp_py_state {
     PyTypeObject *client_type;
     PyTypeObject *tokens_type;
     PyTypeObject *node_tokens_type;
+    PyTypeObject *jwt_sessions_type;
     PyTypeObject *key_type;
     PyTypeObject *keyset_type;
     PyTypeObject *spike_type;
@@ -47,6 +49,7 @@ int tksp_py_op_init(PyObject *module, tksp_py_state *state);
 int tksp_py_client_init(PyObject *module, tksp_py_state *state);
 int tksp_py_tokens_init(PyObject *module, tksp_py_state *state);
 int tksp_py_node_tokens_init(PyObject *module, tksp_py_state *state);
+int tksp_py_jwt_sessions_init(PyObject *module, tksp_py_state *state);
 int tksp_py_jwt_init(PyObject *module, tksp_py_state *state);
 int tksp_py_spike_init(PyObject *module, tksp_py_state *state);
 int tksp_py_call_init(PyObject *module, tksp_py_state *state);
@@ -208,6 +211,9 @@ const tks_tokens *tksp_py_tokens_get(PyObject *object);
 /* move(tokens, [(key, value, app, type, owner, token, random), …]) -> (Op, [None or why it cannot be
  * moved, …]); the Op gives a tks_moved for each None */
 PyObject *tksp_py_move(PyObject *module, PyObject *const *args, Py_ssize_t count);
+
+/* The key of a Key, borrowed; NULL with TypeError for anything else. jwt.c */
+tks_key *tksp_py_key_get(const tksp_py_state *state, PyObject *object);
 
 /* ---- jwt.c: functions of the module; jwt.py says what they take ------------------------------- */
 

@@ -119,6 +119,7 @@ typedef enum tks_result_type {
     TKS_RESULT_REPLIES, /* `replies[0 … size-1]`: raw commands */
     TKS_RESULT_ACCESS,  /* `access` */
     TKS_RESULT_TEXT,    /* `text`; its data is NULL when there is none */
+    TKS_RESULT_TEXTS,   /* `texts[0 … size-1]` */
     TKS_RESULT_JSON,    /* `values[0]`; NULL when there is none */
     TKS_RESULT_JSONS    /* `values[0 … size-1]`; NULL where there is none */
 } tks_result_type;
@@ -133,6 +134,7 @@ typedef struct tks_result {
         const tks_access *access;
         const tks_json *const *values;
         tks_bytes text;
+        const tks_bytes *texts;
     };
 } tks_result;
 
