@@ -119,6 +119,10 @@ tksp_pool *tksp_client_pool(tks_client *client, pid_t pid) {
     return fresh;
 }
 
+pid_t tks_client_get_pid(const tks_client *client) {
+    return tksp_pid_get(&client->pid);
+}
+
 const char *tksp_client_name(const tks_client *client) {
     return client->name;
 }

@@ -108,6 +108,7 @@ static void make_list(lua_State *L) {
     add_metatable(L, TKSP_UP_TARGET, "tokenstore.target", false);
     add_metatable(L, TKSP_UP_RUN, "tokenstore.run", false);
     add_metatable(L, TKSP_UP_NODE_TOKENS, "tokenstore.node_tokens", false);
+    add_metatable(L, TKSP_UP_JWT_SESSIONS, "tokenstore.jwt_sessions", false);
     set_tostring(L, TKSP_UP_NULL, null_tostring);
     set_tostring(L, TKSP_UP_TOKEN, value_tostring);
     set_tostring(L, TKSP_UP_SESSION, value_tostring);
