@@ -223,18 +223,6 @@ def test_values_of_another_kind(store: Tokenstore, server: Server) -> None:
 # ---- dead ids ----------------------------------------------------------------------------------------
 
 
-def test_list_drops_dead_ids(store: Tokenstore, server: Server) -> None:
-    live = store.add("bob", {"n": 1})
-    expired = [store.add("bob", duration=1000) for _ in range(3)]
-    for token in expired[:2]:  # as if their time had come
-        server("DEL", f"token:key:{token.key}", f"token:id:{token.id}")
-    server("DEL", f"token:key:{expired[2].key}")  # half of one
-    assert server("SCARD", "token:tokens:bob") == 4
-    assert store.list("bob") == [live]
-    assert server("SMEMBERS", "token:tokens:bob") == [live.id.encode()]
-    assert server("EXISTS", f"token:id:{expired[2].id}") == 0
-
-
 def test_add_keeps_the_dead_fewer_than_the_living(store: Tokenstore, server: Server) -> None:
     for _ in range(300):
         token = store.add("bob", duration=1000)
