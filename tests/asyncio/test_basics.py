@@ -22,7 +22,9 @@ ROOT = Path(__file__).parent.parent.parent
 A = {"app": "a", "type": "t"}
 
 
-@pytest.mark.parametrize("name", ["Client", "RedisTokens", "Sessions", "Tokenstore"])
+@pytest.mark.parametrize(
+    "name", ["Client", "RedisTokens", "Sessions", "Spike", "TokenCreator", "Tokenstore"]
+)
 def test_the_same_names(name: str) -> None:
     """Every method of the blocking class, with its arguments; close is aclose."""
     ours, theirs = getattr(aio, name), getattr(tokenstore, name)

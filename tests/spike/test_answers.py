@@ -268,6 +268,17 @@ def test_a_token_that_is_good() -> None:
         assert [a.method for a in server.asked] == ["POST", "GET", "POST"]
 
 
+def test_the_servers_clock_may_be_ahead() -> None:
+    signer = Signer()
+    ahead = int(time.time()) + 30
+    token = signer.token(FORGED_FOR, iat=ahead, nbf=ahead, exp=ahead + 600)
+    with endpoint(
+        lambda asked: signer.answer(asked) if asked.method == "GET" else granted(token)
+    ) as server:
+        with Spike(server.url, "id", "secret") as s:
+            assert s.get_token(FORGED_FOR) == token
+
+
 def test_a_key_set_with_a_secret_in_it_is_not_believed() -> None:
     secret = tokenstore.jwt.Key.from_secret(b"s" * 32)
     claims = {"aud": AUDIENCE, "iat": int(time.time()), "exp": int(time.time()) + 600}

@@ -72,25 +72,52 @@ end
 -- Tables that were checked, and with what: most are the same ones for each request.
 local checked = setmetatable({}, { __mode = "k" })
 
+-- What stands in the headers, so that a request need not take it apart: names and how to get at values.
+local function read_headers(headers)
+  local list = {}
+  for name, what in next, headers do
+    local entry = { name = name, what = what }
+    if type(what) ~= "function" then
+      for field in what:gmatch "[^.]+" do
+        entry[#entry + 1] = field
+      end
+    end
+    list[#list + 1] = entry
+  end
+  return list
+end
+
+-- Names under which a client could pretend: ours, and those that some upstreams take for the same.
+local function names_to_clear(headers)
+  local names = {}
+  for name in next, headers do
+    names[#names + 1] = name
+    if name:find("-", 1, true) then
+      names[#names + 1] = name:gsub("-", "_")
+    end
+  end
+  return names
+end
+
 local function prepare(given, class, owner_field, level)
   local options = checked[given]
   if options then
     return options
   end
   check_options(given, class, level + 1)
+  local headers = given.headers or { ["X-Owner-Id"] = owner_field }
   options = {
     store = given.store,
+    app = given.app,
+    type = given.type,
     cookie = given.cookie and "cookie_" .. given.cookie,
-    headers = given.headers or { ["X-Owner-Id"] = owner_field },
+    refresh = given.refresh,
+    headers = read_headers(headers),
+    clear = names_to_clear(headers),
     realm = (given.realm or given.app):gsub('[%c"\\]', " "),
     fail_open = given.fail_open,
     cache = given.cache or 0,
-    ask = {
-      app = given.app,
-      type = given.type,
-      refresh = given.refresh,
-      expiry = (given.cache or 0) > 0 or nil,
-    },
+    cache_key = given.app .. "\0" .. (given.type or "") .. "\0",
   }
   checked[given] = options
   return options
@@ -98,33 +125,27 @@ end
 
 -- ---- the request -----------------------------------------------------------------------------------
 
--- The client's headers under our names, and under those that some upstreams take for the same.
-local function clear_headers(headers)
-  for name in next, headers do
-    ngx.req.clear_header(name)
-    if name:find("-", 1, true) then
-      ngx.req.clear_header((name:gsub("-", "_")))
-    end
-  end
-end
-
--- The token that the request brings; nil, and whether what it brings is malformed.
+-- The token that the request brings; nil, and whether there is an Authorization header without one. And
+-- whether the token is from there.
 local function find_token(options)
   local header = ngx.var.http_authorization
-  if header then
-    local scheme, token = header:match "^(%S+) +(%S.-) *$"
-    if (scheme or header):lower() == "bearer" then
-      if token and token:find "^[%w%-._~+/]+=*$" then
-        return token
-      end
-      return nil, true
+  local scheme = header and header:sub(1, 7):lower()
+  if scheme == "bearer " then
+    local token = header:sub(8)
+    if token:byte(1) == 32 or token:byte(-1) == 32 then
+      token = token:match "^ *(.-) *$"
     end
+    return token ~= "" and token or nil, token == "", true
+  elseif scheme == "bearer" then
+    return nil, true
   end
   local token = options.cookie and ngx.var[options.cookie]
-  if token and token ~= "" then
-    return token
-  end
-  return nil
+  return token ~= "" and token or nil, false, false
+end
+
+-- RFC 6750, 2.1: what a token in the header may be made of.
+local function is_well_formed(token)
+  return token:find "^[%w%-._~+/]+=*$" ~= nil
 end
 
 -- Ends the request.
@@ -138,16 +159,15 @@ local function deny(status, options, problem, description)
   return ngx.exit(status)
 end
 
--- What `what` of the headers means for this session: text, or nil for nothing; false for what no header can
--- hold.
-local function header_value(what, session)
+-- Text for a header; nil for none; false for what no header can hold.
+local function header_value(entry, session)
   local value
-  if type(what) == "function" then
-    value = what(session)
+  if type(entry.what) == "function" then
+    value = entry.what(session)
   else
     value = session
-    for name in what:gmatch "[^.]+" do
-      value = type(value) == "table" and value[name]
+    for _, field in ipairs(entry) do
+      value = type(value) == "table" and value[field]
     end
   end
   if value == nil or value == false or value == core.null then
@@ -159,16 +179,17 @@ local function header_value(what, session)
   return not value:find "%c" and value
 end
 
-local function set_headers(options, session)
-  for name, what in next, options.headers do
-    local value = header_value(what, session)
+-- The headers that this session means, by name; nil, and the name of one that cannot be.
+local function make_headers(options, session)
+  local values = {}
+  for _, entry in ipairs(options.headers) do
+    local value = header_value(entry, session)
     if value == false then
-      ngx.log(ngx.ERR, "tokenstore.guard: the session holds what cannot stand in the header ", name)
-      return ngx.exit(ngx.HTTP_INTERNAL_SERVER_ERROR)
-    elseif value then
-      ngx.req.set_header(name, value)
+      return nil, entry.name
     end
+    values[entry.name] = value
   end
+  return values
 end
 
 -- ---- looking it up ---------------------------------------------------------------------------------
@@ -199,54 +220,73 @@ local function get_cache(store)
   return cache
 end
 
+local function ask(options, token)
+  return options.store:get {
+    app = options.app, type = options.type, token = token, refresh = options.refresh,
+    expiry = options.cache > 0 or nil,
+  }
+end
+
+-- From the cache or from Redis: { session, headers }, the headers for whoever asked first. nil; or nil,
+-- message.
 local function look_up(options, token)
-  local ask = options.ask
-  if #token > TOKEN_MAX then
-    return nil
+  local cache = options.cache > 0 and get_cache(options.store)
+  local key = cache and options.cache_key .. token
+  local entry = cache and cache:get(key)
+  if entry then
+    return entry
   end
-  if options.cache == 0 then
-    return options.store:get {
-      app = ask.app, type = ask.type, token = token, refresh = ask.refresh,
-    }
+  local session, message = ask(options, token)
+  if not session then
+    return nil, message
   end
-  local cache = get_cache(options.store)
-  local key = ask.app .. "\0" .. (ask.type or "") .. "\0" .. token
-  local found, message, code = cache:get(key), nil, nil
-  if not found then
-    found, message, code = options.store:get {
-      app = ask.app, type = ask.type, token = token, refresh = ask.refresh, expiry = true,
-    }
-    if found then
-      local left = found.expires_at and found.expires_at - ngx.now() or options.cache
-      if left > 0 then
-        cache:set(key, found, math.min(left, options.cache))
-      end
-    end
+  entry = { session = session }
+  local left = session.expires_at and session.expires_at - ngx.now() or options.cache
+  if cache and left > 0 then
+    cache:set(key, entry, math.min(left, options.cache))
   end
-  return found, message, code
+  return entry
+end
+
+-- Sets the headers of a session that was found.
+local function set_headers(options, entry)
+  local problem
+  if entry.options ~= options then
+    entry.headers, problem = make_headers(options, entry.session)
+    entry.options = options
+  end
+  if not entry.headers then
+    entry.options = nil
+    ngx.log(ngx.ERR, "tokenstore.guard: the session holds what cannot stand in the header ", problem)
+    return ngx.exit(ngx.HTTP_INTERNAL_SERVER_ERROR)
+  end
+  for name, value in next, entry.headers do
+    ngx.req.set_header(name, value)
+  end
 end
 
 local function check(options)
-  clear_headers(options.headers)
-  local token, malformed = find_token(options)
-  if malformed then
-    return deny(ngx.HTTP_BAD_REQUEST, options, "invalid_request", "The Authorization header is malformed")
-  elseif not token then
-    return deny(ngx.HTTP_UNAUTHORIZED, options)
+  for _, name in ipairs(options.clear) do
+    ngx.req.clear_header(name)
   end
-  local session, message = look_up(options, token)
-  if session then
-    ngx.ctx.session = session
-    set_headers(options, session)
-    return session
-  elseif not message then
+  local token, malformed, from_header = find_token(options)
+  local entry, message
+  if token and #token <= TOKEN_MAX then
+    entry, message = look_up(options, token)
+  end
+  if entry then
+    ngx.ctx.session = entry.session
+    set_headers(options, entry)
+    return entry.session
+  elseif message then
+    log_failure(message)
+    return not options.fail_open and ngx.exit(ngx.HTTP_SERVICE_UNAVAILABLE) or nil
+  elseif malformed or (from_header and not is_well_formed(token)) then
+    return deny(ngx.HTTP_BAD_REQUEST, options, "invalid_request", "The Authorization header is malformed")
+  elseif token then
     return deny(ngx.HTTP_UNAUTHORIZED, options, "invalid_token", "The token is unknown or has expired")
   end
-  log_failure(message)
-  if not options.fail_open then
-    return ngx.exit(ngx.HTTP_SERVICE_UNAVAILABLE)
-  end
-  return nil
+  return deny(ngx.HTTP_UNAUTHORIZED, options)
 end
 
 -- session{ store, app, … }: checks a session of Sessions.

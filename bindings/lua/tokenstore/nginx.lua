@@ -55,17 +55,17 @@ function driver.close(handle)
   handle.closed = true
 end
 
--- One batch, there and back. Gives what the operation needs next, and whether a batch that was not
+-- One batch, there and back, begun at `now`. Gives what the operation needs next, and whether a batch that was not
 -- answered may have reached the server.
-local function send(handle, run, deadline, patience, reconnect)
+local function send(handle, run, deadline, now, patience, reconnect)
   local limit, sent = deadline, false
   if patience > 0 then
-    limit = math.min(deadline, clock() + patience)
+    limit = math.min(deadline, now + patience)
   end
   if reconnect then
     connection.renew(handle)
   end
-  local socket, failure, fresh = connection.open(handle, run, limit)
+  local socket, failure, fresh = connection.open(handle, run, limit, now)
   if socket then
     local ok
     ok, failure = connection.exchange(socket, run, run_batch(run), limit)
@@ -112,11 +112,12 @@ function driver.run(handle, operation, message, code)
   end
   local run = table.remove(handle.spare) or core.run(handle.target)
   local timeout, need, a, b = run_start(run, operation)
-  local deadline = clock() + (timeout > 0 and timeout or handle.timeout)
+  local now = clock()
+  local deadline = now + (timeout > 0 and timeout or handle.timeout)
   local sent = false
   while true do
     if need == "send" then
-      sent, need, a, b = send(handle, run, deadline, a, b)
+      sent, need, a, b = send(handle, run, deadline, now, a, b)
     elseif need ~= "sleep" then
       return finish(handle, run, core.run_finish(run))
     elseif clock() + a >= deadline then
@@ -125,6 +126,7 @@ function driver.run(handle, operation, message, code)
       sleep(a)
       need, a, b = core.run_awake(run)
     end
+    now = need == "send" and clock() or now
   end
 end
 

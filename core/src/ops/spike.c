@@ -7,7 +7,11 @@
 #include "spike_private.h"
 #include "tokenstore/secret.h"
 
-enum { TEXT_MAX = 16 * 1024, FAULTS_SIZE = TKS_ERROR_SIZE };
+enum {
+    TEXT_MAX = 16 * 1024,
+    FAULTS_SIZE = TKS_ERROR_SIZE,
+    CLOCKS_S = 60 /* how far the server's clock may be ahead of ours */
+};
 
 /* ---- options ---- */
 
@@ -235,6 +239,7 @@ bool tksp_spike_verify(tks_spike *spike, tks_bytes token, tks_bytes audience, in
         .audience_count = 1,
         .required = &required,
         .required_count = 1,
+        .leeway = CLOCKS_S, /* of nbf: exp is compared by who asks */
         .now = (double)now_ms / 1000,
     };
     tks_jwt jwt = {NULL, NULL};

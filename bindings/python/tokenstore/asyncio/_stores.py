@@ -18,7 +18,7 @@ from tokenstore.asyncio._client import Client
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["RedisTokens", "Sessions", "Tokenstore"]
+__all__ = ["RedisTokens", "Sessions", "SpotsSessions", "Tokenstore"]
 
 _SESSION = "session"
 
@@ -92,6 +92,9 @@ class Sessions(tokenstore.Sessions, AsyncStore):
         return None if session is None else session.token
 
     killAll = kill_all
+
+
+SpotsSessions = Sessions
 
 
 class Tokenstore(tokenstore.Tokenstore, AsyncStore):

@@ -1,4 +1,4 @@
-"""The stores of tokenstore.asyncio. Written by scripts/async-stub: change the blocking ones instead."""
+"""Written by scripts/async-stub from the blocking classes: change those, and run it again."""
 
 import builtins
 from collections.abc import Iterable, Mapping
@@ -13,9 +13,7 @@ from tokenstore.values import NodeToken, Session, Token
 
 Redis = str | Client | None
 
-class AsyncStore:
-    @property
-    def client(self) -> Client: ...
+class Closing:
     async def aclose(self) -> None: ...
     async def __aenter__(self) -> Self: ...
     async def __aexit__(
@@ -25,7 +23,9 @@ class AsyncStore:
         traceback: TracebackType | None,
     ) -> None: ...
 
-class RedisTokens(AsyncStore):
+class RedisTokens(Closing):
+    @property
+    def client(self) -> Client: ...
     def __init__(self, redis: Redis=None, *, prefix: Text='ts', token_size: int=32, token_encoding: Encoding='base64url', pepper: Text | None=None, max_age: Duration | None=None, touch_interval: Duration | None=None, max_per_owner: int | None=None, max_data_size: int=65536, **client_options: Unpack[AsyncClientOptions]) -> None: ...
     async def create(self, app: Text, type: Text, owner: Text, data: dict[str, Any] | None=None, duration: Duration | None=None, custom_token: Text | None=None) -> Token: ...
     async def get(self, app: Text, type: Text, token: Text, refresh: Duration | None=None, expiry: bool=False) -> Token | None: ...
@@ -43,7 +43,10 @@ class RedisTokens(AsyncStore):
     createMany = create_many
     getMany = get_many
 
-class Sessions(AsyncStore):
+
+class Sessions(Closing):
+    @property
+    def client(self) -> Client: ...
     def __init__(self, redis: Redis=None, *, connection_string: Redis=None, prefix: Text='ts', token_size: int=32, token_encoding: Encoding='base64url', pepper: Text | None=None, max_age: Duration | None=None, touch_interval: Duration | None=None, max_per_owner: int | None=None, max_data_size: int=65536, **client_options: Unpack[AsyncClientOptions]) -> None: ...
     async def create(self, app: Text, owner_id: Text, data: dict[str, Any] | None=None, duration: Duration | None=None) -> str: ...
     async def get(self, app: Text, token: Text, refresh: Duration | None=None, expiry: bool=False) -> Session | None: ...
@@ -57,7 +60,11 @@ class Sessions(AsyncStore):
     killAll = kill_all
     killById = kill_by_id
 
-class Tokenstore(AsyncStore):
+SpotsSessions = Sessions
+
+class Tokenstore(Closing):
+    @property
+    def client(self) -> Client: ...
     def __init__(self, redis: Redis=None, *, prefix: Text='token', size: int=24, hash_size: int=16, max_data_size: int=65536, **client_options: Unpack[AsyncClientOptions]) -> None: ...
     async def add(self, owner_id: Text, attrs: dict[str, Any] | None=None, key: Text | None=None, duration: Duration | None=None) -> NodeToken: ...
     async def get(self, id: Text) -> NodeToken | None: ...
@@ -82,3 +89,4 @@ class Tokenstore(AsyncStore):
     getHash = get_hash
     takeHash = take_hash
     delHash = del_hash
+
