@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import fault_server as faults
+import node_operations  # noqa: F401  (adds to OPERATIONS)
 import tokenstore
 from conftest import Setup
 from operations import OPERATIONS, A, Operation

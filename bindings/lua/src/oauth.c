@@ -175,7 +175,7 @@ static tks_status make(lua_State *L, const tks_spike_parameter *parameters, size
     if (!lua_isnil(L, CLIENT)) {
         redis = ((tksp_lua_client *)lua_touserdata(L, CLIENT))->client;
     }
-    if (faults->status == TKS_ERR_MEMORY) {
+    if (faults->status != TKS_OK) {
         return tks_fail_memory(err);
     }
     o.faults = tks_buf_bytes(faults);
@@ -205,7 +205,7 @@ static int spike(lua_State *L) {
     tksp_lua_set_kind(L, TKSP_UP_SPIKE);
     tksp_lua_keep(L, lua_gettop(L), CLIENT);
     read_parameters(L, count, parameters);
-    tks_buf_init(&faults, TKS_ERROR_SIZE);
+    tks_buf_init(&faults, SIZE_MAX);
     (void)tks_buf_append_bytes(&faults, tksp_lua_to_bytes(L, FAULTS));
     status = make(L, parameters, count, &faults, box, &err);
     tks_buf_clear(&faults);

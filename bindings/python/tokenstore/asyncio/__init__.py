@@ -13,10 +13,19 @@ All tasks share one connection to the server; what they ask for at the same time
 
 from tokenstore.asyncio._client import Client
 from tokenstore.asyncio._spike import Spike, TokenCreator, get_token_creator, getTokenCreator
-from tokenstore.asyncio._stores import RedisTokens, Sessions, SpotsSessions, Tokenstore
+from tokenstore.asyncio._stores import (
+    RedisJWT,
+    RedisJwt,
+    RedisTokens,
+    Sessions,
+    SpotsSessions,
+    Tokenstore,
+)
 
 __all__ = [
     "Client",
+    "RedisJWT",
+    "RedisJwt",
     "RedisTokens",
     "Sessions",
     "Spike",
