@@ -297,6 +297,19 @@ static int get(lua_State *L) {
     return finish(L, client, status == TKS_OK ? 1 : tksp_lua_fail_wait(L, &watch, status, &err));
 }
 
+/* times(spike, audience): until when the token in memory is good, and from when on the next one should be
+ * asked for, in seconds since 1970; nothing where there is none. */
+static int times(lua_State *L) {
+    tks_spike_client *client = check_spike(L);
+    int64_t good_until_ms, renew_at_ms;
+    if (!tks_spike_client_get_times(client, check_audience(L), &good_until_ms, &renew_at_ms)) {
+        return 0;
+    }
+    lua_pushnumber(L, (lua_Number)good_until_ms / 1e3);
+    lua_pushnumber(L, (lua_Number)renew_at_ms / 1e3);
+    return 2;
+}
+
 /* invalidate(spike, { audience = …, token = … }): true */
 static int invalidate(lua_State *L) {
     static const tksp_lua_param params[] = {{"audience", NULL, LUA_TSTRING, true},
@@ -434,6 +447,7 @@ TKSP_LUA_OPEN int luaopen_tokenstore_oauth(lua_State *L);
 int luaopen_tokenstore_oauth(lua_State *L) {
     static const luaL_Reg functions[] = {{"spike", spike},
                                          {"get", get},
+                                         {"times", times},
                                          {"invalidate", invalidate},
                                          {"initialize", initialize},
                                          {"is_initialized", is_initialized},
