@@ -32,7 +32,8 @@ enum {
     TKSP_UP_TARGET,      /* metatable of tksp_lua_target */
     TKSP_UP_RUN,         /* metatable of run.c's runs */
     TKSP_UP_NODE_TOKENS, /* metatable of what is behind a Tokenstore */
-    TKSP_UP_COUNT = TKSP_UP_NODE_TOKENS
+    TKSP_UP_SESSION_EVENTS, /* metatable of what is behind SessionEvents, made by tokenstore.blocking */
+    TKSP_UP_COUNT = TKSP_UP_SESSION_EVENTS
 };
 
 /* How the result of an operation is told. */

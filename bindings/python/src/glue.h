@@ -25,6 +25,7 @@ typedef struct tksp_py_state {
     PyTypeObject *key_type;
     PyTypeObject *keyset_type;
     PyTypeObject *spike_type;
+    PyTypeObject *session_events_type;
     PyObject *exceptions[TKS_STATUS_COUNT]; /* by status; NULL for TKS_OK */
     PyObject *unset;                        /* tokenstore.UNSET */
     PyObject *timedelta;                    /* datetime.timedelta */
@@ -45,6 +46,7 @@ int tksp_py_tokens_init(PyObject *module, tksp_py_state *state);
 int tksp_py_node_tokens_init(PyObject *module, tksp_py_state *state);
 int tksp_py_jwt_init(PyObject *module, tksp_py_state *state);
 int tksp_py_spike_init(PyObject *module, tksp_py_state *state);
+int tksp_py_session_events_init(PyObject *module, tksp_py_state *state);
 
 /* ---- errors.c ------------------------------------------------------------------------------- */
 
@@ -152,6 +154,17 @@ tks_client *tksp_py_client_get(PyObject *object);
 
 /* creator_options(dict) -> dict: what tokenstore/spike_creator.h makes of it */
 PyObject *tksp_py_creator_options(PyObject *module, PyObject *options);
+
+/* ---- session_events.c: functions of the module ------------------------------------------------ */
+
+/* session_channels(db) -> [str, …], to subscribe to */
+PyObject *tksp_py_session_channels(PyObject *module, PyObject *db);
+
+/* session_event(channel, key, db) -> (kind, id, rjwt), or None where it is of no session */
+PyObject *tksp_py_session_event(PyObject *module, PyObject *args);
+
+/* session_notify() -> Op: tks_session_notify_new */
+PyObject *tksp_py_session_notify(PyObject *module, PyObject *unused);
 
 /* ---- tokens.c and move.c ---------------------------------------------------------------------- */
 
