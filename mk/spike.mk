@@ -3,13 +3,16 @@
 # redis-server. Without Node what needs the former is skipped and says so.
 #
 #   test-spike   all of it
-#   asan-spike   the same under ASan and UBSan, but what forks
+#   asan-spike   the same under ASan and UBSan (make asan does it among others), but what forks, and what
+#                wants eight processes with 64 threads each
 SUITES += spike
+ASAN += spike
+
+SPIKE_FLAGS = $(PYTEST_FLAGS) $(if $(SANITIZE),-k "not fork and not ten_requests")
 
 .PHONY: test-spike asan-spike
 test-spike: python lua
-	@$(PY_PATH) $(LUA_ENV) $(RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) tests/spike
+	@$(PY_PATH) $(LUA_ENV) $(RUN) $(PYTHON) -m pytest -q $(SPIKE_FLAGS) tests/spike
 
 asan-spike:
-	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(BUILD)/asan WERROR=1 \
-		PYTEST_FLAGS="$(PYTEST_FLAGS) -k 'not fork and not ten_requests'" test-spike
+	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(BUILD)/asan WERROR=1 test-spike

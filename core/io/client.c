@@ -127,6 +127,10 @@ bool tksp_client_is_closed(const tks_client *client) {
     return atomic_load_explicit(&client->closed, memory_order_relaxed);
 }
 
+pid_t tks_client_get_pid(const tks_client *client) {
+    return tksp_pid_get(&client->pid);
+}
+
 const char *tksp_client_name(const tks_client *client) {
     return client->name;
 }

@@ -44,7 +44,7 @@ static tks_need deliver(tks_flight *r) {
     tks_event event = {.type = TKS_EVENT_REPLIES, .now_ms = tksp_wall_ms(), .replies = r->replies};
     r->sent = false;
     tks_need need = tks_op_step(r->op, &event);
-    if (need == TKS_FAILED && tks_op_get_error(r->op)->status != TKS_ERR_SERVER) {
+    if (tks_op_is_out_of_step(r->op)) {
         tksp_conn_distrust(r->lease.conn); /* "not a record" may be the answer to something else */
     }
     return need;

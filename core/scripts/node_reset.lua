@@ -10,6 +10,7 @@
 
 local base = ARGV[1]
 local removed, again = 0, {}
+local budget = 1000 -- members of sets in one go, so that the server is not held up
 
 -- What is no string there is no token's; it goes all the same.
 local function get(name)
@@ -42,14 +43,15 @@ local function remove_key(name, key, plain)
   if record then removed = removed + 1 end
 end
 
--- A large set takes several goes, so that the server is not held up.
+-- Large sets take several goes.
 local function remove_set(name, owner, plain)
   if (':' .. owner):find(':tokens:', 1, true) then return end
-  local ids = redis.pcall('SRANDMEMBER', name, 500)
+  local ids = redis.pcall('SRANDMEMBER', name, budget)
   if ids.err then
     if plain then redis.call('DEL', name) end
     return
   end
+  budget = budget - #ids
   for _, id in ipairs(ids) do
     remove_id(id)
     redis.call('SREM', name, id)

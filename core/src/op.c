@@ -333,6 +333,10 @@ const tks_error *tks_op_get_error(const tks_op *op) {
     return &op->error;
 }
 
+bool tks_op_is_out_of_step(const tks_op *op) {
+    return op->state == TKS_OP_FAILED && op->error.status != TKS_ERR_SERVER && !op->refused;
+}
+
 tks_bytes tks_op_get_notes(const tks_op *op) {
     return tks_buf_bytes(&op->notes);
 }

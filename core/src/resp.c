@@ -229,7 +229,7 @@ static size_t announced(const tks_reader *reader) {
         if (size <= reader->max_reply) size = size * 10 + (size_t)(at[digits] - '0');
         digits++;
     }
-    if (digits == 0 || left - digits < 2 || at[digits] != '\r') return reader->fed;
+    if (digits == 0 || left - digits < 2 || memcmp(at + digits, "\r\n", 2) != 0) return reader->fed;
     size_t whole = digits + size + 4;
     return whole > left ? reader->fed - left + whole : reader->fed;
 }

@@ -1,8 +1,9 @@
 /* alloc.c - allocations that fail on purpose. */
-#define _POSIX_C_SOURCE 200809L /* strdup */
+#define _GNU_SOURCE /* memmem, strdup */
 
 #include "alloc.h"
 
+#include <malloc.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,9 @@ extern void BELOW(free)(void *block);
 
 static long live, counted, fail_at;
 static bool counting, failed;
+static const char *watched;
+static size_t watched_size;
+static long spilled;
 
 void alloc_fail_at(long n) {
     counted = 0;
@@ -43,6 +47,21 @@ long alloc_live(void) {
     return live;
 }
 
+void alloc_watch(const char *secret, size_t size) {
+    watched = secret;
+    watched_size = size;
+    spilled = 0;
+}
+
+long alloc_spilled(void) {
+    return spilled;
+}
+
+static bool holds_secret(void *block) {
+    return watched != NULL && block != NULL && block != watched &&
+           memmem(block, malloc_usable_size(block), watched, watched_size) != NULL;
+}
+
 static bool must_fail(void) {
     if (!counting || ++counted != fail_at) return false;
     failed = true;
@@ -64,13 +83,16 @@ void *calloc(size_t count, size_t size) {
 }
 
 void *realloc(void *old, size_t size) {
+    bool held = holds_secret(old);
     void *block = must_fail() ? NULL : BELOW(realloc)(old, size);
+    spilled += held && block != old;
     live += old == NULL && block != NULL;
     live -= old != NULL && block == NULL && size == 0;
     return block;
 }
 
 void free(void *block) {
+    spilled += holds_secret(block);
     live -= block != NULL;
     BELOW(free)(block);
 }

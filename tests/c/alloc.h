@@ -1,4 +1,4 @@
-/* alloc.h - allocations that fail on purpose.
+/* alloc.h - allocations that fail on purpose, and blocks that are freed with a secret in them.
  *
  * malloc, calloc and realloc of this program are ours, for the libraries too: between enter and leave
  * they are counted, and the chosen one gives NULL. Live blocks are counted always. For glibc and
@@ -8,6 +8,7 @@
 #define TKS_ALLOC_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* The `n`th counted allocation from now on will fail; 0: none. */
 void alloc_fail_at(long n);
@@ -19,5 +20,10 @@ bool alloc_failed(void);
 
 /* Blocks that are allocated and not freed. */
 long alloc_live(void);
+
+/* From now on blocks that are freed, or left behind by realloc, while they hold these bytes are counted;
+ * NULL: no more. `secret` stays the caller's. */
+void alloc_watch(const char *secret, size_t size);
+long alloc_spilled(void);
 
 #endif

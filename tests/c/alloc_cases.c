@@ -46,15 +46,23 @@ static void run_case(const void *test) {
     script_run(test, -1, &guard);
 }
 
-TEST(alloc_operations) {
+static void starve_operations(const char *file) {
     long total = 0;
     vectors v;
-    vectors_open(&v, "operations.json");
+    vectors_open(&v, file);
     const tks_json *test = tks_json_get_child(vectors_get(v.root, "cases"));
     script_run(test, -1, &guard); /* what is allocated once for ever, is now */
     for (; test != NULL; test = tks_json_get_next(test)) total += starve(run_case, test);
     CHECK(total > 500);
     vectors_close(&v);
+}
+
+TEST(alloc_operations) {
+    starve_operations("operations.json");
+}
+
+TEST(alloc_node_operations) {
+    starve_operations("node_operations.json");
 }
 
 static void talk(const void *index) {

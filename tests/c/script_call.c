@@ -164,8 +164,8 @@ void script_call_clear(script_call *call) {
     tksp_arena_clear(&call->arena);
 }
 
-tks_status script_call_make(const script_call *c, const tks_tokens *tokens, tks_op **out,
-                            tks_error *err) {
+static tks_status make(const script_call *c, const tks_tokens *tokens, tks_op **out,
+                       tks_error *err) {
     const char *name = c->name;
 
     if (strcmp(name, "create") == 0) return tks_tokens_create(tokens, c->made, out, err);
@@ -192,4 +192,13 @@ tks_status script_call_make(const script_call *c, const tks_tokens *tokens, tks_
         return tks_tokens_rotate(tokens, c->app, c->type, c->token, c->duration_ms, out, err);
     if (strcmp(name, "execute") == 0) return tks_raw_new(c->count, c->argc, c->tokens, out, err);
     vectors_broken("unknown call", name);
+}
+
+tks_status script_call_make(const script_call *call, tks_op **out, tks_error *err) {
+    tks_tokens *tokens;
+    *out = NULL;
+    tks_status status = tks_tokens_new(&call->options, &tokens, err);
+    if (status == TKS_OK) status = make(call, tokens, out, err);
+    tks_tokens_free(tokens);
+    return status;
 }

@@ -22,8 +22,7 @@ typedef struct script_call {
 void script_call_init(script_call *call, const tks_json *test);
 void script_call_clear(script_call *call);
 
-/* Makes the operation. */
-tks_status script_call_make(const script_call *call, const tks_tokens *tokens, tks_op **out,
-                            tks_error *err);
+/* Makes the operation; the store is gone when it returns: operations keep nothing of it. */
+tks_status script_call_make(const script_call *call, tks_op **out, tks_error *err);
 
 #endif

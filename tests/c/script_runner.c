@@ -6,6 +6,7 @@
 
 #include "ops/script.h"
 #include "script_call.h"
+#include "script_node.h"
 #include "script_pattern.h"
 #include "test.h"
 #include "vectors.h"
@@ -15,9 +16,10 @@ enum { REPLY_MAX = 1 << 20 };
 typedef struct runner {
     const tks_json *test;
     const script_guard *guard;
+    bool is_node; /* `node` is the call, else `call` */
     script_call call;
+    script_node node;
     pattern_variables variables;
-    tks_tokens *tokens;
     tks_op *op;
     tks_need need;
     int64_t now_ms;
@@ -45,10 +47,14 @@ static void step(runner *r, const tks_event *event) {
 /* ---- commands ---------------------------------------------------------------------------------- */
 
 static const tksp_script *script_named(const char *name) {
-    static const tksp_script *const all[] = {&tksp_script_create,     &tksp_script_delete,
-                                             &tksp_script_delete_all, &tksp_script_delete_by_id,
-                                             &tksp_script_list,       &tksp_script_refresh,
-                                             &tksp_script_rotate,     &tksp_script_update};
+    static const tksp_script *const all[] = {
+        &tksp_script_create,          &tksp_script_delete,     &tksp_script_delete_all,
+        &tksp_script_delete_by_id,    &tksp_script_list,       &tksp_script_refresh,
+        &tksp_script_rotate,          &tksp_script_update,     &tksp_script_node_add,
+        &tksp_script_node_get,        &tksp_script_node_set,   &tksp_script_node_delete,
+        &tksp_script_node_delete_key, &tksp_script_node_list,  &tksp_script_node_clean,
+        &tksp_script_node_take,       &tksp_script_node_reset,
+    };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (strcmp(all[i]->name, name) == 0) return all[i];
     }
@@ -207,6 +213,24 @@ static void check_bytes(runner *r, const tks_json *want, tks_bytes got) {
         check_word(r, want, got);
 }
 
+/* `want` is the object as a text of `name=value;`, with variables; null: there is none. */
+static void check_json(runner *r, const tks_json *want, const tks_json *got) {
+    tks_json_writer w;
+    tks_buf text;
+    if (!CHECK_INT(got == NULL, tks_json_get_type(want) == TKS_JSON_NULL) || got == NULL) return;
+    tks_buf_init(&text, 1 << 24);
+    for (const tks_json *at = tks_json_get_child(got); at != NULL; at = tks_json_get_next(at)) {
+        /* Member by member: the whole may be one level deeper than the writer goes. */
+        tks_buf_append_bytes(&text, tks_json_get_name(at));
+        tks_buf_append_char(&text, '=');
+        tks_json_writer_init(&w, &text, 1 << 24, "value", NULL);
+        CHECK_STATUS(tks_json_write_tree(&w, at), TKS_OK);
+        tks_buf_append_char(&text, ';');
+    }
+    check_word(r, want, tks_buf_bytes(&text));
+    tks_buf_clear(&text);
+}
+
 static void check_data(const tks_json *want, const tks_json *got) {
     tks_buf texts[2];
     for (int i = 0; i < 2; i++) {
@@ -252,6 +276,17 @@ static void check_result(runner *r, const tks_json *want) {
         if (!CHECK_INT(got->size, tks_json_get_size(value))) return;
         for (value = tks_json_get_child(value); value != NULL; value = tks_json_get_next(value))
             check_token(r, value, &got->tokens[i++]);
+    } else if (strcmp(type, "text") == 0) {
+        CHECK_INT(got->type, TKS_RESULT_TEXT);
+        check_bytes(r, value, got->text);
+    } else if (strcmp(type, "json") == 0) {
+        CHECK_INT(got->type, TKS_RESULT_JSON);
+        check_json(r, value, got->values[0]);
+    } else if (strcmp(type, "jsons") == 0) {
+        CHECK_INT(got->type, TKS_RESULT_JSONS);
+        if (!CHECK_INT(got->size, tks_json_get_size(value))) return;
+        for (value = tks_json_get_child(value); value != NULL; value = tks_json_get_next(value))
+            check_json(r, value, got->values[i++]);
     } else if (strcmp(type, "replies") == 0) {
         CHECK_INT(got->type, TKS_RESULT_REPLIES);
         if (!CHECK_INT(got->size, tks_json_get_size(value))) return;
@@ -275,6 +310,7 @@ static void check_error(runner *r, const tks_json *want, const tks_error *got) {
     CHECK_TEXT(tks_status_code(got->status), vectors_text(want, "status"));
     CHECK_CONTAINS(got->message, vectors_text(want, "message"));
     CHECK(!holds(got->message, r->call.token));
+    CHECK(!holds(got->message, r->node.key));
 }
 
 /* Final states are sticky: whatever comes later changes nothing. */
@@ -351,11 +387,8 @@ static void make_operation(runner *r) {
 
     r->op = (tks_op *)(void *)r; /* must be nulled where there is none */
     enter(r);
-    status = tks_tokens_new(&r->call.options, &r->tokens, &err);
-    if (status == TKS_OK)
-        status = script_call_make(&r->call, r->tokens, &r->op, &err);
-    else
-        r->op = NULL;
+    status = r->is_node ? script_node_make(&r->node, &r->op, &err)
+                        : script_call_make(&r->call, &r->op, &err);
     leave(r);
     CHECK_STATUS(err.status, status);
     if (status != TKS_OK) CHECK(r->op == NULL);
@@ -379,10 +412,14 @@ void script_run(const tks_json *test, int steps_max, const script_guard *guard) 
 
     test_context("%s", vectors_text(test, "name"));
     if (tks_json_find(test, "now") != NULL) r.now_ms = vectors_integer(test, "now");
-    script_call_init(&r.call, test);
+    r.is_node = strncmp(vectors_text(test, "call"), "node.", 5) == 0;
+    if (r.is_node)
+        script_node_init(&r.node, test);
+    else
+        script_call_init(&r.call, test);
     make_operation(&r);
-    tks_tokens_free(r.tokens); /* operations keep nothing of it */
     if (r.op != NULL && tks_json_find(test, "refused") == NULL) run_steps(&r, steps_max);
     tks_op_free(r.op);
     script_call_clear(&r.call);
+    script_node_clear(&r.node);
 }

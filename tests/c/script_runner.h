@@ -1,4 +1,4 @@
-/* script_runner.h - runs the cases of tests/vectors/operations.json: calls, commands that must be sent,
+/* script_runner.h - runs the cases of operations.json and node_operations.json: calls, commands that must be sent,
  * replies, results. The notation is described in tests/vectors/README.md.
  *
  * Threads: one. */

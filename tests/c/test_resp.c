@@ -233,6 +233,8 @@ TEST(resp_a_reply_over_the_maximum_is_refused) {
         CHECK_STATUS(judge(tks_bytes_of(cases[i].text, size), cases[i].max + 1), TKS_OK);
         CHECK_STATUS(judge(tks_bytes_of(cases[i].text, size - 1), cases[i].max), TKS_OK);
     }
+    /* No length: a line that goes on. */
+    CHECK_STATUS(judge(TKS_LITERAL("+20\rx"), 10), TKS_OK);
 }
 
 TEST(resp_a_whole_reply_over_the_maximum_is_refused) {

@@ -38,3 +38,32 @@ TEST(spike_urls_are_joined_with_one_slash) {
     join("https://a/", "https://a/p");
     join("https://a/b//", "https://a/b/p");
 }
+
+static uint32_t budget(double retries, double sleep_ms) {
+    const struct {
+        tks_bytes name;
+        tks_creator_value value;
+    } given[] = {
+        {TKS_LITERAL("ClientId"), {TKS_CREATOR_TEXT, TKS_LITERAL("id"), 0}},
+        {TKS_LITERAL("clientSecret"), {TKS_CREATOR_TEXT, TKS_LITERAL("secret"), 0}},
+        {TKS_LITERAL("spikeUrl"), {TKS_CREATOR_TEXT, TKS_LITERAL("https://a"), 0}},
+        {TKS_LITERAL("tokenAudience"), {TKS_CREATOR_TEXT, TKS_LITERAL("aud"), 0}},
+        {TKS_LITERAL("retries"), {TKS_CREATOR_NUMBER, {NULL, 0}, retries}},
+        {TKS_LITERAL("sleepBetweenRetries"), {TKS_CREATOR_NUMBER, {NULL, 0}, sleep_ms}},
+    };
+    tks_creator_options options = {0};
+    tks_creator *creator = tks_creator_new();
+    if (!CHECK(creator != NULL)) return 0;
+    for (size_t i = 0; i < sizeof given / sizeof given[0]; i++)
+        tks_creator_set(creator, given[i].name, &given[i].value);
+    CHECK_STATUS(tks_creator_finish(creator, &options, NULL), TKS_OK);
+    tks_creator_free(creator);
+    return options.budget_ms;
+}
+
+TEST(spike_creator_leaves_time_for_its_sleeps) {
+    CHECK_INT(budget(0, 600000), 10000);
+    CHECK_INT(budget(3, 100), 10300);
+    CHECK_INT(budget(5, 60000), 310000);
+    CHECK_INT(budget(100, 600000), 3600000);
+}

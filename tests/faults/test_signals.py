@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -220,6 +220,8 @@ def test_signals_all_the_time(setup: Setup) -> None:
             for i in range(1500):
                 if i % 100 == 0:
                     setup.server.drop()
+                    with suppress(tokenstore.OutcomeUnknownError):  # not yet seen on a busy machine
+                        client.execute("PING")
                 assert client.execute("ECHO", str(i)) == str(i).encode()
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)

@@ -8,11 +8,14 @@ from collections.abc import Callable
 TRIES = 3
 
 
-def ends_within(limit: float, call: Callable[[], object]) -> None:
+def ends_within(
+    limit: float, call: Callable[[], object], before: Callable[[], object] = lambda: None
+) -> None:
     """`call` ends within `limit` seconds. A machine that is busy elsewhere may make it late once or
-    twice; code that is late is late each time."""
+    twice; code that is late is late each time. `before` comes before each try, and has its time."""
     took = []
     for _ in range(TRIES):
+        before()
         began = time.monotonic()
         call()
         took.append(time.monotonic() - began)

@@ -4,9 +4,16 @@
  * tokens can be right. Where the bytes run out, the connection is lost. */
 #include "fuzz.h"
 #include "key.h"
-#include "tokenstore/tokens.h"
+#include "tokenstore/node_tokens.h"
 
-enum { OPERATIONS = 14, STEPS_MAX = 100, REPLIES_MAX = 8, REPLY_MAX = 1 << 16 };
+enum {
+    OPERATIONS = 14,
+    NODE_OPERATIONS = 9,
+    NODE = 128,
+    STEPS_MAX = 100,
+    REPLIES_MAX = 8,
+    REPLY_MAX = 1 << 16
+};
 
 static const tks_bytes app = {"app", 3}, type = {"type", 4}, owner = {"bob", 3};
 static const tks_bytes token = {"my-custom-token", 15}, patch = {"{\"a\":null,\"b\":[1]}", 18};
@@ -37,6 +44,41 @@ static tks_status make(const tks_tokens *tokens, unsigned choice, tks_op **op) {
     case 12: return tks_tokens_rotate(tokens, app, type, token, 0, op, NULL);
     default: return tks_raw_new(2, argc, words, op, NULL);
     }
+}
+
+/* Tokenstore's, chosen by a byte from NODE on. */
+static tks_status make_node(const tks_node_tokens *store, unsigned choice, tks_op **op) {
+    tks_bytes id = {"01234567-89ab-4def-8123-456789abcdef", 36}, key = {"kkkkkkkk", 8};
+    switch (choice % NODE_OPERATIONS) {
+    case 0: return tks_node_tokens_add(store, owner, patch, key, 60000, op, NULL);
+    case 1: return tks_node_tokens_get(store, id, op, NULL);
+    case 2: return tks_node_tokens_get_key(store, key, op, NULL);
+    case 3: return tks_node_tokens_set(store, id, patch, op, NULL);
+    case 4: return tks_node_tokens_delete_key(store, key, op, NULL);
+    case 5: return tks_node_tokens_list(store, owner, op, NULL);
+    case 6: return tks_node_tokens_reset(store, op, NULL);
+    case 7: return tks_node_tokens_take_hash(store, key, op, NULL);
+    default: return tks_node_tokens_make_hash(store, owner, 60000, op, NULL);
+    }
+}
+
+/* Makes the operation; its store is gone then. */
+static tks_op *make_any(unsigned choice) {
+    tks_tokens_options options = TKS_TOKENS_OPTIONS_INIT;
+    tks_node_tokens_options node_options = {{NULL, 0}, 8, 0, 0};
+    tks_tokens *tokens = NULL;
+    tks_node_tokens *store = NULL;
+    tks_op *op = NULL;
+    if (choice >= NODE) {
+        REQUIRE(tks_node_tokens_new(&node_options, &store, NULL) == TKS_OK);
+        REQUIRE(make_node(store, choice - NODE, &op) == TKS_OK);
+    } else {
+        REQUIRE(tks_tokens_new(&options, &tokens, NULL) == TKS_OK);
+        REQUIRE(make(tokens, choice, &op) == TKS_OK);
+    }
+    tks_node_tokens_free(store);
+    tks_tokens_free(tokens);
+    return op;
 }
 
 /* Puts the check of the last record named in `batch` in the place of "????". */
@@ -83,7 +125,9 @@ static tks_need answer(tks_op *op, char *text, size_t *size) {
 }
 
 static void require_result(const tks_result *result) {
-    REQUIRE(result->type <= TKS_RESULT_REPLIES);
+    REQUIRE(result->type <= TKS_RESULT_JSONS);
+    for (size_t i = 0; result->type == TKS_RESULT_JSONS && i < result->size; i++)
+        REQUIRE(tks_json_get_type(result->values[i]) == TKS_JSON_OBJECT);
     if (result->type != TKS_RESULT_TOKEN && result->type != TKS_RESULT_TOKENS) return;
     for (size_t i = 0; i < result->size; i++) {
         const tks_token *t = &result->tokens[i];
@@ -95,18 +139,13 @@ static void require_result(const tks_result *result) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    tks_tokens_options options = TKS_TOKENS_OPTIONS_INIT;
-    tks_tokens *tokens = NULL;
-    tks_op *op = NULL;
     tks_event event = {.type = TKS_EVENT_START, .now_ms = 1700000000000};
     int steps = 0;
 
     if (size == 0) return 0;
     char *text = malloc(size);
     memcpy(text, data + 1, --size);
-    REQUIRE(tks_tokens_new(&options, &tokens, NULL) == TKS_OK);
-    REQUIRE(make(tokens, data[0], &op) == TKS_OK);
-    tks_tokens_free(tokens);
+    tks_op *op = make_any(data[0]);
     tks_need need = tks_op_step(op, &event);
     while (need == TKS_NEED_SEND || need == TKS_NEED_SLEEP) {
         if (need == TKS_NEED_SEND) {

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 import tokenstore
+from lua_process import ABI, BEGIN, Lua, quote
+from lua_process import is_there as lua_is_there
 from node import MISSING, is_there, node
 from servers import Server, Wire
 from tokenstore import migrate
@@ -58,6 +60,19 @@ def test_what_the_package_wrote(server: Server, client: tokenstore.Client) -> No
     assert 498 <= found.expires_at - time.time() <= 500
     assert tokens.get(**WHERE, token=gone) is None
     assert len(tokens.list(**WHERE, owner="bob")) == 2
+
+
+@pytest.mark.parametrize("name", [name for name in ABI if lua_is_there(name)])
+def test_lua_finds_what_was_moved(server: Server, client: tokenstore.Client, name: str) -> None:
+    with node("redis-tokens", server) as old:
+        token = old("create", {**WHERE, "owner": "bob", "data": {"n": [1]}})["token"]
+    assert migrate.redis_tokens(client).moved == 1
+    lua = Lua(name)
+    lua(BEGIN)
+    where = quote({**WHERE, "token": token})
+    opened = f"assert(tokenstore.RedisTokens({quote(server.url)}))"
+    assert lua.all(f"local t = {opened}:get({where}) return t.owner, t.data.n[1]") == ["bob", 1]
+    assert lua.end() == 0
 
 
 # ---- while everybody works ----------------------------------------------------------------------------

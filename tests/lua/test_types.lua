@@ -17,9 +17,11 @@ local function read_types(module)
   error(module .. ".d.lua was not found")
 end
 
-local types = read_types "tokenstore" .. "\n" .. read_types "node_tokens"
+local types = read_types "tokenstore" .. "\n" .. read_types "node_tokens" .. "\n" .. read_types "redis_jwt"
 
-local CLASSES = { Client = true, RedisTokens = true, Sessions = true, Spike = true, Tokenstore = true }
+local CLASSES = {
+  Client = true, RedisJWT = true, RedisTokens = true, Sessions = true, Spike = true, Tokenstore = true,
+}
 
 -- The public functions of a class: no underscore, no helper of our own.
 local INTERNAL = { Client = { is = true, open = true } }
@@ -106,6 +108,11 @@ test("options of Tokenstore are declared as they are known", function()
   same_names(known_in(message), fields "tokenstore.TokenstoreOptions", "Tokenstore")
 end)
 
+test("options of RedisJWT are declared as they are known", function()
+  local _, message = pcall(tokenstore.RedisJWT, { nonsense_for_test = 1 })
+  same_names(known_in(message), fields "tokenstore.RedisJWTOptions", "RedisJWT")
+end)
+
 test("options of Spike are declared as they are known", function()
   local _, message = pcall(tokenstore.Spike, { nonsense_for_test = 1 })
   same_names(known_in(message), fields "tokenstore.SpikeOptions", "Spike")
@@ -132,6 +139,7 @@ test("arguments are declared as they are known", function()
     Sessions = harness.store({}, tokenstore.Sessions),
     Spike = tokenstore.Spike { url = "http://x", client_id = "x", client_secret = "x" },
     Tokenstore = harness.store({}, tokenstore.Tokenstore),
+    RedisJWT = tokenstore.RedisJWT { redis = harness.url, secret = ("x"):rep(32) },
   }
   local checked = 0
   for args, class, method in

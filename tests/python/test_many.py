@@ -30,6 +30,14 @@ def test_create_many_and_get_many_keep_order(tokens: RedisTokens) -> None:
     assert len(tokens.list(**APP, owner="o3")) == 14
 
 
+def test_delete_all_of_thousands(tokens: RedisTokens, server: Server) -> None:
+    """More than one call inside the server can take."""
+    made = tokens.create_many({**APP, "owner": "bob"} for _ in range(2501))
+    assert len(tokens.list(**APP, owner="bob")) == 2501
+    assert tokens.delete_all(**APP, owner="bob") == len(made)
+    assert server.keys() == []
+
+
 def test_create_many_with_custom_tokens(tokens: RedisTokens, server: Server) -> None:
     made = tokens.create_many([{**APP, "owner": "bob", "custom_token": t} for t in ("a", "b")])
     assert [t.token for t in made] == ["a", "b"]

@@ -193,7 +193,7 @@ class Move:
         self.value = value.encode()
 
     def run(self) -> int:
-        item = (old_key().encode(), self.value, b"web", b"login", b"bob", b"secret")
+        item = (old_key().encode(), self.value, b"web", b"login", b"bob", b"secret", False)
         op, problems = _core.move(self.store, [item])
         assert problems == [None]
         (outcome,) = self.client._core.run(op)
@@ -271,6 +271,42 @@ def test_a_late_update_brings_nothing_back(server: Server, tokens: tokenstore.Re
     assert server.keys() == [b"ts:moved"]
 
 
+RANDOM = "A" * 171  # as long as those that redis-tokens draws
+
+
+def test_a_late_update_and_a_refresh_are_taken_over(
+    server: Server, tokens: tokenstore.RedisTokens
+) -> None:
+    for token in (RANDOM, "chosen"):
+        server("SET", old_key(token=token), '{"a":1}', "EX", 100)
+        assert migrate.redis_tokens(tokens.client).moved == 1
+        server("SET", old_key(token=token), '{"a":2}', "EX", 500)
+        report = migrate.redis_tokens(tokens.client)
+        assert (report.moved, report.updated, report.odd_count) == (0, 1, 0)
+        (found,) = tokens.list("web", "login", "bob")
+        assert found.data == {"a": 2}
+        assert found.expires_at is not None
+        assert 498 <= found.expires_at - time.time() <= 500
+        assert tokens.delete("web", "login", token)
+
+
+def test_a_late_update_and_a_refresh_bring_nothing_back(
+    server: Server, tokens: tokenstore.RedisTokens
+) -> None:
+    server("SET", old_key(token=RANDOM), '{"a":1}', "EX", 100)
+    server("SET", f"app:web|token:{RANDOM[:43]}|ownerId:bob", '{"a":1}', "EX", 100)
+    assert migrate.redis_tokens(tokens.client).moved == 1
+    assert migrate.spots_sessions(tokens.client).moved == 1
+    assert tokens.delete("web", "login", RANDOM)
+    assert tokens.delete("web", "session", RANDOM[:43])
+    server("SET", old_key(token=RANDOM), '{"a":2}', "EX", 500)
+    server("SET", f"app:web|token:{RANDOM[:43]}|ownerId:bob", '{"a":2}', "EX", 500)
+    for run in (migrate.redis_tokens, migrate.spots_sessions):
+        report = run(tokens.client)
+        assert (report.moved, report.gone, report.odd_count) == (0, 1, 0)
+    assert server.keys() == [b"ts:moved"]
+
+
 def test_another_owners_key_is_no_late_update(server: Server, tokens: tokenstore.RedisTokens) -> None:
     server("SET", old_key(), '{"a":1}')
     assert migrate.redis_tokens(tokens.client).moved == 1
@@ -284,7 +320,7 @@ def test_another_owners_key_is_no_late_update(server: Server, tokens: tokenstore
 def test_a_new_key_of_the_same_name_is_no_late_update(
     server: Server, tokens: tokenstore.RedisTokens
 ) -> None:
-    """create, unlike update, gives an expiry: a fixed token was made once more."""
+    """create, unlike update, gives an expiry: a token that somebody chose was made once more."""
     server("SET", old_key(), '{"a":1}', "EX", 100)
     assert migrate.redis_tokens(tokens.client).moved == 1
     assert tokens.delete("web", "login", "secret")
@@ -327,10 +363,12 @@ def test_the_printed_acl_is_enough_and_the_least() -> None:
             server("SET", old_key(token="lasting"), "{}")
             try:
                 report = migrate.redis_tokens(url)
+                server("SET", old_key(), '{"late":1}', "EX", 200)
+                report.updated = migrate.redis_tokens(url).updated
             except tokenstore.ServerError as error:
                 assert word, error
             else:
-                assert report.moved == 2
+                assert (report.moved, report.updated) == (2, 1)
                 idle.append(word)
     # TIME and the index's PERSIST and EXPIREAT are needed by some of the keys or servers only.
     assert set(idle) <= {"", "+eval", "+time", "+persist"}

@@ -124,6 +124,18 @@ def test_owner_list_empty(store: Tokenstore) -> None:
     assert store.list("nobody") == []
 
 
+def test_owner_list_dead_ids(store: Tokenstore, server: Server) -> None:
+    live = store.add("bob", {"n": 1})
+    expired = [store.add("bob", duration=1000) for _ in range(3)]
+    for token in expired[:2]:  # as if their time had come
+        server("DEL", f"token:key:{token.key}", f"token:id:{token.id}")
+    server("DEL", f"token:key:{expired[2].key}")  # half of one
+    assert server("SCARD", "token:tokens:bob") == 4
+    assert store.list("bob") == [live]
+    assert server("SMEMBERS", "token:tokens:bob") == [live.id.encode()]
+    assert server("EXISTS", f"token:id:{expired[2].id}") == 0
+
+
 def test_del_by_id(store: Tokenstore, server: Server) -> None:
     token, other = store.add("o"), store.add("o")
     third = store.add("o")
@@ -257,7 +269,7 @@ def test_every_row_has_its_test() -> None:
     page = (ROOT / "docs" / "tokenstore.md").read_text(encoding="utf-8")
     table = page.split("<!-- rows:")[1].split("\n\n")[0]
     rows = re.findall(r"\| `(\w+)` \|$", table, re.M)
-    assert len(rows) == len(set(rows)) == 25
+    assert len(rows) == len(set(rows)) == 26
     lua = (ROOT / "tests" / "lua" / "test_tokenstore.lua").read_text(encoding="utf-8")
     for row in rows:
         assert callable(globals()[f"test_{row}"])

@@ -52,6 +52,23 @@ def test_list_of_many_takes_two_round_trips(
     assert {t.id: t for t in listed} == tokens
 
 
+def test_add_that_is_sent_again_adds_nothing(server: Server, store: Tokenstore) -> None:
+    """As after a lost answer: the very same words, on a new connection."""
+    with server.wire() as monitor:
+        monitor.send("MONITOR")
+        monitor.read()
+        token = store.add("bob", {"a": 1}, duration=1000)
+        line = ""
+        while '"EVALSHA"' not in line:
+            line = str(monitor.read())
+    words = re.findall(r'"((?:[^"\\]|\\.)*)"', line)
+    before = server.keys()
+    assert server(*[w.replace('\\"', '"') for w in words]) == [token.id.encode(), 1]
+    assert server.keys() == before
+    assert store.list("bob") == [token]
+    assert server(*[w.replace('\\"', '"') for w in [*words[:-3], "{}", *words[-2:]]])[1] == 0
+
+
 @pytest.mark.parametrize("prefix", ["token", "a:key", "*"])
 def test_reset_of_many_goes_in_batches(
     client: tokenstore.Client, server: Server, prefix: str

@@ -9,6 +9,7 @@ from typing import Any
 from typing_extensions import assert_type
 
 import tokenstore
+from tokenstore import migrate
 
 client = tokenstore.Client("redis://localhost", timeout=1.5, ca=Path("ca.pem"), pool_size=2)
 assert_type(client.url, str)
@@ -42,6 +43,11 @@ assert_type(sessions.create("web", "bob", {"a": 1}, 60), str)
 assert_type(sessions.get("web", "token"), "tokenstore.Session | None")
 assert_type(sessions.kill_all("web", "bob"), bool)
 assert_type(sessions.list("web", "bob"), list[tokenstore.Session])
+
+report = migrate.redis_tokens("redis://localhost", prefix="ts", dry_run=True, progress=print)
+assert_type(report, migrate.Report)
+assert_type(report.odd, list[migrate.Odd])
+migrate.spots_sessions(colour="red")  # type: ignore[call-arg]
 
 tokens.get("web", "login", 5)  # type: ignore[arg-type]
 tokens.create("web", "login", "bob", [1])  # type: ignore[arg-type]

@@ -289,8 +289,9 @@ def _openssl(*arguments: str, given: bytes | None = None) -> bytes:
     return subprocess.run(command, input=given, check=True, capture_output=True).stdout
 
 
-def granted(token: str = "opaque-token", **more: Any) -> Answer:
-    return Answer(body={"access_token": token, "token_type": "Bearer", "expires_in": 3600, **more})
+def granted(token: str = "opaque-token", delay: float = 0, **more: Any) -> Answer:
+    body = {"access_token": token, "token_type": "Bearer", "expires_in": 3600, **more}
+    return Answer(body=body, delay=delay)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 import tokenstore
-from authorization import Answer, Asked, Endpoint, endpoint, granted
+from authorization import Answer, Asked, Endpoint, Signer, endpoint, granted, wait_until
+from forged import FORGED, FORGED_FOR
+from servers import Server
 from tokenstore import Spike
 
 AUDIENCE = "https://api.example/a"
@@ -124,8 +126,10 @@ BAD = {
     "no expires_in": Answer(200, {"access_token": "abc", "token_type": "Bearer"}),
     "no time left": granted(expires_in=5),
     "negative": granted(expires_in=-1),
-    "wrong content type": Answer(200, {"access_token": "a"}, content_type="text/html"),
-    "no content type": Answer(200, {"access_token": "a"}, content_type=None),
+    "wrong content type": Answer(
+        200, {"access_token": "a", "expires_in": 60}, content_type="text/html"
+    ),
+    "no content type": Answer(200, {"access_token": "a", "expires_in": 60}, content_type=None),
     "created": Answer(201, {"access_token": "a", "expires_in": 60}),
     "too much": Answer(200, b'{"access_token":"' + b"a" * (2 << 20) + b'"}'),
 }
@@ -137,6 +141,7 @@ def test_a_bad_answer_is_an_error_and_never_a_token(name: str) -> None:
         with pytest.raises(tokenstore.SpikeError) as caught:
             s.get_token(AUDIENCE)
     assert "Evil" not in str(caught.value)
+    assert ("larger than" in str(caught.value)) == (name == "too much")
 
 
 def test_expires_in_may_be_a_text_and_refresh_in_counts() -> None:
@@ -149,10 +154,76 @@ def test_expires_in_may_be_a_text_and_refresh_in_counts() -> None:
         assert s.get_token(AUDIENCE) == "two"
 
 
-def test_hanging_up_and_dripping() -> None:
+def test_renewal_ahead_is_in_the_background() -> None:
+    """The next token takes its time; until it is there nobody waits for it."""
+    answers = [granted("one", refresh_in=0), granted("two", delay=1.0)]
+    with endpoint(lambda asked: answers.pop(0)) as server, opaque(server) as s:
+        assert s.get_token(AUDIENCE) == "one"
+        token, slowest, end = "one", 0.0, time.monotonic() + 20
+        while token == "one" and time.monotonic() < end:
+            begin = time.monotonic()
+            token = s.get_token(AUDIENCE)
+            slowest = max(slowest, time.monotonic() - begin)
+            time.sleep(0.001)
+        assert token == "two"
+        assert slowest < 0.8
+        assert len(server.asked) == 2
+
+
+def test_a_renewal_that_fails_leaves_the_old_token(caplog: pytest.LogCaptureFixture) -> None:
+    """And is not tried again at each call."""
+    answers = [granted("one", refresh_in=0)]
+    with endpoint(lambda asked: answers.pop(0) if answers else Answer(503)) as server:
+        with opaque(server, retry={"retries": 0}) as s:
+            assert s.get_token(AUDIENCE) == "one"
+            wait_until(lambda: s.get_token(AUDIENCE) == "one" and "no token after" in caplog.text)
+            assert {s.get_token(AUDIENCE) for _ in range(1000)} == {"one"}
+            time.sleep(0.2)
+            assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize(("gone", "left", "times"), [(100, 3500, 1), (1900, 1700, 2)])
+def test_renewal_is_due_at_half_life(gone: int, left: int, times: int) -> None:
+    """Of a token that says when it was issued."""
+    signer = Signer()
+
+    def answer(asked: Asked) -> Answer:
+        now = int(time.time())
+        if asked.method == "GET" or len(server.tokens_asked) > 1:
+            return signer.answer(asked)
+        return granted(signer.token(AUDIENCE, iat=now - gone, exp=now + left))
+
+    with endpoint(answer) as server, Spike(server.url, "id", "secret") as s:
+        first = s.get_token(AUDIENCE)
+        if times == 1:
+            assert {s.get_token(AUDIENCE) for _ in range(1000)} == {first}
+            time.sleep(0.2)
+        else:
+            wait_until(lambda: s.get_token(AUDIENCE) != first)
+        assert len(server.tokens_asked) == times
+
+
+def test_hanging_up() -> None:
     answers = [Answer(hang_up=True), granted()]
     with endpoint(lambda asked: answers.pop(0)) as server, opaque(server) as s:
         assert s.get_token(AUDIENCE) == "opaque-token"
+
+
+def test_a_kept_connection_that_died_costs_no_try() -> None:
+    """The request is sent once more, on a new connection; there it is the server that hangs up."""
+    answers = [granted("one"), Answer(hang_up=True), granted("two"), Answer(hang_up=True)]
+    answers.append(Answer(hang_up=True))
+    with endpoint(lambda asked: answers.pop(0)) as server:
+        with opaque(server, retry={"retries": 0}) as s:
+            assert s.get_token("a") == "one"
+            assert s.get_token("b") == "two"
+            assert len(server.asked) == 3
+            with pytest.raises(tokenstore.SpikeError, match="after 1 try"):
+                s.get_token("c")
+            assert len(server.asked) == 5
+
+
+def test_dripping() -> None:
     slow = granted()
     slow.drip = 0.2
     with endpoint(lambda asked: slow) as server, opaque(server, retry={"total": 0.6}) as s:
@@ -165,19 +236,46 @@ def test_hanging_up_and_dripping() -> None:
 # ---- keys -----------------------------------------------------------------------------------------
 
 
-def jwt(key: tokenstore.jwt.Key, **claims: Any) -> str:
-    now = int(time.time())
-    return tokenstore.jwt.encode(
-        {"aud": AUDIENCE, "iat": now, "exp": now + 600, **claims}, key, algorithm="HS256"
-    )
+@pytest.mark.parametrize("name", FORGED)
+def test_a_token_that_is_not_good_is_an_error_and_not_stored(name: str, redis: Server) -> None:
+    """Given by the server itself; and what is in Redis is judged alike."""
+    signer = Signer()
+
+    def answer(asked: Asked) -> Answer:
+        if asked.method == "GET":
+            return signer.answer(asked)
+        return granted(FORGED[name](signer))
+
+    with endpoint(answer) as server:
+        with Spike(server.url, "id", "secret", redis=redis.url, retry=QUICK) as s:
+            with pytest.raises(tokenstore.SpikeError) as caught:
+                s.get_token(FORGED_FOR)
+            assert len(server.tokens_asked) == 1  # it would be no better the next time
+            assert redis.keys() == []
+            assert "eyJ" not in str(caught.value)
+        server.answer = signer.answer
+        redis("HSET", "spike-tokens-for-clientId-id", FORGED_FOR, FORGED[name](signer))
+        with Spike(server.url, "id", "secret", redis=redis.url, retry=QUICK) as s:
+            assert s.get_token(FORGED_FOR) != FORGED[name](signer)
+        assert len(server.tokens_asked) == 2
 
 
-def test_a_token_signed_with_a_secret_is_not_believed() -> None:
+def test_a_token_that_is_good() -> None:
+    signer = Signer()
+    with endpoint(signer.answer) as server, Spike(server.url, "id", "secret") as s:
+        assert s.get_token(FORGED_FOR).count(".") == 2
+        assert s.get_token("another").count(".") == 2
+        assert [a.method for a in server.asked] == ["POST", "GET", "POST"]
+
+
+def test_a_key_set_with_a_secret_in_it_is_not_believed() -> None:
     secret = tokenstore.jwt.Key.from_secret(b"s" * 32)
+    claims = {"aud": AUDIENCE, "iat": int(time.time()), "exp": int(time.time()) + 600}
+    token = tokenstore.jwt.encode(claims, secret, algorithm="HS256")
     jwks = {"keys": [{"kty": "oct", "k": "c3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3M"}]}
 
     def answer(asked: Asked) -> Answer:
-        return Answer(body=jwks) if asked.method == "GET" else granted(jwt(secret))
+        return Answer(body=jwks) if asked.method == "GET" else granted(token)
 
     with endpoint(answer) as server:
         with Spike(server.url, "id", "secret", jwks_url=server.url + "/keys", retry=QUICK) as s:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -151,7 +152,7 @@ def test_the_process_that_holds_the_lock_is_killed(redis: Server) -> None:
     def answer(asked: Asked) -> Answer:
         if len(server.asked) == 1:
             dead.wait(60)  # the holder never sees an answer
-        return granted(f"token-{len(server.asked)}")
+        return granted(f"token-{len(server.asked)}", delay=0.3)  # time for others to ask as well
 
     with endpoint(answer) as server, children(4, server, redis) as processes:
         holder, *others = processes
@@ -201,6 +202,41 @@ def test_redis_comes_back() -> None:
             redis.start()
             assert s.get_token("https://api.example/2") == "a-token"
             assert redis("HKEYS", "spike-tokens-for-clientId-id") == [b"https://api.example/2"]
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_child_forked_during_a_fetch_does_not_wait_for_it() -> None:
+    """The thread that was fetching is not there in the child."""
+    goes_on = threading.Event()
+
+    def answer(asked: Asked) -> Answer:
+        number = len(server.asked)
+        if number == 1:
+            goes_on.wait(60)
+        return granted(f"token-{number}")
+
+    with endpoint(answer) as server:
+        with Spike(server.url, "id", "secret", token_format="opaque") as s:
+            found: list[str] = []
+            thread = threading.Thread(target=lambda: found.append(s.get_token("a")))
+            thread.start()
+            wait_until(lambda: len(server.asked) == 1)
+            read, write = os.pipe()
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    signal.alarm(10)
+                    os.write(write, s.get_token("a").encode())
+                finally:
+                    os._exit(0)
+            os.close(write)
+            with os.fdopen(read, "rb") as pipe:
+                assert pipe.read() == b"token-2"
+            assert os.waitpid(pid, 0)[1] == 0
+            goes_on.set()
+            thread.join()
+            assert found == ["token-1"]
+            assert s.get_token("a") == "token-1"
 
 
 @pytest.mark.parametrize("status", [200, 401])

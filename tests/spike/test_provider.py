@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import tokenstore
-from authorization import CLIENT_ID, CLIENT_SECRET, Provider, new_key, provider, wait_until
+from authorization import CLIENT_ID, CLIENT_SECRET, Provider, new_key, provider
 from servers import Server
 from tokenstore import Spike
 
@@ -173,35 +173,6 @@ def test_the_server_may_restart() -> None:
             s.get_token(A)
         server.start()
         assert s.get_token(A) != first
-
-
-def test_renewal_ahead_is_in_the_background() -> None:
-    with provider(ttl=60) as server, spike(server, expiration_offset=0) as s:
-        token = s.get_token(A)
-        with provider(ttl=4) as short, spike(short, expiration_offset=0) as quick:
-            first = quick.get_token(A)
-            seen = {first}
-            end = time.monotonic() + 5
-            slowest = 0.0
-            while time.monotonic() < end:
-                begin = time.monotonic()
-                seen.add(quick.get_token(A))
-                slowest = max(slowest, time.monotonic() - begin)
-                time.sleep(0.002)
-            assert len(short.issued) >= 2
-            assert len(seen) >= 2
-            assert slowest < 0.1  # nobody waited for a request
-        assert s.get_token(A) == token
-
-
-def test_a_renewal_that_fails_leaves_the_old_token(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "tokenstore.spike")
-    with provider(ttl=10) as server, spike(server, expiration_offset=0) as s:
-        token = s.get_token(A)
-        server.stop()
-        # The renewal is due after half of its life at the latest, and gives up within a second.
-        wait_until(lambda: s.get_token(A) == token and "no token after" in caplog.text, 7.5)
-        assert s.get_token(A) == token
 
 
 def test_threads_share_one_fetch(authority_server: Provider) -> None:

@@ -78,7 +78,8 @@ void tksp_lua_read_args(lua_State *L, int table, const char *where, bool session
     for (int i = 0; i < count; i++) {
         const char *name = param_name(&params[i], session);
         int type = lua_type(L, slot + i);
-        if (name != NULL && type != params[i].type && (type != LUA_TNIL || params[i].required)) {
+        bool fits = type == params[i].type || (params[i].type == LUA_TNONE && type != LUA_TNIL);
+        if (name != NULL && !fits && (type != LUA_TNIL || params[i].required)) {
             tksp_lua_raise(L, "bad argument '%s%s' (%s expected, got %s)", where, name,
                            lua_typename(L, params[i].type), lua_typename(L, type));
         }

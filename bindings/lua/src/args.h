@@ -13,7 +13,7 @@
 typedef struct tksp_lua_param {
     const char *name;         /* snake_case; the same in camelCase is taken too */
     const char *session_name; /* its name for Sessions; NULL: Sessions have none */
-    int type;                 /* LUA_TSTRING, LUA_TNUMBER, LUA_TBOOLEAN, LUA_TTABLE */
+    int type; /* LUA_TSTRING, LUA_TNUMBER, LUA_TBOOLEAN, LUA_TTABLE; LUA_TNONE: any */
     bool required;
 } tksp_lua_param;
 

@@ -150,6 +150,14 @@ static void push_value(lua_State *L, const tks_json *value) {
     }
 }
 
+static void push_texts(lua_State *L, const tks_result *result) {
+    tksp_lua_new_table(L, result->size, 0);
+    for (size_t i = 0; i < result->size; i++) {
+        push_bytes(L, result->texts[i]);
+        tksp_lua_set_item(L, -2, i + 1);
+    }
+}
+
 /* As in push_tokens, what is not there is false in a list. */
 static void push_values(lua_State *L, const tks_result *result) {
     tksp_lua_new_table(L, result->size, 0);
@@ -177,6 +185,7 @@ int tksp_lua_end_result(lua_State *L, const tksp_lua_op *box, tks_bytes id) {
             lua_pushnil(L);
         }
         return 1;
+    case TKS_RESULT_TEXTS: push_texts(L, result); return 1;
     case TKS_RESULT_JSON: push_value(L, result->values[0]); return 1;
     case TKS_RESULT_JSONS: push_values(L, result); return 1;
     case TKS_RESULT_REPLIES:

@@ -79,6 +79,7 @@ int luaopen_tokenstore_core(lua_State *L) {
     tksp_lua_open_node_tokens(L);
     tksp_lua_open_raw(L);
     tksp_lua_open_jwt(L);
+    tksp_lua_open_jwt_sessions(L);
     tksp_lua_open_target(L);
     tksp_lua_open_run(L);
     tksp_lua_push_one(L, TKSP_UP_NULL);

@@ -68,8 +68,7 @@ static tks_key *key_at(lua_State *L, int index) {
     return box->key;
 }
 
-/* A key, a key set or a list of keys at `arg`; may push a userdata. */
-static size_t get_keys(lua_State *L, int arg, tks_key *const **out) {
+size_t tksp_lua_get_keys(lua_State *L, int arg, tks_key *const **out) {
     const tksp_lua_keyset *set = tksp_lua_test_jwt(L, arg, TKSP_UP_KEYSET);
     bool is_list = lua_istable(L, arg) != 0;
     size_t count = is_list ? lua_rawlen(L, arg) : 1;
@@ -108,7 +107,7 @@ static double get_number(lua_State *L, int arg, const char *name, double otherwi
     return lua_tonumber(L, arg);
 }
 
-static double clock_now(void) {
+double tksp_lua_clock_now(void) {
     struct timespec now;
     (void)timespec_get(&now, TIME_UTC);
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
@@ -165,7 +164,7 @@ int tksp_lua_jwt_decode(lua_State *L) {
     make_room(L, REQUIRE, "require", true, &required);
     claims = tksp_lua_scratch_new(L);
     header = tksp_lua_scratch_new(L);
-    count = get_keys(L, KEY, &keys);
+    count = tksp_lua_get_keys(L, KEY, &keys);
     /* From here on Lua allocates nothing until the token is read. */
     token = tksp_lua_optional_text(L, TOKEN, "token");
     fill_texts(L, ALGORITHMS, "algorithms", &algorithms);
@@ -182,7 +181,7 @@ int tksp_lua_jwt_decode(lua_State *L) {
     policy.leeway = get_number(L, LEEWAY, "leeway", 0);
     policy.now = get_number(L, NOW, "now", 0);
     if (lua_isnil(L, NOW)) {
-        policy.now = clock_now();
+        policy.now = tksp_lua_clock_now();
     }
     status = check_lists(L, &audiences, &issuers, &err);
     if (status == TKS_OK) {

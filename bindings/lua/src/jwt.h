@@ -51,7 +51,14 @@ void tksp_lua_set_jwt_functions(lua_State *L, const luaL_Reg *functions);
 /* Adds what core has of all this to the table on top. */
 void tksp_lua_open_jwt(lua_State *L);
 
-/* jwt.c: decode and encode, for tksp_lua_open_jwt. */
+/* jwt.c: the keys of a Key, a KeySet or a list of Keys at `arg`, borrowed from it, and how many; may push a
+ * userdata. Raises for anything else. For functions with the upvalues above. */
+size_t tksp_lua_get_keys(lua_State *L, int arg, tks_key *const **out);
+
+/* Seconds since the epoch. */
+double tksp_lua_clock_now(void);
+
+/* decode and encode, for tksp_lua_open_jwt. */
 int tksp_lua_jwt_decode(lua_State *L);
 int tksp_lua_jwt_encode(lua_State *L);
 

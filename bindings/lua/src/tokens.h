@@ -18,6 +18,9 @@ void tksp_lua_open_tokens(
     lua_State *L); /* create(handle, arguments) and so on: an operation each */
 /* node_tokens(options): a handle of Tokenstore; and the table `node` of functions that take one. */
 void tksp_lua_open_node_tokens(lua_State *L);
+
+/* jwt_sessions(keys, algorithm, …): a handle of RedisJWT; and the table `rjwt` of functions that take one. */
+void tksp_lua_open_jwt_sessions(lua_State *L);
 void tksp_lua_open_raw(lua_State *L); /* execute, pipeline */
 
 #endif

@@ -17,6 +17,7 @@ local core = require "tokenstore.core"
 local client = require "tokenstore.client"
 local jwt = require "tokenstore.jwt"
 local node_tokens = require "tokenstore.node_tokens"
+local redis_jwt = require "tokenstore.redis_jwt"
 local sessions = require "tokenstore.sessions"
 local spike = require "tokenstore.spike"
 local tokens = require "tokenstore.tokens"
@@ -29,6 +30,10 @@ return {
 
   -- Tokens as the Node package tokenstore stores them.
   Tokenstore = node_tokens,
+
+  -- Signed tokens with their sessions in Redis, as the Node package redis-jwt has them.
+  RedisJWT = redis_jwt,
+  RedisJwt = redis_jwt,
 
   -- Access tokens by OAuth 2.0 client credentials, and the same from the options of the Node package
   -- spike-get-token.

@@ -75,7 +75,7 @@ function options.read(redis, given, is_client, redis_names, store_kinds)
     elseif not kind then
       error(("unknown option '%s' (known are: redis, %s)"):format(tostring(key),
         known_names(options.CLIENT, store_kinds)), level)
-    elseif type(value) ~= kind then
+    elseif kind ~= "any" and type(value) ~= kind then
       error(("bad option '%s' (%s expected, got %s)"):format(name, kind, type(value)), level)
     else
       place[name] = value

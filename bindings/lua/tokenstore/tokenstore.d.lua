@@ -469,6 +469,8 @@ tokenstore.Sessions = Sessions
 tokenstore.SpotsSessions = Sessions
 tokenstore.Spike = Spike
 tokenstore.Tokenstore = require "tokenstore.node_tokens"
+tokenstore.RedisJWT = require "tokenstore.redis_jwt"
+tokenstore.RedisJwt = tokenstore.RedisJWT
 
 ---Something to call for an access token, from the options of spike-get-token. All faults come in one
 ---message.

@@ -72,8 +72,7 @@ tks_client *tksp_py_client_get(PyObject *object) {
 
 /* ---- methods -------------------------------------------------------------------------------- */
 
-/* None is 0, the target's own; anything else is rounded up to a millisecond. */
-static bool timeout_get(const tksp_py_state *state, PyObject *arg, int64_t *out_ms) {
+bool tksp_py_timeout(const tksp_py_state *state, PyObject *arg, int64_t *out_ms) {
     double seconds;
     *out_ms = 0;
     if (arg == Py_None) return true;
@@ -94,7 +93,7 @@ static PyObject *client_run(PyObject *object, PyObject *const *args, Py_ssize_t 
     int64_t timeout_ms = 0;
     tks_error err = TKS_ERROR_INIT;
     if (count != 1 && !tksp_py_arity("run", count, 2)) return NULL;
-    if (count == 2 && !timeout_get(state, args[1], &timeout_ms)) return NULL;
+    if (count == 2 && !tksp_py_timeout(state, args[1], &timeout_ms)) return NULL;
     tks_op *op = tksp_py_op_begin(state, args[0]);
     if (op == NULL) return NULL;
     PyThreadState *thread = PyEval_SaveThread();
@@ -125,6 +124,17 @@ static PyObject *client_describe(PyObject *object, PyObject *unused) {
     return result;
 }
 
+/* target() -> a dict of what an asyncio driver needs to know; no user, no password */
+static PyObject *client_target(PyObject *object, PyObject *unused) {
+    (void)unused;
+    const tks_target *t = tks_client_get_target(((client_object *)object)->client);
+    return Py_BuildValue("{s:z,s:i,s:z,s:O,s:z,s:z,s:z,s:z,s:d,s:d}", "host", t->host, "port",
+                         (int)t->port, "path", t->transport == TKS_UNIX ? t->path : NULL, "tls",
+                         t->tls ? Py_True : Py_False, "ca", t->ca, "cert", t->cert, "key", t->key,
+                         "server_name", t->server_name, "timeout", (double)t->timeout_ms / 1e3,
+                         "connect_timeout", (double)t->connect_timeout_ms / 1e3);
+}
+
 static PyObject *client_closed(PyObject *object, void *unused) {
     (void)unused;
     return PyBool_FromLong(((client_object *)object)->closed);
@@ -152,6 +162,7 @@ static PyMethodDef client_methods[] = {
     {"run", (PyCFunction)(void (*)(void))client_run, METH_FASTCALL, NULL},
     {"close", client_close, METH_NOARGS, NULL},
     {"describe", client_describe, METH_NOARGS, NULL},
+    {"target", client_target, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "tokenstore/client.h"
+#include "tokenstore/jwt.h"
 #include "tokenstore/op.h"
 #include "tokenstore/tokens.h"
 
@@ -22,13 +23,18 @@ typedef struct tksp_py_state {
     PyTypeObject *client_type;
     PyTypeObject *tokens_type;
     PyTypeObject *node_tokens_type;
+    PyTypeObject *jwt_sessions_type;
     PyTypeObject *key_type;
     PyTypeObject *keyset_type;
     PyTypeObject *spike_type;
     PyTypeObject *session_events_type;
+    PyTypeObject *call_type;
+    PyTypeObject *channel_type;
     PyObject *exceptions[TKS_STATUS_COUNT]; /* by status; NULL for TKS_OK */
     PyObject *unset;                        /* tokenstore.UNSET */
     PyObject *timedelta;                    /* datetime.timedelta */
+    PyObject *cancelled;                    /* asyncio.CancelledError */
+    PyObject *call_soon, *run;              /* names of methods */
 } tksp_py_state;
 
 /* The state of the module that made `self`'s type: for objects of our final types only. */
@@ -44,9 +50,12 @@ int tksp_py_op_init(PyObject *module, tksp_py_state *state);
 int tksp_py_client_init(PyObject *module, tksp_py_state *state);
 int tksp_py_tokens_init(PyObject *module, tksp_py_state *state);
 int tksp_py_node_tokens_init(PyObject *module, tksp_py_state *state);
+int tksp_py_jwt_sessions_init(PyObject *module, tksp_py_state *state);
 int tksp_py_jwt_init(PyObject *module, tksp_py_state *state);
 int tksp_py_spike_init(PyObject *module, tksp_py_state *state);
 int tksp_py_session_events_init(PyObject *module, tksp_py_state *state);
+int tksp_py_call_init(PyObject *module, tksp_py_state *state);
+int tksp_py_channel_init(PyObject *module, tksp_py_state *state);
 
 /* ---- errors.c ------------------------------------------------------------------------------- */
 
@@ -147,8 +156,49 @@ PyObject *tksp_py_commands(PyObject *module, PyObject *commands);
  * Takes the GIL back, runs what Python has to run on a signal, and lets go again. */
 bool tksp_py_check_signals(void *context);
 
+/* The timeout of one call in milliseconds: None is 0, the target's own; anything else is rounded up.
+ * TypeError, DataError. */
+bool tksp_py_timeout(const tksp_py_state *state, PyObject *arg, int64_t *out_ms);
+
 /* The client of a _core.Client; borrowed. */
 tks_client *tksp_py_client_get(PyObject *object);
+
+/* ---- call.c ----------------------------------------------------------------------------------- */
+
+/* An operation on its way through an asyncio driver. */
+typedef struct tksp_py_call {
+    PyObject head;
+    PyObject *op; /* keeps `core`; both NULL when it is over */
+    tks_op *core;
+    PyObject *loop;
+    PyObject *callback, *context; /* the task's; NULL: it is not waiting yet, or no more */
+    PyObject *value, *error;      /* what came of it; both NULL: it is not settled */
+    PyObject *line;               /* the driver's */
+    double began, deadline;
+    int64_t wall_ms;           /* a clock that stands; 0: the machine's */
+    char sent, over, blocking; /* bool, as T_BOOL has it */
+} tksp_py_call;
+
+/* What it wants next; the numbers are those of tokenstore/asyncio. */
+typedef enum tksp_py_wish {
+    TKSP_PY_OVER, /* nothing: it is settled, or nobody waits any more */
+    TKSP_PY_SEND,
+    TKSP_PY_SLEEP
+} tksp_py_wish;
+
+/* Steps the operation and settles the call at its end; wakes nobody. Fills in the event's `now_ms` and
+ * `sent`. */
+tksp_py_wish tksp_py_call_step(const tksp_py_state *state, tksp_py_call *self, tks_event *event);
+
+/* Lets go of the operation. */
+void tksp_py_call_end(tksp_py_call *self);
+
+bool tksp_py_call_is_settled(const tksp_py_call *self);
+
+/* Runs the task that waits, if one does: now, which is for the loop's own callbacks; or with the loop's
+ * next round. False with an exception: what ends the loop, such as KeyboardInterrupt. */
+bool tksp_py_call_wake(const tksp_py_state *state, tksp_py_call *self);
+bool tksp_py_call_wake_soon(const tksp_py_state *state, tksp_py_call *self);
 
 /* ---- spike.c: a function of the module --------------------------------------------------------- */
 
@@ -171,9 +221,12 @@ PyObject *tksp_py_session_notify(PyObject *module, PyObject *unused);
 /* The store's options of a _core.Tokens; borrowed. */
 const tks_tokens *tksp_py_tokens_get(PyObject *object);
 
-/* move(tokens, [(key, value, app, type, owner, token), …]) -> (Op, [None or why it cannot be moved, …]);
- * the Op gives a tks_moved for each None */
+/* move(tokens, [(key, value, app, type, owner, token, random), …]) -> (Op, [None or why it cannot be
+ * moved, …]); the Op gives a tks_moved for each None */
 PyObject *tksp_py_move(PyObject *module, PyObject *const *args, Py_ssize_t count);
+
+/* The key of a Key, borrowed; NULL with TypeError for anything else. jwt.c */
+tks_key *tksp_py_key_get(const tksp_py_state *state, PyObject *object);
 
 /* ---- jwt.c: functions of the module; jwt.py says what they take ------------------------------- */
 

@@ -23,6 +23,12 @@ static tks_key *key_of(PyObject *self) {
     return ((key_object *)self)->key;
 }
 
+tks_key *tksp_py_key_get(const tksp_py_state *state, PyObject *object) {
+    if (PyObject_TypeCheck(object, state->key_type)) return key_of(object);
+    PyErr_Format(PyExc_TypeError, "a Key is needed, not %R", (PyObject *)Py_TYPE(object));
+    return NULL;
+}
+
 /* ---- algorithms ----------------------------------------------------------------------------- */
 
 /* Adds the algorithm that `name`, a str, names. TypeError, ConfigurationError. */

@@ -8,7 +8,9 @@ static int module_exec(PyObject *module) {
         tksp_py_record_init(module, state) < 0 || tksp_py_op_init(module, state) < 0 ||
         tksp_py_client_init(module, state) < 0 || tksp_py_tokens_init(module, state) < 0 ||
         tksp_py_node_tokens_init(module, state) < 0 || tksp_py_jwt_init(module, state) < 0 ||
-        tksp_py_spike_init(module, state) < 0 || tksp_py_session_events_init(module, state) < 0)
+        tksp_py_jwt_sessions_init(module, state) < 0 || tksp_py_spike_init(module, state) < 0 ||
+        tksp_py_call_init(module, state) < 0 || tksp_py_channel_init(module, state) < 0 ||
+        tksp_py_session_events_init(module, state) < 0)
         return -1;
     tks_status status = tks_secret_start(&err);
     if (status != TKS_OK) {
@@ -25,13 +27,19 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->client_type);
     Py_VISIT(state->tokens_type);
     Py_VISIT(state->node_tokens_type);
+    Py_VISIT(state->jwt_sessions_type);
     Py_VISIT(state->key_type);
     Py_VISIT(state->keyset_type);
     Py_VISIT(state->spike_type);
     Py_VISIT(state->session_events_type);
+    Py_VISIT(state->call_type);
+    Py_VISIT(state->channel_type);
     for (size_t i = 0; i < TKS_STATUS_COUNT; i++) Py_VISIT(state->exceptions[i]);
     Py_VISIT(state->unset);
     Py_VISIT(state->timedelta);
+    Py_VISIT(state->cancelled);
+    Py_VISIT(state->call_soon);
+    Py_VISIT(state->run);
     return 0;
 }
 
@@ -42,13 +50,19 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->client_type);
     Py_CLEAR(state->tokens_type);
     Py_CLEAR(state->node_tokens_type);
+    Py_CLEAR(state->jwt_sessions_type);
     Py_CLEAR(state->key_type);
     Py_CLEAR(state->keyset_type);
     Py_CLEAR(state->spike_type);
     Py_CLEAR(state->session_events_type);
+    Py_CLEAR(state->call_type);
+    Py_CLEAR(state->channel_type);
     for (size_t i = 0; i < TKS_STATUS_COUNT; i++) Py_CLEAR(state->exceptions[i]);
     Py_CLEAR(state->unset);
     Py_CLEAR(state->timedelta);
+    Py_CLEAR(state->cancelled);
+    Py_CLEAR(state->call_soon);
+    Py_CLEAR(state->run);
     return 0;
 }
 

@@ -5,7 +5,7 @@
 #include "tokenstore/move.h"
 #include "glue.h"
 
-enum { FIELDS = 6 }; /* key, value, app, type, owner, token */
+enum { FIELDS = 6 }; /* key, value, app, type, owner, token; and behind them: random */
 
 /* Adds one tuple of `bytes` to `op`: None, or why this store cannot hold it. NULL: an exception. */
 static PyObject *add(const tksp_py_state *state, tks_op *op, const tks_tokens *tokens,
@@ -14,8 +14,8 @@ static PyObject *add(const tksp_py_state *state, tks_op *op, const tks_tokens *t
     tksp_py_text texts[FIELDS] = {TKSP_PY_TEXT_INIT};
     tks_error err = TKS_ERROR_INIT;
     PyObject *result = NULL;
-    if (!PyTuple_Check(item) || PyTuple_Size(item) != FIELDS) {
-        PyErr_SetString(PyExc_TypeError, "an item must be a tuple of six");
+    if (!PyTuple_Check(item) || PyTuple_Size(item) != FIELDS + 1) {
+        PyErr_SetString(PyExc_TypeError, "an item must be a tuple of seven");
         return NULL;
     }
     for (int i = 0; i < FIELDS; i++) {
@@ -27,7 +27,8 @@ static PyObject *add(const tksp_py_state *state, tks_op *op, const tks_tokens *t
                              .app = texts[2].bytes,
                              .type = texts[3].bytes,
                              .owner = texts[4].bytes,
-                             .token = texts[5].bytes};
+                             .token = texts[5].bytes,
+                             .random = PyTuple_GetItem(item, FIELDS) == Py_True};
     tks_status status = tks_move_add(op, tokens, &key, &err);
     if (status == TKS_OK)
         Py_INCREF(result = Py_None);

@@ -79,6 +79,18 @@ static PyObject *result_text(tks_bytes text) {
     return tksp_py_str(text);
 }
 
+static PyObject *result_texts(const tks_result *result) {
+    PyObject *list = PyList_New((Py_ssize_t)result->size);
+    for (size_t i = 0; list != NULL && i < result->size; i++) {
+        PyObject *item = tksp_py_str(result->texts[i]);
+        if (item == NULL)
+            Py_CLEAR(list);
+        else
+            PyList_SetItem(list, (Py_ssize_t)i, item);
+    }
+    return list;
+}
+
 static PyObject *result_replies(const tksp_py_state *state, const tks_result *result) {
     PyObject *list = PyList_New((Py_ssize_t)result->size);
     for (size_t i = 0; list != NULL && i < result->size; i++) {
@@ -100,6 +112,7 @@ PyObject *tksp_py_op_result(const tksp_py_state *state, PyObject *object) {
     case TKS_RESULT_TOKEN: return tksp_py_record_new(&self->shape, &result->tokens[0]);
     case TKS_RESULT_TOKENS: return result_tokens(self, result);
     case TKS_RESULT_TEXT: return result_text(result->text);
+    case TKS_RESULT_TEXTS: return result_texts(result);
     case TKS_RESULT_JSON: return result_value(self, result->values[0]);
     case TKS_RESULT_JSONS: return result_values(self, result);
     case TKS_RESULT_REPLIES:

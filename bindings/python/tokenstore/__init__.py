@@ -31,6 +31,7 @@ from tokenstore.errors import (
     TimeoutError,
 )
 from tokenstore.node_tokens import Tokenstore
+from tokenstore.redis_jwt import RedisJWT, RedisJwt
 from tokenstore.sessions import Sessions, SpotsSessions
 from tokenstore.spike import Spike, TokenCreator, get_token_creator, getTokenCreator
 from tokenstore.tokens import RedisTokens
@@ -47,6 +48,8 @@ __all__ = [
     "InvalidTokenError",
     "NodeToken",
     "OutcomeUnknownError",
+    "RedisJWT",
+    "RedisJwt",
     "RedisTokens",
     "ServerError",
     "Session",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Any, Union
 
+from tokenstore import _core
 from tokenstore._types import ClientOptions
-from tokenstore.client import Client
+from tokenstore.client import BaseClient, Client
 from tokenstore.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -19,21 +20,29 @@ Redis = Union[str, Client, None]
 class Store:
     """A client, and the duty to close it when it is our own."""
 
+    # Those of tokenstore.asyncio have others.
+    _module = "tokenstore"
+    _client_type: Any = Client
+    _client_options: Any = ClientOptions
+
     def __init__(self, redis: Redis, **options: Unpack[ClientOptions]) -> None:
-        if isinstance(redis, Client):
+        if isinstance(redis, self._client_type):
             for name in options:
-                if name not in ClientOptions.__annotations__:
+                if name not in self._client_options.__annotations__:
                     raise TypeError(f"{type(self).__name__} has no option {name!r}")
                 raise ConfigurationError(
                     f"{name} is an option of the client that was passed in: give it there"
                 )
-            self._client = redis
+            self._client: Client = redis
         elif redis is None or isinstance(redis, str):
-            self._client = Client(redis, **options)
+            self._client = self._client_type(redis, **options)
         else:
-            raise TypeError(f"redis must be a URL, a Client or None, not {type(redis).__name__}")
+            name = type(redis).__name__
+            if isinstance(redis, BaseClient):
+                name = f"a {redis._module}.Client"
+            raise TypeError(f"redis must be a URL, a {self._module}.Client or None, not {name}")
         self._owns_client = self._client is not redis
-        self._driver = self._client._core
+        self._driver: _core.Client = self._client._driver
 
     @property
     def client(self) -> Client:
@@ -57,4 +66,4 @@ class Store:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<tokenstore.{type(self).__name__} at {self._client.url}>"
+        return f"<{self._module}.{type(self).__name__} at {self._client.url}>"

@@ -7,7 +7,7 @@ import os
 from datetime import timedelta
 from typing import Any, Literal, Optional, TypedDict, Union
 
-__all__ = ["UNSET", "ClientOptions", "Duration", "Encoding", "NewToken", "Path", "Text"]
+__all__ = ["UNSET", "AsyncClientOptions", "ClientOptions", "Duration", "Encoding", "NewToken", "Path", "Text"]
 
 Duration = Union[int, float, timedelta]
 """Seconds, or a timedelta; 1 s … 315360000 s (ten years)."""
@@ -50,3 +50,11 @@ class ClientOptions(TypedDict, total=False):
     key: Path
     server_name: str
     server: Path
+
+
+class AsyncClientOptions(ClientOptions, total=False):
+    """The options of :class:`tokenstore.asyncio.Client`."""
+
+    connections: int
+    max_in_flight: int
+    when_full: Literal["error", "wait"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tokenstore._types import Duration, Path
 
-__all__ = ["Argument", "Client"]
+__all__ = ["Argument", "BaseClient", "Client"]
 
 Argument = Union[str, bytes, bytearray, memoryview, int, float]
 """One argument of a command; str is sent as UTF-8, numbers as decimal text."""
@@ -26,7 +26,62 @@ _log = logging.getLogger("tokenstore")
 _DEFAULT_URL = "redis://localhost:6379"
 
 
-class Client:
+class BaseClient:
+    """What clients have in common, blocking or not: a server and the options to reach it."""
+
+    _module = "tokenstore"
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        connect_timeout: Duration | None = None,
+        timeout: Duration | None = None,
+        pool_size: int | None = None,
+        client_name: str | None = None,
+        max_reply_size: int | None = None,
+        db: int | None = None,
+        ca: Path | None = None,
+        cert: Path | None = None,
+        key: Path | None = None,
+        server_name: str | None = None,
+        server: Path | None = None,
+    ) -> None:
+        if url is None:
+            url = os.environ.get("TOKENSTORE_URL") or _DEFAULT_URL
+        texts = {
+            "connect_timeout": _seconds("connect_timeout", connect_timeout),
+            "timeout": _seconds("timeout", timeout),
+            "pool_size": _integer("pool_size", pool_size),
+            "client_name": _text("client_name", client_name),
+            "max_reply_size": _integer("max_reply_size", max_reply_size),
+            "db": _integer("db", db),
+            "ca": _path("ca", ca),
+            "cert": _path("cert", cert),
+            "key": _path("key", key),
+            "server_name": _text("server_name", server_name),
+            "server": _path("server", server),
+        }
+        self._core = _core.Client(url, {n: t for n, t in texts.items() if t is not None})
+        self._driver: Any = self._core  # what runs operations
+        self._url = self._core.describe()
+        _log.debug("client made for %s", self._url)
+
+    @property
+    def url(self) -> str:
+        """Where the server is, without user, password and options."""
+        return self._url
+
+    @property
+    def closed(self) -> bool:
+        """True once it was closed."""
+        return self._core.closed
+
+    def __repr__(self) -> str:
+        return f"<{self._module}.Client {self._url}{' closed' if self.closed else ''}>"
+
+
+class Client(BaseClient):
     """A pool of connections to one server. Safe to share between threads; survives ``fork``.
 
     ``url`` is one of ::
@@ -61,51 +116,6 @@ class Client:
 
     A wrong URL or option raises :class:`ConfigurationError`, which names it.
     """
-
-    def __init__(
-        self,
-        url: str | None = None,
-        *,
-        connect_timeout: Duration | None = None,
-        timeout: Duration | None = None,
-        pool_size: int | None = None,
-        client_name: str | None = None,
-        max_reply_size: int | None = None,
-        db: int | None = None,
-        ca: Path | None = None,
-        cert: Path | None = None,
-        key: Path | None = None,
-        server_name: str | None = None,
-        server: Path | None = None,
-    ) -> None:
-        if url is None:
-            url = os.environ.get("TOKENSTORE_URL") or _DEFAULT_URL
-        texts = {
-            "connect_timeout": _seconds("connect_timeout", connect_timeout),
-            "timeout": _seconds("timeout", timeout),
-            "pool_size": _integer("pool_size", pool_size),
-            "client_name": _text("client_name", client_name),
-            "max_reply_size": _integer("max_reply_size", max_reply_size),
-            "db": _integer("db", db),
-            "ca": _path("ca", ca),
-            "cert": _path("cert", cert),
-            "key": _path("key", key),
-            "server_name": _text("server_name", server_name),
-            "server": _path("server", server),
-        }
-        self._core = _core.Client(url, {n: t for n, t in texts.items() if t is not None})
-        self._url = self._core.describe()
-        _log.debug("client made for %s", self._url)
-
-    @property
-    def url(self) -> str:
-        """Where the server is, without user, password and options."""
-        return self._url
-
-    @property
-    def closed(self) -> bool:
-        """True after :meth:`close`."""
-        return self._core.closed
 
     def execute(self, *args: Argument, timeout: Duration | None = None) -> Any:
         """Run one command, binary-safe, and return its reply.
@@ -175,9 +185,6 @@ class Client:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-    def __repr__(self) -> str:
-        return f"<tokenstore.Client {self._url}{' closed' if self.closed else ''}>"
 
 
 # Options go over as text, the way they stand in a URL, so that the core has one place that reads

@@ -24,9 +24,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstore import _core
+from tokenstore._types import ClientOptions
 from tokenstore.client import Client
 from tokenstore.errors import ConfigurationError, ServerError
 from tokenstore.values import Token
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from tokenstore._store import Redis
-    from tokenstore._types import ClientOptions, Text
+    from tokenstore._types import Text
 
-__all__ = ["FORMATS", "Odd", "Report", "redis_tokens", "spots_sessions"]
+__all__ = ["FORMATS", "Odd", "Options", "Report", "redis_tokens", "run", "spots_sessions"]
 
 # What became of a key, as core/include/tokenstore/move.h numbers it.
 _GONE, _MOVED, _MOVED_AGAIN, _CHANGED, _TAKEN = range(5)
@@ -46,8 +47,8 @@ _PASSES_MAX = 10  # over all keys, while each still found some to move
 _READS_MAX = 20  # of one key, while its value changes between the reading and the moving
 _ODD_MAX = 1000  # that a report describes; it counts them all
 
-Item = tuple[bytes, bytes, bytes, bytes, bytes, bytes]
-"""key, value, app, type, owner, token: what the extension's ``move`` takes."""
+Item = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bool]
+"""key, value, app, type, owner, token, random: what the extension's ``move`` takes."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class _Format:
     name: str
     match: str  # for SCAN
     pattern: re.Pattern[bytes]
+    random: re.Pattern[bytes]  # tokens that the program drew; others, somebody chose
 
     def read(self, key: bytes) -> tuple[bytes, bytes, bytes, bytes] | None:
         """app, type, owner, token; None where there is no way to read the name, or more than one."""
@@ -105,22 +107,35 @@ FORMATS = {
         re.compile(
             rb"app:(?P<app>.*)\|type:(?P<type>.*)\|owner:(?P<owner>.*)\|token:(?P<token>.*)", re.S
         ),
+        re.compile(rb"[\w-]{171}", re.A),  # 128 bytes
     ),
     "spots-sessions": _Format(
         "spots-sessions",
         "app:*|token:*|ownerId:*",
         re.compile(rb"app:(?P<app>.*)\|token:(?P<token>.*)\|ownerId:(?P<owner>.*)", re.S),
+        re.compile(rb".*", re.S),
     ),
 }
 """What can be migrated, by the names that the command line takes."""
 
 
-def redis_tokens(redis: Redis = None, **options: Any) -> Report:
+class Options(ClientOptions, total=False):
+    """What :func:`run` takes besides."""
+
+    prefix: Text
+    pepper: Text | None
+    max_data_size: int
+    batch: int
+    dry_run: bool
+    progress: Callable[[Report], object] | None
+
+
+def redis_tokens(redis: Redis = None, **options: Unpack[Options]) -> Report:
     """Move the tokens that redis-tokens 0.0.2 wrote; :func:`run` has the options."""
     return run("redis-tokens", redis, **options)
 
 
-def spots_sessions(redis: Redis = None, **options: Any) -> Report:
+def spots_sessions(redis: Redis = None, **options: Unpack[Options]) -> Report:
     """Move the sessions that @spots-tech/sessions wrote, so that :class:`tokenstore.Sessions` finds
     them; :func:`run` has the options."""
     return run("spots-sessions", redis, **options)
@@ -238,7 +253,8 @@ class _Run:
             elif names is None:
                 self.leave(key, "its name can be read in more than one way")
             else:
-                items.append((key, value, *names))
+                random = self.format.random.fullmatch(names[3]) is not None
+                items.append((key, value, *names, random))
         return items
 
     def note(self, key: bytes, outcome: int) -> bool:

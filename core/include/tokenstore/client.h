@@ -21,6 +21,8 @@
 #ifndef TOKENSTORE_CLIENT_H
 #define TOKENSTORE_CLIENT_H
 
+#include <sys/types.h>
+
 #include "tokenstore/op.h"
 #include "tokenstore/url.h"
 
@@ -65,6 +67,10 @@ void tks_flight_free(tks_flight *flight);
 
 /* The target, borrowed; of an embedded server: the unix socket it listens on. */
 const tks_target *tks_client_get_target(const tks_client *client);
+
+/* The id of this process, without a system call where the system allows: for who has to know on each
+ * call whether it is in a forked child. */
+pid_t tks_client_get_pid(const tks_client *client);
 
 /* Closes idle connections now and busy ones when they come back; ends an embedded server that this
  * process started. */

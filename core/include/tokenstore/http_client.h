@@ -7,6 +7,9 @@
  *            nothing but where CA certificates are. The answer is cut off while it streams, at
  *            `max_body` bytes of body and 64 KiB of headers. One deadline covers all of a fetch:
  *            name look-up, connecting, TLS, sending, waiting, reading.
+ * Repeats:   a request on a connection that was kept, and that ended without a byte of an answer, is sent
+ *            once more on a new one, POST too: libcurl's way with servers that close idle
+ *            connections. A token request may be repeated; what may not has no place here.
  * Lifecycle: tks_http_new connects nothing. Connections stay open between fetches. tks_http_close may
  *            come any time, twice too. tks_http_free after the last user is gone.
  * Threads:   everything but free is safe from many threads. After fork() the child leaves the

@@ -21,6 +21,7 @@ typedef struct tks_foreign {
     tks_bytes key;
     tks_bytes value;                   /* its value as it was read: a JSON object in any spelling */
     tks_bytes app, type, owner, token; /* what its name says */
+    bool random; /* nobody chose the token: the other program cannot have made it twice */
 } tks_foreign;
 
 /* What became of a key; the result's integers. */

@@ -44,8 +44,7 @@ typedef enum tks_need {
     TKS_NEED_HTTP,  /* tks_op_get_request */
     TKS_NEED_SLEEP, /* tks_op_get_sleep */
     TKS_DONE,       /* tks_op_get_result */
-    TKS_FAILED      /* tks_op_get_error. Right after REPLIES anything but TKS_ERR_SERVER may mean
-                       that they belong to other commands: the driver closes that connection. */
+    TKS_FAILED      /* tks_op_get_error. Right after REPLIES: tks_op_is_out_of_step */
 } tks_need;
 
 /* Commands to be sent in one go on one connection; exactly `replies` replies are due. */
@@ -88,6 +87,10 @@ const tks_http_request *tks_op_get_request(const tks_op *op); /* after TKS_NEED_
 uint32_t tks_op_get_sleep(const tks_op *op);         /* after TKS_NEED_SLEEP: milliseconds */
 const tks_error *tks_op_get_error(const tks_op *op); /* after TKS_FAILED */
 
+/* After TKS_FAILED that REPLIES led to: may they belong to other commands? Then the driver closes the
+ * connection they came on. */
+bool tks_op_is_out_of_step(const tks_op *op);
+
 /* ---- results -------------------------------------------------------------------------------- */
 
 /* A token as the caller sees it; everything borrowed from the operation. */
@@ -116,6 +119,7 @@ typedef enum tks_result_type {
     TKS_RESULT_REPLIES, /* `replies[0 … size-1]`: raw commands */
     TKS_RESULT_ACCESS,  /* `access` */
     TKS_RESULT_TEXT,    /* `text`; its data is NULL when there is none */
+    TKS_RESULT_TEXTS,   /* `texts[0 … size-1]` */
     TKS_RESULT_JSON,    /* `values[0]`; NULL when there is none */
     TKS_RESULT_JSONS    /* `values[0 … size-1]`; NULL where there is none */
 } tks_result_type;
@@ -130,6 +134,7 @@ typedef struct tks_result {
         const tks_access *access;
         const tks_json *const *values;
         tks_bytes text;
+        const tks_bytes *texts;
     };
 } tks_result;
 

@@ -73,23 +73,25 @@ static tks_status take_ids(list_op *self) {
     return send_ids(self, &tksp_script_node_list, head, 5, self->ids, count);
 }
 
-/* The answer for ids[i]. */
+/* The answer for ids[i]: {key, record}, or what the script says of an id that has none. */
 static tks_status take_record(list_op *self, size_t i, const tks_reply *answer) {
+    enum { HALF = -1, DEAD = 0 };
     tksp_node_op *node = &self->node;
     size_t before = node->size;
-    if (answer != NULL && tks_reply_get_type(answer) == TKS_REPLY_ARRAY) {
-        const tks_reply *key = tks_reply_get_item(answer, 0);
-        const tks_reply *record = tks_reply_get_item(answer, 1);
+    if (answer != NULL && tks_reply_get_type(answer) == TKS_REPLY_INTEGER) {
+        int64_t what = tks_reply_get_integer(answer);
+        if (what == DEAD) return TKS_OK; /* and dropped by now */
+        if (what != HALF) return tksp_op_fail_foreign(&node->op);
+    } else {
+        bool is_array = answer != NULL && tks_reply_get_type(answer) == TKS_REPLY_ARRAY;
+        const tks_reply *key = is_array ? tks_reply_get_item(answer, 0) : NULL;
+        const tks_reply *record = is_array ? tks_reply_get_item(answer, 1) : NULL;
         if (key == NULL || record == NULL || tks_reply_get_type(key) != TKS_REPLY_STRING ||
             tks_reply_get_type(record) != TKS_REPLY_STRING)
             return tksp_op_fail_foreign(&node->op);
         tks_status status = tksp_node_read(node, self->ids[i], tks_reply_get_bytes(key),
                                            tks_reply_get_bytes(record));
         if (status != TKS_OK) return status;
-    } else if (answer == NULL || tks_reply_get_type(answer) != TKS_REPLY_INTEGER) {
-        return tksp_op_fail_foreign(&node->op);
-    } else if (tks_reply_get_integer(answer) == 0) {
-        return TKS_OK; /* dead, and dropped by now */
     }
     if (node->size == before) self->doubtful[self->doubtful_count++] = self->ids[i];
     return TKS_OK;

@@ -48,18 +48,17 @@ static tks_status write_text(tks_buf *out, tks_bytes text, const char *name, tks
 /* The record, with its members in the order of the Node package. */
 static tks_status write_record(tks_buf *out, tks_bytes owner_id, tks_bytes attrs, tks_bytes key,
                                tks_bytes id, tks_error *err) {
-    tks_buf_append_bytes(out, TKS_LITERAL("{\"owner_id\":"));
-    tks_status status = write_text(out, owner_id, "owner_id", err);
+    tks_status status = tks_buf_append_bytes(out, TKS_LITERAL("{\"owner_id\":"));
+    if (status == TKS_OK) status = write_text(out, owner_id, "owner_id", err);
     if (status != TKS_OK) return status;
     tks_buf_append_bytes(out, TKS_LITERAL(",\"attrs\":"));
     tks_buf_append_bytes(out, attrs);
-    tks_buf_append_bytes(out, TKS_LITERAL(",\"key\":"));
-    status = write_text(out, key, "key", err);
+    status = tks_buf_append_bytes(out, TKS_LITERAL(",\"key\":"));
+    if (status == TKS_OK) status = write_text(out, key, "key", err);
     if (status != TKS_OK) return status;
     tks_buf_append_bytes(out, TKS_LITERAL(",\"id\":\""));
     tks_buf_append_bytes(out, id);
-    status = tks_buf_append_bytes(out, TKS_LITERAL("\"}"));
-    return status == TKS_OK ? TKS_OK : tks_fail_memory(err);
+    return tks_buf_append_bytes(out, TKS_LITERAL("\"}"));
 }
 
 static tks_status check_attrs(const tks_node_tokens *store, tks_bytes attrs, tks_error *err) {
@@ -85,7 +84,8 @@ static tks_status finish_add(tks_op *op, int64_t now_ms) {
     const tks_reply *stored = tks_reply_get_item(reply, 1);
     if (stored == NULL || tks_reply_get_type(stored) != TKS_REPLY_INTEGER)
         return tksp_op_fail_foreign(op);
-    if (tks_reply_get_integer(stored) == 0)
+    op->refused = tks_reply_get_integer(stored) == 0;
+    if (op->refused)
         return tks_fail(&op->error, TKS_ERR_DATA,
                         "key is in use already: give another one, or none");
     status = tksp_node_read(&self->node, self->node.subject, self->key, self->record);

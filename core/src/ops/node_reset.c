@@ -1,12 +1,17 @@
 /* node_reset.c - reset: all that a Tokenstore has, found by SCAN and removed in batches. */
 #include "node_tokens_private.h"
 
-/* Each round trip removes what the last SCAN found, and scans on. */
+enum { CURSOR_MAX = 20 }; /* digits of 64 bits */
+
+/* Each round trip removes what the last SCAN found, and scans on - unless the script left something over:
+ * then that goes first, so that it cannot pile up. */
 typedef struct reset_op {
     tksp_node_op node;
     tks_bytes pattern;
     tksp_arena words; /* of the round trip at hand */
     bool removing;    /* its first command is the script */
+    char cursor[CURSOR_MAX];
+    size_t cursor_size; /* 0: the scan is over */
     int64_t removed;
 } reset_op;
 
@@ -35,11 +40,11 @@ static bool is_ours(const reset_op *self, tks_bytes name) {
     return false;
 }
 
-static tks_status send_scan(reset_op *self, tks_bytes cursor) {
+static tks_status send_scan(reset_op *self) {
     tks_bytes *words = tksp_arena_alloc(&self->words, 6 * sizeof *words);
     if (words == NULL) return TKS_ERR_MEMORY;
     words[0] = TKS_LITERAL("SCAN");
-    words[1] = tksp_arena_dup(&self->words, cursor);
+    words[1] = tksp_arena_dup(&self->words, tks_bytes_of(self->cursor, self->cursor_size));
     words[2] = TKS_LITERAL("MATCH");
     words[3] = self->pattern;
     words[4] = TKS_LITERAL("COUNT");
@@ -77,43 +82,49 @@ static tks_status send_removal(reset_op *self, const tks_reply *found, const tks
     return tksp_op_add(&self->node.op, &tksp_script_node_reset, words, count + 2, words[1]);
 }
 
-/* {cursor, {name, …}} */
-static bool is_scan_reply(const tks_reply *reply) {
-    if (tks_reply_get_type(reply) != TKS_REPLY_ARRAY || tks_reply_get_size(reply) != 2)
+/* Takes the cursor out of {cursor, {name, …}}; false when it is no such thing. */
+static bool take_cursor(reset_op *self, const tks_reply *reply) {
+    if (tks_reply_get_type(reply) != TKS_REPLY_ARRAY || tks_reply_get_size(reply) != 2 ||
+        tks_reply_get_type(tks_reply_get_item(reply, 0)) != TKS_REPLY_STRING ||
+        tks_reply_get_type(tks_reply_get_item(reply, 1)) != TKS_REPLY_ARRAY)
         return false;
-    return tks_reply_get_type(tks_reply_get_item(reply, 0)) == TKS_REPLY_STRING &&
-           tks_reply_get_type(tks_reply_get_item(reply, 1)) == TKS_REPLY_ARRAY;
+    tks_bytes cursor = tks_reply_get_bytes(tks_reply_get_item(reply, 0));
+    if (cursor.size == 0 || cursor.size > CURSOR_MAX) return false;
+    self->cursor_size = tks_bytes_equal(cursor, TKS_LITERAL("0")) ? 0 : cursor.size;
+    memcpy(self->cursor, cursor.data, self->cursor_size);
+    return true;
 }
 
-/* Sends what follows from the answers to the script and to SCAN; NULL where there was none. */
-static tks_status send_next(reset_op *self, const tks_reply *left, const tks_reply *scanned) {
-    tks_status status =
-        send_removal(self, scanned == NULL ? NULL : tks_reply_get_item(scanned, 1), left);
-    if (status != TKS_OK || scanned == NULL) return status;
-    tks_bytes cursor = tks_reply_get_bytes(tks_reply_get_item(scanned, 0));
-    return tks_bytes_equal(cursor, TKS_LITERAL("0")) ? TKS_OK : send_scan(self, cursor);
+/* {prefix, how many tokens, names …}: false, with the status, when it is no such thing. */
+static bool take_removed(reset_op *self, tks_status *status) {
+    const tks_reply *reply = tksp_node_checked_reply(&self->node, 0, status);
+    if (reply == NULL) return false;
+    const tks_reply *removed = tks_reply_get_item(reply, 1);
+    if (removed == NULL || tks_reply_get_type(removed) != TKS_REPLY_INTEGER) {
+        *status = tksp_op_fail_foreign(&self->node.op);
+        return false;
+    }
+    self->removed += tks_reply_get_integer(removed);
+    return true;
 }
 
 static tks_status finish_reset(tks_op *op, int64_t now_ms) {
     reset_op *self = (reset_op *)op;
     tks_reply *left = NULL, *scanned = NULL;
+    size_t scan = self->removing; /* where SCAN stands, if it was sent */
     tks_status status = TKS_OK;
     (void)now_ms;
-    if (self->removing) {
-        const tks_reply *reply = tksp_node_checked_reply(&self->node, 0, &status);
-        if (reply == NULL) return status;
-        const tks_reply *removed = tks_reply_get_item(reply, 1);
-        if (removed == NULL || tks_reply_get_type(removed) != TKS_REPLY_INTEGER)
-            return tksp_op_fail_foreign(op);
-        self->removed += tks_reply_get_integer(removed);
-    }
-    if (op->count > self->removing && !is_scan_reply(op->commands[self->removing].reply))
+    if (self->removing && !take_removed(self, &status)) return status;
+    if (op->count > scan && !take_cursor(self, op->commands[scan].reply))
         return tksp_op_fail_foreign(op);
     if (self->removing) left = tksp_op_take_reply(op, 0);
-    if (op->count > self->removing) scanned = tksp_op_take_reply(op, self->removing);
+    if (op->count > scan) scanned = tksp_op_take_reply(op, scan);
     tksp_op_clear_commands(op);
     tksp_arena_clear(&self->words);
-    status = send_next(self, left, scanned);
+
+    status = send_removal(self, scanned == NULL ? NULL : tks_reply_get_item(scanned, 1), left);
+    bool leftovers = left != NULL && tks_reply_get_size(left) > 2;
+    if (status == TKS_OK && self->cursor_size > 0 && !leftovers) status = send_scan(self);
     tks_reply_free(left);
     tks_reply_free(scanned);
     op->result.type = TKS_RESULT_COUNT;
@@ -138,5 +149,7 @@ tks_status tks_node_tokens_reset(const tks_node_tokens *store, tks_op **out, tks
     if (status != TKS_OK) return status;
     reset_op *self = (reset_op *)node;
     self->pattern = make_pattern(node);
-    return tksp_node_op_ready(node, send_scan(self, TKS_LITERAL("0")), out, err);
+    self->cursor[0] = '0';
+    self->cursor_size = 1;
+    return tksp_node_op_ready(node, send_scan(self), out, err);
 }

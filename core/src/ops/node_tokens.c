@@ -165,7 +165,8 @@ tks_status tksp_node_finish_bool(tks_op *op, int64_t now_ms) {
     const tks_reply *item = tks_reply_get_item(reply, 1);
     if (item == NULL || tks_reply_get_type(item) != TKS_REPLY_INTEGER)
         return tksp_op_fail_foreign(op);
-    if (tks_reply_get_integer(item) < 0)
+    op->refused = tks_reply_get_integer(item) < 0;
+    if (op->refused)
         return tks_fail(
             &op->error, TKS_ERR_DATA,
             "what is stored there is not a token that can be read; nothing was changed");
@@ -189,6 +190,7 @@ static void name_token(tks_bytes id, char out[ID_SIZE + 2]) {
 static tks_status refuse_token(tksp_node_op *op, tks_bytes id, const char *problem) {
     char name[ID_SIZE + 2];
     name_token(id, name);
+    op->op.refused = true;
     return tks_fail(
         &op->op.error, TKS_ERR_DATA,
         "the token%s is stored in a form that cannot be read (%.300s): delete removes it", name,

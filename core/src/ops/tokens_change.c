@@ -112,6 +112,7 @@ static tks_status finish_token(tks_op *base, int64_t now_ms) {
     switch (tksp_reply_integer_at(reply, 1, -2)) {
     case 0: return TKS_OK;
     case -1:
+        base->refused = true;
         return tks_fail(&base->error, TKS_ERR_DATA,
                         "the data would be larger than max_data_size (%zu bytes): nothing was "
                         "changed",

@@ -99,7 +99,8 @@ static tks_status finish(tks_op *base, int64_t now_ms) {
         tks_token *token = &op->tokens[i];
         token->created_us = made_at(op, i);
         if (token->created_us == -2) return tksp_op_fail_foreign(&op->base);
-        if (token->created_us == -1)
+        base->refused = token->created_us == -1;
+        if (base->refused)
             return tks_fail(&base->error, TKS_ERR_DATA,
                             "custom_token is in use already: choose another, or delete it first");
         token->found = true;

@@ -60,6 +60,7 @@ static tks_status add(tksp_tokens_op *op, const tks_tokens *tokens, const tks_fo
         tksp_word_tail(op, key->owner, data, foreign_tag ? owner.tag : NULL),
         op->tokens[i].id, /* as the index lists it */
         tksp_arena_dup(arena, key->value),
+        key->random ? TKS_LITERAL("1") : TKS_LITERAL("0"),
     };
     if (arena->status != TKS_OK) return TKS_ERR_MEMORY;
     return tksp_tokens_add(op, &tksp_script_move, sizeof words / sizeof words[0], words, words[1]);
@@ -76,7 +77,8 @@ static tks_status finish(tks_op *base, int64_t now_ms) {
         const tks_reply *reply = tksp_checked_reply(op, i, &op->slots[i].place, &status);
         if (reply == NULL) return status;
         int64_t outcome = tksp_reply_integer_at(reply, 1, -1);
-        if (outcome < TKS_MOVED_GONE || outcome > TKS_MOVED_TAKEN) return tksp_op_fail_foreign(&op->base);
+        if (outcome < TKS_MOVED_GONE || outcome > TKS_MOVED_TAKEN)
+            return tksp_op_fail_foreign(&op->base);
         outcomes[i] = tks_reply_get_item(reply, 1);
     }
     base->result.type = TKS_RESULT_REPLIES;

@@ -1,0 +1,136 @@
+---@meta tokenstore.redis_jwt
+
+-- Types of tokenstore.RedisJWT for LuaLS (lua-language-server). Never loaded. tests/lua/test_types.lua
+-- compares it with what the module has.
+
+---@class tokenstore.RedisJWTOptions: tokenstore.ClientOptions
+---@field redis? string|tokenstore.Client
+---@field host? string instead of redis: a host, or the path of a unix socket
+---@field port? integer (default 6379)
+---@field auth? string the server's password
+---@field maxretries? integer the Node package's; means nothing here, for `timeout` ends all trying
+---@field secret string|tokenstore.jwt.Key|tokenstore.jwt.Key[] at least 32 bytes, or keys: the first signs, all verify
+---@field algorithm? string what is signed with, and the only one that is taken (default "HS256")
+---@field multiple? boolean false: a user has one session, and signing ends the others; true: any number
+---@field max_sessions? integer so many instead: signing ends the oldest beyond it
+---@field node_writers? boolean the Node package signs into the same database: look for its sessions by SCAN
+---@field max_data_size? integer bytes of the data as JSON (default 65536)
+
+---What a token and its session say.
+---@class tokenstore.RedisJWTSession
+---@field id string the user
+---@field rjwt string the session's key in Redis
+---@field ttl integer seconds; -1: no expiry
+---@field iat? number
+---@field dataToken? tokenstore.Data
+---@field dataSession? tokenstore.Data
+
+---@class tokenstore.RedisJWTSignArgs
+---@field id string 1 … 1024 bytes of UTF-8 without NUL and ":"
+---@field ttl? number|string seconds, or a text such as "15 minutes"; none: no expiry
+---@field data_token? tokenstore.Data in the token, for everybody who holds it
+---@field data_session? tokenstore.Data stays in Redis
+
+---@class tokenstore.RedisJWTCreateArgs
+---@field id string
+---@field data? tokenstore.Data the session's
+---@field ttl? number|string
+---@field request? { address?: string, user_agent?: string } kept in the session's data as `request`
+
+---@class tokenstore.RedisJWTVerifyArgs
+---@field token string
+---@field value_session? boolean dataSession too
+
+---@class tokenstore.RedisJWTIdArgs
+---@field id string
+
+---@class tokenstore.RedisJWTKeyArgs
+---@field rjwt string
+
+---@class tokenstore.RedisJWTReindexArgs
+---@field timeout? number seconds; instead of the client's
+
+---A JWT in the client's hand, its session in Redis: the token is good while the session lives.
+---@class tokenstore.RedisJWT
+---@field client tokenstore.Client
+---@overload fun(options: tokenstore.RedisJWTOptions): tokenstore.RedisJWT?, string?, tokenstore.Code?
+---@overload fun(redis: string|tokenstore.Client, options: tokenstore.RedisJWTOptions): tokenstore.RedisJWT?, string?, tokenstore.Code?
+local RedisJWT = {}
+
+---Begins a session of the user and gives its token.
+---@param args tokenstore.RedisJWTSignArgs
+---@return string?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisJWT:sign(args) end
+
+---sign with `data` as the session's, and with who asked.
+---@param args tokenstore.RedisJWTCreateArgs
+---@return string?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisJWT:create(args) end
+
+---What a good token and its session say; "invalid_token" for any other.
+---@param args tokenstore.RedisJWTVerifyArgs
+---@return tokenstore.RedisJWTSession?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisJWT:verify(args) end
+
+---The user's live sessions, the newest first.
+---@param args tokenstore.RedisJWTIdArgs
+---@return tokenstore.RedisJWTSession[]?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisJWT:list(args) end
+
+---Ends the session; true when it was live.
+---@param args tokenstore.RedisJWTKeyArgs
+---@return boolean?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisJWT:destroy(args) end
+
+---Ends all sessions of the user; how many were live.
+---@param args tokenstore.RedisJWTIdArgs
+---@return integer?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisJWT:destroy_multiple(args) end
+
+---Takes sessions that the Node package wrote into the index of their user; how many. O(all keys).
+---@param args? tokenstore.RedisJWTReindexArgs
+---@return integer?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisJWT:reindex(args) end
+
+---The raw client.
+---@return tokenstore.Client
+function RedisJWT:exec() end
+
+---The Node package's helpers.
+---@return tokenstore.RedisJWTCalls
+function RedisJWT:call() end
+
+---Closes the client, unless it was passed in. Twice is fine.
+function RedisJWT:close() end
+
+RedisJWT.destroyMultiple = RedisJWT.destroy_multiple
+
+---The helpers of redis-jwt's call(), with plain arguments. A key is "<id>:<11 letters or digits>"; a
+---pattern is the user's id, literally.
+---@class tokenstore.RedisJWTCalls
+---@field ping fun(self): string?, string?, tokenstore.Code?
+---@field create fun(self, key: string, value: string, ttl?: number|string): boolean?, string?, tokenstore.Code?
+---@field exists fun(self, key: string): boolean?, string?, tokenstore.Code?
+---@field ttl fun(self, key: string): integer?, string?, tokenstore.Code?
+---@field get_value_by_key fun(self, key: string): string?, string?, tokenstore.Code?
+---@field get_values_by_pattern fun(self, pattern: string): string[]?, string?, tokenstore.Code?
+---@field get_count_by_pattern fun(self, pattern: string): integer?, string?, tokenstore.Code?
+---@field get_info fun(self, section?: string): string|integer|nil, string?, tokenstore.Code?
+---@field destroy fun(self, key: string): boolean?, string?, tokenstore.Code?
+---@field destroy_multiple fun(self, id: string): integer?, string?, tokenstore.Code?
+
+return RedisJWT

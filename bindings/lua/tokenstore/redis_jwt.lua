@@ -1,0 +1,257 @@
+-- RedisJWT: signed tokens whose sessions live in Redis, as the Node package redis-jwt has them.
+--
+--     local sessions = tokenstore.RedisJWT{ redis = "redis://localhost:6379", secret = secret }
+--     local token = assert(sessions:sign{ id = "507f191e", ttl = "15 minutes" })
+--     local session = sessions:verify{ token = token, value_session = true }
+--
+-- Options: redis, secret, algorithm, multiple, max_sessions, node_writers, max_data_size, and those of
+-- Client. Instead of `redis`, the Node package's host (a path is a unix socket), port and auth may be
+-- given. A token is good when its signature is and its session lives; what is not good is nil, message,
+-- "invalid_token". All is explained in redis_jwt.d.lua.
+
+local core = require "tokenstore.core"
+local jwt = require "tokenstore.jwt"
+local options_of = require "tokenstore.options"
+local store = require "tokenstore.store"
+
+local OPTIONS = {
+  secret = "any",
+  algorithm = "string",
+  multiple = "boolean",
+  max_sessions = "number",
+  node_writers = "boolean",
+  max_data_size = "number",
+  maxretries = "number", -- is taken and means nothing: `timeout` ends all trying
+  host = "string",
+  port = "number",
+  auth = "string",
+}
+local CREATE = { id = "any", data = "any", ttl = "any", request = "any" }
+
+local rjwt = core.rjwt
+
+-- ---- making ----------------------------------------------------------------------------------------
+
+-- The keys of the option `secret`: a text, a Key or a list of Keys.
+local function read_keys(secret)
+  if secret == nil then
+    return {}
+  elseif type(secret) == "string" then
+    local key, message, code = jwt.Key.from_secret(secret)
+    return key and { key }, message, code
+  elseif type(secret) == "table" then
+    return secret
+  end
+  return { secret }
+end
+
+local function whole(name, value, lowest)
+  if value and (value < lowest or value > 2 ^ 53 or value % 1 ~= 0) then
+    return ("%s must be a whole number of at least %d"):format(name, lowest)
+  end
+end
+
+-- How many sessions a user may have; 0: any number. Or nil, message, code.
+local function read_most(options)
+  if options.max_sessions == nil then
+    return options.multiple and 0 or 1
+  elseif options.multiple then
+    return nil, "multiple and max_sessions contradict each other: give one", "configuration"
+  end
+  return options.max_sessions
+end
+
+local function open(options)
+  if options.host or options.port or options.auth then
+    return nil, "the server is given twice: as redis, and as host, port or auth", "configuration"
+  end
+  local wrong = whole("max_sessions", options.max_sessions, 1)
+    or whole("max_data_size", options.max_data_size, 1)
+  if wrong then
+    return nil, wrong, "configuration"
+  end
+  local keys, message, code = read_keys(options.secret)
+  local most
+  if keys then
+    most, message, code = read_most(options)
+  end
+  if not most then
+    return nil, message, code
+  end
+  return core.jwt_sessions(keys, options.algorithm or "HS256", most, options.node_writers or false,
+    options.max_data_size or 0)
+end
+
+local RedisJWT = store.class("tokenstore.RedisJWT", { redis = true }, OPTIONS, open)
+
+-- What stands for itself in a URL; all else is written as %XX.
+local function escape(text)
+  return (text:gsub("[^%w%-._~/]", function(c)
+    return ("%%%02X"):format(c:byte())
+  end))
+end
+
+-- The options with a URL in place of host, port and auth. Those of a wrong type stay: they are refused.
+local function with_url(given)
+  local host, port, auth = given.host, given.port, given.auth
+  if given.redis ~= nil or not (host or port or auth) or type(host or "") ~= "string"
+    or type(port or 1) ~= "number" or type(auth or "") ~= "string" then
+    return given
+  end
+  local options = {}
+  for name, value in next, given do
+    options[name] = value
+  end
+  options.host, options.port, options.auth = nil, nil, nil
+  local user = auth and auth ~= "" and ":" .. escape(auth):gsub("/", "%%2F") .. "@" or ""
+  host = host or "127.0.0.1"
+  if host:sub(1, 1) == "/" then
+    options.redis = "redis+unix://" .. user .. escape(host)
+  else
+    host = host:find(":", 1, true) and "[" .. host .. "]" or host
+    options.redis = ("redis://%s%s:%d"):format(user, host, port or 6379)
+  end
+  return options
+end
+
+local class = getmetatable(RedisJWT)
+local construct = class.__call
+
+function class.__call(self, redis, given)
+  if type(redis) == "table" and getmetatable(redis) == nil then
+    redis = with_url(redis)
+  end
+  return construct(self, redis, given)
+end
+
+-- ---- sessions --------------------------------------------------------------------------------------
+
+-- sign{ id, ttl, data_token, data_session }: begins a session of a user; its token. ttl: seconds, or a
+-- text such as "15 minutes".
+function RedisJWT:sign(args)
+  return self._run(self._handle, rjwt.sign(self._store, args))
+end
+
+-- create{ id, data, ttl, request }: sign with `data` as the session's, and with who asked: `request` is
+-- { address, user_agent }, kept in the session's data under that name.
+function RedisJWT:create(args)
+  if type(args) ~= "table" then
+    error("bad argument: a table such as { id = \"…\" } expected, got " .. type(args), 2)
+  end
+  args = options_of.check(args, CREATE, "argument", 2)
+  local session = args.data
+  if args.request ~= nil then
+    if type(args.request) ~= "table" then
+      error("bad argument 'request' (table expected, got " .. type(args.request) .. ")", 2)
+    end
+    session = {}
+    for name, value in next, args.data or {} do
+      session[name] = value
+    end
+    if session.request ~= nil then
+      return nil, "data has a member named request: that name is for who asked", "data"
+    end
+    session.request = {
+      address = args.request.address or core.null,
+      user_agent = args.request.user_agent or core.null,
+    }
+  end
+  return self._run(self._handle,
+    rjwt.sign(self._store, { id = args.id, ttl = args.ttl, data_session = session }))
+end
+
+-- verify{ token, value_session }: { id, rjwt, ttl, iat, dataToken, dataSession } of a token that is good.
+-- rjwt is the session's key, ttl its seconds (-1: no expiry); dataSession comes with value_session = true.
+function RedisJWT:verify(args)
+  return self._run(self._handle, rjwt.verify(self._store, args))
+end
+
+-- list{ id }: the user's live sessions, the newest first: { id, rjwt, ttl, dataSession } each.
+function RedisJWT:list(args)
+  return self._run(self._handle, rjwt.list(self._store, args))
+end
+
+-- destroy{ rjwt }: ends the session with this key; true when it was live.
+function RedisJWT:destroy(args)
+  return self._run(self._handle, rjwt.destroy(self._store, args))
+end
+
+-- destroy_multiple{ id }: ends all sessions of the user; how many were live.
+function RedisJWT:destroy_multiple(args)
+  return self._run(self._handle, rjwt.destroy_all(self._store, args))
+end
+
+-- reindex(), reindex{ timeout }: takes sessions that the Node package wrote into the index of their user;
+-- how many. By SCAN over all keys.
+function RedisJWT:reindex(args)
+  return self._run(self._handle, rjwt.reindex(self._store, args or {}))
+end
+
+-- The raw client.
+function RedisJWT:exec()
+  return self.client
+end
+
+RedisJWT.destroyMultiple = RedisJWT.destroy_multiple
+
+-- ---- the Node package's helpers ----------------------------------------------------------------------
+
+local Calls = { __name = "tokenstore.RedisJWT.Calls" }
+Calls.__index = Calls
+
+-- What call() gives has the Node package's helpers, with plain arguments. What they call a pattern is the
+-- user's id, literally; a key is "<id>:<11 letters or digits>", any other is not found.
+function RedisJWT:call()
+  return setmetatable({ _run = self._run, _handle = self._handle, _store = self._store }, Calls)
+end
+
+function Calls:ping()
+  return self._run(self._handle, rjwt.ping(self._store, {}))
+end
+
+-- create(key, value, ttl): stores a session's text; others of the user end as with sign.
+function Calls:create(key, value, ttl)
+  return self._run(self._handle, rjwt.put(self._store, { key = key, value = value, ttl = ttl }))
+end
+
+function Calls:exists(key)
+  return self._run(self._handle, rjwt.exists(self._store, { rjwt = key }))
+end
+
+-- ttl(key): seconds; -1: no expiry, -2: no such session.
+function Calls:ttl(key)
+  return self._run(self._handle, rjwt.ttl(self._store, { rjwt = key }))
+end
+
+function Calls:get_value_by_key(key)
+  return self._run(self._handle, rjwt.get_value(self._store, { rjwt = key }))
+end
+
+function Calls:get_values_by_pattern(pattern)
+  return self._run(self._handle, rjwt.get_values(self._store, { id = pattern }))
+end
+
+function Calls:get_count_by_pattern(pattern)
+  return self._run(self._handle, rjwt.count(self._store, { id = pattern }))
+end
+
+-- get_info(section): Redis' INFO as text; of "DBSIZE" a number.
+function Calls:get_info(section)
+  return self._run(self._handle, rjwt.get_info(self._store, { section = section }))
+end
+
+function Calls:destroy(key)
+  return self._run(self._handle, rjwt.destroy(self._store, { rjwt = key }))
+end
+
+function Calls:destroy_multiple(id)
+  return self._run(self._handle, rjwt.destroy_all(self._store, { id = id }))
+end
+
+Calls.getValueByKey = Calls.get_value_by_key
+Calls.getValuesByPattern = Calls.get_values_by_pattern
+Calls.getCountByPattern = Calls.get_count_by_pattern
+Calls.getInfo = Calls.get_info
+Calls.destroyMultiple = Calls.destroy_multiple
+
+return RedisJWT

@@ -1,0 +1,19 @@
+"""tokenstore without blocking: the same classes and names, every method awaitable.
+
+::
+
+    from tokenstore.asyncio import Sessions
+
+    async with Sessions("redis://localhost:6379") as sessions:
+        token = await sessions.create(app="web", owner_id="bob", duration=3600)
+        session = await sessions.get(app="web", token=token)
+
+All tasks share one connection to the server; what they ask for at the same time goes out together.
+"""
+
+from tokenstore.asyncio._client import Client
+from tokenstore.asyncio._stores import RedisTokens, Sessions, Tokenstore
+
+SpotsSessions = Sessions
+
+__all__ = ["Client", "RedisTokens", "Sessions", "SpotsSessions", "Tokenstore"]

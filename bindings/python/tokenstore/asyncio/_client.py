@@ -1,0 +1,129 @@
+"""The client of tokenstore.asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+
+from tokenstore import _core
+from tokenstore.asyncio._driver import Driver
+from tokenstore.client import Argument, BaseClient
+from tokenstore.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+    from tokenstore._types import ClientOptions, Duration
+
+__all__ = ["Client"]
+
+
+class Client(BaseClient):
+    """One server, for any number of stores and tasks: all share one connection, and none waits for another.
+
+    ``url`` and the options are those of :class:`tokenstore.Client`, but ``pool_size``, which is for
+    threads. Besides:
+
+    ``connections``
+        to the server, for each event loop (default 1, which serves a hundred thousand operations a
+        second). More are of use where some replies are very large, or some commands slow.
+    ``max_in_flight``
+        operations under way at a time, for each event loop (default 10000)
+    ``when_full``
+        what becomes of one more: ``"error"`` (a ConnectionError at once) or ``"wait"`` (within its
+        deadline)
+
+    Nothing is connected before the first operation. Each event loop that uses a client gets connections
+    of its own, so one client serves several loops, one after the other or in several threads. Close it
+    with :meth:`aclose` or ``async with``.
+
+    A cancelled operation may have happened; its answer is thrown away, and nobody else sees it.
+    """
+
+    _module = "tokenstore.asyncio"
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        connections: int = 1,
+        max_in_flight: int = 10_000,
+        when_full: Literal["error", "wait"] = "error",
+        **options: Unpack[ClientOptions],
+    ) -> None:
+        _whole("connections", connections, 64)
+        _whole("max_in_flight", max_in_flight, 1_000_000)
+        if when_full not in ("error", "wait"):
+            raise ConfigurationError("when_full must be 'error' or 'wait'")
+        super().__init__(url, **options)
+        self._driver = Driver(self._core, connections, max_in_flight, when_full == "wait")
+
+    async def execute(self, *args: Argument, timeout: Duration | None = None) -> Any:
+        """Run one command, as :meth:`tokenstore.Client.execute`.
+
+        Commands that wait at the server (BLPOP, WAIT) hold up everything behind them on the connection.
+        """
+        reply = (await self._driver.run(_core.commands((args,)), timeout))[0]
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    async def pipeline(
+        self,
+        commands: Iterable[Sequence[Argument]],
+        *,
+        raise_errors: bool = True,
+        timeout: Duration | None = None,
+    ) -> list[Any]:
+        """Run several commands in one go, as :meth:`tokenstore.Client.pipeline`."""
+        batch = tuple(commands)
+        if not batch:
+            return []
+        replies: list[Any] = await self._driver.run(_core.commands(batch), timeout)
+        if raise_errors:
+            for reply in replies:
+                if isinstance(reply, Exception):
+                    raise reply
+        return replies
+
+    @property
+    def closed(self) -> bool:
+        """True once it was closed."""
+        return bool(self._driver.closed)
+
+    async def aclose(self) -> None:
+        """Let the operations of this loop end - each has its deadline - and close. Twice is fine.
+
+        Later ones raise :class:`Error`. Those of other loops end at once. An embedded server that this
+        process started is ended.
+        """
+        await self._driver.aclose()
+        if not self._core.closed:
+            await asyncio.get_running_loop().run_in_executor(None, self._core.close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        driver: Driver | None = getattr(self, "_driver", None)
+        if isinstance(driver, Driver) and driver.connected:
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=1)
+            driver.abort()
+
+
+def _whole(name: str, value: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be int, not {type(value).__name__}")
+    if not 1 <= value <= most:
+        raise ConfigurationError(f"{name} must be a whole number from 1 to {most}")

@@ -1,0 +1,102 @@
+"""The stores of tokenstore.asyncio.
+
+A store's methods build an operation and hand it to the driver: ``return self._driver.run(op)``. The driver
+here answers with a coroutine, so that the very same methods can be awaited. Only what looks at a result
+before it returns has to be written anew. What type checkers see stands in ``__init__.pyi``.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import tokenstore
+from tokenstore._store import Store
+from tokenstore._types import AsyncClientOptions, Duration, Text
+from tokenstore.asyncio._client import Client
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["RedisTokens", "Sessions", "Tokenstore"]
+
+_SESSION = "session"
+
+
+class AsyncStore(Store):
+    """A client, and the duty to close it when it is our own."""
+
+    _module = "tokenstore.asyncio"
+    _client_type = Client
+    _client_options = AsyncClientOptions
+
+    async def aclose(self) -> None:
+        """Close the client, unless it was passed in. Twice is fine."""
+        if self._owns_client:
+            await self._client.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def close(self) -> None:
+        raise TypeError(f"this {type(self).__name__} is closed with: await store.aclose()")
+
+    def __enter__(self) -> Any:
+        raise TypeError(f"this {type(self).__name__} is used with: async with")
+
+
+class RedisTokens(tokenstore.RedisTokens, AsyncStore):
+    __doc__ = tokenstore.RedisTokens.__doc__
+
+
+class Sessions(tokenstore.Sessions, AsyncStore):
+    __doc__ = tokenstore.Sessions.__doc__
+
+    async def create(
+        self,
+        app: Text,
+        owner_id: Text,
+        data: dict[str, Any] | None = None,
+        duration: Duration | None = None,
+    ) -> str:
+        """Begin a session; returns the token to hand to the user. No duration: no expiry."""
+        op = self._ops.create(app, _SESSION, owner_id, data, duration, None)
+        return (await self._driver.run(op)).token
+
+    async def update(self, app: Text, token: Text, data: dict[str, Any]) -> bool:
+        """Set top-level fields of the session's data: None deletes a field, the rest is set.
+
+        True when the session was found. The expiry stays as it is.
+        """
+        return await self._driver.run(self._ops.update(app, _SESSION, token, data)) is not None
+
+    async def kill_all(self, app: Text, owner_id: Text) -> bool:
+        """End all sessions of this user. True when there was any."""
+        return await self._driver.run(self._ops.delete_all(app, _SESSION, owner_id)) > 0
+
+    async def rotate(self, app: Text, token: Text, duration: Duration | None = None) -> str | None:
+        """Give the session a new token, at a login for instance; the old one is dead at once.
+
+        Returns the new token, None when there is no such session. The remaining time stays, or
+        is ``duration`` from now.
+        """
+        session = await self._driver.run(self._ops.rotate(app, _SESSION, token, duration))
+        return None if session is None else session.token
+
+    killAll = kill_all
+
+
+class Tokenstore(tokenstore.Tokenstore, AsyncStore):
+    __doc__ = tokenstore.Tokenstore.__doc__
+
+    async def quit(self) -> None:
+        """The Node package's name of :meth:`aclose`."""
+        await self.aclose()

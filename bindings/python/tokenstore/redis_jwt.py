@@ -1,0 +1,279 @@
+"""Signed tokens whose sessions live in Redis, as the Node package redis-jwt has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Union
+from urllib.parse import quote
+
+from tokenstore import _core
+from tokenstore._store import Redis, Store
+from tokenstore._types import ClientOptions, Duration, Text
+from tokenstore.client import Client
+from tokenstore.errors import ConfigurationError, DataError
+from tokenstore.jwt import Key
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["Calls", "RedisJWT"]
+
+Ttl = Union[Duration, str, None]
+"""Seconds, a timedelta, or a text such as "15 minutes"; None: no expiry."""
+
+Secret = Union[Text, Key, Sequence[Key], None]
+
+
+class RedisJWT(Store):
+    """A JWT in the client's hand, its session in Redis: the token is good while the session lives.
+
+    ::
+
+        sessions = tokenstore.RedisJWT("redis://localhost:6379", secret=os.environ["JWT_SECRET"])
+        token = sessions.sign("507f191e", ttl="15 minutes", data_session={"role": "admin"})
+        session = sessions.verify(token, value_session=True)
+        session["id"], session["ttl"], session["dataSession"]
+
+    Stored as the Node package redis-jwt 1.4.0 stores it, so both can serve one database. Where there
+    is nothing to share, :class:`Sessions` is the better choice: its tokens are shorter and cheaper to
+    check, Redis never sees them, and it runs on clusters.
+
+    ``redis`` is a URL, a :class:`Client` to share, or None: then ``$TOKENSTORE_URL``, else
+    ``redis://localhost:6379``. Options of :class:`Client` may be given here too, unless a Client is.
+    Instead of ``redis``, the Node package's ``host`` (a path is a unix socket), ``port``, ``db`` and
+    ``auth`` may be given; its ``maxretries`` is taken and means nothing, for ``timeout`` is what ends
+    all trying. One object may be used from many threads.
+
+    Options:
+
+    ``secret``
+        a secret of at least 32 bytes, a :class:`tokenstore.jwt.Key`, or a list of keys: the first
+        signs, all verify, so that keys can be changed without logging anybody out
+    ``algorithm``
+        what is signed with, and the only one that is taken
+    ``multiple``
+        False: a user has one session, and signing ends the others. True: any number.
+    ``max_sessions``
+        so many instead; signing ends the oldest beyond it
+    ``node_writers``
+        the Node package signs into the same database: its sessions are looked for by SCAN whenever
+        all of a user's count, which costs O(all keys). Without it, they count once :meth:`reindex`
+        has run.
+    ``max_data_size``
+        bytes of the data as JSON (default 64 KiB)
+    """
+
+    def __init__(
+        self,
+        redis: Redis = None,
+        *,
+        secret: Secret = None,
+        multiple: bool = False,
+        max_sessions: int | None = None,
+        algorithm: str = "HS256",
+        node_writers: bool = False,
+        max_data_size: int = 65536,
+        host: str | None = None,
+        port: int | None = None,
+        auth: str | None = None,
+        maxretries: int | None = None,
+        **client_options: Unpack[ClientOptions],
+    ) -> None:
+        if maxretries is not None and (isinstance(maxretries, bool) or not isinstance(maxretries, int)):
+            raise TypeError(f"maxretries must be int, not {type(maxretries).__name__}")
+        self._ops = _core.JwtSessions(
+            _keys(secret), algorithm, _most(multiple, max_sessions), bool(node_writers), max_data_size
+        )
+        super().__init__(_target(redis, host, port, auth), **client_options)
+
+    def sign(
+        self,
+        id: Text,
+        ttl: Ttl = None,
+        data_token: dict[str, Any] | None = None,
+        data_session: dict[str, Any] | None = None,
+    ) -> str:
+        """Begin a session of the user ``id`` and return its token.
+
+        ``data_token`` stands in the token, for everybody who holds it to read; ``data_session`` stays
+        in Redis. Of two racing logins of a user who may have one session exactly one survives.
+        """
+        return self._driver.run(self._ops.sign(id, ttl, data_token, data_session))
+
+    def create(
+        self,
+        id: Text,
+        data: dict[str, Any] | None = None,
+        ttl: Ttl = None,
+        request: Mapping[str, Any] | None = None,
+    ) -> str:
+        """:meth:`sign` with ``data`` as the session's, and who asked.
+
+        ``request`` is a WSGI environ, an ASGI scope, or a mapping with ``address`` and
+        ``user_agent``; both are kept in the session's data as ``request``.
+        """
+        session = None if data is None and request is None else dict(data or {})
+        if session is not None and request is not None:
+            if "request" in session:
+                raise DataError("data has a member named request: that name is for who asked")
+            session["request"] = _who(request)
+        return self._driver.run(self._ops.sign(id, ttl, None, session))
+
+    def verify(self, token: Text, value_session: bool = False) -> dict[str, Any]:
+        """What the token and its session say: ``{id, rjwt, ttl, iat, dataToken?, dataSession?}``.
+
+        ``rjwt`` is the session's key, ``ttl`` its seconds (-1: no expiry). ``dataSession`` is there
+        with ``value_session=True``, if the session has data. One round trip. Raises
+        :class:`InvalidTokenError` when the signature, the form or the session is not good.
+        """
+        return self._driver.run(self._ops.verify(token, value_session))
+
+    def list(self, id: Text) -> list[dict[str, Any]]:
+        """The user's live sessions, the newest first: ``{id, rjwt, ttl, dataSession?}`` each."""
+        return self._driver.run(self._ops.list(id))
+
+    def destroy(self, rjwt: Text) -> bool:
+        """End the session with this key (``verify(token)["rjwt"]``). True when it was live."""
+        return self._driver.run(self._ops.destroy(rjwt))
+
+    def destroy_multiple(self, id: Text) -> int:
+        """End all sessions of the user: "log out everywhere". How many were live."""
+        return self._driver.run(self._ops.destroy_all(id))
+
+    def reindex(self, timeout: Duration | None = None) -> int:
+        """Take sessions that the Node package wrote into the index of their user; how many.
+
+        By SCAN over all keys, in batches, while others work: a large database needs a longer
+        ``timeout`` than the client's. Safe to repeat.
+        """
+        return self._driver.run(self._ops.reindex(), timeout)
+
+    def exec(self) -> Client:
+        """The raw :class:`Client`: ``sessions.exec().execute("PING")``."""
+        return self._client
+
+    def call(self) -> Calls:
+        """The Node package's helpers."""
+        return Calls(self)
+
+    destroyMultiple = destroy_multiple
+
+
+class Calls:
+    """The helpers of redis-jwt's ``call()``. What they call a pattern is the user's id, literally.
+
+    A key is ``<id>:<11 letters or digits>``; any other is not found, whatever Redis holds there.
+    """
+
+    def __init__(self, sessions: RedisJWT) -> None:
+        self._driver = sessions._driver
+        self._ops = sessions._ops
+
+    def ping(self) -> str:
+        """``"PONG"``."""
+        return self._driver.run(self._ops.ping())
+
+    def create(self, key: Text, value: Text, ttl: Ttl = None) -> bool:
+        """Store ``value`` as the session ``key``; others of the user end as with ``sign``. True."""
+        return self._driver.run(self._ops.put(key, value, ttl))
+
+    def exists(self, key: Text) -> bool:
+        """Is there such a session?"""
+        return self._driver.run(self._ops.exists(key))
+
+    def ttl(self, key: Text) -> int:
+        """The seconds that are left; -1: no expiry, -2: no such session."""
+        return self._driver.run(self._ops.ttl(key))
+
+    def get_value_by_key(self, key: Text) -> str | None:
+        """What is stored, as JSON text; None when there is no such session."""
+        return self._driver.run(self._ops.get_value(key))
+
+    def get_values_by_pattern(self, pattern: Text) -> list[str]:
+        """What is stored of each session of the user, as JSON texts."""
+        return self._driver.run(self._ops.get_values(pattern))
+
+    def get_count_by_pattern(self, pattern: Text) -> int:
+        """How many sessions the user has."""
+        return self._driver.run(self._ops.count(pattern))
+
+    def get_info(self, section: Text = "") -> Any:
+        """Redis' INFO on ``section`` as text; of ``"DBSIZE"`` a number."""
+        return self._driver.run(self._ops.get_info(section))
+
+    def destroy(self, key: Text) -> bool:
+        """End the session. True when it was live."""
+        return self._driver.run(self._ops.destroy(key))
+
+    def destroy_multiple(self, key: Text) -> int:
+        """End all sessions of the user; how many were live."""
+        return self._driver.run(self._ops.destroy_all(key))
+
+    getValueByKey = get_value_by_key
+    getValuesByPattern = get_values_by_pattern
+    getCountByPattern = get_count_by_pattern
+    getInfo = get_info
+    destroyMultiple = destroy_multiple
+
+
+def _keys(secret: Secret) -> tuple[Key, ...]:
+    if secret is None:
+        return ()  # the core says what is missing
+    if isinstance(secret, Key):
+        return (secret,)
+    if isinstance(secret, (str, bytes)):
+        return (Key.from_secret(secret),)
+    return tuple(secret)
+
+
+def _most(multiple: bool, max_sessions: int | None) -> int:
+    if max_sessions is None:
+        return 0 if multiple else 1
+    if isinstance(max_sessions, bool) or not isinstance(max_sessions, int):
+        raise TypeError(f"max_sessions must be int, not {type(max_sessions).__name__}")
+    if multiple:
+        raise ConfigurationError("multiple=True and max_sessions contradict each other: give one")
+    if max_sessions < 1:
+        raise ConfigurationError("max_sessions must be 1 to 1000000")
+    return max_sessions
+
+
+def _target(redis: Redis, host: str | None, port: int | None, auth: str | None) -> Redis:
+    """The URL that the Node package's options make."""
+    if host is None and port is None and auth is None:
+        return redis
+    if redis is not None:
+        raise ConfigurationError("the server is given twice: as redis, and as host, port or auth")
+    for name, value in (("host", host), ("auth", auth)):
+        if value is not None and not isinstance(value, str):
+            raise TypeError(f"{name} must be str, not {type(value).__name__}")
+    if port is not None and (isinstance(port, bool) or not isinstance(port, int)):
+        raise TypeError(f"port must be int, not {type(port).__name__}")
+    user = f":{quote(auth, safe='')}@" if auth else ""
+    host = host or "127.0.0.1"
+    if host.startswith("/"):
+        return f"redis+unix://{user}{quote(host)}"
+    if ":" in host:
+        host = f"[{host}]"
+    return f"redis://{user}{host}:{port or 6379}"
+
+
+def _who(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Address and user agent of a WSGI environ, an ASGI scope, or a mapping that names them."""
+    if not isinstance(request, Mapping):
+        raise TypeError(f"request must be a mapping, not {type(request).__name__}")
+    if "wsgi.version" in request or "REQUEST_METHOD" in request:
+        address, agent = request.get("REMOTE_ADDR"), request.get("HTTP_USER_AGENT")
+    elif "asgi" in request or request.get("type") in ("http", "websocket"):
+        client = request.get("client")
+        headers = dict(request.get("headers") or ())
+        address = client[0] if client else None
+        agent = headers.get(b"user-agent", b"").decode("latin-1") or None
+    else:
+        address, agent = request.get("address"), request.get("user_agent")
+    return {"address": address, "user_agent": agent}
+
+
+RedisJwt = RedisJWT
+"""The Node package's spelling."""
+

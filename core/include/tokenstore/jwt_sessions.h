@@ -1,0 +1,119 @@
+/* tokenstore/jwt_sessions.h - RedisJWT: a signed JWT in the client's hand, its session in Redis.
+ *
+ * Purpose:   a signature alone is not enough, the session must live. Stored as the Node package redis-jwt
+ *            1.4.0 stores it, so both can serve one database: the key `<id>:<11 of [A-Za-z0-9]>` holds
+ *            {"rjwt": <that key>, "dataSession": …}, and the JWT carries rjwt, dataToken and iat. Ours
+ *            besides: `rjwt-sessions/<id>`, a ZSET of the user's sessions, so that nothing needs KEYS.
+ * Rules:     sessions that Node wrote are found by verify and by key at once; what concerns all sessions
+ *            of a user knows them after reindex, or with `node_writers`, which looks by SCAN: O(keys).
+ *            A user's keys lie on different slots: a cluster cannot serve this.
+ * Lifecycle: a tks_jwt_sessions never changes; each function makes an operation (tokenstore/op.h), which
+ *            the caller runs and frees. It copies what it is given.
+ * Threads:   a tks_jwt_sessions may be used from many threads at once. */
+#ifndef TOKENSTORE_JWT_SESSIONS_H
+#define TOKENSTORE_JWT_SESSIONS_H
+
+#include "tokenstore/jwt.h"
+#include "tokenstore/op.h"
+#include "tokenstore/tokens.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tks_jwt_sessions tks_jwt_sessions;
+
+typedef struct tks_jwt_sessions_options {
+    tks_key *const *keys; /* the first signs, all verify; references are taken */
+    size_t key_count;     /* at least 1 */
+    tks_jwt_alg algorithm;
+    int64_t max_sessions; /* a user has at most; signing ends the oldest beyond it. 0: any number */
+    bool node_writers;    /* Node signs into the same database: look for its sessions by SCAN */
+    size_t max_data_size; /* bytes of a session's data as JSON; 0: 64 KiB */
+} tks_jwt_sessions_options;
+
+/* TKS_OK, TKS_ERR_CONFIGURATION (no key, a key that cannot sign with `algorithm`), TKS_ERR_MEMORY. */
+tks_status tks_jwt_sessions_new(const tks_jwt_sessions_options *options, tks_jwt_sessions **out,
+                                tks_error *err);
+
+/* NULL is accepted. Operations that were made may still run. */
+void tks_jwt_sessions_free(tks_jwt_sessions *sessions);
+
+/* `max_data_size`, for who writes the data's text. */
+size_t tks_jwt_sessions_get_max_data_size(const tks_jwt_sessions *sessions);
+
+/* A duration as the Node package takes it: "50 seconds", "15 minutes", "5h", "3 days", "1 year" (365.25
+ * days), in milliseconds. `name` is what messages call it. TKS_OK, TKS_ERR_DATA: no such text, no unit, or
+ * not 1 second to ten years. Source: the grammar of the npm package ms. */
+tks_status tks_duration_text(tks_bytes text, const char *name, int64_t *out_ms, tks_error *err);
+
+/* Every function below gives TKS_OK and an operation, TKS_ERR_DATA (an argument out of its limits) or
+ * TKS_ERR_MEMORY. An id is a name without ':'. */
+
+/* What is to be signed. Texts are canonical JSON objects, as tks_json_writer makes them. */
+typedef struct tks_jwt_session_new {
+    tks_bytes id;
+    tks_bytes data_token;   /* for everybody who holds the token to read; empty: none */
+    tks_bytes data_session; /* stays in Redis; empty: none */
+    int64_t ttl_ms;         /* 0: no expiry */
+    double now;             /* seconds since the epoch, for iat */
+} tks_jwt_session_new;
+
+/* Result TEXT: the token. Signing and ending others is one script. */
+tks_status tks_jwt_sessions_sign(const tks_jwt_sessions *, const tks_jwt_session_new *,
+                                 tks_op **out, tks_error *);
+
+/* Result JSON: an object with all claims of the token, id, ttl (seconds; -1: no expiry), and with
+ * `value_session` dataSession, if there is one. One round trip. TKS_ERR_INVALID_TOKEN, here or when it is
+ * run: the signature, the form or the session is not good. `now`: seconds since the epoch. */
+tks_status tks_jwt_sessions_verify(const tks_jwt_sessions *, tks_bytes token, bool value_session,
+                                   double now, tks_op **out, tks_error *);
+
+/* Result JSONS: {id, rjwt, ttl, dataSession?} of the user's live sessions, the newest first. */
+tks_status tks_jwt_sessions_list(const tks_jwt_sessions *, tks_bytes id, tks_op **out, tks_error *);
+
+/* Result COUNT: how many sessions there are. */
+tks_status tks_jwt_sessions_count(const tks_jwt_sessions *, tks_bytes id, tks_op **out,
+                                  tks_error *);
+
+/* Result TEXTS: what is stored of each session. */
+tks_status tks_jwt_sessions_get_values(const tks_jwt_sessions *, tks_bytes id, tks_op **out,
+                                       tks_error *);
+
+/* Result COUNT: how many sessions were live. */
+tks_status tks_jwt_sessions_destroy_all(const tks_jwt_sessions *, tks_bytes id, tks_op **out,
+                                        tks_error *);
+
+/* By the session's key, which verify calls rjwt. Any other key is not found, whatever it holds. */
+
+/* Result BOOL: it was live. */
+tks_status tks_jwt_sessions_destroy(const tks_jwt_sessions *, tks_bytes rjwt, tks_op **out,
+                                    tks_error *);
+/* Result BOOL. */
+tks_status tks_jwt_sessions_exists(const tks_jwt_sessions *, tks_bytes rjwt, tks_op **out,
+                                   tks_error *);
+/* Result COUNT: seconds; -1: no expiry, -2: no such session. */
+tks_status tks_jwt_sessions_ttl(const tks_jwt_sessions *, tks_bytes rjwt, tks_op **out,
+                                tks_error *);
+/* Result TEXT: what is stored, or none. */
+tks_status tks_jwt_sessions_get_value(const tks_jwt_sessions *, tks_bytes rjwt, tks_op **out,
+                                      tks_error *);
+/* Stores `value` as the session `rjwt`, whatever was there; others end as with sign. Result BOOL: true.
+ * TKS_ERR_DATA also for a key that is no session's. */
+tks_status tks_jwt_sessions_put(const tks_jwt_sessions *, tks_bytes rjwt, tks_bytes value,
+                                int64_t ttl_ms, tks_op **out, tks_error *);
+
+/* Result COUNT: how many sessions got into the index that were not in it. By SCAN over all keys. */
+tks_status tks_jwt_sessions_reindex(const tks_jwt_sessions *, tks_op **out, tks_error *);
+
+/* Result TEXT: "PONG". */
+tks_status tks_jwt_sessions_ping(const tks_jwt_sessions *, tks_op **out, tks_error *);
+
+/* Result TEXT: Redis' INFO on `section` (empty: all), or for "DBSIZE" COUNT. */
+tks_status tks_jwt_sessions_get_info(const tks_jwt_sessions *, tks_bytes section, tks_op **out,
+                                     tks_error *);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,266 @@
+/* jwt_sessions.c - RedisJWT: its options, and the parts that its operations are put together from. */
+#include "jwt_sessions_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char index_prefix[] = "rjwt-sessions/"; /* no ':', so no session's key is like it */
+
+const char tksp_rjwt_cluster_advice[] =
+    "the keys of RedisJWT lie on different slots of a cluster: give it a server that is no cluster";
+
+/* ---- options ---- */
+
+tks_status tks_jwt_sessions_new(const tks_jwt_sessions_options *options, tks_jwt_sessions **out,
+                                tks_error *err) {
+    *out = NULL;
+    tks_status status = tks_secret_start(err);
+    if (status != TKS_OK) return status;
+    if (options->key_count == 0)
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "secret is missing: give a secret of at least 32 bytes, or a key");
+    if (options->key_count > TKS_JWT_TRIES_MAX)
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "more than %d keys", TKS_JWT_TRIES_MAX);
+    const tks_key *signer = options->keys[0];
+    if (!tks_key_can_sign(signer) ||
+        (tks_key_get_algorithms(signer) & TKS_JWT_BIT(options->algorithm)) == 0)
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "the %s key cannot sign with %s: give the private key, or another "
+                        "algorithm",
+                        tks_key_get_kind_name(signer), tks_jwt_alg_name(options->algorithm));
+    if (options->max_sessions < 0 || options->max_sessions > 1000000)
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "max_sessions must be 1 to 1000000");
+    tks_jwt_sessions *sessions = calloc(1, sizeof *sessions);
+    tks_key **keys = calloc(options->key_count, sizeof *keys);
+    if (sessions == NULL || keys == NULL) {
+        free(keys);
+        free(sessions);
+        return tks_fail_memory(err);
+    }
+    for (size_t i = 0; i < options->key_count; i++) keys[i] = tks_key_ref(options->keys[i]);
+    sessions->keys = keys;
+    sessions->key_count = options->key_count;
+    sessions->algorithm = options->algorithm;
+    sessions->max_sessions = options->max_sessions;
+    sessions->node_writers = options->node_writers;
+    sessions->max_data_size =
+        options->max_data_size != 0 ? options->max_data_size : TKS_JSON_SIZE_DEFAULT;
+    *out = sessions;
+    return TKS_OK;
+}
+
+void tks_jwt_sessions_free(tks_jwt_sessions *sessions) {
+    if (sessions == NULL) return;
+    for (size_t i = 0; i < sessions->key_count; i++) tks_key_free(sessions->keys[i]);
+    free(sessions->keys);
+    free(sessions);
+}
+
+size_t tks_jwt_sessions_get_max_data_size(const tks_jwt_sessions *sessions) {
+    return sessions->max_data_size;
+}
+
+/* ---- names ---- */
+
+tks_status tksp_rjwt_check_id(tks_bytes id, tks_error *err) {
+    tks_status status = tksp_check_name(id, "id", err);
+    if (status == TKS_OK && memchr(id.data, ':', id.size) != NULL)
+        status = tks_fail(err, TKS_ERR_DATA,
+                          "id holds a ':', which ends the id in a session's key: use another "
+                          "character");
+    return status;
+}
+
+static bool is_alphanumeric(char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+bool tksp_rjwt_split(tks_bytes key, tks_bytes *id) {
+    if (key.size < TKS_RJWT_SUFFIX + 2) return false;
+    *id = tks_bytes_of(key.data, key.size - TKS_RJWT_SUFFIX - 1);
+    if (key.data[id->size] != ':') return false;
+    for (size_t i = id->size + 1; i < key.size; i++) {
+        if (!is_alphanumeric(key.data[i])) return false;
+    }
+    return tksp_rjwt_check_id(*id, NULL) == TKS_OK;
+}
+
+/* ---- words ---- */
+
+tks_bytes tksp_rjwt_int(tksp_rjwt_op *self, int64_t value) {
+    char digits[24];
+    int size = snprintf(digits, sizeof digits, "%lld", (long long)value);
+    return tksp_arena_dup(&self->op.arena, tks_bytes_of(digits, (size_t)size));
+}
+
+static tks_bytes make_index(tksp_arena *arena, tks_bytes id) {
+    size_t head = sizeof index_prefix - 1;
+    char *key = tksp_arena_alloc(arena, head + id.size);
+    if (key == NULL) return tks_bytes_of(NULL, 0);
+    memcpy(key, index_prefix, head);
+    if (id.size > 0) memcpy(key + head, id.data, id.size);
+    return tks_bytes_of(key, head + id.size);
+}
+
+tks_status tksp_rjwt_send(tksp_rjwt_op *self, const tksp_script *script, size_t count,
+                          const tks_bytes *head) {
+    tks_bytes *words =
+        tksp_arena_alloc(&self->op.arena, (count + self->found_count) * sizeof *words);
+    if (words == NULL) return TKS_ERR_MEMORY;
+    memcpy(words, head, count * sizeof *words);
+    if (self->found_count > 0)
+        memcpy(words + count, self->found, self->found_count * sizeof *words);
+    return tksp_op_add(&self->op, script, words, count + self->found_count, self->index);
+}
+
+/* ---- looking for sessions that Node wrote ---- */
+
+/* The glob for the user's sessions, taken literally. Source: redis.io, "KEYS". */
+static tks_bytes make_pattern(tksp_rjwt_op *self) {
+    char *pattern = tksp_arena_alloc(&self->op.arena, 2 * self->id.size + 2);
+    size_t size = 0;
+    if (pattern == NULL) return tks_bytes_of(NULL, 0);
+    for (size_t i = 0; i < self->id.size; i++) {
+        if (strchr("*?[]^\\", self->id.data[i]) != NULL) pattern[size++] = '\\';
+        pattern[size++] = self->id.data[i];
+    }
+    pattern[size++] = ':';
+    pattern[size++] = '*';
+    return tks_bytes_of(pattern, size);
+}
+
+static tks_status send_scan(tksp_rjwt_op *self, tks_bytes cursor) {
+    const tks_bytes head[] = {TKS_LITERAL("SCAN"),  tksp_arena_dup(&self->op.arena, cursor),
+                              TKS_LITERAL("MATCH"), self->pattern,
+                              TKS_LITERAL("COUNT"), TKS_LITERAL("1000")};
+    tks_bytes *words = tksp_arena_alloc(&self->op.arena, sizeof head);
+    if (words == NULL) return TKS_ERR_MEMORY;
+    memcpy(words, head, sizeof head);
+    return tksp_op_add(&self->op, NULL, words, 6, self->index);
+}
+
+/* Keeps the suffix of `name`, unless it is no session of the user's or the one being signed. */
+static tks_status keep_found(tksp_rjwt_op *self, tks_bytes name) {
+    tks_bytes id;
+    if (!tksp_rjwt_split(name, &id) || !tks_bytes_equal(id, self->id)) return TKS_OK;
+    if (self->found_count == self->found_room) {
+        size_t room = self->found_room == 0 ? 16 : self->found_room * 2;
+        tks_bytes *found = tksp_arena_alloc(&self->op.arena, room * sizeof *found);
+        if (found == NULL) return TKS_ERR_MEMORY;
+        if (self->found_count > 0) memcpy(found, self->found, self->found_count * sizeof *found);
+        self->found = found;
+        self->found_room = room;
+    }
+    self->found[self->found_count++] =
+        tksp_arena_dup(&self->op.arena, tks_bytes_of(name.data + id.size + 1, TKS_RJWT_SUFFIX));
+    return self->op.arena.status;
+}
+
+bool tksp_rjwt_is_scan(const tks_reply *reply) {
+    if (tks_reply_get_type(reply) != TKS_REPLY_ARRAY || tks_reply_get_size(reply) != 2)
+        return false;
+    return tks_reply_get_type(tks_reply_get_item(reply, 0)) == TKS_REPLY_STRING &&
+           tks_reply_get_type(tks_reply_get_item(reply, 1)) == TKS_REPLY_ARRAY;
+}
+
+static tks_status take_scan(tksp_rjwt_op *self) {
+    tks_reply *reply = tksp_op_take_reply(&self->op, 0);
+    tks_status status = TKS_OK;
+    tksp_op_clear_commands(&self->op);
+    if (!tksp_rjwt_is_scan(reply)) {
+        status = tksp_op_fail_foreign(&self->op);
+        goto cleanup;
+    }
+    const tks_reply *names = tks_reply_get_item(reply, 1);
+    for (size_t i = 0; status == TKS_OK && i < tks_reply_get_size(names); i++) {
+        const tks_reply *name = tks_reply_get_item(names, i);
+        if (tks_reply_get_type(name) == TKS_REPLY_STRING)
+            status = keep_found(self, tks_reply_get_bytes(name));
+    }
+    tks_bytes cursor = tks_reply_get_bytes(tks_reply_get_item(reply, 0));
+    self->scanning = !tks_bytes_equal(cursor, TKS_LITERAL("0"));
+    if (status == TKS_OK) status = self->scanning ? send_scan(self, cursor) : self->send(self);
+cleanup:
+    tks_reply_free(reply);
+    return status;
+}
+
+/* ---- the operation ---- */
+
+static tks_status finish(tks_op *op, int64_t now_ms) {
+    tksp_rjwt_op *self = (tksp_rjwt_op *)op;
+    (void)now_ms;
+    return self->scanning ? take_scan(self) : self->take(self);
+}
+
+static void clear(tks_op *op) {
+    tksp_rjwt_op *self = (tksp_rjwt_op *)op;
+    for (size_t i = 0; i < self->size; i++) tks_json_free((tks_json *)self->values[i]);
+    tks_jwt_clear(&self->jwt);
+}
+
+const tksp_op_kind tksp_rjwt_kind = {.finish = finish,
+                                     .clear = clear,
+                                     .cluster_advice = tksp_rjwt_cluster_advice};
+
+tks_status tksp_rjwt_op_new(tks_safety safety, tks_bytes id, tks_bytes key, tksp_rjwt_op **out,
+                            tks_error *err) {
+    tksp_rjwt_op *self = (tksp_rjwt_op *)tksp_op_new(sizeof *self, &tksp_rjwt_kind, safety);
+    *out = NULL;
+    if (self == NULL) return tks_fail_memory(err);
+    tksp_arena *arena = &self->op.arena;
+    self->id = tksp_arena_dup(arena, id);
+    self->key = tksp_arena_dup(arena, key);
+    self->subject = key.size > 0 ? self->key : self->id;
+    self->index = make_index(arena, id);
+    self->values = tksp_arena_alloc(arena, sizeof *self->values);
+    if (arena->status != TKS_OK) {
+        tks_op_free(&self->op);
+        return tks_fail_memory(err);
+    }
+    *out = self;
+    return TKS_OK;
+}
+
+tks_status tksp_rjwt_op_ready(tksp_rjwt_op *self, bool scan, tks_op **out, tks_error *err) {
+    tks_status status;
+    self->scanning = scan;
+    if (scan) self->pattern = make_pattern(self);
+    status = scan ? send_scan(self, TKS_LITERAL("0")) : self->send(self);
+    if (status == TKS_OK) status = self->op.arena.status;
+    if (status != TKS_OK) {
+        tks_op_free(&self->op);
+        return status == TKS_ERR_MEMORY ? tks_fail_memory(err) : status;
+    }
+    *out = &self->op;
+    return TKS_OK;
+}
+
+/* ---- answers ---- */
+
+const tks_reply *tksp_rjwt_checked_reply(tksp_rjwt_op *self, tks_status *status) {
+    const tks_reply *reply = self->op.commands[0].reply;
+    const tks_reply *echo =
+        tks_reply_get_type(reply) == TKS_REPLY_ARRAY ? tks_reply_get_item(reply, 0) : NULL;
+    *status = TKS_OK;
+    if (echo != NULL && tks_reply_get_type(echo) == TKS_REPLY_STRING &&
+        tks_bytes_equal(tks_reply_get_bytes(echo), self->subject))
+        return reply;
+    *status = tksp_op_fail_foreign(&self->op);
+    return NULL;
+}
+
+int64_t tksp_rjwt_integer(const tks_reply *reply, size_t i, int64_t otherwise) {
+    const tks_reply *item = tks_reply_get_item(reply, i);
+    if (item == NULL || tks_reply_get_type(item) != TKS_REPLY_INTEGER) return otherwise;
+    return tks_reply_get_integer(item);
+}
+
+tks_status tksp_rjwt_add_value(tksp_rjwt_op *self, const tks_buf *text) {
+    tks_json *value;
+    if (text->status != TKS_OK) return tks_fail_memory(&self->op.error);
+    tks_status status =
+        tks_json_parse_envelope(tks_buf_bytes(text), SIZE_MAX, &value, &self->op.error);
+    if (status == TKS_OK) self->values[self->size++] = value;
+    return status;
+}

@@ -1,0 +1,146 @@
+/* jwt_sessions_owner.c - all sessions of a user: list, count, get_values, destroy_all. */
+#include "jwt_sessions_private.h"
+
+enum { FIELDS = 3 }; /* of a session in the script's reply: key, value, ttl */
+
+/* ---- list, count, get_values ---- */
+
+static tks_status send_list(tksp_rjwt_op *self) {
+    const tks_bytes head[] = {TKS_LITERAL("1"), self->index, self->id};
+    return tksp_rjwt_send(self, &tksp_script_rjwt_list, 3, head);
+}
+
+/* {id, rjwt, ttl, dataSession?} */
+static tks_status write_session(const tksp_rjwt_op *self, tks_bytes key, tks_bytes value,
+                                int64_t ttl, tks_buf *out, tks_error *err) {
+    tks_json_writer w;
+    tks_error why = TKS_ERROR_INIT;
+    tks_json *session = NULL;
+    tks_status status = tks_json_parse_envelope(value, SIZE_MAX, &session, &why);
+    if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
+    const tks_json *data = status == TKS_OK && tks_json_get_type(session) == TKS_JSON_OBJECT
+                               ? tks_json_find(session, "dataSession")
+                               : NULL;
+    tks_json_writer_init(&w, out, SIZE_MAX, "the session", err);
+    status = tks_json_begin_object(&w);
+    if (status == TKS_OK) status = tks_json_write_name(&w, TKS_LITERAL("id"));
+    if (status == TKS_OK) status = tks_json_write_string(&w, self->id);
+    if (status == TKS_OK) status = tks_json_write_name(&w, TKS_LITERAL("rjwt"));
+    if (status == TKS_OK) status = tks_json_write_string(&w, key);
+    if (status == TKS_OK) status = tks_json_write_name(&w, TKS_LITERAL("ttl"));
+    if (status == TKS_OK) status = tks_json_write_integer(&w, ttl);
+    if (status == TKS_OK && data != NULL) {
+        tks_buf_append_bytes(out, TKS_LITERAL(",\"dataSession\":"));
+        tks_json_writer_init(&w, out, SIZE_MAX, "dataSession", err);
+        status = tks_json_write_tree(&w, data);
+    }
+    tks_json_free(session);
+    if (status != TKS_OK) return status;
+    return tks_buf_append_char(out, '}') == TKS_OK ? TKS_OK : tks_fail_memory(err);
+}
+
+static tks_status take_sessions(tksp_rjwt_op *self, const tks_reply *reply, size_t count) {
+    tks_status status = TKS_OK;
+    self->values = tksp_arena_alloc(&self->op.arena, (count + 1) * sizeof *self->values);
+    if (self->values == NULL) return TKS_ERR_MEMORY;
+    for (size_t i = 0; status == TKS_OK && i < count; i++) {
+        tks_buf text;
+        tks_buf_init(&text, SIZE_MAX);
+        status =
+            write_session(self, tks_reply_get_bytes(tks_reply_get_item(reply, FIELDS * i + 1)),
+                          tks_reply_get_bytes(tks_reply_get_item(reply, FIELDS * i + 2)),
+                          tksp_rjwt_integer(reply, FIELDS * i + 3, -1), &text, &self->op.error);
+        if (status == TKS_OK) status = tksp_rjwt_add_value(self, &text);
+        tks_buf_wipe(&text);
+    }
+    self->op.result.values = self->values;
+    return status;
+}
+
+static tks_status take_texts(tksp_rjwt_op *self, const tks_reply *reply, size_t count) {
+    tks_bytes *texts = tksp_arena_alloc(&self->op.arena, (count + 1) * sizeof *texts);
+    if (texts == NULL) return TKS_ERR_MEMORY;
+    for (size_t i = 0; i < count; i++)
+        texts[i] = tks_reply_get_bytes(tks_reply_get_item(reply, FIELDS * i + 2));
+    self->op.result.texts = texts; /* the operation keeps the reply */
+    return TKS_OK;
+}
+
+static tks_status take_list(tksp_rjwt_op *self) {
+    tks_status status;
+    const tks_reply *reply = tksp_rjwt_checked_reply(self, &status);
+    if (reply == NULL) return status;
+    size_t count = (tks_reply_get_size(reply) - 1) / FIELDS;
+    for (size_t i = 0; i < count; i++) {
+        const tks_reply *key = tks_reply_get_item(reply, FIELDS * i + 1);
+        const tks_reply *value = tks_reply_get_item(reply, FIELDS * i + 2);
+        if (value == NULL || tks_reply_get_type(key) != TKS_REPLY_STRING ||
+            tks_reply_get_type(value) != TKS_REPLY_STRING)
+            return tksp_op_fail_foreign(&self->op);
+    }
+    self->op.result.type = self->wanted;
+    self->op.result.size = count;
+    switch (self->wanted) {
+    case TKS_RESULT_JSONS: return take_sessions(self, reply, count);
+    case TKS_RESULT_TEXTS: return take_texts(self, reply, count);
+    default: self->op.result.integer = (int64_t)count; return TKS_OK;
+    }
+}
+
+static tks_status make_list(const tks_jwt_sessions *sessions, tks_bytes id, tks_result_type wanted,
+                            tks_op **out, tks_error *err) {
+    tksp_rjwt_op *self;
+    *out = NULL;
+    tks_status status = tksp_rjwt_check_id(id, err);
+    if (status == TKS_OK)
+        status = tksp_rjwt_op_new(TKS_READ, id, tks_bytes_of(NULL, 0), &self, err);
+    if (status != TKS_OK) return status;
+    self->send = send_list;
+    self->take = take_list;
+    self->wanted = wanted;
+    return tksp_rjwt_op_ready(self, sessions->node_writers, out, err);
+}
+
+tks_status tks_jwt_sessions_list(const tks_jwt_sessions *sessions, tks_bytes id, tks_op **out,
+                                 tks_error *err) {
+    return make_list(sessions, id, TKS_RESULT_JSONS, out, err);
+}
+
+tks_status tks_jwt_sessions_count(const tks_jwt_sessions *sessions, tks_bytes id, tks_op **out,
+                                  tks_error *err) {
+    return make_list(sessions, id, TKS_RESULT_COUNT, out, err);
+}
+
+tks_status tks_jwt_sessions_get_values(const tks_jwt_sessions *sessions, tks_bytes id, tks_op **out,
+                                       tks_error *err) {
+    return make_list(sessions, id, TKS_RESULT_TEXTS, out, err);
+}
+
+/* ---- destroy_all ---- */
+
+static tks_status send_destroy_all(tksp_rjwt_op *self) {
+    const tks_bytes head[] = {TKS_LITERAL("1"), self->index, self->id};
+    return tksp_rjwt_send(self, &tksp_script_rjwt_destroy_all, 3, head);
+}
+
+static tks_status take_destroy_all(tksp_rjwt_op *self) {
+    tks_status status;
+    const tks_reply *reply = tksp_rjwt_checked_reply(self, &status);
+    if (reply == NULL) return status;
+    self->op.result.type = TKS_RESULT_COUNT;
+    self->op.result.integer = tksp_rjwt_integer(reply, 1, 0);
+    return TKS_OK;
+}
+
+tks_status tks_jwt_sessions_destroy_all(const tks_jwt_sessions *sessions, tks_bytes id,
+                                        tks_op **out, tks_error *err) {
+    tksp_rjwt_op *self;
+    *out = NULL;
+    tks_status status = tksp_rjwt_check_id(id, err);
+    if (status == TKS_OK)
+        status = tksp_rjwt_op_new(TKS_ONCE, id, tks_bytes_of(NULL, 0), &self, err);
+    if (status != TKS_OK) return status;
+    self->send = send_destroy_all;
+    self->take = take_destroy_all;
+    return tksp_rjwt_op_ready(self, sessions->node_writers, out, err);
+}

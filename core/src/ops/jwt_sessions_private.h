@@ -1,0 +1,83 @@
+/* jwt_sessions_private.h - what the operations of RedisJWT share; for core/src/ops/jwt_sessions*.c only. */
+#ifndef TOKENSTORE_JWT_SESSIONS_PRIVATE_H
+#define TOKENSTORE_JWT_SESSIONS_PRIVATE_H
+
+#include "names.h"
+#include "op_private.h"
+#include "tokenstore/jwt_sessions.h"
+#include "tokenstore/secret.h"
+
+enum { TKS_RJWT_SUFFIX = 11 }; /* characters of a session's key behind "<id>:" */
+
+struct tks_jwt_sessions {
+    tks_key **keys;
+    size_t key_count;
+    tks_jwt_alg algorithm;
+    int64_t max_sessions;
+    bool node_writers;
+    size_t max_data_size;
+};
+
+/* An operation about one user's sessions. */
+typedef struct tksp_rjwt_op tksp_rjwt_op;
+
+struct tksp_rjwt_op {
+    tks_op op;
+    tks_bytes id, index; /* index: the key of the user's index */
+    tks_bytes key;       /* the session's, where it is about one */
+    tks_bytes subject;   /* what scripts echo: the id, or the key */
+    /* What is to be sent once the user's sessions were looked for by SCAN, or at once. */
+    tks_status (*send)(tksp_rjwt_op *self);
+    tks_status (*take)(tksp_rjwt_op *self); /* what was answered to that */
+    bool scanning;
+    tks_bytes pattern;
+    tks_bytes *found; /* suffixes, in the arena */
+    size_t found_count, found_room;
+    const tks_json **values; /* of a result JSONS or JSON; owned */
+    size_t size;
+    /* sign, put */
+    tks_bytes token, value, ttl, max, fresh;
+    /* verify */
+    tks_jwt jwt;
+    bool value_session;
+    /* list, count, get_values */
+    tks_result_type wanted;
+};
+
+extern const char tksp_rjwt_cluster_advice[];
+extern const tksp_op_kind tksp_rjwt_kind;
+
+/* Is this a name without ':'? TKS_OK, TKS_ERR_DATA. */
+tks_status tksp_rjwt_check_id(tks_bytes id, tks_error *err);
+
+/* `<id>:<suffix>` into its id; false: it is no session's key. */
+bool tksp_rjwt_split(tks_bytes key, tks_bytes *id);
+
+/* Makes an operation about the user `id`, and the session `key` (may be empty). `scan`: first look for
+ * sessions that Node wrote. */
+tks_status tksp_rjwt_op_new(tks_safety safety, tks_bytes id, tks_bytes key, tksp_rjwt_op **out,
+                            tks_error *err);
+
+/* Sends the first command - a SCAN, or what `send` sends - and gives the operation to *out, or frees it. */
+tks_status tksp_rjwt_op_ready(tksp_rjwt_op *self, bool scan, tks_op **out, tks_error *err);
+
+/* Adds a command: `head` words, then the suffixes found by SCAN. All in the arena. */
+tks_status tksp_rjwt_send(tksp_rjwt_op *self, const tksp_script *script, size_t count,
+                          const tks_bytes *head);
+
+/* The reply of a script that echoes the subject first. NULL: *status says why. */
+const tks_reply *tksp_rjwt_checked_reply(tksp_rjwt_op *self, tks_status *status);
+
+/* `value` as digits in the arena. */
+tks_bytes tksp_rjwt_int(tksp_rjwt_op *self, int64_t value);
+
+/* Item `i` of a reply as an integer, `otherwise` where it is none. */
+int64_t tksp_rjwt_integer(const tks_reply *reply, size_t i, int64_t otherwise);
+
+/* Is {cursor, {name, …}} what SCAN gives? */
+bool tksp_rjwt_is_scan(const tks_reply *reply);
+
+/* Parses `text` into the next of `values`. */
+tks_status tksp_rjwt_add_value(tksp_rjwt_op *self, const tks_buf *text);
+
+#endif

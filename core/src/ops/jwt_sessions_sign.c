@@ -1,0 +1,125 @@
+/* jwt_sessions_sign.c - sign and put: a session is made, and those that are too many end, in one script. */
+#include "jwt_sessions_private.h"
+
+enum { RECORD_OVERHEAD_MAX = 16 * 1024 }; /* an id of 1024 bytes, each escaped, and the names */
+
+static const char ALPHABET[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+static tks_status send_sign(tksp_rjwt_op *self) {
+    const tks_bytes head[] = {TKS_LITERAL("2"), self->key, self->index, self->value,
+                              self->ttl,        self->max, self->fresh};
+    return tksp_rjwt_send(self, &tksp_script_rjwt_sign, 7, head);
+}
+
+static tks_status take_sign(tksp_rjwt_op *self) {
+    tks_status status;
+    if (tksp_rjwt_checked_reply(self, &status) == NULL) return status;
+    if (self->token.size > 0) {
+        self->op.result.type = TKS_RESULT_TEXT;
+        self->op.result.text = self->token;
+    } else {
+        self->op.result.type = TKS_RESULT_BOOL;
+        self->op.result.integer = 1;
+    }
+    return TKS_OK;
+}
+
+/* Makes the operation for the session `key` of the user `id`. token empty: put. */
+static tks_status make(const tks_jwt_sessions *sessions, tks_bytes id, tks_bytes key,
+                       tks_bytes value, tks_bytes token, int64_t ttl_ms, tks_op **out,
+                       tks_error *err) {
+    tksp_rjwt_op *self;
+    if (ttl_ms != 0 && (ttl_ms < 1000 || ttl_ms > TKS_DURATION_MAX_MS))
+        return tks_fail(err, TKS_ERR_DATA, "ttl must be 1 to 315360000 seconds");
+    tks_status status = tksp_rjwt_op_new(TKS_IDEMPOTENT, id, key, &self, err);
+    if (status != TKS_OK) return status;
+    self->send = send_sign;
+    self->take = take_sign;
+    self->token = tksp_arena_dup(&self->op.arena, token);
+    self->value = tksp_arena_dup(&self->op.arena, value);
+    self->ttl = tksp_rjwt_int(self, ttl_ms);
+    self->max = tksp_rjwt_int(self, sessions->max_sessions);
+    self->fresh = token.size > 0 ? TKS_LITERAL("1") : TKS_LITERAL("0");
+    return tksp_rjwt_op_ready(self, sessions->node_writers && sessions->max_sessions > 0, out, err);
+}
+
+/* {"rjwt":"<key>" */
+static tks_status begin_object(tks_buf *out, tks_bytes key, tks_error *err) {
+    tks_json_writer w;
+    tks_buf_append_bytes(out, TKS_LITERAL("{\"rjwt\":"));
+    tks_json_writer_init(&w, out, SIZE_MAX, "id", err);
+    return tks_json_write_string(&w, key);
+}
+
+static void add_member(tks_buf *out, const char *name, tks_bytes value) {
+    if (value.size == 0) return;
+    tks_buf_append(out, ",\"", 2);
+    tks_buf_append(out, name, strlen(name));
+    tks_buf_append(out, "\":", 2);
+    tks_buf_append_bytes(out, value);
+}
+
+static tks_status write_token(const tks_jwt_sessions *sessions, const tks_jwt_session_new *new,
+                              tks_bytes key, tks_buf *out, tks_error *err) {
+    tks_buf claims;
+    tks_buf_init(&claims, RECORD_OVERHEAD_MAX + new->data_token.size);
+    tks_status status = begin_object(&claims, key, err);
+    if (status == TKS_OK) {
+        add_member(&claims, "dataToken", new->data_token);
+        tks_buf_append_bytes(&claims, TKS_LITERAL(",\"iat\":"));
+        tks_buf_append_int(&claims, (int64_t) new->now);
+        status = tks_buf_append_char(&claims, '}');
+        if (status != TKS_OK) (void)tks_fail_memory(err);
+    }
+    if (status == TKS_OK)
+        status = tks_jwt_encode(tks_buf_bytes(&claims), sessions->keys[0], sessions->algorithm,
+                                tks_bytes_of(NULL, 0), out, err);
+    tks_buf_wipe(&claims);
+    return status;
+}
+
+tks_status tks_jwt_sessions_sign(const tks_jwt_sessions *sessions, const tks_jwt_session_new *new,
+                                 tks_op **out, tks_error *err) {
+    char rjwt[TKS_NAME_MAX + 1 + TKS_RJWT_SUFFIX];
+    tks_buf token, value;
+    *out = NULL;
+    tks_status status = tksp_rjwt_check_id(new->id, err);
+    if (status == TKS_OK && new->data_session.size > sessions->max_data_size)
+        status = tks_fail(err, TKS_ERR_DATA, "data_session: %zu bytes, over the limit of %zu",
+                          new->data_session.size, sessions->max_data_size);
+    if (status != TKS_OK) return status;
+    memcpy(rjwt, new->id.data, new->id.size);
+    rjwt[new->id.size] = ':';
+    for (size_t i = 0; i < TKS_RJWT_SUFFIX; i++)
+        rjwt[new->id.size + 1 + i] = ALPHABET[tks_random_below(sizeof ALPHABET - 1)];
+    tks_bytes key = tks_bytes_of(rjwt, new->id.size + 1 + TKS_RJWT_SUFFIX);
+
+    tks_buf_init(&token, TKS_JWT_SIZE_MAX);
+    tks_buf_init(&value, RECORD_OVERHEAD_MAX + new->data_session.size);
+    status = begin_object(&value, key, err);
+    if (status == TKS_OK) {
+        add_member(&value, "dataSession", new->data_session);
+        status = tks_buf_append_char(&value, '}');
+        if (status != TKS_OK) (void)tks_fail_memory(err);
+    }
+    if (status == TKS_OK) status = write_token(sessions, new, key, &token, err);
+    if (status == TKS_OK)
+        status = make(sessions, new->id, key, tks_buf_bytes(&value), tks_buf_bytes(&token),
+                      new->ttl_ms, out, err);
+    tks_buf_wipe(&token);
+    tks_buf_wipe(&value);
+    return status;
+}
+
+tks_status tks_jwt_sessions_put(const tks_jwt_sessions *sessions, tks_bytes rjwt, tks_bytes value,
+                                int64_t ttl_ms, tks_op **out, tks_error *err) {
+    tks_bytes id;
+    *out = NULL;
+    if (!tksp_rjwt_split(rjwt, &id))
+        return tks_fail(err, TKS_ERR_DATA,
+                        "key is no session's: it must be an id, ':' and 11 letters or digits");
+    if (value.size > sessions->max_data_size)
+        return tks_fail(err, TKS_ERR_DATA, "value: %zu bytes, over the limit of %zu", value.size,
+                        sessions->max_data_size);
+    return make(sessions, id, rjwt, value, tks_bytes_of(NULL, 0), ttl_ms, out, err);
+}

@@ -1,0 +1,113 @@
+"""A pytest plugin (-p blocking_shim): the tests for the blocking classes run over tokenstore.asyncio, unchanged.
+
+Puts classes of the same names into the module ``tokenstore``. Each makes the one of tokenstore.asyncio, and
+each of its calls runs on an event loop in a thread. TOKENSTORE_TEST_LOOP=uvloop takes another loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import threading
+from typing import Any
+
+import tokenstore
+import tokenstore.asyncio
+
+_loops: dict[int, asyncio.AbstractEventLoop] = {}  # by process: a forked child needs its own
+_lock = threading.Lock()
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    if os.environ.get("TOKENSTORE_TEST_LOOP") == "uvloop":
+        import uvloop
+
+        return uvloop.new_event_loop()
+    return asyncio.new_event_loop()
+
+
+def the_loop() -> asyncio.AbstractEventLoop:
+    loop = _loops.get(os.getpid())
+    if loop is None:
+        with _lock:
+            loop = _loops.get(os.getpid())
+            if loop is None:
+                loop = _loops[os.getpid()] = new_event_loop()
+                threading.Thread(target=loop.run_forever, daemon=True).start()
+    return loop
+
+
+def run(call: Any) -> Any:
+    """What call() gives, awaited if it has to be, in the loop's thread."""
+
+    async def task() -> Any:
+        result = call()
+        return await result if inspect.isawaitable(result) else result
+
+    return asyncio.run_coroutine_threadsafe(task(), the_loop()).result()
+
+
+def blocking(cls: type) -> type:
+    """A class like `cls`, whose methods do not have to be awaited."""
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        if args and hasattr(args[0], "_inner"):
+            args = (args[0]._inner, *args[1:])
+        for name in ("redis", "connection_string"):
+            if hasattr(kwargs.get(name), "_inner"):
+                kwargs[name] = kwargs[name]._inner
+                self._client = kwargs[name]
+        self._inner = cls(*args, **kwargs)
+
+    def get(self: Any, name: str) -> Any:
+        if name == "_inner":
+            raise AttributeError(name)
+        if name == "client":
+            made = object.__new__(tokenstore.Client)
+            made._inner = self._inner.client
+            made._store = self
+            return made
+        value = getattr(self._inner, name)
+        if not callable(value):
+            return value
+        return lambda *args, **kwargs: run(lambda: value(*args, **kwargs))
+
+    def close(self: Any) -> None:
+        run(self._inner.aclose)
+
+    def drop(self: Any) -> None:
+        """The blocking classes need no close: what nobody refers to any more ends by itself."""
+        inner, loop = self.__dict__.get("_inner"), _loops.get(os.getpid())
+        owns = getattr(inner, "_owns_client", "_store" not in self.__dict__)
+        if inner is not None and owns and loop is not None:
+            asyncio.run_coroutine_threadsafe(inner.aclose(), loop)
+
+    members: dict[str, Any] = {
+        "__doc__": cls.__doc__,
+        "__init__": init,
+        "__del__": drop,
+        "__getattr__": get,
+        "__enter__": lambda self: self,
+        "__exit__": lambda self, *error: self.close(),
+        "__repr__": lambda self: repr(self._inner),
+        "close": close,
+    }
+    made: dict[Any, Any] = {}  # an alias stays one
+    for name, value in inspect.getmembers(cls, inspect.isfunction):
+        if not name.startswith("_") and name != "close":
+            members[name] = made.setdefault(value, method(name))
+    return type(cls.__name__, (), members)
+
+
+def method(name: str) -> Any:
+    return lambda self, *args, **kwargs: run(lambda: getattr(self._inner, name)(*args, **kwargs))
+
+
+the_loop()  # now: tests count descriptors
+
+_made: dict[type, type] = {}
+for _name in tokenstore.asyncio.__all__:
+    _value = getattr(tokenstore.asyncio, _name)
+    if isinstance(_value, type):
+        setattr(tokenstore, _name, _made.setdefault(_value, blocking(_value)))

@@ -1,0 +1,170 @@
+"""What is there, how it is called, and what an exception tells."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import subprocess
+import sys
+import traceback
+import warnings
+from pathlib import Path
+
+import pytest
+
+import tokenstore
+from conftest import Run
+from servers import Server
+from tokenstore import asyncio as aio
+
+ROOT = Path(__file__).parent.parent.parent
+A = {"app": "a", "type": "t"}
+
+
+@pytest.mark.parametrize("name", ["Client", "RedisTokens", "Sessions", "Tokenstore"])
+def test_the_same_names(name: str) -> None:
+    """Every method of the blocking class, with its arguments; close is aclose."""
+    ours, theirs = getattr(aio, name), getattr(tokenstore, name)
+    for member, value in inspect.getmembers(theirs, inspect.isfunction):
+        if member.startswith("_") or member == "close":
+            continue
+        assert inspect.signature(getattr(ours, member)).parameters.keys() == (
+            inspect.signature(value).parameters.keys()
+        ), member
+    assert inspect.iscoroutinefunction(ours.aclose)
+
+
+def test_the_stub_is_of_these_stores() -> None:
+    subprocess.run([sys.executable, str(ROOT / "scripts/async-stub"), "--check"], check=True)
+
+
+def test_stores(server: Server, run: Run) -> None:
+    async def main() -> None:
+        async with aio.RedisTokens(server.url) as tokens:
+            made = await tokens.create(**A, owner="o", data={"n": [1, {}]}, duration=100)
+            assert await tokens.get(**A, token=made.token, expiry=True) == made
+            assert [t.id for t in await tokens.list(**A, owner="o")] == [made.id]
+            sessions = aio.Sessions(tokens.client)
+            token = await sessions.create("a", "bob", {"x": 1}, 60)
+            assert await sessions.update("a", token, {"y": 2}) is True
+            rotated = await sessions.rotate("a", token)
+            assert rotated is not None
+            found = await sessions.get("a", rotated)
+            assert found is not None
+            assert found.data == {"x": 1, "y": 2}
+            assert await sessions.killAll("a", "bob") is True
+            assert await sessions.rotate("a", token) is None
+            await sessions.aclose()  # the client was passed in
+            assert await tokens.client.execute("PING") == "PONG"
+        assert tokens.client.closed
+
+    run(main())
+
+
+def test_calls_are_coroutines(server: Server, run: Run) -> None:
+    """They go into tasks, groups and timeouts like any other."""
+
+    async def main() -> None:
+        async with aio.RedisTokens(server.url) as tokens:
+            task = asyncio.create_task(tokens.create(**A, owner="o"))
+            token = (await task).token
+            found = await asyncio.wait_for(tokens.get(**A, token=token), 5)
+            assert found is not None
+            many = await asyncio.gather(*[tokens.get(**A, token=token) for _ in range(1000)])
+            assert {t.id for t in many} == {found.id}
+
+    run(main())
+
+
+def test_one_connection(server: Server, run: Run) -> None:
+    async def main() -> None:
+        for connections in (1, 3):
+            async with aio.Client(server.url, connections=connections, client_name="me") as client:
+                await asyncio.gather(*[client.execute("INCR", "n") for _ in range(500)])
+                seen = 0
+                while seen < connections:
+                    seen = (await client.execute("CLIENT", "LIST")).count(b"name=me")
+                await asyncio.gather(*[client.execute("INCR", "n") for _ in range(500)])
+                listed = await client.execute("CLIENT", "LIST")
+                assert listed.count(b"name=me") == connections
+        assert server("GET", "n") == b"2000"
+
+    run(main())
+
+
+def test_the_callers_stack(server: Server, run: Run) -> None:
+    async def the_caller(client: aio.Client) -> None:
+        await client.execute("GET")
+
+    async def main() -> None:
+        async with aio.Client(server.url) as client:
+            with pytest.raises(tokenstore.ServerError) as caught:
+                await the_caller(client)
+            names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+            assert "the_caller" in names
+            task = asyncio.create_task(the_caller(client))
+            with pytest.raises(tokenstore.ServerError) as caught:
+                await task
+            names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+            assert "the_caller" in names
+
+    run(main())
+
+
+def test_wrong_use(server: Server, run: Run) -> None:
+    async def main() -> None:
+        with pytest.raises(TypeError, match=r"a tokenstore\.asyncio\.Client or None, not a tokens"):
+            aio.RedisTokens(tokenstore.Client(server.url))
+        with pytest.raises(TypeError, match=r"a tokenstore\.Client or None, not a tokenstore\.asy"):
+            tokenstore.RedisTokens(aio.Client(server.url))
+        with pytest.raises(TypeError, match="async with"):
+            with aio.RedisTokens(server.url):
+                pass
+        with pytest.raises(TypeError, match="aclose"):
+            aio.RedisTokens(server.url).close()
+        with pytest.raises(tokenstore.ConfigurationError, match="connections"):
+            aio.Client(server.url, connections=0)
+        with pytest.raises(tokenstore.ConfigurationError, match="when_full"):
+            aio.Client(server.url, when_full="later")
+        with pytest.raises(TypeError, match="max_in_flight"):
+            aio.Client(server.url, max_in_flight="many")
+        async with aio.Client(server.url) as client:
+            with pytest.raises(tokenstore.ConfigurationError, match="max_in_flight"):
+                aio.RedisTokens(client, max_in_flight=5)
+            with pytest.raises(tokenstore.DataError, match="timeout"):
+                await client.execute("PING", timeout=0)
+            with pytest.raises(TypeError):
+                await client.execute("SET", object())
+        with pytest.raises(tokenstore.Error, match="closed"):
+            await client.execute("PING")
+        await client.aclose()
+
+    run(main())
+
+
+def test_embedded(run: Run) -> None:
+    async def main() -> None:
+        async with aio.RedisTokens("embedded:") as tokens:
+            token = (await tokens.create(**A, owner="o")).token
+            assert await tokens.get(**A, token=token) is not None
+
+    run(main())
+
+
+def test_a_client_that_is_not_closed(server: Server, run: Run) -> None:
+    """Says so, and gives its connection back."""
+
+    async def main() -> None:
+        client = aio.Client(server.url, client_name="lost")
+        await client.execute("PING")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            del client
+            gc.collect()
+        assert [str(w.message)[:8] for w in caught] == ["unclosed"]
+        async with aio.Client(server.url) as other:
+            while b"name=lost" in await other.execute("CLIENT", "LIST"):
+                await asyncio.sleep(0)
+
+    run(main())
