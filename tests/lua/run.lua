@@ -9,7 +9,7 @@ local harness = require "harness"
 
 local FILES = {
   "module", "data", "vectors", "operations", "tokens", "sessions", "tokenstore", "client", "arguments",
-  "handles", "run", "secrets", "lifecycle", "interrupt", "types", "jwt", "embedded",
+  "handles", "run", "secrets", "lifecycle", "interrupt", "types", "jwt", "session_events", "embedded",
 }
 
 -- With these settings every allocation that may collect does a full cycle. Code that LuaJIT has compiled

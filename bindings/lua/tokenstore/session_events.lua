@@ -21,13 +21,20 @@ local KINDS = { expired = true, del = true, gap = true }
 local Events = { __name = "tokenstore.SessionEvents" }
 Events.__index = Events
 
+local function check_seconds(name, value, level)
+  if value ~= nil and (type(value) ~= "number" or not (value >= 0 and value <= 315360000)) then
+    error(("bad %s (0 to 315360000 seconds expected, got %s)"):format(name, tostring(value)), level + 1)
+  end
+end
+
 -- Listens with the settings of `client`, a Client. `settings`: kea (true: let the server publish what is
 -- listened for, by CONFIG SET) and keepalive (seconds of silence before a PING). nil, message, code.
 function Events.open(client, settings)
   local driver = client._driver
+  check_seconds("option 'keepalive'", settings.keepalive, 3)
   if not driver.session_events then
-    return nil, "events of sessions wait on a connection, which nginx must not: ask for them in a program "
-      .. "of their own", "configuration"
+    return nil, "events of sessions wait on a connection, which nginx must not: ask for them in "
+      .. "a program of their own", "configuration"
   end
   local handle, message, code = driver.session_events(client._handle, settings.kea, settings.keepalive)
   if not handle then
@@ -45,6 +52,7 @@ end
 -- next(timeout): the next event, waited for as many seconds (nil: for ever; 0: what is there already); nil
 -- when there was none. While the server is away it may take connect_timeout where that is longer.
 function Events:next(timeout)
+  check_seconds("timeout", timeout, 2)
   local till = timeout and clock() + timeout
   while true do
     local kind, a, b = self._next(self._handle, till and max(0, till - clock()))
@@ -89,6 +97,7 @@ end
 -- poll(timeout): waits for an event as next does, calls the callbacks for it and for all others that are there
 -- already, and gives how many events there were. An error in a callback is raised here.
 function Events:poll(timeout)
+  check_seconds("timeout", timeout, 2)
   local count = 0
   local event, message, code = self:next(timeout)
   while event do
