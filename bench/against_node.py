@@ -32,8 +32,21 @@ OPERATIONS = {
         ("del_hash", 200),
         ("reset", 200),  # of so many tokens; the last, because it takes all
     ),
+    "redis-jwt": (
+        ("sign", 50),
+        ("sign_multiple", 200),
+        ("verify", 200),
+        ("verify_value", 200),
+        ("exists", 200),
+        ("ttl", 200),
+        ("get_value_by_key", 200),
+        ("get_values_by_pattern", 50),
+        ("get_count_by_pattern", 50),
+        ("destroy", 100),
+        ("destroy_multiple", 50),
+    ),
 }
-NAMES = {"redis-tokens": "RedisTokens", "tokenstore": "Tokenstore"}
+NAMES = {"redis-tokens": "RedisTokens", "tokenstore": "Tokenstore", "redis-jwt": "RedisJWT"}
 
 
 def against_node(table, directory, rounds, keys=1000):
@@ -65,7 +78,16 @@ def against_node(table, directory, rounds, keys=1000):
 
 
 # What needs something made for it first, which is not counted.
-PREPARED = {"delete", "delete_all", "delete_key", "get_hash", "del_hash", "reset"}
+PREPARED = {
+    "delete",
+    "delete_all",
+    "delete_key",
+    "get_hash",
+    "del_hash",
+    "reset",
+    "destroy",
+    "destroy_multiple",
+}
 
 
 def take(worker, operation, count):

@@ -94,6 +94,13 @@ async function redisJwt() {
   const connected = async (multiple) => {
     const sessions = new RedisJwt({ ...config, multiple });
     await new Promise((resolve) => { sessions.on('ready', resolve); });
+    // Its sign gives the token before the session is stored. To measure the same, it is made to wait for that.
+    const connection = sessions.exec();
+    const raw = connection.rawCall.bind(connection);
+    connection.rawCall = (command, callback) => callback ? raw(command, callback)
+      : new Promise((resolve, reject) => {
+        raw(command, (error, reply) => (error ? reject(error) : resolve(reply)));
+      });
     return sessions;
   };
   const one = await connected(false);

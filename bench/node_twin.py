@@ -123,9 +123,76 @@ class Tokenstore:
         assert self.store.reset() >= count
 
 
+class RedisJWT:
+    def __init__(self, url):
+        client = tokenstore.Client(url)
+        self.one = tokenstore.RedisJWT(client, secret="s" * 32, multiple=False)
+        self.many = tokenstore.RedisJWT(client, secret="s" * 32, multiple=True)
+        self.call = self.many.call()
+
+    def make(self, id):
+        return self.many.sign(id, ttl=36_000, data_session=DATA)
+
+    def rjwt(self, token):
+        return self.many.verify(token)["rjwt"]
+
+    def fill(self, count):
+        self.known = [self.make(f"user{n}") for n in range(count)]
+        self.keys = [self.rjwt(token) for token in self.known]
+
+    def sign(self, count):
+        for n in range(count):
+            self.one.sign(f"new{n % 50}", ttl=36_000, data_session=DATA)
+
+    def sign_multiple(self, count):
+        for n in range(count):
+            self.make(f"many{n}")
+
+    def verify(self, count):
+        for token in random.choices(self.known, k=count):
+            assert self.many.verify(token)["id"]
+
+    def verify_value(self, count):
+        for token in random.choices(self.known, k=count):
+            assert self.many.verify(token, value_session=True)["dataSession"]
+
+    def exists(self, count):
+        for key in random.choices(self.keys, k=count):
+            assert self.call.exists(key)
+
+    def ttl(self, count):
+        for key in random.choices(self.keys, k=count):
+            assert self.call.ttl(key) > 0
+
+    def get_value_by_key(self, count):
+        for key in random.choices(self.keys, k=count):
+            assert self.call.get_value_by_key(key)
+
+    def get_values_by_pattern(self, count):
+        for n in range(count):
+            assert self.call.get_values_by_pattern(f"user{n}")
+
+    def get_count_by_pattern(self, count):
+        for n in range(count):
+            assert self.call.get_count_by_pattern(f"user{n}") == 1
+
+    def ready_destroy(self, count):
+        self.spare = [self.rjwt(self.make(f"spare{n}")) for n in range(count)]
+
+    ready_destroy_multiple = ready_destroy
+
+    def destroy(self, _count):
+        for key in self.spare:
+            assert self.call.destroy(key)
+
+    def destroy_multiple(self, count):
+        for n in range(count):
+            assert self.call.destroy_multiple(f"spare{n}") == 1
+
+
 def main():
     kind, port = sys.argv[1:]
-    kinds = {"redis-tokens": RedisTokens, "tokenstore": Tokenstore}
+    kinds = {"redis-tokens": RedisTokens, "tokenstore": Tokenstore, "redis-jwt": RedisJWT}
     worker = kinds[kind](f"redis://127.0.0.1:{port}")
     for line in sys.stdin:
         name, count = line.split()

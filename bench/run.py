@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 
 import measure_jwt
+import measure_nginx
+import measure_redis_jwt
 import measure_spike
 from against_node import against_node
 from harness import ROOT, Server, Table, Worker, stop_all, turns
@@ -221,7 +223,9 @@ def main():
                 against_raw(table, directory, rounds, count, transport)
             against_redis_py(table, directory, rounds, count)
             measure_jwt.measure(table, directory, rounds, count)
+            measure_redis_jwt.measure(table, directory, rounds, count, (100, sizes[1]))
             measure_spike.measure(table, rounds, 100 * count)
+            measure_nginx.measure(table, directory, rounds // 8)
             at_scale(table, directory, rounds, count, sizes)
             against_node(table, directory, rounds // 3)
         finally:

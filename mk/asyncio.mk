@@ -21,12 +21,14 @@ ASYNCIO_SHIM := -p blocking_shim \
 ASYNCIO_BATTERY := $(patsubst %,tests/python/test_%.py,acl client data errors limits many options servers sessions \
 	threads tls tokens tokenstore tokenstore_others url values)
 ASYNCIO_FAULTS := $(patsubst %,tests/faults/test_%.py,certificates crash deadlines greeting replies script_flush)
+ASYNCIO_SPIKE := $(patsubst %,tests/spike/test_%.py,creator options provider)
 
 .PHONY: test-asyncio asan-asyncio
 test-asyncio: python
 	@$(ASYNCIO_PYTEST) tests/asyncio
 	@$(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(ASYNCIO_BATTERY)
 	@TOKENSTORE_TEST_LOOP=uvloop $(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(ASYNCIO_BATTERY)
+	@$(ASYNCIO_PYTEST) -p blocking_shim $(ASYNCIO_SPIKE)
 	@$(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(if $(TOKENSTORE_SOAK),,-k 'not tls') $(ASYNCIO_FAULTS)
 
 asan-asyncio:

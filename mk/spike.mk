@@ -5,14 +5,26 @@
 #   test-spike   all of it
 #   asan-spike   the same under ASan and UBSan (make asan does it among others), but what forks, and what
 #                wants eight processes with 64 threads each
+#   tsan-spike   readers of a token while it is renewed, under ThreadSanitizer
 SUITES += spike
 ASAN += spike
 
 SPIKE_FLAGS = $(PYTEST_FLAGS) $(if $(SANITIZE),-k "not fork and not ten_requests")
 
-.PHONY: test-spike asan-spike
-test-spike: python lua
+SPIKE_THREADS := $(BUILD)/bench/spike_threads
+SPIKE_READS ?= 200000
+
+.PHONY: test-spike asan-spike tsan-spike run-spike-threads
+test-spike: python lua $(SPIKE_THREADS)
+	@$(MAKE) --no-print-directory run-spike-threads
 	@$(PY_PATH) $(LUA_ENV) $(RUN) $(PYTHON) -m pytest -q $(SPIKE_FLAGS) tests/spike
 
 asan-spike:
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(BUILD)/asan WERROR=1 test-spike
+
+run-spike-threads: $(SPIKE_THREADS)
+	@$(PY_PATH) $(RUN) $(PYTHON) tests/spike/run_threads.py $(SPIKE_THREADS) $(SPIKE_READS)
+
+tsan-spike:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan CFLAGS="-O1 -g -fsanitize=thread" \
+		LDFLAGS=-fsanitize=thread RUN="TSAN_OPTIONS=halt_on_error=1" run-spike-threads

@@ -334,7 +334,12 @@ const tks_error *tks_op_get_error(const tks_op *op) {
 }
 
 bool tks_op_is_out_of_step(const tks_op *op) {
-    return op->state == TKS_OP_FAILED && op->error.status != TKS_ERR_SERVER && !op->refused;
+    switch (op->error.status) {
+    case TKS_ERR_SERVER:
+    case TKS_ERR_INVALID_TOKEN: /* there is no such session, as a read finds nothing */
+    case TKS_ERR_EXPIRED_TOKEN: return false;
+    default: return op->state == TKS_OP_FAILED && !op->refused;
+    }
 }
 
 tks_bytes tks_op_get_notes(const tks_op *op) {

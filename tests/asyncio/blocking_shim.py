@@ -88,6 +88,7 @@ def blocking(cls: type) -> type:
         "__init__": init,
         "__del__": drop,
         "__getattr__": get,
+        "__call__": lambda self: run(self._inner),
         "__enter__": lambda self: self,
         "__exit__": lambda self, *error: self.close(),
         "__repr__": lambda self: repr(self._inner),
@@ -111,3 +112,12 @@ for _name in tokenstore.asyncio.__all__:
     _value = getattr(tokenstore.asyncio, _name)
     if isinstance(_value, type):
         setattr(tokenstore, _name, _made.setdefault(_value, blocking(_value)))
+
+
+def _get_token_creator(*args: Any, **kwargs: Any) -> Any:
+    made = object.__new__(tokenstore.TokenCreator)
+    made._inner = tokenstore.asyncio.get_token_creator(*args, **kwargs)
+    return made
+
+
+tokenstore.get_token_creator = tokenstore.getTokenCreator = _get_token_creator

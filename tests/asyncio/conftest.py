@@ -18,6 +18,13 @@ from servers import Server, running
 
 SOAK = os.environ.get("TOKENSTORE_SOAK") == "1"
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("slow") and not SOAK:
+            item.add_marker(pytest.mark.skip(reason="slow: TOKENSTORE_SOAK=1 runs it"))
+
+
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 

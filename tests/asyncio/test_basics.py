@@ -22,7 +22,9 @@ ROOT = Path(__file__).parent.parent.parent
 A = {"app": "a", "type": "t"}
 
 
-@pytest.mark.parametrize("name", ["Client", "RedisTokens", "Sessions", "Tokenstore"])
+@pytest.mark.parametrize(
+    "name", ["Client", "RedisJWT", "RedisTokens", "Sessions", "Spike", "TokenCreator", "Tokenstore"]
+)
 def test_the_same_names(name: str) -> None:
     """Every method of the blocking class, with its arguments; close is aclose."""
     ours, theirs = getattr(aio, name), getattr(tokenstore, name)
@@ -43,16 +45,18 @@ def test_stores(server: Server, run: Run) -> None:
     async def main() -> None:
         async with aio.RedisTokens(server.url) as tokens:
             made = await tokens.create(**A, owner="o", data={"n": [1, {}]}, duration=100)
-            assert await tokens.get(**A, token=made.token, expiry=True) == made
+            found = await tokens.get(**A, token=made.token)
+            assert found is not None
+            assert (found.id, found.data) == (made.id, {"n": [1, {}]})
             assert [t.id for t in await tokens.list(**A, owner="o")] == [made.id]
             sessions = aio.Sessions(tokens.client)
             token = await sessions.create("a", "bob", {"x": 1}, 60)
             assert await sessions.update("a", token, {"y": 2}) is True
             rotated = await sessions.rotate("a", token)
             assert rotated is not None
-            found = await sessions.get("a", rotated)
-            assert found is not None
-            assert found.data == {"x": 1, "y": 2}
+            session = await sessions.get("a", rotated)
+            assert session is not None
+            assert session.data == {"x": 1, "y": 2}
             assert await sessions.killAll("a", "bob") is True
             assert await sessions.rotate("a", token) is None
             await sessions.aclose()  # the client was passed in
@@ -166,5 +170,25 @@ def test_a_client_that_is_not_closed(server: Server, run: Run) -> None:
         async with aio.Client(server.url) as other:
             while b"name=lost" in await other.execute("CLIENT", "LIST"):
                 await asyncio.sleep(0)
+
+    run(main())
+
+
+def test_redis_jwt(server: Server, run: Run) -> None:
+    async def main() -> None:
+        async with aio.RedisJWT(server.url, secret="s" * 32) as sessions:
+            token = await sessions.sign("bob", "15 minutes", data_session={"n": 1})
+            found = await sessions.verify(token, value_session=True)
+            assert (found["id"], found["dataSession"]) == ("bob", {"n": 1})
+            wrong = sessions.verify(token[:-2])  # raised where it is awaited
+            with pytest.raises(tokenstore.InvalidTokenError):
+                await wrong
+            assert await sessions.exec().execute("PING") == "PONG"
+            assert await sessions.call().get_count_by_pattern("bob") == 1
+            line = sessions.client._driver._last._open[0]
+            assert await sessions.call().destroyMultiple("bob") == 1
+            with pytest.raises(tokenstore.InvalidTokenError):
+                await sessions.verify(token)
+            assert line.open  # a session that has ended is no reason to distrust the connection
 
     run(main())

@@ -61,6 +61,7 @@ FORGED: dict[str, Callable[[Signer], str]] = {
     "for nobody": _without("aud"),
     "without an end": _without("exp"),
     "expired": lambda signer: signer.token(FORGED_FOR, iat=1, exp=int(time.time()) - 1),
+    "long expired": lambda signer: signer.token(FORGED_FOR, iat=1, exp=2),
     "within the offset": lambda signer: signer.token(FORGED_FOR, exp=int(time.time()) + 5),
     "not yet": lambda signer: signer.token(FORGED_FOR, nbf=int(time.time()) + 600),
     "another's key": lambda signer: Signer().token(FORGED_FOR),

@@ -172,7 +172,7 @@ def test_a_state_that_is_left_while_a_renewal_is_under_way(lua: Lua) -> None:
         wait_until(lambda: lua(get(A)) == "one" and len(server.asked) == 2)
         begin = time.monotonic()
         lua("spike = nil options = nil collectgarbage() collectgarbage()")
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 5
         opaque(lua, server)
         assert lua.end() == 0
     lua.end = lambda: 0  # type: ignore[method-assign]  # it has ended
@@ -316,7 +316,7 @@ def test_ctrl_c_ends_a_wait(lua: Lua) -> None:
         lua.process.send_signal(signal.SIGINT)
         with pytest.raises(Raised, match="interrupted"):
             lua.read()
-        assert time.monotonic() - begin < 1
+        assert time.monotonic() - begin < 5
         server.answer = lambda asked: granted()
         assert lua(get(A)) == "opaque-token"
 

@@ -208,7 +208,7 @@ def test_redis_may_hang(authority_server: Provider, redis: Server) -> None:
     with spike(authority_server, redis=redis.url) as s, paused(redis):
         begin = time.monotonic()
         assert s.get_token(A)
-        assert time.monotonic() - begin < 3
+        assert time.monotonic() - begin < 8  # the client alone would give up after twenty
 
 
 def test_a_forked_child_has_its_own(authority_server: Provider) -> None:

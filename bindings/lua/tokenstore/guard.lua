@@ -10,12 +10,12 @@
 -- Without a good token the request ends here with 401, as RFC 6750 wants it. When Redis cannot be asked it
 -- ends with 503, unless fail_open. What it gives, and puts into ngx.ctx.session, is the session.
 --
---   store      a Sessions (for `token`: a RedisTokens), made once
---   app        and for `token` also type
+--   store      a Sessions (for `token` a RedisTokens, for `jwt` a RedisJWT), made once
+--   app        and for `token` also type; for `jwt` neither
 --   cookie     name of a cookie that may hold the token; without it only the header is looked at
 --   refresh    seconds: each request moves the session's end to this long from now
 --   headers    { name = what }, `what` being a field of the session ("owner_id"), of its data
---              ("data.role"), or a function of the session; by default { ["X-Owner-Id"] = "owner_id" }
+--              ("data.role"), or a function of the session; by default X-Owner-Id is the owner
 --   realm      for WWW-Authenticate (default: app)
 --   fail_open  true: without Redis requests pass, without the headers
 --   cache      seconds that a worker may go on without asking again: so much later it sees a logout. What
@@ -27,7 +27,6 @@
 local core = require "tokenstore.core"
 
 local LOG_EVERY = 10      -- seconds
-local TOKEN_MAX = 1024    -- bytes; longer ones are none of ours
 local CACHE_SIZE = 10000  -- entries in each worker
 local CACHE_MAX = 60      -- seconds
 
@@ -43,28 +42,73 @@ local KINDS = {
   cache = "number",
 }
 
+-- What differs between the stores: their class, the options without which they cannot be asked, those they
+-- do not have, what the owner is called, how long a token is at most, and how they are asked.
+local SESSION = {
+  class = "tokenstore.Sessions",
+  needs = { "app" },
+  lacks = { type = true },
+  owner = "owner_id",
+  token_max = 1024,
+}
+local TOKEN = {
+  class = "tokenstore.RedisTokens",
+  needs = { "app", "type" },
+  lacks = {},
+  owner = "owner",
+  token_max = 1024,
+}
+local JWT = {
+  class = "tokenstore.RedisJWT",
+  needs = {},
+  lacks = { app = true, type = true, refresh = true, cache = true },
+  owner = "id",
+  token_max = 8192,
+}
+
+function SESSION.ask(options, token)
+  return options.store:get {
+    app = options.app, type = options.type, token = token, refresh = options.refresh,
+    expiry = options.cache > 0 or nil,
+  }
+end
+
+TOKEN.ask = SESSION.ask
+
+function JWT.ask(options, token)
+  local session, message, code = options.store:verify { token = token, value_session = true }
+  if code == "invalid_token" or code == "expired_token" then
+    return nil
+  end
+  return session, message, code
+end
+
 local guard = {}
 
 -- ---- options ---------------------------------------------------------------------------------------
 
-local function check_options(given, class, level)
+local function check_options(given, kind, level)
   if type(given) ~= "table" then
     error("bad argument #1 (table of options expected, got " .. type(given) .. ")", level + 1)
   end
   for name, value in next, given do
-    local kind = KINDS[name]
-    if not kind or (name == "type" and class ~= "tokenstore.RedisTokens") then
+    local wanted = KINDS[name]
+    if not wanted or kind.lacks[name] then
       error(("unknown option '%s' of the guard"):format(tostring(name)), level + 1)
-    elseif type(value) ~= kind then
-      error(("bad option '%s' (%s expected, got %s)"):format(name, kind, type(value)), level + 1)
+    elseif type(value) ~= wanted then
+      error(("bad option '%s' (%s expected, got %s)"):format(name, wanted, type(value)), level + 1)
     end
   end
   local metatable = given.store and getmetatable(given.store)
-  if type(metatable) ~= "table" or metatable.__name ~= class then
-    error(("bad option 'store' (a %s expected)"):format(class), level + 1)
-  elseif not given.app or (class == "tokenstore.RedisTokens" and not given.type) then
-    error(("bad option '%s' (string expected, got nil)"):format(given.app and "type" or "app"), level + 1)
-  elseif given.cache and not (given.cache >= 0 and given.cache <= CACHE_MAX) then
+  if type(metatable) ~= "table" or metatable.__name ~= kind.class then
+    error(("bad option 'store' (a %s expected)"):format(kind.class), level + 1)
+  end
+  for _, name in ipairs(kind.needs) do
+    if not given[name] then
+      error(("bad option '%s' (string expected, got nil)"):format(name), level + 1)
+    end
+  end
+  if given.cache and not (given.cache >= 0 and given.cache <= CACHE_MAX) then
     error(("bad option 'cache' (0 to %d seconds)"):format(CACHE_MAX), level + 1)
   end
 end
@@ -72,25 +116,53 @@ end
 -- Tables that were checked, and with what: most are the same ones for each request.
 local checked = setmetatable({}, { __mode = "k" })
 
-local function prepare(given, class, owner_field, level)
+-- What stands in the headers, so that a request need not take it apart: names and how to get at values.
+local function read_headers(headers)
+  local list = {}
+  for name, what in next, headers do
+    local entry = { name = name, what = what }
+    if type(what) ~= "function" then
+      for field in what:gmatch "[^.]+" do
+        entry[#entry + 1] = field
+      end
+    end
+    list[#list + 1] = entry
+  end
+  return list
+end
+
+-- Names under which a client could pretend: ours, and those that some upstreams take for the same.
+local function names_to_clear(headers)
+  local names = {}
+  for name in next, headers do
+    names[#names + 1] = name
+    if name:find("-", 1, true) then
+      names[#names + 1] = name:gsub("-", "_")
+    end
+  end
+  return names
+end
+
+local function prepare(given, kind, level)
   local options = checked[given]
-  if options then
+  if options and options.kind == kind then
     return options
   end
-  check_options(given, class, level + 1)
+  check_options(given, kind, level + 1)
+  local headers = given.headers or { ["X-Owner-Id"] = kind.owner }
   options = {
+    kind = kind,
     store = given.store,
+    app = given.app,
+    type = given.type,
     cookie = given.cookie and "cookie_" .. given.cookie,
-    headers = given.headers or { ["X-Owner-Id"] = owner_field },
-    realm = (given.realm or given.app):gsub('[%c"\\]', " "),
+    refresh = given.refresh,
+    headers = read_headers(headers),
+    clear = names_to_clear(headers),
+    realm = (given.realm or given.app or "jwt"):gsub('[%c"\\]', " "),
     fail_open = given.fail_open,
     cache = given.cache or 0,
-    ask = {
-      app = given.app,
-      type = given.type,
-      refresh = given.refresh,
-      expiry = (given.cache or 0) > 0 or nil,
-    },
+    cache_key = (given.app or "") .. "\0" .. (given.type or "") .. "\0",
   }
   checked[given] = options
   return options
@@ -98,33 +170,27 @@ end
 
 -- ---- the request -----------------------------------------------------------------------------------
 
--- The client's headers under our names, and under those that some upstreams take for the same.
-local function clear_headers(headers)
-  for name in next, headers do
-    ngx.req.clear_header(name)
-    if name:find("-", 1, true) then
-      ngx.req.clear_header((name:gsub("-", "_")))
-    end
-  end
-end
-
--- The token that the request brings; nil, and whether what it brings is malformed.
+-- The token that the request brings; nil, and whether there is an Authorization header without one. And
+-- whether the token is from there.
 local function find_token(options)
   local header = ngx.var.http_authorization
-  if header then
-    local scheme, token = header:match "^(%S+) +(%S.-) *$"
-    if (scheme or header):lower() == "bearer" then
-      if token and token:find "^[%w%-._~+/]+=*$" then
-        return token
-      end
-      return nil, true
+  local scheme = header and header:sub(1, 7):lower()
+  if scheme == "bearer " then
+    local token = header:sub(8)
+    if token:byte(1) == 32 or token:byte(-1) == 32 then
+      token = token:match "^ *(.-) *$"
     end
+    return token ~= "" and token or nil, token == "", true
+  elseif scheme == "bearer" then
+    return nil, true
   end
   local token = options.cookie and ngx.var[options.cookie]
-  if token and token ~= "" then
-    return token
-  end
-  return nil
+  return token ~= "" and token or nil, false, false
+end
+
+-- RFC 6750, 2.1: what a token in the header may be made of.
+local function is_well_formed(token)
+  return token:find "^[%w%-._~+/]+=*$" ~= nil
 end
 
 -- Ends the request.
@@ -138,16 +204,15 @@ local function deny(status, options, problem, description)
   return ngx.exit(status)
 end
 
--- What `what` of the headers means for this session: text, or nil for nothing; false for what no header can
--- hold.
-local function header_value(what, session)
+-- Text for a header; nil for none; false for what no header can hold.
+local function header_value(entry, session)
   local value
-  if type(what) == "function" then
-    value = what(session)
+  if type(entry.what) == "function" then
+    value = entry.what(session)
   else
     value = session
-    for name in what:gmatch "[^.]+" do
-      value = type(value) == "table" and value[name]
+    for _, field in ipairs(entry) do
+      value = type(value) == "table" and value[field]
     end
   end
   if value == nil or value == false or value == core.null then
@@ -159,16 +224,17 @@ local function header_value(what, session)
   return not value:find "%c" and value
 end
 
-local function set_headers(options, session)
-  for name, what in next, options.headers do
-    local value = header_value(what, session)
+-- The headers that this session means, by name; nil, and the name of one that cannot be.
+local function make_headers(options, session)
+  local values = {}
+  for _, entry in ipairs(options.headers) do
+    local value = header_value(entry, session)
     if value == false then
-      ngx.log(ngx.ERR, "tokenstore.guard: the session holds what cannot stand in the header ", name)
-      return ngx.exit(ngx.HTTP_INTERNAL_SERVER_ERROR)
-    elseif value then
-      ngx.req.set_header(name, value)
+      return nil, entry.name
     end
+    values[entry.name] = value
   end
+  return values
 end
 
 -- ---- looking it up ---------------------------------------------------------------------------------
@@ -199,64 +265,81 @@ local function get_cache(store)
   return cache
 end
 
+-- From the cache or from Redis: { session, headers }, the headers for whoever asked first. nil; or nil,
+-- message.
 local function look_up(options, token)
-  local ask = options.ask
-  if #token > TOKEN_MAX then
-    return nil
+  local cache = options.cache > 0 and get_cache(options.store)
+  local key = cache and options.cache_key .. token
+  local entry = cache and cache:get(key)
+  if entry then
+    return entry
   end
-  if options.cache == 0 then
-    return options.store:get {
-      app = ask.app, type = ask.type, token = token, refresh = ask.refresh,
-    }
+  local session, message = options.kind.ask(options, token)
+  if not session then
+    return nil, message
   end
-  local cache = get_cache(options.store)
-  local key = ask.app .. "\0" .. (ask.type or "") .. "\0" .. token
-  local found, message, code = cache:get(key), nil, nil
-  if not found then
-    found, message, code = options.store:get {
-      app = ask.app, type = ask.type, token = token, refresh = ask.refresh, expiry = true,
-    }
-    if found then
-      local left = found.expires_at and found.expires_at - ngx.now() or options.cache
-      if left > 0 then
-        cache:set(key, found, math.min(left, options.cache))
-      end
-    end
+  entry = { session = session }
+  local left = session.expires_at and session.expires_at - ngx.now() or options.cache
+  if cache and left > 0 then
+    cache:set(key, entry, math.min(left, options.cache))
   end
-  return found, message, code
+  return entry
+end
+
+-- Sets the headers of a session that was found.
+local function set_headers(options, entry)
+  local problem
+  if entry.options ~= options then
+    entry.headers, problem = make_headers(options, entry.session)
+    entry.options = options
+  end
+  if not entry.headers then
+    entry.options = nil
+    ngx.log(ngx.ERR, "tokenstore.guard: the session holds what cannot stand in the header ", problem)
+    return ngx.exit(ngx.HTTP_INTERNAL_SERVER_ERROR)
+  end
+  for name, value in next, entry.headers do
+    ngx.req.set_header(name, value)
+  end
 end
 
 local function check(options)
-  clear_headers(options.headers)
-  local token, malformed = find_token(options)
-  if malformed then
-    return deny(ngx.HTTP_BAD_REQUEST, options, "invalid_request", "The Authorization header is malformed")
-  elseif not token then
-    return deny(ngx.HTTP_UNAUTHORIZED, options)
+  for _, name in ipairs(options.clear) do
+    ngx.req.clear_header(name)
   end
-  local session, message = look_up(options, token)
-  if session then
-    ngx.ctx.session = session
-    set_headers(options, session)
-    return session
-  elseif not message then
+  local token, malformed, from_header = find_token(options)
+  local entry, message
+  if token and #token <= options.kind.token_max then
+    entry, message = look_up(options, token)
+  end
+  if entry then
+    ngx.ctx.session = entry.session
+    set_headers(options, entry)
+    return entry.session
+  elseif message then
+    log_failure(message)
+    return not options.fail_open and ngx.exit(ngx.HTTP_SERVICE_UNAVAILABLE) or nil
+  elseif malformed or (from_header and not is_well_formed(token)) then
+    return deny(ngx.HTTP_BAD_REQUEST, options, "invalid_request", "The Authorization header is malformed")
+  elseif token then
     return deny(ngx.HTTP_UNAUTHORIZED, options, "invalid_token", "The token is unknown or has expired")
   end
-  log_failure(message)
-  if not options.fail_open then
-    return ngx.exit(ngx.HTTP_SERVICE_UNAVAILABLE)
-  end
-  return nil
+  return deny(ngx.HTTP_UNAUTHORIZED, options)
 end
 
 -- session{ store, app, … }: checks a session of Sessions.
 function guard.session(given)
-  return check(prepare(given, "tokenstore.Sessions", "owner_id", 2))
+  return check(prepare(given, SESSION, 2))
 end
 
 -- token{ store, app, type, … }: checks a token of RedisTokens.
 function guard.token(given)
-  return check(prepare(given, "tokenstore.RedisTokens", "owner", 2))
+  return check(prepare(given, TOKEN, 2))
+end
+
+-- jwt{ store, … }: checks a token of RedisJWT, its signature and its session.
+function guard.jwt(given)
+  return check(prepare(given, JWT, 2))
 end
 
 return guard

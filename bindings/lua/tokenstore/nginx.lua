@@ -43,7 +43,12 @@ function driver.client(url, options)
   if not target then
     return nil, message, code
   end
-  return connection.settings(target, core.target_info(target, salt))
+  local handle
+  handle, message, code = connection.settings(target, core.target_info(target, salt))
+  if handle then
+    handle.source = { url = url, options = options } -- for threads, which make a client of their own
+  end
+  return handle, message, code
 end
 
 function driver.url(handle)
@@ -55,17 +60,17 @@ function driver.close(handle)
   handle.closed = true
 end
 
--- One batch, there and back. Gives what the operation needs next, and whether a batch that was not
--- answered may have reached the server.
-local function send(handle, run, deadline, patience, reconnect)
+-- One batch, there and back, begun at `now`. Gives whether a batch that was not answered may have reached the
+-- server, and what the operation needs next.
+local function send(handle, run, deadline, now, patience, reconnect)
   local limit, sent = deadline, false
   if patience > 0 then
-    limit = math.min(deadline, clock() + patience)
+    limit = math.min(deadline, now + patience)
   end
   if reconnect then
     connection.renew(handle)
   end
-  local socket, failure, fresh = connection.open(handle, run, limit)
+  local socket, failure, fresh = connection.open(handle, run, limit, now)
   if socket then
     local ok
     ok, failure = connection.exchange(socket, run, run_batch(run), limit)
@@ -112,11 +117,12 @@ function driver.run(handle, operation, message, code)
   end
   local run = table.remove(handle.spare) or core.run(handle.target)
   local timeout, need, a, b = run_start(run, operation)
-  local deadline = clock() + (timeout > 0 and timeout or handle.timeout)
+  local now = clock()
+  local deadline = now + (timeout > 0 and timeout or handle.timeout)
   local sent = false
   while true do
     if need == "send" then
-      sent, need, a, b = send(handle, run, deadline, a, b)
+      sent, need, a, b = send(handle, run, deadline, now, a, b)
     elseif need ~= "sleep" then
       return finish(handle, run, core.run_finish(run))
     elseif clock() + a >= deadline then
@@ -125,6 +131,7 @@ function driver.run(handle, operation, message, code)
       sleep(a)
       need, a, b = core.run_awake(run)
     end
+    now = need == "send" and clock() or now
   end
 end
 

@@ -133,9 +133,14 @@ end
 
 -- ---- an exchange -----------------------------------------------------------------------------------
 
+-- Milliseconds from now to `limit`, as nginx wants them.
+local function until_limit(limit, now)
+  return max(1, ceil((limit - now) * 1000))
+end
+
 -- Everything that waits on the socket waits until `limit` at most.
 local function give_time(socket, limit)
-  local ms = max(1, ceil((limit - clock()) * 1000))
+  local ms = until_limit(limit, clock())
   socket:settimeouts(ms, ms, ms)
 end
 
@@ -186,12 +191,9 @@ local function write_and_read(socket, run, bytes, limit)
   return ok, failure
 end
 
--- Sends `bytes` and feeds the run: true; or false and why not. After that the socket must be closed.
+-- Sends `bytes` and feeds the run: true; or false and why not. After that the socket must be closed. The
+-- socket's timeouts must have been set.
 function connection.exchange(socket, run, bytes, limit)
-  if clock() >= limit then
-    return false, fail_io("timeout", false)
-  end
-  give_time(socket, limit)
   if #bytes > WRITE_ALONE then
     return write_and_read(socket, run, bytes, limit)
   end
@@ -266,6 +268,7 @@ local function greet(handle, socket, run, limit)
   if not words then
     return nil
   end
+  give_time(socket, limit)
   local ok, failure = connection.exchange(socket, run, words, limit)
   -- A server that is full answers once and hangs up: what it said tells more than its end.
   local fine, message, code, final = core.run_greeted(run, handle.target)
@@ -275,17 +278,17 @@ local function greet(handle, socket, run, limit)
   return not ok and failure or nil
 end
 
--- A connection to the target for a run, from the pool or a new one: a socket, nil, and whether the server has
--- said nothing on it yet; or nil and why not.
-function connection.open(handle, run, limit)
+-- A connection to the target for a run, from the pool or a new one, for an exchange until `limit`: a socket,
+-- nil, and whether the server has said nothing on it yet; or nil and why not.
+function connection.open(handle, run, limit, now)
   local socket = tcp()
-  local now = clock()
   if now >= limit then
     return fail_open(handle, socket, limit, "", fail_io "timeout", "")
   end
   local connect_limit = min(limit, now + handle.connect_timeout)
+  local ms = until_limit(limit, now)
   local ok, why
-  give_time(socket, connect_limit)
+  socket:settimeouts(until_limit(connect_limit, now), ms, ms)
   if handle.port then
     ok, why = socket:connect(handle.host, handle.port, pool_options(handle))
   else
@@ -312,6 +315,7 @@ function connection.open(handle, run, limit)
     return fail_open(handle, socket, limit, "", failure,
       handle.tls and " (does the server take our certificate, cert= and key=?)" or "")
   end
+  give_time(socket, limit)
   return socket, nil, true
 end
 

@@ -85,7 +85,8 @@ end
 -- "gap".
 function Events:on(kind, callback)
   if not KINDS[kind] then
-    error(('bad argument #1 to \'on\' ("expired", "del" or "gap" expected, got %s)'):format(tostring(kind)), 2)
+    error(("bad argument #1 to 'on' (%q, %q or %q expected, got %s)"):format("expired", "del", "gap",
+      tostring(kind)), 2)
   elseif type(callback) ~= "function" then
     error("bad argument #2 to 'on' (function expected, got " .. type(callback) .. ")", 2)
   end
@@ -94,8 +95,8 @@ function Events:on(kind, callback)
   list[#list + 1] = callback
 end
 
--- poll(timeout): waits for an event as next does, calls the callbacks for it and for all others that are there
--- already, and gives how many events there were. An error in a callback is raised here.
+-- poll(timeout): waits for an event as next does, calls the callbacks for it and for all others that are
+-- there already, and gives how many events there were. An error in a callback is raised here.
 function Events:poll(timeout)
   check_seconds("timeout", timeout, 2)
   local count = 0

@@ -225,10 +225,18 @@ const tks_tokens *tksp_py_tokens_get(PyObject *object);
  * moved, …]); the Op gives a tks_moved for each None */
 PyObject *tksp_py_move(PyObject *module, PyObject *const *args, Py_ssize_t count);
 
-/* The key of a Key, borrowed; NULL with TypeError for anything else. jwt.c */
+/* ---- jwt_key.c ------------------------------------------------------------------------------- */
+
+/* The key of a Key, borrowed; NULL with TypeError for anything else. */
 tks_key *tksp_py_key_get(const tksp_py_state *state, PyObject *object);
 
-/* ---- jwt.c: functions of the module; jwt.py says what they take ------------------------------- */
+/* The set of a KeySet, borrowed; NULL for anything else. */
+const tks_keyset *tksp_py_keyset_get(const tksp_py_state *state, PyObject *object);
+
+/* Adds the algorithm that `name`, a str, names. TypeError, ConfigurationError. */
+bool tksp_py_algorithm_add(const tksp_py_state *state, PyObject *name, uint32_t *set);
+
+/* ---- jwt.c, jwt_key.c: functions of the module; jwt.py says what they take ------------------------------- */
 
 PyObject *tksp_py_key_load(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *tksp_py_keyset_load(PyObject *module, PyObject *const *args, Py_ssize_t count);

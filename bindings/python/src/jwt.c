@@ -1,288 +1,10 @@
-/* jwt.c - keys, key sets, decode and encode for tokenstore.jwt.
+/* jwt.c - decode and encode for tokenstore.jwt.
  *
- * A Key and a KeySet are handles that never change, so they may be shared between threads. Whoever
- * computes with public-key cryptography lets go of the GIL meanwhile, and holds tuples of what it borrowed,
- * since a list may change under it. */
+ * Whoever computes with public-key cryptography lets go of the GIL meanwhile, and holds tuples of what it
+ * borrowed, since a list may change under it. */
 #include "glue.h"
 
 #include <time.h>
-
-#include "tokenstore/jwt.h"
-
-typedef struct key_object {
-    PyObject head;
-    tks_key *key;
-} key_object;
-
-typedef struct keyset_object {
-    PyObject head;
-    tks_keyset *set;
-} keyset_object;
-
-static tks_key *key_of(PyObject *self) {
-    return ((key_object *)self)->key;
-}
-
-tks_key *tksp_py_key_get(const tksp_py_state *state, PyObject *object) {
-    if (PyObject_TypeCheck(object, state->key_type)) return key_of(object);
-    PyErr_Format(PyExc_TypeError, "a Key is needed, not %R", (PyObject *)Py_TYPE(object));
-    return NULL;
-}
-
-/* ---- algorithms ----------------------------------------------------------------------------- */
-
-/* Adds the algorithm that `name`, a str, names. TypeError, ConfigurationError. */
-static bool add_algorithm(const tksp_py_state *state, PyObject *name, uint32_t *set) {
-    tks_error err = TKS_ERROR_INIT;
-    tksp_py_text text = TKSP_PY_TEXT_INIT;
-    if (!PyUnicode_Check(name)) {
-        PyErr_Format(PyExc_TypeError, "an algorithm must be str, not %R",
-                     (PyObject *)Py_TYPE(name));
-        return false;
-    }
-    if (!tksp_py_text_get(state, name, "algorithm", true, &text)) return false;
-    tks_status status = tks_jwt_alg_add(text.bytes, set, &err);
-    tksp_py_text_clear(&text, 1);
-    if (status != TKS_OK) tksp_py_raise(state, status, &err);
-    return status == TKS_OK;
-}
-
-static PyObject *algorithm_names(uint32_t set) {
-    PyObject *list = PyList_New(0);
-    PyObject *tuple = NULL;
-    for (unsigned i = 0; list != NULL && i < TKS_JWT_ALG_COUNT; i++) {
-        if ((set & TKS_JWT_BIT(i)) == 0) continue;
-        PyObject *name = PyUnicode_FromString(tks_jwt_alg_name((tks_jwt_alg)i));
-        if (name == NULL || PyList_Append(list, name) < 0) Py_CLEAR(list);
-        Py_XDECREF(name);
-    }
-    if (list != NULL) tuple = PyList_AsTuple(list);
-    Py_XDECREF(list);
-    return tuple;
-}
-
-/* ---- Key ------------------------------------------------------------------------------------- */
-
-static void key_dealloc(PyObject *self) {
-    PyTypeObject *type = Py_TYPE(self);
-    tks_key_free(key_of(self));
-    ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
-    Py_DECREF(type);
-}
-
-/* Keys are made by the functions below; a class that is called would make an empty one. */
-static PyObject *refuse_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    (void)args;
-    (void)kwargs;
-    return PyErr_Format(PyExc_TypeError,
-                        "%R is made by from_pem, from_secret, from_jwk or from_jwks",
-                        (PyObject *)type);
-}
-
-static PyObject *key_get_kid(PyObject *self, void *closure) {
-    (void)closure;
-    tks_bytes kid = tks_key_get_kid(key_of(self));
-    if (kid.size == 0) Py_RETURN_NONE;
-    return tksp_py_str(kid);
-}
-
-static PyObject *key_get_kind(PyObject *self, void *closure) {
-    (void)closure;
-    return PyUnicode_FromString(tks_key_get_kind_name(key_of(self)));
-}
-
-static PyObject *key_get_algorithms(PyObject *self, void *closure) {
-    (void)closure;
-    return algorithm_names(tks_key_get_algorithms(key_of(self)));
-}
-
-static PyObject *key_get_can_sign(PyObject *self, void *closure) {
-    (void)closure;
-    return PyBool_FromLong(tks_key_can_sign(key_of(self)));
-}
-
-static PyGetSetDef key_getset[] = {
-    {"kid", key_get_kid, NULL, "The key id, or None.", NULL},
-    {"kind", key_get_kind, NULL, "secret, RSA, P-256, P-384, P-521 or Ed25519.", NULL},
-    {"algorithms", key_get_algorithms, NULL, "What it can and may do.", NULL},
-    {"can_sign", key_get_can_sign, NULL, "Is it a secret or a private key?", NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
-static PyType_Slot key_slots[] = {
-    {Py_tp_doc, (void *)"A key that never changes."},
-    {Py_tp_new, (void *)refuse_new},
-    {Py_tp_getset, key_getset},
-    {Py_tp_dealloc, (void *)key_dealloc},
-    {0, NULL},
-};
-
-static PyType_Spec key_spec = {
-    .name = "tokenstore._core.Key",
-    .basicsize = sizeof(key_object),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .slots = key_slots,
-};
-
-/* An object of `type`, a subclass of Key, that takes `key` over, on failure too. */
-static PyObject *wrap_key(PyObject *type, tks_key *key) {
-    key_object *self = (key_object *)PyType_GenericAlloc((PyTypeObject *)type, 0);
-    if (self == NULL)
-        tks_key_free(key);
-    else
-        self->key = key;
-    return (PyObject *)self;
-}
-
-/* Is `type` a class below `base`? Who calls is our own Python code, or somebody who plays. */
-static bool check_class(PyObject *type, PyTypeObject *base) {
-    if (PyType_Check(type) && PyType_IsSubtype((PyTypeObject *)type, base)) return true;
-    PyErr_Format(PyExc_TypeError, "a class below %R is needed", (PyObject *)base);
-    return false;
-}
-
-/* The text of a JWK or JWKS: str, bytes, or a dict, which is written as JSON into `room`. */
-static bool get_json(const tksp_py_state *state, PyObject *arg, const char *name,
-                     tksp_py_text *text, tks_buf *room) {
-    if (!PyDict_Check(arg)) return tksp_py_text_get(state, arg, name, true, text);
-    if (!tksp_py_object(state, arg, name, TKS_JWK_SIZE_MAX, room)) return false;
-    text->bytes = tks_buf_bytes(room);
-    return true;
-}
-
-/* key_load(class, "pem" | "secret" | "jwk", text, kid, algorithm) -> Key */
-PyObject *tksp_py_key_load(PyObject *module, PyObject *const *args, Py_ssize_t count) {
-    const tksp_py_state *state = PyModule_GetState(module);
-    tksp_py_text texts[3] = {0};
-    tks_key_options options = {{NULL, 0}, 0};
-    tks_error err = TKS_ERROR_INIT;
-    tks_status status = TKS_OK;
-    PyObject *result = NULL;
-    tks_key *key = NULL;
-    tks_buf room; /* a dict as JSON: it may be a private key */
-
-    tks_buf_init(&room, TKS_JWK_SIZE_MAX);
-    if (!tksp_py_arity("key_load", count, 5) || !check_class(args[0], state->key_type) ||
-        !tksp_py_text_get(state, args[1], "kind", true, &texts[0]))
-        goto cleanup;
-    bool is_jwk = tks_bytes_equal(texts[0].bytes, TKS_LITERAL("jwk"));
-    if (!(is_jwk ? get_json(state, args[2], "jwk", &texts[1], &room)
-                 : tksp_py_text_get(state, args[2], "the key", true, &texts[1])) ||
-        (args[3] != Py_None && !tksp_py_text_get(state, args[3], "kid", false, &texts[2])) ||
-        (args[4] != Py_None && !add_algorithm(state, args[4], &options.algorithms)))
-        goto cleanup;
-    options.kid = texts[2].bytes;
-    if (is_jwk)
-        status = tks_key_from_jwk(texts[1].bytes, tks_jwt_openssl(), &key, &err);
-    else if (tks_bytes_equal(texts[0].bytes, TKS_LITERAL("pem")))
-        status = tks_key_from_pem(texts[1].bytes, &options, &key, &err);
-    else
-        status = tks_key_from_secret(texts[1].bytes, &options, &key, &err);
-    result = status == TKS_OK ? wrap_key(args[0], key) : tksp_py_raise(state, status, &err);
-cleanup:
-    tksp_py_text_clear(texts, 3);
-    tks_buf_wipe(&room);
-    return result;
-}
-
-/* ---- KeySet ---------------------------------------------------------------------------------- */
-
-static void keyset_dealloc(PyObject *self) {
-    PyTypeObject *type = Py_TYPE(self);
-    tks_keyset_free(((keyset_object *)self)->set);
-    ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
-    Py_DECREF(type);
-}
-
-static Py_ssize_t keyset_length(PyObject *self) {
-    tks_key *const *keys;
-    return (Py_ssize_t)tks_keyset_get_keys(((keyset_object *)self)->set, &keys);
-}
-
-static PyObject *keyset_get_skipped(PyObject *self, void *closure) {
-    (void)closure;
-    return PyLong_FromSize_t(tks_keyset_get_skipped(((keyset_object *)self)->set));
-}
-
-static PyGetSetDef keyset_getset[] = {
-    {"skipped", keyset_get_skipped, NULL, "How many entries could not be used.", NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
-static PyType_Slot keyset_slots[] = {
-    {Py_tp_doc, (void *)"Keys of a JWKS, which never change."},
-    {Py_tp_new, (void *)refuse_new},
-    {Py_tp_getset, keyset_getset},
-    {Py_sq_length, (void *)keyset_length},
-    {Py_tp_dealloc, (void *)keyset_dealloc},
-    {0, NULL},
-};
-
-static PyType_Spec keyset_spec = {
-    .name = "tokenstore._core.KeySet",
-    .basicsize = sizeof(keyset_object),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .slots = keyset_slots,
-};
-
-/* keyset_load(class, text) -> KeySet */
-PyObject *tksp_py_keyset_load(PyObject *module, PyObject *const *args, Py_ssize_t count) {
-    const tksp_py_state *state = PyModule_GetState(module);
-    tksp_py_text text = TKSP_PY_TEXT_INIT;
-    tks_error err = TKS_ERROR_INIT;
-    tks_keyset *set = NULL;
-    keyset_object *self = NULL;
-    tks_buf room;
-
-    tks_buf_init(&room, TKS_JWK_SIZE_MAX);
-    if (!tksp_py_arity("keyset_load", count, 2) || !check_class(args[0], state->keyset_type) ||
-        !get_json(state, args[1], "jwks", &text, &room))
-        goto cleanup;
-    tks_status status = tks_keyset_from_jwks(text.bytes, tks_jwt_openssl(), &set, &err);
-    if (status != TKS_OK) {
-        tksp_py_raise(state, status, &err);
-        goto cleanup;
-    }
-    self = (keyset_object *)PyType_GenericAlloc((PyTypeObject *)args[0], 0);
-    if (self == NULL)
-        tks_keyset_free(set);
-    else
-        self->set = set;
-cleanup:
-    tksp_py_text_clear(&text, 1);
-    tks_buf_wipe(&room);
-    return (PyObject *)self;
-}
-
-/* keyset_keys(keyset, class) -> list of Key */
-PyObject *tksp_py_keyset_keys(PyObject *module, PyObject *const *args, Py_ssize_t count) {
-    const tksp_py_state *state = PyModule_GetState(module);
-    tks_key *const *keys;
-    PyObject *list = NULL;
-
-    if (!tksp_py_arity("keyset_keys", count, 2) || !check_class(args[1], state->key_type))
-        return NULL;
-    if (!PyObject_TypeCheck(args[0], state->keyset_type))
-        return PyErr_Format(PyExc_TypeError, "a KeySet is needed");
-    size_t size = tks_keyset_get_keys(((keyset_object *)args[0])->set, &keys);
-    list = PyList_New((Py_ssize_t)size);
-    for (size_t i = 0; list != NULL && i < size; i++) {
-        PyObject *key = wrap_key(args[1], tks_key_ref(keys[i]));
-        if (key == NULL)
-            Py_CLEAR(list);
-        else
-            PyList_SetItem(list, (Py_ssize_t)i, key);
-    }
-    return list;
-}
-
-int tksp_py_jwt_init(PyObject *module, tksp_py_state *state) {
-    state->key_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &key_spec, NULL);
-    if (state->key_type == NULL || PyModule_AddType(module, state->key_type) < 0) return -1;
-    state->keyset_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &keyset_spec, NULL);
-    if (state->keyset_type == NULL) return -1;
-    return PyModule_AddType(module, state->keyset_type);
-}
 
 /* ---- lists of arguments ------------------------------------------------------------------------ */
 
@@ -339,7 +61,7 @@ static bool get_algorithms(const tksp_py_state *state, PyObject *arg, uint32_t *
     PyObject *names = as_tuple(arg, "algorithms", "str such as [\"RS256\"]");
     bool good = names != NULL;
     for (Py_ssize_t i = 0; good && i < PyTuple_Size(names); i++)
-        good = add_algorithm(state, PyTuple_GetItem(names, i), out);
+        good = tksp_py_algorithm_add(state, PyTuple_GetItem(names, i), out);
     Py_XDECREF(names);
     return good;
 }
@@ -357,11 +79,11 @@ static bool refuse_key(PyObject *arg) {
 static bool get_keys(const tksp_py_state *state, PyObject *arg, tks_key **one, held *out,
                      tks_key *const **keys, bool *public) {
     if (PyObject_TypeCheck(arg, state->key_type)) {
-        *one = key_of(arg);
+        *one = tksp_py_key_get(state, arg);
         *keys = one;
         out->count = 1;
     } else if (PyObject_TypeCheck(arg, state->keyset_type)) {
-        out->count = tks_keyset_get_keys(((keyset_object *)arg)->set, keys);
+        out->count = tks_keyset_get_keys(tksp_py_keyset_get(state, arg), keys);
     } else {
         if (!PyList_Check(arg) && !PyTuple_Check(arg)) return refuse_key(arg);
         out->items = PySequence_Tuple(arg);
@@ -374,7 +96,7 @@ static bool get_keys(const tksp_py_state *state, PyObject *arg, tks_key **one, h
         for (; out->count < size; out->count++) {
             PyObject *item = PyTuple_GetItem(out->items, (Py_ssize_t)out->count);
             if (!PyObject_TypeCheck(item, state->key_type)) return refuse_key(item);
-            list[out->count] = key_of(item);
+            list[out->count] = tksp_py_key_get(state, item);
         }
         *keys = list;
     }
@@ -480,7 +202,7 @@ PyObject *tksp_py_jwt_encode(PyObject *module, PyObject *const *args, Py_ssize_t
         (args[3] != Py_None &&
          !tksp_py_object(state, args[3], "headers", TKS_JSON_SIZE_DEFAULT, &headers)))
         goto cleanup;
-    tks_key *key = key_of(args[1]);
+    tks_key *key = tksp_py_key_get(state, args[1]);
     tks_status status = tks_jwt_alg_find(name.bytes, &alg, &err);
     if (status == TKS_OK) {
         PyThreadState *thread =

@@ -192,6 +192,24 @@ static PyObject *spike_get(PyObject *object, PyObject *audience) {
     return result;
 }
 
+/* peek(audience) -> str, or None where it would have to be waited for */
+static PyObject *spike_peek(PyObject *object, PyObject *audience) {
+    spike_object *self = (spike_object *)object;
+    tksp_py_text text = TKSP_PY_TEXT_INIT;
+    tks_error err = TKS_ERROR_INIT;
+    PyObject *result = NULL;
+    tks_buf token;
+    if (!tksp_py_text_get(tksp_py_state_of(object), audience, "audience", false, &text))
+        return NULL;
+    tks_buf_init(&token, SIZE_MAX);
+    bool found = tks_spike_client_peek(self->client, text.bytes, &token);
+    if (finish(object, TKS_OK, &err))
+        result = found ? tksp_py_str(tks_buf_bytes(&token)) : new_ref(Py_None);
+    tksp_py_text_clear(&text, 1);
+    tks_buf_wipe(&token);
+    return result;
+}
+
 /* invalidate(audience, token) */
 static PyObject *spike_invalidate(PyObject *object, PyObject *const *args, Py_ssize_t count) {
     const tksp_py_state *state = tksp_py_state_of(object);
@@ -266,6 +284,7 @@ static void spike_dealloc(PyObject *object) {
 
 static PyMethodDef spike_methods[] = {
     {"get", spike_get, METH_O, NULL},
+    {"peek", spike_peek, METH_O, NULL},
     {"invalidate", (PyCFunction)(void (*)(void))spike_invalidate, METH_FASTCALL, NULL},
     {"initialize", spike_initialize, METH_NOARGS, NULL},
     {"is_initialized", spike_is_initialized, METH_NOARGS, NULL},

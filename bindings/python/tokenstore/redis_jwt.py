@@ -79,10 +79,16 @@ class RedisJWT(Store):
         maxretries: int | None = None,
         **client_options: Unpack[ClientOptions],
     ) -> None:
-        if maxretries is not None and (isinstance(maxretries, bool) or not isinstance(maxretries, int)):
+        if maxretries is not None and (
+            isinstance(maxretries, bool) or not isinstance(maxretries, int)
+        ):
             raise TypeError(f"maxretries must be int, not {type(maxretries).__name__}")
         self._ops = _core.JwtSessions(
-            _keys(secret), algorithm, _most(multiple, max_sessions), bool(node_writers), max_data_size
+            _keys(secret),
+            algorithm,
+            _most(multiple, max_sessions),
+            bool(node_writers),
+            max_data_size,
         )
         super().__init__(_target(redis, host, port, auth), **client_options)
 
@@ -276,4 +282,3 @@ def _who(request: Mapping[str, Any]) -> dict[str, Any]:
 
 RedisJwt = RedisJWT
 """The Node package's spelling."""
-

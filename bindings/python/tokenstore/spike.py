@@ -267,6 +267,17 @@ def get_token_creator(
     ``sleepBetweenRetries`` (milliseconds) - as one mapping, as keywords, or both. None is as good as left
     out. All faults are in one :class:`ConfigurationError`.
     """
+    given, audience = spike_options(options, more)
+    return TokenCreator(Spike(**given, logger=logger), audience)
+
+
+getTokenCreator = get_token_creator
+
+
+def spike_options(
+    options: Mapping[str, Any] | None, more: Mapping[str, Any]
+) -> tuple[dict[str, Any], str]:
+    """The arguments of :class:`Spike` and the audience, from those of :func:`get_token_creator`."""
     given = dict(options or {})
     for name, value in more.items():
         if name in given:
@@ -274,31 +285,27 @@ def get_token_creator(
         given[name] = value
     o = _core.creator_options(given)
     host = o["redis_host"]
-    spike = Spike(
-        o["token_url"],
-        o["client_id"],
-        o["client_secret"],
-        redis=(host if "://" in host else f"redis://{host}") if host else None,
-        redis_key=o["redis_key"] or None,
-        public_key_path=o["key_path"] or None,
-        public_key_url=o["key_url"] or None,
-        retry={
+    arguments = {
+        "url": o["token_url"],
+        "client_id": o["client_id"],
+        "client_secret": o["client_secret"],
+        "redis": (host if "://" in host else f"redis://{host}") if host else None,
+        "redis_key": o["redis_key"] or None,
+        "public_key_path": o["key_path"] or None,
+        "public_key_url": o["key_url"] or None,
+        "retry": {
             "retries": o["retries"],
             "factor": 1,
             "min": o["sleep_ms"] / 1000,
             "max": o["sleep_ms"] / 1000,
             "total": o["budget_ms"] / 1000,
         },
-        logger=logger,
-        verify=o["validate"],
-        token_url=o["token_url"],
-        grant_type=o["grant_type"] or "client_credentials",
-        host_header=o["host_header"] or None,
-    )
-    return TokenCreator(spike, o["audience"])
-
-
-getTokenCreator = get_token_creator
+        "verify": o["validate"],
+        "token_url": o["token_url"],
+        "grant_type": o["grant_type"] or "client_credentials",
+        "host_header": o["host_header"] or None,
+    }
+    return arguments, o["audience"]
 
 
 # ---- options: what is wrong with one is added to `faults`, and something else given in its place -----
@@ -349,7 +356,7 @@ def _milliseconds(name: str, value: Duration, faults: list[str], most: int = 315
 def _retry(given: Mapping[str, float], faults: list[str]) -> dict[str, Any]:
     unknown = [name for name in given if name not in _RETRY]
     if unknown:
-        faults.append(f"retry has no {unknown[0]!r}: it has {', '.join(_RETRY)}")
+        faults.append(f"retry has no {', '.join(map(repr, unknown))}: it has {', '.join(_RETRY)}")
     retry = {**_RETRY, **given}
     if not 0 <= retry["retries"] <= 100 or retry["retries"] != int(retry["retries"]):
         faults.append("retries must be a whole number, 0 to 100")

@@ -115,7 +115,7 @@ tks_status tksp_rjwt_send(tksp_rjwt_op *self, const tksp_script *script, size_t 
 
 /* ---- looking for sessions that Node wrote ---- */
 
-/* The glob for the user's sessions, taken literally. Source: redis.io, "KEYS". */
+/* The glob for the user's sessions, taken literally. Source: redis.io, the patterns of SCAN. */
 static tks_bytes make_pattern(tksp_rjwt_op *self) {
     char *pattern = tksp_arena_alloc(&self->op.arena, 2 * self->id.size + 2);
     size_t size = 0;

@@ -7,7 +7,10 @@
 #include "spike_private.h"
 #include "tokenstore/secret.h"
 
-enum { TEXT_MAX = 16 * 1024, FAULTS_SIZE = TKS_ERROR_SIZE };
+enum {
+    TEXT_MAX = 16 * 1024,
+    CLOCKS_S = 60 /* how far the server's clock may be ahead of ours */
+};
 
 /* ---- options ---- */
 
@@ -98,10 +101,10 @@ tks_status tks_spike_new(const tks_spike_options *options, tks_spike **out, tks_
     atomic_init(&spike->users, 1);
     atomic_init(&spike->refused_until_ms, 0);
     atomic_flag_clear(&spike->busy);
-    tks_buf_init(&faults, FAULTS_SIZE);
+    tks_buf_init(&faults, SIZE_MAX); /* the message is cut, none of them lost before */
     check(options, &faults);
     status = take_keys(spike, options->key_text, &faults);
-    if (status == TKS_ERR_MEMORY || faults.status == TKS_ERR_MEMORY)
+    if (status != TKS_OK || faults.status != TKS_OK)
         status = tks_fail_memory(err);
     else if (faults.size > 0)
         status = tks_fail(err, TKS_ERR_CONFIGURATION, "%.*s", (int)faults.size, faults.data);
@@ -235,6 +238,7 @@ bool tksp_spike_verify(tks_spike *spike, tks_bytes token, tks_bytes audience, in
         .audience_count = 1,
         .required = &required,
         .required_count = 1,
+        .leeway = CLOCKS_S, /* of nbf: exp is compared by who asks */
         .now = (double)now_ms / 1000,
     };
     tks_jwt jwt = {NULL, NULL};

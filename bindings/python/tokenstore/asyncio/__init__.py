@@ -12,8 +12,26 @@ All tasks share one connection to the server; what they ask for at the same time
 """
 
 from tokenstore.asyncio._client import Client
-from tokenstore.asyncio._stores import RedisTokens, Sessions, Tokenstore
+from tokenstore.asyncio._spike import Spike, TokenCreator, get_token_creator, getTokenCreator
+from tokenstore.asyncio._stores import (
+    RedisJWT,
+    RedisJwt,
+    RedisTokens,
+    Sessions,
+    SpotsSessions,
+    Tokenstore,
+)
 
-SpotsSessions = Sessions
-
-__all__ = ["Client", "RedisTokens", "Sessions", "SpotsSessions", "Tokenstore"]
+__all__ = [
+    "Client",
+    "RedisJWT",
+    "RedisJwt",
+    "RedisTokens",
+    "Sessions",
+    "Spike",
+    "SpotsSessions",
+    "TokenCreator",
+    "Tokenstore",
+    "getTokenCreator",
+    "get_token_creator",
+]

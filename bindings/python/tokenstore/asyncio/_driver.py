@@ -259,12 +259,11 @@ class Lines:
         now = self.loop.time() + 0.001  # a loop's clock may ring a little early
         for call in [call for call in self.calls if call.deadline <= now and not call.over]:
             self._expire(call)
-        for line in [*self._open, *self._retired]:
-            if line.silent_at() <= now:
-                line.abort(ConnectionError("no answer within the timeout"))
+        for line in [line for line in self._open if line.silent_at() <= now]:
+            self._retire(line)
         self._sweep()
         times = [call.deadline for call in self.calls if not call.over]
-        times += [line.silent_at() for line in [*self._open, *self._retired]]
+        times += [line.silent_at() for line in self._open]
         nearest = min(times, default=_INFINITY)
         if nearest < _INFINITY:
             self.set_alarm(max(nearest, now + _TICK))
@@ -272,11 +271,13 @@ class Lines:
     def cancelled(self, call: _Call) -> None:
         """Its place stays in the queue until the answer comes; which it should, and in bounded number."""
         line: Line | None = call.line
+        call.abandon()
         if call in self._waiting:
-            call.abandon()
             self._stop_connecting()
         if line is not None and call.sent and line.open:
-            if len(line.channel) >= 2 * self.limit:
+            if line in self._retired:
+                self._sweep()
+            elif len(line.channel) >= 2 * self.limit:
                 line.abort(ConnectionError("too many answers are still to come"))
             elif line.silent_at() < self.alarm_at:
                 self.set_alarm(line.silent_at())

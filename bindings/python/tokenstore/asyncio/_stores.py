@@ -1,16 +1,20 @@
 """The stores of tokenstore.asyncio.
 
 A store's methods build an operation and hand it to the driver: ``return self._driver.run(op)``. The driver
-here answers with a coroutine, so that the very same methods can be awaited. Only what looks at a result
-before it returns has to be written anew. What type checkers see stands in ``__init__.pyi``.
+here answers with a coroutine, so the very same methods serve, each within a coroutine function of its name:
+that way a wrong argument is an exception where the call is awaited, like any other. Only what looks at a
+result before it returns has to be written anew. What type checkers see stands in ``_stores.pyi``.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 import tokenstore
+from tokenstore import redis_jwt
 from tokenstore._store import Store
 from tokenstore._types import AsyncClientOptions, Duration, Text
 from tokenstore.asyncio._client import Client
@@ -18,9 +22,37 @@ from tokenstore.asyncio._client import Client
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["RedisTokens", "Sessions", "Tokenstore"]
+__all__ = [
+    "Calls",
+    "RedisJWT",
+    "RedisJwt",
+    "RedisTokens",
+    "Sessions",
+    "SpotsSessions",
+    "Tokenstore",
+]
 
 _SESSION = "session"
+
+
+def awaited(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The coroutine function of a method that returns a coroutine."""
+
+    @functools.wraps(method)
+    async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return await method(self, *args, **kwargs)
+
+    return call
+
+
+def await_all(cls: type, blocking: type, *but: str) -> None:
+    """Gives `cls` the public methods of `blocking` that it does not have itself, to be awaited."""
+    made: dict[Any, Any] = {}  # an alias stays one
+    for name, method in vars(blocking).items():
+        if inspect.isfunction(method) and not name.startswith("_") and name not in but:
+            again = made.get(method) or vars(cls).get(name) or awaited(method)
+            made[method] = again
+            setattr(cls, name, again)
 
 
 class AsyncStore(Store):
@@ -91,7 +123,8 @@ class Sessions(tokenstore.Sessions, AsyncStore):
         session = await self._driver.run(self._ops.rotate(app, _SESSION, token, duration))
         return None if session is None else session.token
 
-    killAll = kill_all
+
+SpotsSessions = Sessions
 
 
 class Tokenstore(tokenstore.Tokenstore, AsyncStore):
@@ -100,3 +133,25 @@ class Tokenstore(tokenstore.Tokenstore, AsyncStore):
     async def quit(self) -> None:
         """The Node package's name of :meth:`aclose`."""
         await self.aclose()
+
+
+class RedisJWT(tokenstore.RedisJWT, AsyncStore):
+    __doc__ = tokenstore.RedisJWT.__doc__
+
+    def call(self) -> Calls:
+        """The Node package's helpers; each of them is awaited."""
+        return Calls(self)
+
+
+class Calls(redis_jwt.Calls):
+    __doc__ = redis_jwt.Calls.__doc__
+
+
+RedisJwt = RedisJWT
+
+await_all(RedisTokens, tokenstore.RedisTokens)
+await_all(Sessions, tokenstore.Sessions)
+await_all(Tokenstore, tokenstore.Tokenstore)
+await_all(RedisJWT, tokenstore.RedisJWT, "exec", "call", "on", "events")
+await_all(Calls, redis_jwt.Calls)
+setattr(Tokenstore, "del", Tokenstore.delete)

@@ -1,0 +1,133 @@
+"""Spike in tokenstore.asyncio.
+
+A token in memory is given at once, without leaving the loop. What has to be waited for - Redis, the server,
+another process that is fetching - is waited for by a thread of the loop's executor, one for each audience
+however many tasks ask. Renewal in the background is the core's, as for threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Callable
+
+import tokenstore
+from tokenstore.spike import spike_options
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from tokenstore._types import Text
+    from tokenstore.spike import Logger
+
+__all__ = ["Spike", "TokenCreator", "getTokenCreator", "get_token_creator"]
+
+
+async def _in_a_thread(function: Callable[..., Any], *args: Any) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(None, function, *args)
+
+
+class Spike(tokenstore.Spike):
+    __doc__ = tokenstore.Spike.__doc__
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        del self.__dict__["get_token"], self.__dict__["getToken"]  # the blocking ones
+        self._fetching: dict[tuple[asyncio.AbstractEventLoop, Text], asyncio.Future[str]] = {}
+
+    async def get_token(self, audience: Text) -> str:
+        """An access token for ``audience``, good for at least ``expiration_offset`` seconds.
+
+        Raises :class:`SpikeAuthError` when the server refused the client or the request,
+        :class:`SpikeError` when no good token could be had: it says what was tried. A caller that is
+        cancelled leaves the fetch to the others.
+        """
+        token = self._core.peek(audience)
+        if token is not None:
+            return token
+        loop = asyncio.get_running_loop()
+        key = (loop, audience)
+        fetch = self._fetching.get(key)
+        if fetch is None:
+            fetch = loop.run_in_executor(None, self._core.get, audience)
+            self._fetching[key] = fetch
+            fetch.add_done_callback(lambda _: self._fetching.pop(key))
+        return await asyncio.shield(fetch)
+
+    async def invalidate(self, audience: Text, token: Text) -> None:
+        """Forget ``token``, which ``audience`` answered with 401; the next call fetches another."""
+        await _in_a_thread(self._core.invalidate, audience, token)
+
+    async def initialize(self) -> None:
+        """Fetch the public key now, to learn early whether the server can be reached. Twice is fine."""
+        await _in_a_thread(self._core.initialize)
+
+    async def is_initialized(self) -> bool:
+        """Is the public key there (or none needed), and this open?"""
+        return self._core.is_initialized()
+
+    async def aclose(self) -> None:
+        """Stop renewing, and close what was opened here. Twice is fine."""
+        await _in_a_thread(super().close)
+
+    getToken = get_token
+    isInitialized = is_initialized
+
+    def close(self) -> None:
+        raise TypeError("this Spike is closed with: await spike.aclose()")
+
+    def __enter__(self) -> Any:
+        raise TypeError("this Spike is used with: async with")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return super().__repr__().replace("tokenstore.", "tokenstore.asyncio.")
+
+
+class TokenCreator:
+    """What :func:`get_token_creator` gives: ``await creator()`` for a token."""
+
+    def __init__(self, spike: Spike, audience: str) -> None:
+        self._spike = spike
+        self._audience = audience
+
+    async def __call__(self) -> str:
+        """The access token."""
+        return await self._spike.get_token(self._audience)
+
+    async def aclose(self) -> None:
+        """Close what is underneath. Twice is fine."""
+        await self._spike.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+
+def get_token_creator(
+    options: Mapping[str, Any] | None = None, /, *, logger: Logger | None = None, **more: Any
+) -> TokenCreator:
+    """As :func:`tokenstore.get_token_creator`; what it gives is awaited."""
+    given, audience = spike_options(options, more)
+    return TokenCreator(Spike(**given, logger=logger), audience)
+
+
+getTokenCreator = get_token_creator

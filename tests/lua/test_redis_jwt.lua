@@ -1,0 +1,303 @@
+-- RedisJWT: the Node package's behaviour row by row (docs/redis-jwt.md), then what is Lua's own.
+
+local harness = require "harness"
+local tokenstore = require "tokenstore"
+local equal, fails, only, raises = harness.equal, harness.fails, harness.only, harness.raises
+local test = harness.test
+
+local SECRET = "a secret of thirty-two bytes, yes"
+local count = 0
+
+-- A user that no other case has.
+local function user()
+  count = count + 1
+  return ("user%d%s"):format(count, tostring({}):match "0x(%x+)")
+end
+
+local function open(options)
+  local all = { redis = harness.url, secret = SECRET }
+  for name, value in pairs(options or {}) do
+    all[name] = value
+  end
+  return assert(tokenstore.RedisJWT(all))
+end
+
+local function key_of(sessions, token)
+  return assert(sessions:verify { token = token }).rjwt
+end
+
+local function is_live(sessions, token)
+  local found, _, code = sessions:verify { token = token }
+  assert(found or code == "invalid_token")
+  return found ~= nil
+end
+
+-- ---- the rows of docs/redis-jwt.md ---------------------------------------------------------------
+
+test("sign", function()
+  local sessions, id = open(), user()
+  local token = assert(sessions:sign { id = id })
+  local claims = assert(tokenstore.jwt.decode {
+    token = token, key = tokenstore.jwt.Key.from_secret(SECRET), algorithms = { "HS256" },
+  })
+  assert(claims.rjwt:match("^" .. id .. ":" .. ("%w"):rep(11) .. "$"))
+  assert(type(claims.iat) == "number")
+  equal(sessions.client:execute("GET", claims.rjwt), '{"rjwt":"' .. claims.rjwt .. '"}')
+  equal(sessions.client:execute("TTL", claims.rjwt), -1)
+end)
+
+test("sign_ttl", function()
+  local sessions = open()
+  for ttl, seconds in pairs { ["15 minutes"] = 900, [60] = 60, ["1.5h"] = 5400 } do
+    equal(sessions:verify { token = sessions:sign { id = user(), ttl = ttl } }.ttl, seconds)
+  end
+  fails("data", "names no duration", sessions:sign { id = user(), ttl = "15" })
+  fails("data", "ttl must be", sessions:sign { id = user(), ttl = 0 })
+  raises("'ttl' (number or string expected", sessions.sign, sessions, { id = user(), ttl = {} })
+end)
+
+test("sign_data_token", function()
+  local sessions = open()
+  local token = sessions:sign { id = user(), dataToken = { world = "hello" } }
+  equal(sessions:verify { token = token }.dataToken, { world = "hello" })
+end)
+
+test("sign_data_session", function()
+  local sessions = open()
+  local key = key_of(sessions, sessions:sign { id = user(), data_session = { hello = "world" } })
+  equal(sessions.client:execute("GET", key),
+    '{"rjwt":"' .. key .. '","dataSession":{"hello":"world"}}')
+end)
+
+test("verify", function()
+  local sessions, id = open(), user()
+  local token = sessions:sign { id = id, ttl = 60, data_token = { a = 1 }, data_session = { b = 2 } }
+  local found = assert(sessions:verify { token = token })
+  equal({ found.id, found.ttl, found.dataToken, found.dataSession }, { id, 60, { a = 1 } })
+end)
+
+test("verify_value", function()
+  local sessions = open()
+  local token = sessions:sign { id = user(), data_session = { b = { 1, { c = tokenstore.array() } } } }
+  equal(sessions:verify { token = token, value_session = true }.dataSession.b[1], 1)
+  equal(sessions:verify { token = sessions:sign { id = user() }, valueSession = true }.dataSession, nil)
+end)
+
+test("verify_wrong", function()
+  local token = open({ secret = "another secret of thirty-two bytes" }):sign { id = user() }
+  fails("invalid_token", "", open():verify { token = token })
+  fails("invalid_token", "", open():verify { token = "" })
+end)
+
+test("verify_ended", function()
+  local sessions = open()
+  local token = sessions:sign { id = user() }
+  only(true, sessions:destroy { rjwt = key_of(sessions, token) })
+  fails("invalid_token", "the session has ended", sessions:verify { token = token })
+end)
+
+test("single", function()
+  local sessions, id = open(), user()
+  local first, second = sessions:sign { id = id }, sessions:sign { id = id }
+  equal({ is_live(sessions, first), is_live(sessions, second) }, { false, true })
+end)
+
+test("multiple", function()
+  local sessions, id = open { multiple = true }, user()
+  local first, second = sessions:sign { id = id }, sessions:sign { id = id }
+  equal({ is_live(sessions, first), is_live(sessions, second) }, { true, true })
+end)
+
+test("exec", function()
+  only("PONG", open():exec():execute "PING")
+end)
+
+test("ping", function()
+  only("PONG", open():call():ping())
+end)
+
+test("call_create", function()
+  local sessions, id = open(), user()
+  local old, key = sessions:sign { id = id }, id .. ":abcdefghijk"
+  only(true, sessions:call():create(key, '{"rjwt":"' .. key .. '"}', "1 day"))
+  equal(sessions.client:execute("TTL", key), 86400)
+  equal(is_live(sessions, old), false)
+  fails("data", "no session's", sessions:call():create("x", "{}"))
+end)
+
+test("exists", function()
+  local sessions = open()
+  local key = key_of(sessions, sessions:sign { id = user() })
+  only(true, sessions:call():exists(key))
+  sessions:destroy { rjwt = key }
+  only(false, sessions:call():exists(key))
+end)
+
+test("ttl", function()
+  local sessions = open()
+  local call = sessions:call()
+  only(50, call:ttl(key_of(sessions, sessions:sign { id = user(), ttl = 50 })))
+  only(-1, call:ttl(key_of(sessions, sessions:sign { id = user() })))
+  only(-2, call:ttl "nobody:abcdefghijk")
+end)
+
+test("get_value_by_key", function()
+  local sessions = open()
+  local key = key_of(sessions, sessions:sign { id = user() })
+  only('{"rjwt":"' .. key .. '"}', sessions:call():get_value_by_key(key))
+  only(nil, sessions:call():getValueByKey "nobody:abcdefghijk")
+end)
+
+test("get_values_by_pattern", function()
+  local sessions, id = open { multiple = true }, user()
+  local keys = {}
+  for _ = 1, 3 do
+    keys['{"rjwt":"' .. key_of(sessions, sessions:sign { id = id }) .. '"}'] = true
+  end
+  local values = assert(sessions:call():get_values_by_pattern(id))
+  equal(#values, 3)
+  for _, value in ipairs(values) do
+    assert(keys[value])
+  end
+  only({}, sessions:call():getValuesByPattern "nobody at all")
+end)
+
+test("get_count_by_pattern", function()
+  local sessions, id = open { multiple = true }, user()
+  sessions:sign { id = id }
+  sessions:sign { id = id }
+  only(2, sessions:call():get_count_by_pattern(id))
+  only(0, sessions:call():getCountByPattern "*")
+end)
+
+test("get_info", function()
+  local call = open():call()
+  harness.matches(call:get_info "server", "# Server")
+  assert(call:getInfo "DBSIZE" >= 0)
+end)
+
+test("call_destroy", function()
+  local sessions = open()
+  local key = key_of(sessions, sessions:sign { id = user() })
+  only(true, sessions:call():destroy(key))
+  only(false, sessions:call():destroy(key))
+end)
+
+test("destroy_multiple", function()
+  local sessions, id = open { multiple = true }, user()
+  local token = sessions:sign { id = id }
+  sessions:sign { id = id }
+  only(2, sessions:call():destroy_multiple(id))
+  only(0, sessions:destroyMultiple { id = id })
+  equal(is_live(sessions, token), false)
+end)
+
+test("options", function()
+  local path = assert(harness.url:match "^unix://(.*)$")
+  local sessions = assert(tokenstore.RedisJWT { host = path, db = 3, maxretries = 10, secret = SECRET })
+  local key = key_of(sessions, sessions:sign { id = user() })
+  equal(sessions:exec():execute("EXISTS", key), 1)
+  equal(open().client:execute("EXISTS", key), 0) -- it is in database 3
+  equal(tokenstore.RedisJWT({ host = "::1", port = 7, auth = "p w", secret = SECRET }).client.url,
+    "redis://[::1]:7/0")
+end)
+
+test("every row of the documentation has its test", function()
+  local file = io.open(harness.here .. "/../../docs/redis-jwt.md")
+  if not file then
+    return -- the tests run without the documentation beside them
+  end
+  local page = file:read "*a"
+  file:close()
+  local text = io.open(harness.here .. "/test_redis_jwt.lua"):read "*a"
+  local rows = 0
+  for name in (page:match "%-%- rows: .-\n\n(.-)\n\n" .. "\n"):gmatch "| `([%w_]+)` |\n" do
+    rows = rows + 1
+    assert(text:find('\ntest("' .. name .. '"', 1, true), name)
+  end
+  assert(rows > 15, rows)
+end)
+
+-- ---- ours beyond the Node package ------------------------------------------------------------------
+
+test("list shows the newest first", function()
+  local sessions, id = open { multiple = true }, user()
+  for n = 1, 3 do
+    sessions:sign { id = id, ttl = 100, data_session = { n = n } }
+  end
+  local found = assert(sessions:list { id = id })
+  equal({ #found, found[1].dataSession.n, found[3].dataSession.n, found[1].ttl }, { 3, 3, 1, 100 })
+  only({}, sessions:list { id = "nobody at all" })
+end)
+
+test("signing ends the oldest beyond max_sessions", function()
+  local sessions, id = open { max_sessions = 2 }, user()
+  local tokens = {}
+  for n = 1, 3 do
+    tokens[n] = sessions:sign { id = id }
+  end
+  equal({ is_live(sessions, tokens[1]), is_live(sessions, tokens[2]) }, { false, true })
+end)
+
+test("create keeps who asked", function()
+  local sessions = open()
+  local token = assert(sessions:create {
+    id = user(), data = { role = "admin" }, ttl = "1 hour", request = { address = "10.0.0.1" },
+  })
+  local data = sessions:verify { token = token, value_session = true }.dataSession
+  equal({ data.role, data.request.address, data.request.user_agent },
+    { "admin", "10.0.0.1", tokenstore.null })
+  fails("data", "request", sessions:create { id = user(), data = { request = 1 }, request = {} })
+  raises("unknown argument 'nonsense'", sessions.create, sessions, { id = "x", nonsense = 1 })
+  raises("request", sessions.create, sessions, { id = "x", request = 1 })
+end)
+
+test("reindex takes what Node wrote", function()
+  local sessions, id = open { multiple = true }, user()
+  local key = id .. ":ABCDEFGHIJK"
+  sessions.client:execute("SET", key, '{"rjwt":"' .. key .. '"}')
+  only({}, sessions:list { id = id })
+  assert(sessions:reindex() >= 1)
+  only(0, sessions:reindex { timeout = 30 })
+  equal(sessions:list({ id = id })[1].rjwt, key)
+end)
+
+test("node_writers looks by SCAN", function()
+  local sessions, id = open { node_writers = true }, user()
+  local key = id .. ":ABCDEFGHIJK"
+  sessions.client:execute("SET", key, '{"rjwt":"' .. key .. '"}')
+  equal(sessions:list({ id = id })[1].rjwt, key)
+  sessions:sign { id = id }
+  equal(sessions.client:execute("EXISTS", key), 0)
+end)
+
+test("what is refused", function()
+  fails("configuration", "secret is missing", tokenstore.RedisJWT { redis = harness.url })
+  fails("configuration", "too short", tokenstore.RedisJWT { redis = harness.url, secret = "short" })
+  fails("configuration", "contradict",
+    tokenstore.RedisJWT { secret = SECRET, multiple = true, max_sessions = 2 })
+  fails("configuration", "whole number", tokenstore.RedisJWT { secret = SECRET, max_sessions = 0 })
+  fails("configuration", "twice",
+    tokenstore.RedisJWT { redis = harness.url, host = "x", secret = SECRET })
+  fails("configuration", "cannot sign", tokenstore.RedisJWT { secret = SECRET, algorithm = "RS256" })
+  raises("'host' (string expected", tokenstore.RedisJWT, { host = 1, secret = SECRET })
+  raises("Key expected", tokenstore.RedisJWT, { secret = { "x" } })
+  local sessions = open()
+  for _, id in ipairs { "", "a:b", ("x"):rep(1025), "nul\0" } do
+    fails("data", "id", sessions:sign { id = id })
+    fails("data", "id", sessions:list { id = id })
+  end
+  raises("'id'", sessions.sign, sessions, {})
+  raises("tokenstore.jwt_sessions expected", sessions.sign, { _run = print, _handle = 1 }, { id = "x" })
+end)
+
+test("keys change without logging anybody out", function()
+  local old = tokenstore.jwt.Key.from_secret { secret = ("a"):rep(32), kid = "a" }
+  local new = tokenstore.jwt.Key.from_secret { secret = ("b"):rep(32), kid = "b" }
+  local id = user()
+  local before = open({ secret = old, multiple = true }):sign { id = id }
+  local ring = open { secret = { new, old }, multiple = true }
+  local after = ring:sign { id = id }
+  equal({ is_live(ring, before), is_live(ring, after) }, { true, true })
+  equal(is_live(open { secret = new }, before), false)
+end)

@@ -1,0 +1,111 @@
+"""RedisJWT among racing logins, and among many other sessions."""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import Any
+
+import pytest
+
+import tokenstore
+from racing import race, race_barrier
+from servers import Server
+from tokenstore import RedisJWT
+
+# A process with threads forks workers; they touch none of its locks.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+
+SOAK = os.environ.get("TOKENSTORE_SOAK") == "1"
+ROUNDS = 10_000 if SOAK else 400
+OTHERS = 100_000 if SOAK else 5_000
+SECRET = "a secret of thirty-two bytes, yes"
+
+
+def is_live(sessions: RedisJWT, token: str) -> bool:
+    try:
+        sessions.verify(token)
+    except tokenstore.InvalidTokenError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("processes", "threads"), [(2, 1), (1, 2), (2, 2)])
+def test_of_racing_logins_exactly_one_survives(
+    server: Server, processes: int, threads: int
+) -> None:
+    barrier = race_barrier(processes * threads)
+
+    def log_in(client: tokenstore.Client, number: int) -> list[str]:
+        sessions = RedisJWT(client, secret=SECRET)
+        tokens = []
+        for n in range(ROUNDS):
+            barrier.wait(60)
+            tokens.append(sessions.sign(f"user{n}", ttl=3600))
+        return tokens
+
+    logins = race(server.url, log_in, processes=processes, threads=threads)
+    with RedisJWT(server.url, secret=SECRET) as sessions:
+        for n in range(ROUNDS):
+            live = [tokens[n] for tokens in logins if is_live(sessions, tokens[n])]
+            assert len(live) == 1
+            assert [s["rjwt"] for s in sessions.list(f"user{n}")] == [
+                sessions.verify(live[0])["rjwt"]
+            ]
+    assert server("DBSIZE") == 2 * ROUNDS  # a session and an index each
+
+
+def test_a_cap_holds_while_sessions_come_and_go(server: Server) -> None:
+    most, rounds = 3, 200
+
+    def work(client: tokenstore.Client, number: int) -> int:
+        sessions = RedisJWT(client, secret=SECRET, max_sessions=most)
+        draw = random.Random(number)
+        seen = 0
+        for _ in range(rounds):
+            token = sessions.sign("bob")
+            seen = max(seen, len(sessions.list("bob")))
+            if draw.random() < 0.3:
+                sessions.destroy(token and sessions.list("bob")[-1]["rjwt"] if seen > 1 else "x")
+        return seen
+
+    assert max(race(server.url, work, processes=2, threads=2)) <= most
+
+
+def calls(server: Server) -> dict[str, int]:
+    """How often each command was run, those of scripts included."""
+    lines = server("INFO", "commandstats").decode().splitlines()
+    found = (line.split(":", 1) for line in lines if line.startswith("cmdstat_"))
+    return {name: int(rest.split("calls=")[1].split(",")[0]) for name, rest in found}
+
+
+def work_of(server: Server, operation: Any) -> dict[str, int]:
+    server("CONFIG", "RESETSTAT")
+    operation()
+    ignored = ("cmdstat_config|resetstat", "cmdstat_info")
+    return {n: c for n, c in calls(server).items() if n not in ignored}
+
+
+def test_sessions_of_others_cost_nothing(client: tokenstore.Client, server: Server) -> None:
+    sessions = RedisJWT(client, secret=SECRET, multiple=True)
+    single = RedisJWT(client, secret=SECRET)
+
+    def measure() -> list[dict[str, int]]:
+        token = sessions.sign("bob")
+        key = sessions.verify(token)["rjwt"]
+        return [
+            work_of(server, lambda: single.sign("bob")),
+            work_of(server, lambda: sessions.list("bob")),
+            work_of(server, lambda: sessions.destroy(key)),
+            work_of(server, lambda: sessions.destroy_multiple("bob")),
+            work_of(server, lambda: single.verify(single.sign("bob"))),
+        ]
+
+    measure()  # the server learns the scripts
+    few = measure()
+    batch = [("SET", f"user{n}:ABCDEFGHIJK", "x") for n in range(OTHERS)]
+    batch += [("ZADD", f"rjwt-sessions/user{n}", "inf", "x") for n in range(OTHERS)]
+    for start in range(0, len(batch), 10_000):
+        client.pipeline(batch[start : start + 10_000])
+    assert measure() == few
+    assert not any(name in ("cmdstat_keys", "cmdstat_scan") for one in few for name in one)
