@@ -12,6 +12,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+import measure_asyncio
 import measure_jwt
 import measure_nginx
 import measure_spike
@@ -221,6 +222,7 @@ def main():
             for transport in ("TCP", "unix socket"):
                 against_raw(table, directory, rounds, count, transport)
             against_redis_py(table, directory, rounds, count)
+            measure_asyncio.measure(table, directory, rounds, count)
             measure_jwt.measure(table, directory, rounds, count)
             measure_spike.measure(table, rounds, 100 * count)
             measure_nginx.measure(table, directory, rounds // 8)
