@@ -6,5 +6,5 @@ codes = true
 -- The server-side scripts have their own rules: scripts/lint.
 exclude_files = { "build", ".venv", "**/*.d.lua", "core/scripts" }
 files["**/*.rockspec"] = { std = "+rockspec" }
-files["bindings/lua/tokenstore/nginx*.lua"] = { read_globals = { "ngx" } }
+files["bindings/lua/tokenstore/nginx*.lua"] = { std = "ngx_lua" }
 files["bindings/lua/tokenstore/guard.lua"] = { std = "ngx_lua" }

@@ -15,6 +15,7 @@ from pathlib import Path
 import measure_asyncio
 import measure_jwt
 import measure_nginx
+import measure_redis_jwt
 import measure_spike
 from against_node import against_node
 from harness import ROOT, Server, Table, Worker, stop_all, turns
@@ -224,6 +225,7 @@ def main():
             against_redis_py(table, directory, rounds, count)
             measure_asyncio.measure(table, directory, rounds, count)
             measure_jwt.measure(table, directory, rounds, count)
+            measure_redis_jwt.measure(table, directory, rounds, count, (100, sizes[1]))
             measure_spike.measure(table, rounds, 100 * count)
             measure_nginx.measure(table, directory, rounds // 8)
             at_scale(table, directory, rounds, count, sizes)

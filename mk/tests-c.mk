@@ -77,7 +77,7 @@ $(FUZZ_DIR)/%.o: tests/fuzz/%.c
 $(FUZZ_DIR)/fuzz_%: $(FUZZ_DIR)/fuzz_%.o $(FUZZ_CORE_OBJ)
 	$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(TESTS_C_LDLIBS)
 
--include $(wildcard $(FUZZ_DIR)/*.d $(FUZZ_DIR)/core/*.d $(FUZZ_DIR)/core/*/*.d)
+-include $(wildcard $(FUZZ_DIR)/*.d $(FUZZ_DIR)/core/*.d $(FUZZ_DIR)/core/*/*.d $(FUZZ_DIR)/core/*/*/*.d)
 .PRECIOUS: $(FUZZ_DIR)/%.o $(FUZZ_DIR)/core/%.o
 
 # What a run finds goes to the first directory; the kept corpus is only read.

@@ -325,6 +325,25 @@ bool tks_spike_client_is_current(tks_spike_client *client, tks_bytes audience, t
     return serve(client, audience, &token, NULL);
 }
 
+bool tks_spike_client_get_times(tks_spike_client *client, tks_bytes audience,
+                                int64_t *good_until_ms, int64_t *renew_at_ms) {
+    tksp_spike_memory *memory = own_memory(client);
+    *good_until_ms = 0;
+    *renew_at_ms = 0;
+    if (memory == NULL) {
+        return false;
+    }
+    pthread_rwlock_t *stripe = tksp_spike_begin_reading(memory);
+    const tksp_spike_entry *entry = tksp_spike_find(memory, audience);
+    bool found = entry != NULL && entry->token.size > 0;
+    if (found) {
+        *good_until_ms = entry->good_until_ms;
+        *renew_at_ms = entry->renew_at_ms;
+    }
+    tksp_spike_end_reading(stripe);
+    return found;
+}
+
 tks_status tks_spike_client_get(tks_spike_client *client, tks_bytes audience, int64_t timeout_ms,
                                 const tks_interrupt *interrupt, tks_buf *out, tks_error *err) {
     if (tks_spike_client_peek(client, audience, out)) {

@@ -11,7 +11,7 @@ tks_status tks_spike_client_open(const tks_spike_options *options,
     tks_error why = TKS_ERROR_INIT;
     tks_buf faults;
     *out = NULL;
-    tks_buf_init(&faults, 2 * TKS_ERROR_SIZE);
+    tks_buf_init(&faults, SIZE_MAX);
     (void)tks_buf_append_bytes(&faults, options->faults);
     tks_status status = tks_http_new(http_options, &http, &why);
     if (status == TKS_ERR_CONFIGURATION) {
@@ -20,7 +20,7 @@ tks_status tks_spike_client_open(const tks_spike_options *options,
         all.faults = tks_buf_bytes(&faults);
         status = TKS_OK;
     }
-    if (status == TKS_ERR_MEMORY || faults.status == TKS_ERR_MEMORY) {
+    if (status != TKS_OK || faults.status != TKS_OK) {
         status = tks_fail_memory(err);
     } else {
         status = tks_spike_new(&all, &spike, err);

@@ -3,7 +3,17 @@
 -- Gives {session, 1: it was live, 0}.
 -- include: index, rjwt
 
-local ended = redis.call('DEL', KEYS[1])
-drop_suffix(KEYS[2], KEYS[1]:match(':(.*)$'))
-index_expire(KEYS[2])
-return {KEYS[1], ended}
+local session, index = KEYS[1], KEYS[2]
+local suffix = session:match(':(.*)$')
+local members = redis.call('ZRANGE', index, 0, -1)
+if #members == 1 and members[1]:sub(17) == suffix then
+  return {session, redis.call('DEL', session, index) - 1} -- the only one: the index goes too
+end
+local ended = redis.call('DEL', session)
+for _, member in ipairs(members) do
+  if member:sub(17) == suffix then
+    redis.call('ZREM', index, member)
+    index_expire(index)
+  end
+end
+return {session, ended}

@@ -3,55 +3,77 @@
 -- ARGV  value, ttl in ms ("0": none), most sessions of the user ("0": any number), "1": its suffix is
 --       random; then suffixes of sessions that Node may have written
 -- Gives {session}.
--- include: clock, index, rjwt
+--
+-- As in create.lua, there are few words and few calls, and what is needed seldom stands inside its condition.
 
-local session, index = KEYS[1], KEYS[2]
+local call, session, index, ttl, most = redis.call, KEYS[1], KEYS[2], ARGV[2], tonumber(ARGV[3])
 local id, suffix = session:match('^([^:]*):(.*)$')
-local most = tonumber(ARGV[3])
-local held = redis.call('GET', session)
--- Nobody else draws this suffix: it is the same request, sent again.
-if held and held == ARGV[1] and ARGV[4] == '1' then return {session} end
-if held then drop_suffix(index, suffix) end
+local made
+if ttl == '0' then
+  made = call('SET', session, ARGV[1], 'NX')
+else
+  made = call('SET', session, ARGV[1], 'PX', ttl, 'NX')
+end
+if not made then
+  -- Nobody else draws this suffix: it is the same request, sent again.
+  if ARGV[4] == '1' and call('GET', session) == ARGV[1] then return {session} end
+  -- include: rjwt
+  drop_suffix(index, suffix)
+  if ttl == '0' then
+    call('SET', session, ARGV[1])
+  else
+    call('SET', session, ARGV[1], 'PX', ttl)
+  end
+end
 
-local now = now_us()
-redis.call('ZREMRANGEBYSCORE', index, '-inf', '(' .. math.floor(now / 1000000) - 1)
+local time = call('TIME')
+local us = time[1] * 1000000 + time[2]
+local member = ('%016.0f'):format(us) .. suffix
+local second = ttl ~= '0' and math.ceil((us / 1000 + ttl) / 1000)
+
 if most > 0 then
+  -- include: index
+  call('ZREMRANGEBYSCORE', index, '-inf', '(' .. (time[1] - 1))
   local live, seen = {}, {[suffix] = true}
-  local function add(other, member)
+  local function add(other, listed)
     if seen[other] then return end
     seen[other] = true
-    if redis.call('EXISTS', id .. ':' .. other) == 1 then
-      live[#live + 1] = {key = id .. ':' .. other, member = member, made = member and member:sub(1, 16) or ''}
-    elseif member then
-      redis.call('ZREM', index, member)
+    if call('EXISTS', id .. ':' .. other) == 1 then
+      live[#live + 1] = {key = id .. ':' .. other, member = listed, made = listed and listed:sub(1, 16) or ''}
+    elseif listed then
+      call('ZREM', index, listed)
     end
   end
-  for _, member in ipairs(redis.call('ZRANGE', index, 0, -1)) do add(member:sub(17), member) end
+  for _, listed in ipairs(call('ZRANGE', index, 0, -1)) do add(listed:sub(17), listed) end
   for i = 5, #ARGV do add(ARGV[i]) end
   table.sort(live, function(a, b) return a.made < b.made end)
   for i = 1, #live + 1 - most do
-    redis.call('DEL', live[i].key)
-    if live[i].member then redis.call('ZREM', index, live[i].member) end
+    call('DEL', live[i].key)
+    if live[i].member then call('ZREM', index, live[i].member) end
   end
-else
-  -- Sessions that ended by another hand are still listed. Of three anywhere in the list, the dead are
-  -- dropped: so they stay fewer than the living, and signing costs the same.
-  local count = redis.call('ZCARD', index)
-  for i = 1, math.min(3, count) do
-    local at = (now + i * 7919) % count
-    local member = redis.call('ZRANGE', index, at, at)[1]
-    if member and redis.call('EXISTS', id .. ':' .. member:sub(17)) == 0 then
-      redis.call('ZREM', index, member)
-    end
-  end
+  index_put(index, member, second and second * 1000 or 0)
+  return {session}
 end
 
-local expires = 0
-if ARGV[2] == '0' then
-  redis.call('SET', session, ARGV[1])
-else
-  redis.call('SET', session, ARGV[1], 'PX', ARGV[2])
-  expires = math.floor(now / 1000) + ARGV[2]
+local remains = call('PTTL', index) -- -2: there is none yet, -1: it lists a session without expiry
+if remains ~= -2 then
+  local listed = call('ZCARD', index)
+  -- Sessions that ended by another hand are still listed. Of three anywhere in a list that is not short, the
+  -- dead are dropped: so they stay fewer than the living, and signing costs the same.
+  for i = 1, listed > 8 and 3 or 0 do
+    local at = (us + i * 7919) % listed
+    local other = call('ZRANGE', index, at, at)[1]
+    if other and call('EXISTS', id .. ':' .. other:sub(17)) == 0 then call('ZREM', index, other) end
+  end
 end
-index_put(index, string.format('%016.0f', now) .. suffix, expires)
+if not second then
+  call('ZADD', index, '+inf', member)
+  if remains >= 0 then call('PERSIST', index) end
+else
+  call('ZADD', index, second, member)
+  if remains ~= -1 and us / 1000 + remains < second * 1000 then
+    call('EXPIREAT', index, second + 1)
+    if remains ~= -2 then call('ZREMRANGEBYSCORE', index, '-inf', '(' .. (time[1] - 1)) end
+  end
+end
 return {session}

@@ -69,7 +69,7 @@ def start_all(stack):
         stack, "redis", redis,
         "redis-server", "--port", "0", "--unixsocket", redis, "--save", "", "--dir", directory,
     )  # fmt: skip
-    started(stack, "app", app_port, sys.executable, HERE / "wsgi_app.py", str(app_port), env=env)
+    started(stack, "app", app_port, sys.executable, HERE / "app.py", str(app_port), env=env)
     started(
         stack, "nginx", port,
         "nginx", "-p", directory, "-c", directory / "nginx.conf", "-e", "stderr",

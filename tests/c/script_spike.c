@@ -191,7 +191,7 @@ static const talk talks[] = {
      false,
      false,
      0,
-     {{HTTP, NULL, "500 ", 9999}, {TKS_FAILED, "no token after 1 try in 10.0 s", "", 0}},
+     {{HTTP, NULL, "500 ", 10000}, {TKS_FAILED, "no token after 1 try in 10.0 s", "", 0}},
      TKS_ERR_SPIKE},
     {"refused",
      false,

@@ -26,6 +26,9 @@ class Case:
     direct: tokenstore.RedisTokens
     owner: str
     tokens: list[tokenstore.Token] = field(default_factory=list)
+    made: list[tokenstore.NodeToken] = field(default_factory=list)
+    hash: str = ""
+    before: dict[str, Any] = field(default_factory=dict)
 
     def make(self, count: int) -> None:
         self.tokens = [
@@ -59,6 +62,8 @@ class Operation:
     """A lost answer is an OutcomeUnknownError; otherwise it is asked again."""
     reads: bool = False
     """It changes nothing, so its outcome is never in doubt."""
+    trips: int = 1
+    """Round trips: an answer that comes twice may meet the next one."""
 
     def begin(self, direct: tokenstore.RedisTokens) -> Case:
         case = Case(direct, f"{self.name}-{next(_numbers)}")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import fault_server as faults
+import node_operations  # noqa: F401  (adds to OPERATIONS)
 import tokenstore
 from conftest import Setup
 from operations import OPERATIONS, A, Operation
@@ -152,6 +153,24 @@ def test_short_timeouts(setup: Setup) -> None:
                 client.execute("PING", timeout=0.01)
             late.append(time.monotonic() - began - 0.01)
         assert sorted(late)[len(late) // 2] < 0.02, late
+
+
+def test_deadline_of_a_pause(setup: Setup, direct: tokenstore.RedisTokens) -> None:
+    """Between the tries of a server that is not ready: a pause that would pass the deadline is not made.
+    (The pauses grow; at this timeout the last one would be late by a tenth of a second or two.)"""
+    token = direct.create(**A, owner="pause").token
+    late = []
+    with setup.client(timeout=0.4) as client:
+        store = tokenstore.RedisTokens(client)
+        for _ in range(5):
+            connect(client)
+            setup.server.arm(*[faults.instead(b"-LOADING x\r\n")] * 100)
+            began = time.monotonic()
+            with pytest.raises(tokenstore.TimeoutError, match="LOADING"):
+                store.get(**A, token=token)
+            late.append(time.monotonic() - began - 0.4)
+            setup.server.arm()
+    assert sorted(late)[2] < setup.slack, late
 
 
 def test_timeout_of_a_call(setup: Setup) -> None:

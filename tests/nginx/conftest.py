@@ -66,7 +66,7 @@ class Setup:
         self.url = self.server.url.replace("127.0.0.1", "localhost")
         self.nginx = nginx
         self.tls = tls is not None
-        self.offsets = 12
+        self.offsets = 8
 
     def tokens(self, **options: Any) -> RemoteTokens:
         return RemoteTokens(self.nginx, self.url, **options)

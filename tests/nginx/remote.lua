@@ -54,7 +54,8 @@ if not body then
   file:close()
 end
 local asked = assert(core.decode(body, LIMIT))
-local tokens = assert(tokenstore.RedisTokens(asked.url))
+local tokens = assert(asked.prefix and tokenstore.Tokenstore { redis = asked.url, prefix = asked.prefix }
+  or tokenstore.RedisTokens(asked.url))
 local result
 if asked.call == "fill" then -- a pipeline of so many commands of that size; how many answers it had
   local commands = {}

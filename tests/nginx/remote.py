@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,8 @@ class Remote:
         self.url = url + ("&" if "?" in url else "?") + urlencode(options)
         self.connection = nginx.connect()
 
-    def ask(self, call: str, args: Any, options: dict[str, Any] | None = None) -> Any:
-        body = json.dumps({"url": self.url, "call": call, "args": args, "options": options or {}})
+    def ask(self, call: str, args: Any, **more: Any) -> Any:
+        body = json.dumps({"url": self.url, "call": call, "args": args, **more})
         try:
             self.connection.request("POST", "/remote", body)
             response = self.connection.getresponse()
@@ -84,8 +85,46 @@ class RemoteClient(Remote):
     def execute(self, *args: Any) -> Any:
         return unpack(self.ask("execute", pack(args)))
 
+    def node_store(self, prefix: str) -> RemoteNodeStore:
+        return RemoteNodeStore(self, prefix)
+
     def pipeline(self, commands: Any, timeout: float | None = None) -> Any:
-        return unpack(self.ask("pipeline", pack(commands), {"timeout": timeout} if timeout else {}))
+        return unpack(
+            self.ask("pipeline", pack(commands), options={"timeout": timeout} if timeout else {})
+        )
+
+
+class RemoteNodeStore:
+    """A Tokenstore."""
+
+    def __init__(self, client: RemoteClient, prefix: str) -> None:
+        self.client = client
+        self.prefix = prefix
+
+    NAMES = {
+        "add": ("owner_id", "attrs"),
+        "get": ("id",),
+        "get_key": ("key",),
+        "set": ("id", "attrs"),
+        "delete": ("id",),
+        "delete_key": ("key",),
+        "list": ("owner_id",),
+        "get_hash": ("hash",),
+        "take_hash": ("hash",),
+        "del_hash": ("hash",),
+        "reset": (),
+    }
+
+    def call(self, name: str, *args: Any, **more: Any) -> Any:
+        named = dict(zip(self.NAMES[name], args))
+        named |= {key: value for key, value in more.items() if value is not None}
+        result = self.client.ask(name, named, prefix=self.prefix)
+        if isinstance(result, list):
+            return [tokenstore.NodeToken(token) for token in result]
+        return tokenstore.NodeToken(result) if isinstance(result, dict) else result
+
+    def __getattr__(self, name: str) -> Any:
+        return partial(self.call, name)
 
 
 class RemoteTokens(Remote):

@@ -27,7 +27,11 @@ def nginx(redis: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
       location = /battery {{ content_by_lua_file {Path(__file__).parent}/battery.lua; }}
     """
     main = "env TEST_URL; env TEST_DIR; env TEST_LUA; env LUA_PATH; env LUA_CPATH;"
-    env = {"TEST_URL": redis.url, "TEST_DIR": str(directory), "TEST_LUA": "luajit"}
+    env = {
+        "TEST_URL": f"unix://{redis.socket_path}",
+        "TEST_DIR": str(directory),
+        "TEST_LUA": "luajit",
+    }
     with running(server, main=main, env=env) as made:
         yield made
 

@@ -12,11 +12,14 @@ from nginx_server import Answer, Nginx, running
 from servers import Server, free_port
 from servers import running as running_redis
 
+SECRET = "a secret of at least thirty-two bytes"
+
 HTTP = """
   init_by_lua_block {{
     local tokenstore = require "tokenstore"
     sessions = assert(tokenstore.Sessions("{url}", {{ timeout = 0.5 }}))
     tokens = assert(tokenstore.RedisTokens(sessions.client))
+    jwts = assert(tokenstore.RedisJWT {{ redis = sessions.client, secret = "{secret}" }})
     guard = require "tokenstore.guard"
     options = {{ store = sessions, app = "web", cookie = "sid" }}
   }}
@@ -67,6 +70,15 @@ SERVER = """
     access_by_lua_block {{ guard.token {{ store = tokens, app = "web", type = "api" }} }}
     proxy_pass http://127.0.0.1:{port};
   }}
+  location /jwt {{
+    access_by_lua_block {{
+      guard.jwt {{
+        store = jwts, cookie = "jwt",
+        headers = {{ ["X-Owner-Id"] = "id", ["X-Role"] = "dataSession.role" }},
+      }}
+    }}
+    proxy_pass http://127.0.0.1:{port};
+  }}
   location /cached {{
     access_by_lua_block {{ guard.session {{ store = sessions, app = "web", cache = 60 }} }}
     proxy_pass http://127.0.0.1:{port};
@@ -101,7 +113,7 @@ def own_redis() -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def nginx(own_redis: Server) -> Iterator[Nginx]:
     port = free_port()
-    http = HTTP.format(url=own_redis.url) + UPSTREAM.format(port=port)
+    http = HTTP.format(url=own_redis.url, secret=SECRET) + UPSTREAM.format(port=port)
     with running(SERVER.format(port=port), http=http) as made:
         yield made
 
@@ -208,6 +220,21 @@ def test_tokens(nginx: Nginx, own_redis: Server) -> None:
     assert other.token is not None
     assert seen(nginx.get("/token", bearer(made.token)))["x-owner-id"] == "robot"
     assert nginx.get("/token", bearer(other.token)).status == 401
+
+
+def test_jwts(nginx: Nginx, own_redis: Server) -> None:
+    with tokenstore.RedisJWT(own_redis.url, secret=SECRET) as jwts:
+        token = jwts.sign("bob", data_session={"role": "admin"}, ttl=100)
+        for headers in (bearer(token), {"Cookie": f"jwt={token}"}):
+            got = seen(nginx.get("/jwt", headers))
+            assert (got["x-owner-id"], got["x-role"]) == ("bob", "admin")
+        head, claims, signature = token.split(".")
+        forged = f"{head}.{claims}.{signature[:-4]}AAAA"
+        jwts.sign("bob")  # ends the other one
+        for bad in (token, forged, "a.b.c", "no-jwt", "x" * 5000):
+            answer = nginx.get("/jwt", bearer(bad))
+            assert answer.status == 401
+            assert 'Bearer realm="jwt", error="invalid_token"' in answer.headers["www-authenticate"]
 
 
 def test_a_cache_that_was_asked_for(nginx: Nginx, sessions: tokenstore.Sessions) -> None:

@@ -60,6 +60,12 @@ def test_what_must_be_text(name: str) -> None:
         Spike(**{**GOOD, name: b"x"})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("more", [{}, {"ca": "/no/such/file"}])
+def test_a_fault_too_long_for_the_message_is_one_all_the_same(more: dict[str, Any]) -> None:
+    with pytest.raises(tokenstore.ConfigurationError, match="^retry has no 'xxx"):
+        Spike(**{**GOOD, **more}, retry={"x" * 3000: 1})
+
+
 def test_all_faults_at_once() -> None:
     with pytest.raises(tokenstore.ConfigurationError) as caught:
         Spike(

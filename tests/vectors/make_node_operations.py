@@ -267,7 +267,17 @@ for call, subject, sent, args in [
 
 # ---- list ----------------------------------------------------------------------------------------
 
-SMEMBERS = send("read", [b"SMEMBERS", b"token:tokens:bob"])
+
+
+def ask_ids(owner=b"bob"):
+    return send("read", eval_(script("node_ids", b"token:tokens:" + owner)))
+
+
+def ids(*members, owner=b"bob"):
+    return replies([b"token:tokens:" + owner, list(members)])
+
+
+ASK_IDS = ask_ids()
 
 
 def read(*ids, owner=b"bob", clean=b"1"):
@@ -280,61 +290,62 @@ def clean(*ids):
 
 
 BOTH = [KEY, record(ATTRS)]
-case("list of nobody", "list", b"bob", steps=[{**SMEMBERS, **replies([])}], result={"jsons": []})
+case("list of nobody", "list", b"bob", steps=[{**ASK_IDS, **ids()}], result={"jsons": []})
 case("list takes two round trips", "list", b"bob",
-     steps=[{**SMEMBERS, **replies([ID, b"dead"])},
+     steps=[{**ASK_IDS, **ids(ID, b"dead")},
             {**send("read", read(ID, b"dead")), **answer(BOTH, 0, subject=b"bob")}],
      result={"jsons": [token(ATTRS)]})  # fmt: skip
 many = [b"%04d" % n for n in range(1001)]
 case("list of many goes in several scripts, at once", "list", b"bob",
-     steps=[{**SMEMBERS, **replies(many)},
+     steps=[{**ASK_IDS, **ids(*many)},
             {**send("read", read(*many[:500]), read(*many[500:1000]), read(*many[1000:])),
              **replies([b"bob", *[0] * 500], [b"bob", *[0] * 499, [KEY, record(id=b"0999")]],
                        [b"bob", [KEY, record(id=b"1000")]])}],
      result={"jsons": [token(id=b"0999"), token(id=b"1000")]})  # fmt: skip
 case("list looks at half a token again, a little later", "list", b"bob",
-     steps=[{**SMEMBERS, **replies([ID, b"half", b"given away"])},
+     steps=[{**ASK_IDS, **ids(ID, b"half", b"given away")},
             {**send("read", read(ID, b"half", b"given away")),
              **answer(BOTH, -1, [KEY, record()], subject=b"bob")},
             sleep(100, 100),
             {**send("read", clean(b"half", b"given away")), **replies([b"bob"])}],
      result={"jsons": [token(ATTRS)]})  # fmt: skip
 case("list that is out of time before it could clean", "list", b"bob",
-     steps=[{**SMEMBERS, **replies([b"half"])},
+     steps=[{**ASK_IDS, **ids(b"half")},
             {**send("read", read(b"half")), **answer(-1, subject=b"bob")},
             sleep(100, 100, deadline={"sent": False})],
      error=("timeout", ""))  # fmt: skip
 case("list does not clean what may be another prefix's", "list", b"x:tokens:bob",
-     steps=[{**send("read", [b"SMEMBERS", b"token:tokens:x:tokens:bob"]), **replies([b"half"])},
+     steps=[{**ask_ids(b"x:tokens:bob"), **ids(b"half", owner=b"x:tokens:bob")},
             {**send("read", read(b"half", owner=b"x:tokens:bob", clean=b"0")),
              **answer(-1, subject=b"x:tokens:bob")}],
      result={"jsons": []})  # fmt: skip
 case("list cleans what only looks like that", "list", b"mytokens:bob",
-     steps=[{**send("read", [b"SMEMBERS", b"token:tokens:mytokens:bob"]), **replies([b"dead"])},
+     steps=[{**ask_ids(b"mytokens:bob"), **ids(b"dead", owner=b"mytokens:bob")},
             {**send("read", read(b"dead", owner=b"mytokens:bob")),
              **answer(0, subject=b"mytokens:bob")}],
      result={"jsons": []})  # fmt: skip
 case("list with a token that cannot be read names it", "list", b"bob",
-     steps=[{**SMEMBERS, **replies([ID])},
+     steps=[{**ASK_IDS, **ids(ID)},
             {**send("read", read(ID)), **answer([KEY, b"x"], subject=b"bob")}],
      error=("data", unreadable))  # fmt: skip
 for what, values in [("another number", [5]), ("a text", [b"text"]), ("half a token", [[KEY]]),
                      ("too few items", [])]:  # fmt: skip
     case(f"list with an answer of {what}", "list", b"bob",
-         steps=[{**SMEMBERS, **replies([ID])},
+         steps=[{**ASK_IDS, **ids(ID)},
                 {**send("read", read(ID)), **answer(*values, subject=b"bob")}],
          error=("connection", FOREIGN[0]))  # fmt: skip
 case("list of another's answer", "list", b"bob",
-     steps=[{**SMEMBERS, **replies([ID])},
+     steps=[{**ASK_IDS, **ids(ID)},
             {**send("read", read(ID)), **answer(BOTH, subject=b"eve")}],
      error=("connection", FOREIGN[0]))  # fmt: skip
 case("list with another's last answer", "list", b"bob",
-     steps=[{**SMEMBERS, **replies([b"half"])},
+     steps=[{**ASK_IDS, **ids(b"half")},
             {**send("read", read(b"half")), **answer(-1, subject=b"bob")}, sleep(100, 100),
             {**send("read", clean(b"half")), **replies([b"eve"])}],
      error=("connection", FOREIGN[0]))  # fmt: skip
-for what, reply in [("a text", b"x"), ("numbers", [1])]:
-    case(f"list of members that are {what}", "list", b"bob", steps=[{**SMEMBERS, **replies(reply)}],
+for what, reply in [("a text", b"x"), ("another's", [b"token:tokens:eve", []]), ("none", [b"token:tokens:bob"]),
+                    ("no list", [b"token:tokens:bob", b"x"]), ("numbers", [b"token:tokens:bob", [1]])]:  # fmt: skip
+    case(f"list of members that are {what}", "list", b"bob", steps=[{**ASK_IDS, **replies(reply)}],
          error=("connection", FOREIGN[0]))  # fmt: skip
 
 # ---- hashes --------------------------------------------------------------------------------------
@@ -357,31 +368,33 @@ case("make_hash of any bytes", "make_hash", args={"value": {"hex": "00 ff 0d 0a"
 case("make_hash whose answer is another's", "make_hash", args={"value": "v", "duration": 1},
      steps=[{**send("idempotent", make(b"v", b"1000")), **replies(1)}],
      error=("outcome_unknown", FOREIGN[1]))  # fmt: skip
-GET_HASH = send("read", [b"GET", HASH_KEY])
-TAKE = send("once", eval_(script("node_take", HASH_KEY, HASH)))
-DEL = send("once", [b"DEL", HASH_KEY])
-for value in (b"value", b"", b"\0\xff"):
-    shown = operation_notation.text(value)
-    case(f"get_hash gives {value}", "get_hash", HASH, steps=[{**GET_HASH, **replies(value)}],
-         result={"text": shown})  # fmt: skip
-    case(f"take_hash gives {value}", "take_hash", HASH,
-         steps=[{**TAKE, **answer(value, subject=HASH)}], result={"text": shown})  # fmt: skip
-case("get_hash of an unknown one", "get_hash", HASH, steps=[{**GET_HASH, **replies(None)}],
-     result={"text": None})  # fmt: skip
-case("get_hash whose answer is a number", "get_hash", HASH, steps=[{**GET_HASH, **replies(1)}],
-     error=("connection", FOREIGN[0]))  # fmt: skip
-case("take_hash of an unknown one", "take_hash", HASH, steps=[{**TAKE, **answer(subject=HASH)}],
-     result={"text": None})  # fmt: skip
-case("take_hash whose answer is another's", "take_hash", HASH,
-     steps=[{**TAKE, **answer(b"v", subject=KEY)}], error=("outcome_unknown", FOREIGN[1]))  # fmt: skip
-case("take_hash whose answer is a number", "take_hash", HASH,
-     steps=[{**TAKE, **answer(1, subject=HASH)}], error=("outcome_unknown", FOREIGN[1]))  # fmt: skip
+
+
+def hashed(safety, what):
+    return send(safety, eval_(script("node_hash", HASH_KEY, HASH, what)))
+
+
+for call, sent, doubt in [
+    ("get_hash", hashed("read", b"get"), ("connection", FOREIGN[0])),
+    ("take_hash", hashed("once", b"take"), ("outcome_unknown", FOREIGN[1])),
+]:
+    for value in (b"value", b"", b"\0\xff"):
+        case(f"{call} gives {value}", call, HASH, steps=[{**sent, **answer(value, subject=HASH)}],
+             result={"text": operation_notation.text(value)})  # fmt: skip
+    case(f"{call} of an unknown one", call, HASH, steps=[{**sent, **answer(subject=HASH)}],
+         result={"text": None})  # fmt: skip
+    for what, reply in [("another's", [KEY, b"v"]), ("a number", [HASH, 1]), ("a text", b"value")]:
+        case(f"{call} whose answer is {what}", call, HASH, steps=[{**sent, **replies(reply)}],
+             error=doubt)  # fmt: skip
 case("take_hash whose answer is lost is in doubt", "take_hash", HASH,
-     steps=[{**TAKE, **lost(True)}], error=("outcome_unknown", "may or may not"))  # fmt: skip
-for value in (0, 1):
-    case(f"del_hash: {bool(value)}", "del_hash", HASH, steps=[{**DEL, **replies(value)}],
-         result={"bool": bool(value)})  # fmt: skip
-case("del_hash whose answer is a text", "del_hash", HASH, steps=[{**DEL, **replies(b"x")}],
+     steps=[{**hashed("once", b"take"), **lost(True)}],
+     error=("outcome_unknown", "may or may not"))  # fmt: skip
+DEL = hashed("once", b"delete")
+case("del_hash: true", "del_hash", HASH, steps=[{**DEL, **answer(1, subject=HASH)}],
+     result={"bool": True})  # fmt: skip
+case("del_hash: false", "del_hash", HASH, steps=[{**DEL, **answer(subject=HASH)}],
+     result={"bool": False})  # fmt: skip
+case("del_hash whose answer is another's", "del_hash", HASH, steps=[{**DEL, **answer(1)}],
      error=("outcome_unknown", FOREIGN[1]))  # fmt: skip
 
 # ---- reset ---------------------------------------------------------------------------------------

@@ -175,7 +175,7 @@ static tks_status make(lua_State *L, const tks_spike_parameter *parameters, size
     if (!lua_isnil(L, CLIENT)) {
         redis = ((tksp_lua_client *)lua_touserdata(L, CLIENT))->client;
     }
-    if (faults->status == TKS_ERR_MEMORY) {
+    if (faults->status != TKS_OK) {
         return tks_fail_memory(err);
     }
     o.faults = tks_buf_bytes(faults);
@@ -205,7 +205,7 @@ static int spike(lua_State *L) {
     tksp_lua_set_kind(L, TKSP_UP_SPIKE);
     tksp_lua_keep(L, lua_gettop(L), CLIENT);
     read_parameters(L, count, parameters);
-    tks_buf_init(&faults, TKS_ERROR_SIZE);
+    tks_buf_init(&faults, SIZE_MAX);
     (void)tks_buf_append_bytes(&faults, tksp_lua_to_bytes(L, FAULTS));
     status = make(L, parameters, count, &faults, box, &err);
     tks_buf_clear(&faults);
@@ -295,6 +295,19 @@ static int get(lua_State *L) {
     }
     tksp_lua_scratch_clear(scratch);
     return finish(L, client, status == TKS_OK ? 1 : tksp_lua_fail_wait(L, &watch, status, &err));
+}
+
+/* times(spike, audience): until when the token in memory is good, and from when on the next one should be
+ * asked for, in seconds since 1970; nothing where there is none. */
+static int times(lua_State *L) {
+    tks_spike_client *client = check_spike(L);
+    int64_t good_until_ms, renew_at_ms;
+    if (!tks_spike_client_get_times(client, check_audience(L), &good_until_ms, &renew_at_ms)) {
+        return 0;
+    }
+    lua_pushnumber(L, (lua_Number)good_until_ms / 1e3);
+    lua_pushnumber(L, (lua_Number)renew_at_ms / 1e3);
+    return 2;
 }
 
 /* invalidate(spike, { audience = …, token = … }): true */
@@ -434,6 +447,7 @@ TKSP_LUA_OPEN int luaopen_tokenstore_oauth(lua_State *L);
 int luaopen_tokenstore_oauth(lua_State *L) {
     static const luaL_Reg functions[] = {{"spike", spike},
                                          {"get", get},
+                                         {"times", times},
                                          {"invalidate", invalidate},
                                          {"initialize", initialize},
                                          {"is_initialized", is_initialized},

@@ -22,18 +22,16 @@ function Client.is(value)
   return type(value) == "table" and getmetatable(value) == Client
 end
 
--- Who runs operations: nginx's workers must not be blocked.
-local function choose_driver()
+-- Is this where nothing may block: a worker of nginx? (A thread of run_worker_thread has no sockets of
+-- nginx's, and may.)
+function Client.in_nginx()
   local nginx = _G.ngx
-  if type(nginx) == "table" and nginx.socket and nginx.socket.tcp then
-    return require "tokenstore.nginx"
-  end
-  return require "tokenstore.blocking"
+  return type(nginx) == "table" and nginx.socket ~= nil and nginx.socket.tcp ~= nil
 end
 
 -- A client for a checked URL (or nil) and checked options. nil, message, code when it cannot be.
 function Client.open(url, client_options)
-  local driver = choose_driver()
+  local driver = require(Client.in_nginx() and "tokenstore.nginx" or "tokenstore.blocking")
   if not url then
     url = os.getenv("TOKENSTORE_URL")
     if not url or url == "" then

@@ -35,4 +35,16 @@ function guard.session(options) end
 ---@return tokenstore.Token?
 function guard.token(options) end
 
+---@class tokenstore.guard.JwtOptions
+---@field store tokenstore.RedisJWT
+---@field cookie? string
+---@field headers? table<string, string | fun(session: tokenstore.RedisJWTSession): any>
+---@field realm? string (default "jwt")
+---@field fail_open? boolean
+
+---The same for tokens of RedisJWT: the signature, and that the session lives.
+---@param options tokenstore.guard.JwtOptions
+---@return tokenstore.RedisJWTSession?
+function guard.jwt(options) end
+
 return guard

@@ -10,12 +10,12 @@
 -- Without a good token the request ends here with 401, as RFC 6750 wants it. When Redis cannot be asked it
 -- ends with 503, unless fail_open. What it gives, and puts into ngx.ctx.session, is the session.
 --
---   store      a Sessions (for `token`: a RedisTokens), made once
---   app        and for `token` also type
+--   store      a Sessions (for `token` a RedisTokens, for `jwt` a RedisJWT), made once
+--   app        and for `token` also type; for `jwt` neither
 --   cookie     name of a cookie that may hold the token; without it only the header is looked at
 --   refresh    seconds: each request moves the session's end to this long from now
 --   headers    { name = what }, `what` being a field of the session ("owner_id"), of its data
---              ("data.role"), or a function of the session; by default { ["X-Owner-Id"] = "owner_id" }
+--              ("data.role"), or a function of the session; by default X-Owner-Id is the owner
 --   realm      for WWW-Authenticate (default: app)
 --   fail_open  true: without Redis requests pass, without the headers
 --   cache      seconds that a worker may go on without asking again: so much later it sees a logout. What
@@ -27,7 +27,6 @@
 local core = require "tokenstore.core"
 
 local LOG_EVERY = 10      -- seconds
-local TOKEN_MAX = 1024    -- bytes; longer ones are none of ours
 local CACHE_SIZE = 10000  -- entries in each worker
 local CACHE_MAX = 60      -- seconds
 
@@ -43,28 +42,73 @@ local KINDS = {
   cache = "number",
 }
 
+-- What differs between the stores: their class, the options without which they cannot be asked, those they
+-- do not have, what the owner is called, how long a token is at most, and how they are asked.
+local SESSION = {
+  class = "tokenstore.Sessions",
+  needs = { "app" },
+  lacks = { type = true },
+  owner = "owner_id",
+  token_max = 1024,
+}
+local TOKEN = {
+  class = "tokenstore.RedisTokens",
+  needs = { "app", "type" },
+  lacks = {},
+  owner = "owner",
+  token_max = 1024,
+}
+local JWT = {
+  class = "tokenstore.RedisJWT",
+  needs = {},
+  lacks = { app = true, type = true, refresh = true, cache = true },
+  owner = "id",
+  token_max = 8192,
+}
+
+function SESSION.ask(options, token)
+  return options.store:get {
+    app = options.app, type = options.type, token = token, refresh = options.refresh,
+    expiry = options.cache > 0 or nil,
+  }
+end
+
+TOKEN.ask = SESSION.ask
+
+function JWT.ask(options, token)
+  local session, message, code = options.store:verify { token = token, value_session = true }
+  if code == "invalid_token" or code == "expired_token" then
+    return nil
+  end
+  return session, message, code
+end
+
 local guard = {}
 
 -- ---- options ---------------------------------------------------------------------------------------
 
-local function check_options(given, class, level)
+local function check_options(given, kind, level)
   if type(given) ~= "table" then
     error("bad argument #1 (table of options expected, got " .. type(given) .. ")", level + 1)
   end
   for name, value in next, given do
-    local kind = KINDS[name]
-    if not kind or (name == "type" and class ~= "tokenstore.RedisTokens") then
+    local wanted = KINDS[name]
+    if not wanted or kind.lacks[name] then
       error(("unknown option '%s' of the guard"):format(tostring(name)), level + 1)
-    elseif type(value) ~= kind then
-      error(("bad option '%s' (%s expected, got %s)"):format(name, kind, type(value)), level + 1)
+    elseif type(value) ~= wanted then
+      error(("bad option '%s' (%s expected, got %s)"):format(name, wanted, type(value)), level + 1)
     end
   end
   local metatable = given.store and getmetatable(given.store)
-  if type(metatable) ~= "table" or metatable.__name ~= class then
-    error(("bad option 'store' (a %s expected)"):format(class), level + 1)
-  elseif not given.app or (class == "tokenstore.RedisTokens" and not given.type) then
-    error(("bad option '%s' (string expected, got nil)"):format(given.app and "type" or "app"), level + 1)
-  elseif given.cache and not (given.cache >= 0 and given.cache <= CACHE_MAX) then
+  if type(metatable) ~= "table" or metatable.__name ~= kind.class then
+    error(("bad option 'store' (a %s expected)"):format(kind.class), level + 1)
+  end
+  for _, name in ipairs(kind.needs) do
+    if not given[name] then
+      error(("bad option '%s' (string expected, got nil)"):format(name), level + 1)
+    end
+  end
+  if given.cache and not (given.cache >= 0 and given.cache <= CACHE_MAX) then
     error(("bad option 'cache' (0 to %d seconds)"):format(CACHE_MAX), level + 1)
   end
 end
@@ -99,14 +143,15 @@ local function names_to_clear(headers)
   return names
 end
 
-local function prepare(given, class, owner_field, level)
+local function prepare(given, kind, level)
   local options = checked[given]
-  if options then
+  if options and options.kind == kind then
     return options
   end
-  check_options(given, class, level + 1)
-  local headers = given.headers or { ["X-Owner-Id"] = owner_field }
+  check_options(given, kind, level + 1)
+  local headers = given.headers or { ["X-Owner-Id"] = kind.owner }
   options = {
+    kind = kind,
     store = given.store,
     app = given.app,
     type = given.type,
@@ -114,10 +159,10 @@ local function prepare(given, class, owner_field, level)
     refresh = given.refresh,
     headers = read_headers(headers),
     clear = names_to_clear(headers),
-    realm = (given.realm or given.app):gsub('[%c"\\]', " "),
+    realm = (given.realm or given.app or "jwt"):gsub('[%c"\\]', " "),
     fail_open = given.fail_open,
     cache = given.cache or 0,
-    cache_key = given.app .. "\0" .. (given.type or "") .. "\0",
+    cache_key = (given.app or "") .. "\0" .. (given.type or "") .. "\0",
   }
   checked[given] = options
   return options
@@ -220,13 +265,6 @@ local function get_cache(store)
   return cache
 end
 
-local function ask(options, token)
-  return options.store:get {
-    app = options.app, type = options.type, token = token, refresh = options.refresh,
-    expiry = options.cache > 0 or nil,
-  }
-end
-
 -- From the cache or from Redis: { session, headers }, the headers for whoever asked first. nil; or nil,
 -- message.
 local function look_up(options, token)
@@ -236,7 +274,7 @@ local function look_up(options, token)
   if entry then
     return entry
   end
-  local session, message = ask(options, token)
+  local session, message = options.kind.ask(options, token)
   if not session then
     return nil, message
   end
@@ -271,7 +309,7 @@ local function check(options)
   end
   local token, malformed, from_header = find_token(options)
   local entry, message
-  if token and #token <= TOKEN_MAX then
+  if token and #token <= options.kind.token_max then
     entry, message = look_up(options, token)
   end
   if entry then
@@ -291,12 +329,17 @@ end
 
 -- session{ store, app, … }: checks a session of Sessions.
 function guard.session(given)
-  return check(prepare(given, "tokenstore.Sessions", "owner_id", 2))
+  return check(prepare(given, SESSION, 2))
 end
 
 -- token{ store, app, type, … }: checks a token of RedisTokens.
 function guard.token(given)
-  return check(prepare(given, "tokenstore.RedisTokens", "owner", 2))
+  return check(prepare(given, TOKEN, 2))
+end
+
+-- jwt{ store, … }: checks a token of RedisJWT, its signature and its session.
+function guard.jwt(given)
+  return check(prepare(given, JWT, 2))
 end
 
 return guard

@@ -43,7 +43,12 @@ function driver.client(url, options)
   if not target then
     return nil, message, code
   end
-  return connection.settings(target, core.target_info(target, salt))
+  local handle
+  handle, message, code = connection.settings(target, core.target_info(target, salt))
+  if handle then
+    handle.source = { url = url, options = options } -- for threads, which make a client of their own
+  end
+  return handle, message, code
 end
 
 function driver.url(handle)
@@ -55,8 +60,8 @@ function driver.close(handle)
   handle.closed = true
 end
 
--- One batch, there and back, begun at `now`. Gives what the operation needs next, and whether a batch that was not
--- answered may have reached the server.
+-- One batch, there and back, begun at `now`. Gives whether a batch that was not answered may have reached the
+-- server, and what the operation needs next.
 local function send(handle, run, deadline, now, patience, reconnect)
   local limit, sent = deadline, false
   if patience > 0 then

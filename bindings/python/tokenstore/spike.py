@@ -356,7 +356,7 @@ def _milliseconds(name: str, value: Duration, faults: list[str], most: int = 315
 def _retry(given: Mapping[str, float], faults: list[str]) -> dict[str, Any]:
     unknown = [name for name in given if name not in _RETRY]
     if unknown:
-        faults.append(f"retry has no {unknown[0]!r}: it has {', '.join(_RETRY)}")
+        faults.append(f"retry has no {', '.join(map(repr, unknown))}: it has {', '.join(_RETRY)}")
     retry = {**_RETRY, **given}
     if not 0 <= retry["retries"] <= 100 or retry["retries"] != int(retry["retries"]):
         faults.append("retries must be a whole number, 0 to 100")

@@ -39,6 +39,11 @@ bool tks_spike_client_peek(tks_spike_client *client, tks_bytes audience, tks_buf
  * own: nothing is copied. Never waits; may start a renewal. */
 bool tks_spike_client_is_current(tks_spike_client *client, tks_bytes audience, tks_bytes token);
 
+/* Until when the token in memory for `audience` is good, and from when on the next one should be asked for,
+ * in milliseconds since 1970. For a host that keeps tokens of its own. False where there is none. */
+bool tks_spike_client_get_times(tks_spike_client *client, tks_bytes audience,
+                                int64_t *good_until_ms, int64_t *renew_at_ms);
+
 /* Appends the token for `audience` to `out`, however it is to be had. `timeout_ms` 0: the retry budget
  * and what waiting for another process may take. TKS_OK, TKS_ERR_SPIKE, TKS_ERR_SPIKE_AUTH, TKS_ERR_TIMEOUT, TKS_ERR_DATA (the
  * audience breaks a limit), TKS_ERR_INTERRUPTED, TKS_ERR_CLOSED, TKS_ERR_MEMORY. */

@@ -12,73 +12,66 @@ static tks_status fail_ended(tks_error *err) {
     return tks_fail(err, TKS_ERR_INVALID_TOKEN, "the session has ended");
 }
 
-static tks_status fail_no_session(tks_error *err) {
-    return tks_fail(err, TKS_ERR_DATA,
-                    "what is stored under the session's key is not this session: does another "
-                    "program write there?");
-}
-
-/* The object that the Node package gives: claims, id, ttl, dataSession. */
-static tks_status write_result(const tksp_rjwt_op *self, const tks_json *data, int64_t ttl,
-                               tks_buf *out, tks_error *err) {
-    tks_json_writer w;
-    const tks_json *claim = tks_json_get_child(self->jwt.claims);
-    tks_json_writer_init(&w, out, SIZE_MAX, "the token", err);
-    tks_status status = tks_json_begin_object(&w);
-    for (; claim != NULL && status == TKS_OK; claim = tks_json_get_next(claim)) {
-        tks_bytes name = tks_json_get_name(claim);
-        if (tks_bytes_equal(name, TKS_LITERAL("id")) || tks_bytes_equal(name, TKS_LITERAL("ttl")) ||
-            tks_bytes_equal(name, TKS_LITERAL("dataSession")))
-            continue; /* what Redis knows counts */
-        status = tks_json_write_name(&w, name);
-        if (status == TKS_OK) status = tks_json_write_tree(&w, claim);
-    }
-    if (status == TKS_OK) status = tks_json_write_name(&w, TKS_LITERAL("id"));
-    if (status == TKS_OK) status = tks_json_write_string(&w, self->id);
-    if (status == TKS_OK) status = tks_json_write_name(&w, TKS_LITERAL("ttl"));
-    if (status == TKS_OK) status = tks_json_write_integer(&w, ttl);
-    if (status != TKS_OK) return status;
-    if (data != NULL) {
-        tks_buf_append_bytes(out, TKS_LITERAL(",\"dataSession\":"));
-        tks_json_writer_init(&w, out, SIZE_MAX, "dataSession", err);
-        status = tks_json_write_tree(&w, data);
-        if (status != TKS_OK) return status;
-    }
-    return tks_buf_append_char(out, '}') == TKS_OK ? TKS_OK : tks_fail_memory(err);
-}
-
 static bool is_text(const tks_json *node, tks_bytes text) {
     return node != NULL && tks_json_get_type(node) == TKS_JSON_STRING &&
            tks_bytes_equal(tks_json_get_string(node), text);
 }
 
-static tks_status take_verify(tksp_rjwt_op *self) {
-    tks_error *err = &self->op.error;
-    const tks_reply *value = self->op.commands[0].reply, *ttl = self->op.commands[1].reply;
+/* Does the record begin as both packages write it, `{"rjwt":"<key>"`? Then it need not be read to see
+ * whose it is. A key with escapes never looks so. */
+static bool begins_with_key(tks_bytes record, tks_bytes key) {
+    static const char head[] = "{\"rjwt\":\"";
+    const size_t size = sizeof head - 1;
+    return record.size > size + key.size && memcmp(record.data, head, size) == 0 &&
+           memcmp(record.data + size, key.data, key.size) == 0 &&
+           record.data[size + key.size] == '"';
+}
+
+/* Reads the record. TKS_ERR_DATA, TKS_ERR_MEMORY. */
+static tks_status read_session(tksp_rjwt_op *self, tks_bytes record, tks_json **out) {
     tks_error why = TKS_ERROR_INIT;
+    tks_status status = tks_json_parse_envelope(record, SIZE_MAX, out, &why);
+    if (status == TKS_ERR_MEMORY) return tks_fail_memory(&self->op.error);
+    if (status == TKS_OK && tks_json_get_type(*out) == TKS_JSON_OBJECT &&
+        is_text(tks_json_find(*out, "rjwt"), self->key))
+        return TKS_OK;
+    tks_json_free(*out);
+    *out = NULL;
+    return tks_fail(&self->op.error, TKS_ERR_DATA,
+                    "what is stored under the session's key is not this session: does another "
+                    "program write there?");
+}
+
+/* What the Node package gives: the claims, and what Redis knows, which counts where both say it. */
+static tks_status merge(tksp_rjwt_op *self, tks_json *session, int64_t ttl) {
+    tks_json *claims = self->jwt.claims;
+    tks_status status = tks_json_set_string(claims, "id", self->id);
+    if (status == TKS_OK) status = tks_json_set_integer(claims, "ttl", ttl);
+    if (status == TKS_OK && self->value_session)
+        status = tks_json_move(claims, "dataSession", session);
+    else
+        tks_json_remove(claims, "dataSession");
+    return status == TKS_OK ? TKS_OK : tks_fail_memory(&self->op.error);
+}
+
+static tks_status take_verify(tksp_rjwt_op *self) {
+    const tks_reply *record = self->op.commands[0].reply, *ttl = self->op.commands[1].reply;
     tks_json *session = NULL;
-    tks_buf text;
+    tks_status status = TKS_OK;
     if (tks_reply_get_type(ttl) != TKS_REPLY_INTEGER) return tksp_op_fail_foreign(&self->op);
-    if (tks_reply_get_type(value) == TKS_REPLY_NIL || tks_reply_get_integer(ttl) == -2)
-        return fail_ended(err);
-    if (tks_reply_get_type(value) != TKS_REPLY_STRING) return tksp_op_fail_foreign(&self->op);
-    tks_status status =
-        tks_json_parse_envelope(tks_reply_get_bytes(value), SIZE_MAX, &session, &why);
-    if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
-    if (status != TKS_OK || tks_json_get_type(session) != TKS_JSON_OBJECT ||
-        !is_text(tks_json_find(session, "rjwt"), self->key)) {
-        tks_json_free(session);
-        return fail_no_session(err);
-    }
-    const tks_json *data = self->value_session ? tks_json_find(session, "dataSession") : NULL;
-    tks_buf_init(&text, SIZE_MAX);
-    status = write_result(self, data, tks_reply_get_integer(ttl), &text, err);
-    if (status == TKS_OK) status = tksp_rjwt_add_value(self, &text);
-    tks_buf_wipe(&text);
+    if (tks_reply_get_type(record) == TKS_REPLY_NIL || tks_reply_get_integer(ttl) == -2)
+        return fail_ended(&self->op.error);
+    if (tks_reply_get_type(record) != TKS_REPLY_STRING) return tksp_op_fail_foreign(&self->op);
+    tks_bytes text = tks_reply_get_bytes(record);
+    if (self->value_session || !begins_with_key(text, self->key))
+        status = read_session(self, text, &session);
+    if (status == TKS_OK) status = merge(self, session, tks_reply_get_integer(ttl));
     tks_json_free(session);
+    if (status != TKS_OK) return status;
+    self->values[0] = self->jwt.claims; /* the operation frees it as such */
     self->op.result.type = TKS_RESULT_JSON;
     self->op.result.values = self->values;
-    return status;
+    return TKS_OK;
 }
 
 tks_status tks_jwt_sessions_verify(const tks_jwt_sessions *sessions, tks_bytes token,

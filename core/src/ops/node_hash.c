@@ -47,98 +47,70 @@ tks_status tks_node_tokens_make_hash(const tks_node_tokens *store, tks_bytes val
 
 /* ---- get_hash, take_hash, del_hash ---- */
 
-static tks_status set_text(tks_op *op, const tks_reply *reply) {
+static tks_status finish_value(tks_op *op, int64_t now_ms) {
+    tksp_node_op *node = (tksp_node_op *)op;
+    tks_status status;
+    (void)now_ms;
     op->result.type = TKS_RESULT_TEXT;
     op->result.text = tks_bytes_of(NULL, 0);
-    if (reply == NULL || tks_reply_get_type(reply) == TKS_REPLY_NIL) return TKS_OK;
-    if (tks_reply_get_type(reply) != TKS_REPLY_STRING) return tksp_op_fail_foreign(op);
-    op->result.text = tks_reply_get_bytes(reply); /* the operation keeps the reply */
-    if (op->result.text.data == NULL) op->result.text = TKS_LITERAL("");
+    if (op->count == 0) return TKS_OK;
+    const tks_reply *reply = tksp_node_checked_reply(node, 0, node->subject, &status);
+    if (reply == NULL) return status;
+    const tks_reply *value = tks_reply_get_item(reply, 1);
+    if (value == NULL) return TKS_OK;
+    if (tks_reply_get_type(value) != TKS_REPLY_STRING) return tksp_op_fail_foreign(op);
+    op->result.text = tks_reply_get_bytes(value); /* the operation keeps the reply */
     return TKS_OK;
 }
 
-static tks_status finish_get(tks_op *op, int64_t now_ms) {
-    (void)now_ms;
-    return set_text(op, op->count == 0 ? NULL : op->commands[0].reply);
-}
-
-static tks_status finish_take(tks_op *op, int64_t now_ms) {
+static tks_status finish_deleted(tks_op *op, int64_t now_ms) {
+    tksp_node_op *node = (tksp_node_op *)op;
     tks_status status;
-    (void)now_ms;
-    if (op->count == 0) return set_text(op, NULL);
-    const tks_reply *reply = tksp_node_checked_reply((tksp_node_op *)op, 0, &status);
-    return reply == NULL ? status : set_text(op, tks_reply_get_item(reply, 1));
-}
-
-static tks_status finish_del(tks_op *op, int64_t now_ms) {
     (void)now_ms;
     op->result.type = TKS_RESULT_BOOL;
     op->result.integer = 0;
     if (op->count == 0) return TKS_OK;
-    const tks_reply *reply = op->commands[0].reply;
-    if (tks_reply_get_type(reply) != TKS_REPLY_INTEGER) return tksp_op_fail_foreign(op);
-    op->result.integer = tks_reply_get_integer(reply) > 0;
+    const tks_reply *reply = tksp_node_checked_reply(node, 0, node->subject, &status);
+    if (reply == NULL) return status;
+    op->result.integer = tks_reply_get_item(reply, 1) != NULL;
     return TKS_OK;
 }
 
-static const tksp_op_kind get_kind = {.finish = finish_get,
-                                      .clear = tksp_node_op_clear,
-                                      .cluster_advice = tksp_node_cluster_advice};
-static const tksp_op_kind take_kind = {.finish = finish_take,
-                                       .clear = tksp_node_op_clear,
-                                       .cluster_advice = tksp_node_cluster_advice};
-static const tksp_op_kind del_kind = {.finish = finish_del,
-                                      .clear = tksp_node_op_clear,
-                                      .cluster_advice = tksp_node_cluster_advice};
+static const tksp_op_kind value_kind = {.finish = finish_value,
+                                        .clear = tksp_node_op_clear,
+                                        .cluster_advice = tksp_node_cluster_advice};
+static const tksp_op_kind deleted_kind = {.finish = finish_deleted,
+                                          .clear = tksp_node_op_clear,
+                                          .cluster_advice = tksp_node_cluster_advice};
 
-/* An operation about a presented hash; *possible: such a one could exist. */
-static tks_status begin(const tks_node_tokens *store, const tksp_op_kind *kind, tks_safety safety,
-                        tks_bytes hash, bool *possible, tksp_node_op **out, tks_error *err) {
-    *possible = tksp_node_is_possible_id(hash);
-    return tksp_node_op_new(store, sizeof **out, kind, safety, *possible ? hash : TKS_LITERAL(""),
-                            out, err);
+/* `what` as the script takes it. (GETDEL came with Redis 6.2 only.) */
+static tks_status make(const tks_node_tokens *store, const tksp_op_kind *kind, tks_safety safety,
+                       tks_bytes hash, tks_bytes what, tks_op **out, tks_error *err) {
+    bool possible = tksp_node_is_possible_id(hash);
+    tksp_node_op *node;
+    *out = NULL;
+    tks_status status = tksp_node_op_new(store, sizeof *node, kind, safety,
+                                         possible ? hash : TKS_LITERAL(""), &node, err);
+    if (status != TKS_OK) return status;
+    if (possible) {
+        const tks_bytes words[] = {TKS_LITERAL("1"), tksp_node_word(node, "hash:", hash),
+                                   node->subject, what};
+        status = tksp_node_send(node, &tksp_script_node_hash, 4, words, words[1]);
+    }
+    return tksp_node_op_ready(node, status, out, err);
 }
 
 tks_status tks_node_tokens_get_hash(const tks_node_tokens *store, tks_bytes hash, tks_op **out,
                                     tks_error *err) {
-    tksp_node_op *node;
-    bool possible;
-    *out = NULL;
-    tks_status status = begin(store, &get_kind, TKS_READ, hash, &possible, &node, err);
-    if (status != TKS_OK) return status;
-    if (possible) {
-        const tks_bytes words[] = {TKS_LITERAL("GET"), tksp_node_word(node, "hash:", hash)};
-        status = tksp_node_send(node, NULL, 2, words, words[1]);
-    }
-    return tksp_node_op_ready(node, status, out, err);
+    return make(store, &value_kind, TKS_READ, hash, TKS_LITERAL("get"), out, err);
 }
 
-/* A script, not GETDEL: that came with Redis 6.2. */
 tks_status tks_node_tokens_take_hash(const tks_node_tokens *store, tks_bytes hash, tks_op **out,
                                      tks_error *err) {
-    tksp_node_op *node;
-    bool possible;
-    *out = NULL;
-    tks_status status = begin(store, &take_kind, TKS_ONCE, hash, &possible, &node, err);
-    if (status != TKS_OK) return status;
-    if (possible) {
-        const tks_bytes words[] = {TKS_LITERAL("1"), tksp_node_word(node, "hash:", hash),
-                                   node->subject};
-        status = tksp_node_send(node, &tksp_script_node_take, 3, words, words[1]);
-    }
-    return tksp_node_op_ready(node, status, out, err);
+    return make(store, &value_kind, TKS_ONCE, hash, TKS_LITERAL("take"), out, err);
 }
 
 tks_status tks_node_tokens_del_hash(const tks_node_tokens *store, tks_bytes hash, tks_op **out,
                                     tks_error *err) {
-    tksp_node_op *node;
-    bool possible;
-    *out = NULL;
-    tks_status status = begin(store, &del_kind, TKS_ONCE, hash, &possible, &node, err);
-    if (status != TKS_OK) return status;
-    if (possible) {
-        const tks_bytes words[] = {TKS_LITERAL("DEL"), tksp_node_word(node, "hash:", hash)};
-        status = tksp_node_send(node, NULL, 2, words, words[1]);
-    }
-    return tksp_node_op_ready(node, status, out, err);
+    return make(store, &deleted_kind, TKS_ONCE, hash, TKS_LITERAL("delete"), out, err);
 }

@@ -6,7 +6,7 @@ enum {
     SETTLE_MS = 100
 };
 
-/* SMEMBERS, then the records, then, where an id has none, those ids are looked at again a little later
+/* The ids, then the records, then, where an id has none, those ids are looked at again a little later
  * and dropped: the Node package stores a new token's id first and its record last, so what has none now
  * may be a token that is just being added. */
 typedef enum list_stage { LISTING, READING, CLEANING } list_stage;
@@ -51,15 +51,19 @@ static bool is_ambiguous(tks_bytes owner) {
 
 static tks_status take_ids(list_op *self) {
     tks_op *op = &self->node.op;
-    const tks_reply *reply = op->commands[0].reply;
-    if (tks_reply_get_type(reply) != TKS_REPLY_ARRAY) return tksp_op_fail_foreign(op);
-    size_t count = tks_reply_get_size(reply);
+    tks_status status;
+    const tks_reply *reply = tksp_node_checked_reply(&self->node, 0, self->set, &status);
+    if (reply == NULL) return status;
+    const tks_reply *members = tks_reply_get_item(reply, 1);
+    if (members == NULL || tks_reply_get_type(members) != TKS_REPLY_ARRAY)
+        return tksp_op_fail_foreign(op);
+    size_t count = tks_reply_get_size(members);
     self->ids = tksp_arena_alloc(&op->arena, (count + 1) * sizeof *self->ids);
     self->doubtful = tksp_arena_alloc(&op->arena, (count + 1) * sizeof *self->doubtful);
     self->node.values = tksp_arena_alloc(&op->arena, (count + 1) * sizeof *self->node.values);
     if (op->arena.status != TKS_OK) return TKS_ERR_MEMORY;
     for (size_t i = 0; i < count; i++) {
-        const tks_reply *item = tks_reply_get_item(reply, i);
+        const tks_reply *item = tks_reply_get_item(members, i);
         if (tks_reply_get_type(item) != TKS_REPLY_STRING) return tksp_op_fail_foreign(op);
         self->ids[i] = tksp_arena_dup(&op->arena, tks_reply_get_bytes(item));
     }
@@ -102,7 +106,8 @@ static tks_status take_records(list_op *self) {
     for (size_t i = 0; i < self->count; i++) {
         tks_status status = TKS_OK;
         size_t command = i / IDS_PER_SCRIPT;
-        const tks_reply *reply = tksp_node_checked_reply(&self->node, command, &status);
+        const tks_reply *reply =
+            tksp_node_checked_reply(&self->node, command, self->node.subject, &status);
         if (reply == NULL) return status;
         status = take_record(self, i, tks_reply_get_item(reply, i % IDS_PER_SCRIPT + 1));
         if (status != TKS_OK) return status;
@@ -118,7 +123,8 @@ static tks_status take_records(list_op *self) {
 static tks_status take_cleaned(list_op *self) {
     tks_status status = TKS_OK;
     for (size_t i = 0; i < self->node.op.count; i++) {
-        if (tksp_node_checked_reply(&self->node, i, &status) == NULL) return status;
+        if (tksp_node_checked_reply(&self->node, i, self->node.subject, &status) == NULL)
+            return status;
     }
     return TKS_OK;
 }
@@ -153,6 +159,7 @@ tks_status tks_node_tokens_list(const tks_node_tokens *store, tks_bytes owner_id
     if (status != TKS_OK) return status;
     list_op *self = (list_op *)node;
     self->set = tksp_node_word(node, "tokens:", owner_id);
-    const tks_bytes words[] = {TKS_LITERAL("SMEMBERS"), self->set};
-    return tksp_node_op_ready(node, tksp_node_send(node, NULL, 2, words, self->set), out, err);
+    const tks_bytes words[] = {TKS_LITERAL("1"), self->set};
+    status = tksp_node_send(node, &tksp_script_node_ids, 2, words, self->set);
+    return tksp_node_op_ready(node, status, out, err);
 }

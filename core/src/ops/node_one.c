@@ -79,7 +79,7 @@ static tks_status finish_add(tks_op *op, int64_t now_ms) {
     add_op *self = (add_op *)op;
     tks_status status;
     (void)now_ms;
-    const tks_reply *reply = tksp_node_checked_reply(&self->node, 0, &status);
+    const tks_reply *reply = tksp_node_checked_reply(&self->node, 0, self->node.subject, &status);
     if (reply == NULL) return status;
     const tks_reply *stored = tks_reply_get_item(reply, 1);
     if (stored == NULL || tks_reply_get_type(stored) != TKS_REPLY_INTEGER)
@@ -170,7 +170,7 @@ static tks_status finish_get(tks_op *op, int64_t now_ms) {
     op->result.type = TKS_RESULT_JSON;
     op->result.values = node->values;
     if (op->count == 0) return TKS_OK;
-    const tks_reply *reply = tksp_node_checked_reply(node, 0, &status);
+    const tks_reply *reply = tksp_node_checked_reply(node, 0, node->subject, &status);
     if (reply == NULL) return status;
     const tks_reply *key = tks_reply_get_item(reply, 1), *record = tks_reply_get_item(reply, 2);
     if (!is_text(key) || !is_text(record)) return TKS_OK;

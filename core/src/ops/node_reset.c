@@ -97,7 +97,7 @@ static bool take_cursor(reset_op *self, const tks_reply *reply) {
 
 /* {prefix, how many tokens, names …}: false, with the status, when it is no such thing. */
 static bool take_removed(reset_op *self, tks_status *status) {
-    const tks_reply *reply = tksp_node_checked_reply(&self->node, 0, status);
+    const tks_reply *reply = tksp_node_checked_reply(&self->node, 0, self->node.base, status);
     if (reply == NULL) return false;
     const tks_reply *removed = tks_reply_get_item(reply, 1);
     if (removed == NULL || tks_reply_get_type(removed) != TKS_REPLY_INTEGER) {

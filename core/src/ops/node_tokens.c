@@ -141,12 +141,13 @@ tks_status tksp_node_send(tksp_node_op *op, const tksp_script *script, size_t ar
 
 /* ---- answers ---- */
 
-const tks_reply *tksp_node_checked_reply(tksp_node_op *op, size_t command, tks_status *status) {
+const tks_reply *tksp_node_checked_reply(tksp_node_op *op, size_t command, tks_bytes echo,
+                                         tks_status *status) {
     const tks_reply *reply = op->op.commands[command].reply;
-    const tks_reply *echo =
+    const tks_reply *first =
         tks_reply_get_type(reply) == TKS_REPLY_ARRAY ? tks_reply_get_item(reply, 0) : NULL;
-    if (echo == NULL || tks_reply_get_type(echo) != TKS_REPLY_STRING ||
-        !tks_bytes_equal(tks_reply_get_bytes(echo), op->subject)) {
+    if (first == NULL || tks_reply_get_type(first) != TKS_REPLY_STRING ||
+        !tks_bytes_equal(tks_reply_get_bytes(first), echo)) {
         *status = tksp_op_fail_foreign(&op->op);
         return NULL;
     }
@@ -160,7 +161,8 @@ tks_status tksp_node_finish_bool(tks_op *op, int64_t now_ms) {
     op->result.integer = 0;
     if (op->count == 0) return TKS_OK;
     tks_status status;
-    const tks_reply *reply = tksp_node_checked_reply((tksp_node_op *)op, 0, &status);
+    tksp_node_op *node = (tksp_node_op *)op;
+    const tks_reply *reply = tksp_node_checked_reply(node, 0, node->subject, &status);
     if (reply == NULL) return status;
     const tks_reply *item = tks_reply_get_item(reply, 1);
     if (item == NULL || tks_reply_get_type(item) != TKS_REPLY_INTEGER)

@@ -48,9 +48,10 @@ tks_bytes tksp_node_int(tksp_node_op *op, int64_t value);
 tks_status tksp_node_send(tksp_node_op *op, const tksp_script *script, size_t argc,
                           const tks_bytes *argv, tks_bytes route);
 
-/* The reply of a script whose first item must be the subject. NULL, with the error noted, when it is
- * not: it belongs to another request. */
-const tks_reply *tksp_node_checked_reply(tksp_node_op *op, size_t command, tks_status *status);
+/* The reply of a script whose first item must be `echo`. NULL, with the error noted, when it is not: it
+ * belongs to another request. */
+const tks_reply *tksp_node_checked_reply(tksp_node_op *op, size_t command, tks_bytes echo,
+                                         tks_status *status);
 
 /* finish for a script that gives {subject, 1, 0 or -1}. */
 tks_status tksp_node_finish_bool(tks_op *op, int64_t now_ms);

@@ -9,7 +9,6 @@
 
 enum {
     TEXT_MAX = 16 * 1024,
-    FAULTS_SIZE = TKS_ERROR_SIZE,
     CLOCKS_S = 60 /* how far the server's clock may be ahead of ours */
 };
 
@@ -102,10 +101,10 @@ tks_status tks_spike_new(const tks_spike_options *options, tks_spike **out, tks_
     atomic_init(&spike->users, 1);
     atomic_init(&spike->refused_until_ms, 0);
     atomic_flag_clear(&spike->busy);
-    tks_buf_init(&faults, FAULTS_SIZE);
+    tks_buf_init(&faults, SIZE_MAX); /* the message is cut, none of them lost before */
     check(options, &faults);
     status = take_keys(spike, options->key_text, &faults);
-    if (status == TKS_ERR_MEMORY || faults.status == TKS_ERR_MEMORY)
+    if (status != TKS_OK || faults.status != TKS_OK)
         status = tks_fail_memory(err);
     else if (faults.size > 0)
         status = tks_fail(err, TKS_ERR_CONFIGURATION, "%.*s", (int)faults.size, faults.data);

@@ -1,0 +1,308 @@
+-- What is behind a Spike in nginx. Fetching an access token blocks, so it is done by threads of nginx's
+-- (ngx.run_worker_thread), by nginx_spike_thread.lua there. spike.lua calls this as tokenstore.oauth.
+--
+--   this worker   keeps each token with its times, in a table
+--   all workers   have them in the shared dict; one of them fetches, the others wait for what it brings
+--   renewing      from a token's renewal time on somebody asks for the next one, in a timer; the old one is
+--                 given out meanwhile
+--
+-- It wants two directives: thread_pool tokenstore threads=4; and lua_shared_dict tokenstore 1m.
+
+-- luacheck: ignore 143/ngx
+local core = require "tokenstore.core"
+local options = require "tokenstore.options"
+
+local POOL = "tokenstore"
+local DICT = "tokenstore"
+local THREADS = 4      -- jobs at a time: nginx refuses what it has no Lua VM for, so they wait here
+local PATIENCE = 5     -- seconds beyond the retry budget that one waits for another's fetch
+local FAILURE_KEPT = 1 -- seconds for which those who waited can read why it failed
+local READABLE = 0.05  -- seconds
+local RENEW_PAUSE = 1  -- seconds between two tries to renew
+
+local nginx_spike = {}
+
+-- Of this worker: by identity, tokens by audience.
+local known = {}
+local threads
+
+-- What must be alike for tokens to be shared, as a short name.
+local function identify(source, given)
+  local parts = {}
+  local function add(prefix, value)
+    if type(value) == "table" then
+      local names = {}
+      for name in next, value do
+        names[#names + 1] = tostring(name)
+      end
+      table.sort(names)
+      for _, name in ipairs(names) do
+        add(prefix .. "." .. name, value[name] == nil and value[tonumber(name)] or value[name])
+      end
+    else
+      parts[#parts + 1] = prefix .. "=" .. tostring(value)
+    end
+  end
+  add("options", given)
+  add("source", source or "none")
+  return ngx.md5(table.concat(parts, "\0"))
+end
+
+local function refuse(message)
+  return nil, message, "configuration"
+end
+
+-- spike(client's handle or nil, options): connects nothing yet.
+function nginx_spike.spike(client, given)
+  if not ngx.run_worker_thread then
+    return refuse "Spike in nginx needs a lua-nginx-module with run_worker_thread, and nginx with threads"
+  elseif not ngx.shared[DICT] then
+    return refuse "Spike in nginx needs the directive: lua_shared_dict tokenstore 1m;"
+  end
+  local source = client and client.source
+  local identity = identify(source, given)
+  known[identity] = known[identity] or {}
+  return {
+    closed = false,
+    identity = identity,
+    options = given,
+    source = source,
+    tokens = known[identity],
+    dict = ngx.shared[DICT],
+    patience = given.total + PATIENCE,
+    initialized = given.opaque,
+    notes = "",
+  }
+end
+
+-- ---- the shared dict -------------------------------------------------------------------------------
+
+local function key_of(handle, kind, audience)
+  return kind .. ":" .. handle.identity .. ":" .. audience
+end
+
+local function remember(handle, audience, token, good_until, renew_at)
+  local left = good_until - ngx.now()
+  handle.tokens[audience] = { token = token, good_until = good_until, renew_at = renew_at }
+  if left > 0 then
+    local text = ("%.3f %.3f %s"):format(good_until, renew_at, token)
+    handle.dict:set(key_of(handle, "token", audience), text, left)
+  end
+end
+
+-- The token that this worker, or another one, has; nil where there is none that is good.
+local function recall(handle, audience)
+  local now = ngx.now()
+  local entry = handle.tokens[audience]
+  if entry and now < entry.renew_at then
+    return entry
+  end
+  local text = handle.dict:get(key_of(handle, "token", audience))
+  local good_until, renew_at, token = (text or ""):match "^(%S+) (%S+) (.*)$"
+  if token then
+    entry = { token = token, good_until = tonumber(good_until), renew_at = tonumber(renew_at) }
+    handle.tokens[audience] = entry
+  elseif entry and not text then
+    entry = nil -- invalidated, or over
+    handle.tokens[audience] = nil
+  end
+  return entry and now < entry.good_until and entry or nil
+end
+
+-- ---- jobs ------------------------------------------------------------------------------------------
+
+-- Lets a thread do it: ok, and what it gives; or false and why not.
+local function in_thread(handle, method, ...)
+  threads = threads or require("ngx.semaphore").new(THREADS)
+  if not threads:wait(handle.patience) then
+    return false, "no thread became free: all are fetching tokens"
+  end
+  local results = { pcall(ngx.run_worker_thread, POOL, "tokenstore.nginx_spike_thread", "run",
+    handle.identity, handle.source, handle.options, method, ...) }
+  threads:post()
+  if not results[1] then
+    return false, tostring(results[2])
+  elseif not results[2] then
+    return false, tostring(results[3])
+  end
+  return true, unpack(results, 3, 7)
+end
+
+-- What nginx says when a thread cannot be had, with what to do.
+local function explain(problem)
+  if problem:find("thread pool", 1, true) then
+    problem = problem .. " (nginx needs the directive: thread_pool tokenstore threads=4;)"
+  elseif problem:find("no available Lua vm", 1, true) then
+    problem = problem .. " (nginx needs a larger lua_worker_thread_vm_pool_size)"
+  end
+  return "Spike in nginx: " .. problem, "configuration"
+end
+
+-- Fetches for whoever waits, and lets them go on.
+local function fetch(_, handle, audience)
+  local rejected = handle.dict:get(key_of(handle, "rejected", audience))
+  local ok, token, good_until, renew_at, code, notes = in_thread(handle, "get", audience, rejected)
+  local message
+  if not ok then
+    message, code = explain(token)
+  elseif code then
+    message = token
+  else
+    handle.initialized = true
+    -- Those who wait must be able to read it; a renewal that did not come about yet is tried again soon.
+    local now = ngx.now()
+    good_until = math.max(good_until, now + READABLE)
+    remember(handle, audience, token, good_until,
+      math.min(good_until, math.max(renew_at, now + RENEW_PAUSE)))
+  end
+  if message then
+    handle.dict:set(key_of(handle, "failure", audience), code .. "\0" .. message, FAILURE_KEPT)
+  end
+  if notes then
+    handle.notes = handle.notes .. notes
+  end
+  handle.dict:delete(key_of(handle, "lock", audience))
+end
+
+-- True when this call is the one that fetches. It does so in a timer, which no client can take along.
+local function start_fetch(handle, audience)
+  local ours = handle.dict:add(key_of(handle, "lock", audience), true, handle.patience)
+  if ours then
+    handle.dict:delete(key_of(handle, "failure", audience))
+    if not ngx.timer.at(0, fetch, handle, audience) then
+      handle.dict:delete(key_of(handle, "lock", audience))
+    end
+  end
+  return ours
+end
+
+-- Waits until whoever fetches is done.
+local function await(handle, audience)
+  local deadline, pause = core.clock() + handle.patience, 0.001
+  repeat
+    ngx.sleep(pause)
+    pause = math.min(2 * pause, 0.02)
+    local entry = recall(handle, audience)
+    if entry then
+      return entry.token
+    end
+    local failure = handle.dict:get(key_of(handle, "failure", audience))
+    if failure then
+      local code, message = failure:match "^(%Z*)%z(.*)$"
+      return nil, message, code
+    end
+    start_fetch(handle, audience) -- who was on it may be gone
+  until core.clock() >= deadline
+  return nil, "no access token within the timeout", "timeout"
+end
+
+-- ---- what spike.lua calls --------------------------------------------------------------------------
+
+-- Phases that can wait. What is there already can be had in any.
+local WAITING = {
+  rewrite = true, server_rewrite = true, access = true, content = true, timer = true,
+  ssl_cert = true, ssl_client_hello = true,
+}
+
+local function check(handle)
+  if handle.closed then
+    return nil, "the Spike is closed", "closed"
+  elseif not WAITING[ngx.get_phase()] then
+    return nil, ("no thread can be waited for in %s_by_lua: get the token in access_by_lua, or in a "
+      .. "function for ngx.timer.at"):format(ngx.get_phase()), "configuration"
+  end
+  return true
+end
+
+-- Named arguments, all of which are strings. Raises at the caller of Spike's method.
+local function read_args(given, kinds)
+  local args = options.check(given, kinds, "argument", 4)
+  for name in next, kinds do
+    if args[name] == nil then
+      error(("bad argument '%s' (string expected, got nil)"):format(name), 4)
+    end
+  end
+  return args
+end
+
+local function read_audience(given)
+  if type(given) == "table" then
+    return read_args(given, { audience = "string" }).audience
+  elseif type(given) ~= "string" then
+    error("bad argument 'audience' (string expected, got " .. type(given) .. ")", 4)
+  end
+  return given
+end
+
+local function with_notes(handle, token, message, code)
+  local notes = handle.notes
+  if notes == "" then
+    return token, message, code
+  end
+  handle.notes = ""
+  return token, message, code, notes
+end
+
+function nginx_spike.get(handle, given)
+  local audience = read_audience(given)
+  local entry = not handle.closed and recall(handle, audience)
+  if entry then
+    if ngx.now() >= entry.renew_at then
+      start_fetch(handle, audience)
+    end
+    return with_notes(handle, entry.token)
+  end
+  local ok, message, code = check(handle)
+  if not ok then
+    return nil, message, code
+  end
+  start_fetch(handle, audience)
+  return with_notes(handle, await(handle, audience))
+end
+
+function nginx_spike.invalidate(handle, given)
+  local args = read_args(given, { audience = "string", token = "string" })
+  local audience, token = args.audience, args.token
+  local ok, message, code = check(handle)
+  if not ok then
+    return nil, message, code
+  end
+  -- Threads have memories of their own: whichever is asked next is told.
+  handle.dict:set(key_of(handle, "rejected", audience), token)
+  local entry = recall(handle, audience)
+  if entry and entry.token == token then
+    handle.tokens[audience] = nil
+    handle.dict:delete(key_of(handle, "token", audience))
+  end
+  local done, result, why, notes
+  ok, done, result, why, notes = in_thread(handle, "invalidate", audience, token)
+  if not ok then
+    return nil, explain(done)
+  end
+  return done, result, why, notes
+end
+
+function nginx_spike.initialize(handle)
+  local ok, message, code = check(handle)
+  if not ok then
+    return nil, message, code
+  end
+  local done, result, why, notes
+  ok, done, result, why, notes = in_thread(handle, "initialize")
+  if not ok then
+    return nil, explain(done)
+  end
+  handle.initialized = handle.initialized or done
+  return done, result, why, notes
+end
+
+function nginx_spike.is_initialized(handle)
+  return handle.initialized and not handle.closed
+end
+
+function nginx_spike.close(handle)
+  handle.closed = true
+  return true
+end
+
+return nginx_spike

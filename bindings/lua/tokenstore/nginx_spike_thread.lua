@@ -1,0 +1,62 @@
+-- The part of nginx_spike.lua that runs in a thread of nginx's, in a Lua VM of its own, which may block. Such
+-- a VM serves one job after the other, so what is made here stays: connections, the public key, tokens.
+
+local core = require "tokenstore.oauth"
+
+local thread = {}
+local spikes = {} -- by identity
+
+local function open(identity, source, options)
+  local spike = spikes[identity]
+  if spike then
+    return spike
+  end
+  local client, handle, message, code
+  if source then
+    client, message, code = require("tokenstore.blocking").client(source.url, source.options)
+    if not client then
+      return nil, message, code
+    end
+  end
+  handle, message, code = core.spike(client, options)
+  if not handle then
+    return nil, message, code
+  end
+  spikes[identity] = handle
+  return handle
+end
+
+-- token, good until, renew at, nil, notes; or message, nil, nil, code, notes. A token that was rejected is
+-- invalidated in this VM too.
+local function get(handle, audience, rejected)
+  local token, message, code, notes = core.get(handle, audience)
+  if token and token == rejected then
+    core.invalidate(handle, { audience = audience, token = token })
+    token, message, code, notes = core.get(handle, audience)
+  end
+  if not token then
+    return message, nil, nil, code, notes
+  end
+  local good_until, renew_at = core.times(handle, audience)
+  if not good_until then -- it was forgotten just now
+    good_until, renew_at = 0, 0
+  end
+  return token, good_until, renew_at, nil, notes
+end
+
+function thread.run(identity, source, options, method, audience, token)
+  local handle, message, code = open(identity, source, options)
+  if method == "get" then
+    if not handle then
+      return message, nil, nil, code
+    end
+    return get(handle, audience, token)
+  elseif not handle then
+    return nil, message, code
+  elseif method == "invalidate" then
+    return core.invalidate(handle, { audience = audience, token = token })
+  end
+  return core.initialize(handle)
+end
+
+return thread

@@ -1,9 +1,0 @@
--- Gives a value once: to whoever asks first.
--- KEYS  hash
--- ARGV  echo
--- Gives {echo, the value}, {echo}: there is none.
-
-local value = redis.call('GET', KEYS[1])
-if not value then return {ARGV[1]} end
-redis.call('DEL', KEYS[1])
-return {ARGV[1], value}

@@ -1,0 +1,249 @@
+"""Spike in nginx: the tests of Spike in Lua, unchanged, and what only nginx has: workers that share tokens, one
+of which fetches; threads, and directives that may be missing."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "spike"))
+
+from authorization import (
+    Answer,
+    Asked,
+    Provider,
+    endpoint,
+    granted,
+    node_is_there,
+    provider,
+    wait_until,
+)
+from lua_process import BEGIN, Lua, Raised, get, opaque, quote
+from nginx_server import Nginx, running
+from servers import Server
+from servers import running as running_redis
+from test_lua import *  # noqa: F403
+
+# What ends the interpreter, looks into it, or stops it by a signal.
+for name in (
+    "test_a_state_that_is_left_while_a_renewal_is_under_way",
+    "test_ctrl_c_ends_a_wait",
+    "test_many_calls_and_many_objects_leave_nothing_behind",
+    "test_a_million_reads",
+):
+    del globals()[name]
+
+CHUNK = f"""
+  location = /chunk {{
+    client_body_buffer_size 1m;
+    content_by_lua_file {Path(__file__).parent}/chunk.lua;
+  }}
+"""
+MAIN = "thread_pool tokenstore threads=4 max_queue=1024;"
+HTTP = "lua_shared_dict tokenstore 1m;"
+
+
+class NginxLua(Lua):
+    """A worker in place of an interpreter."""
+
+    def __init__(self, nginx: Nginx) -> None:
+        self.name = "nginx"
+        self.nginx = nginx
+
+    def all(self, chunk: str) -> list[Any]:
+        connection = self.nginx.connect()
+        try:
+            connection.request("POST", "/chunk", chunk.encode())
+            text = connection.getresponse().read()
+        finally:
+            connection.close()
+        good, *results = json.loads(text)
+        if not good:
+            raise Raised(results[0])
+        return results
+
+
+@contextmanager
+def nginx_lua(**options: Any) -> Iterator[NginxLua]:
+    pieces = {"main": MAIN, "http": HTTP, **options}
+    with running(CHUNK, **pieces) as nginx:
+        lua = NginxLua(nginx)
+        lua(BEGIN)
+        yield lua
+
+
+@pytest.fixture
+def lua() -> Iterator[NginxLua]:
+    with nginx_lua() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def shared_provider() -> Iterator[Provider]:
+    if not node_is_there():
+        pytest.skip("no Node with oidc-provider here: scripts/setup installs it")
+    with provider() as server:
+        yield server
+
+
+@pytest.fixture
+def authority_server(shared_provider: Provider) -> Provider:
+    shared_provider.issued.clear()
+    shared_provider.refused.clear()
+    return shared_provider
+
+
+@pytest.fixture(scope="module")
+def spike_redis() -> Iterator[Server]:
+    with running_redis() as server:
+        yield server
+
+
+@pytest.fixture
+def redis(spike_redis: Server) -> Server:
+    spike_redis("FLUSHALL")
+    return spike_redis
+
+
+# ---- only in nginx ----------------------------------------------------------------------------------
+
+INIT = """
+  lua_shared_dict tokenstore 1m;
+  init_by_lua_block {{
+    spike = assert(require("tokenstore").Spike {{
+      url = "{url}", client_id = "id", client_secret = "s", token_format = "opaque",
+      retry = {{ retries = 1, min = 0.01, max = 0.01, total = 5 }},
+    }})
+    function told(...)
+      return table.concat({{ tostring((...)), select(2, ...) }}, "|")
+    end
+  }}
+"""
+SERVER = """
+  location = /token {
+    lua_check_client_abort on;
+    content_by_lua_block { ngx.print(told(spike:get_token(ngx.var.arg_audience))) }
+  }
+  location = /plain { content_by_lua_block { ngx.print "ok" } }
+  location = /header {
+    content_by_lua_block { ngx.print "x" }
+    header_filter_by_lua_block { ngx.header.x_said = told(spike:get_token(ngx.var.arg_audience)) }
+  }
+"""
+
+
+def ask_at_once(nginx: Nginx, path: str, count: int) -> list[str]:
+    answers: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(nginx.get(path).text)) for _ in range(count)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def test_one_fetch_for_all_workers() -> None:
+    """However many ask while it lasts; and other requests are served meanwhile."""
+    fetching = threading.Event()
+    go_on = threading.Event()
+
+    def answer(asked: Asked) -> Answer:
+        fetching.set()
+        go_on.wait(20)
+        return granted(asked.form["audience"] + "-token")
+
+    with (
+        endpoint(answer) as server,
+        running(SERVER, main=MAIN, http=INIT.format(url=server.url), workers=4) as nginx,
+    ):
+        answers: list[str] = []
+        waiting = threading.Thread(
+            target=lambda: answers.extend(ask_at_once(nginx, "/token?audience=a", 24))
+        )
+        waiting.start()
+        assert fetching.wait(20)
+        assert ask_at_once(nginx, "/plain", 8) == ["ok"] * 8
+        go_on.set()
+        waiting.join()
+        assert answers == ["a-token"] * 24
+        assert ask_at_once(nginx, "/token?audience=a", 24) == ["a-token"] * 24
+        assert len(server.tokens_asked) == 1
+        assert nginx.get("/header?audience=a").headers["x-said"] == "a-token"
+        said = nginx.get("/header?audience=b").headers["x-said"]
+        assert said.startswith("nil|no thread can be waited for in header_filter_by_lua")
+        assert said.endswith("|configuration")
+
+
+def test_who_asked_first_may_go_away() -> None:
+    fetching = threading.Event()
+    go_on = threading.Event()
+
+    def answer(asked: Asked) -> Answer:
+        fetching.set()
+        go_on.wait(20)
+        return granted("the-token")
+
+    with (
+        endpoint(answer) as server,
+        running(SERVER, main=MAIN, http=INIT.format(url=server.url)) as nginx,
+    ):
+        first = nginx.connect()
+        first.request("GET", "/token?audience=a")
+        assert fetching.wait(20)
+        first.close()
+        go_on.set()
+        assert nginx.get("/token?audience=a").text == "the-token"
+        assert len(server.tokens_asked) == 1
+
+
+def test_a_failure_is_for_those_who_waited() -> None:
+    with (
+        endpoint(lambda _: Answer(401, {"error": "invalid_client"})) as server,
+        running(SERVER, main=MAIN, http=INIT.format(url=server.url), workers=2) as nginx,
+    ):
+        for answer in ask_at_once(nginx, "/token?audience=a", 8):
+            assert answer.startswith("nil|")
+            assert answer.endswith("|spike_auth")
+        failed = len(server.tokens_asked)
+        assert failed <= 8
+        server.answer = lambda _: granted("now-it-works")
+        wait_until(lambda: nginx.get("/token?audience=a").text == "now-it-works")
+
+
+def test_directives_that_are_missing_are_named() -> None:
+    with endpoint(lambda _: granted()) as server:
+        with nginx_lua(main="") as lua:
+            opaque(lua, server)
+            lua.fails("configuration", "thread_pool tokenstore threads=4;", get("a"))
+            lua.fails(
+                "configuration", "thread_pool tokenstore threads=4;", "return spike:initialize()"
+            )
+        with nginx_lua(http="") as lua:
+            options = {"url": server.url, "client_id": "id", "client_secret": "s"}
+            lua.fails(
+                "configuration",
+                "lua_shared_dict tokenstore 1m;",
+                f"return tokenstore.Spike({quote(options)})",
+            )
+
+
+def test_an_invalidated_token_is_forgotten_by_every_thread() -> None:
+    count = iter(range(1000))
+    with (
+        endpoint(lambda _: granted(f"token-{next(count)}")) as server,
+        nginx_lua() as lua,
+    ):
+        opaque(lua, server)
+        for i in range(12):
+            token = lua(get("a"))
+            assert token == f"token-{i}"
+            assert lua(f"return spike:invalidate {{ audience = 'a', token = {quote(token)} }}")
