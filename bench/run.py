@@ -12,6 +12,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+import measure_asyncio
 import measure_jwt
 import measure_nginx
 import measure_redis_jwt
@@ -222,6 +223,7 @@ def main():
             for transport in ("TCP", "unix socket"):
                 against_raw(table, directory, rounds, count, transport)
             against_redis_py(table, directory, rounds, count)
+            measure_asyncio.measure(table, directory, rounds, count)
             measure_jwt.measure(table, directory, rounds, count)
             measure_redis_jwt.measure(table, directory, rounds, count, (100, sizes[1]))
             measure_spike.measure(table, rounds, 100 * count)

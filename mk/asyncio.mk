@@ -20,6 +20,8 @@ ASYNCIO_SHIM := -p blocking_shim \
 
 ASYNCIO_BATTERY := $(patsubst %,tests/python/test_%.py,acl client data errors limits many options servers sessions \
 	threads tls tokens tokenstore tokenstore_others url values)
+ASYNCIO_ON_UVLOOP := $(if $(TOKENSTORE_SOAK),$(ASYNCIO_BATTERY),$(patsubst %,tests/python/test_%.py,client many \
+	sessions tls tokens tokenstore))
 ASYNCIO_FAULTS := $(patsubst %,tests/faults/test_%.py,certificates crash deadlines greeting replies script_flush)
 ASYNCIO_SPIKE := $(patsubst %,tests/spike/test_%.py,creator options provider)
 
@@ -27,7 +29,7 @@ ASYNCIO_SPIKE := $(patsubst %,tests/spike/test_%.py,creator options provider)
 test-asyncio: python
 	@$(ASYNCIO_PYTEST) tests/asyncio
 	@$(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(ASYNCIO_BATTERY)
-	@TOKENSTORE_TEST_LOOP=uvloop $(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(ASYNCIO_BATTERY)
+	@TOKENSTORE_TEST_LOOP=uvloop $(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(ASYNCIO_ON_UVLOOP)
 	@$(ASYNCIO_PYTEST) -p blocking_shim $(ASYNCIO_SPIKE)
 	@$(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(if $(TOKENSTORE_SOAK),,-k 'not tls') $(ASYNCIO_FAULTS)
 

@@ -35,7 +35,7 @@ endif
 LUA_INTERPRETERS := $(foreach i,lua5.4 lua5.3 lua5.1 luajit,$(if $(shell command -v $(i)),$(i)))
 
 LUA_SRC := $(sort $(wildcard bindings/lua/src/*.c))
-LUA_SHARED := $(filter-out core blocking openssl oauth,$(LUA_SRC:bindings/lua/src/%.c=%))
+LUA_SHARED := $(filter-out core blocking session_events openssl oauth,$(LUA_SRC:bindings/lua/src/%.c=%))
 LUA_CORE_LDLIBS := -lhiredis -lcjson -lsodium -lm
 LUA_LDFLAGS = -shared $(TKS_LDFLAGS) -Wl,--exclude-libs,ALL -Wl,--as-needed
 
@@ -49,7 +49,7 @@ $(3)/tokenstore/core.so: $$(addprefix $(3)/,$$(LUA_SHARED:=.o) core.o) $$(CORE_L
 	@mkdir -p $$(@D)
 	$$(CC) $$(LUA_LDFLAGS) -o $$@ $$^ $$(LUA_CORE_LDLIBS)
 
-$(3)/tokenstore/blocking.so: $$(addprefix $(3)/,$$(LUA_SHARED:=.o) blocking.o) $$(TKS_LIBS)
+$(3)/tokenstore/blocking.so: $$(addprefix $(3)/,$$(LUA_SHARED:=.o) blocking.o session_events.o) $$(TKS_LIBS)
 	@mkdir -p $$(@D)
 	$$(CC) $$(LUA_LDFLAGS) -o $$@ $$^ $$(LUA_CORE_LDLIBS) -lssl -lcrypto -lpthread
 

@@ -119,6 +119,14 @@ tksp_pool *tksp_client_pool(tks_client *client, pid_t pid) {
     return fresh;
 }
 
+const tksp_pool_source *tksp_client_source(const tks_client *client) {
+    return &client->source;
+}
+
+bool tksp_client_is_closed(const tks_client *client) {
+    return atomic_load_explicit(&client->closed, memory_order_relaxed);
+}
+
 pid_t tks_client_get_pid(const tks_client *client) {
     return tksp_pid_get(&client->pid);
 }
@@ -158,7 +166,7 @@ void tks_client_free(tks_client *client) {
 
 static tks_status begin(tks_flight *flight, tks_client *client, tks_op *op, int64_t timeout_ms,
                         const tks_interrupt *interrupt, tks_error *err) {
-    if (atomic_load_explicit(&client->closed, memory_order_relaxed)) {
+    if (tksp_client_is_closed(client)) {
         return tks_fail(err, TKS_ERR_CLOSED, "the client is closed");
     }
     *flight = (tks_flight){.client = client, .op = op};

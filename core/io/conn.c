@@ -95,6 +95,30 @@ static tks_status write_some(tksp_conn *conn, tks_bytes bytes, size_t *moved, sh
     return TKS_OK;
 }
 
+/* Reads what is there, which may be nothing; `flags` as of recv(). */
+static tks_status take_plain(tksp_conn *conn, int flags, tksp_wait *wait, size_t *moved,
+                             tks_error *err) {
+    ssize_t n = recv(descriptor(conn), conn->buffer, BUFFER_SIZE, flags);
+    *moved = n > 0 ? (size_t)n : 0;
+    if (n == 0) {
+        return tks_fail(err, TKS_ERR_CONNECTION, "the server closed the connection");
+    }
+    if (n < 0 && !is_for_later(errno)) {
+        return tks_fail(err, TKS_ERR_CONNECTION, "%s", strerror(errno));
+    }
+    if (n < 0 && errno == EINTR) {
+        tksp_wait_signalled(wait);
+    }
+    return TKS_OK;
+}
+
+static tks_status take_tls(tksp_conn *conn, size_t *moved, tksp_failure *failure, tks_error *err) {
+    tksp_io io = tksp_tls_read(conn->tls, conn->buffer, BUFFER_SIZE, moved, err);
+    conn->wanted = io == TKSP_IO_WANT_WRITE ? POLLOUT : 0;
+    conn->pending = io == TKSP_IO_DONE && tksp_tls_has_pending(conn->tls);
+    return io == TKSP_IO_FAILED || io == TKSP_IO_REFUSED ? fail_io(io, failure, err) : TKS_OK;
+}
+
 /* Waits for bytes, or for `events`, and reads what is there, which may be nothing. */
 static tks_status read_plain(tksp_conn *conn, short events, tksp_wait *wait, size_t *moved,
                              tks_error *err) {
@@ -108,20 +132,7 @@ static tks_status read_plain(tksp_conn *conn, short events, tksp_wait *wait, siz
     if (status == TKS_OK && !block) {
         status = tksp_wait_fd(wait, descriptor(conn), (short)(events | POLLIN), err);
     }
-    if (status != TKS_OK) {
-        return status;
-    }
-    ssize_t n = recv(descriptor(conn), conn->buffer, BUFFER_SIZE, block ? 0 : MSG_DONTWAIT);
-    if (n > 0) {
-        *moved = (size_t)n;
-    } else if (n == 0) {
-        return tks_fail(err, TKS_ERR_CONNECTION, "the server closed the connection");
-    } else if (!is_for_later(errno)) {
-        return tks_fail(err, TKS_ERR_CONNECTION, "%s", strerror(errno));
-    } else if (errno == EINTR) {
-        tksp_wait_signalled(wait);
-    }
-    return TKS_OK;
+    return status == TKS_OK ? take_plain(conn, block ? 0 : MSG_DONTWAIT, wait, moved, err) : status;
 }
 
 static tks_status read_tls(tksp_conn *conn, short events, tksp_wait *wait, size_t *moved,
@@ -134,10 +145,7 @@ static tks_status read_tls(tksp_conn *conn, short events, tksp_wait *wait, size_
             return status;
         }
     }
-    tksp_io io = tksp_tls_read(conn->tls, conn->buffer, BUFFER_SIZE, moved, err);
-    conn->wanted = io == TKSP_IO_WANT_WRITE ? POLLOUT : 0;
-    conn->pending = io == TKSP_IO_DONE && tksp_tls_has_pending(conn->tls);
-    return io == TKSP_IO_FAILED || io == TKSP_IO_REFUSED ? fail_io(io, failure, err) : TKS_OK;
+    return take_tls(conn, moved, failure, err);
 }
 
 /* ---- an exchange ------------------------------------------------------------------------------- */
@@ -237,6 +245,39 @@ tks_status tksp_conn_exchange(tksp_conn *conn, tks_bytes bytes, size_t count, tk
     tks_status status = tksp_conn_begin(conn, bytes, &bytes, failure);
     return status == TKS_OK ? tksp_conn_end(conn, bytes, count, replies, wait, failure) : status;
 }
+
+/* ---- what the server says by itself -------------------------------------------------------------- */
+
+static tks_status receive_some(tksp_conn *conn, bool *waited, tksp_wait *wait,
+                               tksp_failure *failure, tks_error *err) {
+    size_t moved = 0;
+    bool tls = conn->tls != NULL;
+    tks_status status = tls ? take_tls(conn, &moved, failure, err)
+                            : take_plain(conn, MSG_DONTWAIT, wait, &moved, err);
+    if (status == TKS_OK && moved == 0) {
+        *waited = true;
+        status = tls ? read_tls(conn, 0, wait, &moved, failure, err)
+                     : read_plain(conn, 0, wait, &moved, err);
+    }
+    return status == TKS_OK && moved > 0 ? tks_reader_feed(conn->reader, conn->buffer, moved, err)
+                                         : status;
+}
+
+tks_status tksp_conn_receive(tksp_conn *conn, tks_reply **out, bool *waited, tksp_wait *wait,
+                             tksp_failure *failure) {
+    tks_error err = TKS_ERROR_INIT;
+    *waited = false;
+    tks_status status = tks_reader_next(conn->reader, out, &err);
+    while (status == TKS_OK && *out == NULL) {
+        status = receive_some(conn, waited, wait, failure, &err);
+        if (status == TKS_OK) {
+            status = tks_reader_next(conn->reader, out, &err);
+        }
+    }
+    return status == TKS_OK ? TKS_OK : tks_fail(&failure->error, status, "%s", err.message);
+}
+
+/* ---- between exchanges --------------------------------------------------------------------------- */
 
 bool tksp_conn_is_fresh(tksp_conn *conn) {
     char byte;

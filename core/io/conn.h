@@ -2,7 +2,8 @@
  *
  * Purpose:   keeps the rules of client.h for one connection. It is usable from the moment it is open
  *            until an exchange begins, and again when that ended with exactly one whole reply per
- *            command and not a byte more. Everything else makes it unusable for good.
+ *            command and not a byte more. Everything else makes it unusable for good. One that has sent
+ *            SUBSCRIBE is never used for an exchange again: it receives what the server says by itself.
  * Lifecycle: open, exchange any number of times, close - or drop in a forked child.
  * Threads:   one thread at a time. Only tksp_conn_drop_inherited is for another one's connection. */
 #ifndef TOKENSTORE_IO_CONN_H
@@ -52,6 +53,13 @@ tks_status tksp_conn_end(tksp_conn *conn, tks_bytes rest, size_t count, tks_repl
 /* Both, one after the other. */
 tks_status tksp_conn_exchange(tksp_conn *conn, tks_bytes bytes, size_t count, tks_reply **replies,
                               tksp_wait *wait, tksp_failure *failure);
+
+/* The next value that came in, the caller's to free: for a connection on which tksp_conn_begin has sent
+ * SUBSCRIBE. *waited: it was not there already. After TKS_ERR_TIMEOUT (there was nothing until the
+ * deadline, looked for once even where that has passed) and TKS_ERR_INTERRUPTED the connection is as good
+ * as before; not after TKS_ERR_CONNECTION and TKS_ERR_MEMORY. */
+tks_status tksp_conn_receive(tksp_conn *conn, tks_reply **out, bool *waited, tksp_wait *wait,
+                             tksp_failure *failure);
 
 /* The replies turned out to answer something else: the connection is out of step, and never used
  * again. */

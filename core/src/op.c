@@ -211,10 +211,11 @@ static bool is_about_slots(const tks_reply *error) {
 }
 
 static void describe_final(const tks_op *op, const tks_reply *error, char *out, size_t size) {
+    const char *advice = is_about_slots(error) ? op->kind->cluster_advice : op->kind->advice;
     describe(error, out, size);
-    if (op->kind->cluster_advice == NULL || !is_about_slots(error)) return;
+    if (advice == NULL) return;
     size_t length = strlen(out);
-    (void)snprintf(out + length, size - length, " - %s", op->kind->cluster_advice);
+    (void)snprintf(out + length, size - length, " - %s", advice);
 }
 
 /* The first error among final answers, or NULL. */

@@ -33,6 +33,8 @@ typedef struct tksp_op_kind {
     bool (*undo)(tks_op *op);
     /* What to do when a cluster refuses the commands because of where their keys lie. NULL: no word. */
     const char *cluster_advice;
+    /* What to do when the server answers with any other error. NULL: no word. */
+    const char *advice;
     /* Frees what the kind owns beyond the arena. NULL: nothing. */
     void (*clear)(tks_op *op);
 } tksp_op_kind;

@@ -53,16 +53,17 @@ def blocking(cls: type) -> type:
 
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
         if args and hasattr(args[0], "_inner"):
-            args = (args[0]._inner, *args[1:])
+            self._given, args = args[0], (args[0]._inner, *args[1:])
         for name in ("redis", "connection_string"):
             if hasattr(kwargs.get(name), "_inner"):
-                kwargs[name] = kwargs[name]._inner
-                self._client = kwargs[name]
+                self._given, kwargs[name] = kwargs[name], kwargs[name]._inner
         self._inner = cls(*args, **kwargs)
 
     def get(self: Any, name: str) -> Any:
-        if name == "_inner":
+        if name in ("_inner", "_given"):
             raise AttributeError(name)
+        if name == "client" and "_given" in self.__dict__:
+            return self._given
         if name == "client":
             made = object.__new__(tokenstore.Client)
             made._inner = self._inner.client
@@ -91,7 +92,7 @@ def blocking(cls: type) -> type:
         "__call__": lambda self: run(self._inner),
         "__enter__": lambda self: self,
         "__exit__": lambda self, *error: self.close(),
-        "__repr__": lambda self: repr(self._inner),
+        "__repr__": lambda self: repr(self._inner).replace("tokenstore.asyncio.", "tokenstore."),
         "close": close,
     }
     made: dict[Any, Any] = {}  # an alias stays one

@@ -160,15 +160,15 @@ def test_with_timeouts(server: Server, run: Run) -> None:
 
 def test_with_a_server_that_stands_still(server: Server, run: Run) -> None:
     async def main() -> None:
-        async with aio.RedisTokens(server.url, timeout=0.25) as tokens:
+        async with aio.RedisTokens(server.url, timeout=0.5) as tokens:
             storm = Storm(tokens, 10**9)
             await storm.fill()
 
             async def pause() -> None:
-                for _ in range(20 if SOAK else 4):
+                for seconds in (0.05, 0.8) * (10 if SOAK else 1):
                     await asyncio.sleep(0.1)
                     with paused(server):
-                        await asyncio.sleep(random.choice((0.05, 0.4)))
+                        await asyncio.sleep(seconds)
                 storm.left = 0
 
             await asyncio.gather(storm.rage(), pause())

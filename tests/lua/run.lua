@@ -9,7 +9,8 @@ local harness = require "harness"
 
 local FILES = {
   "module", "data", "vectors", "operations", "tokens", "sessions", "tokenstore", "redis_jwt", "client",
-  "arguments", "handles", "run", "secrets", "lifecycle", "interrupt", "types", "jwt", "embedded",
+  "arguments", "handles", "run", "secrets", "lifecycle", "interrupt", "types", "jwt",
+  "session_events", "embedded",
 }
 
 -- With these settings every allocation that may collect does a full cycle. Code that LuaJIT has compiled

@@ -117,7 +117,8 @@ def look(server: Server) -> tuple[int, int]:
 def watching(server: Server, check: Callable[[int, int], None]) -> Iterator[list[int]]:
     """look() again and again meanwhile, each answer given to `check`. Gives the counts of records seen.
 
-    The server does nothing else while it looks; so it looks at most a fifth of the time.
+    The server does nothing else while it looks; so it looks at most a fifth of the time. The last look is
+    when all is over.
     """
     seen: list[int] = []
     failures: list[BaseException] = []
@@ -125,13 +126,16 @@ def watching(server: Server, check: Callable[[int, int], None]) -> Iterator[list
 
     def watch() -> None:
         try:
-            took = 0.0
-            while not over.wait(4 * took):
+            last = False
+            while True:
                 began = time.monotonic()
                 records, members = look(server)
                 took = time.monotonic() - began
                 check(records, members)
                 seen.append(records)
+                if last:
+                    return
+                last = over.wait(4 * took)
         except BaseException as error:
             failures.append(error)
 

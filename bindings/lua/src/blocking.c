@@ -1,6 +1,7 @@
 /* blocking.c - the module tokenstore.blocking: a client, which runs operations to their end. */
 #include "convert.h"
 #include "driver.h"
+#include "session_events.h"
 #include "target.h"
 #include "tokenstore/secret.h"
 
@@ -124,5 +125,6 @@ int luaopen_tokenstore_blocking(lua_State *L) {
     lua_newtable(L);
     tksp_lua_set_drivers(L, functions);
     tksp_lua_set_gc(L, TKSP_UP_CLIENT, client_gc);
+    tksp_lua_open_session_events(L);
     return 1;
 }

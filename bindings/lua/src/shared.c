@@ -4,7 +4,7 @@
 #include <stdarg.h>
 
 /* Registry key of a list of what TKSP_UP_* name. The number changes with any struct in shared.h. */
-#define SHARED_KEY "tokenstore.shared/3"
+#define SHARED_KEY "tokenstore.shared/5"
 
 static int op_gc(lua_State *L) {
     tksp_lua_op_clear(tksp_lua_check(L, 1, TKSP_UP_OP));
@@ -108,6 +108,7 @@ static void make_list(lua_State *L) {
     add_metatable(L, TKSP_UP_TARGET, "tokenstore.target", false);
     add_metatable(L, TKSP_UP_RUN, "tokenstore.run", false);
     add_metatable(L, TKSP_UP_NODE_TOKENS, "tokenstore.node_tokens", false);
+    add_metatable(L, TKSP_UP_SESSION_EVENTS, "tokenstore.session_events", false);
     add_metatable(L, TKSP_UP_JWT_SESSIONS, "tokenstore.jwt_sessions", false);
     set_tostring(L, TKSP_UP_NULL, null_tostring);
     set_tostring(L, TKSP_UP_TOKEN, value_tostring);
@@ -125,7 +126,7 @@ static void make_list(lua_State *L) {
 
 /* Pushes the list, which is made by whichever module comes first. */
 static void push_list(lua_State *L) {
-    luaL_checkstack(L, 3 * TKSP_UP_COUNT, "tokenstore");
+    luaL_checkstack(L, 3 * TKSP_UP_COUNT, "not enough memory");
     lua_getfield(L, LUA_REGISTRYINDEX, SHARED_KEY);
     if (lua_isnil(L, -1)) {
         lua_pop(L, 1);

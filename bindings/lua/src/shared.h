@@ -26,14 +26,15 @@ enum {
     TKSP_UP_ARRAY,   /* metatable of arrays */
     TKSP_UP_TOKEN,   /* metatable of Token values */
     TKSP_UP_SESSION, /* metatable of Session values */
-    TKSP_UP_REPLY_ERROR,  /* metatable of an error reply among other replies */
-    TKSP_UP_SPIKE,        /* metatable of what is behind a Spike, made by tokenstore.oauth */
-    TKSP_UP_CREATOR,      /* metatable of get_token_creator's options while they are read */
-    TKSP_UP_TARGET,       /* metatable of tksp_lua_target */
-    TKSP_UP_RUN,          /* metatable of run.c's runs */
-    TKSP_UP_NODE_TOKENS,  /* metatable of what is behind a Tokenstore */
-    TKSP_UP_JWT_SESSIONS, /* metatable of what is behind a RedisJWT */
-    TKSP_UP_COUNT = TKSP_UP_JWT_SESSIONS
+    TKSP_UP_REPLY_ERROR,    /* metatable of an error reply among other replies */
+    TKSP_UP_SPIKE,          /* metatable of what is behind a Spike, made by tokenstore.oauth */
+    TKSP_UP_CREATOR,        /* metatable of get_token_creator's options while they are read */
+    TKSP_UP_TARGET,         /* metatable of tksp_lua_target */
+    TKSP_UP_RUN,            /* metatable of run.c's runs */
+    TKSP_UP_NODE_TOKENS,    /* metatable of what is behind a Tokenstore */
+    TKSP_UP_JWT_SESSIONS,   /* metatable of what is behind a RedisJWT */
+    TKSP_UP_SESSION_EVENTS, /* metatable of what is behind SessionEvents */
+    TKSP_UP_COUNT = TKSP_UP_SESSION_EVENTS
 };
 
 /* How the result of an operation is told. */

@@ -178,6 +178,22 @@ static PyObject *call_next(PyObject *object) {
     return NULL;
 }
 
+#if PY_VERSION_HEX >= 0x030A0000
+/* The same without a StopIteration. */
+static PySendResult call_send(PyObject *object, PyObject *unused, PyObject **out) {
+    tksp_py_call *self = (tksp_py_call *)object;
+    (void)unused;
+    if (!tksp_py_call_is_settled(self)) {
+        self->blocking = true;
+        Py_INCREF(object);
+        *out = object;
+        return PYGEN_NEXT;
+    }
+    *out = result_of(self);
+    return *out == NULL ? PYGEN_ERROR : PYGEN_RETURN;
+}
+#endif
+
 static PyObject *call_await(PyObject *self) {
     Py_INCREF(self);
     return self;
@@ -367,6 +383,9 @@ static PyType_Slot call_slots[] = {
     {Py_tp_doc, (void *)"Call(op, loop, client, now, timeout): an operation on its way."},
     {Py_tp_new, (void *)call_new},
     {Py_am_await, (void *)call_await},
+#if PY_VERSION_HEX >= 0x030A0000
+    {Py_am_send, (void *)call_send},
+#endif
     {Py_tp_iter, (void *)call_await},
     {Py_tp_iternext, (void *)call_next},
     {Py_tp_methods, call_methods},

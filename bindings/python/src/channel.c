@@ -41,6 +41,7 @@ typedef struct channel_object {
     tks_reply **replies; /* that have come, for the first places */
     size_t got, replies_capacity;
     tks_buf out;
+    bool answered; /* the first reply has come */
     bool feeding, broken;
 } channel_object;
 
@@ -74,6 +75,10 @@ static PyObject *channel_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     if (status == TKS_OK) return (PyObject *)self;
     Py_DECREF(self);
     return tksp_py_raise(state, status, &err);
+}
+
+static place *place_at(channel_object *self, size_t i) {
+    return &self->places[(self->first + i) & (self->capacity - 1)];
 }
 
 /* ---- replies --------------------------------------------------------------------------------- */
@@ -113,6 +118,15 @@ static tks_status read_replies(channel_object *self, size_t size, tks_error *err
     if (status == TKS_OK && self->due == 0 && !tks_reader_is_idle(self->reader))
         status = tks_fail(err, TKS_ERR_CONNECTION, "more answers came than were asked for");
     return status;
+}
+
+/* Was this connection turned away? Then nothing of what was sent on it has been read. */
+static bool is_turned_away(channel_object *self) {
+    bool first = !self->answered && self->got > 0;
+    self->answered = self->answered || first;
+    if (!first || !tks_reply_is_refusal(self->replies[0])) return false;
+    for (size_t i = 0; i < self->count; i++) place_at(self, i)->call->sent = false;
+    return true;
 }
 
 /* How many bytes there are to be read, of an int. False with an exception. */
@@ -165,10 +179,6 @@ static PyObject *channel_greet(PyObject *object, PyObject *arg) {
 }
 
 /* ---- the queue ------------------------------------------------------------------------------- */
-
-static place *place_at(channel_object *self, size_t i) {
-    return &self->places[(self->first + i) & (self->capacity - 1)];
-}
 
 static bool grow(channel_object *self) {
     size_t capacity = self->capacity == 0 ? 64 : self->capacity * 2;
@@ -327,6 +337,11 @@ static PyObject *channel_feed(PyObject *object, PyObject *arg) {
         return NULL;
     }
     tks_status status = read_replies(self, size, &err);
+    if (is_turned_away(self)) {
+        err = (tks_error)TKS_ERROR_INIT;
+        status =
+            tks_fail(&err, TKS_ERR_CONNECTION, "the server is full: max number of clients reached");
+    }
     if (status != TKS_OK) return tksp_py_raise(state, status, &err);
     if (self->got == 0) Py_RETURN_FALSE;
     tksp_py_call **settled =

@@ -27,6 +27,7 @@ typedef struct tksp_py_state {
     PyTypeObject *key_type;
     PyTypeObject *keyset_type;
     PyTypeObject *spike_type;
+    PyTypeObject *session_events_type;
     PyTypeObject *call_type;
     PyTypeObject *channel_type;
     PyObject *exceptions[TKS_STATUS_COUNT]; /* by status; NULL for TKS_OK */
@@ -52,6 +53,7 @@ int tksp_py_node_tokens_init(PyObject *module, tksp_py_state *state);
 int tksp_py_jwt_sessions_init(PyObject *module, tksp_py_state *state);
 int tksp_py_jwt_init(PyObject *module, tksp_py_state *state);
 int tksp_py_spike_init(PyObject *module, tksp_py_state *state);
+int tksp_py_session_events_init(PyObject *module, tksp_py_state *state);
 int tksp_py_call_init(PyObject *module, tksp_py_state *state);
 int tksp_py_channel_init(PyObject *module, tksp_py_state *state);
 
@@ -202,6 +204,17 @@ bool tksp_py_call_wake_soon(const tksp_py_state *state, tksp_py_call *self);
 
 /* creator_options(dict) -> dict: what tokenstore/spike_creator.h makes of it */
 PyObject *tksp_py_creator_options(PyObject *module, PyObject *options);
+
+/* ---- session_events.c: functions of the module ------------------------------------------------ */
+
+/* session_channels(db) -> [str, …], to subscribe to */
+PyObject *tksp_py_session_channels(PyObject *module, PyObject *db);
+
+/* session_event(channel, key, db) -> (kind, id, rjwt), or None where it is of no session */
+PyObject *tksp_py_session_event(PyObject *module, PyObject *args);
+
+/* session_notify() -> Op: tks_session_notify_new */
+PyObject *tksp_py_session_notify(PyObject *module, PyObject *unused);
 
 /* ---- tokens.c and move.c ---------------------------------------------------------------------- */
 

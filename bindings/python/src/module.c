@@ -9,7 +9,8 @@ static int module_exec(PyObject *module) {
         tksp_py_client_init(module, state) < 0 || tksp_py_tokens_init(module, state) < 0 ||
         tksp_py_node_tokens_init(module, state) < 0 || tksp_py_jwt_init(module, state) < 0 ||
         tksp_py_jwt_sessions_init(module, state) < 0 || tksp_py_spike_init(module, state) < 0 ||
-        tksp_py_call_init(module, state) < 0 || tksp_py_channel_init(module, state) < 0)
+        tksp_py_call_init(module, state) < 0 || tksp_py_channel_init(module, state) < 0 ||
+        tksp_py_session_events_init(module, state) < 0)
         return -1;
     tks_status status = tks_secret_start(&err);
     if (status != TKS_OK) {
@@ -30,6 +31,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->key_type);
     Py_VISIT(state->keyset_type);
     Py_VISIT(state->spike_type);
+    Py_VISIT(state->session_events_type);
     Py_VISIT(state->call_type);
     Py_VISIT(state->channel_type);
     for (size_t i = 0; i < TKS_STATUS_COUNT; i++) Py_VISIT(state->exceptions[i]);
@@ -52,6 +54,7 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->key_type);
     Py_CLEAR(state->keyset_type);
     Py_CLEAR(state->spike_type);
+    Py_CLEAR(state->session_events_type);
     Py_CLEAR(state->call_type);
     Py_CLEAR(state->channel_type);
     for (size_t i = 0; i < TKS_STATUS_COUNT; i++) Py_CLEAR(state->exceptions[i]);
@@ -76,6 +79,9 @@ static PyMethodDef module_methods[] = {
     {"keyset_keys", (PyCFunction)(void (*)(void))tksp_py_keyset_keys, METH_FASTCALL, NULL},
     {"jwt_decode", (PyCFunction)(void (*)(void))tksp_py_jwt_decode, METH_FASTCALL, NULL},
     {"jwt_encode", (PyCFunction)(void (*)(void))tksp_py_jwt_encode, METH_FASTCALL, NULL},
+    {"session_channels", tksp_py_session_channels, METH_O, NULL},
+    {"session_event", tksp_py_session_event, METH_VARARGS, NULL},
+    {"session_notify", tksp_py_session_notify, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

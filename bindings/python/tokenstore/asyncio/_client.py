@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import warnings
 from collections.abc import Iterable, Sequence
 from types import TracebackType
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from tokenstore._types import ClientOptions, Duration
 
 __all__ = ["Client"]
+
+_log = logging.getLogger("tokenstore")
 
 
 class Client(BaseClient):
@@ -102,6 +105,7 @@ class Client(BaseClient):
         """
         await self._driver.aclose()
         if not self._core.closed:
+            _log.debug("client closed for %s", self._url)
             await asyncio.get_running_loop().run_in_executor(None, self._core.close)
 
     async def __aenter__(self) -> Self:

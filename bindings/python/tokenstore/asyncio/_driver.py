@@ -60,7 +60,11 @@ class Driver:
         if call.deadline < lines.alarm_at:
             lines.set_alarm(call.deadline)
         try:
-            lines.serve(call, call.start())
+            wish, line = call.start(), lines.only
+            if wish == _SEND and line is not None:
+                line.send(call)
+            else:
+                lines.serve(call, wish)
             return await call
         except asyncio.CancelledError:
             lines.cancelled(call)
@@ -122,6 +126,7 @@ class Lines:
         self.limit = limit
         self.pid = os.getpid()
         self.calls: dict[_Call, None] = {}
+        self.only: Line | None = None  # the connection, where there is one at most; a short cut
         self.crowded = False  # somebody waits for others to end: room() and ended() must be asked
         self.alarm_at = _INFINITY
         self._where = where
@@ -151,9 +156,6 @@ class Lines:
     def _send(self, call: _Call) -> None:
         if call.reconnect and call.line is not None:
             self._retire(call.line)
-        if len(self._open) == self._connections == 1:
-            self._open[0].send(call)
-            return
         if len(self._open) < self._connections:
             self._connect()
         if self._open:
@@ -214,6 +216,7 @@ class Lines:
         self._connecting = None
         if line.open:
             self._open.append(line)
+            self._look()
         for call in self._take_waiting():
             self.serve(call, _SEND)
 
@@ -230,12 +233,18 @@ class Lines:
         for lines in (self._open, self._retired):
             if line in lines:
                 lines.remove(line)
+        self._look()
         self._lose(line.channel.drain(), error)
+
+    def _look(self) -> None:
+        """Is there one connection, and is there to be no other?"""
+        self.only = self._open[0] if len(self._open) == self._connections == 1 else None
 
     def _retire(self, line: Line) -> None:
         """It takes no more calls. Those on it may still end; but there is one such line at most."""
         if line in self._open:
             self._open.remove(line)
+            self._look()
             for old in list(self._retired):
                 old.abort(ConnectionError("the server does not answer"))
             self._retired.append(line)

@@ -1,0 +1,10 @@
+/* session_events.h - the functions of tokenstore.blocking that wait for the ends of sessions. */
+#ifndef TOKENSTORE_LUA_SESSION_EVENTS_H
+#define TOKENSTORE_LUA_SESSION_EVENTS_H
+
+#include "shared.h"
+
+/* Adds session_events, session_events_next and session_events_close to the table on top. */
+void tksp_lua_open_session_events(lua_State *L);
+
+#endif

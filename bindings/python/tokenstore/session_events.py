@@ -1,0 +1,250 @@
+"""The ends of sessions, as Redis reports them: what ``RedisJWT.events()`` and ``RedisJWT.on()`` stand on.
+
+Redis tells who listens at that moment, and keeps nothing for who does not. So a lost connection is made again
+by itself, and what may have been missed is told as a :class:`SessionGap`: look then whether the sessions that
+you know of still exist.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Union
+
+from tokenstore import _core
+from tokenstore.client import Client
+from tokenstore.errors import Error
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from tokenstore._types import Duration
+
+__all__ = ["SessionCallbacks", "SessionEnd", "SessionEvent", "SessionEvents", "SessionGap"]
+
+_log = logging.getLogger("tokenstore")
+
+
+@dataclass(frozen=True)
+class SessionEnd:
+    """A session has ended.
+
+    ======== ===================================================================================
+    ``kind`` ``"expired"``: its time was over; ``"del"``: somebody ended it
+    ``id``   whose session it was
+    ``rjwt`` which one: as in what ``verify`` gives (``repr()`` does not show it)
+    ======== ===================================================================================
+    """
+
+    kind: Literal["expired", "del"]
+    id: str
+    rjwt: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class SessionGap:
+    """Nobody listened for a while: sessions that ended between these times may not have been told.
+
+    Both are seconds since the epoch, by the clock of this machine. Ends before ``lost_at`` have been told,
+    and those after ``restored_at`` will be.
+    """
+
+    lost_at: float
+    restored_at: float
+    kind: Literal["gap"] = "gap"
+
+
+SessionEvent = Union[SessionEnd, SessionGap]
+"""What events give; ``kind`` says which of the two it is."""
+
+
+class SessionEvents:
+    """Listens on a connection of its own, from the moment it is made.
+
+    ::
+
+        with jwt.events() as events:
+            for event in events:  # until close()
+                if event.kind == "gap":
+                    look_whether_sessions_still_exist()
+                else:
+                    print(event.id, event.kind)
+
+    ``kea=True`` lets the server publish what is listened for (CONFIG SET notify-keyspace-events, on every new
+    connection, since a server forgets it when it restarts). After ``keepalive`` seconds of silence a PING asks
+    whether the server is still there.
+
+    One thread at a time may wait; each needs an object of its own. A forked child must make its own.
+    """
+
+    def __init__(self, client: Client, *, kea: bool = False, keepalive: Duration = 15) -> None:
+        self._client = client
+        self._closed = False
+        self._pid = os.getpid()
+        self._core = _core.SessionEvents(client._core, kea, keepalive)
+        _log.debug("listening for ends of sessions at %s", client.url)
+
+    @property
+    def closed(self) -> bool:
+        """True after :meth:`close`, when its client is closed, and in a forked child."""
+        return self._closed or self._client.closed or self._pid != os.getpid()
+
+    def next(self, timeout: Duration | None = None) -> SessionEvent | None:
+        """Wait for the next event; None when there is none within ``timeout`` seconds.
+
+        Without a timeout it waits for ever; 0 gives what is there already. While the server is away, a call may
+        take the client's ``connect_timeout`` where that is longer. A server that refuses us raises
+        :class:`ServerError`; later calls try again. After :meth:`close`: :class:`Error`.
+        """
+        until = None if timeout is None else time.monotonic() + _seconds(timeout)
+        while True:
+            left = -1 if until is None else math.ceil(max(0.0, until - time.monotonic()) * 1000)
+            told: Any = self._core.next(left)
+            if told is None:
+                return None
+            if told[0] == "gap":
+                _log.warning("listening again; ends of sessions may have been missed")
+                return SessionGap(*told[1:])
+            if told[0] != "lost":
+                return SessionEnd(*told)
+            _log.warning("nobody listens for ends of sessions: %s", told[1])
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> SessionEvent:
+        while True:
+            try:
+                event = self.next()
+            except Error:
+                if self.closed and self._pid == os.getpid():
+                    raise StopIteration from None
+                raise
+            if event is not None:
+                return event
+
+    def close(self) -> None:
+        """End the connection; a thread that waits is released within 50 ms. Twice is fine."""
+        self._closed = True
+        self._core.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<tokenstore.SessionEvents {self._client.url}{' closed' if self.closed else ''}>"
+
+
+def _seconds(timeout: Duration) -> float:
+    if isinstance(timeout, timedelta):
+        return timeout.total_seconds()
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise TypeError(f"timeout must be seconds or a timedelta, not {type(timeout).__name__}")
+    if not 0 <= timeout <= 315360000:
+        raise ValueError("timeout must be 0 … 315360000 seconds, or None to wait for ever")
+    return timeout
+
+
+Callback = Callable[[Any], object]
+
+_KINDS = ("expired", "del", "gap")
+
+
+class SessionCallbacks:
+    """Calls functions when sessions end: what ``RedisJWT.on`` stands on.
+
+    One daemon thread, which begins with the first callback and ends with :meth:`close`, or when nobody holds
+    this object any more. ``listen`` makes the events it reads.
+    """
+
+    def __init__(self, listen: Callable[[], SessionEvents]) -> None:
+        self._listen = listen
+        self._callbacks: dict[str, tuple[Callback, ...]] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._events: SessionEvents | None = None
+        self._thread: threading.Thread | None = None
+
+    def on(self, kind: str, callback: Callback) -> None:
+        """Let ``callback(event)`` be called for every event of a kind: ``"expired"``, ``"del"`` or ``"gap"``.
+
+        Callbacks are called one after the other, in the order in which they were given. What one raises is
+        logged, and the others are called all the same. From when this returns, nothing is missed; it raises what
+        making :class:`SessionEvents` raises.
+        """
+        if kind not in _KINDS:
+            raise ValueError(f'there is no event {kind!r}: it must be "expired", "del" or "gap"')
+        if not callable(callback):
+            raise TypeError(f"callback must be callable, not {type(callback).__name__}")
+        if self._pid != os.getpid():
+            self._begin()  # a forked child: the thread is not here, and the lock may be held by it
+        with self._lock:
+            if self._events is None or self._events.closed:
+                self._events = self._listen()
+                self._thread = threading.Thread(
+                    target=_call_back,
+                    args=(self._events, self._callbacks),
+                    name="tokenstore-events",
+                    daemon=True,
+                )
+                self._thread.start()
+            self._callbacks[kind] = (*self._callbacks.get(kind, ()), callback)
+
+    def off(self, kind: str, callback: Callback) -> None:
+        """Undo one :meth:`on`; nothing happens when there was none."""
+        with self._lock:
+            left = list(self._callbacks.get(kind, ()))
+            if callback in left:
+                left.remove(callback)
+            self._callbacks[kind] = tuple(left)
+
+    def close(self) -> None:
+        """End the thread; a callback that is running is waited for, unless this comes from one. Twice is fine."""
+        if self._events is None or self._pid != os.getpid():
+            return
+        self._events.close()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def __del__(self) -> None:
+        events = getattr(self, "_events", None)
+        if events is not None:
+            events.close()
+
+
+# Not a method: the thread must not keep the object alive whose end ends it.
+def _call_back(events: SessionEvents, callbacks: dict[str, tuple[Callback, ...]]) -> None:
+    while True:
+        try:
+            event = events.next()
+        except (Error, MemoryError) as error:
+            if events.closed:
+                return
+            _log.error("nobody listens for ends of sessions, trying again: %s", error)
+            continue
+        if event is None:
+            continue
+        for callback in callbacks.get(event.kind, ()):
+            try:
+                callback(event)
+            except BaseException:  # SystemExit too: the others are to be called
+                _log.exception("a callback for the event %r failed", event.kind)

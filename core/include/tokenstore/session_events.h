@@ -1,0 +1,65 @@
+/* tokenstore/session_events.h - the blocking driver of session events: who waits for the end of sessions.
+ *
+ * Purpose:   a connection of its own, outside the client's pool, listens to what Redis says about keys.
+ *            Redis keeps nothing for who is not there: when the connection was lost, it is made again, and
+ *            what may have been missed is told as a gap.
+ * Lifecycle: open, next any number of times, close, free after the last user. The client must outlive it.
+ * Threads:   next by one thread at a time - a second one gets an error; close from any.
+ * Fork:      it belongs to the process that made it; in a child, next says so. */
+#ifndef TOKENSTORE_SESSION_EVENTS_H
+#define TOKENSTORE_SESSION_EVENTS_H
+
+#include "tokenstore/client.h"
+#include "tokenstore/session_event.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tks_session_events tks_session_events;
+
+typedef struct tks_session_events_options {
+    bool configure;       /* run tks_session_notify_new on each new connection */
+    int64_t keepalive_ms; /* PING after this long a silence; 0: 15 s */
+} tks_session_events_options;
+
+typedef enum tks_session_notice_type {
+    TKS_SESSION_NOTHING, /* until the timeout */
+    TKS_SESSION_ENDED,   /* `event` */
+    TKS_SESSION_LOST,    /* the connection has ended: `why`; worth a line in a log */
+    TKS_SESSION_GAP /* it is back: ends between `lost_ms` and `restored_ms` may not have been told */
+} tks_session_notice_type;
+
+/* Everything borrowed until the next call. Times are milliseconds since 1970 by the clock of this machine. */
+typedef struct tks_session_notice {
+    tks_session_notice_type type;
+    tks_session_event event;
+    const tks_error *why;
+    int64_t lost_ms, restored_ms;
+} tks_session_notice;
+
+/* Listens, from when this returns, within the client's timeout. TKS_OK, TKS_ERR_CONNECTION,
+ * TKS_ERR_TIMEOUT, TKS_ERR_SERVER (it does not let us: the message says what to do),
+ * TKS_ERR_CONFIGURATION, TKS_ERR_CLOSED (the client is), TKS_ERR_MEMORY, TKS_ERR_INTERRUPTED. */
+tks_status tks_session_events_open(tks_client *client, const tks_session_events_options *options,
+                                   const tks_interrupt *interrupt, tks_session_events **out,
+                                   tks_error *err);
+
+/* What comes next. `timeout_ms` 0: what is there already; below 0: for ever. While the server is away a
+ * call may take connect_timeout where that is longer. TKS_OK; TKS_ERR_SERVER, TKS_ERR_CONFIGURATION (it
+ * cannot come back by itself, though later calls try); TKS_ERR_CLOSED (it, or the client, or this is a
+ * forked child), TKS_ERR_MEMORY, TKS_ERR_INTERRUPTED (nothing is lost). `interrupt` may be NULL. */
+tks_status tks_session_events_next(tks_session_events *events, int64_t timeout_ms,
+                                   const tks_interrupt *interrupt, tks_session_notice *out,
+                                   tks_error *err);
+
+/* Ends a next under way in another thread within 50 ms. Twice is fine. */
+void tks_session_events_close(tks_session_events *events);
+
+/* NULL is accepted. */
+void tks_session_events_free(tks_session_events *events);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,163 @@
+"""Callbacks for the ends of sessions: one thread, which nothing kills but close."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+import tokenstore
+from ends import SOON, end, rjwt
+from servers import Server
+from tokenstore.session_events import SessionCallbacks, SessionEnd, SessionEvents, SessionGap
+
+
+@pytest.fixture
+def listened(server: Server) -> Server:
+    """No notifications are set."""
+    server("CONFIG", "SET", "notify-keyspace-events", "")
+    return server
+
+
+@pytest.fixture
+def callbacks(listened: Server, client: tokenstore.Client) -> Iterator[SessionCallbacks]:
+    callbacks = SessionCallbacks(lambda: SessionEvents(client, kea=True))
+    yield callbacks
+    callbacks.close()
+
+
+class Heard:
+    """A callback that can be waited for."""
+
+    def __init__(self) -> None:
+        self.events: list[object] = []
+        self._came = threading.Semaphore(0)
+
+    def __call__(self, event: object) -> None:
+        self.events.append(event)
+        self._came.release()
+
+    def wait(self) -> None:
+        assert self._came.acquire(timeout=SOON)
+
+
+def names() -> list[str]:
+    return [thread.name for thread in threading.enumerate()]
+
+
+def test_callbacks_are_called_for_their_kind(listened: Server, callbacks: SessionCallbacks) -> None:
+    deleted, expired, gaps = Heard(), Heard(), Heard()
+    callbacks.on("del", deleted)
+    callbacks.on("expired", expired)
+    callbacks.on("gap", gaps)
+    event = end(listened, "bob")
+    listened("SET", rjwt("alice"), "{}", "PX", 1)
+    deleted.wait()
+    expired.wait()
+    listened("CLIENT", "KILL", "TYPE", "pubsub")
+    gaps.wait()
+    assert deleted.events == [event]
+    assert expired.events == [SessionEnd("expired", "alice", rjwt("alice"))]
+    assert isinstance(gaps.events[0], SessionGap)
+    assert names().count("tokenstore-events") == 1
+
+
+def test_what_a_callback_raises_is_logged(
+    listened: Server, callbacks: SessionCallbacks, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard = Heard()
+    problems = [ValueError("odd"), SystemExit(3)]
+
+    def fail(event: object) -> None:
+        if problems:
+            raise problems.pop()
+
+    callbacks.on("del", fail)
+    callbacks.on("del", heard)
+    for n in range(3):
+        end(listened, "bob", n)
+        heard.wait()
+    assert caplog.text.count("a callback for the event 'del' failed") == 2
+    assert "ValueError: odd" in caplog.text
+    assert "00000000001" not in caplog.text
+
+
+def test_off_undoes_on(listened: Server, callbacks: SessionCallbacks) -> None:
+    first, second = Heard(), Heard()
+    callbacks.on("del", first)
+    callbacks.on("del", second)
+    callbacks.off("del", first)
+    callbacks.off("del", first)
+    callbacks.off("gap", first)
+    end(listened, "bob")
+    second.wait()
+    assert first.events == []
+
+
+def test_wrong_callbacks(callbacks: SessionCallbacks) -> None:
+    with pytest.raises(ValueError, match="no event 'evicted'"):
+        callbacks.on("evicted", print)
+    with pytest.raises(TypeError, match="callback must be callable"):
+        callbacks.on("del", None)  # type: ignore[arg-type]
+    assert "tokenstore-events" not in names()
+
+
+def test_close_ends_the_thread(listened: Server, callbacks: SessionCallbacks) -> None:
+    heard = Heard()
+    callbacks.on("del", heard)
+    callbacks.close()
+    assert "tokenstore-events" not in names()
+    callbacks.close()
+    end(listened, "bob")
+    callbacks.on("del", heard)  # it can begin again
+    event = end(listened, "alice")
+    heard.wait()
+    assert heard.events[0] == event
+
+
+def test_close_out_of_a_callback(listened: Server, callbacks: SessionCallbacks) -> None:
+    ended = threading.Event()
+
+    def close(event: object) -> None:
+        callbacks.close()
+        ended.set()
+
+    callbacks.on("del", close)
+    end(listened, "bob")
+    assert ended.wait(SOON)
+
+
+def test_an_object_that_nobody_holds_ends_its_thread(
+    listened: Server, client: tokenstore.Client
+) -> None:
+    callbacks = SessionCallbacks(lambda: SessionEvents(client, kea=True))
+    callbacks.on("del", print)
+    assert "tokenstore-events" in names()
+    del callbacks
+    gc.collect()
+    late = time.monotonic() + SOON
+    while "tokenstore-events" in names():
+        assert time.monotonic() < late
+        time.sleep(0.01)
+
+
+def test_callbacks_in_a_forked_child(listened: Server, callbacks: SessionCallbacks) -> None:
+    callbacks.on("gap", print)
+    child = os.fork()
+    if child == 0:
+        try:
+            heard = Heard()
+            with tokenstore.Client(listened.url) as client:
+                callbacks._listen = lambda: SessionEvents(client, kea=True)
+                callbacks.on("del", heard)
+                end(listened, "bob")
+                heard.wait()
+                callbacks.close()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
