@@ -22,6 +22,24 @@ uint32_t tks_random_below(uint32_t bound) {
     return randombytes_uniform(bound);
 }
 
+void tks_random_letters(char *out, size_t size) {
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    unsigned char random[64];
+    size_t used = sizeof random;
+    while (size > 0) {
+        if (used == sizeof random) {
+            randombytes_buf(random, sizeof random);
+            used = 0;
+        }
+        unsigned letter = random[used++] & 63;
+        if (letter >= sizeof letters - 1)
+            continue; /* 62 and 63 are drawn again: all are as likely */
+        *out++ = letters[letter];
+        size--;
+    }
+    tks_wipe(random, sizeof random);
+}
+
 static void update_length(crypto_generichash_state *state, size_t size) {
     unsigned char le[8];
     for (int i = 0; i < 8; i++) le[i] = (unsigned char)((uint64_t)size >> (8 * i));

@@ -64,6 +64,26 @@ TEST(secret_compare_and_wipe) {
     tks_wipe(NULL, 0);
 }
 
+TEST(secret_random_letters_are_even) {
+    enum { DRAWN = 62 * 1000 };
+    static char letters[DRAWN + 1];
+    int counts[256] = {0};
+    letters[DRAWN] = '!';
+    tks_random_letters(letters, DRAWN);
+    CHECK_INT(letters[DRAWN], '!');
+    for (size_t i = 0; i < DRAWN; i++) counts[(unsigned char)letters[i]]++;
+    for (int c = 0; c < 256; c++) {
+        bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        test_context("character %d", c);
+        /* 1000 are expected, with a deviation of 31: eight of these never happen. */
+        CHECK(letter ? counts[c] > 750 && counts[c] < 1250 : counts[c] == 0);
+    }
+    char again[24];
+    tks_random_letters(again, sizeof again);
+    CHECK(memcmp(again, letters, sizeof again) != 0);
+    tks_random_letters(again, 0);
+}
+
 TEST(secret_random_differs_and_is_even) {
     unsigned char a[32] = {0}, b[32] = {0};
     int counts[3] = {0};

@@ -267,7 +267,7 @@ static void push_list(lua_State *L) {
                                       {"__len", keyset_length},
                                       {"__tostring", keyset_tostring},
                                       {NULL, NULL}};
-    luaL_checkstack(L, TKSP_UP_KEYSET + 10, "tokenstore");
+    luaL_checkstack(L, TKSP_UP_KEYSET + 10, "not enough memory");
     lua_getfield(L, LUA_REGISTRYINDEX, LIST_KEY);
     if (lua_isnil(L, -1)) {
         int list = lua_gettop(L);

@@ -191,7 +191,7 @@ static int spike(lua_State *L) {
     spike_box *box = NULL;
     size_t count = 0;
 
-    luaL_checkstack(L, OPTION_COUNT + LUA_MINSTACK, "tokenstore");
+    luaL_checkstack(L, OPTION_COUNT + LUA_MINSTACK, "not enough memory");
     if (!lua_isnil(L, CLIENT)) {
         (void)tksp_lua_check(L, CLIENT, TKSP_UP_CLIENT);
     }

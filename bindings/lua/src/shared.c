@@ -126,7 +126,7 @@ static void make_list(lua_State *L) {
 
 /* Pushes the list, which is made by whichever module comes first. */
 static void push_list(lua_State *L) {
-    luaL_checkstack(L, 3 * TKSP_UP_COUNT, "tokenstore");
+    luaL_checkstack(L, 3 * TKSP_UP_COUNT, "not enough memory");
     lua_getfield(L, LUA_REGISTRYINDEX, SHARED_KEY);
     if (lua_isnil(L, -1)) {
         lua_pop(L, 1);

@@ -24,14 +24,14 @@ end
 
 -- Is this where nothing may block: a worker of nginx? (A thread of run_worker_thread has no sockets of
 -- nginx's, and may.)
-function Client.in_nginx()
+function Client.nonblocking()
   local nginx = _G.ngx
   return type(nginx) == "table" and nginx.socket ~= nil and nginx.socket.tcp ~= nil
 end
 
 -- A client for a checked URL (or nil) and checked options. nil, message, code when it cannot be.
 function Client.open(url, client_options)
-  local driver = require(Client.in_nginx() and "tokenstore.nginx" or "tokenstore.blocking")
+  local driver = require(Client.nonblocking() and "tokenstore.nginx" or "tokenstore.blocking")
   if not url then
     url = os.getenv("TOKENSTORE_URL")
     if not url or url == "" then

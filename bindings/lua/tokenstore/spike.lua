@@ -198,7 +198,7 @@ local function open(o)
     end
     faults[#faults + 1] = message
   end
-  local core = require(Client.in_nginx() and "tokenstore.nginx_spike" or "tokenstore.oauth")
+  local core = require(Client.nonblocking() and "tokenstore.nginx_spike" or "tokenstore.oauth")
   handle, message, code = core.spike(client and client._handle, {
     token_url = o.token_url or join(o.url, "/oauth2/token"),
     key_url = key_url,

@@ -33,6 +33,10 @@ void tks_random(void *out, size_t size);
 /* A number in 0 … bound-1, evenly drawn. `bound` > 0. */
 uint32_t tks_random_below(uint32_t bound);
 
+/* Fills `out` with `size` characters of [A-Za-z0-9], evenly drawn; no NUL behind them. One call of the
+ * system's generator does for most sizes. */
+void tks_random_letters(char *out, size_t size);
+
 /* The digest of `count` fields, each with its length before it, so that no two different lists of
  * fields are the same input; keyed by `pepper` unless it is empty. Writes TKS_DIGEST_TEXT_SIZE
  * characters of base64url to `out`, no NUL. */

@@ -3,8 +3,6 @@
 
 enum { RECORD_OVERHEAD_MAX = 16 * 1024 }; /* an id of 1024 bytes, each escaped, and the names */
 
-static const char ALPHABET[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-
 static tks_status send_sign(tksp_rjwt_op *self) {
     const tks_bytes head[] = {TKS_LITERAL("2"), self->key, self->index, self->value,
                               self->ttl,        self->max, self->fresh};
@@ -90,8 +88,7 @@ tks_status tks_jwt_sessions_sign(const tks_jwt_sessions *sessions, const tks_jwt
     if (status != TKS_OK) return status;
     memcpy(rjwt, new->id.data, new->id.size);
     rjwt[new->id.size] = ':';
-    for (size_t i = 0; i < TKS_RJWT_SUFFIX; i++)
-        rjwt[new->id.size + 1 + i] = ALPHABET[tks_random_below(sizeof ALPHABET - 1)];
+    tks_random_letters(rjwt + new->id.size + 1, TKS_RJWT_SUFFIX);
     tks_bytes key = tks_bytes_of(rjwt, new->id.size + 1 + TKS_RJWT_SUFFIX);
 
     tks_buf_init(&token, TKS_JWT_SIZE_MAX);

@@ -23,11 +23,6 @@ static void make_id(char out[ID_SIZE]) {
     }
 }
 
-static void make_key(char *out, size_t size) {
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    for (size_t i = 0; i < size; i++) out[i] = alphabet[tks_random_below(sizeof alphabet - 1)];
-}
-
 /* The length of valid UTF-8 as JavaScript counts it: in units of UTF-16. */
 static size_t javascript_length(tks_bytes text) {
     size_t length = 0;
@@ -138,7 +133,7 @@ tks_status tks_node_tokens_add(const tks_node_tokens *store, tks_bytes owner_id,
         status = tks_fail(err, TKS_ERR_DATA, "duration must be 1 to 315360000 seconds");
     if (status != TKS_OK) return status;
     if (key.data == NULL) {
-        make_key(made_key, store->key_size);
+        tks_random_letters(made_key, store->key_size);
         key = tks_bytes_of(made_key, store->key_size);
     }
     make_id(made_id);

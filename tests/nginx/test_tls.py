@@ -1,0 +1,96 @@
+"""TLS in nginx: what its Lua module verifies, and what is said when it refuses."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import tokenstore
+from certs import CLIENT, LOCAL, OTHER_HOST, SERVER, Authority, Pair, self_signed
+from fault_server import FaultServer
+from nginx_server import Nginx
+from remote import RemoteClient
+from servers import Server
+
+
+def context_of(pair: Pair) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.cert, pair.key)
+    return context
+
+
+@contextmanager
+def client_of(
+    nginx: Nginx, redis: Server, tls: ssl.SSLContext | None, **options: str
+) -> Iterator[RemoteClient]:
+    with FaultServer(str(redis.socket_path), tls) as server:
+        client = RemoteClient(nginx, f"rediss://localhost:{server.port}", **options)
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+def test_a_good_certificate(setup_nginx: Nginx, redis: Server, server_tls: ssl.SSLContext) -> None:
+    with client_of(setup_nginx, redis, server_tls) as client:
+        assert client.execute("PING") == "PONG"
+    with FaultServer(str(redis.socket_path), server_tls) as server:
+        url = f"rediss://127.0.0.1:{server.port}?server_name=localhost"
+        client = RemoteClient(setup_nginx, url, timeout=5)
+        assert client.execute("PING") == "PONG"
+        client.close()
+
+
+@pytest.mark.parametrize("what", ["other host", "unknown CA", "self-signed", "expired", "not yet"])
+def test_bad_certificates(
+    setup_nginx: Nginx, redis: Server, authority: Authority, tmp_path: Path, what: str
+) -> None:
+    """Refused at once: trying again cannot help."""
+    setup_nginx.explained.append(r"lua ssl certificate (verify error|does not match host)")
+    pair = {
+        "other host": lambda: authority.sign("other-host", OTHER_HOST, *SERVER),
+        "unknown CA": lambda: Authority(tmp_path, "stranger").sign("x", LOCAL, *SERVER),
+        "self-signed": lambda: self_signed(tmp_path, "self", LOCAL, *SERVER),
+        "expired": lambda: authority.sign(
+            "expired", LOCAL, *SERVER, dates=("20200101000000Z", "20210101000000Z")
+        ),
+        "not yet": lambda: authority.sign(
+            "future", LOCAL, *SERVER, dates=("20900101000000Z", "20910101000000Z")
+        ),
+    }[what]()
+    with FaultServer(str(redis.socket_path), context_of(pair)) as server:
+        client = RemoteClient(setup_nginx, f"rediss://localhost:{server.port}", timeout=5)
+        with pytest.raises(tokenstore.ConnectionError, match="lua_ssl_trusted_certificate"):
+            client.execute("PING")
+        client.close()
+        assert server.accepted == 1
+
+
+def test_no_tls_on_this_port(setup_nginx: Nginx, redis: Server) -> None:
+    setup_nginx.explained.append(r"SSL_do_handshake\(\) failed")
+    with (
+        client_of(setup_nginx, redis, None, timeout="1") as client,
+        pytest.raises(
+            (tokenstore.ConnectionError, tokenstore.TimeoutError), match="does the server speak TLS"
+        ),
+    ):
+        client.execute("PING")
+
+
+def test_a_certificate_of_ours(setup_nginx: Nginx, redis: Server, authority: Authority) -> None:
+    context = context_of(authority.sign("wants-ours", LOCAL, *SERVER))
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority.cert)
+    ours = authority.sign("ours", LOCAL, *CLIENT)
+    with client_of(setup_nginx, redis, context, cert=str(ours.cert), key=str(ours.key)) as client:
+        assert client.execute("PING") == "PONG"
+    setup_nginx.explained.append(r"SSL_(do_handshake|read)\(\) failed")
+    with (
+        client_of(setup_nginx, redis, context, timeout="1") as client,
+        pytest.raises(tokenstore.ConnectionError, match="take our certificate"),
+    ):
+        client.execute("PING")
