@@ -273,6 +273,10 @@ end)
 
 test("events tell when a session ends", function()
   local sessions, id = open { kea = true }, user()
+  if rawget(_G, "ngx") then
+    fails("configuration", "nginx must not", sessions:events { keepalive = 5 })
+    return
+  end
   local events = assert(sessions:events { keepalive = 5 })
   local told = {}
   only(true, sessions:on("del", function(event) told[#told + 1] = event.id end))
