@@ -271,6 +271,25 @@ test("node_writers looks by SCAN", function()
   equal(sessions.client:execute("EXISTS", key), 0)
 end)
 
+test("events tell when a session ends", function()
+  local sessions, id = open { kea = true }, user()
+  local events = assert(sessions:events { keepalive = 5 })
+  local told = {}
+  only(true, sessions:on("del", function(event) told[#told + 1] = event.id end))
+  local key = key_of(sessions, sessions:sign { id = id })
+  sessions:sign { id = id } -- which ends the one before
+  local event
+  repeat
+    event = assert(events:next(10))
+  until event.id == id
+  equal({ event.kind, event.rjwt }, { "del", key })
+  repeat
+    assert(sessions:poll(10) > 0)
+  until told[#told] == id
+  events:close()
+  sessions:close()
+end)
+
 test("what is refused", function()
   fails("configuration", "secret is missing", tokenstore.RedisJWT { redis = harness.url })
   fails("configuration", "too short", tokenstore.RedisJWT { redis = harness.url, secret = "short" })

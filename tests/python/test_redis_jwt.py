@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import tokenstore
 from servers import Server
 from tokenstore import RedisJWT, jwt
+from tokenstore.session_events import SessionEnd
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "a secret of thirty-two bytes, yes"
@@ -298,6 +300,30 @@ def test_node_writers(client: tokenstore.Client, server: Server) -> None:
     assert {k for k in server.keys() if not k.startswith(b"rjwt-")} == {
         b"other:ABCDEFGHIJK", f"x{ID}:ABCDEFGHIJK".encode(), f"{ID}:short".encode(),
     }  # fmt: skip
+
+
+def test_events(client: tokenstore.Client) -> None:
+    sessions = open_sessions(client, kea=True)
+    told: list[str] = []
+    heard = threading.Event()
+
+    def called(event: SessionEnd) -> None:
+        told.append(event.id)
+        heard.set()
+
+    with sessions.events() as events:
+        sessions.on("del", called)
+        token = sessions.sign(ID)
+        key = sessions.verify(token)["rjwt"]
+        sessions.sign(ID)  # which ends the one before
+        event = events.next(timeout=10)
+        assert isinstance(event, SessionEnd)
+        assert (event.kind, event.id, event.rjwt) == ("del", ID, key)
+    assert heard.wait(10)
+    assert told == [ID]
+    sessions.off("del", called)
+    sessions.close()
+    assert client.closed is False
 
 
 # ---- what is refused -------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@
 ---@field multiple? boolean false: a user has one session, and signing ends the others; true: any number
 ---@field max_sessions? integer so many instead: signing ends the oldest beyond it
 ---@field node_writers? boolean the Node package signs into the same database: look for its sessions by SCAN
+---@field kea? boolean let the server publish the ends of sessions (CONFIG SET), for events, on and poll
 ---@field max_data_size? integer bytes of the data as JSON (default 65536)
 
 ---What a token and its session say.
@@ -105,6 +106,31 @@ function RedisJWT:destroy_multiple(args) end
 ---@return string? message
 ---@return tokenstore.Code? code
 function RedisJWT:reindex(args) end
+
+---@class tokenstore.RedisJWTEventsArgs
+---@field keepalive? number seconds of silence after which the server is asked whether it is there (default 15)
+
+---Listens to the ends of sessions from now on.
+---@param args? tokenstore.RedisJWTEventsArgs
+---@return tokenstore.SessionEvents?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisJWT:events(args) end
+
+---Lets poll call `callback(event)` when a session ends.
+---@param kind "expired"|"del"|"gap"
+---@param callback fun(event: tokenstore.SessionEvent)
+---@return boolean?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisJWT:on(kind, callback) end
+
+---Waits for an end and calls the callbacks for all that are there; how many there were.
+---@param timeout? number seconds; none: for ever
+---@return integer?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisJWT:poll(timeout) end
 
 ---The raw client.
 ---@return tokenstore.Client

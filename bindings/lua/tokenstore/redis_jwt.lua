@@ -4,7 +4,7 @@
 --     local token = assert(sessions:sign{ id = "507f191e", ttl = "15 minutes" })
 --     local session = sessions:verify{ token = token, value_session = true }
 --
--- Options: redis, secret, algorithm, multiple, max_sessions, node_writers, max_data_size, and those of
+-- Options: redis, secret, algorithm, multiple, max_sessions, node_writers, kea, max_data_size, and those of
 -- Client. Instead of `redis`, the Node package's host (a path is a unix socket), port and auth may be
 -- given. A token is good when its signature is and its session lives; what is not good is nil, message,
 -- "invalid_token". All is explained in redis_jwt.d.lua.
@@ -12,12 +12,14 @@
 local core = require "tokenstore.core"
 local jwt = require "tokenstore.jwt"
 local options_of = require "tokenstore.options"
+local session_events = require "tokenstore.session_events"
 local store = require "tokenstore.store"
 
 local OPTIONS = {
   secret = "any",
   algorithm = "string",
   multiple = "boolean",
+  kea = "boolean",
   max_sessions = "number",
   node_writers = "boolean",
   max_data_size = "number",
@@ -26,6 +28,7 @@ local OPTIONS = {
   port = "number",
   auth = "string",
 }
+local EVENTS = { keepalive = "number" }
 local CREATE = { id = "any", data = "any", ttl = "any", request = "any" }
 
 local rjwt = core.rjwt
@@ -121,7 +124,12 @@ function class.__call(self, redis, given)
   if type(redis) == "table" and getmetatable(redis) == nil then
     redis = with_url(redis)
   end
-  return construct(self, redis, given)
+  local object, message, code = construct(self, redis, given)
+  if object then
+    local options = type(redis) == "table" and getmetatable(redis) == nil and redis or given
+    object._kea = options.kea
+  end
+  return object, message, code
 end
 
 -- ---- sessions --------------------------------------------------------------------------------------
@@ -186,6 +194,54 @@ end
 function RedisJWT:reindex(args)
   return self._run(self._handle, rjwt.reindex(self._store, args or {}))
 end
+
+-- events{ keepalive }: listens to the ends of sessions from now on, on a connection of its own. With the
+-- option `kea` the server is told to publish them. See session_events.lua.
+function RedisJWT:events(args)
+  args = options_of.check(args or {}, EVENTS, "argument", 2)
+  return session_events.open(self.client, { kea = self._kea, keepalive = args.keepalive })
+end
+
+-- The events that on and poll share; nil, message, code.
+local function shared_events(self)
+  local message, code
+  if not self._events or self._events.closed then
+    self._events, message, code = self:events()
+  end
+  return self._events, message, code
+end
+
+-- on(kind, callback): callback(event) is called by poll when a session ends: "expired" or "del", or "gap"
+-- when nobody listened for a while. True; nil, message, code when nobody can listen.
+function RedisJWT:on(kind, callback)
+  local events, message, code = shared_events(self)
+  if not events then
+    return nil, message, code
+  end
+  events:on(kind, callback)
+  return true
+end
+
+-- poll(timeout): waits for an end and calls the callbacks for all that are there; how many there were.
+function RedisJWT:poll(timeout)
+  local events, message, code = shared_events(self)
+  if not events then
+    return nil, message, code
+  end
+  return events:poll(timeout)
+end
+
+local close = RedisJWT.close
+
+-- Ends the events of on and poll, and closes the client, unless it was passed in. Twice is fine.
+function RedisJWT:close()
+  if self._events then
+    self._events:close()
+  end
+  close(self)
+end
+
+RedisJWT.__close = RedisJWT.close
 
 -- The raw client.
 function RedisJWT:exec()

@@ -12,6 +12,7 @@ from tokenstore._types import ClientOptions, Duration, Text
 from tokenstore.client import Client
 from tokenstore.errors import ConfigurationError, DataError
 from tokenstore.jwt import Key
+from tokenstore.session_events import Callback, SessionCallbacks, SessionEvents
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -59,6 +60,9 @@ class RedisJWT(Store):
         the Node package signs into the same database: its sessions are looked for by SCAN whenever
         all of a user's count, which costs O(all keys). Without it, they count once :meth:`reindex`
         has run.
+    ``kea``
+        let the server publish the ends of sessions (CONFIG SET notify-keyspace-events), for
+        :meth:`events` and :meth:`on`
     ``max_data_size``
         bytes of the data as JSON (default 64 KiB)
     """
@@ -69,6 +73,7 @@ class RedisJWT(Store):
         *,
         secret: Secret = None,
         multiple: bool = False,
+        kea: bool = False,
         max_sessions: int | None = None,
         algorithm: str = "HS256",
         node_writers: bool = False,
@@ -91,6 +96,8 @@ class RedisJWT(Store):
             max_data_size,
         )
         super().__init__(_target(redis, host, port, auth), **client_options)
+        self._kea = bool(kea)
+        self._callbacks: SessionCallbacks | None = None
 
     def sign(
         self,
@@ -153,6 +160,36 @@ class RedisJWT(Store):
         ``timeout`` than the client's. Safe to repeat.
         """
         return self._driver.run(self._ops.reindex(), timeout)
+
+    def events(self, *, keepalive: Duration = 15) -> SessionEvents:
+        """Listen to the ends of sessions, from now on, on a connection of its own.
+
+        ``for event in sessions.events()``: ``event.kind`` is ``"expired"``, ``"del"``, or ``"gap"``
+        when nobody listened for a while. What is promised: ``docs/session-events.md``.
+        """
+        return SessionEvents(self._client, kea=self._kea, keepalive=keepalive)
+
+    def on(self, kind: str, callback: Callback) -> None:
+        """Let ``callback(event)`` be called, in a thread of its own, when a session ends.
+
+        ``kind`` is ``"expired"``, ``"del"`` or ``"gap"``. From when this returns nothing is missed
+        without a ``"gap"``. The thread ends with :meth:`close`.
+        """
+        if self._callbacks is None:
+            client, kea = self._client, self._kea  # not self, which it must not keep alive
+            self._callbacks = SessionCallbacks(lambda: SessionEvents(client, kea=kea))
+        self._callbacks.on(kind, callback)
+
+    def off(self, kind: str, callback: Callback) -> None:
+        """Undo one :meth:`on`; nothing happens when there was none."""
+        if self._callbacks is not None:
+            self._callbacks.off(kind, callback)
+
+    def close(self) -> None:
+        """End the callbacks, and close the client, unless it was passed in. Twice is fine."""
+        if self._callbacks is not None:
+            self._callbacks.close()
+        super().close()
 
     def exec(self) -> Client:
         """The raw :class:`Client`: ``sessions.exec().execute("PING")``."""
