@@ -111,12 +111,29 @@ def method(name: str) -> Any:
             made = object.__new__(_Calls)
             made._inner, made._store = result, self
             return made
+        if name == "events":
+            made = object.__new__(_Events)
+            made._inner = result
+            run(result.listen)
+            return made
         return result
 
     return call
 
 
 _Calls = blocking(tokenstore.asyncio._stores.Calls)
+
+
+class _Events(blocking(tokenstore.asyncio.SessionEvents)):  # type: ignore[misc]
+    def __iter__(self) -> _Events:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return run(self._inner.__anext__)
+        except StopAsyncIteration:
+            raise StopIteration from None
+
 
 the_loop()  # now: tests count descriptors
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -56,5 +57,37 @@ def test_nobody_listens_at_a_server_that_is_away(run: Run) -> None:
             with pytest.raises(tokenstore.ConnectionError):
                 async with aio.SessionEvents(client):
                     pass
+
+    run(main())
+
+
+def test_callbacks(server: Server, run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        seen: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+
+        def fails(event: object) -> None:
+            raise ValueError("of no importance")
+
+        async def awaited(event: Any) -> None:
+            await asyncio.sleep(0)
+            await seen.put((event.kind, event.id))
+
+        async with aio.RedisJWT(server.url, secret="s" * 32, kea=True) as jwt:
+            with pytest.raises(ValueError, match="no event"):
+                await jwt.on("died", awaited)
+            await jwt.on("del", fails)
+            await jwt.on("del", awaited)
+            for name in ("ann", "bob"):
+                key = (await jwt.verify(await jwt.sign(name)))["rjwt"]
+                await jwt.destroy(key)
+                assert await asyncio.wait_for(seen.get(), 20) == ("del", name)
+            await jwt.off("del", awaited)
+            async with jwt.events() as events:
+                await jwt.call().destroy_multiple((await jwt.verify(await jwt.sign("cid")))["id"])
+                event = await events.next(20)
+                assert event is not None
+                assert (event.kind, event.id) == ("del", "cid")
+            assert seen.empty()
+        assert caplog.text.count("a callback for") >= 2  # the third may be on its way
 
     run(main())

@@ -269,6 +269,10 @@ test("node_writers looks by SCAN", function()
   equal(sessions:list({ id = id })[1].rjwt, key)
   sessions:sign { id = id }
   equal(sessions.client:execute("EXISTS", key), 0)
+  sessions.client:execute("SET", key, "another program's")
+  sessions:sign { id = id }
+  only(1, sessions:destroy_multiple { id = id })
+  equal(sessions.client:execute("GET", key), "another program's")
 end)
 
 test("events tell when a session ends", function()

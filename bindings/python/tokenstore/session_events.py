@@ -162,7 +162,7 @@ def _seconds(timeout: Duration) -> float:
 
 Callback = Callable[[Any], object]
 
-_KINDS = ("expired", "del", "gap")
+KINDS = ("expired", "del", "gap")
 
 
 class SessionCallbacks:
@@ -190,7 +190,7 @@ class SessionCallbacks:
         logged, and the others are called all the same. From when this returns, nothing is missed; it raises what
         making :class:`SessionEvents` raises.
         """
-        if kind not in _KINDS:
+        if kind not in KINDS:
             raise ValueError(f'there is no event {kind!r}: it must be "expired", "del" or "gap"')
         if not callable(callback):
             raise TypeError(f"callback must be callable, not {type(callback).__name__}")

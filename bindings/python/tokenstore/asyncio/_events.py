@@ -7,6 +7,9 @@ object that listens, so that the loop never does.
 from __future__ import annotations
 
 import asyncio
+import inspect
+import logging
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable
@@ -19,9 +22,11 @@ if TYPE_CHECKING:
 
     from tokenstore._types import Duration
     from tokenstore.asyncio._client import Client
-    from tokenstore.session_events import SessionEvent
+    from tokenstore.session_events import Callback, SessionEvent
 
-__all__ = ["SessionEvents"]
+__all__ = ["SessionCallbacks", "SessionEvents"]
+
+_log = logging.getLogger("tokenstore")
 
 
 class SessionEvents:
@@ -55,7 +60,7 @@ class SessionEvents:
 
     async def next(self, timeout: float | None = None) -> SessionEvent | None:
         """Wait for the next event; None when there is none within ``timeout`` seconds."""
-        events = await self._begin()
+        events = await self.listen()
         if self._pending is None:
             self._pending = self._in_the_thread(events.next)
         pending = self._pending
@@ -92,7 +97,7 @@ class SessionEvents:
             self._thread.shutdown(wait=False)
 
     async def __aenter__(self) -> Self:
-        await self._begin()
+        await self.listen()
         return self
 
     async def __aexit__(
@@ -103,7 +108,8 @@ class SessionEvents:
     ) -> None:
         await self.aclose()
 
-    async def _begin(self) -> session_events.SessionEvents:
+    async def listen(self) -> session_events.SessionEvents:
+        """Begin, if that has not been done: from when this returns nothing is missed."""
         if self._closed:
             raise Error("these events are closed")
         if self._events is None:
@@ -115,3 +121,55 @@ class SessionEvents:
     def _in_the_thread(self, function: Callable[[], Any]) -> asyncio.Future[Any]:
         assert self._thread is not None
         return asyncio.get_running_loop().run_in_executor(self._thread, function)
+
+
+class SessionCallbacks:
+    """Calls functions when sessions end: what ``RedisJWT.on`` stands on. One task, of the loop that began it."""
+
+    def __init__(self, events: SessionEvents) -> None:
+        self._events = events
+        self._callbacks: dict[str, tuple[Callback, ...]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def on(self, kind: str, callback: Callback) -> None:
+        """As :meth:`tokenstore.RedisJWT.on`; what the callback returns is awaited, if it can be."""
+        if kind not in session_events.KINDS:
+            raise ValueError(f'there is no event {kind!r}: it must be "expired", "del" or "gap"')
+        if not callable(callback):
+            raise TypeError(f"callback must be callable, not {type(callback).__name__}")
+        await self._events.listen()
+        self._callbacks[kind] = (*self._callbacks.get(kind, ()), callback)
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._call_back())
+
+    def off(self, kind: str, callback: Callback) -> None:
+        """Undo one :meth:`on`; nothing happens when there was none."""
+        left = list(self._callbacks.get(kind, ()))
+        if callback in left:
+            left.remove(callback)
+        self._callbacks[kind] = tuple(left)
+
+    async def aclose(self) -> None:
+        """End the task; a callback that is running is waited for, unless this comes from one."""
+        task, self._task = self._task, None
+        await self._events.aclose()
+        if task is not None and task is not asyncio.current_task():
+            await asyncio.wait({task})
+
+    async def _call_back(self) -> None:
+        async for event in self._retrying():
+            for callback in self._callbacks.get(event.kind, ()):
+                try:
+                    result = callback(event)
+                    if inspect.isawaitable(result):
+                        await result
+                except Exception:
+                    _log.exception("a callback for the event %r failed", event.kind)
+
+    async def _retrying(self) -> AsyncIterator[SessionEvent]:
+        while not self._events.closed:
+            try:
+                async for event in self._events:
+                    yield event
+            except Error as error:
+                _log.error("nobody listens for ends of sessions, trying again: %s", error)

@@ -18,9 +18,12 @@ from tokenstore import redis_jwt
 from tokenstore._store import Store
 from tokenstore._types import AsyncClientOptions, Duration, Text
 from tokenstore.asyncio._client import Client
+from tokenstore.asyncio._events import SessionCallbacks, SessionEvents
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from tokenstore.session_events import Callback
 
 __all__ = [
     "Calls",
@@ -138,6 +141,37 @@ class Tokenstore(tokenstore.Tokenstore, AsyncStore):
 class RedisJWT(tokenstore.RedisJWT, AsyncStore):
     __doc__ = tokenstore.RedisJWT.__doc__
 
+    def events(self, *, keepalive: Duration = 15) -> SessionEvents:
+        """Listen to the ends of sessions: an async iterator, on a connection of its own.
+
+        ``async with sessions.events() as events: async for event in events: …``
+        """
+        return SessionEvents(self._client, kea=self._kea, keepalive=keepalive)
+
+    async def on(self, kind: str, callback: Callback) -> None:
+        """Let ``callback(event)`` be called, in this loop, when a session ends.
+
+        ``kind`` is ``"expired"``, ``"del"`` or ``"gap"``. What it returns is awaited, if it can be. From
+        when this returns nothing is missed without a ``"gap"``. It ends with :meth:`aclose`.
+        """
+        if self._called is None:
+            self._called = SessionCallbacks(self.events())
+        await self._called.on(kind, callback)
+
+    async def off(self, kind: str, callback: Callback) -> None:
+        """Undo one :meth:`on`; nothing happens when there was none."""
+        if self._called is not None:
+            self._called.off(kind, callback)
+
+    async def aclose(self) -> None:
+        """End the callbacks, and close the client, unless it was passed in. Twice is fine."""
+        if self._called is not None:
+            await self._called.aclose()
+        await super().aclose()
+
+    close = AsyncStore.close
+    _called: SessionCallbacks | None = None
+
     def call(self) -> Calls:
         """The Node package's helpers; each of them is awaited."""
         return Calls(self)
@@ -152,6 +186,6 @@ RedisJwt = RedisJWT
 await_all(RedisTokens, tokenstore.RedisTokens)
 await_all(Sessions, tokenstore.Sessions)
 await_all(Tokenstore, tokenstore.Tokenstore)
-await_all(RedisJWT, tokenstore.RedisJWT, "exec", "call", "on", "events")
+await_all(RedisJWT, tokenstore.RedisJWT, "exec", "call", "events", "close")
 await_all(Calls, redis_jwt.Calls)
 setattr(Tokenstore, "del", Tokenstore.delete)
