@@ -103,15 +103,27 @@ def blocking(cls: type) -> type:
 
 
 def method(name: str) -> Any:
-    return lambda self, *args, **kwargs: run(lambda: getattr(self._inner, name)(*args, **kwargs))
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = run(lambda: getattr(self._inner, name)(*args, **kwargs))
+        if name == "exec":
+            return self.client
+        if name == "call":
+            made = object.__new__(_Calls)
+            made._inner, made._store = result, self
+            return made
+        return result
 
+    return call
+
+
+_Calls = blocking(tokenstore.asyncio._stores.Calls)
 
 the_loop()  # now: tests count descriptors
 
 _made: dict[type, type] = {}
 for _name in tokenstore.asyncio.__all__:
     _value = getattr(tokenstore.asyncio, _name)
-    if isinstance(_value, type):
+    if isinstance(_value, type) and _name != "SessionEvents":
         setattr(tokenstore, _name, _made.setdefault(_value, blocking(_value)))
 
 
