@@ -4,7 +4,7 @@
 --     local token = assert(sessions:sign{ id = "507f191e", ttl = "15 minutes" })
 --     local session = sessions:verify{ token = token, value_session = true }
 --
--- Options: redis, secret, algorithm, multiple, max_sessions, node_writers, max_data_size, and those of
+-- Options: redis, secret, algorithm, multiple, max_sessions, node_writers, max_data_size, kea, and those of
 -- Client. Instead of `redis`, the Node package's host (a path is a unix socket), port and auth may be
 -- given. A token is good when its signature is and its session lives; what is not good is nil, message,
 -- "invalid_token". All is explained in redis_jwt.d.lua.
@@ -12,6 +12,7 @@
 local core = require "tokenstore.core"
 local jwt = require "tokenstore.jwt"
 local options_of = require "tokenstore.options"
+local session_events = require "tokenstore.session_events"
 local store = require "tokenstore.store"
 
 local OPTIONS = {
@@ -21,6 +22,7 @@ local OPTIONS = {
   max_sessions = "number",
   node_writers = "boolean",
   max_data_size = "number",
+  kea = "boolean",
   maxretries = "number", -- is taken and means nothing: `timeout` ends all trying
   host = "string",
   port = "number",
@@ -121,7 +123,13 @@ function class.__call(self, redis, given)
   if type(redis) == "table" and getmetatable(redis) == nil then
     redis = with_url(redis)
   end
-  return construct(self, redis, given)
+  local options = type(given) == "table" and given or type(redis) == "table" and redis
+  local sessions, message, code = construct(self, redis, given)
+  if not sessions then
+    return nil, message, code
+  end
+  sessions._kea = options.kea == true
+  return sessions
 end
 
 -- ---- sessions --------------------------------------------------------------------------------------
@@ -186,6 +194,54 @@ end
 function RedisJWT:reindex(args)
   return self._run(self._handle, rjwt.reindex(self._store, args or {}))
 end
+
+-- ---- the ends of sessions: session_events.lua ------------------------------------------------------
+
+local EVENTS = { keepalive = "number" }
+
+-- events(), events{ keepalive }: listens from now on, on a connection of its own: `for event in events do`,
+-- events:next(timeout), events:close(). With the option kea = true Redis is told to publish them.
+function RedisJWT:events(args)
+  local settings = options_of.check(args or {}, EVENTS, "argument", 2)
+  settings.kea = self._kea
+  return session_events.open(self.client, settings)
+end
+
+-- on(kind, callback): callback(event) is called, in poll, when a session has ended: kind is "expired" or
+-- "del"; "gap" tells when ends may have been missed. True, and from now on nothing is missed.
+function RedisJWT:on(kind, callback)
+  session_events.check_callback(kind, callback, 2)
+  if not self._events or self._events.closed then
+    local events, message, code = self:events()
+    if not events then
+      return nil, message, code
+    end
+    self._events = events
+  end
+  self._events:on(kind, callback)
+  return true
+end
+
+-- poll(timeout): waits so many seconds (nil: for ever; 0: not at all) for an event, and calls the callbacks
+-- for it and for all others that are there already; how many events there were.
+function RedisJWT:poll(timeout)
+  if not self._events then
+    return nil, "there is nothing to wait for: give a callback with on first", "configuration"
+  end
+  return self._events:poll(timeout)
+end
+
+local close = RedisJWT.close
+
+-- Ends the callbacks; closes the client, unless it was passed in. Twice is fine.
+function RedisJWT:close()
+  if self._events then
+    self._events:close()
+  end
+  close(self)
+end
+
+RedisJWT.__close = RedisJWT.close
 
 -- The raw client.
 function RedisJWT:exec()

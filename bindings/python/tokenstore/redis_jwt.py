@@ -12,6 +12,7 @@ from tokenstore._types import ClientOptions, Duration, Text
 from tokenstore.client import Client
 from tokenstore.errors import ConfigurationError, DataError
 from tokenstore.jwt import Key
+from tokenstore.session_events import Callback, SessionCallbacks, SessionEvents
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -61,7 +62,11 @@ class RedisJWT(Store):
         has run.
     ``max_data_size``
         bytes of the data as JSON (default 64 KiB)
+    ``kea``
+        :meth:`events` and :meth:`on` let the server publish what they listen for, by CONFIG SET
     """
+
+    _callbacks_type: Any = SessionCallbacks
 
     def __init__(
         self,
@@ -73,6 +78,7 @@ class RedisJWT(Store):
         algorithm: str = "HS256",
         node_writers: bool = False,
         max_data_size: int = 65536,
+        kea: bool = False,
         host: str | None = None,
         port: int | None = None,
         auth: str | None = None,
@@ -91,6 +97,8 @@ class RedisJWT(Store):
             max_data_size,
         )
         super().__init__(_target(redis, host, port, auth), **client_options)
+        self._kea = bool(kea)
+        self._callbacks: SessionCallbacks = self._callbacks_type(self.events)
 
     def sign(
         self,
@@ -153,6 +161,32 @@ class RedisJWT(Store):
         ``timeout`` than the client's. Safe to repeat.
         """
         return self._driver.run(self._ops.reindex(), timeout)
+
+    def events(self, keepalive: Duration = 15) -> SessionEvents:
+        """Listen for the ends of sessions, from now on, on a connection of its own.
+
+        A loop over the result ends with its ``close()``; a lost connection is made again, and told as a
+        gap. After ``keepalive`` seconds of silence a PING asks whether the server is still there. Redis
+        must be told to publish them: ``kea=True`` does it.
+        """
+        return SessionEvents(self._client, kea=self._kea, keepalive=keepalive)
+
+    def on(self, kind: str, callback: Callback) -> None:
+        """Let ``callback(event)`` be called when sessions end: ``kind`` is ``"expired"`` or ``"del"``.
+
+        ``"gap"`` tells when ends may have been missed. All callbacks are called in one background thread,
+        which ends with :meth:`close`; what one raises is logged.
+        """
+        self._callbacks.on(kind, callback)
+
+    def off(self, kind: str, callback: Callback) -> None:
+        """Undo one :meth:`on`."""
+        self._callbacks.off(kind, callback)
+
+    def close(self) -> None:
+        """End the callbacks; close the client, unless it was passed in. Twice is fine."""
+        self._callbacks.close()
+        super().close()
 
     def exec(self) -> Client:
         """The raw :class:`Client`: ``sessions.exec().execute("PING")``."""

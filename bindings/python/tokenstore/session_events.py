@@ -103,18 +103,13 @@ class SessionEvents:
         take the client's ``connect_timeout`` where that is longer. A server that refuses us raises
         :class:`ServerError`; later calls try again. After :meth:`close`: :class:`Error`.
         """
-        until = None if timeout is None else time.monotonic() + _seconds(timeout)
+        until = None if timeout is None else time.monotonic() + seconds(timeout)
         while True:
             left = -1 if until is None else math.ceil(max(0.0, until - time.monotonic()) * 1000)
-            told: Any = self._core.next(left)
-            if told is None:
-                return None
-            if told[0] == "gap":
-                _log.warning("listening again; ends of sessions may have been missed")
-                return SessionGap(*told[1:])
-            if told[0] != "lost":
-                return SessionEnd(*told)
-            _log.warning("nobody listens for ends of sessions: %s", told[1])
+            told = self._core.next(left)
+            event = None if told is None else read_notice(told)
+            if told is None or event is not None:
+                return event
 
     def __iter__(self) -> Self:
         return self
@@ -150,9 +145,21 @@ class SessionEvents:
         return f"<tokenstore.SessionEvents {self._client.url}{' closed' if self.closed else ''}>"
 
 
-def _seconds(timeout: Duration) -> float:
+def read_notice(told: tuple[Any, ...]) -> SessionEvent | None:
+    """What ``_core.SessionEvents.next`` has told; None where it is for the log alone."""
+    if told[0] == "lost":
+        _log.warning("nobody listens for ends of sessions: %s", told[1])
+        return None
+    if told[0] == "gap":
+        _log.warning("listening again; ends of sessions may have been missed")
+        return SessionGap(*told[1:])
+    return SessionEnd(*told)
+
+
+def seconds(timeout: Duration) -> float:
+    """A time to wait, checked."""
     if isinstance(timeout, timedelta):
-        return timeout.total_seconds()
+        timeout = timeout.total_seconds()
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
         raise TypeError(f"timeout must be seconds or a timedelta, not {type(timeout).__name__}")
     if not 0 <= timeout <= 315360000:
@@ -163,6 +170,14 @@ def _seconds(timeout: Duration) -> float:
 Callback = Callable[[Any], object]
 
 _KINDS = ("expired", "del", "gap")
+
+
+def check_callback(kind: str, callback: Callback) -> None:
+    """Whether ``on`` can be called so."""
+    if kind not in _KINDS:
+        raise ValueError(f'there is no event {kind!r}: it must be "expired", "del" or "gap"')
+    if not callable(callback):
+        raise TypeError(f"callback must be callable, not {type(callback).__name__}")
 
 
 class SessionCallbacks:
@@ -190,10 +205,7 @@ class SessionCallbacks:
         logged, and the others are called all the same. From when this returns, nothing is missed; it raises what
         making :class:`SessionEvents` raises.
         """
-        if kind not in _KINDS:
-            raise ValueError(f'there is no event {kind!r}: it must be "expired", "del" or "gap"')
-        if not callable(callback):
-            raise TypeError(f"callback must be callable, not {type(callback).__name__}")
+        check_callback(kind, callback)
         if self._pid != os.getpid():
             self._begin()  # a forked child: the thread is not here, and the lock may be held by it
         with self._lock:

@@ -18,6 +18,7 @@ from tokenstore import redis_jwt
 from tokenstore._store import Store
 from tokenstore._types import AsyncClientOptions, Duration, Text
 from tokenstore.asyncio._client import Client
+from tokenstore.asyncio._session_events import AsyncSessionCallbacks, AsyncSessionEvents
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -138,6 +139,32 @@ class Tokenstore(tokenstore.Tokenstore, AsyncStore):
 class RedisJWT(tokenstore.RedisJWT, AsyncStore):
     __doc__ = tokenstore.RedisJWT.__doc__
 
+    _callbacks_type = AsyncSessionCallbacks
+
+    async def events(self, keepalive: Duration = 15) -> AsyncSessionEvents:
+        """Listen for the ends of sessions, from now on: ``async with await jwt.events() as events``."""
+        return await AsyncSessionEvents.listen(self._client, self._kea, keepalive)
+
+    async def on(self, kind: str, callback: Callable[[Any], object]) -> None:
+        """Let ``callback(event)`` be called, and awaited if it has to be, when sessions end.
+
+        ``kind`` is ``"expired"``, ``"del"`` or ``"gap"``. All are called in one task of this event loop, which
+        ends with :meth:`aclose`; what one raises is logged.
+        """
+        await self._callbacks.on(kind, callback)
+
+    async def off(self, kind: str, callback: Callable[[Any], object]) -> None:
+        """Undo one :meth:`on`."""
+        self._callbacks.off(kind, callback)
+
+    async def aclose(self) -> None:
+        """End the callbacks; close the client, unless it was passed in. Twice is fine."""
+        await self._callbacks.aclose()
+        await super().aclose()
+
+    def close(self) -> None:
+        AsyncStore.close(self)
+
     def call(self) -> Calls:
         """The Node package's helpers; each of them is awaited."""
         return Calls(self)
@@ -152,6 +179,6 @@ RedisJwt = RedisJWT
 await_all(RedisTokens, tokenstore.RedisTokens)
 await_all(Sessions, tokenstore.Sessions)
 await_all(Tokenstore, tokenstore.Tokenstore)
-await_all(RedisJWT, tokenstore.RedisJWT, "exec", "call", "on", "events")
+await_all(RedisJWT, tokenstore.RedisJWT, "exec", "call", "close")
 await_all(Calls, redis_jwt.Calls)
 setattr(Tokenstore, "del", Tokenstore.delete)
