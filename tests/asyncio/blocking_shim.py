@@ -103,7 +103,36 @@ def blocking(cls: type) -> type:
 
 
 def method(name: str) -> Any:
-    return lambda self, *args, **kwargs: run(lambda: getattr(self._inner, name)(*args, **kwargs))
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = run(lambda: getattr(self._inner, name)(*args, **kwargs))
+        if name == "exec":
+            return self.client
+        if name == "call":
+            made = object.__new__(_Calls)
+            made._inner, made._store = result, self
+            return made
+        if name == "events":
+            made = object.__new__(_Events)
+            made._inner = result
+            run(result.listen)
+            return made
+        return result
+
+    return call
+
+
+_Calls = blocking(tokenstore.asyncio._stores.Calls)
+
+
+class _Events(blocking(tokenstore.asyncio.SessionEvents)):  # type: ignore[misc]
+    def __iter__(self) -> _Events:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return run(self._inner.__anext__)
+        except StopAsyncIteration:
+            raise StopIteration from None
 
 
 the_loop()  # now: tests count descriptors
@@ -111,7 +140,7 @@ the_loop()  # now: tests count descriptors
 _made: dict[type, type] = {}
 for _name in tokenstore.asyncio.__all__:
     _value = getattr(tokenstore.asyncio, _name)
-    if isinstance(_value, type):
+    if isinstance(_value, type) and _name != "SessionEvents":
         setattr(tokenstore, _name, _made.setdefault(_value, blocking(_value)))
 
 

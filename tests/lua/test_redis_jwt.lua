@@ -269,6 +269,29 @@ test("node_writers looks by SCAN", function()
   equal(sessions:list({ id = id })[1].rjwt, key)
   sessions:sign { id = id }
   equal(sessions.client:execute("EXISTS", key), 0)
+  sessions.client:execute("SET", key, "another program's")
+  sessions:sign { id = id }
+  only(1, sessions:destroy_multiple { id = id })
+  equal(sessions.client:execute("GET", key), "another program's")
+end)
+
+test("events tell when a session ends", function()
+  local sessions, id = open { kea = true }, user()
+  local events = assert(sessions:events { keepalive = 5 })
+  local told = {}
+  only(true, sessions:on("del", function(event) told[#told + 1] = event.id end))
+  local key = key_of(sessions, sessions:sign { id = id })
+  sessions:sign { id = id } -- which ends the one before
+  local event
+  repeat
+    event = assert(events:next(10))
+  until event.id == id
+  equal({ event.kind, event.rjwt }, { "del", key })
+  repeat
+    assert(sessions:poll(10) > 0)
+  until told[#told] == id
+  events:close()
+  sessions:close()
 end)
 
 test("what is refused", function()

@@ -11,8 +11,8 @@ import pytest
 from nginx_server import ROOT, Nginx, running
 from servers import Server
 
-# What is about the blocking driver (events wait on a connection of their own), about the collector's finalizers (which cannot wait in nginx), or about
-# the interpreter.
+# What is about the blocking driver (events wait on a connection of their own), about the collector's
+# finalizers (which cannot wait in nginx), or about the interpreter.
 OTHER = {"module", "handles", "lifecycle", "interrupt", "types", "embedded", "session_events"}
 FILES = sorted(
     {file.stem[5:] for file in (ROOT / "tests/lua").glob("test_*.lua")} - OTHER,

@@ -64,10 +64,14 @@ def test_bad_certificates(
     }[what]()
     with FaultServer(str(redis.socket_path), context_of(pair)) as server:
         client = RemoteClient(setup_nginx, f"rediss://localhost:{server.port}", timeout=5)
-        with pytest.raises(tokenstore.ConnectionError, match="lua_ssl_trusted_certificate"):
-            client.execute("PING")
+        # Often: whether nginx has to wait within the handshake is a matter of chance, and it must not be
+        # a matter of trust.
+        for count in range(1, 41):
+            with pytest.raises(tokenstore.ConnectionError, match="lua_ssl_trusted_certificate"):
+                client.execute("PING")
+            assert server.accepted == count
         client.close()
-        assert server.accepted == 1
+        assert server.last_request == b""
 
 
 def test_no_tls_on_this_port(setup_nginx: Nginx, redis: Server) -> None:

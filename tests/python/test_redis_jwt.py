@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import tokenstore
 from servers import Server
 from tokenstore import RedisJWT, jwt
+from tokenstore.session_events import SessionEnd
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "a secret of thirty-two bytes, yes"
@@ -285,8 +287,12 @@ def test_node_writers(client: tokenstore.Client, server: Server) -> None:
         return key
 
     key = node_signs()
-    for other in ("other:ABCDEFGHIJK", f"x{ID}:ABCDEFGHIJK", f"{ID}:short"):
-        server("SET", other, "{}")
+    # Other programs' keys. Those at the end look like the user's sessions, by their names alone.
+    others = ["other:ABCDEFGHIJK", f"x{ID}:ABCDEFGHIJK", f"{ID}:short", f"{ID}:OtherOtherO"]
+    for other in others:
+        server("SET", other, json.dumps({"rjwt": key}))
+    server("HSET", f"{ID}:HashHashHas", "rjwt", f"{ID}:HashHashHas")
+    others.append(f"{ID}:HashHashHas")
     blind = open_sessions(client, multiple=True)
     assert blind.list(ID) == []
     seeing = open_sessions(client, node_writers=True)
@@ -295,9 +301,31 @@ def test_node_writers(client: tokenstore.Client, server: Server) -> None:
     assert server("EXISTS", key) == 0
     node_signs()
     assert seeing.destroy_multiple(ID) == 2
-    assert {k for k in server.keys() if not k.startswith(b"rjwt-")} == {
-        b"other:ABCDEFGHIJK", f"x{ID}:ABCDEFGHIJK".encode(), f"{ID}:short".encode(),
-    }  # fmt: skip
+    assert {k.decode() for k in server.keys() if not k.startswith(b"rjwt-")} == set(others)
+
+
+def test_events(client: tokenstore.Client) -> None:
+    sessions = open_sessions(client, kea=True)
+    told: list[str] = []
+    heard = threading.Event()
+
+    def called(event: SessionEnd) -> None:
+        told.append(event.id)
+        heard.set()
+
+    with sessions.events() as events:
+        sessions.on("del", called)
+        token = sessions.sign(ID)
+        key = sessions.verify(token)["rjwt"]
+        sessions.sign(ID)  # which ends the one before
+        event = events.next(timeout=10)
+        assert isinstance(event, SessionEnd)
+        assert (event.kind, event.id, event.rjwt) == ("del", ID, key)
+    assert heard.wait(10)
+    assert told == [ID]
+    sessions.off("del", called)
+    sessions.close()
+    assert client.closed is False
 
 
 # ---- what is refused -------------------------------------------------------------------------------------

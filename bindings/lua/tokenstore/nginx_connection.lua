@@ -243,12 +243,13 @@ local function start_tls(handle, socket)
       return { message = tostring(why), code = "connection" }
     end
   end
-  -- It may raise: where a certificate is refused some versions stumble over their own message.
-  local called, ok, why = pcall(socket.sslhandshake, socket, false, handle.server_name, true)
-  if called and ok then
+  -- Never `false` in place of nil: told to give no session back, lua-resty-core does not look whether the
+  -- certificate was refused when the handshake ended without a wait. With nil it raises there.
+  local called, session, why = pcall(socket.sslhandshake, socket, nil, handle.server_name, true)
+  if called and why == nil and type(session) ~= "nil" then
     return nil
   end
-  why = tostring(called and why or ok)
+  why = called and tostring(why) or "certificate not verified"
   if why == "timeout" then
     return fail_io(why)
   elseif why:find "^%d+: " or why:find("certificate", 1, true) then

@@ -14,11 +14,8 @@
 ---@field multiple? boolean false: a user has one session, and signing ends the others; true: any number
 ---@field max_sessions? integer so many instead: signing ends the oldest beyond it
 ---@field node_writers? boolean the Node package signs into the same database: look for its sessions by SCAN
+---@field kea? boolean let the server publish the ends of sessions (CONFIG SET), for events, on and poll
 ---@field max_data_size? integer bytes of the data as JSON (default 65536)
----@field kea? boolean true: events and on let the server publish what they listen for, by CONFIG SET
-
----@class tokenstore.RedisJWTEventsArgs
----@field keepalive? number seconds of silence before a PING (default 15)
 
 ---What a token and its session say.
 ---@class tokenstore.RedisJWTSession
@@ -110,14 +107,17 @@ function RedisJWT:destroy_multiple(args) end
 ---@return tokenstore.Code? code
 function RedisJWT:reindex(args) end
 
----Listens for the ends of sessions, from now on, on a connection of its own.
+---@class tokenstore.RedisJWTEventsArgs
+---@field keepalive? number seconds of silence after which the server is asked whether it is there (default 15)
+
+---Listens to the ends of sessions from now on.
 ---@param args? tokenstore.RedisJWTEventsArgs
 ---@return tokenstore.SessionEvents?
 ---@return string? message
 ---@return tokenstore.Code? code
 function RedisJWT:events(args) end
 
----Lets poll call `callback(event)` when sessions end, and ("gap") when ends may have been missed.
+---Lets poll call `callback(event)` when a session ends.
 ---@param kind "expired"|"del"|"gap"
 ---@param callback fun(event: tokenstore.SessionEvent)
 ---@return boolean?
@@ -125,8 +125,8 @@ function RedisJWT:events(args) end
 ---@return tokenstore.Code? code
 function RedisJWT:on(kind, callback) end
 
----Waits for an event and calls the callbacks for all that are there; how many events there were.
----@param timeout? number seconds; none: for ever; 0: not at all
+---Waits for an end and calls the callbacks for all that are there; how many there were.
+---@param timeout? number seconds; none: for ever
 ---@return integer?
 ---@return string? message
 ---@return tokenstore.Code? code

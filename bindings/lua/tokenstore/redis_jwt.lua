@@ -4,7 +4,7 @@
 --     local token = assert(sessions:sign{ id = "507f191e", ttl = "15 minutes" })
 --     local session = sessions:verify{ token = token, value_session = true }
 --
--- Options: redis, secret, algorithm, multiple, max_sessions, node_writers, max_data_size, kea, and those of
+-- Options: redis, secret, algorithm, multiple, max_sessions, node_writers, kea, max_data_size, and those of
 -- Client. Instead of `redis`, the Node package's host (a path is a unix socket), port and auth may be
 -- given. A token is good when its signature is and its session lives; what is not good is nil, message,
 -- "invalid_token". All is explained in redis_jwt.d.lua.
@@ -19,15 +19,16 @@ local OPTIONS = {
   secret = "any",
   algorithm = "string",
   multiple = "boolean",
+  kea = "boolean",
   max_sessions = "number",
   node_writers = "boolean",
   max_data_size = "number",
-  kea = "boolean",
   maxretries = "number", -- is taken and means nothing: `timeout` ends all trying
   host = "string",
   port = "number",
   auth = "string",
 }
+local EVENTS = { keepalive = "number" }
 local CREATE = { id = "any", data = "any", ttl = "any", request = "any" }
 
 local rjwt = core.rjwt
@@ -123,13 +124,12 @@ function class.__call(self, redis, given)
   if type(redis) == "table" and getmetatable(redis) == nil then
     redis = with_url(redis)
   end
-  local options = type(given) == "table" and given or type(redis) == "table" and redis
-  local sessions, message, code = construct(self, redis, given)
-  if not sessions then
-    return nil, message, code
+  local object, message, code = construct(self, redis, given)
+  if object then
+    local options = type(redis) == "table" and getmetatable(redis) == nil and redis or given
+    object._kea = options.kea
   end
-  sessions._kea = options.kea == true
-  return sessions
+  return object, message, code
 end
 
 -- ---- sessions --------------------------------------------------------------------------------------
@@ -195,45 +195,45 @@ function RedisJWT:reindex(args)
   return self._run(self._handle, rjwt.reindex(self._store, args or {}))
 end
 
--- ---- the ends of sessions: session_events.lua ------------------------------------------------------
-
-local EVENTS = { keepalive = "number" }
-
--- events(), events{ keepalive }: listens from now on, on a connection of its own: `for event in events do`,
--- events:next(timeout), events:close(). With the option kea = true Redis is told to publish them.
+-- events{ keepalive }: listens to the ends of sessions from now on, on a connection of its own. With the
+-- option `kea` the server is told to publish them. See session_events.lua.
 function RedisJWT:events(args)
-  local settings = options_of.check(args or {}, EVENTS, "argument", 2)
-  settings.kea = self._kea
-  return session_events.open(self.client, settings)
+  args = options_of.check(args or {}, EVENTS, "argument", 2)
+  return session_events.open(self.client, { kea = self._kea, keepalive = args.keepalive })
 end
 
--- on(kind, callback): callback(event) is called, in poll, when a session has ended: kind is "expired" or
--- "del"; "gap" tells when ends may have been missed. True, and from now on nothing is missed.
-function RedisJWT:on(kind, callback)
-  session_events.check_callback(kind, callback, 2)
+-- The events that on and poll share; nil, message, code.
+local function shared_events(self)
+  local message, code
   if not self._events or self._events.closed then
-    local events, message, code = self:events()
-    if not events then
-      return nil, message, code
-    end
-    self._events = events
+    self._events, message, code = self:events()
   end
-  self._events:on(kind, callback)
+  return self._events, message, code
+end
+
+-- on(kind, callback): callback(event) is called by poll when a session ends: "expired" or "del", or "gap"
+-- when nobody listened for a while. True; nil, message, code when nobody can listen.
+function RedisJWT:on(kind, callback)
+  local events, message, code = shared_events(self)
+  if not events then
+    return nil, message, code
+  end
+  events:on(kind, callback)
   return true
 end
 
--- poll(timeout): waits so many seconds (nil: for ever; 0: not at all) for an event, and calls the callbacks
--- for it and for all others that are there already; how many events there were.
+-- poll(timeout): waits for an end and calls the callbacks for all that are there; how many there were.
 function RedisJWT:poll(timeout)
-  if not self._events then
-    return nil, "there is nothing to wait for: give a callback with on first", "configuration"
+  local events, message, code = shared_events(self)
+  if not events then
+    return nil, message, code
   end
-  return self._events:poll(timeout)
+  return events:poll(timeout)
 end
 
 local close = RedisJWT.close
 
--- Ends the callbacks; closes the client, unless it was passed in. Twice is fine.
+-- Ends the events of on and poll, and closes the client, unless it was passed in. Twice is fine.
 function RedisJWT:close()
   if self._events then
     self._events:close()

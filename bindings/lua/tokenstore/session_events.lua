@@ -81,20 +81,15 @@ function Events:__call()
   return event
 end
 
--- Raises, `level` functions up, unless on can be called so.
-function Events.check_callback(kind, callback, level)
-  if not KINDS[kind] then
-    error(("bad argument #1 to 'on' (%q, %q or %q expected, got %s)"):format("expired", "del", "gap",
-      tostring(kind)), level + 1)
-  elseif type(callback) ~= "function" then
-    error("bad argument #2 to 'on' (function expected, got " .. type(callback) .. ")", level + 1)
-  end
-end
-
 -- on(kind, callback): callback(event) is called by poll for every event of this kind, "expired", "del" or
 -- "gap".
 function Events:on(kind, callback)
-  Events.check_callback(kind, callback, 2)
+  if not KINDS[kind] then
+    error(("bad argument #1 to 'on' (%q, %q or %q expected, got %s)"):format("expired", "del", "gap",
+      tostring(kind)), 2)
+  elseif type(callback) ~= "function" then
+    error("bad argument #2 to 'on' (function expected, got " .. type(callback) .. ")", 2)
+  end
   local list = self._callbacks[kind] or {}
   self._callbacks[kind] = list
   list[#list + 1] = callback

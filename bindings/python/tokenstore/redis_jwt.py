@@ -60,13 +60,12 @@ class RedisJWT(Store):
         the Node package signs into the same database: its sessions are looked for by SCAN whenever
         all of a user's count, which costs O(all keys). Without it, they count once :meth:`reindex`
         has run.
+    ``kea``
+        let the server publish the ends of sessions (CONFIG SET notify-keyspace-events), for
+        :meth:`events` and :meth:`on`
     ``max_data_size``
         bytes of the data as JSON (default 64 KiB)
-    ``kea``
-        :meth:`events` and :meth:`on` let the server publish what they listen for, by CONFIG SET
     """
-
-    _callbacks_type: Any = SessionCallbacks
 
     def __init__(
         self,
@@ -74,11 +73,11 @@ class RedisJWT(Store):
         *,
         secret: Secret = None,
         multiple: bool = False,
+        kea: bool = False,
         max_sessions: int | None = None,
         algorithm: str = "HS256",
         node_writers: bool = False,
         max_data_size: int = 65536,
-        kea: bool = False,
         host: str | None = None,
         port: int | None = None,
         auth: str | None = None,
@@ -98,7 +97,7 @@ class RedisJWT(Store):
         )
         super().__init__(_target(redis, host, port, auth), **client_options)
         self._kea = bool(kea)
-        self._callbacks: SessionCallbacks = self._callbacks_type(self.events)
+        self._callbacks: SessionCallbacks | None = None
 
     def sign(
         self,
@@ -162,30 +161,34 @@ class RedisJWT(Store):
         """
         return self._driver.run(self._ops.reindex(), timeout)
 
-    def events(self, keepalive: Duration = 15) -> SessionEvents:
-        """Listen for the ends of sessions, from now on, on a connection of its own.
+    def events(self, *, keepalive: Duration = 15) -> SessionEvents:
+        """Listen to the ends of sessions, from now on, on a connection of its own.
 
-        A loop over the result ends with its ``close()``; a lost connection is made again, and told as a
-        gap. After ``keepalive`` seconds of silence a PING asks whether the server is still there. Redis
-        must be told to publish them: ``kea=True`` does it.
+        ``for event in sessions.events()``: ``event.kind`` is ``"expired"``, ``"del"``, or ``"gap"``
+        when nobody listened for a while. What is promised: ``docs/session-events.md``.
         """
         return SessionEvents(self._client, kea=self._kea, keepalive=keepalive)
 
     def on(self, kind: str, callback: Callback) -> None:
-        """Let ``callback(event)`` be called when sessions end: ``kind`` is ``"expired"`` or ``"del"``.
+        """Let ``callback(event)`` be called, in a thread of its own, when a session ends.
 
-        ``"gap"`` tells when ends may have been missed. All callbacks are called in one background thread,
-        which ends with :meth:`close`; what one raises is logged.
+        ``kind`` is ``"expired"``, ``"del"`` or ``"gap"``. From when this returns nothing is missed
+        without a ``"gap"``. The thread ends with :meth:`close`.
         """
+        if self._callbacks is None:
+            client, kea = self._client, self._kea  # not self, which it must not keep alive
+            self._callbacks = SessionCallbacks(lambda: SessionEvents(client, kea=kea))
         self._callbacks.on(kind, callback)
 
     def off(self, kind: str, callback: Callback) -> None:
-        """Undo one :meth:`on`."""
-        self._callbacks.off(kind, callback)
+        """Undo one :meth:`on`; nothing happens when there was none."""
+        if self._callbacks is not None:
+            self._callbacks.off(kind, callback)
 
     def close(self) -> None:
-        """End the callbacks; close the client, unless it was passed in. Twice is fine."""
-        self._callbacks.close()
+        """End the callbacks, and close the client, unless it was passed in. Twice is fine."""
+        if self._callbacks is not None:
+            self._callbacks.close()
         super().close()
 
     def exec(self) -> Client:

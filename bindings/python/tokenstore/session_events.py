@@ -103,13 +103,18 @@ class SessionEvents:
         take the client's ``connect_timeout`` where that is longer. A server that refuses us raises
         :class:`ServerError`; later calls try again. After :meth:`close`: :class:`Error`.
         """
-        until = None if timeout is None else time.monotonic() + seconds(timeout)
+        until = None if timeout is None else time.monotonic() + _seconds(timeout)
         while True:
             left = -1 if until is None else math.ceil(max(0.0, until - time.monotonic()) * 1000)
-            told = self._core.next(left)
-            event = None if told is None else read_notice(told)
-            if told is None or event is not None:
-                return event
+            told: Any = self._core.next(left)
+            if told is None:
+                return None
+            if told[0] == "gap":
+                _log.warning("listening again; ends of sessions may have been missed")
+                return SessionGap(*told[1:])
+            if told[0] != "lost":
+                return SessionEnd(*told)
+            _log.warning("nobody listens for ends of sessions: %s", told[1])
 
     def __iter__(self) -> Self:
         return self
@@ -145,19 +150,7 @@ class SessionEvents:
         return f"<tokenstore.SessionEvents {self._client.url}{' closed' if self.closed else ''}>"
 
 
-def read_notice(told: tuple[Any, ...]) -> SessionEvent | None:
-    """What ``_core.SessionEvents.next`` has told; None where it is for the log alone."""
-    if told[0] == "lost":
-        _log.warning("nobody listens for ends of sessions: %s", told[1])
-        return None
-    if told[0] == "gap":
-        _log.warning("listening again; ends of sessions may have been missed")
-        return SessionGap(*told[1:])
-    return SessionEnd(*told)
-
-
-def seconds(timeout: Duration) -> float:
-    """A time to wait, checked."""
+def _seconds(timeout: Duration) -> float:
     if isinstance(timeout, timedelta):
         timeout = timeout.total_seconds()
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
@@ -169,15 +162,7 @@ def seconds(timeout: Duration) -> float:
 
 Callback = Callable[[Any], object]
 
-_KINDS = ("expired", "del", "gap")
-
-
-def check_callback(kind: str, callback: Callback) -> None:
-    """Whether ``on`` can be called so."""
-    if kind not in _KINDS:
-        raise ValueError(f'there is no event {kind!r}: it must be "expired", "del" or "gap"')
-    if not callable(callback):
-        raise TypeError(f"callback must be callable, not {type(callback).__name__}")
+KINDS = ("expired", "del", "gap")
 
 
 class SessionCallbacks:
@@ -205,7 +190,10 @@ class SessionCallbacks:
         logged, and the others are called all the same. From when this returns, nothing is missed; it raises what
         making :class:`SessionEvents` raises.
         """
-        check_callback(kind, callback)
+        if kind not in KINDS:
+            raise ValueError(f'there is no event {kind!r}: it must be "expired", "del" or "gap"')
+        if not callable(callback):
+            raise TypeError(f"callback must be callable, not {type(callback).__name__}")
         if self._pid != os.getpid():
             self._begin()  # a forked child: the thread is not here, and the lock may be held by it
         with self._lock:

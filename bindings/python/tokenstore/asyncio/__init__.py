@@ -12,6 +12,7 @@ All tasks share one connection to the server; what they ask for at the same time
 """
 
 from tokenstore.asyncio._client import Client
+from tokenstore.asyncio._events import SessionEvents
 from tokenstore.asyncio._spike import Spike, TokenCreator, get_token_creator, getTokenCreator
 from tokenstore.asyncio._stores import (
     RedisJWT,
@@ -27,6 +28,7 @@ __all__ = [
     "RedisJWT",
     "RedisJwt",
     "RedisTokens",
+    "SessionEvents",
     "Sessions",
     "Spike",
     "SpotsSessions",

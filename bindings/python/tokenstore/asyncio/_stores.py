@@ -18,10 +18,12 @@ from tokenstore import redis_jwt
 from tokenstore._store import Store
 from tokenstore._types import AsyncClientOptions, Duration, Text
 from tokenstore.asyncio._client import Client
-from tokenstore.asyncio._session_events import AsyncSessionCallbacks, AsyncSessionEvents
+from tokenstore.asyncio._events import SessionCallbacks, SessionEvents
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from tokenstore.session_events import Callback
 
 __all__ = [
     "Calls",
@@ -139,31 +141,36 @@ class Tokenstore(tokenstore.Tokenstore, AsyncStore):
 class RedisJWT(tokenstore.RedisJWT, AsyncStore):
     __doc__ = tokenstore.RedisJWT.__doc__
 
-    _callbacks_type = AsyncSessionCallbacks
+    def events(self, *, keepalive: Duration = 15) -> SessionEvents:
+        """Listen to the ends of sessions: an async iterator, on a connection of its own.
 
-    async def events(self, keepalive: Duration = 15) -> AsyncSessionEvents:
-        """Listen for the ends of sessions, from now on: ``async with await jwt.events() as events``."""
-        return await AsyncSessionEvents.listen(self._client, self._kea, keepalive)
-
-    async def on(self, kind: str, callback: Callable[[Any], object]) -> None:
-        """Let ``callback(event)`` be called, and awaited if it has to be, when sessions end.
-
-        ``kind`` is ``"expired"``, ``"del"`` or ``"gap"``. All are called in one task of this event loop, which
-        ends with :meth:`aclose`; what one raises is logged.
+        ``async with sessions.events() as events: async for event in events: …``
         """
-        await self._callbacks.on(kind, callback)
+        return SessionEvents(self._client, kea=self._kea, keepalive=keepalive)
 
-    async def off(self, kind: str, callback: Callable[[Any], object]) -> None:
-        """Undo one :meth:`on`."""
-        self._callbacks.off(kind, callback)
+    async def on(self, kind: str, callback: Callback) -> None:
+        """Let ``callback(event)`` be called, in this loop, when a session ends.
+
+        ``kind`` is ``"expired"``, ``"del"`` or ``"gap"``. What it returns is awaited, if it can be. From
+        when this returns nothing is missed without a ``"gap"``. It ends with :meth:`aclose`.
+        """
+        if self._called is None:
+            self._called = SessionCallbacks(self.events())
+        await self._called.on(kind, callback)
+
+    async def off(self, kind: str, callback: Callback) -> None:
+        """Undo one :meth:`on`; nothing happens when there was none."""
+        if self._called is not None:
+            self._called.off(kind, callback)
 
     async def aclose(self) -> None:
-        """End the callbacks; close the client, unless it was passed in. Twice is fine."""
-        await self._callbacks.aclose()
+        """End the callbacks, and close the client, unless it was passed in. Twice is fine."""
+        if self._called is not None:
+            await self._called.aclose()
         await super().aclose()
 
-    def close(self) -> None:
-        AsyncStore.close(self)
+    close = AsyncStore.close
+    _called: SessionCallbacks | None = None
 
     def call(self) -> Calls:
         """The Node package's helpers; each of them is awaited."""
@@ -179,6 +186,6 @@ RedisJwt = RedisJWT
 await_all(RedisTokens, tokenstore.RedisTokens)
 await_all(Sessions, tokenstore.Sessions)
 await_all(Tokenstore, tokenstore.Tokenstore)
-await_all(RedisJWT, tokenstore.RedisJWT, "exec", "call", "close")
+await_all(RedisJWT, tokenstore.RedisJWT, "exec", "call", "events", "close")
 await_all(Calls, redis_jwt.Calls)
 setattr(Tokenstore, "del", Tokenstore.delete)

@@ -1,0 +1,175 @@
+"""The ends of sessions as an async iterator.
+
+Redis tells them on a connection of its own, to which the core listens; here a thread waits for it, one for each
+object that listens, so that the loop never does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Callable
+
+from tokenstore import session_events
+from tokenstore.errors import Error
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from tokenstore._types import Duration
+    from tokenstore.asyncio._client import Client
+    from tokenstore.session_events import Callback, SessionEvent
+
+__all__ = ["SessionCallbacks", "SessionEvents"]
+
+_log = logging.getLogger("tokenstore")
+
+
+class SessionEvents:
+    """Listens on a connection of its own, from ``async with`` (or the first wait) on.
+
+    ::
+
+        async with SessionEvents(client, kea=True) as events:
+            async for event in events:  # until aclose()
+                if event.kind == "gap":
+                    await look_whether_sessions_still_exist()
+                else:
+                    print(event.id, event.kind)
+
+    The options and the events are those of :class:`tokenstore.session_events.SessionEvents`. A task that is
+    cancelled while it waits loses no event: the next one that waits gets it. One task at a time may wait.
+    """
+
+    def __init__(self, client: Client, *, kea: bool = False, keepalive: Duration = 15) -> None:
+        given: Any = client  # what the blocking class asks of a client, this one has
+        self._listen = lambda: session_events.SessionEvents(given, kea=kea, keepalive=keepalive)
+        self._events: session_events.SessionEvents | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._pending: asyncio.Future[SessionEvent | None] | None = None
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """True after :meth:`aclose`, when its client is closed, and in a forked child."""
+        return self._closed or (self._events is not None and self._events.closed)
+
+    async def next(self, timeout: float | None = None) -> SessionEvent | None:
+        """Wait for the next event; None when there is none within ``timeout`` seconds."""
+        events = await self.listen()
+        if self._pending is None:
+            self._pending = self._in_the_thread(events.next)
+        pending = self._pending
+        done, _ = await asyncio.wait({pending}, timeout=timeout)
+        if not done:
+            return None
+        self._pending = None
+        return pending.result()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SessionEvent:
+        while True:
+            try:
+                event = await self.next()
+            except Error:
+                if self.closed:
+                    raise StopAsyncIteration from None
+                raise
+            if event is not None:
+                return event
+
+    async def aclose(self) -> None:
+        """End the connection, and the thread. A task that waits is released. Twice is fine."""
+        self._closed = True
+        if self._events is not None and not self._events.closed:
+            self._events.close()
+        if self._pending is not None:
+            await asyncio.wait({self._pending})
+            if self._pending is not None and not self._pending.cancelled():
+                self._pending.exception()  # of no interest any more
+        if self._thread is not None:
+            self._thread.shutdown(wait=False)
+
+    async def __aenter__(self) -> Self:
+        await self.listen()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def listen(self) -> session_events.SessionEvents:
+        """Begin, if that has not been done: from when this returns nothing is missed."""
+        if self._closed:
+            raise Error("these events are closed")
+        if self._events is None:
+            if self._thread is None:
+                self._thread = ThreadPoolExecutor(1, "tokenstore-events")
+            self._events = await self._in_the_thread(self._listen)
+        return self._events
+
+    def _in_the_thread(self, function: Callable[[], Any]) -> asyncio.Future[Any]:
+        assert self._thread is not None
+        return asyncio.get_running_loop().run_in_executor(self._thread, function)
+
+
+class SessionCallbacks:
+    """Calls functions when sessions end: what ``RedisJWT.on`` stands on. One task, of the loop that began it."""
+
+    def __init__(self, events: SessionEvents) -> None:
+        self._events = events
+        self._callbacks: dict[str, tuple[Callback, ...]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def on(self, kind: str, callback: Callback) -> None:
+        """As :meth:`tokenstore.RedisJWT.on`; what the callback returns is awaited, if it can be."""
+        if kind not in session_events.KINDS:
+            raise ValueError(f'there is no event {kind!r}: it must be "expired", "del" or "gap"')
+        if not callable(callback):
+            raise TypeError(f"callback must be callable, not {type(callback).__name__}")
+        await self._events.listen()
+        self._callbacks[kind] = (*self._callbacks.get(kind, ()), callback)
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._call_back())
+
+    def off(self, kind: str, callback: Callback) -> None:
+        """Undo one :meth:`on`; nothing happens when there was none."""
+        left = list(self._callbacks.get(kind, ()))
+        if callback in left:
+            left.remove(callback)
+        self._callbacks[kind] = tuple(left)
+
+    async def aclose(self) -> None:
+        """End the task; a callback that is running is waited for, unless this comes from one."""
+        task, self._task = self._task, None
+        await self._events.aclose()
+        if task is not None and task is not asyncio.current_task():
+            await asyncio.wait({task})
+
+    async def _call_back(self) -> None:
+        async for event in self._retrying():
+            for callback in self._callbacks.get(event.kind, ()):
+                try:
+                    result = callback(event)
+                    if inspect.isawaitable(result):
+                        await result
+                except Exception:
+                    _log.exception("a callback for the event %r failed", event.kind)
+
+    async def _retrying(self) -> AsyncIterator[SessionEvent]:
+        while not self._events.closed:
+            try:
+                async for event in self._events:
+                    yield event
+            except Error as error:
+                _log.error("nobody listens for ends of sessions, trying again: %s", error)
