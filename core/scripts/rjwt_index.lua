@@ -1,9 +1,7 @@
 -- Puts sessions that Node wrote into the index of their user.
 -- KEYS  names that have a session's form
 -- Gives how many were not in an index.
---
--- A name of that form may be anything: a session is what says its own name. Its value is only read.
--- include: clock, index
+-- include: clock, index, rjwt_written
 
 local now = now_us()
 local indexes, added = {}, 0
@@ -20,9 +18,7 @@ end
 
 for _, session in ipairs(KEYS) do
   local id, suffix = session:match('^([^:]*):(.*)$')
-  local value = redis.pcall('GET', session)
-  local ok, stored = pcall(cjson.decode, type(value) == 'string' and value or '')
-  if ok and type(stored) == 'table' and stored.rjwt == session then
+  if is_session(session) then
     local index = 'rjwt-sessions/' .. id
     local suffixes = listed(index)
     if not suffixes[suffix] then

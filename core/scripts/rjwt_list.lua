@@ -2,7 +2,7 @@
 -- KEYS  index
 -- ARGV  id; then suffixes of sessions that Node may have written
 -- Gives {id, for each: key, value, ttl in seconds (-1: none)}.
--- include: index
+-- include: index, rjwt_written
 
 local id, index = ARGV[1], KEYS[1]
 local live, seen, dropped = {}, {}, false
@@ -21,7 +21,9 @@ local function add(suffix, member)
 end
 
 for _, member in ipairs(redis.call('ZRANGE', index, 0, -1)) do add(member:sub(17), member) end
-for i = 2, #ARGV do add(ARGV[i]) end
+for i = 2, #ARGV do
+  if is_session(id .. ':' .. ARGV[i]) then add(ARGV[i]) end
+end
 if dropped then index_expire(index) end
 table.sort(live, function(a, b) return a.made > b.made or (a.made == b.made and a.key < b.key) end)
 local reply = {id}

@@ -32,7 +32,7 @@ local member = ('%016.0f'):format(us) .. suffix
 local second = ttl ~= '0' and math.ceil((us / 1000 + ttl) / 1000)
 
 if most > 0 then
-  -- include: index
+  -- include: index, rjwt_written
   call('ZREMRANGEBYSCORE', index, '-inf', '(' .. (time[1] - 1))
   local live, seen = {}, {[suffix] = true}
   local function add(other, listed)
@@ -45,7 +45,9 @@ if most > 0 then
     end
   end
   for _, listed in ipairs(call('ZRANGE', index, 0, -1)) do add(listed:sub(17), listed) end
-  for i = 5, #ARGV do add(ARGV[i]) end
+  for i = 5, #ARGV do
+    if is_session(id .. ':' .. ARGV[i]) then add(ARGV[i]) end
+  end
   table.sort(live, function(a, b) return a.made < b.made end)
   for i = 1, #live + 1 - most do
     call('DEL', live[i].key)

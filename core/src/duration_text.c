@@ -58,7 +58,7 @@ static bool read_number(tks_bytes text, size_t *at, double *out) {
 
 tks_status tks_duration_text(tks_bytes text, const char *name, int64_t *out_ms, tks_error *err) {
     size_t at = 0;
-    double value, factor = 0;
+    double value = 0, factor = 0;
     *out_ms = 0;
     if (text.size <= TEXT_MAX && read_number(text, &at, &value)) {
         while (at < text.size && text.data[at] == ' ') at++;

@@ -61,7 +61,7 @@ struct tks_op {
     tks_batch batch;
     const tks_http_request *request;
     uint32_t sleep_ms;
-    bool refused;    /* failed on an answer that is known to be its own: the request cannot be met */
+    bool refused; /* failed on an answer that is known to be its own: the request cannot be met */
     uint32_t pause_ms; /* set by finish: the commands it added are sent after this long */
     bool unanswered;   /* a change was sent, and its answer lost: it may have happened */
     tks_buf notes;

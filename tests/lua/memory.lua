@@ -156,6 +156,22 @@ function cases.run()
   expect(#core.run_finish(run) == 5)
 end
 
+function cases.events()
+  local Events = require "tokenstore.session_events"
+  open()
+  begin()
+  local events, message, code = Events.open(tokens.client, { kea = true })
+  expect(events, message, code)
+  local heard = 0
+  events:on("del", function() heard = heard + 1 end)
+  expect(tokens.client:execute("SET", "bob:0123456789a", "{}"))
+  expect(tokens.client:execute("DEL", "bob:0123456789a"))
+  while heard == 0 do
+    expect(events:poll(5))
+  end
+  events:close()
+end
+
 function cases.jwt()
   local jwt = require "tokenstore.jwt"
   require "tokenstore.openssl"

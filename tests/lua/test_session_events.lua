@@ -175,3 +175,35 @@ test("where nothing can wait, it says so", function()
   fails("configuration", "a program of their own",
     Events.open({ _driver = {} }, {}))
 end)
+
+-- ---- RedisJWT ------------------------------------------------------------------------------------
+
+local SECRET = "a secret of thirty-two bytes, yes"
+
+test("RedisJWT tells", function()
+  client:execute("CONFIG", "SET", "notify-keyspace-events", "")
+  local sessions = assert(tokenstore.RedisJWT { redis = harness.url, secret = SECRET, kea = true })
+  harness.only(0, sessions:poll(0))
+  local heard = {}
+  harness.only(true, sessions:on("del", function(event) heard[#heard + 1] = event end))
+  local events = assert(sessions:events { keepalive = 5 })
+  local token = assert(sessions:sign { id = "teller" })
+  local rjwt = sessions:verify({ token = token }).rjwt
+  sessions:destroy_multiple { id = "teller" }
+  equal(sessions:poll(SOON), 1)
+  equal(heard, { { kind = "del", id = "teller", rjwt = rjwt } })
+  equal(events:next(SOON), heard[1])
+  harness.raises("'on' (\"expired\"", sessions.on, sessions, "evicted", print)
+  harness.raises("unknown argument 'x'", sessions.events, sessions, { x = 1 })
+  sessions:close()
+  sessions:close()
+  fails("closed", "closed", sessions:poll(0))
+  fails("closed", "the client is closed", events:next(0))
+end)
+
+test("RedisJWT changes no settings without kea", function()
+  client:execute("CONFIG", "SET", "notify-keyspace-events", "")
+  local sessions = assert(tokenstore.RedisJWT(client, { secret = SECRET }))
+  sessions:events():close()
+  equal(client:execute("CONFIG", "GET", "notify-keyspace-events")[2], "")
+end)

@@ -287,8 +287,12 @@ def test_node_writers(client: tokenstore.Client, server: Server) -> None:
         return key
 
     key = node_signs()
-    for other in ("other:ABCDEFGHIJK", f"x{ID}:ABCDEFGHIJK", f"{ID}:short"):
-        server("SET", other, "{}")
+    # Other programs' keys. Those at the end look like the user's sessions, by their names alone.
+    others = ["other:ABCDEFGHIJK", f"x{ID}:ABCDEFGHIJK", f"{ID}:short", f"{ID}:OtherOtherO"]
+    for other in others:
+        server("SET", other, json.dumps({"rjwt": key}))
+    server("HSET", f"{ID}:HashHashHas", "rjwt", f"{ID}:HashHashHas")
+    others.append(f"{ID}:HashHashHas")
     blind = open_sessions(client, multiple=True)
     assert blind.list(ID) == []
     seeing = open_sessions(client, node_writers=True)
@@ -297,9 +301,7 @@ def test_node_writers(client: tokenstore.Client, server: Server) -> None:
     assert server("EXISTS", key) == 0
     node_signs()
     assert seeing.destroy_multiple(ID) == 2
-    assert {k for k in server.keys() if not k.startswith(b"rjwt-")} == {
-        b"other:ABCDEFGHIJK", f"x{ID}:ABCDEFGHIJK".encode(), f"{ID}:short".encode(),
-    }  # fmt: skip
+    assert {k.decode() for k in server.keys() if not k.startswith(b"rjwt-")} == set(others)
 
 
 def test_events(client: tokenstore.Client) -> None:

@@ -161,3 +161,44 @@ def test_callbacks_in_a_forked_child(listened: Server, callbacks: SessionCallbac
         finally:
             os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+# ---- RedisJWT --------------------------------------------------------------------------------------
+
+SECRET = "a secret of thirty-two bytes, yes"
+
+
+def test_redis_jwt_tells(listened: Server) -> None:
+    heard, gone = Heard(), Heard()
+    with tokenstore.RedisJWT(listened.url, secret=SECRET, kea=True) as sessions:
+        sessions.on("del", heard)
+        sessions.on("del", gone)
+        sessions.off("del", gone)
+        with sessions.events(keepalive=5) as events:
+            key = sessions.verify(sessions.sign("bob"))["rjwt"]
+            sessions.destroy_multiple("bob")
+            event = SessionEnd("del", "bob", key)
+            assert events.next(SOON) == event
+        heard.wait()
+        assert (heard.events, gone.events) == ([event], [])
+    assert "tokenstore-events" not in names()
+    with pytest.raises(tokenstore.Error, match="the client is closed"):
+        sessions.events()
+
+
+def test_a_new_login_ends_the_old_session(listened: Server, client: tokenstore.Client) -> None:
+    sessions = tokenstore.RedisJWT(client, secret=SECRET, kea=True)
+    with sessions.events() as events:
+        old = sessions.verify(sessions.sign("bob"))["rjwt"]
+        sessions.sign("bob")
+        assert events.next(SOON) == SessionEnd("del", "bob", old)
+        assert events.next(0.05) is None
+
+
+def test_without_kea_redis_jwt_changes_no_settings(
+    listened: Server, client: tokenstore.Client
+) -> None:
+    sessions = tokenstore.RedisJWT(client, secret=SECRET)
+    sessions.events().close()
+    assert listened("CONFIG", "GET", "notify-keyspace-events")[1] == b""
+    sessions.close()

@@ -127,7 +127,7 @@ def test_timeouts(listened: Server, events: SessionEvents) -> None:
 
 
 def test_wrong_timeouts(events: SessionEvents) -> None:
-    for wrong in (-1, float("nan"), float("inf")):
+    for wrong in (-1, float("nan"), float("inf"), timedelta(seconds=-1)):
         with pytest.raises(ValueError, match="timeout must be"):
             events.next(wrong)
     for odd in ("1", True):

@@ -32,6 +32,7 @@ from tokenstore.errors import (
 )
 from tokenstore.node_tokens import Tokenstore
 from tokenstore.redis_jwt import RedisJWT, RedisJwt
+from tokenstore.session_events import SessionEnd, SessionEvents, SessionGap
 from tokenstore.sessions import Sessions, SpotsSessions
 from tokenstore.spike import Spike, TokenCreator, get_token_creator, getTokenCreator
 from tokenstore.tokens import RedisTokens
@@ -53,6 +54,9 @@ __all__ = [
     "RedisTokens",
     "ServerError",
     "Session",
+    "SessionEnd",
+    "SessionEvents",
+    "SessionGap",
     "Sessions",
     "Spike",
     "SpikeAuthError",

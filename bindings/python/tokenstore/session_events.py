@@ -152,7 +152,7 @@ class SessionEvents:
 
 def _seconds(timeout: Duration) -> float:
     if isinstance(timeout, timedelta):
-        return timeout.total_seconds()
+        timeout = timeout.total_seconds()
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
         raise TypeError(f"timeout must be seconds or a timedelta, not {type(timeout).__name__}")
     if not 0 <= timeout <= 315360000:
