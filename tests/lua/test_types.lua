@@ -24,7 +24,7 @@ local CLASSES = {
 }
 
 -- The public functions of a class: no underscore, no helper of our own.
-local INTERNAL = { Client = { is = true, open = true, in_nginx = true } }
+local INTERNAL = { Client = { is = true, open = true, nonblocking = true } }
 
 test("every public function is declared, with its parameters and results", function()
   for class in pairs(CLASSES) do
