@@ -9,6 +9,7 @@ from typing import Any
 from typing_extensions import assert_type
 
 import tokenstore
+import tokenstore.asyncio
 from tokenstore import migrate
 
 client = tokenstore.Client("redis://localhost", timeout=1.5, ca=Path("ca.pem"), pool_size=2)
@@ -55,3 +56,22 @@ tokens.refresh("web", "login", "token", "60")  # type: ignore[arg-type]
 tokenstore.RedisTokens(token_encoding="base32")  # type: ignore[arg-type]
 tokenstore.RedisTokens(colour="red")  # type: ignore[call-arg]
 token.owner = "eve"  # type: ignore[misc]
+
+
+async def awaited() -> None:
+    async with tokenstore.asyncio.RedisTokens("redis://localhost", connections=2) as tokens:
+        assert_type(await tokens.create("web", "login", "bob"), tokenstore.Token)
+        assert_type(await tokens.get("web", "login", "t"), "tokenstore.Token | None")
+        assert_type(await tokens.deleteAll("web", "login", "bob"), int)
+        assert_type(tokens.client, tokenstore.asyncio.Client)
+        assert_type(await tokens.client.pipeline([["PING"]]), list[Any])
+        sessions = tokenstore.asyncio.Sessions(tokens.client)
+        assert_type(await sessions.create("web", "bob"), str)
+        assert_type(await sessions.rotate("web", "t"), "str | None")
+        jwt = tokenstore.asyncio.RedisJWT(tokens.client, secret="s" * 32)
+        assert_type(await jwt.call().ping(), str)
+        async for event in jwt.events():
+            assert_type(event.kind == "gap", bool)
+    await tokens.get("web", "login", 5)  # type: ignore[arg-type]
+    tokenstore.asyncio.RedisTokens(connections="2")  # type: ignore[arg-type]
+    tokenstore.asyncio.RedisTokens(client)  # type: ignore[arg-type]
