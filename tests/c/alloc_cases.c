@@ -11,6 +11,7 @@
 #include "tokenstore/json.h"
 #include "tokenstore/move.h"
 #include "tokenstore/resp.h"
+#include "tokenstore/session_event.h"
 #include "tokenstore/url.h"
 #include "vectors.h"
 
@@ -288,4 +289,43 @@ TEST(alloc_moves) {
     test_context("moves");
     CHECK(starve(add_moves, tokens) > 20);
     tks_tokens_free(tokens);
+}
+
+/* ---- the setting for session events --------------------------------------------------------------- */
+
+static tks_reply *parse_reply(const char *text) {
+    tks_reader *reader = NULL;
+    tks_reply *reply = NULL;
+    CHECK_STATUS(tks_reader_new(1 << 20, &reader, NULL), TKS_OK);
+    CHECK_STATUS(tks_reader_feed(reader, text, strlen(text), NULL), TKS_OK);
+    CHECK_STATUS(tks_reader_next(reader, &reply, NULL), TKS_OK);
+    tks_reader_free(reader);
+    return reply;
+}
+
+static void notify(const void *argument) {
+    tks_reply *replies[] = {parse_reply("*2\r\n$22\r\nnotify-keyspace-events\r\n$0\r\n\r\n"),
+                            parse_reply("+OK\r\n")};
+    tks_error err = TKS_ERROR_INIT;
+    tks_event event = {.type = TKS_EVENT_START};
+    tks_op *op = NULL;
+    (void)argument;
+    alloc_enter();
+    tks_status status = tks_session_notify_new(&op, &err);
+    tks_need need = status == TKS_OK ? tks_op_step(op, &event) : TKS_FAILED;
+    for (int i = 0; i < 2 && need == TKS_NEED_SEND; i++) {
+        event = (tks_event){.type = TKS_EVENT_REPLIES, .replies = &replies[i]};
+        need = tks_op_step(op, &event);
+    }
+    alloc_leave();
+    CHECK_INT(need, alloc_failed() ? TKS_FAILED : TKS_DONE);
+    const tks_error *why = op != NULL ? tks_op_get_error(op) : &err;
+    CHECK_STATUS(why->status, alloc_failed() ? TKS_ERR_MEMORY : TKS_OK);
+    tks_op_free(op);
+    for (int i = 0; i < 2; i++) tks_reply_free(replies[i]);
+}
+
+TEST(alloc_session_notify) {
+    test_context("the setting for session events");
+    CHECK(starve(notify, NULL) > 4);
 }
