@@ -79,7 +79,8 @@ def setup_nginx(authority: Authority) -> Iterator[Nginx]:
       lua_ssl_protocols TLSv1.2 TLSv1.3;
     """
     explained = (
-        r"(recv|send|SSL_write|SSL_read)\(\) failed \((32: Broken pipe|104: Connection reset by peer)\)",
+        r"(recv|send|SSL_write|SSL_read)\(\) failed (\(SSL: [^)]*\) )?"
+        r"\((32: Broken pipe|104: Connection reset by peer)\)",
     )
     with running_nginx(LOCATION, http=http, explained=explained) as nginx:
         yield nginx

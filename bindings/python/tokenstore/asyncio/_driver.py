@@ -178,7 +178,8 @@ class Lines:
         line: Line | None = call.line
         connecting = call in self._waiting
         why = "no connection within the timeout" if connecting else "no answer within the timeout"
-        silent = call.sent and line is not None and line.heard < call.began
+        # Not "<": a loop's clock may stand still for a round, and uvloop's counts milliseconds.
+        silent = call.sent and line is not None and line.heard <= call.began
         call.expire(f"{self._where.name}: {why}")
         self._stop_connecting()
         if silent and line is not None:
