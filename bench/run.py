@@ -131,6 +131,13 @@ def at_scale(table, directory, rounds, count, sizes):
         many.ask("fill", size - filled)
         filled = size
         memory.append((size, (large.used_memory() - before) / size))
+    few.ask("find_keys", 1)
+    many.ask("find_keys", 1)
+    a, b, ratio = turns(
+        rounds, lambda: many.do("plain_get_some", count), lambda: few.do("plain_get_some", count)
+    )
+    row = f"a plain GET of a record, at {sizes[-1]:,} tokens against {sizes[0]:,}"
+    table.add(row, a / count * 1e6, b / count * 1e6, ratio, None)
     for job in ("get", "refresh", "update"):
         some = f"{job}_some"
         a, b, ratio = turns(

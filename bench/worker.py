@@ -69,6 +69,21 @@ class Tokenstore:
     def some(self, count):
         return random.choices(self.known, k=count)
 
+    def find_keys(self, _count):
+        """A sample of the records' keys, for plain GETs."""
+        cursor, keys, client = b"0", [], self.tokens.client
+        while len(keys) < SAMPLE:
+            cursor, found = client.execute("SCAN", cursor, "COUNT", 5000, "TYPE", "string")
+            keys += found
+            if cursor == b"0":
+                break
+        random.Random(2).shuffle(keys)
+        self.keys = keys[:SAMPLE]
+
+    def plain_get_some(self, count):
+        for key in random.choices(self.keys, k=count):
+            assert self.tokens.client.execute("GET", key)
+
     def get_some(self, count):
         for token in self.some(count):
             assert self.tokens.get(**APP, token=token)
