@@ -104,6 +104,18 @@ static tks_status keep_reply(channel_object *self, tks_reply *reply, tks_error *
     return TKS_OK;
 }
 
+static const char server_is_full[] = "the server is full: max number of clients reached";
+
+/* Is what came before anything was asked the word of a server that is full, and hangs up? */
+static bool is_greeted_with_refusal(channel_object *self) {
+    tks_reply *reply = NULL;
+    if (self->answered || self->got > 0) return false;
+    bool refusal = tks_reader_next(self->reader, &reply, NULL) == TKS_OK && reply != NULL &&
+                   tks_reply_is_refusal(reply);
+    tks_reply_free(reply);
+    return refusal;
+}
+
 /* All whole replies in the first `size` bytes of the buffer and what was left before it; fails where more
  * came than is due. */
 static tks_status read_replies(channel_object *self, size_t size, tks_error *err) {
@@ -116,7 +128,9 @@ static tks_status read_replies(channel_object *self, size_t size, tks_error *err
         status = keep_reply(self, reply, err);
     }
     if (status == TKS_OK && self->due == 0 && !tks_reader_is_idle(self->reader))
-        status = tks_fail(err, TKS_ERR_CONNECTION, "more answers came than were asked for");
+        status = tks_fail(err, TKS_ERR_CONNECTION, "%s",
+                          is_greeted_with_refusal(self) ? server_is_full
+                                                        : "more answers came than were asked for");
     return status;
 }
 
@@ -339,8 +353,7 @@ static PyObject *channel_feed(PyObject *object, PyObject *arg) {
     tks_status status = read_replies(self, size, &err);
     if (is_turned_away(self)) {
         err = (tks_error)TKS_ERROR_INIT;
-        status =
-            tks_fail(&err, TKS_ERR_CONNECTION, "the server is full: max number of clients reached");
+        status = tks_fail(&err, TKS_ERR_CONNECTION, "%s", server_is_full);
     }
     if (status != TKS_OK) return tksp_py_raise(state, status, &err);
     if (self->got == 0) Py_RETURN_FALSE;
