@@ -32,7 +32,15 @@ _NEW_KEY = (
 
 def new_key(kid: str) -> dict[str, str]:
     """A private RSA key as JWK."""
-    out = subprocess.run(["node", "-e", _NEW_KEY, kid], check=True, capture_output=True, text=True)
+    command = ["node", "-e", _NEW_KEY, kid]
+    for last in (False, True):
+        try:
+            out = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
+        except subprocess.TimeoutExpired:  # Node has been seen not to come back, once
+            if last:
+                raise
+        else:
+            break
     key: dict[str, str] = json.loads(out.stdout)
     return key
 
