@@ -120,7 +120,7 @@ def test_connecting_has_a_limit_of_its_own(driver: Driver, scheme: str) -> None:
         answer = in_time(lambda: driver.fetch(where, timeout=20_000), lambda a: a.ms - TIMEOUT_MS)
     assert (answer.status, answer.sent, answer.final) == ("connection", False, False)
     assert f"not connected within {TIMEOUT_MS} ms" in answer.message
-    assert answer.ms >= TIMEOUT_MS
+    assert answer.ms >= TIMEOUT_MS - 1  # libcurl keeps this limit, and counts whole milliseconds
 
 
 def test_the_limit_of_connecting_is_not_one_of_waiting(driver: Driver) -> None:
