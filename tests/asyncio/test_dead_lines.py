@@ -41,8 +41,8 @@ def test_dead_from_the_first_call_on(proxy: FaultServer, run: Run, greeting: boo
     """What was heard of it is nothing, or the answer to the greeting."""
 
     async def main() -> None:
-        options = {"client_name": "me"} if greeting else {}
-        async with aio.Client(proxy.url, **options) as client:
+        url = proxy.url + "?client_name=me" * greeting
+        async with aio.Client(url) as client:
             proxy.arm(*[faults.record] * greeting, faults.hang)
             await runs_out(client)
             assert proxy.pending == 0
