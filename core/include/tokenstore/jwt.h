@@ -160,10 +160,11 @@ typedef struct tks_jwt_policy {
     tks_bytes typ; /* the header's `typ` must be this, "application/" and case aside; empty: any */
     double leeway; /* seconds, 0 … 86400, that exp and nbf may be off */
     double now;    /* seconds since the epoch; required: 0 is an error */
+    bool claims_only; /* the header need not be given back, which saves reading the usual one */
 } tks_jwt_policy;
 
 typedef struct tks_jwt {
-    tks_json *header;
+    tks_json *header; /* with claims_only it may be NULL */
     tks_json *claims;
 } tks_jwt;
 
