@@ -261,8 +261,7 @@ static void run_decode(const tks_json *root, const tks_json *test) {
     if (asked)
         got = tks_jwt_decode(tks_bytes_of(copy, token.size), r.keys, r.count, &policy, &jwt, &err);
     test_context("decode: %s: %s", vectors_text(test, "name"), err.message);
-    if (asked)
-        check_claims_only(tks_bytes_of(copy, token.size), &r, &policy, &jwt, &err);
+    if (asked) check_claims_only(tks_bytes_of(copy, token.size), &r, &policy, &jwt, &err);
     if (CHECK_STATUS(got, want)) {
         CHECK_STATUS(err.status, want);
         CHECK((jwt.claims != NULL) == (want == TKS_OK));
