@@ -78,7 +78,7 @@ static tks_status load(const tks_json *entry, tks_key **key, tks_keyset **set, t
         else if (strcmp(how, "pem") == 0)
             status = tks_key_from_pem(text, &options, key, err);
         else
-            status = tks_key_from_secret(text, &options, key, err);
+            status = tks_key_from_secret(text, &options, NULL, key, err);
     }
     free(copy);
     tks_buf_clear(&buf);

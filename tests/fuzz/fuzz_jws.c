@@ -17,7 +17,7 @@ static size_t make_keys(tks_key **keys) {
     char secret[64];
     for (size_t i = 0; i < sizeof secret; i++) secret[i] = (char)i;
     REQUIRE(tks_secret_start(NULL) == TKS_OK);
-    REQUIRE(tks_key_from_secret(tks_bytes_of(secret, sizeof secret), NULL, &keys[0], NULL) ==
+    REQUIRE(tks_key_from_secret(tks_bytes_of(secret, sizeof secret), NULL, NULL, &keys[0], NULL) ==
             TKS_OK);
     REQUIRE(tks_key_from_jwk(tks_bytes_of(jwk, sizeof jwk - 1), tks_jwt_openssl(), &keys[1],
                              NULL) == TKS_OK);
