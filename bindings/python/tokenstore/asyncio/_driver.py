@@ -178,8 +178,8 @@ class Lines:
         line: Line | None = call.line
         connecting = call in self._waiting
         why = "no connection within the timeout" if connecting else "no answer within the timeout"
-        # Not "<": a loop's clock may stand still for a round, and uvloop's counts milliseconds.
-        silent = call.sent and line is not None and line.heard <= call.began
+        half = (call.began + call.deadline) / 2
+        silent = line is not None and line.silent_since() <= half
         call.expire(f"{self._where.name}: {why}")
         self._stop_connecting()
         if silent and line is not None:
@@ -284,7 +284,7 @@ class Lines:
         call.abandon()
         if call in self._waiting:
             self._stop_connecting()
-        if line is not None and call.sent and line.open:
+        if line is not None and line.open:
             if line in self._retired:
                 self._sweep()
             elif len(line.channel) >= 2 * self.limit:

@@ -41,7 +41,7 @@ class Line(asyncio.BufferedProtocol):
         self.connected = False  # TLS included
         self.refused = False  # by what the server said
         self.open = False
-        self.heard = loop.time()  # the last whole answer
+        self.heard = float("-inf")  # the last whole answer to a call; the greeting's is none
         self._where = where
         self._loop = loop
         self._gone = gone
@@ -73,6 +73,11 @@ class Line(asyncio.BufferedProtocol):
             if data:
                 self._transport.write(data)
 
+    def silent_since(self) -> float:
+        """Since when it owes an answer and gives none; infinity when none is due."""
+        call = self.channel.oldest
+        return float("inf") if call is None else max(self.heard, call.began)
+
     def silent_at(self) -> float:
         """When it will have waited too long for an answer that nobody wants any more.
 
@@ -81,7 +86,7 @@ class Line(asyncio.BufferedProtocol):
         call = self.channel.oldest
         if call is None or not call.over:
             return float("inf")
-        return max(self.heard, call.began) + self._where.timeout
+        return self.silent_since() + self._where.timeout
 
     # ---- the transport's calls ----
 

@@ -1,0 +1,94 @@
+"""A connection that is dead and does not say so takes no more calls once one of them ran out of time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+import fault_server as faults
+import tokenstore
+from conftest import Run
+from fault_server import FaultServer
+from servers import Server
+from tokenstore import asyncio as aio
+
+TIMEOUT = 0.2
+PATIENCE = 20  # seconds: for calls that are to succeed, on a busy machine
+
+
+@pytest.fixture
+def proxy(server: Server) -> Iterator[FaultServer]:
+    with FaultServer(str(server.socket_path)) as made:
+        yield made
+
+
+async def runs_out(client: aio.Client) -> None:
+    with pytest.raises(tokenstore.OutcomeUnknownError, match="timeout"):
+        await client.execute("PING", timeout=TIMEOUT)
+
+
+async def is_left(client: aio.Client, proxy: FaultServer) -> None:
+    """The very next call has a new connection."""
+    before = proxy.accepted
+    assert await client.execute("PING", timeout=PATIENCE) == "PONG"
+    assert proxy.accepted == before + 1
+
+
+@pytest.mark.parametrize("greeting", [False, True])
+def test_dead_from_the_first_call_on(proxy: FaultServer, run: Run, greeting: bool) -> None:
+    """What was heard of it is nothing, or the answer to the greeting."""
+
+    async def main() -> None:
+        url = proxy.url + "?client_name=me" * greeting
+        async with aio.Client(url) as client:
+            proxy.arm(*[faults.record] * greeting, faults.hang)
+            await runs_out(client)
+            assert proxy.pending == 0
+            await is_left(client, proxy)
+
+    run(main())
+
+
+def test_dead_amid_a_burst(proxy: FaultServer, run: Run) -> None:
+    """Some are answered early, the others not at all."""
+
+    def two_answers(x: faults.Exchange) -> None:
+        while x.request.count(b"PING") < 5:
+            x.request += x.read_some()
+        x.send(b"+PONG\r\n" * 2)
+        x.hang()
+
+    async def main() -> None:
+        async with aio.Client(proxy.url) as client:
+            await client.execute("PING", timeout=PATIENCE)
+            proxy.arm(two_answers)
+            burst = [client.execute("PING", timeout=1.5) for _ in range(5)]
+            outcomes = await asyncio.gather(*burst, return_exceptions=True)
+            assert outcomes[:2] == ["PONG", "PONG"]
+            assert {type(o) for o in outcomes[2:]} == {tokenstore.OutcomeUnknownError}
+            await is_left(client, proxy)
+
+    run(main())
+
+
+def test_dead_while_a_large_command_is_written(proxy: FaultServer, run: Run) -> None:
+    """What stands behind it is never written; its caller has time, the others have not."""
+
+    async def main() -> None:
+        async with aio.Client(proxy.url) as client:
+            await client.execute("PING", timeout=PATIENCE)
+            proxy.arm(faults.deaf(PATIENCE))
+            large = asyncio.ensure_future(
+                client.execute("SET", "large", b"x" * (24 << 20), timeout=3 * PATIENCE)
+            )
+            await asyncio.sleep(0)
+            with pytest.raises(tokenstore.TimeoutError):
+                await client.execute("PING", timeout=TIMEOUT)
+            await is_left(client, proxy)
+            large.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await large
+
+    run(main())
