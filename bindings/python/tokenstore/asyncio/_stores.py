@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import functools
 import inspect
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable
 
 import tokenstore
 from tokenstore import redis_jwt
+from tokenstore._closing import AsyncClosing
 from tokenstore._store import Store
 from tokenstore._types import AsyncClientOptions, Duration, Text
 from tokenstore.asyncio._client import Client
 from tokenstore.asyncio._events import SessionCallbacks, SessionEvents
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from tokenstore.session_events import Callback
 
 __all__ = [
@@ -58,7 +56,7 @@ def await_all(cls: type, blocking: type, *but: str) -> None:
             setattr(cls, name, again)
 
 
-class AsyncStore(Store):
+class AsyncStore(Store, AsyncClosing):
     """A client, and the duty to close it when it is our own."""
 
     _module = "tokenstore.asyncio"
@@ -69,17 +67,6 @@ class AsyncStore(Store):
         """Close the client, unless it was passed in. Twice is fine."""
         if self._owns_client:
             await self._client.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def close(self) -> None:
         raise TypeError(f"this {type(self).__name__} is closed with: await store.aclose()")
