@@ -5,7 +5,9 @@
 #   ALL      targets that `make` builds
 #   SUITES   suites that `make test` runs: a suite S is a target test-S that builds what it needs and
 #            whose runners each print a line "<n> passed[, <n> skipped]" (scripts/run-tests adds them up;
-#            a suite that prints none, or "0 passed", has failed)
+#            a suite that prints none, or "0 passed", has failed). LANES of them run side by side, so each
+#            has servers and directories of its own, and what two of them need is built before
+#   PROGRAMS what the suites run and `make` does not build
 #   ASAN     suites that `make asan` runs, the same targets with SANITIZE=1
 #   VALGRIND targets that `make valgrind` runs
 #   FUZZ     targets that `make fuzz` runs, FUZZ_SECONDS each
@@ -27,6 +29,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+LANES ?= 2
 
 ifeq ($(origin CC),default)
 CC := gcc
@@ -66,6 +69,7 @@ VALGRIND_RUN := valgrind --quiet --error-exitcode=99 --errors-for-leak-kinds=def
 
 ALL :=
 SUITES := walls docs
+PROGRAMS :=
 ASAN :=
 VALGRIND :=
 FUZZ :=
@@ -121,13 +125,15 @@ $(BUILD)/core/scripts.o: $(BUILD)/scripts.c $(FLAGS)
 
 # ---- what one types -----------------------------------------------------------------------------------
 
-.PHONY: all help setup demo test lint format walls test-walls test-docs asan asan-run valgrind fuzz soak env \
+.PHONY: all programs help setup demo test lint format walls test-walls test-docs asan asan-run valgrind fuzz soak env \
 	install install-c clean distclean
 
 all: $(ALL)
 
+programs: all $(PROGRAMS)
+
 # Rules that need .venv; in one place, whoever brings them.
-python walls test-walls: | $(PYTHON)
+$(PY_BUILT) walls test-walls: | $(PYTHON)
 $(PYTHON):
 	@echo "nothing is installed yet: make setup does it, as make demo and make test do" >&2; exit 1
 
@@ -137,7 +143,8 @@ help:
 #: make setup        install what is missing
 #: make              build the core, the Python package and the Lua modules
 #: make demo         install what is missing, build, and show what it does
-#: make test         install what is missing, build, run every test (SUITES="c python" for some)
+#: make test         install what is missing, build, run every test (SUITES="c python" for some), two suites
+#:                   at a time (LANES=1: one); make test-c runs one suite alone, and so on
 #: make lint         formatting, static analysis, types, walls
 #: make format       bring the C code into its format
 #: make asan         the C, Python and Lua tests under ASan and UBSan
@@ -164,8 +171,8 @@ demo: setup
 
 test: setup
 	@echo "building"
-	@$(AGAIN) -j$(JOBS) WERROR=1 all
-	@scripts/run-tests $(BUILD) "$(AGAIN) WERROR=1" $(SUITES)
+	@$(AGAIN) -j$(JOBS) WERROR=1 programs
+	@$(PYTHON) scripts/run-tests $(LANES) $(BUILD) "$(AGAIN) WERROR=1" $(SUITES)
 
 walls test-walls:
 	@$(PYTHON) scripts/check-walls
@@ -188,7 +195,7 @@ asan:
 	@$(AGAIN) SANITIZE=1 BUILD=$(BUILD)/asan WERROR=1 asan-run
 
 asan-run: $(TKS_LIBS)
-	@scripts/run-tests $(BUILD) "$(AGAIN) SANITIZE=1 BUILD=$(BUILD) WERROR=1" $(ASAN)
+	@$(PYTHON) scripts/run-tests 1 $(BUILD) "$(AGAIN) SANITIZE=1 BUILD=$(BUILD) WERROR=1" $(ASAN)
 
 valgrind: setup-dev
 	@$(AGAIN) -j$(JOBS) WERROR=1 all
@@ -202,8 +209,8 @@ setup-dev:
 	@scripts/setup --dev
 
 soak: setup
-	@$(AGAIN) -j$(JOBS) WERROR=1 all
-	@TOKENSTORE_SOAK=1 scripts/run-tests $(BUILD) "$(AGAIN) WERROR=1" $(SUITES)
+	@$(AGAIN) -j$(JOBS) WERROR=1 programs
+	@TOKENSTORE_SOAK=1 $(PYTHON) scripts/run-tests 1 $(BUILD) "$(AGAIN) WERROR=1" $(SUITES)
 
 env: $(ENV)
 

@@ -34,8 +34,10 @@ build = {
     CFLAGS = "$(CFLAGS)",
     ROCK_INCLUDE = "$(LUA_INCDIR)",
   },
-  install_variables = {
+  install_variables = { -- the same, or all would be built again
     BUILD = "build/rock",
+    CC = "$(CC)",
+    CFLAGS = "$(CFLAGS)",
     ROCK_INCLUDE = "$(LUA_INCDIR)",
     ROCK_LUADIR = "$(LUADIR)",
     ROCK_LIBDIR = "$(LIBDIR)",

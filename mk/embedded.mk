@@ -2,6 +2,7 @@
 # by the Makefile after mk/tests-c.mk, whose rule compiles them.
 
 SUITES += embedded
+PROGRAMS += $(TESTS_C)/embedded
 ASAN += embedded
 
 EMBEDDED_SRC := tests/c/test.c $(sort $(wildcard tests/c/*embedded*.c)) tests/c/alloc.c

@@ -9,6 +9,7 @@ ASAN += http
 
 HTTP_TESTS := $(BUILD)/tests/http
 
+PROGRAMS += $(HTTP_TESTS)/client
 $(HTTP_TESTS)/client: tests/http/client.c $(TKS_LIBS) $(FLAGS)
 	@mkdir -p $(@D)
 	$(CC) $(TKS_CPPFLAGS) -Icore/io $(TKS_CFLAGS) $(TKS_LDFLAGS) -o $@ $< $(TKS_LIBS) $(TKS_LDLIBS)

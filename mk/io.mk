@@ -9,6 +9,7 @@ SUITES += faults
 
 STRESS := $(BUILD)/tests/faults/stress
 STRESS_SECONDS ?= 2
+PROGRAMS += $(STRESS)
 
 $(STRESS): tests/faults/stress.c $(TKS_LIBS)
 	@mkdir -p $(@D)

@@ -19,16 +19,27 @@ PY_CFLAGS = $(filter-out -Wpedantic -Wmissing-prototypes -std=c11,$(TKS_CFLAGS))
 PY_BUILD = TS_LINK="$(TKS_LIBS)" CC="$(CC)" LDSHARED="$(CC) -shared" CFLAGS="$(PY_CFLAGS)" \
 	LDFLAGS="$(TKS_LDFLAGS)" $(PYTHON) setup.py -q
 
-.PHONY: python test-python asan-python valgrind-python
+# Not built where nothing has changed: setup.py would put the same file there again, from under the suites that
+# run. Another venv may be another Python.
+PY_BUILT := $(BUILD)/python/built
+PY_SRC := setup.py $(wildcard bindings/python/src/*.[ch] core/include/tokenstore/*.h $(VENV)/pyvenv.cfg)
 ifdef SANITIZE
 PY_PATH := PYTHONPATH=$(CURDIR)/$(BUILD)/python/lib
-python: $(TKS_LIBS)
-	$(PY_BUILD) build --build-base $(BUILD)/python --build-lib $(BUILD)/python/lib
+PY_SRC += $(wildcard bindings/python/tokenstore/*.py* bindings/python/tokenstore/*/*.py*)
+PY_WHERE := build --build-base $(BUILD)/python --build-lib $(BUILD)/python/lib
 else
 PY_PATH :=
-python: $(TKS_LIBS)
-	$(PY_BUILD) build_ext --inplace --build-temp $(BUILD)/python
+PY_WHERE := build_ext --inplace --build-temp $(BUILD)/python
+ifeq ($(wildcard bindings/python/tokenstore/_core*.so),)
+.PHONY: $(PY_BUILT)
 endif
+endif
+
+.PHONY: python test-python asan-python valgrind-python
+python: $(PY_BUILT)
+$(PY_BUILT): $(TKS_LIBS) $(PY_SRC)
+	$(PY_BUILD) $(PY_WHERE)
+	@touch $@
 
 test-python: python
 	@$(PY_PATH) $(RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) tests/python

@@ -13,6 +13,7 @@ SPIKE_FLAGS = $(PYTEST_FLAGS) $(if $(SANITIZE),-k "not fork and not ten_requests
 
 SPIKE_THREADS := $(BUILD)/bench/spike_threads
 SPIKE_READS ?= 200000
+PROGRAMS += $(SPIKE_THREADS)
 
 .PHONY: test-spike asan-spike tsan-spike run-spike-threads
 test-spike: python lua $(SPIKE_THREADS)

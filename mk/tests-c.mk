@@ -14,6 +14,7 @@ FUZZ += fuzz-c
 
 CLANG ?= clang
 TESTS_C := $(BUILD)/tests/c
+PROGRAMS += $(TESTS_C)/core $(TESTS_C)/alloc
 TESTS_C_LDLIBS := -lhiredis -lcjson -lsodium -lcrypto -lm -lpthread
 
 # Tests that have rules of their own: of the I/O half, and of failing allocations.

@@ -1,6 +1,6 @@
 /* embedded_supervisor.c - the process between an owner and its private server.
  *
- *     owner ──(socket pair; pidfd)── supervisor ──(SIGTERM, wait)── server
+ *     owner ──(socket pair; pidfd)── supervisor ──(signals, wait)── server
  *
  * Purpose:   ends the server when the owner says so or dies, and leaves nothing behind. It watches
  *            the owner's process: a child that the owner forked holds a copy of the owner's end of
@@ -206,9 +206,10 @@ static noreturn void become_server(const supervisor *s, pid_t parent, int config
     char *arguments[] = {s->plan->binary, dash, NULL};
     sigset_t none;
     sigemptyset(&none);
-    /* Even if the supervisor is killed, the server ends. The supervisor has but one thread; of a
-     * parent with several, the end of the one that forked would count. */
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    /* Even if the supervisor is killed, the server ends; by SIGKILL, because nobody is left who could
+     * see that it minds nothing else, as in a script without end. The supervisor has but one thread;
+     * of a parent with several, the end of the one that forked would count. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);
     setpgid(0, 0);
     bool ready = dup2(config, 0) >= 0 && dup2(output, 1) >= 0 && dup2(output, 2) >= 0 &&

@@ -1,13 +1,15 @@
 -- Stores a session and ends those of the user that are too many.
 -- KEYS  session ("<id>:<suffix>"), index
--- ARGV  value, ttl in ms ("0": none), most sessions of the user ("0": any number), "1": its suffix is
---       random; then suffixes of sessions that Node may have written
--- Gives {session}.
+-- ARGV  value, ttl in ms ("0": none)
+--       and where wanted: most sessions of the user ("0": any number), "1": its suffix was chosen by somebody;
+--       then suffixes of sessions that Node may have written
+-- Gives the session.
 --
--- As in create.lua, there are few words and few calls, and what is needed seldom stands inside its condition.
+-- As in create.lua, there are few words and few calls, numbers are made texts, and what is needed seldom stands
+-- inside its condition.
 
-local call, session, index, ttl, most = redis.call, KEYS[1], KEYS[2], ARGV[2], tonumber(ARGV[3])
-local id, suffix = session:match('^([^:]*):(.*)$')
+local call, session, index, ttl = redis.call, KEYS[1], KEYS[2], ARGV[2]
+local suffix = session:sub(-11)
 local made
 if ttl == '0' then
   made = call('SET', session, ARGV[1], 'NX')
@@ -16,7 +18,7 @@ else
 end
 if not made then
   -- Nobody else draws this suffix: it is the same request, sent again.
-  if ARGV[4] == '1' and call('GET', session) == ARGV[1] then return {session} end
+  if ARGV[4] ~= '1' and call('GET', session) == ARGV[1] then return session end
   -- include: rjwt
   drop_suffix(index, suffix)
   if ttl == '0' then
@@ -28,13 +30,13 @@ end
 
 local time = call('TIME')
 local us = time[1] * 1000000 + time[2]
-local member = ('%016.0f'):format(us) .. suffix
+local member = ('%010u%06u'):format(time[1], time[2]) .. suffix
 local second = ttl ~= '0' and math.ceil((us / 1000 + ttl) / 1000)
 
-if most > 0 then
+if ARGV[3] and ARGV[3] ~= '0' then
   -- include: index, rjwt_written
-  call('ZREMRANGEBYSCORE', index, '-inf', '(' .. (time[1] - 1))
-  local live, seen = {}, {[suffix] = true}
+  local id, live, seen = session:sub(1, -13), {}, {[suffix] = true}
+  call('ZREMRANGEBYSCORE', index, '-inf', ('(%u'):format(time[1] - 1))
   local function add(other, listed)
     if seen[other] then return end
     seen[other] = true
@@ -49,12 +51,12 @@ if most > 0 then
     if is_session(id .. ':' .. ARGV[i]) then add(ARGV[i]) end
   end
   table.sort(live, function(a, b) return a.made < b.made end)
-  for i = 1, #live + 1 - most do
+  for i = 1, #live + 1 - tonumber(ARGV[3]) do
     call('DEL', live[i].key)
     if live[i].member then call('ZREM', index, live[i].member) end
   end
   index_put(index, member, second and second * 1000 or 0)
-  return {session}
+  return session
 end
 
 local remains = call('PTTL', index) -- -2: there is none yet, -1: it lists a session without expiry
@@ -65,17 +67,17 @@ if remains ~= -2 then
   for i = 1, listed > 8 and 3 or 0 do
     local at = (us + i * 7919) % listed
     local other = call('ZRANGE', index, at, at)[1]
-    if other and call('EXISTS', id .. ':' .. other:sub(17)) == 0 then call('ZREM', index, other) end
+    if other and call('EXISTS', session:sub(1, -12) .. other:sub(17)) == 0 then call('ZREM', index, other) end
   end
 end
 if not second then
   call('ZADD', index, '+inf', member)
   if remains >= 0 then call('PERSIST', index) end
 else
-  call('ZADD', index, second, member)
+  call('ZADD', index, ('%u'):format(second), member)
   if remains ~= -1 and us / 1000 + remains < second * 1000 then
-    call('EXPIREAT', index, second + 1)
-    if remains ~= -2 then call('ZREMRANGEBYSCORE', index, '-inf', '(' .. (time[1] - 1)) end
+    call('EXPIREAT', index, ('%u'):format(second + 1))
+    if remains ~= -2 then call('ZREMRANGEBYSCORE', index, '-inf', ('(%u'):format(time[1] - 1)) end
   end
 end
-return {session}
+return session

@@ -45,7 +45,7 @@ tks_status help_fail_start(const char *directory, const char *binary, int64_t ti
 /* Does the server at `socket` answer the inline `command` with something that holds `want`? */
 bool help_answers(const char *socket, const char *command, const char *want);
 
-/* Makes the server run a script that never ends, so that it minds no SIGTERM. The connection. */
+/* Makes the server run a script that never ends, so that only SIGKILL ends it. The connection. */
 int help_keep_busy(const char *socket);
 
 /* The process id of the server at `socket`, 0 if it does not answer; the parent of a process. */

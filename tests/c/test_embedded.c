@@ -211,6 +211,19 @@ TEST(embedded_server_ends_when_the_supervisor_is_killed) {
     CHECK(!help_exists(help_home(seen.socket, home)));
 }
 
+TEST(embedded_busy_server_ends_when_the_supervisor_is_killed) {
+    tks_embedded *e = help_start(NULL);
+    if (e == NULL) return;
+    help_owner seen = look_at(e);
+    char home[128];
+    int busy = help_keep_busy(seen.socket);
+    kill(seen.supervisor, SIGKILL);
+    CHECK(help_ended(seen.server, SOON_MS));
+    close(busy);
+    tks_embedded_stop(e);
+    CHECK(!help_exists(help_home(seen.socket, home)));
+}
+
 TEST(embedded_kills_a_server_that_does_not_end) {
     char base[64];
     help_make_directory(base);

@@ -106,17 +106,28 @@ TEST(embedded_waits_for_an_owner_that_is_leaving) {
     help_remove_directory(base);
 }
 
+/* A wrapper that does not become the server but waits for it, and so leaves it alone when killed. */
+static char wrapper[96];
+
+static void use_wrapper(void) {
+    setenv("TEST_SERVER", wrapper, 1);
+}
+
 TEST(embedded_directory_is_owned_until_the_server_is_gone) {
-    char base[64], home[128], message[TKS_ERROR_SIZE];
+    char base[64], home[128], text[256], message[TKS_ERROR_SIZE];
     help_owner owner;
     help_make_directory(base);
-    if (CHECK(help_own(&owner, base, NULL, NULL))) {
-        int busy = help_keep_busy(owner.socket);
-        kill(owner.supervisor, SIGKILL);
-        CHECK(help_ended(owner.supervisor, HELP_TIMEOUT_MS));
+    snprintf(wrapper, sizeof wrapper, "%s/wrapper", base);
+    snprintf(text, sizeof text, "#!/bin/sh\n'%s' \"$@\"\n",
+             help_binary() == NULL ? "redis-server" : help_binary());
+    help_write_script(wrapper, text);
+    if (CHECK(help_own(&owner, base, use_wrapper, NULL))) {
+        pid_t shell = owner.supervisor;
+        kill(help_parent(shell), SIGKILL);
+        CHECK(help_ended(shell, HELP_TIMEOUT_MS));
+        CHECK(!help_ended(owner.server, 0));
         CHECK_STATUS(help_fail_start(base, help_binary(), 500, message), TKS_ERR_CONFIGURATION);
         kill(owner.server, SIGKILL);
-        close(busy);
         tks_embedded_stop(help_start(base));
         help_kill(&owner);
         help_remove_directory(help_home(owner.socket, home));

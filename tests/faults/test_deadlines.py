@@ -16,7 +16,7 @@ import node_operations  # noqa: F401  (adds to OPERATIONS)
 import tokenstore
 from conftest import Setup
 from operations import OPERATIONS, A, Operation
-from servers import Server, paused
+from servers import Server, free_port, paused
 from timing import ends_within
 
 TIMEOUT = 0.2
@@ -221,9 +221,7 @@ def test_nobody_accepts(tmp_path: Path) -> None:
 
 
 def test_nobody_there(tmp_path: Path) -> None:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = free_port()
     urls = (f"redis://127.0.0.1:{port}", f"redis://localhost:{port}", f"unix://{tmp_path}/none")
     for url in urls:
         with tokenstore.Client(url) as client:

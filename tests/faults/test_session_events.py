@@ -294,13 +294,16 @@ def test_ctrl_c(redis: Server) -> None:
         "except KeyboardInterrupt:\n"
         "    print('interrupted')\n"
     )
-    child = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", program, redis.url], stdout=subprocess.PIPE, text=True
-    )
-    assert child.stdout is not None
-    assert child.stdout.readline() == "ready\n"
-    child.send_signal(signal.SIGINT)
-    assert child.communicate(timeout=SOON)[0] == "interrupted\n"
+    ) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "ready\n"
+            child.send_signal(signal.SIGINT)
+            assert child.communicate(timeout=SOON)[0] == "interrupted\n"
+        finally:
+            child.kill()
 
 
 def test_close_while_it_connects(setup: Setup) -> None:

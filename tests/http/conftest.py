@@ -11,6 +11,7 @@ from http_driver import Driver
 from http_servers import HttpServer
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "faults"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "python"))
 
 
 @pytest.fixture

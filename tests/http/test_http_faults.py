@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import time
 
 import pytest
 from http_driver import LATE_MS, SLOW, Driver, in_time
 from http_servers import PATIENCE, HttpServer, RawServer, Reply, Script, Talk, full_listener, says
+from servers import free_port
 
 TIMEOUT_MS = 3000 if SLOW else 300
 
@@ -194,9 +194,7 @@ def test_a_handshake_that_breaks_may_be_tried_again(driver: Driver, script: Scri
 
 
 def test_a_refused_connection(driver: Driver) -> None:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = free_port()
     answer = driver.fetch(f"http://127.0.0.1:{port}/")
     assert (answer.status, answer.sent, answer.final) == ("connection", False, False)
     assert answer.message.startswith(f"http://127.0.0.1:{port}: ")

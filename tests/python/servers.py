@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -15,7 +16,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,21 @@ BINARY = os.environ.get("TOKENSTORE_TEST_SERVER", "redis-server")
 _PR_SET_PDEATHSIG = 1
 
 
+_prctl = ctypes.CDLL(None).prctl  # looked up here: a forked child may find the loader's lock taken
+
+
 def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    """A port that nobody listens on. It is below those that the kernel gives to whoever asks for any and to
+    outgoing connections, so that it stays free until it is used."""
+    first_given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        with suppress(OSError), socket.socket() as s:
+            s.bind(("127.0.0.1", 10_000 + secrets.randbelow(max(first_given - 10_000, 1))))
+            return int(s.getsockname()[1])
 
 
 class ReplyError(Exception):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWa
 
 A = {"app": "a", "type": "t"}
 SOON = 2.0
+LATE = 20.0
+SOAK = os.environ.get("TOKENSTORE_SOAK") == "1"
 
 
 @pytest.fixture(params=["redis-server", "valkey-server"])
@@ -280,6 +284,46 @@ print(client.execute("PING"), flush=True)
         assert process.stdout.readline() == "PONG\n"
         assert process.wait(20) == 0
         seen.check_gone(SOON)
+
+
+def those_with(mark: str) -> list[str]:
+    """Processes that have `mark` in their environment, as all have that an owner leaves behind."""
+    found = []
+    for directory in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark.encode() in directory.joinpath("environ").read_bytes():
+                found.append(directory.joinpath("comm").read_text().strip())
+    return found
+
+
+def test_it_ends_with_an_owner_that_is_killed_while_it_starts() -> None:
+    """At any moment; owner and all that is left of its process group at once, or the owner alone."""
+    moments = random.Random("moments")
+    start = """
+import sys, tokenstore
+print(flush=True)
+for n in range(10 ** 9):
+    tokenstore.Client(sys.argv[1]).close()
+"""
+    with tempfile.TemporaryDirectory(prefix="ts-") as directory:  # short, for the sockets
+        mark = f"TMPDIR={directory}"
+        environment = {**os.environ, "TMPDIR": directory, "XDG_RUNTIME_DIR": directory}
+        for n in range(200 if SOAK else 16):
+            process = subprocess.Popen(
+                [sys.executable, "-c", start, f"embedded:{directory}/data" if n % 2 else "embedded:"],
+                env=environment,
+                stdout=subprocess.PIPE,
+                start_new_session=True,
+            )
+            with process:
+                assert process.stdout is not None
+                process.stdout.readline()
+                time.sleep(moments.random() * moments.choice([0.003, 0.015, 0.06]))
+                (os.kill, os.killpg)[n // 2 % 2](process.pid, signal.SIGKILL)
+        deadline = time.monotonic() + LATE
+        while those_with(mark) or set(os.listdir(directory)) - {"data"}:
+            assert time.monotonic() < deadline, (those_with(mark), os.listdir(directory))
+            time.sleep(0.01)
 
 
 # ---- threads and forks -----------------------------------------------------------------------------

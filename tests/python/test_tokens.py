@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from servers import Server
 from tokenstore import RedisTokens, Token
 
 APP = {"app": "web", "type": "login"}
+SCRIPTS = Path(__file__).resolve().parents[2] / "core" / "scripts"
 
 
 def ttl_of(server: Server, token: Token) -> int:
@@ -47,6 +49,24 @@ def test_create_without_duration_never_expires(tokens: RedisTokens, server: Serv
     found = tokens.get(**APP, token=token.token, expiry=True)
     assert found is not None
     assert found.expires_at is None
+
+
+def test_the_time_of_creation_is_nine_base64url_digits(server: Server) -> None:
+    digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    values = [digit << 6 * place for place in range(8) for digit in range(64)]
+    values += [value - 1 for value in values if value > 0]
+    script = (
+        (SCRIPTS / "lib" / "stamp.lua").read_text(encoding="utf-8")
+        + """
+        local stamps = {}
+        for i, us in ipairs(ARGV) do stamps[i] = stamp_of(tonumber(us)) end
+        return stamps"""
+    )
+    written = server("EVAL", script, 0, *values)
+    assert written == [
+        "".join(digits[us >> 6 * place & 63] for place in range(8, -1, -1)).encode()
+        for us in values
+    ]
 
 
 def test_get_gives_the_same_token(tokens: RedisTokens) -> None:

@@ -370,32 +370,50 @@ case("make_hash whose answer is another's", "make_hash", args={"value": "v", "du
      error=("outcome_unknown", FOREIGN[1]))  # fmt: skip
 
 
-def hashed(safety, what):
-    return send(safety, eval_(script("node_hash", HASH_KEY, HASH, what)))
+ECHO = [b"ECHO", HASH]
+GET_HASH = send("read", ECHO, [b"GET", HASH_KEY], route=HASH_KEY.decode())
+TAKE_HASH = send("once", eval_(script("node_take_hash", HASH_KEY, HASH)))
+DEL_HASH = send("once", ECHO, [b"DEL", HASH_KEY], route=HASH_KEY.decode())
 
 
-for call, sent, doubt in [
-    ("get_hash", hashed("read", b"get"), ("connection", FOREIGN[0])),
-    ("take_hash", hashed("once", b"take"), ("outcome_unknown", FOREIGN[1])),
+def taken(*values):
+    return replies([HASH, *values])
+
+
+def got(value=None):
+    return replies(HASH, value)
+
+
+for call, sent, gives, doubt in [
+    ("get_hash", GET_HASH, got, ("connection", FOREIGN[0])),
+    ("take_hash", TAKE_HASH, taken, ("outcome_unknown", FOREIGN[1])),
 ]:
     for value in (b"value", b"", b"\0\xff"):
-        case(f"{call} gives {value}", call, HASH, steps=[{**sent, **answer(value, subject=HASH)}],
+        case(f"{call} gives {value}", call, HASH, steps=[{**sent, **gives(value)}],
              result={"text": operation_notation.text(value)})  # fmt: skip
-    case(f"{call} of an unknown one", call, HASH, steps=[{**sent, **answer(subject=HASH)}],
+    case(f"{call} of an unknown one", call, HASH, steps=[{**sent, **gives()}],
          result={"text": None})  # fmt: skip
-    for what, reply in [("another's", [KEY, b"v"]), ("a number", [HASH, 1]), ("a text", b"value")]:
-        case(f"{call} whose answer is {what}", call, HASH, steps=[{**sent, **replies(reply)}],
-             error=doubt)  # fmt: skip
-case("take_hash whose answer is lost is in doubt", "take_hash", HASH,
-     steps=[{**hashed("once", b"take"), **lost(True)}],
+    case(f"{call} whose answer is a number", call, HASH, steps=[{**sent, **gives(1)}],
+         error=doubt)  # fmt: skip
+for what, reply in [("another's", [KEY, b"v"]), ("a text", b"value")]:
+    case(f"take_hash whose answer is {what}", "take_hash", HASH, steps=[{**TAKE_HASH, **replies(reply)}],
+         error=("outcome_unknown", FOREIGN[1]))  # fmt: skip
+for what, echo in [("another's", KEY), ("a number", 1), ("none", None), ("a status", Status(HASH.decode()))]:
+    case(f"get_hash whose echo is {what}", "get_hash", HASH, steps=[{**GET_HASH, **replies(echo, b"v")}],
+         error=("connection", FOREIGN[0]))  # fmt: skip
+    case(f"del_hash whose echo is {what}", "del_hash", HASH, steps=[{**DEL_HASH, **replies(echo, 1)}],
+         error=("outcome_unknown", FOREIGN[1]))  # fmt: skip
+case("take_hash whose answer is lost is in doubt", "take_hash", HASH, steps=[{**TAKE_HASH, **lost(True)}],
      error=("outcome_unknown", "may or may not"))  # fmt: skip
-DEL = hashed("once", b"delete")
-case("del_hash: true", "del_hash", HASH, steps=[{**DEL, **answer(1, subject=HASH)}],
-     result={"bool": True})  # fmt: skip
-case("del_hash: false", "del_hash", HASH, steps=[{**DEL, **answer(subject=HASH)}],
-     result={"bool": False})  # fmt: skip
-case("del_hash whose answer is another's", "del_hash", HASH, steps=[{**DEL, **answer(1)}],
+case("del_hash: true", "del_hash", HASH, steps=[{**DEL_HASH, **got(1)}], result={"bool": True})
+case("del_hash: false", "del_hash", HASH, steps=[{**DEL_HASH, **got(0)}], result={"bool": False})
+case("del_hash whose answer is a text", "del_hash", HASH, steps=[{**DEL_HASH, **got(b"1")}],
      error=("outcome_unknown", FOREIGN[1]))  # fmt: skip
+case("del_hash whose answer is lost is in doubt", "del_hash", HASH, steps=[{**DEL_HASH, **lost(True)}],
+     error=("outcome_unknown", "may or may not"))  # fmt: skip
+case("get_hash on a cluster", "get_hash", HASH,
+     steps=[{**GET_HASH, **replies(HASH, Error("MOVED 1 127.0.0.1:7000"))}],
+     error=("server", ADVICE))  # fmt: skip
 
 # ---- reset ---------------------------------------------------------------------------------------
 

@@ -6,13 +6,13 @@ local function index_expire(index)
   if last == 'inf' then
     redis.call('PERSIST', index)
   elseif last then
-    redis.call('EXPIREAT', index, last + 1)
+    redis.call('EXPIREAT', index, ('%u'):format(last + 1))
   end
 end
 
 -- Adds or moves a member; `expires` in ms, 0 for never.
 local function index_put(index, member, expires)
-  redis.call('ZADD', index, expires > 0 and math.ceil(expires / 1000) or '+inf', member)
+  redis.call('ZADD', index, expires > 0 and ('%u'):format(math.ceil(expires / 1000)) or '+inf', member)
   index_expire(index)
 end
 

@@ -36,7 +36,8 @@ struct tksp_rjwt_op {
     const tks_json **values; /* of a result JSONS or JSON; owned */
     size_t size;
     /* sign, put */
-    tks_bytes token, value, ttl, max, fresh;
+    tks_bytes token, value, ttl, max;
+    bool capped; /* by max */
     /* verify */
     tks_jwt jwt;
     bool value_session;

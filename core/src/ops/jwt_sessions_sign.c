@@ -4,14 +4,24 @@
 enum { RECORD_OVERHEAD_MAX = 16 * 1024 }; /* an id of 1024 bytes, each escaped, and the names */
 
 static tks_status send_sign(tksp_rjwt_op *self) {
-    const tks_bytes head[] = {TKS_LITERAL("2"), self->key, self->index, self->value,
-                              self->ttl,        self->max, self->fresh};
-    return tksp_rjwt_send(self, &tksp_script_rjwt_sign, 7, head);
+    bool is_put = self->token.size == 0; /* the caller chose the suffix */
+    const tks_bytes head[] = {TKS_LITERAL("2"),
+                              self->key,
+                              self->index,
+                              self->value,
+                              self->ttl,
+                              self->max,
+                              is_put ? TKS_LITERAL("1") : TKS_LITERAL("0")};
+    /* Each word has its price. */
+    size_t count = is_put || self->found_count > 0 ? 7 : self->capped ? 6 : 5;
+    return tksp_rjwt_send(self, &tksp_script_rjwt_sign, count, head);
 }
 
 static tks_status take_sign(tksp_rjwt_op *self) {
-    tks_status status;
-    if (tksp_rjwt_checked_reply(self, &status) == NULL) return status;
+    const tks_reply *reply = self->op.commands[0].reply;
+    if (tks_reply_get_type(reply) != TKS_REPLY_STRING ||
+        !tks_bytes_equal(tks_reply_get_bytes(reply), self->key))
+        return tksp_op_fail_foreign(&self->op);
     if (self->token.size > 0) {
         self->op.result.type = TKS_RESULT_TEXT;
         self->op.result.text = self->token;
@@ -36,8 +46,8 @@ static tks_status make(const tks_jwt_sessions *sessions, tks_bytes id, tks_bytes
     self->token = tksp_arena_dup(&self->op.arena, token);
     self->value = tksp_arena_dup(&self->op.arena, value);
     self->ttl = tksp_rjwt_int(self, ttl_ms);
+    self->capped = sessions->max_sessions > 0;
     self->max = tksp_rjwt_int(self, sessions->max_sessions);
-    self->fresh = token.size > 0 ? TKS_LITERAL("1") : TKS_LITERAL("0");
     return tksp_rjwt_op_ready(self, sessions->node_writers && sessions->max_sessions > 0, out, err);
 }
 

@@ -45,72 +45,112 @@ tks_status tks_node_tokens_make_hash(const tks_node_tokens *store, tks_bytes val
     return tksp_node_op_ready(node, status, out, err);
 }
 
-/* ---- get_hash, take_hash, del_hash ---- */
+/* ---- take_hash ---- */
 
-static tks_status finish_value(tks_op *op, int64_t now_ms) {
-    tksp_node_op *node = (tksp_node_op *)op;
-    tks_status status;
-    (void)now_ms;
+static tks_status take_value(tks_op *op, const tks_reply *value) {
     op->result.type = TKS_RESULT_TEXT;
     op->result.text = tks_bytes_of(NULL, 0);
-    if (op->count == 0) return TKS_OK;
-    const tks_reply *reply = tksp_node_checked_reply(node, 0, node->subject, &status);
-    if (reply == NULL) return status;
-    const tks_reply *value = tks_reply_get_item(reply, 1);
-    if (value == NULL) return TKS_OK;
+    if (value == NULL || tks_reply_get_type(value) == TKS_REPLY_NIL) return TKS_OK;
     if (tks_reply_get_type(value) != TKS_REPLY_STRING) return tksp_op_fail_foreign(op);
     op->result.text = tks_reply_get_bytes(value); /* the operation keeps the reply */
     return TKS_OK;
 }
 
-static tks_status finish_deleted(tks_op *op, int64_t now_ms) {
+static tks_status finish_take(tks_op *op, int64_t now_ms) {
     tksp_node_op *node = (tksp_node_op *)op;
     tks_status status;
+    (void)now_ms;
+    if (op->count == 0) return take_value(op, NULL);
+    const tks_reply *reply = tksp_node_checked_reply(node, 0, node->subject, &status);
+    return reply != NULL ? take_value(op, tks_reply_get_item(reply, 1)) : status;
+}
+
+static const tksp_op_kind take_kind = {.finish = finish_take,
+                                       .clear = tksp_node_op_clear,
+                                       .cluster_advice = tksp_node_cluster_advice};
+
+static tks_status send_take(tksp_node_op *node, tks_bytes key) {
+    const tks_bytes words[] = {TKS_LITERAL("1"), key, node->subject};
+    return tksp_node_send(node, &tksp_script_node_take_hash, 3, words, key);
+}
+
+/* ---- get_hash, del_hash ---- */
+
+/* A plain command does, and costs the server a third of what a script does. But nothing in the value, or in
+ * a number, says which hash it belongs to: so an ECHO of the hash goes before it. */
+
+static tks_status send_plain(tksp_node_op *node, tks_bytes command, tks_bytes key) {
+    const tks_bytes echo[] = {TKS_LITERAL("ECHO"), node->subject};
+    const tks_bytes words[] = {command, key};
+    tks_status status = tksp_node_send(node, NULL, 2, echo, key);
+    return status == TKS_OK ? tksp_node_send(node, NULL, 2, words, key) : status;
+}
+
+static tks_status send_get(tksp_node_op *node, tks_bytes key) {
+    return send_plain(node, TKS_LITERAL("GET"), key);
+}
+
+static tks_status send_delete(tksp_node_op *node, tks_bytes key) {
+    return send_plain(node, TKS_LITERAL("DEL"), key);
+}
+
+static bool is_echoed(const tks_op *op) {
+    const tks_reply *echo = op->commands[0].reply;
+    return tks_reply_get_type(echo) == TKS_REPLY_STRING &&
+           tks_bytes_equal(tks_reply_get_bytes(echo), ((const tksp_node_op *)op)->subject);
+}
+
+static tks_status finish_get(tks_op *op, int64_t now_ms) {
+    (void)now_ms;
+    if (op->count == 0) return take_value(op, NULL);
+    return is_echoed(op) ? take_value(op, op->commands[1].reply) : tksp_op_fail_foreign(op);
+}
+
+static tks_status finish_delete(tks_op *op, int64_t now_ms) {
     (void)now_ms;
     op->result.type = TKS_RESULT_BOOL;
     op->result.integer = 0;
     if (op->count == 0) return TKS_OK;
-    const tks_reply *reply = tksp_node_checked_reply(node, 0, node->subject, &status);
-    if (reply == NULL) return status;
-    op->result.integer = tks_reply_get_item(reply, 1) != NULL;
+    const tks_reply *deleted = op->commands[1].reply;
+    if (!is_echoed(op) || tks_reply_get_type(deleted) != TKS_REPLY_INTEGER)
+        return tksp_op_fail_foreign(op);
+    op->result.integer = tks_reply_get_integer(deleted) > 0;
     return TKS_OK;
 }
 
-static const tksp_op_kind value_kind = {.finish = finish_value,
-                                        .clear = tksp_node_op_clear,
-                                        .cluster_advice = tksp_node_cluster_advice};
-static const tksp_op_kind deleted_kind = {.finish = finish_deleted,
-                                          .clear = tksp_node_op_clear,
-                                          .cluster_advice = tksp_node_cluster_advice};
+static const tksp_op_kind get_kind = {.finish = finish_get,
+                                      .clear = tksp_node_op_clear,
+                                      .cluster_advice = tksp_node_cluster_advice};
+static const tksp_op_kind delete_kind = {.finish = finish_delete,
+                                         .clear = tksp_node_op_clear,
+                                         .cluster_advice = tksp_node_cluster_advice};
 
-/* `what` as the script takes it. (GETDEL came with Redis 6.2 only.) */
+/* ---- making them ---- */
+
 static tks_status make(const tks_node_tokens *store, const tksp_op_kind *kind, tks_safety safety,
-                       tks_bytes hash, tks_bytes what, tks_op **out, tks_error *err) {
+                       tks_bytes hash, tks_status (*send)(tksp_node_op *node, tks_bytes key),
+                       tks_op **out, tks_error *err) {
     bool possible = tksp_node_is_possible_id(hash);
     tksp_node_op *node;
     *out = NULL;
     tks_status status = tksp_node_op_new(store, sizeof *node, kind, safety,
                                          possible ? hash : TKS_LITERAL(""), &node, err);
     if (status != TKS_OK) return status;
-    if (possible) {
-        const tks_bytes words[] = {TKS_LITERAL("1"), tksp_node_word(node, "hash:", hash),
-                                   node->subject, what};
-        status = tksp_node_send(node, &tksp_script_node_hash, 4, words, words[1]);
-    }
+    if (possible) status = send(node, tksp_node_word(node, "hash:", hash));
     return tksp_node_op_ready(node, status, out, err);
 }
 
 tks_status tks_node_tokens_get_hash(const tks_node_tokens *store, tks_bytes hash, tks_op **out,
                                     tks_error *err) {
-    return make(store, &value_kind, TKS_READ, hash, TKS_LITERAL("get"), out, err);
+    return make(store, &get_kind, TKS_READ, hash, send_get, out, err);
 }
 
 tks_status tks_node_tokens_take_hash(const tks_node_tokens *store, tks_bytes hash, tks_op **out,
                                      tks_error *err) {
-    return make(store, &value_kind, TKS_ONCE, hash, TKS_LITERAL("take"), out, err);
+    return make(store, &take_kind, TKS_ONCE, hash, send_take, out, err);
 }
 
 tks_status tks_node_tokens_del_hash(const tks_node_tokens *store, tks_bytes hash, tks_op **out,
                                     tks_error *err) {
-    return make(store, &deleted_kind, TKS_ONCE, hash, TKS_LITERAL("delete"), out, err);
+    return make(store, &delete_kind, TKS_ONCE, hash, send_delete, out, err);
 }

@@ -1,0 +1,9 @@
+-- Gives the value behind a hash, once. (GETDEL came with Redis 6.2 only.)
+-- KEYS  hash
+-- ARGV  echo
+-- Gives {echo, the value}, {echo}: there is none.
+
+local value = redis.call('GET', KEYS[1])
+if not value then return {ARGV[1]} end
+redis.call('DEL', KEYS[1])
+return {ARGV[1], value}
