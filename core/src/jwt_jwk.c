@@ -1,7 +1,7 @@
 /* jwt_jwk.c - keys and key sets from JSON (RFC 7517, 7518 section 6, 8037 section 2).
  *
  * Purpose:   reads the members of a JWK, strictly, and hands the numbers to who can make a key of
- *            them: jwt_sodium.c, or the provider for RSA and EC.
+ *            them: jwt_sodium.c, or the provider: for RSA and EC, and where there is one for secrets.
  * Lifecycle: what was decoded lies in buffers that are wiped; so are the strings of the JSON tree,
  *            which hold private keys too. */
 #include <stdlib.h>
@@ -80,11 +80,14 @@ enum {
     NUMBER_MAX = 16 * 1024
 }; /* bytes; an oct key may be long, the others check for themselves */
 
-static tks_status make_oct(const tks_json *jwk, tks_buf *n, tks_key **out, tks_error *err) {
+static tks_status make_oct(const tks_json *jwk, const tks_jwt_provider *provider, tks_buf *n,
+                           tks_key **out, tks_error *err) {
     static const char *const names[] = {"k"};
     tks_status status = get_numbers(jwk, names, 1, n, err);
     if (status == TKS_OK) status = tksp_secret_check(tks_buf_bytes(&n[0]), err);
-    return status == TKS_OK ? tksp_key_hmac(tks_buf_bytes(&n[0]), out, err) : status;
+    if (status != TKS_OK) return status;
+    return provider != NULL ? provider->hmac(tks_buf_bytes(&n[0]), out, err)
+                            : tksp_key_hmac(tks_buf_bytes(&n[0]), out, err);
 }
 
 static tks_status make_okp(const tks_json *jwk, tks_buf *n, tks_key **out, tks_error *err) {
@@ -202,7 +205,7 @@ static tks_status make_key(const tks_json *jwk, const tks_jwt_provider *provider
     if (!get_text(jwk, "kty", &kty)) return refuse(err, "has a kty that is no string");
     for (size_t i = 0; i < TKSP_RSA_COUNT; i++) tks_buf_init(&numbers[i], NUMBER_MAX);
     if (is_text(kty, "oct")) {
-        status = make_oct(jwk, numbers, &key, err);
+        status = make_oct(jwk, provider, numbers, &key, err);
     } else if (is_text(kty, "OKP")) {
         status = make_okp(jwk, numbers, &key, err);
     } else if (is_text(kty, "EC") && provider != NULL) {

@@ -167,13 +167,29 @@ tks_status tksp_secret_check(tks_bytes secret, tks_error *err) {
     return TKS_OK;
 }
 
-tks_status tks_key_from_secret(tks_bytes secret, const tks_key_options *options, tks_key **out,
-                               tks_error *err) {
+/* As many bytes as the hash gives (RFC 7518, 3.2). */
+tks_status tksp_secret_algorithms(tks_bytes secret, uint32_t *out, tks_error *err) {
+    *out = 0;
+    if (secret.size < TKS_JWT_SECRET_MIN)
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "an HMAC secret of %zu bytes is too short: HS256 needs at least 32, HS384 "
+                        "48, HS512 64",
+                        secret.size);
+    *out = TKS_JWT_BIT(TKS_JWT_HS256);
+    if (secret.size >= 48) *out |= TKS_JWT_BIT(TKS_JWT_HS384);
+    if (secret.size >= 64) *out |= TKS_JWT_BIT(TKS_JWT_HS512);
+    return TKS_OK;
+}
+
+tks_status tks_key_from_secret(tks_bytes secret, const tks_key_options *options,
+                               const tks_jwt_provider *provider, tks_key **out, tks_error *err) {
     tks_key *key = NULL;
     tks_status status = tksp_secret_check(secret, err);
 
     *out = NULL;
-    if (status == TKS_OK) status = tksp_key_hmac(secret, &key, err);
+    if (status == TKS_OK)
+        status =
+            provider != NULL ? provider->hmac(secret, &key, err) : tksp_key_hmac(secret, &key, err);
     if (status == TKS_OK) status = tksp_key_apply(key, options, err);
     if (status != TKS_OK) {
         tks_key_free(key);

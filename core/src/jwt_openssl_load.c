@@ -112,7 +112,7 @@ static tks_status jwk_ec(tks_key_kind curve, tks_bytes x, tks_bytes y, tks_bytes
 }
 
 const tks_jwt_provider *tks_jwt_openssl(void) {
-    static const tks_jwt_provider provider = {jwk_rsa, jwk_ec};
+    static const tks_jwt_provider provider = {tksp_key_hmac_openssl, jwk_rsa, jwk_ec};
     return &provider;
 }
 

@@ -49,6 +49,9 @@ tks_status tksp_key_apply(tks_key *key, const tks_key_options *options, tks_erro
 /* Refuses what is no secret but looks like a key of another kind. TKS_OK, TKS_ERR_CONFIGURATION. */
 tks_status tksp_secret_check(tks_bytes secret, tks_error *err);
 
+/* What HMAC with a secret of this length can do. TKS_OK; TKS_ERR_CONFIGURATION: nothing. */
+tks_status tksp_secret_algorithms(tks_bytes secret, uint32_t *out, tks_error *err);
+
 /* ---- jwt_sodium.c -------------------------------------------------------------------------- */
 
 enum { TKSP_ED25519_SIZE = 32 };
@@ -60,7 +63,7 @@ tks_status tksp_key_hmac(tks_bytes secret, tks_key **out, tks_error *err);
  * belong to the public one. */
 tks_status tksp_key_ed25519(tks_bytes public_key, tks_bytes seed, tks_key **out, tks_error *err);
 
-/* ---- jwt_openssl.c, jwt_openssl_load.c ------------------------------------------------------ */
+/* ---- jwt_openssl.c, jwt_openssl_load.c, jwt_openssl_hmac.c ----------------------------------- */
 
 /* Makes a key of OpenSSL's `pkey`, which is taken over, on failure too. `is_private`: it has the
  * private half. */
@@ -80,7 +83,12 @@ enum {
     TKSP_RSA_COUNT
 };
 
+/* As tksp_key_hmac. */
+tks_status tksp_key_hmac_openssl(tks_bytes secret, tks_key **out, tks_error *err);
+
 struct tks_jwt_provider {
+    /* As tksp_key_hmac. */
+    tks_status (*hmac)(tks_bytes secret, tks_key **out, tks_error *err);
     /* n and e; and d, or d with all that follow, or none of these. Others are empty. */
     tks_status (*rsa)(const tks_bytes numbers[TKSP_RSA_COUNT], tks_key **out, tks_error *err);
     /* x, y and d (may be empty) of the curve's full size. */

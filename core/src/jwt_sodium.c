@@ -129,17 +129,12 @@ static void clear_nothing(tks_key *key) {
 tks_status tksp_key_hmac(tks_bytes secret, tks_key **out, tks_error *err) {
     static const tksp_key_ops ops = {hmac_verify, hmac_sign, clear_nothing};
     const unsigned char *data = (const unsigned char *)secret.data;
-    uint32_t algorithms = TKS_JWT_BIT(TKS_JWT_HS256);
+    uint32_t algorithms = 0;
     hmac_key *key = NULL;
+    tks_status status = tksp_secret_algorithms(secret, &algorithms, err);
 
     *out = NULL;
-    if (secret.size < TKS_JWT_SECRET_MIN)
-        return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "an HMAC secret of %zu bytes is too short: HS256 needs at least 32, HS384 "
-                        "48, HS512 64",
-                        secret.size);
-    if (secret.size >= SHA384_SIZE) algorithms |= TKS_JWT_BIT(TKS_JWT_HS384);
-    if (secret.size >= crypto_hash_sha512_BYTES) algorithms |= TKS_JWT_BIT(TKS_JWT_HS512);
+    if (status != TKS_OK) return status;
     key = tksp_key_new(sizeof *key, &ops, TKS_KEY_SECRET, algorithms, true);
     if (key == NULL) return tks_fail_memory(err);
     (void)crypto_auth_hmacsha256_init(&key->s256, data, secret.size);

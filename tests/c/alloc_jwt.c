@@ -56,7 +56,7 @@ static void job(void) {
     }
     if (status == TKS_OK)
         status = tks_key_from_secret(TKS_LITERAL("0123456789abcdef0123456789abcdef"), &options,
-                                     &key, &err);
+                                     NULL, &key, &err);
     tks_key_free(key);
     tks_keyset_free(set);
     alloc_leave();

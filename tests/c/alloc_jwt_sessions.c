@@ -27,7 +27,8 @@ typedef struct script {
 
 static tks_key *secret(void) {
     tks_key *key = NULL;
-    (void)tks_key_from_secret(TKS_LITERAL("0123456789abcdef0123456789abcdef"), NULL, &key, NULL);
+    (void)tks_key_from_secret(TKS_LITERAL("0123456789abcdef0123456789abcdef"), NULL, NULL, &key,
+                              NULL);
     return key;
 }
 

@@ -140,7 +140,7 @@ TEST(wipe_keys) {
     char text[2 * sizeof SECRET];
     (void)snprintf(text, sizeof text, "%s%s", SECRET, SECRET); /* long enough for HS256 */
     begin("an HMAC key");
-    CHECK_STATUS(tks_key_from_secret(test_bytes(text), &options, &key, NULL), TKS_OK);
+    CHECK_STATUS(tks_key_from_secret(test_bytes(text), &options, NULL, &key, NULL), TKS_OK);
     tks_key_free(key);
     end();
 }

@@ -17,8 +17,9 @@ static tks_key *make_secret(unsigned char byte, const tks_key_options *options) 
     tks_key *key = NULL;
     memset(secret, byte, sizeof secret);
     CHECK_STATUS(tks_secret_start(NULL), TKS_OK);
-    CHECK_STATUS(tks_key_from_secret(tks_bytes_of(secret, sizeof secret), options, &key, NULL),
-                 TKS_OK);
+    CHECK_STATUS(
+        tks_key_from_secret(tks_bytes_of(secret, sizeof secret), options, NULL, &key, NULL),
+        TKS_OK);
     return key;
 }
 
@@ -113,6 +114,56 @@ TEST(jwt_hmac_has_the_values_of_RFC_4231) {
     CHECK_STATUS(key->ops->verify(key, TKS_JWT_HS384, text, good), TKS_OK);
     CHECK_STATUS(key->ops->verify(key, TKS_JWT_HS512, text, good), TKS_ERR_INVALID_TOKEN);
     tks_key_free(key);
+}
+
+/* Does what one library signs hold for the other, for these and no other bytes? */
+static void check_both(const tks_key *sodium, const tks_key *openssl, tks_jwt_alg alg,
+                       tks_bytes input) {
+    unsigned char a[TKSP_SIGNATURE_MAX], b[TKSP_SIGNATURE_MAX];
+    size_t a_size = 0, b_size = 0;
+
+    CHECK_STATUS(sodium->ops->sign(sodium, alg, input, a, &a_size, NULL), TKS_OK);
+    CHECK_STATUS(openssl->ops->sign(openssl, alg, input, b, &b_size, NULL), TKS_OK);
+    tks_bytes signature = tks_bytes_of((const char *)b, b_size);
+    CHECK_BYTES(signature, tks_bytes_of((const char *)a, a_size));
+    CHECK_STATUS(openssl->ops->verify(openssl, alg, input, signature), TKS_OK);
+    b[b_size - 1] ^= 1;
+    CHECK_STATUS(openssl->ops->verify(openssl, alg, input, signature), TKS_ERR_INVALID_TOKEN);
+    signature.size--;
+    CHECK_STATUS(openssl->ops->verify(openssl, alg, input, signature), TKS_ERR_INVALID_TOKEN);
+}
+
+/* Secrets and inputs on both sides of every edge of a block. */
+TEST(jwt_hmac_is_the_same_by_openssl) {
+    static const size_t secrets[] = {32, 47, 48, 63, 64, 65, 127, 128, 129, 300};
+    char bytes[300];
+
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (char)(i * 7);
+    for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++) {
+        tks_bytes secret = tks_bytes_of(bytes, secrets[i]);
+        tks_key *sodium = NULL, *openssl = NULL;
+        CHECK_STATUS(tks_key_from_secret(secret, NULL, NULL, &sodium, NULL), TKS_OK);
+        CHECK_STATUS(tks_key_from_secret(secret, NULL, tks_jwt_openssl(), &openssl, NULL), TKS_OK);
+        CHECK_INT(openssl->algorithms, sodium->algorithms);
+        for (unsigned alg = TKS_JWT_HS256; alg <= TKS_JWT_HS512; alg++) {
+            if ((sodium->algorithms & TKS_JWT_BIT(alg)) == 0) continue;
+            for (size_t size = 0; size < sizeof bytes; size++)
+                check_both(sodium, openssl, (tks_jwt_alg)alg, tks_bytes_of(bytes, size));
+        }
+        tks_key_free(sodium);
+        tks_key_free(openssl);
+    }
+    CHECK_INT(ERR_peek_error(), 0);
+}
+
+TEST(jwt_secret_too_short_for_openssl_too) {
+    tks_error err = TKS_ERROR_INIT;
+    tks_key *key = NULL;
+    CHECK_STATUS(tks_key_from_secret(TKS_LITERAL("0123456789abcdef0123456789abcde"), NULL,
+                                     tks_jwt_openssl(), &key, &err),
+                 TKS_ERR_CONFIGURATION);
+    CHECK(key == NULL);
+    CHECK(strstr(err.message, "too short") != NULL);
 }
 
 /* ---- keys ------------------------------------------------------------------------------------ */

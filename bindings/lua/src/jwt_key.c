@@ -177,7 +177,7 @@ static int key_secret(lua_State *L) {
     tks_status status = tksp_lua_key_options(L, &options, &err);
     tksp_lua_key *box = tksp_lua_key_new(L);
     if (status == TKS_OK) {
-        status = tks_key_from_secret(secret, &options, &box->key, &err);
+        status = tks_key_from_secret(secret, &options, NULL, &box->key, &err);
     }
     return tksp_lua_jwt_finish(L, status, &err);
 }

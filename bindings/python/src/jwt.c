@@ -158,11 +158,12 @@ PyObject *tksp_py_jwt_decode(PyObject *module, PyObject *const *args, Py_ssize_t
     policy.required = required.values;
     policy.required_count = required.count;
     policy.typ = texts[1].bytes;
+    policy.claims_only = args[9] != Py_True;
     PyThreadState *thread = public ? PyEval_SaveThread() : NULL;
     tks_status status = tks_jwt_decode(texts[0].bytes, list, keys.count, &policy, &jwt, &err);
     if (thread != NULL) PyEval_RestoreThread(thread);
     if (status == TKS_OK)
-        result = result_of(&jwt, args[9] == Py_True);
+        result = result_of(&jwt, !policy.claims_only);
     else
         tksp_py_raise(state, status, &err);
     tks_jwt_clear(&jwt);

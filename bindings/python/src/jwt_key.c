@@ -174,7 +174,7 @@ PyObject *tksp_py_key_load(PyObject *module, PyObject *const *args, Py_ssize_t c
     else if (tks_bytes_equal(texts[0].bytes, TKS_LITERAL("pem")))
         status = tks_key_from_pem(texts[1].bytes, &options, &key, &err);
     else
-        status = tks_key_from_secret(texts[1].bytes, &options, &key, &err);
+        status = tks_key_from_secret(texts[1].bytes, &options, tks_jwt_openssl(), &key, &err);
     result = status == TKS_OK ? wrap_key(args[0], key) : tksp_py_raise(state, status, &err);
 cleanup:
     tksp_py_text_clear(texts, 3);

@@ -1,8 +1,8 @@
 /* tokenstore/jwt.h - signed JSON Web Tokens: keys, checking, making.
  *
  * Purpose:   compact JWS with JSON claims. HS256/384/512 and EdDSA (Ed25519) stand on libsodium;
- *            RS, PS and ES 256/384/512 on OpenSSL, in a file of its own that is linked only where
- *            tks_key_from_pem or tks_jwt_openssl is called.
+ *            RS, PS and ES 256/384/512 on OpenSSL, in files of their own that are linked only where
+ *            tks_key_from_pem or tks_jwt_openssl is called - and so does HMAC there, being faster.
  * Sources:   RFC 7515 (JWS), 7517 (JWK), 7518 (JWA), 7519 (JWT), 8037 (Ed25519), 8725 (best practice).
  * Rules:     the key decides which algorithms are possible, and the caller's list which of them are
  *            wanted; what the token says only chooses among those. "none" does not exist. Keys in a
@@ -95,15 +95,16 @@ typedef struct tks_key_options {
  * with the key and never shows it) or TKS_ERR_MEMORY; `*out` is one reference of the caller's.
  * `options` may be NULL. */
 
-/* A secret of at least TKS_JWT_SECRET_MIN bytes. What looks like a key of another kind (PEM, DER,
- * SSH, JWK) is refused: a public key as secret would let anybody sign. */
-tks_status tks_key_from_secret(tks_bytes secret, const tks_key_options *options, tks_key **out,
-                               tks_error *err);
-
 /* The half of the work that needs OpenSSL, as an argument, so that who does not pass it does not link
- * it. NULL stands for none: then JWKs of RSA and EC are not understood. */
+ * it. NULL stands for none: then JWKs of RSA and EC are not understood, and HMAC is libsodium's, which is
+ * slower. */
 typedef struct tks_jwt_provider tks_jwt_provider;
 const tks_jwt_provider *tks_jwt_openssl(void);
+
+/* A secret of at least TKS_JWT_SECRET_MIN bytes. What looks like a key of another kind (PEM, DER,
+ * SSH, JWK) is refused: a public key as secret would let anybody sign. `provider` may be NULL. */
+tks_status tks_key_from_secret(tks_bytes secret, const tks_key_options *options,
+                               const tks_jwt_provider *provider, tks_key **out, tks_error *err);
 
 /* One key or certificate in PEM: SPKI, PKCS#1, PKCS#8 without password, SEC 1, X.509 (only its key
  * counts: neither dates nor issuer are looked at). Calls OpenSSL. */
@@ -157,13 +158,14 @@ typedef struct tks_jwt_policy {
     size_t issuer_count;
     const tks_bytes *required; /* claims that must be there and not null */
     size_t required_count;
-    tks_bytes typ; /* the header's `typ` must be this, "application/" and case aside; empty: any */
+    tks_bytes typ; /* the header's `typ` must be this, "application/" and case aside; NULL: any */
     double leeway; /* seconds, 0 … 86400, that exp and nbf may be off */
     double now;    /* seconds since the epoch; required: 0 is an error */
+    bool claims_only; /* the header need not be given back, which saves reading the usual one */
 } tks_jwt_policy;
 
 typedef struct tks_jwt {
-    tks_json *header;
+    tks_json *header; /* with claims_only it may be NULL */
     tks_json *claims;
 } tks_jwt;
 

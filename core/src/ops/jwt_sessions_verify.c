@@ -80,7 +80,8 @@ tks_status tks_jwt_sessions_verify(const tks_jwt_sessions *sessions, tks_bytes t
     const tks_jwt_policy policy = {.algorithms = TKS_JWT_BIT(sessions->algorithm),
                                    .required = required,
                                    .required_count = 1,
-                                   .now = now};
+                                   .now = now,
+                                   .claims_only = true};
     tks_jwt jwt = {NULL, NULL};
     tksp_rjwt_op *self;
     tks_bytes key, id;

@@ -240,6 +240,7 @@ bool tksp_spike_verify(tks_spike *spike, tks_bytes token, tks_bytes audience, in
         .required_count = 1,
         .leeway = CLOCKS_S, /* of nbf: exp is compared by who asks */
         .now = (double)now_ms / 1000,
+        .claims_only = true,
     };
     tks_jwt jwt = {NULL, NULL};
     tks_error err = TKS_ERROR_INIT;
