@@ -48,6 +48,8 @@ tks_status tksp_jwt_check_policy(const tks_jwt_policy *policy, tks_error *err) {
         return tks_fail(
             err, TKS_ERR_CONFIGURATION,
             "audience, issuer and require are texts that are not empty and hold no NUL");
+    if (policy->typ.data != NULL && policy->typ.size == 0)
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "typ is empty: leave it out, or give one");
     return TKS_OK;
 }
 
@@ -91,7 +93,7 @@ tks_status tksp_jwt_check_header(const tks_json *header, const tks_jwt_policy *p
         return refuse(err, "its typ or cty is no string");
     if (tksp_equal_nocase(cty, TKS_LITERAL("JWT")))
         return refuse(err, "it holds another token (cty)");
-    if (policy->typ.size > 0 && !tksp_equal_nocase(typ, short_type(policy->typ)))
+    if (policy->typ.data != NULL && !tksp_equal_nocase(typ, short_type(policy->typ)))
         return refuse(err, "its typ is not the one wanted");
     return TKS_OK;
 }

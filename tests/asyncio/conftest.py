@@ -63,6 +63,11 @@ def run_in(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any])
     return result
 
 
+def lines_of(client: Any) -> Any:
+    """The client's connections to the loop that is running."""
+    return client._driver._all[asyncio.get_running_loop()]
+
+
 @pytest.fixture(params=["asyncio", "uvloop"])
 def run(request: pytest.FixtureRequest) -> Run:
     return lambda coroutine: run_in(loop_of(request.param), coroutine)

@@ -11,7 +11,7 @@ import warnings
 import pytest
 
 import tokenstore
-from conftest import Run, loop_of, run_in
+from conftest import Run, lines_of, loop_of, run_in
 from servers import Server, paused
 from tokenstore import asyncio as aio
 
@@ -119,7 +119,7 @@ def test_waiting_for_a_turn(server: Server, run: Run) -> None:
             async def one() -> None:
                 nonlocal most
                 await client.execute("INCR", "n")
-                most = max(most, len(client._driver._last.calls))
+                most = max(most, len(lines_of(client).calls))
 
             await asyncio.gather(*[one() for _ in range(1000)])
             assert most <= 10
@@ -164,7 +164,7 @@ def test_a_server_that_says_nothing_is_left(server: Server, run: Run) -> None:
     async def main() -> None:
         async with aio.Client(server.url, timeout=0.3, client_name="me") as client:
             await client.execute("PING")
-            lines = client._driver._last
+            lines = lines_of(client)
             line = lines._open[0]
             with paused(server):
                 until = lines.loop.time() + 30

@@ -111,8 +111,9 @@ end
 local function answer(run, step, vars)
   local lost = step.lost
   if step.replies then
-    assert(core.run_feed(run, fill(step.replies, vars)) == true, "the replies are not what is due")
-    return core.run_replies(run)
+    local need, a, b, c = core.run_answer(run, fill(step.replies, vars))
+    assert(need, "the replies are not what is due")
+    return need, a, b, c
   elseif lost then
     return core.run_lost(run, lost.sent, lost.final, lost.why or "the connection was lost",
       lost.status or "connection")
@@ -123,13 +124,13 @@ local function answer(run, step, vars)
   return core.run_awake(run)
 end
 
--- Takes the operation through its steps; what it wants in the end.
-local function run_steps(case, run, vars, need, a, b)
+-- Takes the operation through its steps; what it wants in the end, and what it gives then.
+local function run_steps(case, run, vars, need, a, _, c)
   for number, step in ipairs(case.steps) do
     if step.send then
       equal(need, "send", "step " .. number)
-      equal(b, step.reconnect or false, "reconnect")
-      local commands = split(core.run_batch(run))
+      equal(c, step.reconnect or false, "reconnect")
+      local commands = split(a)
       equal(#commands, #step.send, "commands")
       for i, want in ipairs(step.send) do
         check_command(case, want, commands[i], vars)
@@ -138,9 +139,9 @@ local function run_steps(case, run, vars, need, a, b)
       equal(need, "sleep", "step " .. number)
       assert(a * 1000 >= step.sleep[1] and a * 1000 <= step.sleep[2], a)
     end
-    need, a, b = answer(run, step, vars)
+    need, a, _, c = answer(run, step, vars)
   end
-  return need
+  return need, a
 end
 
 -- ---- results -------------------------------------------------------------------------------------------
@@ -227,13 +228,12 @@ for _, case in ipairs(vectors.read("operations.json").cases) do
     end
     local vars = {}
     local run = core.run(target, case.now or NOW)
-    local _, need, a, b = core.run_start(run, assert(make(case)))
-    need = run_steps(case, run, vars, need, a, b)
+    local need, result = run_steps(case, run, vars, select(3, core.run_start(run, assert(make(case)))))
     if case.error then
       equal(need, "failed", "end")
-      return check_failure(case, case.error, core.run_finish(run))
+      return check_failure(case, case.error, core.run_error(run))
     end
     equal(need, "done", "end")
-    check_result(case.result, core.run_finish(run), vars)
+    check_result(case.result, result, vars)
   end)
 end

@@ -309,12 +309,22 @@ test("what is refused", function()
   fails("configuration", "cannot sign", tokenstore.RedisJWT { secret = SECRET, algorithm = "RS256" })
   raises("'host' (string expected", tokenstore.RedisJWT, { host = 1, secret = SECRET })
   raises("Key expected", tokenstore.RedisJWT, { secret = { "x" } })
+  for _, port in ipairs { 0, 1.5, 65536, 0 / 0 } do
+    fails("configuration", "port must be", tokenstore.RedisJWT { port = port, secret = SECRET })
+  end
+  for _, host in ipairs { "", "a@b", "h/5?timeout=1" } do
+    fails("configuration", "host", tokenstore.RedisJWT { host = host, secret = SECRET })
+  end
+  equal(assert(tokenstore.RedisJWT { host = "::1", secret = SECRET }).client.url, "redis://[::1]:6379/0")
+  local inherited = setmetatable({ host = "127.0.0.1", secret = SECRET }, {})
+  equal(assert(tokenstore.RedisJWT(inherited)).client.url, "redis://127.0.0.1:6379/0")
   local sessions = open()
   for _, id in ipairs { "", "a:b", ("x"):rep(1025), "nul\0" } do
     fails("data", "id", sessions:sign { id = id })
     fails("data", "id", sessions:list { id = id })
   end
   raises("'id'", sessions.sign, sessions, {})
+  raises("'data' (table expected", sessions.create, sessions, { id = "x", data = false })
   raises("tokenstore.jwt_sessions expected", sessions.sign, { _run = print, _handle = 1 }, { id = "x" })
 end)
 

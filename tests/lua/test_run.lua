@@ -11,105 +11,123 @@ local function target(url, options)
   return assert(core.target(url or "redis://localhost", options or {}))
 end
 
+-- A run with an operation, and what run_start gave.
 local function start(operation, options)
   local run = core.run(target(nil, options))
-  local timeout, need, a, b = core.run_start(run, operation)
-  return run, need, a, b, timeout
+  return run, core.run_start(run, operation)
+end
+
+-- Was it told that the connection cannot be used, over which the batch may have been sent?
+local function broken(part, need, message, code, sent)
+  fails("connection", part, need, message, code)
+  equal(sent, true, "sent")
 end
 
 test("one batch", function()
-  local run, need, patience, reconnect, timeout = start(core.execute("GET", "a"))
-  equal({ need, reconnect }, { "send", false })
+  local before = core.clock()
+  local run, now, timeout, need, bytes, patience, reconnect = start(core.execute("GET", "a"))
+  assert(now >= before and now <= core.clock())
+  equal({ need, bytes, reconnect }, { "send", "*2\r\n$3\r\nGET\r\n$1\r\na\r\n", false })
   assert(patience == 0 and timeout == 0)
-  equal(core.run_batch(run), "*2\r\n$3\r\nGET\r\n$1\r\na\r\n")
+  equal({ core.run_answer(run, "$5\r\nhel") }, { false })
+  equal({ core.run_answer(run, "lo\r\n") }, { "done", "hello" })
+end)
+
+test("replies that are read before the operation is handed them", function()
+  local run = start(core.execute("GET", "a"))
   equal(core.run_feed(run, "$5\r\nhel"), false)
   equal(core.run_feed(run, "lo\r\n"), true)
-  equal({ core.run_replies(run) }, { "done" })
-  equal({ core.run_finish(run) }, { "hello" })
+  equal({ core.run_answer(run, "") }, { "done", "hello" })
+end)
+
+test("results without asking, of no value, of more than one", function()
+  local ids = { app = "a", type = "t", owner = "b", id = "x" } -- no such id can have been made
+  equal({ select(4, start(core.delete_by_id(harness.store()._store, ids))) }, { "done", false })
+  local run = start(core.execute("GET", "a"))
+  equal({ core.run_answer(run, "$-1\r\n") }, { "done" })
+  run = start(core.execute("GET", "a"))
+  equal({ core.run_answer(run, "-ERR no\r\n") }, { "done", nil, "ERR no", "server" })
 end)
 
 test("a run serves one operation after the other", function()
   local run = core.run(target())
   for i = 1, 20 do
     core.run_start(run, core.pipeline({ { "A" }, { "B" }, { "C" }, { "D" }, { "E" }, { "F" } }))
-    core.run_batch(run)
     for reply = 1, 5 do
-      equal(core.run_feed(run, ":" .. reply .. "\r\n"), false)
+      equal(core.run_answer(run, ":" .. reply .. "\r\n"), false)
     end
-    equal(core.run_feed(run, ":" .. i .. "\r\n"), true)
-    equal(core.run_replies(run), "done")
-    equal(core.run_finish(run)[6], i)
+    local need, replies = core.run_answer(run, ":" .. i .. "\r\n")
+    equal({ need, replies[6] }, { "done", i })
   end
 end)
 
 test("what is half read of one operation is nothing to the next", function()
   local run = core.run(target())
   core.run_start(run, core.execute "PING")
-  core.run_batch(run)
-  equal(core.run_feed(run, "$100\r\nhalf of it"), false)
+  equal(core.run_answer(run, "$100\r\nhalf of it"), false)
   core.run_start(run, core.execute "PING")
-  core.run_batch(run)
-  equal(core.run_feed(run, "+PONG\r\n"), true)
-  core.run_replies(run)
-  equal(core.run_finish(run), "PONG")
+  equal({ core.run_answer(run, "+PONG\r\n") }, { "done", "PONG" })
 end)
 
 test("bytes that are no answer", function()
   for bytes, part in pairs {
     ["\0\1"] = "", ["+a\r\n+b\r\n"] = "more answers", ["+a\r\n+"] = "more answers", ["$-5\r\n"] = "",
   } do
-    local run = start(core.execute "PING")
-    core.run_batch(run)
-    fails("connection", part, core.run_feed(run, bytes))
+    for _, take in ipairs { core.run_answer, core.run_feed } do
+      broken(part, take(start(core.execute "PING"), bytes))
+    end
   end
   local run = start(core.execute "PING", { max_reply_size = 1024 })
-  core.run_batch(run)
-  fails("connection", "", core.run_feed(run, "$2000\r\n" .. ("x"):rep(2000)))
+  broken("", core.run_answer(run, "$2000\r\n" .. ("x"):rep(2000)))
 end)
 
 test("a lost connection: a read is tried again, what must not be repeated is in doubt", function()
   local tokens = harness.store()
   local run = start(core.get(tokens._store, { app = "a", type = "t", token = "x" }))
   for _ = 1, 3 do
-    core.run_batch(run)
     local need, seconds = core.run_lost(run, true, false, "gone", "connection")
     equal(need, "sleep")
     assert(seconds > 0 and seconds < 1, seconds)
     equal(core.run_awake(run), "send")
   end
   equal({ core.run_lost(run, true, false, "gone", "connection") }, { "failed", false })
-  fails("connection", "gone", core.run_finish(run))
+  fails("connection", "gone", core.run_error(run))
 
   run = start(core.execute("INCR", "a"))
   equal({ core.run_lost(run, true, false, "gone", "connection") }, { "failed", false })
-  fails("outcome_unknown", "gone", core.run_finish(run))
+  fails("outcome_unknown", "gone", core.run_error(run))
 
   run = start(core.execute("INCR", "a"))
   equal(core.run_lost(run, false, false, "gone", "connection"), "sleep")
   equal({ core.run_deadline(run, false) }, { "failed", false })
-  fails("timeout", "gone", core.run_finish(run))
+  fails("timeout", "gone", core.run_error(run))
 
   run = start(core.execute("INCR", "a"))
   equal({ core.run_lost(run, false, true, "AUTH refused", "server") }, { "failed", true })
-  fails("server", "AUTH refused", core.run_finish(run))
+  fails("server", "AUTH refused", core.run_error(run))
 end)
 
 test("a server that is full", function()
+  local refusal = "-ERR max number of clients reached\r\n"
+  for _, take in ipairs { core.run_answer, core.run_feed } do
+    local run = start(core.pipeline { { "INCR", "a" }, { "INCR", "b" } })
+    local need, message, code, sent = take(run, refusal, true)
+    equal({ need, code, sent }, { nil, "connection", false })
+    harness.matches(message, "the server is full")
+    equal(core.run_lost(run, sent, false, message, code), "sleep")
+  end
+  -- Where the server has answered before, it is an answer like any other.
   local run = start(core.execute("INCR", "a"))
-  core.run_batch(run)
-  equal(core.run_turned_away(run), false)
-  equal(core.run_feed(run, "-ERR max number of clients reached\r\n"), true)
-  equal(core.run_turned_away(run), true)
-  equal(core.run_lost(run, false, false, "full", "connection"), "sleep")
+  equal(core.run_answer(run, refusal, false), "done")
 end)
 
 test("a deadline", function()
   local run = start(core.execute("INCR", "a"))
   equal({ core.run_deadline(run, true, "too late") }, { "failed", false })
-  fails("outcome_unknown", "too late", core.run_finish(run))
+  fails("outcome_unknown", "too late", core.run_error(run))
   run = start(core.execute("INCR", "a"))
   core.run_deadline(run, false, "too late")
-  fails("timeout", "too late", core.run_finish(run))
+  fails("timeout", "too late", core.run_error(run))
 end)
 
 test("the greeting", function()
@@ -119,7 +137,8 @@ test("the greeting", function()
   equal(core.run_greet(run, named), "*2\r\n$4\r\nAUTH\r\n$6\r\nsesame\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n1\r\n")
   equal(core.run_feed(run, "+OK\r\n+OK\r\n"), true)
   equal({ core.run_greeted(run, named) }, { true })
-  equal(core.run_batch(run), "*1\r\n$4\r\nPING\r\n")
+  equal({ core.run_answer(run, "+PONG\r\n") }, { "done", "PONG" })
+  core.run_start(run, core.execute "PING")
   core.run_greet(run, named)
   core.run_feed(run, "-WRONGPASS no\r\n")
   local ok, message, code, final = core.run_greeted(run, named)
@@ -167,23 +186,20 @@ end)
 
 test("steps out of order raise, and harm nothing", function()
   local run = core.run(target())
-  for _, step in ipairs { "run_batch", "run_awake", "run_replies", "run_finish", "run_deadline" } do
+  for _, step in ipairs { "run_awake", "run_error", "run_deadline" } do
     raises("not need that now", core[step], run)
   end
   raises("not need that now", core.run_feed, run, "+OK\r\n")
+  raises("not need that now", core.run_answer, run, "+OK\r\n")
   local operation = core.execute "PING"
   core.run_start(run, operation)
   raises("run before", core.run_start, run, operation)
-  fails("connection", "", core.run_feed(run, "+OK\r\n"))
-  raises("not whole", core.run_replies, run)
-  raises("not need that now", core.run_finish, run)
-  core.run_batch(run)
-  raises("not whole", core.run_replies, run)
-  core.run_feed(run, "+PONG\r\n")
-  equal(core.run_replies(run), "done")
+  raises("string expected", core.run_answer, run)
+  raises("not need that now", core.run_error, run)
+  equal(core.run_answer(run, ""), false)
+  equal(core.run_answer(run, "+PONG\r\n"), "done")
   raises("not need that now", core.run_lost, run, true, false, "x", "connection")
-  equal(core.run_finish(run), "PONG")
-  raises("not need that now", core.run_finish, run)
+  raises("not need that now", core.run_answer, run, "+PONG\r\n")
   raises("tokenstore.run expected", core.run_start, target(), operation)
   raises("tokenstore.target expected", core.run, tokenstore.null)
   raises("tokenstore.op expected", core.run_start, run, run)
@@ -192,7 +208,6 @@ end)
 test("runs that are dropped half way", function()
   for i = 1, 50 do
     local run = start(core.pipeline { { "A" }, { "B" }, { "C" }, { "D" }, { "E" } })
-    core.run_batch(run)
     core.run_feed(run, ("+OK\r\n"):rep(i % 5))
   end
   collectgarbage()

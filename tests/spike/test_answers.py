@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import itertools
 import json
 import time
 from typing import Any
@@ -47,6 +48,28 @@ def test_the_request_is_what_rfc_6749_says() -> None:
     }
     assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
     assert asked.headers["host"] == "spike.example"
+
+
+def test_what_is_asked_for_differently_never_meets_in_redis(redis: Server) -> None:
+    """Else a token of a wider scope would be given to who asked for a narrower one."""
+    asks: list[tuple[str, dict[str, Any]]] = [
+        ("x", {}),
+        ("x", {"scope": "a b=c"}),
+        ("x", {"scope": "a", "parameters": {"b": "c"}}),
+        ("x", {"parameters": {"b": "c"}}),
+        ("x", {"parameters": {"b": "c d=e"}}),
+        ("x", {"parameters": {"b": "c", "d": "e"}}),
+        ("x scope=a b=c", {}),
+        ("x b=c", {}),
+    ]
+    tokens = (f"token-{n}" for n in itertools.count())
+    with endpoint(lambda asked: granted(next(tokens))) as server:
+        for _ in range(2):  # the second time out of Redis
+            for n, (audience, options) in enumerate(asks):
+                with opaque(server, redis=redis.url, **options) as s:
+                    assert s.get_token(audience) == f"token-{n}", (audience, options)
+        assert len(server.asked) == len(asks)
+    assert len(redis("HKEYS", "spike-tokens-for-clientId-id")) == len(asks)
 
 
 def test_the_request_as_json() -> None:

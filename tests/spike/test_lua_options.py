@@ -37,6 +37,8 @@ GOOD = {"url": "https://spike.example", "client_id": "id", "client_secret": "sec
         ({"body_format": "xml"}, "body_format must be"),
         ({"token_format": "saml"}, "token_format must be"),
         ({"host_header": "a\r\nb"}, "host header"),
+        ({"redis_key": ""}, "redis_key is empty"),
+        ({"public_key_path": "/dev/null"}, "public_key_path cannot be read: it is empty"),
     ],
 )
 def test_a_wrong_value_is_a_failure(lua: Lua, more: dict[str, Any], fault: str) -> None:

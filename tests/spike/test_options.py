@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import Any
 
@@ -42,6 +43,28 @@ BAD = [
     ({"body_format": "xml"}, "body_format must be"),
     ({"token_format": "saml"}, "token_format must be"),
     ({"host_header": "a\r\nb"}, "host header"),
+    ({"redis_key": ""}, "redis_key is empty"),
+    ({"public_key_url": ""}, "a public key is missing"),
+    ({"public_key_path": "/dev/null"}, "public_key_path cannot be read: it is empty"),
+    ({"ca": "/etc\0/x"}, "ca holds a NUL"),
+    ({"retry": {"factor": 10**400}}, "factor must be"),
+    ({"client_secret": "canary\ud800"}, "client_secret holds a surrogate"),
+]
+
+# What is of a wrong type must not be taken for something else: verify=None for "do not verify", a number for
+# a file that is open already.
+WRONG_TYPES = [
+    *(({name: 7}, name) for name in ("url", "client_id", "token_key_prefix", "redis", "ca", "proxy")),
+    *(({name: 7}, name) for name in ("public_key_path", "public_key_url", "scope", "host_header")),
+    *(({"verify": no}, "verify must be True or False") for no in (None, 0, "", "no")),
+    ({"grant_type": None}, "grant_type must be str, not NoneType"),
+    ({"expiration_offset": "1"}, "expiration_offset must be seconds"),
+    ({"connect_timeout": True}, "connect_timeout must be seconds"),
+    ({"retry": 3}, "retry must be a mapping"),
+    ({"retry": {"min": "1"}}, "retry's min must be seconds"),
+    ({"parameters": ["a"]}, "parameters must be a mapping"),
+    ({"parameters": {"a": 1}}, "parameters must be a mapping of str to str"),
+    ({"logger": print}, "logger must have info and warning"),
 ]
 
 
@@ -56,8 +79,26 @@ def test_a_wrong_value_is_named(more: dict[str, Any], fault: str) -> None:
 
 @pytest.mark.parametrize("name", GOOD)
 def test_what_must_be_text(name: str) -> None:
-    with pytest.raises(TypeError, match=f"{name} must be a str, not bytes"):
+    with pytest.raises(TypeError, match=f"{name} must be str, not bytes"):
         Spike(**{**GOOD, name: b"x"})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("more", "fault"), WRONG_TYPES, ids=[str(more) for more, _ in WRONG_TYPES])
+def test_a_wrong_type_is_named(more: dict[str, Any], fault: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        Spike(**{**GOOD, **more})
+    assert fault in str(caught.value)
+
+
+def test_a_number_is_no_file() -> None:
+    reader, writer = os.pipe()
+    try:
+        with pytest.raises(TypeError, match="public_key_path"):
+            Spike(**GOOD, public_key_path=reader)  # type: ignore[arg-type]
+        os.fstat(reader)  # still open
+    finally:
+        os.close(reader)
+        os.close(writer)
 
 
 @pytest.mark.parametrize("more", [{}, {"ca": "/no/such/file"}])

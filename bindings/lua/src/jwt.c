@@ -18,13 +18,15 @@ typedef struct texts {
 
 /* Room for what is at `arg`: nothing for nil, one for a string (unless `list_only`), all of a list. */
 static void make_room(lua_State *L, int arg, const char *name, bool list_only, texts *out) {
+    char quoted[32];
     out->items = NULL;
     out->count = 0;
     if (lua_isnoneornil(L, arg)) {
         return;
     }
     if (lua_istable(L, arg)) {
-        out->count = lua_rawlen(L, arg);
+        snprintf(quoted, sizeof quoted, " '%s'", name);
+        out->count = tksp_lua_list_size(L, arg, quoted);
     } else if (lua_type(L, arg) == LUA_TSTRING && !list_only) {
         out->count = 1;
     } else {
@@ -71,7 +73,7 @@ static tks_key *key_at(lua_State *L, int index) {
 size_t tksp_lua_get_keys(lua_State *L, int arg, tks_key *const **out) {
     const tksp_lua_keyset *set = tksp_lua_test_jwt(L, arg, TKSP_UP_KEYSET);
     bool is_list = lua_istable(L, arg) != 0;
-    size_t count = is_list ? lua_rawlen(L, arg) : 1;
+    size_t count = is_list ? tksp_lua_list_size(L, arg, " 'key'") : 1;
     tks_key **keys = NULL;
 
     if (set != NULL && set->set != NULL) {
@@ -177,7 +179,9 @@ int tksp_lua_jwt_decode(lua_State *L) {
     policy.issuer_count = issuers.count;
     policy.required = required.items;
     policy.required_count = required.count;
-    policy.typ = tksp_lua_optional_text(L, TYP, "typ");
+    if (!lua_isnil(L, TYP)) {
+        policy.typ = tksp_lua_optional_text(L, TYP, "typ");
+    }
     policy.leeway = get_number(L, LEEWAY, "leeway", 0);
     policy.now = get_number(L, NOW, "now", 0);
     if (lua_isnil(L, NOW)) {

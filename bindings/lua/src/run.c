@@ -3,12 +3,14 @@
  * Purpose:   a run takes an operation over, says what it needs, and reads the replies out of the bytes
  *            that it is fed. Retries and what a lost connection means are the operation's, as ever.
  *
- *                 run_start ─► "send", patience, reconnect ─► [run_greet … run_greeted]
- *                                   run_batch, run_feed until true ─► run_replies ─► …
+ *                 run_start ─► "send", bytes, patience, reconnect ─► [run_greet, run_feed … run_greeted]
+ *                                   run_answer until it says what comes next ─► …
  *                                   … or run_lost, run_deadline ─► …
  *                           ─► "sleep", seconds ─► run_awake or run_deadline ─► …
- *                           ─► "done" or "failed" ─► run_finish
+ *                           ─► "done", what the method gives
+ *                           ─► "failed", trusted ─► run_error
  *
+ *            A `get` in nginx is run_start and run_answer: each call of C costs Lua as much as some work in it.
  * Lifecycle: a run serves any number of operations, one after the other. A coroutine that is killed in
  *            between leaves it to the collector.
  * Rules:     as shared.h: C never calls Lua, and nothing yields. */
@@ -20,6 +22,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "args.h"
 #include "convert.h"
 #include "target.h"
 #include "tokenstore/greeting.h"
@@ -103,19 +106,56 @@ static double clock_now(clockid_t clock) {
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* From now on `due` replies are read, by a reader with nothing left in it. */
+static void expect(lua_State *L, lua_run *run, size_t due) {
+    tks_error err = TKS_ERROR_INIT;
+    forget_replies(run);
+    if (run->reader != NULL && !tks_reader_is_idle(run->reader)) {
+        tks_reader_free(run->reader);
+        run->reader = NULL;
+    }
+    if (run->reader == NULL && tks_reader_new(run->max_reply, &run->reader, &err) != TKS_OK) {
+        luaL_error(L, "not enough memory");
+    }
+    if (due > REPLIES_INLINE) {
+        tks_reply **replies = calloc(due, sizeof(*replies));
+        if (replies == NULL) {
+            luaL_error(L, "not enough memory");
+        }
+        run->replies = replies;
+    }
+    run->due = due;
+}
+
+/* What is to be sent; what is fed next are the replies to it. */
+static int push_batch(lua_State *L, lua_run *run) {
+    const tks_batch *batch = tks_op_get_batch(run->op.op);
+    expect(L, run, batch->replies);
+    lua_pushliteral(L, "send");
+    lua_pushlstring(L, batch->bytes.data, batch->bytes.size);
+    lua_pushnumber(L, batch->patience_ms / 1e3);
+    lua_pushboolean(L, batch->reconnect);
+    return 4;
+}
+
+/* What the method gives; the run is free for the next operation. */
+static int push_result(lua_State *L, lua_run *run) {
+    int results = tksp_lua_push_result(L, &run->op);
+    clear(run);
+    lua_pushliteral(L, "done");
+    lua_insert(L, -1 - results);
+    return 1 + results;
+}
+
 /* What the operation needs now, as a word and its details. */
-static int push_need(lua_State *L, const lua_run *run) {
+static int push_need(lua_State *L, lua_run *run) {
     switch (run->need) {
-    case TKS_NEED_SEND:
-        lua_pushliteral(L, "send");
-        lua_pushnumber(L, tks_op_get_batch(run->op.op)->patience_ms / 1e3);
-        lua_pushboolean(L, tks_op_get_batch(run->op.op)->reconnect);
-        return 3;
+    case TKS_NEED_SEND: return push_batch(L, run);
     case TKS_NEED_SLEEP:
         lua_pushliteral(L, "sleep");
         lua_pushnumber(L, tks_op_get_sleep(run->op.op) / 1e3);
         return 2;
-    case TKS_DONE: lua_pushliteral(L, "done"); return 1;
+    case TKS_DONE: return push_result(L, run);
     case TKS_FAILED:
         lua_pushliteral(L, "failed");
         lua_pushboolean(L, tks_op_get_error(run->op.op)->status == TKS_ERR_SERVER);
@@ -135,12 +175,19 @@ static int step(lua_State *L, lua_run *run, tks_event *event) {
     return push_need(L, run);
 }
 
-/* run_start(run, operation): its timeout in seconds, 0 for the client's; then what it needs. The
- * operation is empty afterwards. */
+/* Pushes a number below the `results` values on top. */
+static void push_before(lua_State *L, int results, lua_Number number) {
+    lua_pushnumber(L, number);
+    lua_insert(L, -1 - results);
+}
+
+/* run_start(run, operation): what clock() says now; the operation's timeout in seconds, 0 for the client's;
+ * then what it needs. The operation is empty afterwards. */
 static int run_start(lua_State *L) {
     lua_run *run = tksp_lua_check(L, 1, TKSP_UP_RUN);
     tksp_lua_op *op = tksp_lua_check(L, 2, TKSP_UP_OP);
     tks_event event = {.type = TKS_EVENT_START};
+    int results = 0;
     if (op->op == NULL) {
         return luaL_error(L, "this operation was run before");
     }
@@ -149,8 +196,10 @@ static int run_start(lua_State *L) {
     op->op = NULL;
     tks_buf_init(&op->scratch, SIZE_MAX);
     tksp_lua_op_clear(op);
-    lua_pushnumber(L, (lua_Number)run->op.timeout_ms / 1e3);
-    return 1 + step(L, run, &event);
+    results = step(L, run, &event);
+    push_before(L, results, clock_now(CLOCK_MONOTONIC));
+    push_before(L, results, (lua_Number)run->op.timeout_ms / 1e3);
+    return 2 + results;
 }
 
 static int run_awake(lua_State *L) {
@@ -199,52 +248,15 @@ static int run_deadline(lua_State *L) {
     return step(L, run, &event);
 }
 
-/* run_finish(run): what the method gives. */
-static int run_finish(lua_State *L) {
-    lua_run *run = tksp_lua_check(L, 1, TKSP_UP_RUN);
-    tks_error err = TKS_ERROR_INIT;
-    if (run->op.op != NULL && run->need == TKS_DONE) {
-        int results = tksp_lua_push_result(L, &run->op);
-        clear(run);
-        return results;
-    }
-    run = check(L, TKS_FAILED);
-    err = *tks_op_get_error(run->op.op);
+/* run_error(run): what the method gives after "failed". */
+static int run_error(lua_State *L) {
+    lua_run *run = check(L, TKS_FAILED);
+    tks_error err = *tks_op_get_error(run->op.op);
     clear(run);
     return tksp_lua_fail(L, err.status, &err);
 }
 
 /* ---- bytes ------------------------------------------------------------------------------------ */
-
-/* From now on `due` replies are read, by a reader with nothing left in it. */
-static void expect(lua_State *L, lua_run *run, size_t due) {
-    tks_error err = TKS_ERROR_INIT;
-    forget_replies(run);
-    if (run->reader != NULL && !tks_reader_is_idle(run->reader)) {
-        tks_reader_free(run->reader);
-        run->reader = NULL;
-    }
-    if (run->reader == NULL && tks_reader_new(run->max_reply, &run->reader, &err) != TKS_OK) {
-        luaL_error(L, "not enough memory");
-    }
-    if (due > REPLIES_INLINE) {
-        tks_reply **replies = calloc(due, sizeof(*replies));
-        if (replies == NULL) {
-            luaL_error(L, "not enough memory");
-        }
-        run->replies = replies;
-    }
-    run->due = due;
-}
-
-/* run_batch(run): the bytes to send. What is fed next are their replies. */
-static int run_batch(lua_State *L) {
-    lua_run *run = check(L, TKS_NEED_SEND);
-    const tks_batch *batch = tks_op_get_batch(run->op.op);
-    expect(L, run, batch->replies);
-    lua_pushlstring(L, batch->bytes.data, batch->bytes.size);
-    return 1;
-}
 
 /* run_greet(run, target): what is to be said on a new connection; nil when nothing is. What is fed next
  * are the replies to it. */
@@ -266,7 +278,7 @@ static int run_greet(lua_State *L) {
 }
 
 /* run_greeted(run, target): true when the replies that came, all or not, say nothing against going on;
- * else nil, message, code, final. */
+ * else nil, message, code, final. What is fed next are the replies to the batch. */
 static int run_greeted(lua_State *L) {
     lua_run *run = check(L, TKS_NEED_SEND);
     const tksp_lua_target *target = tksp_lua_check(L, 2, TKSP_UP_TARGET);
@@ -275,6 +287,7 @@ static int run_greeted(lua_State *L) {
     tks_status status =
         tks_greeting_judge(&run->greeting, target->target, run->replies, run->got, &final, &err);
     tks_greeting_clear(&run->greeting);
+    expect(L, run, tks_op_get_batch(run->op.op)->replies);
     if (status == TKS_OK) {
         lua_pushboolean(L, 1);
         return 1;
@@ -284,51 +297,76 @@ static int run_greeted(lua_State *L) {
     return 4;
 }
 
-/* run_feed(run, bytes): true when exactly the replies that are due have come; false when more bytes are
- * needed; nil, message, code when the connection cannot be used any more. */
-static int run_feed(lua_State *L) {
-    lua_run *run = check(L, TKS_NEED_SEND);
-    size_t size = 0;
-    const char *bytes = luaL_checklstring(L, 2, &size);
-    tks_error err = TKS_ERROR_INIT;
+/* Reads what came. TKS_OK: exactly the replies that are due have come, or (*whole is false) not all of them
+ * yet. Anything else: the connection cannot be used any more. */
+static tks_status read_replies(lua_run *run, tks_bytes bytes, bool *whole, tks_error *err) {
     tks_status status = TKS_ERR_CONNECTION;
+    *whole = false;
     if (run->reader != NULL) {
-        status = tks_reader_feed(run->reader, bytes, size, &err);
+        status = tks_reader_feed(run->reader, bytes.data, bytes.size, err);
     }
     while (status == TKS_OK && run->got < run->due) {
-        status = tks_reader_next(run->reader, &run->replies[run->got], &err);
+        status = tks_reader_next(run->reader, &run->replies[run->got], err);
         if (status == TKS_OK && run->replies[run->got] == NULL) {
-            lua_pushboolean(L, 0);
-            return 1;
+            return TKS_OK;
         }
         run->got += status == TKS_OK ? 1 : 0;
     }
     if (status == TKS_OK && !tks_reader_is_idle(run->reader)) {
         /* One of the answers belongs to something else, perhaps to a request before this one. */
-        status = tks_fail(&err, TKS_ERR_CONNECTION, "more answers came than were asked for");
+        status = tks_fail(err, TKS_ERR_CONNECTION, "more answers came than were asked for");
+    }
+    *whole = status == TKS_OK;
+    return status;
+}
+
+/* feed(run, bytes, fresh): true when the replies that are due have come. Else it has pushed what Lua gets:
+ * false when more bytes are needed; nil, message, code, sent when the connection cannot be used any more. On
+ * one where the server has said nothing before (`fresh`) the words of a server that is full mean that
+ * nothing of what was sent has been read. */
+static bool feed(lua_State *L, lua_run *run, int *results) {
+    tks_error err = TKS_ERROR_INIT;
+    bool whole = false;
+    bool sent = true;
+    tks_status status = TKS_OK;
+    luaL_checktype(L, 2, LUA_TSTRING);
+    status = read_replies(run, tksp_lua_to_bytes(L, 2), &whole, &err);
+    if (lua_toboolean(L, 3) && run->got > 0 && tks_reply_is_refusal(run->replies[0])) {
+        err = (tks_error)TKS_ERROR_INIT;
+        status =
+            tks_fail(&err, TKS_ERR_CONNECTION, "the server is full: max number of clients reached");
+        sent = false;
     }
     if (status != TKS_OK) {
-        return tksp_lua_fail(L, status, &err);
+        *results = tksp_lua_fail(L, status, &err) + 1;
+        lua_pushboolean(L, sent);
+        return false;
     }
-    lua_pushboolean(L, 1);
-    return 1;
+    *results = 1;
+    if (!whole) {
+        lua_pushboolean(L, 0);
+    }
+    return whole;
 }
 
-/* run_turned_away(run): is the first reply that of a server that is full? On a new connection it means that
- * nothing of what was sent has been read. */
-static int run_turned_away(lua_State *L) {
-    const lua_run *run = check(L, TKS_NEED_SEND);
-    lua_pushboolean(L, run->got > 0 && tks_reply_is_refusal(run->replies[0]));
-    return 1;
+/* run_feed(run, bytes, fresh): true, or as feed() says. */
+static int run_feed(lua_State *L) {
+    lua_run *run = check(L, TKS_NEED_SEND);
+    int results = 1;
+    if (feed(L, run, &results)) {
+        lua_pushboolean(L, 1);
+    }
+    return results;
 }
 
-/* run_replies(run): hands the replies to the operation; what it needs now. After "failed", false they
- * may have belonged to something else. */
-static int run_replies(lua_State *L) {
+/* run_answer(run, bytes, fresh): as run_feed, but instead of true what the operation, which is handed the
+ * replies, needs now. After "failed", false they may have belonged to something else. */
+static int run_answer(lua_State *L) {
     lua_run *run = check(L, TKS_NEED_SEND);
     tks_event event = {.type = TKS_EVENT_REPLIES, .replies = run->replies};
-    if (run->due == 0 || run->got != run->due) {
-        return luaL_error(L, "the replies are not whole");
+    int results = 0;
+    if (!feed(L, run, &results)) {
+        return results;
     }
     advance(run, &event);
     forget_replies(run);
@@ -360,13 +398,11 @@ void tksp_lua_open_run(lua_State *L) {
         {"run_awake", run_awake},
         {"run_lost", run_lost},
         {"run_deadline", run_deadline},
-        {"run_finish", run_finish},
-        {"run_batch", run_batch},
+        {"run_error", run_error},
         {"run_greet", run_greet},
         {"run_greeted", run_greeted},
         {"run_feed", run_feed},
-        {"run_replies", run_replies},
-        {"run_turned_away", run_turned_away},
+        {"run_answer", run_answer},
         {"clock", clock_seconds},
         {"random", random_bytes},
         {NULL, NULL},

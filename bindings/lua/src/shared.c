@@ -1,6 +1,7 @@
 /* shared.c - the metatables and sentinels of all modules, the operation userdata, errors. */
 #include "shared.h"
 
+#include <limits.h>
 #include <stdarg.h>
 
 /* Registry key of a list of what TKSP_UP_* name. The number changes with any struct in shared.h. */
@@ -243,4 +244,21 @@ int tksp_lua_raise(lua_State *L, const char *format, ...) {
     va_end(args);
     lua_concat(L, 2);
     return lua_error(L);
+}
+
+size_t tksp_lua_list_size(lua_State *L, int index, const char *name) {
+    size_t size = lua_rawlen(L, index);
+    size_t keys = 0;
+    lua_pushnil(L);
+    while (lua_next(L, index) != 0) {
+        lua_pop(L, 1);
+        keys++;
+    }
+    if (keys != size) {
+        tksp_lua_raise(L, "bad argument%s (list without holes and names expected)", name);
+    }
+    if (size > INT_MAX) {
+        tksp_lua_raise(L, "bad argument%s (the list is too long)", name);
+    }
+    return size;
 }

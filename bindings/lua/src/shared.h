@@ -99,4 +99,8 @@ int tksp_lua_fail(lua_State *L, tks_status status, const tks_error *err);
  * lua_pushfstring. Never returns. */
 int tksp_lua_raise(lua_State *L, const char *format, ...);
 
+/* The length of the table at `index`, which must be a list: raises where it has names or holes, for what
+ * is not among the items would be passed over. `name` is what messages put behind "bad argument". */
+size_t tksp_lua_list_size(lua_State *L, int index, const char *name);
+
 #endif

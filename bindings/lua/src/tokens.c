@@ -93,22 +93,11 @@ static int create(lua_State *L) {
 
 /* The length of the list at `index`; raises unless it is one of values of `type`. */
 static size_t list_size(lua_State *L, int index, const char *name, int type) {
-    size_t size = lua_istable(L, index) ? lua_rawlen(L, index) : 0;
-    size_t keys = 0;
+    size_t size = 0;
     if (!lua_istable(L, index)) {
         tksp_lua_raise(L, "bad argument%s (list expected, got %s)", name, luaL_typename(L, index));
     }
-    lua_pushnil(L);
-    while (lua_next(L, index) != 0) {
-        lua_pop(L, 1);
-        keys++;
-    }
-    if (keys != size) {
-        tksp_lua_raise(L, "bad argument%s (list without holes and names expected)", name);
-    }
-    if (size > INT_MAX) {
-        tksp_lua_raise(L, "bad argument%s (the list is too long)", name);
-    }
+    size = tksp_lua_list_size(L, index, name);
     for (size_t i = 1; i <= size; i++) {
         tksp_lua_get_item(L, index, i);
         if (lua_type(L, -1) != type) {

@@ -26,6 +26,8 @@
 
 local core = require "tokenstore.core"
 
+local clear_header, set_header = ngx.req.clear_header, ngx.req.set_header
+
 local LOG_EVERY = 10      -- seconds
 local CACHE_SIZE = 10000  -- entries in each worker
 local CACHE_MAX = 60      -- seconds
@@ -66,11 +68,11 @@ local JWT = {
   token_max = 8192,
 }
 
+-- The one table serves all requests: it is read before anything waits.
 function SESSION.ask(options, token)
-  return options.store:get {
-    app = options.app, type = options.type, token = token, refresh = options.refresh,
-    expiry = options.cache > 0 or nil,
-  }
+  local arguments = options.arguments
+  arguments.token = token
+  return options.store:get(arguments)
 end
 
 TOKEN.ask = SESSION.ask
@@ -120,10 +122,13 @@ local checked = setmetatable({}, { __mode = "k" })
 local function read_headers(headers)
   local list = {}
   for name, what in next, headers do
-    local entry = { name = name, what = what }
-    if type(what) ~= "function" then
-      for field in what:gmatch "[^.]+" do
-        entry[#entry + 1] = field
+    local entry = { name = name, inner = {} }
+    if type(what) == "function" then
+      entry.call = what
+    else
+      entry.field = what:match "[^.]+"
+      for field in what:gmatch "%.([^.]+)" do
+        entry.inner[#entry.inner + 1] = field
       end
     end
     list[#list + 1] = entry
@@ -153,10 +158,13 @@ local function prepare(given, kind, level)
   options = {
     kind = kind,
     store = given.store,
-    app = given.app,
-    type = given.type,
+    arguments = {
+      app = given.app,
+      type = given.type,
+      refresh = given.refresh,
+      expiry = (given.cache or 0) > 0 or nil,
+    },
     cookie = given.cookie and "cookie_" .. given.cookie,
-    refresh = given.refresh,
     headers = read_headers(headers),
     clear = names_to_clear(headers),
     realm = (given.realm or given.app or "jwt"):gsub('[%c"\\]', " "),
@@ -174,8 +182,11 @@ end
 -- whether the token is from there.
 local function find_token(options)
   local header = ngx.var.http_authorization
-  local scheme = header and header:sub(1, 7):lower()
-  if scheme == "bearer " then
+  local scheme = header and header:sub(1, 7)
+  if scheme and scheme ~= "Bearer " then
+    scheme = scheme:lower()
+  end
+  if scheme == "Bearer " or scheme == "bearer " then
     local token = header:sub(8)
     if token:byte(1) == 32 or token:byte(-1) == 32 then
       token = token:match "^ *(.-) *$"
@@ -207,12 +218,12 @@ end
 -- Text for a header; nil for none; false for what no header can hold.
 local function header_value(entry, session)
   local value
-  if type(entry.what) == "function" then
-    value = entry.what(session)
+  if entry.call then
+    value = entry.call(session)
   else
-    value = session
-    for _, field in ipairs(entry) do
-      value = type(value) == "table" and value[field]
+    value = session[entry.field]
+    for i = 1, #entry.inner do
+      value = type(value) == "table" and value[entry.inner[i]]
     end
   end
   if value == nil or value == false or value == core.null then
@@ -222,19 +233,6 @@ local function header_value(entry, session)
   end
   value = tostring(value)
   return not value:find "%c" and value
-end
-
--- The headers that this session means, by name; nil, and the name of one that cannot be.
-local function make_headers(options, session)
-  local values = {}
-  for _, entry in ipairs(options.headers) do
-    local value = header_value(entry, session)
-    if value == false then
-      return nil, entry.name
-    end
-    values[entry.name] = value
-  end
-  return values
 end
 
 -- ---- looking it up ---------------------------------------------------------------------------------
@@ -265,57 +263,53 @@ local function get_cache(store)
   return cache
 end
 
--- From the cache or from Redis: { session, headers }, the headers for whoever asked first. nil; or nil,
--- message.
+-- From the cache or from Redis: the session; nil; or nil, message.
 local function look_up(options, token)
-  local cache = options.cache > 0 and get_cache(options.store)
-  local key = cache and options.cache_key .. token
-  local entry = cache and cache:get(key)
-  if entry then
-    return entry
+  if options.cache == 0 then
+    return options.kind.ask(options, token)
   end
-  local session, message = options.kind.ask(options, token)
+  local cache = get_cache(options.store)
+  local key = options.cache_key .. token
+  local session, message = cache:get(key), nil
   if not session then
-    return nil, message
+    session, message = options.kind.ask(options, token)
+    local left = session and (session.expires_at and session.expires_at - ngx.now() or options.cache)
+    if session and left > 0 then
+      cache:set(key, session, math.min(left, options.cache))
+    end
   end
-  entry = { session = session }
-  local left = session.expires_at and session.expires_at - ngx.now() or options.cache
-  if cache and left > 0 then
-    cache:set(key, entry, math.min(left, options.cache))
-  end
-  return entry
+  return session, message
 end
 
--- Sets the headers of a session that was found.
-local function set_headers(options, entry)
-  local problem
-  if entry.options ~= options then
-    entry.headers, problem = make_headers(options, entry.session)
-    entry.options = options
-  end
-  if not entry.headers then
-    entry.options = nil
-    ngx.log(ngx.ERR, "tokenstore.guard: the session holds what cannot stand in the header ", problem)
-    return ngx.exit(ngx.HTTP_INTERNAL_SERVER_ERROR)
-  end
-  for name, value in next, entry.headers do
-    ngx.req.set_header(name, value)
+-- Sets the headers that this session means.
+local function set_headers(options, session)
+  local headers = options.headers
+  for i = 1, #headers do
+    local entry = headers[i]
+    local value = header_value(entry, session)
+    if value then
+      set_header(entry.name, value)
+    elseif value == false then
+      ngx.log(ngx.ERR, "tokenstore.guard: the session holds what cannot stand in the header ", entry.name)
+      return ngx.exit(ngx.HTTP_INTERNAL_SERVER_ERROR)
+    end
   end
 end
 
 local function check(options)
-  for _, name in ipairs(options.clear) do
-    ngx.req.clear_header(name)
+  local names = options.clear
+  for i = 1, #names do
+    clear_header(names[i])
   end
   local token, malformed, from_header = find_token(options)
-  local entry, message
+  local session, message
   if token and #token <= options.kind.token_max then
-    entry, message = look_up(options, token)
+    session, message = look_up(options, token)
   end
-  if entry then
-    ngx.ctx.session = entry.session
-    set_headers(options, entry)
-    return entry.session
+  if session then
+    ngx.ctx.session = session
+    set_headers(options, session)
+    return session
   elseif message then
     log_failure(message)
     return not options.fail_open and ngx.exit(ngx.HTTP_SERVICE_UNAVAILABLE) or nil

@@ -14,7 +14,7 @@
 local core = require "tokenstore.core"
 local connection = require "tokenstore.nginx_connection"
 
-local clock, run_start, run_batch = core.clock, core.run_start, core.run_batch
+local clock, run_answer, run_start = core.clock, core.run_answer, core.run_start
 local get_phase, sleep = ngx.get_phase, ngx.sleep
 
 -- Where nginx has cosockets.
@@ -29,7 +29,6 @@ local PHASES = {
   ssl_client_hello = true,
   ssl_session_fetch = true,
 }
-local TURNED_AWAY = "the server is full: max number of clients reached"
 local SPARE_RUNS = 64 -- what a run holds in memory is worth keeping for so many at a time
 
 -- Names of pools shall not tell what they were made of.
@@ -62,7 +61,7 @@ end
 
 -- One batch, there and back, begun at `now`. Gives whether a batch that was not answered may have reached the
 -- server, and what the operation needs next.
-local function send(handle, run, deadline, now, patience, reconnect)
+local function send(handle, run, deadline, now, bytes, patience, reconnect)
   local limit, sent = deadline, false
   if patience > 0 then
     limit = math.min(deadline, now + patience)
@@ -72,34 +71,20 @@ local function send(handle, run, deadline, now, patience, reconnect)
   end
   local socket, failure, fresh = connection.open(handle, run, limit, now)
   if socket then
-    local ok
-    ok, failure = connection.exchange(socket, run, run_batch(run), limit)
-    if fresh and core.run_turned_away(run) then
-      ok, failure = false, { message = TURNED_AWAY, code = "connection", sent = false }
-    end
-    if ok then
-      local need, a, b = core.run_replies(run)
+    local need, a, b, c = connection.exchange(socket, run_answer, run, bytes, limit, fresh)
+    if need then
       -- "Not a record" may be the answer to something else.
       connection.release(socket, need ~= "failed" or a)
-      return false, need, a, b
+      return false, need, a, b, c
     end
     socket:close()
-    sent = failure.sent
+    failure, sent = a, a.sent
     failure.message = handle.name .. ": " .. failure.message
   end
   if failure.timeout and clock() >= deadline then
     return sent, core.run_deadline(run, sent, failure.message)
   end
   return sent, core.run_lost(run, sent, failure.final, failure.message, failure.code)
-end
-
--- Takes what an operation gives, so that its run may serve the next.
-local function finish(handle, run, ...)
-  local spare = handle.spare
-  if #spare < SPARE_RUNS then
-    spare[#spare + 1] = run
-  end
-  return ...
 end
 
 -- run(client, operation) gives the operation's result; run(client, nil, message, code) gives the last
@@ -115,24 +100,35 @@ function driver.run(handle, operation, message, code)
     return nil, ("nginx has no sockets in %s_by_lua: call this in rewrite_by_lua, access_by_lua or "
       .. "content_by_lua, or in a function for ngx.timer.at"):format(phase), "configuration"
   end
-  local run = table.remove(handle.spare) or core.run(handle.target)
-  local timeout, need, a, b = run_start(run, operation)
-  local now = clock()
+  local spare = handle.spare
+  local count = #spare
+  local run = spare[count] or core.run(handle.target)
+  spare[count] = nil
+  local now, timeout, need, a, b, c = run_start(run, operation)
   local deadline = now + (timeout > 0 and timeout or handle.timeout)
   local sent = false
-  while true do
+  while need ~= "done" do
     if need == "send" then
-      sent, need, a, b = send(handle, run, deadline, now, a, b)
-    elseif need ~= "sleep" then
-      return finish(handle, run, core.run_finish(run))
+      sent, need, a, b, c = send(handle, run, deadline, now, a, b, c)
+    elseif need == "failed" then
+      a, b, c = core.run_error(run)
+      need = "done"
     elseif clock() + a >= deadline then
-      need, a, b = core.run_deadline(run, sent)
+      need, a, b, c = core.run_deadline(run, sent)
     else
       sleep(a)
-      need, a, b = core.run_awake(run)
+      need, a, b, c = core.run_awake(run)
+      now = clock()
     end
-    now = need == "send" and clock() or now
   end
+  count = #spare
+  if count < SPARE_RUNS then
+    spare[count + 1] = run
+  end
+  if b ~= nil then
+    return a, b, c
+  end
+  return a
 end
 
 return driver

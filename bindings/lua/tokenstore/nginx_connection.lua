@@ -153,20 +153,21 @@ local function fail_io(why, sent)
   return { message = why or "the connection broke", code = "connection", sent = sent }
 end
 
--- Reads until the run has all replies that are due.
-local function read(socket, run, limit)
+-- Reads until take(run, bytes, fresh), that is core.run_feed or core.run_answer, has all replies due:
+-- what it gives then; or nil and why not.
+local function read(socket, take, run, limit, fresh)
   while true do
     local bytes, why = socket:receiveany(READ_SIZE)
     if not bytes then
-      return false, fail_io(why, true)
+      return nil, fail_io(why, true)
     end
-    local whole, message, code = run_feed(run, bytes)
-    if whole then
-      return true
-    elseif message then
-      return false, { message = message, code = code, sent = true }
+    local need, a, b, c = take(run, bytes, fresh)
+    if need then
+      return need, a, b, c
+    elseif need == nil then
+      return nil, { message = a, code = b, sent = c }
     elseif clock() >= limit then
-      return false, fail_io("timeout", true)
+      return nil, fail_io("timeout", true)
     end
     give_time(socket, limit)
   end
@@ -177,31 +178,31 @@ local function write(socket, bytes)
 end
 
 -- Both at a time. Replies that are whole before the batch was written answer something else.
-local function write_and_read(socket, run, bytes, limit)
+local function write_and_read(socket, take, run, bytes, limit, fresh)
   local writer = ngx.thread.spawn(write, socket, bytes)
-  local ok, failure = read(socket, run, limit)
-  if ok and coroutine.status(writer) ~= "dead" and coroutine.status(writer) ~= "zombie" then
-    ok, failure = false, fail_io("more answers came than were asked for", true)
+  local whole, failure = read(socket, run_feed, run, limit, fresh)
+  if whole and coroutine.status(writer) ~= "dead" and coroutine.status(writer) ~= "zombie" then
+    whole, failure = nil, fail_io("more answers came than were asked for", true)
   end
-  if not ok then
+  if not whole then
     ngx.thread.kill(writer)
-  else
-    ngx.thread.wait(writer)
+    return nil, failure
   end
-  return ok, failure
+  ngx.thread.wait(writer)
+  return take(run, "")
 end
 
--- Sends `bytes` and feeds the run: true; or false and why not. After that the socket must be closed. The
--- socket's timeouts must have been set.
-function connection.exchange(socket, run, bytes, limit)
+-- Sends `bytes` and reads the replies: what `take` gives; or nil and why not, and then the socket must be
+-- closed. The socket's timeouts must have been set. `fresh`: the server has said nothing on it yet.
+function connection.exchange(socket, take, run, bytes, limit, fresh)
   if #bytes > WRITE_ALONE then
-    return write_and_read(socket, run, bytes, limit)
+    return write_and_read(socket, take, run, bytes, limit, fresh)
   end
   local sent, why = socket:send(bytes)
   if not sent then
-    return false, fail_io(why, true)
+    return nil, fail_io(why, true)
   end
-  return read(socket, run, limit)
+  return read(socket, take, run, limit, fresh)
 end
 
 -- ---- opening and closing ---------------------------------------------------------------------------
@@ -270,7 +271,7 @@ local function greet(handle, socket, run, limit)
     return nil
   end
   give_time(socket, limit)
-  local ok, failure = connection.exchange(socket, run, words, limit)
+  local ok, failure = connection.exchange(socket, run_feed, run, words, limit)
   -- A server that is full answers once and hangs up: what it said tells more than its end.
   local fine, message, code, final = core.run_greeted(run, handle.target)
   if not fine then

@@ -64,11 +64,36 @@ local function read_most(options)
   return options.max_sessions
 end
 
-local function open(options)
-  if options.host or options.port or options.auth then
-    return nil, "the server is given twice: as redis, and as host, port or auth", "configuration"
+-- What stands for itself in a URL, and what else is `safe`; the rest is written as %XX.
+local function escape(text, safe)
+  return (text:gsub("[^%w%-._~" .. (safe or "") .. "]", function(c)
+    return ("%%%02X"):format(c:byte())
+  end))
+end
+
+-- The URL that host, port and auth make, nil where none of them is given; nil, message where they cannot.
+local function read_url(options, target)
+  local host, port, auth = options.host, options.port or 6379, options.auth
+  if not (host or options.port or auth) then
+    return nil
+  elseif target ~= nil then
+    return nil, "the server is given twice: as redis, and as host, port or auth"
+  elseif not (port >= 1 and port <= 65535 and port % 1 == 0) then
+    return nil, "port must be a whole number from 1 to 65535"
   end
-  local wrong = whole("max_sessions", options.max_sessions, 1)
+  local user = auth and auth ~= "" and ":" .. escape(auth) .. "@" or ""
+  host = host or "127.0.0.1"
+  if host:sub(1, 1) == "/" then
+    return "redis+unix://" .. user .. escape(host, "/")
+  end
+  -- A colon makes it an IPv6 address; what has no place in a host's name shall not end it in the URL.
+  host = host:find(":", 1, true) and "[" .. escape(host, ":") .. "]" or escape(host)
+  return ("redis://%s%s:%d"):format(user, host, port)
+end
+
+local function open(options, target)
+  local url, problem = read_url(options, target)
+  local wrong = problem or whole("max_sessions", options.max_sessions, 1)
     or whole("max_data_size", options.max_data_size, 1)
   if wrong then
     return nil, wrong, "configuration"
@@ -81,56 +106,13 @@ local function open(options)
   if not most then
     return nil, message, code
   end
-  return core.jwt_sessions(keys, options.algorithm or "HS256", most, options.node_writers or false,
-    options.max_data_size or 0)
+  local handle
+  handle, message, code = core.jwt_sessions(keys, options.algorithm or "HS256", most,
+    options.node_writers or false, options.max_data_size or 0)
+  return handle, message, code, { target = url, kea = options.kea }
 end
 
 local RedisJWT = store.class("tokenstore.RedisJWT", { redis = true }, OPTIONS, open)
-
--- What stands for itself in a URL; all else is written as %XX.
-local function escape(text)
-  return (text:gsub("[^%w%-._~/]", function(c)
-    return ("%%%02X"):format(c:byte())
-  end))
-end
-
--- The options with a URL in place of host, port and auth. Those of a wrong type stay: they are refused.
-local function with_url(given)
-  local host, port, auth = given.host, given.port, given.auth
-  if given.redis ~= nil or not (host or port or auth) or type(host or "") ~= "string"
-    or type(port or 1) ~= "number" or type(auth or "") ~= "string" then
-    return given
-  end
-  local options = {}
-  for name, value in next, given do
-    options[name] = value
-  end
-  options.host, options.port, options.auth = nil, nil, nil
-  local user = auth and auth ~= "" and ":" .. escape(auth):gsub("/", "%%2F") .. "@" or ""
-  host = host or "127.0.0.1"
-  if host:sub(1, 1) == "/" then
-    options.redis = "redis+unix://" .. user .. escape(host)
-  else
-    host = host:find(":", 1, true) and "[" .. host .. "]" or host
-    options.redis = ("redis://%s%s:%d"):format(user, host, port or 6379)
-  end
-  return options
-end
-
-local class = getmetatable(RedisJWT)
-local construct = class.__call
-
-function class.__call(self, redis, given)
-  if type(redis) == "table" and getmetatable(redis) == nil then
-    redis = with_url(redis)
-  end
-  local object, message, code = construct(self, redis, given)
-  if object then
-    local options = type(redis) == "table" and getmetatable(redis) == nil and redis or given
-    object._kea = options.kea
-  end
-  return object, message, code
-end
 
 -- ---- sessions --------------------------------------------------------------------------------------
 
@@ -148,21 +130,26 @@ function RedisJWT:create(args)
   end
   args = options_of.check(args, CREATE, "argument", 2)
   local session = args.data
+  if session ~= nil and type(session) ~= "table" then
+    error("bad argument 'data' (table expected, got " .. type(session) .. ")", 2)
+  end
   if args.request ~= nil then
     if type(args.request) ~= "table" then
       error("bad argument 'request' (table expected, got " .. type(args.request) .. ")", 2)
     end
-    session = {}
-    for name, value in next, args.data or {} do
-      session[name] = value
-    end
-    if session.request ~= nil then
+    if session and rawget(session, "request") ~= nil then
       return nil, "data has a member named request: that name is for who asked", "data"
     end
-    session.request = {
-      address = args.request.address or core.null,
-      user_agent = args.request.user_agent or core.null,
+    local both = {
+      request = {
+        address = args.request.address or core.null,
+        user_agent = args.request.user_agent or core.null,
+      },
     }
+    for name, value in next, session or {} do
+      both[name] = value
+    end
+    session = both
   end
   return self._run(self._handle,
     rjwt.sign(self._store, { id = args.id, ttl = args.ttl, data_session = session }))
@@ -218,7 +205,7 @@ function RedisJWT:on(kind, callback)
   if not events then
     return nil, message, code
   end
-  events:on(kind, callback)
+  session_events.add(events, kind, callback, 2)
   return true
 end
 

@@ -84,11 +84,16 @@ end
 -- on(kind, callback): callback(event) is called by poll for every event of this kind, "expired", "del" or
 -- "gap".
 function Events:on(kind, callback)
+  Events.add(self, kind, callback, 2)
+end
+
+-- The same; what is wrong raises `level` functions up, as of error().
+function Events:add(kind, callback, level)
   if not KINDS[kind] then
     error(("bad argument #1 to 'on' (%q, %q or %q expected, got %s)"):format("expired", "del", "gap",
-      tostring(kind)), 2)
+      tostring(kind)), level + 1)
   elseif type(callback) ~= "function" then
-    error("bad argument #2 to 'on' (function expected, got " .. type(callback) .. ")", 2)
+    error("bad argument #2 to 'on' (function expected, got " .. type(callback) .. ")", level + 1)
   end
   local list = self._callbacks[kind] or {}
   self._callbacks[kind] = list

@@ -52,6 +52,7 @@ local RETRY_KINDS = {
   retries = "number", factor = "number", min = "number", max = "number", total = "number",
 }
 local LEVELS = { i = "info", w = "warning" }
+local KEY_SIZE = 2 ^ 20
 local NOT_VERIFIED = "TLS certificates are not verified: whoever is in between can read all"
 
 -- ---- making --------------------------------------------------------------------------------------
@@ -127,6 +128,9 @@ local function find_faults(o)
   for _, name in ipairs(KEY_SOURCES) do
     sources = sources + (o[name] and 1 or 0)
   end
+  if o.redis_key == "" then
+    faults[#faults + 1] = "redis_key is empty: leave it out, or give one"
+  end
   if sources > 1 then
     faults[#faults + 1] =
       "give one of public_key_path, public_key_url and jwks_url: they exclude each other"
@@ -139,7 +143,8 @@ local function read_key(path)
   local file, problem = io.open(path, "rb")
   local text
   if file then
-    text, problem = file:read "*a"
+    text, problem = file:read(KEY_SIZE + 1) -- enough for the core to say that it is too long
+    problem = problem or "it is empty"
     file:close()
   end
   if text then

@@ -7,7 +7,8 @@ local options = require "tokenstore.options"
 local store = {}
 
 -- A class: calling it makes an object. `redis_names` are what its first option may be called, `kinds` the
--- options of its own (name = type); open(options) makes the handle.
+-- options of its own (name = type). open(options, target) makes the handle, or gives nil, message, code.
+-- Where options say where the server is, or are wanted later, it gives handle, nil, nil, { target, kea }.
 function store.class(name, redis_names, kinds, open)
   local class = { __name = name }
   class.__index = class
@@ -29,10 +30,12 @@ function store.class(name, redis_names, kinds, open)
     __call = function(_, redis, given)
       local target, client_options, store_options =
         options.read(redis, given, Client.is, redis_names, kinds)
-      local handle, message, code = open(store_options)
+      local handle, message, code, more = open(store_options, target)
       if not handle then
         return nil, message, code
       end
+      more = more or {}
+      target = more.target or target
       local client = target
       if not Client.is(target) then
         client, message, code = Client.open(target, client_options)
@@ -46,6 +49,7 @@ function store.class(name, redis_names, kinds, open)
         _store = handle,
         _handle = client._handle,
         _run = client._run,
+        _kea = more.kea,
       }, class)
     end,
   })

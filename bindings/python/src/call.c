@@ -13,40 +13,42 @@
 #include <structmember.h>
 #include <time.h>
 
-static int64_t wall_ms(void) {
+int64_t tksp_py_wall_ms(void) {
     struct timespec now;
     (void)timespec_get(&now, TIME_UTC);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Call(op, loop, client, now, timeout, wall=0): `now` in the loop's seconds, `timeout` None for the client's.
- * Where `wall` is given, in ms since 1970, time stands still for the operation. */
+PyObject *tksp_py_call_new(const tksp_py_state *state, tksp_py_calls *calls, PyObject *op,
+                           PyObject *timeout, int64_t wall_ms) {
+    int64_t timeout_ms;
+    if (!tksp_py_timeout(state, timeout, &timeout_ms)) return NULL;
+    tks_op *core = tksp_py_op_begin(state, op);
+    tksp_py_call *self =
+        core == NULL ? NULL : (tksp_py_call *)PyType_GenericAlloc(state->call_type, 0);
+    if (self == NULL) return NULL;
+    if (timeout_ms == 0)
+        timeout_ms = tks_client_get_target(tksp_py_client_get(calls->client))->timeout_ms;
+    Py_INCREF(op);
+    Py_INCREF(calls);
+    self->op = op;
+    self->core = core;
+    self->calls = calls;
+    self->began = tksp_py_now();
+    self->deadline = self->began + (double)timeout_ms / 1e3;
+    self->wall_ms = wall_ms;
+    return (PyObject *)self;
+}
+
+/* Call(calls, op, timeout, wall=0) */
 static PyObject *call_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     (void)kwargs;
     const tksp_py_state *state = PyType_GetModuleState(type);
-    PyObject *op, *loop, *client, *timeout;
-    double now;
+    PyObject *calls, *op, *timeout;
     long long wall = 0;
-    int64_t timeout_ms;
-    if (!PyArg_ParseTuple(args, "OOO!dO|L:Call", &op, &loop, state->client_type, &client, &now,
-                          &timeout, &wall) ||
-        !tksp_py_timeout(state, timeout, &timeout_ms))
+    if (!PyArg_ParseTuple(args, "O!OO|L:Call", state->calls_type, &calls, &op, &timeout, &wall))
         return NULL;
-    tks_op *core = tksp_py_op_begin(state, op);
-    tksp_py_call *self = core == NULL ? NULL : (tksp_py_call *)PyType_GenericAlloc(type, 0);
-    if (self == NULL) return NULL;
-    if (timeout_ms == 0) timeout_ms = tks_client_get_target(tksp_py_client_get(client))->timeout_ms;
-    Py_INCREF(op);
-    Py_INCREF(loop);
-    Py_INCREF(Py_None);
-    self->op = op;
-    self->core = core;
-    self->loop = loop;
-    self->line = Py_None;
-    self->began = now;
-    self->wall_ms = wall;
-    self->deadline = now + (double)timeout_ms / 1e3;
-    return (PyObject *)self;
+    return tksp_py_call_new(state, (tksp_py_calls *)calls, op, timeout, wall);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -55,6 +57,7 @@ void tksp_py_call_end(tksp_py_call *self) {
     self->over = true;
     self->core = NULL;
     Py_CLEAR(self->op);
+    if (self->calls != NULL) tksp_py_calls_remove(self->calls, self);
 }
 
 /* Keeps what came of it: `value`, which it takes, or the exception that is raised. */
@@ -76,7 +79,7 @@ bool tksp_py_call_is_settled(const tksp_py_call *self) {
 
 bool tksp_py_call_wake_soon(const tksp_py_state *state, tksp_py_call *self) {
     if (self->callback == NULL) return true;
-    PyObject *call_soon = PyObject_GetAttr(self->loop, state->call_soon);
+    PyObject *call_soon = PyObject_GetAttr(self->calls->loop, state->names[TKSP_PY_CALL_SOON]);
     PyObject *args = PyTuple_Pack(2, self->callback, (PyObject *)self);
     PyObject *kwargs = Py_BuildValue("{s:O}", "context", self->context);
     PyObject *result = call_soon == NULL || args == NULL || kwargs == NULL
@@ -95,7 +98,7 @@ bool tksp_py_call_wake(const tksp_py_state *state, tksp_py_call *self) {
     if (callback == NULL) return true; /* it has been woken: cancelled meanwhile */
     self->callback = NULL;
     PyObject *result =
-        PyObject_CallMethodObjArgs(self->context, state->run, callback, (PyObject *)self, NULL);
+        PyObject_CallMethodObjArgs(self->context, state->names[TKSP_PY_RUN], callback, self, NULL);
     Py_DECREF(callback);
     Py_XDECREF(result);
     return result != NULL;
@@ -105,30 +108,37 @@ bool tksp_py_call_wake(const tksp_py_state *state, tksp_py_call *self) {
 
 static PyObject *call_get_loop(PyObject *self, PyObject *unused) {
     (void)unused;
-    PyObject *loop = ((tksp_py_call *)self)->loop;
+    PyObject *loop = ((tksp_py_call *)self)->calls->loop;
     Py_INCREF(loop);
     return loop;
 }
 
-/* add_done_callback(callback, context=): one, the task's */
-static PyObject *call_add_done_callback(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static const char *const names[] = {"", "context", NULL};
+/* add_done_callback(callback, *, context): one, the task's */
+static PyObject *call_add_done_callback(PyObject *object, PyObject *const *args, Py_ssize_t count,
+                                        PyObject *names) {
     tksp_py_call *self = (tksp_py_call *)object;
-    PyObject *callback, *context;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O$O:add_done_callback", (char **)names,
-                                     &callback, &context))
+    if (count != 1 || names == NULL || PyTuple_Size(names) != 1) {
+        PyErr_SetString(PyExc_TypeError, "add_done_callback takes a callback and context=");
         return NULL;
+    }
     if (self->callback != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "only one task waits for a call");
         return NULL;
     }
-    Py_INCREF(callback);
-    Py_INCREF(context);
-    self->callback = callback;
-    Py_XSETREF(self->context, context);
+    Py_INCREF(args[0]);
+    self->callback = args[0];
+    tksp_py_set(&self->context, args[1]);
     if (tksp_py_call_is_settled(self) && !tksp_py_call_wake_soon(tksp_py_state_of(object), self))
         return NULL;
     Py_RETURN_NONE;
+}
+
+/* The caller goes without a result. False with an exception. */
+static bool leave(const tksp_py_state *state, tksp_py_call *self) {
+    tksp_py_call_end(self);
+    PyObject *result = tksp_py_calls_ask(self->calls, state, TKSP_PY_CANCELLED, (PyObject *)self);
+    Py_XDECREF(result);
+    return result != NULL;
 }
 
 /* cancel(msg=None) -> was there anything to cancel? */
@@ -142,7 +152,7 @@ static PyObject *call_cancel(PyObject *object, PyObject *args, PyObject *kwargs)
     if (tksp_py_call_is_settled(self)) Py_RETURN_FALSE;
     PyErr_SetObject(state->cancelled, message == Py_None ? NULL : message);
     settle(self, NULL);
-    if (!tksp_py_call_wake_soon(state, self)) return NULL;
+    if (!leave(state, self) || !tksp_py_call_wake_soon(state, self)) return NULL;
     Py_RETURN_TRUE;
 }
 
@@ -199,11 +209,32 @@ static PyObject *call_await(PyObject *self) {
     return self;
 }
 
+/* throw(exception), or its kind, it and a traceback: raised where it is awaited, in its place. */
+static PyObject *call_throw(PyObject *object, PyObject *args) {
+    tksp_py_call *self = (tksp_py_call *)object;
+    PyObject *kind, *value = Py_None, *traceback = Py_None;
+    if (!PyArg_ParseTuple(args, "O|OO:throw", &kind, &value, &traceback)) return NULL;
+    if (!self->over && !leave(tksp_py_state_of(object), self)) return NULL;
+    PyErr_SetObject(PyExceptionInstance_Check(kind) ? (PyObject *)Py_TYPE(kind) : kind,
+                    PyExceptionInstance_Check(kind) ? kind : value);
+    return NULL;
+}
+
+/* close(): who awaits it is thrown away, and maybe the loop with it */
+static PyObject *call_close(PyObject *self, PyObject *unused) {
+    (void)unused;
+    tksp_py_call_end((tksp_py_call *)self);
+    Py_RETURN_NONE;
+}
+
 /* ---- steps ----------------------------------------------------------------------------------- */
 
 tksp_py_wish tksp_py_call_step(const tksp_py_state *state, tksp_py_call *self, tks_event *event) {
     if (self->over) return TKSP_PY_OVER;
-    event->now_ms = self->wall_ms != 0 ? self->wall_ms : wall_ms();
+    if (self->wall_ms != 0)
+        event->now_ms = self->wall_ms;
+    else if (event->now_ms == 0)
+        event->now_ms = tksp_py_wall_ms();
     event->sent = self->sent;
     self->sent = false;
     switch (tks_op_step(self->core, event)) {
@@ -293,13 +324,6 @@ static PyObject *call_fail(PyObject *object, PyObject *error) {
     Py_RETURN_NONE;
 }
 
-/* abandon(): the caller has gone, or is about to. */
-static PyObject *call_abandon(PyObject *self, PyObject *unused) {
-    (void)unused;
-    tksp_py_call_end((tksp_py_call *)self);
-    Py_RETURN_NONE;
-}
-
 static PyObject *call_pause(PyObject *object, void *unused) {
     (void)unused;
     const tksp_py_call *self = (tksp_py_call *)object;
@@ -318,7 +342,7 @@ static int call_traverse(PyObject *object, visitproc visit, void *arg) {
     tksp_py_call *self = (tksp_py_call *)object;
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(self->op);
-    Py_VISIT(self->loop);
+    Py_VISIT(self->calls);
     Py_VISIT(self->callback);
     Py_VISIT(self->context);
     Py_VISIT(self->value);
@@ -330,7 +354,6 @@ static int call_traverse(PyObject *object, visitproc visit, void *arg) {
 static int call_clear(PyObject *object) {
     tksp_py_call *self = (tksp_py_call *)object;
     tksp_py_call_end(self);
-    Py_CLEAR(self->loop);
     Py_CLEAR(self->callback);
     Py_CLEAR(self->context);
     Py_CLEAR(self->value);
@@ -343,31 +366,33 @@ static void call_dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     call_clear(self);
+    Py_CLEAR(((tksp_py_call *)self)->calls);
     PyObject_GC_Del(self);
     Py_DECREF(type);
 }
 
-#define KEYWORDS(function) (PyCFunction)(void (*)(void))(function), METH_VARARGS | METH_KEYWORDS
+#define KEYWORDS(function, how) (PyCFunction)(void (*)(void))(function), (how) | METH_KEYWORDS
 
 static PyMethodDef call_methods[] = {
     {"get_loop", call_get_loop, METH_NOARGS, NULL},
-    {"add_done_callback", KEYWORDS(call_add_done_callback), NULL},
-    {"cancel", KEYWORDS(call_cancel), NULL},
+    {"add_done_callback", KEYWORDS(call_add_done_callback, METH_FASTCALL), NULL},
+    {"cancel", KEYWORDS(call_cancel, METH_VARARGS), NULL},
     {"result", call_result, METH_NOARGS, NULL},
+    {"throw", call_throw, METH_VARARGS, NULL},
+    {"close", call_close, METH_NOARGS, NULL},
     {"start", call_start, METH_NOARGS, NULL},
     {"awake", call_awake, METH_NOARGS, NULL},
     {"lost", call_lost, METH_VARARGS, NULL},
     {"expire", call_expire, METH_O, NULL},
     {"fail", call_fail, METH_O, NULL},
-    {"abandon", call_abandon, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
 static PyMemberDef call_members[] = {
     {"_asyncio_future_blocking", T_BOOL, offsetof(tksp_py_call, blocking), 0, "A task's mark."},
-    {"line", T_OBJECT, offsetof(tksp_py_call, line), 0, "The connection it was last sent on."},
-    {"began", T_DOUBLE, offsetof(tksp_py_call, began), READONLY, "The loop's time."},
-    {"deadline", T_DOUBLE, offsetof(tksp_py_call, deadline), READONLY, "The loop's time."},
+    {"line", T_OBJECT, offsetof(tksp_py_call, line), READONLY, "It was last sent on; or None."},
+    {"began", T_DOUBLE, offsetof(tksp_py_call, began), READONLY, "time.monotonic()"},
+    {"deadline", T_DOUBLE, offsetof(tksp_py_call, deadline), READONLY, "time.monotonic()"},
     {"sent", T_BOOL, offsetof(tksp_py_call, sent), READONLY, "Handed over, and not answered."},
     {"over", T_BOOL, offsetof(tksp_py_call, over), READONLY, "Nothing more is done for it."},
     {NULL, 0, 0, 0, NULL},
@@ -380,7 +405,7 @@ static PyGetSetDef call_getset[] = {
 };
 
 static PyType_Slot call_slots[] = {
-    {Py_tp_doc, (void *)"Call(op, loop, client, now, timeout): an operation on its way."},
+    {Py_tp_doc, (void *)"Call(calls, op, timeout): an operation on its way."},
     {Py_tp_new, (void *)call_new},
     {Py_am_await, (void *)call_await},
 #if PY_VERSION_HEX >= 0x030A0000
@@ -405,14 +430,10 @@ static PyType_Spec call_spec = {
 };
 
 int tksp_py_call_init(PyObject *module, tksp_py_state *state) {
-    state->call_soon = PyUnicode_InternFromString("call_soon");
-    state->run = PyUnicode_InternFromString("run");
     PyObject *asyncio = PyImport_ImportModule("asyncio.exceptions");
     state->cancelled = asyncio == NULL ? NULL : PyObject_GetAttrString(asyncio, "CancelledError");
     Py_XDECREF(asyncio);
     state->call_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &call_spec, NULL);
-    if (state->call_soon == NULL || state->run == NULL || state->cancelled == NULL ||
-        state->call_type == NULL)
-        return -1;
+    if (state->cancelled == NULL || state->call_type == NULL) return -1;
     return PyModule_AddType(module, state->call_type);
 }

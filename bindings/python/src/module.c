@@ -9,8 +9,8 @@ static int module_exec(PyObject *module) {
         tksp_py_client_init(module, state) < 0 || tksp_py_tokens_init(module, state) < 0 ||
         tksp_py_node_tokens_init(module, state) < 0 || tksp_py_jwt_init(module, state) < 0 ||
         tksp_py_jwt_sessions_init(module, state) < 0 || tksp_py_spike_init(module, state) < 0 ||
-        tksp_py_call_init(module, state) < 0 || tksp_py_channel_init(module, state) < 0 ||
-        tksp_py_session_events_init(module, state) < 0)
+        tksp_py_call_init(module, state) < 0 || tksp_py_calls_init(module, state) < 0 ||
+        tksp_py_channel_init(module, state) < 0 || tksp_py_session_events_init(module, state) < 0)
         return -1;
     tks_status status = tks_secret_start(&err);
     if (status != TKS_OK) {
@@ -33,13 +33,14 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->spike_type);
     Py_VISIT(state->session_events_type);
     Py_VISIT(state->call_type);
+    Py_VISIT(state->calls_type);
+    Py_VISIT(state->entry_type);
     Py_VISIT(state->channel_type);
     for (size_t i = 0; i < TKS_STATUS_COUNT; i++) Py_VISIT(state->exceptions[i]);
     Py_VISIT(state->unset);
     Py_VISIT(state->timedelta);
     Py_VISIT(state->cancelled);
-    Py_VISIT(state->call_soon);
-    Py_VISIT(state->run);
+    for (size_t i = 0; i < TKSP_PY_NAME_COUNT; i++) Py_VISIT(state->names[i]);
     return 0;
 }
 
@@ -56,13 +57,14 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->spike_type);
     Py_CLEAR(state->session_events_type);
     Py_CLEAR(state->call_type);
+    Py_CLEAR(state->calls_type);
+    Py_CLEAR(state->entry_type);
     Py_CLEAR(state->channel_type);
     for (size_t i = 0; i < TKS_STATUS_COUNT; i++) Py_CLEAR(state->exceptions[i]);
     Py_CLEAR(state->unset);
     Py_CLEAR(state->timedelta);
     Py_CLEAR(state->cancelled);
-    Py_CLEAR(state->call_soon);
-    Py_CLEAR(state->run);
+    for (size_t i = 0; i < TKSP_PY_NAME_COUNT; i++) Py_CLEAR(state->names[i]);
     return 0;
 }
 

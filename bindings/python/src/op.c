@@ -177,7 +177,7 @@ static PyObject *flatten(PyObject *commands, size_t *argc) {
     PyObject *all = PyList_New(0);
     for (Py_ssize_t i = 0; all != NULL && i < PyTuple_Size(commands); i++) {
         PyObject *command = PyTuple_GetItem(commands, i);
-        bool text = PyUnicode_Check(command) || PyBytes_Check(command);
+        bool text = PyUnicode_Check(command) || PyObject_CheckBuffer(command);
         PyObject *args = text ? NULL : PySequence_Tuple(command);
         if (text)
             PyErr_SetString(PyExc_TypeError, "a command is a sequence of arguments, not one text");

@@ -76,18 +76,18 @@ static bool args_get(const tksp_py_state *state, PyObject *args, PyObject *kwarg
                                         NULL};
     tks_spike_options *o = &out->spike;
     char *text[10] = {NULL};
-    Py_ssize_t size[10] = {0};
+    Py_ssize_t size[10] = {0}, path_size; /* paths hold no NUL: spike.py has seen to it */
     int json_body, opaque, insecure;
     long long offset_ms, connect_timeout_ms;
     unsigned int retries, pause_ms, pause_max_ms, budget_ms;
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$OOy#y#y#y#y#y#y#O!y#ppy#LIdIIIzzzzpLy#:Spike", (char **)names,
+            args, kwargs, "$OOy#y#y#y#y#y#y#O!y#ppy#LIdIIIz#z#z#z#pLy#:Spike", (char **)names,
             &out->redis, &out->log, &text[0], &size[0], &text[1], &size[1], &text[2], &size[2],
             &text[3], &size[3], &text[4], &size[4], &text[5], &size[5], &text[6], &size[6],
             &PyTuple_Type, &out->pairs, &text[7], &size[7], &json_body, &opaque, &text[8], &size[8],
             &offset_ms, &retries, &o->factor, &pause_ms, &pause_max_ms, &budget_ms, &out->http.ca,
-            &out->http.cert, &out->http.key, &out->http.proxy, &insecure, &connect_timeout_ms,
-            &text[9], &size[9]))
+            &path_size, &out->http.cert, &path_size, &out->http.key, &path_size, &out->http.proxy,
+            &path_size, &insecure, &connect_timeout_ms, &text[9], &size[9]))
         return false;
     if (out->redis != Py_None && !Py_IS_TYPE(out->redis, state->client_type)) {
         PyErr_SetString(PyExc_TypeError, "redis must be a _core.Client or None");

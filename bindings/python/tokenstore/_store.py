@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Union
 
 from tokenstore import _core
+from tokenstore._closing import Closing
 from tokenstore._types import ClientOptions
 from tokenstore.client import BaseClient, Client
 from tokenstore.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from typing_extensions import Self, Unpack
+    from typing_extensions import Unpack
 
 Redis = Union[str, Client, None]
 """A URL, a Client to share, or None: ``$TOKENSTORE_URL``, else ``redis://localhost:6379``."""
 
 
-class Store:
+class Store(Closing):
     """A client, and the duty to close it when it is our own."""
 
     # Those of tokenstore.asyncio have others.
@@ -53,17 +53,6 @@ class Store:
         """Close the client, unless it was passed in. Twice is fine."""
         if self._owns_client:
             self._client.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<{self._module}.{type(self).__name__} at {self._client.url}>"

@@ -5,15 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Union
 
-from tokenstore import _core
+from tokenstore import _core, _options
+from tokenstore._closing import Closing
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from tokenstore._types import Duration, Path
 
 __all__ = ["Argument", "BaseClient", "Client"]
@@ -49,18 +46,19 @@ class BaseClient:
     ) -> None:
         if url is None:
             url = os.environ.get("TOKENSTORE_URL") or _DEFAULT_URL
+        _options.text("url", url)
         texts = {
-            "connect_timeout": _seconds("connect_timeout", connect_timeout),
-            "timeout": _seconds("timeout", timeout),
-            "pool_size": _integer("pool_size", pool_size),
-            "client_name": _text("client_name", client_name),
-            "max_reply_size": _integer("max_reply_size", max_reply_size),
-            "db": _integer("db", db),
-            "ca": _path("ca", ca),
-            "cert": _path("cert", cert),
-            "key": _path("key", key),
-            "server_name": _text("server_name", server_name),
-            "server": _path("server", server),
+            "connect_timeout": _decimal("connect_timeout", connect_timeout),
+            "timeout": _decimal("timeout", timeout),
+            "pool_size": _digits("pool_size", pool_size),
+            "client_name": _options.text("client_name", client_name),
+            "max_reply_size": _digits("max_reply_size", max_reply_size),
+            "db": _digits("db", db),
+            "ca": _options.path("ca", ca),
+            "cert": _options.path("cert", cert),
+            "key": _options.path("key", key),
+            "server_name": _options.text("server_name", server_name),
+            "server": _options.path("server", server),
         }
         self._core = _core.Client(url, {n: t for n, t in texts.items() if t is not None})
         self._driver: Any = self._core  # what runs operations
@@ -81,7 +79,7 @@ class BaseClient:
         return f"<{self._module}.Client {self._url}{' closed' if self.closed else ''}>"
 
 
-class Client(BaseClient):
+class Client(BaseClient, Closing):
     """A pool of connections to one server. Safe to share between threads; survives ``fork``.
 
     ``url`` is one of ::
@@ -175,47 +173,16 @@ class Client(BaseClient):
             self._core.close()
             _log.debug("client closed for %s", self._url)
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
+# Options go over as text, the way they stand in a URL, so that the core has one place that reads and checks
+# them.
 
 
-# Options go over as text, the way they stand in a URL, so that the core has one place that reads
-# and checks them. Here only their Python types are checked.
+def _digits(name: str, value: object) -> str | None:
+    number = _options.whole(name, value)
+    return None if number is None else str(number)
 
 
-def _seconds(name: str, value: Duration | None) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be seconds or a timedelta, not {type(value).__name__}")
-    return format(value, "f") if isinstance(value, float) else str(int(value))
-
-
-def _integer(name: str, value: int | None) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be int, not {type(value).__name__}")
-    return str(int(value))
-
-
-def _text(name: str, value: str | None) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise TypeError(f"{name} must be str, not {type(value).__name__}")
-    return value
-
-
-def _path(name: str, value: Path | None) -> str | None:
-    if value is None:
-        return None
-    return _text(name, os.fspath(value) if isinstance(value, os.PathLike) else value)
+def _decimal(name: str, value: object) -> str | None:
+    number = _options.seconds(name, value)
+    return None if number is None else format(number, "f")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Union
 from urllib.parse import quote
 
-from tokenstore import _core
+from tokenstore import _core, _options
 from tokenstore._store import Redis, Store
 from tokenstore._types import ClientOptions, Duration, Text
 from tokenstore.client import Client
@@ -22,7 +22,7 @@ __all__ = ["Calls", "RedisJWT"]
 Ttl = Union[Duration, str, None]
 """Seconds, a timedelta, or a text such as "15 minutes"; None: no expiry."""
 
-Secret = Union[Text, Key, Sequence[Key], None]
+Secret = Union[Text, Key, "list[Key]", "tuple[Key, ...]", None]
 
 
 class RedisJWT(Store):
@@ -84,10 +84,7 @@ class RedisJWT(Store):
         maxretries: int | None = None,
         **client_options: Unpack[ClientOptions],
     ) -> None:
-        if maxretries is not None and (
-            isinstance(maxretries, bool) or not isinstance(maxretries, int)
-        ):
-            raise TypeError(f"maxretries must be int, not {type(maxretries).__name__}")
+        _options.whole("maxretries", maxretries)
         self._ops = _core.JwtSessions(
             _keys(secret),
             algorithm,
@@ -125,12 +122,13 @@ class RedisJWT(Store):
         ``request`` is a WSGI environ, an ASGI scope, or a mapping with ``address`` and
         ``user_agent``; both are kept in the session's data as ``request``.
         """
-        session = None if data is None and request is None else dict(data or {})
-        if session is not None and request is not None:
-            if "request" in session:
+        if data is not None and not isinstance(data, dict):
+            raise TypeError(f"data must be a dict, not {type(data).__name__}")
+        if request is not None:
+            if data is not None and "request" in data:
                 raise DataError("data has a member named request: that name is for who asked")
-            session["request"] = _who(request)
-        return self._driver.run(self._ops.sign(id, ttl, None, session))
+            data = {**(data or {}), "request": _who(request)}
+        return self._driver.run(self._ops.sign(id, ttl, None, data))
 
     def verify(self, token: Text, value_session: bool = False) -> dict[str, Any]:
         """What the token and its session say: ``{id, rjwt, ttl, iat, dataToken?, dataSession?}``.
@@ -266,39 +264,40 @@ def _keys(secret: Secret) -> tuple[Key, ...]:
         return (secret,)
     if isinstance(secret, (str, bytes)):
         return (Key.from_secret(secret),)
-    return tuple(secret)
+    if isinstance(secret, (list, tuple)):
+        return tuple(secret)
+    raise TypeError(f"secret must be str, bytes, a Key or a list of Keys, not {type(secret).__name__}")
 
 
 def _most(multiple: bool, max_sessions: int | None) -> int:
-    if max_sessions is None:
+    most = _options.whole("max_sessions", max_sessions)
+    if most is None:
         return 0 if multiple else 1
-    if isinstance(max_sessions, bool) or not isinstance(max_sessions, int):
-        raise TypeError(f"max_sessions must be int, not {type(max_sessions).__name__}")
     if multiple:
         raise ConfigurationError("multiple=True and max_sessions contradict each other: give one")
-    if max_sessions < 1:
+    if most < 1:
         raise ConfigurationError("max_sessions must be 1 to 1000000")
-    return max_sessions
+    return most
 
 
 def _target(redis: Redis, host: str | None, port: int | None, auth: str | None) -> Redis:
     """The URL that the Node package's options make."""
+    host, port, auth = _options.text("host", host), _options.whole("port", port), _options.text("auth", auth)
     if host is None and port is None and auth is None:
         return redis
     if redis is not None:
         raise ConfigurationError("the server is given twice: as redis, and as host, port or auth")
-    for name, value in (("host", host), ("auth", auth)):
-        if value is not None and not isinstance(value, str):
-            raise TypeError(f"{name} must be str, not {type(value).__name__}")
-    if port is not None and (isinstance(port, bool) or not isinstance(port, int)):
-        raise TypeError(f"port must be int, not {type(port).__name__}")
-    user = f":{quote(auth, safe='')}@" if auth else ""
-    host = host or "127.0.0.1"
+    user = f":{_quoted(auth)}@" if auth else ""
+    host = "127.0.0.1" if host is None else host
     if host.startswith("/"):
-        return f"redis+unix://{user}{quote(host)}"
-    if ":" in host:
-        host = f"[{host}]"
-    return f"redis://{user}{host}:{port or 6379}"
+        return f"redis+unix://{user}{_quoted(host, '/')}"
+    # A colon makes it an IPv6 address; what has no place in a host's name shall not end it in the URL.
+    host = f"[{_quoted(host, ':')}]" if ":" in host else _quoted(host)
+    return f"redis://{user}{host}:{6379 if port is None else port}"
+
+
+def _quoted(text: str, safe: str = "") -> str:
+    return quote(text, safe, errors="surrogateescape")
 
 
 def _who(request: Mapping[str, Any]) -> dict[str, Any]:

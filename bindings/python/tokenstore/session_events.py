@@ -14,11 +14,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Union
 
-from tokenstore import _core
+from tokenstore import _core, _options
+from tokenstore._closing import Closing
 from tokenstore.client import Client
 from tokenstore.errors import Error
 
@@ -65,7 +64,7 @@ SessionEvent = Union[SessionEnd, SessionGap]
 """What events give; ``kind`` says which of the two it is."""
 
 
-class SessionEvents:
+class SessionEvents(Closing):
     """Listens on a connection of its own, from the moment it is made.
 
     ::
@@ -135,29 +134,15 @@ class SessionEvents:
         self._closed = True
         self._core.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def __repr__(self) -> str:
         return f"<tokenstore.SessionEvents {self._client.url}{' closed' if self.closed else ''}>"
 
 
 def _seconds(timeout: Duration) -> float:
-    if isinstance(timeout, timedelta):
-        timeout = timeout.total_seconds()
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
-        raise TypeError(f"timeout must be seconds or a timedelta, not {type(timeout).__name__}")
-    if not 0 <= timeout <= 315360000:
+    seconds = _options.seconds("timeout", timeout)
+    if seconds is None or not 0 <= seconds <= 315360000:
         raise ValueError("timeout must be 0 … 315360000 seconds, or None to wait for ever")
-    return timeout
+    return seconds
 
 
 Callback = Callable[[Any], object]

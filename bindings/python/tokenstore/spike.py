@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from tokenstore import _core
-from tokenstore.client import Client
+from tokenstore import _core, _options
+from tokenstore._closing import Closing
+from tokenstore.client import BaseClient, Client
 from tokenstore.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from tokenstore._types import Duration, Path, Text
 
 __all__ = ["Spike", "TokenCreator", "getTokenCreator", "get_token_creator"]
 
+_KEY_SIZE = 1 << 20
 _RETRY = {"retries": 3, "factor": 2.0, "min": 0.1, "max": 1.0, "total": 10.0}
 
 
@@ -29,7 +27,7 @@ class Logger(Protocol):
     def warning(self, msg: str, /) -> object: ...
 
 
-class Spike:
+class Spike(Closing):
     """Access tokens for any number of audiences, each fetched once and kept until it nears its end.
 
     ::
@@ -113,9 +111,11 @@ class Spike:
             ("url", url),
             ("client_id", client_id),
             ("client_secret", client_secret),
+            ("token_key_prefix", token_key_prefix),
+            ("grant_type", grant_type),
         ):
-            if not isinstance(value, str):
-                raise TypeError(f"{name} must be a str, not {type(value).__name__}")
+            if _options.text(name, value) is None:
+                raise TypeError(f"{name} must be str, not NoneType")
         faults: list[str] = []
         _one_of("body_format", body_format, ("form", "json"), faults)
         _one_of("token_format", token_format, ("jwt", "opaque"), faults)
@@ -124,45 +124,46 @@ class Spike:
                 "give one of public_key_path, public_key_url and jwks_url: they exclude each other"
             )
         key_text = _read(public_key_path, faults)
-        key_url = public_key_url or jwks_url
-        if not key_url and not key_text and token_format != "opaque":
+        key_url = public_key_url if public_key_url is not None else jwks_url
+        if key_url is None and not key_text and token_format != "opaque":
             key_url = url.rstrip("/") + "/.well-known/publickey.pem"
-        self._logger: Logger = (
-            logger if logger is not None else logging.getLogger("tokenstore.spike")
-        )
+        if token_url is None:
+            token_url = url.rstrip("/") + "/oauth2/token"
+        if redis_key is None:
+            redis_key = token_key_prefix + client_id
+        elif not redis_key:
+            faults.append("redis_key is empty: leave it out, or give one")
+        key_in_redis = _bytes("redis_key", redis_key)
+        verify = _options.flag("verify", verify)
+        self._logger = _logger(logger)
         self._client = _client(redis, faults)
         self._owns_client = isinstance(redis, str)
         self._url = url
-        times = {
-            "offset_ms": _milliseconds("expiration_offset", expiration_offset, faults),
-            "connect_timeout_ms": _milliseconds("connect_timeout", connect_timeout, faults),
-            **_retry(retry or {}, faults),
-        }
         try:
             self._core = _core.Spike(
                 redis=self._client._core if self._client is not None else None,
                 log=self._log,
-                token_url=_bytes(token_url or url.rstrip("/") + "/oauth2/token"),
-                key_url=_bytes(key_url),
+                token_url=_bytes("token_url", token_url),
+                key_url=_bytes("public_key_url or jwks_url", key_url),
                 key_text=key_text,
-                client_id=_bytes(client_id),
-                client_secret=_bytes(client_secret),
-                grant_type=_bytes(grant_type),
-                scope=_bytes(scope),
-                parameters=tuple((_bytes(k), _bytes(v)) for k, v in (parameters or {}).items()),
-                host_header=_bytes(host_header),
+                client_id=_bytes("client_id", client_id),
+                client_secret=_bytes("client_secret", client_secret),
+                grant_type=_bytes("grant_type", grant_type),
+                scope=_bytes("scope", scope),
+                parameters=_parameters(parameters),
+                host_header=_bytes("host_header", host_header),
                 json_body=body_format == "json",
                 opaque=token_format == "opaque",
-                redis_key=_bytes(redis_key or token_key_prefix + client_id)
-                if self._client is not None
-                else b"",
-                ca=_path(ca),
-                cert=_path(cert),
-                key=_path(key),
-                proxy=proxy,
+                redis_key=key_in_redis if self._client is not None else b"",
+                ca=_path("ca", ca, faults),
+                cert=_path("cert", cert, faults),
+                key=_path("key", key, faults),
+                proxy=_path("proxy", proxy, faults),
                 insecure=not verify,
-                faults=_bytes("; ".join(faults)),
-                **times,
+                offset_ms=_milliseconds("expiration_offset", expiration_offset, faults),
+                connect_timeout_ms=_milliseconds("connect_timeout", connect_timeout, faults),
+                **_retry(retry, faults),
+                faults="; ".join(faults).encode("utf-8", "replace"),  # the last: it is full now
             )
         except BaseException:
             if self._owns_client and self._client is not None:
@@ -213,22 +214,11 @@ class Spike:
         else:
             self._logger.info(text)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def __repr__(self) -> str:
         return f"<tokenstore.Spike at {self._url.split('@')[-1]}>"
 
 
-class TokenCreator:
+class TokenCreator(Closing):
     """What :func:`get_token_creator` gives: call it for a token."""
 
     def __init__(self, spike: Spike, audience: str) -> None:
@@ -242,17 +232,6 @@ class TokenCreator:
     def close(self) -> None:
         """Close what is underneath. Twice is fine."""
         self._spike.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def get_token_creator(
@@ -316,28 +295,49 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...], faults: list[str]) 
         faults.append(f"{name} must be {' or '.join(map(repr, allowed))}")
 
 
-def _bytes(text: str | None) -> bytes:
-    return (text or "").encode("utf-8", "surrogateescape")
+def _bytes(name: str, value: str | None) -> bytes:
+    return (_options.text(name, value) or "").encode("utf-8", "surrogateescape")
 
 
-def _path(path: Path | None) -> str | None:
-    return None if path is None else os.fsdecode(path)
+def _path(name: str, value: Path | None, faults: list[str]) -> bytes | None:
+    given = _options.path(name, value)
+    if given is None:
+        return None
+    if "\0" in given:
+        faults.append(f"{name} holds a NUL byte")
+        return None
+    return _bytes(name, given)
 
 
 def _read(path: Path | None, faults: list[str]) -> bytes:
-    if path is None:
+    name = _path("public_key_path", path, faults)
+    if name is None:
         return b""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        with open(name, "rb") as file:
+            text = file.read(_KEY_SIZE + 1)  # enough for the core to say that it is too long
     except OSError as error:
         faults.append(f"public_key_path cannot be read: {error.strerror}")
         return b""
+    if not text:
+        faults.append("public_key_path cannot be read: it is empty")
+    return text
 
 
-def _client(redis: str | Client | None, faults: list[str]) -> Client | None:
-    if not isinstance(redis, str):
+def _logger(logger: Logger | None) -> Logger:
+    if logger is None:
+        return logging.getLogger("tokenstore.spike")
+    for name in ("info", "warning"):
+        if not callable(getattr(logger, name, None)):
+            raise TypeError(f"logger must have info and warning: {type(logger).__name__} has no {name}")
+    return logger
+
+
+def _client(redis: Any, faults: list[str]) -> Any:
+    if redis is None or isinstance(redis, BaseClient):
         return redis
+    if not isinstance(redis, str):
+        raise TypeError(f"redis must be a URL, a Client or None, not {type(redis).__name__}")
     try:
         return Client(redis)
     except ConfigurationError as error:
@@ -345,25 +345,37 @@ def _client(redis: str | Client | None, faults: list[str]) -> Client | None:
         return None
 
 
+def _parameters(given: Mapping[str, str] | None) -> tuple[tuple[bytes, bytes], ...]:
+    if given is None:
+        return ()
+    if not isinstance(given, Mapping) or not all(isinstance(t, str) for p in given.items() for t in p):
+        raise TypeError("parameters must be a mapping of str to str")
+    # In the order of the names, as in Lua: so both ask for the same, and find what the other has stored.
+    return tuple((_bytes("parameters", n), _bytes("parameters", v)) for n, v in sorted(given.items()))
+
+
 def _milliseconds(name: str, value: Duration, faults: list[str], most: int = 315360000) -> int:
-    seconds = value.total_seconds() if hasattr(value, "total_seconds") else float(value)
-    if not 0 <= seconds <= most:
+    seconds = _options.seconds(name, value)
+    if seconds is None or not 0 <= seconds <= most:
         faults.append(f"{name} must be 0 to {most} seconds")
         return 1000
     return round(seconds * 1000)
 
 
-def _retry(given: Mapping[str, float], faults: list[str]) -> dict[str, Any]:
-    unknown = [name for name in given if name not in _RETRY]
+def _retry(given: Mapping[str, float] | None, faults: list[str]) -> dict[str, Any]:
+    if given is not None and not isinstance(given, Mapping):
+        raise TypeError(f"retry must be a mapping, not {type(given).__name__}")
+    retry: dict[str, Any] = {**_RETRY, **(given or {})}
+    unknown = [name for name in retry if name not in _RETRY]
     if unknown:
         faults.append(f"retry has no {', '.join(map(repr, unknown))}: it has {', '.join(_RETRY)}")
-    retry = {**_RETRY, **given}
-    if not 0 <= retry["retries"] <= 100 or retry["retries"] != int(retry["retries"]):
+    retries = _options.seconds("retry's retries", retry["retries"])
+    if retries is None or not 0 <= retries <= 100 or retries != int(retries):
         faults.append("retries must be a whole number, 0 to 100")
-        retry["retries"] = 0
+        retries = 0
     return {
-        "retries": int(retry["retries"]),
-        "factor": float(retry["factor"]),
+        "retries": int(retries),
+        "factor": _options.seconds("retry's factor", retry["factor"]) or 0.0,
         "pause_ms": _milliseconds("retry's min", retry["min"], faults, 600),
         "pause_max_ms": _milliseconds("retry's max", retry["max"], faults, 600),
         "budget_ms": _milliseconds("retry's total", retry["total"], faults, 3600),

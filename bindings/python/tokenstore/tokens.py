@@ -164,7 +164,8 @@ class RedisTokens(Store):
 
         The tokens come back in order. All or nothing: when one cannot be made, none is left.
         """
-        return self._driver.run(self._ops.create_many([_new_token(**item) for item in tokens]))
+        items = [_new_token(number, item) for number, item in enumerate(tokens)]
+        return self._driver.run(self._ops.create_many(items))
 
     def get_many(
         self, app: Text, type: Text, tokens: Iterable[Text]
@@ -178,12 +179,18 @@ class RedisTokens(Store):
     getMany = get_many
 
 
-def _new_token(
-    app: Text,
-    type: Text,
-    owner: Text,
-    data: dict[str, Any] | None = None,
-    duration: Duration | None = None,
-    custom_token: Text | None = None,
-) -> NewToken:
-    return app, type, owner, data, duration, custom_token
+_NEEDED = ("app", "type", "owner")
+_OPTIONAL = ("data", "duration", "custom_token")
+
+
+def _new_token(number: int, item: Mapping[str, Any]) -> NewToken:
+    if not isinstance(item, Mapping):
+        raise TypeError(f"tokens[{number}] must be a mapping, not {type(item).__name__}")
+    for name in item:
+        if name not in _NEEDED and name not in _OPTIONAL:
+            raise TypeError(f"tokens[{number}] has {name!r}, which create does not take")
+    for name in _NEEDED:
+        if name not in item:
+            raise TypeError(f"tokens[{number}]: {name!r} is missing")
+    get = item.get
+    return item["app"], item["type"], item["owner"], get("data"), get("duration"), get("custom_token")

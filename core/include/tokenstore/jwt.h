@@ -158,7 +158,7 @@ typedef struct tks_jwt_policy {
     size_t issuer_count;
     const tks_bytes *required; /* claims that must be there and not null */
     size_t required_count;
-    tks_bytes typ; /* the header's `typ` must be this, "application/" and case aside; empty: any */
+    tks_bytes typ; /* the header's `typ` must be this, "application/" and case aside; NULL: any */
     double leeway; /* seconds, 0 … 86400, that exp and nbf may be off */
     double now;    /* seconds since the epoch; required: 0 is an error */
     bool claims_only; /* the header need not be given back, which saves reading the usual one */

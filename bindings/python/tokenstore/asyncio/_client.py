@@ -6,16 +6,16 @@ import asyncio
 import logging
 import warnings
 from collections.abc import Iterable, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from tokenstore import _core
+from tokenstore._closing import AsyncClosing
 from tokenstore.asyncio._driver import Driver
 from tokenstore.client import Argument, BaseClient
 from tokenstore.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from typing_extensions import Self, Unpack
+    from typing_extensions import Unpack
 
     from tokenstore._types import ClientOptions, Duration
 
@@ -24,7 +24,7 @@ __all__ = ["Client"]
 _log = logging.getLogger("tokenstore")
 
 
-class Client(BaseClient):
+class Client(BaseClient, AsyncClosing):
     """One server, for any number of stores and tasks: all share one connection, and none waits for another.
 
     ``url`` and the options are those of :class:`tokenstore.Client`, but ``pool_size``, which is for
@@ -107,17 +107,6 @@ class Client(BaseClient):
         if not self._core.closed:
             _log.debug("client closed for %s", self._url)
             await asyncio.get_running_loop().run_in_executor(None, self._core.close)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def __del__(self) -> None:
         driver: Driver | None = getattr(self, "_driver", None)

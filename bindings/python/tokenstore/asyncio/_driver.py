@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,8 +19,6 @@ from tokenstore.asyncio._line import Line
 from tokenstore.errors import ConnectionError, Error, TimeoutError
 
 if TYPE_CHECKING:
-    from tokenstore._types import Duration
-
     _Call = _core.Call[Any]
 
 __all__ = ["Driver"]
@@ -35,57 +34,33 @@ _INFINITY = float("inf")
 
 
 class Driver:
-    """What a client and its stores share: connections for each event loop that uses them."""
+    """What a client and its stores share: connections for each event loop that uses them.
+
+    ``run(op, timeout=None)`` is to be awaited for the operation's result. One deadline covers everything,
+    the wait for room included.
+    """
 
     def __init__(self, core: _core.Client, connections: int, limit: int, wait: bool) -> None:
-        self._core = core
         self._where = Where(core)
         self._options = connections, limit, wait
-        self._last: Lines | None = None
         self._all: dict[asyncio.AbstractEventLoop, Lines] = {}
         self._lock = threading.Lock()
+        self._entry = _core.Entry(self._here)
+        self.run = self._entry.run
         self.closed = False
 
-    async def run(self, op: _core.Op[_T], timeout: Duration | None = None) -> _T:
-        """The operation's result. One deadline covers everything, the wait for room included."""
+    def _here(self) -> _core.Calls:
+        """The calls of the loop that is running."""
         loop = asyncio.get_running_loop()
-        lines = self._last
-        if lines is None or lines.loop is not loop or self.closed:
-            lines = self._here(loop)
-        call = _core.Call(op, loop, self._core, loop.time(), timeout)
-        calls = lines.calls
-        if len(calls) >= lines.limit or lines.crowded:
-            await lines.room(call.deadline)
-        calls[call] = None
-        if call.deadline < lines.alarm_at:
-            lines.set_alarm(call.deadline)
-        try:
-            wish, line = call.start(), lines.only
-            if wish == _SEND and line is not None:
-                line.send(call)
-            else:
-                lines.serve(call, wish)
-            return await call
-        except asyncio.CancelledError:
-            lines.cancelled(call)
-            raise
-        finally:
-            call.abandon()
-            del calls[call]
-            if lines.crowded:
-                lines.ended()
-
-    def _here(self, loop: asyncio.AbstractEventLoop) -> Lines:
         if self.closed:
             raise Error("the client is closed")
         with self._lock:
-            for old in [known for known in self._all if known.is_closed()]:
-                del self._all[old]  # its connections went with it
             lines = self._all.get(loop)
             if lines is None:
+                for old in [known for known in self._all if known.is_closed()]:
+                    del self._all[old]  # its connections went with it
                 lines = self._all[loop] = Lines(self._where, loop, *self._options)
-            self._last = lines
-        return lines
+        return lines.calls
 
     @property
     def connected(self) -> bool:
@@ -96,7 +71,8 @@ class Driver:
         """Ends all connections now, from wherever it is called."""
         self.closed = True
         with self._lock:
-            everything, self._all, self._last = list(self._all.values()), {}, None
+            everything, self._all = list(self._all.values()), {}
+        self._entry.forget()
         for lines in everything:
             if not lines.loop.is_closed() and lines.pid == os.getpid():
                 lines.loop.call_soon_threadsafe(lines.abort)
@@ -123,12 +99,8 @@ class Lines:
         wait: bool,
     ) -> None:
         self.loop = loop
-        self.limit = limit
         self.pid = os.getpid()
-        self.calls: dict[_Call, None] = {}
-        self.only: Line | None = None  # the connection, where there is one at most; a short cut
-        self.crowded = False  # somebody waits for others to end: room() and ended() must be asked
-        self.alarm_at = _INFINITY
+        self.calls = _core.Calls(where.core, loop, limit, self)
         self._where = where
         self._connections = connections
         self._wait = wait
@@ -159,16 +131,15 @@ class Lines:
         if len(self._open) < self._connections:
             self._connect()
         if self._open:
-            min(self._open, key=_length).send(call)
+            min(self._open, key=_length).channel.send(call)
         else:
             self._waiting[call] = None
 
     def _sleep(self, call: _Call) -> None:
-        at = self.loop.time() + call.pause
-        if at >= call.deadline:
+        if time.monotonic() + call.pause >= call.deadline:
             self._expire(call)
         else:
-            self.loop.call_at(at, self._wake, call)
+            self.loop.call_later(call.pause, self._wake, call)
 
     def _wake(self, call: _Call) -> None:
         if not call.over:
@@ -203,7 +174,7 @@ class Lines:
             self._waiting.clear()
 
     async def _open_one(self) -> None:
-        line = Line(self._where, self.loop, self.serve, self._gone)
+        line = Line(self._where, self.calls, self._gone)
         try:
             await open_line(line, self._where)
         except LineError as problem:
@@ -238,8 +209,9 @@ class Lines:
         self._lose(line.channel.drain(), error)
 
     def _look(self) -> None:
-        """Is there one connection, and is there to be no other?"""
-        self.only = self._open[0] if len(self._open) == self._connections == 1 else None
+        """Is there one connection, and is there to be no other? Calls go there by a short cut."""
+        one = len(self._open) == self._connections == 1
+        self.calls.only = self._open[0].channel if one else None
 
     def _retire(self, line: Line) -> None:
         """It takes no more calls. Those on it may still end; but there is one such line at most."""
@@ -261,18 +233,19 @@ class Lines:
     def set_alarm(self, at: float) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
-        self.alarm_at = at
-        self._alarm = self.loop.call_at(at, self._ring)
+        self.calls.alarm_at = at
+        self._alarm = self.loop.call_later(max(at - time.monotonic(), 0), self._ring)
 
     def _ring(self) -> None:
-        self._alarm, self.alarm_at = None, _INFINITY
-        now = self.loop.time() + 0.001  # a loop's clock may ring a little early
-        for call in [call for call in self.calls if call.deadline <= now and not call.over]:
-            self._expire(call)
+        self._alarm, self.calls.alarm_at = None, _INFINITY
+        now = time.monotonic() + 0.001  # a loop's clock may ring a little early
+        for call in self.calls.under_way():
+            if call.deadline <= now and not call.over:
+                self._expire(call)
         for line in [line for line in self._open if line.silent_at() <= now]:
             self._retire(line)
         self._sweep()
-        times = [call.deadline for call in self.calls if not call.over]
+        times = [call.deadline for call in self.calls.under_way()]
         times += [line.silent_at() for line in self._open]
         nearest = min(times, default=_INFINITY)
         if nearest < _INFINITY:
@@ -281,32 +254,37 @@ class Lines:
     def cancelled(self, call: _Call) -> None:
         """Its place stays in the queue until the answer comes; which it should, and in bounded number."""
         line: Line | None = call.line
-        call.abandon()
         if call in self._waiting:
             self._stop_connecting()
         if line is not None and line.open:
             if line in self._retired:
                 self._sweep()
-            elif len(line.channel) >= 2 * self.limit:
+            elif len(line.channel) >= 2 * self.calls.limit:
                 line.abort(ConnectionError("too many answers are still to come"))
-            elif line.silent_at() < self.alarm_at:
+            elif line.silent_at() < self.calls.alarm_at:
                 self.set_alarm(line.silent_at())
 
     # ---- how many ----
 
-    async def room(self, deadline: float) -> None:
-        """Waits for a turn, if callers are to wait; otherwise says that there are too many."""
-        if len(self.calls) + self._reserved < self.limit and not self._turns:
-            return
-        if not self._wait:
-            raise ConnectionError(
-                f"{self._where.name}: {self.limit} operations are under way already: make fewer at a "
-                "time, raise max_in_flight, or let callers wait with when_full='wait'"
-            )
+    async def queue(self, call: _core.Call[_T]) -> _T:
+        """Lets the call begin when there is room, if callers are to wait; or says that there are too many."""
+        if not self._has_room() or self._turns:
+            if not self._wait:
+                raise ConnectionError(
+                    f"{self._where.name}: {self.calls.limit} operations are under way already: make fewer "
+                    "at a time, raise max_in_flight, or let callers wait with when_full='wait'"
+                )
+            await self._room(call.deadline)
+        return await self.calls.begin(call)
+
+    def _has_room(self) -> bool:
+        return len(self.calls) + self._reserved < self.calls.limit
+
+    async def _room(self, deadline: float) -> None:
         turn: asyncio.Future[None] = self.loop.create_future()
         self._turns.append(turn)
-        self.crowded = True
-        timer = self.loop.call_at(deadline, self._late, turn)
+        self.calls.crowded = True
+        timer = self.loop.call_later(max(deadline - time.monotonic(), 0), self._late, turn)
         try:
             await turn
         except BaseException:
@@ -322,20 +300,20 @@ class Lines:
         if not turn.done():
             turn.set_exception(
                 TimeoutError(
-                    f"{self._where.name}: {self.limit} other operations were under way until the "
+                    f"{self._where.name}: {self.calls.limit} other operations were under way until the "
                     "timeout: make fewer at a time, or raise max_in_flight"
                 )
             )
 
     def ended(self) -> None:
         """A call is: there may be room for one more."""
-        while self._turns and len(self.calls) + self._reserved < self.limit:
+        while self._turns and self._has_room():
             turn = self._turns.popleft()
             if not turn.done():
                 self._reserved += 1
                 turn.set_result(None)
         busy = bool(self._turns or self._reserved)
-        self.crowded = busy or self._leaving is not None
+        self.calls.crowded = busy or self._leaving is not None
         if self._leaving is not None and not (busy or self.calls or self._leaving.done()):
             self._leaving.set_result(None)
 
@@ -345,11 +323,11 @@ class Lines:
         """Ends everything now; calls under way fail."""
         if self._alarm is not None:
             self._alarm.cancel()
-            self._alarm, self.alarm_at = None, _INFINITY
+            self._alarm, self.calls.alarm_at = None, _INFINITY
         if self._connecting is not None:
             self._connecting.cancel()
         error = ConnectionError(f"{self._where.name}: the client was closed")
-        for call in list(self.calls):
+        for call in self.calls.under_way():
             call.lost(error, True)
         for line in [*self._open, *self._retired]:
             line.abort(error)
@@ -357,7 +335,7 @@ class Lines:
     async def aclose(self) -> None:
         """Waits for the calls under way - they have deadlines - and closes."""
         if self.calls or self._turns:
-            self.crowded = True
+            self.calls.crowded = True
             self._leaving = self.loop.create_future()
             await self._leaving
         lines = [*self._open, *self._retired]

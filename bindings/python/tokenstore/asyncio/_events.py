@@ -11,10 +11,10 @@ import inspect
 import logging
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable
 
 from tokenstore import session_events
+from tokenstore._closing import AsyncClosing
 from tokenstore.errors import Error
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ __all__ = ["SessionCallbacks", "SessionEvents"]
 _log = logging.getLogger("tokenstore")
 
 
-class SessionEvents:
+class SessionEvents(AsyncClosing):
     """Listens on a connection of its own, from ``async with`` (or the first wait) on.
 
     ::
@@ -99,14 +99,6 @@ class SessionEvents:
     async def __aenter__(self) -> Self:
         await self.listen()
         return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     async def listen(self) -> session_events.SessionEvents:
         """Begin, if that has not been done: from when this returns nothing is missed."""

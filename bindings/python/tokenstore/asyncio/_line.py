@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Callable, cast
+from typing import TYPE_CHECKING, Callable, cast
 
 from tokenstore import _core
 from tokenstore.errors import ConnectionError, Error
@@ -11,11 +11,9 @@ from tokenstore.errors import ConnectionError, Error
 if TYPE_CHECKING:
     from tokenstore.asyncio._connect import Where
 
-    _Call = _core.Call[Any]
-
 __all__ = ["Line", "describe"]
 
-_AT_ONCE, _AFTER_READING = 1, 2  # what Channel.send answers; 0: with the next round of the loop
+_AT_ONCE, _AFTER_READING = 1, 2  # when take() is due; 0: with the next round of the loop
 
 _LOOK_FIRST = 0.001  # seconds: the loop reads in between
 
@@ -31,44 +29,38 @@ class Line(asyncio.BufferedProtocol):
     def __init__(
         self,
         where: Where,
-        loop: asyncio.AbstractEventLoop,
-        serve: Callable[[_Call, int], None],
+        calls: _core.Calls,
         gone: Callable[[Line, Error], None],
     ) -> None:
-        self.channel = _core.Channel(where.core, serve)
+        loop = calls.loop
+        self.channel = _core.Channel(calls, self)
         self.ready: asyncio.Future[None] = loop.create_future()
         self.closed: asyncio.Future[None] = loop.create_future()
         self.connected = False  # TLS included
         self.refused = False  # by what the server said
         self.open = False
-        self.heard = float("-inf")  # the last whole answer to a call; the greeting's is none
         self._where = where
         self._loop = loop
         self._gone = gone
         self._transport: asyncio.Transport | None = None
-        self._flushing = False
         self._paused = False
 
     # ---- calls ----
 
-    def send(self, call: _Call) -> None:
-        """Puts what the call has to say in the queue."""
-        call.line = self
-        when = self.channel.send(call)
-        if self._flushing or self._paused:
-            return
+    def due(self, when: int) -> None:
+        """The channel has something to say."""
         if when == _AT_ONCE:
             self.flush()
-        elif when == _AFTER_READING:
-            self._flushing = True
+            return
+        self.channel.flushing = True
+        if when == _AFTER_READING:
             self._loop.call_later(_LOOK_FIRST, self.flush)
         else:
-            self._flushing = True
             self._loop.call_soon(self.flush)
 
     def flush(self) -> None:
-        self._flushing = False
         if self._transport is not None and not self._paused:
+            self.channel.flushing = False
             data = self.channel.take()
             if data:
                 self._transport.write(data)
@@ -76,7 +68,7 @@ class Line(asyncio.BufferedProtocol):
     def silent_since(self) -> float:
         """Since when it owes an answer and gives none; infinity when none is due."""
         call = self.channel.oldest
-        return float("inf") if call is None else max(self.heard, call.began)
+        return float("inf") if call is None else max(self.channel.heard, call.began)
 
     def silent_at(self) -> float:
         """When it will have waited too long for an answer that nobody wants any more.
@@ -106,10 +98,7 @@ class Line(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         try:
             if self.open:
-                # What the tasks that run here have to say goes out together, after them.
-                self._flushing = True
-                if self.channel.feed(nbytes):
-                    self.heard = self._loop.time()
+                self.channel.feed(nbytes)
                 self.flush()
             elif not self.ready.done() and self.channel.greet(nbytes):
                 self._begin()
@@ -118,9 +107,14 @@ class Line(asyncio.BufferedProtocol):
             self._fail(error)
         except MemoryError:
             self._fail(ConnectionError("out of memory"))
+        except (
+            BaseException
+        ) as end:  # of the loop, by a task; uvloop would take it for the transport's
+            self.flush()
+            self._loop.call_soon(_raise, end)
 
     def pause_writing(self) -> None:
-        self._paused = True
+        self._paused = self.channel.flushing = True
 
     def resume_writing(self) -> None:
         self._paused = False
@@ -166,6 +160,10 @@ class Line(asyncio.BufferedProtocol):
         if self.open:
             self.open = False
             self._gone(self, ConnectionError(f"{self._where.name}: {error}"))
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 def describe(error: BaseException | None) -> str:

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable
 
 import tokenstore
+from tokenstore._closing import AsyncClosing
 from tokenstore.spike import spike_options
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from tokenstore._types import Text
     from tokenstore.spike import Logger
 
@@ -28,7 +26,7 @@ async def _in_a_thread(function: Callable[..., Any], *args: Any) -> Any:
     return await asyncio.get_running_loop().run_in_executor(None, function, *args)
 
 
-class Spike(tokenstore.Spike):
+class Spike(tokenstore.Spike, AsyncClosing):
     __doc__ = tokenstore.Spike.__doc__
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -80,22 +78,11 @@ class Spike(tokenstore.Spike):
     def __enter__(self) -> Any:
         raise TypeError("this Spike is used with: async with")
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
     def __repr__(self) -> str:
         return super().__repr__().replace("tokenstore.", "tokenstore.asyncio.")
 
 
-class TokenCreator:
+class TokenCreator(AsyncClosing):
     """What :func:`get_token_creator` gives: ``await creator()`` for a token."""
 
     def __init__(self, spike: Spike, audience: str) -> None:
@@ -109,17 +96,6 @@ class TokenCreator:
     async def aclose(self) -> None:
         """Close what is underneath. Twice is fine."""
         await self._spike.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
 
 def get_token_creator(

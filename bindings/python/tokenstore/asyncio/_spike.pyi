@@ -1,28 +1,16 @@
 """Written by scripts/async-stub from the blocking classes: change those, and run it again."""
 
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any, Literal
 
-from typing_extensions import Self
-
+from tokenstore._closing import AsyncClosing
 from tokenstore._types import Duration, Path, Text
 from tokenstore.asyncio._client import Client
 from tokenstore.spike import Logger
 
 Redis = str | Client | None
 
-class Closing:
-    async def aclose(self) -> None: ...
-    async def __aenter__(self) -> Self: ...
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
-
-class Spike(Closing):
+class Spike(AsyncClosing):
     def __init__(self, url: str, client_id: str, client_secret: str, redis: str | Client | None=None, token_key_prefix: str='spike-tokens-for-clientId-', public_key_path: Path | None=None, public_key_url: str | None=None, jwks_url: str | None=None, expiration_offset: Duration=10.0, retry: Mapping[str, float] | None=None, logger: Logger | None=None, ca: Path | None=None, *, cert: Path | None=None, key: Path | None=None, proxy: str | None=None, verify: bool=True, connect_timeout: Duration=5.0, token_url: str | None=None, scope: str | None=None, grant_type: str='client_credentials', parameters: Mapping[str, str] | None=None, body_format: Literal['form', 'json']='form', host_header: str | None=None, token_format: Literal['jwt', 'opaque']='jwt', redis_key: str | None=None) -> None: ...
     async def get_token(self, audience: Text) -> str: ...
     getToken = get_token
@@ -32,7 +20,7 @@ class Spike(Closing):
     isInitialized = is_initialized
 
 
-class TokenCreator(Closing):
+class TokenCreator(AsyncClosing):
     def __init__(self, spike: Spike, audience: str) -> None: ...
     async def __call__(self) -> str: ...
 

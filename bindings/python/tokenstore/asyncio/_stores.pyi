@@ -2,11 +2,11 @@
 
 import builtins
 from collections.abc import Iterable, Mapping
-from types import TracebackType
 from typing import Any
 
-from typing_extensions import Self, Unpack
+from typing_extensions import Unpack
 
+from tokenstore._closing import AsyncClosing
 from tokenstore._types import AsyncClientOptions, Duration, Encoding, Text
 from tokenstore.asyncio._client import Client
 from tokenstore.asyncio._events import SessionEvents
@@ -16,17 +16,7 @@ from tokenstore.values import NodeToken, Session, Token
 
 Redis = str | Client | None
 
-class Closing:
-    async def aclose(self) -> None: ...
-    async def __aenter__(self) -> Self: ...
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
-
-class RedisTokens(Closing):
+class RedisTokens(AsyncClosing):
     @property
     def client(self) -> Client: ...
     def __init__(self, redis: Redis=None, *, prefix: Text='ts', token_size: int=32, token_encoding: Encoding='base64url', pepper: Text | None=None, max_age: Duration | None=None, touch_interval: Duration | None=None, max_per_owner: int | None=None, max_data_size: int=65536, **client_options: Unpack[AsyncClientOptions]) -> None: ...
@@ -47,7 +37,7 @@ class RedisTokens(Closing):
     getMany = get_many
 
 
-class Sessions(Closing):
+class Sessions(AsyncClosing):
     @property
     def client(self) -> Client: ...
     def __init__(self, redis: Redis=None, *, connection_string: Redis=None, prefix: Text='ts', token_size: int=32, token_encoding: Encoding='base64url', pepper: Text | None=None, max_age: Duration | None=None, touch_interval: Duration | None=None, max_per_owner: int | None=None, max_data_size: int=65536, **client_options: Unpack[AsyncClientOptions]) -> None: ...
@@ -65,7 +55,7 @@ class Sessions(Closing):
 
 SpotsSessions = Sessions
 
-class Tokenstore(Closing):
+class Tokenstore(AsyncClosing):
     @property
     def client(self) -> Client: ...
     def __init__(self, redis: Redis=None, *, prefix: Text='token', size: int=24, hash_size: int=16, max_data_size: int=65536, **client_options: Unpack[AsyncClientOptions]) -> None: ...
@@ -94,7 +84,7 @@ class Tokenstore(Closing):
     delHash = del_hash
 
 
-class RedisJWT(Closing):
+class RedisJWT(AsyncClosing):
     @property
     def client(self) -> Client: ...
     def __init__(self, redis: Redis=None, *, secret: Secret=None, multiple: bool=False, kea: bool=False, max_sessions: int | None=None, algorithm: str='HS256', node_writers: bool=False, max_data_size: int=65536, host: str | None=None, port: int | None=None, auth: str | None=None, maxretries: int | None=None, **client_options: Unpack[AsyncClientOptions]) -> None: ...

@@ -1,0 +1,81 @@
+"""Options that Python hands to the core: whether their types are right is asked here, whether their values make
+sense in the core.
+
+Each function takes an option's name, for its message, and what was given; None stands for "not given" and comes
+back as it is. No message holds a value: it may be a secret.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from datetime import timedelta
+from typing import Any
+
+from tokenstore.errors import ConfigurationError
+
+__all__ = ["flag", "path", "seconds", "text", "whole"]
+
+_LEAST, _MOST = -(2**63), 2**63 - 1
+
+
+def _refuse(name: str, wanted: str, given: object) -> TypeError:
+    return TypeError(f"{name} must be {wanted}, not {type(given).__name__}")
+
+
+def text(name: str, value: Any) -> str | None:
+    """A str that bytes stand for (as UTF-8, with surrogateescape)."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise _refuse(name, "str", value)
+    if not _has_bytes(value):
+        # Not within an except clause: what str.encode raises holds the text.
+        raise ConfigurationError(f"{name} holds a surrogate, which no byte stands for: give valid text")
+    return value
+
+
+def _has_bytes(value: str) -> bool:
+    try:
+        str.encode(value, "utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def path(name: str, value: Any) -> str | None:
+    """The name of a file: str, or what has __fspath__ and gives one."""
+    given = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if given is not None and not isinstance(given, str):
+        raise _refuse(name, "a path (str or os.PathLike)", value)
+    return text(name, given)
+
+
+def whole(name: str, value: Any) -> int | None:
+    """An int; one beyond 64 bits becomes the nearest within, which no option allows either."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _refuse(name, "int", value)
+    return max(_LEAST, min(int(value), _MOST))
+
+
+def seconds(name: str, value: Any) -> float | None:
+    """A number of seconds, or a timedelta."""
+    if value is None:
+        return None
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise _refuse(name, "seconds or a timedelta", value)
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def flag(name: str, value: Any) -> bool:
+    """True or False, and nothing that is merely true or false: it may turn off a check."""
+    if not isinstance(value, bool):
+        raise _refuse(name, "True or False", value)
+    return value

@@ -1,0 +1,72 @@
+"""The ends of a call other than its answer: what awaits it is thrown away, thrown at, or ends the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import pytest
+
+from conftest import Run, lines_of, loop_of, run_in
+from servers import Server
+from tokenstore import asyncio as aio
+
+
+def test_a_coroutine_that_is_thrown_away(server: Server, run: Run) -> None:
+    async def main() -> None:
+        async with aio.Client(server.url) as client:
+            assert await client.execute("PING") == "PONG"
+            calls = lines_of(client).calls
+            closed, thrown_at = client.execute("PING"), client.execute("PING")
+            closed.send(None)
+            thrown_at.send(None)
+            assert len(calls) == len(calls.under_way()) == 2
+            closed.close()
+            assert len(calls) == 1
+            with pytest.raises(LookupError, match="mine"):
+                thrown_at.throw(LookupError("mine"))
+            assert len(calls) == len(calls.under_way()) == 0
+            assert await client.execute("ECHO", "next") == b"next"
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
+def test_a_task_that_ends_the_loop(server: Server, kind: str) -> None:
+    """What others had to say when it did is said when the loop goes on."""
+    loop = loop_of(kind)
+    client = aio.Client(server.url)
+
+    async def asks_again() -> object:
+        await client.execute("ECHO", "first")
+        return await client.execute("ECHO", "second", timeout=20)
+
+    async def interrupts() -> None:
+        await client.execute("ECHO", "x")
+        raise KeyboardInterrupt
+
+    loop.run_until_complete(client.execute("PING"))
+    asking, interrupting = loop.create_task(asks_again()), loop.create_task(interrupts())
+    loop.call_later(30, loop.stop)
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_forever()
+    assert loop.run_until_complete(asking) == b"second"
+    assert isinstance(interrupting.exception(), KeyboardInterrupt)
+    run_in(loop, client.aclose())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python has no eager tasks")
+def test_eager_tasks(server: Server, run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined,unused-ignore]
+        async with aio.Client(server.url) as client:
+
+            async def one(n: int) -> None:
+                for _ in range(10):
+                    assert await client.execute("ECHO", str(n)) == b"%d" % n
+                    assert await asyncio.create_task(client.execute("PING")) == "PONG"
+
+            await asyncio.gather(*[one(n) for n in range(50)])
+
+    run(main())

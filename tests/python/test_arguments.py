@@ -1,0 +1,98 @@
+"""What no caller should hand over: each is refused by its name, and no refusal shows a secret."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+import pytest
+
+import tokenstore
+from tokenstore import Client, ConfigurationError, RedisJWT, jwt
+
+SECRET = "0123456789abcdef" * 2
+HUGE = 10**5000  # more digits than str() makes of an int
+
+
+@pytest.mark.parametrize(
+    "option", ["connect_timeout", "timeout", "pool_size", "max_reply_size", "db"]
+)
+@pytest.mark.parametrize("number", [HUGE, -HUGE], ids=["huge", "-huge"])
+def test_numbers_beyond_all_limits(option: str, number: int) -> None:
+    name = "database" if option == "db" else option
+    with pytest.raises(ConfigurationError, match=name):
+        Client(**{option: number})
+
+
+def test_numbers_of_redis_jwt() -> None:
+    for options, fault in (
+        ({"max_sessions": HUGE}, "max_sessions must be 1 to 1000000"),
+        ({"port": HUGE}, "port in the URL must be"),
+        ({"port": 0}, "port in the URL must be"),
+    ):
+        with pytest.raises(ConfigurationError, match=fault):
+            RedisJWT(secret=SECRET, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("host", ["", "a@b", "h/5?timeout=1", "h#x", "a b"])
+def test_a_host_is_no_part_of_a_url(host: str) -> None:
+    with pytest.raises(ConfigurationError, match="host"):
+        RedisJWT(secret=SECRET, host=host)
+
+
+def test_hosts_that_need_care() -> None:
+    for host, url in (("::1", "redis://[::1]:6379/0"), ("/a b?x", "redis+unix:///a%20b%3Fx")):
+        assert RedisJWT(secret=SECRET, host=host).client.url == url
+
+
+@pytest.mark.parametrize("secret", [5, True, {}, object(), {SECRET}])
+def test_a_secret_of_a_wrong_type(secret: Any) -> None:
+    with pytest.raises(TypeError, match="secret must be"):
+        RedisJWT(secret=secret)
+
+
+def test_a_text_without_bytes_is_not_shown() -> None:
+    bad = "canary\ud800"
+    for make in (
+        lambda: Client(f"redis://:{bad}@localhost"),
+        lambda: RedisJWT(secret=SECRET, auth=bad),
+        lambda: tokenstore.Spike("https://x", "id", bad),
+    ):
+        with pytest.raises(ConfigurationError, match="holds a surrogate") as caught:
+            make()
+        # repr() of a UnicodeEncodeError shows the text, so there must be none behind it.
+        assert caught.value.__context__ is None
+        assert "canary" not in "".join(traceback.format_exception_only(type(caught.value), caught.value))
+
+
+@pytest.mark.parametrize("data", [False, 0, "", [], [("a", 1)], "text", 5])
+def test_data_of_a_session_is_a_dict(client: Client, data: Any) -> None:
+    sessions = RedisJWT(client, secret=SECRET)
+    with pytest.raises(TypeError, match="data must be a dict"):
+        sessions.create("bob", data)
+    with pytest.raises(TypeError, match="data must be a dict"):
+        sessions.create("bob", data, request={"address": "::1"})
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_one_text_is_no_command(client: Client, kind: Any) -> None:
+    """Taken as a sequence, it would be one of numbers."""
+    with pytest.raises(TypeError, match="not one text"):
+        client.pipeline([["PING"], kind(b"PING")])
+
+
+def test_an_item_of_create_many_is_named(tokens: tokenstore.RedisTokens) -> None:
+    good = {"app": "web", "type": "login", "owner": "bob"}
+    for item, fault in (({}, "missing"), ({**good, "colour": 1}, "colour"), (5, "mapping")):
+        with pytest.raises(TypeError, match=rf"tokens\[1\].*{fault}"):
+            tokens.create_many([good, item])  # type: ignore[list-item]
+    assert tokens.list(**good) == []
+
+
+def test_an_empty_typ_is_not_any() -> None:
+    key = jwt.Key.from_secret(SECRET)
+    token = jwt.encode({}, key, "HS256")
+    for decode in (jwt.decode, jwt.decode_complete):
+        with pytest.raises(ConfigurationError, match="typ is empty"):
+            decode(token, key, ["HS256"], typ="")
+    assert jwt.decode(token, key, ["HS256"], typ=None) == {}
