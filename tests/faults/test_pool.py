@@ -93,14 +93,14 @@ def test_exhausted(setup: Setup) -> None:
 
 
 def test_close_wakes_those_who_wait(setup: Setup) -> None:
-    client = setup.client(pool_size=1, timeout=3)
+    client = setup.client(pool_size=1, timeout=60)
     client.execute("PING")
     setup.server.arm(faults.hang)
     outcomes: list[BaseException] = []
 
     def work() -> None:
         try:
-            client.execute("PING", timeout=1)
+            client.execute("PING")
         except tokenstore.Error as error:
             outcomes.append(error)
 
@@ -114,10 +114,11 @@ def test_close_wakes_those_who_wait(setup: Setup) -> None:
     time.sleep(0.1)
     client.close()
     for thread in waiting:
-        thread.join(0.3)
+        thread.join(10)
     assert not any(thread.is_alive() for thread in waiting)
     assert len(outcomes) == 4
     assert all("closed" in str(o) for o in outcomes)
+    setup.server.drop()
     holder.join()
 
 
