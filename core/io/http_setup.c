@@ -78,6 +78,13 @@ static tks_status set_url(tksp_http_setup *setup, tks_bytes url, tks_error *err)
     return code == CURLUE_OK ? TKS_OK : bad_url(code, err);
 }
 
+tks_status tks_http_check_url(tks_bytes url, tks_error *err) {
+    tksp_http_setup setup = {0};
+    tks_status status = set_url(&setup, url, err);
+    curl_url_cleanup(setup.url);
+    return status;
+}
+
 /* ---- headers --------------------------------------------------------------------------------- */
 
 static tks_status check_header(const tks_http_header *header, tks_error *err) {

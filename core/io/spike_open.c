@@ -1,6 +1,24 @@
 /* spike_open.c - makes a Spike client of its options: all that is wrong with them is said at once, whichever
  * half it belongs to. */
+#include <string.h>
+
+#include "http_text.h"
 #include "tokenstore/spike_client.h"
+
+static void fault(tks_buf *faults, const char *what, const char *why) {
+    if (faults->size > 0) (void)tks_buf_append(faults, "; ", 2);
+    (void)tks_buf_append(faults, what, strlen(what));
+    (void)tks_buf_append(faults, why, strlen(why));
+}
+
+/* What begins as no URL of HTTP does is the other half's to tell. */
+static tks_status check_url(tks_bytes url, const char *what, tks_buf *faults) {
+    tks_error why = TKS_ERROR_INIT;
+    tks_status status = tksp_http_is_url(url) ? tks_http_check_url(url, &why) : TKS_OK;
+    if (status != TKS_ERR_CONFIGURATION) return status;
+    fault(faults, what, why.message);
+    return TKS_OK;
+}
 
 tks_status tks_spike_client_open(const tks_spike_options *options,
                                  const tks_http_options *http_options, tks_client *redis,
@@ -15,11 +33,12 @@ tks_status tks_spike_client_open(const tks_spike_options *options,
     (void)tks_buf_append_bytes(&faults, options->faults);
     tks_status status = tks_http_new(http_options, &http, &why);
     if (status == TKS_ERR_CONFIGURATION) {
-        (void)tks_buf_append(&faults, "; ", faults.size > 0 ? 2 : 0);
-        (void)tks_buf_append(&faults, why.message, strlen(why.message));
-        all.faults = tks_buf_bytes(&faults);
+        fault(&faults, "", why.message);
         status = TKS_OK;
     }
+    if (status == TKS_OK) status = check_url(options->token_url, "the server's url: ", &faults);
+    if (status == TKS_OK) status = check_url(options->key_url, "the public key's url: ", &faults);
+    all.faults = tks_buf_bytes(&faults);
     if (status != TKS_OK || faults.status != TKS_OK) {
         status = tks_fail_memory(err);
     } else {

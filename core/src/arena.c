@@ -44,6 +44,11 @@ tks_bytes tksp_arena_dup(tksp_arena *arena, tks_bytes bytes) {
     return tks_bytes_of(copy, bytes.size);
 }
 
+tks_bytes tksp_arena_int(tksp_arena *arena, int64_t value) {
+    char digits[TKS_INT_SIZE];
+    return tksp_arena_dup(arena, tks_bytes_of(digits, tks_format_int(value, digits)));
+}
+
 void tksp_arena_clear(tksp_arena *arena) {
     while (arena->chunks != NULL) {
         tksp_arena_chunk *chunk = arena->chunks;

@@ -23,6 +23,9 @@ void *tksp_arena_alloc(tksp_arena *arena, size_t size);
 /* A copy of `bytes`; empty when memory is short. */
 tks_bytes tksp_arena_dup(tksp_arena *arena, tks_bytes bytes);
 
+/* `value` as decimal digits; empty when memory is short. */
+tks_bytes tksp_arena_int(tksp_arena *arena, int64_t value);
+
 /* Wipes and frees everything. */
 void tksp_arena_clear(tksp_arena *arena);
 

@@ -1,7 +1,6 @@
 /* buf.c - the growable buffer: one growth rule, sticky errors. */
 #include "tokenstore/buf.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "tokenstore/secret.h"
@@ -80,10 +79,22 @@ tks_status tks_buf_append_char(tks_buf *buf, char c) {
     return tks_buf_append(buf, &c, 1);
 }
 
+/* Not snprintf, which takes many times as long. */
+size_t tks_format_int(int64_t value, char out[TKS_INT_SIZE]) {
+    uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    size_t first = TKS_INT_SIZE;
+    do {
+        out[--first] = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    if (value < 0) out[--first] = '-';
+    memmove(out, out + first, TKS_INT_SIZE - first);
+    return TKS_INT_SIZE - first;
+}
+
 tks_status tks_buf_append_int(tks_buf *buf, int64_t value) {
-    char digits[24];
-    int size = snprintf(digits, sizeof digits, "%lld", (long long)value);
-    return tks_buf_append(buf, digits, (size_t)size);
+    char digits[TKS_INT_SIZE];
+    return tks_buf_append(buf, digits, tks_format_int(value, digits));
 }
 
 void tks_buf_consume(tks_buf *buf, size_t size) {

@@ -58,6 +58,11 @@ tks_status tksp_http_form_field(tks_buf *out, tks_bytes name, tks_bytes value) {
     return tksp_http_form_encode(out, value);
 }
 
+bool tksp_http_is_url(tks_bytes url) {
+    return (url.size > 7 && memcmp(url.data, "http://", 7) == 0) ||
+           (url.size > 8 && memcmp(url.data, "https://", 8) == 0);
+}
+
 tks_status tksp_http_basic(tks_buf *out, tks_bytes id, tks_bytes secret) {
     tks_buf plain;
     tks_buf_init(&plain, out->max);

@@ -27,6 +27,9 @@ tks_status tksp_http_form_field(tks_buf *out, tks_bytes name, tks_bytes value);
  * error. `out` holds a secret afterwards: wipe it. */
 tks_status tksp_http_basic(tks_buf *out, tks_bytes id, tks_bytes secret);
 
+/* Does it begin as the URL of a server does: http:// or https://, and more? */
+bool tksp_http_is_url(tks_bytes url);
+
 /* A header field's name: a token (RFC 9110, 5.6.2). */
 bool tksp_http_is_header_name(tks_bytes name);
 

@@ -47,26 +47,28 @@ typedef enum tksp_op_state {
     TKS_OP_FAILED
 } tksp_op_state;
 
+/* The small members stand together: the commonest operation then stays below 1 KiB, and from there on
+ * malloc is slow (glibc merges all that was freed before it looks for a block that large). */
 struct tks_op {
     const tksp_op_kind *kind;
     tksp_op_state state;
     tks_safety safety;
-    bool undoing;
     unsigned losses;   /* connections lost in a row */
     unsigned refusals; /* "not now" answers in a row */
+    uint32_t sleep_ms;
+    uint32_t pause_ms; /* set by finish: the commands it added are sent after this long */
+    bool undoing;
+    bool refused;    /* failed on an answer that is known to be its own: the request cannot be met */
+    bool unanswered; /* a change was sent, and its answer lost: it may have happened */
+    tks_error error;
     tksp_arena arena;
     tksp_command *commands; /* in a heap array, so that an operation can begin anew */
     size_t count, capacity;
     tks_buf out; /* the batch's bytes */
     tks_batch batch;
     const tks_http_request *request;
-    uint32_t sleep_ms;
-    bool refused; /* failed on an answer that is known to be its own: the request cannot be met */
-    uint32_t pause_ms; /* set by finish: the commands it added are sent after this long */
-    bool unanswered;   /* a change was sent, and its answer lost: it may have happened */
     tks_buf notes;
     const char *reason; /* why it is trying again, in the arena; NULL: it is not */
-    tks_error error;
     tks_result result;
     const tks_token *expected;
 };

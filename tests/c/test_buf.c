@@ -58,12 +58,15 @@ TEST(buf_reserve_and_advance) {
     tks_buf_advance(&buf, 4);
     CHECK_BYTES(tks_buf_bytes(&buf), TKS_LITERAL("0123"));
     tks_buf_append_int(&buf, -45);
+    tks_buf_append_int(&buf, 0);
+    tks_buf_append_int(&buf, INT64_MAX);
     tks_buf_append_int(&buf, INT64_MIN);
-    CHECK_BYTES(tks_buf_bytes(&buf), TKS_LITERAL("0123-45-9223372036854775808"));
+    CHECK_BYTES(tks_buf_bytes(&buf),
+                TKS_LITERAL("0123-4509223372036854775807-9223372036854775808"));
     tks_buf_consume(&buf, 4);
-    CHECK_BYTES(tks_buf_bytes(&buf), TKS_LITERAL("-45-9223372036854775808"));
+    CHECK_BYTES(tks_buf_bytes(&buf), TKS_LITERAL("-4509223372036854775807-9223372036854775808"));
     tks_buf_consume(&buf, 0);
-    CHECK_INT(buf.size, 23);
+    CHECK_INT(buf.size, 43);
     tks_buf_consume(&buf, 1000);
     CHECK_INT(buf.size, 0);
     CHECK_STATUS(tks_buf_append_bytes(&buf, tks_bytes_of(NULL, 0)), TKS_OK);

@@ -17,9 +17,9 @@ import tokenstore
 from conftest import Setup
 from operations import OPERATIONS, A, Operation
 from servers import Server, free_port, paused
-from timing import ends_within
+from timing import connect, ends_within, has_time_enough, late_by
 
-TIMEOUT = 0.2
+TIMEOUT = 0.1
 EXPIRED = (tokenstore.TimeoutError, tokenstore.OutcomeUnknownError)
 
 
@@ -27,11 +27,6 @@ EXPIRED = (tokenstore.TimeoutError, tokenstore.OutcomeUnknownError)
 def store(setup: Setup) -> Iterator[tokenstore.RedisTokens]:
     with setup.client(timeout=TIMEOUT) as client:
         yield tokenstore.RedisTokens(client)
-
-
-def connect(client: tokenstore.Client) -> None:
-    """The short timeout is for what is tested, not for a handshake on a busy machine."""
-    assert client.execute("PING", timeout=20) == "PONG"
 
 
 def expires(setup: Setup, *armed: faults.Fault, call: Callable[[], object]) -> None:
@@ -66,9 +61,13 @@ def test_hang(
 
     ends_within(TIMEOUT + setup.slack, attempt, lambda: connect(store.client))
     operation.either(case)
-    case = operation.begin(direct)
-    connect(store.client)
-    operation.done(case, operation.call(store, case))
+
+    def again() -> None:
+        case = operation.begin(direct)
+        connect(store.client)
+        operation.done(case, operation.call(store, case))
+
+    has_time_enough(again, *EXPIRED)
 
 
 @pytest.mark.parametrize(
@@ -89,11 +88,11 @@ def test_endless_answer(
         faults.endless(head, text, pause),
         call=lambda: store.client.execute("PING"),
     )
-    assert store.client.execute("PING") == "PONG"
+    connect(store.client)
 
 
 def test_deaf_server(setup: Setup, store: tokenstore.RedisTokens) -> None:
-    assert store.client.execute("PING") == "PONG"
+    connect(store.client)
     large = b"x" * (24 << 20)  # more than the buffers on the way hold
 
     def attempt() -> None:
@@ -102,17 +101,18 @@ def test_deaf_server(setup: Setup, store: tokenstore.RedisTokens) -> None:
             store.client.execute("SET", "large", large)
 
     began = time.monotonic()
-    store.client.execute("SET", "large", large, timeout=10)
+    store.client.execute("SET", "large", large, timeout=20)
     copying = time.monotonic() - began
     ends_within(TIMEOUT + setup.slack + copying, attempt)
-    store.client.execute("DEL", "large")
-    assert store.client.execute("PING") == "PONG"
+    connect(store.client)
+    store.client.execute("DEL", "large", timeout=20)
 
 
 def test_hang_in_greeting(setup: Setup) -> None:
     with setup.client(timeout=TIMEOUT, client_name="x") as client:
         expires(setup, faults.hang, call=lambda: client.execute("PING"))
-        assert client.execute("PING") == "PONG"
+        setup.server.arm()  # on a busy machine the connection may have come too late for it
+        connect(client)
 
 
 def test_hang_before_tls(setup: Setup) -> None:
@@ -126,7 +126,7 @@ def test_hang_before_tls(setup: Setup) -> None:
                 client.execute("PING")
 
         ends_within(TIMEOUT + setup.slack, attempt)
-        assert client.execute("PING") == "PONG"
+        connect(client)
 
 
 def test_connect_timeout_bounds_one_attempt(setup: Setup) -> None:
@@ -144,33 +144,36 @@ def test_connect_timeout_bounds_one_attempt(setup: Setup) -> None:
 def test_short_timeouts(setup: Setup) -> None:
     """Shorter than the slices in which a wait looks around: these do not make it longer."""
     with setup.client() as client:
-        late = []
-        for _ in range(10):
+
+        def late() -> float:
             assert client.execute("PING") == "PONG"
             setup.server.arm(faults.hang)
             began = time.monotonic()
             with pytest.raises(EXPIRED):
                 client.execute("PING", timeout=0.01)
-            late.append(time.monotonic() - began - 0.01)
-        assert sorted(late)[len(late) // 2] < 0.02, late
+            return time.monotonic() - began - 0.01
+
+        late_by(0.02, lambda: [late() for _ in range(10)])
 
 
 def test_deadline_of_a_pause(setup: Setup, direct: tokenstore.RedisTokens) -> None:
     """Between the tries of a server that is not ready: a pause that would pass the deadline is not made.
     (The pauses grow; at this timeout the last one would be late by a tenth of a second or two.)"""
     token = direct.create(**A, owner="pause").token
-    late = []
     with setup.client(timeout=0.4) as client:
         store = tokenstore.RedisTokens(client)
-        for _ in range(5):
+
+        def late() -> float:
             connect(client)
             setup.server.arm(*[faults.instead(b"-LOADING x\r\n")] * 100)
             began = time.monotonic()
             with pytest.raises(tokenstore.TimeoutError, match="LOADING"):
                 store.get(**A, token=token)
-            late.append(time.monotonic() - began - 0.4)
+            took = time.monotonic() - began
             setup.server.arm()
-    assert sorted(late)[2] < setup.slack, late
+            return took - 0.4
+
+        late_by(setup.slack, lambda: [late() for _ in range(3)])
 
 
 def test_timeout_of_a_call(setup: Setup) -> None:
@@ -241,10 +244,11 @@ def test_host_name_unknown() -> None:
         assert "resolved" in str(caught.value)
 
 
-def test_server_stands_still(redis: Server) -> None:
+def test_server_stands_still(redis: Server, direct: tokenstore.RedisTokens) -> None:
+    token = direct.create(**A, owner="paused").token
     with tokenstore.Client(redis.url, timeout=TIMEOUT) as client:
         store = tokenstore.RedisTokens(client)
-        token = store.create(**A, owner="paused").token
+        connect(client)
 
         def attempt() -> None:
             with pytest.raises(tokenstore.TimeoutError):
@@ -252,7 +256,7 @@ def test_server_stands_still(redis: Server) -> None:
 
         with paused(redis):
             ends_within(TIMEOUT + 0.05, attempt)
-        assert store.get(**A, token=token) is not None
+        assert has_time_enough(lambda: store.get(**A, token=token), *EXPIRED) is not None
 
 
 def test_reply_too_large(setup: Setup, direct: tokenstore.RedisTokens) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 
@@ -29,10 +30,12 @@ def test_size_holds(redis: Server) -> None:
     with tokenstore.Client(redis.url, pool_size=3, client_name="three") as client:
         most, failures = [0], []
         served = [0] * THREADS
-        end = time.monotonic() + 1
+        began = threading.Barrier(THREADS)
 
         def work(number: int) -> None:
             try:
+                began.wait(60)
+                end = time.monotonic() + 1
                 while time.monotonic() < end:
                     text = f"{number}-{served[number]}"
                     assert client.execute("ECHO", text) == text.encode()
@@ -61,13 +64,13 @@ def test_one_connection_serves_one_thread(redis: Server) -> None:
 
 
 def test_exhausted(setup: Setup) -> None:
-    with setup.client(pool_size=1, timeout=3) as client:
+    with setup.client(pool_size=1) as client:
         client.execute("PING")
         setup.server.arm(faults.hang)
 
         def hold() -> None:
             with pytest.raises(tokenstore.OutcomeUnknownError):
-                client.execute("PING", timeout=1.5)
+                client.execute("PING", timeout=20)
 
         holder = threading.Thread(target=hold)
         holder.start()
@@ -76,25 +79,28 @@ def test_exhausted(setup: Setup) -> None:
 
         def attempt() -> None:
             with pytest.raises(tokenstore.TimeoutError) as caught:
-                client.execute("PING", timeout=0.2)
+                client.execute("PING", timeout=0.1)
             assert "pool_size" in str(caught.value)
             assert "1 connections" in str(caught.value)
 
-        ends_within(0.25, attempt)
-        # One who can wait gets the place of the one who gave up.
-        assert client.execute("PING") == "PONG"
+        ends_within(0.15, attempt)
+        # One who can wait gets the place of the one who fails.
+        failing = threading.Timer(0.1, setup.server.drop)
+        failing.start()
+        assert client.execute("PING", timeout=20) == "PONG"
+        failing.join()
         holder.join()
 
 
 def test_close_wakes_those_who_wait(setup: Setup) -> None:
-    client = setup.client(pool_size=1, timeout=3)
+    client = setup.client(pool_size=1, timeout=60)
     client.execute("PING")
     setup.server.arm(faults.hang)
     outcomes: list[BaseException] = []
 
     def work() -> None:
         try:
-            client.execute("PING", timeout=1)
+            client.execute("PING")
         except tokenstore.Error as error:
             outcomes.append(error)
 
@@ -108,10 +114,11 @@ def test_close_wakes_those_who_wait(setup: Setup) -> None:
     time.sleep(0.1)
     client.close()
     for thread in waiting:
-        thread.join(0.3)
+        thread.join(10)
     assert not any(thread.is_alive() for thread in waiting)
     assert len(outcomes) == 4
     assert all("closed" in str(o) for o in outcomes)
+    setup.server.drop()
     holder.join()
 
 
@@ -133,25 +140,28 @@ def test_read_only_server_is_left(redis: Server) -> None:
         with FaultServer(replica.socket_path) as server:
             with tokenstore.Client(server.url, timeout=3, pool_size=4) as client:
                 store = tokenstore.RedisTokens(client)
-                use_all(client, 4)
+                use_all(client, 4, replica)
                 assert server.connections == 4
                 server.upstream = str(redis.socket_path)
                 token = store.create(app="a", type="t", owner="o").token
-                use_all(client, 4)
+                use_all(client, 4, redis)
                 assert server.connections == 8  # the idle ones were left too
                 assert store.get(app="a", type="t", token=token) is not None
 
 
-def use_all(client: tokenstore.Client, count: int) -> None:
-    """Has `count` connections in use at one time."""
+def use_all(client: tokenstore.Client, count: int, server: Server) -> None:
+    """Has `count` connections in use at one time, all of which wait at the server."""
+    wait = ("XREAD", "BLOCK", "20000", "STREAMS", "none", "$")
     threads = [
-        threading.Thread(
-            target=client.execute, args=("XREAD", "BLOCK", "100", "STREAMS", "none", "$")
-        )
+        threading.Thread(target=client.execute, args=wait, kwargs={"timeout": 30})
         for _ in range(count)
     ]
     for thread in threads:
         thread.start()
+    while len(waiting := re.findall(rb"(?m)^id=(\d+) .* flags=\w*b", server("CLIENT", "LIST"))) < count:
+        time.sleep(0.001)
+    for id in waiting:
+        server("CLIENT", "UNBLOCK", id)
     for thread in threads:
         thread.join()
 

@@ -15,6 +15,7 @@ import tokenstore
 from conftest import SOAK, Setup
 from fault_server import Fault
 from operations import OPERATIONS, A, Operation
+from timing import TRIES, connect, has_time_enough
 
 DENIED = (tokenstore.ConnectionError, tokenstore.TimeoutError)
 
@@ -27,7 +28,7 @@ def store(setup: Setup) -> Iterator[tokenstore.RedisTokens]:
 
 @pytest.fixture(scope="module")
 def hasty(setup: Setup) -> Iterator[tokenstore.RedisTokens]:
-    with setup.client(timeout=0.3 if setup.tls else 0.15) as client:
+    with setup.client(timeout=0.1) as client:
         yield tokenstore.RedisTokens(client)
 
 
@@ -55,6 +56,7 @@ class Trial:
         self.setup, self.store, self.direct, self.known = setup, store, direct, known
         self.operation = operation
         self.outcomes: dict[str, int] = {}
+        self.hurried = False  # the store has little time for a busy machine
 
     def sizes(self) -> tuple[int, int]:
         """Of the operation's request and reply."""
@@ -71,7 +73,8 @@ class Trial:
 
     def run(self, *armed: Fault, errors: tuple[type[Exception], ...] = ()) -> str:
         """Calls with the faults armed, checks what came of it and that the next call works; how it
-        ended: "done", "unknown" or "denied". `errors`: more exceptions that may end it, in doubt."""
+        ended: "done", "unknown" or "denied". `errors`: more exceptions that may end it, in doubt.
+        "unmet": it was in such a hurry that it never met the fault."""
         operation = self.operation
         case = operation.begin(self.direct)
         self.setup.server.arm(*armed)
@@ -90,22 +93,25 @@ class Trial:
         else:
             operation.done(case, result)
             outcome = "done"
-        assert self.setup.server.pending == 0, "the fault was not met"
+        if self.setup.server.pending > 0:
+            assert self.hurried, "the fault was not met"
+            self.setup.server.arm()
+            outcome = "unmet"
         self.works()
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
         return outcome
 
     def works(self) -> None:
-        """A call does what it should. (The hasty store has little time on a busy machine.)"""
-        for tries_left in (2, 1, 0):
-            try:
-                found = self.store.get(**A, token=self.known.token)
-                break
-            except tokenstore.TimeoutError:
-                if tries_left == 0:
-                    raise
-        assert found is not None
-        assert found.data == {"known": True}
+        """A call does what it should."""
+
+        def call() -> None:
+            if self.hurried:
+                connect(self.store.client)
+            found = self.store.get(**A, token=self.known.token)
+            assert found is not None
+            assert found.data == {"known": True}
+
+        has_time_enough(call, *((tokenstore.TimeoutError,) if self.hurried else ()))
 
 
 @pytest.fixture
@@ -243,11 +249,14 @@ ENORMOUS = [
 def test_endless_values(trial: Trial, hasty: tokenstore.RedisTokens) -> None:
     """Values that declare more than will ever come: waited for, but not longer than the deadline,
     and little memory is taken in advance."""
-    trial.store = hasty
+    trial.store, trial.hurried = hasty, True
     before = peak_memory()
     for data in random.sample(ENDLESS, 2) if trial.setup.tls and not SOAK else ENDLESS:
-        outcome = trial.run(faults.instead(data))
-        # On a busy machine the short deadline may pass before anything is sent: then it is denied.
+        for _ in range(TRIES):  # the short deadline may pass before anything is sent
+            connect(hasty.client)
+            outcome = trial.run(faults.instead(data))
+            if outcome != "unmet":
+                break
         assert outcome in ("denied", lost(trial), "unknown"), data
         assert not (trial.operation.reads and outcome == "unknown"), data
     assert peak_memory() - before < 64 << 20

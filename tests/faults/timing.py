@@ -1,11 +1,16 @@
-"""Measuring how late something ends, on machines that have other things to do."""
+"""Time, on machines that have other things to do."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+import tokenstore
 
 TRIES = 3
+Result = TypeVar("Result")
 
 
 def ends_within(
@@ -22,3 +27,27 @@ def ends_within(
         if took[-1] <= limit:
             return
     raise AssertionError(f"took {[round(t, 3) for t in took]} s instead of {limit} s")
+
+
+def late_by(limit: float, measure: Callable[[], list[float]]) -> None:
+    """Half of the measured are late by less than `limit` seconds, at one try of three."""
+    measured = []
+    for _ in range(TRIES):
+        late = sorted(measure())
+        measured.append([round(t, 4) for t in late])
+        if late[len(late) // 2] < limit:
+            return
+    raise AssertionError(f"late by {measured} s")
+
+
+def connect(client: tokenstore.Client) -> None:
+    """A short timeout is for what is tested, not for a handshake on a busy machine."""
+    assert client.pipeline([["PING"]], timeout=20) == ["PONG"]
+
+
+def has_time_enough(call: Callable[[], Result], *late: type[Exception]) -> Result:
+    """What `call` gives. It has a short deadline, which a busy machine may make it miss once or twice."""
+    for _ in range(TRIES - 1):
+        with suppress(*late):
+            return call()
+    return call()

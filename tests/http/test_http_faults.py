@@ -7,6 +7,7 @@ import time
 import pytest
 from http_driver import LATE_MS, SLOW, Driver, in_time
 from http_servers import PATIENCE, HttpServer, RawServer, Reply, Script, Talk, full_listener, says
+
 from servers import free_port
 
 TIMEOUT_MS = 3000 if SLOW else 300

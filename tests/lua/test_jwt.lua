@@ -1,38 +1,12 @@
 -- tokenstore.jwt: the vectors that C and Python run too, and what Lua adds.
 
 local harness = require "harness"
-local core = require "tokenstore.core"
 local jwt = require "tokenstore.jwt"
+local notation = require "vectors"
 local tokenstore = require "tokenstore"
-local equal, matches, test = harness.equal, harness.matches, harness.test
+local bytes, equal, matches, test = notation.bytes, harness.equal, harness.matches, harness.test
 
-local function read(name)
-  local file = assert(io.open(harness.here .. "/../vectors/" .. name))
-  local text = file:read "*a"
-  file:close()
-  return assert(core.decode(text, 2 ^ 24))
-end
-
-local function bytes(notation)
-  if type(notation) == "string" then
-    return notation
-  elseif notation.hex then
-    return (notation.hex:gsub("%s", ""):gsub("%x%x", function(pair)
-      return string.char(tonumber(pair, 16))
-    end))
-  elseif notation["repeat"] then
-    return bytes(notation["repeat"][1]):rep(notation["repeat"][2])
-  elseif notation.join then
-    local parts = {}
-    for i, part in ipairs(notation.join) do
-      parts[i] = bytes(part)
-    end
-    return table.concat(parts)
-  end
-  error "unknown notation of bytes"
-end
-
-local vectors = read "jwt.json"
+local vectors = notation.read "jwt.json"
 
 local function load_key(entry)
   local kind = entry.load:match "^%w+"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import socket
@@ -10,9 +11,10 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,20 +64,33 @@ def wait_until_asleep(process: subprocess.Popen[str]) -> None:
         asleep = asleep + 1 if state == "S" else 0
 
 
-def interrupted_after(process: subprocess.Popen[str], number: int = signal.SIGINT) -> float:
-    """Seconds from the signal to the except clause."""
+class Late(AssertionError):
+    """What should be at once was not."""
+
+
+def one_of_three(test: Callable[..., None]) -> Callable[..., None]:
+    """A busy machine may make it late once or twice; code that is late is late each time."""
+
+    @functools.wraps(test)
+    def tries(**given: Any) -> None:
+        for _ in range(2):
+            with suppress(Late):
+                return test(**given)
+        return test(**given)
+
+    return tries
+
+
+def interrupted_soon(process: subprocess.Popen[str], number: int = signal.SIGINT) -> None:
+    """From the signal to the except clause: less than 100 ms."""
     assert process.stdout is not None
     wait_until_asleep(process)
     sent = time.monotonic()
     os.kill(process.pid, number)
     word, _, when = process.stdout.readline().partition(" ")
     assert word == "caught"
-    return float(when) - sent
-
-
-def limit() -> float:
-    """100 ms; a machine that has more to do than it can gives nobody his turn in that time."""
-    return 0.1 if os.getloadavg()[0] < (os.cpu_count() or 1) else 1.0
+    if float(when) - sent >= 0.1:
+        raise Late(f"after {float(when) - sent:.3f} s")
 
 
 def rest_of(process: subprocess.Popen[str]) -> str:
@@ -99,10 +114,11 @@ INTERRUPTED = """
         "client.pipeline([['PING'], ['BLPOP', 'none', 0]])",
     ],
 )
+@one_of_three
 def test_ctrl_c_while_a_command_blocks(server: Server, call: str) -> None:
     again = "print(client.execute('PING'), flush=True)"
     with child(server.url, INTERRUPTED.format(call=call), again) as process:
-        assert interrupted_after(process) < limit()
+        interrupted_soon(process)
         assert rest_of(process) == "PONG\n"
 
 
@@ -115,6 +131,7 @@ def test_ctrl_c_while_a_command_blocks(server: Server, call: str) -> None:
         "client.execute('PING')",
     ],
 )
+@one_of_three
 def test_ctrl_c_while_the_server_is_silent(server: Server, call: str) -> None:
     connected = """
         tokens = tokenstore.RedisTokens(client)
@@ -129,9 +146,10 @@ def test_ctrl_c_while_the_server_is_silent(server: Server, call: str) -> None:
         with paused(server):
             process.stdin.write("go\n")
             process.stdin.flush()
-            assert interrupted_after(process) < limit()
+            interrupted_soon(process)
 
 
+@one_of_three
 def test_ctrl_c_while_connecting() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -143,11 +161,12 @@ def test_ctrl_c_while_connecting() -> None:
             held[-1].connect_ex(listener.getsockname())
         url = f"redis://127.0.0.1:{listener.getsockname()[1]}"
         with child(url, INTERRUPTED.format(call="client.execute('PING')")) as process:
-            assert interrupted_after(process) < limit()
+            interrupted_soon(process)
         for s in held:
             s.close()
 
 
+@one_of_three
 def test_ctrl_c_while_waiting_for_a_free_connection(server: Server) -> None:
     before = """
         def hold():
@@ -164,22 +183,26 @@ def test_ctrl_c_while_waiting_for_a_free_connection(server: Server) -> None:
         """
     call = INTERRUPTED.format(call="client.execute('PING')")
     with child(server.url, before, call, after, options="pool_size=1") as process:
-        assert interrupted_after(process) < limit()
+        interrupted_soon(process)
 
 
+@one_of_three
 def test_ctrl_c_while_pausing_between_tries(server: Server) -> None:
     """BUSY is tried again after a pause, until the deadline."""
     server("CONFIG", "SET", "lua-time-limit", 1)
     with server.wire() as blocker:
         blocker.send("EVAL", "while true do end", 0)
         call = "tokenstore.RedisTokens(client).create('a', 't', 'o')"
-        with child(server.url, INTERRUPTED.format(call=call)) as process:
-            assert interrupted_after(process) < limit()
-        server("SCRIPT", "KILL")
-        blocker.read()
-    server("CONFIG", "SET", "lua-time-limit", 5000)
+        try:
+            with child(server.url, INTERRUPTED.format(call=call)) as process:
+                interrupted_soon(process)
+        finally:
+            server("SCRIPT", "KILL")
+            blocker.read()
+            server("CONFIG", "SET", "lua-time-limit", 5000)
 
 
+@one_of_three
 def test_a_handler_that_returns_lets_the_call_go_on(server: Server) -> None:
     body = """
         def handler(number, frame):
@@ -191,11 +214,12 @@ def test_a_handler_that_returns_lets_the_call_go_on(server: Server) -> None:
         print(client.execute("PING"), flush=True)
         """
     with child(server.url, body) as process:
-        assert interrupted_after(process, signal.SIGUSR1) < limit()
+        interrupted_soon(process, signal.SIGUSR1)
         server("RPUSH", "list", "x")
         assert rest_of(process) == "[b'list', b'x']\nPONG\n"
 
 
+@one_of_three
 def test_what_a_handler_raises_comes_through(server: Server) -> None:
     body = """
         class Enough(Exception):
@@ -211,7 +235,7 @@ def test_what_a_handler_raises_comes_through(server: Server) -> None:
         print(client.execute("PING"), flush=True)
         """
     with child(server.url, body) as process:
-        assert interrupted_after(process, signal.SIGALRM) < limit()
+        interrupted_soon(process, signal.SIGALRM)
         assert rest_of(process) == "PONG\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import itertools
 import json
 import time
 from typing import Any
@@ -49,6 +50,28 @@ def test_the_request_is_what_rfc_6749_says() -> None:
     assert asked.headers["host"] == "spike.example"
 
 
+def test_what_is_asked_for_differently_never_meets_in_redis(redis: Server) -> None:
+    """Else a token of a wider scope would be given to who asked for a narrower one."""
+    asks: list[tuple[str, dict[str, Any]]] = [
+        ("x", {}),
+        ("x", {"scope": "a b=c"}),
+        ("x", {"scope": "a", "parameters": {"b": "c"}}),
+        ("x", {"parameters": {"b": "c"}}),
+        ("x", {"parameters": {"b": "c d=e"}}),
+        ("x", {"parameters": {"b": "c", "d": "e"}}),
+        ("x scope=a b=c", {}),
+        ("x b=c", {}),
+    ]
+    tokens = (f"token-{n}" for n in itertools.count())
+    with endpoint(lambda asked: granted(next(tokens))) as server:
+        for _ in range(2):  # the second time out of Redis
+            for n, (audience, options) in enumerate(asks):
+                with opaque(server, redis=redis.url, **options) as s:
+                    assert s.get_token(audience) == f"token-{n}", (audience, options)
+        assert len(server.asked) == len(asks)
+    assert len(redis("HKEYS", "spike-tokens-for-clientId-id")) == len(asks)
+
+
 def test_the_request_as_json() -> None:
     with endpoint(lambda asked: granted()) as server:
         with opaque(server, body_format="json", grant_type="other") as s:
@@ -85,9 +108,13 @@ def test_what_does_not_pass_is_reported_with_what_was_tried() -> None:
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_retry_after_is_kept(form: str) -> None:
-    when = "1" if form == "seconds" else email.utils.formatdate(time.time() + 2, usegmt=True)
-    answers = [Answer(429, headers={"Retry-After": when}), granted()]
-    with endpoint(lambda asked: answers.pop(0)) as server:
+    def answer(asked: Asked) -> Answer:
+        if len(server.asked) > 1:
+            return granted()
+        when = "1" if form == "seconds" else email.utils.formatdate(time.time() + 2, usegmt=True)
+        return Answer(429, headers={"Retry-After": when})
+
+    with endpoint(answer) as server:
         with opaque(server, retry={"total": 5}) as s:
             begin = time.monotonic()
             s.get_token(AUDIENCE)

@@ -159,7 +159,7 @@ static int client_traverse(PyObject *self, visitproc visit, void *arg) {
 }
 
 static PyMethodDef client_methods[] = {
-    {"run", (PyCFunction)(void (*)(void))client_run, METH_FASTCALL, NULL},
+    TKSP_PY_FAST("run", client_run),
     {"close", client_close, METH_NOARGS, NULL},
     {"describe", client_describe, METH_NOARGS, NULL},
     {"target", client_target, METH_NOARGS, NULL},

@@ -17,6 +17,11 @@
 #include "tokenstore/op.h"
 #include "tokenstore/tokens.h"
 
+/* An entry of a method table: a function of (self, args, count). The cast by way of void is what Python's own code
+ * has: the table knows one type of function for all. */
+#define TKSP_PY_FAST(name, function)                                                               \
+    { name, (PyCFunction)(void (*)(void))(function), METH_FASTCALL, NULL }
+
 /* Names of methods that are called from C. */
 typedef enum tksp_py_name {
     TKSP_PY_CALL_SOON, /* of an event loop */

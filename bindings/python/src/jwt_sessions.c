@@ -246,13 +246,10 @@ static void sessions_dealloc(PyObject *self) {
     Py_DECREF(type);
 }
 
-#define FAST(name, function)                                                                       \
-    { name, (PyCFunction)(void (*)(void))(function), METH_FASTCALL, NULL }
-
 static PyMethodDef sessions_methods[] = {
-    FAST("sign", sessions_sign),
-    FAST("verify", sessions_verify),
-    FAST("put", sessions_put),
+    TKSP_PY_FAST("sign", sessions_sign),
+    TKSP_PY_FAST("verify", sessions_verify),
+    TKSP_PY_FAST("put", sessions_put),
     {"list", sessions_list, METH_O, NULL},
     {"count", sessions_count, METH_O, NULL},
     {"get_values", sessions_get_values, METH_O, NULL},

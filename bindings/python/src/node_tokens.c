@@ -211,18 +211,15 @@ static void node_dealloc(PyObject *self) {
     Py_DECREF(type);
 }
 
-#define FAST(name, function)                                                                       \
-    { name, (PyCFunction)(void (*)(void))(function), METH_FASTCALL, NULL }
-
 static PyMethodDef node_methods[] = {
-    FAST("add", node_add),
+    TKSP_PY_FAST("add", node_add),
     {"get", node_get, METH_O, NULL},
     {"get_key", node_get_key, METH_O, NULL},
-    FAST("set", node_set),
+    TKSP_PY_FAST("set", node_set),
     {"delete", node_delete, METH_O, NULL},
     {"delete_key", node_delete_key, METH_O, NULL},
     {"list", node_list, METH_O, NULL},
-    FAST("make_hash", node_make_hash),
+    TKSP_PY_FAST("make_hash", node_make_hash),
     {"get_hash", node_get_hash, METH_O, NULL},
     {"take_hash", node_take_hash, METH_O, NULL},
     {"del_hash", node_del_hash, METH_O, NULL},

@@ -380,21 +380,18 @@ static void tokens_dealloc(PyObject *self) {
     Py_DECREF(type);
 }
 
-#define FAST(name, function)                                                                       \
-    { name, (PyCFunction)(void (*)(void))(function), METH_FASTCALL, NULL }
-
 static PyMethodDef tokens_methods[] = {
-    FAST("create", tokens_create),
+    TKSP_PY_FAST("create", tokens_create),
     {"create_many", tokens_create_many, METH_O, NULL},
-    FAST("get", tokens_get),
-    FAST("get_many", tokens_get_many),
-    FAST("refresh", tokens_refresh),
-    FAST("update", tokens_update),
-    FAST("rotate", tokens_rotate),
-    FAST("delete", tokens_delete),
-    FAST("delete_all", tokens_delete_all),
-    FAST("delete_by_id", tokens_delete_by_id),
-    FAST("list", tokens_list),
+    TKSP_PY_FAST("get", tokens_get),
+    TKSP_PY_FAST("get_many", tokens_get_many),
+    TKSP_PY_FAST("refresh", tokens_refresh),
+    TKSP_PY_FAST("update", tokens_update),
+    TKSP_PY_FAST("rotate", tokens_rotate),
+    TKSP_PY_FAST("delete", tokens_delete),
+    TKSP_PY_FAST("delete_all", tokens_delete_all),
+    TKSP_PY_FAST("delete_by_id", tokens_delete_by_id),
+    TKSP_PY_FAST("list", tokens_list),
     {NULL, NULL, 0, NULL},
 };
 

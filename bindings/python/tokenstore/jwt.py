@@ -81,6 +81,7 @@ class KeySet(_core.KeySet):
 
     @classmethod
     def from_jwks(cls, jwks: dict[str, Any] | Text) -> KeySet:
+        """The keys of a JWKS, as a dict or as its JSON."""
         return _core.keyset_load(cls, jwks)
 
     def __iter__(self) -> Iterator[Key]:

@@ -350,7 +350,8 @@ def _parameters(given: Mapping[str, str] | None) -> tuple[tuple[bytes, bytes], .
         return ()
     if not isinstance(given, Mapping) or not all(isinstance(t, str) for p in given.items() for t in p):
         raise TypeError("parameters must be a mapping of str to str")
-    return tuple((_bytes("parameters", n), _bytes("parameters", v)) for n, v in given.items())
+    # In the order of the names, as in Lua: so both ask for the same, and find what the other has stored.
+    return tuple((_bytes("parameters", n), _bytes("parameters", v)) for n, v in sorted(given.items()))
 
 
 def _milliseconds(name: str, value: Duration, faults: list[str], most: int = 315360000) -> int:

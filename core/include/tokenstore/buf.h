@@ -64,6 +64,10 @@ tks_status tks_buf_append_bytes(tks_buf *buf, tks_bytes bytes);
 tks_status tks_buf_append_char(tks_buf *buf, char c);
 tks_status tks_buf_append_int(tks_buf *buf, int64_t value); /* decimal digits */
 
+/* Writes `value` as decimal digits, behind a '-' where it is negative; returns how many characters. */
+enum { TKS_INT_SIZE = 20 };
+size_t tks_format_int(int64_t value, char out[TKS_INT_SIZE]);
+
 /* Makes room for `size` more bytes and gives the place to write them in *at; nothing counts as
  * written before tks_buf_advance. */
 tks_status tks_buf_reserve(tks_buf *buf, size_t size, char **at);

@@ -49,6 +49,10 @@ typedef struct tks_http_options {
  * (the message names the option: a file that cannot be read, a proxy that is no URL), TKS_ERR_MEMORY. */
 tks_status tks_http_new(const tks_http_options *options, tks_http **out, tks_error *err);
 
+/* Is this a URL that a fetch takes? TKS_OK, TKS_ERR_CONFIGURATION (the message does not show it),
+ * TKS_ERR_MEMORY. */
+tks_status tks_http_check_url(tks_bytes url, tks_error *err);
+
 /* Sends `request` and waits for the whole answer, at most `timeout_ms`. TKS_OK: *out is the caller's,
  * to be freed by tks_http_response_free. Otherwise:
  *   TKS_ERR_CONNECTION     no connection, or it broke before the answer was whole, or what came is

@@ -1,7 +1,6 @@
 /* jwt_sessions.c - RedisJWT: its options, and the parts that its operations are put together from. */
 #include "jwt_sessions_private.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 static const char index_prefix[] = "rjwt-sessions/"; /* no ':', so no session's key is like it */
@@ -86,12 +85,6 @@ bool tksp_rjwt_split(tks_bytes key, tks_bytes *id) {
 }
 
 /* ---- words ---- */
-
-tks_bytes tksp_rjwt_int(tksp_rjwt_op *self, int64_t value) {
-    char digits[24];
-    int size = snprintf(digits, sizeof digits, "%lld", (long long)value);
-    return tksp_arena_dup(&self->op.arena, tks_bytes_of(digits, (size_t)size));
-}
 
 static tks_bytes make_index(tksp_arena *arena, tks_bytes id) {
     size_t head = sizeof index_prefix - 1;

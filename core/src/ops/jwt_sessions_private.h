@@ -69,9 +69,6 @@ tks_status tksp_rjwt_send(tksp_rjwt_op *self, const tksp_script *script, size_t 
 /* The reply of a script that echoes the subject first. NULL: *status says why. */
 const tks_reply *tksp_rjwt_checked_reply(tksp_rjwt_op *self, tks_status *status);
 
-/* `value` as digits in the arena. */
-tks_bytes tksp_rjwt_int(tksp_rjwt_op *self, int64_t value);
-
 /* Item `i` of a reply as an integer, `otherwise` where it is none. */
 int64_t tksp_rjwt_integer(const tks_reply *reply, size_t i, int64_t otherwise);
 

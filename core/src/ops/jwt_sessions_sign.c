@@ -45,9 +45,9 @@ static tks_status make(const tks_jwt_sessions *sessions, tks_bytes id, tks_bytes
     self->take = take_sign;
     self->token = tksp_arena_dup(&self->op.arena, token);
     self->value = tksp_arena_dup(&self->op.arena, value);
-    self->ttl = tksp_rjwt_int(self, ttl_ms);
+    self->ttl = tksp_arena_int(&self->op.arena, ttl_ms);
     self->capped = sessions->max_sessions > 0;
-    self->max = tksp_rjwt_int(self, sessions->max_sessions);
+    self->max = tksp_arena_int(&self->op.arena, sessions->max_sessions);
     return tksp_rjwt_op_ready(self, sessions->node_writers && sessions->max_sessions > 0, out, err);
 }
 

@@ -40,7 +40,7 @@ tks_status tks_node_tokens_make_hash(const tks_node_tokens *store, tks_bytes val
     if (status != TKS_OK) return status;
     const tks_bytes words[] = {TKS_LITERAL("SET"), tksp_node_word(node, "hash:", node->subject),
                                tksp_arena_dup(&node->op.arena, value), TKS_LITERAL("PX"),
-                               tksp_node_int(node, ttl_ms)};
+                               tksp_arena_int(&node->op.arena, ttl_ms)};
     status = tksp_node_send(node, NULL, 5, words, words[1]);
     return tksp_node_op_ready(node, status, out, err);
 }

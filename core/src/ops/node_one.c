@@ -112,7 +112,7 @@ static tks_status add_command(add_op *self, tks_bytes owner_id, int64_t duration
         node->subject,
         self->key,
         self->record,
-        tksp_node_int(node, duration_ms),
+        tksp_arena_int(&node->op.arena, duration_ms),
         node->base,
     };
     return tksp_node_send(node, &tksp_script_node_add, 9, words, words[1]);

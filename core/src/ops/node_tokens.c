@@ -1,7 +1,6 @@
 /* node_tokens.c - Tokenstore: its options, and the parts that its operations are put together from. */
 #include "node_tokens_private.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { KEY_SIZE = 24, HASH_SIZE = 16, ID_SIZE = 36 };
@@ -123,12 +122,6 @@ tks_bytes tksp_node_word(tksp_node_op *op, const char *kind, tks_bytes name) {
     memcpy(word + op->base.size, kind, kind_size);
     memcpy(word + op->base.size + kind_size, name.data, name.size);
     return tks_bytes_of(word, size);
-}
-
-tks_bytes tksp_node_int(tksp_node_op *op, int64_t value) {
-    char digits[24];
-    int size = snprintf(digits, sizeof digits, "%lld", (long long)value);
-    return tksp_arena_dup(&op->op.arena, tks_bytes_of(digits, (size_t)size));
 }
 
 tks_status tksp_node_send(tksp_node_op *op, const tksp_script *script, size_t argc,

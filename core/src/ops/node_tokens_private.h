@@ -42,7 +42,6 @@ bool tksp_node_is_possible_id(tks_bytes id);
 
 /* The key of `kind` ("id:") for `name`, in the arena; empty when memory is short. */
 tks_bytes tksp_node_word(tksp_node_op *op, const char *kind, tks_bytes name);
-tks_bytes tksp_node_int(tksp_node_op *op, int64_t value);
 
 /* Adds a command of `argc` words, copied into the arena. script NULL: a plain command. */
 tks_status tksp_node_send(tksp_node_op *op, const tksp_script *script, size_t argc,

@@ -14,11 +14,6 @@ enum {
 
 /* ---- options ---- */
 
-static bool is_http_url(tks_bytes url) {
-    return (url.size > 7 && memcmp(url.data, "http://", 7) == 0) ||
-           (url.size > 8 && memcmp(url.data, "https://", 8) == 0);
-}
-
 static void fault(tks_buf *faults, const char *text) {
     if (faults->size > 0) tks_buf_append(faults, "; ", 2);
     tks_buf_append(faults, text, strlen(text));
@@ -27,9 +22,9 @@ static void fault(tks_buf *faults, const char *text) {
 /* All faults at once: whoever configures a service should not find them one restart at a time. */
 static void check(const tks_spike_options *o, tks_buf *faults) {
     if (o->faults.size > 0) tks_buf_append_bytes(faults, o->faults);
-    if (!is_http_url(o->token_url))
+    if (!tksp_http_is_url(o->token_url))
         fault(faults, "the server's url must begin with https:// or http://");
-    if (o->key_url.size > 0 && !is_http_url(o->key_url))
+    if (o->key_url.size > 0 && !tksp_http_is_url(o->key_url))
         fault(faults, "the public key's url must begin with https:// or http://");
     if (o->client_id.size == 0) fault(faults, "client_id is missing");
     if (o->client_secret.size == 0) fault(faults, "client_secret is missing");

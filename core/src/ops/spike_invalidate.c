@@ -1,5 +1,6 @@
 /* spike_invalidate.c - takes a token out of Redis that its audience did not accept; and the names that
  * get_token and invalidate share. */
+#include "http_text.h"
 #include "op_private.h"
 #include "spike_private.h"
 
@@ -13,20 +14,17 @@ tks_status tksp_spike_check_audience(tks_bytes audience, tks_error *err) {
     return TKS_OK;
 }
 
-/* The audience alone, as the Node package has it, unless a scope or further parameters are asked for:
- * what they give are other tokens. */
+/* The audience alone, as the Node package has it, unless a scope or further parameters are asked for: what
+ * they give are other tokens. These are encoded and stand behind a NUL, which no audience holds, so that no
+ * two requests meet in one field. */
 tks_status tksp_spike_write_field(const tks_spike *spike, tks_bytes audience, tks_buf *out) {
+    const tks_spike_options *options = &spike->options;
     tks_buf_append_bytes(out, audience);
-    if (spike->options.scope.size > 0) {
-        tks_buf_append(out, " scope=", 7);
-        tks_buf_append_bytes(out, spike->options.scope);
-    }
-    for (size_t i = 0; i < spike->options.parameter_count; i++) {
-        tks_buf_append_char(out, ' ');
-        tks_buf_append_bytes(out, spike->options.parameters[i].name);
-        tks_buf_append_char(out, '=');
-        tks_buf_append_bytes(out, spike->options.parameters[i].value);
-    }
+    if (options->scope.size > 0 || options->parameter_count > 0) tks_buf_append_char(out, '\0');
+    if (options->scope.size > 0)
+        (void)tksp_http_form_field(out, TKS_LITERAL("scope"), options->scope);
+    for (size_t i = 0; i < options->parameter_count; i++)
+        (void)tksp_http_form_field(out, options->parameters[i].name, options->parameters[i].value);
     return out->status;
 }
 

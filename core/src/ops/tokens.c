@@ -2,7 +2,6 @@
 #include "tokens_private.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -174,12 +173,6 @@ tks_bytes tksp_word_base(tksp_tokens_op *op) {
     tks_buf_append_bytes(&scratch, op->config.prefix);
     tks_buf_append_char(&scratch, ':');
     return keep(op, &scratch);
-}
-
-tks_bytes tksp_word_int(tksp_tokens_op *op, int64_t value) {
-    char digits[24];
-    int size = snprintf(digits, sizeof digits, "%lld", (long long)value);
-    return tksp_arena_dup(&op->base.arena, tks_bytes_of(digits, (size_t)size));
 }
 
 tks_bytes tksp_word_check(tksp_tokens_op *op, const tksp_place *place) {

@@ -61,8 +61,8 @@ tks_status tks_tokens_refresh(const tks_tokens *tokens, tks_bytes app, tks_bytes
             tksp_word_record_key(op, place),
             tksp_word_check(op, place),
             tksp_word_names(op),
-            tksp_word_int(op, duration_ms),
-            tksp_word_int(op, op->config.max_age_ms),
+            tksp_arena_int(&op->base.arena, duration_ms),
+            tksp_arena_int(&op->base.arena, op->config.max_age_ms),
         };
         status = tksp_tokens_add(op, &tksp_script_refresh, 6, words, words[1]);
     }
@@ -134,7 +134,7 @@ static tks_status add_update(tksp_tokens_op *op, tks_bytes patch) {
     words[0] = TKS_LITERAL("1");
     words[1] = tksp_word_record_key(op, place);
     words[2] = tksp_word_check(op, place);
-    words[3] = tksp_word_int(op, (int64_t)op->config.max_data_size);
+    words[3] = tksp_arena_int(&op->base.arena, (int64_t)op->config.max_data_size);
     patch = tksp_arena_dup(&op->base.arena, patch);
     size_t filled = PAIRS_AT;
     for (at = 0; tks_json_next_member(patch, &at, &name, &value);) {
@@ -179,8 +179,8 @@ tks_status tks_tokens_rotate(const tks_tokens *tokens, tks_bytes app, tks_bytes 
             tksp_word_record_key(op, &slot->place),
             tksp_word_check(op, &slot->place),
             tksp_word_names(op),
-            tksp_word_int(op, duration_ms),
-            tksp_word_int(op, op->config.max_age_ms),
+            tksp_arena_int(&op->base.arena, duration_ms),
+            tksp_arena_int(&op->base.arena, op->config.max_age_ms),
         };
         status = tksp_tokens_add(op, &tksp_script_rotate, 7, words, old_key);
     }

@@ -73,8 +73,8 @@ static tks_status add(tksp_tokens_op *op, size_t i, const tks_new_token *new, tk
         tksp_word_record_key(op, &slot->place),
         tksp_word_index_key(op, &owner, slot->owner),
         tksp_word_tail(op, new->owner, new->data, foreign_tag ? owner.tag : NULL),
-        tksp_word_int(op, ttl),
-        tksp_word_int(op, op->config.max_per_owner),
+        tksp_arena_int(&op->base.arena, ttl),
+        tksp_arena_int(&op->base.arena, op->config.max_per_owner),
         token->id, /* as the index lists it */
     };
     size_t count = custom ? 7 : op->config.max_per_owner > 0 ? 6 : 5; /* each word has its price */

@@ -60,8 +60,8 @@ static tks_status begin_touch(tksp_tokens_op *op) {
         tksp_word_record_key(op, &slot->place),
         tksp_word_check(op, &slot->place),
         tksp_word_names(op),
-        tksp_word_int(op, op->duration_ms),
-        tksp_word_int(op, op->config.max_age_ms),
+        tksp_arena_int(&op->base.arena, op->duration_ms),
+        tksp_arena_int(&op->base.arena, op->config.max_age_ms),
     };
     op->touching = true; /* and still TKS_READ: whether an expiry was slid is no doubt to report */
     tks_status status = tksp_tokens_add(op, &tksp_script_refresh, 6, words, words[1]);

@@ -64,7 +64,6 @@ tks_bytes tksp_word_record_key(tksp_tokens_op *op, const tksp_place *place);
 tks_bytes tksp_word_index_key(tksp_tokens_op *op, const tksp_place *owner_place, tks_bytes owner);
 tks_bytes tksp_word_names(tksp_tokens_op *op);
 tks_bytes tksp_word_base(tksp_tokens_op *op); /* the prefix with its colon */
-tks_bytes tksp_word_int(tksp_tokens_op *op, int64_t value);
 tks_bytes tksp_word_check(tksp_tokens_op *op, const tksp_place *place);
 /* A record's text from the owner on; `tag` is the owner's, NULL where the record's is the same. */
 tks_bytes tksp_word_tail(tksp_tokens_op *op, tks_bytes owner, tks_bytes data, const char *tag);

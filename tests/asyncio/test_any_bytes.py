@@ -1,0 +1,161 @@
+"""A channel that is fed any bytes in any pieces while calls are under way: each call ends with its own
+answer or with none, whatever the server says. It is the fuzzer of bindings/python/src/channel*.c: seeds are
+drawn anew each time and a failure names its own; TOKENSTORE_SOAK=1 tries many more."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import suppress
+from typing import Any
+
+import tokenstore
+from conftest import SOAK
+from tokenstore import _core
+
+ROUNDS = 300_000 if SOAK else 3_000
+WORDS = [
+    b"\r\n",
+    b"$",
+    b"*",
+    b"+OK\r\n",
+    b"-ERR x\r\n",
+    b"-LOADING x\r\n",
+    b":7\r\n",
+    b"$-1\r\n",
+    b"*0\r\n",
+]
+WORDS += [
+    b"*2\r\n",
+    b"*-1\r\n",
+    b"$5\r\n",
+    b"$99999999999\r\n",
+    b"*99999999\r\n",
+    b"_\r\n",
+    b"%1\r\n",
+    b"\0",
+]
+SEND = 1
+
+
+class Loop:
+    """Of an event loop, of the driver and of a connection as much as the channel asks for."""
+
+    def call_soon(self, *unused: Any, **unused_too: Any) -> None: ...
+
+    def serve(self, call: Any, wish: int) -> None:
+        assert not call.over
+
+    def due(self, when: int) -> None: ...
+
+    def cancelled(self, call: Any) -> None:
+        assert call.over
+
+
+def commands(dice: random.Random, number: int) -> tuple[Any, bytes, list[bytes]]:
+    """An operation, the server's answer, and what is made of it."""
+    texts = [b"%d.%d" % (number, part) for part in range(dice.choice((1, 1, 1, 2, 3)))]
+    op = _core.commands(tuple(("GET", text) for text in texts))
+    return op, b"".join(b"$%d\r\n%s\r\n" % (len(text), text) for text in texts), texts
+
+
+def spoilt(dice: random.Random, stream: bytes) -> tuple[bytes, int]:
+    """The stream with something wrong in it, and from where on."""
+    at = dice.randrange(len(stream) + 1)
+    kind = dice.randrange(4)
+    if kind == 0:
+        return stream[:at] + dice.choice(WORDS) + stream[at:], at
+    if kind == 1:
+        return stream[:at] + stream[at + dice.randrange(1, 9) :], at
+    if kind == 2:
+        return stream[:at] + dice.randbytes(dice.randrange(1, 9)) + stream[at:], at
+    return stream[:at] + b"".join(dice.choices(WORDS, k=9)), at
+
+
+class Case:
+    def __init__(self, core: _core.Client, seed: int) -> None:
+        self.dice = random.Random(seed)
+        self.calls = _core.Calls(core, Loop(), 1000, Loop())  # type: ignore[arg-type]
+        self.channel = _core.Channel(self.calls, Loop())
+        self.asked: list[tuple[Any, list[bytes], int]] = []  # call, its answer, where that ends
+        self.right = b""  # what the server should say
+
+    def ask(self) -> None:
+        op, answer, texts = commands(self.dice, len(self.asked))
+        call = _core.Call(self.calls, op, None)
+        assert call.start() == SEND
+        self.channel.send(call)
+        self.right += answer
+        self.asked.append((call, texts, len(self.right)))
+
+    def check(self, good: int) -> None:
+        """Answers that end before `good` are right, or none was given."""
+        for call, texts, end in self.asked:
+            if call.over and end <= good:
+                with suppress(tokenstore.Error, asyncio.CancelledError):
+                    assert call.result() == texts
+
+    def run(self) -> None:
+        dice, channel = self.dice, self.channel
+        for _ in range(dice.randrange(1, 12)):
+            self.ask()
+        taken = len(self.asked) if channel.take() else 0
+        gone = {n for n in range(taken) if dice.random() < 0.2}
+        for n in gone:
+            self.asked[n][0].cancel()
+        stream, good = (self.right, len(self.right))
+        if dice.random() < 0.8:
+            stream, good = spoilt(dice, stream)
+        try:
+            while stream:
+                piece = stream[: dice.choice((1, 2, 7, 50, 400))]
+                stream = stream[len(piece) :]
+                channel.buffer[: len(piece)] = piece
+                channel.feed(len(piece))
+                if dice.random() < 0.1:
+                    self.ask()  # and it is not written yet: nothing of what comes is for it
+        except tokenstore.ConnectionError:
+            pass
+        else:
+            if good == len(self.right) and taken == len(self.asked):
+                assert len(channel) == 0
+                assert all(call.over for call, _, _ in self.asked)
+        self.check(good)
+        assert not any(call.over for call, _, _ in self.asked[taken:])
+        left = [call for call, _, _ in self.asked if not call.over]
+        assert channel.live() == len(left)
+        assert channel.drain() == left
+        assert len(channel) == 0
+
+
+def test_any_bytes() -> None:
+    with tokenstore.Client("unix:///nowhere") as client:
+        first = random.randrange(1 << 40)
+        for seed in range(first, first + ROUNDS):
+            try:
+                Case(client._core, seed).run()
+            except BaseException as error:
+                raise AssertionError(f"seed {seed}") from error
+
+
+def test_any_greeting() -> None:
+    """The answers to the first commands, and no answer, and nonsense."""
+    kinds = (tokenstore.ConnectionError, tokenstore.ServerError, tokenstore.ConfigurationError)
+    with tokenstore.Client("unix:///nowhere?client_name=me&db=1") as client:
+        dice = random.Random()
+        for _ in range(ROUNDS // 10):
+            calls = _core.Calls(client._core, Loop(), 1000, Loop())  # type: ignore[arg-type]
+            channel = _core.Channel(calls, Loop())
+            assert channel.hello(-1)
+            stream, _ = spoilt(dice, b"+OK\r\n" * 2)
+            try:
+                while stream:
+                    channel.buffer[:1] = stream[:1]
+                    stream = stream[1:]
+                    if channel.greet(1):
+                        break
+                else:
+                    channel.greet(0)
+            except kinds:
+                pass
+            assert channel.drain() == []
