@@ -5,8 +5,8 @@
 -- Gives the record's <created><check>; the <check> alone: the custom token is in use.
 --
 -- This is the write that users wait for most. So there are few words and few calls, and what is
--- needed seldom stands inside its condition. Numbers go to Redis as texts made by %u: Redis itself prints them
--- with 17 digits, which costs as much as a short command.
+-- needed seldom stands inside its condition. Numbers go to Redis as texts made by %u: Redis itself prints
+-- them with 17 digits, which costs as much as a short command.
 -- include: stamp
 
 local call, index, ttl = redis.call, KEYS[2], ARGV[2]

@@ -1,12 +1,12 @@
 -- Stores a session and ends those of the user that are too many.
 -- KEYS  session ("<id>:<suffix>"), index
 -- ARGV  value, ttl in ms ("0": none)
---       and where wanted: most sessions of the user ("0": any number), "1": its suffix was chosen by somebody;
---       then suffixes of sessions that Node may have written
+--       and where wanted: most sessions of the user ("0": any number), "1": its suffix was chosen by
+--       somebody; then suffixes of sessions that Node may have written
 -- Gives the session.
 --
--- As in create.lua, there are few words and few calls, numbers are made texts, and what is needed seldom stands
--- inside its condition.
+-- As in create.lua, there are few words and few calls, numbers are made texts, and what is needed seldom
+-- stands inside its condition.
 
 local call, session, index, ttl = redis.call, KEYS[1], KEYS[2], ARGV[2]
 local suffix = session:sub(-11)

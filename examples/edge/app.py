@@ -27,7 +27,8 @@ sessions = Sessions()
 async def log_in(request):
     form = parse_qs((await request.body()).decode())
     user, password = form.get("user", [""])[0], form.get("password", [""])[0]
-    if not hmac.compare_digest(password.encode(), PASSWORDS.get(user, "").encode()):
+    known = hmac.compare_digest(password.encode(), PASSWORDS.get(user, "").encode())
+    if not known or user not in PASSWORDS:
         return PlainTextResponse("wrong name or password\n", 403)
     agent = request.headers.get("user-agent", "")
     token = await sessions.create("edge", user, {"agent": agent}, duration=3600)

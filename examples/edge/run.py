@@ -97,15 +97,19 @@ def ask(port, method, path, body="", **headers):
 
 def act(port):
     bob = urlencode({"user": "bob", "password": "correct horse"})
-    print("without a session, then with a wrong password:")
-    refused = ask(port, "GET", "/account")[0], ask(port, "POST", "/login", "user=bob&password=x")[0]
+    print("without a session, then with a wrong password, then as somebody unknown without any:")
+    refused = (
+        ask(port, "GET", "/account")[0],
+        ask(port, "POST", "/login", "user=bob&password=x")[0],
+        ask(port, "POST", "/login", "user=alice")[0],
+    )
     print("logged in; with a header that claims to be somebody else:")
     entered, cookie = ask(port, "POST", "/login", bob)
     let_through = ask(port, "GET", "/account", Cookie=cookie, X_Owner_Id="alice")[0]
     print("logged out; with the old cookie once more:")
     left = ask(port, "POST", "/logout", Cookie=cookie)[0]
     ended = ask(port, "GET", "/account", Cookie=cookie)[0]
-    return (*refused, entered, let_through, left, ended) == (401, 403, 200, 200, 200, 401)
+    return (*refused, entered, let_through, left, ended) == (401, 403, 403, 200, 200, 200, 401)
 
 
 def main():

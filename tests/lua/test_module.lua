@@ -18,13 +18,15 @@ test("array marks the table it is given, or a new one", function()
   raises("table expected, got string", tokenstore.array, "x")
 end)
 
-test("a second name for Sessions", function()
+test("second names of classes", function()
   assert(tokenstore.SpotsSessions == tokenstore.Sessions)
+  assert(tokenstore.RedisJwt == tokenstore.RedisJWT)
 end)
 
 test("camelCase names are the same functions", function()
+  local signed = assert(tokenstore.RedisJWT { secret = ("x"):rep(32) })
   for _, class in ipairs { tokenstore.RedisTokens, tokenstore.Sessions, tokenstore.Client,
-    tokenstore.Spike } do
+    tokenstore.Spike, tokenstore.Tokenstore, tokenstore.RedisJWT, getmetatable(signed:call()) } do
     for name, method in pairs(class) do
       local camel = name:gsub("(%l)_(%l)", function(a, b) return a .. b:upper() end)
       if type(method) == "function" and camel ~= name then

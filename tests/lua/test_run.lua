@@ -111,14 +111,17 @@ test("a server that is full", function()
   local refusal = "-ERR max number of clients reached\r\n"
   for _, take in ipairs { core.run_answer, core.run_feed } do
     local run = start(core.pipeline { { "INCR", "a" }, { "INCR", "b" } })
-    local need, message, code, sent = take(run, refusal, true)
+    local need, message, code, sent = take(run, refusal)
     equal({ need, code, sent }, { nil, "connection", false })
     harness.matches(message, "the server is full")
     equal(core.run_lost(run, sent, false, message, code), "sleep")
   end
   -- Where the server has answered before, it is an answer like any other.
-  local run = start(core.execute("INCR", "a"))
-  equal(core.run_answer(run, refusal, false), "done")
+  local run = start(core.pipeline({ { "INCR", "a" }, { "INCR", "b" } }, { raise_errors = false }))
+  equal(core.run_answer(run, refusal), nil)
+  equal(core.run_answer(run, "", true), false)
+  local need, replies = core.run_answer(run, ":1\r\n", true)
+  equal({ need, replies[1].code, replies[2] }, { "done", "server", 1 })
 end)
 
 test("a deadline", function()
@@ -157,6 +160,10 @@ test("a target tells what a driver needs, and no password", function()
     assert(not tostring(value):find "sesame")
   end
   equal(core.target_info(target "unix:///a/b.sock", SALT).path, "/a/b.sock")
+  equal(core.target_info(target "unix:///a/b.sock", SALT).greets, false)
+  for _, url in ipairs { "redis://:p@a", "redis://a/1", "redis://a?client_name=x" } do
+    equal(core.target_info(target(url), SALT).greets, true)
+  end
   equal(core.target_info(target "embedded:", SALT).transport, "embedded")
 end)
 

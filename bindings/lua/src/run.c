@@ -320,10 +320,10 @@ static tks_status read_replies(lua_run *run, tks_bytes bytes, bool *whole, tks_e
     return status;
 }
 
-/* feed(run, bytes, fresh): true when the replies that are due have come. Else it has pushed what Lua gets:
- * false when more bytes are needed; nil, message, code, sent when the connection cannot be used any more. On
- * one where the server has said nothing before (`fresh`) the words of a server that is full mean that
- * nothing of what was sent has been read. */
+/* feed(run, bytes, known): true when the replies that are due have come. Else it has pushed what Lua gets:
+ * false when more bytes are needed; nil, message, code, sent when the connection cannot be used any more. The
+ * words of a server that is full, which it says before it reads anything, are no answer - unless it is
+ * `known` that the server has answered on this connection before; then "" may be fed to go on. */
 static bool feed(lua_State *L, lua_run *run, int *results) {
     tks_error err = TKS_ERROR_INIT;
     bool whole = false;
@@ -331,7 +331,7 @@ static bool feed(lua_State *L, lua_run *run, int *results) {
     tks_status status = TKS_OK;
     luaL_checktype(L, 2, LUA_TSTRING);
     status = read_replies(run, tksp_lua_to_bytes(L, 2), &whole, &err);
-    if (lua_toboolean(L, 3) && run->got > 0 && tks_reply_is_refusal(run->replies[0])) {
+    if (!lua_toboolean(L, 3) && run->got > 0 && tks_reply_is_refusal(run->replies[0])) {
         err = (tks_error)TKS_ERROR_INIT;
         status =
             tks_fail(&err, TKS_ERR_CONNECTION, "the server is full: max number of clients reached");
@@ -349,7 +349,7 @@ static bool feed(lua_State *L, lua_run *run, int *results) {
     return whole;
 }
 
-/* run_feed(run, bytes, fresh): true, or as feed() says. */
+/* run_feed(run, bytes, known): true, or as feed() says. */
 static int run_feed(lua_State *L) {
     lua_run *run = check(L, TKS_NEED_SEND);
     int results = 1;
@@ -359,7 +359,7 @@ static int run_feed(lua_State *L) {
     return results;
 }
 
-/* run_answer(run, bytes, fresh): as run_feed, but instead of true what the operation, which is handed the
+/* run_answer(run, bytes, known): as run_feed, but instead of true what the operation, which is handed the
  * replies, needs now. After "failed", false they may have belonged to something else. */
 static int run_answer(lua_State *L) {
     lua_run *run = check(L, TKS_NEED_SEND);

@@ -126,10 +126,10 @@ local function read_headers(headers)
     if type(what) == "function" then
       entry.call = what
     else
-      entry.field = what:match "[^.]+"
-      for field in what:gmatch "%.([^.]+)" do
+      for field in what:gmatch "[^.]+" do
         entry.inner[#entry.inner + 1] = field
       end
+      entry.field = table.remove(entry.inner, 1)
     end
     list[#list + 1] = entry
   end

@@ -69,9 +69,9 @@ local function send(handle, run, deadline, now, bytes, patience, reconnect)
   if reconnect then
     connection.renew(handle)
   end
-  local socket, failure, fresh = connection.open(handle, run, limit, now)
+  local socket, failure = connection.open(handle, run, limit, now)
   if socket then
-    local need, a, b, c = connection.exchange(socket, run_answer, run, bytes, limit, fresh)
+    local need, a, b, c = connection.exchange(socket, run_answer, run, bytes, limit)
     if need then
       -- "Not a record" may be the answer to something else.
       connection.release(socket, need ~= "failed" or a)

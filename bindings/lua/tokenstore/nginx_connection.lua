@@ -103,6 +103,7 @@ function connection.settings(target, info)
     host = host,
     port = info.transport == "tcp" and info.port or nil,
     tls = info.tls,
+    plain = not info.tls and not info.greets, -- a connection is ready as soon as it is there
     server_name = server_name,
     pair = pair,
     identity = info.identity,
@@ -153,15 +154,18 @@ local function fail_io(why, sent)
   return { message = why or "the connection broke", code = "connection", sent = sent }
 end
 
--- Reads until take(run, bytes, fresh), that is core.run_feed or core.run_answer, has all replies due:
+-- Reads until take(run, bytes, known), that is core.run_feed or core.run_answer, has all replies due:
 -- what it gives then; or nil and why not.
-local function read(socket, take, run, limit, fresh)
+local function read(socket, take, run, limit)
   while true do
     local bytes, why = socket:receiveany(READ_SIZE)
     if not bytes then
       return nil, fail_io(why, true)
     end
-    local need, a, b, c = take(run, bytes, fresh)
+    local need, a, b, c = take(run, bytes)
+    if need == nil and not c and socket:getreusedtimes() > 0 then
+      need, a, b, c = take(run, "", true)
+    end
     if need then
       return need, a, b, c
     elseif need == nil then
@@ -178,9 +182,9 @@ local function write(socket, bytes)
 end
 
 -- Both at a time. Replies that are whole before the batch was written answer something else.
-local function write_and_read(socket, take, run, bytes, limit, fresh)
+local function write_and_read(socket, take, run, bytes, limit)
   local writer = ngx.thread.spawn(write, socket, bytes)
-  local whole, failure = read(socket, run_feed, run, limit, fresh)
+  local whole, failure = read(socket, run_feed, run, limit)
   if whole and coroutine.status(writer) ~= "dead" and coroutine.status(writer) ~= "zombie" then
     whole, failure = nil, fail_io("more answers came than were asked for", true)
   end
@@ -189,20 +193,20 @@ local function write_and_read(socket, take, run, bytes, limit, fresh)
     return nil, failure
   end
   ngx.thread.wait(writer)
-  return take(run, "")
+  return take(run, "", true)
 end
 
 -- Sends `bytes` and reads the replies: what `take` gives; or nil and why not, and then the socket must be
--- closed. The socket's timeouts must have been set. `fresh`: the server has said nothing on it yet.
-function connection.exchange(socket, take, run, bytes, limit, fresh)
+-- closed. The socket's timeouts must have been set.
+function connection.exchange(socket, take, run, bytes, limit)
   if #bytes > WRITE_ALONE then
-    return write_and_read(socket, take, run, bytes, limit, fresh)
+    return write_and_read(socket, take, run, bytes, limit)
   end
   local sent, why = socket:send(bytes)
   if not sent then
     return nil, fail_io(why, true)
   end
-  return read(socket, take, run, limit, fresh)
+  return read(socket, take, run, limit)
 end
 
 -- ---- opening and closing ---------------------------------------------------------------------------
@@ -280,8 +284,8 @@ local function greet(handle, socket, run, limit)
   return not ok and failure or nil
 end
 
--- A connection to the target for a run, from the pool or a new one, for an exchange until `limit`: a socket,
--- nil, and whether the server has said nothing on it yet; or nil and why not.
+-- A connection to the target for a run, from the pool or a new one, for an exchange until `limit`: a socket;
+-- or nil and why not.
 function connection.open(handle, run, limit, now)
   local socket = tcp()
   if now >= limit then
@@ -299,8 +303,8 @@ function connection.open(handle, run, limit, now)
   if not ok then
     why = tostring(why)
     return fail_open(handle, socket, limit, "cannot connect: ", fail_io(why), hint_for(why))
-  elseif socket:getreusedtimes() > 0 then
-    return socket, nil, false
+  elseif handle.plain or socket:getreusedtimes() > 0 then
+    return socket
   end
   connect_limit = min(limit, clock() + handle.connect_timeout)
   local failure
@@ -318,7 +322,7 @@ function connection.open(handle, run, limit, now)
       handle.tls and " (does the server take our certificate, cert= and key=?)" or "")
   end
   give_time(socket, limit)
-  return socket, nil, true
+  return socket
 end
 
 -- Back to its pool - or not, when its replies cannot be trusted.
