@@ -72,6 +72,16 @@ def test_what_is_asked_for_differently_never_meets_in_redis(redis: Server) -> No
     assert len(redis("HKEYS", "spike-tokens-for-clientId-id")) == len(asks)
 
 
+def test_two_servers_never_meet_in_redis(redis: Server) -> None:
+    """Nothing tells whose an opaque token is; given to the wrong one, it would be in strange hands."""
+    with endpoint(lambda asked: granted("one")) as one, endpoint(lambda asked: granted("two")) as two:
+        for _ in range(2):  # the second time out of Redis
+            for server, token in ((one, "one"), (two, "two")):
+                with opaque(server, redis=redis.url) as s:
+                    assert s.get_token(AUDIENCE) == token
+        assert len(one.asked) == len(two.asked) == 1
+
+
 def test_the_request_as_json() -> None:
     with endpoint(lambda asked: granted()) as server:
         with opaque(server, body_format="json", grant_type="other") as s:

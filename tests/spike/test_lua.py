@@ -52,7 +52,9 @@ def test_opaque_tokens(lua: Lua, authority_server: Provider, redis: Server) -> N
     token = lua(get(OPAQUE))
     assert "." not in token
     assert lua(get(OPAQUE)) == token
-    end, _, stored = redis("HGET", HASH, OPAQUE).decode().partition(":")
+    field, text = redis("HGETALL", HASH)
+    assert field.startswith(OPAQUE.encode() + b"\0&server=http")
+    end, _, stored = text.decode().partition(":")
     assert stored == token
     assert abs(int(end) / 1000 - time.time() - 60) < 5
     assert authority_server.issued == [OPAQUE]

@@ -16,11 +16,14 @@ tks_status tksp_spike_check_audience(tks_bytes audience, tks_error *err) {
 
 /* The audience alone, as the Node package has it, unless a scope or further parameters are asked for: what
  * they give are other tokens. These are encoded and stand behind a NUL, which no audience holds, so that no
- * two requests meet in one field. */
+ * two requests meet in one field. Whose token an opaque one is cannot be verified when it is found, so that
+ * there the server is told apart too. */
 tks_status tksp_spike_write_field(const tks_spike *spike, tks_bytes audience, tks_buf *out) {
     const tks_spike_options *options = &spike->options;
     tks_buf_append_bytes(out, audience);
-    if (options->scope.size > 0 || options->parameter_count > 0) tks_buf_append_char(out, '\0');
+    if (options->opaque || options->scope.size > 0 || options->parameter_count > 0)
+        tks_buf_append_char(out, '\0');
+    if (options->opaque) (void)tksp_http_form_field(out, TKS_LITERAL("server"), options->token_url);
     if (options->scope.size > 0)
         (void)tksp_http_form_field(out, TKS_LITERAL("scope"), options->scope);
     for (size_t i = 0; i < options->parameter_count; i++)
