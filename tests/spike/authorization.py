@@ -24,25 +24,39 @@ from tokenstore import jwt
 PROVIDER = Path(__file__).parent.parent / "oauth" / "provider.mjs"
 CLIENT_ID = "svc:1 /+%"  # RFC 6749 knows ASCII alone, and so does the provider
 CLIENT_SECRET = "s e+c/r%et:&=-canary"
-_NEW_KEY = (
-    "const k=require('crypto').generateKeyPairSync('rsa',{modulusLength:2048}).privateKey;"
-    "console.log(JSON.stringify({...k.export({format:'jwk'}),kid:process.argv[1],use:'sig',alg:'RS256'}))"
-)
 
 
 def new_key(kid: str) -> dict[str, str]:
     """A private RSA key as JWK."""
-    command = ["node", "-e", _NEW_KEY, kid]
-    for last in (False, True):
-        try:
-            out = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
-        except subprocess.TimeoutExpired:  # Node has been seen not to come back, once
-            if last:
-                raise
-        else:
-            break
-    key: dict[str, str] = json.loads(out.stdout)
-    return key
+    pem = _openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048")
+    numbers = _integers(_openssl("pkey", "-traditional", "-outform", "DER", given=pem))
+    names = ("version", "n", "e", "d", "p", "q", "dp", "dq", "qi")  # RFC 8017 A.1.2, RFC 7518 6.3
+    key = {name: _base64url(number) for name, number in zip(names, numbers) if name != "version"}
+    return {"kty": "RSA", **key, "kid": kid, "use": "sig", "alg": "RS256"}
+
+
+def _integers(der: bytes) -> list[bytes]:
+    """Of a SEQUENCE of INTEGERs in DER, without their signs."""
+
+    def head(at: int) -> tuple[int, int]:
+        """Where what stands at `at` begins, behind tag and length; and its length."""
+        size = der[at + 1]
+        if size < 0x80:
+            return at + 2, size
+        begin = at + 2 + (size & 0x7F)
+        return begin, int.from_bytes(der[at + 2 : begin], "big")
+
+    at, _ = head(0)
+    found = []
+    while at < len(der):
+        begin, size = head(at)
+        at = begin + size
+        found.append(der[begin:at].lstrip(b"\0"))
+    return found
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 class Provider:
