@@ -58,7 +58,7 @@ struct tks_op {
     uint32_t sleep_ms;
     uint32_t pause_ms; /* set by finish: the commands it added are sent after this long */
     bool undoing;
-    bool refused;    /* failed on an answer that is known to be its own: the request cannot be met */
+    bool refused; /* failed on an answer that is known to be its own: the request cannot be met */
     bool unanswered; /* a change was sent, and its answer lost: it may have happened */
     tks_error error;
     tksp_arena arena;

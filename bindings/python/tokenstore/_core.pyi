@@ -3,7 +3,7 @@
 from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
-from typing import Any, Generic, Protocol, TypedDict, TypeVar, final
+from typing import Any, Generic, NoReturn, Protocol, TypedDict, TypeVar, final
 
 from typing_extensions import disjoint_base
 
@@ -102,6 +102,9 @@ class Call(Generic[_T]):
     def cancel(self, msg: object = None) -> bool: ...
     def result(self) -> _T: ...
     def __await__(self) -> Generator[Any, None, _T]: ...
+    # What its awaiter passes on, thrown at or thrown away.
+    def throw(self, kind: Any, value: Any = None, traceback: Any = None, /) -> NoReturn: ...
+    def close(self) -> None: ...
 
 class _Lines(Protocol):
     """What Calls asks of the driver."""
