@@ -12,10 +12,11 @@ __all__ = ["AsyncClosing", "Closing"]
 
 
 class Closing:
-    """Has ``close()``, which ``with`` calls at its end."""
+    """For who has ``close()``: ``with`` calls it at its end."""
 
-    def close(self) -> None:
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        def close(self) -> None: ...
 
     def __enter__(self) -> Self:
         return self
@@ -30,10 +31,11 @@ class Closing:
 
 
 class AsyncClosing:
-    """Has ``aclose()``, which ``async with`` awaits at its end."""
+    """For who has ``aclose()``: ``async with`` awaits it at its end."""
 
-    async def aclose(self) -> None:
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        async def aclose(self) -> None: ...
 
     async def __aenter__(self) -> Self:
         return self
