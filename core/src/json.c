@@ -81,12 +81,14 @@ static tks_status check_names(const cJSON *object, tks_error *err) {
 
 /* Where the walk through the tree stands in the text's numbers. */
 typedef struct numbers {
+    bool are_integers; /* all of them */
     tks_bytes text;
     size_t at;
 } numbers;
 
 static void mark_number(cJSON *item, numbers *n) {
-    item->valueint = tksp_json_is_integer(tksp_json_next_number(n->text, &n->at));
+    item->valueint =
+        n->are_integers || tksp_json_is_integer(tksp_json_next_number(n->text, &n->at));
     if (item->valueint && item->valuedouble == 0) {
         item->valuedouble = 0; /* the integer -0 is 0 */
     }
@@ -125,7 +127,7 @@ static cJSON *build(tks_bytes text, bool has_fraction) {
 static tks_status parse(tks_bytes text, size_t max_size, unsigned max_depth, tks_json **out,
                         tks_error *err) {
     tksp_json_facts facts;
-    numbers n = {text, 0};
+    numbers n = {false, text, 0};
     cJSON *root = NULL;
     tks_status status = TKS_OK;
 
@@ -134,6 +136,7 @@ static tks_status parse(tks_bytes text, size_t max_size, unsigned max_depth, tks
     if (status != TKS_OK) {
         return status;
     }
+    n.are_integers = !facts.has_fraction && !facts.has_exponent;
     root = build(text, facts.has_fraction);
     if (root == NULL) {
         return tks_fail_memory(err); /* cJSON takes all that the scan does */

@@ -54,8 +54,8 @@ tks_status tksp_json_print_double(double value, char out[TKSP_DOUBLE_MAX]);
 
 /* What the scan saw, for those who build a tree from the same text. */
 typedef struct tksp_json_facts {
-    bool has_number;
     bool has_fraction; /* some number has a '.', so reading it depends on the locale */
+    bool has_exponent; /* without either in the text all its numbers are integers */
 } tksp_json_facts;
 
 /* All rules but unique names, nesting up to `max_depth`. TKS_OK, TKS_ERR_DATA, TKS_ERR_MEMORY. */

@@ -177,8 +177,8 @@ static tks_status check_number(scan *s, const unsigned char *begin, bool fractio
     tks_bytes number = tks_bytes_of((const char *)begin, (size_t)(s->at - begin));
     tks_status status = TKS_OK;
 
-    s->facts.has_number = true;
     s->facts.has_fraction |= fraction;
+    s->facts.has_exponent |= exponent;
     s->at = begin; /* the place that messages name */
     if (number.size > TKSP_NUMBER_MAX) {
         return refuse(s, "a number of more than 63 characters");

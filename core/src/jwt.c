@@ -7,8 +7,6 @@
  * Threads:   nothing here keeps state. */
 #include "jwt_private.h"
 
-enum { PART_MAX = TKS_JWT_SIZE_MAX / 4 * 3 + 3 };
-
 typedef struct parts {
     tks_bytes header, claims, signature;
     tks_bytes input; /* what was signed: header '.' claims */
@@ -147,36 +145,52 @@ static tks_status check_signature(const tks_json *header, tks_jwt_alg alg, tks_k
                                   : "its signature is not good");
 }
 
-tks_status tks_jwt_decode(tks_bytes token, tks_key *const *keys, size_t count,
-                          const tks_jwt_policy *policy, tks_jwt *out, tks_error *err) {
-    unsigned char room[PART_MAX];
-    tks_json *header = NULL;
-    tks_json *claims = NULL;
+tks_status tksp_jwt_open(tks_bytes token, tks_key *const *keys, size_t count,
+                         const tks_jwt_policy *policy, unsigned char room[TKSP_JWT_PART_MAX],
+                         tks_json **header, tks_bytes *payload, tks_error *err) {
     tks_jwt_alg alg = TKS_JWT_ALG_COUNT;
     tks_bytes text, signature;
     parts p;
     tks_status status = tksp_jwt_check_policy(policy, err);
 
-    out->header = NULL;
-    out->claims = NULL;
+    *header = NULL;
     if (status == TKS_OK) status = check_keys(keys, count, policy->algorithms, err);
     if (status == TKS_OK) status = split(token, &p, err);
     if (status == TKS_OK) status = decode_part(p.header, room, "header", &text, err);
-    if (status == TKS_OK) status = read_header(text, policy, &header, &alg, err);
+    if (status == TKS_OK) status = read_header(text, policy, header, &alg, err);
     if (status == TKS_OK) status = decode_part(p.signature, room, "signature", &signature, err);
     if (status == TKS_OK)
-        status = check_signature(header, alg, keys, count, p.input, signature, err);
-    if (status == TKS_OK) status = decode_part(p.claims, room, "payload", &text, err);
-    if (status == TKS_OK) status = parse_part(text, "payload", &claims, err);
-    if (status == TKS_OK) status = tksp_jwt_check_claims(claims, policy, err);
+        status = check_signature(*header, alg, keys, count, p.input, signature, err);
+    if (status == TKS_OK) status = decode_part(p.claims, room, "payload", payload, err);
     if (status != TKS_OK) {
-        tks_json_free(header);
-        tks_json_free(claims);
-        return status;
+        tks_json_free(*header);
+        *header = NULL;
     }
-    out->header = header;
-    out->claims = claims;
-    return TKS_OK;
+    return status;
+}
+
+tks_status tksp_jwt_read_claims(tks_bytes payload, const tks_jwt_policy *policy, tks_json **out,
+                                tks_error *err) {
+    tks_status status = parse_part(payload, "payload", out, err);
+    if (status == TKS_OK) status = tksp_jwt_check_claims(*out, policy, err);
+    if (status != TKS_OK) {
+        tks_json_free(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+tks_status tks_jwt_decode(tks_bytes token, tks_key *const *keys, size_t count,
+                          const tks_jwt_policy *policy, tks_jwt *out, tks_error *err) {
+    unsigned char room[TKSP_JWT_PART_MAX];
+    tks_bytes payload;
+
+    out->claims = NULL;
+    tks_status status =
+        tksp_jwt_open(token, keys, count, policy, room, &out->header, &payload, err);
+    if (status == TKS_OK) status = tksp_jwt_read_claims(payload, policy, &out->claims, err);
+    if (status != TKS_OK) tks_jwt_clear(out);
+    return status;
 }
 
 void tks_jwt_clear(tks_jwt *jwt) {

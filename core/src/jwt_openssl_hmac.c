@@ -13,7 +13,6 @@
 #include <openssl/evp.h>
 
 #include "jwt_private.h"
-#include "tokenstore/secret.h"
 
 enum { HASHES = 3, BLOCK_MAX = 128 };
 
@@ -55,7 +54,7 @@ static tks_status hmac_verify(const tks_key *key, tks_jwt_alg alg, tks_bytes inp
     tks_status status = TKS_ERR_MEMORY;
 
     if (hmac(key, alg, input, expected, &size))
-        status = tks_secret_equal(tks_bytes_of((const char *)expected, size), signature)
+        status = size == signature.size && CRYPTO_memcmp(expected, signature.data, size) == 0
                      ? TKS_OK
                      : TKS_ERR_INVALID_TOKEN;
     OPENSSL_cleanse(expected, sizeof expected);

@@ -96,6 +96,20 @@ struct tks_jwt_provider {
                      tks_error *err);
 };
 
+/* ---- jwt.c --------------------------------------------------------------------------------- */
+
+enum { TKSP_JWT_PART_MAX = TKS_JWT_SIZE_MAX / 4 * 3 + 3 };
+
+/* The two halves of tks_jwt_decode, with its errors. First all but the claims: *payload, in `room`, is what
+ * was signed. *header, the caller's to free, stays NULL for a plain one that nobody wants to see. */
+tks_status tksp_jwt_open(tks_bytes token, tks_key *const *keys, size_t count,
+                         const tks_jwt_policy *policy, unsigned char room[TKSP_JWT_PART_MAX],
+                         tks_json **header, tks_bytes *payload, tks_error *err);
+
+/* Then the claims, which are the caller's to free. */
+tks_status tksp_jwt_read_claims(tks_bytes payload, const tks_jwt_policy *policy, tks_json **out,
+                                tks_error *err);
+
 /* ---- jwt_base64.c -------------------------------------------------------------------------- */
 
 /* Decodes base64url without padding, canonical: no other character, no bits left over. `out` has room

@@ -47,15 +47,15 @@ static tks_status make_put(const tks_jwt_sessions *s, tks_op **out, tks_error *e
     return tks_jwt_sessions_put(s, TKS_LITERAL(KEY), TKS_LITERAL(VALUE), 0, out, err);
 }
 
-static tks_status make_verify(const tks_jwt_sessions *s, tks_op **out, tks_error *err) {
+static tks_status verify(const tks_jwt_sessions *s, tks_bytes claims, tks_op **out,
+                         tks_error *err) {
     tks_key *key = secret();
     tks_buf token;
     tks_status status = TKS_ERR_MEMORY;
     tks_buf_init(&token, TKS_JWT_SIZE_MAX);
     *out = NULL;
     if (key != NULL)
-        status = tks_jwt_encode(TKS_LITERAL("{\"rjwt\":\"" KEY "\",\"iat\":5}"), key, TKS_JWT_HS256,
-                                tks_bytes_of(NULL, 0), &token, err);
+        status = tks_jwt_encode(claims, key, TKS_JWT_HS256, tks_bytes_of(NULL, 0), &token, err);
     else
         (void)tks_fail_memory(err);
     if (status == TKS_OK)
@@ -63,6 +63,14 @@ static tks_status make_verify(const tks_jwt_sessions *s, tks_op **out, tks_error
     tks_buf_clear(&token);
     tks_key_free(key);
     return status;
+}
+
+static tks_status make_verify(const tks_jwt_sessions *s, tks_op **out, tks_error *err) {
+    return verify(s, TKS_LITERAL("{\"rjwt\":\"" KEY "\",\"iat\":5}"), out, err);
+}
+
+static tks_status make_verify_data(const tks_jwt_sessions *s, tks_op **out, tks_error *err) {
+    return verify(s, TKS_LITERAL("{\"rjwt\":\"" KEY "\",\"dataToken\":[1],\"iat\":5}"), out, err);
 }
 
 static tks_status make_list(const tks_jwt_sessions *s, tks_op **out, tks_error *err) {
@@ -112,7 +120,14 @@ static const script scripts[] = {
     {"sign, a number", make_sign, false, {":1\r\n"}, TKS_ERR_OUTCOME_UNKNOWN, 0, ""},
     {"sign beside Node", make_sign, true, {SCANNED, "$15\r\n%s\r\n"}, TKS_OK, TKS_RESULT_TEXT, ""},
     {"put", make_put, false, {BULK_KEY}, TKS_OK, TKS_RESULT_BOOL, "1"},
-    {"verify", make_verify, false, {BULK_VALUE ":60\r\n"}, TKS_OK, TKS_RESULT_JSON, ""},
+    {"verify", make_verify, false, {BULK_VALUE ":60\r\n"}, TKS_OK, TKS_RESULT_SESSION, ""},
+    {"verify, data",
+     make_verify_data,
+     false,
+     {BULK_VALUE ":60\r\n"},
+     TKS_OK,
+     TKS_RESULT_SESSION,
+     ""},
     {"verify, ended", make_verify, false, {"$-1\r\n:-2\r\n"}, TKS_ERR_INVALID_TOKEN, 0, ""},
     {"verify, another's", make_verify, false, {"$2\r\n{}\r\n:60\r\n"}, TKS_ERR_DATA, 0, ""},
     {"verify, nonsense", make_verify, false, {":1\r\n:60\r\n"}, TKS_ERR_CONNECTION, 0, ""},

@@ -76,6 +76,18 @@ test("verify", function()
   equal({ found.id, found.ttl, found.dataToken, found.dataSession }, { id, 60, { a = 1 } })
 end)
 
+test("verify_plain", function()
+  local sessions, id = open(), user()
+  local token = sessions:sign { id = id, ttl = 60, data_session = { b = 2 } }
+  local claims = assert(tokenstore.jwt.decode {
+    token = token, key = tokenstore.jwt.Key.from_secret(SECRET), algorithms = { "HS256" },
+  })
+  equal(sessions:verify { token = token },
+    { rjwt = claims.rjwt, iat = claims.iat, id = id, ttl = 60 })
+  equal(sessions:verify { token = token, value_session = true },
+    { rjwt = claims.rjwt, iat = claims.iat, id = id, ttl = 60, dataSession = { b = 2 } })
+end)
+
 test("verify_value", function()
   local sessions = open()
   local token = sessions:sign { id = user(), data_session = { b = { 1, { c = tokenstore.array() } } } }

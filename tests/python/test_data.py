@@ -103,6 +103,17 @@ def test_random_data(tokens: RedisTokens) -> None:
         assert same(token.data, data), f"seed {seed}: {data!r}"
 
 
+def test_names_are_made_once(tokens: RedisTokens) -> None:
+    """And are right, however many fall on one place of the table that keeps them."""
+    store = RedisTokens(tokens.client, max_data_size=10**6)
+    few = {"role": 1, "größe": 2, "": 3}
+    first, second = there_and_back(store, few), there_and_back(store, few)
+    assert all(a is b for a, b in zip(first, second))
+    many = {f"{'n' * (i % 40)}{i}{'ß' * (i % 2)}": i for i in range(5000)}
+    assert same(there_and_back(store, many), many)
+    assert same(there_and_back(store, many), many)
+
+
 def test_random_doubles(tokens: RedisTokens) -> None:
     rng = random.Random(20)
     numbers = [n for n in (struct.unpack("d", rng.randbytes(8))[0] for _ in range(3000))

@@ -10,6 +10,11 @@ static void set_bytes(lua_State *L, const char *name, tks_bytes bytes) {
     lua_setfield(L, -2, name);
 }
 
+static void set_integer(lua_State *L, const char *name, int64_t value) {
+    tksp_lua_push_integer(L, value);
+    lua_setfield(L, -2, name);
+}
+
 static void set_time(lua_State *L, const char *name, lua_Number seconds) {
     lua_pushnumber(L, seconds);
     lua_setfield(L, -2, name);
@@ -171,6 +176,21 @@ static void push_values(lua_State *L, const tks_result *result) {
     }
 }
 
+/* The claims, with what Redis knows in the place of what they say of it. */
+static void push_session(lua_State *L, const tks_session *session) {
+    if (session->claims != NULL) {
+        tksp_lua_push_json(L, session->claims);
+    } else {
+        lua_createtable(L, 0, 5);
+        set_bytes(L, "rjwt", session->rjwt);
+        set_integer(L, "iat", session->iat);
+    }
+    set_bytes(L, "id", session->id);
+    set_integer(L, "ttl", session->ttl);
+    push_value(L, session->data);
+    lua_setfield(L, -2, "dataSession");
+}
+
 int tksp_lua_end_result(lua_State *L, const tksp_lua_op *box, tks_bytes id) {
     const tks_result *result = tks_op_get_result(box->op);
     switch (result->type) {
@@ -188,6 +208,7 @@ int tksp_lua_end_result(lua_State *L, const tksp_lua_op *box, tks_bytes id) {
     case TKS_RESULT_TEXTS: push_texts(L, result); return 1;
     case TKS_RESULT_JSON: push_value(L, result->values[0]); return 1;
     case TKS_RESULT_JSONS: push_values(L, result); return 1;
+    case TKS_RESULT_SESSION: push_session(L, result->session); return 1;
     case TKS_RESULT_REPLIES:
         return box->form == TKSP_FORM_REPLY ? push_reply(L, result->replies[0])
                                             : push_replies(L, result, box->form);

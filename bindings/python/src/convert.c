@@ -235,12 +235,12 @@ static PyObject *from_utf8(tks_bytes text) {
     return PyUnicode_DecodeUTF8(text.data, (Py_ssize_t)text.size, NULL);
 }
 
-static PyObject *from_array(const tks_json *node) {
+static PyObject *from_array(const tksp_py_state *state, const tks_json *node) {
     PyObject *list = PyList_New((Py_ssize_t)tks_json_get_size(node));
     Py_ssize_t i = 0;
     for (const tks_json *child = tks_json_get_child(node); list != NULL && child != NULL;
          child = tks_json_get_next(child)) {
-        PyObject *item = tksp_py_from_json(child);
+        PyObject *item = tksp_py_from_json(state, child);
         if (item == NULL)
             Py_CLEAR(list);
         else
@@ -249,12 +249,12 @@ static PyObject *from_array(const tks_json *node) {
     return list;
 }
 
-static PyObject *from_object(const tks_json *node) {
+static PyObject *from_object(const tksp_py_state *state, const tks_json *node) {
     PyObject *dict = PyDict_New();
     for (const tks_json *child = tks_json_get_child(node); dict != NULL && child != NULL;
          child = tks_json_get_next(child)) {
-        PyObject *key = from_utf8(tks_json_get_name(child));
-        PyObject *value = key == NULL ? NULL : tksp_py_from_json(child);
+        PyObject *key = tksp_py_member_name(state, tks_json_get_name(child));
+        PyObject *value = key == NULL ? NULL : tksp_py_from_json(state, child);
         if (value == NULL || PyDict_SetItem(dict, key, value) < 0) Py_CLEAR(dict);
         Py_XDECREF(key);
         Py_XDECREF(value);
@@ -263,14 +263,14 @@ static PyObject *from_object(const tks_json *node) {
 }
 
 /* Little deeper than TKS_JSON_DEPTH at most: the parser saw to that. */
-PyObject *tksp_py_from_json(const tks_json *node) {
+PyObject *tksp_py_from_json(const tksp_py_state *state, const tks_json *node) {
     switch (tks_json_get_type(node)) {
     case TKS_JSON_BOOL: return PyBool_FromLong(tks_json_get_bool(node));
     case TKS_JSON_INTEGER: return PyLong_FromLongLong(tks_json_get_integer(node));
     case TKS_JSON_DOUBLE: return PyFloat_FromDouble(tks_json_get_double(node));
     case TKS_JSON_STRING: return from_utf8(tks_json_get_string(node));
-    case TKS_JSON_ARRAY: return from_array(node);
-    case TKS_JSON_OBJECT: return from_object(node);
+    case TKS_JSON_ARRAY: return from_array(state, node);
+    case TKS_JSON_OBJECT: return from_object(state, node);
     case TKS_JSON_NULL:
     default: Py_RETURN_NONE;
     }

@@ -54,6 +54,7 @@ typedef struct tksp_py_state {
     PyObject *timedelta;                    /* datetime.timedelta */
     PyObject *cancelled;                    /* asyncio.CancelledError */
     PyObject *names[TKSP_PY_NAME_COUNT];    /* str */
+    PyObject **member_names;                /* member_names.c */
 } tksp_py_state;
 
 /* The state of the module that made `self`'s type: for objects of our final types only. */
@@ -72,6 +73,7 @@ static inline void tksp_py_set(PyObject **at, PyObject *value) {
 /* Each fills its part of the state and adds its type to the module. 0, or -1 with an exception. */
 int tksp_py_errors_init(tksp_py_state *state);
 int tksp_py_convert_init(tksp_py_state *state);
+int tksp_py_member_names_init(tksp_py_state *state);
 int tksp_py_record_init(PyObject *module, tksp_py_state *state);
 int tksp_py_op_init(PyObject *module, tksp_py_state *state);
 int tksp_py_client_init(PyObject *module, tksp_py_state *state);
@@ -132,8 +134,14 @@ bool tksp_py_object(const tksp_py_state *state, PyObject *object, const char *na
                     tks_buf *out);
 
 /* New objects, or NULL with an exception. */
-PyObject *tksp_py_from_json(const tks_json *node);
+PyObject *tksp_py_from_json(const tksp_py_state *state, const tks_json *node);
 PyObject *tksp_py_from_reply(const tksp_py_state *state, const tks_reply *reply);
+
+/* ---- member_names.c ------------------------------------------------------------------------- */
+
+/* The name of a JSON member as a str: a new reference, most often to one that was kept. `name` is UTF-8. */
+PyObject *tksp_py_member_name(const tksp_py_state *state, tks_bytes name);
+void tksp_py_member_names_clear(tksp_py_state *state);
 
 /* ---- options.c ------------------------------------------------------------------------------ */
 
@@ -162,7 +170,8 @@ typedef struct tksp_py_shape {
 } tksp_py_shape;
 
 /* A value with the fields of `token`; None when it was not found. */
-PyObject *tksp_py_record_new(const tksp_py_shape *shape, const tks_token *token);
+PyObject *tksp_py_record_new(const tksp_py_state *state, const tksp_py_shape *shape,
+                             const tks_token *token);
 
 /* ---- op.c ----------------------------------------------------------------------------------- */
 

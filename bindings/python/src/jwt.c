@@ -117,10 +117,10 @@ static bool get_now(const tksp_py_state *state, PyObject *arg, double *out) {
 }
 
 /* The claims, or with `complete` (header, claims). */
-static PyObject *result_of(const tks_jwt *jwt, bool complete) {
-    PyObject *claims = tksp_py_from_json(jwt->claims);
+static PyObject *result_of(const tksp_py_state *state, const tks_jwt *jwt, bool complete) {
+    PyObject *claims = tksp_py_from_json(state, jwt->claims);
     if (!complete || claims == NULL) return claims;
-    PyObject *header = tksp_py_from_json(jwt->header);
+    PyObject *header = tksp_py_from_json(state, jwt->header);
     PyObject *both = header != NULL ? PyTuple_Pack(2, header, claims) : NULL;
     Py_XDECREF(header);
     Py_DECREF(claims);
@@ -163,7 +163,7 @@ PyObject *tksp_py_jwt_decode(PyObject *module, PyObject *const *args, Py_ssize_t
     tks_status status = tks_jwt_decode(texts[0].bytes, list, keys.count, &policy, &jwt, &err);
     if (thread != NULL) PyEval_RestoreThread(thread);
     if (status == TKS_OK)
-        result = result_of(&jwt, !policy.claims_only);
+        result = result_of(state, &jwt, !policy.claims_only);
     else
         tksp_py_raise(state, status, &err);
     tks_jwt_clear(&jwt);

@@ -5,12 +5,13 @@ static int module_exec(PyObject *module) {
     tksp_py_state *state = PyModule_GetState(module);
     tks_error err = TKS_ERROR_INIT;
     if (tksp_py_errors_init(state) < 0 || tksp_py_convert_init(state) < 0 ||
-        tksp_py_record_init(module, state) < 0 || tksp_py_op_init(module, state) < 0 ||
-        tksp_py_client_init(module, state) < 0 || tksp_py_tokens_init(module, state) < 0 ||
-        tksp_py_node_tokens_init(module, state) < 0 || tksp_py_jwt_init(module, state) < 0 ||
-        tksp_py_jwt_sessions_init(module, state) < 0 || tksp_py_spike_init(module, state) < 0 ||
-        tksp_py_call_init(module, state) < 0 || tksp_py_calls_init(module, state) < 0 ||
-        tksp_py_channel_init(module, state) < 0 || tksp_py_session_events_init(module, state) < 0)
+        tksp_py_member_names_init(state) < 0 || tksp_py_record_init(module, state) < 0 ||
+        tksp_py_op_init(module, state) < 0 || tksp_py_client_init(module, state) < 0 ||
+        tksp_py_tokens_init(module, state) < 0 || tksp_py_node_tokens_init(module, state) < 0 ||
+        tksp_py_jwt_init(module, state) < 0 || tksp_py_jwt_sessions_init(module, state) < 0 ||
+        tksp_py_spike_init(module, state) < 0 || tksp_py_call_init(module, state) < 0 ||
+        tksp_py_calls_init(module, state) < 0 || tksp_py_channel_init(module, state) < 0 ||
+        tksp_py_session_events_init(module, state) < 0)
         return -1;
     tks_status status = tks_secret_start(&err);
     if (status != TKS_OK) {
@@ -65,6 +66,7 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->timedelta);
     Py_CLEAR(state->cancelled);
     for (size_t i = 0; i < TKSP_PY_NAME_COUNT; i++) Py_CLEAR(state->names[i]);
+    tksp_py_member_names_clear(state);
     return 0;
 }
 

@@ -40,10 +40,11 @@ tks_op *tksp_py_op_begin(const tksp_py_state *state, PyObject *self) {
     return object->op;
 }
 
-static PyObject *result_tokens(const op_object *self, const tks_result *result) {
+static PyObject *result_tokens(const tksp_py_state *state, const op_object *self,
+                               const tks_result *result) {
     PyObject *list = PyList_New((Py_ssize_t)result->size);
     for (size_t i = 0; list != NULL && i < result->size; i++) {
-        PyObject *item = tksp_py_record_new(&self->shape, &result->tokens[i]);
+        PyObject *item = tksp_py_record_new(state, &self->shape, &result->tokens[i]);
         if (item == NULL)
             Py_CLEAR(list);
         else
@@ -52,9 +53,10 @@ static PyObject *result_tokens(const op_object *self, const tks_result *result) 
     return list;
 }
 
-static PyObject *result_value(const op_object *self, const tks_json *value) {
+static PyObject *result_value(const tksp_py_state *state, const op_object *self,
+                              const tks_json *value) {
     if (value == NULL) Py_RETURN_NONE;
-    PyObject *plain = tksp_py_from_json(value);
+    PyObject *plain = tksp_py_from_json(state, value);
     if (plain == NULL || self->shape.value_type == NULL) return plain;
     PyObject *shaped =
         PyObject_CallFunctionObjArgs((PyObject *)self->shape.value_type, plain, NULL);
@@ -62,16 +64,59 @@ static PyObject *result_value(const op_object *self, const tks_json *value) {
     return shaped;
 }
 
-static PyObject *result_values(const op_object *self, const tks_result *result) {
+static PyObject *result_values(const tksp_py_state *state, const op_object *self,
+                               const tks_result *result) {
     PyObject *list = PyList_New((Py_ssize_t)result->size);
     for (size_t i = 0; list != NULL && i < result->size; i++) {
-        PyObject *item = result_value(self, result->values[i]);
+        PyObject *item = result_value(state, self, result->values[i]);
         if (item == NULL)
             Py_CLEAR(list);
         else
             PyList_SetItem(list, (Py_ssize_t)i, item);
     }
     return list;
+}
+
+/* Puts `value`, which it takes over and which may be NULL, under `name`. */
+static bool set_member(const tksp_py_state *state, PyObject *dict, tks_bytes name,
+                       PyObject *value) {
+    PyObject *key = value != NULL ? tksp_py_member_name(state, name) : NULL;
+    bool good = key != NULL && PyDict_SetItem(dict, key, value) == 0;
+    Py_XDECREF(key);
+    Py_XDECREF(value);
+    return good;
+}
+
+/* What the token says itself. */
+static PyObject *claims_of(const tksp_py_state *state, const tks_session *session) {
+    if (session->claims != NULL) return tksp_py_from_json(state, session->claims);
+    PyObject *claims = PyDict_New();
+    if (claims != NULL &&
+        set_member(state, claims, TKS_LITERAL("rjwt"), tksp_py_str(session->rjwt)) &&
+        set_member(state, claims, TKS_LITERAL("iat"), PyLong_FromLongLong(session->iat)))
+        return claims;
+    Py_XDECREF(claims);
+    return NULL;
+}
+
+/* The session's data into `claims`, or nothing in the place of what they say of it. */
+static bool set_data(const tksp_py_state *state, PyObject *claims, const tks_session *session) {
+    if (session->data != NULL)
+        return set_member(state, claims, TKS_LITERAL("dataSession"),
+                          tksp_py_from_json(state, session->data));
+    return session->claims == NULL || tks_json_find(session->claims, "dataSession") == NULL ||
+           PyDict_DelItemString(claims, "dataSession") == 0;
+}
+
+/* The claims, with what Redis knows in the place of what they say of it. */
+static PyObject *result_session(const tksp_py_state *state, const tks_session *session) {
+    PyObject *claims = claims_of(state, session);
+    if (claims != NULL && set_member(state, claims, TKS_LITERAL("id"), tksp_py_str(session->id)) &&
+        set_member(state, claims, TKS_LITERAL("ttl"), PyLong_FromLongLong(session->ttl)) &&
+        set_data(state, claims, session))
+        return claims;
+    Py_XDECREF(claims);
+    return NULL;
 }
 
 static PyObject *result_text(tks_bytes text) {
@@ -109,12 +154,13 @@ PyObject *tksp_py_op_result(const tksp_py_state *state, PyObject *object) {
     switch (result->type) {
     case TKS_RESULT_BOOL: return PyBool_FromLong(result->integer != 0);
     case TKS_RESULT_COUNT: return PyLong_FromLongLong(result->integer);
-    case TKS_RESULT_TOKEN: return tksp_py_record_new(&self->shape, &result->tokens[0]);
-    case TKS_RESULT_TOKENS: return result_tokens(self, result);
+    case TKS_RESULT_TOKEN: return tksp_py_record_new(state, &self->shape, &result->tokens[0]);
+    case TKS_RESULT_TOKENS: return result_tokens(state, self, result);
     case TKS_RESULT_TEXT: return result_text(result->text);
     case TKS_RESULT_TEXTS: return result_texts(result);
-    case TKS_RESULT_JSON: return result_value(self, result->values[0]);
-    case TKS_RESULT_JSONS: return result_values(self, result);
+    case TKS_RESULT_JSON: return result_value(state, self, result->values[0]);
+    case TKS_RESULT_JSONS: return result_values(state, self, result);
+    case TKS_RESULT_SESSION: return result_session(state, result->session);
     case TKS_RESULT_REPLIES:
     default: return result_replies(state, result);
     }

@@ -44,7 +44,8 @@ static PyObject *shared(PyObject *text, tks_bytes otherwise) {
     return text;
 }
 
-PyObject *tksp_py_record_new(const tksp_py_shape *shape, const tks_token *token) {
+PyObject *tksp_py_record_new(const tksp_py_state *state, const tksp_py_shape *shape,
+                             const tks_token *token) {
     if (!token->found) return none();
     record *self = (record *)PyType_GenericAlloc(shape->value_type, 0);
     if (self == NULL) return NULL;
@@ -52,7 +53,7 @@ PyObject *tksp_py_record_new(const tksp_py_shape *shape, const tks_token *token)
     if ((field[0] = shared(shape->app, token->app)) != NULL &&
         (field[1] = shared(shape->type, token->type)) != NULL &&
         (field[2] = tksp_py_str(token->owner)) != NULL &&
-        (field[3] = tksp_py_from_json(token->data)) != NULL &&
+        (field[3] = tksp_py_from_json(state, token->data)) != NULL &&
         (field[4] = token->token.data == NULL ? none() : tksp_py_str(token->token)) != NULL &&
         (field[5] = tksp_py_str(token->id)) != NULL &&
         (field[6] = seconds(token->created_us, 1e6)) != NULL &&

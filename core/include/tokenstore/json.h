@@ -73,19 +73,6 @@ tks_bytes tks_json_get_name(const tks_json *member); /* of an OBJECT's member */
 /* The member of OBJECT `node` named `name`, case-sensitively, or NULL. O(members). */
 const tks_json *tks_json_find(const tks_json *node, const char *name);
 
-/* ---- changing ------------------------------------------------------------------------------ */
-
-/* Members of OBJECT `object` by name, case-sensitively; what was there under that name is freed. TKS_OK or
- * TKS_ERR_MEMORY: then it has no such member. */
-tks_status tks_json_set_string(tks_json *object, const char *name, tks_bytes value); /* no NUL */
-tks_status tks_json_set_integer(tks_json *object, const char *name, int64_t value);
-
-/* Moves the member `name` of another OBJECT; where it has none, `object` has none either. */
-tks_status tks_json_move(tks_json *object, const char *name, tks_json *from);
-
-/* Frees the member, if there is one. */
-void tks_json_remove(tks_json *object, const char *name);
-
 /* ---- writing ------------------------------------------------------------------------------- */
 
 /* One level of nesting; private to the writer. */

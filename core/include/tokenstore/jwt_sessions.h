@@ -63,7 +63,7 @@ typedef struct tks_jwt_session_new {
 tks_status tks_jwt_sessions_sign(const tks_jwt_sessions *, const tks_jwt_session_new *,
                                  tks_op **out, tks_error *);
 
-/* Result JSON: an object with all claims of the token, id, ttl (seconds; -1: no expiry), and with
+/* Result SESSION: all claims of the token, id, ttl (seconds; -1: no expiry), and with
  * `value_session` dataSession, if there is one. One round trip. TKS_ERR_INVALID_TOKEN, here or when it is
  * run: the signature, the form or the session is not good. `now`: seconds since the epoch. */
 tks_status tks_jwt_sessions_verify(const tks_jwt_sessions *, tks_bytes token, bool value_session,

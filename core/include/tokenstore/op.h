@@ -111,6 +111,18 @@ typedef struct tks_access {
     int64_t renew_at_ms;   /* since 1970: from then on the next one should be fetched ahead */
 } tks_access;
 
+/* What a JWT says, and what Redis knows of its session, which counts where both say it; borrowed from the
+ * operation. */
+typedef struct tks_session {
+    const tks_json
+        *claims; /* an OBJECT, whose id, ttl and dataSession do not count; NULL: rjwt and iat
+                               are all there is */
+    tks_bytes rjwt, id;
+    int64_t iat;          /* seconds since 1970; only without `claims` */
+    int64_t ttl;          /* seconds; -1: no expiry */
+    const tks_json *data; /* NULL: it was not asked for, or there is none */
+} tks_session;
+
 typedef enum tks_result_type {
     TKS_RESULT_BOOL,    /* `integer` is 0 or 1 */
     TKS_RESULT_COUNT,   /* `integer` */
@@ -121,7 +133,8 @@ typedef enum tks_result_type {
     TKS_RESULT_TEXT,    /* `text`; its data is NULL when there is none */
     TKS_RESULT_TEXTS,   /* `texts[0 … size-1]` */
     TKS_RESULT_JSON,    /* `values[0]`; NULL when there is none */
-    TKS_RESULT_JSONS    /* `values[0 … size-1]`; NULL where there is none */
+    TKS_RESULT_JSONS,   /* `values[0 … size-1]`; NULL where there is none */
+    TKS_RESULT_SESSION  /* `session` */
 } tks_result_type;
 
 typedef struct tks_result {
@@ -133,6 +146,7 @@ typedef struct tks_result {
         const tks_reply *const *replies;
         const tks_access *access;
         const tks_json *const *values;
+        const tks_session *session;
         tks_bytes text;
         const tks_bytes *texts;
     };

@@ -189,7 +189,8 @@ static tks_status finish(tks_op *op, int64_t now_ms) {
 static void clear(tks_op *op) {
     tksp_rjwt_op *self = (tksp_rjwt_op *)op;
     for (size_t i = 0; i < self->size; i++) tks_json_free((tks_json *)self->values[i]);
-    tks_jwt_clear(&self->jwt);
+    tks_json_free(self->claims);
+    tks_json_free(self->record);
 }
 
 const tksp_op_kind tksp_rjwt_kind = {.finish = finish,

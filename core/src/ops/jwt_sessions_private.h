@@ -39,7 +39,8 @@ struct tksp_rjwt_op {
     tks_bytes token, value, ttl, max;
     bool capped; /* by max */
     /* verify */
-    tks_jwt jwt;
+    tks_json *claims, *record; /* read only where they must be */
+    tks_session session;
     bool value_session;
     /* list, count, get_values */
     tks_result_type wanted;

@@ -1,4 +1,5 @@
 /* jwt_sessions_verify.c - verify: the signature here, the session in Redis, in one round trip. */
+#include "jwt_private.h"
 #include "jwt_sessions_private.h"
 
 static tks_status send_verify(tksp_rjwt_op *self) {
@@ -28,82 +29,122 @@ static bool begins_with_key(tks_bytes record, tks_bytes key) {
 }
 
 /* Reads the record. TKS_ERR_DATA, TKS_ERR_MEMORY. */
-static tks_status read_session(tksp_rjwt_op *self, tks_bytes record, tks_json **out) {
+static tks_status read_record(tksp_rjwt_op *self, tks_bytes text) {
     tks_error why = TKS_ERROR_INIT;
-    tks_status status = tks_json_parse_envelope(record, SIZE_MAX, out, &why);
+    tks_status status = tks_json_parse_envelope(text, SIZE_MAX, &self->record, &why);
     if (status == TKS_ERR_MEMORY) return tks_fail_memory(&self->op.error);
-    if (status == TKS_OK && tks_json_get_type(*out) == TKS_JSON_OBJECT &&
-        is_text(tks_json_find(*out, "rjwt"), self->key))
+    if (status == TKS_OK && tks_json_get_type(self->record) == TKS_JSON_OBJECT &&
+        is_text(tks_json_find(self->record, "rjwt"), self->key))
         return TKS_OK;
-    tks_json_free(*out);
-    *out = NULL;
     return tks_fail(&self->op.error, TKS_ERR_DATA,
                     "what is stored under the session's key is not this session: does another "
                     "program write there?");
 }
 
-/* What the Node package gives: the claims, and what Redis knows, which counts where both say it. */
-static tks_status merge(tksp_rjwt_op *self, tks_json *session, int64_t ttl) {
-    tks_json *claims = self->jwt.claims;
-    tks_status status = tks_json_set_string(claims, "id", self->id);
-    if (status == TKS_OK) status = tks_json_set_integer(claims, "ttl", ttl);
-    if (status == TKS_OK && self->value_session)
-        status = tks_json_move(claims, "dataSession", session);
-    else
-        tks_json_remove(claims, "dataSession");
-    return status == TKS_OK ? TKS_OK : tks_fail_memory(&self->op.error);
-}
-
 static tks_status take_verify(tksp_rjwt_op *self) {
     const tks_reply *record = self->op.commands[0].reply, *ttl = self->op.commands[1].reply;
-    tks_json *session = NULL;
-    tks_status status = TKS_OK;
     if (tks_reply_get_type(ttl) != TKS_REPLY_INTEGER) return tksp_op_fail_foreign(&self->op);
     if (tks_reply_get_type(record) == TKS_REPLY_NIL || tks_reply_get_integer(ttl) == -2)
         return fail_ended(&self->op.error);
     if (tks_reply_get_type(record) != TKS_REPLY_STRING) return tksp_op_fail_foreign(&self->op);
     tks_bytes text = tks_reply_get_bytes(record);
-    if (self->value_session || !begins_with_key(text, self->key))
-        status = read_session(self, text, &session);
-    if (status == TKS_OK) status = merge(self, session, tks_reply_get_integer(ttl));
-    tks_json_free(session);
-    if (status != TKS_OK) return status;
-    self->values[0] = self->jwt.claims; /* the operation frees it as such */
-    self->op.result.type = TKS_RESULT_JSON;
-    self->op.result.values = self->values;
+    if (self->value_session || !begins_with_key(text, self->key)) {
+        tks_status status = read_record(self, text);
+        if (status != TKS_OK) return status;
+    }
+    self->session.rjwt = self->key;
+    self->session.id = self->id;
+    self->session.ttl = tks_reply_get_integer(ttl);
+    if (self->value_session) self->session.data = tks_json_find(self->record, "dataSession");
+    self->op.result.type = TKS_RESULT_SESSION;
+    self->op.result.session = &self->session;
     return TKS_OK;
 }
 
-tks_status tks_jwt_sessions_verify(const tks_jwt_sessions *sessions, tks_bytes token,
-                                   bool value_session, double now, tks_op **out, tks_error *err) {
+/* ---- the token ---- */
+
+/* Steps over `text`. */
+static bool skip(tks_bytes *rest, tks_bytes text) {
+    if (rest->size < text.size || memcmp(rest->data, text.data, text.size) != 0) return false;
+    *rest = tks_bytes_of(rest->data + text.size, rest->size - text.size);
+    return true;
+}
+
+enum { DIGITS = 15 }; /* so many are exact in a double, too */
+
+/* Steps over an integer of at most DIGITS digits, without leading zeros. */
+static bool skip_integer(tks_bytes *rest, int64_t *out) {
+    size_t size = 0;
+    *out = 0;
+    while (size < rest->size && size <= DIGITS && rest->data[size] >= '0' &&
+           rest->data[size] <= '9')
+        *out = *out * 10 + (rest->data[size++] - '0');
+    if (size == 0 || size > DIGITS || (size > 1 && rest->data[0] == '0')) return false;
+    *rest = tks_bytes_of(rest->data + size, rest->size - size);
+    return true;
+}
+
+/* Are these the claims that both packages write where a token has no data, letter for letter -
+ * `{"rjwt":"<key>","iat":<seconds>}`, the key without escapes? That is nearly every token, and needs no
+ * parser. */
+static bool read_plain(tks_bytes claims, tks_session *out) {
+    if (!skip(&claims, TKS_LITERAL("{\"rjwt\":\""))) return false;
+    size_t size = 0;
+    while (size < claims.size && claims.data[size] >= ' ' && claims.data[size] <= '~' &&
+           claims.data[size] != '"' && claims.data[size] != '\\')
+        size++;
+    out->rjwt = tks_bytes_of(claims.data, size);
+    claims = tks_bytes_of(claims.data + size, claims.size - size);
+    return skip(&claims, TKS_LITERAL("\",\"iat\":")) && skip_integer(&claims, &out->iat) &&
+           skip(&claims, TKS_LITERAL("}")) && claims.size == 0;
+}
+
+/* Opens the token; *claims, the caller's, stays NULL for plain ones. What `out` has is borrowed from them,
+ * or from `room`. */
+static tks_status read_token(const tks_jwt_sessions *sessions, tks_bytes token, double now,
+                             unsigned char room[TKSP_JWT_PART_MAX], tks_json **claims,
+                             tks_session *out, tks_error *err) {
     static const tks_bytes required[] = {{"rjwt", 4}};
     const tks_jwt_policy policy = {.algorithms = TKS_JWT_BIT(sessions->algorithm),
                                    .required = required,
                                    .required_count = 1,
                                    .now = now,
                                    .claims_only = true};
-    tks_jwt jwt = {NULL, NULL};
-    tksp_rjwt_op *self;
-    tks_bytes key, id;
-    *out = NULL;
-    tks_status status =
-        tks_jwt_decode(token, sessions->keys, sessions->key_count, &policy, &jwt, err);
+    tks_json *header = NULL;
+    tks_bytes payload;
+    *claims = NULL;
+    tks_status status = tksp_jwt_open(token, sessions->keys, sessions->key_count, &policy, room,
+                                      &header, &payload, err);
+    tks_json_free(header);
+    if (status != TKS_OK || read_plain(payload, out)) return status;
+    status = tksp_jwt_read_claims(payload, &policy, claims, err);
     if (status != TKS_OK) return status;
-    const tks_json *rjwt = tks_json_find(jwt.claims, "rjwt");
+    const tks_json *rjwt = tks_json_find(*claims, "rjwt");
     if (tks_json_get_type(rjwt) == TKS_JSON_STRING)
-        key = tks_json_get_string(rjwt);
+        out->rjwt = tks_json_get_string(rjwt);
     else
-        key = tks_bytes_of(NULL, 0);
-    if (!tksp_rjwt_split(key, &id)) {
-        tks_jwt_clear(&jwt);
-        return tks_fail(err, TKS_ERR_INVALID_TOKEN, "the token names no session");
-    }
-    status = tksp_rjwt_op_new(TKS_READ, id, key, &self, err);
+        out->rjwt = tks_bytes_of(NULL, 0);
+    return TKS_OK;
+}
+
+tks_status tks_jwt_sessions_verify(const tks_jwt_sessions *sessions, tks_bytes token,
+                                   bool value_session, double now, tks_op **out, tks_error *err) {
+    unsigned char room[TKSP_JWT_PART_MAX];
+    tks_session session = {0};
+    tks_json *claims;
+    tksp_rjwt_op *self;
+    *out = NULL;
+    tks_status status = read_token(sessions, token, now, room, &claims, &session, err);
+    if (status == TKS_OK && !tksp_rjwt_split(session.rjwt, &session.id))
+        status = tks_fail(err, TKS_ERR_INVALID_TOKEN, "the token names no session");
+    if (status == TKS_OK) status = tksp_rjwt_op_new(TKS_READ, session.id, session.rjwt, &self, err);
     if (status != TKS_OK) {
-        tks_jwt_clear(&jwt);
+        tks_json_free(claims);
         return status;
     }
-    self->jwt = jwt;
+    self->claims = claims;
+    self->session.claims = claims;
+    self->session.iat = session.iat;
     self->value_session = value_session;
     self->send = send_verify;
     self->take = take_verify;
