@@ -84,7 +84,7 @@ SERVER = """
     proxy_pass http://127.0.0.1:{port};
   }}
   location /context {{
-    access_by_lua_block {{ guard.session(options) }}
+    access_by_lua_block {{ ngx.ctx.session = guard.session(options) }}
     content_by_lua_block {{ ngx.print(ngx.ctx.session.owner_id) }}
   }}
   location /wrong {{

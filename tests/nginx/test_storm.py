@@ -41,12 +41,12 @@ SERVER = """
   location = /plain { content_by_lua_block { ngx.print(ngx.var.arg_name) } }
   location = /noticed {
     lua_check_client_abort on;
-    access_by_lua_block { guard.session(options) }
+    access_by_lua_block { ngx.ctx.session = guard.session(options) }
     content_by_lua_block { who() }
   }
   location = /unnoticed {
     lua_check_client_abort off;
-    access_by_lua_block { guard.session(options) }
+    access_by_lua_block { ngx.ctx.session = guard.session(options) }
     content_by_lua_block { who() }
   }
 """

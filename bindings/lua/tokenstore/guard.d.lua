@@ -24,7 +24,7 @@ local guard = {}
 ---@field store tokenstore.RedisTokens
 ---@field type string
 
----Lets the request through, or ends it with 400, 401 or 503. The session, also in ngx.ctx.session; nil when
+---Lets the request through, or ends it with 400, 401 or 503. The session; nil when
 ---Redis could not be asked and fail_open is set.
 ---@param options tokenstore.guard.SessionOptions
 ---@return tokenstore.Session?

@@ -8,7 +8,8 @@
 -- It checks when it is called: takes the token from `Authorization: Bearer …` or from a cookie, looks it
 -- up, and sets headers for the upstream - whatever the client sent under their names is gone, in any case.
 -- Without a good token the request ends here with 401, as RFC 6750 wants it. When Redis cannot be asked it
--- ends with 503, unless fail_open. What it gives, and puts into ngx.ctx.session, is the session.
+-- ends with 503, unless fail_open. What it gives is the session: `ngx.ctx.session = guard.session {…}` keeps
+-- it for later phases.
 --
 --   store      a Sessions (for `token` a RedisTokens, for `jwt` a RedisJWT), made once
 --   app        and for `token` also type; for `jwt` neither
@@ -307,7 +308,6 @@ local function check(options)
     session, message = look_up(options, token)
   end
   if session then
-    ngx.ctx.session = session
     set_headers(options, session)
     return session
   elseif message then

@@ -15,20 +15,8 @@ local core = require "tokenstore.core"
 local connection = require "tokenstore.nginx_connection"
 
 local clock, run_answer, run_start = core.clock, core.run_answer, core.run_start
-local get_phase, sleep = ngx.get_phase, ngx.sleep
+local sleep = ngx.sleep
 
--- Where nginx has cosockets.
-local PHASES = {
-  rewrite = true,
-  server_rewrite = true,
-  access = true,
-  content = true,
-  timer = true,
-  preread = true,
-  ssl_cert = true,
-  ssl_client_hello = true,
-  ssl_session_fetch = true,
-}
 local SPARE_RUNS = 64 -- what a run holds in memory is worth keeping for so many at a time
 
 -- Names of pools shall not tell what they were made of.
@@ -94,11 +82,6 @@ function driver.run(handle, operation, message, code)
     return operation, message, code
   elseif handle.closed then
     return nil, "the client is closed", "closed"
-  end
-  local phase = get_phase()
-  if not PHASES[phase] then
-    return nil, ("nginx has no sockets in %s_by_lua: call this in rewrite_by_lua, access_by_lua or "
-      .. "content_by_lua, or in a function for ngx.timer.at"):format(phase), "configuration"
   end
   local spare = handle.spare
   local count = #spare

@@ -284,11 +284,24 @@ local function greet(handle, socket, run, limit)
   return not ok and failure or nil
 end
 
+-- In a phase without cosockets nginx raises when it is asked for one: it knows that better than a list here.
+local function fail_phase()
+  return {
+    message = ("nginx has no sockets in %s_by_lua: call this in rewrite_by_lua, access_by_lua or "
+      .. "content_by_lua, or in a function for ngx.timer.at"):format(ngx.get_phase()),
+    code = "configuration",
+    final = true,
+    sent = false,
+  }
+end
+
 -- A connection to the target for a run, from the pool or a new one, for an exchange until `limit`: a socket;
 -- or nil and why not.
 function connection.open(handle, run, limit, now)
-  local socket = tcp()
-  if now >= limit then
+  local allowed, socket = pcall(tcp)
+  if not allowed then
+    return nil, fail_phase()
+  elseif now >= limit then
     return fail_open(handle, socket, limit, "", fail_io "timeout", "")
   end
   local connect_limit = min(limit, now + handle.connect_timeout)
