@@ -65,6 +65,7 @@ core = Extension(
     extra_compile_args=[
         "-std=c11",
         "-fvisibility=hidden",
+        "-Werror=implicit-function-declaration",  # what the limited API lacks, not when it is linked
         *(flag for library in LIBRARIES for flag in pkg_config("--cflags", library)),
     ],
     extra_objects=LINK,

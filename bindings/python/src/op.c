@@ -218,12 +218,18 @@ static bool argument_get(const tksp_py_state *state, PyObject *arg, tksp_py_text
     return true;
 }
 
+/* What a command's argument may be beside a number. */
+static bool is_text(PyObject *object) {
+    return PyUnicode_Check(object) || PyBytes_Check(object) || PyByteArray_Check(object) ||
+           PyMemoryView_Check(object);
+}
+
 /* One tuple of all arguments and, in `argc`, how many each command has. */
 static PyObject *flatten(PyObject *commands, size_t *argc) {
     PyObject *all = PyList_New(0);
     for (Py_ssize_t i = 0; all != NULL && i < PyTuple_Size(commands); i++) {
         PyObject *command = PyTuple_GetItem(commands, i);
-        bool text = PyUnicode_Check(command) || PyObject_CheckBuffer(command);
+        bool text = is_text(command);
         PyObject *args = text ? NULL : PySequence_Tuple(command);
         if (text)
             PyErr_SetString(PyExc_TypeError, "a command is a sequence of arguments, not one text");
