@@ -12,7 +12,7 @@ import pytest
 import tokenstore
 from certs import CLIENT, LOCAL, OTHER_HOST, SERVER, Authority, Pair, self_signed
 from fault_server import FaultServer
-from nginx_server import Nginx
+from nginx_server import Nginx, running
 from remote import RemoteClient
 from servers import Server
 
@@ -99,3 +99,23 @@ def test_a_certificate_of_ours(setup_nginx: Nginx, redis: Server, authority: Aut
         pytest.raises(tokenstore.ConnectionError, match="take our certificate"),
     ):
         client.execute("PING")
+
+
+def test_a_certificate_of_ours_where_clients_are_made(redis: Server, authority: Authority) -> None:
+    """init_by_lua has no sockets."""
+    context = context_of(authority.sign("wants-ours", LOCAL, *SERVER))
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority.cert)
+    ours = authority.sign("ours", LOCAL, *CLIENT)
+    ping = "location = /ping { content_by_lua_block { ngx.print(client:execute 'PING') } }"
+    with FaultServer(str(redis.socket_path), context) as server:
+        http = f"""
+          lua_ssl_trusted_certificate {authority.cert};
+          init_by_lua_block {{
+            client = assert(require("tokenstore").Client {{
+              redis = "rediss://localhost:{server.port}", cert = "{ours.cert}", key = "{ours.key}",
+            }})
+          }}
+        """
+        with running(ping, http=http) as nginx:
+            assert nginx.get("/ping").text == "PONG"

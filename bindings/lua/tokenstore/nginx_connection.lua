@@ -42,8 +42,6 @@ end
 local function read_pair(info)
   if not info.cert then
     return nil
-  elseif not tcp().setclientcert then
-    return refuse "cert= and key= need a newer lua-nginx-module (setclientcert)"
   end
   local ssl = require "ngx.ssl"
   local cert, message, code = read_file("cert", info.cert)
@@ -243,6 +241,13 @@ end
 -- Verified TLS. A failure.
 local function start_tls(handle, socket)
   if handle.pair then
+    if not socket.setclientcert then -- asked of a socket, which there is none of where clients are made
+      return {
+        message = "cert= and key= need a newer lua-nginx-module (setclientcert)",
+        code = "configuration",
+        final = true,
+      }
+    end
     local ok, why = socket:setclientcert(handle.pair.cert, handle.pair.key)
     if not ok then
       return { message = tostring(why), code = "connection" }
