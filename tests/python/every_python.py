@@ -61,6 +61,7 @@ def check(python: str, sdist: Path, directory: Path, tests: list[str]) -> None:
     run(venv / "bin" / "python", "-W", "error", "-c", "import tokenstore", cwd=directory)
     copy = directory / "tests"
     shutil.copytree(TESTS, copy / "python", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "tests" / "conftest.py", copy)
     shutil.copytree(ROOT / "tests" / "vectors", copy / "vectors")
     (directory / "docs").mkdir()
     shutil.copy(ROOT / "docs" / "acl.md", directory / "docs")
