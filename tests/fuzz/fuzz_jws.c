@@ -1,5 +1,6 @@
 /* fuzz_jws.c - any token is taken or refused, and only with a status that is the token's fault; a header
- * and claims that are signed with our key are taken only when they mean the same written again.
+ * and claims that are signed with our key are taken only when they mean the same written again, and the
+ * claims that verify reads without the parser are what the parser reads.
  * Input: a token; or, with a newline in it, a header and a payload that are signed here. */
 #include "fuzz.h"
 #include "jwt_private.h"
