@@ -264,6 +264,45 @@ test("create keeps who asked", function()
   raises("request", sessions.create, sessions, { id = "x", request = 1 })
 end)
 
+-- tests/python/test_redis_jwt.py has the same list.
+test("create takes whatever a client put into its headers", function()
+  local sessions = open()
+  local headers = {
+    ["caf\195\169"] = "caf\195\169",
+    ["caf\233"] = "caf\195\169", -- Latin-1
+    ["caf\195\169 \233"] = "caf\195\131\194\169 \195\169", -- no UTF-8 as a whole
+    ["\226\130\172 \240\159\152\128"] = "\226\130\172 \240\159\152\128",
+    ["\226\130"] = "\195\162\194\130", -- cut off
+    ["\192\128"] = "\195\128\194\128", -- overlong
+    ["\237\160\128"] = "\195\173\194\160\194\128", -- a surrogate
+    ["\224\128\128"] = "\195\160\194\128\194\128",
+    ["\240\128\128\128"] = "\195\176\194\128\194\128\194\128",
+    ["\244\144\128\128"] = "\195\180\194\144\194\128\194\128", -- beyond Unicode
+    ["\226\195\169\130\172"] = "\195\162\195\131\194\169\194\130\194\172",
+    ["\255"] = "\195\191",
+    ["a\0\233"] = "a \195\169",
+    [""] = "",
+  }
+  for sent, kept in pairs(headers) do
+    local token = assert(sessions:create { id = user(), request = { address = sent, user_agent = sent } })
+    equal(sessions:verify { token = token, value_session = true }.dataSession.request,
+      { address = kept, user_agent = kept })
+  end
+  local twice = { "caf\233", "caf\195\169" }
+  local token = assert(sessions:create { id = user(), request = { user_agent = twice } })
+  equal(sessions:verify { token = token, value_session = true }.dataSession.request,
+    { address = tokenstore.null, user_agent = "caf\195\169, caf\195\169" })
+end)
+
+test("create refuses what is no text elsewhere, and what is too long", function()
+  local sessions, strange = open(), "caf\233"
+  fails("data", "UTF-8", sessions:create { id = user(), data = { note = strange }, request = {} })
+  fails("data", "UTF-8", sessions:create { id = user(), data = { [strange] = 1 }, request = {} })
+  fails("data", "max_data_size", open { max_data_size = 100 }:create {
+    id = user(), request = { user_agent = ("x"):rep(100) },
+  })
+end)
+
 test("reindex takes what Node wrote", function()
   local sessions, id = open { multiple = true }, user()
   local key = id .. ":ABCDEFGHIJK"

@@ -219,28 +219,6 @@ def test_max_sessions_ends_the_oldest(client: tokenstore.Client) -> None:
     assert [is_live(sessions, t) for t in tokens] == [False, False, True, True, True]
 
 
-def test_create_keeps_who_asked(sessions: RedisJWT) -> None:
-    requests: list[tuple[dict[str, Any], dict[str, Any]]] = [
-        (
-            {"REQUEST_METHOD": "GET", "REMOTE_ADDR": "10.0.0.1", "HTTP_USER_AGENT": "curl/8"},
-            {"address": "10.0.0.1", "user_agent": "curl/8"},
-        ),
-        (
-            {"type": "http", "client": ("::1", 99), "headers": [(b"user-agent", b"w3m")]},
-            {"address": "::1", "user_agent": "w3m"},
-        ),
-        ({"type": "http", "headers": []}, {"address": None, "user_agent": None}),
-        ({"address": "a", "user_agent": "b"}, {"address": "a", "user_agent": "b"}),
-    ]
-    for request, kept in requests:
-        token = sessions.create(ID, {"role": "admin"}, "1 hour", request)
-        found = sessions.verify(token, True)
-        assert found["dataSession"] == {"role": "admin", "request": kept}
-        assert found["ttl"] == 3600
-    with pytest.raises(tokenstore.DataError, match="request"):
-        sessions.create(ID, {"request": 1}, request={})
-
-
 def test_an_index_goes_with_its_last_session(many: RedisJWT, server: Server) -> None:
     many.sign(ID, ttl=100)
     many.sign(ID, ttl=50)

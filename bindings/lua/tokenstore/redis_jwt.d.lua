@@ -32,11 +32,16 @@
 ---@field data_token? tokenstore.Data in the token, for everybody who holds it
 ---@field data_session? tokenstore.Data stays in Redis
 
+---Who asked. What is not UTF-8 is read as Latin-1; a list, as ngx.req.get_headers gives it, is joined.
+---@class tokenstore.RedisJWTRequest
+---@field address? string
+---@field user_agent? string|string[]
+
 ---@class tokenstore.RedisJWTCreateArgs
 ---@field id string
 ---@field data? tokenstore.Data the session's
 ---@field ttl? number|string
----@field request? { address?: string, user_agent?: string } kept in the session's data as `request`
+---@field request? tokenstore.RedisJWTRequest kept in the session's data as `request`
 
 ---@class tokenstore.RedisJWTVerifyArgs
 ---@field token string

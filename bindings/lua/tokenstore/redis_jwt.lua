@@ -122,8 +122,48 @@ function RedisJWT:sign(args)
   return self._run(self._handle, rjwt.sign(self._store, args))
 end
 
+-- The well-formed sequences of UTF-8 beyond ASCII. No two begin with the same byte.
+local SEQUENCES = {
+  "[\194-\223][\128-\191]",
+  "\224[\160-\191][\128-\191]",
+  "[\225-\236\238\239][\128-\191][\128-\191]",
+  "\237[\128-\159][\128-\191]", -- without surrogates
+  "\240[\144-\191][\128-\191][\128-\191]",
+  "[\241-\243][\128-\191][\128-\191][\128-\191]",
+  "\244[\128-\143][\128-\191][\128-\191]",
+}
+
+-- What a client put into a header shall not make its login fail: what is not UTF-8 is read as Latin-1, and
+-- a NUL as a space, as RFC 9110 has it. A list is what ngx.req.get_headers gives where a header came more
+-- than once. nil is null.
+local function read_header(value)
+  if type(value) == "table" and type(value[1]) == "string" then
+    local texts = {}
+    for i, one in ipairs(value) do
+      texts[i] = read_header(one)
+    end
+    return table.concat(texts, ", ")
+  end
+  if type(value) ~= "string" then
+    return value or core.null
+  end
+  value = value:gsub("[^\1-\255]", " ")
+  local rest = value
+  for _, sequence in ipairs(SEQUENCES) do
+    rest = rest:gsub(sequence, "?") -- not "": what stands around it is no sequence
+  end
+  if not rest:find "[\128-\255]" then
+    return value
+  end
+  return (value:gsub("[\128-\255]", function(c)
+    local byte = c:byte()
+    return string.char(byte < 192 and 194 or 195, 128 + byte % 64)
+  end))
+end
+
 -- create{ id, data, ttl, request }: sign with `data` as the session's, and with who asked: `request` is
--- { address, user_agent }, kept in the session's data under that name.
+-- { address, user_agent }, kept in the session's data under that name; bytes that are not UTF-8 are read
+-- as Latin-1.
 function RedisJWT:create(args)
   if type(args) ~= "table" then
     error("bad argument: a table such as { id = \"…\" } expected, got " .. type(args), 2)
@@ -142,8 +182,8 @@ function RedisJWT:create(args)
     end
     local both = {
       request = {
-        address = args.request.address or core.null,
-        user_agent = args.request.user_agent or core.null,
+        address = read_header(args.request.address),
+        user_agent = read_header(args.request.user_agent),
       },
     }
     for name, value in next, session or {} do

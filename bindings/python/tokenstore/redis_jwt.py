@@ -120,7 +120,8 @@ class RedisJWT(Store):
         """:meth:`sign` with ``data`` as the session's, and who asked.
 
         ``request`` is a WSGI environ, an ASGI scope, or a mapping with ``address`` and
-        ``user_agent``; both are kept in the session's data as ``request``.
+        ``user_agent``; both are kept in the session's data as ``request``. Bytes that are not UTF-8
+        are read as Latin-1.
         """
         if data is not None and not isinstance(data, dict):
             raise TypeError(f"data must be a dict, not {type(data).__name__}")
@@ -304,16 +305,40 @@ def _who(request: Mapping[str, Any]) -> dict[str, Any]:
     """Address and user agent of a WSGI environ, an ASGI scope, or a mapping that names them."""
     if not isinstance(request, Mapping):
         raise TypeError(f"request must be a mapping, not {type(request).__name__}")
+    encoding = "utf-8"
     if "wsgi.version" in request or "REQUEST_METHOD" in request:
         address, agent = request.get("REMOTE_ADDR"), request.get("HTTP_USER_AGENT")
+        encoding = "latin-1"  # PEP 3333: each character is a byte
     elif "asgi" in request or request.get("type") in ("http", "websocket"):
         client = request.get("client")
-        headers = dict(request.get("headers") or ())
+        headers = request.get("headers") or ()
         address = client[0] if client else None
-        agent = headers.get(b"user-agent", b"").decode("latin-1") or None
+        agent = [value for name, value in headers if name.lower() == b"user-agent"] or None
     else:
         address, agent = request.get("address"), request.get("user_agent")
-    return {"address": address, "user_agent": agent}
+    return {"address": _header(address, encoding), "user_agent": _header(agent, encoding)}
+
+
+def _header(value: Any, encoding: str) -> Any:
+    """The text of a header, or of the same header more than once: UTF-8, or else Latin-1.
+
+    What a client put there shall not make its login fail; a NUL is a space, as RFC 9110 has it.
+    ``encoding`` is what a str was made with: it is taken back to the bytes.
+    """
+    if isinstance(value, list) and value and isinstance(value[0], (str, bytes)):
+        return ", ".join(_header(one, encoding) for one in value)
+    if isinstance(value, str):
+        try:
+            value = value.encode(encoding, "surrogateescape")
+        except UnicodeEncodeError:
+            return value  # never was bytes
+    if not isinstance(value, bytes):
+        return value
+    value = value.replace(b"\0", b" ")
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 RedisJwt = RedisJWT
