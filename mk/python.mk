@@ -49,6 +49,7 @@ asan-python:
 
 # An interpreter does not free everything it holds at its end, so leaks are looked for elsewhere: in the C
 # tests, and by tests/python/test_memory.py.
-VALGRIND_PYTHON := $(patsubst %,tests/python/test_%.py,tokens sessions many client data jwt values errors)
+VALGRIND_PYTHON := $(patsubst %,tests/python/test_%.py,tokens sessions many client data jwt redis_jwt redis_jwt_claims values \
+	errors)
 valgrind-python: python
 	@PYTHONMALLOC=malloc $(VALGRIND_RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) $(VALGRIND_PYTHON)

@@ -103,8 +103,9 @@ tks_status tks_json_refuse(tks_json_writer *w, const char *problem) {
 
 static tks_status refuse_size(tks_json_writer *w) {
     return tks_fail(w->err, TKS_ERR_DATA,
-                    "%s is over %zu bytes as JSON: store less, or raise max_data_size", w->root,
-                    w->max_size);
+                    "%s is over %zu bytes as JSON: make it smaller, or where it is a store's data "
+                    "raise max_data_size",
+                    w->root, w->max_size);
 }
 
 /* Room for `size` bytes, to be filled: the limit first, so that a huge value is refused before it is

@@ -1,9 +1,10 @@
 /* fuzz_jws.c - any token is taken or refused, and only with a status that is the token's fault; a header
- * and claims that are signed with our key are taken only when they mean the same written again.
+ * and claims that are signed with our key are taken only when they mean the same written again, and the
+ * claims that verify reads without the parser are what the parser reads.
  * Input: a token; or, with a newline in it, a header and a payload that are signed here. */
 #include "fuzz.h"
 #include "jwt_private.h"
-#include "tokenstore/secret.h"
+#include "ops/jwt_sessions_private.h"
 
 enum { ROOM = 1 << 20 };
 
@@ -77,6 +78,52 @@ static void require_same(tks_bytes token, tks_key *const *keys, size_t count, tk
     tks_jwt_clear(&jwt);
 }
 
+/* What verify makes of these claims; NULL: nothing. */
+static tksp_rjwt_op *verify(const tks_jwt_sessions *sessions, const tks_key *key, tks_bytes claims,
+                            tks_error *err) {
+    tks_op *op;
+    tks_buf token;
+    tks_buf_init(&token, ROOM);
+    append_signed(key, TKS_LITERAL("{\"alg\":\"HS256\",\"typ\":\"JWT\"}"), claims, &token);
+    tks_status status =
+        tks_jwt_sessions_verify(sessions, tks_buf_bytes(&token), false, now, &op, err);
+    REQUIRE(status == err->status && (status == TKS_OK) == (op != NULL));
+    tks_buf_clear(&token);
+    return (tksp_rjwt_op *)op;
+}
+
+static void require_same_session(const tksp_rjwt_op *plain, const tksp_rjwt_op *parsed) {
+    const tks_json *claims = parsed->claims;
+    REQUIRE(claims != NULL);
+    REQUIRE(tks_json_get_size(claims) == 2);
+    REQUIRE(tks_bytes_equal(plain->key, tks_json_get_string(tks_json_find(claims, "rjwt"))));
+    REQUIRE(tks_bytes_equal(plain->id, parsed->id));
+    REQUIRE(tks_json_get_type(tks_json_find(claims, "iat")) == TKS_JSON_INTEGER);
+    REQUIRE(plain->session.iat == tks_json_get_integer(tks_json_find(claims, "iat")));
+}
+
+/* With a space before them plain claims say the same, and go to the parser. */
+static void require_plain_as_parsed(tks_key *key, tks_bytes claims) {
+    const tks_jwt_sessions_options options = {.keys = &key,
+                                              .key_count = 1,
+                                              .algorithm = TKS_JWT_HS256};
+    tks_error err = TKS_ERROR_INIT, why = TKS_ERROR_INIT;
+    tks_jwt_sessions *sessions;
+    tks_buf spaced;
+    tks_buf_init(&spaced, ROOM);
+    tks_buf_append_char(&spaced, ' ');
+    tks_buf_append_bytes(&spaced, claims);
+    REQUIRE(tks_jwt_sessions_new(&options, &sessions, NULL) == TKS_OK);
+    tksp_rjwt_op *op = verify(sessions, key, claims, &err);
+    tksp_rjwt_op *parsed = verify(sessions, key, tks_buf_bytes(&spaced), &why);
+    REQUIRE(err.status == why.status);
+    if (op != NULL && op->claims == NULL) require_same_session(op, parsed);
+    tks_op_free((tks_op *)op);
+    tks_op_free((tks_op *)parsed);
+    tks_jwt_sessions_free(sessions);
+    tks_buf_clear(&spaced);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const uint8_t *line = memchr(data, '\n', size);
     const tks_bytes audience = TKS_LITERAL("a");
@@ -94,8 +141,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     policy.audience_count = size % 2; /* with and without */
     if (line != NULL) {
         size_t header = (size_t)(line - data);
-        append_signed(keys[0], fuzz_bytes(data, header), fuzz_bytes(line + 1, size - header - 1),
-                      &token);
+        tks_bytes claims = fuzz_bytes(line + 1, size - header - 1);
+        append_signed(keys[0], fuzz_bytes(data, header), claims, &token);
+        require_plain_as_parsed(keys[0], claims);
     } else {
         tks_buf_append(&token, data, size);
     }

@@ -4,18 +4,22 @@
  * tokens can be right. Where the bytes run out, the connection is lost. */
 #include "fuzz.h"
 #include "key.h"
+#include "tokenstore/jwt_sessions.h"
 #include "tokenstore/node_tokens.h"
 
 enum {
     OPERATIONS = 14,
     NODE_OPERATIONS = 9,
+    JWT_OPERATIONS = 16,
     NODE = 128,
+    JWT = 192,
     STEPS_MAX = 100,
     REPLIES_MAX = 8,
     REPLY_MAX = 1 << 16
 };
 
 static const tks_bytes app = {"app", 3}, type = {"type", 4}, owner = {"bob", 3};
+static const tks_bytes rjwt = {"bob:ABCDEFGHIJK", 15};
 static const tks_bytes token = {"my-custom-token", 15}, patch = {"{\"a\":null,\"b\":[1]}", 18};
 
 static tks_status make(const tks_tokens *tokens, unsigned choice, tks_op **op) {
@@ -62,6 +66,60 @@ static tks_status make_node(const tks_node_tokens *store, unsigned choice, tks_o
     }
 }
 
+static tks_status make_verify(const tks_jwt_sessions *sessions, tks_key *key, tks_bytes claims,
+                              bool value_session, tks_op **op) {
+    tks_buf text;
+    tks_buf_init(&text, TKS_JWT_SIZE_MAX);
+    REQUIRE(tks_jwt_encode(claims, key, TKS_JWT_HS256, tks_bytes_of(NULL, 0), &text, NULL) ==
+            TKS_OK);
+    tks_status status =
+        tks_jwt_sessions_verify(sessions, tks_buf_bytes(&text), value_session, 1, op, NULL);
+    tks_buf_clear(&text);
+    return status;
+}
+
+/* RedisJWT's, chosen by a byte from JWT on. */
+static tks_status make_jwt(const tks_jwt_sessions *s, tks_key *key, unsigned choice, tks_op **op) {
+    const tks_jwt_session_new new = {owner, {"{\"a\":1}", 7}, {"{\"b\":2}", 7}, 60000, 1};
+    const tks_bytes plain = TKS_LITERAL("{\"rjwt\":\"bob:ABCDEFGHIJK\",\"iat\":5}");
+    const tks_bytes other = TKS_LITERAL("{\"rjwt\":\"bob:ABCDEFGHIJK\",\"dataSession\":5}");
+    switch (choice % JWT_OPERATIONS) {
+    case 0: return tks_jwt_sessions_sign(s, &new, op, NULL);
+    case 1: return make_verify(s, key, plain, false, op);
+    case 2: return make_verify(s, key, plain, true, op);
+    case 3: return make_verify(s, key, other, true, op);
+    case 4: return tks_jwt_sessions_list(s, owner, op, NULL);
+    case 5: return tks_jwt_sessions_count(s, owner, op, NULL);
+    case 6: return tks_jwt_sessions_get_values(s, owner, op, NULL);
+    case 7: return tks_jwt_sessions_destroy_all(s, owner, op, NULL);
+    case 8: return tks_jwt_sessions_destroy(s, rjwt, op, NULL);
+    case 9: return tks_jwt_sessions_exists(s, rjwt, op, NULL);
+    case 10: return tks_jwt_sessions_ttl(s, rjwt, op, NULL);
+    case 11: return tks_jwt_sessions_get_value(s, rjwt, op, NULL);
+    case 12: return tks_jwt_sessions_put(s, rjwt, patch, 60000, op, NULL);
+    case 13: return tks_jwt_sessions_reindex(s, op, NULL);
+    case 14: return tks_jwt_sessions_ping(s, op, NULL);
+    default: return tks_jwt_sessions_get_info(s, TKS_LITERAL("DBSIZE"), op, NULL);
+    }
+}
+
+/* Every other half of them looks for the sessions that Node wrote. */
+static tks_op *make_jwt_any(unsigned choice) {
+    tks_jwt_sessions_options options = {.key_count = 1, .algorithm = TKS_JWT_HS256};
+    tks_jwt_sessions *sessions = NULL;
+    tks_key *key = NULL;
+    tks_op *op = NULL;
+    REQUIRE(tks_key_from_secret(TKS_LITERAL("0123456789abcdef0123456789abcdef"), NULL, NULL, &key,
+                                NULL) == TKS_OK);
+    options.keys = &key;
+    options.node_writers = choice / JWT_OPERATIONS % 2 == 1;
+    REQUIRE(tks_jwt_sessions_new(&options, &sessions, NULL) == TKS_OK);
+    REQUIRE(make_jwt(sessions, key, choice, &op) == TKS_OK);
+    tks_jwt_sessions_free(sessions);
+    tks_key_free(key);
+    return op;
+}
+
 /* Makes the operation; its store is gone then. */
 static tks_op *make_any(unsigned choice) {
     tks_tokens_options options = TKS_TOKENS_OPTIONS_INIT;
@@ -69,6 +127,7 @@ static tks_op *make_any(unsigned choice) {
     tks_tokens *tokens = NULL;
     tks_node_tokens *store = NULL;
     tks_op *op = NULL;
+    if (choice >= JWT) return make_jwt_any(choice - JWT);
     if (choice >= NODE) {
         REQUIRE(tks_node_tokens_new(&node_options, &store, NULL) == TKS_OK);
         REQUIRE(make_node(store, choice - NODE, &op) == TKS_OK);
@@ -124,8 +183,14 @@ static tks_need answer(tks_op *op, char *text, size_t *size) {
     return need;
 }
 
+static void require_session(const tks_session *session) {
+    REQUIRE(tks_bytes_equal(session->rjwt, rjwt) && tks_bytes_equal(session->id, owner));
+    REQUIRE(session->claims != NULL || session->iat == 5);
+}
+
 static void require_result(const tks_result *result) {
-    REQUIRE(result->type <= TKS_RESULT_JSONS);
+    REQUIRE(result->type <= TKS_RESULT_SESSION);
+    if (result->type == TKS_RESULT_SESSION) require_session(result->session);
     for (size_t i = 0; result->type == TKS_RESULT_JSONS && i < result->size; i++)
         REQUIRE(tks_json_get_type(result->values[i]) == TKS_JSON_OBJECT);
     if (result->type != TKS_RESULT_TOKEN && result->type != TKS_RESULT_TOKENS) return;

@@ -122,17 +122,6 @@ function RedisJWT:sign(args)
   return self._run(self._handle, rjwt.sign(self._store, args))
 end
 
--- The well-formed sequences of UTF-8 beyond ASCII. No two begin with the same byte.
-local SEQUENCES = {
-  "[\194-\223][\128-\191]",
-  "\224[\160-\191][\128-\191]",
-  "[\225-\236\238\239][\128-\191][\128-\191]",
-  "\237[\128-\159][\128-\191]", -- without surrogates
-  "\240[\144-\191][\128-\191][\128-\191]",
-  "[\241-\243][\128-\191][\128-\191][\128-\191]",
-  "\244[\128-\143][\128-\191][\128-\191]",
-}
-
 -- What a client put into a header shall not make its login fail: what is not UTF-8 is read as Latin-1, and
 -- a NUL as a space, as RFC 9110 has it. A list is what ngx.req.get_headers gives where a header came more
 -- than once. nil is null.
@@ -148,11 +137,7 @@ local function read_header(value)
     return value or core.null
   end
   value = value:gsub("[^\1-\255]", " ")
-  local rest = value
-  for _, sequence in ipairs(SEQUENCES) do
-    rest = rest:gsub(sequence, "?") -- not "": what stands around it is no sequence
-  end
-  if not rest:find "[\128-\255]" then
+  if core.encode(value, 6 * #value + 2) then -- it is UTF-8, as JSON must be
     return value
   end
   return (value:gsub("[\128-\255]", function(c)
