@@ -63,8 +63,8 @@ def check(python: str, sdist: Path, directory: Path, tests: list[str]) -> None:
     shutil.copytree(TESTS, copy / "python", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "tests" / "conftest.py", copy)
     shutil.copytree(ROOT / "tests" / "vectors", copy / "vectors")
-    (directory / "docs").mkdir()
-    shutil.copy(ROOT / "docs" / "acl.md", directory / "docs")
+    shutil.copytree(ROOT / "docs", directory / "docs")
+    shutil.copytree(ROOT / "core" / "scripts", directory / "core" / "scripts")
     shutil.copy(ROOT / "pyproject.toml", directory)
     paths = [copy / "python" / test for test in tests] or [copy / "python"]
     run(venv / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *paths,
