@@ -190,7 +190,7 @@ def test_a_malformed_header(nginx: Nginx, header: str) -> None:
 def test_headers_for_the_upstream(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
     data = {"role": "admin", "deep": {"er": 1.5}, "none": None}
     token = sessions.create("web", "bob", data, duration=100)
-    names = ("X-User", "x-role", "X_Role", "X-Deep", "X-None", "X-Owner-Id", "X_Owner_Id")
+    names = ("X-User", "x-role", "X_Role", "X-Deep", "X-None", "X-Owner-Id", "X_Owner_Id", "x_owner-id", "X-Owner_ID")
     forged = dict.fromkeys(names, "forged")
     got = seen(nginx.get("/headers", {**bearer(token), **forged, "X-Other": "stays"}))
     assert (got["x-user"], got["x-role"], got["x-deep"], got["x-length"], got["x-other"]) == (

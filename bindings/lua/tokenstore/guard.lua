@@ -137,14 +137,24 @@ local function read_headers(headers)
   return list
 end
 
--- Names under which a client could pretend: ours, and those that some upstreams take for the same.
+-- Adds `head` with `rest` behind it to `names`, in all spellings.
+local function add_spellings(names, head, rest)
+  local at = rest:find "[-_]"
+  if not at then
+    names[#names + 1] = head .. rest
+    return
+  end
+  for _, mark in ipairs { "-", "_" } do
+    add_spellings(names, head .. rest:sub(1, at - 1) .. mark, rest:sub(at + 1))
+  end
+end
+
+-- Names under which a client could pretend: ours, and those that many upstreams take for the same (CGI and
+-- what came after it make HTTP_X_OWNER_ID of X-Owner-Id, X_Owner-Id and the like).
 local function names_to_clear(headers)
   local names = {}
   for name in next, headers do
-    names[#names + 1] = name
-    if name:find("-", 1, true) then
-      names[#names + 1] = name:gsub("-", "_")
-    end
+    add_spellings(names, "", name)
   end
   return names
 end
