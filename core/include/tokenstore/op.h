@@ -114,9 +114,8 @@ typedef struct tks_access {
 /* What a JWT says, and what Redis knows of its session, which counts where both say it; borrowed from the
  * operation. */
 typedef struct tks_session {
-    const tks_json
-        *claims; /* an OBJECT, whose id, ttl and dataSession do not count; NULL: rjwt and iat
-                               are all there is */
+    /* An OBJECT, whose id, ttl and dataSession do not count; NULL: rjwt and iat are all there is. */
+    const tks_json *claims;
     tks_bytes rjwt, id;
     int64_t iat;          /* seconds since 1970; only without `claims` */
     int64_t ttl;          /* seconds; -1: no expiry */
