@@ -17,7 +17,6 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TESTS = ROOT / "tests" / "python"
 QUICK = ["test_values.py", "test_limits.py", "test_tokens.py"]
 ASK = "import sys; print(sys.implementation.name, *sys.version_info[:2])"
 
@@ -59,14 +58,11 @@ def check(python: str, sdist: Path, directory: Path, tests: list[str]) -> None:
     pip = [venv / "bin" / "python", "-m", "pip", "install", "-q"]
     run(*pip, "pytest", sdist, cwd=directory)
     run(venv / "bin" / "python", "-W", "error", "-c", "import tokenstore", cwd=directory)
-    copy = directory / "tests"
-    shutil.copytree(TESTS, copy / "python", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "tests" / "conftest.py", copy)
-    shutil.copytree(ROOT / "tests" / "vectors", copy / "vectors")
-    shutil.copytree(ROOT / "docs", directory / "docs")
-    shutil.copytree(ROOT / "core" / "scripts", directory / "core" / "scripts")
+    needless = shutil.ignore_patterns("__pycache__", "node_modules")
+    for part in ("tests", "docs", "core/scripts"):  # what tests run and read
+        shutil.copytree(ROOT / part, directory / part, ignore=needless)
     shutil.copy(ROOT / "pyproject.toml", directory)
-    paths = [copy / "python" / test for test in tests] or [copy / "python"]
+    paths = [directory / "tests/python" / test for test in tests] or [directory / "tests/python"]
     run(venv / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *paths,
         cwd=directory)  # fmt: skip
 
