@@ -26,6 +26,12 @@ def redis() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(autouse=True)
+def empty(redis: Server) -> None:
+    """What KEYS and SCAN take shall not depend on how many tests have been."""
+    redis("FLUSHALL")
+
+
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("certs"))

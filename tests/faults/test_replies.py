@@ -32,7 +32,7 @@ def hasty(setup: Setup) -> Iterator[tokenstore.RedisTokens]:
         yield tokenstore.RedisTokens(client)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def known(direct: tokenstore.RedisTokens) -> tokenstore.Token:
     return direct.create(**A, owner="known", data={"known": True})
 
