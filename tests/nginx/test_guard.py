@@ -62,6 +62,16 @@ SERVER = """
     }}
     proxy_pass http://127.0.0.1:{port};
   }}
+  location /known {{
+    access_by_lua_block {{
+      guard.session {{
+        store = sessions, app = "web", headers = {{
+          ["X-Forwarded-For"] = "owner_id", Via = "data.via", ["A-B-C-D-E-F-G-H-I-J-K-L-M-N-O-P-Q-R"] = "data.via",
+        }},
+      }}
+    }}
+    proxy_pass http://127.0.0.1:{port};
+  }}
   location /open {{
     access_by_lua_block {{ guard.session {{ store = sessions, app = "web", fail_open = true }} }}
     proxy_pass http://127.0.0.1:{port};
@@ -190,7 +200,16 @@ def test_a_malformed_header(nginx: Nginx, header: str) -> None:
 def test_headers_for_the_upstream(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
     data = {"role": "admin", "deep": {"er": 1.5}, "none": None}
     token = sessions.create("web", "bob", data, duration=100)
-    names = ("X-User", "x-role", "X_Role", "X-Deep", "X-None", "X-Owner-Id", "X_Owner_Id", "x_owner-id", "X-Owner_ID")
+    names = (
+        "X-User",
+        "x-role",
+        "X_Role",
+        "X-Deep",
+        "X-None",
+        "X-Owner-Id",
+        "X_Owner_Id",
+        "x_owner-id",
+    )
     forged = dict.fromkeys(names, "forged")
     got = seen(nginx.get("/headers", {**bearer(token), **forged, "X-Other": "stays"}))
     assert (got["x-user"], got["x-role"], got["x-deep"], got["x-length"], got["x-other"]) == (
@@ -203,6 +222,35 @@ def test_headers_for_the_upstream(nginx: Nginx, sessions: tokenstore.Sessions) -
     assert found.expires_at - found.created_at > 4000  # refreshed
     refused = nginx.get("/headers")
     assert refused.headers["www-authenticate"] == 'Bearer realm="a  quoted  realm"'
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Role", "x-rOLE", "X_Role", "X-Owner-Id", "X_Owner-Id", "x-owner_id"]
+)
+def test_each_spelling_alone(nginx: Nginx, sessions: tokenstore.Sessions, name: str) -> None:
+    token = sessions.create("web", "bob", {}, duration=100)
+    got = seen(nginx.get("/headers", {**bearer(token), name: "forged", "X-Other": "stays"}))
+    assert "forged" not in got.values()
+    assert got["x-other"] == "stays"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "X-Forwarded-For",
+        "X_Forwarded_For",
+        "x-forwarded_for",
+        "Via",
+        "A-B-C_D-E-F-G-H-I-J-K-L-M-N-O-P-Q-R",
+    ],
+)
+def test_headers_that_nginx_knows_too(
+    nginx: Nginx, sessions: tokenstore.Sessions, name: str
+) -> None:
+    token = sessions.create("web", "bob", {"via": None}, duration=100)
+    got = seen(nginx.get("/known", {**bearer(token), name: "forged"}))
+    assert "forged" not in got.values()
+    assert got["x-forwarded-for"] == "bob"
 
 
 def test_what_no_header_can_hold(nginx: Nginx, sessions: tokenstore.Sessions) -> None:

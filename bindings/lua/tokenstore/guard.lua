@@ -86,6 +86,16 @@ function JWT.ask(options, token)
   return session, message, code
 end
 
+-- Headers that nginx has variables of its own for, which see their proper spelling only.
+local OWN_VARIABLES = {
+  cookie = true,
+  host = true,
+  referer = true,
+  user_agent = true,
+  via = true,
+  x_forwarded_for = true,
+}
+
 local guard = {}
 
 -- ---- options ---------------------------------------------------------------------------------------
@@ -137,26 +147,23 @@ local function read_headers(headers)
   return list
 end
 
--- Adds `head` with `rest` behind it to `names`, in all spellings.
-local function add_spellings(names, head, rest)
-  local at = rest:find "[-_]"
-  if not at then
-    names[#names + 1] = head .. rest
-    return
-  end
-  for _, mark in ipairs { "-", "_" } do
-    add_spellings(names, head .. rest:sub(1, at - 1) .. mark, rest:sub(at + 1))
-  end
+-- As many upstreams read the name of a header (CGI and what came after it: HTTP_X_OWNER_ID), and as nginx
+-- names its variables.
+local function fold(name)
+  return (name:lower():gsub("-", "_"))
 end
 
--- Names under which a client could pretend: ours, and those that many upstreams take for the same (CGI and
--- what came after it make HTTP_X_OWNER_ID of X-Owner-Id, X_Owner-Id and the like).
-local function names_to_clear(headers)
-  local names = {}
+-- Names under which a client could pretend, and what tells whether it did: $http_x_owner_id is there for
+-- X-Owner-Id, X_Owner-Id and the like.
+local function names_to_drop(headers)
+  local names, variables, always = {}, {}, false
   for name in next, headers do
-    add_spellings(names, "", name)
+    local folded = fold(name)
+    names[folded] = true
+    variables[#variables + 1] = "http_" .. folded
+    always = always or OWN_VARIABLES[folded] ~= nil
   end
-  return names
+  return names, variables, always
 end
 
 local function prepare(given, kind, level)
@@ -166,6 +173,7 @@ local function prepare(given, kind, level)
   end
   check_options(given, kind, level + 1)
   local headers = given.headers or { ["X-Owner-Id"] = kind.owner }
+  local names, variables, always = names_to_drop(headers)
   options = {
     kind = kind,
     store = given.store,
@@ -177,7 +185,9 @@ local function prepare(given, kind, level)
     },
     cookie = given.cookie and "cookie_" .. given.cookie,
     headers = read_headers(headers),
-    clear = names_to_clear(headers),
+    names = names,
+    variables = variables,
+    drops_always = always,
     realm = (given.realm or given.app or "jwt"):gsub('[%c"\\]', " "),
     fail_open = given.fail_open,
     cache = given.cache or 0,
@@ -307,10 +317,28 @@ local function set_headers(options, session)
   end
 end
 
+-- Is there a header that only we may send? Nearly always there is none, and to ask nginx is all it takes.
+local function has_forged(options)
+  local variables = options.variables
+  for i = 1, #variables do
+    if ngx.var[variables[i]] ~= nil then
+      return true
+    end
+  end
+  return options.drops_always
+end
+
+local function drop_forged(names)
+  for name in next, ngx.req.get_headers(0, true) do
+    if names[fold(name)] then
+      clear_header(name)
+    end
+  end
+end
+
 local function check(options)
-  local names = options.clear
-  for i = 1, #names do
-    clear_header(names[i])
+  if has_forged(options) then
+    drop_forged(options.names)
   end
   local token, malformed, from_header = find_token(options)
   local session, message
