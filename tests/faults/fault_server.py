@@ -245,7 +245,7 @@ def deaf(seconds: float) -> Fault:
     """Reads nothing more for a while: a large request fills every buffer on the way."""
 
     def fault(x: Exchange) -> None:
-        time.sleep(seconds)
+        x.server.over.wait(seconds)
         x.reset()
 
     return fault
@@ -318,6 +318,7 @@ class FaultServer:
         self.connections = 0  # those that got through TLS
         self._armed: list[Fault] = []
         self._on_accept: list[Callable[[socket.socket], None]] = []
+        self.over = threading.Event()
         self._lock = threading.Lock()
         self._open: dict[
             socket.socket, socket.socket
@@ -331,6 +332,7 @@ class FaultServer:
         return self
 
     def __exit__(self, *unused: object) -> None:
+        self.over.set()
         self._listener.close()
         self.drop()
 
