@@ -70,6 +70,7 @@ SERVER = """
         }},
       }}
     }}
+    proxy_set_header X-Later $http_x_forwarded_for;
     proxy_pass http://127.0.0.1:{port};
   }}
   location /open {{
@@ -250,7 +251,7 @@ def test_headers_that_nginx_knows_too(
     token = sessions.create("web", "bob", {"via": None}, duration=100)
     got = seen(nginx.get("/known", {**bearer(token), name: "forged"}))
     assert "forged" not in got.values()
-    assert got["x-forwarded-for"] == "bob"
+    assert (got["x-forwarded-for"], got["x-later"]) == ("bob", "bob")
 
 
 def test_what_no_header_can_hold(nginx: Nginx, sessions: tokenstore.Sessions) -> None:

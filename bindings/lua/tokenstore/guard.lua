@@ -86,7 +86,8 @@ function JWT.ask(options, token)
   return session, message, code
 end
 
--- Headers that nginx has variables of its own for, which see their proper spelling only.
+-- Headers that nginx has variables of its own for. These see the proper spelling only, and what is read once
+-- they keep: a log or a proxy_set_header would go on with what the client sent.
 local OWN_VARIABLES = {
   cookie = true,
   host = true,
@@ -160,8 +161,11 @@ local function names_to_drop(headers)
   for name in next, headers do
     local folded = fold(name)
     names[folded] = true
-    variables[#variables + 1] = "http_" .. folded
-    always = always or OWN_VARIABLES[folded] ~= nil
+    if OWN_VARIABLES[folded] then
+      always = true
+    else
+      variables[#variables + 1] = "http_" .. folded
+    end
   end
   return names, variables, always
 end
