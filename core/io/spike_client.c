@@ -81,7 +81,13 @@ void tks_spike_client_close(tks_spike_client *client) {
     while (memory->renewals > 0) {
         (void)pthread_cond_wait(&memory->ended, &memory->mutex);
     }
+    bool has_last = memory->has_last;
+    pthread_t last = memory->last;
+    memory->has_last = false;
     (void)pthread_mutex_unlock(&memory->mutex);
+    if (has_last) {
+        (void)pthread_join(last, NULL);
+    }
 }
 
 void tks_spike_client_free(tks_spike_client *client) {
@@ -172,26 +178,28 @@ static void *renew(void *context) {
     if (status != TKS_OK) {
         r.entry->pause_until_ms = tksp_wall_ms() + RENEWAL_PAUSE_MS;
     }
+    bool has_last = r.memory->has_last;
+    pthread_t last = r.memory->last;
+    r.memory->has_last = true;
+    r.memory->last = pthread_self();
     r.memory->renewals--;
     (void)pthread_cond_broadcast(&r.memory->ended);
     (void)pthread_mutex_unlock(&r.memory->mutex);
+    if (has_last) {
+        (void)pthread_join(last, NULL);
+    }
     return NULL;
 }
 
-/* A thread that is nobody's: it is counted, and takes no signals. */
+/* A thread that is counted, and takes no signals. When it ends it waits until the one that ended before it is
+ * gone, and close waits for the last: a host may unload this code right after that. */
 static bool start_thread(renewal *r) {
     pthread_t thread;
-    pthread_attr_t attributes;
     sigset_t all, before;
-    if (pthread_attr_init(&attributes) != 0) {
-        return false;
-    }
-    (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool started = pthread_create(&thread, &attributes, renew, r) == 0;
+    bool started = pthread_create(&thread, NULL, renew, r) == 0;
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    (void)pthread_attr_destroy(&attributes);
     return started;
 }
 

@@ -44,6 +44,8 @@ typedef struct tksp_spike_memory {
     pthread_mutex_t mutex;           /* guards the rest; taken before the stripes */
     pthread_cond_t ended;            /* a fetch has, or a renewal thread */
     size_t renewals;                 /* threads in the background */
+    bool has_last;                   /* one has ended, and was not waited for: */
+    pthread_t last;
     tks_buf notes;
     tksp_spike_entry *entries[TKSP_SPIKE_BUCKETS];
 } tksp_spike_memory;

@@ -34,6 +34,7 @@ from test_lua import *  # noqa: F403
 # What ends the interpreter, looks into it, or stops it by a signal.
 for name in (
     "test_a_state_that_is_left_while_a_renewal_is_under_way",
+    "test_a_renewal_is_gone_before_its_code_is",
     "test_ctrl_c_ends_a_wait",
     "test_many_calls_and_many_objects_leave_nothing_behind",
     "test_a_million_reads",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import ssl
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -23,7 +25,7 @@ from authorization import (
 )
 from certs import LOCAL, SERVER, Authority
 from forged import FORGED, FORGED_FOR
-from lua_process import Lua, Raised, get, log, make, opaque, quote, spike
+from lua_process import BEGIN, Lua, Raised, get, log, make, opaque, quote, spike
 from servers import Server
 
 A, B, C = "https://api.example/a", "https://api.example/b", "https://api.example/c"
@@ -179,6 +181,24 @@ def test_a_state_that_is_left_while_a_renewal_is_under_way(lua: Lua) -> None:
         opaque(lua, server)
         assert lua.end() == 0
     lua.end = lambda: 0  # type: ignore[method-assign]  # it has ended
+
+
+def test_a_renewal_is_gone_before_its_code_is(lua: Lua) -> None:
+    """A state that closes unloads the module. On one core the thread that renews is most often stopped right
+    behind the word that it has ended."""
+
+    def leave(_: int) -> int:
+        answers = [granted("one", refresh_in=0), granted("two", delay=30)]
+        with endpoint(lambda asked: answers[min(len(server.asked), 2) - 1]) as server:
+            other = Lua(lua.name)
+            os.sched_setaffinity(other.process.pid, {min(os.sched_getaffinity(0))})
+            other(BEGIN)
+            opaque(other, server)
+            wait_until(lambda: other(get(A)) == "one" and len(server.asked) == 2)
+            return other.end()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(leave, range(40))) == {0}
 
 
 def test_redis_may_be_down(lua: Lua, authority_server: Provider) -> None:
