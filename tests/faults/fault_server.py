@@ -252,8 +252,7 @@ def deaf(seconds: float) -> Fault:
 
 
 def in_step(answer: bytes) -> Fault:
-    """Answers each command before it reads the next one, and so reads nothing while its answers are
-    not read."""
+    """Answers each command before it reads the next, and reads nothing while its answers are not read."""
 
     def fault(x: Exchange) -> None:
         while True:
@@ -320,9 +319,8 @@ class FaultServer:
         self._on_accept: list[Callable[[socket.socket], None]] = []
         self.over = threading.Event()
         self._lock = threading.Lock()
-        self._open: dict[
-            socket.socket, socket.socket
-        ] = {}  # the client's end, and what wakes its thread
+        # The client's end, and what wakes its thread.
+        self._open: dict[socket.socket, socket.socket] = {}
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self._listener.getsockname()[1]
         self.url = f"redis{'s' if tls else ''}://127.0.0.1:{self.port}"
