@@ -33,7 +33,7 @@ test-asyncio: python
 	@$(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(ASYNCIO_BATTERY)
 	@TOKENSTORE_TEST_LOOP=uvloop $(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(ASYNCIO_ON_UVLOOP)
 	@$(ASYNCIO_PYTEST) -p blocking_shim $(ASYNCIO_SPIKE)
-	@$(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(if $(TOKENSTORE_SOAK),,-k 'not tls') $(ASYNCIO_FAULTS)
+	@$(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(if $(TOKENSTORE_SOAK),,-k 'not tls or turned_away') $(ASYNCIO_FAULTS)
 
 asan-asyncio:
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(BUILD)/asan WERROR=1 \

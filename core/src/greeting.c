@@ -80,7 +80,9 @@ static bool is_not_ready(const tks_reply *reply) {
 static tks_status judge(const char *command, const tks_reply *reply, const tks_target *target,
                         bool *final, tks_error *err) {
     char reason[REASON_SIZE];
-    if (tks_reply_get_type(reply) == TKS_REPLY_STATUS || strcmp(command, "PING") == 0) {
+    /* To PING any answer will do, but that of a server that is full, which hangs up. */
+    if (tks_reply_get_type(reply) == TKS_REPLY_STATUS ||
+        (strcmp(command, "PING") == 0 && !tks_reply_is_refusal(reply))) {
         return TKS_OK;
     }
     if (tks_reply_get_type(reply) != TKS_REPLY_ERROR) {
