@@ -22,6 +22,7 @@ struct tksp_conn {
     tksp_sock sock;
     tksp_tls *tls; /* NULL: plain */
     tks_reader *reader;
+    int64_t expires; /* by tksp_clock(): not to be lent from then on */
     bool usable;
     bool answered; /* once at least: the server has taken it */
     bool pending;  /* TLS: bytes wait inside, that poll() does not see */
@@ -40,6 +41,7 @@ tksp_conn *tksp_conn_new(const tks_target *target, tksp_tls_context *tls, const 
     tksp_sock_init(&conn->sock);
     conn->tls = NULL;
     conn->reader = NULL;
+    conn->expires = INT64_MAX;
     conn->usable = false;
     conn->answered = false;
     conn->pending = false;
@@ -281,6 +283,9 @@ tks_status tksp_conn_receive(tksp_conn *conn, tks_reply **out, bool *waited, tks
 
 bool tksp_conn_is_fresh(tksp_conn *conn) {
     char byte;
+    if (conn->expires != INT64_MAX && tksp_clock() >= conn->expires) {
+        return false;
+    }
     if (conn->tls != NULL) {
         /* Not a peek at the socket: TLS has messages of its own, such as session tickets. */
         tks_error ignored = TKS_ERROR_INIT;
@@ -350,6 +355,8 @@ tks_status tksp_conn_open(tksp_conn *conn, tksp_wait *wait, tksp_failure *failur
     }
     failure->sent = false; /* of the caller's batch nothing was */
     if (status == TKS_OK) {
+        int64_t age_ms = tks_target_draw_age(conn->target);
+        conn->expires = age_ms == INT64_MAX ? age_ms : tksp_clock() + age_ms * TKSP_MS;
         return TKS_OK;
     }
     conn->usable = false;

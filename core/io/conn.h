@@ -68,7 +68,8 @@ void tksp_conn_distrust(tksp_conn *conn);
 /* May another exchange begin? Costs no system call. */
 bool tksp_conn_is_usable(const tksp_conn *conn);
 
-/* Has nothing come in while it was idle - neither stray bytes nor the end? One system call. */
+/* Has nothing come in while it was idle - neither stray bytes nor the end - and has it not reached its
+ * max_connection_age? One system call. */
 bool tksp_conn_is_fresh(tksp_conn *conn);
 
 /* Closes and frees. NULL is accepted. */

@@ -3,6 +3,7 @@
 
 #include "sock.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -147,6 +148,25 @@ static tks_status connect_unix(tksp_sock *sock, const tks_target *target, tksp_w
     return status;
 }
 
+/* An address in brackets that the system does not take: it has a zone that there is not, or it is none. */
+static tks_status refuse_ipv6(const char *host, tks_error *err) {
+    char address[INET6_ADDRSTRLEN] = "";
+    struct in6_addr parsed;
+    const char *zone = strchr(host, '%');
+    if (zone != NULL && (size_t)(zone - host) < sizeof(address)) {
+        memcpy(address, host, (size_t)(zone - host));
+        if (inet_pton(AF_INET6, address, &parsed) == 1) {
+            return tks_fail(
+                err, TKS_ERR_CONFIGURATION,
+                "the IPv6 address in the URL has the zone \"%.40s\", and this machine has "
+                "no network interface of that name",
+                zone + 1);
+        }
+    }
+    return tks_fail(err, TKS_ERR_CONFIGURATION,
+                    "the host in brackets is not an IPv6 address: correct the URL");
+}
+
 /* The addresses of the target's host. An address as text asks no name server. */
 static tks_status resolve(const tks_target *target, struct addrinfo **out, tks_error *err) {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
@@ -155,8 +175,7 @@ static tks_status resolve(const tks_target *target, struct addrinfo **out, tks_e
     hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
     int code = getaddrinfo(target->host, port, &hints, out);
     if (code == EAI_NONAME && strchr(target->host, ':') != NULL) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "the host in brackets is not an IPv6 address: mend the URL");
+        return refuse_ipv6(target->host, err);
     }
     if (code == EAI_NONAME) {
         hints.ai_flags = AI_NUMERICSERV;

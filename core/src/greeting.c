@@ -56,10 +56,11 @@ void tks_greeting_clear(tks_greeting *greeting) {
     tks_buf_wipe(&greeting->out);
 }
 
-/* The server's words, unless they give the password back. */
+/* The server's words, unless they give the password back - which is the "user" where somebody forgot the
+ * colon before it. */
 static const char *describe(const tks_reply *reply, const tks_target *target, char *out,
                             size_t size) {
-    const char *password = target->password;
+    const char *password = target->password != NULL ? target->password : target->user;
     tks_reply_describe_error(reply, out, size);
     if (password != NULL && *password != '\0' && strstr(out, password) != NULL) {
         return "an error that cannot be shown because it holds the password";
@@ -95,7 +96,12 @@ static tks_status judge(const char *command, const tks_reply *reply, const tks_t
         return tks_fail(err, TKS_ERR_CONNECTION, "not ready: %s", why);
     }
     *final = true;
-    return tks_fail(err, TKS_ERR_SERVER, "%s refused: %s", command, why);
+    bool no_password = strcmp(command, "AUTH") == 0 && target->password == NULL;
+    return tks_fail(err, TKS_ERR_SERVER, "%s refused: %s%s", command, why,
+                    no_password
+                        ? " (the URL has a user and no password: was the password taken for "
+                          "the user? redis://:PASSWORD@host)"
+                        : "");
 }
 
 tks_status tks_greeting_judge(const tks_greeting *greeting, const tks_target *target,

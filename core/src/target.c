@@ -15,6 +15,7 @@
 enum {
     CONNECT_TIMEOUT_MS = 2000,
     TIMEOUT_MS = 5000,
+    MAX_CONNECTION_AGE_MS = 300000,
     POOL_SIZE = 16,
     POOL_SIZE_MAX = 1024,
     CLIENT_NAME_MAX = 255,
@@ -43,8 +44,9 @@ typedef struct option {
 #define MEMBER(name) offsetof(tks_target, name)
 
 static const option OPTIONS[] = {
-    {"connect_timeout", SECONDS, ANYWHERE, MEMBER(connect_timeout_ms), 0, 0},
-    {"timeout", SECONDS, ANYWHERE, MEMBER(timeout_ms), 0, 0},
+    {"connect_timeout", SECONDS, ANYWHERE, MEMBER(connect_timeout_ms), 1, 0},
+    {"timeout", SECONDS, ANYWHERE, MEMBER(timeout_ms), 1, 0},
+    {"max_connection_age", SECONDS, ANYWHERE, MEMBER(max_connection_age_ms), 0, 0},
     {"pool_size", SIZE, ANYWHERE, MEMBER(pool_size), 1, POOL_SIZE_MAX},
     {"max_reply_size", SIZE, ANYWHERE, MEMBER(max_reply_size), MAX_REPLY_SIZE_MIN,
      MAX_REPLY_SIZE_MAX},
@@ -67,6 +69,7 @@ tks_target *tksp_target_new(tks_transport transport, bool tls) {
     target->tls = tls;
     target->connect_timeout_ms = CONNECT_TIMEOUT_MS;
     target->timeout_ms = TIMEOUT_MS;
+    target->max_connection_age_ms = MAX_CONNECTION_AGE_MS;
     target->pool_size = POOL_SIZE;
     target->max_reply_size = (size_t)MAX_REPLY_SIZE;
     return target;
@@ -115,7 +118,7 @@ bool tksp_decimal(tks_bytes text, uint64_t max, uint64_t *out) {
 
 /* Seconds with an optional fraction, rounded to milliseconds. Not strtod: it minds the locale, and
  * takes "inf" and "0x1p3". */
-static bool parse_seconds(tks_bytes text, int64_t *out_ms) {
+static bool parse_seconds(tks_bytes text, uint64_t min_ms, int64_t *out_ms) {
     const char *dot = text.size > 0 ? memchr(text.data, '.', text.size) : NULL;
     size_t whole_size = dot != NULL ? (size_t)(dot - text.data) : text.size;
     uint64_t seconds;
@@ -123,6 +126,7 @@ static bool parse_seconds(tks_bytes text, int64_t *out_ms) {
         return false;
     }
     uint64_t ms = seconds * 1000;
+    bool positive = seconds > 0;
     if (dot != NULL) {
         tks_bytes fraction = tks_bytes_of(dot + 1, text.size - whole_size - 1);
         uint64_t scale = 100;
@@ -135,11 +139,12 @@ static bool parse_seconds(tks_bytes text, int64_t *out_ms) {
                 return false;
             }
             ms += (uint64_t)(c - '0') * scale + (i == 3 && c >= '5' ? 1 : 0);
+            positive = positive || c != '0';
             scale /= 10;
         }
     }
     *out_ms = (int64_t)ms;
-    return ms > 0 && ms <= SECONDS_MAX * 1000;
+    return ms >= (positive ? 1 : min_ms) && ms <= SECONDS_MAX * 1000;
 }
 
 static bool is_host_name(tks_bytes text) {
@@ -192,10 +197,10 @@ static tks_status set_value(tks_target *target, const option *o, tks_bytes value
                 memchr(value.data, '\0', value.size) == NULL;
     switch (o->kind) {
     case SECONDS:
-        if (!parse_seconds(value, member)) {
-            return tks_fail(err, TKS_ERR_CONFIGURATION,
-                            "%s must be a number of seconds from 0.001 to 86400, such as 0.5",
-                            o->name);
+        if (!parse_seconds(value, o->min, member)) {
+            return tks_fail(
+                err, TKS_ERR_CONFIGURATION, "%s must be a number of seconds from %s", o->name,
+                o->min == 0 ? "0 (no limit) to 86400, such as 300" : "0.001 to 86400, such as 0.5");
         }
         return TKS_OK;
     case SIZE:
@@ -255,6 +260,11 @@ tks_status tks_target_set(tks_target *target, const char *name, tks_bytes value,
                         "unknown option %.40s: there are " TKSP_OPTION_NAMES, name);
     }
     return tksp_option_set(target, index, value, err);
+}
+
+int64_t tks_target_draw_age(const tks_target *target) {
+    int64_t age = target->max_connection_age_ms;
+    return age == 0 ? INT64_MAX : age - (int64_t)tks_random_below((uint32_t)(age / 5) + 1);
 }
 
 /* Percent-encodes what a path in a URL cannot hold as it is. */

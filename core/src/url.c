@@ -21,11 +21,13 @@ typedef struct scheme {
 } scheme;
 
 static const scheme SCHEMES[] = {
-    {"redis", TKS_TCP, false}, {"rediss", TKS_TCP, true},         {"redis+unix", TKS_UNIX, false},
-    {"unix", TKS_UNIX, false}, {"embedded", TKS_EMBEDDED, false},
+    {"redis", TKS_TCP, false},  {"valkey", TKS_TCP, false},        {"rediss", TKS_TCP, true},
+    {"valkeys", TKS_TCP, true}, {"redis+unix", TKS_UNIX, false},   {"valkey+unix", TKS_UNIX, false},
+    {"unix", TKS_UNIX, false},  {"embedded", TKS_EMBEDDED, false},
 };
 
-#define SCHEME_NAMES "redis://, rediss://, redis+unix:// or embedded:"
+#define SCHEME_NAMES                                                                               \
+    "redis://, rediss:// (TLS) or redis+unix://, each also with valkey for redis, or embedded:"
 
 /* A URL on its way: the parts, borrowed from the text. */
 typedef struct parts {
@@ -133,18 +135,55 @@ static tks_status split_scheme(tks_bytes url, parts *p, tks_bytes *rest, tks_err
     return tks_fail(err, TKS_ERR_CONFIGURATION, "the URL must begin with " SCHEME_NAMES);
 }
 
+static bool is_blank(char c) {
+    return (unsigned char)c <= ' ' || c == 0x7f;
+}
+
+static const char *name_blank(char c) {
+    switch (c) {
+    case '\n': return "a newline";
+    case '\r': return "a carriage return";
+    case '\t': return "a tab";
+    case ' ': return "a space";
+    default: return "a control character";
+    }
+}
+
+/* Blanks around a URL come along when it is read from a file or copied; within it one belongs to a part. */
+static tks_status refuse_blanks(tks_bytes url, tks_error *err) {
+    size_t first = 0;
+    while (first < url.size && !is_blank(url.data[first])) {
+        first++;
+    }
+    if (first == url.size) {
+        return TKS_OK;
+    }
+    const char *name = name_blank(url.data[first]);
+    size_t end = first;
+    while (end < url.size && is_blank(url.data[end])) {
+        end++;
+    }
+    if (end == url.size && first > 0) {
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "the URL ends with %s: strip it (was it read from a file?)", name);
+    }
+    return tks_fail(err, TKS_ERR_CONFIGURATION,
+                    first == 0
+                        ? "the URL begins with %s: strip it"
+                        : "the URL holds %s: percent-encode it, or strip it if it came along "
+                          "with a password that was read from a file",
+                    name);
+}
+
 static tks_status split(tks_bytes url, parts *p, tks_error *err) {
     tks_bytes rest = {NULL, 0};
     if (url.size > URL_MAX) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "the URL is longer than %d bytes", URL_MAX);
     }
-    for (size_t i = 0; i < url.size; i++) {
-        if ((unsigned char)url.data[i] <= ' ' || url.data[i] == 0x7f) {
-            return tks_fail(err, TKS_ERR_CONFIGURATION,
-                            "the URL holds a space or a control character: percent-encode it");
-        }
+    tks_status status = refuse_blanks(url, err);
+    if (status == TKS_OK) {
+        status = split_scheme(url, p, &rest, err);
     }
-    tks_status status = split_scheme(url, p, &rest, err);
     if (status != TKS_OK) {
         return status;
     }

@@ -10,8 +10,8 @@ enum { TKSP_UNIX_PATH_MAX = 107 }; /* sun_path of Linux, less its NUL */
 
 /* For messages about an unknown option. */
 #define TKSP_OPTION_NAMES                                                                          \
-    "connect_timeout, timeout, pool_size, max_reply_size, client_name, db; for TLS ca, cert, "     \
-    "key, server_name; for embedded: server"
+    "connect_timeout, timeout, max_connection_age, pool_size, max_reply_size, client_name, db; "   \
+    "for TLS ca, cert, key, server_name; for embedded: server"
 
 /* A target with the defaults of `transport`. NULL when memory is out. */
 tks_target *tksp_target_new(tks_transport transport, bool tls);

@@ -75,6 +75,10 @@ TEST(greeting_judges_the_answers) {
     check_judged(both, "-ERR max number of clients reached\r\n", TKS_ERR_CONNECTION, false,
                  "not ready");
     check_judged(both, ":5\r\n+OK\r\n", TKS_ERR_CONNECTION, false, "is this a Redis server?");
+    check_judged("redis://sesame@localhost", "-WRONGPASS invalid\r\n", TKS_ERR_SERVER, true,
+                 "was the password taken for the user? redis://:PASSWORD@host");
+    check_judged("redis://sesame@localhost", "-ERR what is sesame\r\n", TKS_ERR_SERVER, true,
+                 "cannot be shown");
     check_judged(both, "-ERR what is sesame\r\n", TKS_ERR_SERVER, true, "cannot be shown");
     check_judged("rediss://localhost", "-NOAUTH Authentication required.\r\n", TKS_OK, false, "");
     check_judged("rediss://localhost", "-ERR max number of clients reached\r\n", TKS_ERR_CONNECTION,

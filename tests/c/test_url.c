@@ -47,6 +47,9 @@ TEST(url_forms) {
     check_described("redis://[::1]", "redis://[::1]:6379/0");
     check_described("redis://[::1]:7/1", "redis://[::1]:7/1");
     check_described("redis://[fe80::1%25eth0]:7", "redis://[fe80::1%eth0]:7/0");
+    check_described("valkey://h/1", "redis://h:6379/1");
+    check_described("Valkeys://h", "rediss://h:6379/0");
+    check_described("valkey+unix:///run/r.sock", "redis+unix:///run/r.sock");
     check_described("rediss://host-1.example_x.com", "rediss://host-1.example_x.com:6379/0");
     check_described("redis+unix:///run/r.sock", "redis+unix:///run/r.sock");
     check_described("unix:///run/r.sock?db=2", "redis+unix:///run/r.sock?db=2");
@@ -128,8 +131,18 @@ TEST(url_refused) {
     check_refused("redis://h/-1", "database");
     check_refused("redis://h/2147483648", "database");
     check_refused("redis://h/1?db=1", "db is given twice");
-    check_refused("redis://h h", "space");
-    check_refused("redis://h\n", "control");
+    check_refused("redis://h h", "holds a space");
+    check_refused("redis://h\n", "ends with a newline: strip it");
+    check_refused("redis://h/0?db=1 \r\n", "ends with a space: strip it");
+    check_refused("redis://h\r\n", "ends with a carriage return");
+    check_refused("embedded:\t", "ends with a tab");
+    check_refused(" redis://h", "begins with a space: strip it");
+    check_refused("\nredis://h\n", "begins with a newline");
+    check_refused("\n", "begins with a newline");
+    check_refused("redis://:secret\n@h", "holds a newline");
+    check_refused("redis://h\x7f?db=1", "holds a control character");
+    check_refused("valkeyss://h", "unknown scheme valkeyss://");
+    check_refused("http://h", "valkey");
     check_refused("redis://h#x", "'#'");
     check_refused("redis://h%", "two hexadecimal digits");
     check_refused("redis://h%4", "two hexadecimal digits");
@@ -157,6 +170,9 @@ TEST(url_options_refused) {
     check_refused("redis://h?timeout=1&timeout=1", "timeout is given twice");
     check_refused("redis://h?timeout=1&&pool_size=1", "unknown option");
     check_refused("redis://h?timeout=1&", "unknown option");
+    check_refused("redis://h?max_connection_age=-1", "max_connection_age must be");
+    check_refused("redis://h?max_connection_age=0.0004", "max_connection_age must be");
+    check_refused("redis://h?max_connection_age=86401", "0 (no limit)");
     check_refused("redis://h?pool_size=0", "pool_size must be");
     check_refused("redis://h?pool_size=1025", "pool_size must be");
     check_refused("redis://h?pool_size=1.5", "pool_size must be");
@@ -214,6 +230,26 @@ TEST(url_seconds) {
         CHECK_STATUS(status, cases[i].ms != 0 ? TKS_OK : TKS_ERR_CONFIGURATION);
         if (cases[i].ms != 0) CHECK_INT(target->timeout_ms, cases[i].ms);
     }
+    tks_target_free(target);
+}
+
+TEST(url_connection_age) {
+    tks_error err = TKS_ERROR_INIT;
+    tks_target *target = parse("redis://h");
+    CHECK_INT(target->max_connection_age_ms, 300000);
+    int64_t least = INT64_MAX, most = 0;
+    for (int i = 0; i < 1000; i++) {
+        int64_t age = tks_target_draw_age(target);
+        least = age < least ? age : least;
+        most = age > most ? age : most;
+    }
+    /* From four fifths of it to all of it; an end is missed once in 10^7 runs. */
+    CHECK(least >= 240000 && least < 241000);
+    CHECK(most <= 300000 && most > 299000);
+    CHECK_STATUS(tks_target_set(target, "max_connection_age", test_bytes("0"), &err), TKS_OK);
+    CHECK(tks_target_draw_age(target) == INT64_MAX);
+    CHECK_STATUS(tks_target_set(target, "max_connection_age", test_bytes("0.001"), &err), TKS_OK);
+    CHECK_INT(tks_target_draw_age(target), 1);
     tks_target_free(target);
 }
 

@@ -55,6 +55,21 @@ def test_size_holds(redis: Server) -> None:
         assert min(served) > max(served) / 4 > 0, served
 
 
+def test_a_connection_ends_with_its_age(redis: Server) -> None:
+    with tokenstore.Client(redis.url, max_connection_age=0.4, client_name="aged") as client:
+        first = client.execute("CLIENT", "ID")
+        assert client.execute("CLIENT", "ID") == first
+        time.sleep(0.41)
+        second = client.execute("CLIENT", "ID")
+        assert second != first
+        assert client.execute("CLIENT", "ID") == second
+        assert named(redis, "aged") == 1  # the old one was closed
+    with tokenstore.Client(redis.url, max_connection_age=0) as client:
+        first = client.execute("CLIENT", "ID")
+        time.sleep(0.41)
+        assert client.execute("CLIENT", "ID") == first
+
+
 def test_one_connection_serves_one_thread(redis: Server) -> None:
     """What is used one after the other needs one connection, whatever the size."""
     with tokenstore.Client(redis.url, pool_size=16, client_name="lifo") as client:

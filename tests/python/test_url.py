@@ -53,6 +53,28 @@ def test_user_and_password(tcp: Server) -> None:
         assert who(client) == b"default"
 
 
+def test_valkey_stands_for_redis(tcp: Server, server: Server) -> None:
+    for url in (f"valkey://127.0.0.1:{tcp.port}/5", f"valkey+unix://{server.socket_path}?db=5"):
+        with Client(url) as client:
+            assert database(client) == "5"
+
+
+def test_a_forgotten_colon(locked: Server) -> None:
+    with Client(f"redis://CANARY@127.0.0.1:{locked.port}") as client:
+        with pytest.raises(tokenstore.ServerError, match="was the password taken for the user") as caught:
+            client.execute("PING")
+        assert "CANARY" not in str(caught.value)
+
+
+def test_a_zone_that_is_not_there() -> None:
+    with Client("redis://[fe80::1%25nowhere7]:6379") as client:
+        with pytest.raises(ConfigurationError, match='the zone "nowhere7"'):
+            client.execute("PING")
+    with Client("redis://[1::2::3%25lo]") as client:
+        with pytest.raises(ConfigurationError, match="not an IPv6 address"):
+            client.execute("PING")
+
+
 def test_password_alone(locked: Server) -> None:
     with Client(f"redis://:pass%20word@127.0.0.1:{locked.port}") as client:
         assert who(client) == b"default"
@@ -100,6 +122,7 @@ def test_options_stand_in_the_url_or_as_keywords(server: Server) -> None:
     both = {
         "connect_timeout": (2.5, "2.5"),
         "timeout": (0.25, "0.25"),
+        "max_connection_age": (0, "0"),
         "pool_size": (3, "3"),
         "max_reply_size": (1000000, "1000000"),
     }
@@ -134,6 +157,8 @@ def test_options_stand_in_the_url_or_as_keywords(server: Server) -> None:
         ("redis://localhost?timeout=-1", "timeout"),
         ("redis://localhost?timeout=nan", "timeout"),
         ("redis://localhost?pool_size=0", "pool_size"),
+        ("redis://localhost?max_connection_age=x", "max_connection_age"),
+        ("redis://localhost:6379\n", "ends with a newline"),
         ("redis://localhost?pool_size=1.5", "pool_size"),
         ("redis://localhost?max_reply_size=x", "max_reply_size"),
         ("redis://localhost?ca=/x", "ca"),
@@ -187,6 +212,8 @@ def test_messages_never_hold_the_password(url: str) -> None:
         ("timeout", "5", TypeError),
         ("timeout", True, TypeError),
         ("connect_timeout", 0, ConfigurationError),
+        ("max_connection_age", -1, ConfigurationError),
+        ("max_connection_age", "5", TypeError),
         ("pool_size", 0, ConfigurationError),
         ("pool_size", -1, ConfigurationError),
         ("pool_size", 1.5, TypeError),

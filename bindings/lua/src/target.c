@@ -1,6 +1,7 @@
 /* target.c - see target.h. */
 #include "target.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "convert.h"
@@ -152,9 +153,20 @@ static int target_info(lua_State *L) {
     return 1;
 }
 
+/* draw_age(target): for how many seconds a connection that is opened now may be used; math.huge: without
+ * end. */
+static int draw_age(lua_State *L) {
+    const tksp_lua_target *self = tksp_lua_check(L, 1, TKSP_UP_TARGET);
+    luaL_argcheck(L, self->target != NULL, 1, "a whole target expected");
+    int64_t ms = tks_target_draw_age(self->target);
+    lua_pushnumber(L, ms == INT64_MAX ? (lua_Number)HUGE_VAL : (lua_Number)ms / 1e3);
+    return 1;
+}
+
 void tksp_lua_open_target(lua_State *L) {
     static const luaL_Reg functions[] = {{"target", target},
                                          {"target_info", target_info},
+                                         {"draw_age", draw_age},
                                          {NULL, NULL}};
     tksp_lua_set_gc(L, TKSP_UP_TARGET, target_gc);
     tksp_lua_set_functions(L, functions);

@@ -6,6 +6,7 @@ local options = {}
 options.CLIENT = {
   connect_timeout = "number",
   timeout = "number",
+  max_connection_age = "number",
   pool_size = "number",
   client_name = "string",
   max_reply_size = "number",

@@ -53,6 +53,7 @@
 ---@field redis? string URL; without it $TOKENSTORE_URL, else redis://localhost:6379
 ---@field connect_timeout? number seconds for one attempt to connect (default 2)
 ---@field timeout? number seconds, one deadline for a whole operation, retries included (default 5)
+---@field max_connection_age? number seconds a connection is used, less up to a fifth by lot (default 300); 0: no end
 ---@field pool_size? integer most connections at a time (default 16)
 ---@field client_name? string as CLIENT LIST shows it
 ---@field max_reply_size? integer bytes; a larger reply closes the connection (default 64 MiB)

@@ -135,6 +135,13 @@ static PyObject *client_target(PyObject *object, PyObject *unused) {
                          "connect_timeout", (double)t->connect_timeout_ms / 1e3);
 }
 
+/* draw_age() -> for how many seconds a connection that is opened now may be used; inf: without end */
+static PyObject *client_draw_age(PyObject *object, PyObject *unused) {
+    (void)unused;
+    int64_t ms = tks_target_draw_age(tks_client_get_target(((client_object *)object)->client));
+    return PyFloat_FromDouble(ms == INT64_MAX ? (double)INFINITY : (double)ms / 1e3);
+}
+
 static PyObject *client_closed(PyObject *object, void *unused) {
     (void)unused;
     return PyBool_FromLong(((client_object *)object)->closed);
@@ -163,6 +170,7 @@ static PyMethodDef client_methods[] = {
     {"close", client_close, METH_NOARGS, NULL},
     {"describe", client_describe, METH_NOARGS, NULL},
     {"target", client_target, METH_NOARGS, NULL},
+    {"draw_age", client_draw_age, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -41,6 +41,7 @@ class ClientOptions(TypedDict, total=False):
 
     connect_timeout: Duration
     timeout: Duration
+    max_connection_age: Duration
     pool_size: int
     client_name: str
     max_reply_size: int

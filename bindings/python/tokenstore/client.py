@@ -34,6 +34,7 @@ class BaseClient:
         *,
         connect_timeout: Duration | None = None,
         timeout: Duration | None = None,
+        max_connection_age: Duration | None = None,
         pool_size: int | None = None,
         client_name: str | None = None,
         max_reply_size: int | None = None,
@@ -50,6 +51,7 @@ class BaseClient:
         texts = {
             "connect_timeout": _decimal("connect_timeout", connect_timeout),
             "timeout": _decimal("timeout", timeout),
+            "max_connection_age": _decimal("max_connection_age", max_connection_age),
             "pool_size": _digits("pool_size", pool_size),
             "client_name": _options.text("client_name", client_name),
             "max_reply_size": _digits("max_reply_size", max_reply_size),
@@ -90,8 +92,9 @@ class Client(BaseClient, Closing):
         embedded:                                    a private server that ends with this process
         embedded:/some/dir                           … that keeps its data there
 
-    and when left out ``$TOKENSTORE_URL``, else ``redis://localhost:6379``. Nothing is connected
-    before the first command (but ``embedded:`` starts its server here).
+    (``valkey`` may stand for ``redis`` in each) and when left out ``$TOKENSTORE_URL``, else
+    ``redis://localhost:6379``. Nothing is connected before the first command (but ``embedded:`` starts
+    its server here).
 
     Options, each also possible as a query parameter of the URL (the keyword wins):
 
@@ -99,6 +102,9 @@ class Client(BaseClient, Closing):
         seconds for one attempt to connect, TLS and AUTH included (default 2)
     ``timeout``
         one deadline for a whole operation, retries included (default 5)
+    ``max_connection_age``
+        seconds a connection is used before a new one takes its place (default 300; 0: no limit), less up
+        to a fifth by lot: a server that was demoted, or a name that moved, is left within this time
     ``pool_size``
         the most connections at a time (default 16); a thread that finds none free waits
     ``client_name``

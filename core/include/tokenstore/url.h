@@ -4,9 +4,9 @@
  *     redis+unix:///path/to.sock[?db=0]               unix:///path/to.sock
  *     embedded:[/some/dir]                            a private server (embedded.h)
  *
- * Options stand as query parameters (percent-decoded) or are given by name: connect_timeout, timeout
- * (seconds), pool_size, client_name, max_reply_size (bytes), db, and for TLS ca, cert, key,
- * server_name; for embedded: server (the binary).
+ * valkey may stand for redis in each scheme. Options stand as query parameters (percent-decoded) or are
+ * given by name: connect_timeout, timeout, max_connection_age (seconds), pool_size, client_name,
+ * max_reply_size (bytes), db, and for TLS ca, cert, key, server_name; for embedded: server (the binary).
  * Lifecycle: tks_target is a heap handle; what it gives is borrowed from it.
  * Threads:   immutable after the last tks_target_set. */
 #ifndef TOKENSTORE_URL_H
@@ -36,10 +36,11 @@ typedef struct tks_target {
     char *ca, *cert, *key, *server_name; /* TLS; NULL: system CAs, no client certificate, host */
     char *server;      /* EMBEDDED: the binary; NULL: redis-server or valkey-server on PATH */
     char *client_name; /* NULL: none */
-    int64_t connect_timeout_ms; /* default 2000 */
-    int64_t timeout_ms;         /* one deadline for a whole operation; default 5000 */
-    size_t pool_size;           /* most connections at a time; default 16 */
-    size_t max_reply_size;      /* bytes; default 64 MiB */
+    int64_t connect_timeout_ms;    /* default 2000 */
+    int64_t timeout_ms;            /* one deadline for a whole operation; default 5000 */
+    int64_t max_connection_age_ms; /* default 300000; 0: none */
+    size_t pool_size;              /* most connections at a time; default 16 */
+    size_t max_reply_size;         /* bytes; default 64 MiB */
 } tks_target;
 
 /* Parses `url`. TKS_OK, TKS_ERR_CONFIGURATION (the message names the part that is wrong and never
@@ -49,6 +50,10 @@ tks_status tks_target_parse(tks_bytes url, tks_target **out, tks_error *err);
 /* Sets one option by name, value as text, as a query parameter would. An unknown name, or one that
  * does not fit the transport, is TKS_ERR_CONFIGURATION and is named. */
 tks_status tks_target_set(tks_target *target, const char *name, tks_bytes value, tks_error *err);
+
+/* How long one new connection may be used, in ms: max_connection_age less up to a fifth, drawn by lot, so that
+ * connections that were opened together do not end together. INT64_MAX where there is no such age. */
+int64_t tks_target_draw_age(const tks_target *target);
 
 /* Appends the URL without user, password and options: for repr and messages. */
 tks_status tks_target_describe(const tks_target *target, tks_buf *out);

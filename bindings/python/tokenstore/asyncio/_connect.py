@@ -177,9 +177,7 @@ async def _resolve(where: Where) -> list[Any]:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=numeric)
     except socket.gaierror:
         if ":" in host:
-            raise ConfigurationError(
-                "the host in brackets is not an IPv6 address: mend the URL"
-            ) from None
+            raise ConfigurationError(_why_no_ipv6(host)) from None
     loop = asyncio.get_running_loop()
     try:
         return await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -187,3 +185,17 @@ async def _resolve(where: Where) -> list[Any]:
         raise ConnectionError(
             f"cannot connect: the host name cannot be resolved: {describe(error)}"
         ) from None
+
+
+def _why_no_ipv6(host: str) -> str:
+    address, _, zone = host.partition("%")
+    try:
+        socket.inet_pton(socket.AF_INET6, address)
+    except OSError:
+        zone = ""
+    if not zone:
+        return "the host in brackets is not an IPv6 address: correct the URL"
+    return (
+        f'the IPv6 address in the URL has the zone "{zone}", and this machine has no network interface of '
+        "that name"
+    )
