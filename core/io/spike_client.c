@@ -109,11 +109,9 @@ static tks_status fail_closed(tks_error *err) {
 
 /* ---- fetching ---------------------------------------------------------------------------------- */
 
-static void keep_notes(tks_spike_client *client, tksp_spike_memory *memory, const tks_op *op) {
-    tks_bytes notes = tks_op_get_notes(op);
-    if (notes.size > 0 && tks_buf_append_bytes(&memory->notes, notes) == TKS_OK) {
-        atomic_store(&client->has_notes, true);
-    }
+static void keep_notes(tks_spike_client *client, tksp_spike_memory *memory, tks_op *op) {
+    tks_notes_move(tks_op_get_notes(op), &memory->notes);
+    atomic_store(&client->has_notes, !tks_notes_is_empty(&memory->notes));
 }
 
 static tks_status run_op(tks_spike_client *client, tks_op *op, int64_t timeout_ms,
@@ -443,9 +441,8 @@ tks_status tks_spike_client_take_notes(tks_spike_client *client, tks_buf *out) {
         return TKS_ERR_MEMORY;
     }
     (void)pthread_mutex_lock(&memory->mutex);
-    tks_status status = tks_buf_append_bytes(out, tks_buf_bytes(&memory->notes));
-    tks_buf_reset(&memory->notes);
-    atomic_store(&client->has_notes, false);
+    tks_status status = tks_notes_take(&memory->notes, out);
+    atomic_store(&client->has_notes, !tks_notes_is_empty(&memory->notes));
     (void)pthread_mutex_unlock(&memory->mutex);
     return status;
 }

@@ -115,7 +115,7 @@ tksp_spike_memory *tksp_spike_memory_new(void) {
     }
     memory->pid = getpid();
     memory->mark = make_mark();
-    tks_buf_init(&memory->notes, NOTES_MAX);
+    tks_notes_init(&memory->notes, NOTES_MAX);
     return memory;
 }
 
@@ -131,7 +131,7 @@ void tksp_spike_memory_free(tksp_spike_memory *memory) {
             free(entry);
         }
     }
-    tks_buf_clear(&memory->notes);
+    tks_notes_clear(&memory->notes);
     if (memory->mark != NULL) {
         (void)munmap((void *)(uintptr_t)memory->mark, (size_t)sysconf(_SC_PAGESIZE));
     }

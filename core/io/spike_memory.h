@@ -46,7 +46,7 @@ typedef struct tksp_spike_memory {
     size_t renewals;                 /* threads in the background */
     bool has_last;                   /* one has ended, and was not waited for: */
     pthread_t last;
-    tks_buf notes;
+    tks_notes notes;
     tksp_spike_entry *entries[TKSP_SPIKE_BUCKETS];
 } tksp_spike_memory;
 

@@ -25,7 +25,7 @@ tks_op *tksp_op_new(size_t size, const tksp_op_kind *kind, tks_safety safety) {
     op->kind = kind;
     op->safety = safety;
     tks_buf_init(&op->out, BATCH_MAX);
-    tks_buf_init(&op->notes, NOTES_MAX);
+    tks_notes_init(&op->notes, NOTES_MAX);
     return op;
 }
 
@@ -70,7 +70,7 @@ void tks_op_free(tks_op *op) {
     tksp_op_clear_commands(op);
     free(op->commands);
     tks_buf_wipe(&op->out);
-    tks_buf_clear(&op->notes);
+    tks_notes_clear(&op->notes);
     tksp_arena_clear(&op->arena);
     free(op);
 }
@@ -342,8 +342,8 @@ bool tks_op_is_out_of_step(const tks_op *op) {
     }
 }
 
-tks_bytes tks_op_get_notes(const tks_op *op) {
-    return tks_buf_bytes(&op->notes);
+tks_notes *tks_op_get_notes(tks_op *op) {
+    return &op->notes;
 }
 
 const tks_result *tks_op_get_result(const tks_op *op) {

@@ -67,7 +67,7 @@ struct tks_op {
     tks_buf out; /* the batch's bytes */
     tks_batch batch;
     const tks_http_request *request;
-    tks_buf notes;
+    tks_notes notes;
     const char *reason; /* why it is trying again, in the arena; NULL: it is not */
     tks_result result;
     const tks_token *expected;

@@ -147,7 +147,7 @@ static void converse(const input *in, bool opaque, tks_bytes token) {
         require_printable(message);
         require_hidden(token, tks_bytes_of(message, strlen(message)));
     }
-    require_hidden(token, tks_op_get_notes(op));
+    require_hidden(token, tks_buf_bytes(&tks_op_get_notes(op)->lines));
     tks_op_free(op);
     tks_spike_free(spike);
 }

@@ -240,7 +240,8 @@ static int finish(lua_State *L, tks_spike_client *client, int results) {
     }
     scratch = tksp_lua_scratch_new(L);
     if (tks_spike_client_take_notes(client, &scratch->text) != TKS_OK) {
-        return luaL_error(L, "not enough memory");
+        lua_pop(L, 1); /* they stay for the next call */
+        return results;
     }
     lua_pushlstring(L, scratch->text.data, scratch->text.size);
     tksp_lua_scratch_clear(scratch);

@@ -138,6 +138,8 @@ static PyObject *spike_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 static bool log_notes(spike_object *self) {
     tks_buf notes;
     bool good = true;
+    char level;
+    tks_bytes text;
     tks_buf_init(&notes, SIZE_MAX);
     if (tks_spike_client_take_notes(self->client, &notes) != TKS_OK || notes.size == 0) {
         tks_buf_clear(&notes);
@@ -145,14 +147,12 @@ static bool log_notes(spike_object *self) {
     }
     PyObject *kind, *value, *traceback;
     PyErr_Fetch(&kind, &value, &traceback);
-    for (size_t at = 0; good && at < notes.size;) {
-        const char *line = notes.data + at;
-        size_t size = (size_t)((const char *)memchr(line, '\n', notes.size - at) - line);
-        PyObject *result = PyObject_CallFunction(self->log, "s#s#", line, (Py_ssize_t)1, line + 1,
-                                                 (Py_ssize_t)size - 1);
+    tks_bytes rest = tks_buf_bytes(&notes);
+    while (good && tks_notes_next(&rest, &level, &text)) {
+        PyObject *line = PyUnicode_DecodeUTF8(text.data, (Py_ssize_t)text.size, "replace");
+        PyObject *result = PyObject_CallFunction(self->log, "CN", (int)level, line);
         good = result != NULL;
         Py_XDECREF(result);
-        at += size + 1;
     }
     if (kind != NULL) PyErr_Restore(kind, value, traceback);
     tks_buf_clear(&notes);

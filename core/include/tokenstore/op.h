@@ -20,6 +20,7 @@
 
 #include "tokenstore/buf.h"
 #include "tokenstore/json.h"
+#include "tokenstore/notes.h"
 #include "tokenstore/resp.h"
 #include "tokenstore/status.h"
 
@@ -151,9 +152,9 @@ typedef struct tks_result {
     };
 } tks_result;
 
-/* What is worth a line in a log, in any state: lines that begin with 'i' (information) or 'w'
- * (warning) and end with a newline; never a token or a secret. */
-tks_bytes tks_op_get_notes(const tks_op *op);
+/* What is worth a line in a log, in any state, for the driver to take; never a token or a secret. They
+ * end with the operation. */
+tks_notes *tks_op_get_notes(tks_op *op);
 
 /* After TKS_DONE; borrowed, valid until the operation is freed. */
 const tks_result *tks_op_get_result(const tks_op *op);

@@ -68,8 +68,8 @@ tks_status tks_spike_client_invalidate(tks_spike_client *client, tks_bytes audie
 /* Is there something for the log? */
 bool tks_spike_client_has_notes(const tks_spike_client *client);
 
-/* Moves the lines for the log that have gathered to `out`: each begins with 'i' or 'w', ends with a
- * newline, and holds no secret. Cheap when there are none. TKS_OK or TKS_ERR_MEMORY. */
+/* Moves the notes that have gathered to `out`, as tks_notes_take does. Cheap when there are none. TKS_OK
+ * or TKS_ERR_MEMORY. */
 tks_status tks_spike_client_take_notes(tks_spike_client *client, tks_buf *out);
 
 /* Ends a renewal under way; later calls give TKS_ERR_CLOSED. Twice is fine. */

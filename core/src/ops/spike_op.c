@@ -12,10 +12,7 @@ enum {
 /* ---- notes for the log ---- */
 
 void tksp_spike_note(tksp_spike_op *self, char level, const char *text) {
-    tks_buf *notes = &self->base.notes;
-    tks_buf_append_char(notes, level);
-    tks_buf_append(notes, text, strlen(text));
-    tks_buf_append_char(notes, '\n');
+    tks_notes_add(&self->base.notes, level, text);
 }
 
 /* ---- ends ---- */
