@@ -21,7 +21,7 @@ local good = {
 }
 local optional = {
   data = { create = true }, duration = { create = true, rotate = true }, custom_token = true, refresh = true,
-  expiry = true,
+  expiry = true, token = true, id = true,
 }
 
 local function with(args, name, value)
@@ -93,4 +93,50 @@ test("lists of arguments and of tokens", function()
     { app = "a", type = "t", tokens = { "x", 2 } })
   raises("'tokens' (list without holes", tokens.get_many, tokens,
     { app = "a", type = "t", tokens = { [1] = "x", [3] = "y" } })
+end)
+
+test("a token that was not presented is not found", function()
+  local store = harness.store({}, tokenstore.Tokenstore)
+  local jwt = assert(tokenstore.RedisJWT { redis = harness.url, secret = ("s"):rep(32) })
+  local none = { app = "a", type = "t" }
+  local function is(expected, value, ...)
+    harness.equal(value, expected)
+    harness.equal(select("#", ...), 0, "values besides")
+  end
+  is(nil, tokens:get(with(none, "refresh", 5)))
+  is(false, tokens:refresh(with(none, "duration", 5)))
+  is(nil, tokens:update(with(none, "data", {})))
+  is(nil, tokens:rotate(none))
+  is(false, tokens:delete(none))
+  is(false, tokens:delete_by_id(with(none, "owner", "o")))
+  is(nil, sessions:get { app = "a" })
+  is(false, sessions:refresh { app = "a", duration = 5 })
+  is(false, sessions:update { app = "a", data = {} })
+  is(nil, sessions:rotate { app = "a" })
+  is(false, sessions:kill { app = "a" })
+  is(false, sessions:kill_by_id { app = "a", owner_id = "o" })
+  for _, method in ipairs { "get", "get_key", "get_hash", "take_hash" } do
+    is(nil, store[method](store, {}))
+  end
+  for _, method in ipairs { "delete", "delete_key", "del_hash" } do
+    is(false, store[method](store, {}))
+  end
+  is(false, store:set { attrs = {} })
+  is(false, jwt:destroy {})
+  is(false, jwt:call():exists(nil))
+  is(-2, jwt:call():ttl(nil))
+  is(nil, jwt:call():get_value_by_key(nil))
+  local session, message, code = jwt:verify {}
+  harness.equal(session, nil)
+  harness.equal(code, "invalid_token")
+  harness.matches(message, "token")
+end)
+
+test("a message calls an owner as the method does", function()
+  local _, message = tokens:create { app = "a", type = "t", owner = "" }
+  harness.equal(message, "owner is empty")
+  for method, more in pairs { create = {}, list = {}, kill_all = {}, kill_by_id = { id = "x" } } do
+    _, message = sessions[method](sessions, { app = "a", owner_id = "", id = more.id })
+    harness.equal(message, "owner_id is empty", method)
+  end
 end)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import traceback
 from typing import Any
 
 import pytest
 
 import tokenstore
-from tokenstore import Client, ConfigurationError, RedisJWT, jwt
+import tokenstore.asyncio
+from tokenstore import Client, ConfigurationError, DataError, RedisJWT, jwt
 
 SECRET = "0123456789abcdef" * 2
 HUGE = 10**5000  # more digits than str() makes of an int
@@ -96,3 +99,53 @@ def test_an_empty_typ_is_not_any() -> None:
         with pytest.raises(ConfigurationError, match="typ is empty"):
             decode(token, key, ["HS256"], typ="")
     assert jwt.decode(token, key, ["HS256"], typ=None) == {}
+
+
+# ---- a refusal calls an argument as the method does --------------------------------------------------------
+
+# What may be of any type, or is refused where it is used.
+ANY = {"self", "value_session", "expiry"}
+GOOD = {"data": {}, "attrs": {}, "duration": 5, "ttl": 5, "tokens": [], "data_session": {}, "data_token": {}}
+OPTIONAL = {"refresh", "custom_token", "request"}
+NAMES = {"app", "type", "owner", "owner_id"}
+OTHERS = ("close", "aclose", "quit", "on", "off", "exec", "call", "events", "reset", "reindex")
+
+
+def methods(cls: type) -> list[str]:
+    found = inspect.getmembers(cls, inspect.isfunction)
+    return [n for n, f in found if f.__name__ == n and not n.startswith("_") and n not in OTHERS]
+
+
+def call(store: Any, method: str, given: dict[str, Any]) -> None:
+    result = getattr(store, method)(**given)
+    if inspect.iscoroutine(result):
+        asyncio.run(result)
+
+
+@pytest.mark.parametrize("module", [tokenstore, tokenstore.asyncio], ids=["blocking", "asyncio"])
+@pytest.mark.parametrize("cls", ["RedisTokens", "Sessions", "Tokenstore", "RedisJWT"])
+def test_each_argument_by_its_name(module: Any, cls: str) -> None:
+    """Its type, and that a name is not empty; nothing is sent, so there is no server."""
+    secret = {"secret": SECRET} if cls == "RedisJWT" else {}
+    store = getattr(module, cls)("redis://127.0.0.1:1", **secret)
+    seen = 0
+    for method in methods(type(store)):
+        names = [n for n in inspect.signature(getattr(store, method)).parameters if n not in ANY]
+        for name in names:
+            given = {n: GOOD.get(n, "x") for n in names if n == name or n not in OPTIONAL}
+            with pytest.raises(TypeError, match=rf"^{name} must be ") as caught:
+                call(store, method, given | {name: object()})
+            assert "must be" in str(caught.value), method
+            seen += 1
+            if name in NAMES:
+                with pytest.raises(DataError, match=f"^{name} is empty$"):
+                    call(store, method, given | {name: ""})
+    assert seen >= 10
+
+
+def test_a_class_of_the_callers_own_is_named() -> None:
+    class Logins(tokenstore.Sessions):
+        pass
+
+    with pytest.raises(TypeError, match="^Logins has no option 'colour'$"):
+        Logins(colour=1)  # type: ignore[call-arg]

@@ -429,12 +429,12 @@ def test_keys_that_cannot_be_stored(client: tokenstore.Client) -> None:
 
 def test_wrong_types(store: Tokenstore) -> None:
     calls: list[Any] = [
-        lambda: store.add(1),  # type: ignore[arg-type]
+        lambda: store.add(None),  # type: ignore[arg-type]
         lambda: store.add("o", [1]),  # type: ignore[arg-type]
         lambda: store.add("o", key=1),  # type: ignore[arg-type]
         lambda: store.add("o", duration="5"),  # type: ignore[arg-type]
         lambda: store.set("i", None),  # type: ignore[arg-type]
-        lambda: store.get(None),  # type: ignore[arg-type]
+        lambda: store.get(1.5),  # type: ignore[arg-type]
         lambda: store.make_hash(5),  # type: ignore[arg-type]
         lambda: store.make_hash("v", None),  # type: ignore[arg-type]
         lambda: Tokenstore(prefix=5),  # type: ignore[arg-type]

@@ -113,7 +113,7 @@ static int sign(lua_State *L) {
 
 static int verify(lua_State *L) {
     static const tksp_lua_param params[] = {
-        PARAM("token", LUA_TSTRING, true),
+        PARAM("token", LUA_TSTRING, false),
         PARAM("value_session", LUA_TBOOLEAN, false),
     };
     const tks_jwt_sessions *sessions = begin(L, params, COUNT_OF(params));
@@ -173,19 +173,19 @@ static int destroy_all(lua_State *L) {
 }
 
 static int destroy(lua_State *L) {
-    return simple(L, "rjwt", true, tks_jwt_sessions_destroy);
+    return simple(L, "rjwt", false, tks_jwt_sessions_destroy);
 }
 
 static int exists(lua_State *L) {
-    return simple(L, "rjwt", true, tks_jwt_sessions_exists);
+    return simple(L, "rjwt", false, tks_jwt_sessions_exists);
 }
 
 static int ttl(lua_State *L) {
-    return simple(L, "rjwt", true, tks_jwt_sessions_ttl);
+    return simple(L, "rjwt", false, tks_jwt_sessions_ttl);
 }
 
 static int get_value(lua_State *L) {
-    return simple(L, "rjwt", true, tks_jwt_sessions_get_value);
+    return simple(L, "rjwt", false, tks_jwt_sessions_get_value);
 }
 
 static int get_info(lua_State *L) {

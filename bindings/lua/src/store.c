@@ -98,6 +98,7 @@ static int tokens(lua_State *L) {
     self->tokens = NULL;
     self->session = lua_toboolean(L, 1) != 0;
     tksp_lua_set_kind(L, TKSP_UP_TOKENS);
+    options.session = self->session;
     status = read_options(L, &options, &err);
     if (status == TKS_OK) {
         status = tks_tokens_new(&options, &self->tokens, &err);

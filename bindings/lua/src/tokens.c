@@ -21,8 +21,9 @@ enum { SELF = 1, TABLE = 2, FIRST = 3 };
     { "type", NULL, LUA_TSTRING, true }
 #define PARAM_OWNER                                                                                \
     { "owner", "owner_id", LUA_TSTRING, true }
+/* What a client presented, or did not: nil is a token that nobody has. */
 #define PARAM_TOKEN                                                                                \
-    { "token", "token", LUA_TSTRING, true }
+    { "token", "token", LUA_TSTRING, false }
 enum { APP = FIRST, TYPE, THIRD, FOURTH, FIFTH, SIXTH };
 
 #define COUNT_OF(a) ((int)(sizeof(a) / sizeof((a)[0])))
@@ -292,7 +293,7 @@ static int delete_by_id(lua_State *L) {
     static const tksp_lua_param params[] = {PARAM_APP,
                                             PARAM_TYPE,
                                             PARAM_OWNER,
-                                            {"id", "id", LUA_TSTRING, true}};
+                                            {"id", "id", LUA_TSTRING, false}};
     const tksp_lua_tokens *self = begin(L, params, COUNT_OF(params));
     tksp_lua_op *box = new_op(L, self);
     tks_error err = TKS_ERROR_INIT;

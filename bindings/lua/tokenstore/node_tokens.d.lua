@@ -24,13 +24,13 @@
 ---@field duration? number seconds, 1 … 315360000; none: no expiry
 
 ---@class tokenstore.NodeIdArgs
----@field id string
+---@field id? string nil is not found
 
 ---@class tokenstore.NodeKeyArgs
----@field key string
+---@field key? string nil is not found
 
 ---@class tokenstore.NodeSetArgs
----@field id string
+---@field id? string nil is not found
 ---@field attrs tokenstore.Data
 
 ---@class tokenstore.NodeOwnerArgs
@@ -41,7 +41,7 @@
 ---@field ttl? number seconds (default 3600)
 
 ---@class tokenstore.NodeHashArgs
----@field hash string
+---@field hash? string nil is not found
 
 ---@class tokenstore.NodeResetArgs
 ---@field timeout? number seconds; instead of the client's

@@ -44,14 +44,14 @@
 ---@field request? tokenstore.RedisJWTRequest kept in the session's data as `request`
 
 ---@class tokenstore.RedisJWTVerifyArgs
----@field token string
+---@field token? string nil is not valid
 ---@field value_session? boolean dataSession too
 
 ---@class tokenstore.RedisJWTIdArgs
 ---@field id string
 
 ---@class tokenstore.RedisJWTKeyArgs
----@field rjwt string
+---@field rjwt? string nil is not found
 
 ---@class tokenstore.RedisJWTReindexArgs
 ---@field timeout? number seconds; instead of the client's
@@ -155,13 +155,13 @@ RedisJWT.destroyMultiple = RedisJWT.destroy_multiple
 ---@class tokenstore.RedisJWTCalls
 ---@field ping fun(self): string?, string?, tokenstore.Code?
 ---@field create fun(self, key: string, value: string, ttl?: number|string): boolean?, string?, tokenstore.Code?
----@field exists fun(self, key: string): boolean?, string?, tokenstore.Code?
----@field ttl fun(self, key: string): integer?, string?, tokenstore.Code?
----@field get_value_by_key fun(self, key: string): string?, string?, tokenstore.Code?
+---@field exists fun(self, key: string?): boolean?, string?, tokenstore.Code?
+---@field ttl fun(self, key: string?): integer?, string?, tokenstore.Code?
+---@field get_value_by_key fun(self, key: string?): string?, string?, tokenstore.Code?
 ---@field get_values_by_pattern fun(self, pattern: string): string[]?, string?, tokenstore.Code?
 ---@field get_count_by_pattern fun(self, pattern: string): integer?, string?, tokenstore.Code?
 ---@field get_info fun(self, section?: string): string|integer|nil, string?, tokenstore.Code?
----@field destroy fun(self, key: string): boolean?, string?, tokenstore.Code?
+---@field destroy fun(self, key: string?): boolean?, string?, tokenstore.Code?
 ---@field destroy_multiple fun(self, id: string): integer?, string?, tokenstore.Code?
 
 return RedisJWT

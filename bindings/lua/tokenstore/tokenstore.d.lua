@@ -122,7 +122,7 @@ function Client:close() end
 ---@class tokenstore.TokenArgs
 ---@field app string
 ---@field type string
----@field token string
+---@field token? string nil, as of a cookie that is not there, is not found
 
 ---@class tokenstore.GetArgs: tokenstore.TokenArgs
 ---@field refresh? number seconds: slide the expiry to this long from now
@@ -148,7 +148,7 @@ function Client:close() end
 ---@field owner string
 
 ---@class tokenstore.IdArgs: tokenstore.OwnerArgs
----@field id string
+---@field id? string nil is not found
 
 ---Opaque tokens that point at an owner and at data.
 ---@class tokenstore.RedisTokens
@@ -252,7 +252,7 @@ RedisTokens.deleteById = RedisTokens.delete_by_id
 
 ---@class tokenstore.SessionArgs
 ---@field app string
----@field token string
+---@field token? string nil, as of a cookie that is not there, is not found
 
 ---@class tokenstore.SessionGetArgs: tokenstore.SessionArgs
 ---@field refresh? number seconds: slide the expiry to this long from now
@@ -272,7 +272,7 @@ RedisTokens.deleteById = RedisTokens.delete_by_id
 ---@field owner_id string
 
 ---@class tokenstore.SessionIdArgs: tokenstore.SessionOwnerArgs
----@field id string
+---@field id? string nil is not found
 
 ---Login sessions: tokens of type "session" in other words.
 ---@class tokenstore.Sessions

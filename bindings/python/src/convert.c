@@ -59,6 +59,67 @@ bool tksp_py_text_get(const tksp_py_state *state, PyObject *arg, const char *nam
     return false;
 }
 
+bool tksp_py_presented_get(const tksp_py_state *state, PyObject *arg, const char *name,
+                           tksp_py_text *out) {
+    if (arg != Py_None) return tksp_py_text_get(state, arg, name, true, out);
+    *out = (tksp_py_text){tks_bytes_of("", 0), NULL, NULL};
+    return true;
+}
+
+/* Where nobody has imported uuid yet, nothing is a UUID. -1 with an exception. */
+static int is_uuid(PyObject *arg) {
+    PyObject *name = PyUnicode_FromString("uuid");
+    PyObject *module = name == NULL ? NULL : PyImport_GetModule(name);
+    PyObject *type = module == NULL ? NULL : PyObject_GetAttrString(module, "UUID");
+    int answer = type != NULL ? PyObject_IsInstance(arg, type) : PyErr_Occurred() ? -1 : 0;
+    Py_XDECREF(name);
+    Py_XDECREF(module);
+    Py_XDECREF(type);
+    return answer;
+}
+
+static bool digits_get(const tksp_py_state *state, PyObject *arg, const char *name,
+                       tksp_py_text *out) {
+    out->owner = PyNumber_ToBase(arg, 10);
+    if (out->owner == NULL && PyErr_ExceptionMatches(PyExc_ValueError)) {
+        PyErr_Clear(); /* sys.set_int_max_str_digits */
+        PyErr_Format(state->exceptions[TKS_ERR_DATA], "%s is longer than %d bytes", name,
+                     TKS_NAME_MAX);
+    }
+    return out->owner != NULL;
+}
+
+bool tksp_py_name_get(const tksp_py_state *state, PyObject *arg, const char *name,
+                      tksp_py_text *out) {
+    Py_ssize_t size;
+    if (PyUnicode_Check(arg) || PyBytes_Check(arg))
+        return tksp_py_text_get(state, arg, name, false, out);
+    *out = (tksp_py_text){tks_bytes_of("", 0), NULL, NULL};
+    if (PyLong_Check(arg) && !PyBool_Check(arg)) {
+        if (!digits_get(state, arg, name, out)) return false;
+    } else {
+        int uuid = is_uuid(arg);
+        if (uuid < 0) return false;
+        if (uuid == 0) {
+            PyErr_Format(PyExc_TypeError, "%s must be str, bytes, int or uuid.UUID, not %R", name,
+                         (PyObject *)Py_TYPE(arg));
+            return false;
+        }
+        if ((out->owner = PyObject_Str(arg)) == NULL) return false;
+    }
+    out->str = out->owner;
+    const char *data = PyUnicode_AsUTF8AndSize(out->owner, &size);
+    if (data != NULL) out->bytes = tks_bytes_of(data, (size_t)size);
+    return data != NULL;
+}
+
+bool tksp_py_id_get(const tksp_py_state *state, PyObject *arg, const char *name,
+                    tksp_py_text *out) {
+    bool text = arg == Py_None || PyUnicode_Check(arg) || PyBytes_Check(arg);
+    return text ? tksp_py_presented_get(state, arg, name, out)
+                : tksp_py_name_get(state, arg, name, out);
+}
+
 void tksp_py_text_clear(tksp_py_text *texts, size_t count) {
     for (size_t i = 0; i < count; i++) Py_CLEAR(texts[i].owner);
 }

@@ -109,6 +109,22 @@ typedef struct tksp_py_text {
  * other surrogates has no bytes: DataError, or with `presented` the empty text, that no token is. */
 bool tksp_py_text_get(const tksp_py_state *state, PyObject *arg, const char *name, bool presented,
                       tksp_py_text *out);
+
+/* What a client presented, a token or a key: None too, and it is a token that nobody has, the empty text. */
+bool tksp_py_presented_get(const tksp_py_state *state, PyObject *arg, const char *name,
+                           tksp_py_text *out);
+
+/* A name that is stored - an app, a type, an owner, a user's id: an int (but no bool) and a uuid.UUID too,
+ * by their text. */
+bool tksp_py_name_get(const tksp_py_state *state, PyObject *arg, const char *name,
+                      tksp_py_text *out);
+
+typedef bool tksp_py_text_getter(const tksp_py_state *state, PyObject *arg, const char *name,
+                                 tksp_py_text *out);
+
+/* An id that something is looked up by: what either of these takes. */
+bool tksp_py_id_get(const tksp_py_state *state, PyObject *arg, const char *name, tksp_py_text *out);
+
 void tksp_py_text_clear(tksp_py_text *texts, size_t count);
 
 /* Seconds of an int, a float or a timedelta. TypeError for anything else. */

@@ -119,8 +119,7 @@ static PyObject *sessions_sign(PyObject *self, PyObject *const *args, Py_ssize_t
     if (!tksp_py_arity("sign", count, 4)) return NULL;
     tks_buf_init(&data_token, SIZE_MAX);
     tks_buf_init(&data_session, SIZE_MAX);
-    if (tksp_py_text_get(state, args[0], "id", false, &id) &&
-        ttl_get(state, args[1], &new.ttl_ms) &&
+    if (tksp_py_name_get(state, args[0], "id", &id) && ttl_get(state, args[1], &new.ttl_ms) &&
         data_get(self, args[2], "data_token", &data_token) &&
         data_get(self, args[3], "data_session", &data_session)) {
         new.id = id.bytes;
@@ -143,7 +142,7 @@ static PyObject *sessions_verify(PyObject *self, PyObject *const *args, Py_ssize
     if (!tksp_py_arity("verify", count, 2)) return NULL;
     int value_session = PyObject_IsTrue(args[1]);
     if (value_session < 0 ||
-        !tksp_py_text_get(tksp_py_state_of(self), args[0], "token", true, &token))
+        !tksp_py_presented_get(tksp_py_state_of(self), args[0], "token", &token))
         return NULL;
     tks_status status =
         tks_jwt_sessions_verify(core_of(self), token.bytes, value_session != 0, now(), &op, &err);
@@ -173,52 +172,57 @@ static PyObject *sessions_put(PyObject *self, PyObject *const *args, Py_ssize_t 
 
 typedef tks_status operation(const tks_jwt_sessions *, tks_bytes, tks_op **, tks_error *);
 
-/* With one text; `presented` as of tksp_py_text_get. */
+/* With one text. */
 static PyObject *simple(PyObject *self, operation *make, PyObject *arg, const char *name,
-                        bool presented) {
+                        tksp_py_text_getter *get) {
     tksp_py_text text = TKSP_PY_TEXT_INIT;
     tks_op *op = NULL;
     tks_error err = TKS_ERROR_INIT;
-    if (!tksp_py_text_get(tksp_py_state_of(self), arg, name, presented, &text)) return NULL;
+    if (!get(tksp_py_state_of(self), arg, name, &text)) return NULL;
     tks_status status = make(core_of(self), text.bytes, &op, &err);
     tksp_py_text_clear(&text, 1);
     return finish(self, status, &err, op);
 }
 
 static PyObject *sessions_list(PyObject *self, PyObject *id) {
-    return simple(self, tks_jwt_sessions_list, id, "id", false);
+    return simple(self, tks_jwt_sessions_list, id, "id", tksp_py_name_get);
 }
 
 static PyObject *sessions_count(PyObject *self, PyObject *id) {
-    return simple(self, tks_jwt_sessions_count, id, "id", false);
+    return simple(self, tks_jwt_sessions_count, id, "id", tksp_py_name_get);
 }
 
 static PyObject *sessions_get_values(PyObject *self, PyObject *id) {
-    return simple(self, tks_jwt_sessions_get_values, id, "id", false);
+    return simple(self, tks_jwt_sessions_get_values, id, "id", tksp_py_name_get);
 }
 
 static PyObject *sessions_destroy_all(PyObject *self, PyObject *id) {
-    return simple(self, tks_jwt_sessions_destroy_all, id, "id", false);
+    return simple(self, tks_jwt_sessions_destroy_all, id, "id", tksp_py_name_get);
 }
 
-static PyObject *sessions_destroy(PyObject *self, PyObject *key) {
-    return simple(self, tks_jwt_sessions_destroy, key, "key", true);
+static PyObject *sessions_destroy(PyObject *self, PyObject *rjwt) {
+    return simple(self, tks_jwt_sessions_destroy, rjwt, "rjwt", tksp_py_presented_get);
 }
 
 static PyObject *sessions_exists(PyObject *self, PyObject *key) {
-    return simple(self, tks_jwt_sessions_exists, key, "key", true);
+    return simple(self, tks_jwt_sessions_exists, key, "key", tksp_py_presented_get);
 }
 
 static PyObject *sessions_ttl(PyObject *self, PyObject *key) {
-    return simple(self, tks_jwt_sessions_ttl, key, "key", true);
+    return simple(self, tks_jwt_sessions_ttl, key, "key", tksp_py_presented_get);
 }
 
 static PyObject *sessions_get_value(PyObject *self, PyObject *key) {
-    return simple(self, tks_jwt_sessions_get_value, key, "key", true);
+    return simple(self, tks_jwt_sessions_get_value, key, "key", tksp_py_presented_get);
+}
+
+static bool section_get(const tksp_py_state *state, PyObject *arg, const char *name,
+                        tksp_py_text *out) {
+    return tksp_py_text_get(state, arg, name, false, out);
 }
 
 static PyObject *sessions_get_info(PyObject *self, PyObject *section) {
-    return simple(self, tks_jwt_sessions_get_info, section, "section", false);
+    return simple(self, tks_jwt_sessions_get_info, section, "section", section_get);
 }
 
 static PyObject *sessions_ping(PyObject *self, PyObject *unused) {

@@ -78,7 +78,7 @@ static PyObject *node_add(PyObject *self, PyObject *const *args, Py_ssize_t coun
     PyObject *result = NULL;
     if (!tksp_py_arity("add", count, 4)) return NULL;
     tks_buf_init(&attrs, SIZE_MAX);
-    if (tksp_py_text_get(state, args[0], "owner_id", false, &texts[0]) &&
+    if (tksp_py_name_get(state, args[0], "owner_id", &texts[0]) &&
         attrs_get(self, args[1], true, &attrs) &&
         (args[2] == Py_None || tksp_py_text_get(state, args[2], "key", false, &texts[1])) &&
         tksp_py_duration(state, args[3], "duration", &duration_ms)) {
@@ -101,7 +101,7 @@ static PyObject *node_set(PyObject *self, PyObject *const *args, Py_ssize_t coun
     PyObject *result = NULL;
     if (!tksp_py_arity("set", count, 2)) return NULL;
     tks_buf_init(&attrs, SIZE_MAX);
-    if (tksp_py_text_get(tksp_py_state_of(self), args[0], "id", true, &id) &&
+    if (tksp_py_id_get(tksp_py_state_of(self), args[0], "id", &id) &&
         attrs_get(self, args[1], false, &attrs)) {
         tks_status status =
             tks_node_tokens_set(core_of(self), id.bytes, tks_buf_bytes(&attrs), &op, &err);
@@ -137,48 +137,48 @@ static PyObject *node_make_hash(PyObject *self, PyObject *const *args, Py_ssize_
 
 typedef tks_status operation(const tks_node_tokens *, tks_bytes, tks_op **, tks_error *);
 
-/* `name` is what messages call the argument; `presented` as of tksp_py_text_get. */
+/* `name` is what messages call the argument. */
 static PyObject *simple(PyObject *self, operation *make, PyObject *arg, const char *name,
-                        bool presented) {
+                        tksp_py_text_getter *get) {
     tksp_py_text text = TKSP_PY_TEXT_INIT;
     tks_op *op = NULL;
     tks_error err = TKS_ERROR_INIT;
-    if (!tksp_py_text_get(tksp_py_state_of(self), arg, name, presented, &text)) return NULL;
+    if (!get(tksp_py_state_of(self), arg, name, &text)) return NULL;
     tks_status status = make(core_of(self), text.bytes, &op, &err);
     tksp_py_text_clear(&text, 1);
     return finish(self, status, &err, op);
 }
 
 static PyObject *node_get(PyObject *self, PyObject *id) {
-    return simple(self, tks_node_tokens_get, id, "id", true);
+    return simple(self, tks_node_tokens_get, id, "id", tksp_py_id_get);
 }
 
 static PyObject *node_get_key(PyObject *self, PyObject *key) {
-    return simple(self, tks_node_tokens_get_key, key, "key", true);
+    return simple(self, tks_node_tokens_get_key, key, "key", tksp_py_presented_get);
 }
 
 static PyObject *node_delete(PyObject *self, PyObject *id) {
-    return simple(self, tks_node_tokens_delete, id, "id", true);
+    return simple(self, tks_node_tokens_delete, id, "id", tksp_py_id_get);
 }
 
 static PyObject *node_delete_key(PyObject *self, PyObject *key) {
-    return simple(self, tks_node_tokens_delete_key, key, "key", true);
+    return simple(self, tks_node_tokens_delete_key, key, "key", tksp_py_presented_get);
 }
 
 static PyObject *node_list(PyObject *self, PyObject *owner_id) {
-    return simple(self, tks_node_tokens_list, owner_id, "owner_id", false);
+    return simple(self, tks_node_tokens_list, owner_id, "owner_id", tksp_py_name_get);
 }
 
 static PyObject *node_get_hash(PyObject *self, PyObject *hash) {
-    return simple(self, tks_node_tokens_get_hash, hash, "hash", true);
+    return simple(self, tks_node_tokens_get_hash, hash, "hash", tksp_py_presented_get);
 }
 
 static PyObject *node_take_hash(PyObject *self, PyObject *hash) {
-    return simple(self, tks_node_tokens_take_hash, hash, "hash", true);
+    return simple(self, tks_node_tokens_take_hash, hash, "hash", tksp_py_presented_get);
 }
 
 static PyObject *node_del_hash(PyObject *self, PyObject *hash) {
-    return simple(self, tks_node_tokens_del_hash, hash, "hash", true);
+    return simple(self, tks_node_tokens_del_hash, hash, "hash", tksp_py_presented_get);
 }
 
 static PyObject *node_reset(PyObject *self, PyObject *unused) {

@@ -9,10 +9,12 @@ typedef struct tokens_object {
     PyObject head;
     tks_tokens *tokens;
     PyTypeObject *value_type; /* Token or Session: what the results become */
+    const char *owner_name;   /* what the caller calls an owner */
 } tokens_object;
 
 /* ---- making -------------------------------------------------------------------------------- */
 
+/* Tokens(value_type, …, session=False): what is between, tksp_py_options_get names */
 static PyObject *tokens_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     (void)kwargs;
     const tksp_py_state *state = PyType_GetModuleState(type);
@@ -21,9 +23,11 @@ static PyObject *tokens_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     tks_tokens_options options = TKS_TOKENS_OPTIONS_INIT;
     tks_error err = TKS_ERROR_INIT;
     tokens_object *self = NULL;
-    if (!PyArg_ParseTuple(args, "O!OOOOOOOO:Tokens", &PyType_Type, &in[0], &in[1], &in[2], &in[3],
-                          &in[4], &in[5], &in[6], &in[7], &in[8]))
+    int session = 0;
+    if (!PyArg_ParseTuple(args, "O!OOOOOOOO|p:Tokens", &PyType_Type, &in[0], &in[1], &in[2], &in[3],
+                          &in[4], &in[5], &in[6], &in[7], &in[8], &session))
         return NULL;
+    options.session = session != 0;
     if (!PyType_IsSubtype((PyTypeObject *)in[0], state->record_type)) {
         PyErr_SetString(PyExc_TypeError, "value_type must be a subclass of Record");
         return NULL;
@@ -39,6 +43,7 @@ static PyObject *tokens_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     if (self != NULL) {
         Py_INCREF(in[0]);
         self->value_type = (PyTypeObject *)in[0];
+        self->owner_name = session ? "owner_id" : "owner";
     }
     tksp_py_text_clear(texts, 2);
     return (PyObject *)self;
@@ -56,15 +61,24 @@ static void identity_clear(identity *id) {
     tksp_py_text_clear(id->texts, 3);
 }
 
-/* The first three of exactly `wanted` arguments. `third` is "owner", or "token": one presented. */
-static bool identity_get(const tksp_py_state *state, const char *function, PyObject *const *args,
-                         Py_ssize_t count, Py_ssize_t wanted, const char *third, identity *out) {
-    bool presented = third[0] == 't';
+/* Whether the third argument is one presented, or a name. */
+typedef enum third { TOKEN, OWNER } third;
+
+static bool third_get(PyObject *self, PyObject *arg, third what, tksp_py_text *out) {
+    const tksp_py_state *state = tksp_py_state_of(self);
+    if (what == TOKEN) return tksp_py_presented_get(state, arg, "token", out);
+    return tksp_py_name_get(state, arg, ((tokens_object *)self)->owner_name, out);
+}
+
+/* The first three of exactly `wanted` arguments. */
+static bool identity_get(PyObject *self, const char *function, PyObject *const *args,
+                         Py_ssize_t count, Py_ssize_t wanted, third what, identity *out) {
+    const tksp_py_state *state = tksp_py_state_of(self);
     memset(out, 0, sizeof *out);
     if (!tksp_py_arity(function, count, wanted) ||
-        !tksp_py_text_get(state, args[0], "app", false, &out->texts[0]) ||
-        !tksp_py_text_get(state, args[1], "type", false, &out->texts[1]) ||
-        !tksp_py_text_get(state, args[2], third, presented, &out->texts[2])) {
+        !tksp_py_name_get(state, args[0], "app", &out->texts[0]) ||
+        !tksp_py_name_get(state, args[1], "type", &out->texts[1]) ||
+        !third_get(self, args[2], what, &out->texts[2])) {
         identity_clear(out);
         return false;
     }
@@ -116,9 +130,9 @@ static bool new_token_get(PyObject *self, PyObject *const *args, new_token *held
     size_t max_size = tks_tokens_get_max_data_size(core_of(self));
     memset(held, 0, sizeof *held);
     tks_buf_init(&held->data, SIZE_MAX);
-    if (!tksp_py_text_get(state, args[0], "app", false, &held->texts[0]) ||
-        !tksp_py_text_get(state, args[1], "type", false, &held->texts[1]) ||
-        !tksp_py_text_get(state, args[2], "owner", false, &held->texts[2]) ||
+    if (!tksp_py_name_get(state, args[0], "app", &held->texts[0]) ||
+        !tksp_py_name_get(state, args[1], "type", &held->texts[1]) ||
+        !third_get(self, args[2], OWNER, &held->texts[2]) ||
         !tksp_py_data(state, args[3], max_size, false, &held->data) ||
         !tksp_py_duration(state, args[4], "duration", &out->duration_ms))
         return false;
@@ -188,7 +202,7 @@ static PyObject *tokens_get(PyObject *self, PyObject *const *args, Py_ssize_t co
     tks_op *op = NULL;
     tks_error err = TKS_ERROR_INIT;
     PyObject *result = NULL;
-    if (!identity_get(state, "get", args, count, 5, "token", &id)) return NULL;
+    if (!identity_get(self, "get", args, count, 5, TOKEN, &id)) return NULL;
     int expiry = PyObject_IsTrue(args[4]);
     if (expiry >= 0 && tksp_py_duration(state, args[3], "refresh", &refresh_ms)) {
         tks_status status = tks_tokens_get(core_of(self), id.app, id.type, id.third, refresh_ms,
@@ -205,10 +219,25 @@ static bool many_get(const tksp_py_state *state, PyObject *tokens, tksp_py_text 
     size_t count = (size_t)PyTuple_Size(tokens);
     for (; *got < count; (*got)++) {
         PyObject *token = PyTuple_GetItem(tokens, (Py_ssize_t)*got);
-        if (!tksp_py_text_get(state, token, "a token", true, &texts[*got])) return false;
+        if (!tksp_py_presented_get(state, token, "a token", &texts[*got])) return false;
         out[*got] = texts[*got].bytes;
     }
     return true;
+}
+
+/* Those of an iterable, but of no text, which is one of characters. */
+static PyObject *tuple_of_tokens(PyObject *arg) {
+    if (PyUnicode_Check(arg) || PyBytes_Check(arg)) {
+        PyErr_SetString(PyExc_TypeError, "tokens must be several tokens, not one text");
+        return NULL;
+    }
+    PyObject *iterator = PyObject_GetIter(arg);
+    PyObject *tokens = iterator == NULL ? NULL : PySequence_Tuple(iterator);
+    if (iterator == NULL && PyErr_ExceptionMatches(PyExc_TypeError))
+        PyErr_Format(PyExc_TypeError, "tokens must be an iterable of tokens, not %R",
+                     (PyObject *)Py_TYPE(arg));
+    Py_XDECREF(iterator);
+    return tokens;
 }
 
 /* get_many(app, type, tokens) */
@@ -222,12 +251,9 @@ static PyObject *tokens_get_many(PyObject *self, PyObject *const *args, Py_ssize
     tks_error err = TKS_ERROR_INIT;
     PyObject *result = NULL, *tokens = NULL;
     if (!tksp_py_arity("get_many", count, 3)) return NULL;
-    if (PyUnicode_Check(args[2]) || PyBytes_Check(args[2]))
-        PyErr_SetString(PyExc_TypeError, "tokens must be several tokens, not one text");
-    else
-        tokens = PySequence_Tuple(args[2]);
-    if (tokens == NULL || !tksp_py_text_get(state, args[0], "app", false, &names[0]) ||
-        !tksp_py_text_get(state, args[1], "type", false, &names[1]))
+    tokens = tuple_of_tokens(args[2]);
+    if (tokens == NULL || !tksp_py_name_get(state, args[0], "app", &names[0]) ||
+        !tksp_py_name_get(state, args[1], "type", &names[1]))
         goto cleanup;
     texts = PyMem_Calloc((size_t)PyTuple_Size(tokens) + 1, sizeof *texts);
     list = PyMem_Calloc((size_t)PyTuple_Size(tokens) + 1, sizeof *list);
@@ -258,7 +284,7 @@ static PyObject *tokens_refresh(PyObject *self, PyObject *const *args, Py_ssize_
     tks_op *op = NULL;
     tks_error err = TKS_ERROR_INIT;
     PyObject *result = NULL;
-    if (!identity_get(state, "refresh", args, count, 4, "token", &id)) return NULL;
+    if (!identity_get(self, "refresh", args, count, 4, TOKEN, &id)) return NULL;
     if (args[3] == Py_None)
         PyErr_SetString(PyExc_TypeError, "duration must be seconds or a timedelta, not None");
     else if (tksp_py_duration(state, args[3], "duration", &duration_ms)) {
@@ -279,7 +305,7 @@ static PyObject *tokens_update(PyObject *self, PyObject *const *args, Py_ssize_t
     tks_op *op = NULL;
     tks_error err = TKS_ERROR_INIT;
     PyObject *result = NULL;
-    if (!identity_get(state, "update", args, count, 4, "token", &id)) return NULL;
+    if (!identity_get(self, "update", args, count, 4, TOKEN, &id)) return NULL;
     tks_buf_init(&patch, SIZE_MAX);
     if (tksp_py_data(state, args[3], max_size, true, &patch)) {
         tks_status status = tks_tokens_update(core_of(self), id.app, id.type, id.third,
@@ -299,7 +325,7 @@ static PyObject *tokens_rotate(PyObject *self, PyObject *const *args, Py_ssize_t
     tks_op *op = NULL;
     tks_error err = TKS_ERROR_INIT;
     PyObject *result = NULL;
-    if (!identity_get(state, "rotate", args, count, 4, "token", &id)) return NULL;
+    if (!identity_get(self, "rotate", args, count, 4, TOKEN, &id)) return NULL;
     if (tksp_py_duration(state, args[3], "duration", &duration_ms)) {
         tks_status status =
             tks_tokens_rotate(core_of(self), id.app, id.type, id.third, duration_ms, &op, &err);
@@ -315,12 +341,12 @@ typedef tks_status operation(const tks_tokens *, tks_bytes, tks_bytes, tks_bytes
                              tks_error *);
 
 /* (app, type, third), and nothing more. */
-static PyObject *simple(PyObject *self, const char *function, operation *make, const char *third,
+static PyObject *simple(PyObject *self, const char *function, operation *make, third what,
                         PyObject *const *args, Py_ssize_t count) {
     identity id;
     tks_op *op = NULL;
     tks_error err = TKS_ERROR_INIT;
-    if (!identity_get(tksp_py_state_of(self), function, args, count, 3, third, &id)) return NULL;
+    if (!identity_get(self, function, args, count, 3, what, &id)) return NULL;
     tks_status status = make(core_of(self), id.app, id.type, id.third, &op, &err);
     PyObject *result = finish(self, status, &err, op, id.texts);
     identity_clear(&id);
@@ -328,15 +354,15 @@ static PyObject *simple(PyObject *self, const char *function, operation *make, c
 }
 
 static PyObject *tokens_delete(PyObject *self, PyObject *const *args, Py_ssize_t count) {
-    return simple(self, "delete", tks_tokens_delete, "token", args, count);
+    return simple(self, "delete", tks_tokens_delete, TOKEN, args, count);
 }
 
 static PyObject *tokens_delete_all(PyObject *self, PyObject *const *args, Py_ssize_t count) {
-    return simple(self, "delete_all", tks_tokens_delete_all, "owner", args, count);
+    return simple(self, "delete_all", tks_tokens_delete_all, OWNER, args, count);
 }
 
 static PyObject *tokens_list(PyObject *self, PyObject *const *args, Py_ssize_t count) {
-    return simple(self, "list", tks_tokens_list, "owner", args, count);
+    return simple(self, "list", tks_tokens_list, OWNER, args, count);
 }
 
 /* delete_by_id(app, type, owner, id) */
@@ -347,8 +373,8 @@ static PyObject *tokens_delete_by_id(PyObject *self, PyObject *const *args, Py_s
     tks_op *op = NULL;
     tks_error err = TKS_ERROR_INIT;
     PyObject *result = NULL;
-    if (!identity_get(state, "delete_by_id", args, count, 4, "owner", &id)) return NULL;
-    if (tksp_py_text_get(state, args[3], "id", true, &public_id)) {
+    if (!identity_get(self, "delete_by_id", args, count, 4, OWNER, &id)) return NULL;
+    if (tksp_py_id_get(state, args[3], "id", &public_id)) {
         tks_status status = tks_tokens_delete_by_id(core_of(self), id.app, id.type, id.third,
                                                     public_id.bytes, &op, &err);
         result = finish(self, status, &err, op, id.texts);

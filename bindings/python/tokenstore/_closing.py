@@ -35,7 +35,8 @@ class AsyncClosing:
 
     if TYPE_CHECKING:
 
-        async def aclose(self) -> None: ...
+        async def aclose(self) -> None:
+            """Close it, within the running loop. Twice is fine."""
 
     async def __aenter__(self) -> Self:
         return self

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Union
 from tokenstore import _core
 from tokenstore._closing import Closing
 from tokenstore._types import ClientOptions
-from tokenstore.client import BaseClient, Client
+from tokenstore.client import BaseClient, Client, refuse_unknown
 from tokenstore.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -26,10 +26,9 @@ class Store(Closing):
     _client_options: Any = ClientOptions
 
     def __init__(self, redis: Redis, **options: Unpack[ClientOptions]) -> None:
+        refuse_unknown(self, options, self._client_options.__annotations__)
         if isinstance(redis, self._client_type):
             for name in options:
-                if name not in self._client_options.__annotations__:
-                    raise TypeError(f"{type(self).__name__} has no option {name!r}")
                 raise ConfigurationError(
                     f"{name} is an option of the client that was passed in: give it there"
                 )

@@ -5,21 +5,45 @@ from __future__ import annotations
 import enum
 import os
 from datetime import timedelta
-from typing import Any, Literal, Optional, TypedDict, Union
+from typing import TYPE_CHECKING, Any, Literal, Optional, TypedDict, Union
 
-__all__ = ["UNSET", "AsyncClientOptions", "ClientOptions", "Duration", "Encoding", "NewToken", "Path", "Text"]
+if TYPE_CHECKING:
+    from uuid import UUID
+
+__all__ = [
+    "UNSET",
+    "AsyncClientOptions",
+    "ClientOptions",
+    "Duration",
+    "Encoding",
+    "Id",
+    "Name",
+    "NewToken",
+    "Path",
+    "Presented",
+    "Text",
+]
 
 Duration = Union[int, float, timedelta]
 """Seconds, or a timedelta; 1 s … 315360000 s (ten years)."""
 
 Text = Union[str, bytes]
-"""A name, an id or a token: str is stored as UTF-8 (with surrogateescape), bytes as they are."""
+"""str is stored as UTF-8 (with surrogateescape), bytes as they are."""
+
+Name = Union[str, bytes, int, "UUID"]
+"""An app, a type, an owner, a user's id: an int and a UUID stand for their text."""
+
+Presented = Optional[Text]
+"""A token that a client presented; None, a cookie that is not there, is simply not found."""
+
+Id = Union[str, bytes, int, "UUID", None]
+"""An id that something is looked up by; None is simply not found."""
 
 Path = Union[str, "os.PathLike[str]"]
 
 Encoding = Union[Literal["base64url"], Literal["base64"], Literal["hex"]]
 
-NewToken = tuple[Text, Text, Text, Optional[dict[str, Any]], Optional[Duration], Optional[Text]]
+NewToken = tuple[Name, Name, Name, Optional[dict[str, Any]], Optional[Duration], Optional[Text]]
 """The arguments of ``create``, in order, as the extension takes them by the list."""
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
 from tokenstore import _core, _options
 from tokenstore._closing import Closing
 
 if TYPE_CHECKING:
-    from tokenstore._types import Duration, Path
+    from typing_extensions import Unpack
 
-__all__ = ["Argument", "BaseClient", "Client"]
+    from tokenstore._types import ClientOptions, Duration
+
+__all__ = ["Argument", "BaseClient", "Client", "refuse_unknown"]
 
 Argument = Union[str, bytes, bytearray, memoryview, int, float]
 """One argument of a command; str is sent as UTF-8, numbers as decimal text."""
@@ -28,40 +30,12 @@ class BaseClient:
 
     _module = "tokenstore"
 
-    def __init__(
-        self,
-        url: str | None = None,
-        *,
-        connect_timeout: Duration | None = None,
-        timeout: Duration | None = None,
-        max_connection_age: Duration | None = None,
-        pool_size: int | None = None,
-        client_name: str | None = None,
-        max_reply_size: int | None = None,
-        db: int | None = None,
-        ca: Path | None = None,
-        cert: Path | None = None,
-        key: Path | None = None,
-        server_name: str | None = None,
-        server: Path | None = None,
-    ) -> None:
+    def __init__(self, url: str | None, options: Mapping[str, Any]) -> None:
+        refuse_unknown(self, options, _TEXTS)
         if url is None:
             url = os.environ.get("TOKENSTORE_URL") or _DEFAULT_URL
         _options.text("url", url)
-        texts = {
-            "connect_timeout": _decimal("connect_timeout", connect_timeout),
-            "timeout": _decimal("timeout", timeout),
-            "max_connection_age": _decimal("max_connection_age", max_connection_age),
-            "pool_size": _digits("pool_size", pool_size),
-            "client_name": _options.text("client_name", client_name),
-            "max_reply_size": _digits("max_reply_size", max_reply_size),
-            "db": _digits("db", db),
-            "ca": _options.path("ca", ca),
-            "cert": _options.path("cert", cert),
-            "key": _options.path("key", key),
-            "server_name": _options.text("server_name", server_name),
-            "server": _options.path("server", server),
-        }
+        texts = {name: _TEXTS[name](name, value) for name, value in options.items()}
         self._core = _core.Client(url, {n: t for n, t in texts.items() if t is not None})
         self._driver: Any = self._core  # what runs operations
         self._url = self._core.describe()
@@ -120,6 +94,9 @@ class Client(BaseClient, Closing):
 
     A wrong URL or option raises :class:`ConfigurationError`, which names it.
     """
+
+    def __init__(self, url: str | None = None, **options: Unpack[ClientOptions]) -> None:
+        super().__init__(url, options)
 
     def execute(self, *args: Argument, timeout: Duration | None = None) -> Any:
         """Run one command, binary-safe, and return its reply.
@@ -180,6 +157,13 @@ class Client(BaseClient, Closing):
             _log.debug("client closed for %s", self._url)
 
 
+def refuse_unknown(made: object, options: Iterable[str], known: Collection[str]) -> None:
+    """TypeError for an option that is none; it names the class that the caller used."""
+    for name in options:
+        if name not in known:
+            raise TypeError(f"{type(made).__name__} has no option {name!r}")
+
+
 # Options go over as text, the way they stand in a URL, so that the core has one place that reads and checks
 # them.
 
@@ -192,3 +176,19 @@ def _digits(name: str, value: object) -> str | None:
 def _decimal(name: str, value: object) -> str | None:
     number = _options.seconds(name, value)
     return None if number is None else format(number, "f")
+
+
+_TEXTS: dict[str, Callable[[str, Any], str | None]] = {
+    "connect_timeout": _decimal,
+    "timeout": _decimal,
+    "max_connection_age": _decimal,
+    "pool_size": _digits,
+    "client_name": _options.text,
+    "max_reply_size": _digits,
+    "db": _digits,
+    "ca": _options.path,
+    "cert": _options.path,
+    "key": _options.path,
+    "server_name": _options.text,
+    "server": _options.path,
+}

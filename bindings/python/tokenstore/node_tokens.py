@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstore import _core
 from tokenstore._store import Redis, Store
-from tokenstore._types import ClientOptions, Duration, Text
+from tokenstore._types import ClientOptions, Duration, Id, Name, Presented, Text
 from tokenstore.values import NodeToken
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ class Tokenstore(Store):
     ``max_data_size``
         bytes of the attrs as JSON, and of a hashed value (default 64 KiB)
 
-    Everywhere: ids, keys and hashes are str or bytes. ``owner_id`` and keys that are stored are
-    UTF-8, not empty, up to 1024 bytes, without NUL. Durations are seconds or a timedelta, from 1 s
+    Everywhere: ids, keys and hashes are str or bytes, and an id may be a :class:`uuid.UUID`; None is
+    not found. ``owner_id`` may also be an int or a UUID. It and keys that are stored are UTF-8, not empty, up to 1024 bytes, without NUL. Durations are seconds or a timedelta, from 1 s
     to ten years; none means no expiry. ``attrs`` is a dict that JSON can hold exactly – what would
     come back changed is refused with a :class:`DataError` that names the place.
     """
@@ -67,7 +67,7 @@ class Tokenstore(Store):
 
     def add(
         self,
-        owner_id: Text,
+        owner_id: Name,
         attrs: dict[str, Any] | None = None,
         key: Text | None = None,
         duration: Duration | None = None,
@@ -79,30 +79,30 @@ class Tokenstore(Store):
         """
         return self._driver.run(self._ops.add(owner_id, attrs, key, duration))
 
-    def get(self, id: Text) -> NodeToken | None:
+    def get(self, id: Id) -> NodeToken | None:
         """Find a token by its id: None when there is none. One round trip."""
         return self._driver.run(self._ops.get(id))
 
-    def get_key(self, key: Text) -> NodeToken | None:
+    def get_key(self, key: Presented) -> NodeToken | None:
         """Find a token by its key: None when there is none. One round trip."""
         return self._driver.run(self._ops.get_key(key))
 
-    def set(self, id: Text, attrs: dict[str, Any]) -> bool:
+    def set(self, id: Id, attrs: dict[str, Any]) -> bool:
         """Replace the attrs of a token; all else that is stored with it, and its expiry, stay.
 
         False when there is no such token.
         """
         return self._driver.run(self._ops.set(id, attrs))
 
-    def delete(self, id: Text) -> bool:
+    def delete(self, id: Id) -> bool:
         """End a token by its id. True when it was live."""
         return self._driver.run(self._ops.delete(id))
 
-    def delete_key(self, key: Text) -> bool:
+    def delete_key(self, key: Presented) -> bool:
         """End a token by its key. True when it was live."""
         return self._driver.run(self._ops.delete_key(key))
 
-    def list(self, owner_id: Text) -> builtins.list[NodeToken]:
+    def list(self, owner_id: Name) -> builtins.list[NodeToken]:
         """The owner's live tokens, with their keys, in no order. Two round trips.
 
         Ids that have no token are dropped on the way.
@@ -113,15 +113,15 @@ class Tokenstore(Store):
         """Store a value behind a random name, for a link in a mail for instance."""
         return self._driver.run(self._ops.make_hash(value, ttl))
 
-    def get_hash(self, hash: Text) -> str | None:
+    def get_hash(self, hash: Presented) -> str | None:
         """The value behind ``hash``; None when there is none."""
         return self._driver.run(self._ops.get_hash(hash))
 
-    def take_hash(self, hash: Text) -> str | None:
+    def take_hash(self, hash: Presented) -> str | None:
         """The value behind ``hash``, once: of racing callers exactly one gets it."""
         return self._driver.run(self._ops.take_hash(hash))
 
-    def del_hash(self, hash: Text) -> bool:
+    def del_hash(self, hash: Presented) -> bool:
         """End a hash. True when it was live."""
         return self._driver.run(self._ops.del_hash(hash))
 

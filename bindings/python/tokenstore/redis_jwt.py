@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from tokenstore import _core, _options
 from tokenstore._store import Redis, Store
-from tokenstore._types import ClientOptions, Duration, Text
+from tokenstore._types import ClientOptions, Duration, Name, Presented, Text
 from tokenstore.client import Client
 from tokenstore.errors import ConfigurationError, DataError
 from tokenstore.jwt import Key
@@ -44,6 +44,8 @@ class RedisJWT(Store):
     Instead of ``redis``, the Node package's ``host`` (a path is a unix socket), ``port``, ``db`` and
     ``auth`` may be given; its ``maxretries`` is taken and means nothing, for ``timeout`` is what ends
     all trying. One object may be used from many threads.
+
+    A user's ``id`` is str, bytes, int or :class:`uuid.UUID`. A token or key that is None is no good one.
 
     Options:
 
@@ -98,7 +100,7 @@ class RedisJWT(Store):
 
     def sign(
         self,
-        id: Text,
+        id: Name,
         ttl: Ttl = None,
         data_token: dict[str, Any] | None = None,
         data_session: dict[str, Any] | None = None,
@@ -112,7 +114,7 @@ class RedisJWT(Store):
 
     def create(
         self,
-        id: Text,
+        id: Name,
         data: dict[str, Any] | None = None,
         ttl: Ttl = None,
         request: Mapping[str, Any] | None = None,
@@ -131,7 +133,7 @@ class RedisJWT(Store):
             data = {**(data or {}), "request": _who(request)}
         return self._driver.run(self._ops.sign(id, ttl, None, data))
 
-    def verify(self, token: Text, value_session: bool = False) -> dict[str, Any]:
+    def verify(self, token: Presented, value_session: bool = False) -> dict[str, Any]:
         """What the token and its session say: ``{id, rjwt, ttl, iat, dataToken?, dataSession?}``.
 
         ``rjwt`` is the session's key, ``ttl`` its seconds (-1: no expiry). ``dataSession`` is there
@@ -140,15 +142,15 @@ class RedisJWT(Store):
         """
         return self._driver.run(self._ops.verify(token, value_session))
 
-    def list(self, id: Text) -> list[dict[str, Any]]:
+    def list(self, id: Name) -> list[dict[str, Any]]:
         """The user's live sessions, the newest first: ``{id, rjwt, ttl, dataSession?}`` each."""
         return self._driver.run(self._ops.list(id))
 
-    def destroy(self, rjwt: Text) -> bool:
+    def destroy(self, rjwt: Presented) -> bool:
         """End the session with this key (``verify(token)["rjwt"]``). True when it was live."""
         return self._driver.run(self._ops.destroy(rjwt))
 
-    def destroy_multiple(self, id: Text) -> int:
+    def destroy_multiple(self, id: Name) -> int:
         """End all sessions of the user: "log out everywhere". How many were live."""
         return self._driver.run(self._ops.destroy_all(id))
 
@@ -219,23 +221,23 @@ class Calls:
         """Store ``value`` as the session ``key``; others of the user end as with ``sign``. True."""
         return self._driver.run(self._ops.put(key, value, ttl))
 
-    def exists(self, key: Text) -> bool:
+    def exists(self, key: Presented) -> bool:
         """Is there such a session?"""
         return self._driver.run(self._ops.exists(key))
 
-    def ttl(self, key: Text) -> int:
+    def ttl(self, key: Presented) -> int:
         """The seconds that are left; -1: no expiry, -2: no such session."""
         return self._driver.run(self._ops.ttl(key))
 
-    def get_value_by_key(self, key: Text) -> str | None:
+    def get_value_by_key(self, key: Presented) -> str | None:
         """What is stored, as JSON text; None when there is no such session."""
         return self._driver.run(self._ops.get_value(key))
 
-    def get_values_by_pattern(self, pattern: Text) -> list[str]:
+    def get_values_by_pattern(self, pattern: Name) -> list[str]:
         """What is stored of each session of the user, as JSON texts."""
         return self._driver.run(self._ops.get_values(pattern))
 
-    def get_count_by_pattern(self, pattern: Text) -> int:
+    def get_count_by_pattern(self, pattern: Name) -> int:
         """How many sessions the user has."""
         return self._driver.run(self._ops.count(pattern))
 
@@ -243,11 +245,11 @@ class Calls:
         """Redis' INFO on ``section`` as text; of ``"DBSIZE"`` a number."""
         return self._driver.run(self._ops.get_info(section))
 
-    def destroy(self, key: Text) -> bool:
+    def destroy(self, key: Presented) -> bool:
         """End the session. True when it was live."""
         return self._driver.run(self._ops.destroy(key))
 
-    def destroy_multiple(self, key: Text) -> int:
+    def destroy_multiple(self, key: Name) -> int:
         """End all sessions of the user; how many were live."""
         return self._driver.run(self._ops.destroy_all(key))
 

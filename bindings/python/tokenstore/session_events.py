@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Union
 
 from tokenstore import _core, _options
@@ -46,6 +46,10 @@ class SessionEnd:
     id: str
     rjwt: str = field(repr=False)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name."""
+        return asdict(self)
+
 
 @dataclass(frozen=True)
 class SessionGap:
@@ -58,6 +62,10 @@ class SessionGap:
     lost_at: float
     restored_at: float
     kind: Literal["gap"] = "gap"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name."""
+        return asdict(self)
 
 
 SessionEvent = Union[SessionEnd, SessionGap]

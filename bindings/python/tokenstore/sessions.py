@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstore import _core
 from tokenstore._store import Redis, Store
-from tokenstore._types import ClientOptions, Duration, Encoding, Text
+from tokenstore._types import ClientOptions, Duration, Encoding, Id, Name, Presented, Text
 from tokenstore.errors import ConfigurationError
 from tokenstore.values import Session
 
@@ -60,13 +60,14 @@ class Sessions(Store):
             touch_interval,
             max_per_owner,
             max_data_size,
+            True,
         )
         super().__init__(connection_string if redis is None else redis, **client_options)
 
     def create(
         self,
-        app: Text,
-        owner_id: Text,
+        app: Name,
+        owner_id: Name,
         data: dict[str, Any] | None = None,
         duration: Duration | None = None,
     ) -> str:
@@ -76,8 +77,8 @@ class Sessions(Store):
 
     def get(
         self,
-        app: Text,
-        token: Text,
+        app: Name,
+        token: Presented,
         refresh: Duration | None = None,
         expiry: bool = False,
     ) -> Session | None:
@@ -88,34 +89,34 @@ class Sessions(Store):
         """
         return self._driver.run(self._ops.get(app, _TYPE, token, refresh, expiry))
 
-    def refresh(self, app: Text, token: Text, duration: Duration) -> bool:
+    def refresh(self, app: Name, token: Presented, duration: Duration) -> bool:
         """Let the session expire ``duration`` from now. False when there is none."""
         return self._driver.run(self._ops.refresh(app, _TYPE, token, duration))
 
-    def update(self, app: Text, token: Text, data: dict[str, Any]) -> bool:
+    def update(self, app: Name, token: Presented, data: dict[str, Any]) -> bool:
         """Set top-level fields of the session's data: None deletes a field, the rest is set.
 
         True when the session was found. The expiry stays as it is.
         """
         return self._driver.run(self._ops.update(app, _TYPE, token, data)) is not None
 
-    def kill(self, app: Text, token: Text) -> bool:
+    def kill(self, app: Name, token: Presented) -> bool:
         """End the session. True when it was live."""
         return self._driver.run(self._ops.delete(app, _TYPE, token))
 
-    def kill_all(self, app: Text, owner_id: Text) -> bool:
+    def kill_all(self, app: Name, owner_id: Name) -> bool:
         """End all sessions of this user. True when there was any."""
         return self._driver.run(self._ops.delete_all(app, _TYPE, owner_id)) > 0
 
-    def kill_by_id(self, app: Text, owner_id: Text, id: Text) -> bool:
+    def kill_by_id(self, app: Name, owner_id: Name, id: Id) -> bool:
         """End the session that a listing showed with this ``id``. True when it was live."""
         return self._driver.run(self._ops.delete_by_id(app, _TYPE, owner_id, id))
 
-    def list(self, app: Text, owner_id: Text) -> builtins.list[Session]:
+    def list(self, app: Name, owner_id: Name) -> builtins.list[Session]:
         """The user's live sessions, newest first, without the tokens, with ``expires_at``."""
         return self._driver.run(self._ops.list(app, _TYPE, owner_id))
 
-    def rotate(self, app: Text, token: Text, duration: Duration | None = None) -> str | None:
+    def rotate(self, app: Name, token: Presented, duration: Duration | None = None) -> str | None:
         """Give the session a new token, at a login for instance; the old one is dead at once.
 
         Returns the new token, None when there is no such session. The remaining time stays, or

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstore import _core
 from tokenstore._store import Redis, Store
-from tokenstore._types import ClientOptions, Duration, Encoding, NewToken, Text
+from tokenstore._types import ClientOptions, Duration, Encoding, Id, Name, NewToken, Presented, Text
 from tokenstore.values import Token
 
 if TYPE_CHECKING:
@@ -55,8 +55,9 @@ class RedisTokens(Store):
     ``max_data_size``
         bytes of the data as JSON (default 64 KiB)
 
-    Everywhere: ``app``, ``type``, ``owner`` and tokens are str (stored as UTF-8) or bytes, not
-    empty, up to 1024 bytes, without NUL. Durations are seconds or a timedelta, from 1 s to ten
+    Everywhere: ``app``, ``type`` and ``owner`` are str (stored as UTF-8), bytes, int or
+    :class:`uuid.UUID` (stored as their text), not empty, up to 1024 bytes, without NUL. A token
+    that is presented is str, bytes or None; None, a cookie that is not there, is not found. Durations are seconds or a timedelta, from 1 s to ten
     years; none means no expiry. ``data`` is a dict that JSON can hold exactly – what would come
     back changed is refused with a :class:`DataError` that names the place.
     """
@@ -90,9 +91,9 @@ class RedisTokens(Store):
 
     def create(
         self,
-        app: Text,
-        type: Text,
-        owner: Text,
+        app: Name,
+        type: Name,
+        owner: Name,
         data: dict[str, Any] | None = None,
         duration: Duration | None = None,
         custom_token: Text | None = None,
@@ -106,9 +107,9 @@ class RedisTokens(Store):
 
     def get(
         self,
-        app: Text,
-        type: Text,
-        token: Text,
+        app: Name,
+        type: Name,
+        token: Presented,
         refresh: Duration | None = None,
         expiry: bool = False,
     ) -> Token | None:
@@ -120,11 +121,11 @@ class RedisTokens(Store):
         """
         return self._driver.run(self._ops.get(app, type, token, refresh, expiry))
 
-    def refresh(self, app: Text, type: Text, token: Text, duration: Duration) -> bool:
+    def refresh(self, app: Name, type: Name, token: Presented, duration: Duration) -> bool:
         """Let the token expire ``duration`` from now. False when there is no such token."""
         return self._driver.run(self._ops.refresh(app, type, token, duration))
 
-    def update(self, app: Text, type: Text, token: Text, data: dict[str, Any]) -> Token | None:
+    def update(self, app: Name, type: Name, token: Presented, data: dict[str, Any]) -> Token | None:
         """Set fields of the token's data and return it with all of them; None when not found.
 
         Only top-level fields named in ``data`` change: None deletes the field,
@@ -133,24 +134,24 @@ class RedisTokens(Store):
         """
         return self._driver.run(self._ops.update(app, type, token, data))
 
-    def delete(self, app: Text, type: Text, token: Text) -> bool:
+    def delete(self, app: Name, type: Name, token: Presented) -> bool:
         """End the token. True when it was live; False when there was no such token."""
         return self._driver.run(self._ops.delete(app, type, token))
 
-    def delete_all(self, app: Text, type: Text, owner: Text) -> int:
+    def delete_all(self, app: Name, type: Name, owner: Name) -> int:
         """End all tokens of this owner; how many were live."""
         return self._driver.run(self._ops.delete_all(app, type, owner))
 
-    def delete_by_id(self, app: Text, type: Text, owner: Text, id: Text) -> bool:
+    def delete_by_id(self, app: Name, type: Name, owner: Name, id: Id) -> bool:
         """End the token that a listing showed with this ``id``. True when it was live."""
         return self._driver.run(self._ops.delete_by_id(app, type, owner, id))
 
-    def list(self, app: Text, type: Text, owner: Text) -> list[Token]:
+    def list(self, app: Name, type: Name, owner: Name) -> list[Token]:
         """The owner's live tokens, newest first, without the secrets, with ``expires_at``."""
         return self._driver.run(self._ops.list(app, type, owner))
 
     def rotate(
-        self, app: Text, type: Text, token: Text, duration: Duration | None = None
+        self, app: Name, type: Name, token: Presented, duration: Duration | None = None
     ) -> Token | None:
         """Replace the secret: a new token with the same data, and the old one dead, at once.
 
@@ -164,11 +165,13 @@ class RedisTokens(Store):
 
         The tokens come back in order. All or nothing: when one cannot be made, none is left.
         """
+        if not isinstance(tokens, Iterable):
+            raise TypeError(f"tokens must be an iterable of mappings, not {type(tokens).__name__}")
         items = [_new_token(number, item) for number, item in enumerate(tokens)]
         return self._driver.run(self._ops.create_many(items))
 
     def get_many(
-        self, app: Text, type: Text, tokens: Iterable[Text]
+        self, app: Name, type: Name, tokens: Iterable[Presented]
     ) -> builtins.list[Token | None]:
         """Find many at once: a list in the order asked, None where there is no such token."""
         return self._driver.run(self._ops.get_many(app, type, tokens))

@@ -6,7 +6,7 @@ microsecond; all behaviour stands here.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from tokenstore import _core
 
@@ -40,6 +40,15 @@ class _Value(_core.Record):
     def __reduce__(self) -> tuple[Any, ...]:
         return self.__class__, self._fields()
 
+    def to_dict(self, secret: bool = False) -> dict[str, Any]:
+        """The fields by name, as JSON can hold them; ``token`` is there with ``secret=True`` alone.
+
+        ``data`` is this value's own dict, not a copy.
+        """
+        return {n: getattr(self, n) for n in self._names if secret or n != "token"}
+
+    _names: ClassVar[tuple[str, ...]]
+
 
 class Token(_Value):
     """One token of :class:`tokenstore.RedisTokens`.
@@ -59,6 +68,7 @@ class Token(_Value):
     """
 
     __slots__ = ()
+    _names = ("app", "type", "owner", "data", "token", "id", "created_at", "expires_at")
 
     def __repr__(self) -> str:
         return (
@@ -75,6 +85,7 @@ class Session(_Value):
     """
 
     __slots__ = ()
+    _names = ("app", "owner_id", "data", "token", "id", "created_at", "expires_at")
 
     @property
     def owner_id(self) -> str:
@@ -123,6 +134,10 @@ class NodeToken(dict[str, Any]):
     def id(self) -> str:
         """The public name."""
         return self["id"]  # type: ignore[no-any-return]
+
+    def to_dict(self, secret: bool = False) -> dict[str, Any]:
+        """A plain dict of what is stored; ``key`` is there with ``secret=True`` alone."""
+        return {name: value for name, value in self.items() if secret or name != "key"}
 
     def __repr__(self) -> str:
         return f"NodeToken(owner_id={self.get('owner_id')!r}, id={self.get('id')!r})"

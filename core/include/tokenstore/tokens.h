@@ -45,10 +45,11 @@ typedef struct tks_tokens_options {
      * -1: min(60 s, duration/10); 0: every time */
     int64_t touch_interval_ms;
     int64_t max_per_owner; /* 0: no cap */
+    bool session;          /* messages call an owner "owner_id", as the methods of Sessions do */
 } tks_tokens_options;
 
 #define TKS_TOKENS_OPTIONS_INIT                                                                    \
-    { {0}, {0}, TKS_BASE64URL, 0, 0, 0, -1, 0 }
+    { {0}, {0}, TKS_BASE64URL, 0, 0, 0, -1, 0, false }
 
 /* TKS_OK, TKS_ERR_CONFIGURATION (the message names the option), TKS_ERR_MEMORY. */
 tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out, tks_error *err);

@@ -63,6 +63,7 @@ tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out, t
     config->max_age_ms = options->max_age_ms;
     config->touch_interval_ms = options->touch_interval_ms;
     config->max_per_owner = options->max_per_owner;
+    config->owner_name = options->session ? "owner_id" : "owner";
     if (tokens->arena.status != TKS_OK) {
         tks_tokens_free(tokens);
         return tks_fail_memory(err);

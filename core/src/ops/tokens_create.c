@@ -19,7 +19,7 @@ tks_bytes tksp_generate_token(tksp_tokens_op *op, const char *owner_tag) {
 static tks_status check(const tks_tokens *tokens, const tks_new_token *new, tks_error *err) {
     tks_status status = tksp_check_name(new->app, "app", err);
     if (status == TKS_OK) status = tksp_check_name(new->type, "type", err);
-    if (status == TKS_OK) status = tksp_check_name(new->owner, "owner", err);
+    if (status == TKS_OK) status = tksp_check_name(new->owner, tokens->config.owner_name, err);
     if (status == TKS_OK && new->custom_token.data != NULL)
         status = tksp_check_name(new->custom_token, "custom_token", err);
     if (status == TKS_OK && new->data.size > tokens->config.max_data_size)

@@ -8,7 +8,7 @@ static tks_status begin(const tks_tokens *tokens, const tksp_op_kind *kind, tks_
                         tksp_place *owner_place, tks_error *err) {
     tks_status status = tksp_check_name(app, "app", err);
     if (status == TKS_OK) status = tksp_check_name(type, "type", err);
-    if (status == TKS_OK) status = tksp_check_name(owner, "owner", err);
+    if (status == TKS_OK) status = tksp_check_name(owner, tokens->config.owner_name, err);
     if (status == TKS_OK) status = tksp_tokens_op_new(tokens, kind, safety, app, type, 1, out, err);
     if (status != TKS_OK) return status;
     tksp_key_owner(tokens->config.pepper, app, type, owner, owner_place);

@@ -18,6 +18,7 @@ typedef struct tksp_tokens_config {
     int64_t max_age_ms;
     int64_t touch_interval_ms;
     int64_t max_per_owner;
+    const char *owner_name; /* what messages call an owner */
 } tksp_tokens_config;
 
 struct tks_tokens {

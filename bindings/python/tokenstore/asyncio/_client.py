@@ -61,7 +61,7 @@ class Client(BaseClient, AsyncClosing):
         _whole("max_in_flight", max_in_flight, 1_000_000)
         if when_full not in ("error", "wait"):
             raise ConfigurationError("when_full must be 'error' or 'wait'")
-        super().__init__(url, **options)
+        super().__init__(url, options)
         self._driver = Driver(self._core, connections, max_in_flight, when_full == "wait")
 
     async def execute(self, *args: Argument, timeout: Duration | None = None) -> Any:

@@ -17,12 +17,13 @@ import tokenstore
 from tokenstore import redis_jwt
 from tokenstore._closing import AsyncClosing
 from tokenstore._store import Store
-from tokenstore._types import AsyncClientOptions, Duration, Text
+from tokenstore._types import AsyncClientOptions, Duration, Name, Presented
 from tokenstore.asyncio._client import Client
 from tokenstore.asyncio._events import SessionCallbacks, SessionEvents
 
 if TYPE_CHECKING:
     from tokenstore.session_events import Callback
+    from tokenstore.values import Session, Token
 
 __all__ = [
     "Calls",
@@ -79,31 +80,40 @@ class AsyncStore(Store, AsyncClosing):
 class RedisTokens(tokenstore.RedisTokens, AsyncStore):
     __doc__ = tokenstore.RedisTokens.__doc__
 
-    @functools.wraps(tokenstore.RedisTokens.get)
     async def get(
         self,
-        app: Text,
-        type: Text,
-        token: Text,
+        app: Name,
+        type: Name,
+        token: Presented,
         refresh: Duration | None = None,
         expiry: bool = False,
-    ) -> Any:
+    ) -> Token | None:
+        """Find a token: None when there is none. One round trip.
+
+        ``refresh`` slides the expiry: the token then lives at least until this long from now
+        (``max_age`` permitting), written at most once per ``touch_interval``. ``expiry=True``
+        fills in ``expires_at``.
+        """
         return await self._driver.run(self._ops.get(app, type, token, refresh, expiry))
 
 
 class Sessions(tokenstore.Sessions, AsyncStore):
     __doc__ = tokenstore.Sessions.__doc__
 
-    @functools.wraps(tokenstore.Sessions.get)
     async def get(
-        self, app: Text, token: Text, refresh: Duration | None = None, expiry: bool = False
-    ) -> Any:
+        self, app: Name, token: Presented, refresh: Duration | None = None, expiry: bool = False
+    ) -> Session | None:
+        """Find a session: None when there is none. One round trip.
+
+        ``refresh`` slides the expiry to this long from now; ``expiry=True`` fills in
+        ``expires_at``.
+        """
         return await self._driver.run(self._ops.get(app, _SESSION, token, refresh, expiry))
 
     async def create(
         self,
-        app: Text,
-        owner_id: Text,
+        app: Name,
+        owner_id: Name,
         data: dict[str, Any] | None = None,
         duration: Duration | None = None,
     ) -> str:
@@ -111,18 +121,18 @@ class Sessions(tokenstore.Sessions, AsyncStore):
         op = self._ops.create(app, _SESSION, owner_id, data, duration, None)
         return (await self._driver.run(op)).token
 
-    async def update(self, app: Text, token: Text, data: dict[str, Any]) -> bool:
+    async def update(self, app: Name, token: Presented, data: dict[str, Any]) -> bool:
         """Set top-level fields of the session's data: None deletes a field, the rest is set.
 
         True when the session was found. The expiry stays as it is.
         """
         return await self._driver.run(self._ops.update(app, _SESSION, token, data)) is not None
 
-    async def kill_all(self, app: Text, owner_id: Text) -> bool:
+    async def kill_all(self, app: Name, owner_id: Name) -> bool:
         """End all sessions of this user. True when there was any."""
         return await self._driver.run(self._ops.delete_all(app, _SESSION, owner_id)) > 0
 
-    async def rotate(self, app: Text, token: Text, duration: Duration | None = None) -> str | None:
+    async def rotate(self, app: Name, token: Presented, duration: Duration | None = None) -> str | None:
         """Give the session a new token, at a login for instance; the old one is dead at once.
 
         Returns the new token, None when there is no such session. The remaining time stays, or
@@ -146,8 +156,13 @@ class Tokenstore(tokenstore.Tokenstore, AsyncStore):
 class RedisJWT(tokenstore.RedisJWT, AsyncStore):
     __doc__ = tokenstore.RedisJWT.__doc__
 
-    @functools.wraps(tokenstore.RedisJWT.verify)
-    async def verify(self, token: Text, value_session: bool = False) -> Any:
+    async def verify(self, token: Presented, value_session: bool = False) -> dict[str, Any]:
+        """What the token and its session say: ``{id, rjwt, ttl, iat, dataToken?, dataSession?}``.
+
+        ``rjwt`` is the session's key, ``ttl`` its seconds (-1: no expiry). ``dataSession`` is there
+        with ``value_session=True``, if the session has data. One round trip. Raises
+        :class:`InvalidTokenError` when the signature, the form or the session is not good.
+        """
         return await self._driver.run(self._ops.verify(token, value_session))
 
     def events(self, *, keepalive: Duration = 15) -> SessionEvents:

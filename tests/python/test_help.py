@@ -1,0 +1,51 @@
+"""What an editor shows: each public method has a docstring and a signature, by jedi, which runs nothing."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import jedi
+import pytest
+
+import tokenstore.asyncio
+
+PROJECT = jedi.Project(str(Path(tokenstore.__file__).parents[1]), smart_sys_path=False)
+CLASSES = ["Client", "RedisTokens", "Sessions", "Tokenstore", "RedisJWT", "Spike"]
+
+
+def methods(module: Any, cls: str) -> list[str]:
+    """Those of a name of their own: jedi follows no alias."""
+    members = inspect.getmembers(getattr(module, cls), inspect.isfunction)
+    names = [name for name, f in members if f.__name__ == name and not name.startswith("_")]
+    return [name for name in names if name not in ("del", "close") or not module.__name__.endswith("asyncio")]
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+@pytest.mark.parametrize("module", [tokenstore, tokenstore.asyncio], ids=["blocking", "asyncio"])
+def test_docstrings_and_signatures(module: Any, cls: str) -> None:
+    found = methods(module, cls)
+    assert len(found) >= 3
+    for name in found:
+        code = f"from {module.__name__} import {cls}\nx: {cls}\nx.{name}("
+        script = jedi.Script(code, project=PROJECT)
+        [shown] = script.get_signatures(3, len(f"x.{name}("))
+        assert [p.name for p in shown.params] == [
+            p for p in inspect.signature(getattr(getattr(module, cls), name)).parameters if p != "self"
+        ], name
+        [told] = script.help(3, len("x.") + 1)
+        docstring = inspect.getdoc(getattr(getattr(module, cls), name))
+        if name == "aclose":  # of whom, a type checker need not know
+            assert docstring
+            assert "Twice is fine." in told.docstring(raw=True)
+        else:
+            assert told.docstring(raw=True) == docstring, name
+
+
+@pytest.mark.parametrize(("cls", "method"), [("RedisTokens", "get"), ("Sessions", "get"), ("RedisJWT", "verify")])
+def test_the_fast_ones_say_the_same(cls: str, method: str) -> None:
+    """They are written twice, for asyncio's speed."""
+    blocking, awaited = (getattr(getattr(m, cls), method) for m in (tokenstore, tokenstore.asyncio))
+    assert inspect.getdoc(blocking) == inspect.getdoc(awaited)
+    assert inspect.signature(blocking) == inspect.signature(awaited)
