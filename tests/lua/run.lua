@@ -10,7 +10,7 @@ local harness = require "harness"
 local FILES = {
   "module", "data", "vectors", "operations", "tokens", "sessions", "tokenstore", "redis_jwt", "client",
   "arguments", "handles", "run", "secrets", "lifecycle", "interrupt", "types", "jwt",
-  "session_events", "embedded",
+  "session_events", "embedded", "cookie",
 }
 
 -- With these settings every allocation that may collect does a full cycle. Code that LuaJIT has compiled

@@ -103,7 +103,8 @@ SERVER = """
       for _, given in ipairs {{
         {{}}, {{ store = sessions }}, {{ store = tokens, app = "web" }}, {{ store = "x", app = "web" }},
         {{ store = sessions, app = "web", type = "x" }}, {{ store = sessions, app = "web", cookie = 1 }},
-        {{ store = sessions, app = "web", cache = 61 }}, {{ store = sessions, app = "web", open = true }},
+        {{ store = sessions, app = "web", cookie = "a=b" }}, {{ store = sessions, app = "web", cache = 61 }},
+        {{ store = sessions, app = "web", open = true }},
       }} do
         ngx.say(select(2, pcall(function()
           local session = guard.session(given)
@@ -307,7 +308,7 @@ def test_wrong_options_are_named(nginx: Nginx) -> None:
     lines = nginx.get("/wrong").text.splitlines()
     parts = [
         "'store'", "'app'", "'store'", "'store' (table", "'type'", "'cookie' (string",
-        "'cache' (0 to 60", "'open'",
+        "'cookie' (the name of a cookie", "'cache' (0 to 60", "'open'",
     ]  # fmt: skip
     assert len(lines) == len(parts)
     for line, part in zip(lines, parts):

@@ -10,7 +10,7 @@ local guard = {}
 
 ---@class tokenstore.guard.Options
 ---@field app string
----@field cookie? string a cookie that may hold the token; without it only `Authorization: Bearer` counts
+---@field cookie? string exact name of cookies that may hold the token; without it only `Authorization: Bearer` counts
 ---@field refresh? number seconds: each request moves the end to this long from now
 ---@field headers? table<string, tokenstore.guard.Value> for the upstream (default X-Owner-Id: the owner)
 ---@field realm? string for WWW-Authenticate (default: app)

@@ -11,6 +11,8 @@
 -- ends with 503, unless fail_open. What it gives is the session: `ngx.ctx.session = guard.session {…}` keeps
 -- it for later phases.
 --
+-- A browser may send several cookies of one name. All are tried in one round trip; the first good one counts.
+--
 --   store      a Sessions (for `token` a RedisTokens, for `jwt` a RedisJWT), made once
 --   app        and for `token` also type; for `jwt` neither
 --   cookie     name of a cookie that may hold the token; without it only the header is looked at
@@ -25,13 +27,16 @@
 -- A line in the log says when Redis cannot be asked: one in ten seconds for each worker, however many
 -- requests there are.
 
+local cookie = require "tokenstore.cookie"
 local core = require "tokenstore.core"
 
 local clear_header, set_header = ngx.req.clear_header, ngx.req.set_header
 
-local LOG_EVERY = 10      -- seconds
-local CACHE_SIZE = 10000  -- entries in each worker
-local CACHE_MAX = 60      -- seconds
+local LOG_EVERY = 10       -- seconds
+local CACHE_SIZE = 10000   -- entries in each worker
+local CACHE_MAX = 60       -- seconds
+local CACHE_KEY_MAX = 4096 -- bytes, so that nobody fills the memory with long cookies
+local RETRY_AFTER = 1      -- seconds, said to whoever could not be checked
 
 local KINDS = {
   store = "table",
@@ -70,20 +75,45 @@ local JWT = {
 }
 
 -- The one table serves all requests: it is read before anything waits.
-function SESSION.ask(options, token)
+local function ask_one(options, token)
   local arguments = options.arguments
   arguments.token = token
   return options.store:get(arguments)
 end
 
-TOKEN.ask = SESSION.ask
-
-function JWT.ask(options, token)
-  local session, message, code = options.store:verify { token = token, value_session = true }
-  if code == "invalid_token" or code == "expired_token" then
-    return nil
+-- The first of several tokens that is good. All are looked up in one round trip.
+local function ask(options, tokens)
+  if #tokens == 1 then
+    return ask_one(options, tokens[1])
   end
-  return session, message, code
+  local store, arguments = options.store, options.arguments
+  local found, message = store._run(store._handle,
+    core.get_many(store._store, { app = arguments.app, type = arguments.type, tokens = tokens }))
+  if not found then
+    return nil, message
+  end
+  for i = 1, #tokens do
+    if found[i] then
+      local whole = not (arguments.refresh or arguments.expiry)
+      return whole and found[i] or ask_one(options, tokens[i])
+    end
+  end
+  return nil
+end
+
+SESSION.ask, TOKEN.ask = ask, ask
+
+-- Only a token whose signature is good costs a round trip.
+function JWT.ask(options, tokens)
+  for i = 1, #tokens do
+    local session, message, code = options.store:verify { token = tokens[i], value_session = true }
+    if session then
+      return session
+    elseif code ~= "invalid_token" and code ~= "expired_token" then
+      return nil, message
+    end
+  end
+  return nil
 end
 
 -- Headers that nginx has variables of its own for. These see the proper spelling only, and what is read once
@@ -121,6 +151,9 @@ local function check_options(given, kind, level)
     if not given[name] then
       error(("bad option '%s' (string expected, got nil)"):format(name), level + 1)
     end
+  end
+  if given.cookie and not cookie.is_name(given.cookie) then
+    error("bad option 'cookie' (the name of a cookie expected)", level + 1)
   end
   if given.cache and not (given.cache >= 0 and given.cache <= CACHE_MAX) then
     error(("bad option 'cache' (0 to %d seconds)"):format(CACHE_MAX), level + 1)
@@ -187,7 +220,7 @@ local function prepare(given, kind, level)
       refresh = given.refresh,
       expiry = (given.cache or 0) > 0 or nil,
     },
-    cookie = given.cookie and "cookie_" .. given.cookie,
+    cookie = given.cookie,
     headers = read_headers(headers),
     names = names,
     variables = variables,
@@ -203,25 +236,32 @@ end
 
 -- ---- the request -----------------------------------------------------------------------------------
 
--- The token that the request brings; nil, and whether there is an Authorization header without one. And
--- whether the token is from there.
-local function find_token(options)
+-- What stands behind the scheme Bearer, "" where nothing does; nil where the header is of another scheme. A
+-- proxy may have made one header of several.
+local function read_bearer(header)
+  local prefix = header:sub(1, 7)
+  local from = (prefix == "Bearer " or prefix == "bearer ") and 7
+  if not from then
+    local lower = header:lower()
+    from = lower:match "^[ \t]*bearer()" or lower:match ",[ \t]*bearer()[ \t]"
+  end
+  if not from or header:find("^[^ \t]", from) then
+    return nil
+  end
+  return header:match("^[ \t]*(.-)[ \t]*$", from)
+end
+
+-- The tokens that the request brings, in a list; and whether they are from the Authorization header, where an
+-- empty one may be among them.
+local function find_tokens(options)
   local header = ngx.var.http_authorization
-  local scheme = header and header:sub(1, 7)
-  if scheme and scheme ~= "Bearer " then
-    scheme = scheme:lower()
+  local token = header and read_bearer(header)
+  if token then
+    local first = token:match "^([^, \t]+)[ \t]*,"
+    return { token, first }, true
   end
-  if scheme == "Bearer " or scheme == "bearer " then
-    local token = header:sub(8)
-    if token:byte(1) == 32 or token:byte(-1) == 32 then
-      token = token:match "^ *(.-) *$"
-    end
-    return token ~= "" and token or nil, token == "", true
-  elseif scheme == "bearer" then
-    return nil, true
-  end
-  local token = options.cookie and ngx.var[options.cookie]
-  return token ~= "" and token or nil, false, false
+  header = options.cookie and ngx.var.http_cookie
+  return header and cookie.read(header, options.cookie, options.kind.token_max) or {}, false
 end
 
 -- RFC 6750, 2.1: what a token in the header may be made of.
@@ -238,6 +278,13 @@ local function deny(status, options, problem, description)
   ngx.header["WWW-Authenticate"] = challenge
   ngx.header["Cache-Control"] = "no-store"
   return ngx.exit(status)
+end
+
+-- Ends a request that could not be checked.
+local function fail()
+  ngx.header["Retry-After"] = RETRY_AFTER
+  ngx.header["Cache-Control"] = "no-store"
+  return ngx.exit(ngx.HTTP_SERVICE_UNAVAILABLE)
 end
 
 -- Text for a header; nil for none; false for what no header can hold.
@@ -289,15 +336,15 @@ local function get_cache(store)
 end
 
 -- From the cache or from Redis: the session; nil; or nil, message.
-local function look_up(options, token)
-  if options.cache == 0 then
-    return options.kind.ask(options, token)
+local function look_up(options, tokens)
+  local key = options.cache > 0 and options.cache_key .. table.concat(tokens, "\0")
+  if not key or #key > CACHE_KEY_MAX then
+    return options.kind.ask(options, tokens)
   end
   local cache = get_cache(options.store)
-  local key = options.cache_key .. token
   local session, message = cache:get(key), nil
   if not session then
-    session, message = options.kind.ask(options, token)
+    session, message = options.kind.ask(options, tokens)
     local left = session and (session.expires_at and session.expires_at - ngx.now() or options.cache)
     if session and left > 0 then
       cache:set(key, session, math.min(left, options.cache))
@@ -344,18 +391,19 @@ local function check(options)
   if has_forged(options) then
     drop_forged(options.names)
   end
-  local token, malformed, from_header = find_token(options)
+  local tokens, from_header = find_tokens(options)
+  local token = tokens[1]
   local session, message
-  if token and #token <= options.kind.token_max then
-    session, message = look_up(options, token)
+  if token and token ~= "" and #token <= options.kind.token_max then
+    session, message = look_up(options, tokens)
   end
   if session then
     set_headers(options, session)
     return session
   elseif message then
     log_failure(message)
-    return not options.fail_open and ngx.exit(ngx.HTTP_SERVICE_UNAVAILABLE) or nil
-  elseif malformed or (from_header and not is_well_formed(token)) then
+    return not options.fail_open and fail() or nil
+  elseif from_header and not is_well_formed(token) then
     return deny(ngx.HTTP_BAD_REQUEST, options, "invalid_request", "The Authorization header is malformed")
   elseif token then
     return deny(ngx.HTTP_UNAUTHORIZED, options, "invalid_token", "The token is unknown or has expired")

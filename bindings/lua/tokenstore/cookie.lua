@@ -1,0 +1,99 @@
+-- tokenstore.cookie: reads a Cookie header as RFC 6265bis has servers read it, and leniently.
+--
+-- Names are compared exactly. A browser may send several cookies of one name, one for each path and domain.
+-- Frameworks write a value in quotes, with backslashes, or in percent encoding. What a cookie may stand
+-- for is found here; only the store knows what is good.
+
+local byte, char, find, gsub, sub = string.byte, string.char, string.find, string.gsub, string.sub
+
+local MOST = 32 -- texts from one header, so that nobody makes a request cost any number of look-ups
+
+local cookie = {}
+
+-- Can a cookie have this name?
+function cookie.is_name(name)
+  return find(name, "^[^%c;= ]+$") ~= nil
+end
+
+local function is_blank(code)
+  return code == 32 or code == 9
+end
+
+-- The part of `text` from `first` to `last`, without blanks at its ends.
+local function trim(text, first, last)
+  while first <= last and is_blank(byte(text, first)) do
+    first = first + 1
+  end
+  while last >= first and is_blank(byte(text, last)) do
+    last = last - 1
+  end
+  return sub(text, first, last)
+end
+
+-- \075 is a byte, \" is a quote. (Two more digits may follow what is escaped without being part of it.)
+local function unescape(first, digits)
+  local code = #digits == 2 and find(first, "[0-3]") and tonumber(first .. digits, 8)
+  return code and char(code) or first .. digits
+end
+
+local function unquote(text)
+  local inner = text:match '^"(.*)"$'
+  return inner and gsub(inner, "\\(.)([0-7]?[0-7]?)", unescape)
+end
+
+local function percent_decode(text)
+  return (gsub(text, "%%(%x%x)", function(digits)
+    return char(tonumber(digits, 16))
+  end))
+end
+
+local function add(texts, text, longest)
+  if text == "" or #text > longest or #texts >= MOST or find(text, "\0", 1, true) then
+    return
+  end
+  for i = 1, #texts do
+    if texts[i] == text then
+      return
+    end
+  end
+  texts[#texts + 1] = text
+end
+
+-- Adds what else a value may stand for. It may have been encoded twice. A + that was decoded as in a form is
+-- a blank now. At an end of the value only `raw` still has it.
+local function add_spellings(texts, raw, value, longest)
+  local text = unquote(value) or value
+  add(texts, text, longest)
+  for _ = 1, 2 do
+    text = percent_decode(text)
+    text = unquote(text) or text
+    add(texts, text, longest)
+  end
+  text = text == value and raw or text
+  add(texts, gsub(text, " ", "+"), longest)
+end
+
+-- The texts that the cookies called `name` may stand for, in the order of the header: none, most often one,
+-- MOST at most. None is empty, longer than `longest` bytes, or has a NUL.
+function cookie.read(header, name, longest)
+  local texts = {}
+  local start, equals = 1, find(header, "=", 1, true)
+  while equals do
+    local stop = find(header, ";", start, true) or #header + 1
+    if equals < stop then
+      if trim(header, start, equals - 1) == name then
+        local raw = sub(header, equals + 1, stop - 1)
+        local value = trim(raw, 1, #raw)
+        add(texts, value, longest)
+        if value ~= "" and find(raw, '[" %%]') then
+          add_spellings(texts, raw, value, longest)
+        end
+      end
+      equals = find(header, "=", stop, true)
+    end
+    start = stop + 1
+  end
+  return texts
+end
+
+return cookie

@@ -1,0 +1,110 @@
+-- The Cookie header: which cookies have the name, and what their values may stand for.
+
+local cookie = require "tokenstore.cookie"
+local harness = require "harness"
+local equal, test = harness.equal, harness.test
+
+local function read(header, name)
+  return cookie.read(header, name or "sid", 1024)
+end
+
+test("names are exact", function()
+  for header, wanted in pairs {
+    ["sid=a"] = { "a" },
+    ["x=1; sid=a; y=2"] = { "a" },
+    ["SID=old; sid=good"] = { "good" },
+    ["Sid=a"] = {},
+    ["xsid=a; sidx=b; my-sid=c; sid-2=d"] = {},
+    ["sid"] = {},
+    ["sid; sid=a"] = { "a" },
+    ["sid; x"] = {},
+    ["=a; sid=b"] = { "b" },
+    ["=sid=a"] = {},
+    ["sid="] = {},
+    ["sid=;sid= ; sid=a"] = { "a" },
+    ["x=sid=a"] = {},
+    ["x=a, sid=b"] = {},
+    ["x=\"a; sid=b; y\""] = { "b" }, -- quotes do not reach over a semicolon
+    [""] = {},
+    [";;; ;=;==;"] = {},
+  } do
+    equal(read(header), wanted, header)
+  end
+  equal(read("__Host-sid=a; sid=b", "__Host-sid"), { "a" })
+  equal(read("a.b=1; a-b=2; a%b=3", "a-b"), { "2" }) -- no name is a pattern
+  equal(read("a.b=1; a-b=2; a%b=3", "a%b"), { "3" })
+end)
+
+test("blanks around names and values do not count", function()
+  for _, header in ipairs { "sid=a;x=1", "x=1;sid=a", " sid=a", "sid=a ", "x=1 ;\tsid\t= a\t; y" } do
+    equal(read(header)[1], "a", header)
+  end
+end)
+
+test("all values of the name, in their order, once each", function()
+  equal(read "sid=old; x=1; sid=good; SID=other; sid=old", { "old", "good" })
+end)
+
+test("no more than 32 texts", function()
+  local many = {}
+  for i = 1, 100 do
+    many[i] = "sid=value" .. i
+  end
+  local texts = read(table.concat(many, "; "))
+  equal(#texts, 32)
+  equal(texts[32], "value32")
+end)
+
+test("what no token can be is left out", function()
+  equal(cookie.read("sid=" .. ("x"):rep(11) .. "; sid=" .. ("y"):rep(10), "sid", 10), { ("y"):rep(10) })
+  equal(read "sid=%00; sid=a%00b; sid=c", { "%00", "a%00b", "c" })
+  equal(read 'sid=""; sid="', { '""', '"' })
+end)
+
+test("a base64 token in the spellings of frameworks", function()
+  local token = "+a/b+c=="
+  for _, spelling in ipairs {
+    token,                     -- as it is
+    '"+a/b+c=="',              -- http.cookies
+    '"+a/b+c\\075\\075"',
+    '"\\053a\\057b\\053c=="',
+    "%2Ba%2Fb%2Bc%3D%3D",      -- encodeURIComponent, urlencode
+    "%2ba%2fb%2bc%3d%3d",      -- ASP.NET
+    "+a/b+c%3D%3D",            -- escape()
+    "%252Ba%252Fb%252Bc%253D%253D",
+    '"%2Ba%2Fb%2Bc%3D%3D"',
+    "%22%2Ba%2Fb%2Bc%3D%3D%22",
+    " a/b c==",                -- read as a form's
+    '" a/b c=="',
+    "%20a/b%20c==",
+  } do
+    local texts = read("x=1; sid=" .. spelling .. "; y=2")
+    local found
+    for _, text in ipairs(texts) do
+      found = found or text == token
+    end
+    assert(found, spelling)
+    assert(#texts <= 5, spelling)
+  end
+  equal(read("sid=a/b+c="), { "a/b+c=" }) -- one look-up where nothing was changed
+  equal(read('sid="a\\"b\\\\101\\z"'), { '"a\\"b\\\\101\\z"', 'a"b\\101z' })
+  equal(read("sid=%zz%4"), { "%zz%4" })
+end)
+
+test("a header made to be slow", function()
+  local clock = os.clock()
+  read((";"):rep(1000000))
+  read(("sid;"):rep(300000))
+  read(("a="):rep(500000))
+  read(("sid=%"):rep(200000))
+  assert(os.clock() - clock < 2)
+end)
+
+test("names that a cookie can have", function()
+  for name, wanted in pairs {
+    sid = true, ["__Host-sid"] = true, ["a[b]"] = true, [""] = false, ["a b"] = false, ["a="] = false,
+    ["a;b"] = false, ["a\n"] = false,
+  } do
+    equal(cookie.is_name(name), wanted, name)
+  end
+end)
