@@ -15,7 +15,7 @@ $(HTTP_TESTS)/client: tests/http/client.c $(TKS_LIBS) $(FLAGS)
 	$(CC) $(TKS_CPPFLAGS) -Icore/io $(TKS_CFLAGS) $(TKS_LDFLAGS) -o $@ $< $(TKS_LIBS) $(TKS_LDLIBS)
 
 # For LD_PRELOAD: a resolver that hangs, memory that runs out.
-HTTP_PRELOADED := $(HTTP_TESTS)/slow_names.so $(HTTP_TESTS)/failing_memory.so
+HTTP_PRELOADED := $(HTTP_TESTS)/names.so $(HTTP_TESTS)/failing_memory.so
 $(HTTP_PRELOADED): $(HTTP_TESTS)/%.so: tests/http/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 $(filter-out -Wpedantic -Wmissing-prototypes,$(TKS_WARNINGS)) -O1 -fPIC -shared -o $@ $< -ldl

@@ -16,8 +16,8 @@ $(STRESS): tests/faults/stress.c $(TKS_LIBS)
 	$(CC) $(TKS_CPPFLAGS) $(TKS_CFLAGS) $(TKS_LDFLAGS) -o $@ $< $(TKS_LIBS) $(TKS_LDLIBS)
 
 .PHONY: test-faults tsan-io run-stress asan-faults
-test-faults: python $(STRESS)
-	@$(PY_PATH) $(RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) tests/faults
+test-faults: python lua $(STRESS) $(BUILD)/tests/http/names.so
+	@$(PY_PATH) TOKENSTORE_BUILD=$(abspath $(BUILD)) $(RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) tests/faults
 	@$(PYTHON) tests/faults/run_stress.py $(STRESS) $(STRESS_SECONDS)
 
 run-stress: $(STRESS)

@@ -19,7 +19,6 @@ struct tks_client {
     tks_target *target;
     tksp_tls_context *tls; /* NULL: plain */
     char *name;            /* of the target, for messages */
-    tksp_pool_source source;
     tksp_pool *_Atomic pool;
     tks_embedded *_Atomic embedded; /* NULL: none, or stopped */
     atomic_bool closed;
@@ -61,6 +60,10 @@ static tks_status name_target(tks_client *client, tks_error *err) {
     return TKS_OK;
 }
 
+static tksp_pool *new_pool(const tks_client *client) {
+    return tksp_pool_new(client->target, client->tls, client->name);
+}
+
 tks_status tks_client_new(tks_target *target, const tks_interrupt *interrupt, tks_client **out,
                           tks_error *err) {
     *out = NULL;
@@ -85,8 +88,7 @@ tks_status tks_client_new(tks_target *target, const tks_interrupt *interrupt, tk
         status = name_target(client, err);
     }
     if (status == TKS_OK) {
-        client->source = (tksp_pool_source){client->target, client->tls, client->name};
-        atomic_init(&client->pool, tksp_pool_new(&client->source));
+        atomic_init(&client->pool, new_pool(client));
         if (atomic_load(&client->pool) == NULL) {
             status = tks_fail_memory(err);
         }
@@ -104,7 +106,7 @@ tksp_pool *tksp_client_pool(tks_client *client, pid_t pid) {
     if (tksp_pool_get_pid(pool) == pid) {
         return pool;
     }
-    tksp_pool *fresh = tksp_pool_new(&client->source);
+    tksp_pool *fresh = new_pool(client);
     if (fresh == NULL) {
         return NULL;
     }
@@ -117,10 +119,6 @@ tksp_pool *tksp_client_pool(tks_client *client, pid_t pid) {
         tksp_pool_close(fresh);
     }
     return fresh;
-}
-
-const tksp_pool_source *tksp_client_source(const tks_client *client) {
-    return &client->source;
 }
 
 bool tksp_client_is_closed(const tks_client *client) {

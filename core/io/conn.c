@@ -9,18 +9,17 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "connect.h"
 #include "greeting.h"
-#include "sock.h"
 #include "tokenstore/secret.h"
 
 enum { BUFFER_SIZE = 64 * 1024 };
 
 struct tksp_conn {
-    const tks_target *target;
-    tksp_tls_context *context;
-    const char *name;
+    const tksp_endpoint *endpoint;
     tksp_sock sock;
-    tksp_tls *tls; /* NULL: plain */
+    tksp_attempts attempts; /* those that `sock` comes of */
+    tksp_tls *tls;          /* NULL: plain */
     tks_reader *reader;
     int64_t expires; /* by tksp_clock(): not to be lent from then on */
     bool usable;
@@ -30,15 +29,14 @@ struct tksp_conn {
     char buffer[BUFFER_SIZE];
 };
 
-tksp_conn *tksp_conn_new(const tks_target *target, tksp_tls_context *tls, const char *name) {
+tksp_conn *tksp_conn_new(const tksp_endpoint *endpoint) {
     tksp_conn *conn = malloc(sizeof(*conn)); /* the buffer's pages are touched when they are used */
     if (conn == NULL) {
         return NULL;
     }
-    conn->target = target;
-    conn->context = tls;
-    conn->name = name;
+    conn->endpoint = endpoint;
     tksp_sock_init(&conn->sock);
+    tksp_attempts_init(&conn->attempts);
     conn->tls = NULL;
     conn->reader = NULL;
     conn->expires = INT64_MAX;
@@ -300,8 +298,9 @@ bool tksp_conn_is_fresh(tksp_conn *conn) {
 
 static tks_status start_tls(tksp_conn *conn, tksp_wait *wait, tksp_failure *failure,
                             tks_error *err) {
+    const tksp_endpoint *endpoint = conn->endpoint;
     tks_status status =
-        tksp_tls_new(conn->context, conn->target, descriptor(conn), &conn->tls, err);
+        tksp_tls_new(endpoint->tls, endpoint->target, descriptor(conn), &conn->tls, err);
     while (status == TKS_OK) {
         tksp_io io = tksp_tls_handshake(conn->tls, err);
         if (io == TKSP_IO_DONE) {
@@ -329,8 +328,9 @@ static const stage GREETING_TLS = {"", " (does the server take our certificate, 
 
 static tks_status open_session(tksp_conn *conn, tksp_wait *wait, const stage **at,
                                tksp_failure *failure, tks_error *err) {
-    bool tls = conn->context != NULL;
-    tks_status status = tks_reader_new(conn->target->max_reply_size, &conn->reader, err);
+    const tks_target *target = conn->endpoint->target;
+    bool tls = conn->endpoint->tls != NULL;
+    tks_status status = tks_reader_new(target->max_reply_size, &conn->reader, err);
     if (status == TKS_OK && tls) {
         *at = &HANDSHAKE;
         status = start_tls(conn, wait, failure, err);
@@ -338,7 +338,7 @@ static tks_status open_session(tksp_conn *conn, tksp_wait *wait, const stage **a
     if (status == TKS_OK) {
         *at = tls ? &GREETING_TLS : &GREETING;
         conn->usable = true;
-        status = tksp_greet(conn, conn->target, wait, failure);
+        status = tksp_greet(conn, target, wait, failure);
         *err = failure->error;
     }
     return status;
@@ -347,22 +347,26 @@ static tks_status open_session(tksp_conn *conn, tksp_wait *wait, const stage **a
 tks_status tksp_conn_open(tksp_conn *conn, tksp_wait *wait, tksp_failure *failure) {
     tks_error err = TKS_ERROR_INIT;
     const stage *at = &CONNECTING;
-    tks_status status = tksp_sock_connect(&conn->sock, conn->target, wait, &err);
+    const tksp_endpoint *endpoint = conn->endpoint;
+    tks_status status = tksp_connect(endpoint, &conn->sock, &conn->attempts, wait, &err);
     if (status == TKS_OK) {
-        int64_t deadline = tksp_wait_narrow(wait, conn->target->connect_timeout_ms);
+        int64_t deadline = tksp_wait_narrow(wait, endpoint->target->connect_timeout_ms);
         status = open_session(conn, wait, &at, failure, &err);
         wait->deadline = deadline;
     }
     failure->sent = false; /* of the caller's batch nothing was */
     if (status == TKS_OK) {
-        int64_t age_ms = tks_target_draw_age(conn->target);
+        int64_t age_ms = tks_target_draw_age(endpoint->target);
         conn->expires = age_ms == INT64_MAX ? age_ms : tksp_clock() + age_ms * TKSP_MS;
+        if (endpoint->resolver != NULL) {
+            tksp_resolver_note(endpoint->resolver, descriptor(conn));
+        }
         return TKS_OK;
     }
     conn->usable = false;
     const char *why = err.message;
     if (status == TKS_ERR_TIMEOUT && tksp_wait_is_over(wait)) {
-        why = "no connection within the timeout";
+        why = *why != '\0' ? why : "no connection within the timeout";
     } else if (status == TKS_ERR_TIMEOUT) {
         why = "no answer within connect_timeout";
         status = TKS_ERR_CONNECTION;
@@ -370,7 +374,7 @@ tks_status tksp_conn_open(tksp_conn *conn, tksp_wait *wait, tksp_failure *failur
     bool known = failure->final || (status != TKS_ERR_CONNECTION && status != TKS_ERR_TIMEOUT);
     failure->final = failure->final || status == TKS_ERR_CONFIGURATION;
     failure->error = (tks_error)TKS_ERROR_INIT;
-    return tks_fail(&failure->error, status, "%.120s: %s%.150s%s", conn->name, at->name, why,
+    return tks_fail(&failure->error, status, "%.120s: %s%.150s%s", endpoint->name, at->name, why,
                     known ? "" : at->hint);
 }
 
@@ -390,4 +394,5 @@ void tksp_conn_close(tksp_conn *conn) {
 
 void tksp_conn_drop_inherited(tksp_conn *conn) {
     tksp_sock_drop_inherited(&conn->sock);
+    tksp_attempts_drop_inherited(&conn->attempts);
 }

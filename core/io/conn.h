@@ -9,7 +9,7 @@
 #ifndef TOKENSTORE_IO_CONN_H
 #define TOKENSTORE_IO_CONN_H
 
-#include "tls.h"
+#include "endpoint.h"
 #include "tokenstore/resp.h"
 #include "wait.h"
 
@@ -25,17 +25,14 @@ typedef struct tksp_failure {
 #define TKSP_FAILURE_INIT                                                                          \
     { TKS_ERROR_INIT, false, false }
 
-/* A connection that is not open yet. `target`, `tls` (NULL: plain) and `name` (the target for
- * messages) are borrowed for its life. NULL when memory is out. */
-tksp_conn *tksp_conn_new(const tks_target *target, tksp_tls_context *tls, const char *name);
+/* A connection that is not open yet. `endpoint` is borrowed for its life. NULL when memory is out. */
+tksp_conn *tksp_conn_new(const tksp_endpoint *endpoint);
 
 bool tksp_conn_is_open(const tksp_conn *conn);
 
 /* Connects, TLS, AUTH, SELECT, CLIENT SETNAME. TKS_OK; TKS_ERR_TIMEOUT when the deadline of `wait`
  * passed; TKS_ERR_CONNECTION, TKS_ERR_SERVER (it refused), TKS_ERR_CONFIGURATION, TKS_ERR_MEMORY,
- * TKS_ERR_INTERRUPTED. After a failure: close it.
- * The system's resolver cannot be given a deadline: a host name (never an address) whose name
- * server hangs can take longer than `wait` allows. */
+ * TKS_ERR_INTERRUPTED. After a failure: close it. */
 tks_status tksp_conn_open(tksp_conn *conn, tksp_wait *wait, tksp_failure *failure);
 
 /* Begins an exchange: writes as much of `bytes` as goes without waiting. What is left of them is in

@@ -31,7 +31,7 @@ typedef struct waiter {
 } waiter;
 
 struct tksp_pool {
-    const tksp_pool_source *source;
+    tksp_endpoint endpoint;
     tksp_pool *inherited; /* the parent process's */
     pid_t pid;
     pthread_mutex_t mutex;
@@ -44,17 +44,22 @@ struct tksp_pool {
     slot slots[];
 };
 
-tksp_pool *tksp_pool_new(const tksp_pool_source *source) {
-    size_t size = source->target->pool_size;
+tksp_pool *tksp_pool_new(const tks_target *target, tksp_tls_context *tls, const char *name) {
+    size_t size = target->pool_size;
     tksp_pool *pool = calloc(1, sizeof(*pool) + size * sizeof(slot));
     if (pool == NULL) {
         return NULL;
     }
-    if (pthread_mutex_init(&pool->mutex, NULL) != 0) {
+    pool->endpoint = (tksp_endpoint){.target = target, .tls = tls, .name = name};
+    if (target->transport == TKS_TCP) {
+        pool->endpoint.resolver = tksp_resolver_new(target);
+    }
+    if ((target->transport == TKS_TCP && pool->endpoint.resolver == NULL) ||
+        pthread_mutex_init(&pool->mutex, NULL) != 0) {
+        tksp_resolver_free(pool->endpoint.resolver);
         free(pool);
         return NULL;
     }
-    pool->source = source;
     pool->pid = getpid();
     pool->idle = NONE;
     pool->last = &pool->first;
@@ -69,6 +74,10 @@ tksp_pool *tksp_pool_new(const tksp_pool_source *source) {
 
 pid_t tksp_pool_get_pid(const tksp_pool *pool) {
     return pool->pid;
+}
+
+const tksp_endpoint *tksp_pool_get_endpoint(const tksp_pool *pool) {
+    return &pool->endpoint;
 }
 
 /* ---- stacks and queue; the mutex is held ------------------------------------------------------- */
@@ -121,58 +130,33 @@ static tks_status fail_exhausted(const tksp_pool *pool, tks_error *err) {
     return tks_fail(err, TKS_ERR_TIMEOUT,
                     "%.120s: all %zu connections of the pool were in use until the timeout: raise "
                     "pool_size, or use fewer threads",
-                    pool->source->name, pool->size);
+                    pool->endpoint.name, pool->size);
 }
 
-/* Waits for `w` to be served, for one slice. The mutex is held on entry, and on return unless the
- * process forked. */
-static tks_status wait_slice(tksp_pool *pool, waiter *w, tksp_wait *wait, tks_error *err) {
-    int64_t until = wait->next_check < wait->deadline ? wait->next_check : wait->deadline;
-    struct timespec t = {.tv_sec = (time_t)(until / (1000 * TKSP_MS)),
-                         .tv_nsec = (long)(until % (1000 * TKSP_MS))};
-    (void)pthread_cond_timedwait(&w->served, &pool->mutex, &t);
-    if (w->slot != NONE || pool->closed || tksp_clock() < until) {
-        return TKS_OK;
-    }
-    if (tksp_wait_is_over(wait)) {
-        return fail_exhausted(pool, err);
-    }
-    (void)pthread_mutex_unlock(&pool->mutex);
-    tks_status status = tksp_wait_check(wait, err);
-    if (getpid() == pool->pid) {
-        (void)pthread_mutex_lock(&pool->mutex);
-    }
-    return status;
-}
-
-/* In the queue until a slot is handed over. The mutex as in wait_slice. */
+/* In the queue until a slot is handed over. The mutex is held on entry, and on return unless the process
+ * forked. */
 static tks_status queue_up(tksp_pool *pool, tksp_wait *wait, size_t *out, tks_error *err) {
     waiter w = {.slot = NONE};
-    pthread_condattr_t monotonic;
     tks_status status = TKS_OK;
-    if (pthread_condattr_init(&monotonic) != 0) {
-        return tks_fail_memory(err);
-    }
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    int failed = pthread_cond_init(&w.served, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
-    if (failed != 0) {
+    if (!tksp_wait_cond_init(&w.served)) {
         return tks_fail_memory(err);
     }
     enter_queue(pool, &w);
     while (status == TKS_OK && w.slot == NONE && !pool->closed) {
-        status = wait_slice(pool, &w, wait, err);
+        status = tksp_wait_cond(wait, &w.served, &pool->mutex, err);
     }
-    if (status == TKS_OK || getpid() == pool->pid) {
+    if (getpid() == pool->pid) {
         if (w.slot == NONE) {
             leave_queue(pool, &w);
+        } else if (status == TKS_ERR_TIMEOUT) {
+            status = TKS_OK; /* it came at the last moment */
         } else if (status != TKS_OK) {
             place(pool, w.slot);
         }
     }
     (void)pthread_cond_destroy(&w.served);
     *out = w.slot;
-    return status;
+    return status == TKS_ERR_TIMEOUT ? fail_exhausted(pool, err) : status;
 }
 
 /* A slot for the caller alone; *stale when its connection is of an older generation. */
@@ -223,8 +207,7 @@ tks_status tksp_pool_lend(tksp_pool *pool, tksp_wait *wait, tksp_lease *out, tks
      * ago, so a new one takes its place. */
     atomic_store(&s->conn, NULL);
     tksp_conn_close(out->conn);
-    const tksp_pool_source *source = pool->source;
-    out->conn = tksp_conn_new(source->target, source->tls, source->name);
+    out->conn = tksp_conn_new(&pool->endpoint);
     if (out->conn == NULL) {
         tksp_pool_give_back(pool, out);
         return tks_fail_memory(err);
@@ -322,6 +305,7 @@ void tksp_pool_free(tksp_pool *pool) {
         if (pool->pid == getpid()) {
             (void)pthread_mutex_destroy(&pool->mutex);
         }
+        tksp_resolver_free(pool->endpoint.resolver);
         free(pool);
         pool = next;
     }

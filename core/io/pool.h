@@ -14,13 +14,6 @@
 
 typedef struct tksp_pool tksp_pool;
 
-/* What connections are made of; borrowed for the pool's life. */
-typedef struct tksp_pool_source {
-    const tks_target *target;
-    tksp_tls_context *tls; /* NULL: plain */
-    const char *name;      /* of the target, for messages */
-} tksp_pool_source;
-
 /* A connection on loan; the borrower's storage. */
 typedef struct tksp_lease {
     tksp_conn *conn;
@@ -28,8 +21,12 @@ typedef struct tksp_lease {
     uint64_t generation; /* for tksp_pool_renew */
 } tksp_lease;
 
-/* NULL when memory is out. */
-tksp_pool *tksp_pool_new(const tksp_pool_source *source);
+/* Of connections to `target`, over `tls` (NULL: plain); `name` is the target for messages. All are borrowed
+ * for the pool's life. NULL when memory is out. */
+tksp_pool *tksp_pool_new(const tks_target *target, tksp_tls_context *tls, const char *name);
+
+/* What its connections are made of, for one outside the pool; borrowed. */
+const tksp_endpoint *tksp_pool_get_endpoint(const tksp_pool *pool);
 
 /* The process that made it. */
 pid_t tksp_pool_get_pid(const tksp_pool *pool);

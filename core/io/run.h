@@ -60,9 +60,6 @@ void tksp_flight_abandon(tks_flight *flight);
  * NULL when memory is short. */
 tksp_pool *tksp_client_pool(tks_client *client, pid_t pid);
 
-/* What its connections are made of, for one outside the pool; borrowed. */
-const tksp_pool_source *tksp_client_source(const tks_client *client);
-
 /* The target, for messages; borrowed. */
 const char *tksp_client_name(const tks_client *client);
 

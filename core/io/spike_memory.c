@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tokenstore/secret.h"
+#include "wait.h"
 
 enum { TOKEN_MAX = 64 * 1024, NOTES_MAX = 64 * 1024 };
 
@@ -39,14 +40,7 @@ static bool init_stripes(tksp_spike_memory *memory) {
 }
 
 static bool init_locks(tksp_spike_memory *memory) {
-    pthread_condattr_t attributes;
-    if (pthread_condattr_init(&attributes) != 0) {
-        return false;
-    }
-    bool made = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
-                pthread_cond_init(&memory->ended, &attributes) == 0;
-    (void)pthread_condattr_destroy(&attributes);
-    if (!made) {
+    if (!tksp_wait_cond_init(&memory->ended)) {
         return false;
     }
     if (pthread_mutex_init(&memory->mutex, NULL) != 0) {

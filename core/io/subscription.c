@@ -25,7 +25,7 @@ enum {
 
 struct tksp_subscription {
     tks_client *client;
-    const tksp_pool_source *source;
+    const tksp_endpoint *endpoint;
     tksp_subscription_options options; /* but for the channels */
     tks_buf command;                   /* SUBSCRIBE */
     pid_t pid;
@@ -75,14 +75,15 @@ tks_status tksp_subscription_new(tks_client *client, const tksp_subscription_opt
         return tks_fail_memory(err);
     }
     sub->client = client;
-    sub->source = tksp_client_source(client);
     sub->options = *options;
     sub->options.channels = NULL;
     sub->pid = getpid();
     atomic_init(&sub->busy, false);
     atomic_init(&sub->closed, false);
     tks_buf_init(&sub->command, COMMAND_MAX);
-    if (format_command(&sub->command, options) != TKS_OK) {
+    tksp_pool *pool = tksp_client_pool(client, sub->pid);
+    sub->endpoint = pool != NULL ? tksp_pool_get_endpoint(pool) : NULL;
+    if (pool == NULL || format_command(&sub->command, options) != TKS_OK) {
         tksp_subscription_free(sub);
         return tks_fail_memory(err);
     }
@@ -211,11 +212,11 @@ static int64_t pause_after(unsigned failures) {
  * may come. */
 static tks_status attempt(call *c, tksp_failure *failure) {
     tksp_subscription *sub = c->sub;
-    const tksp_pool_source *source = sub->source;
+    const tksp_endpoint *endpoint = sub->endpoint;
     int64_t deadline = c->wait.deadline;
     c->wait.deadline = c->attempts_until;
-    (void)tksp_wait_narrow(&c->wait, source->target->connect_timeout_ms);
-    sub->conn = tksp_conn_new(source->target, source->tls, source->name);
+    (void)tksp_wait_narrow(&c->wait, endpoint->target->connect_timeout_ms);
+    sub->conn = tksp_conn_new(endpoint);
     tks_status status = sub->conn == NULL ? tks_fail_memory(&failure->error)
                                           : tksp_conn_open(sub->conn, &c->wait, failure);
     if (status == TKS_OK) {
@@ -225,7 +226,7 @@ static tks_status attempt(call *c, tksp_failure *failure) {
         if (status != TKS_OK) {
             const char *why = later.error.message;
             failure->final = later.final;
-            tks_fail(&failure->error, status, "%.120s: %s", source->name,
+            tks_fail(&failure->error, status, "%.120s: %s", endpoint->name,
                      status == TKS_ERR_TIMEOUT ? "no answer within connect_timeout" : why);
         }
     }
@@ -267,7 +268,7 @@ static bool is_final(tks_status status, const tksp_failure *failure) {
 tks_status tksp_subscription_open(tksp_subscription *sub, const tks_interrupt *interrupt,
                                   tks_error *err) {
     call c;
-    tks_status status = begin_call(sub, sub->source->target->timeout_ms, interrupt, &c, err);
+    tks_status status = begin_call(sub, sub->endpoint->target->timeout_ms, interrupt, &c, err);
     if (status != TKS_OK) {
         return status;
     }
@@ -298,7 +299,7 @@ tks_status tksp_subscription_open(tksp_subscription *sub, const tks_interrupt *i
 /* The connection has ended: notes why, and since when messages may be missing. */
 static void lose(tksp_subscription *sub, const char *why) {
     sub->why = (tks_error)TKS_ERROR_INIT;
-    (void)tks_fail(&sub->why, TKS_ERR_CONNECTION, "%.120s: %s", sub->source->name, why);
+    (void)tks_fail(&sub->why, TKS_ERR_CONNECTION, "%.120s: %s", sub->endpoint->name, why);
     if (tksp_clock() - sub->opened_at > CALM_MS * TKSP_MS) {
         sub->failures = 0;
     }
@@ -310,7 +311,7 @@ static void lose(tksp_subscription *sub, const char *why) {
 
 /* When a PING is to be sent, or the answer to one is overdue. */
 static int64_t next_ping(const tksp_subscription *sub) {
-    return sub->pinged_at != 0 ? sub->pinged_at + sub->source->target->timeout_ms * TKSP_MS
+    return sub->pinged_at != 0 ? sub->pinged_at + sub->endpoint->target->timeout_ms * TKSP_MS
                                : sub->heard_at + sub->options.ping_ms * TKSP_MS;
 }
 
@@ -428,7 +429,7 @@ tks_status tksp_subscription_next(tksp_subscription *sub, int64_t timeout_ms,
     if (status != TKS_OK) {
         return status;
     }
-    int64_t patience = tksp_clock() + sub->source->target->connect_timeout_ms * TKSP_MS;
+    int64_t patience = tksp_clock() + sub->endpoint->target->connect_timeout_ms * TKSP_MS;
     c.attempts_until = c.wait.deadline > patience ? c.wait.deadline : patience;
     while (status == TKS_OK && *out == TKSP_HEARD_NOTHING) {
         status = sub->conn != NULL ? listen_once(&c, out, err) : come_back(&c, out, err);

@@ -5,7 +5,6 @@
 #include "wait.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -82,6 +81,11 @@ void tksp_wait_signalled(tksp_wait *wait) {
     wait->next_check = 0;
 }
 
+/* How long the next wait may be. */
+static int64_t next_look(const tksp_wait *wait) {
+    return wait->deadline < wait->next_check ? wait->deadline : wait->next_check;
+}
+
 /* What stands before each wait. */
 static tks_status look_around(tksp_wait *wait, int64_t now, tks_error *err) {
     if (now >= wait->deadline) {
@@ -96,17 +100,16 @@ tks_status tksp_wait_slice(tksp_wait *wait, bool *may, tks_error *err) {
     return look_around(wait, now, err);
 }
 
-tks_status tksp_wait_fd(tksp_wait *wait, int fd, short events, tks_error *err) {
-    struct pollfd p = {fd, events, 0};
+tks_status tksp_wait_fds(tksp_wait *wait, struct pollfd *fds, nfds_t count, tks_error *err) {
     for (;;) {
         int64_t now = tksp_clock();
         tks_status status = look_around(wait, now, err);
         if (status != TKS_OK) {
             return status;
         }
-        int64_t until = wait->deadline < wait->next_check ? wait->deadline : wait->next_check;
+        int64_t until = next_look(wait);
         int64_t left = until > now ? (until - now + TKSP_MS - 1) / TKSP_MS : 0;
-        int ready = poll(&p, 1, (int)left);
+        int ready = poll(fds, count, (int)left);
         if (ready > 0) {
             return TKS_OK;
         }
@@ -117,4 +120,41 @@ tks_status tksp_wait_fd(tksp_wait *wait, int fd, short events, tks_error *err) {
             tksp_wait_signalled(wait);
         }
     }
+}
+
+tks_status tksp_wait_fd(tksp_wait *wait, int fd, short events, tks_error *err) {
+    struct pollfd p = {fd, events, 0};
+    return tksp_wait_fds(wait, &p, 1, err);
+}
+
+bool tksp_wait_cond_init(pthread_cond_t *cond) {
+    pthread_condattr_t monotonic;
+    if (pthread_condattr_init(&monotonic) != 0) {
+        return false;
+    }
+    bool made = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
+                pthread_cond_init(cond, &monotonic) == 0;
+    (void)pthread_condattr_destroy(&monotonic);
+    return made;
+}
+
+tks_status tksp_wait_cond(tksp_wait *wait, pthread_cond_t *cond, pthread_mutex_t *mutex,
+                          tks_error *err) {
+    int64_t until = next_look(wait);
+    struct timespec t = {.tv_sec = (time_t)(until / (1000 * TKSP_MS)),
+                         .tv_nsec = (long)(until % (1000 * TKSP_MS))};
+    (void)pthread_cond_timedwait(cond, mutex, &t);
+    int64_t now = tksp_clock();
+    if (now >= wait->deadline) {
+        return TKS_ERR_TIMEOUT;
+    }
+    if (now < wait->next_check) {
+        return TKS_OK;
+    }
+    (void)pthread_mutex_unlock(mutex);
+    tks_status status = tksp_wait_check(wait, err);
+    if (getpid() == wait->pid) {
+        (void)pthread_mutex_lock(mutex);
+    }
+    return status;
 }

@@ -1,13 +1,15 @@
 /* wait.h - clocks, and waiting under a deadline that signals can cut short.
  *
- * Purpose:   everything in core/io that blocks, blocks in tksp_wait_fd, or in a recv() that
- *            tksp_wait_slice allowed: in slices short enough that the host's signal handlers run soon
+ * Purpose:   everything in core/io that blocks, blocks in tksp_wait_fds, in tksp_wait_cond, or in a recv()
+ *            that tksp_wait_slice allowed: in slices short enough that the host's signal handlers run soon
  *            even when the signal came between two system calls or went to another thread.
  * Lifecycle: tksp_wait is the caller's storage, one for each run of an operation.
  * Threads:   one thread at a time. */
 #ifndef TOKENSTORE_IO_WAIT_H
 #define TOKENSTORE_IO_WAIT_H
 
+#include <poll.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -43,6 +45,19 @@ bool tksp_wait_is_over(const tksp_wait *wait);
  * TKS_ERR_TIMEOUT, TKS_ERR_INTERRUPTED, TKS_ERR_CONNECTION (poll failed, or this is a forked child
  * now). Only the last two note something in `err`: what a deadline means, the caller knows. */
 tks_status tksp_wait_fd(tksp_wait *wait, int fd, short events, tks_error *err);
+
+/* The same for `count` descriptors: until one of them is ready, which `fds` says then. */
+tks_status tksp_wait_fds(tksp_wait *wait, struct pollfd *fds, nfds_t count, tks_error *err);
+
+/* Initializes a condition for tksp_wait_cond; false: the system is short of something. */
+bool tksp_wait_cond_init(pthread_cond_t *cond);
+
+/* Waits for a signal of `cond`, for one slice at most; the caller looks whether what it waits for is
+ * there, and comes back. `mutex` is held on entry and on return - but not during the host's signal
+ * handlers, and not on return in a child that such a handler forked (getpid() != wait->pid): there it
+ * may be locked for ever. TKS_OK, TKS_ERR_TIMEOUT, TKS_ERR_INTERRUPTED, TKS_ERR_CONNECTION. */
+tks_status tksp_wait_cond(tksp_wait *wait, pthread_cond_t *cond, pthread_mutex_t *mutex,
+                          tks_error *err);
 
 /* May the caller block by itself, for TKSP_SLICE_MS at most? Where the deadline is nearer than that,
  * *may is false, and tksp_wait_fd is the way. Asks interrupt->check when it is time to. TKS_OK,

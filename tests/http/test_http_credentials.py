@@ -191,7 +191,7 @@ def test_a_wrong_proxy_is_refused(proxy: str) -> None:
 
 
 def test_a_proxy_that_is_not_there(server: HttpServer) -> None:
-    with Driver(preload="slow_names.so") as driver:
+    with Driver(preload="names.so") as driver:
         assert driver.new(proxy=f"http://user:{SECRET}@proxy.none:3128").status == "ok"
         answer = driver.fetch(server.url())
     assert (answer.status, answer.sent, answer.final) == ("connection", False, False)

@@ -91,7 +91,7 @@ def test_the_deadline_holds_in_the_handshake(driver: Driver) -> None:
 
 
 def test_the_deadline_holds_while_a_name_is_looked_up() -> None:
-    with Driver(preload="slow_names.so") as driver:
+    with Driver(preload="names.so") as driver:
         assert driver.new().status == "ok"
         check_timeout(driver, "http://a.slow/", sent=False)
         # The look-up goes on behind; nothing waits for it.
@@ -202,7 +202,7 @@ def test_a_refused_connection(driver: Driver) -> None:
 
 
 def test_a_name_that_does_not_exist() -> None:
-    with Driver(preload="slow_names.so") as driver:
+    with Driver(preload="names.so") as driver:
         assert driver.new().status == "ok"
         answer = driver.fetch("http://auth.none:81/secret-path?secret=1")
     assert (answer.status, answer.sent, answer.final) == ("connection", False, False)

@@ -311,7 +311,7 @@ def test_an_interrupt_ends_the_connecting(driver: Driver) -> None:
 
 
 def test_an_interrupt_ends_a_look_up() -> None:
-    with Driver(preload="slow_names.so") as driver:
+    with Driver(preload="names.so") as driver:
         assert driver.new().status == "ok"
         answer = in_time(
             lambda: interrupted(driver, "http://a.slow/", soon), lambda a: a.ms_since_signal

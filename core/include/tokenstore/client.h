@@ -15,8 +15,9 @@
  *            (OpenSSL has locks of the whole process, taken when a thread first uses it, when such a
  *            thread ends, and while a session begins: a child forked at that very moment may hang in
  *            OpenSSL. Without other threads, or without TLS, this cannot be.)
- * Deadlines: cover all but the system's resolver, which cannot be given one: a host name - never an
- *            address - whose name server hangs can take longer.
+ * Deadlines: cover everything, looking up the host's name included. That runs in a thread of its own, at
+ *            most one for each client, which ends by itself where nobody waits for it any more: a shared
+ *            object with this code in it, that may be unloaded, must be linked with -z nodelete.
  * Signals:   no SIGPIPE is ever raised. EINTR calls the host's handler at once. */
 #ifndef TOKENSTORE_CLIENT_H
 #define TOKENSTORE_CLIENT_H

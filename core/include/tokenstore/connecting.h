@@ -1,0 +1,27 @@
+/* tokenstore/connecting.h - the numbers by which every driver connects, and finds out that a connection
+ * is dead.
+ *
+ * Purpose:   routers and load balancers forget connections that say nothing for some minutes, without a
+ *            word to either side. Keepalive keeps them in mind, and ends a connection whose peer has
+ *            vanished.
+ * Lifecycle: constants.
+ * Threads:   any. */
+#ifndef TOKENSTORE_CONNECTING_H
+#define TOKENSTORE_CONNECTING_H
+
+enum {
+    /* An attempt to connect to the next address begins this long after the one before, unless that has
+     * failed sooner. Source: RFC 8305, "Connection Attempt Delay". */
+    TKS_STAGGER_MS = 250,
+
+    /* TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT: a peer that has vanished is noticed after a minute. */
+    TKS_KEEPALIVE_IDLE_S = 30,
+    TKS_KEEPALIVE_INTERVAL_S = 10,
+    TKS_KEEPALIVE_COUNT = 3,
+
+    /* TCP_USER_TIMEOUT: bytes that were sent are acknowledged within this time, or the connection ends. As
+     * long as keepalive takes, which it would override otherwise. Source: tcp(7). */
+    TKS_UNACKNOWLEDGED_MS = 60000
+};
+
+#endif

@@ -1,0 +1,17 @@
+/* endpoint.h - what connections to one target are made of, in one process.
+ *
+ * Threads: many at a time. Fork: a child has one of its own. */
+#ifndef TOKENSTORE_IO_ENDPOINT_H
+#define TOKENSTORE_IO_ENDPOINT_H
+
+#include "resolve.h"
+#include "tls.h"
+
+typedef struct tksp_endpoint {
+    const tks_target *target; /* borrowed, as `tls` and `name` */
+    tksp_tls_context *tls;    /* NULL: plain */
+    const char *name;         /* of the target, for messages */
+    tksp_resolver *resolver;  /* NULL: the target has no host */
+} tksp_endpoint;
+
+#endif

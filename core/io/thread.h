@@ -1,0 +1,12 @@
+/* thread.h - threads of our own. */
+#ifndef TOKENSTORE_IO_THREAD_H
+#define TOKENSTORE_IO_THREAD_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+/* Starts a thread that takes no signals, since those are for the host's threads. False: the system has
+ * none left. */
+bool tksp_thread_start(pthread_t *out, void *(*run)(void *), void *context);
+
+#endif
