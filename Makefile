@@ -11,7 +11,7 @@
 #   ASAN     suites that `make asan` runs, the same targets with SANITIZE=1
 #   VALGRIND targets that `make valgrind` runs
 #   FUZZ     targets that `make fuzz` runs, FUZZ_SECONDS each
-#   INSTALL  targets that `make install` runs
+#   INSTALL  targets that `make install` runs; each builds what it installs. UNINSTALL: the way back
 #   ENV      targets that `make env` runs: each prints shell assignments
 # A rule that compiles C uses $(CC) $(TKS_CPPFLAGS) $(TKS_CFLAGS), writes below $(BUILD), and links
 # $(TKS_LIBS) with $(TKS_LDFLAGS) $(TKS_LDLIBS). A rule that runs an interpreter with our C code in it
@@ -74,6 +74,7 @@ ASAN :=
 VALGRIND :=
 FUZZ :=
 INSTALL := install-c
+UNINSTALL := uninstall-c
 ENV :=
 
 # ---- the C core --------------------------------------------------------------------------------------
@@ -98,6 +99,14 @@ $(shell mkdir -p $(BUILD))
 $(file >$(FLAGS),$(FLAGS_NOW))
 endif
 
+# A compiler's own word for a missing header helps nobody who has to install it.
+HEADERS := $(BUILD)/headers
+$(HEADERS): core/headers.in $(FLAGS)
+	@missing=$$($(CC) $(CPPFLAGS) $(CFLAGS) -E -P -x c $< | sed -n 's/^missing //p' | tr '\n' ' '); \
+	[ -z "$$missing" ] || { echo "headers are missing; on Debian: apt-get install $$missing" >&2; exit 1; }
+	@touch $@
+$(CORE_OBJ) $(IO_OBJ): | $(HEADERS)
+
 $(CORE_LIB): $(CORE_OBJ)
 $(IO_LIB): $(IO_OBJ)
 $(CORE_LIB) $(IO_LIB):
@@ -121,12 +130,12 @@ $(BUILD)/core/scripts.o: $(BUILD)/scripts.c $(FLAGS)
 
 # ---- the languages ------------------------------------------------------------------------------------
 
--include mk/tests-c.mk mk/io.mk mk/http.mk mk/embedded.mk mk/python.mk mk/lua.mk mk/bench.mk mk/spike.mk mk/asyncio.mk mk/nginx.mk mk/interop.mk
+-include mk/tests-c.mk mk/io.mk mk/http.mk mk/embedded.mk mk/python.mk mk/lua.mk mk/install.mk mk/bench.mk mk/spike.mk mk/asyncio.mk mk/nginx.mk mk/interop.mk
 
 # ---- what one types -----------------------------------------------------------------------------------
 
 .PHONY: all programs help setup demo test lint format walls test-walls test-docs asan asan-run valgrind fuzz soak env \
-	install install-c clean distclean
+	install install-c uninstall uninstall-c clean distclean
 
 all: $(ALL)
 
@@ -135,12 +144,12 @@ programs: all $(PROGRAMS)
 # Rules that need .venv; in one place, whoever brings them.
 $(PY_BUILT) walls test-walls: | $(PYTHON)
 $(PYTHON):
-	@echo "nothing is installed yet: make setup does it, as make demo and make test do" >&2; exit 1
+	@echo "there is no .venv yet: scripts/setup demo makes it, and make demo and make test do" >&2; exit 1
 
 help:
 	@sed -n 's/^#: //p' Makefile
 
-#: make setup        install what is missing
+#: make setup        install what is missing for make test (LEVEL=demo for less, LEVEL=dev for all)
 #: make              build the core, the Python package and the Lua modules
 #: make demo         install what is missing, build, and show what it does
 #: make test         install what is missing, build, run every test (SUITES="c python" for some), two suites
@@ -154,17 +163,20 @@ help:
 #: make bench        the measurements as a table (BENCH_FLAGS=--quick)
 #: make bench-docs   the same, written to docs/benchmarks.md
 #: make env          shell assignments: eval "$(make -s env)" lets Lua find the checkout
-#: make install      headers, libraries and Lua modules below PREFIX=/usr/local
+#: make install      headers, libraries and Lua modules below PREFIX=/usr/local; needs neither Python nor Node.
+#:                   install-lua installs the modules alone; uninstall removes all of it
 #: make clean        remove what was built; distclean removes .venv too
 
+LEVEL ?= test
 setup:
-	@scripts/setup
+	@scripts/setup $(LEVEL)
 
 # `demo` and `test` call make again, because what setup installs changes what the rules above find.
 # V=1 shows the commands.
 AGAIN = $(MAKE) --no-print-directory $(if $(V),,-s)
 
-demo: setup
+demo:
+	@scripts/setup demo
 	@echo "building"
 	@$(AGAIN) -j$(JOBS) all
 	@scripts/demo
@@ -182,12 +194,12 @@ test-docs: all
 	@eval "$$($(MAKE) -s env)" && $(PYTHON) scripts/check-docs
 
 lint:
-	@scripts/setup --dev
+	@scripts/setup dev
 	@$(AGAIN) -j$(JOBS) WERROR=1 all
 	@scripts/lint
 
 format:
-	@scripts/setup --dev
+	@scripts/setup dev
 	@scripts/lint --format
 
 asan:
@@ -206,7 +218,7 @@ fuzz: setup-dev
 
 .PHONY: setup-dev
 setup-dev:
-	@scripts/setup --dev
+	@scripts/setup dev
 
 soak: setup
 	@$(AGAIN) -j$(JOBS) WERROR=1 programs
@@ -214,13 +226,19 @@ soak: setup
 
 env: $(ENV)
 
-install: all $(INSTALL)
-	@echo "Python: pip install $(CURDIR)"
+install: $(INSTALL)
+	@echo "the Python package: pip install $(CURDIR)"
+
+uninstall: $(UNINSTALL)
 
 install-c: $(TKS_LIBS)
 	install -d $(DESTDIR)$(PREFIX)/include/tokenstore $(DESTDIR)$(PREFIX)/lib
 	install -m 644 core/include/tokenstore/*.h $(DESTDIR)$(PREFIX)/include/tokenstore
 	install -m 644 $(TKS_LIBS) $(DESTDIR)$(PREFIX)/lib
+
+uninstall-c:
+	rm -rf $(DESTDIR)$(PREFIX)/include/tokenstore
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/lib/,$(notdir $(TKS_LIBS)))
 
 clean:
 	rm -rf build $(CLEAN)

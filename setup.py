@@ -8,12 +8,15 @@ Environment:
 """
 
 import os
+import re
 import shlex
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from glob import glob
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import PlatformError
 
 LIBRARIES = {
     "hiredis": ["-lhiredis"],
@@ -43,16 +46,54 @@ def pkg_config(what, library):
         return LIBRARIES[library] if what == "--libs" else []
 
 
+def usable_cores():
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class BuildExt(build_ext):
-    """Embeds the server-side scripts into the core before it is compiled."""
+    """Names what is missing before it compiles, and compiles side by side."""
 
     def build_extension(self, ext):
+        os.makedirs(self.build_temp, exist_ok=True)
+        self.check_headers(ext)
         if not LINK:
             scripts = os.path.join(self.build_temp, "scripts.c")
-            os.makedirs(self.build_temp, exist_ok=True)
             subprocess.check_call(["sh", "core/scripts/embed.sh", scripts])
             ext.sources.append(scripts)
-        super().build_extension(ext)
+        compile_these = self.compiler.compile
+
+        def compile_side_by_side(sources, **options):
+            with ThreadPoolExecutor(usable_cores()) as pool:
+                made = pool.map(lambda source: compile_these([source], **options), sources)
+                return [one for each in made for one in each]
+
+        self.compiler.compile = compile_side_by_side
+        try:
+            super().build_extension(ext)
+        finally:
+            self.compiler.compile = compile_these
+
+    def check_headers(self, ext):
+        found = os.path.join(self.build_temp, "headers.out")
+        wanted = os.path.join(self.build_temp, "headers.c")
+        with open("core/headers.in") as template, open(wanted, "w") as file:
+            file.write(template.read())
+        try:
+            self.compiler.preprocess(
+                wanted,
+                found,
+                macros=[("FOR_PYTHON", "1")],
+                include_dirs=ext.include_dirs,
+                extra_postargs=ext.extra_compile_args,
+            )
+        except Exception as problem:
+            raise PlatformError(
+                f"no C compiler ({problem}); on Debian: apt-get install gcc libc6-dev"
+            ) from None
+        with open(found) as file:
+            missing = re.findall(r"^missing (\S+)", file.read(), re.M)
+        if missing:
+            raise PlatformError(f"headers are missing; on Debian: apt-get install {' '.join(missing)}")
 
 
 core = Extension(

@@ -16,6 +16,7 @@ SUITES += lua rock
 ASAN += lua
 VALGRIND += valgrind-lua
 INSTALL += install-lua
+UNINSTALL += uninstall-lua
 ENV += env-lua
 
 # Headers: what is found, or LUA54_INCLUDE=… as given. LuaJIT's serve where those of 5.1 are missing:
@@ -71,7 +72,7 @@ $(foreach abi,$(LUA_ABIS),$(eval $(call lua_rules,$(abi),$(call lua_include,$(ab
 LUA_MODULES := $(foreach abi,$(LUA_ABIS),$(patsubst %,$(BUILD)/lua/$(abi)/tokenstore/%.so,\
 	core blocking openssl oauth))
 
-.PHONY: lua test-lua asan-lua valgrind-lua env-lua install-lua rock install-rock test-rock
+.PHONY: lua test-lua asan-lua valgrind-lua env-lua install-lua uninstall-lua rock install-rock test-rock
 lua: $(LUA_MODULES)
 ifeq ($(strip $(LUA_ABIS)),)
 	@echo "SKIP lua: no headers of Lua 5.1, LuaJIT, 5.3 or 5.4 (liblua5.4-dev and the like)"
@@ -121,11 +122,17 @@ valgrind-lua:
 # ---- installing --------------------------------------------------------------------------------------
 
 install-lua: lua
+	@[ -n "$(strip $(LUA_ABIS))" ] || \
+	  { echo "no headers of any Lua; on Debian: apt-get install liblua5.4-dev (or liblua5.1-0-dev)" >&2; exit 1; }
 	@set -e; for abi in $(LUA_ABIS); do \
 	  install -d $(DESTDIR)$(PREFIX)/share/lua/$$abi/tokenstore $(DESTDIR)$(PREFIX)/lib/lua/$$abi/tokenstore; \
 	  install -m 644 bindings/lua/tokenstore/*.lua $(DESTDIR)$(PREFIX)/share/lua/$$abi/tokenstore; \
 	  install -m 644 $(BUILD)/lua/$$abi/tokenstore/*.so $(DESTDIR)$(PREFIX)/lib/lua/$$abi/tokenstore; \
 	done
+
+uninstall-lua:
+	rm -rf $(foreach abi,5.1 5.3 5.4,$(DESTDIR)$(PREFIX)/share/lua/$(abi)/tokenstore \
+	  $(DESTDIR)$(PREFIX)/lib/lua/$(abi)/tokenstore)
 
 # For luarocks: see tokenstore-scm-1.rockspec, which sets ROCK_INCLUDE and where things go.
 rock: lua
