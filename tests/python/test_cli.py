@@ -122,13 +122,39 @@ def test_revoke_all(server: Server, tokens: tokenstore.RedisTokens) -> None:
     assert run(server, "revoke-all", "a", "t", "o", "--yes").stdout == "ended 0 tokens\n"
 
 
+# A terminal as far as Python can tell, where a system gives none (no /dev/pts).
+PRETENDED = """
+import io, runpy, sys
+class Terminal(io.TextIOWrapper):
+    def isatty(self):
+        return True
+sys.stdin = Terminal(sys.stdin.detach(), encoding="utf-8")
+sys.stdout = Terminal(sys.stdout.detach(), encoding="utf-8")
+sys.stderr = Terminal(sys.stderr.detach(), encoding="utf-8", line_buffering=True)
+runpy.run_module("tokenstore", run_name="__main__")
+"""
+
+
+def on_pipes(server: Server, *words: str, answer: bytes = b"") -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-c", PRETENDED, *words],
+        input=answer,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=os.environ | {"TOKENSTORE_URL": server.url, "COLUMNS": "80"},
+        timeout=60,
+    )
+    return done.returncode, done.stdout.decode()
+
+
 def on_terminal(server: Server, *words: str, answer: bytes = b"") -> tuple[int, str]:
-    """Exit status and everything that it wrote to its terminal."""
+    """Exit status and everything that it wrote to its terminal, 80 columns wide."""
     try:
         pid, terminal = pty.fork()
-    except OSError as problem:
-        pytest.skip(f"no terminal to be had: {problem}")
+    except OSError:
+        return on_pipes(server, *words, answer=answer)
     if pid == 0:
+        os.environ.pop("COLUMNS", None)
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 25, 80, 0, 0))
         os.environ["TOKENSTORE_URL"] = server.url
         os.execv(sys.executable, [sys.executable, "-m", "tokenstore", *words])
@@ -143,13 +169,19 @@ def on_terminal(server: Server, *words: str, answer: bytes = b"") -> tuple[int, 
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), output.decode()
 
 
-def test_revoke_all_asks(server: Server, tokens: tokenstore.RedisTokens) -> None:
+@pytest.fixture(params=[on_terminal, on_pipes])
+def terminal(request: pytest.FixtureRequest) -> Any:
+    """Both ways, so that a machine without /dev/pts tests as much."""
+    return request.param
+
+
+def test_revoke_all_asks(server: Server, tokens: tokenstore.RedisTokens, terminal: Any) -> None:
     tokens.create("a", "t", "o")
-    status, output = on_terminal(server, "revoke-all", "a", "t", "o", answer=b"n\n")
+    status, output = terminal(server, "revoke-all", "a", "t", "o", answer=b"n\n")
     assert status == 1
     assert "end 1 token?" in output
     assert len(tokens.list("a", "t", "o")) == 1
-    assert on_terminal(server, "revoke-all", "a", "t", "o", answer=b"y\n")[0] == 0
+    assert terminal(server, "revoke-all", "a", "t", "o", answer=b"y\n")[0] == 0
     assert tokens.list("a", "t", "o") == []
 
 
@@ -169,6 +201,63 @@ def test_stats(here: Server, client: tokenstore.Client, capsys: Any) -> None:
     shown = capsys.readouterr().out
     assert "\x1b" not in shown
     assert re.search(r"^web +login +10 +31 +1$", shown, re.M)
+
+
+def columns_of(line: str) -> int:
+    """As a terminal counts: CJK characters are two columns wide, a combining accent none."""
+    return sum(2 if "\u1100" <= c <= "\uffdc" else 0 if "\u0300" <= c <= "\u036f" else 1 for c in line)
+
+
+def test_wide_characters_are_aligned(here: Server, tokens: tokenstore.RedisTokens, capsys: Any) -> None:
+    for app in ("web", "商店", "cafe\u0301", "한국어판"):
+        tokens.create(app, "login", "bob")
+    assert main(["stats"]) == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert len(rows) == 4
+    for row in rows:
+        before, _, _ = row.partition("login")
+        assert columns_of(before) == head.index("TYPE")
+        assert columns_of(row) == len(head)
+
+
+def test_a_table_fits_the_terminal(server: Server, tokens: tokenstore.RedisTokens, terminal: Any) -> None:
+    names = "a-very-long-name-of-an-app-" * 3, "商店" * 40
+    for name in names:
+        tokens.create(name, "login", "bob")
+    tokens.create("web", "login", "bob")
+    status, output = terminal(server, "stats")
+    lines = output.rpartition("\x1b[K")[2].splitlines()
+    assert status == 0
+    assert [columns_of(line) for line in lines] == [80] * 4
+    assert sum("..." in line for line in lines) == 2
+    whole = run(server, "stats").stdout  # in a pipe nothing is cut
+    assert all(name in whole for name in names)
+    found = tokens.list("web", "login", "bob")[0]
+    assert found.id in terminal(server, "list", "web", "login", "bob")[1]
+
+
+def test_nothing_to_list(server: Server) -> None:
+    for words, message in (
+        (["list", "web", "login", "nobody"], "this owner has no live tokens"),
+        (["stats", "--prefix", "p"], "there are no tokens with the prefix p"),
+    ):
+        done = run(server, *words)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", f"tokenstore: {message}\n")
+        assert run(server, *words, "--json").stdout == "[]\n"
+
+
+def test_stats_shows_how_far_it_is(server: Server, terminal: Any) -> None:
+    """Also among other programs' keys, where there is nothing to count for long."""
+    with server.wire() as wire:
+        for n in range(0, 20_000, 1000):
+            wire("MSET", *(word for i in range(n, n + 1000) for word in (f"other:{i}", "")))
+    status, output = terminal(server, "stats")
+    assert status == 0
+    counts = [int(count) for count in re.findall(r"\r(\d+) keys looked at", output)]
+    assert counts
+    assert counts == sorted(counts)
+    assert "\r\x1b[Ktokenstore: there are no tokens" in output
+    assert run(server, "stats").stderr == "tokenstore: there are no tokens with the prefix ts\n"
 
 
 def test_stats_under_the_acl_that_the_docs_name(capsys: Any) -> None:
@@ -226,10 +315,10 @@ def test_migrate(server: Server, tokens: tokenstore.RedisTokens) -> None:
     assert "moved 1," in run(server, "migrate", "spots-sessions").stdout
 
 
-def test_migrate_shows_a_bar_on_a_terminal(server: Server) -> None:
+def test_migrate_shows_a_bar_on_a_terminal(server: Server, terminal: Any) -> None:
     pytest.importorskip("tqdm")
     fill(server, 200)
-    status, output = on_terminal(server, "migrate", "redis-tokens", "--batch", "20")
+    status, output = terminal(server, "migrate", "redis-tokens", "--batch", "20")
     assert status == 1
     assert "100%" in output
     assert "moved 200," in output

@@ -12,11 +12,13 @@ import re
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
-from datetime import datetime, timezone
 from typing import Any
 
+from tokenstore import _terminal
 from tokenstore import migrate as _migrate
+from tokenstore._terminal import moment, plain, print_table
 from tokenstore.client import Client
 from tokenstore.tokens import RedisTokens
 from tokenstore.values import Token
@@ -38,7 +40,7 @@ def ping(options: Options) -> bool:
         if options.json:
             _print_json({"url": client.url, "milliseconds": round(took, 3)})
         else:
-            print(f"{_plain(client.url)} answered in {took:.2f} ms")
+            print(f"{plain(client.url)} answered in {took:.2f} ms")
     return True
 
 
@@ -49,9 +51,10 @@ def list(options: Options) -> bool:
     if options.json:
         _print_json([_as_json(token) for token in tokens])
     else:
-        _print_table(
+        _print_rows(
             ("ID", "CREATED", "EXPIRES"),
-            [(t.id, _moment(t.created_at), _moment(t.expires_at)) for t in tokens],
+            [(t.id, moment(t.created_at), moment(t.expires_at)) for t in tokens],
+            "this owner has no live tokens",
         )
     return True
 
@@ -73,11 +76,11 @@ def show(options: Options) -> bool:
             ("type", token.type),
             ("owner", token.owner),
             ("id", token.id),
-            ("created", _moment(token.created_at)),
-            ("expires", _moment(token.expires_at)),
+            ("created", moment(token.created_at)),
+            ("expires", moment(token.expires_at)),
             ("data", json.dumps(token.data, ensure_ascii=False)),
         ):
-            print(f"{name:<8} {_plain(value)}")
+            print(f"{name:<8} {plain(value)}")
     return _found(options, token is not None)
 
 
@@ -113,14 +116,18 @@ def revoke_all(options: Options) -> bool:
 # ---- stats ------------------------------------------------------------------------------------------
 
 
+_ROUND = 1000  # keys that a SCAN looks at, about
+
+
 def stats(options: Options) -> bool:
     """Owners and live tokens of each app and type, counted over the owners' indexes."""
     head = options.prefix + ":{"
     match = re.sub(r"([\\*?\[\]^])", r"\\\1", head) + "???}:o:*"
     names_at = len(head.encode(errors="surrogateescape")) + len("tag}:o:")
     counts: dict[tuple[str, str], Any] = {}
-    with Client(options.url) as client:
-        for indexes in _migrate.chunks(_migrate.scan(client, match, 1000), 1000):
+    with Client(options.url) as client, closing(_terminal.Counter("keys looked at")) as counter:
+        for indexes in _migrate.scan_rounds(client, match, _ROUND):
+            counter.add(_ROUND)
             indexes = [*dict.fromkeys(indexes)]
             now = client.execute("TIME")[0]
             replies = client.pipeline(
@@ -137,9 +144,11 @@ def stats(options: Options) -> bool:
     if options.json:
         _print_json(rows)
     else:
-        _print_table(
+        _print_rows(
             ("APP", "TYPE", "OWNERS", "TOKENS", "WITHOUT EXPIRY"),
             [(r["app"], r["type"], r["owners"], r["tokens"], r["lasting"]) for r in rows],
+            f"there are no tokens with the prefix {options.prefix}",
+            names=(0, 1),
         )
     return True
 
@@ -176,7 +185,7 @@ def migrate(options: Options) -> bool:
         _print_json(asdict(report))
     else:
         for odd in report.odd:
-            print(f"left alone: {_plain(odd.key)}: {odd.reason}")
+            print(f"left alone: {plain(odd.key)}: {odd.reason}")
         if report.odd_count > len(report.odd):
             print(f"left alone: {report.odd_count - len(report.odd)} more")
         print(_summary(report))
@@ -213,7 +222,12 @@ class _Bar:
     """Progress as tqdm shows it; the keys are counted first."""
 
     def __init__(self, tqdm: Any, client: Client, match: str) -> None:
-        self._bar = tqdm(total=sum(1 for _ in _migrate.scan(client, match, 1000)), unit=" keys")
+        total = 0
+        with closing(_terminal.Counter("keys looked at")) as counter:
+            for keys in _migrate.scan_rounds(client, match, _ROUND):
+                counter.add(_ROUND)
+                total += len(keys)
+        self._bar = tqdm(total=total, unit=" keys")
 
     def __call__(self, report: _migrate.Report) -> None:
         done = report.moved + report.updated + report.gone + report.odd_count
@@ -291,27 +305,10 @@ def _print_json(value: Any) -> None:
     print(json.dumps(value))
 
 
-def _moment(seconds: float | None) -> str:
-    if seconds is None:
-        return "never"
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def _plain(text: str) -> str:
-    """Text that does nothing to a terminal: what cannot be printed is escaped."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
-def _print_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Columns as wide as what is in them; those of numbers stand to the right."""
-    texts = [[_plain(str(cell)) for cell in row] for row in (head, *rows)]
-    widths = [max(map(len, column)) for column in zip(*texts)]
-    right = [bool(rows) and isinstance(cell, int) for cell in (rows[0] if rows else head)]
-    for row in texts:
-        cells = (
-            cell.rjust(width) if to_the_right else cell.ljust(width)
-            for cell, width, to_the_right in zip(row, widths, right)
-        )
-        print("  ".join(cells).rstrip())
+def _print_rows(
+    head: Sequence[str], rows: Sequence[Sequence[Any]], if_none: str, names: Sequence[int] = ()
+) -> None:
+    if rows:
+        print_table(head, rows, names)
+    else:
+        print(f"tokenstore: {plain(if_none)}", file=sys.stderr)

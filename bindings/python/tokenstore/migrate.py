@@ -23,7 +23,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from tokenstore import _core
@@ -278,10 +278,15 @@ class _Run:
 
 def scan(client: Client, match: str, count: int) -> Iterator[bytes]:
     """Keys by SCAN: some may come twice; those that are there all the time come for sure."""
+    return chain.from_iterable(scan_rounds(client, match, count))
+
+
+def scan_rounds(client: Client, match: str, count: int) -> Iterator[list[bytes]]:
+    """What each SCAN gave, of about ``count`` keys that it looked at."""
     cursor = b"0"
     while True:
         cursor, keys = client.execute("SCAN", cursor, "MATCH", match, "COUNT", count)
-        yield from keys
+        yield keys
         if cursor == b"0":
             return
 
