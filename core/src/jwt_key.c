@@ -117,55 +117,7 @@ bool tks_key_can_sign(const tks_key *key) {
     return key->can_sign;
 }
 
-/* ---- secrets that are none ------------------------------------------------------------------ */
-
-static bool begins_with(tks_bytes text, const char *part) {
-    size_t size = strlen(part);
-    return text.size >= size && memcmp(text.data, part, size) == 0;
-}
-
-static bool contains(tks_bytes text, const char *part) {
-    for (; text.size > 0; text.data++, text.size--) {
-        if (begins_with(text, part)) return true;
-    }
-    return false;
-}
-
-/* One ASN.1 SEQUENCE from the first byte to the last: a random secret is one with a probability of
- * 2^-24. */
-static bool is_der(tks_bytes text) {
-    const unsigned char *at = (const unsigned char *)text.data;
-    size_t length = 0;
-    size_t more = 0;
-
-    if (text.size < 4 || at[0] != 0x30 || at[1] < 0x81 || at[1] > 0x83) return false;
-    more = at[1] & 0x7FU;
-    if (text.size < 2 + more) return false;
-    for (size_t i = 0; i < more; i++) length = length << 8 | at[2 + i];
-    return length == text.size - 2 - more;
-}
-
-/* A JSON object with a "kty": a JWK, or with "keys" a JWKS. */
-static bool is_jwk(tks_bytes text) {
-    tks_json *tree = NULL;
-    bool found = false;
-
-    if (!contains(text, "kty") || tks_json_parse(text, TKS_JWK_SIZE_MAX, &tree, NULL) != TKS_OK)
-        return false;
-    found = tks_json_get_type(tree) == TKS_JSON_OBJECT &&
-            (tks_json_find(tree, "kty") != NULL || tks_json_find(tree, "keys") != NULL);
-    tks_json_free(tree);
-    return found;
-}
-
-tks_status tksp_secret_check(tks_bytes secret, tks_error *err) {
-    if (contains(secret, "-----BEGIN ") || begins_with(secret, "ssh-") ||
-        begins_with(secret, "ecdsa-sha2-") || is_der(secret) || is_jwk(secret))
-        return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "this is a key of another kind, not an HMAC secret: load PEM with from_pem "
-                        "and JWK with from_jwk");
-    return TKS_OK;
-}
+/* ---- secrets -------------------------------------------------------------------------------- */
 
 /* As many bytes as the hash gives (RFC 7518, 3.2). */
 tks_status tksp_secret_algorithms(tks_bytes secret, uint32_t *out, tks_error *err) {

@@ -46,11 +46,13 @@ void *tksp_key_new(size_t size, const tksp_key_ops *ops, tks_key_kind kind, uint
 /* Narrows a new key to `options` (may be NULL). TKS_OK, TKS_ERR_CONFIGURATION, TKS_ERR_MEMORY. */
 tks_status tksp_key_apply(tks_key *key, const tks_key_options *options, tks_error *err);
 
-/* Refuses what is no secret but looks like a key of another kind. TKS_OK, TKS_ERR_CONFIGURATION. */
-tks_status tksp_secret_check(tks_bytes secret, tks_error *err);
-
 /* What HMAC with a secret of this length can do. TKS_OK; TKS_ERR_CONFIGURATION: nothing. */
 tks_status tksp_secret_algorithms(tks_bytes secret, uint32_t *out, tks_error *err);
+
+/* ---- jwt_secret.c -------------------------------------------------------------------------- */
+
+/* Refuses what is no secret but a key of another kind. TKS_OK, TKS_ERR_CONFIGURATION, TKS_ERR_MEMORY. */
+tks_status tksp_secret_check(tks_bytes secret, tks_error *err);
 
 /* ---- jwt_sodium.c -------------------------------------------------------------------------- */
 

@@ -9,7 +9,7 @@ local harness = require "harness"
 
 local FILES = {
   "module", "data", "vectors", "operations", "tokens", "sessions", "tokenstore", "redis_jwt", "client",
-  "arguments", "handles", "run", "secrets", "lifecycle", "interrupt", "types", "jwt",
+  "arguments", "handles", "run", "secrets", "lifecycle", "interrupt", "types", "jwt", "jwt_secrets",
   "session_events", "embedded", "cookie",
 }
 

@@ -68,8 +68,8 @@ end
 -- it can and may do) and can_sign. Nothing of it can be changed.
 
 -- from_secret(secret) or from_secret{ secret, kid, algorithm }: a secret for HS256 (at least 32 bytes),
--- HS384 (48) and HS512 (64). What looks like PEM, DER, SSH or JWK is refused: whoever knew a public key
--- could sign with it. `algorithm` restricts the key to that one.
+-- HS384 (48) and HS512 (64). A key of another kind is refused, however it is spelled: whoever knew a
+-- public key could sign with it. `algorithm` restricts the key to that one.
 function jwt.Key.from_secret(given)
   if type(given) == "string" then
     given = { secret = given }

@@ -43,7 +43,7 @@ class Key(_core.Key):
     def from_secret(cls, secret: Text, kid: str | None = None, algorithm: str | None = None) -> Key:
         """A secret for HS256 (at least 32 bytes), HS384 (48) and HS512 (64).
 
-        What looks like PEM, DER, SSH or JWK is refused: whoever knew a public key could sign with it.
+        A key of another kind is refused, however it is spelled: whoever knew a public key could sign with it.
         ``algorithm`` restricts the key to that one.
         """
         return _core.key_load(cls, "secret", secret, kid, algorithm)

@@ -101,8 +101,8 @@ typedef struct tks_key_options {
 typedef struct tks_jwt_provider tks_jwt_provider;
 const tks_jwt_provider *tks_jwt_openssl(void);
 
-/* A secret of at least TKS_JWT_SECRET_MIN bytes. What looks like a key of another kind (PEM, DER,
- * SSH, JWK) is refused: a public key as secret would let anybody sign. `provider` may be NULL. */
+/* A secret of at least TKS_JWT_SECRET_MIN bytes. A key of another kind (PEM, DER, SSH,
+ * JWK) is refused, however it is spelled: a public key as secret would let anybody sign. `provider` may be NULL. */
 tks_status tks_key_from_secret(tks_bytes secret, const tks_key_options *options,
                                const tks_jwt_provider *provider, tks_key **out, tks_error *err);
 

@@ -1,0 +1,382 @@
+/* jwt_secret.c - what is given as an HMAC secret, but is a key of another kind.
+ *
+ * Purpose:   who knows a public key could sign with it, were it taken as a secret (RFC 8725, 2.1). So keys
+ *            are recognised by what they are made of, in the spellings in which they get into
+ *            configurations: DER (X.690) of X.509, PKCS#1, #7, #8, #12 and SEC 1; SSH (RFC 4253, 6.6); PEM, RFC 4716, JWK;
+ *            these in hexadecimal, base64, UTF-16, with escapes, behind blanks and quotes.
+ * Rules:     a random secret is never refused, be it bytes or text: each form fixes 48 bits or more. A bare
+ *            public key, as the 32 bytes of Ed25519, cannot be told from a secret.
+ * Lifecycle: what is decoded on the way is wiped. */
+#include <stdlib.h>
+
+#include "jwt_private.h"
+#include "tokenstore/secret.h"
+
+enum {
+    LOOK_MAX = 32 * 1024, /* bytes: a key begins in the first of them, if at all */
+    DEPTH_MAX = 4,        /* base64 of UTF-16 of PEM, and so on */
+    KTY_MAX = 16,
+    PKCS1_MIN = 64 /* bytes of the smallest modulus that was ever used */
+};
+
+static bool begins_with(tks_bytes text, const char *part) {
+    size_t size = strlen(part);
+    return text.size >= size && memcmp(text.data, part, size) == 0;
+}
+
+static tks_bytes skip(tks_bytes text, size_t size) {
+    return tks_bytes_of(text.data + size, text.size - size);
+}
+
+static bool is_blank(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r') || c == '\0';
+}
+
+static bool is_quote(char c) {
+    return c == '"' || c == '\'';
+}
+
+static bool is_alnum(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+/* Without blanks, quotes, Python's b before one, and a byte order mark in front. */
+static tks_bytes trim(tks_bytes text) {
+    while (text.size > 0) {
+        if (begins_with(text, "\xEF\xBB\xBF"))
+            text = skip(text, 3);
+        else if (begins_with(text, "\xFF\xFE") || begins_with(text, "\xFE\xFF"))
+            text = skip(text, 2);
+        else if (is_blank(*text.data) || is_quote(*text.data) ||
+                 (text.size > 1 && text.data[0] == 'b' && is_quote(text.data[1])))
+            text = skip(text, 1);
+        else
+            break;
+    }
+    return text;
+}
+
+/* ---- DER --------------------------------------------------------------------------------------- */
+
+enum {
+    INTEGER = 0x02,
+    BIT_STRING,
+    OCTET_STRING,
+    OID = 0x06,
+    SEQUENCE = 0x30,
+    SET,
+    CONTEXT_0 = 0xA0,
+    CONTEXT_1
+};
+
+typedef struct element {
+    unsigned tag;
+    tks_bytes body, rest; /* `rest` is what follows it */
+} element;
+
+static bool next_element(tks_bytes text, element *out) {
+    const unsigned char *at = (const unsigned char *)text.data;
+    size_t size, head = 2;
+    if (text.size < 2) return false;
+    out->tag = at[0];
+    size = at[1];
+    if (size > 0x84 || size == 0x80) return false;
+    if (size > 0x80) {
+        head += size - 0x80;
+        if (text.size < head) return false;
+        size = 0;
+        for (size_t i = 2; i < head; i++) size = size << 8 | at[i];
+    }
+    if (size > text.size - head) return false;
+    out->body = tks_bytes_of(text.data + head, size);
+    out->rest = skip(text, head + size);
+    return true;
+}
+
+static bool next_is(tks_bytes text, unsigned tag, element *out) {
+    return next_element(text, out) && out->tag == tag;
+}
+
+/* SEQUENCE { OID … } at the beginning: an algorithm. */
+static bool is_algorithm(tks_bytes text, element *out) {
+    element name;
+    return next_is(text, SEQUENCE, out) && next_is(out->body, OID, &name) && name.body.size >= 3 &&
+           name.body.size <= 16;
+}
+
+/* SEQUENCE { algorithm, BIT STRING } (SPKI), or { algorithm, OCTET STRING } (PKCS#8, encrypted). */
+static bool is_spki(tks_bytes body) {
+    element algorithm, key;
+    return is_algorithm(body, &algorithm) && next_element(algorithm.rest, &key) &&
+           key.rest.size == 0 &&
+           (key.tag == OCTET_STRING ||
+            (key.tag == BIT_STRING && key.body.size > 0 && key.body.data[0] == 0));
+}
+
+/* A certificate or a request for one: SEQUENCE { SEQUENCE { … }, algorithm, BIT STRING }. */
+static bool is_signed(tks_bytes body) {
+    element content, inner, algorithm, signature;
+    return next_is(body, SEQUENCE, &content) && next_element(content.body, &inner) &&
+           (inner.tag == CONTEXT_0 || inner.tag == INTEGER) &&
+           is_algorithm(content.rest, &algorithm) &&
+           next_is(algorithm.rest, BIT_STRING, &signature) && signature.rest.size == 0;
+}
+
+/* A positive odd number, as a modulus and an exponent are. */
+static bool is_odd(tks_bytes number) {
+    return number.size > 0 && (number.data[0] & 0x80) == 0 &&
+           (number.data[number.size - 1] & 1) == 1;
+}
+
+/* What begins with a number: PKCS#1, PKCS#8, PKCS#12, SEC 1, and DSA's private key. */
+static bool is_numbered(tks_bytes body) {
+    element number, next, inner;
+    if (!next_is(body, INTEGER, &number) || !next_element(number.rest, &next)) return false;
+    if (number.body.size >= PKCS1_MIN)
+        return next.tag == INTEGER && next.rest.size == 0 && next.body.size <= 8 &&
+               is_odd(number.body) && is_odd(next.body);
+    if (number.body.size != 1 || (unsigned char)number.body.data[0] > 3) return false;
+    switch (next.tag) {
+    case SEQUENCE: return next_is(next.body, OID, &inner);
+    case INTEGER: return next.body.size >= PKCS1_MIN && next_is(next.rest, INTEGER, &inner);
+    case OCTET_STRING:
+        return next.body.size >= 16 && next.body.size <= 72 &&
+               (next.rest.size == 0 || (next_element(next.rest, &inner) &&
+                                        (inner.tag == CONTEXT_0 || inner.tag == CONTEXT_1)));
+    default: return false;
+    }
+}
+
+static bool is_der(tks_bytes text) {
+    static const char pkcs7[] = "\x06\x09\x2A\x86\x48\x86\xF7\x0D\x01\x07";
+    element all;
+    return next_is(text, SEQUENCE, &all) && (is_spki(all.body) || is_signed(all.body) ||
+                                             is_numbered(all.body) || begins_with(all.body, pkcs7));
+}
+
+/* A key as SSH sends it begins with the name of its type, behind the length of that. */
+static bool is_ssh(tks_bytes text) {
+    if (!begins_with(text, "openssh-key-v1") && text.size < 12) return false;
+    if (begins_with(text, "openssh-key-v1")) return true;
+    if (memcmp(text.data, "\0\0\0", 3) != 0) return false;
+    text = skip(text, 4);
+    return begins_with(text, "ssh-") || begins_with(text, "ecdsa-sha2-") ||
+           begins_with(text, "sk-ssh-") || begins_with(text, "sk-ecdsa-") ||
+           begins_with(text, "rsa-sha2-");
+}
+
+/* ---- text --------------------------------------------------------------------------------------- */
+
+/* The value of a character of base64 or base64url; -1: it is none. */
+static int digit_64(char c) {
+    if (c >= 'A' && c <= 'Z') return c - 'A';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+    if (c >= '0' && c <= '9') return c - '0' + 52;
+    if (c == '+' || c == '-') return 62;
+    return c == '/' || c == '_' ? 63 : -1;
+}
+
+/* Decodes base64 of either alphabet up to what is none, and returns that; blanks are stepped over. `out`
+ * has room for all of `text`. */
+static tks_bytes decode_64(tks_bytes text, char *out, size_t *size) {
+    unsigned bits = 0, count = 0;
+    *size = 0;
+    for (; text.size > 0; text = skip(text, 1)) {
+        int digit = digit_64(*text.data);
+        if (digit < 0 && is_blank(*text.data)) continue;
+        if (digit < 0) break;
+        bits = bits << 6 | (unsigned)digit;
+        if (++count % 4 != 1) out[(*size)++] = (char)(bits >> (8 - count % 4 * 2) % 8);
+    }
+    return text;
+}
+
+/* Base64 of a key in DER begins with an M, of one for SSH with three NULs, which is AAAA. */
+static bool is_key_in_64(tks_bytes text, char *room) {
+    size_t size;
+    (void)decode_64(text, room, &size);
+    return is_der(tks_bytes_of(room, size)) || is_ssh(tks_bytes_of(room, size));
+}
+
+/* Without blanks in front; in the query of a URL a blank is a '+'. */
+static tks_bytes skip_blanks(tks_bytes text) {
+    while (text.size > 0 && (is_blank(*text.data) || *text.data == '+')) text = skip(text, 1);
+    return text;
+}
+
+/* A member "kty" with a word as its value, at the quote before its name. */
+static bool is_kty(tks_bytes text) {
+    size_t size = 0;
+    char quote = *text.data;
+    text = skip(text, 1);
+    if (!begins_with(text, "kty") || text.size < 4 || text.data[3] != quote) return false;
+    text = skip_blanks(skip(text, 4));
+    if (text.size == 0 || *text.data != ':') return false;
+    text = skip_blanks(skip(text, 1));
+    if (text.size == 0 || !is_quote(*text.data)) return false;
+    text = skip(text, 1);
+    while (size < text.size && size <= KTY_MAX && is_alnum(text.data[size])) size++;
+    return size > 0 && size <= KTY_MAX && size < text.size && is_quote(text.data[size]);
+}
+
+/* Is there a key in the text, at any place? `room` is as large as the text. */
+static bool is_key_in_text(tks_bytes text, char *room) {
+    bool found = false;
+    for (; text.size > 8 && !found; text = skip(text, 1)) {
+        switch (*text.data) {
+        case '-': found = begins_with(text, "-----BEGIN") || begins_with(text, "---- BEGIN"); break;
+        case '<': found = begins_with(text, "<RSAKeyValue"); break;
+        case '"':
+        case '\'': found = is_kty(text); break;
+        case 'A': found = begins_with(text, "AAAA") && is_key_in_64(text, room); break;
+        case 'M':
+            found = text.data[1] >= 'A' && text.data[1] <= 'I' && is_key_in_64(text, room);
+            break;
+        default: break;
+        }
+    }
+    return found;
+}
+
+/* ---- spellings ---------------------------------------------------------------------------------- */
+
+/* Each writes what `text` spells to `out`, which is as large as the text, and returns its size; 0: it is not
+ * spelled that way. */
+
+/* UTF-16 and UTF-32, of which ASCII is left. */
+static size_t narrow(tks_bytes text, char *out) {
+    size_t size = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] != '\0') out[size++] = text.data[i];
+    }
+    return (text.size - size) * 3 >= text.size ? size : 0;
+}
+
+/* Bytes that somebody took for Latin-1 and wrote as UTF-8. */
+static size_t latin(tks_bytes text, char *out) {
+    size_t size = 0, wide = 0;
+    for (; text.size > 0; text = skip(text, 1)) {
+        unsigned char c = (unsigned char)*text.data;
+        if (c >= 0x80) {
+            if ((c & 0xFE) != 0xC2 || text.size < 2 || (text.data[1] & 0xC0) != 0x80) return 0;
+            c = (unsigned char)(c << 6 | (text.data[1] & 0x3F));
+            text = skip(text, 1);
+            wide++;
+        }
+        out[size++] = (char)c;
+    }
+    return wide > 0 ? size : 0;
+}
+
+static int digit_16(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* `count` hexadecimal digits behind the first `at` bytes; -1: they are not there. */
+static int hex_number(tks_bytes text, size_t at, size_t count) {
+    int number = 0;
+    if (text.size < at + count) return -1;
+    for (size_t i = at; i < at + count; i++) {
+        if (digit_16(text.data[i]) < 0) return -1;
+        number = number << 4 | digit_16(text.data[i]);
+    }
+    return number;
+}
+
+/* The escape at the beginning of `text` as one character; its size, 0: there is none. */
+static size_t unescape_one(tks_bytes text, char *out) {
+    static const char names[] = "nrtbf", values[] = "\n\r\t\b\f";
+    const char *name = NULL;
+    size_t size = 0;
+    int number = -1;
+    if (text.size < 2) return 0;
+    if (*text.data == '%') {
+        number = hex_number(text, 1, 2);
+        size = 3;
+    } else if (text.data[1] == 'u' || text.data[1] == 'U') {
+        number = hex_number(text, 2, 4);
+        size = 6;
+    } else if (text.data[1] == 'x' || text.data[1] == 'X') {
+        number = hex_number(text, 2, 2);
+        size = 4;
+    } else {
+        name = memchr(names, text.data[1], sizeof names - 1);
+        *out = name != NULL ? values[name - names] : text.data[1];
+        return 2;
+    }
+    *out = (char)number;
+    return number < 0 || number > 0xFF ? 0 : size;
+}
+
+/* Escapes of JSON, of C and Python, and of URLs. */
+static size_t unescape(tks_bytes text, char *out) {
+    size_t size = 0, step;
+    bool escaped = false;
+    for (; text.size > 0; text = skip(text, step)) {
+        char c = *text.data;
+        step = c == '\\' || c == '%' ? unescape_one(text, &c) : 0;
+        escaped = escaped || step > 0;
+        out[size++] = c;
+        if (step == 0) step = 1;
+    }
+    return escaped ? size : 0;
+}
+
+static size_t from_64(tks_bytes text, char *out) {
+    size_t size = 0;
+    text = decode_64(trim(text), out, &size);
+    while (text.size > 0 && (*text.data == '=' || is_blank(*text.data) || is_quote(*text.data)))
+        text = skip(text, 1);
+    return text.size == 0 ? size : 0;
+}
+
+/* Hexadecimal, also as "0x30, 0x59" and 30:59. */
+static size_t from_16(tks_bytes text, char *out) {
+    static const char between[] = ":,-{}[];";
+    size_t size = 0;
+    for (text = trim(text); text.size > 0;) {
+        int number = hex_number(text, 0, 2);
+        if (begins_with(text, "0x") || begins_with(text, "0X")) {
+            text = skip(text, 2);
+        } else if (number >= 0) {
+            out[size++] = (char)number;
+            text = skip(text, 2);
+        } else if (is_blank(*text.data) || is_quote(*text.data) ||
+                   memchr(between, *text.data, sizeof between - 1) != NULL) {
+            text = skip(text, 1);
+        } else {
+            return 0;
+        }
+    }
+    return size;
+}
+
+/* Is there a key in `text`, or in what it spells? TKS_OK or TKS_ERR_MEMORY. */
+static tks_status look(tks_bytes text, unsigned depth, bool *found) {
+    static size_t (*const spellings[])(tks_bytes, char *) = {narrow, latin, unescape, from_64,
+                                                             from_16};
+    tks_status status = TKS_OK;
+    char *room = malloc(text.size + 1);
+    if (room == NULL) return TKS_ERR_MEMORY;
+    *found = is_der(trim(text)) || is_ssh(text) || is_key_in_text(text, room);
+    for (size_t i = 0; i < sizeof spellings / sizeof *spellings && depth < DEPTH_MAX; i++) {
+        if (*found || status != TKS_OK) break;
+        size_t size = spellings[i](text, room);
+        if (size > 0) status = look(tks_bytes_of(room, size), depth + 1, found);
+    }
+    tks_wipe(room, text.size);
+    free(room);
+    return status;
+}
+
+tks_status tksp_secret_check(tks_bytes secret, tks_error *err) {
+    bool found = false;
+    if (secret.size > LOOK_MAX) secret.size = LOOK_MAX;
+    if (look(secret, 0, &found) != TKS_OK) return tks_fail_memory(err);
+    return !found ? TKS_OK
+                  : tks_fail(err, TKS_ERR_CONFIGURATION,
+                             "this is a key of another kind, not an HMAC secret: load PEM with "
+                             "from_pem and JWK with from_jwk");
+}
