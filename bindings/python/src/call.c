@@ -141,6 +141,15 @@ static bool leave(const tksp_py_state *state, tksp_py_call *self) {
     return result != NULL;
 }
 
+/* Imported here, not with the module: who cancels has asyncio already, others need none of it. */
+static void raise_cancelled(PyObject *message) {
+    PyObject *asyncio = PyImport_ImportModule("asyncio.exceptions");
+    PyObject *type = asyncio == NULL ? NULL : PyObject_GetAttrString(asyncio, "CancelledError");
+    if (type != NULL) PyErr_SetObject(type, message == Py_None ? NULL : message);
+    Py_XDECREF(asyncio);
+    Py_XDECREF(type);
+}
+
 /* cancel(msg=None) -> was there anything to cancel? */
 static PyObject *call_cancel(PyObject *object, PyObject *args, PyObject *kwargs) {
     static const char *const names[] = {"msg", NULL};
@@ -150,7 +159,7 @@ static PyObject *call_cancel(PyObject *object, PyObject *args, PyObject *kwargs)
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:cancel", (char **)names, &message))
         return NULL;
     if (tksp_py_call_is_settled(self)) Py_RETURN_FALSE;
-    PyErr_SetObject(state->cancelled, message == Py_None ? NULL : message);
+    raise_cancelled(message);
     settle(self, NULL);
     if (!leave(state, self) || !tksp_py_call_wake_soon(state, self)) return NULL;
     Py_RETURN_TRUE;
@@ -430,10 +439,6 @@ static PyType_Spec call_spec = {
 };
 
 int tksp_py_call_init(PyObject *module, tksp_py_state *state) {
-    PyObject *asyncio = PyImport_ImportModule("asyncio.exceptions");
-    state->cancelled = asyncio == NULL ? NULL : PyObject_GetAttrString(asyncio, "CancelledError");
-    Py_XDECREF(asyncio);
     state->call_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &call_spec, NULL);
-    if (state->cancelled == NULL || state->call_type == NULL) return -1;
-    return PyModule_AddType(module, state->call_type);
+    return state->call_type == NULL ? -1 : PyModule_AddType(module, state->call_type);
 }

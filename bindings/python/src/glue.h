@@ -52,7 +52,6 @@ typedef struct tksp_py_state {
     PyObject *exceptions[TKS_STATUS_COUNT]; /* by status; NULL for TKS_OK */
     PyObject *unset;                        /* tokenstore.UNSET */
     PyObject *timedelta;                    /* datetime.timedelta */
-    PyObject *cancelled;                    /* asyncio.CancelledError */
     PyObject *names[TKSP_PY_NAME_COUNT];    /* str */
     PyObject **member_names;                /* member_names.c */
 } tksp_py_state;

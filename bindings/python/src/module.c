@@ -40,7 +40,6 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     for (size_t i = 0; i < TKS_STATUS_COUNT; i++) Py_VISIT(state->exceptions[i]);
     Py_VISIT(state->unset);
     Py_VISIT(state->timedelta);
-    Py_VISIT(state->cancelled);
     for (size_t i = 0; i < TKSP_PY_NAME_COUNT; i++) Py_VISIT(state->names[i]);
     return 0;
 }
@@ -64,7 +63,6 @@ static int module_clear(PyObject *module) {
     for (size_t i = 0; i < TKS_STATUS_COUNT; i++) Py_CLEAR(state->exceptions[i]);
     Py_CLEAR(state->unset);
     Py_CLEAR(state->timedelta);
-    Py_CLEAR(state->cancelled);
     for (size_t i = 0; i < TKSP_PY_NAME_COUNT; i++) Py_CLEAR(state->names[i]);
     tksp_py_member_names_clear(state);
     return 0;

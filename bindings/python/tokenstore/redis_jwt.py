@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Union
-from urllib.parse import quote
 
 from tokenstore import _core, _options
 from tokenstore._store import Redis, Store
@@ -300,6 +299,8 @@ def _target(redis: Redis, host: str | None, port: int | None, auth: str | None) 
 
 
 def _quoted(text: str, safe: str = "") -> str:
+    from urllib.parse import quote  # for few; it costs a tenth of `import tokenstore`
+
     return quote(text, safe, errors="surrogateescape")
 
 

@@ -13,8 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Union
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union
 
 from tokenstore import _core, _options
 from tokenstore._closing import Closing
@@ -31,8 +30,7 @@ __all__ = ["SessionCallbacks", "SessionEnd", "SessionEvent", "SessionEvents", "S
 _log = logging.getLogger("tokenstore")
 
 
-@dataclass(frozen=True)
-class SessionEnd:
+class SessionEnd(NamedTuple):
     """A session has ended.
 
     ======== ===================================================================================
@@ -44,15 +42,17 @@ class SessionEnd:
 
     kind: Literal["expired", "del"]
     id: str
-    rjwt: str = field(repr=False)
+    rjwt: str
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name."""
-        return asdict(self)
+        return self._asdict()
+
+    def __repr__(self) -> str:
+        return f"SessionEnd(kind={self.kind!r}, id={self.id!r})"
 
 
-@dataclass(frozen=True)
-class SessionGap:
+class SessionGap(NamedTuple):
     """Nobody listened for a while: sessions that ended between these times may not have been told.
 
     Both are seconds since the epoch, by the clock of this machine. Ends before ``lost_at`` have been told,
@@ -65,7 +65,7 @@ class SessionGap:
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name."""
-        return asdict(self)
+        return self._asdict()
 
 
 SessionEvent = Union[SessionEnd, SessionGap]

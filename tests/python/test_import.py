@@ -1,0 +1,68 @@
+"""What `import tokenstore` brings along: nothing that a program may never need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tokenstore
+
+PACKAGES = str(Path(tokenstore.__file__).parents[1])
+
+# Each takes milliseconds.
+HEAVY = {
+    "asyncio",
+    "concurrent.futures",
+    "dataclasses",
+    "http.client",
+    "inspect",
+    "json",
+    "multiprocessing",
+    "select",
+    "selectors",
+    "socket",
+    "ssl",
+    "subprocess",
+    "urllib.parse",
+    "uuid",
+    "tokenstore.asyncio",
+    "tokenstore.migrate",
+}
+
+
+# What the standard library itself brings along with these differs between versions.
+NEEDED = "import datetime, logging, math, threading, typing"
+
+
+def modules_after(code: str) -> set[str]:
+    """In an interpreter where nothing else was imported."""
+    code = f"import sys; sys.path.insert(0, {PACKAGES!r})\n{code}\nprint(*sys.modules)"
+    command = [sys.executable, "-I", "-S", "-c", code]
+    return set(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split())
+
+
+def test_import_is_light() -> None:
+    found = modules_after("import tokenstore")
+    assert "tokenstore._core" in found
+    assert (found - modules_after(NEEDED)) & HEAVY == set()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        'tokenstore.Sessions("redis://localhost")',
+        'tokenstore.RedisJWT("redis://localhost", secret=32 * "x")',
+        'tokenstore.Tokenstore(tokenstore.Client("redis://localhost"))',
+        'tokenstore.jwt.encode({}, tokenstore.jwt.Key.from_secret(32 * "x"), "HS256")',
+    ],
+)
+def test_use_is_light(use: str) -> None:
+    found = modules_after(f"import tokenstore\n{use}")
+    assert (found - modules_after(NEEDED)) & HEAVY == set()
+
+
+def test_asyncio_when_it_is_asked_for() -> None:
+    assert {"asyncio", "tokenstore.asyncio"} <= modules_after("import tokenstore.asyncio")
