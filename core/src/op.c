@@ -194,7 +194,8 @@ static verdict judge(const tksp_command *command, const tks_reply *reply) {
 
 static void describe(const tks_reply *reply, char *out, size_t size) {
     char text[TKS_ERROR_SIZE - 40];
-    tks_reply_describe_error(reply, text, sizeof text);
+    tks_resp_describe_error(tks_resp_innermost_error(tks_reply_get_bytes(reply)), text,
+                            sizeof text);
     (void)snprintf(out, size, "the server answered: %s", text);
 }
 

@@ -290,11 +290,66 @@ const tks_reply *tks_reply_get_item(const tks_reply *reply, size_t index) {
     return index < reply->size ? reply->u.items[index] : NULL;
 }
 
+static tks_bytes skip(tks_bytes text, size_t size) {
+    return tks_bytes_of(text.data + size, text.size - size);
+}
+
+static bool begins_with(tks_bytes text, tks_bytes start) {
+    return text.size >= start.size && memcmp(text.data, start.data, start.size) == 0;
+}
+
+/* How long the capitals are that `text` begins with, where they are a word. */
+static size_t word_size(tks_bytes text) {
+    size_t size = 0;
+    while (size < text.size && text.data[size] >= 'A' && text.data[size] <= 'Z') size++;
+    return size == text.size || text.data[size] == ' ' ? size : 0;
+}
+
+/* What is left of `text` behind "@user_script:12: ", or all of it. */
+static tks_bytes skip_place(tks_bytes text) {
+    static const char mark[] = "@user_script:";
+    if (!begins_with(text, tks_bytes_of(mark, sizeof mark - 1))) return text;
+    tks_bytes rest = skip(text, sizeof mark - 1);
+    while (rest.size > 0 && (*rest.data == ' ' || (*rest.data >= '0' && *rest.data <= '9')))
+        rest = skip(rest, 1);
+    return begins_with(rest, TKS_LITERAL(": ")) ? skip(rest, 2) : text;
+}
+
+tks_bytes tks_resp_innermost_error(tks_bytes text) {
+    static const char opening[] = "ERR Error running script (call to ";
+    tks_bytes rest = text;
+    if (begins_with(rest, tks_bytes_of(opening, sizeof opening - 1))) {
+        while (rest.size > 0 && !begins_with(rest, TKS_LITERAL("): "))) rest = skip(rest, 1);
+        rest = skip(rest, rest.size > 0 ? 3 : 0);
+    }
+    for (tks_bytes next = skip_place(rest); next.size < rest.size; next = skip_place(rest))
+        rest = next;
+    if (rest.size < text.size && begins_with(rest, TKS_LITERAL("-"))) rest = skip(rest, 1);
+    return word_size(rest) > 0 ? rest : text;
+}
+
+tks_bytes tks_resp_error_word(tks_bytes text) {
+    tks_bytes error = tks_resp_innermost_error(text);
+    size_t size = word_size(error);
+    return size > 0 ? tks_bytes_of(error.data, size) : TKS_LITERAL("ERR");
+}
+
+tks_bytes tks_resp_quoted_word(tks_bytes message) {
+    for (size_t i = 0; i < message.size; i++) {
+        tks_bytes rest = skip(message, i);
+        bool named = i > 0 && message.data[i - 1] >= 'A' && message.data[i - 1] <= 'Z';
+        if (named && begins_with(rest, TKS_LITERAL(" refused: ")))
+            return tks_resp_error_word(skip(rest, sizeof " refused: " - 1));
+        if (begins_with(rest, TKS_LITERAL("the server answered: ")))
+            return tks_resp_error_word(skip(rest, sizeof "the server answered: " - 1));
+    }
+    return tks_resp_error_word(message);
+}
+
 bool tks_reply_is_error(const tks_reply *reply, const char *word) {
-    size_t size = strlen(word);
-    return reply->type == TKS_REPLY_ERROR && reply->size >= size &&
-           memcmp(reply->u.bytes, word, size) == 0 &&
-           (reply->size == size || reply->u.bytes[size] == ' ');
+    return reply->type == TKS_REPLY_ERROR &&
+           tks_bytes_equal(tks_resp_error_word(tks_reply_get_bytes(reply)),
+                           tks_bytes_of(word, strlen(word)));
 }
 
 bool tks_reply_is_refusal(const tks_reply *reply) {
@@ -304,12 +359,14 @@ bool tks_reply_is_refusal(const tks_reply *reply) {
 }
 
 void tks_reply_describe_error(const tks_reply *reply, char *out, size_t size) {
-    static const char quoting[] = "with args beginning with";
+    tks_resp_describe_error(tks_reply_get_bytes(reply), out, size);
+}
+
+void tks_resp_describe_error(tks_bytes text, char *out, size_t size) {
     size_t n = 0;
-    for (; n + 1 < size && n < reply->size; n++) {
-        const char *at = reply->u.bytes + n;
-        if (reply->size - n >= sizeof quoting - 1 && memcmp(at, quoting, sizeof quoting - 1) == 0)
-            break;
+    for (; n + 1 < size && n < text.size; n++) {
+        const char *at = text.data + n;
+        if (begins_with(skip(text, n), TKS_LITERAL("with args beginning with"))) break;
         out[n] = *at >= ' ' && *at <= '~' ? *at : '?';
     }
     while (n > 0 && (out[n - 1] == ' ' || out[n - 1] == ',')) n--;

@@ -289,6 +289,65 @@ TEST(resp_error_words) {
     tks_reader_free(NULL);
 }
 
+#define CALL "ERR Error running script (call to f_6b1bf486c81ceb7edf3c093f4c48582e38c0e791): "
+
+/* As Redis 6.2 says it, and as little else as can be. */
+TEST(resp_errors_within_a_script) {
+    static const struct {
+        const char *text, *innermost, *word;
+    } cases[] = {
+        {CALL
+         "@user_script:1: @user_script: 1: -READONLY You can't write against a read only replica.",
+         "READONLY You can't write against a read only replica.", "READONLY"},
+        {CALL "@user_script:12: @user_script: 12: -OOM command not allowed when used memory > "
+              "'maxmemory'.",
+         "OOM command not allowed when used memory > 'maxmemory'.", "OOM"},
+        {CALL "@user_script:3: WRONGTYPE Operation against a key holding the wrong kind of value",
+         "WRONGTYPE Operation against a key holding the wrong kind of value", "WRONGTYPE"},
+        {"@user_script: 1: -NOREPLICAS Not enough good replicas to write.",
+         "NOREPLICAS Not enough good replicas to write.", "NOREPLICAS"},
+        {CALL "@user_script:1: MISCONF", "MISCONF", "MISCONF"},
+        {CALL "@user_script:1: user_script:1: the script said READONLY", NULL, "ERR"},
+        {CALL "@user_script:1: -", NULL, "ERR"},
+        {CALL "@user_script:x: READONLY y", NULL, "ERR"},
+        {CALL, NULL, "ERR"},
+        {"ERR Error running script (call to f_6b1b", NULL, "ERR"},
+        {"ERR no: @user_script:1: READONLY", NULL, "ERR"},
+        {"READONLY You can't write. script: 6b1b, on @user_script:1.", NULL, "READONLY"},
+        {"-READONLY x", NULL, "ERR"},
+        {"my own words", NULL, "ERR"},
+        {"Oops", NULL, "ERR"},
+        {"", NULL, "ERR"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        tks_bytes text = test_bytes(cases[i].text);
+        test_context("%s", cases[i].text);
+        CHECK_BYTES(tks_resp_innermost_error(text),
+                    cases[i].innermost != NULL ? test_bytes(cases[i].innermost) : text);
+        CHECK_BYTES(tks_resp_error_word(text), test_bytes(cases[i].word));
+    }
+}
+
+TEST(resp_the_word_in_a_message) {
+    static const char *const cases[][2] = {
+        {"redis://H:1/0: AUTH refused: WRONGPASS invalid username-password pair", "WRONGPASS"},
+        {"redis://h:1/0: SELECT refused: ERR DB index is out of range", "ERR"},
+        {"CLIENT SETNAME refused: NOPERM this user has no permissions", "NOPERM"},
+        {"AUTH refused: an error that cannot be shown because it holds the password", "ERR"},
+        {"the server answered: NOPERM No permissions", "NOPERM"},
+        {"the server answered: MYERR access refused: NO", "MYERR"},
+        {"the server answered: " CALL "@user_script:1: OOM x", "OOM"},
+        {"WRONGTYPE Operation", "WRONGTYPE"},
+        {"MYERR access refused: NO", "MYERR"},
+        {"anything", "ERR"},
+        {"", "ERR"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        test_context("%s", cases[i][0]);
+        CHECK_BYTES(tks_resp_quoted_word(test_bytes(cases[i][0])), test_bytes(cases[i][1]));
+    }
+}
+
 TEST(resp_how_a_full_server_says_so) {
     static const struct {
         const char *reply;

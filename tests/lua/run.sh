@@ -25,7 +25,7 @@ mkfifo "$dir/log" || exit 1
 with_us= # its end even where this script is killed
 if command -v setpriv > /dev/null; then with_us="setpriv --pdeathsig KILL"; fi
 # shellcheck disable=SC2086  # a list of words
-$with_us redis-server --port 0 --unixsocket "$dir/redis.sock" --unixsocketperm 700 --save '' --appendonly no \
+$with_us "${TOKENSTORE_TEST_SERVER:-redis-server}" --port 0 --unixsocket "$dir/redis.sock" --unixsocketperm 700 --save '' --appendonly no \
   --dir "$dir" --logfile '' > "$dir/log" 2>&1 &
 server=$!
 exec 3< "$dir/log"

@@ -50,6 +50,19 @@ test("an error reply is a failure", function()
   client:execute("SET", key, "text")
   fails("server", "not an integer", client:execute("INCR", key))
   only("PONG", client:execute "PING")
+  -- The message begins with the server's word for it, and does not repeat what was sent.
+  equal(select(2, client:execute("LPUSH", key, "x")):match "^%S+", "WRONGTYPE")
+  assert(not select(2, client:execute("NOPE", "CANARY")):find "CANARY")
+  assert(not client:pipeline({ { "NOPE", "CANARY" } }, { raise_errors = false })[1].message:find "CANARY")
+end)
+
+test("a refusal says the server's word for it", function()
+  local refused = assert(tokenstore.Client((harness.url:gsub("^unix://", "%0nobody:CANARY@"))))
+  local _, message, code = refused:execute "PING"
+  equal(code, "server")
+  harness.matches(message, "AUTH refused: WRONGPASS ")
+  assert(not message:find "CANARY")
+  refused:close()
 end)
 
 test("an error reply among others has its place", function()

@@ -52,12 +52,43 @@ def test_copies_and_pickles(name: str) -> None:
         ("WRONGTYPE Operation against a key", "WRONGTYPE"),
         ("ERR unknown command", "ERR"),
         ("the server answered: NOPERM no permission", "NOPERM"),
+        ("redis://HOST:6379/0: AUTH refused: WRONGPASS invalid", "WRONGPASS"),
+        ("redis://h:6379/0: SELECT refused: ERR DB index is out of range", "ERR"),
+        ("\udcff", "ERR"),
         ("something else", "ERR"),
         ("", "ERR"),
     ],
 )
 def test_the_code_of_a_server_error(message: str, code: str) -> None:
     assert tokenstore.ServerError(message).code == code
+
+
+@pytest.mark.parametrize(
+    ("user", "rights", "options", "code"),
+    [
+        ("nobody", "", {}, "WRONGPASS"),
+        ("keyless", "+@all -select", {"db": 3}, "NOPERM"),
+        ("nameless", "+@all -client", {"client_name": "x"}, "NOPERM"),
+        ("poor", "+ping", {}, "NOPERM"),
+        ("all", "+@all", {"db": 1000}, "ERR"),
+    ],
+)
+def test_the_code_is_the_servers_word(
+    server: Server, user: str, rights: str, options: dict[str, object], code: str
+) -> None:
+    if rights:
+        server("ACL", "SETUSER", user, "reset", "on", ">CANARY", "~*", *rights.split())
+    url = server.url.replace("://", f"://{user}:CANARY@")
+    with tokenstore.RedisTokens(url, **options) as tokens:
+        for call in (
+            lambda: tokens.get("a", "t", "x"),
+            lambda: tokens.create("a", "t", "o"),
+            lambda: tokens.client.execute("GET", "x"),
+        ):
+            with pytest.raises(tokenstore.ServerError) as caught:
+                call()
+            assert caught.value.code == code, str(caught.value)
+            assert "CANARY" not in str(caught.value)
 
 
 def test_who_raises_what(server: Server) -> None:

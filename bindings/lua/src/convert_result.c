@@ -93,6 +93,13 @@ static void push_tokens(lua_State *L, const tks_result *result, tksp_lua_form fo
     }
 }
 
+/* Without the arguments that Redis quotes for unknown commands: they may hold anything. */
+static void push_error_text(lua_State *L, const tks_reply *reply) {
+    char text[1024];
+    tks_reply_describe_error(reply, text, sizeof text);
+    lua_pushstring(L, text);
+}
+
 /* A reply within other replies: nil is false there, and an error is a value that prints as such. */
 static void push_inner_reply(lua_State *L, const tks_reply *reply) {
     luaL_checkstack(L, 6, "the reply nests too deeply");
@@ -106,7 +113,8 @@ static void push_inner_reply(lua_State *L, const tks_reply *reply) {
     case TKS_REPLY_STRING: push_bytes(L, tks_reply_get_bytes(reply)); return;
     case TKS_REPLY_ERROR:
         lua_createtable(L, 0, 2);
-        set_bytes(L, "message", tks_reply_get_bytes(reply));
+        push_error_text(L, reply);
+        lua_setfield(L, -2, "message");
         lua_pushstring(L, tks_status_code(TKS_ERR_SERVER));
         lua_setfield(L, -2, "code");
         lua_pushvalue(L, lua_upvalueindex(TKSP_UP_REPLY_ERROR));
@@ -127,7 +135,7 @@ static int push_reply(lua_State *L, const tks_reply *reply) {
     case TKS_REPLY_NIL: lua_pushnil(L); return 1;
     case TKS_REPLY_ERROR:
         lua_pushnil(L);
-        push_bytes(L, tks_reply_get_bytes(reply));
+        push_error_text(L, reply);
         lua_pushstring(L, tks_status_code(TKS_ERR_SERVER));
         return 3;
     default: push_inner_reply(L, reply); return 1;

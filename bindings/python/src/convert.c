@@ -357,6 +357,16 @@ static PyObject *from_error(const tksp_py_state *state, const tks_reply *reply) 
     return PyObject_CallFunction(state->exceptions[TKS_ERR_SERVER], "s", message);
 }
 
+PyObject *tksp_py_quoted_word(PyObject *module, PyObject *message) {
+    (void)module;
+    PyObject *utf8 = PyUnicode_AsEncodedString(message, "utf-8", "replace");
+    if (utf8 == NULL) return NULL;
+    tks_bytes text = tks_bytes_of(PyBytes_AsString(utf8), (size_t)PyBytes_Size(utf8));
+    PyObject *word = tksp_py_str(tks_resp_quoted_word(text));
+    Py_DECREF(utf8);
+    return word;
+}
+
 PyObject *tksp_py_from_reply(const tksp_py_state *state, const tks_reply *reply) {
     tks_bytes bytes;
     switch (tks_reply_get_type(reply)) {

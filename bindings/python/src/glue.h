@@ -152,6 +152,9 @@ bool tksp_py_object(const tksp_py_state *state, PyObject *object, const char *na
 PyObject *tksp_py_from_json(const tksp_py_state *state, const tks_json *node);
 PyObject *tksp_py_from_reply(const tksp_py_state *state, const tks_reply *reply);
 
+/* quoted_word(message) -> tks_resp_quoted_word: a function of the module */
+PyObject *tksp_py_quoted_word(PyObject *module, PyObject *message);
+
 /* ---- member_names.c ------------------------------------------------------------------------- */
 
 /* The name of a JSON member as a str: a new reference, most often to one that was kept. `name` is UTF-8. */

@@ -74,6 +74,7 @@ static void module_free(void *module) {
 
 static PyMethodDef module_methods[] = {
     {"commands", tksp_py_commands, METH_O, NULL},
+    {"quoted_word", tksp_py_quoted_word, METH_O, NULL},
     {"creator_options", tksp_py_creator_options, METH_O, NULL},
     TKSP_PY_FAST("move", tksp_py_move),
     TKSP_PY_FAST("key_load", tksp_py_key_load),

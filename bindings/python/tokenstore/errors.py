@@ -72,8 +72,10 @@ class ServerError(Error):
 
     @property
     def code(self) -> str:
-        """The server's word for it, such as ``"WRONGTYPE"`` or ``"NOPERM"``; else ``"ERR"``."""
-        return next((word for word in str(self).split() if word.isupper()), "ERR")
+        """The server's word for it, such as ``"WRONGPASS"`` or ``"NOPERM"``; else ``"ERR"``."""
+        from tokenstore import _core  # which imports this module
+
+        return _core.quoted_word(str(self))
 
 
 class DataError(Error, ValueError):

@@ -57,15 +57,29 @@ size_t tks_reply_get_size(const tks_reply *reply);     /* of an ARRAY */
 /* Of an ARRAY, borrowed; NULL past its end. */
 const tks_reply *tks_reply_get_item(const tks_reply *reply, size_t index);
 
-/* An ERROR whose first word is `word` ("NOSCRIPT")? */
+/* An error's text without what Redis puts around it before 7.0 where a command within a script failed, and the
+ * word that names the error, "ERR" where there is none:
+ *
+ *     ERR Error running script (call to f_6b1b…): @user_script:3: @user_script: 3: -READONLY You can't write …
+ *
+ * Both are borrowed. Source: Redis 6.2, scripting.c, luaPushError and evalGenericCommand. */
+tks_bytes tks_resp_innermost_error(tks_bytes text);
+tks_bytes tks_resp_error_word(tks_bytes text);
+
+/* The word of the error that a message of ours quotes: "the server answered: …", "AUTH refused: …"; of any
+ * other text, that is of an error as the server sent it, its own. */
+tks_bytes tks_resp_quoted_word(tks_bytes message);
+
+/* An ERROR of this name ("NOSCRIPT")? Within a script too. */
 bool tks_reply_is_error(const tks_reply *reply, const char *word);
 
 /* An ERROR by which a server that is full turns a new connection away? It comes as the first reply,
  * whatever was sent; nothing of that was read. Source: Redis' networking.c, acceptCommonHandler. */
 bool tks_reply_is_refusal(const tks_reply *reply);
 
-/* An ERROR's text for a message, as a C string: printable, cut to `size`, and without the arguments
+/* An error's text for a message, as a C string: printable, cut to `size`, and without the arguments
  * that Redis quotes for unknown commands, which may hold anything. */
+void tks_resp_describe_error(tks_bytes text, char *out, size_t size);
 void tks_reply_describe_error(const tks_reply *reply, char *out, size_t size);
 
 /* Frees a reply and all in it. NULL is accepted; strings are wiped first: they may hold secrets. */
