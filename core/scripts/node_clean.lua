@@ -2,16 +2,16 @@
 -- KEYS  the owner's set
 -- ARGV  echo, the prefix with its colon, then the ids
 -- Gives {echo}.
--- include: node_token
+-- include: get, decode, json_text, json_member, node_token
 
 for i = 3, #ARGV do
   local id_key = ARGV[2] .. 'id:' .. ARGV[i]
-  local key = redis.call('GET', id_key)
-  local record = key and redis.call('GET', ARGV[2] .. 'key:' .. key)
+  local key = get(id_key)
+  local record = key and get(ARGV[2] .. 'key:' .. key)
   local token = record and token_of(record)
   if not record or (token and token.id ~= ARGV[i]) then
     redis.call('SREM', KEYS[1], ARGV[i])
-    redis.call('DEL', id_key)
+    if key then redis.call('DEL', id_key) end
   end
 end
 return {ARGV[1]}

@@ -2,20 +2,17 @@
 -- KEYS  id
 -- ARGV  id, the prefix with its colon
 -- Gives {id, 1}: it was live, {id, 0}: it was not; a dead id is dropped.
--- include: node_token
+-- include: get, decode, json_text, json_member, node_token
 
 local base = ARGV[2]
-local key = redis.call('GET', KEYS[1])
-local record = key and redis.call('GET', base .. 'key:' .. key)
-if not record then
+local key = get(KEYS[1])
+if not key then return {ARGV[1], 0} end
+local record = get(base .. 'key:' .. key)
+local token = record and token_of(record)
+if not record or (token and token.id ~= ARGV[1]) then
+  -- There is no token, or the key was given to another one since.
   redis.call('DEL', KEYS[1])
   return {ARGV[1], 0}
 end
-local token = token_of(record)
-if token and token.id ~= ARGV[1] then
-  -- The key was given to another token since.
-  redis.call('DEL', KEYS[1])
-  return {ARGV[1], 0}
-end
-remove_token(base, ARGV[1], key, token)
+remove_token(base, ARGV[1], key, token, record)
 return {ARGV[1], 1}

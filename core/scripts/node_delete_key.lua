@@ -2,16 +2,16 @@
 -- KEYS  record
 -- ARGV  key, the prefix with its colon
 -- Gives {key, 1}: it was live, {key, 0}: there is none, {key, -1}: what is there is no token.
--- include: node_token
+-- include: get, decode, json_text, json_member, node_token
 
 local base = ARGV[2]
-local record = redis.call('GET', KEYS[1])
+local record = get(KEYS[1])
 if not record then return {ARGV[1], 0} end
 local token = token_of(record)
 if token and token.key ~= ARGV[1] then return {ARGV[1], -1} end
 local id = token and token.id
-if type(id) == 'string' and redis.call('GET', base .. 'id:' .. id) == ARGV[1] then
-  remove_token(base, id, ARGV[1], token)
+if type(id) == 'string' and get(base .. 'id:' .. id) == ARGV[1] then
+  remove_token(base, id, ARGV[1], token, record)
 else
   redis.call('DEL', KEYS[1])
 end

@@ -5,11 +5,12 @@
 --
 -- The Node package stores a new token's id first, then its member in the set, then its record. So a
 -- member without an id is dead for sure; an id without a record may be one that is just being added.
+-- include: get
 
 local reply = {ARGV[1]}
 for i = 4, #ARGV do
-  local key = redis.call('GET', ARGV[2] .. 'id:' .. ARGV[i])
-  local record = key and redis.call('GET', ARGV[2] .. 'key:' .. key)
+  local key = get(ARGV[2] .. 'id:' .. ARGV[i])
+  local record = key and get(ARGV[2] .. 'key:' .. key)
   if not key and ARGV[3] == '1' then redis.call('SREM', KEYS[1], ARGV[i]) end
   reply[#reply + 1] = record and {key, record} or (key and -1 or 0)
 end

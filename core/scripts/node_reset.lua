@@ -6,24 +6,18 @@
 -- Whole tokens are removed, whichever of their keys was found. Prefixes may nest: "app:id" is a prefix
 -- too, and its keys begin like the ids of "app". What could be of such a one is left alone: ids and
 -- hashes hold no colon, a record says its key itself, and of sets only those go that read one way.
--- include: node_token
+-- include: get, decode, json_text, json_member, node_token
 
 local base = ARGV[1]
 local removed, again = 0, {}
 local budget = 1000 -- members of sets in one go, so that the server is not held up
-
--- What is no string there is no token's; it goes all the same.
-local function get(name)
-  local value = redis.pcall('GET', name)
-  return type(value) == 'string' and value or nil
-end
 
 local function remove_id(id)
   local key = get(base .. 'id:' .. id)
   local record = key and get(base .. 'key:' .. key)
   local token = record and token_of(record)
   if record and (not token or token.id == id) then
-    remove_token(base, id, key, token)
+    remove_token(base, id, key, token, record)
     removed = removed + 1
   else
     redis.call('DEL', base .. 'id:' .. id)
@@ -36,7 +30,7 @@ local function remove_key(name, key, plain)
   if not plain and not (token and token.key == key) then return end
   local id = token and token.id
   if type(id) == 'string' and get(base .. 'id:' .. id) == key then
-    remove_token(base, id, key, token)
+    remove_token(base, id, key, token, record)
   else
     redis.call('DEL', name)
   end

@@ -2,8 +2,9 @@
 -- KEYS  hash
 -- ARGV  echo
 -- Gives {echo, the value}, {echo}: there is none.
+-- include: get
 
-local value = redis.call('GET', KEYS[1])
+local value = get(KEYS[1])
 if not value then return {ARGV[1]} end
 redis.call('DEL', KEYS[1])
 return {ARGV[1], value}

@@ -1,16 +1,19 @@
 -- Puts sessions that Node wrote into the index of their user.
 -- KEYS  names that have a session's form
--- Gives how many were not in an index.
--- include: clock, index, rjwt_written
+-- Gives how many were not in an index. A user whose index is another program's value is passed over: all
+-- that goes by that index fails, and says so.
+-- include: get, decode, session, clock, index
 
 local now = now_us()
 local indexes, added = {}, 0
 
 local function listed(index)
   local suffixes = indexes[index]
-  if not suffixes then
-    suffixes = {}
-    for _, member in ipairs(redis.call('ZRANGE', index, 0, -1)) do suffixes[member:sub(17)] = true end
+  if suffixes == nil then
+    local members = redis.pcall('ZRANGE', index, 0, -1)
+    if members.err and not members.err:find('WRONGTYPE', 1, true) then redis.call('ZRANGE', index, 0, -1) end
+    suffixes = not members.err and {}
+    for _, member in ipairs(members) do suffixes[member:sub(17)] = true end
     indexes[index] = suffixes
   end
   return suffixes
@@ -18,10 +21,10 @@ end
 
 for _, session in ipairs(KEYS) do
   local id, suffix = session:match('^([^:]*):(.*)$')
-  if is_session(session) then
+  if session_at(session) then
     local index = 'rjwt-sessions/' .. id
     local suffixes = listed(index)
-    if not suffixes[suffix] then
+    if suffixes and not suffixes[suffix] then
       suffixes[suffix] = true
       local left = redis.call('PTTL', session)
       index_put(index, '0000000000000000' .. suffix, left >= 0 and math.floor(now / 1000) + left or 0)

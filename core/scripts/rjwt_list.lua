@@ -2,7 +2,7 @@
 -- KEYS  index
 -- ARGV  id; then suffixes of sessions that Node may have written
 -- Gives {id, for each: key, value, ttl in seconds (-1: none)}.
--- include: index, rjwt_written
+-- include: get, decode, session, index
 
 local id, index = ARGV[1], KEYS[1]
 local live, seen, dropped = {}, {}, false
@@ -11,8 +11,8 @@ local function add(suffix, member)
   if seen[suffix] then return end
   seen[suffix] = true
   local key = id .. ':' .. suffix
-  local value = redis.pcall('GET', key)
-  if type(value) == 'string' then
+  local value = session_at(key)
+  if value then
     live[#live + 1] = {key = key, value = value, made = member and member:sub(1, 16) or ''}
   elseif member then
     redis.call('ZREM', index, member)
@@ -21,9 +21,7 @@ local function add(suffix, member)
 end
 
 for _, member in ipairs(redis.call('ZRANGE', index, 0, -1)) do add(member:sub(17), member) end
-for i = 2, #ARGV do
-  if is_session(id .. ':' .. ARGV[i]) then add(ARGV[i]) end
-end
+for i = 2, #ARGV do add(ARGV[i]) end
 if dropped then index_expire(index) end
 table.sort(live, function(a, b) return a.made > b.made or (a.made == b.made and a.key < b.key) end)
 local reply = {id}

@@ -3,24 +3,34 @@
 -- ARGV  value, ttl in ms ("0": none)
 --       and where wanted: most sessions of the user ("0": any number), "1": its suffix was chosen by
 --       somebody; then suffixes of sessions that Node may have written
--- Gives the session.
+-- Gives the session, or nothing: what is under its key is another program's.
 --
 -- As in create.lua, there are few words and few calls, numbers are made texts, and what is needed seldom
 -- stands inside its condition.
 
 local call, session, index, ttl = redis.call, KEYS[1], KEYS[2], ARGV[2]
 local suffix = session:sub(-11)
+local listed = call('ZCARD', index) -- first: it fails where the index is another program's
 local made
 if ttl == '0' then
   made = call('SET', session, ARGV[1], 'NX')
 else
   made = call('SET', session, ARGV[1], 'PX', ttl, 'NX')
 end
+local capped = ARGV[3] and ARGV[3] ~= '0'
+local value_of -- a session
+if capped or not made then
+  -- include: get, decode, session
+  value_of = session_at
+end
 if not made then
+  local value = value_of(session)
   -- Nobody else draws this suffix: it is the same request, sent again.
-  if ARGV[4] ~= '1' and call('GET', session) == ARGV[1] then return session end
+  if ARGV[4] ~= '1' and value == ARGV[1] then return session end
+  if ARGV[4] ~= '1' or not value then return false end
   -- include: rjwt
   drop_suffix(index, suffix)
+  listed = call('ZCARD', index)
   if ttl == '0' then
     call('SET', session, ARGV[1])
   else
@@ -33,42 +43,37 @@ local us = time[1] * 1000000 + time[2]
 local member = ('%010u%06u'):format(time[1], time[2]) .. suffix
 local second = ttl ~= '0' and math.ceil((us / 1000 + ttl) / 1000)
 
-if ARGV[3] and ARGV[3] ~= '0' then
-  -- include: index, rjwt_written
+if capped then
+  -- include: index
   local id, live, seen = session:sub(1, -13), {}, {[suffix] = true}
   call('ZREMRANGEBYSCORE', index, '-inf', ('(%u'):format(time[1] - 1))
-  local function add(other, listed)
+  local function add(other, entry)
     if seen[other] then return end
     seen[other] = true
-    if call('EXISTS', id .. ':' .. other) == 1 then
-      live[#live + 1] = {key = id .. ':' .. other, member = listed, made = listed and listed:sub(1, 16) or ''}
-    elseif listed then
-      call('ZREM', index, listed)
+    if value_of(id .. ':' .. other) then
+      live[#live + 1] = {key = id .. ':' .. other, entry = entry, made = entry and entry:sub(1, 16) or ''}
+    elseif entry then
+      call('ZREM', index, entry)
     end
   end
-  for _, listed in ipairs(call('ZRANGE', index, 0, -1)) do add(listed:sub(17), listed) end
-  for i = 5, #ARGV do
-    if is_session(id .. ':' .. ARGV[i]) then add(ARGV[i]) end
-  end
+  for _, entry in ipairs(call('ZRANGE', index, 0, -1)) do add(entry:sub(17), entry) end
+  for i = 5, #ARGV do add(ARGV[i]) end
   table.sort(live, function(a, b) return a.made < b.made end)
   for i = 1, #live + 1 - tonumber(ARGV[3]) do
     call('DEL', live[i].key)
-    if live[i].member then call('ZREM', index, live[i].member) end
+    if live[i].entry then call('ZREM', index, live[i].entry) end
   end
   index_put(index, member, second and second * 1000 or 0)
   return session
 end
 
-local remains = call('PTTL', index) -- -2: there is none yet, -1: it lists a session without expiry
-if remains ~= -2 then
-  local listed = call('ZCARD', index)
-  -- Sessions that ended by another hand are still listed. Of three anywhere in a list that is not short, the
-  -- dead are dropped: so they stay fewer than the living, and signing costs the same.
-  for i = 1, listed > 8 and 3 or 0 do
-    local at = (us + i * 7919) % listed
-    local other = call('ZRANGE', index, at, at)[1]
-    if other and call('EXISTS', session:sub(1, -12) .. other:sub(17)) == 0 then call('ZREM', index, other) end
-  end
+local remains = listed > 0 and call('PTTL', index) or -2 -- -1: it lists a session without expiry
+-- Sessions that ended by another hand are still listed. Of three anywhere in a list that is not short, the
+-- dead are dropped: so they stay fewer than the living, and signing costs the same.
+for i = 1, listed > 8 and 3 or 0 do
+  local place = (us + i * 7919) % listed
+  local other = call('ZRANGE', index, place, place)[1]
+  if other and call('EXISTS', session:sub(1, -12) .. other:sub(17)) == 0 then call('ZREM', index, other) end
 end
 if not second then
   call('ZADD', index, '+inf', member)

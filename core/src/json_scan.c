@@ -364,6 +364,12 @@ tks_status tks_json_check(tks_bytes text, size_t max_size, tks_error *err) {
     return tksp_json_scan(text, max_size, TKS_JSON_DEPTH, &facts, err);
 }
 
+tks_status tks_json_check_envelope(tks_bytes text, size_t max_size, tks_error *err) {
+    tksp_json_facts facts;
+
+    return tksp_json_scan(text, max_size, TKS_JSON_DEPTH + 1, &facts, err);
+}
+
 /* ---- the numbers of a scanned text -------------------------------------------------------------- */
 
 /* Outside of strings only numbers hold digits, so there is no need to parse again. */

@@ -54,6 +54,11 @@ tks_reply *tksp_op_take_reply(tks_op *op, size_t i) {
     return reply;
 }
 
+bool tksp_op_found_nothing(const tks_op *op, size_t i) {
+    tks_reply_type type = tks_reply_get_type(op->commands[i].reply);
+    return type == TKS_REPLY_NIL || type == TKS_REPLY_ERROR; /* of which only WRONGTYPE is let by */
+}
+
 tks_status tksp_op_fail_foreign(tks_op *op) {
     if (op->safety == TKS_READ)
         return tks_fail(
@@ -223,8 +228,9 @@ static void describe_final(const tks_op *op, const tks_reply *error, char *out, 
 static const tks_reply *first_error(const tks_op *op) {
     for (size_t i = 0; i < op->count; i++) {
         const tksp_command *command = &op->commands[i];
-        if (!command->raw && tks_reply_get_type(command->reply) == TKS_REPLY_ERROR)
-            return command->reply;
+        if (command->raw || tks_reply_get_type(command->reply) != TKS_REPLY_ERROR) continue;
+        if (command->any_type && tks_reply_is_error(command->reply, "WRONGTYPE")) continue;
+        return command->reply;
     }
     return NULL;
 }

@@ -18,6 +18,7 @@ typedef struct tksp_command {
     tks_bytes route;  /* the key that chooses the server */
     bool by_text;     /* script: the server does not know it, send its text */
     bool raw;         /* an error reply is an answer like any other */
+    bool any_type;    /* WRONGTYPE is an answer, too: the key is another program's */
     tks_reply *reply; /* the final answer; owned */
 } tksp_command;
 
@@ -85,6 +86,9 @@ void tksp_op_clear_commands(tks_op *op);
 
 /* Takes the reply of command `i` out; the caller frees it. */
 tks_reply *tksp_op_take_reply(tks_op *op, size_t i);
+
+/* Is there nothing of ours under the key that command `i`, a GET with `any_type`, asked for? */
+bool tksp_op_found_nothing(const tks_op *op, size_t i);
 
 /* For finish: the answer was another request's. TKS_ERR_CONNECTION, of a change
  * TKS_ERR_OUTCOME_UNKNOWN. */

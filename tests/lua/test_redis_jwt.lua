@@ -326,6 +326,37 @@ test("node_writers looks by SCAN", function()
   equal(sessions.client:execute("GET", key), "another program's")
 end)
 
+test("what does not say its own name is no session", function()
+  local sessions, id = open { multiple = true }, user()
+  local token = sessions:sign { id = id, data_session = { n = 1 } }
+  local key, client = sessions:verify({ token = token }).rjwt, sessions.client
+  local whole = client:execute("GET", key)
+  for _, command in ipairs {
+    { "SET", key, "another program's" }, { "SET", key, whole:sub(1, -2) }, { "HSET", key, "a", "b" },
+    { "RPUSH", key, "a" },
+  } do
+    client:execute("DEL", key)
+    client:execute((unpack or table.unpack)(command))
+    local is_text = command[1] == "SET"
+    for _, value_session in ipairs { false, true } do
+      if is_text then
+        fails("data", "is not this session", sessions:verify { token = token, value_session = value_session })
+      else
+        fails("invalid_token", "has ended", sessions:verify { token = token, value_session = value_session })
+      end
+    end
+    only(false, sessions:call():exists(key))
+    only(-2, sessions:call():ttl(key))
+    only(nil, sessions:call():get_value_by_key(key))
+    if command[3] ~= whole:sub(1, -2) then
+      only(false, sessions:destroy { rjwt = key })
+      only(0, sessions:destroy_multiple { id = id })
+      fails("data", "nothing was changed", sessions:call():create(key, whole))
+    end
+    equal(client:execute("EXISTS", key), 1)
+  end
+end)
+
 test("events tell when a session ends", function()
   local sessions, id = open { kea = true }, user()
   if rawget(_G, "ngx") then

@@ -179,6 +179,22 @@ test("make_hash", function()
   equal(#open({ hash_size = 8 }):makeHash { value = "foo" }, 16)
 end)
 
+test("values of another type are not found, and stay", function()
+  local store, client, prefix = open()
+  local hash = ("0"):rep(32)
+  local names = { prefix .. ":id:x", prefix .. ":key:x", prefix .. ":hash:" .. hash }
+  for _, name in ipairs(names) do client:execute("HSET", name, "a", "b") end
+  only(nil, store:get { id = "x" })
+  only(nil, store:get_key { key = "x" })
+  only(false, store:set { id = "x", attrs = {} })
+  only(false, store:delete { id = "x" })
+  only(false, store:delete_key { key = "x" })
+  only(nil, store:get_hash { hash = hash })
+  only(nil, store:take_hash { hash = hash })
+  only(false, store:del_hash { hash = hash })
+  for _, name in ipairs(names) do only(1, client:execute("DEL", name)) end
+end)
+
 test("get_hash", function()
   local store = open()
   local hash = assert(store:make_hash { value = "foo" })

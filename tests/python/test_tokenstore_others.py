@@ -47,6 +47,7 @@ TAIL = '"key":"kkkkkkkkkkkkkkkkkkkkkkkk","id":"the-id"}'
         ('{"owner_id":42,"attrs":{},' + TAIL, "42", 42, {}),
         ('{"owner_id":9007199254740991,"attrs":{},' + TAIL, "9007199254740991", 2**53 - 1, {}),
         ('{"owner_id":1.5,"attrs":{},' + TAIL, "1.5", 1.5, {}),
+        ('{"owner_id":1e+21,"attrs":{},' + TAIL, "1e+21", 1e21, {}),
         ('{"owner_id":null,"attrs":null,' + TAIL, "null", None, None),
         ('{"owner_id":true,"attrs":"text",' + TAIL, "true", True, "text"),
         ('{"owner_id":"b\\u00f6b","attrs":[1],' + TAIL, "böb", "böb", [1]),
@@ -210,14 +211,38 @@ def test_delete_key_spares_the_id_of_another_key(
 
 
 def test_values_of_another_kind(store: Tokenstore, server: Server) -> None:
-    server("HSET", "token:id:x", "a", "b")
-    server("HSET", "token:key:x", "a", "b")
+    """They are not found, and stay; only what lists an owner's tokens cannot do without the list."""
+    hash = "0" * 32
+    for key in ("token:id:x", "token:key:x", f"token:hash:{hash}"):
+        server("HSET", key, "a", "b")
     server("SET", "token:tokens:x", "a")
-    for call in (store.get, store.get_key, store.delete, store.delete_key, store.list):
+    server("SET", "token:id:y", "x")
+    before = server.keys()
+    assert store.get("x") is store.get_key("x") is store.get("y") is None
+    assert store.set("x", {}) is store.set("y", {}) is False
+    assert store.delete("x") is store.delete_key("x") is False
+    assert store.get_hash(hash) is store.take_hash(hash) is None
+    assert store.del_hash(hash) is False
+    assert server.keys() == before
+    for call in (store.list, store.add):
         with pytest.raises(tokenstore.ServerError, match="WRONGTYPE"):
             call("x")
+    assert server.keys() == before
     assert store.reset() == 0
     assert server.keys() == []
+
+
+def test_an_owner_whose_set_is_another_programs_can_still_be_logged_out(
+    store: Tokenstore, server: Server
+) -> None:
+    for end in (lambda t: store.delete(t.id), lambda t: store.delete_key(t.key), lambda t: store.reset()):
+        token = store.add("bob")
+        server("DEL", "token:tokens:bob")
+        server("RPUSH", "token:tokens:bob", "another program's")
+        assert end(token)
+        assert store.get_key(token.key) is None
+        server("DEL", "token:tokens:bob")
+        assert server.keys() == []
 
 
 # ---- dead ids ----------------------------------------------------------------------------------------

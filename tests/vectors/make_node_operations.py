@@ -373,7 +373,7 @@ case("make_hash whose answer is another's", "make_hash", args={"value": "v", "du
 ECHO = [b"ECHO", HASH]
 GET_HASH = send("read", ECHO, [b"GET", HASH_KEY], route=HASH_KEY.decode())
 TAKE_HASH = send("once", eval_(script("node_take_hash", HASH_KEY, HASH)))
-DEL_HASH = send("once", ECHO, [b"DEL", HASH_KEY], route=HASH_KEY.decode())
+DEL_HASH = TAKE_HASH
 
 
 def taken(*values):
@@ -401,16 +401,21 @@ for what, reply in [("another's", [KEY, b"v"]), ("a text", b"value")]:
 for what, echo in [("another's", KEY), ("a number", 1), ("none", None), ("a status", Status(HASH.decode()))]:
     case(f"get_hash whose echo is {what}", "get_hash", HASH, steps=[{**GET_HASH, **replies(echo, b"v")}],
          error=("connection", FOREIGN[0]))  # fmt: skip
-    case(f"del_hash whose echo is {what}", "del_hash", HASH, steps=[{**DEL_HASH, **replies(echo, 1)}],
+    case(f"del_hash whose echo is {what}", "del_hash", HASH, steps=[{**DEL_HASH, **replies([echo, b"v"])}],
          error=("outcome_unknown", FOREIGN[1]))  # fmt: skip
 case("take_hash whose answer is lost is in doubt", "take_hash", HASH, steps=[{**TAKE_HASH, **lost(True)}],
      error=("outcome_unknown", "may or may not"))  # fmt: skip
-case("del_hash: true", "del_hash", HASH, steps=[{**DEL_HASH, **got(1)}], result={"bool": True})
-case("del_hash: false", "del_hash", HASH, steps=[{**DEL_HASH, **got(0)}], result={"bool": False})
-case("del_hash whose answer is a text", "del_hash", HASH, steps=[{**DEL_HASH, **got(b"1")}],
+case("del_hash: true", "del_hash", HASH, steps=[{**DEL_HASH, **taken(b"v")}], result={"bool": True})
+case("del_hash: false", "del_hash", HASH, steps=[{**DEL_HASH, **taken()}], result={"bool": False})
+case("del_hash whose answer is a text", "del_hash", HASH, steps=[{**DEL_HASH, **replies(b"1")}],
      error=("outcome_unknown", FOREIGN[1]))  # fmt: skip
 case("del_hash whose answer is lost is in doubt", "del_hash", HASH, steps=[{**DEL_HASH, **lost(True)}],
      error=("outcome_unknown", "may or may not"))  # fmt: skip
+WRONG = Error("WRONGTYPE Operation against a key holding the wrong kind of value")
+case("get_hash of another program's list", "get_hash", HASH, steps=[{**GET_HASH, **got(WRONG)}], result={"text": None})
+case("get_key of another program's list", "get_key", KEY, steps=[{**GET_KEY, **replies(WRONG)}], result={"json": None})
+case("get_hash whose echo is refused", "get_hash", HASH, steps=[{**GET_HASH, **replies(WRONG, b"v")}],
+     error=("server", "WRONGTYPE"))  # fmt: skip
 case("get_hash on a cluster", "get_hash", HASH,
      steps=[{**GET_HASH, **replies(HASH, Error("MOVED 1 127.0.0.1:7000"))}],
      error=("server", ADVICE))  # fmt: skip

@@ -55,6 +55,9 @@ tks_status tks_json_parse_envelope(tks_bytes text, size_t max_size, tks_json **o
 /* Only the checks of tks_json_parse but duplicates; builds nothing. */
 tks_status tks_json_check(tks_bytes text, size_t max_size, tks_error *err);
 
+/* The same of tks_json_parse_envelope. */
+tks_status tks_json_check_envelope(tks_bytes text, size_t max_size, tks_error *err);
+
 /* Frees a tree by its root. NULL is accepted. */
 void tks_json_free(tks_json *root);
 

@@ -84,7 +84,8 @@ tks_status tks_jwt_sessions_get_values(const tks_jwt_sessions *, tks_bytes id, t
 tks_status tks_jwt_sessions_destroy_all(const tks_jwt_sessions *, tks_bytes id, tks_op **out,
                                         tks_error *);
 
-/* By the session's key, which verify calls rjwt. Any other key is not found, whatever it holds. */
+/* By the session's key, which verify calls rjwt. Any other key is not found, whatever it holds; nor is
+ * a value of another program under a key of that form. */
 
 /* Result BOOL: it was live. */
 tks_status tks_jwt_sessions_destroy(const tks_jwt_sessions *, tks_bytes rjwt, tks_op **out,
@@ -98,8 +99,9 @@ tks_status tks_jwt_sessions_ttl(const tks_jwt_sessions *, tks_bytes rjwt, tks_op
 /* Result TEXT: what is stored, or none. */
 tks_status tks_jwt_sessions_get_value(const tks_jwt_sessions *, tks_bytes rjwt, tks_op **out,
                                       tks_error *);
-/* Stores `value` as the session `rjwt`, whatever was there; others end as with sign. Result BOOL: true.
- * TKS_ERR_DATA also for a key that is no session's. */
+/* Stores `value` as the session `rjwt`, also where there is one already; others end as with sign. Result
+ * BOOL: true. TKS_ERR_DATA also for a key that is no session's, for a value that does not name it, and
+ * where another program's value lies under it. */
 tks_status tks_jwt_sessions_put(const tks_jwt_sessions *, tks_bytes rjwt, tks_bytes value,
                                 int64_t ttl_ms, tks_op **out, tks_error *);
 

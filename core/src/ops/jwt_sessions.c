@@ -230,6 +230,73 @@ tks_status tksp_rjwt_op_ready(tksp_rjwt_op *self, bool scan, tks_op **out, tks_e
     return TKS_OK;
 }
 
+/* ---- a session's record ---- */
+
+tks_status tksp_rjwt_send_record(tksp_rjwt_op *self) {
+    const tks_bytes get[] = {TKS_LITERAL("GET"), self->key};
+    const tks_bytes ttl[] = {TKS_LITERAL("TTL"), self->key};
+    tks_status status = tksp_rjwt_send(self, NULL, 2, get);
+    if (status == TKS_OK) self->op.commands[0].any_type = true;
+    return status == TKS_OK ? tksp_rjwt_send(self, NULL, 2, ttl) : status;
+}
+
+tks_status tksp_rjwt_take_record(tksp_rjwt_op *self, bool *found, tks_bytes *text) {
+    const tks_reply *record = self->op.commands[0].reply, *ttl = self->op.commands[1].reply;
+    *text = tks_bytes_of(NULL, 0);
+    *found = false;
+    if (tks_reply_get_type(ttl) != TKS_REPLY_INTEGER) return tksp_op_fail_foreign(&self->op);
+    self->ttl_left = tks_reply_get_integer(ttl);
+    if (tksp_op_found_nothing(&self->op, 0) || self->ttl_left == -2) return TKS_OK;
+    if (tks_reply_get_type(record) != TKS_REPLY_STRING) return tksp_op_fail_foreign(&self->op);
+    *text = tks_reply_get_bytes(record); /* the operation keeps the reply */
+    *found = true;
+    return TKS_OK;
+}
+
+static bool is_text(const tks_json *node, tks_bytes text) {
+    return node != NULL && tks_json_get_type(node) == TKS_JSON_STRING &&
+           tks_bytes_equal(tks_json_get_string(node), text);
+}
+
+/* Does the record begin as both packages write it, `{"rjwt":"<key>"`? A key with escapes never looks so. */
+static bool begins_with_key(tks_bytes record, tks_bytes key) {
+    static const char head[] = "{\"rjwt\":\"";
+    const size_t size = sizeof head - 1;
+    return record.size > size + key.size && memcmp(record.data, head, size) == 0 &&
+           memcmp(record.data + size, key.data, key.size) == 0 &&
+           record.data[size + key.size] == '"';
+}
+
+/* The same without a tree: the name is seen, so the rest need only be whole. */
+static tks_status check_record(tks_bytes key, tks_bytes text, bool *known, tks_error *why) {
+    const size_t size = sizeof "{\"rjwt\":\"\"}" - 1 + key.size;
+    *known = begins_with_key(text, key);
+    if (!*known || (text.size == size && text.data[size - 1] == '}')) return TKS_OK;
+    return tks_json_check_envelope(text, SIZE_MAX, why);
+}
+
+tks_status tksp_rjwt_read_record(tks_bytes key, tks_bytes text, tks_json **out, tks_error *err) {
+    tks_error why = TKS_ERROR_INIT;
+    tks_json *record = NULL;
+    bool is_ours = false;
+    tks_status status = out == NULL ? check_record(key, text, &is_ours, &why) : TKS_OK;
+    if (status == TKS_OK && !is_ours) {
+        status = tks_json_parse_envelope(text, SIZE_MAX, &record, &why);
+        is_ours = status == TKS_OK && tks_json_get_type(record) == TKS_JSON_OBJECT &&
+                  is_text(tks_json_find(record, "rjwt"), key);
+    }
+    if (status == TKS_OK && is_ours && out != NULL) {
+        *out = record;
+        return TKS_OK;
+    }
+    tks_json_free(record);
+    if (status == TKS_OK && is_ours) return TKS_OK;
+    if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
+    return tks_fail(err, TKS_ERR_DATA,
+                    "what is stored under the session's key is not this session: does another "
+                    "program write there?");
+}
+
 /* ---- answers ---- */
 
 const tks_reply *tksp_rjwt_checked_reply(tksp_rjwt_op *self, tks_status *status) {

@@ -1,36 +1,22 @@
 /* jwt_sessions_key.c - one session by its key: destroy, exists, ttl, get_value; and ping, get_info. */
 #include "jwt_sessions_private.h"
 
-/* ---- plain commands with one answer ---- */
-
-static tks_status take_bool(tksp_rjwt_op *self) {
-    const tks_reply *reply = self->op.count > 0 ? self->op.commands[0].reply : NULL;
-    self->op.result.type = TKS_RESULT_BOOL;
-    self->op.result.integer = 0;
-    if (reply == NULL) return TKS_OK;
-    if (tks_reply_get_type(reply) != TKS_REPLY_INTEGER) return tksp_op_fail_foreign(&self->op);
-    self->op.result.integer = tks_reply_get_integer(reply) > 0;
-    return TKS_OK;
-}
+/* ---- ping, get_info: plain commands with one answer ---- */
 
 static tks_status take_count(tksp_rjwt_op *self) {
-    const tks_reply *reply = self->op.count > 0 ? self->op.commands[0].reply : NULL;
-    self->op.result.type = TKS_RESULT_COUNT;
-    self->op.result.integer = -2;
-    if (reply == NULL) return TKS_OK;
+    const tks_reply *reply = self->op.commands[0].reply;
     if (tks_reply_get_type(reply) != TKS_REPLY_INTEGER) return tksp_op_fail_foreign(&self->op);
+    self->op.result.type = TKS_RESULT_COUNT;
     self->op.result.integer = tks_reply_get_integer(reply);
     return TKS_OK;
 }
 
 static tks_status take_text(tksp_rjwt_op *self) {
-    const tks_reply *reply = self->op.count > 0 ? self->op.commands[0].reply : NULL;
-    self->op.result.type = TKS_RESULT_TEXT;
-    self->op.result.text = tks_bytes_of(NULL, 0);
-    if (reply == NULL || tks_reply_get_type(reply) == TKS_REPLY_NIL) return TKS_OK;
+    const tks_reply *reply = self->op.commands[0].reply;
     if (tks_reply_get_type(reply) != TKS_REPLY_STRING &&
         tks_reply_get_type(reply) != TKS_REPLY_STATUS)
         return tksp_op_fail_foreign(&self->op);
+    self->op.result.type = TKS_RESULT_TEXT;
     self->op.result.text = tks_reply_get_bytes(reply); /* the operation keeps the reply */
     return TKS_OK;
 }
@@ -50,35 +36,9 @@ static tks_status send_plain(tks_bytes word, tks_bytes argument,
     const tks_bytes head[] = {word, self->key};
     self->take = take;
     self->send = send_nothing;
-    if (word.size > 0 && tksp_rjwt_send(self, NULL, argument.size > 0 ? 2 : 1, head) != TKS_OK)
+    if (tksp_rjwt_send(self, NULL, argument.size > 0 ? 2 : 1, head) != TKS_OK)
         self->op.arena.status = TKS_ERR_MEMORY;
     return tksp_rjwt_op_ready(self, false, out, err);
-}
-
-/* The same with a session's key; what is none is not found, without asking. */
-static tks_status ask(tks_bytes word, tks_bytes rjwt, tks_status (*take)(tksp_rjwt_op *self),
-                      tks_op **out, tks_error *err) {
-    tks_bytes id, nothing = tks_bytes_of(NULL, 0);
-    bool possible = tksp_rjwt_split(rjwt, &id);
-    return send_plain(possible ? word : nothing, possible ? rjwt : nothing, take, out, err);
-}
-
-tks_status tks_jwt_sessions_exists(const tks_jwt_sessions *sessions, tks_bytes rjwt, tks_op **out,
-                                   tks_error *err) {
-    (void)sessions;
-    return ask(TKS_LITERAL("EXISTS"), rjwt, take_bool, out, err);
-}
-
-tks_status tks_jwt_sessions_ttl(const tks_jwt_sessions *sessions, tks_bytes rjwt, tks_op **out,
-                                tks_error *err) {
-    (void)sessions;
-    return ask(TKS_LITERAL("TTL"), rjwt, take_count, out, err);
-}
-
-tks_status tks_jwt_sessions_get_value(const tks_jwt_sessions *sessions, tks_bytes rjwt,
-                                      tks_op **out, tks_error *err) {
-    (void)sessions;
-    return ask(TKS_LITERAL("GET"), rjwt, take_text, out, err);
 }
 
 tks_status tks_jwt_sessions_ping(const tks_jwt_sessions *sessions, tks_op **out, tks_error *err) {
@@ -92,6 +52,62 @@ tks_status tks_jwt_sessions_get_info(const tks_jwt_sessions *sessions, tks_bytes
     if (tks_bytes_equal(section, TKS_LITERAL("DBSIZE")))
         return send_plain(section, tks_bytes_of(NULL, 0), take_count, out, err);
     return send_plain(TKS_LITERAL("INFO"), section, take_text, out, err);
+}
+
+/* ---- exists, ttl, get_value: what is under a session's key counts only where it is the session ---- */
+
+static tks_status take_session(tksp_rjwt_op *self) {
+    tks_result *result = &self->op.result;
+    tks_error why = TKS_ERROR_INIT;
+    tks_bytes text = {NULL, 0};
+    bool found = false;
+    tks_status status = self->op.count > 0 ? tksp_rjwt_take_record(self, &found, &text) : TKS_OK;
+    if (status == TKS_OK && found) status = tksp_rjwt_read_record(self->key, text, NULL, &why);
+    if (status == TKS_ERR_MEMORY) return tks_fail_memory(&self->op.error);
+    if (status == TKS_ERR_DATA)
+        found = false; /* another program's */
+    else if (status != TKS_OK)
+        return status;
+    result->type = self->wanted;
+    switch (self->wanted) {
+    case TKS_RESULT_BOOL: result->integer = found; break;
+    case TKS_RESULT_COUNT: result->integer = found ? self->ttl_left : -2; break;
+    default: result->text = found ? text : tks_bytes_of(NULL, 0); break;
+    }
+    return TKS_OK;
+}
+
+/* What is no session's key is not found, without asking. */
+static tks_status ask(tks_bytes rjwt, tks_result_type wanted, tks_op **out, tks_error *err) {
+    tksp_rjwt_op *self;
+    tks_bytes id;
+    *out = NULL;
+    bool possible = tksp_rjwt_split(rjwt, &id);
+    if (!possible) id = rjwt = tks_bytes_of(NULL, 0);
+    tks_status status = tksp_rjwt_op_new(TKS_READ, id, rjwt, &self, err);
+    if (status != TKS_OK) return status;
+    self->take = take_session;
+    self->send = possible ? tksp_rjwt_send_record : send_nothing;
+    self->wanted = wanted;
+    return tksp_rjwt_op_ready(self, false, out, err);
+}
+
+tks_status tks_jwt_sessions_exists(const tks_jwt_sessions *sessions, tks_bytes rjwt, tks_op **out,
+                                   tks_error *err) {
+    (void)sessions;
+    return ask(rjwt, TKS_RESULT_BOOL, out, err);
+}
+
+tks_status tks_jwt_sessions_ttl(const tks_jwt_sessions *sessions, tks_bytes rjwt, tks_op **out,
+                                tks_error *err) {
+    (void)sessions;
+    return ask(rjwt, TKS_RESULT_COUNT, out, err);
+}
+
+tks_status tks_jwt_sessions_get_value(const tks_jwt_sessions *sessions, tks_bytes rjwt,
+                                      tks_op **out, tks_error *err) {
+    (void)sessions;
+    return ask(rjwt, TKS_RESULT_TEXT, out, err);
 }
 
 /* ---- destroy ---- */
@@ -113,10 +129,9 @@ static tks_status take_destroy(tksp_rjwt_op *self) {
 tks_status tks_jwt_sessions_destroy(const tks_jwt_sessions *sessions, tks_bytes rjwt, tks_op **out,
                                     tks_error *err) {
     tksp_rjwt_op *self;
-    tks_bytes id, nothing = tks_bytes_of(NULL, 0);
-    (void)sessions;
+    tks_bytes id;
     *out = NULL;
-    if (!tksp_rjwt_split(rjwt, &id)) return send_plain(nothing, nothing, take_bool, out, err);
+    if (!tksp_rjwt_split(rjwt, &id)) return tks_jwt_sessions_exists(sessions, rjwt, out, err);
     tks_status status = tksp_rjwt_op_new(TKS_ONCE, id, rjwt, &self, err);
     if (status != TKS_OK) return status;
     self->send = send_destroy;

@@ -38,7 +38,8 @@ struct tksp_rjwt_op {
     /* sign, put */
     tks_bytes token, value, ttl, max;
     bool capped; /* by max */
-    /* verify */
+    /* verify, exists, ttl, get_value */
+    int64_t ttl_left;          /* as TTL gives it */
     tks_json *claims, *record; /* read only where they must be */
     tks_session session;
     bool value_session;
@@ -75,6 +76,16 @@ int64_t tksp_rjwt_integer(const tks_reply *reply, size_t i, int64_t otherwise);
 
 /* Is {cursor, {name, …}} what SCAN gives? */
 bool tksp_rjwt_is_scan(const tks_reply *reply);
+
+/* Asks for the record of the session `key` and its TTL. */
+tks_status tksp_rjwt_send_record(tksp_rjwt_op *self);
+
+/* What was answered to that: `found` says whether there is a text, `ttl_left` is set. */
+tks_status tksp_rjwt_take_record(tksp_rjwt_op *self, bool *found, tks_bytes *text);
+
+/* Is `text` the record of the session `key`, whole and saying so itself? Gives its tree to *out, unless that
+ * is NULL. TKS_OK, TKS_ERR_DATA, TKS_ERR_MEMORY. */
+tks_status tksp_rjwt_read_record(tks_bytes key, tks_bytes text, tks_json **out, tks_error *err);
 
 /* Parses `text` into the next of `values`. */
 tks_status tksp_rjwt_add_value(tksp_rjwt_op *self, const tks_buf *text);

@@ -19,6 +19,11 @@ static tks_status send_sign(tksp_rjwt_op *self) {
 
 static tks_status take_sign(tksp_rjwt_op *self) {
     const tks_reply *reply = self->op.commands[0].reply;
+    self->op.refused = tks_reply_get_type(reply) == TKS_REPLY_NIL;
+    if (self->op.refused)
+        return tks_fail(&self->op.error, TKS_ERR_DATA,
+                        "what is stored under the session's key is another program's: nothing was "
+                        "changed");
     if (tks_reply_get_type(reply) != TKS_REPLY_STRING ||
         !tks_bytes_equal(tks_reply_get_bytes(reply), self->key))
         return tksp_op_fail_foreign(&self->op);
@@ -120,6 +125,7 @@ tks_status tks_jwt_sessions_sign(const tks_jwt_sessions *sessions, const tks_jwt
 
 tks_status tks_jwt_sessions_put(const tks_jwt_sessions *sessions, tks_bytes rjwt, tks_bytes value,
                                 int64_t ttl_ms, tks_op **out, tks_error *err) {
+    tks_error why = TKS_ERROR_INIT;
     tks_bytes id;
     *out = NULL;
     if (!tksp_rjwt_split(rjwt, &id))
@@ -128,5 +134,11 @@ tks_status tks_jwt_sessions_put(const tks_jwt_sessions *sessions, tks_bytes rjwt
     if (value.size > sessions->max_data_size)
         return tks_fail(err, TKS_ERR_DATA, "value: %zu bytes, over the limit of %zu", value.size,
                         sessions->max_data_size);
+    tks_status status = tksp_rjwt_read_record(rjwt, value, NULL, &why);
+    if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
+    if (status != TKS_OK)
+        return tks_fail(
+            err, TKS_ERR_DATA,
+            "value is no session's: it must be a JSON object whose \"rjwt\" is the key");
     return make(sessions, id, rjwt, value, tks_bytes_of(NULL, 0), ttl_ms, out, err);
 }

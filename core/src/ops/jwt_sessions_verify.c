@@ -2,59 +2,22 @@
 #include "jwt_private.h"
 #include "jwt_sessions_private.h"
 
-static tks_status send_verify(tksp_rjwt_op *self) {
-    const tks_bytes get[] = {TKS_LITERAL("GET"), self->key};
-    const tks_bytes ttl[] = {TKS_LITERAL("TTL"), self->key};
-    tks_status status = tksp_rjwt_send(self, NULL, 2, get);
-    return status == TKS_OK ? tksp_rjwt_send(self, NULL, 2, ttl) : status;
-}
-
 static tks_status fail_ended(tks_error *err) {
     return tks_fail(err, TKS_ERR_INVALID_TOKEN, "the session has ended");
 }
 
-static bool is_text(const tks_json *node, tks_bytes text) {
-    return node != NULL && tks_json_get_type(node) == TKS_JSON_STRING &&
-           tks_bytes_equal(tks_json_get_string(node), text);
-}
-
-/* Does the record begin as both packages write it, `{"rjwt":"<key>"`? Then it need not be read to see
- * whose it is. A key with escapes never looks so. */
-static bool begins_with_key(tks_bytes record, tks_bytes key) {
-    static const char head[] = "{\"rjwt\":\"";
-    const size_t size = sizeof head - 1;
-    return record.size > size + key.size && memcmp(record.data, head, size) == 0 &&
-           memcmp(record.data + size, key.data, key.size) == 0 &&
-           record.data[size + key.size] == '"';
-}
-
-/* Reads the record. TKS_ERR_DATA, TKS_ERR_MEMORY. */
-static tks_status read_record(tksp_rjwt_op *self, tks_bytes text) {
-    tks_error why = TKS_ERROR_INIT;
-    tks_status status = tks_json_parse_envelope(text, SIZE_MAX, &self->record, &why);
-    if (status == TKS_ERR_MEMORY) return tks_fail_memory(&self->op.error);
-    if (status == TKS_OK && tks_json_get_type(self->record) == TKS_JSON_OBJECT &&
-        is_text(tks_json_find(self->record, "rjwt"), self->key))
-        return TKS_OK;
-    return tks_fail(&self->op.error, TKS_ERR_DATA,
-                    "what is stored under the session's key is not this session: does another "
-                    "program write there?");
-}
-
 static tks_status take_verify(tksp_rjwt_op *self) {
-    const tks_reply *record = self->op.commands[0].reply, *ttl = self->op.commands[1].reply;
-    if (tks_reply_get_type(ttl) != TKS_REPLY_INTEGER) return tksp_op_fail_foreign(&self->op);
-    if (tks_reply_get_type(record) == TKS_REPLY_NIL || tks_reply_get_integer(ttl) == -2)
-        return fail_ended(&self->op.error);
-    if (tks_reply_get_type(record) != TKS_REPLY_STRING) return tksp_op_fail_foreign(&self->op);
-    tks_bytes text = tks_reply_get_bytes(record);
-    if (self->value_session || !begins_with_key(text, self->key)) {
-        tks_status status = read_record(self, text);
-        if (status != TKS_OK) return status;
-    }
+    tks_bytes text;
+    bool found;
+    tks_status status = tksp_rjwt_take_record(self, &found, &text);
+    if (status != TKS_OK) return status;
+    if (!found) return fail_ended(&self->op.error);
+    status = tksp_rjwt_read_record(self->key, text, self->value_session ? &self->record : NULL,
+                                   &self->op.error);
+    if (status != TKS_OK) return status;
     self->session.rjwt = self->key;
     self->session.id = self->id;
-    self->session.ttl = tks_reply_get_integer(ttl);
+    self->session.ttl = self->ttl_left;
     if (self->value_session) self->session.data = tks_json_find(self->record, "dataSession");
     self->op.result.type = TKS_RESULT_SESSION;
     self->op.result.session = &self->session;
@@ -146,7 +109,7 @@ tks_status tks_jwt_sessions_verify(const tks_jwt_sessions *sessions, tks_bytes t
     self->session.claims = claims;
     self->session.iat = session.iat;
     self->value_session = value_session;
-    self->send = send_verify;
+    self->send = tksp_rjwt_send_record;
     self->take = take_verify;
     return tksp_rjwt_op_ready(self, false, out, err);
 }

@@ -45,82 +45,79 @@ tks_status tks_node_tokens_make_hash(const tks_node_tokens *store, tks_bytes val
     return tksp_node_op_ready(node, status, out, err);
 }
 
-/* ---- take_hash ---- */
+/* ---- get_hash ---- */
 
 static tks_status take_value(tks_op *op, const tks_reply *value) {
     op->result.type = TKS_RESULT_TEXT;
     op->result.text = tks_bytes_of(NULL, 0);
-    if (value == NULL || tks_reply_get_type(value) == TKS_REPLY_NIL) return TKS_OK;
+    if (value == NULL) return TKS_OK;
     if (tks_reply_get_type(value) != TKS_REPLY_STRING) return tksp_op_fail_foreign(op);
     op->result.text = tks_reply_get_bytes(value); /* the operation keeps the reply */
     return TKS_OK;
 }
 
-static tks_status finish_take(tks_op *op, int64_t now_ms) {
-    tksp_node_op *node = (tksp_node_op *)op;
-    tks_status status;
-    (void)now_ms;
-    if (op->count == 0) return take_value(op, NULL);
-    const tks_reply *reply = tksp_node_checked_reply(node, 0, node->subject, &status);
-    return reply != NULL ? take_value(op, tks_reply_get_item(reply, 1)) : status;
+/* A plain command does, and costs the server a third of what a script does. But nothing in the value says
+ * which hash it belongs to: so an ECHO of the hash goes before it. */
+static tks_status send_get(tksp_node_op *node, tks_bytes key) {
+    const tks_bytes echo[] = {TKS_LITERAL("ECHO"), node->subject};
+    const tks_bytes words[] = {TKS_LITERAL("GET"), key};
+    tks_status status = tksp_node_send(node, NULL, 2, echo, key);
+    if (status == TKS_OK) status = tksp_node_send(node, NULL, 2, words, key);
+    if (status == TKS_OK) node->op.commands[1].any_type = true;
+    return status;
 }
 
-static const tksp_op_kind take_kind = {.finish = finish_take,
-                                       .clear = tksp_node_op_clear,
-                                       .cluster_advice = tksp_node_cluster_advice};
+static tks_status finish_get(tks_op *op, int64_t now_ms) {
+    (void)now_ms;
+    if (op->count == 0) return take_value(op, NULL);
+    const tks_reply *echo = op->commands[0].reply;
+    if (tks_reply_get_type(echo) != TKS_REPLY_STRING ||
+        !tks_bytes_equal(tks_reply_get_bytes(echo), ((tksp_node_op *)op)->subject))
+        return tksp_op_fail_foreign(op);
+    return take_value(op, tksp_op_found_nothing(op, 1) ? NULL : op->commands[1].reply);
+}
+
+static const tksp_op_kind get_kind = {.finish = finish_get,
+                                      .clear = tksp_node_op_clear,
+                                      .cluster_advice = tksp_node_cluster_advice};
+
+/* ---- take_hash, del_hash: one script ---- */
 
 static tks_status send_take(tksp_node_op *node, tks_bytes key) {
     const tks_bytes words[] = {TKS_LITERAL("1"), key, node->subject};
     return tksp_node_send(node, &tksp_script_node_take_hash, 3, words, key);
 }
 
-/* ---- get_hash, del_hash ---- */
-
-/* A plain command does, and costs the server a third of what a script does. But nothing in the value, or in
- * a number, says which hash it belongs to: so an ECHO of the hash goes before it. */
-
-static tks_status send_plain(tksp_node_op *node, tks_bytes command, tks_bytes key) {
-    const tks_bytes echo[] = {TKS_LITERAL("ECHO"), node->subject};
-    const tks_bytes words[] = {command, key};
-    tks_status status = tksp_node_send(node, NULL, 2, echo, key);
-    return status == TKS_OK ? tksp_node_send(node, NULL, 2, words, key) : status;
+/* What the hash had, or NULL: there was none. */
+static tks_status taken(tks_op *op, const tks_reply **value) {
+    tksp_node_op *node = (tksp_node_op *)op;
+    tks_status status = TKS_OK;
+    *value = NULL;
+    if (op->count == 0) return TKS_OK;
+    const tks_reply *reply = tksp_node_checked_reply(node, 0, node->subject, &status);
+    if (reply != NULL) *value = tks_reply_get_item(reply, 1);
+    return status;
 }
 
-static tks_status send_get(tksp_node_op *node, tks_bytes key) {
-    return send_plain(node, TKS_LITERAL("GET"), key);
-}
-
-static tks_status send_delete(tksp_node_op *node, tks_bytes key) {
-    return send_plain(node, TKS_LITERAL("DEL"), key);
-}
-
-static bool is_echoed(const tks_op *op) {
-    const tks_reply *echo = op->commands[0].reply;
-    return tks_reply_get_type(echo) == TKS_REPLY_STRING &&
-           tks_bytes_equal(tks_reply_get_bytes(echo), ((const tksp_node_op *)op)->subject);
-}
-
-static tks_status finish_get(tks_op *op, int64_t now_ms) {
+static tks_status finish_take(tks_op *op, int64_t now_ms) {
+    const tks_reply *value;
     (void)now_ms;
-    if (op->count == 0) return take_value(op, NULL);
-    return is_echoed(op) ? take_value(op, op->commands[1].reply) : tksp_op_fail_foreign(op);
+    tks_status status = taken(op, &value);
+    return status == TKS_OK ? take_value(op, value) : status;
 }
 
 static tks_status finish_delete(tks_op *op, int64_t now_ms) {
+    const tks_reply *value;
     (void)now_ms;
+    tks_status status = taken(op, &value);
     op->result.type = TKS_RESULT_BOOL;
-    op->result.integer = 0;
-    if (op->count == 0) return TKS_OK;
-    const tks_reply *deleted = op->commands[1].reply;
-    if (!is_echoed(op) || tks_reply_get_type(deleted) != TKS_REPLY_INTEGER)
-        return tksp_op_fail_foreign(op);
-    op->result.integer = tks_reply_get_integer(deleted) > 0;
-    return TKS_OK;
+    op->result.integer = value != NULL;
+    return status;
 }
 
-static const tksp_op_kind get_kind = {.finish = finish_get,
-                                      .clear = tksp_node_op_clear,
-                                      .cluster_advice = tksp_node_cluster_advice};
+static const tksp_op_kind take_kind = {.finish = finish_take,
+                                       .clear = tksp_node_op_clear,
+                                       .cluster_advice = tksp_node_cluster_advice};
 static const tksp_op_kind delete_kind = {.finish = finish_delete,
                                          .clear = tksp_node_op_clear,
                                          .cluster_advice = tksp_node_cluster_advice};
@@ -152,5 +149,5 @@ tks_status tks_node_tokens_take_hash(const tks_node_tokens *store, tks_bytes has
 
 tks_status tks_node_tokens_del_hash(const tks_node_tokens *store, tks_bytes hash, tks_op **out,
                                     tks_error *err) {
-    return make(store, &delete_kind, TKS_ONCE, hash, send_delete, out, err);
+    return make(store, &delete_kind, TKS_ONCE, hash, send_take, out, err);
 }

@@ -200,7 +200,7 @@ static tks_status finish_get_key(tks_op *op, int64_t now_ms) {
     op->result.values = node->values;
     if (op->count == 0) return TKS_OK;
     const tks_reply *reply = op->commands[0].reply;
-    if (tks_reply_get_type(reply) == TKS_REPLY_NIL) return TKS_OK;
+    if (tksp_op_found_nothing(op, 0)) return TKS_OK;
     if (!is_text(reply)) return tksp_op_fail_foreign(op);
     return tksp_node_read(node, tks_bytes_of(NULL, 0), node->subject, tks_reply_get_bytes(reply));
 }
@@ -220,6 +220,7 @@ tks_status tks_node_tokens_get_key(const tks_node_tokens *store, tks_bytes key, 
     if (possible) {
         const tks_bytes words[] = {TKS_LITERAL("GET"), tksp_node_word(node, "key:", key)};
         status = tksp_node_send(node, NULL, 2, words, words[1]);
+        if (status == TKS_OK) node->op.commands[0].any_type = true;
     }
     return tksp_node_op_ready(node, status, out, err);
 }
