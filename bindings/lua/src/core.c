@@ -1,9 +1,10 @@
-/* core.c - the module tokenstore.core: operations, data conversion, values; no I/O.
+/* core.c - the module tokenstore.core: operations, data conversion, values; nothing that waits.
  *
- * It links neither OpenSSL nor anything that opens a socket, so that any host can load it; who runs
- * the operations is another matter (tokenstore.blocking here). */
+ * It links neither OpenSSL nor a driver, so that any host can load it; drivers run the operations
+ * (tokenstore.blocking, tokenstore.nginx). */
 #include "convert.h"
 #include "jwt.h"
+#include "probe.h"
 #include "run.h"
 #include "target.h"
 #include "tokens.h"
@@ -81,6 +82,7 @@ int luaopen_tokenstore_core(lua_State *L) {
     tksp_lua_open_jwt(L);
     tksp_lua_open_jwt_sessions(L);
     tksp_lua_open_target(L);
+    tksp_lua_open_probe(L);
     tksp_lua_open_run(L);
     tksp_lua_push_one(L, TKSP_UP_NULL);
     lua_setfield(L, -2, "null");

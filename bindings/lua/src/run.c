@@ -3,13 +3,14 @@
  * Purpose:   a run takes an operation over, says what it needs, and reads the replies out of the bytes
  *            that it is fed. Retries and what a lost connection means are the operation's, as ever.
  *
- *                 run_start ─► "send", bytes, patience, reconnect ─► [run_greet, run_feed … run_greeted]
+ *                 run_start ─► "send", bytes, patience ─► [run_greet, run_feed … run_greeted]
  *                                   run_answer until it says what comes next ─► …
  *                                   … or run_lost, run_deadline ─► …
- *                           ─► "sleep", seconds ─► run_awake or run_deadline ─► …
+ *                           ─► "sleep", seconds, leave ─► run_awake or run_deadline ─► …
  *                           ─► "done", what the method gives
  *                           ─► "failed", trusted ─► run_error
  *
+ *            `leave`: the server cannot serve; the next try must go over a new connection.
  *            A `get` in nginx is run_start and run_answer: each call of C costs Lua as much as some work in it.
  * Lifecycle: a run serves any number of operations, one after the other. A coroutine that is killed in
  *            between leaves it to the collector.
@@ -134,8 +135,7 @@ static int push_batch(lua_State *L, lua_run *run) {
     lua_pushliteral(L, "send");
     lua_pushlstring(L, batch->bytes.data, batch->bytes.size);
     lua_pushnumber(L, batch->patience_ms / 1e3);
-    lua_pushboolean(L, batch->reconnect);
-    return 4;
+    return 3;
 }
 
 /* What the method gives; the run is free for the next operation. */
@@ -154,11 +154,12 @@ static int push_need(lua_State *L, lua_run *run) {
     case TKS_NEED_SLEEP:
         lua_pushliteral(L, "sleep");
         lua_pushnumber(L, tks_op_get_sleep(run->op.op) / 1e3);
-        return 2;
+        lua_pushboolean(L, tks_op_get_batch(run->op.op)->reconnect);
+        return 3;
     case TKS_DONE: return push_result(L, run);
     case TKS_FAILED:
         lua_pushliteral(L, "failed");
-        lua_pushboolean(L, tks_op_get_error(run->op.op)->status == TKS_ERR_SERVER);
+        lua_pushboolean(L, !tks_op_is_out_of_step(run->op.op));
         return 2;
     case TKS_NEED_HTTP: break;
     }

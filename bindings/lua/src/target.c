@@ -96,7 +96,8 @@ static void set_identity(lua_State *L, const tks_target *target, tks_bytes salt)
                            target->password, target->client_name, target->ca,
                            target->cert,     target->key,         target->server_name};
     enum { TEXTS = sizeof texts / sizeof texts[0] };
-    const uint32_t numbers[] = {(uint32_t)target->transport, target->tls, target->port, target->db};
+    const int64_t numbers[] = {target->transport, target->tls, target->port, target->db,
+                               target->max_connection_age_ms};
     tks_bytes fields[2 * TEXTS + 1];
     char digest[TKS_DIGEST_TEXT_SIZE];
     for (size_t i = 0; i < TEXTS; i++) {

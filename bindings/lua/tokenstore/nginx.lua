@@ -13,6 +13,8 @@
 
 local core = require "tokenstore.core"
 local connection = require "tokenstore.nginx_connection"
+local pool = require "tokenstore.nginx_pool"
+local settings = require "tokenstore.nginx_settings"
 
 local clock, run_answer, run_start = core.clock, core.run_answer, core.run_start
 local sleep = ngx.sleep
@@ -31,7 +33,7 @@ function driver.client(url, options)
     return nil, message, code
   end
   local handle
-  handle, message, code = connection.settings(target, core.target_info(target, salt))
+  handle, message, code = settings.of(target, core.target_info(target, salt))
   if handle then
     handle.source = { url = url, options = options } -- for threads, which make a client of their own
   end
@@ -49,25 +51,30 @@ end
 
 -- One batch, there and back, begun at `now`. Gives whether a batch that was not answered may have reached the
 -- server, and what the operation needs next.
-local function send(handle, run, deadline, now, bytes, patience, reconnect)
+local function send(handle, run, deadline, now, bytes, patience)
   local limit, sent = deadline, false
   if patience > 0 then
     limit = math.min(deadline, now + patience)
   end
-  if reconnect then
-    connection.renew(handle)
-  end
-  local socket, failure = connection.open(handle, run, limit, now)
+  local options = pool.options(handle.pool, now)
+  local socket, failure = connection.open(handle, run, options, limit, now)
   if socket then
+    local reused = failure
     local need, a, b, c = connection.exchange(socket, run_answer, run, bytes, limit)
     if need then
+      if need == "sleep" and b then
+        pool.leave(handle.pool, options) -- this server cannot serve
+      end
       -- "Not a record" may be the answer to something else.
-      connection.release(socket, need ~= "failed" or a)
+      connection.release(handle, socket, options, need ~= "failed" or a)
       return false, need, a, b, c
     end
     socket:close()
     failure, sent = a, a.sent
     failure.message = handle.name .. ": " .. failure.message
+    if failure.timeout and reused then
+      pool.leave(handle.pool, options) -- what idled as long as this one may be as dead
+    end
   end
   if failure.timeout and clock() >= deadline then
     return sent, core.run_deadline(run, sent, failure.message)
@@ -92,7 +99,7 @@ function driver.run(handle, operation, message, code)
   local sent = false
   while need ~= "done" do
     if need == "send" then
-      sent, need, a, b, c = send(handle, run, deadline, now, a, b, c)
+      sent, need, a, b, c = send(handle, run, deadline, now, a, b)
     elseif need == "failed" then
       a, b, c = core.run_error(run)
       need = "done"

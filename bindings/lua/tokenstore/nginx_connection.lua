@@ -1,9 +1,11 @@
--- Connections of tokenstore.nginx: cosockets, TLS, the greeting, and one exchange at a time.
+-- Connections of tokenstore.nginx: cosockets, TLS, the greeting, and one exchange at a time. What a client is
+-- (`handle`) is made by nginx_settings.lua.
 --
 -- A failure is a table: message, code, timeout (the time that was given is over), final (trying again
 -- cannot help), sent (a byte of the batch may have reached the server).
 
 local core = require "tokenstore.core"
+local pool = require "tokenstore.nginx_pool"
 
 local clock, run_feed = core.clock, core.run_feed
 local tcp = ngx.socket.tcp
@@ -12,123 +14,12 @@ local ceil, max, min = math.ceil, math.max, math.min
 local READ_SIZE = 65536   -- bytes taken at once
 local WRITE_ALONE = 65536 -- a larger batch is written while replies are read: a server may not take the
                           -- end of it before its first replies are fetched
-local QUEUE = 65536       -- who waits for a connection of a pool, at most
+local DOUBT = 10          -- seconds after a failure in which nginx, which logs it, is not the first to try
 
 local connection = {}
 
--- How often the server behind a pool could not serve and all of its connections were given up.
-local renewed = {}
-
--- ---- settings --------------------------------------------------------------------------------------
-
-local function refuse(message)
-  return nil, message, "configuration"
-end
-
-local function read_file(option, path)
-  local file, problem = io.open(path, "rb")
-  local text
-  if file then
-    text, problem = file:read "*a"
-    file:close()
-  end
-  if text then
-    return text
-  end
-  return refuse(("%s= cannot be read: %s"):format(option, (tostring(problem):gsub("^.*: ", ""))))
-end
-
--- Our certificate and its key, as setclientcert wants them.
-local function read_pair(info)
-  if not info.cert then
-    return nil
-  end
-  local ssl = require "ngx.ssl"
-  local cert, message, code = read_file("cert", info.cert)
-  local key
-  if cert then
-    key, message, code = read_file("key", info.key or info.cert)
-  end
-  if not key then
-    return nil, message, code
-  end
-  local parsed_cert = ssl.parse_pem_cert(cert)
-  local parsed_key = ssl.parse_pem_priv_key(key)
-  if not parsed_cert or not parsed_key then
-    return refuse((parsed_cert and "key" or "cert") .. "= is not PEM")
-  end
-  return { cert = parsed_cert, key = parsed_key }
-end
-
--- Is it an address, and not a name?
-local function is_address(host)
-  return host:find(":", 1, true) ~= nil or host:find "^%d+%.%d+%.%d+%.%d+$" ~= nil
-end
-
--- What a client is here: the target, and what it takes to connect to it.
-function connection.settings(target, info)
-  if info.transport == "embedded" then
-    return refuse("embedded: is not for nginx, whose workers come and go: start a redis-server and give "
-      .. "its URL")
-  elseif info.ca then
-    return refuse("ca= cannot be given in nginx, which has one set of CAs for all: name the file in the "
-      .. "directive lua_ssl_trusted_certificate")
-  end
-  local server_name = info.server_name or info.host
-  if info.tls and is_address(server_name) then
-    return refuse("nginx can compare names with certificates, but not addresses: give server_name=")
-  end
-  local pair, message, code = read_pair(info)
-  if message then
-    return nil, message, code
-  end
-  local host = info.host
-  if info.transport == "unix" then
-    host = "unix:" .. info.path
-  elseif host == "localhost" then
-    host = "127.0.0.1" -- nginx asks no hosts file
-  elseif host:find(":", 1, true) then
-    host = "[" .. host .. "]"
-  end
-  return {
-    target = target,
-    url = info.url,
-    name = info.url:sub(1, 120),
-    timeout = info.timeout,
-    connect_timeout = info.connect_timeout,
-    closed = false,
-    spare = {},
-    host = host,
-    port = info.transport == "tcp" and info.port or nil,
-    tls = info.tls,
-    plain = not info.tls and not info.greets, -- a connection is ready as soon as it is there
-    server_name = server_name,
-    pair = pair,
-    identity = info.identity,
-    generation = 0,
-    options = { pool = "tokenstore:" .. info.identity, pool_size = info.pool_size, backlog = QUEUE },
-  }
-end
-
--- No connection that is there now is used again: the next ones come from a pool with another name.
-function connection.renew(handle)
-  local identity = handle.identity
-  renewed[identity] = math.max(renewed[identity] or 0, handle.generation) + 1
-end
-
-local function pool_options(handle)
-  local generation = renewed[handle.identity]
-  if generation and generation ~= handle.generation then
-    local old = handle.options
-    handle.generation = generation
-    handle.options = {
-      pool = ("tokenstore:%s:%d"):format(handle.identity, generation),
-      pool_size = old.pool_size,
-      backlog = old.backlog,
-    }
-  end
-  return handle.options
-end
+-- Places where a connection failed lately, and until when that counts.
+local doubts = {}
 
 -- ---- an exchange -----------------------------------------------------------------------------------
 
@@ -229,7 +120,10 @@ local HINTS = {
   { "too many waiting connect operations", " (all pool_size connections are busy)" },
 }
 
-local function hint_for(why)
+local function hint_for(why, handle)
+  if why == "timeout" and handle.is_name then
+    return " (looking up the name is part of it: does nginx's resolver answer?)"
+  end
   for _, hint in ipairs(HINTS) do
     if why:find(hint[1], 1, true) then
       return hint[2]
@@ -300,9 +194,60 @@ local function fail_phase()
   }
 end
 
--- A connection to the target for a run, from the pool or a new one, for an exchange until `limit`: a socket;
--- or nil and why not.
-function connection.open(handle, run, limit, now)
+local function end_wait(wait)
+  ngx.sleep(wait)
+  return nil, "timeout"
+end
+
+-- nginx looks a name up for as long as its directive resolver_timeout says, 30 s, whatever the socket's
+-- timeouts are. So a thread waits for that, and is left when it takes too long.
+local function connect_by_name(socket, handle, options, wait)
+  local connector = ngx.thread.spawn(function()
+    return socket:connect(handle.host, handle.port, options)
+  end)
+  local whole, ok, why
+  if coroutine.status(connector) == "zombie" then -- it came from the pool
+    whole, ok, why = ngx.thread.wait(connector)
+  else
+    local timer = ngx.thread.spawn(end_wait, wait)
+    whole, ok, why = ngx.thread.wait(connector, timer)
+    ngx.thread.kill(connector)
+    ngx.thread.kill(timer)
+  end
+  if not whole then
+    return nil, ok
+  end
+  return ok, why
+end
+
+-- nginx writes a line to its log where nobody can be reached. Where that was so a moment ago, we look first.
+local function connect(socket, handle, options, now, wait)
+  local place = handle.place
+  local ok, why
+  if doubts[place] and now < doubts[place] then
+    why = core.probe(place, handle.port)
+    if why then
+      return nil, why:lower()
+    end
+  end
+  if handle.is_name then
+    ok, why = connect_by_name(socket, handle, options, wait)
+  elseif handle.port then
+    ok, why = socket:connect(handle.host, handle.port, options)
+  else
+    ok, why = socket:connect(handle.host, options)
+  end
+  if ok then
+    doubts[place] = nil
+  elseif why ~= "timeout" then
+    doubts[place] = now + DOUBT
+  end
+  return ok, tostring(why)
+end
+
+-- A connection to the target for a run, from the pool or a new one, for an exchange until `limit`: a socket,
+-- and whether it was used before; or nil and why not. `options` are the pool's.
+function connection.open(handle, run, options, limit, now)
   local allowed, socket = pcall(tcp)
   if not allowed then
     return nil, fail_phase()
@@ -311,18 +256,14 @@ function connection.open(handle, run, limit, now)
   end
   local connect_limit = min(limit, now + handle.connect_timeout)
   local ms = until_limit(limit, now)
-  local ok, why
   socket:settimeouts(until_limit(connect_limit, now), ms, ms)
-  if handle.port then
-    ok, why = socket:connect(handle.host, handle.port, pool_options(handle))
-  else
-    ok, why = socket:connect(handle.host, pool_options(handle))
-  end
+  local ok, why = connect(socket, handle, options, now, connect_limit - now)
   if not ok then
-    why = tostring(why)
-    return fail_open(handle, socket, limit, "cannot connect: ", fail_io(why), hint_for(why))
-  elseif handle.plain or socket:getreusedtimes() > 0 then
-    return socket
+    return fail_open(handle, socket, limit, "cannot connect: ", fail_io(why), hint_for(why, handle))
+  elseif socket:getreusedtimes() > 0 then
+    return socket, true
+  elseif handle.plain then
+    return socket, false
   end
   connect_limit = min(limit, clock() + handle.connect_timeout)
   local failure
@@ -340,12 +281,12 @@ function connection.open(handle, run, limit, now)
       handle.tls and " (does the server take our certificate, cert= and key=?)" or "")
   end
   give_time(socket, limit)
-  return socket
+  return socket, false
 end
 
--- Back to its pool - or not, when its replies cannot be trusted.
-function connection.release(socket, trusted)
-  if not trusted or not socket:setkeepalive() then
+-- Back to its pool - or not, when its replies cannot be trusted, or the pool was left meanwhile.
+function connection.release(handle, socket, options, trusted)
+  if not trusted or not pool.is_kept(handle.pool, options) or not socket:setkeepalive() then
     socket:close()
   end
 end

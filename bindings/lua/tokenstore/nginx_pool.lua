@@ -1,0 +1,62 @@
+-- The pools of nginx that idle connections wait in, one for each set of connections that are alike.
+--
+-- nginx does not say how old a pooled connection is, and has no way to empty a pool. So a pool is left: the
+-- next connections come from one with another name, those in use are closed when they come back, and the
+-- idle ones end with lua_socket_keepalive_timeout. A pool is left
+--
+--   at its age      max_connection_age, drawn in each worker, so that no connection is older
+--   for a reason    the server behind it could not serve, or a connection in it was silent
+
+local core = require "tokenstore.core"
+
+local QUEUE = 65536 -- calls that wait for a connection of a pool, at most
+
+local pool = {}
+
+-- By what makes a connection what it is: clients with equal settings have the same pool.
+local pools = {}
+
+local function give_name(self)
+  self.generation = self.generation + 1
+  self.options = {
+    pool = ("tokenstore:%s:%d"):format(self.identity, self.generation),
+    pool_size = self.size,
+    backlog = QUEUE,
+  }
+end
+
+-- The pool for connections to a target.
+function pool.of(target, info)
+  local self = pools[info.identity]
+  if not self then
+    self = { target = target, identity = info.identity, size = info.pool_size, generation = 0 }
+    give_name(self)
+    pools[info.identity] = self
+  end
+  return self
+end
+
+-- What connect() wants, for a connection that is opened now.
+function pool.options(self, now)
+  if not self.left_at then -- the first in this worker; clients are made before there are workers
+    self.left_at = now + core.draw_age(self.target)
+  elseif now >= self.left_at then
+    self.left_at = now + core.draw_age(self.target)
+    give_name(self)
+  end
+  return self.options
+end
+
+-- No connection of those that were opened with `options` is used again.
+function pool.leave(self, options)
+  if self.options == options then
+    give_name(self)
+  end
+end
+
+-- May a connection that was opened with `options` be used again?
+function pool.is_kept(self, options)
+  return self.options == options
+end
+
+return pool

@@ -1,0 +1,104 @@
+-- What a client is in nginx: the target, and what it takes to connect to it.
+
+local pool = require "tokenstore.nginx_pool"
+
+local settings = {}
+
+local function refuse(message)
+  return nil, message, "configuration"
+end
+
+local function read_file(option, path)
+  local file, problem = io.open(path, "rb")
+  local text
+  if file then
+    text, problem = file:read "*a"
+    file:close()
+  end
+  if text then
+    return text
+  end
+  return refuse(("%s= cannot be read: %s"):format(option, (tostring(problem):gsub("^.*: ", ""))))
+end
+
+-- Our certificate and its key, as setclientcert wants them.
+local function read_pair(info)
+  if not info.cert then
+    return nil
+  end
+  local ssl = require "ngx.ssl"
+  local cert, message, code = read_file("cert", info.cert)
+  local key
+  if cert then
+    key, message, code = read_file("key", info.key or info.cert)
+  end
+  if not key then
+    return nil, message, code
+  end
+  local parsed_cert = ssl.parse_pem_cert(cert)
+  local parsed_key = ssl.parse_pem_priv_key(key)
+  if not parsed_cert or not parsed_key then
+    return refuse((parsed_cert and "key" or "cert") .. "= is not PEM")
+  end
+  return { cert = parsed_cert, key = parsed_key }
+end
+
+-- Is it an address, and not a name?
+local function is_address(host)
+  return host:find(":", 1, true) ~= nil or host:find "^%d+%.%d+%.%d+%.%d+$" ~= nil
+end
+
+-- Where to connect to: as nginx wants it, and as core.probe does.
+local function find_place(info)
+  local host = info.host
+  if info.transport == "unix" then
+    return "unix:" .. info.path, info.path
+  elseif host == "localhost" then
+    host = "127.0.0.1" -- nginx asks no hosts file
+  end
+  return host:find(":", 1, true) and "[" .. host .. "]" or host, host
+end
+
+-- For a target and what core.target_info says of it: a table; nil, message, code.
+function settings.of(target, info)
+  if info.transport == "embedded" then
+    return refuse("embedded: is not for nginx, whose workers come and go: start a redis-server and give "
+      .. "its URL")
+  elseif info.ca then
+    return refuse("ca= cannot be given in nginx, which has one set of CAs for all: name the file in the "
+      .. "directive lua_ssl_trusted_certificate")
+  elseif info.host and info.host:find("%", 1, true) then
+    return refuse("nginx cannot connect to an IPv6 address with a zone (" .. info.host
+      .. "): give an address without one, or a name")
+  end
+  local server_name = info.server_name or info.host
+  if info.tls and is_address(server_name) then
+    return refuse("nginx can compare names with certificates, but not addresses: give server_name=")
+  end
+  local pair, message, code = read_pair(info)
+  if message then
+    return nil, message, code
+  end
+  local host, place = find_place(info)
+  local port = info.transport == "tcp" and info.port or nil
+  return {
+    target = target,
+    url = info.url,
+    name = info.url:sub(1, 120),
+    timeout = info.timeout,
+    connect_timeout = info.connect_timeout,
+    closed = false,
+    spare = {},
+    host = host,
+    port = port,
+    place = place,
+    is_name = port ~= nil and not is_address(place),
+    tls = info.tls,
+    plain = not info.tls and not info.greets, -- a connection is ready as soon as it is there
+    server_name = server_name,
+    pair = pair,
+    pool = pool.of(target, info),
+  }
+end
+
+return settings

@@ -1,0 +1,113 @@
+"""Which connections are used again, and which are not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+import tokenstore
+from nginx_server import Nginx, running
+from servers import Server
+from servers import running as running_redis
+
+SECRET = "a secret of at least thirty-two bytes"
+
+HTTP = """
+  init_by_lua_block {{
+    local tokenstore = require "tokenstore"
+    client = assert(tokenstore.Client("{url}", {{ {options} }}))
+    tokens = assert(tokenstore.RedisTokens(client))
+    jwts = assert(tokenstore.RedisJWT {{ redis = client, secret = "{secret}" }})
+  }}
+"""
+
+SERVER = """
+  location = /id { content_by_lua_block { ngx.print((client:execute("CLIENT", "ID"))) } }
+  location = /verify {
+    content_by_lua_block { ngx.print((select(3, jwts:verify { token = ngx.var.arg_token }))) }
+  }
+  location = /create {
+    content_by_lua_block {
+      local made, message, code = tokens:create { app = "a", type = "t", owner = "o" }
+      ngx.print(made and "made" or code)
+    }
+  }
+"""
+
+
+@contextmanager
+def pooling(url: str, options: str = "") -> Iterator[Nginx]:
+    http = HTTP.format(url=url, options=options, secret=SECRET)
+    with running(SERVER, http=http) as nginx:
+        yield nginx
+
+
+@pytest.fixture
+def redis() -> Iterator[Server]:
+    with running_redis(transport="tcp") as server:
+        yield server
+
+
+def test_no_connection_is_older_than_max_connection_age(redis: Server) -> None:
+    with pooling(redis.url, "max_connection_age = 1") as nginx:
+        first: dict[str, float] = {}
+        last: dict[str, float] = {}
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            before = time.monotonic()
+            number = nginx.get("/id").text
+            first.setdefault(number, time.monotonic())
+            last[number] = before
+        assert 3 <= len(first) <= 6
+        assert max(last[number] - first[number] for number in first) < 1
+
+
+def test_each_worker_draws_its_own_age(redis: Server) -> None:
+    """Or all of them would connect anew in the same moment."""
+    http = HTTP.format(url=redis.url, options="max_connection_age = 1000", secret=SECRET)
+    draw = """
+      location = /age {
+        content_by_lua_block {
+          client:execute "PING"
+          local pool = client._handle.pool
+          ngx.print(ngx.worker.pid(), " ", pool.left_at - require("tokenstore.core").clock())
+        }
+      }
+    """
+    with running(draw, http=http, workers=2) as nginx:
+        ages: dict[str, float] = {}
+        while len(ages) < 2:
+            pid, age = nginx.get("/age").text.split()
+            ages.setdefault(pid, float(age))
+    assert all(795 < age <= 1000 for age in ages.values())
+    assert abs(max(ages.values()) - min(ages.values())) > 0.001
+
+
+def test_a_refused_token_costs_no_connection(redis: Server) -> None:
+    with pooling(redis.url) as nginx, tokenstore.RedisJWT(redis.url, secret=SECRET) as jwts:
+        ended = jwts.sign("bob", ttl=100)
+        jwts.sign("bob", ttl=100)
+        before = nginx.get("/id").text
+        for token in (ended, "x", ended + "x") * 5:
+            assert nginx.get(f"/verify?token={token}").text == "invalid_token"
+        assert nginx.get("/id").text == before
+
+
+def test_a_demoted_primary_is_left(redis: Server) -> None:
+    """By the connection that was in use, and by those that were idle."""
+    with pooling(redis.url, "timeout = 1") as nginx:
+        before = nginx.get("/id").text
+        redis("REPLICAOF", "127.0.0.1", "1")
+        assert nginx.get("/create").text == "timeout"
+        redis("REPLICAOF", "NO", "ONE")
+        assert nginx.get("/create").text == "made"
+        assert int(nginx.get("/id").text) > int(before)
+        ours = [
+            line for line in redis("CLIENT", "LIST").splitlines() if b"cmd=client|list" not in line
+        ]
+        assert (
+            len(ours) <= 2
+        )  # the one that is used now, and the idle one of the pool that was left
