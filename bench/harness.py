@@ -157,7 +157,7 @@ class Table:
         good = ""
         if limit:
             ok = ratio <= limit[1] if limit[0] == "<=" else ratio >= limit[1]
-            good = "yes" if ok else "NO"
+            good = "yes" if ok else "no"
         row = (
             what,
             f"{value:.1f} {unit}",
@@ -171,6 +171,6 @@ class Table:
         print("  ".join(f"{c:<{w}}" for c, w in zip(row, widths)).rstrip(), flush=True)
 
     def markdown(self):
-        head = ("what", "ours", "against", "ratio", "asked for", "held")
+        head = ("what", "ours", "against", "ratio", "target", "met")
         lines = ["| " + " | ".join(row) + " |" for row in [head, ("---",) * len(head), *self.rows]]
         return "\n".join(lines) + "\n"
