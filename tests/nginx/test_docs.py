@@ -1,0 +1,82 @@
+"""The configurations in docs/nginx.md, as they are printed there."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+import tokenstore
+from nginx_server import BUILD, ROOT
+from servers import Server, _die_with_parent, free_port
+
+BLOCKS = re.findall(r"```nginx\n(.*?)```", (ROOT / "docs/nginx.md").read_text(), re.DOTALL)
+LOAD = "".join(line + "\n" for line in BLOCKS[0].splitlines() if line.startswith("load_module"))
+
+# What `make install-lua` would do.
+PATHS = {
+    "LUA_PATH": f"{ROOT}/bindings/lua/?.lua;{ROOT}/bindings/lua/?/init.lua;;",
+    "LUA_CPATH": f"{BUILD}/lua/5.1/?.so;;",
+}
+
+
+def command(directory: Path, text: str, *more: str) -> list[str]:
+    (directory / "nginx.conf").write_text(text)
+    private = f"daemon off; pid {directory}/pid; error_log stderr;"
+    if os.getuid() == 0:
+        private += " user root;"
+    return ["nginx", "-p", str(directory), "-c", "nginx.conf", "-e", "stderr", "-g", private, *more]
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+def test_each_is_a_configuration(block: str, tmp_path: Path) -> None:
+    """The first alone; to the others what the first has outside of http is added."""
+    text = block if "events {}" in block else LOAD + "events {}\n" + block
+    done = subprocess.run(
+        command(tmp_path, text, "-t"),
+        capture_output=True,
+        text=True,
+        env={**os.environ, **PATHS},
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not re.search(r"\[(error|emerg|warn)\]", done.stderr), done.stderr
+    if "init_by_lua_block" in block:
+        assert "lua_socket_log_errors off;" in block
+
+
+def test_the_first_runs(redis: Server, tmp_path: Path) -> None:
+    port = free_port()
+    text = BLOCKS[0].replace("8080", str(port)).replace("redis://127.0.0.1:6379", redis.url)
+    assert text.count(str(port)) == 1
+    assert redis.url in text
+    with tokenstore.Sessions(redis.url) as sessions:
+        token = sessions.create("web", "bob", duration=100)
+    nginx = subprocess.Popen(
+        command(tmp_path, text), env={**os.environ, **PATHS}, preexec_fn=_die_with_parent
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            assert nginx.poll() is None
+            assert time.monotonic() < deadline
+            with suppress(ConnectionRefusedError):
+                statuses = []
+                for cookie in (f"sid={token}", "sid=x"):
+                    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+                    connection.request("GET", "/no-such-file", headers={"Cookie": cookie})
+                    statuses.append(connection.getresponse().status)
+                    connection.close()
+                break
+            time.sleep(0.05)
+        assert statuses == [404, 401]  # let through; not
+    finally:
+        nginx.send_signal(signal.SIGQUIT)
+        nginx.wait(30)
