@@ -126,10 +126,12 @@ test("a token that was not presented is not found", function()
   is(false, jwt:call():exists(nil))
   is(-2, jwt:call():ttl(nil))
   is(nil, jwt:call():get_value_by_key(nil))
-  local session, message, code = jwt:verify {}
-  harness.equal(session, nil)
-  harness.equal(code, "invalid_token")
-  harness.matches(message, "token")
+  for _, token in ipairs { false, 5, true, {}, print, tokenstore.null } do
+    local session, message, code = jwt:verify { token = token or nil }
+    harness.equal(session, nil)
+    harness.equal(code, "invalid_token")
+    harness.matches(message, "token")
+  end
 end)
 
 test("a message calls an owner as the method does", function()

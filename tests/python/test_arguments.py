@@ -105,6 +105,7 @@ def test_an_empty_typ_is_not_any() -> None:
 
 # What may be of any type, or is refused where it is used.
 ANY = {"self", "value_session", "expiry"}
+NO_TYPE_ERROR = [("verify", "token")]  # is as bad as any other bad token
 GOOD = {"data": {}, "attrs": {}, "duration": 5, "ttl": 5, "tokens": [], "data_session": {}, "data_token": {}}
 OPTIONAL = {"refresh", "custom_token", "request"}
 NAMES = {"app", "type", "owner", "owner_id"}
@@ -132,6 +133,8 @@ def test_each_argument_by_its_name(module: Any, cls: str) -> None:
     for method in methods(type(store)):
         names = [n for n in inspect.signature(getattr(store, method)).parameters if n not in ANY]
         for name in names:
+            if (method, name) in NO_TYPE_ERROR:
+                continue
             given = {n: GOOD.get(n, "x") for n in names if n == name or n not in OPTIONAL}
             with pytest.raises(TypeError, match=rf"^{name} must be ") as caught:
                 call(store, method, given | {name: object()})

@@ -62,9 +62,11 @@ def test_no_key_is_not_found(client: Client) -> None:
 
 def test_no_jwt_is_not_valid(client: Client) -> None:
     sessions = RedisJWT(client, secret=SECRET)
-    for value_session in (False, True):
-        with pytest.raises(InvalidTokenError):
-            sessions.verify(None, value_session)
+    no_tokens: list[Any] = [None, 5, True, 1.5, ["x"], {}, bytearray(b"x")]  # JSON of a client may hold them
+    for token in no_tokens:
+        for value_session in (False, True):
+            with pytest.raises(InvalidTokenError):
+                sessions.verify(token, value_session)
     assert sessions.destroy(None) is False
     helpers = sessions.call()
     assert helpers.exists(None) is False

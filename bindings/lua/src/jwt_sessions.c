@@ -113,7 +113,7 @@ static int sign(lua_State *L) {
 
 static int verify(lua_State *L) {
     static const tksp_lua_param params[] = {
-        PARAM("token", LUA_TSTRING, false),
+        PARAM("token", LUA_TNONE, false), /* another type is as bad as any other that is no token */
         PARAM("value_session", LUA_TBOOLEAN, false),
     };
     const tks_jwt_sessions *sessions = begin(L, params, COUNT_OF(params));

@@ -44,7 +44,7 @@
 ---@field request? tokenstore.RedisJWTRequest kept in the session's data as `request`
 
 ---@class tokenstore.RedisJWTVerifyArgs
----@field token? string nil is not valid
+---@field token? any no string is not valid
 ---@field value_session? boolean dataSession too
 
 ---@class tokenstore.RedisJWTIdArgs

@@ -134,6 +134,12 @@ static PyObject *sessions_sign(PyObject *self, PyObject *const *args, Py_ssize_t
     return result;
 }
 
+/* A token of another type is as bad as any other that is none: it may be what a client put into JSON. */
+static bool token_get(const tksp_py_state *state, PyObject *arg, tksp_py_text *out) {
+    bool text = PyUnicode_Check(arg) || PyBytes_Check(arg);
+    return tksp_py_presented_get(state, text ? arg : Py_None, "token", out);
+}
+
 /* verify(token, value_session) */
 static PyObject *sessions_verify(PyObject *self, PyObject *const *args, Py_ssize_t count) {
     tksp_py_text token = TKSP_PY_TEXT_INIT;
@@ -141,9 +147,7 @@ static PyObject *sessions_verify(PyObject *self, PyObject *const *args, Py_ssize
     tks_error err = TKS_ERROR_INIT;
     if (!tksp_py_arity("verify", count, 2)) return NULL;
     int value_session = PyObject_IsTrue(args[1]);
-    if (value_session < 0 ||
-        !tksp_py_presented_get(tksp_py_state_of(self), args[0], "token", &token))
-        return NULL;
+    if (value_session < 0 || !token_get(tksp_py_state_of(self), args[0], &token)) return NULL;
     tks_status status =
         tks_jwt_sessions_verify(core_of(self), token.bytes, value_session != 0, now(), &op, &err);
     tksp_py_text_clear(&token, 1);
