@@ -24,7 +24,7 @@ ASYNCIO_BATTERY := $(patsubst %,tests/python/test_%.py,acl client data errors li
 	threads tls tokens tokenstore tokenstore_others url values)
 ASYNCIO_ON_UVLOOP := $(if $(TOKENSTORE_SOAK),$(ASYNCIO_BATTERY),$(patsubst %,tests/python/test_%.py,client many \
 	sessions tls tokens tokenstore))
-ASYNCIO_FAULTS := $(patsubst %,tests/faults/test_%.py,certificates crash deadlines greeting replies script_flush)
+ASYNCIO_FAULTS := $(patsubst %,tests/faults/test_%.py,certificates crash deadlines greeting replies reply_size script_flush)
 ASYNCIO_SPIKE := $(patsubst %,tests/spike/test_%.py,creator options provider)
 
 .PHONY: test-asyncio asan-asyncio

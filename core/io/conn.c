@@ -168,6 +168,7 @@ static tks_status take_replies(tksp_conn *conn, size_t size, size_t count, tks_r
  * its first replies are fetched cannot lock up with us. */
 static tks_status move_bytes(tksp_conn *conn, tks_bytes bytes, size_t count, tks_reply **replies,
                              tksp_wait *wait, tksp_failure *failure, tks_error *err) {
+    tks_error too_large = TKS_ERROR_INIT;
     size_t got = 0, moved;
     while (got < count) {
         tks_status status = TKS_OK;
@@ -187,6 +188,10 @@ static tks_status move_bytes(tksp_conn *conn, tks_bytes bytes, size_t count, tks
                                    : read_plain(conn, events, wait, &moved, err);
         if (status == TKS_OK && moved > 0) {
             status = take_replies(conn, moved, count, replies, &got, err);
+        }
+        if (status == TKS_ERR_TIMEOUT && tks_reader_check(conn->reader, &too_large) != TKS_OK) {
+            *err = too_large;
+            return too_large.status;
         }
         if (status != TKS_OK) {
             return status;

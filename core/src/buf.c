@@ -35,7 +35,7 @@ void tks_buf_reset(tks_buf *buf) {
 /* Not realloc: it may leave a copy of a secret in the storage it gives back. */
 static tks_status grow(tks_buf *buf, size_t needed) {
     size_t capacity = buf->capacity < FIRST_CAPACITY ? FIRST_CAPACITY : buf->capacity;
-    while (capacity < needed) capacity = capacity > buf->max / 2 ? needed : capacity * 2;
+    while (capacity < needed) capacity = capacity > buf->max / 2 ? buf->max : capacity * 2;
     char *data = malloc(capacity);
     if (data == NULL) return buf->status = TKS_ERR_MEMORY;
     if (buf->size > 0) memcpy(data, buf->data, buf->size);

@@ -235,6 +235,24 @@ static const tks_reply *first_error(const tks_op *op) {
     return NULL;
 }
 
+/* The first of the final answers that was too large to be read, or NULL. */
+static const tks_reply *first_oversized(const tks_op *op) {
+    for (size_t i = 0; i < op->count; i++) {
+        const tksp_command *command = &op->commands[i];
+        if (!command->raw && tks_reply_get_type(command->reply) == TKS_REPLY_OVERSIZED)
+            return command->reply;
+    }
+    return NULL;
+}
+
+/* `what` says what was too large. The answer to a change says that it happened, whatever else it says. */
+static void describe_oversized(const tks_op *op, const char *what, char *out, size_t size) {
+    bool changed = op->safety != TKS_READ;
+    const char *more = changed ? "the command was carried out" : op->kind->smaller;
+    (void)snprintf(out, size, "%.300s%s%.200s", what, more != NULL ? " - " : "",
+                   more != NULL ? more : "");
+}
+
 static tks_need take_replies(tks_op *op, const tks_event *event) {
     char message[TKS_ERROR_SIZE];
     verdict worst = FINAL;
@@ -272,6 +290,13 @@ static tks_need take_replies(tks_op *op, const tks_event *event) {
         describe_final(op, error, message, sizeof message);
         return fail_answered(op, TKS_ERR_SERVER, message);
     }
+    const tks_reply *oversized = op->undoing ? NULL : first_oversized(op);
+    if (oversized != NULL) {
+        char what[TKS_ERROR_SIZE];
+        tks_reply_describe_error(oversized, what, sizeof what);
+        describe_oversized(op, what, message, sizeof message);
+        return fail_answered(op, TKS_ERR_LIMIT, message);
+    }
     return finish(op, event->now_ms);
 }
 
@@ -289,6 +314,11 @@ static tks_need take_loss(tks_op *op, const tks_event *event) {
     const char *why = event->why != NULL ? event->why->message : "the connection was lost";
     tks_status status = event->why != NULL ? event->why->status : TKS_ERR_CONNECTION;
 
+    if (status == TKS_ERR_LIMIT && (op->safety == TKS_READ || op->batch.replies == 1)) {
+        char message[TKS_ERROR_SIZE]; /* there was no time to read all of it */
+        describe_oversized(op, why, message, sizeof message);
+        return fail(op, TKS_ERR_LIMIT, message);
+    }
     op->unanswered = op->unanswered || (event->sent && op->safety != TKS_READ);
     if (event->sent && op->safety == TKS_ONCE) return give_up(op, status, why);
     if (event->final || ++op->losses >= LOSSES_MAX) return give_up(op, status, why);
@@ -343,6 +373,7 @@ const tks_error *tks_op_get_error(const tks_op *op) {
 bool tks_op_is_out_of_step(const tks_op *op) {
     switch (op->error.status) {
     case TKS_ERR_SERVER:
+    case TKS_ERR_LIMIT:
     case TKS_ERR_INVALID_TOKEN: /* there is no such session, as a read finds nothing */
     case TKS_ERR_EXPIRED_TOKEN: return false;
     default: return op->state == TKS_OP_FAILED && !op->refused;

@@ -36,6 +36,8 @@ typedef struct tksp_op_kind {
     const char *cluster_advice;
     /* What to do when the server answers with any other error. NULL: no word. */
     const char *advice;
+    /* How to ask for less, where an answer is too large. NULL: no word. */
+    const char *smaller;
     /* Frees what the kind owns beyond the arena. NULL: nothing. */
     void (*clear)(tks_op *op);
 } tksp_op_kind;

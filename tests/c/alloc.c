@@ -20,6 +20,7 @@ extern void *BELOW(realloc)(void *block, size_t size);
 extern void BELOW(free)(void *block);
 
 static long live, counted, fail_at;
+static size_t bytes, bytes_before, bytes_most;
 static bool counting, failed;
 static const char *watched;
 static size_t watched_size;
@@ -47,6 +48,25 @@ long alloc_live(void) {
     return live;
 }
 
+void alloc_peak_begin(void) {
+    bytes_before = bytes_most = bytes;
+}
+
+size_t alloc_peak(void) {
+    return bytes_most - bytes_before;
+}
+
+static size_t size_of(void *block) {
+    return block != NULL ? malloc_usable_size(block) + sizeof(size_t) : 0;
+}
+
+static void *note_made(void *block) {
+    live += block != NULL;
+    bytes += size_of(block);
+    if (bytes > bytes_most) bytes_most = bytes;
+    return block;
+}
+
 void alloc_watch(const char *secret, size_t size) {
     watched = secret;
     watched_size = size;
@@ -71,20 +91,19 @@ static bool must_fail(void) {
 /* The build hides symbols; the libraries must find these. */
 #pragma GCC visibility push(default)
 void *malloc(size_t size) {
-    void *block = must_fail() ? NULL : BELOW(malloc)(size);
-    live += block != NULL;
-    return block;
+    return note_made(must_fail() ? NULL : BELOW(malloc)(size));
 }
 
 void *calloc(size_t count, size_t size) {
-    void *block = must_fail() ? NULL : BELOW(calloc)(count, size);
-    live += block != NULL;
-    return block;
+    return note_made(must_fail() ? NULL : BELOW(calloc)(count, size));
 }
 
 void *realloc(void *old, size_t size) {
     bool held = holds_secret(old);
+    size_t old_size = size_of(old);
     void *block = must_fail() ? NULL : BELOW(realloc)(old, size);
+    if (block != NULL || size == 0) bytes = bytes - old_size + size_of(block);
+    if (bytes > bytes_most) bytes_most = bytes;
     spilled += held && block != old;
     live += old == NULL && block != NULL;
     live -= old != NULL && block == NULL && size == 0;
@@ -93,6 +112,7 @@ void *realloc(void *old, size_t size) {
 
 void free(void *block) {
     spilled += holds_secret(block);
+    bytes -= size_of(block);
     live -= block != NULL;
     BELOW(free)(block);
 }

@@ -21,6 +21,11 @@ bool alloc_failed(void);
 /* Blocks that are allocated and not freed. */
 long alloc_live(void);
 
+/* The most bytes that were allocated at a time since alloc_peak_begin, over those that were then; with what
+ * the allocator adds to each block. */
+void alloc_peak_begin(void);
+size_t alloc_peak(void);
+
 /* From now on blocks that are freed, or left behind by realloc, while they hold these bytes are counted;
  * NULL: no more. `secret` stays the caller's. */
 void alloc_watch(const char *secret, size_t size);

@@ -185,35 +185,44 @@ TEST(alloc_urls) {
 /* ---- RESP ---------------------------------------------------------------------------------------- */
 
 static void read_replies(const void *argument) {
-    static const char text[] = "*3\r\n$3\r\nabc\r\n*2\r\n:1\r\n$-1\r\n-ERR no\r\n+OK\r\n";
+    char text[8000];
+    char filler[2501];
+    memset(filler, 'x', 2500);
+    filler[2500] = '\0';
+    /* Items of their own block, strings of their own and of a common one, and a reply that is too large. */
+    size_t whole = (size_t)snprintf(
+        text, sizeof text,
+        "*67\r\n*2\r\n$3\r\nabc\r\n*2\r\n:1\r\n$-1\r\n-ERR no\r\n$300\r\n%.300s\r\n", filler);
+    for (int i = 0; i < 64; i++)
+        whole += (size_t)snprintf(text + whole, sizeof text - whole, "$5\r\nabcde\r\n");
+    whole += (size_t)snprintf(text + whole, sizeof text - whole, "+%s\r\n+OK\r\n", filler);
     tks_error err = TKS_ERROR_INIT;
     tks_reader *reader = (tks_reader *)(void *)&err; /* must be nulled */
-    tks_reply *replies[2] = {NULL, NULL};
+    tks_reply *replies[3] = {NULL, NULL, NULL};
     size_t piece = *(const size_t *)argument;
     tks_status status;
     int count = 0;
 
     alloc_enter();
-    status = tks_reader_new(4096, &reader, &err);
-    for (size_t at = 0; at < sizeof text - 1 && status == TKS_OK; at += piece) {
-        size_t size = sizeof text - 1 - at < piece ? sizeof text - 1 - at : piece;
+    status = tks_reader_new(2400, &reader, &err);
+    for (size_t at = 0; at < whole && status == TKS_OK; at += piece) {
+        size_t size = whole - at < piece ? whole - at : piece;
         status = tks_reader_feed(reader, text + at, size, &err);
-        while (status == TKS_OK && count < 2) {
+        while (status == TKS_OK && count < 3) {
             status = tks_reader_next(reader, &replies[count], &err);
             if (replies[count] == NULL) break;
             count++;
         }
     }
     alloc_leave();
-    if (check_status(status, &err)) CHECK_INT(count, 2);
+    if (check_status(status, &err)) CHECK_INT(count, 3);
     if (reader != NULL && status != TKS_OK) CHECK(!tks_reader_is_idle(reader));
-    tks_reply_free(replies[0]);
-    tks_reply_free(replies[1]);
+    for (int i = 0; i < 3; i++) tks_reply_free(replies[i]);
     tks_reader_free(reader);
 }
 
 TEST(alloc_resp_reader) {
-    static const size_t pieces[] = {1, 7, 1000};
+    static const size_t pieces[] = {1, 7, 8000};
     for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
         test_context("%zu bytes at a time", pieces[i]);
         CHECK(starve(read_replies, &pieces[i]) > 6);

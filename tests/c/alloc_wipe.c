@@ -113,9 +113,8 @@ TEST(wipe_replies) {
     CHECK_STATUS(tks_reader_feed(reader, text, sizeof text - 1, NULL), TKS_OK);
     CHECK_STATUS(tks_reader_next(reader, &reply, NULL), TKS_OK);
     tks_reply_free(reply);
+    tks_reader_free(reader);
     end();
-    tks_reader_free(
-        reader); /* hiredis' own buffer, which holds the last reply, is its own business */
 }
 
 /* ---- passwords and keys ------------------------------------------------------------------------ */

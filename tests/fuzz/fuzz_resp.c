@@ -4,12 +4,12 @@
 #include "tokenstore/resp.h"
 
 enum { TEXT_MAX = 1 << 22 };
-static const size_t REPLY_MAX[] = {1 << 16, 64, 8};
+static const size_t REPLY_MAX[] = {1 << 16, 100, 20, 8};
 
 static void describe(const tks_reply *reply, tks_buf *out) {
     tks_reply_type type = tks_reply_get_type(reply);
-    tks_buf_append_char(out, "_+-:$*"[type]);
-    if (type == TKS_REPLY_INTEGER) {
+    tks_buf_append_char(out, "_+-:$*!"[type]);
+    if (type == TKS_REPLY_INTEGER || type == TKS_REPLY_OVERSIZED) {
         tks_buf_append_int(out, tks_reply_get_integer(reply));
     } else if (type == TKS_REPLY_ARRAY) {
         for (size_t i = 0; i < tks_reply_get_size(reply); i++)

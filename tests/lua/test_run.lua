@@ -77,8 +77,39 @@ test("bytes that are no answer", function()
       broken(part, take(start(core.execute "PING"), bytes))
     end
   end
-  local run = start(core.execute "PING", { max_reply_size = 1024 })
-  broken("", core.run_answer(run, "$2000\r\n" .. ("x"):rep(2000)))
+end)
+
+test("an answer that is too large is skipped, and the connection is good", function()
+  local tokens = harness.store()
+  local large, small = "$2000\r\n" .. ("x"):rep(2000), { max_reply_size = 1024 }
+  local run = start(core.get(tokens._store, { app = "a", type = "t", token = "x" }), small)
+  equal(core.run_answer(run, large), false)
+  equal({ core.run_answer(run, "\r\n") }, { "failed", true })
+  fails("limit", "larger than max_reply_size (1024 bytes): ask for less", core.run_error(run))
+
+  run = start(core.execute "PING", small)
+  local need, value, message, code = core.run_answer(run, large .. "\r\n")
+  equal({ need, value, code }, { "done", nil, "limit" })
+  assert(message:find("max_reply_size", 1, true), message)
+
+  run = start(core.pipeline({ { "PING" }, { "GET", "x" } }, { raise_errors = false }), small)
+  need, value = core.run_answer(run, "+PONG\r\n" .. large .. "\r\n")
+  equal({ need, value[1], value[2].code }, { "done", "PONG", "limit" })
+  assert(tostring(value[2]):find("max_reply_size", 1, true), tostring(value[2]))
+
+  -- There is no time to read all of it: whoever reads meets the limit, and so does a change, which was made.
+  run = start(core.get(tokens._store, { app = "a", type = "t", token = "x" }), small)
+  equal(core.run_answer(run, large), false)
+  equal({ core.run_deadline(run, true, "late") }, { "failed", true })
+  fails("limit", "max_reply_size", core.run_error(run))
+  run = start(core.execute("INCR", "a"), small)
+  equal(core.run_answer(run, large), false)
+  equal({ core.run_deadline(run, true, "late") }, { "failed", true })
+  fails("limit", "the command was carried out", core.run_error(run))
+  run = start(core.pipeline { { "INCR", "a" }, { "INCR", "a" } }, small)
+  equal(core.run_answer(run, large), false)
+  equal({ core.run_deadline(run, true, "late") }, { "failed", false })
+  fails("outcome_unknown", "max_reply_size", core.run_error(run))
 end)
 
 test("a lost connection: a read is tried again, what must not be repeated is in doubt", function()

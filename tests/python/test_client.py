@@ -183,7 +183,7 @@ def test_timeout_of_the_client(server: Server) -> None:
 def test_max_reply_size(server: Server) -> None:
     with Client(server.url, max_reply_size=100_000) as client:
         assert len(client.execute("ECHO", "x" * 90_000)) == 90_000
-        with pytest.raises((tokenstore.ConnectionError, tokenstore.OutcomeUnknownError)):
+        with pytest.raises(tokenstore.LimitError, match="max_reply_size"):
             client.execute("ECHO", "x" * 1_000_000)
         assert client.execute("PING") == "PONG"
 

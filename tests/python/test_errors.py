@@ -20,6 +20,7 @@ TREE = {
     "OutcomeUnknownError": (tokenstore.Error,),
     "ServerError": (tokenstore.Error,),
     "DataError": (tokenstore.Error, ValueError),
+    "LimitError": (tokenstore.Error,),
     "InvalidTokenError": (tokenstore.Error,),
     "ExpiredTokenError": (tokenstore.InvalidTokenError,),
     "SpikeError": (tokenstore.Error,),

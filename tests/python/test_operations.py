@@ -20,6 +20,7 @@ ERRORS: dict[str, type[Exception]] = {
     "configuration": tokenstore.ConfigurationError,
     "connection": tokenstore.ConnectionError,
     "data": tokenstore.DataError,
+    "limit": tokenstore.LimitError,
     "outcome_unknown": tokenstore.OutcomeUnknownError,
     "server": tokenstore.ServerError,
     "timeout": tokenstore.TimeoutError,

@@ -199,6 +199,12 @@ case("only what got no answer is sent again", "get", expiry,
 case("get that the server never serves in time", "get", bob.args,
      [{**send(*read), **replies(Error("LOADING Redis is loading"))}, sleep(1, 20, deadline={})],
      error=("timeout", "LOADING"))
+deep = {"replies": {"repeat": ["*1\r\n", 33]}}
+deep["replies"] = {"join": [deep["replies"], ":1\r\n"]}
+case("get whose answer is beyond what is read", "get", bob.args, [{**send(*read), **deep}],
+     error=("limit", "ask for less"))
+case("get whose deadline passes while such an answer comes", "get", bob.args,
+     [{**send(*read), **lost(True, "too large", "limit")}], error=("limit", "too large"))
 case("get whose deadline passes", "get", bob.args, [{**send(*read), "deadline": {"sent": True}}],
      error=("timeout", "timeout"))
 case("get refuses an empty app", "get", {**bob.args, "app": ""}, refused=("data", "app"))
@@ -366,6 +372,8 @@ after = Stored(data={"name": "n123", "role": "root", 'q"\\': [1, {}]})
 words = bob.update(b'"role"', b'"root"', b'"gone"', b"", b'"q\\"\\\\"', b"[1,{}]")
 case("update sends texts, and nothing for null", "update", patch,
      [{**send("once", words), **replies([bob.check, after.record])}], {"token": after.result()})
+case("update whose answer is beyond what is read", "update", patch,
+     [{**send("once", words), **deep}], error=("limit", "the command was carried out"))
 case("update of an unknown token", "update", patch,
      [{**send("once", words), **replies([bob.check, 0])}], {"token": None})
 case("update that would be too large", "update", patch,
@@ -502,6 +510,14 @@ case("execute: errors are answers", "execute", {"commands": [["X"], ["PING"]]},
      {"replies": ["NOSCRIPT no", "LOADING wait"]})
 case("execute whose answer is lost", "execute", {"commands": [["INCR", "x"]]},
      [{**send("once", [b"INCR", b"x"]), **lost(True)}], error=("outcome_unknown", "may or may not"))
+case("execute whose answer is beyond what is read, and there is no time to skip it", "execute",
+     {"commands": [["INCR", "x"]]},
+     [{**send("once", [b"INCR", b"x"]), **lost(True, "too large", "limit")}],
+     error=("limit", "the command was carried out"))
+case("execute of two, of which the first answer is beyond what is read", "execute",
+     {"commands": [["GET", "x"], ["INCR", "x"]]},
+     [{**send("once", [b"GET", b"x"], [b"INCR", b"x"]), **lost(True, "too large", "limit")}],
+     error=("outcome_unknown", "too large"))
 case("execute of nothing", "execute", {"commands": []}, refused=("data", "command"))
 case("execute of an empty command", "execute", {"commands": [["PING"], []]}, refused=("data", "command"))
 

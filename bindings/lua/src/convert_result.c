@@ -93,11 +93,19 @@ static void push_tokens(lua_State *L, const tks_result *result, tksp_lua_form fo
     }
 }
 
-/* Without the arguments that Redis quotes for unknown commands: they may hold anything. */
-static void push_error_text(lua_State *L, const tks_reply *reply) {
-    char text[1024];
-    tks_reply_describe_error(reply, text, sizeof text);
-    lua_pushstring(L, text);
+/* Is it an answer that says what went wrong? Then pushes the message and the code. */
+static bool push_failure(lua_State *L, const tks_reply *reply) {
+    char message[1024];
+    tks_reply_type type = tks_reply_get_type(reply);
+    if (type != TKS_REPLY_ERROR && type != TKS_REPLY_OVERSIZED) {
+        return false;
+    }
+    /* Without the arguments that Redis quotes for unknown commands: they may hold anything. */
+    tks_reply_describe_error(reply, message, sizeof message);
+    lua_pushstring(L, message);
+    lua_pushstring(L,
+                   tks_status_code(type == TKS_REPLY_OVERSIZED ? TKS_ERR_LIMIT : TKS_ERR_SERVER));
+    return true;
 }
 
 /* A reply within other replies: nil is false there, and an error is a value that prints as such. */
@@ -112,11 +120,11 @@ static void push_inner_reply(lua_State *L, const tks_reply *reply) {
     case TKS_REPLY_STATUS:
     case TKS_REPLY_STRING: push_bytes(L, tks_reply_get_bytes(reply)); return;
     case TKS_REPLY_ERROR:
+    case TKS_REPLY_OVERSIZED:
         lua_createtable(L, 0, 2);
-        push_error_text(L, reply);
+        (void)push_failure(L, reply);
+        lua_setfield(L, -3, "code");
         lua_setfield(L, -2, "message");
-        lua_pushstring(L, tks_status_code(TKS_ERR_SERVER));
-        lua_setfield(L, -2, "code");
         lua_pushvalue(L, lua_upvalueindex(TKSP_UP_REPLY_ERROR));
         lua_setmetatable(L, -2);
         return;
@@ -131,22 +139,21 @@ static void push_inner_reply(lua_State *L, const tks_reply *reply) {
 }
 
 static int push_reply(lua_State *L, const tks_reply *reply) {
-    switch (tks_reply_get_type(reply)) {
-    case TKS_REPLY_NIL: lua_pushnil(L); return 1;
-    case TKS_REPLY_ERROR:
-        lua_pushnil(L);
-        push_error_text(L, reply);
-        lua_pushstring(L, tks_status_code(TKS_ERR_SERVER));
+    lua_pushnil(L);
+    if (tks_reply_get_type(reply) == TKS_REPLY_NIL) {
+        return 1;
+    } else if (push_failure(L, reply)) {
         return 3;
-    default: push_inner_reply(L, reply); return 1;
     }
+    push_inner_reply(L, reply);
+    return 1;
 }
 
 static int push_replies(lua_State *L, const tks_result *result, tksp_lua_form form) {
     tksp_lua_new_table(L, result->size, 0);
     for (size_t i = 0; i < result->size; i++) {
-        if (form == TKSP_FORM_REPLIES &&
-            tks_reply_get_type(result->replies[i]) == TKS_REPLY_ERROR) {
+        tks_reply_type type = tks_reply_get_type(result->replies[i]);
+        if (form == TKSP_FORM_REPLIES && (type == TKS_REPLY_ERROR || type == TKS_REPLY_OVERSIZED)) {
             return push_reply(L, result->replies[i]);
         }
         push_inner_reply(L, result->replies[i]);

@@ -241,7 +241,11 @@ static int run_deadline(lua_State *L) {
         run = check(L, TKS_NEED_SEND);
     }
     event.sent = lua_toboolean(L, 2) != 0;
-    if (message != NULL) {
+    if (run->need == TKS_NEED_SEND && event.sent && run->reader != NULL &&
+        tks_reader_check(run->reader, &why) != TKS_OK) {
+        event.type = TKS_EVENT_LOST; /* the answer comes, and is too large */
+        event.why = &why;
+    } else if (message != NULL) {
         tks_fail(&why, TKS_ERR_TIMEOUT, "%s", message);
         event.why = &why;
     }

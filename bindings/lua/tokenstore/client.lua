@@ -64,14 +64,15 @@ setmetatable(Client, {
 
 -- execute("SET", "key", value, …): one command; strings go over as they are, numbers as text. Gives
 -- the reply: string, integer or list; nil where Redis says nil (false within a list). An error reply
--- is nil, message, "server". Sent once: without an answer it is "outcome_unknown".
+-- is nil, message, "server"; one beyond max_reply_size is nil, message, "limit". Sent once: without an answer
+-- it is "outcome_unknown".
 function Client:execute(...)
   return self._run(self._handle, core.execute(...))
 end
 
 -- pipeline({ { "GET", "a" }, … }, { raise_errors = …, timeout = … }): all in one round trip; gives the
 -- list of replies. All are sent and answered; then the first error reply makes the whole a failure -
--- or with raise_errors = false each stands in its place as { message = …, code = "server" }.
+-- or with raise_errors = false each stands in its place as { message = …, code = … }.
 function Client:pipeline(commands, call_options)
   if type(commands) == "table" and next(commands) == nil then
     return {}

@@ -11,14 +11,14 @@
 ---| "outcome_unknown" # sent, but no answer came: it may or may not have happened
 ---| "server"          # Redis answered with an error
 ---| "data"            # an argument breaks a limit, or what is stored is not valid
+---| "limit"           # the answer is larger than max_reply_size: the message says what to do
 ---| "spike"           # no access token could be had: the message says what was tried
 ---| "spike_auth"      # the authorization server refused the client or the request
 ---| "closed"          # the client is closed
 ---| "memory"          # out of memory
 
----What data may hold: strings (UTF-8, no NUL), finite numbers, booleans, `tokenstore.null`, and tables
----that are lists (1..n) or have only string keys; at most 32 deep. An empty table is an object unless
----`tokenstore.array` marked it.
+---What data may hold: strings (UTF-8, no NUL), finite numbers, booleans, `tokenstore.null`, and tables, lists (1..n) or
+---with string keys alone; at most 32 deep. An empty table is an object unless `tokenstore.array` marked it.
 ---@alias tokenstore.Data table<string, any>
 
 ---@class tokenstore.Null
@@ -47,7 +47,7 @@
 ---An error reply among other replies. `tostring` gives the message.
 ---@class tokenstore.ReplyError
 ---@field message string
----@field code "server"
+---@field code "server"|"limit"
 
 ---@class tokenstore.ClientOptions
 ---@field redis? string URL; without it $TOKENSTORE_URL, else redis://localhost:6379
@@ -56,7 +56,7 @@
 ---@field max_connection_age? number seconds a connection is used, less up to a fifth by lot (default 300); 0: no end
 ---@field pool_size? integer most connections at a time (default 16)
 ---@field client_name? string as CLIENT LIST shows it
----@field max_reply_size? integer bytes; a larger reply closes the connection (default 64 MiB)
+---@field max_reply_size? integer bytes that one answer may take; a larger one is an error, "limit" (default 64 MiB)
 ---@field db? integer number of the database
 ---@field ca? string TLS: file with the CA certificates; without it the system's
 ---@field cert? string TLS: file with our certificate

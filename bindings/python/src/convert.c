@@ -350,11 +350,13 @@ static PyObject *from_replies(const tksp_py_state *state, const tks_reply *reply
     return list;
 }
 
-/* A ServerError, not raised: in a pipeline it stands in its place. */
+/* An exception, not raised: in a pipeline it stands in its place. */
 static PyObject *from_error(const tksp_py_state *state, const tks_reply *reply) {
     char message[1024];
+    bool oversized = tks_reply_get_type(reply) == TKS_REPLY_OVERSIZED;
     tks_reply_describe_error(reply, message, sizeof message);
-    return PyObject_CallFunction(state->exceptions[TKS_ERR_SERVER], "s", message);
+    return PyObject_CallFunction(state->exceptions[oversized ? TKS_ERR_LIMIT : TKS_ERR_SERVER], "s",
+                                 message);
 }
 
 PyObject *tksp_py_quoted_word(PyObject *module, PyObject *message) {
@@ -374,7 +376,8 @@ PyObject *tksp_py_from_reply(const tksp_py_state *state, const tks_reply *reply)
         bytes = tks_reply_get_bytes(reply);
         return PyBytes_FromStringAndSize(bytes.data, (Py_ssize_t)bytes.size);
     case TKS_REPLY_STATUS: return tksp_py_str(tks_reply_get_bytes(reply));
-    case TKS_REPLY_ERROR: return from_error(state, reply);
+    case TKS_REPLY_ERROR:
+    case TKS_REPLY_OVERSIZED: return from_error(state, reply);
     case TKS_REPLY_INTEGER: return PyLong_FromLongLong(tks_reply_get_integer(reply));
     case TKS_REPLY_ARRAY: return from_replies(state, reply);
     case TKS_REPLY_NIL:

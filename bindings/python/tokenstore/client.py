@@ -84,7 +84,8 @@ class Client(BaseClient, Closing):
     ``client_name``
         shown by ``CLIENT LIST``
     ``max_reply_size``
-        bytes; a larger reply closes the connection (default 64 MiB)
+        bytes that one answer may take in memory: those of its strings, and 16 for each item
+        (default 64 MiB); a larger one raises :class:`LimitError`
     ``db``
         the database number
     ``ca``, ``cert``, ``key``, ``server_name``
@@ -111,6 +112,7 @@ class Client(BaseClient, Closing):
         array                     list
         error                     raises ServerError
         error *inside* an array   a ServerError in its place
+        beyond ``max_reply_size`` raises LimitError
         ========================= ==================
 
         Nobody here knows what the command does, so it is sent once: when no answer comes, that is
@@ -133,8 +135,8 @@ class Client(BaseClient, Closing):
         """Run several commands in one round trip on one connection; a list of their replies.
 
         All are sent and all are answered, whatever becomes of one of them; then the first error
-        is raised, or with ``raise_errors=False`` each error stands as a :class:`ServerError` in
-        its place in the list. An empty list of commands is an empty list of replies.
+        is raised, or with ``raise_errors=False`` each error stands as a :class:`ServerError` (or
+        :class:`LimitError`) in its place in the list. An empty list of commands is an empty list of replies.
         """
         batch = tuple(commands)
         if not batch:

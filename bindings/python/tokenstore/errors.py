@@ -9,6 +9,7 @@
     ├── OutcomeUnknownError                           sent, no answer: it may have happened
     ├── ServerError                                   Redis answered with an error
     ├── DataError               (also ValueError)     what was given or stored is not valid
+    ├── LimitError                                    an answer is too large to be read
     ├── InvalidTokenError
     │   └── ExpiredTokenError
     └── SpikeError
@@ -30,6 +31,7 @@ __all__ = [
     "Error",
     "ExpiredTokenError",
     "InvalidTokenError",
+    "LimitError",
     "OutcomeUnknownError",
     "ServerError",
     "SpikeAuthError",
@@ -82,6 +84,13 @@ class DataError(Error, ValueError):
     """What was given cannot be stored, or what is stored is not valid.
 
     Of given data the message names the path: ``data.user.items[3] is NaN …``.
+    """
+
+
+class LimitError(Error):
+    """A limit was reached: an answer was larger than ``max_reply_size``.
+
+    The server has done what it was asked; nothing was tried again. The message says what to do.
     """
 
 

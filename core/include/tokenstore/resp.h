@@ -1,7 +1,8 @@
-/* tokenstore/resp.h - the Redis protocol (RESP2) without I/O: format commands, read replies (hiredis).
+/* tokenstore/resp.h - the Redis protocol without I/O: format commands, read replies.
  *
  * Purpose:   bytes in, replies out; no socket anywhere. Source: redis.io, "Redis serialization
- *            protocol specification".
+ *            protocol specification". RESP2, which is what is asked for; RESP3's kinds are understood
+ *            where a server sends them all the same.
  * Lifecycle: a reader is fed and asked by one driver; replies are trees the caller frees.
  * Threads:   one thread at a time for each reader and each reply. */
 #ifndef TOKENSTORE_RESP_H
@@ -23,7 +24,8 @@ typedef enum tks_reply_type {
     TKS_REPLY_ERROR,  /* -ERR … */
     TKS_REPLY_INTEGER,
     TKS_REPLY_STRING,
-    TKS_REPLY_ARRAY
+    TKS_REPLY_ARRAY,
+    TKS_REPLY_OVERSIZED /* a reply came that the reader could not hold; nothing of it was kept */
 } tks_reply_type;
 
 typedef struct tks_reply tks_reply;
@@ -33,8 +35,19 @@ tks_status tks_resp_format(tks_buf *out, size_t argc, const tks_bytes *argv);
 
 typedef struct tks_reader tks_reader;
 
-/* `max_reply` bounds the bytes that one reply may take on the wire, and with that what is ever held:
- * a length that announces more is refused as soon as it is read. TKS_OK, TKS_ERR_MEMORY. */
+enum { TKS_REPLY_DEPTH_MAX = 32 }; /* arrays in arrays */
+
+/* A reader holds one reply at a time, and of it never more than `max_reply` bytes: those of its strings, and
+ * sixteen for each of its items, as soon as they are announced. (With what the allocator and the reader
+ * need beside it, memory stays below twice that.)
+ *
+ * A reply that would take more, or is nested deeper than TKS_REPLY_DEPTH_MAX, is read to its end and thrown
+ * away as it comes. tks_reader_next then gives a reply of the type OVERSIZED in its place, so the connection
+ * stays in step, and the replies before and behind it are good. Such a reply is an answer: the command
+ * was carried out. How long to read on for it is the driver's to decide; tks_reader_check tells that it is
+ * under way.
+ *
+ * TKS_OK, TKS_ERR_MEMORY. */
 tks_status tks_reader_new(size_t max_reply, tks_reader **out, tks_error *err);
 void tks_reader_free(tks_reader *reader);
 
@@ -43,11 +56,14 @@ void tks_reader_free(tks_reader *reader);
 tks_status tks_reader_feed(tks_reader *reader, const void *data, size_t size, tks_error *err);
 
 /* The next whole reply, the caller's to free; NULL with TKS_OK when more bytes are needed.
- * TKS_ERR_CONNECTION when the bytes are not RESP or too large, TKS_ERR_MEMORY. */
+ * TKS_ERR_CONNECTION when the bytes are not RESP, TKS_ERR_MEMORY. */
 tks_status tks_reader_next(tks_reader *reader, tks_reply **out, tks_error *err);
 
 /* True when no byte waits and no reply is half read: only then may the connection be used again. */
 bool tks_reader_is_idle(const tks_reader *reader);
+
+/* TKS_ERR_LIMIT while a reply comes that will be OVERSIZED; else TKS_OK. */
+tks_status tks_reader_check(const tks_reader *reader, tks_error *err);
 
 tks_reply_type tks_reply_get_type(const tks_reply *reply);
 int64_t tks_reply_get_integer(const tks_reply *reply); /* of an INTEGER */
@@ -80,6 +96,7 @@ bool tks_reply_is_refusal(const tks_reply *reply);
 /* An error's text for a message, as a C string: printable, cut to `size`, and without the arguments
  * that Redis quotes for unknown commands, which may hold anything. */
 void tks_resp_describe_error(tks_bytes text, char *out, size_t size);
+/* The same of an ERROR; of an OVERSIZED what was too large. */
 void tks_reply_describe_error(const tks_reply *reply, char *out, size_t size);
 
 /* Frees a reply and all in it. NULL is accepted; strings are wiped first: they may hold secrets. */
