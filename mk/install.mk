@@ -4,4 +4,4 @@ SUITES += install
 
 .PHONY: test-install
 test-install: lua python
-	@MAKEFLAGS= TOKENSTORE_BUILD=$(BUILD) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) tests/install
+	@TOKENSTORE_BUILD=$(BUILD) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) tests/install

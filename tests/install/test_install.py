@@ -18,13 +18,12 @@ WITHOUT_PATHS = {k: v for k, v in os.environ.items() if not k.startswith(("LUA_"
 
 
 def make(*words: str) -> None:
-    """With what `make` has built, and no Python or npm to be found."""
+    """With what `make` has built - MAKEFLAGS has what it was given - and no venv to be found."""
     done = subprocess.run(
         ["make", "-s", f"BUILD={BUILD}", "VENV=/none", "PYTHON=/none/python", *words],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        env={k: v for k, v in os.environ.items() if not k.startswith("MAKE")},
     )
     assert done.returncode == 0, done.stderr
 
