@@ -17,15 +17,12 @@ static tks_need step(const tks_flight *r, tks_event_type type, const tksp_failur
     return tks_op_step(r->op, &event);
 }
 
-/* A connection for `batch`, open, in r->lease; on failure nothing is lent. */
-static tks_status get_connection(tks_flight *r, const tks_batch *batch) {
+/* A connection, open, in r->lease; on failure nothing is lent. */
+static tks_status get_connection(tks_flight *r) {
     tksp_failure *failure = &r->failure;
     r->pool = tksp_client_pool(r->client, r->wait.pid);
     if (r->pool == NULL) {
         return tks_fail_memory(&failure->error);
-    }
-    if (batch->reconnect) {
-        tksp_pool_renew(r->pool, r->lease.generation);
     }
     tks_status status = tksp_pool_lend(r->pool, &r->wait, &r->lease, &failure->error);
     if (status != TKS_OK || tksp_conn_is_open(r->lease.conn)) {
@@ -44,7 +41,10 @@ static tks_need deliver(tks_flight *r) {
     tks_event event = {.type = TKS_EVENT_REPLIES, .now_ms = tksp_wall_ms(), .replies = r->replies};
     r->sent = false;
     tks_need need = tks_op_step(r->op, &event);
-    if (tks_op_is_out_of_step(r->op)) {
+    tks_trust trust = tks_op_get_trust(r->op);
+    if (trust == TKS_TRUST_LEAVE) {
+        tksp_pool_renew(r->pool, r->lease.generation);
+    } else if (trust == TKS_TRUST_CLOSE) {
         tksp_conn_distrust(r->lease.conn); /* "not a record" may be the answer to something else */
     }
     return need;
@@ -98,7 +98,7 @@ static void begin_batch(tks_flight *r) {
     r->count = batch->replies; /* the batch is the operation's, and gone after its next step */
     r->status = make_room(r);
     if (r->status == TKS_OK) {
-        r->status = get_connection(r, batch);
+        r->status = get_connection(r);
     }
     r->lent = r->status == TKS_OK;
     if (r->lent) {

@@ -76,6 +76,7 @@ void tks_op_free(tks_op *op) {
     free(op->commands);
     tks_buf_wipe(&op->out);
     tks_notes_clear(&op->notes);
+    free(op->reason);
     tksp_arena_clear(&op->arena);
     free(op);
 }
@@ -105,12 +106,16 @@ static tks_need sleep_for(tks_op *op, uint32_t ms) {
     return TKS_NEED_SLEEP;
 }
 
-/* Kept for the message of a deadline; where memory is short it just is not said. */
-static void note_reason(tks_op *op, const char *message) {
-    char *copy = tksp_arena_alloc(&op->arena, strlen(message) + 1);
-    if (copy != NULL) memcpy(copy, message, strlen(message) + 1);
-    op->reason = copy;
-    op->arena.status = TKS_OK;
+/* Why it tries again, for the log and for the message of a deadline; where memory is short it is not said. A
+ * server that is loading says the same for minutes: that is one line. */
+static void note_reason(tks_op *op, char level, const char *plan, const char *reason) {
+    char text[TKS_NOTE_MAX];
+    if (op->reason != NULL && strcmp(op->reason, reason) == 0) return;
+    char *copy = realloc(op->reason, strlen(reason) + 1);
+    if (copy == NULL) return;
+    op->reason = memcpy(copy, reason, strlen(reason) + 1);
+    (void)snprintf(text, sizeof text, "%s: %s", plan, reason);
+    tks_notes_add(&op->notes, level, text);
 }
 
 /* `first`, doubled (or quadrupled) `times` times up to `most`, and a random quarter less or more, so
@@ -185,12 +190,14 @@ typedef enum verdict { FINAL, UNKNOWN_SCRIPT, NOT_NOW, NOT_HERE } verdict;
 
 /* Errors that say the command was not executed. Source: redis.io, "Redis Cluster specification",
  * "EVAL"; and the error table in Redis' server.c. */
-static verdict judge(const tksp_command *command, const tks_reply *reply) {
+static verdict judge(const tks_op *op, const tksp_command *command, const tks_reply *reply) {
     static const char *const not_now[] = {"LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN",
                                           "MASTERDOWN"};
-    if (tks_reply_get_type(reply) != TKS_REPLY_ERROR || command->raw) return FINAL;
+    if (tks_reply_get_type(reply) != TKS_REPLY_ERROR) return FINAL;
+    if (command->raw) return FINAL;
     if (command->script != NULL && tks_reply_is_error(reply, "NOSCRIPT")) return UNKNOWN_SCRIPT;
     if (tks_reply_is_error(reply, "READONLY")) return NOT_HERE;
+    if (tks_reply_is_error(reply, "NOAUTH")) return op->asked_to_log_in ? FINAL : NOT_HERE;
     for (size_t i = 0; i < sizeof not_now / sizeof not_now[0]; i++) {
         if (tks_reply_is_error(reply, not_now[i])) return NOT_NOW;
     }
@@ -202,6 +209,18 @@ static void describe(const tks_reply *reply, char *out, size_t size) {
     tks_resp_describe_error(tks_resp_innermost_error(tks_reply_get_bytes(reply)), text,
                             sizeof text);
     (void)snprintf(out, size, "the server answered: %s", text);
+}
+
+/* Does the error say that no connection to this server does better? It has become a replica, or wants a login
+ * that it did not want when they were opened. Then they are left, whatever the error means to the command. */
+static bool leave(tks_op *op, const tks_reply *reply) {
+    char message[TKS_ERROR_SIZE];
+    if (tks_reply_get_type(reply) != TKS_REPLY_ERROR ||
+        !(tks_reply_is_error(reply, "READONLY") || tks_reply_is_error(reply, "NOAUTH")))
+        return false;
+    describe(reply, message, sizeof message);
+    note_reason(op, 'w', "the connections to this server are given up", message);
+    return true;
 }
 
 /* Is it a cluster's refusal to serve these keys together, or here? Source: redis.io, "Redis cluster
@@ -260,24 +279,31 @@ static tks_need take_replies(tks_op *op, const tks_event *event) {
 
     op->losses = 0;
     op->batch.reconnect = false;
+    op->trust = TKS_TRUST_KEEP;
+    bool asked_to_log_in = op->asked_to_log_in;
     for (size_t i = 0; i < op->count; i++) {
         tksp_command *command = &op->commands[i];
         if (command->reply != NULL) continue;
         tks_reply *reply = event->replies[next];
         event->replies[next++] = NULL;
-        verdict v = judge(command, reply);
+        verdict v = judge(op, command, reply);
+        if (leave(op, reply)) {
+            op->trust = TKS_TRUST_LEAVE;
+            asked_to_log_in = asked_to_log_in || tks_reply_is_error(reply, "NOAUTH");
+        }
         if (v == FINAL) {
             command->reply = reply;
             continue;
         }
         if (v == UNKNOWN_SCRIPT) command->by_text = true;
         if (v > worst) worst = v;
-        if (v > UNKNOWN_SCRIPT) {
+        if (v == NOT_NOW) {
             describe(reply, message, sizeof message);
-            note_reason(op, message);
+            note_reason(op, 'i', "trying again until the deadline", message);
         }
         tks_reply_free(reply);
     }
+    op->asked_to_log_in = asked_to_log_in;
     if (worst == UNKNOWN_SCRIPT) return send_unanswered(op);
     if (worst != FINAL) {
         op->batch.reconnect = worst == NOT_HERE;
@@ -322,7 +348,7 @@ static tks_need take_loss(tks_op *op, const tks_event *event) {
     op->unanswered = op->unanswered || (event->sent && op->safety != TKS_READ);
     if (event->sent && op->safety == TKS_ONCE) return give_up(op, status, why);
     if (event->final || ++op->losses >= LOSSES_MAX) return give_up(op, status, why);
-    note_reason(op, why);
+    note_reason(op, 'i', "trying again", why);
     op->batch.reconnect = false;
     return sleep_for(op, backoff(BACKOFF_FIRST_MS, 2, op->losses - 1, REFUSAL_MAX_MS));
 }
@@ -370,14 +396,18 @@ const tks_error *tks_op_get_error(const tks_op *op) {
     return &op->error;
 }
 
-bool tks_op_is_out_of_step(const tks_op *op) {
+tks_trust tks_op_get_trust(const tks_op *op) {
     switch (op->error.status) {
     case TKS_ERR_SERVER:
     case TKS_ERR_LIMIT:
     case TKS_ERR_INVALID_TOKEN: /* there is no such session, as a read finds nothing */
-    case TKS_ERR_EXPIRED_TOKEN: return false;
-    default: return op->state == TKS_OP_FAILED && !op->refused;
+    case TKS_ERR_EXPIRED_TOKEN: return op->trust;
+    default: return op->state == TKS_OP_FAILED && !op->refused ? TKS_TRUST_CLOSE : op->trust;
     }
+}
+
+bool tks_op_is_out_of_step(const tks_op *op) {
+    return tks_op_get_trust(op) == TKS_TRUST_CLOSE;
 }
 
 tks_notes *tks_op_get_notes(tks_op *op) {

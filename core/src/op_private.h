@@ -62,7 +62,9 @@ struct tks_op {
     uint32_t pause_ms; /* set by finish: the commands it added are sent after this long */
     bool undoing;
     bool refused; /* failed on an answer that is known to be its own: the request cannot be met */
-    bool unanswered; /* a change was sent, and its answer lost: it may have happened */
+    bool asked_to_log_in; /* once: a new connection may know how */
+    tks_trust trust;      /* in the connection that the last replies came on */
+    bool unanswered;      /* a change was sent, and its answer lost: it may have happened */
     tks_error error;
     tksp_arena arena;
     tksp_command *commands; /* in a heap array, so that an operation can begin anew */
@@ -71,7 +73,7 @@ struct tks_op {
     tks_batch batch;
     const tks_http_request *request;
     tks_notes notes;
-    const char *reason; /* why it is trying again, in the arena; NULL: it is not */
+    char *reason; /* why it is trying again, owned; NULL: it is not */
     tks_result result;
     const tks_token *expected;
 };

@@ -26,8 +26,7 @@ static const scheme SCHEMES[] = {
     {"unix", TKS_UNIX, false},  {"embedded", TKS_EMBEDDED, false},
 };
 
-#define SCHEME_NAMES                                                                               \
-    "redis://, rediss:// (TLS) or redis+unix://, each also with valkey for redis, or embedded:"
+#define SCHEME_NAMES "redis[s]://, valkey[s]://, redis+unix:// or embedded:"
 
 /* A URL on its way: the parts, borrowed from the text. */
 typedef struct parts {

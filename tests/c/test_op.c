@@ -1,4 +1,6 @@
 /* test_op.c - what an operation without an answer says: whether it may have happened. */
+#include <string.h>
+
 #include "test.h"
 #include "tokenstore/op.h"
 #include "tokenstore/tokens.h"
@@ -16,6 +18,11 @@ static tks_op *make(tks_status (*of)(const tks_tokens *, tks_op **, tks_error *)
 static tks_status get(const tks_tokens *t, tks_op **out, tks_error *err) {
     return tks_tokens_get(t, TKS_LITERAL("a"), TKS_LITERAL("t"), TKS_LITERAL("x"), 0, false, out,
                           err);
+}
+
+static tks_status get_many(const tks_tokens *t, tks_op **out, tks_error *err) {
+    tks_bytes tokens[] = {TKS_LITERAL("x"), TKS_LITERAL("y")};
+    return tks_tokens_get_many(t, TKS_LITERAL("a"), TKS_LITERAL("t"), 2, tokens, out, err);
 }
 
 static tks_status rotate(const tks_tokens *t, tks_op **out, tks_error *err) {
@@ -79,4 +86,145 @@ TEST(op_late_answers_leave_changes_in_doubt) {
     CHECK_STATUS(run_late(make(rotate), false), TKS_ERR_TIMEOUT);
     CHECK_STATUS(run_late(make(rotate), true), TKS_ERR_OUTCOME_UNKNOWN);
     CHECK_STATUS(run_late(make(delete_one), true), TKS_ERR_OUTCOME_UNKNOWN);
+}
+
+/* ---- what the server's refusals mean for the connection ------------------------------------------- */
+
+/* Hands `text`, replies in one piece, to the operation. */
+static tks_need answer(tks_op *op, const char *text) {
+    tks_reader *reader = NULL;
+    tks_reply *replies[4] = {NULL};
+    size_t count = 0;
+    tks_event event = {.type = TKS_EVENT_REPLIES, .replies = replies};
+    test_context("%s", text);
+    CHECK_STATUS(tks_reader_new(1 << 20, &reader, NULL), TKS_OK);
+    CHECK_STATUS(tks_reader_feed(reader, text, strlen(text), NULL), TKS_OK);
+    while (count < 4 && tks_reader_next(reader, &replies[count], NULL) == TKS_OK &&
+           replies[count] != NULL)
+        count++;
+    CHECK_INT(count, tks_op_get_batch(op)->replies);
+    tks_need need = tks_op_step(op, &event);
+    for (size_t i = 0; i < count; i++) tks_reply_free(replies[i]);
+    tks_reader_free(reader);
+    return need;
+}
+
+static tks_op *begin(tks_op *op) {
+    tks_event start = {.type = TKS_EVENT_START};
+    CHECK_INT(tks_op_step(op, &start), TKS_NEED_SEND);
+    return op;
+}
+
+static void wake(tks_op *op) {
+    tks_event awake = {.type = TKS_EVENT_AWAKE};
+    CHECK_INT(tks_op_step(op, &awake), TKS_NEED_SEND);
+}
+
+static tks_op *raw(size_t count) {
+    size_t argc[] = {1, 1};
+    tks_bytes argv[] = {TKS_LITERAL("PING"), TKS_LITERAL("PING")};
+    tks_op *op = NULL;
+    CHECK_STATUS(tks_raw_new(count, argc, argv, &op, NULL), TKS_OK);
+    return op;
+}
+
+#define WITHIN "-ERR Error running script (call to f_6b1b): @user_script:1: @user_script: 1: "
+
+TEST(op_a_replica_is_left) {
+    static const char *const texts[] = {"-READONLY You can't write against a replica.\r\n",
+                                        WITHIN "-READONLY You can't write against a replica.\r\n"};
+    for (size_t i = 0; i < 2; i++) {
+        tks_op *op = begin(make(rotate));
+        CHECK_INT(answer(op, texts[i]), TKS_NEED_SLEEP);
+        CHECK_INT(tks_op_get_trust(op), TKS_TRUST_LEAVE);
+        wake(op);
+        CHECK_INT(answer(op, "-LOADING wait\r\n"), TKS_NEED_SLEEP);
+        CHECK_INT(tks_op_get_trust(op), TKS_TRUST_KEEP);
+        wake(op);
+        tks_op_free(op);
+    }
+}
+
+/* The caller gets the answer, and the server is left all the same. */
+TEST(op_a_replica_is_left_after_raw_commands) {
+    tks_op *op = begin(raw(1));
+    CHECK_INT(answer(op, "-READONLY You can't write\r\n"), TKS_DONE);
+    CHECK_INT(tks_op_get_trust(op), TKS_TRUST_LEAVE);
+    tks_op_free(op);
+
+    op = begin(raw(2));
+    CHECK_INT(answer(op, WITHIN "-READONLY no\r\n+OK\r\n"), TKS_DONE);
+    CHECK_INT(tks_op_get_trust(op), TKS_TRUST_LEAVE);
+    tks_op_free(op);
+
+    op = begin(raw(2));
+    CHECK_INT(answer(op, "-OOM no\r\n+OK\r\n"), TKS_DONE);
+    CHECK_INT(tks_op_get_trust(op), TKS_TRUST_KEEP);
+    tks_op_free(op);
+}
+
+/* A new connection may log in as the server now wants it; if not, that is the answer. */
+TEST(op_a_login_that_is_wanted_now) {
+    tks_op *op = begin(make(get));
+    CHECK_INT(answer(op, "-NOAUTH Authentication required.\r\n"), TKS_NEED_SLEEP);
+    CHECK_INT(tks_op_get_trust(op), TKS_TRUST_LEAVE);
+    wake(op);
+    CHECK_INT(answer(op, "-NOAUTH Authentication required.\r\n"), TKS_FAILED);
+    CHECK_INT(tks_op_get_trust(op), TKS_TRUST_LEAVE);
+    CHECK_STATUS(tks_op_get_error(op)->status, TKS_ERR_SERVER);
+    CHECK_CONTAINS(tks_op_get_error(op)->message, "NOAUTH");
+    tks_op_free(op);
+
+    op = begin(make(get_many));
+    CHECK_INT(tks_op_get_batch(op)->replies, 2);
+    CHECK_INT(answer(op, "-NOAUTH no\r\n-NOAUTH no\r\n"), TKS_NEED_SLEEP);
+    wake(op);
+    CHECK_INT(tks_op_get_batch(op)->replies, 2);
+    CHECK_INT(answer(op, "$-1\r\n$-1\r\n"), TKS_DONE);
+    CHECK_INT(tks_op_get_trust(op), TKS_TRUST_KEEP);
+    tks_op_free(op);
+
+    op = begin(raw(1));
+    CHECK_INT(answer(op, "-NOAUTH Authentication required.\r\n"), TKS_DONE);
+    CHECK_INT(tks_op_get_trust(op), TKS_TRUST_LEAVE);
+    tks_op_free(op);
+}
+
+/* ---- notes for the log ----------------------------------------------------------------------------- */
+
+static void check_notes(tks_op *op, const char *want) {
+    tks_buf text;
+    tks_buf_init(&text, 1 << 16);
+    CHECK_STATUS(tks_notes_take(tks_op_get_notes(op), &text), TKS_OK);
+    CHECK_BYTES(tks_buf_bytes(&text), test_bytes(want));
+    tks_buf_clear(&text);
+}
+
+TEST(op_notes_say_why_it_tried_again) {
+    tks_error why = {TKS_ERR_CONNECTION, "redis://h:1/0: refused"};
+    tks_event lost = {.type = TKS_EVENT_LOST, .why = &why};
+    tks_op *op = begin(make(get));
+    for (int i = 0; i < 3; i++) {
+        CHECK_INT(tks_op_step(op, &lost), TKS_NEED_SLEEP);
+        wake(op);
+    }
+    for (int i = 0; i < 3; i++) {
+        CHECK_INT(answer(op, "-LOADING wait\r\n"), TKS_NEED_SLEEP);
+        wake(op);
+    }
+    CHECK_INT(answer(op, "-READONLY no\r\n"), TKS_NEED_SLEEP);
+    check_notes(op,
+                "itrying again: redis://h:1/0: refused\n"
+                "itrying again until the deadline: the server answered: LOADING wait\n"
+                "wthe connections to this server are given up: the server answered: READONLY no\n");
+    wake(op);
+    CHECK_INT(answer(op, "$-1\r\n"), TKS_DONE);
+    check_notes(op, "");
+    tks_op_free(op);
+
+    op = begin(raw(1));
+    CHECK_INT(answer(op, "-READONLY no\r\n"), TKS_DONE);
+    check_notes(op,
+                "wthe connections to this server are given up: the server answered: READONLY no\n");
+    tks_op_free(op);
 }

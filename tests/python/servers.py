@@ -21,6 +21,14 @@ from pathlib import Path
 from typing import Any
 
 BINARY = os.environ.get("TOKENSTORE_TEST_SERVER", "redis-server")
+"""What the tests run on; `make test-servers` runs them on each there is."""
+
+OLD = str(Path(__file__).resolve().parents[2] / ".venv/servers/redis-server-6.2")
+"""Redis 6.2, which scripts/setup fetches."""
+
+BINARIES = ("redis-server", "valkey-server", OLD)
+"""The servers that there may be, one for each kind of answer."""
+
 _PR_SET_PDEATHSIG = 1
 
 

@@ -88,8 +88,18 @@ const tks_http_request *tks_op_get_request(const tks_op *op); /* after TKS_NEED_
 uint32_t tks_op_get_sleep(const tks_op *op);         /* after TKS_NEED_SLEEP: milliseconds */
 const tks_error *tks_op_get_error(const tks_op *op); /* after TKS_FAILED */
 
-/* After TKS_FAILED that REPLIES led to: may they belong to other commands? Then the driver closes the
- * connection they came on. */
+/* What a connection is worth after the replies that came on it. */
+typedef enum tks_trust {
+    TKS_TRUST_KEEP,  /* as much as before */
+    TKS_TRUST_CLOSE, /* nothing: they may belong to other commands */
+    TKS_TRUST_LEAVE /* nothing, and so are all that are open now: the server has become a replica (READONLY),
+                        or wants another login (NOAUTH) */
+} tks_trust;
+
+/* After a step that REPLIES led to, whatever is needed now. */
+tks_trust tks_op_get_trust(const tks_op *op);
+
+/* Is that TKS_TRUST_CLOSE? */
 bool tks_op_is_out_of_step(const tks_op *op);
 
 /* ---- results -------------------------------------------------------------------------------- */

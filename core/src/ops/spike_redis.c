@@ -89,6 +89,7 @@ tks_need tksp_spike_step_redis(tksp_spike_op *self, const tks_event *event) {
     tks_need need = event->type == TKS_EVENT_LOST || event->type == TKS_EVENT_DEADLINE
                         ? TKS_FAILED
                         : tks_op_step(self->inner, event);
+    self->base.trust = tks_op_get_trust(self->inner);
     if (need == TKS_NEED_SEND) {
         self->base.batch = *tks_op_get_batch(self->inner);
         self->base.batch.patience_ms = REDIS_PATIENCE_MS;
@@ -96,8 +97,9 @@ tks_need tksp_spike_step_redis(tksp_spike_op *self, const tks_event *event) {
     }
     if (need != TKS_DONE) {
         char text[TKS_ERROR_SIZE + 40];
-        const char *why =
-            event->why != NULL ? event->why->message : tks_op_get_error(self->inner)->message;
+        const char *why = event->why != NULL            ? event->why->message
+                          : self->inner->reason != NULL ? self->inner->reason
+                                                        : self->inner->error.message;
         (void)snprintf(text, sizeof text, "redis down, going on without it: %s", why);
         tksp_spike_note(self, 'w', text);
         self->redis = false;
