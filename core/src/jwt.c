@@ -2,9 +2,11 @@
  *
  * Purpose:   the order of things: the caller's arguments; three parts; the header; a key that fits;
  *            the signature; only then the claims.
- * Lifecycle: the parts are decoded one after the other into one buffer on the stack, for a token has
- *            8 KiB at most.
+ * Lifecycle: the parts are decoded one after the other into one room, which is on the stack for a token of
+ *            usual size.
  * Threads:   nothing here keeps state. */
+#include <stdlib.h>
+
 #include "jwt_private.h"
 
 typedef struct parts {
@@ -25,10 +27,15 @@ static bool next_part(tks_bytes *rest, tks_bytes *part) {
     return true;
 }
 
-static tks_status split(tks_bytes token, parts *out, tks_error *err) {
+static tks_status split(tks_bytes token, size_t max_size, parts *out, tks_error *err) {
     tks_bytes rest = token;
 
-    if (token.size > TKS_JWT_SIZE_MAX) return refuse(err, "it is longer than 8 KiB");
+    if (max_size == 0) max_size = TKS_JWT_SIZE_DEFAULT;
+    if (token.size > max_size)
+        return tks_fail(err, TKS_ERR_INVALID_TOKEN,
+                        "the token is not valid: it has %zu bytes, and max_size is %zu", token.size,
+                        max_size);
+    if (token.size == 0) return refuse(err, "it is empty");
     if (!next_part(&rest, &out->header) || !next_part(&rest, &out->claims) ||
         memchr(rest.data, '.', rest.size) != NULL)
         return refuse(err, "it has not the three parts of a compact JWS");
@@ -133,10 +140,17 @@ static tks_status check_signature(const tks_json *header, tks_jwt_alg alg, tks_k
     const tks_json *kid = header != NULL ? tks_json_find(header, "kid") : NULL;
     unsigned tries = 0;
 
-    for (size_t i = 0; i < count && tries < TKS_JWT_TRIES_MAX; i++) {
+    for (size_t i = 0; i < count; i++) {
         tks_status status = TKS_OK;
         if (!fits(keys[i], alg, kid)) continue;
-        tries++;
+        if (tries++ == TKS_JWT_TRIES_MAX)
+            return tks_fail(
+                err, TKS_ERR_INVALID_TOKEN,
+                "the token is not valid: its signature is good for none of the first %d "
+                "keys that fit, and no more are tried: %s",
+                TKS_JWT_TRIES_MAX,
+                kid == NULL ? "it has no key id (kid)"
+                            : "the keys have no key id (kid), or the same one");
         status = keys[i]->ops->verify(keys[i], alg, input, signature);
         if (status == TKS_OK) return TKS_OK;
         if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
@@ -145,23 +159,33 @@ static tks_status check_signature(const tks_json *header, tks_jwt_alg alg, tks_k
                                   : "its signature is not good");
 }
 
+void tksp_jwt_room_clear(tksp_jwt_room *room) {
+    free(room->large);
+}
+
 tks_status tksp_jwt_open(tks_bytes token, tks_key *const *keys, size_t count,
-                         const tks_jwt_policy *policy, unsigned char room[TKSP_JWT_PART_MAX],
-                         tks_json **header, tks_bytes *payload, tks_error *err) {
+                         const tks_jwt_policy *policy, tksp_jwt_room *room, tks_json **header,
+                         tks_bytes *payload, tks_error *err) {
+    unsigned char *at = room->usual;
     tks_jwt_alg alg = TKS_JWT_ALG_COUNT;
     tks_bytes text, signature;
     parts p;
     tks_status status = tksp_jwt_check_policy(policy, err);
 
     *header = NULL;
+    room->large = NULL;
     if (status == TKS_OK) status = check_keys(keys, count, policy->algorithms, err);
-    if (status == TKS_OK) status = split(token, &p, err);
-    if (status == TKS_OK) status = decode_part(p.header, room, "header", &text, err);
+    if (status == TKS_OK) status = split(token, policy->max_size, &p, err);
+    if (status == TKS_OK && token.size > TKS_JWT_SIZE_DEFAULT) {
+        at = room->large = malloc(token.size);
+        if (at == NULL) status = tks_fail_memory(err);
+    }
+    if (status == TKS_OK) status = decode_part(p.header, at, "header", &text, err);
     if (status == TKS_OK) status = read_header(text, policy, header, &alg, err);
-    if (status == TKS_OK) status = decode_part(p.signature, room, "signature", &signature, err);
+    if (status == TKS_OK) status = decode_part(p.signature, at, "signature", &signature, err);
     if (status == TKS_OK)
         status = check_signature(*header, alg, keys, count, p.input, signature, err);
-    if (status == TKS_OK) status = decode_part(p.claims, room, "payload", payload, err);
+    if (status == TKS_OK) status = decode_part(p.claims, at, "payload", payload, err);
     if (status != TKS_OK) {
         tks_json_free(*header);
         *header = NULL;
@@ -182,13 +206,14 @@ tks_status tksp_jwt_read_claims(tks_bytes payload, const tks_jwt_policy *policy,
 
 tks_status tks_jwt_decode(tks_bytes token, tks_key *const *keys, size_t count,
                           const tks_jwt_policy *policy, tks_jwt *out, tks_error *err) {
-    unsigned char room[TKSP_JWT_PART_MAX];
+    tksp_jwt_room room;
     tks_bytes payload;
 
     out->claims = NULL;
     tks_status status =
-        tksp_jwt_open(token, keys, count, policy, room, &out->header, &payload, err);
+        tksp_jwt_open(token, keys, count, policy, &room, &out->header, &payload, err);
     if (status == TKS_OK) status = tksp_jwt_read_claims(payload, policy, &out->claims, err);
+    tksp_jwt_room_clear(&room);
     if (status != TKS_OK) tks_jwt_clear(out);
     return status;
 }

@@ -33,6 +33,13 @@ static bool has_empty(const tks_bytes *texts, size_t count) {
     return false;
 }
 
+tks_status tksp_jwt_check_size(size_t max_size, tks_error *err) {
+    return max_size <= TKS_JWT_SIZE_MAX
+               ? TKS_OK
+               : tks_fail(err, TKS_ERR_CONFIGURATION, "max_size must be 1 to %d bytes",
+                          TKS_JWT_SIZE_MAX);
+}
+
 tks_status tksp_jwt_check_policy(const tks_jwt_policy *policy, tks_error *err) {
     if (policy->algorithms == 0)
         return tks_fail(err, TKS_ERR_CONFIGURATION,
@@ -50,7 +57,7 @@ tks_status tksp_jwt_check_policy(const tks_jwt_policy *policy, tks_error *err) {
             "audience, issuer and require are texts that are not empty and hold no NUL");
     if (policy->typ.data != NULL && policy->typ.size == 0)
         return tks_fail(err, TKS_ERR_CONFIGURATION, "typ is empty: leave it out, or give one");
-    return TKS_OK;
+    return tksp_jwt_check_size(policy->max_size, err);
 }
 
 /* ---- the header ---------------------------------------------------------------------------- */
@@ -77,6 +84,10 @@ static bool get_type(const tks_json *header, const char *name, tks_bytes *out) {
     return true;
 }
 
+bool tksp_jwt_is_nested(tks_bytes cty) {
+    return tksp_equal_nocase(short_type(cty), TKS_LITERAL("JWT"));
+}
+
 tks_status tksp_jwt_check_header(const tks_json *header, const tks_jwt_policy *policy,
                                  tks_error *err) {
     const tks_json *kid = tks_json_find(header, "kid");
@@ -91,8 +102,7 @@ tks_status tksp_jwt_check_header(const tks_json *header, const tks_jwt_policy *p
         return refuse(err, "its kid is no string");
     if (!get_type(header, "typ", &typ) || !get_type(header, "cty", &cty))
         return refuse(err, "its typ or cty is no string");
-    if (tksp_equal_nocase(cty, TKS_LITERAL("JWT")))
-        return refuse(err, "it holds another token (cty)");
+    if (tksp_jwt_is_nested(cty)) return refuse(err, "it holds another token (cty)");
     if (policy->typ.data != NULL && !tksp_equal_nocase(typ, short_type(policy->typ)))
         return refuse(err, "its typ is not the one wanted");
     return TKS_OK;

@@ -4,7 +4,7 @@
 #include "jwt_private.h"
 
 enum {
-    HEADER_MAX = TKS_JWT_SIZE_MAX,
+    KID_MAX = 8 * 1024,
     SMALL_SIGNATURE = 192 /* characters: all but RSA's, with both dots */
 };
 
@@ -20,6 +20,11 @@ static tks_status refuse_header(tks_error *err, const char *problem) {
     return tks_fail(err, TKS_ERR_DATA, "a header %s", problem);
 }
 
+/* Does cty, a JSON string, say that the token holds another? */
+static bool is_nested(tks_bytes cty) {
+    return tksp_jwt_is_nested(tks_bytes_of(cty.data + 1, cty.size - 2));
+}
+
 /* What the caller's headers say of typ and kid; `*others` tells whether there is more. */
 typedef struct given {
     tks_bytes typ, kid; /* JSON texts; empty: not said */
@@ -32,11 +37,16 @@ static tks_status read_headers(tks_bytes headers, given *out, tks_error *err) {
     out->typ = no_text;
     out->kid = no_text;
     while (headers.size > 0 && tks_json_next_member(headers, &at, &name, &value)) {
-        bool is_typ = is_quoted(name, "typ");
+        bool is_typ = is_quoted(name, "typ"), is_cty = is_quoted(name, "cty");
         if (is_quoted(name, "alg"))
             return refuse_header(err, "may not give alg: it is the algorithm argument's");
         if (is_quoted(name, "crit") || is_quoted(name, "b64") || is_quoted(name, "zip"))
             return refuse_header(err, "may not be crit, b64 or zip: no reader here would take it");
+        if (is_cty && (value.data[0] != '"' || is_nested(value)))
+            return refuse_header(
+                err,
+                "cty must be a string, and not \"JWT\": no reader here takes a token in "
+                "a token");
         if (!is_typ && !is_quoted(name, "kid")) continue;
         if (value.data[0] != '"' && value.data[0] != 'n')
             return refuse_header(err, "typ or kid must be a string, or null to leave it out");
@@ -63,7 +73,7 @@ static bool is_null(tks_bytes json) {
 static tks_status append_kid(tks_buf *out, tks_bytes kid, tks_error *err) {
     tks_json_writer w;
     (void)tks_buf_append(out, ",\"kid\":", 7);
-    tks_json_writer_init(&w, out, HEADER_MAX, "the key's kid", err);
+    tks_json_writer_init(&w, out, KID_MAX, "the key's kid", err);
     return tks_json_write_string(&w, kid);
 }
 
@@ -94,21 +104,94 @@ static tks_status make_header(const tks_key *key, tks_jwt_alg alg, tks_bytes hea
     return tks_buf_append(out, "}", 1);
 }
 
-/* The times must be numbers: a token that says otherwise is good for nobody. */
-static tks_status check_claims(tks_bytes claims, tks_error *err) {
+/* The claims that decode looks at, as JSON; what is not there is empty. */
+typedef struct known {
+    tks_bytes exp, nbf, iat, aud;
+} known;
+
+static void find_known(tks_bytes claims, known *out) {
     tks_bytes name, value;
     size_t at = 0;
 
+    *out = (known){no_text, no_text, no_text, no_text};
+    while (tks_json_next_member(claims, &at, &name, &value)) {
+        if (is_quoted(name, "exp")) out->exp = value;
+        if (is_quoted(name, "nbf")) out->nbf = value;
+        if (is_quoted(name, "iat")) out->iat = value;
+        if (is_quoted(name, "aud")) out->aud = value;
+    }
+}
+
+/* Is it a number, or not there? */
+static bool is_time(tks_bytes json) {
+    return json.size == 0 || json.data[0] == '-' || (json.data[0] >= '0' && json.data[0] <= '9');
+}
+
+/* A text, or a list of texts of which one is not empty: nobody asks for "". */
+static bool is_audience(const tks_json *aud) {
+    bool named = false;
+    if (tks_json_get_type(aud) == TKS_JSON_STRING) return tks_json_get_string(aud).size > 0;
+    if (tks_json_get_type(aud) != TKS_JSON_ARRAY) return false;
+    for (aud = tks_json_get_child(aud); aud != NULL; aud = tks_json_get_next(aud)) {
+        if (tks_json_get_type(aud) != TKS_JSON_STRING) return false;
+        named = named || tks_json_get_string(aud).size > 0;
+    }
+    return named;
+}
+
+static tks_status check_audience(tks_bytes json, tks_error *err) {
+    tks_json *tree = NULL;
+    tks_status status = TKS_OK;
+
+    if (json.size == 0 || (json.size > 2 && json.data[0] == '"')) return TKS_OK;
+    status = tks_json_parse(json, json.size, &tree, NULL);
+    if (status == TKS_OK && !is_audience(tree)) status = TKS_ERR_DATA;
+    tks_json_free(tree);
+    if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
+    return status == TKS_OK ? TKS_OK
+                            : tks_fail(err, TKS_ERR_DATA,
+                                       "claims: aud is a string or a list of strings, not empty");
+}
+
+/* Is there a moment at which the token would be good? */
+static tks_status check_span(const known *k, tks_error *err) {
+    tks_json *tree = NULL;
+    tks_buf text;
+    tks_status status = TKS_OK;
+
+    if (k->exp.size > 0 && k->exp.data[0] == '-')
+        return tks_fail(err, TKS_ERR_DATA, "claims: exp is before 1970");
+    if (k->exp.size == 0 || k->nbf.size == 0) return TKS_OK;
+    tks_buf_init(&text, SIZE_MAX);
+    (void)tks_buf_append(&text, "[", 1);
+    (void)tks_buf_append_bytes(&text, k->nbf);
+    (void)tks_buf_append(&text, ",", 1);
+    (void)tks_buf_append_bytes(&text, k->exp);
+    status = tks_buf_append(&text, "]", 1);
+    if (status == TKS_OK) status = tks_json_parse(tks_buf_bytes(&text), text.size, &tree, NULL);
+    if (status == TKS_OK) {
+        const tks_json *nbf = tks_json_get_child(tree);
+        if (tks_json_get_double(nbf) >= tks_json_get_double(tks_json_get_next(nbf)))
+            status = tks_fail(err, TKS_ERR_DATA,
+                              "claims: nbf is not before exp: the token would never be good");
+    }
+    tks_json_free(tree);
+    tks_buf_clear(&text);
+    return status == TKS_ERR_MEMORY ? tks_fail_memory(err) : status;
+}
+
+/* What decode would take from nobody is not made. */
+static tks_status check_claims(tks_bytes claims, tks_error *err) {
+    known k;
+
     if (claims.size < 2 || claims.data[0] != '{')
         return tks_fail(err, TKS_ERR_DATA, "claims must be a JSON object");
-    while (tks_json_next_member(claims, &at, &name, &value)) {
-        bool is_number = value.data[0] == '-' || (value.data[0] >= '0' && value.data[0] <= '9');
-        if (is_number) continue;
-        if (is_quoted(name, "exp") || is_quoted(name, "nbf") || is_quoted(name, "iat"))
-            return tks_fail(err, TKS_ERR_DATA,
-                            "claims: exp, nbf and iat are numbers, seconds since the epoch");
-    }
-    return TKS_OK;
+    find_known(claims, &k);
+    if (!is_time(k.exp) || !is_time(k.nbf) || !is_time(k.iat))
+        return tks_fail(err, TKS_ERR_DATA,
+                        "claims: exp, nbf and iat are numbers, seconds since the epoch");
+    tks_status status = check_span(&k, err);
+    return status == TKS_OK ? check_audience(k.aud, err) : status;
 }
 
 static tks_status check_key(const tks_key *key, tks_jwt_alg alg, tks_error *err) {
@@ -133,7 +216,7 @@ static tks_status assemble(tks_bytes claims, const tks_key *key, tks_jwt_alg alg
     tks_status status = TKS_OK;
 
     /* Room for it all at once: a buffer that grows wipes what it leaves. */
-    if (header.size + claims.size < TKS_JWT_SIZE_MAX / 2)
+    if (header.size + claims.size < TKS_JWT_SIZE_DEFAULT / 2)
         (void)tks_buf_reserve(token, (header.size + claims.size) / 3 * 4 + SMALL_SIGNATURE, &at);
     (void)tksp_base64url_encode(header, token);
     (void)tks_buf_append(token, ".", 1);
@@ -146,14 +229,16 @@ static tks_status assemble(tks_bytes claims, const tks_key *key, tks_jwt_alg alg
 }
 
 tks_status tks_jwt_encode(tks_bytes claims, const tks_key *key, tks_jwt_alg alg, tks_bytes headers,
-                          tks_buf *out, tks_error *err) {
+                          size_t max_size, tks_buf *out, tks_error *err) {
     tks_buf header, token;
     tks_status status = check_key(key, alg, err);
 
+    if (status == TKS_OK) status = tksp_jwt_check_size(max_size, err);
     if (status == TKS_OK) status = check_claims(claims, err);
     if (status != TKS_OK) return status;
-    tks_buf_init(&header, HEADER_MAX);
-    tks_buf_init(&token, TKS_JWT_SIZE_MAX);
+    if (max_size == 0) max_size = TKS_JWT_SIZE_DEFAULT;
+    tks_buf_init(&header, max_size);
+    tks_buf_init(&token, max_size);
     status = make_header(key, alg, headers, &header, err);
     if (status == TKS_OK) status = assemble(claims, key, alg, tks_buf_bytes(&header), &token, err);
     if (status == TKS_OK) status = tks_buf_append_bytes(out, tks_buf_bytes(&token));
@@ -162,7 +247,8 @@ tks_status tks_jwt_encode(tks_bytes claims, const tks_key *key, tks_jwt_alg alg,
     if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
     if (status == TKS_ERR_DATA)
         return tks_fail(err, TKS_ERR_DATA,
-                        "the token would be longer than 8 KiB, which no reader here takes: put "
-                        "less into it");
+                        "the token would be longer than %zu bytes: put less into it, or give a "
+                        "larger max_size here and where it is read",
+                        max_size);
     return status;
 }

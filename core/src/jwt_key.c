@@ -28,7 +28,7 @@ tks_status tks_jwt_alg_find(tks_bytes name, tks_jwt_alg *out, tks_error *err) {
     }
     return tks_fail(err, TKS_ERR_CONFIGURATION,
                     "an unknown algorithm was given; known are HS256, HS384, HS512, RS256, RS384, "
-                    "RS512, PS256, PS384, PS512, ES256, ES384, ES512 and EdDSA");
+                    "RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA and Ed25519");
 }
 
 tks_status tks_jwt_alg_add(tks_bytes name, uint32_t *set, tks_error *err) {

@@ -151,8 +151,9 @@ static EVP_PKEY *read_block(const char *name, const unsigned char *der, long siz
     return pkey;
 }
 
-/* Reads the one block of `pem` that is a key. */
-static tks_status read_pem(BIO *bio, EVP_PKEY **pkey, bool *is_private, tks_error *err) {
+/* Reads the one block that is a key; `text` is what was given. */
+static tks_status read_pem(BIO *bio, tks_bytes text, EVP_PKEY **pkey, bool *is_private,
+                           tks_error *err) {
     tks_status status = TKS_OK;
     char *name = NULL;
     char *header = NULL;
@@ -168,6 +169,8 @@ static tks_status read_pem(BIO *bio, EVP_PKEY **pkey, bool *is_private, tks_erro
             status = refuse(err, "text holds more than one key or certificate: give one");
         } else if (strcmp(name, PEM_STRING_PKCS8) == 0 || header[0] != '\0') {
             status = refuse(err, "is encrypted: decrypt it first (openssl pkey)");
+        } else if (strcmp(name, "OPENSSH PRIVATE KEY") == 0) {
+            status = refuse(err, tksp_pem_explain(text));
         } else {
             *pkey = read_block(name, der, size, is_private);
             if (*pkey == NULL)
@@ -179,8 +182,7 @@ static tks_status read_pem(BIO *bio, EVP_PKEY **pkey, bool *is_private, tks_erro
         OPENSSL_free(header);
         OPENSSL_clear_free(der, (size_t)size);
     }
-    if (status == TKS_OK && *pkey == NULL)
-        status = refuse(err, "text holds no PEM block: \"-----BEGIN …\" is wanted");
+    if (status == TKS_OK && *pkey == NULL) status = refuse(err, tksp_pem_explain(text));
     return status;
 }
 
@@ -191,13 +193,17 @@ tks_status tks_key_from_pem(tks_bytes pem, const tks_key_options *options, tks_k
     bool is_private = false;
     tks_status status = TKS_OK;
     BIO *bio = NULL;
+    tks_buf tidy;
 
     *out = NULL;
     if (pem.size > TKS_JWK_SIZE_MAX) return refuse(err, "text is longer than 1 MiB");
+    tks_buf_init(&tidy, 2 * TKS_JWK_SIZE_MAX);
     ERR_set_mark();
-    bio = BIO_new_mem_buf(pem.size > 0 ? pem.data : "", (int)pem.size);
-    status = bio != NULL ? read_pem(bio, &pkey, &is_private, err) : tks_fail_memory(err);
+    if (tksp_pem_tidy(pem, &tidy) == TKS_OK)
+        bio = BIO_new_mem_buf(tidy.size > 0 ? tidy.data : "", (int)tidy.size);
+    status = bio != NULL ? read_pem(bio, pem, &pkey, &is_private, err) : tks_fail_memory(err);
     BIO_free(bio);
+    tks_buf_wipe(&tidy);
     if (status == TKS_OK) {
         status = tksp_key_evp(pkey, is_private, &key, err);
         pkey = NULL;

@@ -54,6 +54,17 @@ tks_status tksp_secret_algorithms(tks_bytes secret, uint32_t *out, tks_error *er
 /* Refuses what is no secret but a key of another kind. TKS_OK, TKS_ERR_CONFIGURATION, TKS_ERR_MEMORY. */
 tks_status tksp_secret_check(tks_bytes secret, tks_error *err);
 
+/* Does a key or certificate in DER begin here? */
+bool tksp_is_der(tks_bytes text);
+
+/* ---- jwt_pem.c ----------------------------------------------------------------------------- */
+
+/* Appends the PEM blocks of `text` as OpenSSL wants them. TKS_OK or the buffer's error. */
+tks_status tksp_pem_tidy(tks_bytes text, tks_buf *out);
+
+/* What `text` is, where it is no PEM: the end of a message that begins with "the key". */
+const char *tksp_pem_explain(tks_bytes text);
+
 /* ---- jwt_sodium.c -------------------------------------------------------------------------- */
 
 enum { TKSP_ED25519_SIZE = 32 };
@@ -100,13 +111,23 @@ struct tks_jwt_provider {
 
 /* ---- jwt.c --------------------------------------------------------------------------------- */
 
-enum { TKSP_JWT_PART_MAX = TKS_JWT_SIZE_MAX / 4 * 3 + 3 };
+/* Where the parts of a token are decoded: on the stack, unless it is longer than usual. */
+typedef struct tksp_jwt_room {
+    unsigned char *large; /* NULL: `usual` is enough */
+    unsigned char usual[TKS_JWT_SIZE_DEFAULT / 4 * 3 + 3];
+} tksp_jwt_room;
+
+void tksp_jwt_room_clear(tksp_jwt_room *room);
+
+/* 0 is the default. TKS_ERR_CONFIGURATION: larger than TKS_JWT_SIZE_MAX. */
+tks_status tksp_jwt_check_size(size_t max_size, tks_error *err);
 
 /* The two halves of tks_jwt_decode, with its errors. First all but the claims: *payload, in `room`, is what
- * was signed. *header, the caller's to free, stays NULL for a plain one that nobody wants to see. */
+ * was signed; the room is the caller's to clear, on failure too. *header, the caller's to free, stays NULL for
+ * a plain one that nobody wants to see. */
 tks_status tksp_jwt_open(tks_bytes token, tks_key *const *keys, size_t count,
-                         const tks_jwt_policy *policy, unsigned char room[TKSP_JWT_PART_MAX],
-                         tks_json **header, tks_bytes *payload, tks_error *err);
+                         const tks_jwt_policy *policy, tksp_jwt_room *room, tks_json **header,
+                         tks_bytes *payload, tks_error *err);
 
 /* Then the claims, which are the caller's to free. */
 tks_status tksp_jwt_read_claims(tks_bytes payload, const tks_jwt_policy *policy, tks_json **out,
@@ -130,6 +151,9 @@ tks_status tksp_jwt_check_policy(const tks_jwt_policy *policy, tks_error *err);
  * TKS_ERR_INVALID_TOKEN. */
 tks_status tksp_jwt_check_header(const tks_json *header, const tks_jwt_policy *policy,
                                  tks_error *err);
+
+/* Does this value of cty say that the token holds another token? */
+bool tksp_jwt_is_nested(tks_bytes cty);
 
 /* The claims' rules. TKS_OK, TKS_ERR_INVALID_TOKEN, TKS_ERR_EXPIRED_TOKEN when only exp is wrong. */
 tks_status tksp_jwt_check_claims(const tks_json *claims, const tks_jwt_policy *policy,

@@ -147,7 +147,7 @@ static bool is_numbered(tks_bytes body) {
     }
 }
 
-static bool is_der(tks_bytes text) {
+bool tksp_is_der(tks_bytes text) {
     static const char pkcs7[] = "\x06\x09\x2A\x86\x48\x86\xF7\x0D\x01\x07";
     element all;
     return next_is(text, SEQUENCE, &all) && (is_spki(all.body) || is_signed(all.body) ||
@@ -195,7 +195,7 @@ static tks_bytes decode_64(tks_bytes text, char *out, size_t *size) {
 static bool is_key_in_64(tks_bytes text, char *room) {
     size_t size;
     (void)decode_64(text, room, &size);
-    return is_der(tks_bytes_of(room, size)) || is_ssh(tks_bytes_of(room, size));
+    return tksp_is_der(tks_bytes_of(room, size)) || is_ssh(tks_bytes_of(room, size));
 }
 
 /* Without blanks in front; in the query of a URL a blank is a '+'. */
@@ -360,7 +360,7 @@ static tks_status look(tks_bytes text, unsigned depth, bool *found) {
     tks_status status = TKS_OK;
     char *room = malloc(text.size + 1);
     if (room == NULL) return TKS_ERR_MEMORY;
-    *found = is_der(trim(text)) || is_ssh(text) || is_key_in_text(text, room);
+    *found = tksp_is_der(trim(text)) || is_ssh(text) || is_key_in_text(text, room);
     for (size_t i = 0; i < sizeof spellings / sizeof *spellings && depth < DEPTH_MAX; i++) {
         if (*found || status != TKS_OK) break;
         size_t size = spellings[i](text, room);

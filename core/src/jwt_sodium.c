@@ -183,8 +183,8 @@ tks_status tksp_key_ed25519(tks_bytes public_key, tks_bytes seed, tks_key **out,
     if (public_key.size != TKSP_ED25519_SIZE || (seed.size != 0 && seed.size != TKSP_ED25519_SIZE))
         return tks_fail(err, TKS_ERR_CONFIGURATION,
                         "an Ed25519 key is 32 bytes, public and private; this one is not");
-    key =
-        tksp_key_new(sizeof *key, &ops, TKS_KEY_ED25519, TKS_JWT_BIT(TKS_JWT_EDDSA), seed.size > 0);
+    key = tksp_key_new(sizeof *key, &ops, TKS_KEY_ED25519,
+                       TKS_JWT_BIT(TKS_JWT_EDDSA) | TKS_JWT_BIT(TKS_JWT_ED25519), seed.size > 0);
     if (key == NULL) return tks_fail_memory(err);
     memcpy(key->public_key, public_key.data, sizeof key->public_key);
     if (seed.size > 0) {

@@ -8,7 +8,6 @@
 
 enum {
     ANSWER_MAX = 1024 * 1024,
-    TOKEN_MAX = 64 * 1024,    /* larger than any header that could carry it */
     EXPIRES_MAX_S = 315360000 /* ten years */
 };
 
@@ -112,7 +111,7 @@ static int64_t seconds_of(const tks_json *tree, const char *name) {
 }
 
 bool tksp_oauth_is_bearer(tks_bytes token) {
-    if (token.size == 0 || token.size > TOKEN_MAX) return false;
+    if (token.size == 0 || token.size > TKS_OAUTH_TOKEN_MAX) return false;
     for (size_t i = 0; i < token.size; i++) {
         char c = token.data[i];
         bool alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');

@@ -22,7 +22,10 @@ typedef enum tksp_oauth_verdict {
     TKS_OAUTH_WRONG    /* no answer of a token endpoint: another status, not JSON, no token in it */
 } tksp_oauth_verdict;
 
-enum { TKS_OAUTH_WHY_SIZE = 160 };
+enum {
+    TKS_OAUTH_WHY_SIZE = 160,
+    TKS_OAUTH_TOKEN_MAX = 64 * 1024 /* bytes: larger than any header that could carry it */
+};
 
 typedef struct tksp_oauth_answer {
     tks_json *tree;         /* owned; NULL unless granted */

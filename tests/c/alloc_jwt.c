@@ -29,7 +29,7 @@ static tks_status use(tks_key *const *keys, size_t count, tks_error *err) {
         tks_buf token;
         tks_buf_init(&token, TKS_JWT_SIZE_MAX);
         policy.algorithms = TKS_JWT_BIT(algs[i]);
-        status = tks_jwt_encode(claims, keys[i], algs[i], TKS_LITERAL("{\"x\":1}"), &token, err);
+        status = tks_jwt_encode(claims, keys[i], algs[i], TKS_LITERAL("{\"x\":1}"), 0, &token, err);
         if (status == TKS_OK)
             status = tks_jwt_decode(tks_buf_bytes(&token), keys, count, &policy, &jwt, err);
         CHECK((status == TKS_OK) == (jwt.claims != NULL));

@@ -55,7 +55,7 @@ static tks_status verify(const tks_jwt_sessions *s, tks_bytes claims, tks_op **o
     tks_buf_init(&token, TKS_JWT_SIZE_MAX);
     *out = NULL;
     if (key != NULL)
-        status = tks_jwt_encode(claims, key, TKS_JWT_HS256, tks_bytes_of(NULL, 0), &token, err);
+        status = tks_jwt_encode(claims, key, TKS_JWT_HS256, tks_bytes_of(NULL, 0), 0, &token, err);
     else
         (void)tks_fail_memory(err);
     if (status == TKS_OK)

@@ -250,9 +250,9 @@ TEST(jwt_secret_that_may_only_sign) {
 
     tks_buf_init(&token, TKS_JWT_SIZE_MAX);
     CHECK_STATUS(tks_key_from_jwk(jwk, NULL, &key, NULL), TKS_OK);
-    CHECK_STATUS(
-        tks_jwt_encode(TKS_LITERAL("{}"), key, TKS_JWT_HS256, tks_bytes_of(NULL, 0), &token, NULL),
-        TKS_OK);
+    CHECK_STATUS(tks_jwt_encode(TKS_LITERAL("{}"), key, TKS_JWT_HS256, tks_bytes_of(NULL, 0), 0,
+                                &token, NULL),
+                 TKS_OK);
     CHECK_STATUS(decode(tks_buf_bytes(&token), key, &policy), TKS_ERR_CONFIGURATION);
     both[0] = key;
     both[1] = make_secret('k', NULL);
@@ -272,7 +272,7 @@ TEST(jwt_policy_numbers_that_are_none) {
 
     tks_buf_init(&token, TKS_JWT_SIZE_MAX);
     CHECK_STATUS(tks_jwt_encode(TKS_LITERAL("{\"exp\":1}"), key, TKS_JWT_HS256,
-                                tks_bytes_of(NULL, 0), &token, NULL),
+                                tks_bytes_of(NULL, 0), 0, &token, NULL),
                  TKS_OK);
     CHECK_STATUS(decode(tks_buf_bytes(&token), key, &policy), TKS_ERR_EXPIRED_TOKEN);
     policy.leeway = NAN;
@@ -311,15 +311,15 @@ TEST(jwt_encode_appends_or_leaves_alone) {
     tks_buf_init(&out, 100000);
     tks_buf_append(&out, "Bearer ", 7);
     CHECK_STATUS(
-        tks_jwt_encode(TKS_LITERAL("[]"), key, TKS_JWT_HS256, tks_bytes_of(NULL, 0), &out, &err),
+        tks_jwt_encode(TKS_LITERAL("[]"), key, TKS_JWT_HS256, tks_bytes_of(NULL, 0), 0, &out, &err),
         TKS_ERR_DATA);
     CHECK_CONTAINS(err.message, "object");
-    CHECK_STATUS(tks_jwt_encode(TKS_LITERAL("{}"), key, TKS_JWT_ALG_COUNT, tks_bytes_of(NULL, 0),
+    CHECK_STATUS(tks_jwt_encode(TKS_LITERAL("{}"), key, TKS_JWT_ALG_COUNT, tks_bytes_of(NULL, 0), 0,
                                 &out, NULL),
                  TKS_ERR_CONFIGURATION);
     CHECK_BYTES(tks_buf_bytes(&out), TKS_LITERAL("Bearer "));
     CHECK_STATUS(
-        tks_jwt_encode(TKS_LITERAL("{}"), key, TKS_JWT_HS256, tks_bytes_of(NULL, 0), &out, NULL),
+        tks_jwt_encode(TKS_LITERAL("{}"), key, TKS_JWT_HS256, tks_bytes_of(NULL, 0), 0, &out, NULL),
         TKS_OK);
     CHECK_BYTES(tks_bytes_of(out.data, 10), TKS_LITERAL("Bearer eyJ"));
     tks_buf_clear(&out);
@@ -335,7 +335,7 @@ TEST(jwt_encode_with_a_kid_that_json_cannot_hold) {
 
     tks_buf_init(&out, 1000);
     CHECK_STATUS(
-        tks_jwt_encode(TKS_LITERAL("{}"), key, TKS_JWT_HS256, tks_bytes_of(NULL, 0), &out, &err),
+        tks_jwt_encode(TKS_LITERAL("{}"), key, TKS_JWT_HS256, tks_bytes_of(NULL, 0), 0, &out, &err),
         TKS_ERR_DATA);
     CHECK_CONTAINS(err.message, "kid");
     tks_buf_clear(&out);

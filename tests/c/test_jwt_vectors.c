@@ -256,6 +256,7 @@ static void run_decode(const tks_json *root, const tks_json *test) {
     policy.required_count = read_texts(test, "require", required);
     (void)read_texts(test, "typ", &policy.typ);
     policy.leeway = read_number(test, "leeway", 0);
+    policy.max_size = (size_t)read_number(test, "max_size", 0);
     policy.now = read_number(test, "now", (double)vectors_integer(root, "now"));
     bool asked = got == TKS_OK;
     if (asked)
@@ -291,6 +292,7 @@ static void check_made(const tks_json *root, const tks_json *test, const ring *o
     if (check != NULL) ring_init(&r, root, check);
     (void)tks_jwt_alg_add(text_of(vectors_get(test, "algorithm")), &policy.algorithms, NULL);
     policy.now = (double)vectors_integer(root, "now");
+    policy.max_size = (size_t)read_number(test, "max_size", 0);
     CHECK_STATUS(tks_jwt_decode(token, check != NULL ? r.keys : own->keys, 1, &policy, &jwt, &err),
                  TKS_OK);
     if (CHECK_TEXT(err.message, "")) check_claims(test, &jwt);
@@ -316,7 +318,7 @@ static void run_encode(const tks_json *root, const tks_json *test) {
     got = tks_jwt_alg_find(text_of(vectors_get(test, "algorithm")), &alg, &err);
     if (got == TKS_OK)
         got = tks_jwt_encode(tks_buf_bytes(&claims), r.keys[0], alg, tks_buf_bytes(&headers),
-                             &token, &err);
+                             (size_t)read_number(test, "max_size", 0), &token, &err);
     test_context("encode: %s: %s", vectors_text(test, "name"), err.message);
     if (CHECK_STATUS(got, want)) {
         CHECK_STATUS(err.status, want);

@@ -53,7 +53,7 @@ static void require_round_trip(const tks_jwt *jwt, tks_key *key, const tks_jwt_p
     write_tree(jwt->claims, &claims);
     tks_buf_init(&token, ROOM);
     tks_status status = tks_jwt_encode(tks_buf_bytes(&claims), key, TKS_JWT_HS256,
-                                       tks_bytes_of(NULL, 0), &token, &err);
+                                       tks_bytes_of(NULL, 0), 0, &token, &err);
     if (status == TKS_OK) {
         REQUIRE(tks_jwt_decode(tks_buf_bytes(&token), &key, 1, policy, &second, &err) == TKS_OK);
         write_tree(second.claims, &again);

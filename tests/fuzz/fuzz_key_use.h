@@ -18,7 +18,7 @@ static inline void fuzz_sign(tks_key *key) {
     policy.now = 1;
     tks_buf_init(&token, TKS_JWT_SIZE_MAX);
     tks_status status =
-        tks_jwt_encode(TKS_LITERAL("{}"), key, alg, tks_bytes_of(NULL, 0), &token, &err);
+        tks_jwt_encode(TKS_LITERAL("{}"), key, alg, tks_bytes_of(NULL, 0), 0, &token, &err);
     if (status == TKS_OK) {
         /* A secret whose key_ops have sign alone cannot verify. */
         status = tks_jwt_decode(tks_buf_bytes(&token), &key, 1, &policy, &jwt, &err);

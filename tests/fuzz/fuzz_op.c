@@ -70,7 +70,7 @@ static tks_status make_verify(const tks_jwt_sessions *sessions, tks_key *key, tk
                               bool value_session, tks_op **op) {
     tks_buf text;
     tks_buf_init(&text, TKS_JWT_SIZE_MAX);
-    REQUIRE(tks_jwt_encode(claims, key, TKS_JWT_HS256, tks_bytes_of(NULL, 0), &text, NULL) ==
+    REQUIRE(tks_jwt_encode(claims, key, TKS_JWT_HS256, tks_bytes_of(NULL, 0), 0, &text, NULL) ==
             TKS_OK);
     tks_status status =
         tks_jwt_sessions_verify(sessions, tks_buf_bytes(&text), value_session, 1, op, NULL);

@@ -84,6 +84,7 @@ for _, case in ipairs(vectors.decode) do
       audience = case.audience,
       issuer = case.issuer,
       leeway = case.leeway,
+      max_size = case.max_size,
       require = case.require,
       now = case.now or vectors.now,
       typ = case.typ,
@@ -102,6 +103,7 @@ for _, case in ipairs(vectors.encode) do
       key = keys[case.key],
       algorithm = case.algorithm,
       headers = case.headers,
+      max_size = case.max_size,
     }
     if judge(case, token, message, code) then
       -- A table has no order: members may stand in any.
@@ -110,6 +112,7 @@ for _, case in ipairs(vectors.encode) do
         key = keys[case.check or case.key],
         algorithms = { case.algorithm },
         now = vectors.now,
+        max_size = case.max_size,
       }
       equal(claims, case.claims, "claims")
       if case.token then
@@ -118,6 +121,7 @@ for _, case in ipairs(vectors.encode) do
           key = keys[case.check or case.key],
           algorithms = { case.algorithm },
           now = vectors.now,
+          max_size = case.max_size,
         }
         equal(header, wanted, "header")
       end
@@ -142,8 +146,8 @@ test("wrong types raise, and say where", function()
     function() jwt.decode { token = token, algorithms = { "HS256" } } end,
     function() jwt.decode { token = token, key = key, algorithms = "HS256" } end,
     function() jwt.decode { token = token, key = key, algorithms = { 1 } } end,
-    function() jwt.decode { key = key, algorithms = { "HS256" } } end,
-    function() jwt.decode { token = 1, key = key, algorithms = { "HS256" } } end,
+    function() jwt.decode { token = token, key = key, algorithms = { "HS256" }, max_size = "1" } end,
+    function() jwt.encode { claims = {}, key = key, algorithm = "HS256", max_size = "1" } end,
     function() jwt.decode { token = token, key = key, algorithms = { "HS256" }, audience = 1 } end,
     function() jwt.decode { token = token, key = key, algorithms = { "HS256" }, audience = { 1 } } end,
     function() jwt.decode { token = token, key = key, algorithms = { "HS256" }, require = "exp" } end,
@@ -175,6 +179,41 @@ test("wrong types raise, and say where", function()
     equal(ok, false, "call " .. i)
     matches(problem, "test_jwt.lua")
     assert(not problem:find(secret, 1, true), "a secret in a message")
+  end
+end)
+
+test("what is no token is invalid", function()
+  for i, presented in ipairs { false, "", 5, true, {}, key } do
+    if i == 1 then
+      presented = nil
+    end
+    local claims, message, code = jwt.decode { token = presented, key = key, algorithms = { "HS256" } }
+    equal(claims, nil)
+    equal(message, "the token is not valid: it is empty")
+    equal(code, "invalid_token")
+  end
+end)
+
+test("max_size", function()
+  local claims = { text = ("x"):rep(9000) }
+  local none, message, code = jwt.encode { claims = claims, key = key, algorithm = "HS256" }
+  equal(none, nil)
+  equal(code, "data")
+  matches(message, "max_size")
+  local long = assert(jwt.encode { claims = claims, key = key, algorithm = "HS256", max_size = 20000 })
+  local options = { token = long, key = key, algorithms = { "HS256" }, max_size = #long }
+  equal(assert(jwt.decode(options)).text, claims.text)
+  options.max_size = nil
+  none, message, code = jwt.decode(options)
+  equal(none, nil)
+  matches(message, "max_size is 8192")
+  equal(code, "invalid_token")
+  for _, size in ipairs { 0, -1, 1.5, 2 ^ 20 + 1, 1 / 0, 0 / 0 } do
+    options.max_size = size
+    none, message, code = jwt.decode(options)
+    equal(none, nil)
+    matches(message, "max_size must be")
+    equal(code, "configuration")
   end
 end)
 

@@ -32,6 +32,19 @@ local function is_live(sessions, token)
   return found ~= nil
 end
 
+test("max_size", function()
+  local usual, large, id = open(), open { max_size = 16384 }, user()
+  local data = { text = ("x"):rep(9000) }
+  fails("data", "max_size", usual:sign { id = id, data_token = data })
+  local token = assert(large:sign { id = id, data_token = data })
+  equal(assert(large:verify { token = token }).dataToken.text, data.text)
+  fails("invalid_token", "max_size is 8192", usual:verify { token = token })
+  for _, size in ipairs { 0, 1.5, 2 ^ 20 + 1 } do
+    local options = { redis = harness.url, secret = SECRET, max_size = size }
+    fails("configuration", "max_size must be", tokenstore.RedisJWT(options))
+  end
+end)
+
 -- ---- the rows of docs/redis-jwt.md ---------------------------------------------------------------
 
 test("sign", function()

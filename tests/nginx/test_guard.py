@@ -19,7 +19,7 @@ HTTP = """
     local tokenstore = require "tokenstore"
     sessions = assert(tokenstore.Sessions("{url}", {{ timeout = 0.5 }}))
     tokens = assert(tokenstore.RedisTokens(sessions.client))
-    jwts = assert(tokenstore.RedisJWT {{ redis = sessions.client, secret = "{secret}" }})
+    jwts = assert(tokenstore.RedisJWT {{ redis = sessions.client, secret = "{secret}", max_size = 16384 }})
     guard = require "tokenstore.guard"
     options = {{ store = sessions, app = "web", cookie = "sid" }}
   }}
@@ -30,6 +30,7 @@ UPSTREAM = """
   server {{
     listen 127.0.0.1:{port};
     underscores_in_headers on;
+    large_client_header_buffers 4 32k;
     location / {{
       content_by_lua_block {{
         local core = require "tokenstore.core"
@@ -41,6 +42,7 @@ UPSTREAM = """
 
 SERVER = """
   underscores_in_headers on;
+  large_client_header_buffers 4 32k;
   proxy_set_header Connection "";
   location /bearer {{
     access_by_lua_block {{ guard.session {{ store = sessions, app = "web" }} }}
@@ -285,6 +287,16 @@ def test_jwts(nginx: Nginx, own_redis: Server) -> None:
             answer = nginx.get("/jwt", bearer(bad))
             assert answer.status == 401
             assert 'Bearer realm="jwt", error="invalid_token"' in answer.headers["www-authenticate"]
+
+
+def test_a_jwt_may_be_as_long_as_its_store_says(nginx: Nginx, own_redis: Server) -> None:
+    with tokenstore.RedisJWT(own_redis.url, secret=SECRET, max_size=20000) as jwts:
+        token = jwts.sign("bob", data_token={"groups": ["g" * 36] * 250})
+        assert 11_000 < len(token) < 16_384
+        assert seen(nginx.get("/jwt", bearer(token)))["x-owner-id"] == "bob"
+        longer = jwts.sign("bob", data_token={"groups": ["g" * 36] * 370})
+        assert len(longer) > 16_384
+        assert nginx.get("/jwt", bearer(longer)).status == 401
 
 
 def test_a_cache_that_was_asked_for(nginx: Nginx, sessions: tokenstore.Sessions) -> None:

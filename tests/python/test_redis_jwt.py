@@ -43,6 +43,21 @@ def is_live(sessions: RedisJWT, token: str) -> bool:
     return True
 
 
+def test_max_size(client: tokenstore.Client) -> None:
+    usual, large = open_sessions(client), open_sessions(client, max_size=16384)
+    data = {"groups": ["g" * 36] * 250}
+    with pytest.raises(tokenstore.DataError, match="max_size"):
+        usual.sign(ID, data_token=data)
+    token = large.sign(ID, data_token=data)
+    assert 11_000 < len(token) < 16_384
+    assert large.verify(token)["dataToken"] == data
+    with pytest.raises(tokenstore.InvalidTokenError, match="max_size is 8192"):
+        usual.verify(token)
+    for size in (0, 2**20 + 1):
+        with pytest.raises(tokenstore.ConfigurationError, match="max_size must be"):
+            open_sessions(client, max_size=size)
+
+
 # ---- the rows of docs/redis-jwt.md -------------------------------------------------------------------
 
 

@@ -296,6 +296,7 @@ class Signer:
             {"aud": audience, "iat": now, "exp": now + 3600, **claims},
             jwt.Key.from_pem(self.private),
             algorithm="ES256",
+            max_size=65536,
         )
 
     def answer(self, asked: Asked) -> Answer:

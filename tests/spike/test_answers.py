@@ -50,6 +50,19 @@ def test_the_request_is_what_rfc_6749_says() -> None:
     assert asked.headers["host"] == "spike.example"
 
 
+def test_a_jwt_may_be_as_large_as_any_token() -> None:
+    signer = Signer()
+    groups = ["g" * 36] * 900
+
+    def answer(asked: Asked) -> Answer:
+        if asked.method == "GET":
+            return signer.answer(asked)
+        return granted(signer.token(AUDIENCE, groups=groups))
+
+    with endpoint(answer) as server, Spike(server.url, "id", "secret") as s:
+        assert len(s.get_token(AUDIENCE)) > 40_000
+
+
 def test_what_is_asked_for_differently_never_meets_in_redis(redis: Server) -> None:
     """Else a token of a wider scope would be given to who asked for a narrower one."""
     asks: list[tuple[str, dict[str, Any]]] = [

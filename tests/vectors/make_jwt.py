@@ -467,7 +467,9 @@ case("set: kid of a key for encryption", token({"alg": "RS256", "kid": "f"}, CLA
 good("set: two keys of one kid", token({"alg": "RS256", "kid": "a"}, CLAIMS, KEYS["rfc7520-rsa"]),
      key="set of one kid", algorithms=["RS256"])
 good("set: the sixteenth key that fits", hs(), key="sixteenth")
-case("set: the seventeenth is not tried", hs(), key="seventeenth", message=SIGNATURE)
+case("set: the seventeenth is not tried", hs(), key="seventeenth", message="first 16 keys")
+case("set: the seventeenth is not tried, whatever the kid", hs(header={"alg": "HS256", "kid": "x"}), key="seventeenth",
+     message="first 16 keys")
 good("set: one of a hundred, by kid", hs(header={"alg": "HS256", "kid": "mine"}), key="hundredth")
 
 # ---- crit and other headers ---------------------------------------------------------------------------------
@@ -511,7 +513,7 @@ for what, text in (
     ("twice", whole + whole), ("as JSON", compact({"protected": head, "payload": body, "signature": sig})),
     ("as general JSON", compact({"payload": body, "signatures": [{"protected": head, "signature": sig}]})),
 ):  # fmt: skip
-    case(f"form: {what}", text, message="three parts" if text.count(".") != 2 else None)
+    case(f"form: {what}", text, message="empty" if not text else "three parts" if text.count(".") != 2 else None)
 case("form: NUL at the end", {"join": [whole, {"hex": "00"}]})
 case("form: NUL inside", {"join": [head, {"hex": "00"}, ".", body, ".", sig]})
 case("form: bytes that are no UTF-8", {"join": [head, ".", body, ".", {"hex": "ff"}, sig]})
@@ -546,9 +548,17 @@ def sized(size, tail=b""):
 
 at_most = next(filter(None, (sized(n) for n in (8192, 8191, 8190))))
 case("size: as long as may be", at_most[0], "ok")
-case("size: too long", hs({"sub": "bob", "x": "y" * 6200}), message="8 KiB")
-case("size: a megabyte of dots", {"repeat": [".", 1 << 20]}, message="8 KiB")
-case("size: a megabyte of A", {"repeat": ["A", 1 << 20]}, message="8 KiB")
+case("size: too long", hs({"sub": "bob", "x": "y" * 6200}), message="8192")
+case("size: a megabyte of dots", {"repeat": [".", 1 << 20]}, message="8192")
+case("size: a megabyte of A", {"repeat": ["A", 1 << 20]}, message="8192")
+LONG = hs({"sub": "bob", "x": "y" * 9000})
+case("size: as long as max_size says", LONG, "ok", max_size=len(LONG))
+case("size: one byte longer than max_size says", LONG, max_size=len(LONG) - 1, message=str(len(LONG) - 1))
+case("size: shorter than usual", hs(), max_size=100, message="100")
+case("size: long, and of another's hand", LONG[:-2] + ("AA" if LONG[-2:] != "AA" else "BA"), max_size=1 << 20,
+     message=SIGNATURE)
+case("size: long, and broken in its claims", hs("[" * 12000), max_size=1 << 20, message="payload")
+case("size: max_size beyond what there is", hs(), "configuration", max_size=(1 << 20) + 1, message="max_size")
 case("size: eight KiB of dots", {"repeat": [".", 8192]})
 case("size: a long header", {"join": [{"repeat": ["A", 8000]}, ".", body, ".", sig]})
 
@@ -736,6 +746,18 @@ made("EdDSA: S plus the order", "EdDSA", ED, lambda k, d: (lambda s: s[:32] + (
      int.from_bytes(s[32:], "little") + ED25519_ORDER).to_bytes(32, "little"))(sign("EdDSA", k, d)))
 made("EdDSA: R of small order, S 0", "EdDSA", ED, b"\1" + bytes(63))
 made("EdDSA: of another message", "EdDSA", ED, lambda k, d: sign("EdDSA", k, d + b"x"))
+good("Ed25519, the other name", token({"alg": "Ed25519"}, CLAIMS, KEYS["rfc8037-ed25519"]),
+     key="rfc8037-ed25519 public", algorithms=["Ed25519"])
+good("Ed25519 beside EdDSA", token({"alg": "Ed25519"}, CLAIMS, KEYS["rfc8037-ed25519"]),
+     key="rfc8037-ed25519 public", algorithms=["EdDSA", "Ed25519"])
+case("Ed25519 where EdDSA is wanted", token({"alg": "Ed25519"}, CLAIMS, KEYS["rfc8037-ed25519"]),
+     key="rfc8037-ed25519 public", algorithms=["EdDSA"], message="algorithm")
+case("EdDSA where Ed25519 is wanted", token({"alg": "EdDSA"}, CLAIMS, KEYS["rfc8037-ed25519"]),
+     key="rfc8037-ed25519 public", algorithms=["Ed25519"], message="algorithm")
+case("Ed25519 with an EC key", token({"alg": "Ed25519"}, CLAIMS, KEYS["rfc8037-ed25519"]),
+     "configuration", key="rfc7515-p256 public", algorithms=["Ed25519"], message="no key")
+case("Ed448", token({"alg": "Ed448"}, CLAIMS, KEYS["rfc8037-ed25519"]), key="rfc8037-ed25519 public",
+     algorithms=["EdDSA", "Ed25519"], message="algorithm")
 case("EdDSA: a public key of small order", token({"alg": "EdDSA"}, CLAIMS, ED, signature=b"\1" + bytes(63)),
      key=named("ed25519 of small order", "jwk", {"kty": "OKP", "crv": "Ed25519", "x": b64(b"\1" + bytes(31))}),
      algorithms=["EdDSA"], message=SIGNATURE)
@@ -794,7 +816,7 @@ def load(name, how, value, verdict="configuration", **more):
 
 RS_PS = ALGS[3:9]
 for name, algorithms in (("rfc7520-rsa", RS_PS), ("rfc7515-p256", ["ES256"]), ("p384", ["ES384"]),
-                         ("rfc7520-p521", ["ES512"]), ("rfc8037-ed25519", ["EdDSA"])):  # fmt: skip
+                         ("rfc7520-p521", ["ES512"]), ("rfc8037-ed25519", ["EdDSA", "Ed25519"])):  # fmt: skip
     load(f"JWK {name}, private", "jwk", private(name), "ok", algorithms=algorithms, can_sign=True)
     load(f"JWK {name}, public", "jwk", public(name), "ok", algorithms=algorithms, can_sign=False)
     load(f"SPKI {name}", "pem", spki(name), "ok", algorithms=algorithms, can_sign=False)
@@ -810,15 +832,41 @@ load("certificate", "pem", CERTIFICATE, "ok", algorithms=RS_PS, can_sign=False)
 load("PEM with words around it", "pem", "Bag Attributes: x\n" + spki("rfc7515-p256") + "the end\n", "ok",
      algorithms=["ES256"], can_sign=False)
 load("PEM with CRLF", "pem", spki("rfc7515-p256").replace("\n", "\r\n"), "ok", algorithms=["ES256"], can_sign=False)
+for what, of in (("P-256", "rfc7515-p256"), ("RSA", "rfc7520-rsa")):
+    text, can = spki(of), {"algorithms": ["ES256"] if of == "rfc7515-p256" else RS_PS, "can_sign": False}
+    for how, spelled in (("literal newlines", text.replace("\n", "\\n")), ("literal CRLF", text.replace("\n", "\\r\\n")),
+                         ("two backslashes", text.replace("\n", "\\\\n")), ("indented", text.replace("-----BEGIN", "    -----BEGIN").replace("\n", "\n    ")),
+                         ("tabs", text.replace("\n", "\n\t")), ("on one line", text.replace("\n", " ")),
+                         ("without newlines", text.replace("\n", "")), ("CR", text.replace("\n", "\r")),
+                         ("a byte order mark", "\ufeff" + text), ("quotes", '"' + text.replace("\n", "\\n") + '"'),
+                         ("as JSON writes it", json.dumps(text).replace("/", "\\/")), ("blank lines", text.replace("\n", "\n\n")),
+                         ("no newline at the end", text.rstrip()), ("blanks at the ends of lines", text.replace("\n", "  \n"))):  # fmt: skip
+        load(f"PEM of {what}, {how}", "pem", spelled, "ok", **can)
+load("PEM of PKCS#8 with literal newlines", "pem", pem_private("rfc7520-rsa", "PKCS8").replace("\n", "\\n"), "ok",
+     algorithms=RS_PS, can_sign=True)
+load("PEM, encrypted, indented", "pem", ("x\n" + pem_private("rfc7520-rsa", "TraditionalOpenSSL").replace(
+     "KEY-----\n", "KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00112233445566778899AABBCCDDEEFF\n\n", 1)).replace("\n", "\n  "), message="encrypted")
+load("PEM, two on one line", "pem", (spki("rfc7520-rsa") + spki("rfc7515-p256")).replace("\n", " "), message="more than one")
+load("no PEM: base64 of it", "pem", base64.b64encode(spki("rfc7515-p256").encode()).decode(), message="decode it first")
+load("no PEM: the base64 inside", "pem", base64.b64encode(spki_der("rfc7515-p256")).decode(), message="first and last line")
+load("no PEM: a JWK", "pem", compact(public("rfc7515-p256")), message="from_jwk")
+load("no PEM: a JWKS", "pem", " " + compact({"keys": []}), message="from_jwk")
+load("no PEM: SSH", "pem", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGFzZGZhc2RmYXNkZmFzZGZhc2Rm me", message="ssh-keygen -e")
+load("no PEM: RFC 4716", "pem", "---- BEGIN SSH2 PUBLIC KEY ----\nAAAA\n---- END SSH2 PUBLIC KEY ----\n", message="ssh-keygen -e")
+load("no PEM: OpenSSH's private form", "pem", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU=\n"
+     "-----END OPENSSH PRIVATE KEY-----\n", message="ssh-keygen -p")
+load("no PEM: a path", "pem", "/etc/keys/public", message="name of a file")
+load("no PEM: a file's name", "pem", "public.pem", message="name of a file")
 load("PEM with kid", "pem", spki("rfc7515-p256"), "ok", kid="k", algorithms=["ES256"], can_sign=False)
 load("PEM kept for PS256", "pem", spki("rfc7520-rsa"), "ok", algorithm="PS256", algorithms=["PS256"], can_sign=False)
 load("PEM kept for what it cannot do", "pem", spki("rfc7520-rsa"), algorithm="ES256")
 load("two keys in one PEM text", "pem", spki("rfc7520-rsa") + spki("rfc7515-p256"), message="more than one")
 load("two certificates in one PEM text", "pem", CERTIFICATE * 2, message="more than one")
-load("PEM, empty", "pem", "")
+load("PEM, empty", "pem", "", message="empty")
 load("PEM that is none", "pem", "hello")
-load("PEM without an end", "pem", spki("rfc7520-rsa")[:200])
-load("PEM with broken base64", "pem", spki("rfc7520-rsa").replace("M", "*", 1))
+load("PEM without an end", "pem", spki("rfc7520-rsa")[:200], message="without its end")
+load("PEM with broken base64", "pem", spki("rfc7520-rsa").replace("M", "*", 1), message="broken")
+load("PEM with two labels", "pem", spki("rfc7520-rsa").replace("END PUBLIC", "END PRIVATE"), message="labels differ")
 load("PEM of another thing", "pem", "-----BEGIN THING-----\nAAAA\n-----END THING-----\n")
 load("PEM of nothing", "pem", "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n")
 load("PEM with a byte behind the key", "pem", "-----BEGIN PUBLIC KEY-----\n"
@@ -832,6 +880,8 @@ PSS_ONLY = b"\x30\x82" + (len(PSS_ONLY) - 4).to_bytes(2, "big") + PSS_ONLY[4:]
 load("PEM of RSA-PSS", "pem", "-----BEGIN PUBLIC KEY-----\n" + base64.encodebytes(PSS_ONLY).decode()
      + "-----END PUBLIC KEY-----\n", message="another kind")
 load("PEM of RSA with 1024 bits", "pem", spki("rsa-1024"), message="2048")
+load("JWK kept for EdDSA", "jwk", public("rfc8037-ed25519", alg="EdDSA"), "ok", algorithms=["EdDSA"], can_sign=False)
+load("JWK kept for Ed25519", "jwk", public("rfc8037-ed25519", alg="Ed25519"), "ok", algorithms=["Ed25519"], can_sign=False)
 load("JWK of RSA with 1024 bits", "jwk", public("rsa-1024"), message="2048")
 load("JWK of RSA with 1024 bits, private", "jwk", private("rsa-1024"), message="2048")
 load("JWK of RSA with 2047 bits", "jwk", public("rfc7520-rsa", n=b64((number(RSA["n"]) >> 1 | 1).to_bytes(256, "big"))))
@@ -961,7 +1011,26 @@ encode("typ that is no string", "data", headers={"typ": ["JWT"]}, message="typ")
 for name in ("exp", "nbf", "iat"):
     encode(f"{name} a string", "data", claims={name: str(NOW)}, message="numbers")
     encode(f"{name} null", "data", claims={name: None}, message="numbers")
-encode("too long", "data", claims={"x": "y" * 6200}, message="8 KiB")
+for what, aud in (("a number", 5), ("null", None), ("true", True), ("an object", {"a": "b"}), ("empty", ""), ("an empty list", []),
+                  ("a list with a number", ["a", 5]), ("a list with null", ["a", None]), ("a list of lists", [["a"]]),
+                  ("a list of empty texts", ["", ""])):  # fmt: skip
+    encode(f"aud is {what}", "data", claims={"aud": aud}, message="aud is a string or a list")
+encode("exp before 1970", "data", claims={"exp": -1}, message="1970")
+encode("nbf behind exp", "data", claims={"exp": NOW, "nbf": NOW + 1}, message="nbf is not before exp")
+encode("nbf equal to exp", "data", claims={"exp": NOW + 0.5, "nbf": NOW + 0.5}, message="nbf is not before exp")
+encode("nbf before exp", claims={"nbf": NOW - 1, "exp": NOW + 0.5},
+       token=token({"alg": "HS256", "typ": "JWT"}, {"nbf": NOW - 1, "exp": NOW + 0.5}, SECRET))
+for what, cty in (("JWT", "JWT"), ("jwt", "jwt"), ("application/jwt", "application/jwt"), ("a number", 5), ("null", None)):
+    encode(f"header cty {what}", "data", headers={"cty": cty}, message="cty")
+encode("header cty of another thing", headers={"cty": "application/json"},
+       token=token({"alg": "HS256", "typ": "JWT", "cty": "application/json"}, CLAIMS, SECRET))
+encode("Ed25519", key="rfc8037-ed25519", algorithm="Ed25519", check="rfc8037-ed25519 public",
+       token=token({"alg": "Ed25519", "typ": "JWT"}, CLAIMS, KEYS["rfc8037-ed25519"]))
+encode("too long", "data", claims={"x": "y" * 6200}, message="8192")
+encode("longer than usual", claims={"x": "y" * 9000}, max_size=20000,
+       token=token({"alg": "HS256", "typ": "JWT"}, {"x": "y" * 9000}, SECRET))
+encode("longer than max_size says", "data", claims={"x": "y" * 9000}, max_size=10000, message="10000")
+encode("max_size beyond what there is", "configuration", max_size=(1 << 20) + 1, message="max_size")
 encode("a secret of 32 bytes for HS512", "configuration", key="secret 32", algorithm="HS512")
 encode("a secret for RS256", "configuration", algorithm="RS256")
 encode("an RSA key for HS256", "configuration", key="rfc7520-rsa")

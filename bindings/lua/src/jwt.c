@@ -4,6 +4,7 @@
  * finalizer runs that could change a list or drop what was borrowed from it. */
 #include "jwt.h"
 
+#include <math.h>
 #include <time.h>
 
 #include "convert.h"
@@ -95,7 +96,19 @@ size_t tksp_lua_get_keys(lua_State *L, int arg, tks_key *const **out) {
 
 /* ---- decode ----------------------------------------------------------------------------------------- */
 
-enum { TOKEN = 1, KEY, ALGORITHMS, AUDIENCE, ISSUER, LEEWAY, REQUIRE, NOW, TYP, ARGUMENTS = TYP };
+enum {
+    TOKEN = 1,
+    KEY,
+    ALGORITHMS,
+    AUDIENCE,
+    ISSUER,
+    LEEWAY,
+    REQUIRE,
+    NOW,
+    TYP,
+    MAX_SIZE,
+    ARGUMENTS = MAX_SIZE
+};
 
 /* The number at `arg`, or `otherwise` for nil. A string that reads as a number is none. */
 static double get_number(lua_State *L, int arg, const char *name, double otherwise) {
@@ -142,7 +155,16 @@ static int push_jwt(lua_State *L, tksp_lua_scratch *claims, tksp_lua_scratch *he
     return 2;
 }
 
-/* jwt_decode(token, key, algorithms, audience, issuer, leeway, require, now, typ) -> claims, header */
+/* A number of bytes; nil is the usual. What is none is a size that nothing may have. */
+static size_t get_size(lua_State *L, int arg) {
+    double size = get_number(L, arg, "max_size", 0);
+    if (lua_isnil(L, arg)) {
+        return 0;
+    }
+    return size >= 1 && size <= TKS_JWT_SIZE_MAX && floor(size) == size ? (size_t)size : SIZE_MAX;
+}
+
+/* jwt_decode(token, key, algorithms, audience, issuer, leeway, require, now, typ, max_size) -> claims, header */
 int tksp_lua_jwt_decode(lua_State *L) {
     texts algorithms, audiences, issuers, required;
     tks_jwt_policy policy = {0};
@@ -156,10 +178,6 @@ int tksp_lua_jwt_decode(lua_State *L) {
     tks_status status = TKS_OK;
 
     lua_settop(L, ARGUMENTS);
-    if (lua_type(L, TOKEN) != LUA_TSTRING) {
-        tksp_lua_raise(L, "bad argument 'token' (string expected, got %s)",
-                       luaL_typename(L, TOKEN));
-    }
     make_room(L, ALGORITHMS, "algorithms", true, &algorithms);
     make_room(L, AUDIENCE, "audience", false, &audiences);
     make_room(L, ISSUER, "issuer", false, &issuers);
@@ -168,7 +186,9 @@ int tksp_lua_jwt_decode(lua_State *L) {
     header = tksp_lua_scratch_new(L);
     count = tksp_lua_get_keys(L, KEY, &keys);
     /* From here on Lua allocates nothing until the token is read. */
-    token = tksp_lua_optional_text(L, TOKEN, "token");
+    if (lua_type(L, TOKEN) == LUA_TSTRING) { /* whatever else was presented is no good token */
+        token = tksp_lua_optional_text(L, TOKEN, "token");
+    }
     fill_texts(L, ALGORITHMS, "algorithms", &algorithms);
     fill_texts(L, AUDIENCE, "audience", &audiences);
     fill_texts(L, ISSUER, "issuer", &issuers);
@@ -182,6 +202,7 @@ int tksp_lua_jwt_decode(lua_State *L) {
     if (!lua_isnil(L, TYP)) {
         policy.typ = tksp_lua_optional_text(L, TYP, "typ");
     }
+    policy.max_size = get_size(L, MAX_SIZE);
     policy.leeway = get_number(L, LEEWAY, "leeway", 0);
     policy.now = get_number(L, NOW, "now", 0);
     if (lua_isnil(L, NOW)) {
@@ -201,17 +222,19 @@ int tksp_lua_jwt_decode(lua_State *L) {
 
 /* ---- encode ------------------------------------------------------------------------------------------ */
 
-/* jwt_encode(claims, key, algorithm, headers) -> token */
+/* jwt_encode(claims, key, algorithm, headers, max_size) -> token */
 int tksp_lua_jwt_encode(lua_State *L) {
     tksp_lua_scratch *claims = NULL;
     tksp_lua_scratch *headers = NULL;
     tksp_lua_scratch *token = NULL;
     tks_jwt_alg alg = TKS_JWT_ALG_COUNT;
+    size_t max_size = 0;
     const tks_key *key = NULL;
     tks_error err = TKS_ERROR_INIT;
     tks_status status = TKS_OK;
 
-    lua_settop(L, 4);
+    lua_settop(L, 5);
+    max_size = get_size(L, 5);
     if (!lua_istable(L, 1) || !(lua_istable(L, 4) || lua_isnil(L, 4))) {
         tksp_lua_raise(L, "bad argument '%s' (table expected, got %s)",
                        lua_istable(L, 1) ? "headers" : "claims",
@@ -223,15 +246,14 @@ int tksp_lua_jwt_encode(lua_State *L) {
     key = key_at(L, 2);
     status = tks_jwt_alg_find(tksp_lua_optional_text(L, 3, "algorithm"), &alg, &err);
     if (status == TKS_OK) {
-        status = tksp_lua_write_object(L, 1, &claims->text, TKS_JSON_SIZE_DEFAULT, "claims", &err);
+        status = tksp_lua_write_object(L, 1, &claims->text, TKS_JWT_SIZE_MAX, "claims", &err);
     }
     if (status == TKS_OK && !lua_isnil(L, 4)) {
-        status =
-            tksp_lua_write_object(L, 4, &headers->text, TKS_JSON_SIZE_DEFAULT, "headers", &err);
+        status = tksp_lua_write_object(L, 4, &headers->text, TKS_JWT_SIZE_MAX, "headers", &err);
     }
     if (status == TKS_OK) {
         status = tks_jwt_encode(tks_buf_bytes(&claims->text), key, alg,
-                                tks_buf_bytes(&headers->text), &token->text, &err);
+                                tks_buf_bytes(&headers->text), max_size, &token->text, &err);
     }
     if (status == TKS_OK) {
         lua_pushlstring(L, token->text.data, token->text.size);

@@ -30,8 +30,8 @@ static int handle_gc(lua_State *L) {
     return 0;
 }
 
-/* jwt_sessions(keys, algorithm, max_sessions, node_writers, max_data_size): keys is a list of Keys,
- * max_sessions 0 stands for any number, max_data_size 0 for the usual */
+/* jwt_sessions(keys, algorithm, max_sessions, node_writers, max_data_size, max_size): keys is a list of Keys,
+ * max_sessions 0 stands for any number, a size of 0 for the usual */
 static int jwt_sessions(lua_State *L) {
     size_t size = 0;
     const char *algorithm = luaL_checklstring(L, 2, &size);
@@ -42,6 +42,7 @@ static int jwt_sessions(lua_State *L) {
     options.max_sessions = (int64_t)luaL_checknumber(L, 3);
     options.node_writers = lua_toboolean(L, 4) != 0;
     options.max_data_size = (size_t)luaL_checknumber(L, 5);
+    options.max_size = (size_t)luaL_checknumber(L, 6);
     self = lua_newuserdata(L, sizeof *self);
     self->sessions = NULL;
     tksp_lua_set_kind(L, TKSP_UP_JWT_SESSIONS);
@@ -50,7 +51,7 @@ static int jwt_sessions(lua_State *L) {
     if (status == TKS_OK) {
         status = tks_jwt_sessions_new(&options, &self->sessions, &err);
     }
-    lua_settop(L, 6); /* the handle */
+    lua_settop(L, 7); /* the handle */
     return status == TKS_OK ? 1 : tksp_lua_fail(L, status, &err);
 }
 

@@ -71,7 +71,7 @@ local JWT = {
   needs = {},
   lacks = { app = true, type = true, refresh = true, cache = true },
   owner = "id",
-  token_max = 8192,
+  token_max = 65536, -- more than nginx takes in a header; the store has its own max_size
 }
 
 -- The one table serves all requests: it is read before anything waits.

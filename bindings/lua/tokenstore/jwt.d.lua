@@ -16,7 +16,7 @@ local jwt = {}
 
 ---@alias tokenstore.jwt.Algorithm
 ---| "HS256" | "HS384" | "HS512" | "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512"
----| "ES256" | "ES384" | "ES512" | "EdDSA"
+---| "ES256" | "ES384" | "ES512" | "EdDSA" | "Ed25519"
 
 ---One key: a secret, or a public or private key. It never changes.
 ---@class tokenstore.jwt.Key: userdata
@@ -45,9 +45,10 @@ local jwt = {}
 ---@field key tokenstore.jwt.Key
 ---@field algorithm tokenstore.jwt.Algorithm
 ---@field headers? table<string, any> typ and kid (tokenstore.null leaves one out), and others
+---@field max_size? integer bytes of the token (default 8192)
 
 ---@class tokenstore.jwt.DecodeArgs
----@field token string
+---@field token string? what a client presented; nil is no good token
 ---@field key tokenstore.jwt.Key | tokenstore.jwt.KeySet | tokenstore.jwt.Key[]
 ---@field algorithms tokenstore.jwt.Algorithm[] those that are wanted
 ---@field audience? string | string[]
@@ -56,6 +57,7 @@ local jwt = {}
 ---@field require? string[] claims that must be there
 ---@field now? number seconds since the epoch
 ---@field typ? string what the header's typ must be
+---@field max_size? integer bytes of the token (default 8192)
 
 jwt.Key = {}
 jwt.KeySet = {}

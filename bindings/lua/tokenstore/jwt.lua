@@ -6,7 +6,8 @@
 --                                      algorithm = "HS256" })
 --     local claims, header = jwt.decode{ token = token, key = key, algorithms = { "HS256" } }
 --
--- Algorithms: HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA.
+-- Algorithms: HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA,
+-- Ed25519.
 -- The key decides which of them are possible, the list that decode is given which are wanted; what a
 -- token says of itself only chooses among those. RFC 8725 holds throughout: see docs/jwt.md.
 --
@@ -21,7 +22,7 @@ local jwt = { Key = {}, KeySet = {} }
 
 local FROM_SECRET = { secret = true, kid = true, algorithm = true }
 local FROM_PEM = { pem = true, kid = true, algorithm = true }
-local ENCODE = { claims = true, key = true, algorithm = true, headers = true }
+local ENCODE = { claims = true, key = true, algorithm = true, headers = true, max_size = true }
 local DECODE = {
   token = true,
   key = true,
@@ -32,6 +33,7 @@ local DECODE = {
   require = true,
   now = true,
   typ = true,
+  max_size = true,
 }
 
 -- Raises, where the method was called, for what is no table of known options.
@@ -133,18 +135,19 @@ end
 
 -- ---- tokens ---------------------------------------------------------------------------------------
 
--- encode{ claims, key, algorithm, headers }: a token with these claims, signed with `key`. The header is
--- alg, typ "JWT" and the key's kid; `headers` may give another typ or kid, or tokenstore.null to leave one
+-- encode{ claims, key, algorithm, headers, max_size }: a token with these claims, signed with `key`. The header
+-- is alg, typ "JWT" and the key's kid; `headers` may give another typ or kid, or tokenstore.null to leave one
 -- out, and add others. exp, nbf and iat are numbers, seconds since the epoch.
+-- A token that decode would take from nobody is not made, nor one of more than max_size (8192) bytes.
 function jwt.encode(given)
   check(given, ENCODE)
   local token, message, code =
-    core.jwt_encode(given.claims, given.key, given.algorithm, given.headers)
+    core.jwt_encode(given.claims, given.key, given.algorithm, given.headers, given.max_size)
   return token, message, code
 end
 
--- decode{ token, key, algorithms, audience, issuer, leeway, require, now, typ }: the claims and the header
--- of a token that is good. nil, message, code otherwise: "expired_token" when nothing is wrong but the
+-- decode{ token, key, algorithms, audience, issuer, leeway, require, now, typ, max_size }: the claims and the
+-- header of a token that is good. nil, message, code otherwise: "expired_token" when nothing is wrong but the
 -- time, "invalid_token" when anything else is, "configuration" when the options make no sense, whatever
 -- the token.
 --
@@ -158,10 +161,11 @@ end
 --   require     a list of claims that must be there
 --   now         seconds since the epoch; the clock's by default
 --   typ         what the header's `typ` must be, such as "at+jwt"
+--   max_size    bytes of the token, 8192 by default
 function jwt.decode(given)
   check(given, DECODE)
   local claims, header, code = core.jwt_decode(given.token, given.key, given.algorithms,
-    given.audience, given.issuer, given.leeway, given.require, given.now, given.typ)
+    given.audience, given.issuer, given.leeway, given.require, given.now, given.typ, given.max_size)
   return claims, header, code
 end
 

@@ -16,6 +16,7 @@
 ---@field node_writers? boolean the Node package signs into the same database: look for its sessions by SCAN
 ---@field kea? boolean let the server publish the ends of sessions (CONFIG SET), for events, on and poll
 ---@field max_data_size? integer bytes of the data as JSON (default 65536)
+---@field max_size? integer bytes of a token (default 8192)
 
 ---What a token and its session say.
 ---@class tokenstore.RedisJWTSession

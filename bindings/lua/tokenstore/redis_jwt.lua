@@ -4,9 +4,9 @@
 --     local token = assert(sessions:sign{ id = "507f191e", ttl = "15 minutes" })
 --     local session = sessions:verify{ token = token, value_session = true }
 --
--- Options: redis, secret, algorithm, multiple, max_sessions, node_writers, kea, max_data_size, and those of
--- Client. Instead of `redis`, the Node package's host (a path is a unix socket), port and auth may be
--- given. A token is good when its signature is and its session lives; what is not good is nil, message,
+-- Options: redis, secret, algorithm, multiple, max_sessions, node_writers, kea, max_data_size, max_size, and
+-- those of Client. Instead of `redis`, the Node package's host (a path is a unix socket), port and auth may
+-- be given. A token is good when its signature is and its session lives; what is not good is nil, message,
 -- "invalid_token". All is explained in redis_jwt.d.lua.
 
 local core = require "tokenstore.core"
@@ -23,6 +23,7 @@ local OPTIONS = {
   max_sessions = "number",
   node_writers = "boolean",
   max_data_size = "number",
+  max_size = "number",
   maxretries = "number", -- is taken and means nothing: `timeout` ends all trying
   host = "string",
   port = "number",
@@ -94,7 +95,7 @@ end
 local function open(options, target)
   local url, problem = read_url(options, target)
   local wrong = problem or whole("max_sessions", options.max_sessions, 1)
-    or whole("max_data_size", options.max_data_size, 1)
+    or whole("max_data_size", options.max_data_size, 1) or whole("max_size", options.max_size, 1)
   if wrong then
     return nil, wrong, "configuration"
   end
@@ -108,7 +109,7 @@ local function open(options, target)
   end
   local handle
   handle, message, code = core.jwt_sessions(keys, options.algorithm or "HS256", most,
-    options.node_writers or false, options.max_data_size or 0)
+    options.node_writers or false, options.max_data_size or 0, options.max_size or 0)
   return handle, message, code, { target = url, kea = options.kea }
 end
 

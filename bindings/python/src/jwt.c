@@ -127,7 +127,20 @@ static PyObject *result_of(const tksp_py_state *state, const tks_jwt *jwt, bool 
     return both;
 }
 
-/* jwt_decode(token, key, algorithms, audience, issuer, leeway, require, now, typ, complete) */
+/* A number of bytes; None is the usual. */
+static bool get_size(const tksp_py_state *state, PyObject *arg, size_t *out) {
+    *out = 0;
+    return arg == Py_None || tksp_py_size_option(state, arg, "max_size", out);
+}
+
+/* What a client presented: whatever is no text is no good token. */
+static bool get_token(const tksp_py_state *state, PyObject *arg, tksp_py_text *out) {
+    if (PyUnicode_Check(arg) || PyBytes_Check(arg))
+        return tksp_py_presented_get(state, arg, "token", out);
+    return tksp_py_presented_get(state, Py_None, "token", out);
+}
+
+/* jwt_decode(token, key, algorithms, audience, issuer, leeway, require, now, typ, max_size, complete) */
 PyObject *tksp_py_jwt_decode(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     const tksp_py_state *state = PyModule_GetState(module);
     held keys = {0}, audiences = {0}, issuers = {0}, required = {0};
@@ -140,8 +153,7 @@ PyObject *tksp_py_jwt_decode(PyObject *module, PyObject *const *args, Py_ssize_t
     bool public = false;
     tks_jwt jwt;
 
-    if (!tksp_py_arity("jwt_decode", count, 10) ||
-        !tksp_py_text_get(state, args[0], "token", true, &texts[0]) ||
+    if (!tksp_py_arity("jwt_decode", count, 11) || !get_token(state, args[0], &texts[0]) ||
         !get_keys(state, args[1], &one, &keys, &list, &public) ||
         !get_algorithms(state, args[2], &policy.algorithms) ||
         !get_texts(state, args[3], "audience", false, &audiences) ||
@@ -149,7 +161,8 @@ PyObject *tksp_py_jwt_decode(PyObject *module, PyObject *const *args, Py_ssize_t
         !tksp_py_seconds(state, args[5], "leeway", &policy.leeway) ||
         !get_texts(state, args[6], "require", true, &required) ||
         !get_now(state, args[7], &policy.now) ||
-        (args[8] != Py_None && !tksp_py_text_get(state, args[8], "typ", false, &texts[1])))
+        (args[8] != Py_None && !tksp_py_text_get(state, args[8], "typ", false, &texts[1])) ||
+        !get_size(state, args[9], &policy.max_size))
         goto cleanup;
     policy.audiences = audiences.values;
     policy.audience_count = audiences.count;
@@ -158,7 +171,7 @@ PyObject *tksp_py_jwt_decode(PyObject *module, PyObject *const *args, Py_ssize_t
     policy.required = required.values;
     policy.required_count = required.count;
     policy.typ = texts[1].bytes;
-    policy.claims_only = args[9] != Py_True;
+    policy.claims_only = args[10] != Py_True;
     PyThreadState *thread = public ? PyEval_SaveThread() : NULL;
     tks_status status = tks_jwt_decode(texts[0].bytes, list, keys.count, &policy, &jwt, &err);
     if (thread != NULL) PyEval_RestoreThread(thread);
@@ -178,19 +191,21 @@ cleanup:
 
 /* ---- encode ------------------------------------------------------------------------------------- */
 
-/* jwt_encode(claims, key, algorithm, headers) -> str */
+/* jwt_encode(claims, key, algorithm, headers, max_size) -> str */
 PyObject *tksp_py_jwt_encode(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     const tksp_py_state *state = PyModule_GetState(module);
     tks_buf claims, headers, token;
     tksp_py_text name = TKSP_PY_TEXT_INIT;
     tks_error err = TKS_ERROR_INIT;
     tks_jwt_alg alg;
+    size_t max_size = 0;
     PyObject *result = NULL;
 
-    tks_buf_init(&claims, TKS_JSON_SIZE_DEFAULT);
-    tks_buf_init(&headers, TKS_JSON_SIZE_DEFAULT);
+    tks_buf_init(&claims, TKS_JWT_SIZE_MAX);
+    tks_buf_init(&headers, TKS_JWT_SIZE_MAX);
     tks_buf_init(&token, TKS_JWT_SIZE_MAX);
-    if (!tksp_py_arity("jwt_encode", count, 4)) goto cleanup;
+    if (!tksp_py_arity("jwt_encode", count, 5) || !get_size(state, args[4], &max_size))
+        goto cleanup;
     if (!PyObject_TypeCheck(args[1], state->key_type)) {
         PyErr_Format(PyExc_TypeError,
                      "key must be one Key, not %R: Key.from_secret, Key.from_pem "
@@ -198,18 +213,18 @@ PyObject *tksp_py_jwt_encode(PyObject *module, PyObject *const *args, Py_ssize_t
                      (PyObject *)Py_TYPE(args[1]));
         goto cleanup;
     }
-    if (!tksp_py_object(state, args[0], "claims", TKS_JSON_SIZE_DEFAULT, &claims) ||
+    if (!tksp_py_object(state, args[0], "claims", TKS_JWT_SIZE_MAX, &claims) ||
         !tksp_py_text_get(state, args[2], "algorithm", true, &name) ||
         (args[3] != Py_None &&
-         !tksp_py_object(state, args[3], "headers", TKS_JSON_SIZE_DEFAULT, &headers)))
+         !tksp_py_object(state, args[3], "headers", TKS_JWT_SIZE_MAX, &headers)))
         goto cleanup;
     tks_key *key = tksp_py_key_get(state, args[1]);
     tks_status status = tks_jwt_alg_find(name.bytes, &alg, &err);
     if (status == TKS_OK) {
         PyThreadState *thread =
             tks_key_get_kind(key) != TKS_KEY_SECRET ? PyEval_SaveThread() : NULL;
-        status =
-            tks_jwt_encode(tks_buf_bytes(&claims), key, alg, tks_buf_bytes(&headers), &token, &err);
+        status = tks_jwt_encode(tks_buf_bytes(&claims), key, alg, tks_buf_bytes(&headers), max_size,
+                                &token, &err);
         if (thread != NULL) PyEval_RestoreThread(thread);
     }
     if (status == TKS_OK)

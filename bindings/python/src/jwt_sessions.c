@@ -36,20 +36,20 @@ static bool algorithm_get(const tksp_py_state *state, PyObject *name, tks_jwt_al
     return status == TKS_OK;
 }
 
-/* JwtSessions(keys, algorithm, max_sessions, node_writers, max_data_size): keys is a tuple of Key;
+/* JwtSessions(keys, algorithm, max_sessions, node_writers, max_data_size, max_size): keys is a tuple of Key;
  * max_sessions 0 stands for any number */
 static PyObject *sessions_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     (void)kwargs;
     const tksp_py_state *state = PyType_GetModuleState(type);
-    PyObject *keys, *algorithm, *max_data_size;
+    PyObject *keys, *algorithm, *max_data_size, *max_size;
     tks_jwt_sessions_options options = {.keys = NULL};
     long long max_sessions;
     int node_writers;
     tks_error err = TKS_ERROR_INIT;
     sessions_object *self = NULL;
     tks_key **list = NULL;
-    if (!PyArg_ParseTuple(args, "O!OLpO:JwtSessions", &PyTuple_Type, &keys, &algorithm,
-                          &max_sessions, &node_writers, &max_data_size))
+    if (!PyArg_ParseTuple(args, "O!OLpOO:JwtSessions", &PyTuple_Type, &keys, &algorithm,
+                          &max_sessions, &node_writers, &max_data_size, &max_size))
         return NULL;
     options.key_count = (size_t)PyTuple_Size(keys);
     options.max_sessions = max_sessions;
@@ -62,7 +62,8 @@ static PyObject *sessions_new(PyTypeObject *type, PyObject *args, PyObject *kwar
         if (list[i] == NULL) goto cleanup;
     }
     if (!algorithm_get(state, algorithm, &options.algorithm) ||
-        !tksp_py_size_option(state, max_data_size, "max_data_size", &options.max_data_size))
+        !tksp_py_size_option(state, max_data_size, "max_data_size", &options.max_data_size) ||
+        !tksp_py_size_option(state, max_size, "max_size", &options.max_size))
         goto cleanup;
     self = (sessions_object *)PyType_GenericAlloc(type, 0);
     if (self == NULL) goto cleanup;

@@ -243,6 +243,7 @@ class JwtSessions:
         max_sessions: int,
         node_writers: bool,
         max_data_size: int,
+        max_size: int,
         /,
     ) -> JwtSessions: ...
     def sign(
@@ -298,7 +299,7 @@ def key_load(
 def keyset_load(cls: type[_KeySet], value: Any, /) -> _KeySet: ...
 def keyset_keys(keyset: KeySet, cls: type[_Key], /) -> list[_Key]: ...
 def jwt_decode(
-    token: Text,
+    token: Any,
     key: Any,
     algorithms: Any,
     audience: Any,
@@ -307,11 +308,17 @@ def jwt_decode(
     require: Any,
     now: float | None,
     typ: str | None,
+    max_size: int | None,
     complete: bool,
     /,
 ) -> Any: ...
 def jwt_encode(
-    claims: dict[str, Any], key: Key, algorithm: str, headers: dict[str, Any] | None, /
+    claims: dict[str, Any],
+    key: Key,
+    algorithm: str,
+    headers: dict[str, Any] | None,
+    max_size: int | None,
+    /,
 ) -> str: ...
 @final
 class Spike:

@@ -11,8 +11,8 @@
     keys = jwt.KeySet.from_jwks(document)  # what a server's jwks.json holds
     claims = jwt.decode(token, keys, algorithms=["RS256"], audience="api", issuer="https://…")
 
-Algorithms: HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA. The
-key decides which of them are possible, the list that ``decode`` is given which are wanted; what a token
+Algorithms: HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA,
+Ed25519 (RFC 9864's name for the same). The key decides which of them are possible, the list that ``decode`` is given which are wanted; what a token
 says of itself only chooses among those. RFC 8725 holds throughout: see ``docs/jwt.md``.
 """
 
@@ -20,13 +20,27 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from tokenstore import _core
-from tokenstore._types import Text
-from tokenstore.errors import DataError
+from tokenstore._types import Presented, Text
+from tokenstore.errors import ConfigurationError, DataError, ExpiredTokenError, InvalidTokenError
 
-__all__ = ["Decoded", "Key", "KeySet", "decode", "decode_complete", "encode"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = [
+    "ConfigurationError",
+    "DataError",
+    "Decoded",
+    "ExpiredTokenError",
+    "InvalidTokenError",
+    "Key",
+    "KeySet",
+    "decode",
+    "decode_complete",
+    "encode",
+]
 
 
 class Key(_core.Key):
@@ -66,6 +80,12 @@ class Key(_core.Key):
         private = " private" if self.can_sign and self.kind != "secret" else ""
         return f"<{type(self).__name__} {self.kind}{private}{kid}>"
 
+    def __copy__(self) -> Self:
+        return self  # it never changes
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
     def __reduce__(self) -> Any:
         raise TypeError("a Key is not pickled: hand its PEM, JWK or secret over instead")
 
@@ -90,6 +110,12 @@ class KeySet(_core.KeySet):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self)}, {self.skipped} skipped>"
 
+    def __copy__(self) -> Self:
+        return self  # it never changes
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
     def __reduce__(self) -> Any:
         raise TypeError("a KeySet is not pickled: hand its JWKS over instead")
 
@@ -106,7 +132,7 @@ class Decoded(NamedTuple):
 
 
 def decode(
-    token: Text,
+    token: Presented,
     key: Keys,
     algorithms: Collection[str],
     audience: Text | Collection[Text] | None = None,
@@ -115,27 +141,28 @@ def decode(
     require: Collection[str] = (),
     now: float | None = None,
     typ: str | None = None,
+    max_size: int = 8192,
 ) -> dict[str, Any]:
     """The claims of a token that is good.
 
-    ``key``: a Key, a KeySet or a list of Keys; those that fit the token's algorithm and kid are tried, 16
+    ``token``: what a client presented; None, or anything else that is no text, is no good token. ``key``: a Key, a KeySet or a list of Keys; those that fit the token's algorithm and kid are tried, 16
     at most. ``algorithms``: those that are wanted. ``audience``: the token's ``aud`` must name it, or one
     of them; without it a token that has an ``aud`` is refused, since it is meant for somebody.
     ``issuer``: ``iss`` must be it, or one of them. ``leeway``: how far ``exp`` and ``nbf`` may be off, up
     to a day. ``require``: claims that must be there. ``now``: seconds since the epoch; the clock's by
-    default. ``typ``: what the header's ``typ`` must be, such as ``"at+jwt"``.
+    default. ``typ``: what the header's ``typ`` must be, such as ``"at+jwt"``. ``max_size``: bytes of the token.
 
     Raises ExpiredTokenError when nothing is wrong but the time, InvalidTokenError when anything else is,
     ConfigurationError when the arguments make no sense, whatever the token.
     """
     claims: dict[str, Any] = _core.jwt_decode(
-        token, key, algorithms, audience, issuer, leeway, require, now, typ, False
+        token, key, algorithms, audience, issuer, leeway, require, now, typ, max_size, False
     )
     return claims
 
 
 def decode_complete(
-    token: Text,
+    token: Presented,
     key: Keys,
     algorithms: Collection[str],
     audience: Text | Collection[Text] | None = None,
@@ -144,10 +171,13 @@ def decode_complete(
     require: Collection[str] = (),
     now: float | None = None,
     typ: str | None = None,
+    max_size: int = 8192,
 ) -> Decoded:
     """As ``decode``, with the header: ``Decoded(header, claims)``."""
     return Decoded(
-        *_core.jwt_decode(token, key, algorithms, audience, issuer, leeway, require, now, typ, True)
+        *_core.jwt_decode(
+            token, key, algorithms, audience, issuer, leeway, require, now, typ, max_size, True
+        )
     )
 
 
@@ -165,6 +195,7 @@ def encode(
     key: Key,
     algorithm: str,
     headers: dict[str, Any] | None = None,
+    max_size: int = 8192,
 ) -> str:
     """A token with these claims, signed with ``key``.
 
@@ -173,13 +204,14 @@ def encode(
     out, and add others.
 
     Raises ConfigurationError when the key cannot sign with ``algorithm``, DataError when the claims or
-    headers cannot be written, or the token would be longer than 8 KiB.
+    headers cannot be written, when ``decode`` would take the token from nobody (``aud`` of another type, ``cty``
+    "JWT", ``exp`` before ``nbf`` …), or when it would have more than ``max_size`` bytes.
     """
     try:
-        return _core.jwt_encode(claims, key, algorithm, headers)
+        return _core.jwt_encode(claims, key, algorithm, headers, max_size)
     except DataError:
         # Only now a look at the datetimes: most callers give numbers.
         seconds = _with_timestamps(claims)
         if seconds is None:
             raise
-    return _core.jwt_encode(seconds, key, algorithm, headers)
+    return _core.jwt_encode(seconds, key, algorithm, headers, max_size)

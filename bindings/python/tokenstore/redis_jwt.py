@@ -66,6 +66,8 @@ class RedisJWT(Store):
         :meth:`events` and :meth:`on`
     ``max_data_size``
         bytes of the data as JSON (default 64 KiB)
+    ``max_size``
+        bytes of a token (default 8 KiB, up to 1 MiB)
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class RedisJWT(Store):
         algorithm: str = "HS256",
         node_writers: bool = False,
         max_data_size: int = 65536,
+        max_size: int = 8192,
         host: str | None = None,
         port: int | None = None,
         auth: str | None = None,
@@ -92,6 +95,7 @@ class RedisJWT(Store):
             _most(multiple, max_sessions),
             bool(node_writers),
             max_data_size,
+            max_size,
         )
         super().__init__(_target(redis, host, port, auth), **client_options)
         self._kea = bool(kea)

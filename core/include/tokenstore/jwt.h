@@ -3,7 +3,8 @@
  * Purpose:   compact JWS with JSON claims. HS256/384/512 and EdDSA (Ed25519) stand on libsodium;
  *            RS, PS and ES 256/384/512 on OpenSSL, in files of their own that are linked only where
  *            tks_key_from_pem or tks_jwt_openssl is called - and so does HMAC there, being faster.
- * Sources:   RFC 7515 (JWS), 7517 (JWK), 7518 (JWA), 7519 (JWT), 8037 (Ed25519), 8725 (best practice).
+ * Sources:   RFC 7515 (JWS), 7517 (JWK), 7518 (JWA), 7519 (JWT), 8037 (Ed25519), 8725 (best practice),
+ *            9864 (the name Ed25519).
  * Rules:     the key decides which algorithms are possible, and the caller's list which of them are
  *            wanted; what the token says only chooses among those. "none" does not exist. Keys in a
  *            header (jwk, jku, x5u, x5c) are never used; crit, b64 and zip are refused. The signature
@@ -28,15 +29,17 @@ extern "C" {
 #endif
 
 enum {
-    TKS_JWT_SIZE_MAX = 8 * 1024,   /* bytes of a token, in and out */
-    TKS_JWT_TRIES_MAX = 16,        /* keys that are tried on one token */
-    TKS_JWT_SECRET_MIN = 32,       /* bytes; HS384 wants 48, HS512 wants 64 (RFC 7518, 3.2) */
-    TKS_JWK_SIZE_MAX = 1024 * 1024 /* bytes of JWK, JWKS and PEM text */
+    TKS_JWT_SIZE_DEFAULT = 8 * 1024, /* bytes of a token, in and out */
+    TKS_JWT_SIZE_MAX = 1024 * 1024,  /* what `max_size` may be */
+    TKS_JWT_TRIES_MAX = 16,          /* keys that are tried on one token */
+    TKS_JWT_SECRET_MIN = 32,         /* bytes; HS384 wants 48, HS512 wants 64 (RFC 7518, 3.2) */
+    TKS_JWK_SIZE_MAX = 1024 * 1024   /* bytes of JWK, JWKS and PEM text */
 };
 
 /* ---- algorithms ---------------------------------------------------------------------------- */
 
-/* X(enumerator, name in RFC 7518 or 8037) */
+/* X(enumerator, name in RFC 7518, 8037 or 9864). EdDSA and Ed25519 are one algorithm with two names; each
+ * stands for itself in a list of those that are wanted. */
 #define TKS_JWT_ALG_MAP(X)                                                                         \
     X(TKS_JWT_HS256, "HS256")                                                                      \
     X(TKS_JWT_HS384, "HS384")                                                                      \
@@ -50,7 +53,8 @@ enum {
     X(TKS_JWT_ES256, "ES256")                                                                      \
     X(TKS_JWT_ES384, "ES384")                                                                      \
     X(TKS_JWT_ES512, "ES512")                                                                      \
-    X(TKS_JWT_EDDSA, "EdDSA")
+    X(TKS_JWT_EDDSA, "EdDSA")                                                                      \
+    X(TKS_JWT_ED25519, "Ed25519")
 
 typedef enum tks_jwt_alg {
 #define TKS_JWT_ALG_ENUM(name, text) name,
@@ -82,7 +86,7 @@ typedef enum tks_key_kind {
     TKS_KEY_P256,   /* ES256 */
     TKS_KEY_P384,   /* ES384 */
     TKS_KEY_P521,   /* ES512 */
-    TKS_KEY_ED25519 /* EdDSA */
+    TKS_KEY_ED25519 /* EdDSA, Ed25519 */
 } tks_key_kind;
 
 /* What a PEM text or a secret cannot say of itself. */
@@ -158,9 +162,10 @@ typedef struct tks_jwt_policy {
     size_t issuer_count;
     const tks_bytes *required; /* claims that must be there and not null */
     size_t required_count;
-    tks_bytes typ; /* the header's `typ` must be this, "application/" and case aside; NULL: any */
-    double leeway; /* seconds, 0 … 86400, that exp and nbf may be off */
-    double now;    /* seconds since the epoch; required: 0 is an error */
+    tks_bytes typ;   /* the header's `typ` must be this, "application/" and case aside; NULL: any */
+    double leeway;   /* seconds, 0 … 86400, that exp and nbf may be off */
+    double now;      /* seconds since the epoch; required: 0 is an error */
+    size_t max_size; /* bytes a token may have; 0: TKS_JWT_SIZE_DEFAULT */
     bool claims_only; /* the header need not be given back, which saves reading the usual one */
 } tks_jwt_policy;
 
@@ -190,11 +195,13 @@ void tks_jwt_clear(tks_jwt *jwt);
  * the same, or empty. The header is alg, typ "JWT" and the key's kid; `headers` may give another typ
  * or kid, or take them away with null, and add others, but not alg, crit, b64 or zip.
  *   TKS_ERR_CONFIGURATION  the key cannot sign, or not with `alg`
- *   TKS_ERR_DATA           exp, nbf or iat is no number, a header that may not be given, or a token
- *                          longer than TKS_JWT_SIZE_MAX: nobody would take it
- *   TKS_ERR_MEMORY */
+ *   TKS_ERR_DATA           what tks_jwt_decode would take from nobody, whatever its policy: exp, nbf or iat
+ *                          that is no number, aud that is neither a text nor texts, a header that may
+ *                          not be given, a token of more than `max_size` bytes
+ *   TKS_ERR_MEMORY
+ * `max_size` as in tks_jwt_policy. */
 tks_status tks_jwt_encode(tks_bytes claims, const tks_key *key, tks_jwt_alg alg, tks_bytes headers,
-                          tks_buf *out, tks_error *err);
+                          size_t max_size, tks_buf *out, tks_error *err);
 
 #ifdef __cplusplus
 }

@@ -30,6 +30,7 @@ typedef struct tks_jwt_sessions_options {
     int64_t max_sessions; /* a user has at most; signing ends the oldest beyond it. 0: any number */
     bool node_writers;    /* Node signs into the same database: look for its sessions by SCAN */
     size_t max_data_size; /* bytes of a session's data as JSON; 0: 64 KiB */
+    size_t max_size;      /* bytes of a token; 0: TKS_JWT_SIZE_DEFAULT */
 } tks_jwt_sessions_options;
 
 /* TKS_OK, TKS_ERR_CONFIGURATION (no key, a key that cannot sign with `algorithm`), TKS_ERR_MEMORY. */

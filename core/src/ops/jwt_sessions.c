@@ -29,6 +29,9 @@ tks_status tks_jwt_sessions_new(const tks_jwt_sessions_options *options, tks_jwt
                         tks_key_get_kind_name(signer), tks_jwt_alg_name(options->algorithm));
     if (options->max_sessions < 0 || options->max_sessions > 1000000)
         return tks_fail(err, TKS_ERR_CONFIGURATION, "max_sessions must be 1 to 1000000");
+    if (options->max_size > TKS_JWT_SIZE_MAX)
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "max_size must be 1 to %d bytes",
+                        TKS_JWT_SIZE_MAX);
     tks_jwt_sessions *sessions = calloc(1, sizeof *sessions);
     tks_key **keys = calloc(options->key_count, sizeof *keys);
     if (sessions == NULL || keys == NULL) {
@@ -44,6 +47,7 @@ tks_status tks_jwt_sessions_new(const tks_jwt_sessions_options *options, tks_jwt
     sessions->node_writers = options->node_writers;
     sessions->max_data_size =
         options->max_data_size != 0 ? options->max_data_size : TKS_JSON_SIZE_DEFAULT;
+    sessions->max_size = options->max_size;
     *out = sessions;
     return TKS_OK;
 }

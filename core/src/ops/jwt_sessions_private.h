@@ -15,7 +15,7 @@ struct tks_jwt_sessions {
     tks_jwt_alg algorithm;
     int64_t max_sessions;
     bool node_writers;
-    size_t max_data_size;
+    size_t max_data_size, max_size;
 };
 
 /* An operation about one user's sessions. */

@@ -86,7 +86,7 @@ static tks_status write_token(const tks_jwt_sessions *sessions, const tks_jwt_se
     }
     if (status == TKS_OK)
         status = tks_jwt_encode(tks_buf_bytes(&claims), sessions->keys[0], sessions->algorithm,
-                                tks_bytes_of(NULL, 0), out, err);
+                                tks_bytes_of(NULL, 0), sessions->max_size, out, err);
     tks_buf_wipe(&claims);
     return status;
 }

@@ -65,13 +65,14 @@ static bool read_plain(tks_bytes claims, tks_session *out) {
 /* Opens the token; *claims, the caller's, stays NULL for plain ones. What `out` has is borrowed from them,
  * or from `room`. */
 static tks_status read_token(const tks_jwt_sessions *sessions, tks_bytes token, double now,
-                             unsigned char room[TKSP_JWT_PART_MAX], tks_json **claims,
-                             tks_session *out, tks_error *err) {
+                             tksp_jwt_room *room, tks_json **claims, tks_session *out,
+                             tks_error *err) {
     static const tks_bytes required[] = {{"rjwt", 4}};
     const tks_jwt_policy policy = {.algorithms = TKS_JWT_BIT(sessions->algorithm),
                                    .required = required,
                                    .required_count = 1,
                                    .now = now,
+                                   .max_size = sessions->max_size,
                                    .claims_only = true};
     tks_json *header = NULL;
     tks_bytes payload;
@@ -92,15 +93,16 @@ static tks_status read_token(const tks_jwt_sessions *sessions, tks_bytes token, 
 
 tks_status tks_jwt_sessions_verify(const tks_jwt_sessions *sessions, tks_bytes token,
                                    bool value_session, double now, tks_op **out, tks_error *err) {
-    unsigned char room[TKSP_JWT_PART_MAX];
+    tksp_jwt_room room;
     tks_session session = {0};
     tks_json *claims;
     tksp_rjwt_op *self;
     *out = NULL;
-    tks_status status = read_token(sessions, token, now, room, &claims, &session, err);
+    tks_status status = read_token(sessions, token, now, &room, &claims, &session, err);
     if (status == TKS_OK && !tksp_rjwt_split(session.rjwt, &session.id))
         status = tks_fail(err, TKS_ERR_INVALID_TOKEN, "the token names no session");
     if (status == TKS_OK) status = tksp_rjwt_op_new(TKS_READ, session.id, session.rjwt, &self, err);
+    tksp_jwt_room_clear(&room);
     if (status != TKS_OK) {
         tks_json_free(claims);
         return status;

@@ -219,7 +219,7 @@ static int64_t claim_ms(const tks_json *claims, const char *name, int64_t otherw
 
 /* Only what a server signs with its private key: a shared secret has no place here. */
 static uint32_t signature_algorithms(void) {
-    uint32_t set = TKS_JWT_BIT(TKS_JWT_EDDSA);
+    uint32_t set = TKS_JWT_BIT(TKS_JWT_EDDSA) | TKS_JWT_BIT(TKS_JWT_ED25519);
     for (int alg = TKS_JWT_RS256; alg <= TKS_JWT_ES512; alg++) set |= TKS_JWT_BIT(alg);
     return set;
 }
@@ -235,6 +235,7 @@ bool tksp_spike_verify(tks_spike *spike, tks_bytes token, tks_bytes audience, in
         .required_count = 1,
         .leeway = CLOCKS_S, /* of nbf: exp is compared by who asks */
         .now = (double)now_ms / 1000,
+        .max_size = TKS_OAUTH_TOKEN_MAX, /* it comes from the server that was configured */
         .claims_only = true,
     };
     tks_jwt jwt = {NULL, NULL};

@@ -1,0 +1,144 @@
+/* jwt_pem.c - PEM as it gets out of environment variables, YAML and JSON, and what is given in its place.
+ *
+ * Purpose:   OpenSSL wants a PEM text (RFC 7468) to have its lines. Here a text on one line, with blanks or
+ *            with "\n" for newlines, indented, or with other lines around it gets them back.
+ * Threads:   nothing here keeps state. */
+#include "jwt_private.h"
+
+static const char begin_mark[] = "-----BEGIN ", end_mark[] = "-----END ", dashes[] = "-----";
+enum { LINE = 64 };
+
+static bool begins_with(tks_bytes text, const char *part) {
+    size_t size = strlen(part);
+    return text.size >= size && memcmp(text.data, part, size) == 0;
+}
+
+static tks_bytes skip(tks_bytes text, size_t size) {
+    return tks_bytes_of(text.data + size, text.size - size);
+}
+
+/* Steps over what is before `part`, and gives it; false: it is not there. */
+static bool cut(tks_bytes *text, const char *part, tks_bytes *before) {
+    for (size_t i = 0; i < text->size; i++) {
+        if (!begins_with(skip(*text, i), part)) continue;
+        *before = tks_bytes_of(text->data, i);
+        *text = skip(*text, i);
+        return true;
+    }
+    return false;
+}
+
+static bool contains(tks_bytes text, const char *part) {
+    tks_bytes before;
+    return cut(&text, part, &before);
+}
+
+static bool is_blank(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* How many characters stand for one newline here: itself, or an 'n' or 'r' behind backslashes. 0: none. */
+static size_t newline_size(tks_bytes text) {
+    size_t size = 0;
+    if (begins_with(text, "\r\n")) return 2;
+    if (text.size > 0 && (*text.data == '\n' || *text.data == '\r')) return 1;
+    if (begins_with(text, "\\r\\n")) return 4;
+    while (size < text.size && text.data[size] == '\\') size++;
+    if (size == 0 || size == text.size) return 0;
+    return text.data[size] == 'n' || text.data[size] == 'r' ? size + 1 : 0;
+}
+
+/* The base64 of a block in lines of LINE characters. What is none of base64 stays, to be refused. */
+static void write_base64(tks_bytes body, tks_buf *out) {
+    size_t column = 0;
+    while (body.size > 0) {
+        size_t newline = newline_size(body);
+        char c = *body.data;
+        body = skip(body, newline > 0 ? newline : 1);
+        if (newline > 0 || is_blank(c) || (c == '\\' && body.size > 0 && *body.data == '/'))
+            continue;
+        (void)tks_buf_append_char(out, c);
+        if (++column % LINE == 0) (void)tks_buf_append_char(out, '\n');
+    }
+    if (column % LINE != 0) (void)tks_buf_append_char(out, '\n');
+}
+
+/* A block with headers (RFC 1421) is encrypted: it only needs to be recognised. */
+static void write_lines(tks_bytes body, tks_buf *out) {
+    bool at_start = true;
+    while (newline_size(body) > 0) body = skip(body, newline_size(body));
+    while (body.size > 0) {
+        size_t newline = newline_size(body);
+        if (newline > 0)
+            (void)tks_buf_append_char(out, '\n');
+        else if (!at_start || !is_blank(*body.data))
+            (void)tks_buf_append_char(out, *body.data);
+        at_start = newline > 0 || (at_start && is_blank(*body.data));
+        body = skip(body, newline > 0 ? newline : 1);
+    }
+    if (!at_start) (void)tks_buf_append_char(out, '\n');
+}
+
+static void write_mark(const char *mark, tks_bytes label, tks_buf *out) {
+    (void)tks_buf_append(out, mark, strlen(mark));
+    (void)tks_buf_append_bytes(out, label);
+    (void)tks_buf_append(out, "-----\n", 6);
+}
+
+tks_status tksp_pem_tidy(tks_bytes text, tks_buf *out) {
+    tks_bytes before, label, body;
+    while (cut(&text, begin_mark, &before)) {
+        text = skip(text, sizeof begin_mark - 1);
+        if (!cut(&text, dashes, &label)) break;
+        text = skip(text, sizeof dashes - 1);
+        if (!cut(&text, end_mark, &body)) break;
+        write_mark(begin_mark, label, out);
+        if (memchr(body.data, ':', body.size) != NULL)
+            write_lines(body, out);
+        else
+            write_base64(body, out);
+        text = skip(text, sizeof end_mark - 1);
+        if (!cut(&text, dashes, &label)) break; /* another label than at the beginning is refused */
+        write_mark(end_mark, label, out);
+    }
+    return out->status;
+}
+
+/* ---- what else it may be ---------------------------------------------------------------------------- */
+
+static bool is_path(tks_bytes text) {
+    static const char *const ends[] = {".pem", ".key", ".crt", ".cer", ".pub", ".der"};
+    if (text.size > 1024 || memchr(text.data, '\n', text.size) != NULL) return false;
+    if (*text.data == '/' || begins_with(text, "./") || begins_with(text, "../")) return true;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        if (text.size > 4 && begins_with(skip(text, text.size - 4), ends[i])) return true;
+    }
+    return false;
+}
+
+const char *tksp_pem_explain(tks_bytes text) {
+    while (text.size > 0 && (is_blank(*text.data) || *text.data == '"')) text = skip(text, 1);
+    if (text.size == 0) return "text is empty: PEM is wanted";
+    if (contains(text, "-----BEGIN OPENSSH PRIVATE KEY"))
+        return "is in OpenSSH's own form: ssh-keygen -p -m PKCS8 -f FILE turns it into PEM";
+    if (contains(text, "ssh-") || contains(text, "ecdsa-sha2-") ||
+        contains(text, "---- BEGIN SSH2"))
+        return "is an SSH key: ssh-keygen -e -m PKCS8 -f FILE writes it as PEM";
+    if (contains(text, begin_mark) && contains(text, end_mark))
+        return "in the PEM text could not be read: its base64 is broken, or its labels differ";
+    if (contains(text, begin_mark))
+        return "text holds a PEM block without its end: \"-----END …\" is wanted";
+    if (tksp_is_der(text))
+        return "is DER: openssl pkey -inform DER writes it as PEM, with -pubin where it is public";
+    if (memchr(text.data, '\0', text.size) != NULL)
+        return "text holds NUL bytes: is it UTF-16? Write it as UTF-8";
+    if (*text.data == '{' || *text.data == '[')
+        return "is JSON: Key.from_jwk reads a JWK, KeySet.from_jwks a set of them";
+    if (begins_with(text, "LS0tLS1CRUdJTi")) return "is a PEM text in base64: decode it first";
+    if (begins_with(text, "MI") || begins_with(text, "MF") || begins_with(text, "MC") ||
+        begins_with(text, "MH"))
+        return "is the base64 of a PEM text without its first and last line, \"-----BEGIN …\" and "
+               "\"-----END …\"";
+    if (is_path(text)) return "looks like the name of a file: give what the file holds";
+    return "text holds no PEM block: \"-----BEGIN …\" is wanted";
+}
