@@ -39,7 +39,7 @@ typedef enum tks_status {
         TKS_STATUS_COUNT
 } tks_status;
 
-enum { TKS_ERROR_SIZE = 576 };
+enum { TKS_ERROR_SIZE = 704 };
 
 /* The detail of a failure. `message` says what was wrong and what to do; it never holds a token, a
  * secret, a password or session data. */
