@@ -4,10 +4,10 @@
 #
 #   test-asyncio  all of it; PYTEST_FLAGS="-k cancel" for some
 #   asan-asyncio  the same under ASan and UBSan, but what forks
-#   fuzz-channel  the queue of a connection against a server that says anything (tests/fuzz/python)
+#   fuzz-connection  calls on a connection against a server that says anything (tests/fuzz/python)
 SUITES += asyncio
 ASAN += asyncio
-FUZZ += fuzz-channel
+FUZZ += fuzz-connection
 
 ASYNCIO_PATH := $(if $(PY_PATH),$(PY_PATH):,PYTHONPATH=)$(CURDIR)/tests/asyncio
 ASYNCIO_PYTEST = $(ASYNCIO_PATH) $(RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS)
@@ -54,16 +54,16 @@ $(FUZZ_DIR)/python/%.o: tests/fuzz/python/%.c
 	@mkdir -p $(@D)
 	$(CLANG) $(FUZZ_PY_FLAGS) $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<
 
-$(FUZZ_DIR)/fuzz_channel: $(FUZZ_DIR)/python/fuzz_channel.o $(FUZZ_GLUE_OBJ) $(IO_SRC:core/%.c=$(FUZZ_DIR)/core/%.o) $(FUZZ_CORE_OBJ)
+$(FUZZ_DIR)/fuzz_connection: $(FUZZ_DIR)/python/fuzz_connection.o $(FUZZ_GLUE_OBJ) $(IO_SRC:core/%.c=$(FUZZ_DIR)/core/%.o) $(FUZZ_CORE_OBJ)
 	$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(TKS_LDLIBS) $(PY_EMBED)
 
 -include $(wildcard $(FUZZ_DIR)/glue/*.d $(FUZZ_DIR)/python/*.d $(FUZZ_DIR)/core/io/*.d)
 
 # An interpreter keeps what it has: leaks are looked for by the storms (test_storm.py).
-.PHONY: fuzz-channel
-fuzz-channel: $(FUZZ_DIR)/fuzz_channel
-	@mkdir -p $(FUZZ_DIR)/found/channel
-	@echo "fuzz channel: $(FUZZ_SECONDS) s"
-	@PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 $(FUZZ_DIR)/fuzz_channel -max_total_time=$(FUZZ_SECONDS) \
+.PHONY: fuzz-connection
+fuzz-connection: $(FUZZ_DIR)/fuzz_connection
+	@mkdir -p $(FUZZ_DIR)/found/connection
+	@echo "fuzz connection: $(FUZZ_SECONDS) s"
+	@PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 $(FUZZ_DIR)/fuzz_connection -max_total_time=$(FUZZ_SECONDS) \
 		-timeout=10 -rss_limit_mb=2048 -max_len=4096 -detect_leaks=0 -print_final_stats=1 -verbosity=0 \
-		-artifact_prefix=$(FUZZ_DIR)/channel- $(FUZZ_DIR)/found/channel tests/fuzz/corpus/channel
+		-artifact_prefix=$(FUZZ_DIR)/connection- $(FUZZ_DIR)/found/connection tests/fuzz/corpus/connection

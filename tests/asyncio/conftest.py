@@ -13,6 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "python"))
 sys.path.insert(0, str(Path(__file__).parent.parent / "faults"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "fuzz" / "python"))
 
 from servers import Server, running
 
@@ -63,9 +64,9 @@ def run_in(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any])
     return result
 
 
-def lines_of(client: Any) -> Any:
-    """The client's connections to the loop that is running."""
-    return client._driver._all[asyncio.get_running_loop()]
+def pool_of(client: Any) -> Any:
+    """The client's connections in the loop that is running."""
+    return client._driver.here()
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])

@@ -1,6 +1,6 @@
-"""A channel that is fed any bytes in any pieces while calls are under way: each call ends with its own
-answer or with none, whatever the server says. It is the fuzzer of bindings/python/src/channel*.c: seeds are
-drawn anew each time and a failure names its own; TOKENSTORE_SOAK=1 tries many more."""
+"""A connection that is fed any bytes in any pieces while calls are under way: each call ends with its own answer or
+with none, whatever the server says, and whatever Python does when the extension calls it. Seeds are drawn anew each
+time and a failure names its own; TOKENSTORE_SOAK=1 tries many more."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import asyncio
 import random
 from contextlib import suppress
 from typing import Any
+
+from connection_case import one
 
 import tokenstore
 from conftest import SOAK
@@ -39,16 +41,13 @@ SEND = 1
 
 
 class Loop:
-    """Of an event loop, of the driver and of a connection as much as the channel asks for."""
+    """Of an event loop as much as a call asks for."""
 
     def call_soon(self, *unused: Any, **unused_too: Any) -> None: ...
 
-    def serve(self, call: Any, wish: int) -> None:
-        assert not call.over
 
-    def due(self, when: int) -> None: ...
-
-    def cancelled(self, call: Any) -> None:
+class Pool(_core.Pool):
+    def left(self, call: Any) -> None:
         assert call.over
 
 
@@ -75,16 +74,17 @@ def spoilt(dice: random.Random, stream: bytes) -> tuple[bytes, int]:
 class Case:
     def __init__(self, core: _core.Client, seed: int) -> None:
         self.dice = random.Random(seed)
-        self.calls = _core.Calls(core, Loop(), 1000, Loop())  # type: ignore[arg-type]
-        self.channel = _core.Channel(self.calls, Loop())
+        self.pool = Pool(core, Loop(), 1000)  # type: ignore[arg-type]
+        self.connection = _core.Connection(core)
         self.asked: list[tuple[Any, list[bytes], int]] = []  # call, its answer, where that ends
         self.right = b""  # what the server should say
 
     def ask(self) -> None:
         op, answer, texts = commands(self.dice, len(self.asked))
-        call = _core.Call(self.calls, op, None)
-        assert call.start() == SEND
-        self.channel.send(call)
+        call = _core.Call(self.pool, op, None)
+        call.start()
+        assert call.wish == SEND
+        self.connection.send(call)
         self.right += answer
         self.asked.append((call, texts, len(self.right)))
 
@@ -96,10 +96,10 @@ class Case:
                     assert call.result() == texts
 
     def run(self) -> None:
-        dice, channel = self.dice, self.channel
+        dice, connection = self.dice, self.connection
         for _ in range(dice.randrange(1, 12)):
             self.ask()
-        taken = len(self.asked) if channel.take() else 0
+        taken = len(self.asked) if connection.take(False) else 0
         gone = {n for n in range(taken) if dice.random() < 0.2}
         for n in gone:
             self.asked[n][0].cancel()
@@ -110,22 +110,22 @@ class Case:
             while stream:
                 piece = stream[: dice.choice((1, 2, 7, 50, 400))]
                 stream = stream[len(piece) :]
-                channel.buffer[: len(piece)] = piece
-                channel.feed(len(piece))
+                connection.get_buffer(-1)[: len(piece)] = piece
+                connection.feed(len(piece))
                 if dice.random() < 0.1:
                     self.ask()  # and it is not written yet: nothing of what comes is for it
         except tokenstore.ConnectionError:
             pass
         else:
             if good == len(self.right) and taken == len(self.asked):
-                assert len(channel) == 0
+                assert len(connection) == 0
                 assert all(call.over for call, _, _ in self.asked)
         self.check(good)
         assert not any(call.over for call, _, _ in self.asked[taken:])
         left = [call for call, _, _ in self.asked if not call.over]
-        assert channel.live() == len(left)
-        assert channel.drain() == left
-        assert len(channel) == 0
+        assert connection.live() == len(left)
+        assert connection.drain() == left
+        assert len(connection) == 0
 
 
 def test_any_bytes() -> None:
@@ -138,24 +138,34 @@ def test_any_bytes() -> None:
                 raise AssertionError(f"seed {seed}") from error
 
 
+def test_whatever_comes_back() -> None:
+    """Python code that drains, expires, sends, aborts and cancels wherever the extension runs any."""
+    first = random.randrange(1 << 40)
+    for seed in range(first, first + ROUNDS):
+        dice = random.Random(seed)
+        try:
+            one(dice.randbytes(dice.randrange(1, 120)))
+        except BaseException as error:
+            raise AssertionError(f"seed {seed}") from error
+
+
 def test_any_greeting() -> None:
     """The answers to the first commands, and no answer, and nonsense."""
     kinds = (tokenstore.ConnectionError, tokenstore.ServerError, tokenstore.ConfigurationError)
     with tokenstore.Client("unix:///nowhere?client_name=me&db=1") as client:
         dice = random.Random()
         for _ in range(ROUNDS // 10):
-            calls = _core.Calls(client._core, Loop(), 1000, Loop())  # type: ignore[arg-type]
-            channel = _core.Channel(calls, Loop())
-            assert channel.hello(-1)
+            connection = _core.Connection(client._core)
+            assert connection.hello(-1)
             stream, _ = spoilt(dice, b"+OK\r\n" * 2)
             try:
                 while stream:
-                    channel.buffer[:1] = stream[:1]
+                    connection.get_buffer(-1)[:1] = stream[:1]
                     stream = stream[1:]
-                    if channel.greet(1):
+                    if connection.greet(1):
                         break
                 else:
-                    channel.greet(0)
+                    connection.greet(0)
             except kinds:
                 pass
-            assert channel.drain() == []
+            assert connection.drain() == []

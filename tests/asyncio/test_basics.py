@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import tokenstore
-from conftest import Run, lines_of
+from conftest import Run, pool_of
 from servers import Server
 from tokenstore import asyncio as aio
 
@@ -185,10 +185,10 @@ def test_redis_jwt(server: Server, run: Run) -> None:
                 await wrong
             assert await sessions.exec().execute("PING") == "PONG"
             assert await sessions.call().get_count_by_pattern("bob") == 1
-            line = lines_of(sessions.client)._open[0]
+            connection = pool_of(sessions.client)._open[0]
             assert await sessions.call().destroyMultiple("bob") == 1
             with pytest.raises(tokenstore.InvalidTokenError):
                 await sessions.verify(token)
-            assert line.open  # a session that has ended is no reason to distrust the connection
+            assert connection.open  # a session that has ended is no reason to distrust the connection
 
     run(main())

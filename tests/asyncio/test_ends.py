@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 from typing import Any
 
 import pytest
 
-from conftest import Run, lines_of, loop_of, run_in
+from conftest import Run, loop_of, pool_of, run_in
 from servers import Server
 from tokenstore import asyncio as aio
 
@@ -17,16 +18,16 @@ def test_a_coroutine_that_is_thrown_away(server: Server, run: Run) -> None:
     async def main() -> None:
         async with aio.Client(server.url) as client:
             assert await client.execute("PING") == "PONG"
-            calls = lines_of(client).calls
+            pool = pool_of(client)
             closed, thrown_at = client.execute("PING"), client.execute("PING")
             closed.send(None)
             thrown_at.send(None)
-            assert len(calls) == len(calls.under_way()) == 2
+            assert len(pool) == len(pool.until(math.inf)) == 2
             closed.close()
-            assert len(calls) == 1
+            assert len(pool) == 1
             with pytest.raises(LookupError, match="mine"):
                 thrown_at.throw(LookupError("mine"))
-            assert len(calls) == len(calls.under_way()) == 0
+            assert len(pool) == len(pool.until(math.inf)) == 0
             assert await client.execute("ECHO", "next") == b"next"
 
     run(main())

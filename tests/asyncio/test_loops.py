@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import threading
-import warnings
 
 import pytest
 
 import tokenstore
-from conftest import Run, lines_of, loop_of, run_in
+from conftest import Run, loop_of, pool_of, run_in
 from servers import Server, paused
 from tokenstore import asyncio as aio
-
-
-def test_one_loop_after_the_other(server: Server) -> None:
-    """Each gets a connection of its own; those of a closed loop went with it."""
-    client = aio.Client(server.url)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # of asyncio: the client was left open
-        for kind in ("asyncio", "uvloop", "asyncio"):
-            assert run_in(loop_of(kind), client.execute("PING")) == "PONG"
-        run_in(loop_of("asyncio"), client.aclose())
-        gc.collect()
-    with pytest.raises(tokenstore.Error, match="closed"):
-        asyncio.run(client.execute("PING"))
 
 
 def test_loops_in_threads(server: Server) -> None:
@@ -119,7 +104,7 @@ def test_waiting_for_a_turn(server: Server, run: Run) -> None:
             async def one() -> None:
                 nonlocal most
                 await client.execute("INCR", "n")
-                most = max(most, len(lines_of(client).calls))
+                most = max(most, len(pool_of(client)))
 
             await asyncio.gather(*[one() for _ in range(1000)])
             assert most <= 10
@@ -164,12 +149,12 @@ def test_a_server_that_says_nothing_is_left(server: Server, run: Run) -> None:
     async def main() -> None:
         async with aio.Client(server.url, timeout=0.3, client_name="me") as client:
             await client.execute("PING")
-            lines = lines_of(client)
-            line = lines._open[0]
+            pool = pool_of(client)
+            connection = pool._open[0]
             with paused(server):
-                until = lines.loop.time() + 30
-                while line in lines._open:
-                    assert lines.loop.time() < until
+                until = pool.loop.time() + 30
+                while connection in pool._open:
+                    assert pool.loop.time() < until
                     with pytest.raises(asyncio.TimeoutError):
                         await asyncio.wait_for(client.execute("PING", timeout=60), 0.05)
             assert await client.execute("PING", timeout=5) == "PONG"

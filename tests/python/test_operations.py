@@ -98,40 +98,38 @@ class Script:
     def __init__(self, case: dict[str, Any], client: tokenstore.Client) -> None:
         self.case, self.client = case, client
         self.words = Words()
-        self.wish = 0
-
-    def serve(self, call: Any, wish: int) -> None:
-        self.wish = wish
-
-    def due(self, when: int) -> None: ...
 
     def run(self, op: Any) -> Any:
-        self.calls = _core.Calls(self.client._core, Loop(), 1, self)
-        call = _core.Call(self.calls, op, None, self.case.get("now", NOW))
-        self.wish = call.start()
+        pool = _core.Pool(self.client._core, Loop(), 1)  # type: ignore[arg-type]
+        call = _core.Call(pool, op, None, self.case.get("now", NOW))
+        call.start()
         for step in self.case["steps"]:
             if "send" in step:
-                assert (call.over, self.wish) == (False, SEND)
+                assert (call.over, call.wish) == (False, SEND)
                 self.send(call, step)
             else:
-                assert (call.over, self.wish) == (False, SLEEP)
+                assert (call.over, call.wish) == (False, SLEEP)
                 low, high = step["sleep"]
                 assert low <= call.pause * 1000 <= high
-                self.wish = call.expire("no time") if "deadline" in step else call.awake()
-        assert call.over, self.wish
+                if "deadline" in step:
+                    call.expire("no time")
+                else:
+                    call.awake()
+        assert call.over, call.wish
         for _ in range(2):  # later steps change nothing
-            assert call.awake() == 0
+            call.awake()
+            assert call.wish == 0
         return call.result()
 
     def send(self, call: Any, step: dict[str, Any]) -> None:
         assert call.reconnect is step.get("reconnect", False)
-        channel = _core.Channel(self.calls, self)
-        channel.send(call)
+        connection = _core.Connection(self.client._core)
+        connection.send(call)
         lost = step.get("lost", step.get("deadline"))
         if lost is not None and not lost["sent"]:
             self.lose(call, step)
             return
-        commands = commands_of(channel.take())
+        commands = commands_of(connection.take(False))
         assert len(commands) == len(step["send"])
         for want, got in zip(step["send"], commands):
             assert len(got) == len(want), got
@@ -141,21 +139,19 @@ class Script:
             self.lose(call, step)
             return
         reply = self.words.fill(step["replies"])
-        channel.buffer[: len(reply)] = reply
-        try:
-            channel.feed(len(reply))
-            assert channel.heard > 0
-        except tokenstore.ConnectionError as error:
-            assert "did not fit" in str(error)
-        assert len(channel) == 0
+        connection.get_buffer(-1)[: len(reply)] = reply
+        settled, wants, _ = connection.feed(len(reply))
+        assert (settled, wants) == (([call], None) if call.over else (None, [call]))
+        assert connection.heard > 0
+        assert len(connection) == 0
 
     def lose(self, call: Any, step: dict[str, Any]) -> None:
         if "deadline" in step:
-            self.wish = call.expire("no answer within the timeout")
+            call.expire("no answer within the timeout")
             return
         lost = step["lost"]
         error = ERRORS[lost.get("status", "connection")](lost.get("why", "the connection was lost"))
-        self.wish = call.lost(error, lost["final"])
+        call.lost(error, lost["final"])
 
 
 # ---- cases -----------------------------------------------------------------------------------------

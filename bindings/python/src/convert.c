@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-static PyObject *import_from(const char *module, const char *name) {
+PyObject *tksp_py_import_from(const char *module, const char *name) {
     PyObject *from = PyImport_ImportModule(module);
     PyObject *object = from == NULL ? NULL : PyObject_GetAttrString(from, name);
     Py_XDECREF(from);
@@ -15,8 +15,8 @@ static PyObject *import_from(const char *module, const char *name) {
 }
 
 int tksp_py_convert_init(tksp_py_state *state) {
-    state->unset = import_from("tokenstore._types", "UNSET");
-    state->timedelta = state->unset == NULL ? NULL : import_from("datetime", "timedelta");
+    state->unset = tksp_py_import_from("tokenstore._types", "UNSET");
+    state->timedelta = state->unset == NULL ? NULL : tksp_py_import_from("datetime", "timedelta");
     return state->timedelta == NULL ? -1 : 0;
 }
 

@@ -26,11 +26,12 @@
 typedef enum tksp_py_name {
     TKSP_PY_CALL_SOON, /* of an event loop */
     TKSP_PY_RUN,       /* of a context */
-    TKSP_PY_QUEUE,     /* of Lines, in tokenstore/asyncio/_driver.py, as the following */
+    TKSP_PY_HERE,      /* of the Driver in tokenstore/asyncio */
+    TKSP_PY_ADMIT,     /* of the Pool there, as the following */
+    TKSP_PY_PROCEED,
     TKSP_PY_SET_ALARM,
-    TKSP_PY_CANCELLED,
-    TKSP_PY_ENDED,
-    TKSP_PY_DUE, /* of a Line */
+    TKSP_PY_LEFT,
+    TKSP_PY_DUE, /* of the Connection there */
     TKSP_PY_NAME_COUNT
 } tksp_py_name;
 
@@ -46,12 +47,14 @@ typedef struct tksp_py_state {
     PyTypeObject *spike_type;
     PyTypeObject *session_events_type;
     PyTypeObject *call_type;
-    PyTypeObject *calls_type;
-    PyTypeObject *entry_type;
-    PyTypeObject *channel_type;
+    PyTypeObject *connection_type;
+    PyTypeObject *pool_type;
+    PyTypeObject *driver_type;
     PyObject *exceptions[TKS_STATUS_COUNT]; /* by status; NULL for TKS_OK */
     PyObject *unset;                        /* tokenstore.UNSET */
     PyObject *timedelta;                    /* datetime.timedelta */
+    PyObject *cancelled;                    /* asyncio.CancelledError; NULL: not imported yet */
+    PyObject *running_loop;                 /* asyncio.get_running_loop, as that */
     PyObject *names[TKSP_PY_NAME_COUNT];    /* str */
     PyObject **member_names;                /* member_names.c */
 } tksp_py_state;
@@ -83,8 +86,9 @@ int tksp_py_jwt_init(PyObject *module, tksp_py_state *state);
 int tksp_py_spike_init(PyObject *module, tksp_py_state *state);
 int tksp_py_session_events_init(PyObject *module, tksp_py_state *state);
 int tksp_py_call_init(PyObject *module, tksp_py_state *state);
-int tksp_py_calls_init(PyObject *module, tksp_py_state *state);
-int tksp_py_channel_init(PyObject *module, tksp_py_state *state);
+int tksp_py_connection_init(PyObject *module, tksp_py_state *state);
+int tksp_py_pool_init(PyObject *module, tksp_py_state *state);
+int tksp_py_driver_init(PyObject *module, tksp_py_state *state);
 
 /* ---- errors.c ------------------------------------------------------------------------------- */
 
@@ -93,6 +97,9 @@ int tksp_py_channel_init(PyObject *module, tksp_py_state *state);
 PyObject *tksp_py_raise(const tksp_py_state *state, tks_status status, const tks_error *err);
 
 /* ---- convert.c ------------------------------------------------------------------------------ */
+
+/* module.name: a new reference. */
+PyObject *tksp_py_import_from(const char *module, const char *name);
 
 /* Bytes of an argument, borrowed from it, or from `owner` where they had to be made. */
 typedef struct tksp_py_text {
@@ -217,85 +224,6 @@ bool tksp_py_timeout(const tksp_py_state *state, PyObject *arg, int64_t *out_ms)
 
 /* The client of a _core.Client; borrowed. */
 tks_client *tksp_py_client_get(PyObject *object);
-
-/* ---- calls.c ---------------------------------------------------------------------------------- */
-
-typedef struct tksp_py_call tksp_py_call;
-
-/* The calls under way in one event loop. */
-typedef struct tksp_py_calls {
-    PyObject head;
-    PyObject *client, *loop;
-    PyObject *lines; /* what knows the rest */
-    PyObject *only;  /* the Channel, where there is one open and is to be no other; NULL */
-    tksp_py_call *first, *last; /* those under way, in their order; each is somebody else's */
-    Py_ssize_t count;           /* how many these are */
-    Py_ssize_t limit;           /* how many there may be */
-    double alarm_at;            /* when the deadlines are looked at next */
-    unsigned long thread;       /* that is running the loop right now; 0: that is not known */
-    char crowded;               /* somebody waits for calls to end; bool, as T_BOOL has it */
-} tksp_py_calls;
-
-/* Seconds of the clock that deadlines are told by: time.monotonic(). */
-double tksp_py_now(void);
-
-/* The answer of `lines`; `arg` may be NULL. */
-PyObject *tksp_py_calls_ask(const tksp_py_calls *self, const tksp_py_state *state,
-                            tksp_py_name name, PyObject *arg);
-
-/* The call is not under way any more, if it was. */
-void tksp_py_calls_remove(tksp_py_calls *self, tksp_py_call *call);
-
-/* ---- call.c ----------------------------------------------------------------------------------- */
-
-/* An operation on its way through an asyncio driver. */
-struct tksp_py_call {
-    PyObject head;
-    PyObject *op; /* keeps `core`; both NULL when it is over */
-    tks_op *core;
-    tksp_py_calls *calls;          /* owned */
-    tksp_py_call *next, *previous; /* there */
-    PyObject *callback, *context;  /* the task's; NULL: it is not waiting yet, or no more */
-    PyObject *value, *error;       /* what came of it; both NULL: it is not settled */
-    PyObject *line;                /* it was last sent on; NULL: none */
-    double began, deadline;
-    int64_t wall_ms;                      /* a clock that stands; 0: the machine's */
-    char sent, over, blocking, under_way; /* bool, as T_BOOL has it */
-};
-
-/* What it wants next; the numbers are those of tokenstore/asyncio. */
-typedef enum tksp_py_wish {
-    TKSP_PY_OVER, /* nothing: it is settled, or nobody waits any more */
-    TKSP_PY_SEND,
-    TKSP_PY_SLEEP
-} tksp_py_wish;
-
-/* A call of `op` that begins now. `timeout`: seconds, None for the client's. Where `wall_ms` is not 0,
- * time stands still for the operation. */
-PyObject *tksp_py_call_new(const tksp_py_state *state, tksp_py_calls *calls, PyObject *op,
-                           PyObject *timeout, int64_t wall_ms);
-
-/* Steps the operation and settles the call at its end; wakes nobody. Fills in the event's `sent`, and
- * `now_ms` where that is 0. */
-tksp_py_wish tksp_py_call_step(const tksp_py_state *state, tksp_py_call *self, tks_event *event);
-
-/* Lets go of the operation. */
-void tksp_py_call_end(tksp_py_call *self);
-
-bool tksp_py_call_is_settled(const tksp_py_call *self);
-
-/* Runs the task that waits, if one does: now, which is for the loop's own callbacks; or with the loop's
- * next round. False with an exception: what ends the loop, such as KeyboardInterrupt. */
-bool tksp_py_call_wake(const tksp_py_state *state, tksp_py_call *self);
-bool tksp_py_call_wake_soon(const tksp_py_state *state, tksp_py_call *self);
-
-/* Milliseconds since 1970. */
-int64_t tksp_py_wall_ms(void);
-
-/* ---- channel.c ---------------------------------------------------------------------------------- */
-
-/* Puts what the call has to say in the queue of `channel`, a Channel. False with an exception. */
-bool tksp_py_channel_send(const tksp_py_state *state, PyObject *channel, tksp_py_call *call);
 
 /* ---- spike.c: a function of the module --------------------------------------------------------- */
 

@@ -1,5 +1,5 @@
 /* module.c - tokenstore._core: multi-phase initialisation and the module's state. */
-#include "glue.h"
+#include "driver.h"
 
 static int module_exec(PyObject *module) {
     tksp_py_state *state = PyModule_GetState(module);
@@ -10,8 +10,8 @@ static int module_exec(PyObject *module) {
         tksp_py_tokens_init(module, state) < 0 || tksp_py_node_tokens_init(module, state) < 0 ||
         tksp_py_jwt_init(module, state) < 0 || tksp_py_jwt_sessions_init(module, state) < 0 ||
         tksp_py_spike_init(module, state) < 0 || tksp_py_call_init(module, state) < 0 ||
-        tksp_py_calls_init(module, state) < 0 || tksp_py_channel_init(module, state) < 0 ||
-        tksp_py_session_events_init(module, state) < 0)
+        tksp_py_connection_init(module, state) < 0 || tksp_py_pool_init(module, state) < 0 ||
+        tksp_py_driver_init(module, state) < 0 || tksp_py_session_events_init(module, state) < 0)
         return -1;
     tks_status status = tks_secret_start(&err);
     if (status != TKS_OK) {
@@ -34,12 +34,14 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->spike_type);
     Py_VISIT(state->session_events_type);
     Py_VISIT(state->call_type);
-    Py_VISIT(state->calls_type);
-    Py_VISIT(state->entry_type);
-    Py_VISIT(state->channel_type);
+    Py_VISIT(state->connection_type);
+    Py_VISIT(state->pool_type);
+    Py_VISIT(state->driver_type);
     for (size_t i = 0; i < TKS_STATUS_COUNT; i++) Py_VISIT(state->exceptions[i]);
     Py_VISIT(state->unset);
     Py_VISIT(state->timedelta);
+    Py_VISIT(state->cancelled);
+    Py_VISIT(state->running_loop);
     for (size_t i = 0; i < TKSP_PY_NAME_COUNT; i++) Py_VISIT(state->names[i]);
     return 0;
 }
@@ -57,12 +59,14 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->spike_type);
     Py_CLEAR(state->session_events_type);
     Py_CLEAR(state->call_type);
-    Py_CLEAR(state->calls_type);
-    Py_CLEAR(state->entry_type);
-    Py_CLEAR(state->channel_type);
+    Py_CLEAR(state->connection_type);
+    Py_CLEAR(state->pool_type);
+    Py_CLEAR(state->driver_type);
     for (size_t i = 0; i < TKS_STATUS_COUNT; i++) Py_CLEAR(state->exceptions[i]);
     Py_CLEAR(state->unset);
     Py_CLEAR(state->timedelta);
+    Py_CLEAR(state->cancelled);
+    Py_CLEAR(state->running_loop);
     for (size_t i = 0; i < TKSP_PY_NAME_COUNT; i++) Py_CLEAR(state->names[i]);
     tksp_py_member_names_clear(state);
     return 0;
@@ -75,6 +79,7 @@ static void module_free(void *module) {
 static PyMethodDef module_methods[] = {
     {"commands", tksp_py_commands, METH_O, NULL},
     {"quoted_word", tksp_py_quoted_word, METH_O, NULL},
+    {"wake", tksp_py_wake, METH_O, NULL},
     {"creator_options", tksp_py_creator_options, METH_O, NULL},
     TKSP_PY_FAST("move", tksp_py_move),
     TKSP_PY_FAST("key_load", tksp_py_key_load),

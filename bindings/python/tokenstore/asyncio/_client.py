@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import warnings
 from collections.abc import Iterable, Sequence
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tokenstore import _core
 from tokenstore._closing import AsyncClosing
-from tokenstore.asyncio._driver import Driver
+from tokenstore.asyncio._driver import Driver, running_loop
 from tokenstore.client import Argument, BaseClient
 from tokenstore.errors import ConfigurationError
 
@@ -106,12 +105,18 @@ class Client(BaseClient, AsyncClosing):
         await self._driver.aclose()
         if not self._core.closed:
             _log.debug("client closed for %s", self._url)
-            await asyncio.get_running_loop().run_in_executor(None, self._core.close)
+            await running_loop().run_in_executor(None, self._core.close)
+
+    async def disconnect(self) -> None:
+        """Close the connections of this loop; first the operations on them end. The client stays open, and later
+        operations get new connections."""
+        await self._driver.disconnect()
 
     def __del__(self) -> None:
         driver: Driver | None = getattr(self, "_driver", None)
-        if isinstance(driver, Driver) and driver.connected:
-            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=1)
+        if isinstance(driver, Driver):
+            if driver.connected:
+                warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=1)
             driver.abort()
 
 

@@ -9,17 +9,17 @@ import ssl
 from typing import Any
 
 from tokenstore import _core
-from tokenstore.asyncio._line import Line, describe
+from tokenstore.asyncio._connection import Connection, describe
 from tokenstore.errors import ConfigurationError, ConnectionError, Error, ServerError
 
-__all__ = ["LineError", "Where", "open_line"]
+__all__ = ["OpenError", "Server", "open_connection"]
 
 _SECURITY_LEVEL = 2  # as everywhere in this package: 112 bits
 _ASK_AGAIN = 0.001  # seconds: for a unix socket whose queue is full
 
 
-class LineError(Exception):
-    """No connection could be had. ``final``: trying again cannot help."""
+class OpenError(Exception):
+    """There is no connection. ``final``: trying again cannot help."""
 
     def __init__(self, error: Error, final: bool = False) -> None:
         super().__init__(str(error))
@@ -27,7 +27,7 @@ class LineError(Exception):
         self.final = final
 
 
-class Where:
+class Server:
     """The server, and what it takes to reach it."""
 
     def __init__(self, core: _core.Client) -> None:
@@ -74,56 +74,57 @@ def _no_password() -> str:
     return ""
 
 
-async def open_line(line: Line, where: Where) -> None:
-    """Makes `line` ready, or raises LineError; then it is closed."""
+async def open_connection(connection: Connection, server: Server) -> None:
+    """Makes `connection` ready, or raises OpenError; then it is closed."""
     try:
-        sock = await _connect(where)
-        await asyncio.wait_for(_begin(line, where, sock), where.connect_timeout)
+        sock = await _connect(server)
+        await asyncio.wait_for(_begin(connection, server, sock), server.connect_timeout)
         return
     except asyncio.TimeoutError:
-        why = f"no answer within connect_timeout{_hint(line, where)}"
+        why = f"no answer within connect_timeout{_hint(connection, server)}"
     except ssl.SSLCertVerificationError as problem:
         why = f"TLS handshake: the server's certificate is refused: {problem.verify_message}"
         if "mismatch" in problem.verify_message or "match" in problem.verify_message:
             why += " (the name must stand in its subjectAltName; server_name= names another)"
-        raise _final(where, why) from None
+        raise _final(server, why) from None
     except ssl.SSLError as problem:
         raise _final(
-            where, f"TLS handshake: {problem.reason or problem}{_hint(line, where)}"
+            server, f"TLS handshake: {problem.reason or problem}{_hint(connection, server)}"
         ) from None
     except ServerError as problem:
-        raise LineError(ServerError(f"{where.name}: {problem}"), final=True) from None
+        raise OpenError(ServerError(f"{server.name}: {problem}"), final=True) from None
     except ConfigurationError as problem:
-        raise LineError(ConfigurationError(f"{where.name}: {problem}"), final=True) from None
+        raise OpenError(ConfigurationError(f"{server.name}: {problem}"), final=True) from None
     except Error as problem:
-        why = f"{problem}{_hint(line, where)}"
+        why = f"{problem}{_hint(connection, server)}"
     except OSError as problem:
-        why = f"{describe(problem)}{_hint(line, where)}"
-    raise LineError(ConnectionError(f"{where.name}: {why}"))
+        why = f"{describe(problem)}{_hint(connection, server)}"
+    raise OpenError(ConnectionError(f"{server.name}: {why}"))
 
 
-def _final(where: Where, text: str) -> LineError:
-    return LineError(ConnectionError(f"{where.name}: {text}"), final=True)
+def _final(server: Server, text: str) -> OpenError:
+    return OpenError(ConnectionError(f"{server.name}: {text}"), final=True)
 
 
-def _hint(line: Line, where: Where) -> str:
+def _hint(connection: Connection, server: Server) -> str:
     """What may be behind it, when it is TLS."""
-    if where.tls is None or line.refused:
+    if server.tls is None or connection.refused:
         return ""
-    if not line.connected:
+    if not connection.connected:
         return " (does the server speak TLS on this port?)"
     return " (does the server take our certificate, cert= and key=?)"
 
 
-async def _begin(line: Line, where: Where, sock: socket.socket) -> None:
+async def _begin(connection: Connection, server: Server, sock: socket.socket) -> None:
     """TLS and the greeting, on a connected socket, which it takes over."""
     loop = asyncio.get_running_loop()
+    connection.socket = sock
     try:
-        tls: dict[str, Any] = {"ssl": where.tls, "server_hostname": where.server_name}
-        await loop.create_connection(lambda: line, sock=sock, **tls)
-        await line.ready
+        tls: dict[str, Any] = {"ssl": server.tls, "server_hostname": server.server_name}
+        await loop.create_connection(lambda: connection, sock=sock, **tls)
+        await connection.ready
     except BaseException:
-        line.abort(ConnectionError("given up"))
+        connection.abort(ConnectionError("given up"))
         sock.close()
         raise
 
@@ -131,12 +132,12 @@ async def _begin(line: Line, where: Where, sock: socket.socket) -> None:
 # ---- sockets -----------------------------------------------------------------------------------
 
 
-async def _connect(where: Where) -> socket.socket:
+async def _connect(server: Server) -> socket.socket:
     """A connected socket. Each address has connect_timeout."""
-    if where.path is not None:
-        addresses: list[Any] = [(socket.AF_UNIX, socket.SOCK_STREAM, 0, "", where.path)]
+    if server.path is not None:
+        addresses: list[Any] = [(socket.AF_UNIX, socket.SOCK_STREAM, 0, "", server.path)]
     else:
-        addresses = await _resolve(where)
+        addresses = await _resolve(server)
     error: OSError | None = None
     for family, kind, protocol, _, address in addresses:
         sock = socket.socket(family, kind, protocol)
@@ -145,7 +146,7 @@ async def _connect(where: Where) -> socket.socket:
             if family != socket.AF_UNIX:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            await asyncio.wait_for(_reach(sock, address), where.connect_timeout)
+            await asyncio.wait_for(_reach(sock, address), server.connect_timeout)
             return sock
         except (OSError, asyncio.TimeoutError) as problem:
             sock.close()
@@ -154,7 +155,7 @@ async def _connect(where: Where) -> socket.socket:
             sock.close()
             raise
     why = describe(error) if error is not None else "no answer within connect_timeout"
-    raise LineError(ConnectionError(f"{where.name}: cannot connect: {why}"))
+    raise OpenError(ConnectionError(f"{server.name}: cannot connect: {why}"))
 
 
 async def _reach(sock: socket.socket, address: Any) -> None:
@@ -169,9 +170,9 @@ async def _reach(sock: socket.socket, address: Any) -> None:
             await asyncio.sleep(_ASK_AGAIN)
 
 
-async def _resolve(where: Where) -> list[Any]:
+async def _resolve(server: Server) -> list[Any]:
     """The host's addresses. An address as text asks no name server, and no thread."""
-    host, port = where.host or "", where.port
+    host, port = server.host or "", server.port
     try:
         numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=numeric)

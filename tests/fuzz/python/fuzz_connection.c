@@ -1,5 +1,5 @@
-/* fuzz_channel.c - the queue of an asyncio connection (bindings/python/src/channel*.c, call.c, calls.c) in an
- * interpreter of its own, with the glue and the core instrumented. Input: what channel_case.py does. */
+/* fuzz_connection.c - the C half of the asyncio driver (bindings/python/src: driver.h) in an interpreter of its own,
+ * with the glue and the core instrumented. Input: what connection_case.py does. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
@@ -17,7 +17,7 @@ static const char boot[] =
     "        return ModuleSpec(name, BuiltinImporter) if name == 'tokenstore._core' else None\n"
     "sys.meta_path.insert(0, Finder)\n"
     "sys.path[:0] = ['bindings/python', 'tests/fuzz/python']\n"
-    "from channel_case import one\n";
+    "from connection_case import one\n";
 
 static PyObject *one;
 

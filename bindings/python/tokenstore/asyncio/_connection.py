@@ -1,0 +1,225 @@
+"""One connection to the server, shared by all calls of an event loop: written to and read from in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, cast
+
+from tokenstore import _core
+from tokenstore._core import wake
+from tokenstore.errors import ConnectionError, Error
+
+if TYPE_CHECKING:
+    import socket
+
+    from tokenstore.asyncio._pool import Pool
+
+__all__ = ["Connection", "describe"]
+
+_NOW = 2  # when take() is due; 1: with the next round of the loop, 0: it is called anyway
+
+_LOOKS = 4  # whether there is something to read, before something is written all the same
+_LOOK_AGAIN = 0.001  # seconds: the loop reads in between; uvloop may run timers before that
+_GOODBYE = 1.0  # seconds: for TLS to say it
+
+_INFINITY = float("inf")
+
+
+class Connection(_core.Connection, asyncio.BufferedProtocol):
+    """A connection, and its place in the event loop.
+
+    It writes at once when nothing is under way, otherwise once in a round of the loop. It is *open* from the end of
+    the greeting until the connection breaks or is closed; then its pool is told, once, if it ever was open.
+    """
+
+    __slots__ = (
+        "_loop",
+        "_paused",
+        "_pool",
+        "_timer",
+        "_transport",
+        "closed",
+        "connected",
+        "open",
+        "ready",
+        "refused",
+        "socket",
+    )
+
+    def __new__(cls, pool: Pool) -> Connection:
+        return super().__new__(cls, pool.server.core)
+
+    def __init__(self, pool: Pool) -> None:
+        self.ready: asyncio.Future[None] = pool.loop.create_future()
+        self.closed: asyncio.Future[None] = pool.loop.create_future()
+        self.connected = False  # TLS included
+        self.refused = False  # by what the server said
+        self.open = False
+        self.socket: socket.socket | None = None
+        self._pool = pool
+        self._loop = pool.loop
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._paused = False
+
+    # ---- calls ----
+
+    def put(self, call: _core.Call[Any]) -> None:
+        """Queues what the call has to send."""
+        self.due(self.send(call))
+
+    def due(self, when: int) -> None:
+        """There is something to take and to write."""
+        if when == _NOW:
+            self.flush()
+        elif when:
+            self._loop.call_soon(self.flush)
+
+    def flush(self, looks: int = _LOOKS) -> None:
+        if self._transport is not None and not self._paused:
+            data = self.take(looks > 0)
+            if data:
+                self._transport.write(data)
+            elif data is None:  # the server said something, maybe goodbye: the loop is to read it first
+                self._loop.call_later(_LOOK_AGAIN, self.flush, looks - 1)
+
+    def silent_since(self) -> float:
+        """Since when it owes an answer and gives none; infinity when none is due."""
+        call = self.oldest
+        return _INFINITY if call is None else max(self.heard, call.began)
+
+    def silent_at(self) -> float:
+        """When it will have waited too long for an answer that nobody wants any more.
+
+        Infinity when none is due, and where somebody waits: a caller has a deadline of its own.
+        """
+        call = self.oldest
+        if call is None or not call.over:
+            return _INFINITY
+        return self.silent_since() + self._pool.server.timeout
+
+    # ---- the transport's calls ----
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self.connected = True
+        sock = transport.get_extra_info("socket")
+        hello = self.hello(-1 if sock is None else sock.fileno())
+        if hello:
+            self._transport.write(hello)
+        else:
+            self._begin()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if not self.open:
+            self._read_greeting(nbytes)
+            return
+        try:
+            settled, wants, misfit = self.feed(nbytes)
+        except (Error, MemoryError) as error:
+            self.abort(error if isinstance(error, Error) else ConnectionError("out of memory"))
+            return
+        try:
+            if wants or misfit or self._pool.crowded:
+                self._act(wants or (), misfit)
+        finally:  # tasks run last: they may do anything, to this connection, too
+            if settled:
+                try:
+                    wake(settled)
+                except BaseException as end:  # of the loop; uvloop would take it for the transport's
+                    self._loop.call_soon(_raise, end)
+            self.flush()
+
+    def _read_greeting(self, nbytes: int) -> None:
+        try:
+            if not self.ready.done() and self.greet(nbytes):
+                self._begin()
+        except Error as error:
+            self.refused = True
+            self.abort(error)
+
+    def _act(self, wants: Iterable[_core.Call[Any]], misfit: bool) -> None:
+        for call in wants:
+            self._pool.proceed(call)
+        if misfit:
+            why = "an answer did not fit what was asked: others may not either"
+            self.abort(ConnectionError(why))
+        self._pool.make_room()
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self.flush()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.ready.done():
+            try:
+                self.greet(0)
+            except Error as said:  # a server that is full says so, and hangs up
+                self.refused = True
+                self.abort(said)
+        self.abort(ConnectionError(describe(error)))
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    # ---- the end ----
+
+    def close(self) -> None:
+        """Says goodbye, as TLS does, and ends it. Nothing is under way."""
+        transport = self._transport
+        self._end(Error("the client is closed"))
+        if transport is not None:
+            transport.close()
+            self._timer = self._loop.call_later(_GOODBYE, transport.abort)
+
+    def abort(self, error: Error) -> None:
+        """Ends it now."""
+        if self._transport is not None:
+            self._transport.abort()
+        self._end(error)
+
+    def bury(self) -> None:
+        """Closes the socket of a loop that was closed, and runs nothing any more: what the transport leaves to be
+        done with its next round is done here."""
+        loop: Any = self._loop
+        loop.call_soon = _run
+        try:
+            self.abort(ConnectionError("its event loop was closed"))
+        finally:
+            del loop.call_soon
+            if self.socket is not None:
+                self.socket.close()
+
+    def _begin(self) -> None:
+        self.open = True
+        if not self.ready.done():
+            self.ready.set_result(None)
+
+    def _end(self, error: Error) -> None:
+        if not self.ready.done():
+            self.ready.set_exception(error)
+            self.ready.exception()  # whoever waited for it may have gone
+        if self.open:
+            self.open = False
+            self._pool.lost(self, ConnectionError(f"{self._pool.server.name}: {error}"))
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+def _run(function: Any, *args: Any, **unused: Any) -> None:
+    function(*args)
+
+
+def describe(error: BaseException | None) -> str:
+    if error is None or isinstance(error, EOFError):
+        return "the server closed the connection"
+    if isinstance(error, OSError) and error.strerror:
+        return str(error.strerror)
+    return str(error) or type(error).__name__

@@ -1,0 +1,378 @@
+"""The connections of one event loop: which one takes a call, how many, until when, and what a lost one means.
+
+A call decides itself what it wants next - to be sent, to sleep, nothing more - and whether it may be sent again
+(core/src/op.c). The extension matches replies to calls, and never comes back here while something of its own is half
+changed: it returns what calls want. Whatever is done here may run anything, so what was known before is looked at
+again: a call for whether it is over, a connection for whether it is open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tokenstore import _core
+from tokenstore.asyncio._connect import OpenError, Server, open_connection
+from tokenstore.asyncio._connection import Connection
+from tokenstore.errors import ConnectionError, Error, TimeoutError
+
+if TYPE_CHECKING:
+    _Call = _core.Call[Any]
+
+__all__ = ["Pool"]
+
+_T = TypeVar("_T")
+
+_SEND, _SLEEP = 1, 2  # what a call wishes; 0: nothing more
+
+_TICK = 0.005  # seconds: how exact deadlines are when many pass
+
+_INFINITY = float("inf")
+
+
+class Pool(_core.Pool):
+    """The connections of one event loop, and all calls that are under way there. Used by its thread."""
+
+    __slots__ = (
+        "_alarm",
+        "_closing",
+        "_connecting",
+        "_ended",
+        "_leaving",
+        "_most",
+        "_open",
+        "_reserved",
+        "_retired",
+        "_size",
+        "_turns",
+        "_until_the_loop_ends",
+        "_wait",
+        "_waiting",
+        "crowded",
+        "pid",
+        "server",
+    )
+
+    def __new__(
+        cls, server: Server, loop: asyncio.AbstractEventLoop, size: int, limit: int, wait: bool
+    ) -> Pool:
+        return super().__new__(cls, server.core, loop, limit)
+
+    def __init__(
+        self, server: Server, loop: asyncio.AbstractEventLoop, size: int, limit: int, wait: bool
+    ) -> None:
+        self.server = server
+        self.pid = os.getpid()
+        self._size = size
+        self._most = limit
+        self._wait = wait
+        self.crowded = False  # somebody waits for calls to end
+        self._open: list[Connection] = []
+        self._retired: list[Connection] = []  # silent: take no more calls, end those that are on them
+        self._closing: list[Connection] = []  # the same, to be closed with a goodbye
+        self._waiting: dict[_Call, None] = {}  # for a connection
+        self._connecting: asyncio.Task[None] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._turns: deque[asyncio.Future[None]] = deque()  # callers that wait for room
+        self._reserved = 0  # turns that were given and not yet taken
+        self._leaving: asyncio.Future[None] | None = None
+        self._ended = False  # the loop is about to end: no connection is kept
+        self._until_the_loop_ends = self._end_with_the_loop()
+        _start(self._until_the_loop_ends)
+
+    # ---- what a call wants ----
+
+    def proceed(self, call: _Call) -> None:
+        """Does what the call wishes."""
+        try:
+            if call.wish == _SEND:
+                self._send(call)
+            elif call.wish == _SLEEP:
+                self._sleep(call)
+        except Exception as error:
+            call.fail(error)
+
+    def _send(self, call: _Call) -> None:
+        if call.reconnect and call.connection is not None:
+            self._retire(call.connection)
+        if len(self._open) < self._size:
+            self._connect()
+        if self._open:
+            min(self._open, key=len).put(call)
+        else:
+            self._waiting[call] = None
+
+    def _sleep(self, call: _Call) -> None:
+        if time.monotonic() + call.pause >= call.deadline:
+            self._expire(call)
+        else:
+            self.loop.call_later(call.pause, self._wake, call)
+
+    def _wake(self, call: _Call) -> None:
+        if not call.over:
+            call.awake()
+            self.proceed(call)
+
+    def _expire(self, call: _Call) -> None:
+        connection: Connection | None = call.connection
+        why = "no connection" if call in self._waiting else "no answer"
+        half = (call.began + call.deadline) / 2
+        silent = connection is not None and connection.silent_since() <= half
+        call.expire(f"{self.server.name}: {why} within the timeout")
+        self._stop_connecting()
+        if silent and connection is not None:
+            self._retire(connection)
+
+    def left(self, call: _Call) -> None:
+        """The caller has gone. The call's place stays in the queue until its answer comes; which it should, and in
+        bounded number."""
+        if self.loop.is_closed():
+            return
+        connection: Connection | None = call.connection
+        if call in self._waiting:
+            self._stop_connecting()
+        if connection is not None and connection.open:
+            if connection in self._retired:
+                self._sweep()
+            elif len(connection) >= 2 * self._most:
+                connection.abort(ConnectionError("too many answers are still to come"))
+            elif connection.silent_at() < self.alarm_at:
+                self.set_alarm(connection.silent_at())
+        self.make_room()
+
+    # ---- connections ----
+
+    def _connect(self) -> None:
+        if self._connecting is None:
+            if self.pid != os.getpid():
+                raise Error(
+                    "this event loop was inherited by a forked process: begin a new one there"
+                )
+            self._connecting = self.loop.create_task(self._open_one())
+
+    def _stop_connecting(self) -> None:
+        """Nobody has the time to wait for this attempt; the next caller begins another."""
+        if self._connecting is not None and all(call.over for call in self._waiting):
+            self._connecting.cancel()
+            self._connecting = None
+            self._waiting.clear()
+
+    async def _open_one(self) -> None:
+        connection = Connection(self)
+        try:
+            await open_connection(connection, self.server)
+        except OpenError as problem:
+            if self._connecting is asyncio.current_task():
+                self._connecting = None
+                self._tell(self._take_waiting(), problem.error, problem.final)
+            return
+        if self._connecting is not asyncio.current_task():
+            connection.abort(ConnectionError("given up"))  # the cancellation came too late
+            return
+        self._connecting = None
+        if connection.open:
+            self._open.append(connection)
+            self._look()
+        for call in self._take_waiting():
+            self.proceed(call)
+
+    def _take_waiting(self) -> list[_Call]:
+        waiting, self._waiting = self._waiting, {}
+        return list(waiting)
+
+    def lost(self, connection: Connection, error: Error) -> None:
+        """The connection has ended."""
+        for connections in (self._open, self._retired, self._closing):
+            if connection in connections:
+                connections.remove(connection)
+        self._look()
+        self._tell(connection.drain(), error)
+
+    def _tell(self, calls: Iterable[_Call], error: Error, final: bool = False) -> None:
+        for call in calls:
+            call.lost(error, final)
+            self.proceed(call)
+        self.make_room()
+
+    def _look(self) -> None:
+        """Is there one connection, and is there to be no other? Calls go there by a short cut."""
+        one = len(self._open) == self._size == 1
+        self.only = self._open[0] if one else None
+
+    def _retire(self, connection: Connection) -> None:
+        """It takes no more calls. Those on it may still end; but there is one such connection at most."""
+        if connection in self._open:
+            self._open.remove(connection)
+            self._look()
+            old, self._retired = self._retired, [connection]
+            for retired in old:
+                retired.abort(ConnectionError("the server does not answer"))
+            self._sweep()
+
+    def _sweep(self) -> None:
+        for connection in [c for c in self._retired if not c.live()]:
+            connection.abort(ConnectionError("nobody waits for it"))
+        for connection in [c for c in self._closing if not c.live()]:
+            connection.close()
+
+    # ---- deadlines: one timer for all calls ----
+
+    def set_alarm(self, at: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self.alarm_at = at
+        self._alarm = self.loop.call_later(max(at - time.monotonic(), 0), self._ring)
+
+    def _stop_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm, self.alarm_at = None, _INFINITY
+
+    def _ring(self) -> None:
+        self._stop_alarm()
+        now = time.monotonic() + 0.001  # a loop's clock may ring a little early
+        for call in self.until(now):
+            if not call.over:
+                self._expire(call)
+        for connection in [c for c in self._open if c.silent_at() <= now]:
+            self._retire(connection)
+        self._sweep()
+        self.make_room()
+        nearest = min([self.deadline, *[c.silent_at() for c in self._open]])
+        if nearest < _INFINITY:
+            self.set_alarm(max(nearest, now + _TICK))
+
+    # ---- how many ----
+
+    async def admit(self, call: _core.Call[_T]) -> _T:
+        """Lets the call begin when there is room, if callers are to wait; or says that there are too many."""
+        if not self._has_room() or self._turns:
+            if not self._wait:
+                raise ConnectionError(
+                    f"{self.server.name}: {self._most} operations are under way already: make fewer "
+                    "at a time, raise max_in_flight, or let callers wait with when_full='wait'"
+                )
+            await self._room(call.deadline)
+        return await self.begin(call)
+
+    def _has_room(self) -> bool:
+        return len(self) + self._reserved < self._most
+
+    async def _room(self, deadline: float) -> None:
+        turn: asyncio.Future[None] = self.loop.create_future()
+        self._turns.append(turn)
+        self._crowd(True)
+        timer = self.loop.call_later(max(deadline - time.monotonic(), 0), self._late, turn)
+        try:
+            await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self._reserved -= 1
+                self.make_room()
+            raise
+        finally:
+            timer.cancel()
+        self._reserved -= 1
+
+    def _late(self, turn: asyncio.Future[None]) -> None:
+        if not turn.done():
+            turn.set_exception(
+                TimeoutError(
+                    f"{self.server.name}: {self._most} other operations were under way until the "
+                    "timeout: make fewer at a time, or raise max_in_flight"
+                )
+            )
+
+    def make_room(self) -> None:
+        """A call may have ended: others may begin."""
+        while self._turns and self._has_room():
+            turn = self._turns.popleft()
+            if not turn.done():
+                self._reserved += 1
+                turn.set_result(None)
+        busy = bool(self._turns or self._reserved)
+        if self._leaving is not None and not (busy or len(self) or self._leaving.done()):
+            self._leaving.set_result(None)
+        if self._ended and not (busy or len(self)):
+            self._close_all()
+        self._sweep()
+        self._crowd(busy or self._ended or self._leaving is not None or bool(self._closing))
+
+    def _crowd(self, crowded: bool) -> None:
+        """While something waits for calls to end, all of them begin and end with a look here."""
+        self.crowded = crowded
+        self.limit = 0 if crowded else self._most
+
+    # ---- the end ----
+
+    def abort(self) -> None:
+        """Ends everything now; calls under way fail."""
+        error = ConnectionError(f"{self.server.name}: the client was closed")
+        self._stop_alarm()
+        if self._connecting is not None:
+            self._connecting.cancel()
+        for call in self.until(_INFINITY):
+            call.lost(error, True)
+        for connection in [*self._open, *self._retired, *self._closing]:
+            connection.abort(error)
+        _end(self._until_the_loop_ends)
+
+    async def aclose(self) -> None:
+        """Waits for the calls under way - they have deadlines - and closes."""
+        if len(self) or self._turns or self._reserved:
+            self._crowd(True)
+            self._leaving = self.loop.create_future()
+            await self._leaving
+        await self.disconnect()
+        self.abort()
+
+    async def disconnect(self) -> None:
+        """Closes the connections that are open; first the calls on them end. Later calls have new ones."""
+        connections = self._close_all()
+        if connections:
+            await asyncio.wait([c.closed for c in connections])
+
+    def _close_all(self) -> list[Connection]:
+        self._closing += self._open
+        self._open.clear()
+        self._look()
+        connections = [*self._closing, *self._retired]
+        self._sweep()
+        self._crowd(self.crowded or bool(self._closing))
+        return connections
+
+    def bury(self) -> None:
+        """Closes the connections of a loop that was closed, in which nothing runs any more."""
+        for call in self.until(_INFINITY):
+            call.close()
+        for connection in [*self._open, *self._retired, *self._closing]:
+            connection.bury()
+        _end(self._until_the_loop_ends)
+
+    async def _end_with_the_loop(self) -> AsyncGenerator[None, None]:
+        """The one sign that a loop gives before its end is ``shutdown_asyncgens()``, which ``asyncio.run`` and others
+        call: it closes the asynchronous generators that began there. So the connections end with their loop, though
+        the client does not."""
+        try:
+            yield
+        finally:
+            self._ended = True
+            self._crowd(True)
+            await self.disconnect()
+
+
+def _start(generator: AsyncGenerator[None, None]) -> None:
+    """Runs it to its yield, which takes no wait."""
+    with suppress(StopIteration):
+        generator.__anext__().__await__().__next__()
+
+
+def _end(generator: AsyncGenerator[None, None]) -> None:
+    """Ends it where nothing is open any more, so that there is no wait."""
+    with suppress(StopIteration, RuntimeError):  # RuntimeError: the loop is about to do so
+        generator.aclose().__await__().__next__()
