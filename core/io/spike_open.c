@@ -38,6 +38,8 @@ tks_status tks_spike_client_open(const tks_spike_options *options,
     }
     if (status == TKS_OK) status = check_url(options->token_url, "the server's url: ", &faults);
     if (status == TKS_OK) status = check_url(options->key_url, "the public key's url: ", &faults);
+    if (options->client_auth == TKS_AUTH_TLS && http_options->cert == NULL)
+        fault(&faults, "cert is missing: ", "client_auth 'tls' shows it to the server");
     all.faults = tks_buf_bytes(&faults);
     if (status != TKS_OK || faults.status != TKS_OK) {
         status = tks_fail_memory(err);

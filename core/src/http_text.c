@@ -36,10 +36,8 @@ tks_status tksp_http_form_encode(tks_buf *out, tks_bytes text) {
     static const char digits[] = "0123456789ABCDEF";
     for (size_t i = 0; i < text.size; i++) {
         char c = text.data[i];
-        if (is_alnum(c) || c == '*' || c == '-' || c == '.' || c == '_') {
+        if (is_alnum(c) || c == '-' || c == '.' || c == '_' || c == '~') {
             (void)tks_buf_append_char(out, c);
-        } else if (c == ' ') {
-            (void)tks_buf_append_char(out, '+');
         } else {
             unsigned char byte = (unsigned char)c;
             char escaped[3] = {'%', digits[byte >> 4], digits[byte & 15]};
@@ -63,12 +61,14 @@ bool tksp_http_is_url(tks_bytes url) {
            (url.size > 8 && memcmp(url.data, "https://", 8) == 0);
 }
 
-tks_status tksp_http_basic(tks_buf *out, tks_bytes id, tks_bytes secret) {
+tks_status tksp_http_basic(tks_buf *out, tks_bytes id, tks_bytes secret, bool raw) {
+    tks_status (*const append)(tks_buf *, tks_bytes) =
+        raw ? tks_buf_append_bytes : tksp_http_form_encode;
     tks_buf plain;
     tks_buf_init(&plain, out->max);
-    (void)tksp_http_form_encode(&plain, id);
+    (void)append(&plain, id);
     (void)tks_buf_append_char(&plain, ':');
-    if (tksp_http_form_encode(&plain, secret) != TKS_OK) {
+    if (append(&plain, secret) != TKS_OK) {
         out->status = out->status == TKS_OK ? plain.status : out->status;
         goto cleanup;
     }

@@ -12,9 +12,10 @@
 /* The longest wait that tksp_http_retry_after gives: whoever asks for more gets this. */
 #define TKSP_RETRY_AFTER_MAX_MS INT64_C(315360000000) /* ten years of 365 days */
 
-/* Appends `text` as application/x-www-form-urlencoded has it (RFC 6749 appendix B, and the URL
- * standard, which agrees with it): letters, digits and *-._ stay, a space becomes '+', every other
- * byte %XX. Text is UTF-8 or whatever the caller has: bytes are taken as they are. TKS_OK or the
+/* Appends `text` for application/x-www-form-urlencoded (RFC 6749 appendix B): what RFC 3986 calls
+ * unreserved stays, letters, digits and -._~; every other byte becomes %XX, a space too. Every reader of
+ * forms takes that, and one that does not decode, as some do not in Basic credentials, at least gets what is
+ * unreserved right. Text is UTF-8 or whatever the caller has: bytes are taken as they are. TKS_OK or the
  * buffer's error. */
 tks_status tksp_http_form_encode(tks_buf *out, tks_bytes text);
 
@@ -23,9 +24,9 @@ tks_status tksp_http_form_encode(tks_buf *out, tks_bytes text);
 tks_status tksp_http_form_field(tks_buf *out, tks_bytes name, tks_bytes value);
 
 /* Appends the value of an Authorization header, "Basic …": base64 of `id` ':' `secret`, each
- * form-encoded before (RFC 6749, 2.3.1), so that an id may hold a ':'. TKS_OK or the buffer's
- * error. `out` holds a secret afterwards: wipe it. */
-tks_status tksp_http_basic(tks_buf *out, tks_bytes id, tks_bytes secret);
+ * form-encoded before (RFC 6749, 2.3.1), so that an id may hold a ':'; or `raw`, as they are. TKS_OK
+ * or the buffer's error. `out` holds a secret afterwards: wipe it. */
+tks_status tksp_http_basic(tks_buf *out, tks_bytes id, tks_bytes secret, bool raw);
 
 /* Does it begin as the URL of a server does: http:// or https://, and more? */
 bool tksp_http_is_url(tks_bytes url);

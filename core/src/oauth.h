@@ -9,9 +9,10 @@
 #include "tokenstore/json.h"
 #include "tokenstore/spike.h"
 
-/* Appends the request's body: grant_type, audience, scope, the further parameters. TKS_OK or the
- * buffer's error; TKS_ERR_DATA where JSON cannot hold a value. */
+/* Appends the request's body: grant_type, audience, scope, the further parameters, those that show who the
+ * client is. TKS_OK or the buffer's error; TKS_ERR_DATA where JSON cannot hold a value. */
 tks_status tksp_oauth_write_body(const tks_spike_options *options, tks_bytes audience,
+                                 const tks_spike_parameter *client, size_t client_count,
                                  tks_buf *out);
 
 /* What an answer means for the one who asked. */

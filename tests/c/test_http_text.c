@@ -13,9 +13,9 @@ static void check_encoded(tks_bytes text, const char *want) {
 
 TEST(http_form_encodes_as_rfc_6749_says) {
     /* The example of appendix B: U+0020 U+0025 U+0026 U+002B U+00A3 U+20AC. */
-    check_encoded(test_bytes(" %&+\xc2\xa3\xe2\x82\xac"), "+%25%26%2B%C2%A3%E2%82%AC");
-    check_encoded(test_bytes("AZaz09*-._"), "AZaz09*-._");
-    check_encoded(test_bytes("~!'()"), "%7E%21%27%28%29");
+    check_encoded(test_bytes(" %&+\xc2\xa3\xe2\x82\xac"), "%20%25%26%2B%C2%A3%E2%82%AC");
+    check_encoded(test_bytes("AZaz09-._~"), "AZaz09-._~"); /* RFC 3986, 2.3 */
+    check_encoded(test_bytes("*!'()"), "%2A%21%27%28%29");
     check_encoded(test_bytes("a:b/c?d=e"), "a%3Ab%2Fc%3Fd%3De");
     check_encoded(TKS_LITERAL("\0\n\x7f\xff"), "%00%0A%7F%FF");
     check_encoded(tks_bytes_of(NULL, 0), "");
@@ -26,7 +26,7 @@ TEST(http_form_fields_are_joined) {
     tks_buf_init(&out, 64);
     CHECK_STATUS(tksp_http_form_field(&out, test_bytes("grant_type"), test_bytes("a b")), TKS_OK);
     CHECK_STATUS(tksp_http_form_field(&out, test_bytes("b&="), test_bytes("")), TKS_OK);
-    CHECK_BYTES(tks_buf_bytes(&out), test_bytes("grant_type=a+b&b%26%3D="));
+    CHECK_BYTES(tks_buf_bytes(&out), test_bytes("grant_type=a%20b&b%26%3D="));
     tks_buf_clear(&out);
     tks_buf_init(&out, 10);
     CHECK_STATUS(tksp_http_form_field(&out, test_bytes("name"), test_bytes("value")), TKS_OK);
@@ -34,11 +34,11 @@ TEST(http_form_fields_are_joined) {
     tks_buf_clear(&out);
 }
 
-static void check_basic(const char *id, const char *secret, const char *want) {
+static void check_basic(const char *id, const char *secret, bool raw, const char *want) {
     tks_buf out;
     tks_buf_init(&out, 4096);
     test_context("%s", id);
-    CHECK_STATUS(tksp_http_basic(&out, test_bytes(id), test_bytes(secret)), TKS_OK);
+    CHECK_STATUS(tksp_http_basic(&out, test_bytes(id), test_bytes(secret), raw), TKS_OK);
     CHECK_BYTES(tks_buf_bytes(&out), test_bytes(want));
     tks_buf_wipe(&out);
     test_context("%s", "");
@@ -46,20 +46,21 @@ static void check_basic(const char *id, const char *secret, const char *want) {
 
 TEST(http_basic_credentials_are_form_encoded_first) {
     /* The example of RFC 6749, 2.3.1. */
-    check_basic("s6BhdRkqt3", "7Fjfp0ZBr1KtDRbnfVdmIw",
+    check_basic("s6BhdRkqt3", "7Fjfp0ZBr1KtDRbnfVdmIw", false,
                 "Basic czZCaGRSa3F0Mzo3RmpmcDBaQnIxS3REUmJuZlZkbUl3");
-    check_basic("a", "", "Basic YTo=");                          /* a: */
-    check_basic("a", "b", "Basic YTpi");                         /* a:b */
-    check_basic("a", "bc", "Basic YTpiYw==");                    /* a:bc */
-    check_basic("a:b", "c d", "Basic YSUzQWI6Yytk");             /* a%3Ab:c+d */
-    check_basic("\xc3\xa9", "/+", "Basic JUMzJUE5OiUyRiUyQg=="); /* %C3%A9:%2F%2B */
+    check_basic("a", "", false, "Basic YTo=");                          /* a: */
+    check_basic("a", "b", false, "Basic YTpi");                         /* a:b */
+    check_basic("a", "bc", false, "Basic YTpiYw==");                    /* a:bc */
+    check_basic("a:b", "c d", false, "Basic YSUzQWI6YyUyMGQ=");         /* a%3Ab:c%20d */
+    check_basic("\xc3\xa9", "/+", false, "Basic JUMzJUE5OiUyRiUyQg=="); /* %C3%A9:%2F%2B */
+    check_basic("a~", "b %", true, "Basic YX46YiAl");                   /* a~:b % */
 }
 
 TEST(http_basic_keeps_within_its_buffer) {
     tks_buf out;
     for (size_t max = 0; max <= 14; max++) {
         tks_buf_init(&out, max);
-        CHECK_STATUS(tksp_http_basic(&out, test_bytes("a"), test_bytes("bc")),
+        CHECK_STATUS(tksp_http_basic(&out, test_bytes("a"), test_bytes("bc"), false),
                      max < 14 ? TKS_ERR_DATA : TKS_OK);
         tks_buf_wipe(&out);
     }

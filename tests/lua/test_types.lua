@@ -1,5 +1,4 @@
--- tokenstore.d.lua and node_tokens.d.lua say what there is: every public name of the module and nothing
--- else.
+-- tokenstore.d.lua and those of its classes say what there is: every public name of the module and nothing else.
 
 local harness = require "harness"
 local tokenstore = require "tokenstore"
@@ -17,7 +16,8 @@ local function read_types(module)
   error(module .. ".d.lua was not found")
 end
 
-local types = read_types "tokenstore" .. "\n" .. read_types "node_tokens" .. "\n" .. read_types "redis_jwt"
+local types = read_types "tokenstore" .. "\n" .. read_types "node_tokens" .. "\n" .. read_types "redis_jwt" .. "\n"
+  .. read_types "spike"
 
 local CLASSES = {
   Client = true, RedisJWT = true, RedisTokens = true, Sessions = true, Spike = true, Tokenstore = true,

@@ -1,7 +1,8 @@
 // A real authorization server for the tests: oidc-provider with one confidential client.
 //
 //   node provider.mjs '{"issuer": "http://127.0.0.1:PORT", "port": PORT, "client_id": …, "client_secret": …,
-//                       "jwks": {"keys": [private keys]}, "ttl": 60, "tls": {"key": path, "cert": path}}'
+//                       "jwks": {"keys": [private keys]}, "ttl": 60, "tls": {"key": path, "cert": path},
+//                       "clients": [{"client_id": …, "token_endpoint_auth_method": …, …}]}'   further ones
 //
 // client_credentials only. The audience is asked for as RFC 8707's `resource`, or as the `audience`
 // parameter that OSpike takes; a resource that ends in /opaque gets opaque tokens, all others JWTs. It prints
@@ -22,7 +23,11 @@ const provider = new Provider(o.issuer, {
     redirect_uris: [],
     response_types: [],
     token_endpoint_auth_method: 'client_secret_basic',
-  }],
+  }, ...(o.clients ?? []).map((client) => ({
+    grant_types: ['client_credentials'], redirect_uris: [], response_types: [], ...client,
+  }))],
+  enabledJWA: { clientAuthSigningAlgValues: ['HS256', 'RS256', 'PS256', 'ES256', 'EdDSA'] },
+  clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'none'],
   jwks: o.jwks,
   routes: { token: '/oauth2/token', jwks: '/.well-known/jwks.json' },
   ttl: { ClientCredentials: o.ttl ?? 60 },

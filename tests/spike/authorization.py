@@ -62,7 +62,13 @@ def _base64url(data: bytes) -> str:
 class Provider:
     """oidc-provider on a loopback port; `issued` are the audiences it gave tokens for."""
 
-    def __init__(self, ttl: int = 60, keys: list[dict[str, str]] | None = None) -> None:
+    def __init__(
+        self,
+        ttl: int = 60,
+        keys: list[dict[str, str]] | None = None,
+        clients: list[dict[str, Any]] | None = None,
+    ) -> None:
+        self.clients = clients or []
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.jwks_url = self.url + "/.well-known/jwks.json"
@@ -81,6 +87,7 @@ class Provider:
             "client_secret": CLIENT_SECRET,
             "jwks": {"keys": self.keys},
             "ttl": self.ttl,
+            "clients": self.clients,
         }
         self.process = subprocess.Popen(
             ["node", str(PROVIDER), json.dumps(config)],
@@ -152,8 +159,8 @@ class Provider:
 
 
 @contextmanager
-def provider(ttl: int = 60) -> Iterator[Provider]:
-    server = Provider(ttl)
+def provider(ttl: int = 60, clients: list[dict[str, Any]] | None = None) -> Iterator[Provider]:
+    server = Provider(ttl, clients=clients)
     try:
         server.start()
         yield server

@@ -34,6 +34,9 @@ enum {
     KEY_TEXT,
     CLIENT_ID,
     CLIENT_SECRET,
+    CLIENT_AUTH,
+    CLIENT_KEY,
+    CLIENT_ALGORITHM,
     GRANT_TYPE,
     SCOPE,
     HOST_HEADER,
@@ -62,7 +65,10 @@ static const tksp_lua_param option_params[] = {
     {"key_url", NULL, LUA_TSTRING, false},
     {"key_text", NULL, LUA_TSTRING, false},
     {"client_id", NULL, LUA_TSTRING, true},
-    {"client_secret", NULL, LUA_TSTRING, true},
+    {"client_secret", NULL, LUA_TSTRING, false},
+    {"client_auth", NULL, LUA_TSTRING, true},
+    {"client_key", NULL, LUA_TSTRING, false},
+    {"client_algorithm", NULL, LUA_TSTRING, false},
     {"grant_type", NULL, LUA_TSTRING, false},
     {"scope", NULL, LUA_TSTRING, false},
     {"host_header", NULL, LUA_TSTRING, false},
@@ -158,6 +164,9 @@ static tks_status make(lua_State *L, const tks_spike_parameter *parameters, size
     o.key_text = tksp_lua_to_bytes(L, KEY_TEXT);
     o.client_id = tksp_lua_to_bytes(L, CLIENT_ID);
     o.client_secret = tksp_lua_to_bytes(L, CLIENT_SECRET);
+    o.client_auth = tks_client_auth_find(tksp_lua_to_bytes(L, CLIENT_AUTH));
+    o.client_key_text = tksp_lua_to_bytes(L, CLIENT_KEY);
+    o.client_algorithm = tksp_lua_to_bytes(L, CLIENT_ALGORITHM);
     o.grant_type = tksp_lua_to_bytes(L, GRANT_TYPE);
     o.scope = tksp_lua_to_bytes(L, SCOPE);
     o.host_header = tksp_lua_to_bytes(L, HOST_HEADER);

@@ -10,7 +10,7 @@
 -- and else asked for at the token endpoint: one process asks, the others wait for it. Past half of its
 -- life it is renewed in the background, while the old one is still given out; when that fails, the old
 -- one stays in use until `expiration_offset` before its end. A Redis that is down costs a warning in
--- the log, nothing else. Options are explained in tokenstore.d.lua.
+-- the log, nothing else. Options are explained in spike.d.lua.
 --
 -- _held has the last token of each audience as a Lua string: C is asked whether it is still the one,
 -- and no string is made again.
@@ -22,6 +22,9 @@ local KINDS = {
   url = "string",
   client_id = "string",
   client_secret = "string",
+  client_auth = "string",
+  client_key = "string",
+  client_algorithm = "string",
   redis = "any",
   token_key_prefix = "string",
   redis_key = "string",
@@ -45,7 +48,7 @@ local KINDS = {
   host_header = "string",
   token_format = "string",
 }
-local REQUIRED = { "url", "client_id", "client_secret" }
+local REQUIRED = { "url", "client_id" }
 local KEY_SOURCES = { "public_key_path", "public_key_url", "jwks_url" }
 local RETRY = { retries = 3, factor = 2, min = 0.1, max = 1, total = 10 }
 local RETRY_KINDS = {
@@ -210,6 +213,9 @@ local function open(o)
     key_text = key_text,
     client_id = o.client_id,
     client_secret = o.client_secret,
+    client_auth = o.client_auth or "basic",
+    client_key = o.client_key,
+    client_algorithm = o.client_algorithm,
     grant_type = o.grant_type,
     scope = o.scope,
     parameters = o.parameters,
@@ -364,6 +370,7 @@ local function get_token_creator(given)
     url = o.token_url,
     client_id = o.client_id,
     client_secret = o.client_secret,
+    client_auth = "basic_raw", -- as the Node packages do
     redis = host,
     redis_key = o.redis_key,
     public_key_path = o.key_path,

@@ -53,6 +53,9 @@ static bool args_get(const tksp_py_state *state, PyObject *args, PyObject *kwarg
                                         "key_text",
                                         "client_id",
                                         "client_secret",
+                                        "client_auth",
+                                        "client_key",
+                                        "client_algorithm",
                                         "grant_type",
                                         "scope",
                                         "parameters",
@@ -75,19 +78,22 @@ static bool args_get(const tksp_py_state *state, PyObject *args, PyObject *kwarg
                                         "faults",
                                         NULL};
     tks_spike_options *o = &out->spike;
-    char *text[10] = {NULL};
-    Py_ssize_t size[10] = {0}, path_size; /* paths hold no NUL: spike.py has seen to it */
+    char *text[12] = {NULL};
+    Py_ssize_t size[12] = {0}, path_size; /* paths hold no NUL: spike.py has seen to it */
     int json_body, opaque, insecure;
+    PyObject *key;
+    tks_bytes auth;
     long long offset_ms, connect_timeout_ms;
     unsigned int retries, pause_ms, pause_max_ms, budget_ms;
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$OOy#y#y#y#y#y#y#O!y#ppy#LIdIIIz#z#z#z#pLy#:Spike", (char **)names,
+            args, kwargs, "$OOy#y#y#y#y#y#Oy#y#y#O!y#ppy#LIdIIIz#z#z#z#pLy#:Spike", (char **)names,
             &out->redis, &out->log, &text[0], &size[0], &text[1], &size[1], &text[2], &size[2],
-            &text[3], &size[3], &text[4], &size[4], &text[5], &size[5], &text[6], &size[6],
-            &PyTuple_Type, &out->pairs, &text[7], &size[7], &json_body, &opaque, &text[8], &size[8],
-            &offset_ms, &retries, &o->factor, &pause_ms, &pause_max_ms, &budget_ms, &out->http.ca,
-            &path_size, &out->http.cert, &path_size, &out->http.key, &path_size, &out->http.proxy,
-            &path_size, &insecure, &connect_timeout_ms, &text[9], &size[9]))
+            &text[3], &size[3], &text[4], &size[4], &text[10], &size[10], &key, &text[11],
+            &size[11], &text[5], &size[5], &text[6], &size[6], &PyTuple_Type, &out->pairs, &text[7],
+            &size[7], &json_body, &opaque, &text[8], &size[8], &offset_ms, &retries, &o->factor,
+            &pause_ms, &pause_max_ms, &budget_ms, &out->http.ca, &path_size, &out->http.cert,
+            &path_size, &out->http.key, &path_size, &out->http.proxy, &path_size, &insecure,
+            &connect_timeout_ms, &text[9], &size[9]))
         return false;
     if (out->redis != Py_None && !Py_IS_TYPE(out->redis, state->client_type)) {
         PyErr_SetString(PyExc_TypeError, "redis must be a _core.Client or None");
@@ -95,8 +101,10 @@ static bool args_get(const tksp_py_state *state, PyObject *args, PyObject *kwarg
     }
     tks_bytes *texts[] = {&o->token_url,     &o->key_url,    &o->key_text, &o->client_id,
                           &o->client_secret, &o->grant_type, &o->scope,    &o->host_header,
-                          &o->redis_key,     &o->faults};
-    for (size_t i = 0; i < 10; i++) *texts[i] = tks_bytes_of(text[i], (size_t)size[i]);
+                          &o->redis_key,     &o->faults,     &auth,        &o->client_algorithm};
+    for (size_t i = 0; i < 12; i++) *texts[i] = tks_bytes_of(text[i], (size_t)size[i]);
+    o->client_auth = tks_client_auth_find(auth);
+    if (key != Py_None && (o->client_key = tksp_py_key_get(state, key)) == NULL) return false;
     o->json_body = json_body != 0;
     o->opaque = opaque != 0;
     o->offset_ms = offset_ms;

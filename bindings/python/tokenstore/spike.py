@@ -10,6 +10,7 @@ from tokenstore import _core, _options
 from tokenstore._closing import Closing
 from tokenstore.client import BaseClient, Client
 from tokenstore.errors import ConfigurationError
+from tokenstore.jwt import Key
 
 if TYPE_CHECKING:
     from tokenstore._types import Duration, Path, Text
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["Spike", "TokenCreator", "getTokenCreator", "get_token_creator"]
 
 _KEY_SIZE = 1 << 20
+
+ClientAuth = Literal["basic", "basic_raw", "post", "private_key_jwt", "client_secret_jwt", "tls", "none"]
 _RETRY = {"retries": 3, "factor": 2.0, "min": 0.1, "max": 1.0, "total": 10.0}
 
 
@@ -47,6 +50,14 @@ class Spike(Closing):
         the server: its token endpoint is ``<url>/oauth2/token`` (``token_url`` names another)
     ``client_id``, ``client_secret``
         of this service; any characters
+    ``client_auth``
+        how the server is shown who asks: ``"basic"``, percent-encoded as RFC 6749 has it; ``"basic_raw"``, for
+        servers that do not decode; ``"post"``, the secret as a parameter; ``"private_key_jwt"`` and
+        ``"client_secret_jwt"`` (RFC 7523), signed with ``client_key`` or the secret; ``"tls"`` (RFC 8705), by
+        ``cert`` and ``key`` alone; ``"none"``, the id alone
+    ``client_key``, ``client_algorithm``
+        of ``"private_key_jwt"``: a private :class:`tokenstore.jwt.Key`, PEM or a JWK, whose kid is sent too;
+        what it signs with, by default the first that it can
     ``redis``
         a URL or a :class:`Client` to share; None keeps tokens in this process alone
     ``token_key_prefix``
@@ -82,7 +93,7 @@ class Spike(Closing):
         self,
         url: str,
         client_id: str,
-        client_secret: str,
+        client_secret: str | None = None,
         redis: str | Client | None = None,
         token_key_prefix: str = "spike-tokens-for-clientId-",
         public_key_path: Path | None = None,
@@ -98,6 +109,9 @@ class Spike(Closing):
         proxy: str | None = None,
         verify: bool = True,
         connect_timeout: Duration = 5.0,
+        client_auth: ClientAuth = "basic",
+        client_key: Key | Text | dict[str, Any] | None = None,
+        client_algorithm: str | None = None,
         token_url: str | None = None,
         scope: str | None = None,
         grant_type: str = "client_credentials",
@@ -110,7 +124,6 @@ class Spike(Closing):
         for name, value in (
             ("url", url),
             ("client_id", client_id),
-            ("client_secret", client_secret),
             ("token_key_prefix", token_key_prefix),
             ("grant_type", grant_type),
         ):
@@ -148,6 +161,9 @@ class Spike(Closing):
                 key_text=key_text,
                 client_id=_bytes("client_id", client_id),
                 client_secret=_bytes("client_secret", client_secret),
+                client_auth=_bytes("client_auth", client_auth),
+                client_key=_key(client_key, faults),
+                client_algorithm=_bytes("client_algorithm", client_algorithm),
                 grant_type=_bytes("grant_type", grant_type),
                 scope=_bytes("scope", scope),
                 parameters=_parameters(parameters),
@@ -268,6 +284,7 @@ def spike_options(
         "url": o["token_url"],
         "client_id": o["client_id"],
         "client_secret": o["client_secret"],
+        "client_auth": "basic_raw",  # as the Node packages do
         "redis": (host if "://" in host else f"redis://{host}") if host else None,
         "redis_key": o["redis_key"] or None,
         "public_key_path": o["key_path"] or None,
@@ -322,6 +339,18 @@ def _read(path: Path | None, faults: list[str]) -> bytes:
     if not text:
         faults.append("public_key_path cannot be read: it is empty")
     return text
+
+
+def _key(given: Any, faults: list[str]) -> Key | None:
+    if given is None or isinstance(given, Key):
+        return given
+    text = given.decode("utf-8", "replace") if isinstance(given, bytes) else given
+    is_jwk = isinstance(given, dict) or (isinstance(text, str) and text.lstrip().startswith("{"))
+    try:
+        return Key.from_jwk(given) if is_jwk else Key.from_pem(given)
+    except ConfigurationError as error:
+        faults.append(f"client_key: {error}")
+        return None
 
 
 def _logger(logger: Logger | None) -> Logger:

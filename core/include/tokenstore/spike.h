@@ -26,6 +26,7 @@
 #ifndef TOKENSTORE_SPIKE_H
 #define TOKENSTORE_SPIKE_H
 
+#include "tokenstore/jwt.h"
 #include "tokenstore/op.h"
 
 #ifdef __cplusplus
@@ -39,13 +40,37 @@ typedef struct tks_spike_parameter {
     tks_bytes name, value;
 } tks_spike_parameter;
 
+/* How the client shows who it is. X(enumerator, name) */
+#define TKS_CLIENT_AUTH_MAP(X)                                                                     \
+    X(TKS_AUTH_BASIC, "basic")                         /* RFC 6749, 2.3.1 */                       \
+    X(TKS_AUTH_BASIC_RAW, "basic_raw")                 /* the same, nothing encoded */             \
+    X(TKS_AUTH_POST, "post")                           /* the secret as a parameter */             \
+    X(TKS_AUTH_PRIVATE_KEY_JWT, "private_key_jwt")     /* RFC 7523, signed with `client_key` */    \
+    X(TKS_AUTH_CLIENT_SECRET_JWT, "client_secret_jwt") /* RFC 7523, signed with the secret */      \
+    X(TKS_AUTH_TLS, "tls")                             /* RFC 8705, by the certificate alone */    \
+    X(TKS_AUTH_NONE, "none")                           /* the id alone */
+
+typedef enum tks_client_auth {
+#define TKS_CLIENT_AUTH_ENUM(name, text) name,
+    TKS_CLIENT_AUTH_MAP(TKS_CLIENT_AUTH_ENUM)
+#undef TKS_CLIENT_AUTH_ENUM
+        TKS_AUTH_COUNT
+} tks_client_auth;
+
+/* The one named `name`; TKS_AUTH_COUNT, which tks_spike_new refuses: there is none. */
+tks_client_auth tks_client_auth_find(tks_bytes name);
+
 typedef struct tks_spike_options {
     tks_bytes token_url; /* the token endpoint */
     tks_bytes key_url;   /* where public keys are, PEM or JWKS; empty: `key_text` is all there is */
     tks_bytes key_text;  /* the first public keys, PEM or JWKS; empty: they will be fetched */
     tks_bytes client_id, client_secret;
-    tks_bytes grant_type; /* empty: client_credentials */
-    tks_bytes scope;      /* empty: none is asked for */
+    tks_client_auth client_auth;
+    tks_key *client_key;        /* of private_key_jwt; NULL: `client_key_text` */
+    tks_bytes client_key_text;  /* PEM or JWK */
+    tks_bytes client_algorithm; /* of assertions; empty: the first that the key can do */
+    tks_bytes grant_type;       /* empty: client_credentials */
+    tks_bytes scope;            /* empty: none is asked for */
     const tks_spike_parameter *parameters;
     size_t parameter_count;
     tks_bytes host_header; /* empty: the URL's */

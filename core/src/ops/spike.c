@@ -8,7 +8,6 @@
 #include "tokenstore/secret.h"
 
 enum {
-    TEXT_MAX = 16 * 1024,
     CLOCKS_S = 60 /* how far the server's clock may be ahead of ours */
 };
 
@@ -26,8 +25,6 @@ static void check(const tks_spike_options *o, tks_buf *faults) {
         fault(faults, "the server's url must begin with https:// or http://");
     if (o->key_url.size > 0 && !tksp_http_is_url(o->key_url))
         fault(faults, "the public key's url must begin with https:// or http://");
-    if (o->client_id.size == 0) fault(faults, "client_id is missing");
-    if (o->client_secret.size == 0) fault(faults, "client_secret is missing");
     if (!tksp_http_is_header_value(o->host_header))
         fault(faults, "the host header holds a control character or blanks at an end");
     if (o->key_url.size == 0 && o->key_text.size == 0 && !o->opaque)
@@ -42,25 +39,33 @@ static void check(const tks_spike_options *o, tks_buf *faults) {
         fault(faults, "the retry budget must be 1 ms to 3600 s");
 }
 
-/* The keys that were given, too, are among what may be wrong. */
-static tks_status take_keys(tks_spike *spike, tks_bytes text, tks_buf *faults) {
-    tks_error why = TKS_ERROR_INIT;
-    tks_status status = text.size > 0 ? tksp_spike_set_keys(spike, text, &why) : TKS_OK;
+static tks_status fault_of(tks_status status, const tks_error *why, tks_buf *faults) {
     if (status != TKS_ERR_CONFIGURATION) return status;
-    fault(faults, why.message);
+    fault(faults, why->message);
     return TKS_OK;
+}
+
+/* The keys that were given, too, are among what may be wrong. */
+static tks_status take_keys(tks_spike *spike, const tks_spike_options *o, tks_buf *faults) {
+    tks_error client = TKS_ERROR_INIT, server = TKS_ERROR_INIT;
+    tks_status status = tksp_client_credentials_init(&spike->credentials, o, &client);
+    status = fault_of(status, &client, faults);
+    if (status != TKS_OK || o->key_text.size == 0) return status;
+    return fault_of(tksp_spike_set_keys(spike, o->key_text, &server), &server, faults);
 }
 
 static tks_status copy(tks_spike *spike, const tks_spike_options *from, tks_error *err) {
     tksp_arena *arena = &spike->arena;
     tks_spike_options *to = &spike->options;
-    tks_buf authorization;
 
     *to = *from;
     to->token_url = tksp_arena_dup(arena, from->token_url);
     to->key_url = tksp_arena_dup(arena, from->key_url);
     to->client_id = tksp_arena_dup(arena, from->client_id);
-    to->client_secret = tks_bytes_of(NULL, 0); /* only the header is kept */
+    to->client_secret = tks_bytes_of(NULL, 0); /* the credentials have what is needed of them */
+    to->client_key = NULL;
+    to->client_key_text = tks_bytes_of(NULL, 0);
+    to->client_algorithm = tks_bytes_of(NULL, 0);
     to->key_text = tks_bytes_of(NULL, 0);
     to->faults = tks_bytes_of(NULL, 0);
     to->redis_key = tksp_arena_dup(arena, from->redis_key);
@@ -76,14 +81,7 @@ static tks_status copy(tks_spike *spike, const tks_spike_options *from, tks_erro
     }
     to->parameters = parameters;
 
-    tks_buf_init(&authorization, TEXT_MAX);
-    tks_status status = tksp_http_basic(&authorization, from->client_id, from->client_secret);
-    spike->authorization = tksp_arena_dup(arena, tks_buf_bytes(&authorization));
-    tks_buf_wipe(&authorization);
-    if (status == TKS_ERR_DATA)
-        return tks_fail(err, TKS_ERR_CONFIGURATION, "client_id or client_secret is too long");
-    if (status != TKS_OK || arena->status != TKS_OK) return tks_fail_memory(err);
-    return TKS_OK;
+    return arena->status == TKS_OK ? TKS_OK : tks_fail_memory(err);
 }
 
 tks_status tks_spike_new(const tks_spike_options *options, tks_spike **out, tks_error *err) {
@@ -98,7 +96,7 @@ tks_status tks_spike_new(const tks_spike_options *options, tks_spike **out, tks_
     atomic_flag_clear(&spike->busy);
     tks_buf_init(&faults, SIZE_MAX); /* the message is cut, none of them lost before */
     check(options, &faults);
-    status = take_keys(spike, options->key_text, &faults);
+    status = take_keys(spike, options, &faults);
     if (status != TKS_OK || faults.status != TKS_OK)
         status = tks_fail_memory(err);
     else if (faults.size > 0)
@@ -134,6 +132,7 @@ tks_spike *tksp_spike_hold(tks_spike *spike) {
 void tks_spike_free(tks_spike *spike) {
     if (spike == NULL || atomic_fetch_sub(&spike->users, 1) != 1) return;
     tksp_spike_leave_keys(spike->keys);
+    tksp_client_credentials_clear(&spike->credentials);
     tksp_arena_clear(&spike->arena);
     free(spike);
 }

@@ -17,14 +17,14 @@ static tks_need ask_http(tksp_spike_op *self, bool post, tks_bytes url, int64_t 
     if (!post) self->headers[0].value = TKS_LITERAL("*/*");
     if (options->host_header.size > 0)
         self->headers[n++] = (tks_http_header){TKS_LITERAL("Host"), options->host_header};
-    if (post) {
+    if (post && self->spike->credentials.authorization.size > 0)
         self->headers[n++] =
-            (tks_http_header){TKS_LITERAL("Authorization"), self->spike->authorization};
+            (tks_http_header){TKS_LITERAL("Authorization"), self->spike->credentials.authorization};
+    if (post)
         self->headers[n++] = (tks_http_header){
             TKS_LITERAL("Content-Type"), options->json_body
                                              ? TKS_LITERAL("application/json")
                                              : TKS_LITERAL("application/x-www-form-urlencoded")};
-    }
     self->request = (tks_http_request){
         .post = post,
         .url = url,
@@ -43,7 +43,24 @@ static void start_budget(tksp_spike_op *self, int64_t now_ms) {
     if (self->budget_until_ms == 0) self->budget_until_ms = now_ms + self->spike->options.budget_ms;
 }
 
+/* Each request has its own: an assertion is good once. */
+static tks_status write_body(tksp_spike_op *self, int64_t now_ms, tks_error *err) {
+    tks_spike_parameter client[TKSP_AUTH_PARAMETERS];
+    size_t count = 0;
+    tks_buf_reset(&self->body);
+    tks_status status = tksp_client_parameters(&self->spike->credentials, now_ms, &self->base.arena,
+                                               client, &count, err);
+    if (status != TKS_OK) return status;
+    status =
+        tksp_oauth_write_body(&self->spike->options, self->audience, client, count, &self->body);
+    return status == TKS_OK ? TKS_OK
+                            : tks_fail(err, status, "the token request could not be written");
+}
+
 tks_need tksp_spike_ask_token(tksp_spike_op *self, int64_t now_ms) {
+    tks_error why = TKS_ERROR_INIT;
+    tks_status status = write_body(self, now_ms, &why);
+    if (status != TKS_OK) return tksp_spike_fail(self, status, why.message, now_ms);
     start_budget(self, now_ms);
     self->tries++;
     tksp_spike_note(self, 'i', "asking the token endpoint");

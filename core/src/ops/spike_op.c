@@ -143,7 +143,7 @@ tks_status tks_spike_get_token(tks_spike *spike, tks_bytes audience, int64_t hel
     self->redis = spike->options.redis_key.size > 0;
     self->held_until_ms = held_until_ms;
     self->audience = tksp_arena_dup(&self->base.arena, audience);
-    status = tksp_oauth_write_body(&spike->options, audience, &self->body);
+    status = tksp_oauth_write_body(&spike->options, audience, NULL, 0, &self->body);
     if (status == TKS_OK) status = name_keys(self);
     if (status != TKS_OK) {
         tks_op_free(&self->base);

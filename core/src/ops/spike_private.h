@@ -6,6 +6,7 @@
 
 #include "arena.h"
 #include "oauth.h"
+#include "oauth_client.h"
 #include "tokenstore/jwt.h"
 #include "tokenstore/spike.h"
 
@@ -20,7 +21,7 @@ struct tks_spike {
     atomic_size_t users; /* the owner and the operations under way */
     tksp_arena arena;    /* of the options' texts */
     tks_spike_options options;
-    tks_bytes authorization;       /* the header's value, made once */
+    tksp_client_credentials credentials;
     atomic_flag busy;              /* guards `keys` for the few instructions of a swap */
     tksp_shared_keys *keys;        /* NULL: none yet */
     atomic_llong refused_until_ms; /* the client was refused: nothing is asked before then */

@@ -1,0 +1,126 @@
+---@meta tokenstore.spike
+
+-- Types of tokenstore.Spike and get_token_creator for LuaLS (lua-language-server). Never loaded.
+-- tests/lua/test_types.lua compares it with what the module has.
+
+---How often and how long the server is asked when it does not answer (5xx, 429 with a Retry-After, no
+---connection). The pauses are random between 0 and what these say. 400, 401 and 403 end it at once.
+---@class tokenstore.Retry
+---@field retries? integer after the first try, 0 … 100 (default 3)
+---@field factor? number between pauses, 1 … 10 (default 2)
+---@field min? number seconds: the first pause (default 0.1)
+---@field max? number seconds: the longest pause (default 1)
+---@field total? number seconds, for all tries together (default 10)
+
+---What is worth a line in a log, without its newline; never a token or a secret. Called by the method of
+---Spike that was called next. A table's functions get the text alone.
+---@alias tokenstore.Logger
+---| fun(level: "info"|"warning", text: string)
+---| { info: fun(text: string), warning: fun(text: string) }
+
+---"basic" is percent-encoded as RFC 6749 has it; "basic_raw" is for servers that do not decode; "post" is the
+---secret as a parameter; "private_key_jwt" and "client_secret_jwt" are RFC 7523, signed with `client_key` or the
+---secret; "tls" is RFC 8705, by `cert` and `key` alone; "none" is the id alone.
+---@alias tokenstore.ClientAuth
+---| "basic" | "basic_raw" | "post" | "private_key_jwt" | "client_secret_jwt" | "tls" | "none"
+
+---@class tokenstore.SpikeOptions
+---@field url string the server: its token endpoint is <url>/oauth2/token
+---@field client_id string any characters
+---@field client_secret? string
+---@field client_auth? tokenstore.ClientAuth how the server is shown who asks (default "basic")
+---@field client_key? string of "private_key_jwt": a private key as PEM or JWK; a JWK's kid is sent too
+---@field client_algorithm? tokenstore.jwt.Algorithm what it signs with; none: the first that it can
+---@field redis? string|tokenstore.Client where all processes share tokens; none: they stay in this one
+---@field token_key_prefix? string tokens are in the HASH <prefix><client_id>, a field for each audience, as the Node package spike-token-manager stores them (default "spike-tokens-for-clientId-")
+---@field redis_key? string the name of that HASH, instead
+---@field public_key_path? string file with the public key that tokens are verified with: PEM or JWKS
+---@field public_key_url? string its address (default <url>/.well-known/publickey.pem)
+---@field jwks_url? string its address, of a JWKS; only one of the three
+---@field expiration_offset? number seconds: a token is not used this close to its end (default 10)
+---@field retry? tokenstore.Retry
+---@field logger? tokenstore.Logger none: nothing is logged
+---@field ca? string file or directory with CA certificates; without it SSL_CERT_FILE, else the system's
+---@field cert? string file with our certificate
+---@field key? string file with its key
+---@field proxy? string URL of an HTTP proxy; the environment is not asked
+---@field verify? boolean false: any certificate will do, and a warning says so (default true)
+---@field connect_timeout? number seconds (default 5)
+---@field token_url? string another token endpoint
+---@field scope? string
+---@field grant_type? string (default "client_credentials")
+---@field parameters? table<string, string> further parameters of the request, such as resource
+---@field body_format? "form"|"json"
+---@field host_header? string another Host header
+---@field token_format? "jwt"|"opaque" "jwt" is verified; for "opaque" expires_in of the answer rules
+
+---@class tokenstore.AudienceArgs
+---@field audience string
+
+---@class tokenstore.InvalidateArgs: tokenstore.AudienceArgs
+---@field token string the one that was answered with 401
+
+---Access tokens by OAuth 2.0 client credentials, for any number of audiences: each is fetched once, kept
+---in memory and in Redis, and renewed in the background before it ends.
+---@class tokenstore.Spike
+---@field url string the server, without user and password
+---@field client? tokenstore.Client
+---@overload fun(options: tokenstore.SpikeOptions): tokenstore.Spike?, string?, tokenstore.Code?
+local Spike = {}
+
+---An access token, good for at least `expiration_offset` seconds.
+---@param audience string|tokenstore.AudienceArgs
+---@return string?
+---@return string? message
+---@return tokenstore.Code? code
+function Spike:get_token(audience) end
+
+---Forgets a token that its audience answered with 401, here and in Redis, unless it has been replaced
+---meanwhile: the next get_token fetches another. True; a failure means that Redis could not be told.
+---@param args tokenstore.InvalidateArgs
+---@return boolean?
+---@return string? message
+---@return tokenstore.Code? code
+function Spike:invalidate(args) end
+
+---Fetches the public key now, to learn early whether the server can be reached. True. Twice is fine.
+---@return boolean?
+---@return string? message
+---@return tokenstore.Code? code
+function Spike:initialize() end
+
+---Is the public key there (or none needed), and this open?
+---@return boolean
+function Spike:is_initialized() end
+
+---Stops renewing, and closes the client unless it was passed in. Twice is fine.
+function Spike:close() end
+
+Spike.getToken = Spike.get_token
+Spike.isInitialized = Spike.is_initialized
+
+---The options of the Node package spike-get-token, in their names.
+---@class tokenstore.TokenCreatorOptions
+---@field ClientId? string or clientId
+---@field ClientSecret? string or clientSecret
+---@field spikeURL? string or spikeUrl; with a path it is the token endpoint itself
+---@field tokenAudience string
+---@field tokenGrantType? string
+---@field tokenRedisKeyName? string
+---@field spikePublicKeyFullPath? string
+---@field useRedis? boolean
+---@field redisHost? string a host, or a URL
+---@field httpsValidation? boolean (default true; false warns)
+---@field hostHeader? string
+---@field retries? integer
+---@field sleepBetweenRetries? number milliseconds
+---@field clientId? string
+---@field clientSecret? string
+---@field spikeUrl? string
+---@field logger? tokenstore.Logger
+
+---@class tokenstore.TokenCreator
+---@field close fun(self: tokenstore.TokenCreator) closes what is underneath; twice is fine
+---@overload fun(): string?, string?, tokenstore.Code?
+
+return { Spike = Spike }

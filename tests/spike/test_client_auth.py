@@ -1,0 +1,250 @@
+"""How a client shows who it is: against a real server, and against ones that say what they were sent."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tokenstore
+from authorization import (
+    Answer,
+    Asked,
+    Provider,
+    endpoint,
+    granted,
+    new_key,
+    node_is_there,
+    provider,
+)
+from certs import Pki
+from lua_process import ABI, BEGIN, Lua, get, is_there, quote
+from tokenstore import Spike, get_token_creator, jwt
+
+AUDIENCE = "https://api.example/a"
+# What OSpike draws ids and secrets from.
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+SECRET = "a secret for post and for assertions, of more than 32 bytes-canary"
+PRIVATE = new_key("client-key")
+PUBLIC = {name: PRIVATE[name] for name in ("kty", "n", "e", "kid", "use", "alg")}
+QUICK = {"retries": 0, "total": 5}
+
+Fetch = Callable[[str, dict[str, Any]], str]
+
+
+def by_python(url: str, options: dict[str, Any]) -> str:
+    with Spike(url, **{"retry": QUICK, **options}) as spike:
+        return spike.get_token(AUDIENCE)
+
+
+@pytest.fixture(params=["python", *filter(is_there, ABI)])
+def fetch(request: pytest.FixtureRequest) -> Iterator[Fetch]:
+    """Gets one token, in Python and in each Lua."""
+    if request.param == "python":
+        yield by_python
+        return
+    lua = Lua(request.param)
+    lua(BEGIN)
+
+    def by_lua(url: str, options: dict[str, Any]) -> str:
+        given = {"url": url, "retry": QUICK, **options}
+        lua(f"options = {quote(given)} options.logger = log spike = assert(tokenstore.Spike(options))")
+        results = lua.all(get(AUDIENCE))
+        lua("spike:close()")
+        assert results[0] is not None, results
+        return str(results[0])
+
+    yield by_lua
+    assert lua.end() == 0
+
+
+# ---- against a real server -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Provider]:
+    if not node_is_there():
+        pytest.skip("no Node with oidc-provider here: scripts/setup installs it")
+    clients: list[dict[str, Any]] = [
+        {"client_id": "post", "client_secret": SECRET, "token_endpoint_auth_method": "client_secret_post"},
+        {"client_id": "shared", "client_secret": SECRET, "token_endpoint_auth_method": "client_secret_jwt"},
+        {"client_id": "keyed", "token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [PUBLIC]}},
+    ]
+    with provider(clients=clients) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"client_id": "post", "client_auth": "post", "client_secret": SECRET},
+        {"client_id": "shared", "client_auth": "client_secret_jwt", "client_secret": SECRET},
+        {"client_id": "keyed", "client_auth": "private_key_jwt", "client_key": json.dumps(PRIVATE)},
+    ],
+    ids=lambda options: options["client_auth"],
+)
+def test_a_real_server_knows_the_client(
+    server: Provider, fetch: Fetch, options: dict[str, Any]
+) -> None:
+    token = fetch(server.url, {**options, "jwks_url": server.jwks_url})
+    keys = jwt.KeySet.from_jwks({"keys": server.keys})
+    assert jwt.decode(token, keys, ["RS256"], audience=AUDIENCE)["client_id"] == options["client_id"]
+
+
+@pytest.mark.parametrize("key", [PRIVATE, jwt.Key.from_jwk(PRIVATE), json.dumps(PRIVATE).encode()], ids=["dict", "Key", "bytes"])
+def test_a_key_in_each_form(server: Provider, key: Any) -> None:
+    options = {"client_id": "keyed", "client_auth": "private_key_jwt", "client_key": key}
+    assert by_python(server.url, {**options, "jwks_url": server.jwks_url})
+
+
+# ---- what is sent --------------------------------------------------------------------------------------
+
+
+def raw_basic(asked: Asked) -> tuple[str, str]:
+    """As a server reads it that does not decode."""
+    user, _, password = base64.b64decode(asked.headers["authorization"].split()[1]).decode().partition(":")
+    return user, password
+
+
+def one_of(clients: dict[str, str]) -> Callable[[Asked], Answer]:
+    """A server as OSpike: what it was sent is compared as it is."""
+
+    def answer(asked: Asked) -> Answer:
+        user, password = raw_basic(asked)
+        good = clients.get(user) == password
+        return granted() if good else Answer(401, {"error": "invalid_client"})
+
+    return answer
+
+
+def drawn(chance: random.Random, alphabet: str) -> str:
+    return "".join(chance.choice(alphabet) for _ in range(24))
+
+
+def test_a_hundred_clients_with_the_letters_of_ospike() -> None:
+    seed = random.randrange(2**32)
+    chance = random.Random(seed)
+    clients = {drawn(chance, ALPHABET): drawn(chance, ALPHABET) for _ in range(100)}
+    with endpoint(one_of(clients)) as server:
+        for name, secret in clients.items():
+            options = {"client_id": name, "client_secret": secret, "token_format": "opaque"}
+            assert by_python(server.url, options) == "opaque-token", (seed, name, secret)
+        assert len(server.asked) == 100
+
+
+def test_raw_credentials_are_sent_as_they_are(fetch: Fetch) -> None:
+    clients = {"a b%c/\u00e9~*": "d:e f%+=\u00e9"}
+    with endpoint(one_of(clients)) as server:
+        for name, secret in clients.items():
+            options = {"client_id": name, "client_secret": secret, "token_format": "opaque"}
+            assert fetch(server.url, {**options, "client_auth": "basic_raw"}) == "opaque-token"
+
+
+def test_token_creators_send_raw_credentials() -> None:
+    """As both Node packages do."""
+    with endpoint(lambda asked: granted()) as server:
+        creator = get_token_creator(
+            ClientId="a b%", ClientSecret="c d%", spikeURL=server.url, tokenAudience=AUDIENCE, retries=0
+        )
+        with creator, pytest.raises(tokenstore.SpikeError):  # no key there: it was asked for a token first
+            creator()
+        assert raw_basic(server.tokens_asked[0]) == ("a b%", "c d%")
+
+
+def test_post_and_none_send_parameters_alone(fetch: Fetch) -> None:
+    with endpoint(lambda asked: granted()) as server:
+        fetch(server.url, {"client_id": "i d", "client_secret": "s&=", "client_auth": "post", "token_format": "opaque"})
+        fetch(server.url, {"client_id": "i d", "client_auth": "none", "token_format": "opaque"})
+        post, none = server.asked
+    assert "authorization" not in post.headers
+    assert (post.form["client_id"], post.form["client_secret"]) == ("i d", "s&=")
+    assert "authorization" not in none.headers
+    assert none.form["client_id"] == "i d"
+    assert "client_secret" not in none.form
+
+
+def test_an_assertion_is_new_for_each_request(fetch: Fetch) -> None:
+    answers = iter([Answer(500), granted()])
+    with endpoint(lambda asked: next(answers)) as server:
+        fetch(server.url, {
+            "client_id": "me", "client_auth": "client_secret_jwt", "client_secret": SECRET, "token_format": "opaque",
+            "retry": {"retries": 1, "min": 0, "max": 0}})  # fmt: skip
+        forms = [asked.form for asked in server.asked]
+    assert len(forms) == 2
+    ids = set()
+    for form in forms:
+        assert form["client_id"] == "me"
+        assert form["client_assertion_type"] == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+        assert "client_secret" not in form
+        claims = jwt.decode(form["client_assertion"], jwt.Key.from_secret(SECRET), ["HS256"],
+                            audience=server.url + "/oauth2/token", issuer="me", require=["exp", "iat", "jti"])  # fmt: skip
+        assert claims["sub"] == "me"
+        assert 0 < claims["exp"] - time.time() <= 60
+        ids.add(claims["jti"])
+    assert len(ids) == 2
+
+
+def test_an_assertion_is_signed_as_was_asked_for(fetch: Fetch) -> None:
+    with endpoint(lambda asked: granted()) as server:
+        options = {"client_id": "me", "client_auth": "private_key_jwt", "client_key": json.dumps({**PRIVATE, "alg": "PS256"}), "token_format": "opaque"}
+        fetch(server.url, options)
+        options["client_key"] = json.dumps({n: v for n, v in PRIVATE.items() if n != "alg"})
+        fetch(server.url, options)
+        fetch(server.url, {**options, "client_algorithm": "RS512"})
+        tokens = [asked.form["client_assertion"] for asked in server.asked]
+    headers = [json.loads(base64.urlsafe_b64decode(t.split(".")[0] + "==")) for t in tokens]
+    assert [h["alg"] for h in headers] == ["PS256", "RS256", "RS512"]
+    assert {h["kid"] for h in headers} == {"client-key"}
+
+
+def test_a_certificate_alone(tmp_path: Path, fetch: Fetch) -> None:
+    pki = Pki(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pki.good.cert, pki.good.key)
+    context.load_verify_locations(pki.ca.cert)
+    context.verify_mode = ssl.CERT_REQUIRED
+    mine = pki.ca.sign("client", "extendedKeyUsage=clientAuth")
+    with endpoint(lambda asked: granted(), context) as server:
+        fetch(server.url, {"client_id": "me", "client_auth": "tls", "token_format": "opaque",
+                           "ca": str(pki.ca.cert), "cert": str(mine.cert), "key": str(mine.key)})  # fmt: skip
+        (asked,) = server.asked
+    assert "authorization" not in asked.headers
+    assert asked.form["client_id"] == "me"
+
+
+# ---- what is wrong -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        ({}, "client_secret is missing"),
+        ({"client_auth": "basic_raw"}, "client_secret is missing"),
+        ({"client_auth": "post"}, "client_secret is missing"),
+        ({"client_auth": "client_secret_jwt"}, "client_secret is missing"),
+        ({"client_auth": "client_secret_jwt", "client_secret": "short-canary"}, "too short"),
+        ({"client_auth": "private_key_jwt"}, "client_key is missing"),
+        ({"client_auth": "private_key_jwt", "client_key": json.dumps(PUBLIC)}, "must be a private key"),
+        ({"client_auth": "private_key_jwt", "client_key": "no-key-canary"}, "PEM"),
+        ({"client_auth": "private_key_jwt", "client_key": json.dumps(PRIVATE), "client_algorithm": "ES256"}, "client_algorithm"),
+        ({"client_auth": "private_key_jwt", "client_key": json.dumps(PRIVATE), "client_algorithm": "x"}, "unknown algorithm"),
+        ({"client_secret": "s-canary", "client_key": json.dumps(PRIVATE)}, "client_auth is not 'private_key_jwt'"),
+        ({"client_auth": "tls"}, "cert is missing"),
+        ({"client_auth": "Basic", "client_secret": "s-canary"}, "client_auth must be"),
+        ({"client_id": "a:b", "client_auth": "basic_raw", "client_secret": "s-canary"}, "client_id holds a ':'"),
+        ({"client_id": "", "client_auth": "none"}, "client_id is missing"),
+    ],
+)  # fmt: skip
+def test_faults(lua: Lua, options: dict[str, Any], part: str) -> None:
+    given = {"url": "https://spike.example", "client_id": "me", "token_format": "opaque", **options}
+    with pytest.raises(tokenstore.ConfigurationError, match=part) as caught:
+        Spike(**given)
+    message = lua.fails("configuration", part, f"return tokenstore.Spike({quote(given)})")
+    assert "canary" not in str(caught.value) + message
