@@ -22,6 +22,7 @@ struct tksp_conn {
     tksp_tls *tls;          /* NULL: plain */
     tks_reader *reader;
     int64_t expires; /* by tksp_clock(): not to be lent from then on */
+    int64_t used_at; /* by the coarse clock */
     bool usable;
     bool answered; /* once at least: the server has taken it */
     bool pending;  /* TLS: bytes wait inside, that poll() does not see */
@@ -40,6 +41,7 @@ tksp_conn *tksp_conn_new(const tksp_endpoint *endpoint) {
     conn->tls = NULL;
     conn->reader = NULL;
     conn->expires = INT64_MAX;
+    conn->used_at = 0;
     conn->usable = false;
     conn->answered = false;
     conn->pending = false;
@@ -53,6 +55,10 @@ bool tksp_conn_is_open(const tksp_conn *conn) {
 
 bool tksp_conn_is_usable(const tksp_conn *conn) {
     return conn->usable;
+}
+
+int64_t tksp_conn_get_used_at(const tksp_conn *conn) {
+    return conn->used_at;
 }
 
 void tksp_conn_distrust(tksp_conn *conn) {
@@ -165,9 +171,11 @@ static tks_status take_replies(tksp_conn *conn, size_t size, size_t count, tks_r
 }
 
 /* Writes and reads side by side, so that a server that does not take the end of a large batch before
- * its first replies are fetched cannot lock up with us. */
+ * its first replies are fetched cannot lock up with us. The deadline of `wait` is for the first byte that
+ * comes, and `deadline` from then on. */
 static tks_status move_bytes(tksp_conn *conn, tks_bytes bytes, size_t count, tks_reply **replies,
-                             tksp_wait *wait, tksp_failure *failure, tks_error *err) {
+                             int64_t deadline, tksp_wait *wait, tksp_failure *failure,
+                             tks_error *err) {
     tks_error too_large = TKS_ERROR_INIT;
     size_t got = 0, moved;
     while (got < count) {
@@ -187,6 +195,8 @@ static tks_status move_bytes(tksp_conn *conn, tks_bytes bytes, size_t count, tks
         status = conn->tls != NULL ? read_tls(conn, events, wait, &moved, failure, err)
                                    : read_plain(conn, events, wait, &moved, err);
         if (status == TKS_OK && moved > 0) {
+            wait->deadline = deadline;
+            failure->heard = true;
             status = take_replies(conn, moved, count, replies, &got, err);
         }
         if (status == TKS_ERR_TIMEOUT && tks_reader_check(conn->reader, &too_large) != TKS_OK) {
@@ -228,9 +238,13 @@ static bool is_turned_away(tksp_conn *conn, const tks_reply *first) {
 }
 
 tks_status tksp_conn_end(tksp_conn *conn, tks_bytes rest, size_t count, tks_reply **replies,
-                         tksp_wait *wait, tksp_failure *failure) {
+                         int64_t silence, tksp_wait *wait, tksp_failure *failure) {
     tks_error err = TKS_ERROR_INIT;
-    tks_status status = move_bytes(conn, rest, count, replies, wait, failure, &err);
+    int64_t deadline = wait->deadline;
+    wait->deadline = silence < deadline ? silence : deadline;
+    failure->heard = false;
+    tks_status status = move_bytes(conn, rest, count, replies, deadline, wait, failure, &err);
+    wait->deadline = deadline;
     if ((status == TKS_OK || status == TKS_ERR_CONNECTION) && is_turned_away(conn, replies[0])) {
         conn->usable = false;
         failure->sent = false;
@@ -238,17 +252,20 @@ tks_status tksp_conn_end(tksp_conn *conn, tks_bytes rest, size_t count, tks_repl
                         "the server is full: max number of clients reached");
     }
     if (status == TKS_OK) {
+        conn->used_at = tksp_clock_coarse();
         return TKS_OK;
     }
     failure->sent = failure->sent || (conn->tls != NULL && tksp_tls_take_sent(conn->tls));
-    return tks_fail(&failure->error, status, "%s",
-                    status == TKS_ERR_TIMEOUT ? "no answer within the timeout" : err.message);
+    const char *late = silence < deadline && !failure->heard ? "the connection had fallen silent"
+                                                             : "no answer within the timeout";
+    return tks_fail(&failure->error, status, "%s", status == TKS_ERR_TIMEOUT ? late : err.message);
 }
 
 tks_status tksp_conn_exchange(tksp_conn *conn, tks_bytes bytes, size_t count, tks_reply **replies,
-                              tksp_wait *wait, tksp_failure *failure) {
+                              int64_t silence, tksp_wait *wait, tksp_failure *failure) {
     tks_status status = tksp_conn_begin(conn, bytes, &bytes, failure);
-    return status == TKS_OK ? tksp_conn_end(conn, bytes, count, replies, wait, failure) : status;
+    return status == TKS_OK ? tksp_conn_end(conn, bytes, count, replies, silence, wait, failure)
+                            : status;
 }
 
 /* ---- what the server says by itself -------------------------------------------------------------- */

@@ -20,10 +20,11 @@ typedef struct tksp_failure {
     tks_error error;
     bool sent;  /* might a byte of the batch have reached the server? */
     bool final; /* trying again cannot help */
+    bool heard; /* has a byte of an answer come? */
 } tksp_failure;
 
 #define TKSP_FAILURE_INIT                                                                          \
-    { TKS_ERROR_INIT, false, false }
+    { TKS_ERROR_INIT, false, false, false }
 
 /* A connection that is not open yet. `endpoint` is borrowed for its life. NULL when memory is out. */
 tksp_conn *tksp_conn_new(const tksp_endpoint *endpoint);
@@ -41,15 +42,19 @@ tks_status tksp_conn_begin(tksp_conn *conn, tks_bytes bytes, tks_bytes *rest,
                            tksp_failure *failure);
 
 /* Ends it: writes `rest`, reads `count` replies into `replies`, whose entries must be NULL; on failure
- * those read so far stand there. All are the caller's to free. More than `count` replies is a failure:
- * nobody knows then which of them was meant. TKS_OK, TKS_ERR_TIMEOUT, TKS_ERR_CONNECTION,
+ * those read so far stand there. All are the caller's to free. The first byte of an answer is waited for
+ * until `silence`, the rest until the deadline of `wait`. More than `count` replies is a failure: nobody
+ * knows then which of them was meant. TKS_OK, TKS_ERR_TIMEOUT (the one or the other), TKS_ERR_CONNECTION,
  * TKS_ERR_MEMORY, TKS_ERR_INTERRUPTED. */
 tks_status tksp_conn_end(tksp_conn *conn, tks_bytes rest, size_t count, tks_reply **replies,
-                         tksp_wait *wait, tksp_failure *failure);
+                         int64_t silence, tksp_wait *wait, tksp_failure *failure);
 
 /* Both, one after the other. */
 tks_status tksp_conn_exchange(tksp_conn *conn, tks_bytes bytes, size_t count, tks_reply **replies,
-                              tksp_wait *wait, tksp_failure *failure);
+                              int64_t silence, tksp_wait *wait, tksp_failure *failure);
+
+/* When the last exchange ended well, by the coarse clock. */
+int64_t tksp_conn_get_used_at(const tksp_conn *conn);
 
 /* The next value that came in, the caller's to free: for a connection on which tksp_conn_begin has sent
  * SUBSCRIBE. *waited: it was not there already. After TKS_ERR_TIMEOUT (there was nothing until the

@@ -20,7 +20,8 @@ tks_status tksp_greet(tksp_conn *conn, const tks_target *target, tksp_wait *wait
         goto cleanup;
     }
     tksp_failure broken = TKSP_FAILURE_INIT;
-    status = tksp_conn_exchange(conn, tks_buf_bytes(&g.out), g.count, replies, wait, &broken);
+    status =
+        tksp_conn_exchange(conn, tks_buf_bytes(&g.out), g.count, replies, INT64_MAX, wait, &broken);
     /* A server that is full answers once and hangs up: what it said tells more than its end. */
     tks_status verdict = tks_greeting_judge(&g, target, replies, count_replies(replies, g.count),
                                             &failure->final, &failure->error);

@@ -160,15 +160,15 @@ static tks_status queue_up(tksp_pool *pool, tksp_wait *wait, size_t *out, tks_er
 }
 
 /* A slot for the caller alone; *stale when its connection is of an older generation. */
-static tks_status take_slot(tksp_pool *pool, tksp_wait *wait, tksp_lease *lease, bool *stale,
-                            tks_error *err) {
+static tks_status take_slot(tksp_pool *pool, bool anew, tksp_wait *wait, tksp_lease *lease,
+                            bool *stale, tks_error *err) {
     tks_status status = TKS_OK;
     size_t index = NONE;
     (void)pthread_mutex_lock(&pool->mutex);
     if (!pool->closed) {
-        index = pop(pool, &pool->idle);
+        index = pop(pool, anew ? &pool->empty : &pool->idle);
         if (index == NONE) {
-            index = pop(pool, &pool->empty);
+            index = pop(pool, anew ? &pool->idle : &pool->empty);
         }
         if (index == NONE) {
             status = queue_up(pool, wait, &index, err);
@@ -192,15 +192,18 @@ static tks_status take_slot(tksp_pool *pool, tksp_wait *wait, tksp_lease *lease,
     return status;
 }
 
-tks_status tksp_pool_lend(tksp_pool *pool, tksp_wait *wait, tksp_lease *out, tks_error *err) {
+tks_status tksp_pool_lend(tksp_pool *pool, bool anew, tksp_wait *wait, tksp_lease *out,
+                          tks_error *err) {
     bool stale = false;
-    tks_status status = take_slot(pool, wait, out, &stale, err);
+    tks_status status = take_slot(pool, anew, wait, out, &stale, err);
     if (status != TKS_OK) {
         return status;
     }
     slot *s = &pool->slots[out->slot];
     out->conn = atomic_load(&s->conn);
-    if (out->conn != NULL && !stale && tksp_conn_is_fresh(out->conn)) {
+    out->used = out->conn != NULL && !stale && !anew && tksp_conn_is_fresh(out->conn);
+    if (out->used) {
+        out->used_at = tksp_conn_get_used_at(out->conn);
         return TKS_OK;
     }
     /* The server hung up, or said something nobody asked for. Those below were used even longer
@@ -243,12 +246,21 @@ void tksp_pool_give_back(tksp_pool *pool, const tksp_lease *lease) {
 
 /* ---- ends -------------------------------------------------------------------------------------- */
 
-static void close_idle(tksp_pool *pool) {
+/* The first in the stack of idle slots that is so since `used_at` or longer: where its number stands. */
+static size_t *find_idle(tksp_pool *pool, int64_t used_at) {
+    size_t *at = &pool->idle;
+    while (*at != NONE && tksp_conn_get_used_at(atomic_load(&pool->slots[*at].conn)) > used_at) {
+        at = &pool->slots[*at].below;
+    }
+    return at;
+}
+
+void tksp_pool_drop_idle(tksp_pool *pool, int64_t used_at) {
     tksp_conn *conn;
     do {
         conn = NULL;
         (void)pthread_mutex_lock(&pool->mutex);
-        size_t index = pop(pool, &pool->idle);
+        size_t index = pop(pool, find_idle(pool, used_at));
         if (index != NONE) {
             slot *s = &pool->slots[index];
             conn = atomic_exchange(&s->conn, NULL);
@@ -266,7 +278,7 @@ void tksp_pool_renew(tksp_pool *pool, uint64_t generation) {
     pool->generation += first ? 1 : 0;
     (void)pthread_mutex_unlock(&pool->mutex);
     if (first) {
-        close_idle(pool);
+        tksp_pool_drop_idle(pool, INT64_MAX);
     }
 }
 
@@ -274,7 +286,7 @@ void tksp_pool_close(tksp_pool *pool) {
     (void)pthread_mutex_lock(&pool->mutex);
     pool->closed = true; /* those in the queue see it at the end of their slice */
     (void)pthread_mutex_unlock(&pool->mutex);
-    close_idle(pool);
+    tksp_pool_drop_idle(pool, INT64_MAX);
 }
 
 void tksp_pool_adopt(tksp_pool *pool, tksp_pool *inherited) {

@@ -19,6 +19,8 @@ typedef struct tksp_lease {
     tksp_conn *conn;
     size_t slot;
     uint64_t generation; /* for tksp_pool_renew */
+    bool used;           /* it was open, and used before: */
+    int64_t used_at;     /* at this time; for tksp_pool_drop_idle */
 } tksp_lease;
 
 /* Of connections to `target`, over `tls` (NULL: plain); `name` is the target for messages. All are borrowed
@@ -31,16 +33,20 @@ const tksp_endpoint *tksp_pool_get_endpoint(const tksp_pool *pool);
 /* The process that made it. */
 pid_t tksp_pool_get_pid(const tksp_pool *pool);
 
-/* Lends a connection that is open, usable and fresh, or one still to be opened. TKS_OK,
- * TKS_ERR_CLOSED, TKS_ERR_TIMEOUT (all were lent until the deadline; the message says so),
+/* Lends a connection that is open, usable and fresh, or - always with `anew` - one still to be opened.
+ * TKS_OK, TKS_ERR_CLOSED, TKS_ERR_TIMEOUT (all were lent until the deadline; the message says so),
  * TKS_ERR_MEMORY, TKS_ERR_INTERRUPTED, TKS_ERR_CONNECTION (the process forked meanwhile). */
-tks_status tksp_pool_lend(tksp_pool *pool, tksp_wait *wait, tksp_lease *out, tks_error *err);
+tks_status tksp_pool_lend(tksp_pool *pool, bool anew, tksp_wait *wait, tksp_lease *out,
+                          tks_error *err);
 
 /* Takes a connection back; one that is not usable is closed. */
 void tksp_pool_give_back(tksp_pool *pool, const tksp_lease *lease);
 
 /* No connection of `generation` or older is lent again. */
 void tksp_pool_renew(tksp_pool *pool, uint64_t generation);
+
+/* Closes the connections that have been idle since `used_at` or longer. */
+void tksp_pool_drop_idle(tksp_pool *pool, int64_t used_at);
 
 /* Idle connections are closed now, lent ones when they come back; nothing is lent any more. */
 void tksp_pool_close(tksp_pool *pool);

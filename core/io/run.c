@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "tokenstore/connecting.h"
+
 #define TIMEOUT_MAX_MS INT64_C(315360000000) /* ten years, far from the end of int64_t */
 
 static tks_need step(const tks_flight *r, tks_event_type type, const tksp_failure *failure) {
@@ -17,14 +19,11 @@ static tks_need step(const tks_flight *r, tks_event_type type, const tksp_failur
     return tks_op_step(r->op, &event);
 }
 
-/* A connection, open, in r->lease; on failure nothing is lent. */
-static tks_status get_connection(tks_flight *r) {
+/* An open connection in r->lease, or on failure none. */
+static tks_status borrow(tks_flight *r) {
     tksp_failure *failure = &r->failure;
-    r->pool = tksp_client_pool(r->client, r->wait.pid);
-    if (r->pool == NULL) {
-        return tks_fail_memory(&failure->error);
-    }
-    tks_status status = tksp_pool_lend(r->pool, &r->wait, &r->lease, &failure->error);
+    tks_status status = tksp_pool_lend(r->pool, r->anew, &r->wait, &r->lease, &failure->error);
+    r->anew = false;
     if (status != TKS_OK || tksp_conn_is_open(r->lease.conn)) {
         return status;
     }
@@ -33,6 +32,62 @@ static tks_status get_connection(tks_flight *r) {
         tksp_pool_give_back(r->pool, &r->lease);
     }
     return status;
+}
+
+/* How long a connection that was used before may say nothing. */
+static int64_t silence(const tks_flight *r) {
+    int64_t now = tksp_clock_coarse();
+    return now + (r->wait.deadline - now) / TKS_SILENCE_DIVISOR;
+}
+
+static bool is_silent(tks_status status, const tksp_failure *failure) {
+    return status == TKS_ERR_TIMEOUT && !failure->heard;
+}
+
+/* The connection has fallen silent: what lies between us and the server has forgotten it, and with it those
+ * that were idle as long. */
+static void leave_silent(tks_flight *r) {
+    r->anew = true;
+    if (getpid() == r->wait.pid) {
+        tksp_pool_drop_idle(r->pool, r->lease.used_at);
+    }
+}
+
+/* Is the borrowed connection alive? Any answer says so. If not, a new one takes its place. */
+static tks_status probe(tks_flight *r) {
+    static const char command[] = "*1\r\n$4\r\nPING\r\n";
+    tks_reply *reply = NULL;
+    tksp_failure failure = TKSP_FAILURE_INIT;
+    tks_status status =
+        tksp_conn_exchange(r->lease.conn, tks_bytes_of(command, sizeof(command) - 1), 1, &reply,
+                           silence(r), &r->wait, &failure);
+    tks_reply_free(reply);
+    if (status == TKS_OK) {
+        return TKS_OK;
+    }
+    tksp_pool_give_back(r->pool, &r->lease);
+    if (is_silent(status, &failure)) {
+        leave_silent(r);
+        status = tksp_wait_is_over(&r->wait) ? TKS_ERR_TIMEOUT : TKS_ERR_CONNECTION;
+    }
+    return status == TKS_ERR_CONNECTION && getpid() == r->wait.pid
+               ? borrow(r)
+               : tks_fail(&r->failure.error, status, "%s", failure.error.message);
+}
+
+static bool wants_probe(const tks_flight *r, const tks_batch *batch) {
+    return batch->safety == TKS_ONCE && r->lease.used &&
+           tksp_clock_coarse() - r->lease.used_at >= TKS_PROBE_AFTER_MS * TKSP_MS;
+}
+
+/* A connection for `batch`, open, in r->lease; on failure nothing is lent. */
+static tks_status get_connection(tks_flight *r, const tks_batch *batch) {
+    r->pool = tksp_client_pool(r->client, r->wait.pid);
+    if (r->pool == NULL) {
+        return tks_fail_memory(&r->failure.error);
+    }
+    tks_status status = borrow(r);
+    return status == TKS_OK && wants_probe(r, batch) ? probe(r) : status;
 }
 
 /* Hands the replies over. Only then is the connection given back: the operation is who can tell that
@@ -98,7 +153,7 @@ static void begin_batch(tks_flight *r) {
     r->count = batch->replies; /* the batch is the operation's, and gone after its next step */
     r->status = make_room(r);
     if (r->status == TKS_OK) {
-        r->status = get_connection(r);
+        r->status = get_connection(r, batch);
     }
     r->lent = r->status == TKS_OK;
     if (r->lent) {
@@ -127,8 +182,13 @@ static void clear_batch(tks_flight *r) {
  * with it. */
 static tks_need end_batch(tks_flight *r, tks_error *err) {
     if (r->status == TKS_OK) {
-        r->status =
-            tksp_conn_end(r->lease.conn, r->rest, r->count, r->replies, &r->wait, &r->failure);
+        bool repeatable = tks_op_get_batch(r->op)->safety != TKS_ONCE;
+        r->status = tksp_conn_end(r->lease.conn, r->rest, r->count, r->replies,
+                                  r->lease.used && repeatable ? silence(r) : INT64_MAX, &r->wait,
+                                  &r->failure);
+        if (is_silent(r->status, &r->failure) && r->lease.used) {
+            leave_silent(r);
+        }
     }
     r->wait.deadline = r->deadline;
     if (r->status == TKS_ERR_TIMEOUT && !tksp_wait_is_over(&r->wait)) {

@@ -34,6 +34,7 @@ struct tks_flight {
     bool sent;         /* the last batch may have reached the server, and was not answered */
     bool begun;        /* the batch is being sent */
     bool lent;         /* `lease` holds a connection of `pool` */
+    bool anew;         /* the connection before had fallen silent: the next one is a new one */
     tksp_pool *pool;
     tksp_lease lease; /* remembers the connection before, too */
     size_t count;     /* replies that are due */

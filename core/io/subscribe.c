@@ -12,7 +12,7 @@ static tks_status run_on(tksp_conn *conn, tks_op *op, tksp_wait *wait, tksp_fail
     while (status == TKS_OK && need == TKS_NEED_SEND) {
         const tks_batch *batch = tks_op_get_batch(op);
         tks_reply *reply = NULL; /* such an operation sends one command at a time */
-        status = tksp_conn_exchange(conn, batch->bytes, 1, &reply, wait, failure);
+        status = tksp_conn_exchange(conn, batch->bytes, 1, &reply, INT64_MAX, wait, failure);
         if (status == TKS_OK) {
             event =
                 (tks_event){.type = TKS_EVENT_REPLIES, .now_ms = tksp_wall_ms(), .replies = &reply};

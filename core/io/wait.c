@@ -30,6 +30,10 @@ int64_t tksp_clock(void) {
     return read_clock(CLOCK_MONOTONIC);
 }
 
+int64_t tksp_clock_coarse(void) {
+    return read_clock(COARSE_CLOCK);
+}
+
 int64_t tksp_wall_ms(void) {
     struct timespec t;
     (void)clock_gettime(WALL_CLOCK, &t);
@@ -95,7 +99,7 @@ static tks_status look_around(tksp_wait *wait, int64_t now, tks_error *err) {
 }
 
 tks_status tksp_wait_slice(tksp_wait *wait, bool *may, tks_error *err) {
-    int64_t now = read_clock(COARSE_CLOCK);
+    int64_t now = tksp_clock_coarse();
     *may = wait->deadline - now > (TKSP_SLICE_MS + ROUNDING_MS) * TKSP_MS;
     return look_around(wait, now, err);
 }

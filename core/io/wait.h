@@ -27,8 +27,9 @@ typedef struct tksp_wait {
     pid_t pid;                      /* of the process that began: a signal handler may fork */
 } tksp_wait;
 
-int64_t tksp_clock(void);   /* monotonic, nanoseconds */
-int64_t tksp_wall_ms(void); /* milliseconds since 1970 */
+int64_t tksp_clock(void);        /* monotonic, nanoseconds */
+int64_t tksp_clock_coarse(void); /* the same, up to some milliseconds behind, for next to nothing */
+int64_t tksp_wall_ms(void);      /* milliseconds since 1970 */
 
 void tksp_wait_init(tksp_wait *wait, int64_t timeout_ms, const tks_interrupt *interrupt);
 

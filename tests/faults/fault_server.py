@@ -30,10 +30,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from resp_values import values
 
 PAUSE = 0.0003  # between two pieces of a reply: the reader is woken in between
 
@@ -42,37 +44,6 @@ Fault = Callable[["Exchange"], None]
 
 class Gone(Exception):
     """The connection has ended, or the fault has ended it."""
-
-
-# ---- RESP, as far as a proxy needs it -----------------------------------------------------------
-
-
-def end_of_value(data: bytes, at: int) -> int:
-    """Where the value that begins at `at` ends, or -1 while it is incomplete."""
-    line_end = data.find(b"\r\n", at)
-    if line_end < 0:
-        return -1
-    kind, after = data[at : at + 1], line_end + 2
-    if kind == b"$":
-        size = int(data[at + 1 : line_end])
-        end = after if size < 0 else after + size + 2
-        return end if end <= len(data) else -1
-    if kind == b"*":
-        for _ in range(int(data[at + 1 : line_end])):
-            after = end_of_value(data, after)
-            if after < 0:
-                return -1
-    return after
-
-
-def values(data: bytes) -> Iterator[bytes]:
-    at = 0
-    while at < len(data):
-        end = end_of_value(data, at)
-        if end < 0:
-            return
-        yield data[at:end]
-        at = end
 
 
 # ---- one request and its answer -------------------------------------------------------------------
@@ -321,6 +292,7 @@ class FaultServer:
         self._lock = threading.Lock()
         # The client's end, and what wakes its thread.
         self._open: dict[socket.socket, socket.socket] = {}
+        self._frozen: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self._listener.getsockname()[1]
         self.url = f"redis{'s' if tls else ''}://127.0.0.1:{self.port}"
@@ -361,6 +333,12 @@ class FaultServer:
             with suppress(OSError):
                 socket.socket.shutdown(client, socket.SHUT_RDWR)
         return len(gone)
+
+    def freeze(self) -> int:
+        """Nothing passes any more over the connections that are open now, and neither end is told: as where
+        a router has forgotten them."""
+        with self._lock:
+            self._frozen.update(self._open)
 
     def inject(self, data: bytes) -> None:
         """Sends bytes that nobody asked for on every connection that is idle, and waits until it is
@@ -403,6 +381,7 @@ class FaultServer:
         finally:
             with self._lock:
                 self._open.pop(client, None)
+                self._frozen.discard(client)
             with suppress(OSError):
                 client.close()
             for s in (upstream, waker, woken):
@@ -411,6 +390,12 @@ class FaultServer:
     def _pass(self, client: socket.socket, upstream: socket.socket, woken: socket.socket) -> None:
         waiting = isinstance(client, ssl.SSLSocket) and client.pending() > 0
         ready = [client] if waiting else select.select([client, upstream, woken], [], [])[0]
+        if client in self._frozen:
+            end = select.poll()
+            end.register(client, select.POLLRDHUP)
+            while not end.poll(50) and not self.over.is_set():
+                pass
+            raise Gone
         if client in ready:
             data = client.recv(1 << 16)
             if not data:

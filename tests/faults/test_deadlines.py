@@ -54,9 +54,10 @@ def test_hang(
     kind = tokenstore.TimeoutError if operation.reads else tokenstore.OutcomeUnknownError
 
     def attempt() -> None:
-        setup.server.arm(fault)
+        setup.server.arm(*[fault] * 9)  # also on the connection that is tried after a silent one
         with pytest.raises(kind) as caught:
             operation.call(store, case)
+        setup.server.arm()
         assert "timeout" in str(caught.value)
 
     ends_within(TIMEOUT + setup.slack, attempt, lambda: connect(store.client))

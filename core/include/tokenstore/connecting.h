@@ -21,7 +21,15 @@ enum {
 
     /* TCP_USER_TIMEOUT: bytes that were sent are acknowledged within this time, or the connection ends. As
      * long as keepalive takes, which it would override otherwise. Source: tcp(7). */
-    TKS_UNACKNOWLEDGED_MS = 60000
+    TKS_UNACKNOWLEDGED_MS = 60000,
+
+    /* A connection that was used before may lead nowhere by now. Commands that may be sent twice wait this
+     * share of the time that is left for the first byte of an answer there (1/4), and then go over a new
+     * connection. */
+    TKS_SILENCE_DIVISOR = 4,
+
+    /* Commands that may not are preceded by PING on a connection that was idle for so long. */
+    TKS_PROBE_AFTER_MS = 1000
 };
 
 #endif
