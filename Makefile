@@ -130,7 +130,7 @@ $(BUILD)/core/scripts.o: $(BUILD)/scripts.c $(FLAGS)
 
 # ---- the languages ------------------------------------------------------------------------------------
 
--include mk/tests-c.mk mk/io.mk mk/http.mk mk/embedded.mk mk/python.mk mk/lua.mk mk/install.mk mk/bench.mk mk/spike.mk mk/asyncio.mk mk/nginx.mk mk/interop.mk
+-include mk/tests-c.mk mk/io.mk mk/http.mk mk/embedded.mk mk/python.mk mk/lua.mk mk/install.mk mk/bench.mk mk/spike.mk mk/asyncio.mk mk/nginx.mk mk/interop.mk mk/servers.mk
 
 # ---- what one types -----------------------------------------------------------------------------------
 
@@ -159,6 +159,7 @@ help:
 #: make asan         the C, Python and Lua tests under ASan and UBSan
 #: make valgrind     the C and Lua tests and some of the Python tests under valgrind
 #: make fuzz         the fuzzers, FUZZ_SECONDS=60 each
+#: make test-servers the batteries of all classes on every server that there is: Redis 6.2, redis-server, valkey-server
 #: make soak         the race tests, long
 #: make bench        the measurements as a table (BENCH_FLAGS=--quick)
 #: make bench-docs   the same, written to docs/benchmarks.md

@@ -188,6 +188,21 @@ class Server:
         with self.wire() as wire:
             return wire(*args)
 
+    def expires_at(self, key: str | bytes) -> int:
+        """When the key ends, in ms since 1970; -1: never, -2: there is none. Before Redis 7 there is no
+        PEXPIRETIME: there it is TIME and PTTL, the latest of some, since a ms may pass between the two."""
+        with self.wire() as wire:
+            with suppress(ReplyError):
+                return int(wire("PEXPIRETIME", key))
+            ends = []
+            for _ in range(20):
+                seconds, microseconds = wire("TIME")
+                left = wire("PTTL", key)
+                if left < 0:
+                    return int(left)
+                ends.append(int(seconds) * 1000 + int(microseconds) // 1000 + left)
+            return max(ends)
+
     def keys(self) -> list[bytes]:
         return sorted(self("KEYS", "*"))
 

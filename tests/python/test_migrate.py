@@ -26,7 +26,7 @@ def old_key(app: str = "web", type: str = "login", owner: str = "bob", token: st
 
 
 def dump(server: Server) -> dict[bytes, tuple[bytes, int]]:
-    return {key: (server("DUMP", key), server("PEXPIRETIME", key)) for key in server.keys()}
+    return {key: (server("DUMP", key), server.expires_at(key)) for key in server.keys()}
 
 
 def test_redis_tokens(server: Server, tokens: tokenstore.RedisTokens) -> None:

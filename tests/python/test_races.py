@@ -44,7 +44,7 @@ def test_no_update_is_lost_and_none_moves_the_expiry(
     made = tokens.create(**A, owner="o", data={"first": [1, {}]}, duration=1000)
     token = secret(made)
     key = next(key for key in server.keys() if b":o:" not in key)
-    expiry = server("PEXPIRETIME", key)
+    expiry = server.expires_at(key)
 
     def write(client: tokenstore.Client, n: int) -> None:
         store = tokenstore.RedisTokens(client, max_data_size=1 << 20)
@@ -59,7 +59,7 @@ def test_no_update_is_lost_and_none_moves_the_expiry(
     wanted: dict[str, Any] = {f"{n}-{i}": i for n in range(writers) for i in range(updates)}
     assert len(wanted) == 6400
     assert found.data == {"first": [1, {}], **wanted}
-    assert server("PEXPIRETIME", key) == expiry
+    assert server.expires_at(key) == expiry
     assert look(server) == (1, 1)
 
 

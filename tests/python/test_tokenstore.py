@@ -300,12 +300,12 @@ def test_it_is_stored_as_the_node_package_does(store: Tokenstore, server: Server
 
 def test_a_duration_ends_record_and_id_together(store: Tokenstore, server: Server) -> None:
     token = store.add("o", duration=100)
-    ends = [server("PEXPIRETIME", f"token:{w}") for w in (f"key:{token.key}", f"id:{token.id}")]
+    ends = [server.expires_at(f"token:{w}") for w in (f"key:{token.key}", f"id:{token.id}")]
     assert ends[0] == ends[1]
     assert 95_000 < server("PTTL", f"token:key:{token.key}") <= 100_000
     assert server("PTTL", "token:tokens:o") == -1
     assert store.set(token.id, {"a": [1]})
-    assert server("PEXPIRETIME", f"token:key:{token.key}") == ends[0]
+    assert server.expires_at(f"token:key:{token.key}") == ends[0]
     forever = store.add("o")
     assert server("PTTL", f"token:key:{forever.key}") == -1
     assert store.set(forever.id, {"a": 1})

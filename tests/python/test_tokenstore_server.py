@@ -13,7 +13,7 @@ import pytest
 
 import tokenstore
 from racing import race
-from servers import Server, free_port, running
+from servers import Server, running
 from tokenstore import Tokenstore
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,11 +115,9 @@ def test_reset_leaves_what_could_be_of_another_prefix(
 @contextmanager
 def node_of_cluster(first: int, last: int) -> Iterator[tuple[Server, int]]:
     """A server with these slots, and the port at which other nodes may meet it."""
-    bus = free_port()
-    options = ("--cluster-enabled", "yes", "--cluster-port", str(bus))
-    with running(*options, transport="tcp") as server:
-        server("CLUSTER", "ADDSLOTSRANGE", first, last)
-        yield server, bus
+    with running("--cluster-enabled", "yes", transport="tcp") as server:
+        server("CLUSTER", "ADDSLOTS", *range(first, last + 1))
+        yield server, server.port + 10_000
 
 
 def test_a_cluster_is_refused_with_words_that_help() -> None:

