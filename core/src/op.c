@@ -100,6 +100,13 @@ static tks_need fail_answered(tks_op *op, tks_status status, const char *message
     return send_unanswered(op);
 }
 
+/* Is it done all the same, without what could not be carried out? */
+static bool is_spared(tks_op *op, const char *why) {
+    if (op->undoing || op->kind->spare == NULL || !op->kind->spare(op, why)) return false;
+    op->state = TKS_OP_DONE;
+    return true;
+}
+
 static tks_need sleep_for(tks_op *op, uint32_t ms) {
     op->state = TKS_OP_SLEEPING;
     op->sleep_ms = ms;
@@ -297,15 +304,14 @@ static tks_need take_replies(tks_op *op, const tks_event *event) {
         }
         if (v == UNKNOWN_SCRIPT) command->by_text = true;
         if (v > worst) worst = v;
-        if (v == NOT_NOW) {
-            describe(reply, message, sizeof message);
-            note_reason(op, 'i', "trying again until the deadline", message);
-        }
+        if (v > UNKNOWN_SCRIPT) describe(reply, message, sizeof message);
         tks_reply_free(reply);
     }
     op->asked_to_log_in = asked_to_log_in;
     if (worst == UNKNOWN_SCRIPT) return send_unanswered(op);
     if (worst != FINAL) {
+        if (is_spared(op, message)) return TKS_DONE;
+        if (worst == NOT_NOW) note_reason(op, 'i', "trying again until the deadline", message);
         op->batch.reconnect = worst == NOT_HERE;
         return sleep_for(op, backoff(REFUSAL_FIRST_MS, 1, op->refusals++, REFUSAL_MAX_MS));
     }
@@ -314,6 +320,7 @@ static tks_need take_replies(tks_op *op, const tks_event *event) {
     const tks_reply *error = op->undoing ? NULL : first_error(op);
     if (error != NULL) {
         describe_final(op, error, message, sizeof message);
+        if (is_spared(op, message)) return TKS_DONE;
         return fail_answered(op, TKS_ERR_SERVER, message);
     }
     const tks_reply *oversized = op->undoing ? NULL : first_oversized(op);
@@ -340,6 +347,7 @@ static tks_need take_loss(tks_op *op, const tks_event *event) {
     const char *why = event->why != NULL ? event->why->message : "the connection was lost";
     tks_status status = event->why != NULL ? event->why->status : TKS_ERR_CONNECTION;
 
+    if (is_spared(op, why)) return TKS_DONE;
     if (status == TKS_ERR_LIMIT && (op->safety == TKS_READ || op->batch.replies == 1)) {
         char message[TKS_ERROR_SIZE]; /* there was no time to read all of it */
         describe_oversized(op, why, message, sizeof message);
@@ -355,6 +363,7 @@ static tks_need take_loss(tks_op *op, const tks_event *event) {
 
 static tks_need take_deadline(tks_op *op, const tks_event *event) {
     char message[TKS_ERROR_SIZE];
+    if (is_spared(op, "no answer within the timeout")) return TKS_DONE;
     if (op->state == TKS_OP_SENDING && event->sent && op->safety != TKS_READ) op->unanswered = true;
     if (op->reason != NULL) {
         (void)snprintf(message, sizeof message, "no answer within the timeout; last: %.250s",

@@ -32,6 +32,9 @@ typedef struct tksp_op_kind {
     /* Some command failed and the operation is about to fail with op->error. May clear the commands
      * and add others that undo what was done: then it returns true. NULL: nothing to undo. */
     bool (*undo)(tks_op *op);
+    /* The commands could not be carried out, `why` says for what reason. May say that the operation has its
+     * result without them: then it returns true, and the operation is done. NULL: it never has. */
+    bool (*spare)(tks_op *op, const char *why);
     /* What to do when a cluster refuses the commands because of where their keys lie. NULL: no word. */
     const char *cluster_advice;
     /* What to do when the server answers with any other error. NULL: no word. */

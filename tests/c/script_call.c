@@ -131,6 +131,10 @@ static void set_argument(script_call *call, const char *name, const tks_json *no
         call->duration_ms = ms_of(node);
     } else if (strcmp(name, "expiry") == 0) {
         call->expiry = tks_json_get_bool(node);
+    } else if (strcmp(name, "limit") == 0) {
+        call->page.limit = tks_json_get_integer(node) > 0 ? tks_json_get_integer(node) : -1;
+    } else if (strcmp(name, "after") == 0) {
+        call->page.after = bytes_of(call, node);
     } else if (strcmp(name, "tokens") == 0) {
         read_tokens(call, node);
     } else if (strcmp(name, "commands") == 0) {
@@ -186,8 +190,10 @@ static tks_status make(const script_call *c, const tks_tokens *tokens, tks_op **
         return tks_tokens_delete_by_id(tokens, c->app, c->type, c->owner, c->id, out, err);
     if (strcmp(name, "delete_all") == 0)
         return tks_tokens_delete_all(tokens, c->app, c->type, c->owner, out, err);
+    if (strcmp(name, "count") == 0)
+        return tks_tokens_count(tokens, c->app, c->type, c->owner, out, err);
     if (strcmp(name, "list") == 0)
-        return tks_tokens_list(tokens, c->app, c->type, c->owner, out, err);
+        return tks_tokens_list(tokens, c->app, c->type, c->owner, &c->page, out, err);
     if (strcmp(name, "rotate") == 0)
         return tks_tokens_rotate(tokens, c->app, c->type, c->token, c->duration_ms, out, err);
     if (strcmp(name, "execute") == 0) return tks_raw_new(c->count, c->argc, c->tokens, out, err);

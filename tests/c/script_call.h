@@ -17,6 +17,7 @@ typedef struct script_call {
     size_t count;
     int64_t duration_ms;
     bool expiry;
+    tks_page page;
 } script_call;
 
 void script_call_init(script_call *call, const tks_json *test);

@@ -8,7 +8,7 @@
 #include "tokenstore/node_tokens.h"
 
 enum {
-    OPERATIONS = 14,
+    OPERATIONS = 15,
     NODE_OPERATIONS = 9,
     JWT_OPERATIONS = 16,
     NODE = 128,
@@ -32,6 +32,8 @@ static tks_status make(const tks_tokens *tokens, unsigned choice, tks_op **op) {
     const size_t argc[] = {2, 1};
     tks_bytes id = {"5ebluL7339Lp_9mPUKHx2hQcg9ALR9c", 31};
 
+    const tks_page pages[] = {{0, {NULL, 0}}, {1, {"bluL7339Lp_9mPUKHx2hQcg9ALR9", 28}}};
+
     switch (choice % OPERATIONS) {
     case 0: return tks_tokens_get(tokens, app, type, token, 0, false, op, NULL);
     case 1: return tks_tokens_get(tokens, app, type, token, 3600000, true, op, NULL);
@@ -44,7 +46,9 @@ static tks_status make(const tks_tokens *tokens, unsigned choice, tks_op **op) {
     case 8: return tks_tokens_delete(tokens, app, type, token, op, NULL);
     case 9: return tks_tokens_delete_by_id(tokens, app, type, owner, id, op, NULL);
     case 10: return tks_tokens_delete_all(tokens, app, type, owner, op, NULL);
-    case 11: return tks_tokens_list(tokens, app, type, owner, op, NULL);
+    case 11:
+        return tks_tokens_list(tokens, app, type, owner, &pages[choice / OPERATIONS % 2], op, NULL);
+    case 13: return tks_tokens_count(tokens, app, type, owner, op, NULL);
     case 12: return tks_tokens_rotate(tokens, app, type, token, 0, op, NULL);
     default: return tks_raw_new(2, argc, words, op, NULL);
     }

@@ -96,7 +96,7 @@ local function same_pairs(want, got, first, vars)
 end
 
 local function check_command(case, want, got, vars)
-  local pairs_from = case.call == "update" and 7 or #want + 1
+  local pairs_from = case.call == "update" and 8 or #want + 1
   for i = 1, pairs_from - 1 do
     local word, found = want[i], got[i] or ""
     if not fits(word, found, vars) and not (type(word) == "string" and same_data(word, found)) then

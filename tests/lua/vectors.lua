@@ -72,8 +72,8 @@ local function value(notation)
 end
 
 local TEXTS = {
-  app = true, type = true, owner = true, token = true, custom_token = true, id = true, prefix = true,
-  pepper = true, token_encoding = true,
+  app = true, type = true, owner = true, token = true, custom_token = true, id = true, after = true,
+  prefix = true, pepper = true, token_encoding = true,
 }
 
 -- Options or arguments of a call.

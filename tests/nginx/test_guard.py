@@ -228,6 +228,19 @@ def test_headers_for_the_upstream(nginx: Nginx, sessions: tokenstore.Sessions) -
     assert refused.headers["www-authenticate"] == 'Bearer realm="a  quoted  realm"'
 
 
+def test_a_server_that_cannot_write(nginx: Nginx, sessions: tokenstore.Sessions, own_redis: Server) -> None:
+    """A session that is found is let through, whether or not its end can be moved."""
+    token = sessions.create("web", "bob", {"role": "admin"}, duration=100)
+    own_redis("CONFIG", "SET", "min-replicas-to-write", "1")
+    try:
+        assert seen(nginx.get("/headers", bearer(token)))["x-user"] == "bob"
+    finally:
+        own_redis("CONFIG", "SET", "min-replicas-to-write", "0")
+    found = sessions.get("web", token, expiry=True)
+    assert found is not None
+    assert found.expires_at - found.created_at < 101
+
+
 @pytest.mark.parametrize(
     "name", ["X-Role", "x-rOLE", "X_Role", "X-Owner-Id", "X_Owner-Id", "x-owner_id"]
 )

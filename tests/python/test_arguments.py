@@ -106,8 +106,8 @@ def test_an_empty_typ_is_not_any() -> None:
 # What may be of any type, or is refused where it is used.
 ANY = {"self", "value_session", "expiry"}
 NO_TYPE_ERROR = [("verify", "token")]  # is as bad as any other bad token
-GOOD = {"data": {}, "attrs": {}, "duration": 5, "ttl": 5, "tokens": [], "data_session": {}, "data_token": {}}
-OPTIONAL = {"refresh", "custom_token", "request"}
+GOOD = {"data": {}, "attrs": {}, "duration": 5, "ttl": 5, "tokens": [], "data_session": {}, "data_token": {}, "limit": 5}
+OPTIONAL = {"refresh", "custom_token", "request", "limit", "after"}
 NAMES = {"app", "type", "owner", "owner_id"}
 OTHERS = ("close", "aclose", "quit", "on", "off", "exec", "call", "events", "reset", "reindex")
 

@@ -25,7 +25,7 @@ ERRORS: dict[str, type[Exception]] = {
     "server": tokenstore.ServerError,
     "timeout": tokenstore.TimeoutError,
 }
-TEXTS = {"app", "type", "owner", "token", "custom_token", "id", "prefix", "pepper"}
+TEXTS = {"app", "type", "owner", "token", "custom_token", "id", "after", "prefix", "pepper"}
 
 
 # ---- words -----------------------------------------------------------------------------------------

@@ -24,6 +24,8 @@ from operation_notation import (
 
 NOW = 1700000000000
 US = 1699999999123456
+SERVER = NOW + 7200000  # the server's clock: two hours off ours, which counts for nothing
+TIME = [b"%d" % (SERVER // 1000), b"999"]
 APP, TYPE, OWNER = b"app", b"type", b"bob"
 CUSTOM = b"my-custom-token"
 
@@ -70,15 +72,18 @@ class Stored:
     def pttl(self):
         return [b"PTTL", self.key]
 
-    def refresh(self, ms, max_age=0):
+    def refresh(self, ms, max_age=0, later=0):
         return eval_(script("refresh", self.key, self.check, self.owner.names, b"%d" % ms,
-                            b"%d" % max_age))  # fmt: skip
+                            b"%d" % max_age, b"%d" % later))  # fmt: skip
 
-    def update(self, *pairs, most=65536):
-        return eval_(script("update", self.key, self.check, b"%d" % most, *pairs))
+    def touch(self, ms, max_age=0):
+        return self.refresh(ms, max_age, later=1)
 
-    def delete(self):
-        return eval_(script("delete", self.key, self.check, self.owner.names))
+    def update(self, *pairs, max_age=0, most=65536):
+        return eval_(script("update", self.key, self.check, b"%d" % max_age, b"%d" % most, *pairs))
+
+    def delete(self, max_age=0):
+        return eval_(script("delete", self.key, self.check, self.owner.names, b"%d" % max_age))
 
 
 bob = Stored(data={"name": "n123", "role": "admin"})
@@ -109,48 +114,88 @@ for name, token in (("empty", ""), ("1025 bytes long", {"repeat": ["x", 1025]}),
     case(f"get of a token {name} asks nobody", "get", {**bob.args, "token": token}, [],
          {"token": None})
 
-both = send("read", bob.get(), bob.pttl())
+both = send("read", bob.get(), bob.pttl(), [b"TIME"])
 expiry = {**bob.args, "expiry": True}
-case("get with expiry", "get", expiry, [{**both, **replies(bob.record, 1234)}],
-     {"token": bob.result(NOW + 1234)})
+case("get with expiry", "get", expiry, [{**both, **replies(bob.record, 1234, TIME)}],
+     {"token": bob.result(SERVER + 1234)})
 case("get with expiry of a token that has none", "get", expiry,
-     [{**both, **replies(bob.record, -1)}], {"token": bob.result()})
+     [{**both, **replies(bob.record, -1, TIME)}], {"token": bob.result()})
 case("get with expiry of a token that expires between the two commands", "get", expiry,
-     [{**both, **replies(bob.record, -2)}], {"token": None})
-case("get with expiry of an unknown token", "get", expiry, [{**both, **replies(None, -2)}],
+     [{**both, **replies(bob.record, -2, TIME)}], {"token": None})
+case("get with expiry of an unknown token", "get", expiry, [{**both, **replies(None, -2, TIME)}],
      {"token": None})
 
 sliding = {**bob.args, "refresh": 3600}
-touch = send("read", bob.refresh(3600000))
+touch = send("read", bob.touch(3600000))
 case("get with refresh just after a touch writes nothing", "get", sliding,
-     [{**both, **replies(bob.record, 3600000 - 59999)}], {"token": bob.result(NOW + 3600000 - 59999)})
+     [{**both, **replies(bob.record, 3600000 - 59999, TIME)}],
+     {"token": bob.result(SERVER + 3600000 - 59999)})
 case("get with refresh a touch interval later", "get", sliding,
-     [{**both, **replies(bob.record, 3600000 - 60000)}, {**touch, **replies([bob.check, NOW + 3600000])}],
-     {"token": bob.result(NOW + 3600000)})
-case("get with refresh of a token without expiry", "get", sliding,
-     [{**both, **replies(bob.record, -1)}, {**touch, **replies([bob.check, NOW + 3600000])}],
-     {"token": bob.result(NOW + 3600000)})
+     [{**both, **replies(bob.record, 3600000 - 60000, TIME)},
+      {**touch, **replies([bob.check, SERVER + 3600000])}],
+     {"token": bob.result(SERVER + 3600000)})
+case("get with refresh of a token without expiry leaves it alone", "get", sliding,
+     [{**both, **replies(bob.record, -1, TIME)}], {"token": bob.result()})
+case("get with refresh of a token that lives longer leaves it alone", "get", sliding,
+     [{**both, **replies(bob.record, 7200000, TIME)}], {"token": bob.result(SERVER + 7200000)},
+     options={"touch_interval": 0})
 case("get with refresh of a token that dies meanwhile", "get", sliding,
-     [{**both, **replies(bob.record, 5)}, {**touch, **replies([bob.check, 0])}], {"token": None})
-case("get with refresh of an unknown token", "get", sliding, [{**both, **replies(None, -2)}],
+     [{**both, **replies(bob.record, 5, TIME)}, {**touch, **replies([bob.check, 0])}], {"token": None})
+case("get with refresh of a token that loses its expiry meanwhile", "get", sliding,
+     [{**both, **replies(bob.record, 5, TIME)}, {**touch, **replies([bob.check, -1])}],
+     {"token": bob.result()})
+case("get with refresh of an unknown token", "get", sliding, [{**both, **replies(None, -2, TIME)}],
      {"token": None})
 case("get with refresh and touch_interval 0 always writes", "get", sliding,
-     [{**both, **replies(bob.record, 3600000)}, {**touch, **replies([bob.check, NOW + 3600000])}],
-     {"token": bob.result(NOW + 3600000)}, options={"touch_interval": 0})
+     [{**both, **replies(bob.record, 3600000, TIME)}, {**touch, **replies([bob.check, SERVER + 3600000])}],
+     {"token": bob.result(SERVER + 3600000)}, options={"touch_interval": 0})
 case("get with refresh and a long touch_interval", "get", sliding,
-     [{**both, **replies(bob.record, 3600000 - 299000)}],
-     {"token": bob.result(NOW + 3600000 - 299000)}, options={"touch_interval": 300})
-case("get with refresh at max_age writes nothing", "get", sliding,
-     [{**both, **replies(bob.record, 100 * 1000)}], {"token": bob.result(NOW + 100 * 1000)},
-     options={"max_age": 100})
-case("get with refresh at max_age writes nothing, whatever the touch_interval", "get", sliding,
-     [{**both, **replies(bob.record, 98500)}], {"token": bob.result(NOW + 98500)},
-     options={"max_age": 100, "touch_interval": 0})
+     [{**both, **replies(bob.record, 3600000 - 299000, TIME)}],
+     {"token": bob.result(SERVER + 3600000 - 299000)}, options={"touch_interval": 300})
 case("get with refresh whose script is unknown to the server", "get", sliding,
-     [{**both, **replies(bob.record, -1)},
+     [{**both, **replies(bob.record, 5, TIME)},
       {**touch, **replies(Error("NOSCRIPT No matching script."))},
-      {**send("read", by_text(bob.refresh(3600000)[1:])), **replies([bob.check, NOW + 3600000])}],
-     {"token": bob.result(NOW + 3600000)})
+      {**send("read", by_text(bob.touch(3600000)[1:])), **replies([bob.check, SERVER + 3600000])}],
+     {"token": bob.result(SERVER + 3600000)})
+
+# A token that was read is given, whatever becomes of its slide.
+unslid = {"token": bob.result(SERVER + 5000)}
+for word in ("NOREPLICAS", "MISCONF", "READONLY", "OOM", "NOPERM", "BUSY", "LOADING", "CLUSTERDOWN", "MOVED"):
+    case(f"get with refresh on a server that cannot write: {word}", "get", sliding,
+         [{**both, **replies(bob.record, 5000, TIME)}, {**touch, **replies(Error(f"{word} cannot"))}], unslid)
+case("get with refresh whose slide has no answer", "get", sliding,
+     [{**both, **replies(bob.record, 5000, TIME)}, {**touch, **lost(True)}], unslid)
+case("get with refresh whose deadline passes during the slide", "get", sliding,
+     [{**both, **replies(bob.record, 5000, TIME)}, {**touch, "deadline": {"sent": True}}], unslid)
+case("get with refresh whose slide is answered to somebody else", "get", sliding,
+     [{**both, **replies(bob.record, 5000, TIME)}, {**touch, **replies([b"****", SERVER])}],
+     error=("connection", "another request"))
+
+# max_age ends every token, also those that were made before it was set. bob was made 7 200.877 s ago.
+aged = send("read", bob.get(), [b"TIME"])
+age_ms = SERVER - US // 1000
+case("get under max_age", "get", bob.args, [{**aged, **replies(bob.record, TIME)}],
+     {"token": bob.result()}, options={"max_age": 7201})
+case("get beyond max_age", "get", bob.args, [{**aged, **replies(bob.record, TIME)}],
+     {"token": None}, options={"max_age": 7200})
+case("get with expiry under max_age", "get", expiry, [{**both, **replies(bob.record, 900000, TIME)}],
+     {"token": bob.result(US // 1000 + 7260000)}, options={"max_age": 7260})
+case("get with expiry under max_age of a token without", "get", expiry,
+     [{**both, **replies(bob.record, -1, TIME)}],
+     {"token": bob.result(US // 1000 + 7260000)}, options={"max_age": 7260})
+case("get with refresh beyond max_age", "get", sliding, [{**both, **replies(bob.record, 5, TIME)}],
+     {"token": None}, options={"max_age": 7200})
+left = 7300000 - age_ms
+case("get with refresh at max_age writes nothing", "get", sliding,
+     [{**both, **replies(bob.record, left, TIME)}], {"token": bob.result(SERVER + left)},
+     options={"max_age": 7300})
+case("get with refresh at max_age writes nothing, whatever the touch_interval", "get", sliding,
+     [{**both, **replies(bob.record, left - 900, TIME)}], {"token": bob.result(SERVER + left - 900)},
+     options={"max_age": 7300, "touch_interval": 0})
+case("get with refresh up to max_age", "get", {**sliding, "refresh": 60},
+     [{**both, **replies(bob.record, 5, TIME)},
+      {**send("read", bob.touch(60000, 7300000)), **replies([bob.check, SERVER + 60000])}],
+     {"token": bob.result(SERVER + 60000)}, options={"max_age": 7300})
 
 # What is stored is not what was asked for.
 other = Stored(b"other token")
@@ -168,7 +213,10 @@ case("get of a key of another type", "get", bob.args,
 case("get that is answered with a number", "get", bob.args, [{**send(*read), **replies(5)}],
      error=("connection", "no string"))
 case("get whose PTTL is answered with text", "get", expiry,
-     [{**both, **replies(bob.record, b"x")}], error=("connection", "PTTL"))
+     [{**both, **replies(bob.record, b"x", TIME)}], error=("connection", "PTTL"))
+for name, bad in (("text", b"x"), ("one number", [b"1"]), ("other texts", [b"1", b"x"]), ("nothing", None)):
+    case(f"get whose TIME is answered with {name}", "get", expiry,
+         [{**both, **replies(bob.record, 5, bad)}], error=("connection", "TIME"))
 
 # Lost connections, servers that say "not now".
 again = {**send(*read), **replies(bob.record)}
@@ -184,9 +232,9 @@ case("get where trying again cannot help", "get", bob.args,
      error=("connection", "bad certificate"))
 case("a lost connection counts anew after an answer", "get", sliding,
      [{**both, **lost(True)}, sleep(1, 10), {**both, **lost(True)}, sleep(10, 40),
-      {**both, **lost(True)}, sleep(40, 120), {**both, **replies(bob.record, -1)},
-      {**touch, **lost(True)}, sleep(1, 10), {**touch, **replies([bob.check, NOW + 3600000])}],
-     {"token": bob.result(NOW + 3600000)})
+      {**both, **lost(True)}, sleep(40, 120), {**both, **replies(bob.record, Error("LOADING"), TIME)},
+      sleep(1, 20), {**send("read", bob.pttl()), **lost(True)}, sleep(1, 10),
+      {**send("read", bob.pttl()), **replies(-1)}], {"token": bob.result()})
 for word in ("LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN"):
     case(f"get from a server that says {word}", "get", bob.args,
          [{**send(*read), **replies(Error(f"{word} not now"))}, sleep(1, 20), again],
@@ -195,7 +243,8 @@ case("get from a server that cannot serve this takes another connection", "get",
      [{**send(*read), **replies(Error("READONLY You can't write against a read only replica."))},
       sleep(1, 20), {**send(*read, reconnect=True), **replies(bob.record)}], {"token": bob.result()})
 case("only what got no answer is sent again", "get", expiry,
-     [{**both, **replies(Error("LOADING"), 77)}, sleep(1, 20), again], {"token": bob.result(NOW + 77)})
+     [{**both, **replies(Error("LOADING"), 77, TIME)}, sleep(1, 20), again],
+     {"token": bob.result(SERVER + 77)})
 case("get that the server never serves in time", "get", bob.args,
      [{**send(*read), **replies(Error("LOADING Redis is loading"))}, sleep(1, 20, deadline={})],
      error=("timeout", "LOADING"))
@@ -217,6 +266,12 @@ case("get_many keeps order and asks only for what can exist", "get_many", many,
      [{**send("read", bob.get(), unknown.get(), custom.get()),
        **replies(bob.record, None, custom.record)}],
      {"tokens": [bob.result(), None, None, custom.result()]})
+case("get_many under max_age and beyond it", "get_many", {**many, "tokens": [text(bob.token), "unknown"]},
+     [{**send("read", bob.get(), unknown.get(), [b"TIME"]), **replies(bob.record, None, TIME)}],
+     {"tokens": [bob.result(), None]}, options={"max_age": 7201})
+case("get_many beyond max_age", "get_many", {**many, "tokens": [text(bob.token)]},
+     [{**send("read", bob.get(), [b"TIME"]), **replies(bob.record, TIME)}],
+     {"tokens": [None]}, options={"max_age": 7200})
 case("get_many of nothing", "get_many", {**many, "tokens": []}, [], {"tokens": []})
 case("get_many of impossible tokens", "get_many", {**many, "tokens": ["", ""]}, [],
      {"tokens": [None, None]})
@@ -336,7 +391,8 @@ both_made = send("once", create(b'"bob",{}]'), create_custom(plain))
 case("create_many", "create_many", two,
      [{**both_made, **replies(head, plain.head)}],
      {"tokens": [created_token(), plain.result()]})
-undo = eval_(script("delete", join(b"ts:{%s}:" % bob.owner.tag.encode(), digest), check, bob.owner.names))
+undo = eval_(script("delete", join(b"ts:{%s}:" % bob.owner.tag.encode(), digest), check, bob.owner.names,
+                     b"0"))  # fmt: skip
 case("create_many that fails deletes what it made", "create_many", two,
      [{**both_made, **replies(head, plain.check)},
       {**send("once", undo), **replies([check, 1])}], error=("data", "in use"))
@@ -415,7 +471,7 @@ case("delete that is answered with a status", "delete", bob.args,
 
 for stored in (bob, custom):
     by_id = eval_(script("delete_by_id", stored.key, stored.owner.index_key, stored.check,
-                         stored.owner.names, keys=2))  # fmt: skip
+                         stored.owner.names, b"0", keys=2))  # fmt: skip
     ids = {**new, "id": stored.member}
     kind = "a custom token" if stored.foreign else "a generated token"
     case(f"delete_by_id of {kind}", "delete_by_id", ids,
@@ -428,7 +484,8 @@ for name, bad in (("empty", b""), ("one too short", bob.member[1:]), ("one too l
          {"bool": False})
 
 owner = bob.owner
-all_of = eval_(script("delete_all", owner.index_key, owner.check.encode(), b"ts:", owner.tag.encode()))
+of_owner = [owner.index_key, owner.check.encode(), b"ts:", owner.tag.encode()]
+all_of = eval_(script("delete_all", *of_owner, b"0"))
 case("delete_all", "delete_all", new,
      [{**send("once", all_of), **replies([owner.check.encode(), 3])}], {"count": 3})
 case("delete_all of nothing", "delete_all", new,
@@ -439,25 +496,55 @@ case("delete_all refuses an empty owner", "delete_all", {**new, "owner": ""}, re
 
 # ---- list ----------------------------------------------------------------------------------------
 
-listing = eval_(script("list", owner.index_key, owner.check.encode(), b"ts:", owner.tag.encode()))
+def listing(max_age=b"0", limit=b"0", after=b""):
+    return send("read", eval_(script("list", *of_owner, max_age, limit, after)))
+
+
 newer = Stored(b"0" + owner.tag.encode() + b"B" * 43, us=US + 1)
-asked = send("read", listing)
+asked = listing()
 case("list, newest first, without the secrets", "list", new,
-     [{**asked, **replies([owner.check.encode(), bob.member, bob.record, -1, newer.member, newer.record, 5,
-                           custom.member, custom.record, 60000])}],
+     [{**asked, **replies([owner.check.encode(), bob.member, bob.record, 0, newer.member, newer.record,
+                           NOW + 5, custom.member, custom.record, NOW + 60000])}],
      {"tokens": [newer.result(NOW + 5, token=None)]
       + sorted((bob.result(token=None), custom.result(NOW + 60000, token=None)), key=lambda t: t["id"])})
+case("list passes max_age on", "list", new,
+     [{**listing(b"7200000"), **replies([owner.check.encode()])}], {"tokens": []},
+     options={"max_age": 7200})
+case("list of a page", "list", {**new, "limit": 2},
+     [{**listing(limit=b"2"), **replies([owner.check.encode(), bob.member, bob.record, 0])}],
+     {"tokens": [bob.result(token=None)]})
+case("list of a later page", "list", {**new, "limit": 1000000, "after": custom.member},
+     [{**listing(limit=b"1000000", after=custom.member), **replies([owner.check.encode()])}], {"tokens": []})
+case("list behind a token that has ended", "list", {**new, "after": bob.member},
+     [{**listing(after=bob.member), **replies([owner.check.encode(), 0])}],
+     error=("data", "after: no live token"))
+case("list whose answer is beyond what is read", "list", new, [{**asked, **deep}],
+     error=("limit", "list takes limit and after"))
+for bad in (0, -1, 1000001):
+    case(f"list refuses the limit {bad}", "list", {**new, "limit": bad}, refused=("data", "limit"))
+for name, bad in (("empty", b""), ("of other characters", b"*" * 28)):
+    case(f"list refuses an id {name}", "list", {**new, "after": bad}, refused=("data", "after"))
 case("list of nothing", "list", new, [{**asked, **replies([owner.check.encode()])}], {"tokens": []})
 case("list is read again after a lost connection", "list", new,
      [{**asked, **lost(True)}, sleep(1, 10), {**asked, **replies([owner.check.encode()])}],
      {"tokens": []})
 case("list with a record that is not its member's", "list", new,
-     [{**asked, **replies([owner.check.encode(), bob.member, newer.record, -1])}],
+     [{**asked, **replies([owner.check.encode(), bob.member, newer.record, 0])}],
      error=("connection", "another request"))
 case("list with a member that is none", "list", new,
-     [{**asked, **replies([owner.check.encode(), b"x", bob.record, -1])}],
+     [{**asked, **replies([owner.check.encode(), b"x", bob.record, 0])}],
      error=("data", "not a tokenstore record"))
 case("list of another owner", "list", new, [{**asked, **replies([b"****"])}],
+     error=("connection", "another request"))
+
+# ---- count -------------------------------------------------------------------------------------------
+
+counting = send("read", eval_(script("count", *of_owner, b"0")))
+case("count", "count", new, [{**counting, **replies([owner.check.encode(), 3])}], {"count": 3})
+case("count is read again after a lost connection", "count", new,
+     [{**counting, **lost(True)}, sleep(1, 10), {**counting, **replies([owner.check.encode(), 0])}],
+     {"count": 0})
+case("count of another owner", "count", new, [{**counting, **replies([b"****", 3])}],
      error=("connection", "another request"))
 
 # ---- rotate --------------------------------------------------------------------------------------

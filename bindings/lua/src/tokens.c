@@ -278,14 +278,35 @@ static int delete_all(lua_State *L) {
     return tksp_lua_op_finish(L, box, status, &err);
 }
 
-static int list(lua_State *L) {
+static int count(lua_State *L) {
     static const tksp_lua_param params[] = {PARAM_APP, PARAM_TYPE, PARAM_OWNER};
     const tksp_lua_tokens *self = begin(L, params, COUNT_OF(params));
     tksp_lua_op *box = new_op(L, self);
     tks_error err = TKS_ERROR_INIT;
     tks_status status =
+        tks_tokens_count(self->tokens, tksp_lua_to_bytes(L, APP), tksp_lua_to_bytes(L, TYPE),
+                         tksp_lua_to_bytes(L, THIRD), &box->op, &err);
+    return tksp_lua_op_finish(L, box, status, &err);
+}
+
+static int list(lua_State *L) {
+    static const tksp_lua_param params[] = {PARAM_APP,
+                                            PARAM_TYPE,
+                                            PARAM_OWNER,
+                                            {"limit", "limit", LUA_TNUMBER, false},
+                                            {"after", "after", LUA_TSTRING, false}};
+    const tksp_lua_tokens *self = begin(L, params, COUNT_OF(params));
+    tksp_lua_op *box = new_op(L, self);
+    tks_error err = TKS_ERROR_INIT;
+    tks_error wrong = TKS_ERROR_INIT; /* the core has its own word for a limit that is none */
+    tks_page page = {0, tksp_lua_to_bytes(L, FIFTH)};
+    tksp_lua_read_whole(L, FOURTH, "limit", &page.limit, &wrong);
+    if (wrong.status != TKS_OK) {
+        page.limit = -1;
+    }
+    tks_status status =
         tks_tokens_list(self->tokens, tksp_lua_to_bytes(L, APP), tksp_lua_to_bytes(L, TYPE),
-                        tksp_lua_to_bytes(L, THIRD), &box->op, &err);
+                        tksp_lua_to_bytes(L, THIRD), &page, &box->op, &err);
     return tksp_lua_op_finish(L, box, status, &err);
 }
 
@@ -308,7 +329,8 @@ void tksp_lua_open_tokens(lua_State *L) {
         {"create", create},     {"create_many", create_many}, {"get", get},
         {"get_many", get_many}, {"refresh", refresh},         {"update", update},
         {"delete", delete_one}, {"delete_all", delete_all},   {"delete_by_id", delete_by_id},
-        {"list", list},         {"rotate", rotate},           {NULL, NULL},
+        {"list", list},         {"rotate", rotate},           {"count", count},
+        {NULL, NULL},
     };
     tksp_lua_set_functions(L, functions);
 }

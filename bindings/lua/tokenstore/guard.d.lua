@@ -11,7 +11,7 @@ local guard = {}
 ---@class tokenstore.guard.Options
 ---@field app string
 ---@field cookie? string exact name of cookies that may hold the token; without it only `Authorization: Bearer` counts
----@field refresh? number seconds: each request moves the end to this long from now
+---@field refresh? number seconds: after each request it lives so long at least
 ---@field headers? table<string, tokenstore.guard.Value> for the upstream (default X-Owner-Id: the owner)
 ---@field realm? string for WWW-Authenticate (default: app)
 ---@field fail_open? boolean true: without Redis requests pass, without the headers (default false: 503)

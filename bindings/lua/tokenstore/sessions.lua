@@ -12,7 +12,7 @@ local options = require "tokenstore.options"
 local store = require "tokenstore.store"
 
 local create, get, refresh, update = core.create, core.get, core.refresh, core.update
-local rotate, list = core.rotate, core.list
+local rotate, list, count = core.rotate, core.list, core.count
 local delete, delete_all, delete_by_id = core.delete, core.delete_all, core.delete_by_id
 
 local REDIS_NAMES = { redis = true, connection_string = true }
@@ -69,7 +69,13 @@ function Sessions:kill_by_id(args)
   return self._run(self._handle, delete_by_id(self._store, args))
 end
 
--- list{ app, owner_id }: the user's live sessions, newest first, without the tokens.
+-- count{ app, owner_id }: how many live sessions the user has.
+function Sessions:count(args)
+  return self._run(self._handle, count(self._store, args))
+end
+
+-- list{ app, owner_id, limit, after }: the user's live sessions, newest first, without the tokens. In pages as
+-- RedisTokens.
 function Sessions:list(args)
   return self._run(self._handle, list(self._store, args))
 end

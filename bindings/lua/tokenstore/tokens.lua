@@ -14,6 +14,7 @@ local store = require "tokenstore.store"
 
 local create, create_many, get, get_many = core.create, core.create_many, core.get, core.get_many
 local refresh, update, rotate, list = core.refresh, core.update, core.rotate, core.list
+local count = core.count
 local delete, delete_all, delete_by_id = core.delete, core.delete_all, core.delete_by_id
 
 local RedisTokens = store.class("tokenstore.RedisTokens", { redis = true }, options.STORE, function(given)
@@ -30,8 +31,8 @@ function RedisTokens:create_many(list_of_args)
   return self._run(self._handle, create_many(self._store, list_of_args))
 end
 
--- get{ app, type, token, refresh, expiry }: the token or nil. `refresh` slides its expiry, `expiry`
--- asks for expires_at.
+-- get{ app, type, token, refresh, expiry }: the token or nil. `refresh` slides its expiry, and never nearer: one that
+-- lives longer, or for good, stays as it is. `expiry` asks for expires_at.
 function RedisTokens:get(args)
   return self._run(self._handle, get(self._store, args))
 end
@@ -41,7 +42,7 @@ function RedisTokens:get_many(args)
   return self._run(self._handle, get_many(self._store, args))
 end
 
--- refresh{ app, type, token, duration }: true when the token now expires `duration` from now.
+-- refresh{ app, type, token, duration }: true when the token now expires `duration` from now, sooner or later than before.
 function RedisTokens:refresh(args)
   return self._run(self._handle, refresh(self._store, args))
 end
@@ -67,7 +68,13 @@ function RedisTokens:delete_by_id(args)
   return self._run(self._handle, delete_by_id(self._store, args))
 end
 
--- list{ app, type, owner }: the owner's live tokens, newest first, without the secrets.
+-- count{ app, type, owner }: how many live tokens the owner has.
+function RedisTokens:count(args)
+  return self._run(self._handle, count(self._store, args))
+end
+
+-- list{ app, type, owner, limit, after }: the owner's live tokens, newest first, without the secrets. In pages: at most
+-- `limit`, behind the one whose id is `after`.
 function RedisTokens:list(args)
   return self._run(self._handle, list(self._store, args))
 end

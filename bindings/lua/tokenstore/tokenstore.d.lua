@@ -125,7 +125,7 @@ function Client:close() end
 ---@field token? string nil, as of a cookie that is not there, is not found
 
 ---@class tokenstore.GetArgs: tokenstore.TokenArgs
----@field refresh? number seconds: slide the expiry to this long from now
+---@field refresh? number seconds: it lives so long from now at least; one that lives longer, or for good, stays as it is
 ---@field expiry? boolean true: ask for expires_at
 
 ---@class tokenstore.GetManyArgs
@@ -146,6 +146,10 @@ function Client:close() end
 ---@field app string
 ---@field type string
 ---@field owner string
+
+---@class tokenstore.ListArgs: tokenstore.OwnerArgs
+---@field limit? integer at most so many (default all)
+---@field after? string the id of the last one of the page before; that it has ended is an error, "data"
 
 ---@class tokenstore.IdArgs: tokenstore.OwnerArgs
 ---@field id? string nil is not found
@@ -185,7 +189,7 @@ function RedisTokens:get(args) end
 ---@return tokenstore.Code? code
 function RedisTokens:get_many(args) end
 
----Lets the token expire `duration` from now. False when there is none.
+---Lets the token expire `duration` from now, sooner or later than before. False when there is none.
 ---@param args tokenstore.RefreshArgs
 ---@return boolean?
 ---@return string? message
@@ -221,8 +225,15 @@ function RedisTokens:delete_all(args) end
 ---@return tokenstore.Code? code
 function RedisTokens:delete_by_id(args) end
 
----The owner's live tokens, newest first, without the secrets, with expires_at.
+---How many live tokens this owner has.
 ---@param args tokenstore.OwnerArgs
+---@return integer?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisTokens:count(args) end
+
+---The owner's live tokens, newest first, without the secrets, with expires_at: all, or a page.
+---@param args tokenstore.ListArgs
 ---@return tokenstore.Token[]?
 ---@return string? message
 ---@return tokenstore.Code? code
@@ -244,119 +255,14 @@ RedisTokens.getMany = RedisTokens.get_many
 RedisTokens.deleteAll = RedisTokens.delete_all
 RedisTokens.deleteById = RedisTokens.delete_by_id
 
----@class tokenstore.SessionCreateArgs
----@field app string
----@field owner_id string
----@field data? tokenstore.Data
----@field duration? number seconds; none: no expiry
-
----@class tokenstore.SessionArgs
----@field app string
----@field token? string nil, as of a cookie that is not there, is not found
-
----@class tokenstore.SessionGetArgs: tokenstore.SessionArgs
----@field refresh? number seconds: slide the expiry to this long from now
----@field expiry? boolean true: ask for expires_at
-
----@class tokenstore.SessionRefreshArgs: tokenstore.SessionArgs
----@field duration number seconds
-
----@class tokenstore.SessionUpdateArgs: tokenstore.SessionArgs
----@field data tokenstore.Data fields to set; tokenstore.null deletes one
-
----@class tokenstore.SessionRotateArgs: tokenstore.SessionArgs
----@field duration? number seconds; none: the remaining time stays
-
----@class tokenstore.SessionOwnerArgs
----@field app string
----@field owner_id string
-
----@class tokenstore.SessionIdArgs: tokenstore.SessionOwnerArgs
----@field id? string nil is not found
-
----Login sessions: tokens of type "session" in other words.
----@class tokenstore.Sessions
----@field client tokenstore.Client
----@overload fun(redis?: string|tokenstore.Client, options?: tokenstore.SessionsOptions): tokenstore.Sessions?, string?, tokenstore.Code?
----@overload fun(options: tokenstore.SessionsOptions): tokenstore.Sessions?, string?, tokenstore.Code?
-local Sessions = {}
-
----Begins a session; the token to hand to the user.
----@param args tokenstore.SessionCreateArgs
----@return string?
----@return string? message
----@return tokenstore.Code? code
-function Sessions:create(args) end
-
----Finds a session; nil when there is none. One round trip.
----@param args tokenstore.SessionGetArgs
----@return tokenstore.Session?
----@return string? message
----@return tokenstore.Code? code
-function Sessions:get(args) end
-
----Lets the session expire `duration` from now. False when there is none.
----@param args tokenstore.SessionRefreshArgs
----@return boolean?
----@return string? message
----@return tokenstore.Code? code
-function Sessions:refresh(args) end
-
----Sets fields of the session's data. True when the session was found. The expiry stays as it is.
----@param args tokenstore.SessionUpdateArgs
----@return boolean?
----@return string? message
----@return tokenstore.Code? code
-function Sessions:update(args) end
-
----Ends the session. True when it was live.
----@param args tokenstore.SessionArgs
----@return boolean?
----@return string? message
----@return tokenstore.Code? code
-function Sessions:kill(args) end
-
----Ends all sessions of this user. True when there was any.
----@param args tokenstore.SessionOwnerArgs
----@return boolean?
----@return string? message
----@return tokenstore.Code? code
-function Sessions:kill_all(args) end
-
----Ends the session that a listing showed with this id. True when it was live.
----@param args tokenstore.SessionIdArgs
----@return boolean?
----@return string? message
----@return tokenstore.Code? code
-function Sessions:kill_by_id(args) end
-
----The user's live sessions, newest first, without the tokens, with expires_at.
----@param args tokenstore.SessionOwnerArgs
----@return tokenstore.Session[]?
----@return string? message
----@return tokenstore.Code? code
-function Sessions:list(args) end
-
----Gives the session a new token; the old one is dead at once. The new token, nil when there is none.
----@param args tokenstore.SessionRotateArgs
----@return string?
----@return string? message
----@return tokenstore.Code? code
-function Sessions:rotate(args) end
-
----Closes the client, unless it was passed in. Twice is fine.
-function Sessions:close() end
-
-Sessions.killAll = Sessions.kill_all
-Sessions.killById = Sessions.kill_by_id
 
 ---@class tokenstore
 local tokenstore = {}
 
 tokenstore.Client = Client
 tokenstore.RedisTokens = RedisTokens
-tokenstore.Sessions = Sessions
-tokenstore.SpotsSessions = Sessions
+tokenstore.Sessions = require "tokenstore.sessions"
+tokenstore.SpotsSessions = tokenstore.Sessions
 tokenstore.Spike = require("tokenstore.spike").Spike
 tokenstore.Tokenstore = require "tokenstore.node_tokens"
 tokenstore.RedisJWT = require "tokenstore.redis_jwt"

@@ -361,8 +361,45 @@ static PyObject *tokens_delete_all(PyObject *self, PyObject *const *args, Py_ssi
     return simple(self, "delete_all", tks_tokens_delete_all, OWNER, args, count);
 }
 
+static PyObject *tokens_count(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    return simple(self, "count", tks_tokens_count, OWNER, args, count);
+}
+
+/* An int, or None for no limit; the core refuses -1. */
+static bool limit_get(PyObject *arg, int64_t *out) {
+    int overflow;
+    *out = 0;
+    if (arg == Py_None) return true;
+    if (!PyLong_Check(arg) || PyBool_Check(arg)) {
+        PyErr_Format(PyExc_TypeError, "limit must be int, not %R", (PyObject *)Py_TYPE(arg));
+        return false;
+    }
+    *out = PyLong_AsLongLongAndOverflow(arg, &overflow);
+    if (overflow != 0 || *out < 1) *out = -1;
+    return true;
+}
+
+/* list(app, type, owner, limit, after) */
 static PyObject *tokens_list(PyObject *self, PyObject *const *args, Py_ssize_t count) {
-    return simple(self, "list", tks_tokens_list, OWNER, args, count);
+    const tksp_py_state *state = tksp_py_state_of(self);
+    identity id;
+    tks_page page = {0, {NULL, 0}};
+    tksp_py_text after = TKSP_PY_TEXT_INIT;
+    tks_op *op = NULL;
+    tks_error err = TKS_ERROR_INIT;
+    PyObject *result = NULL;
+    if (!identity_get(self, "list", args, count, 5, OWNER, &id)) return NULL;
+    bool given = args[4] != Py_None;
+    if (limit_get(args[3], &page.limit) &&
+        (!given || tksp_py_id_get(state, args[4], "after", &after))) {
+        if (given) page.after = after.bytes;
+        tks_status status =
+            tks_tokens_list(core_of(self), id.app, id.type, id.third, &page, &op, &err);
+        result = finish(self, status, &err, op, id.texts);
+    }
+    tksp_py_text_clear(&after, 1);
+    identity_clear(&id);
+    return result;
 }
 
 /* delete_by_id(app, type, owner, id) */
@@ -417,6 +454,7 @@ static PyMethodDef tokens_methods[] = {
     TKSP_PY_FAST("delete", tokens_delete),
     TKSP_PY_FAST("delete_all", tokens_delete_all),
     TKSP_PY_FAST("delete_by_id", tokens_delete_by_id),
+    TKSP_PY_FAST("count", tokens_count),
     TKSP_PY_FAST("list", tokens_list),
     {NULL, NULL, 0, NULL},
 };

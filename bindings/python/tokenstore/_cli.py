@@ -11,7 +11,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from typing import Any
@@ -47,7 +47,7 @@ def ping(options: Options) -> bool:
 def list(options: Options) -> bool:
     """An owner's live tokens, newest first."""
     with _store(options) as store:
-        tokens = store.list(options.app, options.type, options.owner)
+        tokens = [*_listed(store, options)]
     if options.json:
         _print_json([_as_json(token) for token in tokens])
     else:
@@ -66,8 +66,7 @@ def show(options: Options) -> bool:
         if options.stdin:
             token = store.get(options.app, options.type, _read_token(), expiry=True)
         else:
-            found = store.list(options.app, options.type, options.owner)
-            token = next((t for t in found if t.id == options.id), None)
+            token = next((t for t in _listed(store, options) if t.id == options.id), None)
     if options.json:
         _print_json(None if token is None else _as_json(token))
     elif token is not None:
@@ -102,7 +101,7 @@ def revoke(options: Options) -> bool:
 def revoke_all(options: Options) -> bool:
     """End all of an owner's tokens, after a question."""
     with _store(options) as store:
-        if not options.yes and not _confirm(store.list(options.app, options.type, options.owner)):
+        if not options.yes and not _confirm(store.count(options.app, options.type, options.owner)):
             print("tokenstore: nothing was ended", file=sys.stderr)
             return False
         ended = store.delete_all(options.app, options.type, options.owner)
@@ -280,10 +279,23 @@ def _read_token() -> bytes:
     return sys.stdin.buffer.readline().rstrip(b"\r\n")
 
 
-def _confirm(tokens: Sequence[Token]) -> bool:
+_PAGE = 500  # tokens: with the most data that there may be, half of what an answer may be
+
+
+def _listed(store: RedisTokens, options: Options) -> Iterator[Token]:
+    """An owner's tokens, however many."""
+    after = None
+    while page := store.list(options.app, options.type, options.owner, limit=_PAGE, after=after):
+        yield from page
+        after = page[-1].id
+        if len(page) < _PAGE:
+            return
+
+
+def _confirm(count: int) -> bool:
     if not sys.stdin.isatty():
         raise UsageError("nobody is there to be asked: give --yes")
-    many = f"{len(tokens)} token{'' if len(tokens) == 1 else 's'}"
+    many = f"{count} token{'' if count == 1 else 's'}"
     print(f"end {many}? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 

@@ -84,13 +84,13 @@ class Sessions(Store):
     ) -> Session | None:
         """Find a session: None when there is none. One round trip.
 
-        ``refresh`` slides the expiry to this long from now; ``expiry=True`` fills in
-        ``expires_at``.
+        ``refresh`` slides the expiry to this long from now, and never nearer; ``expiry=True`` fills in
+        ``expires_at``. See :meth:`RedisTokens.get`.
         """
         return self._driver.run(self._ops.get(app, _TYPE, token, refresh, expiry))
 
     def refresh(self, app: Name, token: Presented, duration: Duration) -> bool:
-        """Let the session expire ``duration`` from now. False when there is none."""
+        """Let the session expire ``duration`` from now, sooner or later than before. False when there is none."""
         return self._driver.run(self._ops.refresh(app, _TYPE, token, duration))
 
     def update(self, app: Name, token: Presented, data: dict[str, Any]) -> bool:
@@ -112,9 +112,22 @@ class Sessions(Store):
         """End the session that a listing showed with this ``id``. True when it was live."""
         return self._driver.run(self._ops.delete_by_id(app, _TYPE, owner_id, id))
 
-    def list(self, app: Name, owner_id: Name) -> builtins.list[Session]:
-        """The user's live sessions, newest first, without the tokens, with ``expires_at``."""
-        return self._driver.run(self._ops.list(app, _TYPE, owner_id))
+    def count(self, app: Name, owner_id: Name) -> int:
+        """How many live sessions this user has."""
+        return self._driver.run(self._ops.count(app, _TYPE, owner_id))
+
+    def list(
+        self,
+        app: Name,
+        owner_id: Name,
+        limit: int | None = None,
+        after: Id | None = None,
+    ) -> builtins.list[Session]:
+        """The user's live sessions, newest first, without the tokens, with ``expires_at``.
+
+        In pages as :meth:`RedisTokens.list`: at most ``limit``, behind the one whose id is ``after``.
+        """
+        return self._driver.run(self._ops.list(app, _TYPE, owner_id, limit, after))
 
     def rotate(self, app: Name, token: Presented, duration: Duration | None = None) -> str | None:
         """Give the session a new token, at a login for instance; the old one is dead at once.

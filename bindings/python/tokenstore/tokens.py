@@ -46,7 +46,8 @@ class RedisTokens(Store):
         16 … 64 bytes that key the digest: without them, tokens cannot be checked against a
         stolen database. All stores that share tokens need the same one.
     ``max_age``
-        no refresh ever takes a token beyond its creation and this
+        no token lives beyond its creation and this, however it is refreshed; not even one that was made
+        before the store had a ``max_age``
     ``touch_interval``
         with ``get(refresh=…)``: at most one write per interval (default: the lesser of 60 s and a
         tenth of the duration; 0 writes every time)
@@ -116,13 +117,18 @@ class RedisTokens(Store):
         """Find a token: None when there is none. One round trip.
 
         ``refresh`` slides the expiry: the token then lives at least until this long from now
-        (``max_age`` permitting), written at most once per ``touch_interval``. ``expiry=True``
+        (``max_age`` permitting), written at most once per ``touch_interval``. It never shortens: a
+        token that lives longer, or has no expiry, stays as it is. Where the server cannot write
+        (a replica, a full memory …) the token is given with the expiry that it has. ``expiry=True``
         fills in ``expires_at``.
         """
         return self._driver.run(self._ops.get(app, type, token, refresh, expiry))
 
     def refresh(self, app: Name, type: Name, token: Presented, duration: Duration) -> bool:
-        """Let the token expire ``duration`` from now. False when there is no such token."""
+        """Let the token expire ``duration`` from now, sooner or later than before (``max_age`` permitting).
+
+        False when there is no such token.
+        """
         return self._driver.run(self._ops.refresh(app, type, token, duration))
 
     def update(self, app: Name, type: Name, token: Presented, data: dict[str, Any]) -> Token | None:
@@ -146,9 +152,26 @@ class RedisTokens(Store):
         """End the token that a listing showed with this ``id``. True when it was live."""
         return self._driver.run(self._ops.delete_by_id(app, type, owner, id))
 
-    def list(self, app: Name, type: Name, owner: Name) -> list[Token]:
-        """The owner's live tokens, newest first, without the secrets, with ``expires_at``."""
-        return self._driver.run(self._ops.list(app, type, owner))
+    def count(self, app: Name, type: Name, owner: Name) -> int:
+        """How many live tokens this owner has."""
+        return self._driver.run(self._ops.count(app, type, owner))
+
+    def list(
+        self,
+        app: Name,
+        type: Name,
+        owner: Name,
+        limit: int | None = None,
+        after: Id | None = None,
+    ) -> list[Token]:
+        """The owner's live tokens, newest first, without the secrets, with ``expires_at``.
+
+        In pages: ``limit`` is how many to give at most, and ``after`` the ``id`` of the last one of
+        the page before. Tokens that are made meanwhile move no page. An ``after`` that has ended
+        meanwhile raises :class:`DataError`: begin again. A list that is larger than
+        ``max_reply_size`` raises :class:`LimitError`.
+        """
+        return self._driver.run(self._ops.list(app, type, owner, limit, after))
 
     def rotate(
         self, app: Name, type: Name, token: Presented, duration: Duration | None = None

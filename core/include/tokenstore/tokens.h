@@ -70,13 +70,14 @@ tks_status tks_tokens_create(const tks_tokens *, const tks_new_token *, tks_op *
 tks_status tks_tokens_create_many(const tks_tokens *, size_t count, const tks_new_token *,
                                   tks_op **out, tks_error *);
 
-/* Result TOKEN. `refresh_ms` 0: do not slide. `expiry`: ask for expires_ms too. */
+/* Result TOKEN. `refresh_ms` 0: do not slide; else the token lives that long from now at least, where the server
+ * lets us write it. `expiry`: ask for expires_ms too. */
 tks_status tks_tokens_get(const tks_tokens *, tks_bytes app, tks_bytes type, tks_bytes token,
                           int64_t refresh_ms, bool expiry, tks_op **out, tks_error *);
 /* Result TOKENS in the order asked. */
 tks_status tks_tokens_get_many(const tks_tokens *, tks_bytes app, tks_bytes type, size_t count,
                                const tks_bytes *tokens, tks_op **out, tks_error *);
-/* Result BOOL: the token now expires `duration_ms` from now (max_age permitting). */
+/* Result BOOL: the token now expires `duration_ms` from now (max_age permitting), sooner or later than before. */
 tks_status tks_tokens_refresh(const tks_tokens *, tks_bytes app, tks_bytes type, tks_bytes token,
                               int64_t duration_ms, tks_op **out, tks_error *);
 /* Result TOKEN. `patch`: canonical object text; null deletes a field, the rest is set. */
@@ -91,9 +92,23 @@ tks_status tks_tokens_delete_by_id(const tks_tokens *, tks_bytes app, tks_bytes 
 /* Result COUNT: how many were live. */
 tks_status tks_tokens_delete_all(const tks_tokens *, tks_bytes app, tks_bytes type, tks_bytes owner,
                                  tks_op **out, tks_error *);
-/* Result TOKENS, newest first, without the secrets, with expires_ms. */
+/* Result COUNT: how many are live. */
+tks_status tks_tokens_count(const tks_tokens *, tks_bytes app, tks_bytes type, tks_bytes owner,
+                            tks_op **out, tks_error *);
+
+enum { TKS_PAGE_MAX = 1000000 };
+
+/* Which of an owner's tokens: at most `limit`, 0 for all; behind the one whose id is `after`, NULL data for
+ * the newest on. */
+typedef struct tks_page {
+    int64_t limit;
+    tks_bytes after;
+} tks_page;
+
+/* Result TOKENS, newest first, without the secrets, with expires_ms. When it runs, TKS_ERR_DATA where `after` is
+ * not live any more. */
 tks_status tks_tokens_list(const tks_tokens *, tks_bytes app, tks_bytes type, tks_bytes owner,
-                           tks_op **out, tks_error *);
+                           const tks_page *page, tks_op **out, tks_error *);
 /* Result TOKEN: a new secret, the same data; the old one is dead. `duration_ms` 0: the remaining
  * time stays. */
 tks_status tks_tokens_rotate(const tks_tokens *, tks_bytes app, tks_bytes type, tks_bytes token,

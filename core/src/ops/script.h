@@ -11,6 +11,7 @@ typedef struct tksp_script {
     size_t size;
 } tksp_script;
 
+extern const tksp_script tksp_script_count;
 extern const tksp_script tksp_script_create;
 extern const tksp_script tksp_script_delete;
 extern const tksp_script tksp_script_delete_all;

@@ -180,6 +180,10 @@ tks_bytes tksp_word_check(tksp_tokens_op *op, const tksp_place *place) {
     return tksp_arena_dup(&op->base.arena, tks_bytes_of(place->digest, TKS_CHECK_SIZE));
 }
 
+tks_bytes tksp_word_max_age(tksp_tokens_op *op) {
+    return tksp_arena_int(&op->base.arena, op->config.max_age_ms);
+}
+
 tks_bytes tksp_word_tail(tksp_tokens_op *op, tks_bytes owner, tks_bytes data, const char *tag) {
     tks_buf text;
     tks_buf_init(&text, data.size + RECORD_OVERHEAD_MAX);
@@ -219,6 +223,21 @@ int64_t tksp_reply_integer_at(const tks_reply *reply, size_t i, int64_t otherwis
     const tks_reply *item = tks_reply_get_item(reply, i);
     if (item == NULL || tks_reply_get_type(item) != TKS_REPLY_INTEGER) return otherwise;
     return tks_reply_get_integer(item);
+}
+
+/* Source: redis.io, TIME: seconds and microseconds, both as texts. */
+int64_t tksp_reply_time(const tks_reply *reply) {
+    int64_t part[2] = {0, 0};
+    if (tks_reply_get_size(reply) != 2 || tks_reply_get_type(reply) != TKS_REPLY_ARRAY) return -1;
+    for (size_t i = 0; i < 2; i++) {
+        tks_bytes digits = tks_reply_get_bytes(tks_reply_get_item(reply, i));
+        if (digits.size == 0 || digits.size > 12) return -1;
+        for (size_t at = 0; at < digits.size; at++) {
+            if (digits.data[at] < '0' || digits.data[at] > '9') return -1;
+            part[i] = part[i] * 10 + (digits.data[at] - '0');
+        }
+    }
+    return part[0] * 1000 + part[1] / 1000;
 }
 
 tks_status tksp_fail_not_a_record(tksp_tokens_op *op) {

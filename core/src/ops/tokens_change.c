@@ -1,7 +1,7 @@
 /* tokens_change.c - refresh, update, delete and rotate: one token, one script, one round trip. */
 #include "tokens_private.h"
 
-enum { PAIRS_AT = 4 }; /* update: words before the fields */
+enum { PAIRS_AT = 5 }; /* update: words before the fields */
 
 static tks_status check(tks_bytes app, tks_bytes type, int64_t duration_ms, tks_error *err) {
     tks_status status = tksp_check_name(app, "app", err);
@@ -62,9 +62,10 @@ tks_status tks_tokens_refresh(const tks_tokens *tokens, tks_bytes app, tks_bytes
             tksp_word_check(op, place),
             tksp_word_names(op),
             tksp_arena_int(&op->base.arena, duration_ms),
-            tksp_arena_int(&op->base.arena, op->config.max_age_ms),
+            tksp_word_max_age(op),
+            TKS_LITERAL("0"),
         };
-        status = tksp_tokens_add(op, &tksp_script_refresh, 6, words, words[1]);
+        status = tksp_tokens_add(op, &tksp_script_refresh, 7, words, words[1]);
     }
     return tksp_tokens_op_ready(op, status, out, err);
 }
@@ -79,12 +80,10 @@ tks_status tks_tokens_delete(const tks_tokens *tokens, tks_bytes app, tks_bytes 
     if (is_askable(op)) {
         const tksp_place *place = &op->slots[0].place;
         const tks_bytes words[] = {
-            TKS_LITERAL("1"),
-            tksp_word_record_key(op, place),
-            tksp_word_check(op, place),
-            tksp_word_names(op),
+            TKS_LITERAL("1"),    tksp_word_record_key(op, place), tksp_word_check(op, place),
+            tksp_word_names(op), tksp_word_max_age(op),
         };
-        status = tksp_tokens_add(op, &tksp_script_delete, 4, words, words[1]);
+        status = tksp_tokens_add(op, &tksp_script_delete, 5, words, words[1]);
     }
     return tksp_tokens_op_ready(op, status, out, err);
 }
@@ -134,7 +133,8 @@ static tks_status add_update(tksp_tokens_op *op, tks_bytes patch) {
     words[0] = TKS_LITERAL("1");
     words[1] = tksp_word_record_key(op, place);
     words[2] = tksp_word_check(op, place);
-    words[3] = tksp_arena_int(&op->base.arena, (int64_t)op->config.max_data_size);
+    words[3] = tksp_word_max_age(op);
+    words[4] = tksp_arena_int(&op->base.arena, (int64_t)op->config.max_data_size);
     patch = tksp_arena_dup(&op->base.arena, patch);
     size_t filled = PAIRS_AT;
     for (at = 0; tks_json_next_member(patch, &at, &name, &value);) {
@@ -180,7 +180,7 @@ tks_status tks_tokens_rotate(const tks_tokens *tokens, tks_bytes app, tks_bytes 
             tksp_word_check(op, &slot->place),
             tksp_word_names(op),
             tksp_arena_int(&op->base.arena, duration_ms),
-            tksp_arena_int(&op->base.arena, op->config.max_age_ms),
+            tksp_word_max_age(op),
         };
         status = tksp_tokens_add(op, &tksp_script_rotate, 7, words, old_key);
     }

@@ -136,8 +136,9 @@ static bool undo(tks_op *base) {
             tksp_word_record_key(op, &op->slots[i].place),
             tksp_word_check(op, &op->slots[i].place),
             tksp_word_names(op),
+            TKS_LITERAL("0"),
         };
-        if (tksp_tokens_add(op, &tksp_script_delete, 4, words, words[1]) != TKS_OK) return false;
+        if (tksp_tokens_add(op, &tksp_script_delete, 5, words, words[1]) != TKS_OK) return false;
     }
     return made > 0 && base->arena.status == TKS_OK;
 }

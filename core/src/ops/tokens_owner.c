@@ -1,4 +1,4 @@
-/* tokens_owner.c - what goes by the owner: list, delete_all, delete_by_id. */
+/* tokens_owner.c - what goes by the owner: list, count, delete_all, delete_by_id. */
 #include "tokens_private.h"
 
 #include <stdlib.h>
@@ -15,9 +15,10 @@ static tks_status begin(const tks_tokens *tokens, const tksp_op_kind *kind, tks_
     return TKS_OK;
 }
 
-/* list and delete_all: the index, its check, and how to make record keys of its members. */
+/* What is about all of an index: it, its check, how to make record keys of its members, and what ends them. For a
+ * page also how many it has, and behind which member it begins. */
 static tks_status add_index_command(tksp_tokens_op *op, const tksp_script *script, tks_bytes owner,
-                                    const tksp_place *place) {
+                                    const tksp_place *place, const tks_page *page) {
     op->slots[0].place = *place;
     const tks_bytes words[] = {
         TKS_LITERAL("1"),
@@ -25,11 +26,14 @@ static tks_status add_index_command(tksp_tokens_op *op, const tksp_script *scrip
         tksp_word_check(op, place),
         tksp_word_base(op),
         tksp_arena_dup(&op->base.arena, tks_bytes_of(place->tag, TKS_TAG_SIZE)),
+        tksp_word_max_age(op),
+        tksp_arena_int(&op->base.arena, page != NULL ? page->limit : 0),
+        tksp_arena_dup(&op->base.arena, page != NULL ? page->after : tks_bytes_of(NULL, 0)),
     };
-    return tksp_tokens_add(op, script, 5, words, words[1]);
+    return tksp_tokens_add(op, script, page != NULL ? 8 : 6, words, words[1]);
 }
 
-/* ---- delete_all ---- */
+/* ---- delete_all, count ---- */
 
 static tks_status finish_count(tks_op *base, int64_t now_ms) {
     tksp_tokens_op *op = (tksp_tokens_op *)base;
@@ -51,11 +55,29 @@ tks_status tks_tokens_delete_all(const tks_tokens *tokens, tks_bytes app, tks_by
     *out = NULL;
     tks_status status = begin(tokens, &count_kind, TKS_ONCE, app, type, owner, &op, &place, err);
     if (status != TKS_OK) return status;
-    status = add_index_command(op, &tksp_script_delete_all, owner, &place);
+    status = add_index_command(op, &tksp_script_delete_all, owner, &place, NULL);
+    return tksp_tokens_op_ready(op, status, out, err);
+}
+
+tks_status tks_tokens_count(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
+                            tks_bytes owner, tks_op **out, tks_error *err) {
+    tksp_tokens_op *op;
+    tksp_place place;
+    *out = NULL;
+    tks_status status = begin(tokens, &count_kind, TKS_READ, app, type, owner, &op, &place, err);
+    if (status != TKS_OK) return status;
+    status = add_index_command(op, &tksp_script_count, owner, &place, NULL);
     return tksp_tokens_op_ready(op, status, out, err);
 }
 
 /* ---- list ---- */
+
+static bool is_id(tks_bytes id) {
+    for (size_t i = 0; i < id.size; i++) {
+        if (tksp_key_digit(id.data[i]) < 0) return false;
+    }
+    return true;
+}
 
 /* An index member back into the place of its record; false where it is none. */
 static bool place_of_member(tks_bytes member, const char *owner_tag, tksp_place *out) {
@@ -80,12 +102,18 @@ static int newest_first(const void *a, const void *b) {
     return order != 0 ? order : (int)x->id.size - (int)y->id.size;
 }
 
+static const char after_is_gone[] =
+    "after: no live token of this owner has this id: begin again without it";
+
 static tks_status finish_list(tks_op *base, int64_t now_ms) {
     tksp_tokens_op *op = (tksp_tokens_op *)base;
     tksp_place owner = op->slots[0].place;
     tks_status status;
+    (void)now_ms;
     const tks_reply *reply = tksp_checked_reply(op, 0, &owner, &status);
     if (reply == NULL) return status;
+    base->refused = tksp_reply_integer_at(reply, 1, -1) == 0;
+    if (base->refused) return tks_fail(&base->error, TKS_ERR_DATA, "%s", after_is_gone);
 
     size_t size = (tks_reply_get_size(reply) - 1) / 3;
     tksp_slot *slots = tksp_arena_alloc(&base->arena, (size + 1) * sizeof *slots);
@@ -100,12 +128,12 @@ static tks_status finish_list(tks_op *base, int64_t now_ms) {
     for (size_t i = 0; i < size; i++) {
         const tks_reply *member = tks_reply_get_item(reply, 3 * i + 1);
         const tks_reply *record = tks_reply_get_item(reply, 3 * i + 2);
-        int64_t left = tksp_reply_integer_at(reply, 3 * i + 3, -1);
+        int64_t expires_ms = tksp_reply_integer_at(reply, 3 * i + 3, 0);
         if (tks_reply_get_type(member) != TKS_REPLY_STRING ||
             tks_reply_get_type(record) != TKS_REPLY_STRING ||
             !place_of_member(tks_reply_get_bytes(member), owner.tag, &slots[i].place))
             return tksp_fail_not_a_record(op);
-        status = tksp_read_token(op, i, tks_reply_get_bytes(record), left >= 0 ? now_ms + left : 0);
+        status = tksp_read_token(op, i, tks_reply_get_bytes(record), expires_ms);
         if (status != TKS_OK) return status;
     }
     qsort(tokens, size, sizeof *tokens, newest_first);
@@ -116,16 +144,22 @@ static tks_status finish_list(tks_op *base, int64_t now_ms) {
     return TKS_OK;
 }
 
-static const tksp_op_kind list_kind = {.finish = finish_list, .clear = tksp_tokens_op_clear};
+static const tksp_op_kind list_kind = {.finish = finish_list,
+                                       .smaller = "list takes limit and after",
+                                       .clear = tksp_tokens_op_clear};
 
 tks_status tks_tokens_list(const tks_tokens *tokens, tks_bytes app, tks_bytes type, tks_bytes owner,
-                           tks_op **out, tks_error *err) {
+                           const tks_page *page, tks_op **out, tks_error *err) {
     tksp_tokens_op *op;
     tksp_place place;
     *out = NULL;
+    if (page->limit < 0 || page->limit > TKS_PAGE_MAX)
+        return tks_fail(err, TKS_ERR_DATA, "limit must be 1 to %d", TKS_PAGE_MAX);
+    if (page->after.data != NULL && (page->after.size == 0 || !is_id(page->after)))
+        return tks_fail(err, TKS_ERR_DATA, "%s", after_is_gone);
     tks_status status = begin(tokens, &list_kind, TKS_READ, app, type, owner, &op, &place, err);
     if (status != TKS_OK) return status;
-    status = add_index_command(op, &tksp_script_list, owner, &place);
+    status = add_index_command(op, &tksp_script_list, owner, &place, page);
     return tksp_tokens_op_ready(op, status, out, err);
 }
 
@@ -145,13 +179,6 @@ static tks_status finish_bool(tks_op *base, int64_t now_ms) {
 
 static const tksp_op_kind bool_kind = {.finish = finish_bool, .clear = tksp_tokens_op_clear};
 
-static bool is_id(tks_bytes id) {
-    for (size_t i = 0; i < id.size; i++) {
-        if (tksp_key_digit(id.data[i]) < 0) return false;
-    }
-    return true;
-}
-
 tks_status tks_tokens_delete_by_id(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                                    tks_bytes owner, tks_bytes id, tks_op **out, tks_error *err) {
     tksp_tokens_op *op;
@@ -166,8 +193,9 @@ tks_status tks_tokens_delete_by_id(const tks_tokens *tokens, tks_bytes app, tks_
             tksp_word_index_key(op, &place, owner),
             tksp_word_check(op, &op->slots[0].place),
             tksp_word_names(op),
+            tksp_word_max_age(op),
         };
-        status = tksp_tokens_add(op, &tksp_script_delete_by_id, 5, words, words[1]);
+        status = tksp_tokens_add(op, &tksp_script_delete_by_id, 6, words, words[1]);
     }
     return tksp_tokens_op_ready(op, status, out, err);
 }

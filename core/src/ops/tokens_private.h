@@ -66,6 +66,7 @@ tks_bytes tksp_word_index_key(tksp_tokens_op *op, const tksp_place *owner_place,
 tks_bytes tksp_word_names(tksp_tokens_op *op);
 tks_bytes tksp_word_base(tksp_tokens_op *op); /* the prefix with its colon */
 tks_bytes tksp_word_check(tksp_tokens_op *op, const tksp_place *place);
+tks_bytes tksp_word_max_age(tksp_tokens_op *op); /* in ms; "0": none */
 /* A record's text from the owner on; `tag` is the owner's, NULL where the record's is the same. */
 tks_bytes tksp_word_tail(tksp_tokens_op *op, tks_bytes owner, tks_bytes data, const char *tag);
 
@@ -82,6 +83,9 @@ const tks_reply *tksp_checked_reply(tksp_tokens_op *op, size_t command, const tk
                                     tks_status *status);
 /* Item `i` of a checked reply as an integer, `otherwise` where it is none. */
 int64_t tksp_reply_integer_at(const tks_reply *reply, size_t i, int64_t otherwise);
+
+/* The server's clock from its reply to TIME, in ms since 1970; -1 where that is none. */
+int64_t tksp_reply_time(const tks_reply *reply);
 
 /* Reads `text`, the record of slot `i`, into tokens[i]. The slot keeps the reply it points into. */
 tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t expires_ms);
