@@ -207,12 +207,10 @@ static tks_status write_integer(tks_json_writer *w, PyObject *value) {
     return tks_json_write_integer(w, overflow > 0 ? INT64_MAX : overflow < 0 ? INT64_MIN : integer);
 }
 
-static tks_status write_sequence(tks_json_writer *w, PyObject *value) {
-    bool is_list = PyList_Check(value);
+static tks_status write_list(tks_json_writer *w, PyObject *value) {
     tks_status status = tks_json_begin_array(w);
-    for (Py_ssize_t i = 0;
-         status == TKS_OK && i < (is_list ? PyList_Size(value) : PyTuple_Size(value)); i++) {
-        PyObject *item = is_list ? PyList_GetItem(value, i) : PyTuple_GetItem(value, i);
+    for (Py_ssize_t i = 0; status == TKS_OK && i < PyList_Size(value); i++) {
+        PyObject *item = PyList_GetItem(value, i);
         Py_INCREF(item);
         status = write_value(w, item);
         Py_DECREF(item);
@@ -253,10 +251,12 @@ static tks_status write_value(tks_json_writer *w, PyObject *value) {
     if (PyLong_Check(value)) return write_integer(w, value);
     if (value == Py_None) return tks_json_write_null(w);
     if (PyFloat_Check(value)) return tks_json_write_double(w, PyFloat_AsDouble(value));
-    if (PyList_Check(value) || PyTuple_Check(value)) return write_sequence(w, value);
+    if (PyList_Check(value)) return write_list(w, value);
+    if (PyTuple_Check(value))
+        return tks_json_refuse(w, "is a tuple, which would come back as a list: give a list");
     if (PyDict_Check(value)) return write_dict(w, value, NULL);
     return tks_json_refuse(w,
-                           "is of a type that JSON does not have: use dict, list, tuple, str, "
+                           "is of a type that JSON does not have: use dict, list, str, "
                            "int, float, bool or None");
 }
 
