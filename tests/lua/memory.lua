@@ -150,7 +150,7 @@ function cases.run()
   assert(core.run_greet(run, target))
   assert(core.run_feed(run, "+OK\r\n+OK\r\n+OK\r\n"))
   assert(core.run_greeted(run, target))
-  local need, result, code = core.run_answer(run, "+PONG\r\n$1\r\nx\r\n:1\r\n:2\r\n*1\r\n+x\r\n")
+  local _, need, result, code = core.run_answer(run, "+PONG\r\n$1\r\nx\r\n:1\r\n:2\r\n*1\r\n+x\r\n")
   expect(need, result, code)
   expect(#result == 5)
 end

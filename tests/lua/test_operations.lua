@@ -111,9 +111,9 @@ end
 local function answer(run, step, vars)
   local lost = step.lost
   if step.replies then
-    local need, a, b = core.run_answer(run, fill(step.replies, vars))
-    assert(need, "the replies are not what is due")
-    return need, a, b
+    local trust, need, a = core.run_answer(run, fill(step.replies, vars))
+    assert(trust, "the replies are not what is due")
+    return need, a, trust
   elseif lost then
     return core.run_lost(run, lost.sent, lost.final, lost.why or "the connection was lost",
       lost.status or "connection")
@@ -126,22 +126,23 @@ end
 
 -- Takes the operation through its steps; what it wants in the end, and what it gives then.
 local function run_steps(case, run, vars, need, a)
-  local b, leave
+  local trust, left
   for number, step in ipairs(case.steps) do
     if step.send then
       equal(need, "send", "step " .. number)
-      equal(leave or false, step.reconnect or false, "over a new connection")
+      equal(left or false, step.reconnect or false, "over a new connection")
       local commands = split(a)
       equal(#commands, #step.send, "commands")
       for i, want in ipairs(step.send) do
         check_command(case, want, commands[i], vars)
       end
+      left = false
     else
       equal(need, "sleep", "step " .. number)
       assert(a * 1000 >= step.sleep[1] and a * 1000 <= step.sleep[2], a)
-      leave = b
+      left = trust == "leave"
     end
-    need, a, b = answer(run, step, vars)
+    need, a, trust = answer(run, step, vars)
   end
   return need, a
 end

@@ -26,6 +26,7 @@ ERRORS = {
     "outcome_unknown": tokenstore.OutcomeUnknownError,
     "server": tokenstore.ServerError,
     "data": tokenstore.DataError,
+    "limit": tokenstore.LimitError,
 }
 
 

@@ -26,8 +26,23 @@ HTTP = """
 
 SERVER = """
   location = /id { content_by_lua_block { ngx.print((client:execute("CLIENT", "ID"))) } }
+  location = /set { content_by_lua_block { ngx.print((select(2, client:execute("SET", "a", "b")))) } }
   location = /verify {
     content_by_lua_block { ngx.print((select(3, jwts:verify { token = ngx.var.arg_token }))) }
+  }
+  location = /large {
+    content_by_lua_block {
+      local reply, message, code = client:execute("GET", "large")
+      ngx.say(tostring(reply), " ", code)
+      reply, message, code = client:pipeline({ { "GET", "large" }, { "CLIENT", "ID" } }, { raise_errors = false })
+      ngx.say(reply[1].code, " ", reply[2])
+    }
+  }
+  location = /list {
+    content_by_lua_block {
+      local found, message, code = tokens:list { app = "a", type = "t", owner = "many" }
+      ngx.say(tostring(found), " ", code)
+    }
   }
   location = /create {
     content_by_lua_block {
@@ -96,6 +111,15 @@ def test_a_refused_token_costs_no_connection(redis: Server) -> None:
         assert nginx.get("/id").text == before
 
 
+def test_raw_commands_leave_a_demoted_primary(redis: Server) -> None:
+    """The caller gets the answer."""
+    with pooling(redis.url) as nginx:
+        before = nginx.get("/id").text
+        redis("REPLICAOF", "127.0.0.1", "1")
+        assert nginx.get("/set").text.startswith("READONLY ")
+        assert nginx.get("/id").text != before
+
+
 def test_a_demoted_primary_is_left(redis: Server) -> None:
     """By the connection that was in use, and by those that were idle."""
     with pooling(redis.url, "timeout = 1") as nginx:
@@ -111,3 +135,19 @@ def test_a_demoted_primary_is_left(redis: Server) -> None:
         assert (
             len(ours) <= 2
         )  # the one that is used now, and the idle one of the pool that was left
+
+
+def test_an_answer_that_is_too_large_costs_no_connection(redis: Server) -> None:
+    redis("SET", "large", "x" * 3_000_000)
+    with tokenstore.RedisTokens(redis.url) as tokens:
+        data = {"x": "y" * 60_000}
+        tokens.create_many(
+            [{"app": "a", "type": "t", "owner": "many", "data": data} for _ in range(30)]
+        )
+    with pooling(redis.url, "max_reply_size = 1000000") as nginx:
+        before = nginx.get("/id").text
+        redis("CONFIG", "RESETSTAT")
+        assert nginx.get("/large").text.splitlines() == ["nil limit", f"limit {before}"]
+        assert b"cmdstat_get:calls=2," in redis("INFO", "commandstats")
+        assert nginx.get("/list").text == "nil limit\n"
+        assert nginx.get("/id").text == before

@@ -145,6 +145,7 @@ static int push_reply(lua_State *L, const tks_reply *reply) {
     } else if (push_failure(L, reply)) {
         return 3;
     }
+    lua_pop(L, 1);
     push_inner_reply(L, reply);
     return 1;
 }

@@ -6,11 +6,10 @@
  *                 run_start ─► "send", bytes, patience ─► [run_greet, run_feed … run_greeted]
  *                                   run_answer until it says what comes next ─► …
  *                                   … or run_lost, run_deadline ─► …
- *                           ─► "sleep", seconds, leave ─► run_awake or run_deadline ─► …
+ *                           ─► "sleep", seconds ─► run_awake or run_deadline ─► …
  *                           ─► "done", what the method gives
- *                           ─► "failed", trusted ─► run_error
+ *                           ─► "failed" ─► run_error
  *
- *            `leave`: the server cannot serve; the next try must go over a new connection.
  *            A `get` in nginx is run_start and run_answer: each call of C costs Lua as much as some work in it.
  * Lifecycle: a run serves any number of operations, one after the other. A coroutine that is killed in
  *            between leaves it to the collector.
@@ -154,13 +153,11 @@ static int push_need(lua_State *L, lua_run *run) {
     case TKS_NEED_SLEEP:
         lua_pushliteral(L, "sleep");
         lua_pushnumber(L, tks_op_get_sleep(run->op.op) / 1e3);
-        lua_pushboolean(L, tks_op_get_batch(run->op.op)->reconnect);
-        return 3;
+        return 2;
     case TKS_DONE: return push_result(L, run);
     case TKS_FAILED:
         lua_pushliteral(L, "failed");
-        lua_pushboolean(L, !tks_op_is_out_of_step(run->op.op));
-        return 2;
+        return 1;
     case TKS_NEED_HTTP: break;
     }
     return luaL_error(L, "an operation that this driver cannot run");
@@ -364,18 +361,32 @@ static int run_feed(lua_State *L) {
     return results;
 }
 
-/* run_answer(run, bytes, known): as run_feed, but instead of true what the operation, which is handed the
- * replies, needs now. After "failed", false they may have belonged to something else. */
+static void push_trust(lua_State *L, tks_trust trust) {
+    switch (trust) {
+    case TKS_TRUST_KEEP: lua_pushboolean(L, 1); return;
+    case TKS_TRUST_CLOSE: lua_pushliteral(L, "close"); return;
+    case TKS_TRUST_LEAVE: lua_pushliteral(L, "leave"); return;
+    }
+}
+
+/* run_answer(run, bytes, known): as run_feed, and the operation is handed the replies. Instead of true what
+ * the connection is worth then: true, as much as before; "close", nothing; "leave", nothing, and so are all that
+ * are open now. Then what the operation needs. */
 static int run_answer(lua_State *L) {
     lua_run *run = check(L, TKS_NEED_SEND);
     tks_event event = {.type = TKS_EVENT_REPLIES, .replies = run->replies};
+    tks_trust trust = TKS_TRUST_KEEP;
     int results = 0;
     if (!feed(L, run, &results)) {
         return results;
     }
     advance(run, &event);
     forget_replies(run);
-    return push_need(L, run);
+    trust = tks_op_get_trust(run->op.op);
+    results = push_need(L, run);
+    push_trust(L, trust);
+    lua_insert(L, -1 - results);
+    return 1 + results;
 }
 
 /* ---- clocks and names --------------------------------------------------------------------------- */

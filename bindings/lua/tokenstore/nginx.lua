@@ -60,17 +60,16 @@ local function send(handle, run, deadline, now, bytes, patience)
   local socket, failure = connection.open(handle, run, options, limit, now)
   if socket then
     local reused = failure
-    local need, a, b, c = connection.exchange(socket, run_answer, run, bytes, limit)
-    if need then
-      if need == "sleep" and b then
-        pool.leave(handle.pool, options) -- this server cannot serve
+    local trust, need, a, b, c = connection.exchange(socket, run_answer, run, bytes, limit)
+    if trust then
+      if trust == "leave" then
+        pool.leave(handle.pool, options)
       end
-      -- "Not a record" may be the answer to something else.
-      connection.release(handle, socket, options, need ~= "failed" or a)
+      connection.release(handle, socket, options, trust ~= "close")
       return false, need, a, b, c
     end
     socket:close()
-    failure, sent = a, a.sent
+    failure, sent = need, need.sent
     failure.message = handle.name .. ": " .. failure.message
     if failure.timeout and reused then
       pool.leave(handle.pool, options) -- what idled as long as this one may be as dead

@@ -51,14 +51,14 @@ local function read(socket, take, run, limit)
     if not bytes then
       return nil, fail_io(why, true)
     end
-    local need, a, b, c = take(run, bytes)
-    if need == nil and not c and socket:getreusedtimes() > 0 then
-      need, a, b, c = take(run, "", true)
+    local trust, need, a, b, c = take(run, bytes)
+    if trust == nil and not b and socket:getreusedtimes() > 0 then
+      trust, need, a, b, c = take(run, "", true)
     end
-    if need then
-      return need, a, b, c
-    elseif need == nil then
-      return nil, { message = a, code = b, sent = c }
+    if trust then
+      return trust, need, a, b, c
+    elseif trust == nil then
+      return nil, { message = need, code = a, sent = b }
     elseif clock() >= limit then
       return nil, fail_io("timeout", true)
     end
