@@ -33,7 +33,11 @@ local function with(args, name, value)
   return copy
 end
 
+-- What names somebody or something may be a whole number too: test_names.lua.
+local NAMES = { app = true, type = true, owner = true, id = true }
+
 local KINDS = {
+  name = { 1.5, true, {}, print, tokenstore.null },
   string = { 1, true, {}, print, tokenstore.null },
   number = { "5", true, {}, print, tokenstore.null },
   boolean = { 0, "true", {}, print, tokenstore.null },
@@ -43,13 +47,15 @@ local KINDS = {
 for method, args in pairs(good) do
   test(method .. ": every argument of every wrong type", function()
     for name, value in pairs(args) do
-      for _, wrong in ipairs(KINDS[type(value)]) do
-        raises(("bad argument '%s' (%s expected, got %s)"):format(name, type(value), type(wrong)),
-          tokens[method], tokens, with(args, name, wrong))
+      local wanted = NAMES[name] and "string or whole number" or type(value)
+      for _, wrong in ipairs(KINDS[NAMES[name] and "name" or type(value)]) do
+        local problem = wrong == 1.5 and "a number that is not whole"
+          or ("%s expected, got %s"):format(wanted, type(wrong))
+        raises(("bad argument '%s' (%s"):format(name, problem), tokens[method], tokens, with(args, name, wrong))
       end
       local may = optional[name]
       if not (may == true or may and may[method]) then
-        raises(("bad argument '%s' (%s expected, got nil)"):format(name, type(value)),
+        raises(("bad argument '%s' (%s expected, got nil)"):format(name, wanted),
           tokens[method], tokens, with(args, name, nil))
       end
     end
@@ -69,19 +75,19 @@ end
 
 test("the error points at the caller", function()
   local message = raises("bad argument 'app'", function()
-    local token = tokens:create { app = 1, type = "t", owner = "o" }
+    local token = tokens:create { app = 1.5, type = "t", owner = "o" }
     return token
   end)
   harness.matches(message, "test_arguments.lua:")
   message = raises("bad argument 'app'", function()
-    local session = sessions:get { app = 1, token = "x" }
+    local session = sessions:get { app = 1.5, token = "x" }
     return session
   end)
   harness.matches(message, "test_arguments.lua:")
 end)
 
 test("lists of arguments and of tokens", function()
-  raises("bad argument '[2].owner' (string expected, got nil)", tokens.create_many, tokens,
+  raises("bad argument '[2].owner' (string or whole number expected, got nil)", tokens.create_many, tokens,
     { good.create, { app = "a", type = "t" } })
   raises("unknown argument '[1].nonsense'", tokens.create_many, tokens,
     { with(good.create, "nonsense", 1) })

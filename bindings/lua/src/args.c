@@ -2,7 +2,9 @@
 #include "args.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 
 #include "tokenstore/tokens.h"
 
@@ -57,6 +59,43 @@ static void raise_unknown(lua_State *L, int key, const char *where, bool session
                    lua_tostring(L, -1));
 }
 
+/* Writes a whole number as its text. False: it is not whole, or too large for a float. */
+static bool write_whole(lua_State *L, int slot, char *out, size_t size) {
+    lua_Number number = lua_tonumber(L, slot);
+#if LUA_VERSION_NUM >= 503
+    if (lua_isinteger(L, slot)) {
+        snprintf(out, size, "%" PRId64, (int64_t)lua_tointeger(L, slot));
+        return true;
+    }
+#endif
+    if (!(fabs(number) <= (lua_Number)TKS_JSON_INTEGER_MAX) || floor(number) != number) {
+        return false;
+    }
+    snprintf(out, size, "%" PRId64, (int64_t)number);
+    return true;
+}
+
+/* Leaves the text of a name in its slot; raises for what is no name. */
+static void read_name(lua_State *L, int slot, const char *where, const char *name) {
+    char text[24];
+    int type = lua_type(L, slot);
+    if (type == LUA_TSTRING) {
+        return;
+    }
+    if (type != LUA_TNUMBER) {
+        tksp_lua_raise(L, "bad argument '%s%s' (string or whole number expected, got %s)", where,
+                       name, lua_typename(L, type));
+    }
+    if (!write_whole(L, slot, text, sizeof text)) {
+        tksp_lua_raise(L,
+                       "bad argument '%s%s' (a number that is not whole, or beyond 2^53-1: give "
+                       "it as a string)",
+                       where, name);
+    }
+    lua_pushstring(L, text);
+    lua_replace(L, slot);
+}
+
 void tksp_lua_read_args(lua_State *L, int table, const char *where, bool session,
                         const tksp_lua_param *params, int count, int slot) {
     if (!lua_istable(L, table)) {
@@ -79,7 +118,10 @@ void tksp_lua_read_args(lua_State *L, int table, const char *where, bool session
         const char *name = param_name(&params[i], session);
         int type = lua_type(L, slot + i);
         bool fits = type == params[i].type || (params[i].type == LUA_TNONE && type != LUA_TNIL);
-        if (name != NULL && !fits && (type != LUA_TNIL || params[i].required)) {
+        if (name != NULL && params[i].type == TKSP_LUA_NAME &&
+            (type != LUA_TNIL || params[i].required)) {
+            read_name(L, slot + i, where, name);
+        } else if (name != NULL && !fits && (type != LUA_TNIL || params[i].required)) {
             tksp_lua_raise(L, "bad argument '%s%s' (%s expected, got %s)", where, name,
                            lua_typename(L, params[i].type), lua_typename(L, type));
         }

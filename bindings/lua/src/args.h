@@ -10,15 +10,19 @@
 
 #include "shared.h"
 
+/* The type of a parameter that names somebody or something: a string, or a whole number, which is left as its
+ * text. A float beyond 2^53-1 is refused: two numbers may have become one. */
+#define TKSP_LUA_NAME 100
+
 typedef struct tksp_lua_param {
     const char *name;         /* snake_case; the same in camelCase is taken too */
     const char *session_name; /* its name for Sessions; NULL: Sessions have none */
-    int type; /* LUA_TSTRING, LUA_TNUMBER, LUA_TBOOLEAN, LUA_TTABLE; LUA_TNONE: any */
+    int type; /* LUA_TSTRING, LUA_TNUMBER, LUA_TBOOLEAN, LUA_TTABLE; LUA_TNONE: any; TKSP_LUA_NAME */
     bool required;
 } tksp_lua_param;
 
 /* Reads the table at `table` into the slots, which hold nil. `where` is what messages put before a
- * name: "" or "[3].". Allocates nothing unless it raises. */
+ * name: "" or "[3].". Allocates nothing unless it raises, or a name is a number. */
 void tksp_lua_read_args(lua_State *L, int table, const char *where, bool session,
                         const tksp_lua_param *params, int count, int slot);
 

@@ -82,7 +82,7 @@ static tks_status read_ttl(lua_State *L, int slot, int64_t *out_ms, tks_error *e
 
 static int sign(lua_State *L) {
     static const tksp_lua_param params[] = {
-        PARAM("id", LUA_TSTRING, true),
+        PARAM("id", TKSP_LUA_NAME, true),
         PARAM("ttl", LUA_TNONE, false),
         PARAM("data_token", LUA_TTABLE, false),
         PARAM("data_session", LUA_TTABLE, false),
@@ -148,49 +148,59 @@ static int put(lua_State *L) {
 
 typedef tks_status operation(const tks_jwt_sessions *, tks_bytes, tks_op **, tks_error *);
 
-static int simple(lua_State *L, const char *name, bool required, operation *make) {
-    const tksp_lua_param params[] = {PARAM(name, LUA_TSTRING, required)};
-    const tks_jwt_sessions *sessions = begin(L, params, COUNT_OF(params));
+static int simple(lua_State *L, const tksp_lua_param *params, operation *make) {
+    const tks_jwt_sessions *sessions = begin(L, params, 1);
     tksp_lua_op *box = tksp_lua_op_new(L, TKSP_FORM_TOKEN);
     tks_error err = TKS_ERROR_INIT;
     tks_status status = make(sessions, tksp_lua_to_bytes(L, FIRST), &box->op, &err);
     return tksp_lua_op_finish(L, box, status, &err);
 }
 
+/* A session's key, or a section, may be nil. */
+static int with_text(lua_State *L, const char *name, operation *make) {
+    const tksp_lua_param params[] = {PARAM(name, LUA_TSTRING, false)};
+    return simple(L, params, make);
+}
+
+static int with_id(lua_State *L, operation *make) {
+    static const tksp_lua_param params[] = {PARAM("id", TKSP_LUA_NAME, true)};
+    return simple(L, params, make);
+}
+
 static int list(lua_State *L) {
-    return simple(L, "id", true, tks_jwt_sessions_list);
+    return with_id(L, tks_jwt_sessions_list);
 }
 
 static int count(lua_State *L) {
-    return simple(L, "id", true, tks_jwt_sessions_count);
+    return with_id(L, tks_jwt_sessions_count);
 }
 
 static int get_values(lua_State *L) {
-    return simple(L, "id", true, tks_jwt_sessions_get_values);
+    return with_id(L, tks_jwt_sessions_get_values);
 }
 
 static int destroy_all(lua_State *L) {
-    return simple(L, "id", true, tks_jwt_sessions_destroy_all);
+    return with_id(L, tks_jwt_sessions_destroy_all);
 }
 
 static int destroy(lua_State *L) {
-    return simple(L, "rjwt", false, tks_jwt_sessions_destroy);
+    return with_text(L, "rjwt", tks_jwt_sessions_destroy);
 }
 
 static int exists(lua_State *L) {
-    return simple(L, "rjwt", false, tks_jwt_sessions_exists);
+    return with_text(L, "rjwt", tks_jwt_sessions_exists);
 }
 
 static int ttl(lua_State *L) {
-    return simple(L, "rjwt", false, tks_jwt_sessions_ttl);
+    return with_text(L, "rjwt", tks_jwt_sessions_ttl);
 }
 
 static int get_value(lua_State *L) {
-    return simple(L, "rjwt", false, tks_jwt_sessions_get_value);
+    return with_text(L, "rjwt", tks_jwt_sessions_get_value);
 }
 
 static int get_info(lua_State *L) {
-    return simple(L, "section", false, tks_jwt_sessions_get_info);
+    return with_text(L, "section", tks_jwt_sessions_get_info);
 }
 
 /* ---- without any ---------------------------------------------------------------------------------- */

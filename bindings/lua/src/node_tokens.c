@@ -83,7 +83,7 @@ static const tks_node_tokens *begin(lua_State *L, const tksp_lua_param *params, 
 
 static int add(lua_State *L) {
     static const tksp_lua_param params[] = {
-        PARAM("owner_id", LUA_TSTRING, true),
+        PARAM("owner_id", TKSP_LUA_NAME, true),
         PARAM("attrs", LUA_TTABLE, false),
         PARAM("key", LUA_TSTRING, false),
         PARAM("duration", LUA_TNUMBER, false),
@@ -109,7 +109,7 @@ static int add(lua_State *L) {
 
 static int set(lua_State *L) {
     static const tksp_lua_param params[] = {
-        PARAM("id", LUA_TSTRING, false),
+        PARAM("id", TKSP_LUA_NAME, false),
         PARAM("attrs", LUA_TTABLE, true),
     };
     const tks_node_tokens *store = begin(L, params, COUNT_OF(params));
@@ -127,8 +127,8 @@ static int set(lua_State *L) {
 typedef tks_status operation(const tks_node_tokens *, tks_bytes, tks_op **, tks_error *);
 
 /* A function with one argument; where it is not required, nil is one that nobody has. */
-static int simple(lua_State *L, const char *name, bool required, operation *make) {
-    const tksp_lua_param params[] = {PARAM(name, LUA_TSTRING, required)};
+static int simple(lua_State *L, const char *name, int type, bool required, operation *make) {
+    const tksp_lua_param params[] = {PARAM(name, type, required)};
     const tks_node_tokens *store = begin(L, params, COUNT_OF(params));
     tksp_lua_op *box = tksp_lua_op_new(L, TKSP_FORM_TOKEN);
     tks_error err = TKS_ERROR_INIT;
@@ -137,23 +137,23 @@ static int simple(lua_State *L, const char *name, bool required, operation *make
 }
 
 static int get(lua_State *L) {
-    return simple(L, "id", false, tks_node_tokens_get);
+    return simple(L, "id", TKSP_LUA_NAME, false, tks_node_tokens_get);
 }
 
 static int get_key(lua_State *L) {
-    return simple(L, "key", false, tks_node_tokens_get_key);
+    return simple(L, "key", LUA_TSTRING, false, tks_node_tokens_get_key);
 }
 
 static int delete_id(lua_State *L) {
-    return simple(L, "id", false, tks_node_tokens_delete);
+    return simple(L, "id", TKSP_LUA_NAME, false, tks_node_tokens_delete);
 }
 
 static int delete_key(lua_State *L) {
-    return simple(L, "key", false, tks_node_tokens_delete_key);
+    return simple(L, "key", LUA_TSTRING, false, tks_node_tokens_delete_key);
 }
 
 static int list(lua_State *L) {
-    return simple(L, "owner_id", true, tks_node_tokens_list);
+    return simple(L, "owner_id", TKSP_LUA_NAME, true, tks_node_tokens_list);
 }
 
 static int reset(lua_State *L) {
@@ -190,15 +190,15 @@ static int make_hash(lua_State *L) {
 }
 
 static int get_hash(lua_State *L) {
-    return simple(L, "hash", false, tks_node_tokens_get_hash);
+    return simple(L, "hash", LUA_TSTRING, false, tks_node_tokens_get_hash);
 }
 
 static int take_hash(lua_State *L) {
-    return simple(L, "hash", false, tks_node_tokens_take_hash);
+    return simple(L, "hash", LUA_TSTRING, false, tks_node_tokens_take_hash);
 }
 
 static int del_hash(lua_State *L) {
-    return simple(L, "hash", false, tks_node_tokens_del_hash);
+    return simple(L, "hash", LUA_TSTRING, false, tks_node_tokens_del_hash);
 }
 
 void tksp_lua_open_node_tokens(lua_State *L) {

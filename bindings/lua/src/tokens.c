@@ -16,11 +16,11 @@
 enum { SELF = 1, TABLE = 2, FIRST = 3 };
 
 #define PARAM_APP                                                                                  \
-    { "app", "app", LUA_TSTRING, true }
+    { "app", "app", TKSP_LUA_NAME, true }
 #define PARAM_TYPE                                                                                 \
-    { "type", NULL, LUA_TSTRING, true }
+    { "type", NULL, TKSP_LUA_NAME, true }
 #define PARAM_OWNER                                                                                \
-    { "owner", "owner_id", LUA_TSTRING, true }
+    { "owner", "owner_id", TKSP_LUA_NAME, true }
 /* What a client presented, or did not: nil is a token that nobody has. */
 #define PARAM_TOKEN                                                                                \
     { "token", "token", LUA_TSTRING, false }
@@ -124,8 +124,14 @@ static void read_entry(lua_State *L, const tksp_lua_tokens *self, size_t i) {
     lua_pop(L, 1);
 }
 
-/* First whatever may raise; then Lua's memory; from there on nothing allocates in Lua, so that the
- * strings in the caller's tables stay where they are. */
+/* Where entry `i` begins in the list of all slots, which is at KEPT. */
+enum { KEPT = FIRST + COUNT_OF(create_params) };
+static size_t kept_at(size_t i) {
+    return (i - 1) * COUNT_OF(create_params) + 1;
+}
+
+/* First whatever may raise, and Lua's memory. What was read is kept: the caller's tables may hold numbers where
+ * there are texts now. From there on nothing allocates in Lua. */
 static int create_many(lua_State *L) {
     const tksp_lua_tokens *self = tksp_lua_check(L, SELF, TKSP_UP_TOKENS);
     size_t count = list_size(L, TABLE, "", LUA_TTABLE);
@@ -135,15 +141,23 @@ static int create_many(lua_State *L) {
     tks_status status = TKS_OK;
     size_t at = 0;
 
-    lua_settop(L, TABLE + COUNT_OF(create_params));
+    lua_settop(L, KEPT - 1);
+    tksp_lua_new_table(L, count * COUNT_OF(create_params), 0);
     for (size_t i = 1; i <= count; i++) {
         read_entry(L, self, i);
+        for (int k = 0; k < COUNT_OF(create_params); k++) {
+            lua_pushvalue(L, FIRST + k);
+            tksp_lua_set_item(L, KEPT, kept_at(i) + (size_t)k);
+        }
     }
     made = lua_newuserdata(L, count * sizeof *made + 1);
     box = new_op(L, self);
-    for (size_t i = 0; i < count && status == TKS_OK; i++) {
-        read_entry(L, self, i + 1);
-        status = read_new_token(L, self, &box->scratch, &made[i], &err);
+    for (size_t i = 1; i <= count && status == TKS_OK; i++) {
+        for (int k = 0; k < COUNT_OF(create_params); k++) {
+            tksp_lua_get_item(L, KEPT, kept_at(i) + (size_t)k);
+            lua_replace(L, FIRST + k);
+        }
+        status = read_new_token(L, self, &box->scratch, &made[i - 1], &err);
     }
     for (size_t i = 0; i < count && status == TKS_OK; i++) {
         made[i].data.data = box->scratch.data + at;
@@ -314,7 +328,7 @@ static int delete_by_id(lua_State *L) {
     static const tksp_lua_param params[] = {PARAM_APP,
                                             PARAM_TYPE,
                                             PARAM_OWNER,
-                                            {"id", "id", LUA_TSTRING, false}};
+                                            {"id", "id", TKSP_LUA_NAME, false}};
     const tksp_lua_tokens *self = begin(L, params, COUNT_OF(params));
     tksp_lua_op *box = new_op(L, self);
     tks_error err = TKS_ERROR_INIT;

@@ -18,23 +18,23 @@
 ---@field max_data_size? integer bytes of the attrs as JSON, and of a hashed value (default 65536)
 
 ---@class tokenstore.NodeAddArgs
----@field owner_id string 1 … 1024 bytes of UTF-8 without NUL, as is key
+---@field owner_id tokenstore.Name 1 … 1024 bytes of UTF-8 without NUL, as is key
 ---@field attrs? tokenstore.Data
 ---@field key? string this instead of a random one; `size` characters
 ---@field duration? number seconds, 1 … 315360000; none: no expiry
 
 ---@class tokenstore.NodeIdArgs
----@field id? string nil is not found
+---@field id? tokenstore.Name nil is not found
 
 ---@class tokenstore.NodeKeyArgs
 ---@field key? string nil is not found
 
 ---@class tokenstore.NodeSetArgs
----@field id? string nil is not found
+---@field id? tokenstore.Name nil is not found
 ---@field attrs tokenstore.Data
 
 ---@class tokenstore.NodeOwnerArgs
----@field owner_id string
+---@field owner_id tokenstore.Name
 
 ---@class tokenstore.NodeMakeHashArgs
 ---@field value string any bytes

@@ -28,7 +28,7 @@
 ---@field dataSession? tokenstore.Data
 
 ---@class tokenstore.RedisJWTSignArgs
----@field id string 1 … 1024 bytes of UTF-8 without NUL and ":"
+---@field id tokenstore.Name 1 … 1024 bytes of UTF-8 without NUL and ":"
 ---@field ttl? number|string seconds, or a text such as "15 minutes"; none: no expiry
 ---@field data_token? tokenstore.Data in the token, for everybody who holds it
 ---@field data_session? tokenstore.Data stays in Redis
@@ -39,7 +39,7 @@
 ---@field user_agent? string|string[]
 
 ---@class tokenstore.RedisJWTCreateArgs
----@field id string
+---@field id tokenstore.Name
 ---@field data? tokenstore.Data the session's
 ---@field ttl? number|string
 ---@field request? tokenstore.RedisJWTRequest kept in the session's data as `request`
@@ -49,7 +49,7 @@
 ---@field value_session? boolean dataSession too
 
 ---@class tokenstore.RedisJWTIdArgs
----@field id string
+---@field id tokenstore.Name
 
 ---@class tokenstore.RedisJWTKeyArgs
 ---@field rjwt? string nil is not found
@@ -159,10 +159,10 @@ RedisJWT.destroyMultiple = RedisJWT.destroy_multiple
 ---@field exists fun(self, key: string?): boolean?, string?, tokenstore.Code?
 ---@field ttl fun(self, key: string?): integer?, string?, tokenstore.Code?
 ---@field get_value_by_key fun(self, key: string?): string?, string?, tokenstore.Code?
----@field get_values_by_pattern fun(self, pattern: string): string[]?, string?, tokenstore.Code?
----@field get_count_by_pattern fun(self, pattern: string): integer?, string?, tokenstore.Code?
+---@field get_values_by_pattern fun(self, pattern: tokenstore.Name): string[]?, string?, tokenstore.Code?
+---@field get_count_by_pattern fun(self, pattern: tokenstore.Name): integer?, string?, tokenstore.Code?
 ---@field get_info fun(self, section?: string): string|integer|nil, string?, tokenstore.Code?
 ---@field destroy fun(self, key: string?): boolean?, string?, tokenstore.Code?
----@field destroy_multiple fun(self, id: string): integer?, string?, tokenstore.Code?
+---@field destroy_multiple fun(self, id: tokenstore.Name): integer?, string?, tokenstore.Code?
 
 return RedisJWT

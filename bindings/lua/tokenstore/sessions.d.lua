@@ -4,13 +4,13 @@
 -- with what the module has.
 
 ---@class tokenstore.SessionCreateArgs
----@field app string
----@field owner_id string
+---@field app tokenstore.Name
+---@field owner_id tokenstore.Name
 ---@field data? tokenstore.Data
 ---@field duration? number seconds; none: no expiry
 
 ---@class tokenstore.SessionArgs
----@field app string
+---@field app tokenstore.Name
 ---@field token? string nil, as of a cookie that is not there, is not found
 
 ---@class tokenstore.SessionGetArgs: tokenstore.SessionArgs
@@ -27,15 +27,15 @@
 ---@field duration? number seconds; none: the remaining time stays
 
 ---@class tokenstore.SessionOwnerArgs
----@field app string
----@field owner_id string
+---@field app tokenstore.Name
+---@field owner_id tokenstore.Name
 
 ---@class tokenstore.SessionListArgs: tokenstore.SessionOwnerArgs
 ---@field limit? integer at most so many (default all)
 ---@field after? string the id of the last one of the page before; that it has ended is an error, "data"
 
 ---@class tokenstore.SessionIdArgs: tokenstore.SessionOwnerArgs
----@field id? string nil is not found
+---@field id? tokenstore.Name nil is not found
 
 ---Login sessions: tokens of type "session" in other words.
 ---@class tokenstore.Sessions

@@ -17,6 +17,9 @@
 ---| "closed"          # the client is closed
 ---| "memory"          # out of memory
 
+---What names somebody or something: a string, or a whole number, which stands for its text (docs/lua.md).
+---@alias tokenstore.Name string|integer
+
 ---What data may hold: strings (UTF-8, no NUL), finite numbers, booleans, `tokenstore.null`, and tables, lists (1..n) or
 ---with string keys alone; at most 32 deep. An empty table is an object unless `tokenstore.array` marked it.
 ---@alias tokenstore.Data table<string, any>
@@ -112,16 +115,16 @@ function Client:pipeline(commands, call_options) end
 function Client:close() end
 
 ---@class tokenstore.CreateArgs
----@field app string 1 … 1024 bytes without NUL, as are type, owner and custom_token
----@field type string
----@field owner string
+---@field app tokenstore.Name 1 … 1024 bytes without NUL, as are type, owner and custom_token
+---@field type tokenstore.Name
+---@field owner tokenstore.Name
 ---@field data? tokenstore.Data
 ---@field duration? number seconds, 1 … 315360000; none: no expiry
 ---@field custom_token? string this instead of a random one
 
 ---@class tokenstore.TokenArgs
----@field app string
----@field type string
+---@field app tokenstore.Name
+---@field type tokenstore.Name
 ---@field token? string nil, as of a cookie that is not there, is not found
 
 ---@class tokenstore.GetArgs: tokenstore.TokenArgs
@@ -129,8 +132,8 @@ function Client:close() end
 ---@field expiry? boolean true: ask for expires_at
 
 ---@class tokenstore.GetManyArgs
----@field app string
----@field type string
+---@field app tokenstore.Name
+---@field type tokenstore.Name
 ---@field tokens string[]
 
 ---@class tokenstore.RefreshArgs: tokenstore.TokenArgs
@@ -143,16 +146,16 @@ function Client:close() end
 ---@field duration? number seconds; none: the remaining time stays
 
 ---@class tokenstore.OwnerArgs
----@field app string
----@field type string
----@field owner string
+---@field app tokenstore.Name
+---@field type tokenstore.Name
+---@field owner tokenstore.Name
 
 ---@class tokenstore.ListArgs: tokenstore.OwnerArgs
 ---@field limit? integer at most so many (default all)
 ---@field after? string the id of the last one of the page before; that it has ended is an error, "data"
 
 ---@class tokenstore.IdArgs: tokenstore.OwnerArgs
----@field id? string nil is not found
+---@field id? tokenstore.Name nil is not found
 
 ---Opaque tokens that point at an owner and at data.
 ---@class tokenstore.RedisTokens
