@@ -3,7 +3,7 @@
  * Purpose:   a run takes an operation over, says what it needs, and reads the replies out of the bytes
  *            that it is fed. Retries and what a lost connection means are the operation's, as ever.
  *
- *                 run_start ─► "send", bytes, patience ─► [run_greet, run_feed … run_greeted]
+ *                 run_start ─► "send", bytes, patience, once ─► [run_greet, run_feed … run_greeted]
  *                                   run_answer until it says what comes next ─► …
  *                                   … or run_lost, run_deadline ─► …
  *                           ─► "sleep", seconds ─► run_awake or run_deadline ─► …
@@ -25,6 +25,7 @@
 #include "args.h"
 #include "convert.h"
 #include "target.h"
+#include "tokenstore/connecting.h"
 #include "tokenstore/greeting.h"
 #include "tokenstore/secret.h"
 
@@ -134,7 +135,8 @@ static int push_batch(lua_State *L, lua_run *run) {
     lua_pushliteral(L, "send");
     lua_pushlstring(L, batch->bytes.data, batch->bytes.size);
     lua_pushnumber(L, batch->patience_ms / 1e3);
-    return 3;
+    lua_pushboolean(L, batch->safety == TKS_ONCE);
+    return 4;
 }
 
 /* What the method gives; the run is free for the next operation. */
@@ -425,4 +427,8 @@ void tksp_lua_open_run(lua_State *L) {
     };
     tksp_lua_set_gc(L, TKSP_UP_RUN, run_gc);
     tksp_lua_set_functions(L, functions);
+    lua_pushnumber(L, TKS_SILENCE_DIVISOR);
+    lua_setfield(L, -2, "silence_divisor");
+    lua_pushnumber(L, TKS_PROBE_AFTER_MS / 1e3);
+    lua_setfield(L, -2, "probe_after");
 }

@@ -17,6 +17,7 @@ local pool = require "tokenstore.nginx_pool"
 local settings = require "tokenstore.nginx_settings"
 
 local clock, run_answer, run_start = core.clock, core.run_answer, core.run_start
+local silence_divisor = core.silence_divisor
 local sleep = ngx.sleep
 
 local SPARE_RUNS = 64 -- what a run holds in memory is worth keeping for so many at a time
@@ -49,36 +50,60 @@ function driver.close(handle)
   handle.closed = true
 end
 
--- One batch, there and back, begun at `now`. Gives whether a batch that was not answered may have reached the
--- server, and what the operation needs next.
-local function send(handle, run, deadline, now, bytes, patience)
-  local limit, sent = deadline, false
-  if patience > 0 then
-    limit = math.min(deadline, now + patience)
-  end
-  local options = pool.options(handle.pool, now)
-  local socket, failure = connection.open(handle, run, options, limit, now)
-  if socket then
-    local reused = failure
-    local trust, need, a, b, c = connection.exchange(socket, run_answer, run, bytes, limit)
-    if trust then
-      if trust == "leave" then
-        pool.leave(handle.pool, options)
-      end
-      connection.release(handle, socket, options, trust ~= "close")
-      return false, need, a, b, c
-    end
-    socket:close()
-    failure, sent = need, need.sent
-    failure.message = handle.name .. ": " .. failure.message
-    if failure.timeout and reused then
-      pool.leave(handle.pool, options) -- what idled as long as this one may be as dead
-    end
-  end
+-- Why a batch was not answered: the operation decides what that means.
+local function fail(run, deadline, failure)
+  local sent = failure.sent or false
   if failure.timeout and clock() >= deadline then
     return sent, core.run_deadline(run, sent, failure.message)
   end
   return sent, core.run_lost(run, sent, failure.final, failure.message, failure.code)
+end
+
+-- A pooled connection leads nowhere any more, and so may those that were idle as long.
+local function fail_silent(handle, run, deadline, options, sent)
+  pool.leave(handle.pool, options)
+  local message = handle.name .. ": the connection had fallen silent"
+  return fail(run, deadline, { message = message, code = "connection", sent = sent })
+end
+
+-- One batch, there and back, begun at `now`. Gives whether a batch that was not answered may have reached the
+-- server, and what the operation needs next.
+local function send(handle, run, deadline, now, bytes, patience, once)
+  local limit = deadline
+  if patience > 0 then
+    limit = math.min(deadline, now + patience)
+  end
+  local silence = now + (limit - now) / silence_divisor
+  local options = pool.options(handle.pool, now)
+  local socket, used = connection.open(handle, run, options, limit, silence, now)
+  if not socket then
+    return fail(run, deadline, used)
+  elseif used and once then
+    -- What must not be sent twice goes over a connection that is known to answer.
+    if pool.is_doubtful(handle.pool, now) and not connection.is_alive(socket) then
+      socket:close()
+      return fail_silent(handle, run, deadline, options, false)
+    end
+    connection.give_time(socket, limit)
+  end
+  local trust, need, a, b, c = connection.exchange(socket, run_answer, run, bytes, limit)
+  if trust then
+    if trust == "leave" then
+      pool.leave(handle.pool, options)
+    end
+    connection.release(handle, socket, options, trust ~= "close", now)
+    return false, need, a, b, c
+  end
+  socket:close()
+  local failure = need
+  if failure.timeout and used then
+    if clock() < limit then
+      return fail_silent(handle, run, deadline, options, failure.sent)
+    end
+    pool.leave(handle.pool, options)
+  end
+  failure.message = handle.name .. ": " .. failure.message
+  return fail(run, deadline, failure)
 end
 
 -- run(client, operation) gives the operation's result; run(client, nil, message, code) gives the last
@@ -98,7 +123,7 @@ function driver.run(handle, operation, message, code)
   local sent = false
   while need ~= "done" do
     if need == "send" then
-      sent, need, a, b, c = send(handle, run, deadline, now, a, b)
+      sent, need, a, b, c = send(handle, run, deadline, now, a, b, c)
     elseif need == "failed" then
       a, b, c = core.run_error(run)
       need = "done"

@@ -29,10 +29,12 @@ local function until_limit(limit, now)
 end
 
 -- Everything that waits on the socket waits until `limit` at most.
-local function give_time(socket, limit)
+function connection.give_time(socket, limit)
   local ms = until_limit(limit, clock())
   socket:settimeouts(ms, ms, ms)
 end
+
+local give_time = connection.give_time
 
 local function fail_io(why, sent)
   if why == "timeout" then
@@ -89,6 +91,7 @@ end
 -- closed. The socket's timeouts must have been set.
 function connection.exchange(socket, take, run, bytes, limit)
   if #bytes > WRITE_ALONE then
+    give_time(socket, limit)
     return write_and_read(socket, take, run, bytes, limit)
   end
   local sent, why = socket:send(bytes)
@@ -246,8 +249,9 @@ local function connect(socket, handle, options, now, wait)
 end
 
 -- A connection to the target for a run, from the pool or a new one, for an exchange until `limit`: a socket,
--- and whether it was used before; or nil and why not. `options` are the pool's.
-function connection.open(handle, run, options, limit, now)
+-- and whether it was used before; or nil and why not. On one that was used before, the first byte of an
+-- answer is waited for until `silence`. `options` are the pool's.
+function connection.open(handle, run, options, limit, silence, now)
   local allowed, socket = pcall(tcp)
   if not allowed then
     return nil, fail_phase()
@@ -255,7 +259,7 @@ function connection.open(handle, run, options, limit, now)
     return fail_open(handle, socket, limit, "", fail_io "timeout", "")
   end
   local connect_limit = min(limit, now + handle.connect_timeout)
-  local ms = until_limit(limit, now)
+  local ms = until_limit(silence, now)
   socket:settimeouts(until_limit(connect_limit, now), ms, ms)
   local ok, why = connect(socket, handle, options, now, connect_limit - now)
   if not ok then
@@ -263,6 +267,7 @@ function connection.open(handle, run, options, limit, now)
   elseif socket:getreusedtimes() > 0 then
     return socket, true
   elseif handle.plain then
+    give_time(socket, limit)
     return socket, false
   end
   connect_limit = min(limit, clock() + handle.connect_timeout)
@@ -284,9 +289,14 @@ function connection.open(handle, run, options, limit, now)
   return socket, false
 end
 
+-- Does the server answer on a connection that was used before? Any answer will do.
+function connection.is_alive(socket)
+  return socket:send "*1\r\n$4\r\nPING\r\n" and socket:receive "*l" ~= nil
+end
+
 -- Back to its pool - or not, when its replies cannot be trusted, or the pool was left meanwhile.
-function connection.release(handle, socket, options, trusted)
-  if not trusted or not pool.is_kept(handle.pool, options) or not socket:setkeepalive() then
+function connection.release(handle, socket, options, trusted, now)
+  if not trusted or not pool.keeps(handle.pool, options, now) or not socket:setkeepalive() then
     socket:close()
   end
 end

@@ -29,7 +29,7 @@ end
 function pool.of(target, info)
   local self = pools[info.identity]
   if not self then
-    self = { target = target, identity = info.identity, size = info.pool_size, generation = 0 }
+    self = { target = target, identity = info.identity, size = info.pool_size, generation = 0, used_at = 0 }
     give_name(self)
     pools[info.identity] = self
   end
@@ -54,9 +54,19 @@ function pool.leave(self, options)
   end
 end
 
--- May a connection that was opened with `options` be used again?
-function pool.is_kept(self, options)
-  return self.options == options
+-- Shall a connection that was opened with `options`, and last used at `now`, be used again?
+function pool.keeps(self, options, now)
+  if self.options == options then
+    self.used_at = now
+    return true
+  end
+  return false
+end
+
+-- Was no connection of this pool used for so long that each may be dead? (nginx takes the one that came back
+-- last.)
+function pool.is_doubtful(self, now)
+  return now - self.used_at >= core.probe_after
 end
 
 return pool
