@@ -1,8 +1,8 @@
 -- Reads live records that an owner's index lists, the newest first; forgets members without a record, where
 -- the server lets us write.
 -- KEYS  index
--- ARGV  echo, base (the prefix with its colon), tag, max_age in ms ("0": none), how many at most ("0": all), the
---       member behind which they begin ("": at the newest)
+-- ARGV  echo, base (the prefix with its colon), tag, max_age in ms ("0": none), how many at most ("0": all),
+--       the member behind which they begin ("": at the newest)
 -- Gives {echo, member, record, its expiry in ms (0: none), member, …}, {echo, 0}: that member is not live.
 -- include: clock, created, end, member
 
@@ -15,7 +15,8 @@ for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   if head == '' then
     redis.pcall('ZREM', KEYS[1], member)
   elseif limit == 0 or limit > now then
-    live[#live + 1] = {key = key, member = member, made = #head == 11 and created_of(head) or 0, limit = limit}
+    local made = #head == 11 and created_of(head) or 0
+    live[#live + 1] = {key = key, member = member, made = made, limit = limit}
   end
 end
 

@@ -100,7 +100,7 @@ static tks_status make_jwt(const tks_jwt_sessions *s, tks_key *key, unsigned cho
     case 9: return tks_jwt_sessions_exists(s, rjwt, op, NULL);
     case 10: return tks_jwt_sessions_ttl(s, rjwt, op, NULL);
     case 11: return tks_jwt_sessions_get_value(s, rjwt, op, NULL);
-    case 12: return tks_jwt_sessions_put(s, rjwt, patch, 60000, op, NULL);
+    case 12: return tks_jwt_sessions_put(s, rjwt, plain, 60000, op, NULL);
     case 13: return tks_jwt_sessions_reindex(s, op, NULL);
     case 14: return tks_jwt_sessions_ping(s, op, NULL);
     default: return tks_jwt_sessions_get_info(s, TKS_LITERAL("DBSIZE"), op, NULL);

@@ -268,7 +268,7 @@ tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t
         .token = slot->token,
         .id = has_id ? token->id : tks_bytes_of(NULL, 0),
         .created_us = record.created_us,
-        .expires_ms = expires_ms,
+        .expires_ms = expires_ms > 0 ? expires_ms : 0,
         .data = slot->data,
     };
     if (!has_id) tksp_set_id(op, i, record.tag.size > 0 ? record.tag.data : slot->place.tag);

@@ -6,6 +6,7 @@
 #include "tokens_private.h"
 
 static const int64_t TOUCH_INTERVAL_MAX_MS = 60000;
+static const int64_t PTTL_MAX = INT64_MAX / 2; /* so that adding a time of day does not overflow */
 
 static tks_status add_get(tksp_tokens_op *op, size_t i, tks_bytes token) {
     tksp_slot *slot = &op->slots[i];
@@ -145,6 +146,7 @@ static tks_status finish_get(tks_op *base, int64_t now_ms) {
             return tks_fail(&base->error, TKS_ERR_CONNECTION,
                             "the server's answer to PTTL is no integer: the connection is dropped");
         pttl = tks_reply_get_integer(reply);
+        if (pttl > PTTL_MAX) pttl = PTTL_MAX;
     }
     if (pttl == -2) return TKS_OK; /* expired between GET and PTTL */
     status = read_slot(op, 0, pttl >= 0 ? server_ms + pttl : 0, server_ms);
