@@ -16,8 +16,8 @@
 --   store      a Sessions (for `token` a RedisTokens, for `jwt` a RedisJWT), made once
 --   app        and for `token` also type; for `jwt` neither
 --   cookie     name of a cookie that may hold the token; without it only the header is looked at
---   refresh    seconds: after each request the session lives so long at least; one that lives longer, or for good, stays
---              as it is, and so does one whose end cannot be moved because Redis cannot write
+--   refresh    seconds: after each request the session lives so long at least; one that lives longer, or for
+--              good, stays as it is, and so does one whose end cannot be moved because Redis cannot write
 --   headers    { name = what }, `what` being a field of the session ("owner_id"), of its data
 --              ("data.role"), or a function of the session; by default X-Owner-Id is the owner
 --   realm      for WWW-Authenticate (default: app)

@@ -31,8 +31,8 @@ function RedisTokens:create_many(list_of_args)
   return self._run(self._handle, create_many(self._store, list_of_args))
 end
 
--- get{ app, type, token, refresh, expiry }: the token or nil. `refresh` slides its expiry, and never nearer: one that
--- lives longer, or for good, stays as it is. `expiry` asks for expires_at.
+-- get{ app, type, token, refresh, expiry }: the token or nil. `refresh` slides its expiry, and never nearer:
+-- one that lives longer, or for good, stays as it is. `expiry` asks for expires_at.
 function RedisTokens:get(args)
   return self._run(self._handle, get(self._store, args))
 end
@@ -42,7 +42,8 @@ function RedisTokens:get_many(args)
   return self._run(self._handle, get_many(self._store, args))
 end
 
--- refresh{ app, type, token, duration }: true when the token now expires `duration` from now, sooner or later than before.
+-- refresh{ app, type, token, duration }: true when the token now expires `duration` from now, sooner or later
+-- than before.
 function RedisTokens:refresh(args)
   return self._run(self._handle, refresh(self._store, args))
 end
@@ -73,8 +74,8 @@ function RedisTokens:count(args)
   return self._run(self._handle, count(self._store, args))
 end
 
--- list{ app, type, owner, limit, after }: the owner's live tokens, newest first, without the secrets. In pages: at most
--- `limit`, behind the one whose id is `after`.
+-- list{ app, type, owner, limit, after }: the owner's live tokens, newest first, without the secrets. In pages:
+-- at most `limit`, behind the one whose id is `after`.
 function RedisTokens:list(args)
   return self._run(self._handle, list(self._store, args))
 end

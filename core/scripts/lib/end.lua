@@ -5,8 +5,8 @@ local function end_of(record, max_age)
   return math.floor(created_of(record) / 1000) + max_age
 end
 
--- When a record ends that was to live until `expires` (0: for good), and no longer than until `limit` (0: there
--- is none).
+-- When a record ends that was to live until `expires` (0: for good), and no longer than until `limit` (0:
+-- there is none).
 local function earlier(expires, limit)
   if limit == 0 then return expires end
   return expires > 0 and math.min(expires, limit) or limit
