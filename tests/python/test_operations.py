@@ -16,6 +16,7 @@ from tokenstore import _core
 CASES = load("operations.json")["cases"]
 NOW = 1700000000000
 SEND, SLEEP = 1, 2
+LEAVE = 2
 ERRORS: dict[str, type[Exception]] = {
     "configuration": tokenstore.ConfigurationError,
     "connection": tokenstore.ConnectionError,
@@ -140,9 +141,10 @@ class Script:
             return
         reply = self.words.fill(step["replies"])
         connection.get_buffer(-1)[: len(reply)] = reply
-        settled, wants, _ = connection.feed(len(reply))
+        settled, wants, trust = connection.feed(len(reply))
         assert (settled, wants) == (([call], None) if call.over else (None, [call]))
         assert connection.heard > 0
+        assert (trust == LEAVE) is call.reconnect or call.over
         assert len(connection) == 0
 
     def lose(self, call: Any, step: dict[str, Any]) -> None:

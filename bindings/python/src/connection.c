@@ -253,6 +253,7 @@ static PyMemberDef connection_members[] = {
 
 static PyGetSetDef connection_getset[] = {
     {"oldest", connection_oldest, NULL, NULL, NULL},
+    {"oversized", tksp_py_connection_oversized, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -163,17 +163,19 @@ static void append(PyObject **list, tksp_py_call *call) {
     if (!tksp_py_call_wake_soon(call)) PyErr_Clear();
 }
 
-/* Hands out what has come. Making a result may run anything, so each round begins with the queue as it is then. True
- * when an answer did not fit what was asked: others may not either. */
-static bool answer_all(tksp_py_connection *self, PyObject **settled, PyObject **wants) {
+/* Hands out what has come. Making a result may run anything, so each round begins with the queue as it is then. What
+ * the connection is worth after that; none of the replies behind one that did not fit its command is handed out. */
+static tks_trust answer_all(tksp_py_connection *self, PyObject **settled, PyObject **wants) {
     int64_t now_ms = tksp_py_wall_ms();
     tksp_py_place place;
-    bool misfit = false;
-    while (!misfit && answer_next(self, now_ms, &place)) {
+    tks_trust worst = TKS_TRUST_KEEP;
+    while (worst != TKS_TRUST_CLOSE && answer_next(self, now_ms, &place)) {
         tksp_py_call *call = place.call;
         if (call == NULL) continue;
         if (!call->over) {
-            misfit = call->need == TKS_FAILED && tks_op_is_out_of_step(call->core);
+            tks_trust trust = tks_op_get_trust(call->core);
+            if (worst != TKS_TRUST_KEEP && trust == TKS_TRUST_KEEP) trust = worst;
+            worst = trust;
             tksp_py_call_finish(call);
             append(call->over ? settled : wants, call);
         }
@@ -181,7 +183,7 @@ static bool answer_all(tksp_py_connection *self, PyObject **settled, PyObject **
     }
     forget_given(self);
     self->heard = tksp_py_now();
-    return misfit;
+    return worst;
 }
 
 static PyObject *or_none(PyObject *object) {
@@ -190,9 +192,9 @@ static PyObject *or_none(PyObject *object) {
     return Py_None;
 }
 
-/* feed(size) -> (settled, wants, misfit): so many bytes were read into the buffer. `settled`: the calls that have
- * ended, for wake(); `wants`: those that want something more, see their `wish`; None where there are none. `misfit`:
- * the connection is not to be trusted. A take() has to follow. Raises ConnectionError when nothing of what came is to
+/* feed(size) -> (settled, wants, trust): so many bytes were read into the buffer. `settled`: the calls that have
+ * ended, for wake(); `wants`: those that want something more, see their `wish`; None where there are none. `trust`: a
+ * tks_trust. A take() has to follow. Raises ConnectionError when nothing of what came is to
  * be trusted: nobody was given any of it. */
 PyObject *tksp_py_connection_feed(PyObject *object, PyObject *arg) {
     tksp_py_connection *self = (tksp_py_connection *)object;
@@ -214,9 +216,17 @@ PyObject *tksp_py_connection_feed(PyObject *object, PyObject *arg) {
         PyTuple_New(3); /* now: later there would be no way to say that memory is short */
     if (result == NULL) return NULL;
     self->taking = true;
-    bool misfit = self->got > 0 && answer_all(self, &settled, &wants);
+    tks_trust trust = self->got > 0 ? answer_all(self, &settled, &wants) : TKS_TRUST_KEEP;
     PyTuple_SetItem(result, 0, or_none(settled));
     PyTuple_SetItem(result, 1, or_none(wants));
-    PyTuple_SetItem(result, 2, PyBool_FromLong(misfit));
+    PyTuple_SetItem(result, 2, PyLong_FromLong(trust));
     return result;
+}
+
+/* Why the answer that is under way will not be kept; None: it will be. */
+PyObject *tksp_py_connection_oversized(PyObject *object, void *unused) {
+    tks_error why = TKS_ERROR_INIT;
+    (void)unused;
+    if (tks_reader_check(((tksp_py_connection *)object)->reader, &why) == TKS_OK) Py_RETURN_NONE;
+    return PyUnicode_FromString(why.message);
 }

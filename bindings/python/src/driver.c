@@ -7,6 +7,12 @@
  * Threads:   any; each call belongs to the loop of its thread. */
 #include "driver.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "tokenstore/connecting.h"
+
 typedef struct driver_object {
     PyObject head;
     const tksp_py_state *state;
@@ -135,6 +141,22 @@ bool tksp_py_asyncio_import(tksp_py_state *state) {
     return state->running_loop != NULL;
 }
 
+/* The numbers of tokenstore/connecting.h: SOCKET_OPTIONS, of a TCP socket: ((level, name, value), …), and STAGGER. */
+static int add_numbers(PyObject *module) {
+    PyObject *options =
+        Py_BuildValue("((iii)(iii)(iii)(iii)(iii)(iii))", IPPROTO_TCP, TCP_NODELAY, 1, SOL_SOCKET,
+                      SO_KEEPALIVE, 1, IPPROTO_TCP, TCP_KEEPIDLE, TKS_KEEPALIVE_IDLE_S, IPPROTO_TCP,
+                      TCP_KEEPINTVL, TKS_KEEPALIVE_INTERVAL_S, IPPROTO_TCP, TCP_KEEPCNT,
+                      TKS_KEEPALIVE_COUNT, IPPROTO_TCP, TCP_USER_TIMEOUT, TKS_UNACKNOWLEDGED_MS);
+    PyObject *stagger = PyFloat_FromDouble(TKS_STAGGER_MS / 1e3);
+    int bad = options == NULL || stagger == NULL ||
+              PyObject_SetAttrString(module, "SOCKET_OPTIONS", options) < 0 ||
+              PyObject_SetAttrString(module, "STAGGER", stagger) < 0;
+    Py_XDECREF(options);
+    Py_XDECREF(stagger);
+    return bad ? -1 : 0;
+}
+
 int tksp_py_driver_init(PyObject *module, tksp_py_state *state) {
     static const char *const names[] = {
         [TKSP_PY_CALL_SOON] = "call_soon", [TKSP_PY_RUN] = "run",
@@ -146,6 +168,7 @@ int tksp_py_driver_init(PyObject *module, tksp_py_state *state) {
         state->names[i] = PyUnicode_InternFromString(names[i]);
         if (state->names[i] == NULL) return -1;
     }
+    if (add_numbers(module) < 0) return -1;
     state->driver_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &driver_spec, NULL);
     return state->driver_type == NULL ? -1 : PyModule_AddType(module, state->driver_type);
 }

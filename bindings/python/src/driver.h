@@ -175,6 +175,7 @@ void tksp_py_connection_free_replies(tksp_py_connection *self);
 PyObject *tksp_py_connection_hello(PyObject *object, PyObject *fd);
 PyObject *tksp_py_connection_greet(PyObject *object, PyObject *arg);
 PyObject *tksp_py_connection_feed(PyObject *object, PyObject *arg);
+PyObject *tksp_py_connection_oversized(PyObject *object, void *unused);
 
 /* ---- all of them ----------------------------------------------------------------------------------- */
 

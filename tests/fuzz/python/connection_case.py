@@ -159,13 +159,13 @@ class Case:
             return
         self.connection.get_buffer(-1)[: len(piece)] = piece
         try:
-            settled, wants, misfit = self.connection.feed(len(piece))
+            settled, wants, trust = self.connection.feed(len(piece))
         except tokenstore.ConnectionError:
             self.drain(0)
             return
         for call in wants or ():
             call.lost(tokenstore.ConnectionError("it is not sent again"), True)
-        if misfit:
+        if trust:
             self.drain(0)
         _core.wake(settled or [])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Connection", "describe"]
 
 _NOW = 2  # when take() is due; 1: with the next round of the loop, 0: it is called anyway
+
+_CLOSE, _LEAVE = 1, 2  # what a connection is worth after answers: tks_trust
 
 _LOOKS = 4  # whether there is something to read, before something is written all the same
 _LOOK_AGAIN = 0.001  # seconds: the loop reads in between; uvloop may run timers before that
@@ -116,13 +119,13 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
             self._read_greeting(nbytes)
             return
         try:
-            settled, wants, misfit = self.feed(nbytes)
+            settled, wants, trust = self.feed(nbytes)
         except (Error, MemoryError) as error:
             self.abort(error if isinstance(error, Error) else ConnectionError("out of memory"))
             return
         try:
-            if wants or misfit or self._pool.crowded:
-                self._act(wants or (), misfit)
+            if wants or trust or self._pool.crowded:
+                self._act(wants or (), trust)
         finally:  # tasks run last: they may do anything, to this connection, too
             if settled:
                 try:
@@ -139,12 +142,14 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
             self.refused = True
             self.abort(error)
 
-    def _act(self, wants: Iterable[_core.Call[Any]], misfit: bool) -> None:
-        for call in wants:
-            self._pool.proceed(call)
-        if misfit:
+    def _act(self, wants: Iterable[_core.Call[Any]], trust: int) -> None:
+        if trust == _CLOSE:
             why = "an answer did not fit what was asked: others may not either"
             self.abort(ConnectionError(why))
+        elif trust == _LEAVE:
+            self._pool.renew()
+        for call in wants:
+            self._pool.proceed(call)
         self._pool.make_room()
 
     def pause_writing(self) -> None:
@@ -220,6 +225,6 @@ def _run(function: Any, *args: Any, **unused: Any) -> None:
 def describe(error: BaseException | None) -> str:
     if error is None or isinstance(error, EOFError):
         return "the server closed the connection"
-    if isinstance(error, OSError) and error.strerror:
-        return str(error.strerror)
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)  # asyncio's own text holds the address once more
     return str(error) or type(error).__name__

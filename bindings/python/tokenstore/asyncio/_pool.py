@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tokenstore import _core
 from tokenstore.asyncio._connect import OpenError, Server, open_connection
 from tokenstore.asyncio._connection import Connection
-from tokenstore.errors import ConnectionError, Error, TimeoutError
+from tokenstore.errors import ConnectionError, Error, LimitError, TimeoutError
 
 if TYPE_CHECKING:
     _Call = _core.Call[Any]
@@ -98,8 +98,6 @@ class Pool(_core.Pool):
             call.fail(error)
 
     def _send(self, call: _Call) -> None:
-        if call.reconnect and call.connection is not None:
-            self._retire(call.connection)
         if len(self._open) < self._size:
             self._connect()
         if self._open:
@@ -120,13 +118,22 @@ class Pool(_core.Pool):
 
     def _expire(self, call: _Call) -> None:
         connection: Connection | None = call.connection
-        why = "no connection" if call in self._waiting else "no answer"
+        why = self._what_is_awaited() if call in self._waiting else "no answer"
         half = (call.began + call.deadline) / 2
         silent = connection is not None and connection.silent_since() <= half
-        call.expire(f"{self.server.name}: {why} within the timeout")
+        large = None if connection is None or connection.oldest is not call else connection.oversized
+        if large is not None:
+            call.lost(LimitError(large), True)
+        else:
+            call.expire(f"{self.server.name}: {why} within the timeout")
         self._stop_connecting()
         if silent and connection is not None:
             self._retire(connection)
+
+    def _what_is_awaited(self) -> str:
+        if self.server.resolver.looks:
+            return "cannot connect: the host name was not resolved"
+        return "no connection"
 
     def left(self, call: _Call) -> None:
         """The caller has gone. The call's place stays in the queue until its answer comes; which it should, and in
@@ -299,7 +306,7 @@ class Pool(_core.Pool):
         if self._leaving is not None and not (busy or len(self) or self._leaving.done()):
             self._leaving.set_result(None)
         if self._ended and not (busy or len(self)):
-            self._close_all()
+            self.renew()
         self._sweep()
         self._crowd(busy or self._ended or self._leaving is not None or bool(self._closing))
 
@@ -333,11 +340,12 @@ class Pool(_core.Pool):
 
     async def disconnect(self) -> None:
         """Closes the connections that are open; first the calls on them end. Later calls have new ones."""
-        connections = self._close_all()
+        connections = self.renew()
         if connections:
             await asyncio.wait([c.closed for c in connections])
 
-    def _close_all(self) -> list[Connection]:
+    def renew(self) -> list[Connection]:
+        """No connection that is open takes a call any more: gives those that are to close."""
         self._closing += self._open
         self._open.clear()
         self._look()

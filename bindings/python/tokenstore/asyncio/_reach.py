@@ -1,0 +1,194 @@
+"""From a host to a connected socket: names are looked up, and addresses tried, as core/io does (resolve.c, connect.c)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from tokenstore import _core
+from tokenstore.errors import ConfigurationError, ConnectionError
+
+__all__ = ["Resolver", "reach", "reach_unix"]
+
+_ATTEMPTS = 8  # at a time
+_ADDRESSES = 32  # of a name; more are left out
+_ASK_AGAIN = 0.001  # seconds: for a unix socket whose queue is full
+
+Address = tuple[Any, ...]  # family, address
+
+
+class Resolver:
+    """The addresses of a host. Used by any thread.
+
+    ``getaddrinfo`` can be given no deadline and cannot be cancelled, so each lookup has a thread of its own, which
+    nobody waits for at the end: not one of the loop's executor, which asyncio.run does wait for. Loops that look at
+    the same time share one.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.last: Address | None = None  # that answered
+        self._host, self._port = host, port
+        self._pid = 0
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[Any]]] | None = None
+
+    @property
+    def looks(self) -> bool:
+        """Is a lookup under way?"""
+        return self._waiting is not None
+
+    async def resolve(self) -> list[Address]:
+        """In the order in which to try them: the one that answered last, then the families take turns."""
+        try:
+            found = self._ask(socket.AI_NUMERICHOST | socket.AI_NUMERICSERV)
+        except socket.gaierror:
+            if ":" in self._host:
+                raise ConfigurationError(_why_no_ipv6(self._host)) from None
+            try:
+                found = await self._look_up()
+            except (OSError, UnicodeError) as error:
+                why = getattr(error, "strerror", None) or str(error)
+                raise ConnectionError(
+                    f"cannot connect: the host name cannot be resolved: {why}"
+                ) from None
+        return self._sort(found)
+
+    def _ask(self, flags: int = 0) -> list[Address]:
+        found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM, flags=flags)
+        return [(family, address) for family, _, _, _, address in found[:_ADDRESSES]]
+
+    async def _look_up(self) -> list[Address]:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Any] = loop.create_future()
+        if self._pid != os.getpid():  # a thread of the parent's is not here
+            self._pid, self._lock, self._waiting = os.getpid(), threading.Lock(), None
+        with self._lock:
+            first = self._waiting is None
+            waiting = self._waiting = self._waiting or []
+            waiting.append((loop, answer))
+        if first:
+            threading.Thread(target=self._look, name="tokenstore-resolve", daemon=True).start()
+        found, error = await answer
+        if error is not None:
+            raise error
+        return found  # type: ignore[no-any-return]
+
+    def _look(self) -> None:
+        outcome: tuple[Any, BaseException | None]
+        try:
+            outcome = self._ask(), None
+        except (OSError, UnicodeError) as error:
+            outcome = None, error
+        with self._lock:
+            waiting, self._waiting = self._waiting or [], None
+        for loop, answer in waiting:
+            with suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(_set, answer, outcome)
+
+    def _sort(self, found: Iterable[Address]) -> list[Address]:
+        left = list(dict.fromkeys(found))
+        ordered = [left.pop(left.index(self.last))] if self.last in left else []
+        while left:
+            family = ordered[-1][0] if ordered else None
+            other = next((a for a in left if a[0] != family), left[0])
+            left.remove(other)
+            ordered.append(other)
+        return ordered
+
+
+def _set(answer: asyncio.Future[Any], outcome: object) -> None:
+    if not answer.done():
+        answer.set_result(outcome)
+
+
+def _why_no_ipv6(host: str) -> str:
+    address, _, zone = host.partition("%")
+    try:
+        socket.inet_pton(socket.AF_INET6, address)
+    except OSError:
+        zone = ""
+    if not zone:
+        return "the host in brackets is not an IPv6 address: correct the URL"
+    return (
+        f'the IPv6 address in the URL has the zone "{zone}", and this machine has no network interface of '
+        "that name"
+    )
+
+
+# ---- sockets -----------------------------------------------------------------------------------
+
+
+async def reach(addresses: list[Address], patience: float) -> socket.socket:
+    """A socket that is connected to the first address that answers. Attempts begin one after the other, so that an
+    address that swallows all packets costs no more than that pause (RFC 8305); each has `patience` seconds. Raises the
+    error of the first that failed: it is the one that should have worked."""
+    left = addresses[::-1]
+    attempts: set[asyncio.Task[socket.socket]] = set()
+    error: BaseException | None = None
+    try:
+        while left or attempts:
+            if left and len(attempts) < _ATTEMPTS:
+                attempts.add(asyncio.ensure_future(_try(left.pop(), patience)))
+            pause = _core.STAGGER if left and len(attempts) < _ATTEMPTS else None
+            done, _ = await asyncio.wait(
+                attempts, timeout=pause, return_when=asyncio.FIRST_COMPLETED
+            )
+            for attempt in done:
+                attempts.discard(attempt)
+                if attempt.exception() is None:
+                    return attempt.result()
+                error = error or attempt.exception()
+    finally:
+        await _give_up(attempts)
+    assert error is not None
+    raise error
+
+
+async def _give_up(attempts: set[asyncio.Task[socket.socket]]) -> None:
+    for attempt in attempts:
+        attempt.cancel()
+    for outcome in await asyncio.gather(*attempts, return_exceptions=True):
+        if isinstance(outcome, socket.socket):
+            outcome.close()
+
+
+async def _try(to: Address, patience: float) -> socket.socket:
+    family, address = to
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        for level, name, value in _core.SOCKET_OPTIONS:
+            with suppress(OSError):  # it works all the same
+                sock.setsockopt(level, name, value)
+        await asyncio.wait_for(
+            asyncio.get_running_loop().sock_connect(sock, address), patience
+        )
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def reach_unix(path: str, patience: float) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        await asyncio.wait_for(_knock(sock, path), patience)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _knock(sock: socket.socket, path: str) -> None:
+    while True:  # it connects at once, or has to be asked again
+        try:
+            sock.connect(path)
+            return
+        except BlockingIOError:
+            await asyncio.sleep(_ASK_AGAIN)

@@ -1,0 +1,83 @@
+"""TLS for connections in an event loop: verified, 1.2 or newer, from files that may be renewed while the program runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+import threading
+
+from tokenstore import _core
+from tokenstore.errors import ConfigurationError
+
+__all__ = ["Contexts"]
+
+_log = logging.getLogger("tokenstore")
+
+_SECURITY_LEVEL = 2  # as everywhere in this package: 112 bits
+
+
+class Contexts:
+    """The context for the next connection: a new one where a file has changed since the last. Used by any thread."""
+
+    def __init__(self, target: _core._Target) -> None:
+        self._target = target
+        self._lock = threading.Lock()
+        self._seen = self._look()
+        self._context = _make(target)
+
+    def get(self) -> ssl.SSLContext:
+        """Where new files cannot be used - they may be half written - the old context goes on, and it is logged."""
+        with self._lock:
+            seen = self._look()
+            if seen != self._seen:
+                self._seen = seen
+                try:
+                    self._context = _make(self._target)
+                except ConfigurationError as problem:
+                    self._seen = ()  # the next connection looks again
+                    _log.warning("the TLS files were not read again: %s", problem)
+            return self._context
+
+    def _look(self) -> tuple[object, ...]:
+        target = self._target
+        ca = target["ca"] or ssl.get_default_verify_paths().cafile
+        return tuple(_state_of(path) for path in (ca, target["cert"], target["key"]))
+
+
+def _state_of(path: str | None) -> object:
+    """What changes when a file is written or replaced."""
+    if path is None:
+        return None
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        return error.errno
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _make(target: _core._Target) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    if getattr(context, "security_level", _SECURITY_LEVEL) < _SECURITY_LEVEL:
+        context.set_ciphers(f"DEFAULT:@SECLEVEL={_SECURITY_LEVEL}")
+    ca, cert = target["ca"], target["cert"]
+    try:
+        if ca is None:
+            context.set_default_verify_paths()
+        elif os.path.isdir(ca):
+            context.load_verify_locations(capath=ca)
+        else:
+            context.load_verify_locations(cafile=ca)
+        if cert is not None:
+            context.load_cert_chain(cert, target["key"], password=_no_password)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"cannot use ca, cert or key: {error}") from None
+    return context
+
+
+def _no_password() -> str:
+    """Without this OpenSSL would ask for it at the terminal."""
+    return ""
