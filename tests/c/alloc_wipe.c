@@ -95,10 +95,10 @@ TEST(wipe_tokens) {
 }
 
 TEST(wipe_raw_commands) {
-    const tks_bytes words[] = {TKS_LITERAL("AUTH"), secret()};
+    const tks_bytes words[] = {TKS_LITERAL("ECHO"), secret()};
     const size_t argc[] = {2};
     tks_op *op;
-    begin("AUTH");
+    begin("ECHO");
     CHECK_STATUS(tks_raw_new(1, argc, words, &op, NULL), TKS_OK);
     start_and_free(op);
     end();

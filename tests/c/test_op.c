@@ -228,3 +228,132 @@ TEST(op_notes_say_why_it_tried_again) {
                 "wthe connections to this server are given up: the server answered: READONLY no\n");
     tks_op_free(op);
 }
+
+/* ---- raw commands that would change the connection -------------------------------------------------- */
+
+/* `text` is one command a line, its words apart by blanks. */
+static tks_status make_raw(const char *text, tks_error *err) {
+    tks_bytes argv[32];
+    size_t argc[8] = {0}, count = 0, words = 0;
+    tks_op *op = NULL;
+    test_context("%s", text);
+    for (const char *at = text; *at != '\0'; count++) {
+        const char *end = strchr(at, '\n');
+        end = end == NULL ? at + strlen(at) : end;
+        while (at < end) {
+            size_t size = strcspn(at, " \n");
+            argv[words++] = tks_bytes_of(at, size);
+            argc[count]++;
+            at += size + (at[size] == ' ');
+        }
+        at += *at == '\n';
+    }
+    *err = (tks_error)TKS_ERROR_INIT;
+    tks_status status = tks_raw_new(count, argc, argv, &op, err);
+    CHECK((op != NULL) == (status == TKS_OK));
+    tks_op_free(op);
+    return status;
+}
+
+TEST(op_raw_commands_that_change_a_connection_are_refused) {
+    static const char *const texts[] = {"SELECT 3",
+                                        "select 3",
+                                        "SeLeCt",
+                                        "AUTH secret",
+                                        "auth user secret",
+                                        "HELLO",
+                                        "HELLO 3",
+                                        "RESET",
+                                        "QUIT",
+                                        "CLIENT SETNAME x",
+                                        "client setname x",
+                                        "CLIENT SetInfo LIB-NAME x",
+                                        "CLIENT REPLY OFF",
+                                        "CLIENT TRACKING ON",
+                                        "CLIENT CACHING YES",
+                                        "CLIENT NO-EVICT on",
+                                        "CLIENT NO-TOUCH on",
+                                        "CLIENT CAPA redirect",
+                                        "CLIENT IMPORT-SOURCE on",
+                                        "SUBSCRIBE a",
+                                        "psubscribe a*",
+                                        "SSUBSCRIBE a",
+                                        "UNSUBSCRIBE",
+                                        "PUNSUBSCRIBE",
+                                        "SUNSUBSCRIBE",
+                                        "MONITOR",
+                                        "WATCH k",
+                                        "READONLY",
+                                        "READWRITE",
+                                        "ASKING",
+                                        "SCRIPT DEBUG YES",
+                                        "SYNC",
+                                        "PSYNC ? -1",
+                                        "REPLCONF ack 0",
+                                        "PING\nSELECT 3\nPING",
+                                        "MULTI",
+                                        "multi",
+                                        "MULTI\nINCR n",
+                                        "MULTI\nEXEC\nMULTI",
+                                        "EXEC\nMULTI",
+                                        "MULTI\nEXEC now",
+                                        "MULTI\nINCR n\nEXEC\nWATCH k",
+                                        "MULTI\nSELECT 1\nEXEC"};
+    static const char *const fine[] = {"GET SELECT",
+                                       "SET AUTH x",
+                                       "SELECTED 3",
+                                       "SELEC 3",
+                                       "CLIENT",
+                                       "CLIENT ID",
+                                       "CLIENT LIST",
+                                       "CLIENT GETNAME",
+                                       "CLIENT KILL ID 3",
+                                       "CLIENT REPLYING x",
+                                       "SCRIPT LOAD x",
+                                       "SCRIPT FLUSH",
+                                       "PUBLISH c SUBSCRIBE",
+                                       "MULTI\nINCR n\nEXEC",
+                                       "multi\nexec",
+                                       "MULTI\nDISCARD",
+                                       "EXEC",
+                                       "MULTI\nEXEC\nMULTI\nDISCARD\nPING",
+                                       "BLPOP k 1",
+                                       "WAIT 1 100",
+                                       "UNWATCH"};
+    tks_error err;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        CHECK_STATUS(make_raw(texts[i], &err), TKS_ERR_DATA);
+        CHECK_CONTAINS(err.message, "is not sent");
+        CHECK(strstr(err.message, "secret") == NULL);
+    }
+    for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++)
+        CHECK_STATUS(make_raw(fine[i], &err), TKS_OK);
+    CHECK_STATUS(make_raw("select 3", &err), TKS_ERR_DATA);
+    CHECK_CONTAINS(err.message, "redis://…/3");
+    /* Whatever bytes a word holds. */
+    size_t argc = 1;
+    tks_op *op = NULL;
+    tks_bytes word = tks_bytes_of("SELECT\0", 7);
+    CHECK_STATUS(tks_raw_new(1, &argc, &word, &op, NULL), TKS_OK);
+    tks_op_free(op);
+    word = tks_bytes_of("", 0);
+    CHECK_STATUS(tks_raw_new(1, &argc, &word, &op, NULL), TKS_OK);
+    tks_op_free(op);
+}
+
+TEST(op_a_multi_that_could_not_end_closes_the_connection) {
+    size_t argc[] = {1, 1};
+    tks_bytes argv[] = {TKS_LITERAL("MULTI"), TKS_LITERAL("exec")};
+    tks_op *op = NULL;
+    CHECK_STATUS(tks_raw_new(2, argc, argv, &op, NULL), TKS_OK);
+    begin(op);
+    CHECK_INT(answer(op, "+OK\r\n-NOPERM User x has no permissions to run 'exec'\r\n"), TKS_DONE);
+    CHECK_INT(tks_op_get_trust(op), TKS_TRUST_CLOSE);
+    tks_op_free(op);
+
+    CHECK_STATUS(tks_raw_new(2, argc, argv, &op, NULL), TKS_OK);
+    begin(op);
+    CHECK_INT(answer(op, "+OK\r\n-EXECABORT Transaction discarded\r\n"), TKS_DONE);
+    CHECK_INT(tks_op_get_trust(op), TKS_TRUST_KEEP);
+    tks_op_free(op);
+}

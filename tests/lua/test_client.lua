@@ -124,6 +124,15 @@ test("what cannot be a command", function()
   only("PONG", client:execute "PING")
 end)
 
+test("what would change the connection for others is not sent", function()
+  fails("data", "redis://…/3", client:execute("SELECT", 3))
+  fails("data", "is not sent", client:execute("subscribe", "c"))
+  fails("data", "into one pipeline", client:pipeline { { "MULTI" }, { "INCR", key } })
+  local replies = client:pipeline { { "MULTI" }, { "SET", key, "x" }, { "EXEC" } }
+  equal(replies[3][1], "OK")
+  only("x", client:execute("GET", key))
+end)
+
 test("a closed client says so", function()
   local other = assert(tokenstore.Client(harness.url))
   only("PONG", other:execute "PING")

@@ -7,6 +7,7 @@ import enum
 import gc
 import logging
 import os
+import re
 import threading
 import weakref
 from pathlib import Path
@@ -388,3 +389,37 @@ def test_what_is_exported() -> None:
     namespace: dict[str, Any] = {}
     exec("from tokenstore import *", namespace)
     assert set(tokenstore.__all__) <= set(namespace)
+
+
+# ---- commands that would change a shared connection ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("commands", "advice"),
+    [
+        ([["SELECT", 3]], "redis://…/3"),
+        ([[b"select", b"3"]], "redis://…/3"),
+        ([[bytearray(b"Auth"), "CANARY"]], "redis://user:password@host"),
+        ([[memoryview(b"SUBSCRIBE"), "c"]], "a Redis client of your own"),
+        ([["CLIENT", b"setname", "x"]], "client_name="),
+        ([["PING"], ["WATCH", "k"], ["PING"]], "EVAL"),
+        ([["MULTI"], ["INCR", "n"]], "into one pipeline"),
+    ],
+)
+def test_what_would_change_the_connection_is_not_sent(
+    server: Server, commands: list[list[tokenstore.client.Argument]], advice: str
+) -> None:
+    with Client("redis://127.0.0.1:1", timeout=0.1) as nowhere:
+        with pytest.raises(tokenstore.DataError, match=re.escape(advice)) as caught:
+            nowhere.pipeline(commands)
+        assert "CANARY" not in str(caught.value)
+        if len(commands) == 1:
+            with pytest.raises(tokenstore.DataError, match=re.escape(advice)):
+                nowhere.execute(*commands[0])
+    with Client(server.url) as client:
+        before = client.execute("CLIENT", "INFO").split(b" resp=")[0].split(b" cmd=")[0]
+        with pytest.raises(tokenstore.DataError):
+            client.pipeline(commands, raise_errors=False)
+        assert client.execute("SET", "k", "v") == "OK"
+        assert client.pipeline([["MULTI"], ["GET", "k"], ["EXEC"]])[2] == [b"v"]
+        assert before.split()[0] == client.execute("CLIENT", "INFO").split()[0]

@@ -65,7 +65,8 @@ setmetatable(Client, {
 -- execute("SET", "key", value, …): one command; strings go over as they are, numbers as text. Gives
 -- the reply: string, integer or list; nil where Redis says nil (false within a list). An error reply
 -- is nil, message, "server"; one beyond max_reply_size is nil, message, "limit". Sent once: without an answer
--- it is "outcome_unknown".
+-- it is "outcome_unknown". What would change the connection for others (SELECT, AUTH, SUBSCRIBE …) is not
+-- sent: nil, message, "data".
 function Client:execute(...)
   return self._run(self._handle, core.execute(...))
 end

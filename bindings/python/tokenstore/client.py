@@ -116,9 +116,9 @@ class Client(BaseClient, Closing):
         ========================= ==================
 
         Nobody here knows what the command does, so it is sent once: when no answer comes, that is
-        an :class:`OutcomeUnknownError`. Commands that turn a connection into something else
-        (SUBSCRIBE, MONITOR, MULTI without EXEC in the same pipeline) do not belong here: the
-        connection is shared.
+        an :class:`OutcomeUnknownError`. The connection is shared, so a command that would leave it
+        changed for others (SELECT, AUTH, SUBSCRIBE, WATCH, CLIENT SETNAME, MULTI without its EXEC in
+        the same pipeline …) is not sent: it raises :class:`DataError`, which says what to do instead.
         """
         reply = self._core.run(_core.commands((args,)), timeout)[0]
         if isinstance(reply, Exception):

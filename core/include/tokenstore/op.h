@@ -181,8 +181,8 @@ void tks_op_free(tks_op *op);
 
 /* `count` commands to be sent as they are, one after the other: execute and pipeline. Command i has
  * the next argc[i] entries of `argv`. All are copied. They are TKS_ONCE: nobody here knows what they
- * do. Error replies are results, not failures. TKS_OK, TKS_ERR_MEMORY, TKS_ERR_DATA (no command, or
- * a command without arguments). */
+ * do. Error replies are results, not failures. TKS_OK, TKS_ERR_MEMORY, TKS_ERR_DATA (no command, one without
+ * words, or one that would change the connection for others, such as SELECT: core/src/ops/raw_refused.c). */
 tks_status tks_raw_new(size_t count, const size_t *argc, const tks_bytes *argv, tks_op **out,
                        tks_error *err);
 

@@ -1,5 +1,6 @@
 /* raw.c - commands sent as they are: execute and pipeline. */
 #include "op_private.h"
+#include "raw_refused.h"
 
 typedef struct raw_op {
     tks_op base;
@@ -9,7 +10,14 @@ typedef struct raw_op {
 static tks_status finish(tks_op *op, int64_t now_ms) {
     raw_op *self = (raw_op *)op;
     (void)now_ms;
-    for (size_t i = 0; i < op->count; i++) self->replies[i] = op->commands[i].reply;
+    for (size_t i = 0; i < op->count; i++) {
+        const tksp_command *command = &op->commands[i];
+        self->replies[i] = command->reply;
+        /* The user may MULTI and not EXEC: then the next command would be queued. */
+        if (tks_reply_is_error(command->reply, "NOPERM") && op->trust == TKS_TRUST_KEEP &&
+            tksp_raw_ends_multi(command->argc, command->argv))
+            op->trust = TKS_TRUST_CLOSE;
+    }
     op->result.type = TKS_RESULT_REPLIES;
     op->result.size = op->count;
     op->result.replies = self->replies;
@@ -33,16 +41,19 @@ tks_status tks_raw_new(size_t count, const size_t *argc, const tks_bytes *argv, 
                        tks_error *err) {
     *out = NULL;
     if (count == 0) return tks_fail(err, TKS_ERR_DATA, "no command was given");
+    for (size_t i = 0; i < count; i++) {
+        if (argc[i] == 0)
+            return tks_fail(err, TKS_ERR_DATA, "command %zu has no words: give at least its name",
+                            i + 1);
+    }
+    tks_status status = tksp_raw_check(count, argc, argv, err);
+    if (status != TKS_OK) return status;
     raw_op *self = (raw_op *)tksp_op_new(sizeof *self, &raw_kind, TKS_ONCE);
     if (self == NULL) return tks_fail_memory(err);
     self->replies = tksp_arena_alloc(&self->base.arena, count * sizeof *self->replies);
-    tks_status status = self->base.arena.status;
+    status = self->base.arena.status;
     for (size_t i = 0; status == TKS_OK && i < count; i++) {
-        if (argc[i] == 0)
-            status = tks_fail(err, TKS_ERR_DATA, "command %zu has no words: give at least its name",
-                              i + 1);
-        else
-            status = add(&self->base, argc[i], argv);
+        status = add(&self->base, argc[i], argv);
         argv += argc[i];
     }
     if (status != TKS_OK) {

@@ -1,0 +1,91 @@
+/* raw_refused.c - see raw_refused.h. Source: redis.io, "Commands"; what changes the state that Redis keeps for a
+ * connection (its client struct in server.h): the database, the user, the protocol, the mode, the name. */
+#include "raw_refused.h"
+
+#include <string.h>
+
+#define OTHER_CLIENT "use a Redis client of your own for it"
+
+typedef struct refused {
+    const char *name, *subcommand; /* NULL: all of them */
+    const char *advice;
+} refused;
+
+static const refused REFUSED[] = {
+    {"SELECT", NULL,
+     "put the database into the URL (redis://…/3) or give db=, to a client of its own"},
+    {"AUTH", NULL, "put user and password into the URL, redis://user:password@host"},
+    {"HELLO", NULL, "put user and password into the URL; the protocol is this library's"},
+    {"RESET", NULL, "close() the client to give its connections up"},
+    {"QUIT", NULL, "close() the client instead"},
+    {"CLIENT", "SETNAME", "give client_name="},
+    {"CLIENT", "SETINFO", OTHER_CLIENT},
+    {"CLIENT", "REPLY", OTHER_CLIENT},
+    {"CLIENT", "TRACKING", OTHER_CLIENT},
+    {"CLIENT", "CACHING", OTHER_CLIENT},
+    {"CLIENT", "NO-EVICT", OTHER_CLIENT},
+    {"CLIENT", "NO-TOUCH", OTHER_CLIENT},
+    {"CLIENT", "CAPA", OTHER_CLIENT},
+    {"CLIENT", "IMPORT-SOURCE", OTHER_CLIENT},
+    {"SUBSCRIBE", NULL, OTHER_CLIENT " (the ends of sessions come from RedisJWT's events)"},
+    {"PSUBSCRIBE", NULL, OTHER_CLIENT " (the ends of sessions come from RedisJWT's events)"},
+    {"SSUBSCRIBE", NULL, OTHER_CLIENT},
+    {"UNSUBSCRIBE", NULL, OTHER_CLIENT},
+    {"PUNSUBSCRIBE", NULL, OTHER_CLIENT},
+    {"SUNSUBSCRIBE", NULL, OTHER_CLIENT},
+    {"MONITOR", NULL, OTHER_CLIENT},
+    {"WATCH", NULL, "use a script (EVAL): it is as atomic, and needs no connection of its own"},
+    {"READONLY", NULL, OTHER_CLIENT},
+    {"READWRITE", NULL, OTHER_CLIENT},
+    {"ASKING", NULL, OTHER_CLIENT},
+    {"SCRIPT", "DEBUG", OTHER_CLIENT},
+    {"SYNC", NULL, OTHER_CLIENT},
+    {"PSYNC", NULL, OTHER_CLIENT},
+    {"REPLCONF", NULL, OTHER_CLIENT},
+};
+
+/* Is `word` this name, in any case? */
+static bool is(tks_bytes word, const char *name) {
+    size_t i = 0;
+    for (; i < word.size && name[i] != '\0'; i++) {
+        char c = word.data[i];
+        if ((c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c) != name[i]) return false;
+    }
+    return i == word.size && name[i] == '\0';
+}
+
+static const refused *find(size_t argc, const tks_bytes *argv) {
+    for (size_t i = 0; i < sizeof REFUSED / sizeof REFUSED[0]; i++) {
+        const refused *r = &REFUSED[i];
+        if (is(argv[0], r->name) &&
+            (r->subcommand == NULL || (argc > 1 && is(argv[1], r->subcommand))))
+            return r;
+    }
+    return NULL;
+}
+
+bool tksp_raw_ends_multi(size_t argc, const tks_bytes *argv) {
+    return argc == 1 && (is(argv[0], "EXEC") || is(argv[0], "DISCARD"));
+}
+
+tks_status tksp_raw_check(size_t count, const size_t *argc, const tks_bytes *argv, tks_error *err) {
+    bool open = false; /* a MULTI without its EXEC so far */
+    for (size_t i = 0; i < count; i++) {
+        const refused *r = find(argc[i], argv);
+        if (r != NULL) {
+            bool two = r->subcommand != NULL;
+            return tks_fail(
+                err, TKS_ERR_DATA,
+                "%s%s%s is not sent: it would change a connection that others use too - %s",
+                r->name, two ? " " : "", two ? r->subcommand : "", r->advice);
+        }
+        open = is(argv[0], "MULTI") || (open && !tksp_raw_ends_multi(argc[i], argv));
+        argv += argc[i];
+    }
+    if (open)
+        return tks_fail(
+            err, TKS_ERR_DATA,
+            "MULTI is not sent without its EXEC: it would change a connection that others use "
+            "too - put both into one pipeline");
+    return TKS_OK;
+}
