@@ -1,4 +1,5 @@
--- tokenstore.d.lua and those of its classes say what there is: every public name of the module and nothing else.
+-- tokenstore.d.lua and those of its classes say what there is: every public name of the module and nothing
+-- else.
 
 local harness = require "harness"
 local tokenstore = require "tokenstore"

@@ -76,7 +76,7 @@ def test_redis(signer: Signer, redis: Server) -> None:
         get(server, redisHost=redis.url)
         assert redis("HKEYS", "spike-tokens-for-clientId-id") == [AUDIENCE.encode()]
         get(server, redisHost=redis.url, useRedis=True, tokenRedisKeyName="mine", clientId=None)
-        assert redis("HKEYS", "mine") == [AUDIENCE.encode()]
+        assert redis("HKEYS", "mineid") == [AUDIENCE.encode()]
         redis("FLUSHALL")
         get(server, redisHost=redis.url, useRedis=False)
         get(server, useRedis=False)

@@ -54,8 +54,9 @@ def test_opaque_tokens(lua: Lua, authority_server: Provider, redis: Server) -> N
     token = lua(get(OPAQUE))
     assert "." not in token
     assert lua(get(OPAQUE)) == token
-    field, text = redis("HGETALL", HASH)
-    assert field.startswith(OPAQUE.encode() + b"\0&server=http")
+    (own,) = redis("KEYS", "*:own:*")
+    field, text = redis("HGETALL", own)
+    assert len(field) == 28  # a digest
     end, _, stored = text.decode().partition(":")
     assert stored == token
     assert abs(int(end) / 1000 - time.time() - 60) < 5
@@ -86,8 +87,8 @@ def test_the_hash_is_the_one_that_the_node_package_has(
     spike(lua, authority_server, redis=redis.url)
     token = lua(get(A))
     assert redis("HGETALL", HASH) == [A.encode(), token.encode()]
-    assert 50_000 < redis("PTTL", HASH) <= 60_000
-    assert redis.keys() == [HASH.encode()]  # the lock is gone
+    (own,) = redis("KEYS", "*:own:*")
+    assert sorted(redis.keys()) == [HASH.encode(), own]  # the lock is gone
     spike(lua, authority_server, redis=redis.url, token_key_prefix="other:")
     lua(get(A))
     assert ("other:" + CLIENT_ID).encode() in redis.keys()

@@ -68,7 +68,7 @@ def test_redis(lua: Lua, signer: Signer, redis: Server) -> None:
         get(lua, server, redisHost=redis.url)
         assert redis("HKEYS", "spike-tokens-for-clientId-id") == [AUDIENCE.encode()]
         get(lua, server, redisHost=redis.url, useRedis=True, tokenRedisKeyName="mine")
-        assert redis("HKEYS", "mine") == [AUDIENCE.encode()]
+        assert redis("HKEYS", "mineid") == [AUDIENCE.encode()]
         redis("FLUSHALL")
         get(lua, server, redisHost=redis.url, useRedis=False)
         get(lua, server, useRedis=False)

@@ -41,6 +41,8 @@ enum {
     SCOPE,
     HOST_HEADER,
     REDIS_KEY,
+    REDIS_STRING,
+    ISSUER,
     CA,
     CERT,
     KEY,
@@ -73,6 +75,8 @@ static const tksp_lua_param option_params[] = {
     {"scope", NULL, LUA_TSTRING, false},
     {"host_header", NULL, LUA_TSTRING, false},
     {"redis_key", NULL, LUA_TSTRING, false},
+    {"redis_string", NULL, LUA_TSTRING, false},
+    {"issuer", NULL, LUA_TSTRING, false},
     {"ca", NULL, LUA_TSTRING, false},
     {"cert", NULL, LUA_TSTRING, false},
     {"key", NULL, LUA_TSTRING, false},
@@ -171,6 +175,8 @@ static tks_status make(lua_State *L, const tks_spike_parameter *parameters, size
     o.scope = tksp_lua_to_bytes(L, SCOPE);
     o.host_header = tksp_lua_to_bytes(L, HOST_HEADER);
     o.redis_key = tksp_lua_to_bytes(L, REDIS_KEY);
+    o.redis_string = tksp_lua_to_bytes(L, REDIS_STRING);
+    o.issuer = tksp_lua_to_bytes(L, ISSUER);
     o.parameters = parameters;
     o.parameter_count = count;
     o.json_body = lua_toboolean(L, JSON_BODY) != 0;
@@ -407,6 +413,7 @@ static void push_options(lua_State *L, const tks_creator_options *o) {
     push_text(L, "grant_type", o->grant_type);
     push_text(L, "audience", o->audience);
     push_text(L, "redis_key", o->redis_key);
+    push_text(L, "redis_string", o->redis_string);
     push_text(L, "redis_host", o->redis_host);
     push_text(L, "host_header", o->host_header);
     lua_pushboolean(L, o->validate);

@@ -34,6 +34,8 @@
 ---@field redis? string|tokenstore.Client where all processes share tokens; none: they stay in this one
 ---@field token_key_prefix? string tokens are in the HASH <prefix><client_id>, a field for each audience, as the Node package spike-token-manager stores them (default "spike-tokens-for-clientId-")
 ---@field redis_key? string the name of that HASH, instead
+---@field redis_string? string a STRING that the Node package spike-get-token keeps its token in
+---@field issuer? string what `iss` of the tokens must be
 ---@field public_key_path? string file with the public key that tokens are verified with: PEM or JWKS
 ---@field public_key_url? string its address (default <url>/.well-known/publickey.pem)
 ---@field jwks_url? string its address, of a JWKS; only one of the three

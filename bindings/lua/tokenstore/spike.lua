@@ -28,6 +28,8 @@ local KINDS = {
   redis = "any",
   token_key_prefix = "string",
   redis_key = "string",
+  redis_string = "string",
+  issuer = "string",
   public_key_path = "string",
   public_key_url = "string",
   jwks_url = "string",
@@ -224,6 +226,8 @@ local function open(o)
     opaque = not is_jwt,
     redis_key = client
       and (o.redis_key or (o.token_key_prefix or "spike-tokens-for-clientId-") .. o.client_id) or nil,
+    redis_string = o.redis_string,
+    issuer = o.issuer,
     ca = o.ca,
     cert = o.cert,
     key = o.key,
@@ -373,6 +377,7 @@ local function get_token_creator(given)
     client_auth = "basic_raw", -- as the Node packages do
     redis = host,
     redis_key = o.redis_key,
+    redis_string = o.redis_string,
     public_key_path = o.key_path,
     public_key_url = o.key_url,
     retry = { retries = o.retries, factor = 1, min = o.sleep, max = o.sleep, total = o.total },

@@ -63,6 +63,8 @@ static bool args_get(const tksp_py_state *state, PyObject *args, PyObject *kwarg
                                         "json_body",
                                         "opaque",
                                         "redis_key",
+                                        "redis_string",
+                                        "issuer",
                                         "offset_ms",
                                         "retries",
                                         "factor",
@@ -78,21 +80,22 @@ static bool args_get(const tksp_py_state *state, PyObject *args, PyObject *kwarg
                                         "faults",
                                         NULL};
     tks_spike_options *o = &out->spike;
-    char *text[12] = {NULL};
-    Py_ssize_t size[12] = {0}, path_size; /* paths hold no NUL: spike.py has seen to it */
+    char *text[14] = {NULL};
+    Py_ssize_t size[14] = {0}, path_size; /* paths hold no NUL: spike.py has seen to it */
     int json_body, opaque, insecure;
     PyObject *key;
     tks_bytes auth;
     long long offset_ms, connect_timeout_ms;
     unsigned int retries, pause_ms, pause_max_ms, budget_ms;
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$OOy#y#y#y#y#y#Oy#y#y#O!y#ppy#LIdIIIz#z#z#z#pLy#:Spike", (char **)names,
-            &out->redis, &out->log, &text[0], &size[0], &text[1], &size[1], &text[2], &size[2],
-            &text[3], &size[3], &text[4], &size[4], &text[10], &size[10], &key, &text[11],
-            &size[11], &text[5], &size[5], &text[6], &size[6], &PyTuple_Type, &out->pairs, &text[7],
-            &size[7], &json_body, &opaque, &text[8], &size[8], &offset_ms, &retries, &o->factor,
-            &pause_ms, &pause_max_ms, &budget_ms, &out->http.ca, &path_size, &out->http.cert,
-            &path_size, &out->http.key, &path_size, &out->http.proxy, &path_size, &insecure,
+            args, kwargs, "$OOy#y#y#y#y#y#Oy#y#y#O!y#ppy#y#y#LIdIIIz#z#z#z#pLy#:Spike",
+            (char **)names, &out->redis, &out->log, &text[0], &size[0], &text[1], &size[1],
+            &text[2], &size[2], &text[3], &size[3], &text[4], &size[4], &text[10], &size[10], &key,
+            &text[11], &size[11], &text[5], &size[5], &text[6], &size[6], &PyTuple_Type,
+            &out->pairs, &text[7], &size[7], &json_body, &opaque, &text[8], &size[8], &text[12],
+            &size[12], &text[13], &size[13], &offset_ms, &retries, &o->factor, &pause_ms,
+            &pause_max_ms, &budget_ms, &out->http.ca, &path_size, &out->http.cert, &path_size,
+            &out->http.key, &path_size, &out->http.proxy, &path_size, &insecure,
             &connect_timeout_ms, &text[9], &size[9]))
         return false;
     if (out->redis != Py_None && !Py_IS_TYPE(out->redis, state->client_type)) {
@@ -101,8 +104,9 @@ static bool args_get(const tksp_py_state *state, PyObject *args, PyObject *kwarg
     }
     tks_bytes *texts[] = {&o->token_url,     &o->key_url,    &o->key_text, &o->client_id,
                           &o->client_secret, &o->grant_type, &o->scope,    &o->host_header,
-                          &o->redis_key,     &o->faults,     &auth,        &o->client_algorithm};
-    for (size_t i = 0; i < 12; i++) *texts[i] = tks_bytes_of(text[i], (size_t)size[i]);
+                          &o->redis_key,     &o->faults,     &auth,        &o->client_algorithm,
+                          &o->redis_string,  &o->issuer};
+    for (size_t i = 0; i < 14; i++) *texts[i] = tks_bytes_of(text[i], (size_t)size[i]);
     o->client_auth = tks_client_auth_find(auth);
     if (key != Py_None && (o->client_key = tksp_py_key_get(state, key)) == NULL) return false;
     o->json_body = json_body != 0;
@@ -351,11 +355,12 @@ static PyObject *creator_dict(const tks_creator_options *o) {
         const char *name;
         tks_bytes text;
     } texts[] = {
-        {"client_id", o->client_id},   {"client_secret", o->client_secret},
-        {"token_url", o->token_url},   {"key_url", o->key_url},
-        {"key_path", o->key_path},     {"grant_type", o->grant_type},
-        {"audience", o->audience},     {"redis_key", o->redis_key},
-        {"redis_host", o->redis_host}, {"host_header", o->host_header},
+        {"client_id", o->client_id},       {"client_secret", o->client_secret},
+        {"token_url", o->token_url},       {"key_url", o->key_url},
+        {"key_path", o->key_path},         {"grant_type", o->grant_type},
+        {"audience", o->audience},         {"redis_key", o->redis_key},
+        {"redis_string", o->redis_string}, {"redis_host", o->redis_host},
+        {"host_header", o->host_header},
     };
     PyObject *dict =
         Py_BuildValue("{s:O,s:I,s:I,s:I}", "validate", o->validate ? Py_True : Py_False, "retries",

@@ -342,6 +342,8 @@ class Spike:
         json_body: bool,
         opaque: bool,
         redis_key: bytes,
+        redis_string: bytes,
+        issuer: bytes,
         offset_ms: int,
         retries: int,
         factor: float,

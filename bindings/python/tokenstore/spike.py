@@ -63,6 +63,10 @@ class Spike(Closing):
     ``token_key_prefix``
         tokens are in the HASH ``<prefix><client_id>``, a field for each audience, as the Node
         package spike-token-manager stores them
+    ``redis_key``, ``redis_string``
+        another name for that HASH; a STRING that the Node package spike-get-token keeps its token in
+    ``issuer``
+        what ``iss`` of the tokens must be
     ``public_key_path``, ``public_key_url``, ``jwks_url``
         where the key is that tokens are verified with: a file, or an address (PEM or JWKS). None:
         ``<url>/.well-known/publickey.pem``. It is fetched once more when a token does not verify.
@@ -120,6 +124,8 @@ class Spike(Closing):
         host_header: str | None = None,
         token_format: Literal["jwt", "opaque"] = "jwt",
         redis_key: str | None = None,
+        redis_string: str | None = None,
+        issuer: str | None = None,
     ) -> None:
         for name, value in (
             ("url", url),
@@ -171,6 +177,8 @@ class Spike(Closing):
                 json_body=body_format == "json",
                 opaque=token_format == "opaque",
                 redis_key=key_in_redis if self._client is not None else b"",
+                redis_string=_bytes("redis_string", redis_string),
+                issuer=_bytes("issuer", issuer),
                 ca=_path("ca", ca, faults),
                 cert=_path("cert", cert, faults),
                 key=_path("key", key, faults),
@@ -287,6 +295,7 @@ def spike_options(
         "client_auth": "basic_raw",  # as the Node packages do
         "redis": (host if "://" in host else f"redis://{host}") if host else None,
         "redis_key": o["redis_key"] or None,
+        "redis_string": o["redis_string"] or None,
         "public_key_path": o["key_path"] or None,
         "public_key_url": o["key_url"] or None,
         "retry": {

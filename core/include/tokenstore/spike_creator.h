@@ -38,8 +38,9 @@ typedef struct tks_creator_options {
     tks_bytes key_url;   /* of the same server; empty where key_path is given */
     tks_bytes key_path;
     tks_bytes grant_type, audience;
-    tks_bytes redis_key;  /* the HASH; empty: its usual name */
-    tks_bytes redis_host; /* a host, or a URL; empty: no Redis */
+    tks_bytes redis_key;    /* the HASH, as spike-token-manager names it; empty: its usual name */
+    tks_bytes redis_string; /* the STRING, as spike-get-token names it; empty: none */
+    tks_bytes redis_host;   /* a host, or a URL; empty: no Redis */
     tks_bytes host_header;
     bool validate; /* TLS certificates: true unless it was said otherwise */
     uint32_t retries;

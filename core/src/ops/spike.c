@@ -18,6 +18,14 @@ static void fault(tks_buf *faults, const char *text) {
     tks_buf_append(faults, text, strlen(text));
 }
 
+static const char *const credentials[] = {"client_id", "client_secret", "client_assertion",
+                                          "client_assertion_type", NULL};
+
+static bool is_one_of(tks_bytes name, const char *const *names) {
+    while (*names != NULL && !tks_bytes_equal(name, tks_bytes_of(*names, strlen(*names)))) names++;
+    return *names != NULL;
+}
+
 /* All faults at once: whoever configures a service should not find them one restart at a time. */
 static void check(const tks_spike_options *o, tks_buf *faults) {
     if (o->faults.size > 0) tks_buf_append_bytes(faults, o->faults);
@@ -25,6 +33,12 @@ static void check(const tks_spike_options *o, tks_buf *faults) {
         fault(faults, "the server's url must begin with https:// or http://");
     if (o->key_url.size > 0 && !tksp_http_is_url(o->key_url))
         fault(faults, "the public key's url must begin with https:// or http://");
+    for (size_t i = 0; i < o->parameter_count; i++) {
+        if (is_one_of(o->parameters[i].name, credentials))
+            fault(faults,
+                  "parameters hold what shows who the client is: give client_id, "
+                  "client_secret and client_auth");
+    }
     if (!tksp_http_is_header_value(o->host_header))
         fault(faults, "the host header holds a control character or blanks at an end");
     if (o->key_url.size == 0 && o->key_text.size == 0 && !o->opaque)
@@ -69,6 +83,8 @@ static tks_status copy(tks_spike *spike, const tks_spike_options *from, tks_erro
     to->key_text = tks_bytes_of(NULL, 0);
     to->faults = tks_bytes_of(NULL, 0);
     to->redis_key = tksp_arena_dup(arena, from->redis_key);
+    to->redis_string = tksp_arena_dup(arena, from->redis_string);
+    to->issuer = tksp_arena_dup(arena, from->issuer);
     to->grant_type = tksp_arena_dup(arena, from->grant_type);
     to->scope = tksp_arena_dup(arena, from->scope);
     to->host_header = tksp_arena_dup(arena, from->host_header);
@@ -223,13 +239,29 @@ static uint32_t signature_algorithms(void) {
     return set;
 }
 
+/* RFC 9068 has client_id and, with client credentials, sub; the others are those of Auth0 and Keycloak, Entra,
+ * Okta. OSpike has sub alone. */
+static tksp_named whom(const tks_json *claims, tks_bytes client_id) {
+    static const char *const names[] = {"client_id", "azp", "appid", "cid", "clientId", "sub"};
+    tksp_named named = TKSP_NAMES_NOBODY;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const tks_json *claim = tks_json_find(claims, names[i]);
+        if (claim == NULL || tks_json_get_type(claim) != TKS_JSON_STRING) continue;
+        if (tks_bytes_equal(tks_json_get_string(claim), client_id)) return TKSP_NAMES_US;
+        named = TKSP_NAMES_OTHERS;
+    }
+    return named;
+}
+
 bool tksp_spike_verify(tks_spike *spike, tks_bytes token, tks_bytes audience, int64_t now_ms,
-                       tksp_lifetime *out, bool *key_unknown, char *why) {
+                       tksp_lifetime *out, tksp_named *named, bool *key_unknown, char *why) {
     const tks_bytes required = TKS_LITERAL("exp");
     tks_jwt_policy policy = {
         .algorithms = signature_algorithms(),
         .audiences = &audience,
         .audience_count = 1,
+        .issuers = &spike->options.issuer,
+        .issuer_count = spike->options.issuer.size > 0 ? 1 : 0,
         .required = &required,
         .required_count = 1,
         .leeway = CLOCKS_S, /* of nbf: exp is compared by who asks */
@@ -259,6 +291,7 @@ bool tksp_spike_verify(tks_spike *spike, tks_bytes token, tks_bytes audience, in
     }
     int64_t expires_ms = claim_ms(jwt.claims, "exp", 0);
     *out = tksp_spike_lifetime(spike, claim_ms(jwt.claims, "iat", now_ms), expires_ms, -1);
+    if (named != NULL) *named = whom(jwt.claims, spike->options.client_id);
     tks_jwt_clear(&jwt);
     return true;
 }

@@ -184,6 +184,16 @@ static void find_endpoints(tks_creator *creator, tks_creator_options *out) {
         out->key_url = joined(creator, tks_bytes_of(url.data, path), "/.well-known/publickey.pem");
 }
 
+/* As spike-token-manager does: the name is a prefix. */
+static tks_bytes name_hash(tks_creator *creator) {
+    tks_bytes prefix = creator->text[REDIS_KEY], id = creator->text[CLIENT_ID];
+    char *text = tksp_arena_alloc(&creator->arena, prefix.size + id.size);
+    if (text == NULL) return tks_bytes_of(NULL, 0);
+    memcpy(text, prefix.data, prefix.size);
+    if (id.size > 0) memcpy(text + prefix.size, id.data, id.size);
+    return tks_bytes_of(text, prefix.size + id.size);
+}
+
 tks_status tks_creator_finish(tks_creator *creator, tks_creator_options *out, tks_error *err) {
     *out = (tks_creator_options){.validate = true};
     require(creator, CLIENT_ID, "ClientId");
@@ -198,7 +208,8 @@ tks_status tks_creator_finish(tks_creator *creator, tks_creator_options *out, tk
     out->client_secret = creator->text[CLIENT_SECRET];
     out->grant_type = creator->text[GRANT_TYPE];
     out->audience = creator->text[AUDIENCE];
-    out->redis_key = creator->text[REDIS_KEY];
+    out->redis_string = creator->text[REDIS_KEY];
+    if (out->redis_string.size > 0) out->redis_key = name_hash(creator);
     out->key_path = creator->text[KEY_PATH];
     out->host_header = creator->text[HOST_HEADER];
     if (use_redis) out->redis_host = creator->text[REDIS_HOST];

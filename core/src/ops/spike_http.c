@@ -117,7 +117,7 @@ static tks_need judge_fetched(tksp_spike_op *self, int64_t now_ms) {
     bool key_unknown = false;
     if (!self->spike->options.opaque) {
         if (!tksp_spike_verify(self->spike, self->candidate, self->audience, now_ms, &lifetime,
-                               &key_unknown, why)) {
+                               NULL, &key_unknown, why)) {
             if (key_unknown && !self->key_is_fresh && self->spike->options.key_url.size > 0) {
                 self->candidate_is_stored = false;
                 self->tries = 0;

@@ -24,7 +24,9 @@ typedef enum tksp_spike_stage {
 typedef struct tksp_spike_op {
     tks_op base;
     tks_spike *spike;
-    tks_bytes audience, field, lock, owner;
+    tks_bytes audience, owner; /* owner: of the lock */
+    tksp_spike_place place;
+    bool string_is_free; /* what spike-get-token has is ours, or nothing */
     int64_t held_until_ms;
     tksp_spike_stage stage;
     tks_op *inner; /* the Redis commands at hand */

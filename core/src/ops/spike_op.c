@@ -100,35 +100,19 @@ static const tksp_op_kind spike_kind = {.step = step, .clear = clear};
 
 /* ---- making one ---- */
 
-/* The field covers all that is asked for, and the lock the server and the client besides. */
+/* Where its token is stored, and the random name of who holds the lock. */
 static tks_status name_keys(tksp_spike_op *self) {
-    const tks_spike_options *options = &self->spike->options;
-    tksp_arena *arena = &self->base.arena;
-    tks_bytes redis_key = self->spike->options.redis_key;
-    char digest[TKS_DIGEST_TEXT_SIZE], random[OWNER_SIZE];
-    tks_bytes fields[] = {options->token_url, options->client_id, {NULL, 0}};
+    char random[OWNER_SIZE];
     tks_buf text;
-    tks_buf_init(&text, 64 * 1024);
-
-    tks_status status = tksp_spike_write_field(self->spike, self->audience, &text);
-    self->field = tksp_arena_dup(arena, tks_buf_bytes(&text));
-    fields[2] = self->field;
-
-    tks_digest(tks_bytes_of(NULL, 0), fields, 3, digest);
-    tks_buf_reset(&text);
-    tks_buf_append_bytes(&text, redis_key);
-    tks_buf_append(&text, ":lock:", 6);
-    tks_buf_append(&text, digest, sizeof digest);
-    self->lock = tksp_arena_dup(arena, tks_buf_bytes(&text));
-    status = status == TKS_OK ? text.status : status;
-
+    tks_status status =
+        tksp_spike_place_init(self->spike, self->audience, &self->base.arena, &self->place);
+    tks_buf_init(&text, 1024);
     tks_random(random, sizeof random);
-    tks_buf_reset(&text);
     tks_encode(TKS_HEX, random, sizeof random, &text);
-    self->owner = tksp_arena_dup(arena, tks_buf_bytes(&text));
-    status = status == TKS_OK ? text.status : status;
+    self->owner = tksp_arena_dup(&self->base.arena, tks_buf_bytes(&text));
+    if (status == TKS_OK) status = text.status;
     tks_buf_clear(&text);
-    return status == TKS_OK ? arena->status : status;
+    return status == TKS_OK ? self->base.arena.status : status;
 }
 
 tks_status tks_spike_get_token(tks_spike *spike, tks_bytes audience, int64_t held_until_ms,

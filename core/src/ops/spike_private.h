@@ -43,10 +43,13 @@ typedef struct tksp_lifetime {
     int64_t renew_at_ms;
 } tksp_lifetime;
 
+/* Whom a token says that it was given to. */
+typedef enum tksp_named { TKSP_NAMES_NOBODY, TKSP_NAMES_US, TKSP_NAMES_OTHERS } tksp_named;
+
 /* Verifies `token` as a JWT for `audience` with the keys of the moment. *key_unknown: a newer key may
- * help. `why` (TKS_OAUTH_WHY_SIZE) says what is wrong when it returns false. */
+ * help. `named` may be NULL. `why` (TKS_OAUTH_WHY_SIZE) says what is wrong when it returns false. */
 bool tksp_spike_verify(tks_spike *spike, tks_bytes token, tks_bytes audience, int64_t now_ms,
-                       tksp_lifetime *out, bool *key_unknown, char *why);
+                       tksp_lifetime *out, tksp_named *named, bool *key_unknown, char *why);
 
 /* The lifetime of a token issued at `issued_ms` that ends at `expires_ms`; `refresh_in_ms` -1: half of
  * it. A tenth of jitter keeps processes from coming back in step. */
@@ -56,7 +59,27 @@ tksp_lifetime tksp_spike_lifetime(const tks_spike *spike, int64_t issued_ms, int
 /* TKS_OK, or TKS_ERR_DATA: an audience has 1 to 1024 bytes, no NUL. */
 tks_status tksp_spike_check_audience(tks_bytes audience, tks_error *err);
 
-/* Appends the field of the HASH that holds the token for `audience`. TKS_OK or the buffer's error. */
-tks_status tksp_spike_write_field(const tks_spike *spike, tks_bytes audience, tks_buf *out);
+/* ---- spike_place.c ---- */
+
+enum { TKSP_SPIKE_TAIL = 32 }; /* characters at a token's end, by which a claim names it */
+
+/* Where the tokens of one request are. */
+typedef struct tksp_spike_place {
+    tks_bytes hash,
+        audience; /* what the Node package has too, and the field; audience empty: not there */
+    tks_bytes own, field; /* our own HASH, and the field */
+    tks_bytes claim;  /* the field there that says who stored the shared one: owner, token's end */
+    tks_bytes owner;  /* this client of this server */
+    tks_bytes string; /* what spike-get-token has too; empty: nothing */
+    tks_bytes lock;
+} tksp_spike_place;
+
+/* All in the arena, or the options'. TKS_OK or TKS_ERR_MEMORY. */
+tks_status tksp_spike_place_init(const tks_spike *spike, tks_bytes audience, tksp_arena *arena,
+                                 tksp_spike_place *out);
+
+/* Does the claim say that this token of the shared HASH is another's? Is ours? Neither: Node's. */
+bool tksp_spike_is_others(const tksp_spike_place *place, tks_bytes token, tks_bytes claim);
+bool tksp_spike_is_ours(const tksp_spike_place *place, tks_bytes token, tks_bytes claim);
 
 #endif

@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+#include "tokenstore/secret.h"
+
 enum {
     REDIS_PATIENCE_MS = 1000, /* a Redis that hangs costs this once an operation, no more */
     EXPIRES_DIGITS = 15
@@ -48,36 +50,70 @@ static tks_bytes stored_form(tksp_spike_op *self, int64_t expires_ms) {
     return tks_bytes_of(text, size + self->result.token.size);
 }
 
+/* The commands that look: our own, the shared one and its claim, and what spike-get-token has. */
+enum { OWN, SHARED, CLAIM, STRING };
+
+static tks_status look(const tksp_spike_place *place, tks_op *inner) {
+    const tks_bytes hget = TKS_LITERAL("HGET");
+    const tks_bytes own[] = {hget, place->own, place->field};
+    const tks_bytes shared[] = {hget, place->hash, place->audience};
+    const tks_bytes claim[] = {hget, place->own, place->claim};
+    const tks_bytes string[] = {TKS_LITERAL("GET"), place->string};
+    tks_status status = add(inner, NULL, 3, own);
+    if (status == TKS_OK && place->audience.size > 0) status = add(inner, NULL, 3, shared);
+    if (status == TKS_OK && place->audience.size > 0) status = add(inner, NULL, 3, claim);
+    if (status != TKS_OK || place->string.size == 0) return status;
+    status = add(inner, NULL, 2, string);
+    if (status == TKS_OK) inner->commands[inner->count - 1].raw = true; /* it may be no string */
+    return status;
+}
+
+static tks_status store(tksp_spike_op *self, int64_t now_ms) {
+    const tksp_spike_place *place = &self->place;
+    const tks_bytes token = self->result.token;
+    const size_t tail = token.size < TKSP_SPIKE_TAIL ? token.size : TKSP_SPIKE_TAIL;
+    int64_t expires_ms = self->result.good_until_ms + self->spike->options.offset_ms;
+    int64_t left = expires_ms - now_ms;
+    char number[24], claim[TKS_DIGEST_TEXT_SIZE + TKSP_SPIKE_TAIL];
+    memcpy(claim, place->owner.data, TKS_DIGEST_TEXT_SIZE);
+    memcpy(claim + TKS_DIGEST_TEXT_SIZE, token.data + token.size - tail, tail);
+    tks_bytes ttl = digits(number, sizeof number, left > 1 ? left : 1);
+    const tks_bytes script[] = {TKS_LITERAL("3"),
+                                place->hash,
+                                place->own,
+                                place->lock,
+                                stored_form(self, expires_ms),
+                                ttl,
+                                self->owner,
+                                place->field,
+                                place->audience,
+                                place->owner,
+                                place->claim,
+                                tks_bytes_of(claim, TKS_DIGEST_TEXT_SIZE + tail)};
+    const tks_bytes string[] = {TKS_LITERAL("SET"), place->string, token, TKS_LITERAL("PX"), ttl};
+    tks_status status = add(self->inner, &tksp_script_spike_store, 12, script);
+    if (status != TKS_OK || !self->string_is_free) return status;
+    return add(self->inner, NULL, 5, string);
+}
+
 static tks_status fill(tksp_spike_op *self, int64_t now_ms) {
-    const tks_bytes key = self->spike->options.redis_key;
     char number[24];
-    tks_bytes look[] = {TKS_LITERAL("HGET"), key, self->field};
     tks_status status;
     switch (self->stage) {
     case TKS_SPIKE_LOCKING: {
-        tks_bytes lock[] = {TKS_LITERAL("SET"), self->lock,
-                            self->owner,        TKS_LITERAL("NX"),
-                            TKS_LITERAL("PX"),  digits(number, sizeof number, TKS_SPIKE_LOCK_MS)};
+        const tks_bytes lock[] = {
+            TKS_LITERAL("SET"), self->place.lock,
+            self->owner,        TKS_LITERAL("NX"),
+            TKS_LITERAL("PX"),  digits(number, sizeof number, TKS_SPIKE_LOCK_MS)};
         status = add(self->inner, NULL, 6, lock);
-        return status == TKS_OK ? add(self->inner, NULL, 3, look) : status;
+        return status == TKS_OK ? look(&self->place, self->inner) : status;
     }
-    case TKS_SPIKE_STORING: {
-        int64_t expires_ms = self->result.good_until_ms + self->spike->options.offset_ms;
-        int64_t left = expires_ms - now_ms;
-        tks_bytes store[] = {TKS_LITERAL("2"),
-                             key,
-                             self->lock,
-                             self->field,
-                             stored_form(self, expires_ms),
-                             digits(number, sizeof number, left > 1 ? left : 1),
-                             self->owner};
-        return add(self->inner, &tksp_script_spike_store, 7, store);
-    }
+    case TKS_SPIKE_STORING: return store(self, now_ms);
     case TKS_SPIKE_UNLOCKING: {
-        tks_bytes unlock[] = {TKS_LITERAL("1"), self->lock, self->owner};
+        const tks_bytes unlock[] = {TKS_LITERAL("1"), self->place.lock, self->owner};
         return add(self->inner, &tksp_script_spike_unlock, 3, unlock);
     }
-    default: return add(self->inner, NULL, 3, look);
+    default: return look(&self->place, self->inner);
     }
 }
 
@@ -134,29 +170,64 @@ static bool read_opaque(tksp_spike_op *self, tks_bytes stored, int64_t now_ms, t
     return true;
 }
 
-/* Is what Redis had good, and better than what the caller holds? Sets the result then. A key that is
+static tks_bytes text_of(const tks_reply *reply) {
+    if (reply == NULL || tks_reply_get_type(reply) != TKS_REPLY_STRING)
+        return tks_bytes_of(NULL, 0);
+    return tks_reply_get_bytes(reply);
+}
+
+/* Who stored a token: we; somebody in a place of this client's; anybody. */
+typedef enum origin { FROM_US, FROM_NODE, FROM_ANYBODY } origin;
+
+/* Is what Redis had good, ours, and better than what the caller holds? Sets the result then. A key that is
  * not there yet is asked for: *need_key. */
-static bool take_stored(tksp_spike_op *self, const tks_reply *reply, int64_t now_ms,
-                        bool *need_key) {
+static bool take_one(tksp_spike_op *self, tks_bytes text, origin from, int64_t now_ms,
+                     tksp_named *named, bool *need_key) {
     char why[TKS_OAUTH_WHY_SIZE];
     tksp_lifetime lifetime;
     bool key_unknown = false;
-    *need_key = false;
-    if (reply == NULL || tks_reply_get_type(reply) != TKS_REPLY_STRING) return false;
-    tks_bytes stored = tksp_arena_dup(&self->base.arena, tks_reply_get_bytes(reply));
+    *named = TKSP_NAMES_NOBODY;
+    if (text.size == 0) return false;
+    tks_bytes stored = tksp_arena_dup(&self->base.arena, text);
     tks_bytes token = stored;
     if (self->spike->options.opaque) {
         if (!read_opaque(self, stored, now_ms, &token, &lifetime)) return false;
-    } else if (!tksp_spike_verify(self->spike, token, self->audience, now_ms, &lifetime,
+    } else if (!tksp_spike_verify(self->spike, token, self->audience, now_ms, &lifetime, named,
                                   &key_unknown, why)) {
-        *need_key = key_unknown && !self->key_is_fresh && !self->key_is_away &&
-                    self->spike->options.key_url.size > 0;
+        *need_key = *need_key || (key_unknown && !self->key_is_fresh && !self->key_is_away &&
+                                  self->spike->options.key_url.size > 0);
         return false;
     }
+    if (from == FROM_NODE && *named == TKSP_NAMES_OTHERS) return false;
+    if (from == FROM_ANYBODY && *named != TKSP_NAMES_US) return false;
     if (lifetime.good_until_ms <= now_ms || lifetime.good_until_ms <= self->held_until_ms)
         return false;
     tksp_spike_accept(self, token, &lifetime);
     return true;
+}
+
+static const tks_reply *inner_reply(const tksp_spike_op *self, size_t i);
+
+/* The same of all that was looked for; the answers begin with number `first`. */
+static bool take_stored(tksp_spike_op *self, size_t first, int64_t now_ms, bool *need_key) {
+    const tksp_spike_place *place = &self->place;
+    tksp_named named;
+    *need_key = false;
+    if (self->inner == NULL) return false;
+    if (take_one(self, text_of(inner_reply(self, first + OWN)), FROM_US, now_ms, &named, need_key))
+        return true;
+    if (place->audience.size == 0) return false;
+    tks_bytes shared = text_of(inner_reply(self, first + SHARED));
+    tks_bytes claim = text_of(inner_reply(self, first + CLAIM));
+    if (!tksp_spike_is_others(place, shared, claim) &&
+        take_one(self, shared, tksp_spike_is_ours(place, shared, claim) ? FROM_US : FROM_NODE,
+                 now_ms, &named, need_key))
+        return true;
+    if (place->string.size == 0) return false;
+    const tks_reply *string = inner_reply(self, first + STRING);
+    bool good = take_one(self, text_of(string), FROM_ANYBODY, now_ms, &named, need_key);
+    self->string_is_free = tks_reply_get_type(string) == TKS_REPLY_NIL || named == TKSP_NAMES_US;
+    return good;
 }
 
 /* ---- stages ---- */
@@ -184,7 +255,7 @@ static tks_need fetch_key(tksp_spike_op *self, int64_t now_ms) {
 
 static tks_need after_looking(tksp_spike_op *self, int64_t now_ms) {
     bool need_key;
-    bool good = take_stored(self, inner_reply(self, 0), now_ms, &need_key);
+    bool good = take_stored(self, 0, now_ms, &need_key);
     end_inner(self);
     if (good) return take(self, now_ms);
     if (need_key) return fetch_key(self, now_ms);
@@ -196,7 +267,7 @@ static tks_need after_locking(tksp_spike_op *self, int64_t now_ms) {
     const tks_reply *lock = inner_reply(self, 0);
     bool need_key;
     self->locked = lock != NULL && tks_reply_get_type(lock) == TKS_REPLY_STATUS;
-    bool good = take_stored(self, inner_reply(self, 1), now_ms, &need_key);
+    bool good = take_stored(self, 1, now_ms, &need_key);
     bool redis = self->inner != NULL;
     end_inner(self);
     if (good) return take(self, now_ms);

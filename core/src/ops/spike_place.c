@@ -1,0 +1,90 @@
+/* spike_place.c - where in Redis the tokens of one request are. docs/spike.md shows the picture.
+ *
+ * The HASH that the Node package spike-token-manager has too holds JWTs alone, one for each audience. Beside it is
+ * one of our own, for what that one cannot tell apart: another server, scope or parameter, opaque tokens. Its
+ * fields are digests, so that no parameter can be read there. */
+#include "spike_private.h"
+
+#include "tokenstore/secret.h"
+
+enum { AUDIENCE_MAX = 1024, NAME_MAX_BYTES = 64 * 1024 };
+
+tks_status tksp_spike_check_audience(tks_bytes audience, tks_error *err) {
+    if (audience.size == 0 || audience.size > AUDIENCE_MAX ||
+        memchr(audience.data, '\0', audience.size) != NULL)
+        return tks_fail(err, TKS_ERR_DATA, "audience must be 1 to %d bytes without NUL",
+                        AUDIENCE_MAX);
+    return TKS_OK;
+}
+
+/* The digest of `fields` as text in the arena. */
+static tks_bytes digest(tksp_arena *arena, const tks_bytes *fields, size_t count) {
+    char text[TKS_DIGEST_TEXT_SIZE];
+    tks_digest(tks_bytes_of(NULL, 0), fields, count, text);
+    return tksp_arena_dup(arena, tks_bytes_of(text, sizeof text));
+}
+
+/* All that makes one request another: what is asked, and of whom. */
+static tks_bytes digest_request(const tks_spike_options *o, tks_bytes audience, tksp_arena *arena) {
+    size_t count = 5 + 2 * o->parameter_count, n = 0;
+    tks_bytes *fields = tksp_arena_alloc(arena, count * sizeof *fields);
+    if (fields == NULL) return tks_bytes_of(NULL, 0);
+    fields[n++] = o->token_url;
+    fields[n++] = o->client_id;
+    fields[n++] = o->grant_type;
+    fields[n++] = audience;
+    fields[n++] = o->scope;
+    for (size_t i = 0; i < o->parameter_count; i++) {
+        fields[n++] = o->parameters[i].name;
+        fields[n++] = o->parameters[i].value;
+    }
+    return digest(arena, fields, n);
+}
+
+static tks_bytes joined(tksp_arena *arena, tks_bytes a, tks_bytes b, tks_bytes c) {
+    tks_buf text;
+    tks_buf_init(&text, NAME_MAX_BYTES);
+    (void)tks_buf_append_bytes(&text, a);
+    (void)tks_buf_append_bytes(&text, b);
+    if (tks_buf_append_bytes(&text, c) != TKS_OK) arena->status = TKS_ERR_MEMORY;
+    tks_bytes result = tksp_arena_dup(arena, tks_buf_bytes(&text));
+    tks_buf_clear(&text);
+    return result;
+}
+
+tks_status tksp_spike_place_init(const tks_spike *spike, tks_bytes audience, tksp_arena *arena,
+                                 tksp_spike_place *out) {
+    const tks_spike_options *o = &spike->options;
+    const tks_bytes who[] = {o->token_url, o->client_id, o->redis_key};
+    const tks_bytes hash[] = {o->redis_key};
+    bool is_plain = !o->opaque && o->scope.size == 0 && o->parameter_count == 0;
+
+    *out = (tksp_spike_place){.hash = o->redis_key};
+    /* No client's id ends in a digest of what is before it: no two names meet. */
+    out->own = joined(arena, o->redis_key, TKS_LITERAL(":own:"), digest(arena, hash, 1));
+    out->field = digest_request(o, audience, arena);
+    out->owner = digest(arena, who, 3);
+    out->claim = joined(arena, TKS_LITERAL("by:"), audience, tks_bytes_of(NULL, 0));
+    out->lock = joined(arena, o->redis_key, TKS_LITERAL(":lock:"), out->field);
+    if (is_plain) {
+        out->audience = tksp_arena_dup(arena, audience);
+        out->string = o->redis_string;
+    }
+    return arena->status;
+}
+
+bool tksp_spike_is_others(const tksp_spike_place *place, tks_bytes token, tks_bytes claim) {
+    tks_bytes tail = tks_bytes_of(token.data, token.size);
+    if (tail.size > TKSP_SPIKE_TAIL)
+        tail = tks_bytes_of(token.data + token.size - TKSP_SPIKE_TAIL, TKSP_SPIKE_TAIL);
+    if (claim.size != TKS_DIGEST_TEXT_SIZE + tail.size) return false; /* Node has written since */
+    tks_bytes by = tks_bytes_of(claim.data, TKS_DIGEST_TEXT_SIZE);
+    tks_bytes of = tks_bytes_of(claim.data + by.size, tail.size);
+    return tks_bytes_equal(of, tail) && !tks_bytes_equal(by, place->owner);
+}
+
+bool tksp_spike_is_ours(const tksp_spike_place *place, tks_bytes token, tks_bytes claim) {
+    return claim.size > TKS_DIGEST_TEXT_SIZE &&
+           tks_bytes_equal(tks_bytes_of(claim.data, TKS_DIGEST_TEXT_SIZE), place->owner) &&
+           !tksp_spike_is_others(place, token, claim);
+}
