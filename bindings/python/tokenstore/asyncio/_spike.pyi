@@ -6,12 +6,13 @@ from typing import Any, Literal
 from tokenstore._closing import AsyncClosing
 from tokenstore._types import Duration, Path, Text
 from tokenstore.asyncio._client import Client
-from tokenstore.spike import Logger
+from tokenstore.jwt import Key
+from tokenstore.spike import ClientAuth, Logger
 
 Redis = str | Client | None
 
 class Spike(AsyncClosing):
-    def __init__(self, url: str, client_id: str, client_secret: str, redis: str | Client | None=None, token_key_prefix: str='spike-tokens-for-clientId-', public_key_path: Path | None=None, public_key_url: str | None=None, jwks_url: str | None=None, expiration_offset: Duration=10.0, retry: Mapping[str, float] | None=None, logger: Logger | None=None, ca: Path | None=None, *, cert: Path | None=None, key: Path | None=None, proxy: str | None=None, verify: bool=True, connect_timeout: Duration=5.0, token_url: str | None=None, scope: str | None=None, grant_type: str='client_credentials', parameters: Mapping[str, str] | None=None, body_format: Literal['form', 'json']='form', host_header: str | None=None, token_format: Literal['jwt', 'opaque']='jwt', redis_key: str | None=None) -> None: ...
+    def __init__(self, url: str, client_id: str, client_secret: str | None=None, redis: str | Client | None=None, token_key_prefix: str='spike-tokens-for-clientId-', public_key_path: Path | None=None, public_key_url: str | None=None, jwks_url: str | None=None, expiration_offset: Duration=10.0, retry: Mapping[str, float] | None=None, logger: Logger | None=None, ca: Path | None=None, *, cert: Path | None=None, key: Path | None=None, proxy: str | None=None, verify: bool=True, connect_timeout: Duration=5.0, client_auth: ClientAuth='basic', client_key: Key | Text | dict[str, Any] | None=None, client_algorithm: str | None=None, token_url: str | None=None, scope: str | None=None, grant_type: str='client_credentials', parameters: Mapping[str, str] | None=None, body_format: Literal['form', 'json']='form', host_header: str | None=None, token_format: Literal['jwt', 'opaque']='jwt', redis_key: str | None=None) -> None: ...
     async def get_token(self, audience: Text) -> str: ...
     getToken = get_token
     async def invalidate(self, audience: Text, token: Text) -> None: ...
