@@ -6,7 +6,7 @@
 
 local byte, char, find, gsub, sub = string.byte, string.char, string.find, string.gsub, string.sub
 
-local MOST = 32 -- texts from one header, so that nobody makes a request cost any number of look-ups
+local MOST = 128 -- texts from one header, so that nobody makes a request cost any number of look-ups
 
 local cookie = {}
 
