@@ -192,3 +192,18 @@ def test_redis_jwt(server: Server, run: Run) -> None:
             assert connection.open  # a session that has ended is no reason to distrust the connection
 
     run(main())
+
+
+def test_ping(server: Server, run: Run) -> None:
+    async def main() -> None:
+        async with aio.Client(server.url) as client:
+            assert await client.ping() is True
+            with pytest.raises(tokenstore.DataError, match="timeout"):
+                await client.ping(timeout=0)
+            await client.execute("ACL", "SETUSER", "pings", "on", ">secret", "resetkeys", "-@all")
+        async with aio.Client(server.url.replace("unix://", "unix://pings:secret@")) as client:
+            with pytest.raises(tokenstore.ServerError, match="^NOPERM"):
+                await client.execute("PING")
+            assert await client.ping() is True
+
+    run(main())

@@ -25,6 +25,20 @@ test("replies of every kind", function()
   end
 end)
 
+test("ping", function()
+  only(true, client:ping())
+  only(true, client:ping { timeout = 1 })
+  fails("data", "timeout", client:ping { timeout = 0 })
+  raises("unknown argument 'tries'", client.ping, client, { tries = 2 })
+  local nobody = assert(tokenstore.Client "redis://127.0.0.1:1")
+  fails("connection", "refused", nobody:ping())
+  only("OK", client:execute("ACL", "SETUSER", "pings", "on", ">secret", "resetkeys", "-@all"))
+  local forbidden = assert(tokenstore.Client((harness.url:gsub("unix://", "redis+unix://pings:secret@"))))
+  fails("server", "NOPERM", forbidden:execute "PING")
+  only(true, forbidden:ping())
+  forbidden:close()
+end)
+
 test("arguments of any bytes, and numbers", function()
   local bytes = {}
   for i = 0, 255 do

@@ -10,6 +10,7 @@ import pytest
 
 import tokenstore
 from servers import ReplyError, Server, running
+from tokenstore.__main__ import main
 
 DOC = Path(__file__).resolve().parents[2] / "docs" / "acl.md"
 
@@ -58,6 +59,19 @@ def test_it_is_enough(server: Server) -> None:
         token = sessions.create("web", "bob", {"a": 1}, 60)
         assert sessions.get("web", token, refresh=60) is not None
         assert sessions.kill_all("web", "bob")
+
+
+def test_ping_needs_no_right(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    """The server that refuses PING is there, and has let us in."""
+    url = f"redis://tokens:secret@127.0.0.1:{server.port}"
+    with tokenstore.Client(url) as client:
+        with pytest.raises(tokenstore.ServerError, match="^NOPERM"):
+            client.execute("PING")
+        assert client.ping() is True
+    assert main(["ping", url]) == 0
+    assert "answered in" in capsys.readouterr().out
+    assert main(["ping", url.replace("secret", "wrong")]) == 3
+    assert "WRONGPASS" in capsys.readouterr().err
 
 
 def test_nothing_else_is_allowed(server: Server) -> None:

@@ -149,6 +149,23 @@ def test_pipeline_with_errors(client: Client) -> None:
     assert replies[2].code == "ERR"
 
 
+def test_ping(client: Client) -> None:
+    assert client.ping() is True
+    assert client.ping(timeout=1) is True
+    with pytest.raises(tokenstore.DataError, match="timeout"):
+        client.ping(timeout=0)
+    with Client("redis://127.0.0.1:1") as nobody, pytest.raises(tokenstore.ConnectionError, match="refused"):
+        nobody.ping()
+
+
+def test_ping_over_a_lost_connection(server: Server) -> None:
+    """It is asked again: unlike execute("PING"), of which nobody knows that it changes nothing."""
+    with Client(server.url, pool_size=1) as client, Client(server.url) as other:
+        mine = client.execute("CLIENT", "ID")
+        other.execute("CLIENT", "KILL", "ID", mine)
+        assert client.ping() is True
+
+
 def test_a_transaction_in_a_pipeline(client: Client) -> None:
     replies = client.pipeline([["MULTI"], ["INCR", "n"], ["INCR", "n"], ["EXEC"]])
     assert replies == ["OK", "QUEUED", "QUEUED", [1, 2]]

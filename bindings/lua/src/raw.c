@@ -155,9 +155,28 @@ static int pipeline(lua_State *L) {
     return finish(L, box, &to, commands, argc);
 }
 
+/* ping({ timeout = … }) */
+static int ping(lua_State *L) {
+    static const tksp_lua_param params[] = {{"timeout", NULL, LUA_TNUMBER, false}};
+    enum { OPTIONS = 1, TIMEOUT };
+    tks_error err = TKS_ERROR_INIT;
+    tksp_lua_op *box = NULL;
+    tks_status status = TKS_OK;
+    lua_settop(L, OPTIONS);
+    lua_settop(L, TIMEOUT);
+    tksp_lua_read_args(L, OPTIONS, "", false, params, 1, TIMEOUT);
+    box = tksp_lua_op_new(L, TKSP_FORM_REPLIES);
+    status = tksp_lua_read_timeout(L, TIMEOUT, &box->timeout_ms, &err);
+    if (status == TKS_OK) {
+        status = tks_ping_new(&box->op, &err);
+    }
+    return tksp_lua_op_finish(L, box, status, &err);
+}
+
 void tksp_lua_open_raw(lua_State *L) {
     static const luaL_Reg functions[] = {{"execute", execute},
                                          {"pipeline", pipeline},
+                                         {"ping", ping},
                                          {NULL, NULL}};
     tksp_lua_set_functions(L, functions);
 }

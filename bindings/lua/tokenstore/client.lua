@@ -81,6 +81,12 @@ function Client:pipeline(commands, call_options)
   return self._run(self._handle, core.pipeline(commands, call_options))
 end
 
+-- ping(), ping{ timeout }: true when the server answers and has let this user in, also where the ACL does not
+-- allow PING; nil, message, code otherwise.
+function Client:ping(args)
+  return self._run(self._handle, core.ping(args or {}))
+end
+
 -- Closes the connections and ends an embedded server. Twice is fine.
 function Client:close()
   self._driver.close(self._handle)

@@ -111,6 +111,13 @@ function Client:execute(...) end
 ---@return tokenstore.Code? code
 function Client:pipeline(commands, call_options) end
 
+---Does the server answer, and has it let this user in? Also where the ACL does not allow PING.
+---@param args? tokenstore.CallOptions only `timeout`
+---@return true?
+---@return string? message
+---@return tokenstore.Code? code
+function Client:ping(args) end
+
 ---Closes the connections and ends an embedded server. Twice is fine.
 function Client:close() end
 

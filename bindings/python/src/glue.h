@@ -211,6 +211,7 @@ PyObject *tksp_py_op_result(const tksp_py_state *state, PyObject *self);
 
 /* commands(((arg, …), …)) -> Op */
 PyObject *tksp_py_commands(PyObject *module, PyObject *commands);
+PyObject *tksp_py_ping(PyObject *module, PyObject *unused);
 
 /* ---- client.c ------------------------------------------------------------------------------- */
 

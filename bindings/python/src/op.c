@@ -282,6 +282,17 @@ cleanup:
     return result;
 }
 
+PyObject *tksp_py_ping(PyObject *module, PyObject *unused) {
+    const tksp_py_state *state = PyModule_GetState(module);
+    tksp_py_shape shape = {NULL, NULL, NULL};
+    tks_error err = TKS_ERROR_INIT;
+    tks_op *op = NULL;
+    (void)unused;
+    tks_status status = tks_ping_new(&op, &err);
+    return status == TKS_OK ? tksp_py_op_new(state, op, &shape)
+                            : tksp_py_raise(state, status, &err);
+}
+
 static PyType_Slot op_slots[] = {
     {Py_tp_doc, (void *)"An operation, made but not yet run."},
     {Py_tp_traverse, (void *)op_traverse},

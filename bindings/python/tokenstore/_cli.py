@@ -31,11 +31,11 @@ class UsageError(Exception):
 
 
 def ping(options: Options) -> bool:
-    """Connect, then time one PING."""
+    """Connect, then time one answer."""
     with Client(options.url) as client:
-        client.execute("PING")
+        client.ping()
         began = time.perf_counter()
-        client.execute("PING")
+        client.ping()
         took = (time.perf_counter() - began) * 1000
         if options.json:
             _print_json({"url": client.url, "milliseconds": round(took, 3)})

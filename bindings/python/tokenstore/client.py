@@ -148,6 +148,14 @@ class Client(BaseClient, Closing):
                     raise reply
         return replies
 
+    def ping(self, *, timeout: Duration | None = None) -> bool:
+        """True when the server answers and has let this user in, also where the ACL does not allow PING.
+
+        Otherwise it raises what any operation raises then: :class:`ConnectionError`, :class:`ServerError`
+        (a wrong password), :class:`TimeoutError`.
+        """
+        return self._core.run(_core.ping(), timeout)
+
     def close(self) -> None:
         """Close the connections and end an embedded server that this process started.
 

@@ -186,6 +186,10 @@ void tks_op_free(tks_op *op);
 tks_status tks_raw_new(size_t count, const size_t *argc, const tks_bytes *argv, tks_op **out,
                        tks_error *err);
 
+/* Does the server answer? TKS_RESULT_BOOL, true: it does, and has let this user in. A refusal of PING itself, which
+ * an ACL need not allow, is such an answer. TKS_READ. TKS_OK, TKS_ERR_MEMORY. */
+tks_status tks_ping_new(tks_op **out, tks_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -91,6 +91,10 @@ class Client(BaseClient, AsyncClosing):
                     raise reply
         return replies
 
+    async def ping(self, *, timeout: Duration | None = None) -> bool:
+        """True when the server answers, as :meth:`tokenstore.Client.ping`."""
+        return bool(await self._driver.run(_core.ping(), timeout))
+
     @property
     def closed(self) -> bool:
         """True once it was closed."""
