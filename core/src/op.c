@@ -286,7 +286,6 @@ static tks_need take_replies(tks_op *op, const tks_event *event) {
     size_t next = 0;
 
     op->losses = 0;
-    op->batch.reconnect = false;
     op->trust = TKS_TRUST_KEEP;
     bool asked_to_log_in = op->asked_to_log_in;
     for (size_t i = 0; i < op->count; i++) {
@@ -313,7 +312,6 @@ static tks_need take_replies(tks_op *op, const tks_event *event) {
     if (worst != FINAL) {
         if (is_spared(op, message)) return TKS_DONE;
         if (worst == NOT_NOW) note_reason(op, 'i', "trying again until the deadline", message);
-        op->batch.reconnect = worst == NOT_HERE;
         return sleep_for(op, backoff(REFUSAL_FIRST_MS, 1, op->refusals++, REFUSAL_MAX_MS));
     }
     op->refusals = 0;
@@ -358,7 +356,6 @@ static tks_need take_loss(tks_op *op, const tks_event *event) {
     if (event->sent && op->safety == TKS_ONCE) return give_up(op, status, why);
     if (event->final || ++op->losses >= LOSSES_MAX) return give_up(op, status, why);
     note_reason(op, 'i', "trying again", why);
-    op->batch.reconnect = false;
     return sleep_for(op, backoff(BACKOFF_FIRST_MS, 2, op->losses - 1, REFUSAL_MAX_MS));
 }
 
@@ -414,10 +411,6 @@ tks_trust tks_op_get_trust(const tks_op *op) {
     case TKS_ERR_EXPIRED_TOKEN: return op->trust;
     default: return op->state == TKS_OP_FAILED && !op->refused ? TKS_TRUST_CLOSE : op->trust;
     }
-}
-
-bool tks_op_is_out_of_step(const tks_op *op) {
-    return tks_op_get_trust(op) == TKS_TRUST_CLOSE;
 }
 
 tks_notes *tks_op_get_notes(tks_op *op) {

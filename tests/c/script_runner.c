@@ -99,12 +99,10 @@ static void check_batch(runner *r, const tks_json *step) {
     const tks_json *commands = vectors_get(step, "send");
     const tks_json *command = tks_json_get_child(commands);
     const tks_json *route = tks_json_find(step, "route");
-    const tks_json *reconnect = tks_json_find(step, "reconnect");
     size_t at = 0;
 
     CHECK_INT(batch->replies, tks_json_get_size(commands));
     CHECK_TEXT(safeties[batch->safety], vectors_text(step, "safety"));
-    CHECK_INT(batch->reconnect, reconnect != NULL && tks_json_get_bool(reconnect));
     for (; command != NULL; command = tks_json_get_next(command)) {
         const tks_json *word = tks_json_get_child(command);
         if (!CHECK_INT(read_header(batch->bytes, &at, '*'), tks_json_get_size(command))) return;
@@ -128,8 +126,13 @@ static tks_status status_named(const char *code) {
     vectors_broken("unknown status", code);
 }
 
+static bool flag(const tks_json *object, const char *name) {
+    const tks_json *member = tks_json_find(object, name);
+    return member != NULL && tks_json_get_bool(member);
+}
+
 /* Reads the replies and hands them over. Returns false when memory was too short for that. */
-static bool step_with_replies(runner *r, const tks_json *text) {
+static bool step_with_replies(runner *r, const tks_json *one, const tks_json *text) {
     size_t count = tks_op_get_batch(r->op)->replies;
     tks_reply **replies = calloc(count + 1, sizeof *replies);
     tks_event event = {.type = TKS_EVENT_REPLIES, .now_ms = r->now_ms, .replies = replies};
@@ -153,6 +156,7 @@ static bool step_with_replies(runner *r, const tks_json *text) {
     }
     if (status == TKS_OK && (count == 0 || replies[count - 1] != NULL)) {
         step(r, &event);
+        CHECK_INT(tks_op_get_trust(r->op) == TKS_TRUST_LEAVE, flag(one, "leave"));
         for (size_t i = 0; i < count; i++) CHECK(replies[i] == NULL); /* all taken */
     } else {
         CHECK(status == TKS_ERR_MEMORY || status == TKS_ERR_CONNECTION);
@@ -165,18 +169,13 @@ static bool step_with_replies(runner *r, const tks_json *text) {
     return status == TKS_OK;
 }
 
-static bool flag(const tks_json *object, const char *name) {
-    const tks_json *member = tks_json_find(object, name);
-    return member != NULL && tks_json_get_bool(member);
-}
-
 /* Answers what the operation wanted. Returns false where the case ends early. */
 static bool answer(runner *r, const tks_json *one) {
     tks_event event = {.now_ms = r->now_ms};
     tks_error why = TKS_ERROR_INIT;
     const tks_json *node = NULL;
 
-    if ((node = tks_json_find(one, "replies")) != NULL) return step_with_replies(r, node);
+    if ((node = tks_json_find(one, "replies")) != NULL) return step_with_replies(r, one, node);
     if ((node = tks_json_find(one, "lost")) != NULL) {
         event.type = TKS_EVENT_LOST;
         event.sent = flag(node, "sent");

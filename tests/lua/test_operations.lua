@@ -126,23 +126,21 @@ end
 
 -- Takes the operation through its steps; what it wants in the end, and what it gives then.
 local function run_steps(case, run, vars, need, a)
-  local trust, left
+  local trust
   for number, step in ipairs(case.steps) do
     if step.send then
       equal(need, "send", "step " .. number)
-      equal(left or false, step.reconnect or false, "over a new connection")
       local commands = split(a)
       equal(#commands, #step.send, "commands")
       for i, want in ipairs(step.send) do
         check_command(case, want, commands[i], vars)
       end
-      left = false
     else
       equal(need, "sleep", "step " .. number)
       assert(a * 1000 >= step.sleep[1] and a * 1000 <= step.sleep[2], a)
-      left = trust == "leave"
     end
     need, a, trust = answer(run, step, vars)
+    equal(trust == "leave", step.leave or false, "leave")
   end
   return need, a
 end

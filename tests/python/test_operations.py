@@ -123,7 +123,6 @@ class Script:
         return call.result()
 
     def send(self, call: Any, step: dict[str, Any]) -> None:
-        assert call.reconnect is step.get("reconnect", False)
         connection = _core.Connection(self.client._core)
         connection.send(call)
         lost = step.get("lost", step.get("deadline"))
@@ -144,7 +143,7 @@ class Script:
         settled, wants, trust = connection.feed(len(reply))
         assert (settled, wants) == (([call], None) if call.over else (None, [call]))
         assert connection.heard > 0
-        assert (trust == LEAVE) is call.reconnect or call.over
+        assert (trust == LEAVE) is step.get("leave", False)
         assert len(connection) == 0
 
     def lose(self, call: Any, step: dict[str, Any]) -> None:

@@ -161,8 +161,9 @@ case("get with refresh whose script is unknown to the server", "get", sliding,
 # A token that was read is given, whatever becomes of its slide.
 unslid = {"token": bob.result(SERVER + 5000)}
 for word in ("NOREPLICAS", "MISCONF", "READONLY", "OOM", "NOPERM", "BUSY", "LOADING", "CLUSTERDOWN", "MOVED"):
+    leave = {"leave": True} if word == "READONLY" else {}
     case(f"get with refresh on a server that cannot write: {word}", "get", sliding,
-         [{**both, **replies(bob.record, 5000, TIME)}, {**touch, **replies(Error(f"{word} cannot"))}], unslid)
+         [{**both, **replies(bob.record, 5000, TIME)}, {**touch, **leave, **replies(Error(f"{word} cannot"))}], unslid)
 case("get with refresh whose slide has no answer", "get", sliding,
      [{**both, **replies(bob.record, 5000, TIME)}, {**touch, **lost(True)}], unslid)
 case("get with refresh whose deadline passes during the slide", "get", sliding,
@@ -240,8 +241,9 @@ for word in ("LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN"):
          [{**send(*read), **replies(Error(f"{word} not now"))}, sleep(1, 20), again],
          {"token": bob.result()})
 case("get from a server that cannot serve this takes another connection", "get", bob.args,
-     [{**send(*read), **replies(Error("READONLY You can't write against a read only replica."))},
-      sleep(1, 20), {**send(*read, reconnect=True), **replies(bob.record)}], {"token": bob.result()})
+     [{**send(*read), "leave": True,
+       **replies(Error("READONLY You can't write against a read only replica."))},
+      sleep(1, 20), {**send(*read), **replies(bob.record)}], {"token": bob.result()})
 case("only what got no answer is sent again", "get", expiry,
      [{**both, **replies(Error("LOADING"), 77, TIME)}, sleep(1, 20), again],
      {"token": bob.result(SERVER + 77)})

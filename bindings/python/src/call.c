@@ -243,12 +243,6 @@ static PyObject *call_get_wish(PyObject *object, void *unused) {
     return PyLong_FromLong(tksp_py_call_wish((tksp_py_call *)object));
 }
 
-static PyObject *call_reconnect(PyObject *object, void *unused) {
-    (void)unused;
-    const tksp_py_call *self = (tksp_py_call *)object;
-    return PyBool_FromLong(!self->over && tks_op_get_batch(self->core)->reconnect);
-}
-
 /* ---- the type -------------------------------------------------------------------------------- */
 
 static int call_traverse(PyObject *object, visitproc visit, void *arg) {
@@ -315,7 +309,6 @@ static PyMemberDef call_members[] = {
 static PyGetSetDef call_getset[] = {
     {"wish", call_get_wish, NULL, NULL, NULL},
     {"pause", call_pause, NULL, NULL, NULL},
-    {"reconnect", call_reconnect, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

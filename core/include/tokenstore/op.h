@@ -45,7 +45,7 @@ typedef enum tks_need {
     TKS_NEED_HTTP,  /* tks_op_get_request */
     TKS_NEED_SLEEP, /* tks_op_get_sleep */
     TKS_DONE,       /* tks_op_get_result */
-    TKS_FAILED      /* tks_op_get_error. Right after REPLIES: tks_op_is_out_of_step */
+    TKS_FAILED      /* tks_op_get_error */
 } tks_need;
 
 /* Commands to be sent in one go on one connection; exactly `replies` replies are due. */
@@ -56,8 +56,6 @@ typedef struct tks_batch {
     tks_bytes route;      /* the key that chooses the server; empty where any will do */
     uint32_t patience_ms; /* not 0: an operation that can do without the answers waits this long
                              for them, connecting included; then it is LOST to it */
-    bool reconnect; /* true: the server behind the last connection cannot serve this (READONLY);
-                         take a new connection */
 } tks_batch;
 
 typedef enum tks_event_type {
@@ -98,9 +96,6 @@ typedef enum tks_trust {
 
 /* After a step that REPLIES led to, whatever is needed now. */
 tks_trust tks_op_get_trust(const tks_op *op);
-
-/* Is that TKS_TRUST_CLOSE? */
-bool tks_op_is_out_of_step(const tks_op *op);
 
 /* ---- results -------------------------------------------------------------------------------- */
 
