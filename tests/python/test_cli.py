@@ -369,6 +369,12 @@ def sockets_of(pid: int) -> str:
         (["ping", "nix://x"], "unknown scheme"),
         (["migrate", "redis-tokens", "--batch", "0"], "batch"),
         (["migrate", "redis-tokens", "--prefix", "{"], "prefix"),
+        (["stats", "--prefix", ""], "prefix"),
+        (["stats", "--pepper-file", "/dev/null"], "pepper"),
+        (["list", "", "t", "o"], "APP must be 1 to 1024 bytes"),
+        (["show", "a", "", "o", "i"], "TYPE must be"),
+        (["revoke", "a", "t", "ö" * 513, "i"], "OWNER must be"),
+        (["revoke-all", "--yes", "a", "t", ""], "OWNER must be"),
     ],
 )
 def test_wrong_usage_is_one_line(here: Server, capsys: Any, words: list[str], message: str) -> None:
@@ -393,6 +399,23 @@ def test_no_server(tmp_path: Path) -> None:
     done = run(None, "ping", TOKENSTORE_URL="redis://u:s3cret@127.0.0.1:1?connect_timeout=1")
     assert done.returncode == 3
     assert "s3cret" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams(server: Server, tokens: tokenstore.RedisTokens, closed: str) -> None:
+    tokens.create("a", "t", "o")
+    for words, status in (
+        ("list a t o", 0),
+        ("stats", 0),
+        ("show a t --stdin </dev/null", 1),
+        ("revoke-all a t o", 2),
+        ("list a t", 2),
+        ("ping redis://127.0.0.1:1", 3),
+    ):
+        command = f"{sys.executable} -m tokenstore {words} {closed}"
+        environment = {**os.environ, "TOKENSTORE_URL": server.url}
+        done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, "Traceback" in done.stderr) == (status, False), (words, done.stderr)
 
 
 def test_a_reader_that_has_seen_enough(server: Server, tokens: tokenstore.RedisTokens) -> None:

@@ -113,7 +113,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+def _open_streams() -> None:
+    """Where a standard stream was closed, as by ``>&-``, Python has None for it: then nobody reads or writes."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))
+
+
 if __name__ == "__main__":
+    _open_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a locale that lacks a letter shows its number
         sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(main())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 import time
@@ -124,7 +125,8 @@ def stats(options: Options) -> bool:
     match = re.sub(r"([\\*?\[\]^])", r"\\\1", head) + "???}:o:*"
     names_at = len(head.encode(errors="surrogateescape")) + len("tag}:o:")
     counts: dict[tuple[str, str], Any] = {}
-    with Client(options.url) as client, closing(_terminal.Counter("keys looked at")) as counter:
+    with _store(options) as store, closing(_terminal.Counter("keys looked at")) as counter:
+        client = store.client
         for indexes in _migrate.scan_rounds(client, match, _ROUND):
             counter.add(_ROUND)
             indexes = [*dict.fromkeys(indexes)]
@@ -259,7 +261,14 @@ def _pepper(options: Options) -> bytes | None:
         return file.read()
 
 
+_NAME_MAX = 1024  # bytes
+
+
 def _store(options: Options) -> RedisTokens:
+    for argument in ("app", "type", "owner"):
+        name = getattr(options, argument, None)
+        if name is not None and not 1 <= len(os.fsencode(name)) <= _NAME_MAX:
+            raise UsageError(f"{argument.upper()} must be 1 to {_NAME_MAX} bytes")
     return RedisTokens(options.url, prefix=options.prefix, pepper=_pepper(options))
 
 
