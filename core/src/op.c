@@ -235,7 +235,10 @@ static bool leave(tks_op *op, const tks_reply *reply) {
 static bool is_about_slots(const tks_reply *error) {
     tks_bytes text = tks_reply_get_bytes(error);
     static const char script[] = "non local key in a cluster node";
-    if (tks_reply_is_error(error, "CROSSSLOT") || tks_reply_is_error(error, "MOVED")) return true;
+    static const char *const words[] = {"CROSSSLOT", "MOVED", "ASK"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (tks_reply_is_error(error, words[i])) return true;
+    }
     for (size_t i = 0; i + sizeof script - 1 <= text.size; i++) {
         if (memcmp(text.data + i, script, sizeof script - 1) == 0) return true;
     }
@@ -243,7 +246,12 @@ static bool is_about_slots(const tks_reply *error) {
 }
 
 static void describe_final(const tks_op *op, const tks_reply *error, char *out, size_t size) {
-    const char *advice = is_about_slots(error) ? op->kind->cluster_advice : op->kind->advice;
+    const char *advice = op->kind->advice;
+    if (is_about_slots(error))
+        advice = op->kind->cluster_advice != NULL ? op->kind->cluster_advice
+                                                  : "this is a node of a Redis Cluster, which this "
+                                                    "version does not serve: use a server "
+                                                    "without cluster mode";
     describe(error, out, size);
     if (advice == NULL) return;
     size_t length = strlen(out);

@@ -36,7 +36,7 @@ typedef struct tksp_op_kind {
     /* The commands could not be carried out, `why` says for what reason. May say that the operation has its
      * result without them: then it returns true, and the operation is done. NULL: it never has. */
     bool (*spare)(tks_op *op, const char *why);
-    /* What to do when a cluster refuses the commands because of where their keys lie. NULL: no word. */
+    /* What to do when a cluster refuses the commands because of where their keys lie. NULL: what op.c says. */
     const char *cluster_advice;
     /* What to do when the server answers with any other error. NULL: no word. */
     const char *advice;

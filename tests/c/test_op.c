@@ -190,6 +190,20 @@ TEST(op_a_login_that_is_wanted_now) {
     tks_op_free(op);
 }
 
+TEST(op_a_node_of_a_cluster_says_what_to_do) {
+    static const char *const texts[] = {
+        "-MOVED 3999 127.0.0.1:6381\r\n", "-ASK 3999 127.0.0.1:6381\r\n",
+        "-CROSSSLOT Keys in request don't hash to the same slot\r\n",
+        WITHIN "Script attempted to access a non local key in a cluster node\r\n"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        tks_op *op = begin(make(rotate));
+        CHECK_INT(answer(op, texts[i]), TKS_FAILED);
+        CHECK_STATUS(tks_op_get_error(op)->status, TKS_ERR_SERVER);
+        CHECK_CONTAINS(tks_op_get_error(op)->message, "use a server without cluster mode");
+        tks_op_free(op);
+    }
+}
+
 /* ---- notes for the log ----------------------------------------------------------------------------- */
 
 static void check_notes(tks_op *op, const char *want) {

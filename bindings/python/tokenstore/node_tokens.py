@@ -27,8 +27,7 @@ class Tokenstore(Store):
 
     A token has a ``key``, the secret that its client presents, and an ``id``, which names it in
     listings. Use it to share a database with that package. Where there is nothing to share
-    :class:`RedisTokens` is the better choice: there Redis never sees a token, and it runs on
-    clusters.
+    :class:`RedisTokens` is the better choice: there Redis never sees a token.
 
     ``redis`` is a URL, a :class:`Client` to share, or None: then ``$TOKENSTORE_URL``, else
     ``redis://localhost:6379``. Options of :class:`Client` may be given here too, unless a Client

@@ -36,7 +36,7 @@ class RedisJWT(Store):
 
     Stored as the Node package redis-jwt 1.4.0 stores it, so both can serve one database. Where there
     is nothing to share, :class:`Sessions` is the better choice: its tokens are shorter and cheaper to
-    check, Redis never sees them, and it runs on clusters.
+    check, and Redis never sees them.
 
     ``redis`` is a URL, a :class:`Client` to share, or None: then ``$TOKENSTORE_URL``, else
     ``redis://localhost:6379``. Options of :class:`Client` may be given here too, unless a Client is.
