@@ -153,6 +153,9 @@ function cases.run()
   local _, need, result, code = core.run_answer(run, "+PONG\r\n$1\r\nx\r\n:1\r\n:2\r\n*1\r\n+x\r\n")
   expect(need, result, code)
   expect(#result == 5)
+  core.run_start(run, core.execute("INCR", "a"))
+  expect(core.run_answer(run, "-READONLY no\r\n"))
+  expect(core.run_notes(run))
 end
 
 function cases.events()

@@ -234,7 +234,7 @@ for _, case in ipairs(vectors.read("operations.json").cases) do
       equal(need, "failed", "end")
       return check_failure(case, case.error, core.run_error(run))
     end
-    equal(need, "done", "end")
+    assert(need == "done" or (need == "noted" and core.run_notes(run) ~= ""), need)
     check_result(case.result, result, vars)
   end)
 end

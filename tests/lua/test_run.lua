@@ -138,6 +138,32 @@ test("a lost connection: a read is tried again, what must not be repeated is in 
   fails("server", "AUTH refused", core.run_error(run))
 end)
 
+test("what is worth a line in a log", function()
+  local run = start(core.get(harness.store()._store, { app = "a", type = "t", token = "x" }))
+  core.run_lost(run, true, false, "gone", "connection")
+  core.run_awake(run)
+  equal({ core.run_answer(run, "$-1\r\n") }, { true, "noted" })
+  equal(core.run_notes(run), "itrying again: gone\n")
+  equal(core.run_notes(run), "")
+  for _ = 1, 2 do -- an operation without notes has none of the one before
+    core.run_start(run, core.execute "PING")
+    equal({ core.run_answer(run, "+PONG\r\n") }, { true, "done", "PONG" })
+  end
+
+  run = start(core.execute("INCR", "a"))
+  equal({ core.run_answer(run, "-READONLY no\r\n") }, { "leave", "noted", nil, "READONLY no", "server" })
+  harness.matches(core.run_notes(run), "READONLY no\n")
+
+  run = start(core.get(harness.store()._store, { app = "a", type = "t", token = "x" }))
+  for _ = 1, 3 do
+    core.run_lost(run, true, false, "gone", "connection")
+    core.run_awake(run)
+  end
+  core.run_lost(run, true, false, "gone", "connection")
+  equal(core.run_notes(run), "itrying again: gone\n")
+  fails("connection", "gone", core.run_error(run))
+end)
+
 test("a server that is full", function()
   local refusal = "-ERR max number of clients reached\r\n"
   for _, take in ipairs { core.run_answer, core.run_feed } do

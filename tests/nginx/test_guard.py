@@ -228,17 +228,44 @@ def test_headers_for_the_upstream(nginx: Nginx, sessions: tokenstore.Sessions) -
     assert refused.headers["www-authenticate"] == 'Bearer realm="a  quoted  realm"'
 
 
-def test_a_server_that_cannot_write(nginx: Nginx, sessions: tokenstore.Sessions, own_redis: Server) -> None:
-    """A session that is found is let through, whether or not its end can be moved."""
-    token = sessions.create("web", "bob", {"role": "admin"}, duration=100)
-    own_redis("CONFIG", "SET", "min-replicas-to-write", "1")
-    try:
-        assert seen(nginx.get("/headers", bearer(token)))["x-user"] == "bob"
-    finally:
-        own_redis("CONFIG", "SET", "min-replicas-to-write", "0")
-    found = sessions.get("web", token, expiry=True)
-    assert found is not None
-    assert found.expires_at - found.created_at < 101
+@pytest.mark.parametrize(
+    ("begin", "end", "word"),
+    [
+        (
+            ("CONFIG", "SET", "min-replicas-to-write", "1"),
+            ("CONFIG", "SET", "min-replicas-to-write", "0"),
+            "NOREPLICAS",
+        ),
+        (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE"), "READONLY"),
+    ],
+    ids=["no-replicas", "replica"],
+)
+def test_a_server_that_cannot_write(
+    own_redis: Server, begin: tuple[str, ...], end: tuple[str, ...], word: str
+) -> None:
+    """A session that is found is let through, whether or not its end can be moved; one line says so."""
+    http = HTTP.format(url=own_redis.url, secret=SECRET) + UPSTREAM.format(port=(port := free_port()))
+    explained = (
+        "tokenstore: a token was found, but its expiry could not be moved",
+        "tokenstore: the connections to this server are given up",
+    )
+    with (
+        tokenstore.Sessions(own_redis.url) as sessions,
+        running(SERVER.format(port=port), http=http, explained=explained) as nginx,
+    ):
+        token = sessions.create("web", "bob", {"role": "admin"}, duration=100)
+        own_redis(*begin)
+        try:
+            for _ in range(20):
+                assert seen(nginx.get("/headers", bearer(token)))["x-user"] == "bob"
+        finally:
+            own_redis(*end)
+        found = sessions.get("web", token, expiry=True)
+        assert found is not None
+        assert found.expires_at - found.created_at < 101
+        [line] = nginx.lines("tokenstore: ")
+        assert f"the server answered: {word}" in line
+        assert token not in line
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,8 @@ SERVER = """
 @contextmanager
 def pooling(url: str, options: str = "") -> Iterator[Nginx]:
     http = HTTP.format(url=url, options=options, secret=SECRET)
-    with running(SERVER, http=http) as nginx:
+    explained = ("tokenstore: the connections to this server are given up: .* READONLY",)
+    with running(SERVER, http=http, explained=explained) as nginx:
         yield nginx
 
 

@@ -7,8 +7,9 @@
  *                                   run_answer until it says what comes next ─► …
  *                                   … or run_lost, run_deadline ─► …
  *                           ─► "sleep", seconds ─► run_awake or run_deadline ─► …
- *                           ─► "done", what the method gives
+ *                           ─► "done" or "noted", what the method gives
  *                           ─► "failed" ─► run_error
+ *            run_notes gives what is worth a line in a log.
  *
  *            A `get` in nginx is run_start and run_answer: each call of C costs Lua as much as some work in it.
  * Lifecycle: a run serves any number of operations, one after the other. A coroutine that is killed in
@@ -29,7 +30,7 @@
 #include "tokenstore/greeting.h"
 #include "tokenstore/secret.h"
 
-enum { REPLIES_INLINE = 4 };
+enum { REPLIES_INLINE = 4, NOTES_MAX = 16 * 1024 };
 
 typedef struct lua_run {
     tksp_lua_op op; /* taken over; op.op is NULL between two operations */
@@ -41,6 +42,7 @@ typedef struct lua_run {
     tks_reply *few[REPLIES_INLINE];
     tks_reply **replies; /* `few`, or more on the heap */
     size_t due, got;
+    tks_notes notes; /* of an operation that is done */
 } lua_run;
 
 /* ---- life ------------------------------------------------------------------------------------- */
@@ -67,6 +69,7 @@ static void clear(lua_run *run) {
 static int run_gc(lua_State *L) {
     lua_run *run = tksp_lua_check(L, 1, TKSP_UP_RUN);
     clear(run);
+    tks_notes_clear(&run->notes);
     tks_reader_free(run->reader);
     run->reader = NULL;
     return 0;
@@ -86,6 +89,7 @@ static int run_new(lua_State *L) {
     run->max_reply = target->target->max_reply_size;
     tks_buf_init(&run->op.scratch, 0);
     tks_buf_init(&run->greeting.out, 0);
+    tks_notes_init(&run->notes, NOTES_MAX);
     tksp_lua_set_kind(L, TKSP_UP_RUN);
     return 1;
 }
@@ -142,8 +146,15 @@ static int push_batch(lua_State *L, lua_run *run) {
 /* What the method gives; the run is free for the next operation. */
 static int push_result(lua_State *L, lua_run *run) {
     int results = tksp_lua_push_result(L, &run->op);
+    if (!tks_notes_is_empty(tks_op_get_notes(run->op.op))) {
+        tks_notes_move(tks_op_get_notes(run->op.op), &run->notes);
+    }
     clear(run);
-    lua_pushliteral(L, "done");
+    if (tks_notes_is_empty(&run->notes)) {
+        lua_pushliteral(L, "done");
+    } else {
+        lua_pushliteral(L, "noted");
+    }
     lua_insert(L, -1 - results);
     return 1 + results;
 }
@@ -157,9 +168,7 @@ static int push_need(lua_State *L, lua_run *run) {
         lua_pushnumber(L, tks_op_get_sleep(run->op.op) / 1e3);
         return 2;
     case TKS_DONE: return push_result(L, run);
-    case TKS_FAILED:
-        lua_pushliteral(L, "failed");
-        return 1;
+    case TKS_FAILED: lua_pushliteral(L, "failed"); return 1;
     case TKS_NEED_HTTP: break;
     }
     return luaL_error(L, "an operation that this driver cannot run");
@@ -250,6 +259,22 @@ static int run_deadline(lua_State *L) {
     }
     forget_replies(run);
     return step(L, run, &event);
+}
+
+/* run_notes(run): after "noted", or between "failed" and run_error, lines for the log: a letter for the level, i or w,
+ * the text, a newline. */
+static int run_notes(lua_State *L) {
+    lua_run *run = tksp_lua_check(L, 1, TKSP_UP_RUN);
+    tksp_lua_scratch *scratch = tksp_lua_scratch_new(L);
+    if (run->op.op != NULL) {
+        tks_notes_move(tks_op_get_notes(run->op.op), &run->notes);
+    }
+    if (tks_notes_take(&run->notes, &scratch->text) != TKS_OK) {
+        return luaL_error(L, "not enough memory");
+    }
+    lua_pushlstring(L, scratch->text.data, scratch->text.size);
+    tksp_lua_scratch_clear(scratch);
+    return 1;
 }
 
 /* run_error(run): what the method gives after "failed". */
@@ -417,6 +442,7 @@ void tksp_lua_open_run(lua_State *L) {
         {"run_lost", run_lost},
         {"run_deadline", run_deadline},
         {"run_error", run_error},
+        {"run_notes", run_notes},
         {"run_greet", run_greet},
         {"run_greeted", run_greeted},
         {"run_feed", run_feed},

@@ -30,10 +30,10 @@
 
 local cookie = require "tokenstore.cookie"
 local core = require "tokenstore.core"
+local log = require "tokenstore.nginx_log"
 
 local clear_header, set_header = ngx.req.clear_header, ngx.req.set_header
 
-local LOG_EVERY = 10       -- seconds
 local CACHE_SIZE = 10000   -- entries in each worker
 local CACHE_MAX = 60       -- seconds
 local CACHE_KEY_MAX = 4096 -- bytes, so that nobody fills the memory with long cookies
@@ -127,6 +127,8 @@ local OWN_VARIABLES = {
   via = true,
   x_forwarded_for = true,
 }
+
+local failures = log.new(ngx.ERR, "tokenstore.guard: ")
 
 local guard = {}
 
@@ -310,20 +312,6 @@ end
 
 -- ---- looking it up ---------------------------------------------------------------------------------
 
-local log_after, unlogged = 0, 0
-
--- Redis cannot be asked. Nothing of the message is secret.
-local function log_failure(message)
-  local now = core.clock()
-  if now < log_after then
-    unlogged = unlogged + 1
-    return
-  end
-  local more = unlogged > 0 and (" (and %d more times since the last line)"):format(unlogged) or ""
-  log_after, unlogged = now + LOG_EVERY, 0
-  ngx.log(ngx.ERR, "tokenstore.guard: ", message, more)
-end
-
 -- For each store what it found lately: a cache of this worker's.
 local caches = setmetatable({}, { __mode = "k" })
 
@@ -402,7 +390,7 @@ local function check(options)
     set_headers(options, session)
     return session
   elseif message then
-    log_failure(message)
+    failures:write(message)
     return not options.fail_open and fail() or nil
   elseif from_header and not is_well_formed(token) then
     return deny(ngx.HTTP_BAD_REQUEST, options, "invalid_request", "The Authorization header is malformed")

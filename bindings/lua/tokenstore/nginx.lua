@@ -12,6 +12,7 @@
 -- What must be sent, what a reply means, when to try again: all that is the operation's, in C.
 
 local core = require "tokenstore.core"
+local log = require "tokenstore.nginx_log"
 local connection = require "tokenstore.nginx_connection"
 local pool = require "tokenstore.nginx_pool"
 local settings = require "tokenstore.nginx_settings"
@@ -106,6 +107,15 @@ local function send(handle, run, deadline, now, bytes, patience, once)
   return fail(run, deadline, failure)
 end
 
+local LOGS = { i = log.new(ngx.INFO, "tokenstore: "), w = log.new(ngx.WARN, "tokenstore: ") }
+
+-- Logs what an operation noted: why it tried again, what it did without.
+local function log_notes(run)
+  for level, text in core.run_notes(run):gmatch "(%a)([^\n]*)\n" do
+    LOGS[level]:write(text)
+  end
+end
+
 -- run(client, operation) gives the operation's result; run(client, nil, message, code) gives the last
 -- three back, so that a method is one line: run(client, core.get(store, args)).
 function driver.run(handle, operation, message, code)
@@ -124,7 +134,11 @@ function driver.run(handle, operation, message, code)
   while need ~= "done" do
     if need == "send" then
       sent, need, a, b, c = send(handle, run, deadline, now, a, b, c)
+    elseif need == "noted" then
+      log_notes(run)
+      need = "done"
     elseif need == "failed" then
+      log_notes(run)
       a, b, c = core.run_error(run)
       need = "done"
     elseif clock() + a >= deadline then
