@@ -59,6 +59,19 @@ PHASES = """
       say(tokenstore.Client(args.url .. "?db=3"):execute("CLIENT", "INFO"))
     }}
   }}
+  location = /raw {{
+    content_by_lua_block {{
+      local args = ngx.req.get_uri_args()
+      local tokenstore = require "tokenstore"
+      local words = {{}}
+      for word in args.command:gmatch "%S+" do
+        words[#words + 1] = word
+      end
+      say(tokenstore.Client(args.url):execute(unpack(words)))
+      say(tokenstore.Client(args.url):pipeline {{ {{ "PING" }}, words }})
+      say(tokenstore.Client(args.url):execute("CLIENT", "INFO"))
+    }}
+  }}
   location = /refused {{
     content_by_lua_block {{ say(require("tokenstore").Client(ngx.unescape_uri(ngx.var.arg_url))) }}
   }}
@@ -136,6 +149,23 @@ def test_connections_are_kept_and_shared(nginx: Nginx, redis: Server) -> None:
 
 
 @pytest.mark.parametrize(
+    "command", ["SELECT 3", "select 3", "AUTH x", "CLIENT SETNAME x", "HELLO 3", "MONITOR", "MULTI"]
+)
+def test_commands_that_would_change_a_shared_connection(
+    nginx: Nginx, redis: Server, command: str
+) -> None:
+    """Here the pool is shared by all clients with equal settings."""
+    path = f"/raw?url={quote(redis.url, safe='')}&command={quote(command)}"
+    single, many, info = nginx.get(path).text.split("\n", 2)
+    for refused in (single, many):
+        assert refused.startswith("nil|")
+        assert "is not sent" in refused
+        assert refused.endswith("|data")
+    assert " db=0 " in info
+    assert " name= " in info
+
+
+@pytest.mark.parametrize(
     ("url", "part"),
     [
         ("embedded:", "embedded: is not for nginx"),
@@ -144,6 +174,7 @@ def test_connections_are_kept_and_shared(nginx: Nginx, redis: Server) -> None:
         ("rediss://localhost?cert=/no/cert&key=/no/key", "cert= cannot be read: No such file"),
         ("rediss://localhost?cert=/etc/passwd&key=/etc/passwd", "cert= is not PEM"),
         ("http://localhost", "scheme"),
+        ("redis://[fe80::1%25lo]", "an IPv6 address with a zone (fe80::1%lo)"),
     ],
 )
 def test_what_nginx_cannot(nginx: Nginx, url: str, part: str) -> None:
