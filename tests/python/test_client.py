@@ -440,3 +440,53 @@ def test_what_would_change_the_connection_is_not_sent(
         assert client.execute("SET", "k", "v") == "OK"
         assert client.pipeline([["MULTI"], ["GET", "k"], ["EXEC"]])[2] == [b"v"]
         assert before.split()[0] == client.execute("CLIENT", "INFO").split()[0]
+
+
+# ---- the log -------------------------------------------------------------------------------------------
+
+
+def test_what_was_tried_again_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "tokenstore")
+    with Client(f"redis://bob:CANARY@127.0.0.1:{free_port()}", timeout=1) as client:
+        caplog.clear()
+        with pytest.raises(tokenstore.ConnectionError):
+            client.execute("GET", "CANARY")
+        # Each reason is one line, however often it was tried.
+        (record,) = caplog.records
+        assert record.levelname == "INFO"
+        assert record.getMessage().startswith("trying again: redis://127.0.0.1:")
+        assert "refused" in record.getMessage()
+
+
+def test_a_replica_is_logged_as_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with running() as server, tokenstore.RedisTokens(server.url, timeout=0.3) as tokens:
+        tokens.create("a", "t", "CANARY", {"CANARY": 1})
+        caplog.clear()
+        assert not caplog.records
+        server("REPLICAOF", "127.0.0.1", 1)
+        with pytest.raises(tokenstore.TimeoutError):
+            tokens.create("a", "t", "CANARY", {"CANARY": 1})
+        (record,) = caplog.records
+        assert (record.name, record.levelname) == ("tokenstore", "WARNING")
+        assert record.getMessage().startswith(f"{server.url}: the connections to this server are given up: the server")
+        assert "READONLY" in record.getMessage()
+        assert "CANARY" not in caplog.text
+
+
+def test_a_handler_that_fails_ends_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", seen.append)
+
+    def explode(record: logging.LogRecord) -> bool:
+        raise ZeroDivisionError
+
+    log = logging.getLogger("tokenstore")
+    log.addFilter(explode)
+    try:
+        with running() as server, Client(server.url) as client:
+            client.execute("SET", "k", "v")
+            server("REPLICAOF", "127.0.0.1", 1)
+            assert client.pipeline([["SET", "k", "w"], ["GET", "k"]], raise_errors=False)[1] == b"v"
+    finally:
+        log.removeFilter(explode)
+    assert len(seen) == 1

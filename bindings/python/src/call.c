@@ -146,8 +146,9 @@ static PyObject *convert(const tksp_py_state *state, tks_need need, PyObject *op
 
 void tksp_py_call_finish(tksp_py_call *self) {
     if (self->over || self->need == TKS_NEED_SEND || self->need == TKS_NEED_SLEEP) return;
-    const tks_op *core = self->core;
+    tks_op *core = self->core;
     PyObject *op = end(self);
+    tksp_py_notes_log(tksp_py_client_get(self->pool->client), core);
     self->value = convert(self->pool->state, self->need, op, core);
     if (self->value == NULL) self->error = take_exception();
     Py_DECREF(op);

@@ -100,6 +100,7 @@ static PyObject *client_run(PyObject *object, PyObject *const *args, Py_ssize_t 
     tks_interrupt interrupt = {tksp_py_check_signals, &thread};
     tks_status status = tks_client_run(self->client, op, timeout_ms, &interrupt, &err);
     PyEval_RestoreThread(thread);
+    tksp_py_notes_log(self->client, op);
     if (status != TKS_OK) return tksp_py_raise(state, status, &err);
     return tksp_py_op_result(state, args[0]);
 }

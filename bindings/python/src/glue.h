@@ -226,6 +226,12 @@ bool tksp_py_timeout(const tksp_py_state *state, PyObject *arg, int64_t *out_ms)
 /* The client of a _core.Client; borrowed. */
 tks_client *tksp_py_client_get(PyObject *object);
 
+/* ---- notes.c -------------------------------------------------------------------------------- */
+
+/* Logs what the operation noted, which most often is nothing. An exception that is on its way stays; one that
+ * logging raises is written to stderr. May run anything. */
+void tksp_py_notes_log(tks_client *client, tks_op *op);
+
 /* ---- spike.c: a function of the module --------------------------------------------------------- */
 
 /* creator_options(dict) -> dict: what tokenstore/spike_creator.h makes of it */
