@@ -24,9 +24,8 @@ struct tksp_conn {
     int64_t expires; /* by tksp_clock(): not to be lent from then on */
     int64_t used_at; /* by the coarse clock */
     bool usable;
-    bool answered; /* once at least: the server has taken it */
-    bool pending;  /* TLS: bytes wait inside, that poll() does not see */
-    short wanted;  /* TLS: what else the last read wants to wait for */
+    bool pending; /* TLS: bytes wait inside, that poll() does not see */
+    short wanted; /* TLS: what else the last read wants to wait for */
     char buffer[BUFFER_SIZE];
 };
 
@@ -43,7 +42,6 @@ tksp_conn *tksp_conn_new(const tksp_endpoint *endpoint) {
     conn->expires = INT64_MAX;
     conn->used_at = 0;
     conn->usable = false;
-    conn->answered = false;
     conn->pending = false;
     conn->wanted = 0;
     return conn;
@@ -230,13 +228,6 @@ tks_status tksp_conn_begin(tksp_conn *conn, tks_bytes bytes, tks_bytes *rest,
     return status == TKS_OK ? TKS_OK : tks_fail(&failure->error, status, "%s", err.message);
 }
 
-/* Was this connection turned away? Then nothing of what was sent on it has been read. */
-static bool is_turned_away(tksp_conn *conn, const tks_reply *first) {
-    bool fresh = !conn->answered;
-    conn->answered = true;
-    return fresh && first != NULL && tks_reply_is_refusal(first);
-}
-
 tks_status tksp_conn_end(tksp_conn *conn, tks_bytes rest, size_t count, tks_reply **replies,
                          int64_t silence, tksp_wait *wait, tksp_failure *failure) {
     tks_error err = TKS_ERROR_INIT;
@@ -245,12 +236,6 @@ tks_status tksp_conn_end(tksp_conn *conn, tks_bytes rest, size_t count, tks_repl
     failure->heard = false;
     tks_status status = move_bytes(conn, rest, count, replies, deadline, wait, failure, &err);
     wait->deadline = deadline;
-    if ((status == TKS_OK || status == TKS_ERR_CONNECTION) && is_turned_away(conn, replies[0])) {
-        conn->usable = false;
-        failure->sent = false;
-        return tks_fail(&failure->error, TKS_ERR_CONNECTION,
-                        "the server is full: max number of clients reached");
-    }
     if (status == TKS_OK) {
         conn->used_at = tksp_clock_coarse();
         return TKS_OK;
@@ -346,7 +331,6 @@ typedef struct stage {
 static const stage CONNECTING = {"cannot connect: ", ""};
 static const stage HANDSHAKE = {"TLS handshake: ", " (does the server speak TLS on this port?)"};
 static const stage GREETING = {"", ""};
-static const stage GREETING_TLS = {"", " (does the server take our certificate, cert= and key=?)"};
 
 static tks_status open_session(tksp_conn *conn, tksp_wait *wait, const stage **at,
                                tksp_failure *failure, tks_error *err) {
@@ -358,7 +342,7 @@ static tks_status open_session(tksp_conn *conn, tksp_wait *wait, const stage **a
         status = start_tls(conn, wait, failure, err);
     }
     if (status == TKS_OK) {
-        *at = tls ? &GREETING_TLS : &GREETING;
+        *at = &GREETING;
         conn->usable = true;
         status = tksp_greet(conn, target, wait, failure);
         *err = failure->error;

@@ -16,7 +16,7 @@ tks_status tksp_greet(tksp_conn *conn, const tks_target *target, tksp_wait *wait
     tks_greeting g;
     tks_reply *replies[TKS_GREETING_MAX] = {NULL};
     tks_status status = tks_greeting_init(&g, target, &failure->error);
-    if (status != TKS_OK || g.count == 0) {
+    if (status != TKS_OK) {
         goto cleanup;
     }
     tksp_failure broken = TKSP_FAILURE_INIT;
@@ -28,7 +28,10 @@ tks_status tksp_greet(tksp_conn *conn, const tks_target *target, tksp_wait *wait
     if (verdict != TKS_OK) {
         status = verdict;
     } else if (status != TKS_OK) {
-        *failure = broken;
+        bool hung_up = status == TKS_ERR_CONNECTION && !broken.heard && !broken.final;
+        failure->final = broken.final;
+        tks_fail(&failure->error, status, "%s%s", broken.error.message,
+                 hung_up ? tks_greeting_get_hint(target) : "");
     }
 
 cleanup:

@@ -61,9 +61,8 @@ static tks_status judge_subscribed(const tks_reply *reply, tksp_failure *failure
                         "SUBSCRIBE was answered with something else than its confirmation");
     }
     tks_reply_describe_error(reply, reason, sizeof(reason));
-    failure->final = !tks_reply_is_refusal(reply);
-    return tks_fail(&failure->error, failure->final ? TKS_ERR_SERVER : TKS_ERR_CONNECTION,
-                    "SUBSCRIBE refused: %s%s", reason,
+    failure->final = true;
+    return tks_fail(&failure->error, TKS_ERR_SERVER, "SUBSCRIBE refused: %s%s", reason,
                     tks_reply_is_error(reply, "NOPERM")
                         ? " - this user needs +subscribe, +ping and the channels &__keyevent@*"
                         : "");

@@ -36,9 +36,10 @@ static tks_status add_commands(tks_greeting *g, const tks_target *target) {
                             text(target->client_name)};
         status = add(g, "CLIENT SETNAME", 3, argv);
     }
-    if (status == TKS_OK && target->tls && g->count == 0) {
-        /* TLS 1.3 lets us write before the server has judged our certificate. Its verdict belongs
-         * here, where nothing has been sent yet that could be in doubt. */
+    if (status == TKS_OK && g->count == 0) {
+        /* A server that is full, a port that speaks TLS, and under TLS 1.3 one that refuses our
+         * certificate tell it when they are first spoken to. Their verdict belongs here, where nothing
+         * has been sent yet that could be in doubt. */
         tks_bytes argv[] = {TKS_LITERAL("PING")};
         status = add(g, "PING", 1, argv);
     }
@@ -50,6 +51,13 @@ tks_status tks_greeting_init(tks_greeting *greeting, const tks_target *target, t
     tks_buf_init(&greeting->out, GREETING_MAX_SIZE);
     tks_status status = add_commands(greeting, target);
     return status == TKS_OK ? TKS_OK : tks_fail(err, status, "the greeting cannot be made");
+}
+
+const char *tks_greeting_get_hint(const tks_target *target) {
+    if (target->tls) {
+        return " (does the server take our certificate, cert= and key=?)";
+    }
+    return target->transport == TKS_TCP ? " (a TLS port? then rediss://)" : "";
 }
 
 void tks_greeting_clear(tks_greeting *greeting) {

@@ -186,6 +186,15 @@ static tks_status fail(tks_reader *reader, tks_error *err) {
                     "does TLS (rediss://) fit on both sides?");
 }
 
+/* A server that expected TLS answers in TLS, with an alert. Source: RFC 8446, section 5.1. */
+static tks_status fail_mark(tks_reader *reader, const char *from, size_t size, tks_error *err) {
+    static const char alert[] = {21, 3};
+    if (from[0] != alert[0] || (size > 1 && from[1] != alert[1])) return fail(reader, err);
+    reader->failed = true;
+    return tks_fail(err, TKS_ERR_CONNECTION,
+                    "the server's answer is a TLS alert: a TLS port? then rediss://");
+}
+
 static tks_status fail_memory(tks_reader *reader, tks_error *err) {
     reader->failed = true;
     return tks_fail_memory(err);
@@ -342,7 +351,7 @@ static tks_status take_line(tks_reader *reader, tks_error *err) {
     char *newline = memchr(from, '\n', rest);
     size_t size = newline != NULL ? (size_t)(newline - from) + 1 : rest;
     tks_status status;
-    if (line->size == 0 && !is_one_of(MARKS, from[0])) return fail(reader, err);
+    if (line->size == 0 && !is_one_of(MARKS, from[0])) return fail_mark(reader, from, rest, err);
     if (reader->left == 0) begin_reply(reader);
     reader->at += size;
     if (line->size == 0 && newline != NULL && newline[-1] == '\r')

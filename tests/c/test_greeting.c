@@ -25,7 +25,8 @@ static void check_said(const char *url, size_t count, const char *want) {
 }
 
 TEST(greeting_says_what_the_target_wants) {
-    check_said("redis://localhost", 0, "");
+    check_said("redis://localhost", 1, "*1\r\n$4\r\nPING\r\n");
+    check_said("unix:///a/socket", 1, "*1\r\n$4\r\nPING\r\n");
     check_said("redis://:secret@localhost", 1, "*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n");
     check_said("redis://bob:secret@localhost/3?client_name=me", 3,
                "*3\r\n$4\r\nAUTH\r\n$3\r\nbob\r\n$6\r\nsecret\r\n"
@@ -33,6 +34,18 @@ TEST(greeting_says_what_the_target_wants) {
                "*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$2\r\nme\r\n");
     check_said("rediss://localhost", 1, "*1\r\n$4\r\nPING\r\n");
     check_said("rediss://localhost/1", 1, "*2\r\n$6\r\nSELECT\r\n$1\r\n1\r\n");
+}
+
+static void check_hint(const char *url, const char *want) {
+    tks_target *target = parse(url);
+    CHECK(strcmp(tks_greeting_get_hint(target), want) == 0);
+    tks_target_free(target);
+}
+
+TEST(greeting_hints_at_what_may_be_behind_a_server_that_hangs_up) {
+    check_hint("redis://localhost", " (a TLS port? then rediss://)");
+    check_hint("rediss://localhost", " (does the server take our certificate, cert= and key=?)");
+    check_hint("unix:///a/socket", "");
 }
 
 /* Judges `answers`, one reply or more, to the greeting of `url`. */

@@ -19,6 +19,7 @@ from certs import CLIENT, LOCAL, SERVER, Authority, Pair, openssl, self_signed
 from conftest import Setup
 from fault_server import FaultServer, close_reply
 from servers import Server, free_port, running
+from tls_port import ANSWERS, Answer, tls_port
 
 
 @contextmanager
@@ -145,9 +146,28 @@ def test_not_tls_at_all(redis: Server, tmp_path: Path) -> None:
             with pytest.raises(tokenstore.ConnectionError, match="speak TLS"):
                 client.execute("PING")
     with serving(redis, ca.sign("server", LOCAL, *SERVER)) as server:
-        with tokenstore.Client(f"redis://127.0.0.1:{server.port}") as client:
-            with pytest.raises((tokenstore.ConnectionError, tokenstore.OutcomeUnknownError)):
-                client.execute("PING")
+        asks_for_tls(server.port)
+
+
+def asks_for_tls(port: int) -> None:
+    """Nothing that could be in doubt is sent before the server was heard."""
+    for more in ({}, {"client_name": "x"}, {"db": 1}):
+        with tokenstore.Client(f"redis://127.0.0.1:{port}", **more) as client:
+            tokens = tokenstore.RedisTokens(client)
+            for call in (
+                lambda: client.execute("INCR", "n"),
+                lambda: client.pipeline([("INCR", "n")] * 3),
+                lambda: tokens.delete(app="a", type="t", token="x"),
+                lambda: tokens.get(app="a", type="t", token="x"),
+            ):
+                with pytest.raises(tokenstore.ConnectionError, match="TLS port.*rediss://"):
+                    call()
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_redis_to_a_tls_port(answer: Answer) -> None:
+    with tls_port(answer) as port:
+        asks_for_tls(port)
 
 
 # ---- good ones ---------------------------------------------------------------------------------------
@@ -288,6 +308,7 @@ def test_real_server(tmp_path: Path) -> None:
         with tokenstore.Client(url, ca=str(ca.cert)) as client:
             with pytest.raises(tokenstore.ConnectionError):
                 client.execute("PING")
+        asks_for_tls(port)
 
 
 def test_peer_that_leaves_does_not_kill(setup: Setup) -> None:

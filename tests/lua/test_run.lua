@@ -204,7 +204,7 @@ test("the greeting", function()
   local ok, message, code, final = core.run_greeted(run, named)
   equal({ ok, code, final }, { nil, "server", true })
   harness.matches(message, "AUTH refused")
-  equal(core.run_greet(run, target()), nil)
+  equal(core.run_greet(run, target()), "*1\r\n$4\r\nPING\r\n")
 end)
 
 test("a target tells what a driver needs, and no password", function()
@@ -217,10 +217,8 @@ test("a target tells what a driver needs, and no password", function()
     assert(not tostring(value):find "sesame")
   end
   equal(core.target_info(target "unix:///a/b.sock", SALT).path, "/a/b.sock")
-  equal(core.target_info(target "unix:///a/b.sock", SALT).greets, false)
-  for _, url in ipairs { "redis://:p@a", "redis://a/1", "redis://a?client_name=x" } do
-    equal(core.target_info(target(url), SALT).greets, true)
-  end
+  equal(core.target_info(target "unix:///a/b.sock", SALT).greeting_hint, "")
+  equal(core.target_info(target "redis://a", SALT).greeting_hint, " (a TLS port? then rediss://)")
   equal(core.target_info(target "embedded:", SALT).transport, "embedded")
 end)
 

@@ -11,6 +11,7 @@ import pytest
 import servers
 from nginx_server import Nginx, running
 from servers import Server
+from tls_port import ANSWERS, Answer, tls_port
 
 PHASES = """
   location = /ping {{ content_by_lua_block {{ say(client:execute "PING") }} }}
@@ -201,10 +202,20 @@ def test_nobody_there(nginx: Nginx, url: str, part: str) -> None:
     assert said.endswith("|connection\n")
 
 
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_redis_to_a_tls_port(nginx: Nginx, answer: Answer) -> None:
+    nginx.explained.append(r"\[error\].*(recv|send)\(\) failed \((104|32): ")
+    with tls_port(answer) as port:
+        said = nginx.get("/execute?url=" + quote(f"redis://127.0.0.1:{port}", safe="")).text
+    assert said.startswith("nil|")
+    assert "TLS port? then rediss://" in said
+    assert said.endswith("|connection\n")
+
+
 def test_a_full_server_is_tried_again(nginx: Nginx) -> None:
     """Nothing of what was sent is in doubt then."""
     with servers.running("--maxclients", "1", transport="tcp") as full, full.wire():
         said = nginx.get("/execute?url=" + quote(full.url, safe="")).text
     assert said.startswith("nil|")
-    assert "the server is full" in said
+    assert "max number of clients" in said
     assert said.endswith("|connection\n")

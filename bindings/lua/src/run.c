@@ -287,8 +287,7 @@ static int run_error(lua_State *L) {
 
 /* ---- bytes ------------------------------------------------------------------------------------ */
 
-/* run_greet(run, target): what is to be said on a new connection; nil when nothing is. What is fed next
- * are the replies to it. */
+/* run_greet(run, target): what is to be said on a new connection. What is fed next are the replies to it. */
 static int run_greet(lua_State *L) {
     lua_run *run = check(L, TKS_NEED_SEND);
     const tksp_lua_target *target = tksp_lua_check(L, 2, TKSP_UP_TARGET);
@@ -296,10 +295,6 @@ static int run_greet(lua_State *L) {
     tks_greeting_clear(&run->greeting);
     if (tks_greeting_init(&run->greeting, target->target, &err) != TKS_OK) {
         return luaL_error(L, "%s", err.message);
-    }
-    if (run->greeting.count == 0) {
-        lua_pushnil(L);
-        return 1;
     }
     expect(L, run, run->greeting.count);
     lua_pushlstring(L, run->greeting.out.data, run->greeting.out.size);

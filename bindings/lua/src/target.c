@@ -111,14 +111,6 @@ static void set_identity(lua_State *L, const tks_target *target, tks_bytes salt)
     lua_setfield(L, -2, "identity");
 }
 
-/* Is anything said on its new connections? What cannot be told now, for lack of memory, is tried then. */
-static bool greets(const tks_target *of) {
-    tks_greeting greeting;
-    bool said = tks_greeting_init(&greeting, of, NULL) != TKS_OK || greeting.count > 0;
-    tks_greeting_clear(&greeting);
-    return said;
-}
-
 /* target_info(target, salt): { transport, tls, host, port, path, … } and a name for its connections. */
 static int target_info(lua_State *L) {
     static const char *const transports[] = {"tcp", "unix", "embedded"};
@@ -142,8 +134,7 @@ static int target_info(lua_State *L) {
     set_text(L, "cert", of->cert);
     set_text(L, "key", of->key);
     set_text(L, "server_name", of->server_name);
-    lua_pushboolean(L, greets(of));
-    lua_setfield(L, -2, "greets");
+    set_text(L, "greeting_hint", tks_greeting_get_hint(of));
     lua_pushnumber(L, (lua_Number)of->connect_timeout_ms / 1e3);
     lua_setfield(L, -2, "connect_timeout");
     lua_pushnumber(L, (lua_Number)of->timeout_ms / 1e3);

@@ -42,7 +42,7 @@ local function fail_io(why, sent)
   elseif why == "closed" then
     why = "the server closed the connection"
   end
-  return { message = why or "the connection broke", code = "connection", sent = sent }
+  return { message = why or "the connection broke", code = "connection", sent = sent, hung_up = true }
 end
 
 -- Reads until take(run, bytes, known), that is core.run_feed or core.run_answer, has all replies due:
@@ -172,16 +172,16 @@ end
 
 -- AUTH, SELECT, CLIENT SETNAME. A failure.
 local function greet(handle, socket, run, limit)
-  local words = core.run_greet(run, handle.target)
-  if not words then
-    return nil
-  end
   give_time(socket, limit)
+  local words = core.run_greet(run, handle.target)
   local ok, failure = connection.exchange(socket, run_feed, run, words, limit)
   -- A server that is full answers once and hangs up: what it said tells more than its end.
   local fine, message, code, final = core.run_greeted(run, handle.target)
   if not fine then
     return { message = message, code = code, final = final }
+  end
+  if not ok and failure.hung_up then
+    failure.message = failure.message .. handle.hint
   end
   return not ok and failure or nil
 end
@@ -266,9 +266,6 @@ function connection.open(handle, run, options, limit, silence, now)
     return fail_open(handle, socket, limit, "cannot connect: ", fail_io(why), hint_for(why, handle))
   elseif socket:getreusedtimes() > 0 then
     return socket, true
-  elseif handle.plain then
-    give_time(socket, limit)
-    return socket, false
   end
   connect_limit = min(limit, clock() + handle.connect_timeout)
   local failure
@@ -282,8 +279,7 @@ function connection.open(handle, run, options, limit, silence, now)
   end
   failure = greet(handle, socket, run, connect_limit)
   if failure then
-    return fail_open(handle, socket, limit, "", failure,
-      handle.tls and " (does the server take our certificate, cert= and key=?)" or "")
+    return fail_open(handle, socket, limit, "", failure, "")
   end
   give_time(socket, limit)
   return socket, false

@@ -94,7 +94,7 @@ function settings.of(target, info)
     place = place,
     is_name = port ~= nil and not is_address(place),
     tls = info.tls,
-    plain = not info.tls and not info.greets, -- a connection is ready as soon as it is there
+    hint = info.greeting_hint, -- for a server that hangs up without an answer to the greeting
     server_name = server_name,
     pair = pair,
     pool = pool.of(target, info),

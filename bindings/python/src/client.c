@@ -129,11 +129,12 @@ static PyObject *client_describe(PyObject *object, PyObject *unused) {
 static PyObject *client_target(PyObject *object, PyObject *unused) {
     (void)unused;
     const tks_target *t = tks_client_get_target(((client_object *)object)->client);
-    return Py_BuildValue("{s:z,s:i,s:z,s:O,s:z,s:z,s:z,s:z,s:d,s:d}", "host", t->host, "port",
+    return Py_BuildValue("{s:z,s:i,s:z,s:O,s:z,s:z,s:z,s:z,s:d,s:d,s:s}", "host", t->host, "port",
                          (int)t->port, "path", t->transport == TKS_UNIX ? t->path : NULL, "tls",
                          t->tls ? Py_True : Py_False, "ca", t->ca, "cert", t->cert, "key", t->key,
                          "server_name", t->server_name, "timeout", (double)t->timeout_ms / 1e3,
-                         "connect_timeout", (double)t->connect_timeout_ms / 1e3);
+                         "connect_timeout", (double)t->connect_timeout_ms / 1e3, "greeting_hint",
+                         tks_greeting_get_hint(t));
 }
 
 /* draw_age() -> for how many seconds a connection that is opened now may be used; inf: without end */

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "tokenstore/client.h"
+#include "tokenstore/greeting.h"
 #include "tokenstore/jwt.h"
 #include "tokenstore/op.h"
 #include "tokenstore/tokens.h"

@@ -70,6 +70,7 @@ class _Target(TypedDict):
     server_name: str | None
     timeout: float
     connect_timeout: float
+    greeting_hint: str
 
 @final
 class Call(Generic[_T]):

@@ -1,5 +1,5 @@
 /* tokenstore/greeting.h - what is said on a new connection before its first batch: AUTH, SELECT, CLIENT
- * SETNAME, in one round trip.
+ * SETNAME, in one round trip; PING where there is nothing else to say.
  *
  * Purpose:   every driver begins its connections alike, and words their refusal alike. No I/O here.
  * Lifecycle: tks_greeting is the caller's storage: init, send `bytes`, read `count` replies, judge, clear.
@@ -18,7 +18,7 @@ enum { TKS_GREETING_MAX = 3 }; /* commands in a greeting */
 
 typedef struct tks_greeting {
     tks_buf out;  /* the commands, ready to be written; they hold the password */
-    size_t count; /* so many replies are due; 0: there is nothing to say */
+    size_t count; /* so many replies are due */
     const char *names[TKS_GREETING_MAX];
 } tks_greeting;
 
@@ -32,6 +32,10 @@ tks_status tks_greeting_init(tks_greeting *greeting, const tks_target *target, t
  * password. */
 tks_status tks_greeting_judge(const tks_greeting *greeting, const tks_target *target,
                               tks_reply *const *replies, size_t count, bool *final, tks_error *err);
+
+/* What may be behind it, for a message, when the server hung up without a byte in answer to the greeting;
+ * "" or words that begin with a blank. */
+const char *tks_greeting_get_hint(const tks_target *target);
 
 /* Frees the commands, wiping them. */
 void tks_greeting_clear(tks_greeting *greeting);

@@ -35,6 +35,7 @@ class Server:
         self.path = target["path"]
         self.timeout = target["timeout"]
         self.connect_timeout = target["connect_timeout"]
+        self.greeting_hint = target["greeting_hint"]
         self.resolver = Resolver(target["host"] or "", target["port"])
         self.tls = Contexts(target) if target["tls"] else None
         self.server_name: str | None = None
@@ -51,7 +52,9 @@ async def open_connection(connection: Connection, server: Server) -> None:
         _note(server, sock)
         return
     except asyncio.TimeoutError:
-        why = f"no answer within connect_timeout{_hint(connection, server)}"
+        why = "no answer within connect_timeout"
+        if server.tls is not None:
+            why += _hint(connection, server)
     except ssl.SSLCertVerificationError as problem:
         why = f"TLS handshake: the server's certificate is refused: {problem.verify_message}"
         if "mismatch" in problem.verify_message or "match" in problem.verify_message:
@@ -77,12 +80,12 @@ def _final(server: Server, text: str) -> OpenError:
 
 
 def _hint(connection: Connection, server: Server) -> str:
-    """What may be behind it, when it is TLS."""
-    if server.tls is None or connection.refused:
+    """What may be behind it when the server hangs up without a word."""
+    if connection.refused:
         return ""
     if not connection.connected:
         return " (does the server speak TLS on this port?)"
-    return " (does the server take our certificate, cert= and key=?)"
+    return server.greeting_hint
 
 
 async def _connect(server: Server) -> socket.socket:
