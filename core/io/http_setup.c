@@ -144,7 +144,8 @@ static tks_status add_header(tksp_http_setup *setup, const tks_http_header *head
 static tks_status set_headers(tksp_http_setup *setup, const tks_http_request *request,
                               tks_error *err) {
     /* Without this libcurl may ask for leave to send a large body, and wait a second for it. */
-    tks_status status = append(setup, "Expect:") ? TKS_OK : tks_fail_memory(err);
+    bool good = append(setup, "Expect:") && append(setup, "Accept-Encoding:");
+    tks_status status = good ? TKS_OK : tks_fail_memory(err);
     for (size_t i = 0; i < request->header_count && status == TKS_OK; i++) {
         status = add_header(setup, &request->headers[i], err);
     }
@@ -171,6 +172,7 @@ static CURLcode set_rules(CURL *easy) {
 #endif
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_FOLLOWLOCATION, 0L);
+    SET(CURLOPT_ACCEPT_ENCODING, "gzip, deflate"); /* not asked for, but some send it */
     SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     return code;
 }

@@ -82,19 +82,78 @@ static bool copy_error_code(const tks_json *tree, char *out, size_t size) {
     return true;
 }
 
-static void describe_error(const tks_http_response *response, tksp_oauth_answer *out) {
-    char code[64];
-    tks_json *tree = NULL;
-    bool coded = tksp_http_media_type_is(response->content_type, "application/json") &&
-                 tks_json_parse(response->body, ANSWER_MAX, &tree, NULL) == TKS_OK &&
-                 copy_error_code(tree, code, sizeof code);
-    tks_json_free(tree);
-    out->client_refused = out->status == 401 || (coded && strcmp(code, "invalid_client") == 0);
-    (void)snprintf(out->why, sizeof out->why, "the token endpoint answered %d%s%s", out->status,
-                   coded ? " " : "", coded ? code : "");
+/* May the body be JSON? Some servers call it text, or say nothing. */
+static bool may_be_json(tks_bytes type) {
+    static const char suffix[] = "+json";
+    const char *end = type.size > 0 ? memchr(type.data, ';', type.size) : NULL;
+    tks_bytes name = tksp_http_trim(
+        tks_bytes_of(type.data, end != NULL ? (size_t)(end - type.data) : type.size));
+    if (name.size >= sizeof suffix - 1 &&
+        tksp_http_name_is(
+            tks_bytes_of(name.data + name.size - (sizeof suffix - 1), sizeof suffix - 1), suffix))
+        return true;
+    return name.size == 0 || tksp_http_name_is(name, "application/json") ||
+           tksp_http_name_is(name, "text/json") || tksp_http_name_is(name, "text/plain");
 }
 
-/* Seconds as a number, or as digits in a string, which some servers send. */
+/* The body as an object; NULL: it is none. */
+static tks_status read_object(const tks_http_response *response, tks_json **out) {
+    tks_bytes body = response->body;
+    *out = NULL;
+    if (!may_be_json(response->content_type)) return TKS_ERR_DATA;
+    if (body.size >= 3 && memcmp(body.data, "\xEF\xBB\xBF", 3) == 0)
+        body = tks_bytes_of(body.data + 3, body.size - 3);
+    tks_status status = tks_json_parse(body, ANSWER_MAX, out, NULL);
+    if (status == TKS_OK && tks_json_get_type(*out) != TKS_JSON_OBJECT) {
+        tks_json_free(*out);
+        *out = NULL;
+        status = TKS_ERR_DATA;
+    }
+    return status;
+}
+
+/* What an answer without a token says. A code says more than the status does. */
+static tksp_oauth_verdict describe_error(const tks_json *tree, tksp_oauth_answer *out) {
+    char code[64] = "";
+    bool coded = tree != NULL && copy_error_code(tree, code, sizeof code);
+    out->client_refused = strcmp(code, "invalid_client") == 0;
+    (void)snprintf(out->why, sizeof out->why, "the token endpoint answered %d%s%s", out->status,
+                   coded ? " " : "", code);
+    if (strcmp(code, "temporarily_unavailable") == 0 || strcmp(code, "server_error") == 0)
+        return TKS_OAUTH_LATER;
+    switch (out->status) {
+    case 400:
+    case 401:
+    case 403: return TKS_OAUTH_REFUSED;
+    case 408:
+    case 425:
+    case 429: return TKS_OAUTH_LATER;
+    default: break;
+    }
+    if (out->status >= 500) return TKS_OAUTH_LATER;
+    return coded && out->status < 300 ? TKS_OAUTH_REFUSED : TKS_OAUTH_WRONG;
+}
+
+/* Digits, and a fraction if there is one; -1: it is something else. */
+static double decimal(tks_bytes text) {
+    double value = 0, unit = 1;
+    bool fraction = false;
+    if (text.size == 0 || text.size > 20 || text.data[0] == '.') return -1;
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.data[i];
+        if (c == '.' && !fraction) {
+            fraction = true;
+        } else if (c >= '0' && c <= '9') {
+            unit = fraction ? unit / 10 : unit;
+            value = fraction ? value + unit * (c - '0') : value * 10 + (c - '0');
+        } else {
+            return -1;
+        }
+    }
+    return value;
+}
+
+/* Seconds as a number, or as a text, which some servers send. */
 static int64_t seconds_of(const tks_json *tree, const char *name) {
     const tks_json *value = tks_json_find(tree, name);
     double seconds = -1;
@@ -102,41 +161,33 @@ static int64_t seconds_of(const tks_json *tree, const char *name) {
     switch (tks_json_get_type(value)) {
     case TKS_JSON_INTEGER:
     case TKS_JSON_DOUBLE: seconds = tks_json_get_double(value); break;
-    case TKS_JSON_STRING: {
-        tks_bytes text = tks_json_get_string(value);
-        seconds = text.size > 0 && text.size <= 9 ? 0 : -1;
-        for (size_t i = 0; i < text.size && seconds >= 0; i++)
-            seconds = text.data[i] >= '0' && text.data[i] <= '9'
-                          ? seconds * 10 + (text.data[i] - '0')
-                          : -1;
-        break;
-    }
+    case TKS_JSON_STRING: seconds = decimal(tks_json_get_string(value)); break;
     default: break;
     }
     if (!(seconds >= 0)) return -1;
     return seconds > EXPIRES_MAX_S ? INT64_C(1000) * EXPIRES_MAX_S : (int64_t)(seconds * 1000);
 }
 
-bool tksp_oauth_is_bearer(tks_bytes token) {
+bool tksp_oauth_is_token(tks_bytes token) {
     if (token.size == 0 || token.size > TKS_OAUTH_TOKEN_MAX) return false;
     for (size_t i = 0; i < token.size; i++) {
-        char c = token.data[i];
-        bool alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-        if (!alnum && (c == '\0' || strchr("-._~+/=", c) == NULL)) return false;
+        if (token.data[i] < 0x20 || token.data[i] > 0x7E) return false;
     }
     return true;
 }
 
 static tksp_oauth_verdict read_token(const tks_http_response *response, tksp_oauth_answer *out) {
-    if (!tksp_http_media_type_is(response->content_type, "application/json"))
-        return wrong(out, "its content type is not application/json");
-    tks_status status = tks_json_parse(response->body, ANSWER_MAX, &out->tree, NULL);
+    tks_status status = read_object(response, &out->tree);
     if (status == TKS_ERR_MEMORY) return wrong(out, "out of memory");
-    if (status != TKS_OK || tks_json_get_type(out->tree) != TKS_JSON_OBJECT)
-        return wrong(out, "it is not a JSON object");
+    if (status != TKS_OK)
+        return wrong(out, may_be_json(response->content_type)
+                              ? "it is not a JSON object"
+                              : "its content type is not application/json");
     const tks_json *token = tks_json_find(out->tree, "access_token");
+    if (token == NULL && tks_json_find(out->tree, "error") != NULL)
+        return describe_error(out->tree, out);
     if (token == NULL || tks_json_get_type(token) != TKS_JSON_STRING ||
-        !tksp_oauth_is_bearer(tks_json_get_string(token)))
+        !tksp_oauth_is_token(tks_json_get_string(token)))
         return wrong(out, "there is no usable access_token in it");
     const tks_json *type = tks_json_find(out->tree, "token_type");
     if (type != NULL && (tks_json_get_type(type) != TKS_JSON_STRING ||
@@ -150,27 +201,21 @@ static tksp_oauth_verdict read_token(const tks_http_response *response, tksp_oau
 
 tksp_oauth_verdict tksp_oauth_read_answer(const tks_http_response *response, int64_t now_ms,
                                           tksp_oauth_answer *out) {
+    tksp_oauth_verdict verdict;
     *out = (tksp_oauth_answer){.expires_in_ms = -1,
                                .refresh_in_ms = -1,
                                .retry_after_ms = -1,
                                .status = response->status};
-    if (response->status == 200) {
-        tksp_oauth_verdict verdict = read_token(response, out);
-        if (verdict != TKS_OAUTH_GRANTED) tksp_oauth_answer_clear(out);
-        return verdict;
+    if (response->status == 200 || response->status == 201) {
+        verdict = read_token(response, out);
+    } else {
+        (void)read_object(response, &out->tree);
+        verdict = describe_error(out->tree, out);
+        if (!tksp_http_retry_after(response->retry_after, now_ms, &out->retry_after_ms))
+            out->retry_after_ms = -1;
     }
-    describe_error(response, out);
-    if (!tksp_http_retry_after(response->retry_after, now_ms, &out->retry_after_ms))
-        out->retry_after_ms = -1;
-    switch (response->status) {
-    case 400:
-    case 401:
-    case 403: return TKS_OAUTH_REFUSED;
-    case 408:
-    case 425:
-    case 429: return TKS_OAUTH_LATER;
-    default: return response->status >= 500 ? TKS_OAUTH_LATER : TKS_OAUTH_WRONG;
-    }
+    if (verdict != TKS_OAUTH_GRANTED) tksp_oauth_answer_clear(out);
+    return verdict;
 }
 
 void tksp_oauth_answer_clear(tksp_oauth_answer *answer) {

@@ -18,9 +18,11 @@ tks_status tksp_oauth_write_body(const tks_spike_options *options, tks_bytes aud
 /* What an answer means for the one who asked. */
 typedef enum tksp_oauth_verdict {
     TKS_OAUTH_GRANTED, /* a token */
-    TKS_OAUTH_REFUSED, /* 400, 401, 403: the client or its request; asking again cannot help */
-    TKS_OAUTH_LATER,   /* 408, 425, 429, 5xx: try again, not before `retry_after_ms` */
-    TKS_OAUTH_WRONG    /* no answer of a token endpoint: another status, not JSON, no token in it */
+    TKS_OAUTH_REFUSED, /* 400, 401, 403, or an error in a 200: the client or its request; asking again cannot
+                          help */
+    TKS_OAUTH_LATER, /* 408, 425, 429, 5xx, or an error that says so: try again, not before
+                          `retry_after_ms` */
+    TKS_OAUTH_WRONG  /* no answer of a token endpoint: another status, not JSON, no token in it */
 } tksp_oauth_verdict;
 
 enum {
@@ -35,7 +37,7 @@ typedef struct tksp_oauth_answer {
     int64_t refresh_in_ms;  /* -1: not said; some servers tell when to come back */
     int64_t retry_after_ms; /* -1: not said */
     int status;
-    bool client_refused;          /* whatever is asked for: 401, or the error invalid_client */
+    bool client_refused;          /* whatever is asked for: the error invalid_client */
     char why[TKS_OAUTH_WHY_SIZE]; /* unless granted: for messages; holds no secret */
 } tksp_oauth_answer;
 
@@ -43,9 +45,8 @@ typedef struct tksp_oauth_answer {
 tksp_oauth_verdict tksp_oauth_read_answer(const tks_http_response *response, int64_t now_ms,
                                           tksp_oauth_answer *out);
 
-/* Is it what RFC 6750 lets stand in a header as a bearer token, and nothing else, and not larger than any
- * header that could carry it? */
-bool tksp_oauth_is_bearer(tks_bytes token);
+/* Is it what RFC 6749 (A.12) calls an access token, and not larger than any header that could carry it? */
+bool tksp_oauth_is_token(tks_bytes token);
 
 /* Wipes and frees what the answer owns. */
 void tksp_oauth_answer_clear(tksp_oauth_answer *answer);

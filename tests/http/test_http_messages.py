@@ -109,10 +109,12 @@ def test_a_trailer_of_an_empty_body_is_no_header(driver: Driver) -> None:
     assert (answer.status, answer.body, answer.type) == ("ok", b"", b"")
 
 
-def test_nothing_is_decompressed(driver: Driver, server: HttpServer) -> None:
+def test_what_is_packed_unasked_is_unpacked_within_the_limit(driver: Driver, server: HttpServer) -> None:
     bomb = gzip.compress(b"0" * 1_000_000)
     server.routes["/"] = lambda request: Reply(200, bomb, [("Content-Encoding", "gzip")])
-    assert driver.fetch(server.url()).body == bomb
+    assert driver.fetch(server.url(), max=1_000_000).body == b"0" * 1_000_000
+    answer = driver.fetch(server.url(), max=999_999)
+    assert (answer.status, answer.sent) == ("data", True)
     assert server.requests[0].header("Accept-Encoding") is None
 
 

@@ -17,8 +17,12 @@ local function read_types(module)
   error(module .. ".d.lua was not found")
 end
 
-local types = read_types "tokenstore" .. "\n" .. read_types "sessions" .. "\n" .. read_types "node_tokens" .. "\n"
-  .. read_types "redis_jwt" .. "\n" .. read_types "spike"
+local types = ""
+for _, module in ipairs {
+  "tokenstore", "sessions", "node_tokens", "redis_jwt", "spike",
+} do
+  types = types .. read_types(module) .. "\n"
+end
 
 local CLASSES = {
   Client = true, RedisJWT = true, RedisTokens = true, Sessions = true, Spike = true, Tokenstore = true,

@@ -19,7 +19,7 @@ BAD: dict[str, list[Any]] = {
     "clientId": TEXT,
     "ClientSecret": TEXT,
     "clientSecret": TEXT,
-    "spikeURL": [*TEXT, "ftp://x", "spike.example", "https://", "https:///path", "HTTPS"],
+    "spikeURL": [*TEXT, "ftp://x", "spike.example", "https://", "https:///path", "HTTPS", "https://x?y", "https://x/y#z"],
     "spikeUrl": [*TEXT, "ftp://x", "spike.example", "https://", "https:///path", "HTTPS"],
     "tokenGrantType": TEXT,
     "tokenAudience": TEXT,
@@ -28,7 +28,7 @@ BAD: dict[str, list[Any]] = {
     "useRedis": BOOL,
     "redisHost": [*TEXT, "http://x", "localhost:port", "redis://x?nonsense=1"],
     "httpsValidation": BOOL,
-    "hostHeader": [*TEXT, "a\r\nb", " a", "a\x00b"],
+    "hostHeader": [7, "", [], 1.5, "a\r\nb", " a", "a\x00b"],
     "retries": [*NUMBER, 101],
     "sleepBetweenRetries": [*NUMBER, 600001],
 }

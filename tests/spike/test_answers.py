@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import gzip
 import itertools
 import json
 import time
@@ -171,7 +172,8 @@ BAD = {
     "a number": Answer(200, {"access_token": 7, "expires_in": 60}),
     "an empty token": Answer(200, {"access_token": "", "expires_in": 60}),
     "a header in it": Answer(200, {"access_token": "a\r\nX-Evil: 1", "expires_in": 60}),
-    "a blank in it": Answer(200, {"access_token": "a b", "expires_in": 60}),
+    "a letter that is not ASCII": Answer(200, {"access_token": "a\u00e9", "expires_in": 60}),
+    "a control character": Answer(200, {"access_token": "a\x7f", "expires_in": 60}),
     "another type": granted(token_type="mac"),
     "duplicates": Answer(200, '{"access_token":"a","access_token":"b","expires_in":60}'),
     "no expires_in": Answer(200, {"access_token": "abc", "token_type": "Bearer"}),
@@ -180,8 +182,9 @@ BAD = {
     "wrong content type": Answer(
         200, {"access_token": "a", "expires_in": 60}, content_type="text/html"
     ),
-    "no content type": Answer(200, {"access_token": "a", "expires_in": 60}, content_type=None),
-    "created": Answer(201, {"access_token": "a", "expires_in": 60}),
+    "no content": Answer(204, b""),
+    "a text that is no number": granted(expires_in="60 s"),
+    "a text that is no number either": granted(expires_in="6.0.0"),
     "too much": Answer(200, b'{"access_token":"' + b"a" * (2 << 20) + b'"}'),
 }
 
@@ -193,6 +196,100 @@ def test_a_bad_answer_is_an_error_and_never_a_token(name: str) -> None:
             s.get_token(AUDIENCE)
     assert "Evil" not in str(caught.value)
     assert ("larger than" in str(caught.value)) == (name == "too much")
+
+
+TOKEN = {"access_token": "a", "expires_in": 60}
+ODD = {
+    "text": Answer(200, TOKEN, content_type="text/plain; charset=utf-8"),
+    "text/json": Answer(200, TOKEN, content_type="text/json"),
+    "JSON of a kind": Answer(200, TOKEN, content_type="application/vnd.token+json"),
+    "no content type": Answer(200, TOKEN, content_type=None),
+    "a byte order mark": Answer(200, b"\xef\xbb\xbf" + json.dumps(TOKEN).encode()),
+    "created": Answer(201, TOKEN),
+    "gzip": Answer(200, gzip.compress(json.dumps(TOKEN).encode()), {"Content-Encoding": "gzip"}),
+    "expires_in with a fraction": Answer(200, {**TOKEN, "expires_in": "60.0"}),
+    "expires_in as a text": Answer(200, {**TOKEN, "expires_in": "60"}),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_answer_that_can_be_read(name: str) -> None:
+    with endpoint(lambda asked: ODD[name]) as server, opaque(server) as s:
+        assert s.get_token(AUDIENCE) == "a"
+        assert s.get_token(AUDIENCE) == "a"
+        assert len(server.asked) == 1
+
+
+def test_a_token_may_be_of_all_that_rfc_6749_allows() -> None:
+    token = "".join(map(chr, range(0x20, 0x7F)))
+    with endpoint(lambda asked: granted(token)) as server, opaque(server) as s:
+        assert s.get_token(AUDIENCE) == token
+
+
+def test_an_answer_that_unpacks_to_too_much() -> None:
+    body = gzip.compress(b'{"access_token":"' + b"a" * (20 << 20) + b'"}')
+    with endpoint(lambda asked: Answer(200, body, {"Content-Encoding": "gzip"})) as server:
+        with opaque(server) as s, pytest.raises(tokenstore.SpikeError, match="larger than"):
+            s.get_token(AUDIENCE)
+
+
+def test_a_default_lifetime_is_for_answers_that_say_none() -> None:
+    answers = [Answer(200, {"access_token": "abc"}), granted("def", expires_in=3600)]
+    with endpoint(lambda asked: answers.pop(0)) as server:
+        with opaque(server, default_lifetime=11) as s:
+            assert s.get_token(AUDIENCE) == "abc"
+            assert s.get_token(AUDIENCE) == "abc"
+            time.sleep(1.2)  # all but the ten seconds of expiration_offset
+            assert s.get_token(AUDIENCE) == "def"
+        assert len(server.asked) == 2
+
+
+def test_an_error_in_a_200_is_one() -> None:
+    with endpoint(lambda asked: Answer(200, {"error": "invalid_scope"})) as server, opaque(server) as s:
+        with pytest.raises(tokenstore.SpikeAuthError, match="200 invalid_scope"):
+            s.get_token(AUDIENCE)
+        assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("code", ["temporarily_unavailable", "server_error"])
+def test_an_error_that_passes_is_tried_again(code: str) -> None:
+    answers = [Answer(400, {"error": code}), granted()]
+    with endpoint(lambda asked: answers.pop(0)) as server, opaque(server) as s:
+        assert s.get_token(AUDIENCE) == "opaque-token"
+        assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("body", [{"error": "unauthorized_client"}, {"error": "invalid_target"}, {}])
+def test_a_refused_audience_stops_no_other(body: dict[str, str]) -> None:
+    def answer(asked: Asked) -> Answer:
+        return Answer(401, body) if asked.form["audience"] == "bad" else granted()
+
+    with endpoint(answer) as server, opaque(server) as s:
+        with pytest.raises(tokenstore.SpikeAuthError, match="401"):
+            s.get_token("bad")
+        assert s.get_token("good") == "opaque-token"
+
+
+def test_a_refused_client_still_gets_what_is_there(redis: Server) -> None:
+    """From memory and from Redis; only the server is not asked."""
+    refusing = False
+
+    def answer(asked: Asked) -> Answer:
+        return Answer(401, {"error": "invalid_client"}) if refusing else granted()
+
+    with endpoint(answer) as server:
+        with opaque(server, redis=redis.url) as other:
+            other.get_token("in Redis")
+        with opaque(server, redis=redis.url) as s:
+            s.get_token("in memory")
+            refusing = True
+            with pytest.raises(tokenstore.SpikeAuthError, match="401 invalid_client"):
+                s.get_token("new")
+            with pytest.raises(tokenstore.SpikeAuthError, match="a moment ago"):
+                s.get_token("newer")
+            assert s.get_token("in memory") == "opaque-token"
+            assert s.get_token("in Redis") == "opaque-token"
+        assert len(server.asked) == 3
 
 
 def test_expires_in_may_be_a_text_and_refresh_in_counts() -> None:

@@ -83,6 +83,19 @@ def test_redis(signer: Signer, redis: Server) -> None:
         assert redis.keys() == []
 
 
+def test_options_as_the_node_package_takes_them(signer: Signer, redis: Server) -> None:
+    with endpoint(signer.answer) as server:
+        for more in ({"hostHeader": True}, {"hostHeader": False}, {"useRedis": False, "redisHost": ""}):
+            get(server, **more)
+        assert {asked.headers["host"] for asked in server.asked} == {server.url.split("//")[1]}
+        with pytest.raises(tokenstore.ConfigurationError, match="redisHost is empty"):
+            get(server, useRedis=True, redisHost="")
+        with get_token_creator(options(server.url + "/token?policy=a")) as get_token:
+            assert get_token()
+        assert server.tokens_asked[-1].path == "/token?policy=a"
+    assert redis.keys() == []
+
+
 def test_redis_host_is_a_host(signer: Signer) -> None:
     with running(transport="tcp") as redis, endpoint(signer.answer) as server:
         get(server, redisHost=f"127.0.0.1:{redis.port}")

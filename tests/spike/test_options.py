@@ -19,6 +19,8 @@ BAD = [
     ({"url": "https://u:canary@x"}, "the server's url: the URL holds a user or a password"),
     ({"token_url": "http://[::1"}, "the server's url: the URL is malformed"),
     ({"jwks_url": "https://a b"}, "the public key's url: the URL is malformed"),
+    ({"url": "https://a/?b=c"}, "url has a query"),
+    ({"url": "https://a#b"}, "url has a query or a fragment"),
     ({"client_id": ""}, "client_id is missing"),
     ({"client_secret": ""}, "client_secret is missing"),
     ({"redis": "http://x"}, "unknown scheme"),

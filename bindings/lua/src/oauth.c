@@ -53,6 +53,7 @@ enum {
     OPAQUE,
     INSECURE,
     EXPIRATION_OFFSET,
+    DEFAULT_LIFETIME,
     CONNECT_TIMEOUT,
     RETRIES,
     FACTOR,
@@ -87,6 +88,7 @@ static const tksp_lua_param option_params[] = {
     {"opaque", NULL, LUA_TBOOLEAN, true},
     {"insecure", NULL, LUA_TBOOLEAN, true},
     {"expiration_offset", NULL, LUA_TNUMBER, true},
+    {"default_lifetime", NULL, LUA_TNUMBER, true},
     {"connect_timeout", NULL, LUA_TNUMBER, true},
     {"retries", NULL, LUA_TNUMBER, true},
     {"factor", NULL, LUA_TNUMBER, true},
@@ -182,6 +184,7 @@ static tks_status make(lua_State *L, const tks_spike_parameter *parameters, size
     o.json_body = lua_toboolean(L, JSON_BODY) != 0;
     o.opaque = lua_toboolean(L, OPAQUE) != 0;
     o.offset_ms = read_ms(L, EXPIRATION_OFFSET, "expiration_offset", faults);
+    o.default_lifetime_ms = read_ms(L, DEFAULT_LIFETIME, "default_lifetime", faults);
     o.retries = read_retries(L, faults);
     o.factor = lua_tonumber(L, FACTOR);
     o.pause_ms = read_pause(L, MIN, "retry's min", faults);

@@ -136,9 +136,9 @@ end
 -- ---- tokens ---------------------------------------------------------------------------------------
 
 -- encode{ claims, key, algorithm, headers, max_size }: a token with these claims, signed with `key`. The
--- header is alg, typ "JWT" and the key's kid; `headers` may give another typ or kid, or tokenstore.null to leave one
--- out, and add others. exp, nbf and iat are numbers, seconds since the epoch.
--- A token that decode would take from nobody is not made, nor one of more than max_size (8192) bytes.
+-- header is alg, typ "JWT" and the key's kid; `headers` may give another typ or kid, or tokenstore.null to
+-- leave one out, and add others. exp, nbf and iat are numbers, seconds since the epoch. A token that decode
+-- would take from nobody is not made, nor one of more than max_size (8192) bytes.
 function jwt.encode(given)
   check(given, ENCODE)
   local token, message, code =

@@ -40,6 +40,7 @@
 ---@field public_key_url? string its address (default <url>/.well-known/publickey.pem)
 ---@field jwks_url? string its address, of a JWKS; only one of the three
 ---@field expiration_offset? number seconds: a token is not used this close to its end (default 10)
+---@field default_lifetime? number seconds: of an opaque token whose answer has no expires_in; none: that is an error
 ---@field retry? tokenstore.Retry
 ---@field logger? tokenstore.Logger none: nothing is logged
 ---@field ca? string file or directory with CA certificates; without it SSL_CERT_FILE, else the system's

@@ -34,6 +34,7 @@ local KINDS = {
   public_key_url = "string",
   jwks_url = "string",
   expiration_offset = "number",
+  default_lifetime = "number",
   retry = "table",
   logger = "any",
   ca = "string",
@@ -124,6 +125,9 @@ end
 -- A list of what is wrong with values whose types are right.
 local function find_faults(o)
   local faults, sources = {}, 0
+  if o.url:find "[?#]" then
+    faults[1] = "url has a query or a fragment: give the server alone, and its endpoint as token_url"
+  end
   if o.body_format and o.body_format ~= "form" and o.body_format ~= "json" then
     faults[#faults + 1] = "body_format must be 'form' or 'json'"
   end
@@ -235,6 +239,7 @@ local function open(o)
     faults = table.concat(faults, "; "),
     insecure = o.verify == false,
     expiration_offset = o.expiration_offset or 10,
+    default_lifetime = o.default_lifetime or 0,
     connect_timeout = o.connect_timeout or 5,
     retries = o.retry.retries,
     factor = o.retry.factor,
@@ -371,7 +376,7 @@ local function get_token_creator(given)
   end
   local spike
   spike, message, code = open {
-    url = o.token_url,
+    url = o.token_url:match "^[^?]*",
     client_id = o.client_id,
     client_secret = o.client_secret,
     client_auth = "basic_raw", -- as the Node packages do

@@ -66,6 +66,7 @@ static bool args_get(const tksp_py_state *state, PyObject *args, PyObject *kwarg
                                         "redis_string",
                                         "issuer",
                                         "offset_ms",
+                                        "default_lifetime_ms",
                                         "retries",
                                         "factor",
                                         "pause_ms",
@@ -85,17 +86,17 @@ static bool args_get(const tksp_py_state *state, PyObject *args, PyObject *kwarg
     int json_body, opaque, insecure;
     PyObject *key;
     tks_bytes auth;
-    long long offset_ms, connect_timeout_ms;
+    long long offset_ms, lifetime_ms, connect_timeout_ms;
     unsigned int retries, pause_ms, pause_max_ms, budget_ms;
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$OOy#y#y#y#y#y#Oy#y#y#O!y#ppy#y#y#LIdIIIz#z#z#z#pLy#:Spike",
+            args, kwargs, "$OOy#y#y#y#y#y#Oy#y#y#O!y#ppy#y#y#LLIdIIIz#z#z#z#pLy#:Spike",
             (char **)names, &out->redis, &out->log, &text[0], &size[0], &text[1], &size[1],
             &text[2], &size[2], &text[3], &size[3], &text[4], &size[4], &text[10], &size[10], &key,
             &text[11], &size[11], &text[5], &size[5], &text[6], &size[6], &PyTuple_Type,
             &out->pairs, &text[7], &size[7], &json_body, &opaque, &text[8], &size[8], &text[12],
-            &size[12], &text[13], &size[13], &offset_ms, &retries, &o->factor, &pause_ms,
-            &pause_max_ms, &budget_ms, &out->http.ca, &path_size, &out->http.cert, &path_size,
-            &out->http.key, &path_size, &out->http.proxy, &path_size, &insecure,
+            &size[12], &text[13], &size[13], &offset_ms, &lifetime_ms, &retries, &o->factor,
+            &pause_ms, &pause_max_ms, &budget_ms, &out->http.ca, &path_size, &out->http.cert,
+            &path_size, &out->http.key, &path_size, &out->http.proxy, &path_size, &insecure,
             &connect_timeout_ms, &text[9], &size[9]))
         return false;
     if (out->redis != Py_None && !Py_IS_TYPE(out->redis, state->client_type)) {
@@ -112,6 +113,7 @@ static bool args_get(const tksp_py_state *state, PyObject *args, PyObject *kwarg
     o->json_body = json_body != 0;
     o->opaque = opaque != 0;
     o->offset_ms = offset_ms;
+    o->default_lifetime_ms = lifetime_ms;
     o->retries = retries;
     o->pause_ms = pause_ms;
     o->pause_max_ms = pause_max_ms;

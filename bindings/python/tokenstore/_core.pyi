@@ -345,6 +345,7 @@ class Spike:
         redis_string: bytes,
         issuer: bytes,
         offset_ms: int,
+        default_lifetime_ms: int,
         retries: int,
         factor: float,
         pause_ms: int,

@@ -88,6 +88,8 @@ class Spike(Closing):
         ``"json"``, another Host header
     ``token_format``
         ``"jwt"``, verified; or ``"opaque"``: then ``expires_in`` of the answer rules
+    ``default_lifetime``
+        seconds: of an opaque token whose answer has no ``expires_in``; None: that is an error
 
     Wrong options raise one :class:`ConfigurationError` that names them all. Safe to share between
     threads; a forked child begins with an empty memory.
@@ -123,6 +125,7 @@ class Spike(Closing):
         body_format: Literal["form", "json"] = "form",
         host_header: str | None = None,
         token_format: Literal["jwt", "opaque"] = "jwt",
+        default_lifetime: Duration | None = None,
         redis_key: str | None = None,
         redis_string: str | None = None,
         issuer: str | None = None,
@@ -136,6 +139,8 @@ class Spike(Closing):
             if _options.text(name, value) is None:
                 raise TypeError(f"{name} must be str, not NoneType")
         faults: list[str] = []
+        if "?" in url or "#" in url:
+            faults.append("url has a query or a fragment: give the server alone, and its endpoint as token_url")
         _one_of("body_format", body_format, ("form", "json"), faults)
         _one_of("token_format", token_format, ("jwt", "opaque"), faults)
         if sum(s is not None for s in (public_key_path, public_key_url, jwks_url)) > 1:
@@ -185,6 +190,9 @@ class Spike(Closing):
                 proxy=_path("proxy", proxy, faults),
                 insecure=not verify,
                 offset_ms=_milliseconds("expiration_offset", expiration_offset, faults),
+                default_lifetime_ms=_milliseconds("default_lifetime", default_lifetime, faults)
+                if default_lifetime is not None
+                else 0,
                 connect_timeout_ms=_milliseconds("connect_timeout", connect_timeout, faults),
                 **_retry(retry, faults),
                 faults="; ".join(faults).encode("utf-8", "replace"),  # the last: it is full now
@@ -289,7 +297,7 @@ def spike_options(
     o = _core.creator_options(given)
     host = o["redis_host"]
     arguments = {
-        "url": o["token_url"],
+        "url": o["token_url"].split("?")[0],
         "client_id": o["client_id"],
         "client_secret": o["client_secret"],
         "client_auth": "basic_raw",  # as the Node packages do

@@ -39,7 +39,7 @@ typedef struct tks_http_response {
     int status;             /* 200 … 599 */
     tks_bytes content_type; /* the header's value as it came; empty: there was none */
     tks_bytes retry_after;  /* likewise */
-    tks_bytes body;         /* as it came: nothing is decompressed */
+    tks_bytes body;         /* unpacked, where it came packed by gzip */
 } tks_http_response;
 
 #ifdef __cplusplus

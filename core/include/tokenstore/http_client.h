@@ -3,8 +3,8 @@
  * Purpose:   HTTP/1.1 over TCP or TLS 1.2 and newer (libcurl), for requests that hold credentials.
  * Rules:     The server's certificate is verified, chain, purpose and name, unless `insecure` is asked
  *            for. Redirects are not followed: credentials go to the host of the URL and nowhere else.
- *            http and https alone. No proxy, .netrc, cookies or compression; the environment says
- *            nothing but where CA certificates are. The answer is cut off while it streams, at
+ *            http and https alone. No proxy, .netrc or cookies; the environment says nothing but where CA
+ *            certificates are. What comes packed by gzip, unasked, is unpacked. The answer is cut off while it streams, at
  *            `max_body` bytes of body and 64 KiB of headers. One deadline covers all of a fetch:
  *            name look-up, connecting, TLS, sending, waiting, reading.
  * Repeats:   a request on a connection that was kept, and that ended without a byte of an answer, is sent

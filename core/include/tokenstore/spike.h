@@ -73,15 +73,16 @@ typedef struct tks_spike_options {
     tks_bytes scope;            /* empty: none is asked for */
     const tks_spike_parameter *parameters;
     size_t parameter_count;
-    tks_bytes host_header;  /* empty: the URL's */
-    bool json_body;         /* the request as JSON, where the server wants that */
-    bool opaque;            /* tokens are not JWTs: expires_in says how long they are good */
-    tks_bytes redis_key;    /* the HASH of the tokens; empty: no Redis */
-    tks_bytes redis_string; /* where spike-get-token keeps its token; empty: nowhere */
-    tks_bytes issuer;       /* `iss` of its tokens; empty: not looked at */
-    int64_t offset_ms;      /* a token is not used this close to its end */
-    uint32_t retries;       /* after the first try */
-    double factor;          /* between pauses */
+    tks_bytes host_header;       /* empty: the URL's */
+    bool json_body;              /* the request as JSON, where the server wants that */
+    bool opaque;                 /* tokens are not JWTs: expires_in says how long they are good */
+    tks_bytes redis_key;         /* the HASH of the tokens; empty: no Redis */
+    tks_bytes redis_string;      /* where spike-get-token keeps its token; empty: nowhere */
+    tks_bytes issuer;            /* `iss` of its tokens; empty: not looked at */
+    int64_t default_lifetime_ms; /* of an opaque token without expires_in; 0: that is an error */
+    int64_t offset_ms;           /* a token is not used this close to its end */
+    uint32_t retries;            /* after the first try */
+    double factor;               /* between pauses */
     uint32_t pause_ms, pause_max_ms; /* the first and the longest pause */
     uint32_t budget_ms;              /* for all tries together */
     uint32_t refusal_ms;             /* how long a refused client is not sent again */

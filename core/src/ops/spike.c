@@ -45,6 +45,7 @@ static void check(const tks_spike_options *o, tks_buf *faults) {
         fault(faults, "a public key is missing: give its url, or the key");
     if (o->offset_ms < 0 || o->offset_ms > INT64_C(86400000))
         fault(faults, "expiration_offset must be 0 to 86400 seconds");
+    if (o->default_lifetime_ms < 0) fault(faults, "default_lifetime must be 0 or more seconds");
     if (o->retries > 100) fault(faults, "retries must be 0 to 100");
     if (!(o->factor >= 1 && o->factor <= 10)) fault(faults, "the retry factor must be 1 to 10");
     if (o->pause_ms > o->pause_max_ms || o->pause_max_ms > 600000)

@@ -118,11 +118,13 @@ void tks_creator_set(tks_creator *creator, tks_bytes name, const tks_creator_val
         return;
     }
     creator->given[s->option] = true;
+    if (s->option == HOST_HEADER && value->type == TKS_CREATOR_BOOL)
+        return; /* the URL's host, which is sent anyway */
     if (value->type != s->type) {
         fault(creator, name, wanted[s->type]);
     } else if (s->type != TKS_CREATOR_TEXT) {
         creator->number[s->option] = value->number;
-    } else if (value->text.size == 0) {
+    } else if (value->text.size == 0 && s->option != REDIS_HOST) {
         fault(creator, name, "is empty");
     } else {
         creator->text[s->option] = tksp_arena_dup(&creator->arena, value->text);
@@ -179,6 +181,8 @@ static void find_endpoints(tks_creator *creator, tks_creator_options *out) {
         return;
     }
     bool is_endpoint = path + 1 < url.size;
+    if (memchr(url.data, '#', url.size) != NULL || memchr(url.data, '?', path) != NULL)
+        fault_of(creator, "spikeURL", "has a query or a fragment in place of a path");
     out->token_url = is_endpoint ? url : joined(creator, url, "/oauth2/token");
     if (out->key_path.size == 0)
         out->key_url = joined(creator, tks_bytes_of(url.data, path), "/.well-known/publickey.pem");
@@ -204,6 +208,8 @@ tks_status tks_creator_finish(tks_creator *creator, tks_creator_options *out, tk
         creator->given[USE_REDIS] ? creator->number[USE_REDIS] != 0 : creator->given[REDIS_HOST];
     if (use_redis && !creator->given[REDIS_HOST])
         fault_of(creator, "redisHost", "is missing, and useRedis is true");
+    else if (use_redis && creator->text[REDIS_HOST].size == 0)
+        fault_of(creator, "redisHost", "is empty");
     out->client_id = creator->text[CLIENT_ID];
     out->client_secret = creator->text[CLIENT_SECRET];
     out->grant_type = creator->text[GRANT_TYPE];

@@ -59,6 +59,12 @@ static tks_status write_body(tksp_spike_op *self, int64_t now_ms, tks_error *err
 
 tks_need tksp_spike_ask_token(tksp_spike_op *self, int64_t now_ms) {
     tks_error why = TKS_ERROR_INIT;
+    /* Not for longer than that, where the clock was set back since. */
+    int64_t refused_ms = atomic_load(&self->spike->refused_until_ms) - now_ms;
+    if (refused_ms > 0 && refused_ms <= self->spike->options.refusal_ms)
+        return tksp_spike_fail(
+            self, TKS_ERR_SPIKE_AUTH,
+            "the client was refused a moment ago: check client_id and client_secret", now_ms);
     tks_status status = write_body(self, now_ms, &why);
     if (status != TKS_OK) return tksp_spike_fail(self, status, why.message, now_ms);
     start_budget(self, now_ms);
@@ -161,6 +167,8 @@ tks_need tksp_spike_take_token(tksp_spike_op *self, const tks_event *event) {
     }
     self->candidate = tksp_arena_dup(&self->base.arena, answer.access_token);
     self->refresh_in_ms = answer.refresh_in_ms;
+    if (answer.expires_in_ms < 0 && self->spike->options.default_lifetime_ms > 0)
+        answer.expires_in_ms = self->spike->options.default_lifetime_ms;
     if (self->spike->options.opaque)
         self->answer_lifetime = tksp_spike_lifetime(
             self->spike, now_ms, answer.expires_in_ms < 0 ? now_ms : now_ms + answer.expires_in_ms,
@@ -172,7 +180,7 @@ tks_need tksp_spike_take_token(tksp_spike_op *self, const tks_event *event) {
         return tksp_spike_fail(
             self, TKS_ERR_SPIKE,
             "the server gave an opaque token without expires_in: how long it is good is "
-            "not known",
+            "not known; default_lifetime may say it",
             now_ms);
     return judge_fetched(self, now_ms);
 }

@@ -64,12 +64,6 @@ tks_need tksp_spike_enter(tksp_spike_op *self, tksp_spike_stage next, int64_t no
 
 static tks_need begin(tksp_spike_op *self, int64_t now_ms) {
     if (self->key_alone) return tksp_spike_enter(self, TKS_SPIKE_FETCHING_KEY, now_ms);
-    /* Not for longer than that, where the clock was set back since. */
-    int64_t refused_ms = atomic_load(&self->spike->refused_until_ms) - now_ms;
-    if (refused_ms > 0 && refused_ms <= self->spike->options.refusal_ms)
-        return tksp_spike_fail(
-            self, TKS_ERR_SPIKE_AUTH,
-            "the client was refused a moment ago: check client_id and client_secret", now_ms);
     self->lock_until_ms = now_ms + TKS_SPIKE_WAIT_MS;
     return tksp_spike_enter(self, self->redis ? TKS_SPIKE_LOOKING : TKS_SPIKE_ASKING, now_ms);
 }

@@ -165,7 +165,7 @@ static bool read_opaque(tksp_spike_op *self, tks_bytes stored, int64_t now_ms, t
         expires = expires * 10 + (stored.data[i] - '0');
     if (i == 0 || i + 1 >= stored.size || stored.data[i] != ':') return false;
     *token = tks_bytes_of(stored.data + i + 1, stored.size - i - 1);
-    if (!tksp_oauth_is_bearer(*token)) return false;
+    if (!tksp_oauth_is_token(*token)) return false;
     *lifetime = tksp_spike_lifetime(self->spike, now_ms, expires, -1);
     return true;
 }
