@@ -165,10 +165,13 @@ def _got(c: Case, result: tokenstore.Token) -> None:
 def _got_expiry(c: Case, result: tokenstore.Token) -> None:
     same(result, c.tokens[0])
     assert result.expires_at is not None
-    assert result.expires_at - result.created_at > 1900
+    # The slide, or its answer, may be lost: then the token is given with the expiry that it had.
+    left = result.expires_at - result.created_at
+    slid = left > 1900
+    assert slid or abs(left - 1000) < 1
     found = c.get(c.tokens[0].token)
     assert found is not None
-    assert abs(found.expires_at - result.expires_at) < 1
+    assert abs(found.expires_at - result.expires_at) < 1 or not slid
 
 
 def _got_many(c: Case, result: list[tokenstore.Token | None]) -> None:
