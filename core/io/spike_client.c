@@ -3,13 +3,13 @@
 
 #include "tokenstore/spike_client.h"
 
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "run.h"
 #include "spike_memory.h"
+#include "thread.h"
 
 enum {
     RENEWAL_PAUSE_MS = 5000, /* after an early renewal that failed */
@@ -114,6 +114,12 @@ static void keep_notes(tks_spike_client *client, tksp_spike_memory *memory, tks_
     atomic_store(&client->has_notes, !tks_notes_is_empty(&memory->notes));
 }
 
+/* Is this a child that a signal handler forked during the call? Then nothing of `memory` is this process's, and
+ * its locks may be held for ever by threads that are not here. */
+static bool has_forked(const tksp_spike_memory *memory) {
+    return !tksp_spike_memory_is_own(memory);
+}
+
 static tks_status run_op(tks_spike_client *client, tks_op *op, int64_t timeout_ms,
                          const tks_interrupt *interrupt, tks_error *err) {
     tksp_requester requester = {client->http, tks_http_fetch, tks_http_response_free};
@@ -133,7 +139,23 @@ static tks_status fetch(tks_spike_client *client, tksp_spike_memory *memory,
     if (status == TKS_OK) {
         status = run_op(client, op, timeout_ms, interrupt, &failure);
     }
+    if (has_forked(memory)) { /* what came of it is for this process's memory */
+        memory = own_memory(client);
+        entry = NULL;
+    }
+    if (memory == NULL) {
+        tks_op_free(op);
+        return tks_fail_memory(err);
+    }
     (void)pthread_mutex_lock(&memory->mutex);
+    if (entry == NULL) {
+        entry = tksp_spike_find_or_add(memory, audience);
+    }
+    if (entry == NULL) {
+        (void)pthread_mutex_unlock(&memory->mutex);
+        tks_op_free(op);
+        return tks_fail_memory(err);
+    }
     if (status == TKS_OK) {
         status = tksp_spike_put(memory, entry, tks_op_get_result(op)->access);
         if (status != TKS_OK) {
@@ -189,28 +211,19 @@ static void *renew(void *context) {
     return NULL;
 }
 
-/* A thread that is counted, and takes no signals. When it ends it waits until the one that ended before it is
- * gone, and close waits for the last: a host may unload this code right after that. */
-static bool start_thread(renewal *r) {
-    pthread_t thread;
-    sigset_t all, before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool started = pthread_create(&thread, NULL, renew, r) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return started;
-}
-
-/* Where there is no memory or no thread for it, the next get tries again. */
+/* The thread is counted. When it ends it waits until the one that ended before it is gone, and close waits for
+ * the last: a host may unload this code right after that. Where there is no memory or no thread for it, the next
+ * get tries again. */
 static void renew_ahead(tks_spike_client *client, tksp_spike_memory *memory,
                         tksp_spike_entry *entry, int64_t now_ms) {
     (void)pthread_mutex_lock(&memory->mutex);
     if (!entry->fetching && now_ms >= entry->renew_at_ms && now_ms >= entry->pause_until_ms &&
         !atomic_load(&client->closed)) {
         renewal *r = malloc(sizeof(*r));
+        pthread_t thread;
         if (r != NULL) {
             *r = (renewal){client, memory, entry, entry->good_until_ms};
-            if (start_thread(r)) {
+            if (tksp_thread_start(&thread, renew, r)) {
                 entry->fetching = true;
                 memory->renewals++;
             } else {
@@ -245,8 +258,7 @@ static bool look(tksp_spike_memory *memory, tks_bytes audience, int64_t now_ms,
     return good;
 }
 
-/* Until a fetch has ended, with the mutex held on entry and return, but not during the host's signal
- * handlers. */
+/* Until a fetch has ended. The mutex as in tksp_wait_cond. */
 static tks_status wait_for_outcome(tks_spike_client *client, tksp_spike_memory *memory,
                                    const tksp_spike_entry *entry, tksp_wait *wait, tks_error *err) {
     uint64_t before = entry->outcomes;
@@ -254,21 +266,13 @@ static tks_status wait_for_outcome(tks_spike_client *client, tksp_spike_memory *
         if (atomic_load(&client->closed)) {
             return fail_closed(err);
         }
-        int64_t until = wait->next_check < wait->deadline ? wait->next_check : wait->deadline;
-        struct timespec t = {.tv_sec = (time_t)(until / (1000 * TKSP_MS)),
-                             .tv_nsec = (long)(until % (1000 * TKSP_MS))};
-        (void)pthread_cond_timedwait(&memory->ended, &memory->mutex, &t);
-        if (tksp_wait_is_over(wait)) {
-            return tks_fail(err, TKS_ERR_TIMEOUT,
+        tks_status status = tksp_wait_cond(wait, &memory->ended, &memory->mutex, err);
+        if (status == TKS_ERR_TIMEOUT) {
+            return tks_fail(err, status,
                             "another thread is fetching the token, and did not end in time");
         }
-        if (tksp_clock() >= wait->next_check) {
-            (void)pthread_mutex_unlock(&memory->mutex);
-            tks_status status = tksp_wait_check(wait, err);
-            (void)pthread_mutex_lock(&memory->mutex);
-            if (status != TKS_OK) {
-                return status;
-            }
+        if (status != TKS_OK) {
+            return status;
         }
     }
     /* Its failure is this caller's too, unless it only gave up. */
@@ -280,14 +284,12 @@ static tks_status wait_for_outcome(tks_spike_client *client, tksp_spike_memory *
     return tks_fail(err, status, "%s", entry->failure.message);
 }
 
-/* There was none in memory: fetches it, or waits for who does. */
+/* There was none in memory: fetches it, or waits for who does. After has_forked(memory) there is no outcome. */
 static tks_status get_fetched(tks_spike_client *client, tksp_spike_memory *memory,
-                              tks_bytes audience, int64_t timeout_ms,
-                              const tks_interrupt *interrupt, tks_buf *out, tks_error *err) {
-    tksp_wait wait;
+                              tks_bytes audience, tksp_wait *wait, const tks_interrupt *interrupt,
+                              tks_buf *out, tks_error *err) {
     tks_status status = TKS_OK;
     tksp_spike_entry *wanting;
-    tksp_wait_init(&wait, timeout_ms, interrupt);
     (void)pthread_mutex_lock(&memory->mutex);
     tksp_spike_entry *entry = tksp_spike_find_or_add(memory, audience);
     if (entry == NULL) {
@@ -295,13 +297,19 @@ static tks_status get_fetched(tks_spike_client *client, tksp_spike_memory *memor
     }
     while (status == TKS_OK && !look(memory, audience, tksp_wall_ms(), NULL, out, &wanting)) {
         if (entry->fetching) {
-            status = wait_for_outcome(client, memory, entry, &wait, err);
+            status = wait_for_outcome(client, memory, entry, wait, err);
+            if (has_forked(memory)) {
+                return status;
+            }
             continue;
         }
         entry->fetching = true;
         (void)pthread_mutex_unlock(&memory->mutex);
-        int64_t left_ms = (wait.deadline - tksp_clock()) / TKSP_MS;
+        int64_t left_ms = (wait->deadline - tksp_clock()) / TKSP_MS;
         status = fetch(client, memory, entry, 0, left_ms > 1 ? left_ms : 1, interrupt, err);
+        if (has_forked(memory)) {
+            return status;
+        }
         (void)pthread_mutex_lock(&memory->mutex);
     }
     (void)pthread_mutex_unlock(&memory->mutex);
@@ -358,14 +366,23 @@ tks_status tks_spike_client_get(tks_spike_client *client, tks_bytes audience, in
     if (atomic_load(&client->closed)) {
         return fail_closed(err);
     }
-    tksp_spike_memory *memory = own_memory(client);
-    if (memory == NULL) {
-        return tks_fail_memory(err);
-    }
-    tks_status status =
-        get_fetched(client, memory, audience, timeout_ms > 0 ? timeout_ms : client->timeout_ms,
-                    interrupt, out, err);
-    return status == TKS_OK && out->status != TKS_OK ? tks_fail_memory(err) : status;
+    tksp_wait wait;
+    tksp_spike_memory *memory;
+    tks_status status;
+    tksp_wait_init(&wait, timeout_ms > 0 ? timeout_ms : client->timeout_ms, interrupt);
+    do { /* again in a child that was forked in the middle of it, with a memory of its own */
+        tks_error why = TKS_ERROR_INIT;
+        wait.pid = getpid();
+        memory = own_memory(client);
+        if (memory == NULL) {
+            return tks_fail_memory(err);
+        }
+        status = get_fetched(client, memory, audience, &wait, interrupt, out, &why);
+        if (status != TKS_OK && (status == TKS_ERR_INTERRUPTED || !has_forked(memory))) {
+            return tks_fail(err, status, "%s", why.message);
+        }
+    } while (has_forked(memory));
+    return out->status != TKS_OK ? tks_fail_memory(err) : TKS_OK;
 }
 
 /* ---- the rest ---------------------------------------------------------------------------------- */
@@ -387,7 +404,7 @@ tks_status tks_spike_client_initialize(tks_spike_client *client, const tks_inter
     if (status == TKS_OK) {
         status = run_op(client, op, client->timeout_ms, interrupt, err);
     }
-    if (op != NULL) {
+    if (op != NULL && !has_forked(memory)) {
         (void)pthread_mutex_lock(&memory->mutex);
         keep_notes(client, memory, op);
         (void)pthread_mutex_unlock(&memory->mutex);

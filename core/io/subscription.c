@@ -164,6 +164,9 @@ static tks_status begin_call(tksp_subscription *sub, int64_t timeout_ms,
         return fail_closed(sub, err);
     }
     if (atomic_exchange(&sub->busy, true)) {
+        if (is_ended(sub)) {
+            return fail_closed(sub, err); /* it is closing the connection that keeps it busy */
+        }
         return tks_fail(err, TKS_ERR_CONFIGURATION,
                         "another thread is waiting for these events: each needs events of its own");
     }

@@ -318,6 +318,27 @@ def test_close_while_it_connects(setup: Setup) -> None:
     setup.server.arm()
 
 
+def test_close_amid_next(client: tokenstore.Client) -> None:
+    """Whoever comes while the connection is being closed hears that it is closed, not that another waits."""
+    for _ in range(100):
+        events = SessionEvents(client)
+        said: list[str] = []
+
+        def listen(events: SessionEvents = events, said: list[str] = said) -> None:
+            try:
+                while True:
+                    events._core.next(0)
+            except tokenstore.Error as error:
+                said.append(str(error))
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        time.sleep(0.0005)
+        events.close()
+        thread.join()
+        assert said == ["the events are closed"]
+
+
 def test_an_exception_of_the_handler_is_the_callers(events: SessionEvents) -> None:
     with alarm(), pytest.raises(Interrupted):
         for _ in events:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -161,6 +162,29 @@ def test_callbacks_in_a_forked_child(listened: Server, callbacks: SessionCallbac
         finally:
             os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_off_in_a_child_that_was_forked_during_on() -> None:
+    """Another thread holds the lock then, and is not there in the child."""
+    listening, goes_on = threading.Event(), threading.Event()
+
+    def listen() -> SessionEvents:
+        listening.set()
+        goes_on.wait(SOON)
+        raise tokenstore.ConnectionError("not today")
+
+    callbacks = SessionCallbacks(listen)
+    thread = threading.Thread(target=lambda: pytest.raises(tokenstore.Error, callbacks.on, "del", print))
+    thread.start()
+    assert listening.wait(SOON)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(SOON)
+        callbacks.off("del", print)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    goes_on.set()
+    thread.join()
 
 
 # ---- RedisJWT --------------------------------------------------------------------------------------

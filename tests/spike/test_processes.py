@@ -240,6 +240,66 @@ def test_a_child_forked_during_a_fetch_does_not_wait_for_it() -> None:
             assert s.get_token("a") == "token-1"
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.parametrize("waits", [True, False], ids=["waiting", "fetching"])
+def test_a_child_forked_by_a_signal_handler_fetches_by_itself(waits: bool) -> None:
+    """In the middle of waiting for another thread's fetch, which is not there in the child, or of a fetch."""
+    goes_on = threading.Event()
+    parent = os.getpid()
+
+    def answer(asked: Asked) -> Answer:
+        number = len(server.asked)
+        if number == 1:
+            goes_on.wait(60)
+        return granted(f"token-{number}")
+
+    children: list[int] = []
+    read, write = os.pipe()
+
+    def fork(number: int, frame: object) -> None:
+        children.append(os.fork())
+
+    def get() -> str:
+        try:
+            token = s.get_token("a")
+        except BaseException as error:
+            token = repr(error)
+        if os.getpid() != parent:
+            os.write(write, token.encode())
+            os._exit(0)
+        return token
+
+    with endpoint(answer) as server:
+        with Spike(server.url, "id", "secret", token_format="opaque") as s:
+            other = threading.Thread(target=s.get_token, args=("a",))
+            if waits:
+                other.start()
+                wait_until(lambda: len(server.asked) == 1)
+            before = signal.signal(signal.SIGALRM, fork)
+            signal.setitimer(signal.ITIMER_REAL, 0.3)
+
+            def let_go() -> None:
+                with os.fdopen(read, "rb") as pipe:
+                    told.append(pipe.read())
+                goes_on.set()
+
+            told: list[bytes] = []
+            reader = threading.Thread(target=let_go)
+            began = time.monotonic()
+            try:
+                threading.Timer(0.6, lambda: os.close(write)).start()
+                reader.start()
+                assert get() == "token-1"
+            finally:
+                signal.signal(signal.SIGALRM, before)
+            reader.join()
+            assert told == [b"token-2"]
+            assert time.monotonic() - began < 5
+            assert os.waitpid(children[0], 0)[1] == 0
+            if waits:
+                other.join()
+
+
 @pytest.mark.parametrize("status", [200, 401])
 def test_a_lock_that_is_anothers_by_now_is_left_alone(redis: Server, status: int) -> None:
     """The holder was slower than its lock lives: whoever has it now keeps it."""

@@ -176,6 +176,11 @@ class SessionCallbacks:
         self._events: SessionEvents | None = None
         self._thread: threading.Thread | None = None
 
+    def _own_lock(self) -> threading.Lock:
+        if self._pid != os.getpid():
+            self._begin()  # a forked child: the thread is not here, and another may have held the lock
+        return self._lock
+
     def on(self, kind: str, callback: Callback) -> None:
         """Let ``callback(event)`` be called for every event of a kind: ``"expired"``, ``"del"`` or ``"gap"``.
 
@@ -187,9 +192,7 @@ class SessionCallbacks:
             raise ValueError(f'there is no event {kind!r}: it must be "expired", "del" or "gap"')
         if not callable(callback):
             raise TypeError(f"callback must be callable, not {type(callback).__name__}")
-        if self._pid != os.getpid():
-            self._begin()  # a forked child: the thread is not here, and the lock may be held by it
-        with self._lock:
+        with self._own_lock():
             if self._events is None or self._events.closed:
                 self._events = self._listen()
                 self._thread = threading.Thread(
@@ -203,7 +206,7 @@ class SessionCallbacks:
 
     def off(self, kind: str, callback: Callback) -> None:
         """Undo one :meth:`on`; nothing happens when there was none."""
-        with self._lock:
+        with self._own_lock():
             left = list(self._callbacks.get(kind, ()))
             if callback in left:
                 left.remove(callback)
