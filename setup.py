@@ -19,6 +19,7 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import PlatformError
 
 LIBRARIES = {
+    "hiredis": ["-lhiredis"],
     "libsodium": ["-lsodium"],
     "libcjson": ["-lcjson"],
     "openssl": ["-lssl", "-lcrypto"],

@@ -1,4 +1,4 @@
-/* resp.c - commands as bytes, and what can be asked of a reply. How replies are read is in resp_read.c. */
+/* resp.c - commands as bytes, and what can be asked of a reply. Replies are read in resp_read.c. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,10 +144,10 @@ bool tks_reply_is_refusal(const tks_reply *reply) {
            memcmp(reply->u.bytes, words, sizeof words - 1) == 0;
 }
 
-static void describe_oversized(int64_t max_reply, char *out, size_t size) {
+void tksp_describe_oversized(int64_t max_reply, char *out, size_t size) {
     if (max_reply == 0)
-        (void)snprintf(out, size, "the answer is nested deeper than %d levels: ask for less of it",
-                       TKS_REPLY_DEPTH_MAX);
+        (void)snprintf(out, size, "the answer is nested deeper than %zu levels: ask for less of it",
+                       tks_reader_depth_max());
     else
         (void)snprintf(out, size,
                        "the answer is larger than max_reply_size (%" PRId64
@@ -158,7 +158,7 @@ static void describe_oversized(int64_t max_reply, char *out, size_t size) {
 
 void tks_reply_describe_error(const tks_reply *reply, char *out, size_t size) {
     if (reply->type == TKS_REPLY_OVERSIZED)
-        describe_oversized(reply->u.integer, out, size);
+        tksp_describe_oversized(reply->u.integer, out, size);
     else
         tks_resp_describe_error(tks_reply_get_bytes(reply), out, size);
 }

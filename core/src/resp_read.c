@@ -1,11 +1,14 @@
 /* resp_read.c - the reader: bytes in, replies out, and never more memory than was allowed.
  *
- * One machine reads replies and skips those that are too large. It counts the items that are still to come
- * (`left`), which is all it has to know to stay in step with the protocol; what it reads it keeps only while
- * the reply fits.
+ * hiredis builds the replies (resp_build.c). Before it sees a byte, this machine has read it: it knows where each
+ * item ends, and counts what the reply takes. So a reply that is too large is skipped, in step with the
+ * protocol, where hiredis by itself would have to give up the connection.
  *
- * Not hiredis' reader: that one gives up on a reply that is too large, and with it the connection; it holds
- * a string twice, wipes neither, and in version 0.14 it ends at seven levels. */
+ * Bytes are handed on as they came, up to `passed`, but for a few: a long string goes past hiredis' buffer,
+ * which would hold it a second time, and what is spelled in RESP3, or in a way that only some versions of
+ * hiredis read, is spelled anew. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "resp_private.h"
@@ -14,10 +17,8 @@
 enum {
     DIGITS_MAX = 19, /* of an int64_t: as many as a uint64_t can hold, whatever they are */
     NUMBER_MAX = 32, /* bytes of a line that holds a number, its mark and its end among them */
-    INPUT_KEPT = 16 * 1024,
-    BLOCK_MIN = 512,
-    BLOCK_MAX = 64 * 1024,
-    ROOT_ITEMS_MAX = 64 /* items of an array that stand in the first block */
+    SHORT_MAX = 16 * 1024, /* bytes of a string that goes through hiredis' buffer */
+    INPUT_KEPT = 16 * 1024
 };
 
 typedef enum state {
@@ -27,156 +28,51 @@ typedef enum state {
     AT_NEWLINE /* "\n" */
 } state;
 
-typedef struct level {
-    tks_reply *items;
-    uint32_t size, next;
-} level;
-
 struct tks_reader {
     size_t max_reply;
     bool failed;
-    tks_buf input; /* what was fed, of which `at` bytes are read */
-    size_t at;
+    tks_buf input; /* what was fed, of which `at` bytes are read and `passed` are built from */
+    size_t at, passed;
+    tksp_builder *builder;
+    tks_reply *reply; /* that has ended; NULL: none */
 
     state state;
-    tks_buf line;     /* a line that comes in pieces */
-    size_t body_left; /* bytes of the string that are still to come */
-    char *body;       /* where they go */
-    tks_reply *item;  /* that is being read */
+    tks_buf line;         /* a line that comes in pieces */
+    size_t body_left;     /* bytes of the string that are still to come */
+    char *body;           /* where they go; NULL: with all others */
+    const char *body_end; /* what is built from when such a string has ended */
+    const char *verbatim; /* the string begins with its format, "txt:"; NULL: it is another */
 
-    uint64_t left;   /* items still to come, that one included; 0: no reply is under way */
-    size_t held;     /* bytes that the reply takes, items that were announced included */
-    tksp_tree *tree; /* NULL: it has not begun, or is being skipped */
+    uint64_t left; /* items still to come, the one being read included; 0: no reply is under way */
+    size_t held;   /* bytes that the reply takes, items that were announced included */
     bool skipping, too_deep;
-    bool verbatim; /* the string begins with its format: "txt:" */
-    size_t depth;  /* arrays around the item */
-    level levels[TKS_REPLY_DEPTH_MAX];
+    size_t depth;                    /* arrays around the item */
+    uint64_t levels[TKSP_DEPTH_MAX]; /* items still to come in each */
 };
 
 tks_status tks_reader_new(size_t max_reply, tks_reader **out, tks_error *err) {
-    tks_reader *reader = *out = calloc(1, sizeof *reader);
+    tks_reader *reader = calloc(1, sizeof *reader);
+    *out = NULL;
     if (reader == NULL) return tks_fail_memory(err);
+    reader->builder = tksp_builder_new();
+    if (reader->builder == NULL) {
+        free(reader);
+        return tks_fail_memory(err);
+    }
     reader->max_reply = max_reply < UINT32_MAX ? max_reply : UINT32_MAX;
     tks_buf_init(&reader->input, SIZE_MAX);
     tks_buf_init(&reader->line, 0);
+    *out = reader;
     return TKS_OK;
-}
-
-static void drop_tree(tks_reader *reader) {
-    if (reader->tree != NULL) tks_reply_free(&reader->tree->root);
-    reader->tree = NULL;
-    reader->item = NULL;
-    reader->body = NULL;
-    reader->depth = 0;
 }
 
 void tks_reader_free(tks_reader *reader) {
     if (reader == NULL) return;
-    drop_tree(reader);
+    tks_reply_free(reader->reply);
+    tksp_builder_free(reader->builder);
     tks_buf_wipe(&reader->input);
     tks_buf_wipe(&reader->line);
     free(reader);
-}
-
-/* ---- memory ----------------------------------------------------------------------------------- */
-
-static tksp_block *init_block(tksp_block *block, tksp_block *next, size_t size, bool secret) {
-    *block =
-        (tksp_block){.next = next, .data = (char *)(block + 1), .size = size, .secret = secret};
-    return block;
-}
-
-/* The reply's first block: with a string of `size` bytes, or an array's items, all of a small reply. */
-static bool begin_tree(tks_reader *reader, size_t size) {
-    reader->tree = malloc(sizeof *reader->tree + size);
-    if (reader->tree == NULL) return false;
-    reader->tree->blocks = init_block(&reader->tree->first, NULL, size, true);
-    return true;
-}
-
-/* `size` bytes in the reply's blocks. What is large gets a block of its own, behind the one that is being
- * filled. Pages of it that are never reached cost nothing. */
-static void *take(tks_reader *reader, size_t size, size_t alignment, bool secret) {
-    tksp_block *filling = reader->tree->blocks;
-    size_t at = (filling->used + alignment - 1) / alignment * alignment;
-    if (at <= filling->size && filling->size - at >= size) {
-        filling->used = at + size;
-        return filling->data + at;
-    }
-    size_t room = reader->held / 8;
-    room = room < BLOCK_MIN ? BLOCK_MIN : room > BLOCK_MAX ? BLOCK_MAX : room;
-    bool alone = size > room / 4;
-    if (alone) room = size;
-    tksp_block *block = malloc(sizeof *block + room);
-    if (block == NULL) return NULL;
-    if (alone)
-        filling->next = init_block(block, filling->next, room, secret);
-    else
-        reader->tree->blocks = init_block(block, filling, room, true);
-    block->used = size;
-    return block->data;
-}
-
-/* What is in reader->line as a block of the reply: a long line is not copied. */
-static bool adopt_line(tks_reader *reader) {
-    tksp_block *filling = reader->tree->blocks;
-    tksp_block *block = malloc(sizeof *block);
-    if (block == NULL) return false;
-    *block = (tksp_block){filling->next, reader->line.data, reader->line.capacity,
-                          reader->line.size, true};
-    filling->next = block;
-    tks_buf_init(&reader->line, 0);
-    return true;
-}
-
-/* ---- a reply ---------------------------------------------------------------------------------- */
-
-/* From here on nothing of the reply is kept. */
-static void skip(tks_reader *reader) {
-    drop_tree(reader);
-    reader->skipping = true;
-}
-
-/* Counts `size` bytes more. False: the reply is being skipped. */
-static bool fits(tks_reader *reader, size_t size) {
-    if (!reader->skipping && size > reader->max_reply - reader->held) skip(reader);
-    if (!reader->skipping) reader->held += size;
-    return !reader->skipping;
-}
-
-static void begin_reply(tks_reader *reader) {
-    reader->left = 1;
-    reader->held = 0;
-    reader->skipping = false;
-    reader->too_deep = false;
-    (void)fits(reader, sizeof(tks_reply));
-}
-
-/* The place of the next item, filled but for its value; where it is the first, with a tree that has room for
- * `size` bytes. NULL: memory is short. */
-static tks_reply *begin_item(tks_reader *reader, tks_reply_type type, size_t size) {
-    tks_reply *item;
-    if (reader->depth > 0) {
-        level *around = &reader->levels[reader->depth - 1];
-        item = &around->items[around->next++];
-    } else {
-        if (!begin_tree(reader, size)) return NULL;
-        item = &reader->tree->root;
-    }
-    *item = (tks_reply){.type = type};
-    return item;
-}
-
-static void end_item(tks_reader *reader) {
-    reader->left--;
-    reader->item = NULL;
-    reader->body = NULL;
-    reader->state = IN_LINE;
-    while (reader->depth > 0) {
-        const level *around = &reader->levels[reader->depth - 1];
-        if (around->next < around->size) break;
-        reader->depth--;
-    }
 }
 
 static tks_status fail(tks_reader *reader, tks_error *err) {
@@ -200,69 +96,169 @@ static tks_status fail_memory(tks_reader *reader, tks_error *err) {
     return tks_fail_memory(err);
 }
 
-/* An integer, nil or truth. */
-static tks_status read_integer(tks_reader *reader, tks_reply_type type, int64_t value,
-                               tks_error *err) {
-    if (!reader->skipping) {
-        tks_reply *item = begin_item(reader, type, 0);
-        if (item == NULL) return fail_memory(reader, err);
-        item->u.integer = value;
+/* ---- what is handed on ------------------------------------------------------------------------- */
+
+static tks_status build(tks_reader *reader, const char *data, size_t size, tks_error *err) {
+    if (reader->skipping || size == 0) return TKS_OK;
+    tks_status status = tksp_builder_feed(reader->builder, data, size, &reader->reply);
+    if (status == TKS_OK) return TKS_OK;
+    return status == TKS_ERR_MEMORY ? fail_memory(reader, err) : fail(reader, err);
+}
+
+/* All that was read up to `at`. */
+static tks_status pass(tks_reader *reader, size_t at, tks_error *err) {
+    size_t from = reader->passed;
+    reader->passed = at;
+    return build(reader, reader->input.data + from, at - from, err);
+}
+
+/* From here on nothing of the reply is kept. */
+static void skip(tks_reader *reader) {
+    tksp_builder_drop(reader->builder);
+    reader->body = NULL;
+    reader->skipping = true;
+}
+
+/* Counts `size` bytes more. False: the reply is being skipped. */
+static bool fits(tks_reader *reader, size_t size) {
+    if (!reader->skipping && size > reader->max_reply - reader->held) skip(reader);
+    if (!reader->skipping) reader->held += size;
+    return !reader->skipping;
+}
+
+/* ---- items ------------------------------------------------------------------------------------- */
+
+static void begin_reply(tks_reader *reader) {
+    reader->left = 1;
+    reader->held = 0;
+    reader->depth = 0;
+    reader->skipping = false;
+    reader->too_deep = false;
+    (void)fits(reader, sizeof(tks_reply));
+}
+
+static void end_item(tks_reader *reader) {
+    reader->left--;
+    reader->state = IN_LINE;
+    while (!reader->skipping && reader->depth > 0 && --reader->levels[reader->depth - 1] == 0)
+        reader->depth--;
+}
+
+/* A line: where it is, whether it came in one piece, and then where in the input it began. */
+typedef struct line {
+    char *text; /* mark and all, without its end */
+    size_t size;
+    bool whole;
+    size_t from;
+} line;
+
+/* The line as it came. */
+static tks_status build_line(tks_reader *reader, const line *l, tks_error *err) {
+    if (l->whole) return TKS_OK; /* passed with what follows */
+    tks_status status = build(reader, l->text, l->size, err);
+    return status == TKS_OK ? build(reader, "\r\n", 2, err) : status;
+}
+
+/* `text` instead of the line. */
+static tks_status build_instead(tks_reader *reader, const line *l, const char *text,
+                                tks_error *err) {
+    if (l->whole) {
+        tks_status status = pass(reader, l->from, err);
+        if (status != TKS_OK) return status;
     }
+    reader->passed = reader->at;
+    return build(reader, text, strlen(text), err);
+}
+
+static bool is_canonical(tks_bytes number) {
+    if (number.size > 1 && number.data[0] == '-') return number.data[1] != '0';
+    return number.size == 1 || (number.data[0] != '0' && number.data[0] != '+');
+}
+
+/* The line, whose mark and number are to be these. */
+static tks_status build_number(tks_reader *reader, const line *l, char mark, int64_t number,
+                               tks_error *err) {
+    char text[NUMBER_MAX];
+    if (mark == l->text[0] && is_canonical(tks_bytes_of(l->text + 1, l->size - 1)))
+        return build_line(reader, l, err);
+    (void)snprintf(text, sizeof text, "%c%" PRId64 "\r\n", mark, number);
+    return build_instead(reader, l, text, err);
+}
+
+static tks_status read_integer(tks_reader *reader, const line *l, char mark, int64_t value,
+                               tks_error *err) {
+    tks_status status = build_number(reader, l, mark, value, err);
     end_item(reader);
-    return TKS_OK;
+    return status;
+}
+
+/* The text of a line for the string that is built next; a long one is not copied. */
+static bool put_aside(tks_reader *reader, const line *l) {
+    size_t size = l->size - 1;
+    if (!l->whole && size > SHORT_MAX)
+        return tksp_builder_adopt(reader->builder, &reader->line, 1, l->size);
+    char *text = tksp_builder_set_aside(reader->builder, size, 0);
+    if (text != NULL && size > 0) memcpy(text, l->text + 1, size);
+    return text != NULL;
+}
+
+/* A string that is a line. `instead` is what hiredis reads where it must not read the text itself. */
+static tks_status build_text(tks_reader *reader, const line *l, const char *instead,
+                             tks_error *err) {
+    /* hiredis 1.x refuses the ends of a line within it. */
+    if (l->size <= SHORT_MAX && l->text[0] == instead[0] &&
+        memchr(l->text, '\r', l->size) == NULL && memchr(l->text, '\n', l->size) == NULL)
+        return build_line(reader, l, err);
+    tks_status status = build_instead(reader, l, "", err); /* the strings before it go first */
+    if (status != TKS_OK) return status;
+    if (!put_aside(reader, l)) return fail_memory(reader, err);
+    return build(reader, instead, strlen(instead), err);
+}
+
+static tks_status read_text(tks_reader *reader, const line *l, const char *instead,
+                            tks_error *err) {
+    tks_status status = fits(reader, l->size - 1) ? build_text(reader, l, instead, err) : TKS_OK;
+    end_item(reader);
+    return status;
 }
 
 /* A string of `size` bytes that follow. */
-static tks_status begin_string(tks_reader *reader, tks_reply_type type, size_t size,
-                               tks_error *err) {
+static tks_status begin_string(tks_reader *reader, const line *l, size_t size, tks_error *err) {
+    char mark = l->text[0];
+    size_t skipped = mark == '=' ? 4 : 0;
     reader->state = IN_BODY;
     reader->body_left = size;
+    reader->body = NULL;
+    if (size < skipped) return fail(reader, err);
     if (!fits(reader, size)) return TKS_OK;
-    reader->item = begin_item(reader, type, size);
-    reader->body = reader->item == NULL ? NULL : take(reader, size, 1, true);
-    if (reader->body == NULL) return fail_memory(reader, err);
-    reader->item->u.bytes = reader->body;
-    reader->item->size = (uint32_t)size;
-    return TKS_OK;
+    if (mark == '$' && size <= SHORT_MAX) return build_number(reader, l, mark, (int64_t)size, err);
+    reader->body_end = mark == '!' ? "-\r\n" : "$0\r\n\r\n";
+    tks_status status = build_instead(reader, l, "", err);
+    if (status != TKS_OK) return status;
+    reader->body = tksp_builder_set_aside(reader->builder, size, skipped);
+    reader->verbatim = mark == '=' ? reader->body : NULL;
+    return reader->body != NULL ? TKS_OK : fail_memory(reader, err);
 }
 
-/* A string that is a line. */
-static tks_status read_text(tks_reader *reader, tks_reply_type type, char *text, size_t size,
-                            tks_error *err) {
-    if (fits(reader, size)) {
-        bool long_line = reader->line.size > reader->max_reply / 4;
-        tks_reply *item = begin_item(reader, type, long_line ? 0 : size);
-        if (item == NULL) return fail_memory(reader, err);
-        item->size = (uint32_t)size;
-        item->u.bytes = long_line ? text : take(reader, size, 1, true);
-        if (long_line ? !adopt_line(reader) : item->u.bytes == NULL)
-            return fail_memory(reader, err);
-        if (!long_line && size > 0) memcpy(item->u.bytes, text, size);
-    }
-    end_item(reader);
-    return TKS_OK;
-}
-
-static tks_status begin_array(tks_reader *reader, uint64_t size, tks_error *err) {
+static tks_status begin_array(tks_reader *reader, const line *l, uint64_t size, tks_error *err) {
     size_t most = SIZE_MAX / sizeof(tks_reply);
+    tks_status status = TKS_OK;
     /* A hostile server may announce more than can be counted; that never ends, as it should not. */
     reader->left = size < UINT64_MAX - reader->left ? reader->left + size : UINT64_MAX;
-    if (!reader->skipping && size > 0 && reader->depth == TKS_REPLY_DEPTH_MAX) {
+    if (!reader->skipping && reader->depth == tks_reader_depth_max()) {
         reader->too_deep = true;
         skip(reader);
     }
     if (fits(reader, size < most ? (size_t)size * sizeof(tks_reply) : SIZE_MAX)) {
-        size_t bytes = (size_t)size * sizeof(tks_reply);
-        size_t most_first = ROOT_ITEMS_MAX * sizeof(tks_reply);
-        tks_reply *array = begin_item(reader, TKS_REPLY_ARRAY, bytes < most_first ? bytes : 0);
-        tks_reply *items = array == NULL ? NULL : take(reader, bytes, _Alignof(tks_reply), false);
-        if (items == NULL) return fail_memory(reader, err);
-        array->u.items = items;
-        array->size = (uint32_t)size;
-        if (size > 0) reader->levels[reader->depth++] = (level){items, (uint32_t)size, 0};
+        status = build_number(reader, l, '*', (int64_t)size, err);
+        if (size > 0) {
+            reader->left--;
+            reader->levels[reader->depth++] = size;
+            return status;
+        }
     }
     end_item(reader);
-    return TKS_OK;
+    return status;
 }
 
 /* ---- lines ------------------------------------------------------------------------------------ */
@@ -288,81 +284,84 @@ static bool read_number(tks_bytes text, int64_t *out) {
     return value <= (negative ? (uint64_t)INT64_MAX + 1 : INT64_MAX);
 }
 
-/* One line, mark and all, without its end. RESP3's kinds come from a server that was asked for them, with
- * HELLO 3, or that is hostile. */
-static tks_status read_line(tks_reader *reader, char *line, size_t size, tks_error *err) {
-    tks_bytes text = tks_bytes_of(line + 1, size - 1);
+/* RESP3's kinds come from a server that was asked for them, with HELLO 3, or that is hostile. */
+static tks_status read_line(tks_reader *reader, const line *l, tks_error *err) {
+    tks_bytes text = tks_bytes_of(l->text + 1, l->size - 1);
+    char mark = l->text[0];
     int64_t number = 0;
-    switch (line[0]) {
-    case '+': return read_text(reader, TKS_REPLY_STATUS, line + 1, size - 1, err);
-    case '-': return read_text(reader, TKS_REPLY_ERROR, line + 1, size - 1, err);
+    switch (mark) {
+    case '+': return read_text(reader, l, "+\r\n", err);
+    case '-': return read_text(reader, l, "-\r\n", err);
     case ',': /* a double */
-    case '(': /* a large integer */
-        return read_text(reader, TKS_REPLY_STRING, line + 1, size - 1, err);
+    case '(': /* a large integer */ return read_text(reader, l, "$0\r\n\r\n", err);
     case '_':
         if (text.size > 0) return fail(reader, err);
-        return read_integer(reader, TKS_REPLY_NIL, 0, err);
+        return read_integer(reader, l, '$', -1, err);
     case '#':
         if (text.size != 1 || !is_one_of("tf", text.data[0])) return fail(reader, err);
-        return read_integer(reader, TKS_REPLY_INTEGER, text.data[0] == 't', err);
+        return read_integer(reader, l, ':', text.data[0] == 't', err);
     default: break;
     }
     if (!read_number(text, &number)) return fail(reader, err);
-    if (line[0] == ':') return read_integer(reader, TKS_REPLY_INTEGER, number, err);
-    if (number == -1 && is_one_of("$*", line[0]))
-        return read_integer(reader, TKS_REPLY_NIL, 0, err);
+    if (mark == ':') return read_integer(reader, l, ':', number, err);
+    if (number == -1 && is_one_of("$*", mark)) return read_integer(reader, l, '$', -1, err);
     if (number < 0) return fail(reader, err);
-    switch (line[0]) {
-    case '=':
-        reader->verbatim = true;
-        return begin_string(reader, TKS_REPLY_STRING, (size_t)number, err);
-    case '$': return begin_string(reader, TKS_REPLY_STRING, (size_t)number, err);
-    case '!': return begin_string(reader, TKS_REPLY_ERROR, (size_t)number, err);
-    case '%': return begin_array(reader, 2 * (uint64_t)number, err);
-    default: return begin_array(reader, (uint64_t)number, err);
-    }
+    if (is_one_of("$!=", mark)) return begin_string(reader, l, (size_t)number, err);
+    return begin_array(reader, l, (mark == '%' ? 2 : 1) * (uint64_t)number, err);
 }
 
 /* A line that has come in part, kept in reader->line. */
 static tks_status keep_line(tks_reader *reader, const char *data, size_t size, tks_error *err) {
-    tks_buf *line = &reader->line;
-    char mark = line->size > 0 ? line->data[0] : data[0];
-    char kept[] = {mark, '\0'};
+    tks_buf *kept = &reader->line;
+    char mark = kept->size > 0 ? kept->data[0] : data[0];
+    char ends[] = {mark, '\0'};
     bool text = is_one_of(TEXT_MARKS, mark);
-    if (line->size == 0) tks_buf_init(line, reader->max_reply - reader->held + NUMBER_MAX);
-    if (!text && line->size + size > NUMBER_MAX) return fail(reader, err);
+    if (kept->size == 0) tks_buf_init(kept, reader->max_reply - reader->held + NUMBER_MAX);
+    if (!text && kept->size + size > NUMBER_MAX) return fail(reader, err);
     /* Its mark and its end do not count. */
-    if (text && !reader->skipping && line->size + size > reader->max_reply - reader->held + 3)
+    if (text && !reader->skipping && kept->size + size > reader->max_reply - reader->held + 3)
         skip(reader);
     if (reader->skipping && text) {
         /* Its mark, and its last byte, which may be the first of its end. */
-        kept[1] = data[size - 1];
-        tks_buf_wipe(line);
-        data = kept;
-        size = sizeof kept;
+        ends[1] = data[size - 1];
+        tks_buf_wipe(kept);
+        data = ends;
+        size = sizeof ends;
     }
-    return tks_buf_append(line, data, size) == TKS_OK ? TKS_OK : fail_memory(reader, err);
+    return tks_buf_append(kept, data, size) == TKS_OK ? TKS_OK : fail_memory(reader, err);
+}
+
+/* The end of a line that came in pieces. */
+static tks_status end_kept_line(tks_reader *reader, tks_error *err) {
+    tks_buf *kept = &reader->line;
+    line l = {.text = kept->data, .size = kept->size < 3 ? kept->size : kept->size - 2};
+    tks_status status = read_line(reader, &l, err);
+    tks_buf_wipe(kept);
+    return status;
 }
 
 static tks_status take_line(tks_reader *reader, tks_error *err) {
-    tks_buf *line = &reader->line;
-    char *from = reader->input.data + reader->at;
-    size_t rest = reader->input.size - reader->at;
-    char *newline = memchr(from, '\n', rest);
-    size_t size = newline != NULL ? (size_t)(newline - from) + 1 : rest;
-    tks_status status;
-    if (line->size == 0 && !is_one_of(MARKS, from[0])) return fail_mark(reader, from, rest, err);
+    size_t from = reader->at;
+    char *text = reader->input.data + from;
+    size_t rest = reader->input.size - from;
+    char *newline = memchr(text, '\n', rest);
+    size_t size = newline != NULL ? (size_t)(newline - text) + 1 : rest;
+    if (reader->line.size == 0 && !is_one_of(MARKS, text[0]))
+        return fail_mark(reader, text, rest, err);
     if (reader->left == 0) begin_reply(reader);
-    reader->at += size;
-    if (line->size == 0 && newline != NULL && newline[-1] == '\r')
-        return read_line(reader, from, size - 2, err);
-    char before = size > 1 ? from[size - 2] : line->size > 0 ? line->data[line->size - 1] : '\0';
-    status = keep_line(reader, from, size, err);
+    if (reader->line.size == 0 && newline != NULL && newline[-1] == '\r') {
+        line l = {.text = text, .size = size - 2, .whole = true, .from = from};
+        reader->at += size;
+        return read_line(reader, &l, err);
+    }
+    char before = size > 1                ? text[size - 2]
+                  : reader->line.size > 0 ? reader->line.data[reader->line.size - 1]
+                                          : '\0';
+    tks_status status = pass(reader, from, err);
+    reader->passed = reader->at += size;
+    if (status == TKS_OK) status = keep_line(reader, text, size, err);
     if (status != TKS_OK || newline == NULL || before != '\r') return status;
-    size_t end = line->size < 3 ? line->size : line->size - 2;
-    status = read_line(reader, line->data, end, err);
-    tks_buf_wipe(line);
-    return status;
+    return end_kept_line(reader, err);
 }
 
 /* ---- what comes -------------------------------------------------------------------------------- */
@@ -371,7 +370,7 @@ tks_status tks_reader_feed(tks_reader *reader, const void *data, size_t size, tk
     if (reader->failed)
         return tks_fail(err, TKS_ERR_CONNECTION, "the connection's reader has failed before");
     tks_buf_consume(&reader->input, reader->at);
-    reader->at = 0;
+    reader->at = reader->passed = 0;
     if (tks_buf_append(&reader->input, data, size) != TKS_OK) return fail_memory(reader, err);
     return TKS_OK;
 }
@@ -382,6 +381,7 @@ static void take_body(tks_reader *reader) {
     if (reader->body != NULL && size > 0) {
         memcpy(reader->body, reader->input.data + reader->at, size);
         reader->body += size;
+        reader->passed = reader->at + size;
     }
     reader->at += size;
     reader->body_left -= size;
@@ -389,15 +389,15 @@ static void take_body(tks_reader *reader) {
 }
 
 static tks_status end_string(tks_reader *reader, tks_error *err) {
-    tks_reply *item = reader->item;
-    if (reader->verbatim && item != NULL) {
-        if (item->size < 4 || item->u.bytes[3] != ':') return fail(reader, err);
-        item->u.bytes += 4;
-        item->size -= 4;
+    tks_status status = TKS_OK;
+    if (reader->body != NULL) {
+        if (reader->verbatim != NULL && reader->verbatim[3] != ':') return fail(reader, err);
+        reader->passed = reader->at;
+        reader->body = NULL;
+        status = build(reader, reader->body_end, strlen(reader->body_end), err);
     }
-    reader->verbatim = false;
     end_item(reader);
-    return TKS_OK;
+    return status;
 }
 
 static tks_status read_some(tks_reader *reader, tks_error *err) {
@@ -406,6 +406,7 @@ static tks_status read_some(tks_reader *reader, tks_error *err) {
     case IN_BODY: take_body(reader); return TKS_OK;
     case AT_RETURN:
         if (reader->input.data[reader->at++] != '\r') return fail(reader, err);
+        if (reader->body != NULL) reader->passed = reader->at;
         reader->state = AT_NEWLINE;
         return TKS_OK;
     case AT_NEWLINE: break;
@@ -415,33 +416,38 @@ static tks_status read_some(tks_reader *reader, tks_error *err) {
 }
 
 /* What takes the place of the reply that is being skipped. */
-static tks_reply mark_of(const tks_reader *reader) {
-    return (tks_reply){.type = TKS_REPLY_OVERSIZED,
-                       .u.integer = reader->too_deep ? 0 : (int64_t)reader->max_reply};
+static int64_t mark_of(const tks_reader *reader) {
+    return reader->too_deep ? 0 : (int64_t)reader->max_reply;
 }
 
 /* The reply that has ended here, or what takes the place of one that was too large. */
 static tks_status hand_out(tks_reader *reader, tks_reply **out, tks_error *err) {
     if (reader->skipping) {
-        if (!begin_tree(reader, 0)) return fail_memory(reader, err);
-        reader->tree->root = mark_of(reader);
         reader->skipping = false;
+        reader->reply = tksp_builder_mark(reader->builder, mark_of(reader));
+        if (reader->reply == NULL) return fail_memory(reader, err);
     }
-    *out = &reader->tree->root;
-    reader->tree = NULL;
+    if (reader->reply == NULL) return fail(reader, err); /* hiredis counts otherwise: never */
+    *out = reader->reply;
+    reader->reply = NULL;
     return TKS_OK;
 }
 
 tks_status tks_reader_next(tks_reader *reader, tks_reply **out, tks_error *err) {
+    tks_status status = TKS_OK;
     *out = NULL;
     if (reader->failed)
         return tks_fail(err, TKS_ERR_CONNECTION, "the connection's reader has failed before");
-    while (reader->at < reader->input.size) {
-        tks_status status = read_some(reader, err);
-        if (status != TKS_OK) return status;
-        if (reader->left == 0) return hand_out(reader, out, err);
+    while (status == TKS_OK && reader->at < reader->input.size) {
+        status = read_some(reader, err);
+        if (status == TKS_OK && reader->left == 0) {
+            status = pass(reader, reader->at, err);
+            return status == TKS_OK ? hand_out(reader, out, err) : status;
+        }
     }
-    reader->at = 0;
+    if (status == TKS_OK) status = pass(reader, reader->at, err);
+    if (status != TKS_OK) return status;
+    reader->at = reader->passed = 0;
     if (reader->input.capacity > INPUT_KEPT) tks_buf_wipe(&reader->input);
     tks_buf_reset(&reader->input);
     return TKS_OK;
@@ -454,7 +460,6 @@ bool tks_reader_is_idle(const tks_reader *reader) {
 tks_status tks_reader_check(const tks_reader *reader, tks_error *err) {
     char text[100];
     if (!reader->skipping) return TKS_OK;
-    const tks_reply mark = mark_of(reader);
-    tks_reply_describe_error(&mark, text, sizeof text);
+    tksp_describe_oversized(mark_of(reader), text, sizeof text);
     return tks_fail(err, TKS_ERR_LIMIT, "%s", text);
 }

@@ -29,8 +29,8 @@ static const shape shapes[] = {
     {"empty arrays", "*65000\r\n", "*0\r\n", 65000, false},
     {"arrays of one", "*32000\r\n", "*1\r\n:1\r\n", 32000, false},
     {"arrays of one string", "*20000\r\n", "*1\r\n$3\r\nabc\r\n", 20000, false},
-    {"arrays in arrays", "*6000\r\n",
-     "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", 6000, false},
+    {"arrays in arrays", "*7000\r\n", "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", 7000,
+     false},
     {"arrays of forty", "*1500\r\n",
      "*40\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:"
      "1\r\n:1\r\n"

@@ -109,7 +109,7 @@ def test_raw_commands(setup: Setup, direct: tokenstore.RedisTokens) -> None:
             client.pipeline(commands)
         deep = "return " + "{" * 40 + "1" + "}" * 40
         assert client.pipeline([("ECHO", "c")]) == [b"c"]
-        with pytest.raises(tokenstore.LimitError, match="nested deeper than 32"):
+        with pytest.raises(tokenstore.LimitError, match="nested deeper than"):
             client.execute("EVAL", deep, "0")
         assert client.execute("ECHO", "d") == b"d"
 

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("TOKENSTORE_BUILD", "build")
 HEADERS = {
     "libc6-dev": "stdio.h",
+    "libhiredis-dev": "hiredis/hiredis.h",
     "libcjson-dev": "cjson/cJSON.h",
     "libsodium-dev": "sodium.h",
     "libssl-dev": "openssl/ssl.h",

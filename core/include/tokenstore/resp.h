@@ -1,4 +1,4 @@
-/* tokenstore/resp.h - the Redis protocol without I/O: format commands, read replies.
+/* tokenstore/resp.h - the Redis protocol without I/O: format commands, read replies (hiredis).
  *
  * Purpose:   bytes in, replies out; no socket anywhere. Source: redis.io, "Redis serialization
  *            protocol specification". RESP2, which is what is asked for; RESP3's kinds are understood
@@ -35,13 +35,14 @@ tks_status tks_resp_format(tks_buf *out, size_t argc, const tks_bytes *argv);
 
 typedef struct tks_reader tks_reader;
 
-enum { TKS_REPLY_DEPTH_MAX = 32 }; /* arrays in arrays */
+/* How many arrays may stand in one another: 32; with hiredis before 1.0, which ends there, 8. */
+size_t tks_reader_depth_max(void);
 
 /* A reader holds one reply at a time, and of it never more than `max_reply` bytes: those of its strings, and
  * sixteen for each of its items, as soon as they are announced. (With what the allocator and the reader
  * need beside it, memory stays below twice that.)
  *
- * A reply that would take more, or is nested deeper than TKS_REPLY_DEPTH_MAX, is read to its end and thrown
+ * A reply that would take more, or is nested deeper than tks_reader_depth_max(), is read to its end and thrown
  * away as it comes. tks_reader_next then gives a reply of the type OVERSIZED in its place, so the connection
  * stays in step, and the replies before and behind it are good. Such a reply is an answer: the command
  * was carried out. How long to read on for it is the driver's to decide; tks_reader_check tells that it is
