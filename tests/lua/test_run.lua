@@ -17,12 +17,6 @@ local function start(operation, options)
   return run, core.run_start(run, operation)
 end
 
--- Was it told that the connection cannot be used, over which the batch may have been sent?
-local function broken(part, need, message, code, sent)
-  fails("connection", part, need, message, code)
-  equal(sent, true, "sent")
-end
-
 test("one batch", function()
   local before = core.clock()
   local run, now, timeout, need, bytes, patience = start(core.execute("GET", "a"))
@@ -74,7 +68,7 @@ test("bytes that are no answer", function()
     ["\0\1"] = "", ["+a\r\n+b\r\n"] = "more answers", ["+a\r\n+"] = "more answers", ["$-5\r\n"] = "",
   } do
     for _, take in ipairs { core.run_answer, core.run_feed } do
-      broken(part, take(start(core.execute "PING"), bytes))
+      fails("connection", part, take(start(core.execute "PING"), bytes))
     end
   end
 end)
@@ -164,21 +158,14 @@ test("what is worth a line in a log", function()
   fails("connection", "gone", core.run_error(run))
 end)
 
-test("a server that is full", function()
-  local refusal = "-ERR max number of clients reached\r\n"
-  for _, take in ipairs { core.run_answer, core.run_feed } do
-    local run = start(core.pipeline { { "INCR", "a" }, { "INCR", "b" } })
-    local need, message, code, sent = take(run, refusal)
-    equal({ need, code, sent }, { nil, "connection", false })
-    harness.matches(message, "the server is full")
-    equal(core.run_lost(run, sent, false, message, code), "sleep")
-  end
-  -- Where the server has answered before, it is an answer like any other.
-  local run = start(core.pipeline({ { "INCR", "a" }, { "INCR", "b" } }, { raise_errors = false }))
-  equal(core.run_answer(run, refusal), nil)
-  equal(core.run_answer(run, "", true), false)
-  local _, need, replies = core.run_answer(run, ":1\r\n", true)
-  equal({ need, replies[1].code, replies[2] }, { "done", "server", 1 })
+test("a server that is full says so to the greeting", function()
+  local run = start(core.execute("INCR", "a"))
+  core.run_greet(run, target())
+  equal(core.run_feed(run, "-ERR max number of clients reached\r\n"), true)
+  local fine, message, code, final = core.run_greeted(run, target())
+  equal({ fine, code, final }, { nil, "connection", false })
+  harness.matches(message, "max number of clients reached")
+  equal(core.run_lost(run, false, false, "full", "connection"), "sleep")
 end)
 
 test("a deadline", function()

@@ -344,26 +344,16 @@ static tks_status read_replies(lua_run *run, tks_bytes bytes, bool *whole, tks_e
     return status;
 }
 
-/* feed(run, bytes, known): true when the replies that are due have come. Else it has pushed what Lua gets:
- * false when more bytes are needed; nil, message, code, sent when the connection cannot be used any more. The
- * words of a server that is full, which it says before it reads anything, are no answer - unless it is
- * `known` that the server has answered on this connection before; then "" may be fed to go on. */
+/* feed(run, bytes): true when the replies that are due have come. Else it has pushed what Lua gets: false when
+ * more bytes are needed; nil, message, code when the connection cannot be used any more. */
 static bool feed(lua_State *L, lua_run *run, int *results) {
     tks_error err = TKS_ERROR_INIT;
     bool whole = false;
-    bool sent = true;
     tks_status status = TKS_OK;
     luaL_checktype(L, 2, LUA_TSTRING);
     status = read_replies(run, tksp_lua_to_bytes(L, 2), &whole, &err);
-    if (!lua_toboolean(L, 3) && run->got > 0 && tks_reply_is_refusal(run->replies[0])) {
-        err = (tks_error)TKS_ERROR_INIT;
-        status =
-            tks_fail(&err, TKS_ERR_CONNECTION, "the server is full: max number of clients reached");
-        sent = false;
-    }
     if (status != TKS_OK) {
-        *results = tksp_lua_fail(L, status, &err) + 1;
-        lua_pushboolean(L, sent);
+        *results = tksp_lua_fail(L, status, &err);
         return false;
     }
     *results = 1;
@@ -373,7 +363,7 @@ static bool feed(lua_State *L, lua_run *run, int *results) {
     return whole;
 }
 
-/* run_feed(run, bytes, known): true, or as feed() says. */
+/* run_feed(run, bytes): true, or as feed() says. */
 static int run_feed(lua_State *L) {
     lua_run *run = check(L, TKS_NEED_SEND);
     int results = 1;
@@ -391,7 +381,7 @@ static void push_trust(lua_State *L, tks_trust trust) {
     }
 }
 
-/* run_answer(run, bytes, known): as run_feed, and the operation is handed the replies. Instead of true what
+/* run_answer(run, bytes): as run_feed, and the operation is handed the replies. Instead of true what
  * the connection is worth then: true, as much as before; "close", nothing; "leave", nothing, and so are all that
  * are open now. Then what the operation needs. */
 static int run_answer(lua_State *L) {

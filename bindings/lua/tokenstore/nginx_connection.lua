@@ -45,8 +45,8 @@ local function fail_io(why, sent)
   return { message = why or "the connection broke", code = "connection", sent = sent, hung_up = true }
 end
 
--- Reads until take(run, bytes, known), that is core.run_feed or core.run_answer, has all replies due:
--- what it gives then; or nil and why not.
+-- Reads until take(run, bytes), that is core.run_feed or core.run_answer, has all replies due: what it gives
+-- then; or nil and why not.
 local function read(socket, take, run, limit)
   while true do
     local bytes, why = socket:receiveany(READ_SIZE)
@@ -54,13 +54,10 @@ local function read(socket, take, run, limit)
       return nil, fail_io(why, true)
     end
     local trust, need, a, b, c = take(run, bytes)
-    if trust == nil and not b and socket:getreusedtimes() > 0 then
-      trust, need, a, b, c = take(run, "", true)
-    end
     if trust then
       return trust, need, a, b, c
     elseif trust == nil then
-      return nil, { message = need, code = a, sent = b }
+      return nil, { message = need, code = a, sent = true }
     elseif clock() >= limit then
       return nil, fail_io("timeout", true)
     end
@@ -84,7 +81,7 @@ local function write_and_read(socket, take, run, bytes, limit)
     return nil, failure
   end
   ngx.thread.wait(writer)
-  return take(run, "", true)
+  return take(run, "")
 end
 
 -- Sends `bytes` and reads the replies: what `take` gives; or nil and why not, and then the socket must be
