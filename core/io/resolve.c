@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -113,11 +114,12 @@ static tks_status refuse_ipv6(const char *host, tks_error *err) {
     if (zone != NULL && (size_t)(zone - host) < sizeof(address)) {
         memcpy(address, host, (size_t)(zone - host));
         if (inet_pton(AF_INET6, address, &parsed) == 1) {
-            return tks_fail(
-                err, TKS_ERR_CONFIGURATION,
-                "the IPv6 address in the URL has the zone \"%.40s\", and this machine has "
-                "no network interface of that name",
-                zone + 1);
+            const char *why = if_nametoindex(zone + 1) != 0
+                                  ? "only a link-local address (fe80::...) has one: leave it out"
+                                  : "this machine has no network interface of that name";
+            return tks_fail(err, TKS_ERR_CONFIGURATION,
+                            "the IPv6 address in the URL has the zone \"%.40s\", and %s", zone + 1,
+                            why);
         }
     }
     return tks_fail(err, TKS_ERR_CONFIGURATION,

@@ -20,7 +20,8 @@ enum {
     POOL_SIZE_MAX = 1024,
     CLIENT_NAME_MAX = 255,
     FILE_NAME_MAX = 4095,
-    HOST_NAME_MAX_SIZE = 253
+    HOST_NAME_MAX_SIZE = 253,
+    LABEL_MAX = 63
 };
 #define SECONDS_MAX        UINT64_C(86400)
 #define MAX_REPLY_SIZE     (UINT64_C(64) << 20)
@@ -147,6 +148,20 @@ static bool parse_seconds(tks_bytes text, uint64_t min_ms, int64_t *out_ms) {
     return ms >= (positive ? 1 : min_ms) && ms <= SECONDS_MAX * 1000;
 }
 
+bool tksp_labels_fit(tks_bytes name) {
+    size_t label = 0;
+    for (size_t i = 0; i < name.size; i++) {
+        if (name.data[i] == '.' && label == 0) {
+            return false;
+        }
+        label = name.data[i] == '.' ? 0 : label + 1;
+        if (label > LABEL_MAX) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool is_host_name(tks_bytes text) {
     for (size_t i = 0; i < text.size; i++) {
         char c = text.data[i];
@@ -156,7 +171,7 @@ static bool is_host_name(tks_bytes text) {
             return false;
         }
     }
-    return true;
+    return tksp_labels_fit(text);
 }
 
 /* Redis takes '!' to '~' in a client's name and refuses the rest. */

@@ -262,7 +262,7 @@ static bool is_name(tks_bytes text) {
             return false;
         }
     }
-    return true;
+    return tksp_labels_fit(text);
 }
 
 static tks_status set_host(tks_bytes host, tks_target *target, tks_error *err) {

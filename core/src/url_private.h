@@ -22,6 +22,10 @@ int tksp_option_find(tks_bytes name);
 /* Sets option `index`, which came from tksp_option_find. As tks_target_set. */
 tks_status tksp_option_set(tks_target *target, int index, tks_bytes value, tks_error *err);
 
+/* Are the parts between dots of a host's name 1 to 63 bytes each (RFC 1035, 2.3.4)? A dot may end it. Others exist
+ * nowhere, and libraries on the way differ in how they say so. */
+bool tksp_labels_fit(tks_bytes name);
+
 /* Reads decimal digits and nothing else; false when there are none, others, or more than `max`. */
 bool tksp_decimal(tks_bytes text, uint64_t max, uint64_t *out);
 

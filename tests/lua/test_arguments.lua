@@ -51,7 +51,8 @@ for method, args in pairs(good) do
       for _, wrong in ipairs(KINDS[NAMES[name] and "name" or type(value)]) do
         local problem = wrong == 1.5 and "a number that is not whole"
           or ("%s expected, got %s"):format(wanted, type(wrong))
-        raises(("bad argument '%s' (%s"):format(name, problem), tokens[method], tokens, with(args, name, wrong))
+        raises(("bad argument '%s' (%s"):format(name, problem),
+          tokens[method], tokens, with(args, name, wrong))
       end
       local may = optional[name]
       if not (may == true or may and may[method]) then

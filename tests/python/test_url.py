@@ -75,6 +75,28 @@ def test_a_zone_that_is_not_there() -> None:
             client.execute("PING")
 
 
+def test_a_zone_where_none_belongs() -> None:
+    with Client("redis://[::1%25lo]") as client:
+        with pytest.raises(ConfigurationError, match="only a link-local address"):
+            client.execute("PING")
+
+
+@pytest.mark.parametrize("name", ["a..b", ".a", "..", ".", "a..", "x" * 64, "a." + "x" * 64 + ".b"])
+def test_a_name_that_cannot_be(name: str) -> None:
+    """Python's socket and ssl raise UnicodeError for most of them, which nobody expects there."""
+    with pytest.raises(ConfigurationError, match="host name"):
+        Client(f"redis://{name}:1")
+    with pytest.raises(ConfigurationError, match="server_name must be a host name"):
+        Client("rediss://localhost", server_name=name)
+
+
+@pytest.mark.parametrize("name", ["a.invalid", "a.invalid.", "x" * 63 + ".invalid", "a_b.invalid"])
+def test_a_name_that_is_not_there(name: str) -> None:
+    with Client(f"redis://{name}", timeout=30) as client:
+        with pytest.raises(tokenstore.ConnectionError, match="cannot be resolved"):
+            client.execute("PING")
+
+
 def test_password_alone(locked: Server) -> None:
     with Client(f"redis://:pass%20word@127.0.0.1:{locked.port}") as client:
         assert who(client) == b"default"

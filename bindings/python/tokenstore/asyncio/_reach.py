@@ -51,15 +51,17 @@ class Resolver:
                 raise ConfigurationError(_why_no_ipv6(self._host)) from None
             try:
                 found = await self._look_up()
-            except (OSError, UnicodeError) as error:
-                why = getattr(error, "strerror", None) or str(error)
+            except OSError as error:
+                why = error.strerror or str(error)
                 raise ConnectionError(
                     f"cannot connect: the host name cannot be resolved: {why}"
                 ) from None
         return self._sort(found)
 
     def _ask(self, flags: int = 0) -> list[Address]:
-        found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM, flags=flags)
+        # Of a str it would make IDNA first, and raise UnicodeError for a name that just does not exist.
+        host = self._host.encode()
+        found = socket.getaddrinfo(host, self._port, type=socket.SOCK_STREAM, flags=flags)
         return [(family, address) for family, _, _, _, address in found[:_ADDRESSES]]
 
     async def _look_up(self) -> list[Address]:
@@ -82,7 +84,7 @@ class Resolver:
         outcome: tuple[Any, BaseException | None]
         try:
             outcome = self._ask(), None
-        except (OSError, UnicodeError) as error:
+        except OSError as error:
             outcome = None, error
         with self._lock:
             waiting, self._waiting = self._waiting or [], None
@@ -114,10 +116,12 @@ def _why_no_ipv6(host: str) -> str:
         zone = ""
     if not zone:
         return "the host in brackets is not an IPv6 address: correct the URL"
-    return (
-        f'the IPv6 address in the URL has the zone "{zone}", and this machine has no network interface of '
-        "that name"
-    )
+    try:
+        socket.if_nametoindex(zone)
+        why = "only a link-local address (fe80::...) has one: leave it out"
+    except OSError:
+        why = "this machine has no network interface of that name"
+    return f'the IPv6 address in the URL has the zone "{zone}", and {why}'
 
 
 # ---- sockets -----------------------------------------------------------------------------------
