@@ -36,7 +36,8 @@ static PyObject *connection_new(PyTypeObject *type, PyObject *args, PyObject *kw
     Py_INCREF(client);
     self->state = state;
     self->client = client;
-    self->heard = -INFINITY;
+    self->heard = self->read = -INFINITY;
+    self->expires = INFINITY;
     self->fd = -1;
     self->pid = tks_client_get_pid(tksp_py_connection_client(self));
     tks_buf_init(&self->out, SIZE_MAX);
@@ -96,12 +97,31 @@ bool tksp_py_connection_send(tksp_py_connection *self, tksp_py_call *call, tksp_
            : self->count == 0 ? TKSP_PY_DUE_NOW
                               : TKSP_PY_DUE_SOON;
     self->taking = true;
+    call->queued = call->connection == NULL ? call->began : tksp_py_now();
     Py_INCREF(call);
     *tksp_py_place_at(self, self->count++) = (tksp_py_place){call, batch->replies};
     self->unsent++;
     call->sent = false;
     tksp_py_set(&call->connection, (PyObject *)self);
     return true;
+}
+
+bool tksp_py_connection_wants_probe(const tksp_py_connection *self, const tksp_py_call *call) {
+    return self->count == 0 && self->read > -INFINITY &&
+           call->began - self->read >= TKS_PROBE_AFTER_MS / 1e3 &&
+           tks_op_get_batch(call->core)->safety == TKS_ONCE;
+}
+
+/* probe_for(call) -> how long to wait for an answer to PING before the call is sent; 0: it is sent at once */
+static PyObject *connection_probe_for(PyObject *object, PyObject *arg) {
+    tksp_py_connection *self = (tksp_py_connection *)object;
+    const tksp_py_call *call = (tksp_py_call *)arg;
+    if (!Py_IS_TYPE(arg, self->state->call_type) || call->over) {
+        PyErr_SetString(PyExc_TypeError, "probe_for takes a Call that is not over");
+        return NULL;
+    }
+    return PyFloat_FromDouble(
+        tksp_py_connection_wants_probe(self, call) ? tksp_py_patience(call, tksp_py_now()) : 0);
 }
 
 /* send(call) -> when take() is due */
@@ -146,6 +166,59 @@ static PyObject *connection_take(PyObject *object, PyObject *look) {
         tks_buf_reset(&self->out);
     }
     return bytes;
+}
+
+/* May the call of this place be sent elsewhere, too? */
+static bool is_repeatable(const tksp_py_place *place) {
+    const tksp_py_call *call = place->call;
+    return call != NULL && !call->over && tks_op_get_batch(call->core)->safety != TKS_ONCE;
+}
+
+/* Until when answers have to come, for what was sent before may lead nowhere: routers forget connections that say
+ * nothing. Infinity on a new connection, where an answer has begun, and where nothing that waits may be sent twice. */
+static PyObject *connection_silence_ends(PyObject *object, void *unused) {
+    (void)unused;
+    tksp_py_connection *self = (tksp_py_connection *)object;
+    double ends = INFINITY;
+    bool may_be_dead = self->heard > -INFINITY && tks_reader_is_idle(self->reader);
+    for (size_t i = 0; may_be_dead && i + self->unsent < self->count; i++) {
+        const tksp_py_place *p = tksp_py_place_at(self, i);
+        if (!is_repeatable(p)) continue;
+        ends = fmax(self->read, p->call->queued) + tksp_py_patience(p->call, p->call->queued);
+        break;
+    }
+    return PyFloat_FromDouble(ends);
+}
+
+/* withdraw() -> the calls that may be sent on another connection: those that may be sent twice, and those that have not
+ * been taken. What was sent is still answered: to nobody. */
+static PyObject *connection_withdraw(PyObject *object, PyObject *unused) {
+    (void)unused;
+    tksp_py_connection *self = (tksp_py_connection *)object;
+    size_t count = self->count, gone = 0;
+    tksp_py_call **calls = PyMem_Malloc((count + 1) * sizeof *calls);
+    PyObject *list = calls == NULL ? PyErr_NoMemory() : PyList_New(0);
+    if (list == NULL || count != self->count) { /* it has ended meanwhile */
+        PyMem_Free(calls);
+        return list;
+    }
+    size_t sent = count - self->unsent;
+    for (size_t i = 0; i < count; i++) {
+        tksp_py_place *p = tksp_py_place_at(self, i);
+        if (i < sent && !is_repeatable(p)) continue;
+        if (p->call != NULL) calls[gone++] = p->call;
+        p->call = NULL;
+    }
+    self->count = sent;
+    self->unsent = 0;
+    tks_buf_wipe(&self->out);
+    for (size_t i = 0; i < gone; i++) {
+        if (list != NULL && !calls[i]->over && PyList_Append(list, (PyObject *)calls[i]) < 0)
+            Py_CLEAR(list);
+        Py_DECREF(calls[i]);
+    }
+    PyMem_Free(calls);
+    return list;
 }
 
 /* drain() -> the calls that are still waiting, in order; the connection is at its end */
@@ -241,6 +314,8 @@ static PyMethodDef connection_methods[] = {
     {"send", connection_send, METH_O, NULL},
     {"take", connection_take, METH_O, NULL},
     {"feed", tksp_py_connection_feed, METH_O, NULL},
+    {"probe_for", connection_probe_for, METH_O, NULL},
+    {"withdraw", connection_withdraw, METH_NOARGS, NULL},
     {"drain", connection_drain, METH_NOARGS, NULL},
     {"live", connection_live, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
@@ -248,11 +323,14 @@ static PyMethodDef connection_methods[] = {
 
 static PyMemberDef connection_members[] = {
     {"heard", T_DOUBLE, offsetof(tksp_py_connection, heard), READONLY, "The last whole answer."},
+    {"read", T_DOUBLE, offsetof(tksp_py_connection, read), READONLY, "When anything came."},
+    {"expires", T_DOUBLE, offsetof(tksp_py_connection, expires), 0, "It is replaced from then on."},
     {NULL, 0, 0, 0, NULL},
 };
 
 static PyGetSetDef connection_getset[] = {
     {"oldest", connection_oldest, NULL, NULL, NULL},
+    {"silence_ends", connection_silence_ends, NULL, NULL, NULL},
     {"oversized", tksp_py_connection_oversized, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

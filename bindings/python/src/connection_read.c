@@ -182,7 +182,6 @@ static tks_trust answer_all(tksp_py_connection *self, PyObject **settled, PyObje
         Py_DECREF(call);
     }
     forget_given(self);
-    self->heard = tksp_py_now();
     return worst;
 }
 
@@ -216,6 +215,8 @@ PyObject *tksp_py_connection_feed(PyObject *object, PyObject *arg) {
         PyTuple_New(3); /* now: later there would be no way to say that memory is short */
     if (result == NULL) return NULL;
     self->taking = true;
+    self->read = tksp_py_now();
+    if (self->got > 0) self->heard = self->read;
     tks_trust trust = self->got > 0 ? answer_all(self, &settled, &wants) : TKS_TRUST_KEEP;
     PyTuple_SetItem(result, 0, or_none(settled));
     PyTuple_SetItem(result, 1, or_none(wants));

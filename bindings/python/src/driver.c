@@ -11,8 +11,6 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include "tokenstore/connecting.h"
-
 typedef struct driver_object {
     PyObject head;
     const tksp_py_state *state;

@@ -11,6 +11,7 @@
 #define TOKENSTORE_PY_DRIVER_H
 
 #include "glue.h"
+#include "tokenstore/connecting.h"
 #include "tokenstore/greeting.h"
 
 typedef struct tksp_py_call tksp_py_call;
@@ -46,6 +47,7 @@ struct tksp_py_call {
     PyObject *value, *error;       /* what came of it; both NULL: it is not settled */
     PyObject *connection;          /* it was last sent on; NULL: none */
     double began, deadline;        /* time.monotonic() */
+    double queued;                 /* when it was sent last */
     int64_t wall_ms;               /* a clock that stands still; 0: the machine's */
     tks_need need;                 /* what its last step asked for */
     char sent, over, blocking, under_way; /* bool, as T_BOOL has it */
@@ -137,6 +139,8 @@ typedef struct tksp_py_connection {
     size_t replies_capacity;
     tks_buf out;
     double heard;        /* when the last whole answer to a call came; the greeting's is none */
+    double read;         /* when anything came after the greeting */
+    double expires;      /* it is replaced from then on */
     bool answered;       /* the first reply has come */
     bool broken, taking; /* taking: a take() is due, and will come */
 } tksp_py_connection;
@@ -148,8 +152,16 @@ typedef enum tksp_py_due {
     TKSP_PY_DUE_NOW   /* nothing is under way */
 } tksp_py_due;
 
+/* Has the connection been idle for so long that a call which must not be repeated asks PING first? */
+bool tksp_py_connection_wants_probe(const tksp_py_connection *self, const tksp_py_call *call);
+
 /* Puts what the call has to say in the queue. False with an exception. */
 bool tksp_py_connection_send(tksp_py_connection *self, tksp_py_call *call, tksp_py_due *due);
+
+/* How long a call that was sent `at` waits for any sign of the server. */
+static inline double tksp_py_patience(const tksp_py_call *call, double at) {
+    return (call->deadline - at) / TKS_SILENCE_DIVISOR;
+}
 
 static inline tks_client *tksp_py_connection_client(const tksp_py_connection *self) {
     return tksp_py_client_get(self->client);

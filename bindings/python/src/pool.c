@@ -61,12 +61,24 @@ static bool ask_number(PyObject *object, const tksp_py_state *state, tksp_py_nam
     return good;
 }
 
+/* May the call just be sent on the one connection? */
+static bool is_ready(const tksp_py_pool *self, const tksp_py_call *call) {
+    const tksp_py_connection *only = (tksp_py_connection *)self->only;
+    return only != NULL && call->began < only->expires &&
+           !tksp_py_connection_wants_probe(only, call);
+}
+
+/* When the pool looks whether its connection has fallen silent. */
+static double look_at(const tksp_py_call *call) {
+    return call->began + tksp_py_patience(call, call->began);
+}
+
 /* Does what the call wants first. */
 static bool proceed(tksp_py_pool *self, tksp_py_call *call) {
     tksp_py_due due;
     tksp_py_wish wish = tksp_py_call_wish(call);
     if (wish == TKSP_PY_NOTHING) return true;
-    if (wish != TKSP_PY_SEND || self->only == NULL)
+    if (wish != TKSP_PY_SEND || !is_ready(self, call))
         return ask((PyObject *)self, self->state, TKSP_PY_PROCEED, (PyObject *)call);
     PyObject *only = self->only;
     Py_INCREF(only);
@@ -82,9 +94,9 @@ bool tksp_py_pool_begin(tksp_py_pool *self, tksp_py_call *call) {
     tksp_py_call_enlist(call);
     tksp_py_call_step(call, &event);
     tksp_py_call_finish(call);
-    if (proceed(self, call) && (call->over || call->deadline >= self->alarm_at ||
+    if (proceed(self, call) && (call->over || look_at(call) >= self->alarm_at ||
                                 ask_number((PyObject *)self, self->state, TKSP_PY_SET_ALARM,
-                                           PyFloat_FromDouble(call->deadline))))
+                                           PyFloat_FromDouble(look_at(call)))))
         return true;
     tksp_py_call_end(call);
     return false;

@@ -39,7 +39,7 @@ class Case:
         self.ops = _core.NodeTokens(value_type, "p", 24, 16, 65536)
         self.asked: list[Any] = []
         self.answers: list[Any] = []
-        self.ends: list[int] = []  # where in `right` the answer ends
+        self.ends: list[float] = []  # where in `right` the answer ends
         self.right = b""  # what the server should say
         self.said = 0  # so much of it has been said
         self.honest = True  # and nothing else
@@ -68,10 +68,10 @@ class Case:
         self.at += 1
         deeds = (
             *(self.ask, self.ask, self.ask_for_a_value, self.take, self.take, self.cancel),
-            *(self.answer, self.answer, self.answer, self.expire, self.close, self.lose_all),
+            *(self.answer, self.answer, self.withdraw, self.expire, self.close, self.lose_all),
             *(self.fail, self.drain, self.wait, self.say),
         )
-        if deeds[deed] in (self.lose_all, self.drain, self.say) and number < RARE:
+        if deeds[deed] in (self.lose_all, self.drain, self.say, self.withdraw) and number < RARE:
             deed = 6  # what ends everything is done now and then
         deeds[deed](number)
         return True
@@ -128,6 +128,15 @@ class Case:
         for call in self.connection.drain():
             call.lost(tokenstore.ConnectionError("gone"), True)
 
+    def withdraw(self, number: int) -> None:
+        """As where the connection has fallen silent; what was not taken is never sent."""
+        for i in range(self.taken, len(self.asked)):
+            self.ends[i] = math.inf
+        self.right = self.right[: max([end for end in self.ends if end < math.inf], default=0)]
+        self.taken = len(self.asked)
+        for call in self.connection.withdraw():
+            call.lost(tokenstore.ConnectionError("silent"), True)
+
     def wait(self, number: int) -> None:
         """A task waits for a call."""
         with suppress(RuntimeError):  # one does already
@@ -140,11 +149,15 @@ class Case:
 
     def answer(self, number: int) -> None:
         """More of what the server should say."""
-        written = self.ends[self.taken - 1] if self.taken else 0
+        written = self.written()
         piece = self.right[self.said : min(self.said + number * 16, written)]
         if self.honest:
             self.said += len(piece)
         self.feed(piece)
+
+    def written(self) -> int:
+        """Where in `right` the answers end to what was taken."""
+        return max([end for end in self.ends[: self.taken] if end < math.inf], default=0)
 
     def say(self, number: int) -> None:
         """Anything, of a length that comes first."""
@@ -187,7 +200,7 @@ class Case:
             assert len(self.connection) == 0
             return
         assert self.connection.live() == len(left)
-        if self.honest and self.taken and self.said == self.ends[self.taken - 1]:
+        if self.honest and self.said == self.written():
             assert all(call.over for call in self.asked[: self.taken])
         assert self.connection.drain() == left
 

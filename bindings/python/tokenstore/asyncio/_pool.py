@@ -46,6 +46,8 @@ class Pool(_core.Pool):
         "_leaving",
         "_most",
         "_open",
+        "_outdated",
+        "_probed",
         "_reserved",
         "_retired",
         "_size",
@@ -75,6 +77,8 @@ class Pool(_core.Pool):
         self._open: list[Connection] = []
         self._retired: list[Connection] = []  # silent: take no more calls, end those that are on them
         self._closing: list[Connection] = []  # the same, to be closed with a goodbye
+        self._probed: list[Connection] = []  # idle, and asked whether it is alive
+        self._outdated: list[Connection] = []  # open, to be replaced
         self._waiting: dict[_Call, None] = {}  # for a connection
         self._connecting: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
@@ -98,12 +102,25 @@ class Pool(_core.Pool):
             call.fail(error)
 
     def _send(self, call: _Call) -> None:
-        if len(self._open) < self._size:
+        for connection in self._open:
+            if connection.expires <= call.began:
+                connection.expires = _INFINITY
+                self._outdated.append(connection)
+        if len(self._open) - len(self._outdated) < self._size:
             self._connect()
-        if self._open:
-            min(self._open, key=len).put(call)
+        if not self._open:
+            self._waiting[call] = None
+            return
+        connection = min(self._open, key=len)
+        patience = connection.probe_for(call)
+        if patience == 0 or self._connecting is not None:
+            connection.put(call)
         else:
             self._waiting[call] = None
+            self._open.remove(connection)
+            self._probed.append(connection)
+            self._look()
+            self._connecting = self.loop.create_task(self._open_one(connection, patience))
 
     def _sleep(self, call: _Call) -> None:
         if time.monotonic() + call.pause >= call.deadline:
@@ -169,24 +186,76 @@ class Pool(_core.Pool):
             self._connecting = None
             self._waiting.clear()
 
-    async def _open_one(self) -> None:
-        connection = Connection(self)
-        try:
-            await open_connection(connection, self.server)
-        except OpenError as problem:
-            if self._connecting is asyncio.current_task():
-                self._connecting = None
-                self._tell(self._take_waiting(), problem.error, problem.final)
-            return
+    async def _open_one(self, idle: Connection | None = None, patience: float = 0) -> None:
+        """Opens a connection for those that wait, or looks whether one that was idle still leads to the server."""
+        connection = idle
+        if connection is None or not await self._answers(connection, patience):
+            connection = Connection(self)
+            try:
+                await open_connection(connection, self.server)
+            except OpenError as problem:
+                if self._connecting is asyncio.current_task():
+                    self._connecting = None
+                    self._keep_outdated()
+                    self._tell(self._take_waiting(), problem.error, problem.final)
+                return
+            connection.expires = time.monotonic() + self.server.core.draw_age()
         if self._connecting is not asyncio.current_task():
             connection.abort(ConnectionError("given up"))  # the cancellation came too late
             return
         self._connecting = None
         if connection.open:
             self._open.append(connection)
+            self._drop_outdated()
             self._look()
         for call in self._take_waiting():
             self.proceed(call)
+
+    async def _answers(self, connection: Connection, patience: float) -> bool:
+        """Asks PING on a connection that was idle. Any answer says that it is alive."""
+        ping = _core.Call(self, _core.commands((("PING",),)), None)
+        began = time.monotonic()
+        try:
+            ping.start()
+            connection.put(ping)
+            await asyncio.wait_for(_result(ping), patience)
+        except (Error, asyncio.TimeoutError):
+            connection.abort(ConnectionError("it had fallen silent"))
+            self._drop_idle(began)
+        except BaseException:
+            connection.abort(ConnectionError("given up"))
+            raise
+        if connection.open:
+            self._probed.remove(connection)
+        return connection.open
+
+    def _drop_idle(self, began: float) -> None:
+        """A connection has been silent since then: what lies between us and the server has forgotten it, and with it
+        those that were idle as long."""
+        for connection in [c for c in self._open if not len(c) and c.read <= began]:
+            connection.abort(ConnectionError("it was idle as long as one that fell silent"))
+
+    def _drop_outdated(self) -> None:
+        """There is a new connection: one that is too old takes no more calls."""
+        if self._outdated and len(self._open) > self._size:
+            old = self._outdated.pop(0)
+            self._open.remove(old)
+            self._closing.append(old)
+            self.make_room()
+
+    def _keep_outdated(self) -> None:
+        """There is no new connection; the old ones go on for a while."""
+        for connection in self._outdated:
+            connection.expires = time.monotonic() + self.server.connect_timeout
+        self._outdated.clear()
+
+    def _leave(self, connection: Connection) -> None:
+        """It owes answers and says nothing: what may be sent twice goes over another one."""
+        calls = connection.withdraw()
+        self._retire(connection)
+        self._drop_idle(min([call.began for call in calls], default=connection.read))
+        why = f"{self.server.name}: the connection had fallen silent"
+        self._tell(calls, ConnectionError(why))
 
     def _take_waiting(self) -> list[_Call]:
         waiting, self._waiting = self._waiting, {}
@@ -194,11 +263,17 @@ class Pool(_core.Pool):
 
     def lost(self, connection: Connection, error: Error) -> None:
         """The connection has ended."""
-        for connections in (self._open, self._retired, self._closing):
+        for connections in (*self._kept(), self._outdated):
             if connection in connections:
                 connections.remove(connection)
         self._look()
         self._tell(connection.drain(), error)
+
+    def _kept(self) -> tuple[list[Connection], ...]:
+        return self._open, self._probed, self._retired, self._closing
+
+    def _all(self) -> list[Connection]:
+        return [connection for connections in self._kept() for connection in connections]
 
     def _tell(self, calls: Iterable[_Call], error: Error, final: bool = False) -> None:
         for call in calls:
@@ -215,6 +290,8 @@ class Pool(_core.Pool):
         """It takes no more calls. Those on it may still end; but there is one such connection at most."""
         if connection in self._open:
             self._open.remove(connection)
+            if connection in self._outdated:
+                self._outdated.remove(connection)
             self._look()
             old, self._retired = self._retired, [connection]
             for retired in old:
@@ -246,11 +323,14 @@ class Pool(_core.Pool):
         for call in self.until(now):
             if not call.over:
                 self._expire(call)
+        for connection in [c for c in self._open if c.silence_ends <= now]:
+            self._leave(connection)
         for connection in [c for c in self._open if c.silent_at() <= now]:
             self._retire(connection)
         self._sweep()
         self.make_room()
-        nearest = min([self.deadline, *[c.silent_at() for c in self._open]])
+        silences = [min(c.silent_at(), c.silence_ends) for c in self._open]
+        nearest = min([self.deadline, *silences])
         if nearest < _INFINITY:
             self.set_alarm(max(nearest, now + _TICK))
 
@@ -325,7 +405,7 @@ class Pool(_core.Pool):
             self._connecting.cancel()
         for call in self.until(_INFINITY):
             call.lost(error, True)
-        for connection in [*self._open, *self._retired, *self._closing]:
+        for connection in self._all():
             connection.abort(error)
         _end(self._until_the_loop_ends)
 
@@ -336,7 +416,10 @@ class Pool(_core.Pool):
             self._leaving = self.loop.create_future()
             await self._leaving
         await self.disconnect()
+        connecting = self._connecting
         self.abort()
+        if connecting is not None:
+            await asyncio.wait({connecting})
 
     async def disconnect(self) -> None:
         """Closes the connections that are open; first the calls on them end. Later calls have new ones."""
@@ -348,6 +431,7 @@ class Pool(_core.Pool):
         """No connection that is open takes a call any more: gives those that are to close."""
         self._closing += self._open
         self._open.clear()
+        self._outdated.clear()
         self._look()
         connections = [*self._closing, *self._retired]
         self._sweep()
@@ -358,7 +442,7 @@ class Pool(_core.Pool):
         """Closes the connections of a loop that was closed, in which nothing runs any more."""
         for call in self.until(_INFINITY):
             call.close()
-        for connection in [*self._open, *self._retired, *self._closing]:
+        for connection in self._all():
             connection.bury()
         _end(self._until_the_loop_ends)
 
@@ -372,6 +456,10 @@ class Pool(_core.Pool):
             self._ended = True
             self._crowd(True)
             await self.disconnect()
+
+
+async def _result(call: _Call) -> None:
+    await call
 
 
 def _start(generator: AsyncGenerator[None, None]) -> None:
