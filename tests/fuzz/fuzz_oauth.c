@@ -2,13 +2,11 @@
  * within its budget: with a token that can stand in a header and is good for a while, or with an error
  * that shows nothing of it. Input: "<status> <content type>", a line with Retry-After, then the body,
  * which is the answer to every request, and what is stored if the status is below 200. */
-#include <ctype.h>
-
 #include "fuzz.h"
 #include "oauth.h"
 #include "tokenstore/secret.h"
 
-enum { STEPS_MAX = 2000, REPLIES_MAX = 2, LONG_TOKEN = 24, BUSY_MS = 1000 };
+enum { STEPS_MAX = 2000, REPLIES_MAX = 5, LONG_TOKEN = 24, BUSY_MS = 1000 };
 
 #define NOW_MS INT64_C(1700000000000)
 
@@ -43,12 +41,10 @@ static input read_input(tks_bytes rest) {
 
 /* ---- what must hold --------------------------------------------------------------------------- */
 
-static void require_bearer(tks_bytes token) {
+/* RFC 6749, A.12: it can stand in a header, and end none. */
+static void require_token(tks_bytes token) {
     REQUIRE(token.size > 0);
-    for (size_t i = 0; i < token.size; i++) {
-        char c = token.data[i];
-        REQUIRE(isalnum((unsigned char)c) || (c != '\0' && strchr("-._~+/=", c) != NULL));
-    }
+    for (size_t i = 0; i < token.size; i++) REQUIRE(token.data[i] >= ' ' && token.data[i] <= '~');
 }
 
 static void require_printable(const char *text) {
@@ -67,8 +63,8 @@ static void require_answer(const input *in, tks_buf *token) {
     tksp_oauth_verdict verdict = tksp_oauth_read_answer(&in->response, NOW_MS, &answer);
     REQUIRE((verdict == TKS_OAUTH_GRANTED) == (answer.tree != NULL));
     if (verdict == TKS_OAUTH_GRANTED) {
-        REQUIRE(in->response.status == 200);
-        require_bearer(answer.access_token);
+        REQUIRE(in->response.status == 200 || in->response.status == 201);
+        require_token(answer.access_token);
         tks_buf_append_bytes(token, answer.access_token);
     } else {
         require_printable(answer.why);
@@ -130,6 +126,7 @@ static void converse(const input *in, bool opaque, tks_bytes token) {
     options.opaque = opaque;
     if (!opaque) options.key_url = tks_bytes_of(key_url, sizeof key_url - 1);
     if (in->stored) options.redis_key = TKS_LITERAL("tokens");
+    if (in->stored) options.redis_string = TKS_LITERAL("token");
     REQUIRE(tks_spike_new(&options, &spike, NULL) == TKS_OK);
     REQUIRE(tks_spike_get_token(spike, TKS_LITERAL("aud"), 0, &op, NULL) == TKS_OK);
     tks_need need = tks_op_step(op, &event);
@@ -140,7 +137,7 @@ static void converse(const input *in, bool opaque, tks_bytes token) {
     REQUIRE(in->stored || now_ms - NOW_MS <= options.budget_ms);
     if (need == TKS_DONE) {
         const tks_access *access = tks_op_get_result(op)->access;
-        require_bearer(access->token);
+        require_token(access->token);
         REQUIRE(access->good_until_ms > now_ms && access->renew_at_ms <= access->good_until_ms);
     } else {
         const char *message = tks_op_get_error(op)->message;
