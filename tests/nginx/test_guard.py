@@ -106,7 +106,7 @@ SERVER = """
         {{}}, {{ store = sessions }}, {{ store = tokens, app = "web" }}, {{ store = "x", app = "web" }},
         {{ store = sessions, app = "web", type = "x" }}, {{ store = sessions, app = "web", cookie = 1 }},
         {{ store = sessions, app = "web", cookie = "a=b" }}, {{ store = sessions, app = "web", cache = 61 }},
-        {{ store = sessions, app = "web", open = true }},
+        {{ store = sessions, app = "web", open = true }}, {{ store = sessions, app = "web", refresh = 0 }},
       }} do
         ngx.say(select(2, pcall(function()
           local session = guard.session(given)
@@ -244,7 +244,9 @@ def test_a_server_that_cannot_write(
     own_redis: Server, begin: tuple[str, ...], end: tuple[str, ...], word: str
 ) -> None:
     """A session that is found is let through, whether or not its end can be moved; one line says so."""
-    http = HTTP.format(url=own_redis.url, secret=SECRET) + UPSTREAM.format(port=(port := free_port()))
+    http = HTTP.format(url=own_redis.url, secret=SECRET) + UPSTREAM.format(
+        port=(port := free_port())
+    )
     explained = (
         "tokenstore: a token was found, but its expiry could not be moved",
         "tokenstore: the connections to this server are given up",
@@ -356,11 +358,37 @@ def test_a_cache_that_was_asked_for(nginx: Nginx, sessions: tokenstore.Sessions)
     assert status == 401
 
 
+def test_what_a_worker_remembers_ends_by_the_servers_clock(own_redis: Server) -> None:
+    """This worker's is two hours behind."""
+    http = HTTP.format(url=own_redis.url, secret=SECRET)
+    http = http.replace(
+        "init_by_lua_block {",
+        "init_by_lua_block { ngx.now = function() return os.time() - 7200 end",
+    )
+    cached = """
+      location /cached {
+        content_by_lua_block {
+          ngx.print(guard.session({ store = sessions, app = "web", cache = 60 }).owner_id)
+        }
+      }
+    """
+    with tokenstore.Sessions(own_redis.url) as sessions, running(cached, http=http) as nginx:
+        brief = sessions.create("web", "bob", {}, duration=1)
+        assert nginx.get("/cached", bearer(brief)).text == "bob"
+        while sessions.get("web", brief) is not None:
+            pass
+        assert nginx.get("/cached", bearer(brief)).status == 401
+        lasting = sessions.create("web", "bob", {})
+        assert nginx.get("/cached", bearer(lasting)).text == "bob"
+        sessions.kill("web", lasting)
+        assert nginx.get("/cached", bearer(lasting)).text == "bob"
+
+
 def test_wrong_options_are_named(nginx: Nginx) -> None:
     lines = nginx.get("/wrong").text.splitlines()
     parts = [
         "'store'", "'app'", "'store'", "'store' (table", "'type'", "'cookie' (string",
-        "'cookie' (the name of a cookie", "'cache' (0 to 60", "'open'",
+        "'cookie' (the name of a cookie", "'cache' (0 to 60", "'open'", "'refresh' (1 to",
     ]  # fmt: skip
     assert len(lines) == len(parts)
     for line, part in zip(lines, parts):

@@ -28,52 +28,22 @@
 -- A line in the log says when Redis cannot be asked: one in ten seconds for each worker, however many
 -- requests there are.
 
+local cache = require "tokenstore.guard_cache"
 local cookie = require "tokenstore.cookie"
 local core = require "tokenstore.core"
+local guard_options = require "tokenstore.guard_options"
 local log = require "tokenstore.nginx_log"
 
 local clear_header, set_header = ngx.req.clear_header, ngx.req.set_header
+local kinds, prepare = guard_options.kinds, guard_options.prepare
 
-local CACHE_SIZE = 10000   -- entries in each worker
-local CACHE_MAX = 60       -- seconds
-local CACHE_KEY_MAX = 4096 -- bytes, so that nobody fills the memory with long cookies
-local RETRY_AFTER = 1      -- seconds, said to whoever could not be checked
+local RETRY_AFTER = 1 -- seconds, said to whoever could not be checked
 
-local KINDS = {
-  store = "table",
-  app = "string",
-  type = "string",
-  cookie = "string",
-  refresh = "number",
-  headers = "table",
-  realm = "string",
-  fail_open = "boolean",
-  cache = "number",
-}
+local failures = log.new(ngx.ERR, "tokenstore.guard: ")
 
--- What differs between the stores: their class, the options without which they cannot be asked, those they
--- do not have, what the owner is called, how long a token is at most, and how they are asked.
-local SESSION = {
-  class = "tokenstore.Sessions",
-  needs = { "app" },
-  lacks = { type = true },
-  owner = "owner_id",
-  token_max = 1024,
-}
-local TOKEN = {
-  class = "tokenstore.RedisTokens",
-  needs = { "app", "type" },
-  lacks = {},
-  owner = "owner",
-  token_max = 1024,
-}
-local JWT = {
-  class = "tokenstore.RedisJWT",
-  needs = {},
-  lacks = { app = true, type = true, refresh = true, cache = true },
-  owner = "id",
-  token_max = 65536, -- more than nginx takes in a header; the store has its own max_size
-}
+local guard = {}
+
+-- ---- asking the store ------------------------------------------------------------------------------
 
 -- The one table serves all requests: it is read before anything waits.
 local function ask_one(options, token)
@@ -102,10 +72,8 @@ local function ask(options, tokens)
   return nil
 end
 
-SESSION.ask, TOKEN.ask = ask, ask
-
--- Only a token whose signature is good costs a round trip.
-function JWT.ask(options, tokens)
+-- The same of RedisJWT. Only a token whose signature is good costs a round trip.
+local function verify(options, tokens)
   for i = 1, #tokens do
     local session, message, code = options.store:verify { token = tokens[i], value_session = true }
     if session then
@@ -117,124 +85,20 @@ function JWT.ask(options, tokens)
   return nil
 end
 
--- Headers that nginx has variables of its own for. These see the proper spelling only, and what is read once
--- they keep: a log or a proxy_set_header would go on with what the client sent.
-local OWN_VARIABLES = {
-  cookie = true,
-  host = true,
-  referer = true,
-  user_agent = true,
-  via = true,
-  x_forwarded_for = true,
-}
-
-local failures = log.new(ngx.ERR, "tokenstore.guard: ")
-
-local guard = {}
-
--- ---- options ---------------------------------------------------------------------------------------
-
-local function check_options(given, kind, level)
-  if type(given) ~= "table" then
-    error("bad argument #1 (table of options expected, got " .. type(given) .. ")", level + 1)
+-- From the cache or from Redis: the session; nil; or nil, message.
+local function look_up(options, ask_store, tokens)
+  if options.cache == 0 then
+    return ask_store(options, tokens)
   end
-  for name, value in next, given do
-    local wanted = KINDS[name]
-    if not wanted or kind.lacks[name] then
-      error(("unknown option '%s' of the guard"):format(tostring(name)), level + 1)
-    elseif type(value) ~= wanted then
-      error(("bad option '%s' (%s expected, got %s)"):format(name, wanted, type(value)), level + 1)
+  local key = options.cache_key .. table.concat(tokens, "\0")
+  local session, message = cache.get(options.store, key), nil
+  if not session then
+    session, message = ask_store(options, tokens)
+    if session then
+      cache.set(options.store, key, session, options.cache)
     end
   end
-  local metatable = given.store and getmetatable(given.store)
-  if type(metatable) ~= "table" or metatable.__name ~= kind.class then
-    error(("bad option 'store' (a %s expected)"):format(kind.class), level + 1)
-  end
-  for _, name in ipairs(kind.needs) do
-    if not given[name] then
-      error(("bad option '%s' (string expected, got nil)"):format(name), level + 1)
-    end
-  end
-  if given.cookie and not cookie.is_name(given.cookie) then
-    error("bad option 'cookie' (the name of a cookie expected)", level + 1)
-  end
-  if given.cache and not (given.cache >= 0 and given.cache <= CACHE_MAX) then
-    error(("bad option 'cache' (0 to %d seconds)"):format(CACHE_MAX), level + 1)
-  end
-end
-
--- Tables that were checked, and with what: most are the same ones for each request.
-local checked = setmetatable({}, { __mode = "k" })
-
--- What stands in the headers, so that a request need not take it apart: names and how to get at values.
-local function read_headers(headers)
-  local list = {}
-  for name, what in next, headers do
-    local entry = { name = name, inner = {} }
-    if type(what) == "function" then
-      entry.call = what
-    else
-      for field in what:gmatch "[^.]+" do
-        entry.inner[#entry.inner + 1] = field
-      end
-      entry.field = table.remove(entry.inner, 1)
-    end
-    list[#list + 1] = entry
-  end
-  return list
-end
-
--- As many upstreams read the name of a header (CGI and what came after it: HTTP_X_OWNER_ID), and as nginx
--- names its variables.
-local function fold(name)
-  return (name:lower():gsub("-", "_"))
-end
-
--- Names under which a client could pretend, and what tells whether it did: $http_x_owner_id is there for
--- X-Owner-Id, X_Owner-Id and the like.
-local function names_to_drop(headers)
-  local names, variables, always = {}, {}, false
-  for name in next, headers do
-    local folded = fold(name)
-    names[folded] = true
-    if OWN_VARIABLES[folded] then
-      always = true
-    else
-      variables[#variables + 1] = "http_" .. folded
-    end
-  end
-  return names, variables, always
-end
-
-local function prepare(given, kind, level)
-  local options = checked[given]
-  if options and options.kind == kind then
-    return options
-  end
-  check_options(given, kind, level + 1)
-  local headers = given.headers or { ["X-Owner-Id"] = kind.owner }
-  local names, variables, always = names_to_drop(headers)
-  options = {
-    kind = kind,
-    store = given.store,
-    arguments = {
-      app = given.app,
-      type = given.type,
-      refresh = given.refresh,
-      expiry = (given.cache or 0) > 0 or nil,
-    },
-    cookie = given.cookie,
-    headers = read_headers(headers),
-    names = names,
-    variables = variables,
-    drops_always = always,
-    realm = (given.realm or given.app or "jwt"):gsub('[%c"\\]', " "),
-    fail_open = given.fail_open,
-    cache = given.cache or 0,
-    cache_key = (given.app or "") .. "\0" .. (given.type or "") .. "\0",
-  }
-  checked[given] = options
-  return options
+  return session, message
 end
 
 -- ---- the request -----------------------------------------------------------------------------------
@@ -310,38 +174,6 @@ local function header_value(entry, session)
   return not value:find "%c" and value
 end
 
--- ---- looking it up ---------------------------------------------------------------------------------
-
--- For each store what it found lately: a cache of this worker's.
-local caches = setmetatable({}, { __mode = "k" })
-
-local function get_cache(store)
-  local cache = caches[store]
-  if not cache then
-    cache = assert(require("resty.lrucache").new(CACHE_SIZE))
-    caches[store] = cache
-  end
-  return cache
-end
-
--- From the cache or from Redis: the session; nil; or nil, message.
-local function look_up(options, tokens)
-  local key = options.cache > 0 and options.cache_key .. table.concat(tokens, "\0")
-  if not key or #key > CACHE_KEY_MAX then
-    return options.kind.ask(options, tokens)
-  end
-  local cache = get_cache(options.store)
-  local session, message = cache:get(key), nil
-  if not session then
-    session, message = options.kind.ask(options, tokens)
-    local left = session and (session.expires_at and session.expires_at - ngx.now() or options.cache)
-    if session and left > 0 then
-      cache:set(key, session, math.min(left, options.cache))
-    end
-  end
-  return session, message
-end
-
 -- Sets the headers that this session means.
 local function set_headers(options, session)
   local headers = options.headers
@@ -370,13 +202,13 @@ end
 
 local function drop_forged(names)
   for name in next, ngx.req.get_headers(0, true) do
-    if names[fold(name)] then
+    if names[guard_options.fold(name)] then
       clear_header(name)
     end
   end
 end
 
-local function check(options)
+local function check(options, ask_store)
   if has_forged(options) then
     drop_forged(options.names)
   end
@@ -384,7 +216,7 @@ local function check(options)
   local token = tokens[1]
   local session, message
   if token and token ~= "" and #token <= options.kind.token_max then
-    session, message = look_up(options, tokens)
+    session, message = look_up(options, ask_store, tokens)
   end
   if session then
     set_headers(options, session)
@@ -402,17 +234,17 @@ end
 
 -- session{ store, app, … }: checks a session of Sessions.
 function guard.session(given)
-  return check(prepare(given, SESSION, 2))
+  return check(prepare(given, kinds.session, 2), ask)
 end
 
 -- token{ store, app, type, … }: checks a token of RedisTokens.
 function guard.token(given)
-  return check(prepare(given, TOKEN, 2))
+  return check(prepare(given, kinds.token, 2), ask)
 end
 
 -- jwt{ store, … }: checks a token of RedisJWT, its signature and its session.
 function guard.jwt(given)
-  return check(prepare(given, JWT, 2))
+  return check(prepare(given, kinds.jwt, 2), verify)
 end
 
 return guard

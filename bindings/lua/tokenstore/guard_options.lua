@@ -1,0 +1,166 @@
+-- The options of tokenstore.guard: checked, and made ready, so that a request need not take them apart.
+
+local cookie = require "tokenstore.cookie"
+
+local CACHE_MAX = 60 -- seconds
+local REFRESH_MAX = 315360000
+
+local KINDS = {
+  store = "table",
+  app = "string",
+  type = "string",
+  cookie = "string",
+  refresh = "number",
+  headers = "table",
+  realm = "string",
+  fail_open = "boolean",
+  cache = "number",
+}
+
+-- What differs between the stores: their class, the options without which they cannot be asked, those they
+-- do not have, what the owner is called, and how long a token is at most.
+local kinds = {}
+
+kinds.session = {
+  class = "tokenstore.Sessions",
+  needs = { "app" },
+  lacks = { type = true },
+  owner = "owner_id",
+  token_max = 1024,
+}
+kinds.token = {
+  class = "tokenstore.RedisTokens",
+  needs = { "app", "type" },
+  lacks = {},
+  owner = "owner",
+  token_max = 1024,
+}
+kinds.jwt = {
+  class = "tokenstore.RedisJWT",
+  needs = {},
+  lacks = { app = true, type = true, refresh = true, cache = true },
+  owner = "id",
+  token_max = 65536, -- more than nginx takes in a header; the store has its own max_size
+}
+
+-- Headers that nginx has variables of its own for. These see the proper spelling only, and what is read once
+-- they keep: a log or a proxy_set_header would go on with what the client sent.
+local OWN_VARIABLES = {
+  cookie = true,
+  host = true,
+  referer = true,
+  user_agent = true,
+  via = true,
+  x_forwarded_for = true,
+}
+
+local options = { kinds = kinds }
+
+local function check_options(given, kind, level)
+  if type(given) ~= "table" then
+    error("bad argument #1 (table of options expected, got " .. type(given) .. ")", level + 1)
+  end
+  for name, value in next, given do
+    local wanted = KINDS[name]
+    if not wanted or kind.lacks[name] then
+      error(("unknown option '%s' of the guard"):format(tostring(name)), level + 1)
+    elseif type(value) ~= wanted then
+      error(("bad option '%s' (%s expected, got %s)"):format(name, wanted, type(value)), level + 1)
+    end
+  end
+  local metatable = given.store and getmetatable(given.store)
+  if type(metatable) ~= "table" or metatable.__name ~= kind.class then
+    error(("bad option 'store' (a %s expected)"):format(kind.class), level + 1)
+  end
+  for _, name in ipairs(kind.needs) do
+    if not given[name] then
+      error(("bad option '%s' (string expected, got nil)"):format(name), level + 1)
+    end
+  end
+  if given.cookie and not cookie.is_name(given.cookie) then
+    error("bad option 'cookie' (the name of a cookie expected)", level + 1)
+  end
+  if given.refresh and not (given.refresh >= 1 and given.refresh <= REFRESH_MAX) then
+    error(("bad option 'refresh' (1 to %d seconds)"):format(REFRESH_MAX), level + 1)
+  end
+  if given.cache and not (given.cache >= 0 and given.cache <= CACHE_MAX) then
+    error(("bad option 'cache' (0 to %d seconds)"):format(CACHE_MAX), level + 1)
+  end
+end
+
+-- Tables that were checked, and with what: most are the same ones for each request.
+local checked = setmetatable({}, { __mode = "k" })
+
+-- What stands in the headers, so that a request need not take it apart: names and how to get at values.
+local function read_headers(headers)
+  local list = {}
+  for name, what in next, headers do
+    local entry = { name = name, inner = {} }
+    if type(what) == "function" then
+      entry.call = what
+    else
+      for field in what:gmatch "[^.]+" do
+        entry.inner[#entry.inner + 1] = field
+      end
+      entry.field = table.remove(entry.inner, 1)
+    end
+    list[#list + 1] = entry
+  end
+  return list
+end
+
+-- As many upstreams read the name of a header (CGI and what came after it: HTTP_X_OWNER_ID), and as nginx
+-- names its variables.
+function options.fold(name)
+  return (name:lower():gsub("-", "_"))
+end
+
+-- Names under which a client could pretend, and what tells whether it did: $http_x_owner_id is there for
+-- X-Owner-Id, X_Owner-Id and the like.
+local function names_to_drop(headers)
+  local names, variables, always = {}, {}, false
+  for name in next, headers do
+    local folded = options.fold(name)
+    names[folded] = true
+    if OWN_VARIABLES[folded] then
+      always = true
+    else
+      variables[#variables + 1] = "http_" .. folded
+    end
+  end
+  return names, variables, always
+end
+
+-- What was given for a store of this kind, made ready. Errors point `level` functions up, as of error().
+function options.prepare(given, kind, level)
+  local ready = checked[given]
+  if ready and ready.kind == kind then
+    return ready
+  end
+  check_options(given, kind, level + 1)
+  local headers = given.headers or { ["X-Owner-Id"] = kind.owner }
+  local names, variables, always = names_to_drop(headers)
+  ready = {
+    kind = kind,
+    store = given.store,
+    arguments = {
+      app = given.app,
+      type = given.type,
+      refresh = given.refresh,
+      expiry = (given.cache or 0) > 0 or nil,
+    },
+    cookie = given.cookie,
+    headers = read_headers(headers),
+    names = names,
+    variables = variables,
+    drops_always = always,
+    realm = (given.realm or given.app or "jwt"):gsub('[%c"\\]', " "),
+    fail_open = given.fail_open,
+    cache = given.cache or 0,
+    cache_key = (given.app or "") .. "\0" .. (given.type or "") .. "\0",
+  }
+  checked[given] = ready
+  return ready
+end
+
+return options
