@@ -4,11 +4,13 @@
 -- Gives 1, or 0: another one is stored, or none.
 -- What is stored is the token, or <its end>:<the token> where it does not tell its end itself.
 
-local function forget(key, field)
+local function holds(key, field)
   local stored = redis.call('HGET', key, field)
-  if not stored or (stored ~= ARGV[1] and stored:match('^%d+:(.*)$') ~= ARGV[1]) then return 0 end
-  return redis.call('HDEL', key, field)
+  return stored and (stored == ARGV[1] or stored:match('^%d+:(.*)$') == ARGV[1])
 end
 
-local shared = ARGV[2] ~= '' and forget(KEYS[1], ARGV[2]) or 0
-return math.max(shared, forget(KEYS[2], ARGV[3]))
+local shared = ARGV[2] ~= '' and holds(KEYS[1], ARGV[2])
+local own = holds(KEYS[2], ARGV[3])
+if shared then redis.call('HDEL', KEYS[1], ARGV[2]) end
+if own then redis.call('HDEL', KEYS[2], ARGV[3]) end
+return (shared or own) and 1 or 0

@@ -75,6 +75,7 @@ class Setting:
             wire("SET", f"token:id:{GONE}", "gone-key")
             wire("SET", "token:hash:" + "0" * 32, "value")
             wire("HSET", "spike", "audience", "token")
+            wire("HSET", "spike-own", "own", "token")
             wire("SET", "spike-lock", "me")
 
     def run(self, script: str, *args: str) -> Any:
@@ -106,9 +107,12 @@ OPERATIONS: dict[str, Act] = {
     "node_take_hash": lambda s: s.store.take_hash("0" * 32),
     "node_take_hash del": lambda s: s.store.del_hash("0" * 32),
     "node_reset": lambda s: s.store.reset(),
-    "spike_store": lambda s: s.run("spike_store", "2", "spike", "spike-lock", "audience", "new", "9000", "me"),
+    "spike_store": lambda s: s.run("spike_store", "3", "spike", "spike-own", "spike-lock", "new", "9000", "me", "own",
+                                   "audience", "we", "claim", "we" + "t" * 32),
+    "spike_store own": lambda s: s.run("spike_store", "3", "spike", "spike-own", "spike-lock", "new", "9000", "me", "own",
+                                       "", "we", "claim", "we" + "t" * 32),
     "spike_unlock": lambda s: s.run("spike_unlock", "1", "spike-lock", "me"),
-    "spike_forget": lambda s: s.run("spike_forget", "1", "spike", "audience", "token"),
+    "spike_forget": lambda s: s.run("spike_forget", "2", "spike", "spike-own", "token", "audience", "own"),
 }  # fmt: skip
 
 
@@ -152,7 +156,7 @@ def own_type(key: str) -> str:
         return "zset"
     if key.startswith("bob:"):
         return "none"
-    return {"token:tokens:bob": "set", "spike": "hash"}.get(key, "string")
+    return {"token:tokens:bob": "set", "spike": "hash", "spike-own": "hash"}.get(key, "string")
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
