@@ -21,7 +21,6 @@ from setuptools.errors import PlatformError
 LIBRARIES = {
     "hiredis": ["-lhiredis"],
     "libsodium": ["-lsodium"],
-    "libcjson": ["-lcjson"],
     "openssl": ["-lssl", "-lcrypto"],
     "libcurl": ["-lcurl"],
 }

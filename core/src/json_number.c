@@ -27,14 +27,6 @@ void tksp_c_locale_leave(const tksp_c_locale *locale) {
     freelocale(locale->own);
 }
 
-double tksp_json_read_double(tks_bytes text) {
-    char copy[TKSP_NUMBER_MAX + 1]; /* strtod wants a NUL */
-
-    memcpy(copy, text.data, text.size);
-    copy[text.size] = '\0';
-    return strtod(copy, NULL);
-}
-
 tks_status tksp_json_print_double(double value, char out[TKSP_DOUBLE_MAX]) {
     tksp_c_locale locale;
     int size = 0;

@@ -1,4 +1,4 @@
-/* json_private.h - what the json*.c files share: bytes of strings, numbers, the scanner.
+/* json_private.h - what the json*.c files share: bytes of strings, numbers, trees.
  *
  * Threads: nothing here keeps state. */
 #ifndef TKSP_JSON_PRIVATE_H
@@ -10,7 +10,6 @@
 #include "tokenstore/json.h"
 
 enum {
-    TKSP_NUMBER_MAX = 63, /* characters in a number: cJSON copies at most that many */
     TKSP_DOUBLE_MAX = 32, /* room for any double as text, its NUL included */
     TKSP_ESCAPE_MAX = 6
 };
@@ -33,8 +32,8 @@ size_t tksp_json_escape(unsigned char c, char *out);
 
 /* ---- numbers (json_number.c) ------------------------------------------------------------------- */
 
-/* The C library reads and prints doubles with the locale's decimal point, and so does cJSON (how
- * depends on how it was built). Between enter and leave this thread has the "C" locale. */
+/* The C library reads and prints doubles with the locale's decimal point. Between enter and leave this
+ * thread has the "C" locale. */
 typedef struct tksp_c_locale {
     void *own, *before;
 } tksp_c_locale;
@@ -42,31 +41,45 @@ typedef struct tksp_c_locale {
 tks_status tksp_c_locale_enter(tksp_c_locale *locale);
 void tksp_c_locale_leave(const tksp_c_locale *locale);
 
-/* Reads `text`, a number by JSON's grammar of at most TKSP_NUMBER_MAX characters. Needs the "C"
- * locale where there is a fraction. An overflow gives an infinity. */
-double tksp_json_read_double(tks_bytes text);
-
 /* Prints a finite `value` in the shortest form of 15, 16 or 17 digits that reads back bit for bit;
  * always with '.' or 'e', so that it stays a double. */
 tks_status tksp_json_print_double(double value, char out[TKSP_DOUBLE_MAX]);
 
-/* ---- the scanner (json_scan.c) ----------------------------------------------------------------- */
+/* ---- trees (json.c, json_names.c) --------------------------------------------------------------- */
 
-/* What the scan saw, for those who build a tree from the same text. */
-typedef struct tksp_json_facts {
-    bool has_fraction; /* some number has a '.', so reading it depends on the locale */
-    bool has_exponent; /* without either in the text all its numbers are integers */
-} tksp_json_facts;
+struct tks_json {
+    tks_json *next, *child;
+    tks_bytes name; /* of an object's member */
+    tks_bytes text; /* of a STRING; of a BIG its digits, which a NUL ends, too */
+    union {
+        double number;   /* DOUBLE, BIG */
+        int64_t integer; /* INTEGER, BOOL */
+        size_t size;     /* ARRAY, OBJECT */
+    } u;
+    tks_json_type type;
+    bool dropped; /* a later member has its name */
+};
 
-/* All rules but unique names, nesting up to `max_depth`. TKS_OK, TKS_ERR_DATA, TKS_ERR_MEMORY. */
-tks_status tksp_json_scan(tks_bytes text, size_t max_size, unsigned max_depth,
-                          tksp_json_facts *facts, tks_error *err);
+typedef struct tksp_json_chunk tksp_json_chunk;
 
-/* The next number in `text`, which passed the scan, without its sign; *at begins at 0 and moves on.
- * Numbers come in document order. */
-tks_bytes tksp_json_next_number(tks_bytes text, size_t *at);
+typedef struct tksp_json_tree {
+    tks_json root; /* the first, so that it stands for the tree */
+    tksp_json_chunk *chunks;
+    tks_json *next, *end; /* nodes that are free */
+    size_t chunk_size;
+    char *text, *room; /* the strings; where the next one goes */
+    tks_json first[];  /* behind them the room for the strings */
+} tksp_json_tree;
 
-/* Was this number written without fraction and exponent? */
-bool tksp_json_is_integer(tks_bytes number);
+/* A tree for a text of `size` bytes, its root not set; NULL: no memory. */
+tksp_json_tree *tksp_json_tree_new(size_t size);
+void tksp_json_tree_free(tksp_json_tree *tree);
+
+/* A further node, not set; NULL: no memory. */
+tks_json *tksp_json_tree_node(tksp_json_tree *tree);
+
+/* Two members of one name are TKS_ERR_DATA; where the last counts, the others are taken out. TKS_OK,
+ * TKS_ERR_MEMORY. */
+tks_status tksp_json_check_names(tks_json *object, bool last_counts, tks_error *err);
 
 #endif

@@ -369,6 +369,7 @@ tks_status tks_json_write_tree(tks_json_writer *w, const tks_json *node) {
     case TKS_JSON_NULL: return tks_json_write_null(w);
     case TKS_JSON_BOOL: return tks_json_write_bool(w, tks_json_get_bool(node));
     case TKS_JSON_INTEGER: return tks_json_write_integer(w, tks_json_get_integer(node));
+    case TKS_JSON_BIG: return tks_json_write_integer(w, INT64_MAX);
     case TKS_JSON_DOUBLE: return tks_json_write_double(w, tks_json_get_double(node));
     case TKS_JSON_STRING: return tks_json_write_string(w, tks_json_get_string(node));
     case TKS_JSON_ARRAY:

@@ -57,10 +57,13 @@ static tks_status decode_part(tks_bytes part, unsigned char *room, const char *w
                     "the token is not valid: its %s is not base64url without padding", what);
 }
 
-/* Parses one part, which must be a JSON object. `what` is its name in messages. */
-static tks_status parse_part(tks_bytes text, const char *what, tks_json **out, tks_error *err) {
+/* Parses one part, which must be a JSON object. `what` is its name in messages; `any`: all that JSON allows,
+ * but no name twice. */
+static tks_status parse_part(tks_bytes text, const char *what, bool any, tks_json **out,
+                             tks_error *err) {
+    const tks_json_rules rules = {.max_size = SIZE_MAX, .max_depth = TKS_JSON_DEPTH, .any = any};
     tks_error why = TKS_ERROR_INIT;
-    tks_status status = tks_json_parse(text, text.size, out, &why);
+    tks_status status = tks_json_read(text, &rules, out, &why);
 
     if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
     if (status != TKS_OK)
@@ -108,7 +111,7 @@ static tks_status read_header(tks_bytes text, const tks_jwt_policy *policy, tks_
 
     if (policy->claims_only && policy->typ.size == 0 && is_plain(text, policy->algorithms, alg))
         return TKS_OK;
-    status = parse_part(text, "header", tree, err);
+    status = parse_part(text, "header", false, tree, err);
     if (status == TKS_OK) status = get_alg(*tree, policy->algorithms, alg, err);
     if (status == TKS_OK) status = tksp_jwt_check_header(*tree, policy, err);
     return status;
@@ -195,7 +198,7 @@ tks_status tksp_jwt_open(tks_bytes token, tks_key *const *keys, size_t count,
 
 tks_status tksp_jwt_read_claims(tks_bytes payload, const tks_jwt_policy *policy, tks_json **out,
                                 tks_error *err) {
-    tks_status status = parse_part(payload, "payload", out, err);
+    tks_status status = parse_part(payload, "payload", true, out, err);
     if (status == TKS_OK) status = tksp_jwt_check_claims(*out, policy, err);
     if (status != TKS_OK) {
         tks_json_free(*out);

@@ -2,8 +2,7 @@
  *
  * Purpose:   reads the members of a JWK, strictly, and hands the numbers to who can make a key of
  *            them: jwt_sodium.c, or the provider: for RSA and EC, and where there is one for secrets.
- * Lifecycle: what was decoded lies in buffers that are wiped; so are the strings of the JSON tree,
- *            which hold private keys too. */
+ * Lifecycle: what was decoded lies in buffers that are wiped; a JSON tree wipes its own strings. */
 #include <stdlib.h>
 
 #include "jwt_private.h"
@@ -11,24 +10,6 @@
 
 static tks_status refuse(tks_error *err, const char *problem) {
     return tks_fail(err, TKS_ERR_CONFIGURATION, "the JWK %s", problem);
-}
-
-/* Frees a tree and wipes its strings. The tree is ours, so its bytes may be written. */
-static void wipe_strings(const tks_json *node) {
-    if (tks_json_get_type(node) == TKS_JSON_STRING) {
-        tks_bytes text = tks_json_get_string(node);
-        tks_wipe((void *)(uintptr_t)text.data, text.size);
-        return;
-    }
-    if (tks_json_get_type(node) != TKS_JSON_OBJECT && tks_json_get_type(node) != TKS_JSON_ARRAY)
-        return;
-    for (node = tks_json_get_child(node); node != NULL; node = tks_json_get_next(node))
-        wipe_strings(node);
-}
-
-static void free_tree(tks_json *root) {
-    if (root != NULL) wipe_strings(root);
-    tks_json_free(root);
 }
 
 /* ---- members ------------------------------------------------------------------------------- */
@@ -226,10 +207,13 @@ static tks_status make_key(const tks_json *jwk, const tks_jwt_provider *provider
     return TKS_OK;
 }
 
-/* As tks_json_parse; what is wrong with the text is a wrong configuration here. */
+/* As tks_json_read; what is wrong with the text is a wrong configuration here. */
 static tks_status parse(tks_bytes json, tks_json **out, tks_error *err) {
+    static const tks_json_rules rules = {.max_size = TKS_JWK_SIZE_MAX,
+                                         .max_depth = TKS_JSON_DEPTH,
+                                         .any = true};
     tks_error why = TKS_ERROR_INIT;
-    tks_status status = tks_json_parse(json, TKS_JWK_SIZE_MAX, out, &why);
+    tks_status status = tks_json_read(json, &rules, out, &why);
     if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
     return status == TKS_OK ? TKS_OK
                             : tks_fail(err, TKS_ERR_CONFIGURATION, "the JWK is %s", why.message);
@@ -243,7 +227,7 @@ tks_status tks_key_from_jwk(tks_bytes json, const tks_jwt_provider *provider, tk
     *out = NULL;
     status = parse(json, &tree, err);
     if (status == TKS_OK) status = make_key(tree, provider, out, err);
-    free_tree(tree);
+    tks_json_free(tree);
     return status;
 }
 
@@ -292,7 +276,7 @@ tks_status tks_keyset_from_jwks(tks_bytes json, const tks_jwt_provider *provider
         status = tks_fail(err, TKS_ERR_CONFIGURATION, "this is no JWKS: it is not a JSON object");
     else
         status = fill(set, tree, provider, err);
-    free_tree(tree);
+    tks_json_free(tree);
     if (status != TKS_OK) {
         tks_keyset_free(set);
         return status;

@@ -103,7 +103,10 @@ static tks_status read_object(const tks_http_response *response, tks_json **out)
     if (!may_be_json(response->content_type)) return TKS_ERR_DATA;
     if (body.size >= 3 && memcmp(body.data, "\xEF\xBB\xBF", 3) == 0)
         body = tks_bytes_of(body.data + 3, body.size - 3);
-    tks_status status = tks_json_parse(body, ANSWER_MAX, out, NULL);
+    static const tks_json_rules rules = {.max_size = ANSWER_MAX,
+                                         .max_depth = TKS_JSON_DEPTH_MAX,
+                                         .any = true};
+    tks_status status = tks_json_read(body, &rules, out, NULL);
     if (status == TKS_OK && tks_json_get_type(*out) != TKS_JSON_OBJECT) {
         tks_json_free(*out);
         *out = NULL;
@@ -158,12 +161,10 @@ static int64_t seconds_of(const tks_json *tree, const char *name) {
     const tks_json *value = tks_json_find(tree, name);
     double seconds = -1;
     if (value == NULL) return -1;
-    switch (tks_json_get_type(value)) {
-    case TKS_JSON_INTEGER:
-    case TKS_JSON_DOUBLE: seconds = tks_json_get_double(value); break;
-    case TKS_JSON_STRING: seconds = decimal(tks_json_get_string(value)); break;
-    default: break;
-    }
+    if (tks_json_is_number(value))
+        seconds = tks_json_get_double(value);
+    else if (tks_json_get_type(value) == TKS_JSON_STRING)
+        seconds = decimal(tks_json_get_string(value));
     if (!(seconds >= 0)) return -1;
     return seconds > EXPIRES_MAX_S ? INT64_C(1000) * EXPIRES_MAX_S : (int64_t)(seconds * 1000);
 }

@@ -15,12 +15,12 @@ typedef struct tksp_command {
     const tksp_script *script; /* NULL: a plain command */
     const tks_bytes *argv;     /* script: number of keys, keys, arguments */
     size_t argc;
-    tks_bytes route;  /* the key that chooses the server */
-    bool by_text;     /* script: the server does not know it, send its text */
-    bool raw;         /* an error reply is an answer like any other */
-    bool any_type;    /* WRONGTYPE is an answer, too: the key is another program's */
+    tks_bytes route;       /* the key that chooses the server */
+    bool by_text;          /* script: the server does not know it, send its text */
+    bool raw;              /* an error reply is an answer like any other */
+    bool any_type;         /* WRONGTYPE is an answer, too: the key is another program's */
     bool may_be_forbidden; /* NOPERM is an answer, too */
-    tks_reply *reply; /* the final answer; owned */
+    tks_reply *reply;      /* the final answer; owned */
 } tksp_command;
 
 typedef struct tksp_op_kind {

@@ -53,7 +53,7 @@ TEST(json_getters_give_what_was_written) {
 }
 
 TEST(json_integers_keep_all_53_bits) {
-    /* Where cJSON's valueint saturates, and doubles would still hold. */
+    /* Where an int would end, and doubles still hold. */
     static const int64_t values[] = {0,
                                      1,
                                      -1,

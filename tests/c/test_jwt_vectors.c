@@ -209,25 +209,37 @@ static void check_silent(tks_bytes token, const tks_error *err) {
     }
 }
 
+/* Claims may hold what our writer does not write. */
+static void check_same(const tks_json *a, const tks_json *b) {
+    tks_json_type type = tks_json_get_type(a);
+    if (!CHECK_INT(type, tks_json_get_type(b))) return;
+    if (type == TKS_JSON_STRING || type == TKS_JSON_BIG)
+        CHECK_BYTES(tks_json_get_string(a), tks_json_get_string(b));
+    if (tks_json_is_number(a)) CHECK(tks_json_get_double(a) == tks_json_get_double(b));
+    if (type == TKS_JSON_BOOL) CHECK_INT(tks_json_get_bool(a), tks_json_get_bool(b));
+    if (type != TKS_JSON_ARRAY && type != TKS_JSON_OBJECT) return;
+    CHECK_INT(tks_json_get_size(a), tks_json_get_size(b));
+    a = tks_json_get_child(a);
+    b = tks_json_get_child(b);
+    for (; a != NULL && b != NULL; a = tks_json_get_next(a), b = tks_json_get_next(b)) {
+        CHECK_BYTES(tks_json_get_name(a), tks_json_get_name(b));
+        check_same(a, b);
+    }
+}
+
 /* Who does not want the header gets the same claims, or hears the same. */
 static void check_claims_only(tks_bytes token, const ring *r, const tks_jwt_policy *policy,
                               const tks_jwt *whole, const tks_error *whole_err) {
     tks_jwt_policy claims_only = *policy;
     tks_error err = TKS_ERROR_INIT;
     tks_jwt jwt = {NULL, NULL};
-    tks_buf a, b;
 
     claims_only.claims_only = true;
     (void)tks_jwt_decode(token, r->keys, r->count, &claims_only, &jwt, &err);
     CHECK_STATUS(err.status, whole_err->status);
     CHECK_TEXT(err.message, whole_err->message);
-    tks_buf_init(&a, ROOM);
-    tks_buf_init(&b, ROOM);
-    if (whole->claims != NULL) append_json(whole->claims, &a);
-    if (jwt.claims != NULL) append_json(jwt.claims, &b);
-    CHECK_BYTES(tks_buf_bytes(&b), tks_buf_bytes(&a));
-    tks_buf_clear(&a);
-    tks_buf_clear(&b);
+    CHECK((whole->claims != NULL) == (jwt.claims != NULL));
+    if (whole->claims != NULL && jwt.claims != NULL) check_same(jwt.claims, whole->claims);
     tks_jwt_clear(&jwt);
 }
 

@@ -31,6 +31,7 @@ static void require_same_tree(const tks_json *a, const tks_json *b) {
     case TKS_JSON_STRING:
         REQUIRE(tks_bytes_equal(tks_json_get_string(a), tks_json_get_string(b)));
         return;
+    case TKS_JSON_BIG: REQUIRE(false); return; /* our own data has none */
     case TKS_JSON_ARRAY:
     case TKS_JSON_OBJECT: break;
     }
@@ -62,6 +63,40 @@ static void require_members(const tks_json *tree, tks_bytes text) {
     REQUIRE(count == tks_json_get_size(tree));
     REQUIRE(tks_bytes_equal(tks_buf_bytes(&again), text));
     tks_buf_clear(&again);
+}
+
+/* What others wrote: all that our own data may be, and reads alike; names are unique in it, too. */
+static void require_sound(const tks_json *node, unsigned depth) {
+    tks_json_type type = tks_json_get_type(node);
+    size_t size = 0;
+    REQUIRE(depth <= TKS_JSON_DEPTH_MAX);
+    if (type == TKS_JSON_BIG || type == TKS_JSON_STRING) {
+        tks_bytes text = tks_json_get_string(node);
+        REQUIRE(text.data[text.size] == '\0');
+        REQUIRE(type == TKS_JSON_STRING || text.size >= 19);
+        return;
+    }
+    if (type != TKS_JSON_ARRAY && type != TKS_JSON_OBJECT) return;
+    for (const tks_json *m = tks_json_get_child(node); m != NULL; m = tks_json_get_next(m)) {
+        size++;
+        if (type == TKS_JSON_OBJECT && size <= 50) {
+            for (const tks_json *n = tks_json_get_next(m); n != NULL; n = tks_json_get_next(n))
+                REQUIRE(!tks_bytes_equal(tks_json_get_name(m), tks_json_get_name(n)));
+        }
+        require_sound(m, depth + 1);
+    }
+    REQUIRE(size == tks_json_get_size(node));
+}
+
+static void try_as_foreign(tks_bytes text) {
+    tks_json *tree = NULL, *own = NULL;
+    if (tks_json_read_foreign(text, &tree, NULL) == TKS_OK) require_sound(tree, 0);
+    if (tks_json_parse(text, SIZE_MAX, &own, NULL) == TKS_OK) {
+        REQUIRE(tree != NULL);
+        require_same_tree(tree, own);
+    }
+    tks_json_free(tree);
+    tks_json_free(own);
 }
 
 static void try_as_text(tks_bytes text) {
@@ -130,6 +165,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     size_t at = 0;
 
     try_as_text(text);
+    try_as_foreign(text);
     try_as_string(text);
     try_as_double(text);
     while (tks_json_next_member(text, &at, &name, &value)) REQUIRE(at <= size);

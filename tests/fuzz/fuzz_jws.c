@@ -37,26 +37,32 @@ static void append_signed(const tks_key *key, tks_bytes header, tks_bytes claims
     tksp_base64url_encode(tks_bytes_of((const char *)signature, size), out);
 }
 
-static void write_tree(const tks_json *tree, tks_buf *out) {
+/* False: they hold what we do not write. */
+static bool write_tree(const tks_json *tree, tks_buf *out) {
     tks_json_writer w;
     tks_buf_init(out, ROOM);
     tks_json_writer_init(&w, out, ROOM, "claims", NULL);
-    REQUIRE(tks_json_write_tree(&w, tree) == TKS_OK);
+    tks_status status = tks_json_write_tree(&w, tree);
+    REQUIRE(status == TKS_OK || status == TKS_ERR_DATA);
+    return status == TKS_OK;
 }
 
-/* Claims that were taken can be sent on, if they still fit. */
+/* Claims that were taken can be sent on, if we write such, and they still fit. */
 static void require_round_trip(const tks_jwt *jwt, tks_key *key, const tks_jwt_policy *policy) {
     tks_buf claims, again, token;
     tks_error err = TKS_ERROR_INIT;
     tks_jwt second;
 
-    write_tree(jwt->claims, &claims);
+    if (!write_tree(jwt->claims, &claims)) {
+        tks_buf_clear(&claims);
+        return;
+    }
     tks_buf_init(&token, ROOM);
     tks_status status = tks_jwt_encode(tks_buf_bytes(&claims), key, TKS_JWT_HS256,
                                        tks_bytes_of(NULL, 0), 0, &token, &err);
     if (status == TKS_OK) {
         REQUIRE(tks_jwt_decode(tks_buf_bytes(&token), &key, 1, policy, &second, &err) == TKS_OK);
-        write_tree(second.claims, &again);
+        REQUIRE(write_tree(second.claims, &again));
         REQUIRE(tks_bytes_equal(tks_buf_bytes(&claims), tks_buf_bytes(&again)));
         tks_buf_clear(&again);
         tks_jwt_clear(&second);

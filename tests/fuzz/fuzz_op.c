@@ -193,8 +193,10 @@ static void require_session(const tks_session *session) {
 }
 
 static void require_result(const tks_result *result) {
-    REQUIRE(result->type <= TKS_RESULT_SESSION);
-    if (result->type == TKS_RESULT_SESSION) require_session(result->session);
+    REQUIRE(result->type <= TKS_RESULT_SESSIONS);
+    if (result->type == TKS_RESULT_SESSION) require_session(&result->sessions[0]);
+    for (size_t i = 0; result->type == TKS_RESULT_SESSIONS && i < result->size; i++)
+        REQUIRE(result->sessions[i].iat == -1 && result->sessions[i].rjwt.size > 0);
     for (size_t i = 0; result->type == TKS_RESULT_JSONS && i < result->size; i++)
         REQUIRE(tks_json_get_type(result->values[i]) == TKS_JSON_OBJECT);
     if (result->type != TKS_RESULT_TOKEN && result->type != TKS_RESULT_TOKENS) return;

@@ -3,6 +3,7 @@ verifies, and ends."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -215,3 +216,31 @@ def test_a_session_of_one_language_is_good_in_all(
             assert lives(ours, token)
             assert lives_there(theirs, token)
             assert python.verify(token)["id"] == "bob"
+
+
+BIG = 1152921504606847000  # 2**60 as JavaScript writes it
+STRANGE = {
+    "big": BIG,
+    "bigger": 10**20,
+    "nul": "a\0b",
+    "half": "\ud800",
+    "\udead": [1, {"\0": -BIG}],
+    "small": 5e-324,
+    "deep": json.loads("[" * 100 + "]" * 100),
+}
+
+
+def test_what_node_signs_is_read_whatever_it_is(server: Server, theirs: Node) -> None:
+    """JavaScript writes a large integer as digits, and strings as they are."""
+    token = str(theirs("sign", "bob", {"dataToken": {"id": BIG}, "dataSession": STRANGE}))
+    rjwt = theirs("verify", token)["rjwt"]
+    with tokenstore.RedisJWT(server.url, secret=SECRET, multiple=True) as ours:
+        found = ours.verify(token, value_session=True)
+        assert found["dataToken"] == {"id": BIG}
+        assert found["dataSession"] == STRANGE == json.loads(server("GET", rjwt))["dataSession"]
+        assert ours.reindex() == 1
+        assert ours.list("bob")[0]["dataSession"] == STRANGE
+        with pytest.raises(tokenstore.DataError, match=r"data_session\.big"):
+            ours.sign("bob", data_session=found["dataSession"])
+        assert ours.destroy(rjwt) is True
+    assert not lives_there(theirs, token)

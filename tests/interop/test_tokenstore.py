@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import tokenstore
 from node import MISSING, Node, is_there, node
 from ours import Ours, OursFailedError
 from servers import Server
@@ -172,3 +173,21 @@ def test_what_node_leaves_behind_is_cleaned_when_met(server: Server, theirs: Nod
     assert ours("list", owner_id="bob") == [stays]
     assert server("SMEMBERS", "token:tokens:bob") == [stays["id"].encode()]
     assert theirs("list", "bob") == [stays]
+
+
+def test_what_node_stores_is_read_whatever_it_is(server: Server, theirs: Node) -> None:
+    """JavaScript writes a large integer as digits, and strings as they are."""
+    big = 1152921504606847000  # 2**60 as JavaScript writes it
+    attrs = {"big": big, "bigger": 10**20, "nul": "a\0b", "half": "\ud800", "deep": json.loads("[" * 100 + "]" * 100)}
+    for owner in ("bob", big, 1e21):
+        token = theirs("add", {"owner_id": owner, "attrs": attrs})
+        with tokenstore.Tokenstore(server.url) as ours:
+            assert ours.get(token["id"]) == ours.get_key(token["key"]) == {**token, "owner_id": owner, "attrs": attrs}
+            with pytest.raises(tokenstore.DataError, match=r"attrs\.big"):
+                ours.set(token["id"], attrs)
+            before = server("GET", f"token:key:{token['key']}")
+            assert ours.set(token["id"], {"a": 1}) is True
+            text = json.dumps(attrs, separators=(",", ":"), ensure_ascii=True).encode()
+            assert server("GET", f"token:key:{token['key']}") == before.replace(text, b'{"a":1}')
+            assert ours.delete(token["id"]) is True
+    assert server.keys() == []

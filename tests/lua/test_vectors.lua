@@ -4,7 +4,7 @@ local harness = require "harness"
 local core = require "tokenstore.core"
 local tokenstore = require "tokenstore"
 local vectors = require "vectors"
-local equal, test = harness.equal, harness.test
+local equal, fails, test = harness.equal, harness.fails, harness.test
 
 local read, bytes, arguments = vectors.read, vectors.bytes, vectors.arguments
 
@@ -125,3 +125,86 @@ for _, case in ipairs(texts.refuse) do
     end
   end)
 end
+
+-- ---- JSON of other writers -----------------------------------------------------------------------------
+
+-- Does this Lua have integers, and these digits fit into one?
+local function fits(digits)
+  return harness.has_integers and math.type(tonumber(digits)) == "integer"
+end
+
+-- Is `found` what the notation says (tests/vectors/README.md)? An integer that this Lua has not is a bigint.
+local function check_foreign(found, notation)
+  if type(notation) == "string" then
+    return equal(tostring(found), notation)
+  end
+  local kind, given = next(notation)
+  if kind == "integer" then
+    local digits = bytes(given)
+    equal(tostring(found), digits)
+    local is_small = math.abs(tonumber(digits)) < 2 ^ 53
+    equal(type(found), (is_small or fits(digits)) and "number" or "table")
+  elseif kind == "double" then
+    equal(found, given == "inf" and math.huge or given == "-inf" and -math.huge or tonumber(given))
+  elseif kind == "string" then
+    equal(found, bytes(given))
+  elseif kind == "nested" then
+    for _ = 2, given do
+      equal(#found, 1)
+      found = found[1]
+    end
+    equal(#found, 0)
+  elseif kind == "array" then
+    equal(#found, #given)
+    for i, item in ipairs(given) do
+      check_foreign(found[i], item)
+    end
+  else
+    local count = 0
+    for _, member in ipairs(given) do
+      check_foreign(found[bytes(member[1])], member[2])
+    end
+    for _ in pairs(found) do
+      count = count + 1
+    end
+    equal(count, #given)
+  end
+end
+
+local node_store = assert(tokenstore.Tokenstore { redis = harness.url, prefix = "foreign" })
+
+local function read_foreign(text)
+  node_store.client:execute("SET", "foreign:key:k", '{"attrs":' .. text .. ',"key":"k","id":"i"}')
+  local token, message, code = node_store:get_key { key = "k" }
+  node_store.client:execute("DEL", "foreign:key:k")
+  return token and token.attrs, message, code
+end
+
+for _, case in ipairs(texts.foreign) do
+  test("JSON of others: " .. case.name, function()
+    local found, message = read_foreign(bytes(case.text))
+    equal(message, nil)
+    check_foreign(found, case.value)
+  end)
+end
+
+for _, case in ipairs(texts.refuse_foreign) do
+  test("JSON of others, refused: " .. case.name, function()
+    fails("data", case.error, read_foreign(bytes(case.text)))
+  end)
+end
+
+test("JSON of others: a bigint is its digits, and is not stored again", function()
+  local big, other = read_foreign "12345678901234567890", read_foreign "12345678901234567891"
+  equal(tostring(big), "12345678901234567890")
+  equal(big.digits, "12345678901234567890")
+  equal("<" .. big .. ">", "<12345678901234567890>")
+  equal(big == read_foreign "12345678901234567890", true)
+  equal(big == other, false)
+  equal(getmetatable(big), "tokenstore.bigint")
+  local token = node_store:add { owner_id = "bob" }
+  fails("data", "attrs.n is beyond 2^53-1", node_store:set { id = token.id, attrs = { n = big } })
+  fails("data", "attrs.t is not valid UTF-8", node_store:set { id = token.id, attrs = { t = read_foreign '"\\ud800"' } })
+  fails("data", "attrs.t has U+0000", node_store:set { id = token.id, attrs = { t = read_foreign '"\\u0000"' } })
+  node_store:delete { id = token.id }
+end)

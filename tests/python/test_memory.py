@@ -60,7 +60,7 @@ def errors():
     refused(tokens.create, APP, TYPE, "o", 5)
     refused(tokens.create, APP, TYPE, "o", DATA, -1)
     refused(tokens.create, APP, TYPE, "o", DATA, 60, "")
-    refused(tokens.create_many, [{"app": APP, "type": TYPE, "owner": "o"}, {"app": APP, "type": TYPE, "owner": 5}])
+    refused(tokens.create_many, [{"app": APP, "type": TYPE, "owner": "o"}, {"app": APP, "type": TYPE, "owner": 5.5}])
     refused(tokens.get_many, APP, TYPE, ["x\\udcff", 5])
     refused(tokens.update, APP, TYPE, kept, {"x": {1: 2}})
     refused(client.execute, "NONSENSE", "x")

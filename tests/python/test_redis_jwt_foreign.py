@@ -102,6 +102,7 @@ def test_other_spellings_are_sessions(sessions: RedisJWT, server: Server) -> Non
         f' {{ "rjwt" : "{KEY}" }}\n',
         f'{{"dataSession":{{"a":1}},"rjwt":"{KEY}"}}',
         '{"rjwt":"\\u0062ob:AAAAAAAAAAA"}',
+        f'{{"dataSession":{{"half":"\\ud800"}},"rjwt":"{KEY}"}}',
     ):
         server("SET", KEY, value)
         assert sessions.reindex() == 1

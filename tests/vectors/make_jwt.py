@@ -574,9 +574,8 @@ for what, text in (
     ("a name twice", '{"sub":"bob","sub":"eve"}'), ("exp twice", '{"exp":1,"exp":1900000000}'),
     ("a name twice, once escaped", '{"sub":"bob","\\u0073ub":"eve"}'), ("a name twice, deeper", '{"a":{"b":1,"b":2}}'),
     ("more behind it", '{"sub":"bob"}{}'), ("NUL behind it", '{"sub":"bob"}\0'), ("a comment", '{"sub":"bob"/**/}'),
-    ("a comma too many", '{"sub":"bob",}'), ("a number too large", '{"n":9007199254740992}'),
-    ("1e999", '{"n":1e999}'), ("NaN", '{"n":NaN}'), ("Infinity", '{"n":-Infinity}'), ("a leading zero", '{"n":01}'),
-    ("single quotes", "{'sub':'bob'}"), ("cut short", '{"sub":"bob"'), ("U+0000", '{"sub":"bob\\u0000"}'),
+    ("a comma too many", '{"sub":"bob",}'), ("too many digits", '{"n":' + "7" * 4301 + "}"), ("NaN", '{"n":NaN}'), ("Infinity", '{"n":-Infinity}'), ("a leading zero", '{"n":01}'),
+    ("single quotes", "{'sub':'bob'}"), ("cut short", '{"sub":"bob"'),
     ("a control character", '{"sub":"b\nb"}'), ("depth 33", nested(33)), ("depth 2000", nested(900)),
 ):  # fmt: skip
     case(f"payload: {what}", hs(text), message="its payload is")
@@ -584,6 +583,12 @@ case("payload: invalid UTF-8", hs(b'{"sub":"\xc3\x28"}'), message="its payload i
 case("payload: a byte order mark", hs(b'\xef\xbb\xbf{"sub":"bob"}'), message="its payload is")
 case("payload: UTF-16", hs('{"sub":"bob"}'.encode("utf-16-le")), message="its payload is")
 case("payload: depth 32", hs(nested(32)), "ok")
+for what, text in (
+    ("an integer of 18 digits", '{"user_id":281674916028284930}'), ("2^53", '{"n":9007199254740992}'),
+    ("an integer of 4300 digits", '{"n":' + "7" * 4300 + "}"), ("1e999", '{"n":1e999}'), ("U+0000", '{"sub":"bob\\u0000"}'),
+    ("half of a surrogate pair", '{"sub":"\\ud800"}'),
+):  # fmt: skip
+    case(f"payload: {what}", hs(text), "ok")
 good("payload: an empty object", hs({}), {})
 good("payload: white space", hs(' {\r\n\t"sub" : "bob" } '), {"sub": "bob"})
 good("payload: names that differ in case", hs({"sub": "bob", "Sub": "eve"}), {"sub": "bob", "Sub": "eve"})
@@ -609,8 +614,8 @@ for what, text, verdict in (
     ("-1", -1, "expired_token"), ("-0", "-0", "expired_token"), ("-0.0", "-0.0", "expired_token"),
     ("-1e300", "-1e300", "expired_token"), ("1e-300", "1e-300", "expired_token"), ("in 2038", 2**31 - 1, "ok"),
     ("after 2038", 2**31, "ok"), ("after 2106", 2**32, "ok"), ("-2^31", -(2**31), "expired_token"),
-    ("2^53-1", 2**53 - 1, "ok"), ("2^53", 2**53, "invalid_token"), ("2^63", 2**63, "invalid_token"),
-    ("2^64", 2**64, "invalid_token"), ("2^64 + an hour ago", 2**64 + T - 3600, "invalid_token"), ("1e18", "1e18", "ok"),
+    ("2^53-1", 2**53 - 1, "ok"), ("2^53", 2**53, "ok"), ("2^63", 2**63, "ok"),
+    ("2^64", 2**64, "ok"), ("2^64 + an hour ago", 2**64 + T - 3600, "ok"), ("-2^64", -(2**64), "expired_token"), ("1e18", "1e18", "ok"),
     ("1e300", "1e300", "ok"), ("1e999", "1e999", "invalid_token"), ("-1e999", "-1e999", "invalid_token"),
     ("milliseconds", T * 1000, "ok"), ("a string", f'"{T + 60}"', "invalid_token"), ("an empty string", '""', "invalid_token"),
     ("null", "null", "invalid_token"), ("true", "true", "invalid_token"), ("false", "false", "invalid_token"),

@@ -7,13 +7,14 @@ enum { STACK_PER_LEVEL = 6 }; /* slots one level of nesting takes, with room to 
 
 /* ---- Lua to JSON ------------------------------------------------------------------------------ */
 
-static bool is_array_marked(lua_State *L, int index) {
-    bool marked = false;
+/* Is the metatable of the table at `index` that of TKSP_UP_* number `up`? */
+static bool has_metatable(lua_State *L, int index, int up) {
+    bool has = false;
     if (lua_getmetatable(L, index)) {
-        marked = lua_rawequal(L, -1, lua_upvalueindex(TKSP_UP_ARRAY)) != 0;
+        has = lua_rawequal(L, -1, lua_upvalueindex(up)) != 0;
         lua_pop(L, 1);
     }
-    return marked;
+    return has;
 }
 
 typedef enum shape { OBJECT, ARRAY, NEITHER } shape;
@@ -23,7 +24,7 @@ static shape table_shape(lua_State *L, int index, size_t *size, const char **pro
     size_t names = 0;
     size_t items = 0;
     lua_Number highest = 0;
-    bool marked = is_array_marked(L, index);
+    bool marked = has_metatable(L, index, TKSP_UP_ARRAY);
 
     *size = 0;
     lua_pushnil(L);
@@ -131,6 +132,9 @@ static tks_status write_table(lua_State *L, int index, tks_json_writer *w) {
     if (!lua_checkstack(L, STACK_PER_LEVEL)) {
         return tks_json_refuse(w, "nests too deeply for Lua's stack");
     }
+    if (has_metatable(L, index, TKSP_UP_BIG)) {
+        return tks_json_write_integer(w, INT64_MAX); /* which says what is wrong */
+    }
     switch (table_shape(L, index, &size, &problem)) {
     case ARRAY: return write_array(L, index, size, w);
     case OBJECT: return write_members(L, index, w);
@@ -209,13 +213,33 @@ static void push_object(lua_State *L, const tks_json *node) {
     }
 }
 
+static void push_big(lua_State *L, tks_bytes digits) {
+    lua_createtable(L, 0, 1);
+    lua_pushlstring(L, digits.data, digits.size);
+    lua_setfield(L, -2, "digits");
+    lua_pushvalue(L, lua_upvalueindex(TKSP_UP_BIG));
+    lua_setmetatable(L, -2);
+}
+
+static void push_integer(lua_State *L, int64_t value) {
+#if LUA_VERSION_NUM < 503
+    if (value > TKS_JSON_INTEGER_MAX || value < -TKS_JSON_INTEGER_MAX) {
+        char digits[TKS_INT_SIZE];
+        push_big(L, tks_bytes_of(digits, tks_format_int(value, digits)));
+        return;
+    }
+#endif
+    tksp_lua_push_integer(L, value);
+}
+
 void tksp_lua_push_json(lua_State *L, const tks_json *node) {
     tks_bytes text = {0};
     luaL_checkstack(L, STACK_PER_LEVEL, "data nests too deeply");
     switch (tks_json_get_type(node)) {
     case TKS_JSON_NULL: lua_pushvalue(L, lua_upvalueindex(TKSP_UP_NULL)); return;
     case TKS_JSON_BOOL: lua_pushboolean(L, tks_json_get_bool(node)); return;
-    case TKS_JSON_INTEGER: tksp_lua_push_integer(L, tks_json_get_integer(node)); return;
+    case TKS_JSON_INTEGER: push_integer(L, tks_json_get_integer(node)); return;
+    case TKS_JSON_BIG: push_big(L, tks_json_get_string(node)); return;
     case TKS_JSON_DOUBLE: lua_pushnumber(L, tks_json_get_double(node)); return;
     case TKS_JSON_STRING:
         text = tks_json_get_string(node);

@@ -199,12 +199,22 @@ static void push_session(lua_State *L, const tks_session *session) {
     } else {
         lua_createtable(L, 0, 5);
         set_bytes(L, "rjwt", session->rjwt);
-        set_integer(L, "iat", session->iat);
+        if (session->iat >= 0) {
+            set_integer(L, "iat", session->iat);
+        }
     }
     set_bytes(L, "id", session->id);
     set_integer(L, "ttl", session->ttl);
     push_value(L, session->data);
     lua_setfield(L, -2, "dataSession");
+}
+
+static void push_sessions(lua_State *L, const tks_result *result) {
+    tksp_lua_new_table(L, result->size, 0);
+    for (size_t i = 0; i < result->size; i++) {
+        push_session(L, &result->sessions[i]);
+        tksp_lua_set_item(L, -2, i + 1);
+    }
 }
 
 int tksp_lua_end_result(lua_State *L, const tksp_lua_op *box, tks_bytes id) {
@@ -224,7 +234,8 @@ int tksp_lua_end_result(lua_State *L, const tksp_lua_op *box, tks_bytes id) {
     case TKS_RESULT_TEXTS: push_texts(L, result); return 1;
     case TKS_RESULT_JSON: push_value(L, result->values[0]); return 1;
     case TKS_RESULT_JSONS: push_values(L, result); return 1;
-    case TKS_RESULT_SESSION: push_session(L, result->session); return 1;
+    case TKS_RESULT_SESSION: push_session(L, &result->sessions[0]); return 1;
+    case TKS_RESULT_SESSIONS: push_sessions(L, result); return 1;
     case TKS_RESULT_REPLIES:
         return box->form == TKSP_FORM_REPLY ? push_reply(L, result->replies[0])
                                             : push_replies(L, result, box->form);

@@ -40,6 +40,42 @@ static int reply_error_tostring(lua_State *L) {
     return 1;
 }
 
+/* ---- bigint: an integer beyond what this Lua has, as its digits ---- */
+
+/* Pushes the digits of the bigint at `index`; of anything else itself. */
+static void push_digits(lua_State *L, int index) {
+    if (lua_type(L, index) == LUA_TTABLE) {
+        lua_pushliteral(L, "digits");
+        lua_rawget(L, index);
+    } else {
+        lua_pushvalue(L, index);
+    }
+}
+
+static int big_tostring(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    push_digits(L, 1);
+    return 1;
+}
+
+static int big_concat(lua_State *L) {
+    for (int i = 1; i <= 2; i++) {
+        push_digits(L, i);
+        if (!lua_isstring(L, -1)) {
+            return luaL_error(L, "attempt to concatenate a %s value", luaL_typename(L, -1));
+        }
+    }
+    lua_concat(L, 2);
+    return 1;
+}
+
+static int big_eq(lua_State *L) {
+    push_digits(L, 1);
+    push_digits(L, 2);
+    lua_pushboolean(L, lua_rawequal(L, -1, -2));
+    return 1;
+}
+
 /* Appends a metatable to the list on top, as TKSP_UP_* number `up`. Its name shows in messages;
  * getmetatable() gives the name too, so that nobody gets hold of __gc. */
 static void add_metatable(lua_State *L, int up, const char *name, bool open) {
@@ -59,6 +95,14 @@ static void set_tostring(lua_State *L, int up, lua_CFunction tostring) {
     lua_getfield(L, -1, "__name");
     lua_pushcclosure(L, tostring, 1);
     lua_setfield(L, -2, "__tostring");
+    lua_pop(L, 1);
+}
+
+/* Gives the metatable number `up` of the list on top a metamethod. */
+static void set_method(lua_State *L, int up, const char *name, lua_CFunction method) {
+    tksp_lua_get_item(L, -1, (size_t)up);
+    lua_pushcfunction(L, method);
+    lua_setfield(L, -2, name);
     lua_pop(L, 1);
 }
 
@@ -101,6 +145,7 @@ static void make_list(lua_State *L) {
     add_metatable(L, TKSP_UP_CLIENT, "tokenstore.client", false);
     add_metatable(L, TKSP_UP_NULL, "tokenstore.null", false);
     add_metatable(L, TKSP_UP_ARRAY, "tokenstore.array", true);
+    add_metatable(L, TKSP_UP_BIG, "tokenstore.bigint", false);
     add_metatable(L, TKSP_UP_TOKEN, "tokenstore.Token", true);
     add_metatable(L, TKSP_UP_SESSION, "tokenstore.Session", true);
     add_metatable(L, TKSP_UP_REPLY_ERROR, "tokenstore.ReplyError", true);
@@ -112,6 +157,9 @@ static void make_list(lua_State *L) {
     add_metatable(L, TKSP_UP_SESSION_EVENTS, "tokenstore.session_events", false);
     add_metatable(L, TKSP_UP_JWT_SESSIONS, "tokenstore.jwt_sessions", false);
     set_tostring(L, TKSP_UP_NULL, null_tostring);
+    set_method(L, TKSP_UP_BIG, "__tostring", big_tostring);
+    set_method(L, TKSP_UP_BIG, "__concat", big_concat);
+    set_method(L, TKSP_UP_BIG, "__eq", big_eq);
     set_tostring(L, TKSP_UP_TOKEN, value_tostring);
     set_tostring(L, TKSP_UP_SESSION, value_tostring);
     set_tostring(L, TKSP_UP_REPLY_ERROR, reply_error_tostring);

@@ -24,6 +24,7 @@ enum {
     TKSP_UP_CLIENT,  /* metatable of the blocking module's client */
     TKSP_UP_NULL,    /* tokenstore.null */
     TKSP_UP_ARRAY,   /* metatable of arrays */
+    TKSP_UP_BIG,     /* metatable of integers that this Lua has not */
     TKSP_UP_TOKEN,   /* metatable of Token values */
     TKSP_UP_SESSION, /* metatable of Session values */
     TKSP_UP_REPLY_ERROR,    /* metatable of an error reply among other replies */

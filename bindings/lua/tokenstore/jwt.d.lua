@@ -6,6 +6,10 @@
 ---@class tokenstore.jwt
 local jwt = {}
 
+---An integer that this Lua cannot hold, as its digits. `tostring`, `..` and `==` work.
+---@class tokenstore.bigint
+---@field digits string
+
 ---What a failing call gives as third value.
 ---@alias tokenstore.jwt.Code
 ---| "invalid_token" # anything wrong with the token

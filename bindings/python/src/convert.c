@@ -292,8 +292,23 @@ bool tksp_py_data(const tksp_py_state *state, PyObject *data, size_t max_size, b
 
 /* ---- JSON and replies to Python --------------------------------------------------------------- */
 
-static PyObject *from_utf8(tks_bytes text) {
-    return PyUnicode_DecodeUTF8(text.data, (Py_ssize_t)text.size, NULL);
+/* Beyond 64 bits. Python has a limit of its own, which a program may have lowered. */
+static PyObject *from_digits(const tksp_py_state *state, tks_bytes digits) {
+    PyObject *integer = PyLong_FromString(digits.data, NULL, 10);
+    if (integer != NULL || !PyErr_ExceptionMatches(PyExc_ValueError)) return integer;
+    PyErr_Clear();
+    PyErr_Format(state->exceptions[TKS_ERR_DATA],
+                 "an integer of %zu digits was read, which is over Python's limit: see "
+                 "sys.set_int_max_str_digits",
+                 digits.size);
+    return NULL;
+}
+
+PyObject *tksp_py_json_text(tks_bytes text) {
+    PyObject *str = PyUnicode_DecodeUTF8(text.data, (Py_ssize_t)text.size, NULL);
+    if (str != NULL || !PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) return str;
+    PyErr_Clear(); /* half of a surrogate pair */
+    return PyUnicode_DecodeUTF8(text.data, (Py_ssize_t)text.size, "surrogatepass");
 }
 
 static PyObject *from_array(const tksp_py_state *state, const tks_json *node) {
@@ -323,13 +338,14 @@ static PyObject *from_object(const tksp_py_state *state, const tks_json *node) {
     return dict;
 }
 
-/* Little deeper than TKS_JSON_DEPTH at most: the parser saw to that. */
+/* TKS_JSON_DEPTH_MAX deep at most: the reader saw to that. */
 PyObject *tksp_py_from_json(const tksp_py_state *state, const tks_json *node) {
     switch (tks_json_get_type(node)) {
     case TKS_JSON_BOOL: return PyBool_FromLong(tks_json_get_bool(node));
     case TKS_JSON_INTEGER: return PyLong_FromLongLong(tks_json_get_integer(node));
     case TKS_JSON_DOUBLE: return PyFloat_FromDouble(tks_json_get_double(node));
-    case TKS_JSON_STRING: return from_utf8(tks_json_get_string(node));
+    case TKS_JSON_BIG: return from_digits(state, tks_json_get_string(node));
+    case TKS_JSON_STRING: return tksp_py_json_text(tks_json_get_string(node));
     case TKS_JSON_ARRAY: return from_array(state, node);
     case TKS_JSON_OBJECT: return from_object(state, node);
     case TKS_JSON_NULL:

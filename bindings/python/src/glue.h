@@ -160,6 +160,9 @@ bool tksp_py_object(const tksp_py_state *state, PyObject *object, const char *na
 PyObject *tksp_py_from_json(const tksp_py_state *state, const tks_json *node);
 PyObject *tksp_py_from_reply(const tksp_py_state *state, const tks_reply *reply);
 
+/* The str of a JSON string; half of a surrogate pair in it stays one. */
+PyObject *tksp_py_json_text(tks_bytes text);
+
 /* quoted_word(message) -> tks_resp_quoted_word: a function of the module */
 PyObject *tksp_py_quoted_word(PyObject *module, PyObject *message);
 

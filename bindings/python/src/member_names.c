@@ -32,9 +32,13 @@ PyObject *tksp_py_member_name(const tksp_py_state *state, tks_bytes name) {
         Py_INCREF(*kept);
         return *kept;
     }
-    PyObject *text = PyUnicode_DecodeUTF8(name.data, (Py_ssize_t)name.size, NULL);
+    PyObject *text = tksp_py_json_text(name);
     if (kept == NULL || text == NULL) return text;
     if (PyUnicode_AsUTF8AndSize(text, NULL) == NULL) { /* made now, so that is_name cannot fail */
+        if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+            PyErr_Clear(); /* half of a surrogate pair: it is not kept */
+            return text;
+        }
         Py_DECREF(text);
         return NULL;
     }

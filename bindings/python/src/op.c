@@ -93,7 +93,8 @@ static PyObject *claims_of(const tksp_py_state *state, const tks_session *sessio
     PyObject *claims = PyDict_New();
     if (claims != NULL &&
         set_member(state, claims, TKS_LITERAL("rjwt"), tksp_py_str(session->rjwt)) &&
-        set_member(state, claims, TKS_LITERAL("iat"), PyLong_FromLongLong(session->iat)))
+        (session->iat < 0 ||
+         set_member(state, claims, TKS_LITERAL("iat"), PyLong_FromLongLong(session->iat))))
         return claims;
     Py_XDECREF(claims);
     return NULL;
@@ -117,6 +118,18 @@ static PyObject *result_session(const tksp_py_state *state, const tks_session *s
         return claims;
     Py_XDECREF(claims);
     return NULL;
+}
+
+static PyObject *result_sessions(const tksp_py_state *state, const tks_result *result) {
+    PyObject *list = PyList_New((Py_ssize_t)result->size);
+    for (size_t i = 0; list != NULL && i < result->size; i++) {
+        PyObject *item = result_session(state, &result->sessions[i]);
+        if (item == NULL)
+            Py_CLEAR(list);
+        else
+            PyList_SetItem(list, (Py_ssize_t)i, item);
+    }
+    return list;
 }
 
 static PyObject *result_text(tks_bytes text) {
@@ -160,7 +173,8 @@ PyObject *tksp_py_op_result(const tksp_py_state *state, PyObject *object) {
     case TKS_RESULT_TEXTS: return result_texts(result);
     case TKS_RESULT_JSON: return result_value(state, self, result->values[0]);
     case TKS_RESULT_JSONS: return result_values(state, self, result);
-    case TKS_RESULT_SESSION: return result_session(state, result->session);
+    case TKS_RESULT_SESSION: return result_session(state, &result->sessions[0]);
+    case TKS_RESULT_SESSIONS: return result_sessions(state, result);
     case TKS_RESULT_REPLIES:
     default: return result_replies(state, result);
     }

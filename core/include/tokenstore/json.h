@@ -1,10 +1,8 @@
-/* tokenstore/json.h - strict JSON, read through cJSON and written by us.
+/* tokenstore/json.h - strict JSON: a reader, a writer.
  *
- * Purpose:   what goes in comes out equal. Reading: a strict scan first (grammar of RFC 8259, size,
- *            depth, UTF-8, numbers), then cJSON builds the tree, then one walk refuses duplicate
- *            names and notes which numbers were written as integers. Writing: a streaming writer
- *            with one canonical form (no white space, shortest escapes, doubles that read back bit
- *            for bit), because cJSON prints doubles within an epsilon and has no sizes or paths.
+ * Purpose:   what goes in comes out equal. Reading: the grammar of RFC 8259 and the rules below, or fewer of
+ *            them for what other programs wrote. Writing: a streaming writer with one canonical form (no
+ *            white space, shortest escapes, doubles that read back bit for bit).
  * Rules:     integers within ±(2^53-1); no NaN or infinity; no U+0000; valid UTF-8; nesting at most
  *            TKS_JSON_DEPTH; names unique; look-ups case-sensitive.
  * Lifecycle: tks_json_parse makes a tree, tks_json_free ends it; nodes and strings are borrowed from
@@ -25,6 +23,8 @@ extern "C" {
 
 enum {
     TKS_JSON_DEPTH = 32,              /* an object in an object is depth 2 */
+    TKS_JSON_DEPTH_MAX = 512,         /* of what others wrote */
+    TKS_JSON_DIGITS_MAX = 4300,       /* of an integer; Python's own limit, too */
     TKS_JSON_SIZE_DEFAULT = 64 * 1024 /* bytes of text */
 };
 #define TKS_JSON_INTEGER_MAX INT64_C(9007199254740991) /* 2^53-1 */
@@ -37,36 +37,51 @@ typedef enum tks_json_type {
     TKS_JSON_NULL,
     TKS_JSON_BOOL,
     TKS_JSON_INTEGER, /* written without fraction or exponent */
+    TKS_JSON_BIG,     /* the same beyond 64 bits; only in what others wrote */
     TKS_JSON_DOUBLE,
     TKS_JSON_STRING,
     TKS_JSON_ARRAY,
     TKS_JSON_OBJECT
 } tks_json_type;
 
+/* What a text may hold, and how much of it. */
+typedef struct tks_json_rules {
+    size_t max_size;    /* bytes of text */
+    unsigned max_depth; /* at most TKS_JSON_DEPTH_MAX */
+    bool any; /* all that RFC 8259 allows: any integer of up to TKS_JSON_DIGITS_MAX digits; a
+                         * double that is too large is an infinity; U+0000; half of a surrogate pair,
+                         * which stands as the three bytes that it would have in UTF-8 (WTF-8) */
+    bool
+        last_counts; /* of several members of one name the last counts, as in JavaScript and Python;
+                         * else they are refused */
+} tks_json_rules;
+
 /* Reads exactly one value from `text`; white space around it is allowed, anything else is not.
  * `*out` is the caller's to free. TKS_ERR_DATA says what is wrong and at which byte (never quoting
- * the text), TKS_ERR_MEMORY. `max_size` in bytes. */
+ * the text), TKS_ERR_MEMORY. */
+tks_status tks_json_read(tks_bytes text, const tks_json_rules *rules, tks_json **out,
+                         tks_error *err);
+
+/* The same of what another program stored: of any size, TKS_JSON_DEPTH_MAX deep, any, and the last counts. */
+tks_status tks_json_read_foreign(tks_bytes text, tks_json **out, tks_error *err);
+
+/* The same by the rules of our own data. */
 tks_status tks_json_parse(tks_bytes text, size_t max_size, tks_json **out, tks_error *err);
 
-/* tks_json_parse for an object of which one member is data with all the nesting it may have: that is
- * one level deeper. */
-tks_status tks_json_parse_envelope(tks_bytes text, size_t max_size, tks_json **out, tks_error *err);
-
-/* Only the checks of tks_json_parse but duplicates; builds nothing. */
+/* Only the checks of tks_json_parse. */
 tks_status tks_json_check(tks_bytes text, size_t max_size, tks_error *err);
-
-/* The same of tks_json_parse_envelope. */
-tks_status tks_json_check_envelope(tks_bytes text, size_t max_size, tks_error *err);
 
 /* Frees a tree by its root. NULL is accepted. */
 void tks_json_free(tks_json *root);
 
 tks_json_type tks_json_get_type(const tks_json *node);
-bool tks_json_get_bool(const tks_json *node);        /* of a BOOL */
-int64_t tks_json_get_integer(const tks_json *node);  /* of an INTEGER */
-double tks_json_get_double(const tks_json *node);    /* of an INTEGER or a DOUBLE */
-tks_bytes tks_json_get_string(const tks_json *node); /* of a STRING; UTF-8, without NUL */
-size_t tks_json_get_size(const tks_json *node);      /* members of an ARRAY or OBJECT; O(n) */
+bool tks_json_get_bool(const tks_json *node);       /* of a BOOL */
+int64_t tks_json_get_integer(const tks_json *node); /* of an INTEGER */
+bool tks_json_is_number(const tks_json *node);      /* an INTEGER, a BIG or a DOUBLE? */
+double tks_json_get_double(const tks_json *node);   /* of a number: the nearest double */
+tks_bytes tks_json_get_string(
+    const tks_json *node);                      /* of a STRING; of a BIG its digits, NUL behind */
+size_t tks_json_get_size(const tks_json *node); /* members of an ARRAY or OBJECT */
 
 /* Walking: the first member of an ARRAY or OBJECT, then the next; NULL at the end. */
 const tks_json *tks_json_get_child(const tks_json *node);

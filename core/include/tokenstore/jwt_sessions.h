@@ -70,7 +70,7 @@ tks_status tks_jwt_sessions_sign(const tks_jwt_sessions *, const tks_jwt_session
 tks_status tks_jwt_sessions_verify(const tks_jwt_sessions *, tks_bytes token, bool value_session,
                                    double now, tks_op **out, tks_error *);
 
-/* Result JSONS: {id, rjwt, ttl, dataSession?} of the user's live sessions, the newest first. */
+/* Result SESSIONS: the user's live sessions, the newest first. */
 tks_status tks_jwt_sessions_list(const tks_jwt_sessions *, tks_bytes id, tks_op **out, tks_error *);
 
 /* Result COUNT: how many sessions there are. */

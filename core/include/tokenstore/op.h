@@ -120,10 +120,10 @@ typedef struct tks_access {
 /* What a JWT says, and what Redis knows of its session, which counts where both say it; borrowed from the
  * operation. */
 typedef struct tks_session {
-    /* An OBJECT, whose id, ttl and dataSession do not count; NULL: rjwt and iat are all there is. */
+    /* An OBJECT, whose id, ttl and dataSession do not count; NULL: rjwt, and iat, are all there is. */
     const tks_json *claims;
     tks_bytes rjwt, id;
-    int64_t iat;          /* seconds since 1970; only without `claims` */
+    int64_t iat;          /* seconds since 1970; only without `claims`; -1: not known */
     int64_t ttl;          /* seconds; -1: no expiry */
     const tks_json *data; /* NULL: it was not asked for, or there is none */
 } tks_session;
@@ -139,7 +139,8 @@ typedef enum tks_result_type {
     TKS_RESULT_TEXTS,   /* `texts[0 … size-1]` */
     TKS_RESULT_JSON,    /* `values[0]`; NULL when there is none */
     TKS_RESULT_JSONS,   /* `values[0 … size-1]`; NULL where there is none */
-    TKS_RESULT_SESSION  /* `session` */
+    TKS_RESULT_SESSION, /* `sessions[0]` */
+    TKS_RESULT_SESSIONS /* `sessions[0 … size-1]` */
 } tks_result_type;
 
 typedef struct tks_result {
@@ -151,7 +152,7 @@ typedef struct tks_result {
         const tks_reply *const *replies;
         const tks_access *access;
         const tks_json *const *values;
-        const tks_session *session;
+        const tks_session *sessions;
         tks_bytes text;
         const tks_bytes *texts;
     };

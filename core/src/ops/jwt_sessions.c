@@ -192,7 +192,7 @@ static tks_status finish(tks_op *op, int64_t now_ms) {
 
 static void clear(tks_op *op) {
     tksp_rjwt_op *self = (tksp_rjwt_op *)op;
-    for (size_t i = 0; i < self->size; i++) tks_json_free((tks_json *)self->values[i]);
+    for (size_t i = 0; i < self->size; i++) tks_json_free(self->records[i]);
     tks_json_free(self->claims);
     tks_json_free(self->record);
 }
@@ -211,7 +211,6 @@ tks_status tksp_rjwt_op_new(tks_safety safety, tks_bytes id, tks_bytes key, tksp
     self->key = tksp_arena_dup(arena, key);
     self->subject = key.size > 0 ? self->key : self->id;
     self->index = make_index(arena, id);
-    self->values = tksp_arena_alloc(arena, sizeof *self->values);
     if (arena->status != TKS_OK) {
         tks_op_free(&self->op);
         return tks_fail_memory(err);
@@ -276,7 +275,10 @@ static tks_status check_record(tks_bytes key, tks_bytes text, bool *known, tks_e
     const size_t size = sizeof "{\"rjwt\":\"\"}" - 1 + key.size;
     *known = begins_with_key(text, key);
     if (!*known || (text.size == size && text.data[size - 1] == '}')) return TKS_OK;
-    return tks_json_check_envelope(text, SIZE_MAX, why);
+    tks_json *tree;
+    tks_status status = tks_json_read_foreign(text, &tree, why);
+    tks_json_free(tree);
+    return status;
 }
 
 tks_status tksp_rjwt_read_record(tks_bytes key, tks_bytes text, tks_json **out, tks_error *err) {
@@ -285,7 +287,7 @@ tks_status tksp_rjwt_read_record(tks_bytes key, tks_bytes text, tks_json **out, 
     bool is_ours = false;
     tks_status status = out == NULL ? check_record(key, text, &is_ours, &why) : TKS_OK;
     if (status == TKS_OK && !is_ours) {
-        status = tks_json_parse_envelope(text, SIZE_MAX, &record, &why);
+        status = tks_json_read_foreign(text, &record, &why);
         is_ours = status == TKS_OK && tks_json_get_type(record) == TKS_JSON_OBJECT &&
                   is_text(tks_json_find(record, "rjwt"), key);
     }
@@ -319,13 +321,4 @@ int64_t tksp_rjwt_integer(const tks_reply *reply, size_t i, int64_t otherwise) {
     const tks_reply *item = tks_reply_get_item(reply, i);
     if (item == NULL || tks_reply_get_type(item) != TKS_REPLY_INTEGER) return otherwise;
     return tks_reply_get_integer(item);
-}
-
-tks_status tksp_rjwt_add_value(tksp_rjwt_op *self, const tks_buf *text) {
-    tks_json *value;
-    if (text->status != TKS_OK) return tks_fail_memory(&self->op.error);
-    tks_status status =
-        tks_json_parse_envelope(tks_buf_bytes(text), SIZE_MAX, &value, &self->op.error);
-    if (status == TKS_OK) self->values[self->size++] = value;
-    return status;
 }

@@ -10,51 +10,26 @@ static tks_status send_list(tksp_rjwt_op *self) {
     return tksp_rjwt_send(self, &tksp_script_rjwt_list, 3, head);
 }
 
-/* {id, rjwt, ttl, dataSession?} */
-static tks_status write_session(const tksp_rjwt_op *self, tks_bytes key, tks_bytes value,
-                                int64_t ttl, tks_buf *out, tks_error *err) {
-    tks_json_writer w;
-    tks_error why = TKS_ERROR_INIT;
-    tks_json *session = NULL;
-    tks_status status = tks_json_parse_envelope(value, SIZE_MAX, &session, &why);
-    if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
-    const tks_json *data = status == TKS_OK && tks_json_get_type(session) == TKS_JSON_OBJECT
-                               ? tks_json_find(session, "dataSession")
-                               : NULL;
-    tks_json_writer_init(&w, out, SIZE_MAX, "the session", err);
-    status = tks_json_begin_object(&w);
-    if (status == TKS_OK) status = tks_json_write_name(&w, TKS_LITERAL("id"));
-    if (status == TKS_OK) status = tks_json_write_string(&w, self->id);
-    if (status == TKS_OK) status = tks_json_write_name(&w, TKS_LITERAL("rjwt"));
-    if (status == TKS_OK) status = tks_json_write_string(&w, key);
-    if (status == TKS_OK) status = tks_json_write_name(&w, TKS_LITERAL("ttl"));
-    if (status == TKS_OK) status = tks_json_write_integer(&w, ttl);
-    if (status == TKS_OK && data != NULL) {
-        tks_buf_append_bytes(out, TKS_LITERAL(",\"dataSession\":"));
-        tks_json_writer_init(&w, out, SIZE_MAX, "dataSession", err);
-        status = tks_json_write_tree(&w, data);
-    }
-    tks_json_free(session);
-    if (status != TKS_OK) return status;
-    return tks_buf_append_char(out, '}') == TKS_OK ? TKS_OK : tks_fail_memory(err);
-}
-
+/* A record that cannot be read is a session without data: it can be ended. */
 static tks_status take_sessions(tksp_rjwt_op *self, const tks_reply *reply, size_t count) {
-    tks_status status = TKS_OK;
-    self->values = tksp_arena_alloc(&self->op.arena, (count + 1) * sizeof *self->values);
-    if (self->values == NULL) return TKS_ERR_MEMORY;
-    for (size_t i = 0; status == TKS_OK && i < count; i++) {
-        tks_buf text;
-        tks_buf_init(&text, SIZE_MAX);
-        status =
-            write_session(self, tks_reply_get_bytes(tks_reply_get_item(reply, FIELDS * i + 1)),
-                          tks_reply_get_bytes(tks_reply_get_item(reply, FIELDS * i + 2)),
-                          tksp_rjwt_integer(reply, FIELDS * i + 3, -1), &text, &self->op.error);
-        if (status == TKS_OK) status = tksp_rjwt_add_value(self, &text);
-        tks_buf_wipe(&text);
+    self->sessions = tksp_arena_alloc(&self->op.arena, (count + 1) * sizeof *self->sessions);
+    self->records = tksp_arena_alloc(&self->op.arena, (count + 1) * sizeof *self->records);
+    if (self->op.arena.status != TKS_OK) return TKS_ERR_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        tks_bytes value = tks_reply_get_bytes(tks_reply_get_item(reply, FIELDS * i + 2));
+        tks_json *record;
+        if (tks_json_read_foreign(value, &record, NULL) == TKS_ERR_MEMORY)
+            return tks_fail_memory(&self->op.error);
+        self->records[self->size++] = record;
+        self->sessions[i] =
+            (tks_session){.rjwt = tks_reply_get_bytes(tks_reply_get_item(reply, FIELDS * i + 1)),
+                          .id = self->id,
+                          .iat = -1,
+                          .ttl = tksp_rjwt_integer(reply, FIELDS * i + 3, -1),
+                          .data = record != NULL ? tks_json_find(record, "dataSession") : NULL};
     }
-    self->op.result.values = self->values;
-    return status;
+    self->op.result.sessions = self->sessions;
+    return TKS_OK;
 }
 
 static tks_status take_texts(tksp_rjwt_op *self, const tks_reply *reply, size_t count) {
@@ -81,7 +56,7 @@ static tks_status take_list(tksp_rjwt_op *self) {
     self->op.result.type = self->wanted;
     self->op.result.size = count;
     switch (self->wanted) {
-    case TKS_RESULT_JSONS: return take_sessions(self, reply, count);
+    case TKS_RESULT_SESSIONS: return take_sessions(self, reply, count);
     case TKS_RESULT_TEXTS: return take_texts(self, reply, count);
     default: self->op.result.integer = (int64_t)count; return TKS_OK;
     }
@@ -103,7 +78,7 @@ static tks_status make_list(const tks_jwt_sessions *sessions, tks_bytes id, tks_
 
 tks_status tks_jwt_sessions_list(const tks_jwt_sessions *sessions, tks_bytes id, tks_op **out,
                                  tks_error *err) {
-    return make_list(sessions, id, TKS_RESULT_JSONS, out, err);
+    return make_list(sessions, id, TKS_RESULT_SESSIONS, out, err);
 }
 
 tks_status tks_jwt_sessions_count(const tks_jwt_sessions *sessions, tks_bytes id, tks_op **out,

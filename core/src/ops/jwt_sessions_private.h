@@ -33,7 +33,8 @@ struct tksp_rjwt_op {
     tks_bytes pattern;
     tks_bytes *found; /* suffixes, in the arena */
     size_t found_count, found_room;
-    const tks_json **values; /* of a result JSONS or JSON; owned */
+    tks_session *sessions; /* of a result SESSIONS, in the arena */
+    tks_json **records;    /* what they borrow from; owned */
     size_t size;
     /* sign, put */
     tks_bytes token, value, ttl, max;
@@ -86,8 +87,5 @@ tks_status tksp_rjwt_take_record(tksp_rjwt_op *self, bool *found, tks_bytes *tex
 /* Is `text` the record of the session `key`, whole and saying so itself? Gives its tree to *out, unless that
  * is NULL. TKS_OK, TKS_ERR_DATA, TKS_ERR_MEMORY. */
 tks_status tksp_rjwt_read_record(tks_bytes key, tks_bytes text, tks_json **out, tks_error *err);
-
-/* Parses `text` into the next of `values`. */
-tks_status tksp_rjwt_add_value(tksp_rjwt_op *self, const tks_buf *text);
 
 #endif

@@ -20,7 +20,7 @@ static tks_status take_verify(tksp_rjwt_op *self) {
     self->session.ttl = self->ttl_left;
     if (self->value_session) self->session.data = tks_json_find(self->record, "dataSession");
     self->op.result.type = TKS_RESULT_SESSION;
-    self->op.result.session = &self->session;
+    self->op.result.sessions = &self->session;
     return TKS_OK;
 }
 

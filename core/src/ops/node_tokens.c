@@ -93,19 +93,9 @@ tks_status tksp_node_op_ready(tksp_node_op *op, tks_status status, tks_op **out,
     return TKS_OK;
 }
 
-/* Frees a token's tree; its key is a secret. */
-static void free_token(tks_json *token) {
-    const tks_json *key = token != NULL ? tks_json_find(token, "key") : NULL;
-    if (key != NULL && tks_json_get_type(key) == TKS_JSON_STRING) {
-        tks_bytes text = tks_json_get_string(key);
-        tks_wipe((char *)text.data, text.size);
-    }
-    tks_json_free(token);
-}
-
 void tksp_node_op_clear(tks_op *op) {
     tksp_node_op *self = (tksp_node_op *)op;
-    for (size_t i = 0; i < self->size; i++) free_token((tks_json *)self->values[i]);
+    for (size_t i = 0; i < self->size; i++) tks_json_free((tks_json *)self->values[i]);
 }
 
 bool tksp_node_is_possible_id(tks_bytes id) {
@@ -205,7 +195,7 @@ tks_status tksp_node_read(tksp_node_op *op, tks_bytes id, tks_bytes key, tks_byt
     tks_error why = TKS_ERROR_INIT;
     tks_json *token;
     tks_bytes stored_id, stored_key;
-    tks_status status = tks_json_parse_envelope(record, SIZE_MAX, &token, &why);
+    tks_status status = tks_json_read_foreign(record, &token, &why);
     if (status == TKS_ERR_MEMORY) return tks_fail_memory(&op->op.error);
     if (status != TKS_OK) return refuse_token(op, id, why.message);
     if (!get_text(token, "id", &stored_id) || !get_text(token, "key", &stored_key)) {
@@ -216,6 +206,6 @@ tks_status tksp_node_read(tksp_node_op *op, tks_bytes id, tks_bytes key, tks_byt
         op->values[op->size++] = token;
         return TKS_OK;
     } /* or the key was given to another token since, and this id is dead */
-    free_token(token);
+    tks_json_free(token);
     return status;
 }

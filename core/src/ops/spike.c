@@ -226,9 +226,7 @@ tksp_lifetime tksp_spike_lifetime(const tks_spike *spike, int64_t issued_ms, int
 /* A claim in seconds as milliseconds; `otherwise` where it is none. exp has been checked already. */
 static int64_t claim_ms(const tks_json *claims, const char *name, int64_t otherwise) {
     const tks_json *claim = tks_json_find(claims, name);
-    if (claim == NULL || (tks_json_get_type(claim) != TKS_JSON_INTEGER &&
-                          tks_json_get_type(claim) != TKS_JSON_DOUBLE))
-        return otherwise;
+    if (claim == NULL || !tks_json_is_number(claim)) return otherwise;
     double ms = tks_json_get_double(claim) * 1000;
     return ms < 0 ? 0 : ms > 9e15 ? INT64_C(9000000000000000) : (int64_t)ms;
 }
