@@ -147,6 +147,40 @@ test("what would change the connection for others is not sent", function()
   only("x", client:execute("GET", key))
 end)
 
+test("a logger hears why it was tried again", function()
+  local lines = {}
+  local function hear(level, text)
+    lines[#lines + 1] = level .. ": " .. text
+  end
+  local nowhere = assert(tokenstore.Client { redis = "redis://bob:CANARY@127.0.0.1:1", logger = hear })
+  fails("connection", "refused", nowhere:execute("GET", "CANARY"))
+  equal(#lines, 1)
+  harness.matches(lines[1], "info: trying again: redis://127.0.0.1:1/0: cannot connect")
+  assert(not lines[1]:find "CANARY")
+  nowhere:close()
+
+  lines = {}
+  local quiet = assert(tokenstore.Client { redis = harness.url, logger = { info = hear, warning = hear } })
+  only("PONG", quiet:execute "PING")
+  equal(#lines, 0)
+  quiet:close()
+
+  local tokens = assert(tokenstore.RedisTokens {
+    redis = "redis://127.0.0.1:1",
+    logger = { warning = hear, info = function(text) hear("table", text) end },
+  })
+  fails("connection", "refused", tokens:get { app = "a", type = "t", token = "x" })
+  harness.matches(lines[1], "table: trying again: redis://127.0.0.1:1/0")
+  tokens:close()
+
+  raises("bad option 'logger' (function or table expected, got string)", tokenstore.Client, {
+    redis = harness.url, logger = "x",
+  })
+  raises("its 'warning' must be a function", tokenstore.RedisTokens, {
+    redis = harness.url, logger = { info = print },
+  })
+end)
+
 test("a closed client says so", function()
   local other = assert(tokenstore.Client(harness.url))
   only("PONG", other:execute "PING")

@@ -15,7 +15,10 @@ static tksp_lua_client *check_client(lua_State *L) {
     return box;
 }
 
-/* client(url, options): connects nothing yet, but starts the server of embedded:. */
+enum { NOTES_MAX = 16 * 1024 };
+
+/* client(url, options, keep): connects nothing yet, but starts the server of embedded:. Where `keep` is true, it keeps
+ * what operations note for take_notes. */
 static int client(lua_State *L) {
     tksp_lua_watch watch;
     tks_interrupt interrupt = tksp_lua_watch_hook(L, &watch);
@@ -23,8 +26,10 @@ static int client(lua_State *L) {
     tks_status status = TKS_OK;
     tksp_lua_client *box = NULL;
 
-    lua_settop(L, 2);
+    lua_settop(L, 3);
     box = lua_newuserdata(L, sizeof *box);
+    box->keeps_notes = lua_toboolean(L, 3) != 0;
+    tks_notes_init(&box->notes, NOTES_MAX);
     box->target = NULL;
     box->client = NULL;
     box->flight = NULL;
@@ -44,6 +49,7 @@ static int client_gc(lua_State *L) {
     tks_target_free(box->target);
     tks_flight_free(box->flight);
     tks_client_free(box->client);
+    tks_notes_clear(&box->notes);
     box->flight = NULL;
     box->target = NULL;
     box->client = NULL;
@@ -59,6 +65,23 @@ static int client_close(lua_State *L) {
 /* url(client): where the server is, without user, password and options. */
 static int client_url(lua_State *L) {
     tksp_lua_push_url(L, tks_client_get_target(check_client(L)->client));
+    return 1;
+}
+
+/* take_notes(client): what operations noted for the log, as lines: a letter for the level, i or w, the text, a
+ * newline; nil where that is nothing. */
+static int take_notes(lua_State *L) {
+    tksp_lua_client *box = check_client(L);
+    tksp_lua_scratch *scratch = NULL;
+    if (tks_notes_is_empty(&box->notes)) {
+        return 0;
+    }
+    scratch = tksp_lua_scratch_new(L);
+    if (tks_notes_take(&box->notes, &scratch->text) != TKS_OK) {
+        return 0; /* they stay for the next time */
+    }
+    lua_pushlstring(L, scratch->text.data, scratch->text.size);
+    tksp_lua_scratch_clear(scratch);
     return 1;
 }
 
@@ -103,6 +126,9 @@ static int run(lua_State *L) {
         return luaL_error(L, "this operation was run before");
     }
     status = run_op(L, box, op, &interrupt, &id, &err);
+    if (box->keeps_notes && !tks_notes_is_empty(tks_op_get_notes(op->op))) {
+        tks_notes_move(tks_op_get_notes(op->op), &box->notes);
+    }
     if (status == TKS_OK) {
         results = tksp_lua_end_result(L, op, id);
     }
@@ -113,11 +139,9 @@ static int run(lua_State *L) {
 TKSP_LUA_OPEN int luaopen_tokenstore_blocking(lua_State *L);
 
 int luaopen_tokenstore_blocking(lua_State *L) {
-    static const luaL_Reg functions[] = {{"client", client},
-                                         {"close", client_close},
-                                         {"url", client_url},
-                                         {"run", run},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"client", client},         {"close", client_close},
+                                         {"url", client_url},        {"run", run},
+                                         {"take_notes", take_notes}, {NULL, NULL}};
     tks_error err = TKS_ERROR_INIT;
     if (tks_secret_start(&err) != TKS_OK) {
         return luaL_error(L, "tokenstore: %s", err.message);

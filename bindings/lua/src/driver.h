@@ -18,6 +18,8 @@ typedef struct tksp_lua_client {
     tks_flight
         *flight; /* the call under way, while Lua has a chance to raise; what it leaves by that
                          * keeps its connection until the client goes */
+    bool keeps_notes;
+    tks_notes notes; /* of operations, for take_notes */
 } tksp_lua_client;
 
 typedef struct tksp_lua_watch {

@@ -9,6 +9,7 @@
 -- command (but "embedded:" starts its server here). A client that nobody holds any more closes itself.
 
 local core = require "tokenstore.core"
+local logger = require "tokenstore.logger"
 local options = require "tokenstore.options"
 
 local DEFAULT_URL = "redis://localhost:6379"
@@ -29,6 +30,20 @@ function Client.nonblocking()
   return type(nginx) == "table" and nginx.socket ~= nil and nginx.socket.tcp ~= nil
 end
 
+-- driver.run that hands on what an operation noted.
+local function logging(driver, write, url)
+  local function finish(handle, ...)
+    local notes = driver.take_notes(handle)
+    if notes then
+      logger.write(write, notes, url)
+    end
+    return ...
+  end
+  return function(handle, ...)
+    return finish(handle, driver.run(handle, ...))
+  end
+end
+
 -- A client for a checked URL (or nil) and checked options. nil, message, code when it cannot be.
 function Client.open(url, client_options)
   local driver = require(Client.nonblocking() and "tokenstore.nginx" or "tokenstore.blocking")
@@ -38,9 +53,15 @@ function Client.open(url, client_options)
       url = DEFAULT_URL
     end
   end
-  local handle, message, code = driver.client(url, client_options)
+  local write = client_options.logger
+  client_options.logger = nil
+  local handle, message, code = driver.client(url, client_options, write)
   if not handle then
     return nil, message, code
+  end
+  local run = driver.run
+  if write and driver.take_notes then
+    run = logging(driver, write, driver.url(handle))
   end
   -- _run takes _handle and an operation to its end; methods of stores call it too.
   return setmetatable({
@@ -48,7 +69,7 @@ function Client.open(url, client_options)
     closed = false,
     _driver = driver,
     _handle = handle,
-    _run = driver.run,
+    _run = run,
   }, Client)
 end
 

@@ -12,6 +12,7 @@
 -- What must be sent, what a reply means, when to try again: all that is the operation's, in C.
 
 local core = require "tokenstore.core"
+local logger = require "tokenstore.logger"
 local log = require "tokenstore.nginx_log"
 local connection = require "tokenstore.nginx_connection"
 local pool = require "tokenstore.nginx_pool"
@@ -29,7 +30,7 @@ local salt = core.random(32)
 local driver = {}
 
 -- A client for a URL and options, which connects nothing yet; nil, message, code.
-function driver.client(url, options)
+function driver.client(url, options, write)
   local target, message, code = core.target(url, options)
   if not target then
     return nil, message, code
@@ -37,6 +38,7 @@ function driver.client(url, options)
   local handle
   handle, message, code = settings.of(target, core.target_info(target, salt))
   if handle then
+    handle.logger = write
     handle.source = { url = url, options = options } -- for threads, which make a client of their own
   end
   return handle, message, code
@@ -110,8 +112,13 @@ end
 local LOGS = { i = log.new(ngx.INFO, "tokenstore: "), w = log.new(ngx.WARN, "tokenstore: ") }
 
 -- Logs what an operation noted: why it tried again, what it did without.
-local function log_notes(run)
-  for level, text in core.run_notes(run):gmatch "(%a)([^\n]*)\n" do
+local function log_notes(handle, run)
+  local notes = core.run_notes(run)
+  if handle.logger then
+    logger.write(handle.logger, notes, handle.url)
+    return
+  end
+  for level, text in notes:gmatch "(%a)([^\n]*)\n" do
     LOGS[level]:write(text)
   end
 end
@@ -135,10 +142,10 @@ function driver.run(handle, operation, message, code)
     if need == "send" then
       sent, need, a, b, c = send(handle, run, deadline, now, a, b, c)
     elseif need == "noted" then
-      log_notes(run)
+      log_notes(handle, run)
       need = "done"
     elseif need == "failed" then
-      log_notes(run)
+      log_notes(handle, run)
       a, b, c = core.run_error(run)
       need = "done"
     elseif clock() + a >= deadline then

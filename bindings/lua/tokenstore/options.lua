@@ -1,5 +1,7 @@
 -- What constructors take: a URL, a Client or a table of options; and the names that are known.
 
+local logger = require "tokenstore.logger"
+
 local options = {}
 
 -- Where to connect to and how.
@@ -16,6 +18,7 @@ options.CLIENT = {
   key = "string",
   server_name = "string",
   server = "string",
+  logger = "any",
 }
 
 -- What RedisTokens and Sessions do.
@@ -91,6 +94,7 @@ function options.read(redis, given, is_client, redis_names, store_kinds)
   elseif redis ~= nil and type(redis) ~= "string" then
     error("bad option 'redis' (URL or Client expected, got " .. type(redis) .. ")", level)
   end
+  sorted.client.logger = logger.read(sorted.client.logger, level)
   return redis, sorted.client, sorted.store
 end
 

@@ -12,8 +12,8 @@
 ---@field max? number seconds: the longest pause (default 1)
 ---@field total? number seconds, for all tries together (default 10)
 
----What is worth a line in a log, without its newline; never a token or a secret. Called by the method of
----Spike that was called next. A table's functions get the text alone.
+---What is worth a line in a log, without its newline; never a token or a secret. Called by the method that was called,
+---of Spike by the next one. A table's functions get the text alone.
 ---@alias tokenstore.Logger
 ---| fun(level: "info"|"warning", text: string)
 ---| { info: fun(text: string), warning: fun(text: string) }

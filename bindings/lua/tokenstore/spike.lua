@@ -16,6 +16,7 @@
 -- and no string is made again.
 
 local Client = require "tokenstore.client"
+local loggers = require "tokenstore.logger"
 local options = require "tokenstore.options"
 
 local KINDS = {
@@ -57,29 +58,10 @@ local RETRY = { retries = 3, factor = 2, min = 0.1, max = 1, total = 10 }
 local RETRY_KINDS = {
   retries = "number", factor = "number", min = "number", max = "number", total = "number",
 }
-local LEVELS = { i = "info", w = "warning" }
 local KEY_SIZE = 2 ^ 20
 local NOT_VERIFIED = "TLS certificates are not verified: whoever is in between can read all"
 
 -- ---- making --------------------------------------------------------------------------------------
-
--- function(level, text) for the logger that was given, or nil. `level` is where a wrong one is raised.
-local function read_logger(logger, level)
-  if logger == nil or type(logger) == "function" then
-    return logger
-  elseif type(logger) ~= "table" then
-    error(("bad option 'logger' (function or table expected, got %s)"):format(type(logger)), level + 1)
-  end
-  for _, name in ipairs { "info", "warning" } do
-    if type(logger[name]) ~= "function" then
-      error(("bad option 'logger' (its '%s' must be a function, got %s)"):format(name,
-        type(logger[name])), level + 1)
-    end
-  end
-  return function(name, text)
-    logger[name](text)
-  end
-end
 
 -- { name, value, … } in the order of the names.
 local function read_parameters(parameters, level)
@@ -118,7 +100,7 @@ local function check(given, level)
   end
   o.retry = retry
   o.parameters = read_parameters(o.parameters or {}, level + 1)
-  o.logger = read_logger(o.logger, level + 1)
+  o.logger = loggers.read(o.logger, level + 1)
   return o
 end
 
@@ -174,9 +156,7 @@ Spike.__name = "tokenstore.Spike"
 -- Hands what was noted to the logger, as function(level, text).
 local function log(self, notes)
   if self._logger then
-    for level, text in notes:gmatch "(%a)([^\n]*)\n" do
-      self._logger(LEVELS[level], text)
-    end
+    loggers.write(self._logger, notes)
   end
 end
 
@@ -365,7 +345,7 @@ local function get_token_creator(given)
       named[name] = value
     end
   end
-  local logger = read_logger(given.logger, 2)
+  local logger = loggers.read(given.logger, 2)
   local o, message, code = require("tokenstore.oauth").creator(named)
   if not o then
     return nil, message, code

@@ -66,6 +66,7 @@
 ---@field key? string TLS: file with its key
 ---@field server_name? string TLS: the name to verify instead of the host
 ---@field server? string embedded: the binary to start
+---@field logger? tokenstore.Logger what it tried again and why; in nginx without one: nginx's error log
 
 ---@class tokenstore.StoreOptions: tokenstore.ClientOptions
 ---@field redis? string|tokenstore.Client
