@@ -15,8 +15,12 @@ $(STRESS): tests/faults/stress.c $(TKS_LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(TKS_CPPFLAGS) $(TKS_CFLAGS) $(TKS_LDFLAGS) -o $@ $< $(TKS_LIBS) $(TKS_LDLIBS)
 
+$(BUILD)/tests/faults/interrupted.so: tests/faults/interrupted.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 $(filter-out -Wpedantic -Wmissing-prototypes,$(TKS_WARNINGS)) -O1 -fPIC -shared -o $@ $< -ldl
+
 .PHONY: test-faults tsan-io run-stress asan-faults
-test-faults: python lua $(STRESS) $(BUILD)/tests/http/names.so
+test-faults: python lua $(STRESS) $(BUILD)/tests/http/names.so $(BUILD)/tests/faults/interrupted.so
 	@$(PY_PATH) TOKENSTORE_BUILD=$(abspath $(BUILD)) $(RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) tests/faults
 	@$(PYTHON) tests/faults/run_stress.py $(STRESS) $(STRESS_SECONDS)
 

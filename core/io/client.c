@@ -17,8 +17,7 @@ enum { NAME_MAX_SIZE = 1024, EMBEDDED_START_MS = 10000 };
 
 struct tks_client {
     tks_target *target;
-    tksp_tls_context *tls; /* NULL: plain */
-    char *name;            /* of the target, for messages */
+    char *name; /* of the target, for messages */
     tksp_pool *_Atomic pool;
     tks_embedded *_Atomic embedded; /* NULL: none, or stopped */
     atomic_bool closed;
@@ -60,10 +59,6 @@ static tks_status name_target(tks_client *client, tks_error *err) {
     return TKS_OK;
 }
 
-static tksp_pool *new_pool(const tks_client *client) {
-    return tksp_pool_new(client->target, client->tls, client->name);
-}
-
 tks_status tks_client_new(tks_target *target, const tks_interrupt *interrupt, tks_client **out,
                           tks_error *err) {
     *out = NULL;
@@ -77,22 +72,25 @@ tks_status tks_client_new(tks_target *target, const tks_interrupt *interrupt, tk
     atomic_init(&client->embedded, NULL);
     atomic_init(&client->closed, false);
     tksp_pid_init(&client->pid);
+    tksp_tls_source *tls = NULL;
     tks_status status = TKS_OK;
     if (target->transport == TKS_EMBEDDED) {
         status = start_embedded(client, interrupt, err);
     }
     if (status == TKS_OK && target->tls) {
-        status = tksp_tls_context_new(target, &client->tls, err);
+        status = tksp_tls_source_new(target, &tls, err);
     }
     if (status == TKS_OK) {
         status = name_target(client, err);
     }
     if (status == TKS_OK) {
-        atomic_init(&client->pool, new_pool(client));
+        atomic_init(&client->pool, tksp_pool_new(target, tls, client->name));
+        tls = NULL;
         if (atomic_load(&client->pool) == NULL) {
             status = tks_fail_memory(err);
         }
     }
+    tksp_tls_source_free(tls);
     if (status != TKS_OK) {
         tks_client_free(client);
         return status;
@@ -106,7 +104,14 @@ tksp_pool *tksp_client_pool(tks_client *client, pid_t pid) {
     if (tksp_pool_get_pid(pool) == pid) {
         return pool;
     }
-    tksp_pool *fresh = new_pool(client);
+    tksp_tls_source *tls = tksp_pool_get_endpoint(pool)->tls;
+    if (tls != NULL) {
+        tls = tksp_tls_source_inherit(tls);
+        if (tls == NULL) {
+            return NULL;
+        }
+    }
+    tksp_pool *fresh = tksp_pool_new(client->target, tls, client->name);
     if (fresh == NULL) {
         return NULL;
     }
@@ -155,7 +160,6 @@ void tks_client_free(tks_client *client) {
     }
     tks_embedded_stop(atomic_exchange(&client->embedded, NULL));
     tksp_pool_free(atomic_load(&client->pool));
-    tksp_tls_context_free(client->tls);
     tksp_pid_clear(&client->pid);
     tks_target_free(client->target);
     free(client->name);

@@ -306,20 +306,23 @@ bool tksp_conn_is_fresh(tksp_conn *conn) {
 static tks_status start_tls(tksp_conn *conn, tksp_wait *wait, tksp_failure *failure,
                             tks_error *err) {
     const tksp_endpoint *endpoint = conn->endpoint;
-    tks_status status =
-        tksp_tls_new(endpoint->tls, endpoint->target, descriptor(conn), &conn->tls, err);
+    tksp_tls_context *context = tksp_tls_source_get(endpoint->tls);
+    tks_status status = tksp_tls_new(context, endpoint->target, descriptor(conn), &conn->tls, err);
     while (status == TKS_OK) {
         tksp_io io = tksp_tls_handshake(conn->tls, err);
         if (io == TKSP_IO_DONE) {
-            return TKS_OK;
+            break;
         }
-        if (io == TKSP_IO_FAILED || io == TKSP_IO_REFUSED) {
-            failure->final = io == TKSP_IO_REFUSED;
-            return err->status;
+        if (io == TKSP_IO_WANT_READ || io == TKSP_IO_WANT_WRITE) {
+            short events = io == TKSP_IO_WANT_READ ? POLLIN : POLLOUT;
+            status = tksp_wait_fd(wait, descriptor(conn), events, err);
+            continue;
         }
-        status =
-            tksp_wait_fd(wait, descriptor(conn), io == TKSP_IO_WANT_READ ? POLLIN : POLLOUT, err);
+        status = err->status;
+        failure->final = io == TKSP_IO_REFUSED || (io == TKSP_IO_UNTRUSTED &&
+                                                   !tksp_tls_source_doubt(endpoint->tls, context));
     }
+    tksp_tls_context_release(context);
     return status;
 }
 

@@ -5,12 +5,12 @@
 #define TOKENSTORE_IO_ENDPOINT_H
 
 #include "resolve.h"
-#include "tls.h"
+#include "tls_source.h"
 
 typedef struct tksp_endpoint {
-    const tks_target *target; /* borrowed, as `tls` and `name` */
-    tksp_tls_context *tls;    /* NULL: plain */
+    const tks_target *target; /* borrowed, as `name` */
     const char *name;         /* of the target, for messages */
+    tksp_tls_source *tls;     /* NULL: plain */
     tksp_resolver *resolver;  /* NULL: the target has no host */
 } tksp_endpoint;
 

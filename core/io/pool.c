@@ -44,19 +44,21 @@ struct tksp_pool {
     slot slots[];
 };
 
-tksp_pool *tksp_pool_new(const tks_target *target, tksp_tls_context *tls, const char *name) {
+tksp_pool *tksp_pool_new(const tks_target *target, tksp_tls_source *tls, const char *name) {
     size_t size = target->pool_size;
     tksp_pool *pool = calloc(1, sizeof(*pool) + size * sizeof(slot));
     if (pool == NULL) {
+        tksp_tls_source_free(tls);
         return NULL;
     }
-    pool->endpoint = (tksp_endpoint){.target = target, .tls = tls, .name = name};
+    pool->endpoint = (tksp_endpoint){.target = target, .name = name, .tls = tls};
     if (target->transport == TKS_TCP) {
         pool->endpoint.resolver = tksp_resolver_new(target);
     }
     if ((target->transport == TKS_TCP && pool->endpoint.resolver == NULL) ||
         pthread_mutex_init(&pool->mutex, NULL) != 0) {
         tksp_resolver_free(pool->endpoint.resolver);
+        tksp_tls_source_free(tls);
         free(pool);
         return NULL;
     }
@@ -318,6 +320,7 @@ void tksp_pool_free(tksp_pool *pool) {
             (void)pthread_mutex_destroy(&pool->mutex);
         }
         tksp_resolver_free(pool->endpoint.resolver);
+        tksp_tls_source_free(pool->endpoint.tls);
         free(pool);
         pool = next;
     }

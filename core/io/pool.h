@@ -23,9 +23,9 @@ typedef struct tksp_lease {
     int64_t used_at;     /* at this time; for tksp_pool_drop_idle */
 } tksp_lease;
 
-/* Of connections to `target`, over `tls` (NULL: plain); `name` is the target for messages. All are borrowed
- * for the pool's life. NULL when memory is out. */
-tksp_pool *tksp_pool_new(const tks_target *target, tksp_tls_context *tls, const char *name);
+/* Of connections to `target`, over `tls` (NULL: plain), which is taken over, on failure too; `name` is the
+ * target for messages. Both others are borrowed for the pool's life. NULL when memory is out. */
+tksp_pool *tksp_pool_new(const tks_target *target, tksp_tls_source *tls, const char *name);
 
 /* What its connections are made of, for one outside the pool; borrowed. */
 const tksp_endpoint *tksp_pool_get_endpoint(const tksp_pool *pool);

@@ -19,6 +19,15 @@ static tks_need step(const tks_flight *r, tks_event_type type, const tksp_failur
     return tks_op_step(r->op, &event);
 }
 
+/* What is to be said of the files that a new connection was made with. */
+static void note_files(const tks_flight *r) {
+    tksp_tls_source *tls = tksp_pool_get_endpoint(r->pool)->tls;
+    tks_error warning;
+    if (tls != NULL && getpid() == r->wait.pid && tksp_tls_source_take_warning(tls, &warning)) {
+        tks_notes_add(tks_op_get_notes(r->op), 'w', warning.message);
+    }
+}
+
 /* An open connection in r->lease, or on failure none. */
 static tks_status borrow(tks_flight *r) {
     tksp_failure *failure = &r->failure;
@@ -28,6 +37,7 @@ static tks_status borrow(tks_flight *r) {
         return status;
     }
     status = tksp_conn_open(r->lease.conn, &r->wait, failure);
+    note_files(r);
     if (status != TKS_OK) {
         tksp_pool_give_back(r->pool, &r->lease);
     }

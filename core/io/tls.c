@@ -1,28 +1,29 @@
-/* tls.c - the only file that sees OpenSSL. See tls.h. Works with 1.1.1 and 3.x.
+/* tls.c - TLS by OpenSSL, 1.1.1 and 3.x. See tls.h.
  *
  * The server's name is looked for in subjectAltName only: a commonName is free text (RFC 9525). */
 #define _POSIX_C_SOURCE 200809L
 
-#include "tls.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
-enum { SECURITY_LEVEL = 2, NAME_MAX_SIZE = 256, REASON_SIZE = 160 };
+#include "tls_private.h"
+
+enum { SECURITY_LEVEL = 2, NAME_MAX_SIZE = 256 };
 
 struct tksp_tls_context {
+    atomic_uint users;
     SSL_CTX *ctx;
     BIO_METHOD *method;
 };
 
 struct tksp_tls {
+    tksp_tls_context *context; /* shared: the method is needed to the end */
     SSL *ssl;
     int fd;
     int sys_error; /* errno of the last failed send or recv */
@@ -73,68 +74,6 @@ static long socket_control(BIO *bio, int command, long number, void *pointer) {
 
 /* ---- the context ------------------------------------------------------------------------------- */
 
-/* The first reason in OpenSSL's queue; empties the queue. */
-static const char *take_reason(char *out, size_t size) {
-    unsigned long code = ERR_get_error();
-    const char *reason = code != 0 ? ERR_reason_error_string(code) : NULL;
-    (void)BIO_snprintf(out, size, "%s", reason != NULL ? reason : "unknown reason");
-    ERR_clear_error();
-    return out;
-}
-
-/* Without this OpenSSL would ask for the password of an encrypted key at the terminal. */
-static int no_password(char *out, int size, int writing, void *context) {
-    (void)out, (void)size, (void)writing, (void)context;
-    return 0;
-}
-
-static tks_status bad_file(const char *option, const char *path, const char *hint, tks_error *err) {
-    char reason[REASON_SIZE];
-    return tks_fail(err, TKS_ERR_CONFIGURATION, "cannot use %s=%.100s: %s%s", option, path,
-                    take_reason(reason, sizeof(reason)), hint);
-}
-
-static tks_status load_authorities(SSL_CTX *ctx, const char *ca, tks_error *err) {
-    struct stat info;
-    if (ca == NULL) {
-        /* SSL_CERT_FILE and SSL_CERT_DIR are honoured here. */
-        return SSL_CTX_set_default_verify_paths(ctx) == 1 ? TKS_OK : tks_fail_memory(err);
-    }
-    if (stat(ca, &info) != 0) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION, "cannot use ca=%.100s: %s", ca,
-                        strerror(errno));
-    }
-    bool directory = S_ISDIR(info.st_mode);
-    if (SSL_CTX_load_verify_locations(ctx, directory ? NULL : ca, directory ? ca : NULL) != 1) {
-        return bad_file("ca", ca,
-                        " (it must be PEM certificates, or a directory of them prepared "
-                        "with `openssl rehash`)",
-                        err);
-    }
-    return TKS_OK;
-}
-
-static tks_status load_own(SSL_CTX *ctx, const tks_target *target, tks_error *err) {
-    if (target->cert == NULL && target->key == NULL) {
-        return TKS_OK;
-    }
-    if (target->cert == NULL) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "key= is given without cert=: name the client certificate too");
-    }
-    const char *key = target->key != NULL ? target->key : target->cert;
-    if (SSL_CTX_use_certificate_chain_file(ctx, target->cert) != 1) {
-        return bad_file("cert", target->cert, "", err);
-    }
-    if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1) {
-        return bad_file("key", key, " (it must be an unencrypted PEM key that fits cert=)", err);
-    }
-    if (SSL_CTX_check_private_key(ctx) != 1) {
-        return bad_file("key", key, " (the key does not fit cert=)", err);
-    }
-    return TKS_OK;
-}
-
 tks_status tksp_tls_context_new(const tks_target *target, tksp_tls_context **out, tks_error *err) {
     tks_status status = TKS_ERR_MEMORY;
     *out = NULL;
@@ -142,6 +81,7 @@ tks_status tksp_tls_context_new(const tks_target *target, tksp_tls_context **out
     if (context == NULL) {
         return tks_fail_memory(err);
     }
+    atomic_init(&context->users, 1);
     ERR_clear_error();
     context->ctx = SSL_CTX_new(TLS_client_method());
     context->method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "tokenstore");
@@ -161,24 +101,25 @@ tks_status tksp_tls_context_new(const tks_target *target, tksp_tls_context **out
     SSL_CTX_set_mode(context->ctx,
                      SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(context->ctx, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_default_passwd_cb(context->ctx, no_password);
-    status = load_authorities(context->ctx, target->ca, err);
-    if (status == TKS_OK) {
-        status = load_own(context->ctx, target, err);
-    }
+    status = tksp_tls_load_files(context->ctx, target, err);
 
 cleanup:
     if (status != TKS_OK) {
         ERR_clear_error();
-        tksp_tls_context_free(context);
+        tksp_tls_context_release(context);
         return status;
     }
     *out = context;
     return TKS_OK;
 }
 
-void tksp_tls_context_free(tksp_tls_context *context) {
-    if (context == NULL) {
+tksp_tls_context *tksp_tls_context_share(tksp_tls_context *context) {
+    atomic_fetch_add(&context->users, 1);
+    return context;
+}
+
+void tksp_tls_context_release(tksp_tls_context *context) {
+    if (context == NULL || atomic_fetch_sub(&context->users, 1) != 1) {
         return;
     }
     SSL_CTX_free(context->ctx);
@@ -225,6 +166,7 @@ tks_status tksp_tls_new(tksp_tls_context *context, const tks_target *target, int
     if (tls == NULL) {
         return tks_fail_memory(err);
     }
+    tls->context = tksp_tls_context_share(context);
     tls->fd = fd;
     tls->ssl = SSL_new(context->ctx);
     bio = BIO_new(context->method);
@@ -249,6 +191,23 @@ cleanup:
     return TKS_OK;
 }
 
+/* Would another certificate of an authority mend it? */
+static bool is_about_trust(long verdict) {
+    static const long verdicts[] = {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT,
+                                    X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
+                                    X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE,
+                                    X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN,
+                                    X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT,
+                                    X509_V_ERR_CERT_SIGNATURE_FAILURE,
+                                    X509_V_ERR_AKID_SKID_MISMATCH};
+    for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
+        if (verdict == verdicts[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Sorts out a call that returned `result` <= 0. */
 static tksp_io judge(tksp_tls *tls, int result, tks_error *err) {
     char reason[REASON_SIZE];
@@ -268,7 +227,7 @@ static tksp_io judge(tksp_tls *tls, int result, tks_error *err) {
             verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH
                 ? " (the name must stand in its subjectAltName; server_name= names another)"
                 : "");
-        return TKSP_IO_REFUSED;
+        return is_about_trust(verdict) ? TKSP_IO_UNTRUSTED : TKSP_IO_REFUSED;
     }
     if (kind == SSL_ERROR_ZERO_RETURN || tls->eof) {
         ERR_clear_error();
@@ -281,7 +240,8 @@ static tksp_io judge(tksp_tls *tls, int result, tks_error *err) {
                  tls->sys_error != 0 ? strerror(tls->sys_error) : "the connection broke");
         return TKSP_IO_FAILED;
     }
-    tks_fail(err, TKS_ERR_CONNECTION, "TLS failed: %s", take_reason(reason, sizeof(reason)));
+    tks_fail(err, TKS_ERR_CONNECTION, "TLS failed: %s",
+             tksp_tls_take_reason(reason, sizeof(reason)));
     return TKSP_IO_REFUSED;
 }
 
@@ -332,5 +292,6 @@ void tksp_tls_free(tksp_tls *tls) {
         SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
         SSL_free(tls->ssl);
     }
+    tksp_tls_context_release(tls->context);
     free(tls);
 }

@@ -1,8 +1,8 @@
 /* tls.h - TLS on a socket, without ever waiting.
  *
- * Purpose:   verified TLS 1.2 or newer: chain, purpose, host name. OpenSSL is seen by tls.c alone.
- * Lifecycle: a context for each client, made from its files at once so that bad files are reported
- *            there; a tksp_tls for each connection. The socket stays the caller's.
+ * Purpose:   verified TLS 1.2 or newer: chain, purpose, host name.
+ * Lifecycle: a context, counted, made from the files of a target (tls_source.h makes it anew when they
+ *            change); a tksp_tls for each connection. The socket stays the caller's.
  * Threads:   a context serves many threads; a tksp_tls one at a time.
  * Signals:   bytes go out with MSG_NOSIGNAL, never through OpenSSL's own write(). */
 #ifndef TOKENSTORE_IO_TLS_H
@@ -21,16 +21,25 @@ typedef enum tksp_io {
     TKSP_IO_DONE,
     TKSP_IO_WANT_READ,
     TKSP_IO_WANT_WRITE,
-    TKSP_IO_FAILED, /* the error is noted: TKS_ERR_CONNECTION, TKS_ERR_MEMORY */
-    TKSP_IO_REFUSED /* as FAILED, and trying again cannot help: a certificate, the protocol */
+    TKSP_IO_FAILED,   /* the error is noted: TKS_ERR_CONNECTION, TKS_ERR_MEMORY */
+    TKSP_IO_REFUSED,  /* as FAILED, and trying again cannot help: a certificate, the protocol */
+    TKSP_IO_UNTRUSTED /* as REFUSED: of the server's certificate, with the authorities as they are */
 } tksp_io;
 
 /* Reads the files `target` names. TKS_OK, TKS_ERR_CONFIGURATION (the message names the file),
  * TKS_ERR_MEMORY. */
 tks_status tksp_tls_context_new(const tks_target *target, tksp_tls_context **out, tks_error *err);
-void tksp_tls_context_free(tksp_tls_context *context);
 
-/* A session on the connected socket `fd` for the server that `target` names; borrows `context`. */
+/* Another reference to `context`, which is returned. */
+tksp_tls_context *tksp_tls_context_share(tksp_tls_context *context);
+
+/* NULL is accepted. */
+void tksp_tls_context_release(tksp_tls_context *context);
+
+/* Where the certificates of the system's authorities are: a file and a directory, which need not exist. */
+void tksp_tls_system_authorities(const char **file, const char **directory);
+
+/* A session on the connected socket `fd` for the server that `target` names. */
 tks_status tksp_tls_new(tksp_tls_context *context, const tks_target *target, int fd, tksp_tls **out,
                         tks_error *err);
 
