@@ -268,6 +268,8 @@ def test_no_sigpipe(tmp_path: Path) -> None:
 
     def hang_up() -> None:
         connection, _ = listener.accept()
+        assert b"PING" in connection.recv(100)  # the greeting
+        connection.sendall(b"+PONG\r\n")
         connection.recv(1)
         connection.close()
 

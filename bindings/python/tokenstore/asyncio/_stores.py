@@ -91,7 +91,9 @@ class RedisTokens(tokenstore.RedisTokens, AsyncStore):
         """Find a token: None when there is none. One round trip.
 
         ``refresh`` slides the expiry: the token then lives at least until this long from now
-        (``max_age`` permitting), written at most once per ``touch_interval``. ``expiry=True``
+        (``max_age`` permitting), written at most once per ``touch_interval``. It never shortens: a
+        token that lives longer, or has no expiry, stays as it is. Where the server cannot write
+        (a replica, a full memory …) the token is given with the expiry that it has. ``expiry=True``
         fills in ``expires_at``.
         """
         return await self._driver.run(self._ops.get(app, type, token, refresh, expiry))
@@ -105,8 +107,8 @@ class Sessions(tokenstore.Sessions, AsyncStore):
     ) -> Session | None:
         """Find a session: None when there is none. One round trip.
 
-        ``refresh`` slides the expiry to this long from now; ``expiry=True`` fills in
-        ``expires_at``.
+        ``refresh`` slides the expiry to this long from now, and never nearer; ``expiry=True`` fills in
+        ``expires_at``. See :meth:`RedisTokens.get`.
         """
         return await self._driver.run(self._ops.get(app, _SESSION, token, refresh, expiry))
 
