@@ -20,8 +20,8 @@ extern void *BELOW(realloc)(void *block, size_t size);
 extern void BELOW(free)(void *block);
 
 static long live, counted, fail_at;
-static size_t bytes, bytes_before, bytes_most;
-static bool counting, failed;
+static ptrdiff_t bytes, bytes_most; /* since alloc_peak_begin */
+static bool counting, measuring, failed;
 static const char *watched;
 static size_t watched_size;
 static long spilled;
@@ -49,15 +49,19 @@ long alloc_live(void) {
 }
 
 void alloc_peak_begin(void) {
-    bytes_before = bytes_most = bytes;
+    bytes = bytes_most = 0;
+    measuring = true;
 }
 
 size_t alloc_peak(void) {
-    return bytes_most - bytes_before;
+    measuring = false;
+    return (size_t)bytes_most;
 }
 
-static size_t size_of(void *block) {
-    return block != NULL ? malloc_usable_size(block) + sizeof(size_t) : 0;
+/* Not asked before it is needed: the sanitizer cannot tell while it starts. */
+static ptrdiff_t size_of(void *block) {
+    if (!measuring || block == NULL) return 0;
+    return (ptrdiff_t)(malloc_usable_size(block) + sizeof(size_t));
 }
 
 static void *note_made(void *block) {
@@ -100,7 +104,7 @@ void *calloc(size_t count, size_t size) {
 
 void *realloc(void *old, size_t size) {
     bool held = holds_secret(old);
-    size_t old_size = size_of(old);
+    ptrdiff_t old_size = size_of(old);
     void *block = must_fail() ? NULL : BELOW(realloc)(old, size);
     if (block != NULL || size == 0) bytes = bytes - old_size + size_of(block);
     if (bytes > bytes_most) bytes_most = bytes;
