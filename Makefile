@@ -44,7 +44,7 @@ TKS_WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow
 TKS_CPPFLAGS := -Icore/include -Icore/src $(CPPFLAGS)
 TKS_CFLAGS := $(CFLAGS) -std=c11 -fPIC -fvisibility=hidden -fno-common $(TKS_WARNINGS)
 TKS_LDFLAGS := $(LDFLAGS)
-TKS_LDLIBS := -lhiredis -lsodium -lssl -lcrypto -lpthread -lm $(if $(wildcard core/io/http.c),-lcurl)
+TKS_LDLIBS := -lhiredis -lcjson -lsodium -lssl -lcrypto -lpthread -lm $(if $(wildcard core/io/http.c),-lcurl)
 
 # WERROR=1 makes warnings errors; `make test` and `make lint` set it.
 ifdef WERROR

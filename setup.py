@@ -21,6 +21,7 @@ from setuptools.errors import PlatformError
 LIBRARIES = {
     "hiredis": ["-lhiredis"],
     "libsodium": ["-lsodium"],
+    "libcjson": ["-lcjson"],
     "openssl": ["-lssl", "-lcrypto"],
     "libcurl": ["-lcurl"],
 }

@@ -18,6 +18,7 @@ dependencies = { "lua >= 5.1, < 5.5" }
 
 external_dependencies = {
   HIREDIS = { header = "hiredis/hiredis.h", library = "hiredis" },
+  CJSON = { header = "cjson/cJSON.h", library = "cjson" },
   SODIUM = { header = "sodium.h", library = "sodium" },
   OPENSSL = { header = "openssl/ssl.h", library = "ssl" },
   CURL = { library = "curl" }, -- its headers stand where only the compiler looks

@@ -37,7 +37,7 @@ LUA_INTERPRETERS := $(foreach i,lua5.4 lua5.3 lua5.1 luajit,$(if $(shell command
 
 LUA_SRC := $(sort $(wildcard bindings/lua/src/*.c))
 LUA_SHARED := $(filter-out core blocking session_events openssl oauth,$(LUA_SRC:bindings/lua/src/%.c=%))
-LUA_CORE_LDLIBS := -lhiredis -lsodium -lm
+LUA_CORE_LDLIBS := -lhiredis -lcjson -lsodium -lm
 # A thread that looks up a host name may outlive the Lua state: what is loaded once stays.
 LUA_LDFLAGS = -shared $(TKS_LDFLAGS) -Wl,--exclude-libs,ALL -Wl,--as-needed -Wl,-z,nodelete
 

@@ -15,7 +15,7 @@ FUZZ += fuzz-c
 CLANG ?= clang
 TESTS_C := $(BUILD)/tests/c
 PROGRAMS += $(TESTS_C)/core $(TESTS_C)/alloc
-TESTS_C_LDLIBS := -lhiredis -lsodium -lcrypto -lm -lpthread
+TESTS_C_LDLIBS := -lhiredis -lcjson -lsodium -lcrypto -lm -lpthread
 
 # Tests that have rules of their own: of the I/O half, and of failing allocations.
 TESTS_C_OTHER := $(wildcard tests/c/*embedded*.c tests/c/alloc*.c)

@@ -1,118 +1,160 @@
-/* json.c - JSON trees: what json_read.c made, for those who look at it.
+/* json.c - JSON trees: cJSON's nodes, for those who look at them.
  *
+ * Purpose:   a tks_json is a cJSON node under another name. json_scan.c checks a text, cJSON or
+ *            json_build.c makes its tree, json_finish.c makes that exact.
  * Lifecycle: a tree lives from tks_json_parse or tks_json_read to tks_json_free; all else is borrowed from
  *            it. Its strings are wiped when it is freed: they may be session data.
- * Threads:   a tree may be read from many threads. */
+ * Threads:   a tree may be read from many threads. (cJSON also writes a process-wide "error
+ *            pointer", the same NULL for every text that passed the scan; nobody here reads it.) */
 #include <stdlib.h>
 
 #include "json_private.h"
 #include "tokenstore/secret.h"
 
-enum {
-    FIRST_NODES_MAX = 64, /* in the block that the tree itself is in */
-    CHUNK_NODES_MAX = 1024
-};
+/* cJSON itself reads no text that is nested deeper. */
+_Static_assert((int)TKS_JSON_DEPTH_MAX <= (int)CJSON_NESTING_LIMIT, "cJSON reads less deep");
 
-/* ---- memory ------------------------------------------------------------------------------------ */
+/* ---- reading ----------------------------------------------------------------------------------- */
 
-struct tksp_json_chunk {
-    tksp_json_chunk *next;
-    tks_json nodes[];
-};
-
-/* A tree for a text of `size` bytes is one block: the tree, a few nodes, and room for the strings, which
- * with a NUL each are no longer than they were in quotes. */
-tksp_json_tree *tksp_json_tree_new(size_t size) {
-    size_t count = size / 8 + 1;
-    if (count > FIRST_NODES_MAX) count = FIRST_NODES_MAX;
-    if (size > SIZE_MAX / 2) return NULL;
-    tksp_json_tree *tree = malloc(sizeof *tree + count * sizeof(tks_json) + size + 1);
-    if (tree == NULL) return NULL;
-    tree->chunks = NULL;
-    tree->next = tree->first;
-    tree->end = tree->first + count;
-    tree->chunk_size = count;
-    tree->text = tree->room = (char *)tree->end;
-    return tree;
+/* cJSON takes all that is plain, but its strtod must find '.' to be the decimal point. */
+static cJSON *make_tree(tks_bytes text, const tksp_json_facts *facts) {
+    tksp_c_locale locale;
+    cJSON *root;
+    if (facts->is_plain && !facts->has_fraction)
+        return cJSON_ParseWithLengthOpts(text.data, text.size, NULL, 0);
+    if (tksp_c_locale_enter(&locale) != TKS_OK) return NULL;
+    root = facts->is_plain ? cJSON_ParseWithLengthOpts(text.data, text.size, NULL, 0)
+                           : tksp_json_build(text);
+    tksp_c_locale_leave(&locale);
+    return root;
 }
 
-tks_json *tksp_json_tree_node(tksp_json_tree *tree) {
-    if (tree->next == tree->end) {
-        size_t count = tree->chunk_size * 2;
-        if (count > CHUNK_NODES_MAX) count = CHUNK_NODES_MAX;
-        tksp_json_chunk *chunk = malloc(sizeof *chunk + count * sizeof(tks_json));
-        if (chunk == NULL) return NULL;
-        chunk->next = tree->chunks;
-        tree->chunks = chunk;
-        tree->chunk_size = count;
-        tree->next = chunk->nodes;
-        tree->end = chunk->nodes + count;
+tks_status tks_json_read(tks_bytes text, const tks_json_rules *rules, tks_json **out,
+                         tks_error *err) {
+    tksp_json_facts facts;
+    *out = NULL;
+    tks_status status = tksp_json_scan(text, rules, &facts, err);
+    if (status != TKS_OK) return status;
+    cJSON *root = make_tree(text, &facts);
+    if (root == NULL) return tks_fail_memory(err);
+    status = tksp_json_finish(root, text, &facts, rules, err);
+    if (status != TKS_OK) {
+        tksp_json_free(root);
+        return status;
     }
-    return tree->next++;
+    *out = (tks_json *)(void *)root;
+    return TKS_OK;
 }
 
-void tksp_json_tree_free(tksp_json_tree *tree) {
-    while (tree->chunks != NULL) {
-        tksp_json_chunk *chunk = tree->chunks;
-        tree->chunks = chunk->next;
-        free(chunk);
+tks_status tks_json_read_foreign(tks_bytes text, tks_json **out, tks_error *err) {
+    static const tks_json_rules rules = {.max_size = SIZE_MAX,
+                                         .max_depth = TKS_JSON_DEPTH_MAX,
+                                         .any = true,
+                                         .last_counts = true};
+    return tks_json_read(text, &rules, out, err);
+}
+
+tks_status tks_json_parse(tks_bytes text, size_t max_size, tks_json **out, tks_error *err) {
+    const tks_json_rules rules = {.max_size = max_size, .max_depth = TKS_JSON_DEPTH};
+    return tks_json_read(text, &rules, out, err);
+}
+
+tks_status tks_json_check(tks_bytes text, size_t max_size, tks_error *err) {
+    tks_json *tree;
+    tks_status status = tks_json_parse(text, max_size, &tree, err);
+    tks_json_free(tree);
+    return status;
+}
+
+/* ---- freeing ----------------------------------------------------------------------------------- */
+
+/* Recursion ends where the scan ended it. */
+static void wipe(cJSON *item) {
+    for (; item != NULL; item = item->next) {
+        tks_wipe(item->valuestring, tksp_json_text(item).size);
+        tks_wipe(item->string, tksp_json_name(item).size);
+        wipe(item->child);
     }
-    tks_wipe(tree->text, (size_t)(tree->room - tree->text));
-    free(tree);
+}
+
+void tksp_json_free(cJSON *root) {
+    wipe(root);
+    cJSON_Delete(root);
 }
 
 void tks_json_free(tks_json *root) {
-    if (root != NULL) tksp_json_tree_free((tksp_json_tree *)(void *)root);
+    tksp_json_free((cJSON *)(void *)root);
 }
 
 /* ---- getting ----------------------------------------------------------------------------------- */
 
+static const cJSON *item_of(const tks_json *node) {
+    return (const cJSON *)(const void *)node;
+}
+
+static const tks_json *node_of(const cJSON *item) {
+    return (const tks_json *)(const void *)item;
+}
+
 tks_json_type tks_json_get_type(const tks_json *node) {
-    return node->type;
+    bool is_integer = item_of(node)->type & TKSP_JSON_IS_INTEGER;
+    switch (item_of(node)->type & 0xFF) {
+    case cJSON_False:
+    case cJSON_True: return TKS_JSON_BOOL;
+    case cJSON_Number: return is_integer ? TKS_JSON_INTEGER : TKS_JSON_DOUBLE;
+    case cJSON_Raw: return is_integer ? TKS_JSON_INTEGER : TKS_JSON_BIG;
+    case cJSON_String: return TKS_JSON_STRING;
+    case cJSON_Array: return TKS_JSON_ARRAY;
+    case cJSON_Object: return TKS_JSON_OBJECT;
+    default: return TKS_JSON_NULL;
+    }
 }
 
 bool tks_json_get_bool(const tks_json *node) {
-    return node->u.integer != 0;
+    return cJSON_IsTrue(item_of(node));
 }
 
 int64_t tks_json_get_integer(const tks_json *node) {
-    return node->u.integer;
+    const cJSON *item = item_of(node);
+    return cJSON_IsRaw(item) ? strtoll(item->valuestring, NULL, 10) : (int64_t)item->valuedouble;
 }
 
 bool tks_json_is_number(const tks_json *node) {
-    return node->type == TKS_JSON_INTEGER || node->type == TKS_JSON_BIG ||
-           node->type == TKS_JSON_DOUBLE;
+    return cJSON_IsNumber(item_of(node)) || cJSON_IsRaw(item_of(node));
 }
 
 double tks_json_get_double(const tks_json *node) {
-    return node->type == TKS_JSON_INTEGER ? (double)node->u.integer : node->u.number;
+    return item_of(node)->valuedouble;
 }
 
 tks_bytes tks_json_get_string(const tks_json *node) {
-    return node->text;
+    return tksp_json_text(item_of(node));
 }
 
 size_t tks_json_get_size(const tks_json *node) {
-    return node->u.size;
+    size_t size = 0;
+    for (const cJSON *child = item_of(node)->child; child != NULL; child = child->next) size++;
+    return size;
 }
 
 const tks_json *tks_json_get_child(const tks_json *node) {
-    return node->child;
+    return node_of(item_of(node)->child);
 }
 
 const tks_json *tks_json_get_next(const tks_json *node) {
-    return node->next;
+    return node_of(item_of(node)->next);
 }
 
 tks_bytes tks_json_get_name(const tks_json *member) {
-    return member->name;
+    return tksp_json_name(item_of(member));
 }
 
+/* cJSON's own look-up would end names at a NUL. */
 const tks_json *tks_json_find(const tks_json *node, const char *name) {
     tks_bytes wanted = tks_bytes_of(name, strlen(name));
-    if (node->type != TKS_JSON_OBJECT) return NULL;
-    for (node = node->child; node != NULL; node = node->next) {
-        if (tks_bytes_equal(node->name, wanted)) return node;
+    if (!cJSON_IsObject(item_of(node))) return NULL;
+    for (const cJSON *member = item_of(node)->child; member != NULL; member = member->next) {
+        if (tks_bytes_equal(tksp_json_name(member), wanted)) return node_of(member);
     }
     return NULL;
 }

@@ -7,9 +7,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <cjson/cJSON.h>
+
 #include "tokenstore/json.h"
 
 enum {
+    TKSP_NUMBER_MAX = 63, /* characters in a number: cJSON copies at most that many */
     TKSP_DOUBLE_MAX = 32, /* room for any double as text, its NUL included */
     TKSP_ESCAPE_MAX = 6
 };
@@ -32,8 +35,8 @@ size_t tksp_json_escape(unsigned char c, char *out);
 
 /* ---- numbers (json_number.c) ------------------------------------------------------------------- */
 
-/* The C library reads and prints doubles with the locale's decimal point. Between enter and leave this
- * thread has the "C" locale. */
+/* The C library reads and prints doubles with the locale's decimal point, and so does cJSON (how
+ * depends on how it was built). Between enter and leave this thread has the "C" locale. */
 typedef struct tksp_c_locale {
     void *own, *before;
 } tksp_c_locale;
@@ -45,41 +48,67 @@ void tksp_c_locale_leave(const tksp_c_locale *locale);
  * always with '.' or 'e', so that it stays a double. */
 tks_status tksp_json_print_double(double value, char out[TKSP_DOUBLE_MAX]);
 
-/* ---- trees (json.c, json_names.c) --------------------------------------------------------------- */
+/* ---- trees of cJSON's nodes (json.c) ----------------------------------------------------------- */
 
-struct tks_json {
-    tks_json *next, *child;
-    tks_bytes name; /* of an object's member */
-    tks_bytes text; /* of a STRING; of a BIG its digits, which a NUL ends, too */
-    union {
-        double number;   /* DOUBLE, BIG */
-        int64_t integer; /* INTEGER, BOOL */
-        size_t size;     /* ARRAY, OBJECT */
-    } u;
-    tks_json_type type;
-    bool dropped; /* a later member has its name */
+/* Our own marks in a node's `type`, beside cJSON's. */
+enum {
+    TKSP_JSON_IS_INTEGER = 1 << 16, /* a Number: written as an integer; a Raw: of at most 64 bits */
+    TKSP_JSON_TEXT_SIZED =
+        1 << 17,                   /* valuedouble is the size of valuestring, which may hold NULs */
+    TKSP_JSON_NAME_SIZED = 1 << 18 /* valueint is the size of string, which may hold NULs */
 };
 
-typedef struct tksp_json_chunk tksp_json_chunk;
+static inline tks_bytes tksp_json_bytes(const char *text, bool is_sized, double size) {
+    if (text == NULL) return tks_bytes_of(NULL, 0);
+    return tks_bytes_of(text, is_sized ? (size_t)size : strlen(text));
+}
 
-typedef struct tksp_json_tree {
-    tks_json root; /* the first, so that it stands for the tree */
-    tksp_json_chunk *chunks;
-    tks_json *next, *end; /* nodes that are free */
-    size_t chunk_size;
-    char *text, *room; /* the strings; where the next one goes */
-    tks_json first[];  /* behind them the room for the strings */
-} tksp_json_tree;
+/* The bytes of a String; of a Raw, an integer that a double cannot hold, its digits; else none. */
+static inline tks_bytes tksp_json_text(const cJSON *item) {
+    return tksp_json_bytes(item->valuestring, item->type & TKSP_JSON_TEXT_SIZED, item->valuedouble);
+}
 
-/* A tree for a text of `size` bytes, its root not set; NULL: no memory. */
-tksp_json_tree *tksp_json_tree_new(size_t size);
-void tksp_json_tree_free(tksp_json_tree *tree);
+/* Of an object's member; else none. */
+static inline tks_bytes tksp_json_name(const cJSON *item) {
+    return tksp_json_bytes(item->string, item->type & TKSP_JSON_NAME_SIZED, item->valueint);
+}
 
-/* A further node, not set; NULL: no memory. */
-tks_json *tksp_json_tree_node(tksp_json_tree *tree);
+/* Wipes the strings of a tree and frees it. NULL is accepted. */
+void tksp_json_free(cJSON *root);
 
-/* Two members of one name are TKS_ERR_DATA; where the last counts, the others are taken out. TKS_OK,
- * TKS_ERR_MEMORY. */
-tks_status tksp_json_check_names(tks_json *object, bool last_counts, tks_error *err);
+/* ---- the scan (json_scan.c) -------------------------------------------------------------------- */
+
+/* What the scan saw, for those who make a tree from the same text. */
+typedef struct tksp_json_facts {
+    bool is_plain;     /* cJSON reads it exactly */
+    bool has_fraction; /* some number has a '.', so reading it depends on the locale */
+    bool has_double;   /* some number has a fraction or an exponent */
+} tksp_json_facts;
+
+/* All rules but unique names and doubles that are too large. TKS_OK, TKS_ERR_DATA. */
+tks_status tksp_json_scan(tks_bytes text, const tks_json_rules *rules, tksp_json_facts *facts,
+                          tks_error *err);
+
+/* The code of the "\uXXXX" at `at`, or of the two that are a surrogate pair, and how many bytes that are;
+ * -1: no four hexadecimal digits. Half of a pair is a code of its own. */
+int tksp_json_read_escape(const char *at, const char *end, size_t *size);
+
+/* The next number in `text`, which passed the scan, without its sign; *at begins at 0 and moves on.
+ * Numbers come in document order. */
+tks_bytes tksp_json_next_number(tks_bytes text, size_t *at);
+
+/* Was this number written without fraction and exponent? */
+bool tksp_json_is_integer(tks_bytes number);
+
+/* ---- making trees (json_build.c, json_finish.c) ------------------------------------------------ */
+
+/* The tree of a text that passed the scan, plain or not. Needs the "C" locale. NULL: no memory. */
+cJSON *tksp_json_build(tks_bytes text);
+
+/* Marks the integers of a tree that cJSON or tksp_json_build made, and applies the rules that the scan
+ * does not: of members of one name all but the last are taken out, or they are refused. TKS_OK,
+ * TKS_ERR_DATA, TKS_ERR_MEMORY. */
+tks_status tksp_json_finish(cJSON *root, tks_bytes text, const tksp_json_facts *facts,
+                            const tks_json_rules *rules, tks_error *err);
 
 #endif

@@ -104,10 +104,22 @@ static void parse_and_write(const void *argument) {
     tks_buf_clear(&out);
 }
 
-TEST(alloc_json) {
+static void read_foreign(const void *argument) {
+    const tks_bytes *text = argument;
+    tks_error err = TKS_ERROR_INIT;
+    tks_json *tree = (tks_json *)(void *)&err; /* must be nulled */
+    alloc_enter();
+    tks_status status = tks_json_read_foreign(*text, &tree, &err);
+    alloc_leave();
+    if (!check_status(status, &err)) CHECK(tree == NULL);
+    tks_json_free(tree);
+}
+
+/* Of each text of a kind at least `least` allocations are made. */
+static void starve_texts(const char *kind, void (*work)(const void *), int least) {
     vectors v;
     vectors_open(&v, "json.json");
-    const tks_json *test = tks_json_get_child(vectors_get(v.root, "accept"));
+    const tks_json *test = tks_json_get_child(vectors_get(v.root, kind));
     for (; test != NULL; test = tks_json_get_next(test)) {
         tks_buf text;
         tks_bytes bytes;
@@ -115,10 +127,15 @@ TEST(alloc_json) {
         vectors_bytes(vectors_get(test, "text"), &text);
         bytes = tks_buf_bytes(&text);
         test_context("%s", vectors_text(test, "name"));
-        CHECK(starve(parse_and_write, &bytes) >= 2); /* the tree, and the text */
+        CHECK(starve(work, &bytes) >= least);
         tks_buf_clear(&text);
     }
     vectors_close(&v);
+}
+
+TEST(alloc_json) {
+    starve_texts("accept", parse_and_write, 2); /* the tree, and the text */
+    starve_texts("foreign", read_foreign, 1);
 }
 
 TEST(alloc_json_of_many_nodes) {

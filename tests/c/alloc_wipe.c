@@ -6,6 +6,7 @@
 #include "alloc.h"
 #include "test.h"
 #include "tokenstore/greeting.h"
+#include "tokenstore/json.h"
 #include "tokenstore/jwt.h"
 #include "tokenstore/tokens.h"
 
@@ -115,6 +116,22 @@ TEST(wipe_replies) {
     tks_reply_free(reply);
     tks_reader_free(reader);
     end();
+}
+
+TEST(wipe_json) {
+    static const char *const texts[] = {
+        "{\"canary-canary-canary-canary\":1,\"x\":[\"canary-canary-canary-canary\"]}",
+        "[{\"\\u0000canary-canary-canary-canary\":1},\"\\u0000canary-canary-canary-canary\"]",
+        "{\"a\":\"canary-canary-canary-canary\",\"a\":12345678901234567890}",
+        "{\"a\":\"canary-canary-canary-canary\",\"a\":1}",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        tks_json *tree = NULL;
+        begin(texts[i]);
+        CHECK_STATUS(tks_json_read_foreign(test_bytes(texts[i]), &tree, NULL), TKS_OK);
+        tks_json_free(tree);
+        end();
+    }
 }
 
 /* ---- passwords and keys ------------------------------------------------------------------------ */

@@ -52,6 +52,15 @@ TEST(json_getters_give_what_was_written) {
     tks_json_free(tree);
 }
 
+TEST(json_find_takes_no_name_that_only_begins_so) {
+    static const char text[] = "{\"exp\\u0000\":1,\"ex\":2,\"exp\":3,\"expe\":4}";
+    tks_json *tree = NULL;
+    CHECK_STATUS(tks_json_read_foreign(test_bytes(text), &tree, NULL), TKS_OK);
+    CHECK_INT(tks_json_get_integer(tks_json_find(tree, "exp")), 3);
+    CHECK(tks_json_find(tree, "e") == NULL);
+    tks_json_free(tree);
+}
+
 TEST(json_integers_keep_all_53_bits) {
     /* Where an int would end, and doubles still hold. */
     static const int64_t values[] = {0,

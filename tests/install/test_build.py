@@ -14,6 +14,7 @@ BUILD = ROOT / os.environ.get("TOKENSTORE_BUILD", "build")
 HEADERS = {
     "libc6-dev": "stdio.h",
     "libhiredis-dev": "hiredis/hiredis.h",
+    "libcjson-dev": "cjson/cJSON.h",
     "libsodium-dev": "sodium.h",
     "libssl-dev": "openssl/ssl.h",
     "libcurl4-openssl-dev": "curl/curl.h",

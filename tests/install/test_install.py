@@ -90,7 +90,7 @@ def test_so_does_its_nginx(tmp_path: Path) -> None:
 def test_a_c_program_compiles(installed: Path, tmp_path: Path) -> None:
     source = tmp_path / "program.c"
     source.write_text('#include "tokenstore/client.h"\nint main(void) { return tks_status_code(TKS_OK) == 0; }\n')
-    libraries = "-ltokenstore-io -ltokenstore -lhiredis -lsodium -lssl -lcrypto -lcurl -lpthread -lm"
+    libraries = "-ltokenstore-io -ltokenstore -lhiredis -lcjson -lsodium -lssl -lcrypto -lcurl -lpthread -lm"
     command = ["cc", str(source), f"-I{installed}/include", f"-L{installed}/lib", *libraries.split()]
     subprocess.run([*command, "-o", str(tmp_path / "program")], check=True)
     subprocess.run([str(tmp_path / "program")], check=True)

@@ -62,7 +62,7 @@ typedef struct tks_json_rules {
 tks_status tks_json_read(tks_bytes text, const tks_json_rules *rules, tks_json **out,
                          tks_error *err);
 
-/* The same of what another program stored: of any size, TKS_JSON_DEPTH_MAX deep, any, and the last counts. */
+/* The same of what another program stored: of any size (2 GiB), TKS_JSON_DEPTH_MAX deep, any, and the last counts. */
 tks_status tks_json_read_foreign(tks_bytes text, tks_json **out, tks_error *err);
 
 /* The same by the rules of our own data. */
