@@ -258,13 +258,21 @@ static void describe_final(const tks_op *op, const tks_reply *error, char *out, 
     (void)snprintf(out + length, size - length, " - %s", advice);
 }
 
+/* Does the server not let this user have the command, or anybody? The latter is what rename-command does. */
+static bool is_forbidden(const tks_reply *error) {
+    static const char unknown[] = "ERR unknown command";
+    tks_bytes text = tks_reply_get_bytes(error);
+    return tks_reply_is_error(error, "NOPERM") ||
+           (text.size >= sizeof unknown - 1 && memcmp(text.data, unknown, sizeof unknown - 1) == 0);
+}
+
 /* The first error among final answers, or NULL. */
 static const tks_reply *first_error(const tks_op *op) {
     for (size_t i = 0; i < op->count; i++) {
         const tksp_command *command = &op->commands[i];
         if (command->raw || tks_reply_get_type(command->reply) != TKS_REPLY_ERROR) continue;
         if (command->any_type && tks_reply_is_error(command->reply, "WRONGTYPE")) continue;
-        if (command->may_be_forbidden && tks_reply_is_error(command->reply, "NOPERM")) continue;
+        if (command->may_be_forbidden && is_forbidden(command->reply)) continue;
         return command->reply;
     }
     return NULL;

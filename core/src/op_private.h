@@ -19,7 +19,7 @@ typedef struct tksp_command {
     bool by_text;          /* script: the server does not know it, send its text */
     bool raw;              /* an error reply is an answer like any other */
     bool any_type;         /* WRONGTYPE is an answer, too: the key is another program's */
-    bool may_be_forbidden; /* NOPERM is an answer, too */
+    bool may_be_forbidden; /* NOPERM is an answer, too, and that there is no such command */
     tks_reply *reply;      /* the final answer; owned */
 } tksp_command;
 

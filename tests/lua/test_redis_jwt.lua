@@ -339,6 +339,23 @@ test("node_writers looks by SCAN", function()
   equal(sessions.client:execute("GET", key), "another program's")
 end)
 
+test("destroy_multiple finds sessions whose index was evicted", function()
+  local sessions, id = open { multiple = true }, user()
+  local admin = assert(tokenstore.Client(harness.url))
+  local function evict(limit, policy)
+    admin:execute("CONFIG", "SET", "maxmemory", limit)
+    admin:execute("CONFIG", "SET", "maxmemory-policy", policy)
+  end
+  local token = sessions:sign { id = id }
+  admin:execute("DEL", "rjwt-sessions/" .. id)
+  only(0, sessions:destroy_multiple { id = id })
+  evict("1gb", "allkeys-lru")
+  local ended = sessions:destroy_multiple { id = id }
+  evict("0", "noeviction")
+  equal(ended, 1)
+  assert(not is_live(sessions, token))
+end)
+
 test("what does not say its own name is no session", function()
   local sessions, id = open { multiple = true }, user()
   local token = sessions:sign { id = id, data_session = { n = 1 } }

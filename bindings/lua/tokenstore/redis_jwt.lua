@@ -197,7 +197,8 @@ function RedisJWT:destroy(args)
   return self._run(self._handle, rjwt.destroy(self._store, args))
 end
 
--- destroy_multiple{ id }: ends all sessions of the user; how many were live.
+-- destroy_multiple{ id }: ends all sessions of the user; how many were live. On a server that evicts keys it
+-- looks for them by SCAN over all keys, and logs a warning.
 function RedisJWT:destroy_multiple(args)
   return self._run(self._handle, rjwt.destroy_all(self._store, args))
 end

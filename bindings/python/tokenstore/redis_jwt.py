@@ -154,7 +154,10 @@ class RedisJWT(Store):
         return self._driver.run(self._ops.destroy(rjwt))
 
     def destroy_multiple(self, id: Name) -> int:
-        """End all sessions of the user: "log out everywhere". How many were live."""
+        """End all sessions of the user: "log out everywhere". How many were live.
+
+        On a server that evicts keys it looks for them by SCAN over all keys, and logs a warning.
+        """
         return self._driver.run(self._ops.destroy_all(id))
 
     def reindex(self, timeout: Duration | None = None) -> int:

@@ -70,6 +70,9 @@ tks_status tks_jwt_sessions_sign(const tks_jwt_sessions *, const tks_jwt_session
 tks_status tks_jwt_sessions_verify(const tks_jwt_sessions *, tks_bytes token, bool value_session,
                                    double now, tks_op **out, tks_error *);
 
+/* list, count, get_values, destroy_all ask the server whether it evicts keys (INFO memory). If it does, the index
+ * may be gone: they look by SCAN, O(keys), and note a warning. If it does not say, they note that. */
+
 /* Result SESSIONS: the user's live sessions, the newest first. */
 tks_status tks_jwt_sessions_list(const tks_jwt_sessions *, tks_bytes id, tks_op **out, tks_error *);
 

@@ -110,84 +110,12 @@ tks_status tksp_rjwt_send(tksp_rjwt_op *self, const tksp_script *script, size_t 
     return tksp_op_add(&self->op, script, words, count + self->found_count, self->index);
 }
 
-/* ---- looking for sessions that Node wrote ---- */
-
-/* The glob for the user's sessions, taken literally. Source: redis.io, the patterns of SCAN. */
-static tks_bytes make_pattern(tksp_rjwt_op *self) {
-    char *pattern = tksp_arena_alloc(&self->op.arena, 2 * self->id.size + 2);
-    size_t size = 0;
-    if (pattern == NULL) return tks_bytes_of(NULL, 0);
-    for (size_t i = 0; i < self->id.size; i++) {
-        if (strchr("*?[]^\\", self->id.data[i]) != NULL) pattern[size++] = '\\';
-        pattern[size++] = self->id.data[i];
-    }
-    pattern[size++] = ':';
-    pattern[size++] = '*';
-    return tks_bytes_of(pattern, size);
-}
-
-static tks_status send_scan(tksp_rjwt_op *self, tks_bytes cursor) {
-    const tks_bytes head[] = {TKS_LITERAL("SCAN"),  tksp_arena_dup(&self->op.arena, cursor),
-                              TKS_LITERAL("MATCH"), self->pattern,
-                              TKS_LITERAL("COUNT"), TKS_LITERAL("1000")};
-    tks_bytes *words = tksp_arena_alloc(&self->op.arena, sizeof head);
-    if (words == NULL) return TKS_ERR_MEMORY;
-    memcpy(words, head, sizeof head);
-    return tksp_op_add(&self->op, NULL, words, 6, self->index);
-}
-
-/* Keeps the suffix of `name`, unless it is no session of the user's or the one being signed. */
-static tks_status keep_found(tksp_rjwt_op *self, tks_bytes name) {
-    tks_bytes id;
-    if (!tksp_rjwt_split(name, &id) || !tks_bytes_equal(id, self->id)) return TKS_OK;
-    if (self->found_count == self->found_room) {
-        size_t room = self->found_room == 0 ? 16 : self->found_room * 2;
-        tks_bytes *found = tksp_arena_alloc(&self->op.arena, room * sizeof *found);
-        if (found == NULL) return TKS_ERR_MEMORY;
-        if (self->found_count > 0) memcpy(found, self->found, self->found_count * sizeof *found);
-        self->found = found;
-        self->found_room = room;
-    }
-    self->found[self->found_count++] =
-        tksp_arena_dup(&self->op.arena, tks_bytes_of(name.data + id.size + 1, TKS_RJWT_SUFFIX));
-    return self->op.arena.status;
-}
-
-bool tksp_rjwt_is_scan(const tks_reply *reply) {
-    if (tks_reply_get_type(reply) != TKS_REPLY_ARRAY || tks_reply_get_size(reply) != 2)
-        return false;
-    return tks_reply_get_type(tks_reply_get_item(reply, 0)) == TKS_REPLY_STRING &&
-           tks_reply_get_type(tks_reply_get_item(reply, 1)) == TKS_REPLY_ARRAY;
-}
-
-static tks_status take_scan(tksp_rjwt_op *self) {
-    tks_reply *reply = tksp_op_take_reply(&self->op, 0);
-    tks_status status = TKS_OK;
-    tksp_op_clear_commands(&self->op);
-    if (!tksp_rjwt_is_scan(reply)) {
-        status = tksp_op_fail_foreign(&self->op);
-        goto cleanup;
-    }
-    const tks_reply *names = tks_reply_get_item(reply, 1);
-    for (size_t i = 0; status == TKS_OK && i < tks_reply_get_size(names); i++) {
-        const tks_reply *name = tks_reply_get_item(names, i);
-        if (tks_reply_get_type(name) == TKS_REPLY_STRING)
-            status = keep_found(self, tks_reply_get_bytes(name));
-    }
-    tks_bytes cursor = tks_reply_get_bytes(tks_reply_get_item(reply, 0));
-    self->scanning = !tks_bytes_equal(cursor, TKS_LITERAL("0"));
-    if (status == TKS_OK) status = self->scanning ? send_scan(self, cursor) : self->send(self);
-cleanup:
-    tks_reply_free(reply);
-    return status;
-}
-
 /* ---- the operation ---- */
 
 static tks_status finish(tks_op *op, int64_t now_ms) {
     tksp_rjwt_op *self = (tksp_rjwt_op *)op;
     (void)now_ms;
-    return self->scanning ? take_scan(self) : self->take(self);
+    return self->looking != TKSP_RJWT_FOUND ? tksp_rjwt_take_look(self) : self->take(self);
 }
 
 static void clear(tks_op *op) {
@@ -219,11 +147,9 @@ tks_status tksp_rjwt_op_new(tks_safety safety, tks_bytes id, tks_bytes key, tksp
     return TKS_OK;
 }
 
-tks_status tksp_rjwt_op_ready(tksp_rjwt_op *self, bool scan, tks_op **out, tks_error *err) {
-    tks_status status;
-    self->scanning = scan;
-    if (scan) self->pattern = make_pattern(self);
-    status = scan ? send_scan(self, TKS_LITERAL("0")) : self->send(self);
+tks_status tksp_rjwt_op_ready(tksp_rjwt_op *self, tksp_rjwt_look look, tks_op **out,
+                              tks_error *err) {
+    tks_status status = tksp_rjwt_send_look(self, look);
     if (status == TKS_OK) status = self->op.arena.status;
     if (status != TKS_OK) {
         tks_op_free(&self->op);

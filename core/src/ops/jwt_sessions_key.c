@@ -38,7 +38,7 @@ static tks_status send_plain(tks_bytes word, tks_bytes argument,
     self->send = send_nothing;
     if (tksp_rjwt_send(self, NULL, argument.size > 0 ? 2 : 1, head) != TKS_OK)
         self->op.arena.status = TKS_ERR_MEMORY;
-    return tksp_rjwt_op_ready(self, false, out, err);
+    return tksp_rjwt_op_ready(self, TKSP_RJWT_FOUND, out, err);
 }
 
 tks_status tks_jwt_sessions_ping(const tks_jwt_sessions *sessions, tks_op **out, tks_error *err) {
@@ -89,7 +89,7 @@ static tks_status ask(tks_bytes rjwt, tks_result_type wanted, tks_op **out, tks_
     self->take = take_session;
     self->send = possible ? tksp_rjwt_send_record : send_nothing;
     self->wanted = wanted;
-    return tksp_rjwt_op_ready(self, false, out, err);
+    return tksp_rjwt_op_ready(self, TKSP_RJWT_FOUND, out, err);
 }
 
 tks_status tks_jwt_sessions_exists(const tks_jwt_sessions *sessions, tks_bytes rjwt, tks_op **out,
@@ -136,5 +136,5 @@ tks_status tks_jwt_sessions_destroy(const tks_jwt_sessions *sessions, tks_bytes 
     if (status != TKS_OK) return status;
     self->send = send_destroy;
     self->take = take_destroy;
-    return tksp_rjwt_op_ready(self, false, out, err);
+    return tksp_rjwt_op_ready(self, TKSP_RJWT_FOUND, out, err);
 }

@@ -3,6 +3,11 @@
 
 enum { FIELDS = 3 }; /* of a session in the script's reply: key, value, ttl */
 
+/* The index of a server that evicts may be gone, or begun anew since. */
+static tksp_rjwt_look how_to_look(const tks_jwt_sessions *sessions) {
+    return sessions->node_writers ? TKSP_RJWT_SCAN : TKSP_RJWT_ASK;
+}
+
 /* ---- list, count, get_values ---- */
 
 static tks_status send_list(tksp_rjwt_op *self) {
@@ -73,7 +78,7 @@ static tks_status make_list(const tks_jwt_sessions *sessions, tks_bytes id, tks_
     self->send = send_list;
     self->take = take_list;
     self->wanted = wanted;
-    return tksp_rjwt_op_ready(self, sessions->node_writers, out, err);
+    return tksp_rjwt_op_ready(self, how_to_look(sessions), out, err);
 }
 
 tks_status tks_jwt_sessions_list(const tks_jwt_sessions *sessions, tks_bytes id, tks_op **out,
@@ -117,5 +122,5 @@ tks_status tks_jwt_sessions_destroy_all(const tks_jwt_sessions *sessions, tks_by
     if (status != TKS_OK) return status;
     self->send = send_destroy_all;
     self->take = take_destroy_all;
-    return tksp_rjwt_op_ready(self, sessions->node_writers, out, err);
+    return tksp_rjwt_op_ready(self, how_to_look(sessions), out, err);
 }

@@ -18,6 +18,13 @@ struct tks_jwt_sessions {
     size_t max_data_size, max_size;
 };
 
+/* How the sessions of a user are found that the index does not list. */
+typedef enum tksp_rjwt_look {
+    TKSP_RJWT_FOUND, /* the index is enough, or all were found */
+    TKSP_RJWT_ASK,   /* by SCAN if the server evicts keys, which INFO says */
+    TKSP_RJWT_SCAN   /* by SCAN */
+} tksp_rjwt_look;
+
 /* An operation about one user's sessions. */
 typedef struct tksp_rjwt_op tksp_rjwt_op;
 
@@ -26,12 +33,13 @@ struct tksp_rjwt_op {
     tks_bytes id, index; /* index: the key of the user's index */
     tks_bytes key;       /* the session's, where it is about one */
     tks_bytes subject;   /* what scripts echo: the id, or the key */
-    /* What is to be sent once the user's sessions were looked for by SCAN, or at once. */
+    /* What is to be sent once the user's sessions were looked for, or at once. */
     tks_status (*send)(tksp_rjwt_op *self);
     tks_status (*take)(tksp_rjwt_op *self); /* what was answered to that */
-    bool scanning;
-    tks_bytes pattern;
-    tks_bytes *found; /* suffixes, in the arena */
+    tksp_rjwt_look looking;
+    tks_safety safety; /* of what `send` sends */
+    tks_bytes pattern; /* of SCAN */
+    tks_bytes *found;  /* suffixes, in the arena */
     size_t found_count, found_room;
     tks_session *sessions; /* of a result SESSIONS, in the arena */
     tks_json **records;    /* what they borrow from; owned */
@@ -57,13 +65,20 @@ tks_status tksp_rjwt_check_id(tks_bytes id, tks_error *err);
 /* `<id>:<suffix>` into its id; false: it is no session's key. */
 bool tksp_rjwt_split(tks_bytes key, tks_bytes *id);
 
-/* Makes an operation about the user `id`, and the session `key` (may be empty). `scan`: first look for
- * sessions that Node wrote. */
+/* Makes an operation about the user `id`, and the session `key` (may be empty). */
 tks_status tksp_rjwt_op_new(tks_safety safety, tks_bytes id, tks_bytes key, tksp_rjwt_op **out,
                             tks_error *err);
 
-/* Sends the first command - a SCAN, or what `send` sends - and gives the operation to *out, or frees it. */
-tks_status tksp_rjwt_op_ready(tksp_rjwt_op *self, bool scan, tks_op **out, tks_error *err);
+/* Sends the first command - what `look` wants, or what `send` sends - and gives the operation to *out, or
+ * frees it. */
+tks_status tksp_rjwt_op_ready(tksp_rjwt_op *self, tksp_rjwt_look look, tks_op **out,
+                              tks_error *err);
+
+/* Looks for the sessions of the user in that way, then sends what `send` sends. */
+tks_status tksp_rjwt_send_look(tksp_rjwt_op *self, tksp_rjwt_look look);
+
+/* What was answered while looking. */
+tks_status tksp_rjwt_take_look(tksp_rjwt_op *self);
 
 /* Adds a command: `head` words, then the suffixes found by SCAN. All in the arena. */
 tks_status tksp_rjwt_send(tksp_rjwt_op *self, const tksp_script *script, size_t count,

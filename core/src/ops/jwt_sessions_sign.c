@@ -53,7 +53,8 @@ static tks_status make(const tks_jwt_sessions *sessions, tks_bytes id, tks_bytes
     self->ttl = tksp_arena_int(&self->op.arena, ttl_ms);
     self->capped = sessions->max_sessions > 0;
     self->max = tksp_arena_int(&self->op.arena, sessions->max_sessions);
-    return tksp_rjwt_op_ready(self, sessions->node_writers && sessions->max_sessions > 0, out, err);
+    return tksp_rjwt_op_ready(
+        self, sessions->node_writers && self->capped ? TKSP_RJWT_SCAN : TKSP_RJWT_FOUND, out, err);
 }
 
 /* {"rjwt":"<key>" */

@@ -113,5 +113,5 @@ tks_status tks_jwt_sessions_verify(const tks_jwt_sessions *sessions, tks_bytes t
     self->value_session = value_session;
     self->send = tksp_rjwt_send_record;
     self->take = take_verify;
-    return tksp_rjwt_op_ready(self, false, out, err);
+    return tksp_rjwt_op_ready(self, TKSP_RJWT_FOUND, out, err);
 }

@@ -1,0 +1,151 @@
+/* jwt_sessions_look.c - RedisJWT: a user's sessions are looked for by SCAN where the index may not list all of
+ * them. That is where Node writes, and where the server evicts keys, an index as well as anything else. */
+#include <stdio.h>
+
+#include "jwt_sessions_private.h"
+
+/* ---- SCAN ---- */
+
+/* The glob for the user's sessions, taken literally. Source: redis.io, the patterns of SCAN. */
+static tks_bytes make_pattern(tksp_rjwt_op *self) {
+    char *pattern = tksp_arena_alloc(&self->op.arena, 2 * self->id.size + 2);
+    size_t size = 0;
+    if (pattern == NULL) return tks_bytes_of(NULL, 0);
+    for (size_t i = 0; i < self->id.size; i++) {
+        if (strchr("*?[]^\\", self->id.data[i]) != NULL) pattern[size++] = '\\';
+        pattern[size++] = self->id.data[i];
+    }
+    pattern[size++] = ':';
+    pattern[size++] = '*';
+    return tks_bytes_of(pattern, size);
+}
+
+static tks_status send_scan(tksp_rjwt_op *self, tks_bytes cursor) {
+    const tks_bytes head[] = {TKS_LITERAL("SCAN"),  tksp_arena_dup(&self->op.arena, cursor),
+                              TKS_LITERAL("MATCH"), self->pattern,
+                              TKS_LITERAL("COUNT"), TKS_LITERAL("1000")};
+    tks_bytes *words = tksp_arena_alloc(&self->op.arena, sizeof head);
+    if (words == NULL) return TKS_ERR_MEMORY;
+    memcpy(words, head, sizeof head);
+    return tksp_op_add(&self->op, NULL, words, 6, self->index);
+}
+
+/* Keeps the suffix of `name`, unless it is no session of the user's or the one being signed. */
+static tks_status keep_found(tksp_rjwt_op *self, tks_bytes name) {
+    tks_bytes id;
+    if (!tksp_rjwt_split(name, &id) || !tks_bytes_equal(id, self->id)) return TKS_OK;
+    if (self->found_count == self->found_room) {
+        size_t room = self->found_room == 0 ? 16 : self->found_room * 2;
+        tks_bytes *found = tksp_arena_alloc(&self->op.arena, room * sizeof *found);
+        if (found == NULL) return TKS_ERR_MEMORY;
+        if (self->found_count > 0) memcpy(found, self->found, self->found_count * sizeof *found);
+        self->found = found;
+        self->found_room = room;
+    }
+    self->found[self->found_count++] =
+        tksp_arena_dup(&self->op.arena, tks_bytes_of(name.data + id.size + 1, TKS_RJWT_SUFFIX));
+    return self->op.arena.status;
+}
+
+bool tksp_rjwt_is_scan(const tks_reply *reply) {
+    if (tks_reply_get_type(reply) != TKS_REPLY_ARRAY || tks_reply_get_size(reply) != 2)
+        return false;
+    return tks_reply_get_type(tks_reply_get_item(reply, 0)) == TKS_REPLY_STRING &&
+           tks_reply_get_type(tks_reply_get_item(reply, 1)) == TKS_REPLY_ARRAY;
+}
+
+static tks_status take_scan(tksp_rjwt_op *self) {
+    tks_reply *reply = tksp_op_take_reply(&self->op, 0);
+    tks_status status = TKS_OK;
+    tksp_op_clear_commands(&self->op);
+    if (!tksp_rjwt_is_scan(reply)) {
+        status = tksp_op_fail_foreign(&self->op);
+        goto cleanup;
+    }
+    const tks_reply *names = tks_reply_get_item(reply, 1);
+    for (size_t i = 0; status == TKS_OK && i < tks_reply_get_size(names); i++) {
+        const tks_reply *name = tks_reply_get_item(names, i);
+        if (tks_reply_get_type(name) == TKS_REPLY_STRING)
+            status = keep_found(self, tks_reply_get_bytes(name));
+    }
+    tks_bytes cursor = tks_reply_get_bytes(tks_reply_get_item(reply, 0));
+    if (status == TKS_OK)
+        status = tks_bytes_equal(cursor, TKS_LITERAL("0"))
+                     ? tksp_rjwt_send_look(self, TKSP_RJWT_FOUND)
+                     : send_scan(self, cursor);
+cleanup:
+    tks_reply_free(reply);
+    return status;
+}
+
+/* ---- does the server evict? ---- */
+
+static tks_status send_info(tksp_rjwt_op *self) {
+    static const tks_bytes words[] = {{"INFO", 4}, {"memory", 6}};
+    tks_status status = tksp_op_add(&self->op, NULL, words, 2, self->index);
+    if (status == TKS_OK) self->op.commands[0].may_be_forbidden = true;
+    return status;
+}
+
+/* The value of the line `<name>:<value>`; NULL data: there is none. Source: redis.io, "INFO". */
+static tks_bytes find_field(tks_bytes info, tks_bytes name) {
+    size_t at = 0;
+    while (at < info.size) {
+        const char *line = info.data + at, *last = memchr(line, '\r', info.size - at);
+        size_t size = last != NULL ? (size_t)(last - line) : info.size - at;
+        if (size > name.size && line[name.size] == ':' && memcmp(line, name.data, name.size) == 0)
+            return tks_bytes_of(line + name.size + 1, size - name.size - 1);
+        at += size + 2;
+    }
+    return tks_bytes_of(NULL, 0);
+}
+
+static tks_status take_info(tksp_rjwt_op *self) {
+    const tks_reply *reply = self->op.commands[0].reply;
+    tks_bytes info = tks_bytes_of(NULL, 0);
+    char note[TKS_NOTE_MAX];
+    if (tks_reply_get_type(reply) == TKS_REPLY_STRING)
+        info = tks_reply_get_bytes(reply);
+    else if (tks_reply_get_type(reply) != TKS_REPLY_ERROR)
+        return tksp_op_fail_foreign(&self->op);
+    tks_bytes limit = find_field(info, TKS_LITERAL("maxmemory"));
+    tks_bytes policy = find_field(info, TKS_LITERAL("maxmemory_policy"));
+    bool evicts = policy.size > 0 && !tks_bytes_equal(policy, TKS_LITERAL("noeviction")) &&
+                  !tks_bytes_equal(limit, TKS_LITERAL("0"));
+    if (policy.size == 0) {
+        tks_notes_add(&self->op.notes, 'w',
+                      "INFO does not say whether the server evicts keys; if it does, sessions of "
+                      "this user may be missed: allow +info, and keep sessions where "
+                      "maxmemory-policy is noeviction");
+    } else if (evicts) {
+        (void)snprintf(note, sizeof note,
+                       "the server evicts keys (maxmemory-policy %.*s), so the user's sessions are "
+                       "looked for by SCAN over all keys: keep sessions where maxmemory-policy is "
+                       "noeviction",
+                       (int)(policy.size < 64 ? policy.size : 64), policy.data);
+        tks_notes_add(&self->op.notes, 'w', note);
+    }
+    tksp_op_clear_commands(&self->op);
+    return tksp_rjwt_send_look(self, evicts ? TKSP_RJWT_SCAN : TKSP_RJWT_FOUND);
+}
+
+/* ---- both ---- */
+
+tks_status tksp_rjwt_send_look(tksp_rjwt_op *self, tksp_rjwt_look look) {
+    if (self->looking == TKSP_RJWT_FOUND) self->safety = self->op.safety;
+    self->looking = look;
+    /* Looking changes nothing. */
+    self->op.safety = look == TKSP_RJWT_FOUND ? self->safety : TKS_READ;
+    switch (look) {
+    case TKSP_RJWT_ASK: return send_info(self);
+    case TKSP_RJWT_SCAN:
+        self->pattern = make_pattern(self);
+        return self->pattern.data == NULL ? TKS_ERR_MEMORY : send_scan(self, TKS_LITERAL("0"));
+    case TKSP_RJWT_FOUND: break;
+    }
+    return self->send(self);
+}
+
+tks_status tksp_rjwt_take_look(tksp_rjwt_op *self) {
+    return self->looking == TKSP_RJWT_ASK ? take_info(self) : take_scan(self);
+}
