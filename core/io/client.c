@@ -193,6 +193,16 @@ tks_status tks_client_begin(tks_client *client, tks_op *op, int64_t timeout_ms,
     return TKS_OK;
 }
 
+tks_status tks_flight_proceed(tks_flight *flight, bool *asks, tks_error *err) {
+    tks_status status = tksp_flight_proceed(flight, err);
+    *asks = status == TKS_OK && flight->asks;
+    return status;
+}
+
+tks_status tks_flight_give(tks_flight *flight, tks_bytes user, tks_bytes password) {
+    return tksp_flight_give(flight, user, password);
+}
+
 tks_status tks_flight_end(tks_flight *flight, tks_error *err) {
     tks_status status = tksp_flight_end(flight, err);
     free(flight);

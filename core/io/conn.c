@@ -335,8 +335,8 @@ static const stage CONNECTING = {"cannot connect: ", ""};
 static const stage HANDSHAKE = {"TLS handshake: ", " (does the server speak TLS on this port?)"};
 static const stage GREETING = {"", ""};
 
-static tks_status open_session(tksp_conn *conn, tksp_wait *wait, const stage **at,
-                               tksp_failure *failure, tks_error *err) {
+static tks_status open_session(tksp_conn *conn, tks_credentials *credentials, tksp_wait *wait,
+                               const stage **at, tksp_failure *failure, tks_error *err) {
     const tks_target *target = conn->endpoint->target;
     bool tls = conn->endpoint->tls != NULL;
     tks_status status = tks_reader_new(target->max_reply_size, &conn->reader, err);
@@ -347,20 +347,21 @@ static tks_status open_session(tksp_conn *conn, tksp_wait *wait, const stage **a
     if (status == TKS_OK) {
         *at = &GREETING;
         conn->usable = true;
-        status = tksp_greet(conn, target, wait, failure);
+        status = tksp_greet(conn, target, credentials, wait, failure);
         *err = failure->error;
     }
     return status;
 }
 
-tks_status tksp_conn_open(tksp_conn *conn, tksp_wait *wait, tksp_failure *failure) {
+tks_status tksp_conn_open(tksp_conn *conn, tks_credentials *credentials, tksp_wait *wait,
+                          tksp_failure *failure) {
     tks_error err = TKS_ERROR_INIT;
     const stage *at = &CONNECTING;
     const tksp_endpoint *endpoint = conn->endpoint;
     tks_status status = tksp_connect(endpoint, &conn->sock, &conn->attempts, wait, &err);
     if (status == TKS_OK) {
         int64_t deadline = tksp_wait_narrow(wait, endpoint->target->connect_timeout_ms);
-        status = open_session(conn, wait, &at, failure, &err);
+        status = open_session(conn, credentials, wait, &at, failure, &err);
         wait->deadline = deadline;
     }
     failure->sent = false; /* of the caller's batch nothing was */

@@ -10,6 +10,7 @@
 #define TOKENSTORE_IO_CONN_H
 
 #include "endpoint.h"
+#include "tokenstore/greeting.h"
 #include "tokenstore/resp.h"
 #include "wait.h"
 
@@ -31,10 +32,11 @@ tksp_conn *tksp_conn_new(const tksp_endpoint *endpoint);
 
 bool tksp_conn_is_open(const tksp_conn *conn);
 
-/* Connects, TLS, AUTH, SELECT, CLIENT SETNAME. TKS_OK; TKS_ERR_TIMEOUT when the deadline of `wait`
+/* Connects, TLS, AUTH, SELECT, CLIENT SETNAME. `credentials` NULL: the target's. TKS_OK; TKS_ERR_TIMEOUT when the deadline of `wait`
  * passed; TKS_ERR_CONNECTION, TKS_ERR_SERVER (it refused), TKS_ERR_CONFIGURATION, TKS_ERR_MEMORY,
  * TKS_ERR_INTERRUPTED. After a failure: close it. */
-tks_status tksp_conn_open(tksp_conn *conn, tksp_wait *wait, tksp_failure *failure);
+tks_status tksp_conn_open(tksp_conn *conn, tks_credentials *credentials, tksp_wait *wait,
+                          tksp_failure *failure);
 
 /* Begins an exchange: writes as much of `bytes` as goes without waiting. What is left of them is in
  * *rest, for tksp_conn_end. TKS_OK, TKS_ERR_CONNECTION. */

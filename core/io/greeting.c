@@ -11,11 +11,11 @@ static size_t count_replies(tks_reply *const *replies, size_t most) {
     return count;
 }
 
-tks_status tksp_greet(tksp_conn *conn, const tks_target *target, tksp_wait *wait,
-                      tksp_failure *failure) {
+tks_status tksp_greet(tksp_conn *conn, const tks_target *target, tks_credentials *credentials,
+                      tksp_wait *wait, tksp_failure *failure) {
     tks_greeting g;
     tks_reply *replies[TKS_GREETING_MAX] = {NULL};
-    tks_status status = tks_greeting_init(&g, target, &failure->error);
+    tks_status status = tks_greeting_init(&g, target, credentials, &failure->error);
     if (status != TKS_OK) {
         goto cleanup;
     }
@@ -23,8 +23,9 @@ tks_status tksp_greet(tksp_conn *conn, const tks_target *target, tksp_wait *wait
     status =
         tksp_conn_exchange(conn, tks_buf_bytes(&g.out), g.count, replies, INT64_MAX, wait, &broken);
     /* A server that is full answers once and hangs up: what it said tells more than its end. */
-    tks_status verdict = tks_greeting_judge(&g, target, replies, count_replies(replies, g.count),
-                                            &failure->final, &failure->error);
+    tks_status verdict =
+        tks_greeting_judge(&g, target, credentials, replies, count_replies(replies, g.count),
+                           &failure->final, &failure->error);
     if (verdict != TKS_OK) {
         status = verdict;
     } else if (status != TKS_OK) {

@@ -7,9 +7,9 @@
 
 #include "conn.h"
 
-/* Greets as `target` wants it. TKS_OK; TKS_ERR_CONNECTION (the server is not ready, try again, or
+/* Greets as `target` wants it, with `credentials` in place of its own unless NULL. TKS_OK; TKS_ERR_CONNECTION (the server is not ready, try again, or
  * the connection broke), TKS_ERR_SERVER (it refused: final), or as tksp_conn_exchange. */
-tks_status tksp_greet(tksp_conn *conn, const tks_target *target, tksp_wait *wait,
-                      tksp_failure *failure);
+tks_status tksp_greet(tksp_conn *conn, const tks_target *target, tks_credentials *credentials,
+                      tksp_wait *wait, tksp_failure *failure);
 
 #endif

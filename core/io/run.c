@@ -28,7 +28,18 @@ static void note_files(const tks_flight *r) {
     }
 }
 
-/* An open connection in r->lease, or on failure none. */
+static void forget(tks_flight *r) {
+    tks_credentials_clear(&r->credentials);
+    r->given = false;
+}
+
+/* Must the host be asked before a connection is opened? */
+static bool asks(const tks_flight *r) {
+    return tksp_pool_get_endpoint(r->pool)->target->asks && !r->given;
+}
+
+/* An open connection in r->lease, or on failure none. With r->asks, the host is to be asked first: nothing is
+ * lent meanwhile, so that it may take its time, and use this very client. */
 static tks_status borrow(tks_flight *r) {
     tksp_failure *failure = &r->failure;
     tks_status status = tksp_pool_lend(r->pool, r->anew, &r->wait, &r->lease, &failure->error);
@@ -36,10 +47,20 @@ static tks_status borrow(tks_flight *r) {
     if (status != TKS_OK || tksp_conn_is_open(r->lease.conn)) {
         return status;
     }
-    status = tksp_conn_open(r->lease.conn, &r->wait, failure);
+    if (asks(r)) {
+        r->asks = true;
+        tksp_pool_give_back(r->pool, &r->lease);
+        return TKS_ERR_CONFIGURATION;
+    }
+    status = tksp_conn_open(r->lease.conn, r->given ? &r->credentials : NULL, &r->wait, failure);
     note_files(r);
     if (status != TKS_OK) {
         tksp_pool_give_back(r->pool, &r->lease);
+        r->asks = r->credentials.refused && !r->refused; /* a second refusal is final */
+    }
+    if (status == TKS_OK || r->asks) {
+        forget(r); /* each connection asks anew */
+        r->refused = r->asks;
     }
     return status;
 }
@@ -148,6 +169,23 @@ static tks_status make_room(tks_flight *r) {
     return TKS_OK;
 }
 
+/* Nothing is left of the batch; a connection that is not usable any more is closed. */
+static void clear_batch(tks_flight *r) {
+    if (r->lent) {
+        tksp_pool_give_back(r->pool, &r->lease);
+    }
+    for (size_t i = 0; i < r->count; i++) {
+        tks_reply_free(r->replies[i]);
+    }
+    if (r->replies != r->few) {
+        free(r->replies);
+    }
+    r->replies = r->few;
+    r->count = 0;
+    r->lent = false;
+    r->begun = false;
+}
+
 /* Gets a connection and writes what goes without waiting for the server. What becomes of it is in
  * r->status, for end_batch. */
 static void begin_batch(tks_flight *r) {
@@ -165,27 +203,16 @@ static void begin_batch(tks_flight *r) {
     if (r->status == TKS_OK) {
         r->status = get_connection(r, batch);
     }
+    if (r->asks) {
+        clear_batch(r);
+        r->wait.deadline = r->deadline;
+        r->status = TKS_OK;
+        return;
+    }
     r->lent = r->status == TKS_OK;
     if (r->lent) {
         r->status = tksp_conn_begin(r->lease.conn, batch->bytes, &r->rest, &r->failure);
     }
-}
-
-/* Nothing is left of the batch; a connection that is not usable any more is closed. */
-static void clear_batch(tks_flight *r) {
-    if (r->lent) {
-        tksp_pool_give_back(r->pool, &r->lease);
-    }
-    for (size_t i = 0; i < r->count; i++) {
-        tks_reply_free(r->replies[i]);
-    }
-    if (r->replies != r->few) {
-        free(r->replies);
-    }
-    r->replies = r->few;
-    r->count = 0;
-    r->lent = false;
-    r->begun = false;
 }
 
 /* Reads the replies of the batch and steps the operation. When r->status is not TKS_OK then, the run ends
@@ -269,7 +296,7 @@ static tks_need serve(tks_flight *r, tks_error *err) {
         if (!r->begun) {
             begin_batch(r);
         }
-        return end_batch(r, err);
+        return r->asks ? TKS_NEED_SEND : end_batch(r, err);
     case TKS_NEED_HTTP: return make_request(r, err);
     default:
         need = sleep_as_asked(r, err);
@@ -288,8 +315,8 @@ void tksp_flight_begin(tks_flight *r, pid_t pid, int64_t timeout_ms,
     }
 }
 
-tks_status tksp_flight_end(tks_flight *r, tks_error *err) {
-    do {
+tks_status tksp_flight_proceed(tks_flight *r, tks_error *err) {
+    while (!r->asks) {
         if (r->need == TKS_DONE) {
             return TKS_OK;
         }
@@ -298,10 +325,32 @@ tks_status tksp_flight_end(tks_flight *r, tks_error *err) {
             return tks_fail(err, why->status, "%s", why->message);
         }
         r->need = serve(r, err);
-    } while (r->status == TKS_OK);
-    return r->status;
+        if (r->status != TKS_OK) {
+            return r->status;
+        }
+    }
+    return TKS_OK;
+}
+
+tks_status tksp_flight_give(tks_flight *r, tks_bytes user, tks_bytes password) {
+    forget(r);
+    r->wait.pid = getpid(); /* the host may have forked meanwhile */
+    r->given = tks_credentials_init(&r->credentials, user, password) == TKS_OK;
+    r->asks = !r->given;
+    return r->given ? TKS_OK : TKS_ERR_MEMORY;
+}
+
+tks_status tksp_flight_end(tks_flight *r, tks_error *err) {
+    tks_status status = tksp_flight_proceed(r, err);
+    bool unasked = status == TKS_OK && r->asks;
+    forget(r);
+    return unasked ? tks_fail(err, TKS_ERR_CONFIGURATION,
+                              "credentials cannot be asked for here: give user and password in the "
+                              "URL")
+                   : status;
 }
 
 void tksp_flight_abandon(tks_flight *r) {
     clear_batch(r);
+    forget(r);
 }

@@ -34,6 +34,9 @@ struct tks_flight {
     bool sent;         /* the last batch may have reached the server, and was not answered */
     bool begun;        /* the batch is being sent */
     bool lent;         /* `lease` holds a connection of `pool` */
+    bool asks;         /* waits for tksp_flight_give; nothing is lent, and nothing under way */
+    bool given;        /* `credentials` are for the next connection that is opened */
+    bool refused;      /* those before them were */
     bool anew;         /* the connection before had fallen silent: the next one is a new one */
     tksp_pool *pool;
     tksp_lease lease; /* remembers the connection before, too */
@@ -43,6 +46,7 @@ struct tks_flight {
     tks_bytes rest;   /* of the batch, to be written yet */
     int64_t deadline; /* the operation's, where the batch has a nearer one */
     tksp_failure failure;
+    tks_credentials credentials;
 };
 
 /* Makes the first step, and sends the batch that it asks for, if any, without waiting for replies. `pid`
@@ -50,7 +54,14 @@ struct tks_flight {
 void tksp_flight_begin(tks_flight *flight, pid_t pid, int64_t timeout_ms,
                        const tks_interrupt *interrupt);
 
-/* To the operation's end. Statuses as tks_client_run. */
+/* To the operation's end, or until it asks for credentials: then r->asks. Statuses as tks_client_run. */
+tks_status tksp_flight_proceed(tks_flight *flight, tks_error *err);
+
+/* What it asked for. TKS_OK, TKS_ERR_MEMORY. */
+tks_status tksp_flight_give(tks_flight *flight, tks_bytes user, tks_bytes password);
+
+/* To the operation's end; where nobody can be asked for credentials, that they are needed is an error.
+ * Statuses as tks_client_run. */
 tks_status tksp_flight_end(tks_flight *flight, tks_error *err);
 
 /* Instead of the end: closes the connection that is waiting for replies, if any. */

@@ -51,6 +51,11 @@ tks_status tks_session_events_open(tks_client *client, const tks_session_events_
                                    const tks_interrupt *interrupt, tks_session_events **out,
                                    tks_error *err) {
     *out = NULL;
+    if (tks_client_get_target(client)->asks) {
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "the ends of sessions need a client with user and password in its URL: "
+                        "credentials cannot be asked for when it reconnects");
+    }
     tks_session_events *events = calloc(1, sizeof(*events));
     if (events == NULL) {
         return tks_fail_memory(err);

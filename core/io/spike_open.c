@@ -40,6 +40,11 @@ tks_status tks_spike_client_open(const tks_spike_options *options,
     if (status == TKS_OK) status = check_url(options->key_url, "the public key's url: ", &faults);
     if (options->client_auth == TKS_AUTH_TLS && http_options->cert == NULL)
         fault(&faults, "cert is missing: ", "client_auth 'tls' shows it to the server");
+    if (redis != NULL && tks_client_get_target(redis)->asks)
+        fault(
+            &faults, "redis: ",
+            "Spike needs a client with user and password in its URL: its background thread cannot "
+            "ask for credentials");
     all.faults = tks_buf_bytes(&faults);
     if (status != TKS_OK || faults.status != TKS_OK) {
         status = tks_fail_memory(err);

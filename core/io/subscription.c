@@ -221,7 +221,7 @@ static tks_status attempt(call *c, tksp_failure *failure) {
     (void)tksp_wait_narrow(&c->wait, endpoint->target->connect_timeout_ms);
     sub->conn = tksp_conn_new(endpoint);
     tks_status status = sub->conn == NULL ? tks_fail_memory(&failure->error)
-                                          : tksp_conn_open(sub->conn, &c->wait, failure);
+                                          : tksp_conn_open(sub->conn, NULL, &c->wait, failure);
     if (status == TKS_OK) {
         tksp_failure later = TKSP_FAILURE_INIT;
         status = tksp_subscribe(sub->conn, sub->options.prepare, tks_buf_bytes(&sub->command),

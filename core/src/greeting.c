@@ -2,7 +2,10 @@
 #include "tokenstore/greeting.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "tokenstore/secret.h"
 
 enum { GREETING_MAX_SIZE = 64 * 1024, REASON_SIZE = 200 };
 
@@ -15,16 +18,61 @@ static tks_status add(tks_greeting *g, const char *name, size_t argc, const tks_
     return tks_resp_format(&g->out, argc, argv);
 }
 
-static tks_status add_commands(tks_greeting *g, const tks_target *target) {
-    tks_status status = TKS_OK;
-    if (target->user != NULL) {
-        const char *password = target->password != NULL ? target->password : "";
-        tks_bytes argv[] = {TKS_LITERAL("AUTH"), text(target->user), text(password)};
-        status = add(g, "AUTH", 3, argv);
-    } else if (target->password != NULL) {
-        tks_bytes argv[] = {TKS_LITERAL("AUTH"), text(target->password)};
-        status = add(g, "AUTH", 2, argv);
+/* ---- credentials ------------------------------------------------------------------------------- */
+
+static char *copy(tks_bytes bytes) {
+    char *made = malloc(bytes.size + 1);
+    if (made != NULL) {
+        memcpy(made, bytes.data, bytes.size);
+        made[bytes.size] = '\0';
     }
+    return made;
+}
+
+static void wipe(char *secret) {
+    if (secret != NULL) {
+        tks_wipe(secret, strlen(secret));
+        free(secret);
+    }
+}
+
+tks_status tks_credentials_init(tks_credentials *credentials, tks_bytes user, tks_bytes password) {
+    *credentials = (tks_credentials){NULL, copy(password), false};
+    if (user.data != NULL) {
+        credentials->user = copy(user);
+    }
+    if (credentials->password != NULL && (user.data == NULL || credentials->user != NULL)) {
+        return TKS_OK;
+    }
+    tks_credentials_clear(credentials);
+    return TKS_ERR_MEMORY;
+}
+
+void tks_credentials_clear(tks_credentials *credentials) {
+    wipe(credentials->user);
+    wipe(credentials->password);
+    *credentials = (tks_credentials){NULL, NULL, false};
+}
+
+/* ---- commands ---------------------------------------------------------------------------------- */
+
+static tks_status add_auth(tks_greeting *g, const char *user, const char *password) {
+    if (user != NULL) {
+        tks_bytes argv[] = {TKS_LITERAL("AUTH"), text(user),
+                            text(password != NULL ? password : "")};
+        return add(g, "AUTH", 3, argv);
+    }
+    if (password != NULL) {
+        tks_bytes argv[] = {TKS_LITERAL("AUTH"), text(password)};
+        return add(g, "AUTH", 2, argv);
+    }
+    return TKS_OK;
+}
+
+static tks_status add_commands(tks_greeting *g, const tks_target *target,
+                               const tks_credentials *credentials) {
+    tks_status status = credentials != NULL ? add_auth(g, credentials->user, credentials->password)
+                                            : add_auth(g, target->user, target->password);
     if (status == TKS_OK && target->db != 0) {
         char digits[16];
         (void)snprintf(digits, sizeof(digits), "%u", (unsigned)target->db);
@@ -46,10 +94,11 @@ static tks_status add_commands(tks_greeting *g, const tks_target *target) {
     return status;
 }
 
-tks_status tks_greeting_init(tks_greeting *greeting, const tks_target *target, tks_error *err) {
+tks_status tks_greeting_init(tks_greeting *greeting, const tks_target *target,
+                             const tks_credentials *credentials, tks_error *err) {
     greeting->count = 0;
     tks_buf_init(&greeting->out, GREETING_MAX_SIZE);
-    tks_status status = add_commands(greeting, target);
+    tks_status status = add_commands(greeting, target, credentials);
     return status == TKS_OK ? TKS_OK : tks_fail(err, status, "the greeting cannot be made");
 }
 
@@ -64,11 +113,16 @@ void tks_greeting_clear(tks_greeting *greeting) {
     tks_buf_wipe(&greeting->out);
 }
 
+/* ---- answers ----------------------------------------------------------------------------------- */
+
 /* The server's words, unless they give the password back - which is the "user" where somebody forgot the
  * colon before it. */
-static const char *describe(const tks_reply *reply, const tks_target *target, char *out,
-                            size_t size) {
+static const char *describe(const tks_reply *reply, const tks_target *target,
+                            const tks_credentials *credentials, char *out, size_t size) {
     const char *password = target->password != NULL ? target->password : target->user;
+    if (credentials != NULL) {
+        password = credentials->password;
+    }
     tks_reply_describe_error(reply, out, size);
     if (password != NULL && *password != '\0' && strstr(out, password) != NULL) {
         return "an error that cannot be shown because it holds the password";
@@ -87,7 +141,7 @@ static bool is_not_ready(const tks_reply *reply) {
 }
 
 static tks_status judge(const char *command, const tks_reply *reply, const tks_target *target,
-                        bool *final, tks_error *err) {
+                        tks_credentials *credentials, bool *final, tks_error *err) {
     char reason[REASON_SIZE];
     /* To PING any answer will do, but that of a server that is full, which hangs up. */
     if (tks_reply_get_type(reply) == TKS_REPLY_STATUS ||
@@ -99,12 +153,16 @@ static tks_status judge(const char *command, const tks_reply *reply, const tks_t
                         "%s was answered with something else than OK: is this a Redis server?",
                         command);
     }
-    const char *why = describe(reply, target, reason, sizeof(reason));
+    const char *why = describe(reply, target, credentials, reason, sizeof(reason));
     if (is_not_ready(reply)) {
         return tks_fail(err, TKS_ERR_CONNECTION, "not ready: %s", why);
     }
     *final = true;
-    bool no_password = strcmp(command, "AUTH") == 0 && target->password == NULL;
+    bool auth = strcmp(command, "AUTH") == 0;
+    bool no_password = auth && credentials == NULL && target->password == NULL;
+    if (auth && credentials != NULL) {
+        credentials->refused = true;
+    }
     return tks_fail(err, TKS_ERR_SERVER, "%s refused: %s%s", command, why,
                     no_password
                         ? " (the URL has a user and no password: was the password taken for "
@@ -113,12 +171,12 @@ static tks_status judge(const char *command, const tks_reply *reply, const tks_t
 }
 
 tks_status tks_greeting_judge(const tks_greeting *greeting, const tks_target *target,
-                              tks_reply *const *replies, size_t count, bool *final,
-                              tks_error *err) {
+                              tks_credentials *credentials, tks_reply *const *replies, size_t count,
+                              bool *final, tks_error *err) {
     tks_status status = TKS_OK;
     *final = false;
     for (size_t i = 0; i < count && status == TKS_OK; i++) {
-        status = judge(greeting->names[i], replies[i], target, final, err);
+        status = judge(greeting->names[i], replies[i], target, credentials, final, err);
     }
     return status;
 }

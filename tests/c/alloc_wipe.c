@@ -143,9 +143,24 @@ TEST(wipe_passwords) {
     CHECK_STATUS(
         tks_target_parse(TKS_LITERAL("redis://bob:canary-canary-canary-canary@h/1"), &target, NULL),
         TKS_OK);
-    CHECK_STATUS(tks_greeting_init(&greeting, target, NULL), TKS_OK);
+    CHECK_STATUS(tks_greeting_init(&greeting, target, NULL, NULL), TKS_OK);
     CHECK_INT(greeting.count, 2);
     tks_greeting_clear(&greeting);
+    tks_target_free(target);
+    end();
+}
+
+TEST(wipe_credentials) {
+    tks_target *target = NULL;
+    tks_greeting greeting;
+    tks_credentials credentials;
+    begin("a password that the host gave");
+    CHECK_STATUS(tks_target_parse(TKS_LITERAL("redis://h"), &target, NULL), TKS_OK);
+    CHECK_STATUS(tks_credentials_init(&credentials, TKS_LITERAL("bob"), test_bytes(SECRET)),
+                 TKS_OK);
+    CHECK_STATUS(tks_greeting_init(&greeting, target, &credentials, NULL), TKS_OK);
+    tks_greeting_clear(&greeting);
+    tks_credentials_clear(&credentials);
     tks_target_free(target);
     end();
 }

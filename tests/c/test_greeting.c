@@ -17,7 +17,7 @@ static void check_said(const char *url, size_t count, const char *want) {
     tks_greeting greeting;
     tks_error err = TKS_ERROR_INIT;
     tks_target *target = parse(url);
-    CHECK_STATUS(tks_greeting_init(&greeting, target, &err), TKS_OK);
+    CHECK_STATUS(tks_greeting_init(&greeting, target, NULL, &err), TKS_OK);
     CHECK_INT(greeting.count, count);
     CHECK_BYTES(tks_buf_bytes(&greeting.out), test_bytes(want));
     tks_greeting_clear(&greeting);
@@ -34,6 +34,24 @@ TEST(greeting_says_what_the_target_wants) {
                "*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$2\r\nme\r\n");
     check_said("rediss://localhost", 1, "*1\r\n$4\r\nPING\r\n");
     check_said("rediss://localhost/1", 1, "*2\r\n$6\r\nSELECT\r\n$1\r\n1\r\n");
+}
+
+TEST(greeting_says_the_credentials_that_were_given) {
+    tks_greeting greeting;
+    tks_credentials given = {NULL, NULL, false};
+    tks_target *target = parse("redis://bob:secret@localhost");
+    CHECK_STATUS(tks_credentials_init(&given, test_bytes("eve"), test_bytes("new")), TKS_OK);
+    CHECK_STATUS(tks_greeting_init(&greeting, target, &given, NULL), TKS_OK);
+    CHECK_BYTES(tks_buf_bytes(&greeting.out),
+                test_bytes("*3\r\n$4\r\nAUTH\r\n$3\r\neve\r\n$3\r\nnew\r\n"));
+    tks_greeting_clear(&greeting);
+    tks_credentials_clear(&given);
+    CHECK_STATUS(tks_credentials_init(&given, (tks_bytes){NULL, 0}, test_bytes("new")), TKS_OK);
+    CHECK_STATUS(tks_greeting_init(&greeting, target, &given, NULL), TKS_OK);
+    CHECK_BYTES(tks_buf_bytes(&greeting.out), test_bytes("*2\r\n$4\r\nAUTH\r\n$3\r\nnew\r\n"));
+    tks_greeting_clear(&greeting);
+    tks_credentials_clear(&given);
+    tks_target_free(target);
 }
 
 static void check_hint(const char *url, const char *want) {
@@ -59,7 +77,7 @@ static void check_judged(const char *url, const char *answers, tks_status want, 
     bool final = !want_final;
     tks_target *target = parse(url);
     test_context("%s: %s", url, answers);
-    CHECK_STATUS(tks_greeting_init(&greeting, target, &err), TKS_OK);
+    CHECK_STATUS(tks_greeting_init(&greeting, target, NULL, &err), TKS_OK);
     CHECK_STATUS(tks_reader_new(1 << 20, &reader, &err), TKS_OK);
     tks_bytes bytes = test_bytes(answers);
     CHECK_STATUS(tks_reader_feed(reader, bytes.data, bytes.size, &err), TKS_OK);
@@ -67,7 +85,7 @@ static void check_judged(const char *url, const char *answers, tks_status want, 
            replies[count] != NULL) {
         count++;
     }
-    CHECK_STATUS(tks_greeting_judge(&greeting, target, replies, count, &final, &err), want);
+    CHECK_STATUS(tks_greeting_judge(&greeting, target, NULL, replies, count, &final, &err), want);
     CHECK(final == want_final);
     CHECK_CONTAINS(err.message, part);
     for (size_t i = 0; i < count; i++) tks_reply_free(replies[i]);

@@ -293,7 +293,7 @@ static int run_greet(lua_State *L) {
     const tksp_lua_target *target = tksp_lua_check(L, 2, TKSP_UP_TARGET);
     tks_error err = TKS_ERROR_INIT;
     tks_greeting_clear(&run->greeting);
-    if (tks_greeting_init(&run->greeting, target->target, &err) != TKS_OK) {
+    if (tks_greeting_init(&run->greeting, target->target, NULL, &err) != TKS_OK) {
         return luaL_error(L, "%s", err.message);
     }
     expect(L, run, run->greeting.count);
@@ -308,8 +308,8 @@ static int run_greeted(lua_State *L) {
     const tksp_lua_target *target = tksp_lua_check(L, 2, TKSP_UP_TARGET);
     tks_error err = TKS_ERROR_INIT;
     bool final = false;
-    tks_status status =
-        tks_greeting_judge(&run->greeting, target->target, run->replies, run->got, &final, &err);
+    tks_status status = tks_greeting_judge(&run->greeting, target->target, NULL, run->replies,
+                                           run->got, &final, &err);
     tks_greeting_clear(&run->greeting);
     expect(L, run, tks_op_get_batch(run->op.op)->replies);
     if (status == TKS_OK) {

@@ -10,6 +10,7 @@
 typedef struct client_object {
     PyObject head;
     tks_client *client;
+    PyObject *credentials; /* asked for each new connection; NULL: the target has them */
     bool closed;
 } client_object;
 
@@ -47,15 +48,27 @@ static bool target_get(const tksp_py_state *state, PyObject *url, PyObject *opti
 static PyObject *client_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     (void)kwargs;
     tksp_py_state *state = PyType_GetModuleState(type);
-    PyObject *url, *options;
+    PyObject *url, *options, *credentials = Py_None;
     tks_target *target = NULL;
     tks_error err = TKS_ERROR_INIT;
-    if (!PyArg_ParseTuple(args, "UO!:Client", &url, &PyDict_Type, &options)) return NULL;
+    if (!PyArg_ParseTuple(args, "UO!|O:Client", &url, &PyDict_Type, &options, &credentials))
+        return NULL;
     client_object *self = (client_object *)PyType_GenericAlloc(type, 0);
     if (self == NULL || !target_get(state, url, options, &target)) {
         tks_target_free(target);
         Py_XDECREF(self);
         return NULL;
+    }
+    if (credentials != Py_None && target->transport == TKS_EMBEDDED) {
+        PyErr_SetString(state->exceptions[TKS_ERR_CONFIGURATION],
+                        "credentials is not for embedded: such a server has no password");
+        tks_target_free(target);
+        Py_DECREF(self);
+        return NULL;
+    }
+    if (credentials != Py_None) {
+        target->asks = true;
+        tksp_py_set(&self->credentials, credentials);
     }
     PyThreadState *thread = PyEval_SaveThread();
     tks_interrupt interrupt = {tksp_py_check_signals, &thread};
@@ -86,23 +99,100 @@ bool tksp_py_timeout(const tksp_py_state *state, PyObject *arg, int64_t *out_ms)
     return true;
 }
 
+static bool is_text(PyObject *object) {
+    return PyUnicode_Check(object) || PyBytes_Check(object);
+}
+
+static bool has_zero(tks_bytes text) {
+    return text.size > 0 && memchr(text.data, '\0', text.size) != NULL;
+}
+
+/* (user, password), as the callable gave it, to the flight. No message holds either. */
+static bool give(const tksp_py_state *state, tks_flight *flight, PyObject *pair) {
+    PyObject *user = NULL, *password = NULL;
+    tksp_py_text texts[2] = {TKSP_PY_TEXT_INIT, TKSP_PY_TEXT_INIT};
+    if (PyTuple_Check(pair) && PyTuple_Size(pair) == 2) {
+        user = PyTuple_GetItem(pair, 0);
+        password = PyTuple_GetItem(pair, 1);
+    }
+    if (user == NULL || !(user == Py_None || is_text(user)) || !is_text(password)) {
+        PyErr_SetString(PyExc_TypeError,
+                        "credentials must return a tuple (user, password), each str or bytes; "
+                        "None as the user is the default user");
+        return false;
+    }
+    bool good = (user == Py_None || tksp_py_text_get(state, user, "user", false, &texts[0])) &&
+                tksp_py_text_get(state, password, "password", false, &texts[1]);
+    if (good && (has_zero(texts[0].bytes) || has_zero(texts[1].bytes))) {
+        PyErr_SetString(state->exceptions[TKS_ERR_CONFIGURATION],
+                        "credentials returned a user or a password that holds a zero byte");
+        good = false;
+    }
+    if (good && tks_flight_give(flight, texts[0].bytes, texts[1].bytes) != TKS_OK) {
+        PyErr_NoMemory();
+        good = false;
+    }
+    tksp_py_text_clear(texts, 2);
+    return good;
+}
+
+static bool ask(client_object *self, const tksp_py_state *state, tks_flight *flight) {
+    PyObject *credentials = self->credentials;
+    Py_INCREF(credentials);
+    PyObject *pair = PyObject_CallFunctionObjArgs(credentials, NULL);
+    Py_DECREF(credentials);
+    bool good = pair != NULL && give(state, flight, pair);
+    Py_XDECREF(pair);
+    return good;
+}
+
+/* Runs `op` on a client that asks for credentials. False with an exception, of the callable's too. */
+static bool run_asking(client_object *self, const tksp_py_state *state, tks_op *op,
+                       int64_t timeout_ms) {
+    tks_flight *flight = NULL;
+    tks_error err = TKS_ERROR_INIT;
+    bool asks = false, good = true;
+    PyThreadState *thread = PyEval_SaveThread();
+    tks_interrupt interrupt = {tksp_py_check_signals, &thread};
+    tks_status status = tks_client_begin(self->client, op, timeout_ms, &interrupt, &flight, &err);
+    if (status == TKS_OK) status = tks_flight_proceed(flight, &asks, &err);
+    while (good && asks) {
+        PyEval_RestoreThread(thread);
+        good = ask(self, state, flight);
+        thread = PyEval_SaveThread();
+        asks = false;
+        if (good) status = tks_flight_proceed(flight, &asks, &err);
+    }
+    tks_flight_free(flight);
+    PyEval_RestoreThread(thread);
+    if (good && status != TKS_OK) tksp_py_raise(state, status, &err);
+    return good && status == TKS_OK;
+}
+
+static bool run_plain(client_object *self, const tksp_py_state *state, tks_op *op,
+                      int64_t timeout_ms) {
+    tks_error err = TKS_ERROR_INIT;
+    PyThreadState *thread = PyEval_SaveThread();
+    tks_interrupt interrupt = {tksp_py_check_signals, &thread};
+    tks_status status = tks_client_run(self->client, op, timeout_ms, &interrupt, &err);
+    PyEval_RestoreThread(thread);
+    if (status != TKS_OK) tksp_py_raise(state, status, &err);
+    return status == TKS_OK;
+}
+
 /* run(op, timeout=None) -> its result */
 static PyObject *client_run(PyObject *object, PyObject *const *args, Py_ssize_t count) {
     client_object *self = (client_object *)object;
     const tksp_py_state *state = tksp_py_state_of(object);
     int64_t timeout_ms = 0;
-    tks_error err = TKS_ERROR_INIT;
     if (count != 1 && !tksp_py_arity("run", count, 2)) return NULL;
     if (count == 2 && !tksp_py_timeout(state, args[1], &timeout_ms)) return NULL;
     tks_op *op = tksp_py_op_begin(state, args[0]);
     if (op == NULL) return NULL;
-    PyThreadState *thread = PyEval_SaveThread();
-    tks_interrupt interrupt = {tksp_py_check_signals, &thread};
-    tks_status status = tks_client_run(self->client, op, timeout_ms, &interrupt, &err);
-    PyEval_RestoreThread(thread);
+    bool good = self->credentials == NULL ? run_plain(self, state, op, timeout_ms)
+                                          : run_asking(self, state, op, timeout_ms);
     tksp_py_notes_log(self->client, op);
-    if (status != TKS_OK) return tksp_py_raise(state, status, &err);
-    return tksp_py_op_result(state, args[0]);
+    return good ? tksp_py_op_result(state, args[0]) : NULL;
 }
 
 static PyObject *client_close(PyObject *object, PyObject *unused) {
@@ -158,12 +248,19 @@ static void client_dealloc(PyObject *object) {
             tks_client_free(self->client);
         Py_END_ALLOW_THREADS
     }
+    Py_CLEAR(self->credentials);
     PyObject_GC_Del(object);
     Py_DECREF(type);
 }
 
 static int client_traverse(PyObject *self, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(self));
+    Py_VISIT(((client_object *)self)->credentials);
+    return 0;
+}
+
+static int client_clear(PyObject *self) {
+    tksp_py_set(&((client_object *)self)->credentials, NULL);
     return 0;
 }
 
@@ -182,11 +279,13 @@ static PyGetSetDef client_getset[] = {
 };
 
 static PyType_Slot client_slots[] = {
-    {Py_tp_doc, (void *)"Client(url, options): a pool of connections that runs operations."},
+    {Py_tp_doc,
+     (void *)"Client(url, options, credentials=None): a pool of connections that runs operations."},
     {Py_tp_new, (void *)client_new},
     {Py_tp_methods, client_methods},
     {Py_tp_getset, client_getset},
     {Py_tp_traverse, (void *)client_traverse},
+    {Py_tp_clear, (void *)client_clear},
     {Py_tp_dealloc, (void *)client_dealloc},
     {0, NULL},
 };

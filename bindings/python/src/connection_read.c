@@ -94,7 +94,7 @@ PyObject *tksp_py_connection_hello(PyObject *object, PyObject *fd) {
     tks_error err = TKS_ERROR_INIT;
     self->fd = (int)PyLong_AsLong(fd);
     if (PyErr_Occurred()) return NULL;
-    tks_status status = tks_greeting_init(&self->greeting, target_of(self), &err);
+    tks_status status = tks_greeting_init(&self->greeting, target_of(self), NULL, &err);
     if (status != TKS_OK) return tksp_py_raise(self->state, status, &err);
     self->due = self->greeting.count;
     PyObject *bytes =
@@ -115,8 +115,8 @@ PyObject *tksp_py_connection_greet(PyObject *object, PyObject *arg) {
     tks_status status = read_replies(self, size, &broken);
     bool ended = status != TKS_OK || self->due == 0 || size == 0;
     if (ended) {
-        tks_status verdict = tks_greeting_judge(&self->greeting, target_of(self), self->replies,
-                                                self->got, &final, &err);
+        tks_status verdict = tks_greeting_judge(&self->greeting, target_of(self), NULL,
+                                                self->replies, self->got, &final, &err);
         tksp_py_connection_free_replies(self);
         if (verdict == TKS_OK && status != TKS_OK) tks_fail(&err, status, "%s", broken.message);
         if (verdict != TKS_OK) status = verdict;

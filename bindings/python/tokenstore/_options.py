@@ -14,7 +14,7 @@ from typing import Any
 
 from tokenstore.errors import ConfigurationError
 
-__all__ = ["flag", "path", "seconds", "text", "whole"]
+__all__ = ["flag", "function", "path", "seconds", "text", "whole"]
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
@@ -72,6 +72,13 @@ def seconds(name: str, value: Any) -> float | None:
         return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
+
+
+def function(name: str, value: Any) -> Any:
+    """What can be called."""
+    if value is not None and not callable(value):
+        raise _refuse(name, "a function", value)
+    return value
 
 
 def flag(name: str, value: Any) -> bool:

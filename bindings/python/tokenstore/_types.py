@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, Optional, TypedDict, Union
 
@@ -14,6 +15,7 @@ __all__ = [
     "UNSET",
     "AsyncClientOptions",
     "ClientOptions",
+    "Credentials",
     "Duration",
     "Encoding",
     "Id",
@@ -47,6 +49,10 @@ NewToken = tuple[Name, Name, Name, Optional[dict[str, Any]], Optional[Duration],
 """The arguments of ``create``, in order, as the extension takes them by the list."""
 
 
+Credentials = Callable[[], tuple[Optional[Text], Text]]
+"""Gives user and password for one new connection; None is the default user."""
+
+
 class Unset(enum.Enum):
     """The type of :data:`UNSET`."""
 
@@ -70,6 +76,7 @@ class ClientOptions(TypedDict, total=False):
     client_name: str
     max_reply_size: int
     db: int
+    credentials: Credentials
     ca: Path
     cert: Path
     key: Path

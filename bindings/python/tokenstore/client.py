@@ -31,12 +31,13 @@ class BaseClient:
     _module = "tokenstore"
 
     def __init__(self, url: str | None, options: Mapping[str, Any]) -> None:
-        refuse_unknown(self, options, _TEXTS)
+        refuse_unknown(self, options, {*_TEXTS, "credentials"})
         if url is None:
             url = os.environ.get("TOKENSTORE_URL") or _DEFAULT_URL
         _options.text("url", url)
-        texts = {name: _TEXTS[name](name, value) for name, value in options.items()}
-        self._core = _core.Client(url, {n: t for n, t in texts.items() if t is not None})
+        credentials = _options.function("credentials", options.get("credentials"))
+        texts = {name: read(name, options[name]) for name, read in _TEXTS.items() if name in options}
+        self._core = _core.Client(url, {n: t for n, t in texts.items() if t is not None}, credentials)
         self._driver: Any = self._core  # what runs operations
         self._url = self._core.describe()
         _log.debug("client made for %s", self._url)
@@ -70,7 +71,7 @@ class Client(BaseClient, Closing):
     ``redis://localhost:6379``. Nothing is connected before the first command (but ``embedded:`` starts
     its server here).
 
-    Options, each also possible as a query parameter of the URL (the keyword wins):
+    Options, each but ``credentials`` also possible as a query parameter of the URL (the keyword wins):
 
     ``connect_timeout``
         seconds for one attempt to connect, TLS and AUTH included (default 2)
@@ -88,6 +89,12 @@ class Client(BaseClient, Closing):
         (default 64 MiB); a larger one raises :class:`LimitError`
     ``db``
         the database number
+    ``credentials``
+        a function that returns ``(user, password)``, called before each new connection is opened; None as
+        the user is the default user. It is for passwords that change and tokens that expire, and comes before
+        those of the URL. Where the server refuses what it returned, it is called again, once. Several threads
+        may call it at a time; its time counts to ``timeout``; what it raises reaches the caller of the
+        operation. Not for the URL
     ``ca``, ``cert``, ``key``, ``server_name``
         for TLS: a file of CA certificates, our certificate and its key, the name to verify
     ``server``

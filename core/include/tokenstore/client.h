@@ -60,6 +60,15 @@ typedef struct tks_flight tks_flight; /* an operation on its way */
 tks_status tks_client_begin(tks_client *client, tks_op *op, int64_t timeout_ms,
                             const tks_interrupt *interrupt, tks_flight **out, tks_error *err);
 
+/* Goes on to the end as tks_client_run does, but frees nothing, or until *asks: a new connection is needed, and
+ * the target says that the host gives user and password for each. It is asked again, once, where the server
+ * refuses them. tks_flight_give then, and on; or tks_flight_free. */
+tks_status tks_flight_proceed(tks_flight *flight, bool *asks, tks_error *err);
+
+/* `user.data` NULL: the default user. Both are copied, wiped after use, and hold no zero byte. TKS_OK,
+ * TKS_ERR_MEMORY. */
+tks_status tks_flight_give(tks_flight *flight, tks_bytes user, tks_bytes password);
+
 /* As tks_client_run. Frees the flight. */
 tks_status tks_flight_end(tks_flight *flight, tks_error *err);
 

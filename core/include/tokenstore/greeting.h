@@ -22,16 +22,32 @@ typedef struct tks_greeting {
     const char *names[TKS_GREETING_MAX];
 } tks_greeting;
 
-/* Makes the greeting that `target` wants; clear it on failure too. TKS_OK, TKS_ERR_MEMORY, TKS_ERR_DATA
- * (too long). */
-tks_status tks_greeting_init(tks_greeting *greeting, const tks_target *target, tks_error *err);
+/* User and password for one new connection, in place of the target's. */
+typedef struct tks_credentials {
+    char *user; /* NULL: the default user */
+    char *password;
+    bool refused; /* set by tks_greeting_judge: the server did not take them */
+} tks_credentials;
+
+/* Copies both; `user.data` NULL is the default user. Neither holds a zero byte. What was there before
+ * must be cleared. TKS_OK, TKS_ERR_MEMORY. */
+tks_status tks_credentials_init(tks_credentials *credentials, tks_bytes user, tks_bytes password);
+
+/* Wipes and frees them; zeroed ones are fine. */
+void tks_credentials_clear(tks_credentials *credentials);
+
+/* Makes the greeting that `target` wants; clear it on failure too. `credentials` NULL: the target's.
+ * TKS_OK, TKS_ERR_MEMORY, TKS_ERR_DATA (too long). */
+tks_status tks_greeting_init(tks_greeting *greeting, const tks_target *target,
+                             const tks_credentials *credentials, tks_error *err);
 
 /* Judges the first `count` replies, of which there may be fewer than commands: a server that is full
  * answers once and hangs up. TKS_OK; TKS_ERR_CONNECTION (the server is not ready, or is none: try again),
  * TKS_ERR_SERVER (it refused; *final is set, trying again cannot help). The message never holds the
  * password. */
 tks_status tks_greeting_judge(const tks_greeting *greeting, const tks_target *target,
-                              tks_reply *const *replies, size_t count, bool *final, tks_error *err);
+                              tks_credentials *credentials, tks_reply *const *replies, size_t count,
+                              bool *final, tks_error *err);
 
 /* What may be behind it, for a message, when the server hung up without a byte in answer to the greeting;
  * "" or words that begin with a blank. */

@@ -41,6 +41,8 @@ typedef struct tks_target {
     int64_t max_connection_age_ms; /* default 300000; 0: none */
     size_t pool_size;              /* most connections at a time; default 16 */
     size_t max_reply_size;         /* bytes; default 64 MiB */
+    bool asks; /* the host gives user and password for each new connection; in no URL: false until
+                  the host sets it, before the target is used */
 } tks_target;
 
 /* Parses `url`. TKS_OK, TKS_ERR_CONFIGURATION (the message names the part that is wrong and never
