@@ -199,8 +199,8 @@ tks_status tks_flight_proceed(tks_flight *flight, bool *asks, tks_error *err) {
     return status;
 }
 
-tks_status tks_flight_give(tks_flight *flight, tks_bytes user, tks_bytes password) {
-    return tksp_flight_give(flight, user, password);
+void tks_flight_give(tks_flight *flight, tks_credentials *credentials) {
+    tksp_flight_give(flight, credentials);
 }
 
 tks_status tks_flight_end(tks_flight *flight, tks_error *err) {

@@ -332,12 +332,13 @@ tks_status tksp_flight_proceed(tks_flight *r, tks_error *err) {
     return TKS_OK;
 }
 
-tks_status tksp_flight_give(tks_flight *r, tks_bytes user, tks_bytes password) {
+void tksp_flight_give(tks_flight *r, tks_credentials *credentials) {
     forget(r);
     r->wait.pid = getpid(); /* the host may have forked meanwhile */
-    r->given = tks_credentials_init(&r->credentials, user, password) == TKS_OK;
-    r->asks = !r->given;
-    return r->given ? TKS_OK : TKS_ERR_MEMORY;
+    r->credentials = *credentials;
+    r->given = true;
+    r->asks = false;
+    *credentials = (tks_credentials){NULL, NULL, false};
 }
 
 tks_status tksp_flight_end(tks_flight *r, tks_error *err) {

@@ -57,8 +57,8 @@ void tksp_flight_begin(tks_flight *flight, pid_t pid, int64_t timeout_ms,
 /* To the operation's end, or until it asks for credentials: then r->asks. Statuses as tks_client_run. */
 tks_status tksp_flight_proceed(tks_flight *flight, tks_error *err);
 
-/* What it asked for. TKS_OK, TKS_ERR_MEMORY. */
-tks_status tksp_flight_give(tks_flight *flight, tks_bytes user, tks_bytes password);
+/* What it asked for: taken over. */
+void tksp_flight_give(tks_flight *flight, tks_credentials *credentials);
 
 /* To the operation's end; where nobody can be asked for credentials, that they are needed is an error.
  * Statuses as tks_client_run. */

@@ -107,8 +107,7 @@ static bool has_zero(tks_bytes text) {
     return text.size > 0 && memchr(text.data, '\0', text.size) != NULL;
 }
 
-/* (user, password), as the callable gave it, to the flight. No message holds either. */
-static bool give(const tksp_py_state *state, tks_flight *flight, PyObject *pair) {
+bool tksp_py_credentials_get(const tksp_py_state *state, PyObject *pair, tks_credentials *out) {
     PyObject *user = NULL, *password = NULL;
     tksp_py_text texts[2] = {TKSP_PY_TEXT_INIT, TKSP_PY_TEXT_INIT};
     if (PyTuple_Check(pair) && PyTuple_Size(pair) == 2) {
@@ -128,7 +127,7 @@ static bool give(const tksp_py_state *state, tks_flight *flight, PyObject *pair)
                         "credentials returned a user or a password that holds a zero byte");
         good = false;
     }
-    if (good && tks_flight_give(flight, texts[0].bytes, texts[1].bytes) != TKS_OK) {
+    if (good && tks_credentials_init(out, texts[0].bytes, texts[1].bytes) != TKS_OK) {
         PyErr_NoMemory();
         good = false;
     }
@@ -141,8 +140,10 @@ static bool ask(client_object *self, const tksp_py_state *state, tks_flight *fli
     Py_INCREF(credentials);
     PyObject *pair = PyObject_CallFunctionObjArgs(credentials, NULL);
     Py_DECREF(credentials);
-    bool good = pair != NULL && give(state, flight, pair);
+    tks_credentials made;
+    bool good = pair != NULL && tksp_py_credentials_get(state, pair, &made);
     Py_XDECREF(pair);
+    if (good) tks_flight_give(flight, &made);
     return good;
 }
 
@@ -239,6 +240,15 @@ static PyObject *client_closed(PyObject *object, void *unused) {
     return PyBool_FromLong(((client_object *)object)->closed);
 }
 
+/* The function that is asked for user and password; None */
+static PyObject *client_credentials(PyObject *object, void *unused) {
+    (void)unused;
+    PyObject *credentials = ((client_object *)object)->credentials;
+    if (credentials == NULL) Py_RETURN_NONE;
+    Py_INCREF(credentials);
+    return credentials;
+}
+
 static void client_dealloc(PyObject *object) {
     client_object *self = (client_object *)object;
     PyTypeObject *type = Py_TYPE(object);
@@ -275,6 +285,7 @@ static PyMethodDef client_methods[] = {
 
 static PyGetSetDef client_getset[] = {
     {"closed", client_closed, NULL, NULL, NULL},
+    {"credentials", client_credentials, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -303,12 +303,14 @@ static void connection_dealloc(PyObject *object) {
     PyMem_Free(self->places);
     tks_reader_free(self->reader);
     tks_buf_wipe(&self->out);
+    tks_credentials_clear(&self->credentials);
     PyObject_GC_Del(object);
     Py_DECREF(type);
 }
 
 static PyMethodDef connection_methods[] = {
     {"get_buffer", connection_get_buffer, METH_O, NULL},
+    {"give", tksp_py_connection_give, METH_O, NULL},
     {"hello", tksp_py_connection_hello, METH_O, NULL},
     {"greet", tksp_py_connection_greet, METH_O, NULL},
     {"send", connection_send, METH_O, NULL},
@@ -331,6 +333,7 @@ static PyMemberDef connection_members[] = {
 static PyGetSetDef connection_getset[] = {
     {"oldest", connection_oldest, NULL, NULL, NULL},
     {"silence_ends", connection_silence_ends, NULL, NULL, NULL},
+    {"has_refused", tksp_py_connection_has_refused, NULL, NULL, NULL},
     {"oversized", tksp_py_connection_oversized, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -88,13 +88,33 @@ static bool size_get(tksp_py_connection *self, PyObject *arg, size_t *out) {
 
 /* ---- the greeting ---------------------------------------------------------------------------- */
 
+/* give(pair): what credentials= returned for this new connection */
+PyObject *tksp_py_connection_give(PyObject *object, PyObject *pair) {
+    tksp_py_connection *self = (tksp_py_connection *)object;
+    tks_credentials made;
+    if (!tksp_py_credentials_get(self->state, pair, &made)) return NULL;
+    tks_credentials_clear(&self->credentials);
+    self->credentials = made;
+    Py_RETURN_NONE;
+}
+
+/* Did the server not take what was given? */
+PyObject *tksp_py_connection_has_refused(PyObject *object, void *unused) {
+    (void)unused;
+    return PyBool_FromLong(((tksp_py_connection *)object)->credentials.refused);
+}
+
+static tks_credentials *given(tksp_py_connection *self) {
+    return self->credentials.password != NULL ? &self->credentials : NULL;
+}
+
 /* hello(fd) -> what is to be said first on this new connection; nothing: it is ready */
 PyObject *tksp_py_connection_hello(PyObject *object, PyObject *fd) {
     tksp_py_connection *self = (tksp_py_connection *)object;
     tks_error err = TKS_ERROR_INIT;
     self->fd = (int)PyLong_AsLong(fd);
     if (PyErr_Occurred()) return NULL;
-    tks_status status = tks_greeting_init(&self->greeting, target_of(self), NULL, &err);
+    tks_status status = tks_greeting_init(&self->greeting, target_of(self), given(self), &err);
     if (status != TKS_OK) return tksp_py_raise(self->state, status, &err);
     self->due = self->greeting.count;
     PyObject *bytes =
@@ -115,9 +135,10 @@ PyObject *tksp_py_connection_greet(PyObject *object, PyObject *arg) {
     tks_status status = read_replies(self, size, &broken);
     bool ended = status != TKS_OK || self->due == 0 || size == 0;
     if (ended) {
-        tks_status verdict = tks_greeting_judge(&self->greeting, target_of(self), NULL,
+        tks_status verdict = tks_greeting_judge(&self->greeting, target_of(self), given(self),
                                                 self->replies, self->got, &final, &err);
         tksp_py_connection_free_replies(self);
+        if (verdict == TKS_OK) tks_credentials_clear(&self->credentials);
         if (verdict == TKS_OK && status != TKS_OK) tks_fail(&err, status, "%s", broken.message);
         if (verdict != TKS_OK) status = verdict;
     }

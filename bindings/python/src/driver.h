@@ -130,7 +130,8 @@ typedef struct tksp_py_connection {
     pid_t pid;
     tks_reader *reader;
     tks_greeting greeting;
-    tksp_py_place *places; /* a ring; its size is a power of two */
+    tks_credentials credentials; /* for the greeting, in place of the target's; empty: none */
+    tksp_py_place *places;       /* a ring; its size is a power of two */
     size_t first, count, capacity;
     size_t unsent;       /* the last so many places have not been taken yet */
     size_t due;          /* replies that are to come for those that have */
@@ -184,6 +185,8 @@ static inline tksp_py_place tksp_py_place_pop(tksp_py_connection *self) {
 void tksp_py_connection_free_replies(tksp_py_connection *self);
 
 /* The methods of connection_read.c. */
+PyObject *tksp_py_connection_give(PyObject *object, PyObject *pair);
+PyObject *tksp_py_connection_has_refused(PyObject *object, void *unused);
 PyObject *tksp_py_connection_hello(PyObject *object, PyObject *fd);
 PyObject *tksp_py_connection_greet(PyObject *object, PyObject *arg);
 PyObject *tksp_py_connection_feed(PyObject *object, PyObject *arg);

@@ -91,6 +91,12 @@ int tksp_py_connection_init(PyObject *module, tksp_py_state *state);
 int tksp_py_pool_init(PyObject *module, tksp_py_state *state);
 int tksp_py_driver_init(PyObject *module, tksp_py_state *state);
 
+/* ---- client.c ------------------------------------------------------------------------------- */
+
+/* (user, password), as the function credentials= returned it; out: the caller's to clear. False with an exception,
+ * which holds neither. */
+bool tksp_py_credentials_get(const tksp_py_state *state, PyObject *pair, tks_credentials *out);
+
 /* ---- errors.c ------------------------------------------------------------------------------- */
 
 /* Raises the exception of `status` with the message of `err`, or with the general text where there

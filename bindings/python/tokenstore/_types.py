@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, Optional, TypedDict, Union
 
@@ -49,8 +49,11 @@ NewToken = tuple[Name, Name, Name, Optional[dict[str, Any]], Optional[Duration],
 """The arguments of ``create``, in order, as the extension takes them by the list."""
 
 
-Credentials = Callable[[], tuple[Optional[Text], Text]]
-"""Gives user and password for one new connection; None is the default user."""
+_UserAndPassword = tuple[Optional[Text], Text]
+
+Credentials = Callable[[], Union[_UserAndPassword, Awaitable[_UserAndPassword]]]
+"""Gives user and password for one new connection; None is the default user. An async function is for
+:class:`tokenstore.asyncio.Client` alone."""
 
 
 class Unset(enum.Enum):

@@ -24,6 +24,7 @@
 
 #include <sys/types.h>
 
+#include "tokenstore/greeting.h"
 #include "tokenstore/op.h"
 #include "tokenstore/url.h"
 
@@ -65,9 +66,8 @@ tks_status tks_client_begin(tks_client *client, tks_op *op, int64_t timeout_ms,
  * refuses them. tks_flight_give then, and on; or tks_flight_free. */
 tks_status tks_flight_proceed(tks_flight *flight, bool *asks, tks_error *err);
 
-/* `user.data` NULL: the default user. Both are copied, wiped after use, and hold no zero byte. TKS_OK,
- * TKS_ERR_MEMORY. */
-tks_status tks_flight_give(tks_flight *flight, tks_bytes user, tks_bytes password);
+/* What it asked for: taken over, leaving nothing in *credentials, and wiped after use. */
+void tks_flight_give(tks_flight *flight, tks_credentials *credentials);
 
 /* As tks_client_run. Frees the flight. */
 tks_status tks_flight_end(tks_flight *flight, tks_error *err);

@@ -27,7 +27,7 @@ class Client(BaseClient, AsyncClosing):
     """One server, for any number of stores and tasks: all share one connection, and none waits for another.
 
     ``url`` and the options are those of :class:`tokenstore.Client`, but ``pool_size``, which is for
-    threads, and ``credentials``. Besides:
+    threads. ``credentials`` may be an async function. Besides:
 
     ``connections``
         to the server, for each event loop (default 1, which serves a hundred thousand operations a
@@ -60,8 +60,6 @@ class Client(BaseClient, AsyncClosing):
         _whole("max_in_flight", max_in_flight, 1_000_000)
         if when_full not in ("error", "wait"):
             raise ConfigurationError("when_full must be 'error' or 'wait'")
-        if options.get("credentials") is not None:
-            raise ConfigurationError("credentials is for tokenstore.Client: tokenstore.asyncio cannot ask yet")
         super().__init__(url, options)
         self._driver = Driver(self._core, connections, max_in_flight, when_full == "wait")
 

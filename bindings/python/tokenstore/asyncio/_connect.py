@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import socket
 import ssl
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from tokenstore import _core
 from tokenstore.asyncio._connection import Connection, describe
@@ -13,7 +15,10 @@ from tokenstore.asyncio._reach import Resolver, reach, reach_unix
 from tokenstore.asyncio._tls import Contexts
 from tokenstore.errors import ConfigurationError, ConnectionError, Error, ServerError
 
-__all__ = ["OpenError", "Server", "open_connection"]
+if TYPE_CHECKING:
+    from tokenstore.asyncio._pool import Pool
+
+__all__ = ["CredentialsError", "OpenError", "Server", "open_connection"]
 
 
 class OpenError(Exception):
@@ -25,12 +30,21 @@ class OpenError(Exception):
         self.final = final
 
 
+class CredentialsError(Exception):
+    """``credentials`` raised ``error``, or returned what it should not."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__("no credentials")
+        self.error = error
+
+
 class Server:
     """The server, and what it takes to reach it. Used by any thread."""
 
     def __init__(self, core: _core.Client) -> None:
         target = core.target()
         self.core = core
+        self.credentials = core.credentials
         self.name = core.describe()
         self.path = target["path"]
         self.timeout = target["timeout"]
@@ -44,7 +58,31 @@ class Server:
             self.server_name = given.partition("%")[0].rstrip(".") or given
 
 
-async def open_connection(connection: Connection, server: Server) -> None:
+async def open_connection(pool: Pool, server: Server) -> Connection:
+    """A connection that is ready. Raises OpenError, or CredentialsError."""
+    connection = Connection(pool)
+    if server.credentials is not None:
+        await _ask(connection, server.credentials)
+    try:
+        await _open(connection, server)
+    except OpenError:
+        if not connection.has_refused or server.credentials is None:
+            raise
+        connection = Connection(pool)  # the password may have changed just now: once more
+        await _ask(connection, server.credentials)
+        await _open(connection, server)
+    return connection
+
+
+async def _ask(connection: Connection, credentials: Callable[[], Any]) -> None:
+    try:
+        pair = credentials()
+        connection.give(await pair if inspect.isawaitable(pair) else pair)
+    except Exception as error:
+        raise CredentialsError(error) from None
+
+
+async def _open(connection: Connection, server: Server) -> None:
     """Makes `connection` ready, or raises OpenError; then it is closed."""
     sock = await _connect(server)
     try:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstore import _core
-from tokenstore.asyncio._connect import OpenError, Server, open_connection
+from tokenstore.asyncio._connect import CredentialsError, OpenError, Server, open_connection
 from tokenstore.asyncio._connection import Connection
 from tokenstore.errors import ConnectionError, Error, LimitError, TimeoutError
 
@@ -190,14 +190,13 @@ class Pool(_core.Pool):
         """Opens a connection for those that wait, or looks whether one that was idle still leads to the server."""
         connection = idle
         if connection is None or not await self._answers(connection, patience):
-            connection = Connection(self)
             try:
-                await open_connection(connection, self.server)
-            except OpenError as problem:
+                connection = await open_connection(self, self.server)
+            except (OpenError, CredentialsError) as problem:
                 if self._connecting is asyncio.current_task():
                     self._connecting = None
                     self._keep_outdated()
-                    self._tell(self._take_waiting(), problem.error, problem.final)
+                    self._end_waiting(problem)
                 return
             connection.expires = time.monotonic() + self.server.core.draw_age()
         if self._connecting is not asyncio.current_task():
@@ -210,6 +209,15 @@ class Pool(_core.Pool):
             self._look()
         for call in self._take_waiting():
             self.proceed(call)
+
+    def _end_waiting(self, problem: OpenError | CredentialsError) -> None:
+        """There is no connection for those that wait."""
+        if isinstance(problem, OpenError):
+            self._tell(self._take_waiting(), problem.error, problem.final)
+            return
+        for call in self._take_waiting():
+            call.fail(problem.error)
+        self.make_room()
 
     async def _answers(self, connection: Connection, patience: float) -> bool:
         """Asks PING on a connection that was idle. Any answer says that it is alive."""
