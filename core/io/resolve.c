@@ -176,8 +176,8 @@ static tks_status begin(tksp_resolver *resolver, tks_error *err) {
     lookup->over = lookup->code != EAI_NONAME || strchr(lookup->host, ':') != NULL;
     if (!lookup->over) {
         if (!tksp_thread_start(&thread, look_up, share(lookup))) {
-            tksp_lookup_release(lookup);
-            tksp_lookup_release(lookup);
+            tksp_lookup_release(lookup); /* the thread's share */
+            tksp_lookup_release(lookup); /* NOLINT(clang-analyzer-unix.Malloc): and ours */
             return tks_fail(err, TKS_ERR_CONNECTION,
                             "there is no thread to resolve the host name in: this process or "
                             "machine is at its limit");

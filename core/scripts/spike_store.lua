@@ -3,8 +3,9 @@
 -- ARGV  token, how long it is good in ms, lock owner, its field in our own HASH, audience (the field in
 --       the shared one; '' where it is not to be there), who we are, the claim's field, the claim
 -- Gives 1.
--- Where another server or client has its token in the shared field, ours goes into our own HASH. A field of the
--- shared one ends by itself where the server has that, and its HASH never does: others' tokens may live longer.
+-- Where another server or client has its token in the shared field, ours goes into our own HASH. A field of
+-- the shared one ends by itself where the server has that, and its HASH never does: others' tokens may live
+-- longer.
 -- include: get
 
 local held = get(KEYS[3])

@@ -159,8 +159,8 @@ def asks_for_tls(port: int) -> None:
             for call in (
                 lambda: client.execute("INCR", "n"),
                 lambda: client.pipeline([("INCR", "n")] * 3),
-                lambda: tokens.delete(app="a", type="t", token="x"),
-                lambda: tokens.get(app="a", type="t", token="x"),
+                lambda tokens=tokens: tokens.delete(app="a", type="t", token="x"),
+                lambda tokens=tokens: tokens.get(app="a", type="t", token="x"),
             ):
                 with pytest.raises(tokenstore.ConnectionError, match="TLS port.*rediss://"):
                     call()

@@ -8,7 +8,8 @@ package.path = here .. "/?.lua;" .. package.path
 local harness = require "harness"
 
 local FILES = {
-  "module", "data", "vectors", "operations", "tokens", "pages", "sessions", "tokenstore", "redis_jwt", "client",
+  "module", "data", "vectors", "operations", "tokens", "pages", "sessions",
+  "tokenstore", "redis_jwt", "client",
   "arguments", "handles", "run", "secrets", "lifecycle", "interrupt", "types", "jwt", "jwt_secrets",
   "session_events", "embedded", "cookie",
 }

@@ -61,7 +61,8 @@ test("Sessions, Tokenstore, RedisJWT", function()
     equal(added.owner_id, text)
     equal(#store:list { owner_id = n }, 1)
     equal(store:delete { id = added.id }, true)
-    equal({ store:get { id = n }, store:set { id = n, attrs = {} }, store:delete { id = n } }, { nil, false, false })
+    local set = store:set { id = n, attrs = {} }
+    equal({ store:get { id = n }, set, store:delete { id = n } }, { nil, false, false })
 
     equal(assert(jwt:verify { token = assert(jwt:sign { id = n }) }).id, text)
     equal(assert(jwt:verify { token = assert(jwt:create { id = n, data = {} }) }).id, text)
@@ -81,7 +82,8 @@ test("what is not whole, or may have been another number, is refused", function(
     for _, name in ipairs { "app", "type", "owner" } do
       local args = { app = "a", type = "t", owner = "o" }
       args[name] = n
-      local message = raises(("bad argument '%s' (a number that is not whole"):format(name), tokens.create, tokens, args)
+      local wanted = ("bad argument '%s' (a number that is not whole"):format(name)
+      local message = raises(wanted, tokens.create, tokens, args)
       harness.matches(message, "give it as a string")
       raises(("bad argument '[1].%s'"):format(name), tokens.create_many, tokens, { args })
     end
@@ -93,7 +95,8 @@ end)
 
 test("a token is no name", function()
   local tokens = harness.store()
-  raises("bad argument 'token' (string expected, got number)", tokens.get, tokens, { app = 1, type = 1, token = 5 })
+  local args = { app = 1, type = 1, token = 5 }
+  raises("bad argument 'token' (string expected, got number)", tokens.get, tokens, args)
   raises("bad argument 'custom_token' (string expected, got number)", tokens.create, tokens,
     { app = 1, type = 1, owner = 1, custom_token = 5 })
 end)

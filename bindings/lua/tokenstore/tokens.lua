@@ -74,7 +74,7 @@ function RedisTokens:count(args)
   return self._run(self._handle, count(self._store, args))
 end
 
--- list{ app, type, owner, limit, after }: the owner's live tokens, newest first, without the secrets. In pages:
+-- list{ app, type, owner, limit, after }: the owner's live tokens, newest first, without secrets. In pages:
 -- at most `limit`, behind the one whose id is `after`.
 function RedisTokens:list(args)
   return self._run(self._handle, list(self._store, args))

@@ -197,7 +197,8 @@ static PyObject *connection_withdraw(PyObject *object, PyObject *unused) {
     tksp_py_connection *self = (tksp_py_connection *)object;
     size_t count = self->count, gone = 0;
     tksp_py_call **calls = PyMem_Malloc((count + 1) * sizeof *calls);
-    PyObject *list = calls == NULL ? PyErr_NoMemory() : PyList_New(0);
+    if (calls == NULL) return PyErr_NoMemory();
+    PyObject *list = PyList_New(0);
     if (list == NULL || count != self->count) { /* it has ended meanwhile */
         PyMem_Free(calls);
         return list;

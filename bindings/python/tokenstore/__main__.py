@@ -117,7 +117,7 @@ def _open_streams() -> None:
     """Where a standard stream was closed, as by ``>&-``, Python has None for it: then nobody reads or writes."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode))
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - it stays open
 
 
 if __name__ == "__main__":
