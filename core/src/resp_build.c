@@ -223,9 +223,14 @@ char *tksp_builder_set_aside(tksp_builder *builder, size_t size, size_t skipped)
     tksp_block *block = malloc(sizeof *block + size);
     if (block == NULL) return NULL;
     builder->aside = init_block(block, NULL, size, true);
-    block->used = size;
     block->skipped = skipped;
     return block->data;
+}
+
+void tksp_builder_fill(tksp_builder *builder, const char *data, size_t size) {
+    tksp_block *aside = builder->aside;
+    if (size > 0) memcpy(aside->data + aside->used, data, size);
+    aside->used += size;
 }
 
 bool tksp_builder_adopt(tksp_builder *builder, tks_buf *line, size_t skipped, size_t size) {

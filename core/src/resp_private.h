@@ -54,10 +54,12 @@ void tksp_builder_drop(tksp_builder *builder);
  * free, or NULL. TKS_OK, TKS_ERR_MEMORY, TKS_ERR_CONNECTION; after a failure the builder must be dropped. */
 tks_status tksp_builder_feed(tksp_builder *builder, const char *data, size_t size, tks_reply **out);
 
-/* The next string that is fed, an empty one, stands for these bytes: a long text is not held twice. The first
- * `skipped` of them are left out. set_aside gives the place to write them in, before that string is fed; NULL:
- * memory is short. adopt takes the storage of `line`, whose text ends at `size`. */
+/* The next string that is fed, an empty one, stands for a text that is not: a long one is not held twice. The first
+ * `skipped` bytes of it are left out. set_aside makes room for `size` bytes and gives the place, which fill
+ * fills, before that string is fed; NULL: memory is short. adopt takes the storage of `line`, whose text ends at
+ * `size`. */
 char *tksp_builder_set_aside(tksp_builder *builder, size_t size, size_t skipped);
+void tksp_builder_fill(tksp_builder *builder, const char *data, size_t size);
 bool tksp_builder_adopt(tksp_builder *builder, tks_buf *line, size_t skipped, size_t size);
 
 /* A reply of the type OVERSIZED. NULL: memory is short. */

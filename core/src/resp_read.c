@@ -39,9 +39,9 @@ struct tks_reader {
     state state;
     tks_buf line;         /* a line that comes in pieces */
     size_t body_left;     /* bytes of the string that are still to come */
-    char *body;           /* where they go; NULL: with all others */
+    const char *body;     /* where they go; NULL: with all others */
     const char *body_end; /* what is built from when such a string has ended */
-    const char *verbatim; /* the string begins with its format, "txt:"; NULL: it is another */
+    bool verbatim;        /* the string begins with its format: "txt:" */
 
     uint64_t left; /* items still to come, the one being read included; 0: no reply is under way */
     size_t held;   /* bytes that the reply takes, items that were announced included */
@@ -197,9 +197,9 @@ static bool put_aside(tks_reader *reader, const line *l) {
     size_t size = l->size - 1;
     if (!l->whole && size > SHORT_MAX)
         return tksp_builder_adopt(reader->builder, &reader->line, 1, l->size);
-    char *text = tksp_builder_set_aside(reader->builder, size, 0);
-    if (text != NULL && size > 0) memcpy(text, l->text + 1, size);
-    return text != NULL;
+    if (tksp_builder_set_aside(reader->builder, size, 0) == NULL) return false;
+    tksp_builder_fill(reader->builder, l->text + 1, size);
+    return true;
 }
 
 /* A string that is a line. `instead` is what hiredis reads where it must not read the text itself. */
@@ -236,7 +236,7 @@ static tks_status begin_string(tks_reader *reader, const line *l, size_t size, t
     tks_status status = build_instead(reader, l, "", err);
     if (status != TKS_OK) return status;
     reader->body = tksp_builder_set_aside(reader->builder, size, skipped);
-    reader->verbatim = mark == '=' ? reader->body : NULL;
+    reader->verbatim = mark == '=';
     return reader->body != NULL ? TKS_OK : fail_memory(reader, err);
 }
 
@@ -379,8 +379,7 @@ static void take_body(tks_reader *reader) {
     size_t rest = reader->input.size - reader->at;
     size_t size = reader->body_left < rest ? reader->body_left : rest;
     if (reader->body != NULL && size > 0) {
-        memcpy(reader->body, reader->input.data + reader->at, size);
-        reader->body += size;
+        tksp_builder_fill(reader->builder, reader->input.data + reader->at, size);
         reader->passed = reader->at + size;
     }
     reader->at += size;
@@ -391,7 +390,7 @@ static void take_body(tks_reader *reader) {
 static tks_status end_string(tks_reader *reader, tks_error *err) {
     tks_status status = TKS_OK;
     if (reader->body != NULL) {
-        if (reader->verbatim != NULL && reader->verbatim[3] != ':') return fail(reader, err);
+        if (reader->verbatim && reader->body[3] != ':') return fail(reader, err);
         reader->passed = reader->at;
         reader->body = NULL;
         status = build(reader, reader->body_end, strlen(reader->body_end), err);
