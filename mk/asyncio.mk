@@ -28,7 +28,7 @@ ASYNCIO_FAULTS := $(patsubst %,tests/faults/test_%.py,certificates crash deadlin
 ASYNCIO_SPIKE := $(patsubst %,tests/spike/test_%.py,creator options provider)
 
 .PHONY: test-asyncio asan-asyncio
-test-asyncio: python
+test-asyncio: python $(BUILD)/tests/http/names.so
 	@$(ASYNCIO_PYTEST) tests/asyncio
 	@$(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(ASYNCIO_BATTERY)
 	@TOKENSTORE_TEST_LOOP=uvloop $(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(ASYNCIO_ON_UVLOOP)
