@@ -301,7 +301,7 @@ def test_it_is_stored_as_the_node_package_does(store: Tokenstore, server: Server
 def test_a_duration_ends_record_and_id_together(store: Tokenstore, server: Server) -> None:
     token = store.add("o", duration=100)
     ends = [server.expires_at(f"token:{w}") for w in (f"key:{token.key}", f"id:{token.id}")]
-    assert ends[0] == ends[1]
+    assert abs(ends[0] - ends[1]) <= 1  # the server takes its clock for each of the two
     assert 95_000 < server("PTTL", f"token:key:{token.key}") <= 100_000
     assert server("PTTL", "token:tokens:o") == -1
     assert store.set(token.id, {"a": [1]})
