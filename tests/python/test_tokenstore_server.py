@@ -61,12 +61,13 @@ def test_add_that_is_sent_again_adds_nothing(server: Server, store: Tokenstore) 
         line = ""
         while '"EVALSHA"' not in line:
             line = str(monitor.read())
-    words = re.findall(r'"((?:[^"\\]|\\.)*)"', line)
+    # Valkey 8.1 shows a quotation mark within a word as it is, the others with a backslash.
+    words = line[line.index('"') + 1 : -1].replace('\\"', '"').split('" "')
     before = server.keys()
-    assert server(*[w.replace('\\"', '"') for w in words]) == [token.id.encode(), 1]
+    assert server(*words) == [token.id.encode(), 1]
     assert server.keys() == before
     assert store.list("bob") == [token]
-    assert server(*[w.replace('\\"', '"') for w in [*words[:-3], "{}", *words[-2:]]])[1] == 0
+    assert server(*[*words[:-3], "{}", *words[-2:]])[1] == 0
 
 
 @pytest.mark.parametrize("prefix", ["token", "a:key", "*"])
