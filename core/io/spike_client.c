@@ -120,12 +120,37 @@ static bool has_forked(const tksp_spike_memory *memory) {
     return !tksp_spike_memory_is_own(memory);
 }
 
+/* What may end a run: its own caller, close, or abandon. */
+typedef struct ender {
+    const tks_spike_client *client;
+    const tks_interrupt *caller;  /* may be NULL */
+    const atomic_bool *abandoned; /* may be NULL */
+    bool by_caller;
+} ender;
+
+static bool is_ended(void *context) {
+    ender *e = context;
+    e->by_caller = e->caller != NULL && e->caller->check(e->caller->context);
+    return e->by_caller || atomic_load(&e->client->closed) ||
+           (e->abandoned != NULL && atomic_load(e->abandoned));
+}
+
 static tks_status run_op(tks_spike_client *client, tks_op *op, int64_t timeout_ms,
-                         const tks_interrupt *interrupt, tks_error *err) {
+                         const tks_interrupt *interrupt, const atomic_bool *abandoned,
+                         tks_error *err) {
     tksp_requester requester = {client->http, tks_http_fetch, tks_http_response_free};
     tks_flight flight = {.client = client->redis, .requester = &requester, .op = op};
-    tksp_flight_begin(&flight, getpid(), timeout_ms, interrupt);
-    return tksp_flight_end(&flight, err);
+    ender e = {client, interrupt, abandoned, false};
+    const tks_interrupt either = {is_ended, &e};
+    tks_error why = TKS_ERROR_INIT;
+    tksp_flight_begin(&flight, getpid(), timeout_ms, &either);
+    tks_status status = tksp_flight_end(&flight, &why);
+    if (status == TKS_ERR_INTERRUPTED && !e.by_caller) {
+        return atomic_load(&client->closed)
+                   ? fail_closed(err)
+                   : tks_fail(err, TKS_ERR_CLOSED, "nobody waits for this token any more");
+    }
+    return status == TKS_OK ? TKS_OK : tks_fail(err, status, "%s", why.message);
 }
 
 /* Runs the operation for `entry`, whose `fetching` the caller has set, and tells those who wait. */
@@ -137,7 +162,7 @@ static tks_status fetch(tks_spike_client *client, tksp_spike_memory *memory,
     tks_bytes audience = tks_bytes_of(entry->audience, entry->audience_size);
     tks_status status = tks_spike_get_token(client->spike, audience, held_until_ms, &op, &failure);
     if (status == TKS_OK) {
-        status = run_op(client, op, timeout_ms, interrupt, &failure);
+        status = run_op(client, op, timeout_ms, interrupt, &entry->abandoned, &failure);
     }
     if (has_forked(memory)) { /* what came of it is for this process's memory */
         memory = own_memory(client);
@@ -183,17 +208,11 @@ typedef struct renewal {
     int64_t held_until_ms;
 } renewal;
 
-static bool is_closed(void *context) {
-    const tks_spike_client *client = context;
-    return atomic_load(&client->closed);
-}
-
 static void *renew(void *context) {
     renewal r = *(renewal *)context;
-    tks_interrupt interrupt = {is_closed, r.client};
     free(context);
     tks_status status =
-        fetch(r.client, r.memory, r.entry, r.held_until_ms, r.client->timeout_ms, &interrupt, NULL);
+        fetch(r.client, r.memory, r.entry, r.held_until_ms, r.client->timeout_ms, NULL, NULL);
     (void)pthread_mutex_lock(&r.memory->mutex);
     if (status != TKS_OK) {
         r.entry->pause_until_ms = tksp_wall_ms() + RENEWAL_PAUSE_MS;
@@ -224,6 +243,7 @@ static void renew_ahead(tks_spike_client *client, tksp_spike_memory *memory,
         if (r != NULL) {
             *r = (renewal){client, memory, entry, entry->good_until_ms};
             if (tksp_thread_start(&thread, renew, r)) {
+                atomic_store(&entry->abandoned, false);
                 entry->fetching = true;
                 memory->renewals++;
             } else {
@@ -303,6 +323,7 @@ static tks_status get_fetched(tks_spike_client *client, tksp_spike_memory *memor
             }
             continue;
         }
+        atomic_store(&entry->abandoned, false);
         entry->fetching = true;
         (void)pthread_mutex_unlock(&memory->mutex);
         int64_t left_ms = (wait->deadline - tksp_clock()) / TKSP_MS;
@@ -402,7 +423,7 @@ tks_status tks_spike_client_initialize(tks_spike_client *client, const tks_inter
     }
     tks_status status = tks_spike_load_key(client->spike, &op, err);
     if (status == TKS_OK) {
-        status = run_op(client, op, client->timeout_ms, interrupt, err);
+        status = run_op(client, op, client->timeout_ms, interrupt, NULL, err);
     }
     if (op != NULL && !has_forked(memory)) {
         (void)pthread_mutex_lock(&memory->mutex);
@@ -439,10 +460,23 @@ tks_status tks_spike_client_invalidate(tks_spike_client *client, tks_bytes audie
     }
     tks_status status = tks_spike_invalidate(client->spike, audience, token, &op, err);
     if (status == TKS_OK) {
-        status = run_op(client, op, client->timeout_ms, interrupt, err);
+        status = run_op(client, op, client->timeout_ms, interrupt, NULL, err);
     }
     tks_op_free(op);
     return status;
+}
+
+void tks_spike_client_abandon(tks_spike_client *client, tks_bytes audience) {
+    tksp_spike_memory *memory = own_memory(client);
+    if (memory == NULL) {
+        return;
+    }
+    pthread_rwlock_t *stripe = tksp_spike_begin_reading(memory);
+    tksp_spike_entry *entry = tksp_spike_find(memory, audience);
+    if (entry != NULL) {
+        atomic_store(&entry->abandoned, true);
+    }
+    tksp_spike_end_reading(stripe);
 }
 
 bool tks_spike_client_has_notes(const tks_spike_client *client) {

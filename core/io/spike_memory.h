@@ -10,6 +10,7 @@
 #define TOKENSTORE_IO_SPIKE_MEMORY_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/types.h>
 
 #include "tokenstore/buf.h"
@@ -29,6 +30,7 @@ typedef struct tksp_spike_entry {
     int64_t good_until_ms, renew_at_ms;
     int64_t pause_until_ms; /* an early renewal failed: the next one not before */
     bool fetching;          /* a thread is on it */
+    atomic_bool abandoned;  /* nobody waits for what it brings: it may end */
     uint64_t outcomes;      /* how many fetches have ended */
     tks_error failure;      /* of the last one; status TKS_OK: it brought a token */
     size_t audience_size;

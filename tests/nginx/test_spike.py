@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -248,3 +249,22 @@ def test_an_invalidated_token_is_forgotten_by_every_thread() -> None:
             token = lua(get("a"))
             assert token == f"token-{i}"
             assert lua(f"return spike:invalidate {{ audience = 'a', token = {quote(token)} }}")
+
+
+def test_close_ends_the_wait_at_once() -> None:
+    close = "location = /close { content_by_lua_block { spike:close() ngx.print 'closed' } }"
+    with (
+        endpoint(lambda _: Answer(delay=30)) as server,
+        running(SERVER + close, main=MAIN, http=INIT.format(url=server.url)) as nginx,
+    ):
+        answers: list[str] = []
+        waiting = threading.Thread(
+            target=lambda: answers.extend(ask_at_once(nginx, "/token?audience=a", 4))
+        )
+        waiting.start()
+        wait_until(lambda: len(server.asked) == 1)
+        assert nginx.get("/close").text == "closed"
+        began = time.monotonic()
+        waiting.join()
+        assert time.monotonic() - began < 1
+        assert answers == ["nil|the Spike is closed|closed"] * 4

@@ -228,7 +228,9 @@ def user(listened: Server) -> Iterator[Callable[[str], tokenstore.Client]]:
     made: list[tokenstore.Client] = []
 
     def make(rules: str) -> tokenstore.Client:
-        listened("ACL", "SETUSER", "limited", "reset", "resetchannels", "on", ">sesame", *rules.split())
+        listened(
+            "ACL", "SETUSER", "limited", "reset", "resetchannels", "on", ">sesame", *rules.split()
+        )
         url = listened.url.replace("redis+unix://", "redis+unix://limited:sesame@")
         made.append(tokenstore.Client(url))
         return made[-1]

@@ -182,6 +182,9 @@ local function await(handle, audience)
   repeat
     ngx.sleep(pause)
     pause = math.min(2 * pause, 0.02)
+    if handle.closed then
+      return nil, "the Spike is closed", "closed"
+    end
     local entry = recall(handle, audience)
     if entry then
       return entry.token

@@ -244,6 +244,16 @@ static PyObject *spike_invalidate(PyObject *object, PyObject *const *args, Py_ss
     return good ? new_ref(Py_None) : NULL;
 }
 
+/* abandon(audience): nobody waits for its fetch any more */
+static PyObject *spike_abandon(PyObject *object, PyObject *audience) {
+    tksp_py_text text = TKSP_PY_TEXT_INIT;
+    if (!tksp_py_text_get(tksp_py_state_of(object), audience, "audience", false, &text))
+        return NULL;
+    tks_spike_client_abandon(((spike_object *)object)->client, text.bytes);
+    tksp_py_text_clear(&text, 1);
+    return new_ref(Py_None);
+}
+
 static PyObject *spike_initialize(PyObject *object, PyObject *unused) {
     (void)unused;
     tks_error err = TKS_ERROR_INIT;
@@ -299,6 +309,7 @@ static void spike_dealloc(PyObject *object) {
 static PyMethodDef spike_methods[] = {
     {"get", spike_get, METH_O, NULL},
     {"peek", spike_peek, METH_O, NULL},
+    {"abandon", spike_abandon, METH_O, NULL},
     {"invalidate", (PyCFunction)(void (*)(void))spike_invalidate, METH_FASTCALL, NULL},
     {"initialize", spike_initialize, METH_NOARGS, NULL},
     {"is_initialized", spike_is_initialized, METH_NOARGS, NULL},

@@ -19,7 +19,9 @@ __all__ = ["Spike", "TokenCreator", "getTokenCreator", "get_token_creator"]
 
 _KEY_SIZE = 1 << 20
 
-ClientAuth = Literal["basic", "basic_raw", "post", "private_key_jwt", "client_secret_jwt", "tls", "none"]
+ClientAuth = Literal[
+    "basic", "basic_raw", "post", "private_key_jwt", "client_secret_jwt", "tls", "none"
+]
 _RETRY = {"retries": 3, "factor": 2.0, "min": 0.1, "max": 1.0, "total": 10.0}
 
 
@@ -140,7 +142,9 @@ class Spike(Closing):
                 raise TypeError(f"{name} must be str, not NoneType")
         faults: list[str] = []
         if "?" in url or "#" in url:
-            faults.append("url has a query or a fragment: give the server alone, and its endpoint as token_url")
+            faults.append(
+                "url has a query or a fragment: give the server alone, and its endpoint as token_url"
+            )
         _one_of("body_format", body_format, ("form", "json"), faults)
         _one_of("token_format", token_format, ("jwt", "opaque"), faults)
         if sum(s is not None for s in (public_key_path, public_key_url, jwks_url)) > 1:
@@ -235,7 +239,7 @@ class Spike(Closing):
     isInitialized = is_initialized
 
     def close(self) -> None:
-        """Stop renewing, and close what was opened here. Twice is fine."""
+        """End what is under way, stop renewing, and close what was opened here. Twice is fine."""
         self._core.close()
         if self._owns_client and self._client is not None:
             self._client.close()
@@ -375,7 +379,9 @@ def _logger(logger: Logger | None) -> Logger:
         return logging.getLogger("tokenstore.spike")
     for name in ("info", "warning"):
         if not callable(getattr(logger, name, None)):
-            raise TypeError(f"logger must have info and warning: {type(logger).__name__} has no {name}")
+            raise TypeError(
+                f"logger must have info and warning: {type(logger).__name__} has no {name}"
+            )
     return logger
 
 
@@ -394,10 +400,14 @@ def _client(redis: Any, faults: list[str]) -> Any:
 def _parameters(given: Mapping[str, str] | None) -> tuple[tuple[bytes, bytes], ...]:
     if given is None:
         return ()
-    if not isinstance(given, Mapping) or not all(isinstance(t, str) for p in given.items() for t in p):
+    if not isinstance(given, Mapping) or not all(
+        isinstance(t, str) for p in given.items() for t in p
+    ):
         raise TypeError("parameters must be a mapping of str to str")
     # In the order of the names, as in Lua: so both ask for the same, and find what the other has stored.
-    return tuple((_bytes("parameters", n), _bytes("parameters", v)) for n, v in sorted(given.items()))
+    return tuple(
+        (_bytes("parameters", n), _bytes("parameters", v)) for n, v in sorted(given.items())
+    )
 
 
 def _milliseconds(name: str, value: Duration, faults: list[str], most: int = 315360000) -> int:

@@ -65,6 +65,10 @@ tks_status tks_spike_client_invalidate(tks_spike_client *client, tks_bytes audie
                                        tks_bytes token, const tks_interrupt *interrupt,
                                        tks_error *err);
 
+/* Nobody waits for the fetch for `audience` any more: it ends within 50 ms, with TKS_ERR_CLOSED. Those who wait for
+ * it all the same begin another. */
+void tks_spike_client_abandon(tks_spike_client *client, tks_bytes audience);
+
 /* Is there something for the log? */
 bool tks_spike_client_has_notes(const tks_spike_client *client);
 
@@ -72,7 +76,8 @@ bool tks_spike_client_has_notes(const tks_spike_client *client);
  * or TKS_ERR_MEMORY. */
 tks_status tks_spike_client_take_notes(tks_spike_client *client, tks_buf *out);
 
-/* Ends a renewal under way; later calls give TKS_ERR_CLOSED. Twice is fine. */
+/* Ends what is under way, at the next look of each thread after its interrupt (50 ms): its callers get
+ * TKS_ERR_CLOSED, as later calls do. Twice is fine. */
 void tks_spike_client_close(tks_spike_client *client);
 
 /* tks_spike_client_close, then frees and wipes. NULL is accepted. */

@@ -1,14 +1,17 @@
 """Spike in tokenstore.asyncio.
 
 A token in memory is given at once, without leaving the loop. What has to be waited for - Redis, the server,
-another process that is fetching - is waited for by a thread of the loop's executor, one for each audience
-however many tasks ask. Renewal in the background is the core's, as for threads.
+another process that is fetching - is waited for by one of a few threads of its own, one for each audience
+however many tasks ask; where all are busy, the next audience waits for a free one. A fetch that no task waits for
+any more ends. Renewal in the background is the core's, as for threads.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Callable
 
 import tokenstore
@@ -22,8 +25,17 @@ if TYPE_CHECKING:
 __all__ = ["Spike", "TokenCreator", "getTokenCreator", "get_token_creator"]
 
 
-async def _in_a_thread(function: Callable[..., Any], *args: Any) -> Any:
-    return await asyncio.get_running_loop().run_in_executor(None, function, *args)
+_THREADS = 8
+
+
+class _Fetch:
+    """One under way, and how many tasks wait for it."""
+
+    __slots__ = ("future", "waiting")
+
+    def __init__(self, future: asyncio.Future[str]) -> None:
+        self.future = future
+        self.waiting = 0
 
 
 class Spike(tokenstore.Spike, AsyncClosing):
@@ -32,14 +44,23 @@ class Spike(tokenstore.Spike, AsyncClosing):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         del self.__dict__["get_token"], self.__dict__["getToken"]  # the blocking ones
-        self._fetching: dict[tuple[asyncio.AbstractEventLoop, Text], asyncio.Future[str]] = {}
+        self._fetching: dict[tuple[asyncio.AbstractEventLoop, Text], _Fetch] = {}
+        self._threads: tuple[int, ThreadPoolExecutor] | None = None
+
+    def _in_a_thread(self, function: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        pid = os.getpid()
+        if (
+            self._threads is None or self._threads[0] != pid
+        ):  # a forked child has none of the parent's
+            self._threads = (pid, ThreadPoolExecutor(_THREADS, "tokenstore-spike"))
+        return asyncio.get_running_loop().run_in_executor(self._threads[1], function, *args)
 
     async def get_token(self, audience: Text) -> str:
         """An access token for ``audience``, good for at least ``expiration_offset`` seconds.
 
         Raises :class:`SpikeAuthError` when the server refused the client or the request,
         :class:`SpikeError` when no good token could be had: it says what was tried. A caller that is
-        cancelled leaves the fetch to the others.
+        cancelled leaves the fetch to the others; where there are none, it ends.
         """
         token = self._core.peek(audience)
         if token is not None:
@@ -48,26 +69,41 @@ class Spike(tokenstore.Spike, AsyncClosing):
         key = (loop, audience)
         fetch = self._fetching.get(key)
         if fetch is None:
-            fetch = loop.run_in_executor(None, self._core.get, audience)
-            self._fetching[key] = fetch
-            fetch.add_done_callback(lambda _: self._fetching.pop(key))
-        return await asyncio.shield(fetch)
+            fetch = self._fetching[key] = _Fetch(self._in_a_thread(self._core.get, audience))
+            fetch.future.add_done_callback(lambda _: self._forget(key, fetch))
+        fetch.waiting += 1
+        try:
+            return await asyncio.shield(fetch.future)
+        finally:
+            fetch.waiting -= 1
+            if fetch.waiting == 0 and not fetch.future.done():
+                self._forget(key, fetch)
+                fetch.future.cancel()  # where no thread has begun it
+                self._core.abandon(audience)
+
+    def _forget(self, key: tuple[asyncio.AbstractEventLoop, Text], fetch: _Fetch) -> None:
+        if self._fetching.get(key) is fetch:
+            del self._fetching[key]
 
     async def invalidate(self, audience: Text, token: Text) -> None:
         """Forget ``token``, which ``audience`` answered with 401; the next call fetches another."""
-        await _in_a_thread(self._core.invalidate, audience, token)
+        await self._in_a_thread(self._core.invalidate, audience, token)
 
     async def initialize(self) -> None:
         """Fetch the public key now, to learn early whether the server can be reached. Twice is fine."""
-        await _in_a_thread(self._core.initialize)
+        await self._in_a_thread(self._core.initialize)
 
     async def is_initialized(self) -> bool:
         """Is the public key there (or none needed), and this open?"""
         return self._core.is_initialized()
 
     async def aclose(self) -> None:
-        """Stop renewing, and close what was opened here. Twice is fine."""
-        await _in_a_thread(super().close)
+        """End what is under way, stop renewing, and close what was opened here. Twice is fine."""
+        closer = ThreadPoolExecutor(1)  # all others may be waiting for a server
+        await asyncio.get_running_loop().run_in_executor(closer, super().close)
+        closer.shutdown(wait=False)
+        if self._threads is not None and self._threads[0] == os.getpid():
+            self._threads[1].shutdown(wait=False)
 
     getToken = get_token
     isInitialized = is_initialized
