@@ -42,7 +42,7 @@ CPPFLAGS ?=
 TKS_WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla -Wundef -Wformat=2
 TKS_CPPFLAGS := -Icore/include -Icore/src $(CPPFLAGS)
-TKS_CFLAGS := $(CFLAGS) -std=c11 -fPIC -fvisibility=hidden -fno-common $(TKS_WARNINGS)
+TKS_CFLAGS := $(CFLAGS) -std=c11 -fPIC -fvisibility=hidden -fno-semantic-interposition -fno-common $(TKS_WARNINGS)
 TKS_LDFLAGS := $(LDFLAGS)
 TKS_LDLIBS := -lhiredis -lcjson -lsodium -lssl -lcrypto -lpthread -lm $(if $(wildcard core/io/http.c),-lcurl)
 
@@ -73,13 +73,13 @@ PROGRAMS :=
 ASAN :=
 VALGRIND :=
 FUZZ :=
-INSTALL := install-c
-UNINSTALL := uninstall-c
+INSTALL :=
+UNINSTALL :=
 ENV :=
 
 # ---- the C core --------------------------------------------------------------------------------------
 
-CORE_LIB := $(BUILD)/libtokenstore.a
+CORE_LIB := $(BUILD)/libtokenstore-core.a
 IO_LIB := $(BUILD)/libtokenstore-io.a
 TKS_LIBS := $(IO_LIB) $(CORE_LIB)
 
@@ -130,12 +130,12 @@ $(BUILD)/core/scripts.o: $(BUILD)/scripts.c $(FLAGS)
 
 # ---- the languages ------------------------------------------------------------------------------------
 
--include mk/tests-c.mk mk/io.mk mk/http.mk mk/embedded.mk mk/python.mk mk/lua.mk mk/install.mk mk/bench.mk mk/spike.mk mk/asyncio.mk mk/nginx.mk mk/interop.mk mk/servers.mk
+-include mk/tests-c.mk mk/io.mk mk/http.mk mk/embedded.mk mk/python.mk mk/lua.mk mk/library.mk mk/install.mk mk/bench.mk mk/spike.mk mk/asyncio.mk mk/nginx.mk mk/interop.mk mk/servers.mk
 
 # ---- what one types -----------------------------------------------------------------------------------
 
 .PHONY: all programs help setup demo test lint format walls test-walls test-docs asan asan-run valgrind fuzz soak env \
-	install install-c uninstall uninstall-c clean distclean
+	install uninstall clean distclean
 
 all: $(ALL)
 
@@ -231,15 +231,6 @@ install: $(INSTALL)
 	@echo "the Python package: pip install $(CURDIR)"
 
 uninstall: $(UNINSTALL)
-
-install-c: $(TKS_LIBS)
-	install -d $(DESTDIR)$(PREFIX)/include/tokenstore $(DESTDIR)$(PREFIX)/lib
-	install -m 644 core/include/tokenstore/*.h $(DESTDIR)$(PREFIX)/include/tokenstore
-	install -m 644 $(TKS_LIBS) $(DESTDIR)$(PREFIX)/lib
-
-uninstall-c:
-	rm -rf $(DESTDIR)$(PREFIX)/include/tokenstore
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/lib/,$(notdir $(TKS_LIBS)))
 
 clean:
 	rm -rf build $(CLEAN)

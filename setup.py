@@ -28,6 +28,8 @@ LIBRARIES = {
 ABI3 = os.environ.get("TS_ABI3") == "1"
 LINK = shlex.split(os.environ.get("TS_LINK", ""))
 
+with open("core/include/tokenstore/version.h") as header:
+    VERSION = re.search(r'#define TKS_VERSION +"(.*)"', header.read())[1]
 GLUE = sorted(glob("bindings/python/src/*.c"))
 CORE = sorted(glob("core/src/*.c") + glob("core/src/ops/*.c") + glob("core/io/*.c"))
 HEADERS = sorted(
@@ -101,7 +103,7 @@ core = Extension(
     sources=GLUE if LINK else GLUE + CORE,
     depends=HEADERS + LINK + sorted(glob("core/scripts/**/*", recursive=True)),
     include_dirs=["core/include", "core/src"],
-    define_macros=[("Py_LIMITED_API", "0x030A0000")] if ABI3 else [],
+    define_macros=[("TKS_HIDDEN", None)] + ([("Py_LIMITED_API", "0x030A0000")] if ABI3 else []),
     py_limited_api=ABI3,
     extra_compile_args=[
         "-std=c11",
@@ -114,6 +116,7 @@ core = Extension(
 )
 
 setup(
+    version=VERSION,
     ext_modules=[core],
     cmdclass={"build_ext": BuildExt},
     options={"bdist_wheel": {"py_limited_api": "cp310"}} if ABI3 else {},

@@ -43,7 +43,7 @@ LUA_LDFLAGS = -shared $(TKS_LDFLAGS) -Wl,--exclude-libs,ALL -Wl,--as-needed -Wl,
 
 # $(call lua_rules,ABI,INCLUDE,DIRECTORY)
 define lua_rules
-$(3)/%.o: bindings/lua/src/%.c $$(FLAGS)
+$(3)/%.o: bindings/lua/src/%.c $$(FLAGS) | $$(HEADERS)
 	@mkdir -p $$(@D)
 	$$(CC) $$(TKS_CPPFLAGS) -isystem $(2) $$(TKS_CFLAGS) -MMD -MP -c -o $$@ $$<
 

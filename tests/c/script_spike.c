@@ -245,7 +245,7 @@ static void read_replies(const char *text, size_t count, tks_reply **out) {
     if (!CHECK_STATUS(tks_reader_new(1 << 20, &reader, NULL), TKS_OK)) return;
     (void)tks_reader_feed(reader, text, strlen(text), NULL);
     for (size_t i = 0; i < count; i++) {
-        (void)tks_reader_next(reader, &out[i], NULL);
+        CHECK_STATUS(tks_reader_next(reader, &out[i], NULL), TKS_OK);
         CHECK(out[i] != NULL);
     }
     CHECK(tks_reader_is_idle(reader));

@@ -207,7 +207,7 @@ TEST(resp_huge_lengths_are_skipped_before_they_cost) {
         tks_reply *reply = NULL;
         tks_error err = TKS_ERROR_INIT;
         test_context("%s", texts[i]);
-        tks_reader_new(1 << 20, &reader, NULL);
+        CHECK_STATUS(tks_reader_new(1 << 20, &reader, NULL), TKS_OK);
         CHECK_STATUS(tks_reader_feed(reader, texts[i], strlen(texts[i]), NULL), TKS_OK);
         CHECK_STATUS(tks_reader_next(reader, &reply, NULL), TKS_OK);
         CHECK(reply == NULL && !tks_reader_is_idle(reader));
@@ -255,7 +255,7 @@ TEST(resp_an_oversized_reply_says_what_was_too_large) {
         tks_reply *reply = NULL;
         memset(rest, 'x', 1000);
         memcpy(rest + 1000, "\r\n", 2);
-        tks_reader_new(999, &reader, NULL);
+        CHECK_STATUS(tks_reader_new(999, &reader, NULL), TKS_OK);
         tks_reader_feed(reader, text.data, text.size, NULL);
         if (i == 0) tks_reader_feed(reader, rest, sizeof rest, NULL);
         CHECK_STATUS(tks_reader_next(reader, &reply, NULL), TKS_OK);
@@ -277,7 +277,7 @@ TEST(resp_half_a_reply_is_not_idle) {
         tks_reader *reader = NULL;
         tks_reply *reply = NULL;
         test_context("%zu bytes", size);
-        tks_reader_new(100, &reader, NULL);
+        CHECK_STATUS(tks_reader_new(100, &reader, NULL), TKS_OK);
         CHECK_STATUS(tks_reader_feed(reader, text, size, NULL), TKS_OK);
         CHECK(!tks_reader_is_idle(reader));
         CHECK_STATUS(tks_reader_next(reader, &reply, NULL), TKS_OK);
@@ -290,7 +290,7 @@ TEST(resp_half_a_reply_is_not_idle) {
 TEST(resp_a_second_reply_is_not_idle) {
     tks_reader *reader = NULL;
     tks_reply *reply = NULL;
-    tks_reader_new(100, &reader, NULL);
+    CHECK_STATUS(tks_reader_new(100, &reader, NULL), TKS_OK);
     tks_reader_feed(reader, "+OK\r\n+TWICE\r\n", 13, NULL);
     CHECK_STATUS(tks_reader_next(reader, &reply, NULL), TKS_OK);
     CHECK(reply != NULL && !tks_reader_is_idle(reader));
@@ -374,9 +374,9 @@ TEST(resp_error_words) {
         tks_reader *reader = NULL;
         tks_reply *reply = NULL;
         test_context("%s", cases[i].reply);
-        tks_reader_new(1000, &reader, NULL);
+        if (!CHECK_STATUS(tks_reader_new(1000, &reader, NULL), TKS_OK)) return;
         tks_reader_feed(reader, cases[i].reply, strlen(cases[i].reply), NULL);
-        tks_reader_next(reader, &reply, NULL);
+        CHECK_STATUS(tks_reader_next(reader, &reply, NULL), TKS_OK);
         if (CHECK(reply != NULL)) CHECK_INT(tks_reply_is_error(reply, cases[i].word), cases[i].is);
         tks_reply_free(reply);
         tks_reader_free(reader);
@@ -457,9 +457,9 @@ TEST(resp_how_a_full_server_says_so) {
         tks_reader *reader = NULL;
         tks_reply *reply = NULL;
         test_context("%s", cases[i].reply);
-        tks_reader_new(1000, &reader, NULL);
+        CHECK_STATUS(tks_reader_new(1000, &reader, NULL), TKS_OK);
         tks_reader_feed(reader, cases[i].reply, strlen(cases[i].reply), NULL);
-        tks_reader_next(reader, &reply, NULL);
+        CHECK_STATUS(tks_reader_next(reader, &reply, NULL), TKS_OK);
         if (CHECK(reply != NULL)) CHECK_INT(tks_reply_is_refusal(reply), cases[i].is);
         tks_reply_free(reply);
         tks_reader_free(reader);

@@ -86,7 +86,7 @@ def test_files_are_compiled_side_by_side(tmp_path: Path) -> None:
         tmp_path / "cc",
         f'echo begin >> {log}\ngcc -O0 "$@"\nstatus=$?\necho end >> {log}\nexit $status',
     )
-    archives = f"{BUILD}/libtokenstore-io.a {BUILD}/libtokenstore.a"
+    archives = f"{BUILD}/libtokenstore-io.a {BUILD}/libtokenstore-core.a"
     done = build(tmp_path, cc, TS_LINK=archives, CFLAGS="-O0")
     assert done.returncode == 0, done.stderr
     running = most = 0

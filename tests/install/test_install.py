@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+import tokenstore
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = os.environ.get("TOKENSTORE_BUILD", "build")
@@ -87,13 +90,70 @@ def test_so_does_its_nginx(tmp_path: Path) -> None:
     assert "/usr/local/lib/lua/5.1/?.so" in cpath.split(";")
 
 
-def test_a_c_program_compiles(installed: Path, tmp_path: Path) -> None:
-    source = tmp_path / "program.c"
-    source.write_text('#include "tokenstore/client.h"\nint main(void) { return tks_status_code(TKS_OK) == 0; }\n')
-    libraries = "-ltokenstore-io -ltokenstore -lhiredis -lcjson -lsodium -lssl -lcrypto -lcurl -lpthread -lm"
-    command = ["cc", str(source), f"-I{installed}/include", f"-L{installed}/lib", *libraries.split()]
-    subprocess.run([*command, "-o", str(tmp_path / "program")], check=True)
-    subprocess.run([str(tmp_path / "program")], check=True)
+def pkg_config(installed: Path, *words: str) -> list[str]:
+    environment = os.environ | {"PKG_CONFIG_PATH": f"{installed}/lib/pkgconfig"}
+    command = ["pkg-config", f"--define-variable=prefix={installed}", *words, "tokenstore"]
+    return subprocess.run(command, env=environment, stdout=-1, text=True, check=True).stdout.split()
+
+
+@pytest.mark.parametrize("how", ["shared", "static"])
+@pytest.mark.parametrize("compiler", ["cc", "c++"])
+def test_the_c_example(installed: Path, tmp_path: Path, how: str, compiler: str) -> None:
+    """As its first lines say: with what pkg-config names, and nothing else."""
+    if not shutil.which(compiler):
+        pytest.skip(f"no {compiler}")
+    program = tmp_path / "tokens"
+    flags = pkg_config(installed, "--cflags", f"--define-variable=includedir={installed}/include")
+    libraries = pkg_config(installed, "--libs", f"--define-variable=libdir={installed}/lib")
+    if how == "static":
+        libraries = pkg_config(installed, "--static", "--libs", f"--define-variable=libdir={installed}/lib")
+        libraries = ["-l:libtokenstore.a" if word == "-ltokenstore" else word for word in libraries]
+    if compiler == "c++":  # the headers alone: the example is C
+        source = tmp_path / "program.cpp"
+        headers = sorted((installed / "include/tokenstore").glob("*.h"))
+        source.write_text(
+            "".join(f'#include "tokenstore/{path.name}"\n' for path in headers)
+            + "int main() { return tks_version() == nullptr || tks_status_code(TKS_OK) == nullptr; }\n"
+        )
+        flags.append("-Wno-missing-field-initializers")
+    else:
+        source = ROOT / "examples/tokens.c"
+        flags += ["-std=c11"]
+    command = [compiler, "-Wall", "-Wextra", "-Werror", *flags, str(source), *libraries, "-o", str(program)]
+    subprocess.run(command, check=True)
+    environment = {k: v for k, v in os.environ.items() if k != "TOKENSTORE_URL"}
+    done = subprocess.run(
+        [str(program)], env=environment | {"LD_LIBRARY_PATH": f"{installed}/lib"}, stdout=-1, text=True, check=True
+    )
+    if compiler == "cc":
+        assert done.stdout.splitlines()[1:] == ["it belongs to bob, whose role is admin", "revoked: yes"]
+
+
+def test_the_shared_library_exports_what_its_headers_declare(installed: Path) -> None:
+    library = installed / "lib/libtokenstore.so"
+    assert library.resolve().name == f"libtokenstore.so.{tokenstore.__version__}"
+    dynamic = subprocess.run(["readelf", "-d", str(library)], stdout=-1, text=True, check=True).stdout
+    assert "soname: [libtokenstore.so.0]" in dynamic
+    assert "NODELETE" in dynamic
+    command = ["nm", "-D", "--defined-only", "--format=just-symbols", str(library)]
+    exported = set(subprocess.run(command, stdout=-1, text=True, check=True).stdout.split())
+    declared = set()
+    for header in (installed / "include/tokenstore").glob("*.h"):
+        for line in header.read_text().splitlines():
+            if not line.startswith(("static", "#", " ", "typedef")):
+                declared |= set(re.findall(r"\b(tks_\w+)\(", line))
+    assert exported == declared
+    assert pkg_config(installed, "--modversion") == [tokenstore.__version__]
+
+
+def test_the_bindings_export_none_of_it() -> None:
+    modules = [*(ROOT / "bindings/python/tokenstore").glob("_core*.so"), *(ROOT / BUILD / "lua").rglob("*.so")]
+    assert len(modules) >= 5
+    for module in modules:
+        command = ["nm", "-D", "--defined-only", "--format=just-symbols", str(module)]
+        exported = subprocess.run(command, stdout=-1, text=True, check=True).stdout.split()
+        assert exported, module
+        assert all(name.startswith(("PyInit_", "luaopen_")) for name in exported), module
 
 
 def test_uninstall_leaves_nothing(installed: Path, tmp_path: Path) -> None:

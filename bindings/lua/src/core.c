@@ -9,6 +9,7 @@
 #include "target.h"
 #include "tokens.h"
 #include "tokenstore/secret.h"
+#include "tokenstore/version.h"
 
 /* array(t): marks t, or a new table, as an array. */
 static int array(lua_State *L) {
@@ -86,5 +87,7 @@ int luaopen_tokenstore_core(lua_State *L) {
     tksp_lua_open_run(L);
     tksp_lua_push_one(L, TKSP_UP_NULL);
     lua_setfield(L, -2, "null");
+    lua_pushstring(L, tks_version());
+    lua_setfield(L, -2, "version");
     return 1;
 }

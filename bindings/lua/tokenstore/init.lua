@@ -23,6 +23,8 @@ local spike = require "tokenstore.spike"
 local tokens = require "tokenstore.tokens"
 
 return {
+  _VERSION = "tokenstore " .. core.version,
+
   Client = client,
   RedisTokens = tokens,
   Sessions = sessions,

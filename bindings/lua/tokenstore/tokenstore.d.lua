@@ -293,6 +293,10 @@ tokenstore.getTokenCreator = tokenstore.get_token_creator
 ---@type tokenstore.jwt
 tokenstore.jwt = require "tokenstore.jwt"
 
+---Name and version, as "tokenstore 0.1.0".
+---@type string
+tokenstore._VERSION = nil
+
 ---JSON's null: in data that was read, and in `update` the wish to delete a field.
 ---@type tokenstore.Null
 tokenstore.null = nil

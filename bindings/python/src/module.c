@@ -1,5 +1,6 @@
 /* module.c - tokenstore._core: multi-phase initialisation and the module's state. */
 #include "driver.h"
+#include "tokenstore/version.h"
 
 static int module_exec(PyObject *module) {
     tksp_py_state *state = PyModule_GetState(module);
@@ -13,6 +14,7 @@ static int module_exec(PyObject *module) {
         tksp_py_connection_init(module, state) < 0 || tksp_py_pool_init(module, state) < 0 ||
         tksp_py_driver_init(module, state) < 0 || tksp_py_session_events_init(module, state) < 0)
         return -1;
+    if (PyModule_AddStringConstant(module, "__version__", tks_version()) < 0) return -1;
     tks_status status = tks_secret_start(&err);
     if (status != TKS_OK) {
         tksp_py_raise(state, status, &err);

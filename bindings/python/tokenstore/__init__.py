@@ -14,8 +14,8 @@ Log messages go to the logger ``"tokenstore"`` and never hold a token, a passwor
 import logging
 
 from tokenstore import jwt
+from tokenstore._core import __version__
 from tokenstore._types import UNSET
-from tokenstore._version import __version__
 from tokenstore.client import Client
 from tokenstore.errors import (
     ConfigurationError,

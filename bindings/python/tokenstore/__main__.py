@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from tokenstore import _cli
-from tokenstore._version import __version__
+from tokenstore._core import __version__
 from tokenstore.errors import ConfigurationError, Error
 from tokenstore.migrate import FORMATS
 

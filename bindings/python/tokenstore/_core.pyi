@@ -14,6 +14,8 @@ _V = TypeVar("_V", bound=dict[str, Any])
 _T_co = TypeVar("_T_co", covariant=True)
 _T = TypeVar("_T")
 
+__version__: str
+
 @disjoint_base
 class Record:
     def __new__(

@@ -12,11 +12,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "tokenstore/api.h"
 #include "tokenstore/status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+TKS_BEGIN_DECLS
 
 /* Borrowed bytes. `data` may be NULL only where `size` is 0. */
 typedef struct tks_bytes {
@@ -81,7 +80,5 @@ static inline tks_bytes tks_buf_bytes(const tks_buf *buf) {
     return tks_bytes_of(buf->data, buf->size);
 }
 
-#ifdef __cplusplus
-}
-#endif
+TKS_END_DECLS
 #endif

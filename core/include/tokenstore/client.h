@@ -24,13 +24,12 @@
 
 #include <sys/types.h>
 
+#include "tokenstore/api.h"
 #include "tokenstore/greeting.h"
 #include "tokenstore/op.h"
 #include "tokenstore/url.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+TKS_BEGIN_DECLS
 
 typedef struct tks_client tks_client;
 
@@ -45,8 +44,8 @@ typedef struct tks_interrupt {
 /* Takes `target` over, on failure too. For embedded: the server is up when this returns.
  * TKS_OK, TKS_ERR_CONFIGURATION (CA file unreadable, no server binary …), TKS_ERR_CONNECTION (the
  * private server did not start), TKS_ERR_MEMORY. `interrupt` may be NULL. */
-tks_status tks_client_new(tks_target *target, const tks_interrupt *interrupt, tks_client **out,
-                          tks_error *err);
+TKS_MUST_USE tks_status tks_client_new(tks_target *target, const tks_interrupt *interrupt,
+                                       tks_client **out, tks_error *err);
 
 /* Runs `op` to its end. TKS_OK: read tks_op_get_result. Otherwise the operation's error is in `err`.
  * `timeout_ms` 0: the target's. The operation stays the caller's, to free. `interrupt` may be NULL. */
@@ -58,8 +57,9 @@ typedef struct tks_flight tks_flight; /* an operation on its way */
 /* tks_client_run in two halves, for who has something to do while the answer is on its way. The first
  * may wait for a connection, not for an answer; what goes wrong with either is said by the second. TKS_OK,
  * TKS_ERR_CLOSED, TKS_ERR_MEMORY. `interrupt` is borrowed until the end. */
-tks_status tks_client_begin(tks_client *client, tks_op *op, int64_t timeout_ms,
-                            const tks_interrupt *interrupt, tks_flight **out, tks_error *err);
+TKS_MUST_USE tks_status tks_client_begin(tks_client *client, tks_op *op, int64_t timeout_ms,
+                                         const tks_interrupt *interrupt, tks_flight **out,
+                                         tks_error *err);
 
 /* Goes on to the end as tks_client_run does, but frees nothing, or until *asks: a new connection is needed, and
  * the target says that the host gives user and password for each. It is asked again, once, where the server
@@ -76,11 +76,11 @@ tks_status tks_flight_end(tks_flight *flight, tks_error *err);
 void tks_flight_free(tks_flight *flight);
 
 /* The target, borrowed; of an embedded server: the unix socket it listens on. */
-const tks_target *tks_client_get_target(const tks_client *client);
+const tks_target *tks_client_get_target(const tks_client *client) TKS_ALL_NONNULL;
 
 /* The id of this process, without a system call where the system allows: for who has to know on each
  * call whether it is in a forked child. */
-pid_t tks_client_get_pid(const tks_client *client);
+pid_t tks_client_get_pid(const tks_client *client) TKS_ALL_NONNULL;
 
 /* Closes idle connections now and busy ones when they come back; ends an embedded server that this
  * process started. */
@@ -89,7 +89,5 @@ void tks_client_close(tks_client *client);
 /* tks_client_close, then frees. NULL is accepted. */
 void tks_client_free(tks_client *client);
 
-#ifdef __cplusplus
-}
-#endif
+TKS_END_DECLS
 #endif

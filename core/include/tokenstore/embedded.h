@@ -10,12 +10,11 @@
 #ifndef TOKENSTORE_EMBEDDED_H
 #define TOKENSTORE_EMBEDDED_H
 
+#include "tokenstore/api.h"
 #include "tokenstore/client.h"
 #include "tokenstore/status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+TKS_BEGIN_DECLS
 
 typedef struct tks_embedded tks_embedded;
 
@@ -24,16 +23,15 @@ typedef struct tks_embedded tks_embedded;
  * says which package has it), the directory cannot be used or is owned by another process.
  * TKS_ERR_CONNECTION: it ended while starting, or took longer than `timeout_ms`.
  * TKS_ERR_INTERRUPTED. `interrupt` may be NULL. */
-tks_status tks_embedded_start(const char *directory, const char *binary, int64_t timeout_ms,
-                              const tks_interrupt *interrupt, tks_embedded **out, tks_error *err);
+TKS_MUST_USE tks_status tks_embedded_start(const char *directory, const char *binary,
+                                           int64_t timeout_ms, const tks_interrupt *interrupt,
+                                           tks_embedded **out, tks_error *err);
 
 /* The path of the unix socket; borrowed. */
-const char *tks_embedded_get_socket(const tks_embedded *embedded);
+const char *tks_embedded_get_socket(const tks_embedded *embedded) TKS_ALL_NONNULL;
 
 /* Ends the server, waits for it to be gone, frees. NULL is accepted. */
 void tks_embedded_stop(tks_embedded *embedded);
 
-#ifdef __cplusplus
-}
-#endif
+TKS_END_DECLS
 #endif

@@ -7,12 +7,11 @@
 #ifndef TOKENSTORE_GREETING_H
 #define TOKENSTORE_GREETING_H
 
+#include "tokenstore/api.h"
 #include "tokenstore/resp.h"
 #include "tokenstore/url.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+TKS_BEGIN_DECLS
 
 enum { TKS_GREETING_MAX = 3 }; /* commands in a greeting */
 
@@ -51,12 +50,10 @@ tks_status tks_greeting_judge(const tks_greeting *greeting, const tks_target *ta
 
 /* What may be behind it, for a message, when the server hung up without a byte in answer to the greeting;
  * "" or words that begin with a blank. */
-const char *tks_greeting_get_hint(const tks_target *target);
+const char *tks_greeting_get_hint(const tks_target *target) TKS_ALL_NONNULL;
 
 /* Frees the commands, wiping them. */
 void tks_greeting_clear(tks_greeting *greeting);
 
-#ifdef __cplusplus
-}
-#endif
+TKS_END_DECLS
 #endif

@@ -11,11 +11,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tokenstore/api.h"
 #include "tokenstore/buf.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+TKS_BEGIN_DECLS
 
 typedef struct tks_http_header {
     tks_bytes name, value;
@@ -42,7 +41,5 @@ typedef struct tks_http_response {
     tks_bytes body;         /* unpacked, where it came packed by gzip */
 } tks_http_response;
 
-#ifdef __cplusplus
-}
-#endif
+TKS_END_DECLS
 #endif

@@ -25,12 +25,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tokenstore/api.h"
 #include "tokenstore/client.h"
 #include "tokenstore/http.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+TKS_BEGIN_DECLS
 
 typedef struct tks_http tks_http;
 
@@ -77,7 +76,5 @@ void tks_http_close(tks_http *http);
 /* tks_http_close, then frees. NULL is accepted. */
 void tks_http_free(tks_http *http);
 
-#ifdef __cplusplus
-}
-#endif
+TKS_END_DECLS
 #endif

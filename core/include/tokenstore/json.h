@@ -14,12 +14,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tokenstore/api.h"
 #include "tokenstore/buf.h"
 #include "tokenstore/status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+TKS_BEGIN_DECLS
 
 enum {
     TKS_JSON_DEPTH = 32,              /* an object in an object is depth 2 */
@@ -59,14 +58,15 @@ typedef struct tks_json_rules {
 /* Reads exactly one value from `text`; white space around it is allowed, anything else is not.
  * `*out` is the caller's to free. TKS_ERR_DATA says what is wrong and at which byte (never quoting
  * the text), TKS_ERR_MEMORY. */
-tks_status tks_json_read(tks_bytes text, const tks_json_rules *rules, tks_json **out,
-                         tks_error *err);
+TKS_MUST_USE tks_status tks_json_read(tks_bytes text, const tks_json_rules *rules, tks_json **out,
+                                      tks_error *err);
 
 /* The same of what another program stored: of any size (2 GiB), TKS_JSON_DEPTH_MAX deep, any, and the last counts. */
-tks_status tks_json_read_foreign(tks_bytes text, tks_json **out, tks_error *err);
+TKS_MUST_USE tks_status tks_json_read_foreign(tks_bytes text, tks_json **out, tks_error *err);
 
 /* The same by the rules of our own data. */
-tks_status tks_json_parse(tks_bytes text, size_t max_size, tks_json **out, tks_error *err);
+TKS_MUST_USE tks_status tks_json_parse(tks_bytes text, size_t max_size, tks_json **out,
+                                       tks_error *err);
 
 /* Only the checks of tks_json_parse. */
 tks_status tks_json_check(tks_bytes text, size_t max_size, tks_error *err);
@@ -74,19 +74,20 @@ tks_status tks_json_check(tks_bytes text, size_t max_size, tks_error *err);
 /* Frees a tree by its root. NULL is accepted. */
 void tks_json_free(tks_json *root);
 
-tks_json_type tks_json_get_type(const tks_json *node);
-bool tks_json_get_bool(const tks_json *node);       /* of a BOOL */
-int64_t tks_json_get_integer(const tks_json *node); /* of an INTEGER */
-bool tks_json_is_number(const tks_json *node);      /* an INTEGER, a BIG or a DOUBLE? */
-double tks_json_get_double(const tks_json *node);   /* of a number: the nearest double */
-tks_bytes tks_json_get_string(
-    const tks_json *node);                      /* of a STRING; of a BIG its digits, NUL behind */
-size_t tks_json_get_size(const tks_json *node); /* members of an ARRAY or OBJECT */
+tks_json_type tks_json_get_type(const tks_json *node) TKS_ALL_NONNULL;
+bool tks_json_get_bool(const tks_json *node) TKS_ALL_NONNULL;  /* of a BOOL */
+int64_t tks_json_get_integer(const tks_json *node);            /* of an INTEGER */
+bool tks_json_is_number(const tks_json *node) TKS_ALL_NONNULL; /* an INTEGER, a BIG or a DOUBLE? */
+double tks_json_get_double(const tks_json *node)
+    TKS_ALL_NONNULL; /* of a number: the nearest double */
+tks_bytes tks_json_get_string(const tks_json *node)
+    TKS_ALL_NONNULL; /* of a STRING; of a BIG its digits, NUL behind */
+size_t tks_json_get_size(const tks_json *node) TKS_ALL_NONNULL; /* members of an ARRAY or OBJECT */
 
 /* Walking: the first member of an ARRAY or OBJECT, then the next; NULL at the end. */
-const tks_json *tks_json_get_child(const tks_json *node);
-const tks_json *tks_json_get_next(const tks_json *node);
-tks_bytes tks_json_get_name(const tks_json *member); /* of an OBJECT's member */
+const tks_json *tks_json_get_child(const tks_json *node) TKS_ALL_NONNULL;
+const tks_json *tks_json_get_next(const tks_json *node) TKS_ALL_NONNULL;
+tks_bytes tks_json_get_name(const tks_json *member) TKS_ALL_NONNULL; /* of an OBJECT's member */
 
 /* The member of OBJECT `node` named `name`, case-sensitively, or NULL. O(members). */
 const tks_json *tks_json_find(const tks_json *node, const char *name);
@@ -149,7 +150,5 @@ tks_status tks_json_append_name(tks_buf *out, tks_bytes text);
  * O(size of the member). */
 bool tks_json_next_member(tks_bytes object, size_t *at, tks_bytes *name, tks_bytes *value);
 
-#ifdef __cplusplus
-}
-#endif
+TKS_END_DECLS
 #endif

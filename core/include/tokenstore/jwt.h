@@ -20,13 +20,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tokenstore/api.h"
 #include "tokenstore/buf.h"
 #include "tokenstore/json.h"
 #include "tokenstore/status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+TKS_BEGIN_DECLS
 
 enum {
     TKS_JWT_SIZE_DEFAULT = 8 * 1024, /* bytes of a token, in and out */
@@ -203,7 +202,5 @@ void tks_jwt_clear(tks_jwt *jwt);
 tks_status tks_jwt_encode(tks_bytes claims, const tks_key *key, tks_jwt_alg alg, tks_bytes headers,
                           size_t max_size, tks_buf *out, tks_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+TKS_END_DECLS
 #endif

@@ -13,13 +13,12 @@
 #ifndef TOKENSTORE_JWT_SESSIONS_H
 #define TOKENSTORE_JWT_SESSIONS_H
 
+#include "tokenstore/api.h"
 #include "tokenstore/jwt.h"
 #include "tokenstore/op.h"
 #include "tokenstore/tokens.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+TKS_BEGIN_DECLS
 
 typedef struct tks_jwt_sessions tks_jwt_sessions;
 
@@ -34,14 +33,14 @@ typedef struct tks_jwt_sessions_options {
 } tks_jwt_sessions_options;
 
 /* TKS_OK, TKS_ERR_CONFIGURATION (no key, a key that cannot sign with `algorithm`), TKS_ERR_MEMORY. */
-tks_status tks_jwt_sessions_new(const tks_jwt_sessions_options *options, tks_jwt_sessions **out,
-                                tks_error *err);
+TKS_MUST_USE tks_status tks_jwt_sessions_new(const tks_jwt_sessions_options *options,
+                                             tks_jwt_sessions **out, tks_error *err);
 
 /* NULL is accepted. Operations that were made may still run. */
 void tks_jwt_sessions_free(tks_jwt_sessions *sessions);
 
 /* `max_data_size`, for who writes the data's text. */
-size_t tks_jwt_sessions_get_max_data_size(const tks_jwt_sessions *sessions);
+size_t tks_jwt_sessions_get_max_data_size(const tks_jwt_sessions *sessions) TKS_ALL_NONNULL;
 
 /* A duration as the Node package takes it: "50 seconds", "15 minutes", "5h", "3 days", "1 year" (365.25
  * days), in milliseconds. `name` is what messages call it. TKS_OK, TKS_ERR_DATA: no such text, no unit, or
@@ -61,65 +60,67 @@ typedef struct tks_jwt_session_new {
 } tks_jwt_session_new;
 
 /* Result TEXT: the token. Signing and ending others is one script. */
-tks_status tks_jwt_sessions_sign(const tks_jwt_sessions *, const tks_jwt_session_new *,
-                                 tks_op **out, tks_error *);
+TKS_MUST_USE tks_status tks_jwt_sessions_sign(const tks_jwt_sessions *, const tks_jwt_session_new *,
+                                              tks_op **out, tks_error *);
 
 /* Result SESSION: all claims of the token, id, ttl (seconds; -1: no expiry), and with
  * `value_session` dataSession, if there is one. One round trip. TKS_ERR_INVALID_TOKEN, here or when it is
  * run: the signature, the form or the session is not good. `now`: seconds since the epoch. */
-tks_status tks_jwt_sessions_verify(const tks_jwt_sessions *, tks_bytes token, bool value_session,
-                                   double now, tks_op **out, tks_error *);
+TKS_MUST_USE tks_status tks_jwt_sessions_verify(const tks_jwt_sessions *, tks_bytes token,
+                                                bool value_session, double now, tks_op **out,
+                                                tks_error *);
 
 /* list, count, get_values, destroy_all ask the server whether it evicts keys (INFO memory). If it does, the index
  * may be gone: they look by SCAN, O(keys), and note a warning. If it does not say, they note that. */
 
 /* Result SESSIONS: the user's live sessions, the newest first. */
-tks_status tks_jwt_sessions_list(const tks_jwt_sessions *, tks_bytes id, tks_op **out, tks_error *);
+TKS_MUST_USE tks_status tks_jwt_sessions_list(const tks_jwt_sessions *, tks_bytes id, tks_op **out,
+                                              tks_error *);
 
 /* Result COUNT: how many sessions there are. */
-tks_status tks_jwt_sessions_count(const tks_jwt_sessions *, tks_bytes id, tks_op **out,
-                                  tks_error *);
+TKS_MUST_USE tks_status tks_jwt_sessions_count(const tks_jwt_sessions *, tks_bytes id, tks_op **out,
+                                               tks_error *);
 
 /* Result TEXTS: what is stored of each session. */
-tks_status tks_jwt_sessions_get_values(const tks_jwt_sessions *, tks_bytes id, tks_op **out,
-                                       tks_error *);
+TKS_MUST_USE tks_status tks_jwt_sessions_get_values(const tks_jwt_sessions *, tks_bytes id,
+                                                    tks_op **out, tks_error *);
 
 /* Result COUNT: how many sessions were live. */
-tks_status tks_jwt_sessions_destroy_all(const tks_jwt_sessions *, tks_bytes id, tks_op **out,
-                                        tks_error *);
+TKS_MUST_USE tks_status tks_jwt_sessions_destroy_all(const tks_jwt_sessions *, tks_bytes id,
+                                                     tks_op **out, tks_error *);
 
 /* By the session's key, which verify calls rjwt. Any other key is not found, whatever it holds; nor is
  * a value of another program under a key of that form. */
 
 /* Result BOOL: it was live. */
-tks_status tks_jwt_sessions_destroy(const tks_jwt_sessions *, tks_bytes rjwt, tks_op **out,
-                                    tks_error *);
+TKS_MUST_USE tks_status tks_jwt_sessions_destroy(const tks_jwt_sessions *, tks_bytes rjwt,
+                                                 tks_op **out, tks_error *);
 /* Result BOOL. */
-tks_status tks_jwt_sessions_exists(const tks_jwt_sessions *, tks_bytes rjwt, tks_op **out,
-                                   tks_error *);
+TKS_MUST_USE tks_status tks_jwt_sessions_exists(const tks_jwt_sessions *, tks_bytes rjwt,
+                                                tks_op **out, tks_error *);
 /* Result COUNT: seconds; -1: no expiry, -2: no such session. */
-tks_status tks_jwt_sessions_ttl(const tks_jwt_sessions *, tks_bytes rjwt, tks_op **out,
-                                tks_error *);
+TKS_MUST_USE tks_status tks_jwt_sessions_ttl(const tks_jwt_sessions *, tks_bytes rjwt, tks_op **out,
+                                             tks_error *);
 /* Result TEXT: what is stored, or none. */
-tks_status tks_jwt_sessions_get_value(const tks_jwt_sessions *, tks_bytes rjwt, tks_op **out,
-                                      tks_error *);
+TKS_MUST_USE tks_status tks_jwt_sessions_get_value(const tks_jwt_sessions *, tks_bytes rjwt,
+                                                   tks_op **out, tks_error *);
 /* Stores `value` as the session `rjwt`, also where there is one already; others end as with sign. Result
  * BOOL: true. TKS_ERR_DATA also for a key that is no session's, for a value that does not name it, and
  * where another program's value lies under it. */
-tks_status tks_jwt_sessions_put(const tks_jwt_sessions *, tks_bytes rjwt, tks_bytes value,
-                                int64_t ttl_ms, tks_op **out, tks_error *);
+TKS_MUST_USE tks_status tks_jwt_sessions_put(const tks_jwt_sessions *, tks_bytes rjwt,
+                                             tks_bytes value, int64_t ttl_ms, tks_op **out,
+                                             tks_error *);
 
 /* Result COUNT: how many sessions got into the index that were not in it. By SCAN over all keys. */
-tks_status tks_jwt_sessions_reindex(const tks_jwt_sessions *, tks_op **out, tks_error *);
+TKS_MUST_USE tks_status tks_jwt_sessions_reindex(const tks_jwt_sessions *, tks_op **out,
+                                                 tks_error *);
 
 /* Result TEXT: "PONG". */
-tks_status tks_jwt_sessions_ping(const tks_jwt_sessions *, tks_op **out, tks_error *);
+TKS_MUST_USE tks_status tks_jwt_sessions_ping(const tks_jwt_sessions *, tks_op **out, tks_error *);
 
 /* Result TEXT: Redis' INFO on `section` (empty: all), or for "DBSIZE" COUNT. */
-tks_status tks_jwt_sessions_get_info(const tks_jwt_sessions *, tks_bytes section, tks_op **out,
-                                     tks_error *);
+TKS_MUST_USE tks_status tks_jwt_sessions_get_info(const tks_jwt_sessions *, tks_bytes section,
+                                                  tks_op **out, tks_error *);
 
-#ifdef __cplusplus
-}
-#endif
+TKS_END_DECLS
 #endif

@@ -10,11 +10,10 @@
 #ifndef TOKENSTORE_MOVE_H
 #define TOKENSTORE_MOVE_H
 
+#include "tokenstore/api.h"
 #include "tokenstore/tokens.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+TKS_BEGIN_DECLS
 
 /* A key of another program: what was read of it, and what it says. Borrowed during the call. */
 typedef struct tks_foreign {
@@ -35,13 +34,12 @@ typedef enum tks_moved {
 
 /* An operation for up to `capacity` keys. Result REPLIES: for each key that was added one integer, a
  * tks_moved. TKS_OK, TKS_ERR_MEMORY. */
-tks_status tks_move_new(const tks_tokens *, size_t capacity, tks_op **out, tks_error *);
+TKS_MUST_USE tks_status tks_move_new(const tks_tokens *, size_t capacity, tks_op **out,
+                                     tks_error *);
 
 /* Adds a key; `tokens` is the store that the operation was made for. TKS_OK; TKS_ERR_DATA: this store
  * could not hold it, the message says why, and the operation is as it was; TKS_ERR_MEMORY: free it. */
 tks_status tks_move_add(tks_op *op, const tks_tokens *tokens, const tks_foreign *key, tks_error *);
 
-#ifdef __cplusplus
-}
-#endif
+TKS_END_DECLS
 #endif

@@ -19,12 +19,11 @@
 #ifndef TOKENSTORE_NODE_TOKENS_H
 #define TOKENSTORE_NODE_TOKENS_H
 
+#include "tokenstore/api.h"
 #include "tokenstore/op.h"
 #include "tokenstore/tokens.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+TKS_BEGIN_DECLS
 
 enum {
     TKS_NODE_KEY_SIZE_MIN = 8, /* characters; 24 is the package's own choice */
@@ -44,52 +43,53 @@ typedef struct tks_node_tokens_options {
 } tks_node_tokens_options;
 
 /* TKS_OK, TKS_ERR_CONFIGURATION (the message names the option), TKS_ERR_MEMORY. */
-tks_status tks_node_tokens_new(const tks_node_tokens_options *options, tks_node_tokens **out,
-                               tks_error *err);
+TKS_MUST_USE tks_status tks_node_tokens_new(const tks_node_tokens_options *options,
+                                            tks_node_tokens **out, tks_error *err);
 void tks_node_tokens_free(tks_node_tokens *store);
-size_t tks_node_tokens_get_max_data_size(const tks_node_tokens *store);
+size_t tks_node_tokens_get_max_data_size(const tks_node_tokens *store) TKS_ALL_NONNULL;
 
 /* ---- tokens ---- */
 
 /* Result JSON: the new token. `attrs`: canonical object text. `key.data` NULL: a random one; of another
  * length than `size` it is TKS_ERR_DATA, as is one in use when it runs. `duration_ms` 0: no expiry. */
-tks_status tks_node_tokens_add(const tks_node_tokens *, tks_bytes owner_id, tks_bytes attrs,
-                               tks_bytes key, int64_t duration_ms, tks_op **out, tks_error *);
+TKS_MUST_USE tks_status tks_node_tokens_add(const tks_node_tokens *, tks_bytes owner_id,
+                                            tks_bytes attrs, tks_bytes key, int64_t duration_ms,
+                                            tks_op **out, tks_error *);
 /* Result JSON: the token, as it is stored; NULL when there is none. */
-tks_status tks_node_tokens_get(const tks_node_tokens *, tks_bytes id, tks_op **out, tks_error *);
-tks_status tks_node_tokens_get_key(const tks_node_tokens *, tks_bytes key, tks_op **out,
-                                   tks_error *);
+TKS_MUST_USE tks_status tks_node_tokens_get(const tks_node_tokens *, tks_bytes id, tks_op **out,
+                                            tks_error *);
+TKS_MUST_USE tks_status tks_node_tokens_get_key(const tks_node_tokens *, tks_bytes key,
+                                                tks_op **out, tks_error *);
 /* Result BOOL: found, and its attrs replaced by `attrs`, canonical object text. All else that is
  * stored with it stays as it is, and so does its expiry. */
-tks_status tks_node_tokens_set(const tks_node_tokens *, tks_bytes id, tks_bytes attrs, tks_op **out,
-                               tks_error *);
+TKS_MUST_USE tks_status tks_node_tokens_set(const tks_node_tokens *, tks_bytes id, tks_bytes attrs,
+                                            tks_op **out, tks_error *);
 /* Result BOOL: it was live and is dead. */
-tks_status tks_node_tokens_delete(const tks_node_tokens *, tks_bytes id, tks_op **out, tks_error *);
-tks_status tks_node_tokens_delete_key(const tks_node_tokens *, tks_bytes key, tks_op **out,
-                                      tks_error *);
+TKS_MUST_USE tks_status tks_node_tokens_delete(const tks_node_tokens *, tks_bytes id, tks_op **out,
+                                               tks_error *);
+TKS_MUST_USE tks_status tks_node_tokens_delete_key(const tks_node_tokens *, tks_bytes key,
+                                                   tks_op **out, tks_error *);
 /* Result JSONS: the owner's live tokens, in no order. Two round trips, a third where ids without a
  * token were met: they are dropped. */
-tks_status tks_node_tokens_list(const tks_node_tokens *, tks_bytes owner_id, tks_op **out,
-                                tks_error *);
+TKS_MUST_USE tks_status tks_node_tokens_list(const tks_node_tokens *, tks_bytes owner_id,
+                                             tks_op **out, tks_error *);
 /* Result COUNT: how many tokens were removed. All of this prefix goes, hashes too, by SCAN. */
-tks_status tks_node_tokens_reset(const tks_node_tokens *, tks_op **out, tks_error *);
+TKS_MUST_USE tks_status tks_node_tokens_reset(const tks_node_tokens *, tks_op **out, tks_error *);
 
 /* ---- hashes: a value behind a random name ---- */
 
 /* Result TEXT: the hash. `value` may hold any byte. */
-tks_status tks_node_tokens_make_hash(const tks_node_tokens *, tks_bytes value, int64_t ttl_ms,
-                                     tks_op **out, tks_error *);
+TKS_MUST_USE tks_status tks_node_tokens_make_hash(const tks_node_tokens *, tks_bytes value,
+                                                  int64_t ttl_ms, tks_op **out, tks_error *);
 /* Result TEXT: the value, or none. */
-tks_status tks_node_tokens_get_hash(const tks_node_tokens *, tks_bytes hash, tks_op **out,
-                                    tks_error *);
+TKS_MUST_USE tks_status tks_node_tokens_get_hash(const tks_node_tokens *, tks_bytes hash,
+                                                 tks_op **out, tks_error *);
 /* Result TEXT, as get_hash; the hash is dead then. Of racing callers exactly one gets the value. */
-tks_status tks_node_tokens_take_hash(const tks_node_tokens *, tks_bytes hash, tks_op **out,
-                                     tks_error *);
+TKS_MUST_USE tks_status tks_node_tokens_take_hash(const tks_node_tokens *, tks_bytes hash,
+                                                  tks_op **out, tks_error *);
 /* Result BOOL: it was live. */
-tks_status tks_node_tokens_del_hash(const tks_node_tokens *, tks_bytes hash, tks_op **out,
-                                    tks_error *);
+TKS_MUST_USE tks_status tks_node_tokens_del_hash(const tks_node_tokens *, tks_bytes hash,
+                                                 tks_op **out, tks_error *);
 
-#ifdef __cplusplus
-}
-#endif
+TKS_END_DECLS
 #endif

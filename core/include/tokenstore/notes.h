@@ -10,11 +10,10 @@
 #ifndef TOKENSTORE_NOTES_H
 #define TOKENSTORE_NOTES_H
 
+#include "tokenstore/api.h"
 #include "tokenstore/buf.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+TKS_BEGIN_DECLS
 
 enum {
     TKS_NOTE_MAX = 1024,             /* bytes of one note; the rest of a longer one is cut off */
@@ -51,7 +50,5 @@ tks_status tks_notes_take(tks_notes *notes, tks_buf *out);
 /* Splits what tks_notes_take gave, a line each call. False: there is none left. */
 bool tks_notes_next(tks_bytes *rest, char *level, tks_bytes *text);
 
-#ifdef __cplusplus
-}
-#endif
+TKS_END_DECLS
 #endif

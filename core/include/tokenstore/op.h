@@ -18,15 +18,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tokenstore/api.h"
 #include "tokenstore/buf.h"
 #include "tokenstore/json.h"
 #include "tokenstore/notes.h"
 #include "tokenstore/resp.h"
 #include "tokenstore/status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+TKS_BEGIN_DECLS
 
 typedef struct tks_op tks_op;
 typedef struct tks_http_request tks_http_request; /* tokenstore/http.h */
@@ -81,10 +80,11 @@ typedef struct tks_event {
 /* Advances. After START each event must answer what was needed. Never blocks. */
 tks_need tks_op_step(tks_op *op, const tks_event *event);
 
-const tks_batch *tks_op_get_batch(const tks_op *op);          /* after TKS_NEED_SEND */
-const tks_http_request *tks_op_get_request(const tks_op *op); /* after TKS_NEED_HTTP */
-uint32_t tks_op_get_sleep(const tks_op *op);         /* after TKS_NEED_SLEEP: milliseconds */
-const tks_error *tks_op_get_error(const tks_op *op); /* after TKS_FAILED */
+const tks_batch *tks_op_get_batch(const tks_op *op) TKS_ALL_NONNULL; /* after TKS_NEED_SEND */
+const tks_http_request *tks_op_get_request(const tks_op *op)
+    TKS_ALL_NONNULL;                         /* after TKS_NEED_HTTP */
+uint32_t tks_op_get_sleep(const tks_op *op); /* after TKS_NEED_SLEEP: milliseconds */
+const tks_error *tks_op_get_error(const tks_op *op) TKS_ALL_NONNULL; /* after TKS_FAILED */
 
 /* What a connection is worth after the replies that came on it. */
 typedef enum tks_trust {
@@ -95,7 +95,7 @@ typedef enum tks_trust {
 } tks_trust;
 
 /* After a step that REPLIES led to, whatever is needed now. */
-tks_trust tks_op_get_trust(const tks_op *op);
+tks_trust tks_op_get_trust(const tks_op *op) TKS_ALL_NONNULL;
 
 /* ---- results -------------------------------------------------------------------------------- */
 
@@ -160,15 +160,15 @@ typedef struct tks_result {
 
 /* What is worth a line in a log, in any state, for the driver to take; never a token or a secret. They
  * end with the operation. */
-tks_notes *tks_op_get_notes(tks_op *op);
+tks_notes *tks_op_get_notes(tks_op *op) TKS_ALL_NONNULL;
 
 /* After TKS_DONE; borrowed, valid until the operation is freed. */
-const tks_result *tks_op_get_result(const tks_op *op);
+const tks_result *tks_op_get_result(const tks_op *op) TKS_ALL_NONNULL;
 
 /* What is known of a result of type TKS_RESULT_TOKEN before the answer comes: its app, type, token and id,
  * for who wants to use the time until then. Whether it is found, and all else, the result says; where it
  * has another id, that one counts. NULL: nothing is known. Borrowed as the result. */
-const tks_token *tks_op_get_expected(const tks_op *op);
+const tks_token *tks_op_get_expected(const tks_op *op) TKS_ALL_NONNULL;
 
 /* Frees an operation in any state, wiping what is secret. NULL is accepted. */
 void tks_op_free(tks_op *op);
@@ -179,14 +179,12 @@ void tks_op_free(tks_op *op);
  * the next argc[i] entries of `argv`. All are copied. They are TKS_ONCE: nobody here knows what they
  * do. Error replies are results, not failures. TKS_OK, TKS_ERR_MEMORY, TKS_ERR_DATA (no command, one without
  * words, or one that would change the connection for others, such as SELECT: core/src/ops/raw_refused.c). */
-tks_status tks_raw_new(size_t count, const size_t *argc, const tks_bytes *argv, tks_op **out,
-                       tks_error *err);
+TKS_MUST_USE tks_status tks_raw_new(size_t count, const size_t *argc, const tks_bytes *argv,
+                                    tks_op **out, tks_error *err);
 
 /* Does the server answer? TKS_RESULT_BOOL, true: it does, and has let this user in. A refusal of PING itself, which
  * an ACL need not allow, is such an answer. TKS_READ. TKS_OK, TKS_ERR_MEMORY. */
-tks_status tks_ping_new(tks_op **out, tks_error *err);
+TKS_MUST_USE tks_status tks_ping_new(tks_op **out, tks_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+TKS_END_DECLS
 #endif

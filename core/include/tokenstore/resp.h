@@ -11,12 +11,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tokenstore/api.h"
 #include "tokenstore/buf.h"
 #include "tokenstore/status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+TKS_BEGIN_DECLS
 
 typedef enum tks_reply_type {
     TKS_REPLY_NIL,
@@ -49,7 +48,7 @@ size_t tks_reader_depth_max(void);
  * under way.
  *
  * TKS_OK, TKS_ERR_MEMORY. */
-tks_status tks_reader_new(size_t max_reply, tks_reader **out, tks_error *err);
+TKS_MUST_USE tks_status tks_reader_new(size_t max_reply, tks_reader **out, tks_error *err);
 void tks_reader_free(tks_reader *reader);
 
 /* Copies `size` bytes in. TKS_OK, TKS_ERR_MEMORY, TKS_ERR_CONNECTION (it has failed before). Errors
@@ -58,21 +57,22 @@ tks_status tks_reader_feed(tks_reader *reader, const void *data, size_t size, tk
 
 /* The next whole reply, the caller's to free; NULL with TKS_OK when more bytes are needed.
  * TKS_ERR_CONNECTION when the bytes are not RESP, TKS_ERR_MEMORY. */
-tks_status tks_reader_next(tks_reader *reader, tks_reply **out, tks_error *err);
+TKS_MUST_USE tks_status tks_reader_next(tks_reader *reader, tks_reply **out, tks_error *err);
 
 /* True when no byte waits and no reply is half read: only then may the connection be used again. */
-bool tks_reader_is_idle(const tks_reader *reader);
+bool tks_reader_is_idle(const tks_reader *reader) TKS_ALL_NONNULL;
 
 /* TKS_ERR_LIMIT while a reply comes that will be OVERSIZED; else TKS_OK. */
 tks_status tks_reader_check(const tks_reader *reader, tks_error *err);
 
-tks_reply_type tks_reply_get_type(const tks_reply *reply);
+tks_reply_type tks_reply_get_type(const tks_reply *reply) TKS_ALL_NONNULL;
 int64_t tks_reply_get_integer(const tks_reply *reply); /* of an INTEGER */
-tks_bytes tks_reply_get_bytes(const tks_reply *reply); /* of a STRING, STATUS or ERROR; borrowed */
-size_t tks_reply_get_size(const tks_reply *reply);     /* of an ARRAY */
+tks_bytes tks_reply_get_bytes(const tks_reply *reply)
+    TKS_ALL_NONNULL; /* of a STRING, STATUS or ERROR; borrowed */
+size_t tks_reply_get_size(const tks_reply *reply) TKS_ALL_NONNULL; /* of an ARRAY */
 
 /* Of an ARRAY, borrowed; NULL past its end. */
-const tks_reply *tks_reply_get_item(const tks_reply *reply, size_t index);
+const tks_reply *tks_reply_get_item(const tks_reply *reply, size_t index) TKS_ALL_NONNULL;
 
 /* An error's text without what Redis puts around it before 7.0 where a command within a script failed, and the
  * word that names the error, "ERR" where there is none:
@@ -88,11 +88,11 @@ tks_bytes tks_resp_error_word(tks_bytes text);
 tks_bytes tks_resp_quoted_word(tks_bytes message);
 
 /* An ERROR of this name ("NOSCRIPT")? Within a script too. */
-bool tks_reply_is_error(const tks_reply *reply, const char *word);
+bool tks_reply_is_error(const tks_reply *reply, const char *word) TKS_ALL_NONNULL;
 
 /* An ERROR by which a server that is full turns a new connection away? It comes as the first reply,
  * whatever was sent; nothing of that was read. Source: Redis' networking.c, acceptCommonHandler. */
-bool tks_reply_is_refusal(const tks_reply *reply);
+bool tks_reply_is_refusal(const tks_reply *reply) TKS_ALL_NONNULL;
 
 /* An error's text for a message, as a C string: printable, cut to `size`, and without the arguments
  * that Redis quotes for unknown commands, which may hold anything. */
@@ -103,7 +103,5 @@ void tks_reply_describe_error(const tks_reply *reply, char *out, size_t size);
 /* Frees a reply and all in it. NULL is accepted; strings are wiped first: they may hold secrets. */
 void tks_reply_free(tks_reply *reply);
 
-#ifdef __cplusplus
-}
-#endif
+TKS_END_DECLS
 #endif

@@ -7,12 +7,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "tokenstore/api.h"
 #include "tokenstore/buf.h"
 #include "tokenstore/status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+TKS_BEGIN_DECLS
 
 enum {
     TKS_DIGEST_SIZE = 21,      /* BLAKE2b-168: 28 characters of base64url without padding */
@@ -51,7 +50,5 @@ bool tks_secret_equal(tks_bytes a, tks_bytes b);
 /* Overwrites `size` bytes in a way the compiler keeps. NULL with size 0 is accepted. */
 void tks_wipe(void *data, size_t size);
 
-#ifdef __cplusplus
-}
-#endif
+TKS_END_DECLS
 #endif

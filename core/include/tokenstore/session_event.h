@@ -9,11 +9,10 @@
 #ifndef TOKENSTORE_SESSION_EVENT_H
 #define TOKENSTORE_SESSION_EVENT_H
 
+#include "tokenstore/api.h"
 #include "tokenstore/op.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+TKS_BEGIN_DECLS
 
 typedef enum tks_session_end {
     TKS_SESSION_EXPIRED,
@@ -44,9 +43,7 @@ tks_status tks_keyspace_flags(tks_bytes current, tks_buf *out);
 /* CONFIG GET notify-keyspace-events and, where flags are missing, CONFIG SET. Result: BOOL, true when it
  * had to be set. Fails with TKS_ERR_SERVER where the server does not let us; the message says what to do.
  * The two are not one step: flags that somebody else sets in between are lost. TKS_OK, TKS_ERR_MEMORY. */
-tks_status tks_session_notify_new(tks_op **out, tks_error *err);
+TKS_MUST_USE tks_status tks_session_notify_new(tks_op **out, tks_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+TKS_END_DECLS
 #endif

@@ -9,12 +9,11 @@
 #ifndef TOKENSTORE_SESSION_EVENTS_H
 #define TOKENSTORE_SESSION_EVENTS_H
 
+#include "tokenstore/api.h"
 #include "tokenstore/client.h"
 #include "tokenstore/session_event.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+TKS_BEGIN_DECLS
 
 typedef struct tks_session_events tks_session_events;
 
@@ -41,9 +40,10 @@ typedef struct tks_session_notice {
 /* Listens, from when this returns, within the client's timeout. TKS_OK, TKS_ERR_CONNECTION,
  * TKS_ERR_TIMEOUT, TKS_ERR_SERVER (it does not let us: the message says what to do),
  * TKS_ERR_CONFIGURATION, TKS_ERR_CLOSED (the client is), TKS_ERR_MEMORY, TKS_ERR_INTERRUPTED. */
-tks_status tks_session_events_open(tks_client *client, const tks_session_events_options *options,
-                                   const tks_interrupt *interrupt, tks_session_events **out,
-                                   tks_error *err);
+TKS_MUST_USE tks_status tks_session_events_open(tks_client *client,
+                                                const tks_session_events_options *options,
+                                                const tks_interrupt *interrupt,
+                                                tks_session_events **out, tks_error *err);
 
 /* What comes next. `timeout_ms` 0: what is there already; below 0: for ever. While the server is away a
  * call may take connect_timeout where that is longer. TKS_OK; TKS_ERR_SERVER, TKS_ERR_CONFIGURATION (it
@@ -59,7 +59,5 @@ void tks_session_events_close(tks_session_events *events);
 /* NULL is accepted. */
 void tks_session_events_free(tks_session_events *events);
 
-#ifdef __cplusplus
-}
-#endif
+TKS_END_DECLS
 #endif

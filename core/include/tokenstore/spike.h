@@ -26,12 +26,11 @@
 #ifndef TOKENSTORE_SPIKE_H
 #define TOKENSTORE_SPIKE_H
 
+#include "tokenstore/api.h"
 #include "tokenstore/jwt.h"
 #include "tokenstore/op.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+TKS_BEGIN_DECLS
 
 typedef struct tks_spike tks_spike;
 
@@ -131,7 +130,5 @@ bool tks_spike_is_ready(tks_spike *spike);
 tks_status tks_spike_invalidate(tks_spike *spike, tks_bytes audience, tks_bytes token, tks_op **out,
                                 tks_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+TKS_END_DECLS
 #endif

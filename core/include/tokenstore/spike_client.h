@@ -12,13 +12,12 @@
 #ifndef TOKENSTORE_SPIKE_CLIENT_H
 #define TOKENSTORE_SPIKE_CLIENT_H
 
+#include "tokenstore/api.h"
 #include "tokenstore/client.h"
 #include "tokenstore/http_client.h"
 #include "tokenstore/spike.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+TKS_BEGIN_DECLS
 
 typedef struct tks_spike_client tks_spike_client;
 
@@ -83,7 +82,5 @@ void tks_spike_client_close(tks_spike_client *client);
 /* tks_spike_client_close, then frees and wipes. NULL is accepted. */
 void tks_spike_client_free(tks_spike_client *client);
 
-#ifdef __cplusplus
-}
-#endif
+TKS_END_DECLS
 #endif

@@ -10,11 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tokenstore/api.h"
 #include "tokenstore/buf.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+TKS_BEGIN_DECLS
 
 typedef struct tks_creator tks_creator;
 
@@ -66,7 +65,5 @@ void tks_creator_free(tks_creator *creator);
  * them once. TKS_OK or the buffer's error. */
 tks_status tks_spike_join_url(tks_bytes url, const char *path, tks_buf *out);
 
-#ifdef __cplusplus
-}
-#endif
+TKS_END_DECLS
 #endif

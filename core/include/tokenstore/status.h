@@ -9,9 +9,9 @@
 #ifndef TOKENSTORE_STATUS_H
 #define TOKENSTORE_STATUS_H
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+#include "tokenstore/api.h"
+
+TKS_BEGIN_DECLS
 
 /* X(enumerator, code for Lua, Python exception, general text) */
 #define TKS_STATUS_MAP(X)                                                                          \
@@ -60,16 +60,10 @@ const char *tks_status_text(tks_status status);
 /* Notes a failure in `err` (may be NULL) unless one is there already - the first error wins - and
  * returns `status`, so that a function can end with `return tks_fail(err, …)`. The message is cut
  * to fit. `format` is printf's. */
-tks_status tks_fail(tks_error *err, tks_status status, const char *format, ...)
-#if defined(__GNUC__)
-    __attribute__((format(printf, 3, 4)))
-#endif
-    ;
+tks_status tks_fail(tks_error *err, tks_status status, const char *format, ...) TKS_PRINTF(3, 4);
 
 /* tks_fail for the commonest failure: returns TKS_ERR_MEMORY with its general text. */
 tks_status tks_fail_memory(tks_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+TKS_END_DECLS
 #endif

@@ -13,12 +13,11 @@
 #ifndef TOKENSTORE_TOKENS_H
 #define TOKENSTORE_TOKENS_H
 
+#include "tokenstore/api.h"
 #include "tokenstore/op.h"
 #include "tokenstore/secret.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+TKS_BEGIN_DECLS
 
 enum {
     TKS_NAME_MAX = 1024,     /* bytes in app, type, owner, a custom token, an id */
@@ -52,9 +51,10 @@ typedef struct tks_tokens_options {
     { {0}, {0}, TKS_BASE64URL, 0, 0, 0, -1, 0, false }
 
 /* TKS_OK, TKS_ERR_CONFIGURATION (the message names the option), TKS_ERR_MEMORY. */
-tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out, tks_error *err);
+TKS_MUST_USE tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out,
+                                       tks_error *err);
 void tks_tokens_free(tks_tokens *tokens);
-size_t tks_tokens_get_max_data_size(const tks_tokens *tokens);
+size_t tks_tokens_get_max_data_size(const tks_tokens *tokens) TKS_ALL_NONNULL;
 
 /* What create makes. `duration_ms` 0: no expiry. `custom_token.data` NULL: a random one. */
 typedef struct tks_new_token {
@@ -65,36 +65,42 @@ typedef struct tks_new_token {
 } tks_new_token;
 
 /* Result TOKEN. A custom token that is in use is TKS_ERR_DATA when it runs. */
-tks_status tks_tokens_create(const tks_tokens *, const tks_new_token *, tks_op **out, tks_error *);
+TKS_MUST_USE tks_status tks_tokens_create(const tks_tokens *, const tks_new_token *, tks_op **out,
+                                          tks_error *);
 /* Result TOKENS, in order. All or nothing: when one cannot be made, those made are deleted again. */
-tks_status tks_tokens_create_many(const tks_tokens *, size_t count, const tks_new_token *,
-                                  tks_op **out, tks_error *);
+TKS_MUST_USE tks_status tks_tokens_create_many(const tks_tokens *, size_t count,
+                                               const tks_new_token *, tks_op **out, tks_error *);
 
 /* Result TOKEN. `refresh_ms` 0: do not slide; else the token lives that long from now at least, where the server
  * lets us write it. `expiry`: ask for expires_ms too. */
-tks_status tks_tokens_get(const tks_tokens *, tks_bytes app, tks_bytes type, tks_bytes token,
-                          int64_t refresh_ms, bool expiry, tks_op **out, tks_error *);
+TKS_MUST_USE tks_status tks_tokens_get(const tks_tokens *, tks_bytes app, tks_bytes type,
+                                       tks_bytes token, int64_t refresh_ms, bool expiry,
+                                       tks_op **out, tks_error *);
 /* Result TOKENS in the order asked. */
-tks_status tks_tokens_get_many(const tks_tokens *, tks_bytes app, tks_bytes type, size_t count,
-                               const tks_bytes *tokens, tks_op **out, tks_error *);
+TKS_MUST_USE tks_status tks_tokens_get_many(const tks_tokens *, tks_bytes app, tks_bytes type,
+                                            size_t count, const tks_bytes *tokens, tks_op **out,
+                                            tks_error *);
 /* Result BOOL: the token now expires `duration_ms` from now (max_age permitting), sooner or later than before. */
-tks_status tks_tokens_refresh(const tks_tokens *, tks_bytes app, tks_bytes type, tks_bytes token,
-                              int64_t duration_ms, tks_op **out, tks_error *);
+TKS_MUST_USE tks_status tks_tokens_refresh(const tks_tokens *, tks_bytes app, tks_bytes type,
+                                           tks_bytes token, int64_t duration_ms, tks_op **out,
+                                           tks_error *);
 /* Result TOKEN. `patch`: canonical object text; null deletes a field, the rest is set. */
-tks_status tks_tokens_update(const tks_tokens *, tks_bytes app, tks_bytes type, tks_bytes token,
-                             tks_bytes patch, tks_op **out, tks_error *);
+TKS_MUST_USE tks_status tks_tokens_update(const tks_tokens *, tks_bytes app, tks_bytes type,
+                                          tks_bytes token, tks_bytes patch, tks_op **out,
+                                          tks_error *);
 /* Result BOOL: it was live and is dead. */
-tks_status tks_tokens_delete(const tks_tokens *, tks_bytes app, tks_bytes type, tks_bytes token,
-                             tks_op **out, tks_error *);
+TKS_MUST_USE tks_status tks_tokens_delete(const tks_tokens *, tks_bytes app, tks_bytes type,
+                                          tks_bytes token, tks_op **out, tks_error *);
 /* Result BOOL. `id` as a listing shows it; one of another owner is not found. */
-tks_status tks_tokens_delete_by_id(const tks_tokens *, tks_bytes app, tks_bytes type,
-                                   tks_bytes owner, tks_bytes id, tks_op **out, tks_error *);
+TKS_MUST_USE tks_status tks_tokens_delete_by_id(const tks_tokens *, tks_bytes app, tks_bytes type,
+                                                tks_bytes owner, tks_bytes id, tks_op **out,
+                                                tks_error *);
 /* Result COUNT: how many were live. */
-tks_status tks_tokens_delete_all(const tks_tokens *, tks_bytes app, tks_bytes type, tks_bytes owner,
-                                 tks_op **out, tks_error *);
+TKS_MUST_USE tks_status tks_tokens_delete_all(const tks_tokens *, tks_bytes app, tks_bytes type,
+                                              tks_bytes owner, tks_op **out, tks_error *);
 /* Result COUNT: how many are live. */
-tks_status tks_tokens_count(const tks_tokens *, tks_bytes app, tks_bytes type, tks_bytes owner,
-                            tks_op **out, tks_error *);
+TKS_MUST_USE tks_status tks_tokens_count(const tks_tokens *, tks_bytes app, tks_bytes type,
+                                         tks_bytes owner, tks_op **out, tks_error *);
 
 enum { TKS_PAGE_MAX = 1000000 };
 
@@ -107,14 +113,14 @@ typedef struct tks_page {
 
 /* Result TOKENS, newest first, without the secrets, with expires_ms. When it runs, TKS_ERR_DATA where `after` is
  * not live any more. */
-tks_status tks_tokens_list(const tks_tokens *, tks_bytes app, tks_bytes type, tks_bytes owner,
-                           const tks_page *page, tks_op **out, tks_error *);
+TKS_MUST_USE tks_status tks_tokens_list(const tks_tokens *, tks_bytes app, tks_bytes type,
+                                        tks_bytes owner, const tks_page *page, tks_op **out,
+                                        tks_error *);
 /* Result TOKEN: a new secret, the same data; the old one is dead. `duration_ms` 0: the remaining
  * time stays. */
-tks_status tks_tokens_rotate(const tks_tokens *, tks_bytes app, tks_bytes type, tks_bytes token,
-                             int64_t duration_ms, tks_op **out, tks_error *);
+TKS_MUST_USE tks_status tks_tokens_rotate(const tks_tokens *, tks_bytes app, tks_bytes type,
+                                          tks_bytes token, int64_t duration_ms, tks_op **out,
+                                          tks_error *);
 
-#ifdef __cplusplus
-}
-#endif
+TKS_END_DECLS
 #endif

@@ -15,12 +15,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tokenstore/api.h"
 #include "tokenstore/buf.h"
 #include "tokenstore/status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+TKS_BEGIN_DECLS
 
 typedef enum tks_transport { TKS_TCP, TKS_UNIX, TKS_EMBEDDED } tks_transport;
 
@@ -47,7 +46,7 @@ typedef struct tks_target {
 
 /* Parses `url`. TKS_OK, TKS_ERR_CONFIGURATION (the message names the part that is wrong and never
  * holds the password), TKS_ERR_MEMORY. The caller frees *out. */
-tks_status tks_target_parse(tks_bytes url, tks_target **out, tks_error *err);
+TKS_MUST_USE tks_status tks_target_parse(tks_bytes url, tks_target **out, tks_error *err);
 
 /* Sets one option by name, value as text, as a query parameter would. An unknown name, or one that
  * does not fit the transport, is TKS_ERR_CONFIGURATION and is named. */
@@ -63,7 +62,5 @@ tks_status tks_target_describe(const tks_target *target, tks_buf *out);
 /* NULL is accepted. */
 void tks_target_free(tks_target *target);
 
-#ifdef __cplusplus
-}
-#endif
+TKS_END_DECLS
 #endif
