@@ -137,16 +137,20 @@ static bool fits(const tks_key *key, tks_jwt_alg alg, const tks_json *kid) {
            tks_bytes_equal(tks_key_get_kid(key), tks_json_get_string(kid));
 }
 
+/* *key_unknown stays false where a key has the token's own kid: then it is the signature that is wrong. */
 static tks_status check_signature(const tks_json *header, tks_jwt_alg alg, tks_key *const *keys,
                                   size_t count, tks_bytes input, tks_bytes signature,
-                                  tks_error *err) {
+                                  bool *key_unknown, tks_error *err) {
     const tks_json *kid = header != NULL ? tks_json_find(header, "kid") : NULL;
+    bool named = false;
     unsigned tries = 0;
 
     for (size_t i = 0; i < count; i++) {
         tks_status status = TKS_OK;
         if (!fits(keys[i], alg, kid)) continue;
-        if (tries++ == TKS_JWT_TRIES_MAX)
+        named = named || (kid != NULL && keys[i]->kid_size > 0);
+        if (tries++ == TKS_JWT_TRIES_MAX) {
+            *key_unknown = !named;
             return tks_fail(
                 err, TKS_ERR_INVALID_TOKEN,
                 "the token is not valid: its signature is good for none of the first %d "
@@ -154,10 +158,12 @@ static tks_status check_signature(const tks_json *header, tks_jwt_alg alg, tks_k
                 TKS_JWT_TRIES_MAX,
                 kid == NULL ? "it has no key id (kid)"
                             : "the keys have no key id (kid), or the same one");
+        }
         status = keys[i]->ops->verify(keys[i], alg, input, signature);
         if (status == TKS_OK) return TKS_OK;
         if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
     }
+    *key_unknown = !named;
     return refuse(err, tries == 0 ? "none of the keys fits its algorithm (alg) and key id (kid)"
                                   : "its signature is not good");
 }
@@ -167,7 +173,7 @@ void tksp_jwt_room_clear(tksp_jwt_room *room) {
 }
 
 tks_status tksp_jwt_open(tks_bytes token, tks_key *const *keys, size_t count,
-                         const tks_jwt_policy *policy, tksp_jwt_room *room, tks_json **header,
+                         const tks_jwt_policy *policy, tksp_jwt_room *room, tks_jwt *out,
                          tks_bytes *payload, tks_error *err) {
     unsigned char *at = room->usual;
     tks_jwt_alg alg = TKS_JWT_ALG_COUNT;
@@ -175,23 +181,27 @@ tks_status tksp_jwt_open(tks_bytes token, tks_key *const *keys, size_t count,
     parts p;
     tks_status status = tksp_jwt_check_policy(policy, err);
 
-    *header = NULL;
+    *out = (tks_jwt){.header = NULL};
     room->large = NULL;
-    if (status == TKS_OK) status = check_keys(keys, count, policy->algorithms, err);
+    if (status == TKS_OK) {
+        status = check_keys(keys, count, policy->algorithms, err);
+        out->key_unknown = status != TKS_OK;
+    }
     if (status == TKS_OK) status = split(token, policy->max_size, &p, err);
     if (status == TKS_OK && token.size > TKS_JWT_SIZE_DEFAULT) {
         at = room->large = malloc(token.size);
         if (at == NULL) status = tks_fail_memory(err);
     }
     if (status == TKS_OK) status = decode_part(p.header, at, "header", &text, err);
-    if (status == TKS_OK) status = read_header(text, policy, header, &alg, err);
+    if (status == TKS_OK) status = read_header(text, policy, &out->header, &alg, err);
     if (status == TKS_OK) status = decode_part(p.signature, at, "signature", &signature, err);
     if (status == TKS_OK)
-        status = check_signature(*header, alg, keys, count, p.input, signature, err);
+        status = check_signature(out->header, alg, keys, count, p.input, signature,
+                                 &out->key_unknown, err);
     if (status == TKS_OK) status = decode_part(p.claims, at, "payload", payload, err);
     if (status != TKS_OK) {
-        tks_json_free(*header);
-        *header = NULL;
+        tks_json_free(out->header);
+        out->header = NULL;
     }
     return status;
 }
@@ -212,9 +222,7 @@ tks_status tks_jwt_decode(tks_bytes token, tks_key *const *keys, size_t count,
     tksp_jwt_room room;
     tks_bytes payload;
 
-    out->claims = NULL;
-    tks_status status =
-        tksp_jwt_open(token, keys, count, policy, &room, &out->header, &payload, err);
+    tks_status status = tksp_jwt_open(token, keys, count, policy, &room, out, &payload, err);
     if (status == TKS_OK) status = tksp_jwt_read_claims(payload, policy, &out->claims, err);
     tksp_jwt_room_clear(&room);
     if (status != TKS_OK) tks_jwt_clear(out);

@@ -1,4 +1,4 @@
-/* jwt_jwk.c - keys and key sets from JSON (RFC 7517, 7518 section 6, 8037 section 2).
+/* jwt_jwk.c - keys from JSON (RFC 7517, 7518 section 6, 8037 section 2).
  *
  * Purpose:   reads the members of a JWK, strictly, and hands the numbers to who can make a key of
  *            them: jwt_sodium.c, or the provider: for RSA and EC, and where there is one for secrets.
@@ -172,10 +172,10 @@ static tks_status apply_members(const tks_json *jwk, tks_key *key, tks_error *er
     return tksp_key_apply(key, &options, err);
 }
 
-/* ---- one JWK, and a set of them -------------------------------------------------------------- */
+/* ---- one JWK --------------------------------------------------------------------------------- */
 
-static tks_status make_key(const tks_json *jwk, const tks_jwt_provider *provider, tks_key **out,
-                           tks_error *err) {
+tks_status tksp_key_from_json(const tks_json *jwk, const tks_jwt_provider *provider, tks_key **out,
+                              tks_error *err) {
     tks_buf numbers[TKSP_RSA_COUNT];
     tks_status status = TKS_OK;
     tks_key *key = NULL;
@@ -207,8 +207,7 @@ static tks_status make_key(const tks_json *jwk, const tks_jwt_provider *provider
     return TKS_OK;
 }
 
-/* As tks_json_read; what is wrong with the text is a wrong configuration here. */
-static tks_status parse(tks_bytes json, tks_json **out, tks_error *err) {
+tks_status tksp_jwk_parse(tks_bytes json, tks_json **out, tks_error *err) {
     static const tks_json_rules rules = {.max_size = TKS_JWK_SIZE_MAX,
                                          .max_depth = TKS_JSON_DEPTH,
                                          .any = true};
@@ -225,78 +224,8 @@ tks_status tks_key_from_jwk(tks_bytes json, const tks_jwt_provider *provider, tk
     tks_status status = TKS_OK;
 
     *out = NULL;
-    status = parse(json, &tree, err);
-    if (status == TKS_OK) status = make_key(tree, provider, out, err);
+    status = tksp_jwk_parse(json, &tree, err);
+    if (status == TKS_OK) status = tksp_key_from_json(tree, provider, out, err);
     tks_json_free(tree);
     return status;
-}
-
-struct tks_keyset {
-    tks_key **keys;
-    size_t count, skipped;
-};
-
-static tks_status fill(tks_keyset *set, const tks_json *jwks, const tks_jwt_provider *provider,
-                       tks_error *err) {
-    const tks_json *entries = tks_json_find(jwks, "keys");
-    size_t size = 0;
-
-    if (entries == NULL || tks_json_get_type(entries) != TKS_JSON_ARRAY)
-        return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "this is no JWKS: an object with a list \"keys\" is wanted");
-    size = tks_json_get_size(entries);
-    set->keys = calloc(size + 1, sizeof(tks_key *));
-    if (set->keys == NULL) return tks_fail_memory(err);
-    for (entries = tks_json_get_child(entries); entries != NULL;
-         entries = tks_json_get_next(entries)) {
-        tks_error why = TKS_ERROR_INIT;
-        tks_status status = make_key(entries, provider, &set->keys[set->count], &why);
-        if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
-        if (status == TKS_OK)
-            set->count++;
-        else
-            set->skipped++;
-    }
-    return TKS_OK;
-}
-
-tks_status tks_keyset_from_jwks(tks_bytes json, const tks_jwt_provider *provider, tks_keyset **out,
-                                tks_error *err) {
-    tks_keyset *set = NULL;
-    tks_json *tree = NULL;
-    tks_status status = TKS_OK;
-
-    *out = NULL;
-    status = parse(json, &tree, err);
-    if (status != TKS_OK) return status;
-    set = calloc(1, sizeof *set);
-    if (set == NULL)
-        status = tks_fail_memory(err);
-    else if (tks_json_get_type(tree) != TKS_JSON_OBJECT)
-        status = tks_fail(err, TKS_ERR_CONFIGURATION, "this is no JWKS: it is not a JSON object");
-    else
-        status = fill(set, tree, provider, err);
-    tks_json_free(tree);
-    if (status != TKS_OK) {
-        tks_keyset_free(set);
-        return status;
-    }
-    *out = set;
-    return TKS_OK;
-}
-
-size_t tks_keyset_get_keys(const tks_keyset *set, tks_key *const **out) {
-    *out = set->keys;
-    return set->count;
-}
-
-size_t tks_keyset_get_skipped(const tks_keyset *set) {
-    return set->skipped;
-}
-
-void tks_keyset_free(tks_keyset *set) {
-    if (set == NULL) return;
-    for (size_t i = 0; i < set->count; i++) tks_key_free(set->keys[i]);
-    free(set->keys);
-    free(set);
 }

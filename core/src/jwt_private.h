@@ -49,6 +49,24 @@ tks_status tksp_key_apply(tks_key *key, const tks_key_options *options, tks_erro
 /* What HMAC with a secret of this length can do. TKS_OK; TKS_ERR_CONFIGURATION: nothing. */
 tks_status tksp_secret_algorithms(tks_bytes secret, uint32_t *out, tks_error *err);
 
+/* ---- jwt_jwk.c, jwt_keyset.c ---------------------------------------------------------------- */
+
+/* As tks_json_read; what is wrong with the text is a wrong configuration here. */
+tks_status tksp_jwk_parse(tks_bytes json, tks_json **out, tks_error *err);
+
+/* As tks_key_from_jwk. */
+tks_status tksp_key_from_json(const tks_json *jwk, const tks_jwt_provider *provider, tks_key **out,
+                              tks_error *err);
+
+struct tks_keyset {
+    atomic_uint references;
+    size_t count, skipped;
+    tks_key *keys[];
+};
+
+/* An empty set with room for `size` keys. TKS_OK, TKS_ERR_MEMORY. */
+tks_status tksp_keyset_new(size_t size, tks_keyset **out, tks_error *err);
+
 /* ---- jwt_secret.c -------------------------------------------------------------------------- */
 
 /* Refuses what is no secret but a key of another kind. TKS_OK, TKS_ERR_CONFIGURATION, TKS_ERR_MEMORY. */
@@ -123,10 +141,10 @@ void tksp_jwt_room_clear(tksp_jwt_room *room);
 tks_status tksp_jwt_check_size(size_t max_size, tks_error *err);
 
 /* The two halves of tks_jwt_decode, with its errors. First all but the claims: *payload, in `room`, is what
- * was signed; the room is the caller's to clear, on failure too. *header, the caller's to free, stays NULL for
- * a plain one that nobody wants to see. */
+ * was signed; the room is the caller's to clear, on failure too. out->header, the caller's to free, stays
+ * NULL for a plain one that nobody wants to see. */
 tks_status tksp_jwt_open(tks_bytes token, tks_key *const *keys, size_t count,
-                         const tks_jwt_policy *policy, tksp_jwt_room *room, tks_json **header,
+                         const tks_jwt_policy *policy, tksp_jwt_room *room, tks_jwt *out,
                          tks_bytes *payload, tks_error *err);
 
 /* Then the claims, which are the caller's to free. */

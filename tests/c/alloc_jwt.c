@@ -25,7 +25,7 @@ static tks_status use(tks_key *const *keys, size_t count, tks_error *err) {
     tks_status status = TKS_OK;
 
     for (size_t i = 0; i < count && i < 2 && status == TKS_OK; i++) {
-        tks_jwt jwt = {NULL, NULL};
+        tks_jwt jwt = {.header = NULL};
         tks_buf token;
         tks_buf_init(&token, TKS_JWT_SIZE_MAX);
         policy.algorithms = TKS_JWT_BIT(algs[i]);

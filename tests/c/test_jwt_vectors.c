@@ -232,7 +232,7 @@ static void check_claims_only(tks_bytes token, const ring *r, const tks_jwt_poli
                               const tks_jwt *whole, const tks_error *whole_err) {
     tks_jwt_policy claims_only = *policy;
     tks_error err = TKS_ERROR_INIT;
-    tks_jwt jwt = {NULL, NULL};
+    tks_jwt jwt = {.header = NULL};
 
     claims_only.claims_only = true;
     (void)tks_jwt_decode(token, r->keys, r->count, &claims_only, &jwt, &err);
@@ -249,7 +249,7 @@ static void run_decode(const tks_json *root, const tks_json *test) {
     tks_status want = status_of(test);
     tks_status got = TKS_OK;
     tks_error err = TKS_ERROR_INIT;
-    tks_jwt jwt = {NULL, NULL};
+    tks_jwt jwt = {.header = NULL};
     tks_buf token;
     ring r;
     char *copy = NULL;
@@ -297,7 +297,7 @@ static void check_made(const tks_json *root, const tks_json *test, const ring *o
     const tks_json *check = tks_json_find(test, "check");
     tks_jwt_policy policy = {0};
     tks_error err = TKS_ERROR_INIT;
-    tks_jwt jwt = {NULL, NULL};
+    tks_jwt jwt = {.header = NULL};
     ring r = {{NULL}, 0};
 
     if (exact != NULL) CHECK_BYTES(token, text_of(exact));

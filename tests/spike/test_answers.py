@@ -381,7 +381,7 @@ def test_dripping() -> None:
         assert time.monotonic() - begin < 5
 
 
-# ---- keys -----------------------------------------------------------------------------------------
+# ---- tokens -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", FORGED)
@@ -425,30 +425,3 @@ def test_the_servers_clock_may_be_ahead() -> None:
     ) as server:
         with Spike(server.url, "id", "secret") as s:
             assert s.get_token(FORGED_FOR) == token
-
-
-def test_a_key_set_with_a_secret_in_it_is_not_believed() -> None:
-    secret = tokenstore.jwt.Key.from_secret(b"s" * 32)
-    claims = {"aud": AUDIENCE, "iat": int(time.time()), "exp": int(time.time()) + 600}
-    token = tokenstore.jwt.encode(claims, secret, algorithm="HS256")
-    jwks = {"keys": [{"kty": "oct", "k": "c3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3M"}]}
-
-    def answer(asked: Asked) -> Answer:
-        return Answer(body=jwks) if asked.method == "GET" else granted(token)
-
-    with endpoint(answer) as server:
-        with Spike(server.url, "id", "secret", jwks_url=server.url + "/keys", retry=QUICK) as s:
-            with pytest.raises(tokenstore.SpikeError):
-                s.get_token(AUDIENCE)
-
-
-def test_the_key_is_fetched_once_more_and_no_oftener() -> None:
-    def answer(asked: Asked) -> Answer:
-        return Answer(body={"keys": []}) if asked.method == "GET" else granted("a.b.c")
-
-    with endpoint(answer) as server:
-        with Spike(server.url, "id", "secret", jwks_url=server.url + "/keys", retry=QUICK) as s:
-            with pytest.raises(tokenstore.SpikeError, match="not good"):
-                s.get_token(AUDIENCE)
-        assert [a.method for a in server.asked] == ["POST", "GET"]
-        assert server.asked[1].path == "/keys"

@@ -172,7 +172,7 @@ int tksp_lua_jwt_decode(lua_State *L) {
     tks_error err = TKS_ERROR_INIT;
     tks_bytes token = {0};
     size_t count = 0;
-    tks_jwt jwt = {NULL, NULL};
+    tks_jwt jwt = {.header = NULL};
     tksp_lua_scratch *claims = NULL;
     tksp_lua_scratch *header = NULL;
     tks_status status = TKS_OK;

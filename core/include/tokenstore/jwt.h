@@ -10,7 +10,7 @@
  *            header (jwk, jku, x5u, x5c) are never used; crit, b64 and zip are refused. The signature
  *            is checked before any claim is believed. No message holds a token, a claim or a secret.
  * Lifecycle: a tks_key is immutable and counted: from_* gives one reference, tks_key_ref another,
- *            tks_key_free gives one back. A tks_keyset owns references to its keys.
+ *            tks_key_free gives one back. A tks_keyset is counted alike, and owns references to its keys.
  * Threads:   keys and key sets may be used from many threads at once. tks_secret_start must have been
  *            called. Time is an input; nothing here reads a clock. */
 #ifndef TOKENSTORE_JWT_H
@@ -140,13 +140,21 @@ typedef struct tks_keyset tks_keyset;
 tks_status tks_keyset_from_jwks(tks_bytes json, const tks_jwt_provider *provider, tks_keyset **out,
                                 tks_error *err);
 
+/* What a server publishes, a JWKS or one key in PEM: its public keys. Secrets and private keys are left out
+ * and counted, since whoever reads them can sign. Calls OpenSSL. As above; no key at all is
+ * TKS_ERR_CONFIGURATION. */
+tks_status tks_keyset_from_published(tks_bytes text, tks_keyset **out, tks_error *err);
+
+/* Another reference to `set`, which is returned. */
+tks_keyset *tks_keyset_ref(tks_keyset *set);
+
 /* How many keys there are; `*out` are they, borrowed from the set. */
 size_t tks_keyset_get_keys(const tks_keyset *set, tks_key *const **out);
 
 /* How many entries were left out. */
 size_t tks_keyset_get_skipped(const tks_keyset *set);
 
-/* NULL is accepted. */
+/* Gives one reference back. NULL is accepted. */
 void tks_keyset_free(tks_keyset *set);
 
 /* ---- checking ------------------------------------------------------------------------------ */
@@ -171,6 +179,9 @@ typedef struct tks_jwt_policy {
 typedef struct tks_jwt {
     tks_json *header; /* with claims_only it may be NULL */
     tks_json *claims;
+    bool
+        key_unknown; /* on failure: none of the keys is known to be the token's own, so that newer keys of
+                         the same server might do */
 } tks_jwt;
 
 /* Checks `token` with those of the `count` keys that fit its algorithm and kid (a key without kid fits

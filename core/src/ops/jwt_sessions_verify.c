@@ -74,12 +74,12 @@ static tks_status read_token(const tks_jwt_sessions *sessions, tks_bytes token, 
                                    .now = now,
                                    .max_size = sessions->max_size,
                                    .claims_only = true};
-    tks_json *header = NULL;
+    tks_jwt jwt;
     tks_bytes payload;
     *claims = NULL;
     tks_status status = tksp_jwt_open(token, sessions->keys, sessions->key_count, &policy, room,
-                                      &header, &payload, err);
-    tks_json_free(header);
+                                      &jwt, &payload, err);
+    tks_jwt_clear(&jwt);
     if (status != TKS_OK || read_plain(payload, out)) return status;
     status = tksp_jwt_read_claims(payload, &policy, claims, err);
     if (status != TKS_OK) return status;

@@ -110,7 +110,7 @@ tks_status tks_spike_new(const tks_spike_options *options, tks_spike **out, tks_
     if (spike == NULL) return tks_fail_memory(err);
     atomic_init(&spike->users, 1);
     atomic_init(&spike->refused_until_ms, 0);
-    atomic_flag_clear(&spike->busy);
+    tksp_key_source_init(&spike->keys, TKSP_KEY_INTERVAL_MS);
     tks_buf_init(&faults, SIZE_MAX); /* the message is cut, none of them lost before */
     check(options, &faults);
     status = take_keys(spike, options, &faults);
@@ -131,16 +131,6 @@ tks_status tks_spike_new(const tks_spike_options *options, tks_spike **out, tks_
 
 /* ---- life ---- */
 
-/* The lock of `keys` is held for a pointer and a counter: nobody spins for long. */
-static void enter(tks_spike *spike) {
-    while (atomic_flag_test_and_set_explicit(&spike->busy, memory_order_acquire))
-        ;
-}
-
-static void leave(tks_spike *spike) {
-    atomic_flag_clear_explicit(&spike->busy, memory_order_release);
-}
-
 tks_spike *tksp_spike_hold(tks_spike *spike) {
     atomic_fetch_add(&spike->users, 1);
     return spike;
@@ -148,19 +138,19 @@ tks_spike *tksp_spike_hold(tks_spike *spike) {
 
 void tks_spike_free(tks_spike *spike) {
     if (spike == NULL || atomic_fetch_sub(&spike->users, 1) != 1) return;
-    tksp_spike_leave_keys(spike->keys);
+    tksp_key_source_clear(&spike->keys);
     tksp_client_credentials_clear(&spike->credentials);
     tksp_arena_clear(&spike->arena);
     free(spike);
 }
 
 void tks_spike_after_fork(tks_spike *spike) {
-    leave(spike);
+    tksp_key_source_after_fork(&spike->keys);
 }
 
 bool tks_spike_is_ready(tks_spike *spike) {
-    tksp_shared_keys *keys = tksp_spike_borrow_keys(spike);
-    tksp_spike_leave_keys(keys);
+    tks_keyset *keys = tksp_key_source_get(&spike->keys, NULL);
+    tks_keyset_free(keys);
     return keys != NULL || spike->options.opaque;
 }
 
@@ -170,44 +160,18 @@ uint32_t tks_spike_get_budget(const tks_spike *spike) {
 
 /* ---- keys ---- */
 
-tksp_shared_keys *tksp_spike_borrow_keys(tks_spike *spike) {
-    enter(spike);
-    tksp_shared_keys *keys = spike->keys;
-    if (keys != NULL) atomic_fetch_add(&keys->users, 1);
-    leave(spike);
-    return keys;
-}
-
-void tksp_spike_leave_keys(tksp_shared_keys *keys) {
-    if (keys == NULL || atomic_fetch_sub(&keys->users, 1) != 1) return;
-    tks_keyset_free(keys->set);
-    tks_key_free(keys->single);
-    free(keys);
-}
-
-static bool is_json(tks_bytes text) {
-    size_t i = 0;
-    while (i < text.size && strchr(" \t\r\n", text.data[i]) != NULL && text.data[i] != '\0') i++;
-    return i < text.size && text.data[i] == '{';
-}
-
 tks_status tksp_spike_set_keys(tks_spike *spike, tks_bytes text, tks_error *err) {
-    tksp_shared_keys *keys = calloc(1, sizeof *keys);
-    if (keys == NULL) return tks_fail_memory(err);
-    atomic_init(&keys->users, 1);
-    tks_status status = is_json(text)
-                            ? tks_keyset_from_jwks(text, tks_jwt_openssl(), &keys->set, err)
-                            : tks_key_from_pem(text, NULL, &keys->single, err);
-    if (status != TKS_OK) {
-        tksp_spike_leave_keys(keys);
-        return status;
-    }
-    enter(spike);
-    tksp_shared_keys *before = spike->keys;
-    spike->keys = keys;
-    leave(spike);
-    tksp_spike_leave_keys(before);
-    return TKS_OK;
+    tks_keyset *keys;
+    tks_status status = tks_keyset_from_published(text, &keys, err);
+    if (status == TKS_OK) tksp_key_source_put(&spike->keys, keys);
+    return status;
+}
+
+bool tksp_spike_may_fetch_keys(tks_spike *spike, int64_t now_ms) {
+    if (spike->options.key_url.size == 0) return false;
+    tks_keyset *keys = tksp_key_source_get(&spike->keys, NULL);
+    tks_keyset_free(keys);
+    return keys == NULL || tksp_key_source_ask(&spike->keys, now_ms);
 }
 
 /* ---- tokens ---- */
@@ -268,23 +232,22 @@ bool tksp_spike_verify(tks_spike *spike, tks_bytes token, tks_bytes audience, in
         .max_size = TKS_OAUTH_TOKEN_MAX, /* it comes from the server that was configured */
         .claims_only = true,
     };
-    tks_jwt jwt = {NULL, NULL};
+    tks_jwt jwt = {.header = NULL};
     tks_error err = TKS_ERROR_INIT;
-    size_t count = 1;
+    tks_key *const *list;
 
     *key_unknown = false;
-    tksp_shared_keys *keys = tksp_spike_borrow_keys(spike);
+    tks_keyset *keys = tksp_key_source_get(&spike->keys, NULL);
     if (keys == NULL) {
         *key_unknown = true;
         (void)snprintf(why, TKS_OAUTH_WHY_SIZE, "there is no public key");
         return false;
     }
-    tks_key *const *list = &keys->single;
-    if (keys->set != NULL) count = tks_keyset_get_keys(keys->set, &list);
+    size_t count = tks_keyset_get_keys(keys, &list);
     tks_status status = tks_jwt_decode(token, list, count, &policy, &jwt, &err);
-    tksp_spike_leave_keys(keys);
+    tks_keyset_free(keys);
     if (status != TKS_OK) {
-        *key_unknown = status != TKS_ERR_EXPIRED_TOKEN && status != TKS_ERR_MEMORY;
+        *key_unknown = jwt.key_unknown;
         (void)snprintf(why, TKS_OAUTH_WHY_SIZE, "%.150s", err.message);
         return false;
     }

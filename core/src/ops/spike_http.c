@@ -124,7 +124,8 @@ static tks_need judge_fetched(tksp_spike_op *self, int64_t now_ms) {
     if (!self->spike->options.opaque) {
         if (!tksp_spike_verify(self->spike, self->candidate, self->audience, now_ms, &lifetime,
                                NULL, &key_unknown, why)) {
-            if (key_unknown && !self->key_is_fresh && self->spike->options.key_url.size > 0) {
+            if (key_unknown && !self->key_is_fresh &&
+                tksp_spike_may_fetch_keys(self->spike, now_ms)) {
                 self->candidate_is_stored = false;
                 self->tries = 0;
                 return tksp_spike_enter(self, TKS_SPIKE_FETCHING_KEY, now_ms);
@@ -133,6 +134,7 @@ static tks_need judge_fetched(tksp_spike_op *self, int64_t now_ms) {
                            why);
             return tksp_spike_fail(self, TKS_ERR_SPIKE, text, now_ms);
         }
+        if (self->key_is_fresh) tksp_key_source_helped(&self->spike->keys);
         if (self->refresh_in_ms >= 0 && now_ms + self->refresh_in_ms < lifetime.good_until_ms)
             lifetime.renew_at_ms = now_ms + self->refresh_in_ms;
     }

@@ -5,37 +5,29 @@
 #include <stdatomic.h>
 
 #include "arena.h"
+#include "key_source.h"
 #include "oauth.h"
 #include "oauth_client.h"
 #include "tokenstore/jwt.h"
 #include "tokenstore/spike.h"
-
-/* Public keys, shared by whoever verifies at the moment; the last one to leave frees them. */
-typedef struct tksp_shared_keys {
-    atomic_size_t users;
-    tks_keyset *set; /* from a JWKS, or NULL: */
-    tks_key *single; /* from PEM */
-} tksp_shared_keys;
 
 struct tks_spike {
     atomic_size_t users; /* the owner and the operations under way */
     tksp_arena arena;    /* of the options' texts */
     tks_spike_options options;
     tksp_client_credentials credentials;
-    atomic_flag busy;              /* guards `keys` for the few instructions of a swap */
-    tksp_shared_keys *keys;        /* NULL: none yet */
+    tksp_key_source keys;
     atomic_llong refused_until_ms; /* the client was refused: nothing is asked before then */
 };
 
 tks_spike *tksp_spike_hold(tks_spike *spike);
 
-/* The keys of the moment, to be given back with tksp_spike_leave_keys; NULL: none yet. */
-tksp_shared_keys *tksp_spike_borrow_keys(tks_spike *spike);
-void tksp_spike_leave_keys(tksp_shared_keys *keys);
-
 /* Reads JWKS or PEM and puts the keys in place of the ones there are. TKS_OK, TKS_ERR_CONFIGURATION,
  * TKS_ERR_MEMORY. */
 tks_status tksp_spike_set_keys(tks_spike *spike, tks_bytes text, tks_error *err);
+
+/* May the public keys be fetched now, for a token whose key is unknown? See key_source.h. */
+bool tksp_spike_may_fetch_keys(tks_spike *spike, int64_t now_ms);
 
 /* How long a token is good, and when to come back for the next. */
 typedef struct tksp_lifetime {

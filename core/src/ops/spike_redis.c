@@ -194,14 +194,14 @@ static bool take_one(tksp_spike_op *self, tks_bytes text, origin from, int64_t n
         if (!read_opaque(self, stored, now_ms, &token, &lifetime)) return false;
     } else if (!tksp_spike_verify(self->spike, token, self->audience, now_ms, &lifetime, named,
                                   &key_unknown, why)) {
-        *need_key = *need_key || (key_unknown && !self->key_is_fresh && !self->key_is_away &&
-                                  self->spike->options.key_url.size > 0);
+        *need_key = *need_key || (key_unknown && !self->key_is_fresh && !self->key_is_away);
         return false;
     }
     if (from == FROM_NODE && *named == TKSP_NAMES_OTHERS) return false;
     if (from == FROM_ANYBODY && *named != TKSP_NAMES_US) return false;
     if (lifetime.good_until_ms <= now_ms || lifetime.good_until_ms <= self->held_until_ms)
         return false;
+    if (self->key_is_fresh) tksp_key_source_helped(&self->spike->keys);
     tksp_spike_accept(self, token, &lifetime);
     return true;
 }
@@ -258,7 +258,7 @@ static tks_need after_looking(tksp_spike_op *self, int64_t now_ms) {
     bool good = take_stored(self, 0, now_ms, &need_key);
     end_inner(self);
     if (good) return take(self, now_ms);
-    if (need_key) return fetch_key(self, now_ms);
+    if (need_key && tksp_spike_may_fetch_keys(self->spike, now_ms)) return fetch_key(self, now_ms);
     return tksp_spike_enter(
         self, self->redis && !self->locked ? TKS_SPIKE_LOCKING : TKS_SPIKE_ASKING, now_ms);
 }
@@ -271,7 +271,7 @@ static tks_need after_locking(tksp_spike_op *self, int64_t now_ms) {
     bool redis = self->inner != NULL;
     end_inner(self);
     if (good) return take(self, now_ms);
-    if (need_key) return fetch_key(self, now_ms);
+    if (need_key && tksp_spike_may_fetch_keys(self->spike, now_ms)) return fetch_key(self, now_ms);
     if (!redis || self->locked || now_ms >= self->lock_until_ms)
         return tksp_spike_enter(self, TKS_SPIKE_ASKING, now_ms);
     return tksp_spike_enter(self, TKS_SPIKE_WAITING, now_ms);
