@@ -331,14 +331,9 @@ static PyType_Slot call_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec call_spec = {
+PyType_Spec tksp_py_call_spec = {
     .name = "tokenstore._core.Call",
     .basicsize = sizeof(tksp_py_call),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = call_slots,
 };
-
-int tksp_py_call_init(PyObject *module, tksp_py_state *state) {
-    state->call_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &call_spec, NULL);
-    return state->call_type == NULL ? -1 : PyModule_AddType(module, state->call_type);
-}

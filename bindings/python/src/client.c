@@ -301,14 +301,9 @@ static PyType_Slot client_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec client_spec = {
+PyType_Spec tksp_py_client_spec = {
     .name = "tokenstore._core.Client",
     .basicsize = sizeof(client_object),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = client_slots,
 };
-
-int tksp_py_client_init(PyObject *module, tksp_py_state *state) {
-    state->client_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &client_spec, NULL);
-    return state->client_type == NULL ? -1 : PyModule_AddType(module, state->client_type);
-}

@@ -352,15 +352,9 @@ static PyType_Slot connection_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec connection_spec = {
+PyType_Spec tksp_py_connection_spec = {
     .name = "tokenstore._core.Connection",
     .basicsize = sizeof(tksp_py_connection),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .slots = connection_slots,
 };
-
-int tksp_py_connection_init(PyObject *module, tksp_py_state *state) {
-    state->connection_type =
-        (PyTypeObject *)PyType_FromModuleAndSpec(module, &connection_spec, NULL);
-    return state->connection_type == NULL ? -1 : PyModule_AddType(module, state->connection_type);
-}

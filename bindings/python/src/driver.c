@@ -119,7 +119,7 @@ static PyType_Slot driver_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec driver_spec = {
+PyType_Spec tksp_py_driver_spec = {
     .name = "tokenstore._core.Driver",
     .basicsize = sizeof(driver_object),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
@@ -166,7 +166,5 @@ int tksp_py_driver_init(PyObject *module, tksp_py_state *state) {
         state->names[i] = PyUnicode_InternFromString(names[i]);
         if (state->names[i] == NULL) return -1;
     }
-    if (add_numbers(module) < 0) return -1;
-    state->driver_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &driver_spec, NULL);
-    return state->driver_type == NULL ? -1 : PyModule_AddType(module, state->driver_type);
+    return add_numbers(module);
 }

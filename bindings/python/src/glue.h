@@ -36,21 +36,30 @@ typedef enum tksp_py_name {
     TKSP_PY_NAME_COUNT
 } tksp_py_name;
 
+/* The types of the extension. X is defined in X.c, as a PyType_Spec tksp_py_X_spec, and stands in the state as
+ * X_type (key and keyset: jwt_key.c). */
+#define TKSP_PY_TYPES(X)                                                                           \
+    X(record)                                                                                      \
+    X(op)                                                                                          \
+    X(client)                                                                                      \
+    X(tokens)                                                                                      \
+    X(node_tokens)                                                                                 \
+    X(jwt_sessions)                                                                                \
+    X(key)                                                                                         \
+    X(keyset)                                                                                      \
+    X(spike)                                                                                       \
+    X(session_events)                                                                              \
+    X(call)                                                                                        \
+    X(connection)                                                                                  \
+    X(pool)                                                                                        \
+    X(driver)
+
+#define TKSP_PY_DECLARE_SPEC(name) extern PyType_Spec tksp_py_##name##_spec;
+TKSP_PY_TYPES(TKSP_PY_DECLARE_SPEC)
+
 typedef struct tksp_py_state {
-    PyTypeObject *record_type;
-    PyTypeObject *op_type;
-    PyTypeObject *client_type;
-    PyTypeObject *tokens_type;
-    PyTypeObject *node_tokens_type;
-    PyTypeObject *jwt_sessions_type;
-    PyTypeObject *key_type;
-    PyTypeObject *keyset_type;
-    PyTypeObject *spike_type;
-    PyTypeObject *session_events_type;
-    PyTypeObject *call_type;
-    PyTypeObject *connection_type;
-    PyTypeObject *pool_type;
-    PyTypeObject *driver_type;
+#define TKSP_PY_TYPE_FIELD(name) PyTypeObject *name##_type;
+    TKSP_PY_TYPES(TKSP_PY_TYPE_FIELD)
     PyObject *exceptions[TKS_STATUS_COUNT]; /* by status; NULL for TKS_OK */
     PyObject *unset;                        /* tokenstore.UNSET */
     PyObject *timedelta;                    /* datetime.timedelta */
@@ -73,22 +82,10 @@ static inline void tksp_py_set(PyObject **at, PyObject *value) {
     Py_XDECREF(old);
 }
 
-/* Each fills its part of the state and adds its type to the module. 0, or -1 with an exception. */
+/* Each fills its part of the state. 0, or -1 with an exception. */
 int tksp_py_errors_init(tksp_py_state *state);
 int tksp_py_convert_init(tksp_py_state *state);
 int tksp_py_member_names_init(tksp_py_state *state);
-int tksp_py_record_init(PyObject *module, tksp_py_state *state);
-int tksp_py_op_init(PyObject *module, tksp_py_state *state);
-int tksp_py_client_init(PyObject *module, tksp_py_state *state);
-int tksp_py_tokens_init(PyObject *module, tksp_py_state *state);
-int tksp_py_node_tokens_init(PyObject *module, tksp_py_state *state);
-int tksp_py_jwt_sessions_init(PyObject *module, tksp_py_state *state);
-int tksp_py_jwt_init(PyObject *module, tksp_py_state *state);
-int tksp_py_spike_init(PyObject *module, tksp_py_state *state);
-int tksp_py_session_events_init(PyObject *module, tksp_py_state *state);
-int tksp_py_call_init(PyObject *module, tksp_py_state *state);
-int tksp_py_connection_init(PyObject *module, tksp_py_state *state);
-int tksp_py_pool_init(PyObject *module, tksp_py_state *state);
 int tksp_py_driver_init(PyObject *module, tksp_py_state *state);
 
 /* ---- client.c ------------------------------------------------------------------------------- */

@@ -114,7 +114,7 @@ static PyType_Slot key_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec key_spec = {
+PyType_Spec tksp_py_key_spec = {
     .name = "tokenstore._core.Key",
     .basicsize = sizeof(key_object),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
@@ -215,7 +215,7 @@ static PyType_Slot keyset_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec keyset_spec = {
+PyType_Spec tksp_py_keyset_spec = {
     .name = "tokenstore._core.KeySet",
     .basicsize = sizeof(keyset_object),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
@@ -271,12 +271,4 @@ PyObject *tksp_py_keyset_keys(PyObject *module, PyObject *const *args, Py_ssize_
             PyList_SetItem(list, (Py_ssize_t)i, key);
     }
     return list;
-}
-
-int tksp_py_jwt_init(PyObject *module, tksp_py_state *state) {
-    state->key_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &key_spec, NULL);
-    if (state->key_type == NULL || PyModule_AddType(module, state->key_type) < 0) return -1;
-    state->keyset_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &keyset_spec, NULL);
-    if (state->keyset_type == NULL) return -1;
-    return PyModule_AddType(module, state->keyset_type);
 }

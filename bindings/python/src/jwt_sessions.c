@@ -281,16 +281,9 @@ static PyType_Slot sessions_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec sessions_spec = {
+PyType_Spec tksp_py_jwt_sessions_spec = {
     .name = "tokenstore._core.JwtSessions",
     .basicsize = sizeof(sessions_object),
     .flags = Py_TPFLAGS_DEFAULT,
     .slots = sessions_slots,
 };
-
-int tksp_py_jwt_sessions_init(PyObject *module, tksp_py_state *state) {
-    state->jwt_sessions_type =
-        (PyTypeObject *)PyType_FromModuleAndSpec(module, &sessions_spec, NULL);
-    if (state->jwt_sessions_type == NULL) return -1;
-    return PyModule_AddType(module, state->jwt_sessions_type);
-}

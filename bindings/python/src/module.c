@@ -2,18 +2,21 @@
 #include "driver.h"
 #include "tokenstore/version.h"
 
+static int add_type(PyObject *module, PyTypeObject **type, PyType_Spec *spec) {
+    *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+    return *type == NULL ? -1 : PyModule_AddType(module, *type);
+}
+
 static int module_exec(PyObject *module) {
     tksp_py_state *state = PyModule_GetState(module);
     tks_error err = TKS_ERROR_INIT;
     if (tksp_py_errors_init(state) < 0 || tksp_py_convert_init(state) < 0 ||
-        tksp_py_member_names_init(state) < 0 || tksp_py_record_init(module, state) < 0 ||
-        tksp_py_op_init(module, state) < 0 || tksp_py_client_init(module, state) < 0 ||
-        tksp_py_tokens_init(module, state) < 0 || tksp_py_node_tokens_init(module, state) < 0 ||
-        tksp_py_jwt_init(module, state) < 0 || tksp_py_jwt_sessions_init(module, state) < 0 ||
-        tksp_py_spike_init(module, state) < 0 || tksp_py_call_init(module, state) < 0 ||
-        tksp_py_connection_init(module, state) < 0 || tksp_py_pool_init(module, state) < 0 ||
-        tksp_py_driver_init(module, state) < 0 || tksp_py_session_events_init(module, state) < 0)
+        tksp_py_member_names_init(state) < 0 || tksp_py_driver_init(module, state) < 0)
         return -1;
+#define ADD(name)                                                                                  \
+    if (add_type(module, &state->name##_type, &tksp_py_##name##_spec) < 0) return -1;
+    TKSP_PY_TYPES(ADD)
+#undef ADD
     if (PyModule_AddStringConstant(module, "__version__", tks_version()) < 0) return -1;
     tks_status status = tks_secret_start(&err);
     if (status != TKS_OK) {
@@ -25,20 +28,9 @@ static int module_exec(PyObject *module) {
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     tksp_py_state *state = PyModule_GetState(module);
-    Py_VISIT(state->record_type);
-    Py_VISIT(state->op_type);
-    Py_VISIT(state->client_type);
-    Py_VISIT(state->tokens_type);
-    Py_VISIT(state->node_tokens_type);
-    Py_VISIT(state->jwt_sessions_type);
-    Py_VISIT(state->key_type);
-    Py_VISIT(state->keyset_type);
-    Py_VISIT(state->spike_type);
-    Py_VISIT(state->session_events_type);
-    Py_VISIT(state->call_type);
-    Py_VISIT(state->connection_type);
-    Py_VISIT(state->pool_type);
-    Py_VISIT(state->driver_type);
+#define VISIT(name) Py_VISIT(state->name##_type);
+    TKSP_PY_TYPES(VISIT)
+#undef VISIT
     for (size_t i = 0; i < TKS_STATUS_COUNT; i++) Py_VISIT(state->exceptions[i]);
     Py_VISIT(state->unset);
     Py_VISIT(state->timedelta);
@@ -50,20 +42,9 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
 
 static int module_clear(PyObject *module) {
     tksp_py_state *state = PyModule_GetState(module);
-    Py_CLEAR(state->record_type);
-    Py_CLEAR(state->op_type);
-    Py_CLEAR(state->client_type);
-    Py_CLEAR(state->tokens_type);
-    Py_CLEAR(state->node_tokens_type);
-    Py_CLEAR(state->jwt_sessions_type);
-    Py_CLEAR(state->key_type);
-    Py_CLEAR(state->keyset_type);
-    Py_CLEAR(state->spike_type);
-    Py_CLEAR(state->session_events_type);
-    Py_CLEAR(state->call_type);
-    Py_CLEAR(state->connection_type);
-    Py_CLEAR(state->pool_type);
-    Py_CLEAR(state->driver_type);
+#define CLEAR(name) Py_CLEAR(state->name##_type);
+    TKSP_PY_TYPES(CLEAR)
+#undef CLEAR
     for (size_t i = 0; i < TKS_STATUS_COUNT; i++) Py_CLEAR(state->exceptions[i]);
     Py_CLEAR(state->unset);
     Py_CLEAR(state->timedelta);

@@ -237,14 +237,9 @@ static PyType_Slot node_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec node_spec = {
+PyType_Spec tksp_py_node_tokens_spec = {
     .name = "tokenstore._core.NodeTokens",
     .basicsize = sizeof(node_object),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = node_slots,
 };
-
-int tksp_py_node_tokens_init(PyObject *module, tksp_py_state *state) {
-    state->node_tokens_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &node_spec, NULL);
-    return state->node_tokens_type == NULL ? -1 : PyModule_AddType(module, state->node_tokens_type);
-}

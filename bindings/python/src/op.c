@@ -315,14 +315,9 @@ static PyType_Slot op_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec op_spec = {
+PyType_Spec tksp_py_op_spec = {
     .name = "tokenstore._core.Op",
     .basicsize = sizeof(op_object),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = op_slots,
 };
-
-int tksp_py_op_init(PyObject *module, tksp_py_state *state) {
-    state->op_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &op_spec, NULL);
-    return state->op_type == NULL ? -1 : PyModule_AddType(module, state->op_type);
-}

@@ -238,14 +238,9 @@ static PyType_Slot pool_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec pool_spec = {
+PyType_Spec tksp_py_pool_spec = {
     .name = "tokenstore._core.Pool",
     .basicsize = sizeof(tksp_py_pool),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .slots = pool_slots,
 };
-
-int tksp_py_pool_init(PyObject *module, tksp_py_state *state) {
-    state->pool_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &pool_spec, NULL);
-    return state->pool_type == NULL ? -1 : PyModule_AddType(module, state->pool_type);
-}

@@ -110,14 +110,9 @@ static PyType_Slot record_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec record_spec = {
+PyType_Spec tksp_py_record_spec = {
     .name = "tokenstore._core.Record",
     .basicsize = sizeof(record),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .slots = record_slots,
 };
-
-int tksp_py_record_init(PyObject *module, tksp_py_state *state) {
-    state->record_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &record_spec, NULL);
-    return state->record_type == NULL ? -1 : PyModule_AddType(module, state->record_type);
-}

@@ -133,20 +133,12 @@ static PyType_Slot events_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec events_spec = {
+PyType_Spec tksp_py_session_events_spec = {
     .name = "tokenstore._core.SessionEvents",
     .basicsize = sizeof(events_object),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = events_slots,
 };
-
-int tksp_py_session_events_init(PyObject *module, tksp_py_state *state) {
-    state->session_events_type =
-        (PyTypeObject *)PyType_FromModuleAndSpec(module, &events_spec, NULL);
-    return state->session_events_type == NULL
-               ? -1
-               : PyModule_AddType(module, state->session_events_type);
-}
 
 /* ---- for drivers written in Python ------------------------------------------------------------- */
 

@@ -327,17 +327,12 @@ static PyType_Slot spike_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec spike_spec = {
+PyType_Spec tksp_py_spike_spec = {
     .name = "tokenstore._core.Spike",
     .basicsize = sizeof(spike_object),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = spike_slots,
 };
-
-int tksp_py_spike_init(PyObject *module, tksp_py_state *state) {
-    state->spike_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spike_spec, NULL);
-    return state->spike_type == NULL ? -1 : PyModule_AddType(module, state->spike_type);
-}
 
 /* ---- get_token_creator's options ------------------------------------------------------------ */
 

@@ -469,14 +469,9 @@ static PyType_Slot tokens_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec tokens_spec = {
+PyType_Spec tksp_py_tokens_spec = {
     .name = "tokenstore._core.Tokens",
     .basicsize = sizeof(tokens_object),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = tokens_slots,
 };
-
-int tksp_py_tokens_init(PyObject *module, tksp_py_state *state) {
-    state->tokens_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &tokens_spec, NULL);
-    return state->tokens_type == NULL ? -1 : PyModule_AddType(module, state->tokens_type);
-}
