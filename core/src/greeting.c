@@ -130,16 +130,6 @@ static const char *describe(const tks_reply *reply, const tks_target *target,
     return out;
 }
 
-static bool is_not_ready(const tks_reply *reply) {
-    static const char *const words[] = {"LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN"};
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (tks_reply_is_error(reply, words[i])) {
-            return true;
-        }
-    }
-    return tks_reply_is_refusal(reply);
-}
-
 static tks_status judge(const char *command, const tks_reply *reply, const tks_target *target,
                         tks_credentials *credentials, bool *final, tks_error *err) {
     char reason[REASON_SIZE];
@@ -154,7 +144,7 @@ static tks_status judge(const char *command, const tks_reply *reply, const tks_t
                         command);
     }
     const char *why = describe(reply, target, credentials, reason, sizeof(reason));
-    if (is_not_ready(reply)) {
+    if (tks_reply_is_not_now(reply) || tks_reply_is_refusal(reply)) {
         return tks_fail(err, TKS_ERR_CONNECTION, "not ready: %s", why);
     }
     *final = true;

@@ -195,20 +195,13 @@ static tks_need finish(tks_op *op, int64_t now_ms) {
 
 typedef enum verdict { FINAL, UNKNOWN_SCRIPT, NOT_NOW, NOT_HERE } verdict;
 
-/* Errors that say the command was not executed. Source: redis.io, "Redis Cluster specification",
- * "EVAL"; and the error table in Redis' server.c. */
 static verdict judge(const tks_op *op, const tksp_command *command, const tks_reply *reply) {
-    static const char *const not_now[] = {"LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN",
-                                          "MASTERDOWN"};
     if (tks_reply_get_type(reply) != TKS_REPLY_ERROR) return FINAL;
     if (command->raw) return FINAL;
     if (command->script != NULL && tks_reply_is_error(reply, "NOSCRIPT")) return UNKNOWN_SCRIPT;
     if (tks_reply_is_error(reply, "READONLY")) return NOT_HERE;
     if (tks_reply_is_error(reply, "NOAUTH")) return op->asked_to_log_in ? FINAL : NOT_HERE;
-    for (size_t i = 0; i < sizeof not_now / sizeof not_now[0]; i++) {
-        if (tks_reply_is_error(reply, not_now[i])) return NOT_NOW;
-    }
-    return FINAL;
+    return tks_reply_is_not_now(reply) ? NOT_NOW : FINAL;
 }
 
 static void describe(const tks_reply *reply, char *out, size_t size) {

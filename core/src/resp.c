@@ -8,7 +8,7 @@
 
 /* ---- formatting ---- */
 
-enum { COUNT_MAX = 1 + 20 + 2 }; /* a mark, the digits of a size_t, "\r\n" */
+enum { COUNT_MAX = 1 + TKS_INT_SIZE + 2 }; /* a mark, digits, "\r\n" */
 
 static char *put_end(char *at) {
     *at++ = '\r';
@@ -17,15 +17,8 @@ static char *put_end(char *at) {
 }
 
 static char *put_count(char *at, char mark, size_t count) {
-    char digits[20];
-    size_t first = sizeof digits;
-    do {
-        digits[--first] = (char)('0' + count % 10);
-        count /= 10;
-    } while (count > 0);
     *at++ = mark;
-    memcpy(at, digits + first, sizeof digits - first);
-    return put_end(at + (sizeof digits - first));
+    return put_end(at + tks_format_int((int64_t)count, at));
 }
 
 tks_status tks_resp_format(tks_buf *out, size_t argc, const tks_bytes *argv) {
@@ -136,6 +129,14 @@ bool tks_reply_is_error(const tks_reply *reply, const char *word) {
     return reply->type == TKS_REPLY_ERROR &&
            tks_bytes_equal(tks_resp_error_word(tks_reply_get_bytes(reply)),
                            tks_bytes_of(word, strlen(word)));
+}
+
+bool tks_reply_is_not_now(const tks_reply *reply) {
+    static const char *const words[] = {"LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (tks_reply_is_error(reply, words[i])) return true;
+    }
+    return false;
 }
 
 bool tks_reply_is_refusal(const tks_reply *reply) {

@@ -23,13 +23,8 @@ static bool skip(tks_bytes *bytes, const char *part, size_t size) {
 }
 
 static bool skip_number(tks_bytes *bytes, uint32_t number) {
-    char digits[10];
-    size_t first = sizeof digits;
-    do {
-        digits[--first] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    return skip(bytes, digits + first, sizeof digits - first);
+    char digits[TKS_INT_SIZE];
+    return skip(bytes, digits, tks_format_int(number, digits));
 }
 
 static bool read_channel(tks_bytes channel, uint32_t db, tks_session_end *out) {

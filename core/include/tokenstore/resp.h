@@ -90,6 +90,10 @@ tks_bytes tks_resp_quoted_word(tks_bytes message);
 /* An ERROR of this name ("NOSCRIPT")? Within a script too. */
 bool tks_reply_is_error(const tks_reply *reply, const char *word) TKS_ALL_NONNULL;
 
+/* Is it an error that says: not executed, try again later (LOADING, BUSY …)? Source: redis.io, "Redis cluster
+ * specification", "EVAL"; the error table in Redis' server.c. */
+bool tks_reply_is_not_now(const tks_reply *reply) TKS_ALL_NONNULL;
+
 /* An ERROR by which a server that is full turns a new connection away? It comes as the first reply,
  * whatever was sent; nothing of that was read. Source: Redis' networking.c, acceptCommonHandler. */
 bool tks_reply_is_refusal(const tks_reply *reply) TKS_ALL_NONNULL;
