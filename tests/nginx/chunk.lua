@@ -1,4 +1,4 @@
--- Runs the chunk of Lua that a test sends (test_spike.py) as the request's handler; its globals stay for the
+-- Runs the chunk of Lua that a test sends (nginx_lua.py) as the request's handler; its globals stay for the
 -- next one. The answer is the JSON list [true, result, …] or [false, message], as tests/spike/driver.lua's.
 -- luacheck: std ngx_lua
 

@@ -3,14 +3,11 @@ of which fetches; threads, and directives that may be missing."""
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,7 +23,8 @@ from authorization import (
     provider,
     wait_until,
 )
-from lua_process import BEGIN, Lua, Raised, get, opaque, quote
+from lua_process import get, opaque, quote
+from nginx_lua import MAIN, NginxLua, nginx_lua
 from nginx_server import Nginx, running
 from servers import Server
 from servers import running as running_redis
@@ -41,45 +39,6 @@ for name in (
     "test_a_million_reads",
 ):
     del globals()[name]
-
-CHUNK = f"""
-  location = /chunk {{
-    client_body_buffer_size 1m;
-    content_by_lua_file {Path(__file__).parent}/chunk.lua;
-  }}
-"""
-MAIN = "thread_pool tokenstore threads=4 max_queue=1024;"
-HTTP = "lua_shared_dict tokenstore 1m;"
-
-
-class NginxLua(Lua):
-    """A worker in place of an interpreter."""
-
-    def __init__(self, nginx: Nginx) -> None:
-        self.name = "nginx"
-        self.nginx = nginx
-
-    def all(self, chunk: str) -> list[Any]:
-        connection = self.nginx.connect()
-        try:
-            connection.request("POST", "/chunk", chunk.encode())
-            text = connection.getresponse().read()
-        finally:
-            connection.close()
-        good, *results = json.loads(text)
-        if not good:
-            raise Raised(results[0])
-        return results
-
-
-@contextmanager
-def nginx_lua(**options: Any) -> Iterator[NginxLua]:
-    pieces = {"main": MAIN, "http": HTTP, **options}
-    with running(CHUNK, **pieces) as nginx:
-        lua = NginxLua(nginx)
-        lua(BEGIN)
-        yield lua
-
 
 @pytest.fixture
 def lua() -> Iterator[NginxLua]:
