@@ -79,15 +79,19 @@ class Provider:
         self._synced = threading.Semaphore(0)
         self.process: subprocess.Popen[str] | None = None
 
+    client = {
+        "client_id": CLIENT_ID,
+        "client_secret": CLIENT_SECRET,
+        "token_endpoint_auth_method": "client_secret_basic",
+    }
+
     def start(self) -> None:
         config = {
             "issuer": self.url,
             "port": self.port,
-            "client_id": CLIENT_ID,
-            "client_secret": CLIENT_SECRET,
             "jwks": {"keys": self.keys},
             "ttl": self.ttl,
-            "clients": self.clients,
+            "clients": [self.client, *self.clients],
         }
         self.process = subprocess.Popen(
             ["node", str(PROVIDER), json.dumps(config)],

@@ -1,0 +1,170 @@
+"""Every method that each server has, every format and every algorithm, in each language.
+
+What a server has not stands in its table (real_servers.py), with the reason; the tests here ask for that too.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from asking import Driver, InPython, NoTokenError
+from conftest import Start
+from real_servers import (
+    ALGORITHMS,
+    FORMATS,
+    METHODS,
+    ODD,
+    SERVERS,
+    Authlib,
+    MockServer,
+    OidcProvider,
+    OidcProviderOverTls,
+    RealServer,
+    new_key,
+)
+
+# Its options, with nothing that its server has heard of.
+STRANGERS: dict[str, dict[str, Any]] = {
+    "basic": {"client_id": "stranger", "client_secret": ODD},
+    "basic_raw": {"client_id": "stranger", "client_secret": ODD},
+    "post": {"client_id": "stranger", "client_secret": ODD},
+    "client_secret_jwt": {"client_id": "stranger", "client_secret": ODD},
+    "private_key_jwt": {"client_id": "stranger", "client_key": json.dumps(new_key("ES256"))},
+    "none": {"client_id": "stranger"},
+}
+
+by_name = pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.name)
+
+
+def part(token: str, number: int) -> dict[str, Any]:
+    text = token.split(".")[number]
+    loaded: dict[str, Any] = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    return loaded
+
+
+def spike(server: RealServer, method: str, audience: str) -> dict[str, Any]:
+    """Options for a token for `audience`."""
+    options = server.options(method)
+    if audience.endswith("/opaque"):
+        options["token_format"] = "opaque"
+        del options["jwks_url"]
+    return options | server.asked_by(audience)
+
+
+CASES = [
+    pytest.param(kind, method, form, id=f"{kind.name}-{method}-{form}")
+    for kind in SERVERS
+    for method in kind.methods
+    for form in kind.formats
+]
+
+
+@pytest.mark.parametrize(("kind", "method", "form"), CASES)
+def test_each_method(
+    start: Start, driver: Driver, kind: type[RealServer], method: str, form: str
+) -> None:
+    server = start(kind)
+    audience = server.audience(form)
+    with driver.open(spike(server, method, audience)) as get:
+        token = get(audience)
+        assert get(audience) == token
+    if form == "jwt":
+        assert part(token, 1)["aud"] == audience
+        if kind is not MockServer:  # it names no client
+            assert part(token, 1)["client_id"] == server.takes[method]["client_id"]
+
+
+@by_name
+def test_each_algorithm(start: Start, driver: Driver, kind: type[RealServer]) -> None:
+    server = start(kind)
+    method = server.methods[0]
+    seen = set()
+    for algorithm in server.algorithms:
+        audience = server.audience(algorithm, "algorithms")
+        with driver.open(spike(server, method, audience)) as get:
+            seen.add(part(get(audience), 0)["alg"])
+    assert seen == set(server.algorithms)
+
+
+@pytest.mark.parametrize(
+    ("kind", "algorithm"),
+    [
+        pytest.param(kind, algorithm, id=f"{kind.name}-{algorithm}")
+        for kind in (OidcProvider, Authlib)
+        for algorithm in kind.assertions
+    ],
+)
+def test_assertions_signed_with_each_kind_of_key(
+    start: Start, driver: Driver, kind: type[RealServer], algorithm: str
+) -> None:
+    server = start(kind)
+    audience = server.audience("jwt")
+    options = spike(server, "private_key_jwt", audience)
+    options["client_key"] = json.dumps(server.client_keys[algorithm])
+    with driver.open(options) as get:
+        assert part(get(audience), 1)["client_id"] == options["client_id"]
+
+
+# ---- what a server has not -----------------------------------------------------------------------------
+
+
+@by_name
+def test_what_a_server_has_not_is_listed(kind: type[RealServer]) -> None:
+    takes = {method.split()[0] for method in kind.methods}
+    assert set(kind().takes) == set(kind.methods)
+    assert not takes & set(kind.lacks)
+    assert takes | set(kind.lacks) == set(METHODS)
+    assert set(kind.formats) | set(kind.lacks_formats) == set(FORMATS)
+    assert bool(kind.lacks_algorithms) == (set(kind.algorithms) != set(ALGORITHMS))
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [
+        pytest.param(kind, method, id=f"{kind.name}-{method}")
+        for kind in SERVERS
+        for method in kind.lacks
+        if method in STRANGERS  # a certificate is asked for, or not, by the listener
+    ],
+)
+def test_what_a_server_has_not_it_refuses(
+    start: Start, kind: type[RealServer], method: str
+) -> None:
+    server = start(kind)
+    audience = server.audience(kind.formats[0])
+    server.takes, takes = STRANGERS, server.takes
+    try:
+        options = spike(server, method, audience)
+    finally:
+        server.takes = takes
+    with InPython().open(options) as get, pytest.raises(NoTokenError, match=r"40[01] invalid_"):
+        get(audience)
+
+
+@by_name
+def test_wrong_secrets_are_refused(start: Start, driver: Driver, kind: type[RealServer]) -> None:
+    """So it is their right ones that the others log in with."""
+    if kind is MockServer:
+        return  # it believes whoever asks: what it shows of methods is no more than that it takes such requests
+    server = start(kind)
+    audience = server.audience(kind.formats[0])
+    for method in server.methods:
+        options = spike(server, method, audience)
+        if "client_secret" in options:
+            options["client_secret"] = "wrong" + options["client_secret"]
+        elif "client_key" in options:
+            options["client_key"] = json.dumps(new_key("RS256", "client-RS256"))
+        elif kind is OidcProviderOverTls:
+            options["client_id"] = {"signed": "alone", "alone": "signed"}[options["client_id"]]
+        else:
+            options["client_id"] = "stranger"
+        with (
+            driver.open(options) as get,
+            pytest.raises(NoTokenError, match=r"40[01] invalid_") as caught,
+        ):
+            get(audience)
+        assert "canary" not in str(caught.value)
