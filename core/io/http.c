@@ -1,4 +1,4 @@
-/* http.c - see tokenstore/http_client.h. Life, fork, and who has which handle.
+/* http.c - see tokenstore/http_client.h. Life, fork, and the pool of handles.
  *
  * A fetch takes the handle that was used last, so that one thread after the other keeps one connection;
  * where all are busy it makes another. Nobody waits for a handle: there are as many as fetches at a time,

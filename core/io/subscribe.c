@@ -58,7 +58,7 @@ static tks_status judge_subscribed(const tks_reply *reply, tksp_failure *failure
     }
     if (tks_reply_get_type(reply) != TKS_REPLY_ERROR) {
         return tks_fail(&failure->error, TKS_ERR_CONNECTION,
-                        "SUBSCRIBE was answered with something else than its confirmation");
+                        "SUBSCRIBE was answered with something other than its confirmation");
     }
     tks_reply_describe_error(reply, reason, sizeof(reason));
     failure->final = true;

@@ -379,7 +379,7 @@ static tks_status listen_once(call *c, tksp_heard *heard, tks_error *err) {
         sub->heard_at = tksp_clock();
         sub->known_ms = sub->empty_ms;
         if (!take(sub, reply, heard)) {
-            lost = "the server said something that nobody asked for";
+            lost = "the server sent a message that was not requested";
         }
         if (sub->message != reply) {
             tks_reply_free(reply);

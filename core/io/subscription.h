@@ -1,7 +1,7 @@
 /* subscription.h - a connection of its own that listens to channels, and comes back when it was lost.
  *
  * Purpose:   Redis publishes to whoever is connected at that moment. So a lost connection is not hidden: it
- *            is told as LOST, tried again with growing pauses, and told as GAP when it listens again. A PING
+ *            is reported as LOST, tried again with growing pauses, and reported as GAP when it listens again. A PING
  *            after every `ping_ms` of silence finds out that the server is gone.
  * Lifecycle: new (connects nothing), open, next any number of times, close, free after the last user.
  *            The client must outlive it.

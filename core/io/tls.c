@@ -191,7 +191,7 @@ cleanup:
     return TKS_OK;
 }
 
-/* Would another certificate of an authority mend it? */
+/* Could another CA certificate change the verdict? */
 static bool is_about_trust(long verdict) {
     static const long verdicts[] = {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT,
                                     X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,

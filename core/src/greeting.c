@@ -140,7 +140,7 @@ static tks_status judge(const char *command, const tks_reply *reply, const tks_t
     }
     if (tks_reply_get_type(reply) != TKS_REPLY_ERROR) {
         return tks_fail(err, TKS_ERR_CONNECTION,
-                        "%s was answered with something else than OK: is this a Redis server?",
+                        "%s was answered with something other than OK: is this a Redis server?",
                         command);
     }
     const char *why = describe(reply, target, credentials, reason, sizeof(reason));

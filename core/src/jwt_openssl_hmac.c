@@ -1,6 +1,6 @@
 /* jwt_openssl_hmac.c - HS256/384/512 by OpenSSL.
  *
- * Purpose:   what jwt_sodium.c does, for who links OpenSSL anyway: its SHA-2 uses what processors have for
+ * Purpose:   what jwt_sodium.c does, for programs that link OpenSSL anyway: its SHA-2 uses what processors have for
  *            that, and takes a third of the time of libsodium's portable one.
  * Lifecycle: a secret is kept as the two digests of HMAC after their key blocks (RFC 2104), for each hash:
  *            that is all that is ever needed of it, and it saves two compressions per token.

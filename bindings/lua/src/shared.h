@@ -38,7 +38,7 @@ enum {
     TKSP_UP_COUNT = TKSP_UP_SESSION_EVENTS
 };
 
-/* How the result of an operation is told. */
+/* How the result of an operation is given to Lua. */
 typedef enum tksp_lua_form {
     TKSP_FORM_TOKEN,   /* tokens as Token tables */
     TKSP_FORM_SESSION, /* tokens as Session tables */

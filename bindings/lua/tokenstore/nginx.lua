@@ -3,7 +3,7 @@
 --
 --   pools        nginx keeps idle connections, in pools named by all that makes a connection what it is;
 --                clients with equal settings share one. pool_size is the most connections that one worker
---                has; who finds them all busy waits in a queue.
+--                has; further requests queue for up to `connect_timeout`.
 --   deadlines    one for a whole operation, retries included, by a monotonic clock
 --   trust        a connection goes back to its pool only after exactly the replies that were due. A request
 --                that is given up half way - by a deadline, by a client that went away - closes it.

@@ -201,7 +201,7 @@ end
 
 -- ---- what spike.lua calls --------------------------------------------------------------------------
 
--- Phases that can wait. What is there already can be had in any.
+-- Phases that can wait. A cached token is available in any phase.
 local WAITING = {
   rewrite = true, server_rewrite = true, access = true, content = true, timer = true,
   ssl_cert = true, ssl_client_hello = true,

@@ -2,7 +2,7 @@
 
 -- Types of tokenstore.session_events for LuaLS (lua-language-server). Never loaded.
 
----What is told. A session has ended: `id` and `rjwt` are there. Or nobody listened for a while, and ends between
+---An event. A session has ended: `id` and `rjwt` are there. Or nobody listened for a while, and ends between
 ---`lost_at` and `restored_at` may not have been told.
 ---@class tokenstore.SessionEvent
 ---@field kind "expired"|"del"|"gap"

@@ -12,7 +12,7 @@ __all__ = ["AsyncClosing", "Closing"]
 
 
 class Closing:
-    """For who has ``close()``: ``with`` calls it at its end."""
+    """For classes with ``close()``: ``with`` calls it at its end."""
 
     if TYPE_CHECKING:
 
@@ -31,7 +31,7 @@ class Closing:
 
 
 class AsyncClosing:
-    """For who has ``aclose()``: ``async with`` awaits it at its end."""
+    """For classes with ``aclose()``: ``async with`` awaits it at its end."""
 
     if TYPE_CHECKING:
 

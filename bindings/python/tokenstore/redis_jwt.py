@@ -132,7 +132,7 @@ class RedisJWT(Store):
             raise TypeError(f"data must be a dict, not {type(data).__name__}")
         if request is not None:
             if data is not None and "request" in data:
-                raise DataError("data has a member named request: that name is for who asked")
+                raise DataError("data has a member named request: that name is reserved for the client's address and user agent")
             data = {**(data or {}), "request": _who(request)}
         return self._driver.run(self._ops.sign(id, ttl, None, data))
 

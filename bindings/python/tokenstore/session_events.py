@@ -1,7 +1,7 @@
 """The ends of sessions, as Redis reports them: what ``RedisJWT.events()`` and ``RedisJWT.on()`` stand on.
 
-Redis tells who listens at that moment, and keeps nothing for who does not. So a lost connection is made again
-by itself, and what may have been missed is told as a :class:`SessionGap`: look then whether the sessions that
+Redis tells those that listen at that moment, and does not queue events for others. A lost connection is re-established
+by itself, and what may have been missed is reported as a :class:`SessionGap`: look then whether the sessions that
 you know of still exist.
 """
 

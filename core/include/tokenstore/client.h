@@ -54,7 +54,7 @@ tks_status tks_client_run(tks_client *client, tks_op *op, int64_t timeout_ms,
 
 typedef struct tks_flight tks_flight; /* an operation on its way */
 
-/* tks_client_run in two halves, for who has something to do while the answer is on its way. The first
+/* tks_client_run in two halves, for callers with work to do while the answer is on its way. The first
  * may wait for a connection, not for an answer; what goes wrong with either is said by the second. TKS_OK,
  * TKS_ERR_CLOSED, TKS_ERR_MEMORY. `interrupt` is borrowed until the end. */
 TKS_MUST_USE tks_status tks_client_begin(tks_client *client, tks_op *op, int64_t timeout_ms,
@@ -78,7 +78,7 @@ void tks_flight_free(tks_flight *flight);
 /* The target, borrowed; of an embedded server: the unix socket it listens on. */
 const tks_target *tks_client_get_target(const tks_client *client) TKS_ALL_NONNULL;
 
-/* The id of this process, without a system call where the system allows: for who has to know on each
+/* The id of this process, without a system call where the system allows: for callers that must know on each
  * call whether it is in a forked child. */
 pid_t tks_client_get_pid(const tks_client *client) TKS_ALL_NONNULL;
 

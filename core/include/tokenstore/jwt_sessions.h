@@ -39,7 +39,7 @@ TKS_MUST_USE tks_status tks_jwt_sessions_new(const tks_jwt_sessions_options *opt
 /* NULL is accepted. Operations that were made may still run. */
 void tks_jwt_sessions_free(tks_jwt_sessions *sessions);
 
-/* `max_data_size`, for who writes the data's text. */
+/* `max_data_size`, for callers that write the data's text. */
 size_t tks_jwt_sessions_get_max_data_size(const tks_jwt_sessions *sessions) TKS_ALL_NONNULL;
 
 /* A duration as the Node package takes it: "50 seconds", "15 minutes", "5h", "3 days", "1 year" (365.25

@@ -61,7 +61,7 @@ typedef enum tks_event_type {
     TKS_EVENT_START,    /* the first step */
     TKS_EVENT_REPLIES,  /* all replies of the batch, in order */
     TKS_EVENT_RESPONSE, /* to the HTTP request, whatever its status */
-    TKS_EVENT_LOST,     /* no connection could be had, or it ended before the last reply */
+    TKS_EVENT_LOST,     /* no connection could be opened, or it ended before the last reply */
     TKS_EVENT_AWAKE,    /* the sleep is over */
     TKS_EVENT_DEADLINE  /* the driver's deadline has passed, or would pass during the sleep */
 } tks_event_type;
@@ -166,7 +166,7 @@ tks_notes *tks_op_get_notes(tks_op *op) TKS_ALL_NONNULL;
 const tks_result *tks_op_get_result(const tks_op *op) TKS_ALL_NONNULL;
 
 /* What is known of a result of type TKS_RESULT_TOKEN before the answer comes: its app, type, token and id,
- * for who wants to use the time until then. Whether it is found, and all else, the result says; where it
+ * for callers that want to use the time until then. Whether it is found, and all else, the result says; where it
  * has another id, that one counts. NULL: nothing is known. Borrowed as the result. */
 const tks_token *tks_op_get_expected(const tks_op *op) TKS_ALL_NONNULL;
 

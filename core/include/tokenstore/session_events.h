@@ -1,8 +1,8 @@
-/* tokenstore/session_events.h - the blocking driver of session events: who waits for the end of sessions.
+/* tokenstore/session_events.h - the blocking driver of session events: waits for sessions to end.
  *
  * Purpose:   a connection of its own, outside the client's pool, listens to what Redis says about keys.
- *            Redis keeps nothing for who is not there: when the connection was lost, it is made again, and
- *            what may have been missed is told as a gap.
+ *            Redis does not queue events for absent subscribers. A lost connection is re-established, and the
+ *            time in between is reported as a gap.
  * Lifecycle: open, next any number of times, close, free after the last user. The client must outlive it.
  * Threads:   next by one thread at a time - a second one gets an error; close from any.
  * Fork:      it belongs to the process that made it; in a child, next says so. */

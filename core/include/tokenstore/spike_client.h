@@ -43,7 +43,7 @@ bool tks_spike_client_is_current(tks_spike_client *client, tks_bytes audience, t
 bool tks_spike_client_get_times(tks_spike_client *client, tks_bytes audience,
                                 int64_t *good_until_ms, int64_t *renew_at_ms);
 
-/* Appends the token for `audience` to `out`, however it is to be had. `timeout_ms` 0: the retry budget
+/* Appends the token for `audience` to `out`, from memory, Redis or the server. `timeout_ms` 0: the retry budget
  * and what waiting for another process may take. TKS_OK, TKS_ERR_SPIKE, TKS_ERR_SPIKE_AUTH, TKS_ERR_TIMEOUT, TKS_ERR_DATA (the
  * audience breaks a limit), TKS_ERR_INTERRUPTED, TKS_ERR_CLOSED, TKS_ERR_MEMORY. */
 tks_status tks_spike_client_get(tks_spike_client *client, tks_bytes audience, int64_t timeout_ms,

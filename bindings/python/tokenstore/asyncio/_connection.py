@@ -33,7 +33,7 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
     """A connection, and its place in the event loop.
 
     It writes at once when nothing is under way, otherwise once in a round of the loop. It is *open* from the end of
-    the greeting until the connection breaks or is closed; then its pool is told, once, if it ever was open.
+    the greeting until the connection breaks or is closed; then it tells its pool, once, if it ever was open.
     """
 
     __slots__ = (
