@@ -174,6 +174,17 @@ function cases.events()
   events:close()
 end
 
+function cases.credentials()
+  tokenstore = require "tokenstore"
+  local store = assert(tokenstore.RedisTokens {
+    redis = url, credentials = function() return "default", "of one that has no password" end,
+  })
+  begin()
+  expect(store.client:execute("ECHO", "x"))
+  local token, message, code = store:create { app = "a", type = "t", owner = owner, data = data }
+  expect(token, message, code)
+end
+
 function cases.jwt()
   local jwt = require "tokenstore.jwt"
   require "tokenstore.openssl"

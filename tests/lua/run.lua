@@ -11,7 +11,7 @@ local FILES = {
   "module", "data", "vectors", "operations", "tokens", "pages", "sessions",
   "tokenstore", "redis_jwt", "client",
   "arguments", "handles", "run", "secrets", "lifecycle", "interrupt", "types", "jwt", "jwt_secrets",
-  "session_events", "embedded", "cookie",
+  "session_events", "embedded", "cookie", "credentials",
 }
 
 -- With these settings every allocation that may collect does a full cycle. Code that LuaJIT has compiled

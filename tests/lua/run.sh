@@ -49,6 +49,6 @@ fi
 if [ -n "${MEMORY_HOST-}" ]; then
   # Unlike an interpreter it frees all it has, so that what is left is a leak.
   LD_PRELOAD='' ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=1 "$MEMORY_HOST" "$here/memory.lua" load open \
-    connect create get update rotate list many sessions tokenstore raw run jwt events failures || status=1
+    connect create get update rotate list many sessions tokenstore raw run jwt events credentials failures || status=1
 fi
 exit $status

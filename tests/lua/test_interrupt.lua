@@ -85,6 +85,17 @@ test("in a loop that LuaJIT has compiled", function()
   ]]
 end)
 
+test("in a client that asks for credentials", function()
+  check_interrupted([[
+    local tokenstore = require "tokenstore"
+    local waiter = tokenstore.Client {
+      redis = url, client_name = key, timeout = 60, credentials = function() return "default", "" end,
+    }
+    waiter:execute("BLPOP", key, 0)
+    print "went on"
+  ]], "")
+end)
+
 test("in a coroutine", function()
   check_interrupted [[
     local thread = coroutine.wrap(function() waiter:execute("BLPOP", key, 0) print "went on" end)

@@ -1,5 +1,8 @@
 /* blocking.c - the module tokenstore.blocking: a client, which runs operations to their end. */
+#include <string.h>
+
 #include "convert.h"
+#include "credentials.h"
 #include "driver.h"
 #include "session_events.h"
 #include "target.h"
@@ -17,8 +20,17 @@ static tksp_lua_client *check_client(lua_State *L) {
 
 enum { NOTES_MAX = 16 * 1024 };
 
-/* client(url, options, keep): connects nothing yet, but starts the server of embedded:. Where `keep` is true, it keeps
- * what operations note for take_notes. */
+static tks_status let_ask(tks_target *target, tks_error *err) {
+    if (target->transport == TKS_EMBEDDED) {
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "credentials is not for embedded: such a server has no password");
+    }
+    target->asks = true;
+    return TKS_OK;
+}
+
+/* client(url, options, keep, asks): connects nothing yet, but starts the server of embedded:. Where `keep` is true, it
+ * keeps what operations note for take_notes; where `asks` is, operations go by run_asking. */
 static int client(lua_State *L) {
     tksp_lua_watch watch;
     tks_interrupt interrupt = tksp_lua_watch_hook(L, &watch);
@@ -26,7 +38,7 @@ static int client(lua_State *L) {
     tks_status status = TKS_OK;
     tksp_lua_client *box = NULL;
 
-    lua_settop(L, 3);
+    lua_settop(L, 4);
     box = lua_newuserdata(L, sizeof *box);
     box->keeps_notes = lua_toboolean(L, 3) != 0;
     tks_notes_init(&box->notes, NOTES_MAX);
@@ -36,6 +48,9 @@ static int client(lua_State *L) {
     tksp_lua_set_kind(L, TKSP_UP_CLIENT);
 
     status = tksp_lua_read_target(L, &box->target, &err);
+    if (status == TKS_OK && lua_toboolean(L, 4)) {
+        status = let_ask(box->target, &err);
+    }
     if (status == TKS_OK) {
         tks_target *target = box->target;
         box->target = NULL;
@@ -136,12 +151,108 @@ static int run(lua_State *L) {
     return status == TKS_OK ? results : tksp_lua_fail_wait(L, &watch, status, &err);
 }
 
+/* ---- a client that asks for credentials -------------------------------------------------------- */
+
+/* A run comes back to Lua before a connection is opened, and may never be gone on with: then the collector ends it. It
+ * has nothing of the client's pool meanwhile. */
+typedef struct lua_flight {
+    tksp_lua_client *client; /* kept alive by this userdata */
+    tksp_lua_op op;          /* taken over */
+    tksp_lua_watch watch;
+    tks_interrupt interrupt; /* borrowed by `flight` */
+    tks_flight *flight;      /* NULL: not begun, or ended */
+} lua_flight;
+
+static void end_flight(lua_flight *self) {
+    tks_flight_free(self->flight);
+    self->flight = NULL;
+}
+
+static int flight_gc(lua_State *L) {
+    lua_flight *self = tksp_lua_check(L, 1, TKSP_UP_FLIGHT);
+    end_flight(self);
+    tksp_lua_op_clear(&self->op);
+    return 0;
+}
+
+/* nil, and what the method gives. */
+static int push_end(lua_State *L, lua_flight *self, tks_status status, const tks_error *err) {
+    int results = 0;
+    end_flight(self);
+    if (self->client->keeps_notes && !tks_notes_is_empty(tks_op_get_notes(self->op.op))) {
+        tks_notes_move(tks_op_get_notes(self->op.op), &self->client->notes);
+    }
+    lua_pushnil(L);
+    if (status == TKS_OK) {
+        results = tksp_lua_push_result(L, &self->op);
+    }
+    tksp_lua_op_clear(&self->op);
+    return 1 + (status == TKS_OK ? results : tksp_lua_fail_wait(L, &self->watch, status, err));
+}
+
+/* To the next question, or to the end. The flight is on top. */
+static int go_on(lua_State *L, lua_flight *self) {
+    tks_error err = TKS_ERROR_INIT;
+    bool asks = false;
+    tks_status status = tks_flight_proceed(self->flight, &asks, &err);
+    return asks ? 1 : push_end(L, self, status, &err);
+}
+
+/* run_asking(client, operation): nil and the operation's result; or, where user and password are needed for a new
+ * connection, a flight for run_given. The operation is empty afterwards. */
+static int run_asking(lua_State *L) {
+    tksp_lua_client *box = check_client(L);
+    tksp_lua_op *op = tksp_lua_check(L, 2, TKSP_UP_OP);
+    tks_error err = TKS_ERROR_INIT;
+    tks_status status = TKS_OK;
+    lua_flight *self = NULL;
+    if (op->op == NULL) {
+        return luaL_error(L, "this operation was run before");
+    }
+    lua_settop(L, 2);
+    self = lua_newuserdata(L, sizeof *self);
+    memset(self, 0, sizeof *self);
+    tks_buf_init(&self->op.scratch, 0);
+    tksp_lua_set_kind(L, TKSP_UP_FLIGHT);
+    tksp_lua_keep(L, 3, 1);
+    self->client = box;
+    self->op = *op;
+    op->op = NULL;
+    tks_buf_init(&op->scratch, SIZE_MAX);
+    tksp_lua_op_clear(op);
+    self->interrupt = tksp_lua_watch_hook(L, &self->watch);
+    status = tks_client_begin(box->client, self->op.op, self->op.timeout_ms, &self->interrupt,
+                              &self->flight, &err);
+    return status == TKS_OK ? go_on(L, self) : push_end(L, self, status, &err);
+}
+
+/* run_given(flight, user, password): as run_asking. */
+static int run_given(lua_State *L) {
+    lua_flight *self = tksp_lua_check(L, 1, TKSP_UP_FLIGHT);
+    tks_error err = TKS_ERROR_INIT;
+    tks_credentials made;
+    tks_status status = TKS_OK;
+    if (self->flight == NULL || self->client->client == NULL) {
+        return luaL_error(L, "this run has ended");
+    }
+    lua_settop(L, 3);
+    self->interrupt = tksp_lua_watch_hook(L, &self->watch); /* the function may have set a hook */
+    status = tksp_lua_read_credentials(L, 2, &made, &err);
+    if (status != TKS_OK) {
+        return push_end(L, self, status, &err);
+    }
+    tks_flight_give(self->flight, &made);
+    lua_settop(L, 1);
+    return go_on(L, self);
+}
+
 TKSP_LUA_OPEN int luaopen_tokenstore_blocking(lua_State *L);
 
 int luaopen_tokenstore_blocking(lua_State *L) {
     static const luaL_Reg functions[] = {{"client", client},         {"close", client_close},
                                          {"url", client_url},        {"run", run},
-                                         {"take_notes", take_notes}, {NULL, NULL}};
+                                         {"take_notes", take_notes}, {"run_asking", run_asking},
+                                         {"run_given", run_given},   {NULL, NULL}};
     tks_error err = TKS_ERROR_INIT;
     if (tks_secret_start(&err) != TKS_OK) {
         return luaL_error(L, "tokenstore: %s", err.message);
@@ -149,6 +260,7 @@ int luaopen_tokenstore_blocking(lua_State *L) {
     lua_newtable(L);
     tksp_lua_set_drivers(L, functions);
     tksp_lua_set_gc(L, TKSP_UP_CLIENT, client_gc);
+    tksp_lua_set_gc(L, TKSP_UP_FLIGHT, flight_gc);
     tksp_lua_open_session_events(L);
     return 1;
 }

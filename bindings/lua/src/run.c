@@ -3,7 +3,7 @@
  * Purpose:   a run takes an operation over, says what it needs, and reads the replies out of the bytes
  *            that it is fed. Retries and what a lost connection means are the operation's, as ever.
  *
- *                 run_start ─► "send", bytes, patience, once ─► [run_greet, run_feed … run_greeted]
+ *                 run_start ─► "send", bytes, patience, once ─► [run_give, run_greet, run_feed … run_greeted]
  *                                   run_answer until it says what comes next ─► …
  *                                   … or run_lost, run_deadline ─► …
  *                           ─► "sleep", seconds ─► run_awake or run_deadline ─► …
@@ -25,6 +25,7 @@
 
 #include "args.h"
 #include "convert.h"
+#include "credentials.h"
 #include "target.h"
 #include "tokenstore/connecting.h"
 #include "tokenstore/greeting.h"
@@ -39,6 +40,7 @@ typedef struct lua_run {
     size_t max_reply;
     tks_reader *reader;
     tks_greeting greeting;
+    tks_credentials credentials; /* for the next connection; no password: none were given */
     tks_reply *few[REPLIES_INLINE];
     tks_reply **replies; /* `few`, or more on the heap */
     size_t due, got;
@@ -62,6 +64,7 @@ static void forget_replies(lua_run *run) {
 static void clear(lua_run *run) {
     forget_replies(run);
     tks_greeting_clear(&run->greeting);
+    tks_credentials_clear(&run->credentials);
     tksp_lua_op_clear(&run->op);
     run->need = TKS_DONE;
 }
@@ -287,13 +290,38 @@ static int run_error(lua_State *L) {
 
 /* ---- bytes ------------------------------------------------------------------------------------ */
 
-/* run_greet(run, target): what is to be said on a new connection. What is fed next are the replies to it. */
+/* run_give(run, user, password): what `credentials` returned, for the next connection that is opened. True, or nil,
+ * message, code. */
+static int run_give(lua_State *L) {
+    lua_run *run = check(L, TKS_NEED_SEND);
+    tks_error err = TKS_ERROR_INIT;
+    tks_status status = TKS_OK;
+    lua_settop(L, 3);
+    tks_credentials_clear(&run->credentials);
+    status = tksp_lua_read_credentials(L, 2, &run->credentials, &err);
+    if (status != TKS_OK) {
+        return tksp_lua_fail(L, status, &err);
+    }
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static tks_credentials *given(lua_run *run) {
+    return run->credentials.password != NULL ? &run->credentials : NULL;
+}
+
+/* run_greet(run, target): what is to be said on a new connection. What is fed next are the replies to it. False where
+ * run_give is wanted before. */
 static int run_greet(lua_State *L) {
     lua_run *run = check(L, TKS_NEED_SEND);
     const tksp_lua_target *target = tksp_lua_check(L, 2, TKSP_UP_TARGET);
     tks_error err = TKS_ERROR_INIT;
     tks_greeting_clear(&run->greeting);
-    if (tks_greeting_init(&run->greeting, target->target, NULL, &err) != TKS_OK) {
+    if (target->target->asks && given(run) == NULL) {
+        lua_pushboolean(L, 0);
+        return 1;
+    }
+    if (tks_greeting_init(&run->greeting, target->target, given(run), &err) != TKS_OK) {
         return luaL_error(L, "%s", err.message);
     }
     expect(L, run, run->greeting.count);
@@ -302,15 +330,20 @@ static int run_greet(lua_State *L) {
 }
 
 /* run_greeted(run, target): true when the replies that came, all or not, say nothing against going on;
- * else nil, message, code, final. What is fed next are the replies to the batch. */
+ * else nil, message, code, final, and whether what was given was refused. What is fed next are the replies to the
+ * batch. */
 static int run_greeted(lua_State *L) {
     lua_run *run = check(L, TKS_NEED_SEND);
     const tksp_lua_target *target = tksp_lua_check(L, 2, TKSP_UP_TARGET);
     tks_error err = TKS_ERROR_INIT;
-    bool final = false;
-    tks_status status = tks_greeting_judge(&run->greeting, target->target, NULL, run->replies,
+    bool final = false, refused = false;
+    tks_status status = tks_greeting_judge(&run->greeting, target->target, given(run), run->replies,
                                            run->got, &final, &err);
     tks_greeting_clear(&run->greeting);
+    refused = run->credentials.refused;
+    if (status == TKS_OK || refused) {
+        tks_credentials_clear(&run->credentials); /* each connection asks anew */
+    }
     expect(L, run, tks_op_get_batch(run->op.op)->replies);
     if (status == TKS_OK) {
         lua_pushboolean(L, 1);
@@ -318,7 +351,8 @@ static int run_greeted(lua_State *L) {
     }
     tksp_lua_fail(L, status, &err);
     lua_pushboolean(L, final);
-    return 4;
+    lua_pushboolean(L, refused);
+    return 5;
 }
 
 /* Reads what came. TKS_OK: exactly the replies that are due have come, or (*whole is false) not all of them
@@ -428,6 +462,7 @@ void tksp_lua_open_run(lua_State *L) {
         {"run_deadline", run_deadline},
         {"run_error", run_error},
         {"run_notes", run_notes},
+        {"run_give", run_give},
         {"run_greet", run_greet},
         {"run_greeted", run_greeted},
         {"run_feed", run_feed},

@@ -35,7 +35,8 @@ enum {
     TKSP_UP_NODE_TOKENS,    /* metatable of what is behind a Tokenstore */
     TKSP_UP_JWT_SESSIONS,   /* metatable of what is behind a RedisJWT */
     TKSP_UP_SESSION_EVENTS, /* metatable of what is behind SessionEvents */
-    TKSP_UP_COUNT = TKSP_UP_SESSION_EVENTS
+    TKSP_UP_FLIGHT,         /* metatable of the blocking module's runs that ask for credentials */
+    TKSP_UP_COUNT = TKSP_UP_FLIGHT
 };
 
 /* How the result of an operation is given to Lua. */

@@ -69,17 +69,21 @@ static int target_gc(lua_State *L) {
     return 0;
 }
 
-/* target(url, options) */
+/* target(url, options, asks): where `asks` is true, each new connection wants run_give. */
 static int target(lua_State *L) {
     tks_error err = TKS_ERROR_INIT;
     tks_status status = TKS_OK;
     tksp_lua_target *self = NULL;
-    lua_settop(L, 2);
+    lua_settop(L, 3);
     self = lua_newuserdata(L, sizeof *self);
     self->target = NULL;
     tksp_lua_set_kind(L, TKSP_UP_TARGET);
     status = tksp_lua_read_target(L, &self->target, &err);
-    return status == TKS_OK ? 1 : tksp_lua_fail(L, status, &err);
+    if (status != TKS_OK) {
+        return tksp_lua_fail(L, status, &err);
+    }
+    self->target->asks = lua_toboolean(L, 3) != 0;
+    return 1;
 }
 
 static void set_text(lua_State *L, const char *name, const char *text) {

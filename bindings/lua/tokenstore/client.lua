@@ -30,17 +30,34 @@ function Client.nonblocking()
   return type(nginx) == "table" and nginx.socket ~= nil and nginx.socket.tcp ~= nil
 end
 
--- driver.run that hands on what an operation noted.
-local function logging(driver, write, url)
+-- driver.run that asks `credentials` for user and password of each new connection. What it raises reaches
+-- the caller.
+local function asking(driver, credentials)
+  local function go_on(flight, ...)
+    if flight then
+      return go_on(driver.run_given(flight, credentials()))
+    end
+    return ...
+  end
+  return function(handle, operation, message, code)
+    if not operation then
+      return operation, message, code
+    end
+    return go_on(driver.run_asking(handle, operation))
+  end
+end
+
+-- `run` that hands on what an operation noted.
+local function logging(run, take_notes, write, url)
   local function finish(handle, ...)
-    local notes = driver.take_notes(handle)
+    local notes = take_notes(handle)
     if notes then
       logger.write(write, notes, url)
     end
     return ...
   end
   return function(handle, ...)
-    return finish(handle, driver.run(handle, ...))
+    return finish(handle, run(handle, ...))
   end
 end
 
@@ -53,15 +70,18 @@ function Client.open(url, client_options)
       url = DEFAULT_URL
     end
   end
-  local write = client_options.logger
-  client_options.logger = nil
-  local handle, message, code = driver.client(url, client_options, write)
+  local write, credentials = client_options.logger, client_options.credentials
+  client_options.logger, client_options.credentials = nil, nil
+  local handle, message, code = driver.client(url, client_options, write, credentials)
   if not handle then
     return nil, message, code
   end
   local run = driver.run
+  if credentials and driver.run_asking then
+    run = asking(driver, credentials)
+  end
   if write and driver.take_notes then
-    run = logging(driver, write, driver.url(handle))
+    run = logging(run, driver.take_notes, write, driver.url(handle))
   end
   -- _run takes _handle and an operation to its end; methods of stores call it too.
   return setmetatable({

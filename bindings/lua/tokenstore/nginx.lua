@@ -2,8 +2,9 @@
 -- worker is never blocked. Client takes it by itself wherever there are cosockets.
 --
 --   pools        nginx keeps idle connections, in pools named by all that makes a connection what it is;
---                clients with equal settings share one. pool_size is the most connections that one worker
---                has; further requests queue for up to `connect_timeout`.
+--                clients with equal settings, and the same function as `credentials`, share one. pool_size
+--                is the most connections that one worker has; further requests queue for up to
+--                `connect_timeout`.
 --   deadlines    one for a whole operation, retries included, by a monotonic clock
 --   trust        a connection goes back to its pool only after exactly the replies that were due. A request
 --                that is given up half way - by a deadline, by a client that went away - closes it.
@@ -30,13 +31,13 @@ local salt = core.random(32)
 local driver = {}
 
 -- A client for a URL and options, which connects nothing yet; nil, message, code.
-function driver.client(url, options, write)
-  local target, message, code = core.target(url, options)
+function driver.client(url, options, write, credentials)
+  local target, message, code = core.target(url, options, credentials ~= nil)
   if not target then
     return nil, message, code
   end
   local handle
-  handle, message, code = settings.of(target, core.target_info(target, salt))
+  handle, message, code = settings.of(target, core.target_info(target, salt), credentials)
   if handle then
     handle.logger = write
     handle.source = { url = url, options = options } -- for threads, which make a client of their own

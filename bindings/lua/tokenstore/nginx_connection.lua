@@ -2,7 +2,8 @@
 -- (`handle`) is made by nginx_settings.lua.
 --
 -- A failure is a table: message, code, timeout (the time that was given is over), final (trying again
--- cannot help), sent (a byte of the batch may have reached the server).
+-- cannot help), sent (a byte of the batch may have reached the server), asks (the client's `credentials` must
+-- be asked, and then it can be tried again at once).
 
 local core = require "tokenstore.core"
 local pool = require "tokenstore.nginx_pool"
@@ -168,14 +169,13 @@ local function start_tls(handle, socket)
 end
 
 -- AUTH, SELECT, CLIENT SETNAME. A failure.
-local function greet(handle, socket, run, limit)
+local function greet(handle, socket, run, words, limit)
   give_time(socket, limit)
-  local words = core.run_greet(run, handle.target)
   local ok, failure = connection.exchange(socket, run_feed, run, words, limit)
   -- A server that is full answers once and hangs up: what it said tells more than its end.
-  local fine, message, code, final = core.run_greeted(run, handle.target)
+  local fine, message, code, final, refused = core.run_greeted(run, handle.target)
   if not fine then
-    return { message = message, code = code, final = final }
+    return { message = message, code = code, final = final, asks = refused }
   end
   if not ok and failure.hung_up then
     failure.message = failure.message .. handle.hint
@@ -245,10 +245,9 @@ local function connect(socket, handle, options, now, wait)
   return ok, tostring(why)
 end
 
--- A connection to the target for a run, from the pool or a new one, for an exchange until `limit`: a socket,
--- and whether it was used before; or nil and why not. On one that was used before, the first byte of an
--- answer is waited for until `silence`. `options` are the pool's.
-function connection.open(handle, run, options, limit, silence, now)
+-- As connection.open, with the credentials that the run was given. Where it has none and wants them, nothing
+-- is open when this returns.
+local function open(handle, run, options, limit, silence, now)
   local allowed, socket = pcall(tcp)
   if not allowed then
     return nil, fail_phase()
@@ -264,6 +263,11 @@ function connection.open(handle, run, options, limit, silence, now)
   elseif socket:getreusedtimes() > 0 then
     return socket, true
   end
+  local words = core.run_greet(run, handle.target)
+  if not words then
+    socket:close()
+    return nil, { asks = true }
+  end
   connect_limit = min(limit, clock() + handle.connect_timeout)
   local failure
   if handle.tls then
@@ -274,12 +278,35 @@ function connection.open(handle, run, options, limit, silence, now)
         " (does the server speak TLS on this port?)")
     end
   end
-  failure = greet(handle, socket, run, connect_limit)
+  failure = greet(handle, socket, run, words, connect_limit)
   if failure then
     return fail_open(handle, socket, limit, "", failure, "")
   end
   give_time(socket, limit)
   return socket, false
+end
+
+-- A connection to the target for a run, from the pool or a new one, for an exchange until `limit`: a socket,
+-- and whether it was used before; or nil and why not. On one that was used before, the first byte of an
+-- answer is waited for until `silence`. `options` are the pool's.
+--
+-- `credentials` is asked for each new one, and once more where the server refuses what it gave. There is no
+-- way to look whether nginx has a connection but to connect; while the function is asked, which may take its
+-- time and use this very client, that one is closed again.
+function connection.open(handle, run, options, limit, silence, now)
+  local socket, used = open(handle, run, options, limit, silence, now)
+  local refused = false
+  while not socket and used.asks and not refused do
+    refused = used.final
+    local given, message, code = core.run_give(run, handle.credentials())
+    if not given then
+      return nil, { message = message, code = code, final = true, sent = false }
+    end
+    now = clock()
+    silence = now + (limit - now) / core.silence_divisor
+    socket, used = open(handle, run, options, limit, silence, now)
+  end
+  return socket, used
 end
 
 -- Does the server answer on a connection that was used before? Any answer will do.

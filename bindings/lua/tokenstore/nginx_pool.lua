@@ -16,6 +16,24 @@ local pool = {}
 -- By what makes a connection what it is: clients with equal settings have the same pool.
 local pools = {}
 
+-- The same for clients with `credentials`, by that function, which alone knows whom it lets in: their number,
+-- and their pools.
+local asking = setmetatable({}, { __mode = "k" })
+local functions = 0
+
+local function pools_of(credentials)
+  if not credentials then
+    return pools, ""
+  end
+  local own = asking[credentials]
+  if not own then
+    functions = functions + 1
+    own = { suffix = ":" .. functions, pools = {} }
+    asking[credentials] = own
+  end
+  return own.pools, own.suffix
+end
+
 local function give_name(self)
   self.generation = self.generation + 1
   self.options = {
@@ -25,13 +43,20 @@ local function give_name(self)
   }
 end
 
--- The pool for connections to a target.
-function pool.of(target, info)
-  local self = pools[info.identity]
+-- The pool for connections to a target, opened with what `credentials` gives where that is a function.
+function pool.of(target, info, credentials)
+  local known, suffix = pools_of(credentials)
+  local self = known[info.identity]
   if not self then
-    self = { target = target, identity = info.identity, size = info.pool_size, generation = 0, used_at = 0 }
+    self = {
+      target = target,
+      identity = info.identity .. suffix,
+      size = info.pool_size,
+      generation = 0,
+      used_at = 0,
+    }
     give_name(self)
-    pools[info.identity] = self
+    known[info.identity] = self
   end
   return self
 end

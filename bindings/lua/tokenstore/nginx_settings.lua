@@ -59,8 +59,9 @@ local function find_place(info)
   return host:find(":", 1, true) and "[" .. host .. "]" or host, host
 end
 
--- For a target and what core.target_info says of it: a table; nil, message, code.
-function settings.of(target, info)
+-- For a target, what core.target_info says of it and the function `credentials` or nil: a table; nil,
+-- message, code.
+function settings.of(target, info, credentials)
   if info.transport == "embedded" then
     return refuse("embedded: is not for nginx, whose workers come and go: start a redis-server and give "
       .. "its URL")
@@ -97,7 +98,8 @@ function settings.of(target, info)
     hint = info.greeting_hint, -- for a server that hangs up without an answer to the greeting
     server_name = server_name,
     pair = pair,
-    pool = pool.of(target, info),
+    credentials = credentials,
+    pool = pool.of(target, info, credentials),
   }
 end
 

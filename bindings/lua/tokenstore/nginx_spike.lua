@@ -59,6 +59,10 @@ function nginx_spike.spike(client, given)
   elseif not ngx.shared[DICT] then
     return refuse "Spike in nginx needs the directive: lua_shared_dict tokenstore 1m;"
   end
+  if client and client.credentials then
+    return refuse("redis: Spike in nginx needs a client with user and password in its URL: its threads have "
+      .. "Lua states of their own, where the function cannot be asked for credentials")
+  end
   local source = client and client.source
   local identity = identify(source, given)
   known[identity] = known[identity] or {}

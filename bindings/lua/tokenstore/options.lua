@@ -19,6 +19,7 @@ options.CLIENT = {
   server_name = "string",
   server = "string",
   logger = "any",
+  credentials = "function",
 }
 
 -- What RedisTokens and Sessions do.

@@ -67,6 +67,7 @@
 ---@field server_name? string TLS: the name to verify instead of the host
 ---@field server? string embedded: the binary to start
 ---@field logger? tokenstore.Logger what it tried again and why; in nginx without one: nginx's error log
+---@field credentials? fun(): string, string user and password, for each new connection, in place of the URL's
 
 ---@class tokenstore.StoreOptions: tokenstore.ClientOptions
 ---@field redis? string|tokenstore.Client
