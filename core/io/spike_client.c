@@ -159,8 +159,8 @@ static tks_status fetch(tks_spike_client *client, tksp_spike_memory *memory,
                         const tks_interrupt *interrupt, tks_error *err) {
     tks_op *op = NULL;
     tks_error failure = TKS_ERROR_INIT;
-    tks_bytes audience = tks_bytes_of(entry->audience, entry->audience_size);
-    tks_status status = tks_spike_get_token(client->spike, audience, held_until_ms, &op, &failure);
+    tks_bytes request = tks_bytes_of(entry->request, entry->request_size);
+    tks_status status = tks_spike_get_token(client->spike, request, held_until_ms, &op, &failure);
     if (status == TKS_OK) {
         status = run_op(client, op, timeout_ms, interrupt, &entry->abandoned, &failure);
     }
@@ -174,7 +174,7 @@ static tks_status fetch(tks_spike_client *client, tksp_spike_memory *memory,
     }
     (void)pthread_mutex_lock(&memory->mutex);
     if (entry == NULL) {
-        entry = tksp_spike_find_or_add(memory, audience);
+        entry = tksp_spike_find_or_add(memory, request);
     }
     if (entry == NULL) {
         (void)pthread_mutex_unlock(&memory->mutex);
@@ -258,12 +258,12 @@ static void renew_ahead(tks_spike_client *client, tksp_spike_memory *memory,
 
 /* From memory: true when there was a good token, and it was `held` unless that is NULL. `out` may be
  * NULL. *wanting: the entry that wants to be renewed. */
-static bool look(tksp_spike_memory *memory, tks_bytes audience, int64_t now_ms,
+static bool look(tksp_spike_memory *memory, tks_bytes request, int64_t now_ms,
                  const tks_bytes *held, tks_buf *out, tksp_spike_entry **wanting) {
     bool good = false;
     *wanting = NULL;
     pthread_rwlock_t *stripe = tksp_spike_begin_reading(memory);
-    tksp_spike_entry *entry = tksp_spike_find(memory, audience);
+    tksp_spike_entry *entry = tksp_spike_find(memory, request);
     if (entry != NULL && now_ms < entry->good_until_ms &&
         (held == NULL || tks_bytes_equal(tks_buf_bytes(&entry->token), *held))) {
         good = true;
@@ -306,16 +306,16 @@ static tks_status wait_for_outcome(tks_spike_client *client, tksp_spike_memory *
 
 /* There was none in memory: fetches it, or waits for who does. After has_forked(memory) there is no outcome. */
 static tks_status get_fetched(tks_spike_client *client, tksp_spike_memory *memory,
-                              tks_bytes audience, tksp_wait *wait, const tks_interrupt *interrupt,
+                              tks_bytes request, tksp_wait *wait, const tks_interrupt *interrupt,
                               tks_buf *out, tks_error *err) {
     tks_status status = TKS_OK;
     tksp_spike_entry *wanting;
     (void)pthread_mutex_lock(&memory->mutex);
-    tksp_spike_entry *entry = tksp_spike_find_or_add(memory, audience);
+    tksp_spike_entry *entry = tksp_spike_find_or_add(memory, request);
     if (entry == NULL) {
         status = tks_fail_memory(err);
     }
-    while (status == TKS_OK && !look(memory, audience, tksp_wall_ms(), NULL, out, &wanting)) {
+    while (status == TKS_OK && !look(memory, request, tksp_wall_ms(), NULL, out, &wanting)) {
         if (entry->fetching) {
             status = wait_for_outcome(client, memory, entry, wait, err);
             if (has_forked(memory)) {
@@ -337,13 +337,13 @@ static tks_status get_fetched(tks_spike_client *client, tksp_spike_memory *memor
     return status;
 }
 
-static bool serve(tks_spike_client *client, tks_bytes audience, const tks_bytes *held,
+static bool serve(tks_spike_client *client, tks_bytes request, const tks_bytes *held,
                   tks_buf *out) {
     tksp_spike_entry *wanting;
     tksp_spike_memory *memory = own_memory(client);
     int64_t now_ms = tksp_wall_ms();
     if (memory == NULL || atomic_load_explicit(&client->closed, memory_order_relaxed) ||
-        !look(memory, audience, now_ms, held, out, &wanting)) {
+        !look(memory, request, now_ms, held, out, &wanting)) {
         return false;
     }
     if (wanting != NULL) {
@@ -352,16 +352,16 @@ static bool serve(tks_spike_client *client, tks_bytes audience, const tks_bytes 
     return true;
 }
 
-bool tks_spike_client_peek(tks_spike_client *client, tks_bytes audience, tks_buf *out) {
-    return serve(client, audience, NULL, out) && out->status == TKS_OK;
+bool tks_spike_client_peek(tks_spike_client *client, tks_bytes request, tks_buf *out) {
+    return serve(client, request, NULL, out) && out->status == TKS_OK;
 }
 
-bool tks_spike_client_is_current(tks_spike_client *client, tks_bytes audience, tks_bytes token) {
-    return serve(client, audience, &token, NULL);
+bool tks_spike_client_is_current(tks_spike_client *client, tks_bytes request, tks_bytes token) {
+    return serve(client, request, &token, NULL);
 }
 
-bool tks_spike_client_get_times(tks_spike_client *client, tks_bytes audience,
-                                int64_t *good_until_ms, int64_t *renew_at_ms) {
+bool tks_spike_client_get_times(tks_spike_client *client, tks_bytes request, int64_t *good_until_ms,
+                                int64_t *renew_at_ms) {
     tksp_spike_memory *memory = own_memory(client);
     *good_until_ms = 0;
     *renew_at_ms = 0;
@@ -369,7 +369,7 @@ bool tks_spike_client_get_times(tks_spike_client *client, tks_bytes audience,
         return false;
     }
     pthread_rwlock_t *stripe = tksp_spike_begin_reading(memory);
-    const tksp_spike_entry *entry = tksp_spike_find(memory, audience);
+    const tksp_spike_entry *entry = tksp_spike_find(memory, request);
     bool found = entry != NULL && entry->token.size > 0;
     if (found) {
         *good_until_ms = entry->good_until_ms;
@@ -379,9 +379,9 @@ bool tks_spike_client_get_times(tks_spike_client *client, tks_bytes audience,
     return found;
 }
 
-tks_status tks_spike_client_get(tks_spike_client *client, tks_bytes audience, int64_t timeout_ms,
+tks_status tks_spike_client_get(tks_spike_client *client, tks_bytes request, int64_t timeout_ms,
                                 const tks_interrupt *interrupt, tks_buf *out, tks_error *err) {
-    if (tks_spike_client_peek(client, audience, out)) {
+    if (tks_spike_client_peek(client, request, out)) {
         return TKS_OK;
     }
     if (atomic_load(&client->closed)) {
@@ -398,7 +398,7 @@ tks_status tks_spike_client_get(tks_spike_client *client, tks_bytes audience, in
         if (memory == NULL) {
             return tks_fail_memory(err);
         }
-        status = get_fetched(client, memory, audience, &wait, interrupt, out, &why);
+        status = get_fetched(client, memory, request, &wait, interrupt, out, &why);
         if (status != TKS_OK && (status == TKS_ERR_INTERRUPTED || !has_forked(memory))) {
             return tks_fail(err, status, "%s", why.message);
         }
@@ -438,9 +438,8 @@ bool tks_spike_client_is_initialized(const tks_spike_client *client) {
     return !atomic_load(&client->closed) && tks_spike_is_ready(client->spike);
 }
 
-tks_status tks_spike_client_invalidate(tks_spike_client *client, tks_bytes audience,
-                                       tks_bytes token, const tks_interrupt *interrupt,
-                                       tks_error *err) {
+tks_status tks_spike_client_invalidate(tks_spike_client *client, tks_bytes request, tks_bytes token,
+                                       const tks_interrupt *interrupt, tks_error *err) {
     tks_op *op = NULL;
     if (atomic_load(&client->closed)) {
         return fail_closed(err);
@@ -450,7 +449,7 @@ tks_status tks_spike_client_invalidate(tks_spike_client *client, tks_bytes audie
         return tks_fail_memory(err);
     }
     (void)pthread_mutex_lock(&memory->mutex);
-    tksp_spike_entry *entry = tksp_spike_find(memory, audience); /* only mutex holders add */
+    tksp_spike_entry *entry = tksp_spike_find(memory, request); /* only mutex holders add */
     if (entry != NULL) {
         tksp_spike_drop(memory, entry, token);
     }
@@ -458,7 +457,7 @@ tks_status tks_spike_client_invalidate(tks_spike_client *client, tks_bytes audie
     if (client->redis == NULL) {
         return TKS_OK;
     }
-    tks_status status = tks_spike_invalidate(client->spike, audience, token, &op, err);
+    tks_status status = tks_spike_invalidate(client->spike, request, token, &op, err);
     if (status == TKS_OK) {
         status = run_op(client, op, client->timeout_ms, interrupt, NULL, err);
     }
@@ -466,13 +465,13 @@ tks_status tks_spike_client_invalidate(tks_spike_client *client, tks_bytes audie
     return status;
 }
 
-void tks_spike_client_abandon(tks_spike_client *client, tks_bytes audience) {
+void tks_spike_client_abandon(tks_spike_client *client, tks_bytes request) {
     tksp_spike_memory *memory = own_memory(client);
     if (memory == NULL) {
         return;
     }
     pthread_rwlock_t *stripe = tksp_spike_begin_reading(memory);
-    tksp_spike_entry *entry = tksp_spike_find(memory, audience);
+    tksp_spike_entry *entry = tksp_spike_find(memory, request);
     if (entry != NULL) {
         atomic_store(&entry->abandoned, true);
     }

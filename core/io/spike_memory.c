@@ -139,37 +139,37 @@ void tksp_spike_memory_free(tksp_spike_memory *memory) {
 
 /* ---- entries ----------------------------------------------------------------------------------- */
 
-/* FNV-1a. Audiences come from the application's own code, not from strangers. */
-static size_t bucket_of(tks_bytes audience) {
+/* FNV-1a. Requests come from the application's own code, not from strangers. */
+static size_t bucket_of(tks_bytes request) {
     uint32_t hash = UINT32_C(2166136261);
-    for (size_t i = 0; i < audience.size; i++) {
-        hash = (hash ^ (unsigned char)audience.data[i]) * UINT32_C(16777619);
+    for (size_t i = 0; i < request.size; i++) {
+        hash = (hash ^ (unsigned char)request.data[i]) * UINT32_C(16777619);
     }
     return hash % TKSP_SPIKE_BUCKETS;
 }
 
-tksp_spike_entry *tksp_spike_find(const tksp_spike_memory *memory, tks_bytes audience) {
-    tksp_spike_entry *entry = memory->entries[bucket_of(audience)];
+tksp_spike_entry *tksp_spike_find(const tksp_spike_memory *memory, tks_bytes request) {
+    tksp_spike_entry *entry = memory->entries[bucket_of(request)];
     while (entry != NULL &&
-           !tks_bytes_equal(tks_bytes_of(entry->audience, entry->audience_size), audience)) {
+           !tks_bytes_equal(tks_bytes_of(entry->request, entry->request_size), request)) {
         entry = entry->next;
     }
     return entry;
 }
 
-tksp_spike_entry *tksp_spike_find_or_add(tksp_spike_memory *memory, tks_bytes audience) {
-    tksp_spike_entry *entry = tksp_spike_find(memory, audience); /* only mutex holders add */
+tksp_spike_entry *tksp_spike_find_or_add(tksp_spike_memory *memory, tks_bytes request) {
+    tksp_spike_entry *entry = tksp_spike_find(memory, request); /* only mutex holders add */
     if (entry != NULL) {
         return entry;
     }
-    entry = calloc(1, sizeof(*entry) + audience.size);
+    entry = calloc(1, sizeof(*entry) + request.size);
     if (entry == NULL) {
         return NULL;
     }
     tks_buf_init(&entry->token, TOKEN_MAX);
-    memcpy(entry->audience, audience.data, audience.size);
-    entry->audience_size = audience.size;
-    tksp_spike_entry **list = &memory->entries[bucket_of(audience)];
+    memcpy(entry->request, request.data, request.size);
+    entry->request_size = request.size;
+    tksp_spike_entry **list = &memory->entries[bucket_of(request)];
     begin_writing(memory);
     entry->next = *list;
     *list = entry;

@@ -1,6 +1,6 @@
 /* spike_memory.h - the tokens that a process holds, and who is fetching which.
  *
- * Purpose:   one entry an audience. Readers share read-write locks and never wait for a fetch; those who
+ * Purpose:   one entry a request. Readers share read-write locks and never wait for a fetch; those who
  *            have to wait for one queue at the mutex. A lock that all readers count themselves in would
  *            be one cache line that all cores fight for, so each core has its own: readers take that
  *            one, writers, who are rare, all of them.
@@ -33,8 +33,8 @@ typedef struct tksp_spike_entry {
     atomic_bool abandoned;  /* nobody waits for what it brings: it may end */
     uint64_t outcomes;      /* how many fetches have ended */
     tks_error failure;      /* of the last one; status TKS_OK: it brought a token */
-    size_t audience_size;
-    char audience[];
+    size_t request_size;
+    char request[];
 } tksp_spike_entry;
 
 typedef struct tksp_spike_memory {
@@ -63,11 +63,11 @@ bool tksp_spike_memory_is_own(const tksp_spike_memory *memory);
 pthread_rwlock_t *tksp_spike_begin_reading(tksp_spike_memory *memory);
 void tksp_spike_end_reading(pthread_rwlock_t *stripe);
 
-/* The entry for `audience`, or NULL. Between begin_reading and end_reading, or with `mutex` held. */
-tksp_spike_entry *tksp_spike_find(const tksp_spike_memory *memory, tks_bytes audience);
+/* The entry for `request`, or NULL. Between begin_reading and end_reading, or with `mutex` held. */
+tksp_spike_entry *tksp_spike_find(const tksp_spike_memory *memory, tks_bytes request);
 
 /* The same, made where there is none; NULL: memory is short. With `mutex` held, not reading. */
-tksp_spike_entry *tksp_spike_find_or_add(tksp_spike_memory *memory, tks_bytes audience);
+tksp_spike_entry *tksp_spike_find_or_add(tksp_spike_memory *memory, tks_bytes request);
 
 /* Puts a token in an entry. With `mutex` held, not reading. TKS_OK or TKS_ERR_MEMORY. */
 tks_status tksp_spike_put(tksp_spike_memory *memory, tksp_spike_entry *entry,

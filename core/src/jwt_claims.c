@@ -173,6 +173,7 @@ static tks_status check_audience(const tks_json *claims, const tks_jwt_policy *p
     } else {
         return refuse(err, "its audience (aud) is neither a string nor a list of them");
     }
+    if (policy->any_audience) return TKS_OK;
     if (!found && policy->audience_count == 0)
         return refuse(err, "it is for an audience (aud), and none was given to check it against");
     return found ? TKS_OK : refuse(err, "it is for another audience (aud)");

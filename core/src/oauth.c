@@ -13,49 +13,34 @@ enum {
 
 /* ---- asking ---- */
 
-static tks_bytes grant_type(const tks_spike_options *options) {
-    return options->grant_type.size > 0 ? options->grant_type : TKS_LITERAL("client_credentials");
+static tks_status write_form(const tks_spike_parameter *list, size_t count, tks_buf *out) {
+    for (size_t i = 0; i < count; i++) (void)tksp_http_form_field(out, list[i].name, list[i].value);
+    return out->status;
 }
 
-static void write_form(const tks_spike_options *options, tks_bytes audience,
-                       const tks_spike_parameter *client, size_t client_count, tks_buf *out) {
-    (void)tksp_http_form_field(out, TKS_LITERAL("grant_type"), grant_type(options));
-    (void)tksp_http_form_field(out, TKS_LITERAL("audience"), audience);
-    if (options->scope.size > 0)
-        (void)tksp_http_form_field(out, TKS_LITERAL("scope"), options->scope);
-    for (size_t i = 0; i < options->parameter_count; i++)
-        (void)tksp_http_form_field(out, options->parameters[i].name, options->parameters[i].value);
-    for (size_t i = 0; i < client_count; i++)
-        (void)tksp_http_form_field(out, client[i].name, client[i].value);
+static tks_status write_members(tks_json_writer *w, const tks_spike_parameter *list, size_t count) {
+    tks_status status = TKS_OK;
+    for (size_t i = 0; status == TKS_OK && i < count; i++) {
+        if (i > 0 && tks_bytes_equal(list[i].name, list[i - 1].name)) return TKS_ERR_DATA;
+        status = tks_json_write_name(w, list[i].name);
+        if (status == TKS_OK) status = tks_json_write_string(w, list[i].value);
+    }
+    return status;
 }
 
-static tks_status write_member(tks_json_writer *w, tks_bytes name, tks_bytes value) {
-    tks_status status = tks_json_write_name(w, name);
-    return status == TKS_OK ? tks_json_write_string(w, value) : status;
-}
-
-static tks_status write_json(const tks_spike_options *options, tks_bytes audience,
-                             const tks_spike_parameter *client, size_t client_count, tks_buf *out) {
-    tks_json_writer w;
-    tks_json_writer_init(&w, out, TKS_JSON_SIZE_DEFAULT, "request", NULL);
-    tks_status status = tks_json_begin_object(&w);
-    if (status == TKS_OK) status = write_member(&w, TKS_LITERAL("grant_type"), grant_type(options));
-    if (status == TKS_OK) status = write_member(&w, TKS_LITERAL("audience"), audience);
-    if (status == TKS_OK && options->scope.size > 0)
-        status = write_member(&w, TKS_LITERAL("scope"), options->scope);
-    for (size_t i = 0; status == TKS_OK && i < options->parameter_count; i++)
-        status = write_member(&w, options->parameters[i].name, options->parameters[i].value);
-    for (size_t i = 0; status == TKS_OK && i < client_count; i++)
-        status = write_member(&w, client[i].name, client[i].value);
-    return status == TKS_OK ? tks_json_end_object(&w) : status;
-}
-
-tks_status tksp_oauth_write_body(const tks_spike_options *options, tks_bytes audience,
+tks_status tksp_oauth_write_body(bool json, const tks_spike_parameter *asked, size_t asked_count,
                                  const tks_spike_parameter *client, size_t client_count,
                                  tks_buf *out) {
-    if (options->json_body) return write_json(options, audience, client, client_count, out);
-    write_form(options, audience, client, client_count, out);
-    return out->status;
+    tks_json_writer w;
+    if (!json) {
+        (void)write_form(asked, asked_count, out);
+        return write_form(client, client_count, out);
+    }
+    tks_json_writer_init(&w, out, TKS_JSON_SIZE_DEFAULT, "request", NULL);
+    tks_status status = tks_json_begin_object(&w);
+    if (status == TKS_OK) status = write_members(&w, asked, asked_count);
+    if (status == TKS_OK) status = write_members(&w, client, client_count);
+    return status == TKS_OK ? tks_json_end_object(&w) : status;
 }
 
 /* ---- being answered ---- */

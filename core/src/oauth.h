@@ -9,9 +9,9 @@
 #include "tokenstore/json.h"
 #include "tokenstore/spike.h"
 
-/* Appends the request's body: grant_type, audience, scope, the further parameters, those that show who the
- * client is. TKS_OK or the buffer's error; TKS_ERR_DATA where JSON cannot hold a value. */
-tks_status tksp_oauth_write_body(const tks_spike_options *options, tks_bytes audience,
+/* Appends the request's body, a form or a JSON object: what is asked for, and what shows who the client is. TKS_OK or
+ * the buffer's error; TKS_ERR_DATA where JSON cannot hold a value, or a name that comes twice. */
+tks_status tksp_oauth_write_body(bool json, const tks_spike_parameter *asked, size_t asked_count,
                                  const tks_spike_parameter *client, size_t client_count,
                                  tks_buf *out);
 

@@ -23,12 +23,14 @@ from authorization import (
     provider,
     wait_until,
 )
+from callers import Caller, InLua
 from lua_process import get, opaque, quote
 from nginx_lua import MAIN, NginxLua, nginx_lua
 from nginx_server import Nginx, running
 from servers import Server
 from servers import running as running_redis
 from test_lua import *  # noqa: F403
+from test_requests import *  # noqa: F403
 
 # What ends the interpreter, looks into it, or stops it by a signal.
 for name in (
@@ -40,10 +42,16 @@ for name in (
 ):
     del globals()[name]
 
+
 @pytest.fixture
 def lua() -> Iterator[NginxLua]:
     with nginx_lua() as made:
         yield made
+
+
+@pytest.fixture
+def call(lua: NginxLua) -> Caller:
+    return InLua(lua)
 
 
 @pytest.fixture(scope="session")

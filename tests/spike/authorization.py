@@ -302,9 +302,12 @@ class Signer:
         self.public = _openssl("pkey", "-pubout", given=self.private)
 
     def token(self, audience: str, **claims: Any) -> str:
+        return self.signed({"aud": audience, **claims})
+
+    def signed(self, claims: dict[str, Any]) -> str:
         now = int(time.time())
         return jwt.encode(
-            {"aud": audience, "iat": now, "exp": now + 3600, **claims},
+            {"iat": now, "exp": now + 3600, **claims},
             jwt.Key.from_pem(self.private),
             algorithm="ES256",
             max_size=65536,

@@ -63,7 +63,7 @@ def test_a_wrong_value_is_a_failure(lua: Lua, more: dict[str, Any], fault: str) 
         ({"parameters": {"a": 1}}, "'parameters'"),
         ({"parameters": ["a"]}, "'parameters'"),
         ({"verify": "no"}, "'verify' (boolean expected, got string)"),
-        ({"nonsense": 1}, "unknown option 'nonsense' (known are: body_format, "),
+        ({"nonsense": 1}, "unknown option 'nonsense' (known are: audience_parameter, "),
         ({"clientId": "x"}, "'client_id' is given twice"),
     ],
 )
@@ -81,7 +81,8 @@ def test_arguments(lua: Lua) -> None:
         message = lua.raises(f"'audience' (string expected, got {got})", f"local t = {call}")
         assert message.startswith("test:1: ")
     lua.raises(
-        "unknown argument 'audienc' (known are: audience)", "local t = spike:get_token{audienc=1}"
+        "unknown argument 'audienc' (known are: audience, resource, scope, timeout)",
+        "local t = spike:get_token{audienc=1}",
     )
     lua.raises("tokenstore.spike expected", "local t = spike._get(spike, 'x')")
     lua.fails("data", "audience", "return spike:get_token ''")

@@ -39,6 +39,8 @@ enum {
     CLIENT_ALGORITHM,
     GRANT_TYPE,
     SCOPE,
+    AUDIENCE_PARAMETER,
+    EXPECT_AUDIENCE,
     HOST_HEADER,
     REDIS_KEY,
     REDIS_STRING,
@@ -51,6 +53,7 @@ enum {
     PARAMETERS,
     JSON_BODY,
     OPAQUE,
+    ANY_AUDIENCE,
     INSECURE,
     EXPIRATION_OFFSET,
     DEFAULT_LIFETIME,
@@ -74,6 +77,8 @@ static const tksp_lua_param option_params[] = {
     {"client_algorithm", NULL, LUA_TSTRING, false},
     {"grant_type", NULL, LUA_TSTRING, false},
     {"scope", NULL, LUA_TSTRING, false},
+    {"audience_parameter", NULL, LUA_TSTRING, false},
+    {"expect_audience", NULL, LUA_TSTRING, false},
     {"host_header", NULL, LUA_TSTRING, false},
     {"redis_key", NULL, LUA_TSTRING, false},
     {"redis_string", NULL, LUA_TSTRING, false},
@@ -86,6 +91,7 @@ static const tksp_lua_param option_params[] = {
     {"parameters", NULL, LUA_TTABLE, true},
     {"json_body", NULL, LUA_TBOOLEAN, true},
     {"opaque", NULL, LUA_TBOOLEAN, true},
+    {"any_audience", NULL, LUA_TBOOLEAN, true},
     {"insecure", NULL, LUA_TBOOLEAN, true},
     {"expiration_offset", NULL, LUA_TNUMBER, true},
     {"default_lifetime", NULL, LUA_TNUMBER, true},
@@ -175,6 +181,9 @@ static tks_status make(lua_State *L, const tks_spike_parameter *parameters, size
     o.client_algorithm = tksp_lua_to_bytes(L, CLIENT_ALGORITHM);
     o.grant_type = tksp_lua_to_bytes(L, GRANT_TYPE);
     o.scope = tksp_lua_to_bytes(L, SCOPE);
+    o.audience_parameter = tks_audience_parameter_find(tksp_lua_to_bytes(L, AUDIENCE_PARAMETER));
+    o.expect_audience = tksp_lua_to_bytes(L, EXPECT_AUDIENCE);
+    o.any_audience = lua_toboolean(L, ANY_AUDIENCE) != 0;
     o.host_header = tksp_lua_to_bytes(L, HOST_HEADER);
     o.redis_key = tksp_lua_to_bytes(L, REDIS_KEY);
     o.redis_string = tksp_lua_to_bytes(L, REDIS_STRING);
@@ -276,25 +285,20 @@ static int finish_wait(lua_State *L, tks_spike_client *client, const tksp_lua_wa
     return finish(L, client, tksp_lua_fail_wait(L, watch, status, err));
 }
 
-/* The audience at index 2, a string or { audience = … }, which is put in its place. */
-static tks_bytes check_audience(lua_State *L) {
-    static const tksp_lua_param params[] = {{"audience", NULL, LUA_TSTRING, true}};
-    if (lua_type(L, 2) == LUA_TTABLE) {
-        lua_settop(L, 2);
-        lua_pushnil(L);
-        tksp_lua_read_args(L, 2, "", false, params, 1, 3);
-        lua_replace(L, 2);
-    } else if (lua_type(L, 2) != LUA_TSTRING) {
-        tksp_lua_raise(L, "bad argument 'audience' (string expected, got %s)", luaL_typename(L, 2));
+/* What is asked for, as spike.lua writes it. */
+static tks_bytes check_request(lua_State *L) {
+    if (lua_type(L, 2) != LUA_TSTRING) {
+        tksp_lua_raise(L, "bad argument 'request' (string expected, got %s)", luaL_typename(L, 2));
     }
     return tksp_lua_to_bytes(L, 2);
 }
 
-/* get(spike, audience, held): the token. `held` is what the last call gave, or nil: if that is still
+/* get(spike, request, held, timeout): the token. `held` is what the last call gave, or nil: if that is still
  * the one, it is given back as it is, and Lua need not make the same string again. */
 static int get(lua_State *L) {
     tks_spike_client *client = check_spike(L);
-    tks_bytes audience = check_audience(L);
+    tks_bytes request = check_request(L);
+    int64_t timeout_ms = 0;
     tksp_lua_watch watch;
     tks_interrupt interrupt;
     tks_error err = TKS_ERROR_INIT;
@@ -302,13 +306,18 @@ static int get(lua_State *L) {
     tksp_lua_scratch *scratch = NULL;
 
     if (lua_type(L, 3) == LUA_TSTRING &&
-        tks_spike_client_is_current(client, audience, tksp_lua_to_bytes(L, 3))) {
+        tks_spike_client_is_current(client, request, tksp_lua_to_bytes(L, 3))) {
         lua_settop(L, 3);
         return finish(L, client, 1);
     }
+    lua_settop(L, 4);
+    status = tksp_lua_read_timeout(L, 4, &timeout_ms, &err);
+    if (status != TKS_OK) {
+        return tksp_lua_fail(L, status, &err);
+    }
     interrupt = tksp_lua_watch_hook(L, &watch);
     scratch = tksp_lua_scratch_new(L);
-    status = tks_spike_client_get(client, audience, 0, &interrupt, &scratch->text, &err);
+    status = tks_spike_client_get(client, request, timeout_ms, &interrupt, &scratch->text, &err);
     if (status == TKS_OK) {
         lua_pushlstring(L, scratch->text.data, scratch->text.size);
     }
@@ -316,12 +325,12 @@ static int get(lua_State *L) {
     return finish(L, client, status == TKS_OK ? 1 : tksp_lua_fail_wait(L, &watch, status, &err));
 }
 
-/* times(spike, audience): until when the token in memory is good, and from when on the next one should be
+/* times(spike, request): until when the token in memory is good, and from when on the next one should be
  * asked for, in seconds since 1970; nothing where there is none. */
 static int times(lua_State *L) {
     tks_spike_client *client = check_spike(L);
     int64_t good_until_ms, renew_at_ms;
-    if (!tks_spike_client_get_times(client, check_audience(L), &good_until_ms, &renew_at_ms)) {
+    if (!tks_spike_client_get_times(client, check_request(L), &good_until_ms, &renew_at_ms)) {
         return 0;
     }
     lua_pushnumber(L, (lua_Number)good_until_ms / 1e3);
@@ -329,21 +338,18 @@ static int times(lua_State *L) {
     return 2;
 }
 
-/* invalidate(spike, { audience = …, token = … }): true */
+/* invalidate(spike, request, token): true */
 static int invalidate(lua_State *L) {
-    static const tksp_lua_param params[] = {{"audience", NULL, LUA_TSTRING, true},
-                                            {"token", NULL, LUA_TSTRING, true}};
     tks_spike_client *client = check_spike(L);
+    tks_bytes request = check_request(L);
     tksp_lua_watch watch;
     tks_interrupt interrupt = tksp_lua_watch_hook(L, &watch);
     tks_error err = TKS_ERROR_INIT;
-    lua_settop(L, 2);
-    lua_settop(L, 4);
-    tksp_lua_read_args(L, 2, "", false, params, 2, 3);
-    return finish_wait(L, client, &watch,
-                       tks_spike_client_invalidate(client, tksp_lua_to_bytes(L, 3),
-                                                   tksp_lua_to_bytes(L, 4), &interrupt, &err),
-                       &err);
+    luaL_checktype(L, 3, LUA_TSTRING);
+    return finish_wait(
+        L, client, &watch,
+        tks_spike_client_invalidate(client, request, tksp_lua_to_bytes(L, 3), &interrupt, &err),
+        &err);
 }
 
 /* initialize(spike): true */

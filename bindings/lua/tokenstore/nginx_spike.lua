@@ -10,7 +10,6 @@
 
 -- luacheck: ignore 143/ngx
 local core = require "tokenstore.core"
-local options = require "tokenstore.options"
 
 local POOL = "tokenstore"
 local DICT = "tokenstore"
@@ -22,7 +21,7 @@ local RENEW_PAUSE = 1  -- seconds between two tries to renew
 
 local nginx_spike = {}
 
--- Of this worker: by identity, tokens by audience.
+-- Of this worker: by identity, tokens by request.
 local known = {}
 local threads
 
@@ -81,34 +80,34 @@ end
 
 -- ---- the shared dict -------------------------------------------------------------------------------
 
-local function key_of(handle, kind, audience)
-  return kind .. ":" .. handle.identity .. ":" .. audience
+local function key_of(handle, kind, request)
+  return kind .. ":" .. handle.identity .. ":" .. request
 end
 
-local function remember(handle, audience, token, good_until, renew_at)
+local function remember(handle, request, token, good_until, renew_at)
   local left = good_until - ngx.now()
-  handle.tokens[audience] = { token = token, good_until = good_until, renew_at = renew_at }
+  handle.tokens[request] = { token = token, good_until = good_until, renew_at = renew_at }
   if left > 0 then
     local text = ("%.3f %.3f %s"):format(good_until, renew_at, token)
-    handle.dict:set(key_of(handle, "token", audience), text, left)
+    handle.dict:set(key_of(handle, "token", request), text, left)
   end
 end
 
 -- The token that this worker, or another one, has; nil where there is none that is good.
-local function recall(handle, audience)
+local function recall(handle, request)
   local now = ngx.now()
-  local entry = handle.tokens[audience]
+  local entry = handle.tokens[request]
   if entry and now < entry.renew_at then
     return entry
   end
-  local text = handle.dict:get(key_of(handle, "token", audience))
+  local text = handle.dict:get(key_of(handle, "token", request))
   local good_until, renew_at, token = (text or ""):match "^(%S+) (%S+) (.*)$"
   if token then
     entry = { token = token, good_until = tonumber(good_until), renew_at = tonumber(renew_at) }
-    handle.tokens[audience] = entry
+    handle.tokens[request] = entry
   elseif entry and not text then
     entry = nil -- invalidated, or over
-    handle.tokens[audience] = nil
+    handle.tokens[request] = nil
   end
   return entry and now < entry.good_until and entry or nil
 end
@@ -143,9 +142,9 @@ local function explain(problem)
 end
 
 -- Fetches for whoever waits, and lets them go on.
-local function fetch(_, handle, audience)
-  local rejected = handle.dict:get(key_of(handle, "rejected", audience))
-  local ok, token, good_until, renew_at, code, notes = in_thread(handle, "get", audience, rejected)
+local function fetch(_, handle, request)
+  local rejected = handle.dict:get(key_of(handle, "rejected", request))
+  local ok, token, good_until, renew_at, code, notes = in_thread(handle, "get", request, rejected)
   local message
   if not ok then
     message, code = explain(token)
@@ -156,49 +155,49 @@ local function fetch(_, handle, audience)
     -- Those who wait must be able to read it; a renewal that did not come about yet is tried again soon.
     local now = ngx.now()
     good_until = math.max(good_until, now + READABLE)
-    remember(handle, audience, token, good_until,
+    remember(handle, request, token, good_until,
       math.min(good_until, math.max(renew_at, now + RENEW_PAUSE)))
   end
   if message then
-    handle.dict:set(key_of(handle, "failure", audience), code .. "\0" .. message, FAILURE_KEPT)
+    handle.dict:set(key_of(handle, "failure", request), code .. "\0" .. message, FAILURE_KEPT)
   end
   if notes then
     handle.notes = handle.notes .. notes
   end
-  handle.dict:delete(key_of(handle, "lock", audience))
+  handle.dict:delete(key_of(handle, "lock", request))
 end
 
 -- True when this call is the one that fetches. It does so in a timer, which no client can take along.
-local function start_fetch(handle, audience)
-  local ours = handle.dict:add(key_of(handle, "lock", audience), true, handle.patience)
+local function start_fetch(handle, request)
+  local ours = handle.dict:add(key_of(handle, "lock", request), true, handle.patience)
   if ours then
-    handle.dict:delete(key_of(handle, "failure", audience))
-    if not ngx.timer.at(0, fetch, handle, audience) then
-      handle.dict:delete(key_of(handle, "lock", audience))
+    handle.dict:delete(key_of(handle, "failure", request))
+    if not ngx.timer.at(0, fetch, handle, request) then
+      handle.dict:delete(key_of(handle, "lock", request))
     end
   end
   return ours
 end
 
 -- Waits until whoever fetches is done.
-local function await(handle, audience)
-  local deadline, pause = core.clock() + handle.patience, 0.001
+local function await(handle, request, timeout)
+  local deadline, pause = core.clock() + math.min(timeout or math.huge, handle.patience), 0.001
   repeat
     ngx.sleep(pause)
     pause = math.min(2 * pause, 0.02)
     if handle.closed then
       return nil, "the Spike is closed", "closed"
     end
-    local entry = recall(handle, audience)
+    local entry = recall(handle, request)
     if entry then
       return entry.token
     end
-    local failure = handle.dict:get(key_of(handle, "failure", audience))
+    local failure = handle.dict:get(key_of(handle, "failure", request))
     if failure then
       local code, message = failure:match "^(%Z*)%z(.*)$"
       return nil, message, code
     end
-    start_fetch(handle, audience) -- who was on it may be gone
+    start_fetch(handle, request) -- who was on it may be gone
   until core.clock() >= deadline
   return nil, "no access token within the timeout", "timeout"
 end
@@ -221,26 +220,6 @@ local function check(handle)
   return true
 end
 
--- Named arguments, all of which are strings. Raises at the caller of Spike's method.
-local function read_args(given, kinds)
-  local args = options.check(given, kinds, "argument", 4)
-  for name in next, kinds do
-    if args[name] == nil then
-      error(("bad argument '%s' (string expected, got nil)"):format(name), 4)
-    end
-  end
-  return args
-end
-
-local function read_audience(given)
-  if type(given) == "table" then
-    return read_args(given, { audience = "string" }).audience
-  elseif type(given) ~= "string" then
-    error("bad argument 'audience' (string expected, got " .. type(given) .. ")", 4)
-  end
-  return given
-end
-
 local function with_notes(handle, token, message, code)
   local notes = handle.notes
   if notes == "" then
@@ -250,12 +229,14 @@ local function with_notes(handle, token, message, code)
   return token, message, code, notes
 end
 
-function nginx_spike.get(handle, given)
-  local audience = read_audience(given)
-  local entry = not handle.closed and recall(handle, audience)
+function nginx_spike.get(handle, request, _, timeout)
+  if timeout and not (timeout >= 0.001 and timeout <= 315360000) then
+    return nil, "timeout must be between 0.001 and 315360000 seconds", "data"
+  end
+  local entry = not handle.closed and recall(handle, request)
   if entry then
     if ngx.now() >= entry.renew_at then
-      start_fetch(handle, audience)
+      start_fetch(handle, request)
     end
     return with_notes(handle, entry.token)
   end
@@ -263,26 +244,24 @@ function nginx_spike.get(handle, given)
   if not ok then
     return nil, message, code
   end
-  start_fetch(handle, audience)
-  return with_notes(handle, await(handle, audience))
+  start_fetch(handle, request)
+  return with_notes(handle, await(handle, request, timeout))
 end
 
-function nginx_spike.invalidate(handle, given)
-  local args = read_args(given, { audience = "string", token = "string" })
-  local audience, token = args.audience, args.token
+function nginx_spike.invalidate(handle, request, token)
   local ok, message, code = check(handle)
   if not ok then
     return nil, message, code
   end
   -- Threads have memories of their own: whichever is asked next is told.
-  handle.dict:set(key_of(handle, "rejected", audience), token)
-  local entry = recall(handle, audience)
+  handle.dict:set(key_of(handle, "rejected", request), token)
+  local entry = recall(handle, request)
   if entry and entry.token == token then
-    handle.tokens[audience] = nil
-    handle.dict:delete(key_of(handle, "token", audience))
+    handle.tokens[request] = nil
+    handle.dict:delete(key_of(handle, "token", request))
   end
   local done, result, why, notes
-  ok, done, result, why, notes = in_thread(handle, "invalidate", audience, token)
+  ok, done, result, why, notes = in_thread(handle, "invalidate", request, token)
   if not ok then
     return nil, explain(done)
   end

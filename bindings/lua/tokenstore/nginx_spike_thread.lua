@@ -28,33 +28,33 @@ end
 
 -- token, good until, renew at, nil, notes; or message, nil, nil, code, notes. A token that was rejected is
 -- invalidated in this VM too.
-local function get(handle, audience, rejected)
-  local token, message, code, notes = core.get(handle, audience)
+local function get(handle, request, rejected)
+  local token, message, code, notes = core.get(handle, request)
   if token and token == rejected then
-    core.invalidate(handle, { audience = audience, token = token })
-    token, message, code, notes = core.get(handle, audience)
+    core.invalidate(handle, request, token)
+    token, message, code, notes = core.get(handle, request)
   end
   if not token then
     return message, nil, nil, code, notes
   end
-  local good_until, renew_at = core.times(handle, audience)
+  local good_until, renew_at = core.times(handle, request)
   if not good_until then -- it was forgotten just now
     good_until, renew_at = 0, 0
   end
   return token, good_until, renew_at, nil, notes
 end
 
-function thread.run(identity, source, options, method, audience, token)
+function thread.run(identity, source, options, method, request, token)
   local handle, message, code = open(identity, source, options)
   if method == "get" then
     if not handle then
       return message, nil, nil, code
     end
-    return get(handle, audience, token)
+    return get(handle, request, token)
   elseif not handle then
     return nil, message, code
   elseif method == "invalidate" then
-    return core.invalidate(handle, { audience = audience, token = token })
+    return core.invalidate(handle, request, token)
   end
   return core.initialize(handle)
 end

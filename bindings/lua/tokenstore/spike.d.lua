@@ -50,17 +50,24 @@
 ---@field verify? boolean false: any certificate will do, and a warning says so (default true)
 ---@field connect_timeout? number seconds (default 5)
 ---@field token_url? string another token endpoint
----@field scope? string
+---@field scope? string|string[] "{audience}" in it becomes the audience
+---@field audience_parameter? "audience"|"resource"|false the name by which the audience is sent; false: it is not (default "audience")
+---@field expect_audience? string|false what `aud` of the tokens must be; false: it is not looked at, and issuer must be given (default "{audience}")
 ---@field grant_type? string (default "client_credentials")
 ---@field parameters? table<string, string> further parameters of the request, such as resource
 ---@field body_format? "form"|"json"
 ---@field host_header? string another Host header
 ---@field token_format? "jwt"|"opaque" "jwt" is verified; for "opaque" expires_in of the answer rules
 
----@class tokenstore.AudienceArgs
----@field audience string
+---@class tokenstore.AskedArgs
+---@field audience? string
+---@field scope? string|string[] in place of the Spike's
+---@field resource? string|string[] URIs (RFC 8707)
 
----@class tokenstore.InvalidateArgs: tokenstore.AudienceArgs
+---@class tokenstore.GetTokenArgs: tokenstore.AskedArgs
+---@field timeout? number seconds for all of it; none: as long as `retry` lets it take, and 10 s for Redis
+
+---@class tokenstore.InvalidateArgs: tokenstore.AskedArgs
 ---@field token string the one that was answered with 401
 
 ---Access tokens by OAuth 2.0 client credentials, for any number of audiences: each is fetched once, kept
@@ -72,13 +79,13 @@
 local Spike = {}
 
 ---An access token, good for at least `expiration_offset` seconds.
----@param audience string|tokenstore.AudienceArgs
+---@param audience string|tokenstore.GetTokenArgs all that is asked for together has a token of its own
 ---@return string?
 ---@return string? message
 ---@return tokenstore.Code? code
 function Spike:get_token(audience) end
 
----Forgets a token that its audience answered with 401, here and in Redis, unless it has been replaced
+---Forgets a token that was asked for so and answered with 401, here and in Redis, unless it has been replaced
 ---meanwhile: the next get_token fetches another. True; a failure means that Redis could not be told.
 ---@param args tokenstore.InvalidateArgs
 ---@return boolean?

@@ -45,7 +45,9 @@ local KINDS = {
   verify = "boolean",
   connect_timeout = "number",
   token_url = "string",
-  scope = "string",
+  scope = "any",
+  audience_parameter = "any",
+  expect_audience = "any",
   grant_type = "string",
   parameters = "table",
   body_format = "string",
@@ -80,6 +82,29 @@ local function read_parameters(parameters, level)
   return list
 end
 
+-- A string, or a list of strings with a blank between two of them; the rest raises.
+local function join_words(words, kind, name, level)
+  if type(words) == "table" then
+    for i, word in ipairs(words) do
+      if type(word) ~= "string" then
+        error(("bad %s '%s' (strings expected, [%d] is a %s)"):format(kind, name, i, type(word)), level + 1)
+      end
+    end
+    words = table.concat(words, " ")
+  elseif words ~= nil and type(words) ~= "string" then
+    error(("bad %s '%s' (string expected, got %s)"):format(kind, name, type(words)), level + 1)
+  end
+  return words
+end
+
+-- false where an option may be turned off; the rest that is no string raises.
+local function check_text_or_false(o, name, level)
+  local value = o[name]
+  if value ~= nil and value ~= false and type(value) ~= "string" then
+    error(("bad option '%s' (string or false expected, got %s)"):format(name, type(value)), level + 1)
+  end
+end
+
 -- Wrong names and types raise `level` functions up. Gives the options, the logger, the parameters.
 local function check(given, level)
   if type(given) ~= "table" then
@@ -99,6 +124,9 @@ local function check(given, level)
     retry[name] = retry[name] or default
   end
   o.retry = retry
+  o.scope = join_words(o.scope, "option", "scope", level + 1)
+  check_text_or_false(o, "audience_parameter", level + 1)
+  check_text_or_false(o, "expect_audience", level + 1)
   o.parameters = read_parameters(o.parameters or {}, level + 1)
   o.logger = loggers.read(o.logger, level + 1)
   return o
@@ -115,6 +143,12 @@ local function find_faults(o)
   end
   if o.token_format and o.token_format ~= "jwt" and o.token_format ~= "opaque" then
     faults[#faults + 1] = "token_format must be 'jwt' or 'opaque'"
+  end
+  if o.audience_parameter == "" then
+    faults[#faults + 1] = "audience_parameter must be 'audience', 'resource' or false"
+  end
+  if o.expect_audience == "" then
+    faults[#faults + 1] = "expect_audience is empty: give what aud must be, or false"
   end
   for _, name in ipairs(KEY_SOURCES) do
     sources = sources + (o[name] and 1 or 0)
@@ -204,6 +238,9 @@ local function open(o)
     client_algorithm = o.client_algorithm,
     grant_type = o.grant_type,
     scope = o.scope,
+    audience_parameter = o.audience_parameter == nil and "audience" or o.audience_parameter or "",
+    expect_audience = o.expect_audience or nil,
+    any_audience = o.expect_audience == false,
     parameters = o.parameters,
     host_header = o.host_header,
     json_body = o.body_format == "json",
@@ -257,13 +294,59 @@ setmetatable(Spike, {
 
 -- ---- methods -------------------------------------------------------------------------------------
 
--- get_token(audience) or get_token{ audience = … }: an access token, good for at least
+local ASKED = { audience = "string", scope = "any", resource = "any", timeout = "number" }
+local REJECTED = { audience = "string", scope = "any", resource = "any", token = "string" }
+
+-- What is asked for as one string, as tokenstore/spike.h has it: an audience alone is its own. Raises at the
+-- caller of the method.
+local function write_request(args)
+  local audience, texts = args.audience, {}
+  for _, name in ipairs { "audience", "scope", "resource" } do
+    local text = join_words(args[name], "argument", name, 4)
+    if text and text:find("\0", 1, true) then
+      error(("bad argument '%s' (it holds a NUL)"):format(name), 4)
+    end
+    texts[#texts + 1] = text or ""
+  end
+  if audience and not (args.scope or args.resource) then
+    return audience
+  end
+  return "\0" .. table.concat(texts, "\0")
+end
+
+local function read_asked(given)
+  if type(given) == "table" then
+    local args = options.check(given, ASKED, "argument", 3)
+    return write_request(args), args.timeout
+  elseif type(given) ~= "string" then
+    error("bad argument 'audience' (string expected, got " .. type(given) .. ")", 3)
+  end
+  return write_request { audience = given }
+end
+
+local function read_rejected(given)
+  if type(given) ~= "table" then
+    error("bad argument #1 (table expected, got " .. type(given) .. ")", 3)
+  end
+  local args = options.check(given, REJECTED, "argument", 3)
+  if args.token == nil then
+    error("bad argument 'token' (string expected, got nil)", 3)
+  end
+  return write_request(args), args.token
+end
+
+-- get_token(audience) or get_token{ audience, scope, resource, timeout }: an access token, good for at least
 -- `expiration_offset` seconds.
-function Spike:get_token(audience)
-  local held = self._held[audience]
-  local token, message, code, notes = self._get(self._handle, audience, held)
-  if token ~= held and type(audience) == "string" then
-    self._held[audience] = token
+function Spike:get_token(asked)
+  local request, timeout = asked, nil
+  local held = self._held[asked]
+  if not held then
+    request, timeout = read_asked(asked)
+    held = self._held[request]
+  end
+  local token, message, code, notes = self._get(self._handle, request, held, timeout)
+  if token ~= held then
+    self._held[request] = token
   end
   if message or notes then
     return finish(self, token, message, code, notes)
@@ -271,10 +354,11 @@ function Spike:get_token(audience)
   return token
 end
 
--- invalidate{ audience, token }: forgets the token, which the audience answered with 401, here and in
+-- invalidate{ token, audience, scope, resource }: forgets the token, which was answered with 401, here and in
 -- Redis, unless it has been replaced meanwhile. True; the failure that Redis could not be told.
-function Spike:invalidate(args)
-  local done, message, code, notes = self._core.invalidate(self._handle, args)
+function Spike:invalidate(given)
+  local request, token = read_rejected(given)
+  local done, message, code, notes = self._core.invalidate(self._handle, request, token)
   return finish(self, done, message, code, notes)
 end
 

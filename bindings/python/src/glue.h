@@ -239,7 +239,7 @@ tks_client *tksp_py_client_get(PyObject *object);
  * logging raises is written to stderr. May run anything. */
 void tksp_py_notes_log(tks_client *client, tks_op *op);
 
-/* ---- spike.c: a function of the module --------------------------------------------------------- */
+/* ---- spike_creator.c: a function of the module ------------------------------------------------ */
 
 /* creator_options(dict) -> dict: what tokenstore/spike_creator.h makes of it */
 PyObject *tksp_py_creator_options(PyObject *module, PyObject *options);

@@ -1,11 +1,10 @@
-/* spike.c - _core.Spike: access tokens by client credentials, and the options of get_token_creator.
+/* spike.c - _core.Spike: access tokens by client credentials.
  *
  * Lifecycle: holds the _core.Client that it keeps tokens in, if any, so that it outlives the driver.
  * Threads:   a token in memory is handed out under the GIL; whatever may wait lets go of it. */
 #include "glue.h"
 
 #include "tokenstore/spike_client.h"
-#include "tokenstore/spike_creator.h"
 
 typedef struct spike_object {
     PyObject head;
@@ -58,6 +57,9 @@ static bool args_get(const tksp_py_state *state, PyObject *args, PyObject *kwarg
                                         "client_algorithm",
                                         "grant_type",
                                         "scope",
+                                        "audience_parameter",
+                                        "expect_audience",
+                                        "any_audience",
                                         "parameters",
                                         "host_header",
                                         "json_body",
@@ -81,34 +83,49 @@ static bool args_get(const tksp_py_state *state, PyObject *args, PyObject *kwarg
                                         "faults",
                                         NULL};
     tks_spike_options *o = &out->spike;
-    char *text[14] = {NULL};
-    Py_ssize_t size[14] = {0}, path_size; /* paths hold no NUL: spike.py has seen to it */
-    int json_body, opaque, insecure;
+    char *text[16] = {NULL};
+    Py_ssize_t size[16] = {0}, path_size; /* paths hold no NUL: spike.py has seen to it */
+    int json_body, opaque, insecure, any_audience;
     PyObject *key;
-    tks_bytes auth;
+    tks_bytes auth, audience_parameter;
     long long offset_ms, lifetime_ms, connect_timeout_ms;
     unsigned int retries, pause_ms, pause_max_ms, budget_ms;
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$OOy#y#y#y#y#y#Oy#y#y#O!y#ppy#y#y#LLIdIIIz#z#z#z#pLy#:Spike",
+            args, kwargs, "$OOy#y#y#y#y#y#Oy#y#y#y#y#pO!y#ppy#y#y#LLIdIIIz#z#z#z#pLy#:Spike",
             (char **)names, &out->redis, &out->log, &text[0], &size[0], &text[1], &size[1],
             &text[2], &size[2], &text[3], &size[3], &text[4], &size[4], &text[10], &size[10], &key,
-            &text[11], &size[11], &text[5], &size[5], &text[6], &size[6], &PyTuple_Type,
-            &out->pairs, &text[7], &size[7], &json_body, &opaque, &text[8], &size[8], &text[12],
-            &size[12], &text[13], &size[13], &offset_ms, &lifetime_ms, &retries, &o->factor,
-            &pause_ms, &pause_max_ms, &budget_ms, &out->http.ca, &path_size, &out->http.cert,
-            &path_size, &out->http.key, &path_size, &out->http.proxy, &path_size, &insecure,
-            &connect_timeout_ms, &text[9], &size[9]))
+            &text[11], &size[11], &text[5], &size[5], &text[6], &size[6], &text[14], &size[14],
+            &text[15], &size[15], &any_audience, &PyTuple_Type, &out->pairs, &text[7], &size[7],
+            &json_body, &opaque, &text[8], &size[8], &text[12], &size[12], &text[13], &size[13],
+            &offset_ms, &lifetime_ms, &retries, &o->factor, &pause_ms, &pause_max_ms, &budget_ms,
+            &out->http.ca, &path_size, &out->http.cert, &path_size, &out->http.key, &path_size,
+            &out->http.proxy, &path_size, &insecure, &connect_timeout_ms, &text[9], &size[9]))
         return false;
     if (out->redis != Py_None && !Py_IS_TYPE(out->redis, state->client_type)) {
         PyErr_SetString(PyExc_TypeError, "redis must be a _core.Client or None");
         return false;
     }
-    tks_bytes *texts[] = {&o->token_url,     &o->key_url,    &o->key_text, &o->client_id,
-                          &o->client_secret, &o->grant_type, &o->scope,    &o->host_header,
-                          &o->redis_key,     &o->faults,     &auth,        &o->client_algorithm,
-                          &o->redis_string,  &o->issuer};
-    for (size_t i = 0; i < 14; i++) *texts[i] = tks_bytes_of(text[i], (size_t)size[i]);
+    tks_bytes *texts[] = {&o->token_url,
+                          &o->key_url,
+                          &o->key_text,
+                          &o->client_id,
+                          &o->client_secret,
+                          &o->grant_type,
+                          &o->scope,
+                          &o->host_header,
+                          &o->redis_key,
+                          &o->faults,
+                          &auth,
+                          &o->client_algorithm,
+                          &o->redis_string,
+                          &o->issuer,
+                          &audience_parameter,
+                          &o->expect_audience};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        *texts[i] = tks_bytes_of(text[i], (size_t)size[i]);
     o->client_auth = tks_client_auth_find(auth);
+    o->audience_parameter = tks_audience_parameter_find(audience_parameter);
+    o->any_audience = any_audience != 0;
     if (key != Py_None && (o->client_key = tksp_py_key_get(state, key)) == NULL) return false;
     o->json_body = json_body != 0;
     o->opaque = opaque != 0;
@@ -181,77 +198,181 @@ static bool finish(PyObject *object, tks_status status, const tks_error *err) {
 
 /* ---- methods -------------------------------------------------------------------------------- */
 
-/* get(audience) -> str */
-static PyObject *spike_get(PyObject *object, PyObject *audience) {
-    spike_object *self = (spike_object *)object;
-    tksp_py_text text = TKSP_PY_TEXT_INIT;
-    tks_error err = TKS_ERROR_INIT;
-    PyObject *result = NULL;
-    tks_buf token;
-    if (!tksp_py_text_get(tksp_py_state_of(object), audience, "audience", false, &text))
-        return NULL;
-    tks_buf_init(&token, SIZE_MAX);
-    if (tks_spike_client_peek(self->client, text.bytes, &token)) {
-        if (finish(object, TKS_OK, &err)) result = tksp_py_str(tks_buf_bytes(&token));
+/* What a call asks for: (audience=None, *, scope=None, resource=None, timeout=None), as far as it may have them. */
+typedef struct asked {
+    tksp_py_text texts[3]; /* audience, scope, resource */
+    tks_buf buf;
+    tks_bytes request; /* the audience's own bytes, or `buf` */
+    int64_t timeout_ms;
+} asked;
+
+enum { AUDIENCE, SCOPE, RESOURCE, TIMEOUT, ASKED_COUNT };
+static const char *const asked_names[ASKED_COUNT] = {"audience", "scope", "resource", "timeout"};
+
+static void asked_clear(asked *a) {
+    tksp_py_text_clear(a->texts, 3);
+    tks_buf_clear(&a->buf);
+}
+
+/* A text, or texts with a blank between two of them. */
+static bool text_of(const tksp_py_state *state, PyObject *arg, const char *name,
+                    tksp_py_text *out) {
+    if (!PyList_Check(arg) && !PyTuple_Check(arg)) {
+        if (!tksp_py_text_get(state, arg, name, false, out)) return false;
     } else {
-        PyThreadState *thread = PyEval_SaveThread();
-        tks_interrupt interrupt = {tksp_py_check_signals, &thread};
-        tks_status status =
-            tks_spike_client_get(self->client, text.bytes, 0, &interrupt, &token, &err);
-        PyEval_RestoreThread(thread);
+        PyObject *blank = PyUnicode_FromString(" ");
+        PyObject *joined = blank == NULL ? NULL : PyUnicode_Join(blank, arg);
+        bool good = joined != NULL && tksp_py_text_get(state, joined, name, false, out);
+        if (good && out->owner == NULL) out->owner = new_ref(joined);
+        Py_XDECREF(blank);
+        Py_XDECREF(joined);
+        if (!good) return false;
+    }
+    if (out->bytes.size > 0) return true;
+    PyErr_Format(state->exceptions[TKS_ERR_DATA], "%s is empty: leave it out, or give one", name);
+    return false;
+}
+
+static bool write_request(const tksp_py_state *state, asked *a) {
+    tks_error err = TKS_ERROR_INIT;
+    const tks_bytes audience = a->texts[AUDIENCE].bytes;
+    if (a->texts[SCOPE].bytes.size + a->texts[RESOURCE].bytes.size == 0 && audience.size > 0 &&
+        audience.data[0] != '\0') {
+        a->request = audience; /* as tks_spike_request_write would write it */
+        return true;
+    }
+    tks_spike_request r = {a->texts[AUDIENCE].bytes, a->texts[SCOPE].bytes,
+                           a->texts[RESOURCE].bytes};
+    tks_status status = tks_spike_request_write(&r, &a->buf, &err);
+    a->request = tks_buf_bytes(&a->buf);
+    if (status != TKS_OK) tksp_py_raise(state, status, &err);
+    return status == TKS_OK;
+}
+
+static bool find_name(PyObject *name, size_t *out) {
+    for (size_t i = 0; i < ASKED_COUNT; i++) {
+        if (PyUnicode_CompareWithASCIIString(name, asked_names[i]) != 0) continue;
+        *out = i;
+        return true;
+    }
+    PyErr_Format(PyExc_TypeError, "there is no argument %R", name);
+    return false;
+}
+
+/* `values` are None, or NULL, where nothing was given. To be cleared in any case. */
+static bool asked_get(const tksp_py_state *state, PyObject *const *values, asked *out) {
+    static const tksp_py_text none = TKSP_PY_TEXT_INIT;
+    *out = (asked){.texts = {none, none, none}};
+    tks_buf_init(&out->buf, SIZE_MAX);
+    for (size_t i = 0; i < TIMEOUT; i++) {
+        if (values[i] != NULL && values[i] != Py_None &&
+            !text_of(state, values[i], asked_names[i], &out->texts[i]))
+            return false;
+    }
+    if (values[TIMEOUT] != NULL && !tksp_py_timeout(state, values[TIMEOUT], &out->timeout_ms))
+        return false;
+    return write_request(state, out);
+}
+
+/* The arguments of a call, whose first is the audience, into `values`. */
+static bool values_get(PyObject *const *args, Py_ssize_t count, PyObject *names,
+                       PyObject **values) {
+    if (count > 1) {
+        PyErr_Format(PyExc_TypeError,
+                     "one positional argument, the audience, may be given, not %zd", count);
+        return false;
+    }
+    if (count == 1) values[AUDIENCE] = args[0];
+    for (Py_ssize_t i = 0; names != NULL && i < PyTuple_Size(names); i++) {
+        size_t at = 0;
+        if (!find_name(PyTuple_GetItem(names, i), &at)) return false;
+        if (values[at] != NULL) {
+            PyErr_Format(PyExc_TypeError, "%s is given twice", asked_names[at]);
+            return false;
+        }
+        values[at] = args[count + i];
+    }
+    return true;
+}
+
+/* get(audience=None, *, scope=None, resource=None, timeout=None) -> str */
+static PyObject *spike_get(PyObject *object, PyObject *const *args, Py_ssize_t count,
+                           PyObject *names) {
+    spike_object *self = (spike_object *)object;
+    PyObject *values[ASKED_COUNT] = {NULL}, *result = NULL;
+    tks_error err = TKS_ERROR_INIT;
+    tks_buf token;
+    asked a;
+    if (!values_get(args, count, names, values)) return NULL;
+    tks_buf_init(&token, SIZE_MAX);
+    if (asked_get(tksp_py_state_of(object), values, &a)) {
+        tks_status status = TKS_OK;
+        if (!tks_spike_client_peek(self->client, a.request, &token)) {
+            PyThreadState *thread = PyEval_SaveThread();
+            tks_interrupt interrupt = {tksp_py_check_signals, &thread};
+            status = tks_spike_client_get(self->client, a.request, a.timeout_ms, &interrupt, &token,
+                                          &err);
+            PyEval_RestoreThread(thread);
+        }
         if (finish(object, status, &err)) result = tksp_py_str(tks_buf_bytes(&token));
     }
-    tksp_py_text_clear(&text, 1);
+    asked_clear(&a);
     tks_buf_wipe(&token);
     return result;
 }
 
-/* peek(audience) -> str, or None where it would have to be waited for */
-static PyObject *spike_peek(PyObject *object, PyObject *audience) {
+/* peek(audience, scope, resource) -> str, or None where it would have to be waited for */
+static PyObject *spike_peek(PyObject *object, PyObject *const *args, Py_ssize_t count) {
     spike_object *self = (spike_object *)object;
-    tksp_py_text text = TKSP_PY_TEXT_INIT;
-    tks_error err = TKS_ERROR_INIT;
     PyObject *result = NULL;
+    tks_error err = TKS_ERROR_INIT;
     tks_buf token;
-    if (!tksp_py_text_get(tksp_py_state_of(object), audience, "audience", false, &text))
-        return NULL;
+    asked a;
+    if (!tksp_py_arity("peek", count, 3)) return NULL;
+    PyObject *values[ASKED_COUNT] = {args[0], args[1], args[2], NULL};
     tks_buf_init(&token, SIZE_MAX);
-    bool found = tks_spike_client_peek(self->client, text.bytes, &token);
-    if (finish(object, TKS_OK, &err))
-        result = found ? tksp_py_str(tks_buf_bytes(&token)) : new_ref(Py_None);
-    tksp_py_text_clear(&text, 1);
+    if (asked_get(tksp_py_state_of(object), values, &a)) {
+        bool found = tks_spike_client_peek(self->client, a.request, &token);
+        if (finish(object, TKS_OK, &err))
+            result = found ? tksp_py_str(tks_buf_bytes(&token)) : new_ref(Py_None);
+    }
+    asked_clear(&a);
     tks_buf_wipe(&token);
     return result;
 }
 
-/* invalidate(audience, token) */
+/* invalidate(token, audience, scope, resource) */
 static PyObject *spike_invalidate(PyObject *object, PyObject *const *args, Py_ssize_t count) {
     const tksp_py_state *state = tksp_py_state_of(object);
-    tksp_py_text texts[2] = {TKSP_PY_TEXT_INIT, TKSP_PY_TEXT_INIT};
+    tksp_py_text token = TKSP_PY_TEXT_INIT;
     tks_error err = TKS_ERROR_INIT;
-    bool good = tksp_py_arity("invalidate", count, 2) &&
-                tksp_py_text_get(state, args[0], "audience", false, &texts[0]) &&
-                tksp_py_text_get(state, args[1], "token", true, &texts[1]);
+    asked a;
+    if (!tksp_py_arity("invalidate", count, 4)) return NULL;
+    PyObject *values[ASKED_COUNT] = {args[1], args[2], args[3], NULL};
+    bool good =
+        asked_get(state, values, &a) && tksp_py_text_get(state, args[0], "token", true, &token);
     if (good) {
         PyThreadState *thread = PyEval_SaveThread();
         tks_interrupt interrupt = {tksp_py_check_signals, &thread};
-        tks_status status = tks_spike_client_invalidate(
-            ((spike_object *)object)->client, texts[0].bytes, texts[1].bytes, &interrupt, &err);
+        tks_status status = tks_spike_client_invalidate(((spike_object *)object)->client, a.request,
+                                                        token.bytes, &interrupt, &err);
         PyEval_RestoreThread(thread);
         good = finish(object, status, &err);
     }
-    tksp_py_text_clear(texts, 2);
+    asked_clear(&a);
+    tksp_py_text_clear(&token, 1);
     return good ? new_ref(Py_None) : NULL;
 }
 
-/* abandon(audience): nobody waits for its fetch any more */
-static PyObject *spike_abandon(PyObject *object, PyObject *audience) {
-    tksp_py_text text = TKSP_PY_TEXT_INIT;
-    if (!tksp_py_text_get(tksp_py_state_of(object), audience, "audience", false, &text))
-        return NULL;
-    tks_spike_client_abandon(((spike_object *)object)->client, text.bytes);
-    tksp_py_text_clear(&text, 1);
-    return new_ref(Py_None);
+/* abandon(audience, scope, resource): nobody waits for its fetch any more */
+static PyObject *spike_abandon(PyObject *object, PyObject *const *args, Py_ssize_t count) {
+    asked a;
+    if (!tksp_py_arity("abandon", count, 3)) return NULL;
+    PyObject *values[ASKED_COUNT] = {args[0], args[1], args[2], NULL};
+    bool good = asked_get(tksp_py_state_of(object), values, &a);
+    if (good) tks_spike_client_abandon(((spike_object *)object)->client, a.request);
+    asked_clear(&a);
+    return good ? new_ref(Py_None) : NULL;
 }
 
 static PyObject *spike_initialize(PyObject *object, PyObject *unused) {
@@ -307,10 +428,10 @@ static void spike_dealloc(PyObject *object) {
 }
 
 static PyMethodDef spike_methods[] = {
-    {"get", spike_get, METH_O, NULL},
-    {"peek", spike_peek, METH_O, NULL},
-    {"abandon", spike_abandon, METH_O, NULL},
-    {"invalidate", (PyCFunction)(void (*)(void))spike_invalidate, METH_FASTCALL, NULL},
+    {"get", (PyCFunction)(void (*)(void))spike_get, METH_FASTCALL | METH_KEYWORDS, NULL},
+    TKSP_PY_FAST("peek", spike_peek),
+    TKSP_PY_FAST("abandon", spike_abandon),
+    TKSP_PY_FAST("invalidate", spike_invalidate),
     {"initialize", spike_initialize, METH_NOARGS, NULL},
     {"is_initialized", spike_is_initialized, METH_NOARGS, NULL},
     {"close", spike_close, METH_NOARGS, NULL},
@@ -333,74 +454,3 @@ PyType_Spec tksp_py_spike_spec = {
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = spike_slots,
 };
-
-/* ---- get_token_creator's options ------------------------------------------------------------ */
-
-static bool creator_set(const tksp_py_state *state, tks_creator *creator, PyObject *name,
-                        PyObject *value) {
-    tks_creator_value v = {.type = TKS_CREATOR_OTHER};
-    tksp_py_text texts[2] = {TKSP_PY_TEXT_INIT, TKSP_PY_TEXT_INIT};
-    bool good = tksp_py_text_get(state, name, "an option's name", false, &texts[0]);
-    if (good && PyUnicode_Check(value)) {
-        v.type = TKS_CREATOR_TEXT;
-        good = tksp_py_text_get(state, value, "an option", false, &texts[1]);
-        v.text = texts[1].bytes;
-    } else if (PyBool_Check(value)) {
-        v.type = TKS_CREATOR_BOOL;
-        v.number = value == Py_True;
-    } else if (PyLong_Check(value) || PyFloat_Check(value)) {
-        v.type = TKS_CREATOR_NUMBER;
-        v.number = PyFloat_AsDouble(value);
-        PyErr_Clear(); /* too large for a double: the range check says so */
-    }
-    if (good) tks_creator_set(creator, texts[0].bytes, &v);
-    tksp_py_text_clear(texts, 2);
-    return good;
-}
-
-static PyObject *creator_dict(const tks_creator_options *o) {
-    const struct {
-        const char *name;
-        tks_bytes text;
-    } texts[] = {
-        {"client_id", o->client_id},       {"client_secret", o->client_secret},
-        {"token_url", o->token_url},       {"key_url", o->key_url},
-        {"key_path", o->key_path},         {"grant_type", o->grant_type},
-        {"audience", o->audience},         {"redis_key", o->redis_key},
-        {"redis_string", o->redis_string}, {"redis_host", o->redis_host},
-        {"host_header", o->host_header},
-    };
-    PyObject *dict =
-        Py_BuildValue("{s:O,s:I,s:I,s:I}", "validate", o->validate ? Py_True : Py_False, "retries",
-                      o->retries, "sleep_ms", o->sleep_ms, "budget_ms", o->budget_ms);
-    for (size_t i = 0; dict != NULL && i < sizeof texts / sizeof texts[0]; i++) {
-        PyObject *text = tksp_py_str(texts[i].text);
-        if (text == NULL || PyDict_SetItemString(dict, texts[i].name, text) < 0) Py_CLEAR(dict);
-        Py_XDECREF(text);
-    }
-    return dict;
-}
-
-PyObject *tksp_py_creator_options(PyObject *module, PyObject *options) {
-    const tksp_py_state *state = PyModule_GetState(module);
-    tks_creator_options out;
-    tks_error err = TKS_ERROR_INIT;
-    PyObject *name, *value, *result = NULL;
-    Py_ssize_t at = 0;
-    bool good = true;
-    if (!PyDict_Check(options)) {
-        PyErr_SetString(PyExc_TypeError, "options must be a mapping");
-        return NULL;
-    }
-    tks_creator *creator = tks_creator_new();
-    if (creator == NULL) return PyErr_NoMemory();
-    while (good && PyDict_Next(options, &at, &name, &value)) {
-        if (value != Py_None) good = creator_set(state, creator, name, value);
-    }
-    if (good) {
-        tks_status status = tks_creator_finish(creator, &out, &err);
-        result = status == TKS_OK ? creator_dict(&out) : tksp_py_raise(state, status, &err);
-    }
-    tks_creator_free(creator);
-    return result;
-}

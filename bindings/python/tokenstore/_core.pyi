@@ -336,6 +336,8 @@ def jwt_encode(
     max_size: int | None,
     /,
 ) -> str: ...
+_Texts = Text | list[str] | tuple[str, ...] | None
+
 @final
 class Spike:
     def __new__(
@@ -353,6 +355,9 @@ class Spike:
         client_algorithm: bytes,
         grant_type: bytes,
         scope: bytes,
+        audience_parameter: bytes,
+        expect_audience: bytes,
+        any_audience: bool,
         parameters: tuple[tuple[bytes, bytes], ...],
         host_header: bytes,
         json_body: bool,
@@ -375,10 +380,20 @@ class Spike:
         connect_timeout_ms: int,
         faults: bytes,
     ) -> Spike: ...
-    def get(self, audience: Text, /) -> str: ...
-    def peek(self, audience: Text, /) -> str | None: ...
-    def abandon(self, audience: Text, /) -> None: ...
-    def invalidate(self, audience: Text, token: Text, /) -> None: ...
+    def get(
+        self,
+        audience: Text | None = None,
+        /,
+        *,
+        scope: _Texts = None,
+        resource: _Texts = None,
+        timeout: Duration | None = None,
+    ) -> str: ...
+    def peek(self, audience: Text | None, scope: _Texts, resource: _Texts, /) -> str | None: ...
+    def abandon(self, audience: Text | None, scope: _Texts, resource: _Texts, /) -> None: ...
+    def invalidate(
+        self, token: Text, audience: Text | None, scope: _Texts, resource: _Texts, /
+    ) -> None: ...
     def initialize(self) -> None: ...
     def is_initialized(self) -> bool: ...
     def close(self) -> None: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tokenstore import _core, _options
@@ -86,8 +86,14 @@ class Spike(Closing):
         client certificate and its key, an HTTP proxy (the environment is not asked), ``verify=False`` to
         accept any certificate (a warning says so), seconds
     ``scope``, ``grant_type``, ``parameters``, ``body_format``, ``host_header``
-        of the request: further parameters as a mapping (``{"resource": …}``), ``"form"`` or
-        ``"json"``, another Host header
+        of the request: the scope, in which ``{audience}`` becomes the audience (``"{audience}/.default"``),
+        further parameters as a mapping, ``"form"`` or ``"json"``, another Host header
+    ``audience_parameter``
+        the name by which the audience is sent: ``"audience"``, ``"resource"`` (RFC 8707), or None where it is not
+        sent, but stands in the scope
+    ``expect_audience``
+        what ``aud`` of the tokens must be, by default ``"{audience}"``: the audience, else a resource, that was asked
+        for. None: it is not looked at, and tokens are known by signature and ``issuer``, which must be given then
     ``token_format``
         ``"jwt"``, verified; or ``"opaque"``: then ``expires_in`` of the answer rules
     ``default_lifetime``
@@ -121,7 +127,9 @@ class Spike(Closing):
         client_key: Key | Text | dict[str, Any] | None = None,
         client_algorithm: str | None = None,
         token_url: str | None = None,
-        scope: str | None = None,
+        scope: str | Sequence[str] | None = None,
+        audience_parameter: Literal["audience", "resource"] | None = "audience",
+        expect_audience: str | None = "{audience}",
         grant_type: str = "client_credentials",
         parameters: Mapping[str, str] | None = None,
         body_format: Literal["form", "json"] = "form",
@@ -146,6 +154,10 @@ class Spike(Closing):
                 "url has a query or a fragment: give the server alone, and its endpoint as token_url"
             )
         _one_of("body_format", body_format, ("form", "json"), faults)
+        if audience_parameter is not None:
+            _one_of("audience_parameter", audience_parameter, ("audience", "resource"), faults)
+        if expect_audience == "":
+            faults.append("expect_audience is empty: give what aud must be, or None")
         _one_of("token_format", token_format, ("jwt", "opaque"), faults)
         if sum(s is not None for s in (public_key_path, public_key_url, jwks_url)) > 1:
             faults.append(
@@ -180,7 +192,12 @@ class Spike(Closing):
                 client_key=_key(client_key, faults),
                 client_algorithm=_bytes("client_algorithm", client_algorithm),
                 grant_type=_bytes("grant_type", grant_type),
-                scope=_bytes("scope", scope),
+                scope=_bytes(
+                    "scope", " ".join(scope) if isinstance(scope, (list, tuple)) else scope
+                ),
+                audience_parameter=_bytes("audience_parameter", audience_parameter),
+                expect_audience=_bytes("expect_audience", expect_audience),
+                any_audience=expect_audience is None,
                 parameters=_parameters(parameters),
                 host_header=_bytes("host_header", host_header),
                 json_body=body_format == "json",
@@ -210,23 +227,43 @@ class Spike(Closing):
         if not verify:
             self._log("w", "TLS certificates are not verified: whoever is in between can read all")
 
-    def get_token(self, audience: Text) -> str:
+    def get_token(
+        self,
+        audience: Text | None = None,
+        *,
+        scope: Text | Sequence[str] | None = None,
+        resource: Text | Sequence[str] | None = None,
+        timeout: Duration | None = None,
+    ) -> str:
         """An access token for ``audience``, good for at least ``expiration_offset`` seconds.
+
+        ``scope``, in place of the Spike's, and ``resource`` (RFC 8707) may be a text or several; what is asked for
+        is one token of its own each. ``timeout``: seconds for all of it, by default as long as ``retry`` lets it
+        take and 10 s for Redis.
 
         Raises :class:`SpikeAuthError` when the server refused the client or the request,
         :class:`SpikeError` when no good token could be had: it says what was tried.
         """
-        return self._core.get(audience)
+        return self._core.get(audience, scope=scope, resource=resource, timeout=timeout)
 
     getToken = get_token
 
-    def invalidate(self, audience: Text, token: Text) -> None:
+    def invalidate(
+        self,
+        audience: Text | None,
+        token: Text,
+        *,
+        scope: Text | Sequence[str] | None = None,
+        resource: Text | Sequence[str] | None = None,
+    ) -> None:
         """Forget ``token``, which ``audience`` answered with 401; the next call fetches another.
+
+        ``audience``, ``scope`` and ``resource`` are what :meth:`get_token` was asked for.
 
         In Redis it is forgotten only if it is still the one stored there. Raises
         :class:`ConnectionError` and the like when Redis could not be told.
         """
-        self._core.invalidate(audience, token)
+        self._core.invalidate(token, audience, scope, resource)
 
     def initialize(self) -> None:
         """Fetch the public key now, to learn early whether the server can be reached. Twice is fine."""

@@ -165,6 +165,7 @@ typedef struct tks_jwt_policy {
     const tks_bytes *audiences; /* `aud` must name one of them; without any, a token with `aud` is
                                    refused, for it is meant for somebody (RFC 7519, 4.1.3) */
     size_t audience_count;
+    bool any_audience;        /* `aud` is not looked at: for who knows a token by other means */
     const tks_bytes *issuers; /* `iss` must be one of them; none: not looked at */
     size_t issuer_count;
     const tks_bytes *required; /* claims that must be there and not null */

@@ -34,6 +34,34 @@ TKS_BEGIN_DECLS
 
 typedef struct tks_spike tks_spike;
 
+/* What a token is asked for. An empty text: it is not given. */
+typedef struct tks_spike_request {
+    tks_bytes audience; /* up to 1024 bytes */
+    tks_bytes scope;    /* as RFC 6749 (3.3) has it, in place of the options'; up to 4096 bytes */
+    tks_bytes resource; /* URIs as RFC 8707 has them, a blank between two; up to 4096 bytes */
+} tks_spike_request;
+
+/* Appends it as one text, which is what `request` is in the functions below and in spike_client.h. Two texts are
+ * equal only where the same is asked for; an audience alone is its own text. TKS_OK, TKS_ERR_DATA (a limit, or a
+ * NUL), TKS_ERR_MEMORY. */
+tks_status tks_spike_request_write(const tks_spike_request *request, tks_buf *out, tks_error *err);
+
+/* What tokens are asked for by. X(enumerator, name) */
+#define TKS_AUDIENCE_MAP(X)                                                                        \
+    X(TKS_AUDIENCE_AS_AUDIENCE, "audience") /* OSpike, Auth0 */                                    \
+    X(TKS_AUDIENCE_AS_RESOURCE, "resource") /* RFC 8707 */                                         \
+    X(TKS_AUDIENCE_UNSENT, "")              /* it stands in the scope, or nowhere */
+
+typedef enum tks_audience_parameter {
+#define TKS_AUDIENCE_ENUM(name, text) name,
+    TKS_AUDIENCE_MAP(TKS_AUDIENCE_ENUM)
+#undef TKS_AUDIENCE_ENUM
+        TKS_AUDIENCE_COUNT
+} tks_audience_parameter;
+
+/* The one named `name`; TKS_AUDIENCE_COUNT, which tks_spike_new refuses: there is none. */
+tks_audience_parameter tks_audience_parameter_find(tks_bytes name);
+
 /* A further parameter of the token request (RFC 6749, 4.4.2; RFC 8707). */
 typedef struct tks_spike_parameter {
     tks_bytes name, value;
@@ -69,7 +97,12 @@ typedef struct tks_spike_options {
     tks_bytes client_key_text;  /* PEM or JWK */
     tks_bytes client_algorithm; /* of assertions; empty: the first that the key can do */
     tks_bytes grant_type;       /* empty: client_credentials */
-    tks_bytes scope;            /* empty: none is asked for */
+    tks_bytes scope; /* empty: none is asked for; "{audience}" in it becomes the request's */
+    tks_audience_parameter audience_parameter;
+    tks_bytes
+        expect_audience; /* what `aud` of its tokens must be, "{audience}" as above; empty: the
+                                  audience, else a resource, that was asked for */
+    bool any_audience;   /* `aud` is not looked at; `issuer` is wanted then */
     const tks_spike_parameter *parameters;
     size_t parameter_count;
     tks_bytes host_header;       /* empty: the URL's */
@@ -116,7 +149,7 @@ uint32_t tks_spike_get_budget(const tks_spike *spike);
 
 /* Result ACCESS. `held_until_ms`: when the token that the caller has already stops being good, 0
  * where it has none; one that is stored is taken only if it is good for longer. */
-tks_status tks_spike_get_token(tks_spike *spike, tks_bytes audience, int64_t held_until_ms,
+tks_status tks_spike_get_token(tks_spike *spike, tks_bytes request, int64_t held_until_ms,
                                tks_op **out, tks_error *err);
 
 /* Result BOOL, true: fetches the public key. */
@@ -125,9 +158,9 @@ tks_status tks_spike_load_key(tks_spike *spike, tks_op **out, tks_error *err);
 /* Is there a public key, or none needed (opaque tokens)? */
 bool tks_spike_is_ready(tks_spike *spike);
 
-/* Result BOOL: takes `token` (which the audience answered with 401) out of Redis;
+/* Result BOOL: takes `token` (which its audience answered with 401) out of Redis;
  * false: another one is stored there, or none. */
-tks_status tks_spike_invalidate(tks_spike *spike, tks_bytes audience, tks_bytes token, tks_op **out,
+tks_status tks_spike_invalidate(tks_spike *spike, tks_bytes request, tks_bytes token, tks_op **out,
                                 tks_error *err);
 
 TKS_END_DECLS

@@ -30,23 +30,23 @@ tks_status tks_spike_client_new(tks_spike *spike, tks_http *http, tks_client *re
 tks_status tks_spike_client_open(const tks_spike_options *options, const tks_http_options *http,
                                  tks_client *redis, tks_spike_client **out, tks_error *err);
 
-/* Appends the token for `audience` to `out` if there is a good one in memory; false where there is not.
+/* Appends the token for `request` to `out` if there is a good one in memory; false where there is not.
  * Never waits; may start a renewal. */
-bool tks_spike_client_peek(tks_spike_client *client, tks_bytes audience, tks_buf *out);
+bool tks_spike_client_peek(tks_spike_client *client, tks_bytes request, tks_buf *out);
 
 /* Is `token` what tks_spike_client_peek would give? For a language that has kept it as a string of its
  * own: nothing is copied. Never waits; may start a renewal. */
-bool tks_spike_client_is_current(tks_spike_client *client, tks_bytes audience, tks_bytes token);
+bool tks_spike_client_is_current(tks_spike_client *client, tks_bytes request, tks_bytes token);
 
-/* Until when the token in memory for `audience` is good, and from when on the next one should be asked for,
+/* Until when the token in memory for `request` is good, and from when on the next one should be asked for,
  * in milliseconds since 1970. For a host that keeps tokens of its own. False where there is none. */
-bool tks_spike_client_get_times(tks_spike_client *client, tks_bytes audience,
-                                int64_t *good_until_ms, int64_t *renew_at_ms);
+bool tks_spike_client_get_times(tks_spike_client *client, tks_bytes request, int64_t *good_until_ms,
+                                int64_t *renew_at_ms);
 
-/* Appends the token for `audience` to `out`, from memory, Redis or the server. `timeout_ms` 0: the retry budget
+/* Appends the token for `request` to `out`, from memory, Redis or the server. `timeout_ms` 0: the retry budget
  * and what waiting for another process may take. TKS_OK, TKS_ERR_SPIKE, TKS_ERR_SPIKE_AUTH, TKS_ERR_TIMEOUT, TKS_ERR_DATA (the
- * audience breaks a limit), TKS_ERR_INTERRUPTED, TKS_ERR_CLOSED, TKS_ERR_MEMORY. */
-tks_status tks_spike_client_get(tks_spike_client *client, tks_bytes audience, int64_t timeout_ms,
+ * request breaks a limit, or was not made by tks_spike_request_write), TKS_ERR_INTERRUPTED, TKS_ERR_CLOSED, TKS_ERR_MEMORY. */
+tks_status tks_spike_client_get(tks_spike_client *client, tks_bytes request, int64_t timeout_ms,
                                 const tks_interrupt *interrupt, tks_buf *out, tks_error *err);
 
 /* Fetches the public key unless there is one. Tokens are fetched without it too; this tells early that
@@ -57,16 +57,15 @@ tks_status tks_spike_client_initialize(tks_spike_client *client, const tks_inter
 /* Is there a public key, or none needed? */
 bool tks_spike_client_is_initialized(const tks_spike_client *client);
 
-/* The audience answered `token` with 401: forgets it, here and in Redis, unless it has been replaced
+/* Its audience answered `token` with 401: forgets it, here and in Redis, unless it has been replaced
  * meanwhile. TKS_OK; TKS_ERR_CONNECTION and the like when Redis could not be told: it is forgotten
  * here, but other processes may still hand it out. */
-tks_status tks_spike_client_invalidate(tks_spike_client *client, tks_bytes audience,
-                                       tks_bytes token, const tks_interrupt *interrupt,
-                                       tks_error *err);
+tks_status tks_spike_client_invalidate(tks_spike_client *client, tks_bytes request, tks_bytes token,
+                                       const tks_interrupt *interrupt, tks_error *err);
 
-/* Nobody waits for the fetch for `audience` any more: it ends within 50 ms, with TKS_ERR_CLOSED. Those who wait for
+/* Nobody waits for the fetch for `request` any more: it ends within 50 ms, with TKS_ERR_CLOSED. Those who wait for
  * it all the same begin another. */
-void tks_spike_client_abandon(tks_spike_client *client, tks_bytes audience);
+void tks_spike_client_abandon(tks_spike_client *client, tks_bytes request);
 
 /* Is there something for the log? */
 bool tks_spike_client_has_notes(const tks_spike_client *client);

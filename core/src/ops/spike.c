@@ -39,6 +39,10 @@ static void check(const tks_spike_options *o, tks_buf *faults) {
                   "parameters hold what shows who the client is: give client_id, "
                   "client_secret and client_auth");
     }
+    if (o->audience_parameter >= TKS_AUDIENCE_COUNT)
+        fault(faults, "audience_parameter must be 'audience', 'resource' or none");
+    if (o->any_audience && o->issuer.size == 0 && !o->opaque)
+        fault(faults, "issuer is missing: without expect_audience, tokens are known by it");
     if (!tksp_http_is_header_value(o->host_header))
         fault(faults, "the host header holds a control character or blanks at an end");
     if (o->key_url.size == 0 && o->key_text.size == 0 && !o->opaque)
@@ -88,6 +92,10 @@ static tks_status copy(tks_spike *spike, const tks_spike_options *from, tks_erro
     to->issuer = tksp_arena_dup(arena, from->issuer);
     to->grant_type = tksp_arena_dup(arena, from->grant_type);
     to->scope = tksp_arena_dup(arena, from->scope);
+    if (!tks_bytes_equal(from->expect_audience, TKS_LITERAL("{audience}")))
+        to->expect_audience = tksp_arena_dup(arena, from->expect_audience);
+    else
+        to->expect_audience = tks_bytes_of(NULL, 0); /* what is expected anyway */
     to->host_header = tksp_arena_dup(arena, from->host_header);
 
     tks_spike_parameter *parameters =
@@ -216,13 +224,15 @@ static tksp_named whom(const tks_json *claims, tks_bytes client_id) {
     return named;
 }
 
-bool tksp_spike_verify(tks_spike *spike, tks_bytes token, tks_bytes audience, int64_t now_ms,
-                       tksp_lifetime *out, tksp_named *named, bool *key_unknown, char *why) {
+bool tksp_spike_verify(tks_spike *spike, tks_bytes token, const tksp_spike_asked *asked,
+                       int64_t now_ms, tksp_lifetime *out, tksp_named *named, bool *key_unknown,
+                       char *why) {
     const tks_bytes required = TKS_LITERAL("exp");
     tks_jwt_policy policy = {
         .algorithms = signature_algorithms(),
-        .audiences = &audience,
-        .audience_count = 1,
+        .audiences = asked->expected,
+        .audience_count = asked->expected_count,
+        .any_audience = asked->expected_count == 0,
         .issuers = &spike->options.issuer,
         .issuer_count = spike->options.issuer.size > 0 ? 1 : 0,
         .required = &required,

@@ -51,8 +51,8 @@ static tks_status write_body(tksp_spike_op *self, int64_t now_ms, tks_error *err
     tks_status status = tksp_client_parameters(&self->spike->credentials, now_ms, &self->base.arena,
                                                client, &count, err);
     if (status != TKS_OK) return status;
-    status =
-        tksp_oauth_write_body(&self->spike->options, self->audience, client, count, &self->body);
+    status = tksp_oauth_write_body(self->spike->options.json_body, self->asked.parameters,
+                                   self->asked.count, client, count, &self->body);
     return status == TKS_OK ? TKS_OK
                             : tks_fail(err, status, "the token request could not be written");
 }
@@ -122,8 +122,8 @@ static tks_need judge_fetched(tksp_spike_op *self, int64_t now_ms) {
     tksp_lifetime lifetime = self->answer_lifetime;
     bool key_unknown = false;
     if (!self->spike->options.opaque) {
-        if (!tksp_spike_verify(self->spike, self->candidate, self->audience, now_ms, &lifetime,
-                               NULL, &key_unknown, why)) {
+        if (!tksp_spike_verify(self->spike, self->candidate, &self->asked, now_ms, &lifetime, NULL,
+                               &key_unknown, why)) {
             if (key_unknown && !self->key_is_fresh &&
                 tksp_spike_may_fetch_keys(self->spike, now_ms)) {
                 self->candidate_is_stored = false;

@@ -13,15 +13,19 @@ static tks_status finish(tks_op *op, int64_t now_ms) {
 
 static const tksp_op_kind kind = {.finish = finish};
 
-tks_status tks_spike_invalidate(tks_spike *spike, tks_bytes audience, tks_bytes token, tks_op **out,
+tks_status tks_spike_invalidate(tks_spike *spike, tks_bytes request, tks_bytes token, tks_op **out,
                                 tks_error *err) {
     *out = NULL;
-    tks_status status = tksp_spike_check_audience(audience, err);
-    if (status != TKS_OK) return status;
     tks_op *op = tksp_op_new(sizeof *op, &kind, TKS_IDEMPOTENT);
     if (op == NULL) return tks_fail_memory(err);
+    tksp_spike_asked asked;
     tksp_spike_place place;
-    status = tksp_spike_place_init(spike, audience, &op->arena, &place);
+    tks_status status = tksp_spike_asked_init(spike, request, &op->arena, &asked, err);
+    if (status != TKS_OK) {
+        tks_op_free(op);
+        return status;
+    }
+    status = tksp_spike_place_init(spike, &asked, &op->arena, &place);
     tks_bytes *words = tksp_arena_alloc(&op->arena, 6 * sizeof *words);
     if (status == TKS_OK && words != NULL) {
         words[0] = TKS_LITERAL("2");

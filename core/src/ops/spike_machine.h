@@ -24,7 +24,8 @@ typedef enum tksp_spike_stage {
 typedef struct tksp_spike_op {
     tks_op base;
     tks_spike *spike;
-    tks_bytes audience, owner; /* owner: of the lock */
+    tksp_spike_asked asked;
+    tks_bytes owner; /* of the lock */
     tksp_spike_place place;
     bool string_is_free; /* what spike-get-token has is ours, or nothing */
     int64_t held_until_ms;

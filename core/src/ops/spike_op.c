@@ -99,7 +99,7 @@ static tks_status name_keys(tksp_spike_op *self) {
     char random[OWNER_SIZE];
     tks_buf text;
     tks_status status =
-        tksp_spike_place_init(self->spike, self->audience, &self->base.arena, &self->place);
+        tksp_spike_place_init(self->spike, &self->asked, &self->base.arena, &self->place);
     tks_buf_init(&text, 1024);
     tks_random(random, sizeof random);
     tks_encode(TKS_HEX, random, sizeof random, &text);
@@ -109,25 +109,35 @@ static tks_status name_keys(tksp_spike_op *self) {
     return status == TKS_OK ? self->base.arena.status : status;
 }
 
-tks_status tks_spike_get_token(tks_spike *spike, tks_bytes audience, int64_t held_until_ms,
+/* What cannot be sent is said before anything is. */
+static tks_status try_body(tksp_spike_op *self, tks_error *err) {
+    tks_status status =
+        tksp_oauth_write_body(self->spike->options.json_body, self->asked.parameters,
+                              self->asked.count, NULL, 0, &self->body);
+    if (status == TKS_OK) return TKS_OK;
+    return status == TKS_ERR_MEMORY
+               ? tks_fail_memory(err)
+               : tks_fail(
+                     err, status,
+                     "what is asked for cannot be sent as JSON: text must be UTF-8, and there may "
+                     "be one resource");
+}
+
+tks_status tks_spike_get_token(tks_spike *spike, tks_bytes request, int64_t held_until_ms,
                                tks_op **out, tks_error *err) {
     *out = NULL;
-    tks_status status = tksp_spike_check_audience(audience, err);
-    if (status != TKS_OK) return status;
     tksp_spike_op *self = (tksp_spike_op *)tksp_op_new(sizeof *self, &spike_kind, TKS_IDEMPOTENT);
     if (self == NULL) return tks_fail_memory(err);
     self->spike = tksp_spike_hold(spike);
     tks_buf_init(&self->body, 64 * 1024);
     self->redis = spike->options.redis_key.size > 0;
     self->held_until_ms = held_until_ms;
-    self->audience = tksp_arena_dup(&self->base.arena, audience);
-    status = tksp_oauth_write_body(&spike->options, audience, NULL, 0, &self->body);
-    if (status == TKS_OK) status = name_keys(self);
+    tks_status status = tksp_spike_asked_init(spike, request, &self->base.arena, &self->asked, err);
+    if (status == TKS_OK) status = try_body(self, err);
+    if (status == TKS_OK && name_keys(self) != TKS_OK) status = tks_fail_memory(err);
     if (status != TKS_OK) {
         tks_op_free(&self->base);
-        return status == TKS_ERR_MEMORY
-                   ? tks_fail_memory(err)
-                   : tks_fail(err, status, "audience or a parameter cannot be sent as JSON");
+        return status;
     }
     *out = &self->base;
     return TKS_OK;

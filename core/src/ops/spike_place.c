@@ -7,15 +7,7 @@
 
 #include "tokenstore/secret.h"
 
-enum { AUDIENCE_MAX = 1024, NAME_MAX_BYTES = 64 * 1024 };
-
-tks_status tksp_spike_check_audience(tks_bytes audience, tks_error *err) {
-    if (audience.size == 0 || audience.size > AUDIENCE_MAX ||
-        memchr(audience.data, '\0', audience.size) != NULL)
-        return tks_fail(err, TKS_ERR_DATA, "audience must be 1 to %d bytes without NUL",
-                        AUDIENCE_MAX);
-    return TKS_OK;
-}
+enum { NAME_MAX_BYTES = 64 * 1024 };
 
 /* The digest of `fields` as text in the arena. */
 static tks_bytes digest(tksp_arena *arena, const tks_bytes *fields, size_t count) {
@@ -25,18 +17,18 @@ static tks_bytes digest(tksp_arena *arena, const tks_bytes *fields, size_t count
 }
 
 /* All that makes one request another: what is asked, and of whom. */
-static tks_bytes digest_request(const tks_spike_options *o, tks_bytes audience, tksp_arena *arena) {
-    size_t count = 5 + 2 * o->parameter_count, n = 0;
+static tks_bytes digest_request(const tks_spike_options *o, const tksp_spike_asked *asked,
+                                tksp_arena *arena) {
+    size_t count = 4 + 2 * asked->count, n = 0;
     tks_bytes *fields = tksp_arena_alloc(arena, count * sizeof *fields);
     if (fields == NULL) return tks_bytes_of(NULL, 0);
     fields[n++] = o->token_url;
     fields[n++] = o->client_id;
-    fields[n++] = o->grant_type;
-    fields[n++] = audience;
-    fields[n++] = o->scope;
-    for (size_t i = 0; i < o->parameter_count; i++) {
-        fields[n++] = o->parameters[i].name;
-        fields[n++] = o->parameters[i].value;
+    fields[n++] = o->host_header;
+    fields[n++] = asked->audience; /* where it is not sent, it may still be what `aud` must be */
+    for (size_t i = 0; i < asked->count; i++) {
+        fields[n++] = asked->parameters[i].name;
+        fields[n++] = asked->parameters[i].value;
     }
     return digest(arena, fields, n);
 }
@@ -52,22 +44,21 @@ static tks_bytes joined(tksp_arena *arena, tks_bytes a, tks_bytes b, tks_bytes c
     return result;
 }
 
-tks_status tksp_spike_place_init(const tks_spike *spike, tks_bytes audience, tksp_arena *arena,
-                                 tksp_spike_place *out) {
+tks_status tksp_spike_place_init(const tks_spike *spike, const tksp_spike_asked *asked,
+                                 tksp_arena *arena, tksp_spike_place *out) {
     const tks_spike_options *o = &spike->options;
     const tks_bytes who[] = {o->token_url, o->client_id, o->redis_key};
     const tks_bytes hash[] = {o->redis_key};
-    bool is_plain = !o->opaque && o->scope.size == 0 && o->parameter_count == 0;
 
     *out = (tksp_spike_place){.hash = o->redis_key};
     /* No client's id ends in a digest of what is before it: no two names meet. */
     out->own = joined(arena, o->redis_key, TKS_LITERAL(":own:"), digest(arena, hash, 1));
-    out->field = digest_request(o, audience, arena);
+    out->field = digest_request(o, asked, arena);
     out->owner = digest(arena, who, 3);
-    out->claim = joined(arena, TKS_LITERAL("by:"), audience, tks_bytes_of(NULL, 0));
+    out->claim = joined(arena, TKS_LITERAL("by:"), asked->audience, tks_bytes_of(NULL, 0));
     out->lock = joined(arena, o->redis_key, TKS_LITERAL(":lock:"), out->field);
-    if (is_plain) {
-        out->audience = tksp_arena_dup(arena, audience);
+    if (asked->is_plain) {
+        out->audience = asked->audience;
         out->string = o->redis_string;
     }
     return arena->status;

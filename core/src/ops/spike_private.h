@@ -38,18 +38,35 @@ typedef struct tksp_lifetime {
 /* Whom a token says that it was given to. */
 typedef enum tksp_named { TKSP_NAMES_NOBODY, TKSP_NAMES_US, TKSP_NAMES_OTHERS } tksp_named;
 
-/* Verifies `token` as a JWT for `audience` with the keys of the moment. *key_unknown: a newer key may
+/* ---- spike_request.c ---- */
+
+/* What one request means for one client. */
+typedef struct tksp_spike_asked {
+    tks_bytes audience;        /* empty: none */
+    const tks_bytes *expected; /* `aud` must name one of these; none: it is not looked at */
+    size_t expected_count;
+    tks_spike_parameter *parameters; /* all that is sent, but what shows who the client is */
+    size_t count;
+    bool is_plain; /* as the Node packages ask: for an audience, and for nothing else */
+} tksp_spike_asked;
+
+/* All in the arena, or the options'. TKS_OK; TKS_ERR_DATA: the request breaks a limit; TKS_ERR_CONFIGURATION: it and
+ * the options do not fit; TKS_ERR_MEMORY. */
+tks_status tksp_spike_asked_init(const tks_spike *spike, tks_bytes request, tksp_arena *arena,
+                                 tksp_spike_asked *out, tks_error *err);
+
+/* ---- spike.c ---- */
+
+/* Verifies `token` as a JWT of what was asked for with the keys of the moment. *key_unknown: a newer key may
  * help. `named` may be NULL. `why` (TKS_OAUTH_WHY_SIZE) says what is wrong when it returns false. */
-bool tksp_spike_verify(tks_spike *spike, tks_bytes token, tks_bytes audience, int64_t now_ms,
-                       tksp_lifetime *out, tksp_named *named, bool *key_unknown, char *why);
+bool tksp_spike_verify(tks_spike *spike, tks_bytes token, const tksp_spike_asked *asked,
+                       int64_t now_ms, tksp_lifetime *out, tksp_named *named, bool *key_unknown,
+                       char *why);
 
 /* The lifetime of a token issued at `issued_ms` that ends at `expires_ms`; `refresh_in_ms` -1: half of
  * it. A tenth of jitter keeps processes from coming back in step. */
 tksp_lifetime tksp_spike_lifetime(const tks_spike *spike, int64_t issued_ms, int64_t expires_ms,
                                   int64_t refresh_in_ms);
-
-/* TKS_OK, or TKS_ERR_DATA: an audience has 1 to 1024 bytes, no NUL. */
-tks_status tksp_spike_check_audience(tks_bytes audience, tks_error *err);
 
 /* ---- spike_place.c ---- */
 
@@ -67,8 +84,8 @@ typedef struct tksp_spike_place {
 } tksp_spike_place;
 
 /* All in the arena, or the options'. TKS_OK or TKS_ERR_MEMORY. */
-tks_status tksp_spike_place_init(const tks_spike *spike, tks_bytes audience, tksp_arena *arena,
-                                 tksp_spike_place *out);
+tks_status tksp_spike_place_init(const tks_spike *spike, const tksp_spike_asked *asked,
+                                 tksp_arena *arena, tksp_spike_place *out);
 
 /* Does the claim say that this token of the shared HASH is another's? Is ours? Neither: Node's. */
 bool tksp_spike_is_others(const tksp_spike_place *place, tks_bytes token, tks_bytes claim);

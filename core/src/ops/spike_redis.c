@@ -192,7 +192,7 @@ static bool take_one(tksp_spike_op *self, tks_bytes text, origin from, int64_t n
     tks_bytes token = stored;
     if (self->spike->options.opaque) {
         if (!read_opaque(self, stored, now_ms, &token, &lifetime)) return false;
-    } else if (!tksp_spike_verify(self->spike, token, self->audience, now_ms, &lifetime, named,
+    } else if (!tksp_spike_verify(self->spike, token, &self->asked, now_ms, &lifetime, named,
                                   &key_unknown, why)) {
         *need_key = *need_key || (key_unknown && !self->key_is_fresh && !self->key_is_away);
         return false;

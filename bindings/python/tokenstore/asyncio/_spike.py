@@ -9,17 +9,20 @@ any more ends. Renewal in the background is the core's, as for threads.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Callable
 
 import tokenstore
+from tokenstore import _options
 from tokenstore._closing import AsyncClosing
+from tokenstore.errors import DataError, TimeoutError
 from tokenstore.spike import spike_options
 
 if TYPE_CHECKING:
-    from tokenstore._types import Text
+    from tokenstore._types import Duration, Text
     from tokenstore.spike import Logger
 
 __all__ = ["Spike", "TokenCreator", "getTokenCreator", "get_token_creator"]
@@ -38,13 +41,17 @@ class _Fetch:
         self.waiting = 0
 
 
+def _one(texts: Text | Sequence[str] | None) -> Text | tuple[str, ...] | None:
+    return texts if texts is None or isinstance(texts, (str, bytes)) else tuple(texts)
+
+
 class Spike(tokenstore.Spike, AsyncClosing):
     __doc__ = tokenstore.Spike.__doc__
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         del self.__dict__["get_token"], self.__dict__["getToken"]  # the blocking ones
-        self._fetching: dict[tuple[asyncio.AbstractEventLoop, Text], _Fetch] = {}
+        self._fetching: dict[tuple[object, ...], _Fetch] = {}
         self._threads: tuple[int, ThreadPoolExecutor] | None = None
 
     def _in_a_thread(self, function: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
@@ -55,39 +62,62 @@ class Spike(tokenstore.Spike, AsyncClosing):
             self._threads = (pid, ThreadPoolExecutor(_THREADS, "tokenstore-spike"))
         return asyncio.get_running_loop().run_in_executor(self._threads[1], function, *args)
 
-    async def get_token(self, audience: Text) -> str:
+    async def get_token(
+        self,
+        audience: Text | None = None,
+        *,
+        scope: Text | Sequence[str] | None = None,
+        resource: Text | Sequence[str] | None = None,
+        timeout: Duration | None = None,
+    ) -> str:
         """An access token for ``audience``, good for at least ``expiration_offset`` seconds.
+
+        ``scope``, ``resource`` and ``timeout`` are those of :meth:`tokenstore.Spike.get_token`.
 
         Raises :class:`SpikeAuthError` when the server refused the client or the request,
         :class:`SpikeError` when no good token could be had: it says what was tried. A caller that is
         cancelled leaves the fetch to the others; where there are none, it ends.
         """
-        token = self._core.peek(audience)
+        seconds = _options.seconds("timeout", timeout) if timeout is not None else None
+        if seconds is not None and not 0.001 <= seconds <= 315360000:
+            raise DataError("timeout must be between 0.001 and 315360000 seconds")
+        token = self._core.peek(audience, scope, resource)
         if token is not None:
             return token
         loop = asyncio.get_running_loop()
-        key = (loop, audience)
+        key = (loop, audience, _one(scope), _one(resource))
         fetch = self._fetching.get(key)
         if fetch is None:
-            fetch = self._fetching[key] = _Fetch(self._in_a_thread(self._core.get, audience))
+            get = functools.partial(self._core.get, audience, scope=scope, resource=resource)
+            fetch = self._fetching[key] = _Fetch(self._in_a_thread(get))
             fetch.future.add_done_callback(lambda _: self._forget(key, fetch))
         fetch.waiting += 1
         try:
-            return await asyncio.shield(fetch.future)
+            await asyncio.wait({fetch.future}, timeout=seconds)
+            if not fetch.future.done():
+                raise TimeoutError(f"no access token within {seconds:g} s")
+            return fetch.future.result()
         finally:
             fetch.waiting -= 1
             if fetch.waiting == 0 and not fetch.future.done():
                 self._forget(key, fetch)
                 fetch.future.cancel()  # where no thread has begun it
-                self._core.abandon(audience)
+                self._core.abandon(audience, scope, resource)
 
-    def _forget(self, key: tuple[asyncio.AbstractEventLoop, Text], fetch: _Fetch) -> None:
+    def _forget(self, key: tuple[object, ...], fetch: _Fetch) -> None:
         if self._fetching.get(key) is fetch:
             del self._fetching[key]
 
-    async def invalidate(self, audience: Text, token: Text) -> None:
+    async def invalidate(
+        self,
+        audience: Text | None,
+        token: Text,
+        *,
+        scope: Text | Sequence[str] | None = None,
+        resource: Text | Sequence[str] | None = None,
+    ) -> None:
         """Forget ``token``, which ``audience`` answered with 401; the next call fetches another."""
-        await self._in_a_thread(self._core.invalidate, audience, token)
+        await self._in_a_thread(self._core.invalidate, token, audience, scope, resource)
 
     async def initialize(self) -> None:
         """Fetch the public key now, to learn early whether the server can be reached. Twice is fine."""
