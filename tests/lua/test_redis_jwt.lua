@@ -356,6 +356,20 @@ test("destroy_multiple finds sessions whose index was evicted", function()
   assert(not is_live(sessions, token))
 end)
 
+test("sign ends sessions whose index was evicted", function()
+  local sessions, id = open(), user()
+  local admin = assert(tokenstore.Client(harness.url))
+  admin:execute("CONFIG", "SET", "maxmemory", "1gb")
+  admin:execute("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+  local first = sessions:sign { id = id }
+  admin:execute("DEL", "rjwt-sessions/" .. id)
+  local second = sessions:sign { id = id }
+  admin:execute("CONFIG", "SET", "maxmemory", "0")
+  admin:execute("CONFIG", "SET", "maxmemory-policy", "noeviction")
+  assert(not is_live(sessions, first))
+  assert(is_live(sessions, second))
+end)
+
 test("what does not say its own name is no session", function()
   local sessions, id = open { multiple = true }, user()
   local token = sessions:sign { id = id, data_session = { n = 1 } }

@@ -71,7 +71,7 @@ def test_sessions_behind_a_lost_index(
     with RedisJWT(server.url, secret=SECRET, multiple=True) as sessions:
         tokens = [sessions.sign("bob"), sessions.sign("bob", ttl=60)]
         server("DEL", "rjwt-sessions/bob")
-        tokens.append(sessions.sign("bob"))  # begins a new index
+        tokens.append(sessions.sign("bob"))  # begins a new index: any number needs none
         assert warnings(caplog) == []
         assert len(sessions.list("bob")) == 3
         assert sessions.call().get_count_by_pattern("bob") == 3
@@ -84,6 +84,80 @@ def test_sessions_behind_a_lost_index(
         assert not any(lives(sessions, token) for token in tokens)
 
 
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
+@pytest.mark.parametrize(("most", "left"), [(None, 1), (2, 2)])
+def test_sign_ends_sessions_behind_a_lost_index(
+    server: Server, caplog: pytest.LogCaptureFixture, policy: str, most: int | None, left: int
+) -> None:
+    evict(server, policy)
+    with RedisJWT(server.url, secret=SECRET, max_sessions=most) as sessions:
+        tokens = []
+        for _ in range(4):
+            server("DEL", "rjwt-sessions/bob")
+            tokens.append(sessions.sign("bob", ttl=60))
+        assert sum(lives(sessions, token) for token in tokens) == left
+        assert lives(sessions, tokens[-1])
+        assert sessions.call().create("bob:ABCDEFGHIJK", '{"rjwt":"bob:ABCDEFGHIJK"}')
+        assert len(sessions.list("bob")) == left
+        lines = warnings(caplog)
+        assert len(lines) == 2  # of the first sign, and of list
+        assert all(EVICTS.format(policy) in line for line in lines)
+
+
+def test_sign_asks_once_in_a_minute(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    with RedisJWT(server.url, secret=SECRET) as sessions:
+        server("CONFIG", "RESETSTAT")
+        for n in range(20):
+            sessions.sign(f"u{n}")
+        stats = server("INFO", "commandstats")
+        assert b"cmdstat_info:calls=1," in stats
+        assert b"cmdstat_scan:" not in stats
+        assert warnings(caplog) == []
+
+
+def test_a_large_database_is_not_looked_through_at_each_login(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    evict(server, "allkeys-lru")
+    server("EVAL", "for i = 1, 100001 do redis.call('SET', 'k' .. i, '') end", "0")
+    with RedisJWT(server.url, secret=SECRET) as sessions:
+        server("CONFIG", "RESETSTAT")
+        for n in range(3):
+            sessions.sign(f"u{n}")
+        assert b"cmdstat_scan:" not in server("INFO", "commandstats")
+        (line,) = warnings(caplog)
+        assert EVICTS.format("allkeys-lru") in line
+        assert "sign may leave sessions alive" in line
+
+
+def test_sign_with_any_number_asks_nothing(server: Server) -> None:
+    with RedisJWT(server.url, secret=SECRET, multiple=True) as sessions:
+        sessions.sign("bob")
+        assert b"cmdstat_info" not in server("INFO", "commandstats")
+
+
+def test_sign_where_info_is_forbidden(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    server("ACL", "SETUSER", "app", "on", ">secret", "~*", "+@all", "-info")
+    with RedisJWT(f"redis://app:secret@127.0.0.1:{server.port}", secret=SECRET) as sessions:
+        first, second = sessions.sign("bob"), sessions.sign("bob")
+        assert not lives(sessions, first)
+        assert lives(sessions, second)
+        (line,) = warnings(caplog)
+        assert UNKNOWN in line
+
+
+def test_a_sign_that_may_not_scan_changes_nothing(server: Server) -> None:
+    server("ACL", "SETUSER", "app", "on", ">secret", "~*", "+@all", "-scan")
+    evict(server, "allkeys-lru")
+    with RedisJWT(server.url, secret=SECRET) as sessions:
+        token = sessions.sign("bob")
+    with RedisJWT(f"redis://app:secret@127.0.0.1:{server.port}", secret=SECRET) as sessions:
+        with pytest.raises(tokenstore.ServerError, match="NOPERM.*scan"):
+            sessions.sign("bob")
+        assert lives(sessions, token)
+        assert len(server("KEYS", "bob:*")) == 1
+
+
 def test_asyncio(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     async def run() -> int:
         async with tokenstore.asyncio.RedisJWT(server.url, secret=SECRET, multiple=True) as sessions:
@@ -93,6 +167,21 @@ def test_asyncio(server: Server, caplog: pytest.LogCaptureFixture) -> None:
 
     evict(server, "allkeys-lru")
     assert asyncio.run(run()) == 1
+    (line,) = warnings(caplog)
+    assert EVICTS.format("allkeys-lru") in line
+
+
+def test_asyncio_sign(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        async with tokenstore.asyncio.RedisJWT(server.url, secret=SECRET) as sessions:
+            token = await sessions.sign("bob")
+            server("DEL", "rjwt-sessions/bob")
+            await sessions.sign("bob")
+            with pytest.raises(tokenstore.InvalidTokenError):
+                await sessions.verify(token)
+
+    evict(server, "allkeys-lru")
+    asyncio.run(run())
     (line,) = warnings(caplog)
     assert EVICTS.format("allkeys-lru") in line
 
@@ -125,7 +214,7 @@ def test_info_may_be_forbidden(server: Server, caplog: pytest.LogCaptureFixture)
 
 def test_info_may_be_renamed(caplog: pytest.LogCaptureFixture) -> None:
     with running("--rename-command", "INFO", "info-of-ours") as server, RedisJWT(
-        server.url, secret=SECRET
+        server.url, secret=SECRET, multiple=True
     ) as sessions:
         sessions.sign("bob")
         assert sessions.destroy_multiple("bob") == 1

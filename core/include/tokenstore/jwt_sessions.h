@@ -59,7 +59,9 @@ typedef struct tks_jwt_session_new {
     double now;             /* seconds since the epoch, for iat */
 } tks_jwt_session_new;
 
-/* Result TEXT: the token. Signing and ending others is one script. */
+/* Result TEXT: the token. Signing and ending others is one script. With max_sessions it asks once a minute whether
+ * the server evicts keys (INFO memory, DBSIZE). If it does, the user's sessions are looked for by SCAN where there
+ * are at most 100 000 keys; else it goes by the index. A warning is noted. */
 TKS_MUST_USE tks_status tks_jwt_sessions_sign(const tks_jwt_sessions *, const tks_jwt_session_new *,
                                               tks_op **out, tks_error *);
 

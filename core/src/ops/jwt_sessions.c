@@ -34,7 +34,9 @@ tks_status tks_jwt_sessions_new(const tks_jwt_sessions_options *options, tks_jwt
                         TKS_JWT_SIZE_MAX);
     tks_jwt_sessions *sessions = calloc(1, sizeof *sessions);
     tks_key **keys = calloc(options->key_count, sizeof *keys);
-    if (sessions == NULL || keys == NULL) {
+    tksp_rjwt_memory *memory = tksp_rjwt_memory_new();
+    if (sessions == NULL || keys == NULL || memory == NULL) {
+        tksp_rjwt_memory_free(memory);
         free(keys);
         free(sessions);
         return tks_fail_memory(err);
@@ -48,6 +50,7 @@ tks_status tks_jwt_sessions_new(const tks_jwt_sessions_options *options, tks_jwt
     sessions->max_data_size =
         options->max_data_size != 0 ? options->max_data_size : TKS_JSON_SIZE_DEFAULT;
     sessions->max_size = options->max_size;
+    sessions->memory = memory;
     *out = sessions;
     return TKS_OK;
 }
@@ -56,6 +59,7 @@ void tks_jwt_sessions_free(tks_jwt_sessions *sessions) {
     if (sessions == NULL) return;
     for (size_t i = 0; i < sessions->key_count; i++) tks_key_free(sessions->keys[i]);
     free(sessions->keys);
+    tksp_rjwt_memory_free(sessions->memory);
     free(sessions);
 }
 
@@ -114,8 +118,7 @@ tks_status tksp_rjwt_send(tksp_rjwt_op *self, const tksp_script *script, size_t 
 
 static tks_status finish(tks_op *op, int64_t now_ms) {
     tksp_rjwt_op *self = (tksp_rjwt_op *)op;
-    (void)now_ms;
-    return self->looking != TKSP_RJWT_FOUND ? tksp_rjwt_take_look(self) : self->take(self);
+    return self->looking != TKSP_RJWT_FOUND ? tksp_rjwt_take_look(self, now_ms) : self->take(self);
 }
 
 static void clear(tks_op *op) {
@@ -123,6 +126,7 @@ static void clear(tks_op *op) {
     for (size_t i = 0; i < self->size; i++) tks_json_free(self->records[i]);
     tks_json_free(self->claims);
     tks_json_free(self->record);
+    tksp_rjwt_memory_free(self->memory);
 }
 
 const tksp_op_kind tksp_rjwt_kind = {.finish = finish,

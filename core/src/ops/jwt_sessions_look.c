@@ -1,6 +1,7 @@
 /* jwt_sessions_look.c - RedisJWT: a user's sessions are looked for by SCAN where the index may not list all of
  * them. That is where Node writes, and where the server evicts keys, an index as well as anything else. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "jwt_sessions_private.h"
 
@@ -80,11 +81,43 @@ cleanup:
 
 /* ---- does the server evict? ---- */
 
+/* A login must stay cheap: it goes by what was said within this time, and by SCAN over at most so many keys. */
+enum { MEMORY_MS = 60 * 1000, SIGN_KEYS_MAX = 100 * 1000 };
+
+tksp_rjwt_memory *tksp_rjwt_memory_new(void) {
+    tksp_rjwt_memory *memory = calloc(1, sizeof *memory);
+    if (memory == NULL) return NULL;
+    atomic_init(&memory->references, 1);
+    atomic_init(&memory->said, 0);
+    return memory;
+}
+
+tksp_rjwt_memory *tksp_rjwt_memory_ref(tksp_rjwt_memory *memory) {
+    atomic_fetch_add_explicit(&memory->references, 1, memory_order_relaxed);
+    return memory;
+}
+
+void tksp_rjwt_memory_free(tksp_rjwt_memory *memory) {
+    if (memory == NULL) return;
+    if (atomic_fetch_sub_explicit(&memory->references, 1, memory_order_acq_rel) == 1) free(memory);
+}
+
+/* A clock that was set back says nothing of the time since. */
+static tks_status recall(tksp_rjwt_op *self, int64_t now_ms) {
+    int64_t said = atomic_load_explicit(&self->memory->said, memory_order_relaxed);
+    int64_t age = now_ms - said / 2;
+    if (said == 0 || age < 0 || age >= MEMORY_MS) return tksp_rjwt_send_look(self, TKSP_RJWT_ASK);
+    return tksp_rjwt_send_look(self, said % 2 != 0 ? TKSP_RJWT_SCAN : TKSP_RJWT_FOUND);
+}
+
 static tks_status send_info(tksp_rjwt_op *self) {
-    static const tks_bytes words[] = {{"INFO", 4}, {"memory", 6}};
-    tks_status status = tksp_op_add(&self->op, NULL, words, 2, self->index);
-    if (status == TKS_OK) self->op.commands[0].may_be_forbidden = true;
-    return status;
+    static const tks_bytes info[] = {{"INFO", 4}, {"memory", 6}}, size[] = {{"DBSIZE", 6}};
+    tks_status status = tksp_op_add(&self->op, NULL, info, 2, self->index);
+    if (status == TKS_OK && self->memory != NULL)
+        status = tksp_op_add(&self->op, NULL, size, 1, self->index);
+    if (status != TKS_OK) return status;
+    for (size_t i = 0; i < self->op.count; i++) self->op.commands[i].may_be_forbidden = true;
+    return TKS_OK;
 }
 
 /* The value of the line `<name>:<value>`; NULL data: there is none. Source: redis.io, "INFO". */
@@ -100,7 +133,15 @@ static tks_bytes find_field(tks_bytes info, tks_bytes name) {
     return tks_bytes_of(NULL, 0);
 }
 
-static tks_status take_info(tksp_rjwt_op *self) {
+/* Are there more keys than a login can look through? If the server does not say how many: yes. */
+static bool is_too_large(const tksp_rjwt_op *self) {
+    if (self->memory == NULL) return false;
+    const tks_reply *size = self->op.commands[1].reply;
+    return tks_reply_get_type(size) != TKS_REPLY_INTEGER ||
+           tks_reply_get_integer(size) > SIGN_KEYS_MAX;
+}
+
+static tks_status take_info(tksp_rjwt_op *self, int64_t now_ms) {
     const tks_reply *reply = self->op.commands[0].reply;
     tks_bytes info = tks_bytes_of(NULL, 0);
     char note[TKS_NOTE_MAX];
@@ -112,6 +153,7 @@ static tks_status take_info(tksp_rjwt_op *self) {
     tks_bytes policy = find_field(info, TKS_LITERAL("maxmemory_policy"));
     bool evicts = policy.size > 0 && !tks_bytes_equal(policy, TKS_LITERAL("noeviction")) &&
                   !tks_bytes_equal(limit, TKS_LITERAL("0"));
+    bool scans = evicts && !is_too_large(self);
     if (policy.size == 0) {
         tks_notes_add(&self->op.notes, 'w',
                       "INFO does not say whether the server evicts keys; if it does, sessions of "
@@ -119,14 +161,19 @@ static tks_status take_info(tksp_rjwt_op *self) {
                       "maxmemory-policy is noeviction");
     } else if (evicts) {
         (void)snprintf(note, sizeof note,
-                       "the server evicts keys (maxmemory-policy %.*s), so the user's sessions are "
-                       "looked for by SCAN over all keys: keep sessions where maxmemory-policy is "
-                       "noeviction",
-                       (int)(policy.size < 64 ? policy.size : 64), policy.data);
+                       "the server evicts keys (maxmemory-policy %.*s), so %s: keep sessions where "
+                       "maxmemory-policy is noeviction",
+                       (int)(policy.size < 64 ? policy.size : 64), policy.data,
+                       scans
+                           ? "a user's sessions are looked for by SCAN over all keys"
+                           : "sign may leave sessions alive that it should end, for there are too "
+                             "many keys to look through at each login");
         tks_notes_add(&self->op.notes, 'w', note);
     }
+    if (self->memory != NULL)
+        atomic_store_explicit(&self->memory->said, now_ms * 2 + scans, memory_order_relaxed);
     tksp_op_clear_commands(&self->op);
-    return tksp_rjwt_send_look(self, evicts ? TKSP_RJWT_SCAN : TKSP_RJWT_FOUND);
+    return tksp_rjwt_send_look(self, scans ? TKSP_RJWT_SCAN : TKSP_RJWT_FOUND);
 }
 
 /* ---- both ---- */
@@ -137,6 +184,7 @@ tks_status tksp_rjwt_send_look(tksp_rjwt_op *self, tksp_rjwt_look look) {
     /* Looking changes nothing. */
     self->op.safety = look == TKSP_RJWT_FOUND ? self->safety : TKS_READ;
     switch (look) {
+    case TKSP_RJWT_RECALL: return TKS_OK; /* the operation is told the time when it begins */
     case TKSP_RJWT_ASK: return send_info(self);
     case TKSP_RJWT_SCAN:
         self->pattern = make_pattern(self);
@@ -146,6 +194,10 @@ tks_status tksp_rjwt_send_look(tksp_rjwt_op *self, tksp_rjwt_look look) {
     return self->send(self);
 }
 
-tks_status tksp_rjwt_take_look(tksp_rjwt_op *self) {
-    return self->looking == TKSP_RJWT_ASK ? take_info(self) : take_scan(self);
+tks_status tksp_rjwt_take_look(tksp_rjwt_op *self, int64_t now_ms) {
+    switch (self->looking) {
+    case TKSP_RJWT_RECALL: return recall(self, now_ms);
+    case TKSP_RJWT_ASK: return take_info(self, now_ms);
+    default: return take_scan(self);
+    }
 }

@@ -2,12 +2,20 @@
 #ifndef TOKENSTORE_JWT_SESSIONS_PRIVATE_H
 #define TOKENSTORE_JWT_SESSIONS_PRIVATE_H
 
+#include <stdatomic.h>
+
 #include "names.h"
 #include "op_private.h"
 #include "tokenstore/jwt_sessions.h"
 #include "tokenstore/secret.h"
 
 enum { TKS_RJWT_SUFFIX = 11 }; /* characters of a session's key behind "<id>:" */
+
+/* How the last sign that asked the server was to look; shared by the operations that go by it. */
+typedef struct tksp_rjwt_memory {
+    atomic_uint references;
+    _Atomic int64_t said; /* 0: none asked; else when, in ms since 1970, times 2; odd: by SCAN */
+} tksp_rjwt_memory;
 
 struct tks_jwt_sessions {
     tks_key **keys;
@@ -16,13 +24,15 @@ struct tks_jwt_sessions {
     int64_t max_sessions;
     bool node_writers;
     size_t max_data_size, max_size;
+    tksp_rjwt_memory *memory;
 };
 
 /* How the sessions of a user are found that the index does not list. */
 typedef enum tksp_rjwt_look {
-    TKSP_RJWT_FOUND, /* the index is enough, or all were found */
-    TKSP_RJWT_ASK,   /* by SCAN if the server evicts keys, which INFO says */
-    TKSP_RJWT_SCAN   /* by SCAN */
+    TKSP_RJWT_FOUND,  /* the index is enough, or all were found */
+    TKSP_RJWT_RECALL, /* as it was found lately, else ASK */
+    TKSP_RJWT_ASK, /* by SCAN if the server evicts keys, which INFO says; sign only of few keys */
+    TKSP_RJWT_SCAN /* by SCAN */
 } tksp_rjwt_look;
 
 /* An operation about one user's sessions. */
@@ -37,9 +47,10 @@ struct tksp_rjwt_op {
     tks_status (*send)(tksp_rjwt_op *self);
     tks_status (*take)(tksp_rjwt_op *self); /* what was answered to that */
     tksp_rjwt_look looking;
-    tks_safety safety; /* of what `send` sends */
-    tks_bytes pattern; /* of SCAN */
-    tks_bytes *found;  /* suffixes, in the arena */
+    tksp_rjwt_memory *memory; /* of sign; NULL: it is another operation */
+    tks_safety safety;        /* of what `send` sends */
+    tks_bytes pattern;        /* of SCAN */
+    tks_bytes *found;         /* suffixes, in the arena */
     size_t found_count, found_room;
     tks_session *sessions; /* of a result SESSIONS, in the arena */
     tks_json **records;    /* what they borrow from; owned */
@@ -77,8 +88,13 @@ tks_status tksp_rjwt_op_ready(tksp_rjwt_op *self, tksp_rjwt_look look, tks_op **
 /* Looks for the sessions of the user in that way, then sends what `send` sends. */
 tks_status tksp_rjwt_send_look(tksp_rjwt_op *self, tksp_rjwt_look look);
 
-/* What was answered while looking. */
-tks_status tksp_rjwt_take_look(tksp_rjwt_op *self);
+/* What was answered while looking. `now_ms`: the wall clock. */
+tks_status tksp_rjwt_take_look(tksp_rjwt_op *self, int64_t now_ms);
+
+/* NULL: no memory. */
+tksp_rjwt_memory *tksp_rjwt_memory_new(void);
+tksp_rjwt_memory *tksp_rjwt_memory_ref(tksp_rjwt_memory *memory);
+void tksp_rjwt_memory_free(tksp_rjwt_memory *memory); /* NULL is accepted */
 
 /* Adds a command: `head` words, then the suffixes found by SCAN. All in the arena. */
 tks_status tksp_rjwt_send(tksp_rjwt_op *self, const tksp_script *script, size_t count,

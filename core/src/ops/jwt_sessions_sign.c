@@ -53,8 +53,9 @@ static tks_status make(const tks_jwt_sessions *sessions, tks_bytes id, tks_bytes
     self->ttl = tksp_arena_int(&self->op.arena, ttl_ms);
     self->capped = sessions->max_sessions > 0;
     self->max = tksp_arena_int(&self->op.arena, sessions->max_sessions);
-    return tksp_rjwt_op_ready(
-        self, sessions->node_writers && self->capped ? TKSP_RJWT_SCAN : TKSP_RJWT_FOUND, out, err);
+    self->memory = tksp_rjwt_memory_ref(sessions->memory);
+    tksp_rjwt_look look = sessions->node_writers ? TKSP_RJWT_SCAN : TKSP_RJWT_RECALL;
+    return tksp_rjwt_op_ready(self, self->capped ? look : TKSP_RJWT_FOUND, out, err);
 }
 
 /* {"rjwt":"<key>" */
