@@ -1,12 +1,14 @@
 // One of the Node packages, told what to do by a test: JSON lines on stdin and stdout.
 //
-//   node driver.mjs redis-tokens|tokenstore|redis-jwt|ioredis '{"host": "127.0.0.1", "port": PORT, …}'
+//   node driver.mjs redis-tokens|tokenstore|redis-jwt|spike-get-token|spike-token-manager|ioredis
+//                   '{"host": "127.0.0.1", "port": PORT, …}'
 //
 //   {"call": "create", "args": [{…}]}   →   {"result": …} or {"error": "…"}, in the order asked
 //
 // A call with a dot is of what the first word gives: "call.ttl" of redis-jwt is redisJwt.call().ttl. Besides,
 // "fill" (redis-tokens) creates many, "updateReads" and "updateWrites" are the halves of an update, and "raw"
-// (redis-tokens, ioredis) sends a command. It ends with its stdin.
+// (redis-tokens, ioredis) sends a command, and "token" (spike-get-token, spike-token-manager) gets a token by a new
+// getTokenCreator with the options given. It ends with its stdin.
 import { createRequire } from 'node:module';
 import readline from 'node:readline';
 
@@ -14,7 +16,7 @@ const require = createRequire(import.meta.url);
 const [kind, config] = [process.argv[2], JSON.parse(process.argv[3])];
 
 // The packages print: that must not be taken for an answer.
-console.log = console.error;
+console.log = console.info = console.debug = console.error;
 
 function promised(object, method) {
   return (...args) => new Promise((resolve, reject) => {
@@ -74,6 +76,10 @@ async function redisJwt() {
   };
 }
 
+async function spike(create) {
+  return { token: ([options]) => create(options)() };
+}
+
 async function ioredis() {
   const Redis = require('ioredis');
   const redis = new Redis(config);
@@ -81,7 +87,12 @@ async function ioredis() {
 }
 
 const subject = await {
-  'redis-tokens': redisTokens, tokenstore, 'redis-jwt': redisJwt, ioredis,
+  'redis-tokens': redisTokens,
+  tokenstore,
+  'redis-jwt': redisJwt,
+  'spike-get-token': () => spike(require('spike-get-token')),
+  'spike-token-manager': () => spike(require(process.env.SPIKE_TOKEN_MANAGER)),
+  ioredis,
 }[kind]();
 
 for await (const line of readline.createInterface({ input: process.stdin })) {
