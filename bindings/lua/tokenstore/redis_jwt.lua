@@ -164,7 +164,8 @@ function RedisJWT:create(args)
       error("bad argument 'request' (table expected, got " .. type(args.request) .. ")", 2)
     end
     if session and rawget(session, "request") ~= nil then
-      return nil, "data has a member named request: that name is reserved for the client's address and user agent", "data"
+      return nil, "data has a member named request: that name is reserved for " ..
+        "the client's address and user agent", "data"
     end
     local both = {
       request = {
