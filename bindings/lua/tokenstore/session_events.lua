@@ -8,7 +8,7 @@
 --
 -- An event is a table: { kind = "expired" or "del", id = …, rjwt = … }, or, when the connection was lost and
 -- made again, { kind = "gap", lost_at = …, restored_at = … }: Redis does not queue events for absent
--- subscribers, so sessions that ended between these two times (seconds since the epoch) may not have been told.
+-- subscribers, so sessions that ended between these two (seconds since the epoch) may not have been told.
 --
 -- Lua has no threads: callbacks are called while the program waits in poll.
 
