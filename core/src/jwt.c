@@ -229,6 +229,24 @@ tks_status tks_jwt_decode(tks_bytes token, tks_key *const *keys, size_t count,
     return status;
 }
 
+tks_status tks_jwt_read_header(tks_bytes token, size_t max_size, tks_json **out, tks_error *err) {
+    unsigned char *room = NULL;
+    tks_bytes text;
+    parts p;
+    *out = NULL;
+    tks_status status = tksp_jwt_check_size(max_size, err);
+    if (status == TKS_OK) status = split(token, max_size, &p, err);
+    if (status == TKS_OK && (room = malloc(p.header.size)) == NULL) status = tks_fail_memory(err);
+    if (status == TKS_OK) status = decode_part(p.header, room, "header", &text, err);
+    if (status == TKS_OK) status = parse_part(text, "header", false, out, err);
+    free(room);
+    if (status != TKS_OK) {
+        tks_json_free(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
 void tks_jwt_clear(tks_jwt *jwt) {
     tks_json_free(jwt->header);
     tks_json_free(jwt->claims);

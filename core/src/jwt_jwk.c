@@ -156,7 +156,7 @@ static tks_status apply_ops(const tks_json *jwk, tks_key *key, tks_error *err) {
 
 /* kid, alg, use and key_ops. */
 static tks_status apply_members(const tks_json *jwk, tks_key *key, tks_error *err) {
-    tks_key_options options = {{0}, 0};
+    tks_key_options options = {.algorithms = 0};
     tks_bytes use, alg;
     tks_error unknown = TKS_ERROR_INIT;
 

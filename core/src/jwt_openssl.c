@@ -169,6 +169,44 @@ static void evp_clear(tks_key *base) {
     for (size_t i = 0; i < DIGESTS; i++) EVP_MD_free(key->digests[i]);
 }
 
+/* ---- export ------------------------------------------------------------------------------------ */
+
+/* The number `name` in `size` bytes, or as many as it needs (0). What the key does not have is left out. */
+static tks_status export_number(const evp_key *key, const char *name, size_t size, tks_buf *out) {
+    BIGNUM *number = NULL;
+    char *at;
+    tks_status status = TKS_OK;
+    if (EVP_PKEY_get_bn_param(key->pkey, name, &number) != 1) return TKS_OK;
+    if (size == 0) size = (size_t)BN_num_bytes(number);
+    status = tks_buf_reserve(out, size, &at);
+    if (status == TKS_OK) {
+        (void)BN_bn2binpad(number, (unsigned char *)at, (int)size);
+        tks_buf_advance(out, size);
+    }
+    BN_clear_free(number);
+    return status;
+}
+
+static tks_status evp_export(const tks_key *base, bool private_half, tks_buf *numbers) {
+    static const char *const rsa[] = {
+        OSSL_PKEY_PARAM_RSA_N,         OSSL_PKEY_PARAM_RSA_E,
+        OSSL_PKEY_PARAM_RSA_D,         OSSL_PKEY_PARAM_RSA_FACTOR1,
+        OSSL_PKEY_PARAM_RSA_FACTOR2,   OSSL_PKEY_PARAM_RSA_EXPONENT1,
+        OSSL_PKEY_PARAM_RSA_EXPONENT2, OSSL_PKEY_PARAM_RSA_COEFFICIENT1};
+    static const char *const ec[] = {OSSL_PKEY_PARAM_EC_PUB_X, OSSL_PKEY_PARAM_EC_PUB_Y,
+                                     OSSL_PKEY_PARAM_PRIV_KEY};
+    const evp_key *key = evp_of(base);
+    const char *const *names = key->half > 0 ? ec : rsa;
+    size_t count = !private_half ? 2 : key->half > 0 ? sizeof ec / sizeof *ec : TKSP_RSA_COUNT;
+    tks_status status = TKS_OK;
+
+    ERR_set_mark();
+    for (size_t i = 0; i < count && status == TKS_OK; i++)
+        status = export_number(key, names[i], key->half, &numbers[i]);
+    ERR_pop_to_mark();
+    return status;
+}
+
 /* ---- which keys are taken -------------------------------------------------------------------- */
 
 static tks_status check_rsa(const EVP_PKEY *pkey, tks_error *err) {
@@ -288,7 +326,7 @@ static tks_status wrap_ed25519(const EVP_PKEY *pkey, bool is_private, tks_key **
 }
 
 tks_status tksp_key_evp(EVP_PKEY *pkey, bool is_private, tks_key **out, tks_error *err) {
-    static const tksp_key_ops ops = {evp_verify, evp_sign, evp_clear};
+    static const tksp_key_ops ops = {evp_verify, evp_sign, evp_clear, evp_export};
     static const size_t halves[] = {[TKS_KEY_P256] = 32, [TKS_KEY_P384] = 48, [TKS_KEY_P521] = 66};
     static const tks_jwt_alg algs[] = {[TKS_KEY_P256] = TKS_JWT_ES256,
                                        [TKS_KEY_P384] = TKS_JWT_ES384,

@@ -100,7 +100,7 @@ static bool begin_both(const char *name, tks_bytes secret, EVP_MD_CTX **inner, E
 }
 
 tks_status tksp_key_hmac_openssl(tks_bytes secret, tks_key **out, tks_error *err) {
-    static const tksp_key_ops ops = {hmac_verify, hmac_sign, hmac_clear};
+    static const tksp_key_ops ops = {hmac_verify, hmac_sign, hmac_clear, NULL};
     static const char *const names[HASHES] = {"SHA2-256", "SHA2-384", "SHA2-512"};
     uint32_t algorithms = 0;
     hmac_key *key = NULL;

@@ -11,11 +11,15 @@
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
+#include <openssl/pkcs12.h>
 #include <openssl/x509.h>
 
 #include "jwt_private.h"
 
-enum { COORDINATE_MAX = 66 }; /* bytes: P-521 */
+enum {
+    COORDINATE_MAX = 66,
+    PASSWORD_MAX = 1000
+}; /* bytes: P-521; less than OpenSSL has room for */
 
 static tks_status refuse(tks_error *err, const char *problem) {
     return tks_fail(err, TKS_ERR_CONFIGURATION, "the key %s", problem);
@@ -125,6 +129,57 @@ static EVP_PKEY *read_certificate(const unsigned char **at, long size) {
     return pkey;
 }
 
+/* ---- encrypted PEM ------------------------------------------------------------------------------ */
+
+/* OpenSSL's last word was that it lacks something. */
+static bool is_unsupported(void) {
+    unsigned long error = ERR_peek_last_error();
+    int lib = ERR_GET_LIB(error);
+    int reason = ERR_GET_REASON(error);
+    return reason == ERR_R_UNSUPPORTED ||
+           (lib == ERR_LIB_PEM && reason == PEM_R_UNSUPPORTED_ENCRYPTION) ||
+           (lib == ERR_LIB_EVP && reason == EVP_R_UNSUPPORTED_ALGORITHM);
+}
+
+/* Why a key could not be decrypted. A wrong password shows in the padding, or else in what comes out. */
+static tks_status fail_decrypt(tks_error *err) {
+    return refuse(err,
+                  is_unsupported()
+                      ? "is encrypted with a cipher that this OpenSSL lacks: openssl pkcs8 -topk8 "
+                        "-v2 aes-256-cbc encrypts it anew"
+                      : "is encrypted, and its password is wrong, or it is broken");
+}
+
+/* PKCS#8 (RFC 5958, section 3). */
+static EVP_PKEY *decrypt_pkcs8(const unsigned char *der, long size, tks_bytes password) {
+    const unsigned char *at = der;
+    X509_SIG *sealed = d2i_X509_SIG(NULL, &at, size);
+    PKCS8_PRIV_KEY_INFO *open = NULL;
+    EVP_PKEY *pkey = NULL;
+    if (sealed != NULL && at == der + size)
+        open = PKCS8_decrypt(sealed, password.size > 0 ? password.data : "", (int)password.size);
+    if (open != NULL) pkey = EVP_PKCS82PKEY(open);
+    PKCS8_PRIV_KEY_INFO_free(open);
+    X509_SIG_free(sealed);
+    return pkey;
+}
+
+/* For OpenSSL, which would ask at the terminal where it is given no such function. */
+static int give_password(char *buf, int size, int writing, void *context) {
+    const tks_bytes *password = context;
+    (void)writing;
+    if (password->size > (size_t)size) return -1;
+    if (password->size > 0) memcpy(buf, password->data, password->size);
+    return (int)password->size;
+}
+
+/* Decrypts a block with the headers of RFC 1421 in place. */
+static bool decrypt_block(char *header, unsigned char *der, long *size, tks_bytes password) {
+    EVP_CIPHER_INFO cipher;
+    return PEM_get_EVP_CIPHER_INFO(header, &cipher) == 1 &&
+           PEM_do_header(&cipher, der, size, give_password, &password) == 1;
+}
+
 /* The key in one block of PEM; NULL: none can be read. */
 static EVP_PKEY *read_block(const char *name, const unsigned char *der, long size,
                             bool *is_private) {
@@ -151,9 +206,27 @@ static EVP_PKEY *read_block(const char *name, const unsigned char *der, long siz
     return pkey;
 }
 
+/* The key in a block, encrypted or not. */
+static tks_status read_any(const char *name, char *header, unsigned char *der, long size,
+                           tks_bytes password, EVP_PKEY **pkey, bool *is_private, tks_error *err) {
+    bool pkcs8 = strcmp(name, PEM_STRING_PKCS8) == 0;
+    *is_private = true;
+    if ((pkcs8 || header[0] != '\0') && password.data == NULL)
+        return refuse(err, "is encrypted: give its password");
+    if (pkcs8) {
+        *pkey = decrypt_pkcs8(der, size, password);
+        return *pkey != NULL ? TKS_OK : fail_decrypt(err);
+    }
+    if (header[0] != '\0' && !decrypt_block(header, der, &size, password)) return fail_decrypt(err);
+    *pkey = read_block(name, der, size, is_private);
+    if (*pkey != NULL) return TKS_OK;
+    if (header[0] != '\0') return fail_decrypt(err);
+    return refuse(err, "in the PEM text could not be read: it is of no known kind, or broken");
+}
+
 /* Reads the one block that is a key; `text` is what was given. */
-static tks_status read_pem(BIO *bio, tks_bytes text, EVP_PKEY **pkey, bool *is_private,
-                           tks_error *err) {
+static tks_status read_pem(BIO *bio, tks_bytes text, tks_bytes password, EVP_PKEY **pkey,
+                           bool *is_private, tks_error *err) {
     tks_status status = TKS_OK;
     char *name = NULL;
     char *header = NULL;
@@ -167,16 +240,10 @@ static tks_status read_pem(BIO *bio, tks_bytes text, EVP_PKEY **pkey, bool *is_p
             /* openssl ecparam writes it before the key, which names the curve again */
         } else if (blocks++ > 0) {
             status = refuse(err, "text holds more than one key or certificate: give one");
-        } else if (strcmp(name, PEM_STRING_PKCS8) == 0 || header[0] != '\0') {
-            status = refuse(err, "is encrypted: decrypt it first (openssl pkey)");
         } else if (strcmp(name, "OPENSSH PRIVATE KEY") == 0) {
             status = refuse(err, tksp_pem_explain(text));
         } else {
-            *pkey = read_block(name, der, size, is_private);
-            if (*pkey == NULL)
-                status = refuse(err,
-                                "in the PEM text could not be read: it is of no known kind, "
-                                "or broken");
+            status = read_any(name, header, der, size, password, pkey, is_private, err);
         }
         OPENSSL_free(name);
         OPENSSL_free(header);
@@ -194,14 +261,18 @@ tks_status tks_key_from_pem(tks_bytes pem, const tks_key_options *options, tks_k
     tks_status status = TKS_OK;
     BIO *bio = NULL;
     tks_buf tidy;
+    tks_bytes password = options != NULL ? options->password : tks_bytes_of(NULL, 0);
 
     *out = NULL;
+    if (password.size > PASSWORD_MAX)
+        return refuse(err, "is given with a password that is longer than 1000 bytes");
     if (pem.size > TKS_JWK_SIZE_MAX) return refuse(err, "text is longer than 1 MiB");
     tks_buf_init(&tidy, 2 * TKS_JWK_SIZE_MAX);
     ERR_set_mark();
     if (tksp_pem_tidy(pem, &tidy) == TKS_OK)
         bio = BIO_new_mem_buf(tidy.size > 0 ? tidy.data : "", (int)tidy.size);
-    status = bio != NULL ? read_pem(bio, pem, &pkey, &is_private, err) : tks_fail_memory(err);
+    status =
+        bio != NULL ? read_pem(bio, pem, password, &pkey, &is_private, err) : tks_fail_memory(err);
     BIO_free(bio);
     tks_buf_wipe(&tidy);
     if (status == TKS_OK) {

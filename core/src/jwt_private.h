@@ -22,6 +22,9 @@ typedef struct tksp_key_ops {
                        size_t *size, tks_error *err);
     /* Frees and wipes what lies behind the tks_key. */
     void (*clear)(tks_key *key);
+    /* Appends its numbers, each to its buffer, in the order of a JWK (jwt_export.c); with `private_half` what there
+     * is of them, else the public ones. NULL: it has none. TKS_OK, TKS_ERR_MEMORY. */
+    tks_status (*export)(const tks_key *key, bool private_half, tks_buf *numbers);
 } tksp_key_ops;
 
 struct tks_key {
@@ -86,6 +89,9 @@ const char *tksp_pem_explain(tks_bytes text);
 /* ---- jwt_sodium.c -------------------------------------------------------------------------- */
 
 enum { TKSP_ED25519_SIZE = 32 };
+
+enum { TKSP_SHA256_SIZE = 32 };
+void tksp_sha256(tks_bytes text, unsigned char out[TKSP_SHA256_SIZE]);
 
 /* A secret as it is, without a look at what it might be. */
 tks_status tksp_key_hmac(tks_bytes secret, tks_key **out, tks_error *err);

@@ -18,6 +18,11 @@ enum { SHA384_SIZE = 48, SHA512_BLOCK = 128 };
 _Static_assert(TKSP_ED25519_SIZE == crypto_sign_PUBLICKEYBYTES, "an Ed25519 public key");
 _Static_assert(TKSP_ED25519_SIZE == crypto_sign_SEEDBYTES, "an Ed25519 private key");
 
+void tksp_sha256(tks_bytes text, unsigned char out[TKSP_SHA256_SIZE]) {
+    _Static_assert(TKSP_SHA256_SIZE == crypto_hash_sha256_BYTES, "SHA-256");
+    (void)crypto_hash_sha256(out, (const unsigned char *)text.data, text.size);
+}
+
 /* ---- SHA-384 ------------------------------------------------------------------------------- */
 
 typedef struct hmac384_state {
@@ -127,7 +132,7 @@ static void clear_nothing(tks_key *key) {
 }
 
 tks_status tksp_key_hmac(tks_bytes secret, tks_key **out, tks_error *err) {
-    static const tksp_key_ops ops = {hmac_verify, hmac_sign, clear_nothing};
+    static const tksp_key_ops ops = {hmac_verify, hmac_sign, clear_nothing, NULL};
     const unsigned char *data = (const unsigned char *)secret.data;
     uint32_t algorithms = 0;
     hmac_key *key = NULL;
@@ -175,8 +180,17 @@ static tks_status ed25519_sign(const tks_key *base, tks_jwt_alg alg, tks_bytes i
     return TKS_OK;
 }
 
+/* The secret key begins with the private one, as it is given and as a JWK has it. */
+static tks_status ed25519_export(const tks_key *base, bool private_half, tks_buf *numbers) {
+    const ed25519_key *key = (const ed25519_key *)(const void *)base;
+    tks_status status =
+        tks_buf_append(&numbers[0], (const char *)key->public_key, sizeof key->public_key);
+    if (status != TKS_OK || !private_half) return status;
+    return tks_buf_append(&numbers[1], (const char *)key->secret_key, TKSP_ED25519_SIZE);
+}
+
 tks_status tksp_key_ed25519(tks_bytes public_key, tks_bytes seed, tks_key **out, tks_error *err) {
-    static const tksp_key_ops ops = {ed25519_verify, ed25519_sign, clear_nothing};
+    static const tksp_key_ops ops = {ed25519_verify, ed25519_sign, clear_nothing, ed25519_export};
     ed25519_key *key = NULL;
 
     *out = NULL;

@@ -39,11 +39,26 @@ static tks_status use(tks_key *const *keys, size_t count, tks_error *err) {
     return status;
 }
 
+/* Of the Ed25519 key, and the header of a token. */
+static tks_status export(const tks_keyset *set, tks_error *err) {
+    char thumbprint[TKS_THUMBPRINT_SIZE];
+    tks_key *const *keys;
+    tks_json *json;
+    (void)tks_keyset_get_keys(set, &keys);
+    tks_status status = tks_key_to_jwk(keys[1], true, &json, err);
+    tks_json_free(json);
+    if (status == TKS_OK) status = tks_key_thumbprint(keys[1], thumbprint, err);
+    if (status != TKS_OK) return status;
+    status = tks_jwt_read_header(TKS_LITERAL("eyJhbGciOiJub25lIn0.e30.AAAA"), 0, &json, err);
+    tks_json_free(json);
+    return status;
+}
+
 static void job(void) {
     tks_error err = TKS_ERROR_INIT;
     tks_keyset *set = NULL;
     tks_key *key = NULL;
-    tks_key_options options = {{"kid", 3}, 0};
+    tks_key_options options = {.kid = {"kid", 3}};
     tks_status status = TKS_OK;
 
     alloc_enter();
@@ -57,6 +72,7 @@ static void job(void) {
     if (status == TKS_OK)
         status = tks_key_from_secret(TKS_LITERAL("0123456789abcdef0123456789abcdef"), &options,
                                      NULL, &key, &err);
+    if (status == TKS_OK) status = export(set, &err);
     tks_key_free(key);
     tks_keyset_free(set);
     alloc_leave();

@@ -169,7 +169,8 @@ TEST(jwt_secret_too_short_for_openssl_too) {
 /* ---- keys ------------------------------------------------------------------------------------ */
 
 TEST(jwt_keys_are_counted) {
-    tks_key_options options = {TKS_LITERAL("a\0b"), TKS_JWT_BIT(TKS_JWT_HS384)};
+    tks_key_options options = {.kid = TKS_LITERAL("a\0b"),
+                               .algorithms = TKS_JWT_BIT(TKS_JWT_HS384)};
     tks_key *key = make_secret('k', &options);
     tks_key *again = tks_key_ref(key);
 
@@ -328,7 +329,7 @@ TEST(jwt_encode_appends_or_leaves_alone) {
 
 /* A kid may be any bytes, a header may not. */
 TEST(jwt_encode_with_a_kid_that_json_cannot_hold) {
-    tks_key_options options = {TKS_LITERAL("\xff"), 0};
+    tks_key_options options = {.kid = TKS_LITERAL("\xff")};
     tks_key *key = make_secret('k', &options);
     tks_error err = TKS_ERROR_INIT;
     tks_buf out;

@@ -38,12 +38,17 @@ static void check_message(const tks_json *test, const tks_error *err) {
     if (message != NULL) CHECK_CONTAINS(err->message, text_of(message).data);
 }
 
+/* The option `name`; its data is NULL where it is not there. */
+static tks_bytes option_of(const tks_json *entry, const char *name) {
+    const tks_json *node = tks_json_find(entry, name);
+    return node != NULL ? text_of(node) : tks_bytes_of(NULL, 0);
+}
+
 /* The options of a "keys" or "load" entry. */
 static tks_status read_options(const tks_json *entry, tks_key_options *out, tks_error *err) {
-    const tks_json *kid = tks_json_find(entry, "kid");
     const tks_json *algorithm = tks_json_find(entry, "algorithm");
-    *out = (tks_key_options){{"", 0}, 0};
-    if (kid != NULL) out->kid = text_of(kid);
+    *out =
+        (tks_key_options){.kid = option_of(entry, "kid"), .password = option_of(entry, "password")};
     return algorithm != NULL ? tks_jwt_alg_add(text_of(algorithm), &out->algorithms, err) : TKS_OK;
 }
 
@@ -185,6 +190,11 @@ static double read_number(const tks_json *test, const char *name, double otherwi
     return node != NULL ? tks_json_get_double(node) : otherwise;
 }
 
+static bool read_bool(const tks_json *test, const char *name, bool otherwise) {
+    const tks_json *node = tks_json_find(test, name);
+    return node != NULL ? tks_json_get_bool(node) : otherwise;
+}
+
 static void check_claims(const tks_json *test, const tks_jwt *jwt) {
     const tks_json *want = tks_json_find(test, "claims");
     tks_buf a, b;
@@ -269,6 +279,8 @@ static void run_decode(const tks_json *root, const tks_json *test) {
     (void)read_texts(test, "typ", &policy.typ);
     policy.leeway = read_number(test, "leeway", 0);
     policy.max_size = (size_t)read_number(test, "max_size", 0);
+    policy.any_audience = read_bool(test, "any_audience", false);
+    policy.any_expiry = !read_bool(test, "verify_exp", true);
     policy.now = read_number(test, "now", (double)vectors_integer(root, "now"));
     bool asked = got == TKS_OK;
     if (asked)
@@ -286,6 +298,86 @@ static void run_decode(const tks_json *root, const tks_json *test) {
     ring_clear(&r);
     free(copy);
     tks_buf_clear(&token);
+}
+
+/* ---- headers ----------------------------------------------------------------------------------- */
+
+static void check_equal(const tks_json *got, const tks_json *want);
+
+static void run_header(const tks_json *test) {
+    tks_bytes token = text_of(vectors_get(test, "token"));
+    size_t max_size = (size_t)read_number(test, "max_size", 0);
+    tks_error err = TKS_ERROR_INIT;
+    tks_json *header;
+    tks_status got = tks_jwt_read_header(token, max_size, &header, &err);
+
+    test_context("header: %s: %s", vectors_text(test, "name"), err.message);
+    if (CHECK_STATUS(got, status_of(test))) {
+        check_message(test, &err);
+        check_silent(token, &err);
+        CHECK((header != NULL) == (got == TKS_OK));
+        if (header != NULL) check_equal(header, vectors_get(test, "header"));
+    }
+    tks_json_free(header);
+}
+
+/* ---- export ------------------------------------------------------------------------------------ */
+
+/* The same members, in whatever order. */
+static void check_equal(const tks_json *got, const tks_json *want) {
+    CHECK_INT(tks_json_get_size(got), tks_json_get_size(want));
+    for (want = tks_json_get_child(want); want != NULL; want = tks_json_get_next(want)) {
+        const tks_json *node = tks_json_find(got, tks_json_get_name(want).data);
+        if (CHECK(node != NULL)) check_same(node, want);
+    }
+}
+
+/* What comes out is what went in, and is taken again. */
+static void check_export(const tks_key *key, bool private_half, const tks_json *want) {
+    tks_error err = TKS_ERROR_INIT;
+    tks_json *jwk;
+    tks_key *again = NULL;
+    tks_buf text;
+
+    tks_buf_init(&text, ROOM);
+    if (CHECK_STATUS(tks_key_to_jwk(key, private_half, &jwk, &err), TKS_OK)) {
+        check_equal(jwk, want);
+        append_json(jwk, &text);
+        CHECK_STATUS(tks_key_from_jwk(tks_buf_bytes(&text), tks_jwt_openssl(), &again, &err),
+                     TKS_OK);
+        if (again != NULL) CHECK(tks_key_can_sign(again) == private_half);
+    }
+    tks_json_free(jwk);
+    tks_key_free(again);
+    tks_buf_clear(&text);
+}
+
+static void run_export(const tks_json *test) {
+    const tks_json *private_half = tks_json_find(test, "private");
+    char thumbprint[TKS_THUMBPRINT_SIZE];
+    tks_error err = TKS_ERROR_INIT;
+    tks_status want = status_of(test);
+    tks_json *jwk = NULL;
+    tks_key *key = NULL;
+    tks_keyset *set = NULL;
+
+    test_context("export: %s", vectors_text(test, "name"));
+    if (!CHECK_STATUS(load(test, &key, &set, &err), TKS_OK)) return;
+    CHECK_STATUS(tks_key_thumbprint(key, thumbprint, &err), want);
+    if (want == TKS_OK) {
+        CHECK_BYTES(tks_bytes_of(thumbprint, sizeof thumbprint),
+                    text_of(vectors_get(test, "thumbprint")));
+        check_export(key, false, vectors_get(test, "public"));
+        if (private_half != NULL) check_export(key, true, private_half);
+    } else {
+        check_message(test, &err);
+        CHECK_STATUS(tks_key_to_jwk(key, false, &jwk, NULL), want);
+        CHECK(jwk == NULL);
+    }
+    if (private_half == NULL)
+        CHECK_STATUS(tks_key_to_jwk(key, true, &jwk, NULL), TKS_ERR_CONFIGURATION);
+    CHECK(jwk == NULL);
+    tks_key_free(key);
 }
 
 /* ---- encode ---------------------------------------------------------------------------------- */
@@ -359,6 +451,12 @@ TEST(jwt_vectors) {
     for (test = tks_json_get_child(vectors_get(v.root, "decode")); test != NULL;
          test = tks_json_get_next(test), cases++)
         run_decode(v.root, test);
+    for (test = tks_json_get_child(vectors_get(v.root, "header")); test != NULL;
+         test = tks_json_get_next(test), cases++)
+        run_header(test);
+    for (test = tks_json_get_child(vectors_get(v.root, "export")); test != NULL;
+         test = tks_json_get_next(test), cases++)
+        run_export(test);
     for (test = tks_json_get_child(vectors_get(v.root, "encode")); test != NULL;
          test = tks_json_get_next(test), cases++)
         run_encode(v.root, test);

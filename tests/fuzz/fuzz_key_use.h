@@ -31,6 +31,34 @@ static inline void fuzz_sign(tks_key *key) {
     tks_buf_clear(&token);
 }
 
+/* Its JWK is taken again, and is the same key. */
+static inline void fuzz_export(const tks_key *key) {
+    char first[TKS_THUMBPRINT_SIZE], second[TKS_THUMBPRINT_SIZE];
+    tks_json *jwk;
+    tks_key *again;
+    tks_json_writer w;
+    tks_buf text;
+    tks_error err = TKS_ERROR_INIT;
+    bool secret = tks_key_get_kind(key) == TKS_KEY_SECRET;
+    tks_buf_init(&text, TKS_JWK_SIZE_MAX);
+    tks_status status = tks_key_to_jwk(key, tks_key_can_sign(key), &jwk, &err);
+    REQUIRE((status == TKS_ERR_CONFIGURATION) == secret);
+    if (status == TKS_OK) {
+        tks_json_writer_init(&w, &text, TKS_JWK_SIZE_MAX, "jwk", NULL);
+        REQUIRE(tks_json_write_tree(&w, jwk) == TKS_OK);
+        REQUIRE(tks_key_from_jwk(tks_buf_bytes(&text), tks_jwt_openssl(), &again, NULL) == TKS_OK);
+        REQUIRE(tks_key_can_sign(again) == tks_key_can_sign(key));
+        REQUIRE(tks_key_thumbprint(key, first, NULL) == TKS_OK);
+        REQUIRE(tks_key_thumbprint(again, second, NULL) == TKS_OK);
+        REQUIRE(memcmp(first, second, sizeof first) == 0);
+        tks_key_free(again);
+    } else {
+        REQUIRE(secret || status == TKS_ERR_DATA); /* a kid that JSON cannot hold, or of some KiB */
+    }
+    tks_json_free(jwk);
+    tks_buf_clear(&text);
+}
+
 static inline void fuzz_use_key(tks_status status, tks_key *key, const tks_error *err) {
     REQUIRE(err->status == status);
     REQUIRE((status == TKS_OK) == (key != NULL));
@@ -38,6 +66,7 @@ static inline void fuzz_use_key(tks_status status, tks_key *key, const tks_error
     if (key == NULL) return;
     REQUIRE(tks_key_get_algorithms(key) != 0);
     if (tks_key_can_sign(key)) fuzz_sign(key);
+    fuzz_export(key);
 }
 
 #endif

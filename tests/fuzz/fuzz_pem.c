@@ -3,7 +3,7 @@
 #include "fuzz_key_use.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    const tks_key_options options = {{"kid", 3}, 0};
+    const tks_key_options options = {.kid = {"kid", 3}, .password = {"pass w\xc3\xb6rd", 10}};
     tks_error err = TKS_ERROR_INIT;
     tks_key *key = NULL;
 

@@ -13,7 +13,9 @@ local function load_key(entry)
   if kind == "secret" then
     return jwt.Key.from_secret { secret = bytes(entry.value), kid = entry.kid, algorithm = entry.algorithm }
   elseif kind == "pem" then
-    return jwt.Key.from_pem { pem = entry.value, kid = entry.kid, algorithm = entry.algorithm }
+    return jwt.Key.from_pem {
+      pem = entry.value, kid = entry.kid, algorithm = entry.algorithm, password = entry.password,
+    }
   elseif kind == "jwk" then
     return jwt.Key.from_jwk(entry.value)
   end
@@ -81,7 +83,8 @@ for _, case in ipairs(vectors.decode) do
       token = bytes(case.token),
       key = named_key(case.key),
       algorithms = case.algorithms,
-      audience = case.audience,
+      audience = case.any_audience and jwt.ANY or case.audience,
+      verify_exp = case.verify_exp,
       issuer = case.issuer,
       leeway = case.leeway,
       max_size = case.max_size,
@@ -92,6 +95,39 @@ for _, case in ipairs(vectors.decode) do
     if judge(case, claims, header, code) then
       equal(claims, case.claims or claims, "claims")
       equal(type(header.alg), "string", "alg")
+    end
+  end)
+end
+
+for _, case in ipairs(vectors.header) do
+  test("header: " .. case.name, function()
+    local header, message, code =
+      jwt.get_unverified_header { token = case.token, max_size = case.max_size }
+    if judge(case, header, message, code) then
+      equal(header, case.header, "header")
+    end
+  end)
+end
+
+for _, case in ipairs(vectors.export) do
+  test("export: " .. case.name, function()
+    local key = assert(load_key(case))
+    local thumbprint, message, code = key:thumbprint()
+    if judge(case, thumbprint, message, code) then
+      equal(thumbprint, case.thumbprint, "thumbprint")
+      equal(key:to_jwk(), case.public, "public half")
+      equal(key:to_jwk { private = false }, case.public, "public half")
+    else
+      judge(case, key:to_jwk())
+    end
+    if case.private then
+      equal(key:to_jwk { private = true }, case.private, "both halves")
+      equal(jwt.Key.from_jwk(key:to_jwk { private = true }).can_sign, true)
+    else
+      local none
+      none, message, code = key:to_jwk { private = true }
+      equal(none, nil)
+      equal(code, "configuration", message)
     end
   end)
 end
@@ -173,12 +209,29 @@ test("wrong types raise, and say where", function()
     function() jwt.Key.from_jwk(1) end,
     function() jwt.Key.from_jwk(key) end,
     function() jwt.KeySet.from_jwks(nil) end,
+    function() jwt.Key.from_pem { pem = "x", password = 1 } end,
+    function() jwt.decode { token = token, key = key, algorithms = { "HS256" }, verify_exp = 0 } end,
+    function() jwt.decode { token = token, key = key, algorithms = { "HS256" }, audience = { jwt.ANY } } end,
+    function() jwt.get_unverified_header { token = token, max_size = "1" } end,
+    function() jwt.get_unverified_header { header = token } end,
   }
   for i, call in ipairs(calls) do
     local ok, problem = pcall(call)
     equal(ok, false, "call " .. i)
     matches(problem, "test_jwt.lua")
     assert(not problem:find(secret, 1, true), "a secret in a message")
+  end
+end)
+
+test("a key's methods want a key, and a table", function()
+  for _, given in ipairs { 1, "private", { private = 1 }, { private = "true" } } do
+    local ok, problem = pcall(key.to_jwk, key, given)
+    equal(ok, false)
+    matches(problem, "expected")
+  end
+  for _, method in ipairs { key.to_jwk, key.thumbprint } do
+    equal(pcall(method), false)
+    equal(pcall(method, keys.set), false)
   end
 end)
 

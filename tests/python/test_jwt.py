@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 import json
+import os
+import pty
+import select
 import sys
 import threading
 import time
@@ -29,7 +32,7 @@ SECRET = bytes(range(64))
 
 def load_key(entry: dict[str, Any]) -> Any:
     value, kind = entry["value"], entry["load"].split()[0]
-    options = {name: entry[name] for name in ("kid", "algorithm") if name in entry}
+    options = {name: entry[name] for name in ("kid", "algorithm", "password") if name in entry}
     if kind == "secret":
         return jwt.Key.from_secret(to_bytes(value), **options)
     if kind == "pem":
@@ -78,8 +81,10 @@ def test_load(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", VECTORS["decode"], ids=ids(VECTORS["decode"]))
 def test_decode(case: dict[str, Any]) -> None:
     token = to_bytes(case["token"])
-    policy = ("audience", "issuer", "leeway", "require", "now", "typ", "max_size")
+    policy = ("audience", "issuer", "leeway", "require", "now", "typ", "max_size", "verify_exp")
     options = {"now": NOW, **{name: case[name] for name in policy if name in case}}
+    if case.get("any_audience"):
+        options["audience"] = jwt.ANY
     key = named_key(case["key"])
 
     def decode(token: Any) -> dict[str, Any]:
@@ -92,6 +97,27 @@ def test_decode(case: dict[str, Any]) -> None:
         both = jwt.decode_complete(token, key, case["algorithms"], **options)
         assert both.claims == claims
         assert both.header["alg"] in case["algorithms"]
+
+
+@pytest.mark.parametrize("case", VECTORS["header"], ids=ids(VECTORS["header"]))
+def test_header(case: dict[str, Any]) -> None:
+    size = {name: case[name] for name in ("max_size",) if name in case}
+    header = refused(case, lambda: jwt.get_unverified_header(case["token"], **size))
+    assert header == case.get("header")
+
+
+@pytest.mark.parametrize("case", VECTORS["export"], ids=ids(VECTORS["export"]))
+def test_export(case: dict[str, Any]) -> None:
+    key = load_key(case)
+    assert refused(case, key.thumbprint) == case.get("thumbprint")
+    assert refused(case, key.to_jwk) == case.get("public")
+    assert refused(case, lambda: key.to_jwk(private=False)) == case.get("public")
+    if "private" in case:
+        assert key.to_jwk(private=True) == case["private"]
+        assert jwt.Key.from_jwk(key.to_jwk(private=True)).can_sign
+    else:
+        with pytest.raises(tokenstore.ConfigurationError):
+            key.to_jwk(private=True)
 
 
 @pytest.mark.parametrize("case", VECTORS["encode"], ids=ids(VECTORS["encode"]))
@@ -313,3 +339,77 @@ def test_threads_share_a_key_while_lists_change() -> None:
     stop.set()
     changer.join()
     assert errors == []
+
+
+# ---- what the caller looks at himself -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [None, 0, 1, "no", "False", []])
+def test_verify_exp_is_a_bool(value: Any) -> None:
+    """What only looks like False must turn nothing off."""
+    token = jwt.encode({"exp": 1}, jwt.Key.from_secret(SECRET), "HS256")
+    with pytest.raises(TypeError, match="verify_exp"):
+        jwt.decode(token, jwt.Key.from_secret(SECRET), ["HS256"], verify_exp=value)
+
+
+def test_any_is_alone() -> None:
+    key = jwt.Key.from_secret(SECRET)
+    token = jwt.encode({"aud": "a"}, key, "HS256")
+    assert repr(jwt.ANY) == "tokenstore.jwt.ANY"
+    with pytest.raises(TypeError, match="audience"):
+        jwt.decode(token, key, ["HS256"], audience=[jwt.ANY])  # type: ignore[list-item]
+    with pytest.raises(tokenstore.InvalidTokenError, match="aud"):
+        jwt.decode(token, key, ["HS256"], audience="any audience")
+
+
+@pytest.mark.parametrize("token", [None, 5, "", b"\xff", "a.b", [], object()])
+def test_what_has_no_header(token: Any) -> None:
+    with pytest.raises(tokenstore.InvalidTokenError):
+        jwt.get_unverified_header(token)
+
+
+# ---- passwords and export ---------------------------------------------------------------------------
+
+ENCRYPTED = load("jwt_encrypted.json")
+
+
+def test_arguments_of_passwords_and_export() -> None:
+    pem = ENCRYPTED["pem"]["PKCS#8 rfc8037-ed25519"]
+    key = jwt.Key.from_pem(pem, password=ENCRYPTED["password"].encode())
+    for wrong in (1, ["x"], True):
+        with pytest.raises(TypeError, match="password"):
+            jwt.Key.from_pem(pem, password=wrong)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="private"):
+            key.to_jwk(private=wrong if wrong is not True else 1)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        jwt.Key.from_pem(pem, ENCRYPTED["password"], "EdDSA", None, None)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("name", ENCRYPTED["pem"])
+def test_no_password_is_in_a_message(name: str) -> None:
+    for password in ("canary-of-a-password", None):
+        with pytest.raises(tokenstore.ConfigurationError) as caught:
+            jwt.Key.from_pem(ENCRYPTED["pem"][name], password=password)
+        assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("password", [None, "wrong"])
+@pytest.mark.parametrize("name", ["PKCS#8 rfc7520-rsa", "PKCS#1 rfc7520-rsa"])
+def test_nobody_is_asked_for_a_password(name: str, password: str | None) -> None:
+    """At a terminal: OpenSSL would ask there."""
+    code = "import os, sys; from tokenstore import jwt; jwt.Key.from_pem(sys.argv[1], password={!r})"
+    child, terminal = pty.fork()
+    if child == 0:
+        pem = ENCRYPTED["pem"][name]
+        os.execv(sys.executable, [sys.executable, "-c", code.format(password), pem])
+    shown = b""
+    begin = time.monotonic()
+    while time.monotonic() < begin + 10 and select.select([terminal], [], [], 10)[0]:
+        try:
+            shown += os.read(terminal, 4096)
+        except OSError:  # the child is gone
+            break
+    os.close(terminal)
+    os.waitpid(child, 0)
+    assert b"ConfigurationError" in shown
+    assert b"phrase" not in shown.lower()

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 
 HERE = Path(__file__).parent
 KEYS = json.loads((HERE / "jwt_keys.json").read_text())["keys"]
+ENCRYPTED = json.loads((HERE / "jwt_encrypted.json").read_text())
 NOW = 1_700_000_000
 CURVES = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1()}
 ORDERS = {
@@ -812,6 +813,51 @@ case("an empty name required", hs(), CONFIG, require=[""])
 
 # ---- which keys are taken --------------------------------------------------------------------------------------------
 
+# ---- what the caller looks at himself ----------------------------------------------------------------
+
+OVER = CLAIMS | {"exp": NOW - 60}
+for what, aud in (("one", "a"), ("several", ["a", "b"]), ("none", [])):
+    good(f"any audience: {what}", hs(CLAIMS | {"aud": aud}), claims=CLAIMS | {"aud": aud}, any_audience=True)
+good("any audience: no aud", hs(), any_audience=True)
+for what, aud in (("a number", 5), ("null", None), ("a list with a number", ["a", 5])):
+    case(f"any audience: {what}", hs(CLAIMS | {"aud": aud}), message="aud", any_audience=True)
+case("any audience: expired", hs(OVER | {"aud": "a"}), "expired_token", any_audience=True)
+case("any audience: another signature", hs({"aud": "a"})[:-4] + "AAAA", any_audience=True, message=SIGNATURE)
+good("any expiry: expired", hs(OVER), claims=OVER, verify_exp=False)
+good("any expiry: long ago", hs({"exp": -5}), claims={"exp": -5}, verify_exp=False)
+good("any expiry: no exp", hs({"sub": "bob"}), claims={"sub": "bob"}, verify_exp=False)
+good("expiry that is looked at", hs(), verify_exp=True)
+case("any expiry: exp a string", hs({"exp": str(NOW)}), message="exp is no number", verify_exp=False)
+case("any expiry: exp null", hs({"exp": None}), message="exp is no number", verify_exp=False)
+case("any expiry: exp required", hs({"sub": "bob"}), message="required", verify_exp=False, require=["exp"])
+case("any expiry: another audience", hs(OVER | {"aud": "a"}), message="another audience", verify_exp=False, audience="b")
+case("any expiry: not yet", hs(OVER | {"nbf": NOW + 60}), message="nbf", verify_exp=False)
+
+# ---- headers that nobody has checked --------------------------------------------------------------------
+
+HEADER = []
+
+
+def header_of(name, token_, verdict="invalid_token", **more):
+    HEADER.append({"name": name, "token": token_, "verdict": verdict, **more})
+
+
+for what, value in (("plain", {"alg": "HS256", "typ": "JWT"}), ("kid", {"alg": "RS256", "kid": "k", "x5t": "x"}),
+                    ("none", {"alg": "none"}), ("unknown alg", {"alg": "XX", "crit": ["x"]}), ("empty", {})):  # fmt: skip
+    header_of(what, b64(raw(value)) + ".e30.AAAA", "ok", header=value)
+header_of("no base64 behind it", b64(raw({"alg": "x"})) + ".!.!", "ok", header={"alg": "x"})
+header_of("no JSON", b64(b"{") + ".e30.AAAA", message="header")
+header_of("no object", b64(b"[]") + ".e30.AAAA", message="no JSON object")
+header_of("a name twice", b64(b'{"kid":"a","kid":"b"}') + ".e30.AAAA", message="header")
+header_of("deep", b64(b'{"a":' + b"[" * 40 + b"]" * 40 + b"}") + ".e30.AAAA", message="header")
+header_of("padding", b64(raw({"alg": "HS256"})) + "=.e30.AAAA", message="base64url")
+header_of("two parts", b64(raw({"alg": "HS256"})) + ".e30", message="three parts")
+header_of("four parts", b64(raw({"alg": "HS256"})) + ".e30.AAAA.AAAA", message="three parts")
+header_of("empty text", "", message="empty")
+header_of("too long", b64(raw({"alg": "HS256"})) + ".e30." + "A" * 8192, message="8192")
+header_of("longer than usual", b64(raw({"alg": "HS256"})) + ".e30." + "A" * 8192, "ok", header={"alg": "HS256"}, max_size=9000)
+header_of("no UTF-8", b64(b'{"kid":"\xff"}') + ".e30.AAAA", message="header")
+
 LOAD = []
 
 
@@ -831,6 +877,33 @@ load("PKCS#1 private", "pem", pem_private("rfc7520-rsa", "TraditionalOpenSSL"), 
 load("PKCS#8, encrypted", "pem", pem_private("rfc7520-rsa", "PKCS8").replace("PRIVATE", "ENCRYPTED PRIVATE"), message="encrypted")
 load("PKCS#1 private, encrypted", "pem", pem_private("rfc7520-rsa", "TraditionalOpenSSL").replace(
      "KEY-----\n", "KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00112233445566778899AABBCCDDEEFF\n\n", 1), message="encrypted")
+OPENED = {"PKCS#8 rfc7520-rsa": RS_PS, "PKCS#8 rfc7515-p256, scrypt": ["ES256"], "PKCS#8 rfc8037-ed25519": ["EdDSA", "Ed25519"],
+          "PKCS#8 rfc7515-p256, 3DES": ["ES256"], "PKCS#1 rfc7520-rsa": RS_PS, "SEC 1 rfc7515-p256": ["ES256"]}  # fmt: skip
+for name, algorithms in OPENED.items():
+    text, of = ENCRYPTED["pem"][name], {"algorithms": algorithms, "can_sign": True}
+    load(f"encrypted: {name}", "pem", text, "ok", password=ENCRYPTED["password"], **of)
+    load(f"encrypted: {name}, indented", "pem", text.replace("\n", "\n  "), "ok", password=ENCRYPTED["password"], **of)
+    load(f"encrypted: {name}, literal newlines", "pem", text.replace("\n", "\\n"), "ok", password=ENCRYPTED["password"], **of)
+    load(f"encrypted: {name}, another password", "pem", text, password=ENCRYPTED["password"] + "x", message="password is wrong")
+    load(f"encrypted: {name}, an empty password", "pem", text, password="", message="password is wrong")
+    load(f"encrypted: {name}, no password", "pem", text, message="give its password")
+load("encrypted: with an empty password", "pem", ENCRYPTED["pem"]["PKCS#8 rfc8037-ed25519, no password"], "ok", password="",
+     algorithms=["EdDSA", "Ed25519"], can_sign=True)
+load("encrypted: a password that is too long", "pem", ENCRYPTED["pem"]["PKCS#8 rfc7520-rsa"], password="x" * 1001, message="1000")
+load("encrypted: a password of 1000 bytes", "pem", ENCRYPTED["pem"]["PKCS#1 rfc7520-rsa"], password="x" * 1000, message="password is wrong")
+load("encrypted: restricted, with a kid", "pem", ENCRYPTED["pem"]["PKCS#8 rfc7520-rsa"], "ok", password=ENCRYPTED["password"], kid="k",
+     algorithm="PS256", algorithms=["PS256"], can_sign=True)
+load("a password for what is not encrypted", "pem", pem_private("rfc7520-rsa", "PKCS8"), "ok", password="x", algorithms=RS_PS, can_sign=True)
+load("PKCS#8 that is only called encrypted", "pem", pem_private("rfc7520-rsa", "PKCS8").replace("PRIVATE", "ENCRYPTED PRIVATE"),
+     password="x", message="broken")
+load("encrypted: two in one text", "pem", ENCRYPTED["pem"]["PKCS#8 rfc8037-ed25519"] * 2, password=ENCRYPTED["password"], message="more than one")
+load("encrypted with no cipher that there is", "pem", ENCRYPTED["pem"]["PKCS#1 rfc7520-rsa"].replace("AES-256-CBC", "AES-999-CBC"),
+     password=ENCRYPTED["password"], message="cipher")
+SEALED = ENCRYPTED["pem"]["PKCS#8 rfc8037-ed25519"].split("\n")
+LONGER = base64.encodebytes(base64.b64decode("".join(SEALED[1:-2])) + b"\0").decode()
+load("encrypted: a byte behind the key", "pem", f"{SEALED[0]}\n{LONGER}{SEALED[-2]}\n", password=ENCRYPTED["password"], message="broken")
+load("encrypted: half of its headers", "pem", ENCRYPTED["pem"]["PKCS#1 rfc7520-rsa"].replace("DEK-Info", "X-Info"),
+     password=ENCRYPTED["password"], message="broken")
 load("SEC 1 private", "pem", pem_private("rfc7515-p256", "TraditionalOpenSSL"), "ok", algorithms=["ES256"], can_sign=True)
 CERTIFICATE = (HERE / "jwt_certificate.pem").read_text()
 load("certificate", "pem", CERTIFICATE, "ok", algorithms=RS_PS, can_sign=False)
@@ -978,6 +1051,56 @@ for what, text in (("SPKI", spki("rfc7520-rsa")), ("PKCS#1", pkcs1("rfc7520-rsa"
 load("secret that is DER", "secret", {"hex": spki_der("rfc7520-rsa").hex()}, message="another kind")
 load("secret kept for what it cannot do", "secret", {"hex": bytes(range(32)).hex()}, algorithm="HS512")
 
+# ---- export ------------------------------------------------------------------------------------------------------------
+
+EXPORT = []
+
+
+def thumbprint(jwk):
+    """RFC 7638, section 3."""
+    names = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}[jwk["kty"]]
+    text = compact({name: jwk[name] for name in names})
+    return b64(hashlib.sha256(text.encode()).digest())
+
+
+def export(name, how, value, jwk=None, **more):
+    """A key as a JWK, which may hold the private half, or not; without it no export is possible."""
+    if jwk is None:
+        EXPORT.append({"name": name, "load": how, "value": value, **more, "verdict": "configuration"})
+        return
+    one = {"name": name, "load": how, "value": value, **more, "verdict": "ok",
+           "public": {k: v for k, v in jwk.items() if k not in PRIVATE}, "thumbprint": thumbprint(jwk)}
+    EXPORT.append(one | ({"private": jwk} if "d" in jwk else {}))
+
+
+def shown(name, **more):
+    alg = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}.get(KEYS[name].get("crv"))
+    jwk = {k: v for k, v in KEYS[name].items() if k in PRIVATE | {"kty", "crv", "x", "y", "n", "e"}}
+    return jwk | ({"alg": alg} if alg else {}) | more
+
+
+RFC7638 = {
+    "kty": "RSA", "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
+    "e": "AQAB", "alg": "RS256", "kid": "2011-04-29"}  # fmt: skip
+assert thumbprint(RFC7638) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"  # RFC 7638, 3.1
+assert thumbprint(KEYS["rfc8037-ed25519"]) == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"  # RFC 8037, A.3
+export("RFC 7638's example", "jwk", RFC7638, RFC7638)
+for name in ("rfc7520-rsa", "rfc7515-p256", "p384", "rfc7520-p521", "rfc8037-ed25519"):
+    kid = {"kid": KEYS[name]["kid"]} if "kid" in KEYS[name] else {}
+    export(f"{name}, JWK", "jwk", private(name), shown(name, **kid))
+    export(f"{name}, public JWK", "jwk", public(name), {k: v for k, v in shown(name, **kid).items() if k not in PRIVATE})
+    export(f"{name}, PKCS#8", "pem", pem_private(name, "PKCS8"), shown(name))
+    export(f"{name}, SPKI", "pem", spki(name), {k: v for k, v in shown(name).items() if k not in PRIVATE})
+export("a private RSA key of n, e and d", "jwk", {k: v for k, v in KEYS["rfc7520-rsa"].items() if k in ("kty", "n", "e", "d")},
+       {k: v for k, v in shown("rfc7520-rsa").items() if k in ("kty", "n", "e", "d")})
+export("an encrypted key", "pem", ENCRYPTED["pem"]["PKCS#8 rfc7515-p256, scrypt"], shown("rfc7515-p256"), password=ENCRYPTED["password"])
+export("kid and algorithm", "pem", spki("rfc7520-rsa"), {k: v for k, v in shown("rfc7520-rsa", alg="PS384", kid="k\u00e9\"").items()
+       if k not in PRIVATE}, kid="k\u00e9\"", algorithm="PS384")  # fmt: skip
+export("a key that may only verify", "jwk", private("rfc8037-ed25519", key_ops=["verify"]),
+       {k: v for k, v in shown("rfc8037-ed25519").items() if k not in PRIVATE})
+export("a secret", "secret", {"hex": bytes(range(64)).hex()}, message="a secret")
+export("a secret as a JWK", "jwk", SECRET, message="a secret")
+
 # ---- encode --------------------------------------------------------------------------------------------------------------
 
 ENCODE = []
@@ -1055,8 +1178,10 @@ def main():
     about = "JWTs: which are good, which keys are taken, what encode makes. Made by make_jwt.py; see README.md."
     (HERE / "jwt.json").write_text(
         f'{{\n  "about": {json.dumps(about)},\n  "now": {NOW},\n  "keys": {keys},\n  "load": {lines(LOAD)},\n'
-        f'  "decode": {lines(DECODE)},\n  "encode": {lines(ENCODE)}\n}}\n')
-    print(f"{len(LOAD)} keys, {len(DECODE)} tokens to decode, {len(ENCODE)} to encode")
+        f'  "decode": {lines(DECODE)},\n  "header": {lines(HEADER)},\n  "export": {lines(EXPORT)},\n'
+        f'  "encode": {lines(ENCODE)}\n}}\n')
+    print(f"{len(LOAD)} keys, {len(DECODE)} tokens to decode, {len(HEADER)} headers, {len(EXPORT)} to export, "
+          f"{len(ENCODE)} to encode")
 
 
 if __name__ == "__main__":

@@ -107,7 +107,9 @@ enum {
     NOW,
     TYP,
     MAX_SIZE,
-    ARGUMENTS = MAX_SIZE
+    ANY_AUDIENCE,
+    VERIFY_EXP,
+    ARGUMENTS = VERIFY_EXP
 };
 
 /* The number at `arg`, or `otherwise` for nil. A string that reads as a number is none. */
@@ -164,7 +166,20 @@ static size_t get_size(lua_State *L, int arg) {
     return size >= 1 && size <= TKS_JWT_SIZE_MAX && floor(size) == size ? (size_t)size : SIZE_MAX;
 }
 
-/* jwt_decode(token, key, algorithms, audience, issuer, leeway, require, now, typ, max_size) -> claims, header */
+/* The boolean at `arg`, or `otherwise` for nil. What is true for another reason turns nothing off. */
+static bool get_flag(lua_State *L, int arg, const char *name, bool otherwise) {
+    if (lua_isnil(L, arg)) {
+        return otherwise;
+    }
+    if (!lua_isboolean(L, arg)) {
+        tksp_lua_raise(L, "bad argument '%s' (boolean expected, got %s)", name,
+                       luaL_typename(L, arg));
+    }
+    return lua_toboolean(L, arg) != 0;
+}
+
+/* jwt_decode(token, key, algorithms, audience, issuer, leeway, require, now, typ, max_size, any_audience,
+ * verify_exp) -> claims, header */
 int tksp_lua_jwt_decode(lua_State *L) {
     texts algorithms, audiences, issuers, required;
     tks_jwt_policy policy = {0};
@@ -203,6 +218,8 @@ int tksp_lua_jwt_decode(lua_State *L) {
         policy.typ = tksp_lua_optional_text(L, TYP, "typ");
     }
     policy.max_size = get_size(L, MAX_SIZE);
+    policy.any_audience = lua_toboolean(L, ANY_AUDIENCE) != 0;
+    policy.any_expiry = !get_flag(L, VERIFY_EXP, "verify_exp", true);
     policy.leeway = get_number(L, LEEWAY, "leeway", 0);
     policy.now = get_number(L, NOW, "now", 0);
     if (lua_isnil(L, NOW)) {
@@ -218,6 +235,27 @@ int tksp_lua_jwt_decode(lua_State *L) {
     claims->tree = jwt.claims;
     header->tree = jwt.header;
     return status == TKS_OK ? push_jwt(L, claims, header) : tksp_lua_fail(L, status, &err);
+}
+
+/* jwt_header(token, max_size) -> header */
+int tksp_lua_jwt_header(lua_State *L) {
+    tks_error err = TKS_ERROR_INIT;
+    tks_bytes token = {0};
+    size_t max_size = 0;
+    tksp_lua_scratch *header = NULL;
+
+    lua_settop(L, 2);
+    max_size = get_size(L, 2);
+    header = tksp_lua_scratch_new(L);
+    if (lua_type(L, 1) == LUA_TSTRING) {
+        token = tksp_lua_optional_text(L, 1, "token");
+    }
+    tks_status status = tks_jwt_read_header(token, max_size, &header->tree, &err);
+    if (status == TKS_OK) {
+        tksp_lua_push_json(L, header->tree);
+    }
+    tksp_lua_scratch_clear(header);
+    return tksp_lua_jwt_finish(L, status, &err);
 }
 
 /* ---- encode ------------------------------------------------------------------------------------------ */

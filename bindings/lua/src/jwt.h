@@ -38,7 +38,7 @@ tks_bytes tksp_lua_optional_text(lua_State *L, int arg, const char *name);
 int tksp_lua_key_jwk(lua_State *L, const tks_jwt_provider *provider);
 int tksp_lua_keyset_jwks(lua_State *L, const tks_jwt_provider *provider);
 
-/* Arguments 2 and 3: kid and algorithm, or nil. What is borrowed lives as long as the arguments. TKS_OK,
+/* Arguments 2 to 4: kid, algorithm and password, or nil. What is borrowed lives as long as the arguments. TKS_OK,
  * TKS_ERR_CONFIGURATION. */
 tks_status tksp_lua_key_options(lua_State *L, tks_key_options *out, tks_error *err);
 
@@ -59,6 +59,7 @@ size_t tksp_lua_get_keys(lua_State *L, int arg, tks_key *const **out);
 double tksp_lua_clock_now(void);
 
 /* decode and encode, for tksp_lua_open_jwt. */
+int tksp_lua_jwt_header(lua_State *L);
 int tksp_lua_jwt_decode(lua_State *L);
 int tksp_lua_jwt_encode(lua_State *L);
 

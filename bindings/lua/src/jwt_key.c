@@ -72,7 +72,43 @@ static void push_algorithms(lua_State *L, uint32_t set) {
     }
 }
 
-/* key.kid, key.kind, key.algorithms (a new list), key.can_sign */
+/* key:to_jwk { private = … }: a table */
+static int key_to_jwk(lua_State *L) {
+    const tks_key *key = check_key(L);
+    tksp_lua_scratch *jwk = NULL;
+    tks_error err = TKS_ERROR_INIT;
+    bool private_half = false;
+    lua_settop(L, 2);
+    jwk = tksp_lua_scratch_new(L);
+    if (!lua_isnil(L, 2)) {
+        if (!lua_istable(L, 2)) {
+            tksp_lua_raise(L, "bad argument (table expected, got %s)", luaL_typename(L, 2));
+        }
+        lua_getfield(L, 2, "private");
+        private_half = lua_toboolean(L, -1) != 0;
+        if (!lua_isboolean(L, -1) && !lua_isnil(L, -1)) {
+            tksp_lua_raise(L, "bad argument 'private' (boolean expected, got %s)",
+                           luaL_typename(L, -1));
+        }
+    }
+    tks_status status = tks_key_to_jwk(key, private_half, &jwk->tree, &err);
+    if (status == TKS_OK) {
+        tksp_lua_push_json(L, jwk->tree);
+    }
+    tksp_lua_scratch_clear(jwk);
+    return tksp_lua_jwt_finish(L, status, &err);
+}
+
+/* key:thumbprint() */
+static int key_thumbprint(lua_State *L) {
+    char text[TKS_THUMBPRINT_SIZE];
+    tks_error err = TKS_ERROR_INIT;
+    tks_status status = tks_key_thumbprint(check_key(L), text, &err);
+    lua_pushlstring(L, text, sizeof text);
+    return tksp_lua_jwt_finish(L, status, &err);
+}
+
+/* key.kid, key.kind, key.algorithms (a new list), key.can_sign; key.to_jwk, key.thumbprint */
 static int key_index(lua_State *L) {
     const tks_key *key = check_key(L);
     const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
@@ -84,6 +120,9 @@ static int key_index(lua_State *L) {
         push_algorithms(L, tks_key_get_algorithms(key));
     } else if (strcmp(name, "can_sign") == 0) {
         lua_pushboolean(L, tks_key_can_sign(key));
+    } else if (strcmp(name, "to_jwk") == 0 || strcmp(name, "thumbprint") == 0) {
+        (void)lua_getmetatable(L, 1); /* its methods lie there, beside the metamethods */
+        lua_getfield(L, -1, name);
     } else if (strcmp(name, "kid") == 0 && kid.size > 0) {
         lua_pushlstring(L, kid.data, kid.size);
     } else {
@@ -161,8 +200,10 @@ int tksp_lua_jwt_finish(lua_State *L, tks_status status, const tks_error *err) {
 }
 
 tks_status tksp_lua_key_options(lua_State *L, tks_key_options *out, tks_error *err) {
-    out->kid = tksp_lua_optional_text(L, 2, "kid");
-    out->algorithms = 0;
+    *out = (tks_key_options){.kid = tksp_lua_optional_text(L, 2, "kid")};
+    if (!lua_isnoneornil(L, 4)) {
+        out->password = tksp_lua_optional_text(L, 4, "password");
+    }
     if (lua_isnoneornil(L, 3)) {
         return TKS_OK;
     }
@@ -258,10 +299,9 @@ static void fill_metatable(lua_State *L, int list, size_t which, const char *nam
 
 /* Pushes the list of both metatables, which is made by whichever module comes first. */
 static void push_list(lua_State *L) {
-    static const luaL_Reg key[] = {{"__gc", key_gc},
-                                   {"__index", key_index},
-                                   {"__tostring", key_tostring},
-                                   {NULL, NULL}};
+    static const luaL_Reg key[] = {
+        {"__gc", key_gc},       {"__index", key_index},         {"__tostring", key_tostring},
+        {"to_jwk", key_to_jwk}, {"thumbprint", key_thumbprint}, {NULL, NULL}};
     static const luaL_Reg keyset[] = {{"__gc", keyset_gc},
                                       {"__index", keyset_index},
                                       {"__len", keyset_length},
@@ -295,9 +335,12 @@ void tksp_lua_set_jwt_functions(lua_State *L, const luaL_Reg *functions) {
 }
 
 void tksp_lua_open_jwt(lua_State *L) {
-    static const luaL_Reg functions[] = {
-        {"key_secret", key_secret},          {"key_jwk", key_jwk},
-        {"keyset_jwks", keyset_jwks},        {"jwt_decode", tksp_lua_jwt_decode},
-        {"jwt_encode", tksp_lua_jwt_encode}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"key_secret", key_secret},
+                                         {"key_jwk", key_jwk},
+                                         {"keyset_jwks", keyset_jwks},
+                                         {"jwt_decode", tksp_lua_jwt_decode},
+                                         {"jwt_header", tksp_lua_jwt_header},
+                                         {"jwt_encode", tksp_lua_jwt_encode},
+                                         {NULL, NULL}};
     tksp_lua_set_jwt_functions(L, functions);
 }

@@ -5,7 +5,7 @@
 #include "jwt.h"
 #include "tokenstore/secret.h"
 
-/* key_pem(pem, kid, algorithm) */
+/* key_pem(pem, kid, algorithm, password) */
 static int key_pem(lua_State *L) {
     tks_key_options options;
     tks_error err = TKS_ERROR_INIT;

@@ -28,6 +28,20 @@ local jwt = {}
 ---@field kid? string
 ---@field algorithms tokenstore.jwt.Algorithm[] what it can and may do
 ---@field can_sign boolean is it a secret or a private key?
+local Key = {}
+
+---The key as a JWK: its public half, or both. Not of a secret, which is not kept.
+---@param args? { private?: boolean }
+---@return table<string, string>?
+---@return string? message
+---@return tokenstore.jwt.Code? code
+function Key:to_jwk(args) end
+
+---SHA-256 of the public half (RFC 7638) in base64url, a good kid.
+---@return string?
+---@return string? message
+---@return tokenstore.jwt.Code? code
+function Key:thumbprint() end
 
 ---The keys of a JWKS. It never changes; `#set` is how many there are.
 ---@class tokenstore.jwt.KeySet: userdata
@@ -40,9 +54,10 @@ local jwt = {}
 ---@field algorithm? tokenstore.jwt.Algorithm the only one it may be used for
 
 ---@class tokenstore.jwt.PemArgs
----@field pem string a public or private key, or a certificate; not encrypted
+---@field pem string a public or private key, or a certificate
 ---@field kid? string
 ---@field algorithm? tokenstore.jwt.Algorithm the only one it may be used for
+---@field password? string of an encrypted private key
 
 ---@class tokenstore.jwt.EncodeArgs
 ---@field claims table<string, any>
@@ -55,16 +70,27 @@ local jwt = {}
 ---@field token string? what a client presented; nil is no good token
 ---@field key tokenstore.jwt.Key | tokenstore.jwt.KeySet | tokenstore.jwt.Key[]
 ---@field algorithms tokenstore.jwt.Algorithm[] those that are wanted
----@field audience? string | string[]
+---@field audience? string | string[] | tokenstore.jwt.Any
 ---@field issuer? string | string[]
 ---@field leeway? number seconds that exp and nbf may be off
 ---@field require? string[] claims that must be there
 ---@field now? number seconds since the epoch
 ---@field typ? string what the header's typ must be
 ---@field max_size? integer bytes of the token (default 8192)
+---@field verify_exp? boolean false: the token's time may be over (default true)
+
+---@class tokenstore.jwt.HeaderArgs
+---@field token string? what a client presented; nil is no good token
+---@field max_size? integer bytes of the token (default 8192)
+
+---@class tokenstore.jwt.Any
 
 jwt.Key = {}
 jwt.KeySet = {}
+
+---As `audience`: whoever the token is meant for; the caller looks at `aud`.
+---@type tokenstore.jwt.Any
+jwt.ANY = nil
 
 ---@param secret string | tokenstore.jwt.SecretArgs
 ---@return tokenstore.jwt.Key?
@@ -102,5 +128,12 @@ function jwt.encode(args) end
 ---@return table<string, any> | string header
 ---@return tokenstore.jwt.Code? code
 function jwt.decode(args) end
+
+---The header of a token, of which nothing has been checked: anybody may have written it.
+---@param token string? | tokenstore.jwt.HeaderArgs
+---@return table<string, any>? header
+---@return string? message
+---@return tokenstore.jwt.Code? code
+function jwt.get_unverified_header(token) end
 
 return jwt

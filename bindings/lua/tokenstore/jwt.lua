@@ -21,7 +21,7 @@ local jwt = { Key = {}, KeySet = {} }
 -- ---- options --------------------------------------------------------------------------------------
 
 local FROM_SECRET = { secret = true, kid = true, algorithm = true }
-local FROM_PEM = { pem = true, kid = true, algorithm = true }
+local FROM_PEM = { pem = true, kid = true, algorithm = true, password = true }
 local ENCODE = { claims = true, key = true, algorithm = true, headers = true, max_size = true }
 local DECODE = {
   token = true,
@@ -34,7 +34,16 @@ local DECODE = {
   now = true,
   typ = true,
   max_size = true,
+  verify_exp = true,
 }
+local HEADER = { token = true, max_size = true }
+
+-- As `audience` of decode: whoever the token is meant for; the caller looks at `aud`.
+jwt.ANY = setmetatable({}, {
+  __tostring = function()
+    return "tokenstore.jwt.ANY"
+  end,
+})
 
 -- Raises, where the method was called, for what is no table of known options.
 local function check(given, known)
@@ -67,7 +76,10 @@ local function load_openssl()
 end
 
 -- A key has fields: kind ("secret", "RSA", "P-256", "P-384", "P-521", "Ed25519"), kid, algorithms (what
--- it can and may do) and can_sign. Nothing of it can be changed.
+-- it can and may do) and can_sign. Nothing of it can be changed. Methods:
+--   key:to_jwk() or key:to_jwk{ private = true }   the key as a JWK, a table: its public half, or both. Not of a
+--                                                  secret, which is not kept
+--   key:thumbprint()                               SHA-256 of the public half (RFC 7638), a good kid
 
 -- from_secret(secret) or from_secret{ secret, kid, algorithm }: a secret for HS256 (at least 32 bytes),
 -- HS384 (48) and HS512 (64). A key of another kind is refused, however it is spelled: whoever knew a
@@ -81,8 +93,9 @@ function jwt.Key.from_secret(given)
   return key, message, code
 end
 
--- from_pem(pem) or from_pem{ pem, kid, algorithm }: a public or private key, or a certificate's key; not
--- encrypted. Of a certificate neither the dates nor the issuer are looked at.
+-- from_pem(pem) or from_pem{ pem, kid, algorithm, password }: a public or private key, or a certificate's key.
+-- `password` is that of an encrypted private key; nobody is ever asked for it. Of a certificate neither the dates
+-- nor the issuer are looked at.
 function jwt.Key.from_pem(given)
   if type(given) == "string" then
     given = { pem = given }
@@ -92,7 +105,7 @@ function jwt.Key.from_pem(given)
   if not module then
     return nil, "PEM needs tokenstore.openssl: " .. problem, "configuration"
   end
-  local key, message, code = module.key_pem(given.pem, given.kid, given.algorithm)
+  local key, message, code = module.key_pem(given.pem, given.kid, given.algorithm, given.password)
   return key, message, code
 end
 
@@ -146,7 +159,7 @@ function jwt.encode(given)
   return token, message, code
 end
 
--- decode{ token, key, algorithms, audience, issuer, leeway, require, now, typ, max_size }: the claims and the
+-- decode{ token, key, algorithms, audience, issuer, leeway, require, now, typ, max_size, verify_exp }: the claims and the
 -- header of a token that is good. nil, message, code otherwise: "expired_token" when nothing is wrong but the
 -- time, "invalid_token" when anything else is, "configuration" when the options make no sense, whatever
 -- the token.
@@ -155,18 +168,34 @@ end
 --               16 at most
 --   algorithms  a list of those that are wanted
 --   audience    `aud` must name it, or one of the list; without it a token with an `aud` is refused, since
---               it is meant for somebody
+--               it is meant for somebody. jwt.ANY: whoever that is, for those who look at `aud` themselves
 --   issuer      `iss` must be it, or one of the list
 --   leeway      seconds that exp and nbf may be off, up to a day
 --   require     a list of claims that must be there
 --   now         seconds since the epoch; the clock's by default
 --   typ         what the header's `typ` must be, such as "at+jwt"
 --   max_size    bytes of the token, 8192 by default
+--   verify_exp  false takes a token whose time is over, for a logout or a renewal
 function jwt.decode(given)
   check(given, DECODE)
-  local claims, header, code = core.jwt_decode(given.token, given.key, given.algorithms,
-    given.audience, given.issuer, given.leeway, given.require, given.now, given.typ, given.max_size)
+  local audience, any = given.audience, given.audience == jwt.ANY
+  if any then
+    audience = nil
+  end
+  local claims, header, code = core.jwt_decode(given.token, given.key, given.algorithms, audience, given.issuer,
+    given.leeway, given.require, given.now, given.typ, given.max_size, any, given.verify_exp)
   return claims, header, code
+end
+
+-- get_unverified_header(token) or get_unverified_header{ token, max_size }: the header of a token, of which nothing
+-- has been checked: anybody may have written it. For choosing a key, and for logs. What is no text has none.
+function jwt.get_unverified_header(given)
+  if type(given) ~= "table" then
+    given = { token = given }
+  end
+  check(given, HEADER)
+  local header, message, code = core.jwt_header(given.token, given.max_size)
+  return header, message, code
 end
 
 return jwt

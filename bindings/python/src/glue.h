@@ -280,6 +280,9 @@ bool tksp_py_algorithm_add(const tksp_py_state *state, PyObject *name, uint32_t 
 PyObject *tksp_py_key_load(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *tksp_py_keyset_load(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *tksp_py_keyset_keys(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *tksp_py_key_to_jwk(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *tksp_py_key_thumbprint(PyObject *module, PyObject *object);
+PyObject *tksp_py_jwt_header(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *tksp_py_jwt_decode(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *tksp_py_jwt_encode(PyObject *module, PyObject *const *args, Py_ssize_t count);
 

@@ -140,7 +140,16 @@ static bool get_token(const tksp_py_state *state, PyObject *arg, tksp_py_text *o
     return tksp_py_presented_get(state, Py_None, "token", out);
 }
 
-/* jwt_decode(token, key, algorithms, audience, issuer, leeway, require, now, typ, max_size, complete) */
+/* What is true for another reason than being True, such as None or 0, turns nothing off. */
+static bool get_flag(PyObject *arg, const char *name) {
+    if (PyBool_Check(arg)) return true;
+    PyErr_Format(PyExc_TypeError, "%s must be True or False, not %R", name,
+                 (PyObject *)Py_TYPE(arg));
+    return false;
+}
+
+/* jwt_decode(token, key, algorithms, audience, issuer, leeway, require, now, typ, max_size, complete,
+ * any_audience, verify_exp): both bool */
 PyObject *tksp_py_jwt_decode(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     const tksp_py_state *state = PyModule_GetState(module);
     held keys = {0}, audiences = {0}, issuers = {0}, required = {0};
@@ -153,7 +162,7 @@ PyObject *tksp_py_jwt_decode(PyObject *module, PyObject *const *args, Py_ssize_t
     bool public = false;
     tks_jwt jwt;
 
-    if (!tksp_py_arity("jwt_decode", count, 11) || !get_token(state, args[0], &texts[0]) ||
+    if (!tksp_py_arity("jwt_decode", count, 13) || !get_token(state, args[0], &texts[0]) ||
         !get_keys(state, args[1], &one, &keys, &list, &public) ||
         !get_algorithms(state, args[2], &policy.algorithms) ||
         !get_texts(state, args[3], "audience", false, &audiences) ||
@@ -162,8 +171,10 @@ PyObject *tksp_py_jwt_decode(PyObject *module, PyObject *const *args, Py_ssize_t
         !get_texts(state, args[6], "require", true, &required) ||
         !get_now(state, args[7], &policy.now) ||
         (args[8] != Py_None && !tksp_py_text_get(state, args[8], "typ", false, &texts[1])) ||
-        !get_size(state, args[9], &policy.max_size))
+        !get_size(state, args[9], &policy.max_size) || !get_flag(args[12], "verify_exp"))
         goto cleanup;
+    policy.any_audience = args[11] == Py_True;
+    policy.any_expiry = args[12] == Py_False;
     policy.audiences = audiences.values;
     policy.audience_count = audiences.count;
     policy.issuers = issuers.values;
@@ -186,6 +197,25 @@ cleanup:
     held_clear(&audiences);
     held_clear(&issuers);
     held_clear(&required);
+    return result;
+}
+
+/* jwt_header(token, max_size) -> dict */
+PyObject *tksp_py_jwt_header(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    const tksp_py_state *state = PyModule_GetState(module);
+    tksp_py_text token = TKSP_PY_TEXT_INIT;
+    tks_error err = TKS_ERROR_INIT;
+    tks_json *header = NULL;
+    PyObject *result = NULL;
+    size_t max_size;
+    if (tksp_py_arity("jwt_header", count, 2) && get_token(state, args[0], &token) &&
+        get_size(state, args[1], &max_size)) {
+        tks_status status = tks_jwt_read_header(token.bytes, max_size, &header, &err);
+        result = status == TKS_OK ? tksp_py_from_json(state, header)
+                                  : tksp_py_raise(state, status, &err);
+    }
+    tks_json_free(header);
+    tksp_py_text_clear(&token, 1);
     return result;
 }
 

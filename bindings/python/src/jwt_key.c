@@ -147,11 +147,11 @@ static bool get_json(const tksp_py_state *state, PyObject *arg, const char *name
     return true;
 }
 
-/* key_load(class, "pem" | "secret" | "jwk", text, kid, algorithm) -> Key */
+/* key_load(class, "pem" | "secret" | "jwk", text, kid, algorithm, password) -> Key */
 PyObject *tksp_py_key_load(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     const tksp_py_state *state = PyModule_GetState(module);
-    tksp_py_text texts[3] = {0};
-    tks_key_options options = {{NULL, 0}, 0};
+    tksp_py_text texts[4] = {0};
+    tks_key_options options = {.algorithms = 0};
     tks_error err = TKS_ERROR_INIT;
     tks_status status = TKS_OK;
     PyObject *result = NULL;
@@ -159,16 +159,21 @@ PyObject *tksp_py_key_load(PyObject *module, PyObject *const *args, Py_ssize_t c
     tks_buf room; /* a dict as JSON: it may be a private key */
 
     tks_buf_init(&room, TKS_JWK_SIZE_MAX);
-    if (!tksp_py_arity("key_load", count, 5) || !check_class(args[0], state->key_type) ||
+    if (!tksp_py_arity("key_load", count, 6) || !check_class(args[0], state->key_type) ||
         !tksp_py_text_get(state, args[1], "kind", true, &texts[0]))
         goto cleanup;
     bool is_jwk = tks_bytes_equal(texts[0].bytes, TKS_LITERAL("jwk"));
     if (!(is_jwk ? get_json(state, args[2], "jwk", &texts[1], &room)
                  : tksp_py_text_get(state, args[2], "the key", true, &texts[1])) ||
         (args[3] != Py_None && !tksp_py_text_get(state, args[3], "kid", false, &texts[2])) ||
-        (args[4] != Py_None && !tksp_py_algorithm_add(state, args[4], &options.algorithms)))
+        (args[4] != Py_None && !tksp_py_algorithm_add(state, args[4], &options.algorithms)) ||
+        (args[5] != Py_None && !tksp_py_text_get(state, args[5], "password", true, &texts[3])))
         goto cleanup;
     options.kid = texts[2].bytes;
+    if (args[5] != Py_None) {
+        options.password = texts[3].bytes;
+        if (options.password.data == NULL) options.password.data = "";
+    }
     if (is_jwk)
         status = tks_key_from_jwk(texts[1].bytes, tks_jwt_openssl(), &key, &err);
     else if (tks_bytes_equal(texts[0].bytes, TKS_LITERAL("pem")))
@@ -177,9 +182,39 @@ PyObject *tksp_py_key_load(PyObject *module, PyObject *const *args, Py_ssize_t c
         status = tks_key_from_secret(texts[1].bytes, &options, tks_jwt_openssl(), &key, &err);
     result = status == TKS_OK ? wrap_key(args[0], key) : tksp_py_raise(state, status, &err);
 cleanup:
-    tksp_py_text_clear(texts, 3);
+    tksp_py_text_clear(texts, 4);
     tks_buf_wipe(&room);
     return result;
+}
+
+/* key_to_jwk(key, private) -> dict */
+PyObject *tksp_py_key_to_jwk(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    const tksp_py_state *state = PyModule_GetState(module);
+    tks_error err = TKS_ERROR_INIT;
+    tks_json *jwk = NULL;
+    tks_key *key = NULL;
+    if (!tksp_py_arity("key_to_jwk", count, 2) || (key = tksp_py_key_get(state, args[0])) == NULL)
+        return NULL;
+    if (!PyBool_Check(args[1]))
+        return PyErr_Format(PyExc_TypeError, "private must be True or False, not %R",
+                            (PyObject *)Py_TYPE(args[1]));
+    tks_status status = tks_key_to_jwk(key, args[1] == Py_True, &jwk, &err);
+    PyObject *result =
+        status == TKS_OK ? tksp_py_from_json(state, jwk) : tksp_py_raise(state, status, &err);
+    tks_json_free(jwk);
+    return result;
+}
+
+/* key_thumbprint(key) -> str */
+PyObject *tksp_py_key_thumbprint(PyObject *module, PyObject *object) {
+    const tksp_py_state *state = PyModule_GetState(module);
+    char text[TKS_THUMBPRINT_SIZE];
+    tks_error err = TKS_ERROR_INIT;
+    const tks_key *key = tksp_py_key_get(state, object);
+    if (key == NULL) return NULL;
+    tks_status status = tks_key_thumbprint(key, text, &err);
+    if (status != TKS_OK) return tksp_py_raise(state, status, &err);
+    return PyUnicode_DecodeASCII(text, sizeof text, NULL);
 }
 
 /* ---- KeySet ---------------------------------------------------------------------------------- */

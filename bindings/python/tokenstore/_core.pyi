@@ -310,10 +310,19 @@ _Key = TypeVar("_Key", bound=Key)
 _KeySet = TypeVar("_KeySet", bound=KeySet)
 
 def key_load(
-    cls: type[_Key], kind: str, value: Any, kid: str | None, algorithm: str | None, /
+    cls: type[_Key],
+    kind: str,
+    value: Any,
+    kid: str | None,
+    algorithm: str | None,
+    password: Any,
+    /,
 ) -> _Key: ...
+def key_to_jwk(key: Key, private: bool, /) -> dict[str, str]: ...
+def key_thumbprint(key: Key, /) -> str: ...
 def keyset_load(cls: type[_KeySet], value: Any, /) -> _KeySet: ...
 def keyset_keys(keyset: KeySet, cls: type[_Key], /) -> list[_Key]: ...
+def jwt_header(token: Any, max_size: int | None, /) -> dict[str, Any]: ...
 def jwt_decode(
     token: Any,
     key: Any,
@@ -326,6 +335,8 @@ def jwt_decode(
     typ: str | None,
     max_size: int | None,
     complete: bool,
+    any_audience: bool,
+    verify_exp: bool,
     /,
 ) -> Any: ...
 def jwt_encode(

@@ -18,9 +18,10 @@ says of itself only chooses among those. RFC 8725 holds throughout: see ``docs/j
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Union
 
 from tokenstore import _core
 from tokenstore._types import Presented, Text
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = [
+    "ANY",
     "ConfigurationError",
     "DataError",
     "Decoded",
@@ -40,6 +42,7 @@ __all__ = [
     "decode",
     "decode_complete",
     "encode",
+    "get_unverified_header",
 ]
 
 
@@ -60,20 +63,38 @@ class Key(_core.Key):
         A key of another kind is refused, however it is spelled: whoever knew a public key could sign with it.
         ``algorithm`` restricts the key to that one.
         """
-        return _core.key_load(cls, "secret", secret, kid, algorithm)
+        return _core.key_load(cls, "secret", secret, kid, algorithm, None)
 
     @classmethod
-    def from_pem(cls, pem: Text, kid: str | None = None, algorithm: str | None = None) -> Key:
-        """A public or private key, or a certificate's key, in PEM; not encrypted.
+    def from_pem(
+        cls,
+        pem: Text,
+        kid: str | None = None,
+        algorithm: str | None = None,
+        password: Text | None = None,
+    ) -> Key:
+        """A public or private key, or a certificate's key, in PEM.
 
-        Of a certificate neither the dates nor the issuer are looked at.
+        ``password``: of an encrypted private key; nobody is ever asked for it. Of a certificate neither the
+        dates nor the issuer are looked at.
         """
-        return _core.key_load(cls, "pem", pem, kid, algorithm)
+        return _core.key_load(cls, "pem", pem, kid, algorithm, password)
 
     @classmethod
     def from_jwk(cls, jwk: dict[str, Any] | Text) -> Key:
         """A JWK of kty RSA, EC, OKP (Ed25519) or oct; its kid, alg, use and key_ops count."""
-        return _core.key_load(cls, "jwk", jwk, None, None)
+        return _core.key_load(cls, "jwk", jwk, None, None, None)
+
+    def to_jwk(self, private: bool = False) -> dict[str, str]:
+        """The key as a JWK: its public half, or with ``private=True`` both.
+
+        ConfigurationError for a secret, which is not kept, and for a public key with ``private=True``.
+        """
+        return _core.key_to_jwk(self, private)
+
+    def thumbprint(self) -> str:
+        """The SHA-256 thumbprint of the public half (RFC 7638), a good ``kid``. Not of a secret."""
+        return _core.key_thumbprint(self)
 
     def __repr__(self) -> str:
         kid = "" if self.kid is None else f" kid={self.kid!r}"
@@ -124,6 +145,19 @@ Keys = Union[Key, KeySet, "list[Key]", "tuple[Key, ...]"]
 Seconds = Union[float, timedelta]
 
 
+class _Any(enum.Enum):
+    ANY = "any audience"
+
+    def __repr__(self) -> str:
+        return "tokenstore.jwt.ANY"
+
+
+#: As ``audience`` of ``decode``: whoever the token is meant for; the caller looks at ``aud``.
+ANY: Final = _Any.ANY
+
+Audience = Union[Text, Collection[Text], _Any, None]
+
+
 class Decoded(NamedTuple):
     """What ``decode_complete`` gives."""
 
@@ -135,28 +169,43 @@ def decode(
     token: Presented,
     key: Keys,
     algorithms: Collection[str],
-    audience: Text | Collection[Text] | None = None,
+    audience: Audience = None,
     issuer: Text | Collection[Text] | None = None,
     leeway: Seconds = 0,
     require: Collection[str] = (),
     now: float | None = None,
     typ: str | None = None,
     max_size: int = 8192,
+    verify_exp: bool = True,
 ) -> dict[str, Any]:
     """The claims of a token that is good.
 
     ``token``: what a client presented; None, or anything else that is no text, is no good token. ``key``: a Key, a KeySet or a list of Keys; those that fit the token's algorithm and kid are tried, 16
     at most. ``algorithms``: those that are wanted. ``audience``: the token's ``aud`` must name it, or one
     of them; without it a token that has an ``aud`` is refused, since it is meant for somebody.
+    ``ANY`` stands for whoever it is meant for, and is for those who look at ``aud`` themselves.
     ``issuer``: ``iss`` must be it, or one of them. ``leeway``: how far ``exp`` and ``nbf`` may be off, up
     to a day. ``require``: claims that must be there. ``now``: seconds since the epoch; the clock's by
-    default. ``typ``: what the header's ``typ`` must be, such as ``"at+jwt"``. ``max_size``: bytes of the token.
+    default. ``typ``: what the header's ``typ`` must be, such as ``"at+jwt"``. ``max_size``: bytes of the token. ``verify_exp``: False takes a token whose time is over, for a
+    logout or a renewal; everything else is checked as ever.
 
     Raises ExpiredTokenError when nothing is wrong but the time, InvalidTokenError when anything else is,
     ConfigurationError when the arguments make no sense, whatever the token.
     """
     claims: dict[str, Any] = _core.jwt_decode(
-        token, key, algorithms, audience, issuer, leeway, require, now, typ, max_size, False
+        token,
+        key,
+        algorithms,
+        None if audience is ANY else audience,
+        issuer,
+        leeway,
+        require,
+        now,
+        typ,
+        max_size,
+        False,
+        audience is ANY,
+        verify_exp,
     )
     return claims
 
@@ -165,20 +214,41 @@ def decode_complete(
     token: Presented,
     key: Keys,
     algorithms: Collection[str],
-    audience: Text | Collection[Text] | None = None,
+    audience: Audience = None,
     issuer: Text | Collection[Text] | None = None,
     leeway: Seconds = 0,
     require: Collection[str] = (),
     now: float | None = None,
     typ: str | None = None,
     max_size: int = 8192,
+    verify_exp: bool = True,
 ) -> Decoded:
     """As ``decode``, with the header: ``Decoded(header, claims)``."""
     return Decoded(
         *_core.jwt_decode(
-            token, key, algorithms, audience, issuer, leeway, require, now, typ, max_size, True
+            token,
+            key,
+            algorithms,
+            None if audience is ANY else audience,
+            issuer,
+            leeway,
+            require,
+            now,
+            typ,
+            max_size,
+            True,
+            audience is ANY,
+            verify_exp,
         )
     )
+
+
+def get_unverified_header(token: Presented, max_size: int = 8192) -> dict[str, Any]:
+    """The header of a token, of which nothing has been checked: anybody may have written it.
+
+    For choosing a key, and for logs. Raises InvalidTokenError for what has no header.
+    """
+    return _core.jwt_header(token, max_size)
 
 
 def _with_timestamps(claims: dict[str, Any]) -> dict[str, Any] | None:

@@ -92,6 +92,7 @@ typedef enum tks_key_kind {
 typedef struct tks_key_options {
     tks_bytes kid;       /* empty: none */
     uint32_t algorithms; /* the only ones it may be used for; 0: all that its kind can do */
+    tks_bytes password;  /* of an encrypted PEM text; data NULL: none */
 } tks_key_options;
 
 /* Everything that makes a key gives TKS_OK, TKS_ERR_CONFIGURATION (the message says what is wrong
@@ -109,8 +110,9 @@ const tks_jwt_provider *tks_jwt_openssl(void);
 tks_status tks_key_from_secret(tks_bytes secret, const tks_key_options *options,
                                const tks_jwt_provider *provider, tks_key **out, tks_error *err);
 
-/* One key or certificate in PEM: SPKI, PKCS#1, PKCS#8 without password, SEC 1, X.509 (only its key
- * counts: neither dates nor issuer are looked at). Calls OpenSSL. */
+/* One key or certificate in PEM: SPKI, PKCS#1, PKCS#8, SEC 1, X.509 (only its key counts: neither dates nor
+ * issuer are looked at). Private keys may be encrypted, in PKCS#8 (RFC 5958) or in PEM's own way (RFC 1421);
+ * nobody is ever asked for a password. Calls OpenSSL. */
 tks_status tks_key_from_pem(tks_bytes pem, const tks_key_options *options, tks_key **out,
                             tks_error *err);
 
@@ -130,6 +132,17 @@ const char *tks_key_get_kind_name(const tks_key *key); /* "secret", "RSA", "P-25
 tks_bytes tks_key_get_kid(const tks_key *key);         /* borrowed; empty: none */
 uint32_t tks_key_get_algorithms(const tks_key *key);   /* what it can and may do */
 bool tks_key_can_sign(const tks_key *key);             /* is it a private key or a secret? */
+
+/* The key as a JWK (RFC 7517), the caller's to tks_json_free, which wipes it: the public half, or with
+ * `private_half` both; kid, and alg where there is but one. TKS_OK; TKS_ERR_CONFIGURATION: it is a secret, which
+ * is not kept, or has no private half; TKS_ERR_DATA: its kid is none that JSON can hold; TKS_ERR_MEMORY. */
+tks_status tks_key_to_jwk(const tks_key *key, bool private_half, tks_json **out, tks_error *err);
+
+enum { TKS_THUMBPRINT_SIZE = 43 };
+
+/* The SHA-256 thumbprint of the public half (RFC 7638, RFC 8037 section 2) in base64url, no NUL. TKS_OK;
+ * TKS_ERR_CONFIGURATION: it is a secret; TKS_ERR_MEMORY. */
+tks_status tks_key_thumbprint(const tks_key *key, char out[TKS_THUMBPRINT_SIZE], tks_error *err);
 
 /* ---- key sets ------------------------------------------------------------------------------ */
 
@@ -165,13 +178,14 @@ typedef struct tks_jwt_policy {
     const tks_bytes *audiences; /* `aud` must name one of them; without any, a token with `aud` is
                                    refused, for it is meant for somebody (RFC 7519, 4.1.3) */
     size_t audience_count;
-    bool any_audience;        /* `aud` is not looked at: for who knows a token by other means */
+    bool any_audience;        /* whoever it is meant for: the caller looks at `aud` */
     const tks_bytes *issuers; /* `iss` must be one of them; none: not looked at */
     size_t issuer_count;
     const tks_bytes *required; /* claims that must be there and not null */
     size_t required_count;
     tks_bytes typ;   /* the header's `typ` must be this, "application/" and case aside; NULL: any */
     double leeway;   /* seconds, 0 … 86400, that exp and nbf may be off */
+    bool any_expiry; /* `exp` may be over; it must still be a time */
     double now;      /* seconds since the epoch; required: 0 is an error */
     size_t max_size; /* bytes a token may have; 0: TKS_JWT_SIZE_DEFAULT */
     bool claims_only; /* the header need not be given back, which saves reading the usual one */
@@ -196,6 +210,11 @@ typedef struct tks_jwt {
  * exp, nbf and iat must be numbers; iat in the future is no fault (clocks differ). */
 tks_status tks_jwt_decode(tks_bytes token, tks_key *const *keys, size_t count,
                           const tks_jwt_policy *policy, tks_jwt *out, tks_error *err);
+
+/* The header of `token`, of which nothing else has been looked at but that it has three parts: fit to choose a
+ * key by, and to be believed in nothing. *out is the caller's. `max_size` as in tks_jwt_policy. TKS_OK,
+ * TKS_ERR_INVALID_TOKEN, TKS_ERR_CONFIGURATION, TKS_ERR_MEMORY. */
+tks_status tks_jwt_read_header(tks_bytes token, size_t max_size, tks_json **out, tks_error *err);
 
 /* Frees both trees. */
 void tks_jwt_clear(tks_jwt *jwt);
