@@ -20,6 +20,7 @@ class NoTokenError(Exception):
 
 class InPython:
     name = "python"
+    nothing: bool | None = None  # of an option that would have a value otherwise
 
     @contextmanager
     def open(self, options: dict[str, Any]) -> Iterator[Get]:
@@ -39,6 +40,7 @@ class InPython:
 
 class InAsyncio:
     name = "asyncio"
+    nothing: bool | None = None
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -63,6 +65,8 @@ class InAsyncio:
 
 class InLua:
     """In an interpreter, or in a worker of nginx."""
+
+    nothing: bool | None = False
 
     def __init__(self, lua: Lua) -> None:
         self.name = lua.name

@@ -26,7 +26,9 @@ from servers import _die_with_parent, free_port
 from tokenstore.spike import ClientAuth
 
 HERE = Path(__file__).parent
-METHODS: tuple[str, ...] = get_args(ClientAuth)
+METHODS = tuple(
+    set(get_args(ClientAuth)) - {"client_assertion", "auto"}
+)  # which send what others send
 ALGORITHMS = (
     "RS256",
     "RS384",
@@ -91,7 +93,7 @@ class RealServer:
     command: ClassVar[list[str]]
     token_path: ClassVar[str] = "/oauth2/token"
     jwks_path: ClassVar[str] = "/.well-known/jwks.json"
-    parameter: ClassVar[str] = "audience"  # that names the audience
+    parameter: ClassVar[str] = "audience"  # that it takes the audience by
     methods: ClassVar[tuple[str, ...]]  # what stands behind a name tells it from others
     lacks: ClassVar[dict[str, str]] = {}
     formats: ClassVar[tuple[str, ...]] = FORMATS
@@ -121,10 +123,6 @@ class RealServer:
         """One whose tokens are of this kind: "opaque", "jwt", or the name of an algorithm."""
         return f"https://api.example/{name}/{'RS256' if kind == 'jwt' else kind}"
 
-    def asked_by(self, audience: str) -> dict[str, Any]:
-        """Of Spike, where it does not take the parameter `audience`."""
-        return {} if self.parameter == "audience" else {"parameters": {self.parameter: audience}}
-
     def options(self, method: str = "basic") -> dict[str, Any]:
         """Of Spike, for this server and a client with this method."""
         return {
@@ -132,6 +130,7 @@ class RealServer:
             "token_url": self.url + self.token_path,
             "jwks_url": self.url + self.jwks_path,
             "client_auth": method.split()[0],
+            "audience_parameter": self.parameter,
             "retry": {"retries": 0, "total": 10},
             **self.takes[method],
         }
