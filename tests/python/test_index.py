@@ -40,6 +40,22 @@ def test_list_forgets_the_dead(tokens: RedisTokens, server: Server) -> None:
     assert server("ZRANGE", index_of(server), 0, -1) == [alive.id.encode()]
 
 
+def test_list_leaves_out_what_cannot_be_read(
+    tokens: RedisTokens, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, good = (tokens.create(**BOB, duration=60) for _ in range(2))
+    key = record_of(server, bad)
+    server("SET", key, server("GET", key)[:-1], "KEEPTTL")
+    assert [token.id for token in tokens.list(**BOB)] == [good.id]
+    (line,) = (r.getMessage() for r in caplog.records if r.levelname == "WARNING")
+    assert "tokens: 1" in line
+    assert bad.id in line
+    with pytest.raises(tokenstore.DataError, match=f"the token {bad.id} .*delete_all"):
+        tokens.list(**BOB, limit=1, after=good.id)
+    assert tokens.delete_all(**BOB) == 2
+    assert server.keys() == []
+
+
 def test_a_list_of_the_dead_leaves_nothing(tokens: RedisTokens, server: Server) -> None:
     vanish(server, *(tokens.create(**BOB, duration=60) for _ in range(2)))
     assert tokens.list(**BOB) == []

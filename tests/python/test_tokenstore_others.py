@@ -150,6 +150,24 @@ def test_what_cannot_be_read_is_an_error_and_stays(
     assert server.keys() == []
 
 
+def test_list_leaves_out_what_cannot_be_read(
+    store: Tokenstore, server: Server, write: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    id = "01234567-89ab-4def-8123-456789abcdef"
+    write("no JSON at all", id=id)
+    good = [store.add("bob") for _ in range(3)]
+    listed = store.list("bob")
+    assert len(listed) == len(good)
+    assert id not in {token["id"] for token in listed}
+    (line,) = (r.getMessage() for r in caplog.records if r.levelname == "WARNING")
+    assert "tokens: 1" in line
+    assert id in line
+    assert "kkkk" not in line
+    assert server("GET", "token:key:" + "k" * 24) == b"no JSON at all"
+    assert server("SISMEMBER", "token:tokens:bob", id) == 1
+    assert store.delete(id) is True
+
+
 def test_set_of_what_cannot_be_read_changes_nothing(
     store: Tokenstore, server: Server, write: Any
 ) -> None:

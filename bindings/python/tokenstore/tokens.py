@@ -169,7 +169,8 @@ class RedisTokens(Store):
         In pages: ``limit`` is how many to give at most, and ``after`` the ``id`` of the last one of
         the page before. Tokens that are made meanwhile move no page. An ``after`` that has ended
         meanwhile raises :class:`DataError`: begin again. A list that is larger than
-        ``max_reply_size`` raises :class:`LimitError`.
+        ``max_reply_size`` raises :class:`LimitError`. A record that cannot be read is left out, with
+        a warning in the log; where there is nothing else, it raises :class:`DataError`.
         """
         return self._driver.run(self._ops.list(app, type, owner, limit, after))
 

@@ -70,7 +70,8 @@ TKS_MUST_USE tks_status tks_node_tokens_delete(const tks_node_tokens *, tks_byte
 TKS_MUST_USE tks_status tks_node_tokens_delete_key(const tks_node_tokens *, tks_bytes key,
                                                    tks_op **out, tks_error *);
 /* Result JSONS: the owner's live tokens, in no order. Two round trips, a third where ids without a
- * token were met: they are dropped. */
+ * token were met: they are dropped. What cannot be read is left out, and a warning noted; where there is nothing else,
+ * TKS_ERR_DATA. */
 TKS_MUST_USE tks_status tks_node_tokens_list(const tks_node_tokens *, tks_bytes owner_id,
                                              tks_op **out, tks_error *);
 /* Result COUNT: how many tokens were removed. All of this prefix goes, hashes too, by SCAN. */

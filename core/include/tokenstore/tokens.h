@@ -112,7 +112,8 @@ typedef struct tks_page {
 } tks_page;
 
 /* Result TOKENS, newest first, without the secrets, with expires_ms. When it runs, TKS_ERR_DATA where `after` is
- * not live any more. */
+ * not live any more. A record that cannot be read is left out, and a warning noted; where there is nothing else,
+ * TKS_ERR_DATA. */
 TKS_MUST_USE tks_status tks_tokens_list(const tks_tokens *, tks_bytes app, tks_bytes type,
                                         tks_bytes owner, const tks_page *page, tks_op **out,
                                         tks_error *);

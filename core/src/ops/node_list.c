@@ -1,4 +1,6 @@
 /* node_list.c - list: the tokens of an owner in a Tokenstore, in two round trips, however many. */
+#include <stdio.h>
+
 #include "node_tokens_private.h"
 
 enum {
@@ -19,6 +21,8 @@ typedef struct list_op {
     size_t count;
     tks_bytes *doubtful; /* ids without a token of theirs */
     size_t doubtful_count;
+    tks_error unread; /* of the first token that cannot be read */
+    size_t unread_count;
 } list_op;
 
 /* Adds `script` for `count` ids, some in each command. `head` words stand before the ids. */
@@ -95,9 +99,32 @@ static tks_status take_record(list_op *self, size_t i, const tks_reply *answer) 
             return tksp_op_fail_foreign(&node->op);
         tks_status status = tksp_node_read(node, self->ids[i], tks_reply_get_bytes(key),
                                            tks_reply_get_bytes(record));
+        if (status == TKS_ERR_DATA) {
+            if (self->unread_count++ == 0) self->unread = node->op.error;
+            node->op.error = (tks_error)TKS_ERROR_INIT;
+            node->op.refused = false;
+            return TKS_OK;
+        }
         if (status != TKS_OK) return status;
     }
     if (node->size == before) self->doubtful[self->doubtful_count++] = self->ids[i];
+    return TKS_OK;
+}
+
+/* One bad token hides no good ones, and is not hidden itself. Where there are no good ones, it is the result. */
+static tks_status report_unread(list_op *self) {
+    tks_op *op = &self->node.op;
+    char note[TKS_NOTE_MAX];
+    if (self->unread_count == 0) return TKS_OK;
+    if (self->node.size == 0) {
+        op->error = self->unread;
+        op->refused = true;
+        return TKS_ERR_DATA;
+    }
+    (void)snprintf(note, sizeof note,
+                   "list leaves out what it cannot read, tokens: %zu; the first: %s",
+                   self->unread_count, self->unread.message);
+    tks_notes_add(&op->notes, 'w', note);
     return TKS_OK;
 }
 
@@ -112,6 +139,8 @@ static tks_status take_records(list_op *self) {
         status = take_record(self, i, tks_reply_get_item(reply, i % IDS_PER_SCRIPT + 1));
         if (status != TKS_OK) return status;
     }
+    tks_status status = report_unread(self);
+    if (status != TKS_OK) return status;
     tksp_op_clear_commands(op);
     self->stage = CLEANING;
     op->pause_ms = SETTLE_MS;

@@ -1,6 +1,7 @@
 /* tokens_owner.c - what goes by the owner: list, count, delete_all, delete_by_id. */
 #include "tokens_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static tks_status begin(const tks_tokens *tokens, const tksp_op_kind *kind, tks_safety safety,
@@ -105,6 +106,26 @@ static int newest_first(const void *a, const void *b) {
 static const char after_is_gone[] =
     "after: no live token of this owner has this id: begin again without it";
 
+/* One bad record hides no good ones, and is not hidden itself. Where there are no good ones, it is the result: an
+ * empty page would end a walk. */
+static tks_status report_unread(tksp_tokens_op *op, const tks_error *why, tks_bytes first,
+                                size_t count, bool any) {
+    char note[TKS_NOTE_MAX];
+    int size = (int)first.size;
+    op->base.refused = !any;
+    if (!any)
+        return tks_fail(&op->base.error, TKS_ERR_DATA,
+                        "the token %.*s is stored in a form that cannot be read (%.300s): "
+                        "delete_all removes it, too",
+                        size, first.data, why->message);
+    (void)snprintf(note, sizeof note,
+                   "list leaves out what it cannot read, tokens: %zu; the first: %.*s (%.300s): "
+                   "delete_all removes it, too",
+                   count, size, first.data, why->message);
+    tks_notes_add(&op->base.notes, 'w', note);
+    return TKS_OK;
+}
+
 static tks_status finish_list(tks_op *base, int64_t now_ms) {
     tksp_tokens_op *op = (tksp_tokens_op *)base;
     tksp_place owner = op->slots[0].place;
@@ -125,22 +146,34 @@ static tks_status finish_list(tks_op *base, int64_t now_ms) {
     for (size_t i = 1; i < size; i++) slots[i] = (tksp_slot){.reply = NULL};
     op->size = size > 0 ? size : 1;
 
+    size_t good = 0, bad = 0;
+    tks_error why = TKS_ERROR_INIT;
+    tks_bytes first = {NULL, 0};
     for (size_t i = 0; i < size; i++) {
         const tks_reply *member = tks_reply_get_item(reply, 3 * i + 1);
         const tks_reply *record = tks_reply_get_item(reply, 3 * i + 2);
         int64_t expires_ms = tksp_reply_integer_at(reply, 3 * i + 3, 0);
         if (tks_reply_get_type(member) != TKS_REPLY_STRING ||
             tks_reply_get_type(record) != TKS_REPLY_STRING ||
-            !place_of_member(tks_reply_get_bytes(member), owner.tag, &slots[i].place))
+            !place_of_member(tks_reply_get_bytes(member), owner.tag, &slots[good].place))
             return tksp_fail_not_a_record(op);
-        status = tksp_read_token(op, i, tks_reply_get_bytes(record), expires_ms);
-        if (status != TKS_OK) return status;
+        status = tksp_read_token(op, good, tks_reply_get_bytes(record), expires_ms);
+        if (status == TKS_OK) good++;
+        if (status != TKS_OK && status != TKS_ERR_DATA) return status;
+        if (status != TKS_ERR_DATA) continue;
+        if (bad++ == 0) {
+            why = base->error;
+            first = tks_reply_get_bytes(member); /* slot 0 keeps the reply */
+        }
+        base->error = (tks_error)TKS_ERROR_INIT;
     }
-    qsort(tokens, size, sizeof *tokens, newest_first);
+    if (bad > 0) status = report_unread(op, &why, first, bad, good > 0);
+    if (status != TKS_OK) return status;
+    qsort(tokens, good, sizeof *tokens, newest_first);
     tksp_op_clear_commands(base); /* slot 0 owns the reply */
     base->result.type = TKS_RESULT_TOKENS;
     base->result.tokens = tokens;
-    base->result.size = size;
+    base->result.size = good;
     return TKS_OK;
 }
 
