@@ -1,6 +1,7 @@
 /* op.c - the states that every operation shares. See op.h for the picture. */
 #include "op_private.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -61,12 +62,27 @@ bool tksp_op_found_nothing(const tks_op *op, size_t i) {
 
 tks_status tksp_op_fail_foreign(tks_op *op) {
     if (op->safety == TKS_READ)
-        return tks_fail(
-            &op->error, TKS_ERR_CONNECTION,
+        return tksp_op_fail(
+            op, TKS_ERR_CONNECTION,
             "the server's answer belongs to another request: the connection is dropped");
-    return tks_fail(&op->error, TKS_ERR_OUTCOME_UNKNOWN,
-                    "the server's answer belongs to another request, so this one may or may not "
-                    "have happened: the connection is dropped");
+    return tksp_op_fail(
+        op, TKS_ERR_OUTCOME_UNKNOWN,
+        "the server's answer belongs to another request, so this one may or may not "
+        "have happened: the connection is dropped");
+}
+
+tks_status tksp_op_fail(tks_op *op, tks_status status, const char *format, ...) {
+    if (op->failure != TKS_OK) return status;
+    op->error = malloc(sizeof *op->error);
+    op->failure = op->error != NULL ? status : TKS_ERR_MEMORY;
+    if (op->error != NULL) {
+        va_list args;
+        va_start(args, format);
+        (void)vsnprintf(op->error->message, sizeof op->error->message, format, args);
+        va_end(args);
+        op->error->status = status;
+    }
+    return op->failure;
 }
 
 void tks_op_free(tks_op *op) {
@@ -77,6 +93,7 @@ void tks_op_free(tks_op *op) {
     tks_buf_wipe(&op->out);
     tks_notes_clear(&op->notes);
     free(op->reason);
+    free(op->error);
     tksp_arena_clear(&op->arena);
     free(op);
 }
@@ -86,7 +103,7 @@ void tks_op_free(tks_op *op) {
 static tks_need send_unanswered(tks_op *op);
 
 static tks_need fail(tks_op *op, tks_status status, const char *message) {
-    (void)tks_fail(&op->error, status, "%s", message);
+    (void)tksp_op_fail(op, status, "%s", message);
     op->state = TKS_OP_FAILED;
     return TKS_FAILED;
 }
@@ -94,7 +111,7 @@ static tks_need fail(tks_op *op, tks_status status, const char *message) {
 /* Fails on what the server answered. Every command is answered here, so what was done is known and
  * can be undone first; the error that led here stays the operation's. */
 static tks_need fail_answered(tks_op *op, tks_status status, const char *message) {
-    (void)tks_fail(&op->error, status, "%s", message);
+    (void)tksp_op_fail(op, status, "%s", message);
     if (op->kind->undo == NULL || !op->kind->undo(op)) return fail(op, status, message);
     op->undoing = true;
     return send_unanswered(op);
@@ -409,11 +426,12 @@ uint32_t tks_op_get_sleep(const tks_op *op) {
 }
 
 const tks_error *tks_op_get_error(const tks_op *op) {
-    return &op->error;
+    static const tks_error none = TKS_ERROR_INIT, no_memory = {TKS_ERR_MEMORY, "out of memory"};
+    return op->error != NULL ? op->error : op->failure != TKS_OK ? &no_memory : &none;
 }
 
 tks_trust tks_op_get_trust(const tks_op *op) {
-    switch (op->error.status) {
+    switch (op->failure) {
     case TKS_ERR_SERVER:
     case TKS_ERR_LIMIT:
     case TKS_ERR_INVALID_TOKEN: /* there is no such session, as a read finds nothing */

@@ -28,9 +28,10 @@ typedef struct tksp_op_kind {
      * instead, and sets batch, request or sleep_ms itself. It never sees a final state. */
     tks_need (*step)(tks_op *op, const tks_event *event);
     /* All commands are answered, none by an error (unless raw). Sets op->result, or clears the
-     * commands and adds new ones. TKS_OK or a failure noted in op->error. */
+     * commands and adds new ones. TKS_OK or a failure, noted by tksp_op_fail unless the
+     * general text of its status says all. */
     tks_status (*finish)(tks_op *op, int64_t now_ms);
-    /* Some command failed and the operation is about to fail with op->error. May clear the commands
+    /* Some command failed and the operation is about to fail. May clear the commands
      * and add others that undo what was done: then it returns true. NULL: nothing to undo. */
     bool (*undo)(tks_op *op);
     /* The commands could not be carried out, `why` says for what reason. May say that the operation has its
@@ -54,8 +55,8 @@ typedef enum tksp_op_state {
     TKS_OP_FAILED
 } tksp_op_state;
 
-/* The small members stand together: the commonest operation then stays below 1 KiB, and from there on
- * malloc is slow (glibc merges all that was freed before it looks for a block that large). */
+/* The commonest operation stays below 1 KiB: from there on malloc is slow (glibc keeps no fast list of blocks that
+ * large, and merges all that was freed before it looks for one). */
 struct tks_op {
     const tksp_op_kind *kind;
     tksp_op_state state;
@@ -69,7 +70,8 @@ struct tks_op {
     bool asked_to_log_in; /* once: a new connection may know how */
     tks_trust trust;      /* in the connection that the last replies came on */
     bool unanswered;      /* a change was sent, and its answer lost: it may have happened */
-    tks_error error;
+    tks_status failure;   /* the first, set by tksp_op_fail; TKS_OK: there was none */
+    tks_error *error;     /* its message, owned; NULL: there was no memory for one */
     tksp_arena arena;
     tksp_command *commands; /* in a heap array, so that an operation can begin anew */
     size_t count, capacity;
@@ -97,6 +99,10 @@ tks_reply *tksp_op_take_reply(tks_op *op, size_t i);
 
 /* Is there nothing of ours under the key that command `i`, a GET with `any_type`, asked for? */
 bool tksp_op_found_nothing(const tks_op *op, size_t i);
+
+/* Notes why the operation fails, as tks_fail does: the first failure wins. Returns `status`; TKS_ERR_MEMORY, which is
+ * noted then, where there is no memory for the message. */
+tks_status tksp_op_fail(tks_op *op, tks_status status, const char *format, ...) TKS_PRINTF(3, 4);
 
 /* For finish: the answer was another request's. TKS_ERR_CONNECTION, of a change
  * TKS_ERR_OUTCOME_UNKNOWN. */

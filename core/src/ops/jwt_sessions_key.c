@@ -63,7 +63,7 @@ static tks_status take_session(tksp_rjwt_op *self) {
     bool found = false;
     tks_status status = self->op.count > 0 ? tksp_rjwt_take_record(self, &found, &text) : TKS_OK;
     if (status == TKS_OK && found) status = tksp_rjwt_read_record(self->key, text, NULL, &why);
-    if (status == TKS_ERR_MEMORY) return tks_fail_memory(&self->op.error);
+    if (status == TKS_ERR_MEMORY) return TKS_ERR_MEMORY;
     if (status == TKS_ERR_DATA)
         found = false; /* another program's */
     else if (status != TKS_OK)

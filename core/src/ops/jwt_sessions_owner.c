@@ -23,8 +23,7 @@ static tks_status take_sessions(tksp_rjwt_op *self, const tks_reply *reply, size
     for (size_t i = 0; i < count; i++) {
         tks_bytes value = tks_reply_get_bytes(tks_reply_get_item(reply, FIELDS * i + 2));
         tks_json *record;
-        if (tks_json_read_foreign(value, &record, NULL) == TKS_ERR_MEMORY)
-            return tks_fail_memory(&self->op.error);
+        if (tks_json_read_foreign(value, &record, NULL) == TKS_ERR_MEMORY) return TKS_ERR_MEMORY;
         self->records[self->size++] = record;
         self->sessions[i] =
             (tks_session){.rjwt = tks_reply_get_bytes(tks_reply_get_item(reply, FIELDS * i + 1)),

@@ -21,9 +21,10 @@ static tks_status take_sign(tksp_rjwt_op *self) {
     const tks_reply *reply = self->op.commands[0].reply;
     self->op.refused = tks_reply_get_type(reply) == TKS_REPLY_NIL;
     if (self->op.refused)
-        return tks_fail(&self->op.error, TKS_ERR_DATA,
-                        "what is stored under the session's key is another program's: nothing was "
-                        "changed");
+        return tksp_op_fail(
+            &self->op, TKS_ERR_DATA,
+            "what is stored under the session's key is another program's: nothing was "
+            "changed");
     if (tks_reply_get_type(reply) != TKS_REPLY_STRING ||
         !tks_bytes_equal(tks_reply_get_bytes(reply), self->key))
         return tksp_op_fail_foreign(&self->op);

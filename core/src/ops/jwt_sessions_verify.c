@@ -2,19 +2,19 @@
 #include "jwt_private.h"
 #include "jwt_sessions_private.h"
 
-static tks_status fail_ended(tks_error *err) {
-    return tks_fail(err, TKS_ERR_INVALID_TOKEN, "the session has ended");
-}
+static const char has_ended[] = "the session has ended";
 
 static tks_status take_verify(tksp_rjwt_op *self) {
     tks_bytes text;
+    tks_error why;
     bool found;
     tks_status status = tksp_rjwt_take_record(self, &found, &text);
     if (status != TKS_OK) return status;
-    if (!found) return fail_ended(&self->op.error);
-    status = tksp_rjwt_read_record(self->key, text, self->value_session ? &self->record : NULL,
-                                   &self->op.error);
-    if (status != TKS_OK) return status;
+    if (!found) return tksp_op_fail(&self->op, TKS_ERR_INVALID_TOKEN, "%s", has_ended);
+    why.status = TKS_OK;
+    status =
+        tksp_rjwt_read_record(self->key, text, self->value_session ? &self->record : NULL, &why);
+    if (status != TKS_OK) return tksp_op_fail(&self->op, status, "%s", why.message);
     self->session.rjwt = self->key;
     self->session.id = self->id;
     self->session.ttl = self->ttl_left;

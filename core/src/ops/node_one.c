@@ -81,8 +81,7 @@ static tks_status finish_add(tks_op *op, int64_t now_ms) {
         return tksp_op_fail_foreign(op);
     op->refused = tks_reply_get_integer(stored) == 0;
     if (op->refused)
-        return tks_fail(&op->error, TKS_ERR_DATA,
-                        "key is in use already: give another one, or none");
+        return tksp_op_fail(op, TKS_ERR_DATA, "key is in use already: give another one, or none");
     status = tksp_node_read(&self->node, self->node.subject, self->key, self->record);
     op->result.type = TKS_RESULT_JSON;
     op->result.values = self->node.values;

@@ -152,8 +152,8 @@ tks_status tksp_node_finish_bool(tks_op *op, int64_t now_ms) {
         return tksp_op_fail_foreign(op);
     op->refused = tks_reply_get_integer(item) < 0;
     if (op->refused)
-        return tks_fail(
-            &op->error, TKS_ERR_DATA,
+        return tksp_op_fail(
+            op, TKS_ERR_DATA,
             "what is stored there is not a token that can be read; nothing was changed");
     op->result.integer = tks_reply_get_integer(item) > 0;
     return TKS_OK;
@@ -176,8 +176,8 @@ static tks_status refuse_token(tksp_node_op *op, tks_bytes id, const char *probl
     char name[ID_SIZE + 2];
     name_token(id, name);
     op->op.refused = true;
-    return tks_fail(
-        &op->op.error, TKS_ERR_DATA,
+    return tksp_op_fail(
+        &op->op, TKS_ERR_DATA,
         "the token%s is stored in a form that cannot be read (%.300s): delete removes it", name,
         problem);
 }
@@ -196,7 +196,7 @@ tks_status tksp_node_read(tksp_node_op *op, tks_bytes id, tks_bytes key, tks_byt
     tks_json *token;
     tks_bytes stored_id, stored_key;
     tks_status status = tks_json_read_foreign(record, &token, &why);
-    if (status == TKS_ERR_MEMORY) return tks_fail_memory(&op->op.error);
+    if (status == TKS_ERR_MEMORY) return TKS_ERR_MEMORY;
     if (status != TKS_OK) return refuse_token(op, id, why.message);
     if (!get_text(token, "id", &stored_id) || !get_text(token, "key", &stored_key)) {
         status = refuse_token(op, id, "no JSON object with id and key");

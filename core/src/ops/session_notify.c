@@ -38,8 +38,8 @@ static tks_status take_flags(notify_op *self) {
     tks_op *op = &self->base;
     const tks_reply *reply = op->commands[0].reply;
     if (tks_reply_get_type(reply) == TKS_REPLY_ARRAY && tks_reply_get_size(reply) == 0)
-        return tks_fail(
-            &op->error, TKS_ERR_SERVER,
+        return tksp_op_fail(
+            op, TKS_ERR_SERVER,
             "the server knows no notify-keyspace-events: it cannot tell when sessions end");
     if (!is_setting(reply)) return tksp_op_fail_foreign(op);
     tks_bytes current = tks_reply_get_bytes(tks_reply_get_item(reply, 1));

@@ -58,7 +58,7 @@ tks_need tksp_spike_enter(tksp_spike_op *self, tksp_spike_stage next, int64_t no
 /* A line for the log; `level` is 'i' or 'w'. */
 void tksp_spike_note(tksp_spike_op *self, char level, const char *text);
 
-/* The end with a result; the end with the failure in base.error; the failure, once a lock that is held
+/* The end with a result; the end with the failure that was noted; the failure, once a lock that is held
  * has been given back. */
 tks_need tksp_spike_done(tksp_spike_op *self);
 tks_need tksp_spike_failed(tksp_spike_op *self);

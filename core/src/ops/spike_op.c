@@ -29,16 +29,16 @@ tks_need tksp_spike_failed(tksp_spike_op *self) {
     return TKS_FAILED;
 }
 
-/* The failure is noted in base.error; a lock that is held is given back first. */
+/* The failure is noted; a lock that is held is given back first. */
 tks_need tksp_spike_fail(tksp_spike_op *self, tks_status status, const char *message,
                          int64_t now_ms) {
-    (void)tks_fail(&self->base.error, status, "%s", message);
+    (void)tksp_op_fail(&self->base, status, "%s", message);
     return self->locked && self->redis ? tksp_spike_enter(self, TKS_SPIKE_UNLOCKING, now_ms)
                                        : tksp_spike_failed(self);
 }
 
 tks_need tksp_spike_fail_memory(tksp_spike_op *self) {
-    (void)tks_fail_memory(&self->base.error);
+    (void)tksp_op_fail(&self->base, TKS_ERR_MEMORY, "out of memory");
     return tksp_spike_failed(self);
 }
 

@@ -135,7 +135,7 @@ tks_need tksp_spike_step_redis(tksp_spike_op *self, const tks_event *event) {
         char text[TKS_ERROR_SIZE + 40];
         const char *why = event->why != NULL            ? event->why->message
                           : self->inner->reason != NULL ? self->inner->reason
-                                                        : self->inner->error.message;
+                                                        : tks_op_get_error(self->inner)->message;
         (void)snprintf(text, sizeof text, "redis down, going on without it: %s", why);
         tksp_spike_note(self, 'w', text);
         self->redis = false;
@@ -283,6 +283,6 @@ static tks_need after_redis(tksp_spike_op *self, int64_t now_ms) {
     case TKS_SPIKE_LOCKING: return after_locking(self, now_ms);
     default: /* TKS_SPIKE_STORING, TKS_SPIKE_UNLOCKING: it is done as well as could be */
         end_inner(self);
-        return self->base.error.status == TKS_OK ? tksp_spike_done(self) : tksp_spike_failed(self);
+        return self->base.failure == TKS_OK ? tksp_spike_done(self) : tksp_spike_failed(self);
     }
 }

@@ -241,22 +241,24 @@ int64_t tksp_reply_time(const tks_reply *reply) {
 }
 
 tks_status tksp_fail_not_a_record(tksp_tokens_op *op) {
-    return tks_fail(&op->base.error, TKS_ERR_DATA,
-                    "what is stored under the token's key is not a tokenstore record: does another "
-                    "program write to this prefix?");
+    return tksp_op_fail(
+        &op->base, TKS_ERR_DATA,
+        "what is stored under the token's key is not a tokenstore record: does another "
+        "program write to this prefix?");
 }
 
 tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t expires_ms) {
     tksp_slot *slot = &op->slots[i];
     tksp_record record;
-    tks_error *err = &op->base.error;
+    tks_error why;
 
-    tks_status status = tksp_record_read(text, &op->base.arena, &record, err);
-    if (status != TKS_OK) return status;
+    why.status = TKS_OK;
+    tks_status status = tksp_record_read(text, &op->base.arena, &record, &why);
+    if (status != TKS_OK) return tksp_op_fail(&op->base, status, "%s", why.message);
     if (!tks_bytes_equal(record.check, tks_bytes_of(slot->place.digest, TKS_CHECK_SIZE)))
         return tksp_op_fail_foreign(&op->base);
-    status = tks_json_parse(record.data, SIZE_MAX, &slot->data, err);
-    if (status != TKS_OK) return status;
+    status = tks_json_parse(record.data, SIZE_MAX, &slot->data, &why);
+    if (status != TKS_OK) return tksp_op_fail(&op->base, status, "%s", why.message);
 
     tks_token *token = &op->tokens[i];
     bool has_id = token == op->base.expected && record.tag.size == 0;

@@ -112,10 +112,10 @@ static tks_status finish_token(tks_op *base, int64_t now_ms) {
     case 0: return TKS_OK;
     case -1:
         base->refused = true;
-        return tks_fail(&base->error, TKS_ERR_DATA,
-                        "the data would be larger than max_data_size (%zu bytes): nothing was "
-                        "changed",
-                        op->config.max_data_size);
+        return tksp_op_fail(base, TKS_ERR_DATA,
+                            "the data would be larger than max_data_size (%zu bytes): nothing was "
+                            "changed",
+                            op->config.max_data_size);
     default: return tksp_fail_not_a_record(op);
     }
 }

@@ -101,8 +101,9 @@ static tks_status finish(tks_op *base, int64_t now_ms) {
         if (token->created_us == -2) return tksp_op_fail_foreign(&op->base);
         base->refused = token->created_us == -1;
         if (base->refused)
-            return tks_fail(&base->error, TKS_ERR_DATA,
-                            "custom_token is in use already: choose another, or delete it first");
+            return tksp_op_fail(
+                base, TKS_ERR_DATA,
+                "custom_token is in use already: choose another, or delete it first");
         token->found = true;
         if (token->expires_ms > 0) token->expires_ms += token->created_us / 1000;
     }

@@ -33,8 +33,8 @@ static tks_status add_time(tksp_tokens_op *op) {
 }
 
 static tks_status fail_answer(tksp_tokens_op *op, const char *command) {
-    return tks_fail(&op->base.error, TKS_ERR_CONNECTION,
-                    "the server's answer to %s is none: the connection is dropped", command);
+    return tksp_op_fail(&op->base, TKS_ERR_CONNECTION,
+                        "the server's answer to %s is none: the connection is dropped", command);
 }
 
 /* The server's clock; 0 where it was not asked for. */
@@ -54,8 +54,8 @@ static tks_status read_slot(tksp_tokens_op *op, size_t i, int64_t expires_ms, in
     const tks_reply *reply = op->base.commands[slot->command].reply;
     if (tks_reply_get_type(reply) == TKS_REPLY_NIL) return TKS_OK;
     if (tks_reply_get_type(reply) != TKS_REPLY_STRING)
-        return tks_fail(&op->base.error, TKS_ERR_CONNECTION,
-                        "the server's answer to GET is no string: the connection is dropped");
+        return tksp_op_fail(&op->base, TKS_ERR_CONNECTION,
+                            "the server's answer to GET is no string: the connection is dropped");
     slot->reply = tksp_op_take_reply(&op->base, slot->command);
     tks_status status = tksp_read_token(op, i, tks_reply_get_bytes(slot->reply), expires_ms);
     if (status != TKS_OK || op->config.max_age_ms == 0) return status;
@@ -143,8 +143,9 @@ static tks_status finish_get(tks_op *base, int64_t now_ms) {
     if (op->expiry || op->duration_ms > 0) {
         const tks_reply *reply = base->commands[1].reply;
         if (tks_reply_get_type(reply) != TKS_REPLY_INTEGER)
-            return tks_fail(&base->error, TKS_ERR_CONNECTION,
-                            "the server's answer to PTTL is no integer: the connection is dropped");
+            return tksp_op_fail(
+                base, TKS_ERR_CONNECTION,
+                "the server's answer to PTTL is no integer: the connection is dropped");
         pttl = tks_reply_get_integer(reply);
         if (pttl > PTTL_MAX) pttl = PTTL_MAX;
     }

@@ -71,7 +71,7 @@ static tks_status finish(tks_op *base, int64_t now_ms) {
     const tks_reply **outcomes =
         tksp_arena_alloc(&base->arena, (base->count + 1) * sizeof *outcomes);
     (void)now_ms;
-    if (outcomes == NULL) return tks_fail_memory(&base->error);
+    if (outcomes == NULL) return TKS_ERR_MEMORY;
     for (size_t i = 0; i < base->count; i++) {
         tks_status status;
         const tks_reply *reply = tksp_checked_reply(op, i, &op->slots[i].place, &status);

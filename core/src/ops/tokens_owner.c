@@ -134,7 +134,7 @@ static tks_status finish_list(tks_op *base, int64_t now_ms) {
     const tks_reply *reply = tksp_checked_reply(op, 0, &owner, &status);
     if (reply == NULL) return status;
     base->refused = tksp_reply_integer_at(reply, 1, -1) == 0;
-    if (base->refused) return tks_fail(&base->error, TKS_ERR_DATA, "%s", after_is_gone);
+    if (base->refused) return tksp_op_fail(base, TKS_ERR_DATA, "%s", after_is_gone);
 
     size_t size = (tks_reply_get_size(reply) - 1) / 3;
     tksp_slot *slots = tksp_arena_alloc(&base->arena, (size + 1) * sizeof *slots);
