@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tokenstore/connecting.h"
+
 #define NONE SIZE_MAX
 
 enum { EMPTY, IDLE, LENT }; /* states of a slot */
@@ -37,8 +39,9 @@ struct tksp_pool {
     pthread_mutex_t mutex;
     bool closed;
     uint64_t generation;
-    size_t idle;  /* the top of the stack of IDLE slots, or NONE */
-    size_t empty; /* the same for EMPTY ones */
+    int64_t renewable_at; /* as tksp_clock gives it */
+    size_t idle;          /* the top of the stack of IDLE slots, or NONE */
+    size_t empty;         /* the same for EMPTY ones */
     waiter *first, **last;
     size_t size;
     slot slots[];
@@ -275,9 +278,14 @@ void tksp_pool_drop_idle(tksp_pool *pool, int64_t used_at) {
 }
 
 void tksp_pool_renew(tksp_pool *pool, uint64_t generation) {
+    int64_t now = tksp_clock();
     (void)pthread_mutex_lock(&pool->mutex);
-    bool first = generation == pool->generation; /* others may have seen the same server fail */
-    pool->generation += first ? 1 : 0;
+    /* Others may have seen the same server fail; or it goes on failing, over new connections, too. */
+    bool first = generation == pool->generation && now >= pool->renewable_at;
+    if (first) {
+        pool->generation++;
+        pool->renewable_at = now + TKS_RENEW_EVERY_MS * TKSP_MS;
+    }
     (void)pthread_mutex_unlock(&pool->mutex);
     if (first) {
         tksp_pool_drop_idle(pool, INT64_MAX);

@@ -42,7 +42,7 @@ tks_status tksp_pool_lend(tksp_pool *pool, bool anew, tksp_wait *wait, tksp_leas
 /* Takes a connection back; one that is not usable is closed. */
 void tksp_pool_give_back(tksp_pool *pool, const tksp_lease *lease);
 
-/* No connection of `generation` or older is lent again. */
+/* No connection of `generation` or older is lent again; but the pool was renewed less than TKS_RENEW_EVERY_MS ago. */
 void tksp_pool_renew(tksp_pool *pool, uint64_t generation);
 
 /* Closes the connections that have been idle since `used_at` or longer. */

@@ -55,8 +55,10 @@ typedef enum tksp_op_state {
     TKS_OP_FAILED
 } tksp_op_state;
 
-/* The commonest operation stays below 1 KiB: from there on malloc is slow (glibc keeps no fast list of blocks that
+/* The common operations stay below 1 KiB: from there on malloc is slow (glibc keeps no fast list of blocks that
  * large, and merges all that was freed before it looks for one). */
+#define TKSP_ASSERT_SMALL(op) _Static_assert(sizeof(op) < 1024, #op " is slow to allocate")
+
 struct tks_op {
     const tksp_op_kind *kind;
     tksp_op_state state;

@@ -138,6 +138,19 @@ def test_a_demoted_primary_is_left(redis: Server) -> None:
         )  # the one that is used now, and the idle one of the pool that was left
 
 
+def test_a_replica_costs_no_connection_for_each_request(redis: Server) -> None:
+    """Where the server stays one, its connections are given up once in a second at most."""
+    with pooling(redis.url) as nginx:
+        first = nginx.get("/id").text
+        redis("REPLICAOF", "127.0.0.1", "1")
+        began, ids = time.monotonic(), set()
+        for _ in range(30):
+            assert nginx.get("/set").text.startswith("READONLY ")
+            ids.add(nginx.get("/id").text)
+        assert first not in ids
+        assert len(ids) <= 1 + (time.monotonic() - began)
+
+
 def test_an_answer_that_is_too_large_costs_no_connection(redis: Server) -> None:
     redis("SET", "large", "x" * 3_000_000)
     with tokenstore.RedisTokens(redis.url) as tokens:

@@ -174,3 +174,18 @@ def test_a_live_token_is_given_all_the_same(word: str, interval: int | None) -> 
                 assert store.count(**APP, owner="bob") == 1
             with pytest.raises(tokenstore.Error):
                 store.create(**APP, owner="bob") if word != "READONLY" else client.execute("SET", "x", "1")
+
+
+def test_a_replica_costs_no_connection_for_each_call() -> None:
+    """Where the server stays one, its connections are given up once in a second at most."""
+    with running() as server, tokenstore.Client(server.url, pool_size=1) as client:
+        store = RedisTokens(client, touch_interval=0)
+        token = store.create(**APP, owner="bob", duration=60).token
+        first = client.execute("CLIENT", "ID")
+        server("REPLICAOF", "127.0.0.1", "1")
+        began, ids = time.monotonic(), set()
+        for _ in range(50):
+            assert store.get(**APP, token=token, refresh=3600) is not None
+            ids.add(client.execute("CLIENT", "ID"))
+        assert first not in ids
+        assert len(ids) <= 1 + (time.monotonic() - began)

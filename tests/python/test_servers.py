@@ -94,6 +94,7 @@ def test_raw_commands_leave_a_replica(of_kind: Server, kind: str) -> None:
             client.execute(*command[kind])
         assert caught.value.code == "READONLY"
         assert client.execute("CLIENT", "ID") != before
+        time.sleep(1.05)  # they are given up once in a second
         replies = client.pipeline([command[kind], ("CLIENT", "ID")], raise_errors=False)
         assert replies[0].code == "READONLY"
         assert client.execute("CLIENT", "ID") != replies[1]

@@ -477,4 +477,6 @@ void tksp_lua_open_run(lua_State *L) {
     lua_setfield(L, -2, "silence_divisor");
     lua_pushnumber(L, TKS_PROBE_AFTER_MS / 1e3);
     lua_setfield(L, -2, "probe_after");
+    lua_pushnumber(L, TKS_RENEW_EVERY_MS / 1e3);
+    lua_setfield(L, -2, "renew_every");
 }

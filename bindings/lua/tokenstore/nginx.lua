@@ -93,7 +93,7 @@ local function send(handle, run, deadline, now, bytes, patience, once)
   local trust, need, a, b, c = connection.exchange(socket, run_answer, run, bytes, limit)
   if trust then
     if trust == "leave" then
-      pool.leave(handle.pool, options)
+      pool.give_up(handle.pool, options, now)
     end
     connection.release(handle, socket, options, trust ~= "close", now)
     return false, need, a, b, c

@@ -54,6 +54,7 @@ function pool.of(target, info, credentials)
       size = info.pool_size,
       generation = 0,
       used_at = 0,
+      renewable_at = 0,
     }
     give_name(self)
     known[info.identity] = self
@@ -75,6 +76,15 @@ end
 -- No connection of those that were opened with `options` is used again.
 function pool.leave(self, options)
   if self.options == options then
+    give_name(self)
+  end
+end
+
+-- The same, because the server behind them has become a replica. Where it stays one, a new connection for
+-- each call would not help.
+function pool.give_up(self, options, now)
+  if self.options == options and now >= self.renewable_at then
+    self.renewable_at = now + core.renew_every
     give_name(self)
   end
 end

@@ -139,7 +139,8 @@ bool tksp_py_asyncio_import(tksp_py_state *state) {
     return state->running_loop != NULL;
 }
 
-/* The numbers of tokenstore/connecting.h: SOCKET_OPTIONS, of a TCP socket: ((level, name, value), …), and STAGGER. */
+/* The numbers of tokenstore/connecting.h: SOCKET_OPTIONS, of a TCP socket: ((level, name, value), …), STAGGER and
+ * RENEW_EVERY. */
 static int add_numbers(PyObject *module) {
     PyObject *options =
         Py_BuildValue("((iii)(iii)(iii)(iii)(iii)(iii))", IPPROTO_TCP, TCP_NODELAY, 1, SOL_SOCKET,
@@ -147,11 +148,14 @@ static int add_numbers(PyObject *module) {
                       TCP_KEEPINTVL, TKS_KEEPALIVE_INTERVAL_S, IPPROTO_TCP, TCP_KEEPCNT,
                       TKS_KEEPALIVE_COUNT, IPPROTO_TCP, TCP_USER_TIMEOUT, TKS_UNACKNOWLEDGED_MS);
     PyObject *stagger = PyFloat_FromDouble(TKS_STAGGER_MS / 1e3);
-    int bad = options == NULL || stagger == NULL ||
+    PyObject *renew_every = PyFloat_FromDouble(TKS_RENEW_EVERY_MS / 1e3);
+    int bad = options == NULL || stagger == NULL || renew_every == NULL ||
               PyObject_SetAttrString(module, "SOCKET_OPTIONS", options) < 0 ||
-              PyObject_SetAttrString(module, "STAGGER", stagger) < 0;
+              PyObject_SetAttrString(module, "STAGGER", stagger) < 0 ||
+              PyObject_SetAttrString(module, "RENEW_EVERY", renew_every) < 0;
     Py_XDECREF(options);
     Py_XDECREF(stagger);
+    Py_XDECREF(renew_every);
     return bad ? -1 : 0;
 }
 

@@ -116,6 +116,7 @@ class Call(Generic[_T]):
 
 SOCKET_OPTIONS: tuple[tuple[int, int, int], ...]
 STAGGER: float
+RENEW_EVERY: float
 
 def wake(calls: list[Call[Any]], /) -> None: ...
 

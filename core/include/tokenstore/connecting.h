@@ -29,7 +29,11 @@ enum {
     TKS_SILENCE_DIVISOR = 4,
 
     /* Commands that may not are preceded by PING on a connection that was idle for so long. */
-    TKS_PROBE_AFTER_MS = 1000
+    TKS_PROBE_AFTER_MS = 1000,
+
+    /* The connections to a server that has become a replica are given up once in this time at most: where it
+     * stays one, a new connection for each call would not help. */
+    TKS_RENEW_EVERY_MS = 1000
 };
 
 #endif

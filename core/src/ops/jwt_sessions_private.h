@@ -67,6 +67,8 @@ struct tksp_rjwt_op {
     tks_result_type wanted;
 };
 
+TKSP_ASSERT_SMALL(tksp_rjwt_op);
+
 extern const char tksp_rjwt_cluster_advice[];
 extern const tksp_op_kind tksp_rjwt_kind;
 

@@ -48,6 +48,8 @@ typedef struct tksp_tokens_op {
     bool touching; /* get: the record is read, its expiry is being moved */
 } tksp_tokens_op;
 
+TKSP_ASSERT_SMALL(tksp_tokens_op);
+
 /* Makes an operation with `size` slots; copies app and type. `*out` is set on TKS_OK alone. */
 tks_status tksp_tokens_op_new(const tks_tokens *tokens, const tksp_op_kind *kind, tks_safety safety,
                               tks_bytes app, tks_bytes type, size_t size, tksp_tokens_op **out,

@@ -147,7 +147,7 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
             why = "an answer did not fit what was asked: others may not either"
             self.abort(ConnectionError(why))
         elif trust == _LEAVE:
-            self._pool.renew()
+            self._pool.give_up(self)
         for call in wants:
             self._pool.proceed(call)
         self._pool.make_room()

@@ -48,6 +48,7 @@ class Pool(_core.Pool):
         "_open",
         "_outdated",
         "_probed",
+        "_renewable_at",
         "_reserved",
         "_retired",
         "_size",
@@ -82,6 +83,7 @@ class Pool(_core.Pool):
         self._waiting: dict[_Call, None] = {}  # for a connection
         self._connecting: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
+        self._renewable_at = 0.0
         self._turns: deque[asyncio.Future[None]] = deque()  # callers that wait for room
         self._reserved = 0  # turns that were given and not yet taken
         self._leaving: asyncio.Future[None] | None = None
@@ -434,6 +436,13 @@ class Pool(_core.Pool):
         connections = self.renew()
         if connections:
             await asyncio.wait([c.closed for c in connections])
+
+    def give_up(self, connection: Connection) -> None:
+        """The server has become a replica. Where it stays one, a new connection for each call would not help."""
+        now = time.monotonic()
+        if connection in self._open and now >= self._renewable_at:
+            self._renewable_at = now + _core.RENEW_EVERY
+            self.renew()
 
     def renew(self) -> list[Connection]:
         """No connection that is open takes a call any more: gives those that are to close."""
