@@ -33,7 +33,6 @@ class Node:
     """``node("create", {...})``: one call, its result."""
 
     def __init__(self, package: str, server: Server, **options: Any) -> None:
-        self.package = package
         config = {"host": "127.0.0.1", "port": server.port, **options}
         self.process = subprocess.Popen(
             ["node", "driver.mjs", package, json.dumps(config)],

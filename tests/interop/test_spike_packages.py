@@ -216,14 +216,11 @@ def test_no_client_gets_anothers(
 
 
 def test_a_token_that_has_ended_is_replaced(
-    theirs: Token, ours: Token, options: dict[str, Any], spike: Spike, server: Server, package: Node
+    theirs: Token, ours: Token, options: dict[str, Any], spike: Spike, server: Server
 ) -> None:
     old = spike.token(options["clientId"], lifetime=-60)
     server("SET", options["tokenRedisKeyName"], old)
     server("HSET", options["tokenRedisKeyName"] + options["clientId"], AUDIENCE, old)
     token = ours(options)
     assert token != old
-    if package.package == "spike-token-manager":
-        assert theirs(options) == token
-    else:  # whose it was cannot be told any more, so ours leaves it alone
-        assert theirs(options) != old
+    assert theirs(options) == token

@@ -255,6 +255,12 @@ bool tksp_spike_verify(tks_spike *spike, tks_bytes token, const tksp_spike_asked
     }
     size_t count = tks_keyset_get_keys(keys, &list);
     tks_status status = tks_jwt_decode(token, list, count, &policy, &jwt, &err);
+    if (status == TKS_ERR_EXPIRED_TOKEN && named != NULL) {
+        policy.any_expiry = true; /* one that has ended still tells whose it was */
+        if (tks_jwt_decode(token, list, count, &policy, &jwt, NULL) == TKS_OK)
+            *named = whom(jwt.claims, spike->options.client_id);
+        tks_jwt_clear(&jwt);
+    }
     tks_keyset_free(keys);
     if (status != TKS_OK) {
         *key_unknown = jwt.key_unknown;
