@@ -85,6 +85,14 @@ tks_status tksp_op_fail(tks_op *op, tks_status status, const char *format, ...) 
     return op->failure;
 }
 
+tks_error tksp_op_take_failure(tks_op *op) {
+    tks_error taken = *tks_op_get_error(op);
+    free(op->error);
+    op->error = NULL;
+    op->failure = TKS_OK;
+    return taken;
+}
+
 void tks_op_free(tks_op *op) {
     if (op == NULL) return;
     if (op->kind->clear != NULL) op->kind->clear(op);

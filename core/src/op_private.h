@@ -106,6 +106,9 @@ bool tksp_op_found_nothing(const tks_op *op, size_t i);
  * noted then, where there is no memory for the message. */
 tks_status tksp_op_fail(tks_op *op, tks_status status, const char *format, ...) TKS_PRINTF(3, 4);
 
+/* Takes a failure back, as if there had been none, and gives it. */
+tks_error tksp_op_take_failure(tks_op *op);
+
 /* For finish: the answer was another request's. TKS_ERR_CONNECTION, of a change
  * TKS_ERR_OUTCOME_UNKNOWN. */
 tks_status tksp_op_fail_foreign(tks_op *op);

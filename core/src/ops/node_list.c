@@ -100,8 +100,8 @@ static tks_status take_record(list_op *self, size_t i, const tks_reply *answer) 
         tks_status status = tksp_node_read(node, self->ids[i], tks_reply_get_bytes(key),
                                            tks_reply_get_bytes(record));
         if (status == TKS_ERR_DATA) {
-            if (self->unread_count++ == 0) self->unread = node->op.error;
-            node->op.error = (tks_error)TKS_ERROR_INIT;
+            tks_error why = tksp_op_take_failure(&node->op);
+            if (self->unread_count++ == 0) self->unread = why;
             node->op.refused = false;
             return TKS_OK;
         }
@@ -117,9 +117,8 @@ static tks_status report_unread(list_op *self) {
     char note[TKS_NOTE_MAX];
     if (self->unread_count == 0) return TKS_OK;
     if (self->node.size == 0) {
-        op->error = self->unread;
         op->refused = true;
-        return TKS_ERR_DATA;
+        return tksp_op_fail(op, TKS_ERR_DATA, "%s", self->unread.message);
     }
     (void)snprintf(note, sizeof note,
                    "list leaves out what it cannot read, tokens: %zu; the first: %s",

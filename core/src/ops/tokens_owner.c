@@ -114,10 +114,10 @@ static tks_status report_unread(tksp_tokens_op *op, const tks_error *why, tks_by
     int size = (int)first.size;
     op->base.refused = !any;
     if (!any)
-        return tks_fail(&op->base.error, TKS_ERR_DATA,
-                        "the token %.*s is stored in a form that cannot be read (%.300s): "
-                        "delete_all removes it, too",
-                        size, first.data, why->message);
+        return tksp_op_fail(&op->base, TKS_ERR_DATA,
+                            "the token %.*s is stored in a form that cannot be read (%.300s): "
+                            "delete_all removes it, too",
+                            size, first.data, why->message);
     (void)snprintf(note, sizeof note,
                    "list leaves out what it cannot read, tokens: %zu; the first: %.*s (%.300s): "
                    "delete_all removes it, too",
@@ -147,7 +147,7 @@ static tks_status finish_list(tks_op *base, int64_t now_ms) {
     op->size = size > 0 ? size : 1;
 
     size_t good = 0, bad = 0;
-    tks_error why = TKS_ERROR_INIT;
+    tks_error why;
     tks_bytes first = {NULL, 0};
     for (size_t i = 0; i < size; i++) {
         const tks_reply *member = tks_reply_get_item(reply, 3 * i + 1);
@@ -161,11 +161,10 @@ static tks_status finish_list(tks_op *base, int64_t now_ms) {
         if (status == TKS_OK) good++;
         if (status != TKS_OK && status != TKS_ERR_DATA) return status;
         if (status != TKS_ERR_DATA) continue;
-        if (bad++ == 0) {
-            why = base->error;
-            first = tks_reply_get_bytes(member); /* slot 0 keeps the reply */
-        }
-        base->error = (tks_error)TKS_ERROR_INIT;
+        tks_error unread = tksp_op_take_failure(base);
+        if (bad++ > 0) continue;
+        why = unread;
+        first = tks_reply_get_bytes(member); /* slot 0 keeps the reply */
     }
     if (bad > 0) status = report_unread(op, &why, first, bad, good > 0);
     if (status != TKS_OK) return status;
