@@ -47,30 +47,30 @@ static tks_status subscribe(tks_session_events *events, tks_client *client,
     return status;
 }
 
-tks_status tks_session_events_open(tks_client *client, const tks_session_events_options *options,
-                                   const tks_interrupt *interrupt, tks_session_events **out,
-                                   tks_error *err) {
+tks_status tks_session_events_new(tks_client *client, const tks_session_events_options *options,
+                                  tks_session_events **out, tks_error *err) {
     *out = NULL;
-    if (tks_client_get_target(client)->asks) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "the ends of sessions need a client with user and password in its URL: "
-                        "credentials cannot be asked for when it reconnects");
-    }
     tks_session_events *events = calloc(1, sizeof(*events));
     if (events == NULL) {
         return tks_fail_memory(err);
     }
     events->db = tks_client_get_target(client)->db;
     tks_status status = subscribe(events, client, options, err);
-    if (status == TKS_OK) {
-        status = tksp_subscription_open(events->subscription, interrupt, err);
-    }
     if (status != TKS_OK) {
         tks_session_events_free(events);
         return status;
     }
     *out = events;
     return TKS_OK;
+}
+
+tks_status tks_session_events_open(tks_session_events *events, const tks_interrupt *interrupt,
+                                   bool *asks, tks_error *err) {
+    return tksp_subscription_open(events->subscription, interrupt, asks, err);
+}
+
+void tks_session_events_give(tks_session_events *events, tks_credentials *credentials) {
+    tksp_subscription_give(events->subscription, credentials);
 }
 
 tks_status tks_session_events_next(tks_session_events *events, int64_t timeout_ms,
@@ -90,6 +90,7 @@ tks_status tks_session_events_next(tks_session_events *events, int64_t timeout_m
         out->type = TKS_SESSION_ENDED;
         out->event = events->event;
         break;
+    case TKSP_HEARD_ASKS: out->type = TKS_SESSION_ASKS; break;
     case TKSP_HEARD_LOST:
         out->type = TKS_SESSION_LOST;
         out->why = tksp_subscription_get_error(events->subscription);

@@ -31,6 +31,10 @@ struct tksp_subscription {
     pid_t pid;
     tksp_conn *conn; /* NULL: lost, or not there yet */
     atomic_bool busy, closed;
+    bool given;   /* `credentials` are for the next connection */
+    bool asks;    /* the host is to give them */
+    bool refused; /* the server did not take those before */
+    tks_credentials credentials;
     unsigned failures; /* in a row */
     int64_t retry_at;  /* monotonic, as the next three */
     int64_t opened_at;
@@ -118,6 +122,11 @@ void tksp_subscription_close(tksp_subscription *sub) {
     }
 }
 
+static void forget(tksp_subscription *sub) {
+    tks_credentials_clear(&sub->credentials);
+    sub->given = false;
+}
+
 void tksp_subscription_free(tksp_subscription *sub) {
     if (sub == NULL) {
         return;
@@ -125,6 +134,7 @@ void tksp_subscription_free(tksp_subscription *sub) {
     tksp_subscription_close(sub);
     tks_reply_free(sub->message);
     tks_buf_clear(&sub->command);
+    forget(sub);
     free(sub);
 }
 
@@ -211,17 +221,53 @@ static int64_t pause_after(unsigned failures) {
     return (ms / 2 + (int64_t)tks_random_below((uint32_t)ms)) * TKSP_MS;
 }
 
+/* When the next attempt may come, unless credentials are given before. */
+static void put_off(tksp_subscription *sub) {
+    sub->retry_at = tksp_clock() + pause_after(sub->failures++);
+}
+
+void tksp_subscription_give(tksp_subscription *sub, tks_credentials *credentials) {
+    forget(sub);
+    sub->credentials = *credentials;
+    sub->given = true;
+    *credentials = (tks_credentials){NULL, NULL, false};
+    if (sub->asks) {
+        sub->asks = false;
+        sub->failures--;
+        sub->retry_at = 0;
+    }
+}
+
+/* Opens sub->conn, with what the host gave. */
+static tks_status open_conn(call *c, tksp_failure *failure) {
+    tksp_subscription *sub = c->sub;
+    tks_status status =
+        tksp_conn_open(sub->conn, sub->given ? &sub->credentials : NULL, &c->wait, failure);
+    bool refused = sub->credentials.refused;
+    if (status == TKS_OK || refused) {
+        sub->asks = refused && !sub->refused; /* a second refusal is the caller's to hear */
+        sub->refused = sub->asks;
+        forget(sub); /* each connection asks anew */
+    }
+    return status;
+}
+
 /* One attempt: connects, prepares, subscribes. After a failure `conn` is NULL, and it is known when the next
- * may come. */
+ * may come. With sub->asks it is no failure: the host is to be asked. */
 static tks_status attempt(call *c, tksp_failure *failure) {
     tksp_subscription *sub = c->sub;
     const tksp_endpoint *endpoint = sub->endpoint;
     int64_t deadline = c->wait.deadline;
+    sub->asks = endpoint->target->asks && !sub->given;
+    if (sub->asks) {
+        put_off(sub);
+        return TKS_ERR_CONFIGURATION;
+    }
     c->wait.deadline = c->attempts_until;
     (void)tksp_wait_narrow(&c->wait, endpoint->target->connect_timeout_ms);
     sub->conn = tksp_conn_new(endpoint);
-    tks_status status = sub->conn == NULL ? tks_fail_memory(&failure->error)
-                                          : tksp_conn_open(sub->conn, NULL, &c->wait, failure);
+    tks_status status =
+        sub->conn == NULL ? tks_fail_memory(&failure->error) : open_conn(c, failure);
     if (status == TKS_OK) {
         tksp_failure later = TKSP_FAILURE_INIT;
         status = tksp_subscribe(sub->conn, sub->options.prepare, tks_buf_bytes(&sub->command),
@@ -238,7 +284,7 @@ static tks_status attempt(call *c, tksp_failure *failure) {
         if (sub->pid == getpid()) {
             hang_up(sub);
         }
-        sub->retry_at = tksp_clock() + pause_after(sub->failures++);
+        put_off(sub);
         return status;
     }
     sub->opened_at = sub->heard_at = tksp_clock();
@@ -269,8 +315,9 @@ static bool is_final(tks_status status, const tksp_failure *failure) {
 }
 
 tks_status tksp_subscription_open(tksp_subscription *sub, const tks_interrupt *interrupt,
-                                  tks_error *err) {
+                                  bool *asks, tks_error *err) {
     call c;
+    *asks = false;
     tks_status status = begin_call(sub, sub->endpoint->target->timeout_ms, interrupt, &c, err);
     if (status != TKS_OK) {
         return status;
@@ -280,6 +327,11 @@ tks_status tksp_subscription_open(tksp_subscription *sub, const tks_interrupt *i
         tks_error why = TKS_ERROR_INIT;
         tksp_failure failure = TKSP_FAILURE_INIT;
         status = attempt(&c, &failure);
+        if (sub->asks) {
+            *asks = true;
+            status = TKS_OK;
+            break;
+        }
         *err = failure.error;
         if (status == TKS_OK || is_final(status, &failure) || tries == OPEN_TRIES) {
             break;
@@ -407,6 +459,10 @@ static tks_status come_back(call *c, tksp_heard *heard, tks_error *err) {
     }
     tksp_failure failure = TKSP_FAILURE_INIT;
     status = attempt(c, &failure);
+    if (c->sub->asks) {
+        *heard = TKSP_HEARD_ASKS;
+        return TKS_OK;
+    }
     if (status == TKS_OK) {
         c->sub->gap.restored_ms = tksp_wall_ms() + CLOCK_BEHIND_MS;
         *heard = TKSP_HEARD_GAP;

@@ -3,6 +3,8 @@
  * Purpose:   Redis publishes to whoever is connected at that moment. So a lost connection is not hidden: it
  *            is reported as LOST, tried again with growing pauses, and reported as GAP when it listens again. A PING
  *            after every `ping_ms` of silence finds out that the server is gone.
+ * Credentials: where the target says that the host gives them, open and next come back before they connect:
+ *            tksp_subscription_give, and again. Once more where the server refuses them.
  * Lifecycle: new (connects nothing), open, next any number of times, close, free after the last user.
  *            The client must outlive it.
  * Threads:   open and next by one thread at a time - a second one gets an error; close from any.
@@ -29,6 +31,7 @@ typedef enum tksp_heard {
     TKSP_HEARD_NOTHING, /* until the timeout */
     TKSP_HEARD_MESSAGE, /* what `accept` took; it may keep what it was given until the next call */
     TKSP_HEARD_LOST,    /* the connection has ended, tksp_subscription_get_error says why */
+    TKSP_HEARD_ASKS,    /* it wants credentials to connect again */
     TKSP_HEARD_GAP      /* it listens again; tksp_subscription_get_gap says what may be missing */
 } tksp_heard;
 
@@ -42,11 +45,15 @@ typedef struct tksp_gap {
 tks_status tksp_subscription_new(tks_client *client, const tksp_subscription_options *options,
                                  tksp_subscription **out, tks_error *err);
 
-/* Connects and listens, after a few tries, within the client's timeout. TKS_OK, TKS_ERR_CONNECTION,
+/* Connects and listens, after a few tries, within the client's timeout; or *asks. TKS_OK, TKS_ERR_CONNECTION,
  * TKS_ERR_TIMEOUT, TKS_ERR_SERVER (refused), TKS_ERR_CONFIGURATION, TKS_ERR_CLOSED, TKS_ERR_MEMORY,
  * TKS_ERR_INTERRUPTED. */
 tks_status tksp_subscription_open(tksp_subscription *sub, const tks_interrupt *interrupt,
-                                  tks_error *err);
+                                  bool *asks, tks_error *err);
+
+/* What it asked for: taken over, leaving nothing in *credentials, and wiped after use. By the thread that opens or
+ * waits. */
+void tksp_subscription_give(tksp_subscription *sub, tks_credentials *credentials);
 
 /* What comes next. `timeout_ms` 0: what is there already; below 0: for ever. While the server is away a
  * call may take connect_timeout where that is longer, so that short calls get there too. TKS_OK;

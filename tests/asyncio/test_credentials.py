@@ -10,36 +10,8 @@ import pytest
 import tokenstore
 import tokenstore.asyncio
 from conftest import Run
-from servers import Server, Wire, running
-
-
-class Vault:
-    """Knows the password that counts, and how often it was asked."""
-
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
-        self.asked = 0
-        self.answers: list[object] = []  # these first
-        self.password = ""
-        self.change("first-secret")
-
-    def change(self, password: str) -> None:
-        self.password = password
-        self.wire("ACL", "SETUSER", "app", "reset", "on", ">" + password, "~*", "+@all")
-
-    def close_all(self) -> None:
-        self.wire("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-
-    def plain(self) -> object:
-        self.asked += 1
-        answer = self.answers.pop(0) if self.answers else ("app", self.password)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    async def ask(self) -> object:
-        await asyncio.sleep(0.01)
-        return self.plain()
+from servers import Server, running
+from vault import Vault
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +27,10 @@ def vault(guarded: Server) -> Iterator[Vault]:
         yield Vault(wire)
 
 
-@pytest.mark.parametrize("kind", ["plain", "ask"])
+@pytest.mark.parametrize("kind", ["plain", "async"])
 def test_asked_for_each_connection(run: Run, guarded: Server, vault: Vault, kind: str) -> None:
     async def main() -> None:
-        async with tokenstore.asyncio.Client(guarded.url, credentials=getattr(vault, kind)) as client:
+        async with tokenstore.asyncio.Client(guarded.url, credentials=vault.ask if kind == "async" else vault) as client:
             assert vault.asked == 0
             assert await asyncio.gather(*(client.ping() for _ in range(20))) == [True] * 20
             assert await client.execute("ACL", "WHOAMI") == b"app"
@@ -145,5 +117,43 @@ def test_one_that_never_answers_ends_with_the_deadline(run: Run, guarded: Server
                 await client.ping()
             await asyncio.sleep(0.05)
             assert ended == [True]
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", ["plain", "async"])
+def test_events_ask_for_each_connection(run: Run, guarded: Server, vault: Vault, kind: str) -> None:
+    async def main() -> None:
+        async with tokenstore.asyncio.Client(guarded.url, credentials=vault.ask if kind == "async" else vault) as client:
+            jwts = tokenstore.asyncio.RedisJWT(client, secret="s" * 32, kea=True)
+            async with jwts.events() as events:
+                assert vault.asked == 1
+                vault.change("of-events-secret")
+                vault.close_events()
+                event = await events.next(20)
+                assert event is not None
+                assert event.kind == "gap"
+                assert vault.asked == 2
+
+    run(main())
+
+
+def test_events_end_while_they_ask(run: Run, guarded: Server, vault: Vault) -> None:
+    asked = asyncio.Event()
+
+    async def ask() -> object:
+        if vault.asked == 1:
+            asked.set()
+            await asyncio.sleep(60)
+        return vault()
+
+    async def main() -> None:
+        async with tokenstore.asyncio.Client(guarded.url, credentials=ask) as client:
+            async with tokenstore.asyncio.RedisJWT(client, secret="s" * 32).events() as events:
+                waiting = asyncio.ensure_future(events.next())
+                vault.close_events()
+                await asyncio.wait_for(asked.wait(), 20)
+            with pytest.raises(tokenstore.Error, match="closed"):
+                await asyncio.wait_for(waiting, 20)
 
     run(main())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import queue
 import socket
 import threading
 import weakref
@@ -13,29 +14,9 @@ from contextlib import suppress
 import pytest
 
 import tokenstore
-from servers import Server, Wire, running
-
-
-class Vault:
-    """Knows the password that counts, and how often it was asked."""
-
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
-        self.asked = 0
-        self.answers: list[object] = []  # these first
-        self.password = ""
-        self.change("first-secret")
-
-    def change(self, password: str) -> None:
-        self.password = password
-        self.wire("ACL", "SETUSER", "app", "reset", "on", ">" + password, "~*", "+@all")
-
-    def close_all(self) -> None:
-        self.wire("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-
-    def __call__(self) -> object:
-        self.asked += 1
-        return self.answers.pop(0) if self.answers else ("app", self.password)
+from servers import Server, running
+from tokenstore.session_events import SessionEnd, SessionEvents, SessionGap
+from vault import Vault
 
 
 @pytest.fixture(scope="module")
@@ -253,6 +234,86 @@ def test_where_it_cannot_be_asked(guarded: Server, vault: Vault) -> None:
     with tokenstore.Client(guarded.url, credentials=vault) as client:
         with pytest.raises(tokenstore.ConfigurationError, match="cannot ask for credentials"):
             tokenstore.Spike("http://127.0.0.1:9", client_id="a", client_secret="b", redis=client)
-        sessions = tokenstore.RedisJWT(client, secret="s" * 32)
-        with pytest.raises(tokenstore.ConfigurationError, match="credentials cannot be asked for"):
-            sessions.events()
+
+
+# ---- events ------------------------------------------------------------------------------------
+
+
+KEY = "bob:0123456789a"
+BOB = SessionEnd("del", "bob", KEY)
+
+
+@pytest.fixture
+def events(client: tokenstore.Client) -> Iterator[SessionEvents]:
+    with tokenstore.RedisJWT(client, secret="s" * 32, kea=True).events() as made:
+        yield made
+
+
+def end(vault: Vault) -> None:
+    vault.wire("SELECT", "3")
+    vault.wire("SET", KEY, "{}")
+    vault.wire("DEL", KEY)
+
+
+def test_events_ask_for_each_connection(events: SessionEvents, vault: Vault) -> None:
+    assert vault.asked == 1
+    end(vault)
+    assert events.next(20) == BOB
+    vault.change("of-events-secret")
+    vault.close_events()
+    assert isinstance(events.next(20), SessionGap)
+    assert vault.asked == 2
+    end(vault)
+    assert events.next(20) == BOB
+
+
+def test_events_are_refused_once_and_twice(events: SessionEvents, vault: Vault) -> None:
+    vault.close_events()
+    vault.answers = [("app", "an-old-secret")]
+    assert isinstance(events.next(20), SessionGap)
+    assert vault.asked == 3
+    vault.close_events()
+    vault.answers = [("app", "an-old-secret"), ("app", "older-secret")]
+    with pytest.raises(tokenstore.ServerError, match="AUTH refused: WRONGPASS") as caught:
+        events.next(20)
+    assert "secret" not in str(caught.value)
+    assert vault.asked == 5
+    assert isinstance(events.next(20), SessionGap)
+    end(vault)
+    assert events.next(20) == BOB
+
+
+def test_what_raises_while_events_come_back(events: SessionEvents, vault: Vault) -> None:
+    vault.close_events()
+    vault.answers = [("app", 7), None]
+    for _ in range(2):
+        with pytest.raises(TypeError, match=r"must return a tuple \(user, password\)"):
+            events.next(20)
+    assert isinstance(events.next(20), SessionGap)
+
+
+def test_events_that_never_begin(guarded: Server, vault: Vault) -> None:
+    error = Unavailable("the vault is closed")
+
+    def ask() -> tuple[str, str]:
+        raise error
+
+    with tokenstore.Client(guarded.url, credentials=ask) as client:
+        with pytest.raises(Unavailable) as caught:
+            tokenstore.RedisJWT(client, secret="s" * 32).events()
+        assert caught.value is error
+
+
+def test_callbacks_go_on_when_it_raised(
+    client: tokenstore.Client, vault: Vault, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: queue.Queue[object] = queue.Queue()
+    with tokenstore.RedisJWT(client, secret="s" * 32, kea=True) as jwts:
+        jwts.on("gap", heard.put)
+        jwts.on("del", heard.put)
+        vault.answers = [None, None]
+        vault.close_events()
+        assert isinstance(heard.get(timeout=20), SessionGap)
+        end(vault)
+        assert heard.get(timeout=20) == BOB
+    assert "nobody listens for ends of sessions, trying again: credentials must return" in caplog.text

@@ -250,8 +250,81 @@ test("where it cannot be asked", function()
   fails("configuration", "cannot ask for credentials", tokenstore.Spike {
     url = "http://127.0.0.1:9", client_id = "a", client_secret = "b", redis = client,
   })
-  local jwts = assert(tokenstore.RedisJWT { redis = client, secret = ("s"):rep(32) })
-  fails("configuration", "credentials cannot be asked for", jwts:events())
+end)
+
+-- ---- events ----------------------------------------------------------------------------------------
+
+local KEY = "bob:0123456789a"
+local BOB = { kind = "del", id = "bob", rjwt = KEY }
+
+local function listen(options)
+  options.secret, options.kea = ("s"):rep(32), true
+  local jwts = open(options, tokenstore.RedisJWT)
+  return jwts:events()
+end
+
+local function finish()
+  admin:execute("SET", KEY, "{}")
+  admin:execute("DEL", KEY)
+end
+
+local function lose()
+  assert(admin:execute("CLIENT", "KILL", "TYPE", "pubsub") >= 1)
+end
+
+test("events ask for each connection", function()
+  local events = assert(listen {})
+  equal(vault.asked, 1)
+  finish()
+  equal(events:next(20), BOB)
+  vault.change "of-events-secret"
+  lose()
+  equal(events:next(20).kind, "gap")
+  equal(vault.asked, 2)
+  finish()
+  equal(events:next(20), BOB)
+  events:close()
+end)
+
+test("events that are refused once, and twice", function()
+  local wrong = { { "app", "an-old-secret" } }
+  local events = assert(listen { credentials = credentials(wrong) })
+  equal(vault.asked, 2)
+  wrong[1], wrong[2] = { "app", "an-old-secret" }, { "app", "older-secret" }
+  lose()
+  local _, message, code = events:next(20)
+  equal(code, "server")
+  matches(message, "AUTH refused: WRONGPASS")
+  equal(message:find("secret", 1, true), nil)
+  equal(vault.asked, 4)
+  equal(events:next(20).kind, "gap")
+  events:close()
+end)
+
+test("what goes wrong while events begin, or come back", function()
+  local wrong = { { "hush" } }
+  fails("configuration", "must return user and password", listen { credentials = credentials(wrong) })
+  local problem
+  local events = assert(listen { credentials = function()
+    if problem then
+      error(problem)
+    end
+    return "app", vault.password
+  end })
+  problem = { "the vault is closed" }
+  lose()
+  for _ = 1, 2 do
+    local ok, why = pcall(events.next, events, 20)
+    equal(ok, false)
+    assert(why == problem)
+  end
+  problem = nil
+  equal(events:next(20).kind, "gap")
+  events:close()
+  problem = { "still closed" }
+  local ok, why = pcall(listen, { credentials = function() error(problem) end })
+  equal(ok, false)
+  assert(why == problem)
 end)
 
 admin:execute("ACL", "DELUSER", "app")

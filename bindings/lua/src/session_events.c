@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "credentials.h"
 #include "driver.h"
 #include "tokenstore/session_events.h"
 
@@ -21,12 +22,10 @@ static int64_t read_time(lua_State *L, int arg, int64_t none) {
     return (int64_t)ceil(seconds * 1000);
 }
 
-/* session_events(client, configure, keepalive): listens when this returns. */
+/* session_events(client, configure, keepalive): connects nothing. */
 static int session_events(lua_State *L) {
     tksp_lua_client *client = tksp_lua_check(L, 1, TKSP_UP_CLIENT);
     tks_session_events_options options = {lua_toboolean(L, 2) != 0, read_time(L, 3, 0)};
-    tksp_lua_watch watch;
-    tks_interrupt interrupt = tksp_lua_watch_hook(L, &watch);
     tks_error err = TKS_ERROR_INIT;
     tks_status status = TKS_OK;
     lua_events *self = NULL;
@@ -36,8 +35,8 @@ static int session_events(lua_State *L) {
     self->events = NULL;
     tksp_lua_set_kind(L, TKSP_UP_SESSION_EVENTS);
     tksp_lua_keep(L, 4, 1);
-    status = tks_session_events_open(client->client, &options, &interrupt, &self->events, &err);
-    return status == TKS_OK ? 1 : tksp_lua_fail_wait(L, &watch, status, &err);
+    status = tks_session_events_new(client->client, &options, &self->events, &err);
+    return status == TKS_OK ? 1 : tksp_lua_fail(L, status, &err);
 }
 
 static lua_events *check_events(lua_State *L) {
@@ -46,6 +45,37 @@ static lua_events *check_events(lua_State *L) {
         tksp_lua_raise(L, "these events were never made");
     }
     return self;
+}
+
+/* session_events_open(events): true, it listens; false, session_events_give is wanted before. */
+static int session_events_open(lua_State *L) {
+    lua_events *self = check_events(L);
+    tksp_lua_watch watch;
+    tks_interrupt interrupt = tksp_lua_watch_hook(L, &watch);
+    tks_error err = TKS_ERROR_INIT;
+    bool asks = false;
+    tks_status status = tks_session_events_open(self->events, &interrupt, &asks, &err);
+    if (status != TKS_OK) {
+        return tksp_lua_fail_wait(L, &watch, status, &err);
+    }
+    lua_pushboolean(L, !asks);
+    return 1;
+}
+
+/* session_events_give(events, user, password): what `credentials` returned. True, or nil, message, code. */
+static int session_events_give(lua_State *L) {
+    lua_events *self = check_events(L);
+    tks_error err = TKS_ERROR_INIT;
+    tks_credentials made;
+    tks_status status = TKS_OK;
+    lua_settop(L, 3);
+    status = tksp_lua_read_credentials(L, 2, &made, &err);
+    if (status != TKS_OK) {
+        return tksp_lua_fail(L, status, &err);
+    }
+    tks_session_events_give(self->events, &made);
+    lua_pushboolean(L, 1);
+    return 1;
 }
 
 static int push_notice(lua_State *L, const tks_session_notice *notice) {
@@ -61,6 +91,7 @@ static int push_notice(lua_State *L, const tks_session_notice *notice) {
         lua_pushnumber(L, (lua_Number)notice->restored_ms / 1e3);
         return 3;
     case TKS_SESSION_LOST: lua_pushliteral(L, "lost"); return 1;
+    case TKS_SESSION_ASKS: lua_pushliteral(L, "asks"); return 1;
     case TKS_SESSION_NOTHING: break;
     }
     lua_pushnil(L);
@@ -68,7 +99,7 @@ static int push_notice(lua_State *L, const tks_session_notice *notice) {
 }
 
 /* session_events_next(events, timeout): "expired" or "del", the id and the rjwt; "gap" and two times; "lost";
- * or nil when the timeout, in seconds, has passed. No timeout: for ever. */
+ * "asks" where session_events_give is wanted; or nil when the timeout, in seconds, has passed. No timeout: for ever. */
 static int session_events_next(lua_State *L) {
     lua_events *self = check_events(L);
     int64_t timeout_ms = read_time(L, 2, -1);
@@ -95,6 +126,8 @@ static int events_gc(lua_State *L) {
 
 void tksp_lua_open_session_events(lua_State *L) {
     static const luaL_Reg functions[] = {{"session_events", session_events},
+                                         {"session_events_open", session_events_open},
+                                         {"session_events_give", session_events_give},
                                          {"session_events_next", session_events_next},
                                          {"session_events_close", session_events_close},
                                          {NULL, NULL}};

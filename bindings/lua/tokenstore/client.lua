@@ -90,6 +90,7 @@ function Client.open(url, client_options)
     _driver = driver,
     _handle = handle,
     _run = run,
+    _credentials = credentials,
   }, Client)
 end
 

@@ -40,9 +40,28 @@ function Events.open(client, settings)
   if not handle then
     return nil, message, code
   end
+  local credentials, give = client._credentials, driver.session_events_give
+  local function ask()
+    return give(handle, credentials())
+  end
+  local open
+  repeat
+    open, message, code = driver.session_events_open(handle)
+    if open == false then
+      local given
+      given, message, code = ask()
+      if not given then
+        return nil, message, code
+      end
+    end
+  until open ~= false
+  if not open then
+    return nil, message, code
+  end
   return setmetatable({
     closed = false,
     _handle = handle,
+    _ask = ask,
     _next = driver.session_events_next,
     _close = driver.session_events_close,
     _callbacks = {},
@@ -56,6 +75,9 @@ function Events:next(timeout)
   local till = timeout and clock() + timeout
   while true do
     local kind, a, b = self._next(self._handle, till and max(0, till - clock()))
+    if kind == "asks" then
+      kind, a, b = self._ask()
+    end
     if kind == "gap" then
       return { kind = kind, lost_at = a, restored_at = b }
     elseif KINDS[kind] then

@@ -11,7 +11,8 @@ typedef struct events_object {
     PyObject head;
     tks_session_events *events;
     PyObject *client;
-    bool waiting; /* next is under way: what it was told is borrowed until the next one */
+    PyObject *ask; /* the function that gives user and password; None */
+    bool waiting;  /* next is under way: what it was told is borrowed until the next one */
 } events_object;
 
 /* ---- what next gives: (kind, …) --------------------------------------------------------------- */
@@ -34,6 +35,7 @@ static PyObject *lost_tuple(const tks_error *why) {
 static PyObject *notice_get(const tks_session_notice *notice) {
     switch (notice->type) {
     case TKS_SESSION_ENDED: return event_tuple(&notice->event);
+    case TKS_SESSION_ASKS: return Py_BuildValue("(s)", "asked");
     case TKS_SESSION_LOST: return lost_tuple(notice->why);
     case TKS_SESSION_GAP:
         return Py_BuildValue("(sdd)", "gap", (double)notice->lost_ms / 1e3,
@@ -45,31 +47,57 @@ static PyObject *notice_get(const tks_session_notice *notice) {
 
 /* ---- the class --------------------------------------------------------------------------------- */
 
-/* SessionEvents(client, configure, keepalive): listens when it is made */
+static bool ask(events_object *self, const tksp_py_state *state) {
+    PyObject *pair = PyObject_CallFunctionObjArgs(self->ask, NULL);
+    tks_credentials made;
+    bool good = pair != NULL && tksp_py_credentials_get(state, pair, &made);
+    Py_XDECREF(pair);
+    if (good) tks_session_events_give(self->events, &made);
+    return good;
+}
+
+static bool open_events(events_object *self, const tksp_py_state *state) {
+    bool asks = true;
+    while (asks) {
+        tks_error err = TKS_ERROR_INIT;
+        PyThreadState *thread = PyEval_SaveThread();
+        tks_interrupt interrupt = {tksp_py_check_signals, &thread};
+        tks_status status = tks_session_events_open(self->events, &interrupt, &asks, &err);
+        PyEval_RestoreThread(thread);
+        if (status != TKS_OK) {
+            tksp_py_raise(state, status, &err);
+            return false;
+        }
+        if (asks && !ask(self, state)) return false;
+    }
+    return true;
+}
+
+/* SessionEvents(client, configure, keepalive, ask): listens when it is made */
 static PyObject *events_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     const tksp_py_state *state = PyType_GetModuleState(type);
-    PyObject *client, *keepalive;
+    PyObject *client, *keepalive, *function;
     int configure;
     tks_session_events_options options = {0};
     tks_error err = TKS_ERROR_INIT;
     (void)kwargs;
-    if (!PyArg_ParseTuple(args, "O!pO:SessionEvents", state->client_type, &client, &configure,
-                          &keepalive) ||
+    if (!PyArg_ParseTuple(args, "O!pOO:SessionEvents", state->client_type, &client, &configure,
+                          &keepalive, &function) ||
         !tksp_py_duration(state, keepalive, "keepalive", &options.keepalive_ms))
         return NULL;
     events_object *self = (events_object *)PyType_GenericAlloc(type, 0);
     if (self == NULL) return NULL;
     Py_INCREF(client);
     self->client = client;
+    Py_INCREF(function);
+    self->ask = function;
     options.configure = configure != 0;
-    PyThreadState *thread = PyEval_SaveThread();
-    tks_interrupt interrupt = {tksp_py_check_signals, &thread};
-    tks_status status = tks_session_events_open(tksp_py_client_get(client), &options, &interrupt,
-                                                &self->events, &err);
-    PyEval_RestoreThread(thread);
-    if (status == TKS_OK) return (PyObject *)self;
+    tks_status status =
+        tks_session_events_new(tksp_py_client_get(client), &options, &self->events, &err);
+    if (status != TKS_OK) tksp_py_raise(state, status, &err);
+    if (status == TKS_OK && open_events(self, state)) return (PyObject *)self;
     Py_DECREF(self);
-    return tksp_py_raise(state, status, &err);
+    return NULL;
 }
 
 /* next(milliseconds): below 0 for ever */
@@ -92,6 +120,7 @@ static PyObject *events_next(PyObject *object, PyObject *arg) {
         tks_session_events_next(self->events, timeout_ms, &interrupt, &notice, &err);
     PyEval_RestoreThread(thread);
     PyObject *result = status == TKS_OK ? notice_get(&notice) : tksp_py_raise(state, status, &err);
+    if (result != NULL && notice.type == TKS_SESSION_ASKS && !ask(self, state)) Py_CLEAR(result);
     self->waiting = false;
     return result;
 }
@@ -105,6 +134,7 @@ static PyObject *events_close(PyObject *object, PyObject *unused) {
 static int events_traverse(PyObject *object, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(((events_object *)object)->client);
+    Py_VISIT(((events_object *)object)->ask);
     return 0;
 }
 
@@ -114,6 +144,7 @@ static void events_dealloc(PyObject *object) {
     PyObject_GC_UnTrack(object);
     tks_session_events_free(self->events);
     Py_XDECREF(self->client);
+    Py_XDECREF(self->ask);
     PyObject_GC_Del(object);
     Py_DECREF(type);
 }
@@ -125,7 +156,7 @@ static PyMethodDef events_methods[] = {
 };
 
 static PyType_Slot events_slots[] = {
-    {Py_tp_doc, (void *)"SessionEvents(client, configure, keepalive): the ends of sessions."},
+    {Py_tp_doc, (void *)"SessionEvents(client, configure, keepalive, ask): the ends of sessions."},
     {Py_tp_new, (void *)events_new},
     {Py_tp_methods, events_methods},
     {Py_tp_traverse, (void *)events_traverse},

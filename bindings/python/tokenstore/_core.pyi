@@ -413,11 +413,16 @@ class Spike:
 @final
 class SessionEvents:
     def __new__(
-        cls, client: Client, configure: bool, keepalive: Duration | None, /
+        cls,
+        client: Client,
+        configure: bool,
+        keepalive: Duration | None,
+        ask: Callable[[], Any] | None,
+        /,
     ) -> SessionEvents: ...
     def next(
         self, milliseconds: int, /
-    ) -> tuple[str, str, str] | tuple[str, float, float] | tuple[str, str] | None: ...
+    ) -> tuple[str, str, str] | tuple[str, float, float] | tuple[str, str] | tuple[str] | None: ...
     def close(self) -> None: ...
 
 def session_channels(db: int, /) -> list[str]: ...

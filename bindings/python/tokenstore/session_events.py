@@ -91,11 +91,20 @@ class SessionEvents(Closing):
     One thread at a time may wait; each needs an object of its own. A forked child must make its own.
     """
 
-    def __init__(self, client: Client, *, kea: bool = False, keepalive: Duration = 15) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        kea: bool = False,
+        keepalive: Duration = 15,
+        _ask: Callable[[], Any] | None = None,
+    ) -> None:
         self._client = client
         self._closed = False
         self._pid = os.getpid()
-        self._core = _core.SessionEvents(client._core, kea, keepalive)
+        self._core = _core.SessionEvents(
+            client._core, kea, keepalive, _ask or client._core.credentials
+        )
         _log.debug("listening for ends of sessions at %s", client.url)
 
     @property
@@ -116,6 +125,8 @@ class SessionEvents(Closing):
             told: Any = self._core.next(left)
             if told is None:
                 return None
+            if told[0] == "asked":
+                continue
             if told[0] == "gap":
                 _log.warning("listening again; ends of sessions may have been missed")
                 return SessionGap(*told[1:])
@@ -232,7 +243,7 @@ def _call_back(events: SessionEvents, callbacks: dict[str, tuple[Callback, ...]]
     while True:
         try:
             event = events.next()
-        except (Error, MemoryError) as error:
+        except Exception as error:  # what credentials= raised, too
             if events.closed:
                 return
             _log.error("nobody listens for ends of sessions, trying again: %s", error)

@@ -3,7 +3,10 @@
  * Purpose:   a connection of its own, outside the client's pool, listens to what Redis says about keys.
  *            Redis does not queue events for absent subscribers. A lost connection is re-established, and the
  *            time in between is reported as a gap.
- * Lifecycle: open, next any number of times, close, free after the last user. The client must outlive it.
+ * Credentials: where the client asks the host for user and password of each connection, open and next come back
+ *            for them: tks_session_events_give, and again. The host is asked once more where the server refuses
+ *            them.
+ * Lifecycle: new, open, next any number of times, close, free after the last user. The client must outlive it.
  * Threads:   next by one thread at a time - a second one gets an error; close from any.
  * Fork:      it belongs to the process that made it; in a child, next says so. */
 #ifndef TOKENSTORE_SESSION_EVENTS_H
@@ -25,6 +28,7 @@ typedef struct tks_session_events_options {
 typedef enum tks_session_notice_type {
     TKS_SESSION_NOTHING, /* until the timeout */
     TKS_SESSION_ENDED,   /* `event` */
+    TKS_SESSION_ASKS,    /* user and password are wanted, to connect again */
     TKS_SESSION_LOST,    /* the connection has ended: `why`; worth a line in a log */
     TKS_SESSION_GAP /* it is back: ends between `lost_ms` and `restored_ms` may not have been told */
 } tks_session_notice_type;
@@ -37,13 +41,21 @@ typedef struct tks_session_notice {
     int64_t lost_ms, restored_ms;
 } tks_session_notice;
 
-/* Listens, from when this returns, within the client's timeout. TKS_OK, TKS_ERR_CONNECTION,
+/* Connects nothing. TKS_OK, TKS_ERR_MEMORY. */
+TKS_MUST_USE tks_status tks_session_events_new(tks_client *client,
+                                               const tks_session_events_options *options,
+                                               tks_session_events **out, tks_error *err);
+
+/* Listens, from when this returns, within the client's timeout; or *asks. TKS_OK, TKS_ERR_CONNECTION,
  * TKS_ERR_TIMEOUT, TKS_ERR_SERVER (it does not let us: the message says what to do),
  * TKS_ERR_CONFIGURATION, TKS_ERR_CLOSED (the client is), TKS_ERR_MEMORY, TKS_ERR_INTERRUPTED. */
-TKS_MUST_USE tks_status tks_session_events_open(tks_client *client,
-                                                const tks_session_events_options *options,
-                                                const tks_interrupt *interrupt,
-                                                tks_session_events **out, tks_error *err);
+TKS_MUST_USE tks_status tks_session_events_open(tks_session_events *events,
+                                                const tks_interrupt *interrupt, bool *asks,
+                                                tks_error *err);
+
+/* What it asked for: taken over, leaving nothing in *credentials, and wiped after use. By the thread that opens or
+ * waits. */
+void tks_session_events_give(tks_session_events *events, tks_credentials *credentials);
 
 /* What comes next. `timeout_ms` 0: what is there already; below 0: for ever. While the server is away a
  * call may take connect_timeout where that is longer. TKS_OK; TKS_ERR_SERVER, TKS_ERR_CONFIGURATION (it

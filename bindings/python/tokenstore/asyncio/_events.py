@@ -7,10 +7,12 @@ object that listens, so that the loop never does.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import inspect
 import logging
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable
 
 from tokenstore import session_events
@@ -47,7 +49,9 @@ class SessionEvents(AsyncClosing):
 
     def __init__(self, client: Client, *, kea: bool = False, keepalive: Duration = 15) -> None:
         given: Any = client  # what the blocking class asks of a client, this one has
-        self._listen = lambda: session_events.SessionEvents(given, kea=kea, keepalive=keepalive)
+        self._credentials = client._core.credentials
+        self._question: concurrent.futures.Future[Any] | None = None
+        self._make = partial(session_events.SessionEvents, given, kea=kea, keepalive=keepalive)
         self._events: session_events.SessionEvents | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._pending: asyncio.Future[SessionEvent | None] | None = None
@@ -89,6 +93,8 @@ class SessionEvents(AsyncClosing):
         self._closed = True
         if self._events is not None and not self._events.closed:
             self._events.close()
+        if self._question is not None:
+            self._question.cancel()
         if self._pending is not None:
             await asyncio.wait({self._pending})
             if self._pending is not None and not self._pending.cancelled():
@@ -107,8 +113,28 @@ class SessionEvents(AsyncClosing):
         if self._events is None:
             if self._thread is None:
                 self._thread = ThreadPoolExecutor(1, "tokenstore-events")
-            self._events = await self._in_the_thread(self._listen)
+            ask = None if self._credentials is None else self._asker(self._credentials)
+            self._events = await self._in_the_thread(partial(self._make, _ask=ask))
         return self._events
+
+    def _asker(self, credentials: Callable[[], Any]) -> Callable[[], Any]:
+        """What the thread calls for user and password: the function belongs to this loop."""
+        loop = asyncio.get_running_loop()
+
+        async def ask() -> Any:
+            pair = credentials()
+            return await pair if inspect.isawaitable(pair) else pair
+
+        def wait() -> Any:
+            self._question = asyncio.run_coroutine_threadsafe(ask(), loop)
+            if self._closed:  # aclose came before it could see the question
+                self._question.cancel()
+            try:
+                return self._question.result()
+            except concurrent.futures.CancelledError:
+                raise Error("these events are closed") from None
+
+        return wait
 
     def _in_the_thread(self, function: Callable[[], Any]) -> asyncio.Future[Any]:
         assert self._thread is not None
