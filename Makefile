@@ -67,6 +67,9 @@ endif
 VALGRIND_RUN := valgrind --quiet --error-exitcode=99 --errors-for-leak-kinds=definite,possible \
 	--child-silent-after-fork=yes
 
+# Where the tests find what was built.
+export TOKENSTORE_BUILD := $(abspath $(BUILD))
+
 ALL :=
 SUITES := walls docs
 PROGRAMS :=

@@ -3,7 +3,7 @@
 # the faults under TLS too, and longer storms.
 #
 #   test-asyncio  all of it; PYTEST_FLAGS="-k cancel" for some
-#   asan-asyncio  the same under ASan and UBSan, but what forks
+#   asan-asyncio  the same under ASan and UBSan (make asan does it among others)
 #   fuzz-connection  calls on a connection against a server that says anything (tests/fuzz/python)
 SUITES += asyncio
 ASAN += asyncio
@@ -36,8 +36,7 @@ test-asyncio: python $(BUILD)/tests/http/names.so
 	@$(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(if $(TOKENSTORE_SOAK),,-k 'not tls or turned_away') $(ASYNCIO_FAULTS)
 
 asan-asyncio:
-	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(BUILD)/asan WERROR=1 \
-		PYTEST_FLAGS="$(PYTEST_FLAGS) -k 'not fork'" test-asyncio
+	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(BUILD)/asan WERROR=1 test-asyncio
 
 # ---- the fuzzer: an interpreter with the extension linked in -------------------------------------------
 

@@ -22,8 +22,7 @@ $(HTTP_PRELOADED): $(HTTP_TESTS)/%.so: tests/http/%.c
 
 .PHONY: test-http asan-http valgrind-http
 test-http: $(HTTP_TESTS)/client $(HTTP_PRELOADED)
-	@TOKENSTORE_HTTP_TESTS=$(abspath $(HTTP_TESTS)) TOKENSTORE_HTTP_SLOW=$(if $(SANITIZE),1) \
-		$(PYTHON) -m pytest -q $(PYTEST_FLAGS) tests/http
+	@TOKENSTORE_HTTP_SLOW=$(if $(SANITIZE),1) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) tests/http
 
 asan-http:
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(BUILD)/asan WERROR=1 test-http

@@ -3,9 +3,10 @@
 #
 #   test-faults  pytest over the Python package, and the driver alone from many C threads
 #   tsan-io      the latter under ThreadSanitizer
-#   asan-faults  all under ASan and UBSan, but fork: a child of a process with threads may find ASan's
-#                allocator locked
+#   asan-faults  all under ASan and UBSan (make asan does it among others), but fork: a child of a process with
+#                threads may find ASan's allocator locked
 SUITES += faults
+ASAN += faults
 
 STRESS := $(BUILD)/tests/faults/stress
 STRESS_SECONDS ?= 2
@@ -19,9 +20,11 @@ $(BUILD)/tests/faults/interrupted.so: tests/faults/interrupted.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 $(filter-out -Wpedantic -Wmissing-prototypes,$(TKS_WARNINGS)) -O1 -fPIC -shared -o $@ $< -ldl
 
+FAULTS_FLAGS = $(PYTEST_FLAGS) $(if $(SANITIZE),--ignore tests/faults/test_fork.py)
+
 .PHONY: test-faults tsan-io run-stress asan-faults
 test-faults: python lua $(STRESS) $(BUILD)/tests/http/names.so $(BUILD)/tests/faults/interrupted.so
-	@$(PY_PATH) TOKENSTORE_BUILD=$(abspath $(BUILD)) $(RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) tests/faults
+	@$(PY_PATH) $(RUN) $(PYTHON) -m pytest -q $(FAULTS_FLAGS) tests/faults
 	@$(PYTHON) tests/faults/run_stress.py $(STRESS) $(STRESS_SECONDS)
 
 run-stress: $(STRESS)
@@ -32,5 +35,4 @@ tsan-io:
 		LDFLAGS=-fsanitize=thread run-stress
 
 asan-faults:
-	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(BUILD)/asan WERROR=1 \
-		PYTEST_FLAGS="$(PYTEST_FLAGS) --ignore tests/faults/test_fork.py" test-faults
+	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(BUILD)/asan WERROR=1 test-faults

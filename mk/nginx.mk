@@ -4,4 +4,4 @@ SUITES += nginx
 
 .PHONY: test-nginx
 test-nginx: lua python
-	@$(PY_PATH) $(LUA_ENV) TOKENSTORE_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -rs $(PYTEST_FLAGS) tests/nginx
+	@$(PY_PATH) $(LUA_ENV) $(PYTHON) -m pytest -q -rs $(PYTEST_FLAGS) tests/nginx

@@ -7,4 +7,4 @@ SUITES += oauth
 
 .PHONY: test-oauth
 test-oauth: python lua
-	@$(PY_PATH) $(LUA_ENV) TOKENSTORE_BUILD=$(abspath $(BUILD)) $(RUN) $(PYTHON) -m pytest -q -rs $(PYTEST_FLAGS) tests/oauth
+	@$(PY_PATH) $(LUA_ENV) $(RUN) $(PYTHON) -m pytest -q -rs $(PYTEST_FLAGS) tests/oauth

@@ -32,6 +32,6 @@ test-servers: python lua
 	  $(PY_PATH) $(RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) $(ON_SERVER) $(SERVER_BATTERY) || failed=1; \
 	  $(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(ON_SERVER) $(ASYNCIO_BATTERY) || failed=1; \
 	  for lua in $(LUA_INTERPRETERS); do $(LUA_ENV) $(RUN) sh tests/lua/run.sh $$lua || failed=1; done; \
-	  $(PY_PATH) $(LUA_ENV) TOKENSTORE_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -rs $(PYTEST_FLAGS) \
+	  $(PY_PATH) $(LUA_ENV) $(PYTHON) -m pytest -q -rs $(PYTEST_FLAGS) \
 	    tests/nginx/test_battery.py tests/nginx/test_guard.py || failed=1; \
 	done; [ -z "$$failed" ]

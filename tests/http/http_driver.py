@@ -1,6 +1,6 @@
 """The program tests/http/client.c, which has the HTTP driver in it, as a Python object.
 
-Environment: TOKENSTORE_HTTP_TESTS, the directory where make has built it; TOKENSTORE_HTTP_RUN, a
+Environment: TOKENSTORE_BUILD, the directory where make has built it; TOKENSTORE_HTTP_RUN, a
 command to run it under, like valgrind; TOKENSTORE_HTTP_SLOW=1: it is built with a sanitizer. With either
 of these it has all the time it needs."""
 
@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote_from_bytes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-BUILT = Path(os.environ.get("TOKENSTORE_HTTP_TESTS", ROOT / "build/tests/http"))
+BUILT = Path(os.environ.get("TOKENSTORE_BUILD", ROOT / "build")) / "tests/http"
 RUN = shlex.split(os.environ.get("TOKENSTORE_HTTP_RUN", ""))
 
 # How much later than its deadline a call may come back, and later than a signal.
