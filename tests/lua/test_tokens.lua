@@ -256,6 +256,19 @@ test("prefix and pepper keep stores apart", function()
   equal(same:get(args { token = token }).owner, "bob")
 end)
 
+test("data that migrate took over is read exactly", function()
+  local tokens = harness.store()
+  local token = assert(tokens:create { app = "a", type = "t", owner = "o", data = { n = 1 } })
+  local client = tokens.client
+  for _, key in ipairs(client:execute("KEYS", "*" .. token.id .. "*")) do
+    local text = client:execute("GET", key):gsub('{"n":1}', '{"n":281674916028284930,"s":"\\ud800"}')
+    client:execute("SET", key, text)
+  end
+  local found = assert(tokens:get { app = "a", type = "t", token = token.token })
+  equal(tostring(found.data.n), "281674916028284930")
+  equal(found.data.s, "\237\160\128")
+end)
+
 test("max_per_owner evicts the oldest", function()
   local tokens = harness.store { max_per_owner = 2 }
   local first, second, third = create(tokens).token, create(tokens).token, create(tokens).token

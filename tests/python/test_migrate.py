@@ -5,6 +5,7 @@ moment between reading and moving can be arranged."""
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from pathlib import Path
@@ -86,6 +87,40 @@ def test_names_of_every_kind(server: Server, tokens: tokenstore.RedisTokens) -> 
     assert tokens.get("a", "t", b"\xfe") is not None
 
 
+FOREIGN = [
+    '{"n":281674916028284930,"m":-9007199254740993}',
+    '{"n":1e400,"m":[]}',
+    '{"n":"\\u0000","\\u0000":1}',
+    '{"n":"\\ud800","\\udc00":{"\\ud800":[1, 2]}}',
+    ' { "n" : ' + "[" * 500 + "1" + "]" * 500 + ' , "a b" : "c  \\" d" } ',
+    '{"n":1,"n":2}',
+    '{"n":1,"\\u006d":18446744073709551616,"m/\\/":[{},[]]}',
+]
+
+
+@pytest.mark.parametrize("value", FOREIGN)
+def test_what_another_writer_stored_is_moved_exactly(
+    server: Server, tokens: tokenstore.RedisTokens, value: str
+) -> None:
+    server("SET", old_key(app="a", type="t", owner="bob", token="x" * 171), value)
+    report = migrate.redis_tokens(tokens.client)
+    assert (report.moved, report.odd) == (1, [])
+    names = {"app": "a", "type": "t"}
+    (listed,) = tokens.list(**names, owner="bob")
+    expected = json.loads(value)
+    assert listed.data == expected
+    found = tokens.get(**names, token="x" * 171)
+    assert found is not None
+    assert found.data == expected
+    updated = tokens.update(**names, token="x" * 171, data={"n": "new", "m": None})
+    assert updated is not None
+    expected.pop("m", None)
+    assert updated.data == {**expected, "n": "new"}
+    rotated = tokens.rotate(**names, token="x" * 171)
+    assert rotated is not None
+    assert rotated.data == updated.data
+
+
 def test_odd_keys_are_reported_and_left(server: Server, tokens: tokenstore.RedisTokens) -> None:
     odd = {
         old_key(token="s3cret|token:more"): "its name can be read in more than one way",
@@ -105,10 +140,10 @@ def test_odd_keys_are_reported_and_left(server: Server, tokens: tokenstore.Redis
         "null": "the data is not an object",
         '{"private":': None,
         "": None,
-        '{"private":9007199254740993}': None,
-        '{"private":1,"private":2}': None,
-        '{"private":"\\u0000"}': None,
-        '{"private":"\\ud800"}': None,
+        '{"private":1' + "0" * 4300 + "}": None,
+        '{"n":9007199254740993,"private":1,"priv\\u0061te":1}': None,
+        '{"private":' + "[" * 512 + "]" * 512 + "}": None,
+        '{"private":9007199254740993,"x":"' + "x" * 65536 + '"}': None,
         '{"private":"' + "x" * 65536 + '"}': None,
     }
     for number, value in enumerate(bad):

@@ -257,7 +257,8 @@ tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t
     if (status != TKS_OK) return tksp_op_fail(&op->base, status, "%s", why.message);
     if (!tks_bytes_equal(record.check, tks_bytes_of(slot->place.digest, TKS_CHECK_SIZE)))
         return tksp_op_fail_foreign(&op->base);
-    status = tks_json_parse(record.data, SIZE_MAX, &slot->data, &why);
+    /* It may have been moved here from another program. */
+    status = tks_json_read_foreign(record.data, &slot->data, &why);
     if (status != TKS_OK) return tksp_op_fail(&op->base, status, "%s", why.message);
 
     tks_token *token = &op->tokens[i];

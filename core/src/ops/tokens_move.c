@@ -10,17 +10,80 @@ static tks_status check(const tks_foreign *key, tks_error *err) {
     return status;
 }
 
-/* Appends `value` in the one spelling that records have. */
+/* ---- the data ---- */
+
+/* Appends JSON without the white space between its parts. TKS_OK or TKS_ERR_MEMORY. */
+static tks_status squeeze(tks_bytes text, tks_buf *out) {
+    bool in_string = false;
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.data[i];
+        if (!in_string && (c == ' ' || c == '\t' || c == '\n' || c == '\r')) continue;
+        tks_buf_append_char(out, c);
+        if (c == '"') in_string = !in_string;
+        if (c == '\\' && i + 1 < text.size) tks_buf_append_char(out, text.data[++i]);
+    }
+    return out->status;
+}
+
+/* Appends a name as update spells it, so that it finds the field; one that update cannot spell, as it is. */
+static tks_status write_name(tks_bytes name, tks_buf *out) {
+    tks_json *tree;
+    tks_buf spelled;
+    tks_json_writer w;
+    tks_status status = tks_json_read_foreign(name, &tree, NULL);
+    if (status != TKS_OK) return status;
+    tks_buf_init(&spelled, SIZE_MAX);
+    tks_json_writer_init(&w, &spelled, SIZE_MAX, "data", NULL);
+    status = tks_json_write_tree(&w, tree);
+    if (status != TKS_ERR_MEMORY)
+        status = tks_buf_append_bytes(out, status == TKS_OK ? tks_buf_bytes(&spelled) : name);
+    tks_json_free(tree);
+    tks_buf_wipe(&spelled);
+    return status;
+}
+
+/* Appends the object `value`, which has `members` names, with each value as it is spelled. */
+static tks_status write_members(tks_bytes value, size_t members, tks_buf *out, tks_error *err) {
+    tks_buf text;
+    tks_bytes name, part;
+    size_t count = 0;
+    tks_buf_init(&text, SIZE_MAX);
+    tks_status status = squeeze(value, &text);
+    for (size_t at = 0;
+         status == TKS_OK && tks_json_next_member(tks_buf_bytes(&text), &at, &name, &part);) {
+        tks_buf_append_char(out, count++ == 0 ? '{' : ',');
+        status = write_name(name, out);
+        tks_buf_append_char(out, ':');
+        if (status == TKS_OK) status = tks_buf_append_bytes(out, part);
+    }
+    tks_buf_wipe(&text);
+    if (status == TKS_OK) status = tks_buf_append_char(out, '}');
+    if (status == TKS_OK && count != members)
+        status = tks_fail(err, TKS_ERR_DATA,
+                          "a name twice, and a value that JSON readers do not "
+                          "agree about");
+    return status;
+}
+
+/* Appends `value` in the one spelling that records have. Where we would not write such a value ourselves, it
+ * keeps its own, which loses nothing. */
 static tks_status write_data(tks_bytes value, size_t max_size, tks_buf *out, tks_error *err) {
     tks_json *tree;
     tks_json_writer w;
-    tks_status status = tks_json_parse(value, SIZE_MAX, &tree, err);
+    tks_status status = tks_json_read_foreign(value, &tree, err);
     if (status == TKS_OK && tks_json_get_type(tree) != TKS_JSON_OBJECT)
         status = tks_fail(err, TKS_ERR_DATA, "the data is not an object");
     if (status == TKS_OK) {
-        tks_json_writer_init(&w, out, max_size, "data", err);
+        tks_json_writer_init(&w, out, SIZE_MAX, "data", NULL);
         status = tks_json_write_tree(&w, tree);
+        if (status == TKS_ERR_DATA) {
+            tks_buf_reset(out);
+            status = write_members(value, tks_json_get_size(tree), out, err);
+        }
     }
+    if (status == TKS_OK && out->size > max_size)
+        status =
+            tks_fail(err, TKS_ERR_DATA, "data is larger than max_data_size (%zu bytes)", max_size);
     tks_json_free(tree);
     return status;
 }
