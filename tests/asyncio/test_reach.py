@@ -13,6 +13,7 @@ from servers import Server, free_port, running
 from test_names import in_time, swallowing
 from test_names import run as run_program
 from tokenstore import asyncio as aio
+from tokenstore.asyncio._reach import Resolver, reach
 
 BEGINNING = """
 import asyncio
@@ -111,9 +112,8 @@ async def main():
     return pid
 pid = asyncio.run(main())
 if pid == 0:
-    client = Client(f"redis://400.late:{port}", timeout=5)
-    async def child():
-        assert await client.execute("PING") == "PONG"
+    async def child():  # the parent's lookup, which is under way, has no thread here
+        assert await client.execute("PING", timeout=5) == "PONG"
         await client.aclose()
     asyncio.run(child())
     os._exit(0)
@@ -197,3 +197,21 @@ def test_socket_options(tcp_server: Server, run: Run) -> None:
             assert get(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60000
 
     run(main())
+
+
+def test_families_take_turns() -> None:
+    six, four = socket.AF_INET6, socket.AF_INET
+    found = [(six, "a"), (six, "b"), (six, "c"), (four, "d"), (four, "e"), (six, "a")]
+    resolver = Resolver("name", 1)
+    assert [name for _, name in resolver._sort(found)] == ["a", "d", "b", "e", "c"]
+    resolver.last = (six, "b")
+    assert [name for _, name in resolver._sort(found)] == ["b", "d", "a", "e", "c"]
+
+
+def test_the_first_failure_is_told(run: Run) -> None:
+    """It is of the address that should have worked."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = free.getsockname()
+    addresses = [(socket.AF_INET, address), (socket.AF_INET, ("255.255.255.255", 1))]
+    with pytest.raises(ConnectionRefusedError):
+        run(reach(addresses, 1))
