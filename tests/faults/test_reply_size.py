@@ -131,3 +131,20 @@ def test_without_an_end(setup: Setup, direct: tokenstore.RedisTokens, head: byte
             store.get(**A, token=token)
         assert time.monotonic() - began < 0.5 + 4 * setup.slack
         assert client.execute("PING", timeout=5) == "PONG"
+
+
+def test_the_deadline_passes_in_its_midst(setup: Setup, direct: tokenstore.RedisTokens) -> None:
+    """It is known by then that the answer will not be kept, and that the command was carried out."""
+    token = direct.create(**A, owner="bob").token
+    endless = faults.endless(b"$1000000000000\r\n", b"x" * 4096, 0.001)
+    with setup.client(max_reply_size=100_000, timeout=0.5) as client:
+        store = tokenstore.RedisTokens(client)
+        assert client.execute("PING", timeout=5) == "PONG"
+        setup.server.arm(endless)
+        with pytest.raises(tokenstore.LimitError, match="100000 bytes"):
+            store.get(**A, token=token)
+        assert client.execute("PING", timeout=5) == "PONG"
+        setup.server.arm(endless)
+        with pytest.raises(tokenstore.LimitError, match="the command was carried out"):
+            store.update(**A, token=token, data={"n": 1})
+        assert client.execute("PING", timeout=5) == "PONG"
