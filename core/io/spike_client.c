@@ -145,10 +145,13 @@ static tks_status run_op(tks_spike_client *client, tks_op *op, int64_t timeout_m
     tks_error why = TKS_ERROR_INIT;
     tksp_flight_begin(&flight, getpid(), timeout_ms, &either);
     tks_status status = tksp_flight_end(&flight, &why);
-    if (status == TKS_ERR_INTERRUPTED && !e.by_caller) {
-        return atomic_load(&client->closed)
-                   ? fail_closed(err)
-                   : tks_fail(err, TKS_ERR_CLOSED, "nobody waits for this token any more");
+    bool by_us = status == TKS_ERR_INTERRUPTED && !e.by_caller;
+    /* Between two requests it is the HTTP client that says so. */
+    if (atomic_load(&client->closed) && (by_us || status == TKS_ERR_CLOSED)) {
+        return fail_closed(err);
+    }
+    if (by_us) {
+        return tks_fail(err, TKS_ERR_CLOSED, "nobody waits for this token any more");
     }
     return status == TKS_OK ? TKS_OK : tks_fail(err, status, "%s", why.message);
 }

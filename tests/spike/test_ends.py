@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 
 import tokenstore
 import tokenstore.asyncio
-from authorization import Answer, Asked, Endpoint, endpoint, granted, wait_until
+from authorization import Answer, Asked, Endpoint, Signer, endpoint, granted, wait_until
 from servers import Server
 
 SOON = 1.0  # seconds: 50 ms, and a machine that is busy
@@ -54,6 +55,27 @@ def test_close_ends_the_fetch_of_another_thread(what: str) -> None:
             thread.join()
         assert time.monotonic() - began < SOON
         assert failures == ["the client is closed"] * 4
+
+
+def test_close_between_two_requests() -> None:
+    """The answer to the first arrives when the client is closed already."""
+    signer = Signer()
+    closed = threading.Event()
+
+    def answer(asked: Asked) -> Answer:
+        closed.wait(10)
+        return signer.answer(asked)
+
+    for _ in range(5):  # close() may also be noticed before the answer
+        closed.clear()
+        with endpoint(answer) as server, ThreadPoolExecutor(1) as pool:
+            s = tokenstore.Spike(server.url, "id", "s")
+            token = pool.submit(s.get_token, "a")
+            wait_until(lambda asked=server.asked: len(asked) == 1)
+            s.close()
+            closed.set()
+            with pytest.raises(tokenstore.Error, match="^the client is closed$"):
+                token.result()
 
 
 def test_close_ends_the_wait_for_another_process(redis: Server) -> None:
