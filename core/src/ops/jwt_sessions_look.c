@@ -4,31 +4,12 @@
 #include <stdlib.h>
 
 #include "jwt_sessions_private.h"
+#include "scan.h"
 
 /* ---- SCAN ---- */
 
-/* The glob for the user's sessions, taken literally. Source: redis.io, the patterns of SCAN. */
-static tks_bytes make_pattern(tksp_rjwt_op *self) {
-    char *pattern = tksp_arena_alloc(&self->op.arena, 2 * self->id.size + 2);
-    size_t size = 0;
-    if (pattern == NULL) return tks_bytes_of(NULL, 0);
-    for (size_t i = 0; i < self->id.size; i++) {
-        if (strchr("*?[]^\\", self->id.data[i]) != NULL) pattern[size++] = '\\';
-        pattern[size++] = self->id.data[i];
-    }
-    pattern[size++] = ':';
-    pattern[size++] = '*';
-    return tks_bytes_of(pattern, size);
-}
-
 static tks_status send_scan(tksp_rjwt_op *self, tks_bytes cursor) {
-    const tks_bytes head[] = {TKS_LITERAL("SCAN"),  tksp_arena_dup(&self->op.arena, cursor),
-                              TKS_LITERAL("MATCH"), self->pattern,
-                              TKS_LITERAL("COUNT"), TKS_LITERAL("1000")};
-    tks_bytes *words = tksp_arena_alloc(&self->op.arena, sizeof head);
-    if (words == NULL) return TKS_ERR_MEMORY;
-    memcpy(words, head, sizeof head);
-    return tksp_op_add(&self->op, NULL, words, 6, self->index);
+    return tksp_scan_add(&self->op, &self->op.arena, cursor, self->pattern, 1000, self->index);
 }
 
 /* Keeps the suffix of `name`, unless it is no session of the user's or the one being signed. */
@@ -48,33 +29,22 @@ static tks_status keep_found(tksp_rjwt_op *self, tks_bytes name) {
     return self->op.arena.status;
 }
 
-bool tksp_rjwt_is_scan(const tks_reply *reply) {
-    if (tks_reply_get_type(reply) != TKS_REPLY_ARRAY || tks_reply_get_size(reply) != 2)
-        return false;
-    return tks_reply_get_type(tks_reply_get_item(reply, 0)) == TKS_REPLY_STRING &&
-           tks_reply_get_type(tks_reply_get_item(reply, 1)) == TKS_REPLY_ARRAY;
-}
-
 static tks_status take_scan(tksp_rjwt_op *self) {
     tks_reply *reply = tksp_op_take_reply(&self->op, 0);
+    const tks_reply *names;
+    tks_bytes cursor;
     tks_status status = TKS_OK;
     tksp_op_clear_commands(&self->op);
-    if (!tksp_rjwt_is_scan(reply)) {
-        status = tksp_op_fail_foreign(&self->op);
-        goto cleanup;
+    if (!tksp_scan_read(reply, &cursor, &names)) {
+        tks_reply_free(reply);
+        return tksp_op_fail_foreign(&self->op);
     }
-    const tks_reply *names = tks_reply_get_item(reply, 1);
     for (size_t i = 0; status == TKS_OK && i < tks_reply_get_size(names); i++) {
-        const tks_reply *name = tks_reply_get_item(names, i);
-        if (tks_reply_get_type(name) == TKS_REPLY_STRING)
-            status = keep_found(self, tks_reply_get_bytes(name));
+        status = keep_found(self, tks_reply_get_bytes(tks_reply_get_item(names, i)));
     }
-    tks_bytes cursor = tks_reply_get_bytes(tks_reply_get_item(reply, 0));
     if (status == TKS_OK)
-        status = tks_bytes_equal(cursor, TKS_LITERAL("0"))
-                     ? tksp_rjwt_send_look(self, TKSP_RJWT_FOUND)
-                     : send_scan(self, cursor);
-cleanup:
+        status =
+            cursor.size == 0 ? tksp_rjwt_send_look(self, TKSP_RJWT_FOUND) : send_scan(self, cursor);
     tks_reply_free(reply);
     return status;
 }
@@ -187,7 +157,7 @@ tks_status tksp_rjwt_send_look(tksp_rjwt_op *self, tksp_rjwt_look look) {
     case TKSP_RJWT_RECALL: return TKS_OK; /* the operation is told the time when it begins */
     case TKSP_RJWT_ASK: return send_info(self);
     case TKSP_RJWT_SCAN:
-        self->pattern = make_pattern(self);
+        self->pattern = tksp_scan_pattern(&self->op.arena, self->id, ":*");
         return self->pattern.data == NULL ? TKS_ERR_MEMORY : send_scan(self, TKS_LITERAL("0"));
     case TKSP_RJWT_FOUND: break;
     }

@@ -108,9 +108,6 @@ const tks_reply *tksp_rjwt_checked_reply(tksp_rjwt_op *self, tks_status *status)
 /* Item `i` of a reply as an integer, `otherwise` where it is none. */
 int64_t tksp_rjwt_integer(const tks_reply *reply, size_t i, int64_t otherwise);
 
-/* Is {cursor, {name, …}} what SCAN gives? */
-bool tksp_rjwt_is_scan(const tks_reply *reply);
-
 /* Asks for the record of the session `key` and its TTL. */
 tks_status tksp_rjwt_send_record(tksp_rjwt_op *self);
 

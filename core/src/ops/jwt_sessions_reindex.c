@@ -1,5 +1,6 @@
 /* jwt_sessions_reindex.c - reindex: sessions that Node wrote get into the index of their user, by SCAN. */
 #include "jwt_sessions_private.h"
+#include "scan.h"
 
 /* Each round trip indexes what the last SCAN found, and scans on. */
 typedef struct reindex_op {
@@ -10,16 +11,8 @@ typedef struct reindex_op {
 } reindex_op;
 
 static tks_status send_scan(reindex_op *self, tks_bytes cursor) {
-    tks_bytes *words = tksp_arena_alloc(&self->words, 6 * sizeof *words);
-    if (words == NULL) return TKS_ERR_MEMORY;
-    words[0] = TKS_LITERAL("SCAN");
-    words[1] = tksp_arena_dup(&self->words, cursor);
-    words[2] = TKS_LITERAL("MATCH");
-    words[3] = TKS_LITERAL("*:???????????");
-    words[4] = TKS_LITERAL("COUNT");
-    words[5] = TKS_LITERAL("500");
-    if (self->words.status != TKS_OK) return TKS_ERR_MEMORY;
-    return tksp_op_add(&self->op, NULL, words, 6, TKS_LITERAL(""));
+    return tksp_scan_add(&self->op, &self->words, cursor, TKS_LITERAL("*:???????????"), 500,
+                         TKS_LITERAL(""));
 }
 
 static tks_status send_keys(reindex_op *self, const tks_reply *names) {
@@ -27,20 +20,13 @@ static tks_status send_keys(reindex_op *self, const tks_reply *names) {
     tks_bytes *words = tksp_arena_alloc(&self->words, (room + 1) * sizeof *words), id;
     if (words == NULL) return TKS_ERR_MEMORY;
     for (size_t i = 0; i < room; i++) {
-        const tks_reply *name = tks_reply_get_item(names, i);
-        if (tks_reply_get_type(name) != TKS_REPLY_STRING) return tksp_op_fail_foreign(&self->op);
-        if (tksp_rjwt_split(tks_reply_get_bytes(name), &id))
-            words[++count] = tksp_arena_dup(&self->words, tks_reply_get_bytes(name));
+        tks_bytes name = tks_reply_get_bytes(tks_reply_get_item(names, i));
+        if (tksp_rjwt_split(name, &id)) words[++count] = tksp_arena_dup(&self->words, name);
     }
     self->indexing = count > 0;
     if (count == 0) return TKS_OK;
-    tks_buf digits;
-    tks_buf_init(&digits, 24);
-    tks_buf_append_int(&digits, (int64_t)count);
-    words[0] = tksp_arena_dup(&self->words, tks_buf_bytes(&digits));
-    tks_status status = digits.status;
-    tks_buf_clear(&digits);
-    if (status != TKS_OK || self->words.status != TKS_OK) return TKS_ERR_MEMORY;
+    words[0] = tksp_arena_int(&self->words, (int64_t)count);
+    if (self->words.status != TKS_OK) return TKS_ERR_MEMORY;
     return tksp_op_add(&self->op, &tksp_script_rjwt_index, words, count + 1, words[1]);
 }
 
@@ -59,14 +45,14 @@ static tks_status finish(tks_op *op, int64_t now_ms) {
     tksp_arena_clear(&self->words);
     self->indexing = false;
     if (scanned != NULL) {
-        if (!tksp_rjwt_is_scan(scanned)) {
+        const tks_reply *names;
+        tks_bytes cursor;
+        if (!tksp_scan_read(scanned, &cursor, &names)) {
             tks_reply_free(scanned);
             return tksp_op_fail_foreign(op);
         }
-        tks_bytes cursor = tks_reply_get_bytes(tks_reply_get_item(scanned, 0));
-        status = send_keys(self, tks_reply_get_item(scanned, 1));
-        if (status == TKS_OK && !tks_bytes_equal(cursor, TKS_LITERAL("0")))
-            status = send_scan(self, cursor);
+        status = send_keys(self, names);
+        if (status == TKS_OK && cursor.size > 0) status = send_scan(self, cursor);
         tks_reply_free(scanned);
     }
     op->result.type = TKS_RESULT_COUNT;

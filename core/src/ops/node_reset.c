@@ -1,5 +1,6 @@
 /* node_reset.c - reset: all that a Tokenstore has, found by SCAN and removed in batches. */
 #include "node_tokens_private.h"
+#include "scan.h"
 
 enum { CURSOR_MAX = 20 }; /* digits of 64 bits */
 
@@ -15,19 +16,6 @@ typedef struct reset_op {
     int64_t removed;
 } reset_op;
 
-/* The glob for `base` and anything behind it. Source: redis.io, "SCAN", and the patterns it names. */
-static tks_bytes make_pattern(tksp_node_op *node) {
-    char *pattern = tksp_arena_alloc(&node->op.arena, 2 * node->base.size + 1);
-    size_t size = 0;
-    if (pattern == NULL) return tks_bytes_of(NULL, 0);
-    for (size_t i = 0; i < node->base.size; i++) {
-        if (strchr("*?[]\\", node->base.data[i]) != NULL) pattern[size++] = '\\';
-        pattern[size++] = node->base.data[i];
-    }
-    pattern[size++] = '*';
-    return tks_bytes_of(pattern, size);
-}
-
 /* Is it a key of a Tokenstore, whatever stands behind its kind? */
 static bool is_ours(const reset_op *self, tks_bytes name) {
     static const char *const kinds[] = {"key:", "id:", "tokens:", "hash:"};
@@ -41,16 +29,9 @@ static bool is_ours(const reset_op *self, tks_bytes name) {
 }
 
 static tks_status send_scan(reset_op *self) {
-    tks_bytes *words = tksp_arena_alloc(&self->words, 6 * sizeof *words);
-    if (words == NULL) return TKS_ERR_MEMORY;
-    words[0] = TKS_LITERAL("SCAN");
-    words[1] = tksp_arena_dup(&self->words, tks_bytes_of(self->cursor, self->cursor_size));
-    words[2] = TKS_LITERAL("MATCH");
-    words[3] = self->pattern;
-    words[4] = TKS_LITERAL("COUNT");
-    words[5] = TKS_LITERAL("500");
-    if (self->words.status != TKS_OK) return TKS_ERR_MEMORY;
-    return tksp_op_add(&self->node.op, NULL, words, 6, self->node.base);
+    return tksp_scan_add(&self->node.op, &self->words,
+                         tks_bytes_of(self->cursor, self->cursor_size), self->pattern, 500,
+                         self->node.base);
 }
 
 /* The script, for what SCAN found (NULL: nothing) and what the script itself left for another go. */
@@ -71,27 +52,19 @@ static tks_status send_removal(reset_op *self, const tks_reply *found, const tks
     }
     self->removing = count > 0;
     if (count == 0) return TKS_OK;
-    tks_buf digits;
-    tks_buf_init(&digits, 24);
-    tks_buf_append_int(&digits, (int64_t)count);
-    words[0] = tksp_arena_dup(&self->words, tks_buf_bytes(&digits));
-    tks_status status = digits.status;
-    tks_buf_clear(&digits);
+    words[0] = tksp_arena_int(&self->words, (int64_t)count);
     words[count + 1] = self->node.base;
-    if (status != TKS_OK || self->words.status != TKS_OK) return TKS_ERR_MEMORY;
+    if (self->words.status != TKS_OK) return TKS_ERR_MEMORY;
     return tksp_op_add(&self->node.op, &tksp_script_node_reset, words, count + 2, words[1]);
 }
 
-/* Takes the cursor out of {cursor, {name, …}}; false when it is no such thing. */
+/* Keeps the cursor of SCAN's answer; false when it is no such thing. */
 static bool take_cursor(reset_op *self, const tks_reply *reply) {
-    if (tks_reply_get_type(reply) != TKS_REPLY_ARRAY || tks_reply_get_size(reply) != 2 ||
-        tks_reply_get_type(tks_reply_get_item(reply, 0)) != TKS_REPLY_STRING ||
-        tks_reply_get_type(tks_reply_get_item(reply, 1)) != TKS_REPLY_ARRAY)
-        return false;
-    tks_bytes cursor = tks_reply_get_bytes(tks_reply_get_item(reply, 0));
-    if (cursor.size == 0 || cursor.size > CURSOR_MAX) return false;
-    self->cursor_size = tks_bytes_equal(cursor, TKS_LITERAL("0")) ? 0 : cursor.size;
-    memcpy(self->cursor, cursor.data, self->cursor_size);
+    const tks_reply *names;
+    tks_bytes cursor;
+    if (!tksp_scan_read(reply, &cursor, &names) || cursor.size > CURSOR_MAX) return false;
+    self->cursor_size = cursor.size;
+    if (cursor.size > 0) memcpy(self->cursor, cursor.data, cursor.size);
     return true;
 }
 
@@ -148,7 +121,7 @@ tks_status tks_node_tokens_reset(const tks_node_tokens *store, tks_op **out, tks
                                          store->base, &node, err);
     if (status != TKS_OK) return status;
     reset_op *self = (reset_op *)node;
-    self->pattern = make_pattern(node);
+    self->pattern = tksp_scan_pattern(&node->op.arena, node->base, "*");
     self->cursor[0] = '0';
     self->cursor_size = 1;
     return tksp_node_op_ready(node, send_scan(self), out, err);
