@@ -3,7 +3,7 @@
  * Purpose:   who knows a public key could sign with it, were it taken as a secret (RFC 8725, 2.1). So keys
  *            are recognised by what they are made of, in the spellings in which they get into
  *            configurations: DER (X.690) of X.509, PKCS#1, #7, #8, #12 and SEC 1; SSH (RFC 4253, 6.6); PEM, RFC 4716, JWK;
- *            these in hexadecimal, base64, UTF-16, with escapes, behind blanks and quotes.
+ *            these in hexadecimal, base64, base32, UTF-16, with escapes, behind blanks and quotes.
  * Rules:     a random secret is never refused, be it bytes or text: each form fixes 48 bits or more. A bare
  *            public key, as the 32 bytes of Ed25519, cannot be told from a secret.
  * Lifecycle: what is decoded on the way is wiped. */
@@ -332,13 +332,33 @@ static size_t from_64(tks_bytes text, char *out) {
     return text.size == 0 ? size : 0;
 }
 
-/* Hexadecimal, also as "0x30, 0x59" and 30:59. */
+/* Base32 (RFC 4648), in either case. */
+static size_t from_32(tks_bytes text, char *out) {
+    size_t size = 0;
+    unsigned bits = 0, count = 0;
+    for (text = trim(text); text.size > 0; text = skip(text, 1)) {
+        char c = *text.data, upper = (char)(c & ~0x20);
+        if (c == '=' || is_blank(c) || is_quote(c)) continue;
+        bool is_letter = upper >= 'A' && upper <= 'Z';
+        if (!is_letter && (c < '2' || c > '7')) return 0;
+        bits = bits << 5 | (unsigned)(is_letter ? upper - 'A' : c - '2' + 26);
+        count += 5;
+        if (count >= 8) {
+            count -= 8;
+            out[size++] = (char)(bits >> count);
+        }
+    }
+    return size;
+}
+
+/* Hexadecimal, also as "0x30, 0x59" and 30:59, and as SQL has it: \x3059, x'3059'. */
 static size_t from_16(tks_bytes text, char *out) {
     static const char between[] = ":,-{}[];";
     size_t size = 0;
     for (text = trim(text); text.size > 0;) {
         int number = hex_number(text, 0, 2);
-        if (begins_with(text, "0x") || begins_with(text, "0X")) {
+        if (begins_with(text, "0x") || begins_with(text, "0X") || begins_with(text, "\\x") ||
+            begins_with(text, "x'") || begins_with(text, "X'")) {
             text = skip(text, 2);
         } else if (number >= 0) {
             out[size++] = (char)number;
@@ -355,8 +375,8 @@ static size_t from_16(tks_bytes text, char *out) {
 
 /* Is there a key in `text`, or in what it spells? TKS_OK or TKS_ERR_MEMORY. */
 static tks_status look(tks_bytes text, unsigned depth, bool *found) {
-    static size_t (*const spellings[])(tks_bytes, char *) = {narrow, latin, unescape, from_64,
-                                                             from_16};
+    static size_t (*const spellings[])(tks_bytes, char *) = {narrow,  latin,   unescape,
+                                                             from_64, from_32, from_16};
     tks_status status = TKS_OK;
     char *room = malloc(text.size + 1);
     if (room == NULL) return TKS_ERR_MEMORY;
