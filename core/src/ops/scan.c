@@ -8,7 +8,7 @@ tks_bytes tksp_scan_pattern(tksp_arena *arena, tks_bytes literal, const char *re
     char *pattern = tksp_arena_alloc(arena, 2 * literal.size + rest_size);
     if (pattern == NULL) return tks_bytes_of(NULL, 0);
     for (size_t i = 0; i < literal.size; i++) {
-        if (literal.data[i] != '\0' && strchr("*?[]^\\", literal.data[i]) != NULL)
+        if (literal.data[i] != '\0' && strchr("*?[]\\", literal.data[i]) != NULL)
             pattern[size++] = '\\';
         pattern[size++] = literal.data[i];
     }

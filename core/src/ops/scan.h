@@ -1,6 +1,6 @@
 /* scan.h - SCAN, for the operations that look for keys by the beginning of their names.
  *
- * Source: redis.io, "SCAN" and "KEYS" (the patterns).
+ * Source: redis.io, "SCAN", and the patterns that it takes.
  * Threads: no state. */
 #ifndef TOKENSTORE_SCAN_H
 #define TOKENSTORE_SCAN_H
