@@ -73,6 +73,7 @@ static tks_status open_client(const char *url, tks_spike_client **out, tks_error
     tks_spike *spike = NULL;
     tks_http *http = NULL;
     tks_buf token;
+    bool asks;
     options.token_url = tks_bytes_of(url, strlen(url));
     options.client_id = options.client_secret = tks_bytes_of("bench", 5);
     options.opaque = true;
@@ -80,7 +81,9 @@ static tks_status open_client(const char *url, tks_spike_client **out, tks_error
     tks_status status = tks_spike_new(&options, &spike, err);
     if (status == TKS_OK) status = tks_http_new(NULL, &http, err);
     if (status == TKS_OK) status = tks_spike_client_new(spike, http, NULL, out, err);
-    if (status == TKS_OK) status = tks_spike_client_get(*out, audience, 0, NULL, &token, err);
+    if (status == TKS_OK)
+        status = tks_spike_client_get(*out, audience, 0, tks_bytes_of(NULL, 0), NULL, &asks, &token,
+                                      err);
     tks_buf_clear(&token);
     return status;
 }

@@ -115,6 +115,53 @@ static tks_status check_proxy(const char *proxy, tks_error *err) {
     return TKS_OK;
 }
 
+/* The first variable that is set; the name is for messages. */
+static const char *first_set(const char *const *names, const char **name) {
+    const char *value = NULL;
+    while (*names != NULL && value == NULL) {
+        *name = *names++;
+        value = environment(*name);
+    }
+    return value;
+}
+
+/* A variable's proxy as URL: a host with a port alone is one of HTTP, as everybody reads it. */
+static tks_status take_variable(const char *const *names, char **out, tks_error *err) {
+    const char *name = NULL;
+    const char *value = first_set(names, &name);
+    if (value == NULL) {
+        return TKS_OK;
+    }
+    const char *scheme = strstr(value, "://") == NULL ? "http://" : "";
+    size_t size = strlen(scheme) + strlen(value) + 1;
+    *out = malloc(size);
+    if (*out == NULL) {
+        return tks_fail_memory(err);
+    }
+    memcpy(*out, scheme, strlen(scheme));
+    memcpy(*out + strlen(scheme), value, strlen(value) + 1);
+    tks_status status = check_proxy(*out, NULL);
+    return status == TKS_ERR_CONFIGURATION
+               ? tks_fail(err, status, "proxy=\"env\": %s is no URL of a proxy", name)
+               : status;
+}
+
+/* As libcurl reads the environment, but now: a getenv in a thread wants nobody to set it. HTTP_PROXY in capitals is
+ * what a request's header Proxy becomes in CGI, and so is left alone. */
+static tks_status take_environment(tksp_http_config *config, tks_error *err) {
+    static const char *const https[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
+                                        NULL};
+    static const char *const http[] = {"http_proxy", "all_proxy", "ALL_PROXY", NULL};
+    static const char *const none[] = {"no_proxy", "NO_PROXY", NULL};
+    const char *name = NULL;
+    config->proxy_by_scheme = true;
+    tks_status status = take_variable(https, &config->proxy, err);
+    if (status == TKS_OK) {
+        status = take_variable(http, &config->proxy_http, err);
+    }
+    return status == TKS_OK ? copy(first_set(none, &name), &config->no_proxy, err) : status;
+}
+
 tks_status tksp_http_config_init(tksp_http_config *config, const tks_http_options *options,
                                  tks_error *err) {
     static const tks_http_options defaults = {0};
@@ -142,6 +189,9 @@ tks_status tksp_http_config_init(tksp_http_config *config, const tks_http_option
         const char *key = options->key != NULL ? options->key : options->cert;
         status = copy_file("key", key, &config->key, err);
     }
+    if (status == TKS_OK && options->proxy != NULL && strcmp(options->proxy, "env") == 0) {
+        return take_environment(config, err);
+    }
     if (status == TKS_OK && options->proxy != NULL) {
         status = check_proxy(options->proxy, err);
     }
@@ -152,6 +202,11 @@ void tksp_http_config_clear(tksp_http_config *config) {
     if (config->proxy != NULL) {
         tks_wipe(config->proxy, strlen(config->proxy));
     }
+    if (config->proxy_http != NULL) {
+        tks_wipe(config->proxy_http, strlen(config->proxy_http));
+    }
+    free(config->proxy_http);
+    free(config->no_proxy);
     free(config->ca_file);
     free(config->ca_dir);
     free(config->cert);

@@ -23,6 +23,9 @@ typedef struct tksp_http_config {
     char *ca_file, *ca_dir; /* one or both; neither: this system has none */
     char *cert, *key;       /* NULL, or both */
     char *proxy;            /* NULL: none */
+    char *proxy_http;       /* for http alone; NULL: `proxy` is for both, or none is */
+    char *no_proxy;         /* hosts that none is for; NULL: none */
+    bool proxy_by_scheme;   /* by the environment: `proxy` for https, `proxy_http` for http */
     bool insecure;
     int64_t connect_timeout_ms;
 } tksp_http_config;

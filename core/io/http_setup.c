@@ -194,15 +194,17 @@ static CURLcode set_tls(CURL *easy, const tksp_http_config *config) {
     return code;
 }
 
-static CURLcode set_proxy(CURL *easy, const tksp_http_config *config) {
+static CURLcode set_proxy(CURL *easy, const tksp_http_config *config, bool is_https) {
     CURLcode code = CURLE_OK;
-    SET(CURLOPT_PROXY, config->proxy != NULL ? config->proxy : ""); /* "": the environment's not */
-    SET(CURLOPT_NOPROXY, "");
-    if (config->proxy == NULL) {
+    const char *proxy = config->proxy_by_scheme && !is_https ? config->proxy_http : config->proxy;
+    SET(CURLOPT_PROXY,
+        proxy != NULL ? proxy : ""); /* "": not by libcurl's reading of the environment */
+    SET(CURLOPT_NOPROXY, config->no_proxy != NULL ? config->no_proxy : "");
+    if (proxy == NULL) {
         return code;
     }
     SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); /* ours go to the server alone */
-    if (strncmp(config->proxy, "https:", 6) == 0) {
+    if (strncmp(proxy, "https:", 6) == 0) {
         SET(CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
         SET(CURLOPT_PROXY_SSL_VERIFYPEER, config->insecure ? 0L : 1L);
         SET(CURLOPT_PROXY_SSL_VERIFYHOST, config->insecure ? 0L : 2L);
@@ -251,7 +253,7 @@ tks_status tksp_http_setup_init(tksp_http_setup *setup, tksp_http_handle *handle
         code = set_tls(easy, config);
     }
     if (code == CURLE_OK) {
-        code = set_proxy(easy, config);
+        code = set_proxy(easy, config, strncmp(setup->name, "https:", 6) == 0);
     }
     if (code == CURLE_OK) {
         code = set_request(easy, setup, request);

@@ -8,22 +8,12 @@
 #include <unistd.h>
 
 #include "run.h"
-#include "spike_memory.h"
+#include "spike_client_private.h"
+#include "spike_file.h"
 #include "thread.h"
 
 enum {
-    RENEWAL_PAUSE_MS = 5000, /* after an early renewal that failed */
-    REDIS_MS = 4000          /* what the Redis parts of an operation may take together */
-};
-
-struct tks_spike_client {
-    tks_spike *spike;
-    tks_http *http;
-    tks_client *redis; /* borrowed; may be NULL */
-    int64_t timeout_ms;
-    tksp_spike_memory *_Atomic memory;
-    atomic_bool has_notes;
-    atomic_bool closed;
+    REDIS_MS = 4000 /* what the Redis parts of an operation may take together */
 };
 
 /* ---- life -------------------------------------------------------------------------------------- */
@@ -43,6 +33,7 @@ tks_status tks_spike_client_new(tks_spike *spike, tks_http *http, tks_client *re
     client->spike = spike;
     client->http = http;
     client->redis = redis;
+    client->given = tks_spike_is_given(spike, &client->file);
     client->timeout_ms = tks_spike_get_budget(spike) + TKS_SPIKE_WAIT_MS + REDIS_MS;
     atomic_init(&client->memory, memory);
     atomic_init(&client->has_notes, false);
@@ -53,7 +44,7 @@ tks_status tks_spike_client_new(tks_spike *spike, tks_http *http, tks_client *re
 
 /* This process's memory. A forked child begins with an empty one; the inherited one is left as it
  * is, for a thread that is not here may hold its locks. NULL when memory is short. */
-static tksp_spike_memory *own_memory(tks_spike_client *client) {
+tksp_spike_memory *tksp_spike_own_memory(tks_spike_client *client) {
     tksp_spike_memory *memory = atomic_load(&client->memory);
     if (tksp_spike_memory_is_own(memory)) {
         return memory;
@@ -72,7 +63,7 @@ static tksp_spike_memory *own_memory(tks_spike_client *client) {
 void tks_spike_client_close(tks_spike_client *client) {
     atomic_store(&client->closed, true);
     tks_http_close(client->http);
-    tksp_spike_memory *memory = own_memory(client);
+    tksp_spike_memory *memory = tksp_spike_own_memory(client);
     if (memory == NULL) {
         return;
     }
@@ -105,6 +96,11 @@ void tks_spike_client_free(tks_spike_client *client) {
 
 static tks_status fail_closed(tks_error *err) {
     return tks_fail(err, TKS_ERR_CLOSED, "the client is closed");
+}
+
+/* Must the host be asked for the client's secret or assertion? */
+bool tksp_spike_asks_host(const tks_spike_client *client) {
+    return client->given && client->file.size == 0;
 }
 
 /* ---- fetching ---------------------------------------------------------------------------------- */
@@ -157,18 +153,28 @@ static tks_status run_op(tks_spike_client *client, tks_op *op, int64_t timeout_m
 }
 
 /* Runs the operation for `entry`, whose `fetching` the caller has set, and tells those who wait. */
-static tks_status fetch(tks_spike_client *client, tksp_spike_memory *memory,
-                        tksp_spike_entry *entry, int64_t held_until_ms, int64_t timeout_ms,
-                        const tks_interrupt *interrupt, tks_error *err) {
+tks_status tksp_spike_fetch(tks_spike_client *client, tksp_spike_memory *memory,
+                            tksp_spike_entry *entry, int64_t held_until_ms, tks_bytes given,
+                            int64_t timeout_ms, const tks_interrupt *interrupt, tks_error *err) {
     tks_op *op = NULL;
+    tks_buf text;
     tks_error failure = TKS_ERROR_INIT;
     tks_bytes request = tks_bytes_of(entry->request, entry->request_size);
-    tks_status status = tks_spike_get_token(client->spike, request, held_until_ms, &op, &failure);
+    tks_status status = TKS_OK;
+    tks_buf_init(&text, TKSP_SPIKE_FILE_MAX);
+    if (client->file.size > 0) {
+        status = tksp_spike_read_file(client->file, &text, &failure);
+        given = tks_buf_bytes(&text);
+    }
+    if (status == TKS_OK) {
+        status = tks_spike_get_token(client->spike, request, held_until_ms, given, &op, &failure);
+    }
+    tks_buf_wipe(&text);
     if (status == TKS_OK) {
         status = run_op(client, op, timeout_ms, interrupt, &entry->abandoned, &failure);
     }
     if (has_forked(memory)) { /* what came of it is for this process's memory */
-        memory = own_memory(client);
+        memory = tksp_spike_own_memory(client);
         entry = NULL;
     }
     if (memory == NULL) {
@@ -200,61 +206,6 @@ static tks_status fetch(tks_spike_client *client, tksp_spike_memory *memory,
     (void)pthread_mutex_unlock(&memory->mutex);
     tks_op_free(op);
     return status == TKS_OK ? TKS_OK : tks_fail(err, status, "%s", failure.message);
-}
-
-/* ---- renewal ahead ----------------------------------------------------------------------------- */
-
-typedef struct renewal {
-    tks_spike_client *client;
-    tksp_spike_memory *memory;
-    tksp_spike_entry *entry;
-    int64_t held_until_ms;
-} renewal;
-
-static void *renew(void *context) {
-    renewal r = *(renewal *)context;
-    free(context);
-    tks_status status =
-        fetch(r.client, r.memory, r.entry, r.held_until_ms, r.client->timeout_ms, NULL, NULL);
-    (void)pthread_mutex_lock(&r.memory->mutex);
-    if (status != TKS_OK) {
-        r.entry->pause_until_ms = tksp_wall_ms() + RENEWAL_PAUSE_MS;
-    }
-    bool has_last = r.memory->has_last;
-    pthread_t last = r.memory->last;
-    r.memory->has_last = true;
-    r.memory->last = pthread_self();
-    r.memory->renewals--;
-    (void)pthread_cond_broadcast(&r.memory->ended);
-    (void)pthread_mutex_unlock(&r.memory->mutex);
-    if (has_last) {
-        (void)pthread_join(last, NULL);
-    }
-    return NULL;
-}
-
-/* The thread is counted. When it ends it waits until the one that ended before it is gone, and close waits for
- * the last: a host may unload this code right after that. Where there is no memory or no thread for it, the next
- * get tries again. */
-static void renew_ahead(tks_spike_client *client, tksp_spike_memory *memory,
-                        tksp_spike_entry *entry, int64_t now_ms) {
-    (void)pthread_mutex_lock(&memory->mutex);
-    if (!entry->fetching && now_ms >= entry->renew_at_ms && now_ms >= entry->pause_until_ms &&
-        !atomic_load(&client->closed)) {
-        renewal *r = malloc(sizeof(*r));
-        pthread_t thread;
-        if (r != NULL) {
-            *r = (renewal){client, memory, entry, entry->good_until_ms};
-            if (tksp_thread_start(&thread, renew, r)) {
-                atomic_store(&entry->abandoned, false);
-                entry->fetching = true;
-                memory->renewals++;
-            } else {
-                free(r);
-            }
-        }
-    }
-    (void)pthread_mutex_unlock(&memory->mutex);
 }
 
 /* ---- get --------------------------------------------------------------------------------------- */
@@ -309,8 +260,9 @@ static tks_status wait_for_outcome(tks_spike_client *client, tksp_spike_memory *
 
 /* There was none in memory: fetches it, or waits for who does. After has_forked(memory) there is no outcome. */
 static tks_status get_fetched(tks_spike_client *client, tksp_spike_memory *memory,
-                              tks_bytes request, tksp_wait *wait, const tks_interrupt *interrupt,
-                              tks_buf *out, tks_error *err) {
+                              tks_bytes request, tks_bytes given, tksp_wait *wait,
+                              const tks_interrupt *interrupt, bool *asks, tks_buf *out,
+                              tks_error *err) {
     tks_status status = TKS_OK;
     tksp_spike_entry *wanting;
     (void)pthread_mutex_lock(&memory->mutex);
@@ -326,11 +278,16 @@ static tks_status get_fetched(tks_spike_client *client, tksp_spike_memory *memor
             }
             continue;
         }
+        *asks = tksp_spike_asks_host(client) && given.size == 0;
+        if (*asks) {
+            break;
+        }
         atomic_store(&entry->abandoned, false);
         entry->fetching = true;
         (void)pthread_mutex_unlock(&memory->mutex);
         int64_t left_ms = (wait->deadline - tksp_clock()) / TKSP_MS;
-        status = fetch(client, memory, entry, 0, left_ms > 1 ? left_ms : 1, interrupt, err);
+        status = tksp_spike_fetch(client, memory, entry, 0, given, left_ms > 1 ? left_ms : 1,
+                                  interrupt, err);
         if (has_forked(memory)) {
             return status;
         }
@@ -343,14 +300,14 @@ static tks_status get_fetched(tks_spike_client *client, tksp_spike_memory *memor
 static bool serve(tks_spike_client *client, tks_bytes request, const tks_bytes *held,
                   tks_buf *out) {
     tksp_spike_entry *wanting;
-    tksp_spike_memory *memory = own_memory(client);
+    tksp_spike_memory *memory = tksp_spike_own_memory(client);
     int64_t now_ms = tksp_wall_ms();
     if (memory == NULL || atomic_load_explicit(&client->closed, memory_order_relaxed) ||
         !look(memory, request, now_ms, held, out, &wanting)) {
         return false;
     }
-    if (wanting != NULL) {
-        renew_ahead(client, memory, wanting, now_ms);
+    if (wanting != NULL && !tksp_spike_asks_host(client)) {
+        tksp_spike_renew_ahead(client, memory, wanting, tks_bytes_of(NULL, 0), now_ms);
     }
     return true;
 }
@@ -365,7 +322,7 @@ bool tks_spike_client_is_current(tks_spike_client *client, tks_bytes request, tk
 
 bool tks_spike_client_get_times(tks_spike_client *client, tks_bytes request, int64_t *good_until_ms,
                                 int64_t *renew_at_ms) {
-    tksp_spike_memory *memory = own_memory(client);
+    tksp_spike_memory *memory = tksp_spike_own_memory(client);
     *good_until_ms = 0;
     *renew_at_ms = 0;
     if (memory == NULL) {
@@ -383,7 +340,9 @@ bool tks_spike_client_get_times(tks_spike_client *client, tks_bytes request, int
 }
 
 tks_status tks_spike_client_get(tks_spike_client *client, tks_bytes request, int64_t timeout_ms,
-                                const tks_interrupt *interrupt, tks_buf *out, tks_error *err) {
+                                tks_bytes given, const tks_interrupt *interrupt, bool *asks,
+                                tks_buf *out, tks_error *err) {
+    *asks = false;
     if (tks_spike_client_peek(client, request, out)) {
         return TKS_OK;
     }
@@ -397,11 +356,11 @@ tks_status tks_spike_client_get(tks_spike_client *client, tks_bytes request, int
     do { /* again in a child that was forked in the middle of it, with a memory of its own */
         tks_error why = TKS_ERROR_INIT;
         wait.pid = getpid();
-        memory = own_memory(client);
+        memory = tksp_spike_own_memory(client);
         if (memory == NULL) {
             return tks_fail_memory(err);
         }
-        status = get_fetched(client, memory, request, &wait, interrupt, out, &why);
+        status = get_fetched(client, memory, request, given, &wait, interrupt, asks, out, &why);
         if (status != TKS_OK && (status == TKS_ERR_INTERRUPTED || !has_forked(memory))) {
             return tks_fail(err, status, "%s", why.message);
         }
@@ -417,7 +376,7 @@ tks_status tks_spike_client_initialize(tks_spike_client *client, const tks_inter
     if (atomic_load(&client->closed)) {
         return fail_closed(err);
     }
-    tksp_spike_memory *memory = own_memory(client);
+    tksp_spike_memory *memory = tksp_spike_own_memory(client);
     if (memory == NULL) {
         return tks_fail_memory(err);
     }
@@ -447,7 +406,7 @@ tks_status tks_spike_client_invalidate(tks_spike_client *client, tks_bytes reque
     if (atomic_load(&client->closed)) {
         return fail_closed(err);
     }
-    tksp_spike_memory *memory = own_memory(client);
+    tksp_spike_memory *memory = tksp_spike_own_memory(client);
     if (memory == NULL) {
         return tks_fail_memory(err);
     }
@@ -469,7 +428,7 @@ tks_status tks_spike_client_invalidate(tks_spike_client *client, tks_bytes reque
 }
 
 void tks_spike_client_abandon(tks_spike_client *client, tks_bytes request) {
-    tksp_spike_memory *memory = own_memory(client);
+    tksp_spike_memory *memory = tksp_spike_own_memory(client);
     if (memory == NULL) {
         return;
     }
@@ -489,7 +448,7 @@ tks_status tks_spike_client_take_notes(tks_spike_client *client, tks_buf *out) {
     if (!tks_spike_client_has_notes(client)) {
         return TKS_OK;
     }
-    tksp_spike_memory *memory = own_memory(client);
+    tksp_spike_memory *memory = tksp_spike_own_memory(client);
     if (memory == NULL) {
         return TKS_ERR_MEMORY;
     }

@@ -3,12 +3,18 @@
 #include <string.h>
 
 #include "http_text.h"
+#include "spike_file.h"
 #include "tokenstore/spike_client.h"
 
 static void fault(tks_buf *faults, const char *what, const char *why) {
     if (faults->size > 0) (void)tks_buf_append(faults, "; ", 2);
     (void)tks_buf_append(faults, what, strlen(what));
     (void)tks_buf_append(faults, why, strlen(why));
+}
+
+static void fault_of(tks_status status, const tks_error *why, tks_buf *faults) {
+    if (status == TKS_ERR_SPIKE) fault(faults, "", why->message);
+    if (status == TKS_ERR_MEMORY) faults->status = TKS_ERR_MEMORY;
 }
 
 /* What begins as no URL of HTTP does is the other half's to tell. */
@@ -26,8 +32,8 @@ tks_status tks_spike_client_open(const tks_spike_options *options,
     tks_spike_options all = *options;
     tks_spike *spike = NULL;
     tks_http *http = NULL;
-    tks_error why = TKS_ERROR_INIT;
-    tks_buf faults;
+    tks_error why = TKS_ERROR_INIT, file = TKS_ERROR_INIT;
+    tks_buf faults, text, binding;
     *out = NULL;
     tks_buf_init(&faults, SIZE_MAX);
     (void)tks_buf_append_bytes(&faults, options->faults);
@@ -40,6 +46,15 @@ tks_status tks_spike_client_open(const tks_spike_options *options,
     if (status == TKS_OK) status = check_url(options->key_url, "the public key's url: ", &faults);
     if (options->client_auth == TKS_AUTH_TLS && http_options->cert == NULL)
         fault(&faults, "cert is missing: ", "client_auth 'tls' shows it to the server");
+    tks_buf_init(&text, SIZE_MAX);
+    tks_buf_init(&binding, SIZE_MAX);
+    if (options->client_file.size > 0) /* read again each time; what is wrong now is said now */
+        fault_of(tksp_spike_read_file(options->client_file, &text, &file), &file, &faults);
+    if (http_options->cert != NULL &&
+        tksp_spike_digest_file(http_options->cert, &binding, NULL) == TKS_OK)
+        all.binding =
+            tks_buf_bytes(&binding); /* where it cannot be read, tks_http_new has said so */
+    tks_buf_wipe(&text);
     if (redis != NULL && tks_client_get_target(redis)->asks)
         fault(
             &faults, "redis: ",
@@ -52,6 +67,7 @@ tks_status tks_spike_client_open(const tks_spike_options *options,
         status = tks_spike_new(&all, &spike, err);
     }
     tks_buf_clear(&faults);
+    tks_buf_clear(&binding);
     if (status != TKS_OK) {
         tks_http_free(http);
         return status;

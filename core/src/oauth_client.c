@@ -6,6 +6,7 @@
 
 enum {
     TEXT_MAX = 16 * 1024,
+    SECRET_MAX = 64 * 1024,
     ASSERTION_S = 60, /* more is refused by some servers */
     JTI_SIZE = 16
 };
@@ -41,9 +42,19 @@ static void fault(tks_buf *faults, const char *text) {
     (void)tks_buf_append(faults, text, strlen(text));
 }
 
+static bool has_key(const tks_spike_options *o) {
+    return o->client_key != NULL || o->client_key_text.size > 0;
+}
+
+/* "auto" as far as it is known here. */
+static tks_client_auth chosen(const tks_spike_options *o) {
+    if (o->client_auth != TKS_AUTH_AUTO) return o->client_auth;
+    return has_key(o) ? TKS_AUTH_PRIVATE_KEY_JWT : TKS_AUTH_BASIC;
+}
+
 static tks_status check(const tks_spike_options *o, tks_error *err) {
-    const tks_client_auth auth = o->client_auth;
-    bool has_key = o->client_key != NULL || o->client_key_text.size > 0;
+    const tks_client_auth auth = chosen(o);
+    bool has_secret = o->client_secret.size > 0 || (o->client_given && auth != TKS_AUTH_ASSERTION);
     tks_status status = TKS_OK;
     tks_buf faults;
 
@@ -51,13 +62,22 @@ static tks_status check(const tks_spike_options *o, tks_error *err) {
     if (auth >= TKS_AUTH_COUNT)
         fault(&faults,
               "client_auth must be 'basic', 'basic_raw', 'post', 'private_key_jwt', "
-              "'client_secret_jwt', 'tls' or 'none'");
+              "'client_secret_jwt', 'client_assertion', 'tls', 'none' or 'auto'");
     if (o->client_id.size == 0) fault(&faults, "client_id is missing");
-    if (needs_secret(auth) && o->client_secret.size == 0)
-        fault(&faults, "client_secret is missing");
-    if (auth == TKS_AUTH_PRIVATE_KEY_JWT && !has_key)
+    if (needs_secret(auth) && !has_secret) fault(&faults, "client_secret is missing");
+    if (o->client_secret.size > 0 && o->client_given)
+        fault(&faults, "the client's secret or assertion is given twice: give one of them");
+    if (auth == TKS_AUTH_ASSERTION && !o->client_given)
+        fault(&faults, "client_assertion is missing: give a function, or client_assertion_file");
+    if (o->client_given && !needs_secret(auth) && auth != TKS_AUTH_ASSERTION)
+        fault(&faults, "client_auth sends no secret and no assertion, and one is given");
+    if (auth == TKS_AUTH_PRIVATE_KEY_JWT && !has_key(o))
         fault(&faults, "client_key is missing: private_key_jwt signs with it");
-    if (auth != TKS_AUTH_PRIVATE_KEY_JWT && has_key)
+    if (o->client_auth == TKS_AUTH_AUTO && has_key(o) && has_secret)
+        fault(&faults,
+              "client_key and client_secret are given: say by client_auth which of them shows who "
+              "asks");
+    if (auth != TKS_AUTH_PRIVATE_KEY_JWT && has_key(o))
         fault(&faults, "client_key is given, and client_auth is not 'private_key_jwt'");
     if (auth == TKS_AUTH_BASIC_RAW && o->client_id.size > 0 &&
         memchr(o->client_id.data, ':', o->client_id.size) != NULL)
@@ -80,8 +100,6 @@ static bool is_json(tks_bytes text) {
 }
 
 static tks_status load_key(const tks_spike_options *o, tks_key **out, tks_error *err) {
-    if (o->client_auth == TKS_AUTH_CLIENT_SECRET_JWT)
-        return tks_key_from_secret(o->client_secret, NULL, tks_jwt_openssl(), out, err);
     if (o->client_key != NULL) {
         *out = tks_key_ref(o->client_key);
         return TKS_OK;
@@ -91,54 +109,61 @@ static tks_status load_key(const tks_spike_options *o, tks_key **out, tks_error 
                : tks_key_from_pem(o->client_key_text, NULL, out, err);
 }
 
-/* The key, and what it signs with. */
-static tks_status take_key(tksp_client_credentials *out, const tks_spike_options *o,
-                           tks_error *err) {
-    tks_status status = load_key(o, &out->key, err);
-    if (status != TKS_OK) return status;
-    uint32_t can = tks_key_get_algorithms(out->key);
-    bool is_secret = tks_key_get_kind(out->key) == TKS_KEY_SECRET;
-    if (is_secret != (o->client_auth == TKS_AUTH_CLIENT_SECRET_JWT) || !tks_key_can_sign(out->key))
-        return refuse(err, "client_key must be a private key");
+/* What `key` signs with: what was asked for, else the first that it can do. */
+static tks_status choose_algorithm(const tks_key *key, tks_bytes wanted, tks_jwt_alg *out,
+                                   tks_error *err) {
+    uint32_t can = tks_key_get_algorithms(key);
     for (unsigned i = TKS_JWT_ALG_COUNT; i > 0; i--) {
-        if ((can & TKS_JWT_BIT(i - 1)) != 0) out->algorithm = (tks_jwt_alg)(i - 1);
+        if ((can & TKS_JWT_BIT(i - 1)) != 0) *out = (tks_jwt_alg)(i - 1);
     }
-    if (o->client_algorithm.size == 0) return TKS_OK;
-    status = tks_jwt_alg_find(o->client_algorithm, &out->algorithm, err);
-    if (status == TKS_OK && (can & TKS_JWT_BIT(out->algorithm)) == 0)
+    if (wanted.size == 0) return TKS_OK;
+    tks_status status = tks_jwt_alg_find(wanted, out, err);
+    if (status == TKS_OK && (can & TKS_JWT_BIT(*out)) == 0)
         status = refuse(err, "client_algorithm is none that the key can do");
     return status;
 }
 
-static tks_status take_header(tksp_client_credentials *out, const tks_spike_options *o,
-                              tks_error *err) {
-    tks_buf text;
-    tks_buf_init(&text, TEXT_MAX);
-    tks_status status = tksp_http_basic(&text, o->client_id, o->client_secret,
-                                        o->client_auth == TKS_AUTH_BASIC_RAW);
-    out->authorization = tksp_arena_dup(&out->arena, tks_buf_bytes(&text));
-    tks_buf_wipe(&text);
-    if (status == TKS_ERR_DATA) return refuse(err, "client_id or client_secret is too long");
-    return status == TKS_OK ? TKS_OK : tks_fail_memory(err);
+static tks_status take_key(tksp_client_credentials *out, const tks_spike_options *o,
+                           tks_error *err) {
+    tks_jwt_alg algorithm = TKS_JWT_ALG_COUNT;
+    tks_status status = load_key(o, &out->key, err);
+    if (status != TKS_OK) return status;
+    if (tks_key_get_kind(out->key) == TKS_KEY_SECRET || !tks_key_can_sign(out->key))
+        return refuse(err, "client_key must be a private key");
+    return choose_algorithm(out->key, o->client_algorithm, &algorithm, err);
+}
+
+/* The key of client_secret_jwt. */
+static tks_status key_of_secret(tks_bytes secret, tks_bytes wanted, tks_key **out,
+                                tks_jwt_alg *algorithm, tks_error *err) {
+    tks_status status = tks_key_from_secret(secret, NULL, tks_jwt_openssl(), out, err);
+    if (status == TKS_OK) status = choose_algorithm(*out, wanted, algorithm, err);
+    return status;
+}
+
+/* What would fail each request is said now. */
+static tks_status try_secret(const tks_spike_options *o, tks_error *err) {
+    tks_jwt_alg algorithm = TKS_JWT_ALG_COUNT;
+    tks_key *key = NULL;
+    tks_status status = key_of_secret(o->client_secret, o->client_algorithm, &key, &algorithm, err);
+    tks_key_free(key);
+    return status;
 }
 
 tks_status tksp_client_credentials_init(tksp_client_credentials *out, const tks_spike_options *o,
                                         tks_error *err) {
-    *out = (tksp_client_credentials){.auth = o->client_auth};
+    *out = (tksp_client_credentials){.auth = chosen(o), .given = o->client_given};
     tks_status status = check(o, err);
     if (status != TKS_OK) return status;
     out->id = tksp_arena_dup(&out->arena, o->client_id);
-    out->token_url = tksp_arena_dup(&out->arena, o->token_url);
-    switch (o->client_auth) {
-    case TKS_AUTH_BASIC:
-    case TKS_AUTH_BASIC_RAW: status = take_header(out, o, err); break;
-    case TKS_AUTH_POST: out->secret = tksp_arena_dup(&out->arena, o->client_secret); break;
-    case TKS_AUTH_PRIVATE_KEY_JWT:
-    case TKS_AUTH_CLIENT_SECRET_JWT: status = take_key(out, o, err); break;
-    case TKS_AUTH_TLS:
-    case TKS_AUTH_NONE:
-    case TKS_AUTH_COUNT: break;
-    }
+    out->secret = tksp_arena_dup(&out->arena, o->client_secret);
+    out->algorithm = tksp_arena_dup(&out->arena, o->client_algorithm);
+    if (o->client_id.size + o->client_secret.size > SECRET_MAX)
+        status = refuse(err, "client_id or client_secret is too long");
+    else if (out->auth == TKS_AUTH_PRIVATE_KEY_JWT)
+        status = take_key(out, o, err);
+    else if (out->auth == TKS_AUTH_CLIENT_SECRET_JWT && !o->client_given)
+        status = try_secret(o, err);
     return status == TKS_OK && out->arena.status != TKS_OK ? tks_fail_memory(err) : status;
 }
 
@@ -149,13 +174,13 @@ void tksp_client_credentials_clear(tksp_client_credentials *credentials) {
 
 /* ---- using ---- */
 
-static tks_status write_claims(const tksp_client_credentials *c, int64_t now_ms, tks_buf *out,
+static tks_status write_claims(tks_bytes id, tks_bytes token_url, int64_t now_ms, tks_buf *out,
                                tks_error *err) {
     const struct {
         tks_bytes name, value;
-    } texts[] = {{TKS_LITERAL("iss"), c->id},
-                 {TKS_LITERAL("sub"), c->id},
-                 {TKS_LITERAL("aud"), c->token_url}};
+    } texts[] = {{TKS_LITERAL("iss"), id},
+                 {TKS_LITERAL("sub"), id},
+                 {TKS_LITERAL("aud"), token_url}};
     char random[JTI_SIZE];
     tks_buf jti;
     tks_json_writer w;
@@ -180,33 +205,83 @@ static tks_status write_claims(const tksp_client_credentials *c, int64_t now_ms,
     return status;
 }
 
-static tks_status make_assertion(const tksp_client_credentials *c, int64_t now_ms,
-                                 tksp_arena *arena, tks_bytes *out, tks_error *err) {
+static tks_status sign(const tksp_client_credentials *c, const tks_key *key, tks_jwt_alg algorithm,
+                       tks_bytes token_url, int64_t now_ms, tksp_arena *arena, tks_bytes *out,
+                       tks_error *err) {
     tks_buf claims, token;
     tks_buf_init(&claims, TEXT_MAX);
     tks_buf_init(&token, 2 * TEXT_MAX);
-    tks_status status = write_claims(c, now_ms, &claims, err);
+    tks_status status = write_claims(c->id, token_url, now_ms, &claims, err);
     if (status == TKS_OK)
-        status = tks_jwt_encode(tks_buf_bytes(&claims), c->key, c->algorithm, tks_bytes_of(NULL, 0),
-                                2 * TEXT_MAX, &token, err);
+        status = tks_jwt_encode(tks_buf_bytes(&claims), key, algorithm, c->headers, 2 * TEXT_MAX,
+                                &token, err);
     *out = tksp_arena_dup(arena, tks_buf_bytes(&token));
     tks_buf_clear(&claims);
     tks_buf_wipe(&token);
     return status == TKS_OK && arena->status != TKS_OK ? tks_fail_memory(err) : status;
 }
 
-tks_status tksp_client_parameters(const tksp_client_credentials *c, int64_t now_ms,
-                                  tksp_arena *arena, tks_spike_parameter *out, size_t *count,
-                                  tks_error *err) {
-    *count = 0;
-    if (c->authorization.size > 0) return TKS_OK;
-    out[(*count)++] = (tks_spike_parameter){TKS_LITERAL("client_id"), c->id};
-    if (c->secret.size > 0)
-        out[(*count)++] = (tks_spike_parameter){TKS_LITERAL("client_secret"), c->secret};
-    if (c->key == NULL) return TKS_OK;
-    out[(*count)++] =
-        (tks_spike_parameter){TKS_LITERAL("client_assertion_type"),
-                              tks_bytes_of(assertion_type, sizeof assertion_type - 1)};
-    out[*count].name = TKS_LITERAL("client_assertion");
-    return make_assertion(c, now_ms, arena, &out[(*count)++].value, err);
+static tks_status assert_by_key(const tksp_client_credentials *c, tks_bytes token_url,
+                                int64_t now_ms, tksp_arena *arena, tks_bytes *out, tks_error *err) {
+    tks_jwt_alg algorithm = TKS_JWT_ALG_COUNT;
+    tks_status status = choose_algorithm(c->key, c->algorithm, &algorithm, err);
+    return status == TKS_OK ? sign(c, c->key, algorithm, token_url, now_ms, arena, out, err)
+                            : status;
+}
+
+static tks_status assert_by_secret(const tksp_client_credentials *c, tks_bytes secret,
+                                   tks_bytes token_url, int64_t now_ms, tksp_arena *arena,
+                                   tks_bytes *out, tks_error *err) {
+    tks_jwt_alg algorithm = TKS_JWT_ALG_COUNT;
+    tks_key *key = NULL;
+    tks_status status = key_of_secret(secret, c->algorithm, &key, &algorithm, err);
+    if (status == TKS_OK) status = sign(c, key, algorithm, token_url, now_ms, arena, out, err);
+    tks_key_free(key);
+    return status;
+}
+
+static tks_status write_basic(const tksp_client_credentials *c, tks_bytes secret, bool raw,
+                              tksp_arena *arena, tks_bytes *out, tks_error *err) {
+    tks_buf text;
+    tks_buf_init(&text, 8 * SECRET_MAX);
+    tks_status status = tksp_http_basic(&text, c->id, secret, raw);
+    *out = tksp_arena_dup(arena, tks_buf_bytes(&text));
+    tks_buf_wipe(&text);
+    return status == TKS_OK && arena->status == TKS_OK ? TKS_OK : tks_fail_memory(err);
+}
+
+static void add(tksp_client_shown *out, tks_bytes name, tks_bytes value) {
+    out->parameters[out->count++] = (tks_spike_parameter){name, value};
+}
+
+tks_status tksp_client_show(const tksp_client_credentials *c, tks_client_auth auth, tks_bytes given,
+                            tks_bytes token_url, int64_t now_ms, tksp_arena *arena,
+                            tksp_client_shown *out, tks_error *err) {
+    tks_bytes secret = c->given ? given : c->secret, assertion = tks_bytes_of(NULL, 0);
+    tks_status status = TKS_OK;
+
+    *out = (tksp_client_shown){0};
+    if (c->given && (given.size == 0 || given.size > SECRET_MAX))
+        return refuse(err, given.size == 0 ? "the client's secret or assertion is empty"
+                                           : "the client's secret or assertion is too long");
+    switch (auth) {
+    case TKS_AUTH_BASIC:
+    case TKS_AUTH_BASIC_RAW:
+        return write_basic(c, secret, auth == TKS_AUTH_BASIC_RAW, arena, &out->authorization, err);
+    case TKS_AUTH_PRIVATE_KEY_JWT:
+        status = assert_by_key(c, token_url, now_ms, arena, &assertion, err);
+        break;
+    case TKS_AUTH_CLIENT_SECRET_JWT:
+        status = assert_by_secret(c, secret, token_url, now_ms, arena, &assertion, err);
+        break;
+    case TKS_AUTH_ASSERTION: assertion = given; break;
+    default: break;
+    }
+    add(out, TKS_LITERAL("client_id"), c->id);
+    if (auth == TKS_AUTH_POST) add(out, TKS_LITERAL("client_secret"), secret);
+    if (assertion.size == 0) return status;
+    add(out, TKS_LITERAL("client_assertion_type"),
+        tks_bytes_of(assertion_type, sizeof assertion_type - 1));
+    add(out, TKS_LITERAL("client_assertion"), assertion);
+    return status;
 }

@@ -15,11 +15,11 @@ enum { TKSP_AUTH_PARAMETERS = 3 };
 typedef struct tksp_client_credentials {
     tks_client_auth auth;
     tksp_arena arena;
-    tks_bytes id, secret;    /* secret: of post alone */
-    tks_bytes token_url;     /* whom assertions are for */
-    tks_bytes authorization; /* the value of the header; empty: none is sent */
-    tks_key *key;            /* of assertions; owned */
-    tks_jwt_alg algorithm;
+    tks_bytes id, secret;
+    bool given;          /* the secret, or the assertion, comes with each request */
+    tks_key *key;        /* of private_key_jwt; owned */
+    tks_bytes algorithm; /* as it was asked for; empty: the first that the key can do */
+    tks_bytes headers;   /* of assertions, as JSON; empty: none */
 } tksp_client_credentials;
 
 /* TKS_OK; TKS_ERR_CONFIGURATION: what is missing or contradicts itself; TKS_ERR_MEMORY. To be cleared in any
@@ -29,11 +29,18 @@ tks_status tksp_client_credentials_init(tksp_client_credentials *out,
 
 void tksp_client_credentials_clear(tksp_client_credentials *credentials);
 
-/* The parameters of one request, up to TKSP_AUTH_PARAMETERS; how many is *count. What they point at lies in
- * `arena`, or in the credentials. An assertion is new each time. TKS_OK, TKS_ERR_MEMORY,
- * TKS_ERR_CONFIGURATION: it could not be signed. */
-tks_status tksp_client_parameters(const tksp_client_credentials *credentials, int64_t now_ms,
-                                  tksp_arena *arena, tks_spike_parameter *out, size_t *count,
-                                  tks_error *err);
+/* What shows one request's server who asks. */
+typedef struct tksp_client_shown {
+    tks_bytes authorization; /* the value of the header; empty: none is sent */
+    tks_spike_parameter parameters[TKSP_AUTH_PARAMETERS];
+    size_t count;
+} tksp_client_shown;
+
+/* By `auth`, which is not "auto", for the endpoint `token_url`. `given`: the secret or the assertion where the
+ * credentials say so. What *out points at lies in `arena`, or in the credentials. An assertion that is made here is
+ * new each time. TKS_OK, TKS_ERR_MEMORY, TKS_ERR_CONFIGURATION: it cannot be made. */
+tks_status tksp_client_show(const tksp_client_credentials *credentials, tks_client_auth auth,
+                            tks_bytes given, tks_bytes token_url, int64_t now_ms, tksp_arena *arena,
+                            tksp_client_shown *out, tks_error *err);
 
 #endif

@@ -128,7 +128,8 @@ static void converse(const input *in, bool opaque, tks_bytes token) {
     if (in->stored) options.redis_key = TKS_LITERAL("tokens");
     if (in->stored) options.redis_string = TKS_LITERAL("token");
     REQUIRE(tks_spike_new(&options, &spike, NULL) == TKS_OK);
-    REQUIRE(tks_spike_get_token(spike, TKS_LITERAL("aud"), 0, &op, NULL) == TKS_OK);
+    REQUIRE(tks_spike_get_token(spike, TKS_LITERAL("aud"), 0, tks_bytes_of(NULL, 0), &op, NULL) ==
+            TKS_OK);
     tks_need need = tks_op_step(op, &event);
     while (need != TKS_DONE && need != TKS_FAILED) {
         REQUIRE(++steps < STEPS_MAX);

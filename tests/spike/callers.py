@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,26 @@ from lua_process import ABI, BEGIN, Lua, is_there, quote
 
 QUICK = {"retries": 0, "total": 5}
 LANGUAGES = ["python", "asyncio", *filter(is_there, ABI)]
+
+
+class Function:
+    """A function in each language: `python` and `lua` do the same."""
+
+    def __init__(self, python: Callable[[], Any], lua: str) -> None:
+        self.python = python
+        self.lua = lua
+
+    async def awaited(self) -> Any:
+        await asyncio.sleep(0)
+        return self.python()
+
+
+def _for_python(options: dict[str, Any]) -> dict[str, Any]:
+    return {n: o.python if isinstance(o, Function) else o for n, o in options.items()}
+
+
+def _for_asyncio(options: dict[str, Any]) -> dict[str, Any]:
+    return {n: o.awaited if isinstance(o, Function) else o for n, o in options.items()}
 
 
 class Failed(Exception):
@@ -56,7 +76,7 @@ def _failed(error: tokenstore.Error) -> Failed:
 class Blocking(Caller):
     def open(self, url: str, **options: Any) -> None:
         try:
-            self.spike = tokenstore.Spike(url, **options)
+            self.spike = tokenstore.Spike(url, **_for_python(options))
         except tokenstore.Error as error:
             raise _failed(error) from error
 
@@ -79,7 +99,7 @@ class Awaiting(Caller):
 
     def open(self, url: str, **options: Any) -> None:
         try:
-            self.spike = tokenstore.asyncio.Spike(url, **options)
+            self.spike = tokenstore.asyncio.Spike(url, **_for_asyncio(options))
         except tokenstore.Error as error:
             raise _failed(error) from error
 
@@ -110,8 +130,13 @@ class InLua(Caller):
     def open(self, url: str, **options: Any) -> None:
         # None turns an option off; in a table of Lua's that is false.
         given = {name: False if o is None else o for name, o in options.items()}
+        functions = "".join(
+            f"options.{name} = {given.pop(name).lua} "
+            for name, option in options.items()
+            if isinstance(option, Function)
+        )
         self._call(
-            f"options = {quote({'url': url, **given})} options.logger = log "
+            f"options = {quote({'url': url, **given})} options.logger = log {functions}"
             "local made, message, code = tokenstore.Spike(options) spike = made "
             "if not made then return nil, message, code end"
         )

@@ -235,7 +235,7 @@ def test_a_certificate_alone(tmp_path: Path, fetch: Fetch) -> None:
         ({"client_auth": "private_key_jwt", "client_key": "no-key-canary"}, "PEM"),
         ({"client_auth": "private_key_jwt", "client_key": json.dumps(PRIVATE), "client_algorithm": "ES256"}, "client_algorithm"),
         ({"client_auth": "private_key_jwt", "client_key": json.dumps(PRIVATE), "client_algorithm": "x"}, "unknown algorithm"),
-        ({"client_secret": "s-canary", "client_key": json.dumps(PRIVATE)}, "client_auth is not 'private_key_jwt'"),
+        ({"client_secret": "s-canary", "client_key": json.dumps(PRIVATE)}, "say by client_auth"),
         ({"client_auth": "tls"}, "cert is missing"),
         ({"client_auth": "Basic", "client_secret": "s-canary"}, "client_auth must be"),
         ({"client_id": "a:b", "client_auth": "basic_raw", "client_secret": "s-canary"}, "client_id holds a ':'"),

@@ -53,7 +53,7 @@ def test_a_wrong_value_is_a_failure(lua: Lua, more: dict[str, Any], fault: str) 
         ({"url": 7}, "'url' (string expected, got number)"),
         ({"url": None}, "'url' (string expected, got nil)"),
         ({"client_id": None}, "'client_id' (string expected, got nil)"),
-        ({"client_secret": True}, "'client_secret' (string expected, got boolean)"),
+        ({"client_secret": True}, "'client_secret' (string or function expected, got boolean)"),
         ({"redis": 7}, "'redis' (URL or Client expected, got number)"),
         ({"redis": {}}, "'redis' (URL or Client expected, got table)"),
         ({"expiration_offset": "1"}, "'expiration_offset' (number expected, got string)"),

@@ -1,4 +1,4 @@
-/* oauth.c - the module tokenstore.oauth: what is behind a Spike, and the options of get_token_creator.
+/* oauth.c - the module tokenstore.oauth: what is behind a Spike.
  *
  * It links OpenSSL and libcurl, and is loaded when the first Spike is made. What was noted for the log
  * comes back as fourth result, for C does not call the logger.
@@ -11,17 +11,13 @@
 
 #include "args.h"
 #include "driver.h"
+#include "oauth_creator.h"
 #include "tokenstore/secret.h"
 #include "tokenstore/spike_client.h"
-#include "tokenstore/spike_creator.h"
 
 typedef struct spike_box {
     tks_spike_client *client; /* NULL: not made */
 } spike_box;
-
-typedef struct creator_box {
-    tks_creator *creator;
-} creator_box;
 
 /* ---- making ----------------------------------------------------------------------------------- */
 
@@ -45,15 +41,18 @@ enum {
     REDIS_KEY,
     REDIS_STRING,
     ISSUER,
+    CLIENT_FILE,
     CA,
     CERT,
     KEY,
     PROXY,
     FAULTS,
     PARAMETERS,
+    HEADERS,
     JSON_BODY,
     OPAQUE,
     ANY_AUDIENCE,
+    CLIENT_GIVEN,
     INSECURE,
     EXPIRATION_OFFSET,
     DEFAULT_LIFETIME,
@@ -83,15 +82,18 @@ static const tksp_lua_param option_params[] = {
     {"redis_key", NULL, LUA_TSTRING, false},
     {"redis_string", NULL, LUA_TSTRING, false},
     {"issuer", NULL, LUA_TSTRING, false},
+    {"client_file", NULL, LUA_TSTRING, false},
     {"ca", NULL, LUA_TSTRING, false},
     {"cert", NULL, LUA_TSTRING, false},
     {"key", NULL, LUA_TSTRING, false},
     {"proxy", NULL, LUA_TSTRING, false},
     {"faults", NULL, LUA_TSTRING, false},
     {"parameters", NULL, LUA_TTABLE, true},
+    {"headers", NULL, LUA_TTABLE, true},
     {"json_body", NULL, LUA_TBOOLEAN, true},
     {"opaque", NULL, LUA_TBOOLEAN, true},
     {"any_audience", NULL, LUA_TBOOLEAN, true},
+    {"client_given", NULL, LUA_TBOOLEAN, true},
     {"insecure", NULL, LUA_TBOOLEAN, true},
     {"expiration_offset", NULL, LUA_TNUMBER, true},
     {"default_lifetime", NULL, LUA_TNUMBER, true},
@@ -148,19 +150,28 @@ static uint32_t read_retries(lua_State *L, tks_buf *faults) {
     return 0;
 }
 
-/* The list { name, value, name, value, … } into `out`, which borrows them from it. */
-static void read_parameters(lua_State *L, size_t count, tks_spike_parameter *out) {
+/* Pairs of an option, and how many. */
+typedef struct pairs {
+    tks_spike_parameter *list;
+    size_t count;
+} pairs;
+
+/* The list { name, value, name, value, … } in a slot, which they are borrowed from. Leaves a userdata on top. */
+static pairs read_pairs(lua_State *L, int slot) {
+    size_t count = lua_rawlen(L, slot) / 2;
+    tks_spike_parameter *out = lua_newuserdata(L, (count + 1) * sizeof *out);
     for (size_t i = 0; i < count; i++) {
-        tksp_lua_get_item(L, PARAMETERS, 2 * i + 1);
-        tksp_lua_get_item(L, PARAMETERS, 2 * i + 2);
+        tksp_lua_get_item(L, slot, 2 * i + 1);
+        tksp_lua_get_item(L, slot, 2 * i + 2);
         out[i].name = tksp_lua_to_bytes(L, -2);
         out[i].value = tksp_lua_to_bytes(L, -1);
         lua_pop(L, 2);
     }
+    return (pairs){out, count};
 }
 
-static tks_status make(lua_State *L, const tks_spike_parameter *parameters, size_t count,
-                       tks_buf *faults, spike_box *box, tks_error *err) {
+static tks_status make(lua_State *L, pairs parameters, pairs headers, tks_buf *faults,
+                       spike_box *box, tks_error *err) {
     tks_client *redis = NULL;
     tks_spike_options o = TKS_SPIKE_OPTIONS_INIT;
     tks_http_options h = {
@@ -188,8 +199,12 @@ static tks_status make(lua_State *L, const tks_spike_parameter *parameters, size
     o.redis_key = tksp_lua_to_bytes(L, REDIS_KEY);
     o.redis_string = tksp_lua_to_bytes(L, REDIS_STRING);
     o.issuer = tksp_lua_to_bytes(L, ISSUER);
-    o.parameters = parameters;
-    o.parameter_count = count;
+    o.parameters = parameters.list;
+    o.parameter_count = parameters.count;
+    o.headers = headers.list;
+    o.header_count = headers.count;
+    o.client_given = lua_toboolean(L, CLIENT_GIVEN) != 0;
+    o.client_file = tksp_lua_to_bytes(L, CLIENT_FILE);
     o.json_body = lua_toboolean(L, JSON_BODY) != 0;
     o.opaque = lua_toboolean(L, OPAQUE) != 0;
     o.offset_ms = read_ms(L, EXPIRATION_OFFSET, "expiration_offset", faults);
@@ -214,9 +229,8 @@ static int spike(lua_State *L) {
     tks_error err = TKS_ERROR_INIT;
     tks_status status = TKS_OK;
     tks_buf faults;
-    tks_spike_parameter *parameters = NULL;
+    pairs parameters, headers;
     spike_box *box = NULL;
-    size_t count = 0;
 
     luaL_checkstack(L, OPTION_COUNT + LUA_MINSTACK, "not enough memory");
     if (!lua_isnil(L, CLIENT)) {
@@ -225,16 +239,15 @@ static int spike(lua_State *L) {
     lua_settop(L, TABLE);
     lua_settop(L, TABLE + OPTION_COUNT);
     tksp_lua_read_args(L, TABLE, "", false, option_params, OPTION_COUNT, TOKEN_URL);
-    count = lua_rawlen(L, PARAMETERS) / 2;
-    parameters = lua_newuserdata(L, (count + 1) * sizeof *parameters);
+    parameters = read_pairs(L, PARAMETERS);
+    headers = read_pairs(L, HEADERS);
     box = lua_newuserdata(L, sizeof *box);
     box->client = NULL;
     tksp_lua_set_kind(L, TKSP_UP_SPIKE);
     tksp_lua_keep(L, lua_gettop(L), CLIENT);
-    read_parameters(L, count, parameters);
     tks_buf_init(&faults, SIZE_MAX);
     (void)tks_buf_append_bytes(&faults, tksp_lua_to_bytes(L, FAULTS));
-    status = make(L, parameters, count, &faults, box, &err);
+    status = make(L, parameters, headers, &faults, box, &err);
     tks_buf_clear(&faults);
     return status == TKS_OK ? 1 : tksp_lua_fail(L, status, &err);
 }
@@ -293,7 +306,8 @@ static tks_bytes check_request(lua_State *L) {
     return tksp_lua_to_bytes(L, 2);
 }
 
-/* get(spike, request, held, timeout): the token. `held` is what the last call gave, or nil: if that is still
+/* get(spike, request, held, timeout, given): the token; false where the client's secret or assertion, which may be
+ * `given`, is needed first. `held` is what the last call gave, or nil: if that is still
  * the one, it is given back as it is, and Lua need not make the same string again. */
 static int get(lua_State *L) {
     tks_spike_client *client = check_spike(L);
@@ -304,25 +318,45 @@ static int get(lua_State *L) {
     tks_error err = TKS_ERROR_INIT;
     tks_status status = TKS_OK;
     tksp_lua_scratch *scratch = NULL;
+    bool asks = false;
 
     if (lua_type(L, 3) == LUA_TSTRING &&
         tks_spike_client_is_current(client, request, tksp_lua_to_bytes(L, 3))) {
         lua_settop(L, 3);
         return finish(L, client, 1);
     }
-    lua_settop(L, 4);
+    lua_settop(L, 5);
     status = tksp_lua_read_timeout(L, 4, &timeout_ms, &err);
     if (status != TKS_OK) {
         return tksp_lua_fail(L, status, &err);
     }
     interrupt = tksp_lua_watch_hook(L, &watch);
     scratch = tksp_lua_scratch_new(L);
-    status = tks_spike_client_get(client, request, timeout_ms, &interrupt, &scratch->text, &err);
-    if (status == TKS_OK) {
+    status = tks_spike_client_get(client, request, timeout_ms, tksp_lua_to_bytes(L, 5), &interrupt,
+                                  &asks, &scratch->text, &err);
+    if (asks) {
+        lua_pushboolean(L, false);
+    } else if (status == TKS_OK) {
         lua_pushlstring(L, scratch->text.data, scratch->text.size);
     }
     tksp_lua_scratch_clear(scratch);
     return finish(L, client, status == TKS_OK ? 1 : tksp_lua_fail_wait(L, &watch, status, &err));
+}
+
+/* wants(spike, request): is the token to be renewed, and a secret or an assertion for that to be given to renew? */
+static int wants(lua_State *L) {
+    tks_spike_client *client = check_spike(L);
+    lua_pushboolean(L, tks_spike_client_wants(client, check_request(L)));
+    return 1;
+}
+
+/* renew(spike, request, given): in the background */
+static int renew(lua_State *L) {
+    tks_spike_client *client = check_spike(L);
+    tks_bytes request = check_request(L);
+    luaL_checktype(L, 3, LUA_TSTRING);
+    tks_spike_client_renew(client, request, tksp_lua_to_bytes(L, 3));
+    return 0;
 }
 
 /* times(spike, request): until when the token in memory is good, and from when on the next one should be
@@ -375,110 +409,19 @@ static int spike_close(lua_State *L) {
     return finish(L, client, 1);
 }
 
-/* ---- get_token_creator ------------------------------------------------------------------------ */
-
-static int creator_gc(lua_State *L) {
-    creator_box *box = tksp_lua_check(L, 1, TKSP_UP_CREATOR);
-    tks_creator_free(box->creator);
-    box->creator = NULL;
-    return 0;
-}
-
-static void set_option(lua_State *L, tks_creator *creator) {
-    tks_creator_value value = {.type = TKS_CREATOR_OTHER};
-    switch (lua_type(L, -1)) {
-    case LUA_TSTRING:
-        value.type = TKS_CREATOR_TEXT;
-        value.text = tksp_lua_to_bytes(L, -1);
-        break;
-    case LUA_TBOOLEAN:
-        value.type = TKS_CREATOR_BOOL;
-        value.number = lua_toboolean(L, -1);
-        break;
-    case LUA_TNUMBER:
-        value.type = TKS_CREATOR_NUMBER;
-        value.number = lua_tonumber(L, -1);
-        break;
-    default: break;
-    }
-    tks_creator_set(creator, tksp_lua_to_bytes(L, -2), &value);
-}
-
-/* Sets a field of the table on top, unless the text is empty. */
-static void push_text(lua_State *L, const char *name, tks_bytes text) {
-    if (text.size > 0) {
-        lua_pushlstring(L, text.data, text.size);
-        lua_setfield(L, -2, name);
-    }
-}
-
-static void push_options(lua_State *L, const tks_creator_options *o) {
-    lua_createtable(L, 0, 16);
-    push_text(L, "client_id", o->client_id);
-    push_text(L, "client_secret", o->client_secret);
-    push_text(L, "token_url", o->token_url);
-    push_text(L, "key_url", o->key_url);
-    push_text(L, "key_path", o->key_path);
-    push_text(L, "grant_type", o->grant_type);
-    push_text(L, "audience", o->audience);
-    push_text(L, "redis_key", o->redis_key);
-    push_text(L, "redis_string", o->redis_string);
-    push_text(L, "redis_host", o->redis_host);
-    push_text(L, "host_header", o->host_header);
-    lua_pushboolean(L, o->validate);
-    lua_setfield(L, -2, "validate");
-    lua_pushnumber(L, o->retries);
-    lua_setfield(L, -2, "retries");
-    lua_pushnumber(L, o->sleep_ms / 1000.0);
-    lua_setfield(L, -2, "sleep");
-    lua_pushnumber(L, o->budget_ms / 1000.0);
-    lua_setfield(L, -2, "total");
-}
-
-/* creator(options): what options of spike-get-token say, in a table of our own names. */
-static int creator(lua_State *L) {
-    tks_creator_options options;
-    tks_error err = TKS_ERROR_INIT;
-    tks_status status = TKS_OK;
-    creator_box *box = NULL;
-
-    luaL_checktype(L, 1, LUA_TTABLE);
-    lua_settop(L, 1);
-    box = lua_newuserdata(L, sizeof *box);
-    box->creator = NULL;
-    tksp_lua_set_kind(L, TKSP_UP_CREATOR);
-    box->creator = tks_creator_new();
-    if (box->creator == NULL) {
-        return luaL_error(L, "not enough memory");
-    }
-    lua_pushnil(L);
-    while (lua_next(L, 1) != 0) {
-        if (lua_type(L, -2) != LUA_TSTRING) {
-            return tksp_lua_raise(L, "bad option: a name expected, got a %s", luaL_typename(L, -2));
-        }
-        set_option(L, box->creator);
-        lua_pop(L, 1);
-    }
-    status = tks_creator_finish(box->creator, &options, &err);
-    if (status == TKS_OK) {
-        push_options(L, &options);
-    }
-    tks_creator_free(box->creator);
-    box->creator = NULL;
-    return status == TKS_OK ? 1 : tksp_lua_fail(L, status, &err);
-}
-
 TKSP_LUA_OPEN int luaopen_tokenstore_oauth(lua_State *L);
 
 int luaopen_tokenstore_oauth(lua_State *L) {
     static const luaL_Reg functions[] = {{"spike", spike},
                                          {"get", get},
                                          {"times", times},
+                                         {"wants", wants},
+                                         {"renew", renew},
                                          {"invalidate", invalidate},
                                          {"initialize", initialize},
                                          {"is_initialized", is_initialized},
                                          {"close", spike_close},
-                                         {"creator", creator},
+                                         {"creator", tksp_lua_creator},
                                          {NULL, NULL}};
     tks_error err = TKS_ERROR_INIT;
     if (tks_secret_start(&err) != TKS_OK) {
@@ -487,6 +430,6 @@ int luaopen_tokenstore_oauth(lua_State *L) {
     lua_newtable(L);
     tksp_lua_set_drivers(L, functions);
     tksp_lua_set_gc(L, TKSP_UP_SPIKE, spike_gc);
-    tksp_lua_set_gc(L, TKSP_UP_CREATOR, creator_gc);
+    tksp_lua_set_creator_gc(L);
     return 1;
 }

@@ -19,7 +19,7 @@ local FAILURE_KEPT = 1 -- seconds for which those who waited can read why it fai
 local READABLE = 0.05  -- seconds
 local RENEW_PAUSE = 1  -- seconds between two tries to renew
 
-local nginx_spike = {}
+local nginx_spike = { asks_itself = true }
 
 -- Of this worker: by identity, tokens by request.
 local known = {}
@@ -52,7 +52,7 @@ local function refuse(message)
 end
 
 -- spike(client's handle or nil, options): connects nothing yet.
-function nginx_spike.spike(client, given)
+function nginx_spike.spike(client, given, ask)
   if not ngx.run_worker_thread then
     return refuse "Spike in nginx needs a lua-nginx-module with run_worker_thread, and nginx with threads"
   elseif not ngx.shared[DICT] then
@@ -69,6 +69,7 @@ function nginx_spike.spike(client, given)
     closed = false,
     identity = identity,
     options = given,
+    ask = ask,
     source = source,
     tokens = known[identity],
     dict = ngx.shared[DICT],
@@ -141,12 +142,32 @@ local function explain(problem)
   return "Spike in nginx: " .. problem, "configuration"
 end
 
+-- What the function gives for the client's secret or assertion; nil where there is none to ask. nil, message. It
+-- runs in the timer, where it may use cosockets.
+local function ask(handle)
+  if not handle.ask then
+    return nil
+  end
+  local called, given, problem = pcall(handle.ask)
+  if called and type(given) == "string" and given ~= "" then
+    return given
+  end
+  return nil, "the function for client_secret or client_assertion: " .. tostring(not called and given
+    or given == nil and problem
+    or "it returned " .. (given == "" and "an empty string" or "a " .. type(given)))
+end
+
 -- Fetches for whoever waits, and lets them go on.
 local function fetch(_, handle, request)
   local rejected = handle.dict:get(key_of(handle, "rejected", request))
-  local ok, token, good_until, renew_at, code, notes = in_thread(handle, "get", request, rejected)
-  local message
-  if not ok then
+  local given, why = ask(handle)
+  local ok, token, good_until, renew_at, code, notes, message
+  if not why then
+    ok, token, good_until, renew_at, code, notes = in_thread(handle, "get", request, rejected, given)
+  end
+  if why then
+    message, code = why, "configuration"
+  elseif not ok then
     message, code = explain(token)
   elseif code then
     message = token

@@ -28,11 +28,13 @@ end
 
 -- token, good until, renew at, nil, notes; or message, nil, nil, code, notes. A token that was rejected is
 -- invalidated in this VM too.
-local function get(handle, request, rejected)
-  local token, message, code, notes = core.get(handle, request)
+local function get(handle, request, rejected, given)
+  local token, message, code, notes = core.get(handle, request, nil, nil, given)
   if token and token == rejected then
     core.invalidate(handle, request, token)
-    token, message, code, notes = core.get(handle, request)
+    token, message, code, notes = core.get(handle, request, nil, nil, given)
+  elseif token and given and core.wants(handle, request) then
+    core.renew(handle, request, given)
   end
   if not token then
     return message, nil, nil, code, notes
@@ -44,13 +46,13 @@ local function get(handle, request, rejected)
   return token, good_until, renew_at, nil, notes
 end
 
-function thread.run(identity, source, options, method, request, token)
+function thread.run(identity, source, options, method, request, token, given)
   local handle, message, code = open(identity, source, options)
   if method == "get" then
     if not handle then
       return message, nil, nil, code
     end
-    return get(handle, request, token)
+    return get(handle, request, token, given)
   elseif not handle then
     return nil, message, code
   elseif method == "invalidate" then

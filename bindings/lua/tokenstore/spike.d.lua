@@ -18,17 +18,21 @@
 ---| fun(level: "info"|"warning", text: string)
 ---| { info: fun(text: string), warning: fun(text: string) }
 
----"basic" is percent-encoded as RFC 6749 has it; "basic_raw" is for servers that do not decode; "post" is the
+---"auto" takes what is given; "basic" is percent-encoded as RFC 6749 has it; "basic_raw" is for servers that do not decode; "post" is the
 ---secret as a parameter; "private_key_jwt" and "client_secret_jwt" are RFC 7523, signed with `client_key` or the
----secret; "tls" is RFC 8705, by `cert` and `key` alone; "none" is the id alone.
+---secret; "client_assertion" is one that is given; "tls" is RFC 8705, by `cert` and `key` alone; "none" is the id alone.
 ---@alias tokenstore.ClientAuth
----| "basic" | "basic_raw" | "post" | "private_key_jwt" | "client_secret_jwt" | "tls" | "none"
+---| "auto" | "basic" | "basic_raw" | "post" | "private_key_jwt" | "client_secret_jwt" | "client_assertion" | "tls"
+---| "none"
 
 ---@class tokenstore.SpikeOptions
 ---@field url string the server: its token endpoint is <url>/oauth2/token
 ---@field client_id string any characters
----@field client_secret? string
----@field client_auth? tokenstore.ClientAuth how the server is shown who asks (default "basic")
+---@field client_secret? string|fun(): string?, string? a function is called for each fetch; nil and a message: it could not
+---@field client_secret_file? string a file that is read for each fetch
+---@field client_assertion? fun(): string?, string? an assertion that somebody else made (RFC 7523), for each fetch
+---@field client_assertion_file? string the same in a file
+---@field client_auth? tokenstore.ClientAuth how the server is shown who asks (default "auto")
 ---@field client_key? string of "private_key_jwt": a private key as PEM or JWK; a JWK's kid is sent too
 ---@field client_algorithm? tokenstore.jwt.Algorithm what it signs with; none: the first that it can
 ---@field redis? string|tokenstore.Client where all processes share tokens; none: they stay in this one
@@ -46,7 +50,7 @@
 ---@field ca? string file or directory with CA certificates; without it SSL_CERT_FILE, else the system's
 ---@field cert? string file with our certificate
 ---@field key? string file with its key
----@field proxy? string URL of an HTTP proxy; the environment is not asked
+---@field proxy? string URL of an HTTP proxy; "env": what HTTPS_PROXY and the like name; else the environment is not asked
 ---@field verify? boolean false: any certificate will do, and a warning says so (default true)
 ---@field connect_timeout? number seconds (default 5)
 ---@field token_url? string another token endpoint
@@ -56,6 +60,7 @@
 ---@field grant_type? string (default "client_credentials")
 ---@field parameters? table<string, string> further parameters of the request, such as resource
 ---@field body_format? "form"|"json"
+---@field headers? table<string, string> further headers of the token request, which are part of what is asked for
 ---@field host_header? string another Host header
 ---@field token_format? "jwt"|"opaque" "jwt" is verified; for "opaque" expires_in of the answer rules
 

@@ -4,13 +4,14 @@
  * Threads:   a token in memory is handed out under the GIL; whatever may wait lets go of it. */
 #include "glue.h"
 
-#include "tokenstore/spike_client.h"
+#include "spike_args.h"
 
 typedef struct spike_object {
     PyObject head;
     tks_spike_client *client;
     PyObject *redis; /* a _core.Client, or None */
     PyObject *log;   /* log(level, text) */
+    PyObject *ask;   /* gives the client's secret or assertion; None: nothing is asked for */
 } spike_object;
 
 /* Py_NewRef came with 3.10. */
@@ -21,145 +22,26 @@ static PyObject *new_ref(PyObject *object) {
 
 /* ---- making --------------------------------------------------------------------------------- */
 
-/* Sequence of (name, value) pairs of bytes into `out`, which borrows them. */
-static bool parameters_get(PyObject *pairs, tks_spike_parameter *out) {
-    for (Py_ssize_t i = 0; i < PyTuple_Size(pairs); i++) {
-        char *name, *value;
-        Py_ssize_t name_size, value_size;
-        if (!PyArg_ParseTuple(PyTuple_GetItem(pairs, i), "y#y#", &name, &name_size, &value,
-                              &value_size))
-            return false;
-        out[i] = (tks_spike_parameter){tks_bytes_of(name, (size_t)name_size),
-                                       tks_bytes_of(value, (size_t)value_size)};
-    }
-    return true;
-}
-
-/* What Python hands over: spike.py says it by keywords. All bytes are borrowed from `args`. */
-typedef struct spike_args {
-    tks_spike_options spike;
-    tks_http_options http;
-    PyObject *redis, *log, *pairs;
-    tks_spike_parameter *parameters;
-} spike_args;
-
-static bool args_get(const tksp_py_state *state, PyObject *args, PyObject *kwargs,
-                     spike_args *out) {
-    static const char *const names[] = {"redis",
-                                        "log",
-                                        "token_url",
-                                        "key_url",
-                                        "key_text",
-                                        "client_id",
-                                        "client_secret",
-                                        "client_auth",
-                                        "client_key",
-                                        "client_algorithm",
-                                        "grant_type",
-                                        "scope",
-                                        "audience_parameter",
-                                        "expect_audience",
-                                        "any_audience",
-                                        "parameters",
-                                        "host_header",
-                                        "json_body",
-                                        "opaque",
-                                        "redis_key",
-                                        "redis_string",
-                                        "issuer",
-                                        "offset_ms",
-                                        "default_lifetime_ms",
-                                        "retries",
-                                        "factor",
-                                        "pause_ms",
-                                        "pause_max_ms",
-                                        "budget_ms",
-                                        "ca",
-                                        "cert",
-                                        "key",
-                                        "proxy",
-                                        "insecure",
-                                        "connect_timeout_ms",
-                                        "faults",
-                                        NULL};
-    tks_spike_options *o = &out->spike;
-    char *text[16] = {NULL};
-    Py_ssize_t size[16] = {0}, path_size; /* paths hold no NUL: spike.py has seen to it */
-    int json_body, opaque, insecure, any_audience;
-    PyObject *key;
-    tks_bytes auth, audience_parameter;
-    long long offset_ms, lifetime_ms, connect_timeout_ms;
-    unsigned int retries, pause_ms, pause_max_ms, budget_ms;
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$OOy#y#y#y#y#y#Oy#y#y#y#y#pO!y#ppy#y#y#LLIdIIIz#z#z#z#pLy#:Spike",
-            (char **)names, &out->redis, &out->log, &text[0], &size[0], &text[1], &size[1],
-            &text[2], &size[2], &text[3], &size[3], &text[4], &size[4], &text[10], &size[10], &key,
-            &text[11], &size[11], &text[5], &size[5], &text[6], &size[6], &text[14], &size[14],
-            &text[15], &size[15], &any_audience, &PyTuple_Type, &out->pairs, &text[7], &size[7],
-            &json_body, &opaque, &text[8], &size[8], &text[12], &size[12], &text[13], &size[13],
-            &offset_ms, &lifetime_ms, &retries, &o->factor, &pause_ms, &pause_max_ms, &budget_ms,
-            &out->http.ca, &path_size, &out->http.cert, &path_size, &out->http.key, &path_size,
-            &out->http.proxy, &path_size, &insecure, &connect_timeout_ms, &text[9], &size[9]))
-        return false;
-    if (out->redis != Py_None && !Py_IS_TYPE(out->redis, state->client_type)) {
-        PyErr_SetString(PyExc_TypeError, "redis must be a _core.Client or None");
-        return false;
-    }
-    tks_bytes *texts[] = {&o->token_url,
-                          &o->key_url,
-                          &o->key_text,
-                          &o->client_id,
-                          &o->client_secret,
-                          &o->grant_type,
-                          &o->scope,
-                          &o->host_header,
-                          &o->redis_key,
-                          &o->faults,
-                          &auth,
-                          &o->client_algorithm,
-                          &o->redis_string,
-                          &o->issuer,
-                          &audience_parameter,
-                          &o->expect_audience};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        *texts[i] = tks_bytes_of(text[i], (size_t)size[i]);
-    o->client_auth = tks_client_auth_find(auth);
-    o->audience_parameter = tks_audience_parameter_find(audience_parameter);
-    o->any_audience = any_audience != 0;
-    if (key != Py_None && (o->client_key = tksp_py_key_get(state, key)) == NULL) return false;
-    o->json_body = json_body != 0;
-    o->opaque = opaque != 0;
-    o->offset_ms = offset_ms;
-    o->default_lifetime_ms = lifetime_ms;
-    o->retries = retries;
-    o->pause_ms = pause_ms;
-    o->pause_max_ms = pause_max_ms;
-    o->budget_ms = budget_ms;
-    out->http.insecure = insecure != 0;
-    out->http.connect_timeout_ms = connect_timeout_ms;
-    o->parameter_count = (size_t)PyTuple_Size(out->pairs);
-    o->parameters = out->parameters = PyMem_Calloc(o->parameter_count + 1, sizeof *out->parameters);
-    if (out->parameters == NULL) PyErr_NoMemory();
-    return out->parameters != NULL && parameters_get(out->pairs, out->parameters);
-}
-
 static PyObject *spike_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     const tksp_py_state *state = PyType_GetModuleState(type);
     spike_args in = {.spike = TKS_SPIKE_OPTIONS_INIT};
     tks_error err = TKS_ERROR_INIT;
     spike_object *self = NULL;
-    if (args_get(state, args, kwargs, &in)) self = (spike_object *)PyType_GenericAlloc(type, 0);
+    if (tksp_py_spike_args_get(state, args, kwargs, &in))
+        self = (spike_object *)PyType_GenericAlloc(type, 0);
     if (self != NULL) {
         tks_client *redis = in.redis == Py_None ? NULL : tksp_py_client_get(in.redis);
         tks_status status = tks_spike_client_open(&in.spike, &in.http, redis, &self->client, &err);
         self->redis = new_ref(in.redis);
         self->log = new_ref(in.log);
+        self->ask = new_ref(in.ask);
         if (status != TKS_OK) {
             Py_CLEAR(self);
             tksp_py_raise(state, status, &err);
         }
     }
     PyMem_Free(in.parameters);
+    PyMem_Free(in.headers);
     return (PyObject *)self;
 }
 
@@ -295,30 +177,117 @@ static bool values_get(PyObject *const *args, Py_ssize_t count, PyObject *names,
     return true;
 }
 
+/* ---- the client's secret or assertion, from a function ---- */
+
+/* What the function gives; `out` keeps it alive. */
+static bool ask(spike_object *self, tksp_py_text *out) {
+    const tksp_py_state *state = tksp_py_state_of((PyObject *)self);
+    PyObject *function = new_ref(self->ask);
+    PyObject *value = PyObject_CallFunctionObjArgs(function, NULL);
+    Py_DECREF(function);
+    if (value == NULL) return false;
+    bool good = PyUnicode_Check(value) || PyBytes_Check(value);
+    if (!good)
+        PyErr_SetString(
+            PyExc_TypeError,
+            "the function for client_secret or client_assertion must return str or bytes");
+    good = good && tksp_py_text_get(state, value, "client_secret", false, out);
+    if (good && out->owner == NULL) out->owner = new_ref(value);
+    if (good && out->bytes.size == 0) {
+        PyErr_SetString(
+            state->exceptions[TKS_ERR_CONFIGURATION],
+            "the function for client_secret or client_assertion returned an empty text");
+        good = false;
+    }
+    Py_DECREF(value);
+    return good;
+}
+
+/* A token is there and is to be renewed: what the function raises is for the log, and nothing of its message. */
+static bool renew(spike_object *self, tks_bytes request) {
+    tksp_py_text given = TKSP_PY_TEXT_INIT;
+    bool good = ask(self, &given);
+    if (good) tks_spike_client_renew(self->client, request, given.bytes);
+    tksp_py_text_clear(&given, 1);
+    if (good || !PyErr_ExceptionMatches(PyExc_Exception)) return good;
+    PyObject *kind, *value, *traceback;
+    PyErr_Fetch(&kind, &value, &traceback);
+    PyObject *result = PyObject_CallFunction(
+        self->log, "CN", (int)'w',
+        PyUnicode_FromFormat("not renewed: the client's secret or assertion could not be had: %R",
+                             kind));
+    Py_XDECREF(kind);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+    Py_XDECREF(result);
+    return result != NULL;
+}
+
+static tks_status wait_for_token(spike_object *self, const asked *a, tks_bytes given, bool *asks,
+                                 tks_buf *token, tks_error *err) {
+    PyThreadState *thread = PyEval_SaveThread();
+    tks_interrupt interrupt = {tksp_py_check_signals, &thread};
+    tks_status status = tks_spike_client_get(self->client, a->request, a->timeout_ms, given,
+                                             &interrupt, asks, token, err);
+    PyEval_RestoreThread(thread);
+    return status;
+}
+
+/* From wherever it is to be had. */
+static bool find_token(spike_object *self, const asked *a, tks_buf *token) {
+    tks_error err = TKS_ERROR_INIT;
+    tksp_py_text given = TKSP_PY_TEXT_INIT;
+    bool asks = false;
+    if (tks_spike_client_peek(self->client, a->request, token)) {
+        bool wants = self->ask != Py_None && tks_spike_client_wants(self->client, a->request);
+        return (!wants || renew(self, a->request)) && finish((PyObject *)self, TKS_OK, &err);
+    }
+    tks_status status = wait_for_token(self, a, given.bytes, &asks, token, &err);
+    if (asks && !ask(self, &given)) return false;
+    if (asks) status = wait_for_token(self, a, given.bytes, &asks, token, &err);
+    tksp_py_text_clear(&given, 1);
+    return finish((PyObject *)self, status, &err);
+}
+
 /* get(audience=None, *, scope=None, resource=None, timeout=None) -> str */
 static PyObject *spike_get(PyObject *object, PyObject *const *args, Py_ssize_t count,
                            PyObject *names) {
-    spike_object *self = (spike_object *)object;
     PyObject *values[ASKED_COUNT] = {NULL}, *result = NULL;
-    tks_error err = TKS_ERROR_INIT;
     tks_buf token;
     asked a;
     if (!values_get(args, count, names, values)) return NULL;
     tks_buf_init(&token, SIZE_MAX);
-    if (asked_get(tksp_py_state_of(object), values, &a)) {
-        tks_status status = TKS_OK;
-        if (!tks_spike_client_peek(self->client, a.request, &token)) {
-            PyThreadState *thread = PyEval_SaveThread();
-            tks_interrupt interrupt = {tksp_py_check_signals, &thread};
-            status = tks_spike_client_get(self->client, a.request, a.timeout_ms, &interrupt, &token,
-                                          &err);
-            PyEval_RestoreThread(thread);
-        }
-        if (finish(object, status, &err)) result = tksp_py_str(tks_buf_bytes(&token));
-    }
+    if (asked_get(tksp_py_state_of(object), values, &a) &&
+        find_token((spike_object *)object, &a, &token))
+        result = tksp_py_str(tks_buf_bytes(&token));
     asked_clear(&a);
     tks_buf_wipe(&token);
     return result;
+}
+
+/* wants(audience, scope, resource) -> bool: is the function to be asked, and renew called? */
+static PyObject *spike_wants(PyObject *object, PyObject *const *args, Py_ssize_t count) {
+    asked a;
+    if (!tksp_py_arity("wants", count, 3)) return NULL;
+    PyObject *values[ASKED_COUNT] = {args[0], args[1], args[2], NULL};
+    bool good = asked_get(tksp_py_state_of(object), values, &a);
+    bool wants = good && tks_spike_client_wants(((spike_object *)object)->client, a.request);
+    asked_clear(&a);
+    return good ? PyBool_FromLong(wants) : NULL;
+}
+
+/* renew(given, audience, scope, resource): in the background */
+static PyObject *spike_renew(PyObject *object, PyObject *const *args, Py_ssize_t count) {
+    tksp_py_text given = TKSP_PY_TEXT_INIT;
+    asked a;
+    if (!tksp_py_arity("renew", count, 4)) return NULL;
+    PyObject *values[ASKED_COUNT] = {args[1], args[2], args[3], NULL};
+    bool good = asked_get(tksp_py_state_of(object), values, &a) &&
+                tksp_py_text_get(tksp_py_state_of(object), args[0], "client_secret", false, &given);
+    if (good) tks_spike_client_renew(((spike_object *)object)->client, a.request, given.bytes);
+    tksp_py_text_clear(&given, 1);
+    asked_clear(&a);
+    return good ? new_ref(Py_None) : NULL;
 }
 
 /* peek(audience, scope, resource) -> str, or None where it would have to be waited for */
@@ -403,12 +372,14 @@ static int spike_traverse(PyObject *object, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(self->redis);
     Py_VISIT(self->log);
+    Py_VISIT(self->ask);
     return 0;
 }
 
 /* Not `redis`: the driver uses it to its end. */
 static int spike_clear(PyObject *object) {
     Py_CLEAR(((spike_object *)object)->log);
+    Py_CLEAR(((spike_object *)object)->ask);
     return 0;
 }
 
@@ -430,6 +401,8 @@ static void spike_dealloc(PyObject *object) {
 static PyMethodDef spike_methods[] = {
     {"get", (PyCFunction)(void (*)(void))spike_get, METH_FASTCALL | METH_KEYWORDS, NULL},
     TKSP_PY_FAST("peek", spike_peek),
+    TKSP_PY_FAST("wants", spike_wants),
+    TKSP_PY_FAST("renew", spike_renew),
     TKSP_PY_FAST("abandon", spike_abandon),
     TKSP_PY_FAST("invalidate", spike_invalidate),
     {"initialize", spike_initialize, METH_NOARGS, NULL},

@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from tokenstore import _core, _options
 from tokenstore._closing import Closing
-from tokenstore.client import BaseClient, Client
+from tokenstore._spike_options import (
+    Given,
+    Logger,
+    client_of,
+    key_of,
+    logger_of,
+    milliseconds,
+    one_of,
+    pairs,
+    path_bytes,
+    read,
+    retry_options,
+    text_bytes,
+)
 from tokenstore.errors import ConfigurationError
-from tokenstore.jwt import Key
 
 if TYPE_CHECKING:
     from tokenstore._types import Duration, Path, Text
+    from tokenstore.client import Client
+    from tokenstore.jwt import Key
 
 __all__ = ["Spike", "TokenCreator", "getTokenCreator", "get_token_creator"]
 
-_KEY_SIZE = 1 << 20
 
 ClientAuth = Literal[
-    "basic", "basic_raw", "post", "private_key_jwt", "client_secret_jwt", "tls", "none"
+    "basic",
+    "basic_raw",
+    "post",
+    "private_key_jwt",
+    "client_secret_jwt",
+    "client_assertion",
+    "tls",
+    "none",
+    "auto",
 ]
-_RETRY = {"retries": 3, "factor": 2.0, "min": 0.1, "max": 1.0, "total": 10.0}
-
-
-class Logger(Protocol):
-    """What is asked of a logger; :class:`logging.Logger` is one."""
-
-    def info(self, msg: str, /) -> object: ...
-    def warning(self, msg: str, /) -> object: ...
 
 
 class Spike(Closing):
@@ -53,10 +65,15 @@ class Spike(Closing):
     ``client_id``, ``client_secret``
         of this service; any characters
     ``client_auth``
-        how the server is shown who asks: ``"basic"``, percent-encoded as RFC 6749 has it; ``"basic_raw"``, for
+        how the server is shown who asks: ``"auto"``, as what is given allows; ``"basic"``, percent-encoded as RFC 6749 has it; ``"basic_raw"``, for
         servers that do not decode; ``"post"``, the secret as a parameter; ``"private_key_jwt"`` and
-        ``"client_secret_jwt"`` (RFC 7523), signed with ``client_key`` or the secret; ``"tls"`` (RFC 8705), by
+        ``"client_secret_jwt"`` (RFC 7523), signed with ``client_key`` or the secret;
+        ``"client_assertion"``, one that is given; ``"tls"`` (RFC 8705), by
         ``cert`` and ``key`` alone; ``"none"``, the id alone
+    ``client_secret_file``, ``client_assertion``, ``client_assertion_file``
+        where the secret, or an assertion that somebody else made (RFC 7523: a Kubernetes token, Entra's workload
+        identity), changes: a file that is read for each fetch, or a function that is called. ``client_secret`` may be
+        a function too. It returns a str; several threads may call it at a time; what it raises reaches the caller
     ``client_key``, ``client_algorithm``
         of ``"private_key_jwt"``: a private :class:`tokenstore.jwt.Key`, PEM or a JWK, whose kid is sent too;
         what it signs with, by default the first that it can
@@ -83,10 +100,11 @@ class Spike(Closing):
         thread that next calls this object; no line holds a token or a secret.
     ``ca``, ``cert``, ``key``, ``proxy``, ``verify``, ``connect_timeout``
         of the connection to the server: CA certificates (else ``SSL_CERT_FILE``, else the system's), a
-        client certificate and its key, an HTTP proxy (the environment is not asked), ``verify=False`` to
+        client certificate and its key, an HTTP proxy (``"env"``: the one that HTTPS_PROXY and the like name; otherwise the environment is not asked), ``verify=False`` to
         accept any certificate (a warning says so), seconds
-    ``scope``, ``grant_type``, ``parameters``, ``body_format``, ``host_header``
-        of the request: the scope, in which ``{audience}`` becomes the audience (``"{audience}/.default"``),
+    ``headers``, ``scope``, ``grant_type``, ``parameters``, ``body_format``, ``host_header``
+        of the request: further headers as a mapping (part of what is asked for; sent to the token endpoint alone);
+        the scope, in which ``{audience}`` becomes the audience (``"{audience}/.default"``),
         further parameters as a mapping, ``"form"`` or ``"json"``, another Host header
     ``audience_parameter``
         the name by which the audience is sent: ``"audience"``, ``"resource"`` (RFC 8707), or None where it is not
@@ -107,7 +125,7 @@ class Spike(Closing):
         self,
         url: str,
         client_id: str,
-        client_secret: str | None = None,
+        client_secret: str | Callable[[], str] | None = None,
         redis: str | Client | None = None,
         token_key_prefix: str = "spike-tokens-for-clientId-",
         public_key_path: Path | None = None,
@@ -123,9 +141,13 @@ class Spike(Closing):
         proxy: str | None = None,
         verify: bool = True,
         connect_timeout: Duration = 5.0,
-        client_auth: ClientAuth = "basic",
+        client_auth: ClientAuth = "auto",
         client_key: Key | Text | dict[str, Any] | None = None,
         client_algorithm: str | None = None,
+        client_secret_file: Path | None = None,
+        client_assertion: Callable[[], str] | None = None,
+        client_assertion_file: Path | None = None,
+        headers: Mapping[str, str] | None = None,
         token_url: str | None = None,
         scope: str | Sequence[str] | None = None,
         audience_parameter: Literal["audience", "resource"] | None = "audience",
@@ -153,17 +175,17 @@ class Spike(Closing):
             faults.append(
                 "url has a query or a fragment: give the server alone, and its endpoint as token_url"
             )
-        _one_of("body_format", body_format, ("form", "json"), faults)
+        one_of("body_format", body_format, ("form", "json"), faults)
         if audience_parameter is not None:
-            _one_of("audience_parameter", audience_parameter, ("audience", "resource"), faults)
+            one_of("audience_parameter", audience_parameter, ("audience", "resource"), faults)
         if expect_audience == "":
             faults.append("expect_audience is empty: give what aud must be, or None")
-        _one_of("token_format", token_format, ("jwt", "opaque"), faults)
+        one_of("token_format", token_format, ("jwt", "opaque"), faults)
         if sum(s is not None for s in (public_key_path, public_key_url, jwks_url)) > 1:
             faults.append(
                 "give one of public_key_path, public_key_url and jwks_url: they exclude each other"
             )
-        key_text = _read(public_key_path, faults)
+        key_text = read(public_key_path, faults)
         key_url = public_key_url if public_key_url is not None else jwks_url
         if key_url is None and not key_text and token_format != "opaque":
             key_url = url.rstrip("/") + "/.well-known/publickey.pem"
@@ -173,49 +195,62 @@ class Spike(Closing):
             redis_key = token_key_prefix + client_id
         elif not redis_key:
             faults.append("redis_key is empty: leave it out, or give one")
-        key_in_redis = _bytes("redis_key", redis_key)
+        key_in_redis = text_bytes("redis_key", redis_key)
+        given = Given(
+            client_auth,
+            client_secret,
+            client_secret_file,
+            client_assertion,
+            client_assertion_file,
+            faults,
+        )
         verify = _options.flag("verify", verify)
-        self._logger = _logger(logger)
-        self._client = _client(redis, faults)
+        self._logger = logger_of(logger)
+        self._client = client_of(redis, faults)
         self._owns_client = isinstance(redis, str)
         self._url = url
         try:
             self._core = _core.Spike(
                 redis=self._client._core if self._client is not None else None,
                 log=self._log,
-                token_url=_bytes("token_url", token_url),
-                key_url=_bytes("public_key_url or jwks_url", key_url),
+                token_url=text_bytes("token_url", token_url),
+                key_url=text_bytes("public_key_url or jwks_url", key_url),
                 key_text=key_text,
-                client_id=_bytes("client_id", client_id),
-                client_secret=_bytes("client_secret", client_secret),
-                client_auth=_bytes("client_auth", client_auth),
-                client_key=_key(client_key, faults),
-                client_algorithm=_bytes("client_algorithm", client_algorithm),
-                grant_type=_bytes("grant_type", grant_type),
-                scope=_bytes(
+                client_id=text_bytes("client_id", client_id),
+                client_secret=text_bytes("client_secret", given.secret),
+                client_auth=text_bytes("client_auth", given.auth),
+                ask=self._asking(given.ask),
+                client_given=given.ask is not None or given.file is not None,
+                client_file=path_bytes("client_secret_file or client_assertion_file", given.file, faults)
+                or b"",
+                headers=pairs("headers", headers),
+                client_key=key_of(client_key, faults),
+                client_algorithm=text_bytes("client_algorithm", client_algorithm),
+                grant_type=text_bytes("grant_type", grant_type),
+                scope=text_bytes(
                     "scope", " ".join(scope) if isinstance(scope, (list, tuple)) else scope
                 ),
-                audience_parameter=_bytes("audience_parameter", audience_parameter),
-                expect_audience=_bytes("expect_audience", expect_audience),
+                audience_parameter=text_bytes("audience_parameter", audience_parameter),
+                expect_audience=text_bytes("expect_audience", expect_audience),
                 any_audience=expect_audience is None,
-                parameters=_parameters(parameters),
-                host_header=_bytes("host_header", host_header),
+                parameters=pairs("parameters", parameters),
+                host_header=text_bytes("host_header", host_header),
                 json_body=body_format == "json",
                 opaque=token_format == "opaque",
                 redis_key=key_in_redis if self._client is not None else b"",
-                redis_string=_bytes("redis_string", redis_string),
-                issuer=_bytes("issuer", issuer),
-                ca=_path("ca", ca, faults),
-                cert=_path("cert", cert, faults),
-                key=_path("key", key, faults),
-                proxy=_path("proxy", proxy, faults),
+                redis_string=text_bytes("redis_string", redis_string),
+                issuer=text_bytes("issuer", issuer),
+                ca=path_bytes("ca", ca, faults),
+                cert=path_bytes("cert", cert, faults),
+                key=path_bytes("key", key, faults),
+                proxy=path_bytes("proxy", proxy, faults),
                 insecure=not verify,
-                offset_ms=_milliseconds("expiration_offset", expiration_offset, faults),
-                default_lifetime_ms=_milliseconds("default_lifetime", default_lifetime, faults)
+                offset_ms=milliseconds("expiration_offset", expiration_offset, faults),
+                default_lifetime_ms=milliseconds("default_lifetime", default_lifetime, faults)
                 if default_lifetime is not None
                 else 0,
-                connect_timeout_ms=_milliseconds("connect_timeout", connect_timeout, faults),
-                **_retry(retry, faults),
+                connect_timeout_ms=milliseconds("connect_timeout", connect_timeout, faults),
+                **retry_options(retry, faults),
                 faults="; ".join(faults).encode("utf-8", "replace"),  # the last: it is full now
             )
         except BaseException:
@@ -226,6 +261,10 @@ class Spike(Closing):
         self.__dict__["get_token"] = self.__dict__["getToken"] = self._core.get
         if not verify:
             self._log("w", "TLS certificates are not verified: whoever is in between can read all")
+
+    def _asking(self, function: Any) -> Any:
+        """What the extension calls for the client's secret or assertion."""
+        return function
 
     def get_token(
         self,
@@ -360,116 +399,3 @@ def spike_options(
         "host_header": o["host_header"] or None,
     }
     return arguments, o["audience"]
-
-
-# ---- options: what is wrong with one is added to `faults`, and something else given in its place -----
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...], faults: list[str]) -> None:
-    if value not in allowed:
-        faults.append(f"{name} must be {' or '.join(map(repr, allowed))}")
-
-
-def _bytes(name: str, value: str | None) -> bytes:
-    return (_options.text(name, value) or "").encode("utf-8", "surrogateescape")
-
-
-def _path(name: str, value: Path | None, faults: list[str]) -> bytes | None:
-    given = _options.path(name, value)
-    if given is None:
-        return None
-    if "\0" in given:
-        faults.append(f"{name} holds a NUL byte")
-        return None
-    return _bytes(name, given)
-
-
-def _read(path: Path | None, faults: list[str]) -> bytes:
-    name = _path("public_key_path", path, faults)
-    if name is None:
-        return b""
-    try:
-        with open(name, "rb") as file:
-            text = file.read(_KEY_SIZE + 1)  # enough for the core to say that it is too long
-    except OSError as error:
-        faults.append(f"public_key_path cannot be read: {error.strerror}")
-        return b""
-    if not text:
-        faults.append("public_key_path cannot be read: it is empty")
-    return text
-
-
-def _key(given: Any, faults: list[str]) -> Key | None:
-    if given is None or isinstance(given, Key):
-        return given
-    text = given.decode("utf-8", "replace") if isinstance(given, bytes) else given
-    is_jwk = isinstance(given, dict) or (isinstance(text, str) and text.lstrip().startswith("{"))
-    try:
-        return Key.from_jwk(given) if is_jwk else Key.from_pem(given)
-    except ConfigurationError as error:
-        faults.append(f"client_key: {error}")
-        return None
-
-
-def _logger(logger: Logger | None) -> Logger:
-    if logger is None:
-        return logging.getLogger("tokenstore.spike")
-    for name in ("info", "warning"):
-        if not callable(getattr(logger, name, None)):
-            raise TypeError(
-                f"logger must have info and warning: {type(logger).__name__} has no {name}"
-            )
-    return logger
-
-
-def _client(redis: Any, faults: list[str]) -> Any:
-    if redis is None or isinstance(redis, BaseClient):
-        return redis
-    if not isinstance(redis, str):
-        raise TypeError(f"redis must be a URL, a Client or None, not {type(redis).__name__}")
-    try:
-        return Client(redis)
-    except ConfigurationError as error:
-        faults.append(str(error))
-        return None
-
-
-def _parameters(given: Mapping[str, str] | None) -> tuple[tuple[bytes, bytes], ...]:
-    if given is None:
-        return ()
-    if not isinstance(given, Mapping) or not all(
-        isinstance(t, str) for p in given.items() for t in p
-    ):
-        raise TypeError("parameters must be a mapping of str to str")
-    # In the order of the names, as in Lua: so both ask for the same, and find what the other has stored.
-    return tuple(
-        (_bytes("parameters", n), _bytes("parameters", v)) for n, v in sorted(given.items())
-    )
-
-
-def _milliseconds(name: str, value: Duration, faults: list[str], most: int = 315360000) -> int:
-    seconds = _options.seconds(name, value)
-    if seconds is None or not 0 <= seconds <= most:
-        faults.append(f"{name} must be 0 to {most} seconds")
-        return 1000
-    return round(seconds * 1000)
-
-
-def _retry(given: Mapping[str, float] | None, faults: list[str]) -> dict[str, Any]:
-    if given is not None and not isinstance(given, Mapping):
-        raise TypeError(f"retry must be a mapping, not {type(given).__name__}")
-    retry: dict[str, Any] = {**_RETRY, **(given or {})}
-    unknown = [name for name in retry if name not in _RETRY]
-    if unknown:
-        faults.append(f"retry has no {', '.join(map(repr, unknown))}: it has {', '.join(_RETRY)}")
-    retries = _options.seconds("retry's retries", retry["retries"])
-    if retries is None or not 0 <= retries <= 100 or retries != int(retries):
-        faults.append("retries must be a whole number, 0 to 100")
-        retries = 0
-    return {
-        "retries": int(retries),
-        "factor": _options.seconds("retry's factor", retry["factor"]) or 0.0,
-        "pause_ms": _milliseconds("retry's min", retry["min"], faults, 600),
-        "pause_max_ms": _milliseconds("retry's max", retry["max"], faults, 600),
-        "budget_ms": _milliseconds("retry's total", retry["total"], faults, 3600),
-    }

@@ -35,12 +35,14 @@ typedef struct tks_http tks_http;
 
 /* All text is copied. NULL: as said. */
 typedef struct tks_http_options {
-    const char *ca;    /* CA certificates (PEM), a file or a directory (`openssl rehash`). NULL:
+    const char *ca;   /* CA certificates (PEM), a file or a directory (`openssl rehash`). NULL:
                           SSL_CERT_FILE, SSL_CERT_DIR; where neither is set, the system's usual places */
-    const char *cert;  /* our own certificate (PEM, with its chain). NULL: none */
-    const char *key;   /* its private key (PEM, not encrypted). NULL: it is in `cert` */
-    const char *proxy; /* http://[user:password@]host[:port], https:// or socks5h://. NULL: none */
-    bool insecure;     /* true: any certificate will do */
+    const char *cert; /* our own certificate (PEM, with its chain). NULL: none */
+    const char *key;  /* its private key (PEM, not encrypted). NULL: it is in `cert` */
+    const char
+        *proxy; /* http://[user:password@]host[:port], https:// or socks5h://. NULL: none. "env": as
+                          https_proxy, http_proxy, all_proxy and no_proxy say when tks_http_new is called */
+    bool insecure;              /* true: any certificate will do */
     int64_t connect_timeout_ms; /* name, TCP and TLS together; 0: 5000 */
 } tks_http_options;
 

@@ -74,8 +74,10 @@ typedef struct tks_spike_parameter {
     X(TKS_AUTH_POST, "post")                           /* the secret as a parameter */             \
     X(TKS_AUTH_PRIVATE_KEY_JWT, "private_key_jwt")     /* RFC 7523, signed with `client_key` */    \
     X(TKS_AUTH_CLIENT_SECRET_JWT, "client_secret_jwt") /* RFC 7523, signed with the secret */      \
+    X(TKS_AUTH_ASSERTION, "client_assertion")          /* RFC 7523, made elsewhere: it is given */ \
     X(TKS_AUTH_TLS, "tls")                             /* RFC 8705, by the certificate alone */    \
-    X(TKS_AUTH_NONE, "none")                           /* the id alone */
+    X(TKS_AUTH_AUTO, "auto") /* private_key_jwt with a key, else basic */                          \
+    X(TKS_AUTH_NONE, "none") /* the id alone */
 
 typedef enum tks_client_auth {
 #define TKS_CLIENT_AUTH_ENUM(name, text) name,
@@ -96,8 +98,11 @@ typedef struct tks_spike_options {
     tks_key *client_key;        /* of private_key_jwt; NULL: `client_key_text` */
     tks_bytes client_key_text;  /* PEM or JWK */
     tks_bytes client_algorithm; /* of assertions; empty: the first that the key can do */
-    tks_bytes grant_type;       /* empty: client_credentials */
-    tks_bytes scope; /* empty: none is asked for; "{audience}" in it becomes the request's */
+    bool client_given; /* the secret, or the assertion, comes with each tks_spike_get_token */
+    tks_bytes
+        client_file; /* of client_given: where spike_client.h reads it each time; empty: its host is asked */
+    tks_bytes grant_type; /* empty: client_credentials */
+    tks_bytes scope;      /* empty: none is asked for; "{audience}" in it becomes the request's */
     tks_audience_parameter audience_parameter;
     tks_bytes
         expect_audience; /* what `aud` of its tokens must be, "{audience}" as above; empty: the
@@ -105,6 +110,11 @@ typedef struct tks_spike_options {
     bool any_audience;   /* `aud` is not looked at; `issuer` is wanted then */
     const tks_spike_parameter *parameters;
     size_t parameter_count;
+    const tks_spike_parameter *headers; /* further ones of the token request */
+    size_t header_count;
+    tks_bytes
+        binding; /* what its tokens are bound to besides: a digest of the client's certificate;
+                          empty: nothing */
     tks_bytes host_header;       /* empty: the URL's */
     bool json_body;              /* the request as JSON, where the server wants that */
     bool opaque;                 /* tokens are not JWTs: expires_in says how long they are good */
@@ -144,13 +154,17 @@ void tks_spike_free(tks_spike *spike);
  * middle of a change. */
 void tks_spike_after_fork(tks_spike *spike);
 
+/* Does the secret, or the assertion, come with each tks_spike_get_token? *file: client_file. */
+bool tks_spike_is_given(const tks_spike *spike, tks_bytes *file);
+
 /* The budget of all tries together, in milliseconds. */
 uint32_t tks_spike_get_budget(const tks_spike *spike);
 
 /* Result ACCESS. `held_until_ms`: when the token that the caller has already stops being good, 0
- * where it has none; one that is stored is taken only if it is good for longer. */
+ * where it has none; one that is stored is taken only if it is good for longer. `given`: the secret or the
+ * assertion where the options say so, which is copied and wiped; empty otherwise. */
 tks_status tks_spike_get_token(tks_spike *spike, tks_bytes request, int64_t held_until_ms,
-                               tks_op **out, tks_error *err);
+                               tks_bytes given, tks_op **out, tks_error *err);
 
 /* Result BOOL, true: fetches the public key. */
 tks_status tks_spike_load_key(tks_spike *spike, tks_op **out, tks_error *err);

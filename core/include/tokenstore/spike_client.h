@@ -47,7 +47,16 @@ bool tks_spike_client_get_times(tks_spike_client *client, tks_bytes request, int
  * and what waiting for another process may take. TKS_OK, TKS_ERR_SPIKE, TKS_ERR_SPIKE_AUTH, TKS_ERR_TIMEOUT, TKS_ERR_DATA (the
  * request breaks a limit, or was not made by tks_spike_request_write), TKS_ERR_INTERRUPTED, TKS_ERR_CLOSED, TKS_ERR_MEMORY. */
 tks_status tks_spike_client_get(tks_spike_client *client, tks_bytes request, int64_t timeout_ms,
-                                const tks_interrupt *interrupt, tks_buf *out, tks_error *err);
+                                tks_bytes given, const tks_interrupt *interrupt, bool *asks,
+                                tks_buf *out, tks_error *err);
+
+/* Where the options let the host give the client's secret or assertion: with `given` empty, *asks may be true
+ * afterwards, and TKS_OK have come without a token: one is needed. The host gets it, and calls again. Several threads
+ * may be asked at a time. A token is not renewed by itself then: after a peek the host asks tks_spike_client_wants,
+ * which is true for one caller in 5 s where it is time, and hands what it got to tks_spike_client_renew, whose
+ * thread goes on alone. */
+bool tks_spike_client_wants(tks_spike_client *client, tks_bytes request);
+void tks_spike_client_renew(tks_spike_client *client, tks_bytes request, tks_bytes given);
 
 /* Fetches the public key unless there is one. Tokens are fetched without it too; this tells early that
  * the server can be reached. Statuses as above. */

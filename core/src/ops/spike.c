@@ -21,9 +21,46 @@ static void fault(tks_buf *faults, const char *text) {
 static const char *const credentials[] = {"client_id", "client_secret", "client_assertion",
                                           "client_assertion_type", NULL};
 
+/* Headers that are set here, or that would change where one message ends. */
+static const char *const own_headers[] = {"Accept",
+                                          "Authorization",
+                                          "Connection",
+                                          "Content-Encoding",
+                                          "Content-Length",
+                                          "Content-Type",
+                                          "Cookie",
+                                          "Expect",
+                                          "Host",
+                                          "Keep-Alive",
+                                          "Proxy-Authorization",
+                                          "Proxy-Connection",
+                                          "TE",
+                                          "Trailer",
+                                          "Transfer-Encoding",
+                                          "Upgrade",
+                                          NULL};
+
 static bool is_one_of(tks_bytes name, const char *const *names) {
     while (*names != NULL && !tks_bytes_equal(name, tks_bytes_of(*names, strlen(*names)))) names++;
     return *names != NULL;
+}
+
+static void check_headers(const tks_spike_options *o, tks_buf *faults) {
+    if (o->header_count > TKSP_SPIKE_HEADERS_MAX) fault(faults, "headers are more than 32");
+    for (size_t i = 0; i < o->header_count; i++) {
+        const tks_bytes name = o->headers[i].name;
+        if (!tksp_http_is_header_name(name) || !tksp_http_is_header_value(o->headers[i].value)) {
+            fault(faults,
+                  "headers: a name is no token, or a value holds a control character or blanks "
+                  "at an end");
+            continue;
+        }
+        for (const char *const *own = own_headers; *own != NULL; own++) {
+            if (!tksp_http_name_is(name, *own)) continue;
+            fault(faults, "headers: not to be set is ");
+            (void)tks_buf_append(faults, *own, strlen(*own));
+        }
+    }
 }
 
 /* All faults at once: whoever configures a service should not find them one restart at a time. */
@@ -43,6 +80,7 @@ static void check(const tks_spike_options *o, tks_buf *faults) {
         fault(faults, "audience_parameter must be 'audience', 'resource' or none");
     if (o->any_audience && o->issuer.size == 0 && !o->opaque)
         fault(faults, "issuer is missing: without expect_audience, tokens are known by it");
+    check_headers(o, faults);
     if (!tksp_http_is_header_value(o->host_header))
         fault(faults, "the host header holds a control character or blanks at an end");
     if (o->key_url.size == 0 && o->key_text.size == 0 && !o->opaque)
@@ -73,6 +111,16 @@ static tks_status take_keys(tks_spike *spike, const tks_spike_options *o, tks_bu
     return fault_of(tksp_spike_set_keys(spike, o->key_text, &server), &server, faults);
 }
 
+static const tks_spike_parameter *copy_pairs(tksp_arena *arena, const tks_spike_parameter *from,
+                                             size_t count) {
+    tks_spike_parameter *to = tksp_arena_alloc(arena, count * sizeof *to);
+    for (size_t i = 0; to != NULL && i < count; i++) {
+        to[i].name = tksp_arena_dup(arena, from[i].name);
+        to[i].value = tksp_arena_dup(arena, from[i].value);
+    }
+    return to;
+}
+
 static tks_status copy(tks_spike *spike, const tks_spike_options *from, tks_error *err) {
     tksp_arena *arena = &spike->arena;
     tks_spike_options *to = &spike->options;
@@ -98,13 +146,10 @@ static tks_status copy(tks_spike *spike, const tks_spike_options *from, tks_erro
         to->expect_audience = tks_bytes_of(NULL, 0); /* what is expected anyway */
     to->host_header = tksp_arena_dup(arena, from->host_header);
 
-    tks_spike_parameter *parameters =
-        tksp_arena_alloc(arena, from->parameter_count * sizeof *parameters);
-    for (size_t i = 0; parameters != NULL && i < from->parameter_count; i++) {
-        parameters[i].name = tksp_arena_dup(arena, from->parameters[i].name);
-        parameters[i].value = tksp_arena_dup(arena, from->parameters[i].value);
-    }
-    to->parameters = parameters;
+    to->binding = tksp_arena_dup(arena, from->binding);
+    to->client_file = tksp_arena_dup(arena, from->client_file);
+    to->parameters = copy_pairs(arena, from->parameters, from->parameter_count);
+    to->headers = copy_pairs(arena, from->headers, from->header_count);
 
     return arena->status == TKS_OK ? TKS_OK : tks_fail_memory(err);
 }
@@ -160,6 +205,11 @@ bool tks_spike_is_ready(tks_spike *spike) {
     tks_keyset *keys = tksp_key_source_get(&spike->keys, NULL);
     tks_keyset_free(keys);
     return keys != NULL || spike->options.opaque;
+}
+
+bool tks_spike_is_given(const tks_spike *spike, tks_bytes *file) {
+    *file = spike->options.client_file;
+    return spike->options.client_given;
 }
 
 uint32_t tks_spike_get_budget(const tks_spike *spike) {

@@ -17,9 +17,11 @@ static tks_need ask_http(tksp_spike_op *self, bool post, tks_bytes url, int64_t 
     if (!post) self->headers[0].value = TKS_LITERAL("*/*");
     if (options->host_header.size > 0)
         self->headers[n++] = (tks_http_header){TKS_LITERAL("Host"), options->host_header};
-    if (post && self->spike->credentials.authorization.size > 0)
+    if (post && self->shown.authorization.size > 0)
         self->headers[n++] =
-            (tks_http_header){TKS_LITERAL("Authorization"), self->spike->credentials.authorization};
+            (tks_http_header){TKS_LITERAL("Authorization"), self->shown.authorization};
+    for (size_t i = 0; post && i < options->header_count; i++)
+        self->headers[n++] = (tks_http_header){options->headers[i].name, options->headers[i].value};
     if (post)
         self->headers[n++] = (tks_http_header){
             TKS_LITERAL("Content-Type"), options->json_body
@@ -45,14 +47,15 @@ static void start_budget(tksp_spike_op *self, int64_t now_ms) {
 
 /* Each request has its own: an assertion is good once. */
 static tks_status write_body(tksp_spike_op *self, int64_t now_ms, tks_error *err) {
-    tks_spike_parameter client[TKSP_AUTH_PARAMETERS];
-    size_t count = 0;
+    tks_spike *spike = self->spike;
     tks_buf_reset(&self->body);
-    tks_status status = tksp_client_parameters(&self->spike->credentials, now_ms, &self->base.arena,
-                                               client, &count, err);
+    tks_status status =
+        tksp_client_show(&spike->credentials, spike->credentials.auth, self->given,
+                         spike->options.token_url, now_ms, &self->base.arena, &self->shown, err);
     if (status != TKS_OK) return status;
-    status = tksp_oauth_write_body(self->spike->options.json_body, self->asked.parameters,
-                                   self->asked.count, client, count, &self->body);
+    status =
+        tksp_oauth_write_body(spike->options.json_body, self->asked.parameters, self->asked.count,
+                              self->shown.parameters, self->shown.count, &self->body);
     return status == TKS_OK ? TKS_OK
                             : tks_fail(err, status, "the token request could not be written");
 }

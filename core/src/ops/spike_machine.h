@@ -8,7 +8,7 @@
 #include "op_private.h"
 #include "spike_private.h"
 
-enum { TKS_SPIKE_HEADERS = 4 };
+enum { TKS_SPIKE_HEADERS = 4 + TKSP_SPIKE_HEADERS_MAX };
 
 typedef enum tksp_spike_stage {
     TKS_SPIKE_LOOKING,      /* HGET */
@@ -46,6 +46,8 @@ typedef struct tksp_spike_op {
     int64_t refresh_in_ms;
     tks_http_request request;
     tks_http_header headers[TKS_SPIKE_HEADERS];
+    tks_bytes given; /* the client's secret or assertion */
+    tksp_client_shown shown;
     tks_buf body;
     tks_access result;
 } tksp_spike_op;

@@ -124,7 +124,7 @@ static tks_status try_body(tksp_spike_op *self, tks_error *err) {
 }
 
 tks_status tks_spike_get_token(tks_spike *spike, tks_bytes request, int64_t held_until_ms,
-                               tks_op **out, tks_error *err) {
+                               tks_bytes given, tks_op **out, tks_error *err) {
     *out = NULL;
     tksp_spike_op *self = (tksp_spike_op *)tksp_op_new(sizeof *self, &spike_kind, TKS_IDEMPOTENT);
     if (self == NULL) return tks_fail_memory(err);
@@ -132,6 +132,7 @@ tks_status tks_spike_get_token(tks_spike *spike, tks_bytes request, int64_t held
     tks_buf_init(&self->body, 64 * 1024);
     self->redis = spike->options.redis_key.size > 0;
     self->held_until_ms = held_until_ms;
+    self->given = tksp_arena_dup(&self->base.arena, given);
     tks_status status = tksp_spike_asked_init(spike, request, &self->base.arena, &self->asked, err);
     if (status == TKS_OK) status = try_body(self, err);
     if (status == TKS_OK && name_keys(self) != TKS_OK) status = tks_fail_memory(err);

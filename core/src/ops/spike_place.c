@@ -19,7 +19,7 @@ static tks_bytes digest(tksp_arena *arena, const tks_bytes *fields, size_t count
 /* All that makes one request another: what is asked, and of whom. */
 static tks_bytes digest_request(const tks_spike_options *o, const tksp_spike_asked *asked,
                                 tksp_arena *arena) {
-    size_t count = 4 + 2 * asked->count, n = 0;
+    size_t count = 6 + 2 * (asked->count + o->header_count), n = 0;
     tks_bytes *fields = tksp_arena_alloc(arena, count * sizeof *fields);
     if (fields == NULL) return tks_bytes_of(NULL, 0);
     fields[n++] = o->token_url;
@@ -30,6 +30,12 @@ static tks_bytes digest_request(const tks_spike_options *o, const tksp_spike_ask
         fields[n++] = asked->parameters[i].name;
         fields[n++] = asked->parameters[i].value;
     }
+    fields[n++] = TKS_LITERAL("\0headers"); /* no parameter is called so */
+    for (size_t i = 0; i < o->header_count; i++) {
+        fields[n++] = o->headers[i].name;
+        fields[n++] = o->headers[i].value;
+    }
+    fields[n++] = o->binding;
     return digest(arena, fields, n);
 }
 

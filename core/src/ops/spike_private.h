@@ -70,6 +70,8 @@ tksp_lifetime tksp_spike_lifetime(const tks_spike *spike, int64_t issued_ms, int
 
 /* ---- spike_place.c ---- */
 
+enum { TKSP_SPIKE_HEADERS_MAX = 32 }; /* further ones of a token request */
+
 enum { TKSP_SPIKE_TAIL = 32 }; /* characters at a token's end, by which a claim names it */
 
 /* Where the tokens of one request are. */

@@ -188,7 +188,8 @@ tks_status tksp_spike_asked_init(const tks_spike *spike, tks_bytes request, tksp
         if (!is_sent(out, o->parameters[i].name)) out->parameters[out->count++] = o->parameters[i];
     }
     out->is_plain = !o->opaque && r.audience.size > 0 && scope.size == 0 && resource_count == 0 &&
-                    o->parameter_count == 0 && o->expect_audience.size == 0 && !o->any_audience &&
+                    o->parameter_count == 0 && o->header_count == 0 && o->binding.size == 0 &&
+                    o->expect_audience.size == 0 && !o->any_audience &&
                     o->audience_parameter == TKS_AUDIENCE_AS_AUDIENCE;
     return TKS_OK;
 }

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Callable
@@ -49,6 +51,9 @@ class Spike(tokenstore.Spike, AsyncClosing):
     __doc__ = tokenstore.Spike.__doc__
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._function: Any = None
+        self._asked = threading.local()  # a thread's loop while it fetches
+        self._renewals: set[asyncio.Task[None]] = set()
         super().__init__(*args, **kwargs)
         del self.__dict__["get_token"], self.__dict__["getToken"]  # the blocking ones
         self._fetching: dict[tuple[object, ...], _Fetch] = {}
@@ -61,6 +66,31 @@ class Spike(tokenstore.Spike, AsyncClosing):
         ):  # a forked child has none of the parent's
             self._threads = (pid, ThreadPoolExecutor(_THREADS, "tokenstore-spike"))
         return asyncio.get_running_loop().run_in_executor(self._threads[1], function, *args)
+
+    def _asking(self, function: Any) -> Any:
+        self._function = function
+        return None if function is None else self._ask_in_loop
+
+    def _ask_in_loop(self) -> Text:
+        """Called by the thread that fetches: the function runs in the loop of those who wait."""
+        return asyncio.run_coroutine_threadsafe(self._ask(), self._asked.loop).result()
+
+    async def _ask(self) -> Any:
+        given = self._function()
+        return await given if inspect.isawaitable(given) else given
+
+    def _get_in(self, loop: asyncio.AbstractEventLoop, *args: Any, **kwargs: Any) -> str:
+        self._asked.loop = loop
+        return self._core.get(*args, **kwargs)
+
+    async def _renew(self, audience: Any, scope: Any, resource: Any) -> None:
+        try:
+            self._core.renew(await self._ask(), audience, scope, resource)
+        except Exception as error:
+            kind = type(error).__name__  # its message may hold what it was about
+            self._log(
+                "w", f"not renewed: the client's secret or assertion could not be had: {kind}"
+            )
 
     async def get_token(
         self,
@@ -82,13 +112,17 @@ class Spike(tokenstore.Spike, AsyncClosing):
         if seconds is not None and not 0.001 <= seconds <= 315360000:
             raise DataError("timeout must be between 0.001 and 315360000 seconds")
         token = self._core.peek(audience, scope, resource)
-        if token is not None:
-            return token
         loop = asyncio.get_running_loop()
+        if token is not None:
+            if self._function is not None and self._core.wants(audience, scope, resource):
+                renewal = loop.create_task(self._renew(audience, scope, resource))
+                self._renewals.add(renewal)
+                renewal.add_done_callback(self._renewals.discard)
+            return token
         key = (loop, audience, _one(scope), _one(resource))
         fetch = self._fetching.get(key)
         if fetch is None:
-            get = functools.partial(self._core.get, audience, scope=scope, resource=resource)
+            get = functools.partial(self._get_in, loop, audience, scope=scope, resource=resource)
             fetch = self._fetching[key] = _Fetch(self._in_a_thread(get))
             fetch.future.add_done_callback(lambda _: self._forget(key, fetch))
         fetch.waiting += 1
