@@ -13,7 +13,7 @@
 /* What the caller gets, and where its bytes are. */
 typedef struct answer {
     tks_http_response response; /* first: this is what the caller holds */
-    tks_buf content_type, retry_after, body;
+    tks_buf content_type, retry_after, cache_control, body;
 } answer;
 
 /* What of the answer has come. Header lines after the head are trailers. */
@@ -37,6 +37,7 @@ static answer *new_answer(size_t max_body) {
     if (a != NULL) {
         tks_buf_init(&a->content_type, TKSP_HTTP_HEADERS_MAX);
         tks_buf_init(&a->retry_after, TKSP_HTTP_HEADERS_MAX);
+        tks_buf_init(&a->cache_control, TKSP_HTTP_HEADERS_MAX);
         tks_buf_init(&a->body, max_body);
     }
     return a;
@@ -49,6 +50,7 @@ void tks_http_response_free(tks_http_response *response) {
     }
     tks_buf_wipe(&a->content_type);
     tks_buf_wipe(&a->retry_after);
+    tks_buf_wipe(&a->cache_control);
     tks_buf_wipe(&a->body);
     free(a);
 }
@@ -75,6 +77,7 @@ static size_t take_header(char *data, size_t one, size_t size, void *context) {
         x->part = HEAD;
         tks_buf_reset(&x->answer->content_type);
         tks_buf_reset(&x->answer->retry_after);
+        tks_buf_reset(&x->answer->cache_control);
         return line.size;
     }
     if (x->part == HEAD && (line.data[0] == '\r' || line.data[0] == '\n')) {
@@ -95,6 +98,8 @@ static size_t take_header(char *data, size_t one, size_t size, void *context) {
         kept = keep(x, &x->answer->content_type, value);
     } else if (tksp_http_name_is(name, "Retry-After")) {
         kept = keep(x, &x->answer->retry_after, value);
+    } else if (tksp_http_name_is(name, "Cache-Control")) {
+        kept = keep(x, &x->answer->cache_control, value);
     }
     return kept ? line.size : 0;
 }
@@ -258,6 +263,7 @@ static void give(exchange *x, tks_http_response **out) {
     answer *a = x->answer;
     a->response.content_type = tks_buf_bytes(&a->content_type);
     a->response.retry_after = tks_buf_bytes(&a->retry_after);
+    a->response.cache_control = tks_buf_bytes(&a->cache_control);
     a->response.body = tks_buf_bytes(&a->body);
     *out = &a->response;
     x->answer = NULL;

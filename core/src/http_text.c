@@ -125,6 +125,7 @@ bool tksp_http_media_type_is(tks_bytes value, const char *type) {
 
 enum { YEAR_MAX = 9999, SECONDS_A_DAY = 86400, DAYS_TO_1970 = 719468 };
 
+#define YEAR_S    INT64_C(31536000)                          /* of 365 days */
 #define WINDOW_MS (INT64_C(50) * 36525 * SECONDS_A_DAY * 10) /* fifty years */
 
 static const char *const SHORT_DAYS[] = {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", NULL};
@@ -297,5 +298,95 @@ bool tksp_http_retry_after(tks_bytes value, int64_t now_ms, int64_t *out_ms) {
         wait = at > now_ms ? at - now_ms : 0;
     }
     *out_ms = wait < TKSP_RETRY_AFTER_MAX_MS ? wait : TKSP_RETRY_AFTER_MAX_MS;
+    return true;
+}
+
+/* ---- Cache-Control ----------------------------------------------------------------------------- */
+
+/* The directive at the beginning of `rest`, which is stepped over with the comma; false: there is none. */
+static bool next_directive(tks_bytes *rest, tks_bytes *name_out, tks_bytes *value_out) {
+    if (rest->size == 0) {
+        return false;
+    }
+    const char *comma = memchr(rest->data, ',', rest->size);
+    size_t size = comma != NULL ? (size_t)(comma - rest->data) : rest->size;
+    tks_bytes whole = tks_bytes_of(rest->data, size);
+    *rest = tks_bytes_of(rest->data + size, rest->size - size);
+    if (comma != NULL) {
+        *rest = tks_bytes_of(rest->data + 1, rest->size - 1);
+    }
+    const char *equals = size > 0 ? memchr(whole.data, '=', size) : NULL;
+    size_t before = equals != NULL ? (size_t)(equals - whole.data) : size;
+    *name_out = tksp_http_trim(tks_bytes_of(whole.data, before));
+    *value_out = equals != NULL ? tksp_http_trim(tks_bytes_of(equals + 1, size - before - 1))
+                                : tks_bytes_of(NULL, 0);
+    return true;
+}
+
+/* Digits, in quotes or without, as RFC 9111 (5.2) has readers take them. */
+static bool read_seconds(tks_bytes text, int64_t *out_s) {
+    if (text.size >= 2 && text.data[0] == '"' && text.data[text.size - 1] == '"') {
+        text = tks_bytes_of(text.data + 1, text.size - 2);
+    }
+    *out_s = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        if (!is_digit(text.data[i])) {
+            return false;
+        }
+        *out_s = *out_s * 10 + (text.data[i] - '0');
+        *out_s = *out_s < YEAR_S ? *out_s : YEAR_S;
+    }
+    return text.size > 0;
+}
+
+bool tksp_http_max_age(tks_bytes cache_control, int64_t *out_s) {
+    tks_bytes directive, value;
+    bool found = false;
+    *out_s = 0;
+    while (next_directive(&cache_control, &directive, &value)) {
+        int64_t seconds;
+        if (tksp_http_name_is(directive, "no-store") || tksp_http_name_is(directive, "no-cache")) {
+            *out_s = 0;
+            return true;
+        }
+        if (!found && tksp_http_name_is(directive, "max-age") && read_seconds(value, &seconds)) {
+            *out_s = seconds;
+            found = true;
+        }
+    }
+    return found;
+}
+
+/* ---- who may do without TLS ---------------------------------------------------------------------- */
+
+bool tksp_http_is_safe_url(tks_bytes url) {
+    static const char http[] = "http://";
+    size_t size = sizeof http - 1, end;
+    if (url.size < size || memcmp(url.data, http, size) != 0) {
+        return tksp_http_is_url(url);
+    }
+    tks_bytes host = tks_bytes_of(url.data + size, url.size - size);
+    for (end = 0; end < host.size && strchr("/?#", host.data[end]) == NULL; end++) {
+    }
+    host.size = end;
+    if (host.size >= 5 && memcmp(host.data, "[::1]", 5) == 0) {
+        return host.size == 5 || host.data[5] == ':';
+    }
+    for (end = 0; end < host.size && host.data[end] != ':'; end++) {
+    }
+    for (size_t i = end; i < host.size; i++) { /* a port is digits: no '@' hides behind it */
+        if (i > end && !is_digit(host.data[i])) {
+            return false;
+        }
+    }
+    host.size = end;
+    if (host.size < 4 || memcmp(host.data, "127.", 4) != 0) {
+        return tksp_http_name_is(host, "localhost");
+    }
+    for (size_t i = 0; i < host.size; i++) {
+        if (!is_digit(host.data[i]) && host.data[i] != '.') {
+            return false;
+        }
+    }
     return true;
 }

@@ -53,4 +53,11 @@ bool tksp_http_media_type_is(tks_bytes value, const char *type);
  * TKSP_RETRY_AFTER_MAX_MS. False where the value is neither. */
 bool tksp_http_retry_after(tks_bytes value, int64_t now_ms, int64_t *out_ms);
 
+/* How long an answer with this Cache-Control (RFC 9111, 5.2.2) is fresh: its max-age in seconds, 0 for no-store and
+ * no-cache, at most a year. False where it says nothing of that. */
+bool tksp_http_max_age(tks_bytes cache_control, int64_t *out_s);
+
+/* Is it a URL of https, or of http at this very host: localhost, 127.0.0.0/8 or [::1]? */
+bool tksp_http_is_safe_url(tks_bytes url);
+
 #endif

@@ -204,3 +204,67 @@ TEST(http_retry_after_refuses_what_is_neither) {
     int64_t wait;
     CHECK(!tksp_http_retry_after(TKS_LITERAL("1\0"), 0, &wait));
 }
+
+TEST(http_max_age) {
+    static const struct {
+        const char *text;
+        bool found;
+        int64_t seconds;
+    } cases[] = {
+        {"max-age=60", true, 60},
+        {"public, max-age=300, must-revalidate", true, 300},
+        {"Max-Age = \"5\"", true, 5},
+        {"max-age=60, max-age=5", true, 60},
+        {"max-age=60,no-cache", true, 0},
+        {"no-store", true, 0},
+        {"NO-STORE, max-age=1", true, 0},
+        {"max-age=0", true, 0},
+        {"max-age=99999999999999999999999999", true, 31536000},
+        {"s-maxage=60", false, 0},
+        {"x-max-age=60", false, 0},
+        {"max-age", false, 0},
+        {"max-age=", false, 0},
+        {"max-age=-5", false, 0},
+        {"max-age=6x", false, 0},
+        {"max-age=\"", false, 0},
+        {"public", false, 0},
+        {",,=,", false, 0},
+        {"", false, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t seconds = -1;
+        test_context("%s", cases[i].text);
+        CHECK(tksp_http_max_age(test_bytes(cases[i].text), &seconds) == cases[i].found);
+        CHECK_INT(seconds, cases[i].seconds);
+    }
+}
+
+TEST(http_safe_urls) {
+    static const char *const safe[] = {
+        "https://a",          "https://a:1/b?c",      "http://localhost",
+        "http://LOCALHOST/a", "http://127.0.0.1:80/", "http://127.1.2.3?x",
+        "http://[::1]:80/",   "http://[::1]",         "http://127.0.0.1#x"};
+    static const char *const unsafe[] = {"http://a",
+                                         "http://127.0.0.1.a/",
+                                         "http://localhost.a",
+                                         "http://localhost:80@a/",
+                                         "http://127.0.0.1@a",
+                                         "http://[::1].a",
+                                         "http://[::2]",
+                                         "http://127a/",
+                                         "http://",
+                                         "ftp://localhost",
+                                         "https://",
+                                         "",
+                                         "HTTP://localhost",
+                                         "http://localhost\\@a",
+                                         "http://[::1]a"};
+    for (size_t i = 0; i < sizeof safe / sizeof safe[0]; i++) {
+        test_context("%s", safe[i]);
+        CHECK(tksp_http_is_safe_url(test_bytes(safe[i])));
+    }
+    for (size_t i = 0; i < sizeof unsafe / sizeof unsafe[0]; i++) {
+        test_context("%s", unsafe[i]);
+        CHECK(!tksp_http_is_safe_url(test_bytes(unsafe[i])));
+    }
+}

@@ -47,6 +47,7 @@ typedef enum tksp_py_name {
     X(jwt_sessions)                                                                                \
     X(key)                                                                                         \
     X(keyset)                                                                                      \
+    X(remote_keys)                                                                                 \
     X(spike)                                                                                       \
     X(session_events)                                                                              \
     X(call)                                                                                        \
@@ -280,10 +281,26 @@ bool tksp_py_algorithm_add(const tksp_py_state *state, PyObject *name, uint32_t 
 PyObject *tksp_py_key_load(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *tksp_py_keyset_load(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *tksp_py_keyset_keys(PyObject *module, PyObject *const *args, Py_ssize_t count);
+/* The keys of a set as a list of `cls`, a class below Key. */
+PyObject *tksp_py_key_list(const tksp_py_state *state, PyObject *cls, const tks_keyset *set);
 PyObject *tksp_py_key_to_jwk(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *tksp_py_key_thumbprint(PyObject *module, PyObject *object);
 PyObject *tksp_py_jwt_header(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *tksp_py_jwt_decode(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *tksp_py_jwt_encode(PyObject *module, PyObject *const *args, Py_ssize_t count);
+
+/* ---- remote_keys.c --------------------------------------------------------------------------- */
+
+/* May decode wait for this set's keys? False with a TypeError. */
+bool tksp_py_remote_keys_may_wait(PyObject *object);
+
+/* As tks_remote_keys_get, of a RemoteKeySet; false with an exception. *out may be NULL where that gives NULL. */
+bool tksp_py_remote_keys_get(const tksp_py_state *state, PyObject *object, uint64_t seen,
+                             bool *pending, tks_keyset **out, uint64_t *version);
+void tksp_py_remote_keys_helped(PyObject *object);
+
+PyObject *tksp_py_remote_keys_open(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *tksp_py_remote_keys_list(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *tksp_py_remote_keys_close(PyObject *module, PyObject *object);
 
 #endif

@@ -148,8 +148,71 @@ static bool get_flag(PyObject *arg, const char *name) {
     return false;
 }
 
+/* One try. With public-key cryptography the GIL is let go of. */
+static tks_status decode_with(tks_bytes token, tks_key *const *keys, size_t count, bool public,
+                              const tks_jwt_policy *policy, tks_jwt *out, tks_error *err) {
+    PyThreadState *thread = public ? PyEval_SaveThread() : NULL;
+    tks_status status = tks_jwt_decode(token, keys, count, policy, out, err);
+    if (thread != NULL) PyEval_RestoreThread(thread);
+    return status;
+}
+
+/* The claims, or the exception. */
+static PyObject *finish_decode(const tksp_py_state *state, const tks_jwt_policy *policy,
+                               tks_status status, tks_jwt *jwt, const tks_error *err) {
+    PyObject *result = status == TKS_OK ? result_of(state, jwt, !policy->claims_only)
+                                        : tksp_py_raise(state, status, err);
+    tks_jwt_clear(jwt);
+    return result;
+}
+
+/* The same with the keys at a URL. `seen`: None, to wait; or a version of theirs, 0 at first: an int comes back where
+ * newer keys are being fetched, which is what to call again with. */
+static PyObject *decode_remote(const tksp_py_state *state, PyObject *keys, PyObject *seen_arg,
+                               PyObject *now, tks_bytes token, tks_jwt_policy *policy) {
+    bool wait = seen_arg == Py_None, pending = false, newer = false;
+    bool *const pending_at = wait ? NULL : &pending;
+    unsigned long long seen = wait ? 0 : PyLong_AsUnsignedLongLong(seen_arg);
+    tks_keyset *set = NULL;
+    uint64_t version = 0;
+    PyObject *result = NULL;
+
+    if (PyErr_Occurred() || (wait && !tksp_py_remote_keys_may_wait(keys))) return NULL;
+    if (seen != 0) {
+        if (!tksp_py_remote_keys_get(state, keys, seen, pending_at, &set, &version)) return NULL;
+        newer = set != NULL;
+    }
+    while (!pending) {
+        tks_error err = TKS_ERROR_INIT;
+        tks_keyset *next = NULL;
+        tks_key *const *list;
+        tks_jwt jwt;
+        if (set == NULL &&
+            (!tksp_py_remote_keys_get(state, keys, 0, pending_at, &set, &version) || set == NULL))
+            break;
+        size_t count = tks_keyset_get_keys(set, &list);
+        tks_status status = decode_with(token, list, count, true, policy, &jwt, &err);
+        if (status == TKS_OK && newer) tksp_py_remote_keys_helped(keys);
+        if (status != TKS_OK && jwt.key_unknown && !newer && version != seen) {
+            seen = version;
+            if (!tksp_py_remote_keys_get(state, keys, seen, pending_at, &next, &version) || pending)
+                break;
+        }
+        if (next == NULL) {
+            result = finish_decode(state, policy, status, &jwt, &err);
+            break;
+        }
+        newer = true;
+        tks_keyset_free(set);
+        set = next;
+        if (!get_now(state, now, &policy->now)) break; /* some time has passed */
+    }
+    tks_keyset_free(set);
+    return pending ? PyLong_FromUnsignedLongLong(seen) : result;
+}
+
 /* jwt_decode(token, key, algorithms, audience, issuer, leeway, require, now, typ, max_size, complete,
- * any_audience, verify_exp): both bool */
+ * any_audience, verify_exp, seen): two bools, and for keys at a URL what decode_remote says */
 PyObject *tksp_py_jwt_decode(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     const tksp_py_state *state = PyModule_GetState(module);
     held keys = {0}, audiences = {0}, issuers = {0}, required = {0};
@@ -160,10 +223,11 @@ PyObject *tksp_py_jwt_decode(PyObject *module, PyObject *const *args, Py_ssize_t
     tks_key *one = NULL;
     PyObject *result = NULL;
     bool public = false;
+    bool remote = count > 1 && PyObject_TypeCheck(args[1], state->remote_keys_type);
     tks_jwt jwt;
 
-    if (!tksp_py_arity("jwt_decode", count, 13) || !get_token(state, args[0], &texts[0]) ||
-        !get_keys(state, args[1], &one, &keys, &list, &public) ||
+    if (!tksp_py_arity("jwt_decode", count, 14) || !get_token(state, args[0], &texts[0]) ||
+        !(remote || get_keys(state, args[1], &one, &keys, &list, &public)) ||
         !get_algorithms(state, args[2], &policy.algorithms) ||
         !get_texts(state, args[3], "audience", false, &audiences) ||
         !get_texts(state, args[4], "issuer", false, &issuers) ||
@@ -183,14 +247,13 @@ PyObject *tksp_py_jwt_decode(PyObject *module, PyObject *const *args, Py_ssize_t
     policy.required_count = required.count;
     policy.typ = texts[1].bytes;
     policy.claims_only = args[10] != Py_True;
-    PyThreadState *thread = public ? PyEval_SaveThread() : NULL;
-    tks_status status = tks_jwt_decode(texts[0].bytes, list, keys.count, &policy, &jwt, &err);
-    if (thread != NULL) PyEval_RestoreThread(thread);
-    if (status == TKS_OK)
-        result = result_of(state, &jwt, !policy.claims_only);
-    else
-        tksp_py_raise(state, status, &err);
-    tks_jwt_clear(&jwt);
+    if (remote) {
+        result = decode_remote(state, args[1], args[13], args[7], texts[0].bytes, &policy);
+    } else {
+        tks_status status =
+            decode_with(texts[0].bytes, list, keys.count, public, &policy, &jwt, &err);
+        result = finish_decode(state, &policy, status, &jwt, &err);
+    }
 cleanup:
     tksp_py_text_clear(texts, 2);
     held_clear(&keys);

@@ -286,24 +286,26 @@ cleanup:
     return (PyObject *)self;
 }
 
-/* keyset_keys(keyset, class) -> list of Key */
-PyObject *tksp_py_keyset_keys(PyObject *module, PyObject *const *args, Py_ssize_t count) {
-    const tksp_py_state *state = PyModule_GetState(module);
+PyObject *tksp_py_key_list(const tksp_py_state *state, PyObject *cls, const tks_keyset *set) {
     tks_key *const *keys;
-    PyObject *list = NULL;
-
-    if (!tksp_py_arity("keyset_keys", count, 2) || !check_class(args[1], state->key_type))
-        return NULL;
-    if (!PyObject_TypeCheck(args[0], state->keyset_type))
-        return PyErr_Format(PyExc_TypeError, "a KeySet is needed");
-    size_t size = tks_keyset_get_keys(((keyset_object *)args[0])->set, &keys);
-    list = PyList_New((Py_ssize_t)size);
+    if (!check_class(cls, state->key_type)) return NULL;
+    size_t size = tks_keyset_get_keys(set, &keys);
+    PyObject *list = PyList_New((Py_ssize_t)size);
     for (size_t i = 0; list != NULL && i < size; i++) {
-        PyObject *key = wrap_key(args[1], tks_key_ref(keys[i]));
+        PyObject *key = wrap_key(cls, tks_key_ref(keys[i]));
         if (key == NULL)
             Py_CLEAR(list);
         else
             PyList_SetItem(list, (Py_ssize_t)i, key);
     }
     return list;
+}
+
+/* keyset_keys(keyset, class) -> list of Key */
+PyObject *tksp_py_keyset_keys(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    const tksp_py_state *state = PyModule_GetState(module);
+    if (!tksp_py_arity("keyset_keys", count, 2)) return NULL;
+    if (!PyObject_TypeCheck(args[0], state->keyset_type))
+        return PyErr_Format(PyExc_TypeError, "a KeySet is needed");
+    return tksp_py_key_list(state, args[1], ((keyset_object *)args[0])->set);
 }

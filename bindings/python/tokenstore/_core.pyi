@@ -307,7 +307,11 @@ class KeySet:
     def skipped(self) -> int: ...
     def __len__(self) -> int: ...
 
+@disjoint_base
+class RemoteKeySet: ...
+
 _Key = TypeVar("_Key", bound=Key)
+_RemoteKeySet = TypeVar("_RemoteKeySet", bound=RemoteKeySet)
 _KeySet = TypeVar("_KeySet", bound=KeySet)
 
 def key_load(
@@ -319,6 +323,25 @@ def key_load(
     password: Any,
     /,
 ) -> _Key: ...
+def remote_keys_open(
+    cls: type[_RemoteKeySet],
+    /,
+    *,
+    log: Callable[[str, str], object],
+    url: bytes,
+    ca: bytes | None,
+    cert: bytes | None,
+    key: bytes | None,
+    proxy: bytes | None,
+    insecure: bool,
+    nonblocking: bool,
+    max_age_ms: int,
+    max_stale_ms: int,
+    interval_ms: int,
+    timeout_ms: int,
+) -> _RemoteKeySet: ...
+def remote_keys_list(keys: RemoteKeySet, cls: type[_Key], wait: bool, /) -> list[_Key] | None: ...
+def remote_keys_close(keys: RemoteKeySet, /) -> None: ...
 def key_to_jwk(key: Key, private: bool, /) -> dict[str, str]: ...
 def key_thumbprint(key: Key, /) -> str: ...
 def keyset_load(cls: type[_KeySet], value: Any, /) -> _KeySet: ...
@@ -338,6 +361,7 @@ def jwt_decode(
     complete: bool,
     any_audience: bool,
     verify_exp: bool,
+    seen: int | None,
     /,
 ) -> Any: ...
 def jwt_encode(

@@ -6,8 +6,9 @@ INFO: tried again. WARNING: the connections to a server were given up.
 from __future__ import annotations
 
 import logging
+from typing import Protocol
 
-__all__ = ["notes"]
+__all__ = ["Logger", "logger_of", "notes", "write"]
 
 _log = logging.getLogger("tokenstore")
 
@@ -18,3 +19,30 @@ def notes(url: str, lines: list[tuple[str, str]]) -> None:
         number = logging.WARNING if level == "w" else logging.INFO
         if _log.isEnabledFor(number):
             _log.log(number, "%s", text if url in text else f"{url}: {text}")
+
+
+class Logger(Protocol):
+    """What is asked of a logger; :class:`logging.Logger` is one."""
+
+    def info(self, msg: str, /) -> object: ...
+    def warning(self, msg: str, /) -> object: ...
+
+
+def logger_of(logger: Logger | None, name: str) -> Logger:
+    """The logger that was given, or the one of that name."""
+    if logger is None:
+        return logging.getLogger(name)
+    for method in ("info", "warning"):
+        if not callable(getattr(logger, method, None)):
+            raise TypeError(
+                f"logger must have info and warning: {type(logger).__name__} has no {method}"
+            )
+    return logger
+
+
+def write(logger: Logger, level: str, text: str) -> None:
+    """One note of the core's: "w" is a warning."""
+    if level == "w":
+        logger.warning(text)
+    else:
+        logger.info(text)

@@ -3,9 +3,8 @@ its place, so that one message names them all."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from tokenstore import _options
 from tokenstore.client import BaseClient, Client
@@ -17,13 +16,6 @@ if TYPE_CHECKING:
 
 _KEY_SIZE = 1 << 20
 _RETRY = {"retries": 3, "factor": 2.0, "min": 0.1, "max": 1.0, "total": 10.0}
-
-
-class Logger(Protocol):
-    """What is asked of a logger; :class:`logging.Logger` is one."""
-
-    def info(self, msg: str, /) -> object: ...
-    def warning(self, msg: str, /) -> object: ...
 
 
 class Given:
@@ -100,17 +92,6 @@ def key_of(given: Any, faults: list[str]) -> Key | None:
     except ConfigurationError as error:
         faults.append(f"client_key: {error}")
         return None
-
-
-def logger_of(logger: Logger | None) -> Logger:
-    if logger is None:
-        return logging.getLogger("tokenstore.spike")
-    for name in ("info", "warning"):
-        if not callable(getattr(logger, name, None)):
-            raise TypeError(
-                f"logger must have info and warning: {type(logger).__name__} has no {name}"
-            )
-    return logger
 
 
 def client_of(redis: Any, faults: list[str]) -> Any:

@@ -19,12 +19,15 @@ says of itself only chooses among those. RFC 8725 holds throughout: see ``docs/j
 from __future__ import annotations
 
 import enum
+import functools
+import os
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, Union
 
-from tokenstore import _core
-from tokenstore._types import Presented, Text
+from tokenstore import _core, _log, _options
+from tokenstore._closing import Closing
+from tokenstore._types import Duration, Presented, Text
 from tokenstore.errors import ConfigurationError, DataError, ExpiredTokenError, InvalidTokenError
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ __all__ = [
     "InvalidTokenError",
     "Key",
     "KeySet",
+    "RemoteKeySet",
     "decode",
     "decode_complete",
     "encode",
@@ -125,6 +129,11 @@ class KeySet(_core.KeySet):
         """The keys of a JWKS, as a dict or as its JSON."""
         return _core.keyset_load(cls, jwks)
 
+    @classmethod
+    def from_url(cls, url: str, **options: Any) -> RemoteKeySet:
+        """The keys that a server publishes at ``url``: see :class:`RemoteKeySet`."""
+        return open_remote(RemoteKeySet, False, url, **options)
+
     def __iter__(self) -> Iterator[Key]:
         return iter(_core.keyset_keys(self, Key))
 
@@ -141,7 +150,112 @@ class KeySet(_core.KeySet):
         raise TypeError("a KeySet is not pickled: hand its JWKS over instead")
 
 
-Keys = Union[Key, KeySet, "list[Key]", "tuple[Key, ...]"]
+class RemoteKeySet(_core.RemoteKeySet, Closing):
+    """The public keys that a server publishes at a URL, a JWKS or PEM; fetched when they are first needed.
+
+    Made by ``KeySet.from_url(url, …)``, and given to ``decode`` like any key set. It may be shared by threads.
+
+    ``max_age=600``
+        seconds after which they are fetched again, in the background, while the old ones are used; the server's
+        ``Cache-Control: max-age`` may say less
+    ``max_stale=3600``
+        how much longer the old ones are used while the server cannot be reached. It is logged
+    ``min_interval=10``
+        seconds between two fetches for tokens whose key is unknown, unless the last one helped
+    ``timeout=5``
+        seconds that a fetch may take
+    ``ca``, ``cert``, ``key``, ``proxy``, ``verify=True``
+        as of :class:`tokenstore.Spike`. http is for this very host alone, unless ``verify`` is False
+    ``logger``
+        one with ``info`` and ``warning``; else ``logging.getLogger("tokenstore.jwt")``
+
+    Only public keys count: a secret or a private key that anybody can read signs nothing. Where no keys can be
+    had, ``decode`` raises ConnectionError, TimeoutError or DataError, which says nothing of the token.
+    """
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[Key]:
+        """The keys of the moment, fetched where there are none."""
+        return iter(_core.remote_keys_list(self, Key, True) or ())
+
+    def close(self) -> None:
+        """End a fetch under way; ``decode`` raises from now on. Twice is fine."""
+        _core.remote_keys_close(self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    def __copy__(self) -> Self:
+        return self  # it has what cannot be there twice
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a RemoteKeySet is not pickled: hand its URL over instead")
+
+
+def _ms(name: str, given: Duration) -> int:
+    """What is no number of seconds is for the core to refuse, as -1."""
+    value = _options.seconds(name, given)
+    if value is None:
+        raise TypeError(f"{name} must be seconds or a timedelta, not NoneType")
+    return round(value * 1000) if 0 <= value <= 1e10 else -1
+
+
+def _path(name: str, given: Any) -> bytes | None:
+    value = _options.path(name, given)
+    if value is not None and "\0" in value:
+        raise ConfigurationError(f"{name} holds a NUL")
+    return None if value is None else os.fsencode(value)
+
+
+_Remote = TypeVar("_Remote", bound=_core.RemoteKeySet)
+
+
+def open_remote(
+    cls: type[_Remote],
+    nonblocking: bool,
+    url: str,
+    *,
+    max_age: Duration = 600,
+    max_stale: Duration = 3600,
+    min_interval: Duration = 10,
+    timeout: Duration = 5,
+    ca: str | os.PathLike[str] | None = None,
+    cert: str | os.PathLike[str] | None = None,
+    key: str | os.PathLike[str] | None = None,
+    proxy: str | None = None,
+    verify: bool = True,
+    logger: _log.Logger | None = None,
+) -> _Remote:
+    """Private: what ``from_url`` of both modules does."""
+    text = _options.text("url", url)
+    if text is None:
+        raise TypeError("url must be str, not NoneType")
+    chosen = _log.logger_of(logger, "tokenstore.jwt")
+    keys = _core.remote_keys_open(
+        cls,
+        log=functools.partial(_log.write, chosen),
+        url=text.encode("utf-8", "surrogateescape"),
+        ca=_path("ca", ca),
+        cert=_path("cert", cert),
+        key=_path("key", key),
+        proxy=_path("proxy", proxy),
+        insecure=not _options.flag("verify", verify),
+        nonblocking=nonblocking,
+        max_age_ms=_ms("max_age", max_age),
+        max_stale_ms=_ms("max_stale", max_stale),
+        interval_ms=_ms("min_interval", min_interval),
+        timeout_ms=_ms("timeout", timeout),
+    )
+    if not verify:
+        chosen.warning("the server of the keys is not verified: whoever is in between can give others")
+    return keys
+
+
+Keys = Union[Key, KeySet, RemoteKeySet, "list[Key]", "tuple[Key, ...]"]
 Seconds = Union[float, timedelta]
 
 
@@ -180,7 +294,7 @@ def decode(
 ) -> dict[str, Any]:
     """The claims of a token that is good.
 
-    ``token``: what a client presented; None, or anything else that is no text, is no good token. ``key``: a Key, a KeySet or a list of Keys; those that fit the token's algorithm and kid are tried, 16
+    ``token``: what a client presented; None, or anything else that is no text, is no good token. ``key``: a Key, a KeySet (``KeySet.from_url`` too) or a list of Keys; those that fit the token's algorithm and kid are tried, 16
     at most. ``algorithms``: those that are wanted. ``audience``: the token's ``aud`` must name it, or one
     of them; without it a token that has an ``aud`` is refused, since it is meant for somebody.
     ``ANY`` stands for whoever it is meant for, and is for those who look at ``aud`` themselves.
@@ -206,6 +320,7 @@ def decode(
         False,
         audience is ANY,
         verify_exp,
+        None,
     )
     return claims
 
@@ -239,6 +354,7 @@ def decode_complete(
             True,
             audience is ANY,
             verify_exp,
+            None,
         )
     )
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from tokenstore import _core, _options
+from tokenstore import _core, _log, _options
 from tokenstore._closing import Closing
+from tokenstore._log import Logger as Logger
 from tokenstore._spike_options import (
     Given,
-    Logger,
     client_of,
     key_of,
-    logger_of,
     milliseconds,
     one_of,
     pairs,
@@ -205,7 +204,7 @@ class Spike(Closing):
             faults,
         )
         verify = _options.flag("verify", verify)
-        self._logger = logger_of(logger)
+        self._logger = _log.logger_of(logger, "tokenstore.spike")
         self._client = client_of(redis, faults)
         self._owns_client = isinstance(redis, str)
         self._url = url
@@ -321,10 +320,7 @@ class Spike(Closing):
             self._client.close()
 
     def _log(self, level: str, text: str) -> None:
-        if level == "w":
-            self._logger.warning(text)
-        else:
-            self._logger.info(text)
+        _log.write(self._logger, level, text)
 
     def __repr__(self) -> str:
         return f"<tokenstore.Spike at {self._url.split('@')[-1]}>"

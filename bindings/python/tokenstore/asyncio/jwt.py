@@ -1,0 +1,174 @@
+"""tokenstore.jwt without blocking: ``decode`` is awaited, since the keys of ``KeySet.from_url`` may have to be fetched.
+
+::
+
+    from tokenstore.asyncio import jwt
+
+    keys = jwt.KeySet.from_url("https://login.example/jwks.json")
+    claims = await jwt.decode(token, keys, algorithms=["RS256"], audience="api")
+
+A fetch is the core's, in a thread of its own; a task that waits for it looks for its end now and then, so it can be
+cancelled at any time, and belongs to no executor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from typing import Any, Callable
+
+from tokenstore import _core
+from tokenstore._closing import AsyncClosing
+from tokenstore._types import Presented, Text
+from tokenstore.jwt import (
+    ANY,
+    Audience,
+    ConfigurationError,
+    DataError,
+    Decoded,
+    ExpiredTokenError,
+    InvalidTokenError,
+    Key,
+    Keys,
+    Seconds,
+    encode,
+    get_unverified_header,
+    open_remote,
+)
+from tokenstore.jwt import KeySet as _KeySet
+from tokenstore.jwt import RemoteKeySet as _RemoteKeySet
+
+__all__ = [
+    "ANY",
+    "ConfigurationError",
+    "DataError",
+    "Decoded",
+    "ExpiredTokenError",
+    "InvalidTokenError",
+    "Key",
+    "KeySet",
+    "RemoteKeySet",
+    "decode",
+    "decode_complete",
+    "encode",
+    "get_unverified_header",
+]
+
+_FIRST, _LONGEST = 0.001, 0.02  # seconds between two looks
+
+
+class KeySet(_KeySet):
+    __doc__ = _KeySet.__doc__
+
+    __slots__ = ()
+
+    @classmethod
+    def from_url(cls, url: str, **options: Any) -> RemoteKeySet:  # type: ignore[override]
+        """The keys that a server publishes at ``url``: see :class:`RemoteKeySet`."""
+        return open_remote(RemoteKeySet, True, url, **options)
+
+
+class RemoteKeySet(_core.RemoteKeySet, AsyncClosing):
+    __doc__ = _RemoteKeySet.__doc__
+
+    __slots__ = ()
+
+    async def __aiter__(self) -> AsyncIterator[Key]:
+        """The keys of the moment, fetched where there are none."""
+        pause = _FIRST
+        while (keys := _core.remote_keys_list(self, Key, False)) is None:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST)
+        for key in keys:
+            yield key
+
+    async def aclose(self) -> None:
+        """End a fetch under way; ``decode`` raises from now on. Twice is fine."""
+        await asyncio.get_running_loop().run_in_executor(None, _core.remote_keys_close, self)
+
+    def __repr__(self) -> str:
+        return "<tokenstore.asyncio.jwt.RemoteKeySet>"
+
+    __copy__ = _RemoteKeySet.__copy__
+    __deepcopy__ = _RemoteKeySet.__deepcopy__
+    __reduce__ = _RemoteKeySet.__reduce__
+
+
+async def _decode(decode: Callable[[int], Any]) -> Any:
+    """What `decode(seen)` gives at last; an int says that newer keys are being fetched."""
+    seen, pause = 0, _FIRST
+    while isinstance(result := decode(seen), int):
+        seen = result
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LONGEST)
+    return result
+
+
+async def decode(
+    token: Presented,
+    key: Keys | RemoteKeySet,
+    algorithms: Collection[str],
+    audience: Audience = None,
+    issuer: Text | Collection[Text] | None = None,
+    leeway: Seconds = 0,
+    require: Collection[str] = (),
+    now: float | None = None,
+    typ: str | None = None,
+    max_size: int = 8192,
+    verify_exp: bool = True,
+) -> dict[str, Any]:
+    """As :func:`tokenstore.jwt.decode`. It waits only where keys must be fetched."""
+    claims: dict[str, Any] = await _decode(
+        lambda seen: _core.jwt_decode(
+            token,
+            key,
+            algorithms,
+            None if audience is ANY else audience,
+            issuer,
+            leeway,
+            require,
+            now,
+            typ,
+            max_size,
+            False,
+            audience is ANY,
+            verify_exp,
+            seen,
+        )
+    )
+    return claims
+
+
+async def decode_complete(
+    token: Presented,
+    key: Keys | RemoteKeySet,
+    algorithms: Collection[str],
+    audience: Audience = None,
+    issuer: Text | Collection[Text] | None = None,
+    leeway: Seconds = 0,
+    require: Collection[str] = (),
+    now: float | None = None,
+    typ: str | None = None,
+    max_size: int = 8192,
+    verify_exp: bool = True,
+) -> Decoded:
+    """As ``decode``, with the header: ``Decoded(header, claims)``."""
+    both = await _decode(
+        lambda seen: _core.jwt_decode(
+            token,
+            key,
+            algorithms,
+            None if audience is ANY else audience,
+            issuer,
+            leeway,
+            require,
+            now,
+            typ,
+            max_size,
+            True,
+            audience is ANY,
+            verify_exp,
+            seen,
+        )
+    )
+    return Decoded(*both)
