@@ -124,6 +124,22 @@ def test_aclose_ends_all_fetches() -> None:
         asyncio.run(main())
 
 
+def test_calls_after_aclose() -> None:
+    async def main() -> None:
+        s = tokenstore.asyncio.Spike(**options(server))
+        await s.get_token("a")
+        await s.aclose()
+        await s.aclose()
+        for _ in range(2):
+            for call in (s.get_token("a"), s.get_token("b"), s.invalidate("a", "t"), s.initialize()):
+                with pytest.raises(tokenstore.Error, match="^the client is closed$"):
+                    await call
+        await s.aclose()
+
+    with endpoint(lambda asked: granted()) as server:
+        asyncio.run(main())
+
+
 def test_a_fetch_that_nobody_waits_for_ends() -> None:
     """Else the loop's end would wait for it."""
 

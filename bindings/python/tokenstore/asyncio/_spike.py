@@ -168,6 +168,7 @@ class Spike(tokenstore.Spike, AsyncClosing):
         closer.shutdown(wait=False)
         if self._threads is not None and self._threads[0] == os.getpid():
             self._threads[1].shutdown(wait=False)
+            self._threads = None  # whoever comes later is told by a new one that this is closed
 
     getToken = get_token
     isInitialized = is_initialized
