@@ -14,21 +14,21 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
-from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc import jwt
+from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 
 from certs import CLIENT, LOCAL, SERVER, Authority, self_signed
 from servers import _die_with_parent, free_port
 from tokenstore.spike import ClientAuth
 
 HERE = Path(__file__).parent
-METHODS = tuple(
-    set(get_args(ClientAuth)) - {"client_assertion", "auto"}
-)  # which send what others send
+METHODS: tuple[str, ...] = get_args(ClientAuth)
 ALGORITHMS = (
     "RS256",
     "RS384",
@@ -106,6 +106,7 @@ class RealServer:
     def __init__(self, clients: dict[str, str] | None = None) -> None:
         """`clients`: further ones, of method basic, with their secrets."""
         self.port = free_port()
+        self.directory = Path(tempfile.mkdtemp(prefix="ts-oauth-"))
         self.more = clients or {}
         self.takes: dict[str, dict[str, Any]] = {}
         self.process: subprocess.Popen[str] | None = None
@@ -125,7 +126,7 @@ class RealServer:
 
     def options(self, method: str = "basic") -> dict[str, Any]:
         """Of Spike, for this server and a client with this method."""
-        return {
+        options = {
             "url": self.url,
             "token_url": self.url + self.token_path,
             "jwks_url": self.url + self.jwks_path,
@@ -134,6 +135,23 @@ class RealServer:
             "retry": {"retries": 0, "total": 10},
             **self.takes[method],
         }
+        if method == "client_assertion":
+            key = json.loads(self.takes["private_key_jwt"]["client_key"])
+            options["client_assertion_file"] = self.assertion(options["client_id"], key)
+        return options
+
+    def assertion(self, client: str, key: dict[str, Any]) -> str:
+        """The name of a file with a new one, as somebody else would make it: each is good once."""
+        now = int(time.time())
+        audience = self.url + self.token_path
+        claims = {"iss": client, "sub": client, "aud": audience, "iat": now, "exp": now + 60}
+        header = {"alg": key["alg"], "kid": key["kid"]}
+        text = jwt.encode(
+            header, {**claims, "jti": secrets.token_hex(8)}, JWKRegistry.import_key(key)
+        )
+        file = self.directory / secrets.token_hex(8)
+        file.write_text(text + "\n")
+        return str(file)
 
     def start(self) -> None:
         self.process = subprocess.Popen(
@@ -170,6 +188,7 @@ class RealServer:
 
     def remove(self) -> None:
         """Its files, when it has been stopped for the last time."""
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def rotate(self) -> None:
         """Starts it anew; it signs with other keys then."""
@@ -184,7 +203,16 @@ class RealServer:
 class OidcProvider(RealServer):
     name = "oidc-provider"
     command = ["node", "provider.mjs"]
-    methods = ("basic", "basic_raw", "post", "client_secret_jwt", "private_key_jwt", "none")
+    methods = (
+        "basic",
+        "basic_raw",
+        "post",
+        "client_secret_jwt",
+        "private_key_jwt",
+        "client_assertion",
+        "none",
+        "auto",
+    )
     lacks = {"tls": "a server that asks for certificates is another: OidcProviderOverTls"}
     algorithms = ALGORITHMS
     assertions = ("RS256", "PS256", "ES256", "EdDSA")
@@ -199,7 +227,9 @@ class OidcProvider(RealServer):
             "post": {"client_id": "post: /+%~", "client_secret": ODD},
             "client_secret_jwt": {"client_id": "secret: /+%~", "client_secret": ODD},
             "private_key_jwt": {"client_id": "key: /+%~", "client_key": json.dumps(self.client_keys["RS256"])},
+            "client_assertion": {"client_id": "assertion: /+%~"},
             "none": {"client_id": "public: /+%~"},
+            "auto": {"client_id": "auto: /+%~", "client_secret": ODD},
         }  # fmt: skip
 
     def config(self) -> dict[str, Any]:
@@ -207,24 +237,20 @@ class OidcProvider(RealServer):
             "basic": "client_secret_basic",
             "basic_raw": "client_secret_basic",
             "post": "client_secret_post",
+            "client_assertion": "private_key_jwt",
+            "auto": "client_secret_basic",
         }
-        clients: list[dict[str, Any]] = [
-            {
+        clients: list[dict[str, Any]] = []
+        for method, options in self.takes.items():
+            client = {
                 "client_id": options["client_id"],
                 "token_endpoint_auth_method": names.get(method, method),
-                **(
-                    {"client_secret": options["client_secret"]}
-                    if "client_secret" in options
-                    else {}
-                ),
-                **(
-                    {"jwks": {"keys": list(map(public, self.client_keys.values()))}}
-                    if "client_key" in options
-                    else {}
-                ),
             }
-            for method, options in self.takes.items()
-        ]
+            if client["token_endpoint_auth_method"] == "private_key_jwt":
+                client["jwks"] = {"keys": list(map(public, self.client_keys.values()))}
+            elif "client_secret" in options:
+                client["client_secret"] = options["client_secret"]
+            clients.append(client)
         clients += [
             {
                 "client_id": id,
@@ -255,7 +281,6 @@ class OidcProviderOverTls(OidcProvider):
     def __init__(self, clients: dict[str, str] | None = None) -> None:
         RealServer.__init__(self, clients)
         self.keys = new_keys()
-        self.directory = Path(tempfile.mkdtemp(prefix="ts-oauth-"))
         self.authority = Authority(self.directory)
         self.pair = self.authority.sign("server", LOCAL, *SERVER)
         signed = self.authority.sign("client", *CLIENT)
@@ -300,9 +325,6 @@ class OidcProviderOverTls(OidcProvider):
             "tls": tls,
         }
 
-    def remove(self) -> None:
-        shutil.rmtree(self.directory, ignore_errors=True)
-
 
 class MockServer(RealServer):
     name = "oauth2-mock-server"
@@ -324,7 +346,9 @@ class MockServer(RealServer):
             "post": {"client_id": "me: /+%~", "client_secret": ODD},
             "client_secret_jwt": {"client_id": "me", "client_secret": ODD},
             "private_key_jwt": {"client_id": "me", "client_key": json.dumps(new_key("ES256"))},
+            "client_assertion": {"client_id": "me"},
             "none": {"client_id": "me"},
+            "auto": {"client_id": "me", "client_secret": ODD},
         }
 
     def config(self) -> dict[str, Any]:
@@ -334,8 +358,9 @@ class MockServer(RealServer):
 class NodeOauth(RealServer):
     name = "@node-oauth/oauth2-server"
     command = ["node", "node_oauth.mjs"]
-    methods = ("basic", "basic_raw", "post", "none")
+    methods = ("basic", "basic_raw", "post", "none", "auto")
     lacks = {
+        "client_assertion": "it knows no assertions",
         "client_secret_jwt": "it knows no assertions",
         "private_key_jwt": "it knows no assertions",
         "tls": "it knows no certificates",
@@ -351,6 +376,7 @@ class NodeOauth(RealServer):
             "basic_raw": {"client_id": "raw /+%~", "client_secret": ODD},
             "post": {"client_id": "post: /+%~", "client_secret": ODD},
             "none": {"client_id": "public: /+%~"},
+            "auto": {"client_id": "auto~", "client_secret": PLAIN},
         }
 
     def config(self) -> dict[str, Any]:
@@ -383,7 +409,9 @@ class Authlib(RealServer):
             "post": {"client_id": "post: /+%~", "client_secret": ODD},
             "client_secret_jwt": {"client_id": "secret: /+%~", "client_secret": ODD},
             "private_key_jwt": {"client_id": "key: /+%~", "client_key": json.dumps(self.client_keys["RS256"])},
+            "client_assertion": {"client_id": "assertion: /+%~"},
             "none": {"client_id": "public: /+%~"},
+            "auto": {"client_id": "auto: /+%~", "client_secret": ODD},
         }  # fmt: skip
 
     config = OidcProvider.config  # the names of RFC 7591 are its too
@@ -398,8 +426,9 @@ class Toolkit(RealServer):
     token_path = "/oauth2/token/"
     jwks_path = "/oauth2/.well-known/jwks.json"
     parameter = "resource"
-    methods = ("basic", "basic_raw", "post")
+    methods = ("basic", "basic_raw", "post", "auto")
     lacks = {
+        "client_assertion": "it knows no assertions",
         "client_secret_jwt": "it knows no assertions",
         "private_key_jwt": "it knows no assertions",
         "tls": "it knows no certificates",
@@ -415,6 +444,7 @@ class Toolkit(RealServer):
             "basic": {"client_id": "basic: /+%~", "client_secret": ODD},
             "basic_raw": {"client_id": "basic-raw~", "client_secret": PLAIN},
             "post": {"client_id": "post: /+%~", "client_secret": ODD},
+            "auto": {"client_id": "auto: /+%~", "client_secret": ODD},
         }
 
     def config(self) -> dict[str, Any]:
