@@ -97,7 +97,8 @@ function Tokenstore:delete(args) end
 function Tokenstore:delete_key(args) end
 
 ---The owner's live tokens, with their keys, in no order. Two round trips. Ids that have no token are
----dropped on the way.
+---dropped on the way. A record that cannot be read is left out, with a warning to the logger; where there is nothing
+---else, "data".
 ---@param args tokenstore.NodeOwnerArgs
 ---@return tokenstore.NodeToken[]?
 ---@return string? message

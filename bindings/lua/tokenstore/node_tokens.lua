@@ -54,7 +54,8 @@ function Tokenstore:delete_key(args)
   return self._run(self._handle, node.delete_key(self._store, args))
 end
 
--- list{ owner_id }: the owner's live tokens, with their keys, in no order.
+-- list{ owner_id }: the owner's live tokens, with their keys, in no order. A record that cannot be read
+-- is left out, with a warning; where there is nothing else, "data".
 function Tokenstore:list(args)
   return self._run(self._handle, node.list(self._store, args))
 end

@@ -64,7 +64,8 @@
 ---@overload fun(redis: string|tokenstore.Client, options: tokenstore.RedisJWTOptions): tokenstore.RedisJWT?, string?, tokenstore.Code?
 local RedisJWT = {}
 
----Begins a session of the user and gives its token.
+---Begins a session of the user and gives its token. On a server that evicts keys, ending the user's others looks for them
+---by SCAN where there are at most 100 000 keys; in a larger one it may miss some. The logger gets a warning of either.
 ---@param args tokenstore.RedisJWTSignArgs
 ---@return string?
 ---@return string? message
@@ -99,7 +100,8 @@ function RedisJWT:list(args) end
 ---@return tokenstore.Code? code
 function RedisJWT:destroy(args) end
 
----Ends all sessions of the user; how many were live.
+---Ends all sessions of the user; how many were live. On a server that evicts keys it looks for them by SCAN over all keys,
+---and the logger gets a warning.
 ---@param args tokenstore.RedisJWTIdArgs
 ---@return integer?
 ---@return string? message

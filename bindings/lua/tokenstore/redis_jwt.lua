@@ -118,7 +118,8 @@ local RedisJWT = store.class("tokenstore.RedisJWT", { redis = true }, OPTIONS, o
 -- ---- sessions --------------------------------------------------------------------------------------
 
 -- sign{ id, ttl, data_token, data_session }: begins a session of a user; its token. ttl: seconds, or a
--- text such as "15 minutes".
+-- text such as "15 minutes". On a server that evicts keys, ending the user's others may take a SCAN, or
+-- may miss some; a warning says which.
 function RedisJWT:sign(args)
   return self._run(self._handle, rjwt.sign(self._store, args))
 end

@@ -100,7 +100,8 @@ function Sessions:kill_by_id(args) end
 ---@return tokenstore.Code? code
 function Sessions:count(args) end
 
----The user's live sessions, newest first, without the tokens, with expires_at: all, or a page.
+---The user's live sessions, newest first, without the tokens, with expires_at: all, or a page. A record that cannot be
+---read is left out, with a warning to the logger; where there is nothing else, "data".
 ---@param args tokenstore.SessionListArgs
 ---@return tokenstore.Session[]?
 ---@return string? message

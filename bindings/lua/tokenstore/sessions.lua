@@ -74,8 +74,8 @@ function Sessions:count(args)
   return self._run(self._handle, count(self._store, args))
 end
 
--- list{ app, owner_id, limit, after }: the user's live sessions, newest first, without the tokens. In pages
--- as RedisTokens.
+-- list{ app, owner_id, limit, after }: the user's live sessions, newest first, without the tokens. In pages,
+-- and without what cannot be read, as RedisTokens.
 function Sessions:list(args)
   return self._run(self._handle, list(self._store, args))
 end

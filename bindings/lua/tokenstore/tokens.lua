@@ -75,7 +75,8 @@ function RedisTokens:count(args)
 end
 
 -- list{ app, type, owner, limit, after }: the owner's live tokens, newest first, without secrets. In pages:
--- at most `limit`, behind the one whose id is `after`.
+-- at most `limit`, behind the one whose id is `after`. A record that cannot be read is left out, with a
+-- warning; where there is nothing else, "data".
 function RedisTokens:list(args)
   return self._run(self._handle, list(self._store, args))
 end

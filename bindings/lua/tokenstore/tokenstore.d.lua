@@ -244,7 +244,8 @@ function RedisTokens:delete_by_id(args) end
 ---@return tokenstore.Code? code
 function RedisTokens:count(args) end
 
----The owner's live tokens, newest first, without the secrets, with expires_at: all, or a page.
+---The owner's live tokens, newest first, without the secrets, with expires_at: all, or a page. A record that
+---cannot be read is left out, with a warning to the logger; where there is nothing else, "data".
 ---@param args tokenstore.ListArgs
 ---@return tokenstore.Token[]?
 ---@return string? message

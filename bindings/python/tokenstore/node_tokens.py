@@ -104,7 +104,8 @@ class Tokenstore(Store):
     def list(self, owner_id: Name) -> builtins.list[NodeToken]:
         """The owner's live tokens, with their keys, in no order. Two round trips.
 
-        Ids that have no token are dropped on the way.
+        Ids that have no token are dropped on the way. A record that cannot be read is left out, with
+        a warning in the log; where there is nothing else, it raises :class:`DataError`.
         """
         return self._driver.run(self._ops.list(owner_id))
 

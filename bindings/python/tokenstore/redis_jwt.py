@@ -112,6 +112,9 @@ class RedisJWT(Store):
 
         ``data_token`` stands in the token, for everybody who holds it to read; ``data_session`` stays
         in Redis. Of two racing logins of a user who may have one session exactly one survives.
+
+        On a server that evicts keys, ending the user's others looks for them by SCAN where there are
+        at most 100 000 keys; among more it may miss some. A warning in the log says which.
         """
         return self._driver.run(self._ops.sign(id, ttl, data_token, data_session))
 

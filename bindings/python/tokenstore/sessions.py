@@ -125,7 +125,8 @@ class Sessions(Store):
     ) -> builtins.list[Session]:
         """The user's live sessions, newest first, without the tokens, with ``expires_at``.
 
-        In pages as :meth:`RedisTokens.list`: at most ``limit``, behind the one whose id is ``after``.
+        In pages as :meth:`RedisTokens.list`: at most ``limit``, behind the one whose id is ``after``;
+        and as there a record that cannot be read is left out.
         """
         return self._driver.run(self._ops.list(app, _TYPE, owner_id, limit, after))
 
