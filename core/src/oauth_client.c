@@ -158,6 +158,7 @@ tks_status tksp_client_credentials_init(tksp_client_credentials *out, const tks_
     out->id = tksp_arena_dup(&out->arena, o->client_id);
     out->secret = tksp_arena_dup(&out->arena, o->client_secret);
     out->algorithm = tksp_arena_dup(&out->arena, o->client_algorithm);
+    out->audience = tksp_arena_dup(&out->arena, o->assertion_audience);
     if (o->client_id.size + o->client_secret.size > SECRET_MAX)
         status = refuse(err, "client_id or client_secret is too long");
     else if (out->auth == TKS_AUTH_PRIVATE_KEY_JWT)
@@ -174,13 +175,13 @@ void tksp_client_credentials_clear(tksp_client_credentials *credentials) {
 
 /* ---- using ---- */
 
-static tks_status write_claims(tks_bytes id, tks_bytes token_url, int64_t now_ms, tks_buf *out,
+static tks_status write_claims(tks_bytes id, tks_bytes audience, int64_t now_ms, tks_buf *out,
                                tks_error *err) {
     const struct {
         tks_bytes name, value;
     } texts[] = {{TKS_LITERAL("iss"), id},
                  {TKS_LITERAL("sub"), id},
-                 {TKS_LITERAL("aud"), token_url}};
+                 {TKS_LITERAL("aud"), audience}};
     char random[JTI_SIZE];
     tks_buf jti;
     tks_json_writer w;
@@ -211,7 +212,8 @@ static tks_status sign(const tksp_client_credentials *c, const tks_key *key, tks
     tks_buf claims, token;
     tks_buf_init(&claims, TEXT_MAX);
     tks_buf_init(&token, 2 * TEXT_MAX);
-    tks_status status = write_claims(c->id, token_url, now_ms, &claims, err);
+    tks_bytes audience = c->audience.size > 0 ? c->audience : token_url;
+    tks_status status = write_claims(c->id, audience, now_ms, &claims, err);
     if (status == TKS_OK)
         status = tks_jwt_encode(tks_buf_bytes(&claims), key, algorithm, c->headers, 2 * TEXT_MAX,
                                 &token, err);

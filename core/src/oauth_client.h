@@ -19,6 +19,7 @@ typedef struct tksp_client_credentials {
     bool given;          /* the secret, or the assertion, comes with each request */
     tks_key *key;        /* of private_key_jwt; owned */
     tks_bytes algorithm; /* as it was asked for; empty: the first that the key can do */
+    tks_bytes audience;  /* of assertions; empty: the token endpoint */
     tks_bytes headers;   /* of assertions, as JSON; empty: none */
 } tksp_client_credentials;
 

@@ -123,6 +123,22 @@ def test_tokens_without_an_audience(start: Start, driver: Driver) -> None:
             get("https://api.example/a")
 
 
+@pytest.mark.parametrize("method", ["private_key_jwt", "client_secret_jwt"])
+@pytest.mark.parametrize("kind", [OidcProvider, Authlib], ids=lambda kind: kind.name)
+def test_assertions_for_the_issuer(
+    start: Start, driver: Driver, kind: type[RealServer], method: str
+) -> None:
+    """As RFC 10070 wants them; one for another audience is refused."""
+    server = start(kind)
+    audience = server.audience("jwt", "issuer")
+    options = spike(server, method, "jwt")
+    with driver.open(options | {"assertion_audience": server.url}) as get:
+        assert get(audience)
+    with driver.open(options | {"assertion_audience": "https://other.example"}) as get:
+        with pytest.raises(NoTokenError, match="40[01] invalid_client"):
+            get(audience)
+
+
 # ---- what a server has not -----------------------------------------------------------------------------
 
 

@@ -191,6 +191,18 @@ def test_an_assertion_is_new_for_each_request(fetch: Fetch) -> None:
     assert len(ids) == 2
 
 
+@pytest.mark.parametrize("auth", ["client_secret_jwt", "private_key_jwt"])
+def test_an_assertion_for_the_issuer(fetch: Fetch, auth: str) -> None:
+    """As RFC 10070 wants it: that alone."""
+    key = {"client_secret": SECRET} if auth == "client_secret_jwt" else {"client_key": json.dumps(PRIVATE)}
+    with endpoint(lambda asked: granted()) as server:
+        fetch(server.url, {"client_id": "me", "client_auth": auth, "token_format": "opaque",
+                           "assertion_audience": "https://issuer.example/", **key})  # fmt: skip
+        (asked,) = server.asked
+    claims = asked.form["client_assertion"].split(".")[1]
+    assert json.loads(base64.urlsafe_b64decode(claims + "=="))["aud"] == "https://issuer.example/"
+
+
 def test_an_assertion_is_signed_as_was_asked_for(fetch: Fetch) -> None:
     with endpoint(lambda asked: granted()) as server:
         options = {"client_id": "me", "client_auth": "private_key_jwt", "client_key": json.dumps({**PRIVATE, "alg": "PS256"}), "token_format": "opaque"}

@@ -63,7 +63,7 @@ def test_a_wrong_value_is_a_failure(lua: Lua, more: dict[str, Any], fault: str) 
         ({"parameters": {"a": 1}}, "'parameters'"),
         ({"parameters": ["a"]}, "'parameters'"),
         ({"verify": "no"}, "'verify' (boolean expected, got string)"),
-        ({"nonsense": 1}, "unknown option 'nonsense' (known are: audience_parameter, "),
+        ({"nonsense": 1}, "unknown option 'nonsense' (known are: assertion_audience, "),
         ({"clientId": "x"}, "'client_id' is given twice"),
     ],
 )

@@ -35,6 +35,7 @@
 ---@field client_auth? tokenstore.ClientAuth how the server is shown who asks (default "auto")
 ---@field client_key? string of "private_key_jwt": a private key as PEM or JWK; a JWK's kid is sent too
 ---@field client_algorithm? tokenstore.jwt.Algorithm what it signs with; none: the first that it can
+---@field assertion_audience? string what `aud` of an assertion is that is made here (default: the token endpoint)
 ---@field redis? string|tokenstore.Client where all processes share tokens; none: they stay in this one
 ---@field token_key_prefix? string tokens are in the HASH <prefix><client_id>, a field for each audience, as the Node package spike-token-manager stores them (default "spike-tokens-for-clientId-")
 ---@field redis_key? string the name of that HASH, instead

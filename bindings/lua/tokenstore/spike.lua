@@ -78,6 +78,7 @@ local function open(o)
     headers = o.headers,
     client_key = o.client_key,
     client_algorithm = o.client_algorithm,
+    assertion_audience = o.assertion_audience,
     grant_type = o.grant_type,
     scope = o.scope,
     audience_parameter = o.audience_parameter == nil and "audience" or o.audience_parameter or "",

@@ -17,6 +17,7 @@ local KINDS = {
   client_auth = "string",
   client_key = "string",
   client_algorithm = "string",
+  assertion_audience = "string",
   redis = "any",
   token_key_prefix = "string",
   redis_key = "string",

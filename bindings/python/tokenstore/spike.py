@@ -76,6 +76,9 @@ class Spike(Closing):
     ``client_key``, ``client_algorithm``
         of ``"private_key_jwt"``: a private :class:`tokenstore.jwt.Key`, PEM or a JWK, whose kid is sent too;
         what it signs with, by default the first that it can
+    ``assertion_audience``
+        what ``aud`` of an assertion is that is made here, by default the token endpoint: RFC 10070 and Auth0 want the
+        issuer
     ``redis``
         a URL or a :class:`Client` to share; None keeps tokens in this process alone
     ``token_key_prefix``
@@ -143,6 +146,7 @@ class Spike(Closing):
         client_auth: ClientAuth = "auto",
         client_key: Key | Text | dict[str, Any] | None = None,
         client_algorithm: str | None = None,
+        assertion_audience: str | None = None,
         client_secret_file: Path | None = None,
         client_assertion: Callable[[], str] | None = None,
         client_assertion_file: Path | None = None,
@@ -225,6 +229,7 @@ class Spike(Closing):
                 headers=pairs("headers", headers),
                 client_key=key_of(client_key, faults),
                 client_algorithm=text_bytes("client_algorithm", client_algorithm),
+                assertion_audience=text_bytes("assertion_audience", assertion_audience),
                 grant_type=text_bytes("grant_type", grant_type),
                 scope=text_bytes(
                     "scope", " ".join(scope) if isinstance(scope, (list, tuple)) else scope

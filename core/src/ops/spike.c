@@ -133,6 +133,7 @@ static tks_status copy(tks_spike *spike, const tks_spike_options *from, tks_erro
     to->client_key = NULL;
     to->client_key_text = tks_bytes_of(NULL, 0);
     to->client_algorithm = tks_bytes_of(NULL, 0);
+    to->assertion_audience = tks_bytes_of(NULL, 0);
     to->key_text = tks_bytes_of(NULL, 0);
     to->faults = tks_bytes_of(NULL, 0);
     to->redis_key = tksp_arena_dup(arena, from->redis_key);
