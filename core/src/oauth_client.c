@@ -34,7 +34,7 @@ static tks_status refuse(tks_error *err, const char *problem) {
 
 static bool needs_secret(tks_client_auth auth) {
     return auth == TKS_AUTH_BASIC || auth == TKS_AUTH_BASIC_RAW || auth == TKS_AUTH_POST ||
-           auth == TKS_AUTH_CLIENT_SECRET_JWT;
+           auth == TKS_AUTH_CLIENT_SECRET_JWT || auth == TKS_AUTH_AUTO;
 }
 
 static void fault(tks_buf *faults, const char *text) {
@@ -49,7 +49,9 @@ static bool has_key(const tks_spike_options *o) {
 /* "auto" as far as it is known here. */
 static tks_client_auth chosen(const tks_spike_options *o) {
     if (o->client_auth != TKS_AUTH_AUTO) return o->client_auth;
-    return has_key(o) ? TKS_AUTH_PRIVATE_KEY_JWT : TKS_AUTH_BASIC;
+    if (has_key(o)) return TKS_AUTH_PRIVATE_KEY_JWT;
+    if (o->client_secret.size == 0 && !o->client_given && o->binding.size > 0) return TKS_AUTH_TLS;
+    return o->discover.size > 0 ? TKS_AUTH_AUTO : TKS_AUTH_BASIC;
 }
 
 static tks_status check(const tks_spike_options *o, tks_error *err) {
@@ -152,7 +154,9 @@ static tks_status try_secret(const tks_spike_options *o, tks_error *err) {
 
 tks_status tksp_client_credentials_init(tksp_client_credentials *out, const tks_spike_options *o,
                                         tks_error *err) {
-    *out = (tksp_client_credentials){.auth = chosen(o), .given = o->client_given};
+    *out = (tksp_client_credentials){.auth = chosen(o),
+                                     .given = o->client_given,
+                                     .has_certificate = o->binding.size > 0};
     tks_status status = check(o, err);
     if (status != TKS_OK) return status;
     out->id = tksp_arena_dup(&out->arena, o->client_id);
@@ -250,6 +254,25 @@ static tks_status write_basic(const tksp_client_credentials *c, tks_bytes secret
     *out = tksp_arena_dup(arena, tks_buf_bytes(&text));
     tks_buf_wipe(&text);
     return status == TKS_OK && arena->status == TKS_OK ? TKS_OK : tks_fail_memory(err);
+}
+
+tks_status tksp_client_choose(const tksp_client_credentials *c, uint32_t methods,
+                              tks_client_auth *out, tks_error *err) {
+    static const tks_client_auth order[] = {TKS_AUTH_BASIC, TKS_AUTH_POST,
+                                            TKS_AUTH_CLIENT_SECRET_JWT};
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        if ((methods & UINT32_C(1) << order[i]) == 0) continue;
+        *out = order[i];
+        return TKS_OK;
+    }
+    if (c->has_certificate && (methods & UINT32_C(1) << TKS_AUTH_TLS) != 0) {
+        *out = TKS_AUTH_TLS;
+        return TKS_OK;
+    }
+    return refuse(
+        err,
+        "the issuer's metadata names no way to show a secret: client_auth may say one, or give "
+        "client_key or client_assertion");
 }
 
 static void add(tksp_client_shown *out, tks_bytes name, tks_bytes value) {

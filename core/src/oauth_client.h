@@ -16,6 +16,7 @@ typedef struct tksp_client_credentials {
     tks_client_auth auth;
     tksp_arena arena;
     tks_bytes id, secret;
+    bool has_certificate;
     bool given;          /* the secret, or the assertion, comes with each request */
     tks_key *key;        /* of private_key_jwt; owned */
     tks_bytes algorithm; /* as it was asked for; empty: the first that the key can do */
@@ -29,6 +30,11 @@ tks_status tksp_client_credentials_init(tksp_client_credentials *out,
                                         const tks_spike_options *options, tks_error *err);
 
 void tksp_client_credentials_clear(tksp_client_credentials *credentials);
+
+/* How "auto" shows it to a server that takes `methods` (1 << tks_client_auth). TKS_OK, or TKS_ERR_CONFIGURATION: the
+ * server takes none that the client has. */
+tks_status tksp_client_choose(const tksp_client_credentials *credentials, uint32_t methods,
+                              tks_client_auth *out, tks_error *err);
 
 /* What shows one request's server who asks. */
 typedef struct tksp_client_shown {

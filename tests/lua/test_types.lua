@@ -37,6 +37,7 @@ test("every public function is declared, with its parameters and results", funct
       local internal = name:find "^_" or (INTERNAL[class] or {})[name]
       if type(value) == "function" and not internal then
         local declared = types:find(("\nfunction %s:%s("):format(class, name), 1, true)
+          or types:find(("\nfunction %s.%s("):format(class, name), 1, true)
           or types:find(("\n%s.%s = %s."):format(class, name, class), 1, true)
         assert(declared, class .. "." .. name .. " is not in tokenstore.d.lua")
       end
@@ -50,7 +51,7 @@ test("every public function is declared, with its parameters and results", funct
 end)
 
 test("every declared function exists", function()
-  for class, name in types:gmatch "\nfunction (%w+):([%w_]+)" do
+  for class, name in types:gmatch "\nfunction (%u%w+)[:.]([%w_]+)" do
     assert(type(tokenstore[class][name]) == "function", class .. ":" .. name)
   end
   for class, alias, name in types:gmatch "\n(%u%w+)%.([%w_]+) = %u%w+%.([%w_]+)" do

@@ -50,6 +50,10 @@ class Caller:
     def open(self, url: str, **options: Any) -> None:
         raise NotImplementedError
 
+    def discover(self, issuer: str, **options: Any) -> None:
+        """As `open`, by Spike.discover."""
+        raise NotImplementedError
+
     def get(self, **asked: Any) -> str:
         raise NotImplementedError
 
@@ -80,6 +84,12 @@ class Blocking(Caller):
         except tokenstore.Error as error:
             raise _failed(error) from error
 
+    def discover(self, issuer: str, **options: Any) -> None:
+        try:
+            self.spike = tokenstore.Spike.discover(issuer, **_for_python(options))
+        except tokenstore.Error as error:
+            raise _failed(error) from error
+
     def get(self, **asked: Any) -> str:
         try:
             return self.spike.get_token(**asked)
@@ -100,6 +110,13 @@ class Awaiting(Caller):
     def open(self, url: str, **options: Any) -> None:
         try:
             self.spike = tokenstore.asyncio.Spike(url, **_for_asyncio(options))
+        except tokenstore.Error as error:
+            raise _failed(error) from error
+
+    def discover(self, issuer: str, **options: Any) -> None:
+        made = tokenstore.asyncio.Spike.discover(issuer, **_for_asyncio(options))
+        try:
+            self.spike = self.loop.run_until_complete(made)
         except tokenstore.Error as error:
             raise _failed(error) from error
 
@@ -127,7 +144,10 @@ class InLua(Caller):
             raise Failed(results[1], results[2])
         return results[0] if results else None
 
-    def open(self, url: str, **options: Any) -> None:
+    def discover(self, issuer: str, **options: Any) -> None:
+        self.open(issuer, make="tokenstore.Spike.discover", **options)
+
+    def open(self, url: str, make: str = "tokenstore.Spike", **options: Any) -> None:
         # None turns an option off; in a table of Lua's that is false.
         given = {name: False if o is None else o for name, o in options.items()}
         functions = "".join(
@@ -137,7 +157,7 @@ class InLua(Caller):
         )
         self._call(
             f"options = {quote({'url': url, **given})} options.logger = log {functions}"
-            "local made, message, code = tokenstore.Spike(options) spike = made "
+            f"local made, message, code = {make}(options) spike = made "
             "if not made then return nil, message, code end"
         )
 

@@ -25,6 +25,7 @@ typedef struct spike_box {
 enum {
     CLIENT = 1,
     TABLE,
+    DISCOVER,
     TOKEN_URL,
     KEY_URL,
     KEY_TEXT,
@@ -67,7 +68,8 @@ enum {
 
 /* As spike.lua hands them over. */
 static const tksp_lua_param option_params[] = {
-    {"token_url", NULL, LUA_TSTRING, true},
+    {"discover", NULL, LUA_TSTRING, false},
+    {"token_url", NULL, LUA_TSTRING, false},
     {"key_url", NULL, LUA_TSTRING, false},
     {"key_text", NULL, LUA_TSTRING, false},
     {"client_id", NULL, LUA_TSTRING, true},
@@ -137,7 +139,7 @@ static const char *read_path(lua_State *L, int slot, tks_buf *faults) {
     size_t size = 0;
     const char *text = lua_tolstring(L, slot, &size);
     if (text != NULL && strlen(text) != size) {
-        note_fault(faults, option_params[slot - TOKEN_URL].name, " holds a NUL");
+        note_fault(faults, option_params[slot - DISCOVER].name, " holds a NUL");
         text = NULL;
     }
     return text;
@@ -184,6 +186,7 @@ static tks_status make(lua_State *L, pairs parameters, pairs headers, tks_buf *f
         .insecure = lua_toboolean(L, INSECURE) != 0,
         .connect_timeout_ms = read_ms(L, CONNECT_TIMEOUT, "connect_timeout", faults),
     };
+    o.discover = tksp_lua_to_bytes(L, DISCOVER);
     o.token_url = tksp_lua_to_bytes(L, TOKEN_URL);
     o.key_url = tksp_lua_to_bytes(L, KEY_URL);
     o.key_text = tksp_lua_to_bytes(L, KEY_TEXT);
@@ -241,7 +244,7 @@ static int spike(lua_State *L) {
     }
     lua_settop(L, TABLE);
     lua_settop(L, TABLE + OPTION_COUNT);
-    tksp_lua_read_args(L, TABLE, "", false, option_params, OPTION_COUNT, TOKEN_URL);
+    tksp_lua_read_args(L, TABLE, "", false, option_params, OPTION_COUNT, DISCOVER);
     parameters = read_pairs(L, PARAMETERS);
     headers = read_pairs(L, HEADERS);
     box = lua_newuserdata(L, sizeof *box);

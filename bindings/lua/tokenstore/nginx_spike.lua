@@ -74,7 +74,7 @@ function nginx_spike.spike(client, given, ask)
     tokens = known[identity],
     dict = ngx.shared[DICT],
     patience = given.total + PATIENCE,
-    initialized = given.opaque,
+    initialized = given.opaque and not given.discover,
     notes = "",
   }
 end
@@ -142,8 +142,8 @@ local function explain(problem)
   return "Spike in nginx: " .. problem, "configuration"
 end
 
--- What the function gives for the client's secret or assertion; nil where there is none to ask. nil, message. It
--- runs in the timer, where it may use cosockets.
+-- What the function gives for the client's secret or assertion; nil where there is none to ask. nil, message.
+-- It runs in the timer, where it may use cosockets.
 local function ask(handle)
   if not handle.ask then
     return nil

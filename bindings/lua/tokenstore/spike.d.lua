@@ -41,6 +41,7 @@
 ---@field redis_key? string the name of that HASH, instead
 ---@field redis_string? string a STRING that the Node package spike-get-token keeps its token in
 ---@field issuer? string what `iss` of the tokens must be
+---@field discovery? boolean `url` is an issuer, whose metadata says what is not given: token_url, jwks_url, issuer, client_auth
 ---@field public_key_path? string file with the public key that tokens are verified with: PEM or JWKS
 ---@field public_key_url? string its address (default <url>/.well-known/publickey.pem)
 ---@field jwks_url? string its address, of a JWKS; only one of the three
@@ -84,6 +85,13 @@
 ---@overload fun(options: tokenstore.SpikeOptions): tokenstore.Spike?, string?, tokenstore.Code?
 local Spike = {}
 
+---A Spike with `discovery`, whose metadata and public key have been read. `url` may be called `issuer`.
+---@param options tokenstore.SpikeOptions
+---@return tokenstore.Spike?
+---@return string? message
+---@return tokenstore.Code? code
+function Spike.discover(options) end
+
 ---An access token, good for at least `expiration_offset` seconds.
 ---@param audience string|tokenstore.GetTokenArgs all that is asked for together has a token of its own
 ---@return string?
@@ -99,7 +107,7 @@ function Spike:get_token(audience) end
 ---@return tokenstore.Code? code
 function Spike:invalidate(args) end
 
----Fetches the public key now, to learn early whether the server can be reached. True. Twice is fine.
+---Fetches the public key, and the metadata of `discovery`, now, to learn early whether the server can be reached. True. Twice is fine.
 ---@return boolean?
 ---@return string? message
 ---@return tokenstore.Code? code

@@ -53,7 +53,7 @@ local function open(o)
     key_text, message = spike_options.read_key(o.public_key_path)
     faults[#faults + 1] = message
   end
-  if not (key_url or key_text) and is_jwt then
+  if not (key_url or key_text or o.discovery) and is_jwt then
     key_url = spike_options.join(o.url, "/.well-known/publickey.pem")
   end
   client = o.redis
@@ -67,7 +67,8 @@ local function open(o)
   local auth, ask, file = spike_options.read_given(o, faults)
   local core = require(Client.nonblocking() and "tokenstore.nginx_spike" or "tokenstore.oauth")
   handle, message, code = core.spike(client and client._handle, {
-    token_url = o.token_url or spike_options.join(o.url, "/oauth2/token"),
+    discover = o.discovery and o.url or nil,
+    token_url = o.token_url or not o.discovery and spike_options.join(o.url, "/oauth2/token") or nil,
     key_url = key_url,
     key_text = key_text,
     client_id = o.client_id,
@@ -172,6 +173,31 @@ local function ask_for(self, request, timeout, token, message, code, notes)
   return token, message, code, notes
 end
 
+-- discover{ issuer, … }: a Spike with `discovery` for the issuer, its metadata and public key are read.
+-- The options are Spike's, `url` may be called `issuer`.
+function Spike.discover(given)
+  local named = { discovery = true }
+  if type(given) == "table" then
+    for name, value in next, given do
+      named[name] = value
+    end
+    if named.url == nil then
+      named.url, named.issuer = named.issuer, nil
+    end
+  end
+  local self, message, code = open(spike_options.check(type(given) == "table" and named or given, 2))
+  if not self then
+    return nil, message, code
+  end
+  local done
+  done, message, code = self:initialize()
+  if not done then
+    self:close()
+    return nil, message, code
+  end
+  return self
+end
+
 -- get_token(audience) or get_token{ audience, scope, resource, timeout }: an access token, good for at least
 -- `expiration_offset` seconds.
 function Spike:get_token(asked)
@@ -202,8 +228,8 @@ function Spike:invalidate(given)
   return finish(self, done, message, code, notes)
 end
 
--- initialize(): fetches the public key now, to learn early whether the server can be reached. True.
--- Twice is fine.
+-- initialize(): fetches public key, and the metadata of `discovery`, now, to learn early whether the server
+-- can be reached. True. Twice is fine.
 function Spike:initialize()
   local done, message, code, notes = self._core.initialize(self._handle)
   return finish(self, done, message, code, notes)

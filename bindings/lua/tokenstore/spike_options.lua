@@ -1,4 +1,4 @@
--- What Spike and its methods are given, checked: wrong names and types raise, wrong values give a list of faults.
+-- What Spike and its methods are given, checked: wrong names and types raise, wrong values are listed.
 
 local Client = require "tokenstore.client"
 local loggers = require "tokenstore.logger"
@@ -23,6 +23,7 @@ local KINDS = {
   redis_key = "string",
   redis_string = "string",
   issuer = "string",
+  discovery = "boolean",
   public_key_path = "string",
   public_key_url = "string",
   jwks_url = "string",

@@ -1,7 +1,7 @@
 """The extension: storage of values, operations and the blocking driver. Private."""
 
 from asyncio import AbstractEventLoop
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextvars import Context
 from typing import Any, Generic, NoReturn, TypedDict, TypeVar, final
 
@@ -373,7 +373,7 @@ def jwt_encode(
     /,
 ) -> str: ...
 
-_Texts = Text | list[str] | tuple[str, ...] | None
+_Texts = Text | Sequence[str] | None
 
 @final
 class Spike:
@@ -382,6 +382,7 @@ class Spike:
         *,
         redis: Client | None,
         log: Callable[[str, str], object],
+        discover: bytes,
         token_url: bytes,
         key_url: bytes,
         key_text: bytes,

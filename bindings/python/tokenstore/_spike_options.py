@@ -57,6 +57,11 @@ def text_bytes(name: str, value: str | None) -> bytes:
     return (_options.text(name, value) or "").encode("utf-8", "surrogateescape")
 
 
+def words_bytes(name: str, value: Any) -> bytes:
+    """A text, or texts with a blank between two of them."""
+    return text_bytes(name, " ".join(value) if isinstance(value, (list, tuple)) else value)
+
+
 def path_bytes(name: str, value: Path | None, faults: list[str]) -> bytes | None:
     given = _options.path(name, value)
     if given is None:

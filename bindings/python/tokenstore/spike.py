@@ -19,10 +19,13 @@ from tokenstore._spike_options import (
     read,
     retry_options,
     text_bytes,
+    words_bytes,
 )
 from tokenstore.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from tokenstore._types import Duration, Path, Text
     from tokenstore.client import Client
     from tokenstore.jwt import Key
@@ -61,6 +64,10 @@ class Spike(Closing):
 
     ``url``
         the server: its token endpoint is ``<url>/oauth2/token`` (``token_url`` names another)
+    ``discovery``
+        ``url`` is an issuer, whose metadata (RFC 8414, OpenID Connect Discovery) says what is not given: ``token_url``,
+        ``jwks_url``, ``issuer``, and how the server is shown who asks. It is read before the first fetch, and once a day;
+        :meth:`discover` reads it at once
     ``client_id``, ``client_secret``
         of this service; any characters
     ``client_auth``
@@ -164,6 +171,7 @@ class Spike(Closing):
         redis_key: str | None = None,
         redis_string: str | None = None,
         issuer: str | None = None,
+        discovery: bool = False,
     ) -> None:
         for name, value in (
             ("url", url),
@@ -190,9 +198,10 @@ class Spike(Closing):
             )
         key_text = read(public_key_path, faults)
         key_url = public_key_url if public_key_url is not None else jwks_url
-        if key_url is None and not key_text and token_format != "opaque":
+        discovery = _options.flag("discovery", discovery)
+        if key_url is None and not key_text and token_format != "opaque" and not discovery:
             key_url = url.rstrip("/") + "/.well-known/publickey.pem"
-        if token_url is None:
+        if token_url is None and not discovery:
             token_url = url.rstrip("/") + "/oauth2/token"
         if redis_key is None:
             redis_key = token_key_prefix + client_id
@@ -216,6 +225,7 @@ class Spike(Closing):
             self._core = _core.Spike(
                 redis=self._client._core if self._client is not None else None,
                 log=self._log,
+                discover=text_bytes("url", url) if discovery else b"",
                 token_url=text_bytes("token_url", token_url),
                 key_url=text_bytes("public_key_url or jwks_url", key_url),
                 key_text=key_text,
@@ -231,9 +241,7 @@ class Spike(Closing):
                 client_algorithm=text_bytes("client_algorithm", client_algorithm),
                 assertion_audience=text_bytes("assertion_audience", assertion_audience),
                 grant_type=text_bytes("grant_type", grant_type),
-                scope=text_bytes(
-                    "scope", " ".join(scope) if isinstance(scope, (list, tuple)) else scope
-                ),
+                scope=words_bytes("scope", scope),
                 audience_parameter=text_bytes("audience_parameter", audience_parameter),
                 expect_audience=text_bytes("expect_audience", expect_audience),
                 any_audience=expect_audience is None,
@@ -265,6 +273,20 @@ class Spike(Closing):
         self.__dict__["get_token"] = self.__dict__["getToken"] = self._core.get
         if not verify:
             self._log("w", "TLS certificates are not verified: whoever is in between can read all")
+
+    @classmethod
+    def discover(cls, issuer: str, *args: Any, **options: Any) -> Self:
+        """A Spike for ``issuer``, with ``discovery``, whose metadata and public key have been read.
+
+        The arguments are those of :class:`Spike`. Raises :class:`SpikeError` when that cannot be had.
+        """
+        spike = cls(issuer, *args, discovery=True, **options)
+        try:
+            spike.initialize()
+        except BaseException:
+            spike.close()
+            raise
+        return spike
 
     def _asking(self, function: Any) -> Any:
         """What the extension calls for the client's secret or assertion."""
@@ -309,7 +331,7 @@ class Spike(Closing):
         self._core.invalidate(token, audience, scope, resource)
 
     def initialize(self) -> None:
-        """Fetch the public key now, to learn early whether the server can be reached. Twice is fine."""
+        """Fetch the public key, and the metadata of ``discovery``, now, to learn early whether the server can be reached. Twice is fine."""
         self._core.initialize()
 
     def is_initialized(self) -> bool:

@@ -90,6 +90,9 @@ typedef enum tks_client_auth {
 tks_client_auth tks_client_auth_find(tks_bytes name);
 
 typedef struct tks_spike_options {
+    tks_bytes
+        discover; /* the issuer whose metadata (RFC 8414, OpenID Connect Discovery) says what is not
+                            given: token_url, key_url, issuer, and by "auto" client_auth; empty: none */
     tks_bytes token_url; /* the token endpoint */
     tks_bytes key_url;   /* where public keys are, PEM or JWKS; empty: `key_text` is all there is */
     tks_bytes key_text;  /* the first public keys, PEM or JWKS; empty: they will be fetched */

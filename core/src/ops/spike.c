@@ -66,7 +66,12 @@ static void check_headers(const tks_spike_options *o, tks_buf *faults) {
 /* All faults at once: whoever configures a service should not find them one restart at a time. */
 static void check(const tks_spike_options *o, tks_buf *faults) {
     if (o->faults.size > 0) tks_buf_append_bytes(faults, o->faults);
-    if (!tksp_http_is_url(o->token_url))
+    if (o->discover.size > 0 && !tksp_metadata_is_issuer(o->discover))
+        fault(faults,
+              "with discovery the url is the issuer: https (or http on this machine), without "
+              "query and "
+              "fragment");
+    if ((o->discover.size == 0 || o->token_url.size > 0) && !tksp_http_is_url(o->token_url))
         fault(faults, "the server's url must begin with https:// or http://");
     if (o->key_url.size > 0 && !tksp_http_is_url(o->key_url))
         fault(faults, "the public key's url must begin with https:// or http://");
@@ -78,12 +83,12 @@ static void check(const tks_spike_options *o, tks_buf *faults) {
     }
     if (o->audience_parameter >= TKS_AUDIENCE_COUNT)
         fault(faults, "audience_parameter must be 'audience', 'resource' or none");
-    if (o->any_audience && o->issuer.size == 0 && !o->opaque)
+    if (o->any_audience && o->issuer.size + o->discover.size == 0 && !o->opaque)
         fault(faults, "issuer is missing: without expect_audience, tokens are known by it");
     check_headers(o, faults);
     if (!tksp_http_is_header_value(o->host_header))
         fault(faults, "the host header holds a control character or blanks at an end");
-    if (o->key_url.size == 0 && o->key_text.size == 0 && !o->opaque)
+    if (o->key_url.size + o->key_text.size + o->discover.size == 0 && !o->opaque)
         fault(faults, "a public key is missing: give its url, or the key");
     if (o->offset_ms < 0 || o->offset_ms > INT64_C(86400000))
         fault(faults, "expiration_offset must be 0 to 86400 seconds");
@@ -138,7 +143,8 @@ static tks_status copy(tks_spike *spike, const tks_spike_options *from, tks_erro
     to->faults = tks_bytes_of(NULL, 0);
     to->redis_key = tksp_arena_dup(arena, from->redis_key);
     to->redis_string = tksp_arena_dup(arena, from->redis_string);
-    to->issuer = tksp_arena_dup(arena, from->issuer);
+    to->discover = tksp_arena_dup(arena, from->discover);
+    to->issuer = from->issuer.size > 0 ? tksp_arena_dup(arena, from->issuer) : to->discover;
     to->grant_type = tksp_arena_dup(arena, from->grant_type);
     to->scope = tksp_arena_dup(arena, from->scope);
     if (!tks_bytes_equal(from->expect_audience, TKS_LITERAL("{audience}")))
@@ -164,6 +170,7 @@ tks_status tks_spike_new(const tks_spike_options *options, tks_spike **out, tks_
     if (spike == NULL) return tks_fail_memory(err);
     atomic_init(&spike->users, 1);
     atomic_init(&spike->refused_until_ms, 0);
+    tksp_metadata_place_init(&spike->metadata);
     tksp_key_source_init(&spike->keys, TKSP_KEY_INTERVAL_MS);
     tks_buf_init(&faults, SIZE_MAX); /* the message is cut, none of them lost before */
     check(options, &faults);
@@ -193,6 +200,7 @@ tks_spike *tksp_spike_hold(tks_spike *spike) {
 void tks_spike_free(tks_spike *spike) {
     if (spike == NULL || atomic_fetch_sub(&spike->users, 1) != 1) return;
     tksp_key_source_clear(&spike->keys);
+    tksp_metadata_place_clear(&spike->metadata);
     tksp_client_credentials_clear(&spike->credentials);
     tksp_arena_clear(&spike->arena);
     free(spike);
@@ -200,12 +208,16 @@ void tks_spike_free(tks_spike *spike) {
 
 void tks_spike_after_fork(tks_spike *spike) {
     tksp_key_source_after_fork(&spike->keys);
+    tksp_metadata_place_after_fork(&spike->metadata);
 }
 
 bool tks_spike_is_ready(tks_spike *spike) {
     tks_keyset *keys = tksp_key_source_get(&spike->keys, NULL);
     tks_keyset_free(keys);
-    return keys != NULL || spike->options.opaque;
+    tksp_metadata *metadata = tksp_metadata_get(&spike->metadata);
+    tksp_metadata_leave(metadata);
+    return (keys != NULL || spike->options.opaque) &&
+           (metadata != NULL || spike->options.discover.size == 0);
 }
 
 bool tks_spike_is_given(const tks_spike *spike, tks_bytes *file) {
@@ -227,7 +239,7 @@ tks_status tksp_spike_set_keys(tks_spike *spike, tks_bytes text, tks_error *err)
 }
 
 bool tksp_spike_may_fetch_keys(tks_spike *spike, int64_t now_ms) {
-    if (spike->options.key_url.size == 0) return false;
+    if (spike->options.key_url.size + spike->options.discover.size == 0) return false;
     tks_keyset *keys = tksp_key_source_get(&spike->keys, NULL);
     tks_keyset_free(keys);
     return keys == NULL || tksp_key_source_ask(&spike->keys, now_ms);

@@ -48,10 +48,15 @@ static void start_budget(tksp_spike_op *self, int64_t now_ms) {
 /* Each request has its own: an assertion is good once. */
 static tks_status write_body(tksp_spike_op *self, int64_t now_ms, tks_error *err) {
     tks_spike *spike = self->spike;
+    tks_client_auth auth = spike->credentials.auth;
     tks_buf_reset(&self->body);
-    tks_status status =
-        tksp_client_show(&spike->credentials, spike->credentials.auth, self->given,
-                         spike->options.token_url, now_ms, &self->base.arena, &self->shown, err);
+    tks_status status = TKS_OK;
+    if (auth == TKS_AUTH_AUTO)
+        status = tksp_client_choose(&spike->credentials, self->metadata->methods, &auth, err);
+    if (status == TKS_OK)
+        status =
+            tksp_client_show(&spike->credentials, auth, self->given, tksp_spike_token_url(self),
+                             now_ms, &self->base.arena, &self->shown, err);
     if (status != TKS_OK) return status;
     status =
         tksp_oauth_write_body(spike->options.json_body, self->asked.parameters, self->asked.count,
@@ -73,13 +78,21 @@ tks_need tksp_spike_ask_token(tksp_spike_op *self, int64_t now_ms) {
     start_budget(self, now_ms);
     self->tries++;
     tksp_spike_note(self, 'i', "asking the token endpoint");
-    return ask_http(self, true, self->spike->options.token_url, now_ms);
+    return ask_http(self, true, tksp_spike_token_url(self), now_ms);
+}
+
+tks_need tksp_spike_get(tksp_spike_op *self, tks_bytes url, int64_t now_ms) {
+    start_budget(self, now_ms);
+    self->tries++;
+    return ask_http(self, false, url, now_ms);
 }
 
 tks_need tksp_spike_ask_key(tksp_spike_op *self, int64_t now_ms) {
-    start_budget(self, now_ms);
-    self->tries++;
-    return ask_http(self, false, self->spike->options.key_url, now_ms);
+    const tks_bytes url = tksp_spike_key_url(self);
+    if (url.size > 0) return tksp_spike_get(self, url, now_ms);
+    return tksp_spike_fail(self, TKS_ERR_SPIKE,
+                           "no public key: the issuer's metadata names no jwks_uri; give jwks_url",
+                           now_ms);
 }
 
 /* Another try after a pause, or the failure that says what was tried. */
@@ -117,6 +130,10 @@ static tks_need refuse(tksp_spike_op *self, const tksp_oauth_answer *answer, int
         atomic_store(&self->spike->refused_until_ms, now_ms + self->spike->options.refusal_ms);
     tksp_spike_note(self, 'w', answer->why);
     return tksp_spike_fail(self, TKS_ERR_SPIKE_AUTH, answer->why, now_ms);
+}
+
+tks_need tksp_spike_try_later(tksp_spike_op *self, const char *why, int64_t now_ms) {
+    return try_later(self, why, -1, now_ms);
 }
 
 /* The fetched candidate, once a key is there. */
@@ -227,11 +244,7 @@ tks_need tksp_spike_take_key(tksp_spike_op *self, const tks_event *event) {
     tksp_spike_note(self, 'i', "public key refreshed");
     self->key_is_fresh = true;
     self->tries = 0;
-    if (self->key_alone) {
-        self->base.result = (tks_result){.type = TKS_RESULT_BOOL, .integer = 1};
-        self->base.state = TKS_OP_DONE;
-        return TKS_DONE;
-    }
+    if (self->key_alone) return tksp_spike_done_bool(self);
     if (self->candidate_is_stored) return tksp_spike_enter(self, TKS_SPIKE_LOOKING, event->now_ms);
     return judge_fetched(self, event->now_ms);
 }

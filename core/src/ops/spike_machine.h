@@ -16,6 +16,7 @@ typedef enum tksp_spike_stage {
     TKS_SPIKE_WAITING,      /* a sleep, then the lock again */
     TKS_SPIKE_ASKING,       /* POST to the token endpoint */
     TKS_SPIKE_PAUSING,      /* a sleep, then the request again */
+    TKS_SPIKE_DISCOVERING,  /* GET the issuer's metadata, then what needs it */
     TKS_SPIKE_FETCHING_KEY, /* GET the public key, then what asked for it */
     TKS_SPIKE_STORING,      /* the script spike_store */
     TKS_SPIKE_UNLOCKING     /* the script spike_unlock, then the failure */
@@ -46,7 +47,10 @@ typedef struct tksp_spike_op {
     int64_t refresh_in_ms;
     tks_http_request request;
     tks_http_header headers[TKS_SPIKE_HEADERS];
-    tks_bytes given; /* the client's secret or assertion */
+    tksp_metadata *metadata;     /* of this operation; NULL: none is needed, or none had yet */
+    unsigned well_known;         /* which of the places of metadata is asked */
+    tksp_spike_stage discovered; /* what comes after it */
+    tks_bytes given;             /* the client's secret or assertion */
     tksp_client_shown shown;
     tks_buf body;
     tks_access result;
@@ -71,6 +75,21 @@ tks_need tksp_spike_fail_memory(tksp_spike_op *self);
 /* Makes `token` the result. */
 void tksp_spike_accept(tksp_spike_op *self, tks_bytes token, const tksp_lifetime *lifetime);
 
+/* The end of load_key. */
+tks_need tksp_spike_done_bool(tksp_spike_op *self);
+
+/* ---- spike_discovery.c ---- */
+
+/* Where these are, by the options or the metadata; empty: not known. */
+tks_bytes tksp_spike_token_url(const tksp_spike_op *self);
+tks_bytes tksp_spike_key_url(const tksp_spike_op *self);
+
+/* Is the metadata to be asked for before a request? */
+bool tksp_spike_must_discover(tksp_spike_op *self, int64_t now_ms);
+
+tks_need tksp_spike_ask_metadata(tksp_spike_op *self, int64_t now_ms);
+tks_need tksp_spike_take_metadata(tksp_spike_op *self, const tks_event *event);
+
 /* ---- spike_redis.c ---- */
 
 /* Sends the commands of the stage at hand. */
@@ -84,6 +103,10 @@ tks_need tksp_spike_step_redis(tksp_spike_op *self, const tks_event *event);
 /* Asks the token endpoint, or the key endpoint. */
 tks_need tksp_spike_ask_token(tksp_spike_op *self, int64_t now_ms);
 tks_need tksp_spike_ask_key(tksp_spike_op *self, int64_t now_ms);
+
+/* A GET that is one more try; another try after a pause, or the failure that says what was tried. */
+tks_need tksp_spike_get(tksp_spike_op *self, tks_bytes url, int64_t now_ms);
+tks_need tksp_spike_try_later(tksp_spike_op *self, const char *why, int64_t now_ms);
 
 /* What came of it: event->response, or NULL where the connection was lost. */
 tks_need tksp_spike_take_token(tksp_spike_op *self, const tks_event *event);

@@ -24,6 +24,12 @@ tks_need tksp_spike_done(tksp_spike_op *self) {
     return TKS_DONE;
 }
 
+tks_need tksp_spike_done_bool(tksp_spike_op *self) {
+    self->base.result = (tks_result){.type = TKS_RESULT_BOOL, .integer = 1};
+    self->base.state = TKS_OP_DONE;
+    return TKS_DONE;
+}
+
 tks_need tksp_spike_failed(tksp_spike_op *self) {
     self->base.state = TKS_OP_FAILED;
     return TKS_FAILED;
@@ -51,6 +57,11 @@ void tksp_spike_accept(tksp_spike_op *self, tks_bytes token, const tksp_lifetime
 /* ---- the machine ---- */
 
 tks_need tksp_spike_enter(tksp_spike_op *self, tksp_spike_stage next, int64_t now_ms) {
+    if ((next == TKS_SPIKE_ASKING || next == TKS_SPIKE_FETCHING_KEY) &&
+        tksp_spike_must_discover(self, now_ms)) {
+        self->discovered = next;
+        next = TKS_SPIKE_DISCOVERING;
+    }
     self->stage = next;
     switch (next) {
     case TKS_SPIKE_WAITING:
@@ -58,6 +69,7 @@ tks_need tksp_spike_enter(tksp_spike_op *self, tksp_spike_stage next, int64_t no
         return TKS_NEED_SLEEP;
     case TKS_SPIKE_ASKING: return tksp_spike_ask_token(self, now_ms);
     case TKS_SPIKE_FETCHING_KEY: return tksp_spike_ask_key(self, now_ms);
+    case TKS_SPIKE_DISCOVERING: return tksp_spike_ask_metadata(self, now_ms);
     default: return tksp_spike_ask_redis(self, now_ms);
     }
 }
@@ -79,6 +91,7 @@ static tks_need step(tks_op *base, const tks_event *event) {
     case TKS_SPIKE_WAITING: return tksp_spike_enter(self, TKS_SPIKE_LOCKING, event->now_ms);
     case TKS_SPIKE_PAUSING: return tksp_spike_enter(self, self->paused, event->now_ms);
     case TKS_SPIKE_FETCHING_KEY: return tksp_spike_take_key(self, event);
+    case TKS_SPIKE_DISCOVERING: return tksp_spike_take_metadata(self, event);
     default: return tksp_spike_take_token(self, event);
     }
 }
@@ -87,6 +100,7 @@ static void clear(tks_op *base) {
     tksp_spike_op *self = (tksp_spike_op *)base;
     tks_op_free(self->inner);
     tks_buf_wipe(&self->body);
+    tksp_metadata_leave(self->metadata);
     tks_spike_free(self->spike);
 }
 

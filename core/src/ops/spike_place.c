@@ -16,13 +16,18 @@ static tks_bytes digest(tksp_arena *arena, const tks_bytes *fields, size_t count
     return tksp_arena_dup(arena, tks_bytes_of(text, sizeof text));
 }
 
+/* By what is known of it without asking. */
+static tks_bytes server_of(const tks_spike_options *o) {
+    return o->token_url.size > 0 ? o->token_url : o->discover;
+}
+
 /* All that makes one request another: what is asked, and of whom. */
 static tks_bytes digest_request(const tks_spike_options *o, const tksp_spike_asked *asked,
                                 tksp_arena *arena) {
     size_t count = 6 + 2 * (asked->count + o->header_count), n = 0;
     tks_bytes *fields = tksp_arena_alloc(arena, count * sizeof *fields);
     if (fields == NULL) return tks_bytes_of(NULL, 0);
-    fields[n++] = o->token_url;
+    fields[n++] = server_of(o);
     fields[n++] = o->client_id;
     fields[n++] = o->host_header;
     fields[n++] = asked->audience; /* where it is not sent, it may still be what `aud` must be */
@@ -53,7 +58,7 @@ static tks_bytes joined(tksp_arena *arena, tks_bytes a, tks_bytes b, tks_bytes c
 tks_status tksp_spike_place_init(const tks_spike *spike, const tksp_spike_asked *asked,
                                  tksp_arena *arena, tksp_spike_place *out) {
     const tks_spike_options *o = &spike->options;
-    const tks_bytes who[] = {o->token_url, o->client_id, o->redis_key};
+    const tks_bytes who[] = {server_of(o), o->client_id, o->redis_key};
     const tks_bytes hash[] = {o->redis_key};
 
     *out = (tksp_spike_place){.hash = o->redis_key};

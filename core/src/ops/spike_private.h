@@ -8,6 +8,7 @@
 #include "key_source.h"
 #include "oauth.h"
 #include "oauth_client.h"
+#include "oauth_metadata.h"
 #include "tokenstore/jwt.h"
 #include "tokenstore/spike.h"
 
@@ -16,6 +17,7 @@ struct tks_spike {
     tksp_arena arena;    /* of the options' texts */
     tks_spike_options options;
     tksp_client_credentials credentials;
+    tksp_metadata_place metadata;
     tksp_key_source keys;
     atomic_llong refused_until_ms; /* the client was refused: nothing is asked before then */
 };

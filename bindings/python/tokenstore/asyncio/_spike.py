@@ -67,6 +67,17 @@ class Spike(tokenstore.Spike, AsyncClosing):
             self._threads = (pid, ThreadPoolExecutor(_THREADS, "tokenstore-spike"))
         return asyncio.get_running_loop().run_in_executor(self._threads[1], function, *args)
 
+    @classmethod
+    async def discover(cls, issuer: str, *args: Any, **options: Any) -> Any:
+        """As :meth:`tokenstore.Spike.discover`."""
+        spike = cls(issuer, *args, discovery=True, **options)
+        try:
+            await spike.initialize()
+        except BaseException:
+            await spike.aclose()
+            raise
+        return spike
+
     def _asking(self, function: Any) -> Any:
         self._function = function
         return None if function is None else self._ask_in_loop
