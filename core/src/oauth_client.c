@@ -81,6 +81,9 @@ static tks_status check(const tks_spike_options *o, tks_error *err) {
               "asks");
     if (auth != TKS_AUTH_PRIVATE_KEY_JWT && has_key(o))
         fault(&faults, "client_key is given, and client_auth is not 'private_key_jwt'");
+    if (o->client_certificate.size > 0 && !has_key(o))
+        fault(&faults,
+              "client_certificate is given without client_key: it is the certificate of that");
     if (auth == TKS_AUTH_BASIC_RAW && o->client_id.size > 0 &&
         memchr(o->client_id.data, ':', o->client_id.size) != NULL)
         fault(&faults,
@@ -132,7 +135,10 @@ static tks_status take_key(tksp_client_credentials *out, const tks_spike_options
     if (status != TKS_OK) return status;
     if (tks_key_get_kind(out->key) == TKS_KEY_SECRET || !tks_key_can_sign(out->key))
         return refuse(err, "client_key must be a private key");
-    return choose_algorithm(out->key, o->client_algorithm, &algorithm, err);
+    status = choose_algorithm(out->key, o->client_algorithm, &algorithm, err);
+    if (status != TKS_OK || o->client_certificate.size == 0) return status;
+    return tksp_certificate_header(o->client_certificate, out->key, &out->arena, &out->headers,
+                                   err);
 }
 
 /* The key of client_secret_jwt. */

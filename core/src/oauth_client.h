@@ -31,6 +31,11 @@ tks_status tksp_client_credentials_init(tksp_client_credentials *out,
 
 void tksp_client_credentials_clear(tksp_client_credentials *credentials);
 
+/* The header x5t#S256 as JSON for assertions by `key`, in the arena. TKS_OK; TKS_ERR_CONFIGURATION: `pem` is no
+ * certificate of that key; TKS_ERR_MEMORY. */
+tks_status tksp_certificate_header(tks_bytes pem, const tks_key *key, tksp_arena *arena,
+                                   tks_bytes *out, tks_error *err);
+
 /* How "auto" shows it to a server that takes `methods` (1 << tks_client_auth). TKS_OK, or TKS_ERR_CONFIGURATION: the
  * server takes none that the client has. */
 tks_status tksp_client_choose(const tksp_client_credentials *credentials, uint32_t methods,

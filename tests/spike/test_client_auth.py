@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import random
 import ssl
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +28,7 @@ from authorization import (
 )
 from certs import Pki
 from lua_process import ABI, BEGIN, Lua, get, is_there, quote
+from servers import Server
 from tokenstore import Spike, get_token_creator, jwt
 
 AUDIENCE = "https://api.example/a"
@@ -34,6 +37,10 @@ ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 SECRET = "a secret for post and for assertions, of more than 32 bytes-canary"
 PRIVATE = new_key("client-key")
 PUBLIC = {name: PRIVATE[name] for name in ("kty", "n", "e", "kid", "use", "alg")}
+OTHERS = subprocess.run(
+    ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "/dev/null", "-subj", "/CN=x"],
+    check=True, capture_output=True, text=True,
+).stdout  # fmt: skip
 QUICK = {"retries": 0, "total": 5}
 
 Fetch = Callable[[str, dict[str, Any]], str]
@@ -231,6 +238,40 @@ def test_a_certificate_alone(tmp_path: Path, fetch: Fetch) -> None:
     assert asked.form["client_id"] == "me"
 
 
+def test_clients_of_two_certificates_do_not_share(tmp_path: Path, redis: Server) -> None:
+    """Tokens may be bound to them (RFC 8705, 3)."""
+    pki = Pki(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pki.good.cert, pki.good.key)
+    context.load_verify_locations(pki.ca.cert)
+    context.verify_mode = ssl.CERT_REQUIRED
+    tokens = iter(f"token-{i}" for i in range(9))
+    with endpoint(lambda asked: granted(next(tokens)), context) as server:
+        one, two = (pki.ca.sign(name, "extendedKeyUsage=clientAuth") for name in ("one", "two"))
+        options = {"client_id": "me", "token_format": "opaque", "redis": redis.url, "ca": str(pki.ca.cert)}
+        got = [
+            by_python(server.url, {**options, "cert": str(mine.cert), "key": str(mine.key)})
+            for mine in (one, two, one)
+        ]
+    assert got == ["token-0", "token-1", "token-0"]
+
+
+def test_an_assertion_names_its_certificate(tmp_path: Path, fetch: Fetch) -> None:
+    """By x5t#S256, as Entra wants; openssl tells what it must be."""
+    pki = Pki(tmp_path)
+    mine = pki.ca.sign("client", "extendedKeyUsage=clientAuth")
+    der = subprocess.run(
+        ["openssl", "x509", "-in", str(mine.cert), "-outform", "DER"], check=True, capture_output=True
+    ).stdout
+    options = {"client_id": "me", "client_key": mine.key.read_text(), "token_format": "opaque"}
+    with endpoint(lambda asked: granted()) as server:
+        fetch(server.url, {**options, "client_certificate": mine.cert.read_text()})
+        token = server.asked[0].form["client_assertion"]
+    header = json.loads(base64.urlsafe_b64decode(token.split(".")[0] + "=="))
+    expected = base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
+    assert header["x5t#S256"] == expected
+
+
 # ---- what is wrong -----------------------------------------------------------------------------------------
 
 
@@ -249,6 +290,9 @@ def test_a_certificate_alone(tmp_path: Path, fetch: Fetch) -> None:
         ({"client_auth": "private_key_jwt", "client_key": json.dumps(PRIVATE), "client_algorithm": "x"}, "unknown algorithm"),
         ({"client_secret": "s-canary", "client_key": json.dumps(PRIVATE)}, "say by client_auth"),
         ({"client_auth": "tls"}, "cert is missing"),
+        ({"client_key": json.dumps(PRIVATE), "client_certificate": "canary"}, "client_certificate is no certificate"),
+        ({"client_key": json.dumps(PRIVATE), "client_certificate": OTHERS}, "client_certificate is of another key"),
+        ({"client_secret": "s-canary", "client_certificate": "c-canary"}, "client_certificate is given without client_key"),
         ({"client_auth": "Basic", "client_secret": "s-canary"}, "client_auth must be"),
         ({"client_id": "a:b", "client_auth": "basic_raw", "client_secret": "s-canary"}, "client_id holds a ':'"),
         ({"client_id": "", "client_auth": "none"}, "client_id is missing"),

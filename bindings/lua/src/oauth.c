@@ -33,6 +33,7 @@ enum {
     CLIENT_SECRET,
     CLIENT_AUTH,
     CLIENT_KEY,
+    CLIENT_CERTIFICATE,
     CLIENT_ALGORITHM,
     ASSERTION_AUDIENCE,
     GRANT_TYPE,
@@ -76,6 +77,7 @@ static const tksp_lua_param option_params[] = {
     {"client_secret", NULL, LUA_TSTRING, false},
     {"client_auth", NULL, LUA_TSTRING, true},
     {"client_key", NULL, LUA_TSTRING, false},
+    {"client_certificate", NULL, LUA_TSTRING, false},
     {"client_algorithm", NULL, LUA_TSTRING, false},
     {"assertion_audience", NULL, LUA_TSTRING, false},
     {"grant_type", NULL, LUA_TSTRING, false},
@@ -194,6 +196,7 @@ static tks_status make(lua_State *L, pairs parameters, pairs headers, tks_buf *f
     o.client_secret = tksp_lua_to_bytes(L, CLIENT_SECRET);
     o.client_auth = tks_client_auth_find(tksp_lua_to_bytes(L, CLIENT_AUTH));
     o.client_key_text = tksp_lua_to_bytes(L, CLIENT_KEY);
+    o.client_certificate = tksp_lua_to_bytes(L, CLIENT_CERTIFICATE);
     o.client_algorithm = tksp_lua_to_bytes(L, CLIENT_ALGORITHM);
     o.assertion_audience = tksp_lua_to_bytes(L, ASSERTION_AUDIENCE);
     o.grant_type = tksp_lua_to_bytes(L, GRANT_TYPE);

@@ -34,6 +34,7 @@
 ---@field client_assertion_file? string the same in a file
 ---@field client_auth? tokenstore.ClientAuth how the server is shown who asks (default "auto")
 ---@field client_key? string of "private_key_jwt": a private key as PEM or JWK; a JWK's kid is sent too
+---@field client_certificate? string the certificate of client_key as PEM: assertions name it by x5t#S256, as Entra wants
 ---@field client_algorithm? tokenstore.jwt.Algorithm what it signs with; none: the first that it can
 ---@field assertion_audience? string what `aud` of an assertion is that is made here (default: the token endpoint)
 ---@field redis? string|tokenstore.Client where all processes share tokens; none: they stay in this one

@@ -78,6 +78,7 @@ local function open(o)
     client_file = file,
     headers = o.headers,
     client_key = o.client_key,
+    client_certificate = o.client_certificate,
     client_algorithm = o.client_algorithm,
     assertion_audience = o.assertion_audience,
     grant_type = o.grant_type,

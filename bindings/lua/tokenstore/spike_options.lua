@@ -16,6 +16,7 @@ local KINDS = {
   headers = "table",
   client_auth = "string",
   client_key = "string",
+  client_certificate = "string",
   client_algorithm = "string",
   assertion_audience = "string",
   redis = "any",

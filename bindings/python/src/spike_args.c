@@ -32,6 +32,7 @@ bool tksp_py_spike_args_get(const tksp_py_state *state, PyObject *args, PyObject
                                         "client_secret",
                                         "client_auth",
                                         "client_key",
+                                        "client_certificate",
                                         "client_algorithm",
                                         "assertion_audience",
                                         "grant_type",
@@ -66,8 +67,8 @@ bool tksp_py_spike_args_get(const tksp_py_state *state, PyObject *args, PyObject
                                         "faults",
                                         NULL};
     tks_spike_options *o = &out->spike;
-    char *text[19] = {NULL};
-    Py_ssize_t size[19] = {0}, path_size; /* paths hold no NUL: spike.py has seen to it */
+    char *text[20] = {NULL};
+    Py_ssize_t size[20] = {0}, path_size; /* paths hold no NUL: spike.py has seen to it */
     int json_body, opaque, insecure, any_audience, client_given;
     PyObject *key;
     tks_bytes auth, audience_parameter;
@@ -75,17 +76,17 @@ bool tksp_py_spike_args_get(const tksp_py_state *state, PyObject *args, PyObject
     unsigned int retries, pause_ms, pause_max_ms, budget_ms;
     if (!PyArg_ParseTupleAndKeywords(
             args, kwargs,
-            "$OOy#y#y#y#y#y#y#Oy#y#y#y#y#y#pO!O!Opy#y#ppy#y#y#LLIdIIIz#z#z#z#pLy#:Spike",
+            "$OOy#y#y#y#y#y#y#Oy#y#y#y#y#y#y#pO!O!Opy#y#ppy#y#y#LLIdIIIz#z#z#z#pLy#:Spike",
             (char **)names, &out->redis, &out->log, &text[18], &size[18], &text[0], &size[0],
             &text[1], &size[1], &text[2], &size[2], &text[3], &size[3], &text[4], &size[4],
-            &text[10], &size[10], &key, &text[11], &size[11], &text[17], &size[17], &text[5],
-            &size[5], &text[6], &size[6], &text[14], &size[14], &text[15], &size[15], &any_audience,
-            &PyTuple_Type, &out->pairs, &PyTuple_Type, &out->header_pairs, &out->ask, &client_given,
-            &text[16], &size[16], &text[7], &size[7], &json_body, &opaque, &text[8], &size[8],
-            &text[12], &size[12], &text[13], &size[13], &offset_ms, &lifetime_ms, &retries,
-            &o->factor, &pause_ms, &pause_max_ms, &budget_ms, &out->http.ca, &path_size,
-            &out->http.cert, &path_size, &out->http.key, &path_size, &out->http.proxy, &path_size,
-            &insecure, &connect_timeout_ms, &text[9], &size[9]))
+            &text[10], &size[10], &key, &text[19], &size[19], &text[11], &size[11], &text[17],
+            &size[17], &text[5], &size[5], &text[6], &size[6], &text[14], &size[14], &text[15],
+            &size[15], &any_audience, &PyTuple_Type, &out->pairs, &PyTuple_Type, &out->header_pairs,
+            &out->ask, &client_given, &text[16], &size[16], &text[7], &size[7], &json_body, &opaque,
+            &text[8], &size[8], &text[12], &size[12], &text[13], &size[13], &offset_ms,
+            &lifetime_ms, &retries, &o->factor, &pause_ms, &pause_max_ms, &budget_ms, &out->http.ca,
+            &path_size, &out->http.cert, &path_size, &out->http.key, &path_size, &out->http.proxy,
+            &path_size, &insecure, &connect_timeout_ms, &text[9], &size[9]))
         return false;
     if (out->redis != Py_None && !Py_IS_TYPE(out->redis, state->client_type)) {
         PyErr_SetString(PyExc_TypeError, "redis must be a _core.Client or None");
@@ -109,7 +110,8 @@ bool tksp_py_spike_args_get(const tksp_py_state *state, PyObject *args, PyObject
                           &o->expect_audience,
                           &o->client_file,
                           &o->assertion_audience,
-                          &o->discover};
+                          &o->discover,
+                          &o->client_certificate};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         *texts[i] = tks_bytes_of(text[i], (size_t)size[i]);
     o->client_auth = tks_client_auth_find(auth);

@@ -390,6 +390,7 @@ class Spike:
         client_secret: bytes,
         client_auth: bytes,
         client_key: Key | None,
+        client_certificate: bytes,
         client_algorithm: bytes,
         assertion_audience: bytes,
         grant_type: bytes,

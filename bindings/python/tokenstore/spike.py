@@ -80,9 +80,10 @@ class Spike(Closing):
         where the secret, or an assertion that somebody else made (RFC 7523: a Kubernetes token, Entra's workload
         identity), changes: a file that is read for each fetch, or a function that is called. ``client_secret`` may be
         a function too. It returns a str; several threads may call it at a time; what it raises reaches the caller
-    ``client_key``, ``client_algorithm``
+    ``client_key``, ``client_algorithm``, ``client_certificate``
         of ``"private_key_jwt"``: a private :class:`tokenstore.jwt.Key`, PEM or a JWK, whose kid is sent too;
-        what it signs with, by default the first that it can
+        what it signs with, by default the first that it can; its certificate as PEM, which assertions name by
+        x5t#S256, as Entra wants
     ``assertion_audience``
         what ``aud`` of an assertion is that is made here, by default the token endpoint: RFC 10070 and Auth0 want the
         issuer
@@ -153,6 +154,7 @@ class Spike(Closing):
         client_auth: ClientAuth = "auto",
         client_key: Key | Text | dict[str, Any] | None = None,
         client_algorithm: str | None = None,
+        client_certificate: str | None = None,
         assertion_audience: str | None = None,
         client_secret_file: Path | None = None,
         client_assertion: Callable[[], str] | None = None,
@@ -238,6 +240,7 @@ class Spike(Closing):
                 or b"",
                 headers=pairs("headers", headers),
                 client_key=key_of(client_key, faults),
+                client_certificate=text_bytes("client_certificate", client_certificate),
                 client_algorithm=text_bytes("client_algorithm", client_algorithm),
                 assertion_audience=text_bytes("assertion_audience", assertion_audience),
                 grant_type=text_bytes("grant_type", grant_type),

@@ -98,8 +98,10 @@ typedef struct tks_spike_options {
     tks_bytes key_text;  /* the first public keys, PEM or JWKS; empty: they will be fetched */
     tks_bytes client_id, client_secret;
     tks_client_auth client_auth;
-    tks_key *client_key;          /* of private_key_jwt; NULL: `client_key_text` */
-    tks_bytes client_key_text;    /* PEM or JWK */
+    tks_key *client_key;       /* of private_key_jwt; NULL: `client_key_text` */
+    tks_bytes client_key_text; /* PEM or JWK */
+    tks_bytes
+        client_certificate; /* of the key, PEM: assertions name it by x5t#S256; empty: they do not */
     tks_bytes client_algorithm;   /* of assertions; empty: the first that the key can do */
     tks_bytes assertion_audience; /* of those made here; empty: the token endpoint */
     bool client_given; /* the secret, or the assertion, comes with each tks_spike_get_token */

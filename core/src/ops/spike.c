@@ -137,6 +137,7 @@ static tks_status copy(tks_spike *spike, const tks_spike_options *from, tks_erro
     to->client_secret = tks_bytes_of(NULL, 0); /* the credentials have what is needed of them */
     to->client_key = NULL;
     to->client_key_text = tks_bytes_of(NULL, 0);
+    to->client_certificate = tks_bytes_of(NULL, 0);
     to->client_algorithm = tks_bytes_of(NULL, 0);
     to->assertion_audience = tks_bytes_of(NULL, 0);
     to->key_text = tks_bytes_of(NULL, 0);
