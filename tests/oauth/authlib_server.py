@@ -20,6 +20,7 @@ from authlib.oauth2.rfc6749 import ClientMixin
 from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
 from authlib.oauth2.rfc6750 import BearerTokenGenerator
 from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
+from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from authlib.oauth2.rfc9068 import JWTBearerTokenGenerator
 from flask import Flask, Response, jsonify, request
 from joserfc.jwk import JWKRegistry, KeySet, OctKey
@@ -116,6 +117,19 @@ server.register_token_generator("default", generate)
 @app.post("/oauth2/token")
 def token() -> Response:
     return server.create_token_response()  # type: ignore[no-any-return]
+
+
+@app.get("/.well-known/oauth-authorization-server")
+def metadata() -> Response:
+    found = AuthorizationServerMetadata(
+        issuer=URL,
+        authorization_endpoint=URL + "/oauth2/authorize",
+        token_endpoint=URL + "/oauth2/token",
+        token_endpoint_auth_methods_supported=["client_secret_basic", "client_secret_post"],
+        jwks_uri=URL + "/.well-known/jwks.json",
+        response_types_supported=["code"],
+    )
+    return jsonify(found)
 
 
 @app.get("/.well-known/jwks.json")

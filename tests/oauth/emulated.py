@@ -38,6 +38,8 @@ class Provider:
     token_path: str
     grant: Callable[[Provider, Asked], dict[str, Any] | str]
     jwks_path: str = ""
+    issuer_path: str = ""
+    methods: tuple[str, ...] = ("client_secret_basic", "client_secret_post", "private_key_jwt")
     status: int = 200
     url: str = ""  # where it runs, once it does
     client_key: Any = None  # the public key that assertions are signed with
@@ -48,8 +50,7 @@ class Provider:
 
     def __call__(self, asked: Asked) -> Answer:
         if asked.method == "GET":
-            keys = {"keys": [{**self.key.as_dict(private=False), "alg": "RS256", "use": "sig"}]}
-            return Answer(200 if asked.path == self.jwks_path else 404, keys)
+            return self.published(asked.path)
         try:
             want(asked.path == self.token_path, "not_found", asked.path)
             given = self.grant(self, asked)
@@ -58,6 +59,24 @@ class Provider:
             status = {"invalid_client": 401, "not_found": 404}.get(kind, 400)
             return Answer(status, {"error": kind, "error_description": why})
         return Answer(self.status, self.answer(given))
+
+    def published(self, path: str) -> Answer:
+        if path == self.jwks_path:
+            return Answer(
+                200, {"keys": [{**self.key.as_dict(private=False), "alg": "RS256", "use": "sig"}]}
+            )
+        if (
+            self.issuer_path
+            and path == self.issuer_path.rstrip("/") + "/.well-known/openid-configuration"
+        ):
+            metadata = {
+                "issuer": self.url + self.issuer_path,
+                "token_endpoint": self.url + self.token_path,
+                "jwks_uri": self.url + self.jwks_path,
+                "token_endpoint_auth_methods_supported": list(self.methods),
+            }
+            return Answer(200, metadata)
+        return Answer(404, {"error": "not_found"})
 
     def answer(self, given: dict[str, Any] | str) -> dict[str, Any]:
         token = given
@@ -157,6 +176,7 @@ ENTRA = {
     "hosts": ("https://login.microsoftonline.com",),
     "token_path": TENANT + "/oauth2/v2.0/token",
     "jwks_path": TENANT + "/discovery/v2.0/keys",
+    "issuer_path": TENANT + "/v2.0",
 }
 
 
@@ -189,6 +209,7 @@ AUTH0 = {
     "hosts": ("https://my-tenant.eu.auth0.com",),
     "token_path": "/oauth/token",
     "jwks_path": "/.well-known/jwks.json",
+    "issuer_path": "/",
 }
 
 
@@ -205,6 +226,7 @@ KEYCLOAK = {
     "hosts": ("https://keycloak.example",),
     "token_path": "/realms/my-realm/protocol/openid-connect/token",
     "jwks_path": "/realms/my-realm/protocol/openid-connect/certs",
+    "issuer_path": "/realms/my-realm",
 }
 
 
@@ -229,6 +251,7 @@ OKTA = {
     "hosts": ("https://my-org.okta.com",),
     "token_path": "/oauth2/default/v1/token",
     "jwks_path": "/oauth2/default/v1/keys",
+    "issuer_path": "/oauth2/default",
 }
 
 
@@ -250,12 +273,10 @@ def _cognito(provider: Provider, asked: Asked) -> dict[str, Any]:
 
 
 COGNITO = {
-    "hosts": (
-        "https://my-domain.auth.eu-central-1.amazoncognito.com",
-        "https://cognito-idp.eu-central-1.amazonaws.com",
-    ),
+    "hosts": ("https://cognito-idp.eu-central-1.amazonaws.com",),
     "token_path": "/oauth2/token",
     "jwks_path": "/eu-central-1_AbCdEfGhI/.well-known/jwks.json",
+    "issuer_path": "/eu-central-1_AbCdEfGhI",
 }
 
 
@@ -275,6 +296,7 @@ KUBERNETES = {
     "hosts": ("https://login.example",),
     "token_path": "/realms/my-realm/token",
     "jwks_path": "/realms/my-realm/keys",
+    "issuer_path": "/realms/my-realm",
 }
 
 

@@ -8,6 +8,7 @@ import { OAuth2Server } from 'oauth2-mock-server';
 
 const o = JSON.parse(process.argv[2]);
 const server = new OAuth2Server();
+server.issuer.url = `http://127.0.0.1:${o.port}`; // it would say localhost
 const { keys } = server.issuer;
 const rsa = await keys.generate('RS256');
 for (const alg of o.algorithms.filter((name) => name !== 'RS256')) {

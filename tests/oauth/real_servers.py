@@ -101,7 +101,7 @@ class RealServer:
     algorithms: ClassVar[tuple[str, ...]] = ()  # of access tokens
     lacks_algorithms: ClassVar[str] = ""
     assertions: ClassVar[tuple[str, ...]] = ()  # what assertions may be signed with
-    ids_are_chosen = True  # by whoever registers a client
+    lacks_metadata: ClassVar[str] = ""
 
     def __init__(self, clients: dict[str, str] | None = None) -> None:
         """`clients`: further ones, of method basic, with their secrets."""
@@ -115,6 +115,11 @@ class RealServer:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def issuer(self) -> str:
+        """`iss` of its tokens, where its metadata are."""
+        return self.url
 
     def config(self) -> dict[str, Any]:
         """What its program is told."""
@@ -336,7 +341,6 @@ class MockServer(RealServer):
     algorithms = ALGORITHMS
     formats = ("jwt",)
     lacks_formats = {"opaque": "it makes JWTs alone"}
-    ids_are_chosen = False  # it believes whoever asks
 
     def __init__(self, clients: dict[str, str] | None = None) -> None:
         super().__init__(clients)
@@ -368,6 +372,7 @@ class NodeOauth(RealServer):
     formats = ("opaque",)
     lacks_formats = {"jwt": "what a token looks like is its model's business; its own are opaque"}
     lacks_algorithms = "it signs nothing"
+    lacks_metadata = "it is a library for the token endpoint alone"
 
     def __init__(self, clients: dict[str, str] | None = None) -> None:
         super().__init__(clients)
@@ -446,6 +451,10 @@ class Toolkit(RealServer):
             "post": {"client_id": "post: /+%~", "client_secret": ODD},
             "auto": {"client_id": "auto: /+%~", "client_secret": ODD},
         }
+
+    @property
+    def issuer(self) -> str:
+        return self.url + "/oauth2"
 
     def config(self) -> dict[str, Any]:
         clients = {o["client_id"]: o["client_secret"] for o in self.takes.values()} | self.more

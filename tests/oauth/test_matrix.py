@@ -115,7 +115,7 @@ def test_tokens_without_an_audience(start: Start, driver: Driver) -> None:
     """As Keycloak's and Cognito's may be: signature and issuer remain."""
     server = start(Toolkit)
     options = spike(server, "basic", "jwt") | {"audience_parameter": driver.nothing}
-    options |= {"expect_audience": driver.nothing, "issuer": server.url}
+    options |= {"expect_audience": driver.nothing, "issuer": server.issuer}
     with driver.open(options) as get:
         assert "aud" not in part(get("https://api.example/a"), 1)
     with driver.open(options | {"issuer": "https://other.example"}) as get:

@@ -20,7 +20,7 @@ from oauthlib.common import generate_token
 from oauthlib.oauth2.rfc6749.tokens import signed_token_generator
 
 OPTIONS = json.loads(sys.argv[1])
-URL = f"http://127.0.0.1:{OPTIONS['port']}"
+ISSUER = f"http://127.0.0.1:{OPTIONS['port']}/oauth2"
 
 
 def access_token(request: Any, refresh_token: bool = False) -> str:
@@ -28,7 +28,7 @@ def access_token(request: Any, refresh_token: bool = False) -> str:
     if audience.endswith("/opaque"):
         return str(generate_token())
     # Its table takes no token twice, and two of one second would be alike.
-    claims = {"iss": URL, "client_id": request.client.client_id, "jti": generate_token()}
+    claims = {"iss": ISSUER, "client_id": request.client.client_id, "jti": generate_token()}
     if audience:
         claims["aud"] = audience
     return str(signed_token_generator(OPTIONS["keys"][0], **claims)(request))
@@ -47,7 +47,7 @@ settings.configure(
     LOGGING_CONFIG=None,
     OAUTH2_PROVIDER={
         "OIDC_ENABLED": True,
-        "OIDC_ISS_ENDPOINT": URL,
+        "OIDC_ISS_ENDPOINT": ISSUER,
         "OIDC_RSA_PRIVATE_KEY": OPTIONS["keys"][0],
         "OIDC_RSA_PRIVATE_KEYS_INACTIVE": OPTIONS["keys"][1:],
         "ACCESS_TOKEN_GENERATOR": access_token,
