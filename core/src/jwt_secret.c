@@ -3,13 +3,14 @@
  * Purpose:   who knows a public key could sign with it, were it taken as a secret (RFC 8725, 2.1). So keys
  *            are recognised by what they are made of, in the spellings in which they get into
  *            configurations: DER (X.690) of X.509, PKCS#1, #7, #8, #12 and SEC 1; SSH (RFC 4253, 6.6); PEM, RFC 4716, JWK;
- *            these in hexadecimal, base64, base32, UTF-16, with escapes, behind blanks and quotes.
+ *            these in the spellings of jwt_secret_spellings.c, behind blanks and quotes.
  * Rules:     a random secret is never refused, be it bytes or text: each form fixes 48 bits or more. A bare
  *            public key, as the 32 bytes of Ed25519, cannot be told from a secret.
  * Lifecycle: what is decoded on the way is wiped. */
 #include <stdlib.h>
 
 #include "jwt_private.h"
+#include "jwt_secret.h"
 #include "tokenstore/secret.h"
 
 enum {
@@ -18,43 +19,6 @@ enum {
     KTY_MAX = 16,
     PKCS1_MIN = 64 /* bytes of the smallest modulus that was ever used */
 };
-
-static bool begins_with(tks_bytes text, const char *part) {
-    size_t size = strlen(part);
-    return text.size >= size && memcmp(text.data, part, size) == 0;
-}
-
-static tks_bytes skip(tks_bytes text, size_t size) {
-    return tks_bytes_of(text.data + size, text.size - size);
-}
-
-static bool is_blank(char c) {
-    return c == ' ' || (c >= '\t' && c <= '\r') || c == '\0';
-}
-
-static bool is_quote(char c) {
-    return c == '"' || c == '\'';
-}
-
-static bool is_alnum(char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-}
-
-/* Without blanks, quotes, Python's b before one, and a byte order mark in front. */
-static tks_bytes trim(tks_bytes text) {
-    while (text.size > 0) {
-        if (begins_with(text, "\xEF\xBB\xBF"))
-            text = skip(text, 3);
-        else if (begins_with(text, "\xFF\xFE") || begins_with(text, "\xFE\xFF"))
-            text = skip(text, 2);
-        else if (is_blank(*text.data) || is_quote(*text.data) ||
-                 (text.size > 1 && text.data[0] == 'b' && is_quote(text.data[1])))
-            text = skip(text, 1);
-        else
-            break;
-    }
-    return text;
-}
 
 /* ---- DER --------------------------------------------------------------------------------------- */
 
@@ -167,34 +131,10 @@ static bool is_ssh(tks_bytes text) {
 
 /* ---- text --------------------------------------------------------------------------------------- */
 
-/* The value of a character of base64 or base64url; -1: it is none. */
-static int digit_64(char c) {
-    if (c >= 'A' && c <= 'Z') return c - 'A';
-    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-    if (c >= '0' && c <= '9') return c - '0' + 52;
-    if (c == '+' || c == '-') return 62;
-    return c == '/' || c == '_' ? 63 : -1;
-}
-
-/* Decodes base64 of either alphabet up to what is none, and returns that; blanks are stepped over. `out`
- * has room for all of `text`. */
-static tks_bytes decode_64(tks_bytes text, char *out, size_t *size) {
-    unsigned bits = 0, count = 0;
-    *size = 0;
-    for (; text.size > 0; text = skip(text, 1)) {
-        int digit = digit_64(*text.data);
-        if (digit < 0 && is_blank(*text.data)) continue;
-        if (digit < 0) break;
-        bits = bits << 6 | (unsigned)digit;
-        if (++count % 4 != 1) out[(*size)++] = (char)(bits >> (8 - count % 4 * 2) % 8);
-    }
-    return text;
-}
-
 /* Base64 of a key in DER begins with an M, of one for SSH with three NULs, which is AAAA. */
 static bool is_key_in_64(tks_bytes text, char *room) {
     size_t size;
-    (void)decode_64(text, room, &size);
+    (void)tksp_decode_64(text, room, &size);
     return tksp_is_der(tks_bytes_of(room, size)) || is_ssh(tks_bytes_of(room, size));
 }
 
@@ -202,6 +142,10 @@ static bool is_key_in_64(tks_bytes text, char *room) {
 static tks_bytes skip_blanks(tks_bytes text) {
     while (text.size > 0 && (is_blank(*text.data) || *text.data == '+')) text = skip(text, 1);
     return text;
+}
+
+static bool is_alnum(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
 /* A member "kty" with a word as its value, at the quote before its name. */
@@ -238,152 +182,15 @@ static bool is_key_in_text(tks_bytes text, char *room) {
     return found;
 }
 
-/* ---- spellings ---------------------------------------------------------------------------------- */
-
-/* Each writes what `text` spells to `out`, which is as large as the text, and returns its size; 0: it is not
- * spelled that way. */
-
-/* UTF-16 and UTF-32, of which ASCII is left. */
-static size_t narrow(tks_bytes text, char *out) {
-    size_t size = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] != '\0') out[size++] = text.data[i];
-    }
-    return (text.size - size) * 3 >= text.size ? size : 0;
-}
-
-/* Bytes that somebody took for Latin-1 and wrote as UTF-8. */
-static size_t latin(tks_bytes text, char *out) {
-    size_t size = 0, wide = 0;
-    for (; text.size > 0; text = skip(text, 1)) {
-        unsigned char c = (unsigned char)*text.data;
-        if (c >= 0x80) {
-            if ((c & 0xFE) != 0xC2 || text.size < 2 || (text.data[1] & 0xC0) != 0x80) return 0;
-            c = (unsigned char)(c << 6 | (text.data[1] & 0x3F));
-            text = skip(text, 1);
-            wide++;
-        }
-        out[size++] = (char)c;
-    }
-    return wide > 0 ? size : 0;
-}
-
-static int digit_16(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* `count` hexadecimal digits behind the first `at` bytes; -1: they are not there. */
-static int hex_number(tks_bytes text, size_t at, size_t count) {
-    int number = 0;
-    if (text.size < at + count) return -1;
-    for (size_t i = at; i < at + count; i++) {
-        if (digit_16(text.data[i]) < 0) return -1;
-        number = number << 4 | digit_16(text.data[i]);
-    }
-    return number;
-}
-
-/* The escape at the beginning of `text` as one character; its size, 0: there is none. */
-static size_t unescape_one(tks_bytes text, char *out) {
-    static const char names[] = "nrtbf", values[] = "\n\r\t\b\f";
-    const char *name = NULL;
-    size_t size = 0;
-    int number = -1;
-    if (text.size < 2) return 0;
-    if (*text.data == '%') {
-        number = hex_number(text, 1, 2);
-        size = 3;
-    } else if (text.data[1] == 'u' || text.data[1] == 'U') {
-        number = hex_number(text, 2, 4);
-        size = 6;
-    } else if (text.data[1] == 'x' || text.data[1] == 'X') {
-        number = hex_number(text, 2, 2);
-        size = 4;
-    } else {
-        name = memchr(names, text.data[1], sizeof names - 1);
-        *out = name != NULL ? values[name - names] : text.data[1];
-        return 2;
-    }
-    *out = (char)number;
-    return number < 0 || number > 0xFF ? 0 : size;
-}
-
-/* Escapes of JSON, of C and Python, and of URLs. */
-static size_t unescape(tks_bytes text, char *out) {
-    size_t size = 0, step;
-    bool escaped = false;
-    for (; text.size > 0; text = skip(text, step)) {
-        char c = *text.data;
-        step = c == '\\' || c == '%' ? unescape_one(text, &c) : 0;
-        escaped = escaped || step > 0;
-        out[size++] = c;
-        if (step == 0) step = 1;
-    }
-    return escaped ? size : 0;
-}
-
-static size_t from_64(tks_bytes text, char *out) {
-    size_t size = 0;
-    text = decode_64(trim(text), out, &size);
-    while (text.size > 0 && (*text.data == '=' || is_blank(*text.data) || is_quote(*text.data)))
-        text = skip(text, 1);
-    return text.size == 0 ? size : 0;
-}
-
-/* Base32 (RFC 4648), in either case. */
-static size_t from_32(tks_bytes text, char *out) {
-    size_t size = 0;
-    unsigned bits = 0, count = 0;
-    for (text = trim(text); text.size > 0; text = skip(text, 1)) {
-        char c = *text.data, upper = (char)(c & ~0x20);
-        if (c == '=' || is_blank(c) || is_quote(c)) continue;
-        bool is_letter = upper >= 'A' && upper <= 'Z';
-        if (!is_letter && (c < '2' || c > '7')) return 0;
-        bits = bits << 5 | (unsigned)(is_letter ? upper - 'A' : c - '2' + 26);
-        count += 5;
-        if (count >= 8) {
-            count -= 8;
-            out[size++] = (char)(bits >> count);
-        }
-    }
-    return size;
-}
-
-/* Hexadecimal, also as "0x30, 0x59" and 30:59, and as SQL has it: \x3059, x'3059'. */
-static size_t from_16(tks_bytes text, char *out) {
-    static const char between[] = ":,-{}[];";
-    size_t size = 0;
-    for (text = trim(text); text.size > 0;) {
-        int number = hex_number(text, 0, 2);
-        if (begins_with(text, "0x") || begins_with(text, "0X") || begins_with(text, "\\x") ||
-            begins_with(text, "x'") || begins_with(text, "X'")) {
-            text = skip(text, 2);
-        } else if (number >= 0) {
-            out[size++] = (char)number;
-            text = skip(text, 2);
-        } else if (is_blank(*text.data) || is_quote(*text.data) ||
-                   memchr(between, *text.data, sizeof between - 1) != NULL) {
-            text = skip(text, 1);
-        } else {
-            return 0;
-        }
-    }
-    return size;
-}
-
 /* Is there a key in `text`, or in what it spells? TKS_OK or TKS_ERR_MEMORY. */
 static tks_status look(tks_bytes text, unsigned depth, bool *found) {
-    static size_t (*const spellings[])(tks_bytes, char *) = {narrow,  latin,   unescape,
-                                                             from_64, from_32, from_16};
     tks_status status = TKS_OK;
     char *room = malloc(text.size + 1);
     if (room == NULL) return TKS_ERR_MEMORY;
-    *found = tksp_is_der(trim(text)) || is_ssh(text) || is_key_in_text(text, room);
-    for (size_t i = 0; i < sizeof spellings / sizeof *spellings && depth < DEPTH_MAX; i++) {
+    *found = tksp_is_der(tksp_trim(text)) || is_ssh(text) || is_key_in_text(text, room);
+    for (size_t i = 0; tksp_spellings[i] != NULL && depth < DEPTH_MAX; i++) {
         if (*found || status != TKS_OK) break;
-        size_t size = spellings[i](text, room);
+        size_t size = tksp_spellings[i](text, room);
         if (size > 0) status = look(tks_bytes_of(room, size), depth + 1, found);
     }
     tks_wipe(room, text.size);

@@ -123,6 +123,22 @@ def pem(name: str, der: bytes, width: int = 64) -> str:
     return f"-----BEGIN {name}-----\n{body}\n-----END {name}-----\n"
 
 
+def as_c_file(der: bytes) -> bytes:
+    lines = textwrap.fill(", ".join(f"0x{byte:02x}" for byte in der), 72)
+    return f"unsigned char key_der[] = {{\n{lines}\n}};\nunsigned int key_der_len = {len(der)};\n".encode()
+
+
+def as_buffer(data: bytes) -> bytes:
+    return json.dumps({"type": "Buffer", "data": list(data)}, separators=(",", ":")).encode()
+
+
+def z85(data: bytes) -> bytes:
+    """RFC 1924's digits in ZeroMQ's order."""
+    rfc1924 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~"
+    zeromq = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
+    return base64.b85encode(data).translate(bytes.maketrans(rfc1924, zeromq))
+
+
 def spellings_of_bytes(der: bytes) -> dict[str, bytes]:
     text = base64.b64encode(der)
     url = base64.urlsafe_b64encode(der)
@@ -152,6 +168,33 @@ def spellings_of_bytes(der: bytes) -> dict[str, bytes]:
         "hex with 0x": b"0x" + hexed.encode(),
         "hex of PostgreSQL": b"\\x" + hexed.encode(),
         "hex of SQL": b"x'" + hexed.encode() + b"'",
+        "hex with dashes": "-".join(textwrap.wrap(hexed.upper(), 2)).encode(),
+        "hex with commas": ", ".join(textwrap.wrap(hexed, 2)).encode(),
+        "hex as Node shows a Buffer": ("<Buffer " + " ".join(textwrap.wrap(hexed, 2)) + ">").encode(),
+        "hex as xxd -i writes it": as_c_file(der),
+        "numbers": ",".join(map(str, der)).encode(),
+        "numbers with blanks, as Go shows them": ("[" + " ".join(map(str, der)) + "]").encode(),
+        "numbers with signs, as Java shows them": str([byte - byte // 128 * 256 for byte in der]).encode(),
+        "a list of numbers": json.dumps(list(der)).encode(),
+        "a list of numbers in lines": json.dumps(list(der), indent=2).encode(),
+        "a tuple of numbers": repr(tuple(der)).encode(),
+        "a Buffer of Node in JSON": as_buffer(der),
+        "a Buffer of Node in JSON with blanks": json.dumps({"data": list(der), "type": "Buffer"}, indent=1).encode(),
+        "a Buffer of Node in base64": base64.b64encode(as_buffer(der)),
+        "a Uint8Array in JSON": json.dumps({str(at): byte for at, byte in enumerate(der)}).encode(),
+        "a Uint8Array as Node shows it": f"Uint8Array({len(der)}) {list(der)}".encode(),
+        "base85": base64.b85encode(der),
+        "base85 in quotes": repr(base64.b85encode(der)).encode(),
+        "base85 and a newline": base64.b85encode(der) + b"\n",
+        "Ascii85": base64.a85encode(der),
+        "Ascii85 in quotes": repr(base64.a85encode(der)).encode(),
+        "Ascii85 in lines": base64.a85encode(der, wrapcol=60),
+        "Ascii85 of Adobe": base64.a85encode(der, adobe=True),
+        "Z85": z85(der),
+        "base64url in lines": b"\r\n".join(url[i : i + 76] for i in range(0, len(url), 76)),
+        "base64url in quotes": repr(url).encode(),
+        "base64url behind a name": b"key=" + url,
+        "bytes, percent-encoded": urllib.parse.quote_from_bytes(der, safe="").encode(),
         "base32": base64.b32encode(der),
         "base32 without padding": base64.b32encode(der).rstrip(b"=").lower(),
         "an array in C": ("{" + ", ".join(f"0x{byte:02x}" for byte in der) + "}").encode(),
@@ -182,6 +225,15 @@ def spellings_of_text(text: str) -> dict[str, bytes]:
         "hex": text.encode().hex().encode(),
         "percent-encoded": urllib.parse.quote(text).encode(),
         "percent-encoded, blanks as +": urllib.parse.quote_plus(text).encode(),
+        "percent-encoded in lower case": re.sub("%..", lambda m: m[0].lower(), urllib.parse.quote(text)).encode(),
+        "percent-encoded, every character": "".join(f"%{byte:02X}" for byte in text.encode()).encode(),
+        "percent-encoded twice": urllib.parse.quote(urllib.parse.quote(text)).encode(),
+        "hex with colons": ":".join(textwrap.wrap(text.encode().hex(), 2)).encode(),
+        "a list of numbers": json.dumps(list(text.encode())).encode(),
+        "a Buffer of Node in JSON": as_buffer(text.encode()),
+        "base85": base64.b85encode(text.encode()),
+        "Ascii85": base64.a85encode(text.encode()),
+        "Ascii85 with y for blanks": base64.a85encode(b"    " + text.encode(), foldspaces=True),
     }
 
 
@@ -253,6 +305,8 @@ def refused() -> list[dict[str, Any]]:
     line, exported = SSH["SSH, ed25519"]
     out += [entry(f"SSH: {how}", data) for how, data in spellings_of_text(line).items()]
     out += [entry(f"RFC 4716: {how}", data) for how, data in spellings_of_text(exported).items()]
+    small = bytes.fromhex("3048024100c4b4ff") + base64.a85decode("%;\\aa" * 15) + bytes.fromhex("010203010001")
+    out.append(entry("Ascii85 in quotes, with percent signs and backslashes", repr(base64.a85encode(small)).encode()))
     for name, jwk in JWK.items():
         out += [entry(f"JWK, {name}: {how}", text.encode()) for how, text in spellings_of_jwk(jwk).items()]
     out += [entry(f"JWK: {how}", data) for how, data in spellings_of_text(json.dumps(JWK["P-256"])).items()]
@@ -279,6 +333,13 @@ def taken() -> list[dict[str, Any]]:
         entry("base64", base64.b64encode(bytes(range(48)))),
         entry("base64url", base64.urlsafe_b64encode(bytes(range(200, 248)))),
         entry("a UUID and another", b"123e4567-e89b-12d3-a456-426614174000123e4567-e89b-12d3-a456-426614174000"),
+        entry("numbers", b"48 89 48 19 6 7 42 134 72 206 61 2 1 6 8 42 134 72 206 61 3 1 7 3 66 0 4"),
+        entry("numbers that are no bytes", b"[" + b"48, 42, 48, 5, 6, 3, 43, 101, 112, 3, 33, 0, " + b"256, " * 32 + b"1]"),
+        entry("a list of nothing known", json.dumps(list(range(48, 90))).encode()),
+        entry("a Buffer of nothing known", as_buffer(bytes(range(32)))),
+        entry("base85", base64.b85encode(bytes(range(48)))),
+        entry("Ascii85", base64.a85encode(bytes(range(48)), adobe=True)),
+        entry("Ascii85 of DER that is cut off", base64.a85encode(der[:40])),
         entry("32 NULs", bytes(32)),
         entry("64 quotes", b'"' * 64),
         entry("64 backslashes", b"\\" * 64),

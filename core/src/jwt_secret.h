@@ -1,0 +1,40 @@
+/* jwt_secret.h - what jwt_secret.c and jwt_secret_spellings.c share. */
+#ifndef TKSP_JWT_SECRET_H
+#define TKSP_JWT_SECRET_H
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "tokenstore/buf.h"
+
+static inline bool begins_with(tks_bytes text, const char *part) {
+    size_t size = strlen(part);
+    return text.size >= size && memcmp(text.data, part, size) == 0;
+}
+
+static inline tks_bytes skip(tks_bytes text, size_t size) {
+    return tks_bytes_of(text.data + size, text.size - size);
+}
+
+static inline bool is_blank(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r') || c == '\0';
+}
+
+static inline bool is_quote(char c) {
+    return c == '"' || c == '\'';
+}
+
+/* Without blanks, quotes, Python's b before one, and a byte order mark in front. */
+tks_bytes tksp_trim(tks_bytes text);
+
+/* Decodes base64 of either alphabet up to what is none, and returns that; blanks are stepped over. `out`
+ * has room for all of `text`. */
+tks_bytes tksp_decode_64(tks_bytes text, char *out, size_t *size);
+
+/* Writes what `text` spells to `out`, which is as large as the text, and returns its size; 0: it is not spelled that
+ * way. */
+typedef size_t (*tksp_spelling)(tks_bytes text, char *out);
+
+extern const tksp_spelling tksp_spellings[]; /* NULL is the last */
+
+#endif
