@@ -36,7 +36,7 @@ endif
 LUA_INTERPRETERS := $(foreach i,lua5.4 lua5.3 lua5.1 luajit,$(if $(shell command -v $(i)),$(i)))
 
 LUA_SRC := $(sort $(wildcard bindings/lua/src/*.c))
-LUA_SHARED := $(filter-out core blocking session_events openssl oauth oauth_creator,$(LUA_SRC:bindings/lua/src/%.c=%))
+LUA_SHARED := $(filter-out core blocking session_events openssl oauth oauth_creator remote_keys,$(LUA_SRC:bindings/lua/src/%.c=%))
 LUA_CORE_LDLIBS := -lhiredis -lcjson -lsodium -lm
 # A thread that looks up a host name may outlive the Lua state: what is loaded once stays.
 LUA_LDFLAGS = -shared $(TKS_LDFLAGS) -Wl,--exclude-libs,ALL -Wl,--as-needed -Wl,-z,nodelete
@@ -59,7 +59,7 @@ $(3)/tokenstore/openssl.so: $$(addprefix $(3)/,$$(LUA_SHARED:=.o) openssl.o) $$(
 	@mkdir -p $$(@D)
 	$$(CC) $$(LUA_LDFLAGS) -o $$@ $$^ $$(LUA_CORE_LDLIBS) -lcrypto
 
-$(3)/tokenstore/oauth.so: $$(addprefix $(3)/,$$(LUA_SHARED:=.o) oauth.o oauth_creator.o) $$(TKS_LIBS)
+$(3)/tokenstore/oauth.so: $$(addprefix $(3)/,$$(LUA_SHARED:=.o) oauth.o oauth_creator.o remote_keys.o) $$(TKS_LIBS)
 	@mkdir -p $$(@D)
 	$$(CC) $$(LUA_LDFLAGS) -o $$@ $$^ $$(LUA_CORE_LDLIBS) -lssl -lcrypto -lcurl -lpthread
 

@@ -393,6 +393,15 @@ void tks_remote_keys_helped(tks_remote_keys *keys) {
     tksp_key_source_helped(&keys->source);
 }
 
+tks_status tks_remote_keys_download(tks_remote_keys *keys, const tks_interrupt *interrupt,
+                                    tks_buf *text, int64_t *fresh_ms, tks_error *err) {
+    tks_keyset *set;
+    *fresh_ms = 0;
+    tks_status status = tksp_keys_download(keys, interrupt, &set, text, fresh_ms, err);
+    tks_keyset_free(set);
+    return status;
+}
+
 /* ---- notes --------------------------------------------------------------------------------------- */
 
 bool tks_remote_keys_has_notes(const tks_remote_keys *keys) {

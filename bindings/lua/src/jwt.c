@@ -179,7 +179,7 @@ static bool get_flag(lua_State *L, int arg, const char *name, bool otherwise) {
 }
 
 /* jwt_decode(token, key, algorithms, audience, issuer, leeway, require, now, typ, max_size, any_audience,
- * verify_exp) -> claims, header */
+ * verify_exp) -> claims, header; or a failure and, as fourth result, whether newer keys might do */
 int tksp_lua_jwt_decode(lua_State *L) {
     texts algorithms, audiences, issuers, required;
     tks_jwt_policy policy = {0};
@@ -234,7 +234,12 @@ int tksp_lua_jwt_decode(lua_State *L) {
     }
     claims->tree = jwt.claims;
     header->tree = jwt.header;
-    return status == TKS_OK ? push_jwt(L, claims, header) : tksp_lua_fail(L, status, &err);
+    if (status == TKS_OK) {
+        return push_jwt(L, claims, header);
+    }
+    (void)tksp_lua_fail(L, status, &err);
+    lua_pushboolean(L, jwt.key_unknown);
+    return 4;
 }
 
 /* jwt_header(token, max_size) -> header */

@@ -24,6 +24,9 @@ typedef struct tksp_lua_keyset {
     tks_keyset *set; /* NULL: not made */
 } tksp_lua_keyset;
 
+/* Pushes an empty set, in functions with whatever upvalues. */
+tksp_lua_keyset *tksp_lua_keyset_new(lua_State *L);
+
 /* Pushes an empty key. */
 tksp_lua_key *tksp_lua_key_new(lua_State *L);
 

@@ -324,6 +324,17 @@ static void push_list(lua_State *L) {
     }
 }
 
+tksp_lua_keyset *tksp_lua_keyset_new(lua_State *L) {
+    push_list(L);
+    tksp_lua_get_item(L, lua_gettop(L), 2);
+    tksp_lua_keyset *box = lua_newuserdata(L, sizeof *box);
+    box->set = NULL;
+    lua_insert(L, -3); /* below the list and the metatable */
+    lua_remove(L, -2);
+    lua_setmetatable(L, -2);
+    return box;
+}
+
 void tksp_lua_set_jwt_functions(lua_State *L, const luaL_Reg *functions) {
     int list = lua_gettop(L) + 1;
     push_list(L);

@@ -1,4 +1,4 @@
-/* oauth.c - the module tokenstore.oauth: what is behind a Spike.
+/* oauth.c - the module tokenstore.oauth: what is behind a Spike. (Keys at a URL, in it too, are in remote_keys.c.)
  *
  * It links OpenSSL and libcurl, and is loaded when the first Spike is made. What was noted for the log
  * comes back as fourth result, for C does not call the logger.
@@ -12,6 +12,7 @@
 #include "args.h"
 #include "driver.h"
 #include "oauth_creator.h"
+#include "remote_keys.h"
 #include "tokenstore/secret.h"
 #include "tokenstore/spike_client.h"
 
@@ -440,5 +441,6 @@ int luaopen_tokenstore_oauth(lua_State *L) {
     tksp_lua_set_drivers(L, functions);
     tksp_lua_set_gc(L, TKSP_UP_SPIKE, spike_gc);
     tksp_lua_set_creator_gc(L);
+    tksp_lua_open_remote_keys(L);
     return 1;
 }

@@ -26,12 +26,21 @@ static int keyset_jwks(lua_State *L) {
     return tksp_lua_keyset_jwks(L, tks_jwt_openssl());
 }
 
+/* keyset_published(text): the public keys of a JWKS or PEM */
+static int keyset_published(lua_State *L) {
+    tks_error err = TKS_ERROR_INIT;
+    tks_bytes text = tksp_lua_optional_text(L, 1, "text");
+    tksp_lua_keyset *box = tksp_lua_keyset_new(L);
+    return tksp_lua_jwt_finish(L, tks_keyset_from_published(text, &box->set, &err), &err);
+}
+
 TKSP_LUA_OPEN int luaopen_tokenstore_openssl(lua_State *L);
 
 int luaopen_tokenstore_openssl(lua_State *L) {
     static const luaL_Reg functions[] = {{"key_pem", key_pem},
                                          {"key_jwk", key_jwk},
                                          {"keyset_jwks", keyset_jwks},
+                                         {"keyset_published", keyset_published},
                                          {NULL, NULL}};
     tks_error err = TKS_ERROR_INIT;
     if (tks_secret_start(&err) != TKS_OK) {

@@ -5,7 +5,7 @@
 #include <stdarg.h>
 
 /* Registry key of a list of what TKSP_UP_* name. The number changes with any struct in shared.h. */
-#define SHARED_KEY "tokenstore.shared/6"
+#define SHARED_KEY "tokenstore.shared/7"
 
 static int op_gc(lua_State *L) {
     tksp_lua_op_clear(tksp_lua_check(L, 1, TKSP_UP_OP));
@@ -157,6 +157,7 @@ static void make_list(lua_State *L) {
     add_metatable(L, TKSP_UP_SESSION_EVENTS, "tokenstore.session_events", false);
     add_metatable(L, TKSP_UP_JWT_SESSIONS, "tokenstore.jwt_sessions", false);
     add_metatable(L, TKSP_UP_FLIGHT, "tokenstore.flight", false);
+    add_metatable(L, TKSP_UP_REMOTE_KEYS, "tokenstore.remote_keys", false);
     set_tostring(L, TKSP_UP_NULL, null_tostring);
     set_method(L, TKSP_UP_BIG, "__tostring", big_tostring);
     set_method(L, TKSP_UP_BIG, "__concat", big_concat);

@@ -36,7 +36,8 @@ enum {
     TKSP_UP_JWT_SESSIONS,   /* metatable of what is behind a RedisJWT */
     TKSP_UP_SESSION_EVENTS, /* metatable of what is behind SessionEvents */
     TKSP_UP_FLIGHT,         /* metatable of the blocking module's runs that ask for credentials */
-    TKSP_UP_COUNT = TKSP_UP_FLIGHT
+    TKSP_UP_REMOTE_KEYS, /* metatable of what is behind KeySet.from_url, made by tokenstore.oauth */
+    TKSP_UP_COUNT = TKSP_UP_REMOTE_KEYS
 };
 
 /* How the result of an operation is given to Lua. */

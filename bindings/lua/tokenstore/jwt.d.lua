@@ -17,6 +17,9 @@ local jwt = {}
 ---| "configuration" # wrong options, or a key that is weak, broken or of another kind
 ---| "data"          # claims or headers that no token can hold
 ---| "memory"        # out of memory
+---| "connection"    # from_url: the server is away, or gives no keys; nothing is said of the token
+---| "timeout"       # from_url: likewise
+---| "closed"        # from_url: the set was closed
 
 ---@alias tokenstore.jwt.Algorithm
 ---| "HS256" | "HS384" | "HS512" | "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512"
@@ -48,6 +51,32 @@ function Key:thumbprint() end
 ---@field keys tokenstore.jwt.Key[]
 ---@field skipped integer how many entries could not be used
 
+---The public keys that a server publishes at a URL, fetched and kept.
+---@class tokenstore.jwt.RemoteKeySet
+local RemoteKeySet = {}
+
+---The KeySet of the moment, fetched where there is none.
+---@return tokenstore.jwt.KeySet?
+---@return string? message
+---@return tokenstore.jwt.Code? code
+function RemoteKeySet:get() end
+
+---Ends a fetch under way; decode fails from now on. Twice is fine.
+function RemoteKeySet:close() end
+
+---@class tokenstore.jwt.UrlArgs
+---@field url string a JWKS, or a key or certificate in PEM; https, or this very host
+---@field max_age? number seconds after which they are fetched again, in the background (default 600)
+---@field max_stale? number how much longer they are used while the server is away (default 3600)
+---@field min_interval? number seconds between two fetches for tokens of unknown keys (default 10)
+---@field timeout? number seconds that a fetch may take (default 5)
+---@field ca? string CA certificates (PEM), a file or a directory
+---@field cert? string our own certificate (PEM)
+---@field key? string its private key (PEM)
+---@field proxy? string
+---@field verify? boolean false: any certificate will do, and http (default true)
+---@field logger? tokenstore.Logger none: nothing is logged, in nginx to its error log
+
 ---@class tokenstore.jwt.SecretArgs
 ---@field secret string at least 32 bytes for HS256, 48 for HS384, 64 for HS512
 ---@field kid? string
@@ -68,7 +97,7 @@ function Key:thumbprint() end
 
 ---@class tokenstore.jwt.DecodeArgs
 ---@field token string? what a client presented; nil is no good token
----@field key tokenstore.jwt.Key | tokenstore.jwt.KeySet | tokenstore.jwt.Key[]
+---@field key tokenstore.jwt.Key | tokenstore.jwt.KeySet | tokenstore.jwt.RemoteKeySet | tokenstore.jwt.Key[]
 ---@field algorithms tokenstore.jwt.Algorithm[] those that are wanted
 ---@field audience? string | string[] | tokenstore.jwt.Any
 ---@field issuer? string | string[]
@@ -115,6 +144,12 @@ function jwt.Key.from_jwk(jwk) end
 ---@return string? message
 ---@return tokenstore.jwt.Code? code
 function jwt.KeySet.from_jwks(jwks) end
+
+---@param url string | tokenstore.jwt.UrlArgs
+---@return tokenstore.jwt.RemoteKeySet?
+---@return string? message
+---@return tokenstore.jwt.Code? code
+function jwt.KeySet.from_url(url) end
 
 ---@param args tokenstore.jwt.EncodeArgs
 ---@return string? token

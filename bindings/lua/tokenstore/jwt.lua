@@ -77,8 +77,8 @@ end
 
 -- A key has fields: kind ("secret", "RSA", "P-256", "P-384", "P-521", "Ed25519"), kid, algorithms (what
 -- it can and may do) and can_sign. Nothing of it can be changed. Methods:
---   key:to_jwk() or key:to_jwk{ private = true }   the key as a JWK, a table: its public half, or both. Not of a
---                                                  secret, which is not kept
+--   key:to_jwk() or key:to_jwk{ private = true }   the key as a JWK, a table: its public half, or both.
+--                                                  Not of a secret, which is not kept
 --   key:thumbprint()                               SHA-256 of the public half (RFC 7638), a good kid
 
 -- from_secret(secret) or from_secret{ secret, kid, algorithm }: a secret for HS256 (at least 32 bytes),
@@ -93,9 +93,9 @@ function jwt.Key.from_secret(given)
   return key, message, code
 end
 
--- from_pem(pem) or from_pem{ pem, kid, algorithm, password }: a public or private key, or a certificate's key.
--- `password` is that of an encrypted private key; nobody is ever asked for it. Of a certificate neither the dates
--- nor the issuer are looked at.
+-- from_pem(pem) or from_pem{ pem, kid, algorithm, password }: a public or private key, or a certificate's
+-- key. `password` is that of an encrypted private key; nobody is ever asked for it. Of a certificate
+-- neither the dates nor the issuer are looked at.
 function jwt.Key.from_pem(given)
   if type(given) == "string" then
     given = { pem = given }
@@ -146,6 +146,20 @@ function jwt.KeySet.from_jwks(jwks)
   return set, message, code
 end
 
+-- from_url(url) or from_url{ url, max_age, max_stale, min_interval, timeout, ca, cert, key, proxy, verify,
+-- logger }: the public keys that a server publishes, fetched and kept. decode takes it as its key;
+-- set:get() is the KeySet of the moment; set:close(). The options are explained in jwt.d.lua and docs/jwt.md.
+function jwt.KeySet.from_url(given)
+  local set, message, code = require("tokenstore.remote_keys").open(given)
+  return set, message, code
+end
+
+-- Is it what from_url gives? Nobody has made one where its file was not loaded.
+local function is_remote(key)
+  local remote = type(key) == "table" and package.loaded["tokenstore.remote_keys"]
+  return remote and remote.is(key) or false
+end
+
 -- ---- tokens ---------------------------------------------------------------------------------------
 
 -- encode{ claims, key, algorithm, headers, max_size }: a token with these claims, signed with `key`. The
@@ -159,13 +173,13 @@ function jwt.encode(given)
   return token, message, code
 end
 
--- decode{ token, key, algorithms, audience, issuer, leeway, require, now, typ, max_size, verify_exp }: the claims and the
--- header of a token that is good. nil, message, code otherwise: "expired_token" when nothing is wrong but the
--- time, "invalid_token" when anything else is, "configuration" when the options make no sense, whatever
--- the token.
+-- decode{ token, key, algorithms, audience, issuer, leeway, require, now, typ, max_size, verify_exp }: the
+-- claims and the header of a token that is good. nil, message, code otherwise: "expired_token" when nothing
+-- is wrong but the time, "invalid_token" when anything else is, "configuration" when the options make no
+-- sense, whatever the token.
 --
---   key         a Key, a KeySet or a list of Keys; those that fit the token's algorithm and kid are tried,
---               16 at most
+--   key         a Key, a KeySet (from_url's too) or a list of Keys; those that fit the token's algorithm and
+--               kid are tried, 16 at most
 --   algorithms  a list of those that are wanted
 --   audience    `aud` must name it, or one of the list; without it a token with an `aud` is refused, since
 --               it is meant for somebody. jwt.ANY: whoever that is, for those who look at `aud` themselves
@@ -179,16 +193,36 @@ end
 function jwt.decode(given)
   check(given, DECODE)
   local audience, any = given.audience, given.audience == jwt.ANY
+  local key, remote, seen = given.key, is_remote(given.key), 0
+  local claims, header, code, unknown, version
   if any then
     audience = nil
   end
-  local claims, header, code = core.jwt_decode(given.token, given.key, given.algorithms, audience, given.issuer,
-    given.leeway, given.require, given.now, given.typ, given.max_size, any, given.verify_exp)
+  repeat
+    local again = seen ~= 0
+    if remote then
+      local newer, message, problem = given.key:newer(seen)
+      if newer == false then
+        return nil, header, code -- there are no other keys: it stays at that
+      elseif not newer then
+        return nil, message, problem
+      end
+      key, version = newer, message
+    end
+    -- C raises at the caller of this function: nothing may stand between.
+    claims, header, code, unknown = core.jwt_decode(given.token, key, given.algorithms, audience,
+      given.issuer, given.leeway, given.require, given.now, given.typ, given.max_size, any, given.verify_exp)
+    if claims and again then
+      given.key:helped()
+    end
+    seen = version
+  until claims or again or not (remote and unknown)
   return claims, header, code
 end
 
--- get_unverified_header(token) or get_unverified_header{ token, max_size }: the header of a token, of which nothing
--- has been checked: anybody may have written it. For choosing a key, and for logs. What is no text has none.
+-- get_unverified_header(token) or get_unverified_header{ token, max_size }: the header of a token, of which
+-- nothing has been checked: anybody may have written it. For choosing a key, and for logs. What is no text
+-- has none.
 function jwt.get_unverified_header(given)
   if type(given) ~= "table" then
     given = { token = given }

@@ -52,6 +52,11 @@ tks_status tks_remote_keys_get(tks_remote_keys *keys, uint64_t seen, const tks_i
 /* A token was good with newer keys: the next one may ask again at once. */
 void tks_remote_keys_helped(tks_remote_keys *keys);
 
+/* Fetches once, whatever there is, and appends the text as it came: for a host that keeps it for several processes.
+ * *fresh_ms: how long it is fresh. Statuses as for get. */
+tks_status tks_remote_keys_download(tks_remote_keys *keys, const tks_interrupt *interrupt,
+                                    tks_buf *text, int64_t *fresh_ms, tks_error *err);
+
 /* Notes for the log; see spike_client.h. */
 bool tks_remote_keys_has_notes(const tks_remote_keys *keys);
 tks_status tks_remote_keys_take_notes(tks_remote_keys *keys, tks_buf *out);

@@ -1,0 +1,10 @@
+/* remote_keys.h - keys at a URL, for tokenstore.oauth. */
+#ifndef TOKENSTORE_LUA_REMOTE_KEYS_H
+#define TOKENSTORE_LUA_REMOTE_KEYS_H
+
+#include "shared.h"
+
+/* Adds its functions to the table on top. */
+void tksp_lua_open_remote_keys(lua_State *L);
+
+#endif
