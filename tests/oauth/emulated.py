@@ -43,6 +43,7 @@ class Provider:
     status: int = 200
     url: str = ""  # where it runs, once it does
     client_key: Any = None  # the public key that assertions are signed with
+    thumbprint: str = ""  # of its certificate
     key: RSAKey = field(
         default_factory=lambda: RSAKey.generate_key(2048, {"kid": "of-the-provider"})
     )
@@ -148,6 +149,13 @@ def _entra(provider: Provider, asked: Asked) -> dict[str, Any]:
     }
 
 
+def entra_version_1(provider: Provider, asked: Asked) -> dict[str, Any]:
+    """The tokens of an API whose manifest does not ask for version 2."""
+    provider.post(asked, "my-client-id", "my-secret")
+    issuer = provider.url + TENANT.replace("/", "/sts/") + "/"  # sts.windows.net, for the real one
+    return {**_entra(provider, asked), "aud": "api://orders", "iss": issuer, "ver": "1.0"}
+
+
 def _entra_by_secret(provider: Provider, asked: Asked) -> dict[str, Any]:
     provider.post(asked, "my-client-id", "my-secret")
     return _entra(provider, asked)
@@ -157,6 +165,7 @@ def _entra_by_certificate(provider: Provider, asked: Asked) -> dict[str, Any]:
     shown = provider.assertion(
         asked, "my-client-id", provider.url + TENANT + "/oauth2/v2.0/token", "x5t#S256", "typ"
     )
+    want(shown["x5t#S256"] == provider.thumbprint, "invalid_client", "x5t#S256")
     want(shown["alg"] == "PS256" and shown["exp"] <= time.time() + 600, "invalid_client", "header")
     return _entra(provider, asked)
 
@@ -219,7 +228,9 @@ AUTH0 = {
 def _keycloak(provider: Provider, asked: Asked) -> dict[str, Any]:
     provider.basic(asked, "my-client", "my-secret")
     want("audience" not in asked.form, "invalid_request", "it takes no audience")
-    return {"iss": provider.url + "/realms/my-realm", "typ": "Bearer", "azp": "my-client"}
+    claims = {"iss": provider.url + "/realms/my-realm", "typ": "Bearer", "azp": "my-client"}
+    # As an Audience mapper of the scope "orders" adds it.
+    return claims | ({"aud": "orders-api"} if asked.form.get("scope") == "orders" else {})
 
 
 KEYCLOAK = {

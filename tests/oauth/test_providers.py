@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,9 +17,11 @@ import pytest
 from joserfc import jwt as joserfc
 from joserfc.jwk import RSAKey
 
+import tokenstore
 from authorization import Endpoint, endpoint
+from certs import openssl
 from conftest import Make, absent
-from emulated import ACCOUNT, Provider, google_self_signed, providers
+from emulated import ACCOUNT, ENTRA, Provider, entra_version_1, google_self_signed, providers
 from servers import Server
 from servers import running as running_redis
 
@@ -49,6 +54,12 @@ class Place:
         account = {"client_email": ACCOUNT, "private_key": pem, "private_key_id": "the-keys-id"}
         (directory / "service-account.json").write_text(json.dumps(account))
         self.token = directory / "token"
+        certificate = directory / "client.pem"
+        openssl("req", "-x509", "-new", "-key", directory / "client-key.pem", "-subj", "/CN=client", "-days", "10",
+                "-out", certificate)  # fmt: skip
+        der = ssl.PEM_cert_to_DER_cert(certificate.read_text())
+        digest = base64.urlsafe_b64encode(hashlib.sha256(der).digest())
+        self.thumbprint = digest.rstrip(b"=").decode()
 
     def write_token(self, audience: str) -> None:
         """As the kubelet does."""
@@ -79,6 +90,7 @@ def prepare(
     def of(code: str, provider: Provider, server: Endpoint) -> str:
         provider.url = server.url
         provider.client_key = place.key
+        provider.thumbprint = place.thumbprint
         for host in provider.hosts:
             code = code.replace(host, server.url)
         code = code.replace("redis://localhost:6379", redis.url)
@@ -152,6 +164,28 @@ def test_what_they_refuse(place: Place, prepare: Any) -> None:
             with endpoint(provider) as server:
                 with pytest.raises(Exception, match=r"40[01] (invalid_client|invalid_scope)"):
                     exec(prepare(code.replace(right, other), provider, server), {})
+
+
+def test_what_the_pages_say_besides(place: Place, prepare: Any) -> None:
+    """An audience that a mapper of Keycloak's adds, and is demanded; tokens of version 1 of Entra's."""
+    keycloak, entra = block("keycloak 0", "python"), block("entra 0", "python")
+    assert keycloak is not None
+    assert entra is not None
+    provider = PROVIDERS["keycloak 0"]
+    with endpoint(provider) as server:
+        demanding = prepare(keycloak, provider, server).replace(
+            "expect_audience=None", 'expect_audience="orders-api"'
+        )
+        with pytest.raises(tokenstore.SpikeError, match="aud"):
+            exec(demanding, {})
+        exec(demanding.replace("discovery=True", 'discovery=True, scope="orders"'), {})
+    provider = Provider(grant=entra_version_1, **ENTRA)
+    with endpoint(provider) as server:
+        code = re.sub(r"    expect_audience=.*\n", "", prepare(entra, provider, server))
+        with pytest.raises(tokenstore.SpikeError, match="iss"):
+            exec(code, {})
+        issuer = f'issuer="{server.url}/sts/" + TENANT + "/"'
+        exec(code.replace("discovery=True", f"discovery=True, {issuer}"), {})
 
 
 def test_a_renewed_token_in_the_file_is_used(place: Place, prepare: Any) -> None:
