@@ -83,7 +83,7 @@ static tks_status open_client(const char *url, tks_spike_client **out, tks_error
     if (status == TKS_OK) status = tks_spike_client_new(spike, http, NULL, out, err);
     if (status == TKS_OK)
         status = tks_spike_client_get(*out, audience, 0, tks_bytes_of(NULL, 0), NULL, &asks, &token,
-                                      err);
+                                      NULL, err);
     tks_buf_clear(&token);
     return status;
 }

@@ -13,7 +13,7 @@
 /* What the caller gets, and where its bytes are. */
 typedef struct answer {
     tks_http_response response; /* first: this is what the caller holds */
-    tks_buf content_type, retry_after, cache_control, body;
+    tks_buf content_type, retry_after, cache_control, date, location, body;
 } answer;
 
 /* What of the answer has come. Header lines after the head are trailers. */
@@ -38,6 +38,8 @@ static answer *new_answer(size_t max_body) {
         tks_buf_init(&a->content_type, TKSP_HTTP_HEADERS_MAX);
         tks_buf_init(&a->retry_after, TKSP_HTTP_HEADERS_MAX);
         tks_buf_init(&a->cache_control, TKSP_HTTP_HEADERS_MAX);
+        tks_buf_init(&a->date, TKSP_HTTP_HEADERS_MAX);
+        tks_buf_init(&a->location, TKSP_HTTP_HEADERS_MAX);
         tks_buf_init(&a->body, max_body);
     }
     return a;
@@ -51,6 +53,8 @@ void tks_http_response_free(tks_http_response *response) {
     tks_buf_wipe(&a->content_type);
     tks_buf_wipe(&a->retry_after);
     tks_buf_wipe(&a->cache_control);
+    tks_buf_wipe(&a->date);
+    tks_buf_wipe(&a->location);
     tks_buf_wipe(&a->body);
     free(a);
 }
@@ -78,6 +82,8 @@ static size_t take_header(char *data, size_t one, size_t size, void *context) {
         tks_buf_reset(&x->answer->content_type);
         tks_buf_reset(&x->answer->retry_after);
         tks_buf_reset(&x->answer->cache_control);
+        tks_buf_reset(&x->answer->date);
+        tks_buf_reset(&x->answer->location);
         return line.size;
     }
     if (x->part == HEAD && (line.data[0] == '\r' || line.data[0] == '\n')) {
@@ -100,6 +106,10 @@ static size_t take_header(char *data, size_t one, size_t size, void *context) {
         kept = keep(x, &x->answer->retry_after, value);
     } else if (tksp_http_name_is(name, "Cache-Control")) {
         kept = keep(x, &x->answer->cache_control, value);
+    } else if (tksp_http_name_is(name, "Date")) {
+        kept = keep(x, &x->answer->date, value);
+    } else if (tksp_http_name_is(name, "Location")) {
+        kept = keep(x, &x->answer->location, value);
     }
     return kept ? line.size : 0;
 }
@@ -188,7 +198,10 @@ static tks_status fail_headers(const exchange *x, tks_error *err) {
                     TKSP_HTTP_HEADERS_MAX);
 }
 
-static tks_status judge_excess(const exchange *x, const tks_http_request *request, tks_error *err) {
+/* The same answer would come again. */
+static tks_status judge_excess(const exchange *x, const tks_http_request *request, bool *final,
+                               tks_error *err) {
+    *final = x->excess != EXCESS_OF_MEMORY;
     switch (x->excess) {
     case EXCESS_OF_HEADERS: return fail_headers(x, err);
     case EXCESS_OF_BODY:
@@ -203,10 +216,12 @@ static tks_status judge(exchange *x, CURLcode code, const tks_http_request *requ
                         const tksp_http_config *config, bool *final, tks_error *err) {
     const char *name = x->setup.name;
     switch (code) {
-    case CURLE_WRITE_ERROR: return judge_excess(x, request, err);
+    case CURLE_WRITE_ERROR: return judge_excess(x, request, final, err);
     case CURLE_OUT_OF_MEMORY: return tks_fail_memory(err);
 #if LIBCURL_VERSION_NUM >= 0x080600
-    case CURLE_TOO_LARGE: return fail_headers(x, err); /* libcurl counts their lines */
+    case CURLE_TOO_LARGE: /* libcurl counts their lines */
+        *final = true;
+        return fail_headers(x, err);
 #endif
     case CURLE_PEER_FAILED_VERIFICATION:
         *final = true;
@@ -264,6 +279,8 @@ static void give(exchange *x, tks_http_response **out) {
     a->response.content_type = tks_buf_bytes(&a->content_type);
     a->response.retry_after = tks_buf_bytes(&a->retry_after);
     a->response.cache_control = tks_buf_bytes(&a->cache_control);
+    a->response.date = tks_buf_bytes(&a->date);
+    a->response.location = tks_buf_bytes(&a->location);
     a->response.body = tks_buf_bytes(&a->body);
     *out = &a->response;
     x->answer = NULL;

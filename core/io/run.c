@@ -10,8 +10,14 @@
 
 #define TIMEOUT_MAX_MS INT64_C(315360000000) /* ten years, far from the end of int64_t */
 
+/* No other operations look at it, and it costs. */
+static int64_t boot_ms(const tks_flight *r) {
+    return r->requester != NULL ? tksp_boot_ms() : 0;
+}
+
 static tks_need step(const tks_flight *r, tks_event_type type, const tksp_failure *failure) {
     tks_event event = {.type = type, .now_ms = tksp_wall_ms(), .sent = r->sent};
+    event.boot_ms = boot_ms(r);
     if (failure != NULL) {
         event.final = failure->final;
         event.why = failure->error.status != TKS_OK ? &failure->error : NULL;
@@ -125,6 +131,7 @@ static tks_status get_connection(tks_flight *r, const tks_batch *batch) {
  * they were not for it. */
 static tks_need deliver(tks_flight *r) {
     tks_event event = {.type = TKS_EVENT_REPLIES, .now_ms = tksp_wall_ms(), .replies = r->replies};
+    event.boot_ms = boot_ms(r);
     r->sent = false;
     tks_need need = tks_op_step(r->op, &event);
     tks_trust trust = tks_op_get_trust(r->op);
@@ -265,6 +272,7 @@ static tks_need make_request(tks_flight *r, tks_error *err) {
         return TKS_FAILED;
     }
     tks_event event = {.type = TKS_EVENT_RESPONSE, .now_ms = tksp_wall_ms(), .response = response};
+    event.boot_ms = boot_ms(r);
     tks_need need =
         r->status == TKS_OK ? tks_op_step(r->op, &event) : step(r, TKS_EVENT_LOST, &failure);
     r->status = TKS_OK;

@@ -152,10 +152,35 @@ static tks_status run_op(tks_spike_client *client, tks_op *op, int64_t timeout_m
     return status == TKS_OK ? TKS_OK : tks_fail(err, status, "%s", why.message);
 }
 
+/* Is it a failure of the server's, which lasts for a while, and not that of one call? */
+static bool is_remembered(tks_status status) {
+    return status == TKS_ERR_SPIKE || status == TKS_ERR_SPIKE_AUTH;
+}
+
+static int64_t keep_ms(const tks_spike_answer *answer) {
+    return answer->retry_after_ms > TKS_SPIKE_FAILURE_MS ? answer->retry_after_ms
+                                                         : TKS_SPIKE_FAILURE_MS;
+}
+
+/* The failure of an entry, and for how long there is no use in asking again. With the mutex held. */
+static tks_status tell_failure(const tksp_spike_entry *entry, int64_t now_ms,
+                               tks_spike_answer *answer, tks_error *err) {
+    int64_t left_ms = entry->failed_until_ms - now_ms;
+    if (answer != NULL) {
+        *answer = entry->answer;
+        answer->retry_after_ms = left_ms > 0 ? left_ms : 0;
+    }
+    return left_ms > 0
+               ? tks_fail(err, entry->failure.status, "%.600s; the server is asked again in %.1f s",
+                          entry->failure.message, (double)left_ms / 1000)
+               : tks_fail(err, entry->failure.status, "%s", entry->failure.message);
+}
+
 /* Runs the operation for `entry`, whose `fetching` the caller has set, and tells those who wait. */
 tks_status tksp_spike_fetch(tks_spike_client *client, tksp_spike_memory *memory,
                             tksp_spike_entry *entry, int64_t held_until_ms, tks_bytes given,
-                            int64_t timeout_ms, const tks_interrupt *interrupt, tks_error *err) {
+                            int64_t timeout_ms, const tks_interrupt *interrupt,
+                            tks_spike_answer *answer, tks_error *err) {
     tks_op *op = NULL;
     tks_buf text;
     tks_error failure = TKS_ERROR_INIT;
@@ -197,26 +222,32 @@ tks_status tksp_spike_fetch(tks_spike_client *client, tksp_spike_memory *memory,
         }
     }
     if (op != NULL) {
+        entry->answer = *tks_spike_get_answer(op);
         keep_notes(client, memory, op);
     }
     entry->fetching = false;
     entry->outcomes++;
     entry->failure = failure;
+    entry->failed_until_ms = is_remembered(status) ? tksp_boot_ms() + keep_ms(&entry->answer) : 0;
+    if (status != TKS_OK) {
+        (void)tell_failure(entry, tksp_boot_ms(), answer, err);
+    }
     (void)pthread_cond_broadcast(&memory->ended);
     (void)pthread_mutex_unlock(&memory->mutex);
     tks_op_free(op);
-    return status == TKS_OK ? TKS_OK : tks_fail(err, status, "%s", failure.message);
+    return status;
 }
 
 /* ---- get --------------------------------------------------------------------------------------- */
 
 /* From memory: true when there was a good token, and it was `held` unless that is NULL. `out` may be
  * NULL. *wanting: the entry that wants to be renewed. */
-static bool look(tksp_spike_memory *memory, tks_bytes request, int64_t now_ms,
-                 const tks_bytes *held, tks_buf *out, tksp_spike_entry **wanting) {
+static bool look(tksp_spike_memory *memory, tks_bytes request, const tks_bytes *held, tks_buf *out,
+                 tksp_spike_entry **wanting) {
     bool good = false;
     *wanting = NULL;
     pthread_rwlock_t *stripe = tksp_spike_begin_reading(memory);
+    int64_t now_ms = tksp_boot_ms_coarse(&memory->clocks);
     tksp_spike_entry *entry = tksp_spike_find(memory, request);
     if (entry != NULL && now_ms < entry->good_until_ms &&
         (held == NULL || tks_bytes_equal(tks_buf_bytes(&entry->token), *held))) {
@@ -234,7 +265,8 @@ static bool look(tksp_spike_memory *memory, tks_bytes request, int64_t now_ms,
 
 /* Until a fetch has ended. The mutex as in tksp_wait_cond. */
 static tks_status wait_for_outcome(tks_spike_client *client, tksp_spike_memory *memory,
-                                   const tksp_spike_entry *entry, tksp_wait *wait, tks_error *err) {
+                                   const tksp_spike_entry *entry, tksp_wait *wait,
+                                   tks_spike_answer *answer, tks_error *err) {
     uint64_t before = entry->outcomes;
     while (entry->outcomes == before && entry->fetching) {
         if (atomic_load(&client->closed)) {
@@ -255,14 +287,14 @@ static tks_status wait_for_outcome(tks_spike_client *client, tksp_spike_memory *
         status == TKS_ERR_TIMEOUT) {
         return TKS_OK;
     }
-    return tks_fail(err, status, "%s", entry->failure.message);
+    return tell_failure(entry, tksp_boot_ms(), answer, err);
 }
 
 /* There was none in memory: fetches it, or waits for who does. After has_forked(memory) there is no outcome. */
 static tks_status get_fetched(tks_spike_client *client, tksp_spike_memory *memory,
                               tks_bytes request, tks_bytes given, tksp_wait *wait,
                               const tks_interrupt *interrupt, bool *asks, tks_buf *out,
-                              tks_error *err) {
+                              tks_spike_answer *answer, tks_error *err) {
     tks_status status = TKS_OK;
     tksp_spike_entry *wanting;
     (void)pthread_mutex_lock(&memory->mutex);
@@ -270,9 +302,14 @@ static tks_status get_fetched(tks_spike_client *client, tksp_spike_memory *memor
     if (entry == NULL) {
         status = tks_fail_memory(err);
     }
-    while (status == TKS_OK && !look(memory, request, tksp_wall_ms(), NULL, out, &wanting)) {
+    while (status == TKS_OK && !look(memory, request, NULL, out, &wanting)) {
+        int64_t now_ms = tksp_boot_ms();
+        if (!entry->fetching && now_ms < entry->failed_until_ms) {
+            status = tell_failure(entry, now_ms, answer, err);
+            continue;
+        }
         if (entry->fetching) {
-            status = wait_for_outcome(client, memory, entry, wait, err);
+            status = wait_for_outcome(client, memory, entry, wait, answer, err);
             if (has_forked(memory)) {
                 return status;
             }
@@ -287,7 +324,7 @@ static tks_status get_fetched(tks_spike_client *client, tksp_spike_memory *memor
         (void)pthread_mutex_unlock(&memory->mutex);
         int64_t left_ms = (wait->deadline - tksp_clock()) / TKSP_MS;
         status = tksp_spike_fetch(client, memory, entry, 0, given, left_ms > 1 ? left_ms : 1,
-                                  interrupt, err);
+                                  interrupt, answer, err);
         if (has_forked(memory)) {
             return status;
         }
@@ -301,13 +338,12 @@ static bool serve(tks_spike_client *client, tks_bytes request, const tks_bytes *
                   tks_buf *out) {
     tksp_spike_entry *wanting;
     tksp_spike_memory *memory = tksp_spike_own_memory(client);
-    int64_t now_ms = tksp_wall_ms();
     if (memory == NULL || atomic_load_explicit(&client->closed, memory_order_relaxed) ||
-        !look(memory, request, now_ms, held, out, &wanting)) {
+        !look(memory, request, held, out, &wanting)) {
         return false;
     }
     if (wanting != NULL && !tksp_spike_asks_host(client)) {
-        tksp_spike_renew_ahead(client, memory, wanting, tks_bytes_of(NULL, 0), now_ms);
+        tksp_spike_renew_ahead(client, memory, wanting, tks_bytes_of(NULL, 0), tksp_boot_ms());
     }
     return true;
 }
@@ -320,29 +356,13 @@ bool tks_spike_client_is_current(tks_spike_client *client, tks_bytes request, tk
     return serve(client, request, &token, NULL);
 }
 
-bool tks_spike_client_get_times(tks_spike_client *client, tks_bytes request, int64_t *good_until_ms,
-                                int64_t *renew_at_ms) {
-    tksp_spike_memory *memory = tksp_spike_own_memory(client);
-    *good_until_ms = 0;
-    *renew_at_ms = 0;
-    if (memory == NULL) {
-        return false;
-    }
-    pthread_rwlock_t *stripe = tksp_spike_begin_reading(memory);
-    const tksp_spike_entry *entry = tksp_spike_find(memory, request);
-    bool found = entry != NULL && entry->token.size > 0;
-    if (found) {
-        *good_until_ms = entry->good_until_ms;
-        *renew_at_ms = entry->renew_at_ms;
-    }
-    tksp_spike_end_reading(stripe);
-    return found;
-}
-
 tks_status tks_spike_client_get(tks_spike_client *client, tks_bytes request, int64_t timeout_ms,
                                 tks_bytes given, const tks_interrupt *interrupt, bool *asks,
-                                tks_buf *out, tks_error *err) {
+                                tks_buf *out, tks_spike_answer *answer, tks_error *err) {
     *asks = false;
+    if (answer != NULL) {
+        *answer = (tks_spike_answer){0};
+    }
     if (tks_spike_client_peek(client, request, out)) {
         return TKS_OK;
     }
@@ -360,7 +380,8 @@ tks_status tks_spike_client_get(tks_spike_client *client, tks_bytes request, int
         if (memory == NULL) {
             return tks_fail_memory(err);
         }
-        status = get_fetched(client, memory, request, given, &wait, interrupt, asks, out, &why);
+        status =
+            get_fetched(client, memory, request, given, &wait, interrupt, asks, out, answer, &why);
         if (status != TKS_OK && (status == TKS_ERR_INTERRUPTED || !has_forked(memory))) {
             return tks_fail(err, status, "%s", why.message);
         }
@@ -371,8 +392,11 @@ tks_status tks_spike_client_get(tks_spike_client *client, tks_bytes request, int
 /* ---- the rest ---------------------------------------------------------------------------------- */
 
 tks_status tks_spike_client_initialize(tks_spike_client *client, const tks_interrupt *interrupt,
-                                       tks_error *err) {
+                                       tks_spike_answer *answer, tks_error *err) {
     tks_op *op = NULL;
+    if (answer != NULL) {
+        *answer = (tks_spike_answer){0};
+    }
     if (atomic_load(&client->closed)) {
         return fail_closed(err);
     }
@@ -386,6 +410,9 @@ tks_status tks_spike_client_initialize(tks_spike_client *client, const tks_inter
     tks_status status = tks_spike_load_key(client->spike, &op, err);
     if (status == TKS_OK) {
         status = run_op(client, op, client->timeout_ms, interrupt, NULL, err);
+    }
+    if (op != NULL && answer != NULL) {
+        *answer = *tks_spike_get_answer(op);
     }
     if (op != NULL && !has_forked(memory)) {
         (void)pthread_mutex_lock(&memory->mutex);
@@ -414,6 +441,7 @@ tks_status tks_spike_client_invalidate(tks_spike_client *client, tks_bytes reque
     tksp_spike_entry *entry = tksp_spike_find(memory, request); /* only mutex holders add */
     if (entry != NULL) {
         tksp_spike_drop(memory, entry, token);
+        entry->failed_until_ms = 0;
     }
     (void)pthread_mutex_unlock(&memory->mutex);
     if (client->redis == NULL) {

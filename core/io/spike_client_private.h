@@ -30,7 +30,8 @@ bool tksp_spike_asks_host(const tks_spike_client *client);
 /* Runs the operation for `entry`, whose `fetching` the caller has set, and tells those who wait. */
 tks_status tksp_spike_fetch(tks_spike_client *client, tksp_spike_memory *memory,
                             tksp_spike_entry *entry, int64_t held_until_ms, tks_bytes given,
-                            int64_t timeout_ms, const tks_interrupt *interrupt, tks_error *err);
+                            int64_t timeout_ms, const tks_interrupt *interrupt,
+                            tks_spike_answer *answer, tks_error *err);
 
 /* ---- spike_renewal.c ---- */
 

@@ -109,6 +109,7 @@ tksp_spike_memory *tksp_spike_memory_new(void) {
     }
     memory->pid = getpid();
     memory->mark = make_mark();
+    memory->clocks = tksp_clocks_look();
     tks_notes_init(&memory->notes, NOTES_MAX);
     return memory;
 }
@@ -185,6 +186,7 @@ tks_status tksp_spike_put(tksp_spike_memory *memory, tksp_spike_entry *entry,
     entry->good_until_ms = status == TKS_OK ? access->good_until_ms : 0;
     entry->renew_at_ms = access->renew_at_ms;
     entry->pause_until_ms = 0;
+    memory->clocks = tksp_clocks_look();
     end_writing(memory);
     return status;
 }

@@ -15,6 +15,8 @@
 
 #include "tokenstore/buf.h"
 #include "tokenstore/op.h"
+#include "tokenstore/spike.h"
+#include "wait.h"
 
 enum { TKSP_SPIKE_BUCKETS = 64, TKSP_SPIKE_STRIPES = 16 };
 
@@ -26,13 +28,15 @@ typedef union tksp_spike_stripe {
 
 typedef struct tksp_spike_entry {
     struct tksp_spike_entry *next;
-    tks_buf token; /* empty: none */
-    int64_t good_until_ms, renew_at_ms;
-    int64_t pause_until_ms; /* an early renewal failed: the next one not before */
-    bool fetching;          /* a thread is on it */
-    atomic_bool abandoned;  /* nobody waits for what it brings: it may end */
-    uint64_t outcomes;      /* how many fetches have ended */
-    tks_error failure;      /* of the last one; status TKS_OK: it brought a token */
+    tks_buf token;                      /* empty: none */
+    int64_t good_until_ms, renew_at_ms; /* all times are by tksp_boot_ms */
+    int64_t pause_until_ms;             /* an early renewal failed: the next one not before */
+    bool fetching;                      /* a thread is on it */
+    atomic_bool abandoned;              /* nobody waits for what it brings: it may end */
+    uint64_t outcomes;                  /* how many fetches have ended */
+    tks_error failure;                  /* of the last one; status TKS_OK: it brought a token */
+    tks_spike_answer answer;            /* of the server, with a failure */
+    int64_t failed_until_ms; /* until then nothing is asked, and the failure is given again */
     size_t request_size;
     char request[];
 } tksp_spike_entry;
@@ -43,10 +47,11 @@ typedef struct tksp_spike_memory {
         *mark; /* a page that a forked child finds wiped; NULL: this kernel cannot */
     tksp_spike_stripe
         stripes[TKSP_SPIKE_STRIPES]; /* guard the lists, and an entry's token and times */
-    pthread_mutex_t mutex;           /* guards the rest; taken before the stripes */
-    pthread_cond_t ended;            /* a fetch has, or a renewal thread */
-    size_t renewals;                 /* threads in the background */
-    bool has_last;                   /* one has ended, and was not waited for: */
+    tksp_clocks clocks;    /* guarded by the stripes, too: how they stood at the last change */
+    pthread_mutex_t mutex; /* guards the rest; taken before the stripes */
+    pthread_cond_t ended;  /* a fetch has, or a renewal thread */
+    size_t renewals;       /* threads in the background */
+    bool has_last;         /* one has ended, and was not waited for: */
     pthread_t last;
     tks_notes notes;
     tksp_spike_entry *entries[TKSP_SPIKE_BUCKETS];

@@ -9,7 +9,7 @@
 
 enum {
     RENEWAL_PAUSE_MS = 5000
-}; /* after an early renewal that failed, or was handed to the host */
+}; /* after an early renewal that brought nothing new, or was handed to the host */
 
 typedef struct renewal {
     tks_spike_client *client;
@@ -22,12 +22,15 @@ typedef struct renewal {
 static void *renew(void *context) {
     renewal r = *(renewal *)context;
     free(context);
-    tks_status status = tksp_spike_fetch(r.client, r.memory, r.entry, r.held_until_ms,
-                                         tks_buf_bytes(&r.given), r.client->timeout_ms, NULL, NULL);
+    tks_status status =
+        tksp_spike_fetch(r.client, r.memory, r.entry, r.held_until_ms, tks_buf_bytes(&r.given),
+                         r.client->timeout_ms, NULL, NULL, NULL);
     tks_buf_wipe(&r.given);
     (void)pthread_mutex_lock(&r.memory->mutex);
-    if (status != TKS_OK) {
-        r.entry->pause_until_ms = tksp_wall_ms() + RENEWAL_PAUSE_MS;
+    int64_t now_ms = tksp_boot_ms();
+    if (status != TKS_OK ||
+        r.entry->renew_at_ms <= now_ms) { /* some servers give the same one again */
+        r.entry->pause_until_ms = now_ms + RENEWAL_PAUSE_MS;
     }
     bool has_last = r.memory->has_last;
     pthread_t last = r.memory->last;
@@ -83,7 +86,7 @@ static tksp_spike_entry *find_due(const tks_spike_client *client, const tksp_spi
 
 bool tks_spike_client_wants(tks_spike_client *client, tks_bytes request) {
     tksp_spike_memory *memory = tksp_spike_own_memory(client);
-    int64_t now_ms = tksp_wall_ms();
+    int64_t now_ms = tksp_boot_ms();
     if (memory == NULL || !tksp_spike_asks_host(client)) {
         return false;
     }
@@ -99,7 +102,7 @@ bool tks_spike_client_wants(tks_spike_client *client, tks_bytes request) {
 
 void tks_spike_client_renew(tks_spike_client *client, tks_bytes request, tks_bytes given) {
     tksp_spike_memory *memory = tksp_spike_own_memory(client);
-    int64_t now_ms = tksp_wall_ms();
+    int64_t now_ms = tksp_boot_ms();
     if (memory == NULL || given.size == 0) {
         return;
     }
@@ -109,4 +112,24 @@ void tks_spike_client_renew(tks_spike_client *client, tks_bytes request, tks_byt
     if (entry != NULL) {
         tksp_spike_renew_ahead(client, memory, entry, given, now_ms);
     }
+}
+
+bool tks_spike_client_get_times(tks_spike_client *client, tks_bytes request, int64_t *good_for_ms,
+                                int64_t *renew_in_ms) {
+    tksp_spike_memory *memory = tksp_spike_own_memory(client);
+    *good_for_ms = 0;
+    *renew_in_ms = 0;
+    if (memory == NULL) {
+        return false;
+    }
+    pthread_rwlock_t *stripe = tksp_spike_begin_reading(memory);
+    const tksp_spike_entry *entry = tksp_spike_find(memory, request);
+    bool found = entry != NULL && entry->token.size > 0;
+    if (found) {
+        int64_t now_ms = tksp_boot_ms();
+        *good_for_ms = entry->good_until_ms - now_ms;
+        *renew_in_ms = entry->renew_at_ms - now_ms;
+    }
+    tksp_spike_end_reading(stripe);
+    return found;
 }

@@ -12,6 +12,9 @@
 /* The kernel counts socket timeouts in its ticks, and rounds up; and the coarse clock is behind. */
 enum { ROUNDING_MS = 20 };
 
+/* Less than this between two looks at two coarse clocks is their coarseness, or slewing, which both follow. */
+enum { MOVED_MS = 50 };
+
 /* The coarse clocks stand for up to one tick of the kernel, 4 ms as a rule, and cost next to nothing. An
  * operation looks at the time four times: three looks can do with that. */
 #ifdef CLOCK_MONOTONIC_COARSE
@@ -38,6 +41,32 @@ int64_t tksp_wall_ms(void) {
     struct timespec t;
     (void)clock_gettime(WALL_CLOCK, &t);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / TKSP_MS;
+}
+
+static int64_t read_boot_clock(void) {
+#ifdef CLOCK_BOOTTIME
+    return read_clock(CLOCK_BOOTTIME);
+#else
+    return read_clock(CLOCK_MONOTONIC);
+#endif
+}
+
+int64_t tksp_boot_ms(void) {
+    return read_boot_clock() / TKSP_MS;
+}
+
+tksp_clocks tksp_clocks_look(void) {
+    int64_t coarse = read_clock(COARSE_CLOCK);
+    return (tksp_clocks){read_clock(WALL_CLOCK) - coarse, read_boot_clock() - coarse};
+}
+
+int64_t tksp_boot_ms_coarse(const tksp_clocks *clocks) {
+    int64_t coarse = read_clock(COARSE_CLOCK);
+    int64_t moved = read_clock(WALL_CLOCK) - coarse - clocks->wall_ahead;
+    if (moved < -MOVED_MS * TKSP_MS || moved > MOVED_MS * TKSP_MS) {
+        return tksp_boot_ms();
+    }
+    return (coarse + clocks->boot_ahead) / TKSP_MS;
 }
 
 void tksp_wait_begin(tksp_wait *wait, pid_t pid, int64_t timeout_ms,

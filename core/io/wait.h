@@ -30,6 +30,19 @@ typedef struct tksp_wait {
 int64_t tksp_clock(void);        /* monotonic, nanoseconds */
 int64_t tksp_clock_coarse(void); /* the same, up to some milliseconds behind, for next to nothing */
 int64_t tksp_wall_ms(void);      /* milliseconds since 1970 */
+int64_t tksp_boot_ms(
+    void); /* monotonic, and counts the machine's sleep; costs more than the others */
+
+/* How the clocks stood to each other at some moment. */
+typedef struct tksp_clocks {
+    int64_t wall_ahead, boot_ahead; /* of the coarse monotonic one, nanoseconds */
+} tksp_clocks;
+
+tksp_clocks tksp_clocks_look(void);
+
+/* tksp_boot_ms, up to some milliseconds behind, for next to nothing while the clocks still stand as in `clocks`.
+ * What a sleep takes from the monotonic clock, the wall clock shows. */
+int64_t tksp_boot_ms_coarse(const tksp_clocks *clocks);
 
 void tksp_wait_init(tksp_wait *wait, int64_t timeout_ms, const tks_interrupt *interrupt);
 

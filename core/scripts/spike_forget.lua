@@ -1,8 +1,8 @@
 -- Takes a token out that its audience did not accept, unless it was renewed meanwhile.
--- KEYS  tokens (the HASH that the Node package reads too), our own tokens
+-- KEYS  tokens (the HASH that the Node package reads too), our own tokens, why asking brings nothing
 -- ARGV  token, audience (the field in the first; '' where it is not there), its field in the second
 -- Gives 1, or 0: another one is stored, or none.
--- What is stored is the token, or <its end>:<the token> where it does not tell its end itself.
+-- In the first HASH stands the token, in the second <its end>:<the token>.
 
 local function holds(key, field)
   local stored = redis.call('HGET', key, field)
@@ -13,4 +13,5 @@ local shared = ARGV[2] ~= '' and holds(KEYS[1], ARGV[2])
 local own = holds(KEYS[2], ARGV[3])
 if shared then redis.call('HDEL', KEYS[1], ARGV[2]) end
 if own then redis.call('HDEL', KEYS[2], ARGV[3]) end
+redis.call('DEL', KEYS[3])
 return (shared or own) and 1 or 0

@@ -280,6 +280,10 @@ static bool read_date(tks_bytes text, int64_t now_ms, int64_t *out_ms) {
     return is_date(&d);
 }
 
+bool tksp_http_date(tks_bytes value, int64_t now_ms, int64_t *out_ms) {
+    return read_date(tksp_http_trim(value), now_ms, out_ms);
+}
+
 bool tksp_http_retry_after(tks_bytes value, int64_t now_ms, int64_t *out_ms) {
     value = tksp_http_trim(value);
     size_t digits = 0;

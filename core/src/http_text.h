@@ -48,6 +48,10 @@ bool tksp_http_name_is(tks_bytes name, const char *wanted);
  * aside, and letter case does not count. An empty value is of no type. */
 bool tksp_http_media_type_is(tks_bytes value, const char *type);
 
+/* Reads a Date, or another field that holds one, in any of the three forms of HTTP: milliseconds since 1970.
+ * `now_ms`, likewise, tells the century where that has none. False where the value is no date. */
+bool tksp_http_date(tks_bytes value, int64_t now_ms, int64_t *out_ms);
+
 /* Reads a Retry-After (RFC 9110, 10.2.3): seconds, or a date in any of the three forms of HTTP,
  * counted from `now_ms` (since 1970). *out_ms is 0 (a date that has passed) …
  * TKSP_RETRY_AFTER_MAX_MS. False where the value is neither. */

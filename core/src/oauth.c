@@ -46,25 +46,17 @@ tks_status tksp_oauth_write_body(bool json, const tks_spike_parameter *asked, si
 /* ---- being answered ---- */
 
 static tksp_oauth_verdict wrong(tksp_oauth_answer *out, const char *why) {
-    (void)snprintf(out->why, sizeof out->why, "the token endpoint answered %d: %s", out->status,
-                   why);
+    (void)snprintf(out->why, sizeof out->why, "the token endpoint answered %d: %s",
+                   out->said.status, why);
     return TKS_OAUTH_WRONG;
 }
 
-/* The value of RFC 6749's `error`, where it is one: a few printable characters. */
-static bool copy_error_code(const tks_json *tree, char *out, size_t size) {
-    const tks_json *error = NULL;
-    if (tks_json_get_type(tree) == TKS_JSON_OBJECT) error = tks_json_find(tree, "error");
-    if (error == NULL || tks_json_get_type(error) != TKS_JSON_STRING) return false;
-    tks_bytes code = tks_json_get_string(error);
-    if (code.size == 0 || code.size >= size) return false;
-    for (size_t i = 0; i < code.size; i++) {
-        char c = code.data[i];
-        if (!(c >= 'a' && c <= 'z') && c != '_') return false;
-    }
-    memcpy(out, code.data, code.size);
-    out[code.size] = '\0';
-    return true;
+/* A member of RFC 6749's error object, as text. */
+static void copy_member(const tks_json *tree, const char *name, const tksp_secrets *secrets,
+                        char *out, size_t size) {
+    const tks_json *member = tree != NULL ? tks_json_find(tree, name) : NULL;
+    if (member != NULL && tks_json_get_type(member) == TKS_JSON_STRING)
+        tksp_said_text(tks_json_get_string(member), secrets, out, size);
 }
 
 /* May the body be JSON? Some servers call it text, or say nothing. */
@@ -100,16 +92,58 @@ static tks_status read_object(const tks_http_response *response, tks_json **out)
     return status;
 }
 
+static bool is_redirect(int status) {
+    return status >= 300 && status < 400;
+}
+
+/* "the token endpoint answered 400 invalid_scope: its own words (where to read more)" */
+static void write_why(tksp_oauth_answer *out) {
+    const tks_spike_answer *said = &out->said;
+    (void)snprintf(out->why, sizeof out->why, "the token endpoint answered %d%s%s%s%s%s%s%s",
+                   said->status, said->error[0] != '\0' ? " " : "", said->error,
+                   said->description[0] != '\0' ? ": " : "", said->description,
+                   said->uri[0] != '\0' ? " (" : "", said->uri, said->uri[0] != '\0' ? ")" : "");
+    if (is_redirect(said->status))
+        (void)snprintf(
+            out->why, sizeof out->why,
+            "the token endpoint answered %d: it redirects to %s, and credentials are not "
+            "sent there: give the right url or token_url",
+            said->status,
+            said->location[0] != '\0' ? said->location : "a place that it does not name");
+}
+
+/* Codes that cannot be a secret, whatever the secret is: RFC 6749 (4.1.2.1, 5.2), 8628, 8707. */
+static bool copy_known_code(const tks_json *tree, char *out) {
+    static const char *const codes[] = {
+        "invalid_request",     "invalid_client",         "invalid_grant",
+        "unauthorized_client", "unsupported_grant_type", "invalid_scope",
+        "invalid_target",      "access_denied",          "slow_down",
+        "server_error",        "temporarily_unavailable"};
+    const tks_json *error = tree != NULL ? tks_json_find(tree, "error") : NULL;
+    if (error == NULL || tks_json_get_type(error) != TKS_JSON_STRING) return false;
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        if (!tks_bytes_equal(tks_json_get_string(error), tks_bytes_of(codes[i], strlen(codes[i]))))
+            continue;
+        memcpy(out, codes[i], strlen(codes[i]) + 1);
+        return true;
+    }
+    return false;
+}
+
 /* What an answer without a token says. A code says more than the status does. */
-static tksp_oauth_verdict describe_error(const tks_json *tree, tksp_oauth_answer *out) {
-    char code[64] = "";
-    bool coded = tree != NULL && copy_error_code(tree, code, sizeof code);
-    out->client_refused = strcmp(code, "invalid_client") == 0;
-    (void)snprintf(out->why, sizeof out->why, "the token endpoint answered %d%s%s", out->status,
-                   coded ? " " : "", code);
-    if (strcmp(code, "temporarily_unavailable") == 0 || strcmp(code, "server_error") == 0)
+static tksp_oauth_verdict describe_error(const tks_json *tree, const tksp_secrets *secrets,
+                                         tksp_oauth_answer *out) {
+    tks_spike_answer *said = &out->said;
+    if (!copy_known_code(tree, said->error))
+        copy_member(tree, "error", secrets, said->error, sizeof said->error);
+    copy_member(tree, "error_description", secrets, said->description, sizeof said->description);
+    copy_member(tree, "error_uri", secrets, said->uri, sizeof said->uri);
+    out->client_refused = strcmp(said->error, "invalid_client") == 0;
+    write_why(out);
+    if (strcmp(said->error, "temporarily_unavailable") == 0 ||
+        strcmp(said->error, "server_error") == 0)
         return TKS_OAUTH_LATER;
-    switch (out->status) {
+    switch (said->status) {
     case 400:
     case 401:
     case 403: return TKS_OAUTH_REFUSED;
@@ -118,8 +152,8 @@ static tksp_oauth_verdict describe_error(const tks_json *tree, tksp_oauth_answer
     case 429: return TKS_OAUTH_LATER;
     default: break;
     }
-    if (out->status >= 500) return TKS_OAUTH_LATER;
-    return coded && out->status < 300 ? TKS_OAUTH_REFUSED : TKS_OAUTH_WRONG;
+    if (said->status >= 500) return TKS_OAUTH_LATER;
+    return said->error[0] != '\0' && said->status < 300 ? TKS_OAUTH_REFUSED : TKS_OAUTH_WRONG;
 }
 
 /* Digits, and a fraction if there is one; -1: it is something else. */
@@ -162,7 +196,8 @@ bool tksp_oauth_is_token(tks_bytes token) {
     return true;
 }
 
-static tksp_oauth_verdict read_token(const tks_http_response *response, tksp_oauth_answer *out) {
+static tksp_oauth_verdict read_token(const tks_http_response *response, const tksp_secrets *secrets,
+                                     tksp_oauth_answer *out) {
     tks_status status = read_object(response, &out->tree);
     if (status == TKS_ERR_MEMORY) return wrong(out, "out of memory");
     if (status != TKS_OK)
@@ -171,7 +206,7 @@ static tksp_oauth_verdict read_token(const tks_http_response *response, tksp_oau
                               : "its content type is not application/json");
     const tks_json *token = tks_json_find(out->tree, "access_token");
     if (token == NULL && tks_json_find(out->tree, "error") != NULL)
-        return describe_error(out->tree, out);
+        return describe_error(out->tree, secrets, out);
     if (token == NULL || tks_json_get_type(token) != TKS_JSON_STRING ||
         !tksp_oauth_is_token(tks_json_get_string(token)))
         return wrong(out, "there is no usable access_token in it");
@@ -185,19 +220,30 @@ static tksp_oauth_verdict read_token(const tks_http_response *response, tksp_oau
     return TKS_OAUTH_GRANTED;
 }
 
-tksp_oauth_verdict tksp_oauth_read_answer(const tks_http_response *response, int64_t now_ms,
-                                          tksp_oauth_answer *out) {
-    tksp_oauth_verdict verdict;
+void tksp_oauth_read_head(const tks_http_response *response, const tksp_secrets *secrets,
+                          int64_t now_ms, tksp_oauth_answer *out) {
     *out = (tksp_oauth_answer){.expires_in_ms = -1,
                                .refresh_in_ms = -1,
                                .retry_after_ms = -1,
-                               .status = response->status};
+                               .said = {.status = response->status}};
+    if (is_redirect(response->status))
+        tksp_said_url(response->location, secrets, out->said.location, sizeof out->said.location);
+    if (!tksp_http_date(response->date, now_ms, &out->date_ms)) out->date_ms = 0;
+}
+
+tksp_oauth_verdict tksp_oauth_read_answer(const tks_http_response *response,
+                                          const tksp_secrets *secrets, int64_t now_ms,
+                                          tksp_oauth_answer *out) {
+    tksp_oauth_verdict verdict;
+    tksp_oauth_read_head(response, secrets, now_ms, out);
     if (response->status == 200 || response->status == 201) {
-        verdict = read_token(response, out);
+        verdict = read_token(response, secrets, out);
     } else {
         (void)read_object(response, &out->tree);
-        verdict = describe_error(out->tree, out);
-        if (!tksp_http_retry_after(response->retry_after, now_ms, &out->retry_after_ms))
+        verdict = describe_error(out->tree, secrets, out);
+        /* A date is by its clock. */
+        if (!tksp_http_retry_after(response->retry_after, out->date_ms > 0 ? out->date_ms : now_ms,
+                                   &out->retry_after_ms))
             out->retry_after_ms = -1;
     }
     if (verdict != TKS_OAUTH_GRANTED) tksp_oauth_answer_clear(out);

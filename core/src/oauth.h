@@ -5,6 +5,7 @@
 #ifndef TOKENSTORE_OAUTH_H
 #define TOKENSTORE_OAUTH_H
 
+#include "oauth_said.h"
 #include "tokenstore/http.h"
 #include "tokenstore/json.h"
 #include "tokenstore/spike.h"
@@ -26,24 +27,30 @@ typedef enum tksp_oauth_verdict {
 } tksp_oauth_verdict;
 
 enum {
-    TKS_OAUTH_WHY_SIZE = 160,
+    TKS_OAUTH_WHY_SIZE = 600,
     TKS_OAUTH_TOKEN_MAX = 64 * 1024 /* bytes: larger than any header that could carry it */
 };
 
 typedef struct tksp_oauth_answer {
-    tks_json *tree;         /* owned; NULL unless granted */
-    tks_bytes access_token; /* of the tree */
-    int64_t expires_in_ms;  /* -1: not said */
-    int64_t refresh_in_ms;  /* -1: not said; some servers tell when to come back */
-    int64_t retry_after_ms; /* -1: not said */
-    int status;
+    tks_json *tree;               /* owned; NULL unless granted */
+    tks_bytes access_token;       /* of the tree */
+    int64_t expires_in_ms;        /* -1: not said */
+    int64_t refresh_in_ms;        /* -1: not said; some servers tell when to come back */
+    int64_t retry_after_ms;       /* -1: not said */
+    int64_t date_ms;              /* since 1970, by its clock; 0: not said */
+    tks_spike_answer said;        /* unless granted */
     bool client_refused;          /* whatever is asked for: the error invalid_client */
     char why[TKS_OAUTH_WHY_SIZE]; /* unless granted: for messages; holds no secret */
 } tksp_oauth_answer;
 
-/* Reads an answer. Only memory can fail it; then the verdict is WRONG and says so. */
-tksp_oauth_verdict tksp_oauth_read_answer(const tks_http_response *response, int64_t now_ms,
+/* Reads an answer. Only memory can fail it; then the verdict is WRONG and says so. `now_ms`: since 1970. */
+tksp_oauth_verdict tksp_oauth_read_answer(const tks_http_response *response,
+                                          const tksp_secrets *secrets, int64_t now_ms,
                                           tksp_oauth_answer *out);
+
+/* What an answer says beside its body: status, date, where a redirect leads. */
+void tksp_oauth_read_head(const tks_http_response *response, const tksp_secrets *secrets,
+                          int64_t now_ms, tksp_oauth_answer *out);
 
 /* Is it what RFC 6749 (A.12) calls an access token, and not larger than any header that could carry it? */
 bool tksp_oauth_is_token(tks_bytes token);

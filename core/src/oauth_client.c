@@ -158,6 +158,19 @@ static tks_status try_secret(const tks_spike_options *o, tks_error *err) {
     return status;
 }
 
+tks_status tksp_client_hide(const tksp_client_credentials *c, tks_bytes given, tksp_arena *arena,
+                            tks_bytes *out) {
+    tks_bytes secret = given.size > 0 ? given : c->secret;
+    tks_buf text;
+    tks_buf_init(&text, 3 * secret.size + 1);
+    (void)tksp_http_form_encode(&text, secret);
+    out[0] = secret;
+    out[1] = tksp_arena_dup(arena, tks_buf_bytes(&text));
+    tks_status status = text.status == TKS_OK ? arena->status : TKS_ERR_MEMORY;
+    tks_buf_wipe(&text);
+    return status;
+}
+
 tks_status tksp_client_credentials_init(tksp_client_credentials *out, const tks_spike_options *o,
                                         tks_error *err) {
     *out = (tksp_client_credentials){.auth = chosen(o),

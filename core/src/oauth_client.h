@@ -8,9 +8,10 @@
 #define TOKENSTORE_OAUTH_CLIENT_H
 
 #include "arena.h"
+#include "oauth_said.h"
 #include "tokenstore/spike.h"
 
-enum { TKSP_AUTH_PARAMETERS = 3 };
+enum { TKSP_AUTH_PARAMETERS = 3, TKSP_AUTH_SECRETS = 3 };
 
 typedef struct tksp_client_credentials {
     tks_client_auth auth;
@@ -54,5 +55,10 @@ typedef struct tksp_client_shown {
 tks_status tksp_client_show(const tksp_client_credentials *credentials, tks_client_auth auth,
                             tks_bytes given, tks_bytes token_url, int64_t now_ms, tksp_arena *arena,
                             tksp_client_shown *out, tks_error *err);
+
+/* What no message may repeat: the first two of `out`, which has TKSP_AUTH_SECRETS, become the secret as it is and as a
+ * form has it, or the assertion; the third is for tksp_client_shown's authorization. TKS_OK, TKS_ERR_MEMORY. */
+tks_status tksp_client_hide(const tksp_client_credentials *credentials, tks_bytes given,
+                            tksp_arena *arena, tks_bytes *out);
 
 #endif

@@ -9,8 +9,9 @@
 #include "tokenstore/http.h"
 #include "tokenstore/spike.h"
 
-enum { TURNS_MAX = 16, REPLIES_MAX = 4 };
-#define NOW_MS INT64_C(1800000000000)
+enum { TURNS_MAX = 16, REPLIES_MAX = 8 };
+#define NOW_MS  INT64_C(1800000000000)
+#define BOOT_MS INT64_C(1000000) /* at the same moment */
 
 /* What the operation must need next, and the answer to it. */
 typedef struct turn {
@@ -31,6 +32,8 @@ typedef struct talk {
 
 #define GRANTED "200 {\"access_token\":\"fresh\",\"token_type\":\"Bearer\",\"expires_in\":3600}"
 #define NIL     "$-1\r\n"
+#define LOOKED  "*2\r\n$10\r\n1800000000\r\n$1\r\n0\r\n" NIL NIL /* the time, and no failure */
+#define LOADING "-LOADING Redis is loading\r\n"
 #define LOCKED  "+OK\r\n"
 #define STORED  "$20\r\n1800000600000:stored\r\n" /* ten minutes */
 #define SOON    "$20\r\n1800000005000:stored\r\n" /* within the offset */
@@ -46,13 +49,18 @@ static const talk talks[] = {
      0,
      {{HTTP, "/oauth2/token", GRANTED, 0}, {TKS_DONE, "fresh", "", 0}},
      TKS_OK},
-    {"stored", true, false, 0, {{SEND, "HGET", STORED, 0}, {TKS_DONE, "stored", "", 0}}, TKS_OK},
+    {"stored",
+     true,
+     false,
+     0,
+     {{SEND, "HGET", LOOKED STORED, 0}, {TKS_DONE, "stored", "", 0}},
+     TKS_OK},
     {"fetched, stored, unlocked in one script",
      true,
      false,
      0,
-     {{SEND, "HGET", NIL, 0},
-      {SEND, "\r\nNX\r\n", LOCKED NIL, 0},
+     {{SEND, "HGET", LOOKED NIL, 0},
+      {SEND, "\r\nNX\r\n", LOCKED LOOKED NIL, 0},
       {HTTP, NULL, GRANTED, 0},
       {SEND, "EVALSHA", "-NOSCRIPT No matching script\r\n", 0},
       {SEND, "1800003600000:fresh", ":1\r\n", 0},
@@ -62,8 +70,8 @@ static const talk talks[] = {
      true,
      false,
      0,
-     {{SEND, NULL, NIL, 0},
-      {SEND, NULL, LOCKED STORED, 0},
+     {{SEND, NULL, LOOKED NIL, 0},
+      {SEND, NULL, LOCKED LOOKED STORED, 0},
       {SEND, "EVALSHA", ":1\r\n", 0},
       {TKS_DONE, "stored", "", 0}},
      TKS_OK},
@@ -71,22 +79,22 @@ static const talk talks[] = {
      true,
      false,
      0,
-     {{SEND, NULL, NIL, 0},
-      {SEND, NULL, NIL NIL, 0},
+     {{SEND, NULL, LOOKED NIL, 0},
+      {SEND, NULL, NIL LOOKED NIL, 0},
       {SLEEP, NULL, "", 30},
-      {SEND, NULL, NIL NIL, 0},
+      {SEND, NULL, NIL LOOKED NIL, 0},
       {SLEEP, NULL, "", 30},
-      {SEND, NULL, NIL STORED, 0},
+      {SEND, NULL, NIL LOOKED STORED, 0},
       {TKS_DONE, "stored", "", 0}},
      TKS_OK},
     {"another holds the lock for too long",
      true,
      false,
      0,
-     {{SEND, NULL, NIL, 0},
-      {SEND, NULL, NIL NIL, 0},
+     {{SEND, NULL, LOOKED NIL, 0},
+      {SEND, NULL, NIL LOOKED NIL, 0},
       {SLEEP, NULL, "", TKS_SPIKE_WAIT_MS + 1},
-      {SEND, NULL, NIL NIL, 0},
+      {SEND, NULL, NIL LOOKED NIL, 0},
       {HTTP, NULL, GRANTED, 0},
       {SEND, NULL, ":1\r\n", 0},
       {TKS_DONE, "fresh", "", 0}},
@@ -95,8 +103,8 @@ static const talk talks[] = {
      true,
      false,
      0,
-     {{SEND, NULL, SOON, 0},
-      {SEND, NULL, LOCKED SOON, 0},
+     {{SEND, NULL, LOOKED SOON, 0},
+      {SEND, NULL, LOCKED LOOKED SOON, 0},
       {HTTP, NULL, GRANTED, 0},
       {SEND, NULL, ":1\r\n", 0},
       {TKS_DONE, "fresh", "", 0}},
@@ -105,8 +113,8 @@ static const talk talks[] = {
      true,
      false,
      0,
-     {{SEND, NULL, EVIL, 0},
-      {SEND, NULL, LOCKED EVIL, 0},
+     {{SEND, NULL, LOOKED EVIL, 0},
+      {SEND, NULL, LOCKED LOOKED EVIL, 0},
       {HTTP, NULL, GRANTED, 0},
       {SEND, NULL, ":1\r\n", 0},
       {TKS_DONE, "fresh", "", 0}},
@@ -114,9 +122,9 @@ static const talk talks[] = {
     {"what is stored is no better than what is held",
      true,
      false,
-     NOW_MS + 590000,
-     {{SEND, NULL, STORED, 0},
-      {SEND, NULL, LOCKED STORED, 0},
+     BOOT_MS + 590000,
+     {{SEND, NULL, LOOKED STORED, 0},
+      {SEND, NULL, LOCKED LOOKED STORED, 0},
       {HTTP, NULL, GRANTED, 0},
       {SEND, NULL, ":1\r\n", 0},
       {TKS_DONE, "fresh", "", 0}},
@@ -131,7 +139,7 @@ static const talk talks[] = {
      true,
      false,
      0,
-     {{SEND, NULL, NIL, 0},
+     {{SEND, NULL, LOOKED NIL, 0},
       {SEND, NULL, NULL, 0},
       {HTTP, NULL, GRANTED, 0},
       {TKS_DONE, "fresh", "", 0}},
@@ -140,8 +148,8 @@ static const talk talks[] = {
      true,
      false,
      0,
-     {{SEND, NULL, NIL, 0},
-      {SEND, NULL, LOCKED NIL, 0},
+     {{SEND, NULL, LOOKED NIL, 0},
+      {SEND, NULL, LOCKED LOOKED NIL, 0},
       {HTTP, NULL, GRANTED, 0},
       {SEND, NULL, NULL, 0},
       {TKS_DONE, "fresh", "", 0}},
@@ -150,7 +158,7 @@ static const talk talks[] = {
      true,
      false,
      0,
-     {{SEND, NULL, "-LOADING Redis is loading\r\n", 0},
+     {{SEND, NULL, LOADING LOADING LOADING LOADING, 0},
       {HTTP, NULL, GRANTED, 0},
       {TKS_DONE, "fresh", "", 0}},
      TKS_OK},
@@ -158,7 +166,7 @@ static const talk talks[] = {
      true,
      false,
      0,
-     {{SEND, NULL, "-WRONGTYPE Operation against a key\r\n", 0},
+     {{SEND, NULL, LOOKED "-WRONGTYPE Operation against a key\r\n", 0},
       {HTTP, NULL, GRANTED, 0},
       {TKS_DONE, "fresh", "", 0}},
      TKS_OK},
@@ -177,14 +185,14 @@ static const talk talks[] = {
      true,
      false,
      0,
-     {{SEND, NULL, NIL, 0},
-      {SEND, NULL, LOCKED NIL, 0},
+     {{SEND, NULL, LOOKED NIL, 0},
+      {SEND, NULL, LOCKED LOOKED NIL, 0},
       {HTTP, NULL, "500 ", 0},
       {SLEEP, NULL, "", 50},
       {HTTP, NULL, "500 ", 0},
       {SLEEP, NULL, "", 50},
       {HTTP, NULL, "500 ", 0},
-      {SEND, "EVALSHA", ":1\r\n", 0},
+      {SEND, ":failed:", "+OK\r\n:1\r\n", 0},
       {TKS_FAILED, "no token after 3 tries", "", 0}},
      TKS_ERR_SPIKE},
     {"the budget ends",
@@ -209,13 +217,13 @@ static const talk talks[] = {
      true,
      true,
      0,
-     {{SEND, "HGET", NIL STORED NIL, 0},
+     {{SEND, "HGET", LOOKED NIL STORED NIL, 0},
       {HTTP, "/key", "404 ", 0},
-      {SEND, "\r\nNX\r\n", NIL NIL STORED NIL, 0},
+      {SEND, "\r\nNX\r\n", NIL LOOKED NIL STORED NIL, 0},
       {SLEEP, NULL, "", 30},
-      {SEND, "\r\nNX\r\n", NIL NIL STORED NIL, 0},
+      {SEND, "\r\nNX\r\n", NIL LOOKED NIL STORED NIL, 0},
       {SLEEP, NULL, "", TKS_SPIKE_WAIT_MS},
-      {SEND, "\r\nNX\r\n", NIL NIL STORED NIL, 0},
+      {SEND, "\r\nNX\r\n", NIL LOOKED NIL STORED NIL, 0},
       {HTTP, "/oauth2/token", GRANTED, 0},
       {HTTP, "/key", "404 ", 0},
       {TKS_FAILED, "no public key: the key endpoint answered 404", "", 0}},
@@ -260,9 +268,13 @@ typedef struct answer {
     tks_error why;
 } answer;
 
+static int64_t boot_of(int64_t now_ms) {
+    return now_ms - NOW_MS + BOOT_MS;
+}
+
 static void make_answer(const turn *t, const tks_op *op, int64_t now_ms, answer *out) {
     memset(out, 0, sizeof *out);
-    out->event = (tks_event){.type = TKS_EVENT_AWAKE, .now_ms = now_ms};
+    out->event = (tks_event){.type = TKS_EVENT_AWAKE, .now_ms = now_ms, .boot_ms = boot_of(now_ms)};
     if (t->answer == NULL) {
         (void)tks_fail(&out->why, TKS_ERR_CONNECTION, "lost");
         out->event.type = TKS_EVENT_LOST;
@@ -294,7 +306,7 @@ static bool check_turn(const turn *t, const tks_op *op, tks_need need) {
 
 /* The turns, until one does not hold, or an allocation has failed. */
 static void take_turns(const talk *held, tks_op *op, const script_guard *guard) {
-    answer a = {.event = {.type = TKS_EVENT_START, .now_ms = NOW_MS}};
+    answer a = {.event = {.type = TKS_EVENT_START, .now_ms = NOW_MS, .boot_ms = BOOT_MS}};
     int64_t now_ms = NOW_MS;
     for (const turn *t = held->turns;; t++) {
         if (guard != NULL) guard->enter();

@@ -59,8 +59,9 @@ static void require_hidden(tks_bytes token, tks_bytes text) {
 }
 
 static void require_answer(const input *in, tks_buf *token) {
+    const tksp_secrets secrets = {NULL, 0};
     tksp_oauth_answer answer;
-    tksp_oauth_verdict verdict = tksp_oauth_read_answer(&in->response, NOW_MS, &answer);
+    tksp_oauth_verdict verdict = tksp_oauth_read_answer(&in->response, &secrets, NOW_MS, &answer);
     REQUIRE((verdict == TKS_OAUTH_GRANTED) == (answer.tree != NULL));
     if (verdict == TKS_OAUTH_GRANTED) {
         REQUIRE(in->response.status == 200 || in->response.status == 201);

@@ -91,7 +91,7 @@ INIT = """
       retry = {{ retries = 1, min = 0.01, max = 0.01, total = 5 }},
     }})
     function told(...)
-      return table.concat({{ tostring((...)), select(2, ...) }}, "|")
+      return table.concat({{ tostring((...)), (select(2, ...)), (select(3, ...)) }}, "|")
     end
   }}
 """
@@ -235,3 +235,81 @@ def test_close_ends_the_wait_at_once() -> None:
         waiting.join()
         assert time.monotonic() - began < 1
         assert answers == ["nil|the Spike is closed|closed"] * 4
+
+
+def test_a_server_that_hangs_leaves_threads_for_others() -> None:
+    other = """
+      location = /other { content_by_lua_block {
+        local spike = assert(require("tokenstore").Spike {
+          url = "%s", client_id = "id", client_secret = "s", token_format = "opaque" })
+        ngx.print(told(spike:get_token(ngx.var.arg_audience)))
+      } }
+    """
+    with (
+        endpoint(lambda _: Answer(delay=30)) as hanging,
+        endpoint(lambda _: granted("the-token")) as server,
+        running(SERVER + other % server.url, main=MAIN, http=INIT.format(url=hanging.url)) as nginx,
+    ):
+        threads = [
+            threading.Thread(target=nginx.get, args=(f"/token?audience=a{n}",)) for n in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: len(hanging.asked) == 2)
+        began = time.monotonic()
+        assert nginx.get("/other?audience=a").text == "the-token"
+        assert time.monotonic() - began < 1
+        for thread in threads:
+            thread.join()
+
+
+def test_too_large_an_answer_ends_it_at_once() -> None:
+    large = Answer(200, b'{"access_token":"' + b"a" * (2 << 20) + b'"}')
+    with (
+        endpoint(lambda _: large) as server,
+        running(SERVER, main=MAIN, http=INIT.format(url=server.url)) as nginx,
+    ):
+        began = time.monotonic()
+        assert "larger than" in nginx.get("/token?audience=a").text
+        assert time.monotonic() - began < 1
+        assert len(server.asked) == 1
+
+
+def test_a_retry_after_holds_for_all_workers() -> None:
+    later = Answer(429, {"error": "slow_down"}, {"Retry-After": "30"})
+    show = """
+      location = /answer { content_by_lua_block {
+        local token, message, code, answer = spike:get_token(ngx.var.arg_audience)
+        ngx.print(code, "|", answer.status, "|", answer.error, "|", answer.retry_after > 20)
+      } }
+    """
+    with (
+        endpoint(lambda _: later) as server,
+        running(SERVER + show, main=MAIN, http=INIT.format(url=server.url), workers=4) as nginx,
+    ):
+        assert nginx.get("/token?audience=a").text.endswith("|spike")
+        for n in range(5):
+            for text in ask_at_once(nginx, f"/token?audience=b{n}", 8):
+                assert "429 slow_down" in text
+                assert "the server is asked again in" in text
+            assert nginx.get(f"/answer?audience=c{n}").text == "spike|429|slow_down|true"
+        assert len(server.asked) == 1
+
+
+def test_a_failure_is_remembered_by_all_workers() -> None:
+    refused = Answer(400, {"error": "invalid_scope"})
+    forget = "location = /forget { content_by_lua_block { spike:invalidate { audience = 'a', token = 'x' } } }"
+    with (
+        endpoint(lambda _: refused) as server,
+        running(SERVER + forget, main=MAIN, http=INIT.format(url=server.url), workers=4) as nginx,
+    ):
+        began = time.monotonic()
+        nginx.get("/token?audience=a")
+        while time.monotonic() - began < 0.8:
+            for text in ask_at_once(nginx, "/token?audience=a", 8):
+                assert "400 invalid_scope" in text
+        assert len(server.asked) == 1
+        server.answer = lambda _: granted("now-it-works")
+        assert "400 invalid_scope" in nginx.get("/token?audience=a").text
+        nginx.get("/forget")
+        wait_until(lambda: nginx.get("/token?audience=a").text == "now-it-works")

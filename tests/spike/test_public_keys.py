@@ -36,13 +36,13 @@ def test_keys_are_fetched_once_more_and_no_oftener() -> None:
     def answer(asked: Asked) -> Answer:
         if asked.method == "GET":
             return signer.answer(asked)
-        return granted(other.token(AUDIENCE))
+        return granted(other.token(asked.form["audience"]))
 
     with endpoint(answer) as server:
         with Spike(server.url, "id", "secret", retry=QUICK) as s:
-            for _ in range(5):
+            for n in range(5):
                 with pytest.raises(tokenstore.SpikeError, match="not good"):
-                    s.get_token(AUDIENCE)
+                    s.get_token(f"{AUDIENCE}/{n}")
         keys = [a.path for a in server.asked if a.method == "GET"]
         assert keys == ["/.well-known/publickey.pem"] * 2
 

@@ -279,33 +279,76 @@ static tks_spike_client *check_spike(lua_State *L) {
     return box->client;
 }
 
-/* The end of a method whose `results` are on top, 1 or, for a failure, 3: the notes become the fourth. */
-static int finish(lua_State *L, tks_spike_client *client, int results) {
+/* Sets a field of the table on top, unless the text is empty. */
+static void set_text(lua_State *L, const char *name, const char *text) {
+    if (text[0] != '\0') {
+        lua_pushstring(L, text);
+        lua_setfield(L, -2, name);
+    }
+}
+
+/* What the server said, as a table. */
+static void push_answer(lua_State *L, const tks_spike_answer *answer) {
+    lua_createtable(L, 0, 6);
+    if (answer->status > 0) {
+        lua_pushinteger(L, answer->status);
+        lua_setfield(L, -2, "status");
+    }
+    if (answer->retry_after_ms > 0) {
+        lua_pushnumber(L, (lua_Number)answer->retry_after_ms / 1000);
+        lua_setfield(L, -2, "retry_after");
+    }
+    if (answer->of_client) {
+        lua_pushboolean(L, true);
+        lua_setfield(L, -2, "of_client");
+    }
+    set_text(L, "error", answer->error);
+    set_text(L, "error_description", answer->description);
+    set_text(L, "error_uri", answer->uri);
+    set_text(L, "location", answer->location);
+}
+
+/* It says something of failures of the server's alone. */
+static const tks_spike_answer *answer_of(tks_status status, const tks_spike_answer *answer) {
+    return status == TKS_ERR_SPIKE || status == TKS_ERR_SPIKE_AUTH ? answer : NULL;
+}
+
+/* The end of a method whose `results` are on top, 1 or, for a failure, 3: the notes become the fourth, what the
+ * server said the fifth. `answer` NULL: it was not asked. */
+static int finish(lua_State *L, tks_spike_client *client, int results,
+                  const tks_spike_answer *answer) {
     tksp_lua_scratch *scratch = NULL;
-    if (!tks_spike_client_has_notes(client)) {
+    bool has_notes = tks_spike_client_has_notes(client);
+    if (!has_notes && answer == NULL) {
         return results;
     }
     for (; results < 3; results++) {
         lua_pushnil(L);
     }
-    scratch = tksp_lua_scratch_new(L);
-    if (tks_spike_client_take_notes(client, &scratch->text) != TKS_OK) {
-        lua_pop(L, 1); /* they stay for the next call */
-        return results;
+    lua_pushnil(L);
+    if (has_notes) {
+        scratch = tksp_lua_scratch_new(L);
+        if (tks_spike_client_take_notes(client, &scratch->text) == TKS_OK) {
+            lua_pushlstring(L, scratch->text.data, scratch->text.size);
+            lua_replace(L, -3);
+        } /* else they stay for the next call */
+        tksp_lua_scratch_clear(scratch);
+        lua_pop(L, 1);
     }
-    lua_pushlstring(L, scratch->text.data, scratch->text.size);
-    tksp_lua_scratch_clear(scratch);
-    lua_remove(L, -2);
-    return 4;
+    if (answer == NULL) {
+        return 4;
+    }
+    push_answer(L, answer);
+    return 5;
 }
 
 static int finish_wait(lua_State *L, tks_spike_client *client, const tksp_lua_watch *watch,
-                       tks_status status, const tks_error *err) {
+                       tks_status status, const tks_spike_answer *answer, const tks_error *err) {
     if (status == TKS_OK) {
         lua_pushboolean(L, true);
-        return finish(L, client, 1);
+        return finish(L, client, 1, NULL);
     }
-    return finish(L, client, tksp_lua_fail_wait(L, watch, status, err));
+    return finish(L, client, tksp_lua_fail_wait(L, watch, status, err), answer_of(status, answer));
 }
 
 /* What is asked for, as spike.lua writes it. */
@@ -327,13 +370,14 @@ static int get(lua_State *L) {
     tks_interrupt interrupt;
     tks_error err = TKS_ERROR_INIT;
     tks_status status = TKS_OK;
+    tks_spike_answer answer;
     tksp_lua_scratch *scratch = NULL;
     bool asks = false;
 
     if (lua_type(L, 3) == LUA_TSTRING &&
         tks_spike_client_is_current(client, request, tksp_lua_to_bytes(L, 3))) {
         lua_settop(L, 3);
-        return finish(L, client, 1);
+        return finish(L, client, 1, NULL);
     }
     lua_settop(L, 5);
     status = tksp_lua_read_timeout(L, 4, &timeout_ms, &err);
@@ -343,14 +387,16 @@ static int get(lua_State *L) {
     interrupt = tksp_lua_watch_hook(L, &watch);
     scratch = tksp_lua_scratch_new(L);
     status = tks_spike_client_get(client, request, timeout_ms, tksp_lua_to_bytes(L, 5), &interrupt,
-                                  &asks, &scratch->text, &err);
+                                  &asks, &scratch->text, &answer, &err);
     if (asks) {
         lua_pushboolean(L, false);
     } else if (status == TKS_OK) {
         lua_pushlstring(L, scratch->text.data, scratch->text.size);
     }
     tksp_lua_scratch_clear(scratch);
-    return finish(L, client, status == TKS_OK ? 1 : tksp_lua_fail_wait(L, &watch, status, &err));
+    return status == TKS_OK ? finish(L, client, 1, NULL)
+                            : finish(L, client, tksp_lua_fail_wait(L, &watch, status, &err),
+                                     answer_of(status, &answer));
 }
 
 /* wants(spike, request): is the token to be renewed, and a secret or an assertion for that to be given to renew? */
@@ -369,16 +415,16 @@ static int renew(lua_State *L) {
     return 0;
 }
 
-/* times(spike, request): until when the token in memory is good, and from when on the next one should be
- * asked for, in seconds since 1970; nothing where there is none. */
+/* times(spike, request): for how many seconds the token in memory is good, and in how many the next one should be
+ * asked for; nothing where there is none. */
 static int times(lua_State *L) {
     tks_spike_client *client = check_spike(L);
-    int64_t good_until_ms, renew_at_ms;
-    if (!tks_spike_client_get_times(client, check_request(L), &good_until_ms, &renew_at_ms)) {
+    int64_t good_for_ms, renew_in_ms;
+    if (!tks_spike_client_get_times(client, check_request(L), &good_for_ms, &renew_in_ms)) {
         return 0;
     }
-    lua_pushnumber(L, (lua_Number)good_until_ms / 1e3);
-    lua_pushnumber(L, (lua_Number)renew_at_ms / 1e3);
+    lua_pushnumber(L, (lua_Number)good_for_ms / 1e3);
+    lua_pushnumber(L, (lua_Number)renew_in_ms / 1e3);
     return 2;
 }
 
@@ -393,7 +439,7 @@ static int invalidate(lua_State *L) {
     return finish_wait(
         L, client, &watch,
         tks_spike_client_invalidate(client, request, tksp_lua_to_bytes(L, 3), &interrupt, &err),
-        &err);
+        NULL, &err);
 }
 
 /* initialize(spike): true */
@@ -402,8 +448,9 @@ static int initialize(lua_State *L) {
     tksp_lua_watch watch;
     tks_interrupt interrupt = tksp_lua_watch_hook(L, &watch);
     tks_error err = TKS_ERROR_INIT;
-    return finish_wait(L, client, &watch, tks_spike_client_initialize(client, &interrupt, &err),
-                       &err);
+    tks_spike_answer answer;
+    tks_status status = tks_spike_client_initialize(client, &interrupt, &answer, &err);
+    return finish_wait(L, client, &watch, status, &answer, &err);
 }
 
 static int is_initialized(lua_State *L) {
@@ -416,7 +463,7 @@ static int spike_close(lua_State *L) {
     tks_spike_client *client = check_spike(L);
     tks_spike_client_close(client);
     lua_pushboolean(L, true);
-    return finish(L, client, 1);
+    return finish(L, client, 1, NULL);
 }
 
 TKSP_LUA_OPEN int luaopen_tokenstore_oauth(lua_State *L);

@@ -437,6 +437,12 @@ static int run_answer(lua_State *L) {
 
 /* ---- clocks and names --------------------------------------------------------------------------- */
 
+/* boot_clock(): seconds, monotonic, the machine's sleep too; the same in all processes. */
+static int boot_seconds(lua_State *L) {
+    lua_pushnumber(L, clock_now(CLOCK_BOOTTIME));
+    return 1;
+}
+
 /* clock(): seconds, monotonic. */
 static int clock_seconds(lua_State *L) {
     lua_pushnumber(L, clock_now(CLOCK_MONOTONIC));
@@ -468,6 +474,7 @@ void tksp_lua_open_run(lua_State *L) {
         {"run_feed", run_feed},
         {"run_answer", run_answer},
         {"clock", clock_seconds},
+        {"boot_clock", boot_seconds},
         {"random", random_bytes},
         {NULL, NULL},
     };

@@ -3,6 +3,7 @@
 --
 --   this worker   keeps each token with its times, in a table
 --   all workers   have them in the shared dict; one of them fetches, the others wait for what it brings
+--   failures      are in the shared dict as well, so that no worker asks again too soon
 --   renewing      from a token's renewal time on somebody asks for the next one, in a timer; the old one is
 --                 given out meanwhile
 --
@@ -14,16 +15,21 @@ local core = require "tokenstore.core"
 local POOL = "tokenstore"
 local DICT = "tokenstore"
 local THREADS = 4      -- jobs at a time: nginx refuses what it has no Lua VM for, so they wait here
+local SHARE = 2        -- of one Spike: a server that hangs leaves threads for others
 local PATIENCE = 5     -- seconds beyond the retry budget that one waits for another's fetch
-local FAILURE_KEPT = 1 -- seconds for which those who waited can read why it failed
+local FAILURE_KEPT = 1 -- seconds at least, so that those who waited can read why it failed
 local READABLE = 0.05  -- seconds
 local RENEW_PAUSE = 1  -- seconds between two tries to renew
 
 local nginx_spike = { asks_itself = true }
 
--- Of this worker: by identity, tokens by request.
+-- Of this worker: by identity, tokens by request, and who may use threads.
 local known = {}
+local shares = {}
 local threads
+
+-- All times are by this clock: nobody sets it, it goes on while the machine sleeps, and all workers have it.
+local now = core.boot_clock
 
 -- What must be alike for tokens to be shared, as a short name.
 local function identify(source, given)
@@ -86,7 +92,7 @@ local function key_of(handle, kind, request)
 end
 
 local function remember(handle, request, token, good_until, renew_at)
-  local left = good_until - ngx.now()
+  local left = good_until - now()
   handle.tokens[request] = { token = token, good_until = good_until, renew_at = renew_at }
   if left > 0 then
     local text = ("%.3f %.3f %s"):format(good_until, renew_at, token)
@@ -96,9 +102,8 @@ end
 
 -- The token that this worker, or another one, has; nil where there is none that is good.
 local function recall(handle, request)
-  local now = ngx.now()
   local entry = handle.tokens[request]
-  if entry and now < entry.renew_at then
+  if entry and now() < entry.renew_at then
     return entry
   end
   local text = handle.dict:get(key_of(handle, "token", request))
@@ -110,26 +115,81 @@ local function recall(handle, request)
     entry = nil -- invalidated, or over
     handle.tokens[request] = nil
   end
-  return entry and now < entry.good_until and entry or nil
+  return entry and now() < entry.good_until and entry or nil
+end
+
+-- Failures: until, code, message and what the server said; none of them holds a NUL.
+local ANSWER = { "status", "error", "error_description", "error_uri", "location", "of_client" }
+local KINDS = { status = tonumber, of_client = function() return true end }
+local AGAIN = "; the server is asked again in %.1f s"
+
+local function remember_failure(handle, request, code, message, answer)
+  answer = answer or {}
+  local kept = math.max(answer.retry_after or 0, FAILURE_KEPT)
+  message = message:gsub("; the server is asked again in [%d.]+ s$", "")
+  local parts = { ("%.3f"):format(now() + kept), code, message }
+  for _, name in ipairs(ANSWER) do
+    parts[#parts + 1] = tostring(answer[name] or "")
+  end
+  local text = table.concat(parts, "\0")
+  handle.dict:set(key_of(handle, "failure", request), text, kept)
+  if answer.of_client then
+    handle.dict:set(key_of(handle, "barred", ""), text, kept)
+  end
+end
+
+-- nil, message, code, answer; nothing where there is no failure, or none any more.
+local function recall_failure(handle, request)
+  local text = handle.dict:get(key_of(handle, "failure", request))
+  local barred = not text and handle.dict:get(key_of(handle, "barred", ""))
+  text = text or barred
+  if not text then
+    return
+  end
+  local parts = {}
+  for part in (text .. "\0"):gmatch "(%Z*)%z" do
+    parts[#parts + 1] = part
+  end
+  local left = tonumber(parts[1]) - now()
+  if left <= 0 then
+    return
+  end
+  local answer = { retry_after = left }
+  for i, name in ipairs(ANSWER) do
+    local value = parts[3 + i]
+    answer[name] = value ~= "" and (KINDS[name] or tostring)(value) or nil
+  end
+  local code, message = parts[2], parts[3] .. (barred and ", a moment ago" or "")
+  if code == "spike" or code == "spike_auth" then
+    return { message = message .. AGAIN:format(left), code = code, answer = answer }
+  end
+  return { message = message, code = code }
 end
 
 -- ---- jobs ------------------------------------------------------------------------------------------
 
 -- Lets a thread do it: ok, and what it gives; or false and why not.
 local function in_thread(handle, method, ...)
-  threads = threads or require("ngx.semaphore").new(THREADS)
-  if not threads:wait(handle.patience) then
+  local semaphore = require "ngx.semaphore"
+  threads = threads or semaphore.new(THREADS)
+  shares[handle.identity] = shares[handle.identity] or semaphore.new(SHARE)
+  local share = shares[handle.identity]
+  if not share:wait(handle.patience) then
+    return false, "no thread became free: those of this Spike are waiting for its server"
+  elseif not threads:wait(handle.patience) then
+    share:post()
     return false, "no thread became free: all are fetching tokens"
   end
   local results = { pcall(ngx.run_worker_thread, POOL, "tokenstore.nginx_spike_thread", "run",
     handle.identity, handle.source, handle.options, method, ...) }
   threads:post()
+  share:post()
   if not results[1] then
     return false, tostring(results[2])
   elseif not results[2] then
     return false, tostring(results[3])
   end
-  return true, unpack(results, 3, 7)
+  return true, unpack(results, 3, 8)
 end
 
 -- What nginx says when a thread cannot be had, with what to do.
@@ -161,9 +221,10 @@ end
 local function fetch(_, handle, request)
   local rejected = handle.dict:get(key_of(handle, "rejected", request))
   local given, why = ask(handle)
-  local ok, token, good_until, renew_at, code, notes, message
+  local ok, token, good_for, renew_in, code, notes, answer, message
   if not why then
-    ok, token, good_until, renew_at, code, notes = in_thread(handle, "get", request, rejected, given)
+    ok, token, good_for, renew_in, code, notes, answer =
+      in_thread(handle, "get", request, rejected, given)
   end
   if why then
     message, code = why, "configuration"
@@ -174,13 +235,13 @@ local function fetch(_, handle, request)
   else
     handle.initialized = true
     -- Those who wait must be able to read it; a renewal that did not come about yet is tried again soon.
-    local now = ngx.now()
-    good_until = math.max(good_until, now + READABLE)
+    local t = now()
+    local good_until = t + math.max(good_for, READABLE)
     remember(handle, request, token, good_until,
-      math.min(good_until, math.max(renew_at, now + RENEW_PAUSE)))
+      math.min(good_until, t + math.max(renew_in, RENEW_PAUSE)))
   end
   if message then
-    handle.dict:set(key_of(handle, "failure", request), code .. "\0" .. message, FAILURE_KEPT)
+    remember_failure(handle, request, code, message, answer)
   end
   if notes then
     handle.notes = handle.notes .. notes
@@ -188,16 +249,12 @@ local function fetch(_, handle, request)
   handle.dict:delete(key_of(handle, "lock", request))
 end
 
--- True when this call is the one that fetches. It does so in a timer, which no client can take along.
+-- Where nobody is on it. It is done in a timer, which no client can take along.
 local function start_fetch(handle, request)
   local ours = handle.dict:add(key_of(handle, "lock", request), true, handle.patience)
-  if ours then
-    handle.dict:delete(key_of(handle, "failure", request))
-    if not ngx.timer.at(0, fetch, handle, request) then
-      handle.dict:delete(key_of(handle, "lock", request))
-    end
+  if ours and (recall_failure(handle, request) or not ngx.timer.at(0, fetch, handle, request)) then
+    handle.dict:delete(key_of(handle, "lock", request))
   end
-  return ours
 end
 
 -- Waits until whoever fetches is done.
@@ -213,10 +270,9 @@ local function await(handle, request, timeout)
     if entry then
       return entry.token
     end
-    local failure = handle.dict:get(key_of(handle, "failure", request))
+    local failure = recall_failure(handle, request)
     if failure then
-      local code, message = failure:match "^(%Z*)%z(.*)$"
-      return nil, message, code
+      return nil, failure.message, failure.code, failure.answer
     end
     start_fetch(handle, request) -- who was on it may be gone
   until core.clock() >= deadline
@@ -241,13 +297,10 @@ local function check(handle)
   return true
 end
 
-local function with_notes(handle, token, message, code)
+local function with_notes(handle, token, message, code, answer)
   local notes = handle.notes
-  if notes == "" then
-    return token, message, code
-  end
   handle.notes = ""
-  return token, message, code, notes
+  return token, message, code, notes ~= "" and notes or nil, answer
 end
 
 function nginx_spike.get(handle, request, _, timeout)
@@ -256,7 +309,7 @@ function nginx_spike.get(handle, request, _, timeout)
   end
   local entry = not handle.closed and recall(handle, request)
   if entry then
-    if ngx.now() >= entry.renew_at then
+    if now() >= entry.renew_at then
       start_fetch(handle, request)
     end
     return with_notes(handle, entry.token)
@@ -264,6 +317,10 @@ function nginx_spike.get(handle, request, _, timeout)
   local ok, message, code = check(handle)
   if not ok then
     return nil, message, code
+  end
+  local failure = recall_failure(handle, request)
+  if failure then
+    return with_notes(handle, nil, failure.message, failure.code, failure.answer)
   end
   start_fetch(handle, request)
   return with_notes(handle, await(handle, request, timeout))
@@ -276,6 +333,7 @@ function nginx_spike.invalidate(handle, request, token)
   end
   -- Threads have memories of their own: whichever is asked next is told.
   handle.dict:set(key_of(handle, "rejected", request), token)
+  handle.dict:delete(key_of(handle, "failure", request))
   local entry = recall(handle, request)
   if entry and entry.token == token then
     handle.tokens[request] = nil
@@ -294,13 +352,13 @@ function nginx_spike.initialize(handle)
   if not ok then
     return nil, message, code
   end
-  local done, result, why, notes
-  ok, done, result, why, notes = in_thread(handle, "initialize")
+  local done, result, why, notes, answer
+  ok, done, result, why, notes, answer = in_thread(handle, "initialize")
   if not ok then
     return nil, explain(done)
   end
   handle.initialized = handle.initialized or done
-  return done, result, why, notes
+  return done, result, why, notes, answer
 end
 
 function nginx_spike.is_initialized(handle)

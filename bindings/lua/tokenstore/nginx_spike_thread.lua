@@ -26,24 +26,24 @@ local function open(identity, source, options)
   return handle
 end
 
--- token, good until, renew at, nil, notes; or message, nil, nil, code, notes. A token that was rejected is
--- invalidated in this VM too.
+-- token, for how many seconds it is good, in how many it is renewed, nil, notes; or message, nil, nil, code,
+-- notes, what the server said. A token that was rejected is invalidated in this VM too.
 local function get(handle, request, rejected, given)
-  local token, message, code, notes = core.get(handle, request, nil, nil, given)
+  local token, message, code, notes, answer = core.get(handle, request, nil, nil, given)
   if token and token == rejected then
     core.invalidate(handle, request, token)
-    token, message, code, notes = core.get(handle, request, nil, nil, given)
+    token, message, code, notes, answer = core.get(handle, request, nil, nil, given)
   elseif token and given and core.wants(handle, request) then
     core.renew(handle, request, given)
   end
   if not token then
-    return message, nil, nil, code, notes
+    return message, nil, nil, code, notes, answer
   end
-  local good_until, renew_at = core.times(handle, request)
-  if not good_until then -- it was forgotten just now
-    good_until, renew_at = 0, 0
+  local good_for, renew_in = core.times(handle, request)
+  if not good_for then -- it was forgotten just now
+    good_for, renew_in = 0, 0
   end
-  return token, good_until, renew_at, nil, notes
+  return token, good_for, renew_in, nil, notes
 end
 
 function thread.run(identity, source, options, method, request, token, given)

@@ -93,11 +93,23 @@ local Spike = {}
 ---@return tokenstore.Code? code
 function Spike.discover(options) end
 
+---What the server said when it gave no token; nil where it did not. Texts are cut to fit, free of control characters, and
+---never hold a secret.
+---@class tokenstore.SpikeAnswer
+---@field status? integer of HTTP
+---@field error? string the code of RFC 6749 (5.2)
+---@field error_description? string
+---@field error_uri? string
+---@field location? string where a redirect leads, without its query; it is not followed
+---@field retry_after? number seconds: before that the server is not asked again, and the same failure is given at once
+---@field of_client? boolean true: it is asked for nothing at all until then
+
 ---An access token, good for at least `expiration_offset` seconds.
 ---@param audience string|tokenstore.GetTokenArgs all that is asked for together has a token of its own
 ---@return string?
 ---@return string? message
 ---@return tokenstore.Code? code
+---@return tokenstore.SpikeAnswer? answer
 function Spike:get_token(audience) end
 
 ---Forgets a token that was asked for so and answered with 401, here and in Redis, unless it has been replaced
@@ -112,6 +124,7 @@ function Spike:invalidate(args) end
 ---@return boolean?
 ---@return string? message
 ---@return tokenstore.Code? code
+---@return tokenstore.SpikeAnswer? answer
 function Spike:initialize() end
 
 ---Is the public key there (or none needed), and this open?

@@ -33,12 +33,12 @@ local function log(self, notes)
 end
 
 -- Logs what came with results, and gives these.
-local function finish(self, result, message, code, notes)
+local function finish(self, result, message, code, notes, answer)
   if notes then
     log(self, notes)
   end
   if message then
-    return nil, message, code
+    return nil, message, code, answer
   end
   return result
 end
@@ -155,7 +155,7 @@ end
 
 -- Goes on where C says that it needs what the function gives: for a token that it has not, or for one that is
 -- to be renewed, while what it has is given out. Then a failure is for the log alone.
-local function ask_for(self, request, timeout, token, message, code, notes)
+local function ask_for(self, request, timeout, token, message, code, notes, answer)
   if token == false then
     local given
     given, message, code = ask(self)
@@ -171,7 +171,7 @@ local function ask_for(self, request, timeout, token, message, code, notes)
       log(self, "wnot renewed: " .. (called and problem or ASKING .. "it raised") .. "\n")
     end
   end
-  return token, message, code, notes
+  return token, message, code, notes, answer
 end
 
 -- discover{ issuer, … }: a Spike with `discovery` for the issuer, its metadata and public key are read.
@@ -208,15 +208,16 @@ function Spike:get_token(asked)
     request, timeout = spike_options.read_asked(asked)
     held = self._held[request]
   end
-  local token, message, code, notes = self._get(self._handle, request, held, timeout)
+  local token, message, code, notes, answer = self._get(self._handle, request, held, timeout)
   if self._ask then
-    token, message, code, notes = ask_for(self, request, timeout, token, message, code, notes)
+    token, message, code, notes, answer =
+      ask_for(self, request, timeout, token, message, code, notes, answer)
   end
   if token ~= held then
     self._held[request] = token
   end
   if message or notes then
-    return finish(self, token, message, code, notes)
+    return finish(self, token, message, code, notes, answer)
   end
   return token
 end
@@ -232,8 +233,8 @@ end
 -- initialize(): fetches public key, and the metadata of `discovery`, now, to learn early whether the server
 -- can be reached. True. Twice is fine.
 function Spike:initialize()
-  local done, message, code, notes = self._core.initialize(self._handle)
-  return finish(self, done, message, code, notes)
+  local done, message, code, notes, answer = self._core.initialize(self._handle)
+  return finish(self, done, message, code, notes, answer)
 end
 
 -- Is the public key there (or none needed), and this open?

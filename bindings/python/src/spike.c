@@ -72,9 +72,44 @@ static bool log_notes(spike_object *self) {
     return good;
 }
 
-/* The end of a call that may have waited. */
-static bool finish(PyObject *object, tks_status status, const tks_error *err) {
-    if (status != TKS_OK) tksp_py_raise(tksp_py_state_of(object), status, err);
+/* Sets an attribute of an exception, unless there is no value. */
+static bool set_attribute(PyObject *exception, const char *name, PyObject *value) {
+    bool good = value != NULL && PyObject_SetAttrString(exception, name, value) == 0;
+    Py_XDECREF(value);
+    return good;
+}
+
+static bool set_text(PyObject *exception, const char *name, const char *text) {
+    return text[0] == '\0' ||
+           set_attribute(exception, name,
+                         PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace"));
+}
+
+/* What the server said becomes attributes of the exception that is raised. */
+static void add_answer(const tks_spike_answer *answer) {
+    PyObject *kind, *value, *traceback;
+    PyErr_Fetch(&kind, &value, &traceback);
+    PyErr_NormalizeException(&kind, &value, &traceback);
+    bool good =
+        (answer->status == 0 || set_attribute(value, "status", PyLong_FromLong(answer->status))) &&
+        (answer->retry_after_ms <= 0 ||
+         set_attribute(value, "retry_after",
+                       PyFloat_FromDouble((double)answer->retry_after_ms / 1000))) &&
+        set_text(value, "error", answer->error) &&
+        set_text(value, "error_description", answer->description) &&
+        set_text(value, "error_uri", answer->uri) && set_text(value, "location", answer->location);
+    if (!good) PyErr_Clear();
+    PyErr_Restore(kind, value, traceback);
+}
+
+/* The end of a call that may have waited. `answer` may be NULL. */
+static bool finish(PyObject *object, tks_status status, const tks_error *err,
+                   const tks_spike_answer *answer) {
+    if (status != TKS_OK) {
+        tksp_py_raise(tksp_py_state_of(object), status, err);
+        if (answer != NULL && (status == TKS_ERR_SPIKE || status == TKS_ERR_SPIKE_AUTH))
+            add_answer(answer);
+    }
     return log_notes((spike_object *)object) && status == TKS_OK;
 }
 
@@ -224,11 +259,11 @@ static bool renew(spike_object *self, tks_bytes request) {
 }
 
 static tks_status wait_for_token(spike_object *self, const asked *a, tks_bytes given, bool *asks,
-                                 tks_buf *token, tks_error *err) {
+                                 tks_buf *token, tks_spike_answer *answer, tks_error *err) {
     PyThreadState *thread = PyEval_SaveThread();
     tks_interrupt interrupt = {tksp_py_check_signals, &thread};
     tks_status status = tks_spike_client_get(self->client, a->request, a->timeout_ms, given,
-                                             &interrupt, asks, token, err);
+                                             &interrupt, asks, token, answer, err);
     PyEval_RestoreThread(thread);
     return status;
 }
@@ -236,17 +271,18 @@ static tks_status wait_for_token(spike_object *self, const asked *a, tks_bytes g
 /* From wherever it is to be had. */
 static bool find_token(spike_object *self, const asked *a, tks_buf *token) {
     tks_error err = TKS_ERROR_INIT;
+    tks_spike_answer answer;
     tksp_py_text given = TKSP_PY_TEXT_INIT;
     bool asks = false;
     if (tks_spike_client_peek(self->client, a->request, token)) {
         bool wants = self->ask != Py_None && tks_spike_client_wants(self->client, a->request);
-        return (!wants || renew(self, a->request)) && finish((PyObject *)self, TKS_OK, &err);
+        return (!wants || renew(self, a->request)) && finish((PyObject *)self, TKS_OK, &err, NULL);
     }
-    tks_status status = wait_for_token(self, a, given.bytes, &asks, token, &err);
+    tks_status status = wait_for_token(self, a, given.bytes, &asks, token, &answer, &err);
     if (asks && !ask(self, &given)) return false;
-    if (asks) status = wait_for_token(self, a, given.bytes, &asks, token, &err);
+    if (asks) status = wait_for_token(self, a, given.bytes, &asks, token, &answer, &err);
     tksp_py_text_clear(&given, 1);
-    return finish((PyObject *)self, status, &err);
+    return finish((PyObject *)self, status, &err, &answer);
 }
 
 /* get(audience=None, *, scope=None, resource=None, timeout=None) -> str */
@@ -302,7 +338,7 @@ static PyObject *spike_peek(PyObject *object, PyObject *const *args, Py_ssize_t 
     tks_buf_init(&token, SIZE_MAX);
     if (asked_get(tksp_py_state_of(object), values, &a)) {
         bool found = tks_spike_client_peek(self->client, a.request, &token);
-        if (finish(object, TKS_OK, &err))
+        if (finish(object, TKS_OK, &err, NULL))
             result = found ? tksp_py_str(tks_buf_bytes(&token)) : new_ref(Py_None);
     }
     asked_clear(&a);
@@ -326,7 +362,7 @@ static PyObject *spike_invalidate(PyObject *object, PyObject *const *args, Py_ss
         tks_status status = tks_spike_client_invalidate(((spike_object *)object)->client, a.request,
                                                         token.bytes, &interrupt, &err);
         PyEval_RestoreThread(thread);
-        good = finish(object, status, &err);
+        good = finish(object, status, &err, NULL);
     }
     asked_clear(&a);
     tksp_py_text_clear(&token, 1);
@@ -347,12 +383,13 @@ static PyObject *spike_abandon(PyObject *object, PyObject *const *args, Py_ssize
 static PyObject *spike_initialize(PyObject *object, PyObject *unused) {
     (void)unused;
     tks_error err = TKS_ERROR_INIT;
+    tks_spike_answer answer;
     PyThreadState *thread = PyEval_SaveThread();
     tks_interrupt interrupt = {tksp_py_check_signals, &thread};
     tks_status status =
-        tks_spike_client_initialize(((spike_object *)object)->client, &interrupt, &err);
+        tks_spike_client_initialize(((spike_object *)object)->client, &interrupt, &answer, &err);
     PyEval_RestoreThread(thread);
-    return finish(object, status, &err) ? new_ref(Py_None) : NULL;
+    return finish(object, status, &err, &answer) ? new_ref(Py_None) : NULL;
 }
 
 static PyObject *spike_is_initialized(PyObject *object, PyObject *unused) {

@@ -103,7 +103,22 @@ class ExpiredTokenError(InvalidTokenError):
 
 
 class SpikeError(Error):
-    """No access token could be had."""
+    """No access token could be had.
+
+    The attributes are what the server said, None where it did not. They are cut to fit, free of control
+    characters, and never hold a secret.
+    """
+
+    status: int | None = None
+    """The HTTP status."""
+    error: str | None = None
+    """The code of RFC 6749 (5.2), such as ``"invalid_scope"``."""
+    error_description: str | None = None
+    error_uri: str | None = None
+    location: str | None = None
+    """Where a redirect leads, without its query. It is not followed."""
+    retry_after: float | None = None
+    """Seconds: before that the server is not asked again, and this is raised at once."""
 
 
 class SpikeAuthError(SpikeError):

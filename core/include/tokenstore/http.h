@@ -35,11 +35,11 @@ typedef struct tks_http_request {
 
 /* An answer of any status: a redirect (3xx) and an error (4xx, 5xx) are answers like others. */
 typedef struct tks_http_response {
-    int status;              /* 200 … 599 */
-    tks_bytes content_type;  /* the header's value as it came; empty: there was none */
-    tks_bytes retry_after;   /* likewise */
-    tks_bytes cache_control; /* likewise; of several the last */
-    tks_bytes body;          /* unpacked, where it came packed by gzip */
+    int status;             /* 200 … 599 */
+    tks_bytes content_type; /* the header's value as it came; empty: there was none */
+    tks_bytes retry_after, date, location; /* likewise */
+    tks_bytes cache_control;               /* likewise; of several the last */
+    tks_bytes body;                        /* unpacked, where it came packed by gzip */
 } tks_http_response;
 
 TKS_END_DECLS

@@ -64,7 +64,7 @@ tks_status tks_http_check_url(tks_bytes url, tks_error *err);
  *                          options is unusable
  *   TKS_ERR_INTERRUPTED, TKS_ERR_CLOSED, TKS_ERR_MEMORY
  * *sent: the request, or a part of it, may have reached the server. *final: trying again cannot help
- * (a refused certificate, a malformed URL). `interrupt` may be NULL; it is asked at least every 50 ms. */
+ * (a refused certificate, a malformed URL, too large an answer). `interrupt` may be NULL; it is asked at least every 50 ms. */
 tks_status tks_http_fetch(tks_http *http, const tks_http_request *request, int64_t timeout_ms,
                           const tks_interrupt *interrupt, tks_http_response **out, bool *sent,
                           bool *final, tks_error *err);

@@ -68,7 +68,9 @@ typedef enum tks_event_type {
 
 typedef struct tks_event {
     tks_event_type type;
-    int64_t now_ms;      /* wall clock: milliseconds since 1970 */
+    int64_t now_ms;  /* wall clock: milliseconds since 1970 */
+    int64_t boot_ms; /* a clock that nobody sets, and that counts the machine's sleep: milliseconds
+                            since some moment; of drivers that make HTTP requests, else 0 */
     tks_reply **replies; /* REPLIES: `batch.replies` of them; the operation takes each and
                                   leaves NULL in its place */
     const tks_http_response *response; /* RESPONSE: borrowed during the step */
@@ -113,8 +115,8 @@ typedef struct tks_token {
 /* An access token from an authorization server; borrowed from the operation. */
 typedef struct tks_access {
     tks_bytes token;
-    int64_t good_until_ms; /* since 1970: not to be used from then on */
-    int64_t renew_at_ms;   /* since 1970: from then on the next one should be fetched ahead */
+    int64_t good_until_ms; /* by tks_event's boot_ms: not to be used from then on */
+    int64_t renew_at_ms;   /* likewise: from then on the next one should be fetched ahead */
 } tks_access;
 
 /* What a JWT says, and what Redis knows of its session, which counts where both say it; borrowed from the

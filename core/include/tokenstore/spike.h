@@ -144,9 +144,21 @@ typedef struct tks_spike_options {
         .budget_ms = 10000, .refusal_ms = 5000                                                     \
     }
 
+/* What a server said when it gave no token (RFC 6749, 5.2). Texts end with NUL, are empty where it did not say it, cut to
+ * fit, free of control characters, and never hold a secret. */
+typedef struct tks_spike_answer {
+    int status;             /* of HTTP; 0: there was no answer */
+    int64_t retry_after_ms; /* for so long it is not asked again; 0: nobody said */
+    bool of_client;         /* for nothing at all; otherwise for this request alone */
+    char error[64], description[256], uri[200];
+    char location[200]; /* where a redirect leads, without its query */
+} tks_spike_answer;
+
 enum {
-    TKS_SPIKE_LOCK_MS = 5000, /* how long a lock outlives a holder that died */
-    TKS_SPIKE_WAIT_MS = 6000  /* how long others wait for it: time for the next holder to fetch */
+    TKS_SPIKE_FAILURE_MS = 1000,            /* how long a failure is remembered */
+    TKS_SPIKE_RETRY_AFTER_MAX_MS = 3600000, /* no server is obeyed for longer */
+    TKS_SPIKE_LOCK_MS = 5000,               /* how long a lock outlives a holder that died */
+    TKS_SPIKE_WAIT_MS = 6000 /* how long others wait for it: time for the next holder to fetch */
 };
 
 /* Checks and copies the options. TKS_OK, TKS_ERR_CONFIGURATION (the message names every fault there
@@ -171,6 +183,9 @@ uint32_t tks_spike_get_budget(const tks_spike *spike);
  * assertion where the options say so, which is copied and wiped; empty otherwise. */
 tks_status tks_spike_get_token(tks_spike *spike, tks_bytes request, int64_t held_until_ms,
                                tks_bytes given, tks_op **out, tks_error *err);
+
+/* After TKS_FAILED of an operation that tks_spike_get_token or tks_spike_load_key made; borrowed from it. */
+const tks_spike_answer *tks_spike_get_answer(const tks_op *op);
 
 /* Result BOOL, true: fetches the public key. */
 tks_status tks_spike_load_key(tks_spike *spike, tks_op **out, tks_error *err);

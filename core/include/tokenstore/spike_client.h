@@ -38,6 +38,19 @@ bool tks_spike_client_peek(tks_spike_client *client, tks_bytes request, tks_buf 
  * own: nothing is copied. Never waits; may start a renewal. */
 bool tks_spike_client_is_current(tks_spike_client *client, tks_bytes request, tks_bytes token);
 
+/* For how many milliseconds the token in memory for `request` is good, and in how many the next one should be asked
+ * for. For a host that keeps tokens of its own. False where there is none. */
+bool tks_spike_client_get_times(tks_spike_client *client, tks_bytes request, int64_t *good_for_ms,
+                                int64_t *renew_in_ms);
+
+/* Appends the token for `request` to `out` if there is a good one in memory; false where there is not.
+ * Never waits; may start a renewal. */
+bool tks_spike_client_peek(tks_spike_client *client, tks_bytes request, tks_buf *out);
+
+/* Is `token` what tks_spike_client_peek would give? For a language that has kept it as a string of its
+ * own: nothing is copied. Never waits; may start a renewal. */
+bool tks_spike_client_is_current(tks_spike_client *client, tks_bytes request, tks_bytes token);
+
 /* Until when the token in memory for `request` is good, and from when on the next one should be asked for,
  * in milliseconds since 1970. For a host that keeps tokens of its own. False where there is none. */
 bool tks_spike_client_get_times(tks_spike_client *client, tks_bytes request, int64_t *good_until_ms,
@@ -45,10 +58,12 @@ bool tks_spike_client_get_times(tks_spike_client *client, tks_bytes request, int
 
 /* Appends the token for `request` to `out`, from memory, Redis or the server. `timeout_ms` 0: the retry budget
  * and what waiting for another process may take. TKS_OK, TKS_ERR_SPIKE, TKS_ERR_SPIKE_AUTH, TKS_ERR_TIMEOUT, TKS_ERR_DATA (the
- * request breaks a limit, or was not made by tks_spike_request_write), TKS_ERR_INTERRUPTED, TKS_ERR_CLOSED, TKS_ERR_MEMORY. */
+ * request breaks a limit, or was not made by tks_spike_request_write), TKS_ERR_INTERRUPTED, TKS_ERR_CLOSED, TKS_ERR_MEMORY.
+ * TKS_ERR_SPIKE and TKS_ERR_SPIKE_AUTH are given again, without asking, for TKS_SPIKE_FAILURE_MS, or as long as the
+ * server said. `answer` (may be NULL): what it said; all empty where it did not. */
 tks_status tks_spike_client_get(tks_spike_client *client, tks_bytes request, int64_t timeout_ms,
                                 tks_bytes given, const tks_interrupt *interrupt, bool *asks,
-                                tks_buf *out, tks_error *err);
+                                tks_buf *out, tks_spike_answer *answer, tks_error *err);
 
 /* Where the options let the host give the client's secret or assertion: with `given` empty, *asks may be true
  * afterwards, and TKS_OK have come without a token: one is needed. The host gets it, and calls again. Several threads
@@ -61,12 +76,12 @@ void tks_spike_client_renew(tks_spike_client *client, tks_bytes request, tks_byt
 /* Fetches the public key unless there is one. Tokens are fetched without it too; this tells early that
  * the server can be reached. Statuses as above. */
 tks_status tks_spike_client_initialize(tks_spike_client *client, const tks_interrupt *interrupt,
-                                       tks_error *err);
+                                       tks_spike_answer *answer, tks_error *err);
 
 /* Is there a public key, or none needed? */
 bool tks_spike_client_is_initialized(const tks_spike_client *client);
 
-/* Its audience answered `token` with 401: forgets it, here and in Redis, unless it has been replaced
+/* Its audience answered `token` with 401: forgets it, and that its last fetch failed, here and in Redis, unless it has been replaced
  * meanwhile. TKS_OK; TKS_ERR_CONNECTION and the like when Redis could not be told: it is forgotten
  * here, but other processes may still hand it out. */
 tks_status tks_spike_client_invalidate(tks_spike_client *client, tks_bytes request, tks_bytes token,

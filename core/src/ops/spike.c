@@ -7,10 +7,6 @@
 #include "spike_private.h"
 #include "tokenstore/secret.h"
 
-enum {
-    CLOCKS_S = 60 /* how far the server's clock may be ahead of ours */
-};
-
 /* ---- options ---- */
 
 static void fault(tks_buf *faults, const char *text) {
@@ -170,8 +166,9 @@ tks_status tks_spike_new(const tks_spike_options *options, tks_spike **out, tks_
     tks_spike *spike = calloc(1, sizeof *spike);
     if (spike == NULL) return tks_fail_memory(err);
     atomic_init(&spike->users, 1);
-    atomic_init(&spike->refused_until_ms, 0);
     tksp_metadata_place_init(&spike->metadata);
+    atomic_flag_clear(&spike->busy);
+    atomic_init(&spike->fetching_keys, false);
     tksp_key_source_init(&spike->keys, TKSP_KEY_INTERVAL_MS);
     tks_buf_init(&faults, SIZE_MAX); /* the message is cut, none of them lost before */
     check(options, &faults);
@@ -193,6 +190,16 @@ tks_status tks_spike_new(const tks_spike_options *options, tks_spike **out, tks_
 
 /* ---- life ---- */
 
+/* The lock is held for a copy: nobody spins for long. */
+static void enter(tks_spike *spike) {
+    while (atomic_flag_test_and_set_explicit(&spike->busy, memory_order_acquire))
+        ;
+}
+
+static void leave(tks_spike *spike) {
+    atomic_flag_clear_explicit(&spike->busy, memory_order_release);
+}
+
 tks_spike *tksp_spike_hold(tks_spike *spike) {
     atomic_fetch_add(&spike->users, 1);
     return spike;
@@ -210,6 +217,8 @@ void tks_spike_free(tks_spike *spike) {
 void tks_spike_after_fork(tks_spike *spike) {
     tksp_key_source_after_fork(&spike->keys);
     tksp_metadata_place_after_fork(&spike->metadata);
+    leave(spike);
+    atomic_store(&spike->fetching_keys, false);
 }
 
 bool tks_spike_is_ready(tks_spike *spike) {
@@ -230,7 +239,32 @@ uint32_t tks_spike_get_budget(const tks_spike *spike) {
     return spike->options.budget_ms;
 }
 
+/* ---- failures ---- */
+
+void tksp_spike_bar(tks_spike *spike, const tksp_spike_failure *failure) {
+    enter(spike);
+    if (failure->until_ms > spike->barred.until_ms) spike->barred = *failure;
+    leave(spike);
+}
+
+bool tksp_spike_is_barred(tks_spike *spike, int64_t boot_ms, tksp_spike_failure *out) {
+    enter(spike);
+    bool barred = spike->barred.until_ms > boot_ms;
+    if (barred) *out = spike->barred;
+    leave(spike);
+    return barred;
+}
+
 /* ---- keys ---- */
+
+bool tksp_spike_begin_keys(tks_spike *spike) {
+    bool busy = false;
+    return atomic_compare_exchange_strong(&spike->fetching_keys, &busy, true);
+}
+
+void tksp_spike_end_keys(tks_spike *spike) {
+    atomic_store(&spike->fetching_keys, false);
+}
 
 tks_status tksp_spike_set_keys(tks_spike *spike, tks_bytes text, tks_error *err) {
     tks_keyset *keys;
@@ -244,96 +278,4 @@ bool tksp_spike_may_fetch_keys(tks_spike *spike, int64_t now_ms) {
     tks_keyset *keys = tksp_key_source_get(&spike->keys, NULL);
     tks_keyset_free(keys);
     return keys == NULL || tksp_key_source_ask(&spike->keys, now_ms);
-}
-
-/* ---- tokens ---- */
-
-tksp_lifetime tksp_spike_lifetime(const tks_spike *spike, int64_t issued_ms, int64_t expires_ms,
-                                  int64_t refresh_in_ms) {
-    tksp_lifetime life = {.good_until_ms = expires_ms - spike->options.offset_ms};
-    int64_t half = refresh_in_ms >= 0 ? refresh_in_ms : (expires_ms - issued_ms) / 2;
-    if (half < 0) half = 0;
-    int64_t jitter = half / 10 < UINT32_MAX ? half / 10 : UINT32_MAX - 1;
-    life.renew_at_ms = issued_ms + half - tks_random_below((uint32_t)jitter + 1);
-    if (life.renew_at_ms > life.good_until_ms) life.renew_at_ms = life.good_until_ms;
-    return life;
-}
-
-/* A claim in seconds as milliseconds; `otherwise` where it is none. exp has been checked already. */
-static int64_t claim_ms(const tks_json *claims, const char *name, int64_t otherwise) {
-    const tks_json *claim = tks_json_find(claims, name);
-    if (claim == NULL || !tks_json_is_number(claim)) return otherwise;
-    double ms = tks_json_get_double(claim) * 1000;
-    return ms < 0 ? 0 : ms > 9e15 ? INT64_C(9000000000000000) : (int64_t)ms;
-}
-
-/* Only what a server signs with its private key: a shared secret has no place here. */
-static uint32_t signature_algorithms(void) {
-    uint32_t set = TKS_JWT_BIT(TKS_JWT_EDDSA) | TKS_JWT_BIT(TKS_JWT_ED25519);
-    for (int alg = TKS_JWT_RS256; alg <= TKS_JWT_ES512; alg++) set |= TKS_JWT_BIT(alg);
-    return set;
-}
-
-/* RFC 9068 has client_id and, with client credentials, sub; the others are those of Auth0 and Keycloak, Entra,
- * Okta. OSpike has sub alone. */
-static tksp_named whom(const tks_json *claims, tks_bytes client_id) {
-    static const char *const names[] = {"client_id", "azp", "appid", "cid", "clientId", "sub"};
-    tksp_named named = TKSP_NAMES_NOBODY;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const tks_json *claim = tks_json_find(claims, names[i]);
-        if (claim == NULL || tks_json_get_type(claim) != TKS_JSON_STRING) continue;
-        if (tks_bytes_equal(tks_json_get_string(claim), client_id)) return TKSP_NAMES_US;
-        named = TKSP_NAMES_OTHERS;
-    }
-    return named;
-}
-
-bool tksp_spike_verify(tks_spike *spike, tks_bytes token, const tksp_spike_asked *asked,
-                       int64_t now_ms, tksp_lifetime *out, tksp_named *named, bool *key_unknown,
-                       char *why) {
-    const tks_bytes required = TKS_LITERAL("exp");
-    tks_jwt_policy policy = {
-        .algorithms = signature_algorithms(),
-        .audiences = asked->expected,
-        .audience_count = asked->expected_count,
-        .any_audience = asked->expected_count == 0,
-        .issuers = &spike->options.issuer,
-        .issuer_count = spike->options.issuer.size > 0 ? 1 : 0,
-        .required = &required,
-        .required_count = 1,
-        .leeway = CLOCKS_S, /* of nbf: exp is compared by who asks */
-        .now = (double)now_ms / 1000,
-        .max_size = TKS_OAUTH_TOKEN_MAX, /* it comes from the server that was configured */
-        .claims_only = true,
-    };
-    tks_jwt jwt = {.header = NULL};
-    tks_error err = TKS_ERROR_INIT;
-    tks_key *const *list;
-
-    *key_unknown = false;
-    tks_keyset *keys = tksp_key_source_get(&spike->keys, NULL);
-    if (keys == NULL) {
-        *key_unknown = true;
-        (void)snprintf(why, TKS_OAUTH_WHY_SIZE, "there is no public key");
-        return false;
-    }
-    size_t count = tks_keyset_get_keys(keys, &list);
-    tks_status status = tks_jwt_decode(token, list, count, &policy, &jwt, &err);
-    if (status == TKS_ERR_EXPIRED_TOKEN && named != NULL) {
-        policy.any_expiry = true; /* one that has ended still tells whose it was */
-        if (tks_jwt_decode(token, list, count, &policy, &jwt, NULL) == TKS_OK)
-            *named = whom(jwt.claims, spike->options.client_id);
-        tks_jwt_clear(&jwt);
-    }
-    tks_keyset_free(keys);
-    if (status != TKS_OK) {
-        *key_unknown = jwt.key_unknown;
-        (void)snprintf(why, TKS_OAUTH_WHY_SIZE, "%.150s", err.message);
-        return false;
-    }
-    int64_t expires_ms = claim_ms(jwt.claims, "exp", 0);
-    *out = tksp_spike_lifetime(spike, claim_ms(jwt.claims, "iat", now_ms), expires_ms, -1);
-    if (named != NULL) *named = whom(jwt.claims, spike->options.client_id);
-    tks_jwt_clear(&jwt);
-    return true;
 }

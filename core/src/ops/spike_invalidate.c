@@ -26,15 +26,16 @@ tks_status tks_spike_invalidate(tks_spike *spike, tks_bytes request, tks_bytes t
         return status;
     }
     status = tksp_spike_place_init(spike, &asked, &op->arena, &place);
-    tks_bytes *words = tksp_arena_alloc(&op->arena, 6 * sizeof *words);
+    tks_bytes *words = tksp_arena_alloc(&op->arena, 7 * sizeof *words);
     if (status == TKS_OK && words != NULL) {
-        words[0] = TKS_LITERAL("2");
+        words[0] = TKS_LITERAL("3");
         words[1] = tksp_arena_dup(&op->arena, place.hash);
         words[2] = place.own;
-        words[3] = tksp_arena_dup(&op->arena, token);
-        words[4] = place.audience;
-        words[5] = place.field;
-        status = tksp_op_add(op, &tksp_script_spike_forget, words, 6, words[1]);
+        words[3] = place.failed;
+        words[4] = tksp_arena_dup(&op->arena, token);
+        words[5] = place.audience;
+        words[6] = place.field;
+        status = tksp_op_add(op, &tksp_script_spike_forget, words, 7, words[1]);
     }
     if (status != TKS_OK || op->arena.status != TKS_OK) {
         tks_op_free(op);

@@ -1,7 +1,7 @@
 /* spike_machine.h - get_token as a machine of stages; for core/src/ops/spike_op.c, _redis.c, _http.c.
  *
  * Each stage is one thing that is needed; when it is there, or could not be had, a function of the file
- * that asked for it says what comes next. */
+ * that asked for it says what comes next. `now_ms` is tks_event's boot_ms everywhere here. */
 #ifndef TOKENSTORE_SPIKE_MACHINE_H
 #define TOKENSTORE_SPIKE_MACHINE_H
 
@@ -18,8 +18,9 @@ typedef enum tksp_spike_stage {
     TKS_SPIKE_PAUSING,      /* a sleep, then the request again */
     TKS_SPIKE_DISCOVERING,  /* GET the issuer's metadata, then what needs it */
     TKS_SPIKE_FETCHING_KEY, /* GET the public key, then what asked for it */
-    TKS_SPIKE_STORING,      /* the script spike_store */
-    TKS_SPIKE_UNLOCKING     /* the script spike_unlock, then the failure */
+    TKS_SPIKE_TELLING,  /* SET, and the lock given back: others must not ask either; then a pause */
+    TKS_SPIKE_STORING,  /* the script spike_store */
+    TKS_SPIKE_UNLOCKING /* SET and the script spike_unlock, then the failure or the result */
 } tksp_spike_stage;
 
 typedef struct tksp_spike_op {
@@ -34,23 +35,36 @@ typedef struct tksp_spike_op {
     tks_op *inner; /* the Redis commands at hand */
     bool redis;    /* still worth asking */
     bool locked;
+    int64_t wall_ms;       /* since 1970, by our clock */
+    int64_t ahead_ms;      /* of Redis's clock, as milliseconds since 1970, to boot_ms */
+    bool knows_redis_time; /* otherwise ahead_ms is our clock's */
     int64_t lock_until_ms; /* waiting for another's lock ends then */
     int64_t budget_until_ms;
     uint32_t tries;          /* of the request at hand */
     tksp_spike_stage paused; /* what a pause goes back to */
-    bool key_is_fresh;       /* it was fetched in this operation */
-    bool key_is_away;    /* it could not be had for what is stored: not asked for again for that */
-    tks_bytes candidate; /* the token that waits for a key */
+    int64_t pause_until_ms;
+    bool fetching_keys;   /* no other operation does */
+    bool awaits_keys;     /* another one fetches them: */
+    uint64_t keys_before; /* as often as they had been fetched by then */
+    bool key_is_fresh;    /* it was fetched in this operation */
+    bool key_is_away;     /* it could not be had for what is stored: not asked for again for that */
+    tks_bytes candidate;  /* the token that waits for a key */
     bool candidate_is_stored;
     bool key_alone;                /* load_key: no token is wanted */
     tksp_lifetime answer_lifetime; /* of an opaque candidate, and the hint of refresh_in */
     int64_t refresh_in_ms;
+    int64_t answered_ms, date_ms,
+        left_ms;             /* when the candidate came; by the server's clock; -1: unsaid */
+    tks_spike_answer answer; /* the last one that was no token */
+    tks_bytes tell_barred, tell_failed; /* for Redis; empty: nothing */
+    uint32_t tell_barred_ms;            /* for so long */
     tks_http_request request;
     tks_http_header headers[TKS_SPIKE_HEADERS];
     tksp_metadata *metadata;     /* of this operation; NULL: none is needed, or none had yet */
     unsigned well_known;         /* which of the places of metadata is asked */
     tksp_spike_stage discovered; /* what comes after it */
     tks_bytes given;             /* the client's secret or assertion */
+    tks_bytes hidden[TKSP_AUTH_SECRETS]; /* no message may repeat them */
     tksp_client_shown shown;
     tks_buf body;
     tks_access result;
@@ -70,6 +84,11 @@ tks_need tksp_spike_done(tksp_spike_op *self);
 tks_need tksp_spike_failed(tksp_spike_op *self);
 tks_need tksp_spike_fail(tksp_spike_op *self, tks_status status, const char *message,
                          int64_t now_ms);
+/* The same where the failure is the server's, and the same for all who ask so: they are told. */
+tks_need tksp_spike_fail_for_all(tksp_spike_op *self, tks_status status, const char *message,
+                                 int64_t now_ms);
+/* The same for one that was noted before. */
+tks_need tksp_spike_fail_as(tksp_spike_op *self, const tksp_spike_failure *failure, int64_t now_ms);
 tks_need tksp_spike_fail_memory(tksp_spike_op *self);
 
 /* Makes `token` the result. */
@@ -107,6 +126,17 @@ tks_need tksp_spike_ask_key(tksp_spike_op *self, int64_t now_ms);
 /* A GET that is one more try; another try after a pause, or the failure that says what was tried. */
 tks_need tksp_spike_get(tksp_spike_op *self, tks_bytes url, int64_t now_ms);
 tks_need tksp_spike_try_later(tksp_spike_op *self, const char *why, int64_t now_ms);
+/* The client must not ask for now: a pause where there is time for it, else the failure. */
+tks_need tksp_spike_hold_back(tksp_spike_op *self, const tksp_spike_failure *failure,
+                              int64_t now_ms);
+
+/* What no message may repeat. */
+static inline tksp_secrets tksp_spike_secrets(const tksp_spike_op *self) {
+    return (tksp_secrets){self->hidden, TKSP_AUTH_SECRETS};
+}
+
+/* Sleeps until pause_until_ms. */
+tks_need tksp_spike_pause(tksp_spike_op *self, int64_t now_ms);
 
 /* What came of it: event->response, or NULL where the connection was lost. */
 tks_need tksp_spike_take_token(tksp_spike_op *self, const tks_event *event);

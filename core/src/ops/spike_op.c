@@ -2,6 +2,8 @@
  * talk to Redis are in spike_redis.c, those that talk HTTP in spike_http.c. */
 #include "spike_machine.h"
 
+#include <stdio.h>
+
 #include "tokenstore/secret.h"
 
 enum {
@@ -39,8 +41,28 @@ tks_need tksp_spike_failed(tksp_spike_op *self) {
 tks_need tksp_spike_fail(tksp_spike_op *self, tks_status status, const char *message,
                          int64_t now_ms) {
     (void)tksp_op_fail(&self->base, status, "%s", message);
-    return self->locked && self->redis ? tksp_spike_enter(self, TKS_SPIKE_UNLOCKING, now_ms)
-                                       : tksp_spike_failed(self);
+    bool tells = self->tell_barred.size > 0 || self->tell_failed.size > 0;
+    return (self->locked || tells) && self->redis
+               ? tksp_spike_enter(self, TKS_SPIKE_UNLOCKING, now_ms)
+               : tksp_spike_failed(self);
+}
+
+tks_need tksp_spike_fail_for_all(tksp_spike_op *self, tks_status status, const char *message,
+                                 int64_t now_ms) {
+    tksp_spike_failure failure = {.status = status,
+                                  .until_ms = now_ms + TKS_SPIKE_FAILURE_MS,
+                                  .answer = self->answer};
+    (void)snprintf(failure.why, sizeof failure.why, "%s", message);
+    if (self->redis)
+        self->tell_failed = tksp_spike_failure_write(&failure, self->ahead_ms, &self->base.arena);
+    return tksp_spike_fail(self, status, message, now_ms);
+}
+
+tks_need tksp_spike_fail_as(tksp_spike_op *self, const tksp_spike_failure *failure,
+                            int64_t now_ms) {
+    self->answer = failure->answer;
+    self->answer.retry_after_ms = failure->until_ms - now_ms;
+    return tksp_spike_fail(self, failure->status, failure->why, now_ms);
 }
 
 tks_need tksp_spike_fail_memory(tksp_spike_op *self) {
@@ -80,8 +102,13 @@ static tks_need begin(tksp_spike_op *self, int64_t now_ms) {
     return tksp_spike_enter(self, self->redis ? TKS_SPIKE_LOOKING : TKS_SPIKE_ASKING, now_ms);
 }
 
-static tks_need step(tks_op *base, const tks_event *event) {
+static tks_need step(tks_op *base, const tks_event *given) {
     tksp_spike_op *self = (tksp_spike_op *)base;
+    tks_event by_boot = *given;
+    const tks_event *event = &by_boot;
+    by_boot.now_ms = given->boot_ms;
+    self->wall_ms = given->now_ms;
+    if (!self->knows_redis_time) self->ahead_ms = given->now_ms - given->boot_ms;
     base->request = NULL;
     if (event->type == TKS_EVENT_START) return begin(self, event->now_ms);
     if (self->inner != NULL) return tksp_spike_step_redis(self, event);
@@ -89,7 +116,10 @@ static tks_need step(tks_op *base, const tks_event *event) {
         return tksp_spike_fail(self, TKS_ERR_TIMEOUT, "no token within the timeout", event->now_ms);
     switch (self->stage) {
     case TKS_SPIKE_WAITING: return tksp_spike_enter(self, TKS_SPIKE_LOCKING, event->now_ms);
-    case TKS_SPIKE_PAUSING: return tksp_spike_enter(self, self->paused, event->now_ms);
+    case TKS_SPIKE_PAUSING:
+        if (self->paused == TKS_SPIKE_LOCKING)
+            self->lock_until_ms = event->now_ms + TKS_SPIKE_WAIT_MS;
+        return tksp_spike_enter(self, self->paused, event->now_ms);
     case TKS_SPIKE_FETCHING_KEY: return tksp_spike_take_key(self, event);
     case TKS_SPIKE_DISCOVERING: return tksp_spike_take_metadata(self, event);
     default: return tksp_spike_take_token(self, event);
@@ -101,10 +131,15 @@ static void clear(tks_op *base) {
     tks_op_free(self->inner);
     tks_buf_wipe(&self->body);
     tksp_metadata_leave(self->metadata);
+    if (self->fetching_keys) tksp_spike_end_keys(self->spike);
     tks_spike_free(self->spike);
 }
 
 static const tksp_op_kind spike_kind = {.step = step, .clear = clear};
+
+const tks_spike_answer *tks_spike_get_answer(const tks_op *op) {
+    return &((const tksp_spike_op *)op)->answer;
+}
 
 /* ---- making one ---- */
 
@@ -121,6 +156,11 @@ static tks_status name_keys(tksp_spike_op *self) {
     if (status == TKS_OK) status = text.status;
     tks_buf_clear(&text);
     return status == TKS_OK ? self->base.arena.status : status;
+}
+
+static tks_status hide(tksp_spike_op *self) {
+    return tksp_client_hide(&self->spike->credentials, self->given, &self->base.arena,
+                            self->hidden);
 }
 
 /* What cannot be sent is said before anything is. */
@@ -149,7 +189,8 @@ tks_status tks_spike_get_token(tks_spike *spike, tks_bytes request, int64_t held
     self->given = tksp_arena_dup(&self->base.arena, given);
     tks_status status = tksp_spike_asked_init(spike, request, &self->base.arena, &self->asked, err);
     if (status == TKS_OK) status = try_body(self, err);
-    if (status == TKS_OK && name_keys(self) != TKS_OK) status = tks_fail_memory(err);
+    if (status == TKS_OK && (name_keys(self) != TKS_OK || hide(self) != TKS_OK))
+        status = tks_fail_memory(err);
     if (status != TKS_OK) {
         tks_op_free(&self->base);
         return status;

@@ -44,6 +44,13 @@ static tks_bytes digest_request(const tks_spike_options *o, const tksp_spike_ask
     return digest(arena, fields, n);
 }
 
+/* And how it is asked: what one way fails by, another may not. */
+static tks_bytes digest_manner(const tks_spike_options *o, tks_bytes request, tksp_arena *arena) {
+    const char manner[] = {(char)('a' + o->client_auth), o->json_body ? 'j' : 'f'};
+    const tks_bytes fields[] = {request, tks_bytes_of(manner, sizeof manner)};
+    return digest(arena, fields, 2);
+}
+
 static tks_bytes joined(tksp_arena *arena, tks_bytes a, tks_bytes b, tks_bytes c) {
     tks_buf text;
     tks_buf_init(&text, NAME_MAX_BYTES);
@@ -68,6 +75,9 @@ tks_status tksp_spike_place_init(const tks_spike *spike, const tksp_spike_asked 
     out->owner = digest(arena, who, 3);
     out->claim = joined(arena, TKS_LITERAL("by:"), asked->audience, tks_bytes_of(NULL, 0));
     out->lock = joined(arena, o->redis_key, TKS_LITERAL(":lock:"), out->field);
+    out->barred = joined(arena, o->redis_key, TKS_LITERAL(":barred:"), out->owner);
+    out->failed =
+        joined(arena, o->redis_key, TKS_LITERAL(":failed:"), digest_manner(o, out->field, arena));
     if (asked->is_plain) {
         out->audience = asked->audience;
         out->string = o->redis_string;
@@ -75,18 +85,28 @@ tks_status tksp_spike_place_init(const tks_spike *spike, const tksp_spike_asked 
     return arena->status;
 }
 
-bool tksp_spike_is_others(const tksp_spike_place *place, tks_bytes token, tks_bytes claim) {
-    tks_bytes tail = tks_bytes_of(token.data, token.size);
-    if (tail.size > TKSP_SPIKE_TAIL)
-        tail = tks_bytes_of(token.data + token.size - TKSP_SPIKE_TAIL, TKSP_SPIKE_TAIL);
-    if (claim.size != TKS_DIGEST_TEXT_SIZE + tail.size) return false; /* Node has written since */
-    tks_bytes by = tks_bytes_of(claim.data, TKS_DIGEST_TEXT_SIZE);
-    tks_bytes of = tks_bytes_of(claim.data + by.size, tail.size);
-    return tks_bytes_equal(of, tail) && !tks_bytes_equal(by, place->owner);
+int64_t tksp_spike_read_digits(tks_bytes text) {
+    int64_t value = 0;
+    if (text.size == 0 || text.size > 15) return -1;
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') return -1;
+        value = value * 10 + (text.data[i] - '0');
+    }
+    return value;
 }
 
-bool tksp_spike_is_ours(const tksp_spike_place *place, tks_bytes token, tks_bytes claim) {
-    return claim.size > TKS_DIGEST_TEXT_SIZE &&
-           tks_bytes_equal(tks_bytes_of(claim.data, TKS_DIGEST_TEXT_SIZE), place->owner) &&
-           !tksp_spike_is_others(place, token, claim);
+/* A claim is owner, token's end, and when it ends. */
+tksp_claimed tksp_spike_read_claim(const tksp_spike_place *place, tks_bytes token, tks_bytes claim,
+                                   int64_t *end_ms) {
+    size_t tail = token.size < TKSP_SPIKE_TAIL ? token.size : TKSP_SPIKE_TAIL;
+    size_t head = TKS_DIGEST_TEXT_SIZE + tail;
+    *end_ms = -1;
+    if (claim.size <= head ||
+        !tks_bytes_equal(tks_bytes_of(claim.data + TKS_DIGEST_TEXT_SIZE, tail),
+                         tks_bytes_of(token.data + token.size - tail, tail)))
+        return TKSP_BY_NODE; /* it has written since */
+    if (!tks_bytes_equal(tks_bytes_of(claim.data, TKS_DIGEST_TEXT_SIZE), place->owner))
+        return TKSP_BY_OTHERS;
+    *end_ms = tksp_spike_read_digits(tks_bytes_of(claim.data + head, claim.size - head));
+    return TKSP_BY_US;
 }

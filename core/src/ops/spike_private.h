@@ -12,6 +12,14 @@
 #include "tokenstore/jwt.h"
 #include "tokenstore/spike.h"
 
+/* Why there was no token, and for how long the server is not asked again. */
+typedef struct tksp_spike_failure {
+    tks_status status;
+    int64_t until_ms; /* tks_event's boot_ms */
+    tks_spike_answer answer;
+    char why[TKS_OAUTH_WHY_SIZE];
+} tksp_spike_failure;
+
 struct tks_spike {
     atomic_size_t users; /* the owner and the operations under way */
     tksp_arena arena;    /* of the options' texts */
@@ -19,7 +27,9 @@ struct tks_spike {
     tksp_client_credentials credentials;
     tksp_metadata_place metadata;
     tksp_key_source keys;
-    atomic_llong refused_until_ms; /* the client was refused: nothing is asked before then */
+    atomic_bool fetching_keys; /* an operation is on it */
+    atomic_flag busy;          /* guards `barred` for a copy */
+    tksp_spike_failure barred; /* of the client, whatever it asks for; over: nothing is */
 };
 
 tks_spike *tksp_spike_hold(tks_spike *spike);
@@ -29,16 +39,27 @@ tks_spike *tksp_spike_hold(tks_spike *spike);
 tks_status tksp_spike_set_keys(tks_spike *spike, tks_bytes text, tks_error *err);
 
 /* May the public keys be fetched now, for a token whose key is unknown? See key_source.h. */
-bool tksp_spike_may_fetch_keys(tks_spike *spike, int64_t now_ms);
+bool tksp_spike_may_fetch_keys(tks_spike *spike, int64_t boot_ms);
 
-/* How long a token is good, and when to come back for the next. */
-typedef struct tksp_lifetime {
-    int64_t good_until_ms; /* the offset is taken off already */
-    int64_t renew_at_ms;
-} tksp_lifetime;
+/* One operation at a time fetches keys; false: another is on it. */
+bool tksp_spike_begin_keys(tks_spike *spike);
+void tksp_spike_end_keys(tks_spike *spike);
 
-/* Whom a token says that it was given to. */
-typedef enum tksp_named { TKSP_NAMES_NOBODY, TKSP_NAMES_US, TKSP_NAMES_OTHERS } tksp_named;
+/* The client is not to ask for anything before failure->until_ms, unless it must not for longer already. */
+void tksp_spike_bar(tks_spike *spike, const tksp_spike_failure *failure);
+bool tksp_spike_is_barred(tks_spike *spike, int64_t boot_ms, tksp_spike_failure *out);
+
+/* ---- spike_failure.c: failures as texts in Redis ---- */
+
+enum { TKSP_SPIKE_NOTE_SIZE = 1500 };
+
+/* As a text in `arena`, its end by the clock of Redis, which is `ahead_ms` ahead of boot_ms. Empty: memory is short. */
+tks_bytes tksp_spike_failure_write(const tksp_spike_failure *failure, int64_t ahead_ms,
+                                   tksp_arena *arena);
+
+/* Undoes it; what others wrote is cleaned. False: there is none, it is over, or it is no such text. */
+bool tksp_spike_failure_read(tks_bytes text, int64_t ahead_ms, int64_t boot_ms,
+                             const tksp_secrets *secrets, tksp_spike_failure *out);
 
 /* ---- spike_request.c ---- */
 
@@ -57,18 +78,38 @@ typedef struct tksp_spike_asked {
 tks_status tksp_spike_asked_init(const tks_spike *spike, tks_bytes request, tksp_arena *arena,
                                  tksp_spike_asked *out, tks_error *err);
 
-/* ---- spike.c ---- */
+/* ---- spike_token.c ---- */
 
-/* Verifies `token` as a JWT of what was asked for with the keys of the moment. *key_unknown: a newer key may
- * help. `named` may be NULL. `why` (TKS_OAUTH_WHY_SIZE) says what is wrong when it returns false. */
+/* How long a token is good, and when to come back for the next: boot_ms. */
+typedef struct tksp_lifetime {
+    int64_t good_until_ms; /* the offset is taken off already */
+    int64_t renew_at_ms;
+} tksp_lifetime;
+
+/* Whom a token says that it was given to. */
+typedef enum tksp_named { TKSP_NAMES_NOBODY, TKSP_NAMES_US, TKSP_NAMES_OTHERS } tksp_named;
+
+/* The clocks at one moment. */
+typedef struct tksp_spike_now {
+    int64_t boot_ms;
+    int64_t wall_ms;        /* ours */
+    int64_t other_ms;       /* since 1970, by whoever gave the token; 0: not known */
+    const char *other_name; /* "the server's Date", "Redis" */
+    int64_t left_ms;        /* how long it is good, as whoever gave it said; -1: nobody did */
+    bool fresh;             /* it comes from the server */
+} tksp_spike_now;
+
+/* Verifies `token` as a JWT of what was asked for with the keys of the moment. It is good until the earliest of what is known:
+ * exp by our clock, by the other one, left_ms. *key_unknown: a newer key may help. `named` may be NULL. `why`
+ * (TKS_OAUTH_WHY_SIZE) says what is wrong when it returns false, or is empty. */
 bool tksp_spike_verify(tks_spike *spike, tks_bytes token, const tksp_spike_asked *asked,
-                       int64_t now_ms, tksp_lifetime *out, tksp_named *named, bool *key_unknown,
-                       char *why);
+                       const tksp_spike_now *now, tksp_lifetime *out, tksp_named *named,
+                       bool *key_unknown, char *why);
 
-/* The lifetime of a token issued at `issued_ms` that ends at `expires_ms`; `refresh_in_ms` -1: half of
- * it. A tenth of jitter keeps processes from coming back in step. */
-tksp_lifetime tksp_spike_lifetime(const tks_spike *spike, int64_t issued_ms, int64_t expires_ms,
-                                  int64_t refresh_in_ms);
+/* The lifetime of a token that is `age_ms` old and good for `left_ms` more; `refresh_in_ms` -1: it is renewed past
+ * half of its life. A tenth of jitter keeps processes from coming back in step. */
+tksp_lifetime tksp_spike_lifetime(const tks_spike *spike, int64_t boot_ms, int64_t age_ms,
+                                  int64_t left_ms, int64_t refresh_in_ms);
 
 /* ---- spike_place.c ---- */
 
@@ -85,14 +126,22 @@ typedef struct tksp_spike_place {
     tks_bytes owner;  /* this client of this server */
     tks_bytes string; /* what spike-get-token has too; empty: nothing */
     tks_bytes lock;
+    tks_bytes barred; /* why this client must not ask for anything */
+    tks_bytes failed; /* why this request brings nothing */
 } tksp_spike_place;
 
 /* All in the arena, or the options'. TKS_OK or TKS_ERR_MEMORY. */
 tks_status tksp_spike_place_init(const tks_spike *spike, const tksp_spike_asked *asked,
                                  tksp_arena *arena, tksp_spike_place *out);
 
-/* Does the claim say that this token of the shared HASH is another's? Is ours? Neither: Node's. */
-bool tksp_spike_is_others(const tksp_spike_place *place, tks_bytes token, tks_bytes claim);
-bool tksp_spike_is_ours(const tksp_spike_place *place, tks_bytes token, tks_bytes claim);
+/* What a claim says of this token of the shared HASH. Neither: it is Node's. */
+typedef enum tksp_claimed { TKSP_BY_NODE, TKSP_BY_US, TKSP_BY_OTHERS } tksp_claimed;
+
+/* *end_ms: when it ends, by Redis's clock, where it is ours. */
+tksp_claimed tksp_spike_read_claim(const tksp_spike_place *place, tks_bytes token, tks_bytes claim,
+                                   int64_t *end_ms);
+
+/* Digits and nothing else, up to fifteen; -1: something else. */
+int64_t tksp_spike_read_digits(tks_bytes text);
 
 #endif

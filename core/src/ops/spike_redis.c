@@ -8,10 +8,7 @@
 
 #include "tokenstore/secret.h"
 
-enum {
-    REDIS_PATIENCE_MS = 1000, /* a Redis that hangs costs this once an operation, no more */
-    EXPIRES_DIGITS = 15
-};
+enum { REDIS_PATIENCE_MS = 1000 }; /* a Redis that hangs costs this once an operation, no more */
 
 /* ---- commands ---- */
 
@@ -37,12 +34,10 @@ static tks_bytes digits(char *out, size_t size, int64_t value) {
     return tks_bytes_of(out, (size_t)n);
 }
 
-/* What stands in the HASH: the JWT, or `<expires in ms since 1970>:<token>` where the token itself does
- * not tell. */
-static tks_bytes stored_form(tksp_spike_op *self, int64_t expires_ms) {
+/* What stands in our own HASH: `<its end, by Redis's clock, in ms since 1970>:<token>`. */
+static tks_bytes own_form(tksp_spike_op *self, int64_t end_ms) {
     char prefix[24];
-    if (!self->spike->options.opaque) return self->result.token;
-    size_t size = (size_t)snprintf(prefix, sizeof prefix, "%lld:", (long long)expires_ms);
+    size_t size = (size_t)snprintf(prefix, sizeof prefix, "%lld:", (long long)end_ms);
     char *text = tksp_arena_alloc(&self->base.arena, size + self->result.token.size);
     if (text == NULL) return tks_bytes_of(NULL, 0);
     memcpy(text, prefix, size);
@@ -50,21 +45,32 @@ static tks_bytes stored_form(tksp_spike_op *self, int64_t expires_ms) {
     return tks_bytes_of(text, size + self->result.token.size);
 }
 
-/* The commands that look: our own, the shared one and its claim, and what spike-get-token has. */
-enum { OWN, SHARED, CLAIM, STRING };
+/* The commands that look: the time, what stops us, our own token, the shared one and its claim, and what
+ * spike-get-token has. The first three may be refused, and the last may be no string. */
+enum { CLOCK, BARRED, FAILED, OWN, SHARED, CLAIM, STRING };
+
+static tks_status add_raw(tks_op *inner, size_t argc, const tks_bytes *argv) {
+    tks_status status = add(inner, NULL, argc, argv);
+    if (status == TKS_OK) inner->commands[inner->count - 1].raw = true;
+    return status;
+}
 
 static tks_status look(const tksp_spike_place *place, tks_op *inner) {
-    const tks_bytes hget = TKS_LITERAL("HGET");
+    const tks_bytes hget = TKS_LITERAL("HGET"), get = TKS_LITERAL("GET");
+    const tks_bytes time[] = {TKS_LITERAL("TIME")};
+    const tks_bytes barred[] = {get, place->barred};
+    const tks_bytes failed[] = {get, place->failed};
     const tks_bytes own[] = {hget, place->own, place->field};
     const tks_bytes shared[] = {hget, place->hash, place->audience};
     const tks_bytes claim[] = {hget, place->own, place->claim};
-    const tks_bytes string[] = {TKS_LITERAL("GET"), place->string};
-    tks_status status = add(inner, NULL, 3, own);
+    const tks_bytes string[] = {get, place->string};
+    tks_status status = add_raw(inner, 1, time);
+    if (status == TKS_OK) status = add_raw(inner, 2, barred);
+    if (status == TKS_OK) status = add_raw(inner, 2, failed);
+    if (status == TKS_OK) status = add(inner, NULL, 3, own);
     if (status == TKS_OK && place->audience.size > 0) status = add(inner, NULL, 3, shared);
     if (status == TKS_OK && place->audience.size > 0) status = add(inner, NULL, 3, claim);
-    if (status != TKS_OK || place->string.size == 0) return status;
-    status = add(inner, NULL, 2, string);
-    if (status == TKS_OK) inner->commands[inner->count - 1].raw = true; /* it may be no string */
+    if (status == TKS_OK && place->string.size > 0) status = add_raw(inner, 2, string);
     return status;
 }
 
@@ -74,26 +80,41 @@ static tks_status store(tksp_spike_op *self, int64_t now_ms) {
     const size_t tail = token.size < TKSP_SPIKE_TAIL ? token.size : TKSP_SPIKE_TAIL;
     int64_t expires_ms = self->result.good_until_ms + self->spike->options.offset_ms;
     int64_t left = expires_ms - now_ms;
-    char number[24], claim[TKS_DIGEST_TEXT_SIZE + TKSP_SPIKE_TAIL];
+    int64_t end_ms = expires_ms + self->ahead_ms;
+    char number[24], claim[TKS_DIGEST_TEXT_SIZE + TKSP_SPIKE_TAIL + 24];
     memcpy(claim, place->owner.data, TKS_DIGEST_TEXT_SIZE);
     memcpy(claim + TKS_DIGEST_TEXT_SIZE, token.data + token.size - tail, tail);
+    size_t claim_size = TKS_DIGEST_TEXT_SIZE + tail;
+    claim_size += (size_t)snprintf(claim + claim_size, 24, "%lld", (long long)end_ms);
     tks_bytes ttl = digits(number, sizeof number, left > 1 ? left : 1);
-    const tks_bytes script[] = {TKS_LITERAL("3"),
-                                place->hash,
-                                place->own,
-                                place->lock,
-                                stored_form(self, expires_ms),
-                                ttl,
-                                self->owner,
-                                place->field,
-                                place->audience,
-                                place->owner,
-                                place->claim,
-                                tks_bytes_of(claim, TKS_DIGEST_TEXT_SIZE + tail)};
+    const tks_bytes script[] = {
+        TKS_LITERAL("3"),      place->hash,  place->own,
+        place->lock,           token,        ttl,
+        self->owner,           place->field, place->audience,
+        place->owner,          place->claim, tks_bytes_of(claim, claim_size),
+        own_form(self, end_ms)};
     const tks_bytes string[] = {TKS_LITERAL("SET"), place->string, token, TKS_LITERAL("PX"), ttl};
-    tks_status status = add(self->inner, &tksp_script_spike_store, 12, script);
+    tks_status status = add(self->inner, &tksp_script_spike_store, 13, script);
     if (status != TKS_OK || !self->string_is_free) return status;
     return add(self->inner, NULL, 5, string);
+}
+
+/* What others must know, before they can have the lock. */
+static tks_status tell(tksp_spike_op *self) {
+    char number[24];
+    const tks_bytes set = TKS_LITERAL("SET"), px = TKS_LITERAL("PX");
+    const tks_bytes barred[] = {set, self->place.barred, self->tell_barred, px,
+                                digits(number, sizeof number, self->tell_barred_ms)};
+    tks_status status = self->tell_barred.size > 0 ? add_raw(self->inner, 5, barred) : TKS_OK;
+    const tks_bytes failed[] = {set, self->place.failed, self->tell_failed, px,
+                                digits(number, sizeof number, TKS_SPIKE_FAILURE_MS)};
+    if (status == TKS_OK && self->tell_failed.size > 0) status = add_raw(self->inner, 5, failed);
+    const tks_bytes unlock[] = {TKS_LITERAL("1"), self->place.lock, self->owner};
+    if (status == TKS_OK && self->locked)
+        status = add(self->inner, &tksp_script_spike_unlock, 3, unlock);
+    self->tell_barred = self->tell_failed = tks_bytes_of(NULL, 0);
+    self->locked = false;
+    return status;
 }
 
 static tks_status fill(tksp_spike_op *self, int64_t now_ms) {
@@ -109,10 +130,8 @@ static tks_status fill(tksp_spike_op *self, int64_t now_ms) {
         return status == TKS_OK ? look(&self->place, self->inner) : status;
     }
     case TKS_SPIKE_STORING: return store(self, now_ms);
-    case TKS_SPIKE_UNLOCKING: {
-        const tks_bytes unlock[] = {TKS_LITERAL("1"), self->place.lock, self->owner};
-        return add(self->inner, &tksp_script_spike_unlock, 3, unlock);
-    }
+    case TKS_SPIKE_TELLING:
+    case TKS_SPIKE_UNLOCKING: return tell(self);
     default: return look(&self->place, self->inner);
     }
 }
@@ -155,19 +174,14 @@ tks_need tksp_spike_ask_redis(tksp_spike_op *self, int64_t now_ms) {
 
 /* ---- stored tokens ---- */
 
-/* Undoes stored_form of an opaque token. */
-static bool read_opaque(tksp_spike_op *self, tks_bytes stored, int64_t now_ms, tks_bytes *token,
-                        tksp_lifetime *lifetime) {
-    int64_t expires = 0;
-    size_t i = 0;
-    for (; i < stored.size && i < EXPIRES_DIGITS && stored.data[i] >= '0' && stored.data[i] <= '9';
-         i++)
-        expires = expires * 10 + (stored.data[i] - '0');
-    if (i == 0 || i + 1 >= stored.size || stored.data[i] != ':') return false;
-    *token = tks_bytes_of(stored.data + i + 1, stored.size - i - 1);
-    if (!tksp_oauth_is_token(*token)) return false;
-    *lifetime = tksp_spike_lifetime(self->spike, now_ms, expires, -1);
-    return true;
+/* Undoes own_form. */
+static bool read_own(tks_bytes stored, tks_bytes *token, int64_t *end_ms) {
+    const char *colon = stored.size > 0 ? memchr(stored.data, ':', stored.size) : NULL;
+    if (colon == NULL) return false;
+    size_t size = (size_t)(colon - stored.data);
+    *end_ms = tksp_spike_read_digits(tks_bytes_of(stored.data, size));
+    *token = tks_bytes_of(colon + 1, stored.size - size - 1);
+    return *end_ms >= 0 && tksp_oauth_is_token(*token);
 }
 
 static tks_bytes text_of(const tks_reply *reply) {
@@ -179,20 +193,28 @@ static tks_bytes text_of(const tks_reply *reply) {
 /* Who stored a token: we; somebody in a place of this client's; anybody. */
 typedef enum origin { FROM_US, FROM_NODE, FROM_ANYBODY } origin;
 
-/* Is what Redis had good, ours, and better than what the caller holds? Sets the result then. A key that is
- * not there yet is asked for: *need_key. */
-static bool take_one(tksp_spike_op *self, tks_bytes text, origin from, int64_t now_ms,
-                     tksp_named *named, bool *need_key) {
+/* Is what Redis had good, ours, and better than what the caller holds? Sets the result then. `end_ms`: by Redis's
+ * clock; -1: not known. A key that is not there yet is asked for: *need_key. */
+static bool take_one(tksp_spike_op *self, tks_bytes text, int64_t end_ms, origin from,
+                     int64_t now_ms, tksp_named *named, bool *need_key) {
     char why[TKS_OAUTH_WHY_SIZE];
     tksp_lifetime lifetime;
     bool key_unknown = false;
+    int64_t redis_ms = now_ms + self->ahead_ms;
     *named = TKSP_NAMES_NOBODY;
     if (text.size == 0) return false;
-    tks_bytes stored = tksp_arena_dup(&self->base.arena, text);
-    tks_bytes token = stored;
+    tksp_spike_now now = {.boot_ms = now_ms,
+                          .wall_ms = self->wall_ms,
+                          .other_ms = self->knows_redis_time ? redis_ms : 0,
+                          .other_name = "Redis",
+                          .left_ms = end_ms < 0          ? -1
+                                     : end_ms < redis_ms ? 0
+                                                         : end_ms - redis_ms};
+    tks_bytes token = tksp_arena_dup(&self->base.arena, text);
     if (self->spike->options.opaque) {
-        if (!read_opaque(self, stored, now_ms, &token, &lifetime)) return false;
-    } else if (!tksp_spike_verify(self->spike, token, &self->asked, now_ms, &lifetime, named,
+        if (end_ms < 0) return false;
+        lifetime = tksp_spike_lifetime(self->spike, now_ms, 0, now.left_ms, -1);
+    } else if (!tksp_spike_verify(self->spike, token, &self->asked, &now, &lifetime, named,
                                   &key_unknown, why)) {
         *need_key = *need_key || (key_unknown && !self->key_is_fresh && !self->key_is_away);
         return false;
@@ -208,26 +230,67 @@ static bool take_one(tksp_spike_op *self, tks_bytes text, origin from, int64_t n
 
 static const tks_reply *inner_reply(const tksp_spike_op *self, size_t i);
 
-/* The same of all that was looked for; the answers begin with number `first`. */
-static bool take_stored(tksp_spike_op *self, size_t first, int64_t now_ms, bool *need_key) {
+/* TIME is seconds and microseconds. */
+static void take_clock(tksp_spike_op *self, const tks_reply *reply, int64_t now_ms) {
+    if (reply == NULL || tks_reply_get_type(reply) != TKS_REPLY_ARRAY ||
+        tks_reply_get_size(reply) != 2)
+        return;
+    int64_t s = tksp_spike_read_digits(text_of(tks_reply_get_item(reply, 0)));
+    int64_t us = tksp_spike_read_digits(text_of(tks_reply_get_item(reply, 1)));
+    if (s < 0 || us < 0) return;
+    self->knows_redis_time = true;
+    self->ahead_ms = s * 1000 + us / 1000 - now_ms;
+}
+
+/* What Redis has; the answers begin with number `first`. */
+typedef struct findings {
+    bool good;     /* the result is set */
+    bool need_key; /* something is stored, but not to be judged with the keys there are */
+    bool barred;   /* we must not ask; tksp_spike_is_barred says why */
+    bool failed;   /* `failure` says why asking brings nothing */
+    tksp_spike_failure failure;
+} findings;
+
+static void take_failures(tksp_spike_op *self, size_t first, int64_t now_ms, findings *out) {
+    const tksp_secrets secrets = tksp_spike_secrets(self);
+    out->barred = tksp_spike_failure_read(text_of(inner_reply(self, first + BARRED)),
+                                          self->ahead_ms, now_ms, &secrets, &out->failure);
+    out->failure.answer.of_client = true;
+    if (out->barred) tksp_spike_bar(self->spike, &out->failure);
+    out->failed = tksp_spike_failure_read(text_of(inner_reply(self, first + FAILED)),
+                                          self->ahead_ms, now_ms, &secrets, &out->failure);
+    out->failure.answer.of_client = false;
+}
+
+static bool take_tokens(tksp_spike_op *self, size_t first, int64_t now_ms, bool *need_key) {
     const tksp_spike_place *place = &self->place;
     tksp_named named;
-    *need_key = false;
-    if (self->inner == NULL) return false;
-    if (take_one(self, text_of(inner_reply(self, first + OWN)), FROM_US, now_ms, &named, need_key))
+    tks_bytes own;
+    int64_t end_ms;
+    if (read_own(text_of(inner_reply(self, first + OWN)), &own, &end_ms) &&
+        take_one(self, own, end_ms, FROM_US, now_ms, &named, need_key))
         return true;
     if (place->audience.size == 0) return false;
     tks_bytes shared = text_of(inner_reply(self, first + SHARED));
-    tks_bytes claim = text_of(inner_reply(self, first + CLAIM));
-    if (!tksp_spike_is_others(place, shared, claim) &&
-        take_one(self, shared, tksp_spike_is_ours(place, shared, claim) ? FROM_US : FROM_NODE,
-                 now_ms, &named, need_key))
+    tksp_claimed by =
+        tksp_spike_read_claim(place, shared, text_of(inner_reply(self, first + CLAIM)), &end_ms);
+    if (by != TKSP_BY_OTHERS &&
+        take_one(self, shared, end_ms, by == TKSP_BY_US ? FROM_US : FROM_NODE, now_ms, &named,
+                 need_key))
         return true;
     if (place->string.size == 0) return false;
     const tks_reply *string = inner_reply(self, first + STRING);
-    bool good = take_one(self, text_of(string), FROM_ANYBODY, now_ms, &named, need_key);
+    bool good = take_one(self, text_of(string), -1, FROM_ANYBODY, now_ms, &named, need_key);
     self->string_is_free = tks_reply_get_type(string) == TKS_REPLY_NIL || named == TKSP_NAMES_US;
     return good;
+}
+
+static void take_stored(tksp_spike_op *self, size_t first, int64_t now_ms, findings *out) {
+    out->good = out->need_key = out->barred = out->failed = false;
+    if (self->inner == NULL) return;
+    take_clock(self, inner_reply(self, first + CLOCK), now_ms);
+    take_failures(self, first, now_ms, out);
+    out->good = take_tokens(self, first, now_ms, &out->need_key);
 }
 
 /* ---- stages ---- */
@@ -253,25 +316,39 @@ static tks_need fetch_key(tksp_spike_op *self, int64_t now_ms) {
     return tksp_spike_enter(self, TKS_SPIKE_FETCHING_KEY, now_ms);
 }
 
-static tks_need after_looking(tksp_spike_op *self, int64_t now_ms) {
-    bool need_key;
-    bool good = take_stored(self, 0, now_ms, &need_key);
+/* What both looks may have ended with; false: neither. */
+static bool settle(tksp_spike_op *self, const findings *found, int64_t now_ms, tks_need *next) {
     end_inner(self);
-    if (good) return take(self, now_ms);
-    if (need_key && tksp_spike_may_fetch_keys(self->spike, now_ms)) return fetch_key(self, now_ms);
+    if (found->good)
+        *next = take(self, now_ms);
+    else if (found->barred)
+        *next = tksp_spike_enter(self, TKS_SPIKE_ASKING, now_ms); /* which holds back */
+    else if (found->failed)
+        *next = tksp_spike_fail_as(self, &found->failure, now_ms);
+    else if (found->need_key && tksp_spike_may_fetch_keys(self->spike, now_ms))
+        *next = fetch_key(self, now_ms);
+    else
+        return false;
+    return true;
+}
+
+static tks_need after_looking(tksp_spike_op *self, int64_t now_ms) {
+    findings found;
+    tks_need next;
+    take_stored(self, 0, now_ms, &found);
+    if (settle(self, &found, now_ms, &next)) return next;
     return tksp_spike_enter(
         self, self->redis && !self->locked ? TKS_SPIKE_LOCKING : TKS_SPIKE_ASKING, now_ms);
 }
 
 static tks_need after_locking(tksp_spike_op *self, int64_t now_ms) {
     const tks_reply *lock = inner_reply(self, 0);
-    bool need_key;
+    findings found;
+    tks_need next;
     self->locked = lock != NULL && tks_reply_get_type(lock) == TKS_REPLY_STATUS;
-    bool good = take_stored(self, 1, now_ms, &need_key);
+    take_stored(self, 1, now_ms, &found);
     bool redis = self->inner != NULL;
-    end_inner(self);
-    if (good) return take(self, now_ms);
-    if (need_key && tksp_spike_may_fetch_keys(self->spike, now_ms)) return fetch_key(self, now_ms);
+    if (settle(self, &found, now_ms, &next)) return next;
     if (!redis || self->locked || now_ms >= self->lock_until_ms)
         return tksp_spike_enter(self, TKS_SPIKE_ASKING, now_ms);
     return tksp_spike_enter(self, TKS_SPIKE_WAITING, now_ms);
@@ -281,6 +358,7 @@ static tks_need after_redis(tksp_spike_op *self, int64_t now_ms) {
     switch (self->stage) {
     case TKS_SPIKE_LOOKING: return after_looking(self, now_ms);
     case TKS_SPIKE_LOCKING: return after_locking(self, now_ms);
+    case TKS_SPIKE_TELLING: end_inner(self); return tksp_spike_pause(self, now_ms);
     default: /* TKS_SPIKE_STORING, TKS_SPIKE_UNLOCKING: it is done as well as could be */
         end_inner(self);
         return self->base.failure == TKS_OK ? tksp_spike_done(self) : tksp_spike_failed(self);

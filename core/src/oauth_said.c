@@ -1,0 +1,120 @@
+/* oauth_said.c - see oauth_said.h. */
+#include "oauth_said.h"
+
+#include <string.h>
+
+static const char withheld[] = "(withheld: it repeats a secret)";
+
+enum { JWT_MIN = 20 }; /* characters from "eyJ" on that make a text look like a JWT */
+
+static bool contains(tks_bytes text, tks_bytes part) {
+    if (part.size == 0) return false;
+    for (size_t i = 0; i + part.size <= text.size; i++) {
+        if (memcmp(text.data + i, part.data, part.size) == 0) return true;
+    }
+    return false;
+}
+
+static bool repeats(tks_bytes text, const tksp_secrets *secrets) {
+    for (size_t i = 0; i < secrets->count; i++) {
+        if (contains(text, secrets->texts[i])) return true;
+    }
+    return false;
+}
+
+/* How many bytes the JWT at the beginning of `text` has; 0: there is none. */
+static size_t jwt_size(tks_bytes text) {
+    static const char characters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
+    size_t size = 0;
+    if (text.size < JWT_MIN || memcmp(text.data, "eyJ", 3) != 0) return 0;
+    while (size < text.size && text.data[size] != '\0' &&
+           strchr(characters, text.data[size]) != NULL)
+        size++;
+    return size >= JWT_MIN ? size : 0;
+}
+
+/* The character at the beginning of `text` and how many bytes it has; 0 bytes: it is no UTF-8. */
+static uint32_t read_character(tks_bytes text, size_t *size) {
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    unsigned char first = (unsigned char)text.data[0];
+    size_t n = first < 0x80   ? 1
+               : first < 0xC2 ? 0
+               : first < 0xE0 ? 2
+               : first < 0xF0 ? 3
+               : first < 0xF5 ? 4
+                              : 0;
+    uint32_t c = n <= 1 ? first : first & (0x7FU >> n);
+    *size = 0;
+    if (n == 0 || n > text.size) return 0;
+    for (size_t i = 1; i < n; i++) {
+        unsigned char next = (unsigned char)text.data[i];
+        if ((next & 0xC0) != 0x80) return 0;
+        c = c << 6 | (next & 0x3F);
+    }
+    if (c < least[n] || (c >= 0xD800 && c <= 0xDFFF) || c > 0x10FFFF) return 0;
+    *size = n;
+    return c;
+}
+
+/* Controls, separators of lines, and what turns the direction of writing. */
+static bool is_control(uint32_t c) {
+    return c < 0x20 || (c >= 0x7F && c <= 0x9F) || c == 0x061C || (c >= 0x200B && c <= 0x200F) ||
+           (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) || c == 0xFEFF;
+}
+
+static void put(const char *text, size_t text_size, char *out, size_t size, size_t *at) {
+    if (*at + text_size >= size) {
+        *at = size; /* full: what comes later is not put in its place */
+        return;
+    }
+    memcpy(out + *at, text, text_size);
+    *at += text_size;
+    out[*at] = '\0';
+}
+
+void tksp_said_text(tks_bytes text, const tksp_secrets *secrets, char *out, size_t size) {
+    size_t at = 0, step;
+    out[0] = '\0';
+    if (repeats(text, secrets)) {
+        put(withheld, sizeof withheld - 1, out, size, &at);
+        return;
+    }
+    for (; text.size > 0 && at < size; text = tks_bytes_of(text.data + step, text.size - step)) {
+        uint32_t c;
+        step = jwt_size(text);
+        if (step > 0) {
+            put("(a token)", 9, out, size, &at);
+            continue;
+        }
+        c = read_character(text, &step);
+        if (step == 0) {
+            step = 1;
+            put("?", 1, out, size, &at);
+        } else if (is_control(c)) {
+            if (at > 0 && out[at - 1] != ' ') put(" ", 1, out, size, &at);
+        } else {
+            put(text.data, step, out, size, &at);
+        }
+    }
+}
+
+void tksp_said_url(tks_bytes url, const tksp_secrets *secrets, char *out, size_t size) {
+    size_t end = 0, host = 0;
+    while (end < url.size && url.data[end] != '?' && url.data[end] != '#') end++;
+    for (size_t i = 0; i + 2 < end && host == 0; i++) {
+        if (memcmp(url.data + i, "://", 3) == 0) host = i + 3;
+    }
+    size_t at = host;
+    for (size_t i = host; i < end && host > 0 && url.data[i] != '/'; i++) {
+        if (url.data[i] == '@') at = i + 1;
+    }
+    tks_bytes rest = tks_bytes_of(url.data + at, end - at);
+    if (at == host) {
+        tksp_said_text(tks_bytes_of(url.data, end), secrets, out, size);
+        return;
+    }
+    tksp_said_text(tks_bytes_of(url.data, host), secrets, out, size);
+    size_t used = strlen(out);
+    tksp_said_text(rest, secrets, out + used, size - used);
+}
