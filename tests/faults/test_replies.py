@@ -299,6 +299,8 @@ def test_replies_of_another_kind(trial: Trial) -> None:
         return  # raw commands take any reply
     commands = len(list(faults.values(trial.setup.server.last_request)))
     for reply in ODD:
+        if trial.operation.name == "node_get_key" and reply.startswith(b"-WRONGTYPE"):
+            continue  # a key of another type is no token
         outcome = trial.run(
             faults.instead(reply * commands),
             errors=(tokenstore.DataError, tokenstore.ServerError),
