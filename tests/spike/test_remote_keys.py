@@ -268,6 +268,16 @@ def test_cache_control_may_shorten_their_life(header: str, asked: int) -> None:
         assert len(server.asked) == asked
 
 
+def test_no_store_is_no_reason_to_ask_for_each_token() -> None:
+    keys = Keys(KEYS[0])
+    keys.headers = {"Cache-Control": "no-store, max-age=0"}
+    with endpoint(keys) as server, jwt.KeySet.from_url(server.url, min_interval=2) as remote:
+        begin = time.monotonic()
+        while time.monotonic() < begin + 1.5:
+            assert jwt.decode(token(), remote, ["EdDSA"]) == GOOD
+        assert len(server.asked) == 1
+
+
 def test_cache_control_does_not_lengthen_it() -> None:
     keys = Keys(KEYS[0])
     keys.headers = {"Cache-Control": "max-age=600"}
@@ -334,25 +344,34 @@ def test_a_loop_that_ends_does_not_wait_for_a_hung_server() -> None:
         assert time.monotonic() - begin < 2
 
 
-def test_a_forked_child_has_the_keys_and_fetches_for_itself() -> None:
-    keys = Keys(KEYS[0])
-    with endpoint(keys) as server, jwt.KeySet.from_url(server.url, min_interval=3600) as remote:
+def in_a_child(check: Callable[[], bool]) -> bool:
+    pid = os.fork()
+    if pid == 0:
+        good = False
+        try:
+            good = check()
+        finally:
+            os._exit(0 if good else 1)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+def test_a_forked_child_has_the_keys() -> None:
+    with endpoint(Keys(KEYS[0])) as server, jwt.KeySet.from_url(server.url) as remote:
         assert jwt.decode(token(), remote, ["EdDSA"]) == GOOD
-        keys.delay = 1.0
-        keys.keys = KEYS
-        busy = threading.Thread(target=lambda: jwt.decode(token(KEYS[1]), remote, ["EdDSA"]))
-        busy.start()  # its thread will not be in the child
-        wait_until(lambda: len(server.asked) == 2)
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                assert jwt.decode(token(), remote, ["EdDSA"]) == GOOD
-                os._exit(0 if outcome(lambda: jwt.decode("a.b.c", remote, ["EdDSA"])) else 1)
-            finally:
-                os._exit(code)
-        assert os.waitpid(pid, 0)[1] == 0
+        assert in_a_child(lambda: jwt.decode(token(), remote, ["EdDSA"]) == GOOD)
+        assert len(server.asked) == 1
+
+
+def test_a_child_forked_in_the_middle_of_a_fetch_fetches_for_itself() -> None:
+    keys = Keys(KEYS[0])
+    keys.delay = 1.0
+    with endpoint(keys) as server, jwt.KeySet.from_url(server.url) as remote:
+        busy = threading.Thread(target=lambda: jwt.decode(token(), remote, ["EdDSA"]))
+        busy.start()  # its thread, and the one that fetches, will not be in the child
+        wait_until(lambda: len(server.asked) == 1)
+        assert in_a_child(lambda: jwt.decode(token(), remote, ["EdDSA"]) == GOOD)
         busy.join()
+        assert len(server.asked) == 2
 
 
 @pytest.mark.parametrize(
