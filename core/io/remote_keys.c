@@ -19,10 +19,6 @@ enum {
 };
 #define YEAR_MS INT64_C(31536000000)
 
-static int64_t now_ms(void) {
-    return tksp_clock() / TKSP_MS;
-}
-
 /* ---- life -------------------------------------------------------------------------------------- */
 
 static state *new_state(void) {
@@ -222,7 +218,7 @@ static void *fetch(void *context) {
     tks_keyset *set;
     int64_t fresh_ms = 0;
     tks_status status = tksp_keys_download(keys, &interrupt, &set, NULL, &fresh_ms, &failure);
-    int64_t now = now_ms();
+    int64_t now = tksp_boot_ms();
     (void)pthread_mutex_lock(&s->mutex);
     if (status == TKS_OK) {
         tksp_key_source_put(&keys->source, set);
@@ -282,7 +278,7 @@ static tks_status wait_for_end(tks_remote_keys *keys, state *s, tksp_wait *wait,
 
 /* The keys at hand, if they may be used; *old: it is time to fetch newer ones. */
 static tks_keyset *at_hand(tks_remote_keys *keys, uint64_t *version, bool *old) {
-    int64_t now = now_ms();
+    int64_t now = tksp_boot_ms();
     *old = now >= atomic_load_explicit(&keys->fresh_until_ms, memory_order_relaxed);
     *version = 0;
     if (now >= atomic_load_explicit(&keys->good_until_ms, memory_order_relaxed)) {
@@ -297,7 +293,7 @@ static void renew(tks_remote_keys *keys) {
     if (s == NULL || pthread_mutex_trylock(&s->mutex) != 0) {
         return; /* somebody is at it */
     }
-    if (s->failure.status == TKS_OK || now_ms() - s->failed_ms >= keys->options.interval_ms) {
+    if (s->failure.status == TKS_OK || tksp_boot_ms() - s->failed_ms >= keys->options.interval_ms) {
         (void)start(keys, s, NULL);
     }
     (void)pthread_mutex_unlock(&s->mutex);
@@ -321,9 +317,9 @@ tks_keyset *tks_remote_keys_peek(tks_remote_keys *keys, uint64_t *version) {
 /* May one be started for who has seen the keys `seen`? The mutex is held. */
 static bool may_start(tks_remote_keys *keys, const state *s, uint64_t seen) {
     if (seen != 0) {
-        return tksp_key_source_ask(&keys->source, now_ms());
+        return tksp_key_source_ask(&keys->source, tksp_boot_ms());
     }
-    return s->failure.status == TKS_OK || now_ms() - s->failed_ms >= FAILURE_MS;
+    return s->failure.status == TKS_OK || tksp_boot_ms() - s->failed_ms >= FAILURE_MS;
 }
 
 /* Starts a fetch, if that may be, and waits for its end, or with `pending` tells that it is under way. The mutex as in
