@@ -111,6 +111,14 @@ def test_assertions_signed_with_each_kind_of_key(
         assert part(get(audience), 1)["client_id"] == options["client_id"]
 
 
+def test_a_request_as_json(start: Start, driver: Driver) -> None:
+    """Which one of them takes, as OSpike does; RFC 6749 knows forms alone."""
+    server = start(MockServer)
+    audience = server.audience("jwt", "json")
+    with driver.open(spike(server, "basic", "jwt") | {"body_format": "json"}) as get:
+        assert part(get(audience), 1)["aud"] == audience
+
+
 def test_tokens_without_an_audience(start: Start, driver: Driver) -> None:
     """As Keycloak's and Cognito's may be: signature and issuer remain."""
     server = start(Toolkit)
