@@ -49,6 +49,39 @@ def test_dead_from_the_first_call_on(proxy: FaultServer, run: Run) -> None:
     run(main())
 
 
+def test_an_attempt_ends_with_the_last_caller_that_waits_for_it(
+    proxy: FaultServer, run: Run
+) -> None:
+    """The server takes the connection and does not answer the greeting. The next caller has another one at once."""
+
+    async def main() -> None:
+        async with aio.Client(proxy.url, connect_timeout=PATIENCE) as client:
+            proxy.arm(faults.hang)
+            with pytest.raises(tokenstore.TimeoutError, match="no connection within"):
+                await client.execute("PING", timeout=TIMEOUT)
+            assert await client.execute("PING", timeout=5) == "PONG"
+            assert proxy.accepted == 2
+
+    run(main())
+
+
+def test_an_attempt_goes_on_for_those_that_have_time(proxy: FaultServer, run: Run) -> None:
+    def answers_late(x: faults.Exchange) -> None:
+        x.server.over.wait(3 * TIMEOUT)
+        x.send(x.ask())
+
+    async def main() -> None:
+        async with aio.Client(proxy.url) as client:
+            proxy.arm(answers_late)
+            patient = asyncio.ensure_future(client.execute("PING", timeout=PATIENCE))
+            with pytest.raises(tokenstore.TimeoutError, match="no connection within"):
+                await client.execute("PING", timeout=TIMEOUT)
+            assert await patient == "PONG"
+            assert proxy.accepted == 1
+
+    run(main())
+
+
 def test_dead_amid_a_burst(proxy: FaultServer, run: Run) -> None:
     """Some are answered early, the others not at all."""
 

@@ -3,8 +3,10 @@ what a connection is set to. The programs run as those of tests/faults/test_name
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from conftest import Run, pool_of
 from servers import Server, free_port, running
 from test_names import in_time, swallowing
 from test_names import run as run_program
+from tokenstore import _core
 from tokenstore import asyncio as aio
 from tokenstore.asyncio._reach import Resolver, reach
 
@@ -215,3 +218,33 @@ def test_the_first_failure_is_told(run: Run) -> None:
     addresses = [(socket.AF_INET, address), (socket.AF_INET, ("255.255.255.255", 1))]
     with pytest.raises(ConnectionRefusedError):
         run(reach(addresses, 1))
+
+
+def test_eight_attempts_at_a_time(
+    tcp_server: Server, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name may have many addresses, all of which swallow packets: those behind have their turn, but nobody opens
+    a socket for each."""
+    monkeypatch.setattr(_core, "STAGGER", 0.005)
+    silent = (socket.AF_INET, ("127.0.0.2", tcp_server.port))
+    good = (socket.AF_INET, ("127.0.0.3", tcp_server.port))
+
+    def attempts() -> int:
+        """Sockets that have sent a SYN."""
+        to = f"0200007F:{tcp_server.port:04X} 02"
+        return Path("/proc/self/net/tcp").read_text().count(f" {to}")
+
+    async def main() -> list[int]:
+        others = attempts()
+        reaching = asyncio.ensure_future(reach([silent] * 12 + [good], 0.5))
+        seen = []
+        while not reaching.done():
+            seen.append(attempts() - others)
+            await asyncio.sleep(0.02)
+        sock = reaching.result()
+        assert sock.getpeername() == good[1]
+        sock.close()
+        return seen
+
+    with swallowing("127.0.0.2", tcp_server.port):
+        assert max(run(main())) == 8
