@@ -15,7 +15,7 @@ import pytest
 import tokenstore
 from authorization import CLIENT_ID, CLIENT_SECRET, Provider, new_key, provider
 from servers import Server
-from tokenstore import Spike
+from tokenstore import Spike, jwt
 
 A, B, C = "https://api.example/a", "https://api.example/b", "https://api.example/c"
 OPAQUE = "https://api.example/opaque"
@@ -249,3 +249,18 @@ def test_nothing_shows_a_secret(
         shown = repr(s) + str(vars(s).keys())
     assert token not in caplog.text + shown
     assert "canary" not in caplog.text + shown
+
+
+def test_a_service_checks_such_tokens_with_the_servers_keys() -> None:
+    """The other side: who is called with the tokens, over a rotation and while the server is away."""
+    with provider() as server, jwt.KeySet.from_url(server.jwks_url) as keys, spike(server) as s:
+        algorithms = ["RS256"]
+        token = s.get_token(A)
+        assert jwt.decode(token, keys, algorithms, audience=A, issuer=server.url)["aud"] == A
+        server.restart([new_key("k2")])
+        renewed = s.get_token(B)
+        assert jwt.decode(renewed, keys, algorithms, audience=B, issuer=server.url)["aud"] == B
+        with pytest.raises(tokenstore.InvalidTokenError):
+            jwt.decode(token, keys, algorithms, audience=A)  # its key was taken away
+        server.stop()
+        assert jwt.decode(renewed, keys, algorithms, audience=B)["aud"] == B
