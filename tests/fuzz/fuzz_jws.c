@@ -84,6 +84,15 @@ static void require_same(tks_bytes token, tks_key *const *keys, size_t count, tk
     tks_jwt_clear(&jwt);
 }
 
+/* What nobody has checked can be read, or is no token's. */
+static void require_header(tks_bytes token, bool good) {
+    tks_json *header;
+    tks_status status = tks_jwt_read_header(token, 0, &header, NULL);
+    REQUIRE(status == TKS_OK || (!good && status == TKS_ERR_INVALID_TOKEN));
+    REQUIRE((status == TKS_OK) == (header != NULL));
+    tks_json_free(header);
+}
+
 /* What verify makes of these claims; NULL: nothing. */
 static tksp_rjwt_op *verify(const tks_jwt_sessions *sessions, const tks_key *key, tks_bytes claims,
                             tks_error *err) {
@@ -162,6 +171,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     else
         REQUIRE(status == TKS_ERR_INVALID_TOKEN || status == TKS_ERR_EXPIRED_TOKEN);
     tks_jwt_clear(&jwt);
+    require_header(tks_buf_bytes(&token), status == TKS_OK);
     require_same(tks_buf_bytes(&token), keys, count, policy, &err);
     for (size_t i = 0; i < count; i++) tks_key_free(keys[i]);
     tks_buf_clear(&token);
