@@ -98,22 +98,22 @@ typedef struct tks_spike_options {
     tks_bytes key_text;  /* the first public keys, PEM or JWKS; empty: they will be fetched */
     tks_bytes client_id, client_secret;
     tks_client_auth client_auth;
-    tks_key *client_key;       /* of private_key_jwt; NULL: `client_key_text` */
+    bool client_given;   /* the secret, or the assertion, comes with each tks_spike_get_token */
+    tks_key *client_key; /* of private_key_jwt; NULL: `client_key_text` */
     tks_bytes client_key_text; /* PEM or JWK */
     tks_bytes
         client_certificate; /* of the key, PEM: assertions name it by x5t#S256; empty: they do not */
     tks_bytes client_algorithm;   /* of assertions; empty: the first that the key can do */
     tks_bytes assertion_audience; /* of those made here; empty: the token endpoint */
-    bool client_given; /* the secret, or the assertion, comes with each tks_spike_get_token */
     tks_bytes
         client_file; /* of client_given: where spike_client.h reads it each time; empty: its host is asked */
     tks_bytes grant_type; /* empty: client_credentials */
     tks_bytes scope;      /* empty: none is asked for; "{audience}" in it becomes the request's */
     tks_audience_parameter audience_parameter;
+    bool any_audience; /* `aud` is not looked at; `issuer` is wanted then */
     tks_bytes
         expect_audience; /* what `aud` of its tokens must be, "{audience}" as above; empty: the
                                   audience, else a resource, that was asked for */
-    bool any_audience;   /* `aud` is not looked at; `issuer` is wanted then */
     const tks_spike_parameter *parameters;
     size_t parameter_count;
     const tks_spike_parameter *headers; /* further ones of the token request */

@@ -43,19 +43,6 @@ bool tks_spike_client_is_current(tks_spike_client *client, tks_bytes request, tk
 bool tks_spike_client_get_times(tks_spike_client *client, tks_bytes request, int64_t *good_for_ms,
                                 int64_t *renew_in_ms);
 
-/* Appends the token for `request` to `out` if there is a good one in memory; false where there is not.
- * Never waits; may start a renewal. */
-bool tks_spike_client_peek(tks_spike_client *client, tks_bytes request, tks_buf *out);
-
-/* Is `token` what tks_spike_client_peek would give? For a language that has kept it as a string of its
- * own: nothing is copied. Never waits; may start a renewal. */
-bool tks_spike_client_is_current(tks_spike_client *client, tks_bytes request, tks_bytes token);
-
-/* Until when the token in memory for `request` is good, and from when on the next one should be asked for,
- * in milliseconds since 1970. For a host that keeps tokens of its own. False where there is none. */
-bool tks_spike_client_get_times(tks_spike_client *client, tks_bytes request, int64_t *good_until_ms,
-                                int64_t *renew_at_ms);
-
 /* Appends the token for `request` to `out`, from memory, Redis or the server. `timeout_ms` 0: the retry budget
  * and what waiting for another process may take. TKS_OK, TKS_ERR_SPIKE, TKS_ERR_SPIKE_AUTH, TKS_ERR_TIMEOUT, TKS_ERR_DATA (the
  * request breaks a limit, or was not made by tks_spike_request_write), TKS_ERR_INTERRUPTED, TKS_ERR_CLOSED, TKS_ERR_MEMORY.
