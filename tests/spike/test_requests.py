@@ -150,6 +150,8 @@ def test_clients_that_ask_otherwise_do_not_share(
         {"audience_parameter": "resource"},
         {"audience_parameter": None, "expect_audience": A},
         {"parameters": {"x": "y"}},
+        {"headers": {"X-Tenant": "one"}},
+        {"headers": {"X-Tenant": "two"}},
         {"host_header": "tenant.example", "scope": "{audience}"},
     ]
     tokens = [
