@@ -101,6 +101,8 @@ void tksp_said_text(tks_bytes text, const tksp_secrets *secrets, char *out, size
 
 void tksp_said_url(tks_bytes url, const tksp_secrets *secrets, char *out, size_t size) {
     size_t end = 0, host = 0;
+    out[0] = '\0';
+    if (url.size == 0) return;
     while (end < url.size && url.data[end] != '?' && url.data[end] != '#') end++;
     for (size_t i = 0; i + 2 < end && host == 0; i++) {
         if (memcmp(url.data + i, "://", 3) == 0) host = i + 3;

@@ -101,6 +101,7 @@ tksp_claimed tksp_spike_read_claim(const tksp_spike_place *place, tks_bytes toke
     size_t tail = token.size < TKSP_SPIKE_TAIL ? token.size : TKSP_SPIKE_TAIL;
     size_t head = TKS_DIGEST_TEXT_SIZE + tail;
     *end_ms = -1;
+    if (token.size == 0) return TKSP_BY_NODE;
     if (claim.size <= head ||
         !tks_bytes_equal(tks_bytes_of(claim.data + TKS_DIGEST_TEXT_SIZE, tail),
                          tks_bytes_of(token.data + token.size - tail, tail)))
