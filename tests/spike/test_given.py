@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +11,8 @@ from typing import Any
 
 import pytest
 
+import tokenstore
+import tokenstore.asyncio
 from authorization import Answer, Asked, Endpoint, endpoint, granted, wait_until
 from callers import LANGUAGES, QUICK, Caller, Failed, Function, caller
 
@@ -150,6 +154,38 @@ def test_a_token_is_renewed_with_the_next_secret(call: Caller) -> None:
         wait_until(lambda: call.get(audience=A) == "secret-2")
         assert [a.basic[1] for a in server.asked][:2] == ["secret-1", "secret-2"]
         call.close()
+
+
+def test_a_function_that_nobody_waits_for_is_cancelled(server: Endpoint) -> None:
+    """Its thread ends too: a process that ends waits for it."""
+    ended = threading.Event()
+
+    async def never() -> str:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+        return "s"
+
+    async def main() -> None:
+        async with tokenstore.asyncio.Spike(server.url, client_secret=never, **OPAQUE) as spike:
+            with pytest.raises(tokenstore.TimeoutError):
+                await spike.get_token(A, timeout=0.2)
+            await asyncio.sleep(0.1)
+            assert ended.is_set()
+            ended.clear()
+            waiting = asyncio.create_task(spike.get_token(A))
+            await asyncio.sleep(0.1)
+        with pytest.raises(tokenstore.Error, match="closed"):
+            await waiting
+        assert ended.is_set()
+        for thread in threading.enumerate():
+            if thread.name.startswith("tokenstore-spike"):
+                await asyncio.to_thread(thread.join, 5)
+                assert not thread.is_alive()
+
+    asyncio.run(main())
+    assert server.asked == []
 
 
 # ---- files ---------------------------------------------------------------------------------------------------

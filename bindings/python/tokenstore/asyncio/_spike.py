@@ -9,6 +9,7 @@ any more ends. Renewal in the background is the core's, as for threads.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import functools
 import inspect
 import os
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Callable
 import tokenstore
 from tokenstore import _options
 from tokenstore._closing import AsyncClosing
-from tokenstore.errors import DataError, TimeoutError
+from tokenstore.errors import DataError, Error, TimeoutError
 from tokenstore.spike import spike_options
 
 if TYPE_CHECKING:
@@ -36,11 +37,22 @@ _THREADS = 8
 class _Fetch:
     """One under way, and how many tasks wait for it."""
 
-    __slots__ = ("future", "waiting")
+    __slots__ = ("abandoned", "asking", "future", "loop", "waiting")
 
-    def __init__(self, future: asyncio.Future[str]) -> None:
-        self.future = future
+    future: asyncio.Future[str]
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
         self.waiting = 0
+        self.abandoned = False
+        self.asking: concurrent.futures.Future[Any] | None = None  # what the function will give
+
+    def abandon(self) -> None:
+        """Nobody waits any more; its thread is not to wait for the function."""
+        self.abandoned = True
+        self.future.cancel()  # where no thread has begun it
+        if self.asking is not None:
+            self.asking.cancel()
 
 
 def _one(texts: Text | Sequence[str] | None) -> Text | tuple[str, ...] | None:
@@ -52,7 +64,7 @@ class Spike(tokenstore.Spike, AsyncClosing):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._function: Any = None
-        self._asked = threading.local()  # a thread's loop while it fetches
+        self._asked = threading.local()  # a thread's fetch
         self._renewals: set[asyncio.Task[None]] = set()
         super().__init__(*args, **kwargs)
         del self.__dict__["get_token"], self.__dict__["getToken"]  # the blocking ones
@@ -84,14 +96,21 @@ class Spike(tokenstore.Spike, AsyncClosing):
 
     def _ask_in_loop(self) -> Text:
         """Called by the thread that fetches: the function runs in the loop of those who wait."""
-        return asyncio.run_coroutine_threadsafe(self._ask(), self._asked.loop).result()
+        fetch = self._asked.fetch
+        fetch.asking = asyncio.run_coroutine_threadsafe(self._ask(), fetch.loop)
+        if fetch.abandoned:
+            fetch.asking.cancel()
+        try:
+            return fetch.asking.result()
+        except concurrent.futures.CancelledError:
+            raise Error("the client is closed, or nobody waits for this token any more") from None
 
     async def _ask(self) -> Any:
         given = self._function()
         return await given if inspect.isawaitable(given) else given
 
-    def _get_in(self, loop: asyncio.AbstractEventLoop, *args: Any, **kwargs: Any) -> str:
-        self._asked.loop = loop
+    def _get_in(self, fetch: _Fetch, *args: Any, **kwargs: Any) -> str:
+        self._asked.fetch = fetch
         return self._core.get(*args, **kwargs)
 
     async def _renew(self, audience: Any, scope: Any, resource: Any) -> None:
@@ -133,8 +152,9 @@ class Spike(tokenstore.Spike, AsyncClosing):
         key = (loop, audience, _one(scope), _one(resource))
         fetch = self._fetching.get(key)
         if fetch is None:
-            get = functools.partial(self._get_in, loop, audience, scope=scope, resource=resource)
-            fetch = self._fetching[key] = _Fetch(self._in_a_thread(get))
+            fetch = self._fetching[key] = _Fetch(loop)
+            get = functools.partial(self._get_in, fetch, audience, scope=scope, resource=resource)
+            fetch.future = self._in_a_thread(get)
             fetch.future.add_done_callback(lambda _: self._forget(key, fetch))
         fetch.waiting += 1
         try:
@@ -146,7 +166,7 @@ class Spike(tokenstore.Spike, AsyncClosing):
             fetch.waiting -= 1
             if fetch.waiting == 0 and not fetch.future.done():
                 self._forget(key, fetch)
-                fetch.future.cancel()  # where no thread has begun it
+                fetch.abandon()
                 self._core.abandon(audience, scope, resource)
 
     def _forget(self, key: tuple[object, ...], fetch: _Fetch) -> None:
@@ -174,6 +194,12 @@ class Spike(tokenstore.Spike, AsyncClosing):
 
     async def aclose(self) -> None:
         """End what is under way, stop renewing, and close what was opened here. Twice is fine."""
+        for fetch in self._fetching.values():
+            if fetch.asking is not None:
+                fetch.asking.cancel()
+        for renewal in self._renewals:
+            if renewal.get_loop() is asyncio.get_running_loop():
+                renewal.cancel()
         closer = ThreadPoolExecutor(1)  # all others may be waiting for a server
         await asyncio.get_running_loop().run_in_executor(closer, super().close)
         closer.shutdown(wait=False)
