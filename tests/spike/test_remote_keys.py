@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import ssl
 import threading
 import time
@@ -342,6 +343,27 @@ def test_a_loop_that_ends_does_not_wait_for_a_hung_server() -> None:
         begin = time.monotonic()
         asyncio.run(run(server))
         assert time.monotonic() - begin < 2
+
+
+def test_a_signal_handler_that_raises_ends_the_wait_and_not_the_fetch() -> None:
+    keys = Keys(KEYS[0])
+    keys.delay = 1.5
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with endpoint(keys) as server, jwt.KeySet.from_url(server.url) as remote:
+        before = signal.signal(signal.SIGALRM, stop)
+        begin = time.monotonic()
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            with pytest.raises(KeyboardInterrupt):
+                jwt.decode(token(), remote, ["EdDSA"])
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        assert time.monotonic() - begin < 1
+        assert jwt.decode(token(), remote, ["EdDSA"]) == GOOD
+        assert len(server.asked) == 1
 
 
 def in_a_child(check: Callable[[], bool]) -> bool:
