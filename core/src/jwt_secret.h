@@ -13,7 +13,8 @@ static inline bool begins_with(tks_bytes text, const char *part) {
 }
 
 static inline tks_bytes skip(tks_bytes text, size_t size) {
-    return size == 0 ? text : tks_bytes_of(text.data + size, text.size - size); /* data may be NULL */
+    return size == 0 ? text
+                     : tks_bytes_of(text.data + size, text.size - size); /* data may be NULL */
 }
 
 static inline bool is_blank(char c) {
