@@ -170,10 +170,11 @@ static tks_status tell_failure(const tksp_spike_entry *entry, int64_t now_ms,
         *answer = entry->answer;
         answer->retry_after_ms = left_ms > 0 ? left_ms : 0;
     }
-    return left_ms > 0
-               ? tks_fail(err, entry->failure.status, "%.600s; the server is asked again in %.1f s",
-                          entry->failure.message, (double)left_ms / 1000)
-               : tks_fail(err, entry->failure.status, "%s", entry->failure.message);
+    if (left_ms <= 0) {
+        return tks_fail(err, entry->failure.status, "%s", entry->failure.message);
+    }
+    return tks_fail(err, entry->failure.status, "%.600s; the server is asked again in %.1f s",
+                    entry->failure.message, (double)left_ms / 1000);
 }
 
 /* Runs the operation for `entry`, whose `fetching` the caller has set, and tells those who wait. */
