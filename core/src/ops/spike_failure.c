@@ -15,8 +15,8 @@ tks_bytes tksp_spike_failure_write(const tksp_spike_failure *failure, int64_t ah
     const tks_spike_answer *said = &failure->answer;
     int n = snprintf(text, sizeof text, "%s\n%d\n%lld\n%s\n%s\n%s\n%s\n%s",
                      tks_status_code(failure->status), said->status,
-                     (long long)(failure->until_ms + ahead_ms), said->error, said->description,
-                     said->uri, said->location, failure->why);
+                     (long long)failure->until_ms + (long long)ahead_ms, said->error,
+                     said->description, said->uri, said->location, failure->why);
     size_t size = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
     return tksp_arena_dup(arena, tks_bytes_of(text, size));
 }

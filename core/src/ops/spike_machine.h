@@ -29,25 +29,25 @@ typedef struct tksp_spike_op {
     tksp_spike_asked asked;
     tks_bytes owner; /* of the lock */
     tksp_spike_place place;
-    bool string_is_free; /* what spike-get-token has is ours, or nothing */
     int64_t held_until_ms;
     tksp_spike_stage stage;
-    tks_op *inner; /* the Redis commands at hand */
-    bool redis;    /* still worth asking */
+    bool string_is_free; /* what spike-get-token has is ours, or nothing */
+    tks_op *inner;       /* the Redis commands at hand */
+    bool redis;          /* still worth asking */
     bool locked;
+    bool knows_redis_time; /* otherwise ahead_ms is our clock's */
     int64_t wall_ms;       /* since 1970, by our clock */
     int64_t ahead_ms;      /* of Redis's clock, as milliseconds since 1970, to boot_ms */
-    bool knows_redis_time; /* otherwise ahead_ms is our clock's */
     int64_t lock_until_ms; /* waiting for another's lock ends then */
     int64_t budget_until_ms;
     uint32_t tries;          /* of the request at hand */
     tksp_spike_stage paused; /* what a pause goes back to */
     int64_t pause_until_ms;
     bool fetching_keys;   /* no other operation does */
-    bool awaits_keys;     /* another one fetches them: */
-    uint64_t keys_before; /* as often as they had been fetched by then */
+    bool awaits_keys;     /* another one fetches them */
     bool key_is_fresh;    /* it was fetched in this operation */
     bool key_is_away;     /* it could not be had for what is stored: not asked for again for that */
+    uint64_t keys_before; /* how often they had been fetched when this began to await them */
     tks_bytes candidate;  /* the token that waits for a key */
     bool candidate_is_stored;
     bool key_alone;                /* load_key: no token is wanted */
