@@ -62,7 +62,8 @@ class Machine:
         self.file = file
         self.set(wall, 0)
         environment = {**os.environ} if language == "python" else _environment(language)
-        environment |= {"LD_PRELOAD": str(clocks), "CLOCKS": str(file)}
+        preload = f"{os.environ.get('LD_PRELOAD', '')}:{clocks}".lstrip(":")  # a sanitizer comes first
+        environment |= {"LD_PRELOAD": preload, "CLOCKS": str(file)}
         if language == "python":
             command = [sys.executable, "-c", PYTHON, json.dumps(options)]
         else:
