@@ -273,9 +273,9 @@ tks_status tksp_spike_set_keys(tks_spike *spike, tks_bytes text, tks_error *err)
     return status;
 }
 
-bool tksp_spike_may_fetch_keys(tks_spike *spike, int64_t now_ms) {
+bool tksp_spike_may_fetch_keys(tks_spike *spike, int64_t boot_ms) {
     if (spike->options.key_url.size + spike->options.discover.size == 0) return false;
     tks_keyset *keys = tksp_key_source_get(&spike->keys, NULL);
     tks_keyset_free(keys);
-    return keys == NULL || tksp_key_source_ask(&spike->keys, now_ms);
+    return keys == NULL || tksp_key_source_ask(&spike->keys, boot_ms);
 }
