@@ -108,11 +108,11 @@ OPERATIONS: dict[str, Act] = {
     "node_take_hash del": lambda s: s.store.del_hash("0" * 32),
     "node_reset": lambda s: s.store.reset(),
     "spike_store": lambda s: s.run("spike_store", "3", "spike", "spike-own", "spike-lock", "new", "9000", "me", "own",
-                                   "audience", "we", "claim", "we" + "t" * 32),
+                                   "audience", "we", "claim", "we" + "t" * 32, "9:new"),
     "spike_store own": lambda s: s.run("spike_store", "3", "spike", "spike-own", "spike-lock", "new", "9000", "me", "own",
-                                       "", "we", "claim", "we" + "t" * 32),
+                                       "", "we", "claim", "we" + "t" * 32, "9:new"),
     "spike_unlock": lambda s: s.run("spike_unlock", "1", "spike-lock", "me"),
-    "spike_forget": lambda s: s.run("spike_forget", "2", "spike", "spike-own", "token", "audience", "own"),
+    "spike_forget": lambda s: s.run("spike_forget", "3", "spike", "spike-own", "spike-failure", "token", "audience", "own"),
 }  # fmt: skip
 
 
