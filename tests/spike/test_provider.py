@@ -183,6 +183,7 @@ def test_the_server_may_restart() -> None:
         with pytest.raises(tokenstore.SpikeError, match=r"after 4 tries in .* s; last: "):
             s.get_token(A)
         server.start()
+        time.sleep(1.1)  # the failure holds for a second
         assert s.get_token(A) != first
 
 
