@@ -41,11 +41,12 @@ def _die_with_parent() -> None:
 
 def free_port() -> int:
     """A port that nobody listens on. It is below those that the kernel gives to whoever asks for any and to
-    outgoing connections, so that it stays free until it is used."""
+    outgoing connections, so that it stays free until it is used; so is the one 10 000 above it, on which a node
+    of a cluster listens besides."""
     first_given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:
         with suppress(OSError), socket.socket() as s:
-            s.bind(("127.0.0.1", 10_000 + secrets.randbelow(max(first_given - 10_000, 1))))
+            s.bind(("127.0.0.1", 10_000 + secrets.randbelow(max(first_given - 20_000, 1))))
             return int(s.getsockname()[1])
 
 
