@@ -47,6 +47,8 @@ install-c: $(LIBRARY_FILES)
 	install -m 644 $(LIBRARY)/libtokenstore.a $(SHARED) $(DESTDIR)$(LIBDIR)
 	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libtokenstore.so
+	@# So that programs find it at once. A package does this itself, and not everybody may.
+	@[ -n "$(DESTDIR)" ] || ldconfig 2>/dev/null || true
 
 uninstall-c:
 	rm -rf $(DESTDIR)$(INCLUDEDIR)/tokenstore
