@@ -84,9 +84,14 @@ async def _ask(connection: Connection, credentials: Callable[[], Any]) -> None:
 
 async def _open(connection: Connection, server: Server) -> None:
     """Makes `connection` ready, or raises OpenError; then it is closed."""
-    sock = await _connect(server)
+    sock = connection.socket = await _connect(server)
     try:
-        await asyncio.wait_for(_begin(connection, server, sock), server.connect_timeout)
+        try:
+            await asyncio.wait_for(_begin(connection, server, sock), server.connect_timeout)
+        except BaseException:  # here, since a _begin that is cancelled before its first step runs no line of its own
+            connection.abort(ConnectionError("given up"))
+            sock.close()
+            raise
         _note(server, sock)
         return
     except asyncio.TimeoutError:
@@ -149,15 +154,9 @@ def _note(server: Server, sock: socket.socket) -> None:
 
 
 async def _begin(connection: Connection, server: Server, sock: socket.socket) -> None:
-    """TLS and the greeting, on a connected socket, which it takes over."""
+    """TLS and the greeting, on a connected socket."""
+    context = None if server.tls is None else server.tls.get()
+    tls: dict[str, Any] = {"ssl": context, "server_hostname": server.server_name}
     loop = asyncio.get_running_loop()
-    connection.socket = sock
-    try:
-        context = None if server.tls is None else server.tls.get()
-        tls: dict[str, Any] = {"ssl": context, "server_hostname": server.server_name}
-        await loop.create_connection(lambda: connection, sock=sock, **tls)
-        await connection.ready
-    except BaseException:
-        connection.abort(ConnectionError("given up"))
-        sock.close()
-        raise
+    await loop.create_connection(lambda: connection, sock=sock, **tls)
+    await connection.ready

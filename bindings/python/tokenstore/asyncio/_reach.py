@@ -131,34 +131,52 @@ async def reach(addresses: list[Address], patience: float) -> socket.socket:
     """A socket that is connected to the first address that answers. Attempts begin one after the other, so that an
     address that swallows all packets costs no more than that pause (RFC 8305); each has `patience` seconds. Raises the
     error of the first that failed: it is the one that should have worked."""
-    left = addresses[::-1]
     attempts: set[asyncio.Task[socket.socket]] = set()
-    error: BaseException | None = None
+    sock = None
     try:
-        while left or attempts:
-            if left and len(attempts) < _ATTEMPTS:
-                attempts.add(asyncio.ensure_future(_try(left.pop(), patience)))
-            pause = _core.STAGGER if left and len(attempts) < _ATTEMPTS else None
-            done, _ = await asyncio.wait(
-                attempts, timeout=pause, return_when=asyncio.FIRST_COMPLETED
-            )
-            for attempt in done:
-                attempts.discard(attempt)
-                if attempt.exception() is None:
-                    return attempt.result()
-                error = error or attempt.exception()
-    finally:
+        sock = await _first(addresses, patience, attempts)
         await _give_up(attempts)
+    except BaseException:
+        if sock is not None:
+            sock.close()
+        await _give_up(attempts)
+        raise
+    return sock
+
+
+async def _first(
+    addresses: list[Address], patience: float, attempts: set[asyncio.Task[socket.socket]]
+) -> socket.socket:
+    """The attempts under way are left in `attempts`."""
+    left = addresses[::-1]
+    error: BaseException | None = None
+    while left or attempts:
+        if left and len(attempts) < _ATTEMPTS:
+            attempts.add(asyncio.ensure_future(_try(left.pop(), patience)))
+        pause = _core.STAGGER if left and len(attempts) < _ATTEMPTS else None
+        done, _ = await asyncio.wait(
+            attempts, timeout=pause, return_when=asyncio.FIRST_COMPLETED
+        )
+        for attempt in done:
+            attempts.discard(attempt)
+            if attempt.exception() is None:
+                return attempt.result()
+            error = error or attempt.exception()
     assert error is not None
     raise error
 
 
 async def _give_up(attempts: set[asyncio.Task[socket.socket]]) -> None:
     for attempt in attempts:
+        attempt.add_done_callback(_close)  # it may have connected before it is cancelled
         attempt.cancel()
-    for outcome in await asyncio.gather(*attempts, return_exceptions=True):
-        if isinstance(outcome, socket.socket):
-            outcome.close()
+    if attempts:
+        await asyncio.wait(attempts)
+
+
+def _close(attempt: asyncio.Task[socket.socket]) -> None:
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().close()
 
 
 async def _try(to: Address, patience: float) -> socket.socket:
