@@ -1,9 +1,9 @@
 """Builds the extension tokenstore._core; everything else stands in pyproject.toml.
 
 Environment:
-  TS_ABI3=1      one build for CPython 3.10 and later (the limited API) instead of one per version;
+  TOKENSTORE_ABI3=1  one build for CPython 3.10 and later (the limited API) instead of one per version;
                  it cannot be imported in interpreters with a GIL of their own
-  TS_LINK=…      archives with the compiled C core; without it the core is compiled here
+  TOKENSTORE_LINK=…  archives with the compiled C core; without it the core is compiled here
   CFLAGS, LDFLAGS  as usual
 """
 
@@ -25,8 +25,8 @@ LIBRARIES = {
     "openssl": ["-lssl", "-lcrypto"],
     "libcurl": ["-lcurl"],
 }
-ABI3 = os.environ.get("TS_ABI3") == "1"
-LINK = shlex.split(os.environ.get("TS_LINK", ""))
+ABI3 = os.environ.get("TOKENSTORE_ABI3") == "1"
+LINK = shlex.split(os.environ.get("TOKENSTORE_LINK", ""))
 
 with open("core/include/tokenstore/version.h") as header:
     VERSION = re.search(r'#define TKS_VERSION +"(.*)"', header.read())[1]

@@ -36,7 +36,7 @@ endif
 LUA_INTERPRETERS := $(foreach i,lua5.4 lua5.3 lua5.1 luajit,$(if $(shell command -v $(i)),$(i)))
 
 LUA_SRC := $(sort $(wildcard bindings/lua/src/*.c))
-LUA_SHARED := $(filter-out core blocking session_events openssl oauth oauth_creator remote_keys,$(LUA_SRC:bindings/lua/src/%.c=%))
+LUA_SHARED := $(filter-out lua_core lua_blocking lua_session_events lua_openssl lua_oauth lua_oauth_creator lua_remote_keys,$(LUA_SRC:bindings/lua/src/%.c=%))
 LUA_CORE_LDLIBS := -lhiredis -lcjson -lsodium -lm
 # A thread that looks up a host name may outlive the Lua state: what is loaded once stays.
 LUA_LDFLAGS = -shared $(TKS_LDFLAGS) -Wl,--exclude-libs,ALL -Wl,--as-needed -Wl,-z,nodelete
@@ -47,19 +47,19 @@ $(3)/%.o: bindings/lua/src/%.c $$(FLAGS) | $$(HEADERS)
 	@mkdir -p $$(@D)
 	$$(CC) $$(TKS_CPPFLAGS) -isystem $(2) $$(TKS_CFLAGS) -MMD -MP -c -o $$@ $$<
 
-$(3)/tokenstore/core.so: $$(addprefix $(3)/,$$(LUA_SHARED:=.o) core.o) $$(CORE_LIB)
+$(3)/tokenstore/core.so: $$(addprefix $(3)/,$$(LUA_SHARED:=.o) lua_core.o) $$(CORE_LIB)
 	@mkdir -p $$(@D)
 	$$(CC) $$(LUA_LDFLAGS) -o $$@ $$^ $$(LUA_CORE_LDLIBS)
 
-$(3)/tokenstore/blocking.so: $$(addprefix $(3)/,$$(LUA_SHARED:=.o) blocking.o session_events.o) $$(TKS_LIBS)
+$(3)/tokenstore/blocking.so: $$(addprefix $(3)/,$$(LUA_SHARED:=.o) lua_blocking.o lua_session_events.o) $$(TKS_LIBS)
 	@mkdir -p $$(@D)
 	$$(CC) $$(LUA_LDFLAGS) -o $$@ $$^ $$(LUA_CORE_LDLIBS) -lssl -lcrypto -lpthread
 
-$(3)/tokenstore/openssl.so: $$(addprefix $(3)/,$$(LUA_SHARED:=.o) openssl.o) $$(CORE_LIB)
+$(3)/tokenstore/openssl.so: $$(addprefix $(3)/,$$(LUA_SHARED:=.o) lua_openssl.o) $$(CORE_LIB)
 	@mkdir -p $$(@D)
 	$$(CC) $$(LUA_LDFLAGS) -o $$@ $$^ $$(LUA_CORE_LDLIBS) -lcrypto
 
-$(3)/tokenstore/oauth.so: $$(addprefix $(3)/,$$(LUA_SHARED:=.o) oauth.o oauth_creator.o remote_keys.o) $$(TKS_LIBS)
+$(3)/tokenstore/oauth.so: $$(addprefix $(3)/,$$(LUA_SHARED:=.o) lua_oauth.o lua_oauth_creator.o lua_remote_keys.o) $$(TKS_LIBS)
 	@mkdir -p $$(@D)
 	$$(CC) $$(LUA_LDFLAGS) -o $$@ $$^ $$(LUA_CORE_LDLIBS) -lssl -lcrypto -lcurl -lpthread
 

@@ -16,7 +16,7 @@ CLEAN += bindings/python/tokenstore/_core*.so bindings/python/*.egg-info
 
 # The type slots of CPython's C API are function pointers in a void *, which -Wpedantic refuses.
 PY_CFLAGS = $(filter-out -Wpedantic -Wmissing-prototypes -std=c11,$(TKS_CFLAGS))
-PY_BUILD = TS_LINK="$(TKS_LIBS)" CC="$(CC)" LDSHARED="$(CC) -shared" CFLAGS="$(PY_CFLAGS)" \
+PY_BUILD = TOKENSTORE_LINK="$(TKS_LIBS)" CC="$(CC)" LDSHARED="$(CC) -shared" CFLAGS="$(PY_CFLAGS)" \
 	LDFLAGS="$(TKS_LDFLAGS) -Wl,--exclude-libs,ALL" $(PYTHON) setup.py -q
 
 # Not built where nothing has changed: setup.py would put the same file there again, from under the suites that

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "conn_greet.h"
 #include "connect.h"
-#include "greeting.h"
 #include "tokenstore/secret.h"
 
 enum { BUFFER_SIZE = 64 * 1024 };

@@ -6,8 +6,8 @@
  *            SUBSCRIBE is never used for an exchange again: it receives what the server says by itself.
  * Lifecycle: open, exchange any number of times, close - or drop in a forked child.
  * Threads:   one thread at a time. Only tksp_conn_drop_inherited is for another one's connection. */
-#ifndef TOKENSTORE_IO_CONN_H
-#define TOKENSTORE_IO_CONN_H
+#ifndef TKSP_IO_CONN_H
+#define TKSP_IO_CONN_H
 
 #include "endpoint.h"
 #include "tokenstore/greeting.h"

@@ -6,8 +6,8 @@
  * Lifecycle: tksp_attempts is the caller's storage, next to the socket that comes of it, so that a forked
  *            child finds the sockets of attempts under way.
  * Threads:   one thread at a time. */
-#ifndef TOKENSTORE_IO_CONNECT_H
-#define TOKENSTORE_IO_CONNECT_H
+#ifndef TKSP_IO_CONNECT_H
+#define TKSP_IO_CONNECT_H
 
 #include "endpoint.h"
 #include "sock.h"

@@ -4,8 +4,8 @@
  *            (embedded_supervisor.c) is a copy of the owner's process that may only make system
  *            calls, and answers with tksp_reports over a socket pair. The owner itself creates
  *            nothing on disk, so that nothing is left if it is killed at any moment. */
-#ifndef TKS_EMBEDDED_PRIVATE_H
-#define TKS_EMBEDDED_PRIVATE_H
+#ifndef TKSP_IO_EMBEDDED_PRIVATE_H
+#define TKSP_IO_EMBEDDED_PRIVATE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /* endpoint.h - what connections to one target are made of, in one process.
  *
  * Threads: many at a time. Fork: a child has one of its own. */
-#ifndef TOKENSTORE_IO_ENDPOINT_H
-#define TOKENSTORE_IO_ENDPOINT_H
+#ifndef TKSP_IO_ENDPOINT_H
+#define TKSP_IO_ENDPOINT_H
 
 #include "resolve.h"
 #include "tls_source.h"

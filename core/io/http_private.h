@@ -6,8 +6,8 @@
  *     http_setup.c     a request as libcurl's options
  *     http_exchange.c  one request on one handle, and what came of it
  *     http_signals.c   no signal handler runs inside libcurl */
-#ifndef TOKENSTORE_IO_HTTP_PRIVATE_H
-#define TOKENSTORE_IO_HTTP_PRIVATE_H
+#ifndef TKSP_IO_HTTP_PRIVATE_H
+#define TKSP_IO_HTTP_PRIVATE_H
 
 #include <curl/curl.h>
 #include <signal.h>

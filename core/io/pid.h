@@ -2,8 +2,8 @@
  *
  * Lifecycle: tksp_pid_cache is its owner's storage: init, clear.
  * Threads:   tksp_pid_get is safe from many threads. */
-#ifndef TOKENSTORE_IO_PID_H
-#define TOKENSTORE_IO_PID_H
+#ifndef TKSP_IO_PID_H
+#define TKSP_IO_PID_H
 
 #include <sys/types.h>
 

@@ -7,8 +7,8 @@
  *            instructions, never around I/O or the host's signal handlers.
  * Fork:      a pool belongs to the process that made it. A child makes a pool of its own and lets it
  *            adopt this one, whose mutex may be locked for ever there. */
-#ifndef TOKENSTORE_IO_POOL_H
-#define TOKENSTORE_IO_POOL_H
+#ifndef TKSP_IO_POOL_H
+#define TKSP_IO_POOL_H
 
 #include "conn.h"
 

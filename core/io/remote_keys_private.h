@@ -1,6 +1,6 @@
 /* remote_keys_private.h - for core/io/remote_keys*.c. */
-#ifndef TOKENSTORE_IO_REMOTE_KEYS_PRIVATE_H
-#define TOKENSTORE_IO_REMOTE_KEYS_PRIVATE_H
+#ifndef TKSP_IO_REMOTE_KEYS_PRIVATE_H
+#define TKSP_IO_REMOTE_KEYS_PRIVATE_H
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -11,8 +11,8 @@
  *            objects that hold it are linked with -z nodelete.
  * Threads:   everything but new and free is safe from many threads.
  * Fork:      a resolver belongs to the process that made it; in a child it can only be freed. */
-#ifndef TOKENSTORE_IO_RESOLVE_H
-#define TOKENSTORE_IO_RESOLVE_H
+#ifndef TKSP_IO_RESOLVE_H
+#define TKSP_IO_RESOLVE_H
 
 #include "tokenstore/url.h"
 #include "wait.h"

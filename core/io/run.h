@@ -1,8 +1,8 @@
 /* run.h - runs an operation: asks what it needs, and does it.
  *
  * Threads: any number at a time on one client and one HTTP driver. */
-#ifndef TOKENSTORE_IO_RUN_H
-#define TOKENSTORE_IO_RUN_H
+#ifndef TKSP_IO_RUN_H
+#define TKSP_IO_RUN_H
 
 #include <sys/types.h>
 

@@ -4,8 +4,8 @@
  *            forked child.
  * Threads:   one thread at a time; but the descriptor is published the moment it exists, so that
  *            after fork() the child's one thread finds the sockets that other threads held. */
-#ifndef TOKENSTORE_IO_SOCK_H
-#define TOKENSTORE_IO_SOCK_H
+#ifndef TKSP_IO_SOCK_H
+#define TKSP_IO_SOCK_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

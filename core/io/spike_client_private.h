@@ -1,6 +1,6 @@
 /* spike_client_private.h - what core/io/spike_client.c and spike_renewal.c share. */
-#ifndef TOKENSTORE_IO_SPIKE_CLIENT_PRIVATE_H
-#define TOKENSTORE_IO_SPIKE_CLIENT_PRIVATE_H
+#ifndef TKSP_IO_SPIKE_CLIENT_PRIVATE_H
+#define TKSP_IO_SPIKE_CLIENT_PRIVATE_H
 
 #include <stdatomic.h>
 

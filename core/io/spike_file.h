@@ -1,6 +1,6 @@
 /* spike_file.h - the client's secret or assertion in a file, which may change at any time. */
-#ifndef TOKENSTORE_IO_SPIKE_FILE_H
-#define TOKENSTORE_IO_SPIKE_FILE_H
+#ifndef TKSP_IO_SPIKE_FILE_H
+#define TKSP_IO_SPIKE_FILE_H
 
 #include "tokenstore/buf.h"
 

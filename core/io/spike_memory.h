@@ -6,8 +6,8 @@
  *            one, writers, who are rare, all of them.
  * Lifecycle: new, used by one process, free. Entries live as long as the memory.
  * Threads:   what each function needs to be held stands with it. */
-#ifndef TOKENSTORE_IO_SPIKE_MEMORY_H
-#define TOKENSTORE_IO_SPIKE_MEMORY_H
+#ifndef TKSP_IO_SPIKE_MEMORY_H
+#define TKSP_IO_SPIKE_MEMORY_H
 
 #include <pthread.h>
 #include <stdatomic.h>

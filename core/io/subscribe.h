@@ -1,8 +1,8 @@
 /* subscribe.h - makes a connection one that listens.
  *
  * Threads: no state. */
-#ifndef TOKENSTORE_IO_SUBSCRIBE_H
-#define TOKENSTORE_IO_SUBSCRIBE_H
+#ifndef TKSP_IO_SUBSCRIBE_H
+#define TKSP_IO_SUBSCRIBE_H
 
 #include "conn.h"
 #include "tokenstore/op.h"

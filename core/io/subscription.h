@@ -9,8 +9,8 @@
  *            The client must outlive it.
  * Threads:   open and next by one thread at a time - a second one gets an error; close from any.
  * Fork:      it belongs to the process that made it; in a child, next says so. */
-#ifndef TOKENSTORE_IO_SUBSCRIPTION_H
-#define TOKENSTORE_IO_SUBSCRIPTION_H
+#ifndef TKSP_IO_SUBSCRIPTION_H
+#define TKSP_IO_SUBSCRIPTION_H
 
 #include "tokenstore/client.h"
 

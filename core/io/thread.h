@@ -1,6 +1,6 @@
 /* thread.h - threads of our own. */
-#ifndef TOKENSTORE_IO_THREAD_H
-#define TOKENSTORE_IO_THREAD_H
+#ifndef TKSP_IO_THREAD_H
+#define TKSP_IO_THREAD_H
 
 #include <pthread.h>
 #include <stdbool.h>

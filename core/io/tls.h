@@ -5,8 +5,8 @@
  *            change); a tksp_tls for each connection. The socket stays the caller's.
  * Threads:   a context serves many threads; a tksp_tls one at a time.
  * Signals:   bytes go out with MSG_NOSIGNAL, never through OpenSSL's own write(). */
-#ifndef TOKENSTORE_IO_TLS_H
-#define TOKENSTORE_IO_TLS_H
+#ifndef TKSP_IO_TLS_H
+#define TKSP_IO_TLS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
  *
  *     tls.c         sessions, and what a context is set to
  *     tls_files.c   certificates and keys, from files into a context */
-#ifndef TOKENSTORE_IO_TLS_PRIVATE_H
-#define TOKENSTORE_IO_TLS_PRIVATE_H
+#ifndef TKSP_IO_TLS_PRIVATE_H
+#define TKSP_IO_TLS_PRIVATE_H
 
 #include <openssl/ssl.h>
 

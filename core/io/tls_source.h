@@ -8,8 +8,8 @@
  * Threads:   everything but new and free is safe from many threads.
  * Fork:      a source belongs to the process that made it; a child inherits the context into one of its
  *            own, since it may not be allowed to read the files any more. */
-#ifndef TOKENSTORE_IO_TLS_SOURCE_H
-#define TOKENSTORE_IO_TLS_SOURCE_H
+#ifndef TKSP_IO_TLS_SOURCE_H
+#define TKSP_IO_TLS_SOURCE_H
 
 #include "tls.h"
 

@@ -5,8 +5,8 @@
  *            even when the signal came between two system calls or went to another thread.
  * Lifecycle: tksp_wait is the caller's storage, one for each run of an operation.
  * Threads:   one thread at a time. */
-#ifndef TOKENSTORE_IO_WAIT_H
-#define TOKENSTORE_IO_WAIT_H
+#ifndef TKSP_IO_WAIT_H
+#define TKSP_IO_WAIT_H
 
 #include <poll.h>
 #include <pthread.h>

@@ -2,8 +2,8 @@
  *
  * Pointers stay valid until tksp_arena_clear. Failure sticks: after one failed allocation `status` is
  * TKS_ERR_MEMORY, so a run of copies needs one check at its end. One thread at a time. */
-#ifndef TOKENSTORE_ARENA_H
-#define TOKENSTORE_ARENA_H
+#ifndef TKSP_ARENA_H
+#define TKSP_ARENA_H
 
 #include "tokenstore/buf.h"
 

@@ -1,8 +1,8 @@
 /* http_text.h - the small texts of HTTP: forms, Basic credentials, header fields, Retry-After.
  *
  * Threads: pure; nothing here has state. */
-#ifndef TOKENSTORE_HTTP_TEXT_H
-#define TOKENSTORE_HTTP_TEXT_H
+#ifndef TKSP_HTTP_TEXT_H
+#define TKSP_HTTP_TEXT_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -8,8 +8,8 @@
  * token: a record is found from the token alone. A custom token's tag comes from its own digest.
  * Digests are BLAKE2b over length-prefixed fields, names in index keys are quoted: no two different
  * tuples meet in one key, whatever characters they hold. Everything here is pure. */
-#ifndef TOKENSTORE_KEY_H
-#define TOKENSTORE_KEY_H
+#ifndef TKSP_KEY_H
+#define TKSP_KEY_H
 
 #include "tokenstore/buf.h"
 #include "tokenstore/secret.h"

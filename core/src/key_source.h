@@ -9,8 +9,8 @@
  * Threads:   all but init and clear may be called from many threads: the lock is held for a few
  *            instructions. In a forked child tksp_key_source_after_fork comes first.
  * Clocks:    `now_ms` is whatever clock the caller has, always the same; one that was set back costs a fetch. */
-#ifndef TOKENSTORE_KEY_SOURCE_H
-#define TOKENSTORE_KEY_SOURCE_H
+#ifndef TKSP_KEY_SOURCE_H
+#define TKSP_KEY_SOURCE_H
 
 #include <stdatomic.h>
 

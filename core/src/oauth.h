@@ -2,8 +2,8 @@
  *
  * Source: RFC 6749: 2.3.1 (client password), 4.4 (client credentials), 5.1 (token), 5.2 (error).
  * Threads: pure. */
-#ifndef TOKENSTORE_OAUTH_H
-#define TOKENSTORE_OAUTH_H
+#ifndef TKSP_OAUTH_H
+#define TKSP_OAUTH_H
 
 #include "oauth_said.h"
 #include "tokenstore/http.h"

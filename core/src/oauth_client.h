@@ -4,8 +4,8 @@
  * Sources:   RFC 6749 (2.3), 7523 (assertions), 8705 (mutual TLS), OpenID Connect Core (9).
  * Lifecycle: init, used by any number of requests, clear, which wipes.
  * Threads:   credentials never change after they were made. */
-#ifndef TOKENSTORE_OAUTH_CLIENT_H
-#define TOKENSTORE_OAUTH_CLIENT_H
+#ifndef TKSP_OAUTH_CLIENT_H
+#define TKSP_OAUTH_CLIENT_H
 
 #include "arena.h"
 #include "oauth_said.h"

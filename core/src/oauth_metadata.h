@@ -3,8 +3,8 @@
  * Sources:   RFC 8414; OpenID Connect Discovery 1.0 (4).
  * Lifecycle: immutable and counted: read gives one reference. A place keeps the one of the moment.
  * Threads:   all but init and clear of a place may be called from many threads. */
-#ifndef TOKENSTORE_OAUTH_METADATA_H
-#define TOKENSTORE_OAUTH_METADATA_H
+#ifndef TKSP_OAUTH_METADATA_H
+#define TKSP_OAUTH_METADATA_H
 
 #include <stdatomic.h>
 

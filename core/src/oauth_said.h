@@ -3,8 +3,8 @@
  * Rules:   Texts are cut to fit, between characters. Control characters, and those that turn a line around, become
  *          blanks. A text that repeats a secret is withheld whole; what looks like a JWT is left out of it.
  * Threads: pure. */
-#ifndef TOKENSTORE_OAUTH_SAID_H
-#define TOKENSTORE_OAUTH_SAID_H
+#ifndef TKSP_OAUTH_SAID_H
+#define TKSP_OAUTH_SAID_H
 
 #include <stdbool.h>
 

@@ -4,8 +4,8 @@
  * that is called when every command has its final answer. It may fill in further commands: that is
  * how an operation of several round trips is written. Everything else - formatting, NOSCRIPT,
  * "not now" answers, lost connections, deadlines - is done once, in op.c. */
-#ifndef TOKENSTORE_OP_PRIVATE_H
-#define TOKENSTORE_OP_PRIVATE_H
+#ifndef TKSP_OP_PRIVATE_H
+#define TKSP_OP_PRIVATE_H
 
 #include "arena.h"
 #include "ops/script.h"

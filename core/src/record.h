@@ -6,8 +6,8 @@
  * created is microseconds since 1970 by the server's clock, 9 base64url digits, most significant
  * first; check is the head of the record's digest, so that a record that is not the one asked for is
  * seen. It is JSON, but of one spelling only: the scripts find its parts by their places. */
-#ifndef TOKENSTORE_RECORD_H
-#define TOKENSTORE_RECORD_H
+#ifndef TKSP_RECORD_H
+#define TKSP_RECORD_H
 
 #include "arena.h"
 #include "key.h"

@@ -3,8 +3,8 @@
  * A whole reply is one tree of blocks. An item is sixteen bytes and stands in its array: integers and nil
  * need nothing else, the bytes of strings stand in a block behind. So a reply takes little more memory
  * than it has on the wire, and is freed without being walked. */
-#ifndef TOKENSTORE_RESP_PRIVATE_H
-#define TOKENSTORE_RESP_PRIVATE_H
+#ifndef TKSP_RESP_PRIVATE_H
+#define TKSP_RESP_PRIVATE_H
 
 #include "tokenstore/resp.h"
 

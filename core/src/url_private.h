@@ -1,8 +1,8 @@
 /* url_private.h - what url.c (the grammar of URLs) and target.c (the options) share.
  *
  * Threads: no state but the caller's. */
-#ifndef TOKENSTORE_URL_PRIVATE_H
-#define TOKENSTORE_URL_PRIVATE_H
+#ifndef TKSP_URL_PRIVATE_H
+#define TKSP_URL_PRIVATE_H
 
 #include "tokenstore/url.h"
 

@@ -4,8 +4,8 @@
  * they are counted, and the chosen one gives NULL. Live blocks are counted always. For glibc and
  * for gcc's sanitizer, which let us call theirs by other names; not for valgrind.
  * Threads: one. */
-#ifndef TKS_ALLOC_H
-#define TKS_ALLOC_H
+#ifndef TKSP_TESTS_ALLOC_H
+#define TKSP_TESTS_ALLOC_H
 
 #include <stdbool.h>
 #include <stddef.h>

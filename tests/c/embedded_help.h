@@ -2,8 +2,8 @@
  * see what is alive, what is open and what answers.
  *
  * An owner child must not use CHECK (it would count in the child): it answers over a pipe. */
-#ifndef TKS_TEST_EMBEDDED_HELP_H
-#define TKS_TEST_EMBEDDED_HELP_H
+#ifndef TKSP_TESTS_EMBEDDED_HELP_H
+#define TKSP_TESTS_EMBEDDED_HELP_H
 
 #include <sys/types.h>
 

@@ -1,6 +1,6 @@
 /* script_call.h - the calls of operations.json: options and arguments out of JSON. */
-#ifndef TKS_SCRIPT_CALL_H
-#define TKS_SCRIPT_CALL_H
+#ifndef TKSP_TESTS_SCRIPT_CALL_H
+#define TKSP_TESTS_SCRIPT_CALL_H
 
 #include "arena.h"
 #include "tokenstore/tokens.h"

@@ -1,6 +1,6 @@
 /* script_node.h - the calls of node_operations.json: options and arguments out of JSON. */
-#ifndef TKS_SCRIPT_NODE_H
-#define TKS_SCRIPT_NODE_H
+#ifndef TKSP_TESTS_SCRIPT_NODE_H
+#define TKSP_TESTS_SCRIPT_NODE_H
 
 #include "arena.h"
 #include "tokenstore/node_tokens.h"

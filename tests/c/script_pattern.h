@@ -2,8 +2,8 @@
  *
  * A pattern is bytes in the notation of vectors.h, with two words more: {"capture": name, "size": n}
  * takes the next n bytes into a variable, {"var": name} or {"var": name, "first": n} stands for it. */
-#ifndef TKS_SCRIPT_PATTERN_H
-#define TKS_SCRIPT_PATTERN_H
+#ifndef TKSP_TESTS_SCRIPT_PATTERN_H
+#define TKSP_TESTS_SCRIPT_PATTERN_H
 
 #include "tokenstore/json.h"
 

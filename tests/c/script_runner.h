@@ -2,8 +2,8 @@
  * replies, results. The notation is described in tests/vectors/README.md.
  *
  * Threads: one. */
-#ifndef TKS_SCRIPT_RUNNER_H
-#define TKS_SCRIPT_RUNNER_H
+#ifndef TKSP_TESTS_SCRIPT_RUNNER_H
+#define TKSP_TESTS_SCRIPT_RUNNER_H
 
 #include "tokenstore/json.h"
 

@@ -1,8 +1,8 @@
 /* script_spike.h - conversations with the Spike operation: what it must ask for, and what it is told.
  *
  * Threads: one. */
-#ifndef TKS_SCRIPT_SPIKE_H
-#define TKS_SCRIPT_SPIKE_H
+#ifndef TKSP_TESTS_SCRIPT_SPIKE_H
+#define TKSP_TESTS_SCRIPT_SPIKE_H
 
 #include <stddef.h>
 

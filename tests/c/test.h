@@ -5,8 +5,8 @@
  *            makes no sense. main() in test.c runs every test, or those whose names contain an
  *            argument, and ends with "N passed, N failed": N counts checks.
  * Threads:   one. */
-#ifndef TKS_TEST_H
-#define TKS_TEST_H
+#ifndef TKSP_TESTS_TEST_H
+#define TKSP_TESTS_TEST_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
  *
  * What a vector file gets wrong (a member missing, an unknown word) ends the program: a case that is
  * not understood must not pass for one that was run. */
-#ifndef TKS_VECTORS_H
-#define TKS_VECTORS_H
+#ifndef TKSP_TESTS_VECTORS_H
+#define TKSP_TESTS_VECTORS_H
 
 #include "tokenstore/json.h"
 

@@ -2,8 +2,8 @@
  *
  * A target is one function that libFuzzer calls with bytes; what must hold is a REQUIRE, which ends the
  * process when it does not, so that the fuzzer keeps the input. */
-#ifndef TKS_FUZZ_H
-#define TKS_FUZZ_H
+#ifndef TKSP_TESTS_FUZZ_H
+#define TKSP_TESTS_FUZZ_H
 
 #include <stddef.h>
 #include <stdint.h>

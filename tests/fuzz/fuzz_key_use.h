@@ -1,6 +1,6 @@
 /* fuzz_key_use.h - what must hold of every key that was taken, for fuzz_jwk.c and fuzz_pem.c. */
-#ifndef TKS_FUZZ_KEY_USE_H
-#define TKS_FUZZ_KEY_USE_H
+#ifndef TKSP_TESTS_FUZZ_KEY_USE_H
+#define TKSP_TESTS_FUZZ_KEY_USE_H
 
 #include "fuzz.h"
 #include "tokenstore/jwt.h"

@@ -87,7 +87,7 @@ def test_files_are_compiled_side_by_side(tmp_path: Path) -> None:
         f'echo begin >> {log}\ngcc -O0 "$@"\nstatus=$?\necho end >> {log}\nexit $status',
     )
     archives = f"{BUILD}/libtokenstore-io.a {BUILD}/libtokenstore-core.a"
-    done = build(tmp_path, cc, TS_LINK=archives, CFLAGS="-O0")
+    done = build(tmp_path, cc, TOKENSTORE_LINK=archives, CFLAGS="-O0")
     assert done.returncode == 0, done.stderr
     running = most = 0
     for word in log.read_text().split():

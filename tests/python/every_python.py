@@ -41,7 +41,7 @@ def choose(pythons: list[str]) -> dict[tuple[int, int], str]:
 
 
 def run(*command: str | Path, cwd: Path) -> None:
-    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "TS_LINK")}
+    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "TOKENSTORE_LINK")}
     subprocess.run([str(c) for c in command], check=True, cwd=cwd, env=env)
 
 

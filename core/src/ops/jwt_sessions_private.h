@@ -1,6 +1,6 @@
 /* jwt_sessions_private.h - what the operations of RedisJWT share; for core/src/ops/jwt_sessions*.c only. */
-#ifndef TOKENSTORE_JWT_SESSIONS_PRIVATE_H
-#define TOKENSTORE_JWT_SESSIONS_PRIVATE_H
+#ifndef TKSP_JWT_SESSIONS_PRIVATE_H
+#define TKSP_JWT_SESSIONS_PRIVATE_H
 
 #include <stdatomic.h>
 

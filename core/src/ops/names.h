@@ -1,6 +1,6 @@
 /* names.h - the limits that owners, ids, keys and tokens of all stores share. Pure. */
-#ifndef TOKENSTORE_NAMES_H
-#define TOKENSTORE_NAMES_H
+#ifndef TKSP_NAMES_H
+#define TKSP_NAMES_H
 
 #include "tokenstore/buf.h"
 

@@ -1,6 +1,6 @@
 /* node_tokens_private.h - what the operations of Tokenstore share; for core/src/ops/node_*.c only. */
-#ifndef TOKENSTORE_NODE_TOKENS_PRIVATE_H
-#define TOKENSTORE_NODE_TOKENS_PRIVATE_H
+#ifndef TKSP_NODE_TOKENS_PRIVATE_H
+#define TKSP_NODE_TOKENS_PRIVATE_H
 
 #include "names.h"
 #include "op_private.h"

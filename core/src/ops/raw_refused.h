@@ -1,8 +1,8 @@
 /* raw_refused.h - which raw commands may not go over a connection that others use too.
  *
  * Threads: no state. */
-#ifndef TOKENSTORE_OPS_RAW_REFUSED_H
-#define TOKENSTORE_OPS_RAW_REFUSED_H
+#ifndef TKSP_RAW_REFUSED_H
+#define TKSP_RAW_REFUSED_H
 
 #include "tokenstore/op.h"
 

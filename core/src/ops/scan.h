@@ -2,8 +2,8 @@
  *
  * Source: redis.io, "SCAN", and the patterns that it takes.
  * Threads: no state. */
-#ifndef TOKENSTORE_SCAN_H
-#define TOKENSTORE_SCAN_H
+#ifndef TKSP_SCAN_H
+#define TKSP_SCAN_H
 
 #include "op_private.h"
 

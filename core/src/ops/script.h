@@ -1,6 +1,6 @@
 /* script.h - the server-side scripts of core/scripts, embedded by the build (core/scripts/embed.sh). */
-#ifndef TOKENSTORE_SCRIPT_H
-#define TOKENSTORE_SCRIPT_H
+#ifndef TKSP_SCRIPT_H
+#define TKSP_SCRIPT_H
 
 #include <stddef.h>
 

@@ -2,8 +2,8 @@
  *
  * Each stage is one thing that is needed; when it is there, or could not be had, a function of the file
  * that asked for it says what comes next. `now_ms` is tks_event's boot_ms everywhere here. */
-#ifndef TOKENSTORE_SPIKE_MACHINE_H
-#define TOKENSTORE_SPIKE_MACHINE_H
+#ifndef TKSP_SPIKE_MACHINE_H
+#define TKSP_SPIKE_MACHINE_H
 
 #include "op_private.h"
 #include "spike_private.h"

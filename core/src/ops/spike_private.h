@@ -1,6 +1,6 @@
 /* spike_private.h - what the Spike operations share; for core/src/ops/spike*.c only. */
-#ifndef TOKENSTORE_SPIKE_PRIVATE_H
-#define TOKENSTORE_SPIKE_PRIVATE_H
+#ifndef TKSP_SPIKE_PRIVATE_H
+#define TKSP_SPIKE_PRIVATE_H
 
 #include <stdatomic.h>
 

@@ -1,6 +1,6 @@
 /* tokens_private.h - what the token operations share; for core/src/ops/tokens*.c only. */
-#ifndef TOKENSTORE_TOKENS_PRIVATE_H
-#define TOKENSTORE_TOKENS_PRIVATE_H
+#ifndef TKSP_TOKENS_PRIVATE_H
+#define TKSP_TOKENS_PRIVATE_H
 
 #include "key.h"
 #include "names.h"

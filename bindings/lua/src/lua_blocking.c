@@ -1,0 +1,266 @@
+/* lua_blocking.c - the module tokenstore.blocking: a client, which runs operations to their end. */
+#include <string.h>
+
+#include "lua_convert.h"
+#include "lua_credentials.h"
+#include "lua_driver.h"
+#include "lua_session_events.h"
+#include "lua_target.h"
+#include "tokenstore/secret.h"
+
+/* ---- the client ------------------------------------------------------------------------------- */
+
+static tksp_lua_client *check_client(lua_State *L) {
+    tksp_lua_client *box = tksp_lua_check(L, 1, TKSP_UP_CLIENT);
+    if (box->client == NULL) {
+        tksp_lua_raise(L, "this client was never made");
+    }
+    return box;
+}
+
+enum { NOTES_MAX = 16 * 1024 };
+
+static tks_status let_ask(tks_target *target, tks_error *err) {
+    if (target->transport == TKS_EMBEDDED) {
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "credentials is not for embedded: such a server has no password");
+    }
+    target->asks = true;
+    return TKS_OK;
+}
+
+/* client(url, options, keep, asks): connects nothing yet, but starts the server of embedded:. Where `keep` is true, it
+ * keeps what operations note for take_notes; where `asks` is, operations go by run_asking. */
+static int client(lua_State *L) {
+    tksp_lua_watch watch;
+    tks_interrupt interrupt = tksp_lua_watch_hook(L, &watch);
+    tks_error err = TKS_ERROR_INIT;
+    tks_status status = TKS_OK;
+    tksp_lua_client *box = NULL;
+
+    lua_settop(L, 4);
+    box = lua_newuserdata(L, sizeof *box);
+    box->keeps_notes = lua_toboolean(L, 3) != 0;
+    tks_notes_init(&box->notes, NOTES_MAX);
+    box->target = NULL;
+    box->client = NULL;
+    box->flight = NULL;
+    tksp_lua_set_kind(L, TKSP_UP_CLIENT);
+
+    status = tksp_lua_read_target(L, &box->target, &err);
+    if (status == TKS_OK && lua_toboolean(L, 4)) {
+        status = let_ask(box->target, &err);
+    }
+    if (status == TKS_OK) {
+        tks_target *target = box->target;
+        box->target = NULL;
+        status = tks_client_new(target, &interrupt, &box->client, &err);
+    }
+    return status == TKS_OK ? 1 : tksp_lua_fail_wait(L, &watch, status, &err);
+}
+
+static int client_gc(lua_State *L) {
+    tksp_lua_client *box = tksp_lua_check(L, 1, TKSP_UP_CLIENT);
+    tks_target_free(box->target);
+    tks_flight_free(box->flight);
+    tks_client_free(box->client);
+    tks_notes_clear(&box->notes);
+    box->flight = NULL;
+    box->target = NULL;
+    box->client = NULL;
+    return 0;
+}
+
+/* close(client) */
+static int client_close(lua_State *L) {
+    tks_client_close(check_client(L)->client);
+    return 0;
+}
+
+/* url(client): where the server is, without user, password and options. */
+static int client_url(lua_State *L) {
+    tksp_lua_push_url(L, tks_client_get_target(check_client(L)->client));
+    return 1;
+}
+
+/* take_notes(client): what operations noted for the log, as lines: a letter for the level, i or w, the text, a
+ * newline; nil where that is nothing. */
+static int take_notes(lua_State *L) {
+    tksp_lua_client *box = check_client(L);
+    tksp_lua_scratch *scratch = NULL;
+    if (tks_notes_is_empty(&box->notes)) {
+        return 0;
+    }
+    scratch = tksp_lua_scratch_new(L);
+    if (tks_notes_take(&box->notes, &scratch->text) != TKS_OK) {
+        return 0; /* they stay for the next time */
+    }
+    lua_pushlstring(L, scratch->text.data, scratch->text.size);
+    tksp_lua_scratch_clear(scratch);
+    return 1;
+}
+
+/* Runs the operation, and pushes what is expected of it while the answer is on its way: Lua's work on
+ * tables and garbage takes as long as ours on the whole of a `get`, and costs nothing there. */
+static tks_status run_op(lua_State *L, tksp_lua_client *box, tksp_lua_op *op,
+                         const tks_interrupt *interrupt, tks_bytes *id, tks_error *err) {
+    tks_flight *flight = NULL;
+    tks_status status = TKS_OK;
+    if (box->flight != NULL) { /* this is a finalizer, and the call it came into has the place */
+        status = tks_client_run(box->client, op->op, op->timeout_ms, interrupt, err);
+        *id = tksp_lua_push_expected(L, op);
+        return status;
+    }
+    status = tks_client_begin(box->client, op->op, op->timeout_ms, interrupt, &box->flight, err);
+    if (status != TKS_OK) {
+        return status;
+    }
+    *id = tksp_lua_push_expected(L, op);
+    flight = box->flight;
+    box->flight = NULL;
+    return tks_flight_end(flight, err);
+}
+
+/* run(client, operation) gives the operation's result; run(client, nil, message, code) gives the
+ * last three back, so that a method is one line: run(client, core.get(store, args)). */
+static int run(lua_State *L) {
+    tksp_lua_client *box = check_client(L);
+    tksp_lua_watch watch;
+    tks_interrupt interrupt = tksp_lua_watch_hook(L, &watch);
+    tks_error err = TKS_ERROR_INIT;
+    tks_status status = TKS_OK;
+    tksp_lua_op *op = NULL;
+    tks_bytes id;
+    int results = 0;
+
+    if (lua_isnil(L, 2)) {
+        return lua_gettop(L) - 1;
+    }
+    op = tksp_lua_check(L, 2, TKSP_UP_OP);
+    if (op->op == NULL) {
+        return luaL_error(L, "this operation was run before");
+    }
+    status = run_op(L, box, op, &interrupt, &id, &err);
+    if (box->keeps_notes && !tks_notes_is_empty(tks_op_get_notes(op->op))) {
+        tks_notes_move(tks_op_get_notes(op->op), &box->notes);
+    }
+    if (status == TKS_OK) {
+        results = tksp_lua_end_result(L, op, id);
+    }
+    tksp_lua_op_clear(op);
+    return status == TKS_OK ? results : tksp_lua_fail_wait(L, &watch, status, &err);
+}
+
+/* ---- a client that asks for credentials -------------------------------------------------------- */
+
+/* A run comes back to Lua before a connection is opened, and may never be gone on with: then the collector ends it. It
+ * has nothing of the client's pool meanwhile. */
+typedef struct lua_flight {
+    tksp_lua_client *client; /* kept alive by this userdata */
+    tksp_lua_op op;          /* taken over */
+    tksp_lua_watch watch;
+    tks_interrupt interrupt; /* borrowed by `flight` */
+    tks_flight *flight;      /* NULL: not begun, or ended */
+} lua_flight;
+
+static void end_flight(lua_flight *self) {
+    tks_flight_free(self->flight);
+    self->flight = NULL;
+}
+
+static int flight_gc(lua_State *L) {
+    lua_flight *self = tksp_lua_check(L, 1, TKSP_UP_FLIGHT);
+    end_flight(self);
+    tksp_lua_op_clear(&self->op);
+    return 0;
+}
+
+/* nil, and what the method gives. */
+static int push_end(lua_State *L, lua_flight *self, tks_status status, const tks_error *err) {
+    int results = 0;
+    end_flight(self);
+    if (self->client->keeps_notes && !tks_notes_is_empty(tks_op_get_notes(self->op.op))) {
+        tks_notes_move(tks_op_get_notes(self->op.op), &self->client->notes);
+    }
+    lua_pushnil(L);
+    if (status == TKS_OK) {
+        results = tksp_lua_push_result(L, &self->op);
+    }
+    tksp_lua_op_clear(&self->op);
+    return 1 + (status == TKS_OK ? results : tksp_lua_fail_wait(L, &self->watch, status, err));
+}
+
+/* To the next question, or to the end. The flight is on top. */
+static int go_on(lua_State *L, lua_flight *self) {
+    tks_error err = TKS_ERROR_INIT;
+    bool asks = false;
+    tks_status status = tks_flight_proceed(self->flight, &asks, &err);
+    return asks ? 1 : push_end(L, self, status, &err);
+}
+
+/* run_asking(client, operation): nil and the operation's result; or, where user and password are needed for a new
+ * connection, a flight for run_given. The operation is empty afterwards. */
+static int run_asking(lua_State *L) {
+    tksp_lua_client *box = check_client(L);
+    tksp_lua_op *op = tksp_lua_check(L, 2, TKSP_UP_OP);
+    tks_error err = TKS_ERROR_INIT;
+    tks_status status = TKS_OK;
+    lua_flight *self = NULL;
+    if (op->op == NULL) {
+        return luaL_error(L, "this operation was run before");
+    }
+    lua_settop(L, 2);
+    self = lua_newuserdata(L, sizeof *self);
+    memset(self, 0, sizeof *self);
+    tks_buf_init(&self->op.scratch, 0);
+    tksp_lua_set_kind(L, TKSP_UP_FLIGHT);
+    tksp_lua_keep(L, 3, 1);
+    self->client = box;
+    self->op = *op;
+    op->op = NULL;
+    tks_buf_init(&op->scratch, SIZE_MAX);
+    tksp_lua_op_clear(op);
+    self->interrupt = tksp_lua_watch_hook(L, &self->watch);
+    status = tks_client_begin(box->client, self->op.op, self->op.timeout_ms, &self->interrupt,
+                              &self->flight, &err);
+    return status == TKS_OK ? go_on(L, self) : push_end(L, self, status, &err);
+}
+
+/* run_given(flight, user, password): as run_asking. */
+static int run_given(lua_State *L) {
+    lua_flight *self = tksp_lua_check(L, 1, TKSP_UP_FLIGHT);
+    tks_error err = TKS_ERROR_INIT;
+    tks_credentials made;
+    tks_status status = TKS_OK;
+    if (self->flight == NULL || self->client->client == NULL) {
+        return luaL_error(L, "this run has ended");
+    }
+    lua_settop(L, 3);
+    self->interrupt = tksp_lua_watch_hook(L, &self->watch); /* the function may have set a hook */
+    status = tksp_lua_read_credentials(L, 2, &made, &err);
+    if (status != TKS_OK) {
+        return push_end(L, self, status, &err);
+    }
+    tks_flight_give(self->flight, &made);
+    lua_settop(L, 1);
+    return go_on(L, self);
+}
+
+TKSP_LUA_OPEN int luaopen_tokenstore_blocking(lua_State *L);
+
+int luaopen_tokenstore_blocking(lua_State *L) {
+    static const luaL_Reg functions[] = {{"client", client},         {"close", client_close},
+                                         {"url", client_url},        {"run", run},
+                                         {"take_notes", take_notes}, {"run_asking", run_asking},
+                                         {"run_given", run_given},   {NULL, NULL}};
+    tks_error err = TKS_ERROR_INIT;
+    if (tks_secret_start(&err) != TKS_OK) {
+        return luaL_error(L, "tokenstore: %s", err.message);
+    }
+    lua_newtable(L);
+    tksp_lua_set_drivers(L, functions);
+    tksp_lua_set_gc(L, TKSP_UP_CLIENT, client_gc);
+    tksp_lua_set_gc(L, TKSP_UP_FLIGHT, flight_gc);
+    tksp_lua_open_session_events(L);
+    return 1;
+}

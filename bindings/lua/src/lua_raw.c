@@ -1,0 +1,182 @@
+/* lua_raw.c - execute and pipeline: any commands, as operations.
+ *
+ * Strings go over as they are, numbers as decimal text. The arguments of a pipeline stay in the
+ * caller's tables, so they are read only after all memory that Lua gives has been had. */
+#include <math.h>
+#include <stdio.h>
+
+#include "lua_args.h"
+#include "lua_convert.h"
+#include "lua_tokens.h"
+
+/* Arguments being collected: first with `argv` NULL, to check and count them, then filling in. */
+typedef struct collector {
+    tks_bytes *argv; /* data NULL, size > 0: a number, whose text is in `texts` */
+    size_t count;
+    size_t room;
+    tks_buf *texts;
+} collector;
+
+/* Raises unless the value on top can be an argument. `command` is 0 for execute. */
+static void check_argument(lua_State *L, size_t command, size_t position) {
+    char where[64] = "to 'execute'";
+    int type = lua_type(L, -1);
+    if (type == LUA_TSTRING || (type == LUA_TNUMBER && isfinite(lua_tonumber(L, -1)))) {
+        return;
+    }
+    if (command > 0) {
+        snprintf(where, sizeof where, "of command %zu of 'pipeline'", command);
+    }
+    tksp_lua_raise(L, "bad argument #%d %s (string or finite number expected, got %s)",
+                   (int)position, where, luaL_typename(L, -1));
+}
+
+/* Takes the value on top as the next argument and pops it. */
+static void collect(lua_State *L, collector *to, size_t command, size_t position) {
+    check_argument(L, command, position);
+    if (to->argv != NULL && to->count < to->room) {
+        tks_bytes *argument = &to->argv[to->count];
+        if (lua_type(L, -1) == LUA_TSTRING) {
+            argument->data = lua_tolstring(L, -1, &argument->size);
+        } else {
+            size_t before = to->texts->size;
+            tksp_lua_write_number(L, -1, to->texts, NULL); /* a failure stays in `texts` */
+            argument->data = NULL;
+            argument->size = to->texts->size - before;
+        }
+    }
+    to->count++;
+    lua_pop(L, 1);
+}
+
+/* The texts no longer move: lets the numbers point at theirs. */
+static void place_numbers(collector *from) {
+    size_t at = 0;
+    for (size_t i = 0; i < from->count; i++) {
+        if (from->argv[i].data == NULL) {
+            from->argv[i].data = from->texts->data + at;
+            at += from->argv[i].size;
+        }
+    }
+}
+
+static int finish(lua_State *L, tksp_lua_op *box, collector *from, size_t count,
+                  const size_t *argc) {
+    tks_error err = TKS_ERROR_INIT;
+    tks_status status = from->texts->status;
+    if (status == TKS_OK) {
+        place_numbers(from);
+        status = tks_raw_new(count, argc, from->argv, &box->op, &err);
+    }
+    return tksp_lua_op_finish(L, box, status, &err);
+}
+
+/* execute(argument, …) */
+static int execute(lua_State *L) {
+    int count = lua_gettop(L);
+    size_t argc = (size_t)count;
+    collector to = {NULL, 0, argc, NULL};
+    tksp_lua_op *box = NULL;
+    for (int i = 1; i <= count; i++) {
+        lua_pushvalue(L, i);
+        collect(L, &to, 0, (size_t)i);
+    }
+    to.count = 0;
+    to.argv = lua_newuserdata(L, argc * sizeof *to.argv + 1);
+    box = tksp_lua_op_new(L, TKSP_FORM_REPLY);
+    to.texts = &box->scratch;
+    for (int i = 1; i <= count; i++) {
+        lua_pushvalue(L, i);
+        collect(L, &to, 0, (size_t)i);
+    }
+    return finish(L, box, &to, 1, &argc);
+}
+
+/* Goes through the list of commands at index 1. `argc` NULL: only counts. Returns the commands. */
+static size_t walk(lua_State *L, collector *to, size_t *argc, size_t commands) {
+    for (size_t c = 1; c <= commands; c++) {
+        size_t before = to->count;
+        size_t arguments = 0;
+        tksp_lua_get_item(L, 1, c);
+        if (!lua_istable(L, -1)) {
+            tksp_lua_raise(L, "bad command %d of 'pipeline' (list of arguments expected, got %s)",
+                           (int)c, luaL_typename(L, -1));
+        }
+        arguments = lua_rawlen(L, -1);
+        for (size_t i = 1; i <= arguments; i++) {
+            tksp_lua_get_item(L, -1, i);
+            collect(L, to, c, i);
+        }
+        if (argc != NULL) {
+            argc[c - 1] = to->count - before;
+        }
+        lua_pop(L, 1);
+    }
+    return to->count;
+}
+
+/* pipeline(commands, { raise_errors = …, timeout = … }) */
+static int pipeline(lua_State *L) {
+    static const tksp_lua_param params[] = {
+        {"raise_errors", NULL, LUA_TBOOLEAN, false},
+        {"timeout", NULL, LUA_TNUMBER, false},
+    };
+    enum { OPTIONS = 2, RAISE_ERRORS, TIMEOUT };
+    tks_error err = TKS_ERROR_INIT;
+    collector to = {NULL, 0, 0, NULL};
+    tksp_lua_op *box = NULL;
+    size_t commands = 0;
+    size_t *argc = NULL;
+
+    if (!lua_istable(L, 1)) {
+        tksp_lua_raise(L, "bad argument #1 to 'pipeline' (list of commands expected, got %s)",
+                       luaL_typename(L, 1));
+    }
+    lua_settop(L, OPTIONS);
+    lua_settop(L, TIMEOUT);
+    if (!lua_isnil(L, OPTIONS)) {
+        tksp_lua_read_args(L, OPTIONS, "", false, params, 2, RAISE_ERRORS);
+    }
+    commands = lua_rawlen(L, 1);
+    to.room = walk(L, &to, NULL, commands);
+    argc = lua_newuserdata(L, commands * sizeof *argc + 1);
+    to.argv = lua_newuserdata(L, to.room * sizeof *to.argv + 1);
+    box = tksp_lua_op_new(L, lua_isnil(L, RAISE_ERRORS) || lua_toboolean(L, RAISE_ERRORS)
+                                 ? TKSP_FORM_REPLIES
+                                 : TKSP_FORM_REPLIES_AND_ERRORS);
+    if (tksp_lua_read_timeout(L, TIMEOUT, &box->timeout_ms, &err) != TKS_OK) {
+        return tksp_lua_op_finish(L, box, err.status, &err);
+    }
+    to.count = 0;
+    to.texts = &box->scratch;
+    if (walk(L, &to, argc, commands) != to.room) {
+        tksp_lua_raise(L, "the commands of 'pipeline' changed while they were read");
+    }
+    return finish(L, box, &to, commands, argc);
+}
+
+/* ping({ timeout = … }) */
+static int ping(lua_State *L) {
+    static const tksp_lua_param params[] = {{"timeout", NULL, LUA_TNUMBER, false}};
+    enum { OPTIONS = 1, TIMEOUT };
+    tks_error err = TKS_ERROR_INIT;
+    tksp_lua_op *box = NULL;
+    tks_status status = TKS_OK;
+    lua_settop(L, OPTIONS);
+    lua_settop(L, TIMEOUT);
+    tksp_lua_read_args(L, OPTIONS, "", false, params, 1, TIMEOUT);
+    box = tksp_lua_op_new(L, TKSP_FORM_REPLIES);
+    status = tksp_lua_read_timeout(L, TIMEOUT, &box->timeout_ms, &err);
+    if (status == TKS_OK) {
+        status = tks_ping_new(&box->op, &err);
+    }
+    return tksp_lua_op_finish(L, box, status, &err);
+}
+
+void tksp_lua_open_raw(lua_State *L) {
+    static const luaL_Reg functions[] = {{"execute", execute},
+                                         {"pipeline", pipeline},
+                                         {"ping", ping},
+                                         {NULL, NULL}};
+    tksp_lua_set_functions(L, functions);
+}

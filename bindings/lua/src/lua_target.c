@@ -1,0 +1,169 @@
+/* lua_target.c - see lua_target.h. */
+#include "lua_target.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "lua_convert.h"
+#include "tokenstore/greeting.h"
+#include "tokenstore/secret.h"
+
+/* ---- reading ---------------------------------------------------------------------------------- */
+
+static tks_status set_options(lua_State *L, tks_target *target, tks_buf *text, tks_error *err) {
+    tks_status status = TKS_OK;
+    lua_pushnil(L);
+    while (status == TKS_OK && lua_next(L, 2) != 0) {
+        tks_bytes value = {0};
+        if (lua_type(L, -1) == LUA_TNUMBER) {
+            tks_buf_reset(text);
+            status = tksp_lua_write_number(L, -1, text, NULL);
+            value = tks_buf_bytes(text);
+            if (status != TKS_OK) {
+                status = tks_fail(err, TKS_ERR_CONFIGURATION, "%s must be a finite number",
+                                  lua_tostring(L, -2));
+            }
+        } else {
+            value.data = lua_tolstring(L, -1, &value.size);
+        }
+        if (status == TKS_OK) {
+            status = tks_target_set(target, lua_tostring(L, -2), value, err);
+        }
+        lua_pop(L, 1);
+    }
+    return status;
+}
+
+tks_status tksp_lua_read_target(lua_State *L, tks_target **out, tks_error *err) {
+    size_t size = 0;
+    const char *url = luaL_checklstring(L, 1, &size);
+    tks_status status = TKS_OK;
+    tksp_lua_scratch *scratch = NULL;
+    luaL_checktype(L, 2, LUA_TTABLE);
+    scratch = tksp_lua_scratch_new(L);
+    status = tks_target_parse(tks_bytes_of(url, size), out, err);
+    if (status == TKS_OK) {
+        status = set_options(L, *out, &scratch->text, err);
+    }
+    tksp_lua_scratch_clear(scratch);
+    lua_pop(L, 1);
+    return status;
+}
+
+void tksp_lua_push_url(lua_State *L, const tks_target *target) {
+    tksp_lua_scratch *scratch = tksp_lua_scratch_new(L);
+    if (tks_target_describe(target, &scratch->text) != TKS_OK) {
+        luaL_error(L, "not enough memory");
+    }
+    lua_pushlstring(L, scratch->text.data, scratch->text.size);
+    tksp_lua_scratch_clear(scratch);
+    lua_remove(L, -2);
+}
+
+/* ---- for drivers written in Lua --------------------------------------------------------------- */
+
+static int target_gc(lua_State *L) {
+    tksp_lua_target *self = tksp_lua_check(L, 1, TKSP_UP_TARGET);
+    tks_target_free(self->target);
+    self->target = NULL;
+    return 0;
+}
+
+/* target(url, options, asks): where `asks` is true, each new connection wants run_give. */
+static int target(lua_State *L) {
+    tks_error err = TKS_ERROR_INIT;
+    tks_status status = TKS_OK;
+    tksp_lua_target *self = NULL;
+    lua_settop(L, 3);
+    self = lua_newuserdata(L, sizeof *self);
+    self->target = NULL;
+    tksp_lua_set_kind(L, TKSP_UP_TARGET);
+    status = tksp_lua_read_target(L, &self->target, &err);
+    if (status != TKS_OK) {
+        return tksp_lua_fail(L, status, &err);
+    }
+    self->target->asks = lua_toboolean(L, 3) != 0;
+    return 1;
+}
+
+static void set_text(lua_State *L, const char *name, const char *text) {
+    if (text != NULL) {
+        lua_pushstring(L, text);
+        lua_setfield(L, -2, name);
+    }
+}
+
+/* A name for connections to `target` which no other has: a digest, keyed by `salt`, of all that makes a
+ * connection what it is, its password too. */
+static void set_identity(lua_State *L, const tks_target *target, tks_bytes salt) {
+    const char *texts[] = {target->host,     target->path,        target->user,
+                           target->password, target->client_name, target->ca,
+                           target->cert,     target->key,         target->server_name};
+    enum { TEXTS = sizeof texts / sizeof texts[0] };
+    const int64_t numbers[] = {target->transport, target->tls, target->port, target->db,
+                               target->max_connection_age_ms};
+    tks_bytes fields[2 * TEXTS + 1];
+    char digest[TKS_DIGEST_TEXT_SIZE];
+    for (size_t i = 0; i < TEXTS; i++) {
+        bool given = texts[i] != NULL; /* "" and nothing are two things */
+        fields[2 * i] = given ? TKS_LITERAL("+") : TKS_LITERAL("-");
+        fields[2 * i + 1] = tks_bytes_of(texts[i], given ? strlen(texts[i]) : 0);
+    }
+    fields[2 * TEXTS] = tks_bytes_of((const char *)numbers, sizeof numbers);
+    tks_digest(salt, fields, sizeof fields / sizeof fields[0], digest);
+    lua_pushlstring(L, digest, sizeof digest);
+    lua_setfield(L, -2, "identity");
+}
+
+/* target_info(target, salt): { transport, tls, host, port, path, … } and a name for its connections. */
+static int target_info(lua_State *L) {
+    static const char *const transports[] = {"tcp", "unix", "embedded"};
+    const tksp_lua_target *self = tksp_lua_check(L, 1, TKSP_UP_TARGET);
+    const tks_target *of = self->target;
+    size_t size = 0;
+    const char *salt = luaL_checklstring(L, 2, &size);
+    luaL_argcheck(L, of != NULL, 1, "a whole target expected");
+    luaL_argcheck(L, size <= TKS_PEPPER_MAX, 2, "the salt is too long");
+    lua_createtable(L, 0, 20);
+    tksp_lua_push_url(L, of);
+    lua_setfield(L, -2, "url");
+    set_text(L, "transport", transports[of->transport]);
+    lua_pushboolean(L, of->tls);
+    lua_setfield(L, -2, "tls");
+    set_text(L, "host", of->host);
+    tksp_lua_push_integer(L, of->port);
+    lua_setfield(L, -2, "port");
+    set_text(L, "path", of->path);
+    set_text(L, "ca", of->ca);
+    set_text(L, "cert", of->cert);
+    set_text(L, "key", of->key);
+    set_text(L, "server_name", of->server_name);
+    set_text(L, "greeting_hint", tks_greeting_get_hint(of));
+    lua_pushnumber(L, (lua_Number)of->connect_timeout_ms / 1e3);
+    lua_setfield(L, -2, "connect_timeout");
+    lua_pushnumber(L, (lua_Number)of->timeout_ms / 1e3);
+    lua_setfield(L, -2, "timeout");
+    tksp_lua_push_integer(L, (int64_t)of->pool_size);
+    lua_setfield(L, -2, "pool_size");
+    set_identity(L, of, tks_bytes_of(salt, size));
+    return 1;
+}
+
+/* draw_age(target): for how many seconds a connection that is opened now may be used; math.huge: without
+ * end. */
+static int draw_age(lua_State *L) {
+    const tksp_lua_target *self = tksp_lua_check(L, 1, TKSP_UP_TARGET);
+    luaL_argcheck(L, self->target != NULL, 1, "a whole target expected");
+    int64_t ms = tks_target_draw_age(self->target);
+    lua_pushnumber(L, ms == INT64_MAX ? (lua_Number)HUGE_VAL : (lua_Number)ms / 1e3);
+    return 1;
+}
+
+void tksp_lua_open_target(lua_State *L) {
+    static const luaL_Reg functions[] = {{"target", target},
+                                         {"target_info", target_info},
+                                         {"draw_age", draw_age},
+                                         {NULL, NULL}};
+    tksp_lua_set_gc(L, TKSP_UP_TARGET, target_gc);
+    tksp_lua_set_functions(L, functions);
+}

@@ -1,0 +1,309 @@
+/* py_client.c - _core.Client: the blocking driver, run without the GIL.
+ *
+ * Lifecycle: a caller holds a reference while it runs, so the tks_client is freed after the last
+ *            user. close may come at any time, from any thread.
+ * Threads:   run and close let go of the GIL for the whole of their work. */
+#include "py_glue.h"
+
+#include <math.h>
+
+typedef struct client_object {
+    PyObject head;
+    tks_client *client;
+    PyObject *credentials; /* asked for each new connection; NULL: the target has them */
+    bool closed;
+} client_object;
+
+/* ---- signals -------------------------------------------------------------------------------- */
+
+bool tksp_py_check_signals(void *context) {
+    PyThreadState **thread = context;
+    PyEval_RestoreThread(*thread);
+    bool raised = PyErr_CheckSignals() != 0;
+    *thread = PyEval_SaveThread();
+    return raised;
+}
+
+/* ---- making --------------------------------------------------------------------------------- */
+
+static bool target_get(const tksp_py_state *state, PyObject *url, PyObject *options,
+                       tks_target **out) {
+    Py_ssize_t at = 0;
+    PyObject *name, *value;
+    tksp_py_text text;
+    tks_error err = TKS_ERROR_INIT;
+    if (!tksp_py_text_get(state, url, "url", false, &text)) return false;
+    tks_status status = tks_target_parse(text.bytes, out, &err);
+    tksp_py_text_clear(&text, 1);
+    while (status == TKS_OK && PyDict_Next(options, &at, &name, &value)) {
+        const char *utf8 = PyUnicode_AsUTF8AndSize(name, NULL);
+        if (utf8 == NULL || !tksp_py_text_get(state, value, utf8, false, &text)) return false;
+        status = tks_target_set(*out, utf8, text.bytes, &err);
+        tksp_py_text_clear(&text, 1);
+    }
+    if (status != TKS_OK) tksp_py_raise(state, status, &err);
+    return status == TKS_OK;
+}
+
+static PyObject *client_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    (void)kwargs;
+    tksp_py_state *state = PyType_GetModuleState(type);
+    PyObject *url, *options, *credentials = Py_None;
+    tks_target *target = NULL;
+    tks_error err = TKS_ERROR_INIT;
+    if (!PyArg_ParseTuple(args, "UO!|O:Client", &url, &PyDict_Type, &options, &credentials))
+        return NULL;
+    client_object *self = (client_object *)PyType_GenericAlloc(type, 0);
+    if (self == NULL || !target_get(state, url, options, &target)) {
+        tks_target_free(target);
+        Py_XDECREF(self);
+        return NULL;
+    }
+    if (credentials != Py_None && target->transport == TKS_EMBEDDED) {
+        PyErr_SetString(state->exceptions[TKS_ERR_CONFIGURATION],
+                        "credentials is not for embedded: such a server has no password");
+        tks_target_free(target);
+        Py_DECREF(self);
+        return NULL;
+    }
+    if (credentials != Py_None) {
+        target->asks = true;
+        tksp_py_set(&self->credentials, credentials);
+    }
+    PyThreadState *thread = PyEval_SaveThread();
+    tks_interrupt interrupt = {tksp_py_check_signals, &thread};
+    tks_status status = tks_client_new(target, &interrupt, &self->client, &err);
+    PyEval_RestoreThread(thread);
+    if (status == TKS_OK) return (PyObject *)self;
+    Py_DECREF(self);
+    return tksp_py_raise(state, status, &err);
+}
+
+tks_client *tksp_py_client_get(PyObject *object) {
+    return ((client_object *)object)->client;
+}
+
+/* ---- methods -------------------------------------------------------------------------------- */
+
+bool tksp_py_timeout(const tksp_py_state *state, PyObject *arg, int64_t *out_ms) {
+    double seconds;
+    *out_ms = 0;
+    if (arg == Py_None) return true;
+    if (!tksp_py_seconds(state, arg, "timeout", &seconds)) return false;
+    if (!(seconds > 0) || seconds > (double)(TKS_DURATION_MAX_MS / 1000)) {
+        PyErr_SetString(state->exceptions[TKS_ERR_DATA],
+                        "timeout must be more than 0 and at most 315360000 seconds");
+        return false;
+    }
+    *out_ms = (int64_t)ceil(seconds * 1000.0);
+    return true;
+}
+
+static bool is_text(PyObject *object) {
+    return PyUnicode_Check(object) || PyBytes_Check(object);
+}
+
+static bool has_zero(tks_bytes text) {
+    return text.size > 0 && memchr(text.data, '\0', text.size) != NULL;
+}
+
+bool tksp_py_credentials_get(const tksp_py_state *state, PyObject *pair, tks_credentials *out) {
+    PyObject *user = NULL, *password = NULL;
+    tksp_py_text texts[2] = {TKSP_PY_TEXT_INIT, TKSP_PY_TEXT_INIT};
+    if (PyTuple_Check(pair) && PyTuple_Size(pair) == 2) {
+        user = PyTuple_GetItem(pair, 0);
+        password = PyTuple_GetItem(pair, 1);
+    }
+    if (user == NULL || !(user == Py_None || is_text(user)) || !is_text(password)) {
+        PyErr_SetString(PyExc_TypeError,
+                        "credentials must return a tuple (user, password), each str or bytes; "
+                        "None as the user is the default user");
+        return false;
+    }
+    bool good = (user == Py_None || tksp_py_text_get(state, user, "user", false, &texts[0])) &&
+                tksp_py_text_get(state, password, "password", false, &texts[1]);
+    if (good && (has_zero(texts[0].bytes) || has_zero(texts[1].bytes))) {
+        PyErr_SetString(state->exceptions[TKS_ERR_CONFIGURATION],
+                        "credentials returned a user or a password that holds a zero byte");
+        good = false;
+    }
+    if (good && tks_credentials_init(out, texts[0].bytes, texts[1].bytes) != TKS_OK) {
+        PyErr_NoMemory();
+        good = false;
+    }
+    tksp_py_text_clear(texts, 2);
+    return good;
+}
+
+static bool ask(client_object *self, const tksp_py_state *state, tks_flight *flight) {
+    PyObject *credentials = self->credentials;
+    Py_INCREF(credentials);
+    PyObject *pair = PyObject_CallFunctionObjArgs(credentials, NULL);
+    Py_DECREF(credentials);
+    tks_credentials made;
+    bool good = pair != NULL && tksp_py_credentials_get(state, pair, &made);
+    Py_XDECREF(pair);
+    if (good) tks_flight_give(flight, &made);
+    return good;
+}
+
+/* Runs `op` on a client that asks for credentials. False with an exception, of the callable's too. */
+static bool run_asking(client_object *self, const tksp_py_state *state, tks_op *op,
+                       int64_t timeout_ms) {
+    tks_flight *flight = NULL;
+    tks_error err = TKS_ERROR_INIT;
+    bool asks = false, good = true;
+    PyThreadState *thread = PyEval_SaveThread();
+    tks_interrupt interrupt = {tksp_py_check_signals, &thread};
+    tks_status status = tks_client_begin(self->client, op, timeout_ms, &interrupt, &flight, &err);
+    if (status == TKS_OK) status = tks_flight_proceed(flight, &asks, &err);
+    while (good && asks) {
+        PyEval_RestoreThread(thread);
+        good = ask(self, state, flight);
+        thread = PyEval_SaveThread();
+        asks = false;
+        if (good) status = tks_flight_proceed(flight, &asks, &err);
+    }
+    tks_flight_free(flight);
+    PyEval_RestoreThread(thread);
+    if (good && status != TKS_OK) tksp_py_raise(state, status, &err);
+    return good && status == TKS_OK;
+}
+
+static bool run_plain(client_object *self, const tksp_py_state *state, tks_op *op,
+                      int64_t timeout_ms) {
+    tks_error err = TKS_ERROR_INIT;
+    PyThreadState *thread = PyEval_SaveThread();
+    tks_interrupt interrupt = {tksp_py_check_signals, &thread};
+    tks_status status = tks_client_run(self->client, op, timeout_ms, &interrupt, &err);
+    PyEval_RestoreThread(thread);
+    if (status != TKS_OK) tksp_py_raise(state, status, &err);
+    return status == TKS_OK;
+}
+
+/* run(op, timeout=None) -> its result */
+static PyObject *client_run(PyObject *object, PyObject *const *args, Py_ssize_t count) {
+    client_object *self = (client_object *)object;
+    const tksp_py_state *state = tksp_py_state_of(object);
+    int64_t timeout_ms = 0;
+    if (count != 1 && !tksp_py_arity("run", count, 2)) return NULL;
+    if (count == 2 && !tksp_py_timeout(state, args[1], &timeout_ms)) return NULL;
+    tks_op *op = tksp_py_op_begin(state, args[0]);
+    if (op == NULL) return NULL;
+    bool good = self->credentials == NULL ? run_plain(self, state, op, timeout_ms)
+                                          : run_asking(self, state, op, timeout_ms);
+    tksp_py_notes_log(self->client, op);
+    return good ? tksp_py_op_result(state, args[0]) : NULL;
+}
+
+static PyObject *client_close(PyObject *object, PyObject *unused) {
+    (void)unused;
+    client_object *self = (client_object *)object;
+    self->closed = true;
+    Py_BEGIN_ALLOW_THREADS tks_client_close(self->client);
+    Py_END_ALLOW_THREADS Py_RETURN_NONE;
+}
+
+/* describe() -> the URL without user, password and options */
+static PyObject *client_describe(PyObject *object, PyObject *unused) {
+    (void)unused;
+    tks_buf text;
+    tks_buf_init(&text, 64 * 1024);
+    tks_status status =
+        tks_target_describe(tks_client_get_target(((client_object *)object)->client), &text);
+    PyObject *result = status == TKS_OK ? tksp_py_str(tks_buf_bytes(&text)) : PyErr_NoMemory();
+    tks_buf_clear(&text);
+    return result;
+}
+
+/* target() -> a dict of what an asyncio driver needs to know; no user, no password */
+static PyObject *client_target(PyObject *object, PyObject *unused) {
+    (void)unused;
+    const tks_target *t = tks_client_get_target(((client_object *)object)->client);
+    return Py_BuildValue("{s:z,s:i,s:z,s:O,s:z,s:z,s:z,s:z,s:d,s:d,s:s}", "host", t->host, "port",
+                         (int)t->port, "path", t->transport == TKS_UNIX ? t->path : NULL, "tls",
+                         t->tls ? Py_True : Py_False, "ca", t->ca, "cert", t->cert, "key", t->key,
+                         "server_name", t->server_name, "timeout", (double)t->timeout_ms / 1e3,
+                         "connect_timeout", (double)t->connect_timeout_ms / 1e3, "greeting_hint",
+                         tks_greeting_get_hint(t));
+}
+
+/* draw_age() -> for how many seconds a connection that is opened now may be used; inf: without end */
+static PyObject *client_draw_age(PyObject *object, PyObject *unused) {
+    (void)unused;
+    int64_t ms = tks_target_draw_age(tks_client_get_target(((client_object *)object)->client));
+    return PyFloat_FromDouble(ms == INT64_MAX ? (double)INFINITY : (double)ms / 1e3);
+}
+
+static PyObject *client_closed(PyObject *object, void *unused) {
+    (void)unused;
+    return PyBool_FromLong(((client_object *)object)->closed);
+}
+
+/* The function that is asked for user and password; None */
+static PyObject *client_credentials(PyObject *object, void *unused) {
+    (void)unused;
+    PyObject *credentials = ((client_object *)object)->credentials;
+    if (credentials == NULL) Py_RETURN_NONE;
+    Py_INCREF(credentials);
+    return credentials;
+}
+
+static void client_dealloc(PyObject *object) {
+    client_object *self = (client_object *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    PyObject_GC_UnTrack(object);
+    if (self->client != NULL) {
+        Py_BEGIN_ALLOW_THREADS /* an embedded server takes a moment to end */
+            tks_client_free(self->client);
+        Py_END_ALLOW_THREADS
+    }
+    Py_CLEAR(self->credentials);
+    PyObject_GC_Del(object);
+    Py_DECREF(type);
+}
+
+static int client_traverse(PyObject *self, visitproc visit, void *arg) {
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(((client_object *)self)->credentials);
+    return 0;
+}
+
+static int client_clear(PyObject *self) {
+    tksp_py_set(&((client_object *)self)->credentials, NULL);
+    return 0;
+}
+
+static PyMethodDef client_methods[] = {
+    TKSP_PY_FAST("run", client_run),
+    {"close", client_close, METH_NOARGS, NULL},
+    {"describe", client_describe, METH_NOARGS, NULL},
+    {"target", client_target, METH_NOARGS, NULL},
+    {"draw_age", client_draw_age, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef client_getset[] = {
+    {"closed", client_closed, NULL, NULL, NULL},
+    {"credentials", client_credentials, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot client_slots[] = {
+    {Py_tp_doc,
+     (void *)"Client(url, options, credentials=None): a pool of connections that runs operations."},
+    {Py_tp_new, (void *)client_new},
+    {Py_tp_methods, client_methods},
+    {Py_tp_getset, client_getset},
+    {Py_tp_traverse, (void *)client_traverse},
+    {Py_tp_clear, (void *)client_clear},
+    {Py_tp_dealloc, (void *)client_dealloc},
+    {0, NULL},
+};
+
+PyType_Spec tksp_py_client_spec = {
+    .name = "tokenstore._core.Client",
+    .basicsize = sizeof(client_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = client_slots,
+};

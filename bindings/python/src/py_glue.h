@@ -1,0 +1,306 @@
+/* py_glue.h - what the files of the extension tokenstore._core share.
+ *
+ * Purpose:   the CPython side of the house parses arguments, calls the core and converts results; it
+ *            decides nothing. Classes, signatures and docs stand in Python (../tokenstore).
+ * Lifecycle: all state hangs on the module object, one for each interpreter; nothing is static.
+ * Threads:   everything here needs the GIL; only tksp_py_client_run and close let go of it.
+ * API:       CPython 3.9 and later, or the limited API of 3.10 with TOKENSTORE_ABI3=1 (setup.py). */
+#ifndef TKSP_PY_GLUE_H
+#define TKSP_PY_GLUE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdbool.h>
+
+#include "tokenstore/client.h"
+#include "tokenstore/greeting.h"
+#include "tokenstore/jwt.h"
+#include "tokenstore/op.h"
+#include "tokenstore/tokens.h"
+
+/* An entry of a method table: a function of (self, args, count). The cast by way of void is what Python's own code
+ * has: the table knows one type of function for all. */
+#define TKSP_PY_FAST(name, function)                                                               \
+    { name, (PyCFunction)(void (*)(void))(function), METH_FASTCALL, NULL }
+
+/* Names of methods that are called from C. */
+typedef enum tksp_py_name {
+    TKSP_PY_CALL_SOON, /* of an event loop */
+    TKSP_PY_RUN,       /* of a context */
+    TKSP_PY_HERE,      /* of the Driver in tokenstore/asyncio */
+    TKSP_PY_ADMIT,     /* of the Pool there, as the following */
+    TKSP_PY_PROCEED,
+    TKSP_PY_SET_ALARM,
+    TKSP_PY_LEFT,
+    TKSP_PY_DUE, /* of the Connection there */
+    TKSP_PY_NAME_COUNT
+} tksp_py_name;
+
+/* The types of the extension. X is defined in X.c, as a PyType_Spec tksp_py_X_spec, and stands in the state as
+ * X_type (key and keyset: py_jwt_key.c). */
+#define TKSP_PY_TYPES(X)                                                                           \
+    X(record)                                                                                      \
+    X(op)                                                                                          \
+    X(client)                                                                                      \
+    X(tokens)                                                                                      \
+    X(node_tokens)                                                                                 \
+    X(jwt_sessions)                                                                                \
+    X(key)                                                                                         \
+    X(keyset)                                                                                      \
+    X(remote_keys)                                                                                 \
+    X(spike)                                                                                       \
+    X(session_events)                                                                              \
+    X(call)                                                                                        \
+    X(connection)                                                                                  \
+    X(pool)                                                                                        \
+    X(driver)
+
+#define TKSP_PY_DECLARE_SPEC(name) extern PyType_Spec tksp_py_##name##_spec;
+TKSP_PY_TYPES(TKSP_PY_DECLARE_SPEC)
+
+typedef struct tksp_py_state {
+#define TKSP_PY_TYPE_FIELD(name) PyTypeObject *name##_type;
+    TKSP_PY_TYPES(TKSP_PY_TYPE_FIELD)
+    PyObject *exceptions[TKS_STATUS_COUNT]; /* by status; NULL for TKS_OK */
+    PyObject *unset;                        /* tokenstore.UNSET */
+    PyObject *timedelta;                    /* datetime.timedelta */
+    PyObject *cancelled;                    /* asyncio.CancelledError; NULL: not imported yet */
+    PyObject *running_loop;                 /* asyncio.get_running_loop, as that */
+    PyObject *names[TKSP_PY_NAME_COUNT];    /* str */
+    PyObject **member_names;                /* py_member_names.c */
+} tksp_py_state;
+
+/* The state of the module that made `self`'s type: for objects of our final types only. */
+static inline tksp_py_state *tksp_py_state_of(PyObject *self) {
+    return PyType_GetModuleState(Py_TYPE(self));
+}
+
+/* Puts a reference to `value` in place of what `*at` held. */
+static inline void tksp_py_set(PyObject **at, PyObject *value) {
+    PyObject *old = *at;
+    Py_XINCREF(value);
+    *at = value;
+    Py_XDECREF(old);
+}
+
+/* Each fills its part of the state. 0, or -1 with an exception. */
+int tksp_py_errors_init(tksp_py_state *state);
+int tksp_py_convert_init(tksp_py_state *state);
+int tksp_py_member_names_init(tksp_py_state *state);
+int tksp_py_driver_init(PyObject *module, tksp_py_state *state);
+
+/* ---- py_client.c ------------------------------------------------------------------------------- */
+
+/* (user, password), as the function credentials= returned it; out: the caller's to clear. False with an exception,
+ * which holds neither. */
+bool tksp_py_credentials_get(const tksp_py_state *state, PyObject *pair, tks_credentials *out);
+
+/* ---- py_errors.c ------------------------------------------------------------------------------- */
+
+/* Raises the exception of `status` with the message of `err`, or with the general text where there
+ * is none. What a signal handler raised stays. Returns NULL. */
+PyObject *tksp_py_raise(const tksp_py_state *state, tks_status status, const tks_error *err);
+
+/* ---- py_convert.c ------------------------------------------------------------------------------ */
+
+/* module.name: a new reference. */
+PyObject *tksp_py_import_from(const char *module, const char *name);
+
+/* Bytes of an argument, borrowed from it, or from `owner` where they had to be made. */
+typedef struct tksp_py_text {
+    tks_bytes bytes;
+    PyObject *owner;
+    PyObject *str; /* the argument itself where tksp_py_str(bytes) would equal it; borrowed */
+} tksp_py_text;
+
+#define TKSP_PY_TEXT_INIT                                                                          \
+    { {NULL, 0}, NULL, NULL }
+
+/* str as UTF-8 with surrogateescape, bytes as they are. TypeError for anything else; a str with
+ * other surrogates has no bytes: DataError, or with `presented` the empty text, that no token is. */
+bool tksp_py_text_get(const tksp_py_state *state, PyObject *arg, const char *name, bool presented,
+                      tksp_py_text *out);
+
+/* What a client presented, a token or a key: None too, and it is a token that nobody has, the empty text. */
+bool tksp_py_presented_get(const tksp_py_state *state, PyObject *arg, const char *name,
+                           tksp_py_text *out);
+
+/* A name that is stored - an app, a type, an owner, a user's id: an int (but no bool) and a uuid.UUID too,
+ * by their text. */
+bool tksp_py_name_get(const tksp_py_state *state, PyObject *arg, const char *name,
+                      tksp_py_text *out);
+
+typedef bool tksp_py_text_getter(const tksp_py_state *state, PyObject *arg, const char *name,
+                                 tksp_py_text *out);
+
+/* An id that something is looked up by: what either of these takes. */
+bool tksp_py_id_get(const tksp_py_state *state, PyObject *arg, const char *name, tksp_py_text *out);
+
+void tksp_py_text_clear(tksp_py_text *texts, size_t count);
+
+/* Seconds of an int, a float or a timedelta. TypeError for anything else. */
+bool tksp_py_seconds(const tksp_py_state *state, PyObject *arg, const char *name, double *out);
+
+/* A duration in milliseconds; None is 0. TypeError, DataError. */
+bool tksp_py_duration(const tksp_py_state *state, PyObject *arg, const char *name, int64_t *out_ms);
+
+/* Raises TypeError unless `count` arguments came. The callers are our own Python classes. */
+bool tksp_py_arity(const char *function, Py_ssize_t count, Py_ssize_t wanted);
+
+/* str with surrogateescape: the way back of tksp_py_text_get. */
+PyObject *tksp_py_str(tks_bytes bytes);
+
+/* Appends `data`, a dict (None: {}), as canonical JSON. With `patch`, top-level members that are
+ * UNSET are left out. TypeError, DataError, MemoryError. */
+bool tksp_py_data(const tksp_py_state *state, PyObject *data, size_t max_size, bool patch,
+                  tks_buf *out);
+
+/* Appends `object`, a dict, as canonical JSON; `name` is what messages call it. TypeError, DataError,
+ * MemoryError. */
+bool tksp_py_object(const tksp_py_state *state, PyObject *object, const char *name, size_t max_size,
+                    tks_buf *out);
+
+/* New objects, or NULL with an exception. */
+PyObject *tksp_py_from_json(const tksp_py_state *state, const tks_json *node);
+PyObject *tksp_py_from_reply(const tksp_py_state *state, const tks_reply *reply);
+
+/* The str of a JSON string; half of a surrogate pair in it stays one. */
+PyObject *tksp_py_json_text(tks_bytes text);
+
+/* quoted_word(message) -> tks_resp_quoted_word: a function of the module */
+PyObject *tksp_py_quoted_word(PyObject *module, PyObject *message);
+
+/* ---- py_member_names.c ------------------------------------------------------------------------- */
+
+/* The name of a JSON member as a str: a new reference, most often to one that was kept. `name` is UTF-8. */
+PyObject *tksp_py_member_name(const tksp_py_state *state, tks_bytes name);
+void tksp_py_member_names_clear(tksp_py_state *state);
+
+/* ---- py_options.c ------------------------------------------------------------------------------ */
+
+/* A text that must not be empty: the core reads the empty one as "not given". `text` is cleared by the
+ * caller, on failure too. TypeError, ConfigurationError. */
+bool tksp_py_text_option(const tksp_py_state *state, PyObject *arg, const char *name,
+                         tksp_py_text *text, tks_bytes *out);
+
+/* A whole number from 1; the core knows the upper limit. TypeError, ConfigurationError. */
+bool tksp_py_size_option(const tksp_py_state *state, PyObject *arg, const char *name, size_t *out);
+
+/* `in`: prefix, token_size, token_encoding, pepper, max_age, touch_interval, max_per_owner,
+ * max_data_size; None where one may be left out. `texts`: two, cleared by the caller, on failure
+ * too; what is borrowed from them. TypeError, ConfigurationError. */
+bool tksp_py_options_get(const tksp_py_state *state, PyObject *const *in, tksp_py_text *texts,
+                         tks_tokens_options *out);
+
+/* ---- py_record.c ------------------------------------------------------------------------------- */
+
+/* What the tokens in a result become, and what they have in common; borrowed. */
+typedef struct tksp_py_shape {
+    /* Of tokens, a subclass of Record. Of JSON values, what is called with each; NULL: they stay as
+     * they are. */
+    PyTypeObject *value_type;
+    PyObject *app, *type; /* str, shared by all values; NULL: each token says its own */
+} tksp_py_shape;
+
+/* A value with the fields of `token`; None when it was not found. */
+PyObject *tksp_py_record_new(const tksp_py_state *state, const tksp_py_shape *shape,
+                             const tks_token *token);
+
+/* ---- py_op.c ----------------------------------------------------------------------------------- */
+
+/* The object for `op`, which it takes over, on failure too. `shape` is copied, with references. */
+PyObject *tksp_py_op_new(const tksp_py_state *state, tks_op *op, const tksp_py_shape *shape);
+
+/* The operation of `self` for its one run; NULL with an exception when it is no Op or was used. */
+tks_op *tksp_py_op_begin(const tksp_py_state *state, PyObject *self);
+
+/* The result of a finished operation as Python knows it. */
+PyObject *tksp_py_op_result(const tksp_py_state *state, PyObject *self);
+
+/* commands(((arg, …), …)) -> Op */
+PyObject *tksp_py_commands(PyObject *module, PyObject *commands);
+PyObject *tksp_py_ping(PyObject *module, PyObject *unused);
+
+/* ---- py_client.c ------------------------------------------------------------------------------- */
+
+/* tks_interrupt.check; its context is the PyThreadState * that PyEval_SaveThread gave, by address.
+ * Takes the GIL back, runs what Python has to run on a signal, and lets go again. */
+bool tksp_py_check_signals(void *context);
+
+/* The timeout of one call in milliseconds: None is 0, the target's own; anything else is rounded up.
+ * TypeError, DataError. */
+bool tksp_py_timeout(const tksp_py_state *state, PyObject *arg, int64_t *out_ms);
+
+/* The client of a _core.Client; borrowed. */
+tks_client *tksp_py_client_get(PyObject *object);
+
+/* ---- py_notes.c -------------------------------------------------------------------------------- */
+
+/* Logs what the operation noted, which most often is nothing. An exception that is on its way stays; one that
+ * logging raises is written to stderr. May run anything. */
+void tksp_py_notes_log(tks_client *client, tks_op *op);
+
+/* ---- py_spike_creator.c: a function of the module ------------------------------------------------ */
+
+/* creator_options(dict) -> dict: what tokenstore/spike_creator.h makes of it */
+PyObject *tksp_py_creator_options(PyObject *module, PyObject *options);
+
+/* ---- py_session_events.c: functions of the module ------------------------------------------------ */
+
+/* session_channels(db) -> [str, …], to subscribe to */
+PyObject *tksp_py_session_channels(PyObject *module, PyObject *db);
+
+/* session_event(channel, key, db) -> (kind, id, rjwt), or None where it is of no session */
+PyObject *tksp_py_session_event(PyObject *module, PyObject *args);
+
+/* session_notify() -> Op: tks_session_notify_new */
+PyObject *tksp_py_session_notify(PyObject *module, PyObject *unused);
+
+/* ---- py_tokens.c and py_move.c ---------------------------------------------------------------------- */
+
+/* The store's options of a _core.Tokens; borrowed. */
+const tks_tokens *tksp_py_tokens_get(PyObject *object);
+
+/* move(tokens, [(key, value, app, type, owner, token, random), …]) -> (Op, [None or why it cannot be
+ * moved, …]); the Op gives a tks_moved for each None */
+PyObject *tksp_py_move(PyObject *module, PyObject *const *args, Py_ssize_t count);
+
+/* ---- py_jwt_key.c ------------------------------------------------------------------------------- */
+
+/* The key of a Key, borrowed; NULL with TypeError for anything else. */
+tks_key *tksp_py_key_get(const tksp_py_state *state, PyObject *object);
+
+/* The set of a KeySet, borrowed; NULL for anything else. */
+const tks_keyset *tksp_py_keyset_get(const tksp_py_state *state, PyObject *object);
+
+/* Adds the algorithm that `name`, a str, names. TypeError, ConfigurationError. */
+bool tksp_py_algorithm_add(const tksp_py_state *state, PyObject *name, uint32_t *set);
+
+/* ---- py_jwt.c, py_jwt_key.c: functions of the module; jwt.py says what they take ------------------------------- */
+
+PyObject *tksp_py_key_load(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *tksp_py_keyset_load(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *tksp_py_keyset_keys(PyObject *module, PyObject *const *args, Py_ssize_t count);
+/* The keys of a set as a list of `cls`, a class below Key. */
+PyObject *tksp_py_key_list(const tksp_py_state *state, PyObject *cls, const tks_keyset *set);
+PyObject *tksp_py_key_to_jwk(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *tksp_py_key_thumbprint(PyObject *module, PyObject *object);
+PyObject *tksp_py_jwt_header(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *tksp_py_jwt_decode(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *tksp_py_jwt_encode(PyObject *module, PyObject *const *args, Py_ssize_t count);
+
+/* ---- py_remote_keys.c --------------------------------------------------------------------------- */
+
+/* May decode wait for this set's keys? False with a TypeError. */
+bool tksp_py_remote_keys_may_wait(PyObject *object);
+
+/* As tks_remote_keys_get, of a RemoteKeySet; false with an exception. *out may be NULL where that gives NULL. */
+bool tksp_py_remote_keys_get(const tksp_py_state *state, PyObject *object, uint64_t seen,
+                             bool *pending, tks_keyset **out, uint64_t *version);
+void tksp_py_remote_keys_helped(PyObject *object);
+
+PyObject *tksp_py_remote_keys_open(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *tksp_py_remote_keys_list(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *tksp_py_remote_keys_close(PyObject *module, PyObject *object);
+
+#endif

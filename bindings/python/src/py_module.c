@@ -1,0 +1,109 @@
+/* py_module.c - tokenstore._core: multi-phase initialisation and the module's state. */
+#include "py_driver.h"
+#include "tokenstore/version.h"
+
+static int add_type(PyObject *module, PyTypeObject **type, PyType_Spec *spec) {
+    *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+    return *type == NULL ? -1 : PyModule_AddType(module, *type);
+}
+
+static int module_exec(PyObject *module) {
+    tksp_py_state *state = PyModule_GetState(module);
+    tks_error err = TKS_ERROR_INIT;
+    if (tksp_py_errors_init(state) < 0 || tksp_py_convert_init(state) < 0 ||
+        tksp_py_member_names_init(state) < 0 || tksp_py_driver_init(module, state) < 0)
+        return -1;
+#define ADD(name)                                                                                  \
+    if (add_type(module, &state->name##_type, &tksp_py_##name##_spec) < 0) return -1;
+    TKSP_PY_TYPES(ADD)
+#undef ADD
+    if (PyModule_AddStringConstant(module, "__version__", tks_version()) < 0) return -1;
+    tks_status status = tks_secret_start(&err);
+    if (status != TKS_OK) {
+        tksp_py_raise(state, status, &err);
+        return -1;
+    }
+    return 0;
+}
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg) {
+    tksp_py_state *state = PyModule_GetState(module);
+#define VISIT(name) Py_VISIT(state->name##_type);
+    TKSP_PY_TYPES(VISIT)
+#undef VISIT
+    for (size_t i = 0; i < TKS_STATUS_COUNT; i++) Py_VISIT(state->exceptions[i]);
+    Py_VISIT(state->unset);
+    Py_VISIT(state->timedelta);
+    Py_VISIT(state->cancelled);
+    Py_VISIT(state->running_loop);
+    for (size_t i = 0; i < TKSP_PY_NAME_COUNT; i++) Py_VISIT(state->names[i]);
+    return 0;
+}
+
+static int module_clear(PyObject *module) {
+    tksp_py_state *state = PyModule_GetState(module);
+#define CLEAR(name) Py_CLEAR(state->name##_type);
+    TKSP_PY_TYPES(CLEAR)
+#undef CLEAR
+    for (size_t i = 0; i < TKS_STATUS_COUNT; i++) Py_CLEAR(state->exceptions[i]);
+    Py_CLEAR(state->unset);
+    Py_CLEAR(state->timedelta);
+    Py_CLEAR(state->cancelled);
+    Py_CLEAR(state->running_loop);
+    for (size_t i = 0; i < TKSP_PY_NAME_COUNT; i++) Py_CLEAR(state->names[i]);
+    tksp_py_member_names_clear(state);
+    return 0;
+}
+
+static void module_free(void *module) {
+    module_clear(module);
+}
+
+static PyMethodDef module_methods[] = {
+    {"commands", tksp_py_commands, METH_O, NULL},
+    {"ping", tksp_py_ping, METH_NOARGS, NULL},
+    {"quoted_word", tksp_py_quoted_word, METH_O, NULL},
+    {"wake", tksp_py_wake, METH_O, NULL},
+    {"creator_options", tksp_py_creator_options, METH_O, NULL},
+    TKSP_PY_FAST("move", tksp_py_move),
+    TKSP_PY_FAST("key_load", tksp_py_key_load),
+    TKSP_PY_FAST("keyset_load", tksp_py_keyset_load),
+    TKSP_PY_FAST("keyset_keys", tksp_py_keyset_keys),
+    TKSP_PY_FAST("key_to_jwk", tksp_py_key_to_jwk),
+    {"remote_keys_open", (PyCFunction)(void (*)(void))tksp_py_remote_keys_open,
+     METH_VARARGS | METH_KEYWORDS, NULL},
+    TKSP_PY_FAST("remote_keys_list", tksp_py_remote_keys_list),
+    {"remote_keys_close", tksp_py_remote_keys_close, METH_O, NULL},
+    {"key_thumbprint", tksp_py_key_thumbprint, METH_O, NULL},
+    TKSP_PY_FAST("jwt_header", tksp_py_jwt_header),
+    TKSP_PY_FAST("jwt_decode", tksp_py_jwt_decode),
+    TKSP_PY_FAST("jwt_encode", tksp_py_jwt_encode),
+    {"session_channels", tksp_py_session_channels, METH_O, NULL},
+    {"session_event", tksp_py_session_event, METH_VARARGS, NULL},
+    {"session_notify", tksp_py_session_notify, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, (void *)module_exec},
+#ifdef Py_MOD_PER_INTERPRETER_GIL_SUPPORTED
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "tokenstore._core",
+    .m_doc = "The C core of tokenstore. Private: use the classes of the package.",
+    .m_size = sizeof(tksp_py_state),
+    .m_methods = module_methods,
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC PyInit__core(void) {
+    return PyModuleDef_Init(&module_def);
+}

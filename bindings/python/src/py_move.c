@@ -1,0 +1,77 @@
+/* py_move.c - _core.move: the operation that takes other programs' keys over.
+ *
+ * Lifecycle: one call makes the whole operation; everything given is copied by the core.
+ * Threads:   any, with the GIL. */
+#include "py_glue.h"
+#include "tokenstore/move.h"
+
+enum { FIELDS = 6 }; /* key, value, app, type, owner, token; and behind them: random */
+
+/* Adds one tuple of `bytes` to `op`: None, or why this store cannot hold it. NULL: an exception. */
+static PyObject *add(const tksp_py_state *state, tks_op *op, const tks_tokens *tokens,
+                     PyObject *item) {
+    static const char *const names[FIELDS] = {"key", "value", "app", "type", "owner", "token"};
+    tksp_py_text texts[FIELDS] = {TKSP_PY_TEXT_INIT};
+    tks_error err = TKS_ERROR_INIT;
+    PyObject *result = NULL;
+    if (!PyTuple_Check(item) || PyTuple_Size(item) != FIELDS + 1) {
+        PyErr_SetString(PyExc_TypeError, "an item must be a tuple of seven");
+        return NULL;
+    }
+    for (int i = 0; i < FIELDS; i++) {
+        if (!tksp_py_text_get(state, PyTuple_GetItem(item, i), names[i], false, &texts[i]))
+            goto cleanup;
+    }
+    const tks_foreign key = {.key = texts[0].bytes,
+                             .value = texts[1].bytes,
+                             .app = texts[2].bytes,
+                             .type = texts[3].bytes,
+                             .owner = texts[4].bytes,
+                             .token = texts[5].bytes,
+                             .random = PyTuple_GetItem(item, FIELDS) == Py_True};
+    tks_status status = tks_move_add(op, tokens, &key, &err);
+    if (status == TKS_OK)
+        Py_INCREF(result = Py_None);
+    else if (status == TKS_ERR_DATA)
+        result = PyUnicode_FromString(err.message);
+    else
+        tksp_py_raise(state, status, &err);
+cleanup:
+    tksp_py_text_clear(texts, FIELDS);
+    return result;
+}
+
+PyObject *tksp_py_move(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    const tksp_py_state *state = PyModule_GetState(module);
+    const tksp_py_shape shape = {NULL, NULL, NULL};
+    tks_error err = TKS_ERROR_INIT;
+    tks_op *op = NULL;
+    if (!tksp_py_arity("move", count, 2)) return NULL;
+    if (!Py_IS_TYPE(args[0], state->tokens_type) || !PyList_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "move takes a Tokens and a list");
+        return NULL;
+    }
+    const tks_tokens *tokens = tksp_py_tokens_get(args[0]);
+    Py_ssize_t size = PyList_Size(args[1]);
+    PyObject *problems = PyList_New(size);
+    if (problems == NULL) return NULL;
+    tks_status status = tks_move_new(tokens, (size_t)size, &op, &err);
+    if (status != TKS_OK) {
+        Py_DECREF(problems);
+        return tksp_py_raise(state, status, &err);
+    }
+    for (Py_ssize_t i = 0; i < size; i++) {
+        PyObject *problem = add(state, op, tokens, PyList_GetItem(args[1], i));
+        if (problem == NULL) {
+            Py_DECREF(problems);
+            tks_op_free(op);
+            return NULL;
+        }
+        PyList_SetItem(problems, i, problem);
+    }
+    PyObject *object = tksp_py_op_new(state, op, &shape);
+    PyObject *result = object == NULL ? NULL : PyTuple_Pack(2, object, problems);
+    Py_XDECREF(object);
+    Py_DECREF(problems);
+    return result;
+}

@@ -1,0 +1,323 @@
+/* py_op.c - _core.Op: an operation waiting to be run, and the raw commands.
+ *
+ * Lifecycle: made by the functions of py_tokens.c and by commands(); run once by a driver; its result
+ *            is converted right after; frees the tks_op with itself.
+ * Threads:   one run, by one thread: tksp_py_op_begin hands the tks_op out once. */
+#include "py_glue.h"
+
+typedef struct op_object {
+    PyObject head;
+    tks_op *op;
+    bool used;
+    tksp_py_shape shape; /* owned */
+} op_object;
+
+PyObject *tksp_py_op_new(const tksp_py_state *state, tks_op *op, const tksp_py_shape *shape) {
+    op_object *self = (op_object *)PyType_GenericAlloc(state->op_type, 0);
+    if (self == NULL) {
+        tks_op_free(op);
+        return NULL;
+    }
+    Py_XINCREF(shape->value_type);
+    Py_XINCREF(shape->app);
+    Py_XINCREF(shape->type);
+    self->op = op;
+    self->shape = *shape;
+    return (PyObject *)self;
+}
+
+tks_op *tksp_py_op_begin(const tksp_py_state *state, PyObject *self) {
+    op_object *object = (op_object *)self;
+    if (!Py_IS_TYPE(self, state->op_type)) {
+        PyErr_Format(PyExc_TypeError, "an Op is needed, not %R", (PyObject *)Py_TYPE(self));
+        return NULL;
+    }
+    if (object->op == NULL || object->used) {
+        PyErr_SetString(PyExc_RuntimeError, "an operation runs once");
+        return NULL;
+    }
+    object->used = true;
+    return object->op;
+}
+
+static PyObject *result_tokens(const tksp_py_state *state, const op_object *self,
+                               const tks_result *result) {
+    PyObject *list = PyList_New((Py_ssize_t)result->size);
+    for (size_t i = 0; list != NULL && i < result->size; i++) {
+        PyObject *item = tksp_py_record_new(state, &self->shape, &result->tokens[i]);
+        if (item == NULL)
+            Py_CLEAR(list);
+        else
+            PyList_SetItem(list, (Py_ssize_t)i, item);
+    }
+    return list;
+}
+
+static PyObject *result_value(const tksp_py_state *state, const op_object *self,
+                              const tks_json *value) {
+    if (value == NULL) Py_RETURN_NONE;
+    PyObject *plain = tksp_py_from_json(state, value);
+    if (plain == NULL || self->shape.value_type == NULL) return plain;
+    PyObject *shaped =
+        PyObject_CallFunctionObjArgs((PyObject *)self->shape.value_type, plain, NULL);
+    Py_DECREF(plain);
+    return shaped;
+}
+
+static PyObject *result_values(const tksp_py_state *state, const op_object *self,
+                               const tks_result *result) {
+    PyObject *list = PyList_New((Py_ssize_t)result->size);
+    for (size_t i = 0; list != NULL && i < result->size; i++) {
+        PyObject *item = result_value(state, self, result->values[i]);
+        if (item == NULL)
+            Py_CLEAR(list);
+        else
+            PyList_SetItem(list, (Py_ssize_t)i, item);
+    }
+    return list;
+}
+
+/* Puts `value`, which it takes over and which may be NULL, under `name`. */
+static bool set_member(const tksp_py_state *state, PyObject *dict, tks_bytes name,
+                       PyObject *value) {
+    PyObject *key = value != NULL ? tksp_py_member_name(state, name) : NULL;
+    bool good = key != NULL && PyDict_SetItem(dict, key, value) == 0;
+    Py_XDECREF(key);
+    Py_XDECREF(value);
+    return good;
+}
+
+/* What the token says itself. */
+static PyObject *claims_of(const tksp_py_state *state, const tks_session *session) {
+    if (session->claims != NULL) return tksp_py_from_json(state, session->claims);
+    PyObject *claims = PyDict_New();
+    if (claims != NULL &&
+        set_member(state, claims, TKS_LITERAL("rjwt"), tksp_py_str(session->rjwt)) &&
+        (session->iat < 0 ||
+         set_member(state, claims, TKS_LITERAL("iat"), PyLong_FromLongLong(session->iat))))
+        return claims;
+    Py_XDECREF(claims);
+    return NULL;
+}
+
+/* The session's data into `claims`, or nothing in the place of what they say of it. */
+static bool set_data(const tksp_py_state *state, PyObject *claims, const tks_session *session) {
+    if (session->data != NULL)
+        return set_member(state, claims, TKS_LITERAL("dataSession"),
+                          tksp_py_from_json(state, session->data));
+    return session->claims == NULL || tks_json_find(session->claims, "dataSession") == NULL ||
+           PyDict_DelItemString(claims, "dataSession") == 0;
+}
+
+/* The claims, with what Redis knows in the place of what they say of it. */
+static PyObject *result_session(const tksp_py_state *state, const tks_session *session) {
+    PyObject *claims = claims_of(state, session);
+    if (claims != NULL && set_member(state, claims, TKS_LITERAL("id"), tksp_py_str(session->id)) &&
+        set_member(state, claims, TKS_LITERAL("ttl"), PyLong_FromLongLong(session->ttl)) &&
+        set_data(state, claims, session))
+        return claims;
+    Py_XDECREF(claims);
+    return NULL;
+}
+
+static PyObject *result_sessions(const tksp_py_state *state, const tks_result *result) {
+    PyObject *list = PyList_New((Py_ssize_t)result->size);
+    for (size_t i = 0; list != NULL && i < result->size; i++) {
+        PyObject *item = result_session(state, &result->sessions[i]);
+        if (item == NULL)
+            Py_CLEAR(list);
+        else
+            PyList_SetItem(list, (Py_ssize_t)i, item);
+    }
+    return list;
+}
+
+static PyObject *result_text(tks_bytes text) {
+    if (text.data == NULL) Py_RETURN_NONE;
+    return tksp_py_str(text);
+}
+
+static PyObject *result_texts(const tks_result *result) {
+    PyObject *list = PyList_New((Py_ssize_t)result->size);
+    for (size_t i = 0; list != NULL && i < result->size; i++) {
+        PyObject *item = tksp_py_str(result->texts[i]);
+        if (item == NULL)
+            Py_CLEAR(list);
+        else
+            PyList_SetItem(list, (Py_ssize_t)i, item);
+    }
+    return list;
+}
+
+static PyObject *result_replies(const tksp_py_state *state, const tks_result *result) {
+    PyObject *list = PyList_New((Py_ssize_t)result->size);
+    for (size_t i = 0; list != NULL && i < result->size; i++) {
+        PyObject *item = tksp_py_from_reply(state, result->replies[i]);
+        if (item == NULL)
+            Py_CLEAR(list);
+        else
+            PyList_SetItem(list, (Py_ssize_t)i, item);
+    }
+    return list;
+}
+
+PyObject *tksp_py_op_result(const tksp_py_state *state, PyObject *object) {
+    op_object *self = (op_object *)object;
+    const tks_result *result = tks_op_get_result(self->op);
+    switch (result->type) {
+    case TKS_RESULT_BOOL: return PyBool_FromLong(result->integer != 0);
+    case TKS_RESULT_COUNT: return PyLong_FromLongLong(result->integer);
+    case TKS_RESULT_TOKEN: return tksp_py_record_new(state, &self->shape, &result->tokens[0]);
+    case TKS_RESULT_TOKENS: return result_tokens(state, self, result);
+    case TKS_RESULT_TEXT: return result_text(result->text);
+    case TKS_RESULT_TEXTS: return result_texts(result);
+    case TKS_RESULT_JSON: return result_value(state, self, result->values[0]);
+    case TKS_RESULT_JSONS: return result_values(state, self, result);
+    case TKS_RESULT_SESSION: return result_session(state, &result->sessions[0]);
+    case TKS_RESULT_SESSIONS: return result_sessions(state, result);
+    case TKS_RESULT_REPLIES:
+    default: return result_replies(state, result);
+    }
+}
+
+static int op_traverse(PyObject *self, visitproc visit, void *arg) {
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(((op_object *)self)->shape.value_type);
+    return 0; /* the texts are str: they reach nothing */
+}
+
+static int op_clear(PyObject *self) {
+    tksp_py_shape *shape = &((op_object *)self)->shape;
+    Py_CLEAR(shape->value_type);
+    Py_CLEAR(shape->app);
+    Py_CLEAR(shape->type);
+    return 0;
+}
+
+static void op_dealloc(PyObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    tks_op_free(((op_object *)self)->op);
+    op_clear(self);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+
+/* ---- raw commands --------------------------------------------------------------------------- */
+
+/* What is not str or bytes becomes one of them in `owner`: numbers as decimal text, buffers as a
+ * copy. */
+static bool argument_get(const tksp_py_state *state, PyObject *arg, tksp_py_text *out) {
+    PyObject *made = NULL;
+    if (PyLong_Check(arg) && !PyBool_Check(arg)) {
+        made = PyNumber_ToBase(arg, 10);
+    } else if (PyFloat_Check(arg)) {
+        char *digits = PyOS_double_to_string(PyFloat_AsDouble(arg), 'r', 0, 0, NULL);
+        made = digits == NULL ? NULL : PyUnicode_FromString(digits);
+        PyMem_Free(digits);
+    } else if (PyByteArray_Check(arg) || PyMemoryView_Check(arg)) {
+        made = PyBytes_FromObject(arg);
+    } else if (PyUnicode_Check(arg) || PyBytes_Check(arg)) {
+        return tksp_py_text_get(state, arg, "an argument", false, out);
+    } else {
+        PyErr_Format(PyExc_TypeError,
+                     "an argument of a command must be str, bytes, int or float, not %R",
+                     (PyObject *)Py_TYPE(arg));
+    }
+    if (made == NULL || !tksp_py_text_get(state, made, "an argument", false, out)) {
+        Py_XDECREF(made);
+        return false;
+    }
+    out->owner = made; /* digits and bytes: nothing else had to be made for them */
+    return true;
+}
+
+/* What a command's argument may be beside a number. */
+static bool is_text(PyObject *object) {
+    return PyUnicode_Check(object) || PyBytes_Check(object) || PyByteArray_Check(object) ||
+           PyMemoryView_Check(object);
+}
+
+/* One tuple of all arguments and, in `argc`, how many each command has. */
+static PyObject *flatten(PyObject *commands, size_t *argc) {
+    PyObject *all = PyList_New(0);
+    for (Py_ssize_t i = 0; all != NULL && i < PyTuple_Size(commands); i++) {
+        PyObject *command = PyTuple_GetItem(commands, i);
+        bool text = is_text(command);
+        PyObject *args = text ? NULL : PySequence_Tuple(command);
+        if (text)
+            PyErr_SetString(PyExc_TypeError, "a command is a sequence of arguments, not one text");
+        Py_ssize_t end = PyList_Size(all);
+        if (args == NULL || PyList_SetSlice(all, end, end, args) < 0)
+            Py_CLEAR(all);
+        else
+            argc[i] = (size_t)PyTuple_Size(args);
+        Py_XDECREF(args);
+    }
+    return all;
+}
+
+PyObject *tksp_py_commands(PyObject *module, PyObject *commands) {
+    const tksp_py_state *state = PyModule_GetState(module);
+    if (!PyTuple_Check(commands)) {
+        PyErr_SetString(PyExc_TypeError, "commands must be a tuple");
+        return NULL;
+    }
+    size_t count = (size_t)PyTuple_Size(commands), size = 0, got = 0;
+    tks_error err = TKS_ERROR_INIT;
+    tksp_py_shape shape = {NULL, NULL, NULL};
+    tksp_py_text *texts = NULL;
+    tks_bytes *argv = NULL;
+    tks_op *op = NULL;
+    PyObject *result = NULL, *all = NULL;
+    size_t *argc = PyMem_Calloc(count + 1, sizeof *argc);
+    if (argc == NULL) PyErr_NoMemory();
+    if (argc == NULL || (all = flatten(commands, argc)) == NULL) goto cleanup;
+    size = (size_t)PyList_Size(all);
+    texts = PyMem_Calloc(size + 1, sizeof *texts);
+    argv = PyMem_Calloc(size + 1, sizeof *argv);
+    if (texts == NULL || argv == NULL) {
+        PyErr_NoMemory();
+        goto cleanup;
+    }
+    for (; got < size; got++) {
+        if (!argument_get(state, PyList_GetItem(all, (Py_ssize_t)got), &texts[got])) goto cleanup;
+        argv[got] = texts[got].bytes;
+    }
+    tks_status status = tks_raw_new(count, argc, argv, &op, &err);
+    result =
+        status == TKS_OK ? tksp_py_op_new(state, op, &shape) : tksp_py_raise(state, status, &err);
+cleanup:
+    if (texts != NULL) tksp_py_text_clear(texts, got);
+    PyMem_Free(argc);
+    PyMem_Free(argv);
+    PyMem_Free(texts);
+    Py_XDECREF(all);
+    return result;
+}
+
+PyObject *tksp_py_ping(PyObject *module, PyObject *unused) {
+    const tksp_py_state *state = PyModule_GetState(module);
+    tksp_py_shape shape = {NULL, NULL, NULL};
+    tks_error err = TKS_ERROR_INIT;
+    tks_op *op = NULL;
+    (void)unused;
+    tks_status status = tks_ping_new(&op, &err);
+    return status == TKS_OK ? tksp_py_op_new(state, op, &shape)
+                            : tksp_py_raise(state, status, &err);
+}
+
+static PyType_Slot op_slots[] = {
+    {Py_tp_doc, (void *)"An operation, made but not yet run."},
+    {Py_tp_traverse, (void *)op_traverse},
+    {Py_tp_clear, (void *)op_clear},
+    {Py_tp_dealloc, (void *)op_dealloc},
+    {0, NULL},
+};
+
+PyType_Spec tksp_py_op_spec = {
+    .name = "tokenstore._core.Op",
+    .basicsize = sizeof(op_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = op_slots,
+};

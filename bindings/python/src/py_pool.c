@@ -1,0 +1,246 @@
+/* py_pool.c - _core.Pool: the calls that are under way in one event loop.
+ *
+ * Purpose:   the way of a call where nothing is out of the ordinary: one connection is open, and takes it. For all
+ *            else, tokenstore/asyncio inherits from it, and is asked as the last thing that is done here: proceed(call)
+ *            where the call cannot just be sent, set_alarm(at) where its deadline is the next, and left(call) where
+ *            its caller has gone (py_call_await.c).
+ * Lifecycle: one Pool for each loop that a client is used in.
+ * Rules:     py_driver.h.
+ * Threads:   that of the event loop. */
+#include "py_driver.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <structmember.h>
+
+tksp_py_state *tksp_py_state_of_type(PyTypeObject *type) {
+    for (; type != NULL; type = PyType_GetSlot(type, Py_tp_base)) {
+        tksp_py_state *state = PyType_GetModuleState(type);
+        if (state != NULL) return state;
+        PyErr_Clear(); /* it was made in Python, and is of no module of ours */
+    }
+    PyErr_SetString(PyExc_TypeError, "this type is not one of tokenstore._core");
+    return NULL;
+}
+
+/* Pool(client, loop, limit) */
+static PyObject *pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    (void)kwargs;
+    tksp_py_state *state = tksp_py_state_of_type(type);
+    PyObject *client, *loop;
+    Py_ssize_t limit;
+    if (state == NULL || !tksp_py_asyncio_import(state) ||
+        !PyArg_ParseTuple(args, "O!On:Pool", state->client_type, &client, &loop, &limit))
+        return NULL;
+    tksp_py_pool *self = (tksp_py_pool *)PyType_GenericAlloc(type, 0);
+    if (self == NULL) return NULL;
+    Py_INCREF(client);
+    Py_INCREF(loop);
+    self->state = state;
+    self->client = client;
+    self->loop = loop;
+    self->limit = limit;
+    self->alarm_at = INFINITY;
+    return (PyObject *)self;
+}
+
+/* ---- the beginning of a call -------------------------------------------------------------------- */
+
+/* Calls a method of the class in Python. False with an exception. */
+static bool ask(PyObject *object, const tksp_py_state *state, tksp_py_name name, PyObject *arg) {
+    PyObject *result =
+        arg == NULL ? NULL : PyObject_CallMethodObjArgs(object, state->names[name], arg, NULL);
+    Py_XDECREF(result);
+    return result != NULL;
+}
+
+static bool ask_number(PyObject *object, const tksp_py_state *state, tksp_py_name name,
+                       PyObject *number) {
+    bool good = ask(object, state, name, number);
+    Py_XDECREF(number);
+    return good;
+}
+
+/* May the call just be sent on the one connection? */
+static bool is_ready(const tksp_py_pool *self, const tksp_py_call *call) {
+    const tksp_py_connection *only = (tksp_py_connection *)self->only;
+    return only != NULL && call->began < only->expires &&
+           !tksp_py_connection_wants_probe(only, call);
+}
+
+/* When the pool looks whether its connection has fallen silent. */
+static double look_at(const tksp_py_call *call) {
+    return call->began + tksp_py_patience(call, call->began);
+}
+
+/* Does what the call wants first. */
+static bool proceed(tksp_py_pool *self, tksp_py_call *call) {
+    tksp_py_due due;
+    tksp_py_wish wish = tksp_py_call_wish(call);
+    if (wish == TKSP_PY_NOTHING) return true;
+    if (wish != TKSP_PY_SEND || !is_ready(self, call))
+        return ask((PyObject *)self, self->state, TKSP_PY_PROCEED, (PyObject *)call);
+    PyObject *only = self->only;
+    Py_INCREF(only);
+    bool good = tksp_py_connection_send((tksp_py_connection *)only, call, &due) &&
+                (due == TKSP_PY_DUE_ALREADY ||
+                 ask_number(only, self->state, TKSP_PY_DUE, PyLong_FromLong(due)));
+    Py_DECREF(only);
+    return good;
+}
+
+bool tksp_py_pool_begin(tksp_py_pool *self, tksp_py_call *call) {
+    tks_event event = {.type = TKS_EVENT_START};
+    tksp_py_call_enlist(call);
+    tksp_py_call_step(call, &event);
+    tksp_py_call_finish(call);
+    if (proceed(self, call) && (call->over || look_at(call) >= self->alarm_at ||
+                                ask_number((PyObject *)self, self->state, TKSP_PY_SET_ALARM,
+                                           PyFloat_FromDouble(look_at(call)))))
+        return true;
+    tksp_py_call_end(call);
+    return false;
+}
+
+/* begin(call) -> call: to be awaited */
+static PyObject *pool_begin(PyObject *object, PyObject *arg) {
+    tksp_py_pool *self = (tksp_py_pool *)object;
+    tksp_py_call *call = (tksp_py_call *)arg;
+    if (!Py_IS_TYPE(arg, self->state->call_type) || call->pool != self || call->over ||
+        call->under_way) {
+        PyErr_SetString(PyExc_TypeError, "begin takes a Call of this pool that has not begun");
+        return NULL;
+    }
+    if (!tksp_py_pool_begin(self, call)) return NULL;
+    Py_INCREF(arg);
+    return arg;
+}
+
+/* ---- the calls that are under way ----------------------------------------------------------------- */
+
+static Py_ssize_t count_until(const tksp_py_pool *self, double deadline) {
+    Py_ssize_t count = 0;
+    for (const tksp_py_call *call = self->first; call != NULL; call = call->next)
+        count += call->deadline <= deadline;
+    return count;
+}
+
+/* until(deadline) -> [call, …]: those under way whose deadline is not later. Making a list may run the garbage
+ * collector, which may end calls; filling it runs nothing. */
+static PyObject *pool_until(PyObject *object, PyObject *arg) {
+    const tksp_py_pool *self = (tksp_py_pool *)object;
+    double deadline = PyFloat_AsDouble(arg);
+    Py_ssize_t count, at = 0;
+    PyObject *list;
+    if (PyErr_Occurred()) return NULL;
+    while ((list = PyList_New(count = count_until(self, deadline))) != NULL &&
+           count != count_until(self, deadline))
+        Py_DECREF(list);
+    for (tksp_py_call *call = self->first; list != NULL && call != NULL; call = call->next) {
+        if (call->deadline > deadline) continue;
+        Py_INCREF(call);
+        PyList_SetItem(list, at++, (PyObject *)call);
+    }
+    return list;
+}
+
+/* The next deadline of a call under way; infinity: there is none. */
+static PyObject *pool_get_deadline(PyObject *object, void *unused) {
+    (void)unused;
+    double nearest = INFINITY;
+    for (const tksp_py_call *call = ((tksp_py_pool *)object)->first; call != NULL;
+         call = call->next)
+        nearest = fmin(nearest, call->deadline);
+    return PyFloat_FromDouble(nearest);
+}
+
+static Py_ssize_t pool_length(PyObject *object) {
+    return ((tksp_py_pool *)object)->count;
+}
+
+/* ---- the type -------------------------------------------------------------------------------- */
+
+static PyObject *pool_get_only(PyObject *object, void *unused) {
+    (void)unused;
+    PyObject *only = ((tksp_py_pool *)object)->only;
+    if (only == NULL) only = Py_None;
+    Py_INCREF(only);
+    return only;
+}
+
+static int pool_set_only(PyObject *object, PyObject *value, void *unused) {
+    (void)unused;
+    tksp_py_pool *self = (tksp_py_pool *)object;
+    if (value == NULL ||
+        (value != Py_None && !PyObject_TypeCheck(value, self->state->connection_type))) {
+        PyErr_SetString(PyExc_TypeError, "only is a Connection or None");
+        return -1;
+    }
+    tksp_py_set(&self->only, value == Py_None ? NULL : value);
+    return 0;
+}
+
+static int pool_traverse(PyObject *object, visitproc visit, void *arg) {
+    tksp_py_pool *self = (tksp_py_pool *)object;
+    Py_VISIT(Py_TYPE(object));
+    Py_VISIT(self->client);
+    Py_VISIT(self->loop);
+    Py_VISIT(self->only);
+    return 0;
+}
+
+/* Not `client` and `loop`: a call that ends later asks for them. */
+static int pool_clear(PyObject *object) {
+    Py_CLEAR(((tksp_py_pool *)object)->only);
+    return 0;
+}
+
+static void pool_dealloc(PyObject *object) {
+    tksp_py_pool *self = (tksp_py_pool *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    PyObject_GC_UnTrack(object);
+    Py_CLEAR(self->only);
+    Py_CLEAR(self->loop);
+    Py_CLEAR(self->client);
+    PyObject_GC_Del(object);
+    Py_DECREF(type);
+}
+
+static PyMethodDef pool_methods[] = {
+    {"begin", pool_begin, METH_O, NULL},
+    {"until", pool_until, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef pool_members[] = {
+    {"loop", T_OBJECT_EX, offsetof(tksp_py_pool, loop), READONLY, "Whose calls these are."},
+    {"limit", T_PYSSIZET, offsetof(tksp_py_pool, limit), 0, "More are asked for by admit()."},
+    {"alarm_at", T_DOUBLE, offsetof(tksp_py_pool, alarm_at), 0, "When the next alarm rings."},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyGetSetDef pool_getset[] = {
+    {"only", pool_get_only, pool_set_only, "The connection, where there is one at most.", NULL},
+    {"deadline", pool_get_deadline, NULL, "The next deadline of a call under way.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot pool_slots[] = {
+    {Py_tp_doc, (void *)"Pool(client, loop, limit): the calls under way in a loop."},
+    {Py_tp_new, (void *)pool_new},
+    {Py_tp_methods, pool_methods},
+    {Py_tp_members, pool_members},
+    {Py_tp_getset, pool_getset},
+    {Py_sq_length, (void *)pool_length},
+    {Py_tp_traverse, (void *)pool_traverse},
+    {Py_tp_clear, (void *)pool_clear},
+    {Py_tp_dealloc, (void *)pool_dealloc},
+    {0, NULL},
+};
+
+PyType_Spec tksp_py_pool_spec = {
+    .name = "tokenstore._core.Pool",
+    .basicsize = sizeof(tksp_py_pool),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = pool_slots,
+};
