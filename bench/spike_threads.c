@@ -51,8 +51,9 @@ static double run(tks_spike_client *client, long threads, long count) {
     crowd c = {.client = client};
     bool good = true;
     if (threads < 1 || threads > THREADS_MAX ||
-        pthread_barrier_init(&c.ready, NULL, (unsigned)threads + 1) != 0)
+        pthread_barrier_init(&c.ready, NULL, (unsigned)threads + 1) != 0) {
         return -1;
+    }
     c.each = count / threads;
     for (long i = 0; i < threads; i++) {
         if (pthread_create(&ids[i], NULL, read_often, &c) != 0) return -1;
@@ -81,9 +82,10 @@ static tks_status open_client(const char *url, tks_spike_client **out, tks_error
     tks_status status = tks_spike_new(&options, &spike, err);
     if (status == TKS_OK) status = tks_http_new(NULL, &http, err);
     if (status == TKS_OK) status = tks_spike_client_new(spike, http, NULL, out, err);
-    if (status == TKS_OK)
+    if (status == TKS_OK) {
         status = tks_spike_client_get(*out, audience, 0, tks_bytes_of(NULL, 0), NULL, &asks, &token,
                                       NULL, err);
+    }
     tks_buf_clear(&token);
     return status;
 }

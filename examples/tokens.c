@@ -55,15 +55,18 @@ int main(void) {
     tks_bytes secret = run(create)->tokens[0].token;
     printf("tokenstore %s created a token of %zu characters\n", tks_version(), secret.size);
 
-    if (tks_tokens_get(tokens, text("web"), text("login"), secret, 0, false, &get, &err) != TKS_OK)
+    if (tks_tokens_get(tokens, text("web"), text("login"), secret, 0, false, &get, &err) !=
+        TKS_OK) {
         stop(&err);
+    }
     const tks_token *found = &run(get)->tokens[0];
     tks_bytes role = tks_json_get_string(tks_json_find(found->data, "role"));
     printf("it belongs to %.*s, whose role is %.*s\n", (int)found->owner.size, found->owner.data,
            (int)role.size, role.data);
 
-    if (tks_tokens_delete(tokens, text("web"), text("login"), secret, &end, &err) != TKS_OK)
+    if (tks_tokens_delete(tokens, text("web"), text("login"), secret, &end, &err) != TKS_OK) {
         stop(&err);
+    }
     printf("revoked: %s\n", run(end)->integer ? "yes" : "no");
 
     tks_op_free(create);

@@ -62,7 +62,7 @@ static tks_status name_target(tks_client *client, tks_error *err) {
 tks_status tks_client_new(tks_target *target, const tks_interrupt *interrupt, tks_client **out,
                           tks_error *err) {
     *out = NULL;
-    tks_client *client = calloc(1, sizeof(*client));
+    tks_client *client = calloc(1, sizeof *client);
     if (client == NULL) {
         tks_target_free(target);
         return tks_fail_memory(err);
@@ -179,7 +179,7 @@ static tks_status begin(tks_flight *flight, tks_client *client, tks_op *op, int6
 
 tks_status tks_client_begin(tks_client *client, tks_op *op, int64_t timeout_ms,
                             const tks_interrupt *interrupt, tks_flight **out, tks_error *err) {
-    tks_flight *flight = malloc(sizeof(*flight));
+    tks_flight *flight = malloc(sizeof *flight);
     *out = NULL;
     if (flight == NULL) {
         return tks_fail_memory(err);

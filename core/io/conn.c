@@ -30,7 +30,7 @@ struct tksp_conn {
 };
 
 tksp_conn *tksp_conn_new(const tksp_endpoint *endpoint) {
-    tksp_conn *conn = malloc(sizeof(*conn)); /* the buffer's pages are touched when they are used */
+    tksp_conn *conn = malloc(sizeof *conn); /* the buffer's pages are touched when they are used */
     if (conn == NULL) {
         return NULL;
     }

@@ -42,7 +42,7 @@ static int start_connect(const tksp_sock *sock, const struct sockaddr *address, 
 static tks_status knock(const tksp_sock *sock, const struct sockaddr_un *address, tksp_wait *wait,
                         int *error, tks_error *err) {
     const struct sockaddr *to = (const struct sockaddr *)address;
-    *error = start_connect(sock, to, sizeof(*address));
+    *error = start_connect(sock, to, sizeof *address);
     while (*error == EAGAIN) {
         int64_t deadline = tksp_wait_narrow(wait, 1);
         tks_status status = tksp_wait_fd(wait, -1, 0, err);
@@ -50,7 +50,7 @@ static tks_status knock(const tksp_sock *sock, const struct sockaddr_un *address
         if (status != TKS_ERR_TIMEOUT || tksp_wait_is_over(wait)) {
             return status;
         }
-        *error = start_connect(sock, to, sizeof(*address));
+        *error = start_connect(sock, to, sizeof *address);
     }
     return TKS_OK;
 }
@@ -58,7 +58,7 @@ static tks_status knock(const tksp_sock *sock, const struct sockaddr_un *address
 static tks_status connect_unix(const tks_target *target, tksp_sock *sock, tksp_wait *wait,
                                tks_error *err) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(target->path) >= sizeof(address.sun_path)) {
+    if (strlen(target->path) >= sizeof address.sun_path) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "the path of the unix socket is too long");
     }
     memcpy(address.sun_path, target->path, strlen(target->path) + 1);
@@ -155,7 +155,7 @@ static int64_t next_event(const race *r) {
 /* The outcome of a connect() that was under way. */
 static int outcome(const tksp_sock *sock) {
     int error = 0;
-    socklen_t size = sizeof(error);
+    socklen_t size = sizeof error;
     return getsockopt(descriptor(sock), SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
 }
 

@@ -51,8 +51,9 @@ static const char *last_line(char *output) {
     while (size > 0 && (output[size - 1] == '\n' || output[size - 1] == ' ')) output[--size] = '\0';
     char *line = strrchr(output, '\n');
     line = line == NULL ? output : line + 1;
-    for (char *at = line; *at != '\0'; at++)
+    for (char *at = line; *at != '\0'; at++) {
         if ((unsigned char)*at < ' ') *at = ' ';
+    }
     char *mark = strstr(line, " # ");
     if (mark != NULL && line[0] >= '0' && line[0] <= '9') line = mark + 3;
     return *line == '\0' ? "it printed nothing" : line;
@@ -68,10 +69,11 @@ static tks_status fail_ended(const starting *s, tksp_report *report) {
 }
 
 static tks_status fail_in_use(const starting *s, pid_t by) {
-    if (by == 0)
+    if (by == 0) {
         return tks_fail(s->err, TKS_ERR_CONFIGURATION,
                         "embedded: the data directory is in use by another process: %s",
                         s->plan->directory);
+    }
     return tks_fail(s->err, TKS_ERR_CONFIGURATION,
                     "embedded: the data directory is in use by process %ld; only one at a time may "
                     "own it: %s",
@@ -177,13 +179,15 @@ static tks_status pause_for(starting *s, int fd, int ms, bool *ready) {
     struct pollfd fds[] = {{.fd = s->embedded->control, .events = POLLIN},
                            {.fd = fd, .events = POLLIN}};
     *ready = false;
-    if (tksp_clock_ms() >= s->deadline)
+    if (tksp_clock_ms() >= s->deadline) {
         return tks_fail(s->err, TKS_ERR_CONNECTION,
                         "embedded: the server did not take connections within %ld ms",
                         (long)s->timeout_ms);
+    }
     int n = poll(fds, 2, ms);
-    if (s->interrupt != NULL && s->interrupt->check(s->interrupt->context))
+    if (s->interrupt != NULL && s->interrupt->check(s->interrupt->context)) {
         return tks_fail(s->err, TKS_ERR_INTERRUPTED, "%s", tks_status_text(TKS_ERR_INTERRUPTED));
+    }
     if (n <= 0) return TKS_OK;
     *ready = fds[1].revents != 0;
     return fds[0].revents != 0 ? take_report(s) : TKS_OK;
@@ -197,14 +201,17 @@ static tks_status ping(starting *s, bool *pong) {
     tks_status status = TKS_OK;
     memcpy(address.sun_path, s->embedded->socket, sizeof address.sun_path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
+    if (fd < 0) {
         return tks_fail(s->err, TKS_ERR_CONNECTION, "embedded: no socket (%s)", strerror(errno));
+    }
     if (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) goto cleanup;
     if (send(fd, "PING\r\n", 6, MSG_NOSIGNAL) != 6) goto cleanup;
-    for (bool ready = false; status == TKS_OK && !ready;)
+    for (bool ready = false; status == TKS_OK && !ready;) {
         status = pause_for(s, fd, TKSP_POLL_MS, &ready);
-    if (status == TKS_OK)
+    }
+    if (status == TKS_OK) {
         *pong = recv(fd, reply, sizeof reply, 0) >= 5 && memcmp(reply, "+PONG", 5) == 0;
+    }
 cleanup:
     close(fd);
     return status;

@@ -51,8 +51,9 @@ static void close_span(unsigned first, unsigned last) {
     /* Linux before 5.9. A limit may be a billion; nobody has that many open. */
     unsigned end = 65536;
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < end)
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < end) {
         end = (unsigned)limit.rlim_cur;
+    }
     for (unsigned fd = first; fd <= last && fd < end; fd++) close((int)fd);
 }
 

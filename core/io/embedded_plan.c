@@ -77,9 +77,10 @@ static tks_status find_binary(const char *binary, char **out, tks_error *err) {
     }
     if (status != TKS_OK) return tks_fail_memory(err);
     if (*out != NULL) return TKS_OK;
-    if (binary != NULL)
+    if (binary != NULL) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
                         "embedded: the server binary cannot be run or is not there: %s", binary);
+    }
     return tks_fail(err, TKS_ERR_CONFIGURATION,
                     "embedded: no redis-server and no valkey-server on PATH; install the package "
                     "redis-server or valkey-server (apt install redis-server), or name the binary "

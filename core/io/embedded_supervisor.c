@@ -49,8 +49,10 @@ pid_t tksp_fork(void) {
 }
 
 void tksp_report_send(int control, const tksp_report *report) {
-    while (send(control, report, sizeof *report, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EINTR)
+    while (send(control, report, sizeof *report, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
+           errno == EINTR) {
         continue;
+    }
 }
 
 static void report(const supervisor *s, tksp_report_kind kind, int code, pid_t pid) {
@@ -114,8 +116,9 @@ static event wait_event(supervisor *s, int64_t ms) {
             {.fd = s->server_fd, .events = POLLIN},
             {.fd = s->output, .events = POLLIN},
         };
-        if (poll(fds, sizeof fds / sizeof *fds, (int)left) < 0)
+        if (poll(fds, sizeof fds / sizeof *fds, (int)left) < 0) {
             for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) fds[i].revents = 0;
+        }
         if (fds[3].revents != 0) read_output(s);
         if (server_ended(s)) return SERVER_ENDED;
         if (owner_left(s, &fds[0], &fds[1])) return OWNER_LEFT;
@@ -148,8 +151,9 @@ static pid_t read_pid(int fd) {
     char text[24];
     pid_t pid = 0;
     ssize_t n = pread(fd, text, sizeof text, 0);
-    for (ssize_t i = 0; i < n && i < 9 && text[i] >= '0' && text[i] <= '9'; i++)
+    for (ssize_t i = 0; i < n && i < 9 && text[i] >= '0' && text[i] <= '9'; i++) {
         pid = pid * 10 + (text[i] - '0');
+    }
     return pid;
 }
 

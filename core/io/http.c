@@ -31,7 +31,7 @@ struct tks_http {
 /* ---- a pool ---------------------------------------------------------------------------------- */
 
 static pool *new_pool(void) {
-    pool *p = calloc(1, sizeof(*p));
+    pool *p = calloc(1, sizeof *p);
     if (p != NULL && pthread_mutex_init(&p->mutex, NULL) != 0) {
         free(p);
         return NULL;
@@ -156,7 +156,7 @@ tks_status tks_http_new(const tks_http_options *options, tks_http **out, tks_err
     if (status != TKS_OK) {
         return status;
     }
-    tks_http *http = calloc(1, sizeof(*http));
+    tks_http *http = calloc(1, sizeof *http);
     if (http == NULL) {
         return tks_fail_memory(err);
     }

@@ -33,7 +33,7 @@ typedef struct exchange {
 /* ---- the answer ------------------------------------------------------------------------------ */
 
 static answer *new_answer(size_t max_body) {
-    answer *a = calloc(1, sizeof(*a));
+    answer *a = calloc(1, sizeof *a);
     if (a != NULL) {
         tks_buf_init(&a->content_type, TKSP_HTTP_HEADERS_MAX);
         tks_buf_init(&a->retry_after, TKSP_HTTP_HEADERS_MAX);

@@ -75,7 +75,7 @@ static int close_socket(void *context, curl_socket_t fd) {
 /* ---- life ------------------------------------------------------------------------------------ */
 
 tksp_http_handle *tksp_http_handle_new(void) {
-    tksp_http_handle *handle = calloc(1, sizeof(*handle));
+    tksp_http_handle *handle = calloc(1, sizeof *handle);
     if (handle == NULL) {
         return NULL;
     }

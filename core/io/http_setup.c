@@ -45,7 +45,7 @@ static CURLUcode name_server(tksp_http_setup *setup) {
         code = curl_url_get(setup->url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
     }
     if (code == CURLUE_OK) {
-        (void)snprintf(setup->name, sizeof(setup->name), "%s://%.253s:%s", scheme, host, port);
+        (void)snprintf(setup->name, sizeof setup->name, "%s://%.253s:%s", scheme, host, port);
         code = strcmp(scheme, "https") == 0 || strcmp(scheme, "http") == 0
                    ? CURLUE_OK
                    : CURLUE_UNSUPPORTED_SCHEME;
@@ -99,7 +99,7 @@ static tks_status check_header(const tks_http_header *header, tks_error *err) {
                         "with a blank: take it out",
                         (int)header->name.size, header->name.data);
     }
-    for (size_t i = 0; i < sizeof(FRAMING) / sizeof(FRAMING[0]); i++) {
+    for (size_t i = 0; i < sizeof FRAMING / sizeof FRAMING[0]; i++) {
         if (tksp_http_name_is(header->name, FRAMING[i])) {
             return tks_fail(err, TKS_ERR_CONFIGURATION, "the header %s is not the caller's to set",
                             FRAMING[i]);

@@ -18,7 +18,7 @@ void tksp_signals_hold(tksp_signals *signals) {
     sigset_t held;
     sigset_t pending;
     (void)sigfillset(&held);
-    for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+    for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         (void)sigdelset(&held, broken[i]);
     }
     (void)pthread_sigmask(SIG_BLOCK, &held, &signals->before);

@@ -49,7 +49,7 @@ struct tksp_pool {
 
 tksp_pool *tksp_pool_new(const tks_target *target, tksp_tls_source *tls, const char *name) {
     size_t size = target->pool_size;
-    tksp_pool *pool = calloc(1, sizeof(*pool) + size * sizeof(slot));
+    tksp_pool *pool = calloc(1, sizeof *pool + size * sizeof(slot));
     if (pool == NULL) {
         tksp_tls_source_free(tls);
         return NULL;

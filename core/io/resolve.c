@@ -40,7 +40,7 @@ struct tksp_resolver {
 
 static tksp_lookup *lookup_new(const tks_target *target) {
     size_t size = strlen(target->host) + 1;
-    tksp_lookup *lookup = calloc(1, sizeof(*lookup) + size);
+    tksp_lookup *lookup = calloc(1, sizeof *lookup + size);
     if (lookup == NULL) {
         return NULL;
     }
@@ -54,7 +54,7 @@ static tksp_lookup *lookup_new(const tks_target *target) {
         return NULL;
     }
     atomic_init(&lookup->users, 1);
-    (void)snprintf(lookup->port, sizeof(lookup->port), "%u", (unsigned)target->port);
+    (void)snprintf(lookup->port, sizeof lookup->port, "%u", (unsigned)target->port);
     memcpy(lookup->host, target->host, size);
     return lookup;
 }
@@ -111,7 +111,7 @@ static tks_status refuse_ipv6(const char *host, tks_error *err) {
     char address[INET6_ADDRSTRLEN] = "";
     struct in6_addr parsed;
     const char *zone = strchr(host, '%');
-    if (zone != NULL && (size_t)(zone - host) < sizeof(address)) {
+    if (zone != NULL && (size_t)(zone - host) < sizeof address) {
         memcpy(address, host, (size_t)(zone - host));
         if (inet_pton(AF_INET6, address, &parsed) == 1) {
             const char *why = if_nametoindex(zone + 1) != 0
@@ -144,7 +144,7 @@ static tks_status judge(const tksp_lookup *lookup, tks_error *err) {
 /* ---- the resolver ------------------------------------------------------------------------------ */
 
 tksp_resolver *tksp_resolver_new(const tks_target *target) {
-    tksp_resolver *resolver = calloc(1, sizeof(*resolver));
+    tksp_resolver *resolver = calloc(1, sizeof *resolver);
     if (resolver == NULL) {
         return NULL;
     }
@@ -238,7 +238,7 @@ static bool is_good(const tksp_resolver *resolver, const struct addrinfo *a) {
 /* Moves out[from] to out[to], which stands before it; those between keep their order. */
 static void move_forward(const struct addrinfo **out, size_t from, size_t to) {
     const struct addrinfo *moved = out[from];
-    memmove(&out[to + 1], &out[to], (from - to) * sizeof(*out));
+    memmove(&out[to + 1], &out[to], (from - to) * sizeof *out);
     out[to] = moved;
 }
 
@@ -269,9 +269,9 @@ size_t tksp_resolver_sort(tksp_resolver *resolver, const tksp_lookup *lookup,
 
 void tksp_resolver_note(tksp_resolver *resolver, int fd) {
     struct sockaddr_storage peer;
-    socklen_t size = sizeof(peer);
-    memset(&peer, 0, sizeof(peer));
-    if (getpeername(fd, (struct sockaddr *)&peer, &size) != 0 || size > sizeof(peer)) {
+    socklen_t size = sizeof peer;
+    memset(&peer, 0, sizeof peer);
+    if (getpeername(fd, (struct sockaddr *)&peer, &size) != 0 || size > sizeof peer) {
         return;
     }
     (void)pthread_mutex_lock(&resolver->mutex);

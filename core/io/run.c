@@ -95,9 +95,8 @@ static tks_status probe(tks_flight *r) {
     static const char command[] = "*1\r\n$4\r\nPING\r\n";
     tks_reply *reply = NULL;
     tksp_failure failure = TKSP_FAILURE_INIT;
-    tks_status status =
-        tksp_conn_exchange(r->lease.conn, tks_bytes_of(command, sizeof(command) - 1), 1, &reply,
-                           silence(r), &r->wait, &failure);
+    tks_status status = tksp_conn_exchange(r->lease.conn, tks_bytes_of(command, sizeof command - 1),
+                                           1, &reply, silence(r), &r->wait, &failure);
     tks_reply_free(reply);
     if (status == TKS_OK) {
         return TKS_OK;
@@ -164,7 +163,7 @@ static tks_need report(tks_flight *r, tks_error *err) {
 static tks_status make_room(tks_flight *r) {
     r->replies = r->few;
     if (r->count > TKSP_REPLIES_INLINE) {
-        r->replies = malloc(r->count * sizeof(*r->replies));
+        r->replies = malloc(r->count * sizeof *r->replies);
         if (r->replies == NULL) {
             r->count = 0;
             return tks_fail_memory(&r->failure.error);

@@ -50,7 +50,7 @@ static tks_status subscribe(tks_session_events *events, tks_client *client,
 tks_status tks_session_events_new(tks_client *client, const tks_session_events_options *options,
                                   tks_session_events **out, tks_error *err) {
     *out = NULL;
-    tks_session_events *events = calloc(1, sizeof(*events));
+    tks_session_events *events = calloc(1, sizeof *events);
     if (events == NULL) {
         return tks_fail_memory(err);
     }

@@ -48,7 +48,7 @@ void tksp_sock_drop_inherited(tksp_sock *sock) {
 
 /* Where the system does not take one of these, the connection works all the same. */
 static void set_option(int fd, int level, int name, int value) {
-    (void)setsockopt(fd, level, name, &value, sizeof(value));
+    (void)setsockopt(fd, level, name, &value, sizeof value);
 }
 
 static void set_tcp_options(int fd) {
@@ -80,7 +80,7 @@ int tksp_sock_open(tksp_sock *sock, int family) {
 int tksp_sock_set_blocking(const tksp_sock *sock) {
     struct timeval slice = {.tv_usec = TKSP_SLICE_MS * 1000L};
     int fd = atomic_load(&sock->fd), off = 0;
-    bool set = setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &slice, sizeof(slice)) == 0 &&
+    bool set = setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &slice, sizeof slice) == 0 &&
                ioctl(fd, FIONBIO, &off) == 0;
     return set ? 0 : errno;
 }

@@ -21,7 +21,7 @@ enum {
 tks_status tks_spike_client_new(tks_spike *spike, tks_http *http, tks_client *redis,
                                 tks_spike_client **out, tks_error *err) {
     *out = NULL;
-    tks_spike_client *client = calloc(1, sizeof(*client));
+    tks_spike_client *client = calloc(1, sizeof *client);
     tksp_spike_memory *memory = tksp_spike_memory_new();
     if (client == NULL || memory == NULL) {
         tksp_spike_memory_free(memory);

@@ -83,7 +83,7 @@ tks_status tksp_spike_digest_file(const char *path, tks_buf *out, tks_error *err
     if (status == TKS_OK) {
         tks_digest(tks_bytes_of(NULL, 0), &field, 1, digest);
         status =
-            tks_buf_append(out, digest, sizeof(digest)) == TKS_OK ? TKS_OK : tks_fail_memory(err);
+            tks_buf_append(out, digest, sizeof digest) == TKS_OK ? TKS_OK : tks_fail_memory(err);
     }
     tks_buf_wipe(&text); /* the private key may be in it too */
     return status;

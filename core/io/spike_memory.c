@@ -102,7 +102,7 @@ bool tksp_spike_memory_is_own(const tksp_spike_memory *memory) {
 }
 
 tksp_spike_memory *tksp_spike_memory_new(void) {
-    tksp_spike_memory *memory = calloc(1, sizeof(*memory));
+    tksp_spike_memory *memory = calloc(1, sizeof *memory);
     if (memory == NULL || !init_locks(memory)) {
         free(memory);
         return NULL;
@@ -163,7 +163,7 @@ tksp_spike_entry *tksp_spike_find_or_add(tksp_spike_memory *memory, tks_bytes re
     if (entry != NULL) {
         return entry;
     }
-    entry = calloc(1, sizeof(*entry) + request.size);
+    entry = calloc(1, sizeof *entry + request.size);
     if (entry == NULL) {
         return NULL;
     }

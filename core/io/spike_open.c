@@ -44,22 +44,26 @@ tks_status tks_spike_client_open(const tks_spike_options *options,
     }
     if (status == TKS_OK) status = check_url(options->token_url, "the server's url: ", &faults);
     if (status == TKS_OK) status = check_url(options->key_url, "the public key's url: ", &faults);
-    if (options->client_auth == TKS_AUTH_TLS && http_options->cert == NULL)
+    if (options->client_auth == TKS_AUTH_TLS && http_options->cert == NULL) {
         fault(&faults, "cert is missing: ", "client_auth 'tls' shows it to the server");
+    }
     tks_buf_init(&text, SIZE_MAX);
     tks_buf_init(&binding, SIZE_MAX);
-    if (options->client_file.size > 0) /* read again each time; what is wrong now is said now */
+    if (options->client_file.size > 0) { /* read again each time; what is wrong now is said now */
         fault_of(tksp_spike_read_file(options->client_file, &text, &file), &file, &faults);
+    }
     if (http_options->cert != NULL &&
-        tksp_spike_digest_file(http_options->cert, &binding, NULL) == TKS_OK)
+        tksp_spike_digest_file(http_options->cert, &binding, NULL) == TKS_OK) {
         all.binding =
             tks_buf_bytes(&binding); /* where it cannot be read, tks_http_new has said so */
+    }
     tks_buf_wipe(&text);
-    if (redis != NULL && tks_client_get_target(redis)->asks)
+    if (redis != NULL && tks_client_get_target(redis)->asks) {
         fault(
             &faults, "redis: ",
             "Spike needs a client with user and password in its URL: its background thread cannot "
             "ask for credentials");
+    }
     all.faults = tks_buf_bytes(&faults);
     if (status != TKS_OK || faults.status != TKS_OK) {
         status = tks_fail_memory(err);

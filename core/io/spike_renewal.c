@@ -54,7 +54,7 @@ void tksp_spike_renew_ahead(tks_spike_client *client, tksp_spike_memory *memory,
     /* Whoever was asked for `given` has seen to the pause. */
     if (!entry->fetching && now_ms >= entry->renew_at_ms &&
         (given.size > 0 || now_ms >= entry->pause_until_ms) && !atomic_load(&client->closed)) {
-        renewal *r = malloc(sizeof(*r));
+        renewal *r = malloc(sizeof *r);
         pthread_t thread;
         if (r != NULL) {
             *r = (renewal){client, memory, entry, entry->good_until_ms, {NULL, 0, 0, 0, TKS_OK}};

@@ -60,7 +60,7 @@ static tks_status judge_subscribed(const tks_reply *reply, tksp_failure *failure
         return tks_fail(&failure->error, TKS_ERR_CONNECTION,
                         "SUBSCRIBE was answered with something other than its confirmation");
     }
-    tks_reply_describe_error(reply, reason, sizeof(reason));
+    tks_reply_describe_error(reply, reason, sizeof reason);
     failure->final = true;
     return tks_fail(&failure->error, TKS_ERR_SERVER, "SUBSCRIBE refused: %s%s", reason,
                     tks_reply_is_error(reply, "NOPERM")

@@ -60,12 +60,12 @@ typedef struct call {
 /* ---- life -------------------------------------------------------------------------------------- */
 
 static tks_status format_command(tks_buf *out, const tksp_subscription_options *options) {
-    tks_bytes *words = calloc(options->count + 1, sizeof(*words));
+    tks_bytes *words = calloc(options->count + 1, sizeof *words);
     if (words == NULL) {
         return TKS_ERR_MEMORY;
     }
     words[0] = TKS_LITERAL("SUBSCRIBE");
-    memcpy(words + 1, options->channels, options->count * sizeof(*words));
+    memcpy(words + 1, options->channels, options->count * sizeof *words);
     tks_status status = tks_resp_format(out, options->count + 1, words);
     free(words);
     return status;
@@ -74,7 +74,7 @@ static tks_status format_command(tks_buf *out, const tksp_subscription_options *
 tks_status tksp_subscription_new(tks_client *client, const tksp_subscription_options *options,
                                  tksp_subscription **out, tks_error *err) {
     *out = NULL;
-    tksp_subscription *sub = calloc(1, sizeof(*sub));
+    tksp_subscription *sub = calloc(1, sizeof *sub);
     if (sub == NULL) {
         return tks_fail_memory(err);
     }
@@ -379,7 +379,7 @@ static const char *ping(tksp_subscription *sub) {
         return "the server does not answer PING";
     }
     sub->pinged_at = tksp_clock();
-    if (tksp_conn_begin(sub->conn, tks_bytes_of(command, sizeof(command) - 1), &rest, &failure) !=
+    if (tksp_conn_begin(sub->conn, tks_bytes_of(command, sizeof command - 1), &rest, &failure) !=
             TKS_OK ||
         rest.size > 0) {
         return "the connection broke";

@@ -77,7 +77,7 @@ static long socket_control(BIO *bio, int command, long number, void *pointer) {
 tks_status tksp_tls_context_new(const tks_target *target, tksp_tls_context **out, tks_error *err) {
     tks_status status = TKS_ERR_MEMORY;
     *out = NULL;
-    tksp_tls_context *context = calloc(1, sizeof(*context));
+    tksp_tls_context *context = calloc(1, sizeof *context);
     if (context == NULL) {
         return tks_fail_memory(err);
     }
@@ -139,7 +139,7 @@ static tks_status set_name(SSL *ssl, const tks_target *target, tks_error *err) {
     if (size > 1 && given[size - 1] == '.') {
         size--;
     }
-    if (size >= sizeof(name)) {
+    if (size >= sizeof name) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "the server's name is too long");
     }
     memcpy(name, given, size);
@@ -162,7 +162,7 @@ tks_status tksp_tls_new(tksp_tls_context *context, const tks_target *target, int
     *out = NULL;
     tks_status status;
     BIO *bio = NULL;
-    tksp_tls *tls = calloc(1, sizeof(*tls));
+    tksp_tls *tls = calloc(1, sizeof *tls);
     if (tls == NULL) {
         return tks_fail_memory(err);
     }
@@ -200,7 +200,7 @@ static bool is_about_trust(long verdict) {
                                     X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT,
                                     X509_V_ERR_CERT_SIGNATURE_FAILURE,
                                     X509_V_ERR_AKID_SKID_MISMATCH};
-    for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
+    for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++) {
         if (verdict == verdicts[i]) {
             return true;
         }
@@ -241,7 +241,7 @@ static tksp_io judge(tksp_tls *tls, int result, tks_error *err) {
         return TKSP_IO_FAILED;
     }
     tks_fail(err, TKS_ERR_CONNECTION, "TLS failed: %s",
-             tksp_tls_take_reason(reason, sizeof(reason)));
+             tksp_tls_take_reason(reason, sizeof reason));
     return TKSP_IO_REFUSED;
 }
 

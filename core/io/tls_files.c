@@ -33,7 +33,7 @@ const char *tksp_tls_take_reason(char *out, size_t size) {
 static tks_status bad_file(const char *option, const char *path, const char *hint, tks_error *err) {
     char reason[REASON_SIZE];
     return tks_fail(err, TKS_ERR_CONFIGURATION, "cannot use %s=%.100s: %s%s", option, path,
-                    tksp_tls_take_reason(reason, sizeof(reason)), hint);
+                    tksp_tls_take_reason(reason, sizeof reason), hint);
 }
 
 /* ---- reading ----------------------------------------------------------------------------------- */

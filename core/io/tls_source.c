@@ -71,7 +71,7 @@ static bool is_same(const stamps *a, const stamps *b) {
 }
 
 static tksp_tls_source *allocate(const tks_target *target) {
-    tksp_tls_source *source = calloc(1, sizeof(*source));
+    tksp_tls_source *source = calloc(1, sizeof *source);
     if (source == NULL) {
         return NULL;
     }

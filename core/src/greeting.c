@@ -75,7 +75,7 @@ static tks_status add_commands(tks_greeting *g, const tks_target *target,
                                             : add_auth(g, target->user, target->password);
     if (status == TKS_OK && target->db != 0) {
         char digits[16];
-        (void)snprintf(digits, sizeof(digits), "%u", (unsigned)target->db);
+        (void)snprintf(digits, sizeof digits, "%u", (unsigned)target->db);
         tks_bytes argv[] = {TKS_LITERAL("SELECT"), text(digits)};
         status = add(g, "SELECT", 2, argv);
     }
@@ -143,7 +143,7 @@ static tks_status judge(const char *command, const tks_reply *reply, const tks_t
                         "%s was answered with something other than OK: is this a Redis server?",
                         command);
     }
-    const char *why = describe(reply, target, credentials, reason, sizeof(reason));
+    const char *why = describe(reply, target, credentials, reason, sizeof reason);
     if (tks_reply_is_not_now(reply) || tks_reply_is_refusal(reply)) {
         return tks_fail(err, TKS_ERR_CONNECTION, "not ready: %s", why);
     }

@@ -41,7 +41,7 @@ tks_status tksp_http_form_encode(tks_buf *out, tks_bytes text) {
         } else {
             unsigned char byte = (unsigned char)c;
             char escaped[3] = {'%', digits[byte >> 4], digits[byte & 15]};
-            (void)tks_buf_append(out, escaped, sizeof(escaped));
+            (void)tks_buf_append(out, escaped, sizeof escaped);
         }
     }
     return out->status;

@@ -20,8 +20,9 @@ _Static_assert((int)TKS_JSON_DEPTH_MAX <= (int)CJSON_NESTING_LIMIT, "cJSON reads
 static cJSON *make_tree(tks_bytes text, const tksp_json_facts *facts) {
     tksp_c_locale locale;
     cJSON *root;
-    if (facts->is_plain && !facts->has_fraction)
+    if (facts->is_plain && !facts->has_fraction) {
         return cJSON_ParseWithLengthOpts(text.data, text.size, NULL, 0);
+    }
     if (tksp_c_locale_enter(&locale) != TKS_OK) return NULL;
     root = facts->is_plain ? cJSON_ParseWithLengthOpts(text.data, text.size, NULL, 0)
                            : tksp_json_build(text);

@@ -76,10 +76,11 @@ static tks_bytes build_string(builder *b) {
     char *data = cJSON_malloc((size_t)(end - b->at) + 1), *out = data;
     if (data == NULL) return tks_bytes_of(NULL, 0);
     while (b->at < end) {
-        if (*b->at == '\\')
+        if (*b->at == '\\') {
             out = put_escape(b, out);
-        else
+        } else {
             *out++ = *b->at++;
+        }
     }
     *out = '\0';
     b->at = end + 1;

@@ -13,11 +13,12 @@ enum { FEW_MEMBERS = 8 }; /* up to here comparing each with each beats sorting *
 
 /* What is done with a member of which there is a later one. */
 static tks_status meet_double(cJSON *object, cJSON *member, bool last_counts, tks_error *err) {
-    if (!last_counts)
+    if (!last_counts) {
         return tks_fail(
             err, TKS_ERR_DATA,
             "not valid JSON: an object has two members of one name, and readers differ on "
             "which of them counts");
+    }
     tksp_json_free(cJSON_DetachItemViaPointer(object, member));
     return TKS_OK;
 }
@@ -43,13 +44,15 @@ static tks_status check_many(cJSON *object, size_t count, bool last_counts, tks_
     tks_status status = TKS_OK;
     size_t i = 0;
     if (sorted == NULL) return tks_fail_memory(err);
-    for (cJSON *member = object->child; member != NULL; member = member->next, i++)
+    for (cJSON *member = object->child; member != NULL; member = member->next, i++) {
         sorted[i] = (entry){member, i};
+    }
     qsort(sorted, count, sizeof *sorted, compare);
     for (i = 1; i < count && status == TKS_OK; i++) {
         cJSON *before = sorted[i - 1].member;
-        if (tks_bytes_equal(tksp_json_name(before), tksp_json_name(sorted[i].member)))
+        if (tks_bytes_equal(tksp_json_name(before), tksp_json_name(sorted[i].member))) {
             status = meet_double(object, before, last_counts, err);
+        }
     }
     free(sorted);
     return status;
@@ -112,10 +115,12 @@ static tks_status finish_number(cJSON *item, walk *w) {
 static tks_status finish_item(cJSON *item, walk *w) {
     tks_status status = TKS_OK;
     if (tks_json_is_number((const tks_json *)(const void *)item)) return finish_number(item, w);
-    for (cJSON *child = item->child; child != NULL && status == TKS_OK; child = child->next)
+    for (cJSON *child = item->child; child != NULL && status == TKS_OK; child = child->next) {
         status = finish_item(child, w);
-    if (status == TKS_OK && cJSON_IsObject(item))
+    }
+    if (status == TKS_OK && cJSON_IsObject(item)) {
         status = check_names(item, w->rules->last_counts, w->err);
+    }
     return status;
 }
 

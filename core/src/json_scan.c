@@ -25,8 +25,10 @@ static tks_status refuse(const scan *s, const char *problem) {
 }
 
 static void skip_space(scan *s) {
-    while (s->at < s->end && (*s->at == ' ' || *s->at == '\n' || *s->at == '\r' || *s->at == '\t'))
+    while (s->at < s->end &&
+           (*s->at == ' ' || *s->at == '\n' || *s->at == '\r' || *s->at == '\t')) {
         s->at++;
+    }
 }
 
 static bool next_is(const scan *s, unsigned char c) {
@@ -49,14 +51,15 @@ static int read_hex4(const unsigned char *at, const unsigned char *end) {
     if (end - at < 4) return -1;
     for (int i = 0; i < 4; i++) {
         unsigned char c = at[i];
-        if (is_digit(c))
+        if (is_digit(c)) {
             code = code * 16 + (c - '0');
-        else if (c >= 'a' && c <= 'f')
+        } else if (c >= 'a' && c <= 'f') {
             code = code * 16 + (c - 'a' + 10);
-        else if (c >= 'A' && c <= 'F')
+        } else if (c >= 'A' && c <= 'F') {
             code = code * 16 + (c - 'A' + 10);
-        else
+        } else {
             return -1;
+        }
     }
     return code;
 }
@@ -66,8 +69,9 @@ int tksp_json_read_escape(const char *at, const char *end, size_t *size) {
     int code = read_hex4(digits, stop), low = -1;
     *size = 6;
     if (code < 0xD800 || code > 0xDBFF) return code;
-    if (stop - digits >= 6 && digits[4] == '\\' && digits[5] == 'u')
+    if (stop - digits >= 6 && digits[4] == '\\' && digits[5] == 'u') {
         low = read_hex4(digits + 6, stop);
+    }
     if (low < 0xDC00 || low > 0xDFFF) return code;
     *size = 12;
     return 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
@@ -79,8 +83,9 @@ static tks_status scan_unicode_escape(scan *s) {
     int code = tksp_json_read_escape((const char *)s->at, (const char *)s->end, &size);
     if (code < 0) return refuse(s, "\\u wants four hexadecimal digits");
     if (code == 0 || (code >= 0xD800 && code <= 0xDFFF)) {
-        if (!s->rules->any)
+        if (!s->rules->any) {
             return refuse(s, code == 0 ? "U+0000 is not allowed" : "half of a surrogate pair");
+        }
         s->facts->is_plain = false;
     }
     s->at += size;
@@ -91,8 +96,9 @@ static tks_status scan_unicode_escape(scan *s) {
 static tks_status scan_escape(scan *s) {
     if (s->end - s->at < 2) return refuse(s, "the string does not end");
     if (s->at[1] == 'u') return scan_unicode_escape(s);
-    if (s->at[1] == '\0' || strchr("\"\\/bfnrt", s->at[1]) == NULL)
+    if (s->at[1] == '\0' || strchr("\"\\/bfnrt", s->at[1]) == NULL) {
         return refuse(s, "an unknown escape");
+    }
     s->at += 2;
     return TKS_OK;
 }
@@ -163,8 +169,9 @@ static tks_status check_integer(scan *s, const unsigned char *begin) {
     s->facts->is_plain = false;
     s->at = begin; /* the place that messages name */
     if (!s->rules->any) return refuse(s, "an integer beyond 2^53-1: write it as a string");
-    if (end - begin - (*begin == '-') > TKS_JSON_DIGITS_MAX)
+    if (end - begin - (*begin == '-') > TKS_JSON_DIGITS_MAX) {
         return refuse(s, "an integer of more than 4300 digits");
+    }
     s->at = end;
     return TKS_OK;
 }
@@ -190,8 +197,9 @@ static tks_status scan_number(scan *s) {
 /* ---- values ------------------------------------------------------------------------------------ */
 
 static tks_status scan_word(scan *s, tks_bytes word) {
-    if ((size_t)(s->end - s->at) < word.size || memcmp(s->at, word.data, word.size) != 0)
+    if ((size_t)(s->end - s->at) < word.size || memcmp(s->at, word.data, word.size) != 0) {
         return refuse(s, "a value is missing");
+    }
     s->at += word.size;
     return TKS_OK;
 }
@@ -210,9 +218,10 @@ static tks_status scan_name(scan *s) {
 
 /* At '[' or '{'. */
 static tks_status open_level(scan *s) {
-    if (s->depth == s->rules->max_depth)
+    if (s->depth == s->rules->max_depth) {
         return tks_fail(s->err, TKS_ERR_DATA, "not valid JSON at byte %zu: nested deeper than %u",
                         (size_t)(s->at - s->begin), s->rules->max_depth);
+    }
     s->is_object[s->depth++] = *s->at == '{';
     s->at++;
     skip_space(s);
@@ -247,8 +256,9 @@ static tks_status scan_between(scan *s, bool first, bool *more) {
             continue;
         }
         if (!first) {
-            if (!next_is(s, ','))
+            if (!next_is(s, ',')) {
                 return refuse(s, is_object ? "',' or '}' is missing" : "',' or ']' is missing");
+            }
             s->at++;
             skip_space(s);
         }
@@ -276,9 +286,10 @@ tks_status tksp_json_scan(tks_bytes text, const tks_json_rules *rules, tksp_json
                           tks_error *err) {
     size_t max_size = rules->max_size < INT_MAX ? rules->max_size : INT_MAX; /* of a node's name */
     scan s;
-    if (text.size > max_size)
+    if (text.size > max_size) {
         return tks_fail(err, TKS_ERR_DATA, "%zu bytes of JSON, over the limit of %zu", text.size,
                         max_size);
+    }
     if (text.size == 0) return tks_fail(err, TKS_ERR_DATA, "not valid JSON: the text is empty");
     *facts = (tksp_json_facts){.is_plain = true};
     s.at = s.begin = (const unsigned char *)text.data;
@@ -302,8 +313,9 @@ tks_bytes tksp_json_next_number(tks_bytes text, size_t *at) {
     size_t begin = i;
     while (i < text.size &&
            (is_digit((unsigned char)text.data[i]) || text.data[i] == '-' || text.data[i] == '+' ||
-            text.data[i] == '.' || text.data[i] == 'e' || text.data[i] == 'E'))
+            text.data[i] == '.' || text.data[i] == 'e' || text.data[i] == 'E')) {
         i++;
+    }
     *at = i;
     return tks_bytes_of(text.data + begin, i - begin);
 }

@@ -31,16 +31,19 @@ static tks_status split(tks_bytes token, size_t max_size, parts *out, tks_error 
     tks_bytes rest = token;
 
     if (max_size == 0) max_size = TKS_JWT_SIZE_DEFAULT;
-    if (token.size > max_size)
+    if (token.size > max_size) {
         return tks_fail(err, TKS_ERR_INVALID_TOKEN,
                         "the token is not valid: it has %zu bytes, and max_size is %zu", token.size,
                         max_size);
+    }
     if (token.size == 0) return refuse(err, "it is empty");
     if (!next_part(&rest, &out->header) || !next_part(&rest, &out->claims) ||
-        memchr(rest.data, '.', rest.size) != NULL)
+        memchr(rest.data, '.', rest.size) != NULL) {
         return refuse(err, "it has not the three parts of a compact JWS");
-    if (out->header.size == 0 || out->claims.size == 0 || rest.size == 0)
+    }
+    if (out->header.size == 0 || out->claims.size == 0 || rest.size == 0) {
         return refuse(err, "one of its three parts is empty");
+    }
     out->signature = rest;
     out->input = tks_bytes_of(token.data, out->header.size + 1 + out->claims.size);
     return TKS_OK;
@@ -66,12 +69,14 @@ static tks_status parse_part(tks_bytes text, const char *what, bool any, tks_jso
     tks_status status = tks_json_read(text, &rules, out, &why);
 
     if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
-    if (status != TKS_OK)
+    if (status != TKS_OK) {
         return tks_fail(err, TKS_ERR_INVALID_TOKEN, "the token is not valid: its %s is %s", what,
                         why.message);
-    if (tks_json_get_type(*out) != TKS_JSON_OBJECT)
+    }
+    if (tks_json_get_type(*out) != TKS_JSON_OBJECT) {
         return tks_fail(err, TKS_ERR_INVALID_TOKEN,
                         "the token is not valid: its %s is no JSON object", what);
+    }
     return TKS_OK;
 }
 
@@ -84,10 +89,12 @@ static tks_status get_alg(const tks_json *header, uint32_t wanted, tks_jwt_alg *
                           tks_error *err) {
     const tks_json *alg = tks_json_find(header, "alg");
 
-    if (alg == NULL || tks_json_get_type(alg) != TKS_JSON_STRING)
+    if (alg == NULL || tks_json_get_type(alg) != TKS_JSON_STRING) {
         return refuse(err, "its header names no algorithm (alg)");
-    if (!is_wanted(tks_json_get_string(alg), wanted, out))
+    }
+    if (!is_wanted(tks_json_get_string(alg), wanted, out)) {
         return refuse(err, "its algorithm (alg) is none of those that are wanted");
+    }
     return TKS_OK;
 }
 
@@ -109,8 +116,9 @@ static tks_status read_header(tks_bytes text, const tks_jwt_policy *policy, tks_
                               tks_jwt_alg *alg, tks_error *err) {
     tks_status status;
 
-    if (policy->claims_only && policy->typ.size == 0 && is_plain(text, policy->algorithms, alg))
+    if (policy->claims_only && policy->typ.size == 0 && is_plain(text, policy->algorithms, alg)) {
         return TKS_OK;
+    }
     status = parse_part(text, "header", false, tree, err);
     if (status == TKS_OK) status = get_alg(*tree, policy->algorithms, alg, err);
     if (status == TKS_OK) status = tksp_jwt_check_header(*tree, policy, err);
@@ -123,8 +131,9 @@ static tks_status check_keys(tks_key *const *keys, size_t count, uint32_t wanted
     for (size_t i = 0; i < count; i++) {
         if (keys[i]->can_verify && (keys[i]->algorithms & wanted) != 0) return TKS_OK;
     }
-    if (count == 0)
+    if (count == 0) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "no key was given, or the key set is empty");
+    }
     return tks_fail(
         err, TKS_ERR_CONFIGURATION,
         "no key that was given can do any of the algorithms that are wanted: compare "
@@ -195,9 +204,10 @@ tks_status tksp_jwt_open(tks_bytes token, tks_key *const *keys, size_t count,
     if (status == TKS_OK) status = decode_part(p.header, at, "header", &text, err);
     if (status == TKS_OK) status = read_header(text, policy, &out->header, &alg, err);
     if (status == TKS_OK) status = decode_part(p.signature, at, "signature", &signature, err);
-    if (status == TKS_OK)
+    if (status == TKS_OK) {
         status = check_signature(out->header, alg, keys, count, p.input, signature,
                                  &out->key_unknown, err);
+    }
     if (status == TKS_OK) status = decode_part(p.claims, at, "payload", payload, err);
     if (status != TKS_OK) {
         tks_json_free(out->header);

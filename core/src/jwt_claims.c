@@ -41,22 +41,27 @@ tks_status tksp_jwt_check_size(size_t max_size, tks_error *err) {
 }
 
 tks_status tksp_jwt_check_policy(const tks_jwt_policy *policy, tks_error *err) {
-    if (policy->algorithms == 0)
+    if (policy->algorithms == 0) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
                         "no algorithms were given: name those that the token may be signed with");
-    if (!isfinite(policy->now) || policy->now <= 0)
+    }
+    if (!isfinite(policy->now) || policy->now <= 0) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
                         "now must be the time in seconds since the epoch");
-    if (!(policy->leeway >= 0 && policy->leeway <= LEEWAY_MAX))
+    }
+    if (!(policy->leeway >= 0 && policy->leeway <= LEEWAY_MAX)) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "leeway must be 0 to %d seconds", LEEWAY_MAX);
+    }
     if (has_empty(policy->audiences, policy->audience_count) ||
         has_empty(policy->issuers, policy->issuer_count) ||
-        has_empty(policy->required, policy->required_count))
+        has_empty(policy->required, policy->required_count)) {
         return tks_fail(
             err, TKS_ERR_CONFIGURATION,
             "audience, issuer and require are texts that are not empty and hold no NUL");
-    if (policy->typ.data != NULL && policy->typ.size == 0)
+    }
+    if (policy->typ.data != NULL && policy->typ.size == 0) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "typ is empty: leave it out, or give one");
+    }
     return tksp_jwt_check_size(policy->max_size, err);
 }
 
@@ -68,8 +73,9 @@ static tks_bytes short_type(tks_bytes type) {
     size_t size = sizeof prefix - 1;
 
     if (type.size <= size ||
-        !tksp_equal_nocase(tks_bytes_of(type.data, size), TKS_LITERAL("application/")))
+        !tksp_equal_nocase(tks_bytes_of(type.data, size), TKS_LITERAL("application/"))) {
         return type;
+    }
     type = tks_bytes_of(type.data + size, type.size - size);
     return type;
 }
@@ -93,18 +99,23 @@ tks_status tksp_jwt_check_header(const tks_json *header, const tks_jwt_policy *p
     const tks_json *kid = tks_json_find(header, "kid");
     tks_bytes typ, cty;
 
-    if (tks_json_find(header, "crit") != NULL)
+    if (tks_json_find(header, "crit") != NULL) {
         return refuse(err, "its header has crit, and no extension is understood here");
-    if (tks_json_find(header, "b64") != NULL)
+    }
+    if (tks_json_find(header, "b64") != NULL) {
         return refuse(err, "its header has b64: the payload must be base64url");
+    }
     if (tks_json_find(header, "zip") != NULL) return refuse(err, "its header has zip");
-    if (kid != NULL && tks_json_get_type(kid) != TKS_JSON_STRING)
+    if (kid != NULL && tks_json_get_type(kid) != TKS_JSON_STRING) {
         return refuse(err, "its kid is no string");
-    if (!get_type(header, "typ", &typ) || !get_type(header, "cty", &cty))
+    }
+    if (!get_type(header, "typ", &typ) || !get_type(header, "cty", &cty)) {
         return refuse(err, "its typ or cty is no string");
+    }
     if (tksp_jwt_is_nested(cty)) return refuse(err, "it holds another token (cty)");
-    if (policy->typ.data != NULL && !tksp_equal_nocase(typ, short_type(policy->typ)))
+    if (policy->typ.data != NULL && !tksp_equal_nocase(typ, short_type(policy->typ))) {
         return refuse(err, "its typ is not the one wanted");
+    }
     return TKS_OK;
 }
 
@@ -136,10 +147,12 @@ static tks_status check_required(const tks_json *claims, const tks_jwt_policy *p
                                  tks_error *err) {
     for (size_t i = 0; i < policy->required_count; i++) {
         const tks_json *claim = tks_json_get_child(claims);
-        while (claim != NULL && !tks_bytes_equal(tks_json_get_name(claim), policy->required[i]))
+        while (claim != NULL && !tks_bytes_equal(tks_json_get_name(claim), policy->required[i])) {
             claim = tks_json_get_next(claim);
-        if (claim == NULL || tks_json_get_type(claim) == TKS_JSON_NULL)
+        }
+        if (claim == NULL || tks_json_get_type(claim) == TKS_JSON_NULL) {
             return refuse(err, "it lacks a claim that is required");
+        }
     }
     return TKS_OK;
 }
@@ -149,8 +162,9 @@ static tks_status check_issuer(const tks_json *claims, const tks_jwt_policy *pol
     const tks_json *iss = tks_json_find(claims, "iss");
     if (policy->issuer_count == 0) return TKS_OK;
     if (iss == NULL || tks_json_get_type(iss) != TKS_JSON_STRING ||
-        !is_one_of(iss, policy->issuers, policy->issuer_count))
+        !is_one_of(iss, policy->issuers, policy->issuer_count)) {
         return refuse(err, "it is of another issuer (iss), or of none");
+    }
     return TKS_OK;
 }
 
@@ -159,23 +173,26 @@ static tks_status check_audience(const tks_json *claims, const tks_jwt_policy *p
     const tks_json *aud = tks_json_find(claims, "aud");
     bool found = policy->any_audience;
 
-    if (aud == NULL)
+    if (aud == NULL) {
         return found || policy->audience_count == 0 ? TKS_OK
                                                     : refuse(err, "it is for no audience (aud)");
+    }
     if (tks_json_get_type(aud) == TKS_JSON_STRING) {
         found = found || is_one_of(aud, policy->audiences, policy->audience_count);
     } else if (tks_json_get_type(aud) == TKS_JSON_ARRAY) {
         for (const tks_json *one = tks_json_get_child(aud); one != NULL;
              one = tks_json_get_next(one)) {
-            if (tks_json_get_type(one) != TKS_JSON_STRING)
+            if (tks_json_get_type(one) != TKS_JSON_STRING) {
                 return refuse(err, "its audience (aud) holds something that is no string");
+            }
             found = found || is_one_of(one, policy->audiences, policy->audience_count);
         }
     } else {
         return refuse(err, "its audience (aud) is neither a string nor a list of them");
     }
-    if (!found && policy->audience_count == 0)
+    if (!found && policy->audience_count == 0) {
         return refuse(err, "it is for an audience (aud), and none was given to check it against");
+    }
     return found ? TKS_OK : refuse(err, "it is for another audience (aud)");
 }
 
@@ -195,9 +212,11 @@ tks_status tksp_jwt_check_claims(const tks_json *claims, const tks_jwt_policy *p
     if (status == TKS_OK) status = check_issuer(claims, policy, err);
     if (status == TKS_OK) status = check_audience(claims, policy, err);
     if (status != TKS_OK) return status;
-    if (has_nbf && nbf > policy->now + policy->leeway)
+    if (has_nbf && nbf > policy->now + policy->leeway) {
         return refuse(err, "its time has not come yet (nbf)");
-    if (has_exp && !policy->any_expiry && policy->now >= exp + policy->leeway)
+    }
+    if (has_exp && !policy->any_expiry && policy->now >= exp + policy->leeway) {
         return tks_fail(err, TKS_ERR_EXPIRED_TOKEN, "the token has expired");
+    }
     return TKS_OK;
 }

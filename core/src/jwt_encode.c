@@ -38,22 +38,27 @@ static tks_status read_headers(tks_bytes headers, given *out, tks_error *err) {
     out->kid = no_text;
     while (headers.size > 0 && tks_json_next_member(headers, &at, &name, &value)) {
         bool is_typ = is_quoted(name, "typ"), is_cty = is_quoted(name, "cty");
-        if (is_quoted(name, "alg"))
+        if (is_quoted(name, "alg")) {
             return refuse_header(err, "may not give alg: it is the algorithm argument's");
-        if (is_quoted(name, "crit") || is_quoted(name, "b64") || is_quoted(name, "zip"))
+        }
+        if (is_quoted(name, "crit") || is_quoted(name, "b64") || is_quoted(name, "zip")) {
             return refuse_header(err, "may not be crit, b64 or zip: no reader here would take it");
-        if (is_cty && (value.data[0] != '"' || is_nested(value)))
+        }
+        if (is_cty && (value.data[0] != '"' || is_nested(value))) {
             return refuse_header(
                 err,
                 "cty must be a string, and not \"JWT\": no reader here takes a token in "
                 "a token");
+        }
         if (!is_typ && !is_quoted(name, "kid")) continue;
-        if (value.data[0] != '"' && value.data[0] != 'n')
+        if (value.data[0] != '"' && value.data[0] != 'n') {
             return refuse_header(err, "typ or kid must be a string, or null to leave it out");
-        if (is_typ)
+        }
+        if (is_typ) {
             out->typ = value;
-        else
+        } else {
             out->kid = value;
+        }
     }
     return TKS_OK;
 }
@@ -90,8 +95,9 @@ static tks_status make_header(const tks_key *key, tks_jwt_alg alg, tks_bytes hea
     (void)tks_buf_append(out, "{\"alg\":\"", 8);
     (void)tks_buf_append(out, alg_name, strlen(alg_name));
     (void)tks_buf_append(out, "\"", 1);
-    if (!is_null(g.typ))
+    if (!is_null(g.typ)) {
         append_member(out, TKS_LITERAL("\"typ\""), g.typ.size > 0 ? g.typ : TKS_LITERAL("\"JWT\""));
+    }
     if (g.kid.size > 0) {
         if (!is_null(g.kid)) append_member(out, TKS_LITERAL("\"kid\""), g.kid);
     } else if (key->kid_size > 0) {
@@ -159,8 +165,9 @@ static tks_status check_span(const known *k, tks_error *err) {
     tks_buf text;
     tks_status status = TKS_OK;
 
-    if (k->exp.size > 0 && k->exp.data[0] == '-')
+    if (k->exp.size > 0 && k->exp.data[0] == '-') {
         return tks_fail(err, TKS_ERR_DATA, "claims: exp is before 1970");
+    }
     if (k->exp.size == 0 || k->nbf.size == 0) return TKS_OK;
     tks_buf_init(&text, SIZE_MAX);
     (void)tks_buf_append(&text, "[", 1);
@@ -171,9 +178,10 @@ static tks_status check_span(const known *k, tks_error *err) {
     if (status == TKS_OK) status = tks_json_parse(tks_buf_bytes(&text), text.size, &tree, NULL);
     if (status == TKS_OK) {
         const tks_json *nbf = tks_json_get_child(tree);
-        if (tks_json_get_double(nbf) >= tks_json_get_double(tks_json_get_next(nbf)))
+        if (tks_json_get_double(nbf) >= tks_json_get_double(tks_json_get_next(nbf))) {
             status = tks_fail(err, TKS_ERR_DATA,
                               "claims: nbf is not before exp: the token would never be good");
+        }
     }
     tks_json_free(tree);
     tks_buf_clear(&text);
@@ -184,26 +192,30 @@ static tks_status check_span(const known *k, tks_error *err) {
 static tks_status check_claims(tks_bytes claims, tks_error *err) {
     known k;
 
-    if (claims.size < 2 || claims.data[0] != '{')
+    if (claims.size < 2 || claims.data[0] != '{') {
         return tks_fail(err, TKS_ERR_DATA, "claims must be a JSON object");
+    }
     find_known(claims, &k);
-    if (!is_time(k.exp) || !is_time(k.nbf) || !is_time(k.iat))
+    if (!is_time(k.exp) || !is_time(k.nbf) || !is_time(k.iat)) {
         return tks_fail(err, TKS_ERR_DATA,
                         "claims: exp, nbf and iat are numbers, seconds since the epoch");
+    }
     tks_status status = check_span(&k, err);
     return status == TKS_OK ? check_audience(k.aud, err) : status;
 }
 
 static tks_status check_key(const tks_key *key, tks_jwt_alg alg, tks_error *err) {
-    if ((unsigned)alg >= TKS_JWT_ALG_COUNT || (key->algorithms & TKS_JWT_BIT(alg)) == 0)
+    if ((unsigned)alg >= TKS_JWT_ALG_COUNT || (key->algorithms & TKS_JWT_BIT(alg)) == 0) {
         return tks_fail(
             err, TKS_ERR_CONFIGURATION,
             "this key (%s) cannot do %s: its kind, its length or its alg is another one",
             tks_key_get_kind_name(key), tks_jwt_alg_name(alg));
-    if (!key->can_sign)
+    }
+    if (!key->can_sign) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
                         "this key (%s) cannot sign: it is a public key, or its key_ops lack sign",
                         tks_key_get_kind_name(key));
+    }
     return TKS_OK;
 }
 
@@ -216,8 +228,9 @@ static tks_status assemble(tks_bytes claims, const tks_key *key, tks_jwt_alg alg
     tks_status status = TKS_OK;
 
     /* Room for it all at once: a buffer that grows wipes what it leaves. */
-    if (header.size + claims.size < TKS_JWT_SIZE_DEFAULT / 2)
+    if (header.size + claims.size < TKS_JWT_SIZE_DEFAULT / 2) {
         (void)tks_buf_reserve(token, (header.size + claims.size) / 3 * 4 + SMALL_SIGNATURE, &at);
+    }
     (void)tksp_base64url_encode(header, token);
     (void)tks_buf_append(token, ".", 1);
     (void)tksp_base64url_encode(claims, token);
@@ -245,10 +258,11 @@ tks_status tks_jwt_encode(tks_bytes claims, const tks_key *key, tks_jwt_alg alg,
     tks_buf_clear(&header);
     tks_buf_wipe(&token); /* a token opens doors */
     if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
-    if (status == TKS_ERR_DATA)
+    if (status == TKS_ERR_DATA) {
         return tks_fail(err, TKS_ERR_DATA,
                         "the token would be longer than %zu bytes: put less into it, or give a "
                         "larger max_size here and where it is read",
                         max_size);
+    }
     return status;
 }

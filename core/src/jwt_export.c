@@ -28,17 +28,19 @@ static tks_status get_numbers(const tks_key *key, bool private_half, tks_buf *ou
         tks_buf_init(&raw[i], NUMBER_MAX);
         tks_buf_init(&out[i], 2 * NUMBER_MAX);
     }
-    if (key->ops->export == NULL)
+    if (key->ops->export == NULL) {
         status = tks_fail(err, TKS_ERR_CONFIGURATION,
                           "a secret has no JWK: it is not kept, and has no public half");
-    else if (private_half && !key->can_sign)
+    } else if (private_half && !key->can_sign) {
         status = tks_fail(err, TKS_ERR_CONFIGURATION, "the key has no private half (%s)",
                           tks_key_get_kind_name(key));
-    else if (key->ops->export(key, private_half, raw) != TKS_OK)
+    } else if (key->ops->export(key, private_half, raw) != TKS_OK) {
         status = tks_fail_memory(err);
+    }
     for (size_t i = 0; i < TKSP_RSA_COUNT; i++) {
-        if (status == TKS_OK && tksp_base64url_encode(tks_buf_bytes(&raw[i]), &out[i]) != TKS_OK)
+        if (status == TKS_OK && tksp_base64url_encode(tks_buf_bytes(&raw[i]), &out[i]) != TKS_OK) {
             status = tks_fail_memory(err);
+        }
         tks_buf_wipe(&raw[i]);
     }
     return status;
@@ -74,8 +76,9 @@ static tks_status write_jwk(const tks_key *key, const tks_buf *numbers, tks_buf 
     tks_status status = tks_json_begin_object(&w);
     if (status == TKS_OK) status = write_member(&w, "kty", text_of(form->kty));
     if (status == TKS_OK) status = write_member(&w, "crv", text_of(form->crv));
-    for (size_t i = 0; i < form->count && status == TKS_OK; i++)
+    for (size_t i = 0; i < form->count && status == TKS_OK; i++) {
         status = write_member(&w, form->names[i], tks_buf_bytes(&numbers[i]));
+    }
     if (status == TKS_OK) status = write_member(&w, "alg", only_algorithm(key));
     if (status == TKS_OK) status = write_member(&w, "kid", tks_key_get_kid(key));
     return status == TKS_OK ? tks_json_end_object(&w) : status;
@@ -114,8 +117,9 @@ static tks_status write_canonical(const tks_key *key, const tks_buf *numbers, tk
         if (strcmp(order[i], "kty") == 0) append_member(out, "kty", text_of(form->kty));
         if (strcmp(order[i], "crv") == 0) append_member(out, "crv", text_of(form->crv));
         for (size_t j = 0; j < form->public_count; j++) {
-            if (strcmp(order[i], form->names[j]) == 0)
+            if (strcmp(order[i], form->names[j]) == 0) {
                 append_member(out, order[i], tks_buf_bytes(&numbers[j]));
+            }
         }
     }
     return tks_buf_append_char(out, '}');
@@ -128,16 +132,18 @@ tks_status tks_key_thumbprint(const tks_key *key, char out[TKS_THUMBPRINT_SIZE],
     memset(out, 0, TKS_THUMBPRINT_SIZE);
     tks_buf_init(&text, TEXT_MAX);
     tks_status status = get_numbers(key, false, numbers, err);
-    if (status == TKS_OK && write_canonical(key, numbers, &text) != TKS_OK)
+    if (status == TKS_OK && write_canonical(key, numbers, &text) != TKS_OK) {
         status = tks_fail_memory(err);
+    }
     if (status == TKS_OK) {
         tksp_sha256(tks_buf_bytes(&text), digest);
         tks_buf_reset(&text);
         if (tksp_base64url_encode(tks_bytes_of((const char *)digest, sizeof digest), &text) !=
-            TKS_OK)
+            TKS_OK) {
             status = tks_fail_memory(err);
-        else
+        } else {
             memcpy(out, text.data, TKS_THUMBPRINT_SIZE);
+        }
     }
     clear_numbers(numbers);
     tks_buf_clear(&text);

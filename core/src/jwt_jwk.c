@@ -37,11 +37,13 @@ static tks_status get_number(const tks_json *jwk, const char *name, tks_buf *out
     if (!get_text(jwk, name, &text)) return refuse(err, "has a number that is no string");
     if (tks_json_find(jwk, name) == NULL) return TKS_OK;
     if (text.size == 0) return refuse(err, "has a number that is empty");
-    if (tks_buf_reserve(out, text.size, &at) != TKS_OK)
+    if (tks_buf_reserve(out, text.size, &at) != TKS_OK) {
         return out->status == TKS_ERR_MEMORY ? tks_fail_memory(err)
                                              : refuse(err, "has a number that is too large");
-    if (!tksp_base64url_decode(text, (unsigned char *)at, &size))
+    }
+    if (!tksp_base64url_decode(text, (unsigned char *)at, &size)) {
         return refuse(err, "has a number that is not base64url without padding");
+    }
     tks_buf_advance(out, size);
     return TKS_OK;
 }
@@ -50,8 +52,9 @@ static tks_status get_number(const tks_json *jwk, const char *name, tks_buf *out
 static tks_status get_numbers(const tks_json *jwk, const char *const *names, size_t count,
                               tks_buf *out, tks_error *err) {
     tks_status status = TKS_OK;
-    for (size_t i = 0; i < count && status == TKS_OK; i++)
+    for (size_t i = 0; i < count && status == TKS_OK; i++) {
         status = get_number(jwk, names[i], &out[i], err);
+    }
     return status;
 }
 
@@ -76,8 +79,9 @@ static tks_status make_okp(const tks_json *jwk, tks_buf *n, tks_key **out, tks_e
     tks_status status = TKS_OK;
     tks_bytes crv;
 
-    if (!get_text(jwk, "crv", &crv) || !is_text(crv, "Ed25519"))
+    if (!get_text(jwk, "crv", &crv) || !is_text(crv, "Ed25519")) {
         return refuse(err, "of kty OKP is of another curve than Ed25519");
+    }
     status = get_numbers(jwk, names, 2, n, err);
     return status == TKS_OK ? tksp_key_ed25519(tks_buf_bytes(&n[0]), tks_buf_bytes(&n[1]), out, err)
                             : status;
@@ -103,8 +107,9 @@ static tks_status make_ec(const tks_json *jwk, const tks_jwt_provider *provider,
     }
     status = get_numbers(jwk, names, 3, n, err);
     if (status != TKS_OK) return status;
-    if (n[0].size != size || n[1].size != size || (n[2].size != 0 && n[2].size != size))
+    if (n[0].size != size || n[1].size != size || (n[2].size != 0 && n[2].size != size)) {
         return refuse(err, "of kty EC has a number of another length than its curve wants");
+    }
     return provider->ec(curve, tks_buf_bytes(&n[0]), tks_buf_bytes(&n[1]), tks_buf_bytes(&n[2]),
                         out, err);
 }
@@ -121,12 +126,15 @@ static tks_status make_rsa(const tks_json *jwk, const tks_jwt_provider *provider
         numbers[i] = tks_buf_bytes(&n[i]);
         if (i > TKSP_RSA_D && numbers[i].size > 0) factors++;
     }
-    if (numbers[TKSP_RSA_N].size == 0 || numbers[TKSP_RSA_E].size == 0)
+    if (numbers[TKSP_RSA_N].size == 0 || numbers[TKSP_RSA_E].size == 0) {
         return refuse(err, "of kty RSA lacks n or e");
-    if (tks_json_find(jwk, "oth") != NULL)
+    }
+    if (tks_json_find(jwk, "oth") != NULL) {
         return refuse(err, "of kty RSA has more than two primes, which is not supported");
-    if (factors > 0 && (factors != TKSP_RSA_COUNT - TKSP_RSA_P || numbers[TKSP_RSA_D].size == 0))
+    }
+    if (factors > 0 && (factors != TKSP_RSA_COUNT - TKSP_RSA_P || numbers[TKSP_RSA_D].size == 0)) {
         return refuse(err, "of kty RSA has some of d, p, q, dp, dq, qi and lacks others");
+    }
     return provider->rsa(numbers, out, err);
 }
 
@@ -138,19 +146,22 @@ static tks_status apply_ops(const tks_json *jwk, tks_key *key, tks_error *err) {
     bool verify = false;
 
     if (ops == NULL) return TKS_OK;
-    if (tks_json_get_type(ops) != TKS_JSON_ARRAY)
+    if (tks_json_get_type(ops) != TKS_JSON_ARRAY) {
         return refuse(err, "has key_ops that are no list");
+    }
     for (ops = tks_json_get_child(ops); ops != NULL; ops = tks_json_get_next(ops)) {
-        if (tks_json_get_type(ops) != TKS_JSON_STRING)
+        if (tks_json_get_type(ops) != TKS_JSON_STRING) {
             return refuse(err, "has key_ops that are no strings");
+        }
         sign = sign || is_text(tks_json_get_string(ops), "sign");
         verify = verify || is_text(tks_json_get_string(ops), "verify");
     }
     key->can_sign = key->can_sign && sign;
     /* A private key that may sign has a public one that may verify. */
     key->can_verify = verify || (sign && key->kind != TKS_KEY_SECRET);
-    if (!key->can_sign && !key->can_verify)
+    if (!key->can_sign && !key->can_verify) {
         return refuse(err, "is not meant for signatures: its key_ops have neither sign nor verify");
+    }
     return TKS_OK;
 }
 
@@ -161,13 +172,16 @@ static tks_status apply_members(const tks_json *jwk, tks_key *key, tks_error *er
     tks_error unknown = TKS_ERROR_INIT;
 
     if (!get_text(jwk, "kid", &options.kid) || !get_text(jwk, "use", &use) ||
-        !get_text(jwk, "alg", &alg))
+        !get_text(jwk, "alg", &alg)) {
         return refuse(err, "has a kid, use or alg that is no string");
-    if (tks_json_find(jwk, "use") != NULL && !is_text(use, "sig"))
+    }
+    if (tks_json_find(jwk, "use") != NULL && !is_text(use, "sig")) {
         return refuse(err, "is not meant for signatures: its use is not \"sig\"");
+    }
     if (tks_json_find(jwk, "alg") != NULL &&
-        tks_jwt_alg_add(alg, &options.algorithms, &unknown) != TKS_OK)
+        tks_jwt_alg_add(alg, &options.algorithms, &unknown) != TKS_OK) {
         return refuse(err, "is for an algorithm that is not known here");
+    }
     if (apply_ops(jwk, key, err) != TKS_OK) return TKS_ERR_CONFIGURATION;
     return tksp_key_apply(key, &options, err);
 }

@@ -71,11 +71,12 @@ void tks_key_free(tks_key *key) {
 tks_status tksp_key_apply(tks_key *key, const tks_key_options *options, tks_error *err) {
     if (options == NULL) return TKS_OK;
     if (options->algorithms != 0) {
-        if ((key->algorithms & options->algorithms) == 0)
+        if ((key->algorithms & options->algorithms) == 0) {
             return tks_fail(err, TKS_ERR_CONFIGURATION,
                             "a key of this kind or size (%s) cannot do the algorithm it is to be "
                             "restricted to",
                             tks_key_get_kind_name(key));
+        }
         key->algorithms &= options->algorithms;
     }
     if (options->kid.size > 0) {
@@ -122,11 +123,12 @@ bool tks_key_can_sign(const tks_key *key) {
 /* As many bytes as the hash gives (RFC 7518, 3.2). */
 tks_status tksp_secret_algorithms(tks_bytes secret, uint32_t *out, tks_error *err) {
     *out = 0;
-    if (secret.size < TKS_JWT_SECRET_MIN)
+    if (secret.size < TKS_JWT_SECRET_MIN) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
                         "an HMAC secret of %zu bytes is too short: HS256 needs at least 32, HS384 "
                         "48, HS512 64",
                         secret.size);
+    }
     *out = TKS_JWT_BIT(TKS_JWT_HS256);
     if (secret.size >= 48) *out |= TKS_JWT_BIT(TKS_JWT_HS384);
     if (secret.size >= 64) *out |= TKS_JWT_BIT(TKS_JWT_HS512);
@@ -139,9 +141,10 @@ tks_status tks_key_from_secret(tks_bytes secret, const tks_key_options *options,
     tks_status status = tksp_secret_check(secret, err);
 
     *out = NULL;
-    if (status == TKS_OK)
+    if (status == TKS_OK) {
         status =
             provider != NULL ? provider->hmac(secret, &key, err) : tksp_key_hmac(secret, &key, err);
+    }
     if (status == TKS_OK) status = tksp_key_apply(key, options, err);
     if (status != TKS_OK) {
         tks_key_free(key);

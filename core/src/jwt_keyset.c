@@ -32,22 +32,25 @@ static tks_status fill(tks_keyset *set, const tks_json *entries, const tks_jwt_p
         tks_error why = TKS_ERROR_INIT;
         tks_status status = tksp_key_from_json(entries, provider, &set->keys[set->count], &why);
         if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
-        if (status == TKS_OK)
+        if (status == TKS_OK) {
             set->count++;
-        else
+        } else {
             set->skipped++;
+        }
     }
     return TKS_OK;
 }
 
 static tks_status make(const tks_json *jwks, const tks_jwt_provider *provider, tks_keyset **out,
                        tks_error *err) {
-    if (tks_json_get_type(jwks) != TKS_JSON_OBJECT)
+    if (tks_json_get_type(jwks) != TKS_JSON_OBJECT) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "this is no JWKS: it is not a JSON object");
+    }
     const tks_json *entries = tks_json_find(jwks, "keys");
-    if (entries == NULL || tks_json_get_type(entries) != TKS_JSON_ARRAY)
+    if (entries == NULL || tks_json_get_type(entries) != TKS_JSON_ARRAY) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
                         "this is no JWKS: an object with a list \"keys\" is wanted");
+    }
     tks_status status = tksp_keyset_new(tks_json_get_size(entries), out, err);
     return status == TKS_OK ? fill(*out, tks_json_get_child(entries), provider, err) : status;
 }

@@ -111,8 +111,9 @@ static tks_status evp_verify(const tks_key *base, tks_jwt_alg alg, tks_bytes inp
     size_t size = signature.size;
     tks_status status = TKS_ERR_INVALID_TOKEN;
 
-    if (size != (key->half > 0 ? 2 * key->half : (size_t)EVP_PKEY_get_size(key->pkey)))
+    if (size != (key->half > 0 ? 2 * key->half : (size_t)EVP_PKEY_get_size(key->pkey))) {
         return TKS_ERR_INVALID_TOKEN;
+    }
     ERR_set_mark();
     if (key->half > 0) {
         size = (size_t)raw_to_der(key, signature, &der);
@@ -201,8 +202,9 @@ static tks_status evp_export(const tks_key *base, bool private_half, tks_buf *nu
     tks_status status = TKS_OK;
 
     ERR_set_mark();
-    for (size_t i = 0; i < count && status == TKS_OK; i++)
+    for (size_t i = 0; i < count && status == TKS_OK; i++) {
         status = export_number(key, names[i], key->half, &numbers[i]);
+    }
     ERR_pop_to_mark();
     return status;
 }
@@ -219,12 +221,14 @@ static tks_status check_rsa(const EVP_PKEY *pkey, tks_error *err) {
 
     BN_free(e);
     BN_free(n);
-    if (bits < RSA_BITS_MIN)
+    if (bits < RSA_BITS_MIN) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
                         "the RSA key has %d bits: 2048 are the least that is safe", bits);
-    if (bits > RSA_BITS_MAX)
+    }
+    if (bits > RSA_BITS_MAX) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "the RSA key has %d bits: 8192 are the most",
                         bits);
+    }
     return sane ? TKS_OK
                 : refuse(err, "(RSA) has a modulus or a public exponent that no sane key has");
 }
@@ -301,8 +305,9 @@ static tks_status try_pair(const tks_key *key, tks_error *err) {
     while ((key->algorithms & TKS_JWT_BIT(alg)) == 0) alg = (tks_jwt_alg)(alg + 1);
     if (evp_sign(key, alg, input, signature, &size, NULL) != TKS_OK ||
         evp_verify(key, alg, input, tks_bytes_of((const char *)signature, size)) != TKS_OK ||
-        (key->kind == TKS_KEY_RSA && !is_d_right(evp_of(key)->pkey)))
+        (key->kind == TKS_KEY_RSA && !is_d_right(evp_of(key)->pkey))) {
         return refuse(err, "is broken: its private and its public half do not belong together");
+    }
     return TKS_OK;
 }
 
@@ -316,8 +321,9 @@ static tks_status wrap_ed25519(const EVP_PKEY *pkey, bool is_private, tks_key **
     tks_status status = TKS_OK;
 
     if (EVP_PKEY_get_raw_public_key(pkey, public_key, &size) != 1 ||
-        (is_private && EVP_PKEY_get_raw_private_key(pkey, seed, &seed_size) != 1))
+        (is_private && EVP_PKEY_get_raw_private_key(pkey, seed, &seed_size) != 1)) {
         return refuse(err, "(Ed25519) could not be read");
+    }
     status =
         tksp_key_ed25519(tks_bytes_of((const char *)public_key, size),
                          tks_bytes_of((const char *)seed, is_private ? seed_size : 0), out, err);
@@ -341,12 +347,13 @@ tks_status tksp_key_evp(EVP_PKEY *pkey, bool is_private, tks_key **out, tks_erro
         EVP_PKEY_free(pkey);
         return status;
     }
-    if (EVP_PKEY_is_a(pkey, "RSA"))
+    if (EVP_PKEY_is_a(pkey, "RSA")) {
         status = check_rsa(pkey, err);
-    else if (EVP_PKEY_is_a(pkey, "EC"))
+    } else if (EVP_PKEY_is_a(pkey, "EC")) {
         status = check_ec(pkey, &kind, err);
-    else
+    } else {
         status = refuse(err, "is of another kind than RSA, EC and Ed25519");
+    }
     if (status == TKS_OK) {
         uint32_t algorithms = kind == TKS_KEY_RSA ? RS_ALGS | PS_ALGS : TKS_JWT_BIT(algs[kind]);
         key = tksp_key_new(sizeof *key, &ops, kind, algorithms, is_private);

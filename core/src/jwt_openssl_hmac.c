@@ -53,10 +53,11 @@ static tks_status hmac_verify(const tks_key *key, tks_jwt_alg alg, tks_bytes inp
     size_t size = 0;
     tks_status status = TKS_ERR_MEMORY;
 
-    if (hmac(key, alg, input, expected, &size))
+    if (hmac(key, alg, input, expected, &size)) {
         status = size == signature.size && CRYPTO_memcmp(expected, signature.data, size) == 0
                      ? TKS_OK
                      : TKS_ERR_INVALID_TOKEN;
+    }
     OPENSSL_cleanse(expected, sizeof expected);
     return status;
 }
@@ -86,10 +87,11 @@ static bool begin_both(const char *name, tks_bytes secret, EVP_MD_CTX **inner, E
     EVP_MD *md = EVP_MD_fetch(NULL, name, NULL); /* the digests keep it */
     bool good = md != NULL;
 
-    if (good && secret.size > (size_t)EVP_MD_get_block_size(md))
+    if (good && secret.size > (size_t)EVP_MD_get_block_size(md)) {
         good = EVP_Digest(secret.data, secret.size, block, NULL, md, NULL) == 1;
-    else if (good)
+    } else if (good) {
         memcpy(block, secret.data, secret.size);
+    }
     for (size_t i = 0; i < sizeof block; i++) block[i] ^= 0x36;
     good = good && begin(md, block, inner);
     for (size_t i = 0; i < sizeof block; i++) block[i] ^= 0x36 ^ 0x5c;
@@ -113,8 +115,9 @@ tks_status tksp_key_hmac_openssl(tks_bytes secret, tks_key **out, tks_error *err
     if (key == NULL) return tks_fail_memory(err);
     ERR_set_mark();
     for (size_t i = 0; i < HASHES && good; i++) {
-        if ((algorithms & TKS_JWT_BIT(i)) != 0)
+        if ((algorithms & TKS_JWT_BIT(i)) != 0) {
             good = begin_both(names[i], secret, &key->inner[i], &key->outer[i]);
+        }
     }
     ERR_pop_to_mark();
     if (!good) {

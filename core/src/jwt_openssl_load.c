@@ -45,8 +45,9 @@ static EVP_PKEY *build_key(const char *type, OSSL_PARAM_BLD *build, bool is_priv
 
     if (params == NULL || ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1 ||
         EVP_PKEY_fromdata(ctx, &pkey, is_private ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY,
-                          params) != 1)
+                          params) != 1) {
         pkey = NULL;
+    }
     EVP_PKEY_CTX_free(ctx);
     OSSL_PARAM_free(params);
     return pkey;
@@ -67,15 +68,17 @@ static tks_status jwk_rsa(const tks_bytes numbers[TKSP_RSA_COUNT], tks_key **out
 
     *out = NULL;
     for (size_t i = 0; i < TKSP_RSA_COUNT; i++) {
-        if (numbers[i].size > TKSP_SIGNATURE_MAX + 1)
+        if (numbers[i].size > TKSP_SIGNATURE_MAX + 1) {
             return refuse(err, "(RSA) has a number of more than 8192 bits");
+        }
     }
     ERR_set_mark();
     build = OSSL_PARAM_BLD_new();
     pushed = build != NULL;
     for (size_t i = 0; i < TKSP_RSA_COUNT && pushed; i++) {
-        if (numbers[i].size > 0)
+        if (numbers[i].size > 0) {
             pushed = push_number(build, names[i], numbers[i], i >= TKSP_RSA_D, &values[i]);
+        }
     }
     if (pushed) pkey = build_key("RSA", build, is_private);
     status = pkey != NULL ? tksp_key_evp(pkey, is_private, out, err)
@@ -105,8 +108,9 @@ static tks_status jwk_ec(tks_key_kind curve, tks_bytes x, tks_bytes y, tks_bytes
         OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, names[curve], 0) == 1 &&
         OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, point,
                                          1 + x.size + y.size) == 1 &&
-        (d.size == 0 || push_number(build, OSSL_PKEY_PARAM_PRIV_KEY, d, true, &number)))
+        (d.size == 0 || push_number(build, OSSL_PKEY_PARAM_PRIV_KEY, d, true, &number))) {
         pkey = build_key("EC", build, d.size > 0);
+    }
     status = pkey != NULL ? tksp_key_evp(pkey, d.size > 0, out, err)
                           : refuse(err, "(EC) is no point of its curve");
     BN_clear_free(number);
@@ -156,8 +160,9 @@ static EVP_PKEY *decrypt_pkcs8(const unsigned char *der, long size, tks_bytes pa
     X509_SIG *sealed = d2i_X509_SIG(NULL, &at, size);
     PKCS8_PRIV_KEY_INFO *open = NULL;
     EVP_PKEY *pkey = NULL;
-    if (sealed != NULL && at == der + size)
+    if (sealed != NULL && at == der + size) {
         open = PKCS8_decrypt(sealed, password.size > 0 ? password.data : "", (int)password.size);
+    }
     if (open != NULL) pkey = EVP_PKCS82PKEY(open);
     PKCS8_PRIV_KEY_INFO_free(open);
     X509_SIG_free(sealed);
@@ -187,18 +192,19 @@ static EVP_PKEY *read_block(const char *name, const unsigned char *der, long siz
     EVP_PKEY *pkey = NULL;
 
     *is_private = strstr(name, "PRIVATE KEY") != NULL;
-    if (strcmp(name, PEM_STRING_PUBLIC) == 0)
+    if (strcmp(name, PEM_STRING_PUBLIC) == 0) {
         pkey = d2i_PUBKEY(NULL, &at, size);
-    else if (strcmp(name, PEM_STRING_RSA_PUBLIC) == 0)
+    } else if (strcmp(name, PEM_STRING_RSA_PUBLIC) == 0) {
         pkey = d2i_PublicKey(EVP_PKEY_RSA, NULL, &at, size);
-    else if (strcmp(name, PEM_STRING_X509) == 0)
+    } else if (strcmp(name, PEM_STRING_X509) == 0) {
         pkey = read_certificate(&at, size);
-    else if (strcmp(name, PEM_STRING_RSA) == 0)
+    } else if (strcmp(name, PEM_STRING_RSA) == 0) {
         pkey = d2i_PrivateKey(EVP_PKEY_RSA, NULL, &at, size);
-    else if (strcmp(name, PEM_STRING_ECPRIVATEKEY) == 0)
+    } else if (strcmp(name, PEM_STRING_ECPRIVATEKEY) == 0) {
         pkey = d2i_PrivateKey(EVP_PKEY_EC, NULL, &at, size);
-    else if (strcmp(name, PEM_STRING_PKCS8INF) == 0)
+    } else if (strcmp(name, PEM_STRING_PKCS8INF) == 0) {
         pkey = d2i_AutoPrivateKey(NULL, &at, size);
+    }
     if (pkey != NULL && at != der + size) { /* something follows the key */
         EVP_PKEY_free(pkey);
         pkey = NULL;
@@ -211,8 +217,9 @@ static tks_status read_any(const char *name, char *header, unsigned char *der, l
                            tks_bytes password, EVP_PKEY **pkey, bool *is_private, tks_error *err) {
     bool pkcs8 = strcmp(name, PEM_STRING_PKCS8) == 0;
     *is_private = true;
-    if ((pkcs8 || header[0] != '\0') && password.data == NULL)
+    if ((pkcs8 || header[0] != '\0') && password.data == NULL) {
         return refuse(err, "is encrypted: give its password");
+    }
     if (pkcs8) {
         *pkey = decrypt_pkcs8(der, size, password);
         return *pkey != NULL ? TKS_OK : fail_decrypt(err);
@@ -264,13 +271,15 @@ tks_status tks_key_from_pem(tks_bytes pem, const tks_key_options *options, tks_k
     tks_bytes password = options != NULL ? options->password : tks_bytes_of(NULL, 0);
 
     *out = NULL;
-    if (password.size > PASSWORD_MAX)
+    if (password.size > PASSWORD_MAX) {
         return refuse(err, "is given with a password that is longer than 1000 bytes");
+    }
     if (pem.size > TKS_JWK_SIZE_MAX) return refuse(err, "text is longer than 1 MiB");
     tks_buf_init(&tidy, 2 * TKS_JWK_SIZE_MAX);
     ERR_set_mark();
-    if (tksp_pem_tidy(pem, &tidy) == TKS_OK)
+    if (tksp_pem_tidy(pem, &tidy) == TKS_OK) {
         bio = BIO_new_mem_buf(tidy.size > 0 ? tidy.data : "", (int)tidy.size);
+    }
     status =
         bio != NULL ? read_pem(bio, pem, password, &pkey, &is_private, err) : tks_fail_memory(err);
     BIO_free(bio);

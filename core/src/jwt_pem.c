@@ -55,8 +55,9 @@ static void write_base64(tks_bytes body, tks_buf *out) {
         size_t newline = newline_size(body);
         char c = *body.data;
         body = skip(body, newline > 0 ? newline : 1);
-        if (newline > 0 || is_blank(c) || (c == '\\' && body.size > 0 && *body.data == '/'))
+        if (newline > 0 || is_blank(c) || (c == '\\' && body.size > 0 && *body.data == '/')) {
             continue;
+        }
         (void)tks_buf_append_char(out, c);
         if (++column % LINE == 0) (void)tks_buf_append_char(out, '\n');
     }
@@ -69,10 +70,11 @@ static void write_lines(tks_bytes body, tks_buf *out) {
     while (newline_size(body) > 0) body = skip(body, newline_size(body));
     while (body.size > 0) {
         size_t newline = newline_size(body);
-        if (newline > 0)
+        if (newline > 0) {
             (void)tks_buf_append_char(out, '\n');
-        else if (!at_start || !is_blank(*body.data))
+        } else if (!at_start || !is_blank(*body.data)) {
             (void)tks_buf_append_char(out, *body.data);
+        }
         at_start = newline > 0 || (at_start && is_blank(*body.data));
         body = skip(body, newline > 0 ? newline : 1);
     }
@@ -93,10 +95,11 @@ tks_status tksp_pem_tidy(tks_bytes text, tks_buf *out) {
         text = skip(text, sizeof dashes - 1);
         if (!cut(&text, end_mark, &body)) break;
         write_mark(begin_mark, label, out);
-        if (memchr(body.data, ':', body.size) != NULL)
+        if (memchr(body.data, ':', body.size) != NULL) {
             write_lines(body, out);
-        else
+        } else {
             write_base64(body, out);
+        }
         text = skip(text, sizeof end_mark - 1);
         if (!cut(&text, dashes, &label)) break; /* another label than at the beginning is refused */
         write_mark(end_mark, label, out);
@@ -119,26 +122,34 @@ static bool is_path(tks_bytes text) {
 const char *tksp_pem_explain(tks_bytes text) {
     while (text.size > 0 && (is_blank(*text.data) || *text.data == '"')) text = skip(text, 1);
     if (text.size == 0) return "text is empty: PEM is wanted";
-    if (contains(text, "-----BEGIN OPENSSH PRIVATE KEY"))
+    if (contains(text, "-----BEGIN OPENSSH PRIVATE KEY")) {
         return "is in OpenSSH's own form: ssh-keygen -p -m PKCS8 -f FILE turns it into PEM";
+    }
     if (contains(text, "ssh-") || contains(text, "ecdsa-sha2-") ||
-        contains(text, "---- BEGIN SSH2"))
+        contains(text, "---- BEGIN SSH2")) {
         return "is an SSH key: ssh-keygen -e -m PKCS8 -f FILE writes it as PEM";
-    if (contains(text, begin_mark) && contains(text, end_mark))
+    }
+    if (contains(text, begin_mark) && contains(text, end_mark)) {
         return "in the PEM text could not be read: its base64 is broken, or its labels differ";
-    if (contains(text, begin_mark))
+    }
+    if (contains(text, begin_mark)) {
         return "text holds a PEM block without its end: \"-----END …\" is wanted";
-    if (tksp_is_der(text))
+    }
+    if (tksp_is_der(text)) {
         return "is DER: openssl pkey -inform DER writes it as PEM, with -pubin where it is public";
-    if (memchr(text.data, '\0', text.size) != NULL)
+    }
+    if (memchr(text.data, '\0', text.size) != NULL) {
         return "text holds NUL bytes: is it UTF-16? Write it as UTF-8";
-    if (*text.data == '{' || *text.data == '[')
+    }
+    if (*text.data == '{' || *text.data == '[') {
         return "is JSON: Key.from_jwk reads a JWK, KeySet.from_jwks a set of them";
+    }
     if (begins_with(text, "LS0tLS1CRUdJTi")) return "is a PEM text in base64: decode it first";
     if (begins_with(text, "MI") || begins_with(text, "MF") || begins_with(text, "MC") ||
-        begins_with(text, "MH"))
+        begins_with(text, "MH")) {
         return "is the base64 of a PEM text without its first and last line, \"-----BEGIN …\" and "
                "\"-----END …\"";
+    }
     if (is_path(text)) return "looks like the name of a file: give what the file holds";
     return "text holds no PEM block: \"-----BEGIN …\" is wanted";
 }

@@ -40,10 +40,11 @@ tks_status tks_keyset_from_published(tks_bytes text, tks_keyset **out, tks_error
                                       : from_pem(text, out, err);
     if (status == TKS_OK) {
         keep_public(*out);
-        if ((*out)->count == 0)
+        if ((*out)->count == 0) {
             status = tks_fail(err, TKS_ERR_CONFIGURATION,
                               "there is no public key that can be used here (%zu left out)",
                               (*out)->skipped);
+        }
     }
     if (status != TKS_OK) {
         tks_keyset_free(*out);

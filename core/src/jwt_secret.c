@@ -96,9 +96,10 @@ static bool is_odd(tks_bytes number) {
 static bool is_numbered(tks_bytes body) {
     element number, next, inner;
     if (!next_is(body, INTEGER, &number) || !next_element(number.rest, &next)) return false;
-    if (number.body.size >= PKCS1_MIN)
+    if (number.body.size >= PKCS1_MIN) {
         return next.tag == INTEGER && next.rest.size == 0 && next.body.size <= 8 &&
                is_odd(number.body) && is_odd(next.body);
+    }
     if (number.body.size != 1 || (unsigned char)number.body.data[0] > 3) return false;
     switch (next.tag) {
     case SEQUENCE: return next_is(next.body, OID, &inner);

@@ -10,15 +10,16 @@ enum { BASE_85 = 85 };
 
 tks_bytes tksp_trim(tks_bytes text) {
     while (text.size > 0) {
-        if (begins_with(text, "\xEF\xBB\xBF"))
+        if (begins_with(text, "\xEF\xBB\xBF")) {
             text = skip(text, 3);
-        else if (begins_with(text, "\xFF\xFE") || begins_with(text, "\xFE\xFF"))
+        } else if (begins_with(text, "\xFF\xFE") || begins_with(text, "\xFE\xFF")) {
             text = skip(text, 2);
-        else if (is_blank(*text.data) || is_quote(*text.data) ||
-                 (text.size > 1 && text.data[0] == 'b' && is_quote(text.data[1])))
+        } else if (is_blank(*text.data) || is_quote(*text.data) ||
+                   (text.size > 1 && text.data[0] == 'b' && is_quote(text.data[1]))) {
             text = skip(text, 1);
-        else
+        } else {
             break;
+        }
     }
     return text;
 }
@@ -138,8 +139,9 @@ tks_bytes tksp_decode_64(tks_bytes text, char *out, size_t *size) {
 static size_t from_64(tks_bytes text, char *out) {
     size_t size = 0;
     text = tksp_decode_64(tksp_trim(text), out, &size);
-    while (text.size > 0 && (*text.data == '=' || is_blank(*text.data) || is_quote(*text.data)))
+    while (text.size > 0 && (*text.data == '=' || is_blank(*text.data) || is_quote(*text.data))) {
         text = skip(text, 1);
+    }
     return text.size == 0 ? size : 0;
 }
 
@@ -204,8 +206,9 @@ static size_t from_10(tks_bytes text, char *out) {
         bool is_negative = *text.data == '-';
         if (is_negative) text = skip(text, 1);
         size_t digits = 0, end;
-        for (; digits < text.size && digits < 5 && is_digit(text.data[digits]); digits++)
+        for (; digits < text.size && digits < 5 && is_digit(text.data[digits]); digits++) {
             number = number * 10 + text.data[digits] - '0';
+        }
         end = digits + (digits < text.size && is_quote(text.data[digits]));
         if (digits > 0 && end < text.size && text.data[end] == ':') {
             text = skip(text, end + 1); /* a place, not a byte */
@@ -227,8 +230,9 @@ static tks_bytes unquote(tks_bytes text) {
     tks_bytes left = tksp_trim(text);
     while (left.size > 0 && is_blank(left.data[left.size - 1])) left.size--;
     if (left.size > 0 && left.data != text.data && is_quote(left.data[-1]) &&
-        left.data[left.size - 1] == left.data[-1])
+        left.data[left.size - 1] == left.data[-1]) {
         left.size--;
+    }
     return left;
 }
 
@@ -256,8 +260,9 @@ static size_t decode_85(tks_bytes text, const char *digits, char *out) {
         number = count = 0;
     }
     for (size_t i = count; i < 5; i++) number = number * BASE_85 + BASE_85 - 1;
-    for (int shift = 24; count > 1 && size < room; count--, shift -= 8)
+    for (int shift = 24; count > 1 && size < room; count--, shift -= 8) {
         out[size++] = (char)(number >> shift);
+    }
     return size;
 }
 

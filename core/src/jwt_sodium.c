@@ -164,8 +164,9 @@ static tks_status ed25519_verify(const tks_key *base, tks_jwt_alg alg, tks_bytes
     if (signature.size != crypto_sign_BYTES ||
         crypto_sign_verify_detached((const unsigned char *)signature.data,
                                     (const unsigned char *)input.data, input.size,
-                                    key->public_key) != 0)
+                                    key->public_key) != 0) {
         return TKS_ERR_INVALID_TOKEN;
+    }
     return TKS_OK;
 }
 
@@ -194,9 +195,11 @@ tks_status tksp_key_ed25519(tks_bytes public_key, tks_bytes seed, tks_key **out,
     ed25519_key *key = NULL;
 
     *out = NULL;
-    if (public_key.size != TKSP_ED25519_SIZE || (seed.size != 0 && seed.size != TKSP_ED25519_SIZE))
+    if (public_key.size != TKSP_ED25519_SIZE ||
+        (seed.size != 0 && seed.size != TKSP_ED25519_SIZE)) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
                         "an Ed25519 key is 32 bytes, public and private; this one is not");
+    }
     key = tksp_key_new(sizeof *key, &ops, TKS_KEY_ED25519,
                        TKS_JWT_BIT(TKS_JWT_EDDSA) | TKS_JWT_BIT(TKS_JWT_ED25519), seed.size > 0);
     if (key == NULL) return tks_fail_memory(err);

@@ -29,17 +29,19 @@ static void digest(const char *kind, tks_bytes pepper, tks_bytes app, tks_bytes 
 /* Hexadecimal, because those digits are in the alphabet of every token encoding: an owner's tag, and
  * with it the index, stays when an application changes its encoding. */
 static void make_tag(tksp_place *place) {
-    for (int i = 0; i < TKS_TAG_SIZE; i++)
+    for (int i = 0; i < TKS_TAG_SIZE; i++) {
         place->tag[i] = "0123456789abcdef"[tksp_key_digit(place->digest[i]) & 15];
+    }
 }
 
 void tksp_key_place(tks_bytes pepper, tks_bytes app, tks_bytes type, tks_bytes token,
                     tksp_place *out) {
     digest("t", pepper, app, type, token, out->digest);
-    if (carries_tag(token))
+    if (carries_tag(token)) {
         memcpy(out->tag, token.data + 1, TKS_TAG_SIZE);
-    else
+    } else {
         make_tag(out);
+    }
 }
 
 void tksp_key_owner(tks_bytes pepper, tks_bytes app, tks_bytes type, tks_bytes owner,

@@ -3,8 +3,9 @@
 
 /* The lock is held for a pointer and some numbers: nobody spins for long. */
 static void enter(tksp_key_source *source) {
-    while (atomic_flag_test_and_set_explicit(&source->busy, memory_order_acquire))
+    while (atomic_flag_test_and_set_explicit(&source->busy, memory_order_acquire)) {
         ;
+    }
 }
 
 static void leave(tksp_key_source *source) {

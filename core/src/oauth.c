@@ -55,8 +55,9 @@ static tksp_oauth_verdict wrong(tksp_oauth_answer *out, const char *why) {
 static void copy_member(const tks_json *tree, const char *name, const tksp_secrets *secrets,
                         char *out, size_t size) {
     const tks_json *member = tree != NULL ? tks_json_find(tree, name) : NULL;
-    if (member != NULL && tks_json_get_type(member) == TKS_JSON_STRING)
+    if (member != NULL && tks_json_get_type(member) == TKS_JSON_STRING) {
         tksp_said_text(tks_json_get_string(member), secrets, out, size);
+    }
 }
 
 /* May the body be JSON? Some servers call it text, or say nothing. */
@@ -67,8 +68,9 @@ static bool may_be_json(tks_bytes type) {
         tks_bytes_of(type.data, end != NULL ? (size_t)(end - type.data) : type.size));
     if (name.size >= sizeof suffix - 1 &&
         tksp_http_name_is(
-            tks_bytes_of(name.data + name.size - (sizeof suffix - 1), sizeof suffix - 1), suffix))
+            tks_bytes_of(name.data + name.size - (sizeof suffix - 1), sizeof suffix - 1), suffix)) {
         return true;
+    }
     return name.size == 0 || tksp_http_name_is(name, "application/json") ||
            tksp_http_name_is(name, "text/json") || tksp_http_name_is(name, "text/plain");
 }
@@ -78,8 +80,9 @@ static tks_status read_object(const tks_http_response *response, tks_json **out)
     tks_bytes body = response->body;
     *out = NULL;
     if (!may_be_json(response->content_type)) return TKS_ERR_DATA;
-    if (body.size >= 3 && memcmp(body.data, "\xEF\xBB\xBF", 3) == 0)
+    if (body.size >= 3 && memcmp(body.data, "\xEF\xBB\xBF", 3) == 0) {
         body = tks_bytes_of(body.data + 3, body.size - 3);
+    }
     static const tks_json_rules rules = {.max_size = ANSWER_MAX,
                                          .max_depth = TKS_JSON_DEPTH_MAX,
                                          .any = true};
@@ -103,13 +106,14 @@ static void write_why(tksp_oauth_answer *out) {
                    said->status, said->error[0] != '\0' ? " " : "", said->error,
                    said->description[0] != '\0' ? ": " : "", said->description,
                    said->uri[0] != '\0' ? " (" : "", said->uri, said->uri[0] != '\0' ? ")" : "");
-    if (is_redirect(said->status))
+    if (is_redirect(said->status)) {
         (void)snprintf(
             out->why, sizeof out->why,
             "the token endpoint answered %d: it redirects to %s, and credentials are not "
             "sent there: give the right url or token_url",
             said->status,
             said->location[0] != '\0' ? said->location : "a place that it does not name");
+    }
 }
 
 /* Codes that cannot be a secret, whatever the secret is: RFC 6749 (4.1.2.1, 5.2), 8628, 8707. */
@@ -122,8 +126,10 @@ static bool copy_known_code(const tks_json *tree, char *out) {
     const tks_json *error = tree != NULL ? tks_json_find(tree, "error") : NULL;
     if (error == NULL || tks_json_get_type(error) != TKS_JSON_STRING) return false;
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
-        if (!tks_bytes_equal(tks_json_get_string(error), tks_bytes_of(codes[i], strlen(codes[i]))))
+        if (!tks_bytes_equal(tks_json_get_string(error),
+                             tks_bytes_of(codes[i], strlen(codes[i])))) {
             continue;
+        }
         memcpy(out, codes[i], strlen(codes[i]) + 1);
         return true;
     }
@@ -134,15 +140,17 @@ static bool copy_known_code(const tks_json *tree, char *out) {
 static tksp_oauth_verdict describe_error(const tks_json *tree, const tksp_secrets *secrets,
                                          tksp_oauth_answer *out) {
     tks_spike_answer *said = &out->said;
-    if (!copy_known_code(tree, said->error))
+    if (!copy_known_code(tree, said->error)) {
         copy_member(tree, "error", secrets, said->error, sizeof said->error);
+    }
     copy_member(tree, "error_description", secrets, said->description, sizeof said->description);
     copy_member(tree, "error_uri", secrets, said->uri, sizeof said->uri);
     out->client_refused = strcmp(said->error, "invalid_client") == 0;
     write_why(out);
     if (strcmp(said->error, "temporarily_unavailable") == 0 ||
-        strcmp(said->error, "server_error") == 0)
+        strcmp(said->error, "server_error") == 0) {
         return TKS_OAUTH_LATER;
+    }
     switch (said->status) {
     case 400:
     case 401:
@@ -180,10 +188,11 @@ static int64_t seconds_of(const tks_json *tree, const char *name) {
     const tks_json *value = tks_json_find(tree, name);
     double seconds = -1;
     if (value == NULL) return -1;
-    if (tks_json_is_number(value))
+    if (tks_json_is_number(value)) {
         seconds = tks_json_get_double(value);
-    else if (tks_json_get_type(value) == TKS_JSON_STRING)
+    } else if (tks_json_get_type(value) == TKS_JSON_STRING) {
         seconds = decimal(tks_json_get_string(value));
+    }
     if (!(seconds >= 0)) return -1;
     return seconds > EXPIRES_MAX_S ? INT64_C(1000) * EXPIRES_MAX_S : (int64_t)(seconds * 1000);
 }
@@ -200,20 +209,24 @@ static tksp_oauth_verdict read_token(const tks_http_response *response, const tk
                                      tksp_oauth_answer *out) {
     tks_status status = read_object(response, &out->tree);
     if (status == TKS_ERR_MEMORY) return wrong(out, "out of memory");
-    if (status != TKS_OK)
+    if (status != TKS_OK) {
         return wrong(out, may_be_json(response->content_type)
                               ? "it is not a JSON object"
                               : "its content type is not application/json");
+    }
     const tks_json *token = tks_json_find(out->tree, "access_token");
-    if (token == NULL && tks_json_find(out->tree, "error") != NULL)
+    if (token == NULL && tks_json_find(out->tree, "error") != NULL) {
         return describe_error(out->tree, secrets, out);
+    }
     if (token == NULL || tks_json_get_type(token) != TKS_JSON_STRING ||
-        !tksp_oauth_is_token(tks_json_get_string(token)))
+        !tksp_oauth_is_token(tks_json_get_string(token))) {
         return wrong(out, "there is no usable access_token in it");
+    }
     const tks_json *type = tks_json_find(out->tree, "token_type");
     if (type != NULL && (tks_json_get_type(type) != TKS_JSON_STRING ||
-                         !tksp_http_name_is(tks_json_get_string(type), "bearer")))
+                         !tksp_http_name_is(tks_json_get_string(type), "bearer"))) {
         return wrong(out, "token_type is not Bearer");
+    }
     out->access_token = tks_json_get_string(token);
     out->expires_in_ms = seconds_of(out->tree, "expires_in");
     out->refresh_in_ms = seconds_of(out->tree, "refresh_in");
@@ -226,8 +239,9 @@ void tksp_oauth_read_head(const tks_http_response *response, const tksp_secrets 
                                .refresh_in_ms = -1,
                                .retry_after_ms = -1,
                                .said = {.status = response->status}};
-    if (is_redirect(response->status))
+    if (is_redirect(response->status)) {
         tksp_said_url(response->location, secrets, out->said.location, sizeof out->said.location);
+    }
     if (!tksp_http_date(response->date, now_ms, &out->date_ms)) out->date_ms = 0;
 }
 
@@ -243,16 +257,18 @@ tksp_oauth_verdict tksp_oauth_read_answer(const tks_http_response *response,
         verdict = describe_error(out->tree, secrets, out);
         /* A date is by its clock. */
         if (!tksp_http_retry_after(response->retry_after, out->date_ms > 0 ? out->date_ms : now_ms,
-                                   &out->retry_after_ms))
+                                   &out->retry_after_ms)) {
             out->retry_after_ms = -1;
+        }
     }
     if (verdict != TKS_OAUTH_GRANTED) tksp_oauth_answer_clear(out);
     return verdict;
 }
 
 void tksp_oauth_answer_clear(tksp_oauth_answer *answer) {
-    if (answer->access_token.data != NULL)
+    if (answer->access_token.data != NULL) {
         tks_wipe((char *)(uintptr_t)answer->access_token.data, answer->access_token.size);
+    }
     tks_json_free(answer->tree);
     answer->tree = NULL;
     answer->access_token = tks_bytes_of(NULL, 0);

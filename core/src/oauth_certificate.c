@@ -34,9 +34,10 @@ static tks_status check_key(tks_bytes pem, const tks_key *key, tks_error *err) {
     if (status == TKS_OK) status = tks_key_thumbprint(key, ours, NULL);
     tks_key_free(other);
     if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
-    if (status != TKS_OK)
+    if (status != TKS_OK) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
                         "client_certificate is no certificate in PEM that can be read");
+    }
     return memcmp(ours, its, sizeof ours) == 0
                ? TKS_OK
                : tks_fail(err, TKS_ERR_CONFIGURATION,
@@ -62,11 +63,13 @@ tks_status tksp_certificate_header(tks_bytes pem, const tks_key *key, tksp_arena
         (void)tks_buf_append_bytes(&header, TKS_LITERAL("\"}"));
         *out = tksp_arena_dup(arena, tks_buf_bytes(&header));
     }
-    if (der == NULL || text.status != TKS_OK || header.status != TKS_OK || arena->status != TKS_OK)
+    if (der == NULL || text.status != TKS_OK || header.status != TKS_OK ||
+        arena->status != TKS_OK) {
         status = tks_fail_memory(err);
-    else if (size == 0)
+    } else if (size == 0) {
         status = tks_fail(err, TKS_ERR_CONFIGURATION,
                           "client_certificate must hold one certificate in PEM");
+    }
     tks_buf_clear(&text);
     tks_buf_clear(&header);
     return status;

@@ -20,8 +20,9 @@ tks_client_auth tks_client_auth_find(tks_bytes name) {
 #undef NAME
     };
     for (unsigned i = 0; i < TKS_AUTH_COUNT; i++) {
-        if (tks_bytes_equal(name, tks_bytes_of(names[i], strlen(names[i]))))
+        if (tks_bytes_equal(name, tks_bytes_of(names[i], strlen(names[i])))) {
             return (tks_client_auth)i;
+        }
     }
     return TKS_AUTH_COUNT;
 }
@@ -61,38 +62,48 @@ static tks_status check(const tks_spike_options *o, tks_error *err) {
     tks_buf faults;
 
     tks_buf_init(&faults, TEXT_MAX);
-    if (auth >= TKS_AUTH_COUNT)
+    if (auth >= TKS_AUTH_COUNT) {
         fault(&faults,
               "client_auth must be 'basic', 'basic_raw', 'post', 'private_key_jwt', "
               "'client_secret_jwt', 'client_assertion', 'tls', 'none' or 'auto'");
+    }
     if (o->client_id.size == 0) fault(&faults, "client_id is missing");
     if (needs_secret(auth) && !has_secret) fault(&faults, "client_secret is missing");
-    if (o->client_secret.size > 0 && o->client_given)
+    if (o->client_secret.size > 0 && o->client_given) {
         fault(&faults, "the client's secret or assertion is given twice: give one of them");
-    if (auth == TKS_AUTH_ASSERTION && !o->client_given)
+    }
+    if (auth == TKS_AUTH_ASSERTION && !o->client_given) {
         fault(&faults, "client_assertion is missing: give a function, or client_assertion_file");
-    if (o->client_given && !needs_secret(auth) && auth != TKS_AUTH_ASSERTION)
+    }
+    if (o->client_given && !needs_secret(auth) && auth != TKS_AUTH_ASSERTION) {
         fault(&faults, "client_auth sends no secret and no assertion, and one is given");
-    if (auth == TKS_AUTH_PRIVATE_KEY_JWT && !has_key(o))
+    }
+    if (auth == TKS_AUTH_PRIVATE_KEY_JWT && !has_key(o)) {
         fault(&faults, "client_key is missing: private_key_jwt signs with it");
-    if (o->client_auth == TKS_AUTH_AUTO && has_key(o) && has_secret)
+    }
+    if (o->client_auth == TKS_AUTH_AUTO && has_key(o) && has_secret) {
         fault(&faults,
               "client_key and client_secret are given: say by client_auth which of them shows who "
               "asks");
-    if (auth != TKS_AUTH_PRIVATE_KEY_JWT && has_key(o))
+    }
+    if (auth != TKS_AUTH_PRIVATE_KEY_JWT && has_key(o)) {
         fault(&faults, "client_key is given, and client_auth is not 'private_key_jwt'");
-    if (o->client_certificate.size > 0 && !has_key(o))
+    }
+    if (o->client_certificate.size > 0 && !has_key(o)) {
         fault(&faults,
               "client_certificate is given without client_key: it is the certificate of that");
+    }
     if (auth == TKS_AUTH_BASIC_RAW && o->client_id.size > 0 &&
-        memchr(o->client_id.data, ':', o->client_id.size) != NULL)
+        memchr(o->client_id.data, ':', o->client_id.size) != NULL) {
         fault(&faults,
               "client_id holds a ':', which ends it where it is sent raw: take "
               "client_auth 'basic' or 'post'");
-    if (faults.status != TKS_OK)
+    }
+    if (faults.status != TKS_OK) {
         status = tks_fail_memory(err);
-    else if (faults.size > 0)
+    } else if (faults.size > 0) {
         status = tks_fail(err, TKS_ERR_CONFIGURATION, "%.*s", (int)faults.size, faults.data);
+    }
     tks_buf_clear(&faults);
     return status;
 }
@@ -123,8 +134,9 @@ static tks_status choose_algorithm(const tks_key *key, tks_bytes wanted, tks_jwt
     }
     if (wanted.size == 0) return TKS_OK;
     tks_status status = tks_jwt_alg_find(wanted, out, err);
-    if (status == TKS_OK && (can & TKS_JWT_BIT(*out)) == 0)
+    if (status == TKS_OK && (can & TKS_JWT_BIT(*out)) == 0) {
         status = refuse(err, "client_algorithm is none that the key can do");
+    }
     return status;
 }
 
@@ -133,8 +145,9 @@ static tks_status take_key(tksp_client_credentials *out, const tks_spike_options
     tks_jwt_alg algorithm = TKS_JWT_ALG_COUNT;
     tks_status status = load_key(o, &out->key, err);
     if (status != TKS_OK) return status;
-    if (tks_key_get_kind(out->key) == TKS_KEY_SECRET || !tks_key_can_sign(out->key))
+    if (tks_key_get_kind(out->key) == TKS_KEY_SECRET || !tks_key_can_sign(out->key)) {
         return refuse(err, "client_key must be a private key");
+    }
     status = choose_algorithm(out->key, o->client_algorithm, &algorithm, err);
     if (status != TKS_OK || o->client_certificate.size == 0) return status;
     return tksp_certificate_header(o->client_certificate, out->key, &out->arena, &out->headers,
@@ -182,12 +195,13 @@ tks_status tksp_client_credentials_init(tksp_client_credentials *out, const tks_
     out->secret = tksp_arena_dup(&out->arena, o->client_secret);
     out->algorithm = tksp_arena_dup(&out->arena, o->client_algorithm);
     out->audience = tksp_arena_dup(&out->arena, o->assertion_audience);
-    if (o->client_id.size + o->client_secret.size > SECRET_MAX)
+    if (o->client_id.size + o->client_secret.size > SECRET_MAX) {
         status = refuse(err, "client_id or client_secret is too long");
-    else if (out->auth == TKS_AUTH_PRIVATE_KEY_JWT)
+    } else if (out->auth == TKS_AUTH_PRIVATE_KEY_JWT) {
         status = take_key(out, o, err);
-    else if (out->auth == TKS_AUTH_CLIENT_SECRET_JWT && !o->client_given)
+    } else if (out->auth == TKS_AUTH_CLIENT_SECRET_JWT && !o->client_given) {
         status = try_secret(o, err);
+    }
     return status == TKS_OK && out->arena.status != TKS_OK ? tks_fail_memory(err) : status;
 }
 
@@ -237,9 +251,10 @@ static tks_status sign(const tksp_client_credentials *c, const tks_key *key, tks
     tks_buf_init(&token, 2 * TEXT_MAX);
     tks_bytes audience = c->audience.size > 0 ? c->audience : token_url;
     tks_status status = write_claims(c->id, audience, now_ms, &claims, err);
-    if (status == TKS_OK)
+    if (status == TKS_OK) {
         status = tks_jwt_encode(tks_buf_bytes(&claims), key, algorithm, c->headers, 2 * TEXT_MAX,
                                 &token, err);
+    }
     *out = tksp_arena_dup(arena, tks_buf_bytes(&token));
     tks_buf_clear(&claims);
     tks_buf_wipe(&token);
@@ -305,9 +320,10 @@ tks_status tksp_client_show(const tksp_client_credentials *c, tks_client_auth au
     tks_status status = TKS_OK;
 
     *out = (tksp_client_shown){0};
-    if (c->given && (given.size == 0 || given.size > SECRET_MAX))
+    if (c->given && (given.size == 0 || given.size > SECRET_MAX)) {
         return refuse(err, given.size == 0 ? "the client's secret or assertion is empty"
                                            : "the client's secret or assertion is too long");
+    }
     switch (auth) {
     case TKS_AUTH_BASIC:
     case TKS_AUTH_BASIC_RAW:

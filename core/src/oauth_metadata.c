@@ -43,8 +43,9 @@ static bool is_safe(tks_bytes url) {
     size_t path;
     tks_bytes authority = authority_of(url, &path);
     if (authority.size == 0 || memchr(authority.data, '@', authority.size) != NULL ||
-        memchr(url.data, '#', url.size) != NULL)
+        memchr(url.data, '#', url.size) != NULL) {
         return false;
+    }
     for (size_t i = 0; i < url.size; i++) {
         if ((unsigned char)url.data[i] <= ' ' || (unsigned char)url.data[i] >= 0x7F) return false;
     }
@@ -96,15 +97,17 @@ static uint32_t methods_of(const tks_json *tree) {
                  {"none", TKS_AUTH_NONE}};
     const tks_json *list = tks_json_find(tree, "token_endpoint_auth_methods_supported");
     uint32_t methods = 0;
-    if (list == NULL || tks_json_get_type(list) != TKS_JSON_ARRAY)
+    if (list == NULL || tks_json_get_type(list) != TKS_JSON_ARRAY) {
         return UINT32_C(1) << TKS_AUTH_BASIC;
+    }
     for (const tks_json *one = tks_json_get_child(list); one != NULL;
          one = tks_json_get_next(one)) {
         for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
             if (tks_json_get_type(one) == TKS_JSON_STRING &&
                 tks_bytes_equal(tks_json_get_string(one),
-                                tks_bytes_of(known[i].name, strlen(known[i].name))))
+                                tks_bytes_of(known[i].name, strlen(known[i].name)))) {
                 methods |= UINT32_C(1) << known[i].auth;
+            }
         }
     }
     return methods;
@@ -122,8 +125,9 @@ static tks_status check(const tks_json *tree, tks_bytes issuer, tks_error *err) 
             shown ? ", " : "", shown ? (named.size < SHOWN ? (int)named.size : SHOWN) : 0,
             named.data);
     }
-    if (!is_safe(text_of(tree, "token_endpoint")))
+    if (!is_safe(text_of(tree, "token_endpoint"))) {
         return refuse(err, "its token_endpoint is missing, or no https URL");
+    }
     if (key_url.size > 0 && !is_safe(key_url)) return refuse(err, "its jwks_uri is no https URL");
     return TKS_OK;
 }
@@ -169,8 +173,9 @@ void tksp_metadata_leave(tksp_metadata *metadata) {
 /* ---- the one of the moment ---- */
 
 static void enter(tksp_metadata_place *place) {
-    while (atomic_flag_test_and_set_explicit(&place->busy, memory_order_acquire))
+    while (atomic_flag_test_and_set_explicit(&place->busy, memory_order_acquire)) {
         ;
+    }
 }
 
 static void leave(tksp_metadata_place *place) {

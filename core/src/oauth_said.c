@@ -29,8 +29,9 @@ static size_t jwt_size(tks_bytes text) {
     size_t size = 0;
     if (text.size < JWT_MIN || memcmp(text.data, "eyJ", 3) != 0) return 0;
     while (size < text.size && text.data[size] != '\0' &&
-           strchr(characters, text.data[size]) != NULL)
+           strchr(characters, text.data[size]) != NULL) {
         size++;
+    }
     return size >= JWT_MIN ? size : 0;
 }
 

@@ -61,10 +61,11 @@ bool tksp_op_found_nothing(const tks_op *op, size_t i) {
 }
 
 tks_status tksp_op_fail_foreign(tks_op *op) {
-    if (op->safety == TKS_READ)
+    if (op->safety == TKS_READ) {
         return tksp_op_fail(
             op, TKS_ERR_CONNECTION,
             "the server's answer belongs to another request: the connection is dropped");
+    }
     return tksp_op_fail(
         op, TKS_ERR_OUTCOME_UNKNOWN,
         "the server's answer belongs to another request, so this one may or may not "
@@ -189,8 +190,9 @@ static tks_need send_unanswered(tks_op *op) {
         tksp_command *command = &op->commands[i];
         if (command->reply != NULL) continue;
         tks_status status = format_command(&op->out, command);
-        if (status == TKS_ERR_DATA)
+        if (status == TKS_ERR_DATA) {
             return fail(op, TKS_ERR_DATA, "too much to send at once: make the call smaller");
+        }
         if (status != TKS_OK) return fail(op, TKS_ERR_MEMORY, "out of memory");
         if (op->batch.replies++ == 0) op->batch.route = command->route;
     }
@@ -241,8 +243,9 @@ static void describe(const tks_reply *reply, char *out, size_t size) {
 static bool leave(tks_op *op, const tks_reply *reply) {
     char message[TKS_ERROR_SIZE];
     if (tks_reply_get_type(reply) != TKS_REPLY_ERROR ||
-        !(tks_reply_is_error(reply, "READONLY") || tks_reply_is_error(reply, "NOAUTH")))
+        !(tks_reply_is_error(reply, "READONLY") || tks_reply_is_error(reply, "NOAUTH"))) {
         return false;
+    }
     describe(reply, message, sizeof message);
     note_reason(op, 'w', "the connections to this server are given up", message);
     return true;
@@ -265,11 +268,12 @@ static bool is_about_slots(const tks_reply *error) {
 
 static void describe_final(const tks_op *op, const tks_reply *error, char *out, size_t size) {
     const char *advice = op->kind->advice;
-    if (is_about_slots(error))
+    if (is_about_slots(error)) {
         advice = op->kind->cluster_advice != NULL ? op->kind->cluster_advice
                                                   : "this is a node of a Redis Cluster, which this "
                                                     "version does not serve: use a server "
                                                     "without cluster mode";
+    }
     describe(error, out, size);
     if (advice == NULL) return;
     size_t length = strlen(out);
@@ -300,8 +304,9 @@ static const tks_reply *first_error(const tks_op *op) {
 static const tks_reply *first_oversized(const tks_op *op) {
     for (size_t i = 0; i < op->count; i++) {
         const tksp_command *command = &op->commands[i];
-        if (!command->raw && tks_reply_get_type(command->reply) == TKS_REPLY_OVERSIZED)
+        if (!command->raw && tks_reply_get_type(command->reply) == TKS_REPLY_OVERSIZED) {
             return command->reply;
+        }
     }
     return NULL;
 }

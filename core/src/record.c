@@ -80,8 +80,9 @@ static bool read_end(tks_bytes *rest, tks_bytes *tag) {
 static bool read_parts(tks_bytes text, tksp_arena *arena, tksp_record *out) {
     const char *at = text.data;
     if (text.size < TKS_RECORD_HEAD + 2 || at[0] != '[' || at[1] != '"' ||
-        memcmp(at + TKS_RECORD_HEAD - 2, "\",\"", 3) != 0)
+        memcmp(at + TKS_RECORD_HEAD - 2, "\",\"", 3) != 0) {
         return false;
+    }
     if (!read_created(at + 2, &out->created_us)) return false;
     out->check = tks_bytes_of(at + 2 + TKS_CREATED_SIZE, TKS_CHECK_SIZE);
 
@@ -96,10 +97,11 @@ static bool read_parts(tks_bytes text, tksp_arena *arena, tksp_record *out) {
 
 tks_status tksp_record_read(tks_bytes text, tksp_arena *arena, tksp_record *out, tks_error *err) {
     memset(out, 0, sizeof *out);
-    if (!read_parts(text, arena, out))
+    if (!read_parts(text, arena, out)) {
         return tks_fail(err, TKS_ERR_DATA,
                         "what is stored under the token's key is not a tokenstore record: does "
                         "another program write to this prefix?");
+    }
     return arena->status == TKS_OK ? TKS_OK : tks_fail_memory(err);
 }
 
@@ -107,8 +109,9 @@ int64_t tksp_record_read_head(tks_bytes head, tks_bytes check) {
     int64_t created_us;
     if (head.size != TKS_CREATED_SIZE + TKS_CHECK_SIZE || check.size != TKS_CHECK_SIZE ||
         memcmp(head.data + TKS_CREATED_SIZE, check.data, TKS_CHECK_SIZE) != 0 ||
-        !read_created(head.data, &created_us))
+        !read_created(head.data, &created_us)) {
         return -2;
+    }
     return created_us;
 }
 

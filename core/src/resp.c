@@ -89,8 +89,9 @@ static tks_bytes skip_place(tks_bytes text) {
     static const char mark[] = "@user_script:";
     if (!begins_with(text, tks_bytes_of(mark, sizeof mark - 1))) return text;
     tks_bytes rest = skip(text, sizeof mark - 1);
-    while (rest.size > 0 && (*rest.data == ' ' || (*rest.data >= '0' && *rest.data <= '9')))
+    while (rest.size > 0 && (*rest.data == ' ' || (*rest.data >= '0' && *rest.data <= '9'))) {
         rest = skip(rest, 1);
+    }
     return begins_with(rest, TKS_LITERAL(": ")) ? skip(rest, 2) : text;
 }
 
@@ -101,8 +102,9 @@ tks_bytes tks_resp_innermost_error(tks_bytes text) {
         while (rest.size > 0 && !begins_with(rest, TKS_LITERAL("): "))) rest = skip(rest, 1);
         rest = skip(rest, rest.size > 0 ? 3 : 0);
     }
-    for (tks_bytes next = skip_place(rest); next.size < rest.size; next = skip_place(rest))
+    for (tks_bytes next = skip_place(rest); next.size < rest.size; next = skip_place(rest)) {
         rest = next;
+    }
     if (rest.size < text.size && begins_with(rest, TKS_LITERAL("-"))) rest = skip(rest, 1);
     return word_size(rest) > 0 ? rest : text;
 }
@@ -117,10 +119,12 @@ tks_bytes tks_resp_quoted_word(tks_bytes message) {
     for (size_t i = 0; i < message.size; i++) {
         tks_bytes rest = skip(message, i);
         bool named = i > 0 && message.data[i - 1] >= 'A' && message.data[i - 1] <= 'Z';
-        if (named && begins_with(rest, TKS_LITERAL(" refused: ")))
+        if (named && begins_with(rest, TKS_LITERAL(" refused: "))) {
             return tks_resp_error_word(skip(rest, sizeof " refused: " - 1));
-        if (begins_with(rest, TKS_LITERAL("the server answered: ")))
+        }
+        if (begins_with(rest, TKS_LITERAL("the server answered: "))) {
             return tks_resp_error_word(skip(rest, sizeof "the server answered: " - 1));
+        }
     }
     return tks_resp_error_word(message);
 }
@@ -146,22 +150,24 @@ bool tks_reply_is_refusal(const tks_reply *reply) {
 }
 
 void tksp_describe_oversized(int64_t max_reply, char *out, size_t size) {
-    if (max_reply == 0)
+    if (max_reply == 0) {
         (void)snprintf(out, size, "the answer is nested deeper than %zu levels: ask for less of it",
                        tks_reader_depth_max());
-    else
+    } else {
         (void)snprintf(out, size,
                        "the answer is larger than max_reply_size (%" PRId64
                        " bytes): ask for "
                        "less at a time, or raise it",
                        max_reply);
+    }
 }
 
 void tks_reply_describe_error(const tks_reply *reply, char *out, size_t size) {
-    if (reply->type == TKS_REPLY_OVERSIZED)
+    if (reply->type == TKS_REPLY_OVERSIZED) {
         tksp_describe_oversized(reply->u.integer, out, size);
-    else
+    } else {
         tks_resp_describe_error(tks_reply_get_bytes(reply), out, size);
+    }
 }
 
 void tks_resp_describe_error(tks_bytes text, char *out, size_t size) {

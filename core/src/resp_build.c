@@ -74,10 +74,11 @@ static void *take(tksp_builder *builder, size_t size, size_t alignment, bool sec
     if (block == NULL) return NULL;
     init_block(block, filling, room, secret || !alone);
     block->used = size;
-    if (alone)
+    if (alone) {
         add_full(builder->tree, block);
-    else
+    } else {
         builder->tree->blocks = block;
+    }
     return block->data;
 }
 
@@ -208,13 +209,15 @@ tks_status tksp_builder_feed(tksp_builder *builder, const char *data, size_t siz
                              tks_reply **out) {
     void *object = NULL;
     *out = NULL;
-    if (!open_reader(builder) || redisReaderFeed(builder->reader, data, size) != REDIS_OK)
+    if (!open_reader(builder) || redisReaderFeed(builder->reader, data, size) != REDIS_OK) {
         return TKS_ERR_MEMORY;
+    }
     size_t filled = builder->reader->len;
     int result = redisReaderGetReply(builder->reader, &object);
     wipe_read(builder->reader, filled);
-    if (result != REDIS_OK)
+    if (result != REDIS_OK) {
         return builder->reader->err == REDIS_ERR_OOM ? TKS_ERR_MEMORY : TKS_ERR_CONNECTION;
+    }
     if (object != NULL) *out = take_tree(builder);
     return TKS_OK;
 }

@@ -140,8 +140,9 @@ static void begin_reply(tks_reader *reader) {
 static void end_item(tks_reader *reader) {
     reader->left--;
     reader->state = IN_LINE;
-    while (!reader->skipping && reader->depth > 0 && --reader->levels[reader->depth - 1] == 0)
+    while (!reader->skipping && reader->depth > 0 && --reader->levels[reader->depth - 1] == 0) {
         reader->depth--;
+    }
 }
 
 /* A line: where it is, whether it came in one piece, and then where in the input it began. */
@@ -179,8 +180,9 @@ static bool is_canonical(tks_bytes number) {
 static tks_status build_number(tks_reader *reader, const line *l, char mark, int64_t number,
                                tks_error *err) {
     char text[NUMBER_MAX];
-    if (mark == l->text[0] && is_canonical(tks_bytes_of(l->text + 1, l->size - 1)))
+    if (mark == l->text[0] && is_canonical(tks_bytes_of(l->text + 1, l->size - 1))) {
         return build_line(reader, l, err);
+    }
     (void)snprintf(text, sizeof text, "%c%" PRId64 "\r\n", mark, number);
     return build_instead(reader, l, text, err);
 }
@@ -195,8 +197,9 @@ static tks_status read_integer(tks_reader *reader, const line *l, char mark, int
 /* The text of a line for the string that is built next; a long one is not copied. */
 static bool put_aside(tks_reader *reader, const line *l) {
     size_t size = l->size - 1;
-    if (!l->whole && size > SHORT_MAX)
+    if (!l->whole && size > SHORT_MAX) {
         return tksp_builder_adopt(reader->builder, &reader->line, 1, l->size);
+    }
     if (tksp_builder_set_aside(reader->builder, size, 0) == NULL) return false;
     tksp_builder_fill(reader->builder, l->text + 1, size);
     return true;
@@ -207,8 +210,9 @@ static tks_status build_text(tks_reader *reader, const line *l, const char *inst
                              tks_error *err) {
     /* hiredis 1.x refuses the ends of a line within it. */
     if (l->size <= SHORT_MAX && l->text[0] == instead[0] &&
-        memchr(l->text, '\r', l->size) == NULL && memchr(l->text, '\n', l->size) == NULL)
+        memchr(l->text, '\r', l->size) == NULL && memchr(l->text, '\n', l->size) == NULL) {
         return build_line(reader, l, err);
+    }
     tks_status status = build_instead(reader, l, "", err); /* the strings before it go first */
     if (status != TKS_OK) return status;
     if (!put_aside(reader, l)) return fail_memory(reader, err);
@@ -319,8 +323,9 @@ static tks_status keep_line(tks_reader *reader, const char *data, size_t size, t
     if (kept->size == 0) tks_buf_init(kept, reader->max_reply - reader->held + NUMBER_MAX);
     if (!text && kept->size + size > NUMBER_MAX) return fail(reader, err);
     /* Its mark and its end do not count. */
-    if (text && !reader->skipping && kept->size + size > reader->max_reply - reader->held + 3)
+    if (text && !reader->skipping && kept->size + size > reader->max_reply - reader->held + 3) {
         skip(reader);
+    }
     if (reader->skipping && text) {
         /* Its mark, and its last byte, which may be the first of its end. */
         ends[1] = data[size - 1];
@@ -346,8 +351,9 @@ static tks_status take_line(tks_reader *reader, tks_error *err) {
     size_t rest = reader->input.size - from;
     char *newline = memchr(text, '\n', rest);
     size_t size = newline != NULL ? (size_t)(newline - text) + 1 : rest;
-    if (reader->line.size == 0 && !is_one_of(MARKS, text[0]))
+    if (reader->line.size == 0 && !is_one_of(MARKS, text[0])) {
         return fail_mark(reader, text, rest, err);
+    }
     if (reader->left == 0) begin_reply(reader);
     if (reader->line.size == 0 && newline != NULL && newline[-1] == '\r') {
         line l = {.text = text, .size = size - 2, .whole = true, .from = from};
@@ -367,8 +373,9 @@ static tks_status take_line(tks_reader *reader, tks_error *err) {
 /* ---- what comes -------------------------------------------------------------------------------- */
 
 tks_status tks_reader_feed(tks_reader *reader, const void *data, size_t size, tks_error *err) {
-    if (reader->failed)
+    if (reader->failed) {
         return tks_fail(err, TKS_ERR_CONNECTION, "the connection's reader has failed before");
+    }
     tks_buf_consume(&reader->input, reader->at);
     reader->at = reader->passed = 0;
     if (tks_buf_append(&reader->input, data, size) != TKS_OK) return fail_memory(reader, err);
@@ -435,8 +442,9 @@ static tks_status hand_out(tks_reader *reader, tks_reply **out, tks_error *err) 
 tks_status tks_reader_next(tks_reader *reader, tks_reply **out, tks_error *err) {
     tks_status status = TKS_OK;
     *out = NULL;
-    if (reader->failed)
+    if (reader->failed) {
         return tks_fail(err, TKS_ERR_CONNECTION, "the connection's reader has failed before");
+    }
     while (status == TKS_OK && reader->at < reader->input.size) {
         status = read_some(reader, err);
         if (status == TKS_OK && reader->left == 0) {

@@ -8,9 +8,10 @@ _Static_assert(TKS_DIGEST_SIZE >= crypto_generichash_BYTES_MIN, "libsodium's sho
 _Static_assert(TKS_DIGEST_TEXT_SIZE * 3 == TKS_DIGEST_SIZE * 4, "no padding, no partial group");
 
 tks_status tks_secret_start(tks_error *err) {
-    if (sodium_init() < 0)
+    if (sodium_init() < 0) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
                         "libsodium could not start: the system gives no random bytes");
+    }
     return TKS_OK;
 }
 
@@ -32,8 +33,9 @@ void tks_random_letters(char *out, size_t size) {
             used = 0;
         }
         unsigned letter = random[used++] & 63;
-        if (letter >= sizeof letters - 1)
+        if (letter >= sizeof letters - 1) {
             continue; /* 62 and 63 are drawn again: all are as likely */
+        }
         *out++ = letters[letter];
         size--;
     }
@@ -82,10 +84,11 @@ tks_status tks_encode(tks_encoding encoding, const void *bytes, size_t size, tks
     char *at;
     tks_status status = tks_buf_reserve(out, room, &at);
     if (status != TKS_OK) return status;
-    if (encoding == TKS_HEX)
+    if (encoding == TKS_HEX) {
         (void)sodium_bin2hex(at, room, bytes, size);
-    else
+    } else {
         (void)sodium_bin2base64(at, room, bytes, size, variant);
+    }
     tks_buf_advance(out, room - 1); /* libsodium ends the text with a NUL */
     return TKS_OK;
 }

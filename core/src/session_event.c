@@ -29,8 +29,9 @@ static bool skip_number(tks_bytes *bytes, uint32_t number) {
 
 static bool read_channel(tks_bytes channel, uint32_t db, tks_session_end *out) {
     if (!skip(&channel, "__keyevent@", 11) || !skip_number(&channel, db) ||
-        !skip(&channel, "__:", 3))
+        !skip(&channel, "__:", 3)) {
         return false;
+    }
     for (int kind = 0; kind < TKS_SESSION_ENDS; kind++) {
         const char *name = tks_session_end_name((tks_session_end)kind);
         *out = (tks_session_end)kind;

@@ -59,10 +59,10 @@ static const option OPTIONS[] = {
     {"server_name", HOST_NAME, TLS_ONLY, MEMBER(server_name), 1, HOST_NAME_MAX_SIZE},
     {"server", FILE_NAME, EMBEDDED_ONLY, MEMBER(server), 1, FILE_NAME_MAX},
 };
-enum { OPTION_COUNT = sizeof(OPTIONS) / sizeof(OPTIONS[0]) };
+enum { OPTION_COUNT = sizeof OPTIONS / sizeof OPTIONS[0] };
 
 tks_target *tksp_target_new(tks_transport transport, bool tls) {
-    tks_target *target = calloc(1, sizeof(*target));
+    tks_target *target = calloc(1, sizeof *target);
     if (target == NULL) {
         return NULL;
     }
@@ -289,7 +289,7 @@ static tks_status append_path(tks_buf *out, const char *path) {
         unsigned char c = (unsigned char)*p;
         if (c <= ' ' || c == 0x7f || c == '%' || c == '?' || c == '#') {
             char code[3] = {'%', HEX[c >> 4], HEX[c & 15]};
-            tks_buf_append(out, code, sizeof(code));
+            tks_buf_append(out, code, sizeof code);
         } else {
             tks_buf_append_char(out, *p);
         }

@@ -95,7 +95,7 @@ static tks_status decode(tks_bytes text, const char *part, char **out, tks_error
 }
 
 static const scheme *find_scheme(tks_bytes name) {
-    for (size_t i = 0; i < sizeof(SCHEMES) / sizeof(SCHEMES[0]); i++) {
+    for (size_t i = 0; i < sizeof SCHEMES / sizeof SCHEMES[0]; i++) {
         const char *known = SCHEMES[i].name;
         size_t at = 0;
         while (at < name.size && known[at] != '\0' &&

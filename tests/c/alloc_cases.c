@@ -219,8 +219,9 @@ static void read_replies(const void *argument) {
     size_t whole = (size_t)snprintf(
         text, sizeof text,
         "*67\r\n*2\r\n$3\r\nabc\r\n*2\r\n:1\r\n$-1\r\n-ERR no\r\n$300\r\n%.300s\r\n", filler);
-    for (int i = 0; i < 64; i++)
+    for (int i = 0; i < 64; i++) {
         whole += (size_t)snprintf(text + whole, sizeof text - whole, "$5\r\nabcde\r\n");
+    }
     whole += (size_t)snprintf(text + whole, sizeof text - whole, "+%s\r\n+OK\r\n", filler);
     tks_error err = TKS_ERROR_INIT;
     tks_reader *reader = (tks_reader *)(void *)&err; /* must be nulled */

@@ -30,8 +30,9 @@ static tks_status use(tks_key *const *keys, size_t count, tks_error *err) {
         tks_buf_init(&token, TKS_JWT_SIZE_MAX);
         policy.algorithms = TKS_JWT_BIT(algs[i]);
         status = tks_jwt_encode(claims, keys[i], algs[i], TKS_LITERAL("{\"x\":1}"), 0, &token, err);
-        if (status == TKS_OK)
+        if (status == TKS_OK) {
             status = tks_jwt_decode(tks_buf_bytes(&token), keys, count, &policy, &jwt, err);
+        }
         CHECK((status == TKS_OK) == (jwt.claims != NULL));
         tks_jwt_clear(&jwt);
         tks_buf_clear(&token);
@@ -69,9 +70,10 @@ static void job(void) {
         CHECK_INT(count, 2);
         status = use(keys, count, &err);
     }
-    if (status == TKS_OK)
+    if (status == TKS_OK) {
         status = tks_key_from_secret(TKS_LITERAL("0123456789abcdef0123456789abcdef"), &options,
                                      NULL, &key, &err);
+    }
     if (status == TKS_OK) status = export(set, &err);
     tks_key_free(key);
     tks_keyset_free(set);

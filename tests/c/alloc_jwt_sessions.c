@@ -54,12 +54,14 @@ static tks_status verify(const tks_jwt_sessions *s, tks_bytes claims, tks_op **o
     tks_status status = TKS_ERR_MEMORY;
     tks_buf_init(&token, TKS_JWT_SIZE_MAX);
     *out = NULL;
-    if (key != NULL)
+    if (key != NULL) {
         status = tks_jwt_encode(claims, key, TKS_JWT_HS256, tks_bytes_of(NULL, 0), 0, &token, err);
-    else
+    } else {
         (void)tks_fail_memory(err);
-    if (status == TKS_OK)
+    }
+    if (status == TKS_OK) {
         status = tks_jwt_sessions_verify(s, tks_buf_bytes(&token), true, 1700000000, out, err);
+    }
     tks_buf_clear(&token);
     tks_key_free(key);
     return status;
@@ -269,10 +271,11 @@ static void complete(const char *answer, tks_bytes batch, char *out) {
             break;
         }
     }
-    if (key == NULL)
+    if (key == NULL) {
         snprintf(out, TEXT_MAX, "%s", answer);
-    else
+    } else {
         snprintf(out, TEXT_MAX, "%.*s%.15s%s", (int)(mark - answer), answer, key, mark + 2);
+    }
 }
 
 /* Steps with the replies that `text` holds. False: memory ran out while they were made. */
@@ -337,10 +340,11 @@ static void run(const script *s) {
         answered = step(op, s->answers[i], &need, &err);
     }
     alloc_leave();
-    if (status == TKS_OK && answered && need == TKS_FAILED)
+    if (status == TKS_OK && answered && need == TKS_FAILED) {
         status = tks_op_get_error(op)->status;
-    else if (!answered)
+    } else if (!answered) {
         status = err.status;
+    }
     /* Where only a note found no memory, all else goes on. */
     bool only_note = op != NULL && tks_op_get_notes(op)->dropped > 0;
     CHECK_STATUS(status, alloc_failed() && !only_note ? TKS_ERR_MEMORY : s->status);

@@ -49,8 +49,9 @@ static const shape shapes[] = {
 
 static size_t fill(const shape *s, size_t *at, size_t total, size_t head, size_t unit, char *out) {
     size_t size = 0;
-    for (; size < CHUNK && *at < total; (*at)++)
+    for (; size < CHUNK && *at < total; (*at)++) {
         out[size++] = *at < head ? s->head[*at] : s->unit[(*at - head) % unit];
+    }
     return size;
 }
 
@@ -87,11 +88,12 @@ TEST(alloc_resp_memory_of_every_shape) {
         test_context("%s", s->name);
         size_t peak = measure(s, chunk, &reply, &skipping);
         CHECK(peak <= 2 * LIMIT);
-        if (s->too_large)
+        if (s->too_large) {
             CHECK(skipping || (reply != NULL && tks_reply_get_type(reply) == TKS_REPLY_OVERSIZED));
-        else if (s->count > 1)
+        } else if (s->count > 1) {
             CHECK(reply != NULL && tks_reply_get_type(reply) != TKS_REPLY_OVERSIZED &&
                   peak > LIMIT / 2);
+        }
         if (getenv("VERBOSE")) printf("%-30s %zu\n", s->name, peak);
         tks_reply_free(reply);
     }

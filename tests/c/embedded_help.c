@@ -129,8 +129,9 @@ static int send_command(const char *socket_path, const char *command) {
     snprintf(address.sun_path, sizeof address.sun_path, "%s", socket_path);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
-        send(fd, line, (size_t)size, MSG_NOSIGNAL) == size)
+        send(fd, line, (size_t)size, MSG_NOSIGNAL) == size) {
         return fd;
+    }
     close(fd);
     return -1;
 }

@@ -85,16 +85,18 @@ static void read_new_tokens(script_call *call, const tks_json *list) {
     call->count = tks_json_get_size(list);
     call->made = tksp_arena_alloc(&call->arena, (call->count + 1) * sizeof *call->made);
     list = tks_json_get_child(list);
-    for (size_t i = 0; list != NULL; list = tks_json_get_next(list))
+    for (size_t i = 0; list != NULL; list = tks_json_get_next(list)) {
         read_new_token(call, list, &call->made[i++]);
+    }
 }
 
 static void read_tokens(script_call *call, const tks_json *list) {
     call->count = tks_json_get_size(list);
     call->tokens = tksp_arena_alloc(&call->arena, (call->count + 1) * sizeof *call->tokens);
     list = tks_json_get_child(list);
-    for (size_t i = 0; list != NULL; list = tks_json_get_next(list))
+    for (size_t i = 0; list != NULL; list = tks_json_get_next(list)) {
         call->tokens[i++] = bytes_of(call, list);
+    }
 }
 
 static void read_commands(script_call *call, const tks_json *commands) {
@@ -102,15 +104,17 @@ static void read_commands(script_call *call, const tks_json *commands) {
     const tks_json *command = tks_json_get_child(commands);
     call->count = tks_json_get_size(commands);
     call->argc = tksp_arena_alloc(&call->arena, (call->count + 1) * sizeof *call->argc);
-    for (size_t i = 0; command != NULL; command = tks_json_get_next(command))
+    for (size_t i = 0; command != NULL; command = tks_json_get_next(command)) {
         words += call->argc[i++] = tks_json_get_size(command);
+    }
     call->tokens = tksp_arena_alloc(&call->arena, (words + 1) * sizeof *call->tokens);
     words = 0;
     command = tks_json_get_child(commands);
     for (; command != NULL; command = tks_json_get_next(command)) {
         const tks_json *word = tks_json_get_child(command);
-        for (; word != NULL; word = tks_json_get_next(word))
+        for (; word != NULL; word = tks_json_get_next(word)) {
             call->tokens[words++] = bytes_of(call, word);
+        }
     }
 }
 
@@ -150,16 +154,18 @@ void script_call_init(script_call *call, const tks_json *test) {
 
     *call = (script_call){.arena = TKS_ARENA_INIT, .options = TKS_TOKENS_OPTIONS_INIT};
     call->name = vectors_text(test, "call");
-    for (at = at == NULL ? NULL : tks_json_get_child(at); at != NULL; at = tks_json_get_next(at))
+    for (at = at == NULL ? NULL : tks_json_get_child(at); at != NULL; at = tks_json_get_next(at)) {
         set_option(call, tks_json_get_name(at).data, at);
+    }
     if (strcmp(call->name, "create") == 0) {
         call->made = tksp_arena_alloc(&call->arena, sizeof *call->made);
         read_new_token(call, args, call->made);
     } else if (strcmp(call->name, "create_many") == 0) {
         read_new_tokens(call, vectors_get(args, "tokens"));
     } else {
-        for (at = tks_json_get_child(args); at != NULL; at = tks_json_get_next(at))
+        for (at = tks_json_get_child(args); at != NULL; at = tks_json_get_next(at)) {
             set_argument(call, tks_json_get_name(at).data, at);
+        }
     }
     if (call->arena.status != TKS_OK) vectors_broken("out of memory", "args");
 }
@@ -173,29 +179,40 @@ static tks_status make(const script_call *c, const tks_tokens *tokens, tks_op **
     const char *name = c->name;
 
     if (strcmp(name, "create") == 0) return tks_tokens_create(tokens, c->made, out, err);
-    if (strcmp(name, "create_many") == 0)
+    if (strcmp(name, "create_many") == 0) {
         return tks_tokens_create_many(tokens, c->count, c->made, out, err);
-    if (strcmp(name, "get") == 0)
+    }
+    if (strcmp(name, "get") == 0) {
         return tks_tokens_get(tokens, c->app, c->type, c->token, c->duration_ms, c->expiry, out,
                               err);
-    if (strcmp(name, "get_many") == 0)
+    }
+    if (strcmp(name, "get_many") == 0) {
         return tks_tokens_get_many(tokens, c->app, c->type, c->count, c->tokens, out, err);
-    if (strcmp(name, "refresh") == 0)
+    }
+    if (strcmp(name, "refresh") == 0) {
         return tks_tokens_refresh(tokens, c->app, c->type, c->token, c->duration_ms, out, err);
-    if (strcmp(name, "update") == 0)
+    }
+    if (strcmp(name, "update") == 0) {
         return tks_tokens_update(tokens, c->app, c->type, c->token, c->data, out, err);
-    if (strcmp(name, "delete") == 0)
+    }
+    if (strcmp(name, "delete") == 0) {
         return tks_tokens_delete(tokens, c->app, c->type, c->token, out, err);
-    if (strcmp(name, "delete_by_id") == 0)
+    }
+    if (strcmp(name, "delete_by_id") == 0) {
         return tks_tokens_delete_by_id(tokens, c->app, c->type, c->owner, c->id, out, err);
-    if (strcmp(name, "delete_all") == 0)
+    }
+    if (strcmp(name, "delete_all") == 0) {
         return tks_tokens_delete_all(tokens, c->app, c->type, c->owner, out, err);
-    if (strcmp(name, "count") == 0)
+    }
+    if (strcmp(name, "count") == 0) {
         return tks_tokens_count(tokens, c->app, c->type, c->owner, out, err);
-    if (strcmp(name, "list") == 0)
+    }
+    if (strcmp(name, "list") == 0) {
         return tks_tokens_list(tokens, c->app, c->type, c->owner, &c->page, out, err);
-    if (strcmp(name, "rotate") == 0)
+    }
+    if (strcmp(name, "rotate") == 0) {
         return tks_tokens_rotate(tokens, c->app, c->type, c->token, c->duration_ms, out, err);
+    }
     if (strcmp(name, "execute") == 0) return tks_raw_new(c->count, c->argc, c->tokens, out, err);
     vectors_broken("unknown call", name);
 }

@@ -17,8 +17,9 @@ static tks_bytes value_of(const pattern_variables *v, const tks_json *node) {
 
 static bool capture(pattern_variables *v, const tks_json *node, tks_bytes got, size_t *at) {
     size_t size = (size_t)vectors_integer(node, "size");
-    if (v->count == PATTERN_VARIABLES || size > PATTERN_VALUE_MAX)
+    if (v->count == PATTERN_VARIABLES || size > PATTERN_VALUE_MAX) {
         vectors_broken("too many or too large", "capture");
+    }
     if (got.size - *at < size) return false;
     v->all[v->count].name = vectors_text(node, "capture");
     memcpy(v->all[v->count].value, got.data + *at, size);
@@ -50,8 +51,9 @@ bool pattern_match(pattern_variables *v, const tks_json *pattern, tks_bytes got,
     if (is_word(pattern, "capture")) return capture(v, pattern, got, at);
     if (is_word(pattern, "join")) {
         const tks_json *part = tks_json_get_child(vectors_get(pattern, "join"));
-        for (; part != NULL && held; part = tks_json_get_next(part))
+        for (; part != NULL && held; part = tks_json_get_next(part)) {
             held = pattern_match(v, part, got, at);
+        }
         return held;
     }
     tks_buf_init(&want, 1 << 24);

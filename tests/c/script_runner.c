@@ -66,8 +66,9 @@ static const tksp_script *script_named(const char *name) {
 static int64_t read_header(tks_bytes text, size_t *at, char type) {
     int64_t number = 0;
     if (*at >= text.size || text.data[*at] != type) return -1;
-    for ((*at)++; *at < text.size && text.data[*at] != '\r'; (*at)++)
+    for ((*at)++; *at < text.size && text.data[*at] != '\r'; (*at)++) {
         number = number * 10 + (text.data[*at] - '0');
+    }
     *at += 2;
     return number;
 }
@@ -146,8 +147,9 @@ static bool step_with_replies(runner *r, const tks_json *one, const tks_json *te
     enter(r);
     status = tks_reader_new(REPLY_MAX, &reader, &err);
     if (status == TKS_OK) status = tks_reader_feed(reader, bytes.data, bytes.size, &err);
-    for (size_t i = 0; i < count && status == TKS_OK; i++)
+    for (size_t i = 0; i < count && status == TKS_OK; i++) {
         status = tks_reader_next(reader, &replies[i], &err);
+    }
     leave(r);
     if (!is_starved(r)) {
         CHECK_STATUS(status, TKS_OK);
@@ -207,10 +209,11 @@ static void check_sleep(const runner *r, const tks_json *bounds) {
 /* ---- results ----------------------------------------------------------------------------------- */
 
 static void check_bytes(runner *r, const tks_json *want, tks_bytes got) {
-    if (tks_json_get_type(want) == TKS_JSON_NULL)
+    if (tks_json_get_type(want) == TKS_JSON_NULL) {
         CHECK(got.data == NULL);
-    else
+    } else {
         check_word(r, want, got);
+    }
 }
 
 /* `want` is the object as a text of `name=value;`, with variables; null: there is none. */
@@ -274,8 +277,9 @@ static void check_result(runner *r, const tks_json *want) {
     } else if (strcmp(type, "tokens") == 0) {
         CHECK_INT(got->type, TKS_RESULT_TOKENS);
         if (!CHECK_INT(got->size, tks_json_get_size(value))) return;
-        for (value = tks_json_get_child(value); value != NULL; value = tks_json_get_next(value))
+        for (value = tks_json_get_child(value); value != NULL; value = tks_json_get_next(value)) {
             check_token(r, value, &got->tokens[i++]);
+        }
     } else if (strcmp(type, "text") == 0) {
         CHECK_INT(got->type, TKS_RESULT_TEXT);
         check_bytes(r, value, got->text);
@@ -285,13 +289,15 @@ static void check_result(runner *r, const tks_json *want) {
     } else if (strcmp(type, "jsons") == 0) {
         CHECK_INT(got->type, TKS_RESULT_JSONS);
         if (!CHECK_INT(got->size, tks_json_get_size(value))) return;
-        for (value = tks_json_get_child(value); value != NULL; value = tks_json_get_next(value))
+        for (value = tks_json_get_child(value); value != NULL; value = tks_json_get_next(value)) {
             check_json(r, value, got->values[i++]);
+        }
     } else if (strcmp(type, "replies") == 0) {
         CHECK_INT(got->type, TKS_RESULT_REPLIES);
         if (!CHECK_INT(got->size, tks_json_get_size(value))) return;
-        for (value = tks_json_get_child(value); value != NULL; value = tks_json_get_next(value))
+        for (value = tks_json_get_child(value); value != NULL; value = tks_json_get_next(value)) {
             CHECK_BYTES(tks_reply_get_bytes(got->replies[i++]), tks_json_get_string(value));
+        }
     } else {
         vectors_broken("unknown result", type);
     }
@@ -331,10 +337,11 @@ static void check_end(runner *r) {
         return;
     }
     for (int twice = 0; twice < 2; twice++) {
-        if (result != NULL)
+        if (result != NULL) {
             check_result(r, result);
-        else
+        } else {
             check_error(r, vectors_get(r->test, "error"), tks_op_get_error(r->op));
+        }
         if (twice == 0) check_sticky(r);
     }
 }
@@ -368,16 +375,18 @@ static void run_steps(runner *r, int steps_max) {
             return;
         }
         if (number == steps_max) return;
-        if (sends)
+        if (sends) {
             check_batch(r, one);
-        else
+        } else {
             check_sleep(r, vectors_get(one, "sleep"));
+        }
         if (!answer(r, one)) return;
     }
-    if (is_starved(r) && r->need != TKS_DONE)
+    if (is_starved(r) && r->need != TKS_DONE) {
         check_starved(r);
-    else
+    } else {
         check_end(r);
+    }
 }
 
 static void make_operation(runner *r) {
@@ -413,10 +422,11 @@ void script_run(const tks_json *test, int steps_max, const script_guard *guard) 
     test_context("%s", vectors_text(test, "name"));
     if (tks_json_find(test, "now") != NULL) r.now_ms = vectors_integer(test, "now");
     r.is_node = strncmp(vectors_text(test, "call"), "node.", 5) == 0;
-    if (r.is_node)
+    if (r.is_node) {
         script_node_init(&r.node, test);
-    else
+    } else {
         script_call_init(&r.call, test);
+    }
     make_operation(&r);
     if (r.op != NULL && tks_json_find(test, "refused") == NULL) run_steps(&r, steps_max);
     tks_op_free(r.op);

@@ -342,9 +342,10 @@ void spike_talk(size_t index, const script_guard *guard) {
     test_context("%s", held->name);
     if (guard != NULL) guard->enter();
     tks_status status = tks_spike_new(&options, &spike, &err);
-    if (status == TKS_OK)
+    if (status == TKS_OK) {
         status = tks_spike_get_token(spike, TKS_LITERAL("aud"), held->held_until_ms,
                                      tks_bytes_of(NULL, 0), &op, &err);
+    }
     if (guard != NULL) guard->leave();
     if (guard != NULL && guard->failed() && status != TKS_OK) {
         CHECK_STATUS(status, TKS_ERR_MEMORY);

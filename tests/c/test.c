@@ -66,8 +66,9 @@ bool test_check_int(int64_t got, int64_t want, const char *file, int line, const
 bool test_check_status(tks_status got, tks_status want, const char *file, int line,
                        const char *what) {
     bool held = got == want;
-    if (!count(held, file, line, what))
+    if (!count(held, file, line, what)) {
         printf(" is %s, not %s\n", tks_status_code(got), tks_status_code(want));
+    }
     return held;
 }
 
@@ -82,10 +83,11 @@ static void print_bytes(tks_bytes bytes) {
     putchar('"');
     for (size_t i = 0; i < bytes.size && i < 400; i++) {
         unsigned char c = (unsigned char)bytes.data[i];
-        if (c >= 0x20 && c < 0x7F)
+        if (c >= 0x20 && c < 0x7F) {
             putchar(c);
-        else
+        } else {
             printf("\\x%02x", c);
+        }
     }
     printf("\"%s", bytes.size > 400 ? "..." : "");
 }
@@ -122,8 +124,9 @@ void test_read_vectors(const char *name, tks_buf *out) {
         printf("%s: cannot be read\n", path);
         exit(1);
     }
-    while (tks_buf_reserve(out, 65536, &at) == TKS_OK && (size = fread(at, 1, 65536, file)) > 0)
+    while (tks_buf_reserve(out, 65536, &at) == TKS_OK && (size = fread(at, 1, 65536, file)) > 0) {
         tks_buf_advance(out, size);
+    }
     fclose(file);
 }
 

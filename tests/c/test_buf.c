@@ -6,8 +6,9 @@ TEST(buf_grows_up_to_its_maximum) {
     tks_buf buf;
     tks_buf_init(&buf, 1000);
     CHECK(buf.data == NULL);
-    for (int i = 0; i < 1000; i++)
+    for (int i = 0; i < 1000; i++) {
         CHECK_STATUS(tks_buf_append_char(&buf, (char)('a' + i % 26)), TKS_OK);
+    }
     CHECK_INT(buf.size, 1000);
     CHECK(buf.capacity <= 1000);
     CHECK_STATUS(tks_buf_append_char(&buf, 'x'), TKS_ERR_DATA);

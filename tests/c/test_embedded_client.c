@@ -13,8 +13,9 @@ static tks_client *open_client(const char *url) {
     tks_target *target = NULL;
     tks_client *client = NULL;
     CHECK_STATUS(tks_target_parse(test_bytes(url), &target, &err), TKS_OK);
-    if (target != NULL && help_binary() != NULL)
+    if (target != NULL && help_binary() != NULL) {
         CHECK_STATUS(tks_target_set(target, "server", test_bytes(help_binary()), &err), TKS_OK);
+    }
     if (target != NULL) CHECK_STATUS(tks_client_new(target, NULL, &client, &err), TKS_OK);
     CHECK_TEXT(err.message, "");
     return client;

@@ -71,7 +71,7 @@ TEST(http_header_names) {
     CHECK(tksp_http_is_header_name(test_bytes("x!#$%&'*+-.^_`|~09")));
     const char *wrong[] = {"",  " A",  "A ",        "A:",  "A\r", "A\n",
                            "(", "A,B", "A\xc3\xa9", "A=b", "\x7f"};
-    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         test_context("%zu", i);
         CHECK(!tksp_http_is_header_name(test_bytes(wrong[i])));
     }
@@ -194,7 +194,7 @@ TEST(http_retry_after_refuses_what_is_neither) {
         "Sun Nov  6 08:49",
         "Sun",
     };
-    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         int64_t wait = -1;
         test_context("%s", wrong[i]);
         CHECK(!tksp_http_retry_after(test_bytes(wrong[i]), NOVEMBER_1994, &wait));

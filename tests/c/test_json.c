@@ -239,8 +239,9 @@ TEST(json_next_member_survives_what_is_no_object) {
         tks_bytes name, value;
         memcpy(copy, texts[i], size);
         test_context("%s", texts[i]);
-        while (rounds < 10 && tks_json_next_member(tks_bytes_of(copy, size), &at, &name, &value))
+        while (rounds < 10 && tks_json_next_member(tks_bytes_of(copy, size), &at, &name, &value)) {
             rounds++;
+        }
         CHECK(rounds < 10);
         CHECK(at <= size);
         free(copy);

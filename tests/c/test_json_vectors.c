@@ -65,10 +65,11 @@ static void check_refused(tks_bytes text, const tks_json *test, bool by_all) {
 
     if (text.size > 0) memcpy(copy, text.data, text.size);
     text.data = copy;
-    if (by_all)
+    if (by_all) {
         CHECK_STATUS(tks_json_read_foreign(text, &tree, &err), TKS_ERR_DATA);
-    else
+    } else {
         CHECK_STATUS(tks_json_parse(text, TKS_JSON_SIZE_DEFAULT, &tree, &err), TKS_ERR_DATA);
+    }
     CHECK(tree == NULL);
     CHECK_STATUS(err.status, TKS_ERR_DATA);
     CHECK_CONTAINS(err.message, vectors_text(test, "error"));
@@ -127,8 +128,9 @@ static void check_members(const tks_json *node, const tks_json *expected, bool n
 }
 
 static void check_nested(const tks_json *node, int64_t depth) {
-    for (; depth > 1 && CHECK_INT(tks_json_get_size(node), 1); depth--)
+    for (; depth > 1 && CHECK_INT(tks_json_get_size(node), 1); depth--) {
         node = tks_json_get_child(node);
+    }
     CHECK_INT(tks_json_get_size(node), 0);
 }
 

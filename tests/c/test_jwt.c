@@ -147,8 +147,9 @@ TEST(jwt_hmac_is_the_same_by_openssl) {
         CHECK_INT(openssl->algorithms, sodium->algorithms);
         for (unsigned alg = TKS_JWT_HS256; alg <= TKS_JWT_HS512; alg++) {
             if ((sodium->algorithms & TKS_JWT_BIT(alg)) == 0) continue;
-            for (size_t size = 0; size < sizeof bytes; size++)
+            for (size_t size = 0; size < sizeof bytes; size++) {
                 check_both(sodium, openssl, (tks_jwt_alg)alg, tks_bytes_of(bytes, size));
+            }
         }
         tks_key_free(sodium);
         tks_key_free(openssl);

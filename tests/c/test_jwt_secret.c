@@ -52,8 +52,9 @@ TEST(jwt_secret_that_is_cut_off) {
         tks_buf secret;
         tks_buf_init(&secret, SIZE_MAX);
         vectors_bytes(vectors_get(test, "value"), &secret);
-        for (size_t size = 0; size < secret.size && size < 300; size++)
+        for (size_t size = 0; size < secret.size && size < 300; size++) {
             (void)check(tks_bytes_of(secret.data, size));
+        }
         tks_buf_clear(&secret);
     }
     vectors_close(&v);
@@ -94,10 +95,12 @@ static void try_random(size_t size, const char *alphabet, long count) {
     long refused = 0;
     for (long done = 0; done < count;) {
         tks_random(bytes, room);
-        for (size_t i = 0; i < room && letters > 0; i++)
+        for (size_t i = 0; i < room && letters > 0; i++) {
             bytes[i] = alphabet[(unsigned char)bytes[i] % letters];
-        for (size_t at = 0; at + size <= room && done < count; at += size, done++)
+        }
+        for (size_t at = 0; at + size <= room && done < count; at += size, done++) {
             refused += tksp_secret_check(tks_bytes_of(bytes + at, size), NULL) != TKS_OK;
+        }
     }
     CHECK_INT(refused, 0);
     free(bytes);

@@ -66,24 +66,26 @@ static tks_status load(const tks_json *entry, tks_key **key, tks_keyset **set, t
     *key = NULL;
     *set = NULL;
     tks_buf_init(&buf, ROOM);
-    if (strcmp(how, "secret") == 0)
+    if (strcmp(how, "secret") == 0) {
         vectors_bytes(value, &buf);
-    else if (tks_json_get_type(value) == TKS_JSON_STRING)
+    } else if (tks_json_get_type(value) == TKS_JSON_STRING) {
         tks_buf_append_bytes(&buf, text_of(value));
-    else
+    } else {
         append_json(value, &buf);
+    }
     copy = malloc(buf.size + (buf.size == 0));
     if (buf.size > 0) memcpy(copy, buf.data, buf.size);
     text = tks_bytes_of(copy, buf.size);
     if (status == TKS_OK) {
-        if (is_set)
+        if (is_set) {
             status = tks_keyset_from_jwks(text, tks_jwt_openssl(), set, err);
-        else if (strncmp(how, "jwk", 3) == 0)
+        } else if (strncmp(how, "jwk", 3) == 0) {
             status = tks_key_from_jwk(text, tks_jwt_openssl(), key, err);
-        else if (strcmp(how, "pem") == 0)
+        } else if (strcmp(how, "pem") == 0) {
             status = tks_key_from_pem(text, &options, key, err);
-        else
+        } else {
             status = tks_key_from_secret(text, &options, NULL, key, err);
+        }
     }
     free(copy);
     tks_buf_clear(&buf);
@@ -94,8 +96,9 @@ static uint32_t algorithms_of(const tks_json *list, tks_status *status, tks_erro
     uint32_t set = 0;
     *status = TKS_OK;
     for (list = tks_json_get_child(list); list != NULL && *status == TKS_OK;
-         list = tks_json_get_next(list))
+         list = tks_json_get_next(list)) {
         *status = tks_jwt_alg_add(text_of(list), &set, err);
+    }
     return set;
 }
 
@@ -161,8 +164,9 @@ static void ring_init(ring *r, const tks_json *root, const tks_json *names) {
         ring_add(r, root, text_of(names));
         return;
     }
-    for (names = tks_json_get_child(names); names != NULL; names = tks_json_get_next(names))
+    for (names = tks_json_get_child(names); names != NULL; names = tks_json_get_next(names)) {
         ring_add(r, root, text_of(names));
+    }
 }
 
 static void ring_clear(ring *r) {
@@ -180,8 +184,9 @@ static size_t read_texts(const tks_json *test, const char *name, tks_bytes *out)
         out[0] = text_of(node);
         return 1;
     }
-    for (node = tks_json_get_child(node); node != NULL; node = tks_json_get_next(node))
+    for (node = tks_json_get_child(node); node != NULL; node = tks_json_get_next(node)) {
         out[count++] = text_of(node);
+    }
     return count;
 }
 
@@ -223,8 +228,9 @@ static void check_silent(tks_bytes token, const tks_error *err) {
 static void check_same(const tks_json *a, const tks_json *b) {
     tks_json_type type = tks_json_get_type(a);
     if (!CHECK_INT(type, tks_json_get_type(b))) return;
-    if (type == TKS_JSON_STRING || type == TKS_JSON_BIG)
+    if (type == TKS_JSON_STRING || type == TKS_JSON_BIG) {
         CHECK_BYTES(tks_json_get_string(a), tks_json_get_string(b));
+    }
     if (tks_json_is_number(a)) CHECK(tks_json_get_double(a) == tks_json_get_double(b));
     if (type == TKS_JSON_BOOL) CHECK_INT(tks_json_get_bool(a), tks_json_get_bool(b));
     if (type != TKS_JSON_ARRAY && type != TKS_JSON_OBJECT) return;
@@ -283,8 +289,9 @@ static void run_decode(const tks_json *root, const tks_json *test) {
     policy.any_expiry = !read_bool(test, "verify_exp", true);
     policy.now = read_number(test, "now", (double)vectors_integer(root, "now"));
     bool asked = got == TKS_OK;
-    if (asked)
+    if (asked) {
         got = tks_jwt_decode(tks_bytes_of(copy, token.size), r.keys, r.count, &policy, &jwt, &err);
+    }
     test_context("decode: %s: %s", vectors_text(test, "name"), err.message);
     if (asked) check_claims_only(tks_bytes_of(copy, token.size), &r, &policy, &jwt, &err);
     if (CHECK_STATUS(got, want)) {
@@ -374,8 +381,9 @@ static void run_export(const tks_json *test) {
         CHECK_STATUS(tks_key_to_jwk(key, false, &jwk, NULL), want);
         CHECK(jwk == NULL);
     }
-    if (private_half == NULL)
+    if (private_half == NULL) {
         CHECK_STATUS(tks_key_to_jwk(key, true, &jwk, NULL), TKS_ERR_CONFIGURATION);
+    }
     CHECK(jwk == NULL);
     tks_key_free(key);
 }
@@ -420,17 +428,19 @@ static void run_encode(const tks_json *root, const tks_json *test) {
     if (given != NULL) append_json(given, &headers);
     ring_init(&r, root, vectors_get(test, "key"));
     got = tks_jwt_alg_find(text_of(vectors_get(test, "algorithm")), &alg, &err);
-    if (got == TKS_OK)
+    if (got == TKS_OK) {
         got = tks_jwt_encode(tks_buf_bytes(&claims), r.keys[0], alg, tks_buf_bytes(&headers),
                              (size_t)read_number(test, "max_size", 0), &token, &err);
+    }
     test_context("encode: %s: %s", vectors_text(test, "name"), err.message);
     if (CHECK_STATUS(got, want)) {
         CHECK_STATUS(err.status, want);
         check_message(test, &err);
-        if (want == TKS_OK)
+        if (want == TKS_OK) {
             check_made(root, test, &r, tks_buf_bytes(&token));
-        else
+        } else {
             CHECK_INT(token.size, 0);
+        }
     }
     ring_clear(&r);
     tks_buf_clear(&claims);
@@ -446,20 +456,25 @@ TEST(jwt_vectors) {
     CHECK_STATUS(tks_secret_start(NULL), TKS_OK);
     vectors_open(&v, "jwt.json");
     for (test = tks_json_get_child(vectors_get(v.root, "load")); test != NULL;
-         test = tks_json_get_next(test), cases++)
+         test = tks_json_get_next(test), cases++) {
         run_load(test);
+    }
     for (test = tks_json_get_child(vectors_get(v.root, "decode")); test != NULL;
-         test = tks_json_get_next(test), cases++)
+         test = tks_json_get_next(test), cases++) {
         run_decode(v.root, test);
+    }
     for (test = tks_json_get_child(vectors_get(v.root, "header")); test != NULL;
-         test = tks_json_get_next(test), cases++)
+         test = tks_json_get_next(test), cases++) {
         run_header(test);
+    }
     for (test = tks_json_get_child(vectors_get(v.root, "export")); test != NULL;
-         test = tks_json_get_next(test), cases++)
+         test = tks_json_get_next(test), cases++) {
         run_export(test);
+    }
     for (test = tks_json_get_child(vectors_get(v.root, "encode")); test != NULL;
-         test = tks_json_get_next(test), cases++)
+         test = tks_json_get_next(test), cases++) {
         run_encode(v.root, test);
+    }
     test_context("all of them");
     CHECK(cases > 200);
     vectors_close(&v);

@@ -101,8 +101,9 @@ static int compare_keys(const void *a, const void *b) {
 static bool same_tuple(const tuple *a, const tuple *b) {
     for (int i = 0; i < 3; i++) {
         if (a->parts[i].size != b->parts[i].size ||
-            memcmp(a->names[i], b->names[i], a->parts[i].size) != 0)
+            memcmp(a->names[i], b->names[i], a->parts[i].size) != 0) {
             return false;
+        }
     }
     return true;
 }

@@ -39,12 +39,13 @@ static tks_status lose_all(tks_op *op, int sent) {
     tks_need need = TKS_NEED_SEND;
     for (int steps = 0; steps < 100; steps++) {
         need = tks_op_step(op, &event);
-        if (need == TKS_NEED_SEND)
+        if (need == TKS_NEED_SEND) {
             event = (tks_event){.type = TKS_EVENT_LOST, .sent = sent-- > 0};
-        else if (need == TKS_NEED_SLEEP)
+        } else if (need == TKS_NEED_SLEEP) {
             event = (tks_event){.type = TKS_EVENT_AWAKE};
-        else
+        } else {
             break;
+        }
     }
     CHECK_INT(need, TKS_FAILED);
     tks_status status = tks_op_get_error(op)->status;
@@ -100,8 +101,9 @@ static tks_need answer(tks_op *op, const char *text) {
     CHECK_STATUS(tks_reader_new(1 << 20, &reader, NULL), TKS_OK);
     CHECK_STATUS(tks_reader_feed(reader, text, strlen(text), NULL), TKS_OK);
     while (count < 4 && tks_reader_next(reader, &replies[count], NULL) == TKS_OK &&
-           replies[count] != NULL)
+           replies[count] != NULL) {
         count++;
+    }
     CHECK_INT(count, tks_op_get_batch(op)->replies);
     tks_need need = tks_op_step(op, &event);
     for (size_t i = 0; i < count; i++) tks_reply_free(replies[i]);
@@ -340,8 +342,9 @@ TEST(op_raw_commands_that_change_a_connection_are_refused) {
         CHECK_CONTAINS(err.message, "is not sent");
         CHECK(strstr(err.message, "secret") == NULL);
     }
-    for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++)
+    for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++) {
         CHECK_STATUS(make_raw(fine[i], &err), TKS_OK);
+    }
     CHECK_STATUS(make_raw("select 3", &err), TKS_ERR_DATA);
     CHECK_CONTAINS(err.message, "redis://…/3");
     /* Whatever bytes a word holds. */

@@ -21,8 +21,9 @@ TEST(operations_are_cancelled_by_freeing_them) {
         vectors_open(&v, files[i]);
         const tks_json *test = tks_json_get_child(vectors_get(v.root, "cases"));
         for (; test != NULL; test = tks_json_get_next(test)) {
-            for (int steps = 0; steps <= script_get_steps(test); steps++)
+            for (int steps = 0; steps <= script_get_steps(test); steps++) {
                 script_run(test, steps, NULL);
+            }
         }
         vectors_close(&v);
     }

@@ -71,8 +71,9 @@ static void describe(const tks_reply *reply, tks_buf *out) {
         break;
     case TKS_REPLY_ARRAY:
         tks_buf_append_char(out, '[');
-        for (size_t i = 0; i < tks_reply_get_size(reply); i++)
+        for (size_t i = 0; i < tks_reply_get_size(reply); i++) {
             describe(tks_reply_get_item(reply, i), out);
+        }
         tks_buf_append_char(out, ']');
         break;
     case TKS_REPLY_OVERSIZED: tks_buf_append_bytes(out, TKS_LITERAL("(oversized)")); break;

@@ -54,8 +54,9 @@ static uint32_t budget(double retries, double sleep_ms) {
     tks_creator_options options = {0};
     tks_creator *creator = tks_creator_new();
     if (!CHECK(creator != NULL)) return 0;
-    for (size_t i = 0; i < sizeof given / sizeof given[0]; i++)
+    for (size_t i = 0; i < sizeof given / sizeof given[0]; i++) {
         tks_creator_set(creator, given[i].name, &given[i].value);
+    }
     CHECK_STATUS(tks_creator_finish(creator, &options, NULL), TKS_OK);
     tks_creator_free(creator);
     return options.budget_ms;

@@ -30,8 +30,9 @@ TEST(tokens_durations) {
         CHECK_STATUS(tks_duration(cases[i].seconds, "duration", &ms, &err),
                      cases[i].ms > 0 ? TKS_OK : TKS_ERR_DATA);
         CHECK_INT(ms, cases[i].ms);
-        if (cases[i].ms == 0)
+        if (cases[i].ms == 0) {
             CHECK_CONTAINS(err.message, "duration must be 1 to 315360000 seconds");
+        }
     }
 }
 

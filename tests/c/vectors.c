@@ -16,8 +16,9 @@ void vectors_broken(const char *why, const char *name) {
 void vectors_open(vectors *v, const char *name) {
     tks_error err = TKS_ERROR_INIT;
     test_read_vectors(name, &v->text);
-    if (tks_json_parse(tks_buf_bytes(&v->text), VECTORS_SIZE_MAX, &v->root, &err) != TKS_OK)
+    if (tks_json_parse(tks_buf_bytes(&v->text), VECTORS_SIZE_MAX, &v->root, &err) != TKS_OK) {
         vectors_broken(err.message, name);
+    }
 }
 
 void vectors_close(vectors *v) {

@@ -80,8 +80,9 @@ static void require_sound(const tks_json *node, unsigned depth) {
     for (const tks_json *m = tks_json_get_child(node); m != NULL; m = tks_json_get_next(m)) {
         size++;
         if (type == TKS_JSON_OBJECT && size <= 50) {
-            for (const tks_json *n = tks_json_get_next(m); n != NULL; n = tks_json_get_next(n))
+            for (const tks_json *n = tks_json_get_next(m); n != NULL; n = tks_json_get_next(n)) {
                 REQUIRE(!tks_bytes_equal(tks_json_get_name(m), tks_json_get_name(n)));
+            }
         }
         require_sound(m, depth + 1);
     }

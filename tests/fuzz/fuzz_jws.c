@@ -166,10 +166,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     REQUIRE(err.status == status);
     REQUIRE((status == TKS_OK) == (jwt.claims != NULL));
     REQUIRE((status == TKS_OK) == (jwt.header != NULL));
-    if (status == TKS_OK)
+    if (status == TKS_OK) {
         require_round_trip(&jwt, keys[0], &policy);
-    else
+    } else {
         REQUIRE(status == TKS_ERR_INVALID_TOKEN || status == TKS_ERR_EXPIRED_TOKEN);
+    }
     tks_jwt_clear(&jwt);
     require_header(tks_buf_bytes(&token), status == TKS_OK);
     require_same(tks_buf_bytes(&token), keys, count, policy, &err);

@@ -29,8 +29,9 @@ static input read_input(tks_bytes rest) {
     input in = {.stored = false};
     tks_bytes first = next_line(&rest);
     size_t i = 0;
-    for (; i < first.size && i < 3 && first.data[i] >= '0' && first.data[i] <= '9'; i++)
+    for (; i < first.size && i < 3 && first.data[i] >= '0' && first.data[i] <= '9'; i++) {
         in.response.status = in.response.status * 10 + (first.data[i] - '0');
+    }
     if (i < first.size) i++;
     in.stored = in.response.status < 200;
     if (in.stored) in.response.status = 200;
@@ -55,8 +56,9 @@ static void require_printable(const char *text) {
 
 static void require_hidden(tks_bytes token, tks_bytes text) {
     if (token.size < LONG_TOKEN) return;
-    for (size_t i = 0; i + token.size <= text.size; i++)
+    for (size_t i = 0; i + token.size <= text.size; i++) {
         REQUIRE(memcmp(text.data + i, token.data, token.size) != 0);
+    }
 }
 
 static void require_answer(const input *in, tks_buf *token) {
@@ -101,8 +103,9 @@ static tks_need answer(tks_op *op, tks_need need, const input *in, int64_t *now_
         event.response = &in->response;
     } else if (need == TKS_NEED_SEND) {
         REQUIRE(tks_op_get_batch(op)->replies <= REPLIES_MAX);
-        for (size_t i = 0; i < tks_op_get_batch(op)->replies; i++)
+        for (size_t i = 0; i < tks_op_get_batch(op)->replies; i++) {
             replies[i] = stored_reply(in->response.body);
+        }
         event.type = TKS_EVENT_REPLIES;
     } else {
         *now_ms += tks_op_get_sleep(op) + (in->stored ? BUSY_MS : 0); /* or most is waiting */

@@ -195,10 +195,12 @@ static void require_session(const tks_session *session) {
 static void require_result(const tks_result *result) {
     REQUIRE(result->type <= TKS_RESULT_SESSIONS);
     if (result->type == TKS_RESULT_SESSION) require_session(&result->sessions[0]);
-    for (size_t i = 0; result->type == TKS_RESULT_SESSIONS && i < result->size; i++)
+    for (size_t i = 0; result->type == TKS_RESULT_SESSIONS && i < result->size; i++) {
         REQUIRE(result->sessions[i].iat == -1 && result->sessions[i].rjwt.size > 0);
-    for (size_t i = 0; result->type == TKS_RESULT_JSONS && i < result->size; i++)
+    }
+    for (size_t i = 0; result->type == TKS_RESULT_JSONS && i < result->size; i++) {
         REQUIRE(tks_json_get_type(result->values[i]) == TKS_JSON_OBJECT);
+    }
     if (result->type != TKS_RESULT_TOKEN && result->type != TKS_RESULT_TOKENS) return;
     for (size_t i = 0; i < result->size; i++) {
         const tks_token *t = &result->tokens[i];
@@ -227,10 +229,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             need = tks_op_step(op, &event);
         }
     }
-    if (need == TKS_DONE)
+    if (need == TKS_DONE) {
         require_result(tks_op_get_result(op));
-    else
+    } else {
         REQUIRE(tks_op_get_error(op)->message[0] != '\0');
+    }
     tks_op_free(op);
     free(text);
     return 0;

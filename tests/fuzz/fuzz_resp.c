@@ -12,8 +12,9 @@ static void describe(const tks_reply *reply, tks_buf *out) {
     if (type == TKS_REPLY_INTEGER || type == TKS_REPLY_OVERSIZED) {
         tks_buf_append_int(out, tks_reply_get_integer(reply));
     } else if (type == TKS_REPLY_ARRAY) {
-        for (size_t i = 0; i < tks_reply_get_size(reply); i++)
+        for (size_t i = 0; i < tks_reply_get_size(reply); i++) {
             describe(tks_reply_get_item(reply, i), out);
+        }
         REQUIRE(tks_reply_get_item(reply, tks_reply_get_size(reply)) == NULL);
     } else if (type != TKS_REPLY_NIL) {
         tks_buf_append_bytes(out, tks_reply_get_bytes(reply));

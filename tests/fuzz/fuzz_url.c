@@ -11,8 +11,9 @@ static void require_secret_kept(const tks_target *target) {
     if (target->password != NULL && strlen(target->password) >= 12) {
         const char *host = target->host != NULL ? target->host : "";
         const char *path = target->path != NULL ? target->path : "";
-        if (strstr(host, target->password) == NULL && strstr(path, target->password) == NULL)
+        if (strstr(host, target->password) == NULL && strstr(path, target->password) == NULL) {
             REQUIRE(strstr(text.data, target->password) == NULL);
+        }
     }
     tks_buf_clear(&text);
 }

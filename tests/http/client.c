@@ -350,7 +350,7 @@ static void do_descriptors(void) {
     for (const struct dirent *entry = readdir(directory); entry != NULL;
          entry = readdir(directory)) {
         struct sockaddr_storage at = {0};
-        socklen_t size = sizeof(at);
+        socklen_t size = sizeof at;
         int fd = atoi(entry->d_name);
         count++;
         if (getsockname(fd, (struct sockaddr *)&at, &size) == 0 && at.ss_family != AF_UNIX &&

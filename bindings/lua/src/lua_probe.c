@@ -26,8 +26,9 @@ static int try_connect(const struct sockaddr *address, socklen_t size) {
     if (problem == EINPROGRESS) {
         struct pollfd refused = {.fd = fd, .events = POLLOUT};
         problem = 0;
-        if (poll(&refused, 1, 0) == 1)
+        if (poll(&refused, 1, 0) == 1) {
             (void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &length);
+        }
     }
     (void)close(fd);
     return problem == EINTR || problem == EAGAIN ? 0 : problem;

@@ -126,7 +126,7 @@ static void expect(lua_State *L, lua_run *run, size_t due) {
         luaL_error(L, "not enough memory");
     }
     if (due > REPLIES_INLINE) {
-        tks_reply **replies = calloc(due, sizeof(*replies));
+        tks_reply **replies = calloc(due, sizeof *replies);
         if (replies == NULL) {
             luaL_error(L, "not enough memory");
         }

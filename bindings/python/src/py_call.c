@@ -34,8 +34,9 @@ PyObject *tksp_py_call_new(tksp_py_pool *pool, PyObject *op, PyObject *timeout, 
     tksp_py_call *self =
         core == NULL ? NULL : (tksp_py_call *)PyType_GenericAlloc(state->call_type, 0);
     if (self == NULL) return NULL;
-    if (timeout_ms == 0)
+    if (timeout_ms == 0) {
         timeout_ms = tks_client_get_target(tksp_py_client_get(pool->client))->timeout_ms;
+    }
     Py_INCREF(op);
     Py_INCREF(pool);
     self->op = op;
@@ -54,8 +55,9 @@ static PyObject *call_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
     const tksp_py_state *state = PyType_GetModuleState(type);
     PyObject *pool, *op, *timeout;
     long long wall = 0;
-    if (!PyArg_ParseTuple(args, "O!OO|L:Call", state->pool_type, &pool, &op, &timeout, &wall))
+    if (!PyArg_ParseTuple(args, "O!OO|L:Call", state->pool_type, &pool, &op, &timeout, &wall)) {
         return NULL;
+    }
     return tksp_py_call_new((tksp_py_pool *)pool, op, timeout, wall);
 }
 
@@ -123,10 +125,11 @@ bool tksp_py_call_is_settled(const tksp_py_call *self) {
 /* ---- steps ----------------------------------------------------------------------------------- */
 
 void tksp_py_call_step(tksp_py_call *self, tks_event *event) {
-    if (self->wall_ms != 0)
+    if (self->wall_ms != 0) {
         event->now_ms = self->wall_ms;
-    else if (event->now_ms == 0)
+    } else if (event->now_ms == 0) {
         event->now_ms = tksp_py_wall_ms();
+    }
     event->sent = self->sent;
     self->sent = false;
     self->need = tks_op_step(self->core, event);
@@ -207,8 +210,9 @@ static PyObject *call_lost(PyObject *self, PyObject *args) {
     PyObject *error;
     int final;
     tks_error why = TKS_ERROR_INIT;
-    if (!PyArg_ParseTuple(args, "Op:lost", &error, &final) || !why_get(state, error, &why))
+    if (!PyArg_ParseTuple(args, "Op:lost", &error, &final) || !why_get(state, error, &why)) {
         return NULL;
+    }
     tks_event event = {.type = TKS_EVENT_LOST, .why = &why, .final = final != 0};
     return step(self, &event);
 }

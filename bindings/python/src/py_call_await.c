@@ -61,10 +61,11 @@ PyObject *tksp_py_wake(PyObject *module, PyObject *calls) {
         if (!Py_IS_TYPE((PyObject *)call, state->call_type)) continue;
         Py_INCREF(call);
         call->pool->thread = PyThread_get_thread_ident();
-        if (good)
+        if (good) {
             good = wake(call);
-        else
+        } else {
             wake_later(call);
+        }
         call->pool->thread = 0;
         Py_DECREF(call);
     }
@@ -113,8 +114,9 @@ PyObject *tksp_py_call_cancel(PyObject *object, PyObject *args, PyObject *kwargs
     static const char *const names[] = {"msg", NULL};
     tksp_py_call *self = (tksp_py_call *)object;
     PyObject *message = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:cancel", (char **)names, &message))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:cancel", (char **)names, &message)) {
         return NULL;
+    }
     if (self->over) Py_RETURN_FALSE;
     PyErr_SetObject(self->pool->state->cancelled, message == Py_None ? NULL : message);
     tksp_py_call_fail(self);
@@ -124,10 +126,11 @@ PyObject *tksp_py_call_cancel(PyObject *object, PyObject *args, PyObject *kwargs
 
 /* The result, or NULL with the exception. */
 static PyObject *result_of(const tksp_py_call *self) {
-    if (self->error != NULL)
+    if (self->error != NULL) {
         PyErr_SetObject((PyObject *)Py_TYPE(self->error), self->error);
-    else if (self->value == NULL)
+    } else if (self->value == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "the call has not ended");
+    }
     Py_XINCREF(self->value);
     return self->value;
 }

@@ -51,8 +51,9 @@ static PyObject *client_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     PyObject *url, *options, *credentials = Py_None;
     tks_target *target = NULL;
     tks_error err = TKS_ERROR_INIT;
-    if (!PyArg_ParseTuple(args, "UO!|O:Client", &url, &PyDict_Type, &options, &credentials))
+    if (!PyArg_ParseTuple(args, "UO!|O:Client", &url, &PyDict_Type, &options, &credentials)) {
         return NULL;
+    }
     client_object *self = (client_object *)PyType_GenericAlloc(type, 0);
     if (self == NULL || !target_get(state, url, options, &target)) {
         tks_target_free(target);

@@ -29,8 +29,9 @@ static PyObject *connection_new(PyTypeObject *type, PyObject *args, PyObject *kw
     const tksp_py_state *state = tksp_py_state_of_type(type);
     PyObject *client;
     tks_error err = TKS_ERROR_INIT;
-    if (state == NULL || !PyArg_ParseTuple(args, "O!:Connection", state->client_type, &client))
+    if (state == NULL || !PyArg_ParseTuple(args, "O!:Connection", state->client_type, &client)) {
         return NULL;
+    }
     tksp_py_connection *self = (tksp_py_connection *)PyType_GenericAlloc(type, 0);
     if (self == NULL) return NULL;
     Py_INCREF(client);
@@ -214,8 +215,9 @@ static PyObject *connection_withdraw(PyObject *object, PyObject *unused) {
     self->unsent = 0;
     tks_buf_wipe(&self->out);
     for (size_t i = 0; i < gone; i++) {
-        if (list != NULL && !calls[i]->over && PyList_Append(list, (PyObject *)calls[i]) < 0)
+        if (list != NULL && !calls[i]->over && PyList_Append(list, (PyObject *)calls[i]) < 0) {
             Py_CLEAR(list);
+        }
         Py_DECREF(calls[i]);
     }
     PyMem_Free(calls);
@@ -294,8 +296,9 @@ static void connection_dealloc(PyObject *object) {
     PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
     connection_clear(object);
-    if (self->buffer != NULL)
+    if (self->buffer != NULL) {
         tks_wipe(PyByteArray_AsString(self->buffer), (size_t)PyByteArray_Size(self->buffer));
+    }
     Py_XDECREF(self->view);
     Py_XDECREF(self->buffer);
     Py_XDECREF(self->client);

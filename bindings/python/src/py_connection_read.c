@@ -58,10 +58,11 @@ static tks_status read_replies(tksp_py_connection *self, size_t size, tks_error 
         if (status != TKS_OK || reply == NULL) break;
         status = keep_reply(self, reply, err);
     }
-    if (status == TKS_OK && self->due == 0 && !tks_reader_is_idle(self->reader))
+    if (status == TKS_OK && self->due == 0 && !tks_reader_is_idle(self->reader)) {
         status = tks_fail(err, TKS_ERR_CONNECTION, "%s",
                           is_greeted_with_refusal(self) ? server_is_full
                                                         : "more answers came than were asked for");
+    }
     return status;
 }
 
@@ -151,8 +152,10 @@ PyObject *tksp_py_connection_greet(PyObject *object, PyObject *arg) {
 /* The first place, off the queue, where all of its replies have come; they go to its call, if somebody waits: plain C.
  * False: there is none. */
 static bool answer_next(tksp_py_connection *self, int64_t now_ms, tksp_py_place *out) {
-    if (self->count == self->unsent || self->got - self->given < tksp_py_place_at(self, 0)->replies)
+    if (self->count == self->unsent ||
+        self->got - self->given < tksp_py_place_at(self, 0)->replies) {
         return false;
+    }
     tks_reply **replies = self->replies + self->given;
     tks_event event = {.type = TKS_EVENT_REPLIES, .replies = replies, .now_ms = now_ms};
     *out = tksp_py_place_pop(self);
@@ -171,8 +174,9 @@ static bool answer_next(tksp_py_connection *self, int64_t now_ms, tksp_py_place 
 /* The replies that were handed out make room for the next. */
 static void forget_given(tksp_py_connection *self) {
     self->got -= self->given;
-    if (self->got > 0)
+    if (self->got > 0) {
         memmove(self->replies, self->replies + self->given, self->got * sizeof *self->replies);
+    }
     self->given = 0;
 }
 

@@ -92,8 +92,9 @@ static bool digits_get(const tksp_py_state *state, PyObject *arg, const char *na
 bool tksp_py_name_get(const tksp_py_state *state, PyObject *arg, const char *name,
                       tksp_py_text *out) {
     Py_ssize_t size;
-    if (PyUnicode_Check(arg) || PyBytes_Check(arg))
+    if (PyUnicode_Check(arg) || PyBytes_Check(arg)) {
         return tksp_py_text_get(state, arg, name, false, out);
+    }
     *out = (tksp_py_text){tks_bytes_of("", 0), NULL, NULL};
     if (PyLong_Check(arg) && !PyBool_Check(arg)) {
         if (!digits_get(state, arg, name, out)) return false;
@@ -222,8 +223,9 @@ static tks_status write_member(tks_json_writer *w, PyObject *key, PyObject *valu
     tks_bytes name;
     if (!PyUnicode_Check(key)) return tks_json_refuse(w, "has a key that is not a string");
     tks_status status = utf8_of(key, &name);
-    if (status == TKS_ERR_DATA)
+    if (status == TKS_ERR_DATA) {
         return tks_json_refuse(w, "has a key with a surrogate, which UTF-8 cannot hold");
+    }
     if (status != TKS_OK) return tks_fail_memory(w->err);
     status = tks_json_write_name(w, name);
     return status == TKS_OK ? write_value(w, value) : status;
@@ -252,8 +254,9 @@ static tks_status write_value(tks_json_writer *w, PyObject *value) {
     if (value == Py_None) return tks_json_write_null(w);
     if (PyFloat_Check(value)) return tks_json_write_double(w, PyFloat_AsDouble(value));
     if (PyList_Check(value)) return write_list(w, value);
-    if (PyTuple_Check(value))
+    if (PyTuple_Check(value)) {
         return tks_json_refuse(w, "is a tuple, which would come back as a list: give a list");
+    }
     if (PyDict_Check(value)) return write_dict(w, value, NULL);
     return tks_json_refuse(w,
                            "is of a type that JSON does not have: use dict, list, str, "
@@ -317,10 +320,11 @@ static PyObject *from_array(const tksp_py_state *state, const tks_json *node) {
     for (const tks_json *child = tks_json_get_child(node); list != NULL && child != NULL;
          child = tks_json_get_next(child)) {
         PyObject *item = tksp_py_from_json(state, child);
-        if (item == NULL)
+        if (item == NULL) {
             Py_CLEAR(list);
-        else
+        } else {
             PyList_SetItem(list, i++, item);
+        }
     }
     return list;
 }
@@ -358,10 +362,11 @@ static PyObject *from_replies(const tksp_py_state *state, const tks_reply *reply
     PyObject *list = PyList_New((Py_ssize_t)size);
     for (size_t i = 0; list != NULL && i < size; i++) {
         PyObject *item = tksp_py_from_reply(state, tks_reply_get_item(reply, i));
-        if (item == NULL)
+        if (item == NULL) {
             Py_CLEAR(list);
-        else
+        } else {
             PyList_SetItem(list, (Py_ssize_t)i, item);
+        }
     }
     return list;
 }

@@ -25,8 +25,9 @@ static void held_clear(held *h) {
 
 /* A list, tuple or set as a tuple. A str is none: it would be taken letter by letter. */
 static PyObject *as_tuple(PyObject *arg, const char *name, const char *of) {
-    if (PyList_Check(arg) || PyTuple_Check(arg) || PyAnySet_Check(arg))
+    if (PyList_Check(arg) || PyTuple_Check(arg) || PyAnySet_Check(arg)) {
         return PySequence_Tuple(arg);
+    }
     return PyErr_Format(PyExc_TypeError, "%s must be a list of %s, not %R", name, of,
                         (PyObject *)Py_TYPE(arg));
 }
@@ -60,8 +61,9 @@ static bool get_texts(const tksp_py_state *state, PyObject *arg, const char *nam
 static bool get_algorithms(const tksp_py_state *state, PyObject *arg, uint32_t *out) {
     PyObject *names = as_tuple(arg, "algorithms", "str such as [\"RS256\"]");
     bool good = names != NULL;
-    for (Py_ssize_t i = 0; good && i < PyTuple_Size(names); i++)
+    for (Py_ssize_t i = 0; good && i < PyTuple_Size(names); i++) {
         good = tksp_py_algorithm_add(state, PyTuple_GetItem(names, i), out);
+    }
     Py_XDECREF(names);
     return good;
 }
@@ -101,8 +103,9 @@ static bool get_keys(const tksp_py_state *state, PyObject *arg, tks_key **one, h
         *keys = list;
     }
     *public = false;
-    for (size_t i = 0; i < out->count; i++)
+    for (size_t i = 0; i < out->count; i++) {
         *public = *public || tks_key_get_kind((*keys)[i]) != TKS_KEY_SECRET;
+    }
     return true;
 }
 
@@ -135,8 +138,9 @@ static bool get_size(const tksp_py_state *state, PyObject *arg, size_t *out) {
 
 /* What a client presented: whatever is no text is no good token. */
 static bool get_token(const tksp_py_state *state, PyObject *arg, tksp_py_text *out) {
-    if (PyUnicode_Check(arg) || PyBytes_Check(arg))
+    if (PyUnicode_Check(arg) || PyBytes_Check(arg)) {
         return tksp_py_presented_get(state, arg, "token", out);
+    }
     return tksp_py_presented_get(state, Py_None, "token", out);
 }
 
@@ -188,15 +192,18 @@ static PyObject *decode_remote(const tksp_py_state *state, PyObject *keys, PyObj
         tks_key *const *list;
         tks_jwt jwt;
         if (set == NULL &&
-            (!tksp_py_remote_keys_get(state, keys, 0, pending_at, &set, &version) || set == NULL))
+            (!tksp_py_remote_keys_get(state, keys, 0, pending_at, &set, &version) || set == NULL)) {
             break;
+        }
         size_t count = tks_keyset_get_keys(set, &list);
         tks_status status = decode_with(token, list, count, true, policy, &jwt, &err);
         if (status == TKS_OK && newer) tksp_py_remote_keys_helped(keys);
         if (status != TKS_OK && jwt.key_unknown && !newer && version != seen) {
             seen = version;
-            if (!tksp_py_remote_keys_get(state, keys, seen, pending_at, &next, &version) || pending)
+            if (!tksp_py_remote_keys_get(state, keys, seen, pending_at, &next, &version) ||
+                pending) {
                 break;
+            }
         }
         if (next == NULL) {
             result = finish_decode(state, policy, status, &jwt, &err);
@@ -235,8 +242,9 @@ PyObject *tksp_py_jwt_decode(PyObject *module, PyObject *const *args, Py_ssize_t
         !get_texts(state, args[6], "require", true, &required) ||
         !get_now(state, args[7], &policy.now) ||
         (args[8] != Py_None && !tksp_py_text_get(state, args[8], "typ", false, &texts[1])) ||
-        !get_size(state, args[9], &policy.max_size) || !get_flag(args[12], "verify_exp"))
+        !get_size(state, args[9], &policy.max_size) || !get_flag(args[12], "verify_exp")) {
         goto cleanup;
+    }
     policy.any_audience = args[11] == Py_True;
     policy.any_expiry = args[12] == Py_False;
     policy.audiences = audiences.values;
@@ -297,8 +305,9 @@ PyObject *tksp_py_jwt_encode(PyObject *module, PyObject *const *args, Py_ssize_t
     tks_buf_init(&claims, TKS_JWT_SIZE_MAX);
     tks_buf_init(&headers, TKS_JWT_SIZE_MAX);
     tks_buf_init(&token, TKS_JWT_SIZE_MAX);
-    if (!tksp_py_arity("jwt_encode", count, 5) || !get_size(state, args[4], &max_size))
+    if (!tksp_py_arity("jwt_encode", count, 5) || !get_size(state, args[4], &max_size)) {
         goto cleanup;
+    }
     if (!PyObject_TypeCheck(args[1], state->key_type)) {
         PyErr_Format(PyExc_TypeError,
                      "key must be one Key, not %R: Key.from_secret, Key.from_pem "
@@ -309,8 +318,9 @@ PyObject *tksp_py_jwt_encode(PyObject *module, PyObject *const *args, Py_ssize_t
     if (!tksp_py_object(state, args[0], "claims", TKS_JWT_SIZE_MAX, &claims) ||
         !tksp_py_text_get(state, args[2], "algorithm", true, &name) ||
         (args[3] != Py_None &&
-         !tksp_py_object(state, args[3], "headers", TKS_JWT_SIZE_MAX, &headers)))
+         !tksp_py_object(state, args[3], "headers", TKS_JWT_SIZE_MAX, &headers))) {
         goto cleanup;
+    }
     tks_key *key = tksp_py_key_get(state, args[1]);
     tks_status status = tks_jwt_alg_find(name.bytes, &alg, &err);
     if (status == TKS_OK) {
@@ -320,10 +330,11 @@ PyObject *tksp_py_jwt_encode(PyObject *module, PyObject *const *args, Py_ssize_t
                                 &token, &err);
         if (thread != NULL) PyEval_RestoreThread(thread);
     }
-    if (status == TKS_OK)
+    if (status == TKS_OK) {
         result = PyUnicode_DecodeASCII(token.data, (Py_ssize_t)token.size, NULL);
-    else
+    } else {
         tksp_py_raise(state, status, &err);
+    }
 cleanup:
     tksp_py_text_clear(&name, 1);
     tks_buf_clear(&claims);

@@ -124,10 +124,11 @@ PyType_Spec tksp_py_key_spec = {
 /* An object of `type`, a subclass of Key, that takes `key` over, on failure too. */
 static PyObject *wrap_key(PyObject *type, tks_key *key) {
     key_object *self = (key_object *)PyType_GenericAlloc((PyTypeObject *)type, 0);
-    if (self == NULL)
+    if (self == NULL) {
         tks_key_free(key);
-    else
+    } else {
         self->key = key;
+    }
     return (PyObject *)self;
 }
 
@@ -160,26 +161,29 @@ PyObject *tksp_py_key_load(PyObject *module, PyObject *const *args, Py_ssize_t c
 
     tks_buf_init(&room, TKS_JWK_SIZE_MAX);
     if (!tksp_py_arity("key_load", count, 6) || !check_class(args[0], state->key_type) ||
-        !tksp_py_text_get(state, args[1], "kind", true, &texts[0]))
+        !tksp_py_text_get(state, args[1], "kind", true, &texts[0])) {
         goto cleanup;
+    }
     bool is_jwk = tks_bytes_equal(texts[0].bytes, TKS_LITERAL("jwk"));
     if (!(is_jwk ? get_json(state, args[2], "jwk", &texts[1], &room)
                  : tksp_py_text_get(state, args[2], "the key", true, &texts[1])) ||
         (args[3] != Py_None && !tksp_py_text_get(state, args[3], "kid", false, &texts[2])) ||
         (args[4] != Py_None && !tksp_py_algorithm_add(state, args[4], &options.algorithms)) ||
-        (args[5] != Py_None && !tksp_py_text_get(state, args[5], "password", true, &texts[3])))
+        (args[5] != Py_None && !tksp_py_text_get(state, args[5], "password", true, &texts[3]))) {
         goto cleanup;
+    }
     options.kid = texts[2].bytes;
     if (args[5] != Py_None) {
         options.password = texts[3].bytes;
         if (options.password.data == NULL) options.password.data = "";
     }
-    if (is_jwk)
+    if (is_jwk) {
         status = tks_key_from_jwk(texts[1].bytes, tks_jwt_openssl(), &key, &err);
-    else if (tks_bytes_equal(texts[0].bytes, TKS_LITERAL("pem")))
+    } else if (tks_bytes_equal(texts[0].bytes, TKS_LITERAL("pem"))) {
         status = tks_key_from_pem(texts[1].bytes, &options, &key, &err);
-    else
+    } else {
         status = tks_key_from_secret(texts[1].bytes, &options, tks_jwt_openssl(), &key, &err);
+    }
     result = status == TKS_OK ? wrap_key(args[0], key) : tksp_py_raise(state, status, &err);
 cleanup:
     tksp_py_text_clear(texts, 4);
@@ -193,11 +197,13 @@ PyObject *tksp_py_key_to_jwk(PyObject *module, PyObject *const *args, Py_ssize_t
     tks_error err = TKS_ERROR_INIT;
     tks_json *jwk = NULL;
     tks_key *key = NULL;
-    if (!tksp_py_arity("key_to_jwk", count, 2) || (key = tksp_py_key_get(state, args[0])) == NULL)
+    if (!tksp_py_arity("key_to_jwk", count, 2) || (key = tksp_py_key_get(state, args[0])) == NULL) {
         return NULL;
-    if (!PyBool_Check(args[1]))
+    }
+    if (!PyBool_Check(args[1])) {
         return PyErr_Format(PyExc_TypeError, "private must be True or False, not %R",
                             (PyObject *)Py_TYPE(args[1]));
+    }
     tks_status status = tks_key_to_jwk(key, args[1] == Py_True, &jwk, &err);
     PyObject *result =
         status == TKS_OK ? tksp_py_from_json(state, jwk) : tksp_py_raise(state, status, &err);
@@ -268,18 +274,20 @@ PyObject *tksp_py_keyset_load(PyObject *module, PyObject *const *args, Py_ssize_
 
     tks_buf_init(&room, TKS_JWK_SIZE_MAX);
     if (!tksp_py_arity("keyset_load", count, 2) || !check_class(args[0], state->keyset_type) ||
-        !get_json(state, args[1], "jwks", &text, &room))
+        !get_json(state, args[1], "jwks", &text, &room)) {
         goto cleanup;
+    }
     tks_status status = tks_keyset_from_jwks(text.bytes, tks_jwt_openssl(), &set, &err);
     if (status != TKS_OK) {
         tksp_py_raise(state, status, &err);
         goto cleanup;
     }
     self = (keyset_object *)PyType_GenericAlloc((PyTypeObject *)args[0], 0);
-    if (self == NULL)
+    if (self == NULL) {
         tks_keyset_free(set);
-    else
+    } else {
         self->set = set;
+    }
 cleanup:
     tksp_py_text_clear(&text, 1);
     tks_buf_wipe(&room);
@@ -293,10 +301,11 @@ PyObject *tksp_py_key_list(const tksp_py_state *state, PyObject *cls, const tks_
     PyObject *list = PyList_New((Py_ssize_t)size);
     for (size_t i = 0; list != NULL && i < size; i++) {
         PyObject *key = wrap_key(cls, tks_key_ref(keys[i]));
-        if (key == NULL)
+        if (key == NULL) {
             Py_CLEAR(list);
-        else
+        } else {
             PyList_SetItem(list, (Py_ssize_t)i, key);
+        }
     }
     return list;
 }
@@ -305,7 +314,8 @@ PyObject *tksp_py_key_list(const tksp_py_state *state, PyObject *cls, const tks_
 PyObject *tksp_py_keyset_keys(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     const tksp_py_state *state = PyModule_GetState(module);
     if (!tksp_py_arity("keyset_keys", count, 2)) return NULL;
-    if (!PyObject_TypeCheck(args[0], state->keyset_type))
+    if (!PyObject_TypeCheck(args[0], state->keyset_type)) {
         return PyErr_Format(PyExc_TypeError, "a KeySet is needed");
+    }
     return tksp_py_key_list(state, args[1], ((keyset_object *)args[0])->set);
 }

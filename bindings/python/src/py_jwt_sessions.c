@@ -49,8 +49,9 @@ static PyObject *sessions_new(PyTypeObject *type, PyObject *args, PyObject *kwar
     sessions_object *self = NULL;
     tks_key **list = NULL;
     if (!PyArg_ParseTuple(args, "O!OLpOO:JwtSessions", &PyTuple_Type, &keys, &algorithm,
-                          &max_sessions, &node_writers, &max_data_size, &max_size))
+                          &max_sessions, &node_writers, &max_data_size, &max_size)) {
         return NULL;
+    }
     options.key_count = (size_t)PyTuple_Size(keys);
     options.max_sessions = max_sessions;
     options.node_writers = node_writers != 0;
@@ -63,8 +64,9 @@ static PyObject *sessions_new(PyTypeObject *type, PyObject *args, PyObject *kwar
     }
     if (!algorithm_get(state, algorithm, &options.algorithm) ||
         !tksp_py_size_option(state, max_data_size, "max_data_size", &options.max_data_size) ||
-        !tksp_py_size_option(state, max_size, "max_size", &options.max_size))
+        !tksp_py_size_option(state, max_size, "max_size", &options.max_size)) {
         goto cleanup;
+    }
     self = (sessions_object *)PyType_GenericAlloc(type, 0);
     if (self == NULL) goto cleanup;
     tks_status status = tks_jwt_sessions_new(&options, &self->sessions, &err);

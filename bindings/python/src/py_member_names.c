@@ -57,8 +57,9 @@ int tksp_py_member_names_init(tksp_py_state *state) {
 }
 
 void tksp_py_member_names_clear(tksp_py_state *state) {
-    for (size_t i = 0; state->member_names != NULL && i < PLACES; i++)
+    for (size_t i = 0; state->member_names != NULL && i < PLACES; i++) {
         Py_CLEAR(state->member_names[i]);
+    }
     PyMem_Free(state->member_names);
     state->member_names = NULL;
 }

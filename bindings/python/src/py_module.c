@@ -11,8 +11,9 @@ static int module_exec(PyObject *module) {
     tksp_py_state *state = PyModule_GetState(module);
     tks_error err = TKS_ERROR_INIT;
     if (tksp_py_errors_init(state) < 0 || tksp_py_convert_init(state) < 0 ||
-        tksp_py_member_names_init(state) < 0 || tksp_py_driver_init(module, state) < 0)
+        tksp_py_member_names_init(state) < 0 || tksp_py_driver_init(module, state) < 0) {
         return -1;
+    }
 #define ADD(name)                                                                                  \
     if (add_type(module, &state->name##_type, &tksp_py_##name##_spec) < 0) return -1;
     TKSP_PY_TYPES(ADD)

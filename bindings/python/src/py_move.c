@@ -19,8 +19,9 @@ static PyObject *add(const tksp_py_state *state, tks_op *op, const tks_tokens *t
         return NULL;
     }
     for (int i = 0; i < FIELDS; i++) {
-        if (!tksp_py_text_get(state, PyTuple_GetItem(item, i), names[i], false, &texts[i]))
+        if (!tksp_py_text_get(state, PyTuple_GetItem(item, i), names[i], false, &texts[i])) {
             goto cleanup;
+        }
     }
     const tks_foreign key = {.key = texts[0].bytes,
                              .value = texts[1].bytes,
@@ -30,12 +31,13 @@ static PyObject *add(const tksp_py_state *state, tks_op *op, const tks_tokens *t
                              .token = texts[5].bytes,
                              .random = PyTuple_GetItem(item, FIELDS) == Py_True};
     tks_status status = tks_move_add(op, tokens, &key, &err);
-    if (status == TKS_OK)
+    if (status == TKS_OK) {
         Py_INCREF(result = Py_None);
-    else if (status == TKS_ERR_DATA)
+    } else if (status == TKS_ERR_DATA) {
         result = PyUnicode_FromString(err.message);
-    else
+    } else {
         tksp_py_raise(state, status, &err);
+    }
 cleanup:
     tksp_py_text_clear(texts, FIELDS);
     return result;

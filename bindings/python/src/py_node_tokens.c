@@ -27,8 +27,9 @@ static PyObject *node_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
     tks_error err = TKS_ERROR_INIT;
     node_object *self = NULL;
     if (!PyArg_ParseTuple(args, "O!OOOO:NodeTokens", &PyType_Type, &in[0], &in[1], &in[2], &in[3],
-                          &in[4]))
+                          &in[4])) {
         return NULL;
+    }
     if (tksp_py_text_option(state, in[1], "prefix", &prefix, &options.prefix) &&
         tksp_py_size_option(state, in[2], "size", &options.size) &&
         tksp_py_size_option(state, in[3], "hash_size", &options.hash_size) &&

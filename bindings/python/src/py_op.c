@@ -45,10 +45,11 @@ static PyObject *result_tokens(const tksp_py_state *state, const op_object *self
     PyObject *list = PyList_New((Py_ssize_t)result->size);
     for (size_t i = 0; list != NULL && i < result->size; i++) {
         PyObject *item = tksp_py_record_new(state, &self->shape, &result->tokens[i]);
-        if (item == NULL)
+        if (item == NULL) {
             Py_CLEAR(list);
-        else
+        } else {
             PyList_SetItem(list, (Py_ssize_t)i, item);
+        }
     }
     return list;
 }
@@ -69,10 +70,11 @@ static PyObject *result_values(const tksp_py_state *state, const op_object *self
     PyObject *list = PyList_New((Py_ssize_t)result->size);
     for (size_t i = 0; list != NULL && i < result->size; i++) {
         PyObject *item = result_value(state, self, result->values[i]);
-        if (item == NULL)
+        if (item == NULL) {
             Py_CLEAR(list);
-        else
+        } else {
             PyList_SetItem(list, (Py_ssize_t)i, item);
+        }
     }
     return list;
 }
@@ -94,17 +96,19 @@ static PyObject *claims_of(const tksp_py_state *state, const tks_session *sessio
     if (claims != NULL &&
         set_member(state, claims, TKS_LITERAL("rjwt"), tksp_py_str(session->rjwt)) &&
         (session->iat < 0 ||
-         set_member(state, claims, TKS_LITERAL("iat"), PyLong_FromLongLong(session->iat))))
+         set_member(state, claims, TKS_LITERAL("iat"), PyLong_FromLongLong(session->iat)))) {
         return claims;
+    }
     Py_XDECREF(claims);
     return NULL;
 }
 
 /* The session's data into `claims`, or nothing in the place of what they say of it. */
 static bool set_data(const tksp_py_state *state, PyObject *claims, const tks_session *session) {
-    if (session->data != NULL)
+    if (session->data != NULL) {
         return set_member(state, claims, TKS_LITERAL("dataSession"),
                           tksp_py_from_json(state, session->data));
+    }
     return session->claims == NULL || tks_json_find(session->claims, "dataSession") == NULL ||
            PyDict_DelItemString(claims, "dataSession") == 0;
 }
@@ -114,8 +118,9 @@ static PyObject *result_session(const tksp_py_state *state, const tks_session *s
     PyObject *claims = claims_of(state, session);
     if (claims != NULL && set_member(state, claims, TKS_LITERAL("id"), tksp_py_str(session->id)) &&
         set_member(state, claims, TKS_LITERAL("ttl"), PyLong_FromLongLong(session->ttl)) &&
-        set_data(state, claims, session))
+        set_data(state, claims, session)) {
         return claims;
+    }
     Py_XDECREF(claims);
     return NULL;
 }
@@ -124,10 +129,11 @@ static PyObject *result_sessions(const tksp_py_state *state, const tks_result *r
     PyObject *list = PyList_New((Py_ssize_t)result->size);
     for (size_t i = 0; list != NULL && i < result->size; i++) {
         PyObject *item = result_session(state, &result->sessions[i]);
-        if (item == NULL)
+        if (item == NULL) {
             Py_CLEAR(list);
-        else
+        } else {
             PyList_SetItem(list, (Py_ssize_t)i, item);
+        }
     }
     return list;
 }
@@ -141,10 +147,11 @@ static PyObject *result_texts(const tks_result *result) {
     PyObject *list = PyList_New((Py_ssize_t)result->size);
     for (size_t i = 0; list != NULL && i < result->size; i++) {
         PyObject *item = tksp_py_str(result->texts[i]);
-        if (item == NULL)
+        if (item == NULL) {
             Py_CLEAR(list);
-        else
+        } else {
             PyList_SetItem(list, (Py_ssize_t)i, item);
+        }
     }
     return list;
 }
@@ -153,10 +160,11 @@ static PyObject *result_replies(const tksp_py_state *state, const tks_result *re
     PyObject *list = PyList_New((Py_ssize_t)result->size);
     for (size_t i = 0; list != NULL && i < result->size; i++) {
         PyObject *item = tksp_py_from_reply(state, result->replies[i]);
-        if (item == NULL)
+        if (item == NULL) {
             Py_CLEAR(list);
-        else
+        } else {
             PyList_SetItem(list, (Py_ssize_t)i, item);
+        }
     }
     return list;
 }
@@ -245,13 +253,15 @@ static PyObject *flatten(PyObject *commands, size_t *argc) {
         PyObject *command = PyTuple_GetItem(commands, i);
         bool text = is_text(command);
         PyObject *args = text ? NULL : PySequence_Tuple(command);
-        if (text)
+        if (text) {
             PyErr_SetString(PyExc_TypeError, "a command is a sequence of arguments, not one text");
+        }
         Py_ssize_t end = PyList_Size(all);
-        if (args == NULL || PyList_SetSlice(all, end, end, args) < 0)
+        if (args == NULL || PyList_SetSlice(all, end, end, args) < 0) {
             Py_CLEAR(all);
-        else
+        } else {
             argc[i] = (size_t)PyTuple_Size(args);
+        }
         Py_XDECREF(args);
     }
     return all;

@@ -30,8 +30,9 @@ static PyObject *pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
     PyObject *client, *loop;
     Py_ssize_t limit;
     if (state == NULL || !tksp_py_asyncio_import(state) ||
-        !PyArg_ParseTuple(args, "O!On:Pool", state->client_type, &client, &loop, &limit))
+        !PyArg_ParseTuple(args, "O!On:Pool", state->client_type, &client, &loop, &limit)) {
         return NULL;
+    }
     tksp_py_pool *self = (tksp_py_pool *)PyType_GenericAlloc(type, 0);
     if (self == NULL) return NULL;
     Py_INCREF(client);
@@ -78,8 +79,9 @@ static bool proceed(tksp_py_pool *self, tksp_py_call *call) {
     tksp_py_due due;
     tksp_py_wish wish = tksp_py_call_wish(call);
     if (wish == TKSP_PY_NOTHING) return true;
-    if (wish != TKSP_PY_SEND || !is_ready(self, call))
+    if (wish != TKSP_PY_SEND || !is_ready(self, call)) {
         return ask((PyObject *)self, self->state, TKSP_PY_PROCEED, (PyObject *)call);
+    }
     PyObject *only = self->only;
     Py_INCREF(only);
     bool good = tksp_py_connection_send((tksp_py_connection *)only, call, &due) &&
@@ -96,8 +98,9 @@ bool tksp_py_pool_begin(tksp_py_pool *self, tksp_py_call *call) {
     tksp_py_call_finish(call);
     if (proceed(self, call) && (call->over || look_at(call) >= self->alarm_at ||
                                 ask_number((PyObject *)self, self->state, TKSP_PY_SET_ALARM,
-                                           PyFloat_FromDouble(look_at(call)))))
+                                           PyFloat_FromDouble(look_at(call))))) {
         return true;
+    }
     tksp_py_call_end(call);
     return false;
 }
@@ -120,8 +123,9 @@ static PyObject *pool_begin(PyObject *object, PyObject *arg) {
 
 static Py_ssize_t count_until(const tksp_py_pool *self, double deadline) {
     Py_ssize_t count = 0;
-    for (const tksp_py_call *call = self->first; call != NULL; call = call->next)
+    for (const tksp_py_call *call = self->first; call != NULL; call = call->next) {
         count += call->deadline <= deadline;
+    }
     return count;
 }
 
@@ -134,8 +138,9 @@ static PyObject *pool_until(PyObject *object, PyObject *arg) {
     PyObject *list;
     if (PyErr_Occurred()) return NULL;
     while ((list = PyList_New(count = count_until(self, deadline))) != NULL &&
-           count != count_until(self, deadline))
+           count != count_until(self, deadline)) {
         Py_DECREF(list);
+    }
     for (tksp_py_call *call = self->first; list != NULL && call != NULL; call = call->next) {
         if (call->deadline > deadline) continue;
         Py_INCREF(call);
@@ -149,8 +154,9 @@ static PyObject *pool_get_deadline(PyObject *object, void *unused) {
     (void)unused;
     double nearest = INFINITY;
     for (const tksp_py_call *call = ((tksp_py_pool *)object)->first; call != NULL;
-         call = call->next)
+         call = call->next) {
         nearest = fmin(nearest, call->deadline);
+    }
     return PyFloat_FromDouble(nearest);
 }
 

@@ -57,8 +57,9 @@ PyObject *tksp_py_record_new(const tksp_py_state *state, const tksp_py_shape *sh
         (field[4] = token->token.data == NULL ? none() : tksp_py_str(token->token)) != NULL &&
         (field[5] = tksp_py_str(token->id)) != NULL &&
         (field[6] = seconds(token->created_us, 1e6)) != NULL &&
-        (field[7] = token->expires_ms == 0 ? none() : seconds(token->expires_ms, 1e3)) != NULL)
+        (field[7] = token->expires_ms == 0 ? none() : seconds(token->expires_ms, 1e3)) != NULL) {
         return (PyObject *)self;
+    }
     Py_DECREF(self);
     return NULL;
 }
@@ -70,8 +71,9 @@ static PyObject *record_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     PyObject *in[FIELDS];
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "UUUO!OUOO:Record", (char **)names, &in[0],
                                      &in[1], &in[2], &PyDict_Type, &in[3], &in[4], &in[5], &in[6],
-                                     &in[7]))
+                                     &in[7])) {
         return NULL;
+    }
     record *self = (record *)PyType_GenericAlloc(type, 0);
     if (self == NULL) return NULL;
     for (size_t i = 0; i < FIELDS; i++) {

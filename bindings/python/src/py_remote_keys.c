@@ -44,11 +44,13 @@ PyObject *tksp_py_remote_keys_open(PyObject *module, PyObject *args, PyObject *k
     if (!PyArg_ParseTupleAndKeywords(
             args, kwargs, "O$Oy#z#z#z#z#ppLLLL:remote_keys_open", (char **)names, &type, &log, &url,
             &url_size, &http.ca, &size, &http.cert, &size, &http.key, &size, &http.proxy, &size,
-            &insecure, &nonblocking, &max_age, &max_stale, &interval, &timeout))
+            &insecure, &nonblocking, &max_age, &max_stale, &interval, &timeout)) {
         return NULL;
-    if (!PyType_Check(type) || !PyType_IsSubtype((PyTypeObject *)type, state->remote_keys_type))
+    }
+    if (!PyType_Check(type) || !PyType_IsSubtype((PyTypeObject *)type, state->remote_keys_type)) {
         return PyErr_Format(PyExc_TypeError, "a class below %R is needed",
                             (PyObject *)state->remote_keys_type);
+    }
     options.url = tks_bytes_of(url, (size_t)url_size);
     options.max_age_ms = max_age;
     options.max_stale_ms = max_stale;
@@ -167,8 +169,9 @@ PyObject *tksp_py_remote_keys_list(PyObject *module, PyObject *const *args, Py_s
     uint64_t version;
     if (!tksp_py_arity("remote_keys_list", count, 3) || check(state, args[0]) == NULL ||
         !tksp_py_remote_keys_get(state, args[0], 0, args[2] == Py_True ? NULL : &pending, &set,
-                                 &version))
+                                 &version)) {
         return NULL;
+    }
     if (pending) Py_RETURN_NONE;
     PyObject *list = tksp_py_key_list(state, args[1], set);
     tks_keyset_free(set);

@@ -19,8 +19,9 @@ typedef struct events_object {
 
 static PyObject *event_tuple(const tks_session_event *event) {
     PyObject *id = tksp_py_str(event->id), *rjwt = tksp_py_str(event->rjwt), *result = NULL;
-    if (id != NULL && rjwt != NULL)
+    if (id != NULL && rjwt != NULL) {
         result = Py_BuildValue("(sOO)", tks_session_end_name(event->kind), id, rjwt);
+    }
     Py_XDECREF(id);
     Py_XDECREF(rjwt);
     return result;
@@ -83,8 +84,9 @@ static PyObject *events_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     (void)kwargs;
     if (!PyArg_ParseTuple(args, "O!pOO:SessionEvents", state->client_type, &client, &configure,
                           &keepalive, &function) ||
-        !tksp_py_duration(state, keepalive, "keepalive", &options.keepalive_ms))
+        !tksp_py_duration(state, keepalive, "keepalive", &options.keepalive_ms)) {
         return NULL;
+    }
     events_object *self = (events_object *)PyType_GenericAlloc(type, 0);
     if (self == NULL) return NULL;
     Py_INCREF(client);
@@ -197,11 +199,13 @@ PyObject *tksp_py_session_event(PyObject *module, PyObject *args) {
     tks_session_event event;
     (void)module;
     if (!PyArg_ParseTuple(args, "y#y#I:session_event", &channel, &channel_size, &key, &key_size,
-                          &db))
+                          &db)) {
         return NULL;
+    }
     if (!tks_session_event_read(tks_bytes_of(channel, (size_t)channel_size),
-                                tks_bytes_of(key, (size_t)key_size), db, &event))
+                                tks_bytes_of(key, (size_t)key_size), db, &event)) {
         Py_RETURN_NONE;
+    }
     return event_tuple(&event);
 }
 

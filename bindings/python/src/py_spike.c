@@ -27,8 +27,9 @@ static PyObject *spike_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     spike_args in = {.spike = TKS_SPIKE_OPTIONS_INIT};
     tks_error err = TKS_ERROR_INIT;
     spike_object *self = NULL;
-    if (tksp_py_spike_args_get(state, args, kwargs, &in))
+    if (tksp_py_spike_args_get(state, args, kwargs, &in)) {
         self = (spike_object *)PyType_GenericAlloc(type, 0);
+    }
     if (self != NULL) {
         tks_client *redis = in.redis == Py_None ? NULL : tksp_py_client_get(in.redis);
         tks_status status = tks_spike_client_open(&in.spike, &in.http, redis, &self->client, &err);
@@ -107,8 +108,9 @@ static bool finish(PyObject *object, tks_status status, const tks_error *err,
                    const tks_spike_answer *answer) {
     if (status != TKS_OK) {
         tksp_py_raise(tksp_py_state_of(object), status, err);
-        if (answer != NULL && (status == TKS_ERR_SPIKE || status == TKS_ERR_SPIKE_AUTH))
+        if (answer != NULL && (status == TKS_ERR_SPIKE || status == TKS_ERR_SPIKE_AUTH)) {
             add_answer(answer);
+        }
     }
     return log_notes((spike_object *)object) && status == TKS_OK;
 }
@@ -183,11 +185,13 @@ static bool asked_get(const tksp_py_state *state, PyObject *const *values, asked
     tks_buf_init(&out->buf, SIZE_MAX);
     for (size_t i = 0; i < TIMEOUT; i++) {
         if (values[i] != NULL && values[i] != Py_None &&
-            !text_of(state, values[i], asked_names[i], &out->texts[i]))
+            !text_of(state, values[i], asked_names[i], &out->texts[i])) {
             return false;
+        }
     }
-    if (values[TIMEOUT] != NULL && !tksp_py_timeout(state, values[TIMEOUT], &out->timeout_ms))
+    if (values[TIMEOUT] != NULL && !tksp_py_timeout(state, values[TIMEOUT], &out->timeout_ms)) {
         return false;
+    }
     return write_request(state, out);
 }
 
@@ -222,10 +226,11 @@ static bool ask(spike_object *self, tksp_py_text *out) {
     Py_DECREF(function);
     if (value == NULL) return false;
     bool good = PyUnicode_Check(value) || PyBytes_Check(value);
-    if (!good)
+    if (!good) {
         PyErr_SetString(
             PyExc_TypeError,
             "the function for client_secret or client_assertion must return str or bytes");
+    }
     good = good && tksp_py_text_get(state, value, "client_secret", false, out);
     if (good && out->owner == NULL) out->owner = new_ref(value);
     if (good && out->bytes.size == 0) {
@@ -293,13 +298,15 @@ static PyObject *get_held(PyObject *object, PyObject *audience) {
     PyObject *result = NULL;
     tks_buf token;
     if (!PyUnicode_CheckExact(audience) || self->ask != Py_None) return NULL;
-    if (!tksp_py_text_get(tksp_py_state_of(object), audience, "audience", false, &text))
+    if (!tksp_py_text_get(tksp_py_state_of(object), audience, "audience", false, &text)) {
         return NULL;
+    }
     tks_buf_init(&token, SIZE_MAX);
     if (text.bytes.size > 0 && text.bytes.data[0] != '\0' &&
         tks_spike_client_peek(self->client, text.bytes, &token) &&
-        finish(object, TKS_OK, &err, NULL))
+        finish(object, TKS_OK, &err, NULL)) {
         result = tksp_py_str(tks_buf_bytes(&token));
+    }
     tksp_py_text_clear(&text, 1);
     tks_buf_wipe(&token);
     return result;
@@ -318,8 +325,9 @@ static PyObject *spike_get(PyObject *object, PyObject *const *args, Py_ssize_t c
     if (!values_get(args, count, names, values)) return NULL;
     tks_buf_init(&token, SIZE_MAX);
     if (asked_get(tksp_py_state_of(object), values, &a) &&
-        find_token((spike_object *)object, &a, &token))
+        find_token((spike_object *)object, &a, &token)) {
         result = tksp_py_str(tks_buf_bytes(&token));
+    }
     asked_clear(&a);
     tks_buf_wipe(&token);
     return result;
@@ -362,8 +370,9 @@ static PyObject *spike_peek(PyObject *object, PyObject *const *args, Py_ssize_t 
     tks_buf_init(&token, SIZE_MAX);
     if (asked_get(tksp_py_state_of(object), values, &a)) {
         bool found = tks_spike_client_peek(self->client, a.request, &token);
-        if (finish(object, TKS_OK, &err, NULL))
+        if (finish(object, TKS_OK, &err, NULL)) {
             result = found ? tksp_py_str(tks_buf_bytes(&token)) : new_ref(Py_None);
+        }
     }
     asked_clear(&a);
     tks_buf_wipe(&token);

@@ -86,8 +86,9 @@ bool tksp_py_spike_args_get(const tksp_py_state *state, PyObject *args, PyObject
             &text[8], &size[8], &text[12], &size[12], &text[13], &size[13], &offset_ms,
             &lifetime_ms, &retries, &o->factor, &pause_ms, &pause_max_ms, &budget_ms, &out->http.ca,
             &path_size, &out->http.cert, &path_size, &out->http.key, &path_size, &out->http.proxy,
-            &path_size, &insecure, &connect_timeout_ms, &text[9], &size[9]))
+            &path_size, &insecure, &connect_timeout_ms, &text[9], &size[9])) {
         return false;
+    }
     if (out->redis != Py_None && !Py_IS_TYPE(out->redis, state->client_type)) {
         PyErr_SetString(PyExc_TypeError, "redis must be a _core.Client or None");
         return false;
@@ -112,8 +113,9 @@ bool tksp_py_spike_args_get(const tksp_py_state *state, PyObject *args, PyObject
                           &o->assertion_audience,
                           &o->discover,
                           &o->client_certificate};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         *texts[i] = tks_bytes_of(text[i], (size_t)size[i]);
+    }
     o->client_auth = tks_client_auth_find(auth);
     o->audience_parameter = tks_audience_parameter_find(audience_parameter);
     o->any_audience = any_audience != 0;

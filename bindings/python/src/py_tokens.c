@@ -25,8 +25,9 @@ static PyObject *tokens_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     tokens_object *self = NULL;
     int session = 0;
     if (!PyArg_ParseTuple(args, "O!OOOOOOOO|p:Tokens", &PyType_Type, &in[0], &in[1], &in[2], &in[3],
-                          &in[4], &in[5], &in[6], &in[7], &in[8], &session))
+                          &in[4], &in[5], &in[6], &in[7], &in[8], &session)) {
         return NULL;
+    }
     options.session = session != 0;
     if (!PyType_IsSubtype((PyTypeObject *)in[0], state->record_type)) {
         PyErr_SetString(PyExc_TypeError, "value_type must be a subclass of Record");
@@ -134,8 +135,9 @@ static bool new_token_get(PyObject *self, PyObject *const *args, new_token *held
         !tksp_py_name_get(state, args[1], "type", &held->texts[1]) ||
         !third_get(self, args[2], OWNER, &held->texts[2]) ||
         !tksp_py_data(state, args[3], max_size, false, &held->data) ||
-        !tksp_py_duration(state, args[4], "duration", &out->duration_ms))
+        !tksp_py_duration(state, args[4], "duration", &out->duration_ms)) {
         return false;
+    }
     out->app = held->texts[0].bytes;
     out->type = held->texts[1].bytes;
     out->owner = held->texts[2].bytes;
@@ -178,8 +180,9 @@ static PyObject *tokens_create_many(PyObject *self, PyObject *list) {
         PyObject *item = PyList_GetItem(list, (Py_ssize_t)got);
         PyObject *args[6];
         if (!PyArg_ParseTuple(item, "OOOOOO", &args[0], &args[1], &args[2], &args[3], &args[4],
-                              &args[5]))
+                              &args[5])) {
             goto cleanup;
+        }
         got++;
         if (!new_token_get(self, args, &held[got - 1], &tokens[got - 1])) goto cleanup;
     }
@@ -233,9 +236,10 @@ static PyObject *tuple_of_tokens(PyObject *arg) {
     }
     PyObject *iterator = PyObject_GetIter(arg);
     PyObject *tokens = iterator == NULL ? NULL : PySequence_Tuple(iterator);
-    if (iterator == NULL && PyErr_ExceptionMatches(PyExc_TypeError))
+    if (iterator == NULL && PyErr_ExceptionMatches(PyExc_TypeError)) {
         PyErr_Format(PyExc_TypeError, "tokens must be an iterable of tokens, not %R",
                      (PyObject *)Py_TYPE(arg));
+    }
     Py_XDECREF(iterator);
     return tokens;
 }
@@ -253,8 +257,9 @@ static PyObject *tokens_get_many(PyObject *self, PyObject *const *args, Py_ssize
     if (!tksp_py_arity("get_many", count, 3)) return NULL;
     tokens = tuple_of_tokens(args[2]);
     if (tokens == NULL || !tksp_py_name_get(state, args[0], "app", &names[0]) ||
-        !tksp_py_name_get(state, args[1], "type", &names[1]))
+        !tksp_py_name_get(state, args[1], "type", &names[1])) {
         goto cleanup;
+    }
     texts = PyMem_Calloc((size_t)PyTuple_Size(tokens) + 1, sizeof *texts);
     list = PyMem_Calloc((size_t)PyTuple_Size(tokens) + 1, sizeof *list);
     if (texts == NULL || list == NULL) {
@@ -285,9 +290,9 @@ static PyObject *tokens_refresh(PyObject *self, PyObject *const *args, Py_ssize_
     tks_error err = TKS_ERROR_INIT;
     PyObject *result = NULL;
     if (!identity_get(self, "refresh", args, count, 4, TOKEN, &id)) return NULL;
-    if (args[3] == Py_None)
+    if (args[3] == Py_None) {
         PyErr_SetString(PyExc_TypeError, "duration must be seconds or a timedelta, not None");
-    else if (tksp_py_duration(state, args[3], "duration", &duration_ms)) {
+    } else if (tksp_py_duration(state, args[3], "duration", &duration_ms)) {
         tks_status status =
             tks_tokens_refresh(core_of(self), id.app, id.type, id.third, duration_ms, &op, &err);
         result = finish(self, status, &err, op, id.texts);

@@ -31,9 +31,9 @@
 #endif
 
 #ifdef __GNUC__
-/* The result must be looked at: a status, or a handle that somebody has to free. */
+/** The result must be looked at: a status, or a handle that somebody has to free. */
 #define TKS_MUST_USE __attribute__((__warn_unused_result__))
-/* These arguments, counted from 1, must not be NULL; without numbers, none may be. */
+/** These arguments, counted from 1, must not be NULL; without numbers, none may be. */
 #define TKS_NONNULL(...)          __attribute__((__nonnull__(__VA_ARGS__)))
 #define TKS_ALL_NONNULL           __attribute__((__nonnull__))
 #define TKS_PRINTF(string, first) __attribute__((__format__(__printf__, string, first)))

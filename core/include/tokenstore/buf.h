@@ -17,7 +17,7 @@
 
 TKS_BEGIN_DECLS
 
-/* Borrowed bytes. `data` may be NULL only where `size` is 0. */
+/** Borrowed bytes. `data` may be NULL only where `size` is 0. */
 typedef struct tks_bytes {
     const char *data;
     size_t size;
@@ -28,14 +28,14 @@ static inline tks_bytes tks_bytes_of(const char *data, size_t size) {
     return b;
 }
 
-/* A string literal as bytes, its NUL left out. */
+/** A string literal as bytes, its NUL left out. */
 #define TKS_LITERAL(s) tks_bytes_of("" s, sizeof(s) - 1)
 
 static inline bool tks_bytes_equal(tks_bytes a, tks_bytes b) {
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
-/* A growable buffer that never grows past `max`. Errors stick: after a failed append every later
+/** A growable buffer that never grows past `max`. Errors stick: after a failed append every later
  * one fails alike, so a run of appends needs one check at its end (tks_buf_status). */
 typedef struct tks_buf {
     char *data;
@@ -45,37 +45,37 @@ typedef struct tks_buf {
     tks_status status;
 } tks_buf;
 
-/* An empty buffer that holds at most `max` bytes. Allocates nothing. */
+/** An empty buffer that holds at most `max` bytes. Allocates nothing. */
 void tks_buf_init(tks_buf *buf, size_t max);
 
-/* Frees the storage; the buffer is empty and usable again. NULL is accepted. */
+/** Frees the storage; the buffer is empty and usable again. NULL is accepted. */
 void tks_buf_clear(tks_buf *buf);
 
-/* tks_buf_clear for secrets: wipes the storage first. (Growing wipes the storage left behind.) */
+/** tks_buf_clear for secrets: wipes the storage first. (Growing wipes the storage left behind.) */
 void tks_buf_wipe(tks_buf *buf);
 
-/* Keeps the storage, drops the contents and a sticky error. */
+/** Keeps the storage, drops the contents and a sticky error. */
 void tks_buf_reset(tks_buf *buf);
 
-/* Appends. TKS_OK, TKS_ERR_MEMORY, or TKS_ERR_DATA when `max` would be passed. */
+/** Appends. TKS_OK, TKS_ERR_MEMORY, or TKS_ERR_DATA when `max` would be passed. */
 tks_status tks_buf_append(tks_buf *buf, const void *data, size_t size);
 tks_status tks_buf_append_bytes(tks_buf *buf, tks_bytes bytes);
 tks_status tks_buf_append_char(tks_buf *buf, char c);
-tks_status tks_buf_append_int(tks_buf *buf, int64_t value); /* decimal digits */
+tks_status tks_buf_append_int(tks_buf *buf, int64_t value); /**< decimal digits */
 
-/* Writes `value` as decimal digits, behind a '-' where it is negative; returns how many characters. */
+/** Writes `value` as decimal digits, behind a '-' where it is negative; returns how many characters. */
 enum { TKS_INT_SIZE = 20 };
 size_t tks_format_int(int64_t value, char out[TKS_INT_SIZE]);
 
-/* Makes room for `size` more bytes and gives the place to write them in *at; nothing counts as
+/** Makes room for `size` more bytes and gives the place to write them in *at; nothing counts as
  * written before tks_buf_advance. */
 tks_status tks_buf_reserve(tks_buf *buf, size_t size, char **at);
 void tks_buf_advance(tks_buf *buf, size_t size);
 
-/* Drops the first `size` bytes (at most all of them). */
+/** Drops the first `size` bytes (at most all of them). */
 void tks_buf_consume(tks_buf *buf, size_t size);
 
-/* The contents, borrowed until the next change. */
+/** The contents, borrowed until the next change. */
 static inline tks_bytes tks_buf_bytes(const tks_buf *buf) {
     return tks_bytes_of(buf->data, buf->size);
 }

@@ -18,7 +18,7 @@ TKS_BEGIN_DECLS
 
 typedef struct tks_embedded tks_embedded;
 
-/* Starts a server and waits until it takes connections. `directory` NULL: no data is kept. `binary`
+/** Starts a server and waits until it takes connections. `directory` NULL: no data is kept. `binary`
  * NULL: redis-server, else valkey-server, on PATH. TKS_ERR_CONFIGURATION: no binary (the message
  * says which package has it), the directory cannot be used or is owned by another process.
  * TKS_ERR_CONNECTION: it ended while starting, or took longer than `timeout_ms`.
@@ -27,10 +27,10 @@ TKS_MUST_USE tks_status tks_embedded_start(const char *directory, const char *bi
                                            int64_t timeout_ms, const tks_interrupt *interrupt,
                                            tks_embedded **out, tks_error *err);
 
-/* The path of the unix socket; borrowed. */
+/** The path of the unix socket; borrowed. */
 const char *tks_embedded_get_socket(const tks_embedded *embedded) TKS_ALL_NONNULL;
 
-/* Ends the server, waits for it to be gone, frees. NULL is accepted. */
+/** Ends the server, waits for it to be gone, frees. NULL is accepted. */
 void tks_embedded_stop(tks_embedded *embedded);
 
 TKS_END_DECLS

@@ -13,34 +13,34 @@
 
 TKS_BEGIN_DECLS
 
-enum { TKS_GREETING_MAX = 3 }; /* commands in a greeting */
+enum { TKS_GREETING_MAX = 3 }; /**< commands in a greeting */
 
 typedef struct tks_greeting {
-    tks_buf out;  /* the commands, ready to be written; they hold the password */
-    size_t count; /* so many replies are due */
+    tks_buf out;  /**< the commands, ready to be written; they hold the password */
+    size_t count; /**< so many replies are due */
     const char *names[TKS_GREETING_MAX];
 } tks_greeting;
 
-/* User and password for one new connection, in place of the target's. */
+/** User and password for one new connection, in place of the target's. */
 typedef struct tks_credentials {
-    char *user; /* NULL: the default user */
+    char *user; /**< NULL: the default user */
     char *password;
-    bool refused; /* set by tks_greeting_judge: the server did not take them */
+    bool refused; /**< set by tks_greeting_judge: the server did not take them */
 } tks_credentials;
 
-/* Copies both; `user.data` NULL is the default user. Neither holds a zero byte. What was there before
+/** Copies both; `user.data` NULL is the default user. Neither holds a zero byte. What was there before
  * must be cleared. TKS_OK, TKS_ERR_MEMORY. */
 tks_status tks_credentials_init(tks_credentials *credentials, tks_bytes user, tks_bytes password);
 
-/* Wipes and frees them; zeroed ones are fine. */
+/** Wipes and frees them; zeroed ones are fine. */
 void tks_credentials_clear(tks_credentials *credentials);
 
-/* Makes the greeting that `target` wants; clear it on failure too. `credentials` NULL: the target's.
+/** Makes the greeting that `target` wants; clear it on failure too. `credentials` NULL: the target's.
  * TKS_OK, TKS_ERR_MEMORY, TKS_ERR_DATA (too long). */
 tks_status tks_greeting_init(tks_greeting *greeting, const tks_target *target,
                              const tks_credentials *credentials, tks_error *err);
 
-/* Judges the first `count` replies, of which there may be fewer than commands: a server that is full
+/** Judges the first `count` replies, of which there may be fewer than commands: a server that is full
  * answers once and hangs up. TKS_OK; TKS_ERR_CONNECTION (the server is not ready, or is none: try again),
  * TKS_ERR_SERVER (it refused; *final is set, trying again cannot help). The message never holds the
  * password. */
@@ -48,11 +48,11 @@ tks_status tks_greeting_judge(const tks_greeting *greeting, const tks_target *ta
                               tks_credentials *credentials, tks_reply *const *replies, size_t count,
                               bool *final, tks_error *err);
 
-/* What may be behind it, for a message, when the server hung up without a byte in answer to the greeting;
+/** What may be behind it, for a message, when the server hung up without a byte in answer to the greeting;
  * "" or words that begin with a blank. */
 const char *tks_greeting_get_hint(const tks_target *target) TKS_ALL_NONNULL;
 
-/* Frees the commands, wiping them. */
+/** Frees the commands, wiping them. */
 void tks_greeting_clear(tks_greeting *greeting);
 
 TKS_END_DECLS

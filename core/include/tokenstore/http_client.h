@@ -33,28 +33,28 @@ TKS_BEGIN_DECLS
 
 typedef struct tks_http tks_http;
 
-/* All text is copied. NULL: as said. */
+/** All text is copied. NULL: as said. */
 typedef struct tks_http_options {
-    const char *ca;   /* CA certificates (PEM), a file or a directory (`openssl rehash`). NULL:
+    const char *ca;   /**< CA certificates (PEM), a file or a directory (`openssl rehash`). NULL:
                           SSL_CERT_FILE, SSL_CERT_DIR; where neither is set, the system's usual places */
-    const char *cert; /* our own certificate (PEM, with its chain). NULL: none */
-    const char *key;  /* its private key (PEM, not encrypted). NULL: it is in `cert` */
+    const char *cert; /**< our own certificate (PEM, with its chain). NULL: none */
+    const char *key;  /**< its private key (PEM, not encrypted). NULL: it is in `cert` */
     const char
         *proxy; /* http://[user:password@]host[:port], https:// or socks5h://. NULL: none. "env": as
                           https_proxy, http_proxy, all_proxy and no_proxy say when tks_http_new is called */
-    bool insecure;              /* true: any certificate will do */
-    int64_t connect_timeout_ms; /* name, TCP and TLS together; 0: 5000 */
+    bool insecure;              /**< true: any certificate will do */
+    int64_t connect_timeout_ms; /**< name, TCP and TLS together; 0: 5000 */
 } tks_http_options;
 
-/* `options` NULL: all defaults. Reads SSL_CERT_FILE and SSL_CERT_DIR. TKS_OK, TKS_ERR_CONFIGURATION
+/** `options` NULL: all defaults. Reads SSL_CERT_FILE and SSL_CERT_DIR. TKS_OK, TKS_ERR_CONFIGURATION
  * (the message names the option: a file that cannot be read, a proxy that is no URL), TKS_ERR_MEMORY. */
 tks_status tks_http_new(const tks_http_options *options, tks_http **out, tks_error *err);
 
-/* Is this a URL that a fetch takes? TKS_OK, TKS_ERR_CONFIGURATION (the message does not show it),
+/** Is this a URL that a fetch takes? TKS_OK, TKS_ERR_CONFIGURATION (the message does not show it),
  * TKS_ERR_MEMORY. */
 tks_status tks_http_check_url(tks_bytes url, tks_error *err);
 
-/* Sends `request` and waits for the whole answer, at most `timeout_ms`. TKS_OK: *out is the caller's,
+/** Sends `request` and waits for the whole answer, at most `timeout_ms`. TKS_OK: *out is the caller's,
  * to be freed by tks_http_response_free. Otherwise:
  *   TKS_ERR_CONNECTION     no connection, or it broke before the answer was whole, or what came is
  *                          not HTTP
@@ -69,13 +69,13 @@ tks_status tks_http_fetch(tks_http *http, const tks_http_request *request, int64
                           const tks_interrupt *interrupt, tks_http_response **out, bool *sent,
                           bool *final, tks_error *err);
 
-/* Frees what tks_http_fetch gave, and wipes it: it may hold tokens. NULL is accepted. */
+/** Frees what tks_http_fetch gave, and wipes it: it may hold tokens. NULL is accepted. */
 void tks_http_response_free(tks_http_response *response);
 
-/* Closes idle connections now and busy ones after their fetch; later fetches are TKS_ERR_CLOSED. */
+/** Closes idle connections now and busy ones after their fetch; later fetches are TKS_ERR_CLOSED. */
 void tks_http_close(tks_http *http);
 
-/* tks_http_close, then frees. NULL is accepted. */
+/** tks_http_close, then frees. NULL is accepted. */
 void tks_http_free(tks_http *http);
 
 TKS_END_DECLS

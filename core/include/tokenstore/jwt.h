@@ -28,16 +28,16 @@
 TKS_BEGIN_DECLS
 
 enum {
-    TKS_JWT_SIZE_DEFAULT = 8 * 1024, /* bytes of a token, in and out */
-    TKS_JWT_SIZE_MAX = 1024 * 1024,  /* what `max_size` may be */
-    TKS_JWT_TRIES_MAX = 16,          /* keys that are tried on one token */
-    TKS_JWT_SECRET_MIN = 32,         /* bytes; HS384 wants 48, HS512 wants 64 (RFC 7518, 3.2) */
-    TKS_JWK_SIZE_MAX = 1024 * 1024   /* bytes of JWK, JWKS and PEM text */
+    TKS_JWT_SIZE_DEFAULT = 8 * 1024, /**< bytes of a token, in and out */
+    TKS_JWT_SIZE_MAX = 1024 * 1024,  /**< what `max_size` may be */
+    TKS_JWT_TRIES_MAX = 16,          /**< keys that are tried on one token */
+    TKS_JWT_SECRET_MIN = 32,         /**< bytes; HS384 wants 48, HS512 wants 64 (RFC 7518, 3.2) */
+    TKS_JWK_SIZE_MAX = 1024 * 1024   /**< bytes of JWK, JWKS and PEM text */
 };
 
 /* ---- algorithms ---------------------------------------------------------------------------- */
 
-/* X(enumerator, name in RFC 7518, 8037 or 9864). EdDSA and Ed25519 are one algorithm with two names; each
+/** X(enumerator, name in RFC 7518, 8037 or 9864). EdDSA and Ed25519 are one algorithm with two names; each
  * stands for itself in a list of those that are wanted. */
 #define TKS_JWT_ALG_MAP(X)                                                                         \
     X(TKS_JWT_HS256, "HS256")                                                                      \
@@ -62,17 +62,17 @@ typedef enum tks_jwt_alg {
         TKS_JWT_ALG_COUNT
 } tks_jwt_alg;
 
-/* A set of algorithms: the sum of their bits. */
+/** A set of algorithms: the sum of their bits. */
 #define TKS_JWT_BIT(alg) (UINT32_C(1) << (unsigned)(alg))
 
-/* Adds the algorithm `name`, case and all, to `*set`. TKS_ERR_CONFIGURATION for a name that is none
+/** Adds the algorithm `name`, case and all, to `*set`. TKS_ERR_CONFIGURATION for a name that is none
  * of the above; the message lists those that are. */
 tks_status tks_jwt_alg_add(tks_bytes name, uint32_t *set, tks_error *err);
 
-/* The one algorithm named `name`; errors as above. */
+/** The one algorithm named `name`; errors as above. */
 tks_status tks_jwt_alg_find(tks_bytes name, tks_jwt_alg *out, tks_error *err);
 
-/* "RS256" and so on. Never NULL. */
+/** "RS256" and so on. Never NULL. */
 const char *tks_jwt_alg_name(tks_jwt_alg alg);
 
 /* ---- keys ---------------------------------------------------------------------------------- */
@@ -80,67 +80,67 @@ const char *tks_jwt_alg_name(tks_jwt_alg alg);
 typedef struct tks_key tks_key;
 
 typedef enum tks_key_kind {
-    TKS_KEY_SECRET, /* HS */
-    TKS_KEY_RSA,    /* RS, PS; 2048 to 8192 bits */
-    TKS_KEY_P256,   /* ES256 */
-    TKS_KEY_P384,   /* ES384 */
-    TKS_KEY_P521,   /* ES512 */
-    TKS_KEY_ED25519 /* EdDSA, Ed25519 */
+    TKS_KEY_SECRET, /**< HS */
+    TKS_KEY_RSA,    /**< RS, PS; 2048 to 8192 bits */
+    TKS_KEY_P256,   /**< ES256 */
+    TKS_KEY_P384,   /**< ES384 */
+    TKS_KEY_P521,   /**< ES512 */
+    TKS_KEY_ED25519 /**< EdDSA, Ed25519 */
 } tks_key_kind;
 
-/* What a PEM text or a secret cannot say of itself. */
+/** What a PEM text or a secret cannot say of itself. */
 typedef struct tks_key_options {
-    tks_bytes kid;       /* empty: none */
-    uint32_t algorithms; /* the only ones it may be used for; 0: all that its kind can do */
-    tks_bytes password;  /* of an encrypted PEM text; data NULL: none */
+    tks_bytes kid;       /**< empty: none */
+    uint32_t algorithms; /**< the only ones it may be used for; 0: all that its kind can do */
+    tks_bytes password;  /**< of an encrypted PEM text; data NULL: none */
 } tks_key_options;
 
 /* Everything that makes a key gives TKS_OK, TKS_ERR_CONFIGURATION (the message says what is wrong
  * with the key and never shows it) or TKS_ERR_MEMORY; `*out` is one reference of the caller's.
  * `options` may be NULL. */
 
-/* The half of the work that needs OpenSSL, as an argument, so that who does not pass it does not link
+/** The half of the work that needs OpenSSL, as an argument, so that who does not pass it does not link
  * it. NULL stands for none: then JWKs of RSA and EC are not understood, and HMAC is libsodium's, which is
  * slower. */
 typedef struct tks_jwt_provider tks_jwt_provider;
 const tks_jwt_provider *tks_jwt_openssl(void);
 
-/* A secret of at least TKS_JWT_SECRET_MIN bytes. A key of another kind (PEM, DER, SSH,
+/** A secret of at least TKS_JWT_SECRET_MIN bytes. A key of another kind (PEM, DER, SSH,
  * JWK) is refused, however it is spelled: a public key as secret would let anybody sign. `provider` may be NULL. */
 tks_status tks_key_from_secret(tks_bytes secret, const tks_key_options *options,
                                const tks_jwt_provider *provider, tks_key **out, tks_error *err);
 
-/* One key or certificate in PEM: SPKI, PKCS#1, PKCS#8, SEC 1, X.509 (only its key counts: neither dates nor
+/** One key or certificate in PEM: SPKI, PKCS#1, PKCS#8, SEC 1, X.509 (only its key counts: neither dates nor
  * issuer are looked at). Private keys may be encrypted, in PKCS#8 (RFC 5958) or in PEM's own way (RFC 1421);
  * nobody is ever asked for a password. Calls OpenSSL. */
 tks_status tks_key_from_pem(tks_bytes pem, const tks_key_options *options, tks_key **out,
                             tks_error *err);
 
-/* One JWK as JSON text: oct, OKP with Ed25519, and with `provider` RSA and EC; public or private.
+/** One JWK as JSON text: oct, OKP with Ed25519, and with `provider` RSA and EC; public or private.
  * `kid`, `alg`, `use` and `key_ops` count. */
 tks_status tks_key_from_jwk(tks_bytes json, const tks_jwt_provider *provider, tks_key **out,
                             tks_error *err);
 
-/* Another reference to `key`, which is returned. */
+/** Another reference to `key`, which is returned. */
 tks_key *tks_key_ref(tks_key *key);
 
-/* Gives one reference back; with the last one secrets are wiped. NULL is accepted. */
+/** Gives one reference back; with the last one secrets are wiped. NULL is accepted. */
 void tks_key_free(tks_key *key);
 
-tks_key_kind tks_key_get_kind(const tks_key *key);     /* what it is */
-const char *tks_key_get_kind_name(const tks_key *key); /* "secret", "RSA", "P-256", "Ed25519" … */
-tks_bytes tks_key_get_kid(const tks_key *key);         /* borrowed; empty: none */
-uint32_t tks_key_get_algorithms(const tks_key *key);   /* what it can and may do */
-bool tks_key_can_sign(const tks_key *key);             /* is it a private key or a secret? */
+tks_key_kind tks_key_get_kind(const tks_key *key);     /**< what it is */
+const char *tks_key_get_kind_name(const tks_key *key); /**< "secret", "RSA", "P-256", "Ed25519" … */
+tks_bytes tks_key_get_kid(const tks_key *key);         /**< borrowed; empty: none */
+uint32_t tks_key_get_algorithms(const tks_key *key);   /**< what it can and may do */
+bool tks_key_can_sign(const tks_key *key);             /**< is it a private key or a secret? */
 
-/* The key as a JWK (RFC 7517), the caller's to tks_json_free, which wipes it: the public half, or with
+/** The key as a JWK (RFC 7517), the caller's to tks_json_free, which wipes it: the public half, or with
  * `private_half` both; kid, and alg where there is but one. TKS_OK; TKS_ERR_CONFIGURATION: it is a secret, which
  * is not kept, or has no private half; TKS_ERR_DATA: its kid is none that JSON can hold; TKS_ERR_MEMORY. */
 tks_status tks_key_to_jwk(const tks_key *key, bool private_half, tks_json **out, tks_error *err);
 
 enum { TKS_THUMBPRINT_SIZE = 43 };
 
-/* The SHA-256 thumbprint of the public half (RFC 7638, RFC 8037 section 2) in base64url, no NUL. TKS_OK;
+/** The SHA-256 thumbprint of the public half (RFC 7638, RFC 8037 section 2) in base64url, no NUL. TKS_OK;
  * TKS_ERR_CONFIGURATION: it is a secret; TKS_ERR_MEMORY. */
 tks_status tks_key_thumbprint(const tks_key *key, char out[TKS_THUMBPRINT_SIZE], tks_error *err);
 
@@ -148,58 +148,58 @@ tks_status tks_key_thumbprint(const tks_key *key, char out[TKS_THUMBPRINT_SIZE],
 
 typedef struct tks_keyset tks_keyset;
 
-/* A JWKS as JSON text. Entries that cannot be used here (an unknown kty, crv or alg, use "enc", a
+/** A JWKS as JSON text. Entries that cannot be used here (an unknown kty, crv or alg, use "enc", a
  * weak or broken key) are left out and counted, as RFC 7517 (section 5) wants it. `out` as for keys. */
 tks_status tks_keyset_from_jwks(tks_bytes json, const tks_jwt_provider *provider, tks_keyset **out,
                                 tks_error *err);
 
-/* What a server publishes, a JWKS or one key in PEM: its public keys. Secrets and private keys are left out
+/** What a server publishes, a JWKS or one key in PEM: its public keys. Secrets and private keys are left out
  * and counted, since whoever reads them can sign. Calls OpenSSL. As above; no key at all is
  * TKS_ERR_CONFIGURATION. */
 tks_status tks_keyset_from_published(tks_bytes text, tks_keyset **out, tks_error *err);
 
-/* Another reference to `set`, which is returned. */
+/** Another reference to `set`, which is returned. */
 tks_keyset *tks_keyset_ref(tks_keyset *set);
 
-/* How many keys there are; `*out` are they, borrowed from the set. */
+/** How many keys there are; `*out` are they, borrowed from the set. */
 size_t tks_keyset_get_keys(const tks_keyset *set, tks_key *const **out);
 
-/* How many entries were left out. */
+/** How many entries were left out. */
 size_t tks_keyset_get_skipped(const tks_keyset *set);
 
-/* Gives one reference back. NULL is accepted. */
+/** Gives one reference back. NULL is accepted. */
 void tks_keyset_free(tks_keyset *set);
 
 /* ---- checking ------------------------------------------------------------------------------ */
 
-/* What a token must be. All bytes are borrowed for the call. */
+/** What a token must be. All bytes are borrowed for the call. */
 typedef struct tks_jwt_policy {
-    uint32_t algorithms;        /* required */
-    const tks_bytes *audiences; /* `aud` must name one of them; without any, a token with `aud` is
+    uint32_t algorithms;        /**< required */
+    const tks_bytes *audiences; /**< `aud` must name one of them; without any, a token with `aud` is
                                    refused, for it is meant for somebody (RFC 7519, 4.1.3) */
     size_t audience_count;
-    bool any_audience;        /* whoever it is meant for: the caller looks at `aud` */
-    const tks_bytes *issuers; /* `iss` must be one of them; none: not looked at */
+    bool any_audience;        /**< whoever it is meant for: the caller looks at `aud` */
+    const tks_bytes *issuers; /**< `iss` must be one of them; none: not looked at */
     size_t issuer_count;
-    const tks_bytes *required; /* claims that must be there and not null */
+    const tks_bytes *required; /**< claims that must be there and not null */
     size_t required_count;
-    tks_bytes typ;   /* the header's `typ` must be this, "application/" and case aside; NULL: any */
-    double leeway;   /* seconds, 0 … 86400, that exp and nbf may be off */
-    bool any_expiry; /* `exp` may be over; it must still be a time */
-    double now;      /* seconds since the epoch; required: 0 is an error */
-    size_t max_size; /* bytes a token may have; 0: TKS_JWT_SIZE_DEFAULT */
-    bool claims_only; /* the header need not be given back, which saves reading the usual one */
+    tks_bytes typ; /**< the header's `typ` must be this, "application/" and case aside; NULL: any */
+    double leeway; /**< seconds, 0 … 86400, that exp and nbf may be off */
+    bool any_expiry;  /**< `exp` may be over; it must still be a time */
+    double now;       /**< seconds since the epoch; required: 0 is an error */
+    size_t max_size;  /**< bytes a token may have; 0: TKS_JWT_SIZE_DEFAULT */
+    bool claims_only; /**< the header need not be given back, which saves reading the usual one */
 } tks_jwt_policy;
 
 typedef struct tks_jwt {
-    tks_json *header; /* with claims_only it may be NULL */
+    tks_json *header; /**< with claims_only it may be NULL */
     tks_json *claims;
     bool
-        key_unknown; /* on failure: none of the keys is known to be the token's own, so that newer keys of
+        key_unknown; /**< on failure: none of the keys is known to be the token's own, so that newer keys of
                          the same server might do */
 } tks_jwt;
 
-/* Checks `token` with those of the `count` keys that fit its algorithm and kid (a key without kid fits
+/** Checks `token` with those of the `count` keys that fit its algorithm and kid (a key without kid fits
  * any, a token without kid any key; at most TKS_JWT_TRIES_MAX are tried).
  *   TKS_OK                 *out is the caller's to clear
  *   TKS_ERR_INVALID_TOKEN  anything wrong with the token
@@ -211,17 +211,17 @@ typedef struct tks_jwt {
 tks_status tks_jwt_decode(tks_bytes token, tks_key *const *keys, size_t count,
                           const tks_jwt_policy *policy, tks_jwt *out, tks_error *err);
 
-/* The header of `token`, of which nothing else has been looked at but that it has three parts: fit to choose a
+/** The header of `token`, of which nothing else has been looked at but that it has three parts: fit to choose a
  * key by, and to be believed in nothing. *out is the caller's. `max_size` as in tks_jwt_policy. TKS_OK,
  * TKS_ERR_INVALID_TOKEN, TKS_ERR_CONFIGURATION, TKS_ERR_MEMORY. */
 tks_status tks_jwt_read_header(tks_bytes token, size_t max_size, tks_json **out, tks_error *err);
 
-/* Frees both trees. */
+/** Frees both trees. */
 void tks_jwt_clear(tks_jwt *jwt);
 
 /* ---- making -------------------------------------------------------------------------------- */
 
-/* Appends a token to `out`. `claims`: canonical object text, as tks_json_writer makes it. `headers`:
+/** Appends a token to `out`. `claims`: canonical object text, as tks_json_writer makes it. `headers`:
  * the same, or empty. The header is alg, typ "JWT" and the key's kid; `headers` may give another typ
  * or kid, or take them away with null, and add others, but not alg, crit, b64 or zip.
  *   TKS_ERR_CONFIGURATION  the key cannot sign, or not with `alg`

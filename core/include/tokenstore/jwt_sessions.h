@@ -23,26 +23,27 @@ TKS_BEGIN_DECLS
 typedef struct tks_jwt_sessions tks_jwt_sessions;
 
 typedef struct tks_jwt_sessions_options {
-    tks_key *const *keys; /* the first signs, all verify; references are taken */
-    size_t key_count;     /* at least 1 */
+    tks_key *const *keys; /**< the first signs, all verify; references are taken */
+    size_t key_count;     /**< at least 1 */
     tks_jwt_alg algorithm;
-    int64_t max_sessions; /* a user has at most; signing ends the oldest beyond it. 0: any number */
-    bool node_writers;    /* Node signs into the same database: look for its sessions by SCAN */
-    size_t max_data_size; /* bytes of a session's data as JSON; 0: 64 KiB */
-    size_t max_size;      /* bytes of a token; 0: TKS_JWT_SIZE_DEFAULT */
+    int64_t
+        max_sessions;  /**< a user has at most; signing ends the oldest beyond it. 0: any number */
+    bool node_writers; /**< Node signs into the same database: look for its sessions by SCAN */
+    size_t max_data_size; /**< bytes of a session's data as JSON; 0: 64 KiB */
+    size_t max_size;      /**< bytes of a token; 0: TKS_JWT_SIZE_DEFAULT */
 } tks_jwt_sessions_options;
 
-/* TKS_OK, TKS_ERR_CONFIGURATION (no key, a key that cannot sign with `algorithm`), TKS_ERR_MEMORY. */
+/** TKS_OK, TKS_ERR_CONFIGURATION (no key, a key that cannot sign with `algorithm`), TKS_ERR_MEMORY. */
 TKS_MUST_USE tks_status tks_jwt_sessions_new(const tks_jwt_sessions_options *options,
                                              tks_jwt_sessions **out, tks_error *err);
 
-/* NULL is accepted. Operations that were made may still run. */
+/** NULL is accepted. Operations that were made may still run. */
 void tks_jwt_sessions_free(tks_jwt_sessions *sessions);
 
-/* `max_data_size`, for callers that write the data's text. */
+/** `max_data_size`, for callers that write the data's text. */
 size_t tks_jwt_sessions_get_max_data_size(const tks_jwt_sessions *sessions) TKS_ALL_NONNULL;
 
-/* A duration as the Node package takes it: "50 seconds", "15 minutes", "5h", "3 days", "1 year" (365.25
+/** A duration as the Node package takes it: "50 seconds", "15 minutes", "5h", "3 days", "1 year" (365.25
  * days), in milliseconds. `name` is what messages call it. TKS_OK, TKS_ERR_DATA: no such text, no unit, or
  * not 1 second to ten years. Source: the grammar of the npm package ms. */
 tks_status tks_duration_text(tks_bytes text, const char *name, int64_t *out_ms, tks_error *err);
@@ -50,22 +51,22 @@ tks_status tks_duration_text(tks_bytes text, const char *name, int64_t *out_ms, 
 /* Every function below gives TKS_OK and an operation, TKS_ERR_DATA (an argument out of its limits) or
  * TKS_ERR_MEMORY. An id is a name without ':'. */
 
-/* What is to be signed. Texts are canonical JSON objects, as tks_json_writer makes them. */
+/** What is to be signed. Texts are canonical JSON objects, as tks_json_writer makes them. */
 typedef struct tks_jwt_session_new {
     tks_bytes id;
-    tks_bytes data_token;   /* for everybody who holds the token to read; empty: none */
-    tks_bytes data_session; /* stays in Redis; empty: none */
-    int64_t ttl_ms;         /* 0: no expiry */
-    double now;             /* seconds since the epoch, for iat */
+    tks_bytes data_token;   /**< for everybody who holds the token to read; empty: none */
+    tks_bytes data_session; /**< stays in Redis; empty: none */
+    int64_t ttl_ms;         /**< 0: no expiry */
+    double now;             /**< seconds since the epoch, for iat */
 } tks_jwt_session_new;
 
-/* Result TEXT: the token. Signing and ending others is one script. With max_sessions it asks once a minute whether
+/** Result TEXT: the token. Signing and ending others is one script. With max_sessions it asks once a minute whether
  * the server evicts keys (INFO memory, DBSIZE). If it does, the user's sessions are looked for by SCAN where there
  * are at most 100 000 keys; else it goes by the index. A warning is noted. */
 TKS_MUST_USE tks_status tks_jwt_sessions_sign(const tks_jwt_sessions *, const tks_jwt_session_new *,
                                               tks_op **out, tks_error *);
 
-/* Result SESSION: all claims of the token, id, ttl (seconds; -1: no expiry), and with
+/** Result SESSION: all claims of the token, id, ttl (seconds; -1: no expiry), and with
  * `value_session` dataSession, if there is one. One round trip. TKS_ERR_INVALID_TOKEN, here or when it is
  * run: the signature, the form or the session is not good. `now`: seconds since the epoch. */
 TKS_MUST_USE tks_status tks_jwt_sessions_verify(const tks_jwt_sessions *, tks_bytes token,
@@ -75,52 +76,52 @@ TKS_MUST_USE tks_status tks_jwt_sessions_verify(const tks_jwt_sessions *, tks_by
 /* list, count, get_values, destroy_all ask the server whether it evicts keys (INFO memory). If it does, the index
  * may be gone: they look by SCAN, O(keys), and note a warning. If it does not say, they note that. */
 
-/* Result SESSIONS: the user's live sessions, the newest first. */
+/** Result SESSIONS: the user's live sessions, the newest first. */
 TKS_MUST_USE tks_status tks_jwt_sessions_list(const tks_jwt_sessions *, tks_bytes id, tks_op **out,
                                               tks_error *);
 
-/* Result COUNT: how many sessions there are. */
+/** Result COUNT: how many sessions there are. */
 TKS_MUST_USE tks_status tks_jwt_sessions_count(const tks_jwt_sessions *, tks_bytes id, tks_op **out,
                                                tks_error *);
 
-/* Result TEXTS: what is stored of each session. */
+/** Result TEXTS: what is stored of each session. */
 TKS_MUST_USE tks_status tks_jwt_sessions_get_values(const tks_jwt_sessions *, tks_bytes id,
                                                     tks_op **out, tks_error *);
 
-/* Result COUNT: how many sessions were live. */
+/** Result COUNT: how many sessions were live. */
 TKS_MUST_USE tks_status tks_jwt_sessions_destroy_all(const tks_jwt_sessions *, tks_bytes id,
                                                      tks_op **out, tks_error *);
 
 /* By the session's key, which verify calls rjwt. Any other key is not found, whatever it holds; nor is
  * a value of another program under a key of that form. */
 
-/* Result BOOL: it was live. */
+/** Result BOOL: it was live. */
 TKS_MUST_USE tks_status tks_jwt_sessions_destroy(const tks_jwt_sessions *, tks_bytes rjwt,
                                                  tks_op **out, tks_error *);
-/* Result BOOL. */
+/** Result BOOL. */
 TKS_MUST_USE tks_status tks_jwt_sessions_exists(const tks_jwt_sessions *, tks_bytes rjwt,
                                                 tks_op **out, tks_error *);
-/* Result COUNT: seconds; -1: no expiry, -2: no such session. */
+/** Result COUNT: seconds; -1: no expiry, -2: no such session. */
 TKS_MUST_USE tks_status tks_jwt_sessions_ttl(const tks_jwt_sessions *, tks_bytes rjwt, tks_op **out,
                                              tks_error *);
-/* Result TEXT: what is stored, or none. */
+/** Result TEXT: what is stored, or none. */
 TKS_MUST_USE tks_status tks_jwt_sessions_get_value(const tks_jwt_sessions *, tks_bytes rjwt,
                                                    tks_op **out, tks_error *);
-/* Stores `value` as the session `rjwt`, also where there is one already; others end as with sign. Result
+/** Stores `value` as the session `rjwt`, also where there is one already; others end as with sign. Result
  * BOOL: true. TKS_ERR_DATA also for a key that is no session's, for a value that does not name it, and
  * where another program's value lies under it. */
 TKS_MUST_USE tks_status tks_jwt_sessions_put(const tks_jwt_sessions *, tks_bytes rjwt,
                                              tks_bytes value, int64_t ttl_ms, tks_op **out,
                                              tks_error *);
 
-/* Result COUNT: how many sessions got into the index that were not in it. By SCAN over all keys. */
+/** Result COUNT: how many sessions got into the index that were not in it. By SCAN over all keys. */
 TKS_MUST_USE tks_status tks_jwt_sessions_reindex(const tks_jwt_sessions *, tks_op **out,
                                                  tks_error *);
 
-/* Result TEXT: "PONG". */
+/** Result TEXT: "PONG". */
 TKS_MUST_USE tks_status tks_jwt_sessions_ping(const tks_jwt_sessions *, tks_op **out, tks_error *);
 
-/* Result TEXT: Redis' INFO on `section` (empty: all), or for "DBSIZE" COUNT. */
+/** Result TEXT: Redis' INFO on `section` (empty: all), or for "DBSIZE" COUNT. */
 TKS_MUST_USE tks_status tks_jwt_sessions_get_info(const tks_jwt_sessions *, tks_bytes section,
                                                   tks_op **out, tks_error *);
 

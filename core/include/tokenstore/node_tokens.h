@@ -26,23 +26,23 @@
 TKS_BEGIN_DECLS
 
 enum {
-    TKS_NODE_KEY_SIZE_MIN = 8, /* characters; 24 is the package's own choice */
+    TKS_NODE_KEY_SIZE_MIN = 8, /**< characters; 24 is the package's own choice */
     TKS_NODE_KEY_SIZE_MAX = 256,
-    TKS_NODE_HASH_SIZE_MIN = 8, /* bytes of randomness; the package's own choice */
+    TKS_NODE_HASH_SIZE_MIN = 8, /**< bytes of randomness; the package's own choice */
     TKS_NODE_HASH_SIZE_MAX = 64
 };
-#define TKS_NODE_HASH_TTL_MS INT64_C(3600000) /* of a hash, where none is given */
+#define TKS_NODE_HASH_TTL_MS INT64_C(3600000) /**< of a hash, where none is given */
 
 typedef struct tks_node_tokens tks_node_tokens;
 
 typedef struct tks_node_tokens_options {
-    tks_bytes prefix;     /* "token" when empty */
-    size_t size;          /* characters of a key; 0: 24 */
-    size_t hash_size;     /* bytes of randomness in a hash; 0: 16 */
-    size_t max_data_size; /* bytes of attrs as JSON, and of a hashed value; 0: 64 KiB */
+    tks_bytes prefix;     /**< "token" when empty */
+    size_t size;          /**< characters of a key; 0: 24 */
+    size_t hash_size;     /**< bytes of randomness in a hash; 0: 16 */
+    size_t max_data_size; /**< bytes of attrs as JSON, and of a hashed value; 0: 64 KiB */
 } tks_node_tokens_options;
 
-/* TKS_OK, TKS_ERR_CONFIGURATION (the message names the option), TKS_ERR_MEMORY. */
+/** TKS_OK, TKS_ERR_CONFIGURATION (the message names the option), TKS_ERR_MEMORY. */
 TKS_MUST_USE tks_status tks_node_tokens_new(const tks_node_tokens_options *options,
                                             tks_node_tokens **out, tks_error *err);
 void tks_node_tokens_free(tks_node_tokens *store);
@@ -50,45 +50,45 @@ size_t tks_node_tokens_get_max_data_size(const tks_node_tokens *store) TKS_ALL_N
 
 /* ---- tokens ---- */
 
-/* Result JSON: the new token. `attrs`: canonical object text. `key.data` NULL: a random one; of another
+/** Result JSON: the new token. `attrs`: canonical object text. `key.data` NULL: a random one; of another
  * length than `size` it is TKS_ERR_DATA, as is one in use when it runs. `duration_ms` 0: no expiry. */
 TKS_MUST_USE tks_status tks_node_tokens_add(const tks_node_tokens *, tks_bytes owner_id,
                                             tks_bytes attrs, tks_bytes key, int64_t duration_ms,
                                             tks_op **out, tks_error *);
-/* Result JSON: the token, as it is stored; NULL when there is none. */
+/** Result JSON: the token, as it is stored; NULL when there is none. */
 TKS_MUST_USE tks_status tks_node_tokens_get(const tks_node_tokens *, tks_bytes id, tks_op **out,
                                             tks_error *);
 TKS_MUST_USE tks_status tks_node_tokens_get_key(const tks_node_tokens *, tks_bytes key,
                                                 tks_op **out, tks_error *);
-/* Result BOOL: found, and its attrs replaced by `attrs`, canonical object text. All else that is
+/** Result BOOL: found, and its attrs replaced by `attrs`, canonical object text. All else that is
  * stored with it stays as it is, and so does its expiry. */
 TKS_MUST_USE tks_status tks_node_tokens_set(const tks_node_tokens *, tks_bytes id, tks_bytes attrs,
                                             tks_op **out, tks_error *);
-/* Result BOOL: it was live and is dead. */
+/** Result BOOL: it was live and is dead. */
 TKS_MUST_USE tks_status tks_node_tokens_delete(const tks_node_tokens *, tks_bytes id, tks_op **out,
                                                tks_error *);
 TKS_MUST_USE tks_status tks_node_tokens_delete_key(const tks_node_tokens *, tks_bytes key,
                                                    tks_op **out, tks_error *);
-/* Result JSONS: the owner's live tokens, in no order. Two round trips, a third where ids without a
+/** Result JSONS: the owner's live tokens, in no order. Two round trips, a third where ids without a
  * token were met: they are dropped. What cannot be read is left out, and a warning noted; where there is nothing else,
  * TKS_ERR_DATA. */
 TKS_MUST_USE tks_status tks_node_tokens_list(const tks_node_tokens *, tks_bytes owner_id,
                                              tks_op **out, tks_error *);
-/* Result COUNT: how many tokens were removed. All of this prefix goes, hashes too, by SCAN. */
+/** Result COUNT: how many tokens were removed. All of this prefix goes, hashes too, by SCAN. */
 TKS_MUST_USE tks_status tks_node_tokens_reset(const tks_node_tokens *, tks_op **out, tks_error *);
 
 /* ---- hashes: a value behind a random name ---- */
 
-/* Result TEXT: the hash. `value` may hold any byte. */
+/** Result TEXT: the hash. `value` may hold any byte. */
 TKS_MUST_USE tks_status tks_node_tokens_make_hash(const tks_node_tokens *, tks_bytes value,
                                                   int64_t ttl_ms, tks_op **out, tks_error *);
-/* Result TEXT: the value, or none. */
+/** Result TEXT: the value, or none. */
 TKS_MUST_USE tks_status tks_node_tokens_get_hash(const tks_node_tokens *, tks_bytes hash,
                                                  tks_op **out, tks_error *);
-/* Result TEXT, as get_hash; the hash is dead then. Of racing callers exactly one gets the value. */
+/** Result TEXT, as get_hash; the hash is dead then. Of racing callers exactly one gets the value. */
 TKS_MUST_USE tks_status tks_node_tokens_take_hash(const tks_node_tokens *, tks_bytes hash,
                                                   tks_op **out, tks_error *);
-/* Result BOOL: it was live. */
+/** Result BOOL: it was live. */
 TKS_MUST_USE tks_status tks_node_tokens_del_hash(const tks_node_tokens *, tks_bytes hash,
                                                  tks_op **out, tks_error *);
 

@@ -16,38 +16,38 @@
 TKS_BEGIN_DECLS
 
 enum {
-    TKS_NOTE_MAX = 1024,             /* bytes of one note; the rest of a longer one is cut off */
-    TKS_NOTES_MIN = 4 * TKS_NOTE_MAX /* the least that `max` may be */
+    TKS_NOTE_MAX = 1024,             /**< bytes of one note; the rest of a longer one is cut off */
+    TKS_NOTES_MIN = 4 * TKS_NOTE_MAX /**< the least that `max` may be */
 };
 
 typedef struct tks_notes {
     tks_buf lines;
     size_t max;
-    size_t dropped; /* lines that found no room */
+    size_t dropped; /**< lines that found no room */
 } tks_notes;
 
-/* No notes, and room for `max` bytes of them, TKS_NOTES_MIN at least. Allocates nothing. */
+/** No notes, and room for `max` bytes of them, TKS_NOTES_MIN at least. Allocates nothing. */
 void tks_notes_init(tks_notes *notes, size_t max);
 
-/* Frees the storage; there are no notes then. NULL is accepted. */
+/** Frees the storage; there are no notes then. NULL is accepted. */
 void tks_notes_clear(tks_notes *notes);
 
 static inline bool tks_notes_is_empty(const tks_notes *notes) {
     return notes->lines.size == 0 && notes->dropped == 0;
 }
 
-/* Adds a note; `level` is 'i' (information) or 'w' (warning). Control characters in `text` become
+/** Adds a note; `level` is 'i' (information) or 'w' (warning). Control characters in `text` become
  * blanks. Never fails: a note that finds no memory counts as dropped. */
 void tks_notes_add(tks_notes *notes, char level, const char *text);
 
-/* Adds the notes of `from` to `to`; `from` has none afterwards. */
+/** Adds the notes of `from` to `to`; `from` has none afterwards. */
 void tks_notes_move(tks_notes *from, tks_notes *to);
 
-/* Moves the notes to `out` as lines: the level, the text, a newline. The first one says how many were
+/** Moves the notes to `out` as lines: the level, the text, a newline. The first one says how many were
  * dropped, if any. TKS_OK; TKS_ERR_MEMORY: nothing was moved. */
 tks_status tks_notes_take(tks_notes *notes, tks_buf *out);
 
-/* Splits what tks_notes_take gave, a line each call. False: there is none left. */
+/** Splits what tks_notes_take gave, a line each call. False: there is none left. */
 bool tks_notes_next(tks_bytes *rest, char *level, tks_bytes *text);
 
 TKS_END_DECLS

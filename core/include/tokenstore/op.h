@@ -28,125 +28,127 @@
 TKS_BEGIN_DECLS
 
 typedef struct tks_op tks_op;
-typedef struct tks_http_request tks_http_request; /* tokenstore/http.h */
+typedef struct tks_http_request tks_http_request; /**< tokenstore/http.h */
 typedef struct tks_http_response tks_http_response;
 
-/* What a lost connection means for commands that were sent. */
+/** What a lost connection means for commands that were sent. */
 typedef enum tks_safety {
-    TKS_READ,       /* changes nothing: send again */
-    TKS_IDEMPOTENT, /* twice is the same as once: send again */
-    TKS_ONCE        /* must not be repeated: the outcome is unknown */
+    TKS_READ,       /**< changes nothing: send again */
+    TKS_IDEMPOTENT, /**< twice is the same as once: send again */
+    TKS_ONCE        /**< must not be repeated: the outcome is unknown */
 } tks_safety;
 
-/* What the operation wants next. */
+/** What the operation wants next. */
 typedef enum tks_need {
-    TKS_NEED_SEND,  /* tks_op_get_batch */
-    TKS_NEED_HTTP,  /* tks_op_get_request */
-    TKS_NEED_SLEEP, /* tks_op_get_sleep */
-    TKS_DONE,       /* tks_op_get_result */
-    TKS_FAILED      /* tks_op_get_error */
+    TKS_NEED_SEND,  /**< tks_op_get_batch */
+    TKS_NEED_HTTP,  /**< tks_op_get_request */
+    TKS_NEED_SLEEP, /**< tks_op_get_sleep */
+    TKS_DONE,       /**< tks_op_get_result */
+    TKS_FAILED      /**< tks_op_get_error */
 } tks_need;
 
-/* Commands to be sent in one go on one connection; exactly `replies` replies are due. */
+/** Commands to be sent in one go on one connection; exactly `replies` replies are due. */
 typedef struct tks_batch {
-    tks_bytes bytes; /* RESP, ready to be written */
+    tks_bytes bytes; /**< RESP, ready to be written */
     size_t replies;
     tks_safety safety;
-    tks_bytes route;      /* the key that chooses the server; empty where any will do */
-    uint32_t patience_ms; /* not 0: an operation that can do without the answers waits this long
+    tks_bytes route;      /**< the key that chooses the server; empty where any will do */
+    uint32_t patience_ms; /**< not 0: an operation that can do without the answers waits this long
                              for them, connecting included; then it is LOST to it */
 } tks_batch;
 
 typedef enum tks_event_type {
-    TKS_EVENT_START,    /* the first step */
-    TKS_EVENT_REPLIES,  /* all replies of the batch, in order */
-    TKS_EVENT_RESPONSE, /* to the HTTP request, whatever its status */
-    TKS_EVENT_LOST,     /* no connection could be opened, or it ended before the last reply */
-    TKS_EVENT_AWAKE,    /* the sleep is over */
-    TKS_EVENT_DEADLINE  /* the driver's deadline has passed, or would pass during the sleep */
+    TKS_EVENT_START,    /**< the first step */
+    TKS_EVENT_REPLIES,  /**< all replies of the batch, in order */
+    TKS_EVENT_RESPONSE, /**< to the HTTP request, whatever its status */
+    TKS_EVENT_LOST,     /**< no connection could be opened, or it ended before the last reply */
+    TKS_EVENT_AWAKE,    /**< the sleep is over */
+    TKS_EVENT_DEADLINE  /**< the driver's deadline has passed, or would pass during the sleep */
 } tks_event_type;
 
 typedef struct tks_event {
     tks_event_type type;
-    int64_t now_ms;  /* wall clock: milliseconds since 1970 */
-    int64_t boot_ms; /* a clock that nobody sets, and that counts the machine's sleep: milliseconds
+    int64_t now_ms; /**< wall clock: milliseconds since 1970 */
+    int64_t
+        boot_ms; /**< a clock that nobody sets, and that counts the machine's sleep: milliseconds
                             since some moment; of drivers that make HTTP requests, else 0 */
-    tks_reply **replies; /* REPLIES: `batch.replies` of them; the operation takes each and
+    tks_reply **replies; /**< REPLIES: `batch.replies` of them; the operation takes each and
                                   leaves NULL in its place */
-    const tks_http_response *response; /* RESPONSE: borrowed during the step */
-    bool sent;            /* LOST, DEADLINE: might a byte of the batch have reached the server? */
-    bool final;           /* LOST: trying again cannot help (certificate or password refused) */
-    const tks_error *why; /* LOST: what happened; borrowed */
+    const tks_http_response *response; /**< RESPONSE: borrowed during the step */
+    bool sent;            /**< LOST, DEADLINE: might a byte of the batch have reached the server? */
+    bool final;           /**< LOST: trying again cannot help (certificate or password refused) */
+    const tks_error *why; /**< LOST: what happened; borrowed */
 } tks_event;
 
-/* Advances. After START each event must answer what was needed. Never blocks. */
+/** Advances. After START each event must answer what was needed. Never blocks. */
 tks_need tks_op_step(tks_op *op, const tks_event *event);
 
-const tks_batch *tks_op_get_batch(const tks_op *op) TKS_ALL_NONNULL; /* after TKS_NEED_SEND */
+const tks_batch *tks_op_get_batch(const tks_op *op) TKS_ALL_NONNULL; /**< after TKS_NEED_SEND */
 const tks_http_request *tks_op_get_request(const tks_op *op)
-    TKS_ALL_NONNULL;                         /* after TKS_NEED_HTTP */
-uint32_t tks_op_get_sleep(const tks_op *op); /* after TKS_NEED_SLEEP: milliseconds */
-const tks_error *tks_op_get_error(const tks_op *op) TKS_ALL_NONNULL; /* after TKS_FAILED */
+    TKS_ALL_NONNULL;                         /**< after TKS_NEED_HTTP */
+uint32_t tks_op_get_sleep(const tks_op *op); /**< after TKS_NEED_SLEEP: milliseconds */
+const tks_error *tks_op_get_error(const tks_op *op) TKS_ALL_NONNULL; /**< after TKS_FAILED */
 
-/* What a connection is worth after the replies that came on it. */
+/** What a connection is worth after the replies that came on it. */
 typedef enum tks_trust {
-    TKS_TRUST_KEEP,  /* as much as before */
-    TKS_TRUST_CLOSE, /* nothing: they may belong to other commands */
-    TKS_TRUST_LEAVE /* nothing, and so are all that are open now: the server has become a replica (READONLY),
+    TKS_TRUST_KEEP,  /**< as much as before */
+    TKS_TRUST_CLOSE, /**< nothing: they may belong to other commands */
+    TKS_TRUST_LEAVE /**< nothing, and so are all that are open now: the server has become a replica (READONLY),
                         or wants another login (NOAUTH) */
 } tks_trust;
 
-/* After a step that REPLIES led to, whatever is needed now. */
+/** After a step that REPLIES led to, whatever is needed now. */
 tks_trust tks_op_get_trust(const tks_op *op) TKS_ALL_NONNULL;
 
 /* ---- results -------------------------------------------------------------------------------- */
 
-/* A token as the caller sees it; everything borrowed from the operation. */
+/** A token as the caller sees it; everything borrowed from the operation. */
 typedef struct tks_token {
-    bool found; /* false: there is no such token, and nothing else here counts */
+    bool found; /**< false: there is no such token, and nothing else here counts */
     tks_bytes app, type, owner;
-    tks_bytes token;    /* the secret; data NULL in a listing */
-    tks_bytes id;       /* public */
-    int64_t created_us; /* microseconds since 1970, by the server's clock */
-    int64_t expires_ms; /* milliseconds since 1970; 0: it has no expiry, or it was not asked for */
-    const tks_json *data; /* an OBJECT */
+    tks_bytes token;    /**< the secret; data NULL in a listing */
+    tks_bytes id;       /**< public */
+    int64_t created_us; /**< microseconds since 1970, by the server's clock */
+    int64_t
+        expires_ms; /**< milliseconds since 1970; 0: it has no expiry, or it was not asked for */
+    const tks_json *data; /**< an OBJECT */
 } tks_token;
 
-/* An access token from an authorization server; borrowed from the operation. */
+/** An access token from an authorization server; borrowed from the operation. */
 typedef struct tks_access {
     tks_bytes token;
-    int64_t good_until_ms; /* by tks_event's boot_ms: not to be used from then on */
-    int64_t renew_at_ms;   /* likewise: from then on the next one should be fetched ahead */
+    int64_t good_until_ms; /**< by tks_event's boot_ms: not to be used from then on */
+    int64_t renew_at_ms;   /**< likewise: from then on the next one should be fetched ahead */
 } tks_access;
 
-/* What a JWT says, and what Redis knows of its session, which counts where both say it; borrowed from the
+/** What a JWT says, and what Redis knows of its session, which counts where both say it; borrowed from the
  * operation. */
 typedef struct tks_session {
-    /* An OBJECT, whose id, ttl and dataSession do not count; NULL: rjwt, and iat, are all there is. */
+    /** An OBJECT, whose id, ttl and dataSession do not count; NULL: rjwt, and iat, are all there is. */
     const tks_json *claims;
     tks_bytes rjwt, id;
-    int64_t iat;          /* seconds since 1970; only without `claims`; -1: not known */
-    int64_t ttl;          /* seconds; -1: no expiry */
-    const tks_json *data; /* NULL: it was not asked for, or there is none */
+    int64_t iat;          /**< seconds since 1970; only without `claims`; -1: not known */
+    int64_t ttl;          /**< seconds; -1: no expiry */
+    const tks_json *data; /**< NULL: it was not asked for, or there is none */
 } tks_session;
 
 typedef enum tks_result_type {
-    TKS_RESULT_BOOL,    /* `integer` is 0 or 1 */
-    TKS_RESULT_COUNT,   /* `integer` */
-    TKS_RESULT_TOKEN,   /* `tokens[0]`, found or not */
-    TKS_RESULT_TOKENS,  /* `tokens[0 … size-1]`: in get_many some may be not found */
-    TKS_RESULT_REPLIES, /* `replies[0 … size-1]`: raw commands */
-    TKS_RESULT_ACCESS,  /* `access` */
-    TKS_RESULT_TEXT,    /* `text`; its data is NULL when there is none */
-    TKS_RESULT_TEXTS,   /* `texts[0 … size-1]` */
-    TKS_RESULT_JSON,    /* `values[0]`; NULL when there is none */
-    TKS_RESULT_JSONS,   /* `values[0 … size-1]`; NULL where there is none */
-    TKS_RESULT_SESSION, /* `sessions[0]` */
-    TKS_RESULT_SESSIONS /* `sessions[0 … size-1]` */
+    TKS_RESULT_BOOL,    /**< `integer` is 0 or 1 */
+    TKS_RESULT_COUNT,   /**< `integer` */
+    TKS_RESULT_TOKEN,   /**< `tokens[0]`, found or not */
+    TKS_RESULT_TOKENS,  /**< `tokens[0 … size-1]`: in get_many some may be not found */
+    TKS_RESULT_REPLIES, /**< `replies[0 … size-1]`: raw commands */
+    TKS_RESULT_ACCESS,  /**< `access` */
+    TKS_RESULT_TEXT,    /**< `text`; its data is NULL when there is none */
+    TKS_RESULT_TEXTS,   /**< `texts[0 … size-1]` */
+    TKS_RESULT_JSON,    /**< `values[0]`; NULL when there is none */
+    TKS_RESULT_JSONS,   /**< `values[0 … size-1]`; NULL where there is none */
+    TKS_RESULT_SESSION, /**< `sessions[0]` */
+    TKS_RESULT_SESSIONS /**< `sessions[0 … size-1]` */
 } tks_result_type;
 
 typedef struct tks_result {
-    tks_result_type type; /* says which of the others are set */
+    tks_result_type type; /**< says which of the others are set */
     size_t size;
     union {
         int64_t integer;
@@ -160,31 +162,31 @@ typedef struct tks_result {
     };
 } tks_result;
 
-/* What is worth a line in a log, in any state, for the driver to take; never a token or a secret. They
+/** What is worth a line in a log, in any state, for the driver to take; never a token or a secret. They
  * end with the operation. */
 tks_notes *tks_op_get_notes(tks_op *op) TKS_ALL_NONNULL;
 
-/* After TKS_DONE; borrowed, valid until the operation is freed. */
+/** After TKS_DONE; borrowed, valid until the operation is freed. */
 const tks_result *tks_op_get_result(const tks_op *op) TKS_ALL_NONNULL;
 
-/* What is known of a result of type TKS_RESULT_TOKEN before the answer comes: its app, type, token and id,
+/** What is known of a result of type TKS_RESULT_TOKEN before the answer comes: its app, type, token and id,
  * for callers that want to use the time until then. Whether it is found, and all else, the result says; where it
  * has another id, that one counts. NULL: nothing is known. Borrowed as the result. */
 const tks_token *tks_op_get_expected(const tks_op *op) TKS_ALL_NONNULL;
 
-/* Frees an operation in any state, wiping what is secret. NULL is accepted. */
+/** Frees an operation in any state, wiping what is secret. NULL is accepted. */
 void tks_op_free(tks_op *op);
 
 /* ---- raw commands ---------------------------------------------------------------------------- */
 
-/* `count` commands to be sent as they are, one after the other: execute and pipeline. Command i has
+/** `count` commands to be sent as they are, one after the other: execute and pipeline. Command i has
  * the next argc[i] entries of `argv`. All are copied. They are TKS_ONCE: nobody here knows what they
  * do. Error replies are results, not failures. TKS_OK, TKS_ERR_MEMORY, TKS_ERR_DATA (no command, one without
  * words, or one that would change the connection for others, such as SELECT: core/src/ops/raw_refused.c). */
 TKS_MUST_USE tks_status tks_raw_new(size_t count, const size_t *argc, const tks_bytes *argv,
                                     tks_op **out, tks_error *err);
 
-/* Does the server answer? TKS_RESULT_BOOL, true: it does, and has let this user in. A refusal of PING itself, which
+/** Does the server answer? TKS_RESULT_BOOL, true: it does, and has let this user in. A refusal of PING itself, which
  * an ACL need not allow, is such an answer. TKS_READ. TKS_OK, TKS_ERR_MEMORY. */
 TKS_MUST_USE tks_status tks_ping_new(tks_op **out, tks_error *err);
 

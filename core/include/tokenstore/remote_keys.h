@@ -22,25 +22,25 @@ TKS_BEGIN_DECLS
 typedef struct tks_remote_keys tks_remote_keys;
 
 typedef struct tks_remote_keys_options {
-    tks_bytes url;        /* a JWKS, or one key or certificate in PEM */
-    int64_t max_age_ms;   /* 1 s … a year */
-    int64_t max_stale_ms; /* 0 … a year */
-    int64_t interval_ms;  /* 1 s … a day */
-    int64_t timeout_ms;   /* of a fetch: 1 ms … 10 minutes */
+    tks_bytes url;        /**< a JWKS, or one key or certificate in PEM */
+    int64_t max_age_ms;   /**< 1 s … a year */
+    int64_t max_stale_ms; /**< 0 … a year */
+    int64_t interval_ms;  /**< 1 s … a day */
+    int64_t timeout_ms;   /**< of a fetch: 1 ms … 10 minutes */
 } tks_remote_keys_options;
 
 #define TKS_REMOTE_KEYS_OPTIONS_INIT                                                               \
     { .max_age_ms = 600000, .max_stale_ms = 3600000, .interval_ms = 10000, .timeout_ms = 5000 }
 
-/* TKS_OK, TKS_ERR_CONFIGURATION (the message says which option), TKS_ERR_MEMORY. */
+/** TKS_OK, TKS_ERR_CONFIGURATION (the message says which option), TKS_ERR_MEMORY. */
 tks_status tks_remote_keys_new(const tks_remote_keys_options *options, const tks_http_options *http,
                                tks_remote_keys **out, tks_error *err);
 
-/* The keys at hand; NULL: there are none that may be used. Never waits; may start a fetch in the background.
+/** The keys at hand; NULL: there are none that may be used. Never waits; may start a fetch in the background.
  * `version` (may be NULL) names them: 0 is none. */
 tks_keyset *tks_remote_keys_peek(tks_remote_keys *keys, uint64_t *version);
 
-/* The keys at hand; where there are none, or `seen` is their version (of keys that lack a token's), fetched if that may
+/** The keys at hand; where there are none, or `seen` is their version (of keys that lack a token's), fetched if that may
  * be. With `pending` nothing is waited for: true tells that a fetch is under way and who wants its outcome asks again.
  * TKS_OK; *out NULL: pending, or there are none that are newer than `seen`. Otherwise nothing is said of any
  * token: TKS_ERR_CONNECTION, TKS_ERR_TIMEOUT, TKS_ERR_DATA (what came are no keys), TKS_ERR_CONFIGURATION (a file of
@@ -49,22 +49,22 @@ tks_keyset *tks_remote_keys_peek(tks_remote_keys *keys, uint64_t *version);
 tks_status tks_remote_keys_get(tks_remote_keys *keys, uint64_t seen, const tks_interrupt *interrupt,
                                bool *pending, tks_keyset **out, uint64_t *version, tks_error *err);
 
-/* A token was good with newer keys: the next one may ask again at once. */
+/** A token was good with newer keys: the next one may ask again at once. */
 void tks_remote_keys_helped(tks_remote_keys *keys);
 
-/* Fetches once, whatever there is, and appends the text as it came: for a host that keeps it for several processes.
+/** Fetches once, whatever there is, and appends the text as it came: for a host that keeps it for several processes.
  * *fresh_ms: how long it is fresh. Statuses as for get. */
 tks_status tks_remote_keys_download(tks_remote_keys *keys, const tks_interrupt *interrupt,
                                     tks_buf *text, int64_t *fresh_ms, tks_error *err);
 
-/* Notes for the log; see spike_client.h. */
+/** Notes for the log; see spike_client.h. */
 bool tks_remote_keys_has_notes(const tks_remote_keys *keys);
 tks_status tks_remote_keys_take_notes(tks_remote_keys *keys, tks_buf *out);
 
-/* Later calls give TKS_ERR_CLOSED, and no keys. Twice is fine. */
+/** Later calls give TKS_ERR_CLOSED, and no keys. Twice is fine. */
 void tks_remote_keys_close(tks_remote_keys *keys);
 
-/* tks_remote_keys_close, then frees. NULL is accepted. */
+/** tks_remote_keys_close, then frees. NULL is accepted. */
 void tks_remote_keys_free(tks_remote_keys *keys);
 
 TKS_END_DECLS

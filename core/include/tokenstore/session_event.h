@@ -16,31 +16,31 @@ TKS_BEGIN_DECLS
 
 typedef enum tks_session_end {
     TKS_SESSION_EXPIRED,
-    TKS_SESSION_DELETED, /* by DEL, UNLINK, GETDEL or an expiry in the past */
+    TKS_SESSION_DELETED, /**< by DEL, UNLINK, GETDEL or an expiry in the past */
     TKS_SESSION_ENDS
 } tks_session_end;
 
 typedef struct tks_session_event {
     tks_session_end kind;
-    tks_bytes id;   /* whose session it was */
-    tks_bytes rjwt; /* which one: the key */
+    tks_bytes id;   /**< whose session it was */
+    tks_bytes rjwt; /**< which one: the key */
 } tks_session_event;
 
-/* "expired" or "del": what Redis calls it. Never NULL. */
+/** "expired" or "del": what Redis calls it. Never NULL. */
 const char *tks_session_end_name(tks_session_end kind);
 
-/* Appends the name of the channel that tells such ends in database `db`. TKS_OK or the buffer's error. */
+/** Appends the name of the channel that tells such ends in database `db`. TKS_OK or the buffer's error. */
 tks_status tks_session_channel(tks_session_end kind, uint32_t db, tks_buf *out);
 
-/* Reads a message of one of these channels. False: it is of another channel, or the key is none of a
+/** Reads a message of one of these channels. False: it is of another channel, or the key is none of a
  * session: not one ":" with an id before it and 11 letters and digits behind. */
 bool tks_session_event_read(tks_bytes channel, tks_bytes key, uint32_t db, tks_session_event *out);
 
-/* Appends `current`, the value of notify-keyspace-events, with the flags that are missing for these
+/** Appends `current`, the value of notify-keyspace-events, with the flags that are missing for these
  * channels (E, g and x) behind it; none is ever left out. TKS_OK or the buffer's error. */
 tks_status tks_keyspace_flags(tks_bytes current, tks_buf *out);
 
-/* CONFIG GET notify-keyspace-events and, where flags are missing, CONFIG SET. Result: BOOL, true when it
+/** CONFIG GET notify-keyspace-events and, where flags are missing, CONFIG SET. Result: BOOL, true when it
  * had to be set. Fails with TKS_ERR_SERVER where the server does not let us; the message says what to do.
  * The two are not one step: flags that somebody else sets in between are lost. TKS_OK, TKS_ERR_MEMORY. */
 TKS_MUST_USE tks_status tks_session_notify_new(tks_op **out, tks_error *err);

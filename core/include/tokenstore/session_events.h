@@ -21,19 +21,19 @@ TKS_BEGIN_DECLS
 typedef struct tks_session_events tks_session_events;
 
 typedef struct tks_session_events_options {
-    bool configure;       /* run tks_session_notify_new on each new connection */
-    int64_t keepalive_ms; /* PING after this long a silence; 0: 15 s */
+    bool configure;       /**< run tks_session_notify_new on each new connection */
+    int64_t keepalive_ms; /**< PING after this long a silence; 0: 15 s */
 } tks_session_events_options;
 
 typedef enum tks_session_notice_type {
-    TKS_SESSION_NOTHING, /* until the timeout */
-    TKS_SESSION_ENDED,   /* `event` */
-    TKS_SESSION_ASKS,    /* user and password are wanted, to connect again */
-    TKS_SESSION_LOST,    /* the connection has ended: `why`; worth a line in a log */
-    TKS_SESSION_GAP /* it is back: ends between `lost_ms` and `restored_ms` may not have been told */
+    TKS_SESSION_NOTHING, /**< until the timeout */
+    TKS_SESSION_ENDED,   /**< `event` */
+    TKS_SESSION_ASKS,    /**< user and password are wanted, to connect again */
+    TKS_SESSION_LOST,    /**< the connection has ended: `why`; worth a line in a log */
+    TKS_SESSION_GAP /**< it is back: ends between `lost_ms` and `restored_ms` may not have been told */
 } tks_session_notice_type;
 
-/* Everything borrowed until the next call. Times are milliseconds since 1970 by the clock of this machine. */
+/** Everything borrowed until the next call. Times are milliseconds since 1970 by the clock of this machine. */
 typedef struct tks_session_notice {
     tks_session_notice_type type;
     tks_session_event event;
@@ -41,23 +41,23 @@ typedef struct tks_session_notice {
     int64_t lost_ms, restored_ms;
 } tks_session_notice;
 
-/* Connects nothing. TKS_OK, TKS_ERR_MEMORY. */
+/** Connects nothing. TKS_OK, TKS_ERR_MEMORY. */
 TKS_MUST_USE tks_status tks_session_events_new(tks_client *client,
                                                const tks_session_events_options *options,
                                                tks_session_events **out, tks_error *err);
 
-/* Listens, from when this returns, within the client's timeout; or *asks. TKS_OK, TKS_ERR_CONNECTION,
+/** Listens, from when this returns, within the client's timeout; or *asks. TKS_OK, TKS_ERR_CONNECTION,
  * TKS_ERR_TIMEOUT, TKS_ERR_SERVER (it does not let us: the message says what to do),
  * TKS_ERR_CONFIGURATION, TKS_ERR_CLOSED (the client is), TKS_ERR_MEMORY, TKS_ERR_INTERRUPTED. */
 TKS_MUST_USE tks_status tks_session_events_open(tks_session_events *events,
                                                 const tks_interrupt *interrupt, bool *asks,
                                                 tks_error *err);
 
-/* What it asked for: taken over, leaving nothing in *credentials, and wiped after use. By the thread that opens or
+/** What it asked for: taken over, leaving nothing in *credentials, and wiped after use. By the thread that opens or
  * waits. */
 void tks_session_events_give(tks_session_events *events, tks_credentials *credentials);
 
-/* What comes next. `timeout_ms` 0: what is there already; below 0: for ever. While the server is away a
+/** What comes next. `timeout_ms` 0: what is there already; below 0: for ever. While the server is away a
  * call may take connect_timeout where that is longer. TKS_OK; TKS_ERR_SERVER, TKS_ERR_CONFIGURATION (it
  * cannot come back by itself, though later calls try); TKS_ERR_CLOSED (it, or the client, or this is a
  * forked child), TKS_ERR_MEMORY, TKS_ERR_INTERRUPTED (nothing is lost). `interrupt` may be NULL. */
@@ -65,10 +65,10 @@ tks_status tks_session_events_next(tks_session_events *events, int64_t timeout_m
                                    const tks_interrupt *interrupt, tks_session_notice *out,
                                    tks_error *err);
 
-/* Ends a next under way in another thread within 50 ms. Twice is fine. */
+/** Ends a next under way in another thread within 50 ms. Twice is fine. */
 void tks_session_events_close(tks_session_events *events);
 
-/* NULL is accepted. */
+/** NULL is accepted. */
 void tks_session_events_free(tks_session_events *events);
 
 TKS_END_DECLS

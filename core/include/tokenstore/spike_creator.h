@@ -21,47 +21,47 @@ typedef enum tks_creator_type {
     TKS_CREATOR_TEXT,
     TKS_CREATOR_BOOL,
     TKS_CREATOR_NUMBER,
-    TKS_CREATOR_OTHER /* of no type that an option could have */
+    TKS_CREATOR_OTHER /**< of no type that an option could have */
 } tks_creator_type;
 
 typedef struct tks_creator_value {
     tks_creator_type type;
     tks_bytes text;
-    double number; /* of a BOOL: 0 or 1 */
+    double number; /**< of a BOOL: 0 or 1 */
 } tks_creator_value;
 
-/* What the options say; texts are borrowed from the creator, empty where they were not given. */
+/** What the options say; texts are borrowed from the creator, empty where they were not given. */
 typedef struct tks_creator_options {
     tks_bytes client_id, client_secret;
-    tks_bytes token_url; /* spikeURL, with /oauth2/token unless it has a path of its own */
-    tks_bytes key_url;   /* of the same server; empty where key_path is given */
+    tks_bytes token_url; /**< spikeURL, with /oauth2/token unless it has a path of its own */
+    tks_bytes key_url;   /**< of the same server; empty where key_path is given */
     tks_bytes key_path;
     tks_bytes grant_type, audience;
-    tks_bytes redis_key;    /* the HASH, as spike-token-manager names it; empty: its usual name */
-    tks_bytes redis_string; /* the STRING, as spike-get-token names it; empty: none */
-    tks_bytes redis_host;   /* a host, or a URL; empty: no Redis */
+    tks_bytes redis_key;    /**< the HASH, as spike-token-manager names it; empty: its usual name */
+    tks_bytes redis_string; /**< the STRING, as spike-get-token names it; empty: none */
+    tks_bytes redis_host;   /**< a host, or a URL; empty: no Redis */
     tks_bytes host_header;
-    bool validate; /* TLS certificates: true unless it was said otherwise */
+    bool validate; /**< TLS certificates: true unless it was said otherwise */
     uint32_t retries;
-    uint32_t sleep_ms; /* between tries */
+    uint32_t sleep_ms; /**< between tries */
     uint32_t
-        budget_ms; /* for all tries together: ten seconds more than all sleeps, an hour at most */
+        budget_ms; /**< for all tries together: ten seconds more than all sleeps, an hour at most */
 } tks_creator_options;
 
-/* NULL: memory is short. */
+/** NULL: memory is short. */
 tks_creator *tks_creator_new(void);
 
-/* Takes one option; copies. Unknown names, wrong types and repetitions (ClientId and clientId) are
+/** Takes one option; copies. Unknown names, wrong types and repetitions (ClientId and clientId) are
  * faults that finish reports. */
 void tks_creator_set(tks_creator *creator, tks_bytes name, const tks_creator_value *value);
 
-/* TKS_OK, or TKS_ERR_CONFIGURATION with every fault in one message, or TKS_ERR_MEMORY. */
+/** TKS_OK, or TKS_ERR_CONFIGURATION with every fault in one message, or TKS_ERR_MEMORY. */
 tks_status tks_creator_finish(tks_creator *creator, tks_creator_options *out, tks_error *err);
 
-/* Wipes and frees. NULL is accepted. */
+/** Wipes and frees. NULL is accepted. */
 void tks_creator_free(tks_creator *creator);
 
-/* Appends the endpoints of the Spike server at `url`: token_url gets `path` behind it, a '/' between
+/** Appends the endpoints of the Spike server at `url`: token_url gets `path` behind it, a '/' between
  * them once. TKS_OK or the buffer's error. */
 tks_status tks_spike_join_url(tks_bytes url, const char *path, tks_buf *out);
 

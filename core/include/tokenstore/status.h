@@ -13,7 +13,7 @@
 
 TKS_BEGIN_DECLS
 
-/* X(enumerator, code for Lua, Python exception, general text) */
+/** X(enumerator, code for Lua, Python exception, general text) */
 #define TKS_STATUS_MAP(X)                                                                          \
     X(TKS_OK, "ok", "", "no error")                                                                \
     X(TKS_ERR_CONFIGURATION, "configuration", "ConfigurationError", "wrong configuration")         \
@@ -41,7 +41,7 @@ typedef enum tks_status {
 
 enum { TKS_ERROR_SIZE = 704 };
 
-/* The detail of a failure. `message` says what was wrong and what to do; it never holds a token, a
+/** The detail of a failure. `message` says what was wrong and what to do; it never holds a token, a
  * secret, a password or session data. */
 typedef struct tks_error {
     tks_status status;
@@ -51,18 +51,18 @@ typedef struct tks_error {
 #define TKS_ERROR_INIT                                                                             \
     { TKS_OK, "" }
 
-/* The short name of `status` that Lua gets as third value ("timeout"). Never NULL. */
+/** The short name of `status` that Lua gets as third value ("timeout"). Never NULL. */
 const char *tks_status_code(tks_status status);
 
-/* The general text of `status`. Never NULL. */
+/** The general text of `status`. Never NULL. */
 const char *tks_status_text(tks_status status);
 
-/* Notes a failure in `err` (may be NULL) unless one is there already - the first error wins - and
+/** Notes a failure in `err` (may be NULL) unless one is there already - the first error wins - and
  * returns `status`, so that a function can end with `return tks_fail(err, …)`. The message is cut
  * to fit. `format` is printf's. */
 tks_status tks_fail(tks_error *err, tks_status status, const char *format, ...) TKS_PRINTF(3, 4);
 
-/* tks_fail for the commonest failure: returns TKS_ERR_MEMORY with its general text. */
+/** tks_fail for the commonest failure: returns TKS_ERR_MEMORY with its general text. */
 tks_status tks_fail_memory(tks_error *err);
 
 TKS_END_DECLS

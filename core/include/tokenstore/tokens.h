@@ -20,43 +20,43 @@
 TKS_BEGIN_DECLS
 
 enum {
-    TKS_NAME_MAX = 1024,     /* bytes in app, type, owner, a custom token, an id */
-    TKS_PREFIX_MAX = 128,    /* bytes in a key prefix */
-    TKS_TOKEN_SIZE_MIN = 16, /* bytes of entropy */
-    TKS_TOKEN_SIZE_MAX = 256 /* 512 characters as hex: a token is at most TKS_NAME_MAX */
+    TKS_NAME_MAX = 1024,     /**< bytes in app, type, owner, a custom token, an id */
+    TKS_PREFIX_MAX = 128,    /**< bytes in a key prefix */
+    TKS_TOKEN_SIZE_MIN = 16, /**< bytes of entropy */
+    TKS_TOKEN_SIZE_MAX = 256 /**< 512 characters as hex: a token is at most TKS_NAME_MAX */
 };
-#define TKS_DURATION_MAX_MS INT64_C(315360000000) /* ten years of 365 days */
+#define TKS_DURATION_MAX_MS INT64_C(315360000000) /**< ten years of 365 days */
 
-/* Seconds to milliseconds within 1 … 315360000 s; TKS_ERR_DATA for everything else (0, negative,
+/** Seconds to milliseconds within 1 … 315360000 s; TKS_ERR_DATA for everything else (0, negative,
  * NaN, infinite, too long). `name` is the argument's name for the message. */
 tks_status tks_duration(double seconds, const char *name, int64_t *out_ms, tks_error *err);
 
 typedef struct tks_tokens tks_tokens;
 
 typedef struct tks_tokens_options {
-    tks_bytes prefix; /* "ts" when empty; no '{' or '}' */
-    tks_bytes pepper; /* keys the digest; empty: none; 16 … 64 bytes otherwise */
+    tks_bytes prefix; /**< "ts" when empty; no '{' or '}' */
+    tks_bytes pepper; /**< keys the digest; empty: none; 16 … 64 bytes otherwise */
     tks_encoding encoding;
-    size_t token_size;    /* bytes of entropy; 0: 32 */
-    size_t max_data_size; /* bytes of JSON; 0: 64 KiB */
-    int64_t max_age_ms;   /* 0: none */
-    /* get(refresh) writes at most once in it, or twice in a duration where that is shorter;
+    size_t token_size;    /**< bytes of entropy; 0: 32 */
+    size_t max_data_size; /**< bytes of JSON; 0: 64 KiB */
+    int64_t max_age_ms;   /**< 0: none */
+    /** get(refresh) writes at most once in it, or twice in a duration where that is shorter;
      * -1: min(60 s, duration/10); 0: every time */
     int64_t touch_interval_ms;
-    int64_t max_per_owner; /* 0: no cap */
-    bool session;          /* messages call an owner "owner_id", as the methods of Sessions do */
+    int64_t max_per_owner; /**< 0: no cap */
+    bool session;          /**< messages call an owner "owner_id", as the methods of Sessions do */
 } tks_tokens_options;
 
 #define TKS_TOKENS_OPTIONS_INIT                                                                    \
     { {0}, {0}, TKS_BASE64URL, 0, 0, 0, -1, 0, false }
 
-/* TKS_OK, TKS_ERR_CONFIGURATION (the message names the option), TKS_ERR_MEMORY. */
+/** TKS_OK, TKS_ERR_CONFIGURATION (the message names the option), TKS_ERR_MEMORY. */
 TKS_MUST_USE tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out,
                                        tks_error *err);
 void tks_tokens_free(tks_tokens *tokens);
 size_t tks_tokens_get_max_data_size(const tks_tokens *tokens) TKS_ALL_NONNULL;
 
-/* What create makes. `duration_ms` 0: no expiry. `custom_token.data` NULL: a random one. */
+/** What create makes. `duration_ms` 0: no expiry. `custom_token.data` NULL: a random one. */
 typedef struct tks_new_token {
     tks_bytes app, type, owner;
     tks_bytes data;
@@ -64,60 +64,60 @@ typedef struct tks_new_token {
     tks_bytes custom_token;
 } tks_new_token;
 
-/* Result TOKEN. A custom token that is in use is TKS_ERR_DATA when it runs. */
+/** Result TOKEN. A custom token that is in use is TKS_ERR_DATA when it runs. */
 TKS_MUST_USE tks_status tks_tokens_create(const tks_tokens *, const tks_new_token *, tks_op **out,
                                           tks_error *);
-/* Result TOKENS, in order. All or nothing: when one cannot be made, those made are deleted again. */
+/** Result TOKENS, in order. All or nothing: when one cannot be made, those made are deleted again. */
 TKS_MUST_USE tks_status tks_tokens_create_many(const tks_tokens *, size_t count,
                                                const tks_new_token *, tks_op **out, tks_error *);
 
-/* Result TOKEN. `refresh_ms` 0: do not slide; else the token lives that long from now at least, where the server
+/** Result TOKEN. `refresh_ms` 0: do not slide; else the token lives that long from now at least, where the server
  * lets us write it. `expiry`: ask for expires_ms too. */
 TKS_MUST_USE tks_status tks_tokens_get(const tks_tokens *, tks_bytes app, tks_bytes type,
                                        tks_bytes token, int64_t refresh_ms, bool expiry,
                                        tks_op **out, tks_error *);
-/* Result TOKENS in the order asked. */
+/** Result TOKENS in the order asked. */
 TKS_MUST_USE tks_status tks_tokens_get_many(const tks_tokens *, tks_bytes app, tks_bytes type,
                                             size_t count, const tks_bytes *tokens, tks_op **out,
                                             tks_error *);
-/* Result BOOL: the token now expires `duration_ms` from now (max_age permitting), sooner or later than before. */
+/** Result BOOL: the token now expires `duration_ms` from now (max_age permitting), sooner or later than before. */
 TKS_MUST_USE tks_status tks_tokens_refresh(const tks_tokens *, tks_bytes app, tks_bytes type,
                                            tks_bytes token, int64_t duration_ms, tks_op **out,
                                            tks_error *);
-/* Result TOKEN. `patch`: canonical object text; null deletes a field, the rest is set. */
+/** Result TOKEN. `patch`: canonical object text; null deletes a field, the rest is set. */
 TKS_MUST_USE tks_status tks_tokens_update(const tks_tokens *, tks_bytes app, tks_bytes type,
                                           tks_bytes token, tks_bytes patch, tks_op **out,
                                           tks_error *);
-/* Result BOOL: it was live and is dead. */
+/** Result BOOL: it was live and is dead. */
 TKS_MUST_USE tks_status tks_tokens_delete(const tks_tokens *, tks_bytes app, tks_bytes type,
                                           tks_bytes token, tks_op **out, tks_error *);
-/* Result BOOL. `id` as a listing shows it; one of another owner is not found. */
+/** Result BOOL. `id` as a listing shows it; one of another owner is not found. */
 TKS_MUST_USE tks_status tks_tokens_delete_by_id(const tks_tokens *, tks_bytes app, tks_bytes type,
                                                 tks_bytes owner, tks_bytes id, tks_op **out,
                                                 tks_error *);
-/* Result COUNT: how many were live. */
+/** Result COUNT: how many were live. */
 TKS_MUST_USE tks_status tks_tokens_delete_all(const tks_tokens *, tks_bytes app, tks_bytes type,
                                               tks_bytes owner, tks_op **out, tks_error *);
-/* Result COUNT: how many are live. */
+/** Result COUNT: how many are live. */
 TKS_MUST_USE tks_status tks_tokens_count(const tks_tokens *, tks_bytes app, tks_bytes type,
                                          tks_bytes owner, tks_op **out, tks_error *);
 
 enum { TKS_PAGE_MAX = 1000000 };
 
-/* Which of an owner's tokens: at most `limit`, 0 for all; behind the one whose id is `after`, NULL data for
+/** Which of an owner's tokens: at most `limit`, 0 for all; behind the one whose id is `after`, NULL data for
  * the newest on. */
 typedef struct tks_page {
     int64_t limit;
     tks_bytes after;
 } tks_page;
 
-/* Result TOKENS, newest first, without the secrets, with expires_ms. When it runs, TKS_ERR_DATA where `after` is
+/** Result TOKENS, newest first, without the secrets, with expires_ms. When it runs, TKS_ERR_DATA where `after` is
  * not live any more. A record that cannot be read is left out, and a warning noted; where there is nothing else,
  * TKS_ERR_DATA. */
 TKS_MUST_USE tks_status tks_tokens_list(const tks_tokens *, tks_bytes app, tks_bytes type,
                                         tks_bytes owner, const tks_page *page, tks_op **out,
                                         tks_error *);
-/* Result TOKEN: a new secret, the same data; the old one is dead. `duration_ms` 0: the remaining
+/** Result TOKEN: a new secret, the same data; the old one is dead. `duration_ms` 0: the remaining
  * time stays. */
 TKS_MUST_USE tks_status tks_tokens_rotate(const tks_tokens *, tks_bytes app, tks_bytes type,
                                           tks_bytes token, int64_t duration_ms, tks_op **out,

@@ -26,40 +26,40 @@ typedef enum tks_transport { TKS_TCP, TKS_UNIX, TKS_EMBEDDED } tks_transport;
 typedef struct tks_target {
     tks_transport transport;
     bool tls;
-    char *host;     /* TCP; an IPv6 address without its brackets */
-    uint16_t port;  /* TCP; 6379 unless given */
-    char *path;     /* UNIX: the socket. EMBEDDED: the data directory, or NULL */
-    char *user;     /* NULL: the default user */
-    char *password; /* NULL: no AUTH; wiped on free */
+    char *host;     /**< TCP; an IPv6 address without its brackets */
+    uint16_t port;  /**< TCP; 6379 unless given */
+    char *path;     /**< UNIX: the socket. EMBEDDED: the data directory, or NULL */
+    char *user;     /**< NULL: the default user */
+    char *password; /**< NULL: no AUTH; wiped on free */
     uint32_t db;
-    char *ca, *cert, *key, *server_name; /* TLS; NULL: system CAs, no client certificate, host */
-    char *server;      /* EMBEDDED: the binary; NULL: redis-server or valkey-server on PATH */
-    char *client_name; /* NULL: none */
-    int64_t connect_timeout_ms;    /* default 2000 */
-    int64_t timeout_ms;            /* one deadline for a whole operation; default 5000 */
-    int64_t max_connection_age_ms; /* default 300000; 0: none */
-    size_t pool_size;              /* most connections at a time; default 16 */
-    size_t max_reply_size;         /* bytes; default 64 MiB */
-    bool asks; /* the host gives user and password for each new connection; in no URL: false until
+    char *ca, *cert, *key, *server_name; /**< TLS; NULL: system CAs, no client certificate, host */
+    char *server;      /**< EMBEDDED: the binary; NULL: redis-server or valkey-server on PATH */
+    char *client_name; /**< NULL: none */
+    int64_t connect_timeout_ms;    /**< default 2000 */
+    int64_t timeout_ms;            /**< one deadline for a whole operation; default 5000 */
+    int64_t max_connection_age_ms; /**< default 300000; 0: none */
+    size_t pool_size;              /**< most connections at a time; default 16 */
+    size_t max_reply_size;         /**< bytes; default 64 MiB */
+    bool asks; /**< the host gives user and password for each new connection; in no URL: false until
                   the host sets it, before the target is used */
 } tks_target;
 
-/* Parses `url`. TKS_OK, TKS_ERR_CONFIGURATION (the message names the part that is wrong and never
+/** Parses `url`. TKS_OK, TKS_ERR_CONFIGURATION (the message names the part that is wrong and never
  * holds the password), TKS_ERR_MEMORY. The caller frees *out. */
 TKS_MUST_USE tks_status tks_target_parse(tks_bytes url, tks_target **out, tks_error *err);
 
-/* Sets one option by name, value as text, as a query parameter would. An unknown name, or one that
+/** Sets one option by name, value as text, as a query parameter would. An unknown name, or one that
  * does not fit the transport, is TKS_ERR_CONFIGURATION and is named. */
 tks_status tks_target_set(tks_target *target, const char *name, tks_bytes value, tks_error *err);
 
-/* How long one new connection may be used, in ms: max_connection_age less up to a fifth, drawn by lot, so that
+/** How long one new connection may be used, in ms: max_connection_age less up to a fifth, drawn by lot, so that
  * connections that were opened together do not end together. INT64_MAX where there is no such age. */
 int64_t tks_target_draw_age(const tks_target *target);
 
-/* Appends the URL without user, password and options: for repr and messages. */
+/** Appends the URL without user, password and options: for repr and messages. */
 tks_status tks_target_describe(const tks_target *target, tks_buf *out);
 
-/* NULL is accepted. */
+/** NULL is accepted. */
 void tks_target_free(tks_target *target);
 
 TKS_END_DECLS

@@ -14,12 +14,12 @@
 #define TKS_VERSION_PATCH 0
 #define TKS_VERSION       "0.1.0"
 
-/* The soname's number: it grows with each change that a compiled program would not survive. */
+/** The soname's number: it grows with each change that a compiled program would not survive. */
 #define TKS_ABI 0
 
 TKS_BEGIN_DECLS
 
-/* TKS_VERSION of the library, which may be another than that of the headers. Never NULL. */
+/** TKS_VERSION of the library, which may be another than that of the headers. Never NULL. */
 const char *tks_version(void);
 
 TKS_END_DECLS

@@ -15,23 +15,28 @@ tks_status tks_jwt_sessions_new(const tks_jwt_sessions_options *options, tks_jwt
     *out = NULL;
     tks_status status = tks_secret_start(err);
     if (status != TKS_OK) return status;
-    if (options->key_count == 0)
+    if (options->key_count == 0) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
                         "secret is missing: give a secret of at least 32 bytes, or a key");
-    if (options->key_count > TKS_JWT_TRIES_MAX)
+    }
+    if (options->key_count > TKS_JWT_TRIES_MAX) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "more than %d keys", TKS_JWT_TRIES_MAX);
+    }
     const tks_key *signer = options->keys[0];
     if (!tks_key_can_sign(signer) ||
-        (tks_key_get_algorithms(signer) & TKS_JWT_BIT(options->algorithm)) == 0)
+        (tks_key_get_algorithms(signer) & TKS_JWT_BIT(options->algorithm)) == 0) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
                         "the %s key cannot sign with %s: give the private key, or another "
                         "algorithm",
                         tks_key_get_kind_name(signer), tks_jwt_alg_name(options->algorithm));
-    if (options->max_sessions < 0 || options->max_sessions > 1000000)
+    }
+    if (options->max_sessions < 0 || options->max_sessions > 1000000) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "max_sessions must be 1 to 1000000");
-    if (options->max_size > TKS_JWT_SIZE_MAX)
+    }
+    if (options->max_size > TKS_JWT_SIZE_MAX) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "max_size must be 1 to %d bytes",
                         TKS_JWT_SIZE_MAX);
+    }
     tks_jwt_sessions *sessions = calloc(1, sizeof *sessions);
     tks_key **keys = calloc(options->key_count, sizeof *keys);
     tksp_rjwt_memory *memory = tksp_rjwt_memory_new();
@@ -71,10 +76,11 @@ size_t tks_jwt_sessions_get_max_data_size(const tks_jwt_sessions *sessions) {
 
 tks_status tksp_rjwt_check_id(tks_bytes id, tks_error *err) {
     tks_status status = tksp_check_name(id, "id", err);
-    if (status == TKS_OK && memchr(id.data, ':', id.size) != NULL)
+    if (status == TKS_OK && memchr(id.data, ':', id.size) != NULL) {
         status = tks_fail(err, TKS_ERR_DATA,
                           "id holds a ':', which ends the id in a session's key: use another "
                           "character");
+    }
     return status;
 }
 
@@ -109,8 +115,9 @@ tks_status tksp_rjwt_send(tksp_rjwt_op *self, const tksp_script *script, size_t 
         tksp_arena_alloc(&self->op.arena, (count + self->found_count) * sizeof *words);
     if (words == NULL) return TKS_ERR_MEMORY;
     memcpy(words, head, count * sizeof *words);
-    if (self->found_count > 0)
+    if (self->found_count > 0) {
         memcpy(words + count, self->found, self->found_count * sizeof *words);
+    }
     return tksp_op_add(&self->op, script, words, count + self->found_count, self->index);
 }
 
@@ -241,8 +248,9 @@ const tks_reply *tksp_rjwt_checked_reply(tksp_rjwt_op *self, tks_status *status)
         tks_reply_get_type(reply) == TKS_REPLY_ARRAY ? tks_reply_get_item(reply, 0) : NULL;
     *status = TKS_OK;
     if (echo != NULL && tks_reply_get_type(echo) == TKS_REPLY_STRING &&
-        tks_bytes_equal(tks_reply_get_bytes(echo), self->subject))
+        tks_bytes_equal(tks_reply_get_bytes(echo), self->subject)) {
         return reply;
+    }
     *status = tksp_op_fail_foreign(&self->op);
     return NULL;
 }

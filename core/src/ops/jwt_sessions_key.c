@@ -14,8 +14,9 @@ static tks_status take_count(tksp_rjwt_op *self) {
 static tks_status take_text(tksp_rjwt_op *self) {
     const tks_reply *reply = self->op.commands[0].reply;
     if (tks_reply_get_type(reply) != TKS_REPLY_STRING &&
-        tks_reply_get_type(reply) != TKS_REPLY_STATUS)
+        tks_reply_get_type(reply) != TKS_REPLY_STATUS) {
         return tksp_op_fail_foreign(&self->op);
+    }
     self->op.result.type = TKS_RESULT_TEXT;
     self->op.result.text = tks_reply_get_bytes(reply); /* the operation keeps the reply */
     return TKS_OK;
@@ -36,8 +37,9 @@ static tks_status send_plain(tks_bytes word, tks_bytes argument,
     const tks_bytes head[] = {word, self->key};
     self->take = take;
     self->send = send_nothing;
-    if (tksp_rjwt_send(self, NULL, argument.size > 0 ? 2 : 1, head) != TKS_OK)
+    if (tksp_rjwt_send(self, NULL, argument.size > 0 ? 2 : 1, head) != TKS_OK) {
         self->op.arena.status = TKS_ERR_MEMORY;
+    }
     return tksp_rjwt_op_ready(self, TKSP_RJWT_FOUND, out, err);
 }
 
@@ -49,8 +51,9 @@ tks_status tks_jwt_sessions_ping(const tks_jwt_sessions *sessions, tks_op **out,
 tks_status tks_jwt_sessions_get_info(const tks_jwt_sessions *sessions, tks_bytes section,
                                      tks_op **out, tks_error *err) {
     (void)sessions;
-    if (tks_bytes_equal(section, TKS_LITERAL("DBSIZE")))
+    if (tks_bytes_equal(section, TKS_LITERAL("DBSIZE"))) {
         return send_plain(section, tks_bytes_of(NULL, 0), take_count, out, err);
+    }
     return send_plain(TKS_LITERAL("INFO"), section, take_text, out, err);
 }
 
@@ -64,10 +67,11 @@ static tks_status take_session(tksp_rjwt_op *self) {
     tks_status status = self->op.count > 0 ? tksp_rjwt_take_record(self, &found, &text) : TKS_OK;
     if (status == TKS_OK && found) status = tksp_rjwt_read_record(self->key, text, NULL, &why);
     if (status == TKS_ERR_MEMORY) return TKS_ERR_MEMORY;
-    if (status == TKS_ERR_DATA)
+    if (status == TKS_ERR_DATA) {
         found = false; /* another program's */
-    else if (status != TKS_OK)
+    } else if (status != TKS_OK) {
         return status;
+    }
     result->type = self->wanted;
     switch (self->wanted) {
     case TKS_RESULT_BOOL: result->integer = found; break;

@@ -42,9 +42,10 @@ static tks_status take_scan(tksp_rjwt_op *self) {
     for (size_t i = 0; status == TKS_OK && i < tks_reply_get_size(names); i++) {
         status = keep_found(self, tks_reply_get_bytes(tks_reply_get_item(names, i)));
     }
-    if (status == TKS_OK)
+    if (status == TKS_OK) {
         status =
             cursor.size == 0 ? tksp_rjwt_send_look(self, TKSP_RJWT_FOUND) : send_scan(self, cursor);
+    }
     tks_reply_free(reply);
     return status;
 }
@@ -83,8 +84,9 @@ static tks_status recall(tksp_rjwt_op *self, int64_t now_ms) {
 static tks_status send_info(tksp_rjwt_op *self) {
     static const tks_bytes info[] = {{"INFO", 4}, {"memory", 6}}, size[] = {{"DBSIZE", 6}};
     tks_status status = tksp_op_add(&self->op, NULL, info, 2, self->index);
-    if (status == TKS_OK && self->memory != NULL)
+    if (status == TKS_OK && self->memory != NULL) {
         status = tksp_op_add(&self->op, NULL, size, 1, self->index);
+    }
     if (status != TKS_OK) return status;
     for (size_t i = 0; i < self->op.count; i++) self->op.commands[i].may_be_forbidden = true;
     return TKS_OK;
@@ -96,8 +98,9 @@ static tks_bytes find_field(tks_bytes info, tks_bytes name) {
     while (at < info.size) {
         const char *line = info.data + at, *last = memchr(line, '\r', info.size - at);
         size_t size = last != NULL ? (size_t)(last - line) : info.size - at;
-        if (size > name.size && line[name.size] == ':' && memcmp(line, name.data, name.size) == 0)
+        if (size > name.size && line[name.size] == ':' && memcmp(line, name.data, name.size) == 0) {
             return tks_bytes_of(line + name.size + 1, size - name.size - 1);
+        }
         at += size + 2;
     }
     return tks_bytes_of(NULL, 0);
@@ -115,10 +118,11 @@ static tks_status take_info(tksp_rjwt_op *self, int64_t now_ms) {
     const tks_reply *reply = self->op.commands[0].reply;
     tks_bytes info = tks_bytes_of(NULL, 0);
     char note[TKS_NOTE_MAX];
-    if (tks_reply_get_type(reply) == TKS_REPLY_STRING)
+    if (tks_reply_get_type(reply) == TKS_REPLY_STRING) {
         info = tks_reply_get_bytes(reply);
-    else if (tks_reply_get_type(reply) != TKS_REPLY_ERROR)
+    } else if (tks_reply_get_type(reply) != TKS_REPLY_ERROR) {
         return tksp_op_fail_foreign(&self->op);
+    }
     tks_bytes limit = find_field(info, TKS_LITERAL("maxmemory"));
     tks_bytes policy = find_field(info, TKS_LITERAL("maxmemory_policy"));
     bool evicts = policy.size > 0 && !tks_bytes_equal(policy, TKS_LITERAL("noeviction")) &&
@@ -140,8 +144,9 @@ static tks_status take_info(tksp_rjwt_op *self, int64_t now_ms) {
                              "many keys to look through at each login");
         tks_notes_add(&self->op.notes, 'w', note);
     }
-    if (self->memory != NULL)
+    if (self->memory != NULL) {
         atomic_store_explicit(&self->memory->said, now_ms * 2 + scans, memory_order_relaxed);
+    }
     tksp_op_clear_commands(&self->op);
     return tksp_rjwt_send_look(self, scans ? TKSP_RJWT_SCAN : TKSP_RJWT_FOUND);
 }

@@ -39,8 +39,9 @@ static tks_status take_sessions(tksp_rjwt_op *self, const tks_reply *reply, size
 static tks_status take_texts(tksp_rjwt_op *self, const tks_reply *reply, size_t count) {
     tks_bytes *texts = tksp_arena_alloc(&self->op.arena, (count + 1) * sizeof *texts);
     if (texts == NULL) return TKS_ERR_MEMORY;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         texts[i] = tks_reply_get_bytes(tks_reply_get_item(reply, FIELDS * i + 2));
+    }
     self->op.result.texts = texts; /* the operation keeps the reply */
     return TKS_OK;
 }
@@ -54,8 +55,9 @@ static tks_status take_list(tksp_rjwt_op *self) {
         const tks_reply *key = tks_reply_get_item(reply, FIELDS * i + 1);
         const tks_reply *value = tks_reply_get_item(reply, FIELDS * i + 2);
         if (value == NULL || tks_reply_get_type(key) != TKS_REPLY_STRING ||
-            tks_reply_get_type(value) != TKS_REPLY_STRING)
+            tks_reply_get_type(value) != TKS_REPLY_STRING) {
             return tksp_op_fail_foreign(&self->op);
+        }
     }
     self->op.result.type = self->wanted;
     self->op.result.size = count;
@@ -71,8 +73,9 @@ static tks_status make_list(const tks_jwt_sessions *sessions, tks_bytes id, tks_
     tksp_rjwt_op *self;
     *out = NULL;
     tks_status status = tksp_rjwt_check_id(id, err);
-    if (status == TKS_OK)
+    if (status == TKS_OK) {
         status = tksp_rjwt_op_new(TKS_READ, id, tks_bytes_of(NULL, 0), &self, err);
+    }
     if (status != TKS_OK) return status;
     self->send = send_list;
     self->take = take_list;
@@ -116,8 +119,9 @@ tks_status tks_jwt_sessions_destroy_all(const tks_jwt_sessions *sessions, tks_by
     tksp_rjwt_op *self;
     *out = NULL;
     tks_status status = tksp_rjwt_check_id(id, err);
-    if (status == TKS_OK)
+    if (status == TKS_OK) {
         status = tksp_rjwt_op_new(TKS_ONCE, id, tks_bytes_of(NULL, 0), &self, err);
+    }
     if (status != TKS_OK) return status;
     self->send = send_destroy_all;
     self->take = take_destroy_all;

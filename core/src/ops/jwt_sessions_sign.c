@@ -20,14 +20,16 @@ static tks_status send_sign(tksp_rjwt_op *self) {
 static tks_status take_sign(tksp_rjwt_op *self) {
     const tks_reply *reply = self->op.commands[0].reply;
     self->op.refused = tks_reply_get_type(reply) == TKS_REPLY_NIL;
-    if (self->op.refused)
+    if (self->op.refused) {
         return tksp_op_fail(
             &self->op, TKS_ERR_DATA,
             "what is stored under the session's key is another program's: nothing was "
             "changed");
+    }
     if (tks_reply_get_type(reply) != TKS_REPLY_STRING ||
-        !tks_bytes_equal(tks_reply_get_bytes(reply), self->key))
+        !tks_bytes_equal(tks_reply_get_bytes(reply), self->key)) {
         return tksp_op_fail_foreign(&self->op);
+    }
     if (self->token.size > 0) {
         self->op.result.type = TKS_RESULT_TEXT;
         self->op.result.text = self->token;
@@ -43,8 +45,9 @@ static tks_status make(const tks_jwt_sessions *sessions, tks_bytes id, tks_bytes
                        tks_bytes value, tks_bytes token, int64_t ttl_ms, tks_op **out,
                        tks_error *err) {
     tksp_rjwt_op *self;
-    if (ttl_ms != 0 && (ttl_ms < 1000 || ttl_ms > TKS_DURATION_MAX_MS))
+    if (ttl_ms != 0 && (ttl_ms < 1000 || ttl_ms > TKS_DURATION_MAX_MS)) {
         return tks_fail(err, TKS_ERR_DATA, "ttl must be 1 to 315360000 seconds");
+    }
     tks_status status = tksp_rjwt_op_new(TKS_IDEMPOTENT, id, key, &self, err);
     if (status != TKS_OK) return status;
     self->send = send_sign;
@@ -87,9 +90,10 @@ static tks_status write_token(const tks_jwt_sessions *sessions, const tks_jwt_se
         status = tks_buf_append_char(&claims, '}');
         if (status != TKS_OK) (void)tks_fail_memory(err);
     }
-    if (status == TKS_OK)
+    if (status == TKS_OK) {
         status = tks_jwt_encode(tks_buf_bytes(&claims), sessions->keys[0], sessions->algorithm,
                                 tks_bytes_of(NULL, 0), sessions->max_size, out, err);
+    }
     tks_buf_wipe(&claims);
     return status;
 }
@@ -100,9 +104,10 @@ tks_status tks_jwt_sessions_sign(const tks_jwt_sessions *sessions, const tks_jwt
     tks_buf token, value;
     *out = NULL;
     tks_status status = tksp_rjwt_check_id(new->id, err);
-    if (status == TKS_OK && new->data_session.size > sessions->max_data_size)
+    if (status == TKS_OK && new->data_session.size > sessions->max_data_size) {
         status = tks_fail(err, TKS_ERR_DATA, "data_session: %zu bytes, over the limit of %zu",
                           new->data_session.size, sessions->max_data_size);
+    }
     if (status != TKS_OK) return status;
     memcpy(rjwt, new->id.data, new->id.size);
     rjwt[new->id.size] = ':';
@@ -118,9 +123,10 @@ tks_status tks_jwt_sessions_sign(const tks_jwt_sessions *sessions, const tks_jwt
         if (status != TKS_OK) (void)tks_fail_memory(err);
     }
     if (status == TKS_OK) status = write_token(sessions, new, key, &token, err);
-    if (status == TKS_OK)
+    if (status == TKS_OK) {
         status = make(sessions, new->id, key, tks_buf_bytes(&value), tks_buf_bytes(&token),
                       new->ttl_ms, out, err);
+    }
     tks_buf_wipe(&token);
     tks_buf_wipe(&value);
     return status;
@@ -131,17 +137,20 @@ tks_status tks_jwt_sessions_put(const tks_jwt_sessions *sessions, tks_bytes rjwt
     tks_error why = TKS_ERROR_INIT;
     tks_bytes id;
     *out = NULL;
-    if (!tksp_rjwt_split(rjwt, &id))
+    if (!tksp_rjwt_split(rjwt, &id)) {
         return tks_fail(err, TKS_ERR_DATA,
                         "key is no session's: it must be an id, ':' and 11 letters or digits");
-    if (value.size > sessions->max_data_size)
+    }
+    if (value.size > sessions->max_data_size) {
         return tks_fail(err, TKS_ERR_DATA, "value: %zu bytes, over the limit of %zu", value.size,
                         sessions->max_data_size);
+    }
     tks_status status = tksp_rjwt_read_record(rjwt, value, NULL, &why);
     if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
-    if (status != TKS_OK)
+    if (status != TKS_OK) {
         return tks_fail(
             err, TKS_ERR_DATA,
             "value is no session's: it must be a JSON object whose \"rjwt\" is the key");
+    }
     return make(sessions, id, rjwt, value, tks_bytes_of(NULL, 0), ttl_ms, out, err);
 }

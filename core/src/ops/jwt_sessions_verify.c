@@ -40,8 +40,9 @@ static bool skip_integer(tks_bytes *rest, int64_t *out) {
     size_t size = 0;
     *out = 0;
     while (size < rest->size && size <= DIGITS && rest->data[size] >= '0' &&
-           rest->data[size] <= '9')
+           rest->data[size] <= '9') {
         *out = *out * 10 + (rest->data[size++] - '0');
+    }
     if (size == 0 || size > DIGITS || (size > 1 && rest->data[0] == '0')) return false;
     *rest = tks_bytes_of(rest->data + size, rest->size - size);
     return true;
@@ -54,8 +55,9 @@ static bool read_plain(tks_bytes claims, tks_session *out) {
     if (!skip(&claims, TKS_LITERAL("{\"rjwt\":\""))) return false;
     size_t size = 0;
     while (size < claims.size && claims.data[size] >= ' ' && claims.data[size] <= '~' &&
-           claims.data[size] != '"' && claims.data[size] != '\\')
+           claims.data[size] != '"' && claims.data[size] != '\\') {
         size++;
+    }
     out->rjwt = tks_bytes_of(claims.data, size);
     claims = tks_bytes_of(claims.data + size, claims.size - size);
     return skip(&claims, TKS_LITERAL("\",\"iat\":")) && skip_integer(&claims, &out->iat) &&
@@ -84,10 +86,11 @@ static tks_status read_token(const tks_jwt_sessions *sessions, tks_bytes token, 
     status = tksp_jwt_read_claims(payload, &policy, claims, err);
     if (status != TKS_OK) return status;
     const tks_json *rjwt = tks_json_find(*claims, "rjwt");
-    if (tks_json_get_type(rjwt) == TKS_JSON_STRING)
+    if (tks_json_get_type(rjwt) == TKS_JSON_STRING) {
         out->rjwt = tks_json_get_string(rjwt);
-    else
+    } else {
         out->rjwt = tks_bytes_of(NULL, 0);
+    }
     return TKS_OK;
 }
 
@@ -99,8 +102,9 @@ tks_status tks_jwt_sessions_verify(const tks_jwt_sessions *sessions, tks_bytes t
     tksp_rjwt_op *self;
     *out = NULL;
     tks_status status = read_token(sessions, token, now, &room, &claims, &session, err);
-    if (status == TKS_OK && !tksp_rjwt_split(session.rjwt, &session.id))
+    if (status == TKS_OK && !tksp_rjwt_split(session.rjwt, &session.id)) {
         status = tks_fail(err, TKS_ERR_INVALID_TOKEN, "the token names no session");
+    }
     if (status == TKS_OK) status = tksp_rjwt_op_new(TKS_READ, session.id, session.rjwt, &self, err);
     tksp_jwt_room_clear(&room);
     if (status != TKS_OK) {

@@ -5,10 +5,12 @@
 
 tks_status tksp_check_name(tks_bytes name, const char *what, tks_error *err) {
     if (name.size == 0) return tks_fail(err, TKS_ERR_DATA, "%s is empty", what);
-    if (name.size > TKS_NAME_MAX)
+    if (name.size > TKS_NAME_MAX) {
         return tks_fail(err, TKS_ERR_DATA, "%s is longer than %d bytes", what, TKS_NAME_MAX);
-    if (memchr(name.data, '\0', name.size) != NULL)
+    }
+    if (memchr(name.data, '\0', name.size) != NULL) {
         return tks_fail(err, TKS_ERR_DATA, "%s holds a NUL byte", what);
+    }
     return TKS_OK;
 }
 

@@ -5,8 +5,9 @@
 
 static tks_status finish_make(tks_op *op, int64_t now_ms) {
     (void)now_ms;
-    if (tks_reply_get_type(op->commands[0].reply) != TKS_REPLY_STATUS)
+    if (tks_reply_get_type(op->commands[0].reply) != TKS_REPLY_STATUS) {
         return tksp_op_fail_foreign(op);
+    }
     op->result.type = TKS_RESULT_TEXT;
     op->result.text = ((tksp_node_op *)op)->subject;
     return TKS_OK;
@@ -22,19 +23,22 @@ tks_status tks_node_tokens_make_hash(const tks_node_tokens *store, tks_bytes val
     tksp_node_op *node = NULL;
     tks_buf hash;
     *out = NULL;
-    if (ttl_ms < 1000 || ttl_ms > TKS_DURATION_MAX_MS)
+    if (ttl_ms < 1000 || ttl_ms > TKS_DURATION_MAX_MS) {
         return tks_fail(err, TKS_ERR_DATA, "ttl must be 1 to 315360000 seconds");
-    if (value.size > store->max_data_size)
+    }
+    if (value.size > store->max_data_size) {
         return tks_fail(err, TKS_ERR_DATA, "value: %zu bytes, over the limit of %zu", value.size,
                         store->max_data_size);
+    }
     tks_buf_init(&hash, 2 * sizeof random);
     tks_random(random, store->hash_size);
     tks_status status = tks_encode(TKS_HEX, random, store->hash_size, &hash);
-    if (status == TKS_OK)
+    if (status == TKS_OK) {
         status = tksp_node_op_new(store, sizeof *node, &make_kind, TKS_IDEMPOTENT,
                                   tks_buf_bytes(&hash), &node, err);
-    else
+    } else {
         status = tks_fail_memory(err);
+    }
     tks_wipe(random, sizeof random);
     tks_buf_wipe(&hash);
     if (status != TKS_OK) return status;
@@ -72,8 +76,9 @@ static tks_status finish_get(tks_op *op, int64_t now_ms) {
     if (op->count == 0) return take_value(op, NULL);
     const tks_reply *echo = op->commands[0].reply;
     if (tks_reply_get_type(echo) != TKS_REPLY_STRING ||
-        !tks_bytes_equal(tks_reply_get_bytes(echo), ((tksp_node_op *)op)->subject))
+        !tks_bytes_equal(tks_reply_get_bytes(echo), ((tksp_node_op *)op)->subject)) {
         return tksp_op_fail_foreign(op);
+    }
     return take_value(op, tksp_op_found_nothing(op, 1) ? NULL : op->commands[1].reply);
 }
 

@@ -47,8 +47,9 @@ static bool is_ambiguous(tks_bytes owner) {
     static const char kind[] = "tokens:";
     const size_t size = sizeof kind - 1;
     for (size_t i = 0; i + size <= owner.size; i++) {
-        if ((i == 0 || owner.data[i - 1] == ':') && memcmp(owner.data + i, kind, size) == 0)
+        if ((i == 0 || owner.data[i - 1] == ':') && memcmp(owner.data + i, kind, size) == 0) {
             return true;
+        }
     }
     return false;
 }
@@ -59,8 +60,9 @@ static tks_status take_ids(list_op *self) {
     const tks_reply *reply = tksp_node_checked_reply(&self->node, 0, self->set, &status);
     if (reply == NULL) return status;
     const tks_reply *members = tks_reply_get_item(reply, 1);
-    if (members == NULL || tks_reply_get_type(members) != TKS_REPLY_ARRAY)
+    if (members == NULL || tks_reply_get_type(members) != TKS_REPLY_ARRAY) {
         return tksp_op_fail_foreign(op);
+    }
     size_t count = tks_reply_get_size(members);
     self->ids = tksp_arena_alloc(&op->arena, (count + 1) * sizeof *self->ids);
     self->doubtful = tksp_arena_alloc(&op->arena, (count + 1) * sizeof *self->doubtful);
@@ -95,8 +97,9 @@ static tks_status take_record(list_op *self, size_t i, const tks_reply *answer) 
         const tks_reply *key = is_array ? tks_reply_get_item(answer, 0) : NULL;
         const tks_reply *record = is_array ? tks_reply_get_item(answer, 1) : NULL;
         if (key == NULL || record == NULL || tks_reply_get_type(key) != TKS_REPLY_STRING ||
-            tks_reply_get_type(record) != TKS_REPLY_STRING)
+            tks_reply_get_type(record) != TKS_REPLY_STRING) {
             return tksp_op_fail_foreign(&node->op);
+        }
         tks_status status = tksp_node_read(node, self->ids[i], tks_reply_get_bytes(key),
                                            tks_reply_get_bytes(record));
         if (status == TKS_ERR_DATA) {
@@ -151,8 +154,9 @@ static tks_status take_records(list_op *self) {
 static tks_status take_cleaned(list_op *self) {
     tks_status status = TKS_OK;
     for (size_t i = 0; i < self->node.op.count; i++) {
-        if (tksp_node_checked_reply(&self->node, i, self->node.subject, &status) == NULL)
+        if (tksp_node_checked_reply(&self->node, i, self->node.subject, &status) == NULL) {
             return status;
+        }
     }
     return TKS_OK;
 }
@@ -181,9 +185,10 @@ tks_status tks_node_tokens_list(const tks_node_tokens *store, tks_bytes owner_id
     tksp_node_op *node;
     *out = NULL;
     tks_status status = tksp_check_name(owner_id, "owner_id", err);
-    if (status == TKS_OK)
+    if (status == TKS_OK) {
         status =
             tksp_node_op_new(store, sizeof(list_op), &list_kind, TKS_READ, owner_id, &node, err);
+    }
     if (status != TKS_OK) return status;
     list_op *self = (list_op *)node;
     self->set = tksp_node_word(node, "tokens:", owner_id);

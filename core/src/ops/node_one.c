@@ -58,8 +58,9 @@ static tks_status write_record(tks_buf *out, tks_bytes owner_id, tks_bytes attrs
 
 static tks_status check_attrs(const tks_node_tokens *store, tks_bytes attrs, tks_error *err) {
     tks_status status = tks_json_check(attrs, store->max_data_size, err);
-    if (status == TKS_OK && attrs.data[0] != '{')
+    if (status == TKS_OK && attrs.data[0] != '{') {
         status = tks_fail(err, TKS_ERR_DATA, "attrs is not an object: give names and values");
+    }
     return status;
 }
 
@@ -77,11 +78,13 @@ static tks_status finish_add(tks_op *op, int64_t now_ms) {
     const tks_reply *reply = tksp_node_checked_reply(&self->node, 0, self->node.subject, &status);
     if (reply == NULL) return status;
     const tks_reply *stored = tks_reply_get_item(reply, 1);
-    if (stored == NULL || tks_reply_get_type(stored) != TKS_REPLY_INTEGER)
+    if (stored == NULL || tks_reply_get_type(stored) != TKS_REPLY_INTEGER) {
         return tksp_op_fail_foreign(op);
+    }
     op->refused = tks_reply_get_integer(stored) == 0;
-    if (op->refused)
+    if (op->refused) {
         return tksp_op_fail(op, TKS_ERR_DATA, "key is in use already: give another one, or none");
+    }
     status = tksp_node_read(&self->node, self->node.subject, self->key, self->record);
     op->result.type = TKS_RESULT_JSON;
     op->result.values = self->node.values;
@@ -94,10 +97,11 @@ static const tksp_op_kind add_kind = {.finish = finish_add,
 
 static tks_status check_key(const tks_node_tokens *store, tks_bytes key, tks_error *err) {
     tks_status status = tksp_check_name(key, "key", err);
-    if (status == TKS_OK && javascript_length(key) != store->key_size)
+    if (status == TKS_OK && javascript_length(key) != store->key_size) {
         status =
             tks_fail(err, TKS_ERR_DATA,
                      "key must be %zu characters long: that is this store's size", store->key_size);
+    }
     return status;
 }
 
@@ -128,8 +132,9 @@ tks_status tks_node_tokens_add(const tks_node_tokens *store, tks_bytes owner_id,
     if (status == TKS_OK) status = check_attrs(store, attrs, err);
     if (status == TKS_OK && key.data != NULL) status = check_key(store, key, err);
     if (status == TKS_OK && duration_ms != 0 &&
-        (duration_ms < 1000 || duration_ms > TKS_DURATION_MAX_MS))
+        (duration_ms < 1000 || duration_ms > TKS_DURATION_MAX_MS)) {
         status = tks_fail(err, TKS_ERR_DATA, "duration must be 1 to 315360000 seconds");
+    }
     if (status != TKS_OK) return status;
     if (key.data == NULL) {
         tks_random_letters(made_key, store->key_size);
@@ -138,8 +143,9 @@ tks_status tks_node_tokens_add(const tks_node_tokens *store, tks_bytes owner_id,
     make_id(made_id);
     tks_buf_init(&record, attrs.size + RECORD_OVERHEAD_MAX);
     status = write_record(&record, owner_id, attrs, key, id, err);
-    if (status == TKS_OK)
+    if (status == TKS_OK) {
         status = tksp_node_op_new(store, sizeof(add_op), &add_kind, TKS_IDEMPOTENT, id, &node, err);
+    }
     if (status == TKS_OK) {
         add_op *self = (add_op *)node;
         self->key = tksp_arena_dup(&node->op.arena, key);
@@ -236,9 +242,10 @@ tks_status tks_node_tokens_set(const tks_node_tokens *store, tks_bytes id, tks_b
     bool possible = tksp_node_is_possible_id(id);
     *out = NULL;
     tks_status status = check_attrs(store, attrs, err);
-    if (status == TKS_OK)
+    if (status == TKS_OK) {
         status = tksp_node_op_new(store, sizeof *node, &bool_kind, TKS_ONCE,
                                   possible ? id : TKS_LITERAL(""), &node, err);
+    }
     if (status != TKS_OK) return status;
     if (possible) {
         const tks_bytes words[] = {TKS_LITERAL("1"), tksp_node_word(node, "id:", id), node->subject,

@@ -45,8 +45,9 @@ static tks_status send_removal(reset_op *self, const tks_reply *found, const tks
     for (size_t i = 0; i < found_count + left_count; i++) {
         const tks_reply *item = i < found_count ? tks_reply_get_item(found, i)
                                                 : tks_reply_get_item(left, i - found_count + 2);
-        if (tks_reply_get_type(item) != TKS_REPLY_STRING)
+        if (tks_reply_get_type(item) != TKS_REPLY_STRING) {
             return tksp_op_fail_foreign(&self->node.op);
+        }
         tks_bytes name = tks_reply_get_bytes(item);
         if (is_ours(self, name)) words[++count] = tksp_arena_dup(&self->words, name);
     }
@@ -88,8 +89,9 @@ static tks_status finish_reset(tks_op *op, int64_t now_ms) {
     tks_status status = TKS_OK;
     (void)now_ms;
     if (self->removing && !take_removed(self, &status)) return status;
-    if (op->count > scan && !take_cursor(self, op->commands[scan].reply))
+    if (op->count > scan && !take_cursor(self, op->commands[scan].reply)) {
         return tksp_op_fail_foreign(op);
+    }
     if (self->removing) left = tksp_op_take_reply(op, 0);
     if (op->count > scan) scanned = tksp_op_take_reply(op, scan);
     tksp_op_clear_commands(op);

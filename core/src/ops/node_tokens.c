@@ -13,18 +13,22 @@ const char tksp_node_cluster_advice[] =
 /* ---- options ---- */
 
 static tks_status check_options(const tks_node_tokens_options *o, tks_error *err) {
-    if (o->prefix.size > TKS_PREFIX_MAX)
+    if (o->prefix.size > TKS_PREFIX_MAX) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "prefix is longer than %d bytes",
                         TKS_PREFIX_MAX);
-    if (o->prefix.size > 0 && memchr(o->prefix.data, '\0', o->prefix.size) != NULL)
+    }
+    if (o->prefix.size > 0 && memchr(o->prefix.data, '\0', o->prefix.size) != NULL) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "prefix holds a NUL byte");
-    if (o->size != 0 && (o->size < TKS_NODE_KEY_SIZE_MIN || o->size > TKS_NODE_KEY_SIZE_MAX))
+    }
+    if (o->size != 0 && (o->size < TKS_NODE_KEY_SIZE_MIN || o->size > TKS_NODE_KEY_SIZE_MAX)) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "size must be %d to %d characters",
                         TKS_NODE_KEY_SIZE_MIN, TKS_NODE_KEY_SIZE_MAX);
+    }
     if (o->hash_size != 0 &&
-        (o->hash_size < TKS_NODE_HASH_SIZE_MIN || o->hash_size > TKS_NODE_HASH_SIZE_MAX))
+        (o->hash_size < TKS_NODE_HASH_SIZE_MIN || o->hash_size > TKS_NODE_HASH_SIZE_MAX)) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "hash_size must be %d to %d bytes",
                         TKS_NODE_HASH_SIZE_MIN, TKS_NODE_HASH_SIZE_MAX);
+    }
     return TKS_OK;
 }
 
@@ -148,13 +152,15 @@ tks_status tksp_node_finish_bool(tks_op *op, int64_t now_ms) {
     const tks_reply *reply = tksp_node_checked_reply(node, 0, node->subject, &status);
     if (reply == NULL) return status;
     const tks_reply *item = tks_reply_get_item(reply, 1);
-    if (item == NULL || tks_reply_get_type(item) != TKS_REPLY_INTEGER)
+    if (item == NULL || tks_reply_get_type(item) != TKS_REPLY_INTEGER) {
         return tksp_op_fail_foreign(op);
+    }
     op->refused = tks_reply_get_integer(item) < 0;
-    if (op->refused)
+    if (op->refused) {
         return tksp_op_fail(
             op, TKS_ERR_DATA,
             "what is stored there is not a token that can be read; nothing was changed");
+    }
     op->result.integer = tks_reply_get_integer(item) > 0;
     return TKS_OK;
 }

@@ -6,8 +6,9 @@ static tks_status finish(tks_op *op, int64_t now_ms) {
     tks_reply_type type = tks_reply_get_type(reply);
     (void)now_ms;
     /* An error is here only where it may be: the user has no right to PING. */
-    if (type != TKS_REPLY_ERROR && type != TKS_REPLY_STATUS && type != TKS_REPLY_STRING)
+    if (type != TKS_REPLY_ERROR && type != TKS_REPLY_STATUS && type != TKS_REPLY_STRING) {
         return tksp_op_fail_foreign(op);
+    }
     op->result.type = TKS_RESULT_BOOL;
     op->result.integer = 1;
     return TKS_OK;

@@ -15,8 +15,9 @@ static tks_status finish(tks_op *op, int64_t now_ms) {
         self->replies[i] = command->reply;
         /* The user may MULTI and not EXEC: then the next command would be queued. */
         if (tks_reply_is_error(command->reply, "NOPERM") && op->trust == TKS_TRUST_KEEP &&
-            tksp_raw_ends_multi(command->argc, command->argv))
+            tksp_raw_ends_multi(command->argc, command->argv)) {
             op->trust = TKS_TRUST_CLOSE;
+        }
     }
     op->result.type = TKS_RESULT_REPLIES;
     op->result.size = op->count;
@@ -42,9 +43,10 @@ tks_status tks_raw_new(size_t count, const size_t *argc, const tks_bytes *argv, 
     *out = NULL;
     if (count == 0) return tks_fail(err, TKS_ERR_DATA, "no command was given");
     for (size_t i = 0; i < count; i++) {
-        if (argc[i] == 0)
+        if (argc[i] == 0) {
             return tks_fail(err, TKS_ERR_DATA, "command %zu has no words: give at least its name",
                             i + 1);
+        }
     }
     tks_status status = tksp_raw_check(count, argc, argv, err);
     if (status != TKS_OK) return status;

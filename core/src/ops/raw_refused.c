@@ -58,8 +58,9 @@ static const refused *find(size_t argc, const tks_bytes *argv) {
     for (size_t i = 0; i < sizeof REFUSED / sizeof REFUSED[0]; i++) {
         const refused *r = &REFUSED[i];
         if (is(argv[0], r->name) &&
-            (r->subcommand == NULL || (argc > 1 && is(argv[1], r->subcommand))))
+            (r->subcommand == NULL || (argc > 1 && is(argv[1], r->subcommand)))) {
             return r;
+        }
     }
     return NULL;
 }
@@ -82,10 +83,11 @@ tks_status tksp_raw_check(size_t count, const size_t *argc, const tks_bytes *arg
         open = is(argv[0], "MULTI") || (open && !tksp_raw_ends_multi(argc[i], argv));
         argv += argc[i];
     }
-    if (open)
+    if (open) {
         return tks_fail(
             err, TKS_ERR_DATA,
             "MULTI is not sent without its EXEC: it would change a connection that others use "
             "too - put both into one pipeline");
+    }
     return TKS_OK;
 }

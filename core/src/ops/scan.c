@@ -8,8 +8,9 @@ tks_bytes tksp_scan_pattern(tksp_arena *arena, tks_bytes literal, const char *re
     char *pattern = tksp_arena_alloc(arena, 2 * literal.size + rest_size);
     if (pattern == NULL) return tks_bytes_of(NULL, 0);
     for (size_t i = 0; i < literal.size; i++) {
-        if (literal.data[i] != '\0' && strchr("*?[]\\", literal.data[i]) != NULL)
+        if (literal.data[i] != '\0' && strchr("*?[]\\", literal.data[i]) != NULL) {
             pattern[size++] = '\\';
+        }
         pattern[size++] = literal.data[i];
     }
     memcpy(pattern + size, rest, rest_size);
@@ -30,12 +31,15 @@ tks_status tksp_scan_add(tks_op *op, tksp_arena *arena, tks_bytes cursor, tks_by
 }
 
 bool tksp_scan_read(const tks_reply *reply, tks_bytes *cursor, const tks_reply **names) {
-    if (tks_reply_get_type(reply) != TKS_REPLY_ARRAY || tks_reply_get_size(reply) != 2)
+    if (tks_reply_get_type(reply) != TKS_REPLY_ARRAY || tks_reply_get_size(reply) != 2) {
         return false;
+    }
     const tks_reply *at = tks_reply_get_item(reply, 0);
     *names = tks_reply_get_item(reply, 1);
-    if (tks_reply_get_type(at) != TKS_REPLY_STRING || tks_reply_get_type(*names) != TKS_REPLY_ARRAY)
+    if (tks_reply_get_type(at) != TKS_REPLY_STRING ||
+        tks_reply_get_type(*names) != TKS_REPLY_ARRAY) {
         return false;
+    }
     for (size_t i = 0; i < tks_reply_get_size(*names); i++) {
         if (tks_reply_get_type(tks_reply_get_item(*names, i)) != TKS_REPLY_STRING) return false;
     }

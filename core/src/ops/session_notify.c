@@ -26,8 +26,9 @@ static tks_status send(tks_op *op, tks_bytes flags) {
 
 /* {name, flags} */
 static bool is_setting(const tks_reply *reply) {
-    if (tks_reply_get_type(reply) != TKS_REPLY_ARRAY || tks_reply_get_size(reply) != 2)
+    if (tks_reply_get_type(reply) != TKS_REPLY_ARRAY || tks_reply_get_size(reply) != 2) {
         return false;
+    }
     const tks_reply *name = tks_reply_get_item(reply, 0), *flags = tks_reply_get_item(reply, 1);
     return tks_reply_get_type(name) == TKS_REPLY_STRING &&
            tks_bytes_equal(tks_reply_get_bytes(name), NAME) &&
@@ -37,10 +38,11 @@ static bool is_setting(const tks_reply *reply) {
 static tks_status take_flags(notify_op *self) {
     tks_op *op = &self->base;
     const tks_reply *reply = op->commands[0].reply;
-    if (tks_reply_get_type(reply) == TKS_REPLY_ARRAY && tks_reply_get_size(reply) == 0)
+    if (tks_reply_get_type(reply) == TKS_REPLY_ARRAY && tks_reply_get_size(reply) == 0) {
         return tksp_op_fail(
             op, TKS_ERR_SERVER,
             "the server knows no notify-keyspace-events: it cannot tell when sessions end");
+    }
     if (!is_setting(reply)) return tksp_op_fail_foreign(op);
     tks_bytes current = tks_reply_get_bytes(tks_reply_get_item(reply, 1));
     tks_buf flags;
@@ -59,8 +61,9 @@ static tks_status finish(tks_op *op, int64_t now_ms) {
     op->result.type = TKS_RESULT_BOOL;
     op->result.integer = self->setting;
     if (!self->setting) return take_flags(self);
-    if (tks_reply_get_type(op->commands[0].reply) != TKS_REPLY_STATUS)
+    if (tks_reply_get_type(op->commands[0].reply) != TKS_REPLY_STATUS) {
         return tksp_op_fail_foreign(op);
+    }
     return TKS_OK;
 }
 

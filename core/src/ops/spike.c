@@ -62,39 +62,50 @@ static void check_headers(const tks_spike_options *o, tks_buf *faults) {
 /* All faults at once: whoever configures a service should not find them one restart at a time. */
 static void check(const tks_spike_options *o, tks_buf *faults) {
     if (o->faults.size > 0) tks_buf_append_bytes(faults, o->faults);
-    if (o->discover.size > 0 && !tksp_metadata_is_issuer(o->discover))
+    if (o->discover.size > 0 && !tksp_metadata_is_issuer(o->discover)) {
         fault(faults,
               "with discovery the url is the issuer: https (or http on this machine), without "
               "query and "
               "fragment");
-    if ((o->discover.size == 0 || o->token_url.size > 0) && !tksp_http_is_url(o->token_url))
+    }
+    if ((o->discover.size == 0 || o->token_url.size > 0) && !tksp_http_is_url(o->token_url)) {
         fault(faults, "the server's url must begin with https:// or http://");
-    if (o->key_url.size > 0 && !tksp_http_is_url(o->key_url))
+    }
+    if (o->key_url.size > 0 && !tksp_http_is_url(o->key_url)) {
         fault(faults, "the public key's url must begin with https:// or http://");
+    }
     for (size_t i = 0; i < o->parameter_count; i++) {
-        if (is_one_of(o->parameters[i].name, credentials))
+        if (is_one_of(o->parameters[i].name, credentials)) {
             fault(faults,
                   "parameters hold what shows who the client is: give client_id, "
                   "client_secret and client_auth");
+        }
     }
-    if (o->audience_parameter >= TKS_AUDIENCE_COUNT)
+    if (o->audience_parameter >= TKS_AUDIENCE_COUNT) {
         fault(faults, "audience_parameter must be 'audience', 'resource' or none");
-    if (o->any_audience && o->issuer.size + o->discover.size == 0 && !o->opaque)
+    }
+    if (o->any_audience && o->issuer.size + o->discover.size == 0 && !o->opaque) {
         fault(faults, "issuer is missing: without expect_audience, tokens are known by it");
+    }
     check_headers(o, faults);
-    if (!tksp_http_is_header_value(o->host_header))
+    if (!tksp_http_is_header_value(o->host_header)) {
         fault(faults, "the host header holds a control character or blanks at an end");
-    if (o->key_url.size + o->key_text.size + o->discover.size == 0 && !o->opaque)
+    }
+    if (o->key_url.size + o->key_text.size + o->discover.size == 0 && !o->opaque) {
         fault(faults, "a public key is missing: give its url, or the key");
-    if (o->offset_ms < 0 || o->offset_ms > INT64_C(86400000))
+    }
+    if (o->offset_ms < 0 || o->offset_ms > INT64_C(86400000)) {
         fault(faults, "expiration_offset must be 0 to 86400 seconds");
+    }
     if (o->default_lifetime_ms < 0) fault(faults, "default_lifetime must be 0 or more seconds");
     if (o->retries > 100) fault(faults, "retries must be 0 to 100");
     if (!(o->factor >= 1 && o->factor <= 10)) fault(faults, "the retry factor must be 1 to 10");
-    if (o->pause_ms > o->pause_max_ms || o->pause_max_ms > 600000)
+    if (o->pause_ms > o->pause_max_ms || o->pause_max_ms > 600000) {
         fault(faults, "retry pauses must be 0 to 600 s, the first not above the longest");
-    if (o->budget_ms < 1 || o->budget_ms > 3600000)
+    }
+    if (o->budget_ms < 1 || o->budget_ms > 3600000) {
         fault(faults, "the retry budget must be 1 ms to 3600 s");
+    }
 }
 
 static tks_status fault_of(tks_status status, const tks_error *why, tks_buf *faults) {
@@ -144,10 +155,11 @@ static tks_status copy(tks_spike *spike, const tks_spike_options *from, tks_erro
     to->issuer = from->issuer.size > 0 ? tksp_arena_dup(arena, from->issuer) : to->discover;
     to->grant_type = tksp_arena_dup(arena, from->grant_type);
     to->scope = tksp_arena_dup(arena, from->scope);
-    if (!tks_bytes_equal(from->expect_audience, TKS_LITERAL("{audience}")))
+    if (!tks_bytes_equal(from->expect_audience, TKS_LITERAL("{audience}"))) {
         to->expect_audience = tksp_arena_dup(arena, from->expect_audience);
-    else
+    } else {
         to->expect_audience = tks_bytes_of(NULL, 0); /* what is expected anyway */
+    }
     to->host_header = tksp_arena_dup(arena, from->host_header);
 
     to->binding = tksp_arena_dup(arena, from->binding);
@@ -173,12 +185,13 @@ tks_status tks_spike_new(const tks_spike_options *options, tks_spike **out, tks_
     tks_buf_init(&faults, SIZE_MAX); /* the message is cut, none of them lost before */
     check(options, &faults);
     status = take_keys(spike, options, &faults);
-    if (status != TKS_OK || faults.status != TKS_OK)
+    if (status != TKS_OK || faults.status != TKS_OK) {
         status = tks_fail_memory(err);
-    else if (faults.size > 0)
+    } else if (faults.size > 0) {
         status = tks_fail(err, TKS_ERR_CONFIGURATION, "%.*s", (int)faults.size, faults.data);
-    else
+    } else {
         status = copy(spike, options, err);
+    }
     tks_buf_clear(&faults);
     if (status != TKS_OK) {
         tks_spike_free(spike);
@@ -192,8 +205,9 @@ tks_status tks_spike_new(const tks_spike_options *options, tks_spike **out, tks_
 
 /* The lock is held for a copy: nobody spins for long. */
 static void enter(tks_spike *spike) {
-    while (atomic_flag_test_and_set_explicit(&spike->busy, memory_order_acquire))
+    while (atomic_flag_test_and_set_explicit(&spike->busy, memory_order_acquire)) {
         ;
+    }
 }
 
 static void leave(tks_spike *spike) {

@@ -99,8 +99,9 @@ static void fault_of(tks_creator *creator, const char *name, const char *problem
 
 static const spelling *find(tks_bytes name) {
     for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++) {
-        if (tks_bytes_equal(name, tks_bytes_of(spellings[i].name, strlen(spellings[i].name))))
+        if (tks_bytes_equal(name, tks_bytes_of(spellings[i].name, strlen(spellings[i].name)))) {
             return &spellings[i];
+        }
     }
     return NULL;
 }
@@ -118,8 +119,9 @@ void tks_creator_set(tks_creator *creator, tks_bytes name, const tks_creator_val
         return;
     }
     creator->given[s->option] = true;
-    if (s->option == HOST_HEADER && value->type == TKS_CREATOR_BOOL)
+    if (s->option == HOST_HEADER && value->type == TKS_CREATOR_BOOL) {
         return; /* the URL's host, which is sent anyway */
+    }
     if (value->type != s->type) {
         fault(creator, name, wanted[s->type]);
     } else if (s->type != TKS_CREATOR_TEXT) {
@@ -165,8 +167,9 @@ tks_status tks_spike_join_url(tks_bytes url, const char *path, tks_buf *out) {
 static tks_bytes joined(tks_creator *creator, tks_bytes url, const char *path) {
     tks_buf text;
     tks_buf_init(&text, URL_MAX);
-    if (tks_spike_join_url(url, path, &text) != TKS_OK)
+    if (tks_spike_join_url(url, path, &text) != TKS_OK) {
         fault_of(creator, "spikeURL", "is too long");
+    }
     tks_bytes result = tksp_arena_dup(&creator->arena, tks_buf_bytes(&text));
     tks_buf_clear(&text);
     return result;
@@ -181,11 +184,13 @@ static void find_endpoints(tks_creator *creator, tks_creator_options *out) {
         return;
     }
     bool is_endpoint = path + 1 < url.size;
-    if (memchr(url.data, '#', url.size) != NULL || memchr(url.data, '?', path) != NULL)
+    if (memchr(url.data, '#', url.size) != NULL || memchr(url.data, '?', path) != NULL) {
         fault_of(creator, "spikeURL", "has a query or a fragment in place of a path");
+    }
     out->token_url = is_endpoint ? url : joined(creator, url, "/oauth2/token");
-    if (out->key_path.size == 0)
+    if (out->key_path.size == 0) {
         out->key_url = joined(creator, tks_bytes_of(url.data, path), "/.well-known/publickey.pem");
+    }
 }
 
 /* As spike-token-manager does: the name is a prefix. */
@@ -206,10 +211,11 @@ tks_status tks_creator_finish(tks_creator *creator, tks_creator_options *out, tk
     require(creator, AUDIENCE, "tokenAudience");
     bool use_redis =
         creator->given[USE_REDIS] ? creator->number[USE_REDIS] != 0 : creator->given[REDIS_HOST];
-    if (use_redis && !creator->given[REDIS_HOST])
+    if (use_redis && !creator->given[REDIS_HOST]) {
         fault_of(creator, "redisHost", "is missing, and useRedis is true");
-    else if (use_redis && creator->text[REDIS_HOST].size == 0)
+    } else if (use_redis && creator->text[REDIS_HOST].size == 0) {
         fault_of(creator, "redisHost", "is empty");
+    }
     out->client_id = creator->text[CLIENT_ID];
     out->client_secret = creator->text[CLIENT_SECRET];
     out->grant_type = creator->text[GRANT_TYPE];
@@ -225,10 +231,12 @@ tks_status tks_creator_finish(tks_creator *creator, tks_creator_options *out, tk
     uint32_t sleeps_ms = out->retries * out->sleep_ms; /* sixty million at most */
     out->budget_ms = sleeps_ms < BUDGET_MAX_MS - BUDGET_MS ? BUDGET_MS + sleeps_ms : BUDGET_MAX_MS;
     find_endpoints(creator, out);
-    if (creator->arena.status != TKS_OK || creator->faults.status == TKS_ERR_MEMORY)
+    if (creator->arena.status != TKS_OK || creator->faults.status == TKS_ERR_MEMORY) {
         return tks_fail_memory(err);
-    if (creator->faults.size > 0)
+    }
+    if (creator->faults.size > 0) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "%.*s", (int)creator->faults.size,
                         creator->faults.data);
+    }
     return TKS_OK;
 }

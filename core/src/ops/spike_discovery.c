@@ -74,7 +74,8 @@ tks_need tksp_spike_take_metadata(tksp_spike_op *self, const tks_event *event) {
         (void)snprintf(text, sizeof text, "%.300s", why.message);
         if (status != TKS_ERR_DATA) return without(self, text, event->now_ms);
     }
-    if (++self->well_known < TKSP_METADATA_PLACES)
+    if (++self->well_known < TKSP_METADATA_PLACES) {
         return tksp_spike_enter(self, TKS_SPIKE_DISCOVERING, event->now_ms);
+    }
     return without(self, text, event->now_ms);
 }

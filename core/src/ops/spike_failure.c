@@ -43,14 +43,16 @@ bool tksp_spike_failure_read(tks_bytes text, int64_t ahead_ms, int64_t boot_ms,
                              const tksp_secrets *secrets, tksp_spike_failure *out) {
     tks_bytes lines[LINES];
     if (text.size == 0 || text.size > TKSP_SPIKE_NOTE_SIZE || !split(text, lines) ||
-        !read_status(lines[0], &out->status))
+        !read_status(lines[0], &out->status)) {
         return false;
+    }
     int64_t status = tksp_spike_read_digits(lines[1]);
     int64_t until = tksp_spike_read_digits(lines[2]);
     if (status < 0 || status > 999 || until < 0) return false;
     out->until_ms = until - ahead_ms;
-    if (out->until_ms <= boot_ms || out->until_ms > boot_ms + TKS_SPIKE_RETRY_AFTER_MAX_MS)
+    if (out->until_ms <= boot_ms || out->until_ms > boot_ms + TKS_SPIKE_RETRY_AFTER_MAX_MS) {
         return false;
+    }
     tks_spike_answer *said = &out->answer;
     said->status = (int)status;
     said->retry_after_ms = out->until_ms - boot_ms;

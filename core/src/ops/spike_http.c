@@ -15,18 +15,22 @@ static tks_need ask_http(tksp_spike_op *self, bool post, tks_bytes url, int64_t 
     size_t n = 0;
     self->headers[n++] = (tks_http_header){TKS_LITERAL("Accept"), TKS_LITERAL("application/json")};
     if (!post) self->headers[0].value = TKS_LITERAL("*/*");
-    if (options->host_header.size > 0)
+    if (options->host_header.size > 0) {
         self->headers[n++] = (tks_http_header){TKS_LITERAL("Host"), options->host_header};
-    if (post && self->shown.authorization.size > 0)
+    }
+    if (post && self->shown.authorization.size > 0) {
         self->headers[n++] =
             (tks_http_header){TKS_LITERAL("Authorization"), self->shown.authorization};
-    for (size_t i = 0; post && i < options->header_count; i++)
+    }
+    for (size_t i = 0; post && i < options->header_count; i++) {
         self->headers[n++] = (tks_http_header){options->headers[i].name, options->headers[i].value};
-    if (post)
+    }
+    if (post) {
         self->headers[n++] = (tks_http_header){
             TKS_LITERAL("Content-Type"), options->json_body
                                              ? TKS_LITERAL("application/json")
                                              : TKS_LITERAL("application/x-www-form-urlencoded")};
+    }
     self->request = (tks_http_request){
         .post = post,
         .url = url,
@@ -60,12 +64,14 @@ static tks_status write_body(tksp_spike_op *self, int64_t now_ms, tks_error *err
     tks_client_auth auth = spike->credentials.auth;
     tks_buf_reset(&self->body);
     tks_status status = TKS_OK;
-    if (auth == TKS_AUTH_AUTO)
+    if (auth == TKS_AUTH_AUTO) {
         status = tksp_client_choose(&spike->credentials, self->metadata->methods, &auth, err);
-    if (status == TKS_OK)
+    }
+    if (status == TKS_OK) {
         status =
             tksp_client_show(&spike->credentials, auth, self->given, tksp_spike_token_url(self),
                              now_ms, &self->base.arena, &self->shown, err);
+    }
     if (status != TKS_OK) return status;
     hide_authorization(self);
     status =
@@ -78,8 +84,9 @@ static tks_status write_body(tksp_spike_op *self, int64_t now_ms, tks_error *err
 tks_need tksp_spike_ask_token(tksp_spike_op *self, int64_t now_ms) {
     tks_error why = TKS_ERROR_INIT;
     tksp_spike_failure barred;
-    if (tksp_spike_is_barred(self->spike, now_ms, &barred))
+    if (tksp_spike_is_barred(self->spike, now_ms, &barred)) {
         return tksp_spike_hold_back(self, &barred, now_ms);
+    }
     tks_status status = write_body(self, self->wall_ms, &why);
     if (status != TKS_OK) return tksp_spike_fail(self, status, why.message, now_ms);
     start_budget(self, now_ms);
@@ -118,8 +125,9 @@ tks_need tksp_spike_hold_back(tksp_spike_op *self, const tksp_spike_failure *fai
                               int64_t now_ms) {
     tksp_spike_failure again = *failure;
     start_budget(self, now_ms);
-    if (failure->status == TKS_ERR_SPIKE && failure->until_ms < self->budget_until_ms)
+    if (failure->status == TKS_ERR_SPIKE && failure->until_ms < self->budget_until_ms) {
         return pause_for_all(self, failure->until_ms, now_ms);
+    }
     (void)snprintf(again.why, sizeof again.why, "%.500s, a moment ago", failure->why);
     return tksp_spike_fail_as(self, &again, now_ms);
 }
@@ -144,8 +152,9 @@ static void bar(tksp_spike_op *self, tks_status status, const char *why, int64_t
 static uint32_t draw_pause(const tksp_spike_op *self) {
     const tks_spike_options *options = &self->spike->options;
     double ceiling = options->pause_ms;
-    for (uint32_t i = 1; i < self->tries && ceiling < options->pause_max_ms; i++)
+    for (uint32_t i = 1; i < self->tries && ceiling < options->pause_max_ms; i++) {
         ceiling *= options->factor;
+    }
     if (ceiling > options->pause_max_ms) ceiling = options->pause_max_ms;
     return tks_random_below((uint32_t)ceiling + 1); /* full jitter */
 }
@@ -228,15 +237,17 @@ static tks_need judge_fetched(tksp_spike_op *self, int64_t now_ms) {
         }
         if (self->key_is_fresh) tksp_key_source_helped(&self->spike->keys);
         if (why[0] != '\0') tksp_spike_note(self, 'w', why);
-        if (self->refresh_in_ms >= 0 && now_ms + self->refresh_in_ms < lifetime.good_until_ms)
+        if (self->refresh_in_ms >= 0 && now_ms + self->refresh_in_ms < lifetime.good_until_ms) {
             lifetime.renew_at_ms = now_ms + self->refresh_in_ms;
+        }
     }
-    if (lifetime.good_until_ms <= now_ms)
+    if (lifetime.good_until_ms <= now_ms) {
         return tksp_spike_fail(
             self, TKS_ERR_SPIKE,
             "the token that the server gave ends within expiration_offset: give it a "
             "longer life, or make expiration_offset smaller",
             now_ms);
+    }
     tksp_spike_accept(self, self->candidate, &lifetime);
     return self->redis ? tksp_spike_enter(self, TKS_SPIKE_STORING, now_ms) : tksp_spike_done(self);
 }
@@ -250,14 +261,16 @@ static tks_need take_granted(tksp_spike_op *self, tksp_oauth_answer *answer, int
     self->left_ms = answer->expires_in_ms;
     tksp_oauth_answer_clear(answer);
     if (self->base.arena.status != TKS_OK) return tksp_spike_fail_memory(self);
-    if (options->opaque && self->left_ms < 0 && options->default_lifetime_ms > 0)
+    if (options->opaque && self->left_ms < 0 && options->default_lifetime_ms > 0) {
         self->left_ms = options->default_lifetime_ms;
-    if (options->opaque && self->left_ms < 0)
+    }
+    if (options->opaque && self->left_ms < 0) {
         return tksp_spike_fail(
             self, TKS_ERR_SPIKE,
             "the server gave an opaque token without expires_in: how long it is good is "
             "not known; default_lifetime may say it",
             now_ms);
+    }
     self->answer_lifetime =
         tksp_spike_lifetime(self->spike, now_ms, 0, self->left_ms, self->refresh_in_ms);
     return judge_fetched(self, now_ms);
@@ -279,8 +292,9 @@ tks_need tksp_spike_take_token(tksp_spike_op *self, const tks_event *event) {
     switch (verdict) {
     case TKS_OAUTH_REFUSED: return refuse(self, &answer, now_ms);
     case TKS_OAUTH_LATER:
-        if (answer.said.status != 429 || answer.retry_after_ms >= 0)
+        if (answer.said.status != 429 || answer.retry_after_ms >= 0) {
             return try_later(self, answer.why, answer.retry_after_ms, now_ms);
+        }
         return tksp_spike_fail_for_all(self, TKS_ERR_SPIKE, answer.why, now_ms);
     default: break;
     }
@@ -332,9 +346,10 @@ static tks_need with_key(tksp_spike_op *self, int64_t now_ms) {
 
 /* Another operation fetches them. */
 static tks_need await_keys(tksp_spike_op *self, int64_t now_ms) {
-    if (now_ms >= self->budget_until_ms)
+    if (now_ms >= self->budget_until_ms) {
         return tksp_spike_fail(self, TKS_ERR_SPIKE, "no public key: it did not come in time",
                                now_ms);
+    }
     if (!self->awaits_keys) self->keys_before = count_keys(self);
     self->awaits_keys = true;
     self->paused = TKS_SPIKE_FETCHING_KEY;
@@ -344,10 +359,11 @@ static tks_need await_keys(tksp_spike_op *self, int64_t now_ms) {
 
 tks_need tksp_spike_ask_key(tksp_spike_op *self, int64_t now_ms) {
     const tks_bytes url = tksp_spike_key_url(self);
-    if (url.size == 0)
+    if (url.size == 0) {
         return tksp_spike_fail(
             self, TKS_ERR_SPIKE,
             "no public key: the issuer's metadata names no jwks_uri; give jwks_url", now_ms);
+    }
     start_budget(self, now_ms);
     if (self->awaits_keys && count_keys(self) != self->keys_before) return with_key(self, now_ms);
     if (!self->fetching_keys) {
@@ -379,8 +395,9 @@ tks_need tksp_spike_take_key(tksp_spike_op *self, const tks_event *event) {
     } else {
         (void)tksp_spike_set_keys(self->spike, event->response->body, &err);
     }
-    if (err.status != TKS_OK)
+    if (err.status != TKS_OK) {
         return without_key(self, err.message, is_passing(event), event->now_ms);
+    }
     tksp_spike_note(self, 'i', "public key refreshed");
     return with_key(self, event->now_ms);
 }

@@ -53,8 +53,9 @@ tks_need tksp_spike_fail_for_all(tksp_spike_op *self, tks_status status, const c
                                   .until_ms = now_ms + TKS_SPIKE_FAILURE_MS,
                                   .answer = self->answer};
     (void)snprintf(failure.why, sizeof failure.why, "%s", message);
-    if (self->redis)
+    if (self->redis) {
         self->tell_failed = tksp_spike_failure_write(&failure, self->ahead_ms, &self->base.arena);
+    }
     return tksp_spike_fail(self, status, message, now_ms);
 }
 
@@ -112,13 +113,15 @@ static tks_need step(tks_op *base, const tks_event *given) {
     base->request = NULL;
     if (event->type == TKS_EVENT_START) return begin(self, event->now_ms);
     if (self->inner != NULL) return tksp_spike_step_redis(self, event);
-    if (event->type == TKS_EVENT_DEADLINE)
+    if (event->type == TKS_EVENT_DEADLINE) {
         return tksp_spike_fail(self, TKS_ERR_TIMEOUT, "no token within the timeout", event->now_ms);
+    }
     switch (self->stage) {
     case TKS_SPIKE_WAITING: return tksp_spike_enter(self, TKS_SPIKE_LOCKING, event->now_ms);
     case TKS_SPIKE_PAUSING:
-        if (self->paused == TKS_SPIKE_LOCKING)
+        if (self->paused == TKS_SPIKE_LOCKING) {
             self->lock_until_ms = event->now_ms + TKS_SPIKE_WAIT_MS;
+        }
         return tksp_spike_enter(self, self->paused, event->now_ms);
     case TKS_SPIKE_FETCHING_KEY: return tksp_spike_take_key(self, event);
     case TKS_SPIKE_DISCOVERING: return tksp_spike_take_metadata(self, event);
@@ -189,8 +192,9 @@ tks_status tks_spike_get_token(tks_spike *spike, tks_bytes request, int64_t held
     self->given = tksp_arena_dup(&self->base.arena, given);
     tks_status status = tksp_spike_asked_init(spike, request, &self->base.arena, &self->asked, err);
     if (status == TKS_OK) status = try_body(self, err);
-    if (status == TKS_OK && (name_keys(self) != TKS_OK || hide(self) != TKS_OK))
+    if (status == TKS_OK && (name_keys(self) != TKS_OK || hide(self) != TKS_OK)) {
         status = tks_fail_memory(err);
+    }
     if (status != TKS_OK) {
         tks_op_free(&self->base);
         return status;

@@ -104,10 +104,12 @@ tksp_claimed tksp_spike_read_claim(const tksp_spike_place *place, tks_bytes toke
     if (token.size == 0) return TKSP_BY_NODE;
     if (claim.size <= head ||
         !tks_bytes_equal(tks_bytes_of(claim.data + TKS_DIGEST_TEXT_SIZE, tail),
-                         tks_bytes_of(token.data + token.size - tail, tail)))
+                         tks_bytes_of(token.data + token.size - tail, tail))) {
         return TKSP_BY_NODE; /* it has written since */
-    if (!tks_bytes_equal(tks_bytes_of(claim.data, TKS_DIGEST_TEXT_SIZE), place->owner))
+    }
+    if (!tks_bytes_equal(tks_bytes_of(claim.data, TKS_DIGEST_TEXT_SIZE), place->owner)) {
         return TKSP_BY_OTHERS;
+    }
     *end_ms = tksp_spike_read_digits(tks_bytes_of(claim.data + head, claim.size - head));
     return TKSP_BY_US;
 }

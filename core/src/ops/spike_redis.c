@@ -110,8 +110,9 @@ static tks_status tell(tksp_spike_op *self) {
                                 digits(number, sizeof number, TKS_SPIKE_FAILURE_MS)};
     if (status == TKS_OK && self->tell_failed.size > 0) status = add_raw(self->inner, 5, failed);
     const tks_bytes unlock[] = {TKS_LITERAL("1"), self->place.lock, self->owner};
-    if (status == TKS_OK && self->locked)
+    if (status == TKS_OK && self->locked) {
         status = add(self->inner, &tksp_script_spike_unlock, 3, unlock);
+    }
     self->tell_barred = self->tell_failed = tks_bytes_of(NULL, 0);
     self->locked = false;
     return status;
@@ -185,8 +186,9 @@ static bool read_own(tks_bytes stored, tks_bytes *token, int64_t *end_ms) {
 }
 
 static tks_bytes text_of(const tks_reply *reply) {
-    if (reply == NULL || tks_reply_get_type(reply) != TKS_REPLY_STRING)
+    if (reply == NULL || tks_reply_get_type(reply) != TKS_REPLY_STRING) {
         return tks_bytes_of(NULL, 0);
+    }
     return tks_reply_get_bytes(reply);
 }
 
@@ -221,8 +223,9 @@ static bool take_one(tksp_spike_op *self, tks_bytes text, int64_t end_ms, origin
     }
     if (from == FROM_NODE && *named == TKSP_NAMES_OTHERS) return false;
     if (from == FROM_ANYBODY && *named != TKSP_NAMES_US) return false;
-    if (lifetime.good_until_ms <= now_ms || lifetime.good_until_ms <= self->held_until_ms)
+    if (lifetime.good_until_ms <= now_ms || lifetime.good_until_ms <= self->held_until_ms) {
         return false;
+    }
     if (self->key_is_fresh) tksp_key_source_helped(&self->spike->keys);
     tksp_spike_accept(self, token, &lifetime);
     return true;
@@ -233,8 +236,9 @@ static const tks_reply *inner_reply(const tksp_spike_op *self, size_t i);
 /* TIME is seconds and microseconds. */
 static void take_clock(tksp_spike_op *self, const tks_reply *reply, int64_t now_ms) {
     if (reply == NULL || tks_reply_get_type(reply) != TKS_REPLY_ARRAY ||
-        tks_reply_get_size(reply) != 2)
+        tks_reply_get_size(reply) != 2) {
         return;
+    }
     int64_t s = tksp_spike_read_digits(text_of(tks_reply_get_item(reply, 0)));
     int64_t us = tksp_spike_read_digits(text_of(tks_reply_get_item(reply, 1)));
     if (s < 0 || us < 0) return;
@@ -268,16 +272,18 @@ static bool take_tokens(tksp_spike_op *self, size_t first, int64_t now_ms, bool 
     tks_bytes own;
     int64_t end_ms;
     if (read_own(text_of(inner_reply(self, first + OWN)), &own, &end_ms) &&
-        take_one(self, own, end_ms, FROM_US, now_ms, &named, need_key))
+        take_one(self, own, end_ms, FROM_US, now_ms, &named, need_key)) {
         return true;
+    }
     if (place->audience.size == 0) return false;
     tks_bytes shared = text_of(inner_reply(self, first + SHARED));
     tksp_claimed by =
         tksp_spike_read_claim(place, shared, text_of(inner_reply(self, first + CLAIM)), &end_ms);
     if (by != TKSP_BY_OTHERS &&
         take_one(self, shared, end_ms, by == TKSP_BY_US ? FROM_US : FROM_NODE, now_ms, &named,
-                 need_key))
+                 need_key)) {
         return true;
+    }
     if (place->string.size == 0) return false;
     const tks_reply *string = inner_reply(self, first + STRING);
     bool good = take_one(self, text_of(string), -1, FROM_ANYBODY, now_ms, &named, need_key);
@@ -319,16 +325,17 @@ static tks_need fetch_key(tksp_spike_op *self, int64_t now_ms) {
 /* What both looks may have ended with; false: neither. */
 static bool settle(tksp_spike_op *self, const findings *found, int64_t now_ms, tks_need *next) {
     end_inner(self);
-    if (found->good)
+    if (found->good) {
         *next = take(self, now_ms);
-    else if (found->barred)
+    } else if (found->barred) {
         *next = tksp_spike_enter(self, TKS_SPIKE_ASKING, now_ms); /* which holds back */
-    else if (found->failed)
+    } else if (found->failed) {
         *next = tksp_spike_fail_as(self, &found->failure, now_ms);
-    else if (found->need_key && tksp_spike_may_fetch_keys(self->spike, now_ms))
+    } else if (found->need_key && tksp_spike_may_fetch_keys(self->spike, now_ms)) {
         *next = fetch_key(self, now_ms);
-    else
+    } else {
         return false;
+    }
     return true;
 }
 
@@ -349,8 +356,9 @@ static tks_need after_locking(tksp_spike_op *self, int64_t now_ms) {
     take_stored(self, 1, now_ms, &found);
     bool redis = self->inner != NULL;
     if (settle(self, &found, now_ms, &next)) return next;
-    if (!redis || self->locked || now_ms >= self->lock_until_ms)
+    if (!redis || self->locked || now_ms >= self->lock_until_ms) {
         return tksp_spike_enter(self, TKS_SPIKE_ASKING, now_ms);
+    }
     return tksp_spike_enter(self, TKS_SPIKE_WAITING, now_ms);
 }
 

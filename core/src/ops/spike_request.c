@@ -9,8 +9,9 @@ enum { AUDIENCE_MAX = 1024, SCOPE_MAX = 4096, EXPANDED_MAX = 16 * 1024 };
 /* ---- as a text ---- */
 
 static tks_status check(tks_bytes text, const char *name, size_t most, tks_error *err) {
-    if (text.size <= most && (text.size == 0 || memchr(text.data, '\0', text.size) == NULL))
+    if (text.size <= most && (text.size == 0 || memchr(text.data, '\0', text.size) == NULL)) {
         return TKS_OK;
+    }
     return tks_fail(err, TKS_ERR_DATA, "%s must be 1 to %zu bytes without NUL", name, most);
 }
 
@@ -23,8 +24,9 @@ static tks_status check_all(const tks_spike_request *r, tks_error *err) {
 tks_status tks_spike_request_write(const tks_spike_request *r, tks_buf *out, tks_error *err) {
     tks_status status = check_all(r, err);
     if (status != TKS_OK) return status;
-    if (r->audience.size > 0 && r->scope.size == 0 && r->resource.size == 0)
+    if (r->audience.size > 0 && r->scope.size == 0 && r->resource.size == 0) {
         return tks_buf_append_bytes(out, r->audience) == TKS_OK ? TKS_OK : tks_fail_memory(err);
+    }
     (void)tks_buf_append_char(out, '\0');
     (void)tks_buf_append_bytes(out, r->audience);
     (void)tks_buf_append_char(out, '\0');
@@ -66,8 +68,9 @@ tks_audience_parameter tks_audience_parameter_find(tks_bytes name) {
 #undef NAME
     };
     for (unsigned i = 0; i < TKS_AUDIENCE_COUNT; i++) {
-        if (tks_bytes_equal(name, tks_bytes_of(names[i], strlen(names[i]))))
+        if (tks_bytes_equal(name, tks_bytes_of(names[i], strlen(names[i])))) {
             return (tks_audience_parameter)i;
+        }
     }
     return TKS_AUDIENCE_COUNT;
 }
@@ -89,9 +92,10 @@ static tks_status expand(tks_bytes text, const char *name, tks_bytes audience, t
     tks_buf result;
     *out = text;
     if (find_place(text) == NULL) return TKS_OK;
-    if (audience.size == 0)
+    if (audience.size == 0) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
                         "%s holds {audience}, and no audience is asked for: give one", name);
+    }
     tks_buf_init(&result, EXPANDED_MAX);
     while ((place = find_place(text)) != NULL) {
         size_t before = (size_t)(place - text.data), taken = before + sizeof place_of_audience - 1;
@@ -102,8 +106,9 @@ static tks_status expand(tks_bytes text, const char *name, tks_bytes audience, t
     tks_status status = tks_buf_append_bytes(&result, text);
     *out = tksp_arena_dup(arena, tks_buf_bytes(&result));
     tks_buf_clear(&result);
-    if (status == TKS_ERR_DATA)
+    if (status == TKS_ERR_DATA) {
         return tks_fail(err, status, "%s is too long with the audience in it", name);
+    }
     return status == TKS_OK ? TKS_OK : tks_fail_memory(err);
 }
 
@@ -178,10 +183,11 @@ tks_status tksp_spike_asked_init(const tks_spike *spike, tks_bytes request, tksp
 
     send(out, TKS_LITERAL("grant_type"),
          o->grant_type.size > 0 ? o->grant_type : TKS_LITERAL("client_credentials"));
-    if (o->audience_parameter == TKS_AUDIENCE_AS_AUDIENCE)
+    if (o->audience_parameter == TKS_AUDIENCE_AS_AUDIENCE) {
         send(out, TKS_LITERAL("audience"), r.audience);
-    else if (o->audience_parameter == TKS_AUDIENCE_AS_RESOURCE)
+    } else if (o->audience_parameter == TKS_AUDIENCE_AS_RESOURCE) {
         send(out, TKS_LITERAL("resource"), r.audience);
+    }
     send(out, TKS_LITERAL("scope"), scope);
     for (size_t i = 0; i < resource_count; i++) send(out, TKS_LITERAL("resource"), resources[i]);
     for (size_t i = 0; i < o->parameter_count; i++) { /* a call's own goes before the options' */

@@ -66,8 +66,9 @@ static const char *write_time(int64_t ms, char *out) {
     time_t seconds = (time_t)(ms / 1000);
     struct tm parts;
     if (gmtime_r(&seconds, &parts) == NULL || parts.tm_year > 8099 ||
-        strftime(out, TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
+        strftime(out, TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0) {
         (void)snprintf(out, TIME_SIZE, "%lld s since 1970", (long long)(ms / 1000));
+    }
     return out;
 }
 
@@ -76,12 +77,14 @@ static void tell_clocks(const tksp_spike_now *now, const char *problem, int64_t 
                         const char *name, int64_t issued_ms, char *why) {
     char a[TIME_SIZE], b[TIME_SIZE], c[TIME_SIZE], d[TIME_SIZE];
     char issued[TIME_SIZE + 40] = "", other[TIME_SIZE + 40] = "";
-    if (issued_ms >= 0)
+    if (issued_ms >= 0) {
         (void)snprintf(issued, sizeof issued, ", and was issued at %s (iat)",
                        write_time(issued_ms, a));
-    if (now->other_ms > 0)
+    }
+    if (now->other_ms > 0) {
         (void)snprintf(other, sizeof other, ", %s %s", now->other_name,
                        write_time(now->other_ms, b));
+    }
     (void)snprintf(why, TKS_OAUTH_WHY_SIZE,
                    "%s %s (%s)%s; this machine's clock says %s%s: compare the clocks", problem,
                    write_time(claim, c), name, issued, write_time(now->wall_ms, d), other);
@@ -105,12 +108,14 @@ static bool judge_times(const tks_spike *spike, const tks_json *claims, const tk
         tell_clocks(now, "it is not good before", nbf, "nbf", iat, why);
         return false;
     }
-    if (iat >= 0 && exp > iat)
+    if (iat >= 0 && exp > iat) {
         left = least(left, exp - iat); /* what is fresh is no older than that */
+    }
     if (now->left_ms >= 0) left = least(left, now->left_ms);
     /* A server that says how long a token is good need not have a Date that is right. */
-    if (now->other_ms > 0 && !(now->fresh && now->left_ms >= 0))
+    if (now->other_ms > 0 && !(now->fresh && now->left_ms >= 0)) {
         left = least(left, exp - now->other_ms);
+    }
     if (left <= spike->options.offset_ms) {
         tell_clocks(now, left <= 0 ? "it expired at" : "it ends within expiration_offset, at", exp,
                     "exp", iat, why);
@@ -126,9 +131,10 @@ static bool judge_times(const tks_spike *spike, const tks_json *claims, const tk
     int64_t age = (now->other_ms > 0 ? now->other_ms : now->wall_ms) - iat;
     if (iat < 0 || age < 0) age = 0;
     *out = tksp_spike_lifetime(spike, now->boot_ms, age, left, -1);
-    if (now->fresh && iat > now->wall_ms + CLOCKS_MS)
+    if (now->fresh && iat > now->wall_ms + CLOCKS_MS) {
         tell_clocks(now, "this machine's clock is behind the server's: a token is good until", exp,
                     "exp", iat, why);
+    }
     return true;
 }
 

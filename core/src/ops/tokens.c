@@ -14,34 +14,42 @@ enum {
 
 tks_status tks_duration(double seconds, const char *name, int64_t *out_ms, tks_error *err) {
     *out_ms = 0;
-    if (!(seconds >= 1.0 && seconds * 1000.0 <= (double)TKS_DURATION_MAX_MS))
+    if (!(seconds >= 1.0 && seconds * 1000.0 <= (double)TKS_DURATION_MAX_MS)) {
         return tks_fail(err, TKS_ERR_DATA, "%s must be 1 to 315360000 seconds", name);
+    }
     *out_ms = (int64_t)llround(seconds * 1000.0);
     return TKS_OK;
 }
 
 static tks_status check_options(const tks_tokens_options *o, tks_error *err) {
-    if (o->prefix.size > TKS_PREFIX_MAX)
+    if (o->prefix.size > TKS_PREFIX_MAX) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "prefix is longer than %d bytes",
                         TKS_PREFIX_MAX);
-    for (size_t i = 0; i < o->prefix.size; i++) {
-        if (strchr("{}", o->prefix.data[i]) != NULL) /* finds the NUL at the end of "{}" too */
-            return tks_fail(err, TKS_ERR_CONFIGURATION, "prefix holds '{', '}' or a NUL byte");
     }
-    if (o->pepper.size > 0 && (o->pepper.size < PEPPER_MIN || o->pepper.size > TKS_PEPPER_MAX))
+    for (size_t i = 0; i < o->prefix.size; i++) {
+        if (strchr("{}", o->prefix.data[i]) != NULL) { /* finds the NUL at the end of "{}" too */
+            return tks_fail(err, TKS_ERR_CONFIGURATION, "prefix holds '{', '}' or a NUL byte");
+        }
+    }
+    if (o->pepper.size > 0 && (o->pepper.size < PEPPER_MIN || o->pepper.size > TKS_PEPPER_MAX)) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "pepper must be %d to %d bytes", PEPPER_MIN,
                         TKS_PEPPER_MAX);
+    }
     if (o->token_size != 0 &&
-        (o->token_size < TKS_TOKEN_SIZE_MIN || o->token_size > TKS_TOKEN_SIZE_MAX))
+        (o->token_size < TKS_TOKEN_SIZE_MIN || o->token_size > TKS_TOKEN_SIZE_MAX)) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "token_size must be %d to %d bytes",
                         TKS_TOKEN_SIZE_MIN, TKS_TOKEN_SIZE_MAX);
-    if (o->max_age_ms != 0 && (o->max_age_ms < 1000 || o->max_age_ms > TKS_DURATION_MAX_MS))
+    }
+    if (o->max_age_ms != 0 && (o->max_age_ms < 1000 || o->max_age_ms > TKS_DURATION_MAX_MS)) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "max_age must be 1 to 315360000 seconds");
-    if (o->touch_interval_ms < -1 || o->touch_interval_ms > TKS_DURATION_MAX_MS)
+    }
+    if (o->touch_interval_ms < -1 || o->touch_interval_ms > TKS_DURATION_MAX_MS) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
                         "touch_interval must be 0 to 315360000 seconds");
-    if (o->max_per_owner < 0 || o->max_per_owner > 1000000)
+    }
+    if (o->max_per_owner < 0 || o->max_per_owner > 1000000) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "max_per_owner must be 1 to 1000000");
+    }
     return TKS_OK;
 }
 
@@ -187,8 +195,9 @@ tks_bytes tksp_word_max_age(tksp_tokens_op *op) {
 tks_bytes tksp_word_tail(tksp_tokens_op *op, tks_bytes owner, tks_bytes data, const char *tag) {
     tks_buf text;
     tks_buf_init(&text, data.size + RECORD_OVERHEAD_MAX);
-    if (tksp_record_write_tail(&text, owner, data, tag) != TKS_OK)
+    if (tksp_record_write_tail(&text, owner, data, tag) != TKS_OK) {
         op->base.arena.status = TKS_ERR_MEMORY;
+    }
     tks_bytes tail = tksp_arena_dup(&op->base.arena, tks_buf_bytes(&text));
     tks_buf_wipe(&text);
     return tail;
@@ -255,8 +264,9 @@ tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t
     why.status = TKS_OK;
     tks_status status = tksp_record_read(text, &op->base.arena, &record, &why);
     if (status != TKS_OK) return tksp_op_fail(&op->base, status, "%s", why.message);
-    if (!tks_bytes_equal(record.check, tks_bytes_of(slot->place.digest, TKS_CHECK_SIZE)))
+    if (!tks_bytes_equal(record.check, tks_bytes_of(slot->place.digest, TKS_CHECK_SIZE))) {
         return tksp_op_fail_foreign(&op->base);
+    }
     /* It may have been moved here from another program. */
     status = tks_json_read_foreign(record.data, &slot->data, &why);
     if (status != TKS_OK) return tksp_op_fail(&op->base, status, "%s", why.message);

@@ -7,8 +7,9 @@ static tks_status check(tks_bytes app, tks_bytes type, int64_t duration_ms, tks_
     tks_status status = tksp_check_name(app, "app", err);
     if (status == TKS_OK) status = tksp_check_name(type, "type", err);
     if (status == TKS_OK && duration_ms != 0 &&
-        (duration_ms < 1000 || duration_ms > TKS_DURATION_MAX_MS))
+        (duration_ms < 1000 || duration_ms > TKS_DURATION_MAX_MS)) {
         status = tks_fail(err, TKS_ERR_DATA, "duration must be 1 to 315360000 seconds");
+    }
     return status;
 }
 
@@ -51,8 +52,9 @@ tks_status tks_tokens_refresh(const tks_tokens *tokens, tks_bytes app, tks_bytes
     tksp_tokens_op *op;
     *out = NULL;
     tks_status status = check(app, type, duration_ms == 0 ? -1 : duration_ms, err);
-    if (status == TKS_OK)
+    if (status == TKS_OK) {
         status = begin(tokens, &bool_kind, TKS_IDEMPOTENT, app, type, token, &op, err);
+    }
     if (status != TKS_OK) return status;
     if (is_askable(op)) {
         const tksp_place *place = &op->slots[0].place;
@@ -150,8 +152,9 @@ tks_status tks_tokens_update(const tks_tokens *tokens, tks_bytes app, tks_bytes 
     *out = NULL;
     tks_status status = check(app, type, 0, err);
     if (status == TKS_OK) status = tks_json_check(patch, tokens->config.max_data_size, err);
-    if (status == TKS_OK && patch.data[0] != '{')
+    if (status == TKS_OK && patch.data[0] != '{') {
         status = tks_fail(err, TKS_ERR_DATA, "data is not an object: give names and values");
+    }
     if (status == TKS_OK) status = begin(tokens, &token_kind, TKS_ONCE, app, type, token, &op, err);
     if (status != TKS_OK) return status;
     if (is_askable(op)) status = add_update(op, patch);
@@ -165,8 +168,9 @@ tks_status tks_tokens_rotate(const tks_tokens *tokens, tks_bytes app, tks_bytes 
     tksp_tokens_op *op;
     *out = NULL;
     tks_status status = check(app, type, duration_ms, err);
-    if (status == TKS_OK)
+    if (status == TKS_OK) {
         status = begin(tokens, &token_kind, TKS_IDEMPOTENT, app, type, token, &op, err);
+    }
     if (status != TKS_OK) return status;
     if (is_askable(op)) {
         tksp_slot *slot = &op->slots[0];

@@ -20,14 +20,17 @@ static tks_status check(const tks_tokens *tokens, const tks_new_token *new, tks_
     tks_status status = tksp_check_name(new->app, "app", err);
     if (status == TKS_OK) status = tksp_check_name(new->type, "type", err);
     if (status == TKS_OK) status = tksp_check_name(new->owner, tokens->config.owner_name, err);
-    if (status == TKS_OK && new->custom_token.data != NULL)
+    if (status == TKS_OK && new->custom_token.data != NULL) {
         status = tksp_check_name(new->custom_token, "custom_token", err);
-    if (status == TKS_OK && new->data.size > tokens->config.max_data_size)
+    }
+    if (status == TKS_OK && new->data.size > tokens->config.max_data_size) {
         status = tks_fail(err, TKS_ERR_DATA, "data is larger than max_data_size (%zu bytes)",
                           tokens->config.max_data_size);
+    }
     if (status == TKS_OK && new->duration_ms != 0 &&
-        (new->duration_ms < 1000 || new->duration_ms > TKS_DURATION_MAX_MS))
+        (new->duration_ms < 1000 || new->duration_ms > TKS_DURATION_MAX_MS)) {
         status = tks_fail(err, TKS_ERR_DATA, "duration must be 1 to 315360000 seconds");
+    }
     return status;
 }
 
@@ -46,8 +49,9 @@ static tks_status add(tksp_tokens_op *op, size_t i, const tks_new_token *new, tk
 
     tks_status status = tks_json_parse(new->data, SIZE_MAX, &slot->data, err);
     if (status != TKS_OK) return status;
-    if (tks_json_get_type(slot->data) != TKS_JSON_OBJECT)
+    if (tks_json_get_type(slot->data) != TKS_JSON_OBJECT) {
         return tks_fail(err, TKS_ERR_DATA, "data is not an object: give names and values");
+    }
     op->app = tksp_arena_dup(arena, new->app);
     op->type = tksp_arena_dup(arena, new->type);
     slot->owner = tksp_arena_dup(arena, new->owner);
@@ -56,8 +60,9 @@ static tks_status add(tksp_tokens_op *op, size_t i, const tks_new_token *new, tk
         custom ? tksp_arena_dup(arena, new->custom_token) : tksp_generate_token(op, owner.tag);
     if (arena->status != TKS_OK) return TKS_ERR_MEMORY;
     tksp_key_place(op->config.pepper, new->app, new->type, slot->token, &slot->place);
-    if (custom)
+    if (custom) {
         op->base.safety = TKS_ONCE; /* a second try could not tell its own work from another's */
+    }
 
     int64_t ttl = time_to_live(op, new->duration_ms);
     bool foreign_tag = memcmp(owner.tag, slot->place.tag, TKS_TAG_SIZE) != 0;
@@ -100,10 +105,11 @@ static tks_status finish(tks_op *base, int64_t now_ms) {
         token->created_us = made_at(op, i);
         if (token->created_us == -2) return tksp_op_fail_foreign(&op->base);
         base->refused = token->created_us == -1;
-        if (base->refused)
+        if (base->refused) {
             return tksp_op_fail(
                 base, TKS_ERR_DATA,
                 "custom_token is in use already: choose another, or delete it first");
+        }
         token->found = true;
         if (token->expires_ms > 0) token->expires_ms += token->created_us / 1000;
     }

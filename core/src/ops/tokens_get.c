@@ -10,8 +10,9 @@ static const int64_t PTTL_MAX = INT64_MAX / 2; /* so that adding a time of day d
 
 static tks_status add_get(tksp_tokens_op *op, size_t i, tks_bytes token) {
     tksp_slot *slot = &op->slots[i];
-    if (!tksp_is_possible_token(token))
+    if (!tksp_is_possible_token(token)) {
         return TKS_OK; /* no such token can have been made: not found, without asking */
+    }
     slot->token = tksp_arena_dup(&op->base.arena, token);
     tksp_key_place(op->config.pepper, op->app, op->type, token, &slot->place);
     tks_bytes key = tksp_word_record_key(op, &slot->place);
@@ -19,16 +20,19 @@ static tks_status add_get(tksp_tokens_op *op, size_t i, tks_bytes token) {
     const tks_bytes pttl[] = {TKS_LITERAL("PTTL"), key};
     slot->command = op->base.count;
     tks_status status = tksp_tokens_add(op, NULL, 2, get, key);
-    if (status == TKS_OK && (op->expiry || op->duration_ms > 0))
+    if (status == TKS_OK && (op->expiry || op->duration_ms > 0)) {
         status = tksp_tokens_add(op, NULL, 2, pttl, key);
+    }
     return status;
 }
 
 /* Where an age or an expiry counts, the server's clock comes with the answer: no other does. */
 static tks_status add_time(tksp_tokens_op *op) {
     const tks_bytes time[] = {TKS_LITERAL("TIME")};
-    if (op->base.count == 0 || (!op->expiry && op->duration_ms == 0 && op->config.max_age_ms == 0))
+    if (op->base.count == 0 ||
+        (!op->expiry && op->duration_ms == 0 && op->config.max_age_ms == 0)) {
         return TKS_OK;
+    }
     return tksp_tokens_add(op, NULL, 1, time, op->base.commands[0].route);
 }
 
@@ -53,16 +57,18 @@ static tks_status read_slot(tksp_tokens_op *op, size_t i, int64_t expires_ms, in
     tks_token *token = &op->tokens[i];
     const tks_reply *reply = op->base.commands[slot->command].reply;
     if (tks_reply_get_type(reply) == TKS_REPLY_NIL) return TKS_OK;
-    if (tks_reply_get_type(reply) != TKS_REPLY_STRING)
+    if (tks_reply_get_type(reply) != TKS_REPLY_STRING) {
         return tksp_op_fail(&op->base, TKS_ERR_CONNECTION,
                             "the server's answer to GET is no string: the connection is dropped");
+    }
     slot->reply = tksp_op_take_reply(&op->base, slot->command);
     tks_status status = tksp_read_token(op, i, tks_reply_get_bytes(slot->reply), expires_ms);
     if (status != TKS_OK || op->config.max_age_ms == 0) return status;
     int64_t limit = token->created_us / 1000 + op->config.max_age_ms;
     token->found = now_ms < limit;
-    if ((op->expiry || op->duration_ms > 0) && (expires_ms == 0 || expires_ms > limit))
+    if ((op->expiry || op->duration_ms > 0) && (expires_ms == 0 || expires_ms > limit)) {
         token->expires_ms = limit;
+    }
     return TKS_OK;
 }
 
@@ -79,8 +85,9 @@ static bool wants_touch(const tksp_tokens_op *op, int64_t pttl, int64_t now_ms) 
         interval = op->duration_ms / 10;
         if (interval > TOUCH_INTERVAL_MAX_MS) interval = TOUCH_INTERVAL_MAX_MS;
     }
-    if (interval > op->duration_ms / 2)
+    if (interval > op->duration_ms / 2) {
         interval = op->duration_ms / 2; /* or a token in use would run out between two touches */
+    }
     if (op->config.max_age_ms > 0) {
         int64_t left = op->tokens[0].created_us / 1000 + op->config.max_age_ms - now_ms;
         if (target > left) target = left;
@@ -142,10 +149,11 @@ static tks_status finish_get(tks_op *base, int64_t now_ms) {
     if (status != TKS_OK) return status;
     if (op->expiry || op->duration_ms > 0) {
         const tks_reply *reply = base->commands[1].reply;
-        if (tks_reply_get_type(reply) != TKS_REPLY_INTEGER)
+        if (tks_reply_get_type(reply) != TKS_REPLY_INTEGER) {
             return tksp_op_fail(
                 base, TKS_ERR_CONNECTION,
                 "the server's answer to PTTL is no integer: the connection is dropped");
+        }
         pttl = tks_reply_get_integer(reply);
         if (pttl > PTTL_MAX) pttl = PTTL_MAX;
     }
@@ -153,8 +161,9 @@ static tks_status finish_get(tks_op *base, int64_t now_ms) {
     status = read_slot(op, 0, pttl >= 0 ? server_ms + pttl : 0, server_ms);
     tksp_op_clear_commands(base); /* the slot owns the reply */
     if (status == TKS_OK && op->tokens[0].found && op->duration_ms > 0 &&
-        wants_touch(op, pttl, server_ms))
+        wants_touch(op, pttl, server_ms)) {
         status = begin_touch(op);
+    }
     return status;
 }
 
@@ -178,10 +187,12 @@ tks_status tks_tokens_get(const tks_tokens *tokens, tks_bytes app, tks_bytes typ
     tks_status status = tksp_check_name(app, "app", err);
     if (status == TKS_OK) status = tksp_check_name(type, "type", err);
     if (status == TKS_OK && refresh_ms != 0 &&
-        (refresh_ms < 1000 || refresh_ms > TKS_DURATION_MAX_MS))
+        (refresh_ms < 1000 || refresh_ms > TKS_DURATION_MAX_MS)) {
         status = tks_fail(err, TKS_ERR_DATA, "refresh must be 1 to 315360000 seconds");
-    if (status == TKS_OK)
+    }
+    if (status == TKS_OK) {
         status = tksp_tokens_op_new(tokens, &get_kind, TKS_READ, app, type, 1, &op, err);
+    }
     if (status != TKS_OK) return status;
     op->duration_ms = refresh_ms;
     op->expiry = expiry;
@@ -198,8 +209,9 @@ static tks_status finish_get_many(tks_op *base, int64_t now_ms) {
     int64_t server_ms = 0;
     (void)now_ms;
     tks_status status = base->count > 0 ? read_time(op, &server_ms) : TKS_OK;
-    for (size_t i = 0; status == TKS_OK && i < op->size; i++)
+    for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
         if (op->slots[i].command != SIZE_MAX) status = read_slot(op, i, 0, server_ms);
+    }
     if (status != TKS_OK) return status;
     base->result.type = TKS_RESULT_TOKENS;
     base->result.tokens = op->tokens;
@@ -218,8 +230,9 @@ tks_status tks_tokens_get_many(const tks_tokens *tokens, tks_bytes app, tks_byte
     *out = NULL;
     tks_status status = tksp_check_name(app, "app", err);
     if (status == TKS_OK) status = tksp_check_name(type, "type", err);
-    if (status == TKS_OK)
+    if (status == TKS_OK) {
         status = tksp_tokens_op_new(tokens, &get_many_kind, TKS_READ, app, type, count, &op, err);
+    }
     if (status != TKS_OK) return status;
     for (size_t i = 0; status == TKS_OK && i < count; i++) status = add_get(op, i, presented[i]);
     if (status == TKS_OK) status = add_time(op);

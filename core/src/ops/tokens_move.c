@@ -35,8 +35,9 @@ static tks_status write_name(tks_bytes name, tks_buf *out) {
     tks_buf_init(&spelled, SIZE_MAX);
     tks_json_writer_init(&w, &spelled, SIZE_MAX, "data", NULL);
     status = tks_json_write_tree(&w, tree);
-    if (status != TKS_ERR_MEMORY)
+    if (status != TKS_ERR_MEMORY) {
         status = tks_buf_append_bytes(out, status == TKS_OK ? tks_buf_bytes(&spelled) : name);
+    }
     tks_json_free(tree);
     tks_buf_wipe(&spelled);
     return status;
@@ -58,10 +59,11 @@ static tks_status write_members(tks_bytes value, size_t members, tks_buf *out, t
     }
     tks_buf_wipe(&text);
     if (status == TKS_OK) status = tks_buf_append_char(out, '}');
-    if (status == TKS_OK && count != members)
+    if (status == TKS_OK && count != members) {
         status = tks_fail(err, TKS_ERR_DATA,
                           "a name twice, and a value that JSON readers do not "
                           "agree about");
+    }
     return status;
 }
 
@@ -71,8 +73,9 @@ static tks_status write_data(tks_bytes value, size_t max_size, tks_buf *out, tks
     tks_json *tree;
     tks_json_writer w;
     tks_status status = tks_json_read_foreign(value, &tree, err);
-    if (status == TKS_OK && tks_json_get_type(tree) != TKS_JSON_OBJECT)
+    if (status == TKS_OK && tks_json_get_type(tree) != TKS_JSON_OBJECT) {
         status = tks_fail(err, TKS_ERR_DATA, "the data is not an object");
+    }
     if (status == TKS_OK) {
         tks_json_writer_init(&w, out, SIZE_MAX, "data", NULL);
         status = tks_json_write_tree(&w, tree);
@@ -81,9 +84,10 @@ static tks_status write_data(tks_bytes value, size_t max_size, tks_buf *out, tks
             status = write_members(value, tks_json_get_size(tree), out, err);
         }
     }
-    if (status == TKS_OK && out->size > max_size)
+    if (status == TKS_OK && out->size > max_size) {
         status =
             tks_fail(err, TKS_ERR_DATA, "data is larger than max_data_size (%zu bytes)", max_size);
+    }
     tks_json_free(tree);
     return status;
 }
@@ -140,8 +144,9 @@ static tks_status finish(tks_op *base, int64_t now_ms) {
         const tks_reply *reply = tksp_checked_reply(op, i, &op->slots[i].place, &status);
         if (reply == NULL) return status;
         int64_t outcome = tksp_reply_integer_at(reply, 1, -1);
-        if (outcome < TKS_MOVED_GONE || outcome > TKS_MOVED_TAKEN)
+        if (outcome < TKS_MOVED_GONE || outcome > TKS_MOVED_TAKEN) {
             return tksp_op_fail_foreign(&op->base);
+        }
         outcomes[i] = tks_reply_get_item(reply, 1);
     }
     base->result.type = TKS_RESULT_REPLIES;
@@ -166,8 +171,9 @@ tks_status tks_move_add(tks_op *base, const tks_tokens *tokens, const tks_foreig
                         tks_error *err) {
     tksp_tokens_op *op = (tksp_tokens_op *)base;
     tks_buf data;
-    if (base->count >= op->size)
+    if (base->count >= op->size) {
         return tks_fail(err, TKS_ERR_DATA, "more keys than the operation was made for");
+    }
     tks_status status = check(key, err);
     if (status != TKS_OK) return status;
     tks_buf_init(&data, SIZE_MAX);

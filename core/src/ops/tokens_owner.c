@@ -113,11 +113,12 @@ static tks_status report_unread(tksp_tokens_op *op, const tks_error *why, tks_by
     char note[TKS_NOTE_MAX];
     int size = (int)first.size;
     op->base.refused = !any;
-    if (!any)
+    if (!any) {
         return tksp_op_fail(&op->base, TKS_ERR_DATA,
                             "the token %.*s is stored in a form that cannot be read (%.300s): "
                             "delete_all removes it, too",
                             size, first.data, why->message);
+    }
     (void)snprintf(note, sizeof note,
                    "list leaves out what it cannot read, tokens: %zu; the first: %.*s (%.300s): "
                    "delete_all removes it, too",
@@ -155,8 +156,9 @@ static tks_status finish_list(tks_op *base, int64_t now_ms) {
         int64_t expires_ms = tksp_reply_integer_at(reply, 3 * i + 3, 0);
         if (tks_reply_get_type(member) != TKS_REPLY_STRING ||
             tks_reply_get_type(record) != TKS_REPLY_STRING ||
-            !place_of_member(tks_reply_get_bytes(member), owner.tag, &slots[good].place))
+            !place_of_member(tks_reply_get_bytes(member), owner.tag, &slots[good].place)) {
             return tksp_fail_not_a_record(op);
+        }
         status = tksp_read_token(op, good, tks_reply_get_bytes(record), expires_ms);
         if (status == TKS_OK) good++;
         if (status != TKS_OK && status != TKS_ERR_DATA) return status;
@@ -185,10 +187,12 @@ tks_status tks_tokens_list(const tks_tokens *tokens, tks_bytes app, tks_bytes ty
     tksp_tokens_op *op;
     tksp_place place;
     *out = NULL;
-    if (page->limit < 0 || page->limit > TKS_PAGE_MAX)
+    if (page->limit < 0 || page->limit > TKS_PAGE_MAX) {
         return tks_fail(err, TKS_ERR_DATA, "limit must be 1 to %d", TKS_PAGE_MAX);
-    if (page->after.data != NULL && (page->after.size == 0 || !is_id(page->after)))
+    }
+    if (page->after.data != NULL && (page->after.size == 0 || !is_id(page->after))) {
         return tks_fail(err, TKS_ERR_DATA, "%s", after_is_gone);
+    }
     tks_status status = begin(tokens, &list_kind, TKS_READ, app, type, owner, &op, &place, err);
     if (status != TKS_OK) return status;
     status = add_index_command(op, &tksp_script_list, owner, &place, page);
