@@ -376,7 +376,7 @@ tks_status tksp_conn_open(tksp_conn *conn, tks_credentials *credentials, tksp_wa
     conn->usable = false;
     const char *why = err.message;
     if (status == TKS_ERR_TIMEOUT && tksp_wait_is_over(wait)) {
-        why = *why != '\0' ? why : "no connection within the timeout";
+        why = *why != '\0' ? why : "could not connect within the timeout";
     } else if (status == TKS_ERR_TIMEOUT) {
         why = "no answer within connect_timeout";
         status = TKS_ERR_CONNECTION;

@@ -110,7 +110,7 @@ static tks_status take_report(starting *s) {
                         s->plan->binary);
     case TKSP_NO_PROCESS:
         return tks_fail(s->err, TKS_ERR_CONNECTION,
-                        "embedded: no process for the server could be made (%s)",
+                        "embedded: the server process could not be started (%s)",
                         strerror(report.code));
     case TKSP_ENDED: return fail_ended(s, &report);
     case TKSP_GONE: break;
@@ -149,7 +149,7 @@ static tks_status spawn_supervisor(const tksp_plan *plan, tks_error *err) {
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (child > 0) return TKS_OK;
     return tks_fail(err, TKS_ERR_CONNECTION,
-                    "embedded: no process for the server could be made (%s)", strerror(why));
+                    "embedded: the server process could not be started (%s)", strerror(why));
 }
 
 static tks_status begin(tks_embedded *e, tksp_plan *plan, tks_error *err) {

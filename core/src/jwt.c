@@ -93,7 +93,7 @@ static tks_status get_alg(const tks_json *header, uint32_t wanted, tks_jwt_alg *
         return refuse(err, "its header names no algorithm (alg)");
     }
     if (!is_wanted(tks_json_get_string(alg), wanted, out)) {
-        return refuse(err, "its algorithm (alg) is none of those that are wanted");
+        return refuse(err, "its algorithm (alg) is not one of those allowed");
     }
     return TKS_OK;
 }
@@ -174,7 +174,7 @@ static tks_status check_signature(const tks_json *header, tks_jwt_alg alg, tks_k
     }
     *key_unknown = !named;
     return refuse(err, tries == 0 ? "none of the keys fits its algorithm (alg) and key id (kid)"
-                                  : "its signature is not good");
+                                  : "its signature is invalid");
 }
 
 void tksp_jwt_room_clear(tksp_jwt_room *room) {

@@ -107,14 +107,14 @@ tks_status tksp_jwt_check_header(const tks_json *header, const tks_jwt_policy *p
     }
     if (tks_json_find(header, "zip") != NULL) return refuse(err, "its header has zip");
     if (kid != NULL && tks_json_get_type(kid) != TKS_JSON_STRING) {
-        return refuse(err, "its kid is no string");
+        return refuse(err, "its kid is not a string");
     }
     if (!get_type(header, "typ", &typ) || !get_type(header, "cty", &cty)) {
-        return refuse(err, "its typ or cty is no string");
+        return refuse(err, "its typ or cty is not a string");
     }
     if (tksp_jwt_is_nested(cty)) return refuse(err, "it holds another token (cty)");
     if (policy->typ.data != NULL && !tksp_equal_nocase(typ, short_type(policy->typ))) {
-        return refuse(err, "its typ is not the one wanted");
+        return refuse(err, "its typ is not the expected one");
     }
     return TKS_OK;
 }
@@ -183,7 +183,7 @@ static tks_status check_audience(const tks_json *claims, const tks_jwt_policy *p
         for (const tks_json *one = tks_json_get_child(aud); one != NULL;
              one = tks_json_get_next(one)) {
             if (tks_json_get_type(one) != TKS_JSON_STRING) {
-                return refuse(err, "its audience (aud) holds something that is no string");
+                return refuse(err, "its audience (aud) holds a value that is not a string");
             }
             found = found || is_one_of(one, policy->audiences, policy->audience_count);
         }
@@ -213,7 +213,7 @@ tks_status tksp_jwt_check_claims(const tks_json *claims, const tks_jwt_policy *p
     if (status == TKS_OK) status = check_audience(claims, policy, err);
     if (status != TKS_OK) return status;
     if (has_nbf && nbf > policy->now + policy->leeway) {
-        return refuse(err, "its time has not come yet (nbf)");
+        return refuse(err, "it is not valid yet (nbf)");
     }
     if (has_exp && !policy->any_expiry && policy->now >= exp + policy->leeway) {
         return tks_fail(err, TKS_ERR_EXPIRED_TOKEN, "the token has expired");

@@ -34,7 +34,7 @@ static tks_status get_number(const tks_json *jwk, const char *name, tks_buf *out
     char *at = NULL;
     size_t size = 0;
 
-    if (!get_text(jwk, name, &text)) return refuse(err, "has a number that is no string");
+    if (!get_text(jwk, name, &text)) return refuse(err, "has a number that is not a string");
     if (tks_json_find(jwk, name) == NULL) return TKS_OK;
     if (text.size == 0) return refuse(err, "has a number that is empty");
     if (tks_buf_reserve(out, text.size, &at) != TKS_OK) {
@@ -95,7 +95,7 @@ static tks_status make_ec(const tks_json *jwk, const tks_jwt_provider *provider,
     tks_status status = TKS_OK;
     tks_bytes crv;
 
-    if (!get_text(jwk, "crv", &crv)) return refuse(err, "has a crv that is no string");
+    if (!get_text(jwk, "crv", &crv)) return refuse(err, "has a crv that is not a string");
     if (is_text(crv, "P-384")) {
         curve = TKS_KEY_P384;
         size = 48;
@@ -151,7 +151,7 @@ static tks_status apply_ops(const tks_json *jwk, tks_key *key, tks_error *err) {
     }
     for (ops = tks_json_get_child(ops); ops != NULL; ops = tks_json_get_next(ops)) {
         if (tks_json_get_type(ops) != TKS_JSON_STRING) {
-            return refuse(err, "has key_ops that are no strings");
+            return refuse(err, "has key_ops that are not strings");
         }
         sign = sign || is_text(tks_json_get_string(ops), "sign");
         verify = verify || is_text(tks_json_get_string(ops), "verify");
@@ -173,7 +173,7 @@ static tks_status apply_members(const tks_json *jwk, tks_key *key, tks_error *er
 
     if (!get_text(jwk, "kid", &options.kid) || !get_text(jwk, "use", &use) ||
         !get_text(jwk, "alg", &alg)) {
-        return refuse(err, "has a kid, use or alg that is no string");
+        return refuse(err, "has a kid, use or alg that is not a string");
     }
     if (tks_json_find(jwk, "use") != NULL && !is_text(use, "sig")) {
         return refuse(err, "is not meant for signatures: its use is not \"sig\"");
@@ -197,7 +197,7 @@ tks_status tksp_key_from_json(const tks_json *jwk, const tks_jwt_provider *provi
 
     *out = NULL;
     if (tks_json_get_type(jwk) != TKS_JSON_OBJECT) return refuse(err, "is not a JSON object");
-    if (!get_text(jwk, "kty", &kty)) return refuse(err, "has a kty that is no string");
+    if (!get_text(jwk, "kty", &kty)) return refuse(err, "has a kty that is not a string");
     for (size_t i = 0; i < TKSP_RSA_COUNT; i++) tks_buf_init(&numbers[i], NUMBER_MAX);
     if (is_text(kty, "oct")) {
         status = make_oct(jwk, provider, numbers, &key, err);

@@ -82,7 +82,7 @@ static tks_status jwk_rsa(const tks_bytes numbers[TKSP_RSA_COUNT], tks_key **out
     }
     if (pushed) pkey = build_key("RSA", build, is_private);
     status = pkey != NULL ? tksp_key_evp(pkey, is_private, out, err)
-                          : refuse(err, "(RSA) is none that OpenSSL takes");
+                          : refuse(err, "(RSA) is not accepted by OpenSSL");
     for (size_t i = 0; i < TKSP_RSA_COUNT; i++) BN_clear_free(values[i]);
     OSSL_PARAM_BLD_free(build);
     ERR_pop_to_mark();

@@ -150,6 +150,6 @@ const char *tksp_pem_explain(tks_bytes text) {
         return "is the base64 of a PEM text without its first and last line, \"-----BEGIN …\" and "
                "\"-----END …\"";
     }
-    if (is_path(text)) return "looks like the name of a file: give what the file holds";
+    if (is_path(text)) return "looks like a file name: give the file's content";
     return "text holds no PEM block: \"-----BEGIN …\" is wanted";
 }

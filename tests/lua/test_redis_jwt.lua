@@ -147,7 +147,7 @@ test("call_create", function()
   only(true, sessions:call():create(key, '{"rjwt":"' .. key .. '"}', "1 day"))
   equal(sessions.client:execute("TTL", key), 86400)
   equal(is_live(sessions, old), false)
-  fails("data", "no session's", sessions:call():create("x", "{}"))
+  fails("data", "not a session's", sessions:call():create("x", "{}"))
 end)
 
 test("exists", function()

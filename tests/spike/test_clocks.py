@@ -175,7 +175,7 @@ def test_our_clock_is_ahead(machine: Any) -> None:
     """The message shows both."""
     with endpoint(jwts(Signer(), 60, life=60)) as server:
         message = machine(server, wall=HOUR).get()
-    assert message.startswith("failed: the token that the server gave is not good: it expired at 20")
+    assert message.startswith("failed: the server issued a bad access token: it expired at 20")
     for part in ("(exp)", "(iat)", "this machine's clock says 20", "the server's Date 20"):
         assert part in message, message
 
@@ -191,7 +191,7 @@ def test_a_token_that_begins_later_shows_both_clocks(machine: Any) -> None:
 
     with endpoint(answer) as server:
         message = machine(server).get()
-    assert "it is not good before 20" in message
+    assert "it is not valid before 20" in message
     assert "this machine's clock says 20" in message
 
 

@@ -41,7 +41,7 @@ def test_keys_are_fetched_once_more_and_no_oftener() -> None:
     with endpoint(answer) as server:
         with Spike(server.url, "id", "secret", retry=QUICK) as s:
             for n in range(5):
-                with pytest.raises(tokenstore.SpikeError, match="not good"):
+                with pytest.raises(tokenstore.SpikeError, match="is invalid"):
                     s.get_token(f"{AUDIENCE}/{n}")
         keys = [a.path for a in server.asked if a.method == "GET"]
         assert keys == ["/.well-known/publickey.pem"] * 2
@@ -58,7 +58,7 @@ def test_keys_are_not_fetched_again_where_they_would_not_help() -> None:
     with endpoint(answer) as server:
         with Spike(server.url, "id", "secret", retry=QUICK) as s:
             for _ in range(3):
-                with pytest.raises(tokenstore.SpikeError, match="not good"):
+                with pytest.raises(tokenstore.SpikeError, match="audience"):
                     s.get_token(AUDIENCE)
         assert len([a for a in server.asked if a.method == "GET"]) == 1
 

@@ -268,7 +268,7 @@ def good(name, token_, claims=CLAIMS, **more):
 
 # ---- every algorithm, and what can be wrong with its signature ---------------------------------------
 
-SIGNATURE = "its signature is not good"
+SIGNATURE = "its signature is invalid"
 for alg in ALGS:
     jwk, key, other = FAMILY[alg]
     header = {"alg": alg, "typ": "JWT"}
@@ -295,7 +295,7 @@ for alg in ALGS:
     bad("no signature", f"{head}.{body}.", "parts is empty")
     bad("other claims", f"{head}.{b64(raw(CLAIMS | {'sub': 'eve'}))}.{sig}")
     bad("other header", f"{b64(raw({'typ': 'JWT', 'alg': alg}))}.{body}.{sig}")
-    bad("not in the list", whole, "none of those", key=[key, "secret 64"],
+    bad("not in the list", whole, "not one of those", key=[key, "secret 64"],
         algorithms=[a for a in ALGS if a != alg])
     bad("another key", whole, key=other)
     if alg != "EdDSA":
@@ -933,8 +933,8 @@ load("no PEM: SSH", "pem", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGFzZGZhc2RmYXNk
 load("no PEM: RFC 4716", "pem", "---- BEGIN SSH2 PUBLIC KEY ----\nAAAA\n---- END SSH2 PUBLIC KEY ----\n", message="ssh-keygen -e")
 load("no PEM: OpenSSH's private form", "pem", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU=\n"
      "-----END OPENSSH PRIVATE KEY-----\n", message="ssh-keygen -p")
-load("no PEM: a path", "pem", "/etc/keys/public", message="name of a file")
-load("no PEM: a file's name", "pem", "public.pem", message="name of a file")
+load("no PEM: a path", "pem", "/etc/keys/public", message="file name")
+load("no PEM: a file's name", "pem", "public.pem", message="file name")
 load("PEM with kid", "pem", spki("rfc7515-p256"), "ok", kid="k", algorithms=["ES256"], can_sign=False)
 load("PEM kept for PS256", "pem", spki("rfc7520-rsa"), "ok", algorithm="PS256", algorithms=["PS256"], can_sign=False)
 load("PEM kept for what it cannot do", "pem", spki("rfc7520-rsa"), algorithm="ES256")

@@ -212,7 +212,7 @@ case("get of a key of another type", "get", bob.args,
      [{**send(*read), **replies(Error("WRONGTYPE Operation against a key"))}],
      error=("server", "WRONGTYPE"))
 case("get that is answered with a number", "get", bob.args, [{**send(*read), **replies(5)}],
-     error=("connection", "no string"))
+     error=("connection", "not a string"))
 case("get whose PTTL is answered with text", "get", expiry,
      [{**both, **replies(bob.record, b"x", TIME)}], error=("connection", "PTTL"))
 for name, bad in (("text", b"x"), ("one number", [b"1"]), ("other texts", [b"1", b"x"]), ("nothing", None)):

@@ -13,7 +13,7 @@
 static tksp_lua_client *check_client(lua_State *L) {
     tksp_lua_client *box = tksp_lua_check(L, 1, TKSP_UP_CLIENT);
     if (box->client == NULL) {
-        tksp_lua_raise(L, "this client was never made");
+        tksp_lua_raise(L, "this client was not initialized");
     }
     return box;
 }

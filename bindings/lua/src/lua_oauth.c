@@ -274,7 +274,7 @@ static int spike_gc(lua_State *L) {
 static tks_spike_client *check_spike(lua_State *L) {
     spike_box *box = tksp_lua_check(L, 1, TKSP_UP_SPIKE);
     if (box->client == NULL) {
-        tksp_lua_raise(L, "this Spike was never made");
+        tksp_lua_raise(L, "this Spike was not initialized");
     }
     return box->client;
 }

@@ -82,7 +82,7 @@ static int keys_gc(lua_State *L) {
 static tks_remote_keys *check_keys(lua_State *L) {
     keys_box *box = tksp_lua_check(L, 1, TKSP_UP_REMOTE_KEYS);
     if (box->keys == NULL) {
-        tksp_lua_raise(L, "this key set was never made");
+        tksp_lua_raise(L, "this key set was not initialized");
     }
     return box->keys;
 }

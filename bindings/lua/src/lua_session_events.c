@@ -42,7 +42,7 @@ static int session_events(lua_State *L) {
 static lua_events *check_events(lua_State *L) {
     lua_events *self = tksp_lua_check(L, 1, TKSP_UP_SESSION_EVENTS);
     if (self->events == NULL) {
-        tksp_lua_raise(L, "these events were never made");
+        tksp_lua_raise(L, "these events were not initialized");
     }
     return self;
 }

@@ -105,7 +105,7 @@ end
 local function fail_open(handle, socket, limit, part, failure, hint)
   socket:close()
   if failure.timeout and clock() >= limit then
-    failure.message = "no connection within the timeout"
+    failure.message = "could not connect within the timeout"
   elseif failure.timeout then
     failure.message, failure.code, failure.timeout = "no answer within connect_timeout", "connection", nil
   end

@@ -12,7 +12,7 @@
 ---| "server"          # Redis answered with an error
 ---| "data"            # an argument breaks a limit, or what is stored is not valid
 ---| "limit"           # the answer is larger than max_reply_size: the message says what to do
----| "spike"           # no access token could be had: the message says what was tried
+---| "spike"           # could not obtain an access token: the message says what was tried
 ---| "spike_auth"      # the authorization server refused the client or the request
 ---| "closed"          # the client is closed
 ---| "memory"          # out of memory

@@ -103,7 +103,7 @@ class ExpiredTokenError(InvalidTokenError):
 
 
 class SpikeError(Error):
-    """No access token could be had.
+    """Could not obtain an access token.
 
     The attributes are what the server said, None where it did not. They are cut to fit, free of control
     characters, and never hold a secret.

@@ -310,7 +310,7 @@ class Spike(Closing):
         take and 10 s for Redis.
 
         Raises :class:`SpikeAuthError` when the server refused the client or the request,
-        :class:`SpikeError` when no good token could be had: it says what was tried.
+        :class:`SpikeError` when no valid token could be obtained: it says what was tried.
         """
         return self._core.get(audience, scope=scope, resource=resource, timeout=timeout)
 

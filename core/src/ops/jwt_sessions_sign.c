@@ -139,7 +139,7 @@ tks_status tks_jwt_sessions_put(const tks_jwt_sessions *sessions, tks_bytes rjwt
     *out = NULL;
     if (!tksp_rjwt_split(rjwt, &id)) {
         return tks_fail(err, TKS_ERR_DATA,
-                        "key is no session's: it must be an id, ':' and 11 letters or digits");
+                        "key is not a session's: it must be an id, ':' and 11 letters or digits");
     }
     if (value.size > sessions->max_data_size) {
         return tks_fail(err, TKS_ERR_DATA, "value: %zu bytes, over the limit of %zu", value.size,
@@ -150,7 +150,7 @@ tks_status tks_jwt_sessions_put(const tks_jwt_sessions *sessions, tks_bytes rjwt
     if (status != TKS_OK) {
         return tks_fail(
             err, TKS_ERR_DATA,
-            "value is no session's: it must be a JSON object whose \"rjwt\" is the key");
+            "value is not a session's: it must be a JSON object whose \"rjwt\" is the key");
     }
     return make(sessions, id, rjwt, value, tks_bytes_of(NULL, 0), ttl_ms, out, err);
 }

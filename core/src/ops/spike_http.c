@@ -230,7 +230,7 @@ static tks_need judge_fetched(tksp_spike_op *self, int64_t now_ms) {
                 return tksp_spike_enter(self, TKS_SPIKE_FETCHING_KEY, now_ms);
             }
             (void)snprintf(
-                text, sizeof text, "the token that the server gave is not good: %s%s", why,
+                text, sizeof text, "the server issued a bad access token: %s%s", why,
                 key_unknown && !self->key_is_fresh ? " (the public key was asked for a moment ago)"
                                                    : "");
             return tksp_spike_fail(self, TKS_ERR_SPIKE, text, now_ms);
@@ -244,7 +244,7 @@ static tks_need judge_fetched(tksp_spike_op *self, int64_t now_ms) {
     if (lifetime.good_until_ms <= now_ms) {
         return tksp_spike_fail(
             self, TKS_ERR_SPIKE,
-            "the token that the server gave ends within expiration_offset: give it a "
+            "the token that the server issued ends within expiration_offset: give it a "
             "longer life, or make expiration_offset smaller",
             now_ms);
     }
@@ -267,7 +267,7 @@ static tks_need take_granted(tksp_spike_op *self, tksp_oauth_answer *answer, int
     if (options->opaque && self->left_ms < 0) {
         return tksp_spike_fail(
             self, TKS_ERR_SPIKE,
-            "the server gave an opaque token without expires_in: how long it is good is "
+            "the server issued an opaque token without expires_in: its lifetime is "
             "not known; default_lifetime may say it",
             now_ms);
     }

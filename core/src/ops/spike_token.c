@@ -105,7 +105,7 @@ static bool judge_times(const tks_spike *spike, const tks_json *claims, const tk
             nbf = claim_ms(claims, "nbf");
     int64_t left = exp - now->wall_ms;
     if (nbf > latest(now) + CLOCKS_MS) {
-        tell_clocks(now, "it is not good before", nbf, "nbf", iat, why);
+        tell_clocks(now, "it is not valid before", nbf, "nbf", iat, why);
         return false;
     }
     if (iat >= 0 && exp > iat) {

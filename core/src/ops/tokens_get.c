@@ -59,7 +59,7 @@ static tks_status read_slot(tksp_tokens_op *op, size_t i, int64_t expires_ms, in
     if (tks_reply_get_type(reply) == TKS_REPLY_NIL) return TKS_OK;
     if (tks_reply_get_type(reply) != TKS_REPLY_STRING) {
         return tksp_op_fail(&op->base, TKS_ERR_CONNECTION,
-                            "the server's answer to GET is no string: the connection is dropped");
+                            "the server's answer to GET is not a string: the connection is dropped");
     }
     slot->reply = tksp_op_take_reply(&op->base, slot->command);
     tks_status status = tksp_read_token(op, i, tks_reply_get_bytes(slot->reply), expires_ms);
@@ -152,7 +152,7 @@ static tks_status finish_get(tks_op *base, int64_t now_ms) {
         if (tks_reply_get_type(reply) != TKS_REPLY_INTEGER) {
             return tksp_op_fail(
                 base, TKS_ERR_CONNECTION,
-                "the server's answer to PTTL is no integer: the connection is dropped");
+                "the server's answer to PTTL is not an integer: the connection is dropped");
         }
         pttl = tks_reply_get_integer(reply);
         if (pttl > PTTL_MAX) pttl = PTTL_MAX;

@@ -135,7 +135,7 @@ class Spike(tokenstore.Spike, AsyncClosing):
         ``scope``, ``resource`` and ``timeout`` are those of :meth:`tokenstore.Spike.get_token`.
 
         Raises :class:`SpikeAuthError` when the server refused the client or the request,
-        :class:`SpikeError` when no good token could be had: it says what was tried. A caller that is
+        :class:`SpikeError` when no valid token could be obtained: it says what was tried. A caller that is
         cancelled leaves the fetch to the others; where there are none, it ends.
         """
         seconds = _options.seconds("timeout", timeout) if timeout is not None else None
