@@ -241,7 +241,7 @@ tks_status tksp_conn_end(tksp_conn *conn, tks_bytes rest, size_t count, tks_repl
         return TKS_OK;
     }
     failure->sent = failure->sent || (conn->tls != NULL && tksp_tls_take_sent(conn->tls));
-    const char *late = silence < deadline && !failure->heard ? "the connection had fallen silent"
+    const char *late = silence < deadline && !failure->heard ? "the connection had gone silent"
                                                              : "no answer within the timeout";
     return tks_fail(&failure->error, status, "%s", status == TKS_ERR_TIMEOUT ? late : err.message);
 }

@@ -100,10 +100,11 @@ static tks_status take_report(starting *s) {
                         strerror(report.code), s->plan->directory);
     case TKSP_IN_USE: return fail_in_use(s, report.pid);
     case TKSP_NO_PLACE:
-        return tks_fail(s->err, TKS_ERR_CONFIGURATION,
-                        "embedded: no place for the private socket (%s); set XDG_RUNTIME_DIR or "
-                        "TMPDIR to a writable directory with a short path",
-                        strerror(report.code));
+        return tks_fail(
+            s->err, TKS_ERR_CONFIGURATION,
+            "embedded: no directory for the private socket (%s); set XDG_RUNTIME_DIR or "
+            "TMPDIR to a writable directory with a short path",
+            strerror(report.code));
     case TKSP_NO_EXEC:
         return tks_fail(s->err, TKS_ERR_CONFIGURATION,
                         "embedded: the server cannot be run (%s): %s", strerror(report.code),
@@ -181,7 +182,7 @@ static tks_status pause_for(starting *s, int fd, int ms, bool *ready) {
     *ready = false;
     if (tksp_clock_ms() >= s->deadline) {
         return tks_fail(s->err, TKS_ERR_CONNECTION,
-                        "embedded: the server did not take connections within %ld ms",
+                        "embedded: the server did not accept connections within %ld ms",
                         (long)s->timeout_ms);
     }
     int n = poll(fds, 2, ms);

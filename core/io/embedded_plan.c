@@ -79,7 +79,7 @@ static tks_status find_binary(const char *binary, char **out, tks_error *err) {
     if (*out != NULL) return TKS_OK;
     if (binary != NULL) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "embedded: the server binary cannot be run or is not there: %s", binary);
+                        "embedded: the server binary is missing or not executable: %s", binary);
     }
     return tks_fail(err, TKS_ERR_CONFIGURATION,
                     "embedded: no redis-server and no valkey-server on PATH; install the package "

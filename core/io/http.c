@@ -229,7 +229,7 @@ tks_status tks_http_fetch(tks_http *http, const tks_http_request *request, int64
         return tks_fail(err, TKS_ERR_CLOSED, "the HTTP client is closed");
     }
     if (timeout_ms <= 0) {
-        return tks_fail(err, TKS_ERR_TIMEOUT, "the time was over before the request was begun");
+        return tks_fail(err, TKS_ERR_TIMEOUT, "the timeout expired before the request was started");
     }
     tksp_wait_init(&wait, timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS, interrupt);
     pool *p = own_pool(http, wait.pid);

@@ -109,8 +109,8 @@ static tks_status check_proxy(const char *proxy, tks_error *err) {
     }
     if (code != CURLUE_OK || *scheme == NULL) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "proxy must be a URL as http://host:port, with http, https, socks5 or "
-                        "socks5h as its scheme");
+                        "proxy must be a URL such as http://host:port, with the scheme http, "
+                        "https, socks5 or socks5h");
     }
     return TKS_OK;
 }
@@ -142,7 +142,7 @@ static tks_status take_variable(const char *const *names, char **out, tks_error 
     memcpy(*out + strlen(scheme), value, strlen(value) + 1);
     tks_status status = check_proxy(*out, NULL);
     return status == TKS_ERR_CONFIGURATION
-               ? tks_fail(err, status, "proxy=\"env\": %s is no URL of a proxy", name)
+               ? tks_fail(err, status, "proxy=\"env\": %s is not a proxy URL", name)
                : status;
 }
 
@@ -178,7 +178,7 @@ tks_status tksp_http_config_init(tksp_http_config *config, const tks_http_option
     }
     if (options->key != NULL && options->cert == NULL) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "key= is given without cert=: name the client certificate too");
+                        "key= is given without cert=: give the client certificate too");
     }
     status =
         options->ca != NULL ? set_given_ca(config, options->ca, err) : set_system_ca(config, err);

@@ -194,7 +194,7 @@ static const char *describe(exchange *x, CURLcode code) {
 
 static tks_status fail_headers(const exchange *x, tks_error *err) {
     return tks_fail(err, TKS_ERR_DATA,
-                    "%s: the answer's headers are too many, or larger than %d bytes", x->setup.name,
+                    "%s: the answer's headers are too many or larger than %d bytes", x->setup.name,
                     TKSP_HTTP_HEADERS_MAX);
 }
 
@@ -225,22 +225,22 @@ static tks_status judge(exchange *x, CURLcode code, const tks_http_request *requ
 #endif
     case CURLE_PEER_FAILED_VERIFICATION:
         *final = true;
-        return tks_fail(err, TKS_ERR_CONNECTION, "%s: the server's certificate is refused: %s",
+        return tks_fail(err, TKS_ERR_CONNECTION, "%s: the server's certificate was rejected: %s",
                         name, describe(x, code));
     case CURLE_SSL_CACERT_BADFILE:
         *final = true;
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "%s: the CA certificates in %.120s cannot be read: the file must hold "
-                        "certificates in PEM",
+                        "%s: the CA certificates in %.120s cannot be read: the file must contain "
+                        "PEM certificates",
                         name, config->ca_file != NULL ? config->ca_file : config->ca_dir);
     case CURLE_SSL_CERTPROBLEM:
         *final = true;
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "%s: cannot use cert=%.60s with key=%.60s: they must be PEM, fit each "
-                        "other, and the key must not be encrypted",
+                        "%s: cannot use cert=%.60s with key=%.60s: they must be PEM and match, and "
+                        "the key must not be encrypted",
                         name, config->cert, config->key);
     case CURLE_OPERATION_TIMEDOUT:
-        return tks_fail(err, TKS_ERR_CONNECTION, "%s: not connected within %lld ms", name,
+        return tks_fail(err, TKS_ERR_CONNECTION, "%s: could not connect within %lld ms", name,
                         (long long)config->connect_timeout_ms);
     case CURLE_UNSUPPORTED_PROTOCOL: /* the scheme was checked: this is an answer like HTTP/0.9's */
     case CURLE_WEIRD_SERVER_REPLY:
@@ -250,8 +250,8 @@ static tks_status judge(exchange *x, CURLcode code, const tks_http_request *requ
 }
 
 static tks_status fail_timeout(const exchange *x, bool sent, tks_error *err) {
-    return tks_fail(err, TKS_ERR_TIMEOUT, "%s: the time was over %s", x->setup.name,
-                    sent ? "before the answer had come" : "before the request could be sent");
+    return tks_fail(err, TKS_ERR_TIMEOUT, "%s: the timeout expired %s", x->setup.name,
+                    sent ? "before the answer arrived" : "before the request was sent");
 }
 
 /* ---- the exchange ---------------------------------------------------------------------------- */
@@ -310,8 +310,8 @@ static tks_status run(exchange *x, const tksp_http_config *config, const tks_htt
     } else if (status == TKS_OK && code != CURLE_OK) {
         status = judge(x, code, request, config, final, err);
     } else if (status == TKS_OK && (http < 200 || x->part < WHOLE_HEAD)) {
-        status = tks_fail(err, TKS_ERR_CONNECTION, "%s: the server's answer ended too soon",
-                          x->setup.name);
+        status =
+            tks_fail(err, TKS_ERR_CONNECTION, "%s: the server's answer ended early", x->setup.name);
     }
     stop(x);
     if (status == TKS_OK) {

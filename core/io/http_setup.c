@@ -23,12 +23,12 @@ static tks_status bad_url(CURLUcode code, tks_error *err) {
     case CURLUE_UNSUPPORTED_SCHEME:
         return tks_fail(err, TKS_ERR_CONFIGURATION, "the URL must begin with https:// or http://");
     case CURLUE_USER_NOT_ALLOWED:
-        return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "the URL holds a user or a password: take them out, and give credentials "
-                        "as options");
+        return tks_fail(
+            err, TKS_ERR_CONFIGURATION,
+            "the URL contains a user or a password: remove them, and give credentials as options");
     default:
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "the URL is malformed: it must be like https://host/path");
+                        "the URL is malformed: it must look like https://host/path");
     }
 }
 
@@ -90,19 +90,17 @@ tks_status tks_http_check_url(tks_bytes url, tks_error *err) {
 static tks_status check_header(const tks_http_header *header, tks_error *err) {
     if (!tksp_http_is_header_name(header->name) || header->name.size > 100) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "a header's name is empty, too long, or holds a character that is not "
-                        "allowed there");
+                        "a header's name is empty, too long, or contains an invalid character");
     }
     if (!tksp_http_is_header_value(header->value)) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "the value of the header %.*s holds a control character or begins or ends "
-                        "with a blank: take it out",
+                        "the value of the header %.*s contains a control character or begins or "
+                        "ends with a blank: remove it",
                         (int)header->name.size, header->name.data);
     }
     for (size_t i = 0; i < sizeof FRAMING / sizeof FRAMING[0]; i++) {
         if (tksp_http_name_is(header->name, FRAMING[i])) {
-            return tks_fail(err, TKS_ERR_CONFIGURATION, "the header %s is not the caller's to set",
-                            FRAMING[i]);
+            return tks_fail(err, TKS_ERR_CONFIGURATION, "the header %s cannot be set", FRAMING[i]);
         }
     }
     return TKS_OK;
@@ -245,7 +243,7 @@ tks_status tksp_http_setup_init(tksp_http_setup *setup, tksp_http_handle *handle
         config->ca_dir == NULL) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
                         "%s: this system has no CA certificates: install the package "
-                        "ca-certificates, or name a file by ca= or SSL_CERT_FILE",
+                        "ca-certificates, or give a file with ca= or SSL_CERT_FILE",
                         setup->name);
     }
     CURLcode code = set_rules(easy);
@@ -263,7 +261,7 @@ tks_status tksp_http_setup_init(tksp_http_setup *setup, tksp_http_handle *handle
         return tks_fail_memory(err);
     }
     if (code != CURLE_OK) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION, "this libcurl lacks something: %s",
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "this libcurl lacks a feature: %s",
                         curl_easy_strerror(code));
     }
     return TKS_OK;

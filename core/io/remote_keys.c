@@ -81,8 +81,8 @@ static tks_status check(const tks_remote_keys_options *o, const tks_http_options
     if (!tksp_http_is_safe_url(o->url) && !(http != NULL && http->insecure)) {
         return tks_fail(
             err, TKS_ERR_CONFIGURATION,
-            "the URL of the keys must begin with https://: who is in between could give keys of "
-            "his own (http:// is for this host alone, or without verification)");
+            "the URL of the keys must begin with https://, or an attacker on the network could "
+            "replace them (http:// is for localhost, or without verification)");
     }
     status = check_range("max_age", o->max_age_ms, 1000, YEAR_MS, err);
     if (status == TKS_OK) status = check_range("max_stale", o->max_stale_ms, 0, YEAR_MS, err);
@@ -196,11 +196,11 @@ static void note_failure(tks_remote_keys *keys, state *s, const char *why, int64
     int64_t left = atomic_load(&keys->good_until_ms) - now;
     if (left > 0) {
         (void)snprintf(text, sizeof text,
-                       "keys could not be fetched, the old ones are used for up to %lld s more: %s",
+                       "could not fetch the keys; the old ones are used for up to %lld s more: %s",
                        (long long)left / 1000, why);
     } else {
-        (void)snprintf(text, sizeof text,
-                       "keys could not be fetched, and there are none to use: %s", why);
+        (void)snprintf(text, sizeof text, "could not fetch the keys, and there are none to use: %s",
+                       why);
     }
     note(keys, s, 'w', text);
 }
@@ -252,7 +252,7 @@ static tks_status start(tks_remote_keys *keys, state *s, tks_error *err) {
     s->has_thread = s->fetching;
     return s->fetching
                ? TKS_OK
-               : tks_fail(err, TKS_ERR_CONNECTION, "no thread could be started to fetch the keys");
+               : tks_fail(err, TKS_ERR_CONNECTION, "could not start a thread to fetch the keys");
 }
 
 /* Until the fetch under way has ended: its status. On return the mutex is held, unless this is a forked child now. */
@@ -264,7 +264,7 @@ static tks_status wait_for_end(tks_remote_keys *keys, state *s, tksp_wait *wait,
         }
         tks_status status = tksp_wait_cond(wait, &s->ended, &s->mutex, err);
         if (status == TKS_ERR_TIMEOUT) {
-            return tks_fail(err, status, "%s did not give its keys in time", keys->name);
+            return tks_fail(err, status, "%s did not return its keys in time", keys->name);
         }
         if (status != TKS_OK || getpid() != s->pid) {
             return status;

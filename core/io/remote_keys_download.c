@@ -9,7 +9,7 @@
 static tks_status fail_status(const tks_remote_keys *keys, int status, tks_error *err) {
     return tks_fail(err, TKS_ERR_CONNECTION, "%s answered %d to the request for its keys%s",
                     keys->name, status,
-                    status >= 300 && status < 400 ? ": give the URL that it redirects to" : "");
+                    status >= 300 && status < 400 ? ": use the URL that it redirects to" : "");
 }
 
 /* How long keys of this answer are fresh: what the server says, within what the options say. */
@@ -45,8 +45,8 @@ tks_status tksp_keys_download(tks_remote_keys *keys, const tks_interrupt *interr
     } else if (tks_keyset_from_published(response->body, out, &why) != TKS_OK) {
         status = why.status == TKS_ERR_MEMORY
                      ? tks_fail_memory(err)
-                     : tks_fail(err, TKS_ERR_DATA, "what %s gave for its keys is of no use: %.250s",
-                                keys->name, why.message);
+                     : tks_fail(err, TKS_ERR_DATA, "%s returned unusable keys: %.250s", keys->name,
+                                why.message);
     } else if (text != NULL && tks_buf_append_bytes(text, response->body) != TKS_OK) {
         status = tks_fail_memory(err);
     }

@@ -115,7 +115,7 @@ static tks_status refuse_ipv6(const char *host, tks_error *err) {
         memcpy(address, host, (size_t)(zone - host));
         if (inet_pton(AF_INET6, address, &parsed) == 1) {
             const char *why = if_nametoindex(zone + 1) != 0
-                                  ? "only a link-local address (fe80::...) has one: leave it out"
+                                  ? "only a link-local address (fe80::...) has one: remove it"
                                   : "this machine has no network interface of that name";
             return tks_fail(err, TKS_ERR_CONFIGURATION,
                             "the IPv6 address in the URL has the zone \"%.40s\", and %s", zone + 1,
@@ -179,7 +179,7 @@ static tks_status begin(tksp_resolver *resolver, tks_error *err) {
             tksp_lookup_release(lookup); /* the thread's share */
             tksp_lookup_release(lookup); /* NOLINT(clang-analyzer-unix.Malloc): and ours */
             return tks_fail(err, TKS_ERR_CONNECTION,
-                            "there is no thread to resolve the host name in: this process or "
+                            "could not start a thread to resolve the host name: this process or "
                             "machine is at its limit");
         }
         (void)pthread_detach(thread);

@@ -353,8 +353,8 @@ tks_status tksp_flight_end(tks_flight *r, tks_error *err) {
     bool unasked = status == TKS_OK && r->asks;
     forget(r);
     return unasked ? tks_fail(err, TKS_ERR_CONFIGURATION,
-                              "credentials cannot be asked for here: give user and password in the "
-                              "URL")
+                              "the credentials function cannot be called here: give user and "
+                              "password in the URL")
                    : status;
 }
 

@@ -147,7 +147,7 @@ static tks_status run_op(tks_spike_client *client, tks_op *op, int64_t timeout_m
         return fail_closed(err);
     }
     if (by_us) {
-        return tks_fail(err, TKS_ERR_CLOSED, "nobody waits for this token any more");
+        return tks_fail(err, TKS_ERR_CLOSED, "no caller is waiting for this token");
     }
     return status == TKS_OK ? TKS_OK : tks_fail(err, status, "%s", why.message);
 }
@@ -173,7 +173,7 @@ static tks_status tell_failure(const tksp_spike_entry *entry, int64_t now_ms,
     if (left_ms <= 0) {
         return tks_fail(err, entry->failure.status, "%s", entry->failure.message);
     }
-    return tks_fail(err, entry->failure.status, "%.600s; the server is asked again in %.1f s",
+    return tks_fail(err, entry->failure.status, "%.600s; next request in %.1f s",
                     entry->failure.message, (double)left_ms / 1000);
 }
 
@@ -276,7 +276,7 @@ static tks_status wait_for_outcome(tks_spike_client *client, tksp_spike_memory *
         tks_status status = tksp_wait_cond(wait, &memory->ended, &memory->mutex, err);
         if (status == TKS_ERR_TIMEOUT) {
             return tks_fail(err, status,
-                            "another thread is fetching the token, and did not end in time");
+                            "another thread is fetching the token, and did not finish in time");
         }
         if (status != TKS_OK) {
             return status;

@@ -45,7 +45,7 @@ tks_status tks_spike_client_open(const tks_spike_options *options,
     if (status == TKS_OK) status = check_url(options->token_url, "the server's url: ", &faults);
     if (status == TKS_OK) status = check_url(options->key_url, "the public key's url: ", &faults);
     if (options->client_auth == TKS_AUTH_TLS && http_options->cert == NULL) {
-        fault(&faults, "cert is missing: ", "client_auth 'tls' shows it to the server");
+        fault(&faults, "cert is missing: ", "client_auth 'tls' needs it");
     }
     tks_buf_init(&text, SIZE_MAX);
     tks_buf_init(&binding, SIZE_MAX);
@@ -59,10 +59,9 @@ tks_status tks_spike_client_open(const tks_spike_options *options,
     }
     tks_buf_wipe(&text);
     if (redis != NULL && tks_client_get_target(redis)->asks) {
-        fault(
-            &faults, "redis: ",
-            "Spike needs a client with user and password in its URL: its background thread cannot "
-            "ask for credentials");
+        fault(&faults, "redis: ",
+              "Spike needs a client with user and password in its URL: its background thread "
+              "cannot call the credentials function");
     }
     all.faults = tks_buf_bytes(&faults);
     if (status != TKS_OK || faults.status != TKS_OK) {

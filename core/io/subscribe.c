@@ -57,8 +57,7 @@ static tks_status judge_subscribed(const tks_reply *reply, tksp_failure *failure
         return TKS_OK;
     }
     if (tks_reply_get_type(reply) != TKS_REPLY_ERROR) {
-        return tks_fail(&failure->error, TKS_ERR_CONNECTION,
-                        "SUBSCRIBE was answered with something other than its confirmation");
+        return tks_fail(&failure->error, TKS_ERR_CONNECTION, "unexpected answer to SUBSCRIBE");
     }
     tks_reply_describe_error(reply, reason, sizeof reason);
     failure->final = true;

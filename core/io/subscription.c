@@ -157,7 +157,7 @@ static bool should_stop(void *context) {
 static tks_status fail_closed(const tksp_subscription *sub, tks_error *err) {
     if (sub->pid != getpid()) {
         return tks_fail(err, TKS_ERR_CLOSED,
-                        "the process has forked: a child must ask for events of its own");
+                        "the process has forked: the child must open its own events");
     }
     return tks_fail(err, TKS_ERR_CLOSED, "%s",
                     atomic_load(&sub->closed) ? "the events are closed" : "the client is closed");

@@ -222,10 +222,10 @@ static tksp_io judge(tksp_tls *tls, int result, tks_error *err) {
     if (verdict != X509_V_OK) {
         ERR_clear_error();
         tks_fail(
-            err, TKS_ERR_CONNECTION, "the server's certificate is refused: %s%s",
+            err, TKS_ERR_CONNECTION, "the server's certificate was rejected: %s%s",
             X509_verify_cert_error_string(verdict),
             verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH
-                ? " (the name must stand in its subjectAltName; server_name= names another)"
+                ? " (the name must be in its subjectAltName; server_name= sets another)"
                 : "");
         return is_about_trust(verdict) ? TKSP_IO_UNTRUSTED : TKSP_IO_REFUSED;
     }

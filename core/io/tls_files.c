@@ -180,9 +180,10 @@ static tks_status load_key(SSL_CTX *ctx, const char *path, tks_error *err) {
     tks_status status = bio != NULL ? TKS_OK : TKS_ERR_CONFIGURATION;
     EVP_PKEY *key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL) : NULL;
     if (bio != NULL && (key == NULL || SSL_CTX_use_PrivateKey(ctx, key) != 1)) {
-        status = bad_file("key", path, " (it must be an unencrypted PEM key that fits cert=)", err);
+        status =
+            bad_file("key", path, " (it must be an unencrypted PEM key that matches cert=)", err);
     } else if (bio != NULL && SSL_CTX_check_private_key(ctx) != 1) {
-        status = bad_file("key", path, " (the key does not fit cert=)", err);
+        status = bad_file("key", path, " (the key does not match cert=)", err);
     }
     EVP_PKEY_free(key);
     close_file(bio, &buf);
@@ -196,7 +197,7 @@ tks_status tksp_tls_load_files(SSL_CTX *ctx, const tks_target *target, tks_error
     }
     if (target->cert == NULL) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "key= is given without cert=: name the client certificate too");
+                        "key= is given without cert=: give the client certificate too");
     }
     status = load_chain(ctx, target->cert, err);
     if (status == TKS_OK) {

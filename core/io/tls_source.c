@@ -117,7 +117,7 @@ static void read_again(tksp_tls_source *source, const stamps *now) {
     tks_error why = TKS_ERROR_INIT;
     if (tksp_tls_context_new(source->target, &fresh, &why) != TKS_OK) {
         source->warning = (tks_error)TKS_ERROR_INIT;
-        (void)tks_fail(&source->warning, why.status, "the TLS files were not read again: %s",
+        (void)tks_fail(&source->warning, why.status, "the TLS files were not reloaded: %s",
                        why.message);
         return; /* the next connection looks again */
     }

@@ -65,10 +65,10 @@ tks_status tks_duration_text(tks_bytes text, const char *name, int64_t *out_ms, 
         factor = unit_of(tks_bytes_of(text.data + at, text.size - at));
     }
     if (factor == 0) {
-        return tks_fail(err, TKS_ERR_DATA,
-                        "%s is a text that names no duration: write a number and its unit, such "
-                        "as \"15 minutes\" or \"3 days\"",
-                        name);
+        return tks_fail(
+            err, TKS_ERR_DATA,
+            "%s is not a duration: write a number and a unit, such as \"15 minutes\" or \"3 days\"",
+            name);
     }
     return tks_duration(value * factor / 1000.0, name, out_ms, err);
 }

@@ -99,14 +99,16 @@ tks_status tks_greeting_init(tks_greeting *greeting, const tks_target *target,
     greeting->count = 0;
     tks_buf_init(&greeting->out, GREETING_MAX_SIZE);
     tks_status status = add_commands(greeting, target, credentials);
-    return status == TKS_OK ? TKS_OK : tks_fail(err, status, "the greeting cannot be made");
+    return status == TKS_OK
+               ? TKS_OK
+               : tks_fail(err, status, "could not build the commands that open the connection");
 }
 
 const char *tks_greeting_get_hint(const tks_target *target) {
     if (target->tls) {
-        return " (does the server take our certificate, cert= and key=?)";
+        return " (does the server accept the client certificate, cert= and key=?)";
     }
-    return target->transport == TKS_TCP ? " (a TLS port? then rediss://)" : "";
+    return target->transport == TKS_TCP ? " (for a TLS port use rediss://)" : "";
 }
 
 void tks_greeting_clear(tks_greeting *greeting) {
@@ -125,7 +127,7 @@ static const char *describe(const tks_reply *reply, const tks_target *target,
     }
     tks_reply_describe_error(reply, out, size);
     if (password != NULL && *password != '\0' && strstr(out, password) != NULL) {
-        return "an error that cannot be shown because it holds the password";
+        return "an error that contains the password and is not shown";
     }
     return out;
 }
@@ -139,8 +141,7 @@ static tks_status judge(const char *command, const tks_reply *reply, const tks_t
         return TKS_OK;
     }
     if (tks_reply_get_type(reply) != TKS_REPLY_ERROR) {
-        return tks_fail(err, TKS_ERR_CONNECTION,
-                        "%s was answered with something other than OK: is this a Redis server?",
+        return tks_fail(err, TKS_ERR_CONNECTION, "unexpected answer to %s: is this a Redis server?",
                         command);
     }
     const char *why = describe(reply, target, credentials, reason, sizeof reason);
@@ -154,10 +155,9 @@ static tks_status judge(const char *command, const tks_reply *reply, const tks_t
         credentials->refused = true;
     }
     return tks_fail(err, TKS_ERR_SERVER, "%s refused: %s%s", command, why,
-                    no_password
-                        ? " (the URL has a user and no password: was the password taken for "
-                          "the user? redis://:PASSWORD@host)"
-                        : "");
+                    no_password ? " (the URL has a user but no password; a password alone is "
+                                  "written redis://:PASSWORD@host)"
+                                : "");
 }
 
 tks_status tks_greeting_judge(const tks_greeting *greeting, const tks_target *target,

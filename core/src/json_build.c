@@ -1,6 +1,6 @@
 /* json_build.c - the trees of texts that cJSON cannot read exactly, node by node with cJSON's functions.
  *
- * Purpose:   its parser refuses half of a surrogate pair, rounds integers, cuts numbers at 63 characters
+ * Purpose:   its parser refuses unpaired surrogates, rounds integers, cuts numbers at 63 characters
  *            and does not say how long a string with U+0000 is. Its nodes can hold all that.
  * Lifecycle: the builder is on the caller's stack and borrows the text, which passed the scan: nothing is
  *            checked again.
@@ -22,7 +22,7 @@ static void skip_space(builder *b) {
 
 /* ---- strings ----------------------------------------------------------------------------------- */
 
-/* As UTF-8; half of a surrogate pair in the three bytes that it would have (WTF-8). */
+/* As UTF-8; an unpaired surrogate in the three bytes that it would have (WTF-8). */
 static char *put_code(char *out, int code) {
     if (code < 0x80) {
         *out++ = (char)code;

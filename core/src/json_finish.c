@@ -14,10 +14,8 @@ enum { FEW_MEMBERS = 8 }; /* up to here comparing each with each beats sorting *
 /* What is done with a member of which there is a later one. */
 static tks_status meet_double(cJSON *object, cJSON *member, bool last_counts, tks_error *err) {
     if (!last_counts) {
-        return tks_fail(
-            err, TKS_ERR_DATA,
-            "not valid JSON: an object has two members of one name, and readers differ on "
-            "which of them counts");
+        return tks_fail(err, TKS_ERR_DATA,
+                        "not valid JSON: an object has two members with the same name");
     }
     tksp_json_free(cJSON_DetachItemViaPointer(object, member));
     return TKS_OK;

@@ -81,10 +81,10 @@ int tksp_json_read_escape(const char *at, const char *end, size_t *size) {
 static tks_status scan_unicode_escape(scan *s) {
     size_t size;
     int code = tksp_json_read_escape((const char *)s->at, (const char *)s->end, &size);
-    if (code < 0) return refuse(s, "\\u wants four hexadecimal digits");
+    if (code < 0) return refuse(s, "\\u must be followed by four hexadecimal digits");
     if (code == 0 || (code >= 0xD800 && code <= 0xDFFF)) {
         if (!s->rules->any) {
-            return refuse(s, code == 0 ? "U+0000 is not allowed" : "half of a surrogate pair");
+            return refuse(s, code == 0 ? "U+0000 is not allowed" : "unpaired surrogate");
         }
         s->facts->is_plain = false;
     }
@@ -94,10 +94,10 @@ static tks_status scan_unicode_escape(scan *s) {
 
 /* At '\'. */
 static tks_status scan_escape(scan *s) {
-    if (s->end - s->at < 2) return refuse(s, "the string does not end");
+    if (s->end - s->at < 2) return refuse(s, "unterminated string");
     if (s->at[1] == 'u') return scan_unicode_escape(s);
     if (s->at[1] == '\0' || strchr("\"\\/bfnrt", s->at[1]) == NULL) {
-        return refuse(s, "an unknown escape");
+        return refuse(s, "unknown escape");
     }
     s->at += 2;
     return TKS_OK;
@@ -110,14 +110,14 @@ static tks_status scan_string(scan *s) {
     while (status == TKS_OK) {
         while (s->at < s->end && tksp_json_is_plain(*s->at)) s->at++;
         if (s->at == s->end) {
-            status = refuse(s, "the string does not end");
+            status = refuse(s, "unterminated string");
         } else if (*s->at == '"') {
             s->at++;
             return TKS_OK;
         } else if (*s->at == '\\') {
             status = scan_escape(s);
         } else if (*s->at < 0x20) {
-            status = refuse(s, "a control character must be written as an escape");
+            status = refuse(s, "unescaped control character");
         } else {
             size_t length = tksp_utf8_sequence(s->at, (size_t)(s->end - s->at));
             if (length == 0) status = refuse(s, "not valid UTF-8");
@@ -279,7 +279,7 @@ static tks_status scan_text(scan *s) {
     }
     if (status != TKS_OK) return status;
     skip_space(s);
-    return s->at == s->end ? TKS_OK : refuse(s, "bytes behind the value");
+    return s->at == s->end ? TKS_OK : refuse(s, "data after the value");
 }
 
 tks_status tksp_json_scan(tks_bytes text, const tks_json_rules *rules, tksp_json_facts *facts,

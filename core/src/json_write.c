@@ -103,8 +103,8 @@ tks_status tks_json_refuse(tks_json_writer *w, const char *problem) {
 
 static tks_status refuse_size(tks_json_writer *w) {
     return tks_fail(w->err, TKS_ERR_DATA,
-                    "%s is over %zu bytes as JSON: make it smaller, or where it is a store's data "
-                    "raise max_data_size",
+                    "%s is larger than %zu bytes as JSON: make it smaller, or raise max_data_size "
+                    "for a store's data",
                     w->root, w->max_size);
 }
 
@@ -143,7 +143,8 @@ static tks_status put_char(tks_json_writer *w, char c) {
 /* Is there a place for a value? Only a faulty caller ever hears no. */
 static tks_status check_place(tks_json_writer *w) {
     if (w->depth == 0 ? w->out->size != w->start : !w->levels[w->depth - 1].is_array && !w->named) {
-        return tks_json_refuse(w, "cannot take a value here: it has one already, or wants a name");
+        return tks_json_refuse(
+            w, "cannot take a value here: it already has one, or needs a name first");
     }
     return TKS_OK;
 }
@@ -175,7 +176,7 @@ static tks_status begin_level(tks_json_writer *w, bool is_array) {
         return status;
     }
     if (w->depth == TKS_JSON_DEPTH) {
-        return tks_json_refuse(w, "is nested deeper than 32: store it flatter");
+        return tks_json_refuse(w, "is nested deeper than 32 levels: flatten it");
     }
     status = begin_value(w);
     if (status == TKS_OK) {
@@ -263,8 +264,8 @@ static const char *measure(tks_bytes text, bool is_name, size_t *size) {
                            : "is not valid UTF-8: decode it, or store it as base64";
         }
         if (data[i] == 0) {
-            return is_name ? "has a name with U+0000 in it: leave that out"
-                           : "has U+0000 in it: leave that out, or store it as base64";
+            return is_name ? "has a name that contains U+0000: remove it"
+                           : "contains U+0000: remove it, or store the text as base64";
         }
         i += length;
     }

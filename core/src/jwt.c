@@ -39,7 +39,7 @@ static tks_status split(tks_bytes token, size_t max_size, parts *out, tks_error 
     if (token.size == 0) return refuse(err, "it is empty");
     if (!next_part(&rest, &out->header) || !next_part(&rest, &out->claims) ||
         memchr(rest.data, '.', rest.size) != NULL) {
-        return refuse(err, "it has not the three parts of a compact JWS");
+        return refuse(err, "it does not have the three parts of a compact JWS");
     }
     if (out->header.size == 0 || out->claims.size == 0 || rest.size == 0) {
         return refuse(err, "one of its three parts is empty");
@@ -75,7 +75,7 @@ static tks_status parse_part(tks_bytes text, const char *what, bool any, tks_jso
     }
     if (tks_json_get_type(*out) != TKS_JSON_OBJECT) {
         return tks_fail(err, TKS_ERR_INVALID_TOKEN,
-                        "the token is not valid: its %s is no JSON object", what);
+                        "the token is not valid: its %s is not a JSON object", what);
     }
     return TKS_OK;
 }
@@ -134,10 +134,9 @@ static tks_status check_keys(tks_key *const *keys, size_t count, uint32_t wanted
     if (count == 0) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "no key was given, or the key set is empty");
     }
-    return tks_fail(
-        err, TKS_ERR_CONFIGURATION,
-        "no key that was given can do any of the algorithms that are wanted: compare "
-        "the kinds of the keys, their alg and use, and for HS the length of the secret");
+    return tks_fail(err, TKS_ERR_CONFIGURATION,
+                    "no key can be used with the given algorithms: check each key's type, alg and "
+                    "use, and for HS the length of the secret");
 }
 
 static bool fits(const tks_key *key, tks_jwt_alg alg, const tks_json *kid) {
@@ -160,20 +159,19 @@ static tks_status check_signature(const tks_json *header, tks_jwt_alg alg, tks_k
         named = named || (kid != NULL && keys[i]->kid_size > 0);
         if (tries++ == TKS_JWT_TRIES_MAX) {
             *key_unknown = !named;
-            return tks_fail(
-                err, TKS_ERR_INVALID_TOKEN,
-                "the token is not valid: its signature is good for none of the first %d "
-                "keys that fit, and no more are tried: %s",
-                TKS_JWT_TRIES_MAX,
-                kid == NULL ? "it has no key id (kid)"
-                            : "the keys have no key id (kid), or the same one");
+            return tks_fail(err, TKS_ERR_INVALID_TOKEN,
+                            "the token is not valid: its signature matches none of the first %d "
+                            "suitable keys, and no more are tried: %s",
+                            TKS_JWT_TRIES_MAX,
+                            kid == NULL ? "it has no key id (kid)"
+                                        : "the keys have no key id (kid), or share one");
         }
         status = keys[i]->ops->verify(keys[i], alg, input, signature);
         if (status == TKS_OK) return TKS_OK;
         if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
     }
     *key_unknown = !named;
-    return refuse(err, tries == 0 ? "none of the keys fits its algorithm (alg) and key id (kid)"
+    return refuse(err, tries == 0 ? "no key matches its algorithm (alg) and key id (kid)"
                                   : "its signature is invalid");
 }
 

@@ -42,8 +42,7 @@ tks_status tksp_jwt_check_size(size_t max_size, tks_error *err) {
 
 tks_status tksp_jwt_check_policy(const tks_jwt_policy *policy, tks_error *err) {
     if (policy->algorithms == 0) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "no algorithms were given: name those that the token may be signed with");
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "no algorithms given: list those to accept");
     }
     if (!isfinite(policy->now) || policy->now <= 0) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
@@ -55,12 +54,11 @@ tks_status tksp_jwt_check_policy(const tks_jwt_policy *policy, tks_error *err) {
     if (has_empty(policy->audiences, policy->audience_count) ||
         has_empty(policy->issuers, policy->issuer_count) ||
         has_empty(policy->required, policy->required_count)) {
-        return tks_fail(
-            err, TKS_ERR_CONFIGURATION,
-            "audience, issuer and require are texts that are not empty and hold no NUL");
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "audience, issuer and require must be non-empty strings without NUL");
     }
     if (policy->typ.data != NULL && policy->typ.size == 0) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION, "typ is empty: leave it out, or give one");
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "typ is empty: omit it, or give one");
     }
     return tksp_jwt_check_size(policy->max_size, err);
 }
@@ -100,7 +98,7 @@ tks_status tksp_jwt_check_header(const tks_json *header, const tks_jwt_policy *p
     tks_bytes typ, cty;
 
     if (tks_json_find(header, "crit") != NULL) {
-        return refuse(err, "its header has crit, and no extension is understood here");
+        return refuse(err, "its header has crit, and no extensions are supported");
     }
     if (tks_json_find(header, "b64") != NULL) {
         return refuse(err, "its header has b64: the payload must be base64url");
@@ -112,7 +110,7 @@ tks_status tksp_jwt_check_header(const tks_json *header, const tks_jwt_policy *p
     if (!get_type(header, "typ", &typ) || !get_type(header, "cty", &cty)) {
         return refuse(err, "its typ or cty is not a string");
     }
-    if (tksp_jwt_is_nested(cty)) return refuse(err, "it holds another token (cty)");
+    if (tksp_jwt_is_nested(cty)) return refuse(err, "it contains a nested token (cty)");
     if (policy->typ.data != NULL && !tksp_equal_nocase(typ, short_type(policy->typ))) {
         return refuse(err, "its typ is not the expected one");
     }
@@ -133,7 +131,7 @@ static tks_status get_time(const tks_json *claims, const char *name, bool *there
         *out = tks_json_get_double(claim);
         if (isfinite(*out)) return TKS_OK;
     }
-    return tks_fail(err, TKS_ERR_INVALID_TOKEN, "the token is not valid: %s is no number", name);
+    return tks_fail(err, TKS_ERR_INVALID_TOKEN, "the token is not valid: %s is not a number", name);
 }
 
 static bool is_one_of(const tks_json *node, const tks_bytes *texts, size_t count) {
@@ -151,7 +149,7 @@ static tks_status check_required(const tks_json *claims, const tks_jwt_policy *p
             claim = tks_json_get_next(claim);
         }
         if (claim == NULL || tks_json_get_type(claim) == TKS_JSON_NULL) {
-            return refuse(err, "it lacks a claim that is required");
+            return refuse(err, "a required claim is missing");
         }
     }
     return TKS_OK;
@@ -163,7 +161,7 @@ static tks_status check_issuer(const tks_json *claims, const tks_jwt_policy *pol
     if (policy->issuer_count == 0) return TKS_OK;
     if (iss == NULL || tks_json_get_type(iss) != TKS_JSON_STRING ||
         !is_one_of(iss, policy->issuers, policy->issuer_count)) {
-        return refuse(err, "it is of another issuer (iss), or of none");
+        return refuse(err, "its issuer (iss) is missing or not the expected one");
     }
     return TKS_OK;
 }
@@ -175,7 +173,7 @@ static tks_status check_audience(const tks_json *claims, const tks_jwt_policy *p
 
     if (aud == NULL) {
         return found || policy->audience_count == 0 ? TKS_OK
-                                                    : refuse(err, "it is for no audience (aud)");
+                                                    : refuse(err, "it has no audience (aud)");
     }
     if (tks_json_get_type(aud) == TKS_JSON_STRING) {
         found = found || is_one_of(aud, policy->audiences, policy->audience_count);
@@ -191,7 +189,7 @@ static tks_status check_audience(const tks_json *claims, const tks_jwt_policy *p
         return refuse(err, "its audience (aud) is neither a string nor a list of them");
     }
     if (!found && policy->audience_count == 0) {
-        return refuse(err, "it is for an audience (aud), and none was given to check it against");
+        return refuse(err, "it has an audience (aud), and none was given to check it against");
     }
     return found ? TKS_OK : refuse(err, "it is for another audience (aud)");
 }

@@ -39,20 +39,18 @@ static tks_status read_headers(tks_bytes headers, given *out, tks_error *err) {
     while (headers.size > 0 && tks_json_next_member(headers, &at, &name, &value)) {
         bool is_typ = is_quoted(name, "typ"), is_cty = is_quoted(name, "cty");
         if (is_quoted(name, "alg")) {
-            return refuse_header(err, "may not give alg: it is the algorithm argument's");
+            return refuse_header(err, "must not contain alg: use the algorithm argument");
         }
         if (is_quoted(name, "crit") || is_quoted(name, "b64") || is_quoted(name, "zip")) {
-            return refuse_header(err, "may not be crit, b64 or zip: no reader here would take it");
+            return refuse_header(err, "must not be crit, b64 or zip: they are not supported");
         }
         if (is_cty && (value.data[0] != '"' || is_nested(value))) {
             return refuse_header(
-                err,
-                "cty must be a string, and not \"JWT\": no reader here takes a token in "
-                "a token");
+                err, "cty must be a string other than \"JWT\": nested tokens are not supported");
         }
         if (!is_typ && !is_quoted(name, "kid")) continue;
         if (value.data[0] != '"' && value.data[0] != 'n') {
-            return refuse_header(err, "typ or kid must be a string, or null to leave it out");
+            return refuse_header(err, "typ or kid must be a string, or null to omit it");
         }
         if (is_typ) {
             out->typ = value;
@@ -154,9 +152,10 @@ static tks_status check_audience(tks_bytes json, tks_error *err) {
     if (status == TKS_OK && !is_audience(tree)) status = TKS_ERR_DATA;
     tks_json_free(tree);
     if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
-    return status == TKS_OK ? TKS_OK
-                            : tks_fail(err, TKS_ERR_DATA,
-                                       "claims: aud is a string or a list of strings, not empty");
+    return status == TKS_OK
+               ? TKS_OK
+               : tks_fail(err, TKS_ERR_DATA,
+                          "claims: aud must be a string or a list of strings, not empty");
 }
 
 /* Is there a moment at which the token would be good? */
@@ -180,7 +179,7 @@ static tks_status check_span(const known *k, tks_error *err) {
         const tks_json *nbf = tks_json_get_child(tree);
         if (tks_json_get_double(nbf) >= tks_json_get_double(tks_json_get_next(nbf))) {
             status = tks_fail(err, TKS_ERR_DATA,
-                              "claims: nbf is not before exp: the token would never be good");
+                              "claims: nbf is not before exp: the token would never be valid");
         }
     }
     tks_json_free(tree);
@@ -198,7 +197,7 @@ static tks_status check_claims(tks_bytes claims, tks_error *err) {
     find_known(claims, &k);
     if (!is_time(k.exp) || !is_time(k.nbf) || !is_time(k.iat)) {
         return tks_fail(err, TKS_ERR_DATA,
-                        "claims: exp, nbf and iat are numbers, seconds since the epoch");
+                        "claims: exp, nbf and iat must be numbers, seconds since the epoch");
     }
     tks_status status = check_span(&k, err);
     return status == TKS_OK ? check_audience(k.aud, err) : status;
@@ -208,7 +207,7 @@ static tks_status check_key(const tks_key *key, tks_jwt_alg alg, tks_error *err)
     if ((unsigned)alg >= TKS_JWT_ALG_COUNT || (key->algorithms & TKS_JWT_BIT(alg)) == 0) {
         return tks_fail(
             err, TKS_ERR_CONFIGURATION,
-            "this key (%s) cannot do %s: its kind, its length or its alg is another one",
+            "this key (%s) cannot be used for %s: its type, length or alg does not match",
             tks_key_get_kind_name(key), tks_jwt_alg_name(alg));
     }
     if (!key->can_sign) {
@@ -260,8 +259,8 @@ tks_status tks_jwt_encode(tks_bytes claims, const tks_key *key, tks_jwt_alg alg,
     if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
     if (status == TKS_ERR_DATA) {
         return tks_fail(err, TKS_ERR_DATA,
-                        "the token would be longer than %zu bytes: put less into it, or give a "
-                        "larger max_size here and where it is read",
+                        "the token would be longer than %zu bytes: shorten the claims, or raise "
+                        "max_size here and where it is decoded",
                         max_size);
     }
     return status;

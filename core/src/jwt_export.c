@@ -29,10 +29,11 @@ static tks_status get_numbers(const tks_key *key, bool private_half, tks_buf *ou
         tks_buf_init(&out[i], 2 * NUMBER_MAX);
     }
     if (key->ops->export == NULL) {
-        status = tks_fail(err, TKS_ERR_CONFIGURATION,
-                          "a secret has no JWK: it is not kept, and has no public half");
+        status = tks_fail(
+            err, TKS_ERR_CONFIGURATION,
+            "a secret cannot be exported as a JWK: it is not kept, and has no public part");
     } else if (private_half && !key->can_sign) {
-        status = tks_fail(err, TKS_ERR_CONFIGURATION, "the key has no private half (%s)",
+        status = tks_fail(err, TKS_ERR_CONFIGURATION, "the key has no private part (%s)",
                           tks_key_get_kind_name(key));
     } else if (key->ops->export(key, private_half, raw) != TKS_OK) {
         status = tks_fail_memory(err);

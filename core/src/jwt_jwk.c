@@ -34,15 +34,15 @@ static tks_status get_number(const tks_json *jwk, const char *name, tks_buf *out
     char *at = NULL;
     size_t size = 0;
 
-    if (!get_text(jwk, name, &text)) return refuse(err, "has a number that is not a string");
+    if (!get_text(jwk, name, &text)) return refuse(err, "has a key parameter that is not a string");
     if (tks_json_find(jwk, name) == NULL) return TKS_OK;
-    if (text.size == 0) return refuse(err, "has a number that is empty");
+    if (text.size == 0) return refuse(err, "has a key parameter that is empty");
     if (tks_buf_reserve(out, text.size, &at) != TKS_OK) {
         return out->status == TKS_ERR_MEMORY ? tks_fail_memory(err)
-                                             : refuse(err, "has a number that is too large");
+                                             : refuse(err, "has a key parameter that is too large");
     }
     if (!tksp_base64url_decode(text, (unsigned char *)at, &size)) {
-        return refuse(err, "has a number that is not base64url without padding");
+        return refuse(err, "has a key parameter that is not base64url without padding");
     }
     tks_buf_advance(out, size);
     return TKS_OK;
@@ -80,7 +80,7 @@ static tks_status make_okp(const tks_json *jwk, tks_buf *n, tks_key **out, tks_e
     tks_bytes crv;
 
     if (!get_text(jwk, "crv", &crv) || !is_text(crv, "Ed25519")) {
-        return refuse(err, "of kty OKP is of another curve than Ed25519");
+        return refuse(err, "of kty OKP has a curve other than Ed25519");
     }
     status = get_numbers(jwk, names, 2, n, err);
     return status == TKS_OK ? tksp_key_ed25519(tks_buf_bytes(&n[0]), tks_buf_bytes(&n[1]), out, err)
@@ -103,12 +103,12 @@ static tks_status make_ec(const tks_json *jwk, const tks_jwt_provider *provider,
         curve = TKS_KEY_P521;
         size = 66;
     } else if (!is_text(crv, "P-256")) {
-        return refuse(err, "of kty EC is of another curve than P-256, P-384 and P-521");
+        return refuse(err, "of kty EC has a curve other than P-256, P-384 and P-521");
     }
     status = get_numbers(jwk, names, 3, n, err);
     if (status != TKS_OK) return status;
     if (n[0].size != size || n[1].size != size || (n[2].size != 0 && n[2].size != size)) {
-        return refuse(err, "of kty EC has a number of another length than its curve wants");
+        return refuse(err, "of kty EC has a key parameter of the wrong length for its curve");
     }
     return provider->ec(curve, tks_buf_bytes(&n[0]), tks_buf_bytes(&n[1]), tks_buf_bytes(&n[2]),
                         out, err);
@@ -133,7 +133,7 @@ static tks_status make_rsa(const tks_json *jwk, const tks_jwt_provider *provider
         return refuse(err, "of kty RSA has more than two primes, which is not supported");
     }
     if (factors > 0 && (factors != TKSP_RSA_COUNT - TKSP_RSA_P || numbers[TKSP_RSA_D].size == 0)) {
-        return refuse(err, "of kty RSA has some of d, p, q, dp, dq, qi and lacks others");
+        return refuse(err, "of kty RSA has some but not all of d, p, q, dp, dq and qi");
     }
     return provider->rsa(numbers, out, err);
 }
@@ -147,7 +147,7 @@ static tks_status apply_ops(const tks_json *jwk, tks_key *key, tks_error *err) {
 
     if (ops == NULL) return TKS_OK;
     if (tks_json_get_type(ops) != TKS_JSON_ARRAY) {
-        return refuse(err, "has key_ops that are no list");
+        return refuse(err, "has key_ops that are not a list");
     }
     for (ops = tks_json_get_child(ops); ops != NULL; ops = tks_json_get_next(ops)) {
         if (tks_json_get_type(ops) != TKS_JSON_STRING) {
@@ -180,7 +180,7 @@ static tks_status apply_members(const tks_json *jwk, tks_key *key, tks_error *er
     }
     if (tks_json_find(jwk, "alg") != NULL &&
         tks_jwt_alg_add(alg, &options.algorithms, &unknown) != TKS_OK) {
-        return refuse(err, "is for an algorithm that is not known here");
+        return refuse(err, "is for an unsupported algorithm");
     }
     if (apply_ops(jwk, key, err) != TKS_OK) return TKS_ERR_CONFIGURATION;
     return tksp_key_apply(key, &options, err);
@@ -208,8 +208,8 @@ tks_status tksp_key_from_json(const tks_json *jwk, const tks_jwt_provider *provi
     } else if (is_text(kty, "RSA") && provider != NULL) {
         status = make_rsa(jwk, provider, numbers, &key, err);
     } else {
-        status = refuse(err, provider != NULL ? "is of a kty other than RSA, EC, OKP and oct"
-                                              : "is of a kty that needs OpenSSL, or of none known");
+        status = refuse(err, provider != NULL ? "has a kty other than RSA, EC, OKP and oct"
+                                              : "has a kty that is unknown or needs OpenSSL");
     }
     if (status == TKS_OK) status = apply_members(jwk, key, err);
     for (size_t i = 0; i < TKSP_RSA_COUNT; i++) tks_buf_wipe(&numbers[i]);

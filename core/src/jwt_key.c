@@ -27,7 +27,7 @@ tks_status tks_jwt_alg_find(tks_bytes name, tks_jwt_alg *out, tks_error *err) {
         }
     }
     return tks_fail(err, TKS_ERR_CONFIGURATION,
-                    "an unknown algorithm was given; known are HS256, HS384, HS512, RS256, RS384, "
+                    "unknown algorithm: known are HS256, HS384, HS512, RS256, RS384, "
                     "RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA and Ed25519");
 }
 
@@ -72,10 +72,10 @@ tks_status tksp_key_apply(tks_key *key, const tks_key_options *options, tks_erro
     if (options == NULL) return TKS_OK;
     if (options->algorithms != 0) {
         if ((key->algorithms & options->algorithms) == 0) {
-            return tks_fail(err, TKS_ERR_CONFIGURATION,
-                            "a key of this kind or size (%s) cannot do the algorithm it is to be "
-                            "restricted to",
-                            tks_key_get_kind_name(key));
+            return tks_fail(
+                err, TKS_ERR_CONFIGURATION,
+                "a key of this type or size (%s) cannot be restricted to this algorithm",
+                tks_key_get_kind_name(key));
         }
         key->algorithms &= options->algorithms;
     }

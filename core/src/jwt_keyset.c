@@ -44,12 +44,11 @@ static tks_status fill(tks_keyset *set, const tks_json *entries, const tks_jwt_p
 static tks_status make(const tks_json *jwks, const tks_jwt_provider *provider, tks_keyset **out,
                        tks_error *err) {
     if (tks_json_get_type(jwks) != TKS_JSON_OBJECT) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION, "this is no JWKS: it is not a JSON object");
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "not a JWKS: it is not a JSON object");
     }
     const tks_json *entries = tks_json_find(jwks, "keys");
     if (entries == NULL || tks_json_get_type(entries) != TKS_JSON_ARRAY) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "this is no JWKS: an object with a list \"keys\" is wanted");
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "not a JWKS: it has no list \"keys\"");
     }
     tks_status status = tksp_keyset_new(tks_json_get_size(entries), out, err);
     return status == TKS_OK ? fill(*out, tks_json_get_child(entries), provider, err) : status;

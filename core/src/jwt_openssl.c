@@ -223,14 +223,13 @@ static tks_status check_rsa(const EVP_PKEY *pkey, tks_error *err) {
     BN_free(n);
     if (bits < RSA_BITS_MIN) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "the RSA key has %d bits: 2048 are the least that is safe", bits);
+                        "the RSA key has %d bits: at least 2048 are required", bits);
     }
     if (bits > RSA_BITS_MAX) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION, "the RSA key has %d bits: 8192 are the most",
-                        bits);
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "the RSA key has %d bits: at most 8192 are allowed", bits);
     }
-    return sane ? TKS_OK
-                : refuse(err, "(RSA) has a modulus or a public exponent that no sane key has");
+    return sane ? TKS_OK : refuse(err, "(RSA) has an implausible modulus or public exponent");
 }
 
 /* d * e = 1 modulo prime - 1. */
@@ -280,18 +279,19 @@ static tks_status check_ec(EVP_PKEY *pkey, tks_key_kind *kind, tks_error *err) {
     (void)EVP_PKEY_get_int_param(pkey, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS,
                                  &explicit_curve);
     (void)EVP_PKEY_get_utf8_string_param(pkey, OSSL_PKEY_PARAM_GROUP_NAME, name, sizeof name, NULL);
-    if (explicit_curve != 0) return refuse(err, "(EC) writes its curve out instead of naming it");
+    if (explicit_curve != 0)
+        return refuse(err, "(EC) has explicit curve parameters instead of a named curve");
     for (size_t i = 0; i < sizeof curves / sizeof *curves; i++) {
         if (strcmp(name, curves[i].name) == 0) {
             *kind = curves[i].kind;
             good = true;
         }
     }
-    if (!good) return refuse(err, "(EC) is of another curve than P-256, P-384 and P-521");
+    if (!good) return refuse(err, "(EC) has a curve other than P-256, P-384 and P-521");
     ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
     good = ctx != NULL && EVP_PKEY_public_check(ctx) == 1;
     EVP_PKEY_CTX_free(ctx);
-    return good ? TKS_OK : refuse(err, "(EC) is no point of its curve");
+    return good ? TKS_OK : refuse(err, "(EC) is not a point on its curve");
 }
 
 /* Does the private half belong to the public one? A key that is wrong in one number would give
@@ -306,7 +306,7 @@ static tks_status try_pair(const tks_key *key, tks_error *err) {
     if (evp_sign(key, alg, input, signature, &size, NULL) != TKS_OK ||
         evp_verify(key, alg, input, tks_bytes_of((const char *)signature, size)) != TKS_OK ||
         (key->kind == TKS_KEY_RSA && !is_d_right(evp_of(key)->pkey))) {
-        return refuse(err, "is broken: its private and its public half do not belong together");
+        return refuse(err, "is invalid: its private and public parts do not match");
     }
     return TKS_OK;
 }
@@ -352,7 +352,7 @@ tks_status tksp_key_evp(EVP_PKEY *pkey, bool is_private, tks_key **out, tks_erro
     } else if (EVP_PKEY_is_a(pkey, "EC")) {
         status = check_ec(pkey, &kind, err);
     } else {
-        status = refuse(err, "is of another kind than RSA, EC and Ed25519");
+        status = refuse(err, "is not an RSA, EC or Ed25519 key");
     }
     if (status == TKS_OK) {
         uint32_t algorithms = kind == TKS_KEY_RSA ? RS_ALGS | PS_ALGS : TKS_JWT_BIT(algs[kind]);
@@ -367,7 +367,7 @@ tks_status tksp_key_evp(EVP_PKEY *pkey, bool is_private, tks_key **out, tks_erro
     key->half = kind == TKS_KEY_RSA ? 0 : halves[kind];
     for (size_t i = 0; i < DIGESTS && status == TKS_OK; i++) {
         key->digests[i] = EVP_MD_fetch(NULL, digest_names[i], NULL);
-        if (key->digests[i] == NULL) status = refuse(err, "needs a digest that OpenSSL lacks");
+        if (key->digests[i] == NULL) status = refuse(err, "needs a digest that this OpenSSL lacks");
     }
     if (status == TKS_OK && is_private) status = try_pair(&key->key, err);
     if (status != TKS_OK) {

@@ -69,7 +69,7 @@ static tks_status jwk_rsa(const tks_bytes numbers[TKSP_RSA_COUNT], tks_key **out
     *out = NULL;
     for (size_t i = 0; i < TKSP_RSA_COUNT; i++) {
         if (numbers[i].size > TKSP_SIGNATURE_MAX + 1) {
-            return refuse(err, "(RSA) has a number of more than 8192 bits");
+            return refuse(err, "(RSA) has a key parameter of more than 8192 bits");
         }
     }
     ERR_set_mark();
@@ -112,7 +112,7 @@ static tks_status jwk_ec(tks_key_kind curve, tks_bytes x, tks_bytes y, tks_bytes
         pkey = build_key("EC", build, d.size > 0);
     }
     status = pkey != NULL ? tksp_key_evp(pkey, d.size > 0, out, err)
-                          : refuse(err, "(EC) is no point of its curve");
+                          : refuse(err, "(EC) is not a point on its curve");
     BN_clear_free(number);
     OSSL_PARAM_BLD_free(build);
     ERR_pop_to_mark();
@@ -147,11 +147,10 @@ static bool is_unsupported(void) {
 
 /* Why a key could not be decrypted. A wrong password shows in the padding, or else in what comes out. */
 static tks_status fail_decrypt(tks_error *err) {
-    return refuse(err,
-                  is_unsupported()
-                      ? "is encrypted with a cipher that this OpenSSL lacks: openssl pkcs8 -topk8 "
-                        "-v2 aes-256-cbc encrypts it anew"
-                      : "is encrypted, and its password is wrong, or it is broken");
+    return refuse(err, is_unsupported()
+                           ? "is encrypted with a cipher that this OpenSSL lacks: re-encrypt it "
+                             "with openssl pkcs8 -topk8 -v2 aes-256-cbc"
+                           : "is encrypted: the password is wrong, or the key is corrupt");
 }
 
 /* PKCS#8 (RFC 5958, section 3). */
@@ -228,7 +227,7 @@ static tks_status read_any(const char *name, char *header, unsigned char *der, l
     *pkey = read_block(name, der, size, is_private);
     if (*pkey != NULL) return TKS_OK;
     if (header[0] != '\0') return fail_decrypt(err);
-    return refuse(err, "in the PEM text could not be read: it is of no known kind, or broken");
+    return refuse(err, "in the PEM text could not be read: its type is unknown, or it is corrupt");
 }
 
 /* Reads the one block that is a key; `text` is what was given. */
@@ -246,7 +245,7 @@ static tks_status read_pem(BIO *bio, tks_bytes text, tks_bytes password, EVP_PKE
         if (strcmp(name, PEM_STRING_ECPARAMETERS) == 0) {
             /* openssl ecparam writes it before the key, which names the curve again */
         } else if (blocks++ > 0) {
-            status = refuse(err, "text holds more than one key or certificate: give one");
+            status = refuse(err, "text contains more than one key or certificate: give one");
         } else if (strcmp(name, "OPENSSH PRIVATE KEY") == 0) {
             status = refuse(err, tksp_pem_explain(text));
         } else {
@@ -272,7 +271,7 @@ tks_status tks_key_from_pem(tks_bytes pem, const tks_key_options *options, tks_k
 
     *out = NULL;
     if (password.size > PASSWORD_MAX) {
-        return refuse(err, "is given with a password that is longer than 1000 bytes");
+        return refuse(err, "has a password longer than 1000 bytes");
     }
     if (pem.size > TKS_JWK_SIZE_MAX) return refuse(err, "text is longer than 1 MiB");
     tks_buf_init(&tidy, 2 * TKS_JWK_SIZE_MAX);

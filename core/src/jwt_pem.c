@@ -121,35 +121,35 @@ static bool is_path(tks_bytes text) {
 
 const char *tksp_pem_explain(tks_bytes text) {
     while (text.size > 0 && (is_blank(*text.data) || *text.data == '"')) text = skip(text, 1);
-    if (text.size == 0) return "text is empty: PEM is wanted";
+    if (text.size == 0) return "text is empty: PEM expected";
     if (contains(text, "-----BEGIN OPENSSH PRIVATE KEY")) {
-        return "is in OpenSSH's own form: ssh-keygen -p -m PKCS8 -f FILE turns it into PEM";
+        return "is in OpenSSH's own format: convert it with ssh-keygen -p -m PKCS8 -f FILE";
     }
     if (contains(text, "ssh-") || contains(text, "ecdsa-sha2-") ||
         contains(text, "---- BEGIN SSH2")) {
-        return "is an SSH key: ssh-keygen -e -m PKCS8 -f FILE writes it as PEM";
+        return "is an SSH key: convert it with ssh-keygen -e -m PKCS8 -f FILE";
     }
     if (contains(text, begin_mark) && contains(text, end_mark)) {
-        return "in the PEM text could not be read: its base64 is broken, or its labels differ";
+        return "in the PEM text could not be read: its base64 is invalid, or its labels differ";
     }
     if (contains(text, begin_mark)) {
-        return "text holds a PEM block without its end: \"-----END …\" is wanted";
+        return "text contains a PEM block without its \"-----END …\" line";
     }
     if (tksp_is_der(text)) {
-        return "is DER: openssl pkey -inform DER writes it as PEM, with -pubin where it is public";
+        return "is DER: convert it to PEM with openssl pkey -inform DER, adding -pubin for a "
+               "public key";
     }
     if (memchr(text.data, '\0', text.size) != NULL) {
-        return "text holds NUL bytes: is it UTF-16? Write it as UTF-8";
+        return "text contains NUL bytes: if it is UTF-16, convert it to UTF-8";
     }
     if (*text.data == '{' || *text.data == '[') {
-        return "is JSON: Key.from_jwk reads a JWK, KeySet.from_jwks a set of them";
+        return "is JSON: use Key.from_jwk for a JWK, KeySet.from_jwks for a JWKS";
     }
-    if (begins_with(text, "LS0tLS1CRUdJTi")) return "is a PEM text in base64: decode it first";
+    if (begins_with(text, "LS0tLS1CRUdJTi")) return "is base64 of a PEM text: decode it first";
     if (begins_with(text, "MI") || begins_with(text, "MF") || begins_with(text, "MC") ||
         begins_with(text, "MH")) {
-        return "is the base64 of a PEM text without its first and last line, \"-----BEGIN …\" and "
-               "\"-----END …\"";
+        return "is PEM without its first and last line, \"-----BEGIN …\" and \"-----END …\"";
     }
-    if (is_path(text)) return "looks like a file name: give the file's content";
-    return "text holds no PEM block: \"-----BEGIN …\" is wanted";
+    if (is_path(text)) return "looks like a file name: pass the file's content";
+    return "text contains no PEM block: \"-----BEGIN …\" expected";
 }

@@ -41,8 +41,7 @@ tks_status tks_keyset_from_published(tks_bytes text, tks_keyset **out, tks_error
     if (status == TKS_OK) {
         keep_public(*out);
         if ((*out)->count == 0) {
-            status = tks_fail(err, TKS_ERR_CONFIGURATION,
-                              "there is no public key that can be used here (%zu left out)",
+            status = tks_fail(err, TKS_ERR_CONFIGURATION, "no usable public key (%zu skipped)",
                               (*out)->skipped);
         }
     }

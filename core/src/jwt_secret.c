@@ -205,6 +205,6 @@ tks_status tksp_secret_check(tks_bytes secret, tks_error *err) {
     if (look(secret, 0, &found) != TKS_OK) return tks_fail_memory(err);
     return !found ? TKS_OK
                   : tks_fail(err, TKS_ERR_CONFIGURATION,
-                             "this is a key of another kind, not an HMAC secret: load PEM with "
-                             "from_pem and JWK with from_jwk");
+                             "not an HMAC secret but another type of key: load PEM with from_pem "
+                             "and a JWK with from_jwk");
 }

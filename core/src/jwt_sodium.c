@@ -198,7 +198,7 @@ tks_status tksp_key_ed25519(tks_bytes public_key, tks_bytes seed, tks_key **out,
     if (public_key.size != TKSP_ED25519_SIZE ||
         (seed.size != 0 && seed.size != TKSP_ED25519_SIZE)) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "an Ed25519 key is 32 bytes, public and private; this one is not");
+                        "an Ed25519 key must be 32 bytes, public and private");
     }
     key = tksp_key_new(sizeof *key, &ops, TKS_KEY_ED25519,
                        TKS_JWT_BIT(TKS_JWT_EDDSA) | TKS_JWT_BIT(TKS_JWT_ED25519), seed.size > 0);
@@ -211,8 +211,7 @@ tks_status tksp_key_ed25519(tks_bytes public_key, tks_bytes seed, tks_key **out,
             /* Signing with another public key than the private one's gives the private one away. */
             tks_key_free(&key->key);
             return tks_fail(err, TKS_ERR_CONFIGURATION,
-                            "the public and the private half of the Ed25519 key do not belong "
-                            "together");
+                            "the public and private parts of the Ed25519 key do not match");
         }
     }
     *out = &key->key;

@@ -75,7 +75,7 @@ tks_status tks_notes_take(tks_notes *notes, tks_buf *out) {
     char *at = NULL;
     size_t size = 0;
     if (notes->dropped > 0) {
-        size = (size_t)snprintf(gap, sizeof gap, "w%zu lines were dropped here: too many at once\n",
+        size = (size_t)snprintf(gap, sizeof gap, "w%zu log lines dropped: too many at once\n",
                                 notes->dropped);
     }
     tks_status status = tks_buf_reserve(out, size + notes->lines.size, &at);

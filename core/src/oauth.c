@@ -107,12 +107,11 @@ static void write_why(tksp_oauth_answer *out) {
                    said->description[0] != '\0' ? ": " : "", said->description,
                    said->uri[0] != '\0' ? " (" : "", said->uri, said->uri[0] != '\0' ? ")" : "");
     if (is_redirect(said->status)) {
-        (void)snprintf(
-            out->why, sizeof out->why,
-            "the token endpoint answered %d: it redirects to %s, and credentials are not "
-            "sent there: give the right url or token_url",
-            said->status,
-            said->location[0] != '\0' ? said->location : "a place that it does not name");
+        (void)snprintf(out->why, sizeof out->why,
+                       "the token endpoint answered %d: it redirects to %s, and credentials are "
+                       "not sent there: correct url or token_url",
+                       said->status,
+                       said->location[0] != '\0' ? said->location : "an unnamed location");
     }
 }
 
@@ -220,7 +219,7 @@ static tksp_oauth_verdict read_token(const tks_http_response *response, const tk
     }
     if (token == NULL || tks_json_get_type(token) != TKS_JSON_STRING ||
         !tksp_oauth_is_token(tks_json_get_string(token))) {
-        return wrong(out, "there is no usable access_token in it");
+        return wrong(out, "it has no usable access_token");
     }
     const tks_json *type = tks_json_find(out->tree, "token_type");
     if (type != NULL && (tks_json_get_type(type) != TKS_JSON_STRING ||

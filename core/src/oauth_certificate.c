@@ -36,12 +36,12 @@ static tks_status check_key(tks_bytes pem, const tks_key *key, tks_error *err) {
     if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
     if (status != TKS_OK) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "client_certificate is no certificate in PEM that can be read");
+                        "client_certificate is not a readable PEM certificate");
     }
     return memcmp(ours, its, sizeof ours) == 0
                ? TKS_OK
                : tks_fail(err, TKS_ERR_CONFIGURATION,
-                          "client_certificate is of another key than client_key");
+                          "client_certificate does not match client_key");
 }
 
 tks_status tksp_certificate_header(tks_bytes pem, const tks_key *key, tksp_arena *arena,
@@ -68,7 +68,7 @@ tks_status tksp_certificate_header(tks_bytes pem, const tks_key *key, tksp_arena
         status = tks_fail_memory(err);
     } else if (size == 0) {
         status = tks_fail(err, TKS_ERR_CONFIGURATION,
-                          "client_certificate must hold one certificate in PEM");
+                          "client_certificate must contain one PEM certificate");
     }
     tks_buf_clear(&text);
     tks_buf_clear(&header);

@@ -76,28 +76,27 @@ static tks_status check(const tks_spike_options *o, tks_error *err) {
         fault(&faults, "client_assertion is missing: give a function, or client_assertion_file");
     }
     if (o->client_given && !needs_secret(auth) && auth != TKS_AUTH_ASSERTION) {
-        fault(&faults, "client_auth sends no secret and no assertion, and one is given");
+        fault(&faults,
+              "this client_auth sends neither a secret nor an assertion, and one is given");
     }
     if (auth == TKS_AUTH_PRIVATE_KEY_JWT && !has_key(o)) {
         fault(&faults, "client_key is missing: private_key_jwt signs with it");
     }
     if (o->client_auth == TKS_AUTH_AUTO && has_key(o) && has_secret) {
-        fault(&faults,
-              "client_key and client_secret are given: say by client_auth which of them shows who "
-              "asks");
+        fault(&faults, "client_key and client_secret are both given: choose one with client_auth");
     }
     if (auth != TKS_AUTH_PRIVATE_KEY_JWT && has_key(o)) {
         fault(&faults, "client_key is given, and client_auth is not 'private_key_jwt'");
     }
     if (o->client_certificate.size > 0 && !has_key(o)) {
         fault(&faults,
-              "client_certificate is given without client_key: it is the certificate of that");
+              "client_certificate is given without client_key: give the certificate's key too");
     }
     if (auth == TKS_AUTH_BASIC_RAW && o->client_id.size > 0 &&
         memchr(o->client_id.data, ':', o->client_id.size) != NULL) {
         fault(&faults,
-              "client_id holds a ':', which ends it where it is sent raw: take "
-              "client_auth 'basic' or 'post'");
+              "client_id contains a ':', which basic_raw cannot send: use client_auth 'basic' or "
+              "'post'");
     }
     if (faults.status != TKS_OK) {
         status = tks_fail_memory(err);
@@ -135,7 +134,7 @@ static tks_status choose_algorithm(const tks_key *key, tks_bytes wanted, tks_jwt
     if (wanted.size == 0) return TKS_OK;
     tks_status status = tks_jwt_alg_find(wanted, out, err);
     if (status == TKS_OK && (can & TKS_JWT_BIT(*out)) == 0) {
-        status = refuse(err, "client_algorithm is none that the key can do");
+        status = refuse(err, "client_algorithm cannot be used with this key");
     }
     return status;
 }
@@ -303,10 +302,9 @@ tks_status tksp_client_choose(const tksp_client_credentials *c, uint32_t methods
         *out = TKS_AUTH_TLS;
         return TKS_OK;
     }
-    return refuse(
-        err,
-        "the issuer's metadata names no way to show a secret: client_auth may say one, or give "
-        "client_key or client_assertion");
+    return refuse(err,
+                  "the issuer's metadata lists no client authentication with a secret: set "
+                  "client_auth, or give client_key or client_assertion");
 }
 
 static void add(tksp_client_shown *out, tks_bytes name, tks_bytes value) {

@@ -115,20 +115,20 @@ static uint32_t methods_of(const tks_json *tree) {
 
 static tks_status check(const tks_json *tree, tks_bytes issuer, tks_error *err) {
     tks_bytes named = text_of(tree, "issuer"), key_url = text_of(tree, "jwks_uri");
-    if (named.size == 0) return refuse(err, "it names no issuer");
+    if (named.size == 0) return refuse(err, "it has no issuer");
     if (!tks_bytes_equal(named, issuer)) { /* RFC 8414, 3.3: identical, or it is somebody else's */
         bool shown = is_safe(named);
-        return tks_fail(
-            err, TKS_ERR_SPIKE,
-            "the issuer's metadata: it is of another issuer%s%.*s: give exactly the one "
-            "that is meant, up to the last slash",
-            shown ? ", " : "", shown ? (named.size < SHOWN ? (int)named.size : SHOWN) : 0,
-            named.data);
+        return tks_fail(err, TKS_ERR_SPIKE,
+                        "the issuer's metadata: it is for another issuer%s%.*s: give the issuer "
+                        "exactly as the server does, to the last slash",
+                        shown ? ", " : "",
+                        shown ? (named.size < SHOWN ? (int)named.size : SHOWN) : 0, named.data);
     }
     if (!is_safe(text_of(tree, "token_endpoint"))) {
-        return refuse(err, "its token_endpoint is missing, or no https URL");
+        return refuse(err, "its token_endpoint is missing or not an https URL");
     }
-    if (key_url.size > 0 && !is_safe(key_url)) return refuse(err, "its jwks_uri is no https URL");
+    if (key_url.size > 0 && !is_safe(key_url))
+        return refuse(err, "its jwks_uri is not an https URL");
     return TKS_OK;
 }
 
@@ -143,7 +143,7 @@ tks_status tksp_metadata_read(tks_bytes issuer, tks_bytes body, int64_t now_ms, 
     if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
     if (status != TKS_OK || tks_json_get_type(tree) != TKS_JSON_OBJECT) {
         tks_json_free(tree);
-        return tks_fail(err, TKS_ERR_DATA, "the issuer's metadata: it is no JSON object");
+        return tks_fail(err, TKS_ERR_DATA, "the issuer's metadata: it is not a JSON object");
     }
     status = check(tree, issuer, err);
     tksp_metadata *made = status == TKS_OK ? calloc(1, sizeof *made) : NULL;

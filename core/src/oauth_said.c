@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const char withheld[] = "(withheld: it repeats a secret)";
+static const char withheld[] = "(withheld: it contains a secret)";
 
 enum { JWT_MIN = 20 }; /* characters from "eyJ" on that make a text look like a JWT */
 

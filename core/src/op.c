@@ -64,12 +64,11 @@ tks_status tksp_op_fail_foreign(tks_op *op) {
     if (op->safety == TKS_READ) {
         return tksp_op_fail(
             op, TKS_ERR_CONNECTION,
-            "the server's answer belongs to another request: the connection is dropped");
+            "the server's answer belongs to another request: the connection was closed");
     }
-    return tksp_op_fail(
-        op, TKS_ERR_OUTCOME_UNKNOWN,
-        "the server's answer belongs to another request, so this one may or may not "
-        "have happened: the connection is dropped");
+    return tksp_op_fail(op, TKS_ERR_OUTCOME_UNKNOWN,
+                        "the server's answer belongs to another request, so this one may or may "
+                        "not have happened: the connection was closed");
 }
 
 tks_status tksp_op_fail(tks_op *op, tks_status status, const char *format, ...) {
@@ -191,7 +190,7 @@ static tks_need send_unanswered(tks_op *op) {
         if (command->reply != NULL) continue;
         tks_status status = format_command(&op->out, command);
         if (status == TKS_ERR_DATA) {
-            return fail(op, TKS_ERR_DATA, "too much to send at once: make the call smaller");
+            return fail(op, TKS_ERR_DATA, "too much to send at once: split the call");
         }
         if (status != TKS_OK) return fail(op, TKS_ERR_MEMORY, "out of memory");
         if (op->batch.replies++ == 0) op->batch.route = command->route;
@@ -247,7 +246,7 @@ static bool leave(tks_op *op, const tks_reply *reply) {
         return false;
     }
     describe(reply, message, sizeof message);
-    note_reason(op, 'w', "the connections to this server are given up", message);
+    note_reason(op, 'w', "the connections to this server are dropped", message);
     return true;
 }
 
@@ -269,10 +268,10 @@ static bool is_about_slots(const tks_reply *error) {
 static void describe_final(const tks_op *op, const tks_reply *error, char *out, size_t size) {
     const char *advice = op->kind->advice;
     if (is_about_slots(error)) {
-        advice = op->kind->cluster_advice != NULL ? op->kind->cluster_advice
-                                                  : "this is a node of a Redis Cluster, which this "
-                                                    "version does not serve: use a server "
-                                                    "without cluster mode";
+        advice = op->kind->cluster_advice != NULL
+                     ? op->kind->cluster_advice
+                     : "this is a Redis Cluster node, which this version does not support: use a "
+                       "server without cluster mode";
     }
     describe(error, out, size);
     if (advice == NULL) return;
@@ -403,7 +402,7 @@ static tks_need take_deadline(tks_op *op, const tks_event *event) {
     if (is_spared(op, "no answer within the timeout")) return TKS_DONE;
     if (op->state == TKS_OP_SENDING && event->sent && op->safety != TKS_READ) op->unanswered = true;
     if (op->reason != NULL) {
-        (void)snprintf(message, sizeof message, "no answer within the timeout; last: %.250s",
+        (void)snprintf(message, sizeof message, "no answer within the timeout; last error: %.250s",
                        op->reason);
         return give_up(op, TKS_ERR_TIMEOUT, message);
     }

@@ -99,8 +99,8 @@ tks_status tksp_record_read(tks_bytes text, tksp_arena *arena, tksp_record *out,
     memset(out, 0, sizeof *out);
     if (!read_parts(text, arena, out)) {
         return tks_fail(err, TKS_ERR_DATA,
-                        "what is stored under the token's key is not a tokenstore record: does "
-                        "another program write to this prefix?");
+                        "the value at the token's key is not a tokenstore record: does another "
+                        "program write to this prefix?");
     }
     return arena->status == TKS_OK ? TKS_OK : tks_fail_memory(err);
 }

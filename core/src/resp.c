@@ -151,13 +151,12 @@ bool tks_reply_is_refusal(const tks_reply *reply) {
 
 void tksp_describe_oversized(int64_t max_reply, char *out, size_t size) {
     if (max_reply == 0) {
-        (void)snprintf(out, size, "the answer is nested deeper than %zu levels: ask for less of it",
+        (void)snprintf(out, size, "the answer is nested deeper than %zu levels",
                        tks_reader_depth_max());
     } else {
         (void)snprintf(out, size,
                        "the answer is larger than max_reply_size (%" PRId64
-                       " bytes): ask for "
-                       "less at a time, or raise it",
+                       " bytes): request less at a time, or raise it",
                        max_reply);
     }
 }

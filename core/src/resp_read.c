@@ -78,8 +78,8 @@ void tks_reader_free(tks_reader *reader) {
 static tks_status fail(tks_reader *reader, tks_error *err) {
     reader->failed = true;
     return tks_fail(err, TKS_ERR_CONNECTION,
-                    "the server's answer is not the Redis protocol: is this a Redis server, and "
-                    "does TLS (rediss://) fit on both sides?");
+                    "the server's answer is not the Redis protocol: is this a Redis server, and do "
+                    "both sides use TLS (rediss://) or neither?");
 }
 
 /* A server that expected TLS answers in TLS, with an alert. Source: RFC 8446, section 5.1. */
@@ -88,7 +88,7 @@ static tks_status fail_mark(tks_reader *reader, const char *from, size_t size, t
     if (from[0] != alert[0] || (size > 1 && from[1] != alert[1])) return fail(reader, err);
     reader->failed = true;
     return tks_fail(err, TKS_ERR_CONNECTION,
-                    "the server's answer is a TLS alert: a TLS port? then rediss://");
+                    "the server's answer is a TLS alert: for a TLS port use rediss://");
 }
 
 static tks_status fail_memory(tks_reader *reader, tks_error *err) {
@@ -374,7 +374,7 @@ static tks_status take_line(tks_reader *reader, tks_error *err) {
 
 tks_status tks_reader_feed(tks_reader *reader, const void *data, size_t size, tks_error *err) {
     if (reader->failed) {
-        return tks_fail(err, TKS_ERR_CONNECTION, "the connection's reader has failed before");
+        return tks_fail(err, TKS_ERR_CONNECTION, "the connection failed earlier");
     }
     tks_buf_consume(&reader->input, reader->at);
     reader->at = reader->passed = 0;
@@ -443,7 +443,7 @@ tks_status tks_reader_next(tks_reader *reader, tks_reply **out, tks_error *err) 
     tks_status status = TKS_OK;
     *out = NULL;
     if (reader->failed) {
-        return tks_fail(err, TKS_ERR_CONNECTION, "the connection's reader has failed before");
+        return tks_fail(err, TKS_ERR_CONNECTION, "the connection failed earlier");
     }
     while (status == TKS_OK && reader->at < reader->input.size) {
         status = read_some(reader, err);

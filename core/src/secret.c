@@ -10,7 +10,7 @@ _Static_assert(TKS_DIGEST_TEXT_SIZE * 3 == TKS_DIGEST_SIZE * 4, "no padding, no 
 tks_status tks_secret_start(tks_error *err) {
     if (sodium_init() < 0) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "libsodium could not start: the system gives no random bytes");
+                        "libsodium could not start: the system provides no random bytes");
     }
     return TKS_OK;
 }

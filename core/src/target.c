@@ -235,7 +235,7 @@ static tks_status set_value(tks_target *target, const option *o, tks_bytes value
         return TKS_OK;
     case FILE_NAME:
         if (!fits) {
-            return tks_fail(err, TKS_ERR_CONFIGURATION, "%s must be the name of a file", o->name);
+            return tks_fail(err, TKS_ERR_CONFIGURATION, "%s must be a file name", o->name);
         }
         return set_text(member, value, err);
     case HOST_NAME:
@@ -259,11 +259,11 @@ tks_status tksp_option_set(tks_target *target, int index, tks_bytes value, tks_e
     const option *o = &OPTIONS[index];
     if (o->place == TLS_ONLY && !target->tls) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "the option %s is for TLS: use a rediss:// URL, or leave it out", o->name);
+                        "the option %s is for TLS only: use a rediss:// URL, or omit it", o->name);
     }
     if (o->place == EMBEDDED_ONLY && target->transport != TKS_EMBEDDED) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "the option %s is for embedded: URLs only; leave it out", o->name);
+                        "the option %s is for embedded: URLs only: omit it", o->name);
     }
     return set_value(target, o, value, err);
 }
@@ -272,7 +272,7 @@ tks_status tks_target_set(tks_target *target, const char *name, tks_bytes value,
     int index = tksp_option_find(tks_bytes_of(name, strlen(name)));
     if (index < 0) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "unknown option %.40s: there are " TKSP_OPTION_NAMES, name);
+                        "unknown option %.40s: known are " TKSP_OPTION_NAMES, name);
     }
     return tksp_option_set(target, index, value, err);
 }

@@ -80,7 +80,7 @@ static tks_status decode(tks_bytes text, const char *part, char **out, tks_error
                 tks_wipe(copy, size);
                 free(copy);
                 return tks_fail(err, TKS_ERR_CONFIGURATION,
-                                "the %s in the URL holds a '%%' that is not followed by two "
+                                "the %s in the URL contains a '%%' that is not followed by two "
                                 "hexadecimal digits, or a %%00: write a literal '%%' as %%25",
                                 part);
             }
@@ -166,12 +166,12 @@ static tks_status refuse_blanks(tks_bytes url, tks_error *err) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
                         "the URL ends with %s: strip it (was it read from a file?)", name);
     }
-    return tks_fail(err, TKS_ERR_CONFIGURATION,
-                    first == 0
-                        ? "the URL begins with %s: strip it"
-                        : "the URL holds %s: percent-encode it, or strip it if it came along "
-                          "with a password that was read from a file",
-                    name);
+    return tks_fail(
+        err, TKS_ERR_CONFIGURATION,
+        first == 0
+            ? "the URL begins with %s: strip it"
+            : "the URL contains %s: percent-encode it, or strip it if it came from a password file",
+        name);
 }
 
 static tks_status split(tks_bytes url, parts *p, tks_error *err) {
@@ -188,7 +188,7 @@ static tks_status split(tks_bytes url, parts *p, tks_error *err) {
     }
     if (find(rest, '#') < rest.size) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "the URL holds a '#': write it as %%23 in a password or a path");
+                        "the URL contains a '#': write it as %%23 in a password or a path");
     }
     size_t mark = find(rest, '?');
     p->has_query = mark < rest.size;
@@ -213,7 +213,7 @@ static tks_status split(tks_bytes url, parts *p, tks_error *err) {
         p->host = slice(authority, at + 1, authority.size);
         if (find(p->host, '@') < p->host.size) {
             return tks_fail(err, TKS_ERR_CONFIGURATION,
-                            "the URL holds more than one '@' before the path: write those in user "
+                            "the URL contains more than one '@' before the path: write '@' in user "
                             "and password as %%40");
         }
     }
@@ -283,10 +283,9 @@ static tks_status set_host(tks_bytes host, tks_target *target, tks_error *err) {
     }
     tks_bytes name = slice(host, brackets ? 1 : 0, end);
     if (name.size == 0) {
-        return tks_fail(
-            err, TKS_ERR_CONFIGURATION,
-            "the URL has no host: write redis://localhost, for example (an IPv6 address "
-            "stands in brackets)");
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "the URL has no host: write redis://localhost, for example (write an IPv6 "
+                        "address in brackets)");
     }
     tks_status status = decode(name, "host", &target->host, err);
     if (status != TKS_OK) {
@@ -296,14 +295,14 @@ static tks_status set_host(tks_bytes host, tks_target *target, tks_error *err) {
     if (name.size > HOST_MAX || !(brackets ? is_ipv6(name) : is_name(name)) ||
         (has_port && host.data[after] != ':')) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "the host in the URL is not a host name or an IP address (IPv6 stands in "
-                        "brackets; '@', '/', '?' and '#' in a password are percent-encoded)");
+                        "the host in the URL is not a host name or an IP address (write IPv6 in "
+                        "brackets; percent-encode '@', '/', '?' and '#' in a password)");
     }
     uint64_t number = PORT_DEFAULT;
     if (has_port && (!tksp_decimal(port, UINT16_MAX, &number) || number == 0)) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "the port in the URL must be a number from 1 to 65535 ('@', '/', '?' and "
-                        "'#' in a password are percent-encoded)");
+                        "the port in the URL must be a number from 1 to 65535 (percent-encode '@', "
+                        "'/', '?' and '#' in a password)");
     }
     target->port = (uint16_t)number;
     return TKS_OK;
@@ -325,14 +324,14 @@ static tks_status set_tcp(const parts *p, tks_target *target, uint32_t *seen, tk
 static tks_status set_unix(const parts *p, tks_target *target, tks_error *err) {
     if (!p->has_authority || p->host.size > 0 || p->path.size < 2) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "a unix socket is given by its absolute path: redis+unix:///path/to.sock");
+                        "a unix socket needs an absolute path: redis+unix:///path/to.sock");
     }
     tks_status status = decode(p->path, "path", &target->path, err);
     if (status == TKS_OK && strlen(target->path) > TKSP_UNIX_PATH_MAX) {
-        status = tks_fail(err, TKS_ERR_CONFIGURATION,
-                          "the path of the unix socket is longer than %d bytes, more than the "
-                          "system takes: use a shorter one",
-                          TKSP_UNIX_PATH_MAX);
+        status = tks_fail(
+            err, TKS_ERR_CONFIGURATION,
+            "the path of the unix socket is longer than the system's %d bytes: use a shorter one",
+            TKSP_UNIX_PATH_MAX);
     }
     return status;
 }
@@ -343,8 +342,8 @@ static tks_status set_embedded(const parts *p, tks_target *target, tks_error *er
     }
     if (p->has_authority || p->path.data[0] != '/') {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "embedded: is followed by nothing or by the absolute path of a directory, "
-                        "as in embedded:/var/lib/app");
+                        "embedded: must be followed by nothing or by the absolute path of a "
+                        "directory, such as embedded:/var/lib/app");
     }
     return decode(p->path, "path", &target->path, err);
 }
@@ -356,7 +355,7 @@ static tks_status unknown_option(const parts *p, tks_bytes name, tks_error *err)
         quotable = is_alnum(name.data[i]) || name.data[i] == '_' || name.data[i] == '-';
     }
     return tks_fail(err, TKS_ERR_CONFIGURATION,
-                    "unknown option%s%.*s in the URL: there are " TKSP_OPTION_NAMES,
+                    "unknown option%s%.*s in the URL: known are " TKSP_OPTION_NAMES,
                     quotable ? " " : "", quotable ? (int)name.size : 0, name.data);
 }
 
@@ -376,8 +375,8 @@ static tks_status set_query(const parts *p, tks_target *target, uint32_t seen, t
         }
         if (seen & (UINT32_C(1) << index)) {
             return tks_fail(err, TKS_ERR_CONFIGURATION,
-                            "the option %.*s is given twice in the URL: leave one out",
-                            (int)name.size, name.data);
+                            "the option %.*s is given twice in the URL: omit one", (int)name.size,
+                            name.data);
         }
         seen |= UINT32_C(1) << index;
         if (equals == pair.size) {

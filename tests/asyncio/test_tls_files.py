@@ -77,6 +77,6 @@ def test_renewed(
             await client.disconnect()
             with caplog.at_level(logging.WARNING, "tokenstore"):
                 assert await client.execute("PING") == "PONG"  # by what was read before
-            assert "were not read again" in caplog.text
+            assert "were not reloaded" in caplog.text
 
     run(main())

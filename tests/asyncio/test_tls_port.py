@@ -14,7 +14,7 @@ from tokenstore import asyncio as aio
 def test_redis_to_a_tls_port(run: Run, answer: Answer) -> None:
     async def main(port: int) -> None:
         async with aio.Client(f"redis://127.0.0.1:{port}") as client:
-            with pytest.raises(tokenstore.ConnectionError, match=r"TLS port\? then rediss://"):
+            with pytest.raises(tokenstore.ConnectionError, match=r"for a TLS port use rediss://"):
                 await client.execute("INCR", "n")
 
     with tls_port(answer) as port:

@@ -44,7 +44,7 @@ static void check_accepted(tks_bytes text, tks_bytes canonical) {
 
 /* Is that refused in our own data alone? */
 static bool is_own_rule(const char *error) {
-    static const char *const rules[] = {"two members of one name",
+    static const char *const rules[] = {"two members with the same name",
                                         "nested deeper than 32",
                                         "over the limit",
                                         "2^53-1",

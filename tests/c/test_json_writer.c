@@ -162,7 +162,7 @@ TEST(json_writer_refuses_bad_text) {
     set_up(&f);
     begin_items(&f);
     CHECK_STATUS(tks_json_write_string(&f.w, TKS_LITERAL("a\0b")), TKS_ERR_DATA);
-    CHECK_CONTAINS(f.err.message, "data.user.items[3] has U+0000 in it");
+    CHECK_CONTAINS(f.err.message, "data.user.items[3] contains U+0000");
     f.err = (tks_error)TKS_ERROR_INIT;
     CHECK_STATUS(tks_json_write_string(&f.w, TKS_LITERAL("hunter2 \xed\xa0\x80")), TKS_ERR_DATA);
     CHECK_CONTAINS(f.err.message, "data.user.items[3] is not valid UTF-8");
@@ -176,7 +176,7 @@ TEST(json_writer_refuses_bad_text) {
     CHECK_CONTAINS(f.err.message, "data.user has a name that is not valid UTF-8");
     f.err = (tks_error)TKS_ERROR_INIT;
     CHECK_STATUS(tks_json_write_name(&f.w, TKS_LITERAL("\0")), TKS_ERR_DATA);
-    CHECK_CONTAINS(f.err.message, "data.user has a name with U+0000 in it");
+    CHECK_CONTAINS(f.err.message, "data.user has a name that contains U+0000");
     tear_down(&f);
 }
 
@@ -187,7 +187,7 @@ TEST(json_writer_bounds_depth) {
     CHECK_STATUS(tks_json_write_null(&f.w), TKS_OK);
     CHECK_STATUS(tks_json_begin_object(&f.w), TKS_ERR_DATA);
     CHECK_TEXT(f.err.message,
-               "data[0][0]...[0][0][0][1] is nested deeper than 32: store it flatter");
+               "data[0][0]...[0][0][0][1] is nested deeper than 32 levels: flatten it");
     tear_down(&f);
 }
 

@@ -17,7 +17,7 @@ static tks_status check(tks_bytes secret) {
     memcpy(copy, secret.data, secret.size);
     tks_status status = tksp_secret_check(tks_bytes_of(copy, secret.size), &err);
     free(copy);
-    if (status != TKS_OK) CHECK(strstr(err.message, "another kind") != NULL);
+    if (status != TKS_OK) CHECK(strstr(err.message, "another type") != NULL);
     return status;
 }
 

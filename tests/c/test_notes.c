@@ -83,7 +83,7 @@ TEST(notes_say_first_how_many_are_missing) {
     memset(line, 'x', sizeof line - 1);
     line[sizeof line - 1] = '\0';
     for (size_t i = 0; i < 9; i++) tks_notes_add(&notes, 'w', line);
-    (void)snprintf(want, sizeof want, "w%zu lines were dropped", notes.dropped);
+    (void)snprintf(want, sizeof want, "w%zu log lines dropped", notes.dropped);
     CHECK_STATUS(tks_notes_take(&notes, &out), TKS_OK);
     CHECK(out.size > strlen(want) && memcmp(out.data, want, strlen(want)) == 0);
     tks_buf_clear(&out);

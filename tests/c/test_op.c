@@ -232,7 +232,7 @@ TEST(op_notes_say_why_it_tried_again) {
     check_notes(op,
                 "itrying again: redis://h:1/0: refused\n"
                 "itrying again until the deadline: the server answered: LOADING wait\n"
-                "wthe connections to this server are given up: the server answered: READONLY no\n");
+                "wthe connections to this server are dropped: the server answered: READONLY no\n");
     wake(op);
     CHECK_INT(answer(op, "$-1\r\n"), TKS_DONE);
     check_notes(op, "");
@@ -241,7 +241,7 @@ TEST(op_notes_say_why_it_tried_again) {
     op = begin(raw(1));
     CHECK_INT(answer(op, "-READONLY no\r\n"), TKS_DONE);
     check_notes(op,
-                "wthe connections to this server are given up: the server answered: READONLY no\n");
+                "wthe connections to this server are dropped: the server answered: READONLY no\n");
     tks_op_free(op);
 }
 

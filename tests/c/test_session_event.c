@@ -172,11 +172,11 @@ TEST(notify_says_what_to_do_when_refused) {
     tks_op *op = begin();
     CHECK_INT(answer(op, FLAGS("0", "")), TKS_NEED_SEND);
     CHECK_INT(answer(op, refusals[0]), TKS_FAILED);
-    CHECK_CONTAINS(tks_op_get_error(op)->message, "leave kea out");
+    CHECK_CONTAINS(tks_op_get_error(op)->message, "omit kea");
     tks_op_free(op);
     op = begin();
     CHECK_INT(answer(op, "*0\r\n"), TKS_FAILED);
-    CHECK_CONTAINS(tks_op_get_error(op)->message, "cannot tell when sessions end");
+    CHECK_CONTAINS(tks_op_get_error(op)->message, "cannot report ended sessions");
     tks_op_free(op);
 }
 

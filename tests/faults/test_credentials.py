@@ -232,7 +232,7 @@ def test_where_it_cannot_be_asked(guarded: Server, vault: Vault) -> None:
     with pytest.raises(tokenstore.ConfigurationError, match="credentials is not for embedded:"):
         tokenstore.Client("embedded:", credentials=vault)
     with tokenstore.Client(guarded.url, credentials=vault) as client:
-        with pytest.raises(tokenstore.ConfigurationError, match="cannot ask for credentials"):
+        with pytest.raises(tokenstore.ConfigurationError, match="cannot call the credentials function"):
             tokenstore.Spike("http://127.0.0.1:9", client_id="a", client_secret="b", redis=client)
 
 
@@ -316,4 +316,4 @@ def test_callbacks_go_on_when_it_raised(
         assert isinstance(heard.get(timeout=20), SessionGap)
         end(vault)
         assert heard.get(timeout=20) == BOB
-    assert "nobody listens for ends of sessions, trying again: credentials must return" in caplog.text
+    assert "not listening for session events, trying again: credentials must return" in caplog.text

@@ -13,7 +13,7 @@ from conftest import Setup
 from operations import A
 
 LIMIT = 1 << 20
-BEYOND = rf"the answer is larger than max_reply_size \({LIMIT} bytes\): ask for less at a time"
+BEYOND = rf"the answer is larger than max_reply_size \({LIMIT} bytes\): request less at a time"
 
 
 def make_sessions(direct: tokenstore.RedisTokens, owner: str, count: int = 40) -> list[str]:

@@ -105,7 +105,7 @@ def test_the_deadline_holds_while_a_name_is_looked_up() -> None:
 def test_no_time_at_all(driver: Driver, server: HttpServer, timeout: int) -> None:
     answer = driver.fetch(server.url(), timeout=timeout)
     assert (answer.status, answer.sent) == ("timeout", False)
-    assert "before the request was begun" in answer.message
+    assert "before the request was started" in answer.message
     assert server.connections == 0
 
 
@@ -120,7 +120,7 @@ def test_connecting_has_a_limit_of_its_own(driver: Driver, scheme: str) -> None:
         where = f"http://127.0.0.1:{port}/" if scheme == "http" else server.url(scheme="https")
         answer = in_time(lambda: driver.fetch(where, timeout=20_000), lambda a: a.ms - TIMEOUT_MS)
     assert (answer.status, answer.sent, answer.final) == ("connection", False, False)
-    assert f"not connected within {TIMEOUT_MS} ms" in answer.message
+    assert f"could not connect within {TIMEOUT_MS} ms" in answer.message
     assert answer.ms >= TIMEOUT_MS - 1  # libcurl keeps this limit, and counts whole milliseconds
 
 

@@ -247,7 +247,7 @@ test("where it cannot be asked", function()
     redis = "embedded:", credentials = credentials(),
   })
   local client = open()
-  fails("configuration", "cannot ask for credentials", tokenstore.Spike {
+  fails("configuration", "cannot call the credentials function", tokenstore.Spike {
     url = "http://127.0.0.1:9", client_id = "a", client_secret = "b", redis = client,
   })
 end)

@@ -18,7 +18,7 @@ for _, case in ipairs(vectors.refused) do
       local got, message, code = make(notation.bytes(case.value))
       equal(got, nil, "result")
       equal(code, "configuration", "code")
-      matches(message, "another kind")
+      matches(message, "another type")
     end
   end)
 end

@@ -64,7 +64,7 @@ test("sign_ttl", function()
   for ttl, seconds in pairs { ["15 minutes"] = 900, [60] = 60, ["1.5h"] = 5400 } do
     equal(sessions:verify { token = sessions:sign { id = user(), ttl = ttl } }.ttl, seconds)
   end
-  fails("data", "names no duration", sessions:sign { id = user(), ttl = "15" })
+  fails("data", "is not a duration", sessions:sign { id = user(), ttl = "15" })
   fails("data", "ttl must be", sessions:sign { id = user(), ttl = 0 })
   raises("'ttl' (number or string expected", sessions.sign, sessions, { id = user(), ttl = {} })
 end)
@@ -147,7 +147,7 @@ test("call_create", function()
   only(true, sessions:call():create(key, '{"rjwt":"' .. key .. '"}', "1 day"))
   equal(sessions.client:execute("TTL", key), 86400)
   equal(is_live(sessions, old), false)
-  fails("data", "not a session's", sessions:call():create("x", "{}"))
+  fails("data", "not a session", sessions:call():create("x", "{}"))
 end)
 
 test("exists", function()
@@ -404,7 +404,7 @@ end)
 test("events tell when a session ends", function()
   local sessions, id = open { kea = true }, user()
   if rawget(_G, "ngx") then
-    fails("configuration", "nginx must not", sessions:events { keepalive = 5 })
+    fails("configuration", "would block nginx", sessions:events { keepalive = 5 })
     return
   end
   local events = assert(sessions:events { keepalive = 5 })
@@ -427,7 +427,7 @@ end)
 test("what is refused", function()
   fails("configuration", "secret is missing", tokenstore.RedisJWT { redis = harness.url })
   fails("configuration", "too short", tokenstore.RedisJWT { redis = harness.url, secret = "short" })
-  fails("configuration", "contradict",
+  fails("configuration", "not both",
     tokenstore.RedisJWT { secret = SECRET, multiple = true, max_sessions = 2 })
   fails("configuration", "whole number", tokenstore.RedisJWT { secret = SECRET, max_sessions = 0 })
   fails("configuration", "twice",

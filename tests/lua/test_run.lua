@@ -79,7 +79,7 @@ test("an answer that is too large is skipped, and the connection is good", funct
   local run = start(core.get(tokens._store, { app = "a", type = "t", token = "x" }), small)
   equal(core.run_answer(run, large), false)
   equal({ core.run_answer(run, "\r\n") }, { true, "failed" })
-  fails("limit", "larger than max_reply_size (1024 bytes): ask for less", core.run_error(run))
+  fails("limit", "larger than max_reply_size (1024 bytes): request less", core.run_error(run))
 
   run = start(core.execute "PING", small)
   local _, need, value, message, code = core.run_answer(run, large .. "\r\n")
@@ -205,7 +205,7 @@ test("a target tells what a driver needs, and no password", function()
   end
   equal(core.target_info(target "unix:///a/b.sock", SALT).path, "/a/b.sock")
   equal(core.target_info(target "unix:///a/b.sock", SALT).greeting_hint, "")
-  equal(core.target_info(target "redis://a", SALT).greeting_hint, " (a TLS port? then rediss://)")
+  equal(core.target_info(target "redis://a", SALT).greeting_hint, " (for a TLS port use rediss://)")
   equal(core.target_info(target "embedded:", SALT).transport, "embedded")
 end)
 

@@ -172,7 +172,7 @@ test("events that nobody holds end", function()
 end)
 
 test("where nothing can wait, it says so", function()
-  fails("configuration", "a program of their own",
+  fails("configuration", "a separate program",
     Events.open({ _driver = {} }, {}))
 end)
 

@@ -206,6 +206,6 @@ test("JSON of others: a bigint is its digits, and is not stored again", function
   fails("data", "attrs.n is beyond 2^53-1", node_store:set { id = token.id, attrs = { n = big } })
   local half, nul = { t = read_foreign '"\\ud800"' }, { t = read_foreign '"\\u0000"' }
   fails("data", "attrs.t is not valid UTF-8", node_store:set { id = token.id, attrs = half })
-  fails("data", "attrs.t has U+0000", node_store:set { id = token.id, attrs = nul })
+  fails("data", "attrs.t contains U+0000", node_store:set { id = token.id, attrs = nul })
   node_store:delete { id = token.id }
 end)

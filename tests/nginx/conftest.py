@@ -81,7 +81,7 @@ def setup_nginx(authority: Authority) -> Iterator[Nginx]:
     explained = (
         r"(recv|send|SSL_write|SSL_read)\(\) failed (\(SSL: [^)]*\) )?"
         r"\((32: Broken pipe|104: Connection reset by peer)\)",
-        "tokenstore: a token was found, but its expiry could not be moved",
+        "tokenstore: the token was found, but its expiry could not be extended",
     )
     with running_nginx(LOCATION, http=http, explained=explained) as nginx:
         yield nginx

@@ -33,7 +33,7 @@ def nginx(redis: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         "TEST_LUA": "luajit",
     }
     evicting = "tokenstore: the server evicts keys"  # a case of the vectors
-    unreadable = "tokenstore: list leaves out what it cannot read"  # another case
+    unreadable = "tokenstore: list skipped unreadable"  # another case
     with running(server, main=main, env=env, explained=(evicting, unreadable)) as made:
         yield made
 

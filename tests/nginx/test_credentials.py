@@ -230,4 +230,4 @@ def test_where_it_cannot_be_asked(run: Run) -> None:
       return tokenstore.Spike { url = "http://127.0.0.1:9", client_id = "a", client_secret = "b", redis = open {} }
     """)
     assert (result, code) == (None, "configuration")
-    assert "cannot be asked for credentials" in message
+    assert "cannot call the credentials function" in message

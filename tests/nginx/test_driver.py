@@ -169,7 +169,7 @@ def test_commands_that_would_change_a_shared_connection(
 @pytest.mark.parametrize(
     ("url", "part"),
     [
-        ("embedded:", "embedded: is not for nginx"),
+        ("embedded:", "embedded: is not supported in nginx"),
         ("rediss://localhost?ca=/etc/passwd", "lua_ssl_trusted_certificate"),
         ("rediss://127.0.0.1", "give server_name="),
         ("rediss://localhost?cert=/no/cert&key=/no/key", "cert= cannot be read: No such file"),
@@ -208,7 +208,7 @@ def test_redis_to_a_tls_port(nginx: Nginx, answer: Answer) -> None:
     with tls_port(answer) as port:
         said = nginx.get("/execute?url=" + quote(f"redis://127.0.0.1:{port}", safe="")).text
     assert said.startswith("nil|")
-    assert "TLS port? then rediss://" in said
+    assert "for a TLS port use rediss://" in said
     assert said.endswith("|connection\n")
 
 

@@ -248,8 +248,8 @@ def test_a_server_that_cannot_write(
         port=(port := free_port())
     )
     explained = (
-        "tokenstore: a token was found, but its expiry could not be moved",
-        "tokenstore: the connections to this server are given up",
+        "tokenstore: the token was found, but its expiry could not be extended",
+        "tokenstore: the connections to this server are dropped",
     )
     with (
         tokenstore.Sessions(own_redis.url) as sessions,
@@ -411,7 +411,7 @@ def test_redis_away(nginx: Nginx, own_redis: Server, sessions: tokenstore.Sessio
         assert nginx.get("/open").status == 401  # no token is no token
         assert (
             len(nginx.lines("tokenstore.guard:"))
-            == len(nginx.lines("tokenstore.guard: the session holds")) + 1
+            == len(nginx.lines("tokenstore.guard: the session has a value")) + 1
         )
     finally:
         own_redis.socket_path.unlink(missing_ok=True)  # type: ignore[union-attr]

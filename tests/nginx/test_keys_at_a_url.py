@@ -42,7 +42,7 @@ SERVER = """
 
 @pytest.fixture
 def lua() -> Iterator[NginxLua]:
-    with nginx_lua(explained=("keys could not be fetched",)) as made:
+    with nginx_lua(explained=("could not fetch the keys",)) as made:
         yield made
 
 
@@ -73,7 +73,7 @@ def test_one_fetch_for_all_workers_and_others_are_served_meanwhile() -> None:
         assert (
             nginx.get(f"/header?token={token()}")
             .headers["x-said"]
-            .startswith("configuration: no thread can be waited for in header_filter_by_lua")
+            .startswith("configuration: cannot wait for a thread in header_filter_by_lua")
         )
         go_on.set()
         waiting.join()
@@ -98,7 +98,7 @@ def test_a_directive_that_is_missing(main: str, http: str, says: str) -> None:
     with (
         endpoint(Keys(KEYS[0])) as server,
         nginx_lua(
-            main=main, http=http, explained=("keys could not be fetched", "thread pool")
+            main=main, http=http, explained=("could not fetch the keys", "thread pool")
         ) as lua,
     ):
         lua('jwt = require "tokenstore.jwt"')
@@ -117,7 +117,7 @@ def test_keys_that_have_no_room() -> None:
     with (
         endpoint(keys) as server,
         nginx_lua(
-            http="lua_shared_dict tokenstore 100k;", explained=("keys could not be fetched",)
+            http="lua_shared_dict tokenstore 100k;", explained=("could not fetch the keys",)
         ) as lua,
     ):
         lua('jwt = require "tokenstore.jwt"')

@@ -56,7 +56,7 @@ SERVER = """
 @contextmanager
 def pooling(url: str, options: str = "") -> Iterator[Nginx]:
     http = HTTP.format(url=url, options=options, secret=SECRET)
-    explained = ("tokenstore: the connections to this server are given up: .* READONLY",)
+    explained = ("tokenstore: the connections to this server are dropped: .* READONLY",)
     with running(SERVER, http=http, explained=explained) as nginx:
         yield nginx
 

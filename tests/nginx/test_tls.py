@@ -96,7 +96,7 @@ def test_a_certificate_of_ours(setup_nginx: Nginx, redis: Server, authority: Aut
     setup_nginx.explained.append(r"SSL_(do_handshake|read)\(\) failed")
     with (
         client_of(setup_nginx, redis, context, timeout="1") as client,
-        pytest.raises(tokenstore.ConnectionError, match="take our certificate"),
+        pytest.raises(tokenstore.ConnectionError, match="accept the client certificate"),
     ):
         client.execute("PING")
 

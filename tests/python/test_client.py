@@ -417,7 +417,7 @@ def test_what_is_exported() -> None:
         ([["SELECT", 3]], "redis://…/3"),
         ([[b"select", b"3"]], "redis://…/3"),
         ([[bytearray(b"Auth"), "CANARY"]], "redis://user:password@host"),
-        ([[memoryview(b"SUBSCRIBE"), "c"]], "a Redis client of your own"),
+        ([[memoryview(b"SUBSCRIBE"), "c"]], "a separate Redis client"),
         ([["CLIENT", b"setname", "x"]], "client_name="),
         ([["PING"], ["WATCH", "k"], ["PING"]], "EVAL"),
         ([["MULTI"], ["INCR", "n"]], "into one pipeline"),
@@ -468,7 +468,7 @@ def test_a_replica_is_logged_as_a_warning(caplog: pytest.LogCaptureFixture) -> N
             tokens.create("a", "t", "CANARY", {"CANARY": 1})
         (record,) = caplog.records
         assert (record.name, record.levelname) == ("tokenstore", "WARNING")
-        assert record.getMessage().startswith(f"{server.url}: the connections to this server are given up: the server")
+        assert record.getMessage().startswith(f"{server.url}: the connections to this server are dropped: the server")
         assert "READONLY" in record.getMessage()
         assert "CANARY" not in caplog.text
 

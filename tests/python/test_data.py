@@ -205,10 +205,10 @@ def test_what_is_given_is_not_changed(tokens: RedisTokens) -> None:
 
 
 def test_two_keys_of_one_text(tokens: RedisTokens) -> None:
-    with pytest.raises(DataError, match="two members of one name"):
+    with pytest.raises(DataError, match="two members with the same name"):
         tokens.create("a", "t", "o", {"a": {"b": "x", MyKey("b"): "y"}})
     token = tokens.create("a", "t", "o")
-    with pytest.raises(DataError, match="two members of one name"):
+    with pytest.raises(DataError, match="two members with the same name"):
         tokens.update("a", "t", token.token, {"a": {"b": "x", MyKey("b"): "y"}})
 
 

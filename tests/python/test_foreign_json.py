@@ -78,7 +78,7 @@ def test_vectors_that_are_refused(
     store: Tokenstore, server: Server, case: dict[str, Any]
 ) -> None:
     write(server, to_bytes(case["text"]))
-    with pytest.raises(tokenstore.DataError, match="cannot be read"):
+    with pytest.raises(tokenstore.DataError, match="unreadable"):
         read(store)
 
 

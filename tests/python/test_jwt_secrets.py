@@ -39,7 +39,7 @@ def ways(secret: Any) -> list[Any]:
 def test_refused(name: str, secret: bytes) -> None:
     for one in spellings(secret):
         for way in ways(one):
-            with pytest.raises(tokenstore.ConfigurationError, match="another kind"):
+            with pytest.raises(tokenstore.ConfigurationError, match="another type"):
                 way()
     jwks = {"keys": [{"kty": "oct", "k": base64.urlsafe_b64encode(secret).rstrip(b"=").decode()}]}
     assert len(jwt.KeySet.from_jwks(jwks)) == 0

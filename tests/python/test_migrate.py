@@ -123,10 +123,10 @@ def test_what_another_writer_stored_is_moved_exactly(
 
 def test_odd_keys_are_reported_and_left(server: Server, tokens: tokenstore.RedisTokens) -> None:
     odd = {
-        old_key(token="s3cret|token:more"): "its name can be read in more than one way",
-        old_key(owner="x|owner:y", token="s3cret"): "its name can be read in more than one way",
-        old_key(token="s3cret|ownerId:more"): "its name can be read in more than one way",
-        "app:a|owner:b|type:t|owner:o|token:s3cret": "its name can be read in more than one way",
+        old_key(token="s3cret|token:more"): "its name is ambiguous",
+        old_key(owner="x|owner:y", token="s3cret"): "its name is ambiguous",
+        old_key(token="s3cret|ownerId:more"): "its name is ambiguous",
+        "app:a|owner:b|type:t|owner:o|token:s3cret": "its name is ambiguous",
         old_key(app="", token="s3cret"): "app is empty",
         old_key(owner="", token="s3cret"): "owner is empty",
         old_key(token=""): "token is empty",
@@ -155,7 +155,7 @@ def test_odd_keys_are_reported_and_left(server: Server, tokens: tokenstore.Redis
     assert report.moved == 1
     assert report.odd_count == len(report.odd) == len(odd) + len(bad) + 1
     reasons = [found.reason for found in report.odd]
-    for reason in [*odd.values(), *bad.values(), "not a string: another program's"]:
+    for reason in [*odd.values(), *bad.values(), "not a string: it belongs to another program"]:
         assert reason is None or reason in reasons
     assert not re.search("s3cret|private", repr(report))
     after = dump(server)
@@ -276,7 +276,7 @@ def test_a_token_that_is_here_already_stays(server: Server, tokens: tokenstore.R
     assert Move(tokens.client).run() == TAKEN
     assert dump(server) == before
     report = migrate.redis_tokens(tokens.client)
-    assert (report.moved, report.odd[0].reason) == (0, "this store has a token of that name already")
+    assert (report.moved, report.odd[0].reason) == (0, "this store already has a token of that name")
 
 
 def test_a_late_update_is_taken_over(server: Server, tokens: tokenstore.RedisTokens) -> None:

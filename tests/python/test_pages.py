@@ -116,7 +116,7 @@ def test_a_listing_that_is_too_large_in_one(server: Server) -> None:
     with tokenstore.Client(server.url, max_reply_size=1 << 20) as client:
         tokens = RedisTokens(client)
         whole = make(tokens, 40, data={"filler": "x" * 60_000})
-        with pytest.raises(tokenstore.LimitError, match="list takes limit and after"):
+        with pytest.raises(tokenstore.LimitError, match="pass limit and after to list"):
             tokens.list(**APP, owner="bob")
         assert [t.id for page in pages(tokens, 10) for t in page] == [t.id for t in whole]
         assert tokens.count(**APP, owner="bob") == 40

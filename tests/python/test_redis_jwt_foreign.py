@@ -45,7 +45,7 @@ def test_a_key_that_only_looks_like_a_session(
     call = sessions.call()
     assert (call.exists(KEY), call.ttl(KEY), call.get_value_by_key(KEY)) == (False, -2, None)
     assert call.destroy(KEY) is False
-    with pytest.raises(tokenstore.DataError, match="another program's: nothing was changed"):
+    with pytest.raises(tokenstore.DataError, match="another program: nothing was changed"):
         call.create(KEY, json.dumps({"rjwt": KEY}))
     seeing = RedisJWT(client, secret=SECRET, node_writers=True)
     for store in (sessions, seeing):

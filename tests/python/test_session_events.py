@@ -185,7 +185,7 @@ def test_a_forked_child_is_told(listened: Server, events: SessionEvents) -> None
             try:
                 events.next(0)
             except tokenstore.Error as error:
-                assert "of its own" in str(error)
+                assert "its own" in str(error)
                 events.close()
                 os._exit(0)
         finally:

@@ -107,7 +107,7 @@ def test_add_forced_key_length(store: Tokenstore, server: Server) -> None:
 def test_add_forced_key_in_use(store: Tokenstore, server: Server) -> None:
     token = store.add("bob", {"a": 1}, key="x" * 24)
     before = server.keys()
-    with pytest.raises(tokenstore.DataError, match="in use already"):
+    with pytest.raises(tokenstore.DataError, match="already in use"):
         store.add("eve", {"a": 2}, key="x" * 24)
     assert server.keys() == before
     assert store.get_key("x" * 24) == token
@@ -228,7 +228,7 @@ def test_options(client: tokenstore.Client, server: Server) -> None:
         ({"hash_size": 65}, "hash_size must be"),
         ({"prefix": ""}, "prefix is empty"),
         ({"prefix": "x" * 129}, "prefix is longer"),
-        ({"prefix": "a\0b"}, "prefix holds a NUL"),
+        ({"prefix": "a\0b"}, "prefix contains a NUL"),
         ({"max_data_size": 0}, "max_data_size must be"),
     ):
         with pytest.raises(tokenstore.ConfigurationError, match=problem):

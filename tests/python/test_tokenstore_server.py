@@ -122,7 +122,7 @@ def node_of_cluster(first: int, last: int) -> Iterator[tuple[Server, int]]:
 
 
 def test_a_cluster_is_refused_with_words_that_help() -> None:
-    advice = r"different slots of a cluster.*prefix.*\{token\}"
+    advice = r"different cluster slots.*prefix.*\{token\}"
     with node_of_cluster(0, 8191) as (near, _), node_of_cluster(8192, 16383) as (far, bus):
         near("CLUSTER", "MEET", "127.0.0.1", far.port, bus)
         for node in (near, far):

@@ -303,7 +303,7 @@ def test_expires_in_may_be_a_text_and_refresh_in_counts() -> None:
 
 
 def test_renewal_ahead_is_in_the_background() -> None:
-    """The next token takes its time; until it is there nobody waits for it."""
+    """The next token takes its time; until it is there no caller is waiting for it."""
     answers = [granted("one", refresh_in=0), granted("two", delay=1.0)]
     with endpoint(lambda asked: answers.pop(0)) as server, opaque(server) as s:
         assert s.get_token(AUDIENCE) == "one"

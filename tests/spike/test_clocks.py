@@ -175,7 +175,7 @@ def test_our_clock_is_ahead(machine: Any) -> None:
     """The message shows both."""
     with endpoint(jwts(Signer(), 60, life=60)) as server:
         message = machine(server, wall=HOUR).get()
-    assert message.startswith("failed: the server issued a bad access token: it expired at 20")
+    assert message.startswith("failed: the server issued an invalid access token: it expired at 20")
     for part in ("(exp)", "(iat)", "this machine's clock says 20", "the server's Date 20"):
         assert part in message, message
 

@@ -186,8 +186,8 @@ def test_what_is_required(name: str, how: str) -> None:
 def test_what_goes_together() -> None:
     for more, fault in (
         ({"useRedis": True}, "redisHost is missing"),
-        ({"nonsense": 1}, "nonsense is no option"),
-        ({"clientid": "x"}, "clientid is no option"),
+        ({"nonsense": 1}, "nonsense is not an option"),
+        ({"clientid": "x"}, "clientid is not an option"),
     ):
         with pytest.raises(tokenstore.ConfigurationError, match=fault):
             get_token_creator(options("https://spike.example", **more))

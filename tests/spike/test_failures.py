@@ -47,7 +47,7 @@ def test_retry_after_is_for_the_client() -> None:
             assert error.retry_after is not None
             assert 28 < error.retry_after <= 30
             assert "429 slow_down" in str(error)
-            assert "asked again in" in str(error)
+            assert "next request in" in str(error)
 
 
 def test_a_retry_after_that_fits_is_waited_for_by_all_audiences() -> None:
@@ -71,7 +71,7 @@ def test_other_failures_are_for_a_second_and_for_their_audience(answer: Answer) 
     with endpoint(lambda asked: answer) as server:
         with Spike(**options(server, retry={**QUICK, "retries": 0})) as s:
             for _ in range(20):
-                assert "asked again in" in str(fails(s, "a"))
+                assert "next request in" in str(fails(s, "a"))
             assert len(server.asked) == 1
             fails(s, "b")
             assert len(server.asked) == 2
@@ -127,7 +127,7 @@ def ask(n):
         try:
             s.get_token(f"audience-{n % 2}")
         except tokenstore.SpikeError as error:
-            failures.append((error.status, error.retry_after > 0, "asked again in" in str(error)))
+            failures.append((error.status, error.retry_after > 0, "next request in" in str(error)))
         time.sleep(0.01)
 threads = [threading.Thread(target=ask, args=(n,)) for n in range(16)]
 [t.start() for t in threads]
@@ -313,7 +313,7 @@ def test_lua_gets_it_as_a_fourth_result(lua: Lua) -> None:
         assert lua("return answer.location == nil and answer.retry_after > 0.5")
         server.answer = lambda asked: LATER
         for n in range(5):
-            lua.fails("spike", "asked again in", get(f"b{n}"))
+            lua.fails("spike", "next request in", get(f"b{n}"))
         assert lua("return (select(4, spike:get_token 'c')).retry_after") > 28
         assert lua("return (select(4, spike:get_token 'c')).of_client") is True
         assert len(server.asked) == 2

@@ -145,7 +145,7 @@ def test_the_servers_keys_may_change_and_it_may_restart(lua: Lua) -> None:
 
 
 def test_renewal_ahead_is_in_the_background(lua: Lua) -> None:
-    """The next token takes its time; until it is there nobody waits for it."""
+    """The next token takes its time; until it is there no caller is waiting for it."""
     answers = [granted("one", refresh_in=0)]
     # In nginx another thread, which has no memory of the first token, may be the one that asks again.
     with endpoint(lambda asked: answers.pop() if answers else granted("two", delay=1.0)) as server:
@@ -206,7 +206,7 @@ def test_a_renewal_is_gone_before_its_code_is(lua: Lua) -> None:
 def test_redis_may_be_down(lua: Lua, authority_server: Provider) -> None:
     spike(lua, authority_server, redis="redis://127.0.0.1:1")
     assert lua(get(A)) == lua(get(A))
-    assert "warning: redis down, going on without it" in log(lua)
+    assert "warning: continuing without Redis" in log(lua)
     assert authority_server.issued == [A]
 
 
@@ -313,7 +313,7 @@ def test_a_token_that_is_not_good_is_a_failure(lua: Lua) -> None:
             assert not re.search("eyJ|canary", message), name
             assert len(server.tokens_asked) == 1
             server.answer = signer.answer
-            lua.fails("spike", "is asked again in", get(FORGED_FOR))
+            lua.fails("spike", "next request in", get(FORGED_FOR))
             assert lua(f"return spike:invalidate {{ audience = {quote(FORGED_FOR)}, token = 'x' }}")
             assert lua(get(FORGED_FOR)).count(".") == 2
 
@@ -361,7 +361,7 @@ def test_loggers(lua: Lua, authority_server: Provider) -> None:
         spike = tokenstore.Spike(options)
     """)
     lua(get(A))
-    assert any(word.startswith("i asking") for word in lua("return words"))
+    assert any(word.startswith("i requesting") for word in lua("return words"))
     assert any(word.startswith("w TLS") for word in lua("return words"))
     lua("options.logger = nil spike = tokenstore.Spike(options)")
     lua(get(B))

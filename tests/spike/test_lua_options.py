@@ -16,7 +16,7 @@ GOOD = {"url": "https://spike.example", "client_id": "id", "client_secret": "sec
     ("more", "fault"),
     [
         ({"url": "ftp://x"}, "url must begin with"),
-        ({"url": "https://u:canary@x"}, "the server's url: the URL holds a user or a password"),
+        ({"url": "https://u:canary@x"}, "the server's url: the URL contains a user or a password"),
         ({"client_id": ""}, "client_id is missing"),
         ({"client_secret": ""}, "client_secret is missing"),
         ({"redis": "http://x"}, "unknown scheme"),

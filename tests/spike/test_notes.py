@@ -19,10 +19,10 @@ OPTIONS: dict[str, Any] = {
     "retry": {"retries": 100, "min": 0, "max": 0, "factor": 1, "total": 100},
 }
 LINE = re.compile(
-    r"info: asking the token endpoint"
+    r"info: requesting a token"
     r"|warning: retry \d+ of 100 in 0 ms: http://a.*"
-    r"|warning: \d+ lines were dropped here: too many at once"
-    r"|warning: no token after 101 tries in \d+\.\d s; last: http://a.*"
+    r"|warning: \d+ log lines dropped: too many at once"
+    r"|warning: no token after 101 tries in \d+\.\d s; last error: http://a.*"
 )
 
 

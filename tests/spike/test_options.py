@@ -16,7 +16,7 @@ GOOD = {"url": "https://spike.example", "client_id": "id", "client_secret": "sec
 
 BAD = [
     ({"url": "ftp://x"}, "url must begin with"),
-    ({"url": "https://u:canary@x"}, "the server's url: the URL holds a user or a password"),
+    ({"url": "https://u:canary@x"}, "the server's url: the URL contains a user or a password"),
     ({"token_url": "http://[::1"}, "the server's url: the URL is malformed"),
     ({"jwks_url": "https://a b"}, "the public key's url: the URL is malformed"),
     ({"url": "https://a/?b=c"}, "url has a query"),

@@ -83,7 +83,7 @@ def test_a_server_without_usable_keys() -> None:
 
     with endpoint(answer) as server:
         with Spike(server.url, "id", "secret", jwks_url=server.url + "/keys", retry=QUICK) as s:
-            with pytest.raises(tokenstore.SpikeError, match="no public key that can be used"):
+            with pytest.raises(tokenstore.SpikeError, match="no usable public key"):
                 s.get_token(AUDIENCE)
         assert [a.method for a in server.asked] == ["POST", "GET"]
         assert server.asked[1].path == "/keys"

@@ -160,11 +160,11 @@ def test_one_fetch_for_all_tasks_and_the_loop_goes_on() -> None:
         ({"status": 503}, tokenstore.ConnectionError, "answered 503"),
         ({"status": 404}, tokenstore.ConnectionError, "answered 404"),
         ({"status": 302, "headers": {"Location": "/x"}}, tokenstore.ConnectionError, "redirects"),
-        ({"body": "<html>"}, tokenstore.DataError, "of no use"),
-        ({"body": {"keys": []}}, tokenstore.DataError, "no public key"),
-        ({"body": {"keys": [KEYS[0].to_jwk(private=True)]}}, tokenstore.DataError, "no public key"),
+        ({"body": "<html>"}, tokenstore.DataError, "unusable keys"),
+        ({"body": {"keys": []}}, tokenstore.DataError, "no usable public key"),
+        ({"body": {"keys": [KEYS[0].to_jwk(private=True)]}}, tokenstore.DataError, "no usable public key"),
         ({"body": b"x" * (1 << 20) + b"x"}, tokenstore.DataError, "larger than"),
-        ({"delay": 2.0}, tokenstore.TimeoutError, "time was over"),
+        ({"delay": 2.0}, tokenstore.TimeoutError, "timeout expired"),
     ],
 )
 def test_what_is_no_key_set_says_nothing_of_a_token(
@@ -462,7 +462,7 @@ def test_a_server_that_is_somebody_else_gives_no_keys(way: Any, bad: str | None,
             assert got == GOOD
         else:
             assert got[0] is tokenstore.ConnectionError
-            assert "certificate is refused" in got[1]
+            assert "certificate was rejected" in got[1]
             assert server.asked == []
         (unverified,) = way.decode(server.url, [token()], verify=False)
         assert unverified == GOOD

@@ -81,10 +81,10 @@ def test_keys_may_change_as_often_as_they_like(lua: Lua) -> None:
     [
         ({"status": 503}, "connection", "answered 503"),
         ({"status": 302, "headers": {"Location": "/x"}}, "connection", "redirects"),
-        ({"body": "<html>"}, "data", "of no use"),
-        ({"body": {"keys": [KEYS[0].to_jwk(private=True)]}}, "data", "no public key"),
+        ({"body": "<html>"}, "data", "unusable keys"),
+        ({"body": {"keys": [KEYS[0].to_jwk(private=True)]}}, "data", "no usable public key"),
         ({"body": b"x" * (1 << 20) + b"x"}, "data", "larger than"),
-        ({"delay": 2.0}, "timeout", "time was over"),
+        ({"delay": 2.0}, "timeout", "timeout expired"),
     ],
 )
 def test_what_is_no_key_set_says_nothing_of_a_token(

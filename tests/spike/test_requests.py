@@ -212,7 +212,7 @@ def test_the_audience_that_is_expected(
         ({"aud": A}, {"expect_audience": "account"}, {"audience": A}, "another audience"),
         ({"aud": "other"}, {}, {"audience": A, "resource": "other"}, "another audience"),
         ({"aud": "other"}, {}, {"resource": [R1, R2]}, "another audience"),
-        ({"iss": "other"}, {"expect_audience": None, "issuer": ISSUER}, {"audience": A}, "another issuer"),
+        ({"iss": "other"}, {"expect_audience": None, "issuer": ISSUER}, {"audience": A}, "not the expected one"),
         ({"iss": ISSUER, "exp": 1}, {"expect_audience": None, "issuer": ISSUER}, {"audience": A}, "ended|expired|time is over"),
     ],
 )  # fmt: skip
@@ -239,7 +239,7 @@ def test_a_forged_token_without_aud_is_refused(call: Caller, server: Endpoint) -
 def test_what_aud_must_be_has_to_be_known(
     call: Caller, server: Endpoint, asked: dict[str, Any]
 ) -> None:
-    with pytest.raises(Failed, match="nothing says what aud") as caught:
+    with pytest.raises(Failed, match="the expected aud is unknown") as caught:
         call.fetch(server.url, asked, **CLIENT)
     assert caught.value.code == "configuration"
     assert server.tokens_asked == []
@@ -247,7 +247,7 @@ def test_what_aud_must_be_has_to_be_known(
 
 def test_a_template_wants_an_audience(call: Caller, server: Endpoint) -> None:
     for options in ({"scope": "{audience}/.default"}, {"expect_audience": "{audience}/x"}):
-        with pytest.raises(Failed, match=r"holds \{audience\}, and no audience is asked for"):
+        with pytest.raises(Failed, match=r"contains \{audience\}, and no audience was given"):
             call.fetch(server.url, {"resource": R1}, **CLIENT, **options)
 
 

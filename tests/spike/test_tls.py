@@ -67,7 +67,7 @@ def test_a_good_certificate(pki: Pki) -> None:
 
 def test_a_ca_that_nobody_named(pki: Pki) -> None:
     with serving(pki.good) as server, spike(server) as s:
-        with pytest.raises(tokenstore.SpikeError, match="certificate is refused"):
+        with pytest.raises(tokenstore.SpikeError, match="certificate was rejected"):
             s.get_token(AUDIENCE)
         assert server.asked == []
 
@@ -75,7 +75,7 @@ def test_a_ca_that_nobody_named(pki: Pki) -> None:
 @pytest.mark.parametrize("fault", BAD)
 def test_a_bad_certificate_is_refused_at_once(pki: Pki, fault: str) -> None:
     with serving(pki.bad[fault]) as server, spike(server, ca=pki.ca.cert) as s:
-        with pytest.raises(tokenstore.SpikeError, match="certificate is refused") as caught:
+        with pytest.raises(tokenstore.SpikeError, match="certificate was rejected") as caught:
             s.get_token(AUDIENCE)
         assert "tries" not in str(caught.value)  # it will not be another one in a moment
         assert SECRET not in str(caught.value)
@@ -96,7 +96,7 @@ def test_no_verification_takes_it_and_warns(
 def test_https_validation_is_the_default(pki: Pki, given: dict[str, bool]) -> None:
     with serving(pki.bad["self-signed"], Signer().answer) as server:
         with get_token_creator(creator(server, **given)) as create:
-            with pytest.raises(tokenstore.SpikeError, match="certificate is refused"):
+            with pytest.raises(tokenstore.SpikeError, match="certificate was rejected"):
                 create()
         assert server.asked == []
 
@@ -112,7 +112,7 @@ def test_bad_certificates_in_lua(lua: Lua, pki: Pki) -> None:
     for fault in BAD:
         with serving(pki.bad[fault]) as server:
             opaque(lua, server, ca=pki.ca.cert)
-            lua.fails("spike", "certificate is refused", get(AUDIENCE))
+            lua.fails("spike", "certificate was rejected", get(AUDIENCE))
             assert server.asked == []
             assert "not verified" not in log(lua)
             opaque(lua, server, verify=False)
@@ -125,7 +125,7 @@ def test_https_validation_in_lua(lua: Lua, pki: Pki) -> None:
     with serving(pki.bad["self-signed"], Signer().answer) as server:
         for given in ({}, {"httpsValidation": True}):
             lua(f"create = assert(tokenstore.get_token_creator({quote(creator(server, **given))}))")
-            lua.fails("spike", "certificate is refused", "return create()")
+            lua.fails("spike", "certificate was rejected", "return create()")
         assert server.asked == []
         lua(f"given = {quote(creator(server, httpsValidation=False))} given.logger = log")
         lua("create = assert(tokenstore.get_token_creator(given))")

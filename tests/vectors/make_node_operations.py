@@ -113,7 +113,7 @@ case("add with prefix and size", "add", b"bob", options={"prefix": "p{x}*", "siz
 case("add of a key in use", "add", b"bob", args={"key": "x" * 24},
      steps=[{**send("idempotent", eval_(add(key=b"x" * 24))),
              **answer(0, subject={"var": "id"})}],
-     error=("data", "key is in use already"))  # fmt: skip
+     error=("data", "key is already in use"))  # fmt: skip
 case("add whose answer is another's", "add", b"bob",
      steps=[{**send("idempotent", eval_(add())), **answer(1)}],
      error=("outcome_unknown", FOREIGN[1]))  # fmt: skip
@@ -129,7 +129,7 @@ case("add where the script is unknown", "add", b"bob",
 case("add whose answer is lost is sent again", "add", b"bob",
      steps=[{**send("idempotent", eval_(add())), **lost(True)}, sleep(3, 7),
             {**send("idempotent", eval_(again(add()))), **ADDED}], result=added())  # fmt: skip
-ADVICE = 'give it a prefix with a hash tag, such as "{token}"'
+ADVICE = 'use a prefix with a hash tag, such as "{token}"'
 case("add on a cluster", "add", b"bob",
      steps=[{**send("idempotent", eval_(add())),
              **replies(Error("CROSSSLOT Keys in request don't hash to the same slot"))}],
@@ -140,7 +140,7 @@ case("another error of the server has no such advice", "get_key", KEY,
 for what, call, subject, args, message in [
     ("an empty owner", "add", "", {}, "owner_id is empty"),
     ("a long owner", "add", {"repeat": ["x", 1025]}, {}, "owner_id is longer than 1024 bytes"),
-    ("a NUL in the owner", "add", {"hex": "61 00"}, {}, "owner_id holds a NUL"),
+    ("a NUL in the owner", "add", {"hex": "61 00"}, {}, "owner_id contains a NUL"),
     ("an owner that is not UTF-8", "add", {"hex": "ff"}, {}, "owner_id"),
     ("a short key", "add", "o", {"key": "x" * 23}, "key must be 24 characters"),
     ("an empty key", "add", "o", {"key": ""}, "key is empty"),
@@ -192,7 +192,7 @@ case("get of a record with a member twice: the last counts", "get", ID,
 case("get where the key belongs to another id by now", "get", ID,
      steps=[{**GET, **got(record(id=OTHER_ID))}], result={"json": None})  # fmt: skip
 case("get of a record that names another key", "get", ID,
-     steps=[{**GET, **got(record(key=b"other"))}], error=("data", "it is another key's"))  # fmt: skip
+     steps=[{**GET, **got(record(key=b"other"))}], error=("data", "it belongs to another key"))  # fmt: skip
 case("get whose answer is another's", "get", ID, steps=[{**GET, **got(id=OTHER_ID)}],
      error=("connection", FOREIGN[0]))  # fmt: skip
 case("get whose answer is a text", "get", ID, steps=[{**GET, **replies(b"x")}],
@@ -200,7 +200,7 @@ case("get whose answer is a text", "get", ID, steps=[{**GET, **replies(b"x")}],
 case("get whose answer is lost is sent again", "get", ID,
      steps=[{**GET, **lost(True)}, sleep(3, 7), {**GET, **got()}],
      result={"json": token(ATTRS)})  # fmt: skip
-unreadable = f"the token {ID.decode()} is stored in a form that cannot be read"
+unreadable = f"the token {ID.decode()} is stored in an unreadable form"
 for what, text in [
     ("nothing", b""),
     ("no JSON", b"text"),
@@ -223,9 +223,9 @@ case("get_key of an unknown key", "get_key", KEY, steps=[{**GET_KEY, **replies(N
      result={"json": None})  # fmt: skip
 case("get_key of a record that names another key", "get_key", KEY,
      steps=[{**GET_KEY, **replies(record(key=b"other"))}],
-     error=("data", "it is another key's"))  # fmt: skip
+     error=("data", "it belongs to another key"))  # fmt: skip
 case("get_key of what is no token", "get_key", KEY, steps=[{**GET_KEY, **replies(b"[]")}],
-     error=("data", "the token is stored in a form that cannot be read"))  # fmt: skip
+     error=("data", "the token is stored in an unreadable form"))  # fmt: skip
 case("get_key whose answer is a number", "get_key", KEY, steps=[{**GET_KEY, **replies(5)}],
      error=("connection", FOREIGN[0]))  # fmt: skip
 for what, subject in [("empty", ""), ("too long", {"repeat": ["x", 1025]}), ("a NUL", {"hex": "00"}),

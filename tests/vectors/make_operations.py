@@ -253,7 +253,7 @@ case("get that the server never serves in time", "get", bob.args,
 deep = {"replies": {"repeat": ["*1\r\n", 33]}}
 deep["replies"] = {"join": [deep["replies"], ":1\r\n"]}
 case("get whose answer is beyond what is read", "get", bob.args, [{**send(*read), **deep}],
-     error=("limit", "ask for less"))
+     error=("limit", "levels"))
 case("get whose deadline passes while such an answer comes", "get", bob.args,
      [{**send(*read), **lost(True, "too large", "limit")}], error=("limit", "too large"))
 case("get whose deadline passes", "get", bob.args, [{**send(*read), "deadline": {"sent": True}}],
@@ -521,7 +521,7 @@ case("list behind a token that has ended", "list", {**new, "after": bob.member},
      [{**listing(after=bob.member), **replies([owner.check.encode(), 0])}],
      error=("data", "after: no live token"))
 case("list whose answer is beyond what is read", "list", new, [{**asked, **deep}],
-     error=("limit", "list takes limit and after"))
+     error=("limit", "pass limit and after to list"))
 for bad in (0, -1, 1000001):
     case(f"list refuses the limit {bad}", "list", {**new, "limit": bad}, refused=("data", "limit"))
 for name, bad in (("empty", b""), ("of other characters", b"*" * 28)):

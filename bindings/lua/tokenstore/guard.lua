@@ -183,7 +183,7 @@ local function set_headers(options, session)
     if value then
       set_header(entry.name, value)
     elseif value == false then
-      ngx.log(ngx.ERR, "tokenstore.guard: the session holds what cannot stand in the header ", entry.name)
+      ngx.log(ngx.ERR, "tokenstore.guard: the session has a value that is not valid in the header ", entry.name)
       return ngx.exit(ngx.HTTP_INTERNAL_SERVER_ERROR)
     end
   end

@@ -66,7 +66,7 @@ end
 -- A pooled connection leads nowhere any more, and so may those that were idle as long.
 local function fail_silent(handle, run, deadline, options, sent)
   pool.leave(handle.pool, options)
-  local message = handle.name .. ": the connection had fallen silent"
+  local message = handle.name .. ": the connection had gone silent"
   return fail(run, deadline, { message = message, code = "connection", sent = sent })
 end
 

@@ -123,7 +123,7 @@ local HINTS = {
 
 local function hint_for(why, handle)
   if why == "timeout" and handle.is_name then
-    return " (looking up the name is part of it: does nginx's resolver answer?)"
+    return " (this includes resolving the name: does nginx's resolver answer?)"
   end
   for _, hint in ipairs(HINTS) do
     if why:find(hint[1], 1, true) then
@@ -159,7 +159,7 @@ local function start_tls(handle, socket)
     return fail_io(why)
   elseif why:find "^%d+: " or why:find("certificate", 1, true) then
     return {
-      message = ("the server's certificate is refused: %s (nginx trusts the CAs of the directive "
+      message = ("the server's certificate was rejected: %s (nginx trusts the CAs of the directive "
         .. "lua_ssl_trusted_certificate, chains of up to lua_ssl_verify_depth)"):format(why),
       code = "connection",
       final = true,

@@ -103,7 +103,7 @@ local function remember(handle, text, fresh)
   local entry = ("%d %.3f %.3f\n%s"):format(version or now, fresh_until, good_until, text)
   local ok, problem = handle.dict:set(key_of(handle, "text"), entry, good_until - now)
   if not ok then
-    return ("the keys cannot be put into lua_shared_dict %s (%s): make it larger"):format(DICT, problem)
+    return ("the keys do not fit into lua_shared_dict %s (%s): make it larger"):format(DICT, problem)
   end
   handle.dict:delete(key_of(handle, "failure"))
   note(handle, "i", "keys fetched")
@@ -125,7 +125,7 @@ end
 local function download(handle)
   threads = threads or require("ngx.semaphore").new(THREADS)
   if not threads:wait(handle.options.timeout + PATIENCE) then
-    return nil, "no thread became free: all are fetching keys", "timeout"
+    return nil, "no thread is free: all are fetching keys", "timeout"
   end
   local ok, done, text, fresh, code =
     pcall(ngx.run_worker_thread, POOL, "tokenstore.nginx_keys_thread", "run", handle.identity, handle.options)
@@ -150,8 +150,8 @@ local function fetch(_, handle)
     handle.dict:set(key_of(handle, "failure"), ("%.3f %s %s"):format(now, code, problem),
       math.max(handle.options.min_interval, FAILURE_KEPT))
     note(handle, "w", left > 0
-      and ("keys could not be fetched, the old ones are used for up to %d s more: %s"):format(left, problem)
-      or "keys could not be fetched, and there are none to use: " .. problem)
+      and ("could not fetch the keys; the old ones are used for up to %d s more: %s"):format(left, problem)
+      or "could not fetch the keys, and there are none to use: " .. problem)
   end
   handle.dict:delete(key_of(handle, "lock"))
 end
@@ -231,7 +231,7 @@ local function get(handle, seen)
   if not may then
     return keys, message, code
   elseif not WAITING[ngx.get_phase()] then
-    return nil, ("no thread can be waited for in %s_by_lua: decode in access_by_lua, or in a function for "
+    return nil, ("cannot wait for a thread in %s_by_lua: decode in access_by_lua, or in a function for "
       .. "ngx.timer.at"):format(ngx.get_phase()), "configuration"
   end
   start(handle)

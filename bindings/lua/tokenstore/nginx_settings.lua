@@ -63,10 +63,10 @@ end
 -- message, code.
 function settings.of(target, info, credentials)
   if info.transport == "embedded" then
-    return refuse("embedded: is not for nginx, whose workers come and go: start a redis-server and give "
+    return refuse("embedded: is not supported in nginx, whose workers come and go: start a redis-server and give "
       .. "its URL")
   elseif info.ca then
-    return refuse("ca= cannot be given in nginx, which has one set of CAs for all: name the file in the "
+    return refuse("ca= is not supported in nginx, which has one set of CAs for all: name the file in the "
       .. "directive lua_ssl_trusted_certificate")
   elseif info.host and info.host:find("%", 1, true) then
     return refuse("nginx cannot connect to an IPv6 address with a zone (" .. info.host

@@ -66,7 +66,7 @@ function nginx_spike.spike(client, given, ask)
   end
   if client and client.credentials then
     return refuse("redis: Spike in nginx needs a client with user and password in its URL: its threads have "
-      .. "Lua states of their own, where the function cannot be asked for credentials")
+      .. "their own Lua states and cannot call the credentials function")
   end
   local source = client and client.source
   local identity = identify(source, given)
@@ -121,12 +121,12 @@ end
 -- Failures: until, code, message and what the server said; none of them holds a NUL.
 local ANSWER = { "status", "error", "error_description", "error_uri", "location", "of_client" }
 local KINDS = { status = tonumber, of_client = function() return true end }
-local AGAIN = "; the server is asked again in %.1f s"
+local AGAIN = "; next request in %.1f s"
 
 local function remember_failure(handle, request, code, message, answer)
   answer = answer or {}
   local kept = math.max(answer.retry_after or 0, FAILURE_KEPT)
-  message = message:gsub("; the server is asked again in [%d.]+ s$", "")
+  message = message:gsub("; next request in [%d.]+ s$", "")
   local parts = { ("%.3f"):format(now() + kept), code, message }
   for _, name in ipairs(ANSWER) do
     parts[#parts + 1] = tostring(answer[name] or "")
@@ -175,10 +175,10 @@ local function in_thread(handle, method, ...)
   shares[handle.identity] = shares[handle.identity] or semaphore.new(SHARE)
   local share = shares[handle.identity]
   if not share:wait(handle.patience) then
-    return false, "no thread became free: those of this Spike are waiting for its server"
+    return false, "no thread is free: those of this Spike are waiting for its server"
   elseif not threads:wait(handle.patience) then
     share:post()
-    return false, "no thread became free: all are fetching tokens"
+    return false, "no thread is free: all are fetching tokens"
   end
   local results = { pcall(ngx.run_worker_thread, POOL, "tokenstore.nginx_spike_thread", "run",
     handle.identity, handle.source, handle.options, method, ...) }
@@ -291,7 +291,7 @@ local function check(handle)
   if handle.closed then
     return nil, "the Spike is closed", "closed"
   elseif not WAITING[ngx.get_phase()] then
-    return nil, ("no thread can be waited for in %s_by_lua: get the token in access_by_lua, or in a "
+    return nil, ("cannot wait for a thread in %s_by_lua: get the token in access_by_lua, or in a "
       .. "function for ngx.timer.at"):format(ngx.get_phase()), "configuration"
   end
   return true

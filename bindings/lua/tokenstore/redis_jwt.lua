@@ -60,7 +60,7 @@ local function read_most(options)
   if options.max_sessions == nil then
     return options.multiple and 0 or 1
   elseif options.multiple then
-    return nil, "multiple and max_sessions contradict each other: give one", "configuration"
+    return nil, "give either multiple or max_sessions, not both", "configuration"
   end
   return options.max_sessions
 end
@@ -165,8 +165,8 @@ function RedisJWT:create(args)
       error("bad argument 'request' (table expected, got " .. type(args.request) .. ")", 2)
     end
     if session and rawget(session, "request") ~= nil then
-      return nil, "data has a member named request: that name is reserved for " ..
-        "the client's address and user agent", "data"
+      return nil, "data has a member named request, which is reserved for "
+        .. "the client's address and user agent", "data"
     end
     local both = {
       request = {

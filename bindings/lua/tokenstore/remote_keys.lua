@@ -21,7 +21,7 @@ local KINDS = {
   verify = "boolean",
   logger = "any",
 }
-local NOT_VERIFIED = "the server of the keys is not verified: whoever is in between can give others"
+local NOT_VERIFIED = "the server of the keys is not verified: an attacker on the network can replace them"
 
 local RemoteKeySet = {}
 RemoteKeySet.__index = RemoteKeySet

@@ -33,8 +33,8 @@ function Events.open(client, settings)
   local driver = client._driver
   check_seconds("option 'keepalive'", settings.keepalive, 3)
   if not driver.session_events then
-    return nil, "events of sessions wait on a connection, which nginx must not: ask for them in "
-      .. "a program of their own", "configuration"
+    return nil, "session events wait on a connection, which would block nginx: use them in a "
+      .. "separate program", "configuration"
   end
   local handle, message, code = driver.session_events(client._handle, settings.kea, settings.keepalive)
   if not handle then

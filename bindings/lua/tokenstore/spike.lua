@@ -19,7 +19,7 @@ local Client = require "tokenstore.client"
 local loggers = require "tokenstore.logger"
 local spike_options = require "tokenstore.spike_options"
 
-local NOT_VERIFIED = "TLS certificates are not verified: whoever is in between can read all"
+local NOT_VERIFIED = "TLS certificates are not verified: an attacker on the network can read everything"
 
 local Spike = {}
 Spike.__index = Spike

@@ -134,7 +134,7 @@ end
 function spike_options.find_faults(o)
   local faults, sources = {}, 0
   if o.url:find "[?#]" then
-    faults[1] = "url has a query or a fragment: give the server alone, and its endpoint as token_url"
+    faults[1] = "url has a query or a fragment: give only the server, and its endpoint as token_url"
   end
   if o.body_format and o.body_format ~= "form" and o.body_format ~= "json" then
     faults[#faults + 1] = "body_format must be 'form' or 'json'"
@@ -152,7 +152,7 @@ function spike_options.find_faults(o)
     sources = sources + (o[name] and 1 or 0)
   end
   if o.redis_key == "" then
-    faults[#faults + 1] = "redis_key is empty: leave it out, or give one"
+    faults[#faults + 1] = "redis_key is empty: omit it, or give one"
   end
   if sources > 1 then
     faults[#faults + 1] =

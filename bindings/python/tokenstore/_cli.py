@@ -303,7 +303,7 @@ def _listed(store: RedisTokens, options: Options) -> Iterator[Token]:
 
 def _confirm(count: int) -> bool:
     if not sys.stdin.isatty():
-        raise UsageError("nobody is there to be asked: give --yes")
+        raise UsageError("no terminal to confirm on: give --yes")
     many = f"{count} token{'' if count == 1 else 's'}"
     print(f"end {many}? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

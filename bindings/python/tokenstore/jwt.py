@@ -112,7 +112,7 @@ class Key(_core.Key):
         return self
 
     def __reduce__(self) -> Any:
-        raise TypeError("a Key is not pickled: hand its PEM, JWK or secret over instead")
+        raise TypeError("a Key cannot be pickled: pass its PEM, JWK or secret instead")
 
 
 class KeySet(_core.KeySet):
@@ -147,7 +147,7 @@ class KeySet(_core.KeySet):
         return self
 
     def __reduce__(self) -> Any:
-        raise TypeError("a KeySet is not pickled: hand its JWKS over instead")
+        raise TypeError("a KeySet cannot be pickled: pass its JWKS instead")
 
 
 class RemoteKeySet(_core.RemoteKeySet, Closing):
@@ -193,7 +193,7 @@ class RemoteKeySet(_core.RemoteKeySet, Closing):
         return self
 
     def __reduce__(self) -> Any:
-        raise TypeError("a RemoteKeySet is not pickled: hand its URL over instead")
+        raise TypeError("a RemoteKeySet cannot be pickled: pass its URL instead")
 
 
 def _ms(name: str, given: Duration) -> int:
@@ -251,7 +251,7 @@ def open_remote(
         timeout_ms=_ms("timeout", timeout),
     )
     if not verify:
-        chosen.warning("the server of the keys is not verified: whoever is in between can give others")
+        chosen.warning("the server of the keys is not verified: an attacker on the network can replace them")
     return keys
 
 
@@ -372,7 +372,7 @@ def _with_timestamps(claims: dict[str, Any]) -> dict[str, Any] | None:
     times = {n: t for n in ("exp", "nbf", "iat") if isinstance(t := claims.get(n), datetime)}
     for name, time in times.items():
         if time.tzinfo is None:
-            raise DataError(f"claims.{name} is a datetime without a time zone: give it one")
+            raise DataError(f"claims.{name} is a datetime without a time zone: add one")
     return {**claims, **{n: int(t.timestamp()) for n, t in times.items()}} if times else None
 
 

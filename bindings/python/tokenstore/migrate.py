@@ -161,7 +161,7 @@ def run(
     what was moved until then is moved, and the next run goes on from there.
     """
     if format not in FORMATS:
-        raise ConfigurationError(f"there is no format {format!r}: {', '.join(FORMATS)}")
+        raise ConfigurationError(f"unknown format {format!r}: known are {', '.join(FORMATS)}")
     if isinstance(batch, bool) or not isinstance(batch, int):
         raise TypeError(f"batch must be int, not {batch.__class__.__name__}")
     if not 1 <= batch <= 10_000:
@@ -216,7 +216,7 @@ class _Run:
             if not keys:
                 return
         for key in keys:
-            self.leave(key, "its value changes all the time: run again later")
+            self.leave(key, "its value keeps changing: run again later")
 
     def move_once(self, keys: list[bytes]) -> list[bytes]:
         """Read and move; gives the keys that changed in between."""
@@ -249,9 +249,9 @@ class _Run:
             elif isinstance(value, ServerError):
                 if value.code != "WRONGTYPE":
                     raise value
-                self.leave(key, "not a string: another program's")
+                self.leave(key, "not a string: it belongs to another program")
             elif names is None:
-                self.leave(key, "its name can be read in more than one way")
+                self.leave(key, "its name is ambiguous")
             else:
                 random = self.format.random.fullmatch(names[3]) is not None
                 items.append((key, value, *names, random))
@@ -266,7 +266,7 @@ class _Run:
         elif outcome == _GONE:
             self.report.gone += 1
         elif outcome == _TAKEN:
-            self.leave(key, "this store has a token of that name already")
+            self.leave(key, "this store already has a token of that name")
         return outcome == _CHANGED
 
     def leave(self, key: bytes, reason: str) -> None:

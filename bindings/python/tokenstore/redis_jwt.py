@@ -135,7 +135,9 @@ class RedisJWT(Store):
             raise TypeError(f"data must be a dict, not {type(data).__name__}")
         if request is not None:
             if data is not None and "request" in data:
-                raise DataError("data has a member named request: that name is reserved for the client's address and user agent")
+                raise DataError(
+                    "data has a member named request, which is reserved for the client's address and user agent"
+                )
             data = {**(data or {}), "request": _who(request)}
         return self._driver.run(self._ops.sign(id, ttl, None, data))
 
@@ -286,7 +288,7 @@ def _most(multiple: bool, max_sessions: int | None) -> int:
     if most is None:
         return 0 if multiple else 1
     if multiple:
-        raise ConfigurationError("multiple=True and max_sessions contradict each other: give one")
+        raise ConfigurationError("give either multiple=True or max_sessions, not both")
     if most < 1:
         raise ConfigurationError("max_sessions must be 1 to 1000000")
     return most

@@ -105,7 +105,7 @@ class SessionEvents(Closing):
         self._core = _core.SessionEvents(
             client._core, kea, keepalive, _ask or client._core.credentials
         )
-        _log.debug("listening for ends of sessions at %s", client.url)
+        _log.debug("listening for session events at %s", client.url)
 
     @property
     def closed(self) -> bool:
@@ -128,11 +128,11 @@ class SessionEvents(Closing):
             if told[0] == "asked":
                 continue
             if told[0] == "gap":
-                _log.warning("listening again; ends of sessions may have been missed")
+                _log.warning("listening again; session events may have been missed")
                 return SessionGap(*told[1:])
             if told[0] != "lost":
                 return SessionEnd(*told)
-            _log.warning("nobody listens for ends of sessions: %s", told[1])
+            _log.warning("not listening for session events: %s", told[1])
 
     def __iter__(self) -> Self:
         return self
@@ -160,7 +160,7 @@ class SessionEvents(Closing):
 def _seconds(timeout: Duration) -> float:
     seconds = _options.seconds("timeout", timeout)
     if seconds is None or not 0 <= seconds <= 315360000:
-        raise ValueError("timeout must be 0 … 315360000 seconds, or None to wait for ever")
+        raise ValueError("timeout must be 0 … 315360000 seconds, or None to wait forever")
     return seconds
 
 
@@ -246,7 +246,7 @@ def _call_back(events: SessionEvents, callbacks: dict[str, tuple[Callback, ...]]
         except Exception as error:  # what credentials= raised, too
             if events.closed:
                 return
-            _log.error("nobody listens for ends of sessions, trying again: %s", error)
+            _log.error("not listening for session events, trying again: %s", error)
             continue
         if event is None:
             continue

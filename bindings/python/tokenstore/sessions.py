@@ -49,7 +49,7 @@ class Sessions(Store):
         **client_options: Unpack[ClientOptions],
     ) -> None:
         if redis is not None and connection_string is not None:
-            raise ConfigurationError("redis and connection_string are the same option: give one")
+            raise ConfigurationError("redis and connection_string are the same option: give only one")
         self._ops = _core.Tokens(
             Session,
             prefix,

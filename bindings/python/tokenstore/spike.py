@@ -186,7 +186,7 @@ class Spike(Closing):
         faults: list[str] = []
         if "?" in url or "#" in url:
             faults.append(
-                "url has a query or a fragment: give the server alone, and its endpoint as token_url"
+                "url has a query or a fragment: give only the server, and its endpoint as token_url"
             )
         one_of("body_format", body_format, ("form", "json"), faults)
         if audience_parameter is not None:
@@ -208,7 +208,7 @@ class Spike(Closing):
         if redis_key is None:
             redis_key = token_key_prefix + client_id
         elif not redis_key:
-            faults.append("redis_key is empty: leave it out, or give one")
+            faults.append("redis_key is empty: omit it, or give one")
         key_in_redis = text_bytes("redis_key", redis_key)
         given = Given(
             client_auth,
@@ -275,7 +275,7 @@ class Spike(Closing):
         # The instance's own get_token is the C one: no frame in between where each call counts.
         self.__dict__["get_token"] = self.__dict__["getToken"] = self._core.get
         if not verify:
-            self._log("w", "TLS certificates are not verified: whoever is in between can read all")
+            self._log("w", "TLS certificates are not verified: an attacker on the network can read everything")
 
     @classmethod
     def discover(cls, issuer: str, *args: Any, **options: Any) -> Self:

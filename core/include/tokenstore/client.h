@@ -16,7 +16,7 @@
  *            thread ends, and while a session begins: a child forked at that very moment may hang in
  *            OpenSSL. Without other threads, or without TLS, this cannot be.)
  * Deadlines: cover everything, looking up the host's name included. That runs in a thread of its own, at
- *            most one for each client, which ends by itself where nobody waits for it any more: a shared
+ *            most one for each client, which ends by itself where no caller is waiting for it any more: a shared
  *            object with this code in it, that may be unloaded, must be linked with -z nodelete.
  * Signals:   no SIGPIPE is ever raised. EINTR calls the host's handler at once. */
 #ifndef TOKENSTORE_CLIENT_H

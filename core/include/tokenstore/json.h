@@ -48,7 +48,7 @@ typedef struct tks_json_rules {
     size_t max_size;    /**< bytes of text */
     unsigned max_depth; /**< at most TKS_JSON_DEPTH_MAX */
     bool any; /**< all that RFC 8259 allows: any integer of up to TKS_JSON_DIGITS_MAX digits; a
-                         * double that is too large is an infinity; U+0000; half of a surrogate pair,
+                         * double that is too large is an infinity; U+0000; an unpaired surrogate,
                          * which stands as the three bytes that it would have in UTF-8 (WTF-8) */
     bool
         last_counts; /**< of several members of one name the last counts, as in JavaScript and Python;

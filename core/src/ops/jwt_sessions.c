@@ -6,7 +6,7 @@
 static const char index_prefix[] = "rjwt-sessions/"; /* no ':', so no session's key is like it */
 
 const char tksp_rjwt_cluster_advice[] =
-    "the keys of RedisJWT lie on different slots of a cluster: give it a server that is no cluster";
+    "RedisJWT's keys are in different cluster slots: use a server without cluster mode";
 
 /* ---- options ---- */
 
@@ -77,9 +77,9 @@ size_t tks_jwt_sessions_get_max_data_size(const tks_jwt_sessions *sessions) {
 tks_status tksp_rjwt_check_id(tks_bytes id, tks_error *err) {
     tks_status status = tksp_check_name(id, "id", err);
     if (status == TKS_OK && memchr(id.data, ':', id.size) != NULL) {
-        status = tks_fail(err, TKS_ERR_DATA,
-                          "id holds a ':', which ends the id in a session's key: use another "
-                          "character");
+        status =
+            tks_fail(err, TKS_ERR_DATA,
+                     "id contains a ':', the separator in session keys: use another character");
     }
     return status;
 }
@@ -235,9 +235,9 @@ tks_status tksp_rjwt_read_record(tks_bytes key, tks_bytes text, tks_json **out, 
     tks_json_free(record);
     if (status == TKS_OK && is_ours) return TKS_OK;
     if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
-    return tks_fail(err, TKS_ERR_DATA,
-                    "what is stored under the session's key is not this session: does another "
-                    "program write there?");
+    return tks_fail(
+        err, TKS_ERR_DATA,
+        "the value at the session's key is not this session: does another program write there?");
 }
 
 /* ---- answers ---- */

@@ -130,18 +130,17 @@ static tks_status take_info(tksp_rjwt_op *self, int64_t now_ms) {
     bool scans = evicts && !is_too_large(self);
     if (policy.size == 0) {
         tks_notes_add(&self->op.notes, 'w',
-                      "INFO does not say whether the server evicts keys; if it does, sessions of "
-                      "this user may be missed: allow +info, and keep sessions where "
+                      "INFO does not show whether the server evicts keys; if it does, some of this "
+                      "user's sessions may be missed: allow +info, and use a server whose "
                       "maxmemory-policy is noeviction");
     } else if (evicts) {
         (void)snprintf(note, sizeof note,
-                       "the server evicts keys (maxmemory-policy %.*s), so %s: keep sessions where "
+                       "the server evicts keys (maxmemory-policy %.*s), so %s: use a server whose "
                        "maxmemory-policy is noeviction",
                        (int)(policy.size < 64 ? policy.size : 64), policy.data,
-                       scans
-                           ? "a user's sessions are looked for by SCAN over all keys"
-                           : "sign may leave sessions alive that it should end, for there are too "
-                             "many keys to look through at each login");
+                       scans ? "a user's sessions are found by SCAN over all keys"
+                             : "sign may miss sessions that it should end, as there are too many "
+                               "keys to scan at each login");
         tks_notes_add(&self->op.notes, 'w', note);
     }
     if (self->memory != NULL) {

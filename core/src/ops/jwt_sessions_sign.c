@@ -23,8 +23,7 @@ static tks_status take_sign(tksp_rjwt_op *self) {
     if (self->op.refused) {
         return tksp_op_fail(
             &self->op, TKS_ERR_DATA,
-            "what is stored under the session's key is another program's: nothing was "
-            "changed");
+            "the value at the session's key was written by another program: nothing was changed");
     }
     if (tks_reply_get_type(reply) != TKS_REPLY_STRING ||
         !tks_bytes_equal(tks_reply_get_bytes(reply), self->key)) {
@@ -139,7 +138,7 @@ tks_status tks_jwt_sessions_put(const tks_jwt_sessions *sessions, tks_bytes rjwt
     *out = NULL;
     if (!tksp_rjwt_split(rjwt, &id)) {
         return tks_fail(err, TKS_ERR_DATA,
-                        "key is not a session's: it must be an id, ':' and 11 letters or digits");
+                        "key is not a session key: it must be an id, ':' and 11 letters or digits");
     }
     if (value.size > sessions->max_data_size) {
         return tks_fail(err, TKS_ERR_DATA, "value: %zu bytes, over the limit of %zu", value.size,
@@ -150,7 +149,7 @@ tks_status tks_jwt_sessions_put(const tks_jwt_sessions *sessions, tks_bytes rjwt
     if (status != TKS_OK) {
         return tks_fail(
             err, TKS_ERR_DATA,
-            "value is not a session's: it must be a JSON object whose \"rjwt\" is the key");
+            "value is not a session: it must be a JSON object whose \"rjwt\" is the key");
     }
     return make(sessions, id, rjwt, value, tks_bytes_of(NULL, 0), ttl_ms, out, err);
 }

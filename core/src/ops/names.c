@@ -9,7 +9,7 @@ tks_status tksp_check_name(tks_bytes name, const char *what, tks_error *err) {
         return tks_fail(err, TKS_ERR_DATA, "%s is longer than %d bytes", what, TKS_NAME_MAX);
     }
     if (memchr(name.data, '\0', name.size) != NULL) {
-        return tks_fail(err, TKS_ERR_DATA, "%s holds a NUL byte", what);
+        return tks_fail(err, TKS_ERR_DATA, "%s contains a NUL byte", what);
     }
     return TKS_OK;
 }

@@ -123,8 +123,7 @@ static tks_status report_unread(list_op *self) {
         op->refused = true;
         return tksp_op_fail(op, TKS_ERR_DATA, "%s", self->unread.message);
     }
-    (void)snprintf(note, sizeof note,
-                   "list leaves out what it cannot read, tokens: %zu; the first: %s",
+    (void)snprintf(note, sizeof note, "list skipped unreadable tokens: %zu; the first: %s",
                    self->unread_count, self->unread.message);
     tks_notes_add(&op->notes, 'w', note);
     return TKS_OK;

@@ -83,7 +83,7 @@ static tks_status finish_add(tks_op *op, int64_t now_ms) {
     }
     op->refused = tks_reply_get_integer(stored) == 0;
     if (op->refused) {
-        return tksp_op_fail(op, TKS_ERR_DATA, "key is in use already: give another one, or none");
+        return tksp_op_fail(op, TKS_ERR_DATA, "key is already in use: give another one, or none");
     }
     status = tksp_node_read(&self->node, self->node.subject, self->key, self->record);
     op->result.type = TKS_RESULT_JSON;
@@ -98,9 +98,8 @@ static const tksp_op_kind add_kind = {.finish = finish_add,
 static tks_status check_key(const tks_node_tokens *store, tks_bytes key, tks_error *err) {
     tks_status status = tksp_check_name(key, "key", err);
     if (status == TKS_OK && javascript_length(key) != store->key_size) {
-        status =
-            tks_fail(err, TKS_ERR_DATA,
-                     "key must be %zu characters long: that is this store's size", store->key_size);
+        status = tks_fail(err, TKS_ERR_DATA, "key must be %zu characters long, this store's size",
+                          store->key_size);
     }
     return status;
 }

@@ -6,9 +6,8 @@
 enum { KEY_SIZE = 24, HASH_SIZE = 16, ID_SIZE = 36 };
 
 const char tksp_node_cluster_advice[] =
-    "the keys of a Tokenstore lie on different slots of a cluster: give it a prefix with a hash "
-    "tag, "
-    "such as \"{token}\", or a server that is no cluster";
+    "Tokenstore's keys are in different cluster slots: use a prefix with a hash tag, such as "
+    "\"{token}\", or a server without cluster mode";
 
 /* ---- options ---- */
 
@@ -18,7 +17,7 @@ static tks_status check_options(const tks_node_tokens_options *o, tks_error *err
                         TKS_PREFIX_MAX);
     }
     if (o->prefix.size > 0 && memchr(o->prefix.data, '\0', o->prefix.size) != NULL) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION, "prefix holds a NUL byte");
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "prefix contains a NUL byte");
     }
     if (o->size != 0 && (o->size < TKS_NODE_KEY_SIZE_MIN || o->size > TKS_NODE_KEY_SIZE_MAX)) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "size must be %d to %d characters",
@@ -157,9 +156,8 @@ tks_status tksp_node_finish_bool(tks_op *op, int64_t now_ms) {
     }
     op->refused = tks_reply_get_integer(item) < 0;
     if (op->refused) {
-        return tksp_op_fail(
-            op, TKS_ERR_DATA,
-            "what is stored there is not a token that can be read; nothing was changed");
+        return tksp_op_fail(op, TKS_ERR_DATA,
+                            "the stored value is not a readable token: nothing was changed");
     }
     op->result.integer = tks_reply_get_integer(item) > 0;
     return TKS_OK;
@@ -182,10 +180,9 @@ static tks_status refuse_token(tksp_node_op *op, tks_bytes id, const char *probl
     char name[ID_SIZE + 2];
     name_token(id, name);
     op->op.refused = true;
-    return tksp_op_fail(
-        &op->op, TKS_ERR_DATA,
-        "the token%s is stored in a form that cannot be read (%.300s): delete removes it", name,
-        problem);
+    return tksp_op_fail(&op->op, TKS_ERR_DATA,
+                        "the token%s is stored in an unreadable form (%.300s): delete removes it",
+                        name, problem);
 }
 
 /* The text of a member, which every token has. */
@@ -205,9 +202,9 @@ tks_status tksp_node_read(tksp_node_op *op, tks_bytes id, tks_bytes key, tks_byt
     if (status == TKS_ERR_MEMORY) return TKS_ERR_MEMORY;
     if (status != TKS_OK) return refuse_token(op, id, why.message);
     if (!get_text(token, "id", &stored_id) || !get_text(token, "key", &stored_key)) {
-        status = refuse_token(op, id, "no JSON object with id and key");
+        status = refuse_token(op, id, "not a JSON object with id and key");
     } else if (!tks_bytes_equal(stored_key, key)) {
-        status = refuse_token(op, id, "it is another key's");
+        status = refuse_token(op, id, "it belongs to another key");
     } else if (id.size == 0 || tks_bytes_equal(stored_id, id)) {
         op->values[op->size++] = token;
         return TKS_OK;

@@ -44,7 +44,7 @@ tks_status tks_raw_new(size_t count, const size_t *argc, const tks_bytes *argv, 
     if (count == 0) return tks_fail(err, TKS_ERR_DATA, "no command was given");
     for (size_t i = 0; i < count; i++) {
         if (argc[i] == 0) {
-            return tks_fail(err, TKS_ERR_DATA, "command %zu has no words: give at least its name",
+            return tks_fail(err, TKS_ERR_DATA, "command %zu is empty: give at least its name",
                             i + 1);
         }
     }

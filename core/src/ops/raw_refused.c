@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define OTHER_CLIENT "use a Redis client of your own for it"
+#define OTHER_CLIENT "use a separate Redis client for it"
 
 typedef struct refused {
     const char *name, *subcommand; /* NULL: all of them */
@@ -12,11 +12,10 @@ typedef struct refused {
 } refused;
 
 static const refused REFUSED[] = {
-    {"SELECT", NULL,
-     "put the database into the URL (redis://…/3) or give db=, to a client of its own"},
+    {"SELECT", NULL, "set the database in the URL (redis://…/3) or by db=, on a separate client"},
     {"AUTH", NULL, "put user and password into the URL, redis://user:password@host"},
-    {"HELLO", NULL, "put user and password into the URL; the protocol is this library's"},
-    {"RESET", NULL, "close() the client to give its connections up"},
+    {"HELLO", NULL, "put user and password into the URL; the library chooses the protocol"},
+    {"RESET", NULL, "close() the client to close its connections"},
     {"QUIT", NULL, "close() the client instead"},
     {"CLIENT", "SETNAME", "give client_name="},
     {"CLIENT", "SETINFO", OTHER_CLIENT},
@@ -27,14 +26,14 @@ static const refused REFUSED[] = {
     {"CLIENT", "NO-TOUCH", OTHER_CLIENT},
     {"CLIENT", "CAPA", OTHER_CLIENT},
     {"CLIENT", "IMPORT-SOURCE", OTHER_CLIENT},
-    {"SUBSCRIBE", NULL, OTHER_CLIENT " (the ends of sessions come from RedisJWT's events)"},
-    {"PSUBSCRIBE", NULL, OTHER_CLIENT " (the ends of sessions come from RedisJWT's events)"},
+    {"SUBSCRIBE", NULL, OTHER_CLIENT " (for ended sessions use RedisJWT's events)"},
+    {"PSUBSCRIBE", NULL, OTHER_CLIENT " (for ended sessions use RedisJWT's events)"},
     {"SSUBSCRIBE", NULL, OTHER_CLIENT},
     {"UNSUBSCRIBE", NULL, OTHER_CLIENT},
     {"PUNSUBSCRIBE", NULL, OTHER_CLIENT},
     {"SUNSUBSCRIBE", NULL, OTHER_CLIENT},
     {"MONITOR", NULL, OTHER_CLIENT},
-    {"WATCH", NULL, "use a script (EVAL): it is as atomic, and needs no connection of its own"},
+    {"WATCH", NULL, "use a script (EVAL): it is atomic too, and needs no dedicated connection"},
     {"READONLY", NULL, OTHER_CLIENT},
     {"READWRITE", NULL, OTHER_CLIENT},
     {"ASKING", NULL, OTHER_CLIENT},
@@ -75,19 +74,17 @@ tks_status tksp_raw_check(size_t count, const size_t *argc, const tks_bytes *arg
         const refused *r = find(argc[i], argv);
         if (r != NULL) {
             bool two = r->subcommand != NULL;
-            return tks_fail(
-                err, TKS_ERR_DATA,
-                "%s%s%s is not sent: it would change a connection that others use too - %s",
-                r->name, two ? " " : "", two ? r->subcommand : "", r->advice);
+            return tks_fail(err, TKS_ERR_DATA,
+                            "%s%s%s is not sent: it would change a shared connection - %s", r->name,
+                            two ? " " : "", two ? r->subcommand : "", r->advice);
         }
         open = is(argv[0], "MULTI") || (open && !tksp_raw_ends_multi(argc[i], argv));
         argv += argc[i];
     }
     if (open) {
-        return tks_fail(
-            err, TKS_ERR_DATA,
-            "MULTI is not sent without its EXEC: it would change a connection that others use "
-            "too - put both into one pipeline");
+        return tks_fail(err, TKS_ERR_DATA,
+                        "MULTI is not sent without its EXEC: it would change a shared connection - "
+                        "put both into one pipeline");
     }
     return TKS_OK;
 }

@@ -41,7 +41,7 @@ static tks_status take_flags(notify_op *self) {
     if (tks_reply_get_type(reply) == TKS_REPLY_ARRAY && tks_reply_get_size(reply) == 0) {
         return tksp_op_fail(
             op, TKS_ERR_SERVER,
-            "the server knows no notify-keyspace-events: it cannot tell when sessions end");
+            "the server does not support notify-keyspace-events: it cannot report ended sessions");
     }
     if (!is_setting(reply)) return tksp_op_fail_foreign(op);
     tks_bytes current = tks_reply_get_bytes(tks_reply_get_item(reply, 1));
@@ -70,9 +70,9 @@ static tks_status finish(tks_op *op, int64_t now_ms) {
 static const tksp_op_kind notify_kind = {
     .finish = finish,
     .advice =
-        "to tell when sessions end, this user needs +config|get and +config|set (before Redis 7 "
+        "to report ended sessions, this user needs +config|get and +config|set (before Redis 7 "
         "+config); or set notify-keyspace-events to \"gxE\" or more in the server's configuration, "
-        "and leave kea out here",
+        "and omit kea here",
 };
 
 tks_status tks_session_notify_new(tks_op **out, tks_error *err) {

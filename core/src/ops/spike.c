@@ -42,18 +42,18 @@ static bool is_one_of(tks_bytes name, const char *const *names) {
 }
 
 static void check_headers(const tks_spike_options *o, tks_buf *faults) {
-    if (o->header_count > TKSP_SPIKE_HEADERS_MAX) fault(faults, "headers are more than 32");
+    if (o->header_count > TKSP_SPIKE_HEADERS_MAX) fault(faults, "more than 32 headers");
     for (size_t i = 0; i < o->header_count; i++) {
         const tks_bytes name = o->headers[i].name;
         if (!tksp_http_is_header_name(name) || !tksp_http_is_header_value(o->headers[i].value)) {
             fault(faults,
-                  "headers: a name is no token, or a value holds a control character or blanks "
-                  "at an end");
+                  "headers: a name is invalid, or a value contains a control character or begins "
+                  "or ends with a blank");
             continue;
         }
         for (const char *const *own = own_headers; *own != NULL; own++) {
             if (!tksp_http_name_is(name, *own)) continue;
-            fault(faults, "headers: not to be set is ");
+            fault(faults, "headers: must not set ");
             (void)tks_buf_append(faults, *own, strlen(*own));
         }
     }
@@ -64,9 +64,8 @@ static void check(const tks_spike_options *o, tks_buf *faults) {
     if (o->faults.size > 0) tks_buf_append_bytes(faults, o->faults);
     if (o->discover.size > 0 && !tksp_metadata_is_issuer(o->discover)) {
         fault(faults,
-              "with discovery the url is the issuer: https (or http on this machine), without "
-              "query and "
-              "fragment");
+              "with discovery the url is the issuer: https (or http on localhost), without query "
+              "and fragment");
     }
     if ((o->discover.size == 0 || o->token_url.size > 0) && !tksp_http_is_url(o->token_url)) {
         fault(faults, "the server's url must begin with https:// or http://");
@@ -77,19 +76,20 @@ static void check(const tks_spike_options *o, tks_buf *faults) {
     for (size_t i = 0; i < o->parameter_count; i++) {
         if (is_one_of(o->parameters[i].name, credentials)) {
             fault(faults,
-                  "parameters hold what shows who the client is: give client_id, "
-                  "client_secret and client_auth");
+                  "parameters must not contain client credentials: use client_id, client_secret "
+                  "and client_auth");
         }
     }
     if (o->audience_parameter >= TKS_AUDIENCE_COUNT) {
         fault(faults, "audience_parameter must be 'audience', 'resource' or none");
     }
     if (o->any_audience && o->issuer.size + o->discover.size == 0 && !o->opaque) {
-        fault(faults, "issuer is missing: without expect_audience, tokens are known by it");
+        fault(faults, "issuer is missing: it is required without expect_audience");
     }
     check_headers(o, faults);
     if (!tksp_http_is_header_value(o->host_header)) {
-        fault(faults, "the host header holds a control character or blanks at an end");
+        fault(faults,
+              "the host header contains a control character, or begins or ends with a blank");
     }
     if (o->key_url.size + o->key_text.size + o->discover.size == 0 && !o->opaque) {
         fault(faults, "a public key is missing: give its url, or the key");
@@ -101,7 +101,7 @@ static void check(const tks_spike_options *o, tks_buf *faults) {
     if (o->retries > 100) fault(faults, "retries must be 0 to 100");
     if (!(o->factor >= 1 && o->factor <= 10)) fault(faults, "the retry factor must be 1 to 10");
     if (o->pause_ms > o->pause_max_ms || o->pause_max_ms > 600000) {
-        fault(faults, "retry pauses must be 0 to 600 s, the first not above the longest");
+        fault(faults, "retry pauses must be 0 to 600 s, with min not above max");
     }
     if (o->budget_ms < 1 || o->budget_ms > 3600000) {
         fault(faults, "the retry budget must be 1 ms to 3600 s");

@@ -107,11 +107,11 @@ static const spelling *find(tks_bytes name) {
 }
 
 void tks_creator_set(tks_creator *creator, tks_bytes name, const tks_creator_value *value) {
-    static const char *const wanted[] = {"must be a text", "must be true or false",
+    static const char *const wanted[] = {"must be a string", "must be true or false",
                                          "must be a number"};
     const spelling *s = find(name);
     if (s == NULL) {
-        fault(creator, name, "is no option");
+        fault(creator, name, "is not an option");
         return;
     }
     if (creator->given[s->option]) {
@@ -144,7 +144,7 @@ static uint32_t whole(tks_creator *creator, option_id option, const char *name, 
     double value = creator->number[option];
     if (!creator->given[option]) return otherwise;
     if (value >= 0 && value <= most && value == (double)(uint32_t)value) return (uint32_t)value;
-    fault_of(creator, name, "must be a whole number, and not that large");
+    fault_of(creator, name, "is not a whole number or is out of range");
     return otherwise;
 }
 
@@ -185,7 +185,7 @@ static void find_endpoints(tks_creator *creator, tks_creator_options *out) {
     }
     bool is_endpoint = path + 1 < url.size;
     if (memchr(url.data, '#', url.size) != NULL || memchr(url.data, '?', path) != NULL) {
-        fault_of(creator, "spikeURL", "has a query or a fragment in place of a path");
+        fault_of(creator, "spikeURL", "has a query or a fragment instead of a path");
     }
     out->token_url = is_endpoint ? url : joined(creator, url, "/oauth2/token");
     if (out->key_path.size == 0) {

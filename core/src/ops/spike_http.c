@@ -92,7 +92,7 @@ tks_need tksp_spike_ask_token(tksp_spike_op *self, int64_t now_ms) {
     start_budget(self, now_ms);
     self->tries++;
     self->answer = (tks_spike_answer){0};
-    tksp_spike_note(self, 'i', "asking the token endpoint");
+    tksp_spike_note(self, 'i', "requesting a token");
     return ask_http(self, true, tksp_spike_token_url(self), now_ms);
 }
 
@@ -170,8 +170,8 @@ static tks_need try_later(tksp_spike_op *self, const char *why, int64_t retry_af
 
     if (self->tries > options->retries || now_ms + pause >= self->budget_until_ms) {
         int64_t spent = now_ms - (self->budget_until_ms - options->budget_ms);
-        (void)snprintf(text, sizeof text, "no token after %u tr%s in %.1f s; last: %s", self->tries,
-                       self->tries == 1 ? "y" : "ies", (double)spent / 1000, why);
+        (void)snprintf(text, sizeof text, "no token after %u tr%s in %.1f s; last error: %s",
+                       self->tries, self->tries == 1 ? "y" : "ies", (double)spent / 1000, why);
         tksp_spike_note(self, 'w', text);
         return self->answer.status > 0 ? tksp_spike_fail_for_all(self, TKS_ERR_SPIKE, text, now_ms)
                                        : tksp_spike_fail(self, TKS_ERR_SPIKE, text, now_ms);
@@ -230,8 +230,8 @@ static tks_need judge_fetched(tksp_spike_op *self, int64_t now_ms) {
                 return tksp_spike_enter(self, TKS_SPIKE_FETCHING_KEY, now_ms);
             }
             (void)snprintf(
-                text, sizeof text, "the server issued a bad access token: %s%s", why,
-                key_unknown && !self->key_is_fresh ? " (the public key was asked for a moment ago)"
+                text, sizeof text, "the server issued an invalid access token: %s%s", why,
+                key_unknown && !self->key_is_fresh ? " (the public key was fetched a moment ago)"
                                                    : "");
             return tksp_spike_fail(self, TKS_ERR_SPIKE, text, now_ms);
         }
@@ -242,11 +242,10 @@ static tks_need judge_fetched(tksp_spike_op *self, int64_t now_ms) {
         }
     }
     if (lifetime.good_until_ms <= now_ms) {
-        return tksp_spike_fail(
-            self, TKS_ERR_SPIKE,
-            "the token that the server issued ends within expiration_offset: give it a "
-            "longer life, or make expiration_offset smaller",
-            now_ms);
+        return tksp_spike_fail(self, TKS_ERR_SPIKE,
+                               "the issued token expires within expiration_offset: raise its "
+                               "lifetime, or lower expiration_offset",
+                               now_ms);
     }
     tksp_spike_accept(self, self->candidate, &lifetime);
     return self->redis ? tksp_spike_enter(self, TKS_SPIKE_STORING, now_ms) : tksp_spike_done(self);
@@ -267,9 +266,7 @@ static tks_need take_granted(tksp_spike_op *self, tksp_oauth_answer *answer, int
     if (options->opaque && self->left_ms < 0) {
         return tksp_spike_fail(
             self, TKS_ERR_SPIKE,
-            "the server issued an opaque token without expires_in: its lifetime is "
-            "not known; default_lifetime may say it",
-            now_ms);
+            "the server issued an opaque token without expires_in: set default_lifetime", now_ms);
     }
     self->answer_lifetime =
         tksp_spike_lifetime(self->spike, now_ms, 0, self->left_ms, self->refresh_in_ms);
@@ -347,7 +344,7 @@ static tks_need with_key(tksp_spike_op *self, int64_t now_ms) {
 /* Another operation fetches them. */
 static tks_need await_keys(tksp_spike_op *self, int64_t now_ms) {
     if (now_ms >= self->budget_until_ms) {
-        return tksp_spike_fail(self, TKS_ERR_SPIKE, "no public key: it did not come in time",
+        return tksp_spike_fail(self, TKS_ERR_SPIKE, "no public key: it did not arrive in time",
                                now_ms);
     }
     if (!self->awaits_keys) self->keys_before = count_keys(self);
@@ -362,7 +359,7 @@ tks_need tksp_spike_ask_key(tksp_spike_op *self, int64_t now_ms) {
     if (url.size == 0) {
         return tksp_spike_fail(
             self, TKS_ERR_SPIKE,
-            "no public key: the issuer's metadata names no jwks_uri; give jwks_url", now_ms);
+            "no public key: the issuer's metadata has no jwks_uri: give jwks_url", now_ms);
     }
     start_budget(self, now_ms);
     if (self->awaits_keys && count_keys(self) != self->keys_before) return with_key(self, now_ms);

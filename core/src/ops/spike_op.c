@@ -114,7 +114,8 @@ static tks_need step(tks_op *base, const tks_event *given) {
     if (event->type == TKS_EVENT_START) return begin(self, event->now_ms);
     if (self->inner != NULL) return tksp_spike_step_redis(self, event);
     if (event->type == TKS_EVENT_DEADLINE) {
-        return tksp_spike_fail(self, TKS_ERR_TIMEOUT, "no token within the timeout", event->now_ms);
+        return tksp_spike_fail(self, TKS_ERR_TIMEOUT, "no access token within the timeout",
+                               event->now_ms);
     }
     switch (self->stage) {
     case TKS_SPIKE_WAITING: return tksp_spike_enter(self, TKS_SPIKE_LOCKING, event->now_ms);
@@ -172,12 +173,10 @@ static tks_status try_body(tksp_spike_op *self, tks_error *err) {
         tksp_oauth_write_body(self->spike->options.json_body, self->asked.parameters,
                               self->asked.count, NULL, 0, &self->body);
     if (status == TKS_OK) return TKS_OK;
-    return status == TKS_ERR_MEMORY
-               ? tks_fail_memory(err)
-               : tks_fail(
-                     err, status,
-                     "what is asked for cannot be sent as JSON: text must be UTF-8, and there may "
-                     "be one resource");
+    return status == TKS_ERR_MEMORY ? tks_fail_memory(err)
+                                    : tks_fail(err, status,
+                                               "the request cannot be sent as JSON: text must be "
+                                               "UTF-8, with at most one resource");
 }
 
 tks_status tks_spike_get_token(tks_spike *spike, tks_bytes request, int64_t held_until_ms,

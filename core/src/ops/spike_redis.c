@@ -156,7 +156,7 @@ tks_need tksp_spike_step_redis(tksp_spike_op *self, const tks_event *event) {
         const char *why = event->why != NULL            ? event->why->message
                           : self->inner->reason != NULL ? self->inner->reason
                                                         : tks_op_get_error(self->inner)->message;
-        (void)snprintf(text, sizeof text, "redis down, going on without it: %s", why);
+        (void)snprintf(text, sizeof text, "continuing without Redis: %s", why);
         tksp_spike_note(self, 'w', text);
         self->redis = false;
         tks_op_free(self->inner);

@@ -94,7 +94,7 @@ static tks_status expand(tks_bytes text, const char *name, tks_bytes audience, t
     if (find_place(text) == NULL) return TKS_OK;
     if (audience.size == 0) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "%s holds {audience}, and no audience is asked for: give one", name);
+                        "%s contains {audience}, and no audience was given: give one", name);
     }
     tks_buf_init(&result, EXPANDED_MAX);
     while ((place = find_place(text)) != NULL) {
@@ -143,8 +143,7 @@ static tks_status set_expected(const tks_spike_options *o, tks_bytes *resources,
     } else {
         return tks_fail(
             err, TKS_ERR_CONFIGURATION,
-            "nothing says what aud of the token must be: ask for an audience or a resource, "
-            "or set expect_audience");
+            "the expected aud is unknown: give an audience or a resource, or set expect_audience");
     }
     return TKS_OK;
 }

@@ -1,6 +1,6 @@
 /* spike_token.c - is an access token good, and for how long?
  *
- * Three clocks may be apart: ours, the server's, that of Redis. So a token is good until the earliest end that is known,
+ * Three clocks may be apart: ours, the server's, that of Redis. So a token is valid until the earliest end that is known,
  * and from then on a clock counts that nobody sets. */
 #define _POSIX_C_SOURCE 200809L
 
@@ -117,14 +117,13 @@ static bool judge_times(const tks_spike *spike, const tks_json *claims, const tk
         left = least(left, exp - now->other_ms);
     }
     if (left <= spike->options.offset_ms) {
-        tell_clocks(now, left <= 0 ? "it expired at" : "it ends within expiration_offset, at", exp,
-                    "exp", iat, why);
+        tell_clocks(now, left <= 0 ? "it expired at" : "it expires within expiration_offset, at",
+                    exp, "exp", iat, why);
         if (!now->fresh || left <= 0 || exp - now->wall_ms <= 0) return false;
-        (void)snprintf(
-            why, TKS_OAUTH_WHY_SIZE,
-            "it ends within expiration_offset, in %.1f s: give it a longer life, or make "
-            "expiration_offset smaller",
-            (double)left / 1000);
+        (void)snprintf(why, TKS_OAUTH_WHY_SIZE,
+                       "it expires within expiration_offset, in %.1f s: raise its lifetime, or "
+                       "lower expiration_offset",
+                       (double)left / 1000);
         return false;
     }
     /* A server may give what it gave before: its own clock tells how old that is. */
@@ -132,7 +131,7 @@ static bool judge_times(const tks_spike *spike, const tks_json *claims, const tk
     if (iat < 0 || age < 0) age = 0;
     *out = tksp_spike_lifetime(spike, now->boot_ms, age, left, -1);
     if (now->fresh && iat > now->wall_ms + CLOCKS_MS) {
-        tell_clocks(now, "this machine's clock is behind the server's: a token is good until", exp,
+        tell_clocks(now, "this machine's clock is behind the server's: a token is valid until", exp,
                     "exp", iat, why);
     }
     return true;

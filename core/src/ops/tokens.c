@@ -28,7 +28,7 @@ static tks_status check_options(const tks_tokens_options *o, tks_error *err) {
     }
     for (size_t i = 0; i < o->prefix.size; i++) {
         if (strchr("{}", o->prefix.data[i]) != NULL) { /* finds the NUL at the end of "{}" too */
-            return tks_fail(err, TKS_ERR_CONFIGURATION, "prefix holds '{', '}' or a NUL byte");
+            return tks_fail(err, TKS_ERR_CONFIGURATION, "prefix contains '{', '}' or a NUL byte");
         }
     }
     if (o->pepper.size > 0 && (o->pepper.size < PEPPER_MIN || o->pepper.size > TKS_PEPPER_MAX)) {
@@ -250,10 +250,9 @@ int64_t tksp_reply_time(const tks_reply *reply) {
 }
 
 tks_status tksp_fail_not_a_record(tksp_tokens_op *op) {
-    return tksp_op_fail(
-        &op->base, TKS_ERR_DATA,
-        "what is stored under the token's key is not a tokenstore record: does another "
-        "program write to this prefix?");
+    return tksp_op_fail(&op->base, TKS_ERR_DATA,
+                        "the value at the token's key is not a tokenstore record: does another "
+                        "program write to this prefix?");
 }
 
 tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t expires_ms) {

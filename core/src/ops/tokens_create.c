@@ -108,7 +108,7 @@ static tks_status finish(tks_op *base, int64_t now_ms) {
         if (base->refused) {
             return tksp_op_fail(
                 base, TKS_ERR_DATA,
-                "custom_token is in use already: choose another, or delete it first");
+                "custom_token is already in use: choose another, or delete it first");
         }
         token->found = true;
         if (token->expires_ms > 0) token->expires_ms += token->created_us / 1000;

@@ -38,7 +38,7 @@ static tks_status add_time(tksp_tokens_op *op) {
 
 static tks_status fail_answer(tksp_tokens_op *op, const char *command) {
     return tksp_op_fail(&op->base, TKS_ERR_CONNECTION,
-                        "the server's answer to %s is none: the connection is dropped", command);
+                        "unexpected answer to %s: the connection was closed", command);
 }
 
 /* The server's clock; 0 where it was not asked for. */
@@ -58,8 +58,9 @@ static tks_status read_slot(tksp_tokens_op *op, size_t i, int64_t expires_ms, in
     const tks_reply *reply = op->base.commands[slot->command].reply;
     if (tks_reply_get_type(reply) == TKS_REPLY_NIL) return TKS_OK;
     if (tks_reply_get_type(reply) != TKS_REPLY_STRING) {
-        return tksp_op_fail(&op->base, TKS_ERR_CONNECTION,
-                            "the server's answer to GET is not a string: the connection is dropped");
+        return tksp_op_fail(
+            &op->base, TKS_ERR_CONNECTION,
+            "the server's answer to GET is not a string: the connection was closed");
     }
     slot->reply = tksp_op_take_reply(&op->base, slot->command);
     tks_status status = tksp_read_token(op, i, tks_reply_get_bytes(slot->reply), expires_ms);
@@ -129,8 +130,8 @@ static bool spare_touch(tks_op *base, const char *why) {
     tksp_tokens_op *op = (tksp_tokens_op *)base;
     char line[TKS_ERROR_SIZE];
     if (!op->touching) return false;
-    (void)snprintf(line, sizeof line, "a token was found, but its expiry could not be moved: %s",
-                   why);
+    (void)snprintf(line, sizeof line,
+                   "the token was found, but its expiry could not be extended: %s", why);
     tks_notes_add(&base->notes, 'w', line);
     return true;
 }
@@ -152,7 +153,7 @@ static tks_status finish_get(tks_op *base, int64_t now_ms) {
         if (tks_reply_get_type(reply) != TKS_REPLY_INTEGER) {
             return tksp_op_fail(
                 base, TKS_ERR_CONNECTION,
-                "the server's answer to PTTL is not an integer: the connection is dropped");
+                "the server's answer to PTTL is not an integer: the connection was closed");
         }
         pttl = tks_reply_get_integer(reply);
         if (pttl > PTTL_MAX) pttl = PTTL_MAX;

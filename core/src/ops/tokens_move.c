@@ -61,8 +61,7 @@ static tks_status write_members(tks_bytes value, size_t members, tks_buf *out, t
     if (status == TKS_OK) status = tks_buf_append_char(out, '}');
     if (status == TKS_OK && count != members) {
         status = tks_fail(err, TKS_ERR_DATA,
-                          "a name twice, and a value that JSON readers do not "
-                          "agree about");
+                          "a duplicate name, and a value that JSON readers read differently");
     }
     return status;
 }

@@ -104,7 +104,7 @@ static int newest_first(const void *a, const void *b) {
 }
 
 static const char after_is_gone[] =
-    "after: no live token of this owner has this id: begin again without it";
+    "after: no live token of this owner has this id: start again without it";
 
 /* One bad record hides no good ones, and is not hidden itself. Where there are no good ones, it is the result: an
  * empty page would end a walk. */
@@ -114,15 +114,15 @@ static tks_status report_unread(tksp_tokens_op *op, const tks_error *why, tks_by
     int size = (int)first.size;
     op->base.refused = !any;
     if (!any) {
-        return tksp_op_fail(&op->base, TKS_ERR_DATA,
-                            "the token %.*s is stored in a form that cannot be read (%.300s): "
-                            "delete_all removes it, too",
-                            size, first.data, why->message);
+        return tksp_op_fail(
+            &op->base, TKS_ERR_DATA,
+            "the token %.*s is stored in an unreadable form (%.300s): delete_all removes it too",
+            size, first.data, why->message);
     }
-    (void)snprintf(note, sizeof note,
-                   "list leaves out what it cannot read, tokens: %zu; the first: %.*s (%.300s): "
-                   "delete_all removes it, too",
-                   count, size, first.data, why->message);
+    (void)snprintf(
+        note, sizeof note,
+        "list skipped unreadable tokens: %zu; the first: %.*s (%.300s): delete_all removes it too",
+        count, size, first.data, why->message);
     tks_notes_add(&op->base.notes, 'w', note);
     return TKS_OK;
 }
@@ -179,7 +179,7 @@ static tks_status finish_list(tks_op *base, int64_t now_ms) {
 }
 
 static const tksp_op_kind list_kind = {.finish = finish_list,
-                                       .smaller = "list takes limit and after",
+                                       .smaller = "pass limit and after to list",
                                        .clear = tksp_tokens_op_clear};
 
 tks_status tks_tokens_list(const tks_tokens *tokens, tks_bytes app, tks_bytes type, tks_bytes owner,

@@ -99,9 +99,9 @@ async def _open(connection: Connection, server: Server) -> None:
         if server.tls is not None:
             why += _hint(connection, server)
     except ssl.SSLCertVerificationError as problem:
-        why = f"TLS handshake: the server's certificate is refused: {problem.verify_message}"
+        why = f"TLS handshake: the server's certificate was rejected: {problem.verify_message}"
         if "mismatch" in problem.verify_message or "match" in problem.verify_message:
-            why += " (the name must stand in its subjectAltName; server_name= names another)"
+            why += " (the name must be in its subjectAltName; server_name= sets another)"
         raise _final(server, why) from None
     except ssl.SSLError as problem:
         raise _final(

@@ -144,7 +144,7 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
 
     def _act(self, wants: Iterable[_core.Call[Any]], trust: int) -> None:
         if trust == _CLOSE:
-            why = "an answer did not fit what was asked: others may not either"
+            why = "an answer did not match its request, so others may not either"
             self.abort(ConnectionError(why))
         elif trust == _LEAVE:
             self._pool.give_up(self)

@@ -92,8 +92,8 @@ def running_loop() -> asyncio.AbstractEventLoop:
     except RuntimeError:
         if _is_trio():
             raise ConfigurationError(
-                "tokenstore.asyncio needs an event loop of asyncio, and this is one of trio: call the blocking "
-                "classes of tokenstore by trio.to_thread.run_sync()"
+                "tokenstore.asyncio needs an asyncio event loop, and this one is trio's: "
+                "call the blocking classes with trio.to_thread.run_sync()"
             ) from None
         raise
 

@@ -190,4 +190,4 @@ class SessionCallbacks:
                 async for event in self._events:
                     yield event
             except Error as error:
-                _log.error("nobody listens for ends of sessions, trying again: %s", error)
+                _log.error("not listening for session events, trying again: %s", error)

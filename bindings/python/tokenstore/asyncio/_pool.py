@@ -166,7 +166,7 @@ class Pool(_core.Pool):
             if connection in self._retired:
                 self._sweep()
             elif len(connection) >= 2 * self._most:
-                connection.abort(ConnectionError("too many answers are still to come"))
+                connection.abort(ConnectionError("too many answers are still pending"))
             elif connection.silent_at() < self.alarm_at:
                 self.set_alarm(connection.silent_at())
         self.make_room()
@@ -230,7 +230,7 @@ class Pool(_core.Pool):
             connection.put(ping)
             await asyncio.wait_for(_result(ping), patience)
         except (Error, asyncio.TimeoutError):
-            connection.abort(ConnectionError("it had fallen silent"))
+            connection.abort(ConnectionError("it had gone silent"))
             self._drop_idle(began)
         except BaseException:
             connection.abort(ConnectionError("given up"))
@@ -243,7 +243,7 @@ class Pool(_core.Pool):
         """A connection has been silent since then: what lies between us and the server has forgotten it, and with it
         those that were idle as long."""
         for connection in [c for c in self._open if not len(c) and c.read <= began]:
-            connection.abort(ConnectionError("it was idle as long as one that fell silent"))
+            connection.abort(ConnectionError("it was idle as long as one that went silent"))
 
     def _drop_outdated(self) -> None:
         """There is a new connection: one that is too old takes no more calls."""
@@ -264,7 +264,7 @@ class Pool(_core.Pool):
         calls = connection.withdraw()
         self._retire(connection)
         self._drop_idle(min([call.began for call in calls], default=connection.read))
-        why = f"{self.server.name}: the connection had fallen silent"
+        why = f"{self.server.name}: the connection had gone silent"
         self._tell(calls, ConnectionError(why))
 
     def _take_waiting(self) -> list[_Call]:
@@ -310,7 +310,7 @@ class Pool(_core.Pool):
 
     def _sweep(self) -> None:
         for connection in [c for c in self._retired if not c.live()]:
-            connection.abort(ConnectionError("nobody waits for it"))
+            connection.abort(ConnectionError("no caller is waiting for it"))
         for connection in [c for c in self._closing if not c.live()]:
             connection.close()
 
@@ -351,7 +351,7 @@ class Pool(_core.Pool):
         if not self._has_room() or self._turns:
             if not self._wait:
                 raise ConnectionError(
-                    f"{self.server.name}: {self._most} operations are under way already: make fewer "
+                    f"{self.server.name}: {self._most} operations are already in flight: start fewer "
                     "at a time, raise max_in_flight, or let callers wait with when_full='wait'"
                 )
             await self._room(call.deadline)
@@ -380,8 +380,8 @@ class Pool(_core.Pool):
         if not turn.done():
             turn.set_exception(
                 TimeoutError(
-                    f"{self.server.name}: {self._most} other operations were under way until the "
-                    "timeout: make fewer at a time, or raise max_in_flight"
+                    f"{self.server.name}: {self._most} other operations were in flight until the "
+                    "timeout: start fewer at a time, or raise max_in_flight"
                 )
             )
 

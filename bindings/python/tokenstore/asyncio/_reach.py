@@ -118,7 +118,7 @@ def _why_no_ipv6(host: str) -> str:
         return "the host in brackets is not an IPv6 address: correct the URL"
     try:
         socket.if_nametoindex(zone)
-        why = "only a link-local address (fe80::...) has one: leave it out"
+        why = "only a link-local address (fe80::...) has one: remove it"
     except OSError:
         why = "this machine has no network interface of that name"
     return f'the IPv6 address in the URL has the zone "{zone}", and {why}'

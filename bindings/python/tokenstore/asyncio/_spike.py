@@ -103,7 +103,7 @@ class Spike(tokenstore.Spike, AsyncClosing):
         try:
             return fetch.asking.result()
         except concurrent.futures.CancelledError:
-            raise Error("the client is closed, or nobody waits for this token any more") from None
+            raise Error("the client is closed, or no caller is waiting for this token") from None
 
     async def _ask(self) -> Any:
         given = self._function()
@@ -119,7 +119,7 @@ class Spike(tokenstore.Spike, AsyncClosing):
         except Exception as error:
             kind = type(error).__name__  # its message may hold what it was about
             self._log(
-                "w", f"not renewed: the client's secret or assertion could not be had: {kind}"
+                "w", f"not renewed: could not obtain the client's secret or assertion: {kind}"
             )
 
     async def get_token(
@@ -211,10 +211,10 @@ class Spike(tokenstore.Spike, AsyncClosing):
     isInitialized = is_initialized
 
     def close(self) -> None:
-        raise TypeError("this Spike is closed with: await spike.aclose()")
+        raise TypeError("close this Spike with: await spike.aclose()")
 
     def __enter__(self) -> Any:
-        raise TypeError("this Spike is used with: async with")
+        raise TypeError("use this Spike with: async with")
 
     def __repr__(self) -> str:
         return super().__repr__().replace("tokenstore.", "tokenstore.asyncio.")

@@ -71,10 +71,10 @@ class AsyncStore(Store, AsyncClosing):
             await self._client.aclose()
 
     def close(self) -> None:
-        raise TypeError(f"this {type(self).__name__} is closed with: await store.aclose()")
+        raise TypeError(f"this {type(self).__name__} must be closed with: await store.aclose()")
 
     def __enter__(self) -> Any:
-        raise TypeError(f"this {type(self).__name__} is used with: async with")
+        raise TypeError(f"this {type(self).__name__} must be used with: async with")
 
 
 class RedisTokens(tokenstore.RedisTokens, AsyncStore):

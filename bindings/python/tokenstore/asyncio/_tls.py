@@ -36,7 +36,7 @@ class Contexts:
                     self._context = _make(self._target)
                 except ConfigurationError as problem:
                     self._seen = ()  # the next connection looks again
-                    _log.warning("the TLS files were not read again: %s", problem)
+                    _log.warning("the TLS files were not reloaded: %s", problem)
             return self._context
 
     def _look(self) -> tuple[object, ...]:
