@@ -1,8 +1,8 @@
 /* tokenstore/api.h - the macros that the other public headers are written with.
  *
- * Every public declaration stands between TKS_BEGIN_DECLS and TKS_END_DECLS. They give it C linkage in C++, and
- * they are what libtokenstore.so exports: everything else in it is hidden. A module that holds the core inside
- * itself defines TKS_HIDDEN, or links with -Wl,--exclude-libs,ALL, and exports none of it.
+ * Every public declaration is between TKS_BEGIN_DECLS and TKS_END_DECLS. They give it C linkage in C++, and
+ * they are what libtokenstore.so exports: everything else in it is hidden. A module that contains the core defines
+ * TKS_HIDDEN, or links with -Wl,--exclude-libs,ALL, and exports none of it.
  *
  * The attributes let gcc and clang find misuse while they compile; for other compilers they are empty.
  *
@@ -31,7 +31,7 @@
 #endif
 
 #ifdef __GNUC__
-/** The result must be looked at: a status, or a handle that somebody has to free. */
+/** The result must be used: a status, or a handle that has to be freed. */
 #define TKS_MUST_USE __attribute__((__warn_unused_result__))
 /** These arguments, counted from 1, must not be NULL; without numbers, none may be. */
 #define TKS_NONNULL(...)          __attribute__((__nonnull__(__VA_ARGS__)))

@@ -1,6 +1,6 @@
 /* tokenstore/buf.h - byte strings, and a growable buffer with a maximum.
  *
- * Purpose:   everything here is bytes and a length; NUL is an ordinary byte.
+ * Purpose:   strings are bytes and a length; NUL is an ordinary byte.
  * Lifecycle: tks_buf is the caller's storage: tks_buf_init, append, tks_buf_clear. Data pointers
  *            are valid until the next append.
  * Threads:   one thread at a time. */
@@ -17,7 +17,7 @@
 
 TKS_BEGIN_DECLS
 
-/** Borrowed bytes. `data` may be NULL only where `size` is 0. */
+/** Borrowed bytes. `data` may be NULL only if `size` is 0. */
 typedef struct tks_bytes {
     const char *data;
     size_t size;
@@ -28,7 +28,7 @@ static inline tks_bytes tks_bytes_of(const char *data, size_t size) {
     return b;
 }
 
-/** A string literal as bytes, its NUL left out. */
+/** A string literal as bytes, without its NUL. */
 #define TKS_LITERAL(s) tks_bytes_of("" s, sizeof(s) - 1)
 
 static inline bool tks_bytes_equal(tks_bytes a, tks_bytes b) {
@@ -45,7 +45,7 @@ typedef struct tks_buf {
     tks_status status;
 } tks_buf;
 
-/** An empty buffer that holds at most `max` bytes. Allocates nothing. */
+/** An empty buffer for at most `max` bytes. Allocates nothing. */
 void tks_buf_init(tks_buf *buf, size_t max);
 
 /** Frees the storage; the buffer is empty and usable again. NULL is accepted. */
@@ -57,18 +57,18 @@ void tks_buf_wipe(tks_buf *buf);
 /** Keeps the storage, drops the contents and a sticky error. */
 void tks_buf_reset(tks_buf *buf);
 
-/** Appends. TKS_OK, TKS_ERR_MEMORY, or TKS_ERR_DATA when `max` would be passed. */
+/** Appends. TKS_OK, TKS_ERR_MEMORY, or TKS_ERR_DATA if `max` would be exceeded. */
 tks_status tks_buf_append(tks_buf *buf, const void *data, size_t size);
 tks_status tks_buf_append_bytes(tks_buf *buf, tks_bytes bytes);
 tks_status tks_buf_append_char(tks_buf *buf, char c);
 tks_status tks_buf_append_int(tks_buf *buf, int64_t value); /**< decimal digits */
 
-/** Writes `value` as decimal digits, behind a '-' where it is negative; returns how many characters. */
+/** Writes `value` as decimal digits, with a '-' if negative; returns the number of characters. */
 enum { TKS_INT_SIZE = 20 };
 size_t tks_format_int(int64_t value, char out[TKS_INT_SIZE]);
 
-/** Makes room for `size` more bytes and gives the place to write them in *at; nothing counts as
- * written before tks_buf_advance. */
+/** Reserves room for `size` more bytes and returns its start in *at; nothing counts as written before
+ * tks_buf_advance. */
 tks_status tks_buf_reserve(tks_buf *buf, size_t size, char **at);
 void tks_buf_advance(tks_buf *buf, size_t size);
 

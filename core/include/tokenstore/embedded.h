@@ -4,8 +4,7 @@
  *            left behind. A small supervisor process watches the owner (its pid, not the thread that
  *            started it) and ends the server when the owner goes, by SIGKILL too. With a data
  *            directory the append-only file is on and a lock keeps a second owner out.
- * Lifecycle: start, stop. A forked child may talk to the server but does not own it: stop does
- *            nothing there but free.
+ * Lifecycle: start, stop. A forked child may use the server but does not own it: stop only frees there.
  * Threads:   start and stop from one thread at a time for each handle. */
 #ifndef TOKENSTORE_EMBEDDED_H
 #define TOKENSTORE_EMBEDDED_H
@@ -18,7 +17,7 @@ TKS_BEGIN_DECLS
 
 typedef struct tks_embedded tks_embedded;
 
-/** Starts a server and waits until it takes connections. `directory` NULL: no data is kept. `binary`
+/** Starts a server and waits until it accepts connections. `directory` NULL: no data is kept. `binary`
  * NULL: redis-server, else valkey-server, on PATH. TKS_ERR_CONFIGURATION: no binary (the message
  * says which package has it), the directory cannot be used or is owned by another process.
  * TKS_ERR_CONNECTION: it ended while starting, or took longer than `timeout_ms`.

@@ -1,7 +1,7 @@
-/* tokenstore/greeting.h - what is said on a new connection before its first batch: AUTH, SELECT, CLIENT
- * SETNAME, in one round trip; PING where there is nothing else to say.
+/* tokenstore/greeting.h - the first commands on a new connection: AUTH, SELECT, CLIENT SETNAME, in one round trip;
+ * PING if there are no others.
  *
- * Purpose:   every driver begins its connections alike, and words their refusal alike. No I/O here.
+ * Purpose:   every driver opens its connections in the same way, with the same error messages. No I/O here.
  * Lifecycle: tks_greeting is the caller's storage: init, send `bytes`, read `count` replies, judge, clear.
  * Threads:   one thread at a time. */
 #ifndef TOKENSTORE_GREETING_H
@@ -25,31 +25,30 @@ typedef struct tks_greeting {
 typedef struct tks_credentials {
     char *user; /**< NULL: the default user */
     char *password;
-    bool refused; /**< set by tks_greeting_judge: the server did not take them */
+    bool refused; /**< set by tks_greeting_judge: the server rejected them */
 } tks_credentials;
 
-/** Copies both; `user.data` NULL is the default user. Neither holds a zero byte. What was there before
- * must be cleared. TKS_OK, TKS_ERR_MEMORY. */
+/** Copies both; `user.data` NULL is the default user. Neither contains NUL. Previous contents must have been
+ * cleared. TKS_OK, TKS_ERR_MEMORY. */
 tks_status tks_credentials_init(tks_credentials *credentials, tks_bytes user, tks_bytes password);
 
-/** Wipes and frees them; zeroed ones are fine. */
+/** Wipes and frees them; zero-initialised ones are accepted. */
 void tks_credentials_clear(tks_credentials *credentials);
 
-/** Makes the greeting that `target` wants; clear it on failure too. `credentials` NULL: the target's.
+/** Builds the greeting for `target`; clear it on failure too. `credentials` NULL: the target's.
  * TKS_OK, TKS_ERR_MEMORY, TKS_ERR_DATA (too long). */
 tks_status tks_greeting_init(tks_greeting *greeting, const tks_target *target,
                              const tks_credentials *credentials, tks_error *err);
 
-/** Judges the first `count` replies, of which there may be fewer than commands: a server that is full
- * answers once and hangs up. TKS_OK; TKS_ERR_CONNECTION (the server is not ready, or is none: try again),
- * TKS_ERR_SERVER (it refused; *final is set, trying again cannot help). The message never holds the
- * password. */
+/** Checks the first `count` replies, which may be fewer than the commands: a full server answers once and hangs up.
+ * TKS_OK; TKS_ERR_CONNECTION (the server is not ready, or not Redis: retry), TKS_ERR_SERVER (it answered with an
+ * error; *final is set if a retry cannot help). The message never contains the password. */
 tks_status tks_greeting_judge(const tks_greeting *greeting, const tks_target *target,
                               tks_credentials *credentials, tks_reply *const *replies, size_t count,
                               bool *final, tks_error *err);
 
-/** What may be behind it, for a message, when the server hung up without a byte in answer to the greeting;
- * "" or words that begin with a blank. */
+/** The likely cause, for a message, if the server hung up without answering the greeting; "" or words that begin
+ * with a blank. */
 const char *tks_greeting_get_hint(const tks_target *target) TKS_ALL_NONNULL;
 
 /** Frees the commands, wiping them. */

@@ -1,14 +1,14 @@
-/* tokenstore/jwt_sessions.h - RedisJWT: a signed JWT in the client's hand, its session in Redis.
+/* tokenstore/jwt_sessions.h - RedisJWT: the client holds a signed JWT, Redis its session.
  *
- * Purpose:   a signature alone is not enough, the session must live. Stored as the Node package redis-jwt
- *            1.4.0 stores it, so both can serve one database: the key `<id>:<11 of [A-Za-z0-9]>` holds
- *            {"rjwt": <that key>, "dataSession": …}, and the JWT carries rjwt, dataToken and iat. Ours
- *            besides: `rjwt-sessions/<id>`, a ZSET of the user's sessions, so that nothing needs KEYS.
- * Rules:     sessions that Node wrote are found by verify and by key at once; what concerns all sessions
- *            of a user knows them after reindex, or with `node_writers`, which looks by SCAN: O(keys).
- *            A user's keys lie on different slots: a cluster cannot serve this.
- * Lifecycle: a tks_jwt_sessions never changes; each function makes an operation (tokenstore/op.h), which
- *            the caller runs and frees. It copies what it is given.
+ * Purpose:   the signature alone is not enough, the session must be live. The format is that of the Node package
+ *            redis-jwt 1.4.0, so both can share a database: the key `<id>:<11 of [A-Za-z0-9]>` holds {"rjwt": <that
+ *            key>, "dataSession": …}, and the JWT contains rjwt, dataToken and iat. In addition:
+ *            `rjwt-sessions/<id>`, a ZSET of the user's sessions, so that nothing needs KEYS.
+ * Rules:     verify and access by key find sessions written by Node at once; operations on all of a user's sessions
+ *            find them after reindex, or with `node_writers`, by SCAN: O(keys). A user's keys are in different
+ *            slots: clusters are not supported.
+ * Lifecycle: a tks_jwt_sessions is immutable; each function creates an operation (tokenstore/op.h), which the
+ *            caller runs and frees. It copies its arguments.
  * Threads:   a tks_jwt_sessions may be used from many threads at once. */
 #ifndef TOKENSTORE_JWT_SESSIONS_H
 #define TOKENSTORE_JWT_SESSIONS_H
@@ -37,44 +37,44 @@ typedef struct tks_jwt_sessions_options {
 TKS_MUST_USE tks_status tks_jwt_sessions_new(const tks_jwt_sessions_options *options,
                                              tks_jwt_sessions **out, tks_error *err);
 
-/** NULL is accepted. Operations that were made may still run. */
+/** NULL is accepted. Existing operations may still run. */
 void tks_jwt_sessions_free(tks_jwt_sessions *sessions);
 
 /** `max_data_size`, for callers that write the data's text. */
 size_t tks_jwt_sessions_get_max_data_size(const tks_jwt_sessions *sessions) TKS_ALL_NONNULL;
 
-/** A duration as the Node package takes it: "50 seconds", "15 minutes", "5h", "3 days", "1 year" (365.25
- * days), in milliseconds. `name` is what messages call it. TKS_OK, TKS_ERR_DATA: no such text, no unit, or
- * not 1 second to ten years. Source: the grammar of the npm package ms. */
+/** A duration as in the Node package: "50 seconds", "15 minutes", "5h", "3 days", "1 year" (365.25
+ * days), in milliseconds. `name` is its name in messages. TKS_OK, TKS_ERR_DATA: not such a text, no unit, or not 1
+ * second to ten years. Source: the grammar of the npm package ms. */
 tks_status tks_duration_text(tks_bytes text, const char *name, int64_t *out_ms, tks_error *err);
 
-/* Every function below gives TKS_OK and an operation, TKS_ERR_DATA (an argument out of its limits) or
+/* Every function below returns TKS_OK and an operation, TKS_ERR_DATA (an argument outside its limits) or
  * TKS_ERR_MEMORY. An id is a name without ':'. */
 
 /** What is to be signed. Texts are canonical JSON objects, as tks_json_writer makes them. */
 typedef struct tks_jwt_session_new {
     tks_bytes id;
-    tks_bytes data_token;   /**< for everybody who holds the token to read; empty: none */
+    tks_bytes data_token;   /**< readable by every holder of the token; empty: none */
     tks_bytes data_session; /**< stays in Redis; empty: none */
     int64_t ttl_ms;         /**< 0: no expiry */
     double now;             /**< seconds since the epoch, for iat */
 } tks_jwt_session_new;
 
 /** Result TEXT: the token. Signing and ending others is one script. With max_sessions it asks once a minute whether
- * the server evicts keys (INFO memory, DBSIZE). If it does, the user's sessions are looked for by SCAN where there
- * are at most 100 000 keys; else it goes by the index. A warning is noted. */
+ * the server evicts keys (INFO memory, DBSIZE). If it does, the user's sessions are found by SCAN if there are at
+ * most 100 000 keys, else by the index. A warning is noted. */
 TKS_MUST_USE tks_status tks_jwt_sessions_sign(const tks_jwt_sessions *, const tks_jwt_session_new *,
                                               tks_op **out, tks_error *);
 
 /** Result SESSION: all claims of the token, id, ttl (seconds; -1: no expiry), and with
- * `value_session` dataSession, if there is one. One round trip. TKS_ERR_INVALID_TOKEN, here or when it is
- * run: the signature, the form or the session is not good. `now`: seconds since the epoch. */
+ * `value_session` dataSession, if there is one. One round trip. TKS_ERR_INVALID_TOKEN, here or when it runs: the
+ * signature, the format or the session is not valid. `now`: seconds since the epoch. */
 TKS_MUST_USE tks_status tks_jwt_sessions_verify(const tks_jwt_sessions *, tks_bytes token,
                                                 bool value_session, double now, tks_op **out,
                                                 tks_error *);
 
 /* list, count, get_values, destroy_all ask the server whether it evicts keys (INFO memory). If it does, the index
- * may be gone: they look by SCAN, O(keys), and note a warning. If it does not say, they note that. */
+ * may be gone: they use SCAN, O(keys), and note a warning. If it does not say, they note that. */
 
 /** Result SESSIONS: the user's live sessions, the newest first. */
 TKS_MUST_USE tks_status tks_jwt_sessions_list(const tks_jwt_sessions *, tks_bytes id, tks_op **out,
@@ -84,7 +84,7 @@ TKS_MUST_USE tks_status tks_jwt_sessions_list(const tks_jwt_sessions *, tks_byte
 TKS_MUST_USE tks_status tks_jwt_sessions_count(const tks_jwt_sessions *, tks_bytes id, tks_op **out,
                                                tks_error *);
 
-/** Result TEXTS: what is stored of each session. */
+/** Result TEXTS: the stored value of each session. */
 TKS_MUST_USE tks_status tks_jwt_sessions_get_values(const tks_jwt_sessions *, tks_bytes id,
                                                     tks_op **out, tks_error *);
 
@@ -92,8 +92,8 @@ TKS_MUST_USE tks_status tks_jwt_sessions_get_values(const tks_jwt_sessions *, tk
 TKS_MUST_USE tks_status tks_jwt_sessions_destroy_all(const tks_jwt_sessions *, tks_bytes id,
                                                      tks_op **out, tks_error *);
 
-/* By the session's key, which verify calls rjwt. Any other key is not found, whatever it holds; nor is
- * a value of another program under a key of that form. */
+/* By the session's key, which verify returns as rjwt. Any other key is not found, whatever it contains; nor is a
+ * value of another program under a key of that form. */
 
 /** Result BOOL: it was live. */
 TKS_MUST_USE tks_status tks_jwt_sessions_destroy(const tks_jwt_sessions *, tks_bytes rjwt,
@@ -104,17 +104,17 @@ TKS_MUST_USE tks_status tks_jwt_sessions_exists(const tks_jwt_sessions *, tks_by
 /** Result COUNT: seconds; -1: no expiry, -2: no such session. */
 TKS_MUST_USE tks_status tks_jwt_sessions_ttl(const tks_jwt_sessions *, tks_bytes rjwt, tks_op **out,
                                              tks_error *);
-/** Result TEXT: what is stored, or none. */
+/** Result TEXT: the stored value, or none. */
 TKS_MUST_USE tks_status tks_jwt_sessions_get_value(const tks_jwt_sessions *, tks_bytes rjwt,
                                                    tks_op **out, tks_error *);
 /** Stores `value` as the session `rjwt`, also where there is one already; others end as with sign. Result
- * BOOL: true. TKS_ERR_DATA also for a key that is no session's, for a value that does not name it, and
- * where another program's value lies under it. */
+ * BOOL: true. TKS_ERR_DATA also for a key that is not a session key, for a value that does not name it, and if
+ *       another program's value is stored there. */
 TKS_MUST_USE tks_status tks_jwt_sessions_put(const tks_jwt_sessions *, tks_bytes rjwt,
                                              tks_bytes value, int64_t ttl_ms, tks_op **out,
                                              tks_error *);
 
-/** Result COUNT: how many sessions got into the index that were not in it. By SCAN over all keys. */
+/** Result COUNT: the number of sessions added to the index. By SCAN over all keys. */
 TKS_MUST_USE tks_status tks_jwt_sessions_reindex(const tks_jwt_sessions *, tks_op **out,
                                                  tks_error *);
 

@@ -1,7 +1,7 @@
-/* tokenstore/node_tokens.h - tokens as the Node package tokenstore 0.0.4 stores them: the class Tokenstore.
+/* tokenstore/node_tokens.h - tokens in the format of the Node package tokenstore 0.0.4: the class Tokenstore.
  *
- * Purpose:   one function an operation; each returns a tks_op for a driver to run. What is stored is
- *            that package's, so that both can serve one database (docs/tokenstore.md):
+ * Purpose:   one function per operation; each returns a tks_op for a driver to run. The stored format is that
+ *            package's, so that both can share a database (docs/tokenstore.md):
  *                <prefix>:key:<KEY>          the token, JSON: {"owner_id", "attrs", "key", "id"}
  *                <prefix>:id:<ID>            KEY
  *                <prefix>:tokens:<OWNER_ID>  a SET of ids
@@ -14,8 +14,8 @@
  *            names it), TKS_ERR_MEMORY; `*out` is NULL then.
  * Limits:    owners and keys that are stored: 1 … 1024 bytes of UTF-8, no NUL. A *presented* id, key or
  *            hash that cannot exist is not found, without asking a server.
- * Clusters:  the keys of one token lie on different slots, unless the prefix has a hash tag ("{token}").
- *            What a cluster refuses is TKS_ERR_SERVER, and the message says that. */
+ * Clusters:  a token's keys are in different slots, unless the prefix has a hash tag ("{token}"). A rejection by a
+ *            cluster is TKS_ERR_SERVER, and the message says so. */
 #ifndef TOKENSTORE_NODE_TOKENS_H
 #define TOKENSTORE_NODE_TOKENS_H
 
@@ -26,12 +26,12 @@
 TKS_BEGIN_DECLS
 
 enum {
-    TKS_NODE_KEY_SIZE_MIN = 8, /**< characters; 24 is the package's own choice */
+    TKS_NODE_KEY_SIZE_MIN = 8, /**< characters; 24 in the package */
     TKS_NODE_KEY_SIZE_MAX = 256,
-    TKS_NODE_HASH_SIZE_MIN = 8, /**< bytes of randomness; the package's own choice */
+    TKS_NODE_HASH_SIZE_MIN = 8, /**< bytes of randomness, as in the package */
     TKS_NODE_HASH_SIZE_MAX = 64
 };
-#define TKS_NODE_HASH_TTL_MS INT64_C(3600000) /**< of a hash, where none is given */
+#define TKS_NODE_HASH_TTL_MS INT64_C(3600000) /**< of a hash, if none is given */
 
 typedef struct tks_node_tokens tks_node_tokens;
 
@@ -60,32 +60,31 @@ TKS_MUST_USE tks_status tks_node_tokens_get(const tks_node_tokens *, tks_bytes i
                                             tks_error *);
 TKS_MUST_USE tks_status tks_node_tokens_get_key(const tks_node_tokens *, tks_bytes key,
                                                 tks_op **out, tks_error *);
-/** Result BOOL: found, and its attrs replaced by `attrs`, canonical object text. All else that is
- * stored with it stays as it is, and so does its expiry. */
+/** Result BOOL: found, and its attrs replaced by `attrs`, canonical object text. Everything else stored with it is
+ * unchanged, and so is its expiry. */
 TKS_MUST_USE tks_status tks_node_tokens_set(const tks_node_tokens *, tks_bytes id, tks_bytes attrs,
                                             tks_op **out, tks_error *);
-/** Result BOOL: it was live and is dead. */
+/** Result BOOL: it was live. */
 TKS_MUST_USE tks_status tks_node_tokens_delete(const tks_node_tokens *, tks_bytes id, tks_op **out,
                                                tks_error *);
 TKS_MUST_USE tks_status tks_node_tokens_delete_key(const tks_node_tokens *, tks_bytes key,
                                                    tks_op **out, tks_error *);
-/** Result JSONS: the owner's live tokens, in no order. Two round trips, a third where ids without a
- * token were met: they are dropped. What cannot be read is left out, and a warning noted; where there is nothing else,
- * TKS_ERR_DATA. */
+/** Result JSONS: the owner's live tokens, in no order. Two round trips, a third if ids without a token were found:
+ * they are dropped. Unreadable tokens are skipped, and a warning is noted; if there is nothing else, TKS_ERR_DATA. */
 TKS_MUST_USE tks_status tks_node_tokens_list(const tks_node_tokens *, tks_bytes owner_id,
                                              tks_op **out, tks_error *);
-/** Result COUNT: how many tokens were removed. All of this prefix goes, hashes too, by SCAN. */
+/** Result COUNT: how many tokens were removed. Removes everything with this prefix, hashes too, by SCAN. */
 TKS_MUST_USE tks_status tks_node_tokens_reset(const tks_node_tokens *, tks_op **out, tks_error *);
 
 /* ---- hashes: a value behind a random name ---- */
 
-/** Result TEXT: the hash. `value` may hold any byte. */
+/** Result TEXT: the hash. `value` may contain any byte. */
 TKS_MUST_USE tks_status tks_node_tokens_make_hash(const tks_node_tokens *, tks_bytes value,
                                                   int64_t ttl_ms, tks_op **out, tks_error *);
 /** Result TEXT: the value, or none. */
 TKS_MUST_USE tks_status tks_node_tokens_get_hash(const tks_node_tokens *, tks_bytes hash,
                                                  tks_op **out, tks_error *);
-/** Result TEXT, as get_hash; the hash is dead then. Of racing callers exactly one gets the value. */
+/** Result TEXT, as get_hash; the hash is then deleted. Of racing callers exactly one gets the value. */
 TKS_MUST_USE tks_status tks_node_tokens_take_hash(const tks_node_tokens *, tks_bytes hash,
                                                   tks_op **out, tks_error *);
 /** Result BOOL: it was live. */

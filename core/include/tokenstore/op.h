@@ -1,16 +1,16 @@
 /* tokenstore/op.h - an operation is a value, not a procedure.
  *
- * Purpose:   an operation says what it needs next - send these commands, sleep this long - and is
- *            handed what came of it. It owns no socket, no clock and no thread; a driver
- *            (core/io/client.h, the asyncio and the nginx ones) owns those.
+ * Purpose:   an operation says what it needs next - send these commands, sleep this long - and is given the
+ *            outcome. It owns no socket, clock or thread; a driver (core/io/client.h, the asyncio and the nginx
+ *            ones) owns those.
  *
  *                  tks_op_step(START) ──► SEND ──► step(REPLIES | LOST) ──► … ──► DONE
  *                                     ├─► HTTP ──► step(RESPONSE | LOST) ─►         FAILED
  *                                     └─► SLEEP ─► step(AWAKE) ───────────►
  *
- * Rules:     NOSCRIPT, "not now" answers (LOADING, BUSY, READONLY …) and lost connections are states in
- *            here, never code in a driver. DONE and FAILED are final: later steps return the same.
- *            Cancelling is freeing. What it needed belongs to the operation until its next step.
+ * Rules:     NOSCRIPT, temporary errors (LOADING, BUSY, READONLY …) and lost connections are states of the
+ *            operation, never code in a driver. DONE and FAILED are final: later steps return the same. To cancel,
+ *            free the operation. What it needs belongs to the operation until its next step.
  * Threads:   one thread at a time. */
 #ifndef TOKENSTORE_OP_H
 #define TOKENSTORE_OP_H
@@ -31,7 +31,7 @@ typedef struct tks_op tks_op;
 typedef struct tks_http_request tks_http_request; /**< tokenstore/http.h */
 typedef struct tks_http_response tks_http_response;
 
-/** What a lost connection means for commands that were sent. */
+/** What a lost connection means for the commands sent. */
 typedef enum tks_safety {
     TKS_READ,       /**< changes nothing: send again */
     TKS_IDEMPOTENT, /**< twice is the same as once: send again */
@@ -47,14 +47,14 @@ typedef enum tks_need {
     TKS_FAILED      /**< tks_op_get_error */
 } tks_need;
 
-/** Commands to be sent in one go on one connection; exactly `replies` replies are due. */
+/** Commands to be sent together on one connection; exactly `replies` replies are due. */
 typedef struct tks_batch {
     tks_bytes bytes; /**< RESP, ready to be written */
     size_t replies;
     tks_safety safety;
-    tks_bytes route;      /**< the key that chooses the server; empty where any will do */
-    uint32_t patience_ms; /**< not 0: an operation that can do without the answers waits this long
-                             for them, connecting included; then it is LOST to it */
+    tks_bytes route;      /**< the key that selects the server; empty: any server */
+    uint32_t patience_ms; /**< not 0: the answers are optional, and the operation waits this long
+                               for them, connecting included; then they count as LOST */
 } tks_batch;
 
 typedef enum tks_event_type {
@@ -68,19 +68,19 @@ typedef enum tks_event_type {
 
 typedef struct tks_event {
     tks_event_type type;
-    int64_t now_ms; /**< wall clock: milliseconds since 1970 */
-    int64_t
-        boot_ms; /**< a clock that nobody sets, and that counts the machine's sleep: milliseconds
-                            since some moment; of drivers that make HTTP requests, else 0 */
+    int64_t now_ms;      /**< wall clock: milliseconds since 1970 */
+    int64_t boot_ms;     /**< a clock that cannot be set and includes the machine's sleep:
+                          milliseconds since some moment; from drivers that make HTTP requests,
+                          else 0 */
     tks_reply **replies; /**< REPLIES: `batch.replies` of them; the operation takes each and
                                   leaves NULL in its place */
     const tks_http_response *response; /**< RESPONSE: borrowed during the step */
-    bool sent;            /**< LOST, DEADLINE: might a byte of the batch have reached the server? */
-    bool final;           /**< LOST: trying again cannot help (certificate or password refused) */
+    bool sent;            /**< LOST, DEADLINE: may a byte of the batch have reached the server? */
+    bool final;           /**< LOST: a retry cannot help (certificate or password rejected) */
     const tks_error *why; /**< LOST: what happened; borrowed */
 } tks_event;
 
-/** Advances. After START each event must answer what was needed. Never blocks. */
+/** Advances the operation. After START each event must answer the last need. Never blocks. */
 tks_need tks_op_step(tks_op *op, const tks_event *event);
 
 const tks_batch *tks_op_get_batch(const tks_op *op) TKS_ALL_NONNULL; /**< after TKS_NEED_SEND */
@@ -89,47 +89,45 @@ const tks_http_request *tks_op_get_request(const tks_op *op)
 uint32_t tks_op_get_sleep(const tks_op *op); /**< after TKS_NEED_SLEEP: milliseconds */
 const tks_error *tks_op_get_error(const tks_op *op) TKS_ALL_NONNULL; /**< after TKS_FAILED */
 
-/** What a connection is worth after the replies that came on it. */
+/** Whether a connection may be used after its replies. */
 typedef enum tks_trust {
-    TKS_TRUST_KEEP,  /**< as much as before */
-    TKS_TRUST_CLOSE, /**< nothing: they may belong to other commands */
-    TKS_TRUST_LEAVE /**< nothing, and so are all that are open now: the server has become a replica (READONLY),
-                        or wants another login (NOAUTH) */
+    TKS_TRUST_KEEP,  /**< it may be reused */
+    TKS_TRUST_CLOSE, /**< close it: the replies may belong to other commands */
+    TKS_TRUST_LEAVE /**< close it and all that are open now: the server has become a replica (READONLY), or
+                         requires another login (NOAUTH) */
 } tks_trust;
 
-/** After a step that REPLIES led to, whatever is needed now. */
+/** After a step with REPLIES, whatever is needed next. */
 tks_trust tks_op_get_trust(const tks_op *op) TKS_ALL_NONNULL;
 
 /* ---- results -------------------------------------------------------------------------------- */
 
 /** A token as the caller sees it; everything borrowed from the operation. */
 typedef struct tks_token {
-    bool found; /**< false: there is no such token, and nothing else here counts */
+    bool found; /**< false: not found; the other fields are unset */
     tks_bytes app, type, owner;
-    tks_bytes token;    /**< the secret; data NULL in a listing */
-    tks_bytes id;       /**< public */
-    int64_t created_us; /**< microseconds since 1970, by the server's clock */
-    int64_t
-        expires_ms; /**< milliseconds since 1970; 0: it has no expiry, or it was not asked for */
+    tks_bytes token;      /**< the secret; data NULL in a listing */
+    tks_bytes id;         /**< public */
+    int64_t created_us;   /**< microseconds since 1970, by the server's clock */
+    int64_t expires_ms;   /**< milliseconds since 1970; 0: no expiry, or not requested */
     const tks_json *data; /**< an OBJECT */
 } tks_token;
 
 /** An access token from an authorization server; borrowed from the operation. */
 typedef struct tks_access {
     tks_bytes token;
-    int64_t good_until_ms; /**< by tks_event's boot_ms: not to be used from then on */
-    int64_t renew_at_ms;   /**< likewise: from then on the next one should be fetched ahead */
+    int64_t good_until_ms; /**< by tks_event's boot_ms: not valid from then on */
+    int64_t renew_at_ms;   /**< likewise: the next one should be fetched from then on */
 } tks_access;
 
-/** What a JWT says, and what Redis knows of its session, which counts where both say it; borrowed from the
- * operation. */
+/** The contents of a JWT, and its session in Redis, which takes precedence; borrowed from the operation. */
 typedef struct tks_session {
-    /** An OBJECT, whose id, ttl and dataSession do not count; NULL: rjwt, and iat, are all there is. */
+    /** An OBJECT, whose id, ttl and dataSession are ignored; NULL: there are only rjwt and iat. */
     const tks_json *claims;
     tks_bytes rjwt, id;
     int64_t iat;          /**< seconds since 1970; only without `claims`; -1: not known */
     int64_t ttl;          /**< seconds; -1: no expiry */
-    const tks_json *data; /**< NULL: it was not asked for, or there is none */
+    const tks_json *data; /**< NULL: not requested, or none */
 } tks_session;
 
 typedef enum tks_result_type {
@@ -162,32 +160,31 @@ typedef struct tks_result {
     };
 } tks_result;
 
-/** What is worth a line in a log, in any state, for the driver to take; never a token or a secret. They
- * end with the operation. */
+/** Log lines for the driver to take, in any state; never a token or a secret. They are freed with the operation. */
 tks_notes *tks_op_get_notes(tks_op *op) TKS_ALL_NONNULL;
 
 /** After TKS_DONE; borrowed, valid until the operation is freed. */
 const tks_result *tks_op_get_result(const tks_op *op) TKS_ALL_NONNULL;
 
-/** What is known of a result of type TKS_RESULT_TOKEN before the answer comes: its app, type, token and id,
- * for callers that want to use the time until then. Whether it is found, and all else, the result says; where it
- * has another id, that one counts. NULL: nothing is known. Borrowed as the result. */
+/** What is known about a result of type TKS_RESULT_TOKEN before the answer arrives: its app, type, token and id,
+ * for callers that want to use the time until then. The result has everything else, and whether it was found; if
+ * its id differs, the result's counts. NULL: nothing is known. Borrowed like the result. */
 const tks_token *tks_op_get_expected(const tks_op *op) TKS_ALL_NONNULL;
 
-/** Frees an operation in any state, wiping what is secret. NULL is accepted. */
+/** Frees an operation in any state, wiping its secrets. NULL is accepted. */
 void tks_op_free(tks_op *op);
 
 /* ---- raw commands ---------------------------------------------------------------------------- */
 
-/** `count` commands to be sent as they are, one after the other: execute and pipeline. Command i has
- * the next argc[i] entries of `argv`. All are copied. They are TKS_ONCE: nobody here knows what they
- * do. Error replies are results, not failures. TKS_OK, TKS_ERR_MEMORY, TKS_ERR_DATA (no command, one without
- * words, or one that would change the connection for others, such as SELECT: core/src/ops/raw_refused.c). */
+/** `count` commands to be sent unchanged, in order: execute and pipeline. Command i has the next argc[i] entries of
+ * `argv`. All are copied. They are TKS_ONCE: their effect is not known here. Error replies are results, not
+ * failures. TKS_OK, TKS_ERR_MEMORY, TKS_ERR_DATA (no command, an empty one, or one that would change a shared
+ * connection, such as SELECT: core/src/ops/raw_refused.c). */
 TKS_MUST_USE tks_status tks_raw_new(size_t count, const size_t *argc, const tks_bytes *argv,
                                     tks_op **out, tks_error *err);
 
-/** Does the server answer? TKS_RESULT_BOOL, true: it does, and has let this user in. A refusal of PING itself, which
- * an ACL need not allow, is such an answer. TKS_READ. TKS_OK, TKS_ERR_MEMORY. */
+/** Does the server answer? TKS_RESULT_BOOL, true: it does, and has accepted the login. A NOPERM for PING itself,
+ * which an ACL need not allow, counts as an answer. TKS_READ. TKS_OK, TKS_ERR_MEMORY. */
 TKS_MUST_USE tks_status tks_ping_new(tks_op **out, tks_error *err);
 
 TKS_END_DECLS

@@ -1,14 +1,14 @@
-/* tokenstore/remote_keys.h - the public keys that a server publishes at a URL, for a whole process.
+/* tokenstore/remote_keys.h - public keys published at a URL, for a whole process.
  *
- * Purpose:   keys are fetched when they are first needed and kept. When they are older than `max_age_ms`, or than the
- *            server's Cache-Control says, they are fetched again in the background while the old ones are still
- *            used; when that fails, they are used for up to `max_stale_ms` more, and a note says so. A token whose
- *            key is unknown is a reason to fetch at once, at most once in `interval_ms`, unless that helped.
- *            However many threads want keys, one fetch is under way.
- * Rules:     those of http_client.h: certificates are verified, redirects refused, 1 MiB at most, one deadline. http is
- *            for this very host alone, unless `insecure` is asked for. Of what comes only public keys count.
- * Lifecycle: new fetches nothing. Every set that is given is a reference of the caller's, and good for as long as it is
- *            held. close ends a fetch within 50 ms; free after the last user is gone.
+ * Purpose:   keys are fetched when first needed and cached. When they are older than `max_age_ms`, or than the
+ *            server's Cache-Control allows, they are fetched again in the background while the old ones are still
+ *            used. If that fails, they are used for up to `max_stale_ms` more, and a note says so. A token with an
+ *            unknown key triggers a fetch at once, at most once in `interval_ms`, unless that helped. However many
+ *            threads want keys, only one fetch is in progress.
+ * Rules:     those of http_client.h: certificates are verified, redirects rejected, 1 MiB at most, one deadline.
+ *            http is allowed for localhost only, unless `insecure` is set. Only public keys are used.
+ * Lifecycle: new fetches nothing. The caller owns a reference to each set returned, which stays valid as long as it
+ *            is held. close ends a fetch within 50 ms; free after the last user is gone.
  * Threads:   everything but free is safe from many threads; a fetch has a thread of its own, which is waited for in
  *            slices and never calls back. In a forked child the keys at hand stay, and a fetch begins anew. */
 #ifndef TOKENSTORE_REMOTE_KEYS_H
@@ -36,24 +36,24 @@ typedef struct tks_remote_keys_options {
 tks_status tks_remote_keys_new(const tks_remote_keys_options *options, const tks_http_options *http,
                                tks_remote_keys **out, tks_error *err);
 
-/** The keys at hand; NULL: there are none that may be used. Never waits; may start a fetch in the background.
- * `version` (may be NULL) names them: 0 is none. */
+/** The current keys; NULL: there are none that may be used. Never waits; may start a fetch in the background.
+ * `version` (may be NULL) identifies them: 0 is none. */
 tks_keyset *tks_remote_keys_peek(tks_remote_keys *keys, uint64_t *version);
 
-/** The keys at hand; where there are none, or `seen` is their version (of keys that lack a token's), fetched if that may
- * be. With `pending` nothing is waited for: true tells that a fetch is under way and who wants its outcome asks again.
- * TKS_OK; *out NULL: pending, or there are none that are newer than `seen`. Otherwise nothing is said of any
- * token: TKS_ERR_CONNECTION, TKS_ERR_TIMEOUT, TKS_ERR_DATA (what came are no keys), TKS_ERR_CONFIGURATION (a file of
- * the options), TKS_ERR_INTERRUPTED, TKS_ERR_CLOSED, TKS_ERR_MEMORY. A failure is not tried again for a second, nor
- * for a token's sake before `interval_ms`. */
+/** The current keys; if there are none, or `seen` is their version (keys that lack a token's), they are fetched if
+ * allowed. With `pending` it does not wait: true means that a fetch is in progress; call again for its outcome.
+ * TKS_OK; *out NULL: pending, or none newer than `seen`. Other statuses say nothing about any token:
+ * TKS_ERR_CONNECTION, TKS_ERR_TIMEOUT, TKS_ERR_DATA (the answer has no keys), TKS_ERR_CONFIGURATION (a file of the
+ * options), TKS_ERR_INTERRUPTED, TKS_ERR_CLOSED, TKS_ERR_MEMORY. A failure is not retried for a second, nor for an
+ * unknown key before `interval_ms`. */
 tks_status tks_remote_keys_get(tks_remote_keys *keys, uint64_t seen, const tks_interrupt *interrupt,
                                bool *pending, tks_keyset **out, uint64_t *version, tks_error *err);
 
-/** A token was good with newer keys: the next one may ask again at once. */
+/** A token was valid with newer keys: the next one may trigger a fetch at once. */
 void tks_remote_keys_helped(tks_remote_keys *keys);
 
-/** Fetches once, whatever there is, and appends the text as it came: for a host that keeps it for several processes.
- * *fresh_ms: how long it is fresh. Statuses as for get. */
+/** Fetches once, regardless of cached keys, and appends the text unchanged: for a host that caches it for several
+ * processes. *fresh_ms: how long it is fresh. Statuses as for get. */
 tks_status tks_remote_keys_download(tks_remote_keys *keys, const tks_interrupt *interrupt,
                                     tks_buf *text, int64_t *fresh_ms, tks_error *err);
 
@@ -61,7 +61,7 @@ tks_status tks_remote_keys_download(tks_remote_keys *keys, const tks_interrupt *
 bool tks_remote_keys_has_notes(const tks_remote_keys *keys);
 tks_status tks_remote_keys_take_notes(tks_remote_keys *keys, tks_buf *out);
 
-/** Later calls give TKS_ERR_CLOSED, and no keys. Twice is fine. */
+/** Later calls return TKS_ERR_CLOSED, and no keys. May be called twice. */
 void tks_remote_keys_close(tks_remote_keys *keys);
 
 /** tks_remote_keys_close, then frees. NULL is accepted. */

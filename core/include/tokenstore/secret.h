@@ -19,32 +19,32 @@ enum {
     TKS_PEPPER_MAX = 64        /**< BLAKE2b's longest key */
 };
 
-/** How a token's random bytes are written. */
+/** The encoding of a token's random bytes. */
 typedef enum tks_encoding { TKS_BASE64URL, TKS_BASE64, TKS_HEX } tks_encoding;
 
-/** Must be called once before anything else here; any number of times, from any thread.
- * TKS_ERR_CONFIGURATION when the system has no source of randomness. */
+/** Must be called before anything else here; may be called any number of times, from any thread.
+ * TKS_ERR_CONFIGURATION if the system has no source of randomness. */
 tks_status tks_secret_start(tks_error *err);
 
 /** Fills `out` with `size` random bytes from the system's generator. */
 void tks_random(void *out, size_t size);
 
-/** A number in 0 … bound-1, evenly drawn. `bound` > 0. */
+/** A uniform random number in 0 … bound-1. `bound` > 0. */
 uint32_t tks_random_below(uint32_t bound);
 
-/** Fills `out` with `size` characters of [A-Za-z0-9], evenly drawn; no NUL behind them. One call of the
- * system's generator does for most sizes. */
+/** Fills `out` with `size` uniform random characters of [A-Za-z0-9], without NUL. Most sizes need one call of the
+ * system's generator. */
 void tks_random_letters(char *out, size_t size);
 
-/** The digest of `count` fields, each with its length before it, so that no two different lists of
- * fields are the same input; keyed by `pepper` unless it is empty. Writes TKS_DIGEST_TEXT_SIZE
- * characters of base64url to `out`, no NUL. */
+/** The digest of `count` fields, each preceded by its length, so that different lists of fields never give the same
+ * input; keyed by `pepper` unless it is empty. Writes TKS_DIGEST_TEXT_SIZE characters of base64url to `out`, no
+ * NUL. */
 void tks_digest(tks_bytes pepper, const tks_bytes *fields, size_t count, char *out);
 
 /** Appends `bytes` to `out` in `encoding`, without padding. TKS_OK or the buffer's error. */
 tks_status tks_encode(tks_encoding encoding, const void *bytes, size_t size, tks_buf *out);
 
-/** Equal? In time that depends on the sizes alone. */
+/** Equal? In time that depends only on the sizes. */
 bool tks_secret_equal(tks_bytes a, tks_bytes b);
 
 /** Overwrites `size` bytes in a way the compiler keeps. NULL with size 0 is accepted. */

@@ -1,8 +1,8 @@
 /* tokenstore/spike_creator.h - the options of the Node package spike-get-token, read by their names.
  *
- * Purpose:   get_token_creator in every language hands over what it was given, name by name; all faults are
- *            gathered and reported at once.
- * Lifecycle: new, set for each option, finish, use what it gave, free.
+ * Purpose:   get_token_creator in every language passes its options on, name by name; all faults are collected and
+ *            reported together.
+ * Lifecycle: new, set for each option, finish, use the result, free.
  * Threads:   one thread at a time. */
 #ifndef TOKENSTORE_SPIKE_CREATOR_H
 #define TOKENSTORE_SPIKE_CREATOR_H
@@ -21,7 +21,7 @@ typedef enum tks_creator_type {
     TKS_CREATOR_TEXT,
     TKS_CREATOR_BOOL,
     TKS_CREATOR_NUMBER,
-    TKS_CREATOR_OTHER /**< of no type that an option could have */
+    TKS_CREATOR_OTHER /**< of a type that no option has */
 } tks_creator_type;
 
 typedef struct tks_creator_value {
@@ -30,7 +30,7 @@ typedef struct tks_creator_value {
     double number; /**< of a BOOL: 0 or 1 */
 } tks_creator_value;
 
-/** What the options say; texts are borrowed from the creator, empty where they were not given. */
+/** The options; strings are borrowed from the creator, empty if not given. */
 typedef struct tks_creator_options {
     tks_bytes client_id, client_secret;
     tks_bytes token_url; /**< spikeURL, with /oauth2/token unless it has a path of its own */
@@ -41,17 +41,16 @@ typedef struct tks_creator_options {
     tks_bytes redis_string; /**< the STRING, as spike-get-token names it; empty: none */
     tks_bytes redis_host;   /**< a host, or a URL; empty: no Redis */
     tks_bytes host_header;
-    bool validate; /**< TLS certificates: true unless it was said otherwise */
+    bool validate; /**< TLS certificates; default: true */
     uint32_t retries;
-    uint32_t sleep_ms; /**< between tries */
-    uint32_t
-        budget_ms; /**< for all tries together: ten seconds more than all sleeps, an hour at most */
+    uint32_t sleep_ms;  /**< between tries */
+    uint32_t budget_ms; /**< for all tries together: all sleeps plus ten seconds, at most an hour */
 } tks_creator_options;
 
-/** NULL: memory is short. */
+/** NULL: out of memory. */
 tks_creator *tks_creator_new(void);
 
-/** Takes one option; copies. Unknown names, wrong types and repetitions (ClientId and clientId) are
+/** Sets one option; copies it. Unknown names, wrong types and repetitions (ClientId and clientId) are
  * faults that finish reports. */
 void tks_creator_set(tks_creator *creator, tks_bytes name, const tks_creator_value *value);
 
@@ -61,8 +60,7 @@ tks_status tks_creator_finish(tks_creator *creator, tks_creator_options *out, tk
 /** Wipes and frees. NULL is accepted. */
 void tks_creator_free(tks_creator *creator);
 
-/** Appends the endpoints of the Spike server at `url`: token_url gets `path` behind it, a '/' between
- * them once. TKS_OK or the buffer's error. */
+/** Appends an endpoint of the Spike server at `url`: the URL, one '/', and `path`. TKS_OK or the buffer's error. */
 tks_status tks_spike_join_url(tks_bytes url, const char *path, tks_buf *out);
 
 TKS_END_DECLS

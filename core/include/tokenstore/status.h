@@ -1,8 +1,8 @@
-/* tokenstore/status.h - what can go wrong, in one table.
+/* tokenstore/status.h - all errors, in one table.
  *
- * Purpose:   one enum names every kind of failure; the same table makes the Lua code, the Python
- *            exception and the general text, so that no language can have an error the others lack.
- * Lifecycle: tks_error is the caller's storage: begin with TKS_ERROR_INIT, read it, let it go.
+ * Purpose:   one enum names every kind of failure; the same table defines the Lua code, the Python exception and
+ *            the general text, so that every language has the same errors.
+ * Lifecycle: tks_error is the caller's storage: initialise it with TKS_ERROR_INIT.
  * Threads:   a tks_error belongs to one thread at a time; everything else here is constant.
  *
  * "Not found" is a result, never a status. */
@@ -41,8 +41,8 @@ typedef enum tks_status {
 
 enum { TKS_ERROR_SIZE = 704 };
 
-/** The detail of a failure. `message` says what was wrong and what to do; it never holds a token, a
- * secret, a password or session data. */
+/** The detail of a failure. `message` says what was wrong and what to do; it never contains a token, a secret, a
+ * password or session data. */
 typedef struct tks_error {
     tks_status status;
     char message[TKS_ERROR_SIZE];
@@ -51,15 +51,15 @@ typedef struct tks_error {
 #define TKS_ERROR_INIT                                                                             \
     { TKS_OK, "" }
 
-/** The short name of `status` that Lua gets as third value ("timeout"). Never NULL. */
+/** The short name of `status`, Lua's third result ("timeout"). Never NULL. */
 const char *tks_status_code(tks_status status);
 
 /** The general text of `status`. Never NULL. */
 const char *tks_status_text(tks_status status);
 
-/** Notes a failure in `err` (may be NULL) unless one is there already - the first error wins - and
- * returns `status`, so that a function can end with `return tks_fail(err, …)`. The message is cut
- * to fit. `format` is printf's. */
+/** Records a failure in `err` (may be NULL) unless there is one already - the first error wins - and returns
+ * `status`, so that a function can end with `return tks_fail(err, …)`. The message is truncated to fit. `format` is
+ * printf's. */
 tks_status tks_fail(tks_error *err, tks_status status, const char *format, ...) TKS_PRINTF(3, 4);
 
 /** tks_fail for the commonest failure: returns TKS_ERR_MEMORY with its general text. */

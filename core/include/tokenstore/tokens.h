@@ -1,15 +1,15 @@
-/* tokenstore/tokens.h - opaque tokens that point at an owner and at data: RedisTokens and Sessions.
+/* tokenstore/tokens.h - opaque tokens with an owner and data: RedisTokens and Sessions.
  *
- * Purpose:   one function an operation; each returns a tks_op for a driver to run. The stored form is
- *            in docs/stored-format.md, the server-side half in core/scripts.
+ * Purpose:   one function per operation; each returns a tks_op for a driver to run. The stored format is in
+ *            docs/stored-format.md, the server-side half in core/scripts.
  * Lifecycle: a tks_tokens holds options, is immutable and may be freed while its operations live
  *            (they copy what they need). All bytes given are copied.
  * Threads:   a tks_tokens may be used from many threads.
  * Statuses:  each constructor returns TKS_OK, TKS_ERR_DATA (an argument breaks a limit; the message
  *            names it), TKS_ERR_MEMORY; `*out` is NULL then.
- * Limits:    app, type, owner and custom tokens: 1 … 1024 bytes, no NUL. A *presented* token outside
- *            of that cannot exist: the operation is made and finds nothing, without asking a server.
- *            Data: canonical object text as tks_json_writer makes it, at most `max_data_size` bytes. */
+ * Limits:    app, type, owner and custom tokens: 1 … 1024 bytes, no NUL. A *presented* token outside these limits
+ *            cannot exist: the operation finds nothing, without asking a server. Data: canonical object text as
+ *            tks_json_writer makes it, at most `max_data_size` bytes. */
 #ifndef TOKENSTORE_TOKENS_H
 #define TOKENSTORE_TOKENS_H
 
@@ -40,8 +40,8 @@ typedef struct tks_tokens_options {
     size_t token_size;    /**< bytes of entropy; 0: 32 */
     size_t max_data_size; /**< bytes of JSON; 0: 64 KiB */
     int64_t max_age_ms;   /**< 0: none */
-    /** get(refresh) writes at most once in it, or twice in a duration where that is shorter;
-     * -1: min(60 s, duration/10); 0: every time */
+    /** get(refresh) writes at most once in this time, or twice in a duration if that is shorter; -1: min(60 s,
+     * duration/10); 0: every time */
     int64_t touch_interval_ms;
     int64_t max_per_owner; /**< 0: no cap */
     bool session;          /**< messages call an owner "owner_id", as the methods of Sessions do */
@@ -56,7 +56,7 @@ TKS_MUST_USE tks_status tks_tokens_new(const tks_tokens_options *options, tks_to
 void tks_tokens_free(tks_tokens *tokens);
 size_t tks_tokens_get_max_data_size(const tks_tokens *tokens) TKS_ALL_NONNULL;
 
-/** What create makes. `duration_ms` 0: no expiry. `custom_token.data` NULL: a random one. */
+/** A token to create. `duration_ms` 0: no expiry. `custom_token.data` NULL: a random one. */
 typedef struct tks_new_token {
     tks_bytes app, type, owner;
     tks_bytes data;
@@ -67,12 +67,12 @@ typedef struct tks_new_token {
 /** Result TOKEN. A custom token that is in use is TKS_ERR_DATA when it runs. */
 TKS_MUST_USE tks_status tks_tokens_create(const tks_tokens *, const tks_new_token *, tks_op **out,
                                           tks_error *);
-/** Result TOKENS, in order. All or nothing: when one cannot be made, those made are deleted again. */
+/** Result TOKENS, in order. All or nothing: if one cannot be created, the others are deleted again. */
 TKS_MUST_USE tks_status tks_tokens_create_many(const tks_tokens *, size_t count,
                                                const tks_new_token *, tks_op **out, tks_error *);
 
-/** Result TOKEN. `refresh_ms` 0: do not slide; else the token lives that long from now at least, where the server
- * lets us write it. `expiry`: ask for expires_ms too. */
+/** Result TOKEN. `refresh_ms` 0: do not slide; else the token lives at least that long from now, if the server can
+ * write. `expiry`: request expires_ms too. */
 TKS_MUST_USE tks_status tks_tokens_get(const tks_tokens *, tks_bytes app, tks_bytes type,
                                        tks_bytes token, int64_t refresh_ms, bool expiry,
                                        tks_op **out, tks_error *);
@@ -80,7 +80,7 @@ TKS_MUST_USE tks_status tks_tokens_get(const tks_tokens *, tks_bytes app, tks_by
 TKS_MUST_USE tks_status tks_tokens_get_many(const tks_tokens *, tks_bytes app, tks_bytes type,
                                             size_t count, const tks_bytes *tokens, tks_op **out,
                                             tks_error *);
-/** Result BOOL: the token now expires `duration_ms` from now (max_age permitting), sooner or later than before. */
+/** Result BOOL: the token now expires `duration_ms` from now (max_age permitting), earlier or later than before. */
 TKS_MUST_USE tks_status tks_tokens_refresh(const tks_tokens *, tks_bytes app, tks_bytes type,
                                            tks_bytes token, int64_t duration_ms, tks_op **out,
                                            tks_error *);
@@ -88,10 +88,10 @@ TKS_MUST_USE tks_status tks_tokens_refresh(const tks_tokens *, tks_bytes app, tk
 TKS_MUST_USE tks_status tks_tokens_update(const tks_tokens *, tks_bytes app, tks_bytes type,
                                           tks_bytes token, tks_bytes patch, tks_op **out,
                                           tks_error *);
-/** Result BOOL: it was live and is dead. */
+/** Result BOOL: it was live. */
 TKS_MUST_USE tks_status tks_tokens_delete(const tks_tokens *, tks_bytes app, tks_bytes type,
                                           tks_bytes token, tks_op **out, tks_error *);
-/** Result BOOL. `id` as a listing shows it; one of another owner is not found. */
+/** Result BOOL. `id` from a listing; another owner's id is not found. */
 TKS_MUST_USE tks_status tks_tokens_delete_by_id(const tks_tokens *, tks_bytes app, tks_bytes type,
                                                 tks_bytes owner, tks_bytes id, tks_op **out,
                                                 tks_error *);
@@ -104,21 +104,20 @@ TKS_MUST_USE tks_status tks_tokens_count(const tks_tokens *, tks_bytes app, tks_
 
 enum { TKS_PAGE_MAX = 1000000 };
 
-/** Which of an owner's tokens: at most `limit`, 0 for all; behind the one whose id is `after`, NULL data for
- * the newest on. */
+/** A page of an owner's tokens: at most `limit`, 0 for all, following the one whose id is `after`; NULL data: from
+ * the newest. */
 typedef struct tks_page {
     int64_t limit;
     tks_bytes after;
 } tks_page;
 
-/** Result TOKENS, newest first, without the secrets, with expires_ms. When it runs, TKS_ERR_DATA where `after` is
- * not live any more. A record that cannot be read is left out, and a warning noted; where there is nothing else,
- * TKS_ERR_DATA. */
+/** Result TOKENS, newest first, without the secrets, with expires_ms. When it runs, TKS_ERR_DATA if `after` is no
+ * longer live. Unreadable records are skipped, and a warning is noted; if there is nothing else, TKS_ERR_DATA. */
 TKS_MUST_USE tks_status tks_tokens_list(const tks_tokens *, tks_bytes app, tks_bytes type,
                                         tks_bytes owner, const tks_page *page, tks_op **out,
                                         tks_error *);
-/** Result TOKEN: a new secret, the same data; the old one is dead. `duration_ms` 0: the remaining
- * time stays. */
+/** Result TOKEN: a new secret, the same data; the old secret is invalid. `duration_ms` 0: the remaining time is
+ * kept. */
 TKS_MUST_USE tks_status tks_tokens_rotate(const tks_tokens *, tks_bytes app, tks_bytes type,
                                           tks_bytes token, int64_t duration_ms, tks_op **out,
                                           tks_error *);

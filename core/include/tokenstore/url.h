@@ -1,13 +1,13 @@
-/* tokenstore/url.h - where the server is and how to reach it: URLs and options.
+/* tokenstore/url.h - URLs and options of a server.
  *
  *     redis://[user[:password]@]host[:port][/db]      rediss://…  (TLS, verified)
  *     redis+unix:///path/to.sock[?db=0]               unix:///path/to.sock
  *     embedded:[/some/dir]                            a private server (embedded.h)
  *
- * valkey may stand for redis in each scheme. Options stand as query parameters (percent-decoded) or are
- * given by name: connect_timeout, timeout, max_connection_age (seconds), pool_size, client_name,
- * max_reply_size (bytes), db, and for TLS ca, cert, key, server_name; for embedded: server (the binary).
- * Lifecycle: tks_target is a heap handle; what it gives is borrowed from it.
+ * valkey may replace redis in each scheme. Options are query parameters (percent-decoded) or are set by name:
+ * connect_timeout, timeout, max_connection_age (seconds), pool_size, client_name, max_reply_size (bytes), db, and
+ * for TLS ca, cert, key, server_name; for embedded: server (the binary). Lifecycle: tks_target is a heap handle;
+ * its strings are borrowed.
  * Threads:   immutable after the last tks_target_set. */
 #ifndef TOKENSTORE_URL_H
 #define TOKENSTORE_URL_H
@@ -38,22 +38,22 @@ typedef struct tks_target {
     int64_t connect_timeout_ms;    /**< default 2000 */
     int64_t timeout_ms;            /**< one deadline for a whole operation; default 5000 */
     int64_t max_connection_age_ms; /**< default 300000; 0: none */
-    size_t pool_size;              /**< most connections at a time; default 16 */
+    size_t pool_size;              /**< the maximum number of connections; default 16 */
     size_t max_reply_size;         /**< bytes; default 64 MiB */
-    bool asks; /**< the host gives user and password for each new connection; in no URL: false until
-                  the host sets it, before the target is used */
+    bool asks; /**< the host provides user and password for each new connection; not in the URL:
+                    set by the host before the target is used */
 } tks_target;
 
-/** Parses `url`. TKS_OK, TKS_ERR_CONFIGURATION (the message names the part that is wrong and never
- * holds the password), TKS_ERR_MEMORY. The caller frees *out. */
+/** Parses `url`. TKS_OK, TKS_ERR_CONFIGURATION (the message names the invalid part and never contains the
+ * password), TKS_ERR_MEMORY. The caller frees *out. */
 TKS_MUST_USE tks_status tks_target_parse(tks_bytes url, tks_target **out, tks_error *err);
 
-/** Sets one option by name, value as text, as a query parameter would. An unknown name, or one that
- * does not fit the transport, is TKS_ERR_CONFIGURATION and is named. */
+/** Sets one option by name, with a text value, like a query parameter. An unknown name, or one that does not apply
+ * to the transport, is TKS_ERR_CONFIGURATION; the message names it. */
 tks_status tks_target_set(tks_target *target, const char *name, tks_bytes value, tks_error *err);
 
-/** How long one new connection may be used, in ms: max_connection_age less up to a fifth, drawn by lot, so that
- * connections that were opened together do not end together. INT64_MAX where there is no such age. */
+/** How long one new connection may be used, in ms: max_connection_age less up to a fifth at random, so that
+ * connections opened together do not end together. INT64_MAX if there is no limit. */
 int64_t tks_target_draw_age(const tks_target *target);
 
 /** Appends the URL without user, password and options: for repr and messages. */

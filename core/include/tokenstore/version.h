@@ -1,7 +1,7 @@
-/* tokenstore/version.h - the version of these headers, and of the library that runs.
+/* tokenstore/version.h - the version of these headers, and of the running library.
  *
  *
- * Purpose:   the one place where the version stands: setup.py, the Makefile and the pkg-config file read it here.
+ * Purpose:   the only place with the version: setup.py, the Makefile and the pkg-config file read it here.
  * Lifecycle: constants.
  * Threads:   any. */
 #ifndef TOKENSTORE_VERSION_H
@@ -14,12 +14,12 @@
 #define TKS_VERSION_PATCH 0
 #define TKS_VERSION       "0.1.0"
 
-/** The soname's number: it grows with each change that a compiled program would not survive. */
+/** The soname's number: it grows with each ABI change. */
 #define TKS_ABI 0
 
 TKS_BEGIN_DECLS
 
-/** TKS_VERSION of the library, which may be another than that of the headers. Never NULL. */
+/** TKS_VERSION of the library, which may differ from that of the headers. Never NULL. */
 const char *tks_version(void);
 
 TKS_END_DECLS
