@@ -8,7 +8,7 @@
     token = tokens.create(app="web", type="login", owner="bob", duration=3600)
     found = tokens.get(app="web", type="login", token=token.token)
 
-Log messages go to the logger ``"tokenstore"`` and never hold a token, a password or data.
+Log messages go to the logger ``"tokenstore"`` and never contain a token, a password or data.
 """
 
 import logging

@@ -87,12 +87,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _shield_ids(argv: Sequence[str]) -> list[str]:
-    """An id may begin with a dash, which would make an option of it: not behind a blank."""
+    """An id may begin with a dash and would be parsed as an option; with a leading blank it is not."""
     return [" " + w if re.fullmatch(r"-(?:[\w-]{27}|[\w-]{30})", w) else w for w in argv]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; its exit status."""
+    """Run one command; return its exit status."""
     parser = _parser()
     options = parser.parse_args(_shield_ids(sys.argv[1:] if argv is None else argv))
     if getattr(options, "where", None) is not None:
@@ -114,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _open_streams() -> None:
-    """Where a standard stream was closed, as by ``>&-``, Python has None for it: then nobody reads or writes."""
+    """For a closed standard stream (``>&-``) Python has None."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - it stays open

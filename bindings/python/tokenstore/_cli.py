@@ -1,7 +1,7 @@
 """What the commands of ``python -m tokenstore`` do.
 
-Each function takes the parsed options, prints to stdout, and tells whether it found what it was asked
-for. A token is never taken from the command line, where every user of the machine could read it.
+Each function takes the parsed options, prints to stdout, and returns whether it found anything. A token is
+never read from the command line, which every user of the machine can see.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def revoke(options: Options) -> bool:
 
 
 def revoke_all(options: Options) -> bool:
-    """End all of an owner's tokens, after a question."""
+    """End all of an owner's tokens, after confirmation."""
     with _store(options) as store:
         if not options.yes and not _confirm(store.count(options.app, options.type, options.owner)):
             print("tokenstore: nothing was ended", file=sys.stderr)
@@ -120,7 +120,7 @@ _ROUND = 1000  # keys that a SCAN looks at, about
 
 
 def stats(options: Options) -> bool:
-    """Owners and live tokens of each app and type, counted over the owners' indexes."""
+    """Owners and live tokens of each app and type, counted in the owners' indexes."""
     head = options.prefix + ":{"
     match = re.sub(r"([\\*?\[\]^])", r"\\\1", head) + "???}:o:*"
     names_at = len(head.encode(errors="surrogateescape")) + len("tag}:o:")
@@ -166,7 +166,7 @@ def _index_names(text: bytes) -> Sequence[str]:
 
 
 def migrate(options: Options) -> bool:
-    """Move another program's keys; False when some were left."""
+    """Move another program's keys; False if some were skipped."""
     with Client(options.url) as client:
         progress = _Lines() if options.json else _progress(options, client)
         try:
@@ -203,7 +203,7 @@ def _summary(report: _migrate.Report) -> str:
 
 
 class _Lines:
-    """Progress as a line now and then."""
+    """Progress as occasional lines."""
 
     _INTERVAL = 5.0  # seconds
 
@@ -220,7 +220,7 @@ class _Lines:
 
 
 class _Bar:
-    """Progress as tqdm shows it; the keys are counted first."""
+    """Progress with tqdm; the keys are counted first."""
 
     def __init__(self, tqdm: Any, client: Client, match: str) -> None:
         total = 0
@@ -241,7 +241,7 @@ class _Bar:
 
 
 def _progress(options: Options, client: Client) -> _Lines | _Bar:
-    """A bar on a terminal, where tqdm is installed; else lines. On stderr both."""
+    """A bar on a terminal if tqdm is installed, else lines. Both on stderr."""
     if not sys.stderr.isatty():
         return _Lines()
     try:

@@ -1,4 +1,4 @@
-"""``with`` and ``async with``: what has an end is closed there."""
+"""``with`` and ``async with`` for closable objects."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class AsyncClosing:
     if TYPE_CHECKING:
 
         async def aclose(self) -> None:
-            """Close it, within the running loop. Twice is fine."""
+            """Close it, within the running loop. May be called twice."""
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,6 +1,6 @@
-"""What operations have to say to an operator, on the logger ``tokenstore``: why they tried again, what was left.
+"""Log lines of operations, on the logger ``tokenstore``.
 
-INFO: tried again. WARNING: the connections to a server were given up.
+INFO: retries. WARNING: dropped connections, skipped records.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _log = logging.getLogger("tokenstore")
 
 
 def notes(url: str, lines: list[tuple[str, str]]) -> None:
-    """Called by the extension when there are any; the core wrote the words, none of which is secret."""
+    """Called by the extension if there are any. The core wrote the text, which contains no secret."""
     for level, text in lines:
         number = logging.WARNING if level == "w" else logging.INFO
         if _log.isEnabledFor(number):
@@ -22,14 +22,14 @@ def notes(url: str, lines: list[tuple[str, str]]) -> None:
 
 
 class Logger(Protocol):
-    """What is asked of a logger; :class:`logging.Logger` is one."""
+    """The logger protocol; :class:`logging.Logger` implements it."""
 
     def info(self, msg: str, /) -> object: ...
     def warning(self, msg: str, /) -> object: ...
 
 
 def logger_of(logger: Logger | None, name: str) -> Logger:
-    """The logger that was given, or the one of that name."""
+    """The given logger, or the one of that name."""
     if logger is None:
         return logging.getLogger(name)
     for method in ("info", "warning"):
@@ -41,7 +41,7 @@ def logger_of(logger: Logger | None, name: str) -> Logger:
 
 
 def write(logger: Logger, level: str, text: str) -> None:
-    """One note of the core's: "w" is a warning."""
+    """Write one note of the core; "w" is a warning."""
     if level == "w":
         logger.warning(text)
     else:

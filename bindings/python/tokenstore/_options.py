@@ -1,8 +1,7 @@
-"""Options that Python hands to the core: whether their types are right is asked here, whether their values make
-sense in the core.
+"""Options that Python passes to the core: types are checked here, values in the core.
 
-Each function takes an option's name, for its message, and what was given; None stands for "not given" and comes
-back as it is. No message holds a value: it may be a secret.
+Each function takes an option's name, for its message, and its value; None means "not given" and is returned. No
+message contains a value: it may be a secret.
 """
 
 from __future__ import annotations
@@ -24,13 +23,13 @@ def _refuse(name: str, wanted: str, given: object) -> TypeError:
 
 
 def text(name: str, value: Any) -> str | None:
-    """A str that bytes stand for (as UTF-8, with surrogateescape)."""
+    """A str that can be encoded (as UTF-8, with surrogateescape)."""
     if value is None:
         return None
     if not isinstance(value, str):
         raise _refuse(name, "str", value)
     if not _has_bytes(value):
-        # Not within an except clause: what str.encode raises holds the text.
+        # Not within an except clause: the exception of str.encode contains the text.
         raise ConfigurationError(f"{name} holds a surrogate, which no byte stands for: give valid text")
     return value
 
@@ -44,7 +43,7 @@ def _has_bytes(value: str) -> bool:
 
 
 def path(name: str, value: Any) -> str | None:
-    """The name of a file: str, or what has __fspath__ and gives one."""
+    """A file name: str, or an object whose __fspath__ returns one."""
     given = os.fspath(value) if isinstance(value, os.PathLike) else value
     if given is not None and not isinstance(given, str):
         raise _refuse(name, "a path (str or os.PathLike)", value)
@@ -52,7 +51,7 @@ def path(name: str, value: Any) -> str | None:
 
 
 def whole(name: str, value: Any) -> int | None:
-    """An int; one beyond 64 bits becomes the nearest within, which no option allows either."""
+    """An int; one beyond 64 bits becomes the nearest 64-bit one, which no option allows either."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int):
@@ -82,7 +81,7 @@ def function(name: str, value: Any) -> Any:
 
 
 def flag(name: str, value: Any) -> bool:
-    """True or False, and nothing that is merely true or false: it may turn off a check."""
+    """True or False, not merely truthy or falsy: it may turn off a check."""
     if not isinstance(value, bool):
         raise _refuse(name, "True or False", value)
     return value

@@ -1,5 +1,5 @@
-"""Spike's options as the extension takes them. What is wrong with one is added to `faults`, and something else given in
-its place, so that one message names them all."""
+"""Spike's options in the extension's form. Errors are added to `faults`, and a default is used instead, so that
+one message lists them all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RETRY = {"retries": 3, "factor": 2.0, "min": 0.1, "max": 1.0, "total": 10.0}
 
 
 class Given:
-    """Where the client's secret or assertion comes from: `secret` itself, a function to `ask`, or a `file`."""
+    """The source of the client's secret or assertion: `secret` itself, a function to `ask`, or a `file`."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ def text_bytes(name: str, value: str | None) -> bytes:
 
 
 def words_bytes(name: str, value: Any) -> bytes:
-    """A text, or texts with a blank between two of them."""
+    """A string, or strings joined by blanks."""
     return text_bytes(name, " ".join(value) if isinstance(value, (list, tuple)) else value)
 
 
@@ -78,7 +78,7 @@ def read(path: Path | None, faults: list[str]) -> bytes:
         return b""
     try:
         with open(name, "rb") as file:
-            text = file.read(_KEY_SIZE + 1)  # enough for the core to say that it is too long
+            text = file.read(_KEY_SIZE + 1)  # enough for the core to report that it is too long
     except OSError as error:
         faults.append(f"public_key_path cannot be read: {error.strerror}")
         return b""
@@ -118,7 +118,7 @@ def pairs(name: str, given: Mapping[str, str] | None) -> tuple[tuple[bytes, byte
         isinstance(t, str) for p in given.items() for t in p
     ):
         raise TypeError(f"{name} must be a mapping of str to str")
-    # In the order of the names, as in Lua: so both ask for the same, and find what the other has stored.
+    # Sorted by name, as in Lua: both then send the same request, and find each other's tokens.
     return tuple((text_bytes(name, n), text_bytes(name, v)) for n, v in sorted(given.items()))
 
 

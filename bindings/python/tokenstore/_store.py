@@ -1,4 +1,4 @@
-"""What every store has: a client of its own or a shared one, close, with, repr."""
+"""Common to all stores: an own or shared client, close, with, repr."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Redis = Union[str, Client, None]
 
 
 class Store(Closing):
-    """A client, and the duty to close it when it is our own."""
+    """A client, closed with the store unless it is shared."""
 
-    # Those of tokenstore.asyncio have others.
+    # tokenstore.asyncio has its own.
     _module = "tokenstore"
     _client_type: Any = Client
     _client_options: Any = ClientOptions
@@ -49,7 +49,7 @@ class Store(Closing):
         return self._client
 
     def close(self) -> None:
-        """Close the client, unless it was passed in. Twice is fine."""
+        """Close the client, unless it was passed in. May be called twice."""
         if self._owns_client:
             self._client.close()
 

@@ -1,4 +1,4 @@
-"""How the command line writes for people: tables that fit, and progress."""
+"""Terminal output of the command line: tables that fit, and progress."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def moment(seconds: float | None) -> str:
 
 
 def plain(text: str) -> str:
-    """Text that does nothing to a terminal: what cannot be printed is escaped."""
+    """Text that is safe on a terminal: unprintable characters are escaped."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def width(text: str) -> int:
-    """The columns that a terminal needs for it: an East Asian wide character has two, a combining one none."""
+    """Its width in terminal columns: an East Asian wide character has two, a combining one none."""
     if text.isascii():
         return len(text)
     return sum(map(_width, text))
@@ -55,7 +55,7 @@ def cut(text: str, most: int) -> str:
 
 
 def _columns() -> int | None:
-    """Of the terminal that stdout is; None where it is none, and nothing has to fit."""
+    """The width of the terminal at stdout; None if it is not a terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
@@ -64,9 +64,9 @@ _LEAST = 8
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[Any]], names: Collection[int] = ()) -> None:
-    """Columns as wide as what is in them; those of numbers stand to the right.
+    """Columns as wide as their contents; numbers are right-aligned.
 
-    On a terminal that is too narrow the columns `names` are cut; in a file or a pipe nothing is.
+    On a terminal that is too narrow the columns `names` are truncated; in a file or a pipe nothing is.
     """
     texts = [[plain(str(cell)) for cell in row] for row in (head, *rows)]
     widths = [max(map(width, column)) for column in zip(*texts)]
@@ -81,7 +81,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[Any]], names: Colle
 
 
 def _fit(widths: list[int], names: Collection[int], most: int | None) -> None:
-    """Takes from the widest of `names` until all columns fit, or none has more than a few characters."""
+    """Shrinks the widest of `names` until all columns fit, or none has more than a few characters."""
     while most is not None and sum(widths) + len(_GAP) * (len(widths) - 1) > most:
         long = [(widths[i], i) for i in names if widths[i] > _LEAST]
         if not long:
@@ -95,7 +95,7 @@ def _padded(text: str, wide: int, to_the_right: bool) -> str:
 
 
 class Counter:
-    """How far something has come, on stderr while it is a terminal; the line is gone at the end."""
+    """A progress count, on stderr if it is a terminal; the line is erased at the end."""
 
     _INTERVAL = 0.2  # seconds
 
@@ -106,7 +106,7 @@ class Counter:
         self._shown = False
 
     def add(self, count: int) -> None:
-        """Count on, and show it if it is time to."""
+        """Add to the count, and show it if due."""
         self._count += count
         if sys.stderr.isatty() and time.monotonic() - self._last >= self._INTERVAL:
             self._last = time.monotonic()

@@ -1,4 +1,4 @@
-"""The connection to Redis or Valkey: a pool that any number of stores and threads can share."""
+"""The connection to Redis or Valkey: a pool that stores and threads can share."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DEFAULT_URL = "redis://localhost:6379"
 
 
 class BaseClient:
-    """What clients have in common, blocking or not: a server and the options to reach it."""
+    """Common to clients, blocking or not: a server and its options."""
 
     _module = "tokenstore"
 
@@ -67,40 +67,38 @@ class Client(BaseClient, Closing):
         embedded:                                    a private server that ends with this process
         embedded:/some/dir                           … that keeps its data there
 
-    (``valkey`` may stand for ``redis`` in each) and when left out ``$TOKENSTORE_URL``, else
-    ``redis://localhost:6379``. Nothing is connected before the first command (but ``embedded:`` starts
-    its server here).
+    (``valkey`` may replace ``redis`` in each); the default is ``$TOKENSTORE_URL``, else
+    ``redis://localhost:6379``. It connects at the first command (but ``embedded:`` starts its server here).
 
-    Options, each but ``credentials`` also possible as a query parameter of the URL (the keyword wins):
+    Options. Each but ``credentials`` may also be a query parameter of the URL (the keyword takes precedence):
 
     ``connect_timeout``
         seconds for one attempt to connect, TLS and AUTH included (default 2)
     ``timeout``
         one deadline for a whole operation, retries included (default 5)
     ``max_connection_age``
-        seconds a connection is used before a new one takes its place (default 300; 0: no limit), less up
-        to a fifth by lot: a server that was demoted, or a name that moved, is left within this time
+        seconds before a connection is replaced (default 300; 0: never), less up to a fifth at random: a demoted
+        server, or one whose name has moved, is left within this time
     ``pool_size``
-        the most connections at a time (default 16); a thread that finds none free waits
+        the maximum number of connections (default 16); further threads wait
     ``client_name``
         shown by ``CLIENT LIST``
     ``max_reply_size``
-        bytes that one answer may take in memory: those of its strings, and 16 for each item
+        memory for one answer in bytes: those of its strings, and 16 for each item
         (default 64 MiB); a larger one raises :class:`LimitError`
     ``db``
         the database number
     ``credentials``
-        a function that returns ``(user, password)``, called before each new connection is opened; None as
-        the user is the default user. It is for passwords that change and tokens that expire, and comes before
-        those of the URL. Where the server refuses what it returned, it is called again, once. Several threads
-        may call it at a time; its time counts to ``timeout``; what it raises reaches the caller of the
-        operation. Not for the URL
+        a function that returns ``(user, password)``, called before each new connection is opened; a user of
+        None is the default user. It is for changing passwords and expiring tokens, and overrides those of the
+        URL. If the server rejects its result, it is called once more. Several threads may call it at once; its
+        time counts against ``timeout``; its exceptions reach the caller of the operation. Not for the URL
     ``ca``, ``cert``, ``key``, ``server_name``
-        for TLS: a file of CA certificates, our certificate and its key, the name to verify
+        for TLS: a file of CA certificates, the client certificate and its key, the name to verify
     ``server``
         for ``embedded:``: the binary to start
 
-    A wrong URL or option raises :class:`ConfigurationError`, which names it.
+    An invalid URL or option raises :class:`ConfigurationError`, which names it.
     """
 
     def __init__(self, url: str | None = None, **options: Unpack[ClientOptions]) -> None:
@@ -122,10 +120,10 @@ class Client(BaseClient, Closing):
         beyond ``max_reply_size`` raises LimitError
         ========================= ==================
 
-        Nobody here knows what the command does, so it is sent once: when no answer comes, that is
-        an :class:`OutcomeUnknownError`. The connection is shared, so a command that would leave it
-        changed for others (SELECT, AUTH, SUBSCRIBE, WATCH, CLIENT SETNAME, MULTI without its EXEC in
-        the same pipeline …) is not sent: it raises :class:`DataError`, which says what to do instead.
+        The command's effect is not known here, so it is sent once: without an answer, it raises
+        :class:`OutcomeUnknownError`. The connection is shared, so a command that would change it for others
+        (SELECT, AUTH, SUBSCRIBE, WATCH, CLIENT SETNAME, MULTI without its EXEC in the same pipeline …) is not
+        sent: it raises :class:`DataError`, which says what to do instead.
         """
         reply = self._core.run(_core.commands((args,)), timeout)[0]
         if isinstance(reply, Exception):
@@ -141,9 +139,9 @@ class Client(BaseClient, Closing):
     ) -> list[Any]:
         """Run several commands in one round trip on one connection; a list of their replies.
 
-        All are sent and all are answered, whatever becomes of one of them; then the first error
-        is raised, or with ``raise_errors=False`` each error stands as a :class:`ServerError` (or
-        :class:`LimitError`) in its place in the list. An empty list of commands is an empty list of replies.
+        All are sent and all are answered, even if one fails; then the first error is raised, or with
+        ``raise_errors=False`` each error is a :class:`ServerError` (or :class:`LimitError`) in its place in the
+        list. An empty list of commands returns an empty list of replies.
         """
         batch = tuple(commands)
         if not batch:
@@ -156,18 +154,17 @@ class Client(BaseClient, Closing):
         return replies
 
     def ping(self, *, timeout: Duration | None = None) -> bool:
-        """True when the server answers and has let this user in, also where the ACL does not allow PING.
+        """True if the server answers and has accepted the login, even if the ACL does not allow PING.
 
-        Otherwise it raises what any operation raises then: :class:`ConnectionError`, :class:`ServerError`
-        (a wrong password), :class:`TimeoutError`.
+        Otherwise it raises like any operation: :class:`ConnectionError`, :class:`ServerError` (a wrong
+        password), :class:`TimeoutError`.
         """
         return self._core.run(_core.ping(), timeout)
 
     def close(self) -> None:
-        """Close the connections and end an embedded server that this process started.
+        """Close the connections and stop an embedded server that this process started.
 
-        Twice is fine. Calls under way in other threads end by themselves; later ones raise
-        :class:`Error`.
+        May be called twice. Calls in progress in other threads complete; later ones raise :class:`Error`.
         """
         if not self._core.closed:
             self._core.close()
@@ -175,14 +172,13 @@ class Client(BaseClient, Closing):
 
 
 def refuse_unknown(made: object, options: Iterable[str], known: Collection[str]) -> None:
-    """TypeError for an option that is none; it names the class that the caller used."""
+    """TypeError for an unknown option; it names the class that the caller used."""
     for name in options:
         if name not in known:
             raise TypeError(f"{type(made).__name__} has no option {name!r}")
 
 
-# Options go over as text, the way they stand in a URL, so that the core has one place that reads and checks
-# them.
+# Options are passed as text, as in a URL, so that the core reads and checks them in one place.
 
 
 def _digits(name: str, value: object) -> str | None:

@@ -8,16 +8,15 @@
     ├── TimeoutError            (also builtin)        the deadline passed: nothing happened
     ├── OutcomeUnknownError                           sent, no answer: it may have happened
     ├── ServerError                                   Redis answered with an error
-    ├── DataError               (also ValueError)     what was given or stored is not valid
+    ├── DataError               (also ValueError)     given or stored data is not valid
     ├── LimitError                                    an answer is too large to be read
     ├── InvalidTokenError
     │   └── ExpiredTokenError
     └── SpikeError
         └── SpikeAuthError
 
-A call on something that was closed raises plain :class:`Error`. A wrong argument *type* raises
-TypeError, as anywhere in Python. "Not found" is a result, never an exception. No message ever holds
-a token, a secret, a password or session data.
+A call on a closed object raises plain :class:`Error`. A wrong argument *type* raises TypeError. "Not found" is
+a result, never an exception. No message contains a token, a secret, a password or session data.
 """
 
 from __future__ import annotations
@@ -41,72 +40,72 @@ __all__ = [
 
 
 class Error(Exception):
-    """The root of all errors of this package."""
+    """The base class of all errors of this package."""
 
 
 class ConfigurationError(Error, ValueError):
-    """A URL or an option is wrong; the message names it."""
+    """A URL or an option is invalid; the message names it."""
 
 
 class ConnectionError(Error, builtins.ConnectionError):
-    """The server could not be reached, or refused us, within the retries.
+    """The server could not be reached, or did not accept the connection, within the retries.
 
-    What was asked for did not happen.
+    The operation did not happen.
     """
 
 
 class TimeoutError(Error, builtins.TimeoutError):
-    """The deadline passed before the request was sent, or it only wanted to read.
+    """The deadline passed before the request was sent, or during a read.
 
-    What was asked for did not happen.
+    The operation did not happen.
     """
 
 
 class OutcomeUnknownError(Error):
     """The request was sent and no answer came: it may or may not have happened.
 
-    Look (``get``, ``list``) before doing it again.
+    Check (``get``, ``list``) before repeating it.
     """
 
 
 class ServerError(Error):
-    """The server answered with an error of its own."""
+    """The server answered with an error."""
 
     @property
     def code(self) -> str:
-        """The server's word for it, such as ``"WRONGPASS"`` or ``"NOPERM"``; else ``"ERR"``."""
+        """The server's error code, such as ``"WRONGPASS"`` or ``"NOPERM"``; else ``"ERR"``."""
         from tokenstore import _core  # which imports this module
 
         return _core.quoted_word(str(self))
 
 
 class DataError(Error, ValueError):
-    """What was given cannot be stored, or what is stored is not valid.
+    """The given data cannot be stored, or the stored data is not valid.
 
-    Of given data the message names the path: ``data.user.items[3] is NaN …``.
+    For given data the message names the path: ``data.user.items[3] is NaN …``.
     """
 
 
 class LimitError(Error):
     """A limit was reached: an answer was larger than ``max_reply_size``.
 
-    The server has done what it was asked; nothing was tried again. The message says what to do.
+    The server executed the command; nothing was retried. The message says what to do.
     """
 
 
 class InvalidTokenError(Error):
-    """The token is not good."""
+    """The token is not valid."""
 
 
 class ExpiredTokenError(InvalidTokenError):
-    """The token was good once."""
+    """The token has expired; nothing else is wrong with it."""
 
 
 class SpikeError(Error):
     """Could not obtain an access token.
 
-    The attributes are what the server said, None where it did not. They are cut to fit, free of control
-    characters, and never hold a secret.
+    The attributes are the server's answer; None if absent. They are truncated, free of control characters, and
+    never contain a secret.
     """
 
     status: int | None = None
@@ -122,4 +121,4 @@ class SpikeError(Error):
 
 
 class SpikeAuthError(SpikeError):
-    """The authorization server refused the client."""
+    """The authorization server rejected the client or the request."""

@@ -8,12 +8,13 @@
     token = jwt.encode({"sub": "bob", "exp": time.time() + 3600}, key, algorithm="HS256")
     claims = jwt.decode(token, key, algorithms=["HS256"])
 
-    keys = jwt.KeySet.from_jwks(document)  # what a server's jwks.json holds
+    keys = jwt.KeySet.from_jwks(document)  # the contents of a server's jwks.json
     claims = jwt.decode(token, keys, algorithms=["RS256"], audience="api", issuer="https://…")
 
 Algorithms: HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA,
-Ed25519 (RFC 9864's name for the same). The key decides which of them are possible, the list that ``decode`` is given which are wanted; what a token
-says of itself only chooses among those. RFC 8725 holds throughout: see ``docs/jwt.md``.
+Ed25519 (RFC 9864's name for the same). The key decides which of them are possible, the list passed to
+``decode`` which are accepted; the token only chooses among those. RFC 8725 is followed throughout: see
+``docs/jwt.md``.
 """
 
 from __future__ import annotations
@@ -51,11 +52,11 @@ __all__ = [
 
 
 class Key(_core.Key):
-    """One key: a secret, or a public or private key. It never changes, and may be shared by threads.
+    """A key: a secret, or a public or private key. Immutable; threads may share it.
 
     ``kind`` is what it is (``"secret"``, ``"RSA"``, ``"P-256"``, ``"P-384"``, ``"P-521"``,
-    ``"Ed25519"``), ``algorithms`` what it can and may do, ``can_sign`` whether it makes tokens, ``kid`` its
-    key id or None. A key that is weak, broken or of another kind raises ConfigurationError.
+    ``"Ed25519"``), ``algorithms`` what it can and may be used for, ``can_sign`` whether it can sign, ``kid``
+    its key id or None. A weak, invalid or unsupported key raises ConfigurationError.
     """
 
     __slots__ = ()
@@ -64,7 +65,7 @@ class Key(_core.Key):
     def from_secret(cls, secret: Text, kid: str | None = None, algorithm: str | None = None) -> Key:
         """A secret for HS256 (at least 32 bytes), HS384 (48) and HS512 (64).
 
-        A key of another kind is refused, however it is spelled: whoever knew a public key could sign with it.
+        Other types of keys are rejected, in any encoding: anybody who knew a public key could sign with it.
         ``algorithm`` restricts the key to that one.
         """
         return _core.key_load(cls, "secret", secret, kid, algorithm, None)
@@ -79,8 +80,8 @@ class Key(_core.Key):
     ) -> Key:
         """A public or private key, or a certificate's key, in PEM.
 
-        ``password``: of an encrypted private key; nobody is ever asked for it. Of a certificate neither the
-        dates nor the issuer are looked at.
+        ``password``: of an encrypted private key; there is never a prompt. A certificate's dates and issuer are
+        not checked.
         """
         return _core.key_load(cls, "pem", pem, kid, algorithm, password)
 
@@ -90,14 +91,14 @@ class Key(_core.Key):
         return _core.key_load(cls, "jwk", jwk, None, None, None)
 
     def to_jwk(self, private: bool = False) -> dict[str, str]:
-        """The key as a JWK: its public half, or with ``private=True`` both.
+        """The key as a JWK: its public part, or with ``private=True`` both.
 
         ConfigurationError for a secret, which is not kept, and for a public key with ``private=True``.
         """
         return _core.key_to_jwk(self, private)
 
     def thumbprint(self) -> str:
-        """The SHA-256 thumbprint of the public half (RFC 7638), a good ``kid``. Not of a secret."""
+        """The SHA-256 thumbprint of the public part (RFC 7638), a suitable ``kid``. Not for a secret."""
         return _core.key_thumbprint(self)
 
     def __repr__(self) -> str:
@@ -116,10 +117,10 @@ class Key(_core.Key):
 
 
 class KeySet(_core.KeySet):
-    """The keys of a JWKS, as a server publishes them. It never changes, and may be shared by threads.
+    """The keys of a JWKS, as published by a server. Immutable; threads may share it.
 
     Entries that cannot be used here (an unknown ``kty``, ``crv`` or ``alg``, ``"use": "enc"``, a weak key)
-    are left out, as RFC 7517 wants it; ``skipped`` tells how many.
+    are skipped, as RFC 7517 requires; ``skipped`` is their number.
     """
 
     __slots__ = ()
@@ -131,7 +132,7 @@ class KeySet(_core.KeySet):
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> RemoteKeySet:
-        """The keys that a server publishes at ``url``: see :class:`RemoteKeySet`."""
+        """The keys published at ``url``: see :class:`RemoteKeySet`."""
         return open_remote(RemoteKeySet, False, url, **options)
 
     def __iter__(self) -> Iterator[Key]:
@@ -151,36 +152,36 @@ class KeySet(_core.KeySet):
 
 
 class RemoteKeySet(_core.RemoteKeySet, Closing):
-    """The public keys that a server publishes at a URL, a JWKS or PEM; fetched when they are first needed.
+    """The public keys at a URL, a JWKS or PEM; fetched when first needed.
 
-    Made by ``KeySet.from_url(url, …)``, and given to ``decode`` like any key set. It may be shared by threads.
+    Created by ``KeySet.from_url(url, …)``, and passed to ``decode`` like any key set. Threads may share it.
 
     ``max_age=600``
         seconds after which they are fetched again, in the background, while the old ones are used; the server's
-        ``Cache-Control: max-age`` may say less
+        ``Cache-Control: max-age`` may shorten it
     ``max_stale=3600``
-        how much longer the old ones are used while the server cannot be reached. It is logged
+        how much longer the old ones are used while the server cannot be reached, with a warning in the log
     ``min_interval=10``
         seconds between two fetches for tokens whose key is unknown, unless the last one helped
     ``timeout=5``
-        seconds that a fetch may take
+        seconds for a fetch
     ``ca``, ``cert``, ``key``, ``proxy``, ``verify=True``
-        as of :class:`tokenstore.Spike`. http is for this very host alone, unless ``verify`` is False
+        as for :class:`tokenstore.Spike`. http is allowed for this host only, unless ``verify`` is False
     ``logger``
         one with ``info`` and ``warning``; else ``logging.getLogger("tokenstore.jwt")``
 
-    Only public keys count: a secret or a private key that anybody can read signs nothing. Where no keys can be
-    had, ``decode`` raises ConnectionError, TimeoutError or DataError, which says nothing of the token.
+    Only public keys are used: a secret or a private key that anybody can read proves nothing. If no keys can be
+    obtained, ``decode`` raises ConnectionError, TimeoutError or DataError, which says nothing about the token.
     """
 
     __slots__ = ()
 
     def __iter__(self) -> Iterator[Key]:
-        """The keys of the moment, fetched where there are none."""
+        """The current keys, fetched if there are none."""
         return iter(_core.remote_keys_list(self, Key, True) or ())
 
     def close(self) -> None:
-        """End a fetch under way; ``decode`` raises from now on. Twice is fine."""
+        """Cancel a fetch in progress; ``decode`` raises from now on. May be called twice."""
         _core.remote_keys_close(self)
 
     def __repr__(self) -> str:
@@ -197,7 +198,7 @@ class RemoteKeySet(_core.RemoteKeySet, Closing):
 
 
 def _ms(name: str, given: Duration) -> int:
-    """What is no number of seconds is for the core to refuse, as -1."""
+    """An invalid number of seconds becomes -1, which the core rejects."""
     value = _options.seconds(name, given)
     if value is None:
         raise TypeError(f"{name} must be seconds or a timedelta, not NoneType")
@@ -273,7 +274,7 @@ Audience = Union[Text, Collection[Text], _Any, None]
 
 
 class Decoded(NamedTuple):
-    """What ``decode_complete`` gives."""
+    """The result of ``decode_complete``."""
 
     header: dict[str, Any]
     claims: dict[str, Any]
@@ -292,19 +293,20 @@ def decode(
     max_size: int = 8192,
     verify_exp: bool = True,
 ) -> dict[str, Any]:
-    """The claims of a token that is good.
+    """Verify a token and return its claims.
 
-    ``token``: what a client presented; None, or anything else that is no text, is no good token. ``key``: a Key, a KeySet (``KeySet.from_url`` too) or a list of Keys; those that fit the token's algorithm and kid are tried, 16
-    at most. ``algorithms``: those that are wanted. ``audience``: the token's ``aud`` must name it, or one
-    of them; without it a token that has an ``aud`` is refused, since it is meant for somebody.
-    ``ANY`` stands for whoever it is meant for, and is for those who look at ``aud`` themselves.
-    ``issuer``: ``iss`` must be it, or one of them. ``leeway``: how far ``exp`` and ``nbf`` may be off, up
-    to a day. ``require``: claims that must be there. ``now``: seconds since the epoch; the clock's by
-    default. ``typ``: what the header's ``typ`` must be, such as ``"at+jwt"``. ``max_size``: bytes of the token. ``verify_exp``: False takes a token whose time is over, for a
-    logout or a renewal; everything else is checked as ever.
+    ``token``: the presented token; None, or anything else that is not a string, is not valid. ``key``: a Key, a
+    KeySet (``KeySet.from_url`` too) or a list of Keys; those that match the token's algorithm and kid are
+    tried, at most 16. ``algorithms``: those to accept. ``audience``: the token's ``aud`` must name it, or one
+    of them; without it a token that has an ``aud`` is rejected, since it is intended for somebody. ``ANY``
+    accepts any ``aud``, for callers that check it themselves. ``issuer``: ``iss`` must be it, or one of them.
+    ``leeway``: how far ``exp`` and ``nbf`` may be off, up to a day. ``require``: required claims. ``now``:
+    seconds since the epoch; default: the clock. ``typ``: the required ``typ`` of the header, such as
+    ``"at+jwt"``. ``max_size``: bytes of the token. ``verify_exp``: False accepts an expired token, for a logout
+    or a renewal; everything else is still checked.
 
-    Raises ExpiredTokenError when nothing is wrong but the time, InvalidTokenError when anything else is,
-    ConfigurationError when the arguments make no sense, whatever the token.
+    Raises ExpiredTokenError if only ``exp`` is wrong, InvalidTokenError if anything else is, ConfigurationError
+    for invalid arguments, whatever the token.
     """
     claims: dict[str, Any] = _core.jwt_decode(
         token,
@@ -338,7 +340,7 @@ def decode_complete(
     max_size: int = 8192,
     verify_exp: bool = True,
 ) -> Decoded:
-    """As ``decode``, with the header: ``Decoded(header, claims)``."""
+    """As ``decode``, including the header: ``Decoded(header, claims)``."""
     return Decoded(
         *_core.jwt_decode(
             token,
@@ -360,15 +362,15 @@ def decode_complete(
 
 
 def get_unverified_header(token: Presented, max_size: int = 8192) -> dict[str, Any]:
-    """The header of a token, of which nothing has been checked: anybody may have written it.
+    """The header of an unverified token: anybody may have written it.
 
-    For choosing a key, and for logs. Raises InvalidTokenError for what has no header.
+    For choosing a key, and for logs. Raises InvalidTokenError if there is no header.
     """
     return _core.jwt_header(token, max_size)
 
 
 def _with_timestamps(claims: dict[str, Any]) -> dict[str, Any] | None:
-    """The claims with seconds for datetimes; None when there is none among the times."""
+    """The claims with datetimes as seconds; None if there are no datetimes."""
     times = {n: t for n in ("exp", "nbf", "iat") if isinstance(t := claims.get(n), datetime)}
     for name, time in times.items():
         if time.tzinfo is None:
@@ -383,20 +385,20 @@ def encode(
     headers: dict[str, Any] | None = None,
     max_size: int = 8192,
 ) -> str:
-    """A token with these claims, signed with ``key``.
+    """Create a token with these claims, signed with ``key``.
 
     ``exp``, ``nbf`` and ``iat`` are seconds since the epoch, or datetimes with a time zone. The header is
-    alg, ``"typ": "JWT"`` and the key's kid; ``headers`` may give another typ or kid, or None to leave one
-    out, and add others.
+    alg, ``"typ": "JWT"`` and the key's kid; ``headers`` may change typ or kid, remove one with None, and add
+    others.
 
-    Raises ConfigurationError when the key cannot sign with ``algorithm``, DataError when the claims or
-    headers cannot be written, when ``decode`` would take the token from nobody (``aud`` of another type, ``cty``
-    "JWT", ``exp`` before ``nbf`` …), or when it would have more than ``max_size`` bytes.
+    Raises ConfigurationError if the key cannot sign with ``algorithm``; DataError if the claims or headers
+    cannot be written, if ``decode`` would always reject the token (``aud`` of another type, ``cty`` "JWT",
+    ``exp`` before ``nbf`` …), or if it would be longer than ``max_size`` bytes.
     """
     try:
         return _core.jwt_encode(claims, key, algorithm, headers, max_size)
     except DataError:
-        # Only now a look at the datetimes: most callers give numbers.
+        # Datetimes are handled only here: most callers pass numbers.
         seconds = _with_timestamps(claims)
         if seconds is None:
             raise

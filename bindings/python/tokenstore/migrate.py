@@ -1,4 +1,4 @@
-"""Taking over the tokens of redis-tokens and the sessions of @spots-tech/sessions.
+"""Importing the tokens of redis-tokens and the sessions of @spots-tech/sessions.
 
 ::
 
@@ -9,12 +9,12 @@
 
 or ``python -m tokenstore migrate redis-tokens redis://localhost:6379``.
 
-Each key is moved by one script on the server: the token is made here and the other program's key
-deleted, both or neither, with the data and the time that is left. So a run may be interrupted and
-repeated, several may run at once, and nothing is lost or brought back, whatever other programs do to
-the keys meanwhile. What this store cannot hold is reported and stays where it is.
+One script on the server moves each key: it creates the token and deletes the other program's key, both or
+neither, keeping the data and the remaining time. So a run may be interrupted and repeated, several may run at
+once, and nothing is lost or revived, whatever other programs do to the keys meanwhile. Keys that this store
+cannot hold are reported and left unchanged.
 
-docs/migrating.md says in which order to switch an application over.
+docs/migrating.md describes how to switch an application over.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "Odd", "Options", "Report", "redis_tokens", "run", "spots_sessions"]
 
-# What became of a key, as core/include/tokenstore/move.h numbers it.
+# The outcome for a key, as numbered in core/include/tokenstore/move.h.
 _GONE, _MOVED, _MOVED_AGAIN, _CHANGED, _TAKEN = range(5)
 
-_PASSES_MAX = 10  # over all keys, while each still found some to move
-_READS_MAX = 20  # of one key, while its value changes between the reading and the moving
-_ODD_MAX = 1000  # that a report describes; it counts them all
+_PASSES_MAX = 10  # over all keys, while each still finds some to move
+_READS_MAX = 20  # of one key, while its value changes between reading and moving
+_ODD_MAX = 1000  # listed in a report; all are counted
 
 Item = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bool]
 """key, value, app, type, owner, token, random: what the extension's ``move`` takes."""
@@ -53,7 +53,7 @@ Item = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bool]
 
 @dataclass(frozen=True)
 class Odd:
-    """A key that was left alone."""
+    """A skipped key."""
 
     key: str
     """Its name, without what is secret in it: the token and all behind it is ``…``."""
@@ -62,7 +62,7 @@ class Odd:
 
 @dataclass
 class Report:
-    """What a run did."""
+    """The result of a run."""
 
     format: str
     dry_run: bool
@@ -87,10 +87,10 @@ class _Format:
     name: str
     match: str  # for SCAN
     pattern: re.Pattern[bytes]
-    random: re.Pattern[bytes]  # tokens that the program drew; others, somebody chose
+    random: re.Pattern[bytes]  # generated tokens; others are custom
 
     def read(self, key: bytes) -> tuple[bytes, bytes, bytes, bytes] | None:
-        """app, type, owner, token; None where there is no way to read the name, or more than one."""
+        """app, type, owner, token; None if the name cannot be parsed, or is ambiguous."""
         found = self.pattern.fullmatch(key)
         if found is None or len(_SEPARATOR.findall(key)) != self.match.count("|"):
             return None
@@ -120,7 +120,7 @@ FORMATS = {
 
 
 class Options(ClientOptions, total=False):
-    """What :func:`run` takes besides."""
+    """Further arguments of :func:`run`."""
 
     prefix: Text
     pepper: Text | None
@@ -155,10 +155,10 @@ def run(
 ) -> Report:
     """Move every key of ``format``, one of :data:`FORMATS`, and report.
 
-    ``prefix``, ``pepper`` and ``max_data_size`` are those of the store that is to find the tokens.
-    ``batch`` keys are read and moved in one round trip each. With ``dry_run`` nothing is written.
-    ``progress`` is called with the report so far, after each batch. Raises what any call may raise;
-    what was moved until then is moved, and the next run goes on from there.
+    ``prefix``, ``pepper`` and ``max_data_size`` are those of the target store.
+    ``batch`` keys are read and moved in one round trip each. With ``dry_run`` nothing is written. ``progress``
+    is called with the report so far, after each batch. Raises like any call; keys moved until then stay moved,
+    and the next run continues.
     """
     if format not in FORMATS:
         raise ConfigurationError(f"unknown format {format!r}: known are {', '.join(FORMATS)}")
@@ -193,7 +193,7 @@ class _Run:
         self.left: set[bytes] = set()  # odd keys, each reported once
 
     def all(self) -> Report:
-        """Look at all keys until there is nothing more to move: writers may have added some."""
+        """Scan all keys until there is nothing more to move: writers may have added some."""
         began = time.monotonic()
         report = self.report
         while not report.complete and report.passes < _PASSES_MAX:
@@ -209,7 +209,7 @@ class _Run:
         return report
 
     def move(self, keys: list[bytes]) -> None:
-        """One batch. A key whose value changes under our hands is read again."""
+        """One batch. A key whose value changes meanwhile is read again."""
         keys = [key for key in dict.fromkeys(keys) if key not in self.left]
         for _ in range(_READS_MAX):
             keys = self.move_once(keys)
@@ -219,7 +219,7 @@ class _Run:
             self.leave(key, "its value keeps changing: run again later")
 
     def move_once(self, keys: list[bytes]) -> list[bytes]:
-        """Read and move; gives the keys that changed in between."""
+        """Read and move; returns the keys that changed in between."""
         items = self.readable(keys)
         if not items:
             return []
@@ -237,7 +237,7 @@ class _Run:
         return [key for key, outcome in zip(good, outcomes) if self.note(key, outcome)]
 
     def readable(self, keys: list[bytes]) -> list[Item]:
-        """The keys that have a value and a name that can be read in one way."""
+        """The keys that have a value and an unambiguous name."""
         if not keys:
             return []
         items = []
@@ -277,12 +277,12 @@ class _Run:
 
 
 def scan(client: Client, match: str, count: int) -> Iterator[bytes]:
-    """Keys by SCAN: some may come twice; those that are there all the time come for sure."""
+    """Keys by SCAN: some may come twice; keys that exist all the time are certain to come."""
     return chain.from_iterable(scan_rounds(client, match, count))
 
 
 def scan_rounds(client: Client, match: str, count: int) -> Iterator[list[bytes]]:
-    """What each SCAN gave, of about ``count`` keys that it looked at."""
+    """The result of each SCAN, of about ``count`` keys."""
     cursor = b"0"
     while True:
         cursor, keys = client.execute("SCAN", cursor, "MATCH", match, "COUNT", count)

@@ -1,4 +1,4 @@
-"""Tokens as the Node package tokenstore stores them, so that both can serve one database."""
+"""Tokens in the format of the Node package tokenstore, so that both can share a database."""
 
 from __future__ import annotations
 
@@ -25,19 +25,18 @@ class Tokenstore(Store):
         token = store.add("bob", {"role": "admin"}, duration=3600)
         found = store.get_key(token.key)
 
-    A token has a ``key``, the secret that its client presents, and an ``id``, which names it in
-    listings. Use it to share a database with that package. Where there is nothing to share
-    :class:`RedisTokens` is the better choice: there Redis never sees a token.
+    A token has a ``key``, the secret that its client presents, and an ``id``, which identifies it in listings.
+    Use it to share a database with that package. Otherwise :class:`RedisTokens` is the better choice: there
+    Redis never sees a token.
 
     ``redis`` is a URL, a :class:`Client` to share, or None: then ``$TOKENSTORE_URL``, else
     ``redis://localhost:6379``. Options of :class:`Client` may be given here too, unless a Client
-    is. A Client that is passed in stays open when the store is closed. One store may be used from
-    many threads.
+    is. A Client that is passed in stays open when the store is closed. Threads may share a store.
 
     Options:
 
     ``prefix``
-        what the keys in Redis begin with; on a cluster it needs a hash tag: ``"{token}"``
+        prefix of the keys in Redis; on a cluster it needs a hash tag: ``"{token}"``
     ``size``
         characters of a key: 8 … 256. Below 16 a key can be guessed.
     ``hash_size``
@@ -46,9 +45,10 @@ class Tokenstore(Store):
         bytes of the attrs as JSON, and of a hashed value (default 64 KiB)
 
     Everywhere: ids, keys and hashes are str or bytes, and an id may be a :class:`uuid.UUID`; None is
-    not found. ``owner_id`` may also be an int or a UUID. It and keys that are stored are UTF-8, not empty, up to 1024 bytes, without NUL. Durations are seconds or a timedelta, from 1 s
-    to ten years; none means no expiry. ``attrs`` is a dict that JSON can hold exactly – what would
-    come back changed is refused with a :class:`DataError` that names the place.
+    not found. ``owner_id`` may also be an int or a UUID. It and stored keys are UTF-8, not empty, up to 1024
+    bytes, without NUL. Durations are seconds or a timedelta, from 1 s to ten years; None means no expiry.
+    ``attrs`` is a dict that JSON represents exactly – anything that would be read back changed is rejected with
+    a :class:`DataError` that names the place.
     """
 
     def __init__(
@@ -71,65 +71,65 @@ class Tokenstore(Store):
         key: Text | None = None,
         duration: Duration | None = None,
     ) -> NodeToken:
-        """Make a token. Its ``key`` is the secret, its ``id`` is public.
+        """Create a token. Its ``key`` is the secret, its ``id`` is public.
 
-        ``key`` is stored instead of a random one: to bring back a token of a lost database. One of
-        another length than ``size``, and one that is in use, raise :class:`DataError`.
+        ``key`` is stored instead of a random one, to restore a token of a lost database. One of another length
+        than ``size``, or already in use, raises :class:`DataError`.
         """
         return self._driver.run(self._ops.add(owner_id, attrs, key, duration))
 
     def get(self, id: Id) -> NodeToken | None:
-        """Find a token by its id: None when there is none. One round trip."""
+        """Find a token by its id: None if there is none. One round trip."""
         return self._driver.run(self._ops.get(id))
 
     def get_key(self, key: Presented) -> NodeToken | None:
-        """Find a token by its key: None when there is none. One round trip."""
+        """Find a token by its key: None if there is none. One round trip."""
         return self._driver.run(self._ops.get_key(key))
 
     def set(self, id: Id, attrs: dict[str, Any]) -> bool:
-        """Replace the attrs of a token; all else that is stored with it, and its expiry, stay.
+        """Replace the attrs of a token; everything else stored with it, and its expiry, are unchanged.
 
-        False when there is no such token.
+        False if there is no such token.
         """
         return self._driver.run(self._ops.set(id, attrs))
 
     def delete(self, id: Id) -> bool:
-        """End a token by its id. True when it was live."""
+        """End a token by its id. True if it was live."""
         return self._driver.run(self._ops.delete(id))
 
     def delete_key(self, key: Presented) -> bool:
-        """End a token by its key. True when it was live."""
+        """End a token by its key. True if it was live."""
         return self._driver.run(self._ops.delete_key(key))
 
     def list(self, owner_id: Name) -> builtins.list[NodeToken]:
         """The owner's live tokens, with their keys, in no order. Two round trips.
 
-        Ids that have no token are dropped on the way. A record that cannot be read is left out, with
-        a warning in the log; where there is nothing else, it raises :class:`DataError`.
+        Ids without a token are dropped. Unreadable records are skipped, with a warning in the log; if there is
+        nothing else, it raises :class:`DataError`.
         """
         return self._driver.run(self._ops.list(owner_id))
 
     def make_hash(self, value: Text, ttl: Duration = 3600) -> str:
-        """Store a value behind a random name, for a link in a mail for instance."""
+        """Store a value under a random name, for a link in a mail for instance."""
         return self._driver.run(self._ops.make_hash(value, ttl))
 
     def get_hash(self, hash: Presented) -> str | None:
-        """The value behind ``hash``; None when there is none."""
+        """The value of ``hash``; None if there is none."""
         return self._driver.run(self._ops.get_hash(hash))
 
     def take_hash(self, hash: Presented) -> str | None:
-        """The value behind ``hash``, once: of racing callers exactly one gets it."""
+        """The value of ``hash``, once: of racing callers exactly one gets it."""
         return self._driver.run(self._ops.take_hash(hash))
 
     def del_hash(self, hash: Presented) -> bool:
-        """End a hash. True when it was live."""
+        """End a hash. True if it was live."""
         return self._driver.run(self._ops.del_hash(hash))
 
     def reset(self, timeout: Duration | None = None) -> int:
         """Remove every token and every hash of this prefix; how many tokens there were.
 
-        By SCAN, in batches: it looks at every name in the database, so a large one needs a longer
-        ``timeout`` than the client's. When it fails on the way, call it again.
+        By SCAN, in batches: it reads every name in the database, so a large one needs a longer ``timeout`` than
+        the client's. If it fails midway, call it again.
         """
         return self._driver.run(self._ops.reset(), timeout)
 
@@ -149,5 +149,5 @@ class Tokenstore(Store):
     delHash = del_hash
 
 
-# "del" is a word of Python's own: getattr(store, "del")(id).
+# "del" is a Python keyword: getattr(store, "del")(id).
 setattr(Tokenstore, "del", Tokenstore.delete)

@@ -1,4 +1,4 @@
-"""Signed tokens whose sessions live in Redis, as the Node package redis-jwt has them."""
+"""Signed tokens with sessions in Redis, in the format of the Node package redis-jwt."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Secret = Union[Text, Key, "list[Key]", "tuple[Key, ...]", None]
 
 
 class RedisJWT(Store):
-    """A JWT in the client's hand, its session in Redis: the token is good while the session lives.
+    """The client holds a JWT, Redis its session: the token is valid while the session is live.
 
     ::
 
@@ -34,17 +34,17 @@ class RedisJWT(Store):
         session = sessions.verify(token, value_session=True)
         session["id"], session["ttl"], session["dataSession"]
 
-    Stored as the Node package redis-jwt 1.4.0 stores it, so both can serve one database. Where there
-    is nothing to share, :class:`Sessions` is the better choice: its tokens are shorter and cheaper to
-    check, and Redis never sees them.
+    The format is that of the Node package redis-jwt 1.4.0, so both can share a database. Otherwise
+    :class:`Sessions` is the better choice: its tokens are shorter and cheaper to check, and Redis never sees
+    them.
 
     ``redis`` is a URL, a :class:`Client` to share, or None: then ``$TOKENSTORE_URL``, else
     ``redis://localhost:6379``. Options of :class:`Client` may be given here too, unless a Client is.
     Instead of ``redis``, the Node package's ``host`` (a path is a unix socket), ``port``, ``db`` and
-    ``auth`` may be given; its ``maxretries`` is taken and means nothing, for ``timeout`` is what ends
-    all trying. One object may be used from many threads.
+    ``auth`` may be given; its ``maxretries`` is accepted and ignored, since ``timeout`` limits retries. Threads
+    may share an object.
 
-    A user's ``id`` is str, bytes, int or :class:`uuid.UUID`. A token or key that is None is no good one.
+    A user's ``id`` is str, bytes, int or :class:`uuid.UUID`. A token or key that is None is not valid.
 
     Options:
 
@@ -52,18 +52,17 @@ class RedisJWT(Store):
         a secret of at least 32 bytes, a :class:`tokenstore.jwt.Key`, or a list of keys: the first
         signs, all verify, so that keys can be changed without logging anybody out
     ``algorithm``
-        what is signed with, and the only one that is taken
+        used for signing, and the only one accepted
     ``multiple``
         False: a user has one session, and signing ends the others. True: any number.
     ``max_sessions``
-        so many instead; signing ends the oldest beyond it
+        at most this many instead; signing ends the oldest beyond it
     ``node_writers``
-        the Node package signs into the same database: its sessions are looked for by SCAN whenever
-        all of a user's count, which costs O(all keys). Without it, they count once :meth:`reindex`
-        has run.
+        the Node package signs into the same database: operations on all of a user's sessions find them by SCAN,
+        which costs O(all keys). Without it, they find them once :meth:`reindex` has run.
     ``kea``
-        let the server publish the ends of sessions (CONFIG SET notify-keyspace-events), for
-        :meth:`events` and :meth:`on`
+        enable session events on the server (CONFIG SET notify-keyspace-events), for :meth:`events` and
+        :meth:`on`
     ``max_data_size``
         bytes of the data as JSON (default 64 KiB)
     ``max_size``
@@ -108,13 +107,13 @@ class RedisJWT(Store):
         data_token: dict[str, Any] | None = None,
         data_session: dict[str, Any] | None = None,
     ) -> str:
-        """Begin a session of the user ``id`` and return its token.
+        """Start a session of the user ``id`` and return its token.
 
-        ``data_token`` stands in the token, for everybody who holds it to read; ``data_session`` stays
-        in Redis. Of two racing logins of a user who may have one session exactly one survives.
+        ``data_token`` is in the token, readable by every holder; ``data_session`` stays in Redis. Of two racing
+        logins of a user who may have one session exactly one survives.
 
-        On a server that evicts keys, ending the user's others looks for them by SCAN where there are
-        at most 100 000 keys; among more it may miss some. A warning in the log says which.
+        On a server that evicts keys, the user's other sessions are found by SCAN if there are at most 100 000
+        keys; with more, some may be missed. A warning in the log says which.
         """
         return self._driver.run(self._ops.sign(id, ttl, data_token, data_session))
 
@@ -125,7 +124,7 @@ class RedisJWT(Store):
         ttl: Ttl = None,
         request: Mapping[str, Any] | None = None,
     ) -> str:
-        """:meth:`sign` with ``data`` as the session's, and who asked.
+        """:meth:`sign` with ``data`` as the session's data, plus the client.
 
         ``request`` is a WSGI environ, an ASGI scope, or a mapping with ``address`` and
         ``user_agent``; both are kept in the session's data as ``request``. Bytes that are not UTF-8
@@ -142,31 +141,31 @@ class RedisJWT(Store):
         return self._driver.run(self._ops.sign(id, ttl, None, data))
 
     def verify(self, token: Presented, value_session: bool = False) -> dict[str, Any]:
-        """What the token and its session say: ``{id, rjwt, ttl, iat, dataToken?, dataSession?}``.
+        """The contents of the token and its session: ``{id, rjwt, ttl, iat, dataToken?, dataSession?}``.
 
         ``rjwt`` is the session's key, ``ttl`` its seconds (-1: no expiry). ``dataSession`` is there
-        with ``value_session=True``, if the session has data. One round trip. Raises
-        :class:`InvalidTokenError` when the signature, the form or the session is not good.
+        with ``value_session=True``, if the session has data. One round trip. Raises :class:`InvalidTokenError`
+        if the signature, the format or the session is not valid.
         """
         return self._driver.run(self._ops.verify(token, value_session))
 
     def list(self, id: Name) -> list[dict[str, Any]]:
-        """The user's live sessions, the newest first: ``{id, rjwt, ttl, dataSession?}`` each."""
+        """The user's live sessions, newest first: ``{id, rjwt, ttl, dataSession?}`` each."""
         return self._driver.run(self._ops.list(id))
 
     def destroy(self, rjwt: Presented) -> bool:
-        """End the session with this key (``verify(token)["rjwt"]``). True when it was live."""
+        """End the session with this key (``verify(token)["rjwt"]``). True if it was live."""
         return self._driver.run(self._ops.destroy(rjwt))
 
     def destroy_multiple(self, id: Name) -> int:
         """End all sessions of the user: "log out everywhere". How many were live.
 
-        On a server that evicts keys it looks for them by SCAN over all keys, and logs a warning.
+        On a server that evicts keys it finds them by SCAN over all keys, and logs a warning.
         """
         return self._driver.run(self._ops.destroy_all(id))
 
     def reindex(self, timeout: Duration | None = None) -> int:
-        """Take sessions that the Node package wrote into the index of their user; how many.
+        """Add sessions that the Node package wrote to their user's index; how many.
 
         By SCAN over all keys, in batches, while others work: a large database needs a longer
         ``timeout`` than the client's. Safe to repeat.
@@ -174,31 +173,31 @@ class RedisJWT(Store):
         return self._driver.run(self._ops.reindex(), timeout)
 
     def events(self, *, keepalive: Duration = 15) -> SessionEvents:
-        """Listen to the ends of sessions, from now on, on a connection of its own.
+        """Listen to session events, from now on, on a separate connection.
 
-        ``for event in sessions.events()``: ``event.kind`` is ``"expired"``, ``"del"``, or ``"gap"``
-        when nobody listened for a while. What is promised: ``docs/session-events.md``.
+        ``for event in sessions.events()``: ``event.kind`` is ``"expired"``, ``"del"``, or ``"gap"`` after a
+        lost connection. Guarantees: ``docs/session-events.md``.
         """
         return SessionEvents(self._client, kea=self._kea, keepalive=keepalive)
 
     def on(self, kind: str, callback: Callback) -> None:
-        """Let ``callback(event)`` be called, in a thread of its own, when a session ends.
+        """Call ``callback(event)``, in a separate thread, when a session ends.
 
-        ``kind`` is ``"expired"``, ``"del"`` or ``"gap"``. From when this returns nothing is missed
-        without a ``"gap"``. The thread ends with :meth:`close`.
+        ``kind`` is ``"expired"``, ``"del"`` or ``"gap"``. Once this returns, no event is missed without a
+        ``"gap"``. The thread ends with :meth:`close`.
         """
         if self._callbacks is None:
-            client, kea = self._client, self._kea  # not self, which it must not keep alive
+            client, kea = self._client, self._kea  # not self, to keep no reference to it
             self._callbacks = SessionCallbacks(lambda: SessionEvents(client, kea=kea))
         self._callbacks.on(kind, callback)
 
     def off(self, kind: str, callback: Callback) -> None:
-        """Undo one :meth:`on`; nothing happens when there was none."""
+        """Undo one :meth:`on`; no effect if there was none."""
         if self._callbacks is not None:
             self._callbacks.off(kind, callback)
 
     def close(self) -> None:
-        """End the callbacks, and close the client, unless it was passed in. Twice is fine."""
+        """Stop the callbacks, and close the client, unless it was passed in. May be called twice."""
         if self._callbacks is not None:
             self._callbacks.close()
         super().close()
@@ -215,9 +214,9 @@ class RedisJWT(Store):
 
 
 class Calls:
-    """The helpers of redis-jwt's ``call()``. What they call a pattern is the user's id, literally.
+    """The helpers of redis-jwt's ``call()``. Their pattern is the user's id, literally.
 
-    A key is ``<id>:<11 letters or digits>``; any other is not found, whatever Redis holds there.
+    A key is ``<id>:<11 letters or digits>``; any other is not found, whatever Redis has there.
     """
 
     def __init__(self, sessions: RedisJWT) -> None:
@@ -229,7 +228,7 @@ class Calls:
         return self._driver.run(self._ops.ping())
 
     def create(self, key: Text, value: Text, ttl: Ttl = None) -> bool:
-        """Store ``value`` as the session ``key``; others of the user end as with ``sign``. True."""
+        """Store ``value`` as the session ``key``; the user's others end as with ``sign``. True."""
         return self._driver.run(self._ops.put(key, value, ttl))
 
     def exists(self, key: Presented) -> bool:
@@ -237,15 +236,15 @@ class Calls:
         return self._driver.run(self._ops.exists(key))
 
     def ttl(self, key: Presented) -> int:
-        """The seconds that are left; -1: no expiry, -2: no such session."""
+        """The remaining seconds; -1: no expiry, -2: no such session."""
         return self._driver.run(self._ops.ttl(key))
 
     def get_value_by_key(self, key: Presented) -> str | None:
-        """What is stored, as JSON text; None when there is no such session."""
+        """The stored value, as JSON text; None if there is no such session."""
         return self._driver.run(self._ops.get_value(key))
 
     def get_values_by_pattern(self, pattern: Name) -> list[str]:
-        """What is stored of each session of the user, as JSON texts."""
+        """The stored value of each session of the user, as JSON texts."""
         return self._driver.run(self._ops.get_values(pattern))
 
     def get_count_by_pattern(self, pattern: Name) -> int:
@@ -253,11 +252,11 @@ class Calls:
         return self._driver.run(self._ops.count(pattern))
 
     def get_info(self, section: Text = "") -> Any:
-        """Redis' INFO on ``section`` as text; of ``"DBSIZE"`` a number."""
+        """Redis' INFO on ``section`` as text; for ``"DBSIZE"`` a number."""
         return self._driver.run(self._ops.get_info(section))
 
     def destroy(self, key: Presented) -> bool:
-        """End the session. True when it was live."""
+        """End the session. True if it was live."""
         return self._driver.run(self._ops.destroy(key))
 
     def destroy_multiple(self, key: Name) -> int:
@@ -273,7 +272,7 @@ class Calls:
 
 def _keys(secret: Secret) -> tuple[Key, ...]:
     if secret is None:
-        return ()  # the core says what is missing
+        return ()  # the core reports what is missing
     if isinstance(secret, Key):
         return (secret,)
     if isinstance(secret, (str, bytes)):
@@ -295,7 +294,7 @@ def _most(multiple: bool, max_sessions: int | None) -> int:
 
 
 def _target(redis: Redis, host: str | None, port: int | None, auth: str | None) -> Redis:
-    """The URL that the Node package's options make."""
+    """The URL for the Node package's options."""
     host, port, auth = _options.text("host", host), _options.whole("port", port), _options.text("auth", auth)
     if host is None and port is None and auth is None:
         return redis
@@ -305,13 +304,13 @@ def _target(redis: Redis, host: str | None, port: int | None, auth: str | None) 
     host = "127.0.0.1" if host is None else host
     if host.startswith("/"):
         return f"redis+unix://{user}{_quoted(host, '/')}"
-    # A colon makes it an IPv6 address; what has no place in a host's name shall not end it in the URL.
+    # With a colon it is an IPv6 address. Characters that are invalid in a host must not end it in the URL.
     host = f"[{_quoted(host, ':')}]" if ":" in host else _quoted(host)
     return f"redis://{user}{host}:{6379 if port is None else port}"
 
 
 def _quoted(text: str, safe: str = "") -> str:
-    from urllib.parse import quote  # for few; it costs a tenth of `import tokenstore`
+    from urllib.parse import quote  # rarely needed; it costs a tenth of `import tokenstore`
 
     return quote(text, safe, errors="surrogateescape")
 
@@ -337,8 +336,8 @@ def _who(request: Mapping[str, Any]) -> dict[str, Any]:
 def _header(value: Any, encoding: str) -> Any:
     """The text of a header, or of the same header more than once: UTF-8, or else Latin-1.
 
-    What a client put there shall not make its login fail; a NUL is a space, as RFC 9110 has it.
-    ``encoding`` is what a str was made with: it is taken back to the bytes.
+    No content may make a login fail; NUL becomes a space, as in RFC 9110. ``encoding`` is how a str was
+    decoded: it is encoded back to bytes.
     """
     if isinstance(value, list) and value and isinstance(value[0], (str, bytes)):
         return ", ".join(_header(one, encoding) for one in value)

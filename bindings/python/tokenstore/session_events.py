@@ -1,8 +1,8 @@
-"""The ends of sessions, as Redis reports them: what ``RedisJWT.events()`` and ``RedisJWT.on()`` stand on.
+"""Session events, as Redis reports them, for ``RedisJWT.events()`` and ``RedisJWT.on()``.
 
-Redis tells those that listen at that moment, and does not queue events for others. A lost connection is re-established
-by itself, and what may have been missed is reported as a :class:`SessionGap`: look then whether the sessions that
-you know of still exist.
+Redis does not queue events for absent subscribers. A lost connection is re-established automatically, and a
+possible loss is reported as a :class:`SessionGap`: then check whether the sessions that you know of still
+exist.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class SessionEnd(NamedTuple):
     """A session has ended.
 
     ======== ===================================================================================
-    ``kind`` ``"expired"``: its time was over; ``"del"``: somebody ended it
-    ``id``   whose session it was
-    ``rjwt`` which one: as in what ``verify`` gives (``repr()`` does not show it)
+    ``kind`` ``"expired"``: it expired; ``"del"``: it was ended
+    ``id``   the user
+    ``rjwt`` the session, as ``verify`` returns it (``repr()`` does not show it)
     ======== ===================================================================================
     """
 
@@ -53,9 +53,9 @@ class SessionEnd(NamedTuple):
 
 
 class SessionGap(NamedTuple):
-    """Nobody listened for a while: sessions that ended between these times may not have been told.
+    """The connection was lost for a while: events between these times may be missing.
 
-    Both are seconds since the epoch, by the clock of this machine. Ends before ``lost_at`` have been told,
+    Both are seconds since the epoch, by the clock of this machine. Events before ``lost_at`` were delivered,
     and those after ``restored_at`` will be.
     """
 
@@ -73,7 +73,7 @@ SessionEvent = Union[SessionEnd, SessionGap]
 
 
 class SessionEvents(Closing):
-    """Listens on a connection of its own, from the moment it is made.
+    """Listens on a separate connection, from its creation on.
 
     ::
 
@@ -84,11 +84,10 @@ class SessionEvents(Closing):
                 else:
                     print(event.id, event.kind)
 
-    ``kea=True`` lets the server publish what is listened for (CONFIG SET notify-keyspace-events, on every new
-    connection, since a server forgets it when it restarts). After ``keepalive`` seconds of silence a PING asks
-    whether the server is still there.
+    ``kea=True`` enables the events on the server (CONFIG SET notify-keyspace-events, on every new connection,
+    since a restarted server forgets it). After ``keepalive`` seconds of silence a PING checks the connection.
 
-    One thread at a time may wait; each needs an object of its own. A forked child must make its own.
+    One thread at a time may wait; each thread needs its own object. A forked child must create its own.
     """
 
     def __init__(
@@ -113,11 +112,11 @@ class SessionEvents(Closing):
         return self._closed or self._client.closed or self._pid != os.getpid()
 
     def next(self, timeout: Duration | None = None) -> SessionEvent | None:
-        """Wait for the next event; None when there is none within ``timeout`` seconds.
+        """Wait for the next event; None if there is none within ``timeout`` seconds.
 
-        Without a timeout it waits for ever; 0 gives what is there already. While the server is away, a call may
-        take the client's ``connect_timeout`` where that is longer. A server that refuses us raises
-        :class:`ServerError`; later calls try again. After :meth:`close`: :class:`Error`.
+        Without a timeout it waits forever; 0 returns only what has arrived. While the server is down, a call
+        may take the client's ``connect_timeout`` if that is longer. An error of the server raises
+        :class:`ServerError`; later calls retry. After :meth:`close`: :class:`Error`.
         """
         until = None if timeout is None else time.monotonic() + _seconds(timeout)
         while True:
@@ -149,7 +148,7 @@ class SessionEvents(Closing):
                 return event
 
     def close(self) -> None:
-        """End the connection; a thread that waits is released within 50 ms. Twice is fine."""
+        """Close the connection; a waiting thread is released within 50 ms. May be called twice."""
         self._closed = True
         self._core.close()
 
@@ -170,10 +169,10 @@ KINDS = ("expired", "del", "gap")
 
 
 class SessionCallbacks:
-    """Calls functions when sessions end: what ``RedisJWT.on`` stands on.
+    """Calls functions when sessions end, for ``RedisJWT.on``.
 
-    One daemon thread, which begins with the first callback and ends with :meth:`close`, or when nobody holds
-    this object any more. ``listen`` makes the events it reads.
+    One daemon thread, which starts with the first callback and ends with :meth:`close`, or when this object is
+    garbage collected. ``listen`` creates the events it reads.
     """
 
     def __init__(self, listen: Callable[[], SessionEvents]) -> None:
@@ -189,15 +188,15 @@ class SessionCallbacks:
 
     def _own_lock(self) -> threading.Lock:
         if self._pid != os.getpid():
-            self._begin()  # a forked child: the thread is not here, and another may have held the lock
+            self._begin()  # a forked child: the thread does not exist here, and another may have held the lock
         return self._lock
 
     def on(self, kind: str, callback: Callback) -> None:
-        """Let ``callback(event)`` be called for every event of a kind: ``"expired"``, ``"del"`` or ``"gap"``.
+        """Call ``callback(event)`` for every event of a kind: ``"expired"``, ``"del"`` or ``"gap"``.
 
-        Callbacks are called one after the other, in the order in which they were given. What one raises is
-        logged, and the others are called all the same. From when this returns, nothing is missed; it raises what
-        making :class:`SessionEvents` raises.
+        Callbacks are called one after the other, in the order of registration. Their exceptions are logged, and
+        the others are still called. Once this returns, no event is missed; it raises like
+        :class:`SessionEvents`.
         """
         if kind not in KINDS:
             raise ValueError(f'there is no event {kind!r}: it must be "expired", "del" or "gap"')
@@ -216,7 +215,7 @@ class SessionCallbacks:
             self._callbacks[kind] = (*self._callbacks.get(kind, ()), callback)
 
     def off(self, kind: str, callback: Callback) -> None:
-        """Undo one :meth:`on`; nothing happens when there was none."""
+        """Undo one :meth:`on`; no effect if there was none."""
         with self._own_lock():
             left = list(self._callbacks.get(kind, ()))
             if callback in left:
@@ -224,7 +223,7 @@ class SessionCallbacks:
             self._callbacks[kind] = tuple(left)
 
     def close(self) -> None:
-        """End the thread; a callback that is running is waited for, unless this comes from one. Twice is fine."""
+        """End the thread; waits for a running callback, unless called from one. May be called twice."""
         if self._events is None or self._pid != os.getpid():
             return
         self._events.close()
@@ -238,12 +237,12 @@ class SessionCallbacks:
             events.close()
 
 
-# Not a method: the thread must not keep the object alive whose end ends it.
+# Not a method: the thread must not keep the object alive, whose end ends it.
 def _call_back(events: SessionEvents, callbacks: dict[str, tuple[Callback, ...]]) -> None:
     while True:
         try:
             event = events.next()
-        except Exception as error:  # what credentials= raised, too
+        except Exception as error:  # including exceptions of credentials=
             if events.closed:
                 return
             _log.error("not listening for session events, trying again: %s", error)
@@ -253,5 +252,5 @@ def _call_back(events: SessionEvents, callbacks: dict[str, tuple[Callback, ...]]
         for callback in callbacks.get(event.kind, ()):
             try:
                 callback(event)
-            except BaseException:  # SystemExit too: the others are to be called
+            except BaseException:  # SystemExit too: the others must still be called
                 _log.exception("a callback for the event %r failed", event.kind)

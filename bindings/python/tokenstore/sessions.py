@@ -1,4 +1,4 @@
-"""Login sessions: the engine of RedisTokens with a session's vocabulary."""
+"""Login sessions: RedisTokens with the vocabulary of sessions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TYPE = "session"
 
 
 class Sessions(Store):
-    """Login sessions of the users of an application.
+    """Login sessions of an application's users.
 
     ::
 
@@ -29,8 +29,8 @@ class Sessions(Store):
         session = sessions.get(app="web", token=token, refresh=3600)
 
     ``redis`` (also called ``connection_string``) and all other options are those of
-    :class:`RedisTokens`. A session is a token of type ``"session"`` there: both classes, with the
-    same prefix and pepper, see the same ones.
+    :class:`RedisTokens`. A session is a token of type ``"session"``: with the same prefix and pepper, both
+    classes see the same sessions.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Sessions(Store):
         data: dict[str, Any] | None = None,
         duration: Duration | None = None,
     ) -> str:
-        """Begin a session; returns the token to hand to the user. No duration: no expiry."""
+        """Start a session; returns the token for the user. No duration: no expiry."""
         op = self._ops.create(app, _TYPE, owner_id, data, duration, None)
         return self._driver.run(op).token
 
@@ -82,34 +82,35 @@ class Sessions(Store):
         refresh: Duration | None = None,
         expiry: bool = False,
     ) -> Session | None:
-        """Find a session: None when there is none. One round trip.
+        """Find a session: None if there is none. One round trip.
 
-        ``refresh`` slides the expiry to this long from now, and never nearer; ``expiry=True`` fills in
+        ``refresh`` slides the expiry to this long from now, and never shortens it; ``expiry=True`` fills in
         ``expires_at``. See :meth:`RedisTokens.get`.
         """
         return self._driver.run(self._ops.get(app, _TYPE, token, refresh, expiry))
 
     def refresh(self, app: Name, token: Presented, duration: Duration) -> bool:
-        """Let the session expire ``duration`` from now, sooner or later than before. False when there is none."""
+        """Let the session expire ``duration`` from now, earlier or later than before. False if there is
+        none."""
         return self._driver.run(self._ops.refresh(app, _TYPE, token, duration))
 
     def update(self, app: Name, token: Presented, data: dict[str, Any]) -> bool:
         """Set top-level fields of the session's data: None deletes a field, the rest is set.
 
-        True when the session was found. The expiry stays as it is.
+        True if the session was found. The expiry is unchanged.
         """
         return self._driver.run(self._ops.update(app, _TYPE, token, data)) is not None
 
     def kill(self, app: Name, token: Presented) -> bool:
-        """End the session. True when it was live."""
+        """End the session. True if it was live."""
         return self._driver.run(self._ops.delete(app, _TYPE, token))
 
     def kill_all(self, app: Name, owner_id: Name) -> bool:
-        """End all sessions of this user. True when there was any."""
+        """End all sessions of this user. True if there were any."""
         return self._driver.run(self._ops.delete_all(app, _TYPE, owner_id)) > 0
 
     def kill_by_id(self, app: Name, owner_id: Name, id: Id) -> bool:
-        """End the session that a listing showed with this ``id``. True when it was live."""
+        """End the session with this ``id`` of a listing. True if it was live."""
         return self._driver.run(self._ops.delete_by_id(app, _TYPE, owner_id, id))
 
     def count(self, app: Name, owner_id: Name) -> int:
@@ -125,16 +126,16 @@ class Sessions(Store):
     ) -> builtins.list[Session]:
         """The user's live sessions, newest first, without the tokens, with ``expires_at``.
 
-        In pages as :meth:`RedisTokens.list`: at most ``limit``, behind the one whose id is ``after``;
-        and as there a record that cannot be read is left out.
+        In pages as :meth:`RedisTokens.list`: at most ``limit``, following the one whose id is ``after``;
+        unreadable records are skipped as there.
         """
         return self._driver.run(self._ops.list(app, _TYPE, owner_id, limit, after))
 
     def rotate(self, app: Name, token: Presented, duration: Duration | None = None) -> str | None:
-        """Give the session a new token, at a login for instance; the old one is dead at once.
+        """Give the session a new token, at a login for instance; the old one is invalid at once.
 
-        Returns the new token, None when there is no such session. The remaining time stays, or
-        is ``duration`` from now.
+        Returns the new token, None if there is no such session. The remaining time is kept, or is ``duration``
+        from now.
         """
         session = self._driver.run(self._ops.rotate(app, _TYPE, token, duration))
         return None if session is None else session.token

@@ -47,7 +47,7 @@ ClientAuth = Literal[
 
 
 class Spike(Closing):
-    """Access tokens for any number of audiences, each fetched once and kept until it nears its end.
+    """Access tokens for any number of audiences, each fetched once and cached until it nears its expiry.
 
     ::
 
@@ -56,79 +56,77 @@ class Spike(Closing):
         token = spike.get_token("https://api.example")
         requests.get(url, headers={"Authorization": f"Bearer {token}"})
 
-    A token in memory costs a look-up. Otherwise it is looked for in Redis, where all processes
-    share it, and else asked for at the token endpoint: one thread of one process asks, the others wait
-    for it. Past half of its life it is renewed in the background, while the old one is still given
-    out; when that fails, the old one stays in use until ``expiration_offset`` before its end. A Redis
-    that is down costs a warning in the log, nothing else.
+    A token in memory costs a look-up. Otherwise it is read from Redis, where all processes share it, or else
+    requested at the token endpoint: one thread of one process asks, the others wait for it. Past half of its
+    life it is renewed in the background, while the old one is still returned; if that fails, the old one stays
+    in use until ``expiration_offset`` before its expiry. A Redis that is down costs only a warning in the log.
 
     ``url``
         the server: its token endpoint is ``<url>/oauth2/token`` (``token_url`` names another)
     ``discovery``
-        ``url`` is an issuer, whose metadata (RFC 8414, OpenID Connect Discovery) says what is not given: ``token_url``,
-        ``jwks_url``, ``issuer``, and how the server is shown who asks. It is read before the first fetch, and once a day;
-        :meth:`discover` reads it at once
+        ``url`` is an issuer, whose metadata (RFC 8414, OpenID Connect Discovery) supplies what is not given:
+        ``token_url``, ``jwks_url``, ``issuer``, and the client authentication method. It is read before the
+        first fetch, and once a day; :meth:`discover` reads it at once
     ``client_id``, ``client_secret``
         of this service; any characters
     ``client_auth``
-        how the server is shown who asks: ``"auto"``, as what is given allows; ``"basic"``, percent-encoded as RFC 6749 has it; ``"basic_raw"``, for
-        servers that do not decode; ``"post"``, the secret as a parameter; ``"private_key_jwt"`` and
-        ``"client_secret_jwt"`` (RFC 7523), signed with ``client_key`` or the secret;
-        ``"client_assertion"``, one that is given; ``"tls"`` (RFC 8705), by
-        ``cert`` and ``key`` alone; ``"none"``, the id alone
+        how the client authenticates: ``"auto"``, depending on what is given; ``"basic"``, percent-encoded as in
+        RFC 6749; ``"basic_raw"``, for servers that do not decode; ``"post"``, the secret as a parameter;
+        ``"private_key_jwt"`` and ``"client_secret_jwt"`` (RFC 7523), signed with ``client_key`` or the secret;
+        ``"client_assertion"``, a given one; ``"tls"`` (RFC 8705), by ``cert`` and ``key`` only; ``"none"``,
+        only the id
     ``client_secret_file``, ``client_assertion``, ``client_assertion_file``
-        where the secret, or an assertion that somebody else made (RFC 7523: a Kubernetes token, Entra's workload
-        identity), changes: a file that is read for each fetch, or a function that is called. ``client_secret`` may be
-        a function too. It returns a str; several threads may call it at a time; what it raises reaches the caller
+        for a changing secret, or an assertion issued elsewhere (RFC 7523: a Kubernetes token, Entra's workload
+        identity): a file read for each fetch, or a function called for it. ``client_secret`` may be a function
+        too. It returns a str; several threads may call it at once; its exceptions reach the caller
     ``client_key``, ``client_algorithm``, ``client_certificate``
-        of ``"private_key_jwt"``: a private :class:`tokenstore.jwt.Key`, PEM or a JWK, whose kid is sent too;
-        what it signs with, by default the first that it can; its certificate as PEM, which assertions name by
-        x5t#S256, as Entra wants
+        for ``"private_key_jwt"``: a private :class:`tokenstore.jwt.Key`, PEM or a JWK, whose kid is sent too;
+        its algorithm, by default its first; its certificate as PEM, which assertions name by x5t#S256, as Entra
+        requires
     ``assertion_audience``
-        what ``aud`` of an assertion is that is made here, by default the token endpoint: RFC 10070 and Auth0 want the
-        issuer
+        ``aud`` of an assertion made here, by default the token endpoint: RFC 10070 and Auth0 require the issuer
     ``redis``
-        a URL or a :class:`Client` to share; None keeps tokens in this process alone
+        a URL or a :class:`Client` to share; None keeps tokens only in this process
     ``token_key_prefix``
-        tokens are in the HASH ``<prefix><client_id>``, a field for each audience, as the Node
-        package spike-token-manager stores them
+        tokens are in the HASH ``<prefix><client_id>``, a field for each audience, in the format of the Node
+        package spike-token-manager
     ``redis_key``, ``redis_string``
-        another name for that HASH; a STRING that the Node package spike-get-token keeps its token in
+        another name for that HASH; the STRING in which the Node package spike-get-token keeps its token
     ``issuer``
-        what ``iss`` of the tokens must be
+        the required ``iss`` of the tokens
     ``public_key_path``, ``public_key_url``, ``jwks_url``
-        where the key is that tokens are verified with: a file, or an address (PEM or JWKS). None:
-        ``<url>/.well-known/publickey.pem``. It is fetched once more when a token does not verify.
+        the key that verifies tokens: a file, or a URL (PEM or JWKS). None:
+        ``<url>/.well-known/publickey.pem``. It is fetched once more if a token does not verify.
     ``expiration_offset``
-        seconds: a token is not used this close to its end
+        seconds: a token is not used this close to its expiry
     ``retry``
-        how often and how long the server is asked when it does not answer (5xx, 429 with a
-        Retry-After, no connection): a mapping of any of ``retries`` (3), ``factor`` (2), ``min`` (0.1 s),
-        ``max`` (1 s), ``total`` (10 s). The pauses are random between 0 and that. 400, 401 and 403 end it.
+        how often and how long to retry if the server does not answer (5xx, 429 with a Retry-After, no
+        connection): a mapping of any of ``retries`` (3), ``factor`` (2), ``min`` (0.1 s), ``max`` (1 s),
+        ``total`` (10 s). The pauses are random between 0 and that. 400, 401 and 403 end it.
     ``logger``
-        has ``info`` and ``warning``; None: ``logging.getLogger("tokenstore.spike")``. Called from the
-        thread that next calls this object; no line holds a token or a secret.
+        has ``info`` and ``warning``; None: ``logging.getLogger("tokenstore.spike")``. Called from the thread
+        that next calls this object; no line contains a token or a secret.
     ``ca``, ``cert``, ``key``, ``proxy``, ``verify``, ``connect_timeout``
         of the connection to the server: CA certificates (else ``SSL_CERT_FILE``, else the system's), a
-        client certificate and its key, an HTTP proxy (``"env"``: the one that HTTPS_PROXY and the like name; otherwise the environment is not asked), ``verify=False`` to
-        accept any certificate (a warning says so), seconds
+        client certificate and its key, an HTTP proxy (``"env"``: from HTTPS_PROXY etc., which are ignored
+        otherwise), ``verify=False`` to accept any certificate (with a warning), seconds
     ``headers``, ``scope``, ``grant_type``, ``parameters``, ``body_format``, ``host_header``
-        of the request: further headers as a mapping (part of what is asked for; sent to the token endpoint alone);
-        the scope, in which ``{audience}`` becomes the audience (``"{audience}/.default"``),
-        further parameters as a mapping, ``"form"`` or ``"json"``, another Host header
+        of the request: further headers as a mapping (part of what identifies a token; sent only to the token
+        endpoint); the scope, in which ``{audience}`` becomes the audience (``"{audience}/.default"``), further
+        parameters as a mapping, ``"form"`` or ``"json"``, another Host header
     ``audience_parameter``
-        the name by which the audience is sent: ``"audience"``, ``"resource"`` (RFC 8707), or None where it is not
-        sent, but stands in the scope
+        the name under which the audience is sent: ``"audience"``, ``"resource"`` (RFC 8707), or None if it is
+        not sent, but is part of the scope
     ``expect_audience``
-        what ``aud`` of the tokens must be, by default ``"{audience}"``: the audience, else a resource, that was asked
-        for. None: it is not looked at, and tokens are known by signature and ``issuer``, which must be given then
+        the required ``aud`` of the tokens, by default ``"{audience}"``: the requested audience, else a
+        resource. None: it is not checked, and ``issuer`` is required
     ``token_format``
-        ``"jwt"``, verified; or ``"opaque"``: then ``expires_in`` of the answer rules
+        ``"jwt"``, verified; or ``"opaque"``: then the answer's ``expires_in`` is the lifetime
     ``default_lifetime``
-        seconds: of an opaque token whose answer has no ``expires_in``; None: that is an error
+        seconds: the lifetime of an opaque token whose answer has no ``expires_in``; None: that is an error
 
-    Wrong options raise one :class:`ConfigurationError` that names them all. Safe to share between
-    threads; a forked child begins with an empty memory.
+    Invalid options raise one :class:`ConfigurationError` that lists them all. Safe to share between threads; a
+    forked child starts with an empty memory.
     """
 
     def __init__(
@@ -272,7 +270,7 @@ class Spike(Closing):
             if self._owns_client and self._client is not None:
                 self._client.close()
             raise
-        # The instance's own get_token is the C one: no frame in between where each call counts.
+        # The instance's own get_token is the C one, which saves a frame per call.
         self.__dict__["get_token"] = self.__dict__["getToken"] = self._core.get
         if not verify:
             self._log("w", "TLS certificates are not verified: an attacker on the network can read everything")
@@ -281,7 +279,7 @@ class Spike(Closing):
     def discover(cls, issuer: str, *args: Any, **options: Any) -> Self:
         """A Spike for ``issuer``, with ``discovery``, whose metadata and public key have been read.
 
-        The arguments are those of :class:`Spike`. Raises :class:`SpikeError` when that cannot be had.
+        The arguments are those of :class:`Spike`. Raises :class:`SpikeError` if they cannot be read.
         """
         spike = cls(issuer, *args, discovery=True, **options)
         try:
@@ -292,7 +290,7 @@ class Spike(Closing):
         return spike
 
     def _asking(self, function: Any) -> Any:
-        """What the extension calls for the client's secret or assertion."""
+        """Called by the extension for the client's secret or assertion."""
         return function
 
     def get_token(
@@ -303,14 +301,14 @@ class Spike(Closing):
         resource: Text | Sequence[str] | None = None,
         timeout: Duration | None = None,
     ) -> str:
-        """An access token for ``audience``, good for at least ``expiration_offset`` seconds.
+        """An access token for ``audience``, valid for at least ``expiration_offset`` seconds.
 
-        ``scope``, in place of the Spike's, and ``resource`` (RFC 8707) may be a text or several; what is asked for
-        is one token of its own each. ``timeout``: seconds for all of it, by default as long as ``retry`` lets it
-        take and 10 s for Redis.
+        ``scope``, instead of the Spike's, and ``resource`` (RFC 8707) may be a string or several; each
+        combination has its own token. ``timeout``: seconds for the whole call, by default ``retry``'s total
+        plus 10 s for Redis.
 
-        Raises :class:`SpikeAuthError` when the server refused the client or the request,
-        :class:`SpikeError` when no valid token could be obtained: it says what was tried.
+        Raises :class:`SpikeAuthError` if the server rejected the client or the request, :class:`SpikeError` if
+        no valid token could be obtained: it says what was tried.
         """
         return self._core.get(audience, scope=scope, resource=resource, timeout=timeout)
 
@@ -326,25 +324,26 @@ class Spike(Closing):
     ) -> None:
         """Forget ``token``, which ``audience`` answered with 401; the next call fetches another.
 
-        ``audience``, ``scope`` and ``resource`` are what :meth:`get_token` was asked for.
+        ``audience``, ``scope`` and ``resource`` are those passed to :meth:`get_token`.
 
-        In Redis it is forgotten only if it is still the one stored there. Raises
-        :class:`ConnectionError` and the like when Redis could not be told.
+        In Redis it is removed only if it is still the one stored there. Raises :class:`ConnectionError` and
+        similar if Redis could not be updated.
         """
         self._core.invalidate(token, audience, scope, resource)
 
     def initialize(self) -> None:
-        """Fetch the public key, and the metadata of ``discovery``, now, to learn early whether the server can be reached. Twice is fine."""
+        """Fetch the public key, and the metadata of ``discovery``, now, to learn early whether the server can
+        be reached. May be called twice."""
         self._core.initialize()
 
     def is_initialized(self) -> bool:
-        """Is the public key there (or none needed), and this open?"""
+        """Is the public key loaded (or not needed), and this open?"""
         return self._core.is_initialized()
 
     isInitialized = is_initialized
 
     def close(self) -> None:
-        """End what is under way, stop renewing, and close what was opened here. Twice is fine."""
+        """Cancel fetches in progress, stop renewing, and close what was opened here. May be called twice."""
         self._core.close()
         if self._owns_client and self._client is not None:
             self._client.close()
@@ -357,7 +356,7 @@ class Spike(Closing):
 
 
 class TokenCreator(Closing):
-    """What :func:`get_token_creator` gives: call it for a token."""
+    """The result of :func:`get_token_creator`: call it for a token."""
 
     def __init__(self, spike: Spike, audience: str) -> None:
         self._spike = spike
@@ -368,7 +367,7 @@ class TokenCreator(Closing):
         return self._spike.get_token(self._audience)
 
     def close(self) -> None:
-        """Close what is underneath. Twice is fine."""
+        """Close the underlying objects. May be called twice."""
         self._spike.close()
 
 
@@ -377,12 +376,12 @@ def get_token_creator(
 ) -> TokenCreator:
     """A callable that returns an access token, from the options of the Node package spike-get-token.
 
-    They keep their names: ``ClientId`` (or ``clientId``), ``ClientSecret`` (``clientSecret``),
+    The options keep their names: ``ClientId`` (or ``clientId``), ``ClientSecret`` (``clientSecret``),
     ``spikeURL`` (``spikeUrl``; with a path it is the token endpoint itself), ``tokenAudience``,
     ``tokenGrantType``, ``tokenRedisKeyName``, ``spikePublicKeyFullPath``, ``useRedis``, ``redisHost`` (a
     host, or a URL), ``httpsValidation`` (true; false is allowed and warns), ``hostHeader``, ``retries``,
-    ``sleepBetweenRetries`` (milliseconds) - as one mapping, as keywords, or both. None is as good as left
-    out. All faults are in one :class:`ConfigurationError`.
+    ``sleepBetweenRetries`` (milliseconds) - as one mapping, as keywords, or both. None means not given. One
+    :class:`ConfigurationError` lists all errors.
     """
     given, audience = spike_options(options, more)
     return TokenCreator(Spike(**given, logger=logger), audience)
@@ -394,7 +393,7 @@ getTokenCreator = get_token_creator
 def spike_options(
     options: Mapping[str, Any] | None, more: Mapping[str, Any]
 ) -> tuple[dict[str, Any], str]:
-    """The arguments of :class:`Spike` and the audience, from those of :func:`get_token_creator`."""
+    """Converts the arguments of :func:`get_token_creator` to those of :class:`Spike` and the audience."""
     given = dict(options or {})
     for name, value in more.items():
         if name in given:

@@ -1,4 +1,4 @@
-"""Opaque tokens that point at an owner and at data."""
+"""Opaque tokens with an owner and data."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ class RedisTokens(Store):
     ``redis://localhost:6379``. Options of :class:`Client` may be given here too, unless a Client
     is. A Client that is passed in stays open when the store is closed.
 
-    Redis never sees a token, only a digest of it; so a dump of the database, MONITOR or the slow
-    log give no token away. One store may be used from many threads.
+    Redis never sees a token, only a digest of it; so a dump of the database, MONITOR or the slow log reveals
+    none. Threads may share a store.
 
     Options:
 
     ``prefix``
-        what the keys in Redis begin with; stores with different prefixes share nothing
+        prefix of the keys in Redis; stores with different prefixes share nothing
     ``token_size``
         bytes of randomness in a token: 16 … 256
     ``token_encoding``
-        how they are written: ``"base64url"``, ``"base64"`` or ``"hex"``
+        their encoding: ``"base64url"``, ``"base64"`` or ``"hex"``
     ``pepper``
         16 … 64 bytes that key the digest: without them, tokens cannot be checked against a
         stolen database. All stores that share tokens need the same one.
     ``max_age``
-        no token lives beyond its creation and this, however it is refreshed; not even one that was made
+        no token lives longer than this after its creation, however it is refreshed, even if it was created
         before the store had a ``max_age``
     ``touch_interval``
         with ``get(refresh=…)``: at most one write per interval (default: the lesser of 60 s and a
@@ -57,10 +57,10 @@ class RedisTokens(Store):
         bytes of the data as JSON (default 64 KiB)
 
     Everywhere: ``app``, ``type`` and ``owner`` are str (stored as UTF-8), bytes, int or
-    :class:`uuid.UUID` (stored as their text), not empty, up to 1024 bytes, without NUL. A token
-    that is presented is str, bytes or None; None, a cookie that is not there, is not found. Durations are seconds or a timedelta, from 1 s to ten
-    years; none means no expiry. ``data`` is a dict that JSON can hold exactly – what would come
-    back changed is refused with a :class:`DataError` that names the place.
+    :class:`uuid.UUID` (stored as their text), not empty, up to 1024 bytes, without NUL. A presented token is
+    str, bytes or None; None, a missing cookie, is not found. Durations are seconds or a timedelta, from 1 s to
+    ten years; None means no expiry. ``data`` is a dict that JSON represents exactly – anything that would be
+    read back changed is rejected with a :class:`DataError` that names the place.
     """
 
     def __init__(
@@ -99,10 +99,10 @@ class RedisTokens(Store):
         duration: Duration | None = None,
         custom_token: Text | None = None,
     ) -> Token:
-        """Make a token; its secret is in ``.token`` of what is returned, and nowhere else.
+        """Create a token; its secret is in ``.token`` of the result, and nowhere else.
 
-        ``custom_token`` is stored instead of a random one; one that is in use already (of this
-        app and type) raises :class:`DataError`.
+        ``custom_token`` is stored instead of a random one; one already in use (of this app and type) raises
+        :class:`DataError`.
         """
         return self._driver.run(self._ops.create(app, type, owner, data, duration, custom_token))
 
@@ -114,34 +114,33 @@ class RedisTokens(Store):
         refresh: Duration | None = None,
         expiry: bool = False,
     ) -> Token | None:
-        """Find a token: None when there is none. One round trip.
+        """Find a token: None if there is none. One round trip.
 
-        ``refresh`` slides the expiry: the token then lives at least until this long from now
-        (``max_age`` permitting), written at most once per ``touch_interval``. It never shortens: a
-        token that lives longer, or has no expiry, stays as it is. Where the server cannot write
-        (a replica, a full memory …) the token is given with the expiry that it has. ``expiry=True``
-        fills in ``expires_at``.
+        ``refresh`` slides the expiry: the token lives at least this long from now (``max_age`` permitting),
+        written at most once per ``touch_interval``. It never shortens: a token that lives longer, or has no
+        expiry, is unchanged. If the server cannot write (a replica, full memory …) the token is returned with
+        the expiry it has. ``expiry=True`` fills in ``expires_at``.
         """
         return self._driver.run(self._ops.get(app, type, token, refresh, expiry))
 
     def refresh(self, app: Name, type: Name, token: Presented, duration: Duration) -> bool:
-        """Let the token expire ``duration`` from now, sooner or later than before (``max_age`` permitting).
+        """Let the token expire ``duration`` from now, earlier or later than before (``max_age`` permitting).
 
-        False when there is no such token.
+        False if there is no such token.
         """
         return self._driver.run(self._ops.refresh(app, type, token, duration))
 
     def update(self, app: Name, type: Name, token: Presented, data: dict[str, Any]) -> Token | None:
-        """Set fields of the token's data and return it with all of them; None when not found.
+        """Set fields of the token's data and return it with all of them; None if not found.
 
         Only top-level fields named in ``data`` change: None deletes the field,
-        :data:`tokenstore.UNSET` leaves it. Concurrent updates of different fields all hold. The
-        expiry stays as it is.
+        :data:`tokenstore.UNSET` leaves it unchanged. Concurrent updates of different fields are all kept. The
+        expiry is unchanged.
         """
         return self._driver.run(self._ops.update(app, type, token, data))
 
     def delete(self, app: Name, type: Name, token: Presented) -> bool:
-        """End the token. True when it was live; False when there was no such token."""
+        """End the token. True if it was live; False if there was no such token."""
         return self._driver.run(self._ops.delete(app, type, token))
 
     def delete_all(self, app: Name, type: Name, owner: Name) -> int:
@@ -149,7 +148,7 @@ class RedisTokens(Store):
         return self._driver.run(self._ops.delete_all(app, type, owner))
 
     def delete_by_id(self, app: Name, type: Name, owner: Name, id: Id) -> bool:
-        """End the token that a listing showed with this ``id``. True when it was live."""
+        """End the token with this ``id`` of a listing. True if it was live."""
         return self._driver.run(self._ops.delete_by_id(app, type, owner, id))
 
     def count(self, app: Name, type: Name, owner: Name) -> int:
@@ -166,28 +165,28 @@ class RedisTokens(Store):
     ) -> list[Token]:
         """The owner's live tokens, newest first, without the secrets, with ``expires_at``.
 
-        In pages: ``limit`` is how many to give at most, and ``after`` the ``id`` of the last one of
-        the page before. Tokens that are made meanwhile move no page. An ``after`` that has ended
-        meanwhile raises :class:`DataError`: begin again. A list that is larger than
-        ``max_reply_size`` raises :class:`LimitError`. A record that cannot be read is left out, with
-        a warning in the log; where there is nothing else, it raises :class:`DataError`.
+        In pages: ``limit`` is the maximum size of a page, and ``after`` the ``id`` of the last token of the
+        previous one. Tokens created in the meantime do not shift the pages. An ``after`` that has ended raises
+        :class:`DataError`: start again. A list larger than ``max_reply_size`` raises :class:`LimitError`.
+        Unreadable records are skipped, with a warning in the log; if there is nothing else, it raises
+        :class:`DataError`.
         """
         return self._driver.run(self._ops.list(app, type, owner, limit, after))
 
     def rotate(
         self, app: Name, type: Name, token: Presented, duration: Duration | None = None
     ) -> Token | None:
-        """Replace the secret: a new token with the same data, and the old one dead, at once.
+        """Replace the secret: a new token with the same data; the old one is invalid at once.
 
-        The remaining time stays, or is ``duration`` from now. None when there is no such token;
-        of two racing callers one gets the new token.
+        The remaining time is kept, or is ``duration`` from now. None if there is no such token; of two racing
+        callers one gets the new token.
         """
         return self._driver.run(self._ops.rotate(app, type, token, duration))
 
     def create_many(self, tokens: Iterable[Mapping[str, Any]]) -> builtins.list[Token]:
-        """Make many at once: each item a mapping with the arguments of :meth:`create`.
+        """Create many at once: each item is a mapping with the arguments of :meth:`create`.
 
-        The tokens come back in order. All or nothing: when one cannot be made, none is left.
+        Returns the tokens in order. All or nothing: if one cannot be created, none is kept.
         """
         if not isinstance(tokens, Iterable):
             raise TypeError(f"tokens must be an iterable of mappings, not {type(tokens).__name__}")
@@ -197,7 +196,7 @@ class RedisTokens(Store):
     def get_many(
         self, app: Name, type: Name, tokens: Iterable[Presented]
     ) -> builtins.list[Token | None]:
-        """Find many at once: a list in the order asked, None where there is no such token."""
+        """Find many at once: a list in the given order, None where there is no such token."""
         return self._driver.run(self._ops.get_many(app, type, tokens))
 
     deleteAll = delete_all

@@ -1,7 +1,7 @@
-"""What the stores give back: small values that never print a secret.
+"""The values that stores return; none prints a secret.
 
-The fields of Token and Session live in ``_core.Record``, so that the extension can fill one in a fraction of a
-microsecond; all behaviour stands here.
+The fields of Token and Session are in ``_core.Record``, so that the extension can fill one in a fraction of a
+microsecond; all behaviour is here.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _Value(_core.Record):
         return self.__class__, self._fields()
 
     def to_dict(self, secret: bool = False) -> dict[str, Any]:
-        """The fields by name, as JSON can hold them; ``token`` is there with ``secret=True`` alone.
+        """The fields by name, JSON-serialisable; ``token`` only with ``secret=True``.
 
         ``data`` is this value's own dict, not a copy.
         """
@@ -57,11 +57,11 @@ class Token(_Value):
     ``app``        the application it belongs to
     ``type``       what kind of token it is
     ``owner``      whose it is
-    ``data``       a dict, this value's own; changing it changes nothing in Redis
+    ``data``       a dict of this value; changing it does not change Redis
     ``token``      the secret itself; None in a listing
-    ``id``         public: names the token in listings and logs, cannot be turned into it
+    ``id``         public: identifies the token in listings and logs; the token cannot be derived from it
     ``created_at`` seconds since the epoch, by the server's clock
-    ``expires_at`` seconds since the epoch; None when it has no expiry *or was not asked for*
+    ``expires_at`` seconds since the epoch; None if it has no expiry *or was not requested*
     ============== =============================================================================
 
     ``repr()`` and ``str()`` show neither ``token`` nor ``data``. Pickling keeps both.
@@ -100,16 +100,16 @@ class Session(_Value):
 
 
 class NodeToken(dict[str, Any]):
-    """One token of :class:`tokenstore.Tokenstore`: what is stored, a dict, and its parts by name.
+    """One token of :class:`tokenstore.Tokenstore`: the stored dict, with attributes for its parts.
 
     ============ ===============================================================================
     ``owner_id`` whose it is
-    ``attrs``    a dict, this value's own; changing it changes nothing in Redis
-    ``key``      the secret itself, to be handed to the client
-    ``id``       public: names the token in listings and logs, cannot be turned into the key
+    ``attrs``    a dict of this value; changing it does not change Redis
+    ``key``      the secret itself, for the client
+    ``id``       public: identifies the token in listings and logs; the key cannot be derived from it
     ============ ===============================================================================
 
-    ``token["key"]`` is ``token.key``; what others stored beside these four is in the dict too.
+    ``token["key"]`` is ``token.key``; further stored members are in the dict too.
     ``repr()`` and ``str()`` show neither ``key`` nor ``attrs``.
     """
 
@@ -122,7 +122,7 @@ class NodeToken(dict[str, Any]):
 
     @property
     def attrs(self) -> dict[str, Any]:
-        """The data; {} where the Node package was given none."""
+        """The data; {} if the Node package stored none."""
         return self.get("attrs", {})  # type: ignore[no-any-return]
 
     @property
@@ -136,7 +136,7 @@ class NodeToken(dict[str, Any]):
         return self["id"]  # type: ignore[no-any-return]
 
     def to_dict(self, secret: bool = False) -> dict[str, Any]:
-        """A plain dict of what is stored; ``key`` is there with ``secret=True`` alone."""
+        """A plain dict of the stored members; ``key`` only with ``secret=True``."""
         return {name: value for name, value in self.items() if secret or name != "key"}
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@
         token = await sessions.create(app="web", owner_id="bob", duration=3600)
         session = await sessions.get(app="web", token=token)
 
-All tasks share one connection to the server; what they ask for at the same time goes out together.
+All tasks share one connection to the server; simultaneous requests are sent together.
 """
 
 from tokenstore.asyncio._client import Client

@@ -24,25 +24,23 @@ _log = logging.getLogger("tokenstore")
 
 
 class Client(BaseClient, AsyncClosing):
-    """One server, for any number of stores and tasks: all share one connection, and none waits for another.
+    """One server, for any number of stores and tasks: all share one connection, and no task waits for another.
 
-    ``url`` and the options are those of :class:`tokenstore.Client`, but ``pool_size``, which is for
-    threads. ``credentials`` may be an async function. Besides:
+    ``url`` and the options are those of :class:`tokenstore.Client`, except ``pool_size``, which is for threads.
+    ``credentials`` may be an async function. In addition:
 
     ``connections``
-        to the server, for each event loop (default 1, which serves a hundred thousand operations a
-        second). More are of use where some replies are very large, or some commands slow.
+        to the server, per event loop (default 1, which serves a hundred thousand operations a second). More are
+        useful with very large replies or slow commands.
     ``max_in_flight``
-        operations under way at a time, for each event loop (default 10000)
+        operations in flight at once, per event loop (default 10000)
     ``when_full``
-        what becomes of one more: ``"error"`` (a ConnectionError at once) or ``"wait"`` (within its
-        deadline)
+        for one more: ``"error"`` (a ConnectionError at once) or ``"wait"`` (within its deadline)
 
-    Nothing is connected before the first operation. Each event loop that uses a client gets connections
-    of its own, so one client serves several loops, one after the other or in several threads. Close it
-    with :meth:`aclose` or ``async with``.
+    It connects at the first operation. Each event loop gets its own connections, so one client serves several
+    loops, one after the other or in several threads. Close it with :meth:`aclose` or ``async with``.
 
-    A cancelled operation may have happened; its answer is thrown away, and nobody else sees it.
+    A cancelled operation may have happened; its answer is discarded, and no other call sees it.
     """
 
     _module = "tokenstore.asyncio"
@@ -66,7 +64,7 @@ class Client(BaseClient, AsyncClosing):
     async def execute(self, *args: Argument, timeout: Duration | None = None) -> Any:
         """Run one command, as :meth:`tokenstore.Client.execute`.
 
-        Commands that wait at the server (BLPOP, WAIT) hold up everything behind them on the connection.
+        Commands that block on the server (BLPOP, WAIT) delay everything behind them on the connection.
         """
         reply = (await self._driver.run(_core.commands((args,)), timeout))[0]
         if isinstance(reply, Exception):
@@ -80,7 +78,7 @@ class Client(BaseClient, AsyncClosing):
         raise_errors: bool = True,
         timeout: Duration | None = None,
     ) -> list[Any]:
-        """Run several commands in one go, as :meth:`tokenstore.Client.pipeline`."""
+        """Run several commands at once, as :meth:`tokenstore.Client.pipeline`."""
         batch = tuple(commands)
         if not batch:
             return []
@@ -92,7 +90,7 @@ class Client(BaseClient, AsyncClosing):
         return replies
 
     async def ping(self, *, timeout: Duration | None = None) -> bool:
-        """True when the server answers, as :meth:`tokenstore.Client.ping`."""
+        """True if the server answers, as :meth:`tokenstore.Client.ping`."""
         return bool(await self._driver.run(_core.ping(), timeout))
 
     @property
@@ -101,10 +99,10 @@ class Client(BaseClient, AsyncClosing):
         return bool(self._driver.closed)
 
     async def aclose(self) -> None:
-        """Let the operations of this loop end - each has its deadline - and close. Twice is fine.
+        """Wait for the operations of this loop - each has its deadline - and close. May be called twice.
 
-        Later ones raise :class:`Error`. Those of other loops end at once. An embedded server that this
-        process started is ended.
+        Later operations raise :class:`Error`. Those of other loops end at once. An embedded server that this
+        process started is stopped.
         """
         await self._driver.aclose()
         if not self._core.closed:
@@ -112,8 +110,8 @@ class Client(BaseClient, AsyncClosing):
             await running_loop().run_in_executor(None, self._core.close)
 
     async def disconnect(self) -> None:
-        """Close the connections of this loop; first the operations on them end. The client stays open, and later
-        operations get new connections."""
+        """Close the connections of this loop, after the operations on them have ended. The client stays open,
+        and later operations get new connections."""
         await self._driver.disconnect()
 
     def __del__(self) -> None:

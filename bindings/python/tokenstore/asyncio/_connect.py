@@ -1,4 +1,4 @@
-"""From a target to a connection that is ready: a connected socket, TLS, AUTH, SELECT, CLIENT SETNAME."""
+"""Opens connections: a connected socket, TLS, AUTH, SELECT, CLIENT SETNAME."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["CredentialsError", "OpenError", "Server", "open_connection"]
 
 
 class OpenError(Exception):
-    """There is no connection. ``final``: trying again cannot help."""
+    """The connection could not be opened. ``final``: a retry cannot help."""
 
     def __init__(self, error: Error, final: bool = False) -> None:
         super().__init__(str(error))
@@ -31,7 +31,7 @@ class OpenError(Exception):
 
 
 class CredentialsError(Exception):
-    """``credentials`` raised ``error``, or returned what it should not."""
+    """``credentials`` raised ``error``, or returned an invalid value."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__("no credentials")
@@ -39,7 +39,7 @@ class CredentialsError(Exception):
 
 
 class Server:
-    """The server, and what it takes to reach it. Used by any thread."""
+    """The server, and how to reach it. Used by any thread."""
 
     def __init__(self, core: _core.Client) -> None:
         target = core.target()
@@ -59,7 +59,7 @@ class Server:
 
 
 async def open_connection(pool: Pool, server: Server) -> Connection:
-    """A connection that is ready. Raises OpenError, or CredentialsError."""
+    """Opens a connection. Raises OpenError, or CredentialsError."""
     connection = Connection(pool)
     if server.credentials is not None:
         await _ask(connection, server.credentials)
@@ -68,7 +68,7 @@ async def open_connection(pool: Pool, server: Server) -> Connection:
     except OpenError:
         if not connection.has_refused or server.credentials is None:
             raise
-        connection = Connection(pool)  # the password may have changed just now: once more
+        connection = Connection(pool)  # the password may just have changed: once more
         await _ask(connection, server.credentials)
         await _open(connection, server)
     return connection
@@ -83,7 +83,7 @@ async def _ask(connection: Connection, credentials: Callable[[], Any]) -> None:
 
 
 async def _open(connection: Connection, server: Server) -> None:
-    """Makes `connection` ready, or raises OpenError; then it is closed."""
+    """Opens `connection`, or closes it and raises OpenError."""
     sock = connection.socket = await _connect(server)
     try:
         try:
@@ -123,7 +123,7 @@ def _final(server: Server, text: str) -> OpenError:
 
 
 def _hint(connection: Connection, server: Server) -> str:
-    """What may be behind it when the server hangs up without a word."""
+    """The likely cause if the server hangs up without an answer."""
     if connection.refused:
         return ""
     if not connection.connected:
@@ -132,7 +132,7 @@ def _hint(connection: Connection, server: Server) -> str:
 
 
 async def _connect(server: Server) -> socket.socket:
-    """A connected socket. Each address has connect_timeout."""
+    """Returns a connected socket. Each address has connect_timeout."""
     try:
         if server.path is not None:
             return await reach_unix(server.path, server.connect_timeout)
@@ -148,7 +148,7 @@ async def _connect(server: Server) -> socket.socket:
 
 
 def _note(server: Server, sock: socket.socket) -> None:
-    """This address goes first the next time."""
+    """This address is tried first the next time."""
     if server.path is None and sock.fileno() >= 0:
         server.resolver.last = (sock.family, sock.getpeername())
 

@@ -20,9 +20,9 @@ __all__ = ["Connection", "describe"]
 
 _NOW = 2  # when take() is due; 1: with the next round of the loop, 0: it is called anyway
 
-_CLOSE, _LEAVE = 1, 2  # what a connection is worth after answers: tks_trust
+_CLOSE, _LEAVE = 1, 2  # whether a connection may be used after answers: tks_trust
 
-_LOOKS = 4  # whether there is something to read, before something is written all the same
+_LOOKS = 4  # whether there is something to read, before writing anyway
 _LOOK_AGAIN = 0.001  # seconds: the loop reads in between; uvloop may run timers before that
 _GOODBYE = 1.0  # seconds: for TLS to say it
 
@@ -32,8 +32,8 @@ _INFINITY = float("inf")
 class Connection(_core.Connection, asyncio.BufferedProtocol):
     """A connection, and its place in the event loop.
 
-    It writes at once when nothing is under way, otherwise once in a round of the loop. It is *open* from the end of
-    the greeting until the connection breaks or is closed; then it tells its pool, once, if it ever was open.
+    It writes at once if nothing is in flight, otherwise once per loop iteration. It is *open* from the end of
+    the greeting until the connection breaks or is closed; then it notifies its pool, once, if it ever was open.
     """
 
     __slots__ = (
@@ -69,11 +69,11 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
     # ---- calls ----
 
     def put(self, call: _core.Call[Any]) -> None:
-        """Queues what the call has to send."""
+        """Queues the call's commands."""
         self.due(self.send(call))
 
     def due(self, when: int) -> None:
-        """There is something to take and to write."""
+        """There is something to write."""
         if when == _NOW:
             self.flush()
         elif when:
@@ -84,18 +84,18 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
             data = self.take(looks > 0)
             if data:
                 self._transport.write(data)
-            elif data is None:  # the server said something, maybe goodbye: the loop is to read it first
+            elif data is None:  # the server sent something, maybe its close: the loop must read it first
                 self._loop.call_later(_LOOK_AGAIN, self.flush, looks - 1)
 
     def silent_since(self) -> float:
-        """Since when it owes an answer and gives none; infinity when none is due."""
+        """Since when it owes an answer and sends none; infinity if none is due."""
         call = self.oldest
         return _INFINITY if call is None else max(self.heard, call.began)
 
     def silent_at(self) -> float:
-        """When it will have waited too long for an answer that nobody wants any more.
+        """When it will have waited too long for an answer without a caller.
 
-        Infinity when none is due, and where somebody waits: a caller has a deadline of its own.
+        Infinity if none is due, or if a caller waits, which has its own deadline.
         """
         call = self.oldest
         if call is None or not call.over:
@@ -163,7 +163,7 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
         if not self.ready.done():
             try:
                 self.greet(0)
-            except Error as said:  # a server that is full says so, and hangs up
+            except Error as said:  # a full server says so, and hangs up
                 self.refused = True
                 self.abort(said)
         self.abort(ConnectionError(describe(error)))
@@ -175,7 +175,7 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
     # ---- the end ----
 
     def close(self) -> None:
-        """Says goodbye, as TLS does, and ends it. Nothing is under way."""
+        """Closes it, with TLS's close_notify. Nothing is in flight."""
         transport = self._transport
         self._end(Error("the client is closed"))
         if transport is not None:
@@ -189,8 +189,8 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
         self._end(error)
 
     def bury(self) -> None:
-        """Closes the socket of a loop that was closed, and runs nothing any more: what the transport leaves to be
-        done with its next round is done here."""
+        """Closes the socket of a closed loop, which runs nothing any more: what the transport leaves for the
+        next iteration is done here."""
         loop: Any = self._loop
         loop.call_soon = _run
         try:
@@ -208,7 +208,7 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
     def _end(self, error: Error) -> None:
         if not self.ready.done():
             self.ready.set_exception(error)
-            self.ready.exception()  # whoever waited for it may have gone
+            self.ready.exception()  # its callers may have gone
         if self.open:
             self.open = False
             self._pool.lost(self, ConnectionError(f"{self._pool.server.name}: {error}"))
@@ -226,5 +226,5 @@ def describe(error: BaseException | None) -> str:
     if error is None or isinstance(error, EOFError):
         return "the server closed the connection"
     if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno)  # asyncio's own text holds the address once more
+        return os.strerror(error.errno)  # asyncio's own text repeats the address
     return str(error) or type(error).__name__

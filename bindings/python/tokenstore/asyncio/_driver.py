@@ -1,4 +1,4 @@
-"""Runs operations in event loops: a pool of connections for each that a client is used in."""
+"""Runs operations in event loops, with one pool of connections per loop."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ __all__ = ["Driver", "running_loop"]
 class Driver(_core.Driver):
     """What a client and its stores share.
 
-    ``run(op, timeout=None)`` is to be awaited for the operation's result. One deadline covers everything, the wait
-    for room included.
+    Await ``run(op, timeout=None)`` for the operation's result. One deadline covers everything, including the
+    wait for room.
     """
 
     __slots__ = ("_lock", "_options", "_pools", "_server", "closed")
@@ -32,7 +32,7 @@ class Driver(_core.Driver):
         self.closed = False
 
     def here(self) -> Pool:
-        """The pool of the loop that is running."""
+        """The pool of the running loop."""
         loop = running_loop()
         if self.closed:
             raise Error("the client is closed")
@@ -49,11 +49,11 @@ class Driver(_core.Driver):
 
     @property
     def connected(self) -> bool:
-        """Is there a loop that would have to be told of the end?"""
+        """Is there a loop that must be notified of the end?"""
         return any(not loop.is_closed() for loop in self._pools)
 
     def abort(self) -> None:
-        """Ends all connections now, from wherever it is called."""
+        """Closes all connections now; callable from anywhere."""
         self.closed = True
         for pool in self._take_pools():
             if pool.loop.is_closed():
@@ -62,7 +62,7 @@ class Driver(_core.Driver):
                 pool.loop.call_soon_threadsafe(pool.abort)
 
     async def aclose(self) -> None:
-        """Takes no more calls, lets those of this loop end, closes; other loops' end with an error."""
+        """Accepts no more calls, waits for those of this loop, and closes; those of other loops fail."""
         loop = running_loop()
         self.closed = True
         with self._lock:
@@ -72,7 +72,7 @@ class Driver(_core.Driver):
             await pool.aclose()
 
     async def disconnect(self) -> None:
-        """Lets the calls of this loop end, and closes its connections."""
+        """Waits for the calls of this loop, and closes its connections."""
         loop = running_loop()
         with self._lock:
             pool = self._pools.get(loop)

@@ -1,7 +1,6 @@
-"""The ends of sessions as an async iterator.
+"""Session events as an async iterator.
 
-Redis tells them on a connection of its own, to which the core listens; here a thread waits for it, one for each
-object that listens, so that the loop never does.
+The core listens on a separate connection. One thread per object waits for it, so that the loop never blocks.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _log = logging.getLogger("tokenstore")
 
 
 class SessionEvents(AsyncClosing):
-    """Listens on a connection of its own, from ``async with`` (or the first wait) on.
+    """Listens on a separate connection, from ``async with`` (or the first wait) on.
 
     ::
 
@@ -44,11 +43,11 @@ class SessionEvents(AsyncClosing):
                     print(event.id, event.kind)
 
     The options and the events are those of :class:`tokenstore.session_events.SessionEvents`. A task that is
-    cancelled while it waits loses no event: the next one that waits gets it. One task at a time may wait.
+    cancelled while it waits loses no event: the next waiting task gets it. One task at a time may wait.
     """
 
     def __init__(self, client: Client, *, kea: bool = False, keepalive: Duration = 15) -> None:
-        given: Any = client  # what the blocking class asks of a client, this one has
+        given: Any = client  # this has what the blocking class needs of a client
         self._credentials = client._core.credentials
         self._question: concurrent.futures.Future[Any] | None = None
         self._make = partial(session_events.SessionEvents, given, kea=kea, keepalive=keepalive)
@@ -63,7 +62,7 @@ class SessionEvents(AsyncClosing):
         return self._closed or (self._events is not None and self._events.closed)
 
     async def next(self, timeout: float | None = None) -> SessionEvent | None:
-        """Wait for the next event; None when there is none within ``timeout`` seconds."""
+        """Wait for the next event; None if there is none within ``timeout`` seconds."""
         events = await self.listen()
         if self._pending is None:
             self._pending = self._in_the_thread(events.next)
@@ -89,7 +88,7 @@ class SessionEvents(AsyncClosing):
                 return event
 
     async def aclose(self) -> None:
-        """End the connection, and the thread. A task that waits is released. Twice is fine."""
+        """Close the connection, and end the thread. A waiting task is released. May be called twice."""
         self._closed = True
         if self._events is not None and not self._events.closed:
             self._events.close()
@@ -98,7 +97,7 @@ class SessionEvents(AsyncClosing):
         if self._pending is not None:
             await asyncio.wait({self._pending})
             if self._pending is not None and not self._pending.cancelled():
-                self._pending.exception()  # of no interest any more
+                self._pending.exception()  # no longer needed
         if self._thread is not None:
             self._thread.shutdown(wait=False)
 
@@ -107,7 +106,7 @@ class SessionEvents(AsyncClosing):
         return self
 
     async def listen(self) -> session_events.SessionEvents:
-        """Begin, if that has not been done: from when this returns nothing is missed."""
+        """Start listening, unless it has started: no event is missed once this returns."""
         if self._closed:
             raise Error("these events are closed")
         if self._events is None:
@@ -118,7 +117,7 @@ class SessionEvents(AsyncClosing):
         return self._events
 
     def _asker(self, credentials: Callable[[], Any]) -> Callable[[], Any]:
-        """What the thread calls for user and password: the function belongs to this loop."""
+        """Called by the thread for user and password: the function belongs to this loop."""
         loop = asyncio.get_running_loop()
 
         async def ask() -> Any:
@@ -127,7 +126,7 @@ class SessionEvents(AsyncClosing):
 
         def wait() -> Any:
             self._question = asyncio.run_coroutine_threadsafe(ask(), loop)
-            if self._closed:  # aclose came before it could see the question
+            if self._closed:  # aclose came before it could answer
                 self._question.cancel()
             try:
                 return self._question.result()
@@ -142,7 +141,7 @@ class SessionEvents(AsyncClosing):
 
 
 class SessionCallbacks:
-    """Calls functions when sessions end: what ``RedisJWT.on`` stands on. One task, of the loop that began it."""
+    """Calls functions when sessions end, for ``RedisJWT.on``. One task, in the loop that started it."""
 
     def __init__(self, events: SessionEvents) -> None:
         self._events = events
@@ -150,7 +149,7 @@ class SessionCallbacks:
         self._task: asyncio.Task[None] | None = None
 
     async def on(self, kind: str, callback: Callback) -> None:
-        """As :meth:`tokenstore.RedisJWT.on`; what the callback returns is awaited, if it can be."""
+        """As :meth:`tokenstore.RedisJWT.on`; an awaitable result of the callback is awaited."""
         if kind not in session_events.KINDS:
             raise ValueError(f'there is no event {kind!r}: it must be "expired", "del" or "gap"')
         if not callable(callback):
@@ -161,14 +160,14 @@ class SessionCallbacks:
             self._task = asyncio.get_running_loop().create_task(self._call_back())
 
     def off(self, kind: str, callback: Callback) -> None:
-        """Undo one :meth:`on`; nothing happens when there was none."""
+        """Undo one :meth:`on`; no effect if there was none."""
         left = list(self._callbacks.get(kind, ()))
         if callback in left:
             left.remove(callback)
         self._callbacks[kind] = tuple(left)
 
     async def aclose(self) -> None:
-        """End the task; a callback that is running is waited for, unless this comes from one."""
+        """End the task; waits for a running callback, unless called from one."""
         task, self._task = self._task, None
         await self._events.aclose()
         if task is not None and task is not asyncio.current_task():

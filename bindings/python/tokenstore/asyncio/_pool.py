@@ -1,9 +1,9 @@
-"""The connections of one event loop: which one takes a call, how many, until when, and what a lost one means.
+"""The connections of one event loop: choosing one for a call, their number, deadlines, and lost connections.
 
-A call decides itself what it wants next - to be sent, to sleep, nothing more - and whether it may be sent again
-(core/src/op.c). The extension matches replies to calls, and never comes back here while something of its own is half
-changed: it returns what calls want. Whatever is done here may run anything, so what was known before is looked at
-again: a call for whether it is over, a connection for whether it is open.
+A call decides what it wants next - to be sent, to sleep, nothing more - and whether it may be sent again
+(core/src/op.c). The extension matches replies to calls, and never calls in here while its own state is half
+changed: it returns what calls want. Anything done here may run arbitrary code, so state is checked again
+afterwards: whether a call is over, whether a connection is open.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ __all__ = ["Pool"]
 
 _T = TypeVar("_T")
 
-_SEND, _SLEEP = 1, 2  # what a call wishes; 0: nothing more
+_SEND, _SLEEP = 1, 2  # what a call wants; 0: nothing more
 
-_TICK = 0.005  # seconds: how exact deadlines are when many pass
+_TICK = 0.005  # seconds: the resolution of deadlines when many pass
 
 _INFINITY = float("inf")
 
 
 class Pool(_core.Pool):
-    """The connections of one event loop, and all calls that are under way there. Used by its thread."""
+    """The connections of one event loop, and all its calls in flight. Used by its thread."""
 
     __slots__ = (
         "_alarm",
@@ -74,18 +74,18 @@ class Pool(_core.Pool):
         self._size = size
         self._most = limit
         self._wait = wait
-        self.crowded = False  # somebody waits for calls to end
+        self.crowded = False  # something waits for calls to end
         self._open: list[Connection] = []
-        self._retired: list[Connection] = []  # silent: take no more calls, end those that are on them
-        self._closing: list[Connection] = []  # the same, to be closed with a goodbye
-        self._probed: list[Connection] = []  # idle, and asked whether it is alive
+        self._retired: list[Connection] = []  # silent: take no more calls, finish those on them
+        self._closing: list[Connection] = []  # the same, to be closed cleanly
+        self._probed: list[Connection] = []  # idle, being checked with PING
         self._outdated: list[Connection] = []  # open, to be replaced
         self._waiting: dict[_Call, None] = {}  # for a connection
         self._connecting: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._renewable_at = 0.0
         self._turns: deque[asyncio.Future[None]] = deque()  # callers that wait for room
-        self._reserved = 0  # turns that were given and not yet taken
+        self._reserved = 0  # turns granted and not yet taken
         self._leaving: asyncio.Future[None] | None = None
         self._ended = False  # the loop is about to end: no connection is kept
         self._until_the_loop_ends = self._end_with_the_loop()
@@ -94,7 +94,7 @@ class Pool(_core.Pool):
     # ---- what a call wants ----
 
     def proceed(self, call: _Call) -> None:
-        """Does what the call wishes."""
+        """Does what the call wants."""
         try:
             if call.wish == _SEND:
                 self._send(call)
@@ -155,8 +155,8 @@ class Pool(_core.Pool):
         return "no connection"
 
     def left(self, call: _Call) -> None:
-        """The caller has gone. The call's place stays in the queue until its answer comes; which it should, and in
-        bounded number."""
+        """The caller has gone. The call's place stays in the queue until its answer comes; the number of such
+        places is limited."""
         if self.loop.is_closed():
             return
         connection: Connection | None = call.connection
@@ -182,14 +182,14 @@ class Pool(_core.Pool):
             self._connecting = self.loop.create_task(self._open_one())
 
     def _stop_connecting(self) -> None:
-        """Nobody has the time to wait for this attempt; the next caller begins another."""
+        """No caller waits for this attempt any more; the next one starts another."""
         if self._connecting is not None and all(call.over for call in self._waiting):
             self._connecting.cancel()
             self._connecting = None
             self._waiting.clear()
 
     async def _open_one(self, idle: Connection | None = None, patience: float = 0) -> None:
-        """Opens a connection for those that wait, or looks whether one that was idle still leads to the server."""
+        """Opens a connection for the waiting calls, or checks whether an idle one is still alive."""
         connection = idle
         if connection is None or not await self._answers(connection, patience):
             try:
@@ -213,7 +213,7 @@ class Pool(_core.Pool):
             self.proceed(call)
 
     def _end_waiting(self, problem: OpenError | CredentialsError) -> None:
-        """There is no connection for those that wait."""
+        """Fails the waiting calls: there is no connection."""
         if isinstance(problem, OpenError):
             self._tell(self._take_waiting(), problem.error, problem.final)
             return
@@ -222,7 +222,7 @@ class Pool(_core.Pool):
         self.make_room()
 
     async def _answers(self, connection: Connection, patience: float) -> bool:
-        """Asks PING on a connection that was idle. Any answer says that it is alive."""
+        """Sends PING on an idle connection. Any answer shows that it is alive."""
         ping = _core.Call(self, _core.commands((("PING",),)), None)
         began = time.monotonic()
         try:
@@ -240,13 +240,13 @@ class Pool(_core.Pool):
         return connection.open
 
     def _drop_idle(self, began: float) -> None:
-        """A connection has been silent since then: what lies between us and the server has forgotten it, and with it
+        """A connection has been silent since then: something between us and the server has dropped it, and
         those that were idle as long."""
         for connection in [c for c in self._open if not len(c) and c.read <= began]:
             connection.abort(ConnectionError("it was idle as long as one that went silent"))
 
     def _drop_outdated(self) -> None:
-        """There is a new connection: one that is too old takes no more calls."""
+        """There is a new connection: outdated ones take no more calls."""
         if self._outdated and len(self._open) > self._size:
             old = self._outdated.pop(0)
             self._open.remove(old)
@@ -254,13 +254,13 @@ class Pool(_core.Pool):
             self.make_room()
 
     def _keep_outdated(self) -> None:
-        """There is no new connection; the old ones go on for a while."""
+        """There is no new connection; the old ones are used for a while longer."""
         for connection in self._outdated:
             connection.expires = time.monotonic() + self.server.connect_timeout
         self._outdated.clear()
 
     def _leave(self, connection: Connection) -> None:
-        """It owes answers and says nothing: what may be sent twice goes over another one."""
+        """It owes answers and is silent: calls that may be sent twice move to another one."""
         calls = connection.withdraw()
         self._retire(connection)
         self._drop_idle(min([call.began for call in calls], default=connection.read))
@@ -292,12 +292,12 @@ class Pool(_core.Pool):
         self.make_room()
 
     def _look(self) -> None:
-        """Is there one connection, and is there to be no other? Calls go there by a short cut."""
+        """Is there exactly one connection, and no other planned? Calls then take a short cut."""
         one = len(self._open) == self._size == 1
         self.only = self._open[0] if one else None
 
     def _retire(self, connection: Connection) -> None:
-        """It takes no more calls. Those on it may still end; but there is one such connection at most."""
+        """It takes no more calls. Those on it may still finish; there is at most one such connection."""
         if connection in self._open:
             self._open.remove(connection)
             if connection in self._outdated:
@@ -329,7 +329,7 @@ class Pool(_core.Pool):
 
     def _ring(self) -> None:
         self._stop_alarm()
-        now = time.monotonic() + 0.001  # a loop's clock may ring a little early
+        now = time.monotonic() + 0.001  # a loop's timer may fire a little early
         for call in self.until(now):
             if not call.over:
                 self._expire(call)
@@ -347,7 +347,7 @@ class Pool(_core.Pool):
     # ---- how many ----
 
     async def admit(self, call: _core.Call[_T]) -> _T:
-        """Lets the call begin when there is room, if callers are to wait; or says that there are too many."""
+        """Starts the call when there is room, if callers may wait; otherwise fails if there are too many."""
         if not self._has_room() or self._turns:
             if not self._wait:
                 raise ConnectionError(
@@ -386,7 +386,7 @@ class Pool(_core.Pool):
             )
 
     def make_room(self) -> None:
-        """A call may have ended: others may begin."""
+        """A call may have ended: others may start."""
         while self._turns and self._has_room():
             turn = self._turns.popleft()
             if not turn.done():
@@ -401,14 +401,14 @@ class Pool(_core.Pool):
         self._crowd(busy or self._ended or self._leaving is not None or bool(self._closing))
 
     def _crowd(self, crowded: bool) -> None:
-        """While something waits for calls to end, all of them begin and end with a look here."""
+        """While something waits for calls to end, each call checks here when it starts and ends."""
         self.crowded = crowded
         self.limit = 0 if crowded else self._most
 
     # ---- the end ----
 
     def abort(self) -> None:
-        """Ends everything now; calls under way fail."""
+        """Ends everything now; calls in flight fail."""
         error = ConnectionError(f"{self.server.name}: the client was closed")
         self._stop_alarm()
         if self._connecting is not None:
@@ -420,7 +420,7 @@ class Pool(_core.Pool):
         _end(self._until_the_loop_ends)
 
     async def aclose(self) -> None:
-        """Waits for the calls under way - they have deadlines - and closes."""
+        """Waits for the calls in flight - they have deadlines - and closes."""
         if len(self) or self._turns or self._reserved:
             self._crowd(True)
             self._leaving = self.loop.create_future()
@@ -432,20 +432,20 @@ class Pool(_core.Pool):
             await asyncio.wait({connecting})
 
     async def disconnect(self) -> None:
-        """Closes the connections that are open; first the calls on them end. Later calls have new ones."""
+        """Closes the open connections after the calls on them have ended. Later calls get new ones."""
         connections = self.renew()
         if connections:
             await asyncio.wait([c.closed for c in connections])
 
     def give_up(self, connection: Connection) -> None:
-        """The server has become a replica. Where it stays one, a new connection for each call would not help."""
+        """The server has become a replica. If it stays one, a new connection for each call would not help."""
         now = time.monotonic()
         if connection in self._open and now >= self._renewable_at:
             self._renewable_at = now + _core.RENEW_EVERY
             self.renew()
 
     def renew(self) -> list[Connection]:
-        """No connection that is open takes a call any more: gives those that are to close."""
+        """Open connections take no more calls; returns those to be closed."""
         self._closing += self._open
         self._open.clear()
         self._outdated.clear()
@@ -456,7 +456,7 @@ class Pool(_core.Pool):
         return connections
 
     def bury(self) -> None:
-        """Closes the connections of a loop that was closed, in which nothing runs any more."""
+        """Closes the connections of a closed loop, in which nothing runs any more."""
         for call in self.until(_INFINITY):
             call.close()
         for connection in self._all():
@@ -464,8 +464,8 @@ class Pool(_core.Pool):
         _end(self._until_the_loop_ends)
 
     async def _end_with_the_loop(self) -> AsyncGenerator[None, None]:
-        """The one sign that a loop gives before its end is ``shutdown_asyncgens()``, which ``asyncio.run`` and others
-        call: it closes the asynchronous generators that began there. So the connections end with their loop, though
+        """The only notice a loop gives before its end is ``shutdown_asyncgens()``, called by ``asyncio.run``
+        and others: it closes the loop's asynchronous generators. So the connections end with their loop, though
         the client does not."""
         try:
             yield
@@ -480,12 +480,12 @@ async def _result(call: _Call) -> None:
 
 
 def _start(generator: AsyncGenerator[None, None]) -> None:
-    """Runs it to its yield, which takes no wait."""
+    """Runs it to its yield, without waiting."""
     with suppress(StopIteration):
         generator.__anext__().__await__().__next__()
 
 
 def _end(generator: AsyncGenerator[None, None]) -> None:
-    """Ends it where nothing is open any more, so that there is no wait."""
+    """Ends it when nothing is open any more, without waiting."""
     with suppress(StopIteration, RuntimeError):  # RuntimeError: the loop is about to do so
         generator.aclose().__await__().__next__()

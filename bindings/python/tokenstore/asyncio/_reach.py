@@ -1,4 +1,5 @@
-"""From a host to a connected socket: names are looked up, and addresses tried, as core/io does (resolve.c, connect.c)."""
+"""From a host to a connected socket: resolves names and tries addresses, as core/io does (resolve.c,
+connect.c)."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from tokenstore.errors import ConfigurationError, ConnectionError
 __all__ = ["Resolver", "reach", "reach_unix"]
 
 _ATTEMPTS = 8  # at a time
-_ADDRESSES = 32  # of a name; more are left out
+_ADDRESSES = 32  # of a name; more are ignored
 _ASK_AGAIN = 0.001  # seconds: for a unix socket whose queue is full
 
 Address = tuple[Any, ...]  # family, address
@@ -25,9 +26,9 @@ Address = tuple[Any, ...]  # family, address
 class Resolver:
     """The addresses of a host. Used by any thread.
 
-    ``getaddrinfo`` can be given no deadline and cannot be cancelled, so each lookup has a thread of its own, which
-    nobody waits for at the end: not one of the loop's executor, which asyncio.run does wait for. Loops that look at
-    the same time share one.
+    ``getaddrinfo`` has no deadline and cannot be cancelled, so each lookup runs in a separate thread that is
+    not joined at the end, unlike one of the loop's executor, for which asyncio.run waits. Simultaneous loops
+    share one lookup.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -39,11 +40,11 @@ class Resolver:
 
     @property
     def looks(self) -> bool:
-        """Is a lookup under way?"""
+        """Is a lookup in progress?"""
         return self._waiting is not None
 
     async def resolve(self) -> list[Address]:
-        """In the order in which to try them: the one that answered last, then the families take turns."""
+        """The addresses in the order to try: the one that answered last, then alternating families."""
         try:
             found = self._ask(socket.AI_NUMERICHOST | socket.AI_NUMERICSERV)
         except socket.gaierror:
@@ -59,7 +60,7 @@ class Resolver:
         return self._sort(found)
 
     def _ask(self, flags: int = 0) -> list[Address]:
-        # Of a str it would make IDNA first, and raise UnicodeError for a name that just does not exist.
+        # A str would first be encoded as IDNA, and raise UnicodeError for a name that merely does not exist.
         host = self._host.encode()
         found = socket.getaddrinfo(host, self._port, type=socket.SOCK_STREAM, flags=flags)
         return [(family, address) for family, _, _, _, address in found[:_ADDRESSES]]
@@ -67,7 +68,7 @@ class Resolver:
     async def _look_up(self) -> list[Address]:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
-        if self._pid != os.getpid():  # a thread of the parent's is not here
+        if self._pid != os.getpid():  # the parent's thread does not exist here
             self._pid, self._lock, self._waiting = os.getpid(), threading.Lock(), None
         with self._lock:
             first = self._waiting is None
@@ -128,9 +129,9 @@ def _why_no_ipv6(host: str) -> str:
 
 
 async def reach(addresses: list[Address], patience: float) -> socket.socket:
-    """A socket that is connected to the first address that answers. Attempts begin one after the other, so that an
-    address that swallows all packets costs no more than that pause (RFC 8305); each has `patience` seconds. Raises the
-    error of the first that failed: it is the one that should have worked."""
+    """A socket connected to the first address that answers. Attempts are staggered, so an address that drops
+    all packets costs only that pause (RFC 8305); each has `patience` seconds. Raises the error of the first
+    that failed: it is the one that should have worked."""
     attempts: set[asyncio.Task[socket.socket]] = set()
     sock = None
     try:
@@ -147,7 +148,7 @@ async def reach(addresses: list[Address], patience: float) -> socket.socket:
 async def _first(
     addresses: list[Address], patience: float, attempts: set[asyncio.Task[socket.socket]]
 ) -> socket.socket:
-    """The attempts under way are left in `attempts`."""
+    """Attempts in progress are left in `attempts`."""
     left = addresses[::-1]
     error: BaseException | None = None
     while left or attempts:
@@ -185,7 +186,7 @@ async def _try(to: Address, patience: float) -> socket.socket:
     try:
         sock.setblocking(False)
         for level, name, value in _core.SOCKET_OPTIONS:
-            with suppress(OSError):  # it works all the same
+            with suppress(OSError):  # it works anyway
                 sock.setsockopt(level, name, value)
         await asyncio.wait_for(
             asyncio.get_running_loop().sock_connect(sock, address), patience

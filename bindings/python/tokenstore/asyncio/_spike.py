@@ -1,9 +1,8 @@
 """Spike in tokenstore.asyncio.
 
-A token in memory is given at once, without leaving the loop. What has to be waited for - Redis, the server,
-another process that is fetching - is waited for by one of a few threads of its own, one for each audience
-however many tasks ask; where all are busy, the next audience waits for a free one. A fetch that no task waits for
-any more ends. Renewal in the background is the core's, as for threads.
+A token in memory is returned at once, without leaving the loop. A few threads wait for Redis, the server, or
+another process that is fetching, one per audience, however many tasks ask; if all are busy, the next audience
+waits for a free one. A fetch without waiting tasks ends. The core renews in the background, as for threads.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _THREADS = 8
 
 
 class _Fetch:
-    """One under way, and how many tasks wait for it."""
+    """A fetch in progress, and the number of tasks waiting for it."""
 
     __slots__ = ("abandoned", "asking", "future", "loop", "waiting")
 
@@ -45,12 +44,12 @@ class _Fetch:
         self.loop = loop
         self.waiting = 0
         self.abandoned = False
-        self.asking: concurrent.futures.Future[Any] | None = None  # what the function will give
+        self.asking: concurrent.futures.Future[Any] | None = None  # the function's future result
 
     def abandon(self) -> None:
-        """Nobody waits any more; its thread is not to wait for the function."""
+        """No task waits any more; its thread must not wait for the function."""
         self.abandoned = True
-        self.future.cancel()  # where no thread has begun it
+        self.future.cancel()  # if no thread has started it
         if self.asking is not None:
             self.asking.cancel()
 
@@ -75,7 +74,7 @@ class Spike(tokenstore.Spike, AsyncClosing):
         pid = os.getpid()
         if (
             self._threads is None or self._threads[0] != pid
-        ):  # a forked child has none of the parent's
+        ):  # a forked child has none of the parent's threads threads
             self._threads = (pid, ThreadPoolExecutor(_THREADS, "tokenstore-spike"))
         return asyncio.get_running_loop().run_in_executor(self._threads[1], function, *args)
 
@@ -95,7 +94,7 @@ class Spike(tokenstore.Spike, AsyncClosing):
         return None if function is None else self._ask_in_loop
 
     def _ask_in_loop(self) -> Text:
-        """Called by the thread that fetches: the function runs in the loop of those who wait."""
+        """Called by the fetching thread: the function runs in the loop of the waiting tasks."""
         fetch = self._asked.fetch
         fetch.asking = asyncio.run_coroutine_threadsafe(self._ask(), fetch.loop)
         if fetch.abandoned:
@@ -117,7 +116,7 @@ class Spike(tokenstore.Spike, AsyncClosing):
         try:
             self._core.renew(await self._ask(), audience, scope, resource)
         except Exception as error:
-            kind = type(error).__name__  # its message may hold what it was about
+            kind = type(error).__name__  # its message may contain the secret
             self._log(
                 "w", f"not renewed: could not obtain the client's secret or assertion: {kind}"
             )
@@ -130,13 +129,13 @@ class Spike(tokenstore.Spike, AsyncClosing):
         resource: Text | Sequence[str] | None = None,
         timeout: Duration | None = None,
     ) -> str:
-        """An access token for ``audience``, good for at least ``expiration_offset`` seconds.
+        """An access token for ``audience``, valid for at least ``expiration_offset`` seconds.
 
         ``scope``, ``resource`` and ``timeout`` are those of :meth:`tokenstore.Spike.get_token`.
 
-        Raises :class:`SpikeAuthError` when the server refused the client or the request,
-        :class:`SpikeError` when no valid token could be obtained: it says what was tried. A caller that is
-        cancelled leaves the fetch to the others; where there are none, it ends.
+        Raises :class:`SpikeAuthError` if the server rejected the client or the request, :class:`SpikeError` if
+        no valid token could be obtained: it says what was tried. A cancelled caller leaves the fetch to the
+        others; without others, it ends.
         """
         seconds = _options.seconds("timeout", timeout) if timeout is not None else None
         if seconds is not None and not 0.001 <= seconds <= 315360000:
@@ -185,15 +184,15 @@ class Spike(tokenstore.Spike, AsyncClosing):
         await self._in_a_thread(self._core.invalidate, token, audience, scope, resource)
 
     async def initialize(self) -> None:
-        """Fetch the public key now, to learn early whether the server can be reached. Twice is fine."""
+        """Fetch the public key now, to learn early whether the server can be reached. May be called twice."""
         await self._in_a_thread(self._core.initialize)
 
     async def is_initialized(self) -> bool:
-        """Is the public key there (or none needed), and this open?"""
+        """Is the public key loaded (or not needed), and this open?"""
         return self._core.is_initialized()
 
     async def aclose(self) -> None:
-        """End what is under way, stop renewing, and close what was opened here. Twice is fine."""
+        """Cancel fetches in progress, stop renewing, and close what was opened here. May be called twice."""
         for fetch in self._fetching.values():
             if fetch.asking is not None:
                 fetch.asking.cancel()
@@ -205,7 +204,7 @@ class Spike(tokenstore.Spike, AsyncClosing):
         closer.shutdown(wait=False)
         if self._threads is not None and self._threads[0] == os.getpid():
             self._threads[1].shutdown(wait=False)
-            self._threads = None  # whoever comes later is told by a new one that this is closed
+            self._threads = None  # later callers get the error from a new one
 
     getToken = get_token
     isInitialized = is_initialized
@@ -221,7 +220,7 @@ class Spike(tokenstore.Spike, AsyncClosing):
 
 
 class TokenCreator(AsyncClosing):
-    """What :func:`get_token_creator` gives: ``await creator()`` for a token."""
+    """The result of :func:`get_token_creator`: ``await creator()`` for a token."""
 
     def __init__(self, spike: Spike, audience: str) -> None:
         self._spike = spike
@@ -232,14 +231,14 @@ class TokenCreator(AsyncClosing):
         return await self._spike.get_token(self._audience)
 
     async def aclose(self) -> None:
-        """Close what is underneath. Twice is fine."""
+        """Close the underlying objects. May be called twice."""
         await self._spike.aclose()
 
 
 def get_token_creator(
     options: Mapping[str, Any] | None = None, /, *, logger: Logger | None = None, **more: Any
 ) -> TokenCreator:
-    """As :func:`tokenstore.get_token_creator`; what it gives is awaited."""
+    """As :func:`tokenstore.get_token_creator`; its result is awaited."""
     given, audience = spike_options(options, more)
     return TokenCreator(Spike(**given, logger=logger), audience)
 

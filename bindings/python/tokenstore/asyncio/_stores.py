@@ -1,10 +1,9 @@
 """The stores of tokenstore.asyncio.
 
-A store's methods build an operation and hand it to the driver: ``return self._driver.run(op)``. The driver
-here answers with what is to be awaited, so the very same methods serve, each within a coroutine function of
-its name: that way a wrong argument is an exception where the call is awaited, like any other. Only what looks
-at a result before it returns has to be written anew; and what every request of an application asks is, which
-saves a tenth of its time. What type checkers see stands in ``_stores.pyi``.
+A store's methods build an operation and pass it to the driver: ``return self._driver.run(op)``. The driver here
+returns an awaitable, so the same methods are used, each wrapped in a coroutine function of its name: an invalid
+argument then raises where the call is awaited. Only methods that use a result before they return are rewritten,
+and the most frequent ones, which saves a tenth of their time. Type checkers read ``_stores.pyi``.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ _SESSION = "session"
 
 
 def awaited(method: Callable[..., Any]) -> Callable[..., Any]:
-    """The coroutine function of a method that returns what is to be awaited."""
+    """The coroutine function of a method that returns an awaitable."""
 
     @functools.wraps(method)
     async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -49,7 +48,7 @@ def awaited(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def await_all(cls: type, blocking: type, *but: str) -> None:
-    """Gives `cls` the public methods of `blocking` that it does not have itself, to be awaited."""
+    """Gives `cls` awaitable versions of the public methods of `blocking` that it does not define."""
     made: dict[Any, Any] = {}  # an alias stays one
     for name, method in vars(blocking).items():
         if inspect.isfunction(method) and not name.startswith("_") and name not in but:
@@ -59,14 +58,14 @@ def await_all(cls: type, blocking: type, *but: str) -> None:
 
 
 class AsyncStore(Store, AsyncClosing):
-    """A client, and the duty to close it when it is our own."""
+    """A client, closed with the store unless it is shared."""
 
     _module = "tokenstore.asyncio"
     _client_type = Client
     _client_options = AsyncClientOptions
 
     async def aclose(self) -> None:
-        """Close the client, unless it was passed in. Twice is fine."""
+        """Close the client, unless it was passed in. May be called twice."""
         if self._owns_client:
             await self._client.aclose()
 
@@ -88,13 +87,12 @@ class RedisTokens(tokenstore.RedisTokens, AsyncStore):
         refresh: Duration | None = None,
         expiry: bool = False,
     ) -> Token | None:
-        """Find a token: None when there is none. One round trip.
+        """Find a token: None if there is none. One round trip.
 
-        ``refresh`` slides the expiry: the token then lives at least until this long from now
-        (``max_age`` permitting), written at most once per ``touch_interval``. It never shortens: a
-        token that lives longer, or has no expiry, stays as it is. Where the server cannot write
-        (a replica, a full memory …) the token is given with the expiry that it has. ``expiry=True``
-        fills in ``expires_at``.
+        ``refresh`` slides the expiry: the token lives at least this long from now (``max_age`` permitting),
+        written at most once per ``touch_interval``. It never shortens: a token that lives longer, or has no
+        expiry, is unchanged. If the server cannot write (a replica, full memory …) the token is returned with
+        the expiry it has. ``expiry=True`` fills in ``expires_at``.
         """
         return await self._driver.run(self._ops.get(app, type, token, refresh, expiry))
 
@@ -105,9 +103,9 @@ class Sessions(tokenstore.Sessions, AsyncStore):
     async def get(
         self, app: Name, token: Presented, refresh: Duration | None = None, expiry: bool = False
     ) -> Session | None:
-        """Find a session: None when there is none. One round trip.
+        """Find a session: None if there is none. One round trip.
 
-        ``refresh`` slides the expiry to this long from now, and never nearer; ``expiry=True`` fills in
+        ``refresh`` slides the expiry to this long from now, and never shortens it; ``expiry=True`` fills in
         ``expires_at``. See :meth:`RedisTokens.get`.
         """
         return await self._driver.run(self._ops.get(app, _SESSION, token, refresh, expiry))
@@ -119,26 +117,26 @@ class Sessions(tokenstore.Sessions, AsyncStore):
         data: dict[str, Any] | None = None,
         duration: Duration | None = None,
     ) -> str:
-        """Begin a session; returns the token to hand to the user. No duration: no expiry."""
+        """Start a session; returns the token for the user. No duration: no expiry."""
         op = self._ops.create(app, _SESSION, owner_id, data, duration, None)
         return (await self._driver.run(op)).token
 
     async def update(self, app: Name, token: Presented, data: dict[str, Any]) -> bool:
         """Set top-level fields of the session's data: None deletes a field, the rest is set.
 
-        True when the session was found. The expiry stays as it is.
+        True if the session was found. The expiry is unchanged.
         """
         return await self._driver.run(self._ops.update(app, _SESSION, token, data)) is not None
 
     async def kill_all(self, app: Name, owner_id: Name) -> bool:
-        """End all sessions of this user. True when there was any."""
+        """End all sessions of this user. True if there were any."""
         return await self._driver.run(self._ops.delete_all(app, _SESSION, owner_id)) > 0
 
     async def rotate(self, app: Name, token: Presented, duration: Duration | None = None) -> str | None:
-        """Give the session a new token, at a login for instance; the old one is dead at once.
+        """Give the session a new token, at a login for instance; the old one is invalid at once.
 
-        Returns the new token, None when there is no such session. The remaining time stays, or
-        is ``duration`` from now.
+        Returns the new token, None if there is no such session. The remaining time is kept, or is ``duration``
+        from now.
         """
         session = await self._driver.run(self._ops.rotate(app, _SESSION, token, duration))
         return None if session is None else session.token
@@ -159,38 +157,38 @@ class RedisJWT(tokenstore.RedisJWT, AsyncStore):
     __doc__ = tokenstore.RedisJWT.__doc__
 
     async def verify(self, token: Presented, value_session: bool = False) -> dict[str, Any]:
-        """What the token and its session say: ``{id, rjwt, ttl, iat, dataToken?, dataSession?}``.
+        """The contents of the token and its session: ``{id, rjwt, ttl, iat, dataToken?, dataSession?}``.
 
         ``rjwt`` is the session's key, ``ttl`` its seconds (-1: no expiry). ``dataSession`` is there
-        with ``value_session=True``, if the session has data. One round trip. Raises
-        :class:`InvalidTokenError` when the signature, the form or the session is not good.
+        with ``value_session=True``, if the session has data. One round trip. Raises :class:`InvalidTokenError`
+        if the signature, the format or the session is not valid.
         """
         return await self._driver.run(self._ops.verify(token, value_session))
 
     def events(self, *, keepalive: Duration = 15) -> SessionEvents:
-        """Listen to the ends of sessions: an async iterator, on a connection of its own.
+        """Session events: an async iterator, on a separate connection.
 
         ``async with sessions.events() as events: async for event in events: …``
         """
         return SessionEvents(self._client, kea=self._kea, keepalive=keepalive)
 
     async def on(self, kind: str, callback: Callback) -> None:
-        """Let ``callback(event)`` be called, in this loop, when a session ends.
+        """Call ``callback(event)``, in this loop, when a session ends.
 
-        ``kind`` is ``"expired"``, ``"del"`` or ``"gap"``. What it returns is awaited, if it can be. From
-        when this returns nothing is missed without a ``"gap"``. It ends with :meth:`aclose`.
+        ``kind`` is ``"expired"``, ``"del"`` or ``"gap"``. An awaitable result is awaited. Once this returns, no
+        event is missed without a ``"gap"``. It ends with :meth:`aclose`.
         """
         if self._called is None:
             self._called = SessionCallbacks(self.events())
         await self._called.on(kind, callback)
 
     async def off(self, kind: str, callback: Callback) -> None:
-        """Undo one :meth:`on`; nothing happens when there was none."""
+        """Undo one :meth:`on`; no effect if there was none."""
         if self._called is not None:
             self._called.off(kind, callback)
 
     async def aclose(self) -> None:
-        """End the callbacks, and close the client, unless it was passed in. Twice is fine."""
+        """Stop the callbacks, and close the client, unless it was passed in. May be called twice."""
         if self._called is not None:
             await self._called.aclose()
         await super().aclose()
@@ -199,7 +197,7 @@ class RedisJWT(tokenstore.RedisJWT, AsyncStore):
     _called: SessionCallbacks | None = None
 
     def call(self) -> Calls:
-        """The Node package's helpers; each of them is awaited."""
+        """The Node package's helpers, as awaitables."""
         return Calls(self)
 
 

@@ -1,4 +1,5 @@
-"""TLS for connections in an event loop: verified, 1.2 or newer, from files that may be renewed while the program runs."""
+"""TLS for connections in an event loop: verified, 1.2 or newer, with files that may be renewed while the
+program runs."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ _SECURITY_LEVEL = 2  # as everywhere in this package: 112 bits
 
 
 class Contexts:
-    """The context for the next connection: a new one where a file has changed since the last. Used by any thread."""
+    """The context for the next connection: a new one if a file has changed. Used by any thread."""
 
     def __init__(self, target: _core._Target) -> None:
         self._target = target
@@ -27,7 +28,8 @@ class Contexts:
         self._context = _make(target)
 
     def get(self) -> ssl.SSLContext:
-        """Where new files cannot be used - they may be half written - the old context goes on, and it is logged."""
+        """If new files cannot be used - they may be half written - the old context stays in use, and it is
+        logged."""
         with self._lock:
             seen = self._look()
             if seen != self._seen:
@@ -35,7 +37,7 @@ class Contexts:
                 try:
                     self._context = _make(self._target)
                 except ConfigurationError as problem:
-                    self._seen = ()  # the next connection looks again
+                    self._seen = ()  # the next connection checks again
                     _log.warning("the TLS files were not reloaded: %s", problem)
             return self._context
 

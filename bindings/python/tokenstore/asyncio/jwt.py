@@ -1,4 +1,5 @@
-"""tokenstore.jwt without blocking: ``decode`` is awaited, since the keys of ``KeySet.from_url`` may have to be fetched.
+"""tokenstore.jwt for asyncio: ``decode`` is awaited, since the keys of ``KeySet.from_url`` may have to be
+fetched.
 
 ::
 
@@ -7,8 +8,8 @@
     keys = jwt.KeySet.from_url("https://login.example/jwks.json")
     claims = await jwt.decode(token, keys, algorithms=["RS256"], audience="api")
 
-A fetch is the core's, in a thread of its own; a task that waits for it looks for its end now and then, so it can be
-cancelled at any time, and belongs to no executor.
+The core fetches in its own thread; a waiting task polls for the end, so it can be cancelled at any time, and
+needs no executor.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ __all__ = [
     "get_unverified_header",
 ]
 
-_FIRST, _LONGEST = 0.001, 0.02  # seconds between two looks
+_FIRST, _LONGEST = 0.001, 0.02  # seconds between polls
 
 
 class KeySet(_KeySet):
@@ -64,7 +65,7 @@ class KeySet(_KeySet):
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> RemoteKeySet:  # type: ignore[override]
-        """The keys that a server publishes at ``url``: see :class:`RemoteKeySet`."""
+        """The keys published at ``url``: see :class:`RemoteKeySet`."""
         return open_remote(RemoteKeySet, True, url, **options)
 
 
@@ -74,7 +75,7 @@ class RemoteKeySet(_core.RemoteKeySet, AsyncClosing):
     __slots__ = ()
 
     async def __aiter__(self) -> AsyncIterator[Key]:
-        """The keys of the moment, fetched where there are none."""
+        """The current keys, fetched if there are none."""
         pause = _FIRST
         while (keys := _core.remote_keys_list(self, Key, False)) is None:
             await asyncio.sleep(pause)
@@ -83,7 +84,7 @@ class RemoteKeySet(_core.RemoteKeySet, AsyncClosing):
             yield key
 
     async def aclose(self) -> None:
-        """End a fetch under way; ``decode`` raises from now on. Twice is fine."""
+        """Cancel a fetch in progress; ``decode`` raises from now on. May be called twice."""
         await asyncio.get_running_loop().run_in_executor(None, _core.remote_keys_close, self)
 
     def __repr__(self) -> str:
@@ -95,7 +96,7 @@ class RemoteKeySet(_core.RemoteKeySet, AsyncClosing):
 
 
 async def _decode(decode: Callable[[int], Any]) -> Any:
-    """What `decode(seen)` gives at last; an int says that newer keys are being fetched."""
+    """The final result of `decode(seen)`; an int means that newer keys are being fetched."""
     seen, pause = 0, _FIRST
     while isinstance(result := decode(seen), int):
         seen = result
@@ -117,7 +118,7 @@ async def decode(
     max_size: int = 8192,
     verify_exp: bool = True,
 ) -> dict[str, Any]:
-    """As :func:`tokenstore.jwt.decode`. It waits only where keys must be fetched."""
+    """As :func:`tokenstore.jwt.decode`. It waits only if keys must be fetched."""
     claims: dict[str, Any] = await _decode(
         lambda seen: _core.jwt_decode(
             token,
@@ -152,7 +153,7 @@ async def decode_complete(
     max_size: int = 8192,
     verify_exp: bool = True,
 ) -> Decoded:
-    """As ``decode``, with the header: ``Decoded(header, claims)``."""
+    """As ``decode``, including the header: ``Decoded(header, claims)``."""
     both = await _decode(
         lambda seen: _core.jwt_decode(
             token,
