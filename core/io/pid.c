@@ -15,20 +15,28 @@ static size_t page_size(void) {
     return size > 0 ? (size_t)size : 4096;
 }
 
-void tksp_pid_init(tksp_pid_cache *cache) {
-    cache->page = NULL;
+void *tksp_forkwiped_new(void) {
 #ifdef MADV_WIPEONFORK
-    void *page =
-        mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page == MAP_FAILED) {
-        return;
+    size_t size = page_size();
+    void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page != MAP_FAILED && madvise(page, size, MADV_WIPEONFORK) == 0) {
+        return page;
     }
-    if (madvise(page, page_size(), MADV_WIPEONFORK) != 0) {
-        (void)munmap(page, page_size());
-        return;
+    if (page != MAP_FAILED) {
+        (void)munmap(page, size);
     }
-    cache->page = page;
 #endif
+    return NULL;
+}
+
+void tksp_forkwiped_free(void *page) {
+    if (page != NULL) {
+        (void)munmap(page, page_size());
+    }
+}
+
+void tksp_pid_init(tksp_pid_cache *cache) {
+    cache->page = tksp_forkwiped_new();
 }
 
 pid_t tksp_pid_get(const tksp_pid_cache *cache) {
@@ -45,8 +53,6 @@ pid_t tksp_pid_get(const tksp_pid_cache *cache) {
 }
 
 void tksp_pid_clear(tksp_pid_cache *cache) {
-    if (cache->page != NULL) {
-        (void)munmap(cache->page, page_size());
-    }
+    tksp_forkwiped_free(cache->page);
     cache->page = NULL;
 }

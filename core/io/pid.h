@@ -7,6 +7,10 @@
 
 #include <sys/types.h>
 
+/* A page, zeroed at first and again in each forked child; NULL: this system cannot. */
+void *tksp_forkwiped_new(void);
+void tksp_forkwiped_free(void *page); /* NULL is allowed */
+
 typedef struct tksp_pid_cache {
     void *page; /* NULL: the system cannot do it, and is asked each time */
 } tksp_pid_cache;

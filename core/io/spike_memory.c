@@ -1,13 +1,13 @@
 /* spike_memory.c - see spike_memory.h. */
-#define _GNU_SOURCE /* MADV_WIPEONFORK, sched_getcpu */
+#define _GNU_SOURCE /* sched_getcpu */
 
 #include "spike_memory.h"
 
 #include <sched.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
+#include "pid.h"
 #include "tokenstore/secret.h"
 #include "wait.h"
 
@@ -80,23 +80,6 @@ static void end_writing(tksp_spike_memory *memory) {
 
 /* ---- life -------------------------------------------------------------------------------------- */
 
-/* A page that holds 1 here and 0 in a forked child; NULL where there is no such thing. */
-static const volatile char *make_mark(void) {
-#ifdef MADV_WIPEONFORK
-    size_t size = (size_t)sysconf(_SC_PAGESIZE);
-    char *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page == MAP_FAILED) {
-        return NULL;
-    }
-    if (madvise(page, size, MADV_WIPEONFORK) == 0) {
-        *page = 1;
-        return page;
-    }
-    (void)munmap(page, size);
-#endif
-    return NULL;
-}
-
 bool tksp_spike_memory_is_own(const tksp_spike_memory *memory) {
     return memory->mark != NULL ? *memory->mark == 1 : memory->pid == getpid();
 }
@@ -108,7 +91,10 @@ tksp_spike_memory *tksp_spike_memory_new(void) {
         return NULL;
     }
     memory->pid = getpid();
-    memory->mark = make_mark();
+    memory->mark = tksp_forkwiped_new();
+    if (memory->mark != NULL) {
+        *memory->mark = 1;
+    }
     memory->clocks = tksp_clocks_look();
     tks_notes_init(&memory->notes, NOTES_MAX);
     return memory;
@@ -127,9 +113,7 @@ void tksp_spike_memory_free(tksp_spike_memory *memory) {
         }
     }
     tks_notes_clear(&memory->notes);
-    if (memory->mark != NULL) {
-        (void)munmap((void *)(uintptr_t)memory->mark, (size_t)sysconf(_SC_PAGESIZE));
-    }
+    tksp_forkwiped_free((void *)memory->mark);
     for (size_t i = 0; i < TKSP_SPIKE_STRIPES; i++) {
         (void)pthread_rwlock_destroy(&memory->stripes[i].lock);
     }

@@ -43,8 +43,7 @@ typedef struct tksp_spike_entry {
 
 typedef struct tksp_spike_memory {
     pid_t pid;
-    const volatile char
-        *mark; /* a page that a forked child finds wiped; NULL: this kernel cannot */
+    volatile char *mark; /* 1; a forked child finds 0; NULL: this system cannot */
     tksp_spike_stripe
         stripes[TKSP_SPIKE_STRIPES]; /* guard the lists, and an entry's token and times */
     tksp_clocks clocks;    /* guarded by the stripes, too: how they stood at the last change */
