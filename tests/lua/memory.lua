@@ -1,6 +1,6 @@
 -- What memory_host runs: one case, whose allocations fail between begin() and done(). after() checks
 -- that the same state and the same objects still work.
--- luacheck: globals after begin done
+-- luacheck: std max, globals after begin done
 
 local case = ...
 local url = os.getenv "TEST_URL"
@@ -8,8 +8,11 @@ local owner = "owner" .. tostring({})
 
 local data = { a = 1, b = { 1, 2.5, "x", {} }, c = ("y"):rep(100), ["longer name"] = { d = true } }
 local tokenstore, tokens, sessions, secret
+local searchers = package.searchers or package.loaders
+local find_chunk = searchers[2]
 
 function after()
+  searchers[2] = find_chunk
   -- Lua 5.1 does not load again what failed to load, unless one says so.
   for name, loaded in pairs(package.loaded) do
     if name:find "^tokenstore" and type(loaded) ~= "table" then
@@ -43,7 +46,14 @@ end
 
 local cases = {}
 
+-- What Lua's own compiler allocates does not fail: that is most of it, and not ours.
 function cases.load()
+  searchers[2] = function(name)
+    done()
+    local loader, from = find_chunk(name)
+    begin()
+    return loader, from
+  end
   begin()
   local loaded = require "tokenstore"
   assert(loaded.Client)

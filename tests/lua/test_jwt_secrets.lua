@@ -12,7 +12,11 @@ local function redis_jwt(secret)
   return tokenstore.RedisJWT { redis = "redis://127.0.0.1:1", secret = secret }
 end
 
-for _, case in ipairs(vectors.refused) do
+-- What tells them apart is the core: the collector needs only some.
+local step = harness.stress and 20 or 1
+
+for i = 1, #vectors.refused, step do
+  local case = vectors.refused[i]
   test("refused as a secret: " .. case.name, function()
     for _, make in ipairs { jwt.Key.from_secret, redis_jwt } do
       local got, message, code = make(notation.bytes(case.value))
@@ -23,7 +27,8 @@ for _, case in ipairs(vectors.refused) do
   end)
 end
 
-for _, case in ipairs(vectors.taken) do
+for i = 1, #vectors.taken, step do
+  local case = vectors.taken[i]
   test("taken as a secret: " .. case.name, function()
     for _, make in ipairs { jwt.Key.from_secret, redis_jwt } do
       assert(make(notation.bytes(case.value)))
