@@ -1,54 +1,38 @@
 -- What is behind jwt.KeySet.from_url in nginx: remote_keys.lua calls this as tokenstore.oauth. The rules
--- are those of core/io/remote_keys.c; keys are fetched by threads of nginx's (nginx_keys_thread.lua).
+-- are those of core/io/remote_keys.c; keys are fetched by threads of nginx's (nginx_threads.lua).
 --
 --   this worker   keeps the keys, and looks once a second whether there are newer ones
 --   all workers   have their text in the shared dict; one of them fetches, in a timer, and the others wait
 --   for it
---
--- It wants two directives: thread_pool tokenstore threads=4; and lua_shared_dict tokenstore 1m.
 
 -- luacheck: ignore 143/ngx
-local core = require "tokenstore.core"
+local threads = require "tokenstore.nginx_threads"
 
-local POOL = "tokenstore"
-local DICT = "tokenstore"
-local THREADS = 2      -- jobs at a time: nginx refuses what it has no Lua VM for, so they wait here
+local WHAT = "keys at a URL in nginx"
+local NAMES = { closed = "the key set is closed", late = "no keys within the timeout" }
+local LIMITS = { { name = "keys", jobs = 2, busy = "all are fetching keys" } }
 local PATIENCE = 2     -- seconds beyond the timeout that one waits for a fetch
 local FAILURE_KEPT = 1 -- seconds for which a failure is the answer, where there are no keys
 local LOOK = 1         -- seconds between two looks for newer keys
 
 local nginx_keys = {}
-local threads
 
 -- For those who gave no logger.
 function nginx_keys.log(level, text)
   ngx.log(level == "warning" and ngx.WARN or ngx.INFO, "tokenstore: ", text)
 end
 
-local function refuse(message)
-  return nil, message, "configuration"
-end
-
 -- keys_open(options): connects nothing yet.
 function nginx_keys.keys_open(given)
-  if not ngx.run_worker_thread then
-    return refuse("keys at a URL in nginx need a lua-nginx-module with run_worker_thread, and nginx with "
-      .. "threads")
-  elseif not ngx.shared[DICT] then
-    return refuse "keys at a URL in nginx need the directive: lua_shared_dict tokenstore 1m;"
-  end
-  local names, parts = {}, {}
-  for name in next, given do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    parts[#parts + 1] = name .. "=" .. tostring(given[name])
+  local dict, message, code = threads.dict(WHAT)
+  if not dict then
+    return nil, message, code
   end
   return {
-    identity = ngx.md5(table.concat(parts, "\0")),
+    identity = threads.identify(given),
     options = given,
-    dict = ngx.shared[DICT],
+    dict = dict,
+    names = NAMES,
     closed = false,
     version = 0,
     fresh_until = 0,
@@ -103,7 +87,7 @@ local function remember(handle, text, fresh)
   local entry = ("%d %.3f %.3f\n%s"):format(version or now, fresh_until, good_until, text)
   local ok, problem = handle.dict:set(key_of(handle, "text"), entry, good_until - now)
   if not ok then
-    return ("the keys do not fit into lua_shared_dict %s (%s): make it larger"):format(DICT, problem)
+    return ("the keys do not fit into lua_shared_dict tokenstore (%s): make it larger"):format(problem)
   end
   handle.dict:delete(key_of(handle, "failure"))
   note(handle, "i", "keys fetched")
@@ -111,34 +95,17 @@ end
 
 -- ---- fetching --------------------------------------------------------------------------------------
 
--- What nginx says when a thread cannot be had, with what to do.
-local function explain(problem)
-  if problem:find("thread pool", 1, true) then
-    problem = problem .. " (nginx needs the directive: thread_pool tokenstore threads=4;)"
-  elseif problem:find("no available Lua vm", 1, true) then
-    problem = problem .. " (nginx needs a larger lua_worker_thread_vm_pool_size)"
-  end
-  return "keys at a URL in nginx: " .. problem
-end
-
 -- The text and for how long it is fresh; or nil, message, code.
 local function download(handle)
-  threads = threads or require("ngx.semaphore").new(THREADS)
-  if not threads:wait(handle.options.timeout + PATIENCE) then
-    return nil, "no thread is free: all are fetching keys", "timeout"
-  end
-  local ok, done, text, fresh, code =
-    pcall(ngx.run_worker_thread, POOL, "tokenstore.nginx_keys_thread", "run", handle.identity, handle.options)
-  threads:post()
+  local ok, text, fresh, code = threads.run(WHAT, LIMITS, handle.options.timeout + PATIENCE, "download",
+    handle.identity, handle.options)
   if not ok then
-    return nil, explain(tostring(done)), "configuration"
-  elseif not done then
-    return nil, explain(tostring(text)), "configuration"
+    return nil, text, fresh
   end
   return text or nil, fresh, code
 end
 
-local function fetch(_, handle)
+local function fetch(handle)
   local text, fresh, code = download(handle)
   local problem = fresh
   if text then
@@ -153,45 +120,25 @@ local function fetch(_, handle)
       and ("could not fetch the keys; the old ones are used for up to %d s more: %s"):format(left, problem)
       or "could not fetch the keys, and there are none to use: " .. problem)
   end
-  handle.dict:delete(key_of(handle, "lock"))
 end
 
--- Starts a fetch unless one is under way, in whichever worker. It runs in a timer, which no client takes
--- along.
+local function forget_failure(handle)
+  handle.dict:delete(key_of(handle, "failure"))
+  return true
+end
+
 local function start(handle)
-  if handle.dict:add(key_of(handle, "lock"), true, handle.options.timeout + 2 * PATIENCE) then
-    handle.dict:delete(key_of(handle, "failure"))
-    if not ngx.timer.at(0, fetch, handle) then
-      handle.dict:delete(key_of(handle, "lock"))
-    end
-  end
+  threads.start(handle, key_of(handle, "lock"), handle.options.timeout + 2 * PATIENCE, forget_failure, fetch)
 end
 
--- Phases that can wait. What is there already can be had in any.
-local WAITING = {
-  rewrite = true, server_rewrite = true, access = true, content = true, timer = true,
-  ssl_cert = true, ssl_client_hello = true,
-}
-
--- Newer keys than `seen`, or why they could not be had.
-local function await(handle, seen)
-  local deadline, pause = core.clock() + handle.options.timeout + 2 * PATIENCE, 0.001
-  repeat
-    ngx.sleep(pause)
-    pause = math.min(2 * pause, 0.02)
-    if handle.closed then
-      return nil, "the key set is closed", "closed"
-    end
-    look(handle, ngx.now())
-    if has_newer(handle, seen, ngx.now()) then
-      return handle.set, handle.version
-    end
-    local at, message, code = last_failure(handle)
-    if at then
-      return nil, message, code
-    end
-  until core.clock() >= deadline
-  return nil, "no keys within the timeout", "timeout"
+-- Newer keys than `seen`, or why there are none.
+local function find(handle, seen)
+  look(handle, ngx.now())
+  if has_newer(handle, seen, ngx.now()) then
+    return { handle.set, handle.version }
+  end
+  local at, message, code = last_failure(handle)
+  return at and { nil, message, code }
 end
 
 -- What a fetch may be started for: where there are no keys, a second after the last failure; for a token of
@@ -215,7 +162,7 @@ end
 
 local function get(handle, seen)
   if handle.closed then
-    return nil, "the key set is closed", "closed"
+    return nil, NAMES.closed, "closed"
   end
   local now = ngx.now()
   if seen ~= 0 or now - handle.looked >= LOOK or not handle.set or now >= handle.fresh_until then
@@ -230,12 +177,13 @@ local function get(handle, seen)
   local may, keys, message, code = may_start(handle, seen, now)
   if not may then
     return keys, message, code
-  elseif not WAITING[ngx.get_phase()] then
-    return nil, ("cannot wait for a thread in %s_by_lua: decode in access_by_lua, or in a function for "
-      .. "ngx.timer.at"):format(ngx.get_phase()), "configuration"
+  end
+  message, code = threads.refuse_phase "decode"
+  if message then
+    return nil, message, code
   end
   start(handle)
-  return await(handle, seen)
+  return threads.await(handle, handle.options.timeout + 2 * PATIENCE, find, seen)
 end
 
 -- ---- what remote_keys.lua calls ----------------------------------------------------------------------

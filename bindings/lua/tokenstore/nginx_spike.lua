@@ -1,21 +1,20 @@
 -- What is behind a Spike in nginx. Fetching an access token blocks, so it is done by threads of nginx's
--- (ngx.run_worker_thread), by nginx_spike_thread.lua there. spike.lua calls this as tokenstore.oauth.
+-- (nginx_threads.lua). spike.lua calls this as tokenstore.oauth.
 --
 --   this worker   keeps each token with its times, in a table
 --   all workers   have them in the shared dict; one of them fetches, the others wait for what it brings
 --   failures      are in the shared dict as well, so that no worker asks again too soon
 --   renewing      from a token's renewal time on somebody asks for the next one, in a timer; the old one is
 --                 given out meanwhile
---
--- It wants two directives: thread_pool tokenstore threads=4; and lua_shared_dict tokenstore 1m.
 
 -- luacheck: ignore 143/ngx
 local core = require "tokenstore.core"
+local threads = require "tokenstore.nginx_threads"
 
-local POOL = "tokenstore"
-local DICT = "tokenstore"
-local THREADS = 4      -- jobs at a time: nginx refuses what it has no Lua VM for, so they wait here
-local SHARE = 2        -- of one Spike: a server that hangs leaves threads for others
+local WHAT = "Spike in nginx"
+local NAMES = { closed = "the Spike is closed", late = "no access token within the timeout" }
+local ALL = { name = "spike", jobs = 4, busy = "all are fetching tokens" }
+local SHARE = 2        -- jobs of one Spike: a server that hangs leaves threads for others
 local PATIENCE = 5     -- seconds beyond the retry budget that one waits for another's fetch
 local FAILURE_KEPT = 1 -- seconds at least, so that those who waited can read why it failed
 local READABLE = 0.05  -- seconds
@@ -23,53 +22,24 @@ local RENEW_PAUSE = 1  -- seconds between two tries to renew
 
 local nginx_spike = { asks_itself = true }
 
--- Of this worker: by identity, tokens by request, and who may use threads.
+-- Of this worker: by identity, tokens by request.
 local known = {}
-local shares = {}
-local threads
 
 -- All times are by this clock: nobody sets it, it goes on while the machine sleeps, and all workers have it.
 local now = core.boot_clock
 
--- What must be alike for tokens to be shared, as a short name.
-local function identify(source, given)
-  local parts = {}
-  local function add(prefix, value)
-    if type(value) == "table" then
-      local names = {}
-      for name in next, value do
-        names[#names + 1] = tostring(name)
-      end
-      table.sort(names)
-      for _, name in ipairs(names) do
-        add(prefix .. "." .. name, value[name] == nil and value[tonumber(name)] or value[name])
-      end
-    else
-      parts[#parts + 1] = prefix .. "=" .. tostring(value)
-    end
-  end
-  add("options", given)
-  add("source", source or "none")
-  return ngx.md5(table.concat(parts, "\0"))
-end
-
-local function refuse(message)
-  return nil, message, "configuration"
-end
-
 -- spike(client's handle or nil, options): connects nothing yet.
 function nginx_spike.spike(client, given, ask)
-  if not ngx.run_worker_thread then
-    return refuse "Spike in nginx needs a lua-nginx-module with run_worker_thread, and nginx with threads"
-  elseif not ngx.shared[DICT] then
-    return refuse "Spike in nginx needs the directive: lua_shared_dict tokenstore 1m;"
+  local dict, why, kind = threads.dict(WHAT)
+  if not dict then
+    return nil, why, kind
   end
   if client and client.credentials then
-    return refuse("redis: Spike in nginx needs a client with user and password in its URL: its threads have "
-      .. "their own Lua states and cannot call the credentials function")
+    return nil, "redis: Spike in nginx needs a client with user and password in its URL: its threads have "
+      .. "their own Lua states and cannot call the credentials function", "configuration"
   end
   local source = client and client.source
-  local identity = identify(source, given)
+  local identity = threads.identify { options = given, source = source or "none" }
   known[identity] = known[identity] or {}
   return {
     closed = false,
@@ -78,7 +48,11 @@ function nginx_spike.spike(client, given, ask)
     ask = ask,
     source = source,
     tokens = known[identity],
-    dict = ngx.shared[DICT],
+    dict = dict,
+    names = NAMES,
+    limits = {
+      { name = identity, jobs = SHARE, busy = "those of this Spike are waiting for its server" }, ALL,
+    },
     patience = given.total + PATIENCE,
     initialized = given.opaque and not given.discover,
     notes = "",
@@ -168,38 +142,10 @@ end
 
 -- ---- jobs ------------------------------------------------------------------------------------------
 
--- Lets a thread do it: ok, and what it gives; or false and why not.
+-- true and what the thread gives; or false, message, code.
 local function in_thread(handle, method, ...)
-  local semaphore = require "ngx.semaphore"
-  threads = threads or semaphore.new(THREADS)
-  shares[handle.identity] = shares[handle.identity] or semaphore.new(SHARE)
-  local share = shares[handle.identity]
-  if not share:wait(handle.patience) then
-    return false, "no thread is free: those of this Spike are waiting for its server"
-  elseif not threads:wait(handle.patience) then
-    share:post()
-    return false, "no thread is free: all are fetching tokens"
-  end
-  local results = { pcall(ngx.run_worker_thread, POOL, "tokenstore.nginx_spike_thread", "run",
-    handle.identity, handle.source, handle.options, method, ...) }
-  threads:post()
-  share:post()
-  if not results[1] then
-    return false, tostring(results[2])
-  elseif not results[2] then
-    return false, tostring(results[3])
-  end
-  return true, unpack(results, 3, 8)
-end
-
--- What nginx says when a thread cannot be had, with what to do.
-local function explain(problem)
-  if problem:find("thread pool", 1, true) then
-    problem = problem .. " (nginx needs the directive: thread_pool tokenstore threads=4;)"
-  elseif problem:find("no available Lua vm", 1, true) then
-    problem = problem .. " (nginx needs a larger lua_worker_thread_vm_pool_size)"
-  end
-  return "Spike in nginx: " .. problem, "configuration"
+  return threads.run(WHAT, handle.limits, handle.patience, method, handle.identity, handle.source,
+    handle.options, ...)
 end
 
 -- What the function gives for the client's secret or assertion; nil where there is none to ask. nil, message.
@@ -218,7 +164,7 @@ local function ask(handle)
 end
 
 -- Fetches for whoever waits, and lets them go on.
-local function fetch(_, handle, request)
+local function fetch(handle, request)
   local rejected = handle.dict:get(key_of(handle, "rejected", request))
   local given, why = ask(handle)
   local ok, token, good_for, renew_in, code, notes, answer, message
@@ -229,7 +175,7 @@ local function fetch(_, handle, request)
   if why then
     message, code = why, "configuration"
   elseif not ok then
-    message, code = explain(token)
+    message, code = token, "configuration"
   elseif code then
     message = token
   else
@@ -246,55 +192,37 @@ local function fetch(_, handle, request)
   if notes then
     handle.notes = handle.notes .. notes
   end
-  handle.dict:delete(key_of(handle, "lock", request))
 end
 
--- Where nobody is on it. It is done in a timer, which no client can take along.
+local function is_due(handle, request)
+  return not recall_failure(handle, request)
+end
+
 local function start_fetch(handle, request)
-  local ours = handle.dict:add(key_of(handle, "lock", request), true, handle.patience)
-  if ours and (recall_failure(handle, request) or not ngx.timer.at(0, fetch, handle, request)) then
-    handle.dict:delete(key_of(handle, "lock", request))
-  end
+  threads.start(handle, key_of(handle, "lock", request), handle.patience, is_due, fetch, request)
 end
 
--- Waits until whoever fetches is done.
-local function await(handle, request, timeout)
-  local deadline, pause = core.clock() + math.min(timeout or math.huge, handle.patience), 0.001
-  repeat
-    ngx.sleep(pause)
-    pause = math.min(2 * pause, 0.02)
-    if handle.closed then
-      return nil, "the Spike is closed", "closed"
-    end
-    local entry = recall(handle, request)
-    if entry then
-      return entry.token
-    end
-    local failure = recall_failure(handle, request)
-    if failure then
-      return nil, failure.message, failure.code, failure.answer
-    end
-    start_fetch(handle, request) -- who was on it may be gone
-  until core.clock() >= deadline
-  return nil, "no access token within the timeout", "timeout"
+-- What came of a fetch, whoever made it.
+local function find(handle, request)
+  local entry = recall(handle, request)
+  if entry then
+    return { entry.token }
+  end
+  local failure = recall_failure(handle, request)
+  if failure then
+    return { nil, failure.message, failure.code, failure.answer }
+  end
+  start_fetch(handle, request) -- who was on it may be gone
 end
 
 -- ---- what spike.lua calls --------------------------------------------------------------------------
 
--- Phases that can wait. A cached token is available in any phase.
-local WAITING = {
-  rewrite = true, server_rewrite = true, access = true, content = true, timer = true,
-  ssl_cert = true, ssl_client_hello = true,
-}
-
-local function check(handle)
+-- message, code where it cannot be waited for; a cached token is there in any phase.
+local function refuse(handle)
   if handle.closed then
-    return nil, "the Spike is closed", "closed"
-  elseif not WAITING[ngx.get_phase()] then
-    return nil, ("cannot wait for a thread in %s_by_lua: get the token in access_by_lua, or in a "
-      .. "function for ngx.timer.at"):format(ngx.get_phase()), "configuration"
+    return NAMES.closed, "closed"
   end
-  return true
+  return threads.refuse_phase "get the token"
 end
 
 local function with_notes(handle, token, message, code, answer)
@@ -314,8 +242,8 @@ function nginx_spike.get(handle, request, _, timeout)
     end
     return with_notes(handle, entry.token)
   end
-  local ok, message, code = check(handle)
-  if not ok then
+  local message, code = refuse(handle)
+  if message then
     return nil, message, code
   end
   local failure = recall_failure(handle, request)
@@ -323,12 +251,13 @@ function nginx_spike.get(handle, request, _, timeout)
     return with_notes(handle, nil, failure.message, failure.code, failure.answer)
   end
   start_fetch(handle, request)
-  return with_notes(handle, await(handle, request, timeout))
+  local seconds = math.min(timeout or math.huge, handle.patience)
+  return with_notes(handle, threads.await(handle, seconds, find, request))
 end
 
 function nginx_spike.invalidate(handle, request, token)
-  local ok, message, code = check(handle)
-  if not ok then
+  local message, code = refuse(handle)
+  if message then
     return nil, message, code
   end
   -- Threads have memories of their own: whichever is asked next is told.
@@ -339,23 +268,21 @@ function nginx_spike.invalidate(handle, request, token)
     handle.tokens[request] = nil
     handle.dict:delete(key_of(handle, "token", request))
   end
-  local done, result, why, notes
-  ok, done, result, why, notes = in_thread(handle, "invalidate", request, token)
+  local ok, done, result, why, notes = in_thread(handle, "invalidate", request, token)
   if not ok then
-    return nil, explain(done)
+    return nil, done, "configuration"
   end
   return done, result, why, notes
 end
 
 function nginx_spike.initialize(handle)
-  local ok, message, code = check(handle)
-  if not ok then
+  local message, code = refuse(handle)
+  if message then
     return nil, message, code
   end
-  local done, result, why, notes, answer
-  ok, done, result, why, notes, answer = in_thread(handle, "initialize")
+  local ok, done, result, why, notes, answer = in_thread(handle, "initialize")
   if not ok then
-    return nil, explain(done)
+    return nil, done, "configuration"
   end
   handle.initialized = handle.initialized or done
   return done, result, why, notes, answer
