@@ -16,7 +16,7 @@ from servers import running as running_redis
 
 HTTP = """
   resolver {resolver} ipv6=off;
-  resolver_timeout 3s;
+  resolver_timeout 1500ms;
   init_by_lua_block {{
     client = assert(require("tokenstore").Client("redis://redis.example:{port}", {{ {options} }}))
   }}

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from authorization import CLIENT_ID, CLIENT_SECRET, Endpoint, Provider
 from servers import _die_with_parent
 
@@ -38,6 +40,11 @@ def is_there(name: str) -> bool:
         return False
     command = [name, "-e", 'require "tokenstore.oauth"']
     return subprocess.run(command, env=_environment(name), capture_output=True).returncode == 0
+
+
+def one_lua() -> pytest.MarkDecorator:
+    """For a test of what the core does, and when: the `lua` of one interpreter shows it."""
+    return pytest.mark.parametrize("lua", [n for n in ABI if is_there(n)][:1], indirect=True)
 
 
 def quote(value: object) -> str:

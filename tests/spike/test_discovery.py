@@ -11,12 +11,9 @@ from typing import Any
 import pytest
 
 from authorization import (
-    CLIENT_ID,
-    CLIENT_SECRET,
     Answer,
     Asked,
     Endpoint,
-    Provider,
     Signer,
     endpoint,
     granted,
@@ -246,14 +243,3 @@ def test_a_server_that_takes_no_secret(call: Caller, server: Endpoint, issuer: I
         call.fetch(server.url, {"audience": A}, **CLIENT)
     assert caught.value.code == "configuration"
     assert "/t" not in paths(server)
-
-
-# ---- a real server -------------------------------------------------------------------------------------------
-
-
-def test_a_real_issuer(call: Caller, authority_server: Provider) -> None:
-    call.discover(authority_server.url, client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
-    token = call.get(audience=A)
-    call.close()
-    claims = json.loads(urlsafe_b64decode(token.split(".")[1] + "=="))
-    assert claims["iss"] == authority_server.url

@@ -19,13 +19,11 @@ from authorization import (
     Signer,
     endpoint,
     granted,
-    new_key,
-    provider,
     wait_until,
 )
 from certs import LOCAL, SERVER, Authority
 from forged import FORGED, FORGED_FOR
-from lua_process import BEGIN, Lua, Raised, get, log, make, opaque, quote, spike
+from lua_process import BEGIN, Lua, Raised, get, log, make, one_lua, opaque, quote, spike
 from servers import Server
 
 A, B, C = "https://api.example/a", "https://api.example/b", "https://api.example/c"
@@ -130,20 +128,6 @@ def test_invalidate_forgets_the_one_token_here_and_in_redis(
     lua.raises("unknown argument 'tokn'", "local ok = spike:invalidate { tokn = 'x' }")
 
 
-def test_the_servers_keys_may_change_and_it_may_restart(lua: Lua) -> None:
-    with provider(ttl=60) as server:
-        spike(lua, server, expiration_offset=58.5, retry={"retries": 1})
-        first = lua(get(A))
-        server.stop()
-        assert lua(get(A)) == first  # still good
-        time.sleep(1.6)
-        lua.fails("spike", "after 2 tries in", get(A))
-        server.restart([new_key("k2")])
-        time.sleep(1)  # for so long the failure is given again
-        assert lua(get(A)) != first  # signed with a key that was not known
-        assert "key" in log(lua)
-
-
 def test_renewal_ahead_is_in_the_background(lua: Lua) -> None:
     """The next token takes its time; until it is there no caller is waiting for it."""
     answers = [granted("one", refresh_in=0)]
@@ -200,7 +184,7 @@ def test_a_renewal_is_gone_before_its_code_is(lua: Lua) -> None:
             return other.end()
 
     with ThreadPoolExecutor(4) as pool:
-        assert set(pool.map(leave, range(40))) == {0}
+        assert set(pool.map(leave, range(16))) == {0}
 
 
 def test_redis_may_be_down(lua: Lua, authority_server: Provider) -> None:
@@ -261,6 +245,7 @@ def test_what_passes_is_tried_again_and_logged(lua: Lua) -> None:
         assert f"warning: retry {n} of 2" in log(lua)
 
 
+@one_lua()
 def test_retry_after(lua: Lua) -> None:
     answers = [Answer(429, headers={"Retry-After": "1"}), granted()]
     with endpoint(lambda asked: answers.pop(0)) as server:

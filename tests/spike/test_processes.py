@@ -123,7 +123,12 @@ def test_ten_requests_for_ten_audiences_whoever_asks(
 
 def test_ten_requests_more_when_the_tokens_expire(redis: Server) -> None:
     """The same processes again, once all tokens have come within expiration_offset of their end."""
-    good_for = 9.0
+    done = any(ask_again_at_the_end(redis, good_for) for good_for in (2.0, 8.0, 32.0))
+    assert done, "this machine is too slow for this test"
+
+
+def ask_again_at_the_end(redis: Server, good_for: float) -> bool:
+    """False: a token's end came before all had asked."""
     ends: list[float] = []
 
     def answer(asked: Asked) -> Answer:
@@ -132,8 +137,9 @@ def test_ten_requests_more_when_the_tokens_expire(redis: Server) -> None:
 
     with endpoint(answer) as server, children(8, server, redis, audiences=10) as processes:
         first = ask(processes)
+        if time.monotonic() > ends[0]:
+            return False
         assert len(server.asked) == 10
-        assert time.monotonic() < ends[0], "this machine is too slow for this test"
         time.sleep(max(ends) - time.monotonic() + 0.2)
         second = ask(processes)
         assert len(server.asked) == 20
@@ -143,6 +149,7 @@ def test_ten_requests_more_when_the_tokens_expire(redis: Server) -> None:
     assert not set(first[0]) & set(second[0])
     for found in (first, second):
         assert all(got == found[0] for got in found)
+    return True
 
 
 def test_the_process_that_holds_the_lock_is_killed(redis: Server) -> None:

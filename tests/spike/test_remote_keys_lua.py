@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from authorization import endpoint, wait_until
-from lua_process import Lua, quote
+from lua_process import Lua, one_lua, quote
 from published import KEYS, Keys, token
 
 
@@ -104,6 +104,7 @@ def test_what_is_no_key_set_says_nothing_of_a_token(
         assert len(server.asked) == 1
 
 
+@one_lua()
 def test_old_keys_are_used_while_the_server_is_away_but_not_for_ever(lua: Lua) -> None:
     keys = Keys(KEYS[0])
     with endpoint(keys) as server:
@@ -125,6 +126,7 @@ def test_old_keys_are_used_while_the_server_is_away_but_not_for_ever(lua: Lua) -
     assert any(line.startswith("warning") and "old ones are used" in line for line in lines)
 
 
+@one_lua()
 def test_old_keys_are_renewed_in_the_background(lua: Lua) -> None:
     keys = Keys(KEYS[0])
     with endpoint(keys) as server:
@@ -140,6 +142,7 @@ def test_old_keys_are_renewed_in_the_background(lua: Lua) -> None:
         assert decode(lua, token())[2] == "invalid_token"
 
 
+@one_lua()
 def test_cache_control_may_shorten_their_life(lua: Lua) -> None:
     keys = Keys(KEYS[0])
     keys.headers = {"Cache-Control": "max-age=1"}
