@@ -4,41 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
-from collections.abc import Coroutine, Iterator
-from pathlib import Path
+from collections.abc import Coroutine
 from typing import Any, Callable
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "python"))
-sys.path.insert(0, str(Path(__file__).parent.parent / "faults"))
-sys.path.insert(0, str(Path(__file__).parent.parent / "fuzz" / "python"))
-
-from servers import Server, running
-
 SOAK = os.environ.get("TOKENSTORE_SOAK") == "1"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.get_closest_marker("slow") and not SOAK:
-            item.add_marker(pytest.mark.skip(reason="slow: TOKENSTORE_SOAK=1 runs it"))
-
-
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
-
-
-@pytest.fixture(scope="session")
-def shared_server() -> Iterator[Server]:
-    with running() as server:
-        yield server
-
-
-@pytest.fixture
-def server(shared_server: Server) -> Server:
-    shared_server("FLUSHALL")
-    return shared_server
 
 
 def loop_of(kind: str) -> asyncio.AbstractEventLoop:

@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
 import tokenstore
 import tokenstore.asyncio
 from conftest import Run
-from servers import Server, running
+from servers import Server
 from vault import Vault
-
-
-@pytest.fixture(scope="module")
-def guarded() -> Iterator[Server]:
-    with running("--requirepass", "of-the-default-user", transport="tcp") as server:
-        yield server
-
-
-@pytest.fixture
-def vault(guarded: Server) -> Iterator[Vault]:
-    with guarded.wire() as wire:
-        wire("AUTH", "of-the-default-user")
-        yield Vault(wire)
 
 
 @pytest.mark.parametrize("kind", ["plain", "async"])

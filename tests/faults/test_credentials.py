@@ -14,22 +14,9 @@ from contextlib import suppress
 import pytest
 
 import tokenstore
-from servers import Server, running
+from servers import Server
 from tokenstore.session_events import SessionEnd, SessionEvents, SessionGap
 from vault import Vault
-
-
-@pytest.fixture(scope="module")
-def guarded() -> Iterator[Server]:
-    with running("--requirepass", "of-the-default-user", transport="tcp") as server:
-        yield server
-
-
-@pytest.fixture
-def vault(guarded: Server) -> Iterator[Vault]:
-    with guarded.wire() as wire:
-        wire("AUTH", "of-the-default-user")
-        yield Vault(wire)
 
 
 @pytest.fixture

@@ -13,23 +13,19 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-import fault_server as faults
 import tokenstore
 from conftest import Setup
 from operations import A
+from silence import *  # noqa: F403
+from silence import IDLE, POOLED, SILENCE, TIMEOUT, times
 from timing import ends_within
 
 ROOT = Path(__file__).resolve().parents[2]
-TIMEOUT = 2.0
-SILENCE = TIMEOUT / 4
 LATE = 0.15
-IDLE = 1.05  # seconds until a change asks first
-POOLED = 6
 
 
 def pooled(client: tokenstore.Client, count: int = POOLED) -> None:
@@ -42,15 +38,6 @@ def pooled(client: tokenstore.Client, count: int = POOLED) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-
-
-def times(count: int, call: Callable[[], object]) -> list[float]:
-    took = []
-    for _ in range(count):
-        began = time.monotonic()
-        call()
-        took.append(time.monotonic() - began)
-    return took
 
 
 def one_is_slow(took: list[float], limit: float = SILENCE) -> None:
@@ -137,41 +124,6 @@ def test_younger_connections_stay(setup: Setup) -> None:
         assert setup.server.accepted == accepted + 2
         times(5, get)
         assert setup.server.accepted == accepted + 2
-
-
-def test_a_server_that_is_slow_answers_all_the_same(setup: Setup) -> None:
-    """It is asked again on a new connection, once; there it has all the time that is left."""
-    with setup.client(timeout=TIMEOUT) as client:
-        get = calls(tokenstore.RedisTokens(client))["get"]
-
-        def slow(x: faults.Exchange) -> None:
-            reply = x.ask()
-            time.sleep(TIMEOUT / 2)
-            with suppress(OSError):
-                x.send(reply)
-
-        before = setup.server.accepted
-        setup.server.arm(slow, faults.record, slow)
-        began = time.monotonic()
-        get()
-        assert time.monotonic() - began < TIMEOUT
-        assert setup.server.accepted == before + 1
-
-
-def test_an_answer_that_has_begun_is_not_silent(setup: Setup) -> None:
-    with setup.client(timeout=TIMEOUT) as client:
-        get = calls(tokenstore.RedisTokens(client))["get"]
-
-        def slow(x: faults.Exchange) -> None:
-            reply = x.ask()
-            x.send(reply[:1])
-            time.sleep(TIMEOUT / 2)
-            x.send(reply[1:])
-
-        before = setup.server.accepted
-        setup.server.arm(slow)
-        get()
-        assert setup.server.accepted == before
 
 
 def test_a_server_that_is_gone_keeps_the_deadline(setup: Setup) -> None:

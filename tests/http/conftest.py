@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from http_driver import Driver
 from http_servers import HttpServer
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "faults"))
-sys.path.insert(0, str(Path(__file__).parent.parent / "python"))
 
 
 @pytest.fixture

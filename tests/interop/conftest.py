@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "python"))
-sys.path.insert(0, str(Path(__file__).parent.parent / "spike"))
 
 import tokenstore
 from lua_process import ABI, BEGIN, Lua, is_there
@@ -19,25 +13,11 @@ from ours import InLua, InPython, Ours
 from servers import Server, running
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if os.environ.get("TOKENSTORE_SOAK") == "1":
-        return
-    for item in items:
-        if item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.skip(reason="slow: TOKENSTORE_SOAK=1 runs it"))
-
-
 @pytest.fixture(scope="session")
 def shared_server() -> Iterator[Server]:
     """TCP, because the Node packages know no other."""
     with running(transport="tcp") as server:
         yield server
-
-
-@pytest.fixture
-def server(shared_server: Server) -> Server:
-    shared_server("FLUSHALL")
-    return shared_server
 
 
 @pytest.fixture

@@ -4,58 +4,38 @@ whose Lua talks to that."""
 from __future__ import annotations
 
 import os
+import re
 import ssl
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "python"))
-sys.path.insert(0, str(Path(__file__).parent.parent / "faults"))
-
-import tokenstore
-from certs import LOCAL, SERVER, Authority
+from certs import Authority
 from fault_server import FaultServer
 from nginx_server import MISSING, Nginx
 from nginx_server import running as running_nginx
 from remote import LOCATION, RemoteTokens
-from servers import Server, running
+from servers import Server
 
 SOAK = os.environ.get("TOKENSTORE_SOAK") == "1"
 
 
-# Under TLS the faults are tried on a read, a change, and raw commands.
-WITH_TLS = ("-get]", "-update]", "-execute]", "-pipeline]")
+# A read, a change, and raw commands: on these alone the faults are tried under TLS, and those that take long.
+SOME = ("-get]", "-update]", "-execute]", "-pipeline]")
+LONG = re.compile(r"\[tls-|^test_(enormous|endless)_values\[")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items[:] = [i for i in items if "[tls-" not in i.name or SOAK or i.name.endswith(WITH_TLS)]
+    items[:] = [i for i in items if SOAK or not LONG.search(i.name) or i.name.endswith(SOME)]
     for item in items:
         if MISSING is not None and item.path.name != "test_module.py":
             item.add_marker(pytest.mark.skip(reason=MISSING))
-        elif item.get_closest_marker("slow") and not SOAK:
-            item.add_marker(pytest.mark.skip(reason="slow: TOKENSTORE_SOAK=1 runs it"))
 
 
 @pytest.fixture(scope="session")
-def redis() -> Iterator[Server]:
-    with running() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("certs"))
-
-
-@pytest.fixture(scope="session")
-def server_tls(authority: Authority) -> ssl.SSLContext:
-    pair = authority.sign("server", LOCAL, *SERVER)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pair.cert, pair.key)
-    return context
+def redis(shared_server: Server) -> Server:
+    return shared_server
 
 
 class Setup:
@@ -66,6 +46,7 @@ class Setup:
         self.url = self.server.url.replace("127.0.0.1", "localhost")
         self.nginx = nginx
         self.tls = tls is not None
+        self.greeting = ()  # of a new connection: sent with what is asked
         self.offsets = 8
 
     def tokens(self, **options: Any) -> RemoteTokens:
@@ -94,10 +75,3 @@ def setup(
     made = Setup(redis, server_tls if request.param == "tls" else None, setup_nginx)
     with made.server:
         yield made
-
-
-@pytest.fixture(scope="session")
-def direct(redis: Server) -> Iterator[tokenstore.RedisTokens]:
-    """Around nginx and the fault server: to prepare things, and to see what truly happened."""
-    with tokenstore.Client(redis.url) as client:
-        yield tokenstore.RedisTokens(client)

@@ -4,13 +4,10 @@ returned."""
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "spike"))
 
 from lua_process import BEGIN, Lua, Raised
 from nginx_server import Nginx, running

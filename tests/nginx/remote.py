@@ -81,6 +81,12 @@ class Remote:
     def close(self) -> None:
         self.connection.close()
 
+    def __enter__(self) -> Remote:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
+
 
 class RemoteClient(Remote):
     def execute(self, *args: Any) -> Any:

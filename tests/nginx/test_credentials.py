@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from nginx_server import Nginx, running
-from servers import Server, Wire
-from servers import running as running_redis
+from servers import Server
+from vault import Vault
 
 HTTP = """
   lua_shared_dict tokenstore 1m;
@@ -49,32 +49,6 @@ SERVER = f"""
 """
 
 Run = Callable[[str], Any]
-
-
-class Vault:
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
-        self.change("first-secret")
-
-    def change(self, password: str) -> None:
-        self.wire("ACL", "SETUSER", "app", "reset", "on", ">" + password, "~*", "+@all")
-        self.wire("SET", "password", password)
-
-    def close_all(self) -> None:
-        self.wire("CLIENT", "KILL", "USER", "app")
-
-
-@pytest.fixture(scope="module")
-def guarded() -> Iterator[Server]:
-    with running_redis("--requirepass", "of-the-default-user", transport="tcp") as server:
-        yield server
-
-
-@pytest.fixture
-def vault(guarded: Server) -> Iterator[Vault]:
-    with guarded.wire() as wire:
-        wire("AUTH", "of-the-default-user")
-        yield Vault(wire)
 
 
 @pytest.fixture

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "spike"))
 
 from authorization import Answer, Asked, endpoint
 from nginx_lua import MAIN, NginxLua, nginx_lua

@@ -5,22 +5,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
 
 import pytest
 
 import tokenstore
 from conftest import Setup
-from fault_server import Exchange
 from remote import RemoteTokens
+from silence import *  # noqa: F403
+from silence import IDLE, POOLED, SILENCE, TIMEOUT, TOKEN, times
 
-TIMEOUT = 2.0
-SILENCE = TIMEOUT / 4
 LATE = 0.2
-IDLE = 1.05  # seconds until a change that must not be sent twice asks first
-POOLED = 6
-TOKEN = {"app": "a", "type": "t"}
 
 
 def pooled(setup: Setup, **options: float) -> RemoteTokens:
@@ -40,15 +34,6 @@ def pooled(setup: Setup, **options: float) -> RemoteTokens:
     for store in stores[1:]:
         store.close()
     return stores[0]
-
-
-def times(count: int, call: Callable[[], object]) -> list[float]:
-    took = []
-    for _ in range(count):
-        began = time.monotonic()
-        call()
-        took.append(time.monotonic() - began)
-    return took
 
 
 @pytest.mark.parametrize("name", ["create", "refresh", "execute", "get"])
@@ -86,39 +71,4 @@ def test_a_change_right_after_another_call_is_in_doubt_once(setup: Setup) -> Non
         store.client.execute("INCR", "doubtful")
     for _ in range(POOLED):
         assert store.client.execute("PING") == "PONG"
-    store.close()
-
-
-def test_a_server_that_is_slow_answers_all_the_same(setup: Setup) -> None:
-    """It is asked again on a new connection, where it has all the time that is left."""
-    store = setup.tokens(timeout=TIMEOUT)
-    token = store.create(**TOKEN, owner="o").token
-
-    def slow(x: Exchange) -> None:
-        reply = x.ask()
-        time.sleep(TIMEOUT / 2)
-        with suppress(OSError):
-            x.send(reply)
-
-    before = setup.server.accepted
-    setup.server.arm(slow, slow)
-    assert store.get(**TOKEN, token=token).owner == "o"
-    assert setup.server.accepted == before + 1
-    store.close()
-
-
-def test_an_answer_that_has_begun_is_not_silent(setup: Setup) -> None:
-    store = setup.tokens(timeout=TIMEOUT)
-    token = store.create(**TOKEN, owner="o").token
-
-    def slow(x: Exchange) -> None:
-        reply = x.ask()
-        x.send(reply[:1])
-        time.sleep(TIMEOUT / 2)
-        x.send(reply[1:])
-
-    before = setup.server.accepted
-    setup.server.arm(slow)
-    assert store.get(**TOKEN, token=token).owner == "o"
-    assert setup.server.accepted == before
     store.close()

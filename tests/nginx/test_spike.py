@@ -3,24 +3,17 @@ of which fetches; threads, and directives that may be missing."""
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "spike"))
 
 from authorization import (
     Answer,
     Asked,
-    Provider,
     endpoint,
     granted,
-    node_is_there,
-    provider,
     wait_until,
 )
 from callers import Caller, InLua
@@ -28,7 +21,6 @@ from lua_process import get, opaque, quote
 from nginx_lua import MAIN, NginxLua, nginx_lua
 from nginx_server import Nginx, running
 from servers import Server
-from servers import running as running_redis
 from test_lua import *  # noqa: F403
 from test_requests import *  # noqa: F403
 
@@ -54,31 +46,11 @@ def call(lua: NginxLua) -> Caller:
     return InLua(lua)
 
 
-@pytest.fixture(scope="session")
-def shared_provider() -> Iterator[Provider]:
-    if not node_is_there():
-        pytest.skip("no Node with oidc-provider here: scripts/setup installs it")
-    with provider() as server:
-        yield server
-
-
 @pytest.fixture
-def authority_server(shared_provider: Provider) -> Provider:
-    shared_provider.issued.clear()
-    shared_provider.refused.clear()
-    return shared_provider
-
-
-@pytest.fixture(scope="module")
-def spike_redis() -> Iterator[Server]:
-    with running_redis() as server:
-        yield server
-
-
-@pytest.fixture
-def redis(spike_redis: Server) -> Server:
-    spike_redis("FLUSHALL")
-    return spike_redis
+def redis(shared_server: Server) -> Server:
+    """Emptied for each test."""
+    shared_server("FLUSHALL")
+    return shared_server
 
 
 # ---- only in nginx ----------------------------------------------------------------------------------
@@ -176,7 +148,7 @@ def test_who_asked_first_may_go_away() -> None:
 
 def test_a_failure_is_for_those_who_waited() -> None:
     with (
-        endpoint(lambda _: Answer(401, {"error": "invalid_client"})) as server,
+        endpoint(lambda _: Answer(400, {"error": "invalid_scope"})) as server,
         running(SERVER, main=MAIN, http=INIT.format(url=server.url), workers=2) as nginx,
     ):
         for answer in ask_at_once(nginx, "/token?audience=a", 8):
@@ -235,6 +207,7 @@ def test_close_ends_the_wait_at_once() -> None:
         waiting.join()
         assert time.monotonic() - began < 1
         assert answers == ["nil|the Spike is closed|closed"] * 4
+        server.stopping.set()
 
 
 def test_a_server_that_hangs_leaves_threads_for_others() -> None:
@@ -259,6 +232,7 @@ def test_a_server_that_hangs_leaves_threads_for_others() -> None:
         began = time.monotonic()
         assert nginx.get("/other?audience=a").text == "the-token"
         assert time.monotonic() - began < 1
+        hanging.stopping.set()
         for thread in threads:
             thread.join()
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "spike"))
 
 from callers import Caller, InLua
 from nginx_lua import nginx_lua
 from test_discovery import *  # noqa: F403
 from test_discovery import ALONE, OIDC, A, Endpoint, paths
-from test_spike import authority_server, redis, shared_provider, spike_redis  # noqa: F401
+from test_spike import redis  # noqa: F401
 
 
 @pytest.fixture

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "python"))
-sys.path.insert(0, str(Path(__file__).parent.parent / "faults"))
-sys.path.insert(0, str(Path(__file__).parent.parent / "spike"))
-sys.path.insert(0, str(Path(__file__).parent.parent / "nginx"))
 
 from asking import Driver, InAsyncio, InLua, InPython
 from lua_process import Lua, is_there

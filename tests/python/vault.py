@@ -20,6 +20,7 @@ class Vault:
     def change(self, password: str) -> None:
         self.password = password
         self.wire("ACL", "SETUSER", "app", "reset", "on", ">" + password, "~*", "&*", "+@all")
+        self.wire("SET", "password", password)  # for programs in other languages
 
     def close_all(self) -> None:
         self.wire("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")

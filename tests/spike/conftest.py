@@ -2,51 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "python"))
-sys.path.insert(0, str(Path(__file__).parent.parent / "faults"))
-
-from authorization import Provider, node_is_there, provider
-from certs import Authority
 from lua_process import ABI, BEGIN, Lua, is_there
-from servers import Server, running
-
-
-@pytest.fixture(scope="session")
-def shared_provider() -> Iterator[Provider]:
-    if not node_is_there():
-        pytest.skip("no Node with oidc-provider here: scripts/setup installs it")
-    with provider() as server:
-        yield server
+from servers import Server
 
 
 @pytest.fixture
-def authority_server(shared_provider: Provider) -> Provider:
-    shared_provider.issued.clear()
-    shared_provider.refused.clear()
-    return shared_provider
-
-
-@pytest.fixture(scope="session")
-def shared_redis() -> Iterator[Server]:
-    with running() as server:
-        yield server
-
-
-@pytest.fixture
-def redis(shared_redis: Server) -> Server:
-    shared_redis("FLUSHALL")
-    return shared_redis
-
-
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("certs"))
+def redis(shared_server: Server) -> Server:
+    """Emptied for each test."""
+    shared_server("FLUSHALL")
+    return shared_server
 
 
 @pytest.fixture(

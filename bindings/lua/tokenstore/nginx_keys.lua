@@ -10,7 +10,7 @@ local threads = require "tokenstore.nginx_threads"
 
 local WHAT = "keys at a URL in nginx"
 local NAMES = { closed = "the key set is closed", late = "no keys within the timeout" }
-local LIMITS = { { name = "keys", jobs = 2, busy = "all are fetching keys" } }
+local LIMITS = { { name = "key sets", jobs = 2, busy = "all are fetching keys" } }
 local PATIENCE = 2     -- seconds beyond the timeout that one waits for a fetch
 local FAILURE_KEPT = 1 -- seconds for which a failure is the answer, where there are no keys
 local LOOK = 1         -- seconds between two looks for newer keys
