@@ -300,7 +300,7 @@ def test_headers_that_nginx_knows_too(
 
 
 def test_what_no_header_can_hold(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
-    nginx.explained.append("what cannot stand in the header X-Owner-Id")
+    nginx.explained.append("a value that is not valid in the header X-Owner-Id")
     for owner in ("bob\r\nX-Role: admin", "a\x01", "\x7f"):
         token = sessions.create("web", owner, {}, duration=100)
         assert nginx.get("/bearer", bearer(token)).status == 500

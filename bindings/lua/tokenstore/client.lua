@@ -5,8 +5,8 @@
 --
 -- In nginx it uses cosockets (nginx.lua), elsewhere it blocks.
 --
--- Without a URL: $TOKENSTORE_URL, else redis://localhost:6379. Nothing is connected before the first
--- command (but "embedded:" starts its server here). A client that nobody holds any more closes itself.
+-- Without a URL: $TOKENSTORE_URL, else redis://localhost:6379. It connects at the first command (but
+-- "embedded:" starts its server here). An unreferenced client closes itself.
 
 local core = require "tokenstore.core"
 local logger = require "tokenstore.logger"
@@ -23,15 +23,15 @@ function Client.is(value)
   return type(value) == "table" and getmetatable(value) == Client
 end
 
--- Is this where nothing may block: a worker of nginx? (A thread of run_worker_thread has no sockets of
--- nginx's, and may.)
+-- Is this a worker of nginx, which must not block? (A thread of run_worker_thread has no cosockets, and
+-- may.)
 function Client.nonblocking()
   local nginx = _G.ngx
   return type(nginx) == "table" and nginx.socket ~= nil and nginx.socket.tcp ~= nil
 end
 
--- driver.run that asks `credentials` for user and password of each new connection. What it raises reaches
--- the caller.
+-- driver.run that calls `credentials` for user and password of each new connection. Its errors reach the
+-- caller.
 local function asking(driver, credentials)
   local function go_on(flight, ...)
     if flight then
@@ -47,7 +47,7 @@ local function asking(driver, credentials)
   end
 end
 
--- `run` that hands on what an operation noted.
+-- `run` that passes an operation's notes on.
 local function logging(run, take_notes, write, url)
   local function finish(handle, ...)
     local notes = take_notes(handle)
@@ -61,7 +61,7 @@ local function logging(run, take_notes, write, url)
   end
 end
 
--- A client for a checked URL (or nil) and checked options. nil, message, code when it cannot be.
+-- A client for a checked URL (or nil) and checked options; or nil, message, code.
 function Client.open(url, client_options)
   local driver = require(Client.nonblocking() and "tokenstore.nginx" or "tokenstore.blocking")
   if not url then
@@ -83,7 +83,7 @@ function Client.open(url, client_options)
   if write and driver.take_notes then
     run = logging(run, driver.take_notes, write, driver.url(handle))
   end
-  -- _run takes _handle and an operation to its end; methods of stores call it too.
+  -- _run runs an operation with _handle to its end; methods of stores call it too.
   return setmetatable({
     url = driver.url(handle),
     closed = false,
@@ -104,18 +104,18 @@ setmetatable(Client, {
   end,
 })
 
--- execute("SET", "key", value, …): one command; strings go over as they are, numbers as text. Gives
--- the reply: string, integer or list; nil where Redis says nil (false within a list). An error reply
--- is nil, message, "server"; one beyond max_reply_size is nil, message, "limit". Sent once: without an answer
--- it is "outcome_unknown". What would change the connection for others (SELECT, AUTH, SUBSCRIBE …) is not
+-- execute("SET", "key", value, …): one command; strings are sent unchanged, numbers as text. Returns the
+-- reply: string, integer or list; nil for Redis' nil (false within a list). An error reply is nil, message,
+-- "server"; one beyond max_reply_size is nil, message, "limit". Sent once: without an answer it is
+-- "outcome_unknown". Commands that would change a shared connection (SELECT, AUTH, SUBSCRIBE …) are not
 -- sent: nil, message, "data".
 function Client:execute(...)
   return self._run(self._handle, core.execute(...))
 end
 
--- pipeline({ { "GET", "a" }, … }, { raise_errors = …, timeout = … }): all in one round trip; gives the
--- list of replies. All are sent and answered; then the first error reply makes the whole a failure -
--- or with raise_errors = false each stands in its place as { message = …, code = … }.
+-- pipeline({ { "GET", "a" }, … }, { raise_errors = …, timeout = … }): all in one round trip; returns the
+-- list of replies. All are sent and answered; then the first error reply makes the whole a failure - or
+-- with raise_errors = false each is in its place as { message = …, code = … }.
 function Client:pipeline(commands, call_options)
   if type(commands) == "table" and next(commands) == nil then
     return {}
@@ -123,13 +123,13 @@ function Client:pipeline(commands, call_options)
   return self._run(self._handle, core.pipeline(commands, call_options))
 end
 
--- ping(), ping{ timeout }: true when the server answers and has let this user in, also where the ACL does not
+-- ping(), ping{ timeout }: true if the server answers and has accepted the login, even if the ACL does not
 -- allow PING; nil, message, code otherwise.
 function Client:ping(args)
   return self._run(self._handle, core.ping(args or {}))
 end
 
--- Closes the connections and ends an embedded server. Twice is fine.
+-- Closes the connections and stops an embedded server. May be called twice.
 function Client:close()
   self._driver.close(self._handle)
   self.closed = true

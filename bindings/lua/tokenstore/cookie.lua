@@ -1,12 +1,12 @@
--- tokenstore.cookie: reads a Cookie header as RFC 6265bis has servers read it, and leniently.
+-- tokenstore.cookie: reads a Cookie header as servers do by RFC 6265bis, leniently.
 --
--- Names are compared exactly. A browser may send several cookies of one name, one for each path and domain.
--- Frameworks write a value in quotes, with backslashes, or in percent encoding. What a cookie may stand
--- for is found here; only the store knows what is good.
+-- Names are case-sensitive. A browser may send several cookies of one name, one for each path and domain.
+-- Frameworks write a value in quotes, with backslashes, or percent-encoded. This finds the possible values;
+-- only the store knows which are valid.
 
 local byte, char, find, gsub, sub = string.byte, string.char, string.find, string.gsub, string.sub
 
-local MOST = 128 -- texts from one header, so that nobody makes a request cost any number of look-ups
+local MOST = 128 -- values from one header, so that a request's look-ups are bounded
 
 local cookie = {}
 
@@ -19,7 +19,7 @@ local function is_blank(code)
   return code == 32 or code == 9
 end
 
--- The part of `text` from `first` to `last`, without blanks at its ends.
+-- The part of `text` from `first` to `last`, without surrounding blanks.
 local function trim(text, first, last)
   while first <= last and is_blank(byte(text, first)) do
     first = first + 1
@@ -59,8 +59,8 @@ local function add(texts, text, longest)
   texts[#texts + 1] = text
 end
 
--- Adds what else a value may stand for. It may have been encoded twice. A + that was decoded as in a form is
--- a blank now. At an end of the value only `raw` still has it.
+-- Adds the other possible meanings of a value. It may have been encoded twice. A + that was decoded as in a
+-- form is now a blank. At an end of the value only `raw` still has it.
 local function add_spellings(texts, raw, value, longest)
   local text = unquote(value) or value
   add(texts, text, longest)
@@ -73,8 +73,8 @@ local function add_spellings(texts, raw, value, longest)
   add(texts, gsub(text, " ", "+"), longest)
 end
 
--- The texts that the cookies called `name` may stand for, in the order of the header: none, most often one,
--- MOST at most. None is empty, longer than `longest` bytes, or has a NUL.
+-- The possible values of the cookies called `name`, in the order of the header: none, most often one, at
+-- most MOST. None is empty, longer than `longest` bytes, or has a NUL.
 function cookie.read(header, name, longest)
   local texts = {}
   local start, equals = 1, find(header, "=", 1, true)

@@ -5,17 +5,18 @@
 ---@class tokenstore.guard
 local guard = {}
 
----A field of the session ("owner_id"), of its data ("data.role"), or what the function gives; nil: no header.
+---A field of the session ("owner_id"), of its data ("data.role"), or the result of the function; nil: no
+---header.
 ---@alias tokenstore.guard.Value string | fun(session: tokenstore.Session|tokenstore.Token): any
 
 ---@class tokenstore.guard.Options
 ---@field app string
 ---@field cookie? string exact name of cookies that may hold the token; without it only `Authorization: Bearer` counts
----@field refresh? number seconds: after each request it lives so long at least
+---@field refresh? number seconds: after each request it lives at least this long
 ---@field headers? table<string, tokenstore.guard.Value> for the upstream (default X-Owner-Id: the owner)
 ---@field realm? string for WWW-Authenticate (default: app)
 ---@field fail_open? boolean true: without Redis requests pass, without the headers (default false: 503)
----@field cache? number seconds that a worker goes on without asking again, 0 … 60 (default 0)
+---@field cache? number seconds for which a worker caches the result, 0 … 60 (default 0)
 
 ---@class tokenstore.guard.SessionOptions: tokenstore.guard.Options
 ---@field store tokenstore.Sessions
@@ -24,8 +25,8 @@ local guard = {}
 ---@field store tokenstore.RedisTokens
 ---@field type string
 
----Lets the request through, or ends it with 400, 401 or 503. The session; nil when
----Redis could not be asked and fail_open is set.
+---Passes the request on, or ends it with 400, 401 or 503. The session; nil if Redis could not be reached
+---and fail_open is set.
 ---@param options tokenstore.guard.SessionOptions
 ---@return tokenstore.Session?
 function guard.session(options) end
@@ -42,7 +43,7 @@ function guard.token(options) end
 ---@field realm? string (default "jwt")
 ---@field fail_open? boolean
 
----The same for tokens of RedisJWT: the signature, and that the session lives.
+---The same for tokens of RedisJWT: checks the signature, and that the session is live.
 ---@param options tokenstore.guard.JwtOptions
 ---@return tokenstore.RedisJWTSession?
 function guard.jwt(options) end

@@ -1,32 +1,32 @@
--- tokenstore.guard: lets a request through in nginx, or not. For access_by_lua:
+-- tokenstore.guard: authenticates requests in nginx. For access_by_lua:
 --
 --     init_by_lua_block { sessions = assert(require("tokenstore").Sessions("redis://127.0.0.1")) }
 --     access_by_lua_block {
 --       require("tokenstore.guard").session { store = sessions, app = "web", cookie = "sid" }
 --     }
 --
--- It checks when it is called: takes the token from `Authorization: Bearer …` or from a cookie, looks it
--- up, and sets headers for the upstream - whatever the client sent under their names is gone, in any case.
--- Without a good token the request ends here with 401, as RFC 6750 wants it. When Redis cannot be asked it
--- ends with 503, unless fail_open. What it gives is the session: `ngx.ctx.session = guard.session {…}` keeps
--- it for later phases.
+-- It reads the token from `Authorization: Bearer …` or from a cookie, looks it up, and sets headers for the
+-- upstream; headers that the client sent under their names are always removed. Without a valid token the
+-- request ends with 401, as in RFC 6750. If Redis cannot be reached it ends with 503, unless fail_open. It
+-- returns the session: `ngx.ctx.session = guard.session {…}` keeps it for later phases.
 --
--- A browser may send several cookies of one name. All are tried in one round trip; the first good one counts.
+-- A browser may send several cookies of one name. All are tried in one round trip; the first valid one
+-- counts.
 --
 --   store      a Sessions (for `token` a RedisTokens, for `jwt` a RedisJWT), made once
 --   app        and for `token` also type; for `jwt` neither
---   cookie     name of a cookie that may hold the token; without it only the header is looked at
---   refresh    seconds: after each request the session lives so long at least; one that lives longer, or for
---              good, stays as it is, and so does one whose end cannot be moved because Redis cannot write
+--   cookie     name of a cookie that may hold the token; without it only the header is used
+--   refresh    seconds: after each request the session lives at least this long; one that lives longer, or
+--              has no expiry, is unchanged, and so is any if Redis cannot write
 --   headers    { name = what }, `what` being a field of the session ("owner_id"), of its data
 --              ("data.role"), or a function of the session; by default X-Owner-Id is the owner
 --   realm      for WWW-Authenticate (default: app)
 --   fail_open  true: without Redis requests pass, without the headers
---   cache      seconds that a worker may go on without asking again: so much later it sees a logout. What
---              it gives then is shared by requests: it must not be changed. (default 0: each request asks)
+--   cache      seconds for which a worker caches the result: a logout takes effect that much later. The
+--              result is then shared by requests: it must not be changed. (default 0: each request asks)
 --
--- A line in the log says when Redis cannot be asked: one in ten seconds for each worker, however many
--- requests there are.
+-- The log says if Redis cannot be reached: one line in ten seconds for each worker, however many requests
+-- there are.
 
 local cache = require "tokenstore.guard_cache"
 local cookie = require "tokenstore.cookie"
@@ -37,7 +37,7 @@ local log = require "tokenstore.nginx_log"
 local clear_header, set_header = ngx.req.clear_header, ngx.req.set_header
 local kinds, prepare = guard_options.kinds, guard_options.prepare
 
-local RETRY_AFTER = 1 -- seconds, said to whoever could not be checked
+local RETRY_AFTER = 1 -- seconds, in the 503 response
 
 local failures = log.new(ngx.ERR, "tokenstore.guard: ")
 
@@ -45,14 +45,14 @@ local guard = {}
 
 -- ---- asking the store ------------------------------------------------------------------------------
 
--- The one table serves all requests: it is read before anything waits.
+-- One table for all requests: it is read before anything waits.
 local function ask_one(options, token)
   local arguments = options.arguments
   arguments.token = token
   return options.store:get(arguments)
 end
 
--- The first of several tokens that is good. All are looked up in one round trip.
+-- The first valid one of several tokens. All are looked up in one round trip.
 local function ask(options, tokens)
   if #tokens == 1 then
     return ask_one(options, tokens[1])
@@ -72,7 +72,7 @@ local function ask(options, tokens)
   return nil
 end
 
--- The same of RedisJWT. Only a token whose signature is good costs a round trip.
+-- The same for RedisJWT. Only a token with a valid signature costs a round trip.
 local function verify(options, tokens)
   for i = 1, #tokens do
     local session, message, code = options.store:verify { token = tokens[i], value_session = true }
@@ -103,8 +103,8 @@ end
 
 -- ---- the request -----------------------------------------------------------------------------------
 
--- What stands behind the scheme Bearer, "" where nothing does; nil where the header is of another scheme. A
--- proxy may have made one header of several.
+-- The text after the scheme Bearer, "" if empty; nil for another scheme. A proxy may have joined several
+-- headers.
 local function read_bearer(header)
   local prefix = header:sub(1, 7)
   local from = (prefix == "Bearer " or prefix == "bearer ") and 7
@@ -118,8 +118,8 @@ local function read_bearer(header)
   return header:match("^[ \t]*(.-)[ \t]*$", from)
 end
 
--- The tokens that the request brings, in a list; and whether they are from the Authorization header, where an
--- empty one may be among them.
+-- The tokens of the request, in a list; and whether they are from the Authorization header, where one may
+-- be empty.
 local function find_tokens(options)
   local header = ngx.var.http_authorization
   local token = header and read_bearer(header)
@@ -131,7 +131,7 @@ local function find_tokens(options)
   return header and cookie.read(header, options.cookie, options.kind.token_max) or {}, false
 end
 
--- RFC 6750, 2.1: what a token in the header may be made of.
+-- RFC 6750, 2.1: the syntax of a token in the header.
 local function is_well_formed(token)
   return token:find "^[%w%-._~+/]+=*$" ~= nil
 end
@@ -154,7 +154,7 @@ local function fail()
   return ngx.exit(ngx.HTTP_SERVICE_UNAVAILABLE)
 end
 
--- Text for a header; nil for none; false for what no header can hold.
+-- Text for a header; nil for none; false for a value that is not valid in a header.
 local function header_value(entry, session)
   local value
   if entry.call then
@@ -174,7 +174,7 @@ local function header_value(entry, session)
   return not value:find "%c" and value
 end
 
--- Sets the headers that this session means.
+-- Sets this session's headers.
 local function set_headers(options, session)
   local headers = options.headers
   for i = 1, #headers do
@@ -183,13 +183,14 @@ local function set_headers(options, session)
     if value then
       set_header(entry.name, value)
     elseif value == false then
-      ngx.log(ngx.ERR, "tokenstore.guard: the session has a value that is not valid in the header ", entry.name)
+      ngx.log(ngx.ERR, "tokenstore.guard: the session has a value that is not valid in the header ",
+        entry.name)
       return ngx.exit(ngx.HTTP_INTERNAL_SERVER_ERROR)
     end
   end
 end
 
--- Is there a header that only we may send? Nearly always there is none, and to ask nginx is all it takes.
+-- Has the client sent a header that only the guard may set? Nearly always not, and asking nginx is enough.
 local function has_forged(options)
   local variables = options.variables
   for i = 1, #variables do

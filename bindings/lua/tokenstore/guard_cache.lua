@@ -1,22 +1,21 @@
--- What a worker remembers of the sessions that its guards found lately.
+-- A worker's cache of the sessions that its guards found lately.
 --
--- No session is kept beyond its end. That is by the server's clock, which is asked once a minute how far it
--- is ahead of ours.
+-- No session is cached beyond its expiry by the server's clock, whose offset to ours is read once a minute.
 
 local core = require "tokenstore.core"
 
 local clock = core.clock
 
 local SIZE = 10000   -- entries for each store
-local KEY_MAX = 4096 -- bytes, so that nobody fills the memory with long cookies
+local KEY_MAX = 4096 -- bytes, so that long cookies cannot fill the memory
 local CLOCK_AGE = 60 -- seconds
 
 local cache = {}
 
--- For each store what it found.
+-- The found sessions by store.
 local entries = setmetatable({}, { __mode = "k" })
 
--- For each store how many seconds its server's clock is ahead of clock(), and when that was asked.
+-- By store: how many seconds its server's clock is ahead of clock(), and when that was read.
 local clocks = setmetatable({}, { __mode = "k" })
 
 local function of_store(store)
@@ -28,7 +27,7 @@ local function of_store(store)
   return found
 end
 
--- The server's time, or a little later; nil where it cannot be asked.
+-- The server's time, or a little later; nil if it cannot be read.
 local function server_time(store)
   local now, known = clock(), clocks[store]
   if not known or now - known.asked > CLOCK_AGE then
@@ -42,7 +41,7 @@ local function server_time(store)
   return clock() + known.ahead
 end
 
--- For how long a session may be kept that was found just now.
+-- For how long a session just found may be cached.
 local function time_to_keep(store, session, seconds)
   if not session.expires_at then
     return seconds
@@ -51,12 +50,12 @@ local function time_to_keep(store, session, seconds)
   return now and math.min(seconds, session.expires_at - now) or 0
 end
 
--- What is remembered of `key`: a session or nil.
+-- The cached session of `key`, or nil.
 function cache.get(store, key)
   return of_store(store):get(key)
 end
 
--- Remembers a session for so many seconds at most.
+-- Caches a session for at most this many seconds.
 function cache.set(store, key, session, seconds)
   local left = #key <= KEY_MAX and time_to_keep(store, session, seconds) or 0
   if left > 0 then

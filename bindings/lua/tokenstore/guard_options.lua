@@ -1,4 +1,4 @@
--- The options of tokenstore.guard: checked, and made ready, so that a request need not take them apart.
+-- The options of tokenstore.guard: checked and prepared once, not for each request.
 
 local cookie = require "tokenstore.cookie"
 
@@ -17,8 +17,8 @@ local KINDS = {
   cache = "number",
 }
 
--- What differs between the stores: their class, the options without which they cannot be asked, those they
--- do not have, what the owner is called, and how long a token is at most.
+-- The differences between the stores: their class, the options they require, those they do not have, the
+-- name of the owner, and the longest token.
 local kinds = {}
 
 kinds.session = {
@@ -43,8 +43,8 @@ kinds.jwt = {
   token_max = 65536, -- more than nginx takes in a header; the store has its own max_size
 }
 
--- Headers that nginx has variables of its own for. These see the proper spelling only, and what is read once
--- they keep: a log or a proxy_set_header would go on with what the client sent.
+-- Headers with their own nginx variables. These match the exact name only, and cache what was read once: a
+-- log or a proxy_set_header would still use what the client sent.
 local OWN_VARIABLES = {
   cookie = true,
   host = true,
@@ -88,10 +88,10 @@ local function check_options(given, kind, level)
   end
 end
 
--- Tables that were checked, and with what: most are the same ones for each request.
+-- Checked tables and their results: most are the same for each request.
 local checked = setmetatable({}, { __mode = "k" })
 
--- What stands in the headers, so that a request need not take it apart: names and how to get at values.
+-- The prepared headers: names and how to get their values.
 local function read_headers(headers)
   local list = {}
   for name, what in next, headers do
@@ -109,14 +109,14 @@ local function read_headers(headers)
   return list
 end
 
--- As many upstreams read the name of a header (CGI and what came after it: HTTP_X_OWNER_ID), and as nginx
--- names its variables.
+-- A header's name as many upstreams read it (CGI and its successors: HTTP_X_OWNER_ID), and as nginx names
+-- its variables.
 function options.fold(name)
   return (name:lower():gsub("-", "_"))
 end
 
--- Names under which a client could pretend, and what tells whether it did: $http_x_owner_id is there for
--- X-Owner-Id, X_Owner-Id and the like.
+-- Names that a client could forge, and the variable that shows whether it did: $http_x_owner_id exists for
+-- X-Owner-Id, X_Owner-Id and similar.
 local function names_to_drop(headers)
   local names, variables, always = {}, {}, false
   for name in next, headers do
@@ -131,7 +131,7 @@ local function names_to_drop(headers)
   return names, variables, always
 end
 
--- What was given for a store of this kind, made ready. Errors point `level` functions up, as of error().
+-- Prepares the options for a store of this kind. Errors point `level` functions up, as of error().
 function options.prepare(given, kind, level)
   local ready = checked[given]
   if ready and ready.kind == kind then

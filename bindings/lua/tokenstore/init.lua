@@ -6,7 +6,7 @@
 --                                         data = { role = "admin" }, duration = 3600 })
 --     local found = tokens:get{ app = "web", type = "login", token = token.token }
 --
--- What every method gives:
+-- Results of every method:
 --   found      a value
 --   not found  nil, false, 0 or {}, and no second value
 --   failure    nil, message, code  (codes: tokenstore.d.lua); a wrong argument type raises
@@ -30,10 +30,10 @@ return {
   Sessions = sessions,
   SpotsSessions = sessions,
 
-  -- Tokens as the Node package tokenstore stores them.
+  -- Tokens in the format of the Node package tokenstore.
   Tokenstore = node_tokens,
 
-  -- Signed tokens with their sessions in Redis, as the Node package redis-jwt has them.
+  -- Signed tokens with sessions in Redis, in the format of the Node package redis-jwt.
   RedisJWT = redis_jwt,
   RedisJwt = redis_jwt,
 
@@ -46,10 +46,10 @@ return {
   -- Signed JSON Web Tokens.
   jwt = jwt,
 
-  -- JSON's null: in data that was read, and in `update` the wish to delete a field.
+  -- JSON's null: in data that was read, and in `update` to delete a field.
   null = core.null,
 
-  -- array(t): marks t (or a new table) as an array, so that it stays one when it is empty. Arrays
-  -- that were read are marked already.
+  -- array(t): marks t (or a new table) as an array, so that it stays one when it is empty. Arrays that were
+  -- read are already marked.
   array = core.array,
 }

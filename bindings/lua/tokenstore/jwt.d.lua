@@ -6,18 +6,18 @@
 ---@class tokenstore.jwt
 local jwt = {}
 
----An integer that this Lua cannot hold, as its digits. `tostring`, `..` and `==` work.
+---An integer that this Lua cannot represent, as its digits. `tostring`, `..` and `==` work.
 ---@class tokenstore.bigint
 ---@field digits string
 
----What a failing call gives as third value.
+---The third result of a failed call.
 ---@alias tokenstore.jwt.Code
 ---| "invalid_token" # anything wrong with the token
----| "expired_token" # nothing wrong with it but that its time is over
----| "configuration" # wrong options, or a key that is weak, broken or of another kind
----| "data"          # claims or headers that no token can hold
+---| "expired_token" # only `exp` is wrong
+---| "configuration" # invalid options, or a weak, invalid or unsupported key
+---| "data"          # claims or headers that cannot be written
 ---| "memory"        # out of memory
----| "connection"    # from_url: the server is away, or gives no keys; nothing is said of the token
+---| "connection"    # from_url: the server is down, or returns no keys; this says nothing about the token
 ---| "timeout"       # from_url: likewise
 ---| "closed"        # from_url: the set was closed
 
@@ -25,56 +25,56 @@ local jwt = {}
 ---| "HS256" | "HS384" | "HS512" | "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512"
 ---| "ES256" | "ES384" | "ES512" | "EdDSA" | "Ed25519"
 
----One key: a secret, or a public or private key. It never changes.
+---A key: a secret, or a public or private key. Immutable.
 ---@class tokenstore.jwt.Key: userdata
 ---@field kind "secret" | "RSA" | "P-256" | "P-384" | "P-521" | "Ed25519"
 ---@field kid? string
----@field algorithms tokenstore.jwt.Algorithm[] what it can and may do
+---@field algorithms tokenstore.jwt.Algorithm[] what it can and may be used for
 ---@field can_sign boolean is it a secret or a private key?
 local Key = {}
 
----The key as a JWK: its public half, or both. Not of a secret, which is not kept.
+---The key as a JWK: its public part, or both. Not for a secret, which is not kept.
 ---@param args? { private?: boolean }
 ---@return table<string, string>?
 ---@return string? message
 ---@return tokenstore.jwt.Code? code
 function Key:to_jwk(args) end
 
----SHA-256 of the public half (RFC 7638) in base64url, a good kid.
+---SHA-256 of the public part (RFC 7638) in base64url, a suitable kid.
 ---@return string?
 ---@return string? message
 ---@return tokenstore.jwt.Code? code
 function Key:thumbprint() end
 
----The keys of a JWKS. It never changes; `#set` is how many there are.
+---The keys of a JWKS. Immutable; `#set` is their number.
 ---@class tokenstore.jwt.KeySet: userdata
 ---@field keys tokenstore.jwt.Key[]
----@field skipped integer how many entries could not be used
+---@field skipped integer number of unusable entries
 
----The public keys that a server publishes at a URL, fetched and kept.
+---The public keys at a URL, fetched and cached.
 ---@class tokenstore.jwt.RemoteKeySet
 local RemoteKeySet = {}
 
----The KeySet of the moment, fetched where there is none.
+---The current KeySet, fetched if there is none.
 ---@return tokenstore.jwt.KeySet?
 ---@return string? message
 ---@return tokenstore.jwt.Code? code
 function RemoteKeySet:get() end
 
----Ends a fetch under way; decode fails from now on. Twice is fine.
+---Cancels a fetch in progress; decode fails from now on. May be called twice.
 function RemoteKeySet:close() end
 
 ---@class tokenstore.jwt.UrlArgs
----@field url string a JWKS, or a key or certificate in PEM; https, or this very host
+---@field url string a JWKS, or a key or certificate in PEM; https, or this host
 ---@field max_age? number seconds after which they are fetched again, in the background (default 600)
----@field max_stale? number how much longer they are used while the server is away (default 3600)
+---@field max_stale? number how much longer they are used while the server is down (default 3600)
 ---@field min_interval? number seconds between two fetches for tokens of unknown keys (default 10)
----@field timeout? number seconds that a fetch may take (default 5)
+---@field timeout? number seconds for a fetch (default 5)
 ---@field ca? string CA certificates (PEM), a file or a directory
----@field cert? string our own certificate (PEM)
+---@field cert? string the client certificate (PEM)
 ---@field key? string its private key (PEM)
 ---@field proxy? string
----@field verify? boolean false: any certificate will do, and http (default true)
+---@field verify? boolean false: accepts any certificate, and http (default true)
 ---@field logger? tokenstore.Logger none: nothing is logged, in nginx to its error log
 
 ---@class tokenstore.jwt.SecretArgs
@@ -92,24 +92,24 @@ function RemoteKeySet:close() end
 ---@field claims table<string, any>
 ---@field key tokenstore.jwt.Key
 ---@field algorithm tokenstore.jwt.Algorithm
----@field headers? table<string, any> typ and kid (tokenstore.null leaves one out), and others
+---@field headers? table<string, any> typ and kid (tokenstore.null removes one), and others
 ---@field max_size? integer bytes of the token (default 8192)
 
 ---@class tokenstore.jwt.DecodeArgs
----@field token string? what a client presented; nil is no good token
+---@field token string? the presented token; nil is not valid
 ---@field key tokenstore.jwt.Key | tokenstore.jwt.KeySet | tokenstore.jwt.RemoteKeySet | tokenstore.jwt.Key[]
----@field algorithms tokenstore.jwt.Algorithm[] those that are wanted
+---@field algorithms tokenstore.jwt.Algorithm[] those to accept
 ---@field audience? string | string[] | tokenstore.jwt.Any
 ---@field issuer? string | string[]
 ---@field leeway? number seconds that exp and nbf may be off
----@field require? string[] claims that must be there
+---@field require? string[] required claims
 ---@field now? number seconds since the epoch
----@field typ? string what the header's typ must be
+---@field typ? string the required typ of the header
 ---@field max_size? integer bytes of the token (default 8192)
----@field verify_exp? boolean false: the token's time may be over (default true)
+---@field verify_exp? boolean false: accepts an expired token (default true)
 
 ---@class tokenstore.jwt.HeaderArgs
----@field token string? what a client presented; nil is no good token
+---@field token string? the presented token; nil is not valid
 ---@field max_size? integer bytes of the token (default 8192)
 
 ---@class tokenstore.jwt.Any
@@ -117,7 +117,7 @@ function RemoteKeySet:close() end
 jwt.Key = {}
 jwt.KeySet = {}
 
----As `audience`: whoever the token is meant for; the caller looks at `aud`.
+---As `audience`: accepts any `aud`, which the caller checks.
 ---@type tokenstore.jwt.Any
 jwt.ANY = nil
 
@@ -164,7 +164,7 @@ function jwt.encode(args) end
 ---@return tokenstore.jwt.Code? code
 function jwt.decode(args) end
 
----The header of a token, of which nothing has been checked: anybody may have written it.
+---The header of an unverified token: anybody may have written it.
 ---@param token string? | tokenstore.jwt.HeaderArgs
 ---@return table<string, any>? header
 ---@return string? message

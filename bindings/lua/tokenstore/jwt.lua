@@ -8,11 +8,11 @@
 --
 -- Algorithms: HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA,
 -- Ed25519.
--- The key decides which of them are possible, the list that decode is given which are wanted; what a
--- token says of itself only chooses among those. RFC 8725 holds throughout: see docs/jwt.md.
+-- The key decides which of them are possible, the list passed to decode which are accepted; the token only
+-- chooses among those. RFC 8725 is followed throughout: see docs/jwt.md.
 --
--- Secrets and Ed25519 keys need nothing more. Keys of RSA and EC, and PEM, load the C module
--- tokenstore.openssl when the first of them is made.
+-- Secrets and Ed25519 keys need nothing more. The first RSA or EC key, or PEM, loads the C module
+-- tokenstore.openssl.
 
 local core = require "tokenstore.core"
 
@@ -38,14 +38,14 @@ local DECODE = {
 }
 local HEADER = { token = true, max_size = true }
 
--- As `audience` of decode: whoever the token is meant for; the caller looks at `aud`.
+-- As `audience` of decode: accepts any `aud`, which the caller checks.
 jwt.ANY = setmetatable({}, {
   __tostring = function()
     return "tokenstore.jwt.ANY"
   end,
 })
 
--- Raises, where the method was called, for what is no table of known options.
+-- Raises, where the method was called, for anything but a table of known options.
 local function check(given, known)
   if type(given) ~= "table" then
     error("bad argument: a table of options expected, got " .. type(given), 3)
@@ -64,7 +64,7 @@ end
 
 -- ---- keys -----------------------------------------------------------------------------------------
 
--- The module, or nil and why it cannot be loaded. Memory that ran out is no reason to go on without.
+-- The module, or nil and why it cannot be loaded. Out of memory raises instead.
 local function load_openssl()
   local ok, module = pcall(require, "tokenstore.openssl")
   if ok then
@@ -75,15 +75,15 @@ local function load_openssl()
   return nil, tostring(module)
 end
 
--- A key has fields: kind ("secret", "RSA", "P-256", "P-384", "P-521", "Ed25519"), kid, algorithms (what
--- it can and may do) and can_sign. Nothing of it can be changed. Methods:
---   key:to_jwk() or key:to_jwk{ private = true }   the key as a JWK, a table: its public half, or both.
+-- A key has fields: kind ("secret", "RSA", "P-256", "P-384", "P-521", "Ed25519"), kid, algorithms (what it
+-- can and may be used for) and can_sign. It is immutable. Methods:
+--   key:to_jwk() or key:to_jwk{ private = true }   the key as a JWK, a table: its public part, or both.
 --                                                  Not of a secret, which is not kept
---   key:thumbprint()                               SHA-256 of the public half (RFC 7638), a good kid
+--   key:thumbprint()                               SHA-256 of the public part (RFC 7638), a suitable kid
 
 -- from_secret(secret) or from_secret{ secret, kid, algorithm }: a secret for HS256 (at least 32 bytes),
--- HS384 (48) and HS512 (64). A key of another kind is refused, however it is spelled: whoever knew a
--- public key could sign with it. `algorithm` restricts the key to that one.
+-- HS384 (48) and HS512 (64). Other types of keys are rejected, in any encoding: anybody who knew a public
+-- key could sign with it. `algorithm` restricts the key to that one.
 function jwt.Key.from_secret(given)
   if type(given) == "string" then
     given = { secret = given }
@@ -94,8 +94,8 @@ function jwt.Key.from_secret(given)
 end
 
 -- from_pem(pem) or from_pem{ pem, kid, algorithm, password }: a public or private key, or a certificate's
--- key. `password` is that of an encrypted private key; nobody is ever asked for it. Of a certificate
--- neither the dates nor the issuer are looked at.
+-- key. `password` is that of an encrypted private key; there is never a prompt. A certificate's dates and
+-- issuer are not checked.
 function jwt.Key.from_pem(given)
   if type(given) == "string" then
     given = { pem = given }
@@ -130,8 +130,8 @@ function jwt.Key.from_jwk(jwk)
 end
 
 -- from_jwks(jwks): the keys of a JWKS, a table or JSON text. Entries that cannot be used here (an unknown
--- kty, crv or alg, use "enc", a weak key) are left out: set.skipped tells how many; #set and set.keys are
--- those that can.
+-- kty, crv or alg, use "enc", a weak key) are skipped: set.skipped is their number; #set and set.keys are
+-- the usable ones.
 function jwt.KeySet.from_jwks(jwks)
   if not is_json(jwks) then
     error("bad argument 'jwks' (table or JSON text expected, got " .. type(jwks) .. ")", 2)
@@ -147,14 +147,14 @@ function jwt.KeySet.from_jwks(jwks)
 end
 
 -- from_url(url) or from_url{ url, max_age, max_stale, min_interval, timeout, ca, cert, key, proxy, verify,
--- logger }: the public keys that a server publishes, fetched and kept. decode takes it as its key;
--- set:get() is the KeySet of the moment; set:close(). The options are explained in jwt.d.lua and docs/jwt.md.
+-- logger }: the public keys at a URL, fetched and cached. decode accepts it as its key; set:get() is the
+-- current KeySet; set:close(). The options are explained in jwt.d.lua and docs/jwt.md.
 function jwt.KeySet.from_url(given)
   local set, message, code = require("tokenstore.remote_keys").open(given)
   return set, message, code
 end
 
--- Is it what from_url gives? Nobody has made one where its file was not loaded.
+-- Is it a result of from_url? If its file was not loaded, there is none.
 local function is_remote(key)
   local remote = type(key) == "table" and package.loaded["tokenstore.remote_keys"]
   return remote and remote.is(key) or false
@@ -163,9 +163,9 @@ end
 -- ---- tokens ---------------------------------------------------------------------------------------
 
 -- encode{ claims, key, algorithm, headers, max_size }: a token with these claims, signed with `key`. The
--- header is alg, typ "JWT" and the key's kid; `headers` may give another typ or kid, or tokenstore.null to
--- leave one out, and add others. exp, nbf and iat are numbers, seconds since the epoch. A token that decode
--- would take from nobody is not made, nor one of more than max_size (8192) bytes.
+-- header is alg, typ "JWT" and the key's kid; `headers` may change typ or kid, remove one with
+-- tokenstore.null, and add others. exp, nbf and iat are numbers, seconds since the epoch. A token that
+-- decode would always reject is an error, as is one of more than max_size (8192) bytes.
 function jwt.encode(given)
   check(given, ENCODE)
   local token, message, code =
@@ -174,22 +174,22 @@ function jwt.encode(given)
 end
 
 -- decode{ token, key, algorithms, audience, issuer, leeway, require, now, typ, max_size, verify_exp }: the
--- claims and the header of a token that is good. nil, message, code otherwise: "expired_token" when nothing
--- is wrong but the time, "invalid_token" when anything else is, "configuration" when the options make no
--- sense, whatever the token.
+-- claims and the header of a valid token. nil, message, code otherwise: "expired_token" if only `exp` is
+-- wrong, "invalid_token" if anything else is, "configuration" for invalid options, whatever the token.
 --
---   key         a Key, a KeySet (from_url's too) or a list of Keys; those that fit the token's algorithm and
---               kid are tried, 16 at most
---   algorithms  a list of those that are wanted
---   audience    `aud` must name it, or one of the list; without it a token with an `aud` is refused, since
---               it is meant for somebody. jwt.ANY: whoever that is, for those who look at `aud` themselves
+--   key         a Key, a KeySet (from_url's too) or a list of Keys; those that match the token's algorithm
+--               and kid are tried, at most 16
+--   algorithms  a list of those to accept
+--   audience    `aud` must name it, or one of the list; without it a token with an `aud` is rejected, since
+--               it is intended for somebody. jwt.ANY accepts any `aud`, for callers that check it
+--               themselves
 --   issuer      `iss` must be it, or one of the list
 --   leeway      seconds that exp and nbf may be off, up to a day
---   require     a list of claims that must be there
---   now         seconds since the epoch; the clock's by default
---   typ         what the header's `typ` must be, such as "at+jwt"
+--   require     a list of required claims
+--   now         seconds since the epoch; default: the clock
+--   typ         the required `typ` of the header, such as "at+jwt"
 --   max_size    bytes of the token, 8192 by default
---   verify_exp  false takes a token whose time is over, for a logout or a renewal
+--   verify_exp  false accepts an expired token, for a logout or a renewal
 function jwt.decode(given)
   check(given, DECODE)
   local audience, any = given.audience, given.audience == jwt.ANY
@@ -220,9 +220,8 @@ function jwt.decode(given)
   return claims, header, code
 end
 
--- get_unverified_header(token) or get_unverified_header{ token, max_size }: the header of a token, of which
--- nothing has been checked: anybody may have written it. For choosing a key, and for logs. What is no text
--- has none.
+-- get_unverified_header(token) or get_unverified_header{ token, max_size }: the header of an unverified
+-- token: anybody may have written it. For choosing a key, and for logs. Only a string has one.
 function jwt.get_unverified_header(given)
   if type(given) ~= "table" then
     given = { token = given }

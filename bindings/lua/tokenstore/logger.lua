@@ -1,13 +1,13 @@
--- Loggers: what the options `logger` take, and how notes get there.
+-- Loggers: the options `logger`, and how notes reach them.
 --
--- C writes notes as lines: a letter for the level, the text, a newline. None holds a token or a secret.
+-- C writes notes as lines: a letter for the level, the text, a newline. None contains a token or a secret.
 
 local logger = {}
 
 local LEVELS = { i = "info", w = "warning" }
 
--- function(level, text) for the logger that was given - that, or a table with functions `info` and
--- `warning` - or nil. `level` is where a wrong one is raised.
+-- function(level, text) for the given logger - a function, or a table with functions `info` and `warning` -
+-- or nil. `level` is where an invalid one is raised.
 function logger.read(given, level)
   if given == nil or type(given) == "function" then
     return given
@@ -25,7 +25,7 @@ function logger.read(given, level)
   end
 end
 
--- Hands notes on. Where there is a `url`, each says it.
+-- Passes notes on, each with the `url` if there is one.
 function logger.write(write, notes, url)
   for level, text in notes:gmatch "(%a)([^\n]*)\n" do
     if url and not text:find(url, 1, true) then

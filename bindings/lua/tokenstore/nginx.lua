@@ -1,16 +1,15 @@
--- tokenstore.nginx: the driver for OpenResty and nginx's Lua module. Operations run over cosockets, and the
--- worker is never blocked. Client takes it by itself wherever there are cosockets.
+-- tokenstore.nginx: the driver for OpenResty and nginx's Lua module. Operations use cosockets, and the
+-- worker is never blocked. Client uses it automatically wherever there are cosockets.
 --
---   pools        nginx keeps idle connections, in pools named by all that makes a connection what it is;
---                clients with equal settings, and the same function as `credentials`, share one. pool_size
---                is the most connections that one worker has; further requests queue for up to
---                `connect_timeout`.
+--   pools        nginx keeps idle connections, in pools named by all settings of a connection; clients with
+--                equal settings, and the same function as `credentials`, share one. pool_size is the most
+--                connections that one worker has; further requests queue for up to `connect_timeout`.
 --   deadlines    one for a whole operation, retries included, by a monotonic clock
 --   trust        a connection goes back to its pool only after exactly the replies that were due. A request
---                that is given up half way - by a deadline, by a client that went away - closes it.
+--                that is abandoned half way - by a deadline, by a client that disconnected - closes it.
 --   phases       those without cosockets get nil, message, "configuration"
 --
--- What must be sent, what a reply means, when to try again: all that is the operation's, in C.
+-- The operation, in C, decides what to send, what a reply means, and when to retry.
 
 local core = require "tokenstore.core"
 local logger = require "tokenstore.logger"
@@ -23,14 +22,14 @@ local clock, run_answer, run_start = core.clock, core.run_answer, core.run_start
 local silence_divisor = core.silence_divisor
 local sleep = ngx.sleep
 
-local SPARE_RUNS = 64 -- what a run holds in memory is worth keeping for so many at a time
+local SPARE_RUNS = 64 -- this many runs are kept for reuse
 
--- Names of pools shall not tell what they were made of.
+-- Names of pools must not reveal their settings.
 local salt = core.random(32)
 
 local driver = {}
 
--- A client for a URL and options, which connects nothing yet; nil, message, code.
+-- A client for a URL and options, which does not connect yet; nil, message, code.
 function driver.client(url, options, write, credentials)
   local target, message, code = core.target(url, options, credentials ~= nil)
   if not target then
@@ -40,7 +39,7 @@ function driver.client(url, options, write, credentials)
   handle, message, code = settings.of(target, core.target_info(target, salt), credentials)
   if handle then
     handle.logger = write
-    handle.source = { url = url, options = options } -- for threads, which make a client of their own
+    handle.source = { url = url, options = options } -- for threads, which create their own client
   end
   return handle, message, code
 end
@@ -49,7 +48,7 @@ function driver.url(handle)
   return handle.url
 end
 
--- Idle connections stay with nginx: they may be another client's too, and end with their idle time.
+-- Idle connections stay with nginx: other clients may use them, and they end with their idle time.
 function driver.close(handle)
   handle.closed = true
 end
@@ -63,15 +62,15 @@ local function fail(run, deadline, failure)
   return sent, core.run_lost(run, sent, failure.final, failure.message, failure.code)
 end
 
--- A pooled connection leads nowhere any more, and so may those that were idle as long.
+-- A pooled connection is dead, and so may be those that were idle as long.
 local function fail_silent(handle, run, deadline, options, sent)
   pool.leave(handle.pool, options)
   local message = handle.name .. ": the connection had gone silent"
   return fail(run, deadline, { message = message, code = "connection", sent = sent })
 end
 
--- One batch, there and back, begun at `now`. Gives whether a batch that was not answered may have reached the
--- server, and what the operation needs next.
+-- Exchanges one batch, starting at `now`. Returns whether an unanswered batch may have reached the server,
+-- and what the operation needs next.
 local function send(handle, run, deadline, now, bytes, patience, once)
   local limit = deadline
   if patience > 0 then
@@ -83,7 +82,7 @@ local function send(handle, run, deadline, now, bytes, patience, once)
   if not socket then
     return fail(run, deadline, used)
   elseif used and once then
-    -- What must not be sent twice goes over a connection that is known to answer.
+    -- Commands that must not be sent twice use a connection that is known to answer.
     if pool.is_doubtful(handle.pool, now) and not connection.is_alive(socket) then
       socket:close()
       return fail_silent(handle, run, deadline, options, false)
@@ -112,7 +111,7 @@ end
 
 local LOGS = { i = log.new(ngx.INFO, "tokenstore: "), w = log.new(ngx.WARN, "tokenstore: ") }
 
--- Logs what an operation noted: why it tried again, what it did without.
+-- Logs an operation's notes, such as reasons for retries.
 local function log_notes(handle, run)
   local notes = core.run_notes(run)
   if handle.logger then
@@ -124,8 +123,8 @@ local function log_notes(handle, run)
   end
 end
 
--- run(client, operation) gives the operation's result; run(client, nil, message, code) gives the last
--- three back, so that a method is one line: run(client, core.get(store, args)).
+-- run(client, operation) returns the operation's result; run(client, nil, message, code) returns the last
+-- three, so that a method is one line: run(client, core.get(store, args)).
 function driver.run(handle, operation, message, code)
   if not operation then
     return operation, message, code

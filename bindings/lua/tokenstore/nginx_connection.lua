@@ -1,9 +1,9 @@
--- Connections of tokenstore.nginx: cosockets, TLS, the greeting, and one exchange at a time. What a client is
--- (`handle`) is made by nginx_settings.lua.
+-- Connections of tokenstore.nginx: cosockets, TLS, the greeting, and one exchange at a time.
+-- nginx_settings.lua creates a client's `handle`.
 --
--- A failure is a table: message, code, timeout (the time that was given is over), final (trying again
--- cannot help), sent (a byte of the batch may have reached the server), asks (the client's `credentials` must
--- be asked, and then it can be tried again at once).
+-- A failure is a table: message, code, timeout (the given time is over), final (a retry cannot help), sent
+-- (a byte of the batch may have reached the server), asks (call the client's `credentials`, then retry at
+-- once).
 
 local core = require "tokenstore.core"
 local pool = require "tokenstore.nginx_pool"
@@ -13,13 +13,13 @@ local tcp = ngx.socket.tcp
 local ceil, max, min = math.ceil, math.max, math.min
 
 local READ_SIZE = 65536   -- bytes taken at once
-local WRITE_ALONE = 65536 -- a larger batch is written while replies are read: a server may not take the
-                          -- end of it before its first replies are fetched
+local WRITE_ALONE = 65536 -- a larger batch is written while replies are read: a server may stop
+                          -- reading until its first replies are fetched
 local DOUBT = 10          -- seconds after a failure in which nginx, which logs it, is not the first to try
 
 local connection = {}
 
--- Places where a connection failed lately, and until when that counts.
+-- Addresses where a connection failed lately, and until when that counts.
 local doubts = {}
 
 -- ---- an exchange -----------------------------------------------------------------------------------
@@ -29,7 +29,7 @@ local function until_limit(limit, now)
   return max(1, ceil((limit - now) * 1000))
 end
 
--- Everything that waits on the socket waits until `limit` at most.
+-- All waits on the socket end at `limit`.
 function connection.give_time(socket, limit)
   local ms = until_limit(limit, clock())
   socket:settimeouts(ms, ms, ms)
@@ -46,8 +46,8 @@ local function fail_io(why, sent)
   return { message = why or "the connection broke", code = "connection", sent = sent, hung_up = true }
 end
 
--- Reads until take(run, bytes), that is core.run_feed or core.run_answer, has all replies due: what it gives
--- then; or nil and why not.
+-- Reads until take(run, bytes), that is core.run_feed or core.run_answer, has all replies due, and returns
+-- its result; or nil and why not.
 local function read(socket, take, run, limit)
   while true do
     local bytes, why = socket:receiveany(READ_SIZE)
@@ -70,7 +70,7 @@ local function write(socket, bytes)
   return socket:send(bytes)
 end
 
--- Both at a time. Replies that are whole before the batch was written answer something else.
+-- Both at once. Replies that are complete before the batch was written answer something else.
 local function write_and_read(socket, take, run, bytes, limit)
   local writer = ngx.thread.spawn(write, socket, bytes)
   local whole, failure = read(socket, run_feed, run, limit)
@@ -85,8 +85,8 @@ local function write_and_read(socket, take, run, bytes, limit)
   return take(run, "")
 end
 
--- Sends `bytes` and reads the replies: what `take` gives; or nil and why not, and then the socket must be
--- closed. The socket's timeouts must have been set.
+-- Sends `bytes` and reads the replies: the result of `take`; or nil and why not, and then the socket must
+-- be closed. The socket's timeouts must have been set.
 function connection.exchange(socket, take, run, bytes, limit)
   if #bytes > WRITE_ALONE then
     give_time(socket, limit)
@@ -101,7 +101,7 @@ end
 
 -- ---- opening and closing ---------------------------------------------------------------------------
 
--- Ends an opening that failed: why, in which part of it, and what may be behind.
+-- Completes the failure of an opening: why, in which step, and the likely cause.
 local function fail_open(handle, socket, limit, part, failure, hint)
   socket:close()
   if failure.timeout and clock() >= limit then
@@ -115,7 +115,7 @@ local function fail_open(handle, socket, limit, part, failure, hint)
   return nil, failure
 end
 
--- What nginx says is often without the one thing that would help.
+-- nginx's messages often lack the decisive hint.
 local HINTS = {
   { "no resolver defined", " (host names need nginx's directive resolver; an address does not)" },
   { "too many waiting connect operations", " (all pool_size connections are busy)" },
@@ -136,7 +136,7 @@ end
 -- Verified TLS. A failure.
 local function start_tls(handle, socket)
   if handle.pair then
-    if not socket.setclientcert then -- asked of a socket, which there is none of where clients are made
+    if not socket.setclientcert then -- checked on a socket, since there is none where clients are created
       return {
         message = "cert= and key= need a newer lua-nginx-module (setclientcert)",
         code = "configuration",
@@ -148,8 +148,8 @@ local function start_tls(handle, socket)
       return { message = tostring(why), code = "connection" }
     end
   end
-  -- Never `false` in place of nil: told to give no session back, lua-resty-core does not look whether the
-  -- certificate was refused when the handshake ended without a wait. With nil it raises there.
+  -- Never `false` instead of nil: without a session to return, lua-resty-core does not check whether the
+  -- certificate was rejected if the handshake ended without a wait. With nil it raises there.
   local called, session, why = pcall(socket.sslhandshake, socket, nil, handle.server_name, true)
   if called and why == nil and type(session) ~= "nil" then
     return nil
@@ -172,7 +172,7 @@ end
 local function greet(handle, socket, run, words, limit)
   give_time(socket, limit)
   local ok, failure = connection.exchange(socket, run_feed, run, words, limit)
-  -- A server that is full answers once and hangs up: what it said tells more than its end.
+  -- A full server answers once and hangs up: its answer is more useful than its close.
   local fine, message, code, final, refused = core.run_greeted(run, handle.target)
   if not fine then
     return { message = message, code = code, final = final, asks = refused }
@@ -183,7 +183,7 @@ local function greet(handle, socket, run, words, limit)
   return not ok and failure or nil
 end
 
--- In a phase without cosockets nginx raises when it is asked for one: it knows that better than a list here.
+-- In a phase without cosockets nginx raises, which is more reliable than a list of phases here.
 local function fail_phase()
   return {
     message = ("nginx has no sockets in %s_by_lua: call this in rewrite_by_lua, access_by_lua or "
@@ -199,8 +199,8 @@ local function end_wait(wait)
   return nil, "timeout"
 end
 
--- nginx looks a name up for as long as its directive resolver_timeout says, 30 s, whatever the socket's
--- timeouts are. So a thread waits for that, and is left when it takes too long.
+-- nginx resolves a name for up to resolver_timeout, 30 s, whatever the socket's timeouts are. So a thread
+-- waits for that, and is abandoned when it takes too long.
 local function connect_by_name(socket, handle, options, wait)
   local connector = ngx.thread.spawn(function()
     return socket:connect(handle.host, handle.port, options)
@@ -220,7 +220,7 @@ local function connect_by_name(socket, handle, options, wait)
   return ok, why
 end
 
--- nginx writes a line to its log where nobody can be reached. Where that was so a moment ago, we look first.
+-- nginx logs each failed connection. After a recent failure, check first.
 local function connect(socket, handle, options, now, wait)
   local place = handle.place
   local ok, why
@@ -245,8 +245,8 @@ local function connect(socket, handle, options, now, wait)
   return ok, tostring(why)
 end
 
--- As connection.open, with the credentials that the run was given. Where it has none and wants them, nothing
--- is open when this returns.
+-- As connection.open, with the run's credentials. If it has none and needs them, nothing is open when this
+-- returns.
 local function open(handle, run, options, limit, silence, now)
   local allowed, socket = pcall(tcp)
   if not allowed then
@@ -287,12 +287,12 @@ local function open(handle, run, options, limit, silence, now)
 end
 
 -- A connection to the target for a run, from the pool or a new one, for an exchange until `limit`: a socket,
--- and whether it was used before; or nil and why not. On one that was used before, the first byte of an
--- answer is waited for until `silence`. `options` are the pool's.
+-- and whether it is a reused one; or nil and why not. On a reused one, the first byte of an answer is
+-- awaited until `silence`. `options` are the pool's.
 --
--- `credentials` is asked for each new one, and once more where the server refuses what it gave. There is no
--- way to look whether nginx has a connection but to connect; while the function is asked, which may take its
--- time and use this very client, that one is closed again.
+-- `credentials` is called for each new one, and once more if the server rejects its result. The only way to
+-- find out whether nginx has a connection is to connect. The function may take its time and use this very
+-- client, so that connection is closed while it runs.
 function connection.open(handle, run, options, limit, silence, now)
   local socket, used = open(handle, run, options, limit, silence, now)
   local refused = false
@@ -309,12 +309,12 @@ function connection.open(handle, run, options, limit, silence, now)
   return socket, used
 end
 
--- Does the server answer on a connection that was used before? Any answer will do.
+-- Does the server answer on a reused connection? Any answer counts.
 function connection.is_alive(socket)
   return socket:send "*1\r\n$4\r\nPING\r\n" and socket:receive "*l" ~= nil
 end
 
--- Back to its pool - or not, when its replies cannot be trusted, or the pool was left meanwhile.
+-- Returns it to its pool, unless its replies cannot be trusted, or the pool was abandoned meanwhile.
 function connection.release(handle, socket, options, trusted, now)
   if not trusted or not pool.keeps(handle.pool, options, now) or not socket:setkeepalive() then
     socket:close()

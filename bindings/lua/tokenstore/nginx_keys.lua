@@ -1,9 +1,9 @@
--- What is behind jwt.KeySet.from_url in nginx: remote_keys.lua calls this as tokenstore.oauth. The rules
--- are those of core/io/remote_keys.c; keys are fetched by threads of nginx's (nginx_threads.lua).
+-- jwt.KeySet.from_url in nginx: remote_keys.lua uses this in place of tokenstore.oauth. The rules are those
+-- of core/io/remote_keys.c; nginx's threads fetch the keys (nginx_threads.lua).
 --
---   this worker   keeps the keys, and looks once a second whether there are newer ones
+--   this worker   keeps the keys, and checks once a second for newer ones
 --   all workers   have their text in the shared dict; one of them fetches, in a timer, and the others wait
---   for it
+--                 for it
 
 -- luacheck: ignore 143/ngx
 local threads = require "tokenstore.nginx_threads"
@@ -11,18 +11,18 @@ local threads = require "tokenstore.nginx_threads"
 local WHAT = "keys at a URL in nginx"
 local NAMES = { closed = "the key set is closed", late = "no keys within the timeout" }
 local LIMITS = { { name = "key sets", jobs = 2, busy = "all are fetching keys" } }
-local PATIENCE = 2     -- seconds beyond the timeout that one waits for a fetch
-local FAILURE_KEPT = 1 -- seconds for which a failure is the answer, where there are no keys
-local LOOK = 1         -- seconds between two looks for newer keys
+local PATIENCE = 2     -- seconds beyond the timeout to wait for a fetch
+local FAILURE_KEPT = 1 -- seconds for which a failure is returned, if there are no keys
+local LOOK = 1         -- seconds between checks for newer keys
 
 local nginx_keys = {}
 
--- For those who gave no logger.
+-- Without a logger.
 function nginx_keys.log(level, text)
   ngx.log(level == "warning" and ngx.WARN or ngx.INFO, "tokenstore: ", text)
 end
 
--- keys_open(options): connects nothing yet.
+-- keys_open(options): does not connect yet.
 function nginx_keys.keys_open(given)
   local dict, message, code = threads.dict(WHAT)
   if not dict then
@@ -48,7 +48,7 @@ end
 
 -- ---- the shared dict -------------------------------------------------------------------------------
 
--- Takes over what another worker has fetched.
+-- Loads the keys that another worker has fetched.
 local function look(handle, now)
   handle.looked = now
   local entry = handle.dict:get(key_of(handle, "text"))
@@ -141,11 +141,11 @@ local function find(handle, seen)
   return at and { nil, message, code }
 end
 
--- What a fetch may be started for: where there are no keys, a second after the last failure; for a token of
--- an unknown key, once in an interval. Otherwise the answer, which may be that failure.
+-- Whether a fetch may start: without keys, a second after the last failure; for a token with an unknown
+-- key, once in an interval. Otherwise the answer, which may be that failure.
 local function may_start(handle, seen, now)
   if handle.dict:get(key_of(handle, "lock")) then
-    return true -- it is under way
+    return true -- a fetch is in progress
   end
   local at, message, code = last_failure(handle)
   if seen == 0 then

@@ -1,5 +1,4 @@
--- Lines for nginx's log: for each purpose one in ten seconds, in each worker, however often there is
--- something to say.
+-- Lines for nginx's log: at most one in ten seconds for each purpose and worker.
 
 local core = require "tokenstore.core"
 
@@ -13,7 +12,7 @@ function log.new(level, beginning)
   return setmetatable({ level = level, beginning = beginning, after = 0, held_back = 0 }, log)
 end
 
--- Writes `text`, or holds it back. Nothing of it may be secret.
+-- Writes `text`, or suppresses it. It must not contain secrets.
 function log:write(text)
   local now = core.clock()
   if now < self.after then

@@ -1,23 +1,22 @@
--- The pools of nginx that idle connections wait in, one for each set of connections that are alike.
+-- nginx's pools of idle connections, one for each set of equal settings.
 --
--- nginx does not say how old a pooled connection is, and has no way to empty a pool. So a pool is left: the
--- next connections come from one with another name, those in use are closed when they come back, and the
--- idle ones end with lua_socket_keepalive_timeout. A pool is left
+-- nginx does not show a pooled connection's age, and cannot empty a pool. So a pool is abandoned: the next
+-- connections use another name, those in use are closed when they are returned, and the idle ones end with
+-- lua_socket_keepalive_timeout. A pool is abandoned
 --
---   at its age      max_connection_age, drawn in each worker, so that no connection is older
+--   at its age      max_connection_age, at random per worker, so that no connection is older
 --   for a reason    the server behind it could not serve, or a connection in it was silent
 
 local core = require "tokenstore.core"
 
-local QUEUE = 65536 -- calls that wait for a connection of a pool, at most
+local QUEUE = 65536 -- maximum number of calls waiting for a connection of a pool
 
 local pool = {}
 
--- By what makes a connection what it is: clients with equal settings have the same pool.
+-- By the settings of a connection: clients with equal settings share a pool.
 local pools = {}
 
--- The same for clients with `credentials`, by that function, which alone knows whom it lets in: their number,
--- and their pools.
+-- The same for clients with `credentials`, by that function: a number, and their pools.
 local asking = setmetatable({}, { __mode = "k" })
 local functions = 0
 
@@ -43,7 +42,7 @@ local function give_name(self)
   }
 end
 
--- The pool for connections to a target, opened with what `credentials` gives where that is a function.
+-- The pool for connections to a target, opened with the result of `credentials` if that is a function.
 function pool.of(target, info, credentials)
   local known, suffix = pools_of(credentials)
   local self = known[info.identity]
@@ -62,9 +61,9 @@ function pool.of(target, info, credentials)
   return self
 end
 
--- What connect() wants, for a connection that is opened now.
+-- The options of connect(), for a connection opened now.
 function pool.options(self, now)
-  if not self.left_at then -- the first in this worker; clients are made before there are workers
+  if not self.left_at then -- the first in this worker; clients are created before there are workers
     self.left_at = now + core.draw_age(self.target)
   elseif now >= self.left_at then
     self.left_at = now + core.draw_age(self.target)
@@ -73,15 +72,15 @@ function pool.options(self, now)
   return self.options
 end
 
--- No connection of those that were opened with `options` is used again.
+-- No connection opened with `options` is reused.
 function pool.leave(self, options)
   if self.options == options then
     give_name(self)
   end
 end
 
--- The same, because the server behind them has become a replica. Where it stays one, a new connection for
--- each call would not help.
+-- The same, because the server has become a replica. If it stays one, a new connection for each call would
+-- not help.
 function pool.give_up(self, options, now)
   if self.options == options and now >= self.renewable_at then
     self.renewable_at = now + core.renew_every
@@ -89,7 +88,7 @@ function pool.give_up(self, options, now)
   end
 end
 
--- Shall a connection that was opened with `options`, and last used at `now`, be used again?
+-- May a connection opened with `options`, and last used at `now`, be reused?
 function pool.keeps(self, options, now)
   if self.options == options then
     self.used_at = now
@@ -98,8 +97,8 @@ function pool.keeps(self, options, now)
   return false
 end
 
--- Was no connection of this pool used for so long that each may be dead? (nginx takes the one that came back
--- last.)
+-- Has no connection of this pool been used for so long that each may be dead? (nginx takes the last one
+-- returned.)
 function pool.is_doubtful(self, now)
   return now - self.used_at >= core.probe_after
 end

@@ -1,4 +1,4 @@
--- What a client is in nginx: the target, and what it takes to connect to it.
+-- A client's settings in nginx: the target, and how to connect to it.
 
 local pool = require "tokenstore.nginx_pool"
 
@@ -21,7 +21,7 @@ local function read_file(option, path)
   return refuse(("%s= cannot be read: %s"):format(option, (tostring(problem):gsub("^.*: ", ""))))
 end
 
--- Our certificate and its key, as setclientcert wants them.
+-- The client certificate and its key, for setclientcert.
 local function read_pair(info)
   if not info.cert then
     return nil
@@ -43,28 +43,27 @@ local function read_pair(info)
   return { cert = parsed_cert, key = parsed_key }
 end
 
--- Is it an address, and not a name?
+-- Is it an address, not a name?
 local function is_address(host)
   return host:find(":", 1, true) ~= nil or host:find "^%d+%.%d+%.%d+%.%d+$" ~= nil
 end
 
--- Where to connect to: as nginx wants it, and as core.probe does.
+-- The address for nginx, and for core.probe.
 local function find_place(info)
   local host = info.host
   if info.transport == "unix" then
     return "unix:" .. info.path, info.path
   elseif host == "localhost" then
-    host = "127.0.0.1" -- nginx asks no hosts file
+    host = "127.0.0.1" -- nginx does not read the hosts file
   end
   return host:find(":", 1, true) and "[" .. host .. "]" or host, host
 end
 
--- For a target, what core.target_info says of it and the function `credentials` or nil: a table; nil,
--- message, code.
+-- For a target, its core.target_info and the function `credentials` or nil: a table; nil, message, code.
 function settings.of(target, info, credentials)
   if info.transport == "embedded" then
-    return refuse("embedded: is not supported in nginx, whose workers come and go: start a redis-server and give "
-      .. "its URL")
+    return refuse("embedded: is not supported in nginx, whose workers come and go: start a redis-server and "
+      .. "give its URL")
   elseif info.ca then
     return refuse("ca= is not supported in nginx, which has one set of CAs for all: name the file in the "
       .. "directive lua_ssl_trusted_certificate")
@@ -95,7 +94,7 @@ function settings.of(target, info, credentials)
     place = place,
     is_name = port ~= nil and not is_address(place),
     tls = info.tls,
-    hint = info.greeting_hint, -- for a server that hangs up without an answer to the greeting
+    hint = info.greeting_hint, -- if the server hangs up without answering the greeting
     server_name = server_name,
     pair = pair,
     credentials = credentials,

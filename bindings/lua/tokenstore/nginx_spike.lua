@@ -1,11 +1,11 @@
--- What is behind a Spike in nginx. Fetching an access token blocks, so it is done by threads of nginx's
--- (nginx_threads.lua). spike.lua calls this as tokenstore.oauth.
+-- Spike in nginx. Fetching an access token blocks, so nginx's threads do it (nginx_threads.lua). spike.lua
+-- uses this in place of tokenstore.oauth.
 --
 --   this worker   keeps each token with its times, in a table
---   all workers   have them in the shared dict; one of them fetches, the others wait for what it brings
---   failures      are in the shared dict as well, so that no worker asks again too soon
---   renewing      from a token's renewal time on somebody asks for the next one, in a timer; the old one is
---                 given out meanwhile
+--   all workers   share them in the shared dict; one of them fetches, the others wait for its result
+--   failures      are in the shared dict as well, so that no worker sends a request too soon
+--   renewing      from a token's renewal time on a timer fetches the next one; the old one is returned
+--                 meanwhile
 
 -- luacheck: ignore 143/ngx
 local core = require "tokenstore.core"
@@ -15,20 +15,21 @@ local WHAT = "Spike in nginx"
 local NAMES = { closed = "the Spike is closed", late = "no access token within the timeout" }
 local ALL = { name = "spike", jobs = 4, busy = "all are fetching tokens" }
 local SHARE = 2        -- jobs of one Spike: a server that hangs leaves threads for others
-local PATIENCE = 5     -- seconds beyond the retry budget that one waits for another's fetch
-local FAILURE_KEPT = 1 -- seconds at least, so that those who waited can read why it failed
+local PATIENCE = 5     -- seconds beyond the retry budget to wait for another worker's fetch
+local FAILURE_KEPT = 1 -- seconds at least, so that waiting requests can read the failure
 local READABLE = 0.05  -- seconds
-local RENEW_PAUSE = 1  -- seconds between two tries to renew
+local RENEW_PAUSE = 1  -- seconds between attempts to renew
 
 local nginx_spike = { asks_itself = true }
 
 -- Of this worker: by identity, tokens by request.
 local known = {}
 
--- All times are by this clock: nobody sets it, it goes on while the machine sleeps, and all workers have it.
+-- All times are by this clock: it cannot be set, runs while the machine sleeps, and is common to all
+-- workers.
 local now = core.boot_clock
 
--- spike(client's handle or nil, options): connects nothing yet.
+-- spike(client's handle or nil, options): does not connect yet.
 function nginx_spike.spike(client, given, ask)
   local dict, why, kind = threads.dict(WHAT)
   if not dict then
@@ -74,7 +75,7 @@ local function remember(handle, request, token, good_until, renew_at)
   end
 end
 
--- The token that this worker, or another one, has; nil where there is none that is good.
+-- The token of this worker, or another one; nil if there is no valid one.
 local function recall(handle, request)
   local entry = handle.tokens[request]
   if entry and now() < entry.renew_at then
@@ -86,13 +87,13 @@ local function recall(handle, request)
     entry = { token = token, good_until = tonumber(good_until), renew_at = tonumber(renew_at) }
     handle.tokens[request] = entry
   elseif entry and not text then
-    entry = nil -- invalidated, or over
+    entry = nil -- invalidated or expired
     handle.tokens[request] = nil
   end
   return entry and now() < entry.good_until and entry or nil
 end
 
--- Failures: until, code, message and what the server said; none of them holds a NUL.
+-- Failures: until, code, message and the server's answer; none contains a NUL.
 local ANSWER = { "status", "error", "error_description", "error_uri", "location", "of_client" }
 local KINDS = { status = tonumber, of_client = function() return true end }
 local AGAIN = "; next request in %.1f s"
@@ -112,7 +113,7 @@ local function remember_failure(handle, request, code, message, answer)
   end
 end
 
--- nil, message, code, answer; nothing where there is no failure, or none any more.
+-- nil, message, code, answer; nothing if there is no failure, or it has expired.
 local function recall_failure(handle, request)
   local text = handle.dict:get(key_of(handle, "failure", request))
   local barred = not text and handle.dict:get(key_of(handle, "barred", ""))
@@ -142,14 +143,14 @@ end
 
 -- ---- jobs ------------------------------------------------------------------------------------------
 
--- true and what the thread gives; or false, message, code.
+-- true and the thread's results; or false, message, code.
 local function in_thread(handle, method, ...)
   return threads.run(WHAT, handle.limits, handle.patience, method, handle.identity, handle.source,
     handle.options, ...)
 end
 
--- What the function gives for the client's secret or assertion; nil where there is none to ask. nil, message.
--- It runs in the timer, where it may use cosockets.
+-- The function's result for the client's secret or assertion; nil if there is no function. nil, message. It
+-- runs in the timer, where it may use cosockets.
 local function ask(handle)
   if not handle.ask then
     return nil
@@ -163,7 +164,7 @@ local function ask(handle)
     or "it returned " .. (given == "" and "an empty string" or "a " .. type(given)))
 end
 
--- Fetches for whoever waits, and lets them go on.
+-- Fetches for the waiting requests, and resumes them.
 local function fetch(handle, request)
   local rejected = handle.dict:get(key_of(handle, "rejected", request))
   local given, why = ask(handle)
@@ -180,7 +181,7 @@ local function fetch(handle, request)
     message = token
   else
     handle.initialized = true
-    -- Those who wait must be able to read it; a renewal that did not come about yet is tried again soon.
+    -- Waiting requests must be able to read it; a failed renewal is retried soon.
     local t = now()
     local good_until = t + math.max(good_for, READABLE)
     remember(handle, request, token, good_until,
@@ -202,7 +203,7 @@ local function start_fetch(handle, request)
   threads.start(handle, key_of(handle, "lock", request), handle.patience, is_due, fetch, request)
 end
 
--- What came of a fetch, whoever made it.
+-- The result of a fetch by any worker.
 local function find(handle, request)
   local entry = recall(handle, request)
   if entry then
@@ -212,12 +213,12 @@ local function find(handle, request)
   if failure then
     return { nil, failure.message, failure.code, failure.answer }
   end
-  start_fetch(handle, request) -- who was on it may be gone
+  start_fetch(handle, request) -- the fetching worker may be gone
 end
 
 -- ---- what spike.lua calls --------------------------------------------------------------------------
 
--- message, code where it cannot be waited for; a cached token is there in any phase.
+-- message, code if the phase cannot wait; a cached token is available in any phase.
 local function refuse(handle)
   if handle.closed then
     return NAMES.closed, "closed"
@@ -260,7 +261,7 @@ function nginx_spike.invalidate(handle, request, token)
   if message then
     return nil, message, code
   end
-  -- Threads have memories of their own: whichever is asked next is told.
+  -- Threads have their own memories: the next one to run is told.
   handle.dict:set(key_of(handle, "rejected", request), token)
   handle.dict:delete(key_of(handle, "failure", request))
   local entry = recall(handle, request)

@@ -1,5 +1,5 @@
--- What nginx_threads.lua calls in a thread of nginx's, in a Lua VM of its own, which may block. A VM serves
--- one job after the other, so what is made here stays: connections, keys, tokens.
+-- Called by nginx_threads.lua in one of nginx's threads, in its own Lua VM, where blocking is allowed. A VM
+-- serves one job after the other, so connections, keys and tokens are kept.
 
 local core = require "tokenstore.oauth"
 
@@ -41,8 +41,8 @@ local function open(source, options)
   return core.spike(client, options)
 end
 
--- token, for how many seconds it is good, in how many it is renewed, nil, notes; or message, nil, nil, code,
--- notes, what the server said. A token that was rejected is invalidated in this VM too.
+-- token, for how many seconds it is valid, in how many it is due for renewal, nil, notes; or message, nil,
+-- nil, code, notes, the server's answer. A token that was rejected is invalidated in this VM too.
 function thread.get(identity, source, options, request, rejected, given)
   local handle, failure, kind = keep(identity, open, source, options)
   if not handle then
@@ -59,7 +59,7 @@ function thread.get(identity, source, options, request, rejected, given)
     return message, nil, nil, code, notes, answer
   end
   local good_for, renew_in = core.times(handle, request)
-  if not good_for then -- it was forgotten just now
+  if not good_for then -- it was just forgotten
     good_for, renew_in = 0, 0
   end
   return token, good_for, renew_in, nil, notes

@@ -1,8 +1,8 @@
--- What blocks, done by threads of nginx's (ngx.run_worker_thread), once for all who wait for it: one worker
--- runs it in a timer, which no client takes along, and all look in the shared dict for what it brings.
--- Spike (nginx_spike.lua) and keys at a URL (nginx_keys.lua) use this.
+-- Runs blocking work in nginx's threads (ngx.run_worker_thread), once for all waiting requests: one worker
+-- runs it in a timer, which does not end with a client, and all read the result from the shared dict. Spike
+-- (nginx_spike.lua) and keys at a URL (nginx_keys.lua) use this.
 --
--- It wants two directives: thread_pool tokenstore threads=4; and lua_shared_dict tokenstore 1m.
+-- It needs two directives: thread_pool tokenstore threads=4; and lua_shared_dict tokenstore 1m.
 
 -- luacheck: ignore 143/ngx
 local core = require "tokenstore.core"
@@ -28,7 +28,7 @@ function nginx_threads.dict(what)
   return ngx.shared[NAME]
 end
 
--- A short name for options that must be alike for what was fetched to be shared.
+-- A short name for the options that must be equal for results to be shared.
 function nginx_threads.identify(given)
   local parts = {}
   local function add(prefix, value)
@@ -64,7 +64,7 @@ local function release(limits, count)
   end
 end
 
--- What nginx says when a thread cannot be had, with what to do.
+-- nginx's message if it has no thread, with what to do.
 local function explain(problem)
   if problem:find("thread pool", 1, true) then
     return problem .. " (nginx needs the directive: thread_pool tokenstore threads=4;)"
@@ -98,8 +98,8 @@ local function work_in_timer(_, handle, lock, work, ...)
   handle.dict:delete(lock)
 end
 
--- Begins work(handle, …) unless it is under way in whichever worker, or prepare(handle, …) says no. `lock` is
--- its key in the dict, and ends after `seconds` in any case.
+-- Starts work(handle, …) unless it is in progress in any worker, or prepare(handle, …) returns false. `lock`
+-- is its key in the dict, and ends after `seconds` in any case.
 function nginx_threads.start(handle, lock, seconds, prepare, work, ...)
   if handle.dict:add(lock, true, seconds)
     and not (prepare(handle, ...) and ngx.timer.at(0, work_in_timer, handle, lock, work, ...)) then
@@ -107,8 +107,8 @@ function nginx_threads.start(handle, lock, seconds, prepare, work, ...)
   end
 end
 
--- Waits until find(handle, …) gives a list, for up to `seconds`: what is in it. nil, message, code where that
--- never comes, or the handle is closed.
+-- Waits until find(handle, …) returns a list, for up to `seconds`, and returns its items. nil, message,
+-- code if it never does, or the handle is closed.
 function nginx_threads.await(handle, seconds, find, ...)
   local deadline, pause = core.clock() + seconds, 0.001
   repeat

@@ -3,16 +3,16 @@
 -- Types of tokenstore.Tokenstore for LuaLS (lua-language-server). Never loaded. tests/lua/test_types.lua
 -- compares it with what the module has.
 
----A token as the Node package tokenstore stores it; what others stored beside these is in it too.
+---A token of the Node package tokenstore; further stored members are included.
 ---@class tokenstore.NodeToken
 ---@field owner_id string
 ---@field attrs tokenstore.Data
 ---@field key string the secret
----@field id string public: it cannot be turned into the key
+---@field id string public: the key cannot be derived from it
 
 ---@class tokenstore.TokenstoreOptions: tokenstore.ClientOptions
 ---@field redis? string|tokenstore.Client
----@field prefix? string what keys in Redis begin with (default "token"); on a cluster it needs a hash tag: "{token}"
+---@field prefix? string prefix of the keys in Redis (default "token"); on a cluster it needs a hash tag: "{token}"
 ---@field size? integer characters of a key, 8 … 256 (default 24)
 ---@field hash_size? integer bytes of randomness in a hash, 8 … 64 (default 16)
 ---@field max_data_size? integer bytes of the attrs as JSON, and of a hashed value (default 65536)
@@ -46,36 +46,36 @@
 ---@class tokenstore.NodeResetArgs
 ---@field timeout? number seconds; instead of the client's
 
----Tokens as the Node package tokenstore stores them, so that both can serve one database.
+---Tokens in the format of the Node package tokenstore, so that both can share a database.
 ---@class tokenstore.Tokenstore
 ---@field client tokenstore.Client
 ---@overload fun(redis?: string|tokenstore.Client, options?: tokenstore.TokenstoreOptions): tokenstore.Tokenstore?, string?, tokenstore.Code?
 ---@overload fun(options: tokenstore.TokenstoreOptions): tokenstore.Tokenstore?, string?, tokenstore.Code?
 local Tokenstore = {}
 
----Makes a token. Its key is the secret, its id is public.
+---Creates a token. Its key is the secret, its id is public.
 ---@param args tokenstore.NodeAddArgs
 ---@return tokenstore.NodeToken?
 ---@return string? message
 ---@return tokenstore.Code? code
 function Tokenstore:add(args) end
 
----Finds a token by its id; nil when there is none. One round trip.
+---Finds a token by its id; nil if there is none. One round trip.
 ---@param args tokenstore.NodeIdArgs
 ---@return tokenstore.NodeToken?
 ---@return string? message
 ---@return tokenstore.Code? code
 function Tokenstore:get(args) end
 
----Finds a token by its key; nil when there is none. One round trip.
+---Finds a token by its key; nil if there is none. One round trip.
 ---@param args tokenstore.NodeKeyArgs
 ---@return tokenstore.NodeToken?
 ---@return string? message
 ---@return tokenstore.Code? code
 function Tokenstore:get_key(args) end
 
----Replaces the attrs; all else that is stored with the token, and its expiry, stay. False when there is
----none.
+---Replaces the attrs; everything else stored with the token, and its expiry, are unchanged. False if there
+---is none.
 ---@param args tokenstore.NodeSetArgs
 ---@return boolean?
 ---@return string? message
@@ -96,23 +96,22 @@ function Tokenstore:delete(args) end
 ---@return tokenstore.Code? code
 function Tokenstore:delete_key(args) end
 
----The owner's live tokens, with their keys, in no order. Two round trips. Ids that have no token are
----dropped on the way. A record that cannot be read is left out, with a warning to the logger; where there is nothing
----else, "data".
+---The owner's live tokens, with their keys, in no order. Two round trips. Ids without a token are dropped.
+---Unreadable records are skipped, with a warning to the logger; if there is nothing else, "data".
 ---@param args tokenstore.NodeOwnerArgs
 ---@return tokenstore.NodeToken[]?
 ---@return string? message
 ---@return tokenstore.Code? code
 function Tokenstore:list(args) end
 
----Stores a value behind a random name, for a link in a mail for instance. The name.
+---Stores a value under a random name, for a link in a mail for instance. Returns the name.
 ---@param args tokenstore.NodeMakeHashArgs
 ---@return string?
 ---@return string? message
 ---@return tokenstore.Code? code
 function Tokenstore:make_hash(args) end
 
----The value; nil when there is none.
+---The value; nil if there is none.
 ---@param args tokenstore.NodeHashArgs
 ---@return string?
 ---@return string? message
@@ -133,15 +132,15 @@ function Tokenstore:take_hash(args) end
 ---@return tokenstore.Code? code
 function Tokenstore:del_hash(args) end
 
----Removes every token and every hash of this prefix, by SCAN; how many tokens there were. A large
----database needs a longer timeout than the client's. When it fails on the way, call it again.
+---Removes every token and every hash of this prefix, by SCAN; how many tokens there were. A large database
+---needs a longer timeout than the client's. If it fails midway, call it again.
 ---@param args? tokenstore.NodeResetArgs
 ---@return integer?
 ---@return string? message
 ---@return tokenstore.Code? code
 function Tokenstore:reset(args) end
 
----Closes the client, unless it was passed in. Twice is fine.
+---Closes the client, unless it was passed in. May be called twice.
 function Tokenstore:close() end
 
 Tokenstore.del = Tokenstore.delete

@@ -1,12 +1,12 @@
--- Tokenstore: tokens as the Node package tokenstore stores them, so that both can serve one database.
+-- Tokenstore: tokens in the format of the Node package tokenstore, so that both can share a database.
 --
 --     local store = tokenstore.Tokenstore("redis://localhost:6379")
 --     local token = assert(store:add{ owner_id = "bob", attrs = { role = "admin" }, duration = 3600 })
 --     local found = store:get_key{ key = token.key }
 --
 -- Options: redis, prefix, size, hash_size, max_data_size, and those of Client. A token is a table
--- { owner_id, attrs, key, id }: the key is the secret, the id is public. What others stored beside these
--- four is in it too.
+-- { owner_id, attrs, key, id }: the key is the secret, the id is public. Further stored members are
+-- included.
 
 local core = require "tokenstore.core"
 local store = require "tokenstore.store"
@@ -38,29 +38,29 @@ function Tokenstore:get_key(args)
   return self._run(self._handle, node.get_key(self._store, args))
 end
 
--- set{ id, attrs }: replaces the attrs; all else that is stored with the token, and its expiry, stay.
--- False when there is none.
+-- set{ id, attrs }: replaces the attrs; everything else stored with the token, and its expiry, are
+-- unchanged. False if there is none.
 function Tokenstore:set(args)
   return self._run(self._handle, node.set(self._store, args))
 end
 
--- delete{ id }: true when it was live.
+-- delete{ id }: true if it was live.
 function Tokenstore:delete(args)
   return self._run(self._handle, node.delete(self._store, args))
 end
 
--- delete_key{ key }: true when it was live.
+-- delete_key{ key }: true if it was live.
 function Tokenstore:delete_key(args)
   return self._run(self._handle, node.delete_key(self._store, args))
 end
 
--- list{ owner_id }: the owner's live tokens, with their keys, in no order. A record that cannot be read
--- is left out, with a warning; where there is nothing else, "data".
+-- list{ owner_id }: the owner's live tokens, with their keys, in no order. Unreadable records are skipped,
+-- with a warning; if there is nothing else, "data".
 function Tokenstore:list(args)
   return self._run(self._handle, node.list(self._store, args))
 end
 
--- make_hash{ value, ttl }: stores a value behind a random name, which it gives. ttl: 3600 seconds.
+-- make_hash{ value, ttl }: stores a value under a random name, which it returns. ttl: 3600 seconds.
 function Tokenstore:make_hash(args)
   return self._run(self._handle, node.make_hash(self._store, args))
 end
@@ -75,7 +75,7 @@ function Tokenstore:take_hash(args)
   return self._run(self._handle, node.take_hash(self._store, args))
 end
 
--- del_hash{ hash }: true when it was live.
+-- del_hash{ hash }: true if it was live.
 function Tokenstore:del_hash(args)
   return self._run(self._handle, node.del_hash(self._store, args))
 end
@@ -86,7 +86,7 @@ function Tokenstore:reset(args)
   return self._run(self._handle, node.reset(self._store, args or {}))
 end
 
--- The names of the Node package, and of those who write them with underscores.
+-- The names of the Node package, also with underscores.
 Tokenstore.del = Tokenstore.delete
 Tokenstore.del_key = Tokenstore.delete_key
 Tokenstore.set_attrs = Tokenstore.set

@@ -1,4 +1,4 @@
--- What constructors take: a URL, a Client or a table of options; and the names that are known.
+-- The arguments of constructors: a URL, a Client or a table of options; and the known names.
 
 local logger = require "tokenstore.logger"
 
@@ -51,9 +51,9 @@ local function known_names(...)
   return table.concat(names, ", ")
 end
 
--- Sorts what a constructor was given: (redis), (redis, options) or (options with `redis` in it). Gives
--- redis, the client's options and the store's. `redis_names` are what the first may be called;
--- `store_kinds` is STORE or {}. A wrong name or type raises where the constructor was called.
+-- Parses a constructor's arguments: (redis), (redis, options) or (options with `redis` in it). Returns
+-- redis, the client's options and the store's. `redis_names` are the names of the first; `store_kinds` is
+-- STORE or {}. An unknown name or wrong type raises where the constructor was called.
 function options.read(redis, given, is_client, redis_names, store_kinds)
   local level = 3
   if type(redis) == "table" and not is_client(redis) then
@@ -99,8 +99,8 @@ function options.read(redis, given, is_client, redis_names, store_kinds)
   return redis, sorted.client, sorted.store
 end
 
--- Checks a table of named values against `kinds` (name = type) and gives a copy, its names in
--- snake_case. `what` is what an entry is called; errors point `level` functions up, as of error().
+-- Checks a table of named values against `kinds` (name = type) and returns a copy with names in snake_case.
+-- `what` names an entry in messages; errors point `level` functions up, as of error().
 function options.check(given, kinds, what, level)
   local checked = {}
   for key, value in next, given do

@@ -8,17 +8,17 @@
 ---@field host? string instead of redis: a host, or the path of a unix socket
 ---@field port? integer (default 6379)
 ---@field auth? string the server's password
----@field maxretries? integer the Node package's; means nothing here, for `timeout` ends all trying
+---@field maxretries? integer the Node package's; ignored, since `timeout` limits retries
 ---@field secret string|tokenstore.jwt.Key|tokenstore.jwt.Key[] at least 32 bytes, or keys: the first signs, all verify
----@field algorithm? string what is signed with, and the only one that is taken (default "HS256")
+---@field algorithm? string used for signing, and the only one accepted (default "HS256")
 ---@field multiple? boolean false: a user has one session, and signing ends the others; true: any number
----@field max_sessions? integer so many instead: signing ends the oldest beyond it
----@field node_writers? boolean the Node package signs into the same database: look for its sessions by SCAN
----@field kea? boolean let the server publish the ends of sessions (CONFIG SET), for events, on and poll
+---@field max_sessions? integer at most this many instead: signing ends the oldest beyond it
+---@field node_writers? boolean the Node package signs into the same database: find its sessions by SCAN
+---@field kea? boolean enable session events on the server (CONFIG SET), for events, on and poll
 ---@field max_data_size? integer bytes of the data as JSON (default 65536)
 ---@field max_size? integer bytes of a token (default 8192)
 
----What a token and its session say.
+---The contents of a token and its session.
 ---@class tokenstore.RedisJWTSession
 ---@field id string the user
 ---@field rjwt string the session's key in Redis
@@ -30,10 +30,10 @@
 ---@class tokenstore.RedisJWTSignArgs
 ---@field id tokenstore.Name 1 … 1024 bytes of UTF-8 without NUL and ":"
 ---@field ttl? number|string seconds, or a text such as "15 minutes"; none: no expiry
----@field data_token? tokenstore.Data in the token, for everybody who holds it
+---@field data_token? tokenstore.Data in the token, readable by every holder
 ---@field data_session? tokenstore.Data stays in Redis
 
----Who asked. What is not UTF-8 is read as Latin-1; a list, as ngx.req.get_headers gives it, is joined.
+---The client. Text that is not UTF-8 is read as Latin-1; a list, as from ngx.req.get_headers, is joined.
 ---@class tokenstore.RedisJWTRequest
 ---@field address? string
 ---@field user_agent? string|string[]
@@ -45,7 +45,7 @@
 ---@field request? tokenstore.RedisJWTRequest kept in the session's data as `request`
 
 ---@class tokenstore.RedisJWTVerifyArgs
----@field token? any no string is not valid
+---@field token? any anything but a string is not valid
 ---@field value_session? boolean dataSession too
 
 ---@class tokenstore.RedisJWTIdArgs
@@ -57,58 +57,59 @@
 ---@class tokenstore.RedisJWTReindexArgs
 ---@field timeout? number seconds; instead of the client's
 
----A JWT in the client's hand, its session in Redis: the token is good while the session lives.
+---The client holds a JWT, Redis its session: the token is valid while the session is live.
 ---@class tokenstore.RedisJWT
 ---@field client tokenstore.Client
 ---@overload fun(options: tokenstore.RedisJWTOptions): tokenstore.RedisJWT?, string?, tokenstore.Code?
 ---@overload fun(redis: string|tokenstore.Client, options: tokenstore.RedisJWTOptions): tokenstore.RedisJWT?, string?, tokenstore.Code?
 local RedisJWT = {}
 
----Begins a session of the user and gives its token. On a server that evicts keys, ending the user's others looks for them
----by SCAN where there are at most 100 000 keys; in a larger one it may miss some. The logger gets a warning of either.
+---Starts a session of the user and returns its token. On a server that evicts keys, the user's other
+---sessions are found by SCAN if there are at most 100 000 keys; with more, some may be missed. The logger
+---gets a warning in both cases.
 ---@param args tokenstore.RedisJWTSignArgs
 ---@return string?
 ---@return string? message
 ---@return tokenstore.Code? code
 function RedisJWT:sign(args) end
 
----sign with `data` as the session's, and with who asked.
+---sign with `data` as the session's data, plus the client.
 ---@param args tokenstore.RedisJWTCreateArgs
 ---@return string?
 ---@return string? message
 ---@return tokenstore.Code? code
 function RedisJWT:create(args) end
 
----What a good token and its session say; "invalid_token" for any other.
+---The contents of a valid token and its session; "invalid_token" for any other.
 ---@param args tokenstore.RedisJWTVerifyArgs
 ---@return tokenstore.RedisJWTSession?
 ---@return string? message
 ---@return tokenstore.Code? code
 function RedisJWT:verify(args) end
 
----The user's live sessions, the newest first.
+---The user's live sessions, newest first.
 ---@param args tokenstore.RedisJWTIdArgs
 ---@return tokenstore.RedisJWTSession[]?
 ---@return string? message
 ---@return tokenstore.Code? code
 function RedisJWT:list(args) end
 
----Ends the session; true when it was live.
+---Ends the session; true if it was live.
 ---@param args tokenstore.RedisJWTKeyArgs
 ---@return boolean?
 ---@return string? message
 ---@return tokenstore.Code? code
 function RedisJWT:destroy(args) end
 
----Ends all sessions of the user; how many were live. On a server that evicts keys it looks for them by SCAN over all keys,
----and the logger gets a warning.
+---Ends all sessions of the user; how many were live. On a server that evicts keys it finds them by SCAN
+---over all keys, and the logger gets a warning.
 ---@param args tokenstore.RedisJWTIdArgs
 ---@return integer?
 ---@return string? message
 ---@return tokenstore.Code? code
 function RedisJWT:destroy_multiple(args) end
 
----Takes sessions that the Node package wrote into the index of their user; how many. O(all keys).
+---Adds sessions that the Node package wrote to their user's index; how many. O(all keys).
 ---@param args? tokenstore.RedisJWTReindexArgs
 ---@return integer?
 ---@return string? message
@@ -116,16 +117,16 @@ function RedisJWT:destroy_multiple(args) end
 function RedisJWT:reindex(args) end
 
 ---@class tokenstore.RedisJWTEventsArgs
----@field keepalive? number seconds of silence after which the server is asked whether it is there (default 15)
+---@field keepalive? number seconds of silence before a PING checks the connection (default 15)
 
----Listens to the ends of sessions from now on.
+---Listens to session events from now on.
 ---@param args? tokenstore.RedisJWTEventsArgs
 ---@return tokenstore.SessionEvents?
 ---@return string? message
 ---@return tokenstore.Code? code
 function RedisJWT:events(args) end
 
----Lets poll call `callback(event)` when a session ends.
+---Makes poll call `callback(event)` when a session ends.
 ---@param kind "expired"|"del"|"gap"
 ---@param callback fun(event: tokenstore.SessionEvent)
 ---@return boolean?
@@ -133,7 +134,7 @@ function RedisJWT:events(args) end
 ---@return tokenstore.Code? code
 function RedisJWT:on(kind, callback) end
 
----Waits for an end and calls the callbacks for all that are there; how many there were.
+---Waits for an event and calls the callbacks for all that have arrived; how many there were.
 ---@param timeout? number seconds; none: for ever
 ---@return integer?
 ---@return string? message
@@ -148,7 +149,7 @@ function RedisJWT:exec() end
 ---@return tokenstore.RedisJWTCalls
 function RedisJWT:call() end
 
----Closes the client, unless it was passed in. Twice is fine.
+---Closes the client, unless it was passed in. May be called twice.
 function RedisJWT:close() end
 
 RedisJWT.destroyMultiple = RedisJWT.destroy_multiple

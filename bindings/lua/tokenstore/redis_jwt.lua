@@ -1,4 +1,4 @@
--- RedisJWT: signed tokens whose sessions live in Redis, as the Node package redis-jwt has them.
+-- RedisJWT: signed tokens with sessions in Redis, in the format of the Node package redis-jwt.
 --
 --     local sessions = tokenstore.RedisJWT{ redis = "redis://localhost:6379", secret = secret }
 --     local token = assert(sessions:sign{ id = "507f191e", ttl = "15 minutes" })
@@ -6,8 +6,8 @@
 --
 -- Options: redis, secret, algorithm, multiple, max_sessions, node_writers, kea, max_data_size, max_size, and
 -- those of Client. Instead of `redis`, the Node package's host (a path is a unix socket), port and auth may
--- be given. A token is good when its signature is and its session lives; what is not good is nil, message,
--- "invalid_token". All is explained in redis_jwt.d.lua.
+-- be given. A token is valid if its signature is and its session is live; otherwise nil, message,
+-- "invalid_token". See redis_jwt.d.lua.
 
 local core = require "tokenstore.core"
 local jwt = require "tokenstore.jwt"
@@ -24,7 +24,7 @@ local OPTIONS = {
   node_writers = "boolean",
   max_data_size = "number",
   max_size = "number",
-  maxretries = "number", -- is taken and means nothing: `timeout` ends all trying
+  maxretries = "number", -- accepted and ignored: `timeout` limits retries
   host = "string",
   port = "number",
   auth = "string",
@@ -36,7 +36,7 @@ local rjwt = core.rjwt
 
 -- ---- making ----------------------------------------------------------------------------------------
 
--- The keys of the option `secret`: a text, a Key or a list of Keys.
+-- The keys of the option `secret`: a string, a Key or a list of Keys.
 local function read_keys(secret)
   if secret == nil then
     return {}
@@ -65,14 +65,14 @@ local function read_most(options)
   return options.max_sessions
 end
 
--- What stands for itself in a URL, and what else is `safe`; the rest is written as %XX.
+-- Percent-encodes everything but unreserved characters and those in `safe`.
 local function escape(text, safe)
   return (text:gsub("[^%w%-._~" .. (safe or "") .. "]", function(c)
     return ("%%%02X"):format(c:byte())
   end))
 end
 
--- The URL that host, port and auth make, nil where none of them is given; nil, message where they cannot.
+-- The URL of host, port and auth; nil if none is given; nil, message if invalid.
 local function read_url(options, target)
   local host, port, auth = options.host, options.port or 6379, options.auth
   if not (host or options.port or auth) then
@@ -87,7 +87,7 @@ local function read_url(options, target)
   if host:sub(1, 1) == "/" then
     return "redis+unix://" .. user .. escape(host, "/")
   end
-  -- A colon makes it an IPv6 address; what has no place in a host's name shall not end it in the URL.
+  -- With a colon it is an IPv6 address. Characters that are invalid in a host must not end it in the URL.
   host = host:find(":", 1, true) and "[" .. escape(host, ":") .. "]" or escape(host)
   return ("redis://%s%s:%d"):format(user, host, port)
 end
@@ -117,16 +117,15 @@ local RedisJWT = store.class("tokenstore.RedisJWT", { redis = true }, OPTIONS, o
 
 -- ---- sessions --------------------------------------------------------------------------------------
 
--- sign{ id, ttl, data_token, data_session }: begins a session of a user; its token. ttl: seconds, or a
--- text such as "15 minutes". On a server that evicts keys, ending the user's others may take a SCAN, or
--- may miss some; a warning says which.
+-- sign{ id, ttl, data_token, data_session }: starts a session of a user; returns its token. ttl: seconds,
+-- or a string such as "15 minutes". On a server that evicts keys, ending the user's others may take a SCAN,
+-- or may miss some; a warning says which.
 function RedisJWT:sign(args)
   return self._run(self._handle, rjwt.sign(self._store, args))
 end
 
--- What a client put into a header shall not make its login fail: what is not UTF-8 is read as Latin-1, and
--- a NUL as a space, as RFC 9110 has it. A list is what ngx.req.get_headers gives where a header came more
--- than once. nil is null.
+-- No header content may make a login fail: text that is not UTF-8 is read as Latin-1, and NUL as a space,
+-- as in RFC 9110. ngx.req.get_headers returns a list for repeated headers. nil is null.
 local function read_header(value)
   if type(value) == "table" and type(value[1]) == "string" then
     local texts = {}
@@ -148,9 +147,9 @@ local function read_header(value)
   end))
 end
 
--- create{ id, data, ttl, request }: sign with `data` as the session's, and with who asked: `request` is
--- { address, user_agent }, kept in the session's data under that name; bytes that are not UTF-8 are read
--- as Latin-1.
+-- create{ id, data, ttl, request }: sign with `data` as the session's data, plus the client: `request` is
+-- { address, user_agent }, kept in the session's data under that name; bytes that are not UTF-8 are read as
+-- Latin-1.
 function RedisJWT:create(args)
   if type(args) ~= "table" then
     error("bad argument: a table such as { id = \"…\" } expected, got " .. type(args), 2)
@@ -183,36 +182,36 @@ function RedisJWT:create(args)
     rjwt.sign(self._store, { id = args.id, ttl = args.ttl, data_session = session }))
 end
 
--- verify{ token, value_session }: { id, rjwt, ttl, iat, dataToken, dataSession } of a token that is good.
+-- verify{ token, value_session }: { id, rjwt, ttl, iat, dataToken, dataSession } of a valid token.
 -- rjwt is the session's key, ttl its seconds (-1: no expiry); dataSession comes with value_session = true.
 function RedisJWT:verify(args)
   return self._run(self._handle, rjwt.verify(self._store, args))
 end
 
--- list{ id }: the user's live sessions, the newest first: { id, rjwt, ttl, dataSession } each.
+-- list{ id }: the user's live sessions, newest first: { id, rjwt, ttl, dataSession } each.
 function RedisJWT:list(args)
   return self._run(self._handle, rjwt.list(self._store, args))
 end
 
--- destroy{ rjwt }: ends the session with this key; true when it was live.
+-- destroy{ rjwt }: ends the session with this key; true if it was live.
 function RedisJWT:destroy(args)
   return self._run(self._handle, rjwt.destroy(self._store, args))
 end
 
--- destroy_multiple{ id }: ends all sessions of the user; how many were live. On a server that evicts keys it
--- looks for them by SCAN over all keys, and logs a warning.
+-- destroy_multiple{ id }: ends all sessions of the user; how many were live. On a server that evicts keys
+-- it finds them by SCAN over all keys, and logs a warning.
 function RedisJWT:destroy_multiple(args)
   return self._run(self._handle, rjwt.destroy_all(self._store, args))
 end
 
--- reindex(), reindex{ timeout }: takes sessions that the Node package wrote into the index of their user;
--- how many. By SCAN over all keys.
+-- reindex(), reindex{ timeout }: adds sessions that the Node package wrote to their user's index; how many.
+-- By SCAN over all keys.
 function RedisJWT:reindex(args)
   return self._run(self._handle, rjwt.reindex(self._store, args or {}))
 end
 
--- events{ keepalive }: listens to the ends of sessions from now on, on a connection of its own. With the
--- option `kea` the server is told to publish them. See session_events.lua.
+-- events{ keepalive }: listens to session events from now on, on a separate connection. The option `kea`
+-- enables them on the server. See session_events.lua.
 function RedisJWT:events(args)
   args = options_of.check(args or {}, EVENTS, "argument", 2)
   return session_events.open(self.client, { kea = self._kea, keepalive = args.keepalive })
@@ -227,8 +226,8 @@ local function shared_events(self)
   return self._events, message, code
 end
 
--- on(kind, callback): callback(event) is called by poll when a session ends: "expired" or "del", or "gap"
--- when nobody listened for a while. True; nil, message, code when nobody can listen.
+-- on(kind, callback): poll calls callback(event) when a session ends: "expired" or "del", or "gap" after a
+-- lost connection. True; nil, message, code if it cannot listen.
 function RedisJWT:on(kind, callback)
   local events, message, code = shared_events(self)
   if not events then
@@ -238,7 +237,7 @@ function RedisJWT:on(kind, callback)
   return true
 end
 
--- poll(timeout): waits for an end and calls the callbacks for all that are there; how many there were.
+-- poll(timeout): waits for an event and calls the callbacks for all that have arrived; how many there were.
 function RedisJWT:poll(timeout)
   local events, message, code = shared_events(self)
   if not events then
@@ -249,7 +248,7 @@ end
 
 local close = RedisJWT.close
 
--- Ends the events of on and poll, and closes the client, unless it was passed in. Twice is fine.
+-- Ends the events of on and poll, and closes the client, unless it was passed in. May be called twice.
 function RedisJWT:close()
   if self._events then
     self._events:close()
@@ -271,8 +270,8 @@ RedisJWT.destroyMultiple = RedisJWT.destroy_multiple
 local Calls = { __name = "tokenstore.RedisJWT.Calls" }
 Calls.__index = Calls
 
--- What call() gives has the Node package's helpers, with plain arguments. What they call a pattern is the
--- user's id, literally; a key is "<id>:<11 letters or digits>", any other is not found.
+-- The Node package's helpers of call(), with positional arguments. Their pattern is the user's id,
+-- literally; a key is "<id>:<11 letters or digits>", any other is not found.
 function RedisJWT:call()
   return setmetatable({ _run = self._run, _handle = self._handle, _store = self._store }, Calls)
 end
@@ -281,7 +280,7 @@ function Calls:ping()
   return self._run(self._handle, rjwt.ping(self._store, {}))
 end
 
--- create(key, value, ttl): stores a session's text; others of the user end as with sign.
+-- create(key, value, ttl): stores a session's text; the user's others end as with sign.
 function Calls:create(key, value, ttl)
   return self._run(self._handle, rjwt.put(self._store, { key = key, value = value, ttl = ttl }))
 end
@@ -307,7 +306,7 @@ function Calls:get_count_by_pattern(pattern)
   return self._run(self._handle, rjwt.count(self._store, { id = pattern }))
 end
 
--- get_info(section): Redis' INFO as text; of "DBSIZE" a number.
+-- get_info(section): Redis' INFO as text; for "DBSIZE" a number.
 function Calls:get_info(section)
   return self._run(self._handle, rjwt.get_info(self._store, { section = section }))
 end

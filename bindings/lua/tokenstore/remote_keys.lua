@@ -1,8 +1,7 @@
--- What jwt.KeySet.from_url gives: the public keys that a server publishes, fetched and kept. jwt.decode
--- takes it as key.
+-- The result of jwt.KeySet.from_url: the public keys at a URL, fetched and cached. jwt.decode accepts it as
+-- key.
 --
--- Fetching is the business of tokenstore.oauth, and in nginx of tokenstore.nginx_keys, which have the same
--- functions.
+-- tokenstore.oauth fetches, in nginx tokenstore.nginx_keys, which has the same functions.
 
 local Client = require "tokenstore.client"
 local loggers = require "tokenstore.logger"
@@ -32,7 +31,7 @@ function RemoteKeySet.is(value)
   return type(value) == "table" and getmetatable(value) == RemoteKeySet
 end
 
--- from_url's work. Wrong names and types raise at the caller of the function that calls this.
+-- Implements from_url. Unknown names and wrong types raise at the caller of the function that calls this.
 function RemoteKeySet.open(given)
   if type(given) == "string" then
     given = { url = given }
@@ -42,7 +41,7 @@ function RemoteKeySet.open(given)
     error("bad option 'url' (string expected, got nil)", 3)
   end
   local core = require(Client.nonblocking() and "tokenstore.nginx_keys" or "tokenstore.oauth")
-  local logger = loggers.read(o.logger, 3) or core.log -- nginx has one of its own
+  local logger = loggers.read(o.logger, 3) or core.log -- nginx has its own
   local handle, message, code = core.keys_open {
     url = o.url,
     max_age = o.max_age or 600,
@@ -64,8 +63,8 @@ function RemoteKeySet.open(given)
   return setmetatable({ _core = core, _handle = handle, _logger = logger }, RemoteKeySet)
 end
 
--- newer(seen): the KeySet that is newer than version `seen` (0: any), and its version; false where there is
--- none. For jwt.decode.
+-- newer(seen): the KeySet newer than version `seen` (0: any), and its version; false if there is none. For
+-- jwt.decode.
 function RemoteKeySet:newer(seen)
   local keys, version, code, notes = self._core.keys_get(self._handle, seen)
   if notes and self._logger then
@@ -74,12 +73,12 @@ function RemoteKeySet:newer(seen)
   return keys, version, code
 end
 
--- helped(): a token was good with newer keys only. For jwt.decode.
+-- helped(): a token was valid only with newer keys. For jwt.decode.
 function RemoteKeySet:helped()
   self._core.keys_helped(self._handle)
 end
 
--- get(): the KeySet of the moment, fetched where there is none.
+-- get(): the current KeySet, fetched if there is none.
 function RemoteKeySet:get()
   local keys, message, code = self:newer(0)
   if keys then
@@ -88,7 +87,7 @@ function RemoteKeySet:get()
   return nil, message, code
 end
 
--- Ends a fetch under way; decode fails from now on. Twice is fine.
+-- Cancels a fetch in progress; decode fails from now on. May be called twice.
 function RemoteKeySet:close()
   local _, _, _, notes = self._core.keys_close(self._handle)
   if notes and self._logger then

@@ -1,14 +1,14 @@
--- SessionEvents: the ends of sessions, as Redis reports them; what RedisJWT's events, on and poll stand on.
+-- SessionEvents: session events, as Redis reports them, for RedisJWT's events, on and poll.
 --
---     local events = assert(jwt:events())         -- listens from now on, on a connection of its own
+--     local events = assert(jwt:events())         -- listens from now on, on a separate connection
 --     for event in events do                      -- until events:close()
 --       print(event.kind, event.id)
 --     end
---     local event = events:next(5)                -- or: wait for 5 seconds at most
+--     local event = events:next(5)                -- or: wait for at most 5 seconds
 --
--- An event is a table: { kind = "expired" or "del", id = …, rjwt = … }, or, when the connection was lost and
--- made again, { kind = "gap", lost_at = …, restored_at = … }: Redis does not queue events for absent
--- subscribers, so sessions that ended between these two (seconds since the epoch) may not have been told.
+-- An event is a table: { kind = "expired" or "del", id = …, rjwt = … }, or, after a lost connection, { kind
+-- = "gap", lost_at = …, restored_at = … }: Redis does not queue events for absent subscribers, so events
+-- between these two (seconds since the epoch) may be missing.
 --
 -- Lua has no threads: callbacks are called while the program waits in poll.
 
@@ -27,8 +27,8 @@ local function check_seconds(name, value, level)
   end
 end
 
--- Listens with the settings of `client`, a Client. `settings`: kea (true: let the server publish what is
--- listened for, by CONFIG SET) and keepalive (seconds of silence before a PING). nil, message, code.
+-- Listens with the settings of `client`, a Client. `settings`: kea (true: enable the events on the server,
+-- by CONFIG SET) and keepalive (seconds of silence before a PING). nil, message, code.
 function Events.open(client, settings)
   local driver = client._driver
   check_seconds("option 'keepalive'", settings.keepalive, 3)
@@ -68,8 +68,8 @@ function Events.open(client, settings)
   }, Events)
 end
 
--- next(timeout): the next event, waited for as many seconds (nil: for ever; 0: what is there already); nil
--- when there was none. While the server is away it may take connect_timeout where that is longer.
+-- next(timeout): the next event, within as many seconds (nil: forever; 0: only what has arrived); nil if
+-- there was none. While the server is down it may take connect_timeout if that is longer.
 function Events:next(timeout)
   check_seconds("timeout", timeout, 2)
   local till = timeout and clock() + timeout
@@ -91,7 +91,8 @@ function Events:next(timeout)
   end
 end
 
--- For loops: `for event in events do`. Ends after close(); a failure is raised, for a loop cannot tell it.
+-- For loops: `for event in events do`. Ends after close(); a failure is raised, since a loop cannot return
+-- it.
 function Events:__call()
   if self.closed then
     return nil
@@ -103,13 +104,12 @@ function Events:__call()
   return event
 end
 
--- on(kind, callback): callback(event) is called by poll for every event of this kind, "expired", "del" or
--- "gap".
+-- on(kind, callback): poll calls callback(event) for every event of this kind, "expired", "del" or "gap".
 function Events:on(kind, callback)
   Events.add(self, kind, callback, 2)
 end
 
--- The same; what is wrong raises `level` functions up, as of error().
+-- The same; errors point `level` functions up, as of error().
 function Events:add(kind, callback, level)
   if not KINDS[kind] then
     error(("bad argument #1 to 'on' (%q, %q or %q expected, got %s)"):format("expired", "del", "gap",
@@ -122,8 +122,8 @@ function Events:add(kind, callback, level)
   list[#list + 1] = callback
 end
 
--- poll(timeout): waits for an event as next does, calls the callbacks for it and for all others that are
--- there already, and gives how many events there were. An error in a callback is raised here.
+-- poll(timeout): waits for an event like next, calls the callbacks for it and for all others that have
+-- arrived, and returns how many events there were. An error in a callback is raised here.
 function Events:poll(timeout)
   check_seconds("timeout", timeout, 2)
   local count = 0
@@ -144,7 +144,7 @@ function Events:poll(timeout)
   return count
 end
 
--- Ends the connection. Twice is fine.
+-- Closes the connection. May be called twice.
 function Events:close()
   self.closed = true
   self._close(self._handle)

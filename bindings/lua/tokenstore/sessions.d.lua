@@ -11,11 +11,11 @@
 
 ---@class tokenstore.SessionArgs
 ---@field app tokenstore.Name
----@field token? string nil, as of a cookie that is not there, is not found
+---@field token? string nil (a missing cookie) is not found
 
 ---@class tokenstore.SessionGetArgs: tokenstore.SessionArgs
----@field refresh? number seconds: it lives so long from now at least; one that lives longer, or for good, stays as it is
----@field expiry? boolean true: ask for expires_at
+---@field refresh? number seconds: it lives at least this long from now; one that lives longer, or has no expiry, is unchanged
+---@field expiry? boolean true: fill in expires_at
 
 ---@class tokenstore.SessionRefreshArgs: tokenstore.SessionArgs
 ---@field duration number seconds
@@ -24,69 +24,69 @@
 ---@field data tokenstore.Data fields to set; tokenstore.null deletes one
 
 ---@class tokenstore.SessionRotateArgs: tokenstore.SessionArgs
----@field duration? number seconds; none: the remaining time stays
+---@field duration? number seconds; none: the remaining time is kept
 
 ---@class tokenstore.SessionOwnerArgs
 ---@field app tokenstore.Name
 ---@field owner_id tokenstore.Name
 
 ---@class tokenstore.SessionListArgs: tokenstore.SessionOwnerArgs
----@field limit? integer at most so many (default all)
----@field after? string the id of the last one of the page before; that it has ended is an error, "data"
+---@field limit? integer the maximum number (default all)
+---@field after? string the id of the previous page's last one; if it has ended, an error, "data"
 
 ---@class tokenstore.SessionIdArgs: tokenstore.SessionOwnerArgs
 ---@field id? tokenstore.Name nil is not found
 
----Login sessions: tokens of type "session" in other words.
+---Login sessions: tokens of type "session".
 ---@class tokenstore.Sessions
 ---@field client tokenstore.Client
 ---@overload fun(redis?: string|tokenstore.Client, options?: tokenstore.SessionsOptions): tokenstore.Sessions?, string?, tokenstore.Code?
 ---@overload fun(options: tokenstore.SessionsOptions): tokenstore.Sessions?, string?, tokenstore.Code?
 local Sessions = {}
 
----Begins a session; the token to hand to the user.
+---Starts a session; returns the token for the user.
 ---@param args tokenstore.SessionCreateArgs
 ---@return string?
 ---@return string? message
 ---@return tokenstore.Code? code
 function Sessions:create(args) end
 
----Finds a session; nil when there is none. One round trip.
+---Finds a session; nil if there is none. One round trip.
 ---@param args tokenstore.SessionGetArgs
 ---@return tokenstore.Session?
 ---@return string? message
 ---@return tokenstore.Code? code
 function Sessions:get(args) end
 
----Lets the session expire `duration` from now, sooner or later than before. False when there is none.
+---Lets the session expire `duration` from now, earlier or later than before. False if there is none.
 ---@param args tokenstore.SessionRefreshArgs
 ---@return boolean?
 ---@return string? message
 ---@return tokenstore.Code? code
 function Sessions:refresh(args) end
 
----Sets fields of the session's data. True when the session was found. The expiry stays as it is.
+---Sets fields of the session's data. True if the session was found. The expiry is unchanged.
 ---@param args tokenstore.SessionUpdateArgs
 ---@return boolean?
 ---@return string? message
 ---@return tokenstore.Code? code
 function Sessions:update(args) end
 
----Ends the session. True when it was live.
+---Ends the session. True if it was live.
 ---@param args tokenstore.SessionArgs
 ---@return boolean?
 ---@return string? message
 ---@return tokenstore.Code? code
 function Sessions:kill(args) end
 
----Ends all sessions of this user. True when there was any.
+---Ends all sessions of this user. True if there were any.
 ---@param args tokenstore.SessionOwnerArgs
 ---@return boolean?
 ---@return string? message
 ---@return tokenstore.Code? code
 function Sessions:kill_all(args) end
 
----Ends the session that a listing showed with this id. True when it was live.
+---Ends the session with this id of a listing. True if it was live.
 ---@param args tokenstore.SessionIdArgs
 ---@return boolean?
 ---@return string? message
@@ -100,22 +100,23 @@ function Sessions:kill_by_id(args) end
 ---@return tokenstore.Code? code
 function Sessions:count(args) end
 
----The user's live sessions, newest first, without the tokens, with expires_at: all, or a page. A record that cannot be
----read is left out, with a warning to the logger; where there is nothing else, "data".
+---The user's live sessions, newest first, without the tokens, with expires_at: all, or a page. Unreadable
+---records are skipped, with a warning to the logger; if there is nothing else, "data".
 ---@param args tokenstore.SessionListArgs
 ---@return tokenstore.Session[]?
 ---@return string? message
 ---@return tokenstore.Code? code
 function Sessions:list(args) end
 
----Gives the session a new token; the old one is dead at once. The new token, nil when there is none.
+---Gives the session a new token; the old one is invalid at once. Returns the new token, nil if there is
+---none.
 ---@param args tokenstore.SessionRotateArgs
 ---@return string?
 ---@return string? message
 ---@return tokenstore.Code? code
 function Sessions:rotate(args) end
 
----Closes the client, unless it was passed in. Twice is fine.
+---Closes the client, unless it was passed in. May be called twice.
 function Sessions:close() end
 
 Sessions.killAll = Sessions.kill_all

@@ -1,11 +1,11 @@
--- Sessions: login sessions of an application's users; the engine of RedisTokens in other words.
+-- Sessions: login sessions of an application's users; RedisTokens with the vocabulary of sessions.
 --
 --     local sessions = tokenstore.Sessions("redis://localhost:6379")
 --     local token = assert(sessions:create{ app = "web", owner_id = "bob", duration = 3600 })
 --     local session = sessions:get{ app = "web", token = token, refresh = 3600 }
 --
--- Options are those of RedisTokens; `redis` may be called connection_string. A session is a token of
--- type "session" there: both classes, with the same prefix and pepper, see the same ones.
+-- Options are those of RedisTokens; `redis` may be called connection_string. A session is a token of type
+-- "session": with the same prefix and pepper, both classes see the same sessions.
 
 local core = require "tokenstore.core"
 local options = require "tokenstore.options"
@@ -21,7 +21,7 @@ local Sessions = store.class("tokenstore.Sessions", REDIS_NAMES, options.STORE, 
   return core.tokens(true, given)
 end)
 
--- create{ app, owner_id, data, duration }: the token to hand to the user.
+-- create{ app, owner_id, data, duration }: the token for the user.
 function Sessions:create(args)
   local session, message, code = self._run(self._handle, create(self._store, args))
   if session then
@@ -35,13 +35,13 @@ function Sessions:get(args)
   return self._run(self._handle, get(self._store, args))
 end
 
--- refresh{ app, token, duration }: true when the session now expires `duration` from now.
+-- refresh{ app, token, duration }: true if the session now expires `duration` from now.
 function Sessions:refresh(args)
   return self._run(self._handle, refresh(self._store, args))
 end
 
--- update{ app, token, data }: sets the fields named in data, deletes those that are tokenstore.null;
--- true when the session was found. The expiry stays.
+-- update{ app, token, data }: sets the fields named in data, deletes those that are tokenstore.null; true
+-- if the session was found. The expiry is unchanged.
 function Sessions:update(args)
   local session, message, code = self._run(self._handle, update(self._store, args))
   if message then
@@ -50,12 +50,12 @@ function Sessions:update(args)
   return session ~= nil
 end
 
--- kill{ app, token }: true when it was live.
+-- kill{ app, token }: true if it was live.
 function Sessions:kill(args)
   return self._run(self._handle, delete(self._store, args))
 end
 
--- kill_all{ app, owner_id }: true when any was live.
+-- kill_all{ app, owner_id }: true if any was live.
 function Sessions:kill_all(args)
   local killed, message, code = self._run(self._handle, delete_all(self._store, args))
   if not killed then
@@ -64,7 +64,7 @@ function Sessions:kill_all(args)
   return killed > 0
 end
 
--- kill_by_id{ app, owner_id, id }: ends what a listing showed; true when it was live.
+-- kill_by_id{ app, owner_id, id }: ends a session of a listing; true if it was live.
 function Sessions:kill_by_id(args)
   return self._run(self._handle, delete_by_id(self._store, args))
 end
@@ -74,13 +74,13 @@ function Sessions:count(args)
   return self._run(self._handle, count(self._store, args))
 end
 
--- list{ app, owner_id, limit, after }: the user's live sessions, newest first, without the tokens. In pages,
--- and without what cannot be read, as RedisTokens.
+-- list{ app, owner_id, limit, after }: the user's live sessions, newest first, without the tokens. In
+-- pages, and without unreadable records, as RedisTokens.
 function Sessions:list(args)
   return self._run(self._handle, list(self._store, args))
 end
 
--- rotate{ app, token, duration }: the session's new token, the old one dead; nil when there is none.
+-- rotate{ app, token, duration }: the session's new token, the old one is invalid; nil if there is none.
 function Sessions:rotate(args)
   local session, message, code = self._run(self._handle, rotate(self._store, args))
   if session then

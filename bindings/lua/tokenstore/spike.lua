@@ -6,14 +6,14 @@
 --     })
 --     local token = assert(spike:get_token "https://api.example")
 --
--- A token in memory costs a look-up. Otherwise it is looked for in Redis, where all processes share it,
--- and else asked for at the token endpoint: one process asks, the others wait for it. Past half of its
--- life it is renewed in the background, while the old one is still given out; when that fails, the old
--- one stays in use until `expiration_offset` before its end. A Redis that is down costs a warning in
--- the log, nothing else. Options are explained in spike.d.lua.
+-- A token in memory costs a look-up. Otherwise it is read from Redis, where all processes share it, or else
+-- requested at the token endpoint: one process asks, the others wait for it. Past half of its life it is
+-- renewed in the background, while the old one is still returned; if that fails, the old one stays in use
+-- until `expiration_offset` before its expiry. A Redis that is down costs only a warning in the log.
+-- Options are explained in spike.d.lua.
 --
--- _held has the last token of each audience as a Lua string: C is asked whether it is still the one,
--- and no string is made again.
+-- _held has the last token of each audience as a Lua string: C checks whether it is still current, and no
+-- string is created again.
 
 local Client = require "tokenstore.client"
 local loggers = require "tokenstore.logger"
@@ -25,14 +25,14 @@ local Spike = {}
 Spike.__index = Spike
 Spike.__name = "tokenstore.Spike"
 
--- Hands what was noted to the logger, as function(level, text).
+-- Passes notes to the logger, as function(level, text).
 local function log(self, notes)
   if self._logger then
     loggers.write(self._logger, notes)
   end
 end
 
--- Logs what came with results, and gives these.
+-- Logs the notes of results, and returns the results.
 local function finish(self, result, message, code, notes, answer)
   if notes then
     log(self, notes)
@@ -43,7 +43,7 @@ local function finish(self, result, message, code, notes, answer)
   return result
 end
 
--- A Spike of checked options. nil, message, code when it cannot be.
+-- A Spike of checked options; or nil, message, code.
 local function open(o)
   local faults = spike_options.find_faults(o)
   local is_jwt = o.token_format ~= "opaque"
@@ -142,7 +142,7 @@ setmetatable(Spike, {
 
 local ASKING = "the function for client_secret or client_assertion: "
 
--- What the function gives for the client's secret or assertion; nil, message, code. What it raises is raised.
+-- The function's result for the client's secret or assertion; nil, message, code. Its errors are raised.
 local function ask(self)
   local given, problem = self._ask()
   if type(given) == "string" and given ~= "" then
@@ -153,8 +153,8 @@ local function ask(self)
   return nil, ASKING .. problem, "configuration"
 end
 
--- Goes on where C says that it needs what the function gives: for a token that it has not, or for one that is
--- to be renewed, while what it has is given out. Then a failure is for the log alone.
+-- Continues if C needs the function's result: for a missing token, or for one due for renewal, while the
+-- current one is returned. In the latter case a failure is only logged.
 local function ask_for(self, request, timeout, token, message, code, notes, answer)
   if token == false then
     local given
@@ -199,8 +199,8 @@ function Spike.discover(given)
   return self
 end
 
--- get_token(audience) or get_token{ audience, scope, resource, timeout }: an access token, good for at least
--- `expiration_offset` seconds.
+-- get_token(audience) or get_token{ audience, scope, resource, timeout }: an access token, valid for at
+-- least `expiration_offset` seconds.
 function Spike:get_token(asked)
   local request, timeout = asked, nil
   local held = self._held[asked]
@@ -222,27 +222,27 @@ function Spike:get_token(asked)
   return token
 end
 
--- invalidate{ token, audience, scope, resource }: forgets the token, which was answered with 401, here and in
--- Redis, unless it has been replaced meanwhile. True; the failure that Redis could not be told.
+-- invalidate{ token, audience, scope, resource }: forgets the token, which was answered with 401, here and
+-- in Redis, unless it has been replaced meanwhile. True; a failure means that Redis could not be updated.
 function Spike:invalidate(given)
   local request, token = spike_options.read_rejected(given)
   local done, message, code, notes = self._core.invalidate(self._handle, request, token)
   return finish(self, done, message, code, notes)
 end
 
--- initialize(): fetches public key, and the metadata of `discovery`, now, to learn early whether the server
--- can be reached. True. Twice is fine.
+-- initialize(): fetches the public key, and the metadata of `discovery`, now, to learn early whether the
+-- server can be reached. True. May be called twice.
 function Spike:initialize()
   local done, message, code, notes, answer = self._core.initialize(self._handle)
   return finish(self, done, message, code, notes, answer)
 end
 
--- Is the public key there (or none needed), and this open?
+-- Is the public key loaded (or not needed), and this open?
 function Spike:is_initialized()
   return self._core.is_initialized(self._handle)
 end
 
--- Stops renewing, and closes the client unless it was passed in. Twice is fine.
+-- Stops renewing, and closes the client unless it was passed in. May be called twice.
 function Spike:close()
   local _, _, _, notes = self._core.close(self._handle)
   self._held = {}
@@ -265,7 +265,7 @@ Spike.isInitialized = Spike.is_initialized
 
 -- ---- get_token_creator ---------------------------------------------------------------------------
 
--- What get_token_creator gives: called, it gives the token.
+-- The result of get_token_creator: a callable that returns the token.
 local Creator = {}
 Creator.__index = Creator
 Creator.__name = "tokenstore.TokenCreator"
@@ -274,7 +274,7 @@ function Creator:__call()
   return self._spike:get_token(self._audience)
 end
 
--- Closes what is underneath. Twice is fine.
+-- Closes the underlying objects. May be called twice.
 function Creator:close()
   self._spike:close()
 end
@@ -285,8 +285,8 @@ function Creator:__tostring()
   return "tokenstore.TokenCreator: " .. self._spike.url
 end
 
--- get_token_creator{ … }: something to call for an access token, from the options of the Node package
--- spike-get-token, in their own names, and `logger`. All faults come in one message.
+-- get_token_creator{ … }: a callable that returns an access token, from the options of the Node package
+-- spike-get-token, by their names, and `logger`. One message lists all errors.
 local function get_token_creator(given)
   if type(given) ~= "table" then
     error("bad argument #1 (table of options expected, got " .. type(given) .. ")", 2)

@@ -1,4 +1,5 @@
--- What Spike and its methods are given, checked: wrong names and types raise, wrong values are listed.
+-- Checks the arguments of Spike and its methods: unknown names and wrong types raise, invalid values are
+-- listed.
 
 local Client = require "tokenstore.client"
 local loggers = require "tokenstore.logger"
@@ -58,7 +59,7 @@ local KEY_SIZE = 2 ^ 20
 
 -- ---- making --------------------------------------------------------------------------------------
 
--- { name, value, … } in the order of the names.
+-- { name, value, … } sorted by name.
 local function read_pairs(parameters, option, level)
   local names, list = {}, {}
   for name, value in next, parameters do
@@ -75,7 +76,7 @@ local function read_pairs(parameters, option, level)
   return list
 end
 
--- A string, or a list of strings with a blank between two of them; the rest raises.
+-- A string, or a list of strings joined by blanks; anything else raises.
 function spike_options.join_words(words, kind, name, level)
   if type(words) == "table" then
     for i, word in ipairs(words) do
@@ -90,7 +91,7 @@ function spike_options.join_words(words, kind, name, level)
   return words
 end
 
--- false where an option may be turned off; the rest that is no string raises.
+-- false if an option may be turned off; anything else but a string raises.
 local function check_text_or_false(o, name, level)
   local value = o[name]
   if value ~= nil and value ~= false and type(value) ~= "string" then
@@ -98,7 +99,8 @@ local function check_text_or_false(o, name, level)
   end
 end
 
--- Wrong names and types raise `level` functions up. Gives the options, the logger, the parameters.
+-- Unknown names and wrong types raise `level` functions up. Returns the options, the logger, the
+-- parameters.
 function spike_options.check(given, level)
   if type(given) ~= "table" then
     error("bad argument #1 (table of options expected, got " .. type(given) .. ")", level + 1)
@@ -130,7 +132,7 @@ function spike_options.check(given, level)
   return o
 end
 
--- A list of what is wrong with values whose types are right.
+-- A list of errors in values of the right type.
 function spike_options.find_faults(o)
   local faults, sources = {}, 0
   if o.url:find "[?#]" then
@@ -166,7 +168,7 @@ function spike_options.read_key(path)
   local file, problem = io.open(path, "rb")
   local text
   if file then
-    text, problem = file:read(KEY_SIZE + 1) -- enough for the core to say that it is too long
+    text, problem = file:read(KEY_SIZE + 1) -- enough for the core to report that it is too long
     problem = problem or "it is empty"
     file:close()
   end
@@ -179,7 +181,7 @@ end
 
 local GIVEN = { "client_secret", "client_secret_file", "client_assertion", "client_assertion_file" }
 
--- Where the client's secret or assertion comes from: client_auth, a function to ask or nil, a file or nil.
+-- The source of the client's secret or assertion: client_auth, a function or nil, a file or nil.
 function spike_options.read_given(o, faults)
   local auth, count = o.client_auth or "auto", 0
   for _, name in ipairs(GIVEN) do
@@ -211,8 +213,8 @@ end
 local ASKED = { audience = "string", scope = "any", resource = "any", timeout = "number" }
 local REJECTED = { audience = "string", scope = "any", resource = "any", token = "string" }
 
--- What is asked for as one string, as tokenstore/spike.h has it: an audience alone is its own. Raises at the
--- caller of the method.
+-- The request as one string, as in tokenstore/spike.h: an audience alone is its own. Raises at the caller
+-- of the method.
 local function write_request(args)
   local audience, texts = args.audience, {}
   for _, name in ipairs { "audience", "scope", "resource" } do

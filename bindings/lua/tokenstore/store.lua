@@ -1,19 +1,18 @@
--- What the stores have in common: a handle with their options, a client of their own or a shared one,
--- and closing.
+-- Common to all stores: a handle with their options, an own or shared client, and closing.
 
 local Client = require "tokenstore.client"
 local options = require "tokenstore.options"
 
 local store = {}
 
--- A class: calling it makes an object. `redis_names` are what its first option may be called, `kinds` the
--- options of its own (name = type). open(options, target) makes the handle, or gives nil, message, code.
--- Where options say where the server is, or are wanted later, it gives handle, nil, nil, { target, kea }.
+-- A class: calling it creates an object. `redis_names` are the names of its first option, `kinds` its own
+-- options (name = type). open(options, target) creates the handle, or returns nil, message, code. If
+-- options name the server, or are needed later, it returns handle, nil, nil, { target, kea }.
 function store.class(name, redis_names, kinds, open)
   local class = { __name = name }
   class.__index = class
 
-  -- Closes the client, unless it was passed in. Twice is fine.
+  -- Closes the client, unless it was passed in. May be called twice.
   function class:close()
     if self._owns_client then
       self.client:close()

@@ -1,12 +1,12 @@
--- RedisTokens: opaque tokens that point at an owner and at data.
+-- RedisTokens: opaque tokens with an owner and data.
 --
 --     local tokens = tokenstore.RedisTokens{ redis = "redis://localhost:6379", prefix = "shop" }
 --
 -- Options: redis, prefix, token_size, token_encoding, pepper, max_age, touch_interval, max_per_owner,
 -- max_data_size, and those of Client. Arguments, values and options are explained in tokenstore.d.lua.
 --
--- Each method makes an operation in C and lets the client run it; when it cannot be made, `run` hands
--- nil, message, code on.
+-- Each method creates an operation in C and has the client run it; on failure `run` passes nil, message,
+-- code on.
 
 local core = require "tokenstore.core"
 local options = require "tokenstore.options"
@@ -26,35 +26,35 @@ function RedisTokens:create(args)
   return self._run(self._handle, create(self._store, args))
 end
 
--- create_many{ { app = …, … }, … }: a list of tokens, in order; all of them or none.
+-- create_many{ { app = …, … }, … }: a list of tokens, in order; all or none.
 function RedisTokens:create_many(list_of_args)
   return self._run(self._handle, create_many(self._store, list_of_args))
 end
 
--- get{ app, type, token, refresh, expiry }: the token or nil. `refresh` slides its expiry, and never nearer:
--- one that lives longer, or for good, stays as it is. `expiry` asks for expires_at.
+-- get{ app, type, token, refresh, expiry }: the token or nil. `refresh` slides its expiry, and never
+-- shortens it: a token that lives longer, or has no expiry, is unchanged. `expiry` fills in expires_at.
 function RedisTokens:get(args)
   return self._run(self._handle, get(self._store, args))
 end
 
--- get_many{ app, type, tokens = { … } }: a list in the order asked, with false where there is none.
+-- get_many{ app, type, tokens = { … } }: a list in the given order, with false where there is none.
 function RedisTokens:get_many(args)
   return self._run(self._handle, get_many(self._store, args))
 end
 
--- refresh{ app, type, token, duration }: true when the token now expires `duration` from now, sooner or later
--- than before.
+-- refresh{ app, type, token, duration }: true if the token now expires `duration` from now, earlier or
+-- later than before.
 function RedisTokens:refresh(args)
   return self._run(self._handle, refresh(self._store, args))
 end
 
 -- update{ app, type, token, data }: sets the fields named in data, deletes those that are
--- tokenstore.null; the updated token or nil. The expiry stays.
+-- tokenstore.null; the updated token or nil. The expiry is unchanged.
 function RedisTokens:update(args)
   return self._run(self._handle, update(self._store, args))
 end
 
--- delete{ app, type, token }: true when it was live.
+-- delete{ app, type, token }: true if it was live.
 function RedisTokens:delete(args)
   return self._run(self._handle, delete(self._store, args))
 end
@@ -64,7 +64,7 @@ function RedisTokens:delete_all(args)
   return self._run(self._handle, delete_all(self._store, args))
 end
 
--- delete_by_id{ app, type, owner, id }: revokes what a listing showed; true when it was live.
+-- delete_by_id{ app, type, owner, id }: ends a token of a listing; true if it was live.
 function RedisTokens:delete_by_id(args)
   return self._run(self._handle, delete_by_id(self._store, args))
 end
@@ -75,14 +75,14 @@ function RedisTokens:count(args)
 end
 
 -- list{ app, type, owner, limit, after }: the owner's live tokens, newest first, without secrets. In pages:
--- at most `limit`, behind the one whose id is `after`. A record that cannot be read is left out, with a
--- warning; where there is nothing else, "data".
+-- at most `limit`, following the one whose id is `after`. Unreadable records are skipped, with a warning; if
+-- there is nothing else, "data".
 function RedisTokens:list(args)
   return self._run(self._handle, list(self._store, args))
 end
 
--- rotate{ app, type, token, duration }: a token with a new secret and the same data, the old one
--- dead; nil when there is none.
+-- rotate{ app, type, token, duration }: a token with a new secret and the same data, the old one is
+-- invalid; nil if there is none.
 function RedisTokens:rotate(args)
   return self._run(self._handle, rotate(self._store, args))
 end

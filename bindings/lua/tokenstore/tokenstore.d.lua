@@ -3,25 +3,26 @@
 -- Types of the public API for LuaLS (lua-language-server). Never loaded. tests/lua/test_types.lua
 -- compares it with what the module has.
 
----What a failing call gives as third value.
+---The third result of a failed call.
 ---@alias tokenstore.Code
----| "configuration"   # wrong options or URL
+---| "configuration"   # invalid options or URL
 ---| "connection"      # no usable connection
 ---| "timeout"         # the deadline passed
 ---| "outcome_unknown" # sent, but no answer came: it may or may not have happened
 ---| "server"          # Redis answered with an error
----| "data"            # an argument breaks a limit, or what is stored is not valid
+---| "data"            # an argument breaks a limit, or the stored data is not valid
 ---| "limit"           # the answer is larger than max_reply_size: the message says what to do
 ---| "spike"           # could not obtain an access token: the message says what was tried
----| "spike_auth"      # the authorization server refused the client or the request
+---| "spike_auth"      # the authorization server rejected the client or the request
 ---| "closed"          # the client is closed
 ---| "memory"          # out of memory
 
----What names somebody or something: a string, or a whole number, which stands for its text (docs/lua.md).
+---A name: a string, or a whole number, which is converted to text (docs/lua.md).
 ---@alias tokenstore.Name string|integer
 
----What data may hold: strings (UTF-8, no NUL), finite numbers, booleans, `tokenstore.null`, and tables, lists (1..n) or
----with string keys alone; at most 32 deep. An empty table is an object unless `tokenstore.array` marked it.
+---Data may contain: strings (UTF-8, no NUL), finite numbers, booleans, `tokenstore.null`, and tables, lists
+---(1..n) or with string keys alone; at most 32 deep. An empty table is an object unless `tokenstore.array`
+---marked it.
 ---@alias tokenstore.Data table<string, any>
 
 ---@class tokenstore.Null
@@ -33,9 +34,9 @@
 ---@field owner string
 ---@field data tokenstore.Data
 ---@field token? string the secret; nil in a listing
----@field id string public: it cannot be turned into the token
+---@field id string public: the token cannot be derived from it
 ---@field created_at number seconds since the epoch, by the server's clock
----@field expires_at? number seconds since the epoch; nil without expiry, or when it was not asked for
+---@field expires_at? number seconds since the epoch; nil without expiry, or if not requested
 
 ---A session of Sessions. `tostring` shows its id, never its secret or data.
 ---@class tokenstore.Session
@@ -43,9 +44,9 @@
 ---@field owner_id string
 ---@field data tokenstore.Data
 ---@field token? string the secret; nil in a listing
----@field id string public: it cannot be turned into the token
+---@field id string public: the token cannot be derived from it
 ---@field created_at number seconds since the epoch, by the server's clock
----@field expires_at? number seconds since the epoch; nil without expiry, or when it was not asked for
+---@field expires_at? number seconds since the epoch; nil without expiry, or if not requested
 
 ---An error reply among other replies. `tostring` gives the message.
 ---@class tokenstore.ReplyError
@@ -56,48 +57,48 @@
 ---@field redis? string URL; without it $TOKENSTORE_URL, else redis://localhost:6379
 ---@field connect_timeout? number seconds for one attempt to connect (default 2)
 ---@field timeout? number seconds, one deadline for a whole operation, retries included (default 5)
----@field max_connection_age? number seconds a connection is used, less up to a fifth by lot (default 300); 0: no end
----@field pool_size? integer most connections at a time (default 16)
+---@field max_connection_age? number seconds before a connection is replaced, less up to a fifth at random (default 300); 0: never
+---@field pool_size? integer the maximum number of connections (default 16)
 ---@field client_name? string as CLIENT LIST shows it
----@field max_reply_size? integer bytes that one answer may take; a larger one is an error, "limit" (default 64 MiB)
----@field db? integer number of the database
+---@field max_reply_size? integer memory for one answer in bytes; a larger one is an error, "limit" (default 64 MiB)
+---@field db? integer the database number
 ---@field ca? string TLS: file with the CA certificates; without it the system's
----@field cert? string TLS: file with our certificate
+---@field cert? string TLS: file with the client certificate
 ---@field key? string TLS: file with its key
 ---@field server_name? string TLS: the name to verify instead of the host
 ---@field server? string embedded: the binary to start
----@field logger? tokenstore.Logger what it tried again and why; in nginx without one: nginx's error log
----@field credentials? fun(): string, string user and password, for each new connection, in place of the URL's
+---@field logger? tokenstore.Logger what was retried and why; in nginx without one: nginx's error log
+---@field credentials? fun(): string, string user and password, for each new connection, instead of the URL's
 
 ---@class tokenstore.StoreOptions: tokenstore.ClientOptions
 ---@field redis? string|tokenstore.Client
----@field prefix? string what keys in Redis begin with (default "ts")
+---@field prefix? string prefix of the keys in Redis (default "ts")
 ---@field token_size? integer bytes of randomness, 16 … 256 (default 32)
 ---@field token_encoding? "base64url"|"base64"|"hex"
 ---@field pepper? string 16 … 64 bytes that key the digests; all stores that share tokens need it
----@field max_age? number seconds; no refresh takes a token beyond its creation and this
+---@field max_age? number seconds; no token lives longer than this after its creation
 ---@field touch_interval? number seconds; get with refresh writes at most once in this time (default: the lesser of 60 and a tenth of the duration; 0: every time)
 ---@field max_per_owner? integer create evicts the oldest beyond it
 ---@field max_data_size? integer bytes of the data as JSON (default 65536)
 
 ---@class tokenstore.SessionsOptions: tokenstore.StoreOptions
----@field connection_string? string|tokenstore.Client another name of redis
+---@field connection_string? string|tokenstore.Client another name for redis
 
 ---@class tokenstore.CallOptions
----@field raise_errors? boolean false: error replies stand in the list (default true)
+---@field raise_errors? boolean false: error replies are in the list (default true)
 ---@field timeout? number seconds; instead of the client's
 
 ---A pool of connections to one server, for any number of stores. Close with `close`, or leave it to
 ---`<close>` (5.4) or the collector.
 ---@class tokenstore.Client
----@field url string where the server is, without user, password and options
+---@field url string the server's URL, without user, password and options
 ---@field closed boolean
 ---@overload fun(redis?: string, options?: tokenstore.ClientOptions): tokenstore.Client?, string?, tokenstore.Code?
 ---@overload fun(options: tokenstore.ClientOptions): tokenstore.Client?, string?, tokenstore.Code?
 local Client = {}
 
----Runs one command, once; strings go over as they are, numbers as text. Gives the reply: a string, an
----integer or a list; nil where Redis says nil, which is false within a list.
+---Runs one command, once; strings are sent unchanged, numbers as text. Returns the reply: a string, an
+---integer or a list; nil for Redis' nil, which is false within a list.
 ---@param ... string|number
 ---@return any reply
 ---@return string? message
@@ -113,14 +114,14 @@ function Client:execute(...) end
 ---@return tokenstore.Code? code
 function Client:pipeline(commands, call_options) end
 
----Does the server answer, and has it let this user in? Also where the ACL does not allow PING.
+---Does the server answer, and has it accepted the login? Also if the ACL does not allow PING.
 ---@param args? tokenstore.CallOptions only `timeout`
 ---@return true?
 ---@return string? message
 ---@return tokenstore.Code? code
 function Client:ping(args) end
 
----Closes the connections and ends an embedded server. Twice is fine.
+---Closes the connections and stops an embedded server. May be called twice.
 function Client:close() end
 
 ---@class tokenstore.CreateArgs
@@ -134,11 +135,11 @@ function Client:close() end
 ---@class tokenstore.TokenArgs
 ---@field app tokenstore.Name
 ---@field type tokenstore.Name
----@field token? string nil, as of a cookie that is not there, is not found
+---@field token? string nil (a missing cookie) is not found
 
 ---@class tokenstore.GetArgs: tokenstore.TokenArgs
----@field refresh? number seconds: it lives so long from now at least; one that lives longer, or for good, stays as it is
----@field expiry? boolean true: ask for expires_at
+---@field refresh? number seconds: it lives at least this long from now; one that lives longer, or has no expiry, is unchanged
+---@field expiry? boolean true: fill in expires_at
 
 ---@class tokenstore.GetManyArgs
 ---@field app tokenstore.Name
@@ -152,7 +153,7 @@ function Client:close() end
 ---@field data tokenstore.Data fields to set; tokenstore.null deletes one
 
 ---@class tokenstore.RotateArgs: tokenstore.TokenArgs
----@field duration? number seconds; none: the remaining time stays
+---@field duration? number seconds; none: the remaining time is kept
 
 ---@class tokenstore.OwnerArgs
 ---@field app tokenstore.Name
@@ -160,63 +161,63 @@ function Client:close() end
 ---@field owner tokenstore.Name
 
 ---@class tokenstore.ListArgs: tokenstore.OwnerArgs
----@field limit? integer at most so many (default all)
----@field after? string the id of the last one of the page before; that it has ended is an error, "data"
+---@field limit? integer the maximum number (default all)
+---@field after? string the id of the previous page's last one; if it has ended, an error, "data"
 
 ---@class tokenstore.IdArgs: tokenstore.OwnerArgs
 ---@field id? tokenstore.Name nil is not found
 
----Opaque tokens that point at an owner and at data.
+---Opaque tokens with an owner and data.
 ---@class tokenstore.RedisTokens
 ---@field client tokenstore.Client
 ---@overload fun(redis?: string|tokenstore.Client, options?: tokenstore.StoreOptions): tokenstore.RedisTokens?, string?, tokenstore.Code?
 ---@overload fun(options: tokenstore.StoreOptions): tokenstore.RedisTokens?, string?, tokenstore.Code?
 local RedisTokens = {}
 
----Makes a token; its secret is in `.token` of what is returned, and nowhere else.
+---Creates a token; its secret is in `.token` of the result, and nowhere else.
 ---@param args tokenstore.CreateArgs
 ---@return tokenstore.Token?
 ---@return string? message
 ---@return tokenstore.Code? code
 function RedisTokens:create(args) end
 
----Makes many at once, in order; all of them or none.
+---Creates many at once, in order; all or none.
 ---@param list_of_args tokenstore.CreateArgs[]
 ---@return tokenstore.Token[]?
 ---@return string? message
 ---@return tokenstore.Code? code
 function RedisTokens:create_many(list_of_args) end
 
----Finds a token; nil when there is none. One round trip.
+---Finds a token; nil if there is none. One round trip.
 ---@param args tokenstore.GetArgs
 ---@return tokenstore.Token?
 ---@return string? message
 ---@return tokenstore.Code? code
 function RedisTokens:get(args) end
 
----Finds many at once: a list in the order asked, with false where there is none.
+---Finds many at once: a list in the given order, with false where there is none.
 ---@param args tokenstore.GetManyArgs
 ---@return (tokenstore.Token|false)[]?
 ---@return string? message
 ---@return tokenstore.Code? code
 function RedisTokens:get_many(args) end
 
----Lets the token expire `duration` from now, sooner or later than before. False when there is none.
+---Lets the token expire `duration` from now, earlier or later than before. False if there is none.
 ---@param args tokenstore.RefreshArgs
 ---@return boolean?
 ---@return string? message
 ---@return tokenstore.Code? code
 function RedisTokens:refresh(args) end
 
----Sets fields of the data and returns the token with all of them; nil when there is none. The expiry
----stays as it is.
+---Sets fields of the data and returns the token with all of them; nil if there is none. The expiry is
+---unchanged.
 ---@param args tokenstore.UpdateArgs
 ---@return tokenstore.Token?
 ---@return string? message
 ---@return tokenstore.Code? code
 function RedisTokens:update(args) end
 
----Ends the token. True when it was live.
+---Ends the token. True if it was live.
 ---@param args tokenstore.TokenArgs
 ---@return boolean?
 ---@return string? message
@@ -230,7 +231,7 @@ function RedisTokens:delete(args) end
 ---@return tokenstore.Code? code
 function RedisTokens:delete_all(args) end
 
----Ends the token that a listing showed with this id. True when it was live.
+---Ends the token with this id of a listing. True if it was live.
 ---@param args tokenstore.IdArgs
 ---@return boolean?
 ---@return string? message
@@ -244,23 +245,22 @@ function RedisTokens:delete_by_id(args) end
 ---@return tokenstore.Code? code
 function RedisTokens:count(args) end
 
----The owner's live tokens, newest first, without the secrets, with expires_at: all, or a page. A record that
----cannot be read is left out, with a warning to the logger; where there is nothing else, "data".
+---The owner's live tokens, newest first, without the secrets, with expires_at: all, or a page. Unreadable
+---records are skipped, with a warning to the logger; if there is nothing else, "data".
 ---@param args tokenstore.ListArgs
 ---@return tokenstore.Token[]?
 ---@return string? message
 ---@return tokenstore.Code? code
 function RedisTokens:list(args) end
 
----Replaces the secret: a token with the same data, and the old one dead, at once. Nil when there is
----none.
+---Replaces the secret: a token with the same data; the old secret is invalid at once. Nil if there is none.
 ---@param args tokenstore.RotateArgs
 ---@return tokenstore.Token?
 ---@return string? message
 ---@return tokenstore.Code? code
 function RedisTokens:rotate(args) end
 
----Closes the client, unless it was passed in. Twice is fine.
+---Closes the client, unless it was passed in. May be called twice.
 function RedisTokens:close() end
 
 RedisTokens.createMany = RedisTokens.create_many
@@ -281,8 +281,8 @@ tokenstore.Tokenstore = require "tokenstore.node_tokens"
 tokenstore.RedisJWT = require "tokenstore.redis_jwt"
 tokenstore.RedisJwt = tokenstore.RedisJWT
 
----Something to call for an access token, from the options of spike-get-token. All faults come in one
----message.
+---A callable that returns an access token, from the options of spike-get-token. One message lists all
+---errors.
 ---@param options tokenstore.TokenCreatorOptions
 ---@return tokenstore.TokenCreator?
 ---@return string? message
@@ -299,7 +299,7 @@ tokenstore.jwt = require "tokenstore.jwt"
 ---@type string
 tokenstore._VERSION = nil
 
----JSON's null: in data that was read, and in `update` the wish to delete a field.
+---JSON's null: in data that was read, and in `update` to delete a field.
 ---@type tokenstore.Null
 tokenstore.null = nil
 

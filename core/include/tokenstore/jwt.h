@@ -200,8 +200,9 @@ typedef struct tks_jwt {
  *   TKS_OK                 *out is the caller's to clear
  *   TKS_ERR_INVALID_TOKEN  anything wrong with the token
  *   TKS_ERR_EXPIRED_TOKEN  only `exp` is wrong
- *   TKS_ERR_CONFIGURATION  wrong arguments, whatever the token: no algorithms, an inconsistent policy, no key for
- *   any of the algorithms TKS_ERR_MEMORY
+ *   TKS_ERR_CONFIGURATION  wrong arguments, whatever the token: no algorithms, an inconsistent policy,
+ *                          no key for any of the algorithms
+ *   TKS_ERR_MEMORY
  * exp, nbf and iat must be numbers; iat may be in the future (clocks differ). */
 tks_status tks_jwt_decode(tks_bytes token, tks_key *const *keys, size_t count,
                           const tks_jwt_policy *policy, tks_jwt *out, tks_error *err);
@@ -220,8 +221,9 @@ void tks_jwt_clear(tks_jwt *jwt);
  * the same, or empty. The header is alg, typ "JWT" and the key's kid; `headers` may change typ or kid, remove them
  * with null, and add others, but not alg, crit, b64 or zip.
  *   TKS_ERR_CONFIGURATION  the key cannot sign, or not with `alg`
- *   TKS_ERR_DATA           tks_jwt_decode would always reject it: exp, nbf or iat that is not a number, aud that is
- *   neither a string nor strings, a header that is not allowed, a token of more than `max_size` bytes
+ *   TKS_ERR_DATA           tks_jwt_decode would always reject it: exp, nbf or iat that is not a number, aud
+ *                          that is neither a string nor strings, a header that is not allowed, a token
+ *                          of more than `max_size` bytes
  *   TKS_ERR_MEMORY
  * `max_size` as in tks_jwt_policy. */
 tks_status tks_jwt_encode(tks_bytes claims, const tks_key *key, tks_jwt_alg alg, tks_bytes headers,
