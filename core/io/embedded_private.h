@@ -50,7 +50,7 @@ typedef enum tksp_report_kind {
     TKSP_SPAWNED,      /* `pid`: the supervisor; always the first */
     TKSP_STARTED,      /* `place`: the one in use. The server is being started */
     TKSP_NO_DIRECTORY, /* `code`: errno */
-    TKSP_IN_USE,       /* `pid`: who owns the directory, or 0 */
+    TKSP_IN_USE,       /* `pid`: the directory's owner, or 0 */
     TKSP_NO_PLACE,     /* `code`: errno of the last place tried */
     TKSP_NO_EXEC,      /* `code`: errno */
     TKSP_NO_PROCESS,   /* `code`: errno of fork, pipe … */

@@ -129,7 +129,7 @@ static event wait_event(supervisor *s, int64_t ms) {
 /* ---- beginning ------------------------------------------------------------------------------ */
 
 /* Leaves the owner's world: its signal handlers, descriptors, working directory and umask. All
- * signals stay blocked: whoever signals every process of the owner's name shall end the owner; the
+ * signals stay blocked: a signal to every process of the owner's name must end the owner; the
  * server follows. */
 static bool settle(supervisor *s) {
     struct sigaction action = {.sa_handler = SIG_DFL};

@@ -62,7 +62,7 @@ static const char *first_readable(const char *const *paths) {
     return *paths;
 }
 
-/* Where the variables are set, they alone count: whoever names one CA wants no other. */
+/* If the variables are set, only they count: naming one CA excludes all others. */
 static tks_status set_system_ca(tksp_http_config *config, tks_error *err) {
     static const char *const files[] = {
         "/etc/ssl/certs/ca-certificates.crt",                /* Debian, Ubuntu, Arch, Alpine */

@@ -211,7 +211,7 @@ tks_status tksp_pool_lend(tksp_pool *pool, bool anew, tksp_wait *wait, tksp_leas
         out->used_at = tksp_conn_get_used_at(out->conn);
         return TKS_OK;
     }
-    /* The server hung up, or said something nobody asked for. Those below were used even longer
+    /* The server hung up, or sent something unrequested. Those below were used even longer
      * ago, so a new one takes its place. */
     atomic_store(&s->conn, NULL);
     tksp_conn_close(out->conn);

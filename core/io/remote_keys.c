@@ -1,5 +1,5 @@
-/* remote_keys.c - see tokenstore/remote_keys.h. Every fetch has a thread of its own, at most one at a time; who needs
- * what it brings waits for it, and gives up without taking it along. */
+/* remote_keys.c - see tokenstore/remote_keys.h. Every fetch has its own thread, at most one at a time; callers
+ * wait for its result, and may give up without ending it. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "tokenstore/remote_keys.h"
@@ -190,7 +190,7 @@ static void note(tks_remote_keys *keys, state *s, char level, const char *text) 
     atomic_store(&keys->has_notes, true);
 }
 
-/* What a fetch that failed means for those who verify. */
+/* What a failed fetch means for verification. */
 static void note_failure(tks_remote_keys *keys, state *s, const char *why, int64_t now) {
     char text[TKS_ERROR_SIZE + 100];
     int64_t left = atomic_load(&keys->good_until_ms) - now;
@@ -314,7 +314,7 @@ tks_keyset *tks_remote_keys_peek(tks_remote_keys *keys, uint64_t *version) {
     return set;
 }
 
-/* May one be started for who has seen the keys `seen`? The mutex is held. */
+/* May one be started for a caller that has seen the keys `seen`? The mutex is held. */
 static bool may_start(tks_remote_keys *keys, const state *s, uint64_t seen) {
     if (seen != 0) {
         return tksp_key_source_ask(&keys->source, tksp_boot_ms());

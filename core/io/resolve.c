@@ -16,7 +16,7 @@
 
 #include "thread.h"
 
-/* Whatever the thread touches stands in here, and is counted: the resolver may be gone before it ends. */
+/* Everything the thread uses is in here, and is reference counted: the resolver may be gone before it ends. */
 struct tksp_lookup {
     atomic_uint users;
     pthread_mutex_t mutex; /* guards `over`; what follows it does not change from then on */

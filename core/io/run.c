@@ -126,7 +126,7 @@ static tks_status get_connection(tks_flight *r, const tks_batch *batch) {
     return status == TKS_OK && wants_probe(r, batch) ? probe(r) : status;
 }
 
-/* Hands the replies over. Only then is the connection given back: the operation is who can tell that
+/* Hands the replies over. Only then is the connection returned: only the operation can tell that
  * they were not for it. */
 static tks_need deliver(tks_flight *r) {
     tks_event event = {.type = TKS_EVENT_REPLIES, .now_ms = tksp_wall_ms(), .replies = r->replies};

@@ -22,7 +22,7 @@ void tksp_sock_init(tksp_sock *sock);
 /* Makes a socket that never blocks; one for TCP has keepalive as in tokenstore/connecting.h. 0 or errno. */
 int tksp_sock_open(tksp_sock *sock, int family);
 
-/* From now on recv() blocks, for a slice at most; whoever must not wait says MSG_DONTWAIT. 0 or errno. */
+/* From now on recv() blocks, for a slice at most; callers that must not wait use MSG_DONTWAIT. 0 or errno. */
 int tksp_sock_set_blocking(const tksp_sock *sock);
 
 void tksp_sock_close(tksp_sock *sock);

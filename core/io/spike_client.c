@@ -177,7 +177,7 @@ static tks_status tell_failure(const tksp_spike_entry *entry, int64_t now_ms,
                     entry->failure.message, (double)left_ms / 1000);
 }
 
-/* Runs the operation for `entry`, whose `fetching` the caller has set, and tells those who wait. */
+/* Runs the operation for `entry`, whose `fetching` the caller has set, and wakes the waiting callers. */
 tks_status tksp_spike_fetch(tks_spike_client *client, tksp_spike_memory *memory,
                             tksp_spike_entry *entry, int64_t held_until_ms, tks_bytes given,
                             int64_t timeout_ms, const tks_interrupt *interrupt,
@@ -291,7 +291,8 @@ static tks_status wait_for_outcome(tks_spike_client *client, tksp_spike_memory *
     return tell_failure(entry, tksp_boot_ms(), answer, err);
 }
 
-/* There was none in memory: fetches it, or waits for who does. After has_forked(memory) there is no outcome. */
+/* There was none in memory: fetches it, or waits for another thread's fetch. After has_forked(memory) there is no
+ * outcome. */
 static tks_status get_fetched(tks_spike_client *client, tksp_spike_memory *memory,
                               tks_bytes request, tks_bytes given, tksp_wait *wait,
                               const tks_interrupt *interrupt, bool *asks, tks_buf *out,

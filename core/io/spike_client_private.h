@@ -27,7 +27,7 @@ tksp_spike_memory *tksp_spike_own_memory(tks_spike_client *client);
 /* Must the host be asked for the client's secret or assertion? */
 bool tksp_spike_asks_host(const tks_spike_client *client);
 
-/* Runs the operation for `entry`, whose `fetching` the caller has set, and tells those who wait. */
+/* Runs the operation for `entry`, whose `fetching` the caller has set, and wakes the waiting callers. */
 tks_status tksp_spike_fetch(tks_spike_client *client, tksp_spike_memory *memory,
                             tksp_spike_entry *entry, int64_t held_until_ms, tks_bytes given,
                             int64_t timeout_ms, const tks_interrupt *interrupt,
@@ -35,7 +35,7 @@ tks_status tksp_spike_fetch(tks_spike_client *client, tksp_spike_memory *memory,
 
 /* ---- spike_renewal.c ---- */
 
-/* Renews the token of `entry` in a thread of its own, where it is time, and nobody does. */
+/* Renews the token of `entry` in a separate thread, if it is due and no renewal is in progress. */
 void tksp_spike_renew_ahead(tks_spike_client *client, tksp_spike_memory *memory,
                             tksp_spike_entry *entry, tks_bytes given, int64_t now_ms);
 

@@ -16,7 +16,7 @@ static tks_status refuse(const char *path, const char *why, tks_error *err) {
     return tks_fail(err, TKS_ERR_SPIKE, "cannot read %.*s: %s", SHOWN, path, why);
 }
 
-/* Not by stdio, whose buffer nobody wipes. */
+/* Not by stdio, whose buffer is never wiped. */
 static tks_status read_all(const char *path, tks_buf *out, tks_error *err) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {

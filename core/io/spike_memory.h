@@ -1,9 +1,9 @@
-/* spike_memory.h - the tokens that a process holds, and who is fetching which.
+/* spike_memory.h - the tokens of a process, and the fetches in progress.
  *
- * Purpose:   one entry a request. Readers share read-write locks and never wait for a fetch; those who
+ * Purpose:   one entry per request. Readers share read-write locks and never wait for a fetch; those that
  *            have to wait for one queue at the mutex. A lock that all readers count themselves in would
  *            be one cache line that all cores fight for, so each core has its own: readers take that
- *            one, writers, who are rare, all of them.
+ *            one, writers, which are rare, all of them.
  * Lifecycle: new, used by one process, free. Entries live as long as the memory.
  * Threads:   what each function needs to be held stands with it. */
 #ifndef TKSP_IO_SPIKE_MEMORY_H
@@ -32,7 +32,7 @@ typedef struct tksp_spike_entry {
     int64_t good_until_ms, renew_at_ms; /* all times are by tksp_boot_ms */
     int64_t pause_until_ms;             /* an early renewal failed: the next one not before */
     bool fetching;                      /* a thread is on it */
-    atomic_bool abandoned;              /* nobody waits for what it brings: it may end */
+    atomic_bool abandoned;              /* no caller waits for its result: it may end */
     uint64_t outcomes;                  /* how many fetches have ended */
     tks_error failure;                  /* of the last one; status TKS_OK: it brought a token */
     tks_spike_answer answer;            /* of the server, with a failure */

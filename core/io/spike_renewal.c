@@ -75,7 +75,7 @@ void tksp_spike_renew_ahead(tks_spike_client *client, tksp_spike_memory *memory,
 
 /* ---- by what the host gives ---- */
 
-/* Its entry, when it is to be renewed and nobody is on it; the mutex is held. */
+/* Its entry, if it is due for renewal and none is in progress; the mutex is held. */
 static tksp_spike_entry *find_due(const tks_spike_client *client, const tksp_spike_memory *memory,
                                   tks_bytes request, int64_t now_ms) {
     tksp_spike_entry *entry = tksp_spike_find(memory, request);

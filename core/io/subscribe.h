@@ -16,7 +16,7 @@ typedef tks_status (*tksp_prepare)(tks_op **out, tks_error *err);
 tks_status tksp_subscribe(tksp_conn *conn, tksp_prepare prepare, tks_bytes command, size_t channels,
                           tksp_wait *wait, tksp_failure *failure);
 
-/* Is `reply` what a server says to who listens: an array of `size` that begins with `name`? */
+/* Is `reply` a message to a subscriber: an array of `size` that begins with `name`? */
 bool tksp_is_push(const tks_reply *reply, tks_bytes name, size_t size);
 
 #endif

@@ -1,6 +1,6 @@
 /* subscription.h - a connection of its own that listens to channels, and comes back when it was lost.
  *
- * Purpose:   Redis publishes to whoever is connected at that moment. So a lost connection is not hidden: it
+ * Purpose:   Redis publishes only to connected subscribers. So a lost connection is not hidden: it
  *            is reported as LOST, tried again with growing pauses, and reported as GAP when it listens again. A PING
  *            after every `ping_ms` of silence finds out that the server is gone.
  * Credentials: where the target says that the host gives them, open and next come back before they connect:

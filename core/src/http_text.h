@@ -9,7 +9,7 @@
 
 #include "tokenstore/buf.h"
 
-/* The longest wait that tksp_http_retry_after gives: whoever asks for more gets this. */
+/* The longest wait that tksp_http_retry_after returns: longer ones are cut to this. */
 #define TKSP_RETRY_AFTER_MAX_MS INT64_C(315360000000) /* ten years of 365 days */
 
 /* Appends `text` for application/x-www-form-urlencoded (RFC 6749 appendix B): what RFC 3986 calls

@@ -1,4 +1,4 @@
-/* json.c - JSON trees: cJSON's nodes, for those who look at them.
+/* json.c - JSON trees: cJSON's nodes, read-only.
  *
  * Purpose:   a tks_json is a cJSON node under another name. json_scan.c checks a text, cJSON or
  *            json_build.c makes its tree, json_finish.c makes that exact.

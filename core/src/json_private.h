@@ -78,7 +78,7 @@ void tksp_json_free(cJSON *root);
 
 /* ---- the scan (json_scan.c) -------------------------------------------------------------------- */
 
-/* What the scan saw, for those who make a tree from the same text. */
+/* What the scan saw, for building a tree from the same text. */
 typedef struct tksp_json_facts {
     bool is_plain;     /* cJSON reads it exactly */
     bool has_fraction; /* some number has a '.', so reading it depends on the locale */

@@ -111,7 +111,7 @@ static bool is_plain(tks_bytes header, uint32_t wanted, tks_jwt_alg *out) {
            is_wanted(tks_bytes_of(header.data + begin_size, size), wanted, out);
 }
 
-/* `*tree` stays NULL for a plain header that nobody wants to see. */
+/* `*tree` stays NULL for a plain header that is not needed. */
 static tks_status read_header(tks_bytes text, const tks_jwt_policy *policy, tks_json **tree,
                               tks_jwt_alg *alg, tks_error *err) {
     tks_status status;

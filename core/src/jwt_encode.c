@@ -131,7 +131,7 @@ static bool is_time(tks_bytes json) {
     return json.size == 0 || json.data[0] == '-' || (json.data[0] >= '0' && json.data[0] <= '9');
 }
 
-/* A text, or a list of texts of which one is not empty: nobody asks for "". */
+/* A string, or a list of strings of which one is not empty: "" is never a valid audience to ask for. */
 static bool is_audience(const tks_json *aud) {
     bool named = false;
     if (tks_json_get_type(aud) == TKS_JSON_STRING) return tks_json_get_string(aud).size > 0;
@@ -187,7 +187,7 @@ static tks_status check_span(const known *k, tks_error *err) {
     return status == TKS_ERR_MEMORY ? tks_fail_memory(err) : status;
 }
 
-/* What decode would take from nobody is not made. */
+/* Rejects what decode would always reject. */
 static tks_status check_claims(tks_bytes claims, tks_error *err) {
     known k;
 

@@ -1,6 +1,6 @@
 /* jwt_jwk.c - keys from JSON (RFC 7517, 7518 section 6, 8037 section 2).
  *
- * Purpose:   reads the members of a JWK, strictly, and hands the numbers to who can make a key of
+ * Purpose:   reads the members of a JWK, strictly, and passes the numbers to a function that makes a key of
  *            them: jwt_sodium.c, or the provider: for RSA and EC, and where there is one for secrets.
  * Lifecycle: what was decoded lies in buffers that are wiped; a JSON tree wipes its own strings. */
 #include <stdlib.h>

@@ -295,7 +295,7 @@ static tks_status check_ec(EVP_PKEY *pkey, tks_key_kind *kind, tks_error *err) {
 }
 
 /* Does the private half belong to the public one? A key that is wrong in one number would give
- * signatures that nobody takes, or that give the key away. */
+ * signatures that nobody accepts, or that reveal the key. */
 static tks_status try_pair(const tks_key *key, tks_error *err) {
     unsigned char signature[TKSP_SIGNATURE_MAX];
     const tks_bytes input = TKS_LITERAL("tokenstore");

@@ -148,7 +148,7 @@ tks_status tksp_jwt_check_size(size_t max_size, tks_error *err);
 
 /* The two halves of tks_jwt_decode, with its errors. First all but the claims: *payload, in `room`, is what
  * was signed; the room is the caller's to clear, on failure too. out->header, the caller's to free, stays
- * NULL for a plain one that nobody wants to see. */
+ * NULL for a plain one that is not needed. */
 tks_status tksp_jwt_open(tks_bytes token, tks_key *const *keys, size_t count,
                          const tks_jwt_policy *policy, tksp_jwt_room *room, tks_jwt *out,
                          tks_bytes *payload, tks_error *err);

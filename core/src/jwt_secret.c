@@ -1,6 +1,6 @@
 /* jwt_secret.c - what is given as an HMAC secret, but is a key of another kind.
  *
- * Purpose:   who knows a public key could sign with it, were it taken as a secret (RFC 8725, 2.1). So keys
+ * Purpose:   if a public key were taken as a secret, anybody who knows it could sign (RFC 8725, 2.1). So keys
  *            are recognised by what they are made of, in the spellings in which they get into
  *            configurations: DER (X.690) of X.509, PKCS#1, #7, #8, #12 and SEC 1; SSH (RFC 4253, 6.6); PEM, RFC 4716, JWK;
  *            these in the spellings of jwt_secret_spellings.c, behind blanks and quotes.

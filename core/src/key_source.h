@@ -1,7 +1,7 @@
 /* key_source.h - the public keys of a server, as long as they are good, and when to ask for newer ones.
  *
  * Purpose:   what Spike's operations and tks_remote_keys (core/io/remote_keys.c) have in common. Nothing here talks HTTP:
- *            who uses a source fetches, and says what came of it.
+ *            the user of a source fetches, and reports the result.
  * Rules:     a token whose key is unknown is a reason to fetch - once in `interval_ms`, since anybody can make up
  *            such tokens. A fetch that helped, so that the token is good now, does not count: nobody can
  *            make that up, and a server may change its keys twice in a row.

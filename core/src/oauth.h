@@ -10,13 +10,13 @@
 #include "tokenstore/json.h"
 #include "tokenstore/spike.h"
 
-/* Appends the request's body, a form or a JSON object: what is asked for, and what shows who the client is. TKS_OK or
+/* Appends the request's body, a form or a JSON object: the request, and the client's credentials. TKS_OK or
  * the buffer's error; TKS_ERR_DATA where JSON cannot hold a value, or a name that comes twice. */
 tks_status tksp_oauth_write_body(bool json, const tks_spike_parameter *asked, size_t asked_count,
                                  const tks_spike_parameter *client, size_t client_count,
                                  tks_buf *out);
 
-/* What an answer means for the one who asked. */
+/* What an answer means for the caller. */
 typedef enum tksp_oauth_verdict {
     TKS_OAUTH_GRANTED, /* a token */
     TKS_OAUTH_REFUSED, /* 400, 401, 403, or an error in a 200: the client or its request; asking again cannot

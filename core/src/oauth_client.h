@@ -1,4 +1,4 @@
-/* oauth_client.h - how a client shows a token endpoint who it is.
+/* oauth_client.h - client authentication at a token endpoint.
  *
  * Purpose:   of the options that say so, what a request needs: a header, or parameters.
  * Sources:   RFC 6749 (2.3), 7523 (assertions), 8705 (mutual TLS), OpenID Connect Core (9).
@@ -42,7 +42,7 @@ tks_status tksp_certificate_header(tks_bytes pem, const tks_key *key, tksp_arena
 tks_status tksp_client_choose(const tksp_client_credentials *credentials, uint32_t methods,
                               tks_client_auth *out, tks_error *err);
 
-/* What shows one request's server who asks. */
+/* The credentials of one request. */
 typedef struct tksp_client_shown {
     tks_bytes authorization; /* the value of the header; empty: none is sent */
     tks_spike_parameter parameters[TKSP_AUTH_PARAMETERS];

@@ -1,8 +1,8 @@
-/* resp_private.h - what a reply is made of, and who builds it; for core/src/resp*.c only.
+/* resp_private.h - how a reply is laid out and built; for core/src/resp*.c only.
  *
- * A whole reply is one tree of blocks. An item is sixteen bytes and stands in its array: integers and nil
- * need nothing else, the bytes of strings stand in a block behind. So a reply takes little more memory
- * than it has on the wire, and is freed without being walked. */
+ * A whole reply is one tree of blocks. An item is sixteen bytes within its array: integers and nil need nothing
+ * else, the bytes of strings are in a block after it. So a reply takes little more memory than it has on the wire,
+ * and is freed without being walked. */
 #ifndef TKSP_RESP_PRIVATE_H
 #define TKSP_RESP_PRIVATE_H
 

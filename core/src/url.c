@@ -39,7 +39,7 @@ static tks_bytes slice(tks_bytes text, size_t from, size_t to) {
     return tks_bytes_of(text.data + from, to - from);
 }
 
-/* Where `c` first stands in `text`, or text.size. */
+/* The first position of `c` in `text`, or text.size. */
 static size_t find(tks_bytes text, char c) {
     const char *at = text.size > 0 ? memchr(text.data, c, text.size) : NULL;
     return at != NULL ? (size_t)(at - text.data) : text.size;

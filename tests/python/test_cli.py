@@ -301,7 +301,7 @@ def test_migrate(server: Server, tokens: tokenstore.RedisTokens) -> None:
     done = run(server, "migrate", "redis-tokens", "--dry-run")
     assert done.returncode == 1
     assert done.stdout.splitlines()[0] == (
-        "left alone: app:a|type:t|owner:o|token:…: the data is not an object"
+        "skipped: app:a|type:t|owner:o|token:…: the data is not an object"
     )
     assert "would move 10," in done.stdout
     assert tokens.get("a", "t", "s3cret1") is None

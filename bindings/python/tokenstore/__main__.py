@@ -16,14 +16,14 @@ from tokenstore.migrate import FORMATS
 
 DONE, NOT_FOUND, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
-_EPILOG = """exit status: 0 done; 1 not found, answered no, or keys were left; 2 wrong usage; 3 the server could not be
-reached or refused; 130 interrupted"""
+_EPILOG = """exit status: 0 done; 1 not found, answered no, or keys were skipped; 2 wrong usage; 3 the server could not
+be reached or answered with an error; 130 interrupted"""
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tokenstore",
-        description="Look at tokens and sessions in Redis or Valkey, end them, move them in.",
+        description="List, show, end and import tokens and sessions in Redis or Valkey.",
         epilog=_EPILOG,
     )
     parser.add_argument("--version", action="version", version=f"tokenstore {__version__}")
@@ -31,12 +31,12 @@ def _parser() -> argparse.ArgumentParser:
 
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--url", help="default: $TOKENSTORE_URL, else redis://localhost:6379")
-    common.add_argument("--json", action="store_true", help="for programs: one JSON value")
+    common.add_argument("--json", action="store_true", help="print one JSON value, for programs")
 
     store = argparse.ArgumentParser(add_help=False)
-    store.add_argument("--prefix", default="ts", help="of the store's keys (default: %(default)s)")
+    store.add_argument("--prefix", default="ts", help="prefix of the store's keys (default: %(default)s)")
     store.add_argument(
-        "--pepper-file", metavar="FILE", help="holds the store's pepper, without a newline"
+        "--pepper-file", metavar="FILE", help="file with the store's pepper, without a newline"
     )
 
     def add(
@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=getattr(_cli, name.replace("-", "_")))
         return command
 
-    ping = add("ping", "Ask the server for an answer, and say how long it took.")
+    ping = add("ping", "Check the connection, and measure the time of an answer.")
     stats = add("stats", "Count owners and live tokens of each app and type, by SCAN.", store)
     add("list", "List an owner's live tokens.", store, names=("app", "type", "owner"))
     for name, help in (
@@ -59,30 +59,30 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = add(name, help, store, names=("app", "type"))
         command.add_argument("owner", nargs="?", metavar="OWNER")
-        command.add_argument("id", nargs="?", metavar="ID", type=str.strip, help="as list shows it")
+        command.add_argument("id", nargs="?", metavar="ID", type=str.strip, help="from list")
         command.add_argument(
-            "--stdin", action="store_true", help="in place of OWNER and ID: read the token itself"
+            "--stdin", action="store_true", help="read the token from stdin, instead of OWNER and ID"
         )
     everything = add(
         "revoke-all", "End all of an owner's tokens.", store, names=("app", "type", "owner")
     )
-    everything.add_argument("--yes", action="store_true", help="do not ask")
+    everything.add_argument("--yes", action="store_true", help="do not ask for confirmation")
 
-    migrate = add("migrate", "Move other programs' keys into this store.", store)
+    migrate = add("migrate", "Import other programs' keys.", store)
     migrate.add_argument("format", choices=FORMATS, metavar="FORMAT", help=" or ".join(FORMATS))
-    migrate.add_argument("--dry-run", action="store_true", help="look and report; write nothing")
+    migrate.add_argument("--dry-run", action="store_true", help="report only; write nothing")
     migrate.add_argument(
-        "--batch", type=int, default=500, help="keys in a round trip (default: %(default)s)"
+        "--batch", type=int, default=500, help="keys per round trip (default: %(default)s)"
     )
     migrate.add_argument(
         "--max-data-size",
         type=int,
         default=65536,
         metavar="BYTES",
-        help="of a token's data as JSON; larger ones are left (default: %(default)s)",
+        help="maximum size of a token's data as JSON; larger ones are skipped (default: %(default)s)",
     )
     for command in (ping, stats, migrate):
-        command.add_argument("where", nargs="?", metavar="URL", help="in place of --url")
+        command.add_argument("where", nargs="?", metavar="URL", help="instead of --url")
     return parser
 
 

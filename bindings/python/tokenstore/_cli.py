@@ -186,9 +186,9 @@ def migrate(options: Options) -> bool:
         _print_json(asdict(report))
     else:
         for odd in report.odd:
-            print(f"left alone: {plain(odd.key)}: {odd.reason}")
+            print(f"skipped: {plain(odd.key)}: {odd.reason}")
         if report.odd_count > len(report.odd):
-            print(f"left alone: {report.odd_count - len(report.odd)} more")
+            print(f"skipped: {report.odd_count - len(report.odd)} more")
         print(_summary(report))
     return report.odd_count == 0 and report.complete
 
@@ -197,7 +197,7 @@ def _summary(report: _migrate.Report) -> str:
     done = "would move" if report.dry_run else "moved"
     return (
         f"{done} {report.moved}, late updates {report.updated}, ended meanwhile {report.gone}, "
-        f"left alone {report.odd_count}, in {report.seconds:.1f} s"
+        f"skipped {report.odd_count}, in {report.seconds:.1f} s"
         + ("" if report.complete else "; writers still add keys: run it again")
     )
 

@@ -69,11 +69,11 @@ class Report:
     moved: int = 0
     """tokens that are in this store now; with ``dry_run`` those that would be"""
     updated: int = 0
-    """late updates of the other program, taken over behind their tokens"""
+    """late updates of the other program, imported after their tokens"""
     gone: int = 0
     """keys that ended before they were moved"""
     odd_count: int = 0
-    """keys that were left alone"""
+    """skipped keys"""
     odd: list[Odd] = field(default_factory=list)
     """the first thousand of them"""
     passes: int = 0

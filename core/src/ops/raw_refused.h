@@ -6,7 +6,7 @@
 
 #include "tokenstore/op.h"
 
-/* TKS_OK, or TKS_ERR_DATA: one of the `count` commands would leave its connection changed for whoever gets it next.
+/* TKS_OK, or TKS_ERR_DATA: one of the `count` commands would leave its connection changed for the next user.
  * The message names it and says what to do instead. Commands as of tks_raw_new, each of one word at least. */
 tks_status tksp_raw_check(size_t count, const size_t *argc, const tks_bytes *argv, tks_error *err);
 

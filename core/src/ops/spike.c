@@ -59,7 +59,7 @@ static void check_headers(const tks_spike_options *o, tks_buf *faults) {
     }
 }
 
-/* All faults at once: whoever configures a service should not find them one restart at a time. */
+/* All faults at once, so that they are not found one restart at a time. */
 static void check(const tks_spike_options *o, tks_buf *faults) {
     if (o->faults.size > 0) tks_buf_append_bytes(faults, o->faults);
     if (o->discover.size > 0 && !tksp_metadata_is_issuer(o->discover)) {

@@ -303,7 +303,7 @@ tks_need tksp_spike_take_token(tksp_spike_op *self, const tks_event *event) {
 
 /* ---- the public key ---- */
 
-enum { KEY_POLL_MS = 20 }; /* how often those who wait for another's fetch look */
+enum { KEY_POLL_MS = 20 }; /* poll interval while another operation fetches */
 
 /* How often keys have come. */
 static uint64_t count_keys(const tksp_spike_op *self) {

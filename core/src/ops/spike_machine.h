@@ -84,7 +84,7 @@ tks_need tksp_spike_done(tksp_spike_op *self);
 tks_need tksp_spike_failed(tksp_spike_op *self);
 tks_need tksp_spike_fail(tksp_spike_op *self, tks_status status, const char *message,
                          int64_t now_ms);
-/* The same where the failure is the server's, and the same for all who ask so: they are told. */
+/* The same for a failure of the server that is the same for all such requests: it is shared with them. */
 tks_need tksp_spike_fail_for_all(tksp_spike_op *self, tks_status status, const char *message,
                                  int64_t now_ms);
 /* The same for one that was noted before. */

@@ -7,7 +7,7 @@
 #include "tokenstore/secret.h"
 
 enum {
-    LOCK_POLL_MS = 25, /* how often those who wait for the lock look */
+    LOCK_POLL_MS = 25, /* poll interval while another process holds the lock */
     OWNER_SIZE = 16    /* random bytes that name the holder of a lock */
 };
 
@@ -147,7 +147,7 @@ const tks_spike_answer *tks_spike_get_answer(const tks_op *op) {
 
 /* ---- making one ---- */
 
-/* Where its token is stored, and the random name of who holds the lock. */
+/* Where its token is stored, and the random name of the lock's holder. */
 static tks_status name_keys(tksp_spike_op *self) {
     char random[OWNER_SIZE];
     tks_buf text;

@@ -68,7 +68,7 @@ typedef struct tksp_spike_asked {
     tks_bytes audience;        /* empty: none */
     const tks_bytes *expected; /* `aud` must name one of these; none: it is not looked at */
     size_t expected_count;
-    tks_spike_parameter *parameters; /* all that is sent, but what shows who the client is */
+    tks_spike_parameter *parameters; /* all that is sent, except the client's credentials */
     size_t count;
     bool is_plain; /* as the Node packages ask: for an audience, and for nothing else */
 } tksp_spike_asked;
@@ -93,9 +93,9 @@ typedef enum tksp_named { TKSP_NAMES_NOBODY, TKSP_NAMES_US, TKSP_NAMES_OTHERS } 
 typedef struct tksp_spike_now {
     int64_t boot_ms;
     int64_t wall_ms;        /* ours */
-    int64_t other_ms;       /* since 1970, by whoever gave the token; 0: not known */
+    int64_t other_ms;       /* since 1970, by the clock of the token's source; 0: not known */
     const char *other_name; /* "the server's Date", "Redis" */
-    int64_t left_ms;        /* how long it is good, as whoever gave it said; -1: nobody did */
+    int64_t left_ms;        /* how long it is valid, according to its source; -1: not given */
     bool fresh;             /* it comes from the server */
 } tksp_spike_now;
 
@@ -122,9 +122,9 @@ typedef struct tksp_spike_place {
     tks_bytes hash,
         audience; /* what the Node package has too, and the field; audience empty: not there */
     tks_bytes own, field; /* our own HASH, and the field */
-    tks_bytes claim;  /* the field there that says who stored the shared one: owner, token's end */
-    tks_bytes owner;  /* this client of this server */
-    tks_bytes string; /* what spike-get-token has too; empty: nothing */
+    tks_bytes claim;      /* the field there that names the shared one's owner and end */
+    tks_bytes owner;      /* this client of this server */
+    tks_bytes string;     /* what spike-get-token has too; empty: nothing */
     tks_bytes lock;
     tks_bytes barred; /* why this client must not ask for anything */
     tks_bytes failed; /* why this request brings nothing */

@@ -34,7 +34,7 @@ static tks_bytes digits(char *out, size_t size, int64_t value) {
     return tks_bytes_of(out, (size_t)n);
 }
 
-/* What stands in our own HASH: `<its end, by Redis's clock, in ms since 1970>:<token>`. */
+/* The values in our own HASH: `<its end, by Redis's clock, in ms since 1970>:<token>`. */
 static tks_bytes own_form(tksp_spike_op *self, int64_t end_ms) {
     char prefix[24];
     size_t size = (size_t)snprintf(prefix, sizeof prefix, "%lld:", (long long)end_ms);

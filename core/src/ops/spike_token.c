@@ -1,7 +1,7 @@
 /* spike_token.c - is an access token good, and for how long?
  *
  * Three clocks may be apart: ours, the server's, that of Redis. So a token is valid until the earliest end that is known,
- * and from then on a clock counts that nobody sets. */
+ * and from then on a clock counts that cannot be set. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <stdio.h>
