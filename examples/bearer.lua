@@ -1,6 +1,6 @@
--- One service calls another: it brings an access token, which is fetched once and kept.
+-- One service calls another with an access token, which is fetched once and cached.
 -- Runs on $SPIKE_URL, which `python examples/spike_server.py` prints, and shares its tokens with other
--- processes through $TOKENSTORE_URL, where that is set.
+-- processes through $TOKENSTORE_URL, if that is set.
 local tokenstore = require "tokenstore"
 
 local URL = assert(os.getenv "SPIKE_URL", "SPIKE_URL is not set: see examples/spike_server.py")
@@ -14,7 +14,7 @@ local spike = assert(tokenstore.Spike {
   redis = os.getenv "TOKENSTORE_URL",
 })
 
--- What goes with each request of your HTTP client; nil, message, code when there is no token.
+-- The headers for each request of your HTTP client; nil, message, code if there is no token.
 local function headers()
   local token, message, code = spike:get_token(AUDIENCE)
   if not token then return nil, message, code end
@@ -25,7 +25,7 @@ end
 local function refused(token) return assert(spike:invalidate { audience = AUDIENCE, token = token }) end
 
 local first = assert(headers()).Authorization
-assert(assert(headers()).Authorization == first) -- from memory: nobody was asked
+assert(assert(headers()).Authorization == first) -- from memory, without a request
 refused(first:match "^Bearer (.*)$")
 assert(assert(headers()).Authorization:find "^Bearer ")
 spike:close()

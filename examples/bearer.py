@@ -1,7 +1,7 @@
-"""One service calls another: it brings an access token, which is fetched once and kept.
+"""One service calls another with an access token, which is fetched once and cached.
 
-Runs on $SPIKE_URL, which `python examples/spike_server.py` prints, and shares its tokens with other
-processes through $TOKENSTORE_URL, where that is set.
+Runs on $SPIKE_URL, which `python examples/spike_server.py` prints, and shares its tokens with other processes
+through $TOKENSTORE_URL, if that is set.
 """
 
 import json
@@ -30,7 +30,7 @@ def ask(path, token):
 
 
 def call(path):
-    """With the token there is. One that the service does not take is forgotten, and another tried once."""
+    """Sends the current token. If the service rejects it, it is forgotten, and another is tried once."""
     token = spike.get_token(AUDIENCE)
     try:
         return ask(path, token)
@@ -45,7 +45,7 @@ def call(path):
 with spike:
     assert call("/hello") == {"hello": "my-client"}
     token = spike.get_token(AUDIENCE)
-    assert spike.get_token(AUDIENCE) == token  # from memory: nobody was asked
+    assert spike.get_token(AUDIENCE) == token  # from memory, without a request
     print("the service said hello")
 
     try:

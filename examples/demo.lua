@@ -1,5 +1,5 @@
 -- The Lua part of `make demo` (see demo.py): the same store, a token that Python made.
--- TOKENSTORE_URL says where the server is; the token's secret comes by stdin.
+-- TOKENSTORE_URL is the server; the token's secret comes by stdin.
 local tokenstore = require "tokenstore"
 
 local function say(what, text, ...) print(("  %-10s " .. text):format(what, ...)) end

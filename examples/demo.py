@@ -1,4 +1,4 @@
-"""What `make demo` runs: the life of tokens, in Python and in Lua, on one and the same server.
+"""Run by `make demo`: the life of tokens, in Python and in Lua, on the same server.
 
 Python starts a private server (``embedded:``) and makes the first tokens; then each Lua on this
 machine gets the server's address and one of the tokens, and goes on.
@@ -26,7 +26,7 @@ def clock(seconds):
 
 
 def in_python(tokens):
-    """Each operation once; gives the secret of the token that is left."""
+    """Each operation once; returns the secret of the remaining token."""
     laptop = tokens.create(
         app="shop",
         type="login",
@@ -39,7 +39,7 @@ def in_python(tokens):
     found = tokens.get(app="shop", type="login", token=laptop.token)
     say("found", f"{found.owner}: {found.data}")
 
-    time.sleep(1.1)  # so that the slide can be seen
+    time.sleep(1.1)  # so that the sliding expiry is visible
     slid = tokens.get(app="shop", type="login", token=laptop.token, refresh=7200)
     say("slid", f"expires {clock(slid.expires_at)} instead of {clock(laptop.expires_at)}")
 
@@ -73,7 +73,7 @@ def in_python(tokens):
 
 
 def in_lua(interpreter, url, secret):
-    """The same in Lua. The secret goes by stdin, where no process list shows it."""
+    """The same in Lua. The secret is passed by stdin, which no process list shows."""
     print(f"\n{interpreter}, on the same server:", flush=True)
     subprocess.run(
         [interpreter, str(LUA_PART)],

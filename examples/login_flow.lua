@@ -1,16 +1,16 @@
 -- A login flow: log in, stay logged in, see one's devices, log one out, log all out.
--- Runs on $TOKENSTORE_URL, or on a private server where there is none.
+-- Runs on $TOKENSTORE_URL, or else on a private server.
 local tokenstore = require "tokenstore"
 
 local DAY = 24 * 3600
 
 local sessions = assert(tokenstore.Sessions {
   redis = os.getenv "TOKENSTORE_URL" or "embedded:",
-  max_age = 30 * DAY, -- however busy, after a month one logs in again
+  max_age = 30 * DAY, -- after a month users log in again, however active
   max_per_owner = 5, -- a sixth device ends the oldest session
 })
 
--- Yours stand in a database, hashed by something slow (argon2, scrypt).
+-- Yours are in a database, hashed by something slow (argon2, scrypt).
 local function password_is_right(user, password) return user == "bob" and password == "correct horse" end
 
 -- The token to set as a cookie (HttpOnly, Secure, SameSite), or nil.
@@ -22,8 +22,8 @@ local function log_in(user, password, device)
   })
 end
 
--- At each request: one round trip, and the session slides (at most one write a minute). "Not found" is
--- nil alone; nil with a message is a failure, which is not the same as "logged out".
+-- On each request: one round trip, and the session's expiry slides (at most one write a minute). "Not
+-- found" is nil alone; nil with a message is a failure, which is not the same as "logged out".
 local function who_is(cookie)
   local session, message = sessions:get { app = "shop", token = cookie, refresh = DAY }
   if message then error(message) end
@@ -34,7 +34,7 @@ local function put_in_cart(cookie, cart)
   return assert(sessions:update { app = "shop", token = cookie, data = { cart = cart } })
 end
 
--- More rights, new token: one that leaked before is worth nothing.
+-- With more rights, a new token: one that leaked before becomes invalid.
 local function become_admin(cookie)
   local new = assert(sessions:rotate { app = "shop", token = cookie })
   assert(sessions:update { app = "shop", token = new, data = { admin = true } })

@@ -1,6 +1,6 @@
 """A login flow: log in, stay logged in, see one's devices, log one out, log all out.
 
-Runs on $TOKENSTORE_URL, or on a private server where there is none.
+Runs on $TOKENSTORE_URL, or else on a private server.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ DAY = 24 * HOUR
 
 sessions = tokenstore.Sessions(
     os.environ.get("TOKENSTORE_URL", "embedded:"),
-    max_age=30 * DAY,  # however busy, after a month one logs in again
+    max_age=30 * DAY,  # after a month users log in again, however active
     max_per_owner=5,  # a sixth device ends the oldest session
 )
 
@@ -24,7 +24,7 @@ def hashed(password, salt):
 
 
 SALT = os.urandom(16)
-USERS = {"bob": hashed("correct horse", SALT)}  # yours stand in a database
+USERS = {"bob": hashed("correct horse", SALT)}  # yours are in a database
 
 
 def log_in(user, password, device):
@@ -37,7 +37,7 @@ def log_in(user, password, device):
 
 
 def who_is(cookie):
-    """At each request: one round trip, and the session slides (at most one write a minute)."""
+    """On each request: one round trip, and the session's expiry slides (at most one write a minute)."""
     return sessions.get(app="shop", token=cookie, refresh=DAY)
 
 
@@ -46,7 +46,7 @@ def put_in_cart(cookie, cart):
 
 
 def become_admin(cookie):
-    """More rights, new token: one that leaked before is worth nothing."""
+    """With more rights, a new token: one that leaked before becomes invalid."""
     new = sessions.rotate(app="shop", token=cookie)
     if new is not None:
         sessions.update(app="shop", token=new, data={"admin": True})

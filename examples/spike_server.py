@@ -1,11 +1,11 @@
-"""A stand-in for a Spike server and for a service behind it, to try things out on one's own machine.
+"""A test server in place of a Spike server and a service behind it, for trying things out locally.
 
-Listens on 127.0.0.1, on the port given or a free one, and prints its address. It knows one client
-("my-client", "my-secret") and one key, which is printed in RFC 8037: nothing to be used in earnest.
+Listens on 127.0.0.1, on the port given or a free one, and prints its address. It has one client
+("my-client", "my-secret") and one key, the published one of RFC 8037: not for production.
 
-    POST /oauth2/token           a token for the audience asked for, good for a minute
+    POST /oauth2/token           a token for the requested audience, valid for a minute
     GET  /.well-known/jwks.json  the public key
-    GET  /hello                  what a service says to whoever brings a good token
+    GET  /hello                  the service: it answers requests with a valid token
 """
 
 import json

@@ -1,4 +1,4 @@
-/* tokens.c - the C library: create a token, find what it points at, revoke it.
+/* tokens.c - the C library: create a token, find it, revoke it.
  *
  *     cc tokens.c $(pkg-config --cflags --libs tokenstore) -o tokens && ./tokens
  *
@@ -24,7 +24,7 @@ static void stop(const tks_error *err) {
     exit(EXIT_FAILURE);
 }
 
-/* Runs `op` to its end. What the result points at belongs to the operation, until tks_op_free. */
+/* Runs `op` to completion. The result's contents belong to the operation, until tks_op_free. */
 static const tks_result *run(tks_op *op) {
     tks_error err = TKS_ERROR_INIT;
     if (tks_client_run(client, op, 0, NULL, &err) != TKS_OK) stop(&err);

@@ -1,6 +1,6 @@
-"""A small login app on tokenstore.asyncio and Starlette. Behind nginx, which has checked who a request is from
+"""A small login app on tokenstore.asyncio and Starlette. Behind nginx, which authenticates requests
 (nginx.conf.template), /account only reads a header; /me looks the session up itself, for an app without
-nginx in front of it. Both see the very same sessions.
+nginx in front of it. Both see the same sessions.
 
 usage: python app.py PORT      with TOKENSTORE_URL set
 """
@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from tokenstore.asyncio import Sessions
 
-PASSWORDS = {"bob": "correct horse"}  # yours stand hashed in a database
+PASSWORDS = {"bob": "correct horse"}  # yours are hashed, in a database
 
 sessions = Sessions()
 

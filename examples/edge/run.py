@@ -1,5 +1,5 @@
-"""nginx checks sessions at the edge, for an app that makes them: starts a redis-server, the app and nginx on
-ports of their own, logs in, is let through, logs out, is refused, and ends them all.
+"""nginx checks sessions at the edge, for an app that creates them: starts a redis-server, the app and nginx on
+free ports, logs in, is accepted, logs out, is rejected, and stops them all.
 
 usage: python examples/edge/run.py [--stay]      --stay: to try it by hand, until Ctrl-C
 """
@@ -26,7 +26,7 @@ LUA_MODULE = Path("/usr/lib/nginx/modules/ngx_http_lua_module.so")
 
 
 def free_port():
-    """Below the ports that the system gives to whoever asks for any, so that it is free a second later too."""
+    """Below the system's ephemeral ports, so that it is still free a second later."""
     while True:
         with contextlib.suppress(OSError), socket.socket() as s:
             s.bind(("127.0.0.1", random.randrange(20000, 30000)))
@@ -52,7 +52,7 @@ def started(stack, name, where, *command, env=None):
 
 
 def start_all(stack):
-    """Gives nginx's port."""
+    """Returns nginx's port."""
     directory = Path(tempfile.mkdtemp(prefix="tokenstore-edge-"))
     stack.callback(shutil.rmtree, directory, ignore_errors=True)
     redis, app_port, port = directory / "redis.sock", free_port(), free_port()
@@ -81,7 +81,7 @@ def start_all(stack):
 
 
 def ask(port, method, path, body="", **headers):
-    """Prints what was asked and answered; gives the status and the cookie that was set."""
+    """Prints the request and the answer; returns the status and the cookie that was set."""
     connection = HTTPConnection("127.0.0.1", port, timeout=20)
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
     if body:
