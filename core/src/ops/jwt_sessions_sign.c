@@ -44,10 +44,8 @@ static tks_status make(const tks_jwt_sessions *sessions, tks_bytes id, tks_bytes
                        tks_bytes value, tks_bytes token, int64_t ttl_ms, tks_op **out,
                        tks_error *err) {
     tksp_rjwt_op *self;
-    if (ttl_ms != 0 && (ttl_ms < 1000 || ttl_ms > TKS_DURATION_MAX_MS)) {
-        return tks_fail(err, TKS_ERR_DATA, "ttl must be 1 to 315360000 seconds");
-    }
-    tks_status status = tksp_rjwt_op_new(TKS_IDEMPOTENT, id, key, &self, err);
+    tks_status status = ttl_ms != 0 ? tksp_check_duration(ttl_ms, "ttl", err) : TKS_OK;
+    if (status == TKS_OK) status = tksp_rjwt_op_new(TKS_IDEMPOTENT, id, key, &self, err);
     if (status != TKS_OK) return status;
     self->send = send_sign;
     self->take = take_sign;

@@ -23,16 +23,15 @@ tks_status tks_node_tokens_make_hash(const tks_node_tokens *store, tks_bytes val
     tksp_node_op *node = NULL;
     tks_buf hash;
     *out = NULL;
-    if (ttl_ms < 1000 || ttl_ms > TKS_DURATION_MAX_MS) {
-        return tks_fail(err, TKS_ERR_DATA, "ttl must be 1 to 315360000 seconds");
-    }
+    tks_status status = tksp_check_duration(ttl_ms, "ttl", err);
+    if (status != TKS_OK) return status;
     if (value.size > store->max_data_size) {
         return tks_fail(err, TKS_ERR_DATA, "value: %zu bytes, over the limit of %zu", value.size,
                         store->max_data_size);
     }
     tks_buf_init(&hash, 2 * sizeof random);
     tks_random(random, store->hash_size);
-    tks_status status = tks_encode(TKS_HEX, random, store->hash_size, &hash);
+    status = tks_encode(TKS_HEX, random, store->hash_size, &hash);
     if (status == TKS_OK) {
         status = tksp_node_op_new(store, sizeof *node, &make_kind, TKS_IDEMPOTENT,
                                   tks_buf_bytes(&hash), &node, err);

@@ -130,9 +130,8 @@ tks_status tks_node_tokens_add(const tks_node_tokens *store, tks_bytes owner_id,
     tks_status status = tksp_check_name(owner_id, "owner_id", err);
     if (status == TKS_OK) status = check_attrs(store, attrs, err);
     if (status == TKS_OK && key.data != NULL) status = check_key(store, key, err);
-    if (status == TKS_OK && duration_ms != 0 &&
-        (duration_ms < 1000 || duration_ms > TKS_DURATION_MAX_MS)) {
-        status = tks_fail(err, TKS_ERR_DATA, "duration must be 1 to 315360000 seconds");
+    if (status == TKS_OK && duration_ms != 0) {
+        status = tksp_check_duration(duration_ms, "duration", err);
     }
     if (status != TKS_OK) return status;
     if (key.data == NULL) {

@@ -13,12 +13,9 @@ enum {
 /* ---- options ---- */
 
 tks_status tks_duration(double seconds, const char *name, int64_t *out_ms, tks_error *err) {
-    *out_ms = 0;
-    if (!(seconds >= 1.0 && seconds * 1000.0 <= (double)TKS_DURATION_MAX_MS)) {
-        return tks_fail(err, TKS_ERR_DATA, "%s must be 1 to 315360000 seconds", name);
-    }
-    *out_ms = (int64_t)llround(seconds * 1000.0);
-    return TKS_OK;
+    bool good = seconds >= 1.0 && seconds * 1000.0 <= (double)TKS_DURATION_MAX_MS;
+    *out_ms = good ? (int64_t)llround(seconds * 1000.0) : 0;
+    return tksp_check_duration(*out_ms, name, err);
 }
 
 static tks_status check_options(const tks_tokens_options *o, tks_error *err) {

@@ -6,9 +6,8 @@ enum { PAIRS_AT = 5 }; /* update: words before the fields */
 static tks_status check(tks_bytes app, tks_bytes type, int64_t duration_ms, tks_error *err) {
     tks_status status = tksp_check_name(app, "app", err);
     if (status == TKS_OK) status = tksp_check_name(type, "type", err);
-    if (status == TKS_OK && duration_ms != 0 &&
-        (duration_ms < 1000 || duration_ms > TKS_DURATION_MAX_MS)) {
-        status = tks_fail(err, TKS_ERR_DATA, "duration must be 1 to 315360000 seconds");
+    if (status == TKS_OK && duration_ms != 0) {
+        status = tksp_check_duration(duration_ms, "duration", err);
     }
     return status;
 }

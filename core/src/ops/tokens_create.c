@@ -27,9 +27,8 @@ static tks_status check(const tks_tokens *tokens, const tks_new_token *new, tks_
         status = tks_fail(err, TKS_ERR_DATA, "data is larger than max_data_size (%zu bytes)",
                           tokens->config.max_data_size);
     }
-    if (status == TKS_OK && new->duration_ms != 0 &&
-        (new->duration_ms < 1000 || new->duration_ms > TKS_DURATION_MAX_MS)) {
-        status = tks_fail(err, TKS_ERR_DATA, "duration must be 1 to 315360000 seconds");
+    if (status == TKS_OK && new->duration_ms != 0) {
+        status = tksp_check_duration(new->duration_ms, "duration", err);
     }
     return status;
 }

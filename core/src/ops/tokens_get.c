@@ -187,9 +187,8 @@ tks_status tks_tokens_get(const tks_tokens *tokens, tks_bytes app, tks_bytes typ
     *out = NULL;
     tks_status status = tksp_check_name(app, "app", err);
     if (status == TKS_OK) status = tksp_check_name(type, "type", err);
-    if (status == TKS_OK && refresh_ms != 0 &&
-        (refresh_ms < 1000 || refresh_ms > TKS_DURATION_MAX_MS)) {
-        status = tks_fail(err, TKS_ERR_DATA, "refresh must be 1 to 315360000 seconds");
+    if (status == TKS_OK && refresh_ms != 0) {
+        status = tksp_check_duration(refresh_ms, "refresh", err);
     }
     if (status == TKS_OK) {
         status = tksp_tokens_op_new(tokens, &get_kind, TKS_READ, app, type, 1, &op, err);
