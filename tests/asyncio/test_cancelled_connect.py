@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from certs import LOCAL, SERVER, Authority
-from conftest import Run
+from conftest import Run, pool_of
 from fault_server import FaultServer
 from servers import Server, running
 from test_names import swallowing
@@ -68,6 +68,21 @@ def test_tcp_and_tls(server: Server, run: Run, tmp_path: Path, kind: str) -> Non
         options: dict[str, Any] = {"ca": authority.cert} if context else {}
         for steps in range(STEPS):
             run(cancel_all(steps, ping(lambda: aio.Client(proxy.url, **options))))
+
+
+def test_the_client_is_closed_while_it_opens_another(server: Server, run: Run) -> None:
+    async def open_and_close(steps: int) -> None:
+        client = aio.Client(server.url, connections=2)
+        await client.ping()
+        await client.ping()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        pool = pool_of(client)
+        await client.aclose()
+        assert pool._all() == []
+
+    for steps in range(STEPS):
+        run(open_and_close(steps))
 
 
 def test_beside_other_addresses(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

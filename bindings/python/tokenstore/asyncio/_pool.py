@@ -413,6 +413,7 @@ class Pool(_core.Pool):
         self._stop_alarm()
         if self._connecting is not None:
             self._connecting.cancel()
+            self._connecting = None  # it may be too late for that: what it opens is closed then
         for call in self.until(_INFINITY):
             call.lost(error, True)
         for connection in self._all():
