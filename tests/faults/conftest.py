@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +13,14 @@ import pytest
 import tokenstore
 from certs import Authority
 from fault_server import FaultServer, record
+from operations import LONG, SOME
 from servers import Server
 
 SOAK = os.environ.get("TOKENSTORE_SOAK") == "1"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = [i for i in items if SOAK or not re.search(LONG, i.name) or i.name.endswith(SOME)]
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,10 @@ from typing import Any
 
 import tokenstore
 
+# A read, a change, and raw commands: tests that take long are done on these alone, by default.
+SOME = ("-get]", "-update]", "-execute]", "-pipeline]")
+LONG = r"^test_(enormous|endless)_values\["
+
 A = {"app": "faults", "type": "login"}
 DATA = {"name": "n", "roles": ["a", "b"], "deep": {"x": 1.5}}
 

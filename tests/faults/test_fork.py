@@ -20,13 +20,13 @@ import pytest
 import fault_server
 import tokenstore
 from certs import LOCAL, SERVER, Authority
-from conftest import Setup
+from conftest import SOAK, Setup
 from operations import A
 from servers import Server
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 
-FORKS = 200
+FORKS = 200 if SOAK else 60
 THREADS = 4
 
 

@@ -15,19 +15,17 @@ from certs import Authority
 from fault_server import FaultServer
 from nginx_server import MISSING, Nginx
 from nginx_server import running as running_nginx
+from operations import LONG, SOME
 from remote import LOCATION, RemoteTokens
 from servers import Server
 
 SOAK = os.environ.get("TOKENSTORE_SOAK") == "1"
 
 
-# A read, a change, and raw commands: on these alone the faults are tried under TLS, and those that take long.
-SOME = ("-get]", "-update]", "-execute]", "-pipeline]")
-LONG = re.compile(r"\[tls-|^test_(enormous|endless)_values\[")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items[:] = [i for i in items if SOAK or not LONG.search(i.name) or i.name.endswith(SOME)]
+    items[:] = [i for i in items if SOAK or not re.search(rf"\[tls-|{LONG}", i.name) or i.name.endswith(SOME)]
     for item in items:
         if MISSING is not None and item.path.name != "test_module.py":
             item.add_marker(pytest.mark.skip(reason=MISSING))

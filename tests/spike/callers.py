@@ -8,12 +8,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 import tokenstore
 import tokenstore.asyncio
 from lua_process import ABI, BEGIN, Lua, is_there, quote
 
 QUICK = {"retries": 0, "total": 5}
 LANGUAGES = ["python", "asyncio", *filter(is_there, ABI)]
+
+# For a test of what the core does, and when: one Lua shows it.
+one_lua = pytest.mark.parametrize("call", LANGUAGES[:3], indirect=True)
 
 
 class Function:

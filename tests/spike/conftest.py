@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from callers import LANGUAGES, Caller, caller
 from lua_process import ABI, BEGIN, Lua, is_there
 from servers import Server
 
@@ -15,6 +16,12 @@ def redis(shared_server: Server) -> Server:
     """Emptied for each test."""
     shared_server("FLUSHALL")
     return shared_server
+
+
+@pytest.fixture(params=LANGUAGES)
+def call(request: pytest.FixtureRequest) -> Iterator[Caller]:
+    with caller(request.param) as made:
+        yield made
 
 
 @pytest.fixture(

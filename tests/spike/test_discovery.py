@@ -19,7 +19,7 @@ from authorization import (
     granted,
     new_key,
 )
-from callers import LANGUAGES, QUICK, Caller, Failed, caller
+from callers import QUICK, Caller, Failed
 from servers import Server
 
 A, B = "https://api.example/a", "https://api.example/b"
@@ -70,12 +70,6 @@ def server(issuer: Issuer) -> Iterator[Endpoint]:
     with endpoint(issuer.answer) as running:
         issuer.issuer = running.url
         yield running
-
-
-@pytest.fixture(params=LANGUAGES)
-def call(request: pytest.FixtureRequest) -> Iterator[Caller]:
-    with caller(request.param) as made:
-        yield made
 
 
 def paths(server: Endpoint) -> list[str]:

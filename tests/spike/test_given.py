@@ -14,17 +14,11 @@ import pytest
 import tokenstore
 import tokenstore.asyncio
 from authorization import Answer, Asked, Endpoint, endpoint, granted, wait_until
-from callers import LANGUAGES, QUICK, Caller, Failed, Function, caller
+from callers import LANGUAGES, QUICK, Caller, Failed, Function, caller, one_lua
 
 A = "https://api.example/a"
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 OPAQUE = {"client_id": "id", "token_format": "opaque", "retry": QUICK}
-
-
-@pytest.fixture(params=LANGUAGES)
-def call(request: pytest.FixtureRequest) -> Iterator[Caller]:
-    with caller(request.param) as made:
-        yield made
 
 
 @pytest.fixture
@@ -138,6 +132,7 @@ def test_a_function_that_gives_no_text(
     assert server.asked == []
 
 
+@one_lua
 def test_a_token_is_renewed_with_the_next_secret(call: Caller) -> None:
     """The old one is given out meanwhile; one fetch, whoever looks."""
 
@@ -207,6 +202,7 @@ def test_a_file_is_read_each_time(
     assert sent == ["first", "second"]
 
 
+@one_lua
 def test_a_file_that_is_gone(call: Caller, server: Endpoint, tmp_path: Path) -> None:
     file = tmp_path / "given"
     file.write_text("canary")
@@ -225,6 +221,7 @@ def test_a_file_that_is_gone(call: Caller, server: Endpoint, tmp_path: Path) -> 
     call.close()
 
 
+@one_lua
 def test_a_file_renews_in_the_background(call: Caller, tmp_path: Path) -> None:
     file = tmp_path / "given"
     file.write_text("first")

@@ -24,7 +24,7 @@ from authorization import (
     endpoint,
     granted,
 )
-from callers import LANGUAGES, QUICK, Caller, Failed, caller
+from callers import QUICK, Caller, Failed
 from servers import Server
 
 A = "https://api.example/a"
@@ -61,12 +61,6 @@ def server(signer: Authority) -> Iterator[Endpoint]:
     signer.claims = {}
     with endpoint(signer.answer) as running:
         yield running
-
-
-@pytest.fixture(params=LANGUAGES)
-def call(request: pytest.FixtureRequest) -> Iterator[Caller]:
-    with caller(request.param) as made:
-        yield made
 
 
 def claims(token: str) -> dict[str, Any]:
