@@ -57,7 +57,7 @@ def test_the_request(lua: Lua, signer: Signer, tmp_path: Path) -> None:
                 create(lua, spelled(options(url)))
                 assert lua("return create()")
             assert [a.path for a in server.tokens_asked[1:]] == ["/oauth2/token", "/a/b"]
-    assert "info: asking" in log(lua)
+    assert "info: requesting" in log(lua)
     assert lua("return tostring(create)").startswith("tokenstore.TokenCreator: http://127.0.0.1")
     lua("create:close() create:close()")
     lua.fails("closed", "closed", "return create()")
