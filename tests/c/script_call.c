@@ -1,7 +1,5 @@
-/* script_call.c - options and arguments out of JSON, and the call they belong to. */
+/* script_call.c - see script_call.h. */
 #include "script_call.h"
-
-#include <stdio.h>
 
 #include "vectors.h"
 
@@ -9,22 +7,22 @@ enum { BYTES_MAX = 1 << 24 };
 
 static tks_bytes bytes_of(script_call *call, const tks_json *node) {
     tks_buf text;
-    tks_bytes copy;
     tks_buf_init(&text, BYTES_MAX);
     vectors_bytes(node, &text);
-    copy = tksp_arena_dup(&call->arena, tks_buf_bytes(&text));
+    tks_bytes copy = tksp_arena_dup(&call->arena, tks_buf_bytes(&text));
     tks_buf_clear(&text);
     return copy;
 }
 
-static tks_bytes data_of(script_call *call, const tks_json *node) {
+/* Its canonical text. The cases of Tokenstore hold texts: some are no JSON. */
+static tks_bytes object_of(script_call *call, const tks_json *node) {
     tks_json_writer w;
     tks_buf text;
-    tks_bytes copy;
+    if (call->type == &tks_tokenstore_type) return bytes_of(call, node);
     tks_buf_init(&text, BYTES_MAX);
     tks_json_writer_init(&w, &text, BYTES_MAX, "data", NULL);
     if (tks_json_write_tree(&w, node) != TKS_OK) vectors_broken("cannot be written", "data");
-    copy = tksp_arena_dup(&call->arena, tks_buf_bytes(&text));
+    tks_bytes copy = tksp_arena_dup(&call->arena, tks_buf_bytes(&text));
     tks_buf_clear(&text);
     return copy;
 }
@@ -33,8 +31,10 @@ static int64_t ms_of(const tks_json *seconds) {
     return (int64_t)(tks_json_get_double(seconds) * 1000);
 }
 
-static void set_option(script_call *call, const char *name, const tks_json *node) {
-    tks_tokens_options *o = &call->options;
+/* ---- options ----------------------------------------------------------------------------------- */
+
+static void set_tokens_option(script_call *call, const char *name, const tks_json *node) {
+    tks_tokens_options *o = &call->options.tokens;
     if (strcmp(name, "prefix") == 0) {
         o->prefix = bytes_of(call, node);
     } else if (strcmp(name, "pepper") == 0) {
@@ -59,44 +59,88 @@ static void set_option(script_call *call, const char *name, const tks_json *node
     }
 }
 
-static void read_new_token(script_call *call, const tks_json *args, tks_new_token *out) {
-    *out = (tks_new_token){.data = TKS_LITERAL("{}")};
-    for (const tks_json *at = tks_json_get_child(args); at != NULL; at = tks_json_get_next(at)) {
+static void set_node_option(script_call *call, const char *name, const tks_json *node) {
+    tks_node_tokens_options *o = &call->options.node;
+    if (strcmp(name, "prefix") == 0) {
+        o->prefix = bytes_of(call, node);
+    } else if (strcmp(name, "size") == 0) {
+        o->size = (size_t)tks_json_get_integer(node);
+    } else if (strcmp(name, "hash_size") == 0) {
+        o->hash_size = (size_t)tks_json_get_integer(node);
+    } else if (strcmp(name, "max_data_size") == 0) {
+        o->max_data_size = (size_t)tks_json_get_integer(node);
+    } else {
+        vectors_broken("unknown option", name);
+    }
+}
+
+static void set_options(script_call *call, const tks_json *options) {
+    bool is_node = call->type == &tks_tokenstore_type;
+    if (!is_node) call->options.tokens = (tks_tokens_options)TKS_TOKENS_OPTIONS_INIT;
+    const tks_json *at = options == NULL ? NULL : tks_json_get_child(options);
+    for (; at != NULL; at = tks_json_get_next(at)) {
         const char *name = tks_json_get_name(at).data;
-        if (strcmp(name, "app") == 0) {
-            out->app = bytes_of(call, at);
-        } else if (strcmp(name, "type") == 0) {
-            out->type = bytes_of(call, at);
-        } else if (strcmp(name, "owner") == 0) {
-            out->owner = bytes_of(call, at);
-        } else if (strcmp(name, "custom_token") == 0) {
-            out->custom_token = bytes_of(call, at);
-        } else if (strcmp(name, "data") == 0) {
-            out->data = data_of(call, at);
-        } else if (strcmp(name, "duration") == 0) {
-            out->duration_ms = ms_of(at);
-        } else {
-            vectors_broken("unknown argument", name);
+        is_node ? set_node_option(call, name, at) : set_tokens_option(call, name, at);
+    }
+}
+
+/* ---- arguments --------------------------------------------------------------------------------- */
+
+static void read_args(script_call *call, const tks_operation *row, const tks_json *given,
+                      tks_arg *out);
+
+static void read_rows(script_call *call, const tks_operation *each, const tks_json *list,
+                      tks_arg *out) {
+    out->count = tks_json_get_size(list);
+    tks_arg *rows =
+        tksp_arena_alloc(&call->arena, (out->count * each->param_count + 1) * sizeof *rows);
+    out->rows = rows;
+    for (list = tks_json_get_child(list); list != NULL; list = tks_json_get_next(list)) {
+        read_args(call, each, list, rows);
+        rows += each->param_count;
+    }
+}
+
+static void read_tokens(script_call *call, const tks_json *list, tks_arg *out) {
+    out->count = tks_json_get_size(list);
+    tks_bytes *texts = tksp_arena_alloc(&call->arena, (out->count + 1) * sizeof *texts);
+    out->texts = texts;
+    for (list = tks_json_get_child(list); list != NULL; list = tks_json_get_next(list)) {
+        *texts++ = bytes_of(call, list);
+    }
+}
+
+static void read_arg(script_call *call, const tks_param *param, const tks_json *node,
+                     tks_arg *out) {
+    switch (param->type) {
+    case TKS_PARAM_OBJECT:
+    case TKS_PARAM_PATCH: out->text = object_of(call, node); break;
+    case TKS_PARAM_DURATION: out->number = ms_of(node); break;
+    case TKS_PARAM_LIMIT:
+        out->number = tks_json_get_integer(node) > 0 ? tks_json_get_integer(node) : -1;
+        break;
+    case TKS_PARAM_FLAG: out->number = tks_json_get_bool(node); break;
+    case TKS_PARAM_TOKENS: read_tokens(call, node, out); break;
+    case TKS_PARAM_ROWS: read_rows(call, param->each, node, out); break;
+    default: out->text = bytes_of(call, node); break;
+    }
+}
+
+static void read_args(script_call *call, const tks_operation *row, const tks_json *given,
+                      tks_arg *out) {
+    size_t found = 0;
+    memset(out, 0, row->param_count * sizeof *out);
+    for (size_t i = 0; i < row->param_count; i++) {
+        const tks_param *param = &row->params[i];
+        const tks_json *node = param->name == NULL ? NULL : tks_json_find(given, param->name);
+        if (node != NULL) {
+            read_arg(call, param, node, &out[i]);
+            found++;
+        } else if (param->fallback != NULL && param->type != TKS_PARAM_DURATION) {
+            out[i].text = tks_bytes_of(param->fallback, strlen(param->fallback));
         }
     }
-}
-
-static void read_new_tokens(script_call *call, const tks_json *list) {
-    call->count = tks_json_get_size(list);
-    call->made = tksp_arena_alloc(&call->arena, (call->count + 1) * sizeof *call->made);
-    list = tks_json_get_child(list);
-    for (size_t i = 0; list != NULL; list = tks_json_get_next(list)) {
-        read_new_token(call, list, &call->made[i++]);
-    }
-}
-
-static void read_tokens(script_call *call, const tks_json *list) {
-    call->count = tks_json_get_size(list);
-    call->tokens = tksp_arena_alloc(&call->arena, (call->count + 1) * sizeof *call->tokens);
-    list = tks_json_get_child(list);
-    for (size_t i = 0; list != NULL; list = tks_json_get_next(list)) {
-        call->tokens[i++] = bytes_of(call, list);
-    }
+    if (found != tks_json_get_size(given)) vectors_broken("unknown argument of", row->name);
 }
 
 static void read_commands(script_call *call, const tks_json *commands) {
@@ -107,65 +151,39 @@ static void read_commands(script_call *call, const tks_json *commands) {
     for (size_t i = 0; command != NULL; command = tks_json_get_next(command)) {
         words += call->argc[i++] = tks_json_get_size(command);
     }
-    call->tokens = tksp_arena_alloc(&call->arena, (words + 1) * sizeof *call->tokens);
+    call->words = tksp_arena_alloc(&call->arena, (words + 1) * sizeof *call->words);
     words = 0;
     command = tks_json_get_child(commands);
     for (; command != NULL; command = tks_json_get_next(command)) {
         const tks_json *word = tks_json_get_child(command);
         for (; word != NULL; word = tks_json_get_next(word)) {
-            call->tokens[words++] = bytes_of(call, word);
+            call->words[words++] = bytes_of(call, word);
         }
     }
 }
 
-static void set_argument(script_call *call, const char *name, const tks_json *node) {
-    if (strcmp(name, "app") == 0) {
-        call->app = bytes_of(call, node);
-    } else if (strcmp(name, "type") == 0) {
-        call->type = bytes_of(call, node);
-    } else if (strcmp(name, "owner") == 0) {
-        call->owner = bytes_of(call, node);
-    } else if (strcmp(name, "token") == 0) {
-        call->token = bytes_of(call, node);
-    } else if (strcmp(name, "id") == 0) {
-        call->id = bytes_of(call, node);
-    } else if (strcmp(name, "data") == 0) {
-        call->data = data_of(call, node);
-    } else if (strcmp(name, "duration") == 0 || strcmp(name, "refresh") == 0) {
-        call->duration_ms = ms_of(node);
-    } else if (strcmp(name, "expiry") == 0) {
-        call->expiry = tks_json_get_bool(node);
-    } else if (strcmp(name, "limit") == 0) {
-        call->page.limit = tks_json_get_integer(node) > 0 ? tks_json_get_integer(node) : -1;
-    } else if (strcmp(name, "after") == 0) {
-        call->page.after = bytes_of(call, node);
-    } else if (strcmp(name, "tokens") == 0) {
-        read_tokens(call, node);
-    } else if (strcmp(name, "commands") == 0) {
-        read_commands(call, node);
-    } else {
-        vectors_broken("unknown argument", name);
+/* ---- the call ---------------------------------------------------------------------------------- */
+
+static const tks_operation *row_of(const tks_store_type *type, const char *name) {
+    for (size_t i = 0; i < type->operation_count; i++) {
+        if (strcmp(type->operations[i].name, name) == 0) return &type->operations[i];
     }
+    vectors_broken("unknown call", name);
 }
 
 void script_call_init(script_call *call, const tks_json *test) {
-    const tks_json *at = tks_json_find(test, "options");
+    const char *name = vectors_text(test, "call");
     const tks_json *args = vectors_get(test, "args");
-
-    *call = (script_call){.arena = TKS_ARENA_INIT, .options = TKS_TOKENS_OPTIONS_INIT};
-    call->name = vectors_text(test, "call");
-    for (at = at == NULL ? NULL : tks_json_get_child(at); at != NULL; at = tks_json_get_next(at)) {
-        set_option(call, tks_json_get_name(at).data, at);
-    }
-    if (strcmp(call->name, "create") == 0) {
-        call->made = tksp_arena_alloc(&call->arena, sizeof *call->made);
-        read_new_token(call, args, call->made);
-    } else if (strcmp(call->name, "create_many") == 0) {
-        read_new_tokens(call, vectors_get(args, "tokens"));
+    bool is_node = strncmp(name, "node.", 5) == 0;
+    *call = (script_call){.arena = TKS_ARENA_INIT};
+    if (strcmp(name, "execute") == 0) {
+        read_commands(call, vectors_get(args, "commands"));
     } else {
-        for (at = tks_json_get_child(args); at != NULL; at = tks_json_get_next(at)) {
-            set_argument(call, tks_json_get_name(at).data, at);
-        }
+        call->type = is_node ? &tks_tokenstore_type : &tks_redis_tokens_type;
+        call->row = row_of(call->type, is_node ? name + 5 : name);
+        set_options(call, tks_json_find(test, "options"));
+        call->args = tksp_arena_alloc(&call->arena, TKS_PARAM_MAX * sizeof *call->args);
+        read_args(call, call->row, args, call->args);
     }
     if (call->arena.status != TKS_OK) vectors_broken("out of memory", "args");
 }
@@ -174,54 +192,22 @@ void script_call_clear(script_call *call) {
     tksp_arena_clear(&call->arena);
 }
 
-static tks_status make(const script_call *c, const tks_tokens *tokens, tks_op **out,
-                       tks_error *err) {
-    const char *name = c->name;
-
-    if (strcmp(name, "create") == 0) return tks_tokens_create(tokens, c->made, out, err);
-    if (strcmp(name, "create_many") == 0) {
-        return tks_tokens_create_many(tokens, c->count, c->made, out, err);
-    }
-    if (strcmp(name, "get") == 0) {
-        return tks_tokens_get(tokens, c->app, c->type, c->token, c->duration_ms, c->expiry, out,
-                              err);
-    }
-    if (strcmp(name, "get_many") == 0) {
-        return tks_tokens_get_many(tokens, c->app, c->type, c->count, c->tokens, out, err);
-    }
-    if (strcmp(name, "refresh") == 0) {
-        return tks_tokens_refresh(tokens, c->app, c->type, c->token, c->duration_ms, out, err);
-    }
-    if (strcmp(name, "update") == 0) {
-        return tks_tokens_update(tokens, c->app, c->type, c->token, c->data, out, err);
-    }
-    if (strcmp(name, "delete") == 0) {
-        return tks_tokens_delete(tokens, c->app, c->type, c->token, out, err);
-    }
-    if (strcmp(name, "delete_by_id") == 0) {
-        return tks_tokens_delete_by_id(tokens, c->app, c->type, c->owner, c->id, out, err);
-    }
-    if (strcmp(name, "delete_all") == 0) {
-        return tks_tokens_delete_all(tokens, c->app, c->type, c->owner, out, err);
-    }
-    if (strcmp(name, "count") == 0) {
-        return tks_tokens_count(tokens, c->app, c->type, c->owner, out, err);
-    }
-    if (strcmp(name, "list") == 0) {
-        return tks_tokens_list(tokens, c->app, c->type, c->owner, &c->page, out, err);
-    }
-    if (strcmp(name, "rotate") == 0) {
-        return tks_tokens_rotate(tokens, c->app, c->type, c->token, c->duration_ms, out, err);
-    }
-    if (strcmp(name, "execute") == 0) return tks_raw_new(c->count, c->argc, c->tokens, out, err);
-    vectors_broken("unknown call", name);
+static tks_status make_store(const script_call *call, void **out, tks_error *err) {
+    tks_tokens *tokens = NULL;
+    tks_node_tokens *node = NULL;
+    bool is_node = call->type == &tks_tokenstore_type;
+    tks_status status = is_node ? tks_node_tokens_new(&call->options.node, &node, err)
+                                : tks_tokens_new(&call->options.tokens, &tokens, err);
+    *out = is_node ? (void *)node : (void *)tokens;
+    return status;
 }
 
 tks_status script_call_make(const script_call *call, tks_op **out, tks_error *err) {
-    tks_tokens *tokens;
+    void *store;
     *out = NULL;
-    tks_status status = tks_tokens_new(&call->options, &tokens, err);
-    if (status == TKS_OK) status = make(call, tokens, out, err);
-    tks_tokens_free(tokens);
+    if (call->type == NULL) return tks_raw_new(call->count, call->argc, call->words, out, err);
+    tks_status status = make_store(call, &store, err);
+    if (status == TKS_OK) status = call->row->make(store, call->args, out, err);
+    call->type->free(store);
     return status;
 }

@@ -1,23 +1,25 @@
-/* script_call.h - the calls of operations.json: options and arguments out of JSON. */
+/* script_call.h - the calls of operations.json and node_operations.json: options and arguments out of JSON, and the
+ * operation that the core's table makes of them. */
 #ifndef TKSP_TESTS_SCRIPT_CALL_H
 #define TKSP_TESTS_SCRIPT_CALL_H
 
 #include "arena.h"
+#include "tokenstore/node_tokens.h"
+#include "tokenstore/operation.h"
 #include "tokenstore/tokens.h"
 
 /* A call, made ready, so that nothing but the call itself is left to do. */
 typedef struct script_call {
-    tksp_arena arena; /* owns all below */
-    tks_tokens_options options;
-    const char *name;
-    tks_new_token *made; /* of create and create_many */
-    tks_bytes app, type, owner, token, id, data;
-    tks_bytes *tokens; /* of get_many; the words of execute */
-    size_t *argc;      /* of execute */
-    size_t count;
-    int64_t duration_ms;
-    bool expiry;
-    tks_page page;
+    tksp_arena arena;           /* owns all below */
+    const tks_store_type *type; /* NULL: raw commands */
+    union {
+        tks_tokens_options tokens;
+        tks_node_tokens_options node;
+    } options;
+    const tks_operation *row;
+    tks_arg *args;
+    tks_bytes *words; /* of raw commands */
+    size_t *argc, count;
 } script_call;
 
 void script_call_init(script_call *call, const tks_json *test);

@@ -11,9 +11,9 @@ test("handles of another kind are refused", function()
   local core = require "tokenstore.core"
   local blocking = require "tokenstore.blocking"
   for _, other in ipairs { tokens._handle, io.stdout, tokenstore.null, {}, "x", 1 } do
-    raises("tokenstore.tokens expected", core.get, other, good.get)
+    raises("tokenstore.store expected", core.operations.RedisTokens.get, other, good.get)
   end
-  local op = core.get(tokens._store, good.get)
+  local op = core.operations.RedisTokens.get(tokens._store, good.get)
   for _, other in ipairs { tokens._store, op, io.stdout, {}, "x" } do
     raises("tokenstore.client expected", blocking.run, other, op)
   end
@@ -22,7 +22,7 @@ test("handles of another kind are refused", function()
   end
   blocking.run(tokens._handle, op)
   raises("run before", blocking.run, tokens._handle, op)
-  raises("expected", core.get)
+  raises("expected", core.operations.RedisTokens.get)
   raises("expected", blocking.run)
 end)
 

@@ -194,7 +194,7 @@ end
 -- ---- cases ---------------------------------------------------------------------------------------------
 
 local function make(case)
-  local store, message, code = core.tokens(false, vectors.arguments(case.options))
+  local store, message, code = core.redis_tokens(vectors.arguments(case.options))
   if not store then
     return store, message, code
   elseif case.call == "execute" then
@@ -211,9 +211,9 @@ local function make(case)
     for i, args in ipairs(case.args.tokens) do
       list[i] = vectors.arguments(args)
     end
-    return core.create_many(store, list)
+    return core.operations.RedisTokens.create_many(store, list)
   end
-  return core[case.call](store, vectors.arguments(case.args))
+  return core.operations.RedisTokens[case.call](store, vectors.arguments(case.args))
 end
 
 local function check_failure(case, want, ...)

@@ -451,7 +451,7 @@ test("what is refused", function()
   end
   raises("'id'", sessions.sign, sessions, {})
   raises("'data' (table expected", sessions.create, sessions, { id = "x", data = false })
-  raises("tokenstore.jwt_sessions expected", sessions.sign, { _run = print, _handle = 1 }, { id = "x" })
+  raises("tokenstore.store expected", sessions.sign, { _run = print, _handle = 1 }, { id = "x" })
 end)
 
 test("keys change without logging anybody out", function()

@@ -36,7 +36,7 @@ end)
 
 test("results without asking, of no value, of more than one", function()
   local ids = { app = "a", type = "t", owner = "b", id = "x" } -- no such id can have been made
-  equal({ select(4, start(core.delete_by_id(harness.store()._store, ids))) }, { "done", false })
+  equal({ select(4, start(core.operations.RedisTokens.delete_by_id(harness.store()._store, ids))) }, { "done", false })
   local run = start(core.execute("GET", "a"))
   equal({ core.run_answer(run, "$-1\r\n") }, { true, "done" })
   run = start(core.execute("GET", "a"))
@@ -76,7 +76,7 @@ end)
 test("an answer that is too large is skipped, and the connection is good", function()
   local tokens = harness.store()
   local large, small = "$2000\r\n" .. ("x"):rep(2000), { max_reply_size = 1024 }
-  local run = start(core.get(tokens._store, { app = "a", type = "t", token = "x" }), small)
+  local run = start(core.operations.RedisTokens.get(tokens._store, { app = "a", type = "t", token = "x" }), small)
   equal(core.run_answer(run, large), false)
   equal({ core.run_answer(run, "\r\n") }, { true, "failed" })
   fails("limit", "larger than max_reply_size (1024 bytes): request less", core.run_error(run))
@@ -92,7 +92,7 @@ test("an answer that is too large is skipped, and the connection is good", funct
   assert(tostring(value[2]):find("max_reply_size", 1, true), tostring(value[2]))
 
   -- There is no time to read all of it: whoever reads meets the limit, and so does a change, which was made.
-  run = start(core.get(tokens._store, { app = "a", type = "t", token = "x" }), small)
+  run = start(core.operations.RedisTokens.get(tokens._store, { app = "a", type = "t", token = "x" }), small)
   equal(core.run_answer(run, large), false)
   equal({ core.run_deadline(run, true, "late") }, { "failed" })
   fails("limit", "max_reply_size", core.run_error(run))
@@ -108,7 +108,7 @@ end)
 
 test("a lost connection: a read is tried again, what must not be repeated is in doubt", function()
   local tokens = harness.store()
-  local run = start(core.get(tokens._store, { app = "a", type = "t", token = "x" }))
+  local run = start(core.operations.RedisTokens.get(tokens._store, { app = "a", type = "t", token = "x" }))
   for _ = 1, 3 do
     local need, seconds = core.run_lost(run, true, false, "gone", "connection")
     equal(need, "sleep")
@@ -133,7 +133,7 @@ test("a lost connection: a read is tried again, what must not be repeated is in 
 end)
 
 test("what is worth a line in a log", function()
-  local run = start(core.get(harness.store()._store, { app = "a", type = "t", token = "x" }))
+  local run = start(core.operations.RedisTokens.get(harness.store()._store, { app = "a", type = "t", token = "x" }))
   core.run_lost(run, true, false, "gone", "connection")
   core.run_awake(run)
   equal({ core.run_answer(run, "$-1\r\n") }, { true, "noted" })
@@ -148,7 +148,7 @@ test("what is worth a line in a log", function()
   equal({ core.run_answer(run, "-READONLY no\r\n") }, { "leave", "noted", nil, "READONLY no", "server" })
   harness.matches(core.run_notes(run), "READONLY no\n")
 
-  run = start(core.get(harness.store()._store, { app = "a", type = "t", token = "x" }))
+  run = start(core.operations.RedisTokens.get(harness.store()._store, { app = "a", type = "t", token = "x" }))
   for _ = 1, 3 do
     core.run_lost(run, true, false, "gone", "connection")
     core.run_awake(run)

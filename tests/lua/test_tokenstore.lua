@@ -371,7 +371,7 @@ test("Tokenstore: wrong arguments raise and name themselves", function()
   raises("unknown argument 'owner'", store.list, store, { owner = "x" })
   raises("bad argument 'value' (string expected, got number)", store.make_hash, store, { value = 5 })
   raises("a table such as", store.get, store, "id")
-  raises("tokenstore.node_tokens expected", store.get, { _store = 5, _run = store._run }, {})
+  raises("tokenstore.store expected", store.get, { _store = 5, _run = store._run }, {})
 end)
 
 test("Tokenstore: tostring shows no secret", function()

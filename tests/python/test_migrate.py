@@ -224,12 +224,12 @@ class Move:
 
     def __init__(self, client: tokenstore.Client, value: str = '{"a":1}') -> None:
         self.client = client
-        self.store = _core.Tokens(Token, "ts", 32, "base64url", None, None, None, None, 65536)
+        self.store = _core.redis_tokens(Token, "ts", 32, "base64url", None, None, None, None, 65536)
         self.value = value.encode()
 
     def run(self) -> int:
         item = (old_key().encode(), self.value, b"web", b"login", b"bob", b"secret", False)
-        op, problems = _core.move(self.store, [item])
+        op, problems = _core.move(self.store.store, [item])
         assert problems == [None]
         (outcome,) = self.client._core.run(op)
         return outcome

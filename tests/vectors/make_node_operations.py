@@ -31,9 +31,20 @@ FOREIGN = (
 cases = []
 
 
+# What an operation's first argument is called.
+SUBJECTS = {
+    "add": "owner_id", "list": "owner_id",
+    "get": "id", "set": "id", "delete": "id",
+    "get_key": "key", "delete_key": "key",
+    "get_hash": "hash", "take_hash": "hash", "del_hash": "hash",
+}  # fmt: skip
+
+
 def case(name, call, subject=None, *, steps=(), **more):
-    args = {} if subject is None else {"subject": subject}
+    args = {} if subject is None else {SUBJECTS[call]: subject}
     args.update(more.pop("args", {}))
+    if call == "set":
+        args.setdefault("attrs", "{}")
     cases.append(operation_notation.case(name, f"node.{call}", args, steps, **more))
 
 
@@ -154,7 +165,7 @@ for what, call, subject, args, message in [
     ("attrs that are no object", "set", "i", {"attrs": "1"}, "attrs is not an object"),
     ("an empty owner", "list", "", {}, "owner_id is empty"),
     ("no ttl", "make_hash", None, {"value": "v"}, "ttl must be"),
-    ("a long value", "make_hash", None, {"value": {"repeat": ["x", 65537]}, "duration": 5},
+    ("a long value", "make_hash", None, {"value": {"repeat": ["x", 65537]}, "ttl": 5},
      "over the limit of 65536"),
 ]:  # fmt: skip
     case(f"{call} refuses {what}", call, subject, args=args, refused=("data", message))
@@ -359,14 +370,14 @@ def make(value, ms, size=32, base=b"token:"):
     return [b"SET", join(base, b"hash:", {"capture": "hash", "size": size}), value, b"PX", ms]
 
 
-case("make_hash is one SET", "make_hash", args={"value": "v", "duration": 3600},
+case("make_hash is one SET", "make_hash", args={"value": "v", "ttl": 3600},
      steps=[{**send("idempotent", make(b"v", b"3600000")), **replies(Status("OK"))}],
      result={"text": {"var": "hash"}})  # fmt: skip
-case("make_hash of any bytes", "make_hash", args={"value": {"hex": "00 ff 0d 0a"}, "duration": 1},
+case("make_hash of any bytes", "make_hash", args={"value": {"hex": "00 ff 0d 0a"}, "ttl": 1},
      options={"hash_size": 8, "prefix": "p"},
      steps=[{**send("idempotent", make(b"\0\xff\r\n", b"1000", 16, b"p:")), **replies(Status("OK"))}],
      result={"text": {"var": "hash"}})  # fmt: skip
-case("make_hash whose answer is another's", "make_hash", args={"value": "v", "duration": 1},
+case("make_hash whose answer is another's", "make_hash", args={"value": "v", "ttl": 1},
      steps=[{**send("idempotent", make(b"v", b"1000")), **replies(1)}],
      error=("outcome_unknown", FOREIGN[1]))  # fmt: skip
 

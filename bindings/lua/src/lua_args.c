@@ -26,10 +26,6 @@ static bool is_name(const char *name, const char *given) {
     return *given == '\0';
 }
 
-static const char *param_name(const tksp_lua_param *param, bool session) {
-    return session ? param->session_name : param->name;
-}
-
 /* The key at `index`, which is not converted: lua_next needs it as it is. "" for what is no name. */
 static const char *key_text(lua_State *L, int index) {
     size_t size = 0;
@@ -38,14 +34,13 @@ static const char *key_text(lua_State *L, int index) {
 }
 
 /* Raises for the key on the stack at `key`. */
-static void raise_unknown(lua_State *L, int key, const char *where, bool session,
-                          const tksp_lua_param *params, int count) {
+static void raise_unknown(lua_State *L, int key, const char *where, const tksp_lua_param *params,
+                          int count) {
     const char *separator = "";
     lua_pushliteral(L, "");
     for (int i = 0; i < count; i++) {
-        if (param_name(&params[i], session) != NULL) {
-            lua_pushfstring(L, "%s%s%s", lua_tostring(L, -1), separator,
-                            param_name(&params[i], session));
+        if (params[i].name != NULL) {
+            lua_pushfstring(L, "%s%s%s", lua_tostring(L, -1), separator, params[i].name);
             lua_remove(L, -2);
             separator = ", ";
         }
@@ -96,8 +91,8 @@ static void read_name(lua_State *L, int slot, const char *where, const char *nam
     lua_replace(L, slot);
 }
 
-void tksp_lua_read_args(lua_State *L, int table, const char *where, bool session,
-                        const tksp_lua_param *params, int count, int slot) {
+void tksp_lua_read_args(lua_State *L, int table, const char *where, const tksp_lua_param *params,
+                        int count, int slot) {
     if (!lua_istable(L, table)) {
         tksp_lua_raise(L, "bad argument: a table such as { app = \"…\" } expected, got %s",
                        luaL_typename(L, table));
@@ -106,16 +101,16 @@ void tksp_lua_read_args(lua_State *L, int table, const char *where, bool session
     while (lua_next(L, table) != 0) {
         const char *given = key_text(L, -2);
         int i = 0;
-        while (i < count && !is_name(param_name(&params[i], session), given)) {
+        while (i < count && !is_name(params[i].name, given)) {
             i++;
         }
         if (i == count) {
-            raise_unknown(L, lua_gettop(L) - 1, where, session, params, count);
+            raise_unknown(L, lua_gettop(L) - 1, where, params, count);
         }
         lua_replace(L, slot + i);
     }
     for (int i = 0; i < count; i++) {
-        const char *name = param_name(&params[i], session);
+        const char *name = params[i].name;
         int type = lua_type(L, slot + i);
         bool fits = type == params[i].type || (params[i].type == LUA_TNONE && type != LUA_TNIL);
         if (name != NULL && params[i].type == TKSP_LUA_NAME &&
@@ -126,6 +121,23 @@ void tksp_lua_read_args(lua_State *L, int table, const char *where, bool session
                            lua_typename(L, params[i].type), lua_typename(L, type));
         }
     }
+}
+
+size_t tksp_lua_list_of(lua_State *L, int index, const char *name, int type) {
+    size_t size = 0;
+    if (!lua_istable(L, index)) {
+        tksp_lua_raise(L, "bad argument%s (list expected, got %s)", name, luaL_typename(L, index));
+    }
+    size = tksp_lua_list_size(L, index, name);
+    for (size_t i = 1; i <= size; i++) {
+        tksp_lua_get_item(L, index, i);
+        if (lua_type(L, -1) != type) {
+            tksp_lua_raise(L, "bad argument%s: number %d of the list (%s expected, got %s)", name,
+                           (int)i, lua_typename(L, type), luaL_typename(L, -1));
+        }
+        lua_pop(L, 1);
+    }
+    return size;
 }
 
 tks_bytes tksp_lua_to_bytes(lua_State *L, int slot) {

@@ -15,16 +15,19 @@
 #define TKSP_LUA_NAME 100
 
 typedef struct tksp_lua_param {
-    const char *name;         /* snake_case; the same in camelCase is taken too */
-    const char *session_name; /* its name for Sessions; NULL: Sessions have none */
+    const char *name; /* snake_case; the same in camelCase is taken too. NULL: it cannot be given */
     int type; /* LUA_TSTRING, LUA_TNUMBER, LUA_TBOOLEAN, LUA_TTABLE; LUA_TNONE: any; TKSP_LUA_NAME */
     bool required;
 } tksp_lua_param;
 
 /* Reads the table at `table` into the slots, which hold nil. `where` is what messages put before a
  * name: "" or "[3].". Allocates nothing unless it raises, or a name is a number. */
-void tksp_lua_read_args(lua_State *L, int table, const char *where, bool session,
-                        const tksp_lua_param *params, int count, int slot);
+void tksp_lua_read_args(lua_State *L, int table, const char *where, const tksp_lua_param *params,
+                        int count, int slot);
+
+/* The length of the list at `index`; raises unless it is one of values of `type`. `name` is what messages put behind
+ * "bad argument". */
+size_t tksp_lua_list_of(lua_State *L, int index, const char *name, int type);
 
 /* The string in a slot, "" for nil. */
 tks_bytes tksp_lua_to_bytes(lua_State *L, int slot);

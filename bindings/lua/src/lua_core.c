@@ -6,8 +6,8 @@
 #include "lua_jwt.h"
 #include "lua_probe.h"
 #include "lua_run.h"
+#include "lua_store.h"
 #include "lua_target.h"
-#include "lua_tokens.h"
 #include "tokenstore/secret.h"
 #include "tokenstore/version.h"
 
@@ -77,11 +77,9 @@ int luaopen_tokenstore_core(lua_State *L) {
     lua_newtable(L);
     tksp_lua_set_functions(L, functions);
     tksp_lua_open_store(L);
-    tksp_lua_open_tokens(L);
-    tksp_lua_open_node_tokens(L);
+    tksp_lua_open_operations(L);
     tksp_lua_open_raw(L);
     tksp_lua_open_jwt(L);
-    tksp_lua_open_jwt_sessions(L);
     tksp_lua_open_target(L);
     tksp_lua_open_probe(L);
     tksp_lua_open_run(L);

@@ -7,7 +7,7 @@
 
 #include "lua_args.h"
 #include "lua_convert.h"
-#include "lua_tokens.h"
+#include "lua_store.h"
 
 /* Arguments being collected: first with `argv` NULL, to check and count them, then filling in. */
 typedef struct collector {
@@ -118,8 +118,8 @@ static size_t walk(lua_State *L, collector *to, size_t *argc, size_t commands) {
 /* pipeline(commands, { raise_errors = …, timeout = … }) */
 static int pipeline(lua_State *L) {
     static const tksp_lua_param params[] = {
-        {"raise_errors", NULL, LUA_TBOOLEAN, false},
-        {"timeout", NULL, LUA_TNUMBER, false},
+        {"raise_errors", LUA_TBOOLEAN, false},
+        {"timeout", LUA_TNUMBER, false},
     };
     enum { OPTIONS = 2, RAISE_ERRORS, TIMEOUT };
     tks_error err = TKS_ERROR_INIT;
@@ -135,7 +135,7 @@ static int pipeline(lua_State *L) {
     lua_settop(L, OPTIONS);
     lua_settop(L, TIMEOUT);
     if (!lua_isnil(L, OPTIONS)) {
-        tksp_lua_read_args(L, OPTIONS, "", false, params, 2, RAISE_ERRORS);
+        tksp_lua_read_args(L, OPTIONS, "", params, 2, RAISE_ERRORS);
     }
     commands = lua_rawlen(L, 1);
     to.room = walk(L, &to, NULL, commands);
@@ -157,14 +157,14 @@ static int pipeline(lua_State *L) {
 
 /* ping({ timeout = … }) */
 static int ping(lua_State *L) {
-    static const tksp_lua_param params[] = {{"timeout", NULL, LUA_TNUMBER, false}};
+    static const tksp_lua_param params[] = {{"timeout", LUA_TNUMBER, false}};
     enum { OPTIONS = 1, TIMEOUT };
     tks_error err = TKS_ERROR_INIT;
     tksp_lua_op *box = NULL;
     tks_status status = TKS_OK;
     lua_settop(L, OPTIONS);
     lua_settop(L, TIMEOUT);
-    tksp_lua_read_args(L, OPTIONS, "", false, params, 1, TIMEOUT);
+    tksp_lua_read_args(L, OPTIONS, "", params, 1, TIMEOUT);
     box = tksp_lua_op_new(L, TKSP_FORM_REPLIES);
     status = tksp_lua_read_timeout(L, TIMEOUT, &box->timeout_ms, &err);
     if (status == TKS_OK) {

@@ -19,11 +19,11 @@ enum { TABLE = 1, URL, CA, CERT, KEY, PROXY, INSECURE, MAX_AGE, MAX_STALE, MIN_I
 
 /* As remote_keys.lua hands them over. */
 static const tksp_lua_param option_params[] = {
-    {"url", NULL, LUA_TSTRING, true},          {"ca", NULL, LUA_TSTRING, false},
-    {"cert", NULL, LUA_TSTRING, false},        {"key", NULL, LUA_TSTRING, false},
-    {"proxy", NULL, LUA_TSTRING, false},       {"insecure", NULL, LUA_TBOOLEAN, true},
-    {"max_age", NULL, LUA_TNUMBER, true},      {"max_stale", NULL, LUA_TNUMBER, true},
-    {"min_interval", NULL, LUA_TNUMBER, true}, {"timeout", NULL, LUA_TNUMBER, true},
+    {"url", LUA_TSTRING, true},          {"ca", LUA_TSTRING, false},
+    {"cert", LUA_TSTRING, false},        {"key", LUA_TSTRING, false},
+    {"proxy", LUA_TSTRING, false},       {"insecure", LUA_TBOOLEAN, true},
+    {"max_age", LUA_TNUMBER, true},      {"max_stale", LUA_TNUMBER, true},
+    {"min_interval", LUA_TNUMBER, true}, {"timeout", LUA_TNUMBER, true},
 };
 enum { OPTION_COUNT = sizeof option_params / sizeof option_params[0] };
 
@@ -53,7 +53,7 @@ static int keys_open(lua_State *L) {
     luaL_checkstack(L, OPTION_COUNT + LUA_MINSTACK, "not enough memory");
     lua_settop(L, TABLE);
     lua_settop(L, TABLE + OPTION_COUNT);
-    tksp_lua_read_args(L, TABLE, "", false, option_params, OPTION_COUNT, URL);
+    tksp_lua_read_args(L, TABLE, "", option_params, OPTION_COUNT, URL);
     box = lua_newuserdata(L, sizeof *box);
     box->keys = NULL;
     tksp_lua_set_kind(L, TKSP_UP_REMOTE_KEYS);

@@ -5,7 +5,7 @@
 #include <stdarg.h>
 
 /* Registry key of a list of what TKSP_UP_* name. The number changes with any struct in lua_shared.h. */
-#define SHARED_KEY "tokenstore.shared/7"
+#define SHARED_KEY "tokenstore.shared/8"
 
 static int op_gc(lua_State *L) {
     tksp_lua_op_clear(tksp_lua_check(L, 1, TKSP_UP_OP));
@@ -140,7 +140,7 @@ static void make_list(lua_State *L) {
     int list = lua_gettop(L) + 1;
     lua_createtable(L, TKSP_UP_COUNT, 0);
     add_metatable(L, TKSP_UP_OP, "tokenstore.op", false);
-    add_metatable(L, TKSP_UP_TOKENS, "tokenstore.tokens", false);
+    add_metatable(L, TKSP_UP_STORE, "tokenstore.store", false);
     add_metatable(L, TKSP_UP_SCRATCH, "tokenstore.scratch", false);
     add_metatable(L, TKSP_UP_CLIENT, "tokenstore.client", false);
     add_metatable(L, TKSP_UP_NULL, "tokenstore.null", false);
@@ -153,9 +153,7 @@ static void make_list(lua_State *L) {
     add_metatable(L, TKSP_UP_CREATOR, "tokenstore.creator", false);
     add_metatable(L, TKSP_UP_TARGET, "tokenstore.target", false);
     add_metatable(L, TKSP_UP_RUN, "tokenstore.run", false);
-    add_metatable(L, TKSP_UP_NODE_TOKENS, "tokenstore.node_tokens", false);
     add_metatable(L, TKSP_UP_SESSION_EVENTS, "tokenstore.session_events", false);
-    add_metatable(L, TKSP_UP_JWT_SESSIONS, "tokenstore.jwt_sessions", false);
     add_metatable(L, TKSP_UP_FLIGHT, "tokenstore.flight", false);
     add_metatable(L, TKSP_UP_REMOTE_KEYS, "tokenstore.remote_keys", false);
     set_tostring(L, TKSP_UP_NULL, null_tostring);

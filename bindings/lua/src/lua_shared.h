@@ -19,7 +19,7 @@
 enum {
     TKSP_UP_OP = 1,  /* metatable of tksp_lua_op */
     TKSP_UP_SPARE,   /* an operation for whoever comes first: most programs need no second one */
-    TKSP_UP_TOKENS,  /* metatable of tksp_lua_tokens */
+    TKSP_UP_STORE,   /* metatable of tksp_lua_store */
     TKSP_UP_SCRATCH, /* metatable of tksp_lua_scratch */
     TKSP_UP_CLIENT,  /* metatable of the blocking module's client */
     TKSP_UP_NULL,    /* tokenstore.null */
@@ -32,8 +32,6 @@ enum {
     TKSP_UP_CREATOR,        /* metatable of get_token_creator's options while they are read */
     TKSP_UP_TARGET,         /* metatable of tksp_lua_target */
     TKSP_UP_RUN,            /* metatable of lua_run.c's runs */
-    TKSP_UP_NODE_TOKENS,    /* metatable of what is behind a Tokenstore */
-    TKSP_UP_JWT_SESSIONS,   /* metatable of what is behind a RedisJWT */
     TKSP_UP_SESSION_EVENTS, /* metatable of what is behind SessionEvents */
     TKSP_UP_FLIGHT,         /* metatable of the blocking module's runs that ask for credentials */
     TKSP_UP_REMOTE_KEYS, /* metatable of what is behind KeySet.from_url, made by tokenstore.oauth */

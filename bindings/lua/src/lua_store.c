@@ -1,12 +1,41 @@
-/* lua_store.c - the handle of a RedisTokens or Sessions object: reads its options. See lua_tokens.h. */
+/* lua_store.c - the handles of stores, and what makes them of their options. See lua_store.h. */
+#include "lua_store.h"
+
 #include <string.h>
 
 #include "lua_args.h"
-#include "lua_tokens.h"
+#include "lua_jwt.h"
+#include "tokenstore/jwt_sessions.h"
+#include "tokenstore/node_tokens.h"
 
-/* Stack: 1 whether it is for Sessions, 2 the table, then the options as they are numbered here. */
+static int store_gc(lua_State *L) {
+    tksp_lua_store *self = tksp_lua_check(L, 1, TKSP_UP_STORE);
+    if (self->core != NULL) {
+        self->type->free(self->core);
+        self->core = NULL;
+    }
+    return 0;
+}
+
+/* Pushes a handle that holds nothing yet. */
+static tksp_lua_store *push_store(lua_State *L, const tks_store_type *type) {
+    tksp_lua_store *self = lua_newuserdata(L, sizeof *self);
+    self->type = type;
+    self->core = NULL;
+    tksp_lua_set_kind(L, TKSP_UP_STORE);
+    return self;
+}
+
+/* What a function returns that made what is on top: that, or its failure. */
+static int finish(lua_State *L, tks_status status, const tks_error *err) {
+    return status == TKS_OK ? 1 : tksp_lua_fail(L, status, err);
+}
+
+/* ---- RedisTokens, Sessions -------------------------------------------------------------------- */
+
+/* Stack: 1 the table, then the options as they are numbered here. */
 enum {
-    TABLE = 2,
+    TABLE = 1,
     PREFIX,
     TOKEN_SIZE,
     TOKEN_ENCODING,
@@ -18,10 +47,10 @@ enum {
 };
 
 static const tksp_lua_param option_params[] = {
-    {"prefix", NULL, LUA_TSTRING, false},         {"token_size", NULL, LUA_TNUMBER, false},
-    {"token_encoding", NULL, LUA_TSTRING, false}, {"pepper", NULL, LUA_TSTRING, false},
-    {"max_age", NULL, LUA_TNUMBER, false},        {"touch_interval", NULL, LUA_TNUMBER, false},
-    {"max_per_owner", NULL, LUA_TNUMBER, false},  {"max_data_size", NULL, LUA_TNUMBER, false},
+    {"prefix", LUA_TSTRING, false},         {"token_size", LUA_TNUMBER, false},
+    {"token_encoding", LUA_TSTRING, false}, {"pepper", LUA_TSTRING, false},
+    {"max_age", LUA_TNUMBER, false},        {"touch_interval", LUA_TNUMBER, false},
+    {"max_per_owner", LUA_TNUMBER, false},  {"max_data_size", LUA_TNUMBER, false},
 };
 enum { OPTION_COUNT = sizeof option_params / sizeof option_params[0] };
 
@@ -77,37 +106,100 @@ static tks_status read_options(lua_State *L, tks_tokens_options *out, tks_error 
     return err->status;
 }
 
-static int tokens_gc(lua_State *L) {
-    tksp_lua_tokens *self = tksp_lua_check(L, 1, TKSP_UP_TOKENS);
-    tks_tokens_free(self->tokens);
-    self->tokens = NULL;
-    return 0;
-}
-
-/* tokens(session, options) */
-static int tokens(lua_State *L) {
+static int make_tokens(lua_State *L, const tks_store_type *type) {
     tks_tokens_options options = TKS_TOKENS_OPTIONS_INIT;
+    tks_tokens *core = NULL;
     tks_error err = TKS_ERROR_INIT;
-    tks_status status = TKS_OK;
-    tksp_lua_tokens *self = NULL;
 
     lua_settop(L, TABLE);
     lua_settop(L, TABLE + OPTION_COUNT);
-    tksp_lua_read_args(L, TABLE, "", false, option_params, OPTION_COUNT, PREFIX);
-    self = lua_newuserdata(L, sizeof *self);
-    self->tokens = NULL;
-    self->session = lua_toboolean(L, 1) != 0;
-    tksp_lua_set_kind(L, TKSP_UP_TOKENS);
-    options.session = self->session;
-    status = read_options(L, &options, &err);
+    tksp_lua_read_args(L, TABLE, "", option_params, OPTION_COUNT, PREFIX);
+    tksp_lua_store *self = push_store(L, type);
+    options.session = type == &tks_sessions_type;
+    tks_status status = read_options(L, &options, &err);
     if (status == TKS_OK) {
-        status = tks_tokens_new(&options, &self->tokens, &err);
+        status = tks_tokens_new(&options, &core, &err);
     }
-    return status == TKS_OK ? 1 : tksp_lua_fail(L, status, &err);
+    self->core = core;
+    return finish(L, status, &err);
+}
+
+/* redis_tokens(options) */
+static int redis_tokens(lua_State *L) {
+    return make_tokens(L, &tks_redis_tokens_type);
+}
+
+/* sessions(options) */
+static int sessions(lua_State *L) {
+    return make_tokens(L, &tks_sessions_type);
+}
+
+/* ---- Tokenstore ------------------------------------------------------------------------------- */
+
+/* tokenstore(options) */
+static int tokenstore(lua_State *L) {
+    static const tksp_lua_param params[] = {{"prefix", LUA_TSTRING, false},
+                                            {"size", LUA_TNUMBER, false},
+                                            {"hash_size", LUA_TNUMBER, false},
+                                            {"max_data_size", LUA_TNUMBER, false}};
+    enum { COUNT = sizeof params / sizeof params[0] };
+    tks_node_tokens_options options = {{NULL, 0}, 0, 0, 0};
+    tks_node_tokens *core = NULL;
+    tks_error err = TKS_ERROR_INIT;
+    int64_t sizes[3] = {0, 0, 0};
+
+    lua_settop(L, TABLE);
+    lua_settop(L, TABLE + COUNT);
+    tksp_lua_read_args(L, TABLE, "", params, COUNT, TABLE + 1);
+    tksp_lua_store *self = push_store(L, &tks_tokenstore_type);
+    tksp_lua_read_text(L, TABLE + 1, "prefix", &options.prefix, &err);
+    for (int i = 0; i < 3; i++) {
+        tksp_lua_read_whole(L, TABLE + 2 + i, params[1 + i].name, &sizes[i], &err);
+    }
+    options.size = (size_t)sizes[0];
+    options.hash_size = (size_t)sizes[1];
+    options.max_data_size = (size_t)sizes[2];
+    tks_status status = err.status;
+    if (status == TKS_OK) {
+        status = tks_node_tokens_new(&options, &core, &err);
+    }
+    self->core = core;
+    return finish(L, status, &err);
+}
+
+/* ---- RedisJWT --------------------------------------------------------------------------------- */
+
+/* redis_jwt(keys, algorithm, max_sessions, node_writers, max_data_size, max_size): keys is a list of Keys, max_sessions
+ * 0 stands for any number, a size of 0 for the usual */
+static int redis_jwt(lua_State *L) {
+    size_t size = 0;
+    const char *algorithm = luaL_checklstring(L, 2, &size);
+    tks_jwt_sessions_options options = {.keys = NULL};
+    tks_jwt_sessions *core = NULL;
+    tks_error err = TKS_ERROR_INIT;
+
+    options.max_sessions = (int64_t)luaL_checknumber(L, 3);
+    options.node_writers = lua_toboolean(L, 4) != 0;
+    options.max_data_size = (size_t)luaL_checknumber(L, 5);
+    options.max_size = (size_t)luaL_checknumber(L, 6);
+    tksp_lua_store *self = push_store(L, &tks_redis_jwt_type);
+    options.key_count = tksp_lua_get_keys(L, 1, &options.keys);
+    tks_status status = tks_jwt_alg_find(tks_bytes_of(algorithm, size), &options.algorithm, &err);
+    if (status == TKS_OK) {
+        status = tks_jwt_sessions_new(&options, &core, &err);
+    }
+    self->core = core;
+    lua_settop(L, 7); /* the handle */
+    return finish(L, status, &err);
 }
 
 void tksp_lua_open_store(lua_State *L) {
-    static const luaL_Reg functions[] = {{"tokens", tokens}, {NULL, NULL}};
-    tksp_lua_set_gc(L, TKSP_UP_TOKENS, tokens_gc);
+    static const luaL_Reg functions[] = {{"redis_tokens", redis_tokens},
+                                         {"sessions", sessions},
+                                         {"tokenstore", tokenstore},
+                                         {NULL, NULL}};
+    static const luaL_Reg with_keys[] = {{"redis_jwt", redis_jwt}, {NULL, NULL}};
+    tksp_lua_set_gc(L, TKSP_UP_STORE, store_gc);
     tksp_lua_set_functions(L, functions);
+    tksp_lua_set_jwt_functions(L, with_keys);
 }

@@ -32,7 +32,7 @@ local OPTIONS = {
 local EVENTS = { keepalive = "number" }
 local CREATE = { id = "any", data = "any", ttl = "any", request = "any" }
 
-local rjwt = core.rjwt
+local ops = core.operations.RedisJWT
 
 -- ---- making ----------------------------------------------------------------------------------------
 
@@ -108,7 +108,7 @@ local function open(options, target)
     return nil, message, code
   end
   local handle
-  handle, message, code = core.jwt_sessions(keys, options.algorithm or "HS256", most,
+  handle, message, code = core.redis_jwt(keys, options.algorithm or "HS256", most,
     options.node_writers or false, options.max_data_size or 0, options.max_size or 0)
   return handle, message, code, { target = url, kea = options.kea }
 end
@@ -121,7 +121,7 @@ local RedisJWT = store.class("tokenstore.RedisJWT", { redis = true }, OPTIONS, o
 -- or a string such as "15 minutes". On a server that evicts keys, ending the user's others may take a SCAN,
 -- or may miss some; a warning says which.
 function RedisJWT:sign(args)
-  return self._run(self._handle, rjwt.sign(self._store, args))
+  return self._run(self._handle, ops.sign(self._store, args))
 end
 
 -- No header content may make a login fail: text that is not UTF-8 is read as Latin-1, and NUL as a space,
@@ -179,35 +179,35 @@ function RedisJWT:create(args)
     session = both
   end
   return self._run(self._handle,
-    rjwt.sign(self._store, { id = args.id, ttl = args.ttl, data_session = session }))
+    ops.sign(self._store, { id = args.id, ttl = args.ttl, data_session = session }))
 end
 
 -- verify{ token, value_session }: { id, rjwt, ttl, iat, dataToken, dataSession } of a valid token.
 -- rjwt is the session's key, ttl its seconds (-1: no expiry); dataSession comes with value_session = true.
 function RedisJWT:verify(args)
-  return self._run(self._handle, rjwt.verify(self._store, args))
+  return self._run(self._handle, ops.verify(self._store, args))
 end
 
 -- list{ id }: the user's live sessions, newest first: { id, rjwt, ttl, dataSession } each.
 function RedisJWT:list(args)
-  return self._run(self._handle, rjwt.list(self._store, args))
+  return self._run(self._handle, ops.list(self._store, args))
 end
 
 -- destroy{ rjwt }: ends the session with this key; true if it was live.
 function RedisJWT:destroy(args)
-  return self._run(self._handle, rjwt.destroy(self._store, args))
+  return self._run(self._handle, ops.destroy(self._store, args))
 end
 
 -- destroy_multiple{ id }: ends all sessions of the user; how many were live. On a server that evicts keys
 -- it finds them by SCAN over all keys, and logs a warning.
 function RedisJWT:destroy_multiple(args)
-  return self._run(self._handle, rjwt.destroy_all(self._store, args))
+  return self._run(self._handle, ops.destroy_multiple(self._store, args))
 end
 
 -- reindex(), reindex{ timeout }: adds sessions that the Node package wrote to their user's index; how many.
 -- By SCAN over all keys.
 function RedisJWT:reindex(args)
-  return self._run(self._handle, rjwt.reindex(self._store, args or {}))
+  return self._run(self._handle, ops.reindex(self._store, args or {}))
 end
 
 -- events{ keepalive }: listens to session events from now on, on a separate connection. The option `kea`
@@ -277,46 +277,46 @@ function RedisJWT:call()
 end
 
 function Calls:ping()
-  return self._run(self._handle, rjwt.ping(self._store, {}))
+  return self._run(self._handle, ops.ping(self._store, {}))
 end
 
 -- create(key, value, ttl): stores a session's text; the user's others end as with sign.
 function Calls:create(key, value, ttl)
-  return self._run(self._handle, rjwt.put(self._store, { key = key, value = value, ttl = ttl }))
+  return self._run(self._handle, ops.put(self._store, { key = key, value = value, ttl = ttl }))
 end
 
 function Calls:exists(key)
-  return self._run(self._handle, rjwt.exists(self._store, { rjwt = key }))
+  return self._run(self._handle, ops.exists(self._store, { key = key }))
 end
 
 -- ttl(key): seconds; -1: no expiry, -2: no such session.
 function Calls:ttl(key)
-  return self._run(self._handle, rjwt.ttl(self._store, { rjwt = key }))
+  return self._run(self._handle, ops.ttl(self._store, { key = key }))
 end
 
 function Calls:get_value_by_key(key)
-  return self._run(self._handle, rjwt.get_value(self._store, { rjwt = key }))
+  return self._run(self._handle, ops.get_value(self._store, { key = key }))
 end
 
 function Calls:get_values_by_pattern(pattern)
-  return self._run(self._handle, rjwt.get_values(self._store, { id = pattern }))
+  return self._run(self._handle, ops.get_values(self._store, { id = pattern }))
 end
 
 function Calls:get_count_by_pattern(pattern)
-  return self._run(self._handle, rjwt.count(self._store, { id = pattern }))
+  return self._run(self._handle, ops.count(self._store, { id = pattern }))
 end
 
 -- get_info(section): Redis' INFO as text; for "DBSIZE" a number.
 function Calls:get_info(section)
-  return self._run(self._handle, rjwt.get_info(self._store, { section = section }))
+  return self._run(self._handle, ops.get_info(self._store, { section = section }))
 end
 
 function Calls:destroy(key)
-  return self._run(self._handle, rjwt.destroy(self._store, { rjwt = key }))
+  return self._run(self._handle, ops.destroy(self._store, { rjwt = key }))
 end
 
 function Calls:destroy_multiple(id)
-  return self._run(self._handle, rjwt.destroy_all(self._store, { id = id }))
+  return self._run(self._handle, ops.destroy_multiple(self._store, { id = id }))
 end
 
 Calls.getValueByKey = Calls.get_value_by_key

@@ -11,19 +11,14 @@ local core = require "tokenstore.core"
 local options = require "tokenstore.options"
 local store = require "tokenstore.store"
 
-local create, get, refresh, update = core.create, core.get, core.refresh, core.update
-local rotate, list, count = core.rotate, core.list, core.count
-local delete, delete_all, delete_by_id = core.delete, core.delete_all, core.delete_by_id
-
+local ops = core.operations.Sessions
 local REDIS_NAMES = { redis = true, connection_string = true }
 
-local Sessions = store.class("tokenstore.Sessions", REDIS_NAMES, options.STORE, function(given)
-  return core.tokens(true, given)
-end)
+local Sessions = store.class("tokenstore.Sessions", REDIS_NAMES, options.STORE, core.sessions)
 
 -- create{ app, owner_id, data, duration }: the token for the user.
 function Sessions:create(args)
-  local session, message, code = self._run(self._handle, create(self._store, args))
+  local session, message, code = self._run(self._handle, ops.create(self._store, args))
   if session then
     return session.token
   end
@@ -32,18 +27,18 @@ end
 
 -- get{ app, token, refresh, expiry }: the session or nil.
 function Sessions:get(args)
-  return self._run(self._handle, get(self._store, args))
+  return self._run(self._handle, ops.get(self._store, args))
 end
 
 -- refresh{ app, token, duration }: true if the session now expires `duration` from now.
 function Sessions:refresh(args)
-  return self._run(self._handle, refresh(self._store, args))
+  return self._run(self._handle, ops.refresh(self._store, args))
 end
 
 -- update{ app, token, data }: sets the fields named in data, deletes those that are tokenstore.null; true
 -- if the session was found. The expiry is unchanged.
 function Sessions:update(args)
-  local session, message, code = self._run(self._handle, update(self._store, args))
+  local session, message, code = self._run(self._handle, ops.update(self._store, args))
   if message then
     return nil, message, code
   end
@@ -52,12 +47,12 @@ end
 
 -- kill{ app, token }: true if it was live.
 function Sessions:kill(args)
-  return self._run(self._handle, delete(self._store, args))
+  return self._run(self._handle, ops.kill(self._store, args))
 end
 
 -- kill_all{ app, owner_id }: true if any was live.
 function Sessions:kill_all(args)
-  local killed, message, code = self._run(self._handle, delete_all(self._store, args))
+  local killed, message, code = self._run(self._handle, ops.kill_all(self._store, args))
   if not killed then
     return nil, message, code
   end
@@ -66,23 +61,23 @@ end
 
 -- kill_by_id{ app, owner_id, id }: ends a session of a listing; true if it was live.
 function Sessions:kill_by_id(args)
-  return self._run(self._handle, delete_by_id(self._store, args))
+  return self._run(self._handle, ops.kill_by_id(self._store, args))
 end
 
 -- count{ app, owner_id }: how many live sessions the user has.
 function Sessions:count(args)
-  return self._run(self._handle, count(self._store, args))
+  return self._run(self._handle, ops.count(self._store, args))
 end
 
 -- list{ app, owner_id, limit, after }: the user's live sessions, newest first, without the tokens. In
 -- pages, and without unreadable records, as RedisTokens.
 function Sessions:list(args)
-  return self._run(self._handle, list(self._store, args))
+  return self._run(self._handle, ops.list(self._store, args))
 end
 
 -- rotate{ app, token, duration }: the session's new token, the old one is invalid; nil if there is none.
 function Sessions:rotate(args)
-  local session, message, code = self._run(self._handle, rotate(self._store, args))
+  local session, message, code = self._run(self._handle, ops.rotate(self._store, args))
   if session then
     return session.token
   elseif message then

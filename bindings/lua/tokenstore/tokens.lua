@@ -12,79 +12,75 @@ local core = require "tokenstore.core"
 local options = require "tokenstore.options"
 local store = require "tokenstore.store"
 
-local create, create_many, get, get_many = core.create, core.create_many, core.get, core.get_many
-local refresh, update, rotate, list = core.refresh, core.update, core.rotate, core.list
-local count = core.count
-local delete, delete_all, delete_by_id = core.delete, core.delete_all, core.delete_by_id
+local ops = core.operations.RedisTokens
 
-local RedisTokens = store.class("tokenstore.RedisTokens", { redis = true }, options.STORE, function(given)
-  return core.tokens(false, given)
-end)
+local RedisTokens =
+  store.class("tokenstore.RedisTokens", { redis = true }, options.STORE, core.redis_tokens)
 
 -- create{ app, type, owner, data, duration, custom_token }: a new token, its secret in .token.
 function RedisTokens:create(args)
-  return self._run(self._handle, create(self._store, args))
+  return self._run(self._handle, ops.create(self._store, args))
 end
 
 -- create_many{ { app = …, … }, … }: a list of tokens, in order; all or none.
 function RedisTokens:create_many(list_of_args)
-  return self._run(self._handle, create_many(self._store, list_of_args))
+  return self._run(self._handle, ops.create_many(self._store, list_of_args))
 end
 
 -- get{ app, type, token, refresh, expiry }: the token or nil. `refresh` slides its expiry, and never
 -- shortens it: a token that lives longer, or has no expiry, is unchanged. `expiry` fills in expires_at.
 function RedisTokens:get(args)
-  return self._run(self._handle, get(self._store, args))
+  return self._run(self._handle, ops.get(self._store, args))
 end
 
 -- get_many{ app, type, tokens = { … } }: a list in the given order, with false where there is none.
 function RedisTokens:get_many(args)
-  return self._run(self._handle, get_many(self._store, args))
+  return self._run(self._handle, ops.get_many(self._store, args))
 end
 
 -- refresh{ app, type, token, duration }: true if the token now expires `duration` from now, earlier or
 -- later than before.
 function RedisTokens:refresh(args)
-  return self._run(self._handle, refresh(self._store, args))
+  return self._run(self._handle, ops.refresh(self._store, args))
 end
 
 -- update{ app, type, token, data }: sets the fields named in data, deletes those that are
 -- tokenstore.null; the updated token or nil. The expiry is unchanged.
 function RedisTokens:update(args)
-  return self._run(self._handle, update(self._store, args))
+  return self._run(self._handle, ops.update(self._store, args))
 end
 
 -- delete{ app, type, token }: true if it was live.
 function RedisTokens:delete(args)
-  return self._run(self._handle, delete(self._store, args))
+  return self._run(self._handle, ops.delete(self._store, args))
 end
 
 -- delete_all{ app, type, owner }: how many were live.
 function RedisTokens:delete_all(args)
-  return self._run(self._handle, delete_all(self._store, args))
+  return self._run(self._handle, ops.delete_all(self._store, args))
 end
 
 -- delete_by_id{ app, type, owner, id }: ends a token of a listing; true if it was live.
 function RedisTokens:delete_by_id(args)
-  return self._run(self._handle, delete_by_id(self._store, args))
+  return self._run(self._handle, ops.delete_by_id(self._store, args))
 end
 
 -- count{ app, type, owner }: how many live tokens the owner has.
 function RedisTokens:count(args)
-  return self._run(self._handle, count(self._store, args))
+  return self._run(self._handle, ops.count(self._store, args))
 end
 
 -- list{ app, type, owner, limit, after }: the owner's live tokens, newest first, without secrets. In pages:
 -- at most `limit`, following the one whose id is `after`. Unreadable records are skipped, with a warning; if
 -- there is nothing else, "data".
 function RedisTokens:list(args)
-  return self._run(self._handle, list(self._store, args))
+  return self._run(self._handle, ops.list(self._store, args))
 end
 
 -- rotate{ app, type, token, duration }: a token with a new secret and the same data, the old one is
 -- invalid; nil if there is none.
 function RedisTokens:rotate(args)
-  return self._run(self._handle, rotate(self._store, args))
+  return self._run(self._handle, ops.rotate(self._store, args))
 end
 
 RedisTokens.createMany = RedisTokens.create_many

@@ -17,7 +17,9 @@ PyObject *tksp_py_import_from(const char *module, const char *name) {
 int tksp_py_convert_init(tksp_py_state *state) {
     state->unset = tksp_py_import_from("tokenstore._types", "UNSET");
     state->timedelta = state->unset == NULL ? NULL : tksp_py_import_from("datetime", "timedelta");
-    return state->timedelta == NULL ? -1 : 0;
+    state->namespace =
+        state->timedelta == NULL ? NULL : tksp_py_import_from("types", "SimpleNamespace");
+    return state->namespace == NULL ? -1 : 0;
 }
 
 /* ---- texts ---------------------------------------------------------------------------------- */
@@ -263,9 +265,8 @@ static tks_status write_value(tks_json_writer *w, PyObject *value) {
                            "int, float, bool or None");
 }
 
-/* `unset` as of write_dict. */
-static bool write_object(const tksp_py_state *state, PyObject *object, const char *name,
-                         size_t max_size, const PyObject *unset, tks_buf *out) {
+bool tksp_py_object(const tksp_py_state *state, PyObject *object, const char *name, size_t max_size,
+                    bool patch, tks_buf *out) {
     tks_error err = TKS_ERROR_INIT;
     tks_json_writer w;
     if (!PyDict_Check(object)) {
@@ -274,23 +275,9 @@ static bool write_object(const tksp_py_state *state, PyObject *object, const cha
         return false;
     }
     tks_json_writer_init(&w, out, max_size, name, &err);
-    tks_status status = write_dict(&w, object, unset);
+    tks_status status = write_dict(&w, object, patch ? state->unset : NULL);
     if (status != TKS_OK) tksp_py_raise(state, status, &err);
     return status == TKS_OK;
-}
-
-bool tksp_py_object(const tksp_py_state *state, PyObject *object, const char *name, size_t max_size,
-                    tks_buf *out) {
-    return write_object(state, object, name, max_size, NULL, out);
-}
-
-bool tksp_py_data(const tksp_py_state *state, PyObject *data, size_t max_size, bool patch,
-                  tks_buf *out) {
-    if (data == Py_None && !patch) {
-        if (tks_buf_append(out, "{}", 2) != TKS_OK) PyErr_NoMemory();
-        return !PyErr_Occurred();
-    }
-    return write_object(state, data, "data", max_size, patch ? state->unset : NULL, out);
 }
 
 /* ---- JSON and replies to Python --------------------------------------------------------------- */

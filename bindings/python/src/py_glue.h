@@ -32,7 +32,8 @@ typedef enum tksp_py_name {
     TKSP_PY_PROCEED,
     TKSP_PY_SET_ALARM,
     TKSP_PY_LEFT,
-    TKSP_PY_DUE, /* of the Connection there */
+    TKSP_PY_DUE,     /* of the Connection there */
+    TKSP_PY_SESSION, /* no method: the type of all tokens of Sessions */
     TKSP_PY_NAME_COUNT
 } tksp_py_name;
 
@@ -42,9 +43,8 @@ typedef enum tksp_py_name {
     X(record)                                                                                      \
     X(op)                                                                                          \
     X(client)                                                                                      \
-    X(tokens)                                                                                      \
-    X(node_tokens)                                                                                 \
-    X(jwt_sessions)                                                                                \
+    X(store)                                                                                       \
+    X(operation)                                                                                   \
     X(key)                                                                                         \
     X(keyset)                                                                                      \
     X(remote_keys)                                                                                 \
@@ -64,6 +64,7 @@ typedef struct tksp_py_state {
     PyObject *exceptions[TKS_STATUS_COUNT]; /* by status; NULL for TKS_OK */
     PyObject *unset;                        /* tokenstore.UNSET */
     PyObject *timedelta;                    /* datetime.timedelta */
+    PyObject *namespace;                    /* types.SimpleNamespace */
     PyObject *cancelled;                    /* asyncio.CancelledError; NULL: not imported yet */
     PyObject *running_loop;                 /* asyncio.get_running_loop, as that */
     PyObject *names[TKSP_PY_NAME_COUNT];    /* str */
@@ -150,15 +151,10 @@ bool tksp_py_arity(const char *function, Py_ssize_t count, Py_ssize_t wanted);
 /* str with surrogateescape: the way back of tksp_py_text_get. */
 PyObject *tksp_py_str(tks_bytes bytes);
 
-/* Appends `data`, a dict (None: {}), as canonical JSON. With `patch`, top-level members that are
- * UNSET are left out. TypeError, DataError, MemoryError. */
-bool tksp_py_data(const tksp_py_state *state, PyObject *data, size_t max_size, bool patch,
-                  tks_buf *out);
-
-/* Appends `object`, a dict, as canonical JSON; `name` is what messages call it. TypeError, DataError,
- * MemoryError. */
+/* Appends `object`, a dict, as canonical JSON; `name` is what messages call it. With `patch`, top-level members that
+ * are UNSET are left out. TypeError, DataError, MemoryError. */
 bool tksp_py_object(const tksp_py_state *state, PyObject *object, const char *name, size_t max_size,
-                    tks_buf *out);
+                    bool patch, tks_buf *out);
 
 /* New objects, or NULL with an exception. */
 PyObject *tksp_py_from_json(const tksp_py_state *state, const tks_json *node);
@@ -256,12 +252,16 @@ PyObject *tksp_py_session_event(PyObject *module, PyObject *args);
 /* session_notify() -> Op: tks_session_notify_new */
 PyObject *tksp_py_session_notify(PyObject *module, PyObject *unused);
 
-/* ---- py_tokens.c and py_move.c ---------------------------------------------------------------------- */
+/* ---- py_store_make.c: functions of the module, which say what they take --------------------------- */
 
-/* The store's options of a _core.Tokens; borrowed. */
-const tks_tokens *tksp_py_tokens_get(PyObject *object);
+PyObject *tksp_py_redis_tokens(PyObject *module, PyObject *args);
+PyObject *tksp_py_sessions(PyObject *module, PyObject *args);
+PyObject *tksp_py_tokenstore(PyObject *module, PyObject *args);
+PyObject *tksp_py_redis_jwt(PyObject *module, PyObject *args);
 
-/* move(tokens, [(key, value, app, type, owner, token, random), …]) -> (Op, [None or why it cannot be
+/* ---- py_move.c ---------------------------------------------------------------------------------- */
+
+/* move(store, [(key, value, app, type, owner, token, random), …]) -> (Op, [None or why it cannot be
  * moved, …]); the Op gives a tks_moved for each None */
 PyObject *tksp_py_move(PyObject *module, PyObject *const *args, Py_ssize_t count);
 

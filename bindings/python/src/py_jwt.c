@@ -315,10 +315,10 @@ PyObject *tksp_py_jwt_encode(PyObject *module, PyObject *const *args, Py_ssize_t
                      (PyObject *)Py_TYPE(args[1]));
         goto cleanup;
     }
-    if (!tksp_py_object(state, args[0], "claims", TKS_JWT_SIZE_MAX, &claims) ||
+    if (!tksp_py_object(state, args[0], "claims", TKS_JWT_SIZE_MAX, false, &claims) ||
         !tksp_py_text_get(state, args[2], "algorithm", true, &name) ||
         (args[3] != Py_None &&
-         !tksp_py_object(state, args[3], "headers", TKS_JWT_SIZE_MAX, &headers))) {
+         !tksp_py_object(state, args[3], "headers", TKS_JWT_SIZE_MAX, false, &headers))) {
         goto cleanup;
     }
     tks_key *key = tksp_py_key_get(state, args[1]);

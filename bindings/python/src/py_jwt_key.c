@@ -143,7 +143,7 @@ static bool check_class(PyObject *type, PyTypeObject *base) {
 static bool get_json(const tksp_py_state *state, PyObject *arg, const char *name,
                      tksp_py_text *text, tks_buf *room) {
     if (!PyDict_Check(arg)) return tksp_py_text_get(state, arg, name, true, text);
-    if (!tksp_py_object(state, arg, name, TKS_JWK_SIZE_MAX, room)) return false;
+    if (!tksp_py_object(state, arg, name, TKS_JWK_SIZE_MAX, false, room)) return false;
     text->bytes = tks_buf_bytes(room);
     return true;
 }

@@ -35,6 +35,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     for (size_t i = 0; i < TKS_STATUS_COUNT; i++) Py_VISIT(state->exceptions[i]);
     Py_VISIT(state->unset);
     Py_VISIT(state->timedelta);
+    Py_VISIT(state->namespace);
     Py_VISIT(state->cancelled);
     Py_VISIT(state->running_loop);
     for (size_t i = 0; i < TKSP_PY_NAME_COUNT; i++) Py_VISIT(state->names[i]);
@@ -49,6 +50,7 @@ static int module_clear(PyObject *module) {
     for (size_t i = 0; i < TKS_STATUS_COUNT; i++) Py_CLEAR(state->exceptions[i]);
     Py_CLEAR(state->unset);
     Py_CLEAR(state->timedelta);
+    Py_CLEAR(state->namespace);
     Py_CLEAR(state->cancelled);
     Py_CLEAR(state->running_loop);
     for (size_t i = 0; i < TKSP_PY_NAME_COUNT; i++) Py_CLEAR(state->names[i]);
@@ -66,6 +68,10 @@ static PyMethodDef module_methods[] = {
     {"quoted_word", tksp_py_quoted_word, METH_O, NULL},
     {"wake", tksp_py_wake, METH_O, NULL},
     {"creator_options", tksp_py_creator_options, METH_O, NULL},
+    {"redis_tokens", tksp_py_redis_tokens, METH_VARARGS, NULL},
+    {"sessions", tksp_py_sessions, METH_VARARGS, NULL},
+    {"tokenstore", tksp_py_tokenstore, METH_VARARGS, NULL},
+    {"redis_jwt", tksp_py_redis_jwt, METH_VARARGS, NULL},
     TKSP_PY_FAST("move", tksp_py_move),
     TKSP_PY_FAST("key_load", tksp_py_key_load),
     TKSP_PY_FAST("keyset_load", tksp_py_keyset_load),

@@ -2,7 +2,7 @@
  *
  * Lifecycle: one call makes the whole operation; everything given is copied by the core.
  * Threads:   any, with the GIL. */
-#include "py_glue.h"
+#include "py_store.h"
 #include "tokenstore/move.h"
 
 enum { FIELDS = 6 }; /* key, value, app, type, owner, token; and behind them: random */
@@ -49,11 +49,11 @@ PyObject *tksp_py_move(PyObject *module, PyObject *const *args, Py_ssize_t count
     tks_error err = TKS_ERROR_INIT;
     tks_op *op = NULL;
     if (!tksp_py_arity("move", count, 2)) return NULL;
-    if (!Py_IS_TYPE(args[0], state->tokens_type) || !PyList_Check(args[1])) {
-        PyErr_SetString(PyExc_TypeError, "move takes a Tokens and a list");
+    const tks_tokens *tokens = tksp_py_store_get(state, args[0], &tks_redis_tokens_type);
+    if (tokens == NULL || !PyList_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "move takes a Store of redis_tokens and a list");
         return NULL;
     }
-    const tks_tokens *tokens = tksp_py_tokens_get(args[0]);
     Py_ssize_t size = PyList_Size(args[1]);
     PyObject *problems = PyList_New(size);
     if (problems == NULL) return NULL;

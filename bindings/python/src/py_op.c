@@ -1,6 +1,6 @@
 /* py_op.c - _core.Op: an operation waiting to be run, and the raw commands.
  *
- * Lifecycle: made by the functions of py_tokens.c and by commands(); run once by a driver; its result
+ * Lifecycle: made by the functions of a store (py_store.c) and by commands(); run once by a driver; its result
  *            is converted right after; frees the tks_op with itself.
  * Threads:   one run, by one thread: tksp_py_op_begin hands the tks_op out once. */
 #include "py_glue.h"

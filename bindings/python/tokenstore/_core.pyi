@@ -1,9 +1,9 @@
 """The extension: storage of values, operations and the blocking driver. Private."""
 
 from asyncio import AbstractEventLoop
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from contextvars import Context
-from typing import Any, Generic, NoReturn, TypedDict, TypeVar, final
+from typing import Any, Generic, NoReturn, TypedDict, TypeVar, final, type_check_only
 
 from typing_extensions import Self, disjoint_base
 
@@ -172,21 +172,14 @@ class Driver:
     def forget(self) -> None: ...
 
 @final
-class Tokens(Generic[_R]):
-    def __new__(
-        cls,
-        value_type: type[_R],
-        prefix: Text,
-        token_size: int,
-        token_encoding: str,
-        pepper: Text | None,
-        max_age: Duration | None,
-        touch_interval: Duration | None,
-        max_per_owner: int | None,
-        max_data_size: int,
-        session: bool = False,
-        /,
-    ) -> Tokens[_R]: ...
+class Store: ...
+@final
+class Operation: ...
+
+# What the makers below return; tests/operations holds these against the core's tables.
+@type_check_only
+class RedisTokens(Generic[_R]):
+    store: Store
     def create(
         self,
         app: Name,
@@ -201,7 +194,7 @@ class Tokens(Generic[_R]):
     def get(
         self, app: Name, type: Name, token: Presented, refresh: Duration | None, expiry: bool, /
     ) -> Op[_R | None]: ...
-    def get_many(self, app: Name, type: Name, tokens: Any, /) -> Op[list[_R | None]]: ...
+    def get_many(self, app: Name, type: Name, tokens: Iterable[Presented], /) -> Op[list[_R | None]]: ...
     def refresh(
         self, app: Name, type: Name, token: Presented, duration: Duration, /
     ) -> Op[bool]: ...
@@ -219,17 +212,31 @@ class Tokens(Generic[_R]):
         self, app: Name, type: Name, owner: Name, limit: int | None, after: Id | None, /
     ) -> Op[list[_R]]: ...
 
-@final
-class NodeTokens(Generic[_V]):
-    def __new__(
-        cls,
-        value_type: type[_V],
-        prefix: Text,
-        size: int,
-        hash_size: int,
-        max_data_size: int,
-        /,
-    ) -> NodeTokens[_V]: ...
+@type_check_only
+class Sessions(Generic[_R]):
+    store: Store
+    def create(
+        self, app: Name, owner_id: Name, data: dict[str, Any] | None, duration: Duration | None, /
+    ) -> Op[_R]: ...
+    def get(
+        self, app: Name, token: Presented, refresh: Duration | None, expiry: bool, /
+    ) -> Op[_R | None]: ...
+    def refresh(self, app: Name, token: Presented, duration: Duration, /) -> Op[bool]: ...
+    def update(self, app: Name, token: Presented, data: dict[str, Any], /) -> Op[_R | None]: ...
+    def rotate(
+        self, app: Name, token: Presented, duration: Duration | None, /
+    ) -> Op[_R | None]: ...
+    def kill(self, app: Name, token: Presented, /) -> Op[bool]: ...
+    def kill_all(self, app: Name, owner_id: Name, /) -> Op[int]: ...
+    def kill_by_id(self, app: Name, owner_id: Name, id: Id, /) -> Op[bool]: ...
+    def count(self, app: Name, owner_id: Name, /) -> Op[int]: ...
+    def list(
+        self, app: Name, owner_id: Name, limit: int | None, after: Id | None, /
+    ) -> Op[list[_R]]: ...
+
+@type_check_only
+class Tokenstore(Generic[_V]):
+    store: Store
     def add(
         self,
         owner_id: Name,
@@ -250,18 +257,9 @@ class NodeTokens(Generic[_V]):
     def del_hash(self, hash: Presented, /) -> Op[bool]: ...
     def reset(self) -> Op[int]: ...
 
-@final
-class JwtSessions:
-    def __new__(
-        cls,
-        keys: tuple[Any, ...],
-        algorithm: str,
-        max_sessions: int,
-        node_writers: bool,
-        max_data_size: int,
-        max_size: int,
-        /,
-    ) -> JwtSessions: ...
+@type_check_only
+class RedisJWT:
+    store: Store
     def sign(
         self,
         id: Name,
@@ -274,21 +272,52 @@ class JwtSessions:
     def put(self, key: Text, value: Text, ttl: Duration | str | None, /) -> Op[bool]: ...
     def count(self, id: Name, /) -> Op[int]: ...
     def get_values(self, id: Name, /) -> Op[list[str]]: ...
-    def destroy_all(self, id: Name, /) -> Op[int]: ...
+    def destroy_multiple(self, id: Name, /) -> Op[int]: ...
     def destroy(self, rjwt: Presented, /) -> Op[bool]: ...
     def exists(self, key: Presented, /) -> Op[bool]: ...
     def ttl(self, key: Presented, /) -> Op[int]: ...
     def get_value(self, key: Presented, /) -> Op[str | None]: ...
-    def get_info(self, section: Text, /) -> Op[Any]: ...
+    def get_info(self, section: Text | None, /) -> Op[Any]: ...
     def ping(self) -> Op[str]: ...
     def reindex(self) -> Op[int]: ...
     def list(self, id: Name, /) -> Op[list[dict[str, Any]]]: ...
 
+def redis_tokens(
+    value_type: type[_R],
+    prefix: Text,
+    token_size: int,
+    token_encoding: str,
+    pepper: Text | None,
+    max_age: Duration | None,
+    touch_interval: Duration | None,
+    max_per_owner: int | None,
+    max_data_size: int,
+    /,
+) -> RedisTokens[_R]: ...
+def sessions(
+    value_type: type[_R],
+    prefix: Text,
+    token_size: int,
+    token_encoding: str,
+    pepper: Text | None,
+    max_age: Duration | None,
+    touch_interval: Duration | None,
+    max_per_owner: int | None,
+    max_data_size: int,
+    /,
+) -> Sessions[_R]: ...
+def tokenstore(
+    value_type: type[_V], prefix: Text, size: int, hash_size: int, max_data_size: int, /
+) -> Tokenstore[_V]: ...
+def redis_jwt(
+    keys: tuple[Any, ...], algorithm: str, max_sessions: int, node_writers: bool, max_data_size: int,
+    max_size: int, /,
+) -> RedisJWT: ...  # fmt: skip
 def quoted_word(message: str, /) -> str: ...
 def commands(commands: tuple[Any, ...], /) -> Op[list[Any]]: ...
 def ping() -> Op[bool]: ...
 def move(
-    tokens: Tokens[_R], keys: list[tuple[bytes, bytes, bytes, bytes, bytes, bytes, bool]], /
+    store: Store, keys: list[tuple[bytes, bytes, bytes, bytes, bytes, bytes, bool]], /
 ) -> tuple[Op[list[int]], list[str | None]]: ...
 @disjoint_base
 class Key:

@@ -166,7 +166,7 @@ def run(
         raise TypeError(f"batch must be int, not {batch.__class__.__name__}")
     if not 1 <= batch <= 10_000:
         raise ConfigurationError("batch must be 1 to 10000")
-    store = _core.Tokens(
+    store = _core.redis_tokens(
         Token, prefix, 32, "base64url", pepper, None, None, None, max_data_size
     )
     client = redis if isinstance(redis, Client) else Client(redis, **client_options)
@@ -181,7 +181,7 @@ class _Run:
     def __init__(
         self,
         client: Client,
-        store: _core.Tokens[Token],
+        store: _core.RedisTokens[Token],
         format: _Format,
         batch: int,
         dry_run: bool,
@@ -223,7 +223,7 @@ class _Run:
         items = self.readable(keys)
         if not items:
             return []
-        op, problems = _core.move(self.store, items)
+        op, problems = _core.move(self.store.store, items)
         good = []
         for item, problem in zip(items, problems):
             if problem is None:

@@ -88,7 +88,7 @@ class RedisJWT(Store):
         **client_options: Unpack[ClientOptions],
     ) -> None:
         _options.whole("maxretries", maxretries)
-        self._ops = _core.JwtSessions(
+        self._ops = _core.redis_jwt(
             _keys(secret),
             algorithm,
             _most(multiple, max_sessions),
@@ -162,7 +162,7 @@ class RedisJWT(Store):
 
         On a server that evicts keys it finds them by SCAN over all keys, and logs a warning.
         """
-        return self._driver.run(self._ops.destroy_all(id))
+        return self._driver.run(self._ops.destroy_multiple(id))
 
     def reindex(self, timeout: Duration | None = None) -> int:
         """Add sessions that the Node package wrote to their user's index; how many.
@@ -261,7 +261,7 @@ class Calls:
 
     def destroy_multiple(self, key: Name) -> int:
         """End all sessions of the user; how many were live."""
-        return self._driver.run(self._ops.destroy_all(key))
+        return self._driver.run(self._ops.destroy_multiple(key))
 
     getValueByKey = get_value_by_key
     getValuesByPattern = get_values_by_pattern

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Sessions", "SpotsSessions"]
 
-_TYPE = "session"
-
 
 class Sessions(Store):
     """Login sessions of an application's users.
@@ -50,7 +48,7 @@ class Sessions(Store):
     ) -> None:
         if redis is not None and connection_string is not None:
             raise ConfigurationError("redis and connection_string are the same option: give only one")
-        self._ops = _core.Tokens(
+        self._ops = _core.sessions(
             Session,
             prefix,
             token_size,
@@ -60,7 +58,6 @@ class Sessions(Store):
             touch_interval,
             max_per_owner,
             max_data_size,
-            True,
         )
         super().__init__(connection_string if redis is None else redis, **client_options)
 
@@ -72,7 +69,7 @@ class Sessions(Store):
         duration: Duration | None = None,
     ) -> str:
         """Start a session; returns the token for the user. No duration: no expiry."""
-        op = self._ops.create(app, _TYPE, owner_id, data, duration, None)
+        op = self._ops.create(app, owner_id, data, duration)
         return self._driver.run(op).token
 
     def get(
@@ -87,35 +84,35 @@ class Sessions(Store):
         ``refresh`` slides the expiry to this long from now, and never shortens it; ``expiry=True`` fills in
         ``expires_at``. See :meth:`RedisTokens.get`.
         """
-        return self._driver.run(self._ops.get(app, _TYPE, token, refresh, expiry))
+        return self._driver.run(self._ops.get(app, token, refresh, expiry))
 
     def refresh(self, app: Name, token: Presented, duration: Duration) -> bool:
         """Let the session expire ``duration`` from now, earlier or later than before. False if there is
         none."""
-        return self._driver.run(self._ops.refresh(app, _TYPE, token, duration))
+        return self._driver.run(self._ops.refresh(app, token, duration))
 
     def update(self, app: Name, token: Presented, data: dict[str, Any]) -> bool:
         """Set top-level fields of the session's data: None deletes a field, the rest is set.
 
         True if the session was found. The expiry is unchanged.
         """
-        return self._driver.run(self._ops.update(app, _TYPE, token, data)) is not None
+        return self._driver.run(self._ops.update(app, token, data)) is not None
 
     def kill(self, app: Name, token: Presented) -> bool:
         """End the session. True if it was live."""
-        return self._driver.run(self._ops.delete(app, _TYPE, token))
+        return self._driver.run(self._ops.kill(app, token))
 
     def kill_all(self, app: Name, owner_id: Name) -> bool:
         """End all sessions of this user. True if there were any."""
-        return self._driver.run(self._ops.delete_all(app, _TYPE, owner_id)) > 0
+        return self._driver.run(self._ops.kill_all(app, owner_id)) > 0
 
     def kill_by_id(self, app: Name, owner_id: Name, id: Id) -> bool:
         """End the session with this ``id`` of a listing. True if it was live."""
-        return self._driver.run(self._ops.delete_by_id(app, _TYPE, owner_id, id))
+        return self._driver.run(self._ops.kill_by_id(app, owner_id, id))
 
     def count(self, app: Name, owner_id: Name) -> int:
         """How many live sessions this user has."""
-        return self._driver.run(self._ops.count(app, _TYPE, owner_id))
+        return self._driver.run(self._ops.count(app, owner_id))
 
     def list(
         self,
@@ -129,7 +126,7 @@ class Sessions(Store):
         In pages as :meth:`RedisTokens.list`: at most ``limit``, following the one whose id is ``after``;
         unreadable records are skipped as there.
         """
-        return self._driver.run(self._ops.list(app, _TYPE, owner_id, limit, after))
+        return self._driver.run(self._ops.list(app, owner_id, limit, after))
 
     def rotate(self, app: Name, token: Presented, duration: Duration | None = None) -> str | None:
         """Give the session a new token, at a login for instance; the old one is invalid at once.
@@ -137,7 +134,7 @@ class Sessions(Store):
         Returns the new token, None if there is no such session. The remaining time is kept, or is ``duration``
         from now.
         """
-        session = self._driver.run(self._ops.rotate(app, _TYPE, token, duration))
+        session = self._driver.run(self._ops.rotate(app, token, duration))
         return None if session is None else session.token
 
     killAll = kill_all

@@ -77,7 +77,7 @@ class RedisTokens(Store):
         max_data_size: int = 65536,
         **client_options: Unpack[ClientOptions],
     ) -> None:
-        self._ops = _core.Tokens(
+        self._ops = _core.redis_tokens(
             Token,
             prefix,
             token_size,

@@ -34,8 +34,6 @@ __all__ = [
     "Tokenstore",
 ]
 
-_SESSION = "session"
-
 
 def awaited(method: Callable[..., Any]) -> Callable[..., Any]:
     """The coroutine function of a method that returns an awaitable."""
@@ -108,7 +106,7 @@ class Sessions(tokenstore.Sessions, AsyncStore):
         ``refresh`` slides the expiry to this long from now, and never shortens it; ``expiry=True`` fills in
         ``expires_at``. See :meth:`RedisTokens.get`.
         """
-        return await self._driver.run(self._ops.get(app, _SESSION, token, refresh, expiry))
+        return await self._driver.run(self._ops.get(app, token, refresh, expiry))
 
     async def create(
         self,
@@ -118,7 +116,7 @@ class Sessions(tokenstore.Sessions, AsyncStore):
         duration: Duration | None = None,
     ) -> str:
         """Start a session; returns the token for the user. No duration: no expiry."""
-        op = self._ops.create(app, _SESSION, owner_id, data, duration, None)
+        op = self._ops.create(app, owner_id, data, duration)
         return (await self._driver.run(op)).token
 
     async def update(self, app: Name, token: Presented, data: dict[str, Any]) -> bool:
@@ -126,11 +124,11 @@ class Sessions(tokenstore.Sessions, AsyncStore):
 
         True if the session was found. The expiry is unchanged.
         """
-        return await self._driver.run(self._ops.update(app, _SESSION, token, data)) is not None
+        return await self._driver.run(self._ops.update(app, token, data)) is not None
 
     async def kill_all(self, app: Name, owner_id: Name) -> bool:
         """End all sessions of this user. True if there were any."""
-        return await self._driver.run(self._ops.delete_all(app, _SESSION, owner_id)) > 0
+        return await self._driver.run(self._ops.kill_all(app, owner_id)) > 0
 
     async def rotate(self, app: Name, token: Presented, duration: Duration | None = None) -> str | None:
         """Give the session a new token, at a login for instance; the old one is invalid at once.
@@ -138,7 +136,7 @@ class Sessions(tokenstore.Sessions, AsyncStore):
         Returns the new token, None if there is no such session. The remaining time is kept, or is ``duration``
         from now.
         """
-        session = await self._driver.run(self._ops.rotate(app, _SESSION, token, duration))
+        session = await self._driver.run(self._ops.rotate(app, token, duration))
         return None if session is None else session.token
 
 

@@ -1,0 +1,276 @@
+/* lua_operation.c - from one table of arguments to one operation, as its row says (tokenstore/operation.h).
+ *
+ * First comes whatever may raise, and Lua's memory. What was read stays on the stack, or in a table of our own, and
+ * from there on nothing allocates in Lua: texts are borrowed from its strings. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lua_args.h"
+#include "lua_convert.h"
+#include "lua_jwt.h"
+#include "lua_store.h"
+#include "tokenstore/jwt_sessions.h"
+
+/* Stack of each function: 1 the handle, 2 the table, then its parameters from 3 on. */
+enum { SELF = 1, TABLE = 2, FIRST = 3 };
+
+/* The upvalues after the shared ones. */
+enum { UP_TYPE = TKSP_UP_COUNT + 1, UP_ROW, UP_COUNT = UP_ROW };
+
+/* ---- what Lua gives for a parameter ------------------------------------------------------------- */
+
+static int lua_type_of(tks_param_type type) {
+    switch (type) {
+    case TKS_PARAM_NAME:
+    case TKS_PARAM_ID: return TKSP_LUA_NAME;
+    case TKS_PARAM_PRESENTED:
+    case TKS_PARAM_TEXT: return LUA_TSTRING;
+    case TKS_PARAM_OBJECT:
+    case TKS_PARAM_PATCH:
+    case TKS_PARAM_TOKENS:
+    case TKS_PARAM_ROWS: return LUA_TTABLE;
+    case TKS_PARAM_DURATION:
+    case TKS_PARAM_LIMIT:
+    case TKS_PARAM_TIMEOUT: return LUA_TNUMBER;
+    case TKS_PARAM_FLAG: return LUA_TBOOLEAN;
+    case TKS_PARAM_JWT:
+    case TKS_PARAM_TTL:
+    case TKS_PARAM_FIXED:
+    case TKS_PARAM_NOW: break;
+    }
+    return LUA_TNONE;
+}
+
+/* Reads the table at `table` into the slots from FIRST on. */
+static void read_slots(lua_State *L, int table, const char *where, const tks_operation *row) {
+    tksp_lua_param params[TKS_PARAM_MAX];
+    for (size_t i = 0; i < row->param_count; i++) {
+        const tks_param *param = &row->params[i];
+        params[i] = (tksp_lua_param){param->name, lua_type_of(param->type),
+                                     param->required && param->fallback == NULL};
+    }
+    tksp_lua_read_args(L, table, where, params, (int)row->param_count, FIRST);
+}
+
+/* ---- from slots to values ------------------------------------------------------------------------ */
+
+static tks_bytes fallback_of(const tks_param *param) {
+    const char *text = param->fallback;
+    return tks_bytes_of(text, text == NULL ? 0 : strlen(text));
+}
+
+/* The text of an object goes to `texts`, which may still grow: `data` stays NULL until set_texts. */
+static tks_status read_object(lua_State *L, int slot, const tks_param *param, size_t max_size,
+                              tks_buf *texts, tks_arg *out, tks_error *err) {
+    size_t before = texts->size;
+    if (!lua_istable(L, slot)) {
+        out->text = fallback_of(param);
+        return TKS_OK;
+    }
+    tks_status status = tksp_lua_write_object(L, slot, texts, max_size, param->name, err);
+    out->text.size = texts->size - before;
+    return status;
+}
+
+static tks_status read_duration(lua_State *L, int slot, const tks_param *param, int64_t *out,
+                                tks_error *err) {
+    if (lua_isnil(L, slot) && param->fallback != NULL) {
+        return tks_duration(strtod(param->fallback, NULL), param->name, out, err);
+    }
+    return tksp_lua_to_duration(L, slot, param->name, out, err);
+}
+
+/* Seconds, or a text as "15 minutes"; 0 for nil. */
+static tks_status read_ttl(lua_State *L, int slot, const tks_param *param, int64_t *out,
+                           tks_error *err) {
+    int type = lua_type(L, slot);
+    if (type == LUA_TSTRING) {
+        return tks_duration_text(tksp_lua_to_bytes(L, slot), param->name, out, err);
+    }
+    if (type != LUA_TNIL && type != LUA_TNUMBER) {
+        tksp_lua_raise(L, "bad argument '%s' (number or string expected, got %s)", param->name,
+                       lua_typename(L, type));
+    }
+    return read_duration(L, slot, param, out, err);
+}
+
+/* The core has its own words for a limit that is none. */
+static int64_t read_limit(lua_State *L, int slot, const char *name) {
+    tks_error wrong = TKS_ERROR_INIT;
+    int64_t limit = 0;
+    tksp_lua_read_whole(L, slot, name, &limit, &wrong);
+    return wrong.status == TKS_OK ? limit : -1;
+}
+
+/* The strings of the list in a slot, whose type was checked; pushes what holds the array. */
+static void read_tokens(lua_State *L, int slot, const tks_param *param, tks_arg *out) {
+    char where[32];
+    snprintf(where, sizeof where, " '%s'", param->name);
+    size_t count = tksp_lua_list_of(L, slot, where, LUA_TSTRING);
+    tks_bytes *texts = lua_newuserdata(L, count * sizeof *texts + 1);
+    for (size_t i = 0; i < count; i++) {
+        tksp_lua_get_item(L, slot, i + 1);
+        texts[i] = tksp_lua_to_bytes(L, -1); /* the list holds the string */
+        lua_pop(L, 1);
+    }
+    out->texts = texts;
+    out->count = count;
+}
+
+static tks_status read_value(lua_State *L, int slot, const tks_param *param, size_t max_size,
+                             tksp_lua_op *box, tks_arg *out, tks_error *err) {
+    switch (param->type) {
+    case TKS_PARAM_NAME:
+    case TKS_PARAM_ID:
+    case TKS_PARAM_PRESENTED:
+    case TKS_PARAM_JWT: /* "" for a table or a boolean */
+    case TKS_PARAM_TEXT: out->text = tksp_lua_to_bytes(L, slot); return TKS_OK;
+    case TKS_PARAM_OBJECT:
+    case TKS_PARAM_PATCH: return read_object(L, slot, param, max_size, &box->scratch, out, err);
+    case TKS_PARAM_DURATION: return read_duration(L, slot, param, &out->number, err);
+    case TKS_PARAM_TTL: return read_ttl(L, slot, param, &out->number, err);
+    case TKS_PARAM_LIMIT: out->number = read_limit(L, slot, param->name); return TKS_OK;
+    case TKS_PARAM_FLAG: out->number = lua_toboolean(L, slot); return TKS_OK;
+    case TKS_PARAM_FIXED: out->text = fallback_of(param); return TKS_OK;
+    case TKS_PARAM_NOW: out->number = (int64_t)(tksp_lua_clock_now() * 1e6); return TKS_OK;
+    case TKS_PARAM_TIMEOUT: return tksp_lua_read_timeout(L, slot, &box->timeout_ms, err);
+    case TKS_PARAM_TOKENS:
+    case TKS_PARAM_ROWS: break; /* call reads them before there is a box */
+    }
+    return TKS_OK;
+}
+
+static tks_status read_values(lua_State *L, const tks_operation *row, size_t max_size,
+                              tksp_lua_op *box, tks_arg *args, tks_error *err) {
+    tks_status status = TKS_OK;
+    for (size_t i = 0; status == TKS_OK && i < row->param_count; i++) {
+        status = read_value(L, FIRST + (int)i, &row->params[i], max_size, box, &args[i], err);
+    }
+    return status == TKS_ERR_MEMORY ? tks_fail_memory(err) : status;
+}
+
+/* Lets the texts of objects point into `texts`, which grows no more. *at is how much of it was given out. */
+static void set_texts(const tks_operation *row, tks_arg *args, const tks_buf *texts, size_t *at) {
+    for (size_t i = 0; i < row->param_count; i++) {
+        tks_param_type type = row->params[i].type;
+        bool is_object = type == TKS_PARAM_OBJECT || type == TKS_PARAM_PATCH;
+        if (is_object && args[i].text.data == NULL && args[i].text.size > 0) {
+            args[i].text.data = texts->data + *at;
+            *at += args[i].text.size;
+        }
+    }
+}
+
+/* ---- rows ---------------------------------------------------------------------------------------- */
+
+/* Reads entry `i` of the list at TABLE into the slots of a single call. */
+static void read_entry(lua_State *L, const tks_operation *each, size_t i) {
+    char where[32];
+    for (int k = 0; k < (int)each->param_count; k++) {
+        lua_pushnil(L);
+        lua_replace(L, FIRST + k);
+    }
+    snprintf(where, sizeof where, "[%zu].", i);
+    tksp_lua_get_item(L, TABLE, i);
+    read_slots(L, lua_gettop(L), where, each);
+    lua_pop(L, 1);
+}
+
+/* An operation whose one argument is the list itself. What was read is kept: the caller's tables may hold numbers where
+ * there are texts now. */
+static int call_with_rows(lua_State *L, const tksp_lua_store *store, const tks_operation *row,
+                          tksp_lua_form form) {
+    const tks_operation *each = row->params[0].each;
+    size_t width = each->param_count, at = 0;
+    int kept = FIRST + (int)width;
+    size_t max_size = store->type->get_max_data_size(store->core);
+    size_t count = tksp_lua_list_of(L, TABLE, "", LUA_TTABLE);
+    tks_error err = TKS_ERROR_INIT;
+    tks_status status = TKS_OK;
+    lua_settop(L, kept - 1);
+    tksp_lua_new_table(L, count * width, 0);
+    for (size_t i = 0; i < count; i++) {
+        read_entry(L, each, i + 1);
+        for (size_t k = 0; k < width; k++) {
+            lua_pushvalue(L, FIRST + (int)k);
+            tksp_lua_set_item(L, kept, i * width + k + 1);
+        }
+    }
+    tks_arg *args = lua_newuserdata(L, count * width * sizeof *args + 1);
+    tksp_lua_op *box = tksp_lua_op_new(L, form);
+    memset(args, 0, count * width * sizeof *args);
+    for (size_t i = 0; i < count && status == TKS_OK; i++) {
+        for (size_t k = 0; k < width; k++) {
+            tksp_lua_get_item(L, kept, i * width + k + 1);
+            lua_replace(L, FIRST + (int)k);
+        }
+        status = read_values(L, each, max_size, box, args + i * width, &err);
+    }
+    for (size_t i = 0; i < count && status == TKS_OK; i++) {
+        set_texts(each, args + i * width, &box->scratch, &at);
+    }
+    if (status == TKS_OK) {
+        tks_arg list = {.rows = args, .count = count};
+        status = row->make(store->core, &list, &box->op, &err);
+    }
+    return tksp_lua_op_finish(L, box, status, &err);
+}
+
+/* ---- a call --------------------------------------------------------------------------------------- */
+
+static int call(lua_State *L) {
+    const tksp_lua_store *store = tksp_lua_check(L, SELF, TKSP_UP_STORE);
+    const tks_operation *row = lua_touserdata(L, lua_upvalueindex(UP_ROW));
+    const tks_store_type *type = lua_touserdata(L, lua_upvalueindex(UP_TYPE));
+    tksp_lua_form form = type == &tks_sessions_type ? TKSP_FORM_SESSION : TKSP_FORM_TOKEN;
+    tks_arg args[TKS_PARAM_MAX] = {{{{NULL, 0}}}};
+    tks_error err = TKS_ERROR_INIT;
+    size_t at = 0;
+    if (store->type != type) {
+        tksp_lua_raise(L, "bad argument #1 (the handle of a %s expected, got one of a %s)",
+                       type->name, store->type->name);
+    }
+    if (row->param_count > 0 && row->params[0].type == TKS_PARAM_ROWS) {
+        return call_with_rows(L, store, row, form);
+    }
+    lua_settop(L, TABLE);
+    lua_settop(L, TABLE + (int)row->param_count);
+    read_slots(L, TABLE, "", row);
+    for (size_t i = 0; i < row->param_count; i++) {
+        if (row->params[i].type == TKS_PARAM_TOKENS) {
+            read_tokens(L, FIRST + (int)i, &row->params[i], &args[i]);
+        }
+    }
+    tksp_lua_op *box = tksp_lua_op_new(L, form);
+    size_t max_size = store->type->get_max_data_size(store->core);
+    tks_status status = read_values(L, row, max_size, box, args, &err);
+    if (status == TKS_OK) {
+        set_texts(row, args, &box->scratch, &at);
+        status = row->make(store->core, args, &box->op, &err);
+    }
+    return tksp_lua_op_finish(L, box, status, &err);
+}
+
+/* Adds the functions of a store to the table on top, as a table of its own. */
+static void open_type(lua_State *L, const tks_store_type *type) {
+    lua_newtable(L);
+    for (size_t i = 0; i < type->operation_count; i++) {
+        tksp_lua_push_shared(L);
+        lua_pushlightuserdata(L, (void *)type);
+        lua_pushlightuserdata(L, (void *)&type->operations[i]);
+        lua_pushcclosure(L, call, UP_COUNT);
+        lua_setfield(L, -2, type->operations[i].name);
+    }
+    lua_setfield(L, -2, type->name);
+}
+
+void tksp_lua_open_operations(lua_State *L) {
+    lua_newtable(L);
+    open_type(L, &tks_redis_tokens_type);
+    open_type(L, &tks_sessions_type);
+    open_type(L, &tks_tokenstore_type);
+    open_type(L, &tks_redis_jwt_type);
+    lua_setfield(L, -2, "operations");
+}

@@ -1,0 +1,27 @@
+/* lua_store.h - the parts of tokenstore.core: lua_store.c, lua_operation.c, lua_raw.c. A function of theirs gives what it
+ * made, or nil, message, code. */
+#ifndef TKSP_LUA_STORE_H
+#define TKSP_LUA_STORE_H
+
+#include "lua_shared.h"
+#include "tokenstore/operation.h"
+
+/* The userdata behind the object of a store; immutable after it is made. */
+typedef struct tksp_lua_store {
+    const tks_store_type *type;
+    void *core; /* NULL: not made */
+} tksp_lua_store;
+
+/* Each adds its functions to the table on top. */
+
+/* redis_tokens(options), sessions(options), tokenstore(options), redis_jwt(keys, …): such a userdata */
+void tksp_lua_open_store(lua_State *L);
+
+/* operations: for each store a table of functions, operations.RedisTokens.get(handle, arguments) and so on, which make
+ * an operation each. */
+void tksp_lua_open_operations(lua_State *L);
+
+/* execute, pipeline, ping */
+void tksp_lua_open_raw(lua_State *L);
+
+#endif

@@ -1,0 +1,90 @@
+/* tokenstore/operation.h - the operations of each store, as a table.
+ *
+ * Purpose:   one row describes one operation: its name, its parameters, its result, and the function that makes it.
+ *            The bindings build their methods from the rows, and scripts/check-operations holds stubs, docs and tests
+ *            against them. C programs call the functions of tokens.h, node_tokens.h and jwt_sessions.h directly.
+ * Lifecycle: all of it is constant.
+ * Threads:   any. */
+#ifndef TOKENSTORE_OPERATION_H
+#define TOKENSTORE_OPERATION_H
+
+#include "tokenstore/api.h"
+#include "tokenstore/op.h"
+
+TKS_BEGIN_DECLS
+
+/** What a caller gives for a parameter, and the member of tks_arg that holds it. */
+typedef enum tks_param_type {
+    TKS_PARAM_NAME, /**< `text`: an app, a type, an owner: text, or an integer or UUID by its text */
+    TKS_PARAM_ID,   /**< `text`: as a NAME, or nothing, which is not found */
+    TKS_PARAM_PRESENTED, /**< `text`: what a client presented; nothing is not found */
+    TKS_PARAM_JWT,       /**< `text`: as PRESENTED, and so is a value that is not text */
+    TKS_PARAM_TEXT,      /**< `text` */
+    TKS_PARAM_OBJECT,    /**< `text`: an object of the language, as canonical JSON */
+    TKS_PARAM_PATCH,     /**< `text`: as OBJECT, of which members may be left out */
+    TKS_PARAM_DURATION,  /**< `number`: seconds, as milliseconds */
+    TKS_PARAM_TTL,       /**< `number`: as DURATION, or a text such as "15 minutes" */
+    TKS_PARAM_LIMIT,     /**< `number`: a whole number from 1; -1: a value that is not */
+    TKS_PARAM_FLAG,      /**< `number`: 0 or 1 */
+    TKS_PARAM_TOKENS,    /**< `count` and `texts`: a list of PRESENTED */
+    TKS_PARAM_ROWS,      /**< `count` and `rows`: a list of what the operation `each` takes */
+    TKS_PARAM_FIXED,     /**< `text`: `fallback`. The caller does not give it */
+    TKS_PARAM_NOW, /**< `number`: the wall clock in microseconds since 1970. The caller does not give it */
+    TKS_PARAM_TIMEOUT /**< seconds, for the driver that runs the operation; no member of tks_arg */
+} tks_param_type;
+
+typedef struct tks_operation tks_operation;
+
+typedef struct tks_param {
+    const char *name; /**< in snake_case */
+    tks_param_type type;
+    bool required;
+    const char *fallback;      /**< what is taken where nothing was given; NULL: nothing */
+    const tks_operation *each; /**< of ROWS */
+} tks_param;
+
+/** A value for a parameter. Nothing is {NULL, 0}, and 0 where it is a number. */
+typedef struct tks_arg {
+    union {
+        tks_bytes text;
+        int64_t number;
+        struct {
+            union {
+                const tks_bytes *texts;
+                const struct tks_arg *rows; /**< `count` times as many as `each` has parameters */
+            };
+            size_t count;
+        };
+    };
+} tks_arg;
+
+enum { TKS_PARAM_MAX = 8 }; /**< parameters of an operation */
+
+struct tks_operation {
+    const char *name;
+    const char *summary; /**< one line */
+    tks_result_type result;
+    bool optional; /**< the result may be none: not found */
+    size_t param_count;
+    const tks_param *params;
+    /** Makes the operation. `store` is of the type that the table belongs to; `args` has one value for each
+     * parameter, and is copied. TKS_OK, TKS_ERR_DATA, TKS_ERR_MEMORY, and what the function of the store's header says. */
+    tks_status (*make)(const void *store, const tks_arg *args, tks_op **out, tks_error *err);
+};
+
+/** A kind of store. */
+typedef struct tks_store_type {
+    const char *name;
+    size_t operation_count;
+    const tks_operation *operations;
+    size_t (*get_max_data_size)(const void *store); /**< bytes of an OBJECT as JSON */
+    void (*free)(void *store);
+} tks_store_type;
+
+extern const tks_store_type tks_redis_tokens_type; /**< of a tks_tokens */
+extern const tks_store_type tks_sessions_type;     /**< of a tks_tokens with options.session */
+extern const tks_store_type tks_tokenstore_type;   /**< of a tks_node_tokens */
+extern const tks_store_type tks_redis_jwt_type;    /**< of a tks_jwt_sessions */
+
+TKS_END_DECLS
+#endif

@@ -1,0 +1,47 @@
+/* operation.h - what the tables of operations are written with. See tokenstore/operation.h. */
+#ifndef TKSP_OPERATION_H
+#define TKSP_OPERATION_H
+
+#include "tokenstore/operation.h"
+
+#define TKSP_COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+/* How many parameters, and which. */
+#define TKSP_PARAMS(...)                                                                           \
+    TKSP_COUNT(((const tks_param[]){__VA_ARGS__})), (const tks_param[]) {                          \
+        __VA_ARGS__                                                                                \
+    }
+
+#define TKSP_REQUIRED(name, type)                                                                  \
+    { (name), (type), true, NULL, NULL }
+#define TKSP_OPTIONAL(name, type)                                                                  \
+    { (name), (type), false, NULL, NULL }
+#define TKSP_DEFAULT(name, type, fallback)                                                         \
+    { (name), (type), false, (fallback), NULL }
+
+/* A maker: calls `function` with the store, what follows, and the out-parameters. `args` are the values of the row's
+ * parameters, in their order. */
+#define TKSP_MAKER(maker, function, ...)                                                           \
+    static tks_status maker(const void *store, const tks_arg *args, tks_op **out,                  \
+                            tks_error *err) {                                                      \
+        return function(store, __VA_ARGS__, out, err);                                             \
+    }
+
+/* As TKSP_MAKER, without arguments. */
+#define TKSP_MAKER_OF_NONE(maker, function)                                                        \
+    static tks_status maker(const void *store, const tks_arg *args, tks_op **out,                  \
+                            tks_error *err) {                                                      \
+        (void)args;                                                                                \
+        return function(store, out, err);                                                          \
+    }
+
+/* What the type of a store has besides its operations. */
+#define TKSP_STORE_FUNCTIONS(get_max_data_size, free)                                              \
+    static size_t max_data_size(const void *store) {                                               \
+        return get_max_data_size(store);                                                           \
+    }                                                                                              \
+    static void free_store(void *store) {                                                          \
+        free(store);                                                                               \
+    }
+
+#endif

@@ -1,0 +1,144 @@
+/* tokens_table.c - the operations of RedisTokens and of Sessions, as tables. See tokenstore/operation.h.
+ *
+ * Sessions are tokens of one type in other words, so that both tables have the same makers: what a caller of Sessions
+ * does not give has its place all the same. */
+#include <stdlib.h>
+
+#include "operation.h"
+#include "tokenstore/tokens.h"
+
+/* ---- makers ---------------------------------------------------------------------------------- */
+
+/* The places of create's arguments, and of app, type and one more in all others. */
+enum { APP, TYPE, OWNER, DATA, DURATION, CUSTOM_TOKEN, CREATE_COUNT, TOKEN = OWNER };
+
+static tks_new_token new_token(const tks_arg *args) {
+    return (tks_new_token){.app = args[APP].text,
+                           .type = args[TYPE].text,
+                           .owner = args[OWNER].text,
+                           .data = args[DATA].text,
+                           .duration_ms = args[DURATION].number,
+                           .custom_token = args[CUSTOM_TOKEN].text};
+}
+
+static tks_status make_create(const void *store, const tks_arg *args, tks_op **out,
+                              tks_error *err) {
+    tks_new_token token = new_token(args);
+    return tks_tokens_create(store, &token, out, err);
+}
+
+static tks_status make_create_many(const void *store, const tks_arg *args, tks_op **out,
+                                   tks_error *err) {
+    size_t count = args[0].count;
+    tks_new_token *tokens = calloc(count + 1, sizeof *tokens);
+    *out = NULL;
+    if (tokens == NULL) return tks_fail_memory(err);
+    for (size_t i = 0; i < count; i++) tokens[i] = new_token(args[0].rows + i * CREATE_COUNT);
+    tks_status status = tks_tokens_create_many(store, count, tokens, out, err);
+    free(tokens);
+    return status;
+}
+
+#define OF args[APP].text, args[TYPE].text
+TKSP_MAKER(make_get, tks_tokens_get, OF, args[TOKEN].text, args[3].number, args[4].number != 0)
+TKSP_MAKER(make_get_many, tks_tokens_get_many, OF, args[2].count, args[2].texts)
+TKSP_MAKER(make_refresh, tks_tokens_refresh, OF, args[TOKEN].text, args[3].number)
+TKSP_MAKER(make_update, tks_tokens_update, OF, args[TOKEN].text, args[3].text)
+TKSP_MAKER(make_rotate, tks_tokens_rotate, OF, args[TOKEN].text, args[3].number)
+TKSP_MAKER(make_delete, tks_tokens_delete, OF, args[TOKEN].text)
+TKSP_MAKER(make_delete_all, tks_tokens_delete_all, OF, args[OWNER].text)
+TKSP_MAKER(make_delete_by_id, tks_tokens_delete_by_id, OF, args[OWNER].text, args[3].text)
+TKSP_MAKER(make_count, tks_tokens_count, OF, args[OWNER].text)
+
+static tks_status make_list(const void *store, const tks_arg *args, tks_op **out, tks_error *err) {
+    tks_page page = {.limit = args[3].number, .after = args[4].text};
+    return tks_tokens_list(store, OF, args[OWNER].text, &page, out, err);
+}
+
+/* ---- parameters ------------------------------------------------------------------------------- */
+
+#define NAME(name)     TKSP_REQUIRED(name, TKS_PARAM_NAME)
+#define TOKEN_PARAM    TKSP_OPTIONAL("token", TKS_PARAM_PRESENTED)
+#define DATA_PARAM     TKSP_DEFAULT("data", TKS_PARAM_OBJECT, "{}")
+#define PATCH_PARAM    TKSP_REQUIRED("data", TKS_PARAM_PATCH)
+#define DURATION_PARAM TKSP_OPTIONAL("duration", TKS_PARAM_DURATION)
+#define LIMIT_AND_AFTER                                                                            \
+    TKSP_OPTIONAL("limit", TKS_PARAM_LIMIT), TKSP_OPTIONAL("after", TKS_PARAM_ID)
+#define REFRESH_AND_EXPIRY                                                                         \
+    TKSP_OPTIONAL("refresh", TKS_PARAM_DURATION), TKSP_OPTIONAL("expiry", TKS_PARAM_FLAG)
+#define SESSION_TYPE                                                                               \
+    { .type = TKS_PARAM_FIXED, .fallback = "session" }
+
+/* ---- RedisTokens ------------------------------------------------------------------------------ */
+
+/* What all but create_many begin with. */
+#define OF_TYPE NAME("app"), NAME("type")
+
+static const tks_operation redis_tokens[] = {
+    {"create", "Makes a token.", TKS_RESULT_TOKEN, false,
+     TKSP_PARAMS(OF_TYPE, NAME("owner"), DATA_PARAM, DURATION_PARAM,
+                 TKSP_OPTIONAL("custom_token", TKS_PARAM_TEXT)),
+     make_create},
+    {"create_many", "Makes many tokens at once, all or none.", TKS_RESULT_TOKENS, false,
+     TKSP_PARAMS({"tokens", TKS_PARAM_ROWS, true, NULL, &redis_tokens[0]}), make_create_many},
+    {"get", "Finds a token.", TKS_RESULT_TOKEN, true,
+     TKSP_PARAMS(OF_TYPE, TOKEN_PARAM, REFRESH_AND_EXPIRY), make_get},
+    {"get_many", "Finds many tokens at once, in the order asked.", TKS_RESULT_TOKENS, true,
+     TKSP_PARAMS(OF_TYPE, TKSP_REQUIRED("tokens", TKS_PARAM_TOKENS)), make_get_many},
+    {"refresh", "Sets the time a token has left.", TKS_RESULT_BOOL, false,
+     TKSP_PARAMS(OF_TYPE, TOKEN_PARAM, TKSP_REQUIRED("duration", TKS_PARAM_DURATION)),
+     make_refresh},
+    {"update", "Sets and deletes fields of a token's data.", TKS_RESULT_TOKEN, true,
+     TKSP_PARAMS(OF_TYPE, TOKEN_PARAM, PATCH_PARAM), make_update},
+    {"rotate", "Replaces a token's secret.", TKS_RESULT_TOKEN, true,
+     TKSP_PARAMS(OF_TYPE, TOKEN_PARAM, DURATION_PARAM), make_rotate},
+    {"delete", "Ends a token.", TKS_RESULT_BOOL, false, TKSP_PARAMS(OF_TYPE, TOKEN_PARAM),
+     make_delete},
+    {"delete_all", "Ends all tokens of an owner.", TKS_RESULT_COUNT, false,
+     TKSP_PARAMS(OF_TYPE, NAME("owner")), make_delete_all},
+    {"delete_by_id", "Ends a token by its public id.", TKS_RESULT_BOOL, false,
+     TKSP_PARAMS(OF_TYPE, NAME("owner"), TKSP_OPTIONAL("id", TKS_PARAM_ID)), make_delete_by_id},
+    {"count", "Counts the live tokens of an owner.", TKS_RESULT_COUNT, false,
+     TKSP_PARAMS(OF_TYPE, NAME("owner")), make_count},
+    {"list", "Lists the live tokens of an owner, newest first.", TKS_RESULT_TOKENS, false,
+     TKSP_PARAMS(OF_TYPE, NAME("owner"), LIMIT_AND_AFTER), make_list},
+};
+
+TKSP_STORE_FUNCTIONS(tks_tokens_get_max_data_size, tks_tokens_free)
+
+const tks_store_type tks_redis_tokens_type = {"RedisTokens", TKSP_COUNT(redis_tokens), redis_tokens,
+                                              max_data_size, free_store};
+
+/* ---- Sessions --------------------------------------------------------------------------------- */
+
+#define SESSION_OF NAME("app"), SESSION_TYPE
+
+static const tks_operation sessions[] = {
+    {"create", "Begins a session.", TKS_RESULT_TOKEN, false,
+     TKSP_PARAMS(SESSION_OF, NAME("owner_id"), DATA_PARAM, DURATION_PARAM,
+                 {.type = TKS_PARAM_FIXED}),
+     make_create},
+    {"get", "Finds a session.", TKS_RESULT_TOKEN, true,
+     TKSP_PARAMS(SESSION_OF, TOKEN_PARAM, REFRESH_AND_EXPIRY), make_get},
+    {"refresh", "Sets the time a session has left.", TKS_RESULT_BOOL, false,
+     TKSP_PARAMS(SESSION_OF, TOKEN_PARAM, TKSP_REQUIRED("duration", TKS_PARAM_DURATION)),
+     make_refresh},
+    {"update", "Sets and deletes fields of a session's data.", TKS_RESULT_TOKEN, true,
+     TKSP_PARAMS(SESSION_OF, TOKEN_PARAM, PATCH_PARAM), make_update},
+    {"rotate", "Gives a session a new token.", TKS_RESULT_TOKEN, true,
+     TKSP_PARAMS(SESSION_OF, TOKEN_PARAM, DURATION_PARAM), make_rotate},
+    {"kill", "Ends a session.", TKS_RESULT_BOOL, false, TKSP_PARAMS(SESSION_OF, TOKEN_PARAM),
+     make_delete},
+    {"kill_all", "Ends all sessions of a user.", TKS_RESULT_COUNT, false,
+     TKSP_PARAMS(SESSION_OF, NAME("owner_id")), make_delete_all},
+    {"kill_by_id", "Ends a session by its public id.", TKS_RESULT_BOOL, false,
+     TKSP_PARAMS(SESSION_OF, NAME("owner_id"), TKSP_OPTIONAL("id", TKS_PARAM_ID)),
+     make_delete_by_id},
+    {"count", "Counts the live sessions of a user.", TKS_RESULT_COUNT, false,
+     TKSP_PARAMS(SESSION_OF, NAME("owner_id")), make_count},
+    {"list", "Lists the live sessions of a user, newest first.", TKS_RESULT_TOKENS, false,
+     TKSP_PARAMS(SESSION_OF, NAME("owner_id"), LIMIT_AND_AFTER), make_list},
+};
+
+const tks_store_type tks_sessions_type = {"Sessions", TKSP_COUNT(sessions), sessions, max_data_size,
+                                          free_store};

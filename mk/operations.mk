@@ -1,0 +1,14 @@
+# What must agree with the tables of operations (suite operations): stubs, classes, docs, tests.
+SUITES += operations
+
+PRINT_OPERATIONS := $(BUILD)/tests/operations/print
+PROGRAMS += $(PRINT_OPERATIONS)
+
+$(PRINT_OPERATIONS): tests/operations/print.c $(CORE_LIB) $(FLAGS)
+	@mkdir -p $(@D)
+	$(CC) $(TKS_CPPFLAGS) $(TKS_CFLAGS) $(TKS_LDFLAGS) -o $@ $< $(CORE_LIB) $(TESTS_C_LDLIBS)
+
+.PHONY: test-operations
+test-operations: python lua $(PRINT_OPERATIONS)
+	@$(PY_PATH) TOKENSTORE_PRINT_OPERATIONS=$(abspath $(PRINT_OPERATIONS)) $(LUA_ENV) $(RUN) \
+	  $(PYTHON) -m pytest -q -rs $(PYTEST_FLAGS) tests/operations
