@@ -26,7 +26,7 @@ test-old-server: python lua
 
 test-servers: python lua
 	@failed=; for server in $(SERVERS); do \
-	  export TOKENSTORE_TEST_SERVER=$$(realpath $$server); \
+	  case $$server in /*) ;; *) server=$(CURDIR)/$$server ;; esac; export TOKENSTORE_TEST_SERVER=$$server; \
 	  echo "on $$server: $$($$server --version)"; \
 	  $(PY_PATH) $(RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) $(ON_SERVER) $(SERVER_BATTERY) || failed=1; \
 	  $(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(ON_SERVER) $(ASYNCIO_BATTERY) || failed=1; \
