@@ -103,6 +103,16 @@ test("a session is a token of type session", function()
     { app = "web", owner_id = "bob", custom_token = "x" })
 end)
 
+test("get_many gives sessions in the order asked", function()
+  local sessions = store()
+  local bob, eve = create(sessions), create(sessions, { owner_id = "eve" })
+  local found = assert(sessions:get_many { app = "web", tokens = { eve, "none", bob } })
+  equal(#found, 3)
+  equal({ found[1].owner_id, found[1].token, found[2], found[3].owner_id }, { "eve", eve, false, "bob" })
+  equal(tokenstore.Sessions.getMany, tokenstore.Sessions.get_many)
+  raises("unknown argument 'type'", sessions.get_many, sessions, { app = "web", type = "x", tokens = {} })
+end)
+
 test("failures", function()
   local sessions = store()
   harness.fails("data", "data.x", sessions:create { app = "web", owner_id = "bob", data = { x = 0 / 0 } })
@@ -119,6 +129,7 @@ test("failures", function()
     kill_by_id = { app = "web", owner_id = "bob", id = ("x"):rep(28) },
     list = { app = "web", owner_id = "bob" },
     rotate = { app = "web", token = ("x"):rep(20) },
+    get_many = { app = "web", tokens = { ("x"):rep(20) } },
   } do
     harness.fails("closed", "closed", sessions[name](sessions, args))
   end

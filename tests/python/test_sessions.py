@@ -81,7 +81,25 @@ def test_a_session_is_a_token_of_type_session(client: tokenstore.Client) -> None
     assert session.type == "session"
 
 
+def test_get_many(sessions: Sessions) -> None:
+    """In the order asked; each is a Session, with what all have in common."""
+    made = [sessions.create("web", owner) for owner in ("bob", "eve")]
+    assert sessions.create("other", "eve")
+    found = sessions.get_many(app="web", tokens=[made[1], "none", made[0], None, made[1]])
+    assert [s and (s.app, s.type, s.owner_id, s.token) for s in found] == [
+        ("web", "session", "eve", made[1]),
+        None,
+        ("web", "session", "bob", made[0]),
+        None,
+        ("web", "session", "eve", made[1]),
+    ]
+    assert all(s is None or isinstance(s, Session) for s in found)
+    with pytest.raises(TypeError, match="tokens must be several tokens, not one text"):
+        sessions.get_many("web", made[0])  # type: ignore[arg-type]
+
+
 def test_names() -> None:
+    assert Sessions.getMany is Sessions.get_many
     assert tokenstore.SpotsSessions is Sessions
     assert Sessions.killAll is Sessions.kill_all
     assert Sessions.killById is Sessions.kill_by_id

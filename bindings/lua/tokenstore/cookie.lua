@@ -73,6 +73,11 @@ local function add_spellings(texts, raw, value, longest)
   add(texts, gsub(text, " ", "+"), longest)
 end
 
+-- May it stand for something else, too? Without patterns, which LuaJIT does not compile.
+local function has_spellings(raw)
+  return find(raw, "%", 1, true) or find(raw, '"', 1, true) or find(raw, " ", 1, true)
+end
+
 -- The possible values of the cookies called `name`, in the order of the header: none, most often one, at
 -- most MOST. None is empty, longer than `longest` bytes, or has a NUL.
 function cookie.read(header, name, longest)
@@ -85,7 +90,7 @@ function cookie.read(header, name, longest)
         local raw = sub(header, equals + 1, stop - 1)
         local value = trim(raw, 1, #raw)
         add(texts, value, longest)
-        if value ~= "" and find(raw, '[" %%]') then
+        if value ~= "" and has_spellings(raw) then
           add_spellings(texts, raw, value, longest)
         end
       end

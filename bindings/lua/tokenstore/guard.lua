@@ -34,6 +34,7 @@ local core = require "tokenstore.core"
 local guard_options = require "tokenstore.guard_options"
 local log = require "tokenstore.nginx_log"
 
+local byte, find, sub = string.byte, string.find, string.sub
 local clear_header, set_header = ngx.req.clear_header, ngx.req.set_header
 local kinds, prepare = guard_options.kinds, guard_options.prepare
 
@@ -53,13 +54,10 @@ local function ask_one(options, token)
 end
 
 -- The first valid one of several tokens. All are looked up in one round trip.
-local function ask(options, tokens)
-  if #tokens == 1 then
-    return ask_one(options, tokens[1])
-  end
-  local store, arguments = options.store, options.arguments
-  local found, message = store._run(store._handle,
-    core.get_many(store._store, { app = arguments.app, type = arguments.type, tokens = tokens }))
+local function ask_many(options, tokens)
+  local arguments = options.arguments
+  local found, message =
+    options.store:get_many { app = arguments.app, type = arguments.type, tokens = tokens }
   if not found then
     return nil, message
   end
@@ -72,10 +70,18 @@ local function ask(options, tokens)
   return nil
 end
 
+local function ask(options, token, tokens)
+  if tokens then
+    return ask_many(options, tokens)
+  end
+  return ask_one(options, token)
+end
+
 -- The same for RedisJWT. Only a token with a valid signature costs a round trip.
-local function verify(options, tokens)
-  for i = 1, #tokens do
-    local session, message, code = options.store:verify { token = tokens[i], value_session = true }
+local function verify(options, token, tokens)
+  for i = 1, tokens and #tokens or 1 do
+    local session, message, code =
+      options.store:verify { token = tokens and tokens[i] or token, value_session = true }
     if session then
       return session
     elseif code ~= "invalid_token" and code ~= "expired_token" then
@@ -86,14 +92,14 @@ local function verify(options, tokens)
 end
 
 -- From the cache or from Redis: the session; nil; or nil, message.
-local function look_up(options, ask_store, tokens)
+local function look_up(options, ask_store, token, tokens)
   if options.cache == 0 then
-    return ask_store(options, tokens)
+    return ask_store(options, token, tokens)
   end
-  local key = options.cache_key .. table.concat(tokens, "\0")
+  local key = options.cache_key .. (tokens and table.concat(tokens, "\0") or token)
   local session, message = cache.get(options.store, key), nil
   if not session then
-    session, message = ask_store(options, tokens)
+    session, message = ask_store(options, token, tokens)
     if session then
       cache.set(options.store, key, session, options.cache)
     end
@@ -103,32 +109,47 @@ end
 
 -- ---- the request -----------------------------------------------------------------------------------
 
+local function is_blank(code)
+  return code == 32 or code == 9
+end
+
+-- "Bearer " and one token: what clients send. Without patterns, which LuaJIT does not compile.
+local function is_plain(header)
+  return sub(header, 1, 7) == "Bearer " and #header > 7 and not is_blank(byte(header, 8))
+    and not is_blank(byte(header, -1)) and not find(header, ",", 8, true)
+end
+
 -- The text after the scheme Bearer, "" if empty; nil for another scheme. A proxy may have joined several
 -- headers.
 local function read_bearer(header)
-  local prefix = header:sub(1, 7)
-  local from = (prefix == "Bearer " or prefix == "bearer ") and 7
-  if not from then
-    local lower = header:lower()
-    from = lower:match "^[ \t]*bearer()" or lower:match ",[ \t]*bearer()[ \t]"
-  end
+  local lower = header:lower()
+  local from = lower:match "^[ \t]*bearer()" or lower:match ",[ \t]*bearer()[ \t]"
   if not from or header:find("^[^ \t]", from) then
     return nil
   end
   return header:match("^[ \t]*(.-)[ \t]*$", from)
 end
 
--- The tokens of the request, in a list; and whether they are from the Authorization header, where one may
--- be empty.
+-- The token of the request, a list if there are several, and whether they are from the Authorization header,
+-- where one may be empty.
 local function find_tokens(options)
   local header = ngx.var.http_authorization
-  local token = header and read_bearer(header)
-  if token then
-    local first = token:match "^([^, \t]+)[ \t]*,"
-    return { token, first }, true
+  if header then
+    if is_plain(header) then
+      return sub(header, 8), nil, true
+    end
+    local token = read_bearer(header)
+    if token then
+      local first = token:match "^([^, \t]+)[ \t]*,"
+      return token, first and { token, first }, true
+    end
   end
   header = options.cookie and ngx.var.http_cookie
-  return header and cookie.read(header, options.cookie, options.kind.token_max) or {}, false
+  if not header then
+    return nil
+  end
+  local tokens = cookie.read(header, options.cookie, options.kind.token_max)
+  return tokens[1], tokens[2] and tokens, false
 end
 
 -- RFC 6750, 2.1: the syntax of a token in the header.
@@ -213,11 +234,10 @@ local function check(options, ask_store)
   if has_forged(options) then
     drop_forged(options.names)
   end
-  local tokens, from_header = find_tokens(options)
-  local token = tokens[1]
+  local token, tokens, from_header = find_tokens(options)
   local session, message
   if token and token ~= "" and #token <= options.kind.token_max then
-    session, message = look_up(options, ask_store, tokens)
+    session, message = look_up(options, ask_store, token, tokens)
   end
   if session then
     set_headers(options, session)

@@ -17,6 +17,10 @@
 ---@field refresh? number seconds: it lives at least this long from now; one that lives longer, or has no expiry, is unchanged
 ---@field expiry? boolean true: fill in expires_at
 
+---@class tokenstore.SessionGetManyArgs
+---@field app tokenstore.Name
+---@field tokens string[]
+
 ---@class tokenstore.SessionRefreshArgs: tokenstore.SessionArgs
 ---@field duration number seconds
 
@@ -57,6 +61,13 @@ function Sessions:create(args) end
 ---@return string? message
 ---@return tokenstore.Code? code
 function Sessions:get(args) end
+
+---Finds many at once: a list in the order asked, with false where there is none.
+---@param args tokenstore.SessionGetManyArgs
+---@return (tokenstore.Session|false)[]?
+---@return string? message
+---@return tokenstore.Code? code
+function Sessions:get_many(args) end
 
 ---Lets the session expire `duration` from now, earlier or later than before. False if there is none.
 ---@param args tokenstore.SessionRefreshArgs
@@ -119,6 +130,7 @@ function Sessions:rotate(args) end
 ---Closes the client, unless it was passed in. May be called twice.
 function Sessions:close() end
 
+Sessions.getMany = Sessions.get_many
 Sessions.killAll = Sessions.kill_all
 Sessions.killById = Sessions.kill_by_id
 

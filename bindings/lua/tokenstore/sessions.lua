@@ -30,6 +30,11 @@ function Sessions:get(args)
   return self._run(self._handle, ops.get(self._store, args))
 end
 
+-- get_many{ app, tokens = { … } }: a list in the order asked, with false where there is none.
+function Sessions:get_many(args)
+  return self._run(self._handle, ops.get_many(self._store, args))
+end
+
 -- refresh{ app, token, duration }: true if the session now expires `duration` from now.
 function Sessions:refresh(args)
   return self._run(self._handle, ops.refresh(self._store, args))
@@ -86,6 +91,7 @@ function Sessions:rotate(args)
   return nil
 end
 
+Sessions.getMany = Sessions.get_many
 Sessions.killAll = Sessions.kill_all
 Sessions.killById = Sessions.kill_by_id
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from tokenstore import _core
@@ -137,6 +138,11 @@ class Sessions(Store):
         session = self._driver.run(self._ops.rotate(app, token, duration))
         return None if session is None else session.token
 
+    def get_many(self, app: Name, tokens: Iterable[Presented]) -> builtins.list[Session | None]:
+        """Find many at once: a list in the order asked, None where there is no such session."""
+        return self._driver.run(self._ops.get_many(app, tokens))
+
+    getMany = get_many
     killAll = kill_all
     killById = kill_by_id
 

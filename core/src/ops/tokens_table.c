@@ -120,6 +120,8 @@ static const tks_operation sessions[] = {
      make_create},
     {"get", "Finds a session.", TKS_RESULT_TOKEN, true,
      TKSP_PARAMS(SESSION_OF, TOKEN_PARAM, REFRESH_AND_EXPIRY), make_get},
+    {"get_many", "Finds many sessions at once, in the order asked.", TKS_RESULT_TOKENS, true,
+     TKSP_PARAMS(SESSION_OF, TKSP_REQUIRED("tokens", TKS_PARAM_TOKENS)), make_get_many},
     {"refresh", "Sets the time a session has left.", TKS_RESULT_BOOL, false,
      TKSP_PARAMS(SESSION_OF, TOKEN_PARAM, TKSP_REQUIRED("duration", TKS_PARAM_DURATION)),
      make_refresh},
