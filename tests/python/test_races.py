@@ -40,7 +40,7 @@ def secret(token: tokenstore.Token | None) -> str:
 def test_no_update_is_lost_and_none_moves_the_expiry(
     server: Server, tokens: tokenstore.RedisTokens
 ) -> None:
-    writers, updates = 64, 100
+    writers, updates = 64, 40 if LONGER == 1 else 100  # each gets back what all have written
     made = tokens.create(**A, owner="o", data={"first": [1, {}]}, duration=1000)
     token = secret(made)
     key = next(key for key in server.keys() if b":o:" not in key)
@@ -57,7 +57,7 @@ def test_no_update_is_lost_and_none_moves_the_expiry(
     found = tokens.get(**A, token=token)
     assert found is not None
     wanted: dict[str, Any] = {f"{n}-{i}": i for n in range(writers) for i in range(updates)}
-    assert len(wanted) == 6400
+    assert len(wanted) == writers * updates
     assert found.data == {"first": [1, {}], **wanted}
     assert server.expires_at(key) == expiry
     assert look(server) == (1, 1)
@@ -153,7 +153,7 @@ def check_successor(
 
 
 def test_one_end_and_no_return(server: Server, tokens: tokenstore.RedisTokens) -> None:
-    rounds, batch, workers = 10_000 * LONGER, 10, len(ROLES)
+    rounds, batch, workers = 3_000 * LONGER, 10, len(ROLES)
     owners = [f"o{i}" for i in range(rounds)]
     olds: list[str] = []
     for first in range(0, rounds, 1000):
