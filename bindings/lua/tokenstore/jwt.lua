@@ -209,7 +209,7 @@ function jwt.decode(given)
       end
       key, version = newer, message
     end
-    -- C raises at the caller of this function: nothing may stand between.
+    -- C raises at the caller of this function: no call in between.
     claims, header, code, unknown = core.jwt_decode(given.token, key, given.algorithms, audience,
       given.issuer, given.leeway, given.require, given.now, given.typ, given.max_size, any, given.verify_exp)
     if claims and again then

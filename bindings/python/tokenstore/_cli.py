@@ -155,7 +155,7 @@ def stats(options: Options) -> bool:
 
 
 def _index_names(text: bytes) -> Sequence[str]:
-    """The names in an index key: JSON strings in which no quote stands but the outer ones."""
+    """The names in an index key: JSON strings without inner quotes."""
     return [
         json.loads(f'"{name}"')
         for name in text.decode(errors="surrogateescape")[1:-1].split('","')
@@ -236,7 +236,7 @@ class _Bar:
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Leave the bar as it is."""
         self._bar.close()
 
 

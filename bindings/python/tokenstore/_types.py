@@ -33,7 +33,7 @@ Text = Union[str, bytes]
 """str is stored as UTF-8 (with surrogateescape), bytes as they are."""
 
 Name = Union[str, bytes, int, "UUID"]
-"""An app, a type, an owner, a user's id: an int and a UUID stand for their text."""
+"""An app, a type, an owner, a user's id: an int and a UUID are converted to text."""
 
 Presented = Optional[Text]
 """A token that a client presented; None, a cookie that is not there, is simply not found."""

@@ -267,7 +267,7 @@ class _Any(enum.Enum):
         return "tokenstore.jwt.ANY"
 
 
-#: As ``audience`` of ``decode``: whoever the token is meant for; the caller looks at ``aud``.
+#: As ``audience`` of ``decode``: accepts any ``aud``, which the caller checks.
 ANY: Final = _Any.ANY
 
 Audience = Union[Text, Collection[Text], _Any, None]

@@ -28,7 +28,7 @@ typedef struct tks_http_request {
     size_t header_count;
     tks_bytes body;      /**< of a POST; may be empty */
     size_t max_body;     /**< bytes that the answer's body may have */
-    uint32_t timeout_ms; /**< for the whole exchange, where that ends before the driver's
+    uint32_t timeout_ms; /**< for the whole exchange, if that ends before the driver's
                               deadline; 0: the deadline alone */
 } tks_http_request;
 

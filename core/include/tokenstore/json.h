@@ -49,7 +49,7 @@ typedef struct tks_json_rules {
     unsigned max_depth; /**< at most TKS_JSON_DEPTH_MAX */
     bool any; /**< all that RFC 8259 allows: any integer of up to TKS_JSON_DIGITS_MAX digits; a
                          * double that is too large is an infinity; U+0000; an unpaired surrogate,
-                         * which stands as the three bytes that it would have in UTF-8 (WTF-8) */
+                         * read as the three bytes that it would have in UTF-8 (WTF-8) */
     bool last_counts; /**< of duplicate members the last counts, as in JavaScript and Python; else
                            they are rejected */
 } tks_json_rules;
@@ -100,7 +100,7 @@ const tks_json *tks_json_find(const tks_json *node, const char *name);
 typedef struct tks_json_level {
     bool is_array;
     size_t count;   /**< members so far */
-    tks_bytes name; /**< of the member at hand, borrowed from the caller */
+    tks_bytes name; /**< of the current member, borrowed from the caller */
 } tks_json_level;
 
 typedef struct tks_json_writer {
@@ -135,7 +135,7 @@ tks_status tks_json_begin_object(tks_json_writer *w);
 tks_status tks_json_end_object(tks_json_writer *w);
 tks_status tks_json_write_name(tks_json_writer *w, tks_bytes name);
 
-/** Fails with TKS_ERR_DATA and the path of the member at hand: for problems that only the host language can see
+/** Fails with TKS_ERR_DATA and the path of the current member: for problems that only the host language can see
  * ("is a set", "has a key that is not a string"). `problem` is a static text that says what is
  * wrong and what to do. */
 tks_status tks_json_refuse(tks_json_writer *w, const char *problem);

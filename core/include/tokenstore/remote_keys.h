@@ -9,8 +9,8 @@
  *            http is allowed for localhost only, unless `insecure` is set. Only public keys are used.
  * Lifecycle: new fetches nothing. The caller owns a reference to each set returned, which stays valid as long as it
  *            is held. close ends a fetch within 50 ms; free after the last user is gone.
- * Threads:   everything but free is safe from many threads; a fetch has a thread of its own, which is waited for in
- *            slices and never calls back. In a forked child the keys at hand stay, and a fetch begins anew. */
+ * Threads:   all functions but free are thread-safe; a fetch runs in its own thread, which never calls back.
+ *            A forked child keeps the current keys, and restarts a fetch. */
 #ifndef TOKENSTORE_REMOTE_KEYS_H
 #define TOKENSTORE_REMOTE_KEYS_H
 

@@ -5,8 +5,8 @@
  *            one is still returned. If a renewal fails, the old token stays in use until its expiry.
  * Lifecycle: new, get any number of times, close, free. The Redis client is borrowed and must outlive this; the
  *            rest is owned. close waits for a renewal in progress, at most 50 ms.
- * Threads:   everything but free is safe from many threads; readers do not wait for each other. In a
- *            forked child the memory begins empty. */
+ * Threads:   all functions but free are thread-safe; readers do not wait for each other. In a forked child
+ *            the memory starts empty. */
 #ifndef TOKENSTORE_SPIKE_CLIENT_H
 #define TOKENSTORE_SPIKE_CLIENT_H
 

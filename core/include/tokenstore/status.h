@@ -16,7 +16,7 @@ TKS_BEGIN_DECLS
 /** X(enumerator, code for Lua, Python exception, general text) */
 #define TKS_STATUS_MAP(X)                                                                          \
     X(TKS_OK, "ok", "", "no error")                                                                \
-    X(TKS_ERR_CONFIGURATION, "configuration", "ConfigurationError", "wrong configuration")         \
+    X(TKS_ERR_CONFIGURATION, "configuration", "ConfigurationError", "invalid configuration")       \
     X(TKS_ERR_CONNECTION, "connection", "ConnectionError", "no usable connection")                 \
     X(TKS_ERR_TIMEOUT, "timeout", "TimeoutError", "the deadline passed")                           \
     X(TKS_ERR_OUTCOME_UNKNOWN, "outcome_unknown", "OutcomeUnknownError",                           \
@@ -27,7 +27,7 @@ TKS_BEGIN_DECLS
     X(TKS_ERR_EXPIRED_TOKEN, "expired_token", "ExpiredTokenError", "the token has expired")        \
     X(TKS_ERR_LIMIT, "limit", "LimitError", "a limit was reached")                                 \
     X(TKS_ERR_SPIKE, "spike", "SpikeError", "could not obtain an access token")                    \
-    X(TKS_ERR_SPIKE_AUTH, "spike_auth", "SpikeAuthError", "the client was refused")                \
+    X(TKS_ERR_SPIKE_AUTH, "spike_auth", "SpikeAuthError", "the client was rejected")               \
     X(TKS_ERR_CLOSED, "closed", "Error", "the object is closed")                                   \
     X(TKS_ERR_MEMORY, "memory", "MemoryError", "out of memory")                                    \
     X(TKS_ERR_INTERRUPTED, "interrupted", "KeyboardInterrupt", "interrupted by a signal")
