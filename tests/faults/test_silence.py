@@ -32,7 +32,9 @@ LATE = 0.15
 def pooled(client: tokenstore.Client, count: int = POOLED) -> None:
     """`count` connections that are idle."""
     threads = [
-        threading.Thread(target=client.execute, args=("BLPOP", f"none {i}", 0.2))
+        threading.Thread(
+            target=client.execute, args=("BLPOP", f"none {i}", 0.2), kwargs={"timeout": 20}
+        )
         for i in range(count)
     ]
     for thread in threads:

@@ -22,7 +22,7 @@ def pooled(setup: Setup, **options: float) -> RemoteTokens:
     stores = [setup.tokens(**options) for _ in range(POOLED)]
 
     def wait(store: RemoteTokens, number: int) -> None:
-        store.client.execute("BLPOP", f"none {number}", 0.3)
+        store.client.pipeline([["BLPOP", f"none {number}", 0.3]], timeout=20)
 
     threads = [
         threading.Thread(target=wait, args=(store, number)) for number, store in enumerate(stores)
@@ -64,7 +64,7 @@ def test_one_call_is_slow_and_none_fails(setup: Setup, name: str) -> None:
 
 def test_a_change_right_after_another_call_is_in_doubt_once(setup: Setup) -> None:
     """It did not ask first; then the pool is left."""
-    store = pooled(setup, timeout=0.5)
+    store = pooled(setup, timeout=1)
     store.client.execute("PING")
     setup.server.freeze()
     with pytest.raises(tokenstore.OutcomeUnknownError):
