@@ -27,9 +27,8 @@ typedef struct script {
 
 static tks_key *secret(void) {
     tks_key *key = NULL;
-    (void)tks_key_from_secret(TKS_LITERAL("0123456789abcdef0123456789abcdef"), NULL, NULL, &key,
-                              NULL);
-    return key;
+    tks_bytes text = TKS_LITERAL("0123456789abcdef0123456789abcdef");
+    return tks_key_from_secret(text, NULL, NULL, &key, NULL) == TKS_OK ? key : NULL;
 }
 
 /* ---- what is made ---- */

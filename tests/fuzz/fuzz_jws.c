@@ -79,7 +79,8 @@ static void require_same(tks_bytes token, tks_key *const *keys, size_t count, tk
     tks_error err = TKS_ERROR_INIT;
     tks_jwt jwt;
     policy.claims_only = true;
-    (void)tks_jwt_decode(token, keys, count, &policy, &jwt, &err);
+    tks_status status = tks_jwt_decode(token, keys, count, &policy, &jwt, &err);
+    REQUIRE(status == err.status);
     REQUIRE(err.status == whole->status && strcmp(err.message, whole->message) == 0);
     tks_jwt_clear(&jwt);
 }

@@ -8,6 +8,7 @@
  *
  * Purpose:   linkage, visibility and attributes of all public declarations.
  * Lifecycle: macros.
+ * Not from:  no function of this library may be called from a signal handler; a header names what else may not call it.
  * Threads:   any. */
 #ifndef TOKENSTORE_API_H
 #define TOKENSTORE_API_H

@@ -9,6 +9,8 @@
  * Lifecycle: tks_client_new does not connect (but starts the server for embedded:). tks_client_close may be called
  *            at any time, even twice; runs in progress end with TKS_ERR_CLOSED or normally. tks_client_free after
  *            the last user is gone.
+ * Not from:  a signal handler. From the thread of an event loop: it blocks there; step
+ *            the operation as op.h describes.
  * Threads:   all functions but free are thread-safe.
  * Fork:      the child drops the inherited connections without touching them and opens its own. (OpenSSL has
  *            process-wide locks, taken when a thread first uses it, when such a thread ends, and while a session
@@ -48,8 +50,8 @@ TKS_MUST_USE tks_status tks_client_new(tks_target *target, const tks_interrupt *
 
 /** Runs `op` to completion. TKS_OK: read tks_op_get_result. Otherwise the operation's error is in `err`.
  * `timeout_ms` 0: the target's. The operation stays the caller's, to free. `interrupt` may be NULL. */
-tks_status tks_client_run(tks_client *client, tks_op *op, int64_t timeout_ms,
-                          const tks_interrupt *interrupt, tks_error *err);
+TKS_MUST_USE tks_status tks_client_run(tks_client *client, tks_op *op, int64_t timeout_ms,
+                                       const tks_interrupt *interrupt, tks_error *err);
 
 typedef struct tks_flight tks_flight; /**< an operation in progress */
 
@@ -63,13 +65,13 @@ TKS_MUST_USE tks_status tks_client_begin(tks_client *client, tks_op *op, int64_t
 /** Continues to the end as tks_client_run does, but frees nothing; or until *asks: a new connection is needed, and
  * the target says that the host provides user and password for each. The host is asked once more if the server
  * rejects them. Then call tks_flight_give and this again; or tks_flight_free. */
-tks_status tks_flight_proceed(tks_flight *flight, bool *asks, tks_error *err);
+TKS_MUST_USE tks_status tks_flight_proceed(tks_flight *flight, bool *asks, tks_error *err);
 
 /** Provides what it asked for: moved out of *credentials, and wiped after use. */
 void tks_flight_give(tks_flight *flight, tks_credentials *credentials);
 
 /** As tks_client_run. Frees the flight. */
-tks_status tks_flight_end(tks_flight *flight, tks_error *err);
+TKS_MUST_USE tks_status tks_flight_end(tks_flight *flight, tks_error *err);
 
 /** Instead of tks_flight_end: the connection is closed, and what was sent may have happened. NULL is accepted. */
 void tks_flight_free(tks_flight *flight);

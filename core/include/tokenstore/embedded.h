@@ -5,6 +5,7 @@
  *            started it) and ends the server when the owner goes, by SIGKILL too. With a data
  *            directory the append-only file is on and a lock keeps a second owner out.
  * Lifecycle: start, stop. A forked child may use the server but does not own it: stop only frees there.
+ * Not from:  a signal handler. start and stop block until the server is up, or gone.
  * Threads:   start and stop from one thread at a time for each handle. */
 #ifndef TOKENSTORE_EMBEDDED_H
 #define TOKENSTORE_EMBEDDED_H

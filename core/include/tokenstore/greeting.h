@@ -30,22 +30,23 @@ typedef struct tks_credentials {
 
 /** Copies both; `user.data` NULL is the default user. Neither contains NUL. Previous contents must have been
  * cleared. TKS_OK, TKS_ERR_MEMORY. */
-tks_status tks_credentials_init(tks_credentials *credentials, tks_bytes user, tks_bytes password);
+TKS_MUST_USE tks_status tks_credentials_init(tks_credentials *credentials, tks_bytes user,
+                                             tks_bytes password);
 
 /** Wipes and frees them; zero-initialised ones are accepted. */
 void tks_credentials_clear(tks_credentials *credentials);
 
 /** Builds the greeting for `target`; clear it on failure too. `credentials` NULL: the target's.
  * TKS_OK, TKS_ERR_MEMORY, TKS_ERR_DATA (too long). */
-tks_status tks_greeting_init(tks_greeting *greeting, const tks_target *target,
-                             const tks_credentials *credentials, tks_error *err);
+TKS_MUST_USE tks_status tks_greeting_init(tks_greeting *greeting, const tks_target *target,
+                                          const tks_credentials *credentials, tks_error *err);
 
 /** Checks the first `count` replies, which may be fewer than the commands: a full server answers once and hangs up.
  * TKS_OK; TKS_ERR_CONNECTION (the server is not ready, or not Redis: retry), TKS_ERR_SERVER (it answered with an
  * error; *final is set if a retry cannot help). The message never contains the password. */
-tks_status tks_greeting_judge(const tks_greeting *greeting, const tks_target *target,
-                              tks_credentials *credentials, tks_reply *const *replies, size_t count,
-                              bool *final, tks_error *err);
+TKS_MUST_USE tks_status tks_greeting_judge(const tks_greeting *greeting, const tks_target *target,
+                                           tks_credentials *credentials, tks_reply *const *replies,
+                                           size_t count, bool *final, tks_error *err);
 
 /** The likely cause, for a message, if the server hung up without answering the greeting; "" or words that begin
  * with a blank. */

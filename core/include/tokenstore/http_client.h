@@ -12,6 +12,7 @@
  *            repeated; requests that may not must not use this driver.
  * Lifecycle: tks_http_new does not connect. Connections stay open between fetches. tks_http_close may be called at
  *            any time, even twice. tks_http_free after the last user is gone.
+ * Not from:  a signal handler. A request blocks until its deadline.
  * Threads:   all functions but free are thread-safe. After fork() the child does not touch the inherited
  *            connections, and opens its own.
  * Signals:   no SIGPIPE is ever raised, and the threads that look up names run no signal handlers.
@@ -48,11 +49,12 @@ typedef struct tks_http_options {
 
 /** `options` NULL: all defaults. Reads SSL_CERT_FILE and SSL_CERT_DIR. TKS_OK, TKS_ERR_CONFIGURATION
  * (the message names the option: an unreadable file, a proxy that is not a URL), TKS_ERR_MEMORY. */
-tks_status tks_http_new(const tks_http_options *options, tks_http **out, tks_error *err);
+TKS_MUST_USE tks_status tks_http_new(const tks_http_options *options, tks_http **out,
+                                     tks_error *err);
 
 /** Is this a URL that a fetch accepts? TKS_OK, TKS_ERR_CONFIGURATION (the message does not show it),
  * TKS_ERR_MEMORY. */
-tks_status tks_http_check_url(tks_bytes url, tks_error *err);
+TKS_MUST_USE tks_status tks_http_check_url(tks_bytes url, tks_error *err);
 
 /** Sends `request` and waits for the whole answer, at most `timeout_ms`. TKS_OK: *out is the caller's,
  * to be freed by tks_http_response_free. Otherwise:
@@ -64,9 +66,10 @@ tks_status tks_http_check_url(tks_bytes url, tks_error *err);
  *   TKS_ERR_INTERRUPTED, TKS_ERR_CLOSED, TKS_ERR_MEMORY
  * *sent: the request, or a part of it, may have reached the server. *final: a retry cannot help (a rejected
  * certificate, a malformed URL, too large an answer). `interrupt` may be NULL; it is called at least every 50 ms. */
-tks_status tks_http_fetch(tks_http *http, const tks_http_request *request, int64_t timeout_ms,
-                          const tks_interrupt *interrupt, tks_http_response **out, bool *sent,
-                          bool *final, tks_error *err);
+TKS_MUST_USE tks_status tks_http_fetch(tks_http *http, const tks_http_request *request,
+                                       int64_t timeout_ms, const tks_interrupt *interrupt,
+                                       tks_http_response **out, bool *sent, bool *final,
+                                       tks_error *err);
 
 /** Wipes and frees a response of tks_http_fetch: it may contain tokens. NULL is accepted. */
 void tks_http_response_free(tks_http_response *response);

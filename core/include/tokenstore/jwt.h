@@ -67,10 +67,10 @@ typedef enum tks_jwt_alg {
 
 /** Adds the algorithm `name`, case-sensitively, to `*set`. TKS_ERR_CONFIGURATION for an unknown name; the message
  * lists the known ones. */
-tks_status tks_jwt_alg_add(tks_bytes name, uint32_t *set, tks_error *err);
+TKS_MUST_USE tks_status tks_jwt_alg_add(tks_bytes name, uint32_t *set, tks_error *err);
 
 /** The one algorithm named `name`; errors as above. */
-tks_status tks_jwt_alg_find(tks_bytes name, tks_jwt_alg *out, tks_error *err);
+TKS_MUST_USE tks_status tks_jwt_alg_find(tks_bytes name, tks_jwt_alg *out, tks_error *err);
 
 /** "RS256" and so on. Never NULL. */
 const char *tks_jwt_alg_name(tks_jwt_alg alg);
@@ -105,19 +105,20 @@ const tks_jwt_provider *tks_jwt_openssl(void);
 
 /** A secret of at least TKS_JWT_SECRET_MIN bytes. Other types of keys (PEM, DER, SSH, JWK) are rejected, in any
  * encoding: with a public key as secret anybody could sign. `provider` may be NULL. */
-tks_status tks_key_from_secret(tks_bytes secret, const tks_key_options *options,
-                               const tks_jwt_provider *provider, tks_key **out, tks_error *err);
+TKS_MUST_USE tks_status tks_key_from_secret(tks_bytes secret, const tks_key_options *options,
+                                            const tks_jwt_provider *provider, tks_key **out,
+                                            tks_error *err);
 
 /** One key or certificate in PEM: SPKI, PKCS#1, PKCS#8, SEC 1, X.509 (only its key is used: neither dates nor
  * issuer are checked). Private keys may be encrypted, in PKCS#8 (RFC 5958) or traditional PEM encryption (RFC
  * 1421); there is never a password prompt. Calls OpenSSL. */
-tks_status tks_key_from_pem(tks_bytes pem, const tks_key_options *options, tks_key **out,
-                            tks_error *err);
+TKS_MUST_USE tks_status tks_key_from_pem(tks_bytes pem, const tks_key_options *options,
+                                         tks_key **out, tks_error *err);
 
 /** One JWK as JSON text: oct, OKP with Ed25519, and with `provider` RSA and EC; public or private.
  * `kid`, `alg`, `use` and `key_ops` count. */
-tks_status tks_key_from_jwk(tks_bytes json, const tks_jwt_provider *provider, tks_key **out,
-                            tks_error *err);
+TKS_MUST_USE tks_status tks_key_from_jwk(tks_bytes json, const tks_jwt_provider *provider,
+                                         tks_key **out, tks_error *err);
 
 /** Another reference to `key`, which is returned. */
 tks_key *tks_key_ref(tks_key *key);
@@ -134,13 +135,15 @@ bool tks_key_can_sign(const tks_key *key);             /**< is it a private key 
 /** The key as a JWK (RFC 7517); the caller calls tks_json_free, which wipes it: the public part, or with
  * `private_half` both; kid, and alg if there is only one. TKS_OK; TKS_ERR_CONFIGURATION: it is a secret, which is
  * not kept, or has no private part; TKS_ERR_DATA: its kid cannot be written as JSON; TKS_ERR_MEMORY. */
-tks_status tks_key_to_jwk(const tks_key *key, bool private_half, tks_json **out, tks_error *err);
+TKS_MUST_USE tks_status tks_key_to_jwk(const tks_key *key, bool private_half, tks_json **out,
+                                       tks_error *err);
 
 enum { TKS_THUMBPRINT_SIZE = 43 };
 
 /** The SHA-256 thumbprint of the public part (RFC 7638, RFC 8037 section 2) in base64url, no NUL. TKS_OK;
  * TKS_ERR_CONFIGURATION: it is a secret; TKS_ERR_MEMORY. */
-tks_status tks_key_thumbprint(const tks_key *key, char out[TKS_THUMBPRINT_SIZE], tks_error *err);
+TKS_MUST_USE tks_status tks_key_thumbprint(const tks_key *key, char out[TKS_THUMBPRINT_SIZE],
+                                           tks_error *err);
 
 /* ---- key sets ------------------------------------------------------------------------------ */
 
@@ -148,12 +151,12 @@ typedef struct tks_keyset tks_keyset;
 
 /** A JWKS as JSON text. Entries that cannot be used here (an unknown kty, crv or alg, use "enc", a
  * weak or invalid key) are skipped and counted, as RFC 7517 (section 5) requires. `out` as for keys. */
-tks_status tks_keyset_from_jwks(tks_bytes json, const tks_jwt_provider *provider, tks_keyset **out,
-                                tks_error *err);
+TKS_MUST_USE tks_status tks_keyset_from_jwks(tks_bytes json, const tks_jwt_provider *provider,
+                                             tks_keyset **out, tks_error *err);
 
 /** The public keys of a JWKS or one key in PEM that a server publishes. Secrets and private keys are skipped and
  * counted, since anybody who reads them can sign. Calls OpenSSL. As above; no key at all is TKS_ERR_CONFIGURATION. */
-tks_status tks_keyset_from_published(tks_bytes text, tks_keyset **out, tks_error *err);
+TKS_MUST_USE tks_status tks_keyset_from_published(tks_bytes text, tks_keyset **out, tks_error *err);
 
 /** Another reference to `set`, which is returned. */
 tks_keyset *tks_keyset_ref(tks_keyset *set);
@@ -204,13 +207,14 @@ typedef struct tks_jwt {
  *                          no key for any of the algorithms
  *   TKS_ERR_MEMORY
  * exp, nbf and iat must be numbers; iat may be in the future (clocks differ). */
-tks_status tks_jwt_decode(tks_bytes token, tks_key *const *keys, size_t count,
-                          const tks_jwt_policy *policy, tks_jwt *out, tks_error *err);
+TKS_MUST_USE tks_status tks_jwt_decode(tks_bytes token, tks_key *const *keys, size_t count,
+                                       const tks_jwt_policy *policy, tks_jwt *out, tks_error *err);
 
 /** The unverified header of `token`, which must have three parts: for choosing a key, and not to be trusted
  * otherwise. The caller owns *out. `max_size` as in tks_jwt_policy. TKS_OK, TKS_ERR_INVALID_TOKEN,
  * TKS_ERR_CONFIGURATION, TKS_ERR_MEMORY. */
-tks_status tks_jwt_read_header(tks_bytes token, size_t max_size, tks_json **out, tks_error *err);
+TKS_MUST_USE tks_status tks_jwt_read_header(tks_bytes token, size_t max_size, tks_json **out,
+                                            tks_error *err);
 
 /** Frees both trees. */
 void tks_jwt_clear(tks_jwt *jwt);
@@ -226,8 +230,9 @@ void tks_jwt_clear(tks_jwt *jwt);
  *                          of more than `max_size` bytes
  *   TKS_ERR_MEMORY
  * `max_size` as in tks_jwt_policy. */
-tks_status tks_jwt_encode(tks_bytes claims, const tks_key *key, tks_jwt_alg alg, tks_bytes headers,
-                          size_t max_size, tks_buf *out, tks_error *err);
+TKS_MUST_USE tks_status tks_jwt_encode(tks_bytes claims, const tks_key *key, tks_jwt_alg alg,
+                                       tks_bytes headers, size_t max_size, tks_buf *out,
+                                       tks_error *err);
 
 TKS_END_DECLS
 #endif

@@ -46,7 +46,8 @@ size_t tks_jwt_sessions_get_max_data_size(const tks_jwt_sessions *sessions) TKS_
 /** A duration as in the Node package: "50 seconds", "15 minutes", "5h", "3 days", "1 year" (365.25
  * days), in milliseconds. `name` is its name in messages. TKS_OK, TKS_ERR_DATA: not such a text, no unit, or not 1
  * second to ten years. Source: the grammar of the npm package ms. */
-tks_status tks_duration_text(tks_bytes text, const char *name, int64_t *out_ms, tks_error *err);
+TKS_MUST_USE tks_status tks_duration_text(tks_bytes text, const char *name, int64_t *out_ms,
+                                          tks_error *err);
 
 /* Every function below returns TKS_OK and an operation, TKS_ERR_DATA (an argument outside its limits) or
  * TKS_ERR_MEMORY. An id is a name without ':'. */

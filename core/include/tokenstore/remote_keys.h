@@ -9,6 +9,7 @@
  *            http is allowed for localhost only, unless `insecure` is set. Only public keys are used.
  * Lifecycle: new fetches nothing. The caller owns a reference to each set returned, which stays valid as long as it
  *            is held. close ends a fetch within 50 ms; free after the last user is gone.
+ * Not from:  a signal handler. free waits for the thread that fetches.
  * Threads:   all functions but free are thread-safe; a fetch runs in its own thread, which never calls back.
  *            A forked child keeps the current keys, and restarts a fetch. */
 #ifndef TOKENSTORE_REMOTE_KEYS_H
@@ -33,8 +34,9 @@ typedef struct tks_remote_keys_options {
     { .max_age_ms = 600000, .max_stale_ms = 3600000, .interval_ms = 10000, .timeout_ms = 5000 }
 
 /** TKS_OK, TKS_ERR_CONFIGURATION (the message says which option), TKS_ERR_MEMORY. */
-tks_status tks_remote_keys_new(const tks_remote_keys_options *options, const tks_http_options *http,
-                               tks_remote_keys **out, tks_error *err);
+TKS_MUST_USE tks_status tks_remote_keys_new(const tks_remote_keys_options *options,
+                                            const tks_http_options *http, tks_remote_keys **out,
+                                            tks_error *err);
 
 /** The current keys; NULL: there are none that may be used. Never waits; may start a fetch in the background.
  * `version` (may be NULL) identifies them: 0 is none. */
@@ -46,16 +48,18 @@ tks_keyset *tks_remote_keys_peek(tks_remote_keys *keys, uint64_t *version);
  * TKS_ERR_CONNECTION, TKS_ERR_TIMEOUT, TKS_ERR_DATA (the answer has no keys), TKS_ERR_CONFIGURATION (a file of the
  * options), TKS_ERR_INTERRUPTED, TKS_ERR_CLOSED, TKS_ERR_MEMORY. A failure is not retried for a second, nor for an
  * unknown key before `interval_ms`. */
-tks_status tks_remote_keys_get(tks_remote_keys *keys, uint64_t seen, const tks_interrupt *interrupt,
-                               bool *pending, tks_keyset **out, uint64_t *version, tks_error *err);
+TKS_MUST_USE tks_status tks_remote_keys_get(tks_remote_keys *keys, uint64_t seen,
+                                            const tks_interrupt *interrupt, bool *pending,
+                                            tks_keyset **out, uint64_t *version, tks_error *err);
 
 /** A token was valid with newer keys: the next one may trigger a fetch at once. */
 void tks_remote_keys_helped(tks_remote_keys *keys);
 
 /** Fetches once, regardless of cached keys, and appends the text unchanged: for a host that caches it for several
  * processes. *fresh_ms: how long it is fresh. Statuses as for get. */
-tks_status tks_remote_keys_download(tks_remote_keys *keys, const tks_interrupt *interrupt,
-                                    tks_buf *text, int64_t *fresh_ms, tks_error *err);
+TKS_MUST_USE tks_status tks_remote_keys_download(tks_remote_keys *keys,
+                                                 const tks_interrupt *interrupt, tks_buf *text,
+                                                 int64_t *fresh_ms, tks_error *err);
 
 /** Notes for the log; see spike_client.h. */
 bool tks_remote_keys_has_notes(const tks_remote_keys *keys);

@@ -29,7 +29,7 @@ typedef enum tks_reply_type {
 typedef struct tks_reply tks_reply;
 
 /** Appends one command. TKS_OK or the buffer's error. `argc` ≥ 1; arguments may contain any byte. */
-tks_status tks_resp_format(tks_buf *out, size_t argc, const tks_bytes *argv);
+TKS_MUST_USE tks_status tks_resp_format(tks_buf *out, size_t argc, const tks_bytes *argv);
 
 typedef struct tks_reader tks_reader;
 
@@ -60,7 +60,7 @@ TKS_MUST_USE tks_status tks_reader_next(tks_reader *reader, tks_reply **out, tks
 bool tks_reader_is_idle(const tks_reader *reader) TKS_ALL_NONNULL;
 
 /** TKS_ERR_LIMIT while an OVERSIZED reply is being read; else TKS_OK. */
-tks_status tks_reader_check(const tks_reader *reader, tks_error *err);
+TKS_MUST_USE tks_status tks_reader_check(const tks_reader *reader, tks_error *err);
 
 tks_reply_type tks_reply_get_type(const tks_reply *reply) TKS_ALL_NONNULL;
 int64_t tks_reply_get_integer(const tks_reply *reply); /**< of an INTEGER */

@@ -30,7 +30,7 @@ typedef struct tks_session_event {
 const char *tks_session_end_name(tks_session_end kind);
 
 /** Appends the name of the channel for such events in database `db`. TKS_OK or the buffer's error. */
-tks_status tks_session_channel(tks_session_end kind, uint32_t db, tks_buf *out);
+TKS_MUST_USE tks_status tks_session_channel(tks_session_end kind, uint32_t db, tks_buf *out);
 
 /** Reads a message of one of these channels. False: another channel, or not a session key: an id, one ":" and 11
  * letters and digits. */
@@ -38,7 +38,7 @@ bool tks_session_event_read(tks_bytes channel, tks_bytes key, uint32_t db, tks_s
 
 /** Appends `current`, the value of notify-keyspace-events, plus the flags that are missing for these channels (E, g
  * and x); none is removed. TKS_OK or the buffer's error. */
-tks_status tks_keyspace_flags(tks_bytes current, tks_buf *out);
+TKS_MUST_USE tks_status tks_keyspace_flags(tks_bytes current, tks_buf *out);
 
 /** CONFIG GET notify-keyspace-events and, if flags are missing, CONFIG SET. Result: BOOL, true if it was set. Fails
  * with TKS_ERR_SERVER without permission; the message says what to do. The two are not atomic: flags that another

@@ -7,6 +7,7 @@
  *              tks_session_events_give, then open or next again. The host is asked once more if the server rejects
  *              them.
  * Lifecycle: new, open, next any number of times, close, free after the last user. The client must outlive it.
+ * Not from:  a signal handler. next blocks until an event, the timeout or close; free, while next runs.
  * Threads:   next from one thread at a time - a second one gets an error; close from any.
  * Fork:      it belongs to the process that created it; in a child, next fails. */
 #ifndef TOKENSTORE_SESSION_EVENTS_H
@@ -60,9 +61,9 @@ void tks_session_events_give(tks_session_events *events, tks_credentials *creden
  * take connect_timeout if that is longer. TKS_OK; TKS_ERR_SERVER, TKS_ERR_CONFIGURATION (reconnecting needs a
  * change, though later calls try); TKS_ERR_CLOSED (it or the client is closed, or this is a forked child),
  * TKS_ERR_MEMORY, TKS_ERR_INTERRUPTED (no event is lost). `interrupt` may be NULL. */
-tks_status tks_session_events_next(tks_session_events *events, int64_t timeout_ms,
-                                   const tks_interrupt *interrupt, tks_session_notice *out,
-                                   tks_error *err);
+TKS_MUST_USE tks_status tks_session_events_next(tks_session_events *events, int64_t timeout_ms,
+                                                const tks_interrupt *interrupt,
+                                                tks_session_notice *out, tks_error *err);
 
 /** Ends a next in progress in another thread within 50 ms. May be called twice. */
 void tks_session_events_close(tks_session_events *events);

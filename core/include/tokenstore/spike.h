@@ -42,7 +42,8 @@ typedef struct tks_spike_request {
 
 /** Appends it as one text: the `request` of the functions below and of spike_client.h. Two texts are equal only for
  * equal requests; an audience alone is its own text. TKS_OK, TKS_ERR_DATA (a limit, or a NUL), TKS_ERR_MEMORY. */
-tks_status tks_spike_request_write(const tks_spike_request *request, tks_buf *out, tks_error *err);
+TKS_MUST_USE tks_status tks_spike_request_write(const tks_spike_request *request, tks_buf *out,
+                                                tks_error *err);
 
 /** The name under which the audience is sent. X(enumerator, name) */
 #define TKS_AUDIENCE_MAP(X)                                                                        \
@@ -159,7 +160,8 @@ enum {
 };
 
 /** Checks and copies the options. TKS_OK, TKS_ERR_CONFIGURATION (the message lists all faults), TKS_ERR_MEMORY. */
-tks_status tks_spike_new(const tks_spike_options *options, tks_spike **out, tks_error *err);
+TKS_MUST_USE tks_status tks_spike_new(const tks_spike_options *options, tks_spike **out,
+                                      tks_error *err);
 
 /** Drops the owner's reference; operations in progress keep what they need. NULL is accepted. */
 void tks_spike_free(tks_spike *spike);
@@ -176,22 +178,23 @@ uint32_t tks_spike_get_budget(const tks_spike *spike);
 /** Result ACCESS. `held_until_ms`: when the caller's current token expires, 0 if it has none; a stored one is used
  * only if it is valid for longer. `given`: the secret or the assertion if the options say so, which is copied and
  * wiped; empty otherwise. */
-tks_status tks_spike_get_token(tks_spike *spike, tks_bytes request, int64_t held_until_ms,
-                               tks_bytes given, tks_op **out, tks_error *err);
+TKS_MUST_USE tks_status tks_spike_get_token(tks_spike *spike, tks_bytes request,
+                                            int64_t held_until_ms, tks_bytes given, tks_op **out,
+                                            tks_error *err);
 
 /** After TKS_FAILED of an operation that tks_spike_get_token or tks_spike_load_key made; borrowed from it. */
 const tks_spike_answer *tks_spike_get_answer(const tks_op *op);
 
 /** Result BOOL, true: fetches the public key. */
-tks_status tks_spike_load_key(tks_spike *spike, tks_op **out, tks_error *err);
+TKS_MUST_USE tks_status tks_spike_load_key(tks_spike *spike, tks_op **out, tks_error *err);
 
 /** Is there a public key, or none needed (opaque tokens)? */
 bool tks_spike_is_ready(tks_spike *spike);
 
 /** Result BOOL: removes `token` (which its audience answered with 401) from Redis; false: another one is stored
  * there, or none. */
-tks_status tks_spike_invalidate(tks_spike *spike, tks_bytes request, tks_bytes token, tks_op **out,
-                                tks_error *err);
+TKS_MUST_USE tks_status tks_spike_invalidate(tks_spike *spike, tks_bytes request, tks_bytes token,
+                                             tks_op **out, tks_error *err);
 
 TKS_END_DECLS
 #endif

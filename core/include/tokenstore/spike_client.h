@@ -5,6 +5,7 @@
  *            one is still returned. If a renewal fails, the old token stays in use until its expiry.
  * Lifecycle: new, get any number of times, close, free. The Redis client is borrowed and must outlive this; the
  *            rest is owned. close waits for a renewal in progress, at most 50 ms.
+ * Not from:  a signal handler. get blocks while it fetches; free waits for the thread that renews tokens.
  * Threads:   all functions but free are thread-safe; readers do not wait for each other. In a forked child
  *            the memory starts empty. */
 #ifndef TOKENSTORE_SPIKE_CLIENT_H
@@ -20,13 +21,14 @@ TKS_BEGIN_DECLS
 typedef struct tks_spike_client tks_spike_client;
 
 /** Takes ownership of `spike` and `http`, also on failure. `redis` may be NULL. TKS_OK, TKS_ERR_MEMORY. */
-tks_status tks_spike_client_new(tks_spike *spike, tks_http *http, tks_client *redis,
-                                tks_spike_client **out, tks_error *err);
+TKS_MUST_USE tks_status tks_spike_client_new(tks_spike *spike, tks_http *http, tks_client *redis,
+                                             tks_spike_client **out, tks_error *err);
 
 /** Combines tks_spike_new, tks_http_new and the above; one message lists the faults of both.
  * TKS_OK, TKS_ERR_CONFIGURATION, TKS_ERR_MEMORY. */
-tks_status tks_spike_client_open(const tks_spike_options *options, const tks_http_options *http,
-                                 tks_client *redis, tks_spike_client **out, tks_error *err);
+TKS_MUST_USE tks_status tks_spike_client_open(const tks_spike_options *options,
+                                              const tks_http_options *http, tks_client *redis,
+                                              tks_spike_client **out, tks_error *err);
 
 /** Appends the token for `request` to `out` if there is a valid one in memory; false if not. Never waits; may start
  * a renewal. */
@@ -47,9 +49,11 @@ bool tks_spike_client_get_times(tks_spike_client *client, tks_bytes request, int
  * TKS_ERR_CLOSED, TKS_ERR_MEMORY. TKS_ERR_SPIKE and TKS_ERR_SPIKE_AUTH are returned again, without a request, for
  * TKS_SPIKE_FAILURE_MS, or as long as the server said. `answer` (may be NULL): the server's answer; empty if there
  * was none. */
-tks_status tks_spike_client_get(tks_spike_client *client, tks_bytes request, int64_t timeout_ms,
-                                tks_bytes given, const tks_interrupt *interrupt, bool *asks,
-                                tks_buf *out, tks_spike_answer *answer, tks_error *err);
+TKS_MUST_USE tks_status tks_spike_client_get(tks_spike_client *client, tks_bytes request,
+                                             int64_t timeout_ms, tks_bytes given,
+                                             const tks_interrupt *interrupt, bool *asks,
+                                             tks_buf *out, tks_spike_answer *answer,
+                                             tks_error *err);
 
 /** If the host provides the client's secret or assertion: with `given` empty, *asks may be true on return, with
  * TKS_OK and no token: a secret is needed. The host obtains it and calls again. Several threads may be asked at
@@ -61,8 +65,9 @@ void tks_spike_client_renew(tks_spike_client *client, tks_bytes request, tks_byt
 
 /** Fetches the public key unless there is one. Optional: it shows early that the server can be reached. Statuses as
  * above. */
-tks_status tks_spike_client_initialize(tks_spike_client *client, const tks_interrupt *interrupt,
-                                       tks_spike_answer *answer, tks_error *err);
+TKS_MUST_USE tks_status tks_spike_client_initialize(tks_spike_client *client,
+                                                    const tks_interrupt *interrupt,
+                                                    tks_spike_answer *answer, tks_error *err);
 
 /** Is there a public key, or none needed? */
 bool tks_spike_client_is_initialized(const tks_spike_client *client);
@@ -70,8 +75,9 @@ bool tks_spike_client_is_initialized(const tks_spike_client *client);
 /** Its audience answered `token` with 401: forgets it, and that its last fetch failed, here and in Redis, unless it
  * has been replaced meanwhile. TKS_OK; TKS_ERR_CONNECTION and similar if Redis could not be updated: it is
  * forgotten here, but other processes may still return it. */
-tks_status tks_spike_client_invalidate(tks_spike_client *client, tks_bytes request, tks_bytes token,
-                                       const tks_interrupt *interrupt, tks_error *err);
+TKS_MUST_USE tks_status tks_spike_client_invalidate(tks_spike_client *client, tks_bytes request,
+                                                    tks_bytes token, const tks_interrupt *interrupt,
+                                                    tks_error *err);
 
 /** Cancels the fetch for `request`, for which no caller waits: it ends within 50 ms, with TKS_ERR_CLOSED. Any
  * remaining callers start another. */
@@ -82,7 +88,7 @@ bool tks_spike_client_has_notes(const tks_spike_client *client);
 
 /** Moves the notes to `out`, as tks_notes_take does. Cheap if there are none. TKS_OK
  * or TKS_ERR_MEMORY. */
-tks_status tks_spike_client_take_notes(tks_spike_client *client, tks_buf *out);
+TKS_MUST_USE tks_status tks_spike_client_take_notes(tks_spike_client *client, tks_buf *out);
 
 /** Cancels everything in progress, within 50 ms: callers get TKS_ERR_CLOSED, as later calls do. May be called
  * twice. */

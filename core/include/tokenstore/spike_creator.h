@@ -55,13 +55,14 @@ tks_creator *tks_creator_new(void);
 void tks_creator_set(tks_creator *creator, tks_bytes name, const tks_creator_value *value);
 
 /** TKS_OK, or TKS_ERR_CONFIGURATION with every fault in one message, or TKS_ERR_MEMORY. */
-tks_status tks_creator_finish(tks_creator *creator, tks_creator_options *out, tks_error *err);
+TKS_MUST_USE tks_status tks_creator_finish(tks_creator *creator, tks_creator_options *out,
+                                           tks_error *err);
 
 /** Wipes and frees. NULL is accepted. */
 void tks_creator_free(tks_creator *creator);
 
 /** Appends an endpoint of the Spike server at `url`: the URL, one '/', and `path`. TKS_OK or the buffer's error. */
-tks_status tks_spike_join_url(tks_bytes url, const char *path, tks_buf *out);
+TKS_MUST_USE tks_status tks_spike_join_url(tks_bytes url, const char *path, tks_buf *out);
 
 TKS_END_DECLS
 #endif

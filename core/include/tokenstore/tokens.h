@@ -29,7 +29,8 @@ enum {
 
 /** Seconds to milliseconds within 1 … 315360000 s; TKS_ERR_DATA for everything else (0, negative,
  * NaN, infinite, too long). `name` is the argument's name for the message. */
-tks_status tks_duration(double seconds, const char *name, int64_t *out_ms, tks_error *err);
+TKS_MUST_USE tks_status tks_duration(double seconds, const char *name, int64_t *out_ms,
+                                     tks_error *err);
 
 typedef struct tks_tokens tks_tokens;
 

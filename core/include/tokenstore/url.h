@@ -50,7 +50,8 @@ TKS_MUST_USE tks_status tks_target_parse(tks_bytes url, tks_target **out, tks_er
 
 /** Sets one option by name, with a text value, like a query parameter. An unknown name, or one that does not apply
  * to the transport, is TKS_ERR_CONFIGURATION; the message names it. */
-tks_status tks_target_set(tks_target *target, const char *name, tks_bytes value, tks_error *err);
+TKS_MUST_USE tks_status tks_target_set(tks_target *target, const char *name, tks_bytes value,
+                                       tks_error *err);
 
 /** How long one new connection may be used, in ms: max_connection_age less up to a fifth at random, so that
  * connections opened together do not end together. INT64_MAX if there is no limit. */
