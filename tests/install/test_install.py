@@ -142,6 +142,7 @@ def test_the_shared_library_exports_what_its_headers_declare(installed: Path) ->
         for line in header.read_text().splitlines():
             if not line.startswith(("static", "#", " ", "typedef")):
                 declared |= set(re.findall(r"\b(tks_\w+)\(", line))
+                declared |= set(re.findall(r"^extern const \w+ (tks_\w+);", line))
     assert exported == declared
     assert pkg_config(installed, "--modversion") == [tokenstore.__version__]
 
