@@ -45,7 +45,8 @@ class Row:
     def __init__(self, row: dict[str, Any]) -> None:
         self.store, self.name, self.summary = row["store"], row["name"], row["summary"]
         self.result, self.optional = row["result"], row["optional"]
-        self.params = [p for p in row["params"] if p["name"] is not None]
+        self.all_params = row["params"]
+        self.params = [p for p in self.all_params if p["name"] is not None]
         self.is_helper = self.store == "RedisJWT" and self.name in HELPERS
         self.method = HELPERS[self.name] if self.is_helper else self.name
 
@@ -73,7 +74,11 @@ def text(name: str) -> str:
 
 def test_form(row: Row) -> None:
     assert re.fullmatch(r"[A-Z][a-zA-Z' ,]+\.", row.summary)
-    assert len(row.params) <= 8
+    assert len(row.all_params) <= 8  # TKS_PARAM_MAX: what the glue has room for on its stack
+    if row.result in ("token", "tokens") and row.all_params[0]["type"] != "rows":
+        app, type = row.all_params[:2]  # py_store.c: what the tokens of a result have in common
+        assert app["name"] == "app"
+        assert type["name"] == "type" or type["fallback"] == "session"
     for param in row.params:
         assert re.fullmatch(r"[a-z_]+", param["name"])
         assert (param["each"] is not None) == (param["type"] == "rows")

@@ -1,7 +1,7 @@
 /* tokenstore/operation.h - the operations of each store, as a table.
  *
  * Purpose:   one row describes one operation: its name, its parameters, its result, and the function that makes it.
- *            The bindings build their methods from the rows, and scripts/check-operations holds stubs, docs and tests
+ *            The bindings build their methods from the rows, and tests/operations holds stubs, docs and tests
  *            against them. C programs call the functions of tokens.h, node_tokens.h and jwt_sessions.h directly.
  * Lifecycle: all of it is constant.
  * Threads:   any. */
@@ -39,7 +39,8 @@ typedef struct tks_param {
     const char *name; /**< in snake_case */
     tks_param_type type;
     bool required;
-    const char *fallback;      /**< what is taken where nothing was given; NULL: nothing */
+    const char *
+        fallback; /**< what a binding takes if nothing is given, of a DURATION in seconds; NULL: nothing */
     const tks_operation *each; /**< of ROWS */
 } tks_param;
 
