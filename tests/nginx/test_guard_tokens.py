@@ -302,6 +302,7 @@ def test_tokens_and_jwts_in_cookies(nginx: Nginx, redis: Server) -> None:
         "bearer {good}",
         "BEARER {good}",
         "Bearer    {good}",
+        "Bearer {good}\t",
         "bearer \t {good} \t",
         "Basic YTpi, Bearer {good}",
         "Bearer {good}, Basic YTpi",
