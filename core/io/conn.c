@@ -174,8 +174,9 @@ static tks_status take_replies(tksp_conn *conn, size_t size, size_t count, tks_r
 static tks_status move_bytes(tksp_conn *conn, tks_bytes bytes, size_t count, tks_reply **replies,
                              int64_t deadline, tksp_wait *wait, tksp_failure *failure,
                              tks_error *err) {
-    tks_error too_large = TKS_ERROR_INIT;
+    tks_error too_large;
     size_t got = 0, moved;
+    tks_error_init(&too_large);
     while (got < count) {
         tks_status status = TKS_OK;
         short events = 0;
@@ -215,9 +216,10 @@ static tks_status move_bytes(tksp_conn *conn, tks_bytes bytes, size_t count, tks
 
 tks_status tksp_conn_begin(tksp_conn *conn, tks_bytes bytes, tks_bytes *rest,
                            tksp_failure *failure) {
-    tks_error err = TKS_ERROR_INIT;
+    tks_error err;
     size_t moved;
     short events;
+    tks_error_init(&err);
     conn->usable = false;
     if (conn->tls != NULL) {
         (void)tksp_tls_take_sent(conn->tls);
@@ -230,8 +232,9 @@ tks_status tksp_conn_begin(tksp_conn *conn, tks_bytes bytes, tks_bytes *rest,
 
 tks_status tksp_conn_end(tksp_conn *conn, tks_bytes rest, size_t count, tks_reply **replies,
                          int64_t silence, tksp_wait *wait, tksp_failure *failure) {
-    tks_error err = TKS_ERROR_INIT;
+    tks_error err;
     int64_t deadline = wait->deadline;
+    tks_error_init(&err);
     wait->deadline = silence < deadline ? silence : deadline;
     failure->heard = false;
     tks_status status = move_bytes(conn, rest, count, replies, deadline, wait, failure, &err);

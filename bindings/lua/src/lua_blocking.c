@@ -127,11 +127,12 @@ static int run(lua_State *L) {
     tksp_lua_client *box = check_client(L);
     tksp_lua_watch watch;
     tks_interrupt interrupt = tksp_lua_watch_hook(L, &watch);
-    tks_error err = TKS_ERROR_INIT;
+    tks_error err;
     tks_status status = TKS_OK;
     tksp_lua_op *op = NULL;
     tks_bytes id;
     int results = 0;
+    tks_error_init(&err);
 
     if (lua_isnil(L, 2)) {
         return lua_gettop(L) - 1;

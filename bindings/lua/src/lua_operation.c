@@ -226,8 +226,9 @@ static int call(lua_State *L) {
     const tks_store_type *type = lua_touserdata(L, lua_upvalueindex(UP_TYPE));
     tksp_lua_form form = type == &tks_sessions_type ? TKSP_FORM_SESSION : TKSP_FORM_TOKEN;
     tks_arg args[TKS_PARAM_MAX] = {{{{NULL, 0}}}};
-    tks_error err = TKS_ERROR_INIT;
+    tks_error err;
     size_t at = 0;
+    tks_error_init(&err);
     if (store->type != type) {
         tksp_lua_raise(L, "bad argument #1 (the handle of a %s expected, got one of a %s)",
                        type->name, store->type->name);

@@ -381,9 +381,10 @@ static tks_status read_replies(lua_run *run, tks_bytes bytes, bool *whole, tks_e
 /* feed(run, bytes): true when the replies that are due have come. Else it has pushed what Lua gets: false when
  * more bytes are needed; nil, message, code when the connection cannot be used any more. */
 static bool feed(lua_State *L, lua_run *run, int *results) {
-    tks_error err = TKS_ERROR_INIT;
+    tks_error err;
     bool whole = false;
     tks_status status = TKS_OK;
+    tks_error_init(&err);
     luaL_checktype(L, 2, LUA_TSTRING);
     status = read_replies(run, tksp_lua_to_bytes(L, 2), &whole, &err);
     if (status != TKS_OK) {

@@ -173,7 +173,8 @@ static bool run_asking(client_object *self, const tksp_py_state *state, tks_op *
 
 static bool run_plain(client_object *self, const tksp_py_state *state, tks_op *op,
                       int64_t timeout_ms) {
-    tks_error err = TKS_ERROR_INIT;
+    tks_error err;
+    tks_error_init(&err);
     PyThreadState *thread = PyEval_SaveThread();
     tks_interrupt interrupt = {tksp_py_check_signals, &thread};
     tks_status status = tks_client_run(self->client, op, timeout_ms, &interrupt, &err);

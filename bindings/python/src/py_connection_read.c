@@ -222,9 +222,10 @@ static PyObject *or_none(PyObject *object) {
  * be trusted: nobody was given any of it. */
 PyObject *tksp_py_connection_feed(PyObject *object, PyObject *arg) {
     tksp_py_connection *self = (tksp_py_connection *)object;
-    tks_error err = TKS_ERROR_INIT;
+    tks_error err;
     size_t size;
     PyObject *settled = NULL, *wants = NULL;
+    tks_error_init(&err);
     if (!size_get(self, arg, &size)) return NULL;
     if (self->broken) {
         PyErr_SetString(PyExc_RuntimeError, "feed after the end");

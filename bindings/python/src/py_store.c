@@ -46,7 +46,8 @@ static PyObject *operation_call(PyObject *object, PyObject *const *objects, Py_s
     tks_arg args[TKS_PARAM_MAX];
     tksp_py_held held[TKS_PARAM_MAX];
     tks_op *op = NULL;
-    tks_error err = TKS_ERROR_INIT;
+    tks_error err;
+    tks_error_init(&err);
     if (!tksp_py_arity(row->name, count, self->given) ||
         !tksp_py_args_get(state, row->params, row->param_count, objects,
                           store->type->get_max_data_size(store->core), args, held)) {
