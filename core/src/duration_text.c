@@ -1,4 +1,5 @@
 /* duration_text.c - durations as people write them: "15 minutes". Pure. */
+#include "number_text.h"
 #include "tokenstore/jwt_sessions.h"
 
 /* Units by all their names, in milliseconds. A year is 365.25 days, as in the npm package ms. */
@@ -36,31 +37,11 @@ static double unit_of(tks_bytes name) {
     return 0;
 }
 
-/* Digits, perhaps with a fraction, without regard to the locale; *at moves behind them. False: none. */
-static bool read_number(tks_bytes text, size_t *at, double *out) {
-    double value = 0, scale = 1;
-    bool fraction = false, digits = false;
-    for (; *at < text.size; (*at)++) {
-        char c = text.data[*at];
-        if (c == '.' && !fraction) {
-            fraction = true;
-        } else if (c >= '0' && c <= '9') {
-            digits = true;
-            value = value * 10 + (c - '0');
-            if (fraction) scale *= 10;
-        } else {
-            break;
-        }
-    }
-    *out = value / scale;
-    return digits;
-}
-
 tks_status tks_duration_text(tks_bytes text, const char *name, int64_t *out_ms, tks_error *err) {
     size_t at = 0;
     double value = 0, factor = 0;
     *out_ms = 0;
-    if (text.size <= TEXT_MAX && read_number(text, &at, &value)) {
+    if (text.size <= TEXT_MAX && tksp_number(text, &at, &value)) {
         while (at < text.size && text.data[at] == ' ') at++;
         factor = unit_of(tks_bytes_of(text.data + at, text.size - at));
     }

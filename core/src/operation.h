@@ -35,8 +35,14 @@
         return function(store, out, err);                                                          \
     }
 
-/* What the type of a store has besides its operations. */
-#define TKSP_STORE_FUNCTIONS(get_max_data_size, free)                                              \
+/* What the type of a store has besides its options and operations. `handle` is a pointer. */
+#define TKSP_STORE_FUNCTIONS(handle, new, get_max_data_size, free)                                 \
+    static tks_status make_store(const void *options, void **out, tks_error *err) {                \
+        handle store;                                                                              \
+        tks_status status = new (options, &store, err);                                            \
+        *out = store;                                                                              \
+        return status;                                                                             \
+    }                                                                                              \
     static size_t max_data_size(const void *store) {                                               \
         return get_max_data_size(store);                                                           \
     }                                                                                              \

@@ -5,148 +5,15 @@
  * Lifecycle: tksp_target_new (or tks_target_parse), tks_target_set any number of times,
  *            tks_target_free.
  * Threads:   one thread at a time until the last tks_target_set. */
-#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "option.h"
 #include "tokenstore/secret.h"
 #include "url_private.h"
 
-enum {
-    CONNECT_TIMEOUT_MS = 2000,
-    TIMEOUT_MS = 5000,
-    MAX_CONNECTION_AGE_MS = 300000,
-    POOL_SIZE = 16,
-    POOL_SIZE_MAX = 1024,
-    CLIENT_NAME_MAX = 255,
-    FILE_NAME_MAX = 4095,
-    HOST_NAME_MAX_SIZE = 253,
-    LABEL_MAX = 63
-};
-#define SECONDS_MAX        UINT64_C(86400)
-#define MAX_REPLY_SIZE     (UINT64_C(64) << 20)
-#define MAX_REPLY_SIZE_MIN UINT64_C(1024)
-#define MAX_REPLY_SIZE_MAX (UINT64_C(2) << 30)
-#define DB_MAX             UINT64_C(2147483647)
-
-typedef enum option_kind { SECONDS, SIZE, DB, FILE_NAME, HOST_NAME, CLIENT_NAME } option_kind;
-
-/* Where an option may stand. */
-enum { ANYWHERE, TLS_ONLY, EMBEDDED_ONLY };
-
-typedef struct option {
-    const char *name;
-    option_kind kind;
-    int place;
-    size_t offset; /* of its member in tks_target */
-    uint64_t min, max;
-} option;
-
-#define MEMBER(name) offsetof(tks_target, name)
-
-static const option OPTIONS[] = {
-    {"connect_timeout", SECONDS, ANYWHERE, MEMBER(connect_timeout_ms), 1, 0},
-    {"timeout", SECONDS, ANYWHERE, MEMBER(timeout_ms), 1, 0},
-    {"max_connection_age", SECONDS, ANYWHERE, MEMBER(max_connection_age_ms), 0, 0},
-    {"pool_size", SIZE, ANYWHERE, MEMBER(pool_size), 1, POOL_SIZE_MAX},
-    {"max_reply_size", SIZE, ANYWHERE, MEMBER(max_reply_size), MAX_REPLY_SIZE_MIN,
-     MAX_REPLY_SIZE_MAX},
-    {"client_name", CLIENT_NAME, ANYWHERE, MEMBER(client_name), 1, CLIENT_NAME_MAX},
-    {"db", DB, ANYWHERE, MEMBER(db), 0, DB_MAX},
-    {"ca", FILE_NAME, TLS_ONLY, MEMBER(ca), 1, FILE_NAME_MAX},
-    {"cert", FILE_NAME, TLS_ONLY, MEMBER(cert), 1, FILE_NAME_MAX},
-    {"key", FILE_NAME, TLS_ONLY, MEMBER(key), 1, FILE_NAME_MAX},
-    {"server_name", HOST_NAME, TLS_ONLY, MEMBER(server_name), 1, HOST_NAME_MAX_SIZE},
-    {"server", FILE_NAME, EMBEDDED_ONLY, MEMBER(server), 1, FILE_NAME_MAX},
-};
-enum { OPTION_COUNT = sizeof OPTIONS / sizeof OPTIONS[0] };
-
-tks_target *tksp_target_new(tks_transport transport, bool tls) {
-    tks_target *target = calloc(1, sizeof *target);
-    if (target == NULL) {
-        return NULL;
-    }
-    target->transport = transport;
-    target->tls = tls;
-    target->connect_timeout_ms = CONNECT_TIMEOUT_MS;
-    target->timeout_ms = TIMEOUT_MS;
-    target->max_connection_age_ms = MAX_CONNECTION_AGE_MS;
-    target->pool_size = POOL_SIZE;
-    target->max_reply_size = (size_t)MAX_REPLY_SIZE;
-    return target;
-}
-
-void tks_target_free(tks_target *target) {
-    if (target == NULL) {
-        return;
-    }
-    if (target->password != NULL) {
-        tks_wipe(target->password, strlen(target->password));
-    }
-    free(target->host);
-    free(target->path);
-    free(target->user);
-    free(target->password);
-    free(target->ca);
-    free(target->cert);
-    free(target->key);
-    free(target->server_name);
-    free(target->server);
-    free(target->client_name);
-    free(target);
-}
-
-bool tksp_decimal(tks_bytes text, uint64_t max, uint64_t *out) {
-    uint64_t value = 0;
-    *out = 0;
-    if (text.size == 0) {
-        return false;
-    }
-    for (size_t i = 0; i < text.size; i++) {
-        char c = text.data[i];
-        if (c < '0' || c > '9') {
-            return false;
-        }
-        uint64_t digit = (uint64_t)(c - '0');
-        if (value > (max - digit) / 10 || digit > max) {
-            return false;
-        }
-        value = value * 10 + digit;
-    }
-    *out = value;
-    return true;
-}
-
-/* Seconds with an optional fraction, rounded to milliseconds. Not strtod: it minds the locale, and
- * takes "inf" and "0x1p3". */
-static bool parse_seconds(tks_bytes text, uint64_t min_ms, int64_t *out_ms) {
-    const char *dot = text.size > 0 ? memchr(text.data, '.', text.size) : NULL;
-    size_t whole_size = dot != NULL ? (size_t)(dot - text.data) : text.size;
-    uint64_t seconds;
-    if (!tksp_decimal(tks_bytes_of(text.data, whole_size), SECONDS_MAX, &seconds)) {
-        return false;
-    }
-    uint64_t ms = seconds * 1000;
-    bool positive = seconds > 0;
-    if (dot != NULL) {
-        tks_bytes fraction = tks_bytes_of(dot + 1, text.size - whole_size - 1);
-        uint64_t scale = 100;
-        if (fraction.size == 0) {
-            return false;
-        }
-        for (size_t i = 0; i < fraction.size; i++) {
-            char c = fraction.data[i];
-            if (c < '0' || c > '9') {
-                return false;
-            }
-            ms += (uint64_t)(c - '0') * scale + (i == 3 && c >= '5' ? 1 : 0);
-            positive = positive || c != '0';
-            scale /= 10;
-        }
-    }
-    *out_ms = (int64_t)ms;
-    return ms >= (positive ? 1 : min_ms) && ms <= SECONDS_MAX * 1000;
-}
+enum { LABEL_MAX = 63, TIME_MAX_MS = 86400 * 1000 };
 
 bool tksp_labels_fit(tks_bytes name) {
     size_t label = 0;
@@ -184,97 +51,136 @@ static bool is_client_name(tks_bytes text) {
     return true;
 }
 
-static tks_status set_text(char **member, tks_bytes value, tks_error *err) {
-    char *copy = malloc(value.size + 1);
-    if (copy == NULL) {
-        return tks_fail_memory(err);
+/* ---- the table ---- */
+
+#define TKSP_OPTIONS_OF tks_target
+#define SECONDS(name, member)                                                                      \
+    TKSP_OPTION(name, TKS_OPTION_DURATION, member), .min = 1, .max = TIME_MAX_MS
+#define FILE_NAME(member)                                                                          \
+    TKSP_OPTION(#member, TKS_OPTION_PATH, member), .min = 1, .max = 4095, .wanted = "a file name"
+
+/* In this order: those of TLS begin at TLS, those of an embedded server at EMBEDDED. */
+enum { TLS = 7, EMBEDDED = 11 };
+
+static const tks_option rows[] = {
+    {SECONDS("connect_timeout", connect_timeout_ms), .fallback = "2"},
+    {SECONDS("timeout", timeout_ms), .fallback = "5"},
+    {TKSP_OPTION("max_connection_age", TKS_OPTION_DURATION, max_connection_age_ms), .min = 0,
+     .max = TIME_MAX_MS, .fallback = "300", .wanted = "0 (no limit) or 0.001 to 86400 seconds"},
+    {TKSP_OPTION("pool_size", TKS_OPTION_COUNT, pool_size), .min = 1, .max = 1024,
+     .fallback = "16"},
+    {TKSP_OPTION("max_reply_size", TKS_OPTION_COUNT, max_reply_size), .min = 1024,
+     .max = INT64_C(2) << 30, .fallback = "67108864"},
+    {TKSP_OPTION("client_name", TKS_OPTION_STRING, client_name), .min = 1, .max = 255,
+     .wanted = "1 to 255 printable ASCII characters without spaces", .fits = is_client_name},
+    {TKSP_OPTION("db", TKS_OPTION_COUNT, db), .min = 0, .max = INT32_MAX, .fallback = "0",
+     .wanted = "the number of a database, such as /0 or ?db=0"},
+    {FILE_NAME(ca)},
+    {FILE_NAME(cert)},
+    {FILE_NAME(key)},
+    {TKSP_OPTION("server_name", TKS_OPTION_STRING, server_name), .min = 1, .max = 253,
+     .wanted = "a host name or an IP address", .fits = is_host_name},
+    {FILE_NAME(server)},
+};
+
+static const tks_target nothing;
+const tks_options tks_target_options = TKSP_OPTIONS(rows, nothing);
+
+/* ---- targets ---- */
+
+tks_target *tksp_target_new(tks_transport transport, bool tls) {
+    tks_target *target = calloc(1, sizeof *target);
+    if (target == NULL) return NULL;
+    target->transport = transport;
+    target->tls = tls;
+    if (tksp_options_complete(&tks_target_options, target, NULL) == TKS_OK) return target;
+    free(target);
+    return NULL;
+}
+
+void tks_target_free(tks_target *target) {
+    if (target == NULL) return;
+    if (target->password != NULL) {
+        tks_wipe(target->password, strlen(target->password));
     }
-    memcpy(copy, value.data, value.size);
-    copy[value.size] = '\0';
-    free(*member);
+    free(target->host);
+    free(target->path);
+    free(target->user);
+    free(target->password);
+    free(target->ca);
+    free(target->cert);
+    free(target->key);
+    free(target->server_name);
+    free(target->server);
+    free(target->client_name);
+    free(target);
+}
+
+/* Puts a copy of a text into its member. */
+static tks_status set_text(tks_target *target, const tks_option *option, tks_bytes text,
+                           tks_error *err) {
+    char **member = (char **)(void *)((char *)target + option->offset);
+    char *copy = malloc(text.size + 1);
+    if (copy == NULL) return tks_fail_memory(err);
+    if (text.size > 0) memcpy(copy, text.data, text.size);
+    copy[text.size] = '\0';
+    char *before = *member;
+    tks_value value = {.text = tks_bytes_of(copy, text.size)};
+    tks_status status = tks_option_set(option, target, &value, err);
+    if (status != TKS_OK) {
+        free(copy);
+        return status;
+    }
+    free(before);
     *member = copy;
     return TKS_OK;
 }
 
-int tksp_option_find(tks_bytes name) {
-    for (int i = 0; i < OPTION_COUNT; i++) {
-        if (tks_bytes_equal(name, tks_bytes_of(OPTIONS[i].name, strlen(OPTIONS[i].name)))) {
-            return i;
-        }
+static tks_status check_place(const tks_target *target, const tks_option *option, tks_error *err) {
+    long row = option - rows;
+    if (row >= EMBEDDED && target->transport != TKS_EMBEDDED) {
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "the option %s is for embedded: URLs only: omit it", option->name);
     }
-    return -1;
+    if (row >= TLS && row < EMBEDDED && !target->tls) {
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "the option %s is for TLS only: use a rediss:// URL, or omit it",
+                        option->name);
+    }
+    return TKS_OK;
 }
 
-static tks_status set_value(tks_target *target, const option *o, tks_bytes value, tks_error *err) {
-    void *member = (char *)target + o->offset;
-    uint64_t number;
-    bool fits = value.size >= o->min && value.size <= o->max && value.size > 0 &&
-                memchr(value.data, '\0', value.size) == NULL;
-    switch (o->kind) {
-    case SECONDS:
-        if (!parse_seconds(value, o->min, member)) {
-            return tks_fail(
-                err, TKS_ERR_CONFIGURATION, "%s must be a number of seconds from %s", o->name,
-                o->min == 0 ? "0 (no limit) to 86400, such as 300" : "0.001 to 86400, such as 0.5");
-        }
-        return TKS_OK;
-    case SIZE:
-        if (!tksp_decimal(value, o->max, &number) || number < o->min) {
-            return tks_fail(err, TKS_ERR_CONFIGURATION,
-                            "%s must be a whole number from %llu to %llu", o->name,
-                            (unsigned long long)o->min, (unsigned long long)o->max);
-        }
-        *(size_t *)member = (size_t)number;
-        return TKS_OK;
-    case DB:
-        if (!tksp_decimal(value, o->max, &number)) {
-            return tks_fail(err, TKS_ERR_CONFIGURATION,
-                            "the database must be a whole number, such as /0 or ?db=0");
-        }
-        *(uint32_t *)member = (uint32_t)number;
-        return TKS_OK;
-    case FILE_NAME:
-        if (!fits) {
-            return tks_fail(err, TKS_ERR_CONFIGURATION, "%s must be a file name", o->name);
-        }
-        return set_text(member, value, err);
-    case HOST_NAME:
-        if (!fits || !is_host_name(value)) {
-            return tks_fail(err, TKS_ERR_CONFIGURATION, "%s must be a host name or an IP address",
-                            o->name);
-        }
-        return set_text(member, value, err);
-    case CLIENT_NAME:
-        if (!fits || !is_client_name(value)) {
-            return tks_fail(err, TKS_ERR_CONFIGURATION,
-                            "%s must be 1 to %d printable ASCII characters without spaces", o->name,
-                            CLIENT_NAME_MAX);
-        }
-        return set_text(member, value, err);
-    }
-    return TKS_ERR_CONFIGURATION;
+tks_status tks_target_set_option(tks_target *target, const tks_option *option,
+                                 const tks_value *value, tks_error *err) {
+    tks_status status = check_place(target, option, err);
+    if (status != TKS_OK) return status;
+    return option->type <= TKS_OPTION_PATH ? set_text(target, option, value->text, err)
+                                           : tks_option_set(option, target, value, err);
 }
 
-tks_status tksp_option_set(tks_target *target, int index, tks_bytes value, tks_error *err) {
-    const option *o = &OPTIONS[index];
-    if (o->place == TLS_ONLY && !target->tls) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "the option %s is for TLS only: use a rediss:// URL, or omit it", o->name);
+tks_status tksp_target_set_text(tks_target *target, const tks_option *option, tks_bytes text,
+                                tks_error *err) {
+    tks_value value;
+    tks_status status = check_place(target, option, err);
+    if (status == TKS_OK) status = tksp_option_parse(option, text, &value, err);
+    return status == TKS_OK ? tks_target_set_option(target, option, &value, err) : status;
+}
+
+void tksp_target_list_options(char *out, size_t size) {
+    size_t at = 0;
+    for (size_t i = 0; i < tks_target_options.count && at < size; i++) {
+        int more = snprintf(out + at, size - at, "%s%s", i == 0 ? "" : ", ", rows[i].name);
+        at += more > 0 ? (size_t)more : 0;
     }
-    if (o->place == EMBEDDED_ONLY && target->transport != TKS_EMBEDDED) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "the option %s is for embedded: URLs only: omit it", o->name);
-    }
-    return set_value(target, o, value, err);
 }
 
 tks_status tks_target_set(tks_target *target, const char *name, tks_bytes value, tks_error *err) {
-    int index = tksp_option_find(tks_bytes_of(name, strlen(name)));
-    if (index < 0) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "unknown option %.40s: known are " TKSP_OPTION_NAMES, name);
-    }
-    return tksp_option_set(target, index, value, err);
+    const tks_option *option =
+        tks_option_find(&tks_target_options, tks_bytes_of(name, strlen(name)));
+    char known[TKSP_OPTION_NAMES_SIZE];
+    if (option != NULL) return tksp_target_set_text(target, option, value, err);
+    tksp_target_list_options(known, sizeof known);
+    return tks_fail(err, TKS_ERR_CONFIGURATION, "unknown option %.40s: known are %s", name, known);
 }
 
 int64_t tks_target_draw_age(const tks_target *target) {

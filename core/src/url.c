@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "number_text.h"
 #include "tokenstore/secret.h"
 #include "url_private.h"
 
@@ -308,15 +309,20 @@ static tks_status set_host(tks_bytes host, tks_target *target, tks_error *err) {
     return TKS_OK;
 }
 
+/* Of an option, among those that were given. */
+static uint32_t bit_of(const tks_option *option) {
+    return UINT32_C(1) << (option - tks_target_options.rows);
+}
+
 static tks_status set_tcp(const parts *p, tks_target *target, uint32_t *seen, tks_error *err) {
     if (!p->has_authority) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "the URL lacks the \"//\" before the host");
     }
     tks_status status = set_host(p->host, target, err);
     if (status == TKS_OK && p->path.size > 1) {
-        int index = tksp_option_find(TKS_LITERAL("db"));
-        status = tksp_option_set(target, index, slice(p->path, 1, p->path.size), err);
-        *seen |= UINT32_C(1) << index;
+        const tks_option *db = tks_option_find(&tks_target_options, TKS_LITERAL("db"));
+        status = tksp_target_set_text(target, db, slice(p->path, 1, p->path.size), err);
+        *seen |= bit_of(db);
     }
     return status;
 }
@@ -354,9 +360,10 @@ static tks_status unknown_option(const parts *p, tks_bytes name, tks_error *err)
     for (size_t i = 0; i < name.size && quotable; i++) {
         quotable = is_alnum(name.data[i]) || name.data[i] == '_' || name.data[i] == '-';
     }
-    return tks_fail(err, TKS_ERR_CONFIGURATION,
-                    "unknown option%s%.*s in the URL: known are " TKSP_OPTION_NAMES,
-                    quotable ? " " : "", quotable ? (int)name.size : 0, name.data);
+    char known[TKSP_OPTION_NAMES_SIZE];
+    tksp_target_list_options(known, sizeof known);
+    return tks_fail(err, TKS_ERR_CONFIGURATION, "unknown option%s%.*s in the URL: known are %s",
+                    quotable ? " " : "", quotable ? (int)name.size : 0, name.data, known);
 }
 
 static tks_status set_query(const parts *p, tks_target *target, uint32_t seen, tks_error *err) {
@@ -369,16 +376,16 @@ static tks_status set_query(const parts *p, tks_target *target, uint32_t seen, t
         rest = slice(rest, end + (more ? 1 : 0), rest.size);
         size_t equals = find(pair, '=');
         tks_bytes name = slice(pair, 0, equals);
-        int index = tksp_option_find(name);
-        if (index < 0) {
+        const tks_option *option = tks_option_find(&tks_target_options, name);
+        if (option == NULL) {
             return unknown_option(p, name, err);
         }
-        if (seen & (UINT32_C(1) << index)) {
+        if (seen & bit_of(option)) {
             return tks_fail(err, TKS_ERR_CONFIGURATION,
                             "the option %.*s is given twice in the URL: omit one", (int)name.size,
                             name.data);
         }
-        seen |= UINT32_C(1) << index;
+        seen |= bit_of(option);
         if (equals == pair.size) {
             return tks_fail(err, TKS_ERR_CONFIGURATION,
                             "the option %.*s in the URL has no value: write %.*s=…", (int)name.size,
@@ -387,7 +394,7 @@ static tks_status set_query(const parts *p, tks_target *target, uint32_t seen, t
         char *value;
         tks_status status = decode(slice(pair, equals + 1, pair.size), "query", &value, err);
         if (status == TKS_OK) {
-            status = tksp_option_set(target, index, tks_bytes_of(value, strlen(value)), err);
+            status = tksp_target_set_text(target, option, tks_bytes_of(value, strlen(value)), err);
         }
         free(value);
         if (status != TKS_OK) {

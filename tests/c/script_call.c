@@ -33,54 +33,22 @@ static int64_t ms_of(const tks_json *seconds) {
 
 /* ---- options ----------------------------------------------------------------------------------- */
 
-static void set_tokens_option(script_call *call, const char *name, const tks_json *node) {
-    tks_tokens_options *o = &call->options.tokens;
-    if (strcmp(name, "prefix") == 0) {
-        o->prefix = bytes_of(call, node);
-    } else if (strcmp(name, "pepper") == 0) {
-        o->pepper = bytes_of(call, node);
-    } else if (strcmp(name, "token_encoding") == 0) {
-        tks_bytes text = tks_json_get_string(node);
-        o->encoding = tks_bytes_equal(text, TKS_LITERAL("hex"))      ? TKS_HEX
-                      : tks_bytes_equal(text, TKS_LITERAL("base64")) ? TKS_BASE64
-                                                                     : TKS_BASE64URL;
-    } else if (strcmp(name, "token_size") == 0) {
-        o->token_size = (size_t)tks_json_get_integer(node);
-    } else if (strcmp(name, "max_data_size") == 0) {
-        o->max_data_size = (size_t)tks_json_get_integer(node);
-    } else if (strcmp(name, "max_age") == 0) {
-        o->max_age_ms = ms_of(node);
-    } else if (strcmp(name, "touch_interval") == 0) {
-        o->touch_interval_ms = ms_of(node);
-    } else if (strcmp(name, "max_per_owner") == 0) {
-        o->max_per_owner = tks_json_get_integer(node);
-    } else {
-        vectors_broken("unknown option", name);
-    }
-}
-
-static void set_node_option(script_call *call, const char *name, const tks_json *node) {
-    tks_node_tokens_options *o = &call->options.node;
-    if (strcmp(name, "prefix") == 0) {
-        o->prefix = bytes_of(call, node);
-    } else if (strcmp(name, "size") == 0) {
-        o->size = (size_t)tks_json_get_integer(node);
-    } else if (strcmp(name, "hash_size") == 0) {
-        o->hash_size = (size_t)tks_json_get_integer(node);
-    } else if (strcmp(name, "max_data_size") == 0) {
-        o->max_data_size = (size_t)tks_json_get_integer(node);
-    } else {
-        vectors_broken("unknown option", name);
-    }
-}
-
-static void set_options(script_call *call, const tks_json *options) {
-    bool is_node = call->type == &tks_tokenstore_type;
-    if (!is_node) call->options.tokens = (tks_tokens_options)TKS_TOKENS_OPTIONS_INIT;
-    const tks_json *at = options == NULL ? NULL : tks_json_get_child(options);
+static void set_options(script_call *call, const tks_json *given) {
+    const tks_options *table = call->type->options;
+    call->options = tksp_arena_alloc(&call->arena, table->size);
+    memcpy(call->options, table->initial, table->size);
+    const tks_json *at = given == NULL ? NULL : tks_json_get_child(given);
     for (; at != NULL; at = tks_json_get_next(at)) {
         const char *name = tks_json_get_name(at).data;
-        is_node ? set_node_option(call, name, at) : set_tokens_option(call, name, at);
+        const tks_option *option = tks_option_find(table, tks_json_get_name(at));
+        tks_value value = {.count = 0};
+        if (option == NULL) vectors_broken("unknown option", name);
+        if (option->type == TKS_OPTION_COUNT || option->type == TKS_OPTION_DURATION) {
+            value.number = tks_json_get_double(at);
+        } else {
+            value.text = bytes_of(call, at);
+        }
+        if (tks_option_set(option, call->options, &value, &call->refused) != TKS_OK) break;
     }
 }
 
@@ -192,21 +160,14 @@ void script_call_clear(script_call *call) {
     tksp_arena_clear(&call->arena);
 }
 
-static tks_status make_store(const script_call *call, void **out, tks_error *err) {
-    tks_tokens *tokens = NULL;
-    tks_node_tokens *node = NULL;
-    bool is_node = call->type == &tks_tokenstore_type;
-    tks_status status = is_node ? tks_node_tokens_new(&call->options.node, &node, err)
-                                : tks_tokens_new(&call->options.tokens, &tokens, err);
-    *out = is_node ? (void *)node : (void *)tokens;
-    return status;
-}
-
 tks_status script_call_make(const script_call *call, tks_op **out, tks_error *err) {
     void *store;
     *out = NULL;
     if (call->type == NULL) return tks_raw_new(call->count, call->argc, call->words, out, err);
-    tks_status status = make_store(call, &store, err);
+    if (call->refused.status != TKS_OK) {
+        return tks_fail(err, call->refused.status, "%s", call->refused.message);
+    }
+    tks_status status = call->type->make(call->options, &store, err);
     if (status == TKS_OK) status = call->row->make(store, call->args, out, err);
     call->type->free(store);
     return status;

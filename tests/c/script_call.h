@@ -12,10 +12,8 @@
 typedef struct script_call {
     tksp_arena arena;           /* owns all below */
     const tks_store_type *type; /* NULL: raw commands */
-    union {
-        tks_tokens_options tokens;
-        tks_node_tokens_options node;
-    } options;
+    void *options;
+    tks_error refused; /* the first option that is wrong */
     const tks_operation *row;
     tks_arg *args;
     tks_bytes *words; /* of raw commands */

@@ -107,6 +107,8 @@ test("what is wrong with a URL or an option's value is a failure with a code", f
   fails("configuration", "colour", tokenstore.RedisTokens("redis://localhost?colour=red"))
   fails("configuration", "timeout", tokenstore.Client { redis = harness.url, timeout = -1 })
   fails("configuration", "timeout", tokenstore.Client { redis = harness.url, timeout = 0 / 0 })
+  fails("configuration", "max_connection_age must be 0",
+    tokenstore.Client { redis = harness.url, max_connection_age = -1 })
   fails("configuration", "pool_size", tokenstore.Client { redis = harness.url, pool_size = 1.5 })
   fails("configuration", "ca", tokenstore.Client { redis = harness.url, ca = "/x" })
   fails("configuration", "token_size", tokenstore.RedisTokens { token_size = 20.5 })

@@ -80,7 +80,7 @@ test("options are declared as they are known", function()
   for name in pairs(known) do
     assert(fields("tokenstore.ClientOptions")[name], name)
   end
-  for name in pairs(options.STORE) do known[name] = true end
+  for name in pairs(options.kinds "RedisTokens") do known[name] = true end
   local declared = fields "tokenstore.StoreOptions"
   for name in pairs(known) do
     assert(declared[name], name .. " is not declared")

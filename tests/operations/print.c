@@ -1,7 +1,9 @@
-/* print.c - the tables of operations as JSON, for test_table.py. */
+/* print.c - the tables of operations and options as JSON, for test_table.py and test_options.py. */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "tokenstore/operation.h"
+#include "tokenstore/url.h"
 
 static const char *const param_types[] = {
     [TKS_PARAM_NAME] = "name",
@@ -56,6 +58,31 @@ static void print_row(const char *store, const tks_operation *row) {
     printf("]}\n");
 }
 
+/* ---- options ----------------------------------------------------------------------------------- */
+
+static const char *const option_types[] = {
+    [TKS_OPTION_TEXT] = "text",   [TKS_OPTION_STRING] = "string",
+    [TKS_OPTION_PATH] = "path",   [TKS_OPTION_CHOICE] = "choice",
+    [TKS_OPTION_COUNT] = "count", [TKS_OPTION_DURATION] = "duration",
+    [TKS_OPTION_FLAG] = "flag",   [TKS_OPTION_KEYS] = "keys",
+};
+
+static void print_options(const char *of, const tks_options *table) {
+    for (size_t i = 0; i < table->count; i++) {
+        const tks_option *o = &table->rows[i];
+        char fallback[64];
+        printf(
+            "{\"of\": \"%s\", \"name\": \"%s\", \"type\": \"%s\", \"size\": %zu, \"end\": %d, "
+            "\"min\": %" PRId64 ", \"max\": %" PRId64 ", \"fallback\": %s, \"choices\": [",
+            of, o->name, option_types[o->type], o->size, o->offset + o->size <= table->size, o->min,
+            o->max, quoted(o->fallback, fallback, sizeof fallback));
+        for (size_t k = 0; o->choices != NULL && o->choices[k] != NULL; k++) {
+            printf("%s\"%s\"", k == 0 ? "" : ", ", o->choices[k]);
+        }
+        printf("]}\n");
+    }
+}
+
 int main(void) {
     const tks_store_type *const stores[] = {&tks_redis_tokens_type, &tks_sessions_type,
                                             &tks_tokenstore_type, &tks_redis_jwt_type};
@@ -63,6 +90,8 @@ int main(void) {
         for (size_t k = 0; k < stores[i]->operation_count; k++) {
             print_row(stores[i]->name, &stores[i]->operations[k]);
         }
+        print_options(stores[i]->name, stores[i]->options);
     }
+    print_options("Client", &tks_target_options);
     return 0;
 }

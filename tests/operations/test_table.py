@@ -23,9 +23,10 @@ from tokenstore.jwt import Key
 
 ROOT = Path(__file__).parent.parent.parent
 PRINT = os.environ.get("TOKENSTORE_PRINT_OPERATIONS", str(ROOT / "build/tests/operations/print"))
-ROWS: list[dict[str, Any]] = [
+PRINTED: list[dict[str, Any]] = [
     json.loads(line) for line in subprocess.check_output([PRINT], text=True).splitlines()
 ]
+ROWS = [row for row in PRINTED if "store" in row]
 IDS = [f"{row['store']}.{row['name']}" for row in ROWS]
 
 # The helpers that RedisJWT.call() gives, by the Node package's names.
@@ -89,12 +90,11 @@ def test_form(row: Row) -> None:
 
 @cache
 def stores() -> dict[str, Any]:
-    tokens = "ts", 32, "base64url", None, None, None, None, 65536
     return {
-        "RedisTokens": _core.redis_tokens(Token, *tokens),
-        "Sessions": _core.sessions(Session, *tokens),
-        "Tokenstore": _core.tokenstore(NodeToken, "token", 24, 16, 65536),
-        "RedisJWT": _core.redis_jwt((Key.from_secret(b"x" * 32),), "HS256", 1, False, 65536, 8192),
+        "RedisTokens": _core.redis_tokens(Token),
+        "Sessions": _core.sessions(Session),
+        "Tokenstore": _core.tokenstore(NodeToken),
+        "RedisJWT": _core.redis_jwt(secret=(Key.from_secret(b"x" * 32),)),
     }
 
 
@@ -206,13 +206,13 @@ def lua_classes() -> dict[str, dict[str, Any]]:
     """The fields of each class in the types for LuaLS, and what it extends."""
     classes: dict[str, dict[str, Any]] = {}
     for path in sorted((ROOT / "bindings/lua/tokenstore").glob("*.d.lua")):
-        fields: set[str] = set()
+        types: dict[str, str] = {}
         for line in path.read_text().splitlines():
             if found := re.match(r"---@class (\S+?)(?:: (\S+))?$", line):
-                fields = set()
-                classes[found[1]] = {"fields": fields, "extends": found[2]}
-            elif found := re.match(r"---@field (\w+)\??", line):
-                fields.add(found[1])
+                types = {}
+                classes[found[1]] = {"fields": types.keys(), "types": types, "extends": found[2]}
+            elif found := re.match(r"---@field (\w+)\?? (\S+)", line):
+                types[found[1]] = found[2]
     return classes
 
 

@@ -224,7 +224,7 @@ class Move:
 
     def __init__(self, client: tokenstore.Client, value: str = '{"a":1}') -> None:
         self.client = client
-        self.store = _core.redis_tokens(Token, "ts", 32, "base64url", None, None, None, None, 65536)
+        self.store = _core.redis_tokens(Token)
         self.value = value.encode()
 
     def run(self) -> int:

@@ -226,9 +226,9 @@ def test_options(client: tokenstore.Client, server: Server) -> None:
         ({"size": 0}, "size must be"),
         ({"hash_size": 7}, "hash_size must be"),
         ({"hash_size": 65}, "hash_size must be"),
-        ({"prefix": ""}, "prefix is empty"),
-        ({"prefix": "x" * 129}, "prefix is longer"),
-        ({"prefix": "a\0b"}, "prefix contains a NUL"),
+        ({"prefix": ""}, "prefix must be 1 to 128 bytes"),
+        ({"prefix": "x" * 129}, "prefix must be 1 to 128 bytes"),
+        ({"prefix": "a\0b"}, "without NUL"),
         ({"max_data_size": 0}, "max_data_size must be"),
     ):
         with pytest.raises(tokenstore.ConfigurationError, match=problem):

@@ -146,28 +146,6 @@ tks_bytes tksp_lua_to_bytes(lua_State *L, int slot) {
     return tks_bytes_of(data, size);
 }
 
-void tksp_lua_read_text(lua_State *L, int slot, const char *name, tks_bytes *out, tks_error *err) {
-    if (lua_isnil(L, slot)) {
-        return;
-    }
-    *out = tksp_lua_to_bytes(L, slot);
-    if (out->size == 0) {
-        tks_fail(err, TKS_ERR_CONFIGURATION, "%s is empty: leave it out instead", name);
-    }
-}
-
-void tksp_lua_read_whole(lua_State *L, int slot, const char *name, int64_t *out, tks_error *err) {
-    lua_Number number = lua_tonumber(L, slot);
-    if (lua_isnil(L, slot)) {
-        return;
-    }
-    if (number >= 1 && number <= (lua_Number)TKS_JSON_INTEGER_MAX && floor(number) == number) {
-        *out = (int64_t)number;
-    } else {
-        tks_fail(err, TKS_ERR_CONFIGURATION, "%s must be a whole number of at least 1", name);
-    }
-}
-
 tks_status tksp_lua_to_duration(lua_State *L, int slot, const char *name, int64_t *out_ms,
                                 tks_error *err) {
     *out_ms = 0;

@@ -32,11 +32,6 @@ size_t tksp_lua_list_of(lua_State *L, int index, const char *name, int type);
 /* The string in a slot, "" for nil. */
 tks_bytes tksp_lua_to_bytes(lua_State *L, int slot);
 
-/* Options: these leave *out alone where nothing was given, and note TKS_ERR_CONFIGURATION for an empty
- * text, or what is no whole number from 1. */
-void tksp_lua_read_text(lua_State *L, int slot, const char *name, tks_bytes *out, tks_error *err);
-void tksp_lua_read_whole(lua_State *L, int slot, const char *name, int64_t *out, tks_error *err);
-
 /* The timeout of a call in a slot as milliseconds, 0 for nil: 0.001 s and more. TKS_OK or
  * TKS_ERR_DATA. */
 tks_status tksp_lua_read_timeout(lua_State *L, int slot, int64_t *out_ms, tks_error *err);

@@ -97,11 +97,13 @@ static tks_status read_ttl(lua_State *L, int slot, const tks_param *param, int64
 }
 
 /* The core has its own words for a limit that is none. */
-static int64_t read_limit(lua_State *L, int slot, const char *name) {
-    tks_error wrong = TKS_ERROR_INIT;
-    int64_t limit = 0;
-    tksp_lua_read_whole(L, slot, name, &limit, &wrong);
-    return wrong.status == TKS_OK ? limit : -1;
+static int64_t read_limit(lua_State *L, int slot) {
+    lua_Number number = lua_tonumber(L, slot);
+    if (lua_isnil(L, slot)) {
+        return 0;
+    }
+    bool good = number >= 1 && number <= TKS_PAGE_MAX && floor(number) == number;
+    return good ? (int64_t)number : -1;
 }
 
 /* The strings of the list in a slot, whose type was checked; pushes what holds the array. */
@@ -131,7 +133,7 @@ static tks_status read_value(lua_State *L, int slot, const tks_param *param, siz
     case TKS_PARAM_PATCH: return read_object(L, slot, param, max_size, &box->scratch, out, err);
     case TKS_PARAM_DURATION: return read_duration(L, slot, param, &out->number, err);
     case TKS_PARAM_TTL: return read_ttl(L, slot, param, &out->number, err);
-    case TKS_PARAM_LIMIT: out->number = read_limit(L, slot, param->name); return TKS_OK;
+    case TKS_PARAM_LIMIT: out->number = read_limit(L, slot); return TKS_OK;
     case TKS_PARAM_FLAG: out->number = lua_toboolean(L, slot); return TKS_OK;
     case TKS_PARAM_FIXED: out->text = fallback_of(param); return TKS_OK;
     case TKS_PARAM_NOW: out->number = (int64_t)(tksp_lua_clock_now() * 1e6); return TKS_OK;

@@ -14,7 +14,8 @@ typedef struct tksp_lua_store {
 
 /* Each adds its functions to the table on top. */
 
-/* redis_tokens(options), sessions(options), tokenstore(options), redis_jwt(keys, …): such a userdata */
+/* redis_tokens(options), sessions(options), tokenstore(options), redis_jwt(options): such a userdata. And options, a table of
+ * the options of each store and of Client, as lua_options.h pushes them. */
 void tksp_lua_open_store(lua_State *L);
 
 /* operations: for each store a table of functions, operations.RedisTokens.get(handle, arguments) and so on, which make

@@ -4,49 +4,30 @@
 #include <math.h>
 #include <string.h>
 
-#include "lua_convert.h"
+#include "lua_options.h"
 #include "tokenstore/greeting.h"
 #include "tokenstore/secret.h"
 
 /* ---- reading ---------------------------------------------------------------------------------- */
 
-static tks_status set_options(lua_State *L, tks_target *target, tks_buf *text, tks_error *err) {
-    tks_status status = TKS_OK;
-    lua_pushnil(L);
-    while (status == TKS_OK && lua_next(L, 2) != 0) {
-        tks_bytes value = {0};
-        if (lua_type(L, -1) == LUA_TNUMBER) {
-            tks_buf_reset(text);
-            status = tksp_lua_write_number(L, -1, text, NULL);
-            value = tks_buf_bytes(text);
-            if (status != TKS_OK) {
-                status = tks_fail(err, TKS_ERR_CONFIGURATION, "%s must be a finite number",
-                                  lua_tostring(L, -2));
-            }
-        } else {
-            value.data = lua_tolstring(L, -1, &value.size);
-        }
-        if (status == TKS_OK) {
-            status = tks_target_set(target, lua_tostring(L, -2), value, err);
-        }
-        lua_pop(L, 1);
-    }
-    return status;
-}
-
 tks_status tksp_lua_read_target(lua_State *L, tks_target **out, tks_error *err) {
     size_t size = 0;
     const char *url = luaL_checklstring(L, 1, &size);
-    tks_status status = TKS_OK;
-    tksp_lua_scratch *scratch = NULL;
     luaL_checktype(L, 2, LUA_TTABLE);
-    scratch = tksp_lua_scratch_new(L);
-    status = tks_target_parse(tks_bytes_of(url, size), out, err);
-    if (status == TKS_OK) {
-        status = set_options(L, *out, &scratch->text, err);
+    tks_status status = tks_target_parse(tks_bytes_of(url, size), out, err);
+    lua_pushnil(L);
+    while (status == TKS_OK && lua_next(L, 2) != 0) {
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+        const tks_option *row =
+            tks_option_find(&tks_target_options, tks_bytes_of(name, strlen(name)));
+        if (row == NULL) {
+            status = tks_target_set(*out, name, tks_bytes_of(NULL, 0), err); /* says so */
+        } else {
+            tks_value value = tksp_lua_to_option(L, -1, row);
+            status = tks_target_set_option(*out, row, &value, err);
+        }
+        lua_pop(L, 1);
     }
-    tksp_lua_scratch_clear(scratch);
-    lua_pop(L, 1);
     return status;
 }
 

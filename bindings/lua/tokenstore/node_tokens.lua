@@ -9,19 +9,13 @@
 -- included.
 
 local core = require "tokenstore.core"
+local options = require "tokenstore.options"
 local store = require "tokenstore.store"
-
-local OPTIONS = {
-  prefix = "string",
-  size = "number",
-  hash_size = "number",
-  max_data_size = "number",
-}
 
 local ops = core.operations.Tokenstore
 
-local Tokenstore =
-  store.class("tokenstore.Tokenstore", { redis = true }, OPTIONS, core.tokenstore)
+local Tokenstore = store.class("tokenstore.Tokenstore", { redis = true },
+  options.kinds "Tokenstore", core.tokenstore)
 
 -- add{ owner_id, attrs, key, duration }: a new token. `key` is stored instead of a random one.
 function Tokenstore:add(args)

@@ -1,38 +1,25 @@
 -- The arguments of constructors: a URL, a Client or a table of options; and the known names.
 
+local core = require "tokenstore.core"
 local logger = require "tokenstore.logger"
 
 local options = {}
 
--- Where to connect to and how.
-options.CLIENT = {
-  connect_timeout = "number",
-  timeout = "number",
-  max_connection_age = "number",
-  pool_size = "number",
-  client_name = "string",
-  max_reply_size = "number",
-  db = "number",
-  ca = "string",
-  cert = "string",
-  key = "string",
-  server_name = "string",
-  server = "string",
-  logger = "any",
-  credentials = "function",
-}
+-- Options by name, with their Lua types: those that the core has for a class, and `more`, which the class reads
+-- itself.
+function options.kinds(class, more)
+  local kinds = {}
+  for name, kind in pairs(core.options[class]) do
+    kinds[name] = kind
+  end
+  for name, kind in pairs(more or {}) do
+    kinds[name] = kind
+  end
+  return kinds
+end
 
--- What RedisTokens and Sessions do.
-options.STORE = {
-  prefix = "string",
-  token_size = "number",
-  token_encoding = "string",
-  pepper = "string",
-  max_age = "number",
-  touch_interval = "number",
-  max_per_owner = "number",
-  max_data_size = "number",
-}
+-- Where to connect to and how.
+options.CLIENT = options.kinds("Client", { logger = "any", credentials = "function" })
 
 local function snake_case(name)
   return (name:gsub("%u", function(letter)
@@ -52,8 +39,8 @@ local function known_names(...)
 end
 
 -- Parses a constructor's arguments: (redis), (redis, options) or (options with `redis` in it). Returns
--- redis, the client's options and the store's. `redis_names` are the names of the first; `store_kinds` is
--- STORE or {}. An unknown name or wrong type raises where the constructor was called.
+-- redis, the client's options and the store's. `redis_names` are the names of the first; `store_kinds` are
+-- those of the store. An unknown name or wrong type raises where the constructor was called.
 function options.read(redis, given, is_client, redis_names, store_kinds)
   local level = 3
   if type(redis) == "table" and not is_client(redis) then

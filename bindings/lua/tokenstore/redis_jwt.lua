@@ -15,20 +15,14 @@ local options_of = require "tokenstore.options"
 local session_events = require "tokenstore.session_events"
 local store = require "tokenstore.store"
 
-local OPTIONS = {
-  secret = "any",
-  algorithm = "string",
+local OPTIONS = options_of.kinds("RedisJWT", {
   multiple = "boolean",
   kea = "boolean",
-  max_sessions = "number",
-  node_writers = "boolean",
-  max_data_size = "number",
-  max_size = "number",
   maxretries = "number", -- accepted and ignored: `timeout` limits retries
   host = "string",
   port = "number",
   auth = "string",
-}
+})
 local EVENTS = { keepalive = "number" }
 local CREATE = { id = "any", data = "any", ttl = "any", request = "any" }
 
@@ -47,22 +41,6 @@ local function read_keys(secret)
     return secret
   end
   return { secret }
-end
-
-local function whole(name, value, lowest)
-  if value and (value < lowest or value > 2 ^ 53 or value % 1 ~= 0) then
-    return ("%s must be a whole number of at least %d"):format(name, lowest)
-  end
-end
-
--- How many sessions a user may have; 0: any number. Or nil, message, code.
-local function read_most(options)
-  if options.max_sessions == nil then
-    return options.multiple and 0 or 1
-  elseif options.multiple then
-    return nil, "give either multiple or max_sessions, not both", "configuration"
-  end
-  return options.max_sessions
 end
 
 -- Percent-encodes everything but unreserved characters and those in `safe`.
@@ -94,22 +72,26 @@ end
 
 local function open(options, target)
   local url, problem = read_url(options, target)
-  local wrong = problem or whole("max_sessions", options.max_sessions, 1)
-    or whole("max_data_size", options.max_data_size, 1) or whole("max_size", options.max_size, 1)
-  if wrong then
-    return nil, wrong, "configuration"
+  if not problem and options.multiple and options.max_sessions then
+    problem = "give either multiple or max_sessions, not both"
+  end
+  if problem then
+    return nil, problem, "configuration"
   end
   local keys, message, code = read_keys(options.secret)
-  local most
-  if keys then
-    most, message, code = read_most(options)
-  end
-  if not most then
+  if not keys then
     return nil, message, code
   end
+  local given = {}
+  for name in pairs(core.options.RedisJWT) do
+    given[name] = options[name]
+  end
+  given.secret = keys
+  if not options.multiple then
+    given.max_sessions = options.max_sessions or 1
+  end
   local handle
-  handle, message, code = core.redis_jwt(keys, options.algorithm or "HS256", most,
-    options.node_writers or false, options.max_data_size or 0, options.max_size or 0)
+  handle, message, code = core.redis_jwt(given)
   return handle, message, code, { target = url, kea = options.kea }
 end
 

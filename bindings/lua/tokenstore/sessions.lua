@@ -14,7 +14,7 @@ local store = require "tokenstore.store"
 local ops = core.operations.Sessions
 local REDIS_NAMES = { redis = true, connection_string = true }
 
-local Sessions = store.class("tokenstore.Sessions", REDIS_NAMES, options.STORE, core.sessions)
+local Sessions = store.class("tokenstore.Sessions", REDIS_NAMES, options.kinds "Sessions", core.sessions)
 
 -- create{ app, owner_id, data, duration }: the token for the user.
 function Sessions:create(args)

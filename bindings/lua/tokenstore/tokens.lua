@@ -14,8 +14,8 @@ local store = require "tokenstore.store"
 
 local ops = core.operations.RedisTokens
 
-local RedisTokens =
-  store.class("tokenstore.RedisTokens", { redis = true }, options.STORE, core.redis_tokens)
+local RedisTokens = store.class("tokenstore.RedisTokens", { redis = true },
+  options.kinds "RedisTokens", core.redis_tokens)
 
 -- create{ app, type, owner, data, duration, custom_token }: a new token, its secret in .token.
 function RedisTokens:create(args)

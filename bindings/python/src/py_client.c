@@ -3,7 +3,7 @@
  * Lifecycle: a caller holds a reference while it runs, so the tks_client is freed after the last
  *            user. close may come at any time, from any thread.
  * Threads:   run and close let go of the GIL for the whole of their work. */
-#include "py_glue.h"
+#include "py_options.h"
 
 #include <math.h>
 
@@ -26,23 +26,38 @@ bool tksp_py_check_signals(void *context) {
 
 /* ---- making --------------------------------------------------------------------------------- */
 
+/* None is an option that is not given. */
+static bool option_set(const tksp_py_state *state, PyObject *name, PyObject *object,
+                       tks_target *target) {
+    tksp_py_option given;
+    tks_error err = TKS_ERROR_INIT;
+    const tks_option *row = tksp_py_option_find(&tks_target_options, name);
+    if (row == NULL || object == Py_None) return row != NULL;
+    bool good = tksp_py_option_get(state, row, object, &given);
+    if (good) {
+        tks_status status = tks_target_set_option(target, row, &given.value, &err);
+        if (status != TKS_OK) tksp_py_raise(state, status, &err);
+        good = status == TKS_OK;
+    }
+    tksp_py_option_clear(&given);
+    return good;
+}
+
 static bool target_get(const tksp_py_state *state, PyObject *url, PyObject *options,
                        tks_target **out) {
     Py_ssize_t at = 0;
-    PyObject *name, *value;
+    PyObject *name, *object;
     tksp_py_text text;
     tks_error err = TKS_ERROR_INIT;
     if (!tksp_py_text_get(state, url, "url", false, &text)) return false;
     tks_status status = tks_target_parse(text.bytes, out, &err);
     tksp_py_text_clear(&text, 1);
-    while (status == TKS_OK && PyDict_Next(options, &at, &name, &value)) {
-        const char *utf8 = PyUnicode_AsUTF8AndSize(name, NULL);
-        if (utf8 == NULL || !tksp_py_text_get(state, value, utf8, false, &text)) return false;
-        status = tks_target_set(*out, utf8, text.bytes, &err);
-        tksp_py_text_clear(&text, 1);
-    }
     if (status != TKS_OK) tksp_py_raise(state, status, &err);
-    return status == TKS_OK;
+    bool good = status == TKS_OK;
+    while (good && PyDict_Next(options, &at, &name, &object)) {
+        good = option_set(state, name, object, *out);
+    }
+    return good;
 }
 
 static PyObject *client_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {

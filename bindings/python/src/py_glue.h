@@ -23,6 +23,9 @@
 #define TKSP_PY_FAST(name, function)                                                               \
     { name, (PyCFunction)(void (*)(void))(function), METH_FASTCALL, NULL }
 
+#define TKSP_PY_KEYWORDS(name, function)                                                           \
+    { name, (PyCFunction)(void (*)(void))(function), METH_VARARGS | METH_KEYWORDS, NULL }
+
 /* Names of methods that are called from C. */
 typedef enum tksp_py_name {
     TKSP_PY_CALL_SOON, /* of an event loop */
@@ -172,22 +175,6 @@ PyObject *tksp_py_quoted_word(PyObject *module, PyObject *message);
 PyObject *tksp_py_member_name(const tksp_py_state *state, tks_bytes name);
 void tksp_py_member_names_clear(tksp_py_state *state);
 
-/* ---- py_options.c ------------------------------------------------------------------------------ */
-
-/* A text that must not be empty: the core reads the empty one as "not given". `text` is cleared by the
- * caller, on failure too. TypeError, ConfigurationError. */
-bool tksp_py_text_option(const tksp_py_state *state, PyObject *arg, const char *name,
-                         tksp_py_text *text, tks_bytes *out);
-
-/* A whole number from 1; the core knows the upper limit. TypeError, ConfigurationError. */
-bool tksp_py_size_option(const tksp_py_state *state, PyObject *arg, const char *name, size_t *out);
-
-/* `in`: prefix, token_size, token_encoding, pepper, max_age, touch_interval, max_per_owner,
- * max_data_size; None where one may be left out. `texts`: two, cleared by the caller, on failure
- * too; what is borrowed from them. TypeError, ConfigurationError. */
-bool tksp_py_options_get(const tksp_py_state *state, PyObject *const *in, tksp_py_text *texts,
-                         tks_tokens_options *out);
-
 /* ---- py_record.c ------------------------------------------------------------------------------- */
 
 /* What the tokens in a result become, and what they have in common; borrowed. */
@@ -254,10 +241,10 @@ PyObject *tksp_py_session_notify(PyObject *module, PyObject *unused);
 
 /* ---- py_store_make.c: functions of the module, which say what they take --------------------------- */
 
-PyObject *tksp_py_redis_tokens(PyObject *module, PyObject *args);
-PyObject *tksp_py_sessions(PyObject *module, PyObject *args);
-PyObject *tksp_py_tokenstore(PyObject *module, PyObject *args);
-PyObject *tksp_py_redis_jwt(PyObject *module, PyObject *args);
+PyObject *tksp_py_redis_tokens(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *tksp_py_sessions(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *tksp_py_tokenstore(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *tksp_py_redis_jwt(PyObject *module, PyObject *args, PyObject *kwargs);
 
 /* ---- py_move.c ---------------------------------------------------------------------------------- */
 

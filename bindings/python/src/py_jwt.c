@@ -2,7 +2,7 @@
  *
  * Whoever computes with public-key cryptography lets go of the GIL meanwhile, and holds tuples of what it
  * borrowed, since a list may change under it. */
-#include "py_glue.h"
+#include "py_options.h"
 
 #include <time.h>
 
@@ -132,8 +132,19 @@ static PyObject *result_of(const tksp_py_state *state, const tks_jwt *jwt, bool 
 
 /* A number of bytes; None is the usual. */
 static bool get_size(const tksp_py_state *state, PyObject *arg, size_t *out) {
+    static const tks_option row = {.name = "max_size",
+                                   .type = TKS_OPTION_COUNT,
+                                   .size = sizeof *out,
+                                   .min = 1,
+                                   .max = TKS_JWT_SIZE_MAX};
+    tksp_py_option given;
+    tks_error err = TKS_ERROR_INIT;
     *out = 0;
-    return arg == Py_None || tksp_py_size_option(state, arg, "max_size", out);
+    if (arg == Py_None) return true;
+    if (!tksp_py_option_get(state, &row, arg, &given)) return false;
+    tks_status status = tks_option_set(&row, out, &given.value, &err);
+    if (status != TKS_OK) tksp_py_raise(state, status, &err);
+    return status == TKS_OK;
 }
 
 /* What a client presented: whatever is no text is no good token. */

@@ -1,82 +1,131 @@
-/* py_options.c - the options of a store: Python values to tks_tokens_options.
- *
- * The core reads zero and empty as "not given"; here None says that, and an explicit zero or empty
- * text is refused, so that an unset pepper is never mistaken for a pepper. */
-#include "py_glue.h"
+/* py_options.c - see py_options.h. */
+#include "py_options.h"
 
-static bool refuse_option(const tksp_py_state *state, const char *name, const char *problem) {
-    PyErr_Format(state->exceptions[TKS_ERR_CONFIGURATION], "%s %s", name, problem);
+/* ---- one option -------------------------------------------------------------------------------- */
+
+static bool refuse_type(const tks_option *row, const char *wanted, PyObject *object) {
+    PyErr_Format(PyExc_TypeError, "%s must be %s, not %R", row->name, wanted,
+                 (PyObject *)Py_TYPE(object));
     return false;
 }
 
-bool tksp_py_text_option(const tksp_py_state *state, PyObject *arg, const char *name,
-                         tksp_py_text *text, tks_bytes *out) {
-    if (!tksp_py_text_get(state, arg, name, true, text)) return false;
-    *out = text->bytes;
-    return out->size > 0 || refuse_option(state, name,
-                                          "is empty or not valid text: leave it out, "
-                                          "or give one");
-}
-
-/* A whole number from 1; the core knows the upper limits. */
-static bool count_option(const tksp_py_state *state, PyObject *arg, const char *name,
-                         int64_t *out) {
-    int overflow;
-    if (!PyLong_Check(arg) || PyBool_Check(arg)) {
-        PyErr_Format(PyExc_TypeError, "%s must be int, not %R", name, (PyObject *)Py_TYPE(arg));
-        return false;
+static bool text_get(const tksp_py_state *state, const tks_option *row, PyObject *object,
+                     tksp_py_option *out) {
+    if (!tksp_py_text_get(state, object, row->name, true, &out->text)) return false;
+    out->value.text = out->text.bytes;
+    if (out->text.bytes.size > 0 || PyBytes_Check(object) || PyUnicode_GetLength(object) == 0) {
+        return true;
     }
-    *out = PyLong_AsLongLongAndOverflow(arg, &overflow);
-    if (overflow > 0) *out = INT64_MAX;
-    return (overflow >= 0 && *out >= 1) || refuse_option(state, name, "must be at least 1");
+    PyErr_Format(state->exceptions[TKS_ERR_CONFIGURATION],
+                 "%s holds a surrogate, which no byte stands for: give valid text", row->name);
+    return false;
 }
 
-bool tksp_py_size_option(const tksp_py_state *state, PyObject *arg, const char *name, size_t *out) {
-    int64_t count;
-    if (!count_option(state, arg, name, &count)) return false;
-    *out = (size_t)count;
-    return true;
+static bool path_get(const tksp_py_state *state, const tks_option *row, PyObject *object,
+                     tksp_py_option *out) {
+    out->path = PyOS_FSPath(object);
+    if (out->path == NULL && !PyErr_ExceptionMatches(PyExc_TypeError)) return false;
+    if (out->path != NULL && PyUnicode_Check(out->path)) {
+        return text_get(state, row, out->path, out);
+    }
+    PyErr_Clear();
+    return refuse_type(row, "a path (str or os.PathLike)", object);
 }
 
-/* Like tksp_py_duration, but what is wrong is the configuration. 0 stands for `zero`. */
-static bool duration_option(const tksp_py_state *state, PyObject *arg, const char *name,
-                            bool zero_allowed, int64_t *out_ms) {
-    double seconds;
+static bool keys_get(const tksp_py_state *state, const tks_option *row, PyObject *object,
+                     tksp_py_option *out) {
+    if (!PyTuple_Check(object)) return refuse_type(row, "a tuple of Keys", object);
+    size_t count = (size_t)PyTuple_Size(object);
+    tks_key **keys = PyMem_Calloc(count + 1, sizeof(tks_key *));
+    out->items = keys;
+    out->value.items = keys;
+    out->value.count = count;
+    if (keys == NULL) PyErr_NoMemory();
+    for (size_t i = 0; keys != NULL && i < count; i++) {
+        keys[i] = tksp_py_key_get(state, PyTuple_GetItem(object, (Py_ssize_t)i));
+        if (keys[i] == NULL) return false;
+    }
+    return keys != NULL;
+}
+
+bool tksp_py_option_get(const tksp_py_state *state, const tks_option *row, PyObject *object,
+                        tksp_py_option *out) {
+    static const tksp_py_option nothing = {.items = NULL};
+    *out = nothing;
+    switch (row->type) {
+    case TKS_OPTION_TEXT: return text_get(state, row, object, out);
+    case TKS_OPTION_STRING:
+    case TKS_OPTION_CHOICE:
+        return PyUnicode_Check(object) ? text_get(state, row, object, out)
+                                       : refuse_type(row, "str", object);
+    case TKS_OPTION_PATH: return path_get(state, row, object, out);
+    case TKS_OPTION_COUNT:
+        if (!PyLong_Check(object) || PyBool_Check(object)) return refuse_type(row, "int", object);
+        /* fall through */
+    case TKS_OPTION_DURATION: return tksp_py_seconds(state, object, row->name, &out->value.number);
+    case TKS_OPTION_FLAG:
+        if (!PyBool_Check(object)) return refuse_type(row, "True or False", object);
+        out->value.flag = object == Py_True;
+        return true;
+    case TKS_OPTION_KEYS: return keys_get(state, row, object, out);
+    }
+    return refuse_type(row, "something else", object);
+}
+
+void tksp_py_option_clear(tksp_py_option *option) {
+    tksp_py_text_clear(&option->text, 1);
+    Py_CLEAR(option->path);
+    PyMem_Free(option->items);
+    option->items = NULL;
+}
+
+/* ---- all of a struct ----------------------------------------------------------------------------- */
+
+const tks_option *tksp_py_option_find(const tks_options *table, PyObject *name) {
+    Py_ssize_t size;
+    const char *utf8 = PyUnicode_AsUTF8AndSize(name, &size);
+    if (utf8 == NULL) return NULL;
+    const tks_option *row = tks_option_find(table, tks_bytes_of(utf8, (size_t)size));
+    if (row == NULL) PyErr_Format(PyExc_TypeError, "there is no option %R", name);
+    return row;
+}
+
+static bool set(const tksp_py_state *state, PyObject *name, PyObject *object,
+                tksp_py_options *out) {
     tks_error err = TKS_ERROR_INIT;
-    if (!tksp_py_seconds(state, arg, name, &seconds)) return false;
-    *out_ms = 0;
-    if (zero_allowed && seconds == 0) return true;
-    if (tks_duration(seconds, name, out_ms, &err) == TKS_OK) return true;
-    tksp_py_raise(state, TKS_ERR_CONFIGURATION, &err);
-    return false;
+    const tks_option *row = tksp_py_option_find(out->table, name);
+    if (row == NULL) return false;
+    if (object == Py_None && row->fallback == NULL) return true;
+    tksp_py_option *held = &out->held[row - out->table->rows];
+    if (!tksp_py_option_get(state, row, object, held)) return false;
+    tks_status status = tks_option_set(row, out->values, &held->value, &err);
+    if (status != TKS_OK) tksp_py_raise(state, status, &err);
+    return status == TKS_OK;
 }
 
-static bool encoding_option(const tksp_py_state *state, PyObject *arg, tks_encoding *out) {
-    static const char *const names[] = {"base64url", "base64", "hex"};
-    static const tks_encoding values[] = {TKS_BASE64URL, TKS_BASE64, TKS_HEX};
-    if (!PyUnicode_Check(arg)) {
-        PyErr_Format(PyExc_TypeError, "token_encoding must be str, not %R",
-                     (PyObject *)Py_TYPE(arg));
+bool tksp_py_options_get(const tksp_py_state *state, const tks_options *table, PyObject *given,
+                         tksp_py_options *out) {
+    Py_ssize_t at = 0;
+    PyObject *name, *object;
+    out->table = table;
+    out->values = PyMem_Malloc(table->size);
+    out->held = PyMem_Calloc(table->count, sizeof *out->held);
+    if (out->values == NULL || out->held == NULL) {
+        PyErr_NoMemory();
         return false;
     }
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        *out = values[i];
-        if (PyUnicode_CompareWithASCIIString(arg, names[i]) == 0) return true;
+    memcpy(out->values, table->initial, table->size);
+    bool good = true;
+    while (good && given != NULL && PyDict_Next(given, &at, &name, &object)) {
+        good = set(state, name, object, out);
     }
-    return refuse_option(state, "token_encoding", "must be base64url, base64 or hex");
+    return good;
 }
 
-bool tksp_py_options_get(const tksp_py_state *state, PyObject *const *in, tksp_py_text *texts,
-                         tks_tokens_options *out) {
-    return tksp_py_text_option(state, in[0], "prefix", &texts[0], &out->prefix) &&
-           tksp_py_size_option(state, in[1], "token_size", &out->token_size) &&
-           encoding_option(state, in[2], &out->encoding) &&
-           (in[3] == Py_None ||
-            tksp_py_text_option(state, in[3], "pepper", &texts[1], &out->pepper)) &&
-           (in[4] == Py_None ||
-            duration_option(state, in[4], "max_age", false, &out->max_age_ms)) &&
-           (in[5] == Py_None ||
-            duration_option(state, in[5], "touch_interval", true, &out->touch_interval_ms)) &&
-           (in[6] == Py_None || count_option(state, in[6], "max_per_owner", &out->max_per_owner)) &&
-           tksp_py_size_option(state, in[7], "max_data_size", &out->max_data_size);
+void tksp_py_options_clear(tksp_py_options *options) {
+    for (size_t i = 0; options->held != NULL && i < options->table->count; i++) {
+        tksp_py_option_clear(&options->held[i]);
+    }
+    PyMem_Free(options->held);
+    PyMem_Free(options->values);
 }

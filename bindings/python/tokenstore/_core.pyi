@@ -53,7 +53,7 @@ class Op(Generic[_T_co]): ...
 @final
 class Client:
     def __new__(
-        cls, url: str, options: dict[str, str], credentials: object = None, /
+        cls, url: str, options: dict[str, Any], credentials: object = None, /
     ) -> Client: ...
     @property
     def closed(self) -> bool: ...
@@ -283,37 +283,26 @@ class RedisJWT:
     def reindex(self) -> Op[int]: ...
     def list(self, id: Name, /) -> Op[list[dict[str, Any]]]: ...
 
+# fmt: off
 def redis_tokens(
-    value_type: type[_R],
-    prefix: Text,
-    token_size: int,
-    token_encoding: str,
-    pepper: Text | None,
-    max_age: Duration | None,
-    touch_interval: Duration | None,
-    max_per_owner: int | None,
-    max_data_size: int,
-    /,
+    value_type: type[_R], /, *, prefix: Text = "ts", token_size: int = 32, token_encoding: str = "base64url",
+    pepper: Text | None = None, max_age: Duration | None = None, touch_interval: Duration | None = None,
+    max_per_owner: int | None = None, max_data_size: int = 65536,
 ) -> RedisTokens[_R]: ...
 def sessions(
-    value_type: type[_R],
-    prefix: Text,
-    token_size: int,
-    token_encoding: str,
-    pepper: Text | None,
-    max_age: Duration | None,
-    touch_interval: Duration | None,
-    max_per_owner: int | None,
-    max_data_size: int,
-    /,
+    value_type: type[_R], /, *, prefix: Text = "ts", token_size: int = 32, token_encoding: str = "base64url",
+    pepper: Text | None = None, max_age: Duration | None = None, touch_interval: Duration | None = None,
+    max_per_owner: int | None = None, max_data_size: int = 65536,
 ) -> Sessions[_R]: ...
 def tokenstore(
-    value_type: type[_V], prefix: Text, size: int, hash_size: int, max_data_size: int, /
+    value_type: type[_V], /, *, prefix: Text = "token", size: int = 24, hash_size: int = 16,
+    max_data_size: int = 65536,
 ) -> Tokenstore[_V]: ...
 def redis_jwt(
-    keys: tuple[Any, ...], algorithm: str, max_sessions: int, node_writers: bool, max_data_size: int,
-    max_size: int, /,
-) -> RedisJWT: ...  # fmt: skip
+    *, secret: tuple[Any, ...], algorithm: str = "HS256", max_sessions: int | None = None,
+    node_writers: bool = False, max_data_size: int = 65536, max_size: int = 8192,
+) -> RedisJWT: ...
+# fmt: on
 def quoted_word(message: str, /) -> str: ...
 def commands(commands: tuple[Any, ...], /) -> Op[list[Any]]: ...
 def ping() -> Op[bool]: ...

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
 from tokenstore import _core, _options
 from tokenstore._closing import Closing
+from tokenstore._types import ClientOptions
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from tokenstore._types import ClientOptions, Duration
+    from tokenstore._types import Duration
 
 __all__ = ["Argument", "BaseClient", "Client", "refuse_unknown"]
 
@@ -31,13 +32,13 @@ class BaseClient:
     _module = "tokenstore"
 
     def __init__(self, url: str | None, options: Mapping[str, Any]) -> None:
-        refuse_unknown(self, options, {*_TEXTS, "credentials"})
+        refuse_unknown(self, options, ClientOptions.__annotations__)
         if url is None:
             url = os.environ.get("TOKENSTORE_URL") or _DEFAULT_URL
         _options.text("url", url)
-        credentials = _options.function("credentials", options.get("credentials"))
-        texts = {name: read(name, options[name]) for name, read in _TEXTS.items() if name in options}
-        self._core = _core.Client(url, {n: t for n, t in texts.items() if t is not None}, credentials)
+        given = dict(options)
+        credentials = _options.function("credentials", given.pop("credentials", None))
+        self._core = _core.Client(url, given, credentials)
         self._driver: Any = self._core  # what runs operations
         self._url = self._core.describe()
         _log.debug("client made for %s", self._url)
@@ -176,32 +177,3 @@ def refuse_unknown(made: object, options: Iterable[str], known: Collection[str])
     for name in options:
         if name not in known:
             raise TypeError(f"{type(made).__name__} has no option {name!r}")
-
-
-# Options are passed as text, as in a URL, so that the core reads and checks them in one place.
-
-
-def _digits(name: str, value: object) -> str | None:
-    number = _options.whole(name, value)
-    return None if number is None else str(number)
-
-
-def _decimal(name: str, value: object) -> str | None:
-    number = _options.seconds(name, value)
-    return None if number is None else format(number, "f")
-
-
-_TEXTS: dict[str, Callable[[str, Any], str | None]] = {
-    "connect_timeout": _decimal,
-    "timeout": _decimal,
-    "max_connection_age": _decimal,
-    "pool_size": _digits,
-    "client_name": _options.text,
-    "max_reply_size": _digits,
-    "db": _digits,
-    "ca": _options.path,
-    "cert": _options.path,
-    "key": _options.path,
-    "server_name": _options.text,
-    "server": _options.path,
-}

@@ -166,9 +166,7 @@ def run(
         raise TypeError(f"batch must be int, not {batch.__class__.__name__}")
     if not 1 <= batch <= 10_000:
         raise ConfigurationError("batch must be 1 to 10000")
-    store = _core.redis_tokens(
-        Token, prefix, 32, "base64url", pepper, None, None, None, max_data_size
-    )
+    store = _core.redis_tokens(Token, prefix=prefix, pepper=pepper, max_data_size=max_data_size)
     client = redis if isinstance(redis, Client) else Client(redis, **client_options)
     try:
         return _Run(client, store, FORMATS[format], batch, dry_run, progress).all()

@@ -61,7 +61,9 @@ class Tokenstore(Store):
         max_data_size: int = 65536,
         **client_options: Unpack[ClientOptions],
     ) -> None:
-        self._ops = _core.tokenstore(NodeToken, prefix, size, hash_size, max_data_size)
+        self._ops = _core.tokenstore(
+            NodeToken, prefix=prefix, size=size, hash_size=hash_size, max_data_size=max_data_size
+        )
         super().__init__(redis, **client_options)
 
     def add(

@@ -89,12 +89,12 @@ class RedisJWT(Store):
     ) -> None:
         _options.whole("maxretries", maxretries)
         self._ops = _core.redis_jwt(
-            _keys(secret),
-            algorithm,
-            _most(multiple, max_sessions),
-            bool(node_writers),
-            max_data_size,
-            max_size,
+            secret=_keys(secret),
+            algorithm=algorithm,
+            max_sessions=_most(multiple, max_sessions),
+            node_writers=bool(node_writers),
+            max_data_size=max_data_size,
+            max_size=max_size,
         )
         super().__init__(_target(redis, host, port, auth), **client_options)
         self._kea = bool(kea)
@@ -282,15 +282,10 @@ def _keys(secret: Secret) -> tuple[Key, ...]:
     raise TypeError(f"secret must be str, bytes, a Key or a list of Keys, not {type(secret).__name__}")
 
 
-def _most(multiple: bool, max_sessions: int | None) -> int:
-    most = _options.whole("max_sessions", max_sessions)
-    if most is None:
-        return 0 if multiple else 1
-    if multiple:
+def _most(multiple: bool, max_sessions: int | None) -> int | None:
+    if multiple and max_sessions is not None:
         raise ConfigurationError("give either multiple=True or max_sessions, not both")
-    if most < 1:
-        raise ConfigurationError("max_sessions must be 1 to 1000000")
-    return most
+    return max_sessions if multiple or max_sessions is not None else 1
 
 
 def _target(redis: Redis, host: str | None, port: int | None, auth: str | None) -> Redis:

@@ -48,17 +48,19 @@ class Sessions(Store):
         **client_options: Unpack[ClientOptions],
     ) -> None:
         if redis is not None and connection_string is not None:
-            raise ConfigurationError("redis and connection_string are the same option: give only one")
+            raise ConfigurationError(
+                "redis and connection_string are the same option: give only one"
+            )
         self._ops = _core.sessions(
             Session,
-            prefix,
-            token_size,
-            token_encoding,
-            pepper,
-            max_age,
-            touch_interval,
-            max_per_owner,
-            max_data_size,
+            prefix=prefix,
+            token_size=token_size,
+            token_encoding=token_encoding,
+            pepper=pepper,
+            max_age=max_age,
+            touch_interval=touch_interval,
+            max_per_owner=max_per_owner,
+            max_data_size=max_data_size,
         )
         super().__init__(connection_string if redis is None else redis, **client_options)
 

@@ -79,14 +79,14 @@ class RedisTokens(Store):
     ) -> None:
         self._ops = _core.redis_tokens(
             Token,
-            prefix,
-            token_size,
-            token_encoding,
-            pepper,
-            max_age,
-            touch_interval,
-            max_per_owner,
-            max_data_size,
+            prefix=prefix,
+            token_size=token_size,
+            token_encoding=token_encoding,
+            pepper=pepper,
+            max_age=max_age,
+            touch_interval=touch_interval,
+            max_per_owner=max_per_owner,
+            max_data_size=max_data_size,
         )
         super().__init__(redis, **client_options)
 

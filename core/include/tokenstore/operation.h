@@ -1,4 +1,4 @@
-/* tokenstore/operation.h - the operations of each store, as a table.
+/* tokenstore/operation.h - each kind of store as a table: its options and operations.
  *
  * Purpose:   one row describes one operation: its name, its parameters, its result, and the function that makes it.
  *            The bindings build their methods from the rows, and tests/operations holds stubs, docs and tests
@@ -10,6 +10,7 @@
 
 #include "tokenstore/api.h"
 #include "tokenstore/op.h"
+#include "tokenstore/option.h"
 
 TKS_BEGIN_DECLS
 
@@ -76,6 +77,10 @@ struct tks_operation {
 /** A kind of store. */
 typedef struct tks_store_type {
     const char *name;
+    const tks_options *options;
+    /** Makes a store of its struct of options, whose texts and keys are copied. TKS_OK, TKS_ERR_CONFIGURATION (the
+     * message names the option), TKS_ERR_MEMORY. */
+    tks_status (*make)(const void *options, void **out, tks_error *err);
     size_t operation_count;
     const tks_operation *operations;
     size_t (*get_max_data_size)(const void *store); /**< bytes of an OBJECT as JSON */

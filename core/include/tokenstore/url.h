@@ -4,10 +4,9 @@
  *     redis+unix:///path/to.sock[?db=0]               unix:///path/to.sock
  *     embedded:[/some/dir]                            a private server (embedded.h)
  *
- * valkey may replace redis in each scheme. Options are query parameters (percent-decoded) or are set by name:
- * connect_timeout, timeout, max_connection_age (seconds), pool_size, client_name, max_reply_size (bytes), db, and
- * for TLS ca, cert, key, server_name; for embedded: server (the binary). Lifecycle: tks_target is a heap handle;
- * its strings are borrowed.
+ * valkey may replace redis in each scheme. Options, those of tks_target_options, are query parameters
+ * (percent-decoded) or are set by name; ca, cert, key and server_name are for TLS, server for embedded:.
+ * Lifecycle: tks_target is a heap handle; its strings are borrowed.
  * Threads:   immutable after the last tks_target_set. */
 #ifndef TOKENSTORE_URL_H
 #define TOKENSTORE_URL_H
@@ -17,6 +16,7 @@
 
 #include "tokenstore/api.h"
 #include "tokenstore/buf.h"
+#include "tokenstore/option.h"
 #include "tokenstore/status.h"
 
 TKS_BEGIN_DECLS
@@ -44,6 +44,8 @@ typedef struct tks_target {
                     set by the host before the target is used */
 } tks_target;
 
+extern const tks_options tks_target_options; /**< of a tks_target; texts are copied into it */
+
 /** Parses `url`. TKS_OK, TKS_ERR_CONFIGURATION (the message names the invalid part and never contains the
  * password), TKS_ERR_MEMORY. The caller frees *out. */
 TKS_MUST_USE tks_status tks_target_parse(tks_bytes url, tks_target **out, tks_error *err);
@@ -52,6 +54,11 @@ TKS_MUST_USE tks_status tks_target_parse(tks_bytes url, tks_target **out, tks_er
  * to the transport, is TKS_ERR_CONFIGURATION; the message names it. */
 TKS_MUST_USE tks_status tks_target_set(tks_target *target, const char *name, tks_bytes value,
                                        tks_error *err);
+
+/** Sets one of tks_target_options, in place of tks_option_set. TKS_OK, TKS_ERR_CONFIGURATION as above,
+ * TKS_ERR_MEMORY. */
+TKS_MUST_USE tks_status tks_target_set_option(tks_target *target, const tks_option *option,
+                                              const tks_value *value, tks_error *err);
 
 /** How long one new connection may be used, in ms: max_connection_age less up to a fifth at random, so that
  * connections opened together do not end together. INT64_MAX if there is no limit. */

@@ -14,31 +14,26 @@ tks_status tks_jwt_sessions_new(const tks_jwt_sessions_options *options, tks_jwt
                                 tks_error *err) {
     *out = NULL;
     tks_status status = tks_secret_start(err);
+    tks_jwt_sessions_options o = *options;
+    if (status == TKS_OK) status = tksp_options_complete(&tksp_rjwt_options, &o, err);
     if (status != TKS_OK) return status;
-    if (options->key_count == 0) {
+    if (o.key_count == 0) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
                         "secret is missing: give a secret of at least 32 bytes, or a key");
     }
-    if (options->key_count > TKS_JWT_TRIES_MAX) {
+    if (o.key_count > TKS_JWT_TRIES_MAX) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "more than %d keys", TKS_JWT_TRIES_MAX);
     }
-    const tks_key *signer = options->keys[0];
+    const tks_key *signer = o.keys[0];
     if (!tks_key_can_sign(signer) ||
-        (tks_key_get_algorithms(signer) & TKS_JWT_BIT(options->algorithm)) == 0) {
+        (tks_key_get_algorithms(signer) & TKS_JWT_BIT(o.algorithm)) == 0) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
                         "the %s key cannot sign with %s: give the private key, or another "
                         "algorithm",
-                        tks_key_get_kind_name(signer), tks_jwt_alg_name(options->algorithm));
-    }
-    if (options->max_sessions < 0 || options->max_sessions > 1000000) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION, "max_sessions must be 1 to 1000000");
-    }
-    if (options->max_size > TKS_JWT_SIZE_MAX) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION, "max_size must be 1 to %d bytes",
-                        TKS_JWT_SIZE_MAX);
+                        tks_key_get_kind_name(signer), tks_jwt_alg_name(o.algorithm));
     }
     tks_jwt_sessions *sessions = calloc(1, sizeof *sessions);
-    tks_key **keys = calloc(options->key_count, sizeof *keys);
+    tks_key **keys = calloc(o.key_count, sizeof *keys);
     tksp_rjwt_memory *memory = tksp_rjwt_memory_new();
     if (sessions == NULL || keys == NULL || memory == NULL) {
         tksp_rjwt_memory_free(memory);
@@ -46,15 +41,14 @@ tks_status tks_jwt_sessions_new(const tks_jwt_sessions_options *options, tks_jwt
         free(sessions);
         return tks_fail_memory(err);
     }
-    for (size_t i = 0; i < options->key_count; i++) keys[i] = tks_key_ref(options->keys[i]);
+    for (size_t i = 0; i < o.key_count; i++) keys[i] = tks_key_ref(o.keys[i]);
     sessions->keys = keys;
-    sessions->key_count = options->key_count;
-    sessions->algorithm = options->algorithm;
-    sessions->max_sessions = options->max_sessions;
-    sessions->node_writers = options->node_writers;
-    sessions->max_data_size =
-        options->max_data_size != 0 ? options->max_data_size : TKS_JSON_SIZE_DEFAULT;
-    sessions->max_size = options->max_size;
+    sessions->key_count = o.key_count;
+    sessions->algorithm = o.algorithm;
+    sessions->max_sessions = o.max_sessions;
+    sessions->node_writers = o.node_writers;
+    sessions->max_data_size = o.max_data_size;
+    sessions->max_size = o.max_size;
     sessions->memory = memory;
     *out = sessions;
     return TKS_OK;

@@ -6,6 +6,7 @@
 
 #include "names.h"
 #include "op_private.h"
+#include "option.h"
 #include "tokenstore/jwt_sessions.h"
 #include "tokenstore/secret.h"
 
@@ -16,6 +17,8 @@ typedef struct tksp_rjwt_memory {
     atomic_uint references;
     _Atomic int64_t said; /* 0: none asked; else when, in ms since 1970, times 2; odd: by SCAN */
 } tksp_rjwt_memory;
+
+extern const tks_options tksp_rjwt_options;
 
 struct tks_jwt_sessions {
     tks_key **keys;

@@ -1,6 +1,28 @@
-/* jwt_table.c - the operations of RedisJWT, as a table. See tokenstore/operation.h. */
-#include "operation.h"
-#include "tokenstore/jwt_sessions.h"
+/* jwt_table.c - the options and operations of RedisJWT, as a table. See tokenstore/operation.h. */
+#include "jwt_sessions_private.h"
+
+static const char *const algorithms[] = {
+#define NAME(name, text) text,
+    TKS_JWT_ALG_MAP(NAME)
+#undef NAME
+        NULL};
+
+#define TKSP_OPTIONS_OF tks_jwt_sessions_options
+
+static const tks_option option_rows[] = {
+    {TKSP_OPTION("secret", TKS_OPTION_KEYS, keys)},
+    {TKSP_OPTION("algorithm", TKS_OPTION_CHOICE, algorithm), .choices = algorithms,
+     .fallback = "HS256"},
+    {TKSP_OPTION("max_sessions", TKS_OPTION_COUNT, max_sessions), .min = 1, .max = 1000000},
+    {TKSP_OPTION("node_writers", TKS_OPTION_FLAG, node_writers), .fallback = "false"},
+    {TKSP_OPTION("max_data_size", TKS_OPTION_COUNT, max_data_size), .min = 1,
+     .max = TKSP_DATA_SIZE_MAX, .fallback = "65536"},
+    {TKSP_OPTION("max_size", TKS_OPTION_COUNT, max_size), .min = 1, .max = TKS_JWT_SIZE_MAX,
+     .fallback = "8192"},
+};
+
+static const tks_jwt_sessions_options nothing;
+const tks_options tksp_rjwt_options = TKSP_OPTIONS(option_rows, nothing);
 
 static double seconds(int64_t microseconds) {
     return (double)microseconds / 1e6;
@@ -72,7 +94,9 @@ static const tks_operation operations[] = {
     {"ping", "Asks whether the server answers.", TKS_RESULT_TEXT, false, 0, NULL, make_ping},
 };
 
-TKSP_STORE_FUNCTIONS(tks_jwt_sessions_get_max_data_size, tks_jwt_sessions_free)
+TKSP_STORE_FUNCTIONS(tks_jwt_sessions *, tks_jwt_sessions_new, tks_jwt_sessions_get_max_data_size,
+                     tks_jwt_sessions_free)
 
-const tks_store_type tks_redis_jwt_type = {"RedisJWT", TKSP_COUNT(operations), operations,
-                                           max_data_size, free_store};
+const tks_store_type tks_redis_jwt_type = {
+    "RedisJWT", &tksp_rjwt_options, make_store, TKSP_COUNT(operations),
+    operations, max_data_size,      free_store};

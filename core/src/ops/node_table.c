@@ -1,6 +1,25 @@
-/* node_table.c - the operations of Tokenstore, as a table. See tokenstore/operation.h. */
-#include "operation.h"
-#include "tokenstore/node_tokens.h"
+/* node_table.c - the options and operations of Tokenstore, as a table. See tokenstore/operation.h. */
+#include "node_tokens_private.h"
+
+static bool is_prefix(tks_bytes text) {
+    return memchr(text.data, '\0', text.size) == NULL;
+}
+
+#define TKSP_OPTIONS_OF tks_node_tokens_options
+
+static const tks_option option_rows[] = {
+    {TKSP_OPTION("prefix", TKS_OPTION_TEXT, prefix), .min = 1, .max = TKS_PREFIX_MAX,
+     .fallback = "token", .wanted = "1 to 128 bytes, without NUL", .fits = is_prefix},
+    {TKSP_OPTION("size", TKS_OPTION_COUNT, size), .min = TKS_NODE_KEY_SIZE_MIN,
+     .max = TKS_NODE_KEY_SIZE_MAX, .fallback = "24"},
+    {TKSP_OPTION("hash_size", TKS_OPTION_COUNT, hash_size), .min = TKS_NODE_HASH_SIZE_MIN,
+     .max = TKS_NODE_HASH_SIZE_MAX, .fallback = "16"},
+    {TKSP_OPTION("max_data_size", TKS_OPTION_COUNT, max_data_size), .min = 1,
+     .max = TKSP_DATA_SIZE_MAX, .fallback = "65536"},
+};
+
+static const tks_node_tokens_options nothing;
+const tks_options tksp_node_options = TKSP_OPTIONS(option_rows, nothing);
 
 TKSP_MAKER(make_add, tks_node_tokens_add, args[0].text, args[1].text, args[2].text, args[3].number)
 TKSP_MAKER(make_get, tks_node_tokens_get, args[0].text)
@@ -48,7 +67,9 @@ static const tks_operation operations[] = {
     {"del_hash", "Ends a hash.", TKS_RESULT_BOOL, false, TKSP_PARAMS(HASH), make_del_hash},
 };
 
-TKSP_STORE_FUNCTIONS(tks_node_tokens_get_max_data_size, tks_node_tokens_free)
+TKSP_STORE_FUNCTIONS(tks_node_tokens *, tks_node_tokens_new, tks_node_tokens_get_max_data_size,
+                     tks_node_tokens_free)
 
-const tks_store_type tks_tokenstore_type = {"Tokenstore", TKSP_COUNT(operations), operations,
-                                            max_data_size, free_store};
+const tks_store_type tks_tokenstore_type = {
+    "Tokenstore", &tksp_node_options, make_store, TKSP_COUNT(operations),
+    operations,   max_data_size,      free_store};

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-enum { KEY_SIZE = 24, HASH_SIZE = 16, ID_SIZE = 36 };
+enum { ID_SIZE = 36 };
 
 const char tksp_node_cluster_advice[] =
     "Tokenstore's keys are in different cluster slots: use a prefix with a hash tag, such as "
@@ -11,43 +11,22 @@ const char tksp_node_cluster_advice[] =
 
 /* ---- options ---- */
 
-static tks_status check_options(const tks_node_tokens_options *o, tks_error *err) {
-    if (o->prefix.size > TKS_PREFIX_MAX) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION, "prefix is longer than %d bytes",
-                        TKS_PREFIX_MAX);
-    }
-    if (o->prefix.size > 0 && memchr(o->prefix.data, '\0', o->prefix.size) != NULL) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION, "prefix contains a NUL byte");
-    }
-    if (o->size != 0 && (o->size < TKS_NODE_KEY_SIZE_MIN || o->size > TKS_NODE_KEY_SIZE_MAX)) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION, "size must be %d to %d characters",
-                        TKS_NODE_KEY_SIZE_MIN, TKS_NODE_KEY_SIZE_MAX);
-    }
-    if (o->hash_size != 0 &&
-        (o->hash_size < TKS_NODE_HASH_SIZE_MIN || o->hash_size > TKS_NODE_HASH_SIZE_MAX)) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION, "hash_size must be %d to %d bytes",
-                        TKS_NODE_HASH_SIZE_MIN, TKS_NODE_HASH_SIZE_MAX);
-    }
-    return TKS_OK;
-}
-
 tks_status tks_node_tokens_new(const tks_node_tokens_options *options, tks_node_tokens **out,
                                tks_error *err) {
     *out = NULL;
     tks_status status = tks_secret_start(err);
-    if (status == TKS_OK) status = check_options(options, err);
+    tks_node_tokens_options o = *options;
+    if (status == TKS_OK) status = tksp_options_complete(&tksp_node_options, &o, err);
     if (status != TKS_OK) return status;
     tks_node_tokens *store = calloc(1, sizeof *store);
     if (store == NULL) return tks_fail_memory(err);
-    tks_bytes prefix = options->prefix.size > 0 ? options->prefix : TKS_LITERAL("token");
     char base[TKS_PREFIX_MAX + 1];
-    memcpy(base, prefix.data, prefix.size);
-    base[prefix.size] = ':';
-    store->base = tksp_arena_dup(&store->arena, tks_bytes_of(base, prefix.size + 1));
-    store->key_size = options->size != 0 ? options->size : KEY_SIZE;
-    store->hash_size = options->hash_size != 0 ? options->hash_size : HASH_SIZE;
-    store->max_data_size =
-        options->max_data_size != 0 ? options->max_data_size : TKS_JSON_SIZE_DEFAULT;
+    memcpy(base, o.prefix.data, o.prefix.size);
+    base[o.prefix.size] = ':';
+    store->base = tksp_arena_dup(&store->arena, tks_bytes_of(base, o.prefix.size + 1));
+    store->key_size = o.size;
+    store->hash_size = o.hash_size;
+    store->max_data_size = o.max_data_size;
     if (store->arena.status != TKS_OK) {
         tks_node_tokens_free(store);
         return tks_fail_memory(err);

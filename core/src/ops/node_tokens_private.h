@@ -4,8 +4,11 @@
 
 #include "names.h"
 #include "op_private.h"
+#include "option.h"
 #include "tokenstore/node_tokens.h"
 #include "tokenstore/secret.h"
+
+extern const tks_options tksp_node_options;
 
 struct tks_node_tokens {
     tksp_arena arena;

@@ -6,8 +6,7 @@
 
 enum {
     SCRATCH_MAX = 64 * 1024,
-    RECORD_OVERHEAD_MAX = 16 * 1024, /* an owner of 1024 bytes, each escaped, and the brackets */
-    PEPPER_MIN = 16
+    RECORD_OVERHEAD_MAX = 16 * 1024 /* an owner of 1024 bytes, each escaped, and the brackets */
 };
 
 /* ---- options ---- */
@@ -18,57 +17,24 @@ tks_status tks_duration(double seconds, const char *name, int64_t *out_ms, tks_e
     return tksp_check_duration(*out_ms, name, err);
 }
 
-static tks_status check_options(const tks_tokens_options *o, tks_error *err) {
-    if (o->prefix.size > TKS_PREFIX_MAX) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION, "prefix is longer than %d bytes",
-                        TKS_PREFIX_MAX);
-    }
-    for (size_t i = 0; i < o->prefix.size; i++) {
-        if (strchr("{}", o->prefix.data[i]) != NULL) { /* finds the NUL at the end of "{}" too */
-            return tks_fail(err, TKS_ERR_CONFIGURATION, "prefix contains '{', '}' or a NUL byte");
-        }
-    }
-    if (o->pepper.size > 0 && (o->pepper.size < PEPPER_MIN || o->pepper.size > TKS_PEPPER_MAX)) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION, "pepper must be %d to %d bytes", PEPPER_MIN,
-                        TKS_PEPPER_MAX);
-    }
-    if (o->token_size != 0 &&
-        (o->token_size < TKS_TOKEN_SIZE_MIN || o->token_size > TKS_TOKEN_SIZE_MAX)) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION, "token_size must be %d to %d bytes",
-                        TKS_TOKEN_SIZE_MIN, TKS_TOKEN_SIZE_MAX);
-    }
-    if (o->max_age_ms != 0 && (o->max_age_ms < 1000 || o->max_age_ms > TKS_DURATION_MAX_MS)) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION, "max_age must be 1 to 315360000 seconds");
-    }
-    if (o->touch_interval_ms < -1 || o->touch_interval_ms > TKS_DURATION_MAX_MS) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "touch_interval must be 0 to 315360000 seconds");
-    }
-    if (o->max_per_owner < 0 || o->max_per_owner > 1000000) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION, "max_per_owner must be 1 to 1000000");
-    }
-    return TKS_OK;
-}
-
 tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out, tks_error *err) {
     *out = NULL;
     tks_status status = tks_secret_start(err);
-    if (status == TKS_OK) status = check_options(options, err);
+    tks_tokens_options o = *options;
+    if (status == TKS_OK) status = tksp_options_complete(&tksp_tokens_options, &o, err);
     if (status != TKS_OK) return status;
     tks_tokens *tokens = calloc(1, sizeof *tokens);
     if (tokens == NULL) return tks_fail_memory(err);
     tksp_tokens_config *config = &tokens->config;
-    config->prefix = tksp_arena_dup(&tokens->arena,
-                                    options->prefix.size > 0 ? options->prefix : TKS_LITERAL("ts"));
-    config->pepper = tksp_arena_dup(&tokens->arena, options->pepper);
-    config->encoding = options->encoding;
-    config->token_size = options->token_size != 0 ? options->token_size : 32;
-    config->max_data_size =
-        options->max_data_size != 0 ? options->max_data_size : TKS_JSON_SIZE_DEFAULT;
-    config->max_age_ms = options->max_age_ms;
-    config->touch_interval_ms = options->touch_interval_ms;
-    config->max_per_owner = options->max_per_owner;
-    config->owner_name = options->session ? "owner_id" : "owner";
+    config->prefix = tksp_arena_dup(&tokens->arena, o.prefix);
+    config->pepper = tksp_arena_dup(&tokens->arena, o.pepper);
+    config->encoding = o.encoding;
+    config->token_size = o.token_size;
+    config->max_data_size = o.max_data_size;
+    config->max_age_ms = o.max_age_ms;
+    config->touch_interval_ms = o.touch_interval_ms;
+    config->max_per_owner = o.max_per_owner;
+    config->owner_name = o.session ? "owner_id" : "owner";
     if (tokens->arena.status != TKS_OK) {
         tks_tokens_free(tokens);
         return tks_fail_memory(err);

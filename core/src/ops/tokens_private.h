@@ -5,6 +5,7 @@
 #include "key.h"
 #include "names.h"
 #include "op_private.h"
+#include "option.h"
 #include "record.h"
 #include "tokenstore/tokens.h"
 
@@ -20,6 +21,8 @@ typedef struct tksp_tokens_config {
     int64_t max_per_owner;
     const char *owner_name; /* what messages call an owner */
 } tksp_tokens_config;
+
+extern const tks_options tksp_tokens_options;
 
 struct tks_tokens {
     tksp_arena arena;

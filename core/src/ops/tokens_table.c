@@ -1,11 +1,46 @@
-/* tokens_table.c - the operations of RedisTokens and of Sessions, as tables. See tokenstore/operation.h.
+/* tokens_table.c - the options and operations of RedisTokens and of Sessions, as tables. See tokenstore/operation.h.
  *
  * Sessions are tokens of one type in other words, so that both tables have the same makers: what a caller of Sessions
  * does not give has its place all the same. */
 #include <stdlib.h>
 
-#include "operation.h"
-#include "tokenstore/tokens.h"
+#include "tokens_private.h"
+
+/* ---- options ---------------------------------------------------------------------------------- */
+
+static bool is_prefix(tks_bytes text) {
+    for (size_t i = 0; i < text.size; i++) {
+        if (strchr("{}", text.data[i]) != NULL) return false; /* finds the NUL of "{}" too */
+    }
+    return true;
+}
+
+static const char *const encodings[] =
+    {[TKS_BASE64URL] = "base64url", [TKS_BASE64] = "base64", [TKS_HEX] = "hex", NULL};
+
+#define TKSP_OPTIONS_OF tks_tokens_options
+
+static const tks_option option_rows[] = {
+    {TKSP_OPTION("prefix", TKS_OPTION_TEXT, prefix), .min = 1, .max = TKS_PREFIX_MAX,
+     .fallback = "ts", .wanted = "1 to 128 bytes, without '{', '}' and NUL", .fits = is_prefix},
+    {TKSP_OPTION("token_size", TKS_OPTION_COUNT, token_size), .min = TKS_TOKEN_SIZE_MIN,
+     .max = TKS_TOKEN_SIZE_MAX, .fallback = "32"},
+    {TKSP_OPTION("token_encoding", TKS_OPTION_CHOICE, encoding), .choices = encodings,
+     .fallback = "base64url"},
+    {TKSP_OPTION("pepper", TKS_OPTION_TEXT, pepper), .min = 16, .max = TKS_PEPPER_MAX},
+    {TKSP_OPTION("max_age", TKS_OPTION_DURATION, max_age_ms), .min = 1000,
+     .max = TKS_DURATION_MAX_MS},
+    {TKSP_OPTION("touch_interval", TKS_OPTION_DURATION, touch_interval_ms), .min = 0,
+     .max = TKS_DURATION_MAX_MS},
+    {TKSP_OPTION("max_per_owner", TKS_OPTION_COUNT, max_per_owner), .min = 1, .max = 1000000},
+    {TKSP_OPTION("max_data_size", TKS_OPTION_COUNT, max_data_size), .min = 1,
+     .max = TKSP_DATA_SIZE_MAX, .fallback = "65536"},
+};
+
+static const tks_tokens_options nothing = TKS_TOKENS_OPTIONS_INIT;
+static const tks_tokens_options no_session = {.touch_interval_ms = -1, .session = true};
+const tks_options tksp_tokens_options = TKSP_OPTIONS(option_rows, nothing);
+static const tks_options sessions_options = TKSP_OPTIONS(option_rows, no_session);
 
 /* ---- makers ---------------------------------------------------------------------------------- */
 
@@ -104,10 +139,11 @@ static const tks_operation redis_tokens[] = {
      TKSP_PARAMS(OF_TYPE, NAME("owner"), LIMIT_AND_AFTER), make_list},
 };
 
-TKSP_STORE_FUNCTIONS(tks_tokens_get_max_data_size, tks_tokens_free)
+TKSP_STORE_FUNCTIONS(tks_tokens *, tks_tokens_new, tks_tokens_get_max_data_size, tks_tokens_free)
 
-const tks_store_type tks_redis_tokens_type = {"RedisTokens", TKSP_COUNT(redis_tokens), redis_tokens,
-                                              max_data_size, free_store};
+const tks_store_type tks_redis_tokens_type = {
+    "RedisTokens", &tksp_tokens_options, make_store, TKSP_COUNT(redis_tokens),
+    redis_tokens,  max_data_size,        free_store};
 
 /* ---- Sessions --------------------------------------------------------------------------------- */
 
@@ -142,5 +178,6 @@ static const tks_operation sessions[] = {
      TKSP_PARAMS(SESSION_OF, NAME("owner_id"), LIMIT_AND_AFTER), make_list},
 };
 
-const tks_store_type tks_sessions_type = {"Sessions", TKSP_COUNT(sessions), sessions, max_data_size,
-                                          free_store};
+const tks_store_type tks_sessions_type = {
+    "Sessions", &sessions_options, make_store, TKSP_COUNT(sessions),
+    sessions,   max_data_size,     free_store};

@@ -36,7 +36,7 @@ class Case:
         self.pool.case = self.connection.case = self
         self.pool.only = self.connection
         value_type = type("Value", (), {"__new__": lambda cls, value: self.make_value(value)})
-        self.ops = _core.tokenstore(value_type, "p", 24, 16, 65536)
+        self.ops = _core.tokenstore(value_type, prefix="p")
         self.asked: list[Any] = []
         self.answers: list[Any] = []
         self.ends: list[float] = []  # where in `right` the answer ends

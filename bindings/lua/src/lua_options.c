@@ -1,0 +1,73 @@
+/* lua_options.c - see lua_options.h. */
+#include "lua_options.h"
+
+#include <string.h>
+
+#include "lua_args.h"
+#include "lua_jwt.h"
+
+static int type_of(const tks_option *row) {
+    switch (row->type) {
+    case TKS_OPTION_TEXT:
+    case TKS_OPTION_STRING:
+    case TKS_OPTION_PATH:
+    case TKS_OPTION_CHOICE: return LUA_TSTRING;
+    case TKS_OPTION_COUNT:
+    case TKS_OPTION_DURATION: return LUA_TNUMBER;
+    case TKS_OPTION_FLAG: return LUA_TBOOLEAN;
+    case TKS_OPTION_KEYS: break;
+    }
+    return LUA_TNONE;
+}
+
+void tksp_lua_push_options(lua_State *L, const tks_options *table) {
+    lua_createtable(L, 0, (int)table->count);
+    for (size_t i = 0; i < table->count; i++) {
+        int type = type_of(&table->rows[i]);
+        lua_pushstring(L, type == LUA_TNONE ? "any" : lua_typename(L, type));
+        lua_setfield(L, -2, table->rows[i].name);
+    }
+}
+
+tks_value tksp_lua_to_option(lua_State *L, int index, const tks_option *row) {
+    int type = type_of(row);
+    tks_value value = {.count = 0};
+    if (type != LUA_TNONE && lua_type(L, index) != type) {
+        tksp_lua_raise(L, "bad option '%s' (%s expected, got %s)", row->name, lua_typename(L, type),
+                       luaL_typename(L, index));
+    }
+    if (type == LUA_TSTRING) {
+        value.text = tksp_lua_to_bytes(L, index);
+    } else if (type == LUA_TNUMBER) {
+        value.number = lua_tonumber(L, index);
+    } else if (type == LUA_TBOOLEAN) {
+        value.flag = lua_toboolean(L, index) != 0;
+    } else {
+        tks_key *const *keys;
+        value.count = tksp_lua_get_keys(L, index, &keys);
+        value.items = keys;
+    }
+    return value;
+}
+
+tks_status tksp_lua_read_options(lua_State *L, int index, const tks_options *table, void **out,
+                                 tks_error *err) {
+    tksp_lua_param params[TKS_OPTIONS_MAX];
+    int first = index + 1, count = (int)table->count;
+    tks_status status = TKS_OK;
+    for (int i = 0; i < count; i++) {
+        params[i] = (tksp_lua_param){table->rows[i].name, type_of(&table->rows[i]), false};
+    }
+    luaL_checkstack(L, count + LUA_MINSTACK, "not enough memory");
+    lua_settop(L, index);
+    lua_settop(L, index + count);
+    tksp_lua_read_args(L, index, "", params, count, first);
+    *out = lua_newuserdata(L, table->size);
+    memcpy(*out, table->initial, table->size);
+    for (int i = 0; i < count && status == TKS_OK; i++) {
+        if (lua_isnil(L, first + i)) continue;
+        tks_value value = tksp_lua_to_option(L, first + i, &table->rows[i]);
+        status = tks_option_set(&table->rows[i], *out, &value, err);
+    }
+    return status;
+}

@@ -1,0 +1,70 @@
+/* tokenstore/option.h - the options of clients and stores, as tables.
+ *
+ * Purpose:   one row describes one option: its name, its type, its limits, its default, and the member of the options
+ *            struct that holds it. The bindings read what a caller gives by the rows, the core checks a struct by
+ *            them, and tests/operations holds signatures, types and docs against them. C programs fill the structs.
+ * Lifecycle: all of it is constant.
+ * Threads:   any. */
+#ifndef TOKENSTORE_OPTION_H
+#define TOKENSTORE_OPTION_H
+
+#include "tokenstore/api.h"
+#include "tokenstore/buf.h"
+#include "tokenstore/status.h"
+
+TKS_BEGIN_DECLS
+
+/** What a caller gives for an option, the member of tks_value that holds it, and what the struct has. */
+typedef enum tks_option_type {
+    TKS_OPTION_TEXT,     /**< `text`: bytes, borrowed, as tks_bytes */
+    TKS_OPTION_STRING,   /**< `text`: characters, without NUL, as tks_bytes or char * */
+    TKS_OPTION_PATH,     /**< `text`: as STRING, the name of a file */
+    TKS_OPTION_CHOICE,   /**< `text`: one of `choices`; an enum or a bool has its place */
+    TKS_OPTION_COUNT,    /**< `number`: a whole number, as an integer */
+    TKS_OPTION_DURATION, /**< `number`: seconds, as milliseconds */
+    TKS_OPTION_FLAG,     /**< `flag`: a bool */
+    TKS_OPTION_KEYS      /**< `items`: a tks_key *const *, followed by a size_t, their `count` */
+} tks_option_type;
+
+/** A value for an option. A text of a STRING or a PATH is followed by a NUL, which its size does not count. */
+typedef union tks_value {
+    tks_bytes text;
+    double number;
+    bool flag;
+    struct {
+        const void *items;
+        size_t count;
+    };
+} tks_value;
+
+typedef struct tks_option {
+    const char *name; /**< in snake_case */
+    tks_option_type type;
+    size_t offset, size;          /**< of the member, in bytes */
+    int64_t min, max;             /**< of a text in bytes, of a number in the member's unit */
+    const char *fallback;         /**< the default, as a URL would give it; NULL: nothing */
+    const char *wanted;           /**< what messages say that it must be; NULL: the limits */
+    bool (*fits)(tks_bytes text); /**< a further check of a text; NULL: none */
+    const char *const *choices;   /**< of CHOICE: ends with NULL */
+} tks_option;
+
+/** The options of one struct. */
+typedef struct tks_options {
+    size_t count;
+    const tks_option *rows;
+    size_t size;         /**< of the struct, in bytes */
+    const void *initial; /**< the struct with nothing given */
+} tks_options;
+
+enum { TKS_OPTIONS_MAX = 64 }; /**< rows of a table */
+
+/** The row of `name`, or NULL. */
+const tks_option *tks_option_find(const tks_options *table, tks_bytes name);
+
+/** Checks a value and puts it into the struct. A given text must not be empty: in a struct, that is one that was not
+ * given. TKS_OK, TKS_ERR_CONFIGURATION (the message names the option and what it must be, never the value). */
+TKS_MUST_USE tks_status tks_option_set(const tks_option *option, void *options,
+                                       const tks_value *value, tks_error *err);
+
+TKS_END_DECLS
+#endif
