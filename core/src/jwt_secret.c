@@ -2,7 +2,7 @@
  *
  * Purpose:   if a public key were taken as a secret, anybody who knows it could sign (RFC 8725, 2.1). So keys
  *            are recognised by what they are made of, in the spellings in which they get into
- *            configurations: DER (X.690) of X.509, PKCS#1, #7, #8, #12 and SEC 1; SSH (RFC 4253, 6.6); PEM, RFC 4716, JWK;
+ *            configurations: DER (X.690) of X.509, PKCS#1, #7, #8, #12 and SEC 1; SSH (RFC 4253, 6.6); PEM, RFC 4716, JWK, XML;
  *            these in the spellings of jwt_secret_spellings.c, behind blanks and quotes.
  * Rules:     a random secret is never refused, be it bytes or text: each form fixes 48 bits or more. A bare
  *            public key, as the 32 bytes of Ed25519, cannot be told from a secret.
@@ -17,6 +17,7 @@ enum {
     LOOK_MAX = 32 * 1024, /* bytes: a key begins in the first of them, if at all */
     DEPTH_MAX = 4,        /* base64 of UTF-16 of PEM, and so on */
     KTY_MAX = 16,
+    SHORTEST = 7,  /* kty:RSA */
     PKCS1_MIN = 64 /* bytes of the smallest modulus that was ever used */
 };
 
@@ -35,7 +36,8 @@ enum {
 
 typedef struct element {
     unsigned tag;
-    tks_bytes body, rest; /* `rest` is what follows it */
+    tks_bytes body,
+        rest; /* `rest` is what follows it; an indefinite one (X.690, 8.1.3.6) takes all */
 } element;
 
 static bool next_element(tks_bytes text, element *out) {
@@ -44,7 +46,12 @@ static bool next_element(tks_bytes text, element *out) {
     if (text.size < 2) return false;
     out->tag = at[0];
     size = at[1];
-    if (size > 0x84 || size == 0x80) return false;
+    if (size > 0x84) return false;
+    if (size == 0x80) {
+        out->body = skip(text, 2);
+        out->rest = skip(text, text.size);
+        return true;
+    }
     if (size > 0x80) {
         head += size - 0x80;
         if (text.size < head) return false;
@@ -61,6 +68,11 @@ static bool next_is(tks_bytes text, unsigned tag, element *out) {
     return next_element(text, out) && out->tag == tag;
 }
 
+/* Is this the end of what an element holds? Two NULs end an indefinite one. */
+static bool is_end(tks_bytes rest) {
+    return rest.size == 0 || (rest.size >= 2 && rest.data[0] == '\0' && rest.data[1] == '\0');
+}
+
 /* SEQUENCE { OID … } at the beginning: an algorithm. */
 static bool is_algorithm(tks_bytes text, element *out) {
     element name;
@@ -72,7 +84,7 @@ static bool is_algorithm(tks_bytes text, element *out) {
 static bool is_spki(tks_bytes body) {
     element algorithm, key;
     return is_algorithm(body, &algorithm) && next_element(algorithm.rest, &key) &&
-           key.rest.size == 0 &&
+           is_end(key.rest) &&
            (key.tag == OCTET_STRING ||
             (key.tag == BIT_STRING && key.body.size > 0 && key.body.data[0] == 0));
 }
@@ -83,7 +95,7 @@ static bool is_signed(tks_bytes body) {
     return next_is(body, SEQUENCE, &content) && next_element(content.body, &inner) &&
            (inner.tag == CONTEXT_0 || inner.tag == INTEGER) &&
            is_algorithm(content.rest, &algorithm) &&
-           next_is(algorithm.rest, BIT_STRING, &signature) && signature.rest.size == 0;
+           next_is(algorithm.rest, BIT_STRING, &signature) && is_end(signature.rest);
 }
 
 /* A positive odd number, as a modulus and an exponent are. */
@@ -97,7 +109,7 @@ static bool is_numbered(tks_bytes body) {
     element number, next, inner;
     if (!next_is(body, INTEGER, &number) || !next_element(number.rest, &next)) return false;
     if (number.body.size >= PKCS1_MIN) {
-        return next.tag == INTEGER && next.rest.size == 0 && next.body.size <= 8 &&
+        return next.tag == INTEGER && is_end(next.rest) && next.body.size <= 8 &&
                is_odd(number.body) && is_odd(next.body);
     }
     if (number.body.size != 1 || (unsigned char)number.body.data[0] > 3) return false;
@@ -106,8 +118,8 @@ static bool is_numbered(tks_bytes body) {
     case INTEGER: return next.body.size >= PKCS1_MIN && next_is(next.rest, INTEGER, &inner);
     case OCTET_STRING:
         return next.body.size >= 16 && next.body.size <= 72 &&
-               (next.rest.size == 0 || (next_element(next.rest, &inner) &&
-                                        (inner.tag == CONTEXT_0 || inner.tag == CONTEXT_1)));
+               (is_end(next.rest) || (next_element(next.rest, &inner) &&
+                                      (inner.tag == CONTEXT_0 || inner.tag == CONTEXT_1)));
     default: return false;
     }
 }
@@ -127,7 +139,7 @@ static bool is_ssh(tks_bytes text) {
     text = skip(text, 4);
     return begins_with(text, "ssh-") || begins_with(text, "ecdsa-sha2-") ||
            begins_with(text, "sk-ssh-") || begins_with(text, "sk-ecdsa-") ||
-           begins_with(text, "rsa-sha2-");
+           begins_with(text, "rsa-sha2-") || begins_with(text, "x509v3-");
 }
 
 /* ---- text --------------------------------------------------------------------------------------- */
@@ -164,15 +176,54 @@ static bool is_kty(tks_bytes text) {
     return size > 0 && size <= KTY_MAX && size < text.size && is_quote(text.data[size]);
 }
 
+static bool contains(tks_bytes text, const char *part) {
+    while (text.size > 0 && !begins_with(text, part)) text = skip(text, 1);
+    return text.size > 0;
+}
+
+/* A member kty as YAML, TOML, XML, JavaScript, Ruby, PHP and query strings write it: kty: RSA, kty=RSA, 'kty' => 'RSA'.
+ * EC is too short a word to count unless a curve is named, too. */
+static bool is_bare_kty(tks_bytes text, tks_bytes all) {
+    static const char between[] = ":=>,];";
+    static const char *const types[] = {"RSA", "OKP", "AKP", "oct", "EC"};
+    bool separated = false;
+    if (!begins_with(text, "kty")) return false;
+    for (text = skip(text, 3); text.size > 0; text = skip(text, 1)) {
+        const char c = *text.data;
+        const bool separates = memchr(between, c, sizeof between - 1) != NULL;
+        if (!separates && !is_blank(c) && !is_quote(c)) break;
+        separated = separated || separates;
+    }
+    for (size_t i = 0; separated && i < sizeof types / sizeof *types; i++) {
+        const size_t size = strlen(types[i]);
+        if (!begins_with(text, types[i]) || (text.size > size && is_alnum(text.data[size])))
+            continue;
+        return size > 2 || contains(all, "crv");
+    }
+    return false;
+}
+
 /* Is there a key in the text, at any place? `room` is as large as the text. */
-static bool is_key_in_text(tks_bytes text, char *room) {
+static bool is_key_in_text(const tks_bytes all, char *room) {
     bool found = false;
-    for (; text.size > 8 && !found; text = skip(text, 1)) {
+    char before = ' ';
+    for (tks_bytes text = all; text.size >= SHORTEST && !found;
+         before = *text.data, text = skip(text, 1)) {
         switch (*text.data) {
+        case SEQUENCE: found = tksp_is_der(text); break;
+        case '\0':
+        case 'o': found = is_ssh(text); break;
         case '-': found = begins_with(text, "-----BEGIN") || begins_with(text, "---- BEGIN"); break;
-        case '<': found = begins_with(text, "<RSAKeyValue"); break;
+        case 'R':
+        case 'E':
+        case 'D': /* XML Signature: <RSAKeyValue>, <dsig11:ECKeyValue> */
+            found = (before == '<' || before == ':') &&
+                    (begins_with(text, "RSAKeyValue") || begins_with(text, "ECKeyValue") ||
+                     begins_with(text, "DSAKeyValue"));
+            break;
         case '"':
         case '\'': found = is_kty(text); break;
+        case 'k': found = !is_alnum(before) && is_bare_kty(text, all); break;
         case 'A': found = begins_with(text, "AAAA") && is_key_in_64(text, room); break;
         case 'M':
             found = text.data[1] >= 'A' && text.data[1] <= 'I' && is_key_in_64(text, room);
@@ -188,7 +239,7 @@ static tks_status look(tks_bytes text, unsigned depth, bool *found) {
     tks_status status = TKS_OK;
     char *room = malloc(text.size + 1);
     if (room == NULL) return TKS_ERR_MEMORY;
-    *found = tksp_is_der(tksp_trim(text)) || is_ssh(text) || is_key_in_text(text, room);
+    *found = is_key_in_text(text, room);
     for (size_t i = 0; tksp_spellings[i] != NULL && depth < DEPTH_MAX; i++) {
         if (*found || status != TKS_OK) break;
         size_t size = tksp_spellings[i](text, room);

@@ -25,9 +25,6 @@ static inline bool is_quote(char c) {
     return c == '"' || c == '\'';
 }
 
-/* Without blanks, quotes, Python's b before one, and a byte order mark in front. */
-tks_bytes tksp_trim(tks_bytes text);
-
 /* Decodes base64 of either alphabet up to what is none, and returns that; blanks are stepped over. `out`
  * has room for all of `text`. */
 tks_bytes tksp_decode_64(tks_bytes text, char *out, size_t *size);

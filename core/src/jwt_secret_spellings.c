@@ -1,14 +1,18 @@
 /* jwt_secret_spellings.c - the spellings in which bytes and texts get into configurations.
  *
- * Purpose:   UTF-16, escapes; base64 and base32 (RFC 4648), base85 (RFC 1924, Ascii85, Z85), hexadecimal; lists of
- *            byte numbers.
+ * Purpose:   UTF-16, escapes; base64 and base32 (RFC 4648), base85 (RFC 1924, Ascii85, Z85), hexadecimal, each amid
+ *            other text; lists of byte numbers.
  * Rules:     each is tried on its own, however little the text looks like it; what is decoded must be a key then.
  * Lifecycle: nothing is kept; the caller wipes `out`. */
 #include "jwt_secret.h"
 
-enum { BASE_85 = 85 };
+enum {
+    BASE_85 = 85,
+    WORD_MIN = 32 /* characters: the smallest key is not shorter */
+};
 
-tks_bytes tksp_trim(tks_bytes text) {
+/* Without blanks, quotes, Python's b before one, and a byte order mark in front. */
+static tks_bytes trim(tks_bytes text) {
     while (text.size > 0) {
         if (begins_with(text, "\xEF\xBB\xBF")) {
             text = skip(text, 3);
@@ -72,6 +76,31 @@ static int hex_number(tks_bytes text, size_t at, size_t count) {
     return number;
 }
 
+/* A character reference of HTML and XML at the beginning of `text`; its size, 0: there is none. */
+static size_t unescape_reference(tks_bytes text, char *out) {
+    static const struct {
+        const char *name, character;
+    } named[] = {{"&quot;", '"'}, {"&apos;", '\''}, {"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}};
+    for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
+        if (!begins_with(text, named[i].name)) continue;
+        *out = named[i].character;
+        return strlen(named[i].name);
+    }
+    const bool is_hex = begins_with(text, "&#x") || begins_with(text, "&#X");
+    const int base = is_hex ? 16 : 10;
+    size_t at = is_hex ? 3 : 2;
+    int number = -1;
+    if (!begins_with(text, "&#")) return 0;
+    for (; at < text.size && number <= 0xFF; at++) {
+        int digit = digit_16(text.data[at]);
+        if (digit < 0 || digit >= base) break;
+        number = (number < 0 ? 0 : number) * base + digit;
+    }
+    if (number < 0 || number > 0xFF || at == text.size || text.data[at] != ';') return 0;
+    *out = (char)number;
+    return at + 1;
+}
+
 /* The escape at the beginning of `text` as one character; its size, 0: there is none. */
 static size_t unescape_one(tks_bytes text, char *out) {
     static const char names[] = "nrtbf", values[] = "\n\r\t\b\f";
@@ -79,6 +108,7 @@ static size_t unescape_one(tks_bytes text, char *out) {
     size_t size = 0;
     int number = -1;
     if (text.size < 2) return 0;
+    if (*text.data == '&') return unescape_reference(text, out);
     if (*text.data == '%') {
         number = hex_number(text, 1, 2);
         size = 3;
@@ -98,13 +128,13 @@ static size_t unescape_one(tks_bytes text, char *out) {
     return size;
 }
 
-/* Escapes of JSON, of C and Python, and of URLs. */
+/* Escapes of JSON, of C and Python, of URLs, and of HTML and XML. */
 static size_t unescape(tks_bytes text, char *out) {
     size_t size = 0, step;
     bool escaped = false;
     for (; text.size > 0; text = skip(text, step)) {
         char c = *text.data;
-        step = c == '\\' || c == '%' ? unescape_one(text, &c) : 0;
+        step = c == '\\' || c == '%' || c == '&' ? unescape_one(text, &c) : 0;
         escaped = escaped || step > 0;
         out[size++] = c;
         if (step == 0) step = 1;
@@ -138,18 +168,56 @@ tks_bytes tksp_decode_64(tks_bytes text, char *out, size_t *size) {
 
 static size_t from_64(tks_bytes text, char *out) {
     size_t size = 0;
-    text = tksp_decode_64(tksp_trim(text), out, &size);
+    text = tksp_decode_64(trim(text), out, &size);
     while (text.size > 0 && (*text.data == '=' || is_blank(*text.data) || is_quote(*text.data))) {
         text = skip(text, 1);
     }
     return text.size == 0 ? size : 0;
 }
 
+/* How many characters of base64, or of hexadecimal, `text` begins with. */
+static size_t run_64(tks_bytes text) {
+    size_t size = 0;
+    while (size < text.size && digit_64(text.data[size]) >= 0) size++;
+    return size;
+}
+
+/* What is one word amid others: "base64:…", "hex:…", a data URL, {"key": "…"}. */
+static size_t longest_word(tks_bytes text, char *out) {
+    const size_t whole = text.size;
+    tks_bytes longest = tks_bytes_of(NULL, 0);
+    while (text.size > 0) {
+        size_t size = run_64(text);
+        if (size > longest.size) longest = tks_bytes_of(text.data, size);
+        text = skip(text, size > 0 ? size : 1);
+    }
+    if (longest.size < WORD_MIN || longest.size == whole) return 0;
+    memcpy(out, longest.data, longest.size);
+    return longest.size;
+}
+
+/* Base64 whose lines stand in quotes, in a list, or behind "# " or "> ". One letter alone is of an escape, "\n". */
+static size_t without_marks(tks_bytes text, char *out) {
+    size_t size = 0;
+    bool has_marks = false;
+    while (text.size > 0) {
+        size_t run = run_64(text);
+        if (run > 1) {
+            memcpy(out + size, text.data, run);
+            size += run;
+        }
+        has_marks =
+            has_marks || run == 1 || (run == 0 && !is_blank(*text.data) && *text.data != '=');
+        text = skip(text, run > 0 ? run : 1);
+    }
+    return has_marks && size >= WORD_MIN ? size : 0;
+}
+
 /* Base32 (RFC 4648), in either case. */
 static size_t from_32(tks_bytes text, char *out) {
     size_t size = 0;
     unsigned bits = 0, count = 0;
-    for (text = tksp_trim(text); text.size > 0; text = skip(text, 1)) {
+    for (text = trim(text); text.size > 0; text = skip(text, 1)) {
         char c = *text.data, upper = (char)(c & ~0x20);
         if (c == '=' || is_blank(c) || is_quote(c)) continue;
         bool is_letter = upper >= 'A' && upper <= 'Z';
@@ -178,7 +246,7 @@ static tks_bytes inside(tks_bytes text) {
 static size_t from_16(tks_bytes text, char *out) {
     static const char between[] = ":,-;";
     size_t size = 0;
-    text = inside(tksp_trim(text));
+    text = inside(trim(text));
     if (begins_with(text, "Buffer ")) text = skip(text, 7);
     while (text.size > 0) {
         int number = hex_number(text, 0, 2);
@@ -198,28 +266,43 @@ static size_t from_16(tks_bytes text, char *out) {
     return size;
 }
 
-/* Numbers of bytes, of Java's too, which are -128 to 127: [48, 89, -122], [48 89], {"0":48,"1":89}. */
-static size_t from_10(tks_bytes text, char *out) {
+static bool is_word(char c) {
+    return is_digit(c) || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
+}
+
+/* The number at the beginning, 48, 0x30 or 0x30u8, up to its end; above 255 it is any such number. */
+static int number_of(tks_bytes *text) {
+    const bool is_hex = begins_with(*text, "0x") || begins_with(*text, "0X");
+    const int base = is_hex ? 16 : 10;
+    int number = 0;
+    if (is_hex) *text = skip(*text, 2);
+    while (text->size > 0 && digit_16(*text->data) >= 0 && digit_16(*text->data) < base) {
+        if (number <= 0xFF) number = number * base + digit_16(*text->data);
+        *text = skip(*text, 1);
+    }
+    while (text->size > 0 && is_word(*text->data)) *text = skip(*text, 1);
+    return number;
+}
+
+/* Numbers of bytes, of Java's too, which are -128 to 127, amid whatever: [48, 89, -122], [48 89], {"0":48,"1":89},
+ * new byte[] {(byte)0x30}. */
+static size_t from_numbers(tks_bytes text, char *out) {
     size_t size = 0;
-    for (text = inside(text); text.size > 0;) {
-        int number = 0;
-        bool is_negative = *text.data == '-';
+    while (text.size > 0) {
+        const bool is_negative = *text.data == '-' && text.size > 1 && is_digit(text.data[1]);
         if (is_negative) text = skip(text, 1);
-        size_t digits = 0, end;
-        for (; digits < text.size && digits < 5 && is_digit(text.data[digits]); digits++) {
-            number = number * 10 + text.data[digits] - '0';
-        }
-        end = digits + (digits < text.size && is_quote(text.data[digits]));
-        if (digits > 0 && end < text.size && text.data[end] == ':') {
-            text = skip(text, end + 1); /* a place, not a byte */
-        } else if (digits > 0 && number <= (is_negative ? 128 : 255)) {
-            out[size++] = (char)(is_negative ? -number : number);
-            text = skip(text, digits);
-        } else if (digits == 0 && !is_negative && text.size > 0 &&
-                   (*text.data == ',' || is_blank(*text.data) || is_quote(*text.data))) {
-            text = skip(text, 1);
+        if (is_digit(*text.data)) {
+            int number = number_of(&text);
+            size_t end = text.size > 0 && is_quote(*text.data);
+            bool is_place = end < text.size && text.data[end] == ':';
+            if (is_place) continue; /* {"0":48} */
+            if (number <= (is_negative ? 128 : 255)) {
+                out[size++] = (char)(is_negative ? -number : number);
+            }
+        } else if (is_word(*text.data)) {
+            while (text.size > 0 && is_word(*text.data)) text = skip(text, 1);
         } else {
-            return 0;
+            text = skip(text, 1);
         }
     }
     return size;
@@ -227,7 +310,7 @@ static size_t from_10(tks_bytes text, char *out) {
 
 /* Without blanks around, and without the quotes in which it stands. */
 static tks_bytes unquote(tks_bytes text) {
-    tks_bytes left = tksp_trim(text);
+    tks_bytes left = trim(text);
     while (left.size > 0 && is_blank(left.data[left.size - 1])) left.size--;
     if (left.size > 0 && left.data != text.data && is_quote(left.data[-1]) &&
         left.data[left.size - 1] == left.data[-1]) {
@@ -289,6 +372,6 @@ static size_t from_z85(tks_bytes text, char *out) {
     return decode_85(text, digits, out);
 }
 
-const tksp_spelling tksp_spellings[] = {narrow,  latin,    unescape, from_64,
-                                        from_32, from_16,  from_10,  from_ascii_85,
-                                        from_85, from_z85, NULL};
+const tksp_spelling tksp_spellings[] = {
+    narrow,  latin,        unescape,      from_64, longest_word, without_marks, from_32,
+    from_16, from_numbers, from_ascii_85, from_85, from_z85,     NULL};
