@@ -10,8 +10,9 @@ for i = 3, #ARGV do
   local record = key and get(ARGV[2] .. 'key:' .. key)
   local token = record and token_of(record)
   if not record or (token and token.id ~= ARGV[i]) then
-    redis.call('SREM', KEYS[1], ARGV[i])
-    if key then redis.call('DEL', id_key) end
+    -- It is done for a reader, which a server that lets nobody write must not stop.
+    redis.pcall('SREM', KEYS[1], ARGV[i])
+    if key then redis.pcall('DEL', id_key) end
   end
 end
 return {ARGV[1]}

@@ -1,4 +1,5 @@
--- The records of some of an owner's ids, in the Node package's form.
+-- The records of some of an owner's ids, in the Node package's form. Dead ids leave the set, where the server
+-- lets us write.
 -- KEYS  the owner's set
 -- ARGV  echo, the prefix with its colon, "1": ids that are dead for sure are dropped, then the ids
 -- Gives {echo, for each id: {key, record}, 0: dead, or -1: it has a key, but no record}.
@@ -11,7 +12,7 @@ local reply = {ARGV[1]}
 for i = 4, #ARGV do
   local key = get(ARGV[2] .. 'id:' .. ARGV[i])
   local record = key and get(ARGV[2] .. 'key:' .. key)
-  if not key and ARGV[3] == '1' then redis.call('SREM', KEYS[1], ARGV[i]) end
+  if not key and ARGV[3] == '1' then redis.pcall('SREM', KEYS[1], ARGV[i]) end
   reply[#reply + 1] = record and {key, record} or (key and -1 or 0)
 end
 return reply

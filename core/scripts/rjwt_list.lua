@@ -1,4 +1,5 @@
--- The live sessions of a user, the newest first. Those that ended by another hand leave the index.
+-- The live sessions of a user, the newest first. Those that ended by another hand leave the index, where the
+-- server lets us write.
 -- KEYS  index
 -- ARGV  id; then suffixes of sessions that Node may have written
 -- Gives {id, for each: key, value, ttl in seconds (-1: none)}.
@@ -14,8 +15,7 @@ local function add(suffix, member)
   local value = session_at(key)
   if value then
     live[#live + 1] = {key = key, value = value, made = member and member:sub(1, 16) or ''}
-  elseif member then
-    redis.call('ZREM', index, member)
+  elseif member and redis.pcall('ZREM', index, member) == 1 then
     dropped = true
   end
 end

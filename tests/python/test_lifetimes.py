@@ -176,6 +176,26 @@ def test_a_live_token_is_given_all_the_same(word: str, interval: int | None) -> 
                 store.create(**APP, owner="bob") if word != "READONLY" else client.execute("SET", "x", "1")
 
 
+@pytest.mark.parametrize("word", [word for word in NO_WRITES if word != "NOPERM"])
+def test_what_ended_by_another_hand_hinders_no_listing(word: str) -> None:
+    """Listing what lives forgets what does not; where it cannot, it lists all the same."""
+    with running() as server, tokenstore.Client(server.url, timeout=20) as client:
+        jwt = tokenstore.RedisJWT(client, secret="s" * 32, multiple=True)
+        store = tokenstore.Tokenstore(client)
+        sessions = [jwt.verify(jwt.sign("bob"))["rjwt"] for _ in range(3)]
+        live, no_id, no_record, other = (store.add("bob") for _ in range(4))
+        server("DEL", sessions[0], f"token:id:{no_id.id}", f"token:key:{no_record.key}")
+        server("SET", f"token:id:{other.id}", live.key)  # its key was given to another token
+        with NO_WRITES[word](server):
+            for _ in range(2):
+                assert {session["rjwt"] for session in jwt.list("bob")} == {*sessions[1:]}
+                assert jwt.call().get_count_by_pattern("bob") == 2
+                assert [token.id for token in store.list("bob")] == [live.id]
+        if word == "OOM":  # which lets us delete
+            assert server("ZCARD", "rjwt-sessions/bob") == 2
+            assert server("SMEMBERS", "token:tokens:bob") == [live.id.encode()]
+
+
 def test_a_replica_costs_no_connection_for_each_call() -> None:
     """Where the server stays one, its connections are given up once in a second at most."""
     with running() as server, tokenstore.Client(server.url, pool_size=1) as client:
