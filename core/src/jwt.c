@@ -60,11 +60,13 @@ static tks_status decode_part(tks_bytes part, unsigned char *room, const char *w
                     "the token is not valid: its %s is not base64url without padding", what);
 }
 
-/* Parses one part, which must be a JSON object. `what` is its name in messages; `any`: all that JSON allows,
- * but no name twice. */
+/* Parses one part, which must be a JSON object. `what` is its name in messages; `any`: all that JSON allows, as
+ * deep as other programs' data may be, but no name twice. */
 static tks_status parse_part(tks_bytes text, const char *what, bool any, tks_json **out,
                              tks_error *err) {
-    const tks_json_rules rules = {.max_size = SIZE_MAX, .max_depth = TKS_JSON_DEPTH, .any = any};
+    const tks_json_rules rules = {.max_size = SIZE_MAX,
+                                  .max_depth = any ? TKS_JSON_DEPTH_MAX : TKS_JSON_DEPTH,
+                                  .any = any};
     tks_error why = TKS_ERROR_INIT;
     tks_status status = tks_json_read(text, &rules, out, &why);
 

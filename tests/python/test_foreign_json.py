@@ -203,13 +203,20 @@ def test_sessions_that_node_signed(sessions: RedisJWT, server: Server) -> None:
 def test_claims(sessions: RedisJWT) -> None:
     from test_redis_jwt_claims import make_token
 
-    for text in ('281674916028284930', '"\\u0000\\ud800"', "1e999", "[-0,-0.0,1" + "0" * 300 + "]"):
+    deep = "[" * 511 + "]" * 511
+    for text in ('281674916028284930', '"\\u0000\\ud800"', "1e999", "[-0,-0.0,1" + "0" * 300 + "]", deep):
         claims = '{"user_id":' + text + "}"
         found = jwt.decode(make_token(claims), jwt.Key.from_secret(SECRET), algorithms=["HS256"])
         assert same(found, json.loads(claims))
-    for claims in ('{"a":1,"a":2}', '{"a":' + "[" * 32 + "]" * 32 + "}"):
+    for claims in ('{"a":1,"a":2}', '{"a":[' + deep + "]}"):
         with pytest.raises(tokenstore.InvalidTokenError):
             jwt.decode(make_token(claims), jwt.Key.from_secret(SECRET), algorithms=["HS256"])
+
+
+def test_data_as_deep_as_may_be_is_read_from_the_token(sessions: RedisJWT) -> None:
+    """There it is a level deeper."""
+    data = {"a": json.loads("[" * 31 + "]" * 31)}
+    assert sessions.verify(sessions.sign("bob", data_token=data))["dataToken"] == data
 
 
 @pytest.mark.skipif(not hasattr(sys, "set_int_max_str_digits"), reason="a Python without that limit")
