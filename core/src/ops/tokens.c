@@ -213,6 +213,7 @@ int64_t tksp_reply_time(const tks_reply *reply) {
 }
 
 tks_status tksp_fail_not_a_record(tksp_tokens_op *op) {
+    op->base.refused = true;
     return tksp_op_fail(&op->base, TKS_ERR_DATA,
                         "the value at the token's key is not a tokenstore record: does another "
                         "program write to this prefix?");

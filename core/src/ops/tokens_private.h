@@ -98,7 +98,7 @@ tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t
 /* Sets the id of tokens[i]: its digest, behind its tag where that is not its owner's. */
 void tksp_set_id(tksp_tokens_op *op, size_t i, const char *owner_tag);
 
-/* TKS_ERR_DATA: what is stored is not a record. */
+/* TKS_ERR_DATA: what is stored is not a record, as a checked reply says. */
 tks_status tksp_fail_not_a_record(tksp_tokens_op *op);
 
 #endif
