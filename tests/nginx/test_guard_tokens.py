@@ -194,6 +194,42 @@ def test_many_cookies_cost_one_round_trip(nginx: Nginx, redis: Server, token: st
     assert reads() - before == own + 1
 
 
+UNREADABLE = {
+    "no record": [("SET", "no record")],
+    "of another type": [("DEL",), ("HSET", "a", "b")],
+    "cut": [("SETRANGE", "17", "\0")],
+}
+
+
+@pytest.mark.parametrize("path", ["/session", "/sliding", "/cached"])
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_a_session_that_cannot_be_read_hinders_no_other(
+    nginx: Nginx, redis: Server, sessions: tokenstore.Sessions, token: str, path: str, what: str
+) -> None:
+    """Alone it is the server's trouble, not the client's."""
+    bad = sessions.create("web", "eve", {}, duration=100)
+    (listed,) = sessions.list("web", "eve")
+    (key,) = [key for key in redis.keys() if listed.id.encode() in key]
+    for command, *words in UNREADABLE[what]:
+        redis(command, key, *words)
+    nginx.explained.append("tokenstore.guard: .*(record|WRONGTYPE)")
+    assert ask(nginx, path, Cookie=f"sid={bad}; sid={token}") == (200, "bob")
+    assert ask(nginx, path, Cookie=f"sid={token}; sid={bad}") == (200, "bob")
+    assert ask(nginx, path, Cookie=f"sid={bad}; sid={OLD}") == (503, "")
+    assert ask(nginx, path, Cookie=f"sid={bad}") == (503, "")
+    redis("DEL", key)
+
+
+def test_a_jwt_whose_session_cannot_be_read_hinders_no_other(nginx: Nginx, redis: Server) -> None:
+    with tokenstore.RedisJWT(redis.url, secret=SECRET, multiple=True) as jwts:
+        bad, good = jwts.sign("eve", ttl=100), jwts.sign("bob", ttl=100)
+        key = jwts.verify(bad)["rjwt"]
+    redis("SET", key, '{"rjwt":"' + key)
+    nginx.explained.append("tokenstore.guard: the value at the session's key")
+    assert ask(nginx, "/jwt", Cookie=f"sid={bad}; sid={good}") == (200, "bob")
+    assert ask(nginx, "/jwt", Cookie=f"sid={bad}; sid=x") == (503, "")
+
+
 def test_several_cookie_headers(nginx: Nginx, token: str) -> None:
     request = (
         "GET /session HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"

@@ -53,12 +53,37 @@ local function ask_one(options, token)
   return options.store:get(arguments)
 end
 
--- The first valid one of several tokens. All are looked up in one round trip.
+-- Is it the record of this token that cannot be read? Then the server is well, and other tokens may be good.
+local function is_its_own(message, code)
+  local is_of_another_type = code == "server" and find(message, "WRONGTYPE", 1, true) ~= nil
+  return code == "data" or code == "limit" or is_of_another_type
+end
+
+-- The first valid one of several tokens, asked for one after the other by `ask_for`. One whose record cannot be
+-- read hinders no other; if none is valid, it is the result.
+local function find_valid(options, tokens, ask_for)
+  local problem
+  for i = 1, #tokens do
+    local session, message, code = ask_for(options, tokens[i])
+    if session then
+      return session
+    elseif message and not is_its_own(message, code) then
+      return nil, message
+    end
+    problem = problem or message
+  end
+  return nil, problem
+end
+
+-- The same in one round trip. Only unreadable records, of which there should be none, take more.
 local function ask_many(options, tokens)
   local arguments = options.arguments
-  local found, message =
+  local found, message, code =
     options.store:get_many { app = arguments.app, type = arguments.type, tokens = tokens }
   if not found then
+    if is_its_own(message, code) then
+      return find_valid(options, tokens, ask_one)
+    end
     return nil, message
   end
   for i = 1, #tokens do
@@ -78,17 +103,21 @@ local function ask(options, token, tokens)
 end
 
 -- The same for RedisJWT. Only a token with a valid signature costs a round trip.
-local function verify(options, token, tokens)
-  for i = 1, tokens and #tokens or 1 do
-    local session, message, code =
-      options.store:verify { token = tokens and tokens[i] or token, value_session = true }
-    if session then
-      return session
-    elseif code ~= "invalid_token" and code ~= "expired_token" then
-      return nil, message
-    end
+local function verify_one(options, token)
+  local session, message, code = options.store:verify { token = token, value_session = true }
+  if session then
+    return session
+  elseif code ~= "invalid_token" and code ~= "expired_token" then
+    return nil, message, code
   end
   return nil
+end
+
+local function verify(options, token, tokens)
+  if tokens then
+    return find_valid(options, tokens, verify_one)
+  end
+  return verify_one(options, token)
 end
 
 -- From the cache or from Redis: the session; nil; or nil, message.
