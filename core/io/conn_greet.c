@@ -29,7 +29,8 @@ tks_status tksp_greet(tksp_conn *conn, const tks_target *target, tks_credentials
     if (verdict != TKS_OK) {
         status = verdict;
     } else if (status != TKS_OK) {
-        bool hung_up = status == TKS_ERR_CONNECTION && !broken.heard && !broken.final;
+        bool hung_up =
+            status == TKS_ERR_CONNECTION && !broken.heard && (target->tls || !broken.final);
         failure->final = broken.final;
         tks_fail(&failure->error, status, "%s%s", broken.error.message,
                  hung_up ? tks_greeting_get_hint(target) : "");

@@ -240,8 +240,10 @@ static tksp_io judge(tksp_tls *tls, int result, tks_error *err) {
                  tls->sys_error != 0 ? strerror(tls->sys_error) : "the connection broke");
         return TKSP_IO_FAILED;
     }
-    tks_fail(err, TKS_ERR_CONNECTION, "TLS failed: %s",
-             tksp_tls_take_reason(reason, sizeof reason));
+    bool is_other_protocol = ERR_GET_REASON(ERR_peek_error()) == SSL_R_WRONG_VERSION_NUMBER;
+    tks_fail(err, TKS_ERR_CONNECTION, "TLS failed: %s%s",
+             tksp_tls_take_reason(reason, sizeof reason),
+             is_other_protocol ? " (does the server speak TLS on this port?)" : "");
     return TKSP_IO_REFUSED;
 }
 

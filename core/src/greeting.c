@@ -135,7 +135,7 @@ static const char *describe(const tks_reply *reply, const tks_target *target,
 static tks_status judge(const char *command, const tks_reply *reply, const tks_target *target,
                         tks_credentials *credentials, bool *final, tks_error *err) {
     char reason[REASON_SIZE];
-    /* To PING any answer will do, but that of a server that is full, which hangs up. */
+    /* To PING any answer will do, but that of a server that is full or in protected mode, which hangs up. */
     if (tks_reply_get_type(reply) == TKS_REPLY_STATUS ||
         (strcmp(command, "PING") == 0 && !tks_reply_is_refusal(reply))) {
         return TKS_OK;
@@ -144,8 +144,13 @@ static tks_status judge(const char *command, const tks_reply *reply, const tks_t
         return tks_fail(err, TKS_ERR_CONNECTION, "unexpected answer to %s: is this a Redis server?",
                         command);
     }
+    if (tks_reply_is_refusal(reply)) {
+        tks_status status = tks_reply_check_refusal(reply, err);
+        *final = status == TKS_ERR_SERVER;
+        return status;
+    }
     const char *why = describe(reply, target, credentials, reason, sizeof reason);
-    if (tks_reply_is_not_now(reply) || tks_reply_is_refusal(reply)) {
+    if (tks_reply_is_not_now(reply)) {
         return tks_fail(err, TKS_ERR_CONNECTION, "not ready: %s", why);
     }
     *final = true;

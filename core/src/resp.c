@@ -144,9 +144,20 @@ bool tks_reply_is_not_now(const tks_reply *reply) {
 }
 
 bool tks_reply_is_refusal(const tks_reply *reply) {
-    static const char words[] = "ERR max number of clients";
-    return reply->type == TKS_REPLY_ERROR && reply->size >= sizeof words - 1 &&
-           memcmp(reply->u.bytes, words, sizeof words - 1) == 0;
+    static const char full[] = "ERR max number of clients";
+    return tks_reply_is_error(reply, "DENIED") ||
+           (reply->type == TKS_REPLY_ERROR && reply->size >= sizeof full - 1 &&
+            memcmp(reply->u.bytes, full, sizeof full - 1) == 0);
+}
+
+tks_status tks_reply_check_refusal(const tks_reply *reply, tks_error *err) {
+    if (!tks_reply_is_refusal(reply)) return TKS_OK;
+    if (tks_reply_is_error(reply, "DENIED")) {
+        return tks_fail(err, TKS_ERR_SERVER,
+                        "the server answered: DENIED (protected mode accepts only its own host): "
+                        "set a password on it (requirepass), and put it into the URL");
+    }
+    return tks_fail(err, TKS_ERR_CONNECTION, "the server is full: max number of clients reached");
 }
 
 void tksp_describe_oversized(int64_t max_reply, char *out, size_t size) {

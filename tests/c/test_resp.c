@@ -444,7 +444,7 @@ TEST(resp_the_word_in_a_message) {
     }
 }
 
-TEST(resp_how_a_full_server_says_so) {
+TEST(resp_how_a_server_refuses_a_connection) {
     static const struct {
         const char *reply;
         bool is;
@@ -452,6 +452,8 @@ TEST(resp_how_a_full_server_says_so) {
                  {"-ERR max number of clients + cluster connections reached\r\n", true},
                  {"+ERR max number of clients reached\r\n", false},
                  {"-ERR max number\r\n", false},
+                 {"-DENIED Redis is running in protected mode\r\n", true},
+                 {"-ERR DENIED\r\n", false},
                  {"-LOADING max number of clients\r\n", false}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         tks_reader *reader = NULL;

@@ -208,6 +208,30 @@ def test_full_server(options: dict[str, Any]) -> None:
             wire.close()
 
 
+DENIED = b"-DENIED Redis is running in protected mode because protected mode is enabled\r\n"
+
+
+@pytest.mark.parametrize("options", [{}, {"client_name": "me"}, {"db": 1}])
+def test_protected_mode(setup: Setup, options: dict[str, Any]) -> None:
+    """Final, and nothing is in doubt: the server has read nothing."""
+
+    def denied(x: faults.Exchange) -> None:
+        x.send(DENIED)
+        x.close()
+
+    with setup.client(**options) as client:
+        for call in (
+            lambda: client.execute("INCR", "denied"),
+            lambda: tokenstore.RedisTokens(client).create(app="a", type="t", owner="o"),
+        ):
+            setup.server.drop()
+            setup.server.arm(denied)
+            with pytest.raises(tokenstore.ServerError, match="protected mode.*set a password") as caught:
+                call()
+            assert caught.value.code == "DENIED"
+        assert client.execute("GET", "denied") is None
+
+
 def test_starting_server() -> None:
     """A server that comes up while an operation waits is used as soon as it is there."""
     with running(transport="tcp") as server:

@@ -96,12 +96,8 @@ def ssh(*options: str) -> tuple[str, str]:
     """A public key as OpenSSH writes it, and as RFC 4716."""
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/key"
-        subprocess.run(
-            ["ssh-keygen", "-q", "-N", "", "-C", "me@host", "-f", path, *options], check=True
-        )
-        exported = subprocess.run(
-            ["ssh-keygen", "-e", "-f", path], check=True, capture_output=True, text=True
-        )
+        subprocess.run(["ssh-keygen", "-q", "-N", "", "-C", "me@host", "-f", path, *options], check=True)
+        exported = subprocess.run(["ssh-keygen", "-e", "-f", path], check=True, capture_output=True, text=True)
         return Path(path + ".pub").read_text(), exported.stdout
 
 
@@ -139,12 +135,8 @@ def as_buffer(data: bytes) -> bytes:
 
 def z85(data: bytes) -> bytes:
     """RFC 1924's digits in ZeroMQ's order."""
-    rfc1924 = (
-        b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~"
-    )
-    zeromq = (
-        b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
-    )
+    rfc1924 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~"
+    zeromq = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
     return base64.b85encode(data).translate(bytes.maketrans(rfc1924, zeromq))
 
 
@@ -178,30 +170,22 @@ def spellings_of_bytes(der: bytes) -> dict[str, bytes]:
         "hex": hexed.encode(),
         "HEX": hexed.upper().encode(),
         "hex with colons": ":".join(textwrap.wrap(hexed, 2)).encode(),
-        "hex in lines with blanks": "\n".join(
-            textwrap.wrap(" ".join(textwrap.wrap(hexed, 2)), 48)
-        ).encode(),
+        "hex in lines with blanks": "\n".join(textwrap.wrap(" ".join(textwrap.wrap(hexed, 2)), 48)).encode(),
         "hex with 0x": b"0x" + hexed.encode(),
         "hex of PostgreSQL": b"\\x" + hexed.encode(),
         "hex of SQL": b"x'" + hexed.encode() + b"'",
         "hex with dashes": "-".join(textwrap.wrap(hexed.upper(), 2)).encode(),
         "hex with commas": ", ".join(textwrap.wrap(hexed, 2)).encode(),
-        "hex as Node shows a Buffer": (
-            "<Buffer " + " ".join(textwrap.wrap(hexed, 2)) + ">"
-        ).encode(),
+        "hex as Node shows a Buffer": ("<Buffer " + " ".join(textwrap.wrap(hexed, 2)) + ">").encode(),
         "hex as xxd -i writes it": as_c_file(der),
         "numbers": ",".join(map(str, der)).encode(),
         "numbers with blanks, as Go shows them": ("[" + " ".join(map(str, der)) + "]").encode(),
-        "numbers with signs, as Java shows them": str(
-            [byte - byte // 128 * 256 for byte in der]
-        ).encode(),
+        "numbers with signs, as Java shows them": str([byte - byte // 128 * 256 for byte in der]).encode(),
         "a list of numbers": json.dumps(list(der)).encode(),
         "a list of numbers in lines": json.dumps(list(der), indent=2).encode(),
         "a tuple of numbers": repr(tuple(der)).encode(),
         "a Buffer of Node in JSON": as_buffer(der),
-        "a Buffer of Node in JSON with blanks": json.dumps(
-            {"data": list(der), "type": "Buffer"}, indent=1
-        ).encode(),
+        "a Buffer of Node in JSON with blanks": json.dumps({"data": list(der), "type": "Buffer"}, indent=1).encode(),
         "a Buffer of Node in base64": base64.b64encode(as_buffer(der)),
         "a Uint8Array in JSON": json.dumps({str(at): byte for at, byte in enumerate(der)}).encode(),
         "a Uint8Array as Node shows it": f"Uint8Array({len(der)}) {list(der)}".encode(),
@@ -224,27 +208,18 @@ def spellings_of_bytes(der: bytes) -> dict[str, bytes]:
         "as Latin-1 in UTF-8": der.decode("latin-1").encode(),
         "base64 in UTF-16": text.decode().encode("utf-16"),
         "base64 behind a scheme": b"base64:" + text,
-        "base64 with references of HTML": html.escape(text.decode())
-        .replace("=", "&#61;")
-        .replace("+", "&#x2b;")
-        .encode(),
+        "base64 with references of HTML": html.escape(text.decode()).replace("=", "&#61;").replace("+", "&#x2b;").encode(),
         "base64 as a list of lines": json.dumps(lines.decode().split("\n")).encode(),
         "base64 in lines behind #": textwrap.indent(lines.decode(), "# ").encode(),
         "base64 in lines behind >": textwrap.indent(lines.decode(), "> ").encode(),
-        "base64 as Java joins strings": " +\n".join(
-            f'"{line}\\n"' for line in lines.decode().split("\n")
-        ).encode(),
+        "base64 as Java joins strings": " +\n".join(f'"{line}\\n"' for line in lines.decode().split("\n")).encode(),
         "hex behind a name": b"key=" + hexed.encode(),
         "hex behind a scheme": b"hex:" + hexed.encode(),
         "hex in JSON": json.dumps({"key": hexed, "format": "spki"}).encode(),
         "numbers in Rust": ("&[" + ", ".join(f"0x{byte:02x}u8" for byte in der) + "]").encode(),
-        "numbers in Java": (
-            "new byte[]{" + ", ".join(f"(byte)0x{byte:02X}" for byte in der) + "};"
-        ).encode(),
+        "numbers in Java": ("new byte[]{" + ", ".join(f"(byte)0x{byte:02X}" for byte in der) + "};").encode(),
         "numbers in Go": ("[]byte{" + ", ".join(f"0x{byte:x}" for byte in der) + "}").encode(),
-        "a Buffer of Node amid other members": (
-            b'{"key":' + as_buffer(der) + b',"alg":"HS256","ids":[1]}'
-        ),
+        "a Buffer of Node amid other members": (b'{"key":' + as_buffer(der) + b',"alg":"HS256","ids":[1]}'),
         "as Python writes a bytearray": repr(bytearray(der)).encode(),
         "behind NULs": bytes(3) + der,
         "of indefinite length": indefinite(der),
@@ -273,12 +248,8 @@ def spellings_of_text(text: str) -> dict[str, bytes]:
         "hex": text.encode().hex().encode(),
         "percent-encoded": urllib.parse.quote(text).encode(),
         "percent-encoded, blanks as +": urllib.parse.quote_plus(text).encode(),
-        "percent-encoded in lower case": re.sub(
-            "%..", lambda m: m[0].lower(), urllib.parse.quote(text)
-        ).encode(),
-        "percent-encoded, every character": "".join(
-            f"%{byte:02X}" for byte in text.encode()
-        ).encode(),
+        "percent-encoded in lower case": re.sub("%..", lambda m: m[0].lower(), urllib.parse.quote(text)).encode(),
+        "percent-encoded, every character": "".join(f"%{byte:02X}" for byte in text.encode()).encode(),
         "percent-encoded twice": urllib.parse.quote(urllib.parse.quote(text)).encode(),
         "hex with colons": ":".join(textwrap.wrap(text.encode().hex(), 2)).encode(),
         "a list of numbers": json.dumps(list(text.encode())).encode(),
@@ -287,15 +258,11 @@ def spellings_of_text(text: str) -> dict[str, bytes]:
         "Ascii85": base64.a85encode(text.encode()),
         "base64 behind a scheme": b"base64:" + base64.b64encode(text.encode()),
         "base64 as a data URL": b"data:application/json;base64," + base64.b64encode(text.encode()),
-        "base64 in JSON": json.dumps(
-            {"key": base64.b64encode(text.encode()).decode(), "alg": "HS256"}
-        ).encode(),
+        "base64 in JSON": json.dumps({"key": base64.b64encode(text.encode()).decode(), "alg": "HS256"}).encode(),
         "references of HTML": html.escape(text).encode(),
         "references of HTML, twice": html.escape(html.escape(text)).encode(),
         "references of HTML, decimal": re.sub(r"\W", lambda m: f"&#{ord(m[0])};", text).encode(),
-        "references of HTML, hexadecimal": re.sub(
-            r"\W", lambda m: f"&#x{ord(m[0]):02X};", text
-        ).encode(),
+        "references of HTML, hexadecimal": re.sub(r"\W", lambda m: f"&#x{ord(m[0]):02X};", text).encode(),
         "Ascii85 with y for blanks": base64.a85encode(b"    " + text.encode(), foldspaces=True),
     }
 
@@ -322,26 +289,15 @@ def spellings_of_jwk(jwk: dict[str, Any]) -> dict[str, str]:
         "broken at the end": text[:-1] + ",",
         "blanks around the colon": text.replace('"kty": ', '"kty"\n\t : '),
         "in YAML": "\n".join(f"{name}: {value}" for name, value in jwk.items()),
-        "in YAML, in a list": "keys:\n- "
-        + "\n  ".join(f"{name}: {value}" for name, value in jwk.items()),
+        "in YAML, in a list": "keys:\n- " + "\n  ".join(f"{name}: {value}" for name, value in jwk.items()),
         "in TOML": "\n".join(f'{name} = "{value}"' for name, value in jwk.items()),
-        "in XML": "<key>"
-        + "".join(f"<{name}>{value}</{name}>" for name, value in jwk.items())
-        + "</key>",
-        "as Node shows it": "{\n  "
-        + ",\n  ".join(f"{name}: '{value}'" for name, value in jwk.items())
-        + "\n}",
+        "in XML": "<key>" + "".join(f"<{name}>{value}</{name}>" for name, value in jwk.items()) + "</key>",
+        "as Node shows it": "{\n  " + ",\n  ".join(f"{name}: '{value}'" for name, value in jwk.items()) + "\n}",
         "in Ruby": "{" + ", ".join(f'"{name}"=>"{value}"' for name, value in jwk.items()) + "}",
-        "in Ruby, by symbols": "{"
-        + ", ".join(f':{name}=>"{value}"' for name, value in jwk.items())
-        + "}",
-        "in PHP": "array (\n"
-        + "".join(f"  '{name}' => '{value}',\n" for name, value in jwk.items())
-        + ")",
+        "in Ruby, by symbols": "{" + ", ".join(f':{name}=>"{value}"' for name, value in jwk.items()) + "}",
+        "in PHP": "array (\n" + "".join(f"  '{name}' => '{value}',\n" for name, value in jwk.items()) + ")",
         "in Lua": "{ " + ", ".join(f'["{name}"] = "{value}"' for name, value in jwk.items()) + " }",
-        "as Go shows it": "map["
-        + " ".join(f"{name}:{value}" for name, value in sorted(jwk.items()))
-        + "]",
+        "as Go shows it": "map[" + " ".join(f"{name}:{value}" for name, value in sorted(jwk.items())) + "]",
         "as a list of pairs": json.dumps(list(jwk.items())),
         "as a query": urllib.parse.urlencode(jwk),
         "a big number beside": '{"n": 1e999, "m": 99999999999999999999, ' + inside + "}",
@@ -368,18 +324,10 @@ def refused() -> list[dict[str, Any]]:
         out += [entry(f"{name}: {how}", spelled[how]) for how in (spelled if all_ else few)]
     for name, der, label in (("SPKI of P-256", DER["SPKI of P-256"], "PUBLIC KEY"),
                              ("certificate", DER["certificate of Ed25519"], "CERTIFICATE")):  # fmt: skip
-        out += [
-            entry(f"PEM, {name}: {how}", data)
-            for how, data in spellings_of_text(pem(label, der)).items()
-        ]
+        out += [entry(f"PEM, {name}: {how}", data) for how, data in spellings_of_text(pem(label, der)).items()]
     out.append(entry("PEM in lines of 76", pem("PUBLIC KEY", DER["SPKI of RSA"], 76).encode()))
     out.append(entry("PEM of PKCS#8", pem("PRIVATE KEY", DER["PKCS#8 of Ed25519"]).encode()))
-    out.append(
-        entry(
-            "PEM behind text",
-            b"Bag Attributes\n  a: b\n" + pem("PUBLIC KEY", DER["SPKI of P-256"]).encode(),
-        )
-    )
+    out.append(entry("PEM behind text", b"Bag Attributes\n  a: b\n" + pem("PUBLIC KEY", DER["SPKI of P-256"]).encode()))
     for name, (line, exported) in SSH.items():
         for how, data in {
             "as it is": line,
@@ -399,44 +347,19 @@ def refused() -> list[dict[str, Any]]:
     line, exported = SSH["SSH, ed25519"]
     out += [entry(f"SSH: {how}", data) for how, data in spellings_of_text(line).items()]
     out += [entry(f"RFC 4716: {how}", data) for how, data in spellings_of_text(exported).items()]
-    small = (
-        bytes.fromhex("3048024100c4b4ff")
-        + base64.a85decode("%;\\aa" * 15)
-        + bytes.fromhex("010203010001")
-    )
-    out.append(
-        entry(
-            "Ascii85 in quotes, with percent signs and backslashes",
-            repr(base64.a85encode(small)).encode(),
-        )
-    )
+    small = bytes.fromhex("3048024100c4b4ff") + base64.a85decode("%;\\aa" * 15) + bytes.fromhex("010203010001")
+    out.append(entry("Ascii85 in quotes, with percent signs and backslashes", repr(base64.a85encode(small)).encode()))
     for name, jwk in JWK.items():
-        out += [
-            entry(f"JWK, {name}: {how}", text.encode())
-            for how, text in spellings_of_jwk(jwk).items()
-        ]
-    out += [
-        entry(f"JWK: {how}", data)
-        for how, data in spellings_of_text(json.dumps(JWK["P-256"])).items()
-    ]
+        out += [entry(f"JWK, {name}: {how}", text.encode()) for how, text in spellings_of_jwk(jwk).items()]
+    out += [entry(f"JWK: {how}", data) for how, data in spellings_of_text(json.dumps(JWK["P-256"])).items()]
     blob = b"\0\0\0\x0ex509v3-ssh-rsa\0\0\0\1" + DER["certificate of RSA"]
     out += [entry(f"SSH, a certificate of X.509: {how}", data)
             for how, data in (("decoded", blob), ("the line", b"x509v3-ssh-rsa " + base64.b64encode(blob)))]  # fmt: skip
     body = base64.b64encode(bytes(256)).decode()
     for name in ("ds:RSAKeyValue", "dsig11:ECKeyValue", "ds:DSAKeyValue", "RSAKeyValue xmlns='a'"):
         out.append(entry(f"XML, {name}", f"<{name}><a>{body}</a></{name.split()[0]}>".encode()))
-        out.append(
-            entry(
-                f"XML, {name}: in HTML",
-                html.escape(f"<{name}><a>{body}</a></{name.split()[0]}>").encode(),
-            )
-        )
-    out.append(
-        entry(
-            "XML",
-            b"<RSAKeyValue><Modulus>" + base64.b64encode(bytes(256)) + b"</Modulus></RSAKeyValue>",
-        )
-    )
+        out.append(entry(f"XML, {name}: in HTML", html.escape(f"<{name}><a>{body}</a></{name.split()[0]}>").encode()))
+    out.append(entry("XML", b"<RSAKeyValue><Modulus>" + base64.b64encode(bytes(256)) + b"</Modulus></RSAKeyValue>"))
     return out
 
 
@@ -449,22 +372,14 @@ def taken() -> list[dict[str, Any]]:
         entry("speaks of SSH", b"AAAA ssh-rsa AAAA" + filler.encode()),
         entry("speaks of PEM", b"BEGIN PUBLIC KEY" + filler.encode()),
         entry("speaks of a JWK", b'"kty" is EC, kty:EC, {"kt":"EC"} ' + filler.encode()),
-        entry(
-            "speaks of kty",
-            b"kty: none; the kty is RSA, monkty:RSA kty=RSAX kty: EC " + filler.encode(),
-        ),
+        entry("speaks of kty", b"kty: none; the kty is RSA, monkty:RSA kty=RSAX kty: EC " + filler.encode()),
         entry("speaks of XML", b"RSAKeyValue and ECKeyValue " + filler.encode()),
         entry("behind a scheme", b"base64:" + base64.b64encode(bytes(range(48)))),
         entry("hex behind a scheme", b"hex:" + bytes(range(48)).hex().encode()),
-        entry(
-            "references of HTML", b"&#34;&quot;&#x22;&amp;&#999999999999;&#;&#x;&" + filler.encode()
-        ),
+        entry("references of HTML", b"&#34;&quot;&#x22;&amp;&#999999999999;&#;&#x;&" + filler.encode()),
         entry("an indefinite sequence", b"\x30\x80" + bytes(range(1, 43)) + bytes(2)),
         entry("a sequence of nothing known", b"\x30\x2a" + bytes(range(1, 43))),
-        entry(
-            "a sequence of numbers",
-            b"\x30\x24\x02\x10" + bytes(range(1, 17)) + b"\x02\x10" + bytes(range(1, 17)),
-        ),
+        entry("a sequence of numbers", b"\x30\x24\x02\x10" + bytes(range(1, 17)) + b"\x02\x10" + bytes(range(1, 17))),
         entry("DER that is cut off", der[:40]),
         entry("DER of another length", b"\x30\x2b" + der[2:]),
         entry("DER without an algorithm", der.replace(b"\x06\x03", b"\x04\x03")),
@@ -472,17 +387,9 @@ def taken() -> list[dict[str, Any]]:
         entry("hex", bytes(range(32)).hex().encode()),
         entry("base64", base64.b64encode(bytes(range(48)))),
         entry("base64url", base64.urlsafe_b64encode(bytes(range(200, 248)))),
-        entry(
-            "a UUID and another",
-            b"123e4567-e89b-12d3-a456-426614174000123e4567-e89b-12d3-a456-426614174000",
-        ),
-        entry(
-            "numbers", b"48 89 48 19 6 7 42 134 72 206 61 2 1 6 8 42 134 72 206 61 3 1 7 3 66 0 4"
-        ),
-        entry(
-            "numbers that are no bytes",
-            b"[" + b"48, 42, 48, 5, 6, 3, 43, 101, 112, 3, 33, 0, " + b"256, " * 32 + b"1]",
-        ),
+        entry("a UUID and another", b"123e4567-e89b-12d3-a456-426614174000123e4567-e89b-12d3-a456-426614174000"),
+        entry("numbers", b"48 89 48 19 6 7 42 134 72 206 61 2 1 6 8 42 134 72 206 61 3 1 7 3 66 0 4"),
+        entry("numbers that are no bytes", b"[" + b"48, 42, 48, 5, 6, 3, 43, 101, 112, 3, 33, 0, " + b"256, " * 32 + b"1]"),
         entry("a list of nothing known", json.dumps(list(range(48, 90))).encode()),
         entry("a Buffer of nothing known", as_buffer(bytes(range(32)))),
         entry("base85", base64.b85encode(bytes(range(48)))),

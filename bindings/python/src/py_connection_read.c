@@ -35,16 +35,18 @@ static tks_status keep_reply(tksp_py_connection *self, tks_reply *reply, tks_err
     return TKS_OK;
 }
 
-static const char server_is_full[] = "the server is full: max number of clients reached";
-
-/* Is what came before anything was asked the word of a server that is full, and hangs up? */
-static bool is_greeted_with_refusal(tksp_py_connection *self) {
+/* More came than is due. A server that is full, or in protected mode, says so before anything was asked, and hangs up. */
+static tks_status explain_surplus(tksp_py_connection *self, tks_error *err) {
+    tks_status status = TKS_OK;
     tks_reply *reply = NULL;
-    if (self->answered || self->got > 0) return false;
-    bool refusal = tks_reader_next(self->reader, &reply, NULL) == TKS_OK && reply != NULL &&
-                   tks_reply_is_refusal(reply);
+    if (!self->answered && self->got == 0 &&
+        tks_reader_next(self->reader, &reply, NULL) == TKS_OK && reply != NULL) {
+        status = tks_reply_check_refusal(reply, err);
+    }
     tks_reply_free(reply);
-    return refusal;
+    return status != TKS_OK
+               ? status
+               : tks_fail(err, TKS_ERR_CONNECTION, "more answers came than were asked for");
 }
 
 /* All whole replies in the first `size` bytes of the buffer and what was left before it; fails where more came than
@@ -59,9 +61,7 @@ static tks_status read_replies(tksp_py_connection *self, size_t size, tks_error 
         status = keep_reply(self, reply, err);
     }
     if (status == TKS_OK && self->due == 0 && !tks_reader_is_idle(self->reader)) {
-        status = tks_fail(err, TKS_ERR_CONNECTION, "%s",
-                          is_greeted_with_refusal(self) ? server_is_full
-                                                        : "more answers came than were asked for");
+        status = explain_surplus(self, err);
     }
     return status;
 }
@@ -234,7 +234,7 @@ PyObject *tksp_py_connection_feed(PyObject *object, PyObject *arg) {
     tks_status status = read_replies(self, size, &err);
     if (is_turned_away(self)) {
         err = (tks_error)TKS_ERROR_INIT;
-        status = tks_fail(&err, TKS_ERR_CONNECTION, "%s", server_is_full);
+        status = tks_reply_check_refusal(self->replies[0], &err);
     }
     if (status != TKS_OK) return tksp_py_raise(self->state, status, &err);
     PyObject *result =

@@ -91,9 +91,13 @@ bool tks_reply_is_error(const tks_reply *reply, const char *word) TKS_ALL_NONNUL
  * specification", "EVAL"; the error table in Redis' server.c. */
 bool tks_reply_is_not_now(const tks_reply *reply) TKS_ALL_NONNULL;
 
-/** Is it the ERROR with which a full server rejects a new connection? It comes as the first reply, whatever was
- * sent; the server has read nothing. Source: Redis' networking.c, acceptCommonHandler. */
+/** Is it the ERROR with which a server rejects a new connection, since it is full, or in protected mode? It comes as
+ * the first reply, whatever was sent; the server has read nothing. Source: Redis' networking.c, acceptCommonHandler. */
 bool tks_reply_is_refusal(const tks_reply *reply) TKS_ALL_NONNULL;
+
+/** TKS_OK unless it is that error; otherwise says so, and what to do: TKS_ERR_CONNECTION (full: retry later) or
+ * TKS_ERR_SERVER (protected mode, in which a server without a password accepts only clients on its own host). */
+tks_status tks_reply_check_refusal(const tks_reply *reply, tks_error *err) TKS_NONNULL(1);
 
 /** An error's text for a message, as a C string: printable, truncated to `size`, and without the arguments that
  * Redis quotes for unknown commands, which may contain anything. */

@@ -53,6 +53,7 @@ class Server:
         self.resolver = Resolver(target["host"] or "", target["port"])
         self.tls = Contexts(target) if target["tls"] else None
         self.server_name: str | None = None
+        self.handshaking = False  # connected, but not yet at the end of a TLS handshake
         if self.tls is not None:
             given = target["server_name"] or target["host"] or ""
             self.server_name = given.partition("%")[0].rstrip(".") or given
@@ -87,11 +88,14 @@ async def _open(connection: Connection, server: Server) -> None:
     sock = connection.socket = await _connect(server)
     try:
         try:
+            server.handshaking = server.tls is not None
             await asyncio.wait_for(_begin(connection, server, sock), server.connect_timeout)
         except BaseException:  # here, since a _begin that is cancelled before its first step runs no line of its own
             connection.abort(ConnectionError("given up"))
             sock.close()
             raise
+        finally:
+            server.handshaking = False
         _note(server, sock)
         return
     except asyncio.TimeoutError:
@@ -104,9 +108,8 @@ async def _open(connection: Connection, server: Server) -> None:
             why += " (the name must be in its subjectAltName; server_name= sets another)"
         raise _final(server, why) from None
     except ssl.SSLError as problem:
-        raise _final(
-            server, f"TLS handshake: {problem.reason or problem}{_hint(connection, server)}"
-        ) from None
+        hint = _hint(connection, server) if problem.reason == "WRONG_VERSION_NUMBER" else ""
+        raise _final(server, f"TLS handshake: {describe(problem)}{hint}") from None
     except ServerError as problem:
         raise OpenError(ServerError(f"{server.name}: {problem}"), final=True) from None
     except ConfigurationError as problem:
@@ -115,7 +118,8 @@ async def _open(connection: Connection, server: Server) -> None:
         why = f"{problem}{_hint(connection, server)}"
     except OSError as problem:
         why = f"{describe(problem)}{_hint(connection, server)}"
-    raise OpenError(ConnectionError(f"{server.name}: {why}"))
+    stage = "TLS handshake: " if server.tls is not None and not connection.connected else ""
+    raise OpenError(ConnectionError(f"{server.name}: {stage}{why}"))
 
 
 def _final(server: Server, text: str) -> OpenError:

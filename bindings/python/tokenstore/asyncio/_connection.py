@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -225,6 +226,10 @@ def _run(function: Any, *args: Any, **unused: Any) -> None:
 def describe(error: BaseException | None) -> str:
     if error is None or isinstance(error, EOFError):
         return "the server closed the connection"
+    if isinstance(error, ConnectionResetError) and not error.args:  # asyncio's, amid a TLS handshake
+        return "the server closed the connection"
+    if isinstance(error, ssl.SSLError):  # an OSError, too, but its errno is none of the system's
+        return f"TLS failed: {(error.reason or str(error)).lower().replace('_', ' ')}"
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)  # asyncio's own text repeats the address
     return str(error) or type(error).__name__

@@ -137,22 +137,24 @@ class Pool(_core.Pool):
 
     def _expire(self, call: _Call) -> None:
         connection: Connection | None = call.connection
-        why = self._what_is_awaited() if call in self._waiting else "no answer"
+        why = self._what_is_awaited() if call in self._waiting else "no answer within the timeout"
         half = (call.began + call.deadline) / 2
         silent = connection is not None and connection.silent_since() <= half
         large = None if connection is None or connection.oldest is not call else connection.oversized
         if large is not None:
             call.lost(LimitError(large), True)
         else:
-            call.expire(f"{self.server.name}: {why} within the timeout")
+            call.expire(f"{self.server.name}: {why}")
         self._stop_connecting()
         if silent and connection is not None:
             self._retire(connection)
 
     def _what_is_awaited(self) -> str:
         if self.server.resolver.looks:
-            return "cannot connect: the host name was not resolved"
-        return "no connection"
+            return "cannot connect: the host name was not resolved within the timeout"
+        if self.server.handshaking:
+            return "TLS handshake: could not connect within the timeout (does the server speak TLS on this port?)"
+        return "no connection within the timeout"
 
     def left(self, call: _Call) -> None:
         """The caller has gone. The call's place stays in the queue until its answer comes; the number of such
