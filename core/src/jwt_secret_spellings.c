@@ -128,8 +128,7 @@ static size_t unescape_one(tks_bytes text, char *out) {
     return size;
 }
 
-/* Escapes of JSON, of C and Python, of URLs, and of HTML and XML. */
-static size_t unescape(tks_bytes text, char *out) {
+size_t tksp_unescape(tks_bytes text, char *out) {
     size_t size = 0, step;
     bool escaped = false;
     for (; text.size > 0; text = skip(text, step)) {
@@ -373,5 +372,5 @@ static size_t from_z85(tks_bytes text, char *out) {
 }
 
 const tksp_spelling tksp_spellings[] = {
-    narrow,  latin,        unescape,      from_64, longest_word, without_marks, from_32,
+    narrow,  latin,        tksp_unescape, from_64, longest_word, without_marks, from_32,
     from_16, from_numbers, from_ascii_85, from_85, from_z85,     NULL};

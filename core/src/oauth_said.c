@@ -3,9 +3,16 @@
 
 #include <string.h>
 
+#include "jwt_secret.h"
+#include "tokenstore/secret.h"
+
 static const char withheld[] = "(withheld: it contains a secret)";
 
-enum { JWT_MIN = 20 }; /* characters from "eyJ" on that make a text look like a JWT */
+enum {
+    JWT_MIN = 20,    /* characters from "eyJ" on that make a text look like a JWT */
+    LOOK_MAX = 4096, /* bytes: more than any of these texts has room for */
+    DEPTH_MAX = 3    /* base64, percent-encoded, in JSON */
+};
 
 static bool contains(tks_bytes text, tks_bytes part) {
     if (part.size == 0) return false;
@@ -20,6 +27,27 @@ static bool repeats(tks_bytes text, const tksp_secrets *secrets) {
         if (contains(text, secrets->texts[i])) return true;
     }
     return false;
+}
+
+static bool is_alnum(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+/* As repeats, also with other escapes than those that were sent, and in base64. */
+static bool repeats_spelled(tks_bytes text, const tksp_secrets *secrets, unsigned depth) {
+    char room[LOOK_MAX];
+    bool found = repeats(text, secrets);
+    if (found || depth == DEPTH_MAX) return found;
+    if (text.size > LOOK_MAX) text.size = LOOK_MAX;
+    size_t size = tksp_unescape(text, room);
+    found = size > 0 && repeats_spelled(tks_bytes_of(room, size), secrets, depth + 1);
+    for (size_t i = 0; i < text.size && !found; i++) {
+        if (!is_alnum(text.data[i]) || (i > 0 && is_alnum(text.data[i - 1]))) continue;
+        (void)tksp_decode_64(skip(text, i), room, &size);
+        found = repeats(tks_bytes_of(room, size), secrets);
+    }
+    tks_wipe(room, sizeof room);
+    return found;
 }
 
 /* How many bytes the JWT at the beginning of `text` has; 0: there is none. */
@@ -77,7 +105,7 @@ static void put(const char *text, size_t text_size, char *out, size_t size, size
 void tksp_said_text(tks_bytes text, const tksp_secrets *secrets, char *out, size_t size) {
     size_t at = 0, step;
     out[0] = '\0';
-    if (repeats(text, secrets)) {
+    if (repeats_spelled(text, secrets, 0)) {
         put(withheld, sizeof withheld - 1, out, size, &at);
         return;
     }

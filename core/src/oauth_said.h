@@ -1,7 +1,8 @@
 /* oauth_said.h - what a server said when it gave no token, made fit for messages and attributes.
  *
  * Rules:   Texts are cut to fit, between characters. Control characters, and those that turn a line around, become
- *          blanks. A text that repeats a secret is withheld whole; what looks like a JWT is left out of it.
+ *          blanks. A text that repeats a secret, as it is, escaped or in base64, is withheld whole; what looks like a JWT
+ *          is left out of it.
  * Threads: pure. */
 #ifndef TKSP_OAUTH_SAID_H
 #define TKSP_OAUTH_SAID_H

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import subprocess
 import sys
 import threading
 import time
+import urllib.parse
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -265,7 +268,17 @@ def test_nothing_was_said_where_no_server_is() -> None:
     assert error.retry_after is not None
 
 
-ECHOES = ["raw", "form", "basic", "assertion", "cut assertion"]
+SPELLED: dict[str, Callable[[str], str]] = {
+    "percent-encoded": lambda text: urllib.parse.quote(text).replace("%2B", "%2b"),
+    "every byte percent-encoded": lambda text: "".join(f"%{byte:02x}" for byte in text.encode()),
+    "percent-encoded twice": lambda text: urllib.parse.quote(urllib.parse.quote(text, "")),
+    "references of HTML": lambda text: "".join(f"&#{ord(c)};" for c in text),
+    "escapes of JSON": lambda text: "".join(f"\\u{ord(c):04x}" for c in text),
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64 of id and secret": lambda text: base64.b64encode(f"me:{text}".encode()).decode(),
+    "base64url": lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
+}
+ECHOES = ["raw", "form", "basic", "basic, percent-encoded", "assertion", "cut assertion", *SPELLED]
 
 
 @pytest.mark.parametrize("what", ECHOES)
@@ -281,6 +294,10 @@ def test_an_echoed_secret_does_not_pass(what: str, redis: Server) -> None:
             return SECRET
         if what == "form":
             return "sEcret%2Bc%2Fna%25ry"
+        if what in SPELLED:
+            return SPELLED[what](SECRET)
+        if what == "basic, percent-encoded":
+            return urllib.parse.quote(asked.headers["authorization"].partition(" ")[2], "")
         if what == "basic":
             return asked.headers["authorization"].partition(" ")[2]
         assertion = asked.form["client_assertion"]
