@@ -4,9 +4,9 @@ SUITES += operations
 PRINT_OPERATIONS := $(BUILD)/tests/operations/print
 PROGRAMS += $(PRINT_OPERATIONS)
 
-$(PRINT_OPERATIONS): tests/operations/print.c $(CORE_LIB) $(FLAGS)
+$(PRINT_OPERATIONS): tests/operations/print.c $(TKS_LIBS) $(FLAGS)
 	@mkdir -p $(@D)
-	$(CC) $(TKS_CPPFLAGS) $(TKS_CFLAGS) $(TKS_LDFLAGS) -o $@ $< $(CORE_LIB) $(TESTS_C_LDLIBS)
+	$(CC) $(TKS_CPPFLAGS) $(TKS_CFLAGS) $(TKS_LDFLAGS) -o $@ $< $(TKS_LIBS) $(TKS_LDLIBS)
 
 .PHONY: test-operations
 test-operations: python lua $(PRINT_OPERATIONS)

@@ -13,6 +13,7 @@
 
 #include "http_private.h"
 #include "http_text.h"
+#include "option.h"
 #include "tokenstore/secret.h"
 
 enum { CONNECT_TIMEOUT_MS = 5000 };
@@ -161,6 +162,23 @@ static tks_status take_environment(tksp_http_config *config, tks_error *err) {
     }
     return status == TKS_OK ? copy(first_set(none, &name), &config->no_proxy, err) : status;
 }
+
+#define TKSP_OPTIONS_OF tks_http_options
+#define FILE_NAME(member)                                                                          \
+    TKSP_OPTION(#member, TKS_OPTION_PATH, member), .min = 1, .max = 4095, .wanted = "a file name"
+
+static const tks_option rows[] = {
+    {FILE_NAME(ca)},
+    {FILE_NAME(cert)},
+    {FILE_NAME(key)},
+    {TKSP_OPTION("proxy", TKS_OPTION_STRING, proxy), .min = 1, .max = 8192},
+    {TKSP_OPTION("insecure", TKS_OPTION_FLAG, insecure), .fallback = "false"},
+    {TKSP_OPTION("connect_timeout", TKS_OPTION_DURATION, connect_timeout_ms), .min = 1,
+     .max = INT64_C(315360000000), .fallback = "5"},
+};
+
+static const tks_http_options nothing;
+const tks_options tks_http_table = TKSP_OPTIONS(rows, nothing);
 
 tks_status tksp_http_config_init(tksp_http_config *config, const tks_http_options *options,
                                  tks_error *err) {

@@ -13,20 +13,6 @@ enum {
 
 static const char assertion_type[] = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-tks_client_auth tks_client_auth_find(tks_bytes name) {
-    static const char *const names[TKS_AUTH_COUNT] = {
-#define NAME(name, text) text,
-        TKS_CLIENT_AUTH_MAP(NAME)
-#undef NAME
-    };
-    for (unsigned i = 0; i < TKS_AUTH_COUNT; i++) {
-        if (tks_bytes_equal(name, tks_bytes_of(names[i], strlen(names[i])))) {
-            return (tks_client_auth)i;
-        }
-    }
-    return TKS_AUTH_COUNT;
-}
-
 /* ---- making ---- */
 
 static tks_status refuse(tks_error *err, const char *problem) {
@@ -36,11 +22,6 @@ static tks_status refuse(tks_error *err, const char *problem) {
 static bool needs_secret(tks_client_auth auth) {
     return auth == TKS_AUTH_BASIC || auth == TKS_AUTH_BASIC_RAW || auth == TKS_AUTH_POST ||
            auth == TKS_AUTH_CLIENT_SECRET_JWT || auth == TKS_AUTH_AUTO;
-}
-
-static void fault(tks_buf *faults, const char *text) {
-    if (faults->size > 0) (void)tks_buf_append(faults, "; ", 2);
-    (void)tks_buf_append(faults, text, strlen(text));
 }
 
 static bool has_key(const tks_spike_options *o) {
@@ -62,41 +43,41 @@ static tks_status check(const tks_spike_options *o, tks_error *err) {
     tks_buf faults;
 
     tks_buf_init(&faults, TEXT_MAX);
-    if (auth >= TKS_AUTH_COUNT) {
-        fault(&faults,
-              "client_auth must be 'basic', 'basic_raw', 'post', 'private_key_jwt', "
-              "'client_secret_jwt', 'client_assertion', 'tls', 'none' or 'auto'");
-    }
-    if (o->client_id.size == 0) fault(&faults, "client_id is missing");
-    if (needs_secret(auth) && !has_secret) fault(&faults, "client_secret is missing");
+    if (o->client_id.size == 0) tks_faults_add(&faults, "client_id is missing");
+    if (needs_secret(auth) && !has_secret) tks_faults_add(&faults, "client_secret is missing");
     if (o->client_secret.size > 0 && o->client_given) {
-        fault(&faults, "the client's secret or assertion is given twice: give one of them");
+        tks_faults_add(&faults,
+                       "the client's secret or assertion is given twice: give one of them");
     }
     if (auth == TKS_AUTH_ASSERTION && !o->client_given) {
-        fault(&faults, "client_assertion is missing: give a function, or client_assertion_file");
+        tks_faults_add(&faults,
+                       "client_assertion is missing: give a function, or client_assertion_file");
     }
     if (o->client_given && !needs_secret(auth) && auth != TKS_AUTH_ASSERTION) {
-        fault(&faults,
-              "this client_auth sends neither a secret nor an assertion, and one is given");
+        tks_faults_add(
+            &faults, "this client_auth sends neither a secret nor an assertion, and one is given");
     }
     if (auth == TKS_AUTH_PRIVATE_KEY_JWT && !has_key(o)) {
-        fault(&faults, "client_key is missing: private_key_jwt signs with it");
+        tks_faults_add(&faults, "client_key is missing: private_key_jwt signs with it");
     }
     if (o->client_auth == TKS_AUTH_AUTO && has_key(o) && has_secret) {
-        fault(&faults, "client_key and client_secret are both given: choose one with client_auth");
+        tks_faults_add(&faults,
+                       "client_key and client_secret are both given: choose one with client_auth");
     }
     if (auth != TKS_AUTH_PRIVATE_KEY_JWT && has_key(o)) {
-        fault(&faults, "client_key is given, and client_auth is not 'private_key_jwt'");
+        tks_faults_add(&faults, "client_key is given, and client_auth is not 'private_key_jwt'");
     }
     if (o->client_certificate.size > 0 && !has_key(o)) {
-        fault(&faults,
-              "client_certificate is given without client_key: give the certificate's key too");
+        tks_faults_add(
+            &faults,
+            "client_certificate is given without client_key: give the certificate's key too");
     }
     if (auth == TKS_AUTH_BASIC_RAW && o->client_id.size > 0 &&
         memchr(o->client_id.data, ':', o->client_id.size) != NULL) {
-        fault(&faults,
-              "client_id contains a ':', which basic_raw cannot send: use client_auth 'basic' or "
-              "'post'");
+        tks_faults_add(
+            &faults,
+            "client_id contains a ':', which basic_raw cannot send: use client_auth 'basic' or "
+            "'post'");
     }
     if (faults.status != TKS_OK) {
         status = tks_fail_memory(err);

@@ -60,6 +60,8 @@ static tks_status refuse(const tks_option *o, tks_error *err) {
         say(&wanted, " to ");
         say_seconds(&wanted, o->max);
         say(&wanted, " seconds");
+    } else if (o->type == TKS_OPTION_NUMBER) {
+        say(&wanted, "%" PRId64 " to %" PRId64, o->min, o->max);
     } else if (o->type == TKS_OPTION_COUNT) {
         say(&wanted, "a whole number from %" PRId64 " to %" PRId64, o->min, o->max);
     } else if (o->type == TKS_OPTION_FLAG) {
@@ -72,14 +74,23 @@ static tks_status refuse(const tks_option *o, tks_error *err) {
 
 /* ---- checks ------------------------------------------------------------------------------------ */
 
+/* Would a NUL end it early? */
+static bool holds_c_string(const tks_option *o) {
+    return o->type == TKS_OPTION_PATH || o->size == sizeof(char *);
+}
+
 static bool fits_text(const tks_option *o, tks_bytes text) {
     return text.size >= (size_t)o->min && text.size <= (size_t)o->max &&
-           (o->type == TKS_OPTION_TEXT || memchr(text.data, '\0', text.size) == NULL) &&
+           !(holds_c_string(o) && text.size > 0 && memchr(text.data, '\0', text.size) != NULL) &&
            (o->fits == NULL || o->fits(text));
 }
 
 static bool fits_integer(const tks_option *o, int64_t number) {
     return number >= o->min && number <= o->max;
+}
+
+static bool fits_number(const tks_option *o, double number) {
+    return number >= (double)o->min && number <= (double)o->max;
 }
 
 /* The place among the choices; false: it is none of them. */
@@ -177,8 +188,13 @@ tks_status tks_option_set(const tks_option *option, void *options, const tks_val
         }
         write_integer(option, member, number);
         return TKS_OK;
+    case TKS_OPTION_NUMBER:
+        if (!fits_number(option, value->number)) return refuse(option, err);
+        memcpy(member, &value->number, sizeof value->number);
+        return TKS_OK;
     case TKS_OPTION_FLAG: write_integer(option, member, value->flag); return TKS_OK;
     case TKS_OPTION_KEYS:
+    case TKS_OPTION_PAIRS:
         memcpy(member, &value->items, sizeof value->items);
         memcpy(member + sizeof value->items, &value->count, sizeof value->count);
         return TKS_OK;
@@ -207,7 +223,7 @@ tks_status tksp_option_parse(const tks_option *option, tks_bytes text, tks_value
                              tks_error *err) {
     bool good = true;
     *out = (tks_value){.text = text};
-    if (option->type == TKS_OPTION_COUNT || option->type == TKS_OPTION_DURATION) {
+    if (option->type >= TKS_OPTION_COUNT && option->type <= TKS_OPTION_NUMBER) {
         good = read_number(option, text, &out->number);
     } else if (option->type == TKS_OPTION_FLAG) {
         out->flag = tks_bytes_equal(text, TKS_LITERAL("true"));
@@ -225,6 +241,7 @@ static bool is_given(const tks_options *table, const tks_option *o, const void *
 
 static bool fits_member(const tks_option *o, const void *member) {
     int64_t place = 0;
+    double number;
     switch (o->type) {
     case TKS_OPTION_TEXT:
     case TKS_OPTION_STRING:
@@ -234,8 +251,10 @@ static bool fits_member(const tks_option *o, const void *member) {
     case TKS_OPTION_CHOICE:
         while (o->choices[place] != NULL && place < read_integer(o, member)) place++;
         return o->choices[place] != NULL;
+    case TKS_OPTION_NUMBER: memcpy(&number, member, sizeof number); return fits_number(o, number);
     case TKS_OPTION_FLAG:
-    case TKS_OPTION_KEYS: break;
+    case TKS_OPTION_KEYS:
+    case TKS_OPTION_PAIRS: break;
     }
     return true;
 }
@@ -255,4 +274,20 @@ tks_status tksp_options_complete(const tks_options *table, void *options, tks_er
         }
     }
     return status;
+}
+
+void tks_faults_add(tks_buf *faults, const char *message) {
+    if (faults->size > 0) tks_buf_append(faults, "; ", 2);
+    tks_buf_append(faults, message, strlen(message)); /* errors stick */
+}
+
+void tksp_options_check(const tks_options *table, const void *options, tks_buf *faults) {
+    for (size_t i = 0; i < table->count; i++) {
+        const tks_option *o = &table->rows[i];
+        const char *member = (const char *)options + o->offset;
+        tks_error why = TKS_ERROR_INIT;
+        if (!is_given(table, o, member) || fits_member(o, member)) continue;
+        (void)refuse(o, &why);
+        tks_faults_add(faults, why.message);
+    }
 }

@@ -26,4 +26,7 @@ tks_status tksp_option_parse(const tks_option *option, tks_bytes text, tks_value
 /* Checks each member that is given, and sets the others to their defaults. TKS_OK, TKS_ERR_CONFIGURATION. */
 tks_status tksp_options_complete(const tks_options *table, void *options, tks_error *err);
 
+/* Checks each member that is given, and adds all that is wrong to `faults`. */
+void tksp_options_check(const tks_options *table, const void *options, tks_buf *faults);
+
 #endif

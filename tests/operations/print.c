@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "tokenstore/operation.h"
+#include "tokenstore/spike_client.h"
 #include "tokenstore/url.h"
 
 static const char *const param_types[] = {
@@ -61,10 +62,11 @@ static void print_row(const char *store, const tks_operation *row) {
 /* ---- options ----------------------------------------------------------------------------------- */
 
 static const char *const option_types[] = {
-    [TKS_OPTION_TEXT] = "text",   [TKS_OPTION_STRING] = "string",
-    [TKS_OPTION_PATH] = "path",   [TKS_OPTION_CHOICE] = "choice",
-    [TKS_OPTION_COUNT] = "count", [TKS_OPTION_DURATION] = "duration",
-    [TKS_OPTION_FLAG] = "flag",   [TKS_OPTION_KEYS] = "keys",
+    [TKS_OPTION_TEXT] = "text",     [TKS_OPTION_STRING] = "string",
+    [TKS_OPTION_PATH] = "path",     [TKS_OPTION_CHOICE] = "choice",
+    [TKS_OPTION_COUNT] = "count",   [TKS_OPTION_DURATION] = "duration",
+    [TKS_OPTION_NUMBER] = "number", [TKS_OPTION_PAIRS] = "pairs",
+    [TKS_OPTION_FLAG] = "flag",     [TKS_OPTION_KEYS] = "keys",
 };
 
 static void print_options(const char *of, const tks_options *table) {
@@ -93,5 +95,7 @@ int main(void) {
         print_options(stores[i]->name, stores[i]->options);
     }
     print_options("Client", &tks_target_options);
+    print_options("Spike", &tks_spike_table);
+    print_options("Spike's HTTP", &tks_http_table);
     return 0;
 }

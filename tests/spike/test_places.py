@@ -82,6 +82,20 @@ def test_the_name_is_a_prefix_and_a_string(authority: Authority, redis: Server) 
         assert len(server.tokens_asked) == 1
 
 
+def test_redis_key_and_redis_string(authority: Authority, redis: Server, lua: Lua) -> None:
+    """The same by Spike's own options, in both languages."""
+    places = {"redis_key": "hash", "redis_string": "string"}
+    with endpoint(authority.answer) as server:
+        token = spike(server, redis, **places)
+        assert redis("HGETALL", "hash") == [AUDIENCE.encode(), token.encode()]
+        assert redis("GET", "string") == token.encode()
+        redis("DEL", "hash")
+        options = {"url": server.url, "client_id": "id", "client_secret": "s", "redis": redis.url, **places}
+        lua(f"spike = assert(tokenstore.Spike({quote(options)}))")
+        assert lua(get(AUDIENCE)) == token
+        assert len(server.tokens_asked) == 1
+
+
 def test_what_spike_token_manager_stored_is_used(authority: Authority, redis: Server) -> None:
     with endpoint(authority.answer) as server:
         token = authority.token(AUDIENCE, sub="id")

@@ -249,7 +249,7 @@ def test_a_template_wants_an_audience(call: Caller, server: Endpoint) -> None:
     ("options", "why"),
     [
         ({"expect_audience": None}, "issuer is missing"),
-        ({"expect_audience": ""}, "expect_audience is empty"),
+        ({"expect_audience": ""}, "expect_audience must be 1 to"),
         ({"audience_parameter": "aud"}, "audience_parameter must be"),
         ({"audience_parameter": ""}, "audience_parameter must be"),
     ],

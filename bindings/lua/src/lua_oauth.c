@@ -7,11 +7,10 @@
  *            finalizers in the reverse order of creation, so the Spike's comes first even when both die
  *            together; it waits for a renewal under way, at most 50 ms.
  * Threads:   renewals run in threads of the core's, which never see the Lua state. */
-#include <math.h>
-
 #include "lua_args.h"
 #include "lua_driver.h"
 #include "lua_oauth_creator.h"
+#include "lua_options.h"
 #include "lua_remote_keys.h"
 #include "tokenstore/secret.h"
 #include "tokenstore/spike_client.h"
@@ -22,243 +21,45 @@ typedef struct spike_box {
 
 /* ---- making ----------------------------------------------------------------------------------- */
 
-/* Stack of `spike`: 1 the client or nil, 2 the table, then the options as they are numbered here. */
-enum {
-    CLIENT = 1,
-    TABLE,
-    DISCOVER,
-    TOKEN_URL,
-    KEY_URL,
-    KEY_TEXT,
-    CLIENT_ID,
-    CLIENT_SECRET,
-    CLIENT_AUTH,
-    CLIENT_KEY,
-    CLIENT_CERTIFICATE,
-    CLIENT_ALGORITHM,
-    ASSERTION_AUDIENCE,
-    GRANT_TYPE,
-    SCOPE,
-    AUDIENCE_PARAMETER,
-    EXPECT_AUDIENCE,
-    HOST_HEADER,
-    REDIS_KEY,
-    REDIS_STRING,
-    ISSUER,
-    CLIENT_FILE,
-    CA,
-    CERT,
-    KEY,
-    PROXY,
-    FAULTS,
-    PARAMETERS,
-    HEADERS,
-    JSON_BODY,
-    OPAQUE,
-    ANY_AUDIENCE,
-    CLIENT_GIVEN,
-    INSECURE,
-    EXPIRATION_OFFSET,
-    DEFAULT_LIFETIME,
-    CONNECT_TIMEOUT,
-    RETRIES,
-    FACTOR,
-    MIN,
-    MAX,
-    TOTAL
-};
-
-/* As spike.lua hands them over. */
-static const tksp_lua_param option_params[] = {
-    {"discover", LUA_TSTRING, false},
-    {"token_url", LUA_TSTRING, false},
-    {"key_url", LUA_TSTRING, false},
-    {"key_text", LUA_TSTRING, false},
-    {"client_id", LUA_TSTRING, true},
-    {"client_secret", LUA_TSTRING, false},
-    {"client_auth", LUA_TSTRING, true},
-    {"client_key", LUA_TSTRING, false},
-    {"client_certificate", LUA_TSTRING, false},
-    {"client_algorithm", LUA_TSTRING, false},
-    {"assertion_audience", LUA_TSTRING, false},
-    {"grant_type", LUA_TSTRING, false},
-    {"scope", LUA_TSTRING, false},
-    {"audience_parameter", LUA_TSTRING, false},
-    {"expect_audience", LUA_TSTRING, false},
-    {"host_header", LUA_TSTRING, false},
-    {"redis_key", LUA_TSTRING, false},
-    {"redis_string", LUA_TSTRING, false},
-    {"issuer", LUA_TSTRING, false},
-    {"client_file", LUA_TSTRING, false},
-    {"ca", LUA_TSTRING, false},
-    {"cert", LUA_TSTRING, false},
-    {"key", LUA_TSTRING, false},
-    {"proxy", LUA_TSTRING, false},
-    {"faults", LUA_TSTRING, false},
-    {"parameters", LUA_TTABLE, true},
-    {"headers", LUA_TTABLE, true},
-    {"json_body", LUA_TBOOLEAN, true},
-    {"opaque", LUA_TBOOLEAN, true},
-    {"any_audience", LUA_TBOOLEAN, true},
-    {"client_given", LUA_TBOOLEAN, true},
-    {"insecure", LUA_TBOOLEAN, true},
-    {"expiration_offset", LUA_TNUMBER, true},
-    {"default_lifetime", LUA_TNUMBER, true},
-    {"connect_timeout", LUA_TNUMBER, true},
-    {"retries", LUA_TNUMBER, true},
-    {"factor", LUA_TNUMBER, true},
-    {"min", LUA_TNUMBER, true},
-    {"max", LUA_TNUMBER, true},
-    {"total", LUA_TNUMBER, true},
-};
-enum { OPTION_COUNT = sizeof option_params / sizeof option_params[0] };
-
-#define SECONDS_MAX 315360000.0
-
-/* Readers note what is wrong with an option, and give something in its place. */
-
-static void note_fault(tks_buf *faults, const char *name, const char *problem) {
-    (void)tks_buf_append(faults, "; ", faults->size > 0 ? 2 : 0);
-    (void)tks_buf_append(faults, name, strlen(name));
-    (void)tks_buf_append(faults, problem, strlen(problem));
+/* Pushes a field of our own table at `index`. */
+static void push_field(lua_State *L, int index, const char *name) {
+    lua_pushstring(L, name);
+    lua_rawget(L, index);
 }
 
-static int64_t read_ms(lua_State *L, int slot, const char *name, tks_buf *faults) {
-    lua_Number seconds = lua_tonumber(L, slot);
-    if (seconds >= 0 && seconds <= SECONDS_MAX) {
-        return (int64_t)(seconds * 1000 + 0.5);
-    }
-    note_fault(faults, name, " must be 0 to 315360000 seconds");
-    return 1000;
+/* Reads the table in a field of the one at 2. */
+static void *read_part(lua_State *L, const char *name, const tks_options *table, tks_buf *faults) {
+    void *options;
+    push_field(L, 2, name);
+    (void)!tksp_lua_read_options(L, lua_gettop(L), table, faults, &options, NULL); /* in `faults` */
+    return options;
 }
 
-/* What does not fit is out of the core's limits too, which says so. */
-static uint32_t read_pause(lua_State *L, int slot, const char *name, tks_buf *faults) {
-    int64_t ms = read_ms(L, slot, name, faults);
-    return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
-}
-
-static const char *read_path(lua_State *L, int slot, tks_buf *faults) {
-    size_t size = 0;
-    const char *text = lua_tolstring(L, slot, &size);
-    if (text != NULL && strlen(text) != size) {
-        note_fault(faults, option_params[slot - DISCOVER].name, " holds a NUL");
-        text = NULL;
-    }
-    return text;
-}
-
-static uint32_t read_retries(lua_State *L, tks_buf *faults) {
-    lua_Number number = lua_tonumber(L, RETRIES);
-    if (number >= 0 && number <= 100 && floor(number) == number) {
-        return (uint32_t)number;
-    }
-    note_fault(faults, "retries", " must be a whole number, 0 to 100");
-    return 0;
-}
-
-/* Pairs of an option, and how many. */
-typedef struct pairs {
-    tks_spike_parameter *list;
-    size_t count;
-} pairs;
-
-/* The list { name, value, name, value, … } in a slot, which they are borrowed from. Leaves a userdata on top. */
-static pairs read_pairs(lua_State *L, int slot) {
-    size_t count = lua_rawlen(L, slot) / 2;
-    tks_spike_parameter *out = lua_newuserdata(L, (count + 1) * sizeof *out);
-    for (size_t i = 0; i < count; i++) {
-        tksp_lua_get_item(L, slot, 2 * i + 1);
-        tksp_lua_get_item(L, slot, 2 * i + 2);
-        out[i].name = tksp_lua_to_bytes(L, -2);
-        out[i].value = tksp_lua_to_bytes(L, -1);
-        lua_pop(L, 2);
-    }
-    return (pairs){out, count};
-}
-
-static tks_status make(lua_State *L, pairs parameters, pairs headers, tks_buf *faults,
-                       spike_box *box, tks_error *err) {
-    tks_client *redis = NULL;
-    tks_spike_options o = TKS_SPIKE_OPTIONS_INIT;
-    tks_http_options h = {
-        .ca = read_path(L, CA, faults),
-        .cert = read_path(L, CERT, faults),
-        .key = read_path(L, KEY, faults),
-        .proxy = read_path(L, PROXY, faults),
-        .insecure = lua_toboolean(L, INSECURE) != 0,
-        .connect_timeout_ms = read_ms(L, CONNECT_TIMEOUT, "connect_timeout", faults),
-    };
-    o.discover = tksp_lua_to_bytes(L, DISCOVER);
-    o.token_url = tksp_lua_to_bytes(L, TOKEN_URL);
-    o.key_url = tksp_lua_to_bytes(L, KEY_URL);
-    o.key_text = tksp_lua_to_bytes(L, KEY_TEXT);
-    o.client_id = tksp_lua_to_bytes(L, CLIENT_ID);
-    o.client_secret = tksp_lua_to_bytes(L, CLIENT_SECRET);
-    o.client_auth = tks_client_auth_find(tksp_lua_to_bytes(L, CLIENT_AUTH));
-    o.client_key_text = tksp_lua_to_bytes(L, CLIENT_KEY);
-    o.client_certificate = tksp_lua_to_bytes(L, CLIENT_CERTIFICATE);
-    o.client_algorithm = tksp_lua_to_bytes(L, CLIENT_ALGORITHM);
-    o.assertion_audience = tksp_lua_to_bytes(L, ASSERTION_AUDIENCE);
-    o.grant_type = tksp_lua_to_bytes(L, GRANT_TYPE);
-    o.scope = tksp_lua_to_bytes(L, SCOPE);
-    o.audience_parameter = tks_audience_parameter_find(tksp_lua_to_bytes(L, AUDIENCE_PARAMETER));
-    o.expect_audience = tksp_lua_to_bytes(L, EXPECT_AUDIENCE);
-    o.any_audience = lua_toboolean(L, ANY_AUDIENCE) != 0;
-    o.host_header = tksp_lua_to_bytes(L, HOST_HEADER);
-    o.redis_key = tksp_lua_to_bytes(L, REDIS_KEY);
-    o.redis_string = tksp_lua_to_bytes(L, REDIS_STRING);
-    o.issuer = tksp_lua_to_bytes(L, ISSUER);
-    o.parameters = parameters.list;
-    o.parameter_count = parameters.count;
-    o.headers = headers.list;
-    o.header_count = headers.count;
-    o.client_given = lua_toboolean(L, CLIENT_GIVEN) != 0;
-    o.client_file = tksp_lua_to_bytes(L, CLIENT_FILE);
-    o.json_body = lua_toboolean(L, JSON_BODY) != 0;
-    o.opaque = lua_toboolean(L, OPAQUE) != 0;
-    o.offset_ms = read_ms(L, EXPIRATION_OFFSET, "expiration_offset", faults);
-    o.default_lifetime_ms = read_ms(L, DEFAULT_LIFETIME, "default_lifetime", faults);
-    o.retries = read_retries(L, faults);
-    o.factor = lua_tonumber(L, FACTOR);
-    o.pause_ms = read_pause(L, MIN, "retry's min", faults);
-    o.pause_max_ms = read_pause(L, MAX, "retry's max", faults);
-    o.budget_ms = read_pause(L, TOTAL, "retry's total", faults);
-    if (!lua_isnil(L, CLIENT)) {
-        redis = ((tksp_lua_client *)lua_touserdata(L, CLIENT))->client;
-    }
-    if (faults->status != TKS_OK) {
-        return tks_fail_memory(err);
-    }
-    o.faults = tks_buf_bytes(faults);
-    return tks_spike_client_open(&o, &h, redis, &box->client, err);
-}
-
-/* spike(client, options): `client` is one of tokenstore.blocking, or nil; connects nothing yet. */
+/* spike(client, { spike = …, http = …, faults = … }): `client` is one of tokenstore.blocking, or nil; `faults` is what
+ * spike.lua has found wrong. Connects nothing yet. */
 static int spike(lua_State *L) {
     tks_error err = TKS_ERROR_INIT;
-    tks_status status = TKS_OK;
-    tks_buf faults;
-    pairs parameters, headers;
-    spike_box *box = NULL;
+    tks_client *redis = NULL;
 
-    luaL_checkstack(L, OPTION_COUNT + LUA_MINSTACK, "not enough memory");
-    if (!lua_isnil(L, CLIENT)) {
-        (void)tksp_lua_check(L, CLIENT, TKSP_UP_CLIENT);
+    if (!lua_isnil(L, 1)) {
+        redis = ((tksp_lua_client *)tksp_lua_check(L, 1, TKSP_UP_CLIENT))->client;
     }
-    lua_settop(L, TABLE);
-    lua_settop(L, TABLE + OPTION_COUNT);
-    tksp_lua_read_args(L, TABLE, "", option_params, OPTION_COUNT, DISCOVER);
-    parameters = read_pairs(L, PARAMETERS);
-    headers = read_pairs(L, HEADERS);
-    box = lua_newuserdata(L, sizeof *box);
+    lua_settop(L, 2);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    tksp_lua_scratch *scratch = tksp_lua_scratch_new(L);
+    push_field(L, 2, "faults");
+    (void)tks_buf_append_bytes(&scratch->text, tksp_lua_to_bytes(L, -1)); /* errors stick */
+    tks_spike_options *o = read_part(L, "spike", &tks_spike_table, &scratch->text);
+    const tks_http_options *http = read_part(L, "http", &tks_http_table, &scratch->text);
+    spike_box *box = lua_newuserdata(L, sizeof *box);
     box->client = NULL;
     tksp_lua_set_kind(L, TKSP_UP_SPIKE);
-    tksp_lua_keep(L, lua_gettop(L), CLIENT);
-    tks_buf_init(&faults, SIZE_MAX);
-    (void)tks_buf_append_bytes(&faults, tksp_lua_to_bytes(L, FAULTS));
-    status = make(L, parameters, headers, &faults, box, &err);
-    tks_buf_clear(&faults);
+    tksp_lua_keep(L, lua_gettop(L), 1);
+    o->faults = tks_buf_bytes(&scratch->text);
+    tks_status status = scratch->text.status == TKS_OK
+                            ? tks_spike_client_open(o, http, redis, &box->client, &err)
+                            : tks_fail_memory(&err);
+    tksp_lua_scratch_clear(scratch);
     return status == TKS_OK ? 1 : tksp_lua_fail(L, status, &err);
 }
 

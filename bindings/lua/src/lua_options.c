@@ -13,8 +13,10 @@ static int type_of(const tks_option *row) {
     case TKS_OPTION_PATH:
     case TKS_OPTION_CHOICE: return LUA_TSTRING;
     case TKS_OPTION_COUNT:
-    case TKS_OPTION_DURATION: return LUA_TNUMBER;
+    case TKS_OPTION_DURATION:
+    case TKS_OPTION_NUMBER: return LUA_TNUMBER;
     case TKS_OPTION_FLAG: return LUA_TBOOLEAN;
+    case TKS_OPTION_PAIRS: return LUA_TTABLE;
     case TKS_OPTION_KEYS: break;
     }
     return LUA_TNONE;
@@ -27,6 +29,21 @@ void tksp_lua_push_options(lua_State *L, const tks_options *table) {
         lua_pushstring(L, type == LUA_TNONE ? "any" : lua_typename(L, type));
         lua_setfield(L, -2, table->rows[i].name);
     }
+}
+
+/* The list { name, value, name, value, … } at `index`, which they are borrowed from. Pushes a userdata. */
+static tks_value read_pairs(lua_State *L, int index) {
+    tks_value value;
+    value.count = lua_rawlen(L, index) / 2;
+    tks_pair *pairs = lua_newuserdata(L, (value.count + 1) * sizeof *pairs);
+    for (size_t i = 0; i < value.count; i++) {
+        tksp_lua_get_item(L, index, 2 * i + 1);
+        tksp_lua_get_item(L, index, 2 * i + 2);
+        pairs[i] = (tks_pair){tksp_lua_to_bytes(L, -2), tksp_lua_to_bytes(L, -1)};
+        lua_pop(L, 2);
+    }
+    value.items = pairs;
+    return value;
 }
 
 tks_value tksp_lua_to_option(lua_State *L, int index, const tks_option *row) {
@@ -42,6 +59,8 @@ tks_value tksp_lua_to_option(lua_State *L, int index, const tks_option *row) {
         value.number = lua_tonumber(L, index);
     } else if (type == LUA_TBOOLEAN) {
         value.flag = lua_toboolean(L, index) != 0;
+    } else if (type == LUA_TTABLE) {
+        value = read_pairs(L, index);
     } else {
         tks_key *const *keys;
         value.count = tksp_lua_get_keys(L, index, &keys);
@@ -50,24 +69,28 @@ tks_value tksp_lua_to_option(lua_State *L, int index, const tks_option *row) {
     return value;
 }
 
-tks_status tksp_lua_read_options(lua_State *L, int index, const tks_options *table, void **out,
-                                 tks_error *err) {
+tks_status tksp_lua_read_options(lua_State *L, int index, const tks_options *table, tks_buf *faults,
+                                 void **out, tks_error *err) {
     tksp_lua_param params[TKS_OPTIONS_MAX];
-    int first = index + 1, count = (int)table->count;
+    int first = lua_gettop(L) + 1, count = (int)table->count;
     tks_status status = TKS_OK;
     for (int i = 0; i < count; i++) {
         params[i] = (tksp_lua_param){table->rows[i].name, type_of(&table->rows[i]), false};
     }
-    luaL_checkstack(L, count + LUA_MINSTACK, "not enough memory");
-    lua_settop(L, index);
-    lua_settop(L, index + count);
+    luaL_checkstack(L, 2 * count + LUA_MINSTACK, "not enough memory");
+    lua_settop(L, first + count - 1);
     tksp_lua_read_args(L, index, "", params, count, first);
     *out = lua_newuserdata(L, table->size);
     memcpy(*out, table->initial, table->size);
     for (int i = 0; i < count && status == TKS_OK; i++) {
         if (lua_isnil(L, first + i)) continue;
         tks_value value = tksp_lua_to_option(L, first + i, &table->rows[i]);
-        status = tks_option_set(&table->rows[i], *out, &value, err);
+        tks_error why = TKS_ERROR_INIT;
+        status = tks_option_set(&table->rows[i], *out, &value, faults == NULL ? err : &why);
+        if (status != TKS_OK && faults != NULL) {
+            tks_faults_add(faults, why.message);
+            status = TKS_OK;
+        }
     }
     return status;
 }

@@ -14,9 +14,10 @@ void tksp_lua_push_options(lua_State *L, const tks_options *table);
 /* The value at `index`, which may push one that it is borrowed from. Raises for one of another type than the row's. */
 tks_value tksp_lua_to_option(lua_State *L, int index, const tks_option *row);
 
-/* Fills a struct from the table at `index`, the last of the stack; pushes the struct and what it borrows from. Raises for
- * unknown names and wrong types. TKS_OK; TKS_ERR_CONFIGURATION, for the first that is wrong. */
-tks_status tksp_lua_read_options(lua_State *L, int index, const tks_options *table, void **out,
-                                 tks_error *err);
+/* Fills a struct from the table at `index`; pushes the struct and what it borrows from. Raises for unknown names and
+ * wrong types. What is wrong with values is added to `faults`, which belongs to a userdata; NULL: the first is the
+ * error. TKS_OK, TKS_ERR_CONFIGURATION. */
+tks_status tksp_lua_read_options(lua_State *L, int index, const tks_options *table, tks_buf *faults,
+                                 void **out, tks_error *err);
 
 #endif

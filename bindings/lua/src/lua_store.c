@@ -3,6 +3,7 @@
 
 #include "lua_jwt.h"
 #include "lua_options.h"
+#include "tokenstore/spike.h"
 #include "tokenstore/url.h"
 
 static int store_gc(lua_State *L) {
@@ -27,7 +28,8 @@ static tksp_lua_store *push_store(lua_State *L, const tks_store_type *type) {
 static int make(lua_State *L, const tks_store_type *type) {
     tks_error err = TKS_ERROR_INIT;
     void *options;
-    tks_status status = tksp_lua_read_options(L, 1, type->options, &options, &err);
+    lua_settop(L, 1);
+    tks_status status = tksp_lua_read_options(L, 1, type->options, NULL, &options, &err);
     tksp_lua_store *self = push_store(L, type);
     if (status == TKS_OK) status = type->make(options, &self->core, &err);
     return status == TKS_OK ? 1 : tksp_lua_fail(L, status, &err);
@@ -66,5 +68,7 @@ void tksp_lua_open_store(lua_State *L) {
     }
     tksp_lua_push_options(L, &tks_target_options);
     lua_setfield(L, -2, "Client");
+    tksp_lua_push_options(L, &tks_spike_table);
+    lua_setfield(L, -2, "Spike");
     lua_setfield(L, -2, "options");
 }

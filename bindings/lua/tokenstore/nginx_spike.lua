@@ -54,8 +54,8 @@ function nginx_spike.spike(client, given, ask)
     limits = {
       { name = identity, jobs = SHARE, busy = "those of this Spike are waiting for its server" }, ALL,
     },
-    patience = given.total + PATIENCE,
-    initialized = given.opaque and not given.discover,
+    patience = (given.spike["retry.total"] or 10) + PATIENCE,
+    initialized = given.spike.token_format == "opaque" and not given.spike.discover,
     notes = "",
   }
 end

@@ -5,8 +5,8 @@ local logger = require "tokenstore.logger"
 
 local options = {}
 
--- Options by name, with their Lua types: those that the core has for a class, and `more`, which the class reads
--- itself.
+-- Options by name, with their Lua types: those that the core has for a class, and `more`, which the class
+-- reads itself.
 function options.kinds(class, more)
   local kinds = {}
   for name, kind in pairs(core.options[class]) do

@@ -66,48 +66,28 @@ local function open(o)
   end
   local auth, ask, file = spike_options.read_given(o, faults)
   local core = require(Client.nonblocking() and "tokenstore.nginx_spike" or "tokenstore.oauth")
+  local given = spike_options.of_core(o)
+  given.discover = o.discovery and o.url or nil
+  given.token_url = o.token_url or not o.discovery and spike_options.join(o.url, "/oauth2/token") or nil
+  given.key_url = key_url
+  given.key_text = key_text
+  given.client_auth = auth
+  if ask or file then
+    given.client_secret = nil
+  end
+  given.client_given = ask ~= nil or file
+  given.audience_parameter = o.audience_parameter == false and "none" or o.audience_parameter
+  given.expect_audience = o.expect_audience or nil
+  given.any_audience = o.expect_audience == false
+  given.redis_key = (client or o.redis_key == "")
+    and (o.redis_key or (o.token_key_prefix or "spike-tokens-for-clientId-") .. o.client_id) or nil
   handle, message, code = core.spike(client and client._handle, {
-    discover = o.discovery and o.url or nil,
-    token_url = o.token_url or not o.discovery and spike_options.join(o.url, "/oauth2/token") or nil,
-    key_url = key_url,
-    key_text = key_text,
-    client_id = o.client_id,
-    client_secret = not (ask or file) and o.client_secret or nil,
-    client_auth = auth,
-    client_given = ask ~= nil or file ~= nil,
-    client_file = file,
-    headers = o.headers,
-    client_key = o.client_key,
-    client_certificate = o.client_certificate,
-    client_algorithm = o.client_algorithm,
-    assertion_audience = o.assertion_audience,
-    grant_type = o.grant_type,
-    scope = o.scope,
-    audience_parameter = o.audience_parameter == nil and "audience" or o.audience_parameter or "",
-    expect_audience = o.expect_audience or nil,
-    any_audience = o.expect_audience == false,
-    parameters = o.parameters,
-    host_header = o.host_header,
-    json_body = o.body_format == "json",
-    opaque = not is_jwt,
-    redis_key = client
-      and (o.redis_key or (o.token_key_prefix or "spike-tokens-for-clientId-") .. o.client_id) or nil,
-    redis_string = o.redis_string,
-    issuer = o.issuer,
-    ca = o.ca,
-    cert = o.cert,
-    key = o.key,
-    proxy = o.proxy,
+    spike = given,
+    http = {
+      ca = o.ca, cert = o.cert, key = o.key, proxy = o.proxy, insecure = o.verify == false,
+      connect_timeout = o.connect_timeout,
+    },
     faults = table.concat(faults, "; "),
-    insecure = o.verify == false,
-    expiration_offset = o.expiration_offset or 10,
-    default_lifetime = o.default_lifetime or 0,
-    connect_timeout = o.connect_timeout or 5,
-    retries = o.retry.retries,
-    factor = o.retry.factor,
-    min = o.retry.min,
-    max = o.retry.max,
-    total = o.retry.total,
   }, ask)
   if not handle then
     if client and client ~= o.redis then

@@ -7,30 +7,17 @@ local options = require "tokenstore.options"
 
 local spike_options = {}
 
-local KINDS = {
+-- Those that are read here, or are not of the core's table, which has all others.
+local KINDS = options.kinds("Spike", {
   url = "string",
-  client_id = "string",
   client_secret = "any",
-  client_secret_file = "string",
   client_assertion = "function",
-  client_assertion_file = "string",
-  headers = "table",
-  client_auth = "string",
-  client_key = "string",
-  client_certificate = "string",
-  client_algorithm = "string",
-  assertion_audience = "string",
   redis = "any",
   token_key_prefix = "string",
-  redis_key = "string",
-  redis_string = "string",
-  issuer = "string",
   discovery = "boolean",
   public_key_path = "string",
   public_key_url = "string",
   jwks_url = "string",
-  expiration_offset = "number",
-  default_lifetime = "number",
   retry = "table",
   logger = "any",
   ca = "string",
@@ -39,22 +26,21 @@ local KINDS = {
   proxy = "string",
   verify = "boolean",
   connect_timeout = "number",
-  token_url = "string",
   scope = "any",
   audience_parameter = "any",
   expect_audience = "any",
-  grant_type = "string",
-  parameters = "table",
-  body_format = "string",
-  host_header = "string",
-  token_format = "string",
-}
+})
+local RETRY_KINDS = {}
+for name, kind in pairs(options.kinds "Spike") do
+  if name:find "^retry%." then
+    RETRY_KINDS[name:sub(7)], KINDS[name] = kind, nil
+  end
+end
+for _, name in ipairs { "discover", "key_url", "key_text", "client_given", "any_audience" } do
+  KINDS[name] = nil -- what spike.lua makes of the others
+end
 local REQUIRED = { "url", "client_id" }
 local KEY_SOURCES = { "public_key_path", "public_key_url", "jwks_url" }
-local RETRY = { retries = 3, factor = 2, min = 0.1, max = 1, total = 10 }
-local RETRY_KINDS = {
-  retries = "number", factor = "number", min = "number", max = "number", total = "number",
-}
 local KEY_SIZE = 2 ^ 20
 
 -- ---- making --------------------------------------------------------------------------------------
@@ -114,11 +100,7 @@ function spike_options.check(given, level)
   if o.redis ~= nil and type(o.redis) ~= "string" and not Client.is(o.redis) then
     error("bad option 'redis' (URL or Client expected, got " .. type(o.redis) .. ")", level + 1)
   end
-  local retry = options.check(o.retry or {}, RETRY_KINDS, "option of retry", level + 1)
-  for name, default in pairs(RETRY) do
-    retry[name] = retry[name] or default
-  end
-  o.retry = retry
+  o.retry = options.check(o.retry or {}, RETRY_KINDS, "option of retry", level + 1)
   o.scope = spike_options.join_words(o.scope, "option", "scope", level + 1)
   check_text_or_false(o, "audience_parameter", level + 1)
   check_text_or_false(o, "expect_audience", level + 1)
@@ -138,23 +120,8 @@ function spike_options.find_faults(o)
   if o.url:find "[?#]" then
     faults[1] = "url has a query or a fragment: give only the server, and its endpoint as token_url"
   end
-  if o.body_format and o.body_format ~= "form" and o.body_format ~= "json" then
-    faults[#faults + 1] = "body_format must be 'form' or 'json'"
-  end
-  if o.token_format and o.token_format ~= "jwt" and o.token_format ~= "opaque" then
-    faults[#faults + 1] = "token_format must be 'jwt' or 'opaque'"
-  end
-  if o.audience_parameter == "" then
-    faults[#faults + 1] = "audience_parameter must be 'audience', 'resource' or false"
-  end
-  if o.expect_audience == "" then
-    faults[#faults + 1] = "expect_audience is empty: give what aud must be, or false"
-  end
   for _, name in ipairs(KEY_SOURCES) do
     sources = sources + (o[name] and 1 or 0)
-  end
-  if o.redis_key == "" then
-    faults[#faults + 1] = "redis_key is empty: omit it, or give one"
   end
   if sources > 1 then
     faults[#faults + 1] =
@@ -181,7 +148,7 @@ end
 
 local GIVEN = { "client_secret", "client_secret_file", "client_assertion", "client_assertion_file" }
 
--- The source of the client's secret or assertion: client_auth, a function or nil, a file or nil.
+-- The source of the client's secret or assertion: client_auth, a function or nil, and whether it is a file.
 function spike_options.read_given(o, faults)
   local auth, count = o.client_auth or "auto", 0
   for _, name in ipairs(GIVEN) do
@@ -201,7 +168,19 @@ function spike_options.read_given(o, faults)
     faults[#faults + 1] = "client_assertion is missing: give a function, or client_assertion_file"
   end
   local ask = type(o.client_secret) == "function" and o.client_secret or o.client_assertion
-  return auth, ask, o.client_secret_file or o.client_assertion_file
+  return auth, ask, o.client_secret_file ~= nil or o.client_assertion_file ~= nil
+end
+
+-- The options that the core takes as they are, by its names; spike.lua adds the others.
+function spike_options.of_core(o)
+  local given = {}
+  for name in pairs(options.kinds "Spike") do
+    given[name] = o[name]
+  end
+  for name, value in pairs(o.retry) do
+    given["retry." .. name] = value
+  end
+  return given
 end
 
 function spike_options.join(url, path)

@@ -4,8 +4,11 @@
 /* ---- one option -------------------------------------------------------------------------------- */
 
 static bool refuse_type(const tks_option *row, const char *wanted, PyObject *object) {
-    PyErr_Format(PyExc_TypeError, "%s must be %s, not %R", row->name, wanted,
-                 (PyObject *)Py_TYPE(object));
+    PyObject *name = PyObject_GetAttrString((PyObject *)Py_TYPE(object), "__name__");
+    if (name != NULL) {
+        PyErr_Format(PyExc_TypeError, "%s must be %s, not %S", row->name, wanted, name);
+    }
+    Py_XDECREF(name);
     return false;
 }
 
@@ -48,6 +51,28 @@ static bool keys_get(const tksp_py_state *state, const tks_option *row, PyObject
     return keys != NULL;
 }
 
+/* A tuple of (name, value), each bytes, which it outlives. */
+static bool pairs_get(const tks_option *row, PyObject *object, tksp_py_option *out) {
+    if (!PyTuple_Check(object)) return refuse_type(row, "a tuple of pairs", object);
+    size_t count = (size_t)PyTuple_Size(object);
+    tks_pair *pairs = PyMem_Calloc(count + 1, sizeof *pairs);
+    out->items = pairs;
+    out->value.items = pairs;
+    out->value.count = count;
+    if (pairs == NULL) PyErr_NoMemory();
+    for (size_t i = 0; pairs != NULL && i < count; i++) {
+        char *name, *value;
+        Py_ssize_t name_size, value_size;
+        if (!PyArg_ParseTuple(PyTuple_GetItem(object, (Py_ssize_t)i), "y#y#", &name, &name_size,
+                              &value, &value_size)) {
+            return false;
+        }
+        pairs[i] = (tks_pair){tks_bytes_of(name, (size_t)name_size),
+                              tks_bytes_of(value, (size_t)value_size)};
+    }
+    return pairs != NULL;
+}
+
 bool tksp_py_option_get(const tksp_py_state *state, const tks_option *row, PyObject *object,
                         tksp_py_option *out) {
     static const tksp_py_option nothing = {.items = NULL};
@@ -62,12 +87,14 @@ bool tksp_py_option_get(const tksp_py_state *state, const tks_option *row, PyObj
     case TKS_OPTION_COUNT:
         if (!PyLong_Check(object) || PyBool_Check(object)) return refuse_type(row, "int", object);
         /* fall through */
-    case TKS_OPTION_DURATION: return tksp_py_seconds(state, object, row->name, &out->value.number);
+    case TKS_OPTION_DURATION:
+    case TKS_OPTION_NUMBER: return tksp_py_seconds(state, object, row->name, &out->value.number);
     case TKS_OPTION_FLAG:
         if (!PyBool_Check(object)) return refuse_type(row, "True or False", object);
         out->value.flag = object == Py_True;
         return true;
     case TKS_OPTION_KEYS: return keys_get(state, row, object, out);
+    case TKS_OPTION_PAIRS: return pairs_get(row, object, out);
     }
     return refuse_type(row, "something else", object);
 }
@@ -90,7 +117,7 @@ const tks_option *tksp_py_option_find(const tks_options *table, PyObject *name) 
     return row;
 }
 
-static bool set(const tksp_py_state *state, PyObject *name, PyObject *object,
+static bool set(const tksp_py_state *state, PyObject *name, PyObject *object, tks_buf *faults,
                 tksp_py_options *out) {
     tks_error err = TKS_ERROR_INIT;
     const tks_option *row = tksp_py_option_find(out->table, name);
@@ -99,12 +126,17 @@ static bool set(const tksp_py_state *state, PyObject *name, PyObject *object,
     tksp_py_option *held = &out->held[row - out->table->rows];
     if (!tksp_py_option_get(state, row, object, held)) return false;
     tks_status status = tks_option_set(row, out->values, &held->value, &err);
-    if (status != TKS_OK) tksp_py_raise(state, status, &err);
-    return status == TKS_OK;
+    if (status == TKS_OK) return true;
+    if (faults == NULL) {
+        tksp_py_raise(state, status, &err);
+    } else {
+        tks_faults_add(faults, err.message);
+    }
+    return faults != NULL;
 }
 
 bool tksp_py_options_get(const tksp_py_state *state, const tks_options *table, PyObject *given,
-                         tksp_py_options *out) {
+                         tks_buf *faults, tksp_py_options *out) {
     Py_ssize_t at = 0;
     PyObject *name, *object;
     out->table = table;
@@ -117,7 +149,7 @@ bool tksp_py_options_get(const tksp_py_state *state, const tks_options *table, P
     memcpy(out->values, table->initial, table->size);
     bool good = true;
     while (good && given != NULL && PyDict_Next(given, &at, &name, &object)) {
-        good = set(state, name, object, out);
+        good = set(state, name, object, faults, out);
     }
     return good;
 }

@@ -31,10 +31,10 @@ typedef struct tksp_py_options {
 } tksp_py_options;
 
 /* Fills a struct from a dict of options by their names; NULL is an empty one. None is one that is not given, unless the
- * option has a default: then the class that calls this gives it. To be cleared, on failure too. TypeError,
- * ConfigurationError, MemoryError. */
+ * option has a default: then the class that calls this gives it. What is wrong with values is added to `faults`; NULL:
+ * the first raises. To be cleared, on failure too. TypeError, ConfigurationError, MemoryError. */
 bool tksp_py_options_get(const tksp_py_state *state, const tks_options *table, PyObject *given,
-                         tksp_py_options *out);
+                         tks_buf *faults, tksp_py_options *out);
 void tksp_py_options_clear(tksp_py_options *options);
 
 #endif

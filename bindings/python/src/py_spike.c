@@ -2,9 +2,7 @@
  *
  * Lifecycle: holds the _core.Client that it keeps tokens in, if any, so that it outlives the driver.
  * Threads:   a token in memory is handed out under the GIL; whatever may wait lets go of it. */
-#include "py_glue.h"
-
-#include "py_spike_args.h"
+#include "py_spike.h"
 
 typedef struct spike_object {
     PyObject head;
@@ -22,27 +20,29 @@ static PyObject *new_ref(PyObject *object) {
 
 /* ---- making --------------------------------------------------------------------------------- */
 
+/* (redis, log, ask, client_key, options, http, faults): see py_spike.h */
 static PyObject *spike_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    (void)kwargs;
     const tksp_py_state *state = PyType_GetModuleState(type);
-    spike_args in = {.spike = TKS_SPIKE_OPTIONS_INIT};
-    tks_error err = TKS_ERROR_INIT;
-    spike_object *self = NULL;
-    if (tksp_py_spike_args_get(state, args, kwargs, &in)) {
-        self = (spike_object *)PyType_GenericAlloc(type, 0);
+    tksp_py_spike_args in;
+    char *faults;
+    Py_ssize_t size;
+    if (!PyArg_ParseTuple(args, "OOOOO!O!y#:Spike", &in.redis, &in.log, &in.ask, &in.key,
+                          &PyDict_Type, &in.options, &PyDict_Type, &in.http, &faults, &size)) {
+        return NULL;
     }
-    if (self != NULL) {
-        tks_client *redis = in.redis == Py_None ? NULL : tksp_py_client_get(in.redis);
-        tks_status status = tks_spike_client_open(&in.spike, &in.http, redis, &self->client, &err);
-        self->redis = new_ref(in.redis);
-        self->log = new_ref(in.log);
-        self->ask = new_ref(in.ask);
-        if (status != TKS_OK) {
-            Py_CLEAR(self);
-            tksp_py_raise(state, status, &err);
-        }
+    if (in.redis != Py_None && !Py_IS_TYPE(in.redis, state->client_type)) {
+        PyErr_SetString(PyExc_TypeError, "redis must be a _core.Client or None");
+        return NULL;
     }
-    PyMem_Free(in.parameters);
-    PyMem_Free(in.headers);
+    in.faults = tks_bytes_of(faults, (size_t)size);
+    spike_object *self = (spike_object *)PyType_GenericAlloc(type, 0);
+    if (self == NULL) return NULL;
+    self->redis = new_ref(in.redis);
+    self->log = new_ref(in.log);
+    self->ask = new_ref(in.ask);
+    self->client = tksp_py_spike_open(state, &in);
+    if (self->client == NULL) Py_CLEAR(self);
     return (PyObject *)self;
 }
 

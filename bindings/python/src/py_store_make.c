@@ -18,7 +18,7 @@ static PyObject *make(PyObject *module, PyObject *args, PyObject *kwargs,
         PyErr_SetString(PyExc_TypeError, "value_type must be a subclass of Record");
         return NULL;
     }
-    if (tksp_py_options_get(state, type->options, kwargs, &options)) {
+    if (tksp_py_options_get(state, type->options, kwargs, NULL, &options)) {
         tks_status status = type->make(options.values, &core, &err);
         result = status != TKS_OK ? tksp_py_raise(state, status, &err)
                                   : tksp_py_store_new(state, type, core, value_type);

@@ -1,5 +1,5 @@
-"""Spike's options in the extension's form. Errors are added to `faults`, and a default is used instead, so that
-one message lists them all."""
+"""What the extension does not read of Spike's options. Errors are added to `faults`, to which the core adds its own, so
+that one message lists them all."""
 
 from __future__ import annotations
 
@@ -12,28 +12,22 @@ from tokenstore.errors import ConfigurationError
 from tokenstore.jwt import Key
 
 if TYPE_CHECKING:
-    from tokenstore._types import Duration, Path
+    from tokenstore._types import Path
 
 _KEY_SIZE = 1 << 20
-_RETRY = {"retries": 3, "factor": 2.0, "min": 0.1, "max": 1.0, "total": 10.0}
+_RETRY = ("retries", "factor", "min", "max", "total")
 
 
 class Given:
     """The source of the client's secret or assertion: `secret` itself, a function to `ask`, or a `file`."""
 
     def __init__(
-        self,
-        auth: str,
-        secret: Any,
-        secret_file: Any,
-        assertion: Any,
-        assertion_file: Any,
-        faults: list[str],
+        self, secret: Any, secret_file: Any, assertion: Any, assertion_file: Any, auth: Any, faults: list[str]
     ) -> None:
         self.auth = auth
         self.ask = secret if callable(secret) else _options.function("client_assertion", assertion)
-        self.secret = None if callable(secret) else _options.text("client_secret", secret)
-        self.file = secret_file if secret_file is not None else assertion_file
+        self.secret = None if callable(secret) else secret
+        self.changes = self.ask is not None or secret_file is not None or assertion_file is not None
         if sum(one is not None for one in (secret, secret_file, assertion, assertion_file)) > 1:
             faults.append(
                 "give one of client_secret, client_secret_file, client_assertion and client_assertion_file"
@@ -48,43 +42,29 @@ class Given:
             faults.append("client_assertion is missing: give a function, or client_assertion_file")
 
 
-def one_of(name: str, value: str, allowed: tuple[str, ...], faults: list[str]) -> None:
-    if value not in allowed:
-        faults.append(f"{name} must be {' or '.join(map(repr, allowed))}")
-
-
-def text_bytes(name: str, value: str | None) -> bytes:
+def _bytes(name: str, value: str) -> bytes:
     return (_options.text(name, value) or "").encode("utf-8", "surrogateescape")
 
 
-def words_bytes(name: str, value: Any) -> bytes:
+def words(value: Any) -> Any:
     """A string, or strings joined by blanks."""
-    return text_bytes(name, " ".join(value) if isinstance(value, (list, tuple)) else value)
+    return " ".join(value) if isinstance(value, (list, tuple)) else value
 
 
-def path_bytes(name: str, value: Path | None, faults: list[str]) -> bytes | None:
-    given = _options.path(name, value)
-    if given is None:
-        return None
-    if "\0" in given:
-        faults.append(f"{name} holds a NUL byte")
-        return None
-    return text_bytes(name, given)
-
-
-def read(path: Path | None, faults: list[str]) -> bytes:
-    name = path_bytes("public_key_path", path, faults)
+def read(path: Path | None, faults: list[str]) -> bytes | None:
+    name = _options.path("public_key_path", path)
     if name is None:
-        return b""
+        return None
     try:
-        with open(name, "rb") as file:
+        with open(_bytes("public_key_path", name), "rb") as file:
             text = file.read(_KEY_SIZE + 1)  # enough for the core to report that it is too long
-    except OSError as error:
-        faults.append(f"public_key_path cannot be read: {error.strerror}")
-        return b""
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it holds a NUL"
+        faults.append(f"public_key_path cannot be read: {why}")
+        return None
     if not text:
         faults.append("public_key_path cannot be read: it is empty")
-    return text
+    return text or None
 
 
 def key_of(given: Any, faults: list[str]) -> Key | None:
@@ -119,32 +99,13 @@ def pairs(name: str, given: Mapping[str, str] | None) -> tuple[tuple[bytes, byte
     ):
         raise TypeError(f"{name} must be a mapping of str to str")
     # Sorted by name, as in Lua: both then send the same request, and find each other's tokens.
-    return tuple((text_bytes(name, n), text_bytes(name, v)) for n, v in sorted(given.items()))
-
-
-def milliseconds(name: str, value: Duration, faults: list[str], most: int = 315360000) -> int:
-    seconds = _options.seconds(name, value)
-    if seconds is None or not 0 <= seconds <= most:
-        faults.append(f"{name} must be 0 to {most} seconds")
-        return 1000
-    return round(seconds * 1000)
+    return tuple((_bytes(name, n), _bytes(name, v)) for n, v in sorted(given.items()))
 
 
 def retry_options(given: Mapping[str, float] | None, faults: list[str]) -> dict[str, Any]:
     if given is not None and not isinstance(given, Mapping):
         raise TypeError(f"retry must be a mapping, not {type(given).__name__}")
-    retry: dict[str, Any] = {**_RETRY, **(given or {})}
-    unknown = [name for name in retry if name not in _RETRY]
+    unknown = [name for name in given or () if name not in _RETRY]
     if unknown:
         faults.append(f"retry has no {', '.join(map(repr, unknown))}: it has {', '.join(_RETRY)}")
-    retries = _options.seconds("retry's retries", retry["retries"])
-    if retries is None or not 0 <= retries <= 100 or retries != int(retries):
-        faults.append("retries must be a whole number, 0 to 100")
-        retries = 0
-    return {
-        "retries": int(retries),
-        "factor": _options.seconds("retry's factor", retry["factor"]) or 0.0,
-        "pause_ms": milliseconds("retry's min", retry["min"], faults, 600),
-        "pause_max_ms": milliseconds("retry's max", retry["max"], faults, 600),
-        "budget_ms": milliseconds("retry's total", retry["total"], faults, 3600),
-    }
+    return {f"retry.{name}": value for name, value in (given or {}).items() if name in _RETRY}

@@ -12,14 +12,10 @@ from tokenstore._spike_options import (
     Given,
     client_of,
     key_of,
-    milliseconds,
-    one_of,
     pairs,
-    path_bytes,
     read,
     retry_options,
-    text_bytes,
-    words_bytes,
+    words,
 )
 from tokenstore.errors import ConfigurationError
 
@@ -173,12 +169,7 @@ class Spike(Closing):
         issuer: str | None = None,
         discovery: bool = False,
     ) -> None:
-        for name, value in (
-            ("url", url),
-            ("client_id", client_id),
-            ("token_key_prefix", token_key_prefix),
-            ("grant_type", grant_type),
-        ):
+        for name, value in (("url", url), ("client_id", client_id), ("token_key_prefix", token_key_prefix)):
             if _options.text(name, value) is None:
                 raise TypeError(f"{name} must be str, not NoneType")
         faults: list[str] = []
@@ -186,18 +177,14 @@ class Spike(Closing):
             faults.append(
                 "url has a query or a fragment: give only the server, and its endpoint as token_url"
             )
-        one_of("body_format", body_format, ("form", "json"), faults)
-        if audience_parameter is not None:
-            one_of("audience_parameter", audience_parameter, ("audience", "resource"), faults)
-        if expect_audience == "":
-            faults.append("expect_audience is empty: give what aud must be, or None")
-        one_of("token_format", token_format, ("jwt", "opaque"), faults)
         if sum(s is not None for s in (public_key_path, public_key_url, jwks_url)) > 1:
             faults.append(
                 "give one of public_key_path, public_key_url and jwks_url: they exclude each other"
             )
         key_text = read(public_key_path, faults)
-        key_url = public_key_url if public_key_url is not None else jwks_url
+        key_url = _options.text("public_key_url", public_key_url)
+        if key_url is None:
+            key_url = _options.text("jwks_url", jwks_url)
         discovery = _options.flag("discovery", discovery)
         if key_url is None and not key_text and token_format != "opaque" and not discovery:
             key_url = url.rstrip("/") + "/.well-known/publickey.pem"
@@ -205,66 +192,63 @@ class Spike(Closing):
             token_url = url.rstrip("/") + "/oauth2/token"
         if redis_key is None:
             redis_key = token_key_prefix + client_id
-        elif not redis_key:
-            faults.append("redis_key is empty: omit it, or give one")
-        key_in_redis = text_bytes("redis_key", redis_key)
         given = Given(
-            client_auth,
-            client_secret,
-            client_secret_file,
-            client_assertion,
-            client_assertion_file,
-            faults,
+            client_secret, client_secret_file, client_assertion, client_assertion_file, client_auth, faults
         )
         verify = _options.flag("verify", verify)
+        key_of_client = key_of(client_key, faults)
+        options = {
+            "discover": url if discovery else None,
+            "token_url": token_url,
+            "key_url": key_url,
+            "key_text": key_text,
+            "client_id": client_id,
+            "client_secret": given.secret,
+            "client_auth": given.auth,
+            "client_given": given.changes,
+            "client_secret_file": client_secret_file,
+            "client_assertion_file": client_assertion_file,
+            "client_certificate": client_certificate,
+            "client_algorithm": client_algorithm,
+            "assertion_audience": assertion_audience,
+            "grant_type": grant_type,
+            "scope": words(scope),
+            "audience_parameter": "none" if audience_parameter is None else audience_parameter,
+            "expect_audience": expect_audience,
+            "any_audience": expect_audience is None,
+            "parameters": pairs("parameters", parameters),
+            "headers": pairs("headers", headers),
+            "host_header": host_header,
+            "body_format": body_format,
+            "token_format": token_format,
+            "redis_key": redis_key if redis is not None or not redis_key else None,
+            "redis_string": redis_string,
+            "issuer": issuer,
+            "expiration_offset": expiration_offset,
+            "default_lifetime": default_lifetime,
+            **retry_options(retry, faults),
+        }
+        http = {
+            "ca": ca,
+            "cert": cert,
+            "key": key,
+            "proxy": proxy,
+            "insecure": not verify,
+            "connect_timeout": connect_timeout,
+        }
         self._logger = _log.logger_of(logger, "tokenstore.spike")
         self._client = client_of(redis, faults)
         self._owns_client = isinstance(redis, str)
         self._url = url
         try:
             self._core = _core.Spike(
-                redis=self._client._core if self._client is not None else None,
-                log=self._log,
-                discover=text_bytes("url", url) if discovery else b"",
-                token_url=text_bytes("token_url", token_url),
-                key_url=text_bytes("public_key_url or jwks_url", key_url),
-                key_text=key_text,
-                client_id=text_bytes("client_id", client_id),
-                client_secret=text_bytes("client_secret", given.secret),
-                client_auth=text_bytes("client_auth", given.auth),
-                ask=self._asking(given.ask),
-                client_given=given.ask is not None or given.file is not None,
-                client_file=path_bytes("client_secret_file or client_assertion_file", given.file, faults)
-                or b"",
-                headers=pairs("headers", headers),
-                client_key=key_of(client_key, faults),
-                client_certificate=text_bytes("client_certificate", client_certificate),
-                client_algorithm=text_bytes("client_algorithm", client_algorithm),
-                assertion_audience=text_bytes("assertion_audience", assertion_audience),
-                grant_type=text_bytes("grant_type", grant_type),
-                scope=words_bytes("scope", scope),
-                audience_parameter=text_bytes("audience_parameter", audience_parameter),
-                expect_audience=text_bytes("expect_audience", expect_audience),
-                any_audience=expect_audience is None,
-                parameters=pairs("parameters", parameters),
-                host_header=text_bytes("host_header", host_header),
-                json_body=body_format == "json",
-                opaque=token_format == "opaque",
-                redis_key=key_in_redis if self._client is not None else b"",
-                redis_string=text_bytes("redis_string", redis_string),
-                issuer=text_bytes("issuer", issuer),
-                ca=path_bytes("ca", ca, faults),
-                cert=path_bytes("cert", cert, faults),
-                key=path_bytes("key", key, faults),
-                proxy=path_bytes("proxy", proxy, faults),
-                insecure=not verify,
-                offset_ms=milliseconds("expiration_offset", expiration_offset, faults),
-                default_lifetime_ms=milliseconds("default_lifetime", default_lifetime, faults)
-                if default_lifetime is not None
-                else 0,
-                connect_timeout_ms=milliseconds("connect_timeout", connect_timeout, faults),
-                **retry_options(retry, faults),
-                faults="; ".join(faults).encode("utf-8", "replace"),  # the last: it is full now
+                self._client._core if self._client is not None else None,
+                self._log,
+                self._asking(given.ask),
+                key_of_client,
+                options,
+                http,
+                "; ".join(faults).encode("utf-8", "replace"),
             )
         except BaseException:
             if self._owns_client and self._client is not None:

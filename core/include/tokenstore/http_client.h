@@ -29,6 +29,7 @@
 #include "tokenstore/api.h"
 #include "tokenstore/client.h"
 #include "tokenstore/http.h"
+#include "tokenstore/option.h"
 
 TKS_BEGIN_DECLS
 
@@ -46,6 +47,8 @@ typedef struct tks_http_options {
     bool insecure;     /**< true: any certificate is accepted */
     int64_t connect_timeout_ms; /**< name, TCP and TLS together; 0: 5000 */
 } tks_http_options;
+
+extern const tks_options tks_http_table; /**< of a tks_http_options */
 
 /** `options` NULL: all defaults. Reads SSL_CERT_FILE and SSL_CERT_DIR. TKS_OK, TKS_ERR_CONFIGURATION
  * (the message names the option: an unreadable file, a proxy that is not a URL), TKS_ERR_MEMORY. */

@@ -17,14 +17,21 @@ TKS_BEGIN_DECLS
 /** What a caller gives for an option, the member of tks_value that holds it, and what the struct has. */
 typedef enum tks_option_type {
     TKS_OPTION_TEXT,     /**< `text`: bytes, borrowed, as tks_bytes */
-    TKS_OPTION_STRING,   /**< `text`: characters, without NUL, as tks_bytes or char * */
-    TKS_OPTION_PATH,     /**< `text`: as STRING, the name of a file */
+    TKS_OPTION_STRING,   /**< `text`: characters, as tks_bytes; or without NUL, as char * */
+    TKS_OPTION_PATH,     /**< `text`: the name of a file, without NUL, as either */
     TKS_OPTION_CHOICE,   /**< `text`: one of `choices`; an enum or a bool has its place */
     TKS_OPTION_COUNT,    /**< `number`: a whole number, as an integer */
     TKS_OPTION_DURATION, /**< `number`: seconds, as milliseconds */
+    TKS_OPTION_NUMBER,   /**< `number`: a double */
     TKS_OPTION_FLAG,     /**< `flag`: a bool */
-    TKS_OPTION_KEYS      /**< `items`: a tks_key *const *, followed by a size_t, their `count` */
+    TKS_OPTION_KEYS,     /**< `items`: a tks_key *const *, followed by a size_t, their `count` */
+    TKS_OPTION_PAIRS     /**< the same of const tks_pair */
 } tks_option_type;
+
+/** A name and its value. */
+typedef struct tks_pair {
+    tks_bytes name, value;
+} tks_pair;
 
 /** A value for an option. A text of a STRING or a PATH is followed by a NUL, which its size does not count. */
 typedef union tks_value {
@@ -61,10 +68,12 @@ enum { TKS_OPTIONS_MAX = 64 }; /**< rows of a table */
 /** The row of `name`, or NULL. */
 const tks_option *tks_option_find(const tks_options *table, tks_bytes name);
 
-/** Checks a value and puts it into the struct. A given text must not be empty: in a struct, that is one that was not
- * given. TKS_OK, TKS_ERR_CONFIGURATION (the message names the option and what it must be, never the value). */
+/** Checks a value and puts it into the struct. TKS_OK, TKS_ERR_CONFIGURATION (the message names the option and what it must be, never the value). */
 TKS_MUST_USE tks_status tks_option_set(const tks_option *option, void *options,
                                        const tks_value *value, tks_error *err);
+
+/** Appends a message to a list of what is wrong with options, for classes that report all of it at once. */
+void tks_faults_add(tks_buf *faults, const char *message);
 
 TKS_END_DECLS
 #endif

@@ -28,6 +28,7 @@
 #include "tokenstore/api.h"
 #include "tokenstore/jwt.h"
 #include "tokenstore/op.h"
+#include "tokenstore/option.h"
 
 TKS_BEGIN_DECLS
 
@@ -49,7 +50,7 @@ TKS_MUST_USE tks_status tks_spike_request_write(const tks_spike_request *request
 #define TKS_AUDIENCE_MAP(X)                                                                        \
     X(TKS_AUDIENCE_AS_AUDIENCE, "audience") /**< OSpike, Auth0 */                                  \
     X(TKS_AUDIENCE_AS_RESOURCE, "resource") /**< RFC 8707 */                                       \
-    X(TKS_AUDIENCE_UNSENT, "")              /**< it is in the scope, or nowhere */
+    X(TKS_AUDIENCE_UNSENT, "none")          /**< it is in the scope, or nowhere */
 
 typedef enum tks_audience_parameter {
 #define TKS_AUDIENCE_ENUM(name, text) name,
@@ -58,13 +59,8 @@ typedef enum tks_audience_parameter {
         TKS_AUDIENCE_COUNT
 } tks_audience_parameter;
 
-/** The one named `name`; TKS_AUDIENCE_COUNT, which tks_spike_new rejects: unknown. */
-tks_audience_parameter tks_audience_parameter_find(tks_bytes name);
-
 /** A further parameter of the token request (RFC 6749, 4.4.2; RFC 8707). */
-typedef struct tks_spike_parameter {
-    tks_bytes name, value;
-} tks_spike_parameter;
+typedef tks_pair tks_spike_parameter;
 
 /** Client authentication methods. X(enumerator, name) */
 #define TKS_CLIENT_AUTH_MAP(X)                                                                     \
@@ -84,9 +80,6 @@ typedef enum tks_client_auth {
 #undef TKS_CLIENT_AUTH_ENUM
         TKS_AUTH_COUNT
 } tks_client_auth;
-
-/** The one named `name`; TKS_AUTH_COUNT, which tks_spike_new rejects: unknown. */
-tks_client_auth tks_client_auth_find(tks_bytes name);
 
 typedef struct tks_spike_options {
     tks_bytes discover;  /**< the issuer whose metadata (RFC 8414, OpenID Connect Discovery)
@@ -140,6 +133,8 @@ typedef struct tks_spike_options {
         .offset_ms = 10000, .retries = 3, .factor = 2, .pause_ms = 100, .pause_max_ms = 1000,      \
         .budget_ms = 10000, .refusal_ms = 5000                                                     \
     }
+
+extern const tks_options tks_spike_table; /**< of a tks_spike_options */
 
 /** A server's answer without a token (RFC 6749, 5.2). Strings end with NUL, are empty if absent, truncated to fit,
  * free of control characters, and never contain a secret. */

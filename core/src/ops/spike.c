@@ -4,15 +4,11 @@
 
 #include "http_text.h"
 #include "op_private.h"
+#include "option.h"
 #include "spike_private.h"
 #include "tokenstore/secret.h"
 
 /* ---- options ---- */
-
-static void fault(tks_buf *faults, const char *text) {
-    if (faults->size > 0) tks_buf_append(faults, "; ", 2);
-    tks_buf_append(faults, text, strlen(text));
-}
 
 static const char *const credentials[] = {"client_id", "client_secret", "client_assertion",
                                           "client_assertion_type", NULL};
@@ -42,18 +38,19 @@ static bool is_one_of(tks_bytes name, const char *const *names) {
 }
 
 static void check_headers(const tks_spike_options *o, tks_buf *faults) {
-    if (o->header_count > TKSP_SPIKE_HEADERS_MAX) fault(faults, "more than 32 headers");
+    if (o->header_count > TKSP_SPIKE_HEADERS_MAX) tks_faults_add(faults, "more than 32 headers");
     for (size_t i = 0; i < o->header_count; i++) {
         const tks_bytes name = o->headers[i].name;
         if (!tksp_http_is_header_name(name) || !tksp_http_is_header_value(o->headers[i].value)) {
-            fault(faults,
-                  "headers: a name is invalid, or a value contains a control character or begins "
-                  "or ends with a blank");
+            tks_faults_add(
+                faults,
+                "headers: a name is invalid, or a value contains a control character or begins "
+                "or ends with a blank");
             continue;
         }
         for (const char *const *own = own_headers; *own != NULL; own++) {
             if (!tksp_http_name_is(name, *own)) continue;
-            fault(faults, "headers: must not set ");
+            tks_faults_add(faults, "headers: must not set ");
             (void)tks_buf_append(faults, *own, strlen(*own));
         }
     }
@@ -63,54 +60,45 @@ static void check_headers(const tks_spike_options *o, tks_buf *faults) {
 static void check(const tks_spike_options *o, tks_buf *faults) {
     if (o->faults.size > 0) tks_buf_append_bytes(faults, o->faults);
     if (o->discover.size > 0 && !tksp_metadata_is_issuer(o->discover)) {
-        fault(faults,
-              "with discovery the url is the issuer: https (or http on localhost), without query "
-              "and fragment");
+        tks_faults_add(
+            faults,
+            "with discovery the url is the issuer: https (or http on localhost), without query "
+            "and fragment");
     }
     if ((o->discover.size == 0 || o->token_url.size > 0) && !tksp_http_is_url(o->token_url)) {
-        fault(faults, "the server's url must begin with https:// or http://");
+        tks_faults_add(faults, "the server's url must begin with https:// or http://");
     }
     if (o->key_url.size > 0 && !tksp_http_is_url(o->key_url)) {
-        fault(faults, "the public key's url must begin with https:// or http://");
+        tks_faults_add(faults, "the public key's url must begin with https:// or http://");
     }
     for (size_t i = 0; i < o->parameter_count; i++) {
         if (is_one_of(o->parameters[i].name, credentials)) {
-            fault(faults,
-                  "parameters must not contain client credentials: use client_id, client_secret "
-                  "and client_auth");
+            tks_faults_add(
+                faults,
+                "parameters must not contain client credentials: use client_id, client_secret "
+                "and client_auth");
         }
     }
-    if (o->audience_parameter >= TKS_AUDIENCE_COUNT) {
-        fault(faults, "audience_parameter must be 'audience', 'resource' or none");
-    }
     if (o->any_audience && o->issuer.size + o->discover.size == 0 && !o->opaque) {
-        fault(faults, "issuer is missing: it is required without expect_audience");
+        tks_faults_add(faults, "issuer is missing: it is required without expect_audience");
     }
     check_headers(o, faults);
     if (!tksp_http_is_header_value(o->host_header)) {
-        fault(faults,
-              "the host header contains a control character, or begins or ends with a blank");
+        tks_faults_add(
+            faults, "the host header contains a control character, or begins or ends with a blank");
     }
     if (o->key_url.size + o->key_text.size + o->discover.size == 0 && !o->opaque) {
-        fault(faults, "a public key is missing: give its url, or the key");
+        tks_faults_add(faults, "a public key is missing: give its url, or the key");
     }
-    if (o->offset_ms < 0 || o->offset_ms > INT64_C(86400000)) {
-        fault(faults, "expiration_offset must be 0 to 86400 seconds");
-    }
-    if (o->default_lifetime_ms < 0) fault(faults, "default_lifetime must be 0 or more seconds");
-    if (o->retries > 100) fault(faults, "retries must be 0 to 100");
-    if (!(o->factor >= 1 && o->factor <= 10)) fault(faults, "the retry factor must be 1 to 10");
-    if (o->pause_ms > o->pause_max_ms || o->pause_max_ms > 600000) {
-        fault(faults, "retry pauses must be 0 to 600 s, with min not above max");
-    }
-    if (o->budget_ms < 1 || o->budget_ms > 3600000) {
-        fault(faults, "the retry budget must be 1 ms to 3600 s");
+    tksp_options_check(&tks_spike_table, o, faults);
+    if (o->pause_ms > o->pause_max_ms) {
+        tks_faults_add(faults, "retry.min must not be above retry.max");
     }
 }
 
 static tks_status fault_of(tks_status status, const tks_error *why, tks_buf *faults) {
     if (status != TKS_ERR_CONFIGURATION) return status;
-    fault(faults, why->message);
+    tks_faults_add(faults, why->message);
     return TKS_OK;
 }
 

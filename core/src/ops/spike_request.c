@@ -61,20 +61,6 @@ static tks_status read_request(tks_bytes text, tks_spike_request *out, tks_error
 
 /* ---- for a client ---- */
 
-tks_audience_parameter tks_audience_parameter_find(tks_bytes name) {
-    static const char *const names[TKS_AUDIENCE_COUNT] = {
-#define NAME(name, text) text,
-        TKS_AUDIENCE_MAP(NAME)
-#undef NAME
-    };
-    for (unsigned i = 0; i < TKS_AUDIENCE_COUNT; i++) {
-        if (tks_bytes_equal(name, tks_bytes_of(names[i], strlen(names[i])))) {
-            return (tks_audience_parameter)i;
-        }
-    }
-    return TKS_AUDIENCE_COUNT;
-}
-
 static const char place_of_audience[] = "{audience}";
 
 static const char *find_place(tks_bytes text) {
