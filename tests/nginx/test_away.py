@@ -80,6 +80,19 @@ def test_a_socket_that_is_missing_from_the_start() -> None:
         assert "/no/such.sock: cannot connect: no such file or directory" in line
 
 
+def test_a_socket_whose_queue_is_full(tmp_path: Path) -> None:
+    """A server that stands still: the kernel refuses there and then, too."""
+    path = str(tmp_path / "redis.sock")
+    with closing(socket.socket(socket.AF_UNIX)) as server, closing(socket.socket(socket.AF_UNIX)) as first:
+        server.bind(path)
+        server.listen(0)
+        first.connect(path)
+        with guarded(f"unix://{path}") as nginx:
+            assert [ask(nginx, "x") for _ in range(6)] == [503] * 6
+            assert len(nginx.lines("tokenstore.guard: ")) == 1
+            assert len(nginx.lines(r"connect\(\)")) == 1
+
+
 def test_looking_leaves_nothing_open(redis: Server) -> None:
     with guarded(redis.url) as nginx:
         redis.kill()

@@ -31,7 +31,7 @@ static int try_connect(const struct sockaddr *address, socklen_t size) {
         }
     }
     (void)close(fd);
-    return problem == EINTR || problem == EAGAIN ? 0 : problem;
+    return problem == EINTR ? 0 : problem;
 }
 
 static int try_path(const char *path, size_t size) {
