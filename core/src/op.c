@@ -200,12 +200,48 @@ static tks_need send_unanswered(tks_op *op) {
     return TKS_NEED_SEND;
 }
 
+/* A read found what it cannot read. Is that stored, or was it the answer to another request, so that the connection
+ * and all who wait on it must be given up? One that repeats what nobody else has said shows that it is in step. */
+static tks_need ask_for_proof(tks_op *op) {
+    enum { WORDS = 4, SAID = 22 };
+    const tks_error why = tksp_op_take_failure(op);
+    tks_bytes route = op->batch.route;
+    tks_bytes *words = tksp_arena_alloc(&op->arena, WORDS * sizeof *words);
+    char *said = tksp_arena_alloc(&op->arena, SAID);
+    if (words == NULL || said == NULL) return fail(op, TKS_ERR_MEMORY, "out of memory");
+    tks_random_letters(said, SAID);
+    words[0] = TKS_LITERAL("EVAL");
+    words[1] = TKS_LITERAL("return ARGV[1]");
+    words[2] = TKS_LITERAL("0");
+    words[3] = tks_bytes_of(said, SAID);
+    tksp_op_clear_commands(op);
+    if (tksp_op_add(op, NULL, words, WORDS, route) != TKS_OK) {
+        return fail(op, TKS_ERR_MEMORY, "out of memory");
+    }
+    tks_need need = send_unanswered(op);
+    if (need == TKS_NEED_SEND) {
+        (void)tksp_op_fail(op, why.status, "%s", why.message);
+        op->undoing = op->proving = true;
+    }
+    return need;
+}
+
+static bool is_proven(const tks_op *op) {
+    const tksp_command *command = &op->commands[0];
+    return tks_reply_get_type(command->reply) == TKS_REPLY_STRING &&
+           tks_bytes_equal(tks_reply_get_bytes(command->reply), command->argv[3]);
+}
+
 static tks_need finish(tks_op *op, int64_t now_ms) {
     if (op->undoing) {
+        op->refused = op->refused || (op->proving && is_proven(op));
         op->state = TKS_OP_FAILED;
         return TKS_FAILED;
     }
     tks_status status = op->kind->finish(op, now_ms);
+    if (op->failure == TKS_ERR_DATA && op->safety == TKS_READ && !op->refused) {
+        return ask_for_proof(op);
+    }
     if (status != TKS_OK) return fail_answered(op, status, tks_status_text(status));
     for (size_t i = 0; i < op->count; i++) {
         if (op->commands[i].reply != NULL) continue;

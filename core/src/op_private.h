@@ -68,6 +68,7 @@ struct tks_op {
     uint32_t sleep_ms;
     uint32_t pause_ms; /* set by finish: the commands it added are sent after this long */
     bool undoing;
+    bool proving; /* what it sends is to show that the answers are its own */
     bool refused; /* failed on an answer that is known to be its own: the request cannot be met */
     bool asked_to_log_in; /* once: a new connection may know how */
     tks_trust trust;      /* in the connection that the last replies came on */

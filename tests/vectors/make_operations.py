@@ -198,16 +198,24 @@ case("get with refresh up to max_age", "get", {**sliding, "refresh": 60},
       {**send("read", bob.touch(60000, 7300000)), **replies([bob.check, SERVER + 60000])}],
      {"token": bob.result(SERVER + 60000)}, options={"max_age": 7300})
 
-# What is stored is not what was asked for.
+# What is stored is not what was asked for. Whether the answers are in step is asked before the failure is told.
+said = {"capture": "said", "size": 22}
+proof = send("read", [b"EVAL", b"return ARGV[1]", b"0", said])
+in_step = {**proof, **replies({"var": "said"})}
 other = Stored(b"other token")
 case("get whose answer is another token's record", "get", bob.args,
      [{**send(*read), **replies(other.record)}], error=("connection", "another request"))
-case("get of what is no record", "get", bob.args, [{**send(*read), **replies(b'{"owner":"bob"}')}],
+case("get of what is no record", "get", bob.args, [{**send(*read), **replies(b'{"owner":"bob"}')}, in_step],
      error=("data", "not a tokenstore record"))
+for name, answer in (("out of step", replies(b"another said")), ("of another kind", replies(22)),
+                     ("forbidden", replies(Error("NOPERM"))), ("lost", lost(True, final=True))):
+    case(f"get of what is no record, its proof {name}", "get", bob.args,
+         [{**send(*read), **replies(b'{"owner":"bob"}')}, {**proof, **answer}],
+         error=("data", "not a tokenstore record"))
 for name, bad in (("broken JSON", b'{"a":}'), ("a control character", b'{"a":"\x01"}'),
                   ("a leading zero", b'{"a":01}'), ("invalid UTF-8", b'{"a":"\xff"}')):
     case(f"get of a record with {name}", "get", bob.args,
-         [{**send(*read), **replies(record(US, bob.place, OWNER, bad))}], error=("data", "JSON"))
+         [{**send(*read), **replies(record(US, bob.place, OWNER, bad))}, in_step], error=("data", "JSON"))
 case("get of a key of another type", "get", bob.args,
      [{**send(*read), **replies(Error("WRONGTYPE Operation against a key"))}],
      error=("server", "WRONGTYPE"))
@@ -281,7 +289,7 @@ case("get_many of one token twice", "get_many", {**many, "tokens": [text(bob.tok
      [{**send("read", bob.get(), bob.get()), **replies(bob.record, bob.record)}],
      {"tokens": [bob.result(), bob.result()]})
 case("get_many with one that is no record", "get_many", many,
-     [{**send("read", bob.get(), unknown.get(), custom.get()), **replies(bob.record, b"x", None)}],
+     [{**send("read", bob.get(), unknown.get(), custom.get()), **replies(bob.record, b"x", None)}, in_step],
      error=("data", "not a tokenstore record"))
 case("get_many whose answers are exchanged", "get_many", many,
      [{**send("read", bob.get(), unknown.get(), custom.get()),

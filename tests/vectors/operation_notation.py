@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 # Of what random parts are captured as.
-SIZES = {"digest": 28, "digest2": 28, "token": 47, "id": 36, "key": 24, "hash": 32}
+SIZES = {"digest": 28, "digest2": 28, "token": 47, "id": 36, "key": 24, "hash": 32, "said": 22}
 
 
 def text(value):
