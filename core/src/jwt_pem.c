@@ -129,6 +129,13 @@ const char *tksp_pem_explain(tks_bytes text) {
         contains(text, "---- BEGIN SSH2")) {
         return "is an SSH key: convert it with ssh-keygen -e -m PKCS8 -f FILE";
     }
+    if (contains(text, "-----BEGIN%20") || contains(text, "-----BEGIN+")) {
+        return "is percent-encoded PEM: decode it first";
+    }
+    if (contains(text, "-----BEGIN PGP ")) return "is an OpenPGP key: it cannot be used here";
+    if (contains(text, begin_mark) && contains(text, "Proc-Type:")) {
+        return "is encrypted PEM whose lines were lost: give it with its newlines";
+    }
     if (contains(text, begin_mark) && contains(text, end_mark)) {
         return "in the PEM text could not be read: its base64 is invalid, or its labels differ";
     }

@@ -14,6 +14,7 @@ import base64
 import hashlib
 import hmac
 import json
+import urllib.parse
 from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -926,6 +927,12 @@ load("PEM, encrypted, indented", "pem", ("x\n" + pem_private("rfc7520-rsa", "Tra
      "KEY-----\n", "KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00112233445566778899AABBCCDDEEFF\n\n", 1)).replace("\n", "\n  "), message="encrypted")
 load("PEM, two on one line", "pem", (spki("rfc7520-rsa") + spki("rfc7515-p256")).replace("\n", " "), message="more than one")
 load("no PEM: base64 of it", "pem", base64.b64encode(spki("rfc7515-p256").encode()).decode(), message="decode it first")
+for quote in (urllib.parse.quote, urllib.parse.quote_plus):
+    load(f"no PEM: percent-encoded, {quote.__name__}", "pem", quote(spki("rfc7515-p256")), message="percent-encoded")
+load("no PEM: OpenPGP", "pem", "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQENBF\n=abcd\n-----END PGP PUBLIC KEY BLOCK-----\n", message="OpenPGP")
+load("PEM, encrypted, on one line", "pem", pem_private("rfc7520-rsa", "TraditionalOpenSSL").replace(
+     "KEY-----\n", "KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00112233445566778899AABBCCDDEEFF\n\n", 1).replace("\n", " "),
+     message="with its newlines")
 load("no PEM: the base64 inside", "pem", base64.b64encode(spki_der("rfc7515-p256")).decode(), message="first and last line")
 load("no PEM: a JWK", "pem", compact(public("rfc7515-p256")), message="from_jwk")
 load("no PEM: a JWKS", "pem", " " + compact({"keys": []}), message="from_jwk")
