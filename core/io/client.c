@@ -1,4 +1,4 @@
-/* client.c - see tokenstore/client.h. What a client is made of; run.c runs operations on it. */
+/* client.c - see tokenstore/client.h. Creating, closing and freeing a client; run.c runs operations on it. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "tokenstore/client.h"
@@ -26,7 +26,7 @@ struct tks_client {
 
 /* ---- life -------------------------------------------------------------------------------------- */
 
-/* Starts the private server; from then on the target is its socket. */
+/* Starts the private server and makes its socket the target. */
 static tks_status start_embedded(tks_client *client, const tks_interrupt *interrupt,
                                  tks_error *err) {
     tks_target *target = client->target;

@@ -18,19 +18,19 @@ enum { BUFFER_SIZE = 64 * 1024 };
 struct tksp_conn {
     const tksp_endpoint *endpoint;
     tksp_sock sock;
-    tksp_attempts attempts; /* those that `sock` comes of */
+    tksp_attempts attempts; /* the attempts that `sock` came from */
     tksp_tls *tls;          /* NULL: plain */
     tks_reader *reader;
-    int64_t expires; /* by tksp_clock(): not to be lent from then on */
+    int64_t expires; /* by tksp_clock(): not lent after this time */
     int64_t used_at; /* by the coarse clock */
     bool usable;
-    bool pending; /* TLS: bytes wait inside, that poll() does not see */
-    short wanted; /* TLS: what else the last read wants to wait for */
+    bool pending; /* TLS: decrypted bytes are buffered, invisible to poll() */
+    short wanted; /* TLS: the further event that the last read needs */
     char buffer[BUFFER_SIZE];
 };
 
 tksp_conn *tksp_conn_new(const tksp_endpoint *endpoint) {
-    tksp_conn *conn = malloc(sizeof *conn); /* the buffer's pages are touched when they are used */
+    tksp_conn *conn = malloc(sizeof *conn); /* not calloc: untouched pages stay free */
     if (conn == NULL) {
         return NULL;
     }
@@ -78,7 +78,7 @@ static tks_status fail_io(tksp_io io, tksp_failure *failure, tks_error *err) {
     return err->status;
 }
 
-/* As much as goes without waiting; `events` is what to wait for with the rest. */
+/* Writes as much as possible without waiting; `events`: what to wait for before writing the rest. */
 static tks_status write_some(tksp_conn *conn, tks_bytes bytes, size_t *moved, short *events,
                              tksp_failure *failure, tks_error *err) {
     *events = 0;
@@ -99,7 +99,7 @@ static tks_status write_some(tksp_conn *conn, tks_bytes bytes, size_t *moved, sh
     return TKS_OK;
 }
 
-/* Reads what is there, which may be nothing; `flags` as of recv(). */
+/* Reads what is available, possibly nothing; `flags` as in recv(). */
 static tks_status take_plain(tksp_conn *conn, int flags, tksp_wait *wait, size_t *moved,
                              tks_error *err) {
     ssize_t n = recv(descriptor(conn), conn->buffer, BUFFER_SIZE, flags);
@@ -123,13 +123,13 @@ static tks_status take_tls(tksp_conn *conn, size_t *moved, tksp_failure *failure
     return io == TKSP_IO_FAILED || io == TKSP_IO_REFUSED ? fail_io(io, failure, err) : TKS_OK;
 }
 
-/* Waits for bytes, or for `events`, and reads what is there, which may be nothing. */
+/* Waits for bytes or `events`, then reads what is available, possibly nothing. */
 static tks_status read_plain(tksp_conn *conn, short events, tksp_wait *wait, size_t *moved,
                              tks_error *err) {
     tks_status status = TKS_OK;
     bool block = false;
     *moved = 0;
-    /* The socket's own timeout saves a poll() on each operation. */
+    /* A blocking recv() with SO_RCVTIMEO saves a poll() per operation. */
     if (events == 0) {
         status = tksp_wait_slice(wait, &block, err);
     }
@@ -154,7 +154,7 @@ static tks_status read_tls(tksp_conn *conn, short events, tksp_wait *wait, size_
 
 /* ---- an exchange ------------------------------------------------------------------------------- */
 
-/* Gives what was read to the reader and takes out the replies that are whole. */
+/* Feeds what was read to the reader and takes the complete replies. */
 static tks_status take_replies(tksp_conn *conn, size_t size, size_t count, tks_reply **replies,
                                size_t *got, tks_error *err) {
     tks_status status = tks_reader_feed(conn->reader, conn->buffer, size, err);
@@ -168,9 +168,9 @@ static tks_status take_replies(tksp_conn *conn, size_t size, size_t count, tks_r
     return status;
 }
 
-/* Writes and reads side by side, so that a server that does not take the end of a large batch before
- * its first replies are fetched cannot lock up with us. The deadline of `wait` is for the first byte that
- * comes, and `deadline` from then on. */
+/* Writes and reads concurrently: a server may stop reading a large batch until its first replies are read,
+ * which would otherwise deadlock. The deadline of `wait` applies to the first byte, `deadline` to the rest.
+ * */
 static tks_status move_bytes(tksp_conn *conn, tks_bytes bytes, size_t count, tks_reply **replies,
                              int64_t deadline, tksp_wait *wait, tksp_failure *failure,
                              tks_error *err) {
@@ -208,8 +208,8 @@ static tks_status move_bytes(tksp_conn *conn, tks_bytes bytes, size_t count, tks
     }
     conn->usable = bytes.size == 0 && !conn->pending && tks_reader_is_idle(conn->reader);
     if (!conn->usable) {
-        /* One of the answers belongs to something else, perhaps to a request before this one. */
-        return tks_fail(err, TKS_ERR_CONNECTION, "more answers came than were asked for");
+        /* One of the replies belongs to another request, perhaps to an earlier one. */
+        return tks_fail(err, TKS_ERR_CONNECTION, "received more replies than requested");
     }
     return TKS_OK;
 }
@@ -244,7 +244,7 @@ tks_status tksp_conn_end(tksp_conn *conn, tks_bytes rest, size_t count, tks_repl
         return TKS_OK;
     }
     failure->sent = failure->sent || (conn->tls != NULL && tksp_tls_take_sent(conn->tls));
-    const char *late = silence < deadline && !failure->heard ? "the connection had gone silent"
+    const char *late = silence < deadline && !failure->heard ? "the connection was unresponsive"
                                                              : "no answer within the timeout";
     return tks_fail(&failure->error, status, "%s", status == TKS_ERR_TIMEOUT ? late : err.message);
 }
@@ -256,7 +256,7 @@ tks_status tksp_conn_exchange(tksp_conn *conn, tks_bytes bytes, size_t count, tk
                             : status;
 }
 
-/* ---- what the server says by itself -------------------------------------------------------------- */
+/* ---- unsolicited messages ---------------------------------------------------------------------- */
 
 static tks_status receive_some(tksp_conn *conn, bool *waited, tksp_wait *wait,
                                tksp_failure *failure, tks_error *err) {
@@ -295,7 +295,7 @@ bool tksp_conn_is_fresh(tksp_conn *conn) {
         return false;
     }
     if (conn->tls != NULL) {
-        /* Not a peek at the socket: TLS has messages of its own, such as session tickets. */
+        /* Reads instead of peeking at the socket: TLS sends its own messages, such as session tickets. */
         tks_error ignored = TKS_ERROR_INIT;
         size_t moved;
         return tksp_tls_read(conn->tls, &byte, 1, &moved, &ignored) == TKSP_IO_WANT_READ;
@@ -329,7 +329,7 @@ static tks_status start_tls(tksp_conn *conn, tksp_wait *wait, tksp_failure *fail
     return status;
 }
 
-/* How far the opening came, for messages: what failed, and what may be behind it. */
+/* The stage at which opening failed and a hint at the cause, for messages. */
 typedef struct stage {
     const char *name, *hint;
 } stage;
@@ -367,7 +367,7 @@ tks_status tksp_conn_open(tksp_conn *conn, tks_credentials *credentials, tksp_wa
         status = open_session(conn, credentials, wait, &at, failure, &err);
         wait->deadline = deadline;
     }
-    failure->sent = false; /* of the caller's batch nothing was */
+    failure->sent = false; /* nothing of the caller's batch was sent */
     if (status == TKS_OK) {
         int64_t age_ms = tks_target_draw_age(endpoint->target);
         conn->expires = age_ms == INT64_MAX ? age_ms : tksp_clock() + age_ms * TKSP_MS;

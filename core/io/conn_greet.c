@@ -22,7 +22,7 @@ tks_status tksp_greet(tksp_conn *conn, const tks_target *target, tks_credentials
     tksp_failure broken = TKSP_FAILURE_INIT;
     status =
         tksp_conn_exchange(conn, tks_buf_bytes(&g.out), g.count, replies, INT64_MAX, wait, &broken);
-    /* A server that is full answers once and hangs up: what it said tells more than its end. */
+    /* A server at its client limit replies once and hangs up: its reply says more than the hang-up. */
     tks_status verdict =
         tks_greeting_judge(&g, target, credentials, replies, count_replies(replies, g.count),
                            &failure->final, &failure->error);

@@ -38,7 +38,7 @@ static int start_connect(const tksp_sock *sock, const struct sockaddr *address, 
 
 /* ---- unix sockets ------------------------------------------------------------------------------ */
 
-/* One whose queue is full says EAGAIN, and has to be asked again. *error: what came of it. */
+/* A socket whose backlog is full returns EAGAIN: connect() must be retried. *error: the outcome. */
 static tks_status knock(const tksp_sock *sock, const struct sockaddr_un *address, tksp_wait *wait,
                         int *error, tks_error *err) {
     const struct sockaddr *to = (const struct sockaddr *)address;
@@ -78,19 +78,19 @@ static tks_status connect_unix(const tks_target *target, tksp_sock *sock, tksp_w
 
 /* ---- TCP --------------------------------------------------------------------------------------- */
 
-/* Attempts to reach one of some addresses, all in the order given. */
+/* Staggered attempts to connect to several addresses, in the order given. */
 typedef struct race {
     const struct addrinfo *addresses[TKSP_ADDRESSES_MAX];
-    size_t count, next; /* the next one to try */
+    size_t count, next; /* next: the index to try next */
     int64_t next_at;    /* monotonic */
     int64_t patience;   /* nanoseconds, of each attempt */
     size_t under_way;
-    int error; /* of the first that failed: it is the one that should have worked */
+    int error; /* errno of the first failed attempt, to the preferred address */
     tksp_attempts *attempts;
     tksp_sock *winner; /* NULL: none yet */
 } race;
 
-/* The next one is tried at once. */
+/* Records a failed attempt; the next one starts at once. */
 static void note_failure(race *r, int error) {
     if (r->error == 0) {
         r->error = error;
@@ -140,7 +140,7 @@ static void begin_due(race *r) {
     }
 }
 
-/* Until when there is nothing to do but to wait for an attempt. */
+/* When the next attempt starts or an attempt times out. */
 static int64_t next_event(const race *r) {
     bool can_begin = r->next < r->count && r->under_way < TKSP_ATTEMPTS_MAX;
     int64_t at = can_begin ? r->next_at : INT64_MAX;
@@ -152,7 +152,7 @@ static int64_t next_event(const race *r) {
     return at;
 }
 
-/* The outcome of a connect() that was under way. */
+/* The outcome of a connect() in progress. */
 static int outcome(const tksp_sock *sock) {
     int error = 0;
     socklen_t size = sizeof error;
@@ -171,7 +171,7 @@ static void look_at(race *r, size_t i, bool ready, int64_t now) {
     }
 }
 
-/* Waits until one of the attempts has ended, or another is due. */
+/* Waits until an attempt has ended or the next one is due. */
 static tks_status watch(race *r, tksp_wait *wait, tks_error *err) {
     struct pollfd fds[TKSP_ATTEMPTS_MAX];
     int64_t deadline = wait->deadline, at = next_event(r);

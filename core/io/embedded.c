@@ -1,12 +1,12 @@
-/* embedded.c - the owner's side of a private server: start it, await it, stop it.
+/* embedded.c - the owner's side of a private server: start it, wait for it, stop it.
  *
- * Purpose:   tks_embedded_start makes a plan, lets a supervisor process carry it out and talks to
- *            the server's socket until it answers PING. What goes wrong comes back as a report of
- *            the supervisor and is put into words here.
+ * Purpose:   tks_embedded_start makes a plan, starts a supervisor process that executes it, and polls the
+ *            server's socket until it answers PING. The supervisor reports failures; this file turns them
+ *            into messages.
  * Lifecycle: see tokenstore/embedded.h. The owner holds two descriptors, both close-on-exec: the
- *            control socket, and a pidfd of the supervisor to await its end by.
- * Threads:   no state but the handle's. Signals are blocked in the calling thread while the copy of
- *            the process is made, so that none of the host's handlers runs in it. */
+ *            control socket, and a pidfd of the supervisor to wait for its exit.
+ * Threads:   no state but the handle's. Signals are blocked in the calling thread during the fork, so that none
+ *            of the host's handlers runs in the child. */
 #define _GNU_SOURCE
 #include "tokenstore/embedded.h"
 
@@ -28,18 +28,18 @@ struct tks_embedded {
     pid_t owner;
     int control;
     int supervisor_fd; /* -1 where the kernel has no pidfds */
-    bool gone;         /* the supervisor has told so, or ended */
+    bool gone;         /* the supervisor reported the end, or exited */
     char socket[TKSP_SOCKET_SIZE];
 };
 
-/* A start under way. */
+/* A start in progress. */
 typedef struct starting {
     tks_embedded *embedded;
     const tksp_plan *plan;
     const tks_interrupt *interrupt;
     int64_t timeout_ms;
     int64_t deadline;
-    bool started; /* there is a server process; `embedded->socket` is known */
+    bool started; /* the server process exists; `embedded->socket` is known */
     tks_error *err;
 } starting;
 
@@ -63,7 +63,7 @@ static tks_status fail_ended(const starting *s, tksp_report *report) {
     report->output[TKSP_OUTPUT_SIZE] = '\0';
     bool killed = WIFSIGNALED(report->code);
     return tks_fail(
-        s->err, TKS_ERR_CONNECTION, "embedded: the server ended while starting (%s %d): %s",
+        s->err, TKS_ERR_CONNECTION, "embedded: the server exited while starting (%s %d): %s",
         killed ? "signal" : "exit status",
         killed ? WTERMSIG(report->code) : WEXITSTATUS(report->code), last_line(report->output));
 }
@@ -74,10 +74,10 @@ static tks_status fail_in_use(const starting *s, pid_t by) {
                         "embedded: the data directory is in use by another process: %s",
                         s->plan->directory);
     }
-    return tks_fail(s->err, TKS_ERR_CONFIGURATION,
-                    "embedded: the data directory is in use by process %ld; only one at a time may "
-                    "own it: %s",
-                    (long)by, s->plan->directory);
+    return tks_fail(
+        s->err, TKS_ERR_CONFIGURATION,
+        "embedded: the data directory is in use by process %ld; only one process may use it: %s",
+        (long)by, s->plan->directory);
 }
 
 static tks_status take_report(starting *s) {
@@ -117,12 +117,12 @@ static tks_status take_report(starting *s) {
     case TKSP_GONE: break;
     }
     e->gone = true;
-    return tks_fail(s->err, TKS_ERR_CONNECTION, "embedded: the server's supervisor ended");
+    return tks_fail(s->err, TKS_ERR_CONNECTION, "embedded: the server's supervisor exited");
 }
 
 /* ---- the supervisor ----------------------------------------------------------------------- */
 
-/* A host may run with its standard descriptors closed; the supervisor wants these for itself. */
+/* A host may run with its standard descriptors closed; the supervisor needs 0 to 2 itself. */
 static int above_stdio(int fd) {
     if (fd < 0 || fd > 2) return fd;
     int moved = fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -130,8 +130,8 @@ static int above_stdio(int fd) {
     return moved;
 }
 
-/* Makes the supervisor a grandchild in a session of its own, out of reach of the terminal's signals;
- * the child in between is reaped at once. */
+/* Starts the supervisor as a grandchild in a separate session, so that the terminal's signals do not reach
+ * it; the intermediate child is reaped at once. */
 static tks_status spawn_supervisor(const tksp_plan *plan, tks_error *err) {
     sigset_t all, before;
     sigfillset(&all);
@@ -161,8 +161,8 @@ static tks_status begin(tks_embedded *e, tksp_plan *plan, tks_error *err) {
         plan->control = above_stdio(ends[1]);
     }
     if (plan->control < 0) {
-        status =
-            tks_fail(err, TKS_ERR_CONNECTION, "embedded: no control socket (%s)", strerror(errno));
+        status = tks_fail(err, TKS_ERR_CONNECTION,
+                          "embedded: could not create the control socket (%s)", strerror(errno));
         goto cleanup;
     }
     plan->owner_fd = above_stdio((int)syscall(SYS_pidfd_open, (long)plan->owner, 0L));
@@ -173,9 +173,9 @@ cleanup:
     return status;
 }
 
-/* ---- waiting until it answers ------------------------------------------------------------- */
+/* ---- waiting for the server --------------------------------------------------------------- */
 
-/* Waits at most `ms` for a report or, unless it is -1, for `fd`. *ready: `fd` has something. */
+/* Waits at most `ms` for a report or, unless it is -1, for `fd`. *ready: `fd` is readable. */
 static tks_status pause_for(starting *s, int fd, int ms, bool *ready) {
     struct pollfd fds[] = {{.fd = s->embedded->control, .events = POLLIN},
                            {.fd = fd, .events = POLLIN}};
@@ -194,8 +194,8 @@ static tks_status pause_for(starting *s, int fd, int ms, bool *ready) {
     return fds[0].revents != 0 ? take_report(s) : TKS_OK;
 }
 
-/* Sends PING on a connection of its own. *pong stays false where there is no socket yet, or the
- * server is still loading its data. */
+/* Sends PING on a new connection. *pong stays false if there is no socket yet, or the server is still loading
+ * its data. */
 static tks_status ping(starting *s, bool *pong) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     char reply[64];
@@ -203,7 +203,8 @@ static tks_status ping(starting *s, bool *pong) {
     memcpy(address.sun_path, s->embedded->socket, sizeof address.sun_path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
-        return tks_fail(s->err, TKS_ERR_CONNECTION, "embedded: no socket (%s)", strerror(errno));
+        return tks_fail(s->err, TKS_ERR_CONNECTION, "embedded: could not create a socket (%s)",
+                        strerror(errno));
     }
     if (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) goto cleanup;
     if (send(fd, "PING\r\n", 6, MSG_NOSIGNAL) != 6) goto cleanup;
@@ -269,7 +270,7 @@ const char *tks_embedded_get_socket(const tks_embedded *embedded) {
 
 /* ---- the end ------------------------------------------------------------------------------ */
 
-/* The supervisor was killed and could not do this. The server, which ends with it, has but a socket
+/* For a supervisor that was killed and could not clean up. The server dies with it and leaves only a socket
  * there. */
 static void remove_home(tks_embedded *e) {
     unlink(e->socket);
@@ -279,8 +280,8 @@ static void remove_home(tks_embedded *e) {
     rmdir(e->socket);
 }
 
-/* Asks for the end and waits for it. Other processes that hold a copy of the control socket cannot
- * keep it from ending: shutdown works on all of them. */
+/* Tells the supervisor to exit and waits for it. Copies of the control socket in other processes cannot
+ * prevent this: shutdown() affects all of them. */
 static void end_supervisor(tks_embedded *e) {
     tksp_report report;
     int64_t deadline = tksp_clock_ms() + 2 * TKSP_TERM_GRACE_MS;
@@ -295,7 +296,7 @@ static void end_supervisor(tks_embedded *e) {
     if (e->supervisor_fd < 0) return;
     struct pollfd fd = {.fd = e->supervisor_fd, .events = POLLIN};
     while (poll(&fd, 1, TKSP_POLL_MS) <= 0 && tksp_clock_ms() < deadline) continue;
-    /* Where the owner is process 1 (a container) or a subreaper, it has inherited the supervisor. */
+    /* If the owner is process 1 (a container) or a subreaper, the supervisor is its child: reap it. */
     if (fd.revents != 0) waitid(P_PIDFD, (id_t)e->supervisor_fd, NULL, WEXITED | WNOHANG | __WALL);
 }
 

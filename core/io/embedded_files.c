@@ -1,7 +1,7 @@
 /* embedded_files.c - removing files and closing descriptors with system calls alone.
  *
- * Purpose:   opendir and its kind use malloc, whose lock another thread may have held when this
- *            process was copied.
+ * Purpose:   opendir and similar functions call malloc, whose lock another thread may have held during the
+ *            fork.
  * Threads:   safe anywhere, also between fork and exec. */
 #define _GNU_SOURCE
 #include "embedded_private.h"
@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* What getdents64 gives: see getdents(2). */
+/* An entry of getdents64: see getdents(2). */
 typedef struct entry {
     uint64_t inode;
     int64_t offset;
@@ -42,13 +42,13 @@ static void remove_level(int fd, unsigned depth) {
 }
 
 void tksp_remove_entries(int fd) {
-    remove_level(fd, 2); /* a server makes one folder, appendonlydir, if it is told to */
+    remove_level(fd, 2); /* with appendonly, a server creates one directory, appendonlydir */
 }
 
 /* Closes `first` … `last`. */
 static void close_span(unsigned first, unsigned last) {
     if (first > last || syscall(SYS_close_range, (long)first, (long)last, 0L) == 0) return;
-    /* Linux before 5.9. A limit may be a billion; nobody has that many open. */
+    /* Linux before 5.9. RLIMIT_NOFILE may be a billion, far more than are ever open. */
     unsigned end = 65536;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < end) {

@@ -1,8 +1,8 @@
-/* embedded_plan.c - what to run, with which configuration, and where its socket may stand.
+/* embedded_plan.c - the binary, its configuration, and candidate directories for its socket.
  *
- * Purpose:   all the thinking that needs memory, done in the owner before there is a supervisor.
+ * Purpose:   does everything that allocates memory in the owner, before the supervisor is forked.
  * Lifecycle: tksp_plan_init, tksp_plan_clear; the caller's storage.
- * Threads:   reads the environment; like everybody's getenv it wants no setenv at the same time. */
+ * Threads:   reads the environment; like getenv(), it must not run concurrently with setenv(). */
 #define _GNU_SOURCE
 #include "embedded_private.h"
 
@@ -26,8 +26,8 @@ static bool is_runnable(const char *path) {
     return stat(path, &info) == 0 && S_ISREG(info.st_mode) && access(path, X_OK) == 0;
 }
 
-/* `folder`/`name` as an absolute path (the server is run from another directory), if it can be run.
- * *out stays NULL where it cannot. */
+/* `folder`/`name` as an absolute path (the server runs in another directory). *out stays NULL if it is not
+ * executable. */
 static tks_status try_folder(tks_bytes folder, const char *name, char **out) {
     char here[PATH_MAX];
     tks_buf path;
@@ -47,7 +47,7 @@ static tks_status try_folder(tks_bytes folder, const char *name, char **out) {
         return TKS_OK;
     }
     tks_buf_clear(&path);
-    return status == TKS_ERR_MEMORY ? status : TKS_OK; /* too long a path names no file */
+    return status == TKS_ERR_MEMORY ? status : TKS_OK; /* a path that is too long names no file */
 }
 
 static tks_status search_path(const char *name, char **out) {
@@ -82,15 +82,14 @@ static tks_status find_binary(const char *binary, char **out, tks_error *err) {
                         "embedded: the server binary is missing or not executable: %s", binary);
     }
     return tks_fail(err, TKS_ERR_CONFIGURATION,
-                    "embedded: no redis-server and no valkey-server on PATH; install the package "
-                    "redis-server or valkey-server (apt install redis-server), or name the binary "
-                    "with the option server");
+                    "embedded: neither redis-server nor valkey-server is on PATH; install one (apt "
+                    "install redis-server), or set the option server to the binary's path");
 }
 
 /* ---- its environment ------------------------------------------------------------------------ */
 
-/* The owner's, but: the server ends when LC_ALL names a locale that is not installed, and what is
- * preloaded into the owner is not meant for it. */
+/* The owner's environment without LC_ALL, with which the server exits if the locale is not installed, and
+ * without preloads meant for the owner. */
 static tks_status copy_environment(char ***out) {
     size_t count = 0;
     while (environ != NULL && environ[count] != NULL) count++;
@@ -110,7 +109,7 @@ static tks_status copy_environment(char ***out) {
 
 /* ---- the private directory ------------------------------------------------------------------ */
 
-/* Appends `text` to a configuration as a quoted word that may hold any byte. */
+/* Appends `text`, which may contain any byte, to a configuration as a quoted word. */
 static void append_quoted(tks_buf *out, const char *text) {
     static const char hex[] = "0123456789abcdef";
     tks_buf_append_char(out, '"');
@@ -149,7 +148,7 @@ static tks_status write_config(tksp_place *place, bool keeps_data) {
     return status;
 }
 
-/* Adds a place below `base`, unless a socket's path would not fit there. */
+/* Adds a place below `base`, unless the socket's path would be too long. */
 static tks_status add_place(tksp_plan *plan, const char *base, tks_bytes name) {
     if (base == NULL || base[0] != '/') return TKS_OK;
     tksp_place *place = &plan->places[plan->count];

@@ -1,9 +1,8 @@
-/* embedded_private.h - what the owner and its supervisor process agree on.
+/* embedded_private.h - shared by the owner and its supervisor process.
  *
- * Purpose:   the owner (embedded.c) thinks everything out beforehand in a tksp_plan; the supervisor
- *            (embedded_supervisor.c) is a copy of the owner's process that may only make system
- *            calls, and answers with tksp_reports over a socket pair. The owner itself creates
- *            nothing on disk, so that nothing is left if it is killed at any moment. */
+ * Purpose:   the owner (embedded.c) prepares everything in a tksp_plan. The supervisor (embedded_supervisor.c)
+ *            is a fork of the owner that may only make system calls; it sends tksp_reports over a socket
+ *            pair. The owner creates nothing on disk, so that nothing is left if it is killed. */
 #ifndef TKSP_IO_EMBEDDED_PRIVATE_H
 #define TKSP_IO_EMBEDDED_PRIVATE_H
 
@@ -19,29 +18,30 @@
 enum {
     TKSP_PLACES = 3, /* $XDG_RUNTIME_DIR, $TMPDIR, /tmp */
     TKSP_SOCKET_SIZE = sizeof(((struct sockaddr_un *)0)->sun_path),
-    TKSP_CONFIG_SIZE = 1024,   /* less than a pipe takes without a reader, whatever its size */
-    TKSP_OUTPUT_SIZE = 512,    /* how much of the server's last output is kept */
-    TKSP_LOCK_WAIT_MS = 2000,  /* the last owner's server may still be ending */
-    TKSP_TERM_GRACE_MS = 3000, /* from SIGTERM to SIGKILL; acknowledged writes are in the kernel */
-    TKSP_POLL_MS = 50          /* how often to look where the kernel cannot tell */
+    TKSP_CONFIG_SIZE = 1024,  /* always fits into a pipe without a reader */
+    TKSP_OUTPUT_SIZE = 512,   /* bytes of the server's last output that are kept */
+    TKSP_LOCK_WAIT_MS = 2000, /* the previous owner's server may still be exiting */
+    TKSP_TERM_GRACE_MS =
+        3000,         /* from SIGTERM to SIGKILL; acknowledged writes have reached the kernel */
+    TKSP_POLL_MS = 50 /* polling interval where the kernel has no pidfds */
 };
 
 /* A private directory to try. */
 typedef struct tksp_place {
     char directory[TKSP_SOCKET_SIZE];
-    char socket[TKSP_SOCKET_SIZE]; /* in it */
-    char config[TKSP_CONFIG_SIZE]; /* what the server reads from its standard input */
+    char socket[TKSP_SOCKET_SIZE]; /* its path in the directory */
+    char config[TKSP_CONFIG_SIZE]; /* the server reads it from standard input */
     size_t config_size;
 } tksp_place;
 
 typedef struct tksp_plan {
     pid_t owner;
-    char owner_text[24];   /* the same for the lock file, with a newline */
+    char owner_text[24];   /* `owner` as text for the lock file, with a newline */
     int owner_fd;          /* a pidfd; -1 where the kernel has none */
     int control;           /* the supervisor's end */
     char *binary;          /* an absolute path */
-    char **environment;    /* NULL at its end; the strings are the owner's */
-    const char *directory; /* where the data stays, or NULL; borrowed */
+    char **environment;    /* NULL-terminated; the strings belong to the owner */
+    const char *directory; /* the data directory, or NULL; borrowed */
     size_t count;
     tksp_place places[TKSP_PLACES];
 } tksp_plan;
@@ -54,7 +54,7 @@ typedef enum tksp_report_kind {
     TKSP_NO_PLACE,     /* `code`: errno of the last place tried */
     TKSP_NO_EXEC,      /* `code`: errno */
     TKSP_NO_PROCESS,   /* `code`: errno of fork, pipe … */
-    TKSP_ENDED,        /* the server ended by itself. `code`: wait status; `output`: its last */
+    TKSP_ENDED,        /* the server exited. `code`: wait status; `output`: its last output */
     TKSP_GONE          /* always the last: no server, no files, no lock */
 } tksp_report_kind;
 
@@ -72,15 +72,15 @@ tks_status tksp_plan_init(tksp_plan *plan, const char *directory, const char *bi
                           tks_error *err);
 void tksp_plan_clear(tksp_plan *plan);
 
-/* fork() without its company: no handlers of pthread_atfork run (they may wait for locks of threads
- * that the copy does not have), and the parent gets no SIGCHLD and cannot reap the child by accident
- * in a waitpid(-1) of its own. The child may only make system calls. */
+/* fork() without side effects: no pthread_atfork handlers run (they may wait for locks of threads that the
+ * child does not have), the parent gets no SIGCHLD, and its waitpid(-1) does not reap the child. The child
+ * may only make system calls. */
 pid_t tksp_fork(void);
 
-/* Sends a report; never waits, never raises SIGPIPE. */
+/* Sends a report; never blocks, never raises SIGPIPE. */
 void tksp_report_send(int control, const tksp_report *report);
 
-/* The supervisor's whole life, to be called in the child with all signals blocked. */
+/* Runs the supervisor; call it in the child with all signals blocked. Does not return. */
 noreturn void tksp_supervise(const tksp_plan *plan);
 
 /* Removes everything in the directory that `fd` is open on; system calls only. */

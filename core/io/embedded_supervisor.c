@@ -2,14 +2,13 @@
  *
  *     owner ──(socket pair; pidfd)── supervisor ──(signals, wait)── server
  *
- * Purpose:   ends the server when the owner says so or dies, and leaves nothing behind. It watches
- *            the owner's process: a child that the owner forked holds a copy of the owner's end of
- *            the socket pair, so that its closing cannot be the only sign. It creates all files, so
- *            that somebody is always there to remove them.
- * Lifecycle: tksp_supervise never returns. Lock, data directory, private directory and server are
- *            taken in this order and given back in the other.
- * Threads:   this is a copy of a process that may have had many threads, of which one goes on here:
- *            only system calls, no malloc, no stdio, nothing that takes a lock. */
+ * Purpose:   stops the server when the owner asks for it or dies, and leaves nothing behind. It watches the
+ *            owner's process, because EOF on the socket pair is not enough: a child forked by the owner has a
+ *            copy of the owner's end. The supervisor creates all files, so that it can always remove them.
+ * Lifecycle: tksp_supervise never returns. It acquires the lock, the data directory, the private directory
+ *            and the server in this order, and releases them in reverse.
+ * Threads:   a fork of a process that may have had many threads, of which one continues here: only system
+ *            calls, no malloc, no stdio, nothing that takes a lock. */
 #define _GNU_SOURCE
 #include "embedded_private.h"
 
@@ -31,20 +30,20 @@ typedef enum event { TIME_OVER, OWNER_LEFT, SERVER_ENDED } event;
 
 typedef struct supervisor {
     const tksp_plan *plan;
-    bool leaving;     /* the end was decided; the owner is not looked at any more */
+    bool leaving;     /* shutting down; the owner is no longer watched */
     int data;         /* the data directory, or -1 */
     int lock;         /* the lock file in it, or -1 */
-    size_t place;     /* which private directory */
+    size_t place;     /* the index of the private directory */
     int home;         /* the private directory, or -1 */
-    pid_t server;     /* and the leader of its process group; 0: none */
+    pid_t server;     /* also its process group; 0: none */
     int server_fd;    /* its pidfd, or -1 */
-    int output;       /* what it prints, or -1 */
-    tksp_report last; /* with the end of what it printed */
+    int output;       /* the read end of its output, or -1 */
+    tksp_report last; /* with the end of its output */
     size_t last_size;
 } supervisor;
 
 pid_t tksp_fork(void) {
-    /* All arguments are 0, so that it does not matter in which order an architecture wants them. */
+    /* All arguments are 0, because their order depends on the architecture. */
     return (pid_t)syscall(SYS_clone, 0L, 0L, 0L, 0L, 0L);
 }
 
@@ -66,7 +65,7 @@ static int open_pidfd(pid_t pid) {
 
 /* ---- waiting -------------------------------------------------------------------------------- */
 
-/* Takes what the server printed and keeps the end of it. */
+/* Reads the server's output and keeps the end of it. */
 static void read_output(supervisor *s) {
     char chunk[TKSP_OUTPUT_SIZE];
     while (s->output >= 0) {
@@ -86,7 +85,7 @@ static void read_output(supervisor *s) {
     }
 }
 
-/* It stays unreaped, so that its process id and group remain its own. */
+/* Does not reap it, so that its process id and group are not reused. */
 static bool server_ended(const supervisor *s) {
     siginfo_t info = {.si_pid = 0};
     if (s->server == 0) return false;
@@ -97,12 +96,13 @@ static bool server_ended(const supervisor *s) {
 static bool owner_left(const supervisor *s, const struct pollfd *control,
                        const struct pollfd *owner) {
     if (s->leaving) return false;
-    if (control->revents != 0) return true; /* stop, or no process has the other end any more */
+    if (control->revents != 0)
+        return true; /* a stop request, or all copies of the other end are closed */
     if (s->plan->owner_fd >= 0) return owner->revents != 0;
     return kill(s->plan->owner, 0) != 0 && errno == ESRCH;
 }
 
-/* Waits for an event for `ms` milliseconds (-1: for ever). */
+/* Waits for an event for `ms` milliseconds (-1: forever). */
 static event wait_event(supervisor *s, int64_t ms) {
     int64_t end = tksp_clock_ms() + ms;
     bool blind = s->plan->owner_fd < 0 || (s->server != 0 && s->server_fd < 0);
@@ -128,9 +128,8 @@ static event wait_event(supervisor *s, int64_t ms) {
 
 /* ---- beginning ------------------------------------------------------------------------------ */
 
-/* Leaves the owner's world: its signal handlers, descriptors, working directory and umask. All
- * signals stay blocked: a signal to every process of the owner's name must end the owner; the
- * server follows. */
+/* Detaches from the owner's signal handlers, descriptors, working directory and umask. All signals stay
+ * blocked: a signal sent to all processes with the owner's name must end the owner; the server follows. */
 static bool settle(supervisor *s) {
     struct sigaction action = {.sa_handler = SIG_DFL};
     for (int i = 1; i < NSIG; i++) sigaction(i, &action, NULL);
@@ -157,8 +156,8 @@ static pid_t read_pid(int fd) {
     return pid;
 }
 
-/* Opens the data directory and locks it. The lock file stays there: to remove it would take the
- * lock from under somebody who has just opened it. */
+/* Opens the data directory and locks it. The lock file is never removed: another process may just have opened
+ * it, and would lock a deleted file. */
 static bool own_directory(supervisor *s) {
     const char *path = s->plan->directory;
     if (path == NULL) return true;
@@ -186,7 +185,7 @@ unusable:
     return false;
 }
 
-/* Makes the private directory in the first place that takes it. */
+/* Creates the private directory in the first usable place. */
 static bool make_home(supervisor *s) {
     int why = ENOENT;
     for (s->place = 0; s->place < s->plan->count; s->place++) {
@@ -204,21 +203,21 @@ static bool make_home(supervisor *s) {
     return false;
 }
 
-/* The server's process, up to its exec. */
+/* Runs in the server's process, up to exec. */
 static noreturn void become_server(const supervisor *s, pid_t parent, int config, int output) {
     char dash[] = "-";
     char *arguments[] = {s->plan->binary, dash, NULL};
     sigset_t none;
     sigemptyset(&none);
-    /* Even if the supervisor is killed, the server ends; by SIGKILL, because nobody is left who could
-     * see that it minds nothing else, as in a script without end. The supervisor has but one thread;
-     * of a parent with several, the end of the one that forked would count. */
+    /* The server dies with the supervisor even if that is killed. SIGKILL, because a server in an endless
+     * script ignores SIGTERM and nothing is left to escalate. The signal is sent when the forking thread
+     * exits; the supervisor has only one. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);
     setpgid(0, 0);
     bool ready = dup2(config, 0) >= 0 && dup2(output, 1) >= 0 && dup2(output, 2) >= 0 &&
                  fchdir(s->data >= 0 ? s->data : s->home) == 0;
-    /* It has the lock as well, so that the data is owned for as long as any process writes it. */
+    /* The server inherits the lock, so that the data stays locked for as long as any process writes it. */
     if (ready && s->lock >= 0) ready = fcntl(s->lock, F_SETFD, 0) == 0;
     if (ready) {
         sigprocmask(SIG_SETMASK, &none, NULL);
@@ -244,7 +243,7 @@ static bool start_server(supervisor *s) {
     close(output[1]);
     s->output = output[0];
     if (pid < 0) return false;
-    setpgid(pid, pid); /* whichever of the two comes first */
+    setpgid(pid, pid); /* in parent and child: whichever runs first */
     s->server = pid;
     s->server_fd = open_pidfd(pid);
     return true;
@@ -252,9 +251,9 @@ static bool start_server(supervisor *s) {
 
 /* ---- ending --------------------------------------------------------------------------------- */
 
-/* Ends the server's process group: a wrapper script, the server, a child that rewrites its file. One
- * that keeps data is asked first, so that it can write everything; what it has acknowledged is in the
- * kernel's hands even if it must be killed. */
+/* Ends the server's process group: a wrapper script, the server, a child that rewrites its file. A server
+ * with data gets SIGTERM first, so that it can write everything. Acknowledged writes have reached the kernel
+ * even if it must be killed. */
 static void end_server(supervisor *s) {
     if (s->server == 0) return;
     s->leaving = true;
@@ -262,7 +261,7 @@ static void end_server(supervisor *s) {
         kill(-s->server, SIGTERM);
         wait_event(s, TKSP_TERM_GRACE_MS);
     }
-    kill(-s->server, SIGKILL); /* the group's id is its own until the server is reaped */
+    kill(-s->server, SIGKILL); /* the group's id is not reused until the server is reaped */
     wait_event(s, -1);
     waitpid(s->server, &s->last.code, __WALL);
     s->server = 0;

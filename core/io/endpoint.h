@@ -1,6 +1,6 @@
-/* endpoint.h - what connections to one target are made of, in one process.
+/* endpoint.h - what the connections to one target share, in one process.
  *
- * Threads: many at a time. Fork: a child has one of its own. */
+ * Threads: safe from many threads. Fork: a child makes its own. */
 #ifndef TKSP_IO_ENDPOINT_H
 #define TKSP_IO_ENDPOINT_H
 
@@ -8,7 +8,7 @@
 #include "tls_source.h"
 
 typedef struct tksp_endpoint {
-    const tks_target *target; /* borrowed, as `name` */
+    const tks_target *target; /* borrowed, like `name` */
     const char *name;         /* of the target, for messages */
     tksp_tls_source *tls;     /* NULL: plain */
     tksp_resolver *resolver;  /* NULL: the target has no host */

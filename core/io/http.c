@@ -1,8 +1,8 @@
-/* http.c - see tokenstore/http_client.h. Life, fork, and the pool of handles.
+/* http.c - see tokenstore/http_client.h. Lifecycle, fork, and the pool of handles.
  *
- * A fetch takes the handle that was used last, so that one thread after the other keeps one connection;
- * where all are busy it makes another. Nobody waits for a handle: there are as many as fetches at a time,
- * and of idle ones no more than IDLE_MAX. */
+ * A fetch takes the handle that was used last, so that sequential requests of several threads share one
+ * connection. If all are busy it creates another one: no caller waits for a handle. At most IDLE_MAX idle
+ * handles are kept. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <pthread.h>
@@ -64,7 +64,7 @@ static void add_busy(pool *p, tksp_http_handle *handle) {
     (void)pthread_mutex_unlock(&p->mutex);
 }
 
-/* Takes the idle handles out, but the `keep` ones that were used last; gives them as a list. */
+/* Removes the idle handles except the `keep` most recently used ones; returns them as a list. */
 static tksp_http_handle *take_surplus(pool *p, size_t keep) {
     tksp_http_handle *surplus = NULL;
     tksp_http_handle **at = &p->handles;
@@ -112,8 +112,8 @@ static void close_idle(pool *p) {
     free_list(surplus);
 }
 
-/* In a forked child. Where the mutex was held during the fork, the list may be half changed: then all
- * stays as it is until this process ends. */
+/* In a forked child. If the mutex was held during the fork, the list may be inconsistent: then it is never
+ * touched. */
 static void drop_inherited(pool *p) {
     if (pthread_mutex_trylock(&p->mutex) != 0) {
         return;
@@ -128,7 +128,7 @@ static void drop_inherited(pool *p) {
     (void)pthread_mutex_unlock(&p->mutex);
 }
 
-/* The pool of this process. In a forked child the first to come makes it. */
+/* The pool of this process. In a forked child the first caller creates it. */
 static pool *own_pool(tks_http *http, pid_t pid) {
     pool *p = atomic_load(&http->pool);
     if (p->pid == pid) {

@@ -1,8 +1,8 @@
 /* http_config.c - the options of the HTTP driver, and where this system keeps its CA certificates.
  *
- * libcurl has a place for CA certificates compiled in, that of the system it was built on. A wheel
- * travels, so that one is never used: the place is looked for when a tks_http is made.
- * Threads: reads the environment; like everybody's getenv it wants no setenv at the same time. */
+ * libcurl has a compiled-in path of CA certificates, that of the system it was built on. A wheel runs on
+ * other systems, so that path is never used: it is looked up when a tks_http is created.
+ * Threads: reads the environment; like getenv(), it must not run concurrently with setenv(). */
 #define _POSIX_C_SOURCE 200809L
 
 #include <errno.h>
@@ -63,7 +63,7 @@ static const char *first_readable(const char *const *paths) {
     return *paths;
 }
 
-/* If the variables are set, only they count: naming one CA excludes all others. */
+/* If the variables are set, only they are used: naming one CA excludes all others. */
 static tks_status set_system_ca(tksp_http_config *config, tks_error *err) {
     static const char *const files[] = {
         "/etc/ssl/certs/ca-certificates.crt",                /* Debian, Ubuntu, Arch, Alpine */
@@ -86,7 +86,7 @@ static tks_status set_system_ca(tksp_http_config *config, tks_error *err) {
 
 /* ---- the rest -------------------------------------------------------------------------------- */
 
-/* libcurl quotes a proxy that it cannot read, password and all, so what it gets is checked first. */
+/* libcurl quotes a proxy URL that it cannot parse, password included, so the URL is checked first. */
 static tks_status check_proxy(const char *proxy, tks_error *err) {
     static const char *const schemes[] = {"http", "https", "socks5", "socks5h", NULL};
     const char *const *scheme = schemes;
@@ -126,7 +126,8 @@ static const char *first_set(const char *const *names, const char **name) {
     return value;
 }
 
-/* A variable's proxy as URL: a host with a port alone is one of HTTP, as everybody reads it. */
+/* The proxy of a variable as a URL. As in other programs, a host and port without a scheme is an HTTP proxy.
+ * */
 static tks_status take_variable(const char *const *names, char **out, tks_error *err) {
     const char *name = NULL;
     const char *value = first_set(names, &name);
@@ -147,8 +148,8 @@ static tks_status take_variable(const char *const *names, char **out, tks_error 
                : status;
 }
 
-/* As libcurl reads the environment, but now: a getenv in a thread wants nobody to set it. HTTP_PROXY in capitals is
- * what a request's header Proxy becomes in CGI, and so is left alone. */
+/* Reads the environment as libcurl does, but once, now: getenv() in a thread is not safe beside setenv().
+ * HTTP_PROXY in capitals is ignored: in CGI it is the request header Proxy. */
 static tks_status take_environment(tksp_http_config *config, tks_error *err) {
     static const char *const https[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
                                         NULL};

@@ -1,4 +1,4 @@
-/* http_exchange.c - one request on one handle: the waiting, the answer as it streams in, the outcome. */
+/* http_exchange.c - one request on one handle: waiting, the response as it arrives, the outcome. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <errno.h>
@@ -10,13 +10,13 @@
 #include "http_text.h"
 #include "tokenstore/secret.h"
 
-/* What the caller gets, and where its bytes are. */
+/* The response, with the storage of its bytes. */
 typedef struct answer {
-    tks_http_response response; /* first: this is what the caller holds */
+    tks_http_response response; /* first: the pointer that the caller gets */
     tks_buf content_type, retry_after, cache_control, date, location, body;
 } answer;
 
-/* What of the answer has come. Header lines after the head are trailers. */
+/* The part of the response that has arrived. Header lines after the head are trailers. */
 typedef enum part { NOTHING, HEAD, WHOLE_HEAD, BODY } part;
 
 typedef enum excess { NO_EXCESS, EXCESS_OF_HEADERS, EXCESS_OF_BODY, EXCESS_OF_MEMORY } excess;
@@ -30,7 +30,7 @@ typedef struct exchange {
     excess excess;
 } exchange;
 
-/* ---- the answer ------------------------------------------------------------------------------ */
+/* ---- the response ---------------------------------------------------------------------------- */
 
 static answer *new_answer(size_t max_body) {
     answer *a = calloc(1, sizeof *a);
@@ -67,8 +67,8 @@ static bool keep(exchange *x, tks_buf *out, tks_bytes value) {
     return x->excess == NO_EXCESS;
 }
 
-/* libcurl hands over each header line whole, also of answers that precede the last (100 Continue).
- * Taking less than all of it ends the transfer. */
+/* libcurl passes complete header lines, also those of interim responses (100 Continue). Returning less than
+ * the size ends the transfer. */
 static size_t take_header(char *data, size_t one, size_t size, void *context) {
     exchange *x = context;
     tks_bytes line = tks_bytes_of(data, one * size);
@@ -136,8 +136,8 @@ static CURLMcode perform(CURLM *multi) {
     return code;
 }
 
-/* Until the transfer is over: TKS_OK, what libcurl says of it in *code. TKS_ERR_TIMEOUT (nothing is
- * noted), TKS_ERR_INTERRUPTED, TKS_ERR_CONNECTION (this is a forked child now), TKS_ERR_MEMORY. */
+/* Waits until the transfer has ended: TKS_OK, with libcurl's result in *code. TKS_ERR_TIMEOUT (without a
+ * message), TKS_ERR_INTERRUPTED, TKS_ERR_CONNECTION (this is a forked child now), TKS_ERR_MEMORY. */
 static tks_status wait_for_end(const exchange *x, tksp_wait *wait, CURLcode *code, tks_error *err) {
     CURLM *multi = x->handle->multi;
     for (;;) {
@@ -167,15 +167,15 @@ static tks_status wait_for_end(const exchange *x, tksp_wait *wait, CURLcode *cod
             return tks_fail_memory(err);
         }
         if (ready == 0) {
-            wait->next_check = 0; /* perhaps a signal: its handler runs now */
+            wait->next_check = 0; /* perhaps a signal: run its handler now */
         }
     }
 }
 
 /* ---- the outcome ----------------------------------------------------------------------------- */
 
-/* libcurl's own words where they tell more than the code and quote neither the request nor what the
- * server sent; a certificate's names may be in it, so only what can be printed. */
+/* libcurl's own message, where it says more than the code and quotes neither the request nor the response. It
+ * may contain a certificate's names, so only printable characters are kept. */
 static const char *describe(exchange *x, CURLcode code) {
     char *text = x->setup.detail;
     bool telling = code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR ||
@@ -194,24 +194,24 @@ static const char *describe(exchange *x, CURLcode code) {
 
 static tks_status fail_headers(const exchange *x, tks_error *err) {
     return tks_fail(err, TKS_ERR_DATA,
-                    "%s: the answer's headers are too many or larger than %d bytes", x->setup.name,
-                    TKSP_HTTP_HEADERS_MAX);
+                    "%s: the response has too many headers, or they are larger than %d bytes",
+                    x->setup.name, TKSP_HTTP_HEADERS_MAX);
 }
 
-/* The same answer would come again. */
+/* Final: a retry would get the same response. */
 static tks_status judge_excess(const exchange *x, const tks_http_request *request, bool *final,
                                tks_error *err) {
     *final = x->excess != EXCESS_OF_MEMORY;
     switch (x->excess) {
     case EXCESS_OF_HEADERS: return fail_headers(x, err);
     case EXCESS_OF_BODY:
-        return tks_fail(err, TKS_ERR_DATA, "%s: the answer is larger than %zu bytes", x->setup.name,
-                        request->max_body);
+        return tks_fail(err, TKS_ERR_DATA, "%s: the response is larger than %zu bytes",
+                        x->setup.name, request->max_body);
     default: return tks_fail_memory(err);
     }
 }
 
-/* What libcurl's code means here. */
+/* Maps libcurl's code to a status and a message. */
 static tks_status judge(exchange *x, CURLcode code, const tks_http_request *request,
                         const tksp_http_config *config, bool *final, tks_error *err) {
     const char *name = x->setup.name;
@@ -219,7 +219,7 @@ static tks_status judge(exchange *x, CURLcode code, const tks_http_request *requ
     case CURLE_WRITE_ERROR: return judge_excess(x, request, final, err);
     case CURLE_OUT_OF_MEMORY: return tks_fail_memory(err);
 #if LIBCURL_VERSION_NUM >= 0x080600
-    case CURLE_TOO_LARGE: /* libcurl counts their lines */
+    case CURLE_TOO_LARGE: /* libcurl limits the number of header lines */
         *final = true;
         return fail_headers(x, err);
 #endif
@@ -242,16 +242,16 @@ static tks_status judge(exchange *x, CURLcode code, const tks_http_request *requ
     case CURLE_OPERATION_TIMEDOUT:
         return tks_fail(err, TKS_ERR_CONNECTION, "%s: could not connect within %lld ms", name,
                         (long long)config->connect_timeout_ms);
-    case CURLE_UNSUPPORTED_PROTOCOL: /* the scheme was checked: this is an answer like HTTP/0.9's */
+    case CURLE_UNSUPPORTED_PROTOCOL: /* the response's: the URL's scheme was checked */
     case CURLE_WEIRD_SERVER_REPLY:
-        return tks_fail(err, TKS_ERR_CONNECTION, "%s: the server's answer is not HTTP/1", name);
+        return tks_fail(err, TKS_ERR_CONNECTION, "%s: the server's response is not HTTP/1", name);
     default: return tks_fail(err, TKS_ERR_CONNECTION, "%s: %s", name, describe(x, code));
     }
 }
 
 static tks_status fail_timeout(const exchange *x, bool sent, tks_error *err) {
     return tks_fail(err, TKS_ERR_TIMEOUT, "%s: the timeout expired %s", x->setup.name,
-                    sent ? "before the answer arrived" : "before the request was sent");
+                    sent ? "before the response arrived" : "before the request was sent");
 }
 
 /* ---- the exchange ---------------------------------------------------------------------------- */
@@ -266,7 +266,7 @@ static tks_status start(exchange *x, tks_error *err) {
     return started ? TKS_OK : tks_fail_memory(err);
 }
 
-/* Takes the transfer off the handle; one that is not over loses its connection. */
+/* Removes the transfer from the handle; an unfinished one loses its connection. */
 static void stop(const exchange *x) {
     tksp_signals signals;
     tksp_signals_hold(&signals);
@@ -286,7 +286,7 @@ static void give(exchange *x, tks_http_response **out) {
     x->answer = NULL;
 }
 
-/* After the set-up. The handle is at rest afterwards, or this is a forked child. */
+/* Runs the transfer. Afterwards the handle is idle, unless this is a forked child. */
 static tks_status run(exchange *x, const tksp_http_config *config, const tks_http_request *request,
                       tksp_wait *wait, tks_http_response **out, bool *sent, bool *final,
                       tks_error *err) {
@@ -310,8 +310,8 @@ static tks_status run(exchange *x, const tksp_http_config *config, const tks_htt
     } else if (status == TKS_OK && code != CURLE_OK) {
         status = judge(x, code, request, config, final, err);
     } else if (status == TKS_OK && (http < 200 || x->part < WHOLE_HEAD)) {
-        status =
-            tks_fail(err, TKS_ERR_CONNECTION, "%s: the server's answer ended early", x->setup.name);
+        status = tks_fail(err, TKS_ERR_CONNECTION, "%s: the server's response ended early",
+                          x->setup.name);
     }
     stop(x);
     if (status == TKS_OK) {

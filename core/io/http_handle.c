@@ -1,7 +1,7 @@
 /* http_handle.c - a libcurl handle: an easy one for requests, a multi one that keeps connections.
  *
- * A multi handle for each transfer, because libcurl's connections cannot be shared between threads.
- * The sockets are made and closed here, so that a forked child can give up its copies. */
+ * Each transfer has its own multi handle, because libcurl's connections cannot be shared between threads. The
+ * sockets are opened and closed here, so that a forked child can close its copies. */
 #define _GNU_SOURCE
 
 #include <fcntl.h>
@@ -15,9 +15,9 @@
 
 /* ---- libcurl --------------------------------------------------------------------------------- */
 
-/* The one exception to "no process-global mutable state": curl_global_init has such state, and before
- * 7.84 two threads must not call it at a time. Nor is there a curl_global_cleanup, for others in the
- * process may use libcurl too. */
+/* The one exception to "no process-global mutable state": curl_global_init has such state, and before 7.84 it
+ * is not thread-safe. curl_global_cleanup is never called, because other code in the process may use libcurl
+ * too. */
 static pthread_once_t start_once = PTHREAD_ONCE_INIT;
 static CURLcode start_result;
 
@@ -116,8 +116,8 @@ void tksp_http_handle_free(tksp_http_handle *handle) {
 
 /* ---- fork ------------------------------------------------------------------------------------ */
 
-/* Is the descriptor still the one that was opened here? A child may have closed it, and got its number
- * again for something else. */
+/* True if the descriptor is still the one that was opened here. A child may have closed it and reused its
+ * number. */
 static bool is_ours(const tksp_sock *sock) {
     struct stat info;
     int fd = atomic_load(&sock->fd);
@@ -125,8 +125,7 @@ static bool is_ours(const tksp_sock *sock) {
            info.st_dev == sock->device && info.st_ino == sock->inode;
 }
 
-/* Puts a socket that leads nowhere in the place of each open one. False: nothing was changed, or not
- * all. */
+/* Replaces each open socket by an unconnected one. False: not all were replaced. */
 static bool cut_off(tksp_http_handle *handle) {
     for (size_t i = 0; i < TKSP_HTTP_SOCKETS; i++) {
         if (atomic_load(&handle->sockets[i].fd) >= 0 && !is_ours(&handle->sockets[i])) {

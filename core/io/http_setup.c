@@ -1,4 +1,4 @@
-/* http_setup.c - a request as libcurl's options: what is allowed, and nothing by default. */
+/* http_setup.c - a request as libcurl's options: only what is allowed explicitly, no defaults. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <stdio.h>
@@ -11,7 +11,7 @@
 
 enum { URL_MAX = 16 * 1024, HEADER_MAX = 64 * 1024 };
 
-/* Headers that say where a message ends or whether it is sent at all: the driver's own. */
+/* Headers that control the message's framing: set by the driver only. */
 static const char *const FRAMING[] = {"Content-Length", "Transfer-Encoding", "Connection",
                                       "Expect"};
 
@@ -32,7 +32,7 @@ static tks_status bad_url(CURLUcode code, tks_error *err) {
     }
 }
 
-/* "https://host:port", for messages. Nothing else of the URL is fit for them. */
+/* "https://host:port", for messages. The rest of the URL may be secret. */
 static CURLUcode name_server(tksp_http_setup *setup) {
     char *scheme = NULL;
     char *host = NULL;
@@ -95,7 +95,7 @@ static tks_status check_header(const tks_http_header *header, tks_error *err) {
     if (!tksp_http_is_header_value(header->value)) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
                         "the value of the header %.*s contains a control character or begins or "
-                        "ends with a blank: remove it",
+                        "ends with whitespace: remove it",
                         (int)header->name.size, header->name.data);
     }
     for (size_t i = 0; i < sizeof FRAMING / sizeof FRAMING[0]; i++) {
@@ -124,7 +124,7 @@ static tks_status add_header(tksp_http_setup *setup, const tks_http_header *head
     }
     tks_buf_init(&line, HEADER_MAX);
     (void)tks_buf_append_bytes(&line, header->name);
-    /* "Name:" would take a header out; "Name;" is libcurl's way to send an empty one. */
+    /* For libcurl "Name:" removes a header and "Name;" sends an empty one. */
     (void)tks_buf_append_bytes(&line,
                                header->value.size > 0 ? TKS_LITERAL(": ") : TKS_LITERAL(";"));
     (void)tks_buf_append_bytes(&line, header->value);
@@ -141,7 +141,7 @@ static tks_status add_header(tksp_http_setup *setup, const tks_http_header *head
 
 static tks_status set_headers(tksp_http_setup *setup, const tks_http_request *request,
                               tks_error *err) {
-    /* Without this libcurl may ask for leave to send a large body, and wait a second for it. */
+    /* Without this libcurl may send "Expect: 100-continue" before a large body and wait a second. */
     bool good = append(setup, "Expect:") && append(setup, "Accept-Encoding:");
     tks_status status = good ? TKS_OK : tks_fail_memory(err);
     for (size_t i = 0; i < request->header_count && status == TKS_OK; i++) {
@@ -152,7 +152,7 @@ static tks_status set_headers(tksp_http_setup *setup, const tks_http_request *re
 
 /* ---- options --------------------------------------------------------------------------------- */
 
-/* For a run of options: each is set while those before it were taken. */
+/* Sets an option if all before it succeeded. */
 #define SET(option, value)                                                                         \
     do {                                                                                           \
         if (code == CURLE_OK) code = curl_easy_setopt(easy, (option), (value));                    \
@@ -170,7 +170,7 @@ static CURLcode set_rules(CURL *easy) {
 #endif
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_FOLLOWLOCATION, 0L);
-    SET(CURLOPT_ACCEPT_ENCODING, "gzip, deflate"); /* not asked for, but some send it */
+    SET(CURLOPT_ACCEPT_ENCODING, "gzip, deflate"); /* not requested, but some servers send it */
     SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     return code;
 }
@@ -178,7 +178,7 @@ static CURLcode set_rules(CURL *easy) {
 static CURLcode set_tls(CURL *easy, const tksp_http_config *config) {
     CURLcode code = CURLE_OK;
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    SET(CURLOPT_SSL_SESSIONID_CACHE, 0L); /* every connection verifies anew */
+    SET(CURLOPT_SSL_SESSIONID_CACHE, 0L); /* every connection verifies the certificate */
     SET(CURLOPT_SSL_VERIFYPEER, config->insecure ? 0L : 1L);
     SET(CURLOPT_SSL_VERIFYHOST, config->insecure ? 0L : 2L);
     SET(CURLOPT_CAINFO, config->ca_file);
@@ -187,7 +187,7 @@ static CURLcode set_tls(CURL *easy, const tksp_http_config *config) {
     if (config->cert != NULL) {
         SET(CURLOPT_SSLCERT, config->cert);
         SET(CURLOPT_SSLKEY, config->key);
-        SET(CURLOPT_KEYPASSWD, ""); /* else OpenSSL asks for it at the terminal */
+        SET(CURLOPT_KEYPASSWD, ""); /* or OpenSSL prompts for it at the terminal */
     }
     return code;
 }
@@ -196,12 +196,12 @@ static CURLcode set_proxy(CURL *easy, const tksp_http_config *config, bool is_ht
     CURLcode code = CURLE_OK;
     const char *proxy = config->proxy_by_scheme && !is_https ? config->proxy_http : config->proxy;
     SET(CURLOPT_PROXY,
-        proxy != NULL ? proxy : ""); /* "": not by libcurl's reading of the environment */
+        proxy != NULL ? proxy : ""); /* "": disables libcurl's own reading of the environment */
     SET(CURLOPT_NOPROXY, config->no_proxy != NULL ? config->no_proxy : "");
     if (proxy == NULL) {
         return code;
     }
-    SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); /* ours go to the server alone */
+    SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); /* our headers are not sent to a proxy */
     if (strncmp(proxy, "https:", 6) == 0) {
         SET(CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
         SET(CURLOPT_PROXY_SSL_VERIFYPEER, config->insecure ? 0L : 1L);
@@ -221,7 +221,7 @@ static CURLcode set_request(CURL *easy, tksp_http_setup *setup, const tks_http_r
     if (request->post) {
         SET(CURLOPT_POST, 1L);
         SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.size);
-        /* Borrowed, not copied. NULL would mean a callback that reads standard input. */
+        /* Borrowed, not copied. With NULL libcurl would read standard input. */
         SET(CURLOPT_POSTFIELDS, request->body.size > 0 ? request->body.data : "");
     }
     return code;

@@ -1,10 +1,9 @@
-/* http_signals.c - no signal handler runs inside libcurl, and no SIGPIPE comes out of it.
+/* http_signals.c - no signal handler runs inside libcurl, and libcurl raises no SIGPIPE.
  *
- * With CURLOPT_NOSIGNAL libcurl leaves SIGPIPE to its host, and OpenSSL may write to a socket whose
- * peer is gone. The process's disposition of SIGPIPE is the host's own business, so the signal is
- * blocked for this thread and fetched if it came. The other signals are held back since a thread that
- * libcurl starts, to look up a name, inherits the mask: it could live on after the deadline and must
- * not run the host's handlers. */
+ * With CURLOPT_NOSIGNAL libcurl does not handle SIGPIPE, and OpenSSL may write to a socket whose peer is
+ * gone. The process's disposition of SIGPIPE belongs to the host, so the signal is blocked in this thread and
+ * consumed if it became pending. The other signals are blocked because libcurl's resolver thread inherits the
+ * mask: it may outlive the deadline and must not run the host's handlers. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <errno.h>

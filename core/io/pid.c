@@ -1,6 +1,6 @@
-/* pid.c - see pid.h. A page that is MADV_WIPEONFORK holds the process id; in a child it holds zero
- * until the first look. Every operation has to know whether it is in a forked child, and a system call
- * for that costs more than all locks together. */
+/* pid.c - see pid.h. The process id is cached in a MADV_WIPEONFORK page, which is zeroed in a child. Every
+ * operation checks whether it runs in a forked child; a system call for that would cost more than all locks
+ * together. */
 #define _GNU_SOURCE
 
 #include "pid.h"

@@ -7,12 +7,12 @@
 
 #include <sys/types.h>
 
-/* A page, zeroed at first and again in each forked child; NULL: this system cannot. */
+/* A page of zeros, zeroed again in each forked child. NULL: not supported. */
 void *tksp_forkwiped_new(void);
 void tksp_forkwiped_free(void *page); /* NULL is allowed */
 
 typedef struct tksp_pid_cache {
-    void *page; /* NULL: the system cannot do it, and is asked each time */
+    void *page; /* NULL: not supported; getpid() is called each time */
 } tksp_pid_cache;
 
 void tksp_pid_init(tksp_pid_cache *cache);

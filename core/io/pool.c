@@ -16,19 +16,19 @@
 
 enum { EMPTY, IDLE, LENT }; /* states of a slot */
 
-/* After fork() a child reads the parent's slots without the mutex. So both members are atomic, and a
- * connection is at rest before its slot becomes IDLE and until after it has become LENT. */
+/* After fork() a child reads the parent's slots without the mutex. So both members are atomic, and nothing
+ * changes a connection while its slot is IDLE. */
 typedef struct slot {
     tksp_conn *_Atomic conn;
     atomic_int state;
     uint64_t generation;
-    size_t below; /* the next in the stack this slot is in */
+    size_t below; /* the next slot in the same stack */
 } slot;
 
 /* A caller in the queue; lives on its stack. */
 typedef struct waiter {
     pthread_cond_t served;
-    size_t slot; /* NONE until one is handed over */
+    size_t slot; /* NONE until one is assigned */
     struct waiter *next;
 } waiter;
 
@@ -39,7 +39,7 @@ struct tksp_pool {
     pthread_mutex_t mutex;
     bool closed;
     uint64_t generation;
-    int64_t renewable_at; /* as tksp_clock gives it */
+    int64_t renewable_at; /* by tksp_clock() */
     size_t idle;          /* the top of the stack of IDLE slots, or NONE */
     size_t empty;         /* the same for EMPTY ones */
     waiter *first, **last;
@@ -95,7 +95,7 @@ static size_t pop(tksp_pool *pool, size_t *stack) {
     return index;
 }
 
-/* A slot without a user goes to the first in the queue, or onto its stack. */
+/* Assigns a free slot to the first waiter, or pushes it onto its stack. */
 static void place(tksp_pool *pool, size_t index) {
     waiter *w = pool->first;
     if (w == NULL) {
@@ -138,7 +138,7 @@ static tks_status fail_exhausted(const tksp_pool *pool, tks_error *err) {
                     pool->endpoint.name, pool->size);
 }
 
-/* In the queue until a slot is handed over. The mutex is held on entry, and on return unless the process
+/* Waits in the queue until a slot is assigned. The mutex is held on entry, and on return unless the process
  * forked. */
 static tks_status queue_up(tksp_pool *pool, tksp_wait *wait, size_t *out, tks_error *err) {
     waiter w = {.slot = NONE};
@@ -154,7 +154,7 @@ static tks_status queue_up(tksp_pool *pool, tksp_wait *wait, size_t *out, tks_er
         if (w.slot == NONE) {
             leave_queue(pool, &w);
         } else if (status == TKS_ERR_TIMEOUT) {
-            status = TKS_OK; /* it came at the last moment */
+            status = TKS_OK; /* assigned at the last moment */
         } else if (status != TKS_OK) {
             place(pool, w.slot);
         }
@@ -164,7 +164,7 @@ static tks_status queue_up(tksp_pool *pool, tksp_wait *wait, size_t *out, tks_er
     return status == TKS_ERR_TIMEOUT ? fail_exhausted(pool, err) : status;
 }
 
-/* A slot for the caller alone; *stale when its connection is of an older generation. */
+/* Acquires a slot; *stale: its connection is of an older generation. */
 static tks_status take_slot(tksp_pool *pool, bool anew, tksp_wait *wait, tksp_lease *lease,
                             bool *stale, tks_error *err) {
     tks_status status = TKS_OK;
@@ -211,8 +211,8 @@ tks_status tksp_pool_lend(tksp_pool *pool, bool anew, tksp_wait *wait, tksp_leas
         out->used_at = tksp_conn_get_used_at(out->conn);
         return TKS_OK;
     }
-    /* The server hung up, or sent something unrequested. Those below were used even longer
-     * ago, so a new one takes its place. */
+    /* The server hung up, or sent something unrequested. The slots below were used even longer ago, so a new
+     * connection replaces this one. */
     atomic_store(&s->conn, NULL);
     tksp_conn_close(out->conn);
     out->conn = tksp_conn_new(&pool->endpoint);
@@ -231,7 +231,8 @@ void tksp_pool_give_back(tksp_pool *pool, const tksp_lease *lease) {
         atomic_store(&s->conn, NULL);
         tksp_conn_close(conn);
         conn = NULL;
-        /* Whoever forked during an exchange has an unusable connection and no right to the lock. */
+        /* In a child forked during an exchange: the connection is unusable, and the lock belongs to the
+         * parent. */
         if (getpid() != pool->pid) {
             return;
         }
@@ -251,7 +252,7 @@ void tksp_pool_give_back(tksp_pool *pool, const tksp_lease *lease) {
 
 /* ---- ends -------------------------------------------------------------------------------------- */
 
-/* The first in the stack of idle slots that is so since `used_at` or longer: where its number stands. */
+/* A pointer to the first link in the stack of idle slots whose slot is idle since `used_at` or longer. */
 static size_t *find_idle(tksp_pool *pool, int64_t used_at) {
     size_t *at = &pool->idle;
     while (*at != NONE && tksp_conn_get_used_at(atomic_load(&pool->slots[*at].conn)) > used_at) {
@@ -280,7 +281,7 @@ void tksp_pool_drop_idle(tksp_pool *pool, int64_t used_at) {
 void tksp_pool_renew(tksp_pool *pool, uint64_t generation) {
     int64_t now = tksp_clock();
     (void)pthread_mutex_lock(&pool->mutex);
-    /* Others may have seen the same server fail; or it goes on failing, over new connections, too. */
+    /* Other callers may have reported the same failure, or new connections fail as well. */
     bool first = generation == pool->generation && now >= pool->renewable_at;
     if (first) {
         pool->generation++;
@@ -294,7 +295,7 @@ void tksp_pool_renew(tksp_pool *pool, uint64_t generation) {
 
 void tksp_pool_close(tksp_pool *pool) {
     (void)pthread_mutex_lock(&pool->mutex);
-    pool->closed = true; /* those in the queue see it at the end of their slice */
+    pool->closed = true; /* waiters notice it at the end of their slice */
     (void)pthread_mutex_unlock(&pool->mutex);
     tksp_pool_drop_idle(pool, INT64_MAX);
 }
@@ -312,7 +313,7 @@ void tksp_pool_adopt(tksp_pool *pool, tksp_pool *inherited) {
             atomic_store(&s->conn, NULL);
             tksp_conn_close(conn);
         }
-        /* A LENT one stays allocated: its borrower did not come along, but left it in mid-work. */
+        /* A LENT connection is not freed: its borrower, a thread of the parent, may have been changing it. */
     }
 }
 

@@ -1,5 +1,5 @@
-/* remote_keys.c - see tokenstore/remote_keys.h. Every fetch has its own thread, at most one at a time; callers
- * wait for its result, and may give up without ending it. */
+/* remote_keys.c - see tokenstore/remote_keys.h. Each fetch runs in its own thread, at most one at a time.
+ * Callers wait for its result and may stop waiting without ending it. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "tokenstore/remote_keys.h"
@@ -14,7 +14,7 @@
 #include "thread.h"
 
 enum {
-    FAILURE_MS = 1000, /* for which a failure is the answer, where there are no keys */
+    FAILURE_MS = 1000, /* how long a failure is returned without retrying, if there are no keys */
     NOTES_MAX = 16 * 1024
 };
 #define YEAR_MS INT64_C(31536000000)
@@ -44,7 +44,7 @@ static void free_state(state *s) {
     free(s);
 }
 
-/* This process's. A forked child makes its own. NULL when memory is short. */
+/* The state of this process. A forked child makes its own. NULL: out of memory. */
 static state *own_state(tks_remote_keys *keys) {
     state *s = atomic_load(&keys->state);
     if (s->pid == getpid()) {
@@ -90,7 +90,7 @@ static tks_status check(const tks_remote_keys_options *o, const tks_http_options
     return status == TKS_OK ? check_range("timeout", o->timeout_ms, 1, 600000, err) : status;
 }
 
-/* "https://host:port" of the URL, which has no user in it. */
+/* "https://host:port" of the URL, which contains no user. */
 static void name_server(const char *url, char out[TKSP_KEYS_NAME_SIZE]) {
     const char *host = strstr(url, "://");
     size_t size = host != NULL ? (size_t)(host + 3 - url) + strcspn(host + 3, "/?#") : 0;
@@ -132,7 +132,7 @@ tks_status tks_remote_keys_new(const tks_remote_keys_options *options, const tks
     return TKS_OK;
 }
 
-/* The thread of the last fetch is over, or about to be: it lets go of the mutex as the last thing it does. */
+/* Joins the thread of the last fetch, which has ended or is about to: it unlocks the mutex last. */
 static void join(state *s) {
     if (s->has_thread) {
         (void)pthread_join(s->thread, NULL);
@@ -190,17 +190,16 @@ static void note(tks_remote_keys *keys, state *s, char level, const char *text) 
     atomic_store(&keys->has_notes, true);
 }
 
-/* What a failed fetch means for verification. */
+/* Logs what a failed fetch means for verification. */
 static void note_failure(tks_remote_keys *keys, state *s, const char *why, int64_t now) {
     char text[TKS_ERROR_SIZE + 100];
     int64_t left = atomic_load(&keys->good_until_ms) - now;
     if (left > 0) {
         (void)snprintf(text, sizeof text,
-                       "could not fetch the keys; the old ones are used for up to %lld s more: %s",
+                       "could not fetch the keys; using the old ones for up to %lld s more: %s",
                        (long long)left / 1000, why);
     } else {
-        (void)snprintf(text, sizeof text, "could not fetch the keys, and there are none to use: %s",
-                       why);
+        (void)snprintf(text, sizeof text, "could not fetch the keys, and none are cached: %s", why);
     }
     note(keys, s, 'w', text);
 }
@@ -239,7 +238,7 @@ static void *fetch(void *context) {
     return NULL;
 }
 
-/* Starts one unless it is under way. The mutex is held. */
+/* Starts a fetch unless one is in progress. The mutex is held. */
 static tks_status start(tks_remote_keys *keys, state *s, tks_error *err) {
     if (s->fetching) {
         return TKS_OK;
@@ -255,7 +254,8 @@ static tks_status start(tks_remote_keys *keys, state *s, tks_error *err) {
                : tks_fail(err, TKS_ERR_CONNECTION, "could not start a thread to fetch the keys");
 }
 
-/* Until the fetch under way has ended: its status. On return the mutex is held, unless this is a forked child now. */
+/* Waits until the fetch in progress has ended and returns its status. On return the mutex is held, unless
+ * this is a forked child. */
 static tks_status wait_for_end(tks_remote_keys *keys, state *s, tksp_wait *wait, tks_error *err) {
     uint64_t before = s->outcomes;
     while (s->outcomes == before) {
@@ -276,7 +276,7 @@ static tks_status wait_for_end(tks_remote_keys *keys, state *s, tksp_wait *wait,
 
 /* ---- keys ---------------------------------------------------------------------------------------- */
 
-/* The keys at hand, if they may be used; *old: it is time to fetch newer ones. */
+/* The cached keys, if they may still be used; *old: newer ones should be fetched. */
 static tks_keyset *at_hand(tks_remote_keys *keys, uint64_t *version, bool *old) {
     int64_t now = tksp_boot_ms();
     *old = now >= atomic_load_explicit(&keys->fresh_until_ms, memory_order_relaxed);
@@ -287,11 +287,11 @@ static tks_keyset *at_hand(tks_remote_keys *keys, uint64_t *version, bool *old) 
     return tksp_key_source_get(&keys->source, version);
 }
 
-/* In the background, and not again and again where it failed. */
+/* Fetches in the background, with a pause after a failure. */
 static void renew(tks_remote_keys *keys) {
     state *s = own_state(keys);
     if (s == NULL || pthread_mutex_trylock(&s->mutex) != 0) {
-        return; /* somebody is at it */
+        return; /* another thread holds the mutex */
     }
     if (s->failure.status == TKS_OK || tksp_boot_ms() - s->failed_ms >= keys->options.interval_ms) {
         (void)start(keys, s, NULL);
@@ -302,7 +302,7 @@ static void renew(tks_remote_keys *keys) {
 tks_keyset *tks_remote_keys_peek(tks_remote_keys *keys, uint64_t *version) {
     uint64_t found;
     bool old;
-    /* In a forked child the lock of the keys may be held by nobody. */
+    /* In a forked child the lock of the keys may be held by a thread that does not exist there. */
     tks_keyset *set =
         own_state(keys) == NULL || atomic_load(&keys->closed) ? NULL : at_hand(keys, &found, &old);
     if (set != NULL && old) {
@@ -314,7 +314,7 @@ tks_keyset *tks_remote_keys_peek(tks_remote_keys *keys, uint64_t *version) {
     return set;
 }
 
-/* May one be started for a caller that has seen the keys `seen`? The mutex is held. */
+/* True if a fetch may be started for a caller that has seen version `seen`. The mutex is held. */
 static bool may_start(tks_remote_keys *keys, const state *s, uint64_t seen) {
     if (seen != 0) {
         return tksp_key_source_ask(&keys->source, tksp_boot_ms());
@@ -322,8 +322,8 @@ static bool may_start(tks_remote_keys *keys, const state *s, uint64_t seen) {
     return s->failure.status == TKS_OK || tksp_boot_ms() - s->failed_ms >= FAILURE_MS;
 }
 
-/* Starts a fetch, if that may be, and waits for its end, or with `pending` tells that it is under way. The mutex as in
- * wait_for_end. */
+/* Starts a fetch if allowed and waits for its end; with `pending`, only reports that it is in progress. The
+ * mutex as in wait_for_end. */
 static tks_status fetch_or_wait(tks_remote_keys *keys, state *s, uint64_t seen,
                                 const tks_interrupt *interrupt, bool *pending, tks_error *err) {
     tks_status status = TKS_OK;
@@ -343,7 +343,7 @@ static tks_status fetch_or_wait(tks_remote_keys *keys, state *s, uint64_t seen,
     return status;
 }
 
-/* What is at hand and newer than `seen`. */
+/* The cached keys, if newer than `seen`. */
 static tks_keyset *newer(tks_remote_keys *keys, uint64_t seen, uint64_t *version) {
     tks_keyset *set = tks_remote_keys_peek(keys, version);
     if (set != NULL && *version == seen) {
@@ -375,10 +375,10 @@ tks_status tks_remote_keys_get(tks_remote_keys *keys, uint64_t seen, const tks_i
     if (getpid() == s->pid) {
         (void)pthread_mutex_unlock(&s->mutex);
     } else if (status == TKS_OK) {
-        status = tks_fail(&why, TKS_ERR_CONNECTION, "the process forked while keys were fetched");
+        status = tks_fail(&why, TKS_ERR_CONNECTION, "the process forked while fetching the keys");
     }
-    *out = newer(keys, seen,
-                 version); /* though the last fetch failed: another may have brought them */
+    *out =
+        newer(keys, seen, version); /* although this fetch failed: another one may have succeeded */
     if (*out != NULL || status == TKS_OK) {
         return TKS_OK;
     }

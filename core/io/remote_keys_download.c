@@ -1,4 +1,4 @@
-/* remote_keys_download.c - one request for the keys at a URL, and what came of it. */
+/* remote_keys_download.c - one request for the keys at a URL, and its outcome. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <string.h>
@@ -12,7 +12,7 @@ static tks_status fail_status(const tks_remote_keys *keys, int status, tks_error
                     status >= 300 && status < 400 ? ": use the URL that it redirects to" : "");
 }
 
-/* How long keys of this answer are fresh: what the server says, within what the options say. */
+/* How long the keys of this response are fresh: as the server says, within the limits of the options. */
 static int64_t fresh_ms_of(const tks_remote_keys *keys, const tks_http_response *response) {
     int64_t seconds;
     if (!tksp_http_max_age(response->cache_control, &seconds)) {

@@ -16,13 +16,13 @@
 
 #include "thread.h"
 
-/* Everything the thread uses is in here, and is reference counted: the resolver may be gone before it ends. */
+/* Everything that the thread uses, reference counted: the thread may outlive the resolver. */
 struct tksp_lookup {
     atomic_uint users;
-    pthread_mutex_t mutex; /* guards `over`; what follows it does not change from then on */
+    pthread_mutex_t mutex; /* guards `over`; once it is set, the members below do not change */
     pthread_cond_t ended;
     bool over;
-    int code, error; /* of getaddrinfo(), and its errno */
+    int code, error; /* the result of getaddrinfo(), and errno */
     struct addrinfo *list;
     char port[8];
     char host[];
@@ -31,9 +31,9 @@ struct tksp_lookup {
 struct tksp_resolver {
     const tks_target *target;
     pthread_mutex_t mutex;
-    tksp_lookup *latest; /* under way or over; or NULL */
+    tksp_lookup *latest; /* in progress or ended; or NULL */
     struct sockaddr_storage good;
-    socklen_t good_size; /* 0: none is known */
+    socklen_t good_size; /* 0: unknown */
 };
 
 /* ---- a lookup ---------------------------------------------------------------------------------- */
@@ -106,7 +106,8 @@ static void *look_up(void *context) {
     return NULL;
 }
 
-/* An address in brackets that the system does not take: it has a zone that there is not, or it is none. */
+/* Rejects an address in brackets that the system does not accept: its zone does not exist, or it is not an
+ * address. */
 static tks_status refuse_ipv6(const char *host, tks_error *err) {
     char address[INET6_ADDRSTRLEN] = "";
     struct in6_addr parsed;
@@ -165,7 +166,8 @@ void tksp_resolver_free(tksp_resolver *resolver) {
     free(resolver);
 }
 
-/* A new lookup that is over (an address as text) or has a thread. The resolver's mutex is held. */
+/* Starts a lookup, which ends at once for an address as text, else runs in a thread. The resolver's mutex is
+ * held. */
 static tks_status begin(tksp_resolver *resolver, tks_error *err) {
     pthread_t thread;
     tksp_lookup *lookup = lookup_new(resolver->target);
@@ -176,7 +178,7 @@ static tks_status begin(tksp_resolver *resolver, tks_error *err) {
     lookup->over = lookup->code != EAI_NONAME || strchr(lookup->host, ':') != NULL;
     if (!lookup->over) {
         if (!tksp_thread_start(&thread, look_up, share(lookup))) {
-            tksp_lookup_release(lookup); /* the thread's share */
+            tksp_lookup_release(lookup); /* the thread's reference */
             tksp_lookup_release(lookup); /* NOLINT(clang-analyzer-unix.Malloc): and ours */
             return tks_fail(err, TKS_ERR_CONNECTION,
                             "could not start a thread to resolve the host name: this process or "
@@ -235,7 +237,7 @@ static bool is_good(const tksp_resolver *resolver, const struct addrinfo *a) {
            memcmp(a->ai_addr, &resolver->good, a->ai_addrlen) == 0;
 }
 
-/* Moves out[from] to out[to], which stands before it; those between keep their order. */
+/* Moves out[from] forward to out[to]; those between keep their order. */
 static void move_forward(const struct addrinfo **out, size_t from, size_t to) {
     const struct addrinfo *moved = out[from];
     memmove(&out[to + 1], &out[to], (from - to) * sizeof *out);

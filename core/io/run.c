@@ -10,7 +10,7 @@
 
 #define TIMEOUT_MAX_MS INT64_C(315360000000) /* ten years, far from the end of int64_t */
 
-/* No other operations look at it, and it costs. */
+/* Only operations with HTTP requests use it, and reading it is costly. */
 static int64_t boot_ms(const tks_flight *r) {
     return r->requester != NULL ? tksp_boot_ms() : 0;
 }
@@ -25,7 +25,7 @@ static tks_need step(const tks_flight *r, tks_event_type type, const tksp_failur
     return tks_op_step(r->op, &event);
 }
 
-/* What is to be said of the files that a new connection was made with. */
+/* Logs problems with the TLS files that a new connection was made with. */
 static void note_files(const tks_flight *r) {
     tksp_tls_source *tls = tksp_pool_get_endpoint(r->pool)->tls;
     tks_error warning;
@@ -39,13 +39,14 @@ static void forget(tks_flight *r) {
     r->given = false;
 }
 
-/* Must the host be asked before a connection is opened? */
+/* True if the host must supply credentials before a connection is opened. */
 static bool asks(const tks_flight *r) {
     return tksp_pool_get_endpoint(r->pool)->target->asks && !r->given;
 }
 
-/* An open connection in r->lease, or on failure none. With r->asks, the host is to be asked first: nothing is
- * lent meanwhile, so that it may take its time, and use this very client. */
+/* Stores an open connection in r->lease, or none on failure. If r->asks is set, the host must supply
+ * credentials first. No connection is lent meanwhile, so that the host may take its time and may use this
+ * client. */
 static tks_status borrow(tks_flight *r) {
     tksp_failure *failure = &r->failure;
     tks_status status = tksp_pool_lend(r->pool, r->anew, &r->wait, &r->lease, &failure->error);
@@ -65,13 +66,13 @@ static tks_status borrow(tks_flight *r) {
         r->asks = r->credentials.refused && !r->refused; /* a second refusal is final */
     }
     if (status == TKS_OK || r->asks) {
-        forget(r); /* each connection asks anew */
+        forget(r); /* credentials are used for one connection only */
         r->refused = r->asks;
     }
     return status;
 }
 
-/* How long a connection that was used before may say nothing. */
+/* How long a previously used connection may be silent. */
 static int64_t silence(const tks_flight *r) {
     int64_t now = tksp_clock_coarse();
     return now + (r->wait.deadline - now) / TKS_SILENCE_DIVISOR;
@@ -81,8 +82,8 @@ static bool is_silent(tks_status status, const tksp_failure *failure) {
     return status == TKS_ERR_TIMEOUT && !failure->heard;
 }
 
-/* The connection has fallen silent: what lies between us and the server has forgotten it, and with it those
- * that were idle as long. */
+/* The connection is unresponsive: a firewall or NAT has probably dropped it, and with it all that were idle
+ * as long. */
 static void leave_silent(tks_flight *r) {
     r->anew = true;
     if (getpid() == r->wait.pid) {
@@ -90,7 +91,7 @@ static void leave_silent(tks_flight *r) {
     }
 }
 
-/* Is the borrowed connection alive? Any answer says so. If not, a new one takes its place. */
+/* Checks that the borrowed connection is alive: any reply proves it. If not, replaces it by a new one. */
 static tks_status probe(tks_flight *r) {
     static const char command[] = "*1\r\n$4\r\nPING\r\n";
     tks_reply *reply = NULL;
@@ -116,7 +117,7 @@ static bool wants_probe(const tks_flight *r, const tks_batch *batch) {
            tksp_clock_coarse() - r->lease.used_at >= TKS_PROBE_AFTER_MS * TKSP_MS;
 }
 
-/* A connection for `batch`, open, in r->lease; on failure nothing is lent. */
+/* Stores an open connection for `batch` in r->lease; on failure nothing is lent. */
 static tks_status get_connection(tks_flight *r, const tks_batch *batch) {
     r->pool = tksp_client_pool(r->client, r->wait.pid);
     if (r->pool == NULL) {
@@ -126,8 +127,8 @@ static tks_status get_connection(tks_flight *r, const tks_batch *batch) {
     return status == TKS_OK && wants_probe(r, batch) ? probe(r) : status;
 }
 
-/* Hands the replies over. Only then is the connection returned: only the operation can tell that
- * they were not for it. */
+/* Passes the replies to the operation, and only then returns the connection: only the operation can detect
+ * replies to other requests. */
 static tks_need deliver(tks_flight *r) {
     tks_event event = {.type = TKS_EVENT_REPLIES, .now_ms = tksp_wall_ms(), .replies = r->replies};
     event.boot_ms = boot_ms(r);
@@ -137,12 +138,12 @@ static tks_need deliver(tks_flight *r) {
     if (trust == TKS_TRUST_LEAVE) {
         tksp_pool_renew(r->pool, r->lease.generation);
     } else if (trust == TKS_TRUST_CLOSE) {
-        tksp_conn_distrust(r->lease.conn); /* "not a record" may be the answer to something else */
+        tksp_conn_distrust(r->lease.conn); /* "not a record" may be the reply to another request */
     }
     return need;
 }
 
-/* The batch went wrong: tells the operation, or ends the run by what is left in r->status. */
+/* The batch failed: informs the operation, or leaves in r->status why the run ends. */
 static tks_need report(tks_flight *r, tks_error *err) {
     tks_status status = r->status;
     r->sent = r->failure.sent;
@@ -159,7 +160,8 @@ static tks_need report(tks_flight *r, tks_error *err) {
     }
 }
 
-/* For the replies, before anything is sent: later there would be no way to say that memory is short. */
+/* Allocates room for the replies before anything is sent, because after that running out of memory could not
+ * be reported. */
 static tks_status make_room(tks_flight *r) {
     r->replies = r->few;
     if (r->count > TKSP_REPLIES_INLINE) {
@@ -175,7 +177,7 @@ static tks_status make_room(tks_flight *r) {
     return TKS_OK;
 }
 
-/* Nothing is left of the batch; a connection that is not usable any more is closed. */
+/* Frees everything of the batch; an unusable connection is closed. */
 static void clear_batch(tks_flight *r) {
     if (r->lent) {
         tksp_pool_give_back(r->pool, &r->lease);
@@ -192,8 +194,8 @@ static void clear_batch(tks_flight *r) {
     r->begun = false;
 }
 
-/* Gets a connection and writes what goes without waiting for the server. What becomes of it is in
- * r->status, for end_batch. */
+/* Gets a connection and writes as much as possible without waiting. The outcome is in r->status, for
+ * end_batch. */
 static void begin_batch(tks_flight *r) {
     const tks_batch *batch = tks_op_get_batch(r->op);
     r->begun = true;
@@ -204,7 +206,7 @@ static void begin_batch(tks_flight *r) {
     if (batch->patience_ms > 0) {
         (void)tksp_wait_narrow(&r->wait, batch->patience_ms);
     }
-    r->count = batch->replies; /* the batch is the operation's, and gone after its next step */
+    r->count = batch->replies; /* the batch belongs to the operation and ends with its next step */
     r->status = make_room(r);
     if (r->status == TKS_OK) {
         r->status = get_connection(r, batch);
@@ -221,7 +223,7 @@ static void begin_batch(tks_flight *r) {
     }
 }
 
-/* Reads the replies of the batch and steps the operation. When r->status is not TKS_OK then, the run ends
+/* Reads the replies of the batch and steps the operation. If r->status is not TKS_OK afterwards, the run ends
  * with it. */
 static tks_need end_batch(tks_flight *r, tks_error *err) {
     if (r->status == TKS_OK) {
@@ -235,7 +237,7 @@ static tks_need end_batch(tks_flight *r, tks_error *err) {
     }
     r->wait.deadline = r->deadline;
     if (r->status == TKS_ERR_TIMEOUT && !tksp_wait_is_over(&r->wait)) {
-        r->status = TKS_ERR_CONNECTION; /* its patience ended, not its time */
+        r->status = TKS_ERR_CONNECTION; /* the limit on silence passed, not the deadline */
     }
     if (r->status == TKS_OK) {
         tks_need need = deliver(r);
@@ -252,7 +254,7 @@ static tks_need end_batch(tks_flight *r, tks_error *err) {
     return report(r, err);
 }
 
-/* Makes the request and steps the operation with what came of it. */
+/* Makes the request and steps the operation with its outcome. */
 static tks_need make_request(tks_flight *r, tks_error *err) {
     const tks_http_request *request = tks_op_get_request(r->op);
     int64_t left_ms = (r->wait.deadline - tksp_clock()) / TKSP_MS;
@@ -279,7 +281,7 @@ static tks_need make_request(tks_flight *r, tks_error *err) {
     return need;
 }
 
-/* Sleeps as long as the operation asks for, unless the deadline would pass. */
+/* Sleeps as long as the operation requests, unless the deadline would pass. */
 static tks_need sleep_as_asked(tks_flight *r, tks_error *err) {
     int64_t until = tksp_clock() + (int64_t)tks_op_get_sleep(r->op) * TKSP_MS;
     if (until >= r->wait.deadline) {

@@ -1,4 +1,4 @@
-/* session_events.c - see tokenstore/session_events.h. What to subscribe to, and what to make of it. */
+/* session_events.c - see tokenstore/session_events.h. The channels, and the meaning of their messages. */
 #include "tokenstore/session_events.h"
 
 #include <stdlib.h>
@@ -10,7 +10,7 @@ enum { KEEPALIVE_MS = 15000, CHANNEL_SIZE = 64 };
 struct tks_session_events {
     tksp_subscription *subscription;
     uint32_t db;
-    tks_session_event event; /* the one heard last */
+    tks_session_event event; /* the last one received */
 };
 
 static bool accept_message(void *context, tks_bytes channel, tks_bytes payload) {

@@ -20,8 +20,8 @@ void tksp_sock_init(tksp_sock *sock) {
     sock->inode = 0;
 }
 
-/* The descriptor is forgotten first: between the two calls another thread may fork, and a child must
- * never close a number that is not its own. */
+/* The descriptor is cleared before it is closed: another thread may fork in between, and a child must never
+ * close a number that has been reused. */
 void tksp_sock_close(tksp_sock *sock) {
     int fd = atomic_exchange(&sock->fd, -1);
     if (fd >= 0) {
@@ -33,7 +33,7 @@ void tksp_sock_move(tksp_sock *to, tksp_sock *from) {
     to->device = from->device;
     to->inode = from->inode;
     atomic_store(&to->fd,
-                 atomic_load(&from->fd)); /* in both: a child closes it once all the same */
+                 atomic_load(&from->fd)); /* briefly in both: a child still closes it only once */
     atomic_store(&from->fd, -1);
 }
 
@@ -46,7 +46,7 @@ void tksp_sock_drop_inherited(tksp_sock *sock) {
     }
 }
 
-/* Where the system does not take one of these, the connection works all the same. */
+/* These options are not essential: errors are ignored. */
 static void set_option(int fd, int level, int name, int value) {
     (void)setsockopt(fd, level, name, &value, sizeof value);
 }

@@ -13,7 +13,7 @@
 #include "thread.h"
 
 enum {
-    REDIS_MS = 4000 /* what the Redis parts of an operation may take together */
+    REDIS_MS = 4000 /* limit on all Redis steps of one operation */
 };
 
 /* ---- life -------------------------------------------------------------------------------------- */
@@ -42,8 +42,8 @@ tks_status tks_spike_client_new(tks_spike *spike, tks_http *http, tks_client *re
     return TKS_OK;
 }
 
-/* This process's memory. A forked child begins with an empty one; the inherited one is left as it
- * is, for a thread that is not here may hold its locks. NULL when memory is short. */
+/* The memory of this process. A forked child starts with an empty one. The inherited one is never touched:
+ * threads that do not exist here may hold its locks. NULL: out of memory. */
 tksp_spike_memory *tksp_spike_own_memory(tks_spike_client *client) {
     tksp_spike_memory *memory = atomic_load(&client->memory);
     if (tksp_spike_memory_is_own(memory)) {
@@ -98,7 +98,7 @@ static tks_status fail_closed(tks_error *err) {
     return tks_fail(err, TKS_ERR_CLOSED, "the client is closed");
 }
 
-/* Must the host be asked for the client's secret or assertion? */
+/* True if the host must supply the client's secret or assertion. */
 bool tksp_spike_asks_host(const tks_spike_client *client) {
     return client->given && client->file.size == 0;
 }
@@ -110,13 +110,13 @@ static void keep_notes(tks_spike_client *client, tksp_spike_memory *memory, tks_
     atomic_store(&client->has_notes, !tks_notes_is_empty(&memory->notes));
 }
 
-/* Is this a child that a signal handler forked during the call? Then nothing of `memory` is this process's, and
- * its locks may be held for ever by threads that are not here. */
+/* True in a child that a signal handler forked during the call. Then `memory` belongs to the parent, and its
+ * locks may be held forever by threads that do not exist here. */
 static bool has_forked(const tksp_spike_memory *memory) {
     return !tksp_spike_memory_is_own(memory);
 }
 
-/* What may end a run: its own caller, close, or abandon. */
+/* What may end a run: its caller, close, or abandonment. */
 typedef struct ender {
     const tks_spike_client *client;
     const tks_interrupt *caller;  /* may be NULL */
@@ -142,7 +142,7 @@ static tks_status run_op(tks_spike_client *client, tks_op *op, int64_t timeout_m
     tksp_flight_begin(&flight, getpid(), timeout_ms, &either);
     tks_status status = tksp_flight_end(&flight, &why);
     bool by_us = status == TKS_ERR_INTERRUPTED && !e.by_caller;
-    /* Between two requests it is the HTTP client that says so. */
+    /* Between two requests, the HTTP client reports that it is closed. */
     if (atomic_load(&client->closed) && (by_us || status == TKS_ERR_CLOSED)) {
         return fail_closed(err);
     }
@@ -152,7 +152,7 @@ static tks_status run_op(tks_spike_client *client, tks_op *op, int64_t timeout_m
     return status == TKS_OK ? TKS_OK : tks_fail(err, status, "%s", why.message);
 }
 
-/* Is it a failure of the server's, which lasts for a while, and not that of one call? */
+/* True for a failure of the server, which lasts for a while, not of one call. */
 static bool is_remembered(tks_status status) {
     return status == TKS_ERR_SPIKE || status == TKS_ERR_SPIKE_AUTH;
 }
@@ -162,7 +162,7 @@ static int64_t keep_ms(const tks_spike_answer *answer) {
                                                          : TKS_SPIKE_FAILURE_MS;
 }
 
-/* The failure of an entry, and for how long there is no use in asking again. With the mutex held. */
+/* Reports the failure of an entry and the time until the next request. With the mutex held. */
 static tks_status tell_failure(const tksp_spike_entry *entry, int64_t now_ms,
                                tks_spike_answer *answer, tks_error *err) {
     int64_t left_ms = entry->failed_until_ms - now_ms;
@@ -199,7 +199,7 @@ tks_status tksp_spike_fetch(tks_spike_client *client, tksp_spike_memory *memory,
     if (status == TKS_OK) {
         status = run_op(client, op, timeout_ms, interrupt, &entry->abandoned, &failure);
     }
-    if (has_forked(memory)) { /* what came of it is for this process's memory */
+    if (has_forked(memory)) { /* the outcome belongs to the parent's memory */
         memory = tksp_spike_own_memory(client);
         entry = NULL;
     }
@@ -241,8 +241,8 @@ tks_status tksp_spike_fetch(tks_spike_client *client, tksp_spike_memory *memory,
 
 /* ---- get --------------------------------------------------------------------------------------- */
 
-/* From memory: true when there was a good token, and it was `held` unless that is NULL. `out` may be
- * NULL. *wanting: the entry that wants to be renewed. */
+/* Looks in memory: true if there is a valid token that equals `held`, unless NULL. `out` may be NULL.
+ * *wanting: the entry that is due for renewal. */
 static bool look(tksp_spike_memory *memory, tks_bytes request, const tks_bytes *held, tks_buf *out,
                  tksp_spike_entry **wanting) {
     bool good = false;
@@ -264,7 +264,7 @@ static bool look(tksp_spike_memory *memory, tks_bytes request, const tks_bytes *
     return good;
 }
 
-/* Until a fetch has ended. The mutex as in tksp_wait_cond. */
+/* Waits until a fetch has ended. The mutex as in tksp_wait_cond. */
 static tks_status wait_for_outcome(tks_spike_client *client, tksp_spike_memory *memory,
                                    const tksp_spike_entry *entry, tksp_wait *wait,
                                    tks_spike_answer *answer, tks_error *err) {
@@ -276,13 +276,13 @@ static tks_status wait_for_outcome(tks_spike_client *client, tksp_spike_memory *
         tks_status status = tksp_wait_cond(wait, &memory->ended, &memory->mutex, err);
         if (status == TKS_ERR_TIMEOUT) {
             return tks_fail(err, status,
-                            "another thread is fetching the token, and did not finish in time");
+                            "another thread is fetching the token and did not finish in time");
         }
         if (status != TKS_OK) {
             return status;
         }
     }
-    /* Its failure is this caller's too, unless it only gave up. */
+    /* Its failure is this caller's failure too, unless it was only abandoned. */
     tks_status status = entry->outcomes != before ? entry->failure.status : TKS_OK;
     if (status == TKS_OK || status == TKS_ERR_INTERRUPTED || status == TKS_ERR_CLOSED ||
         status == TKS_ERR_TIMEOUT) {
@@ -291,8 +291,8 @@ static tks_status wait_for_outcome(tks_spike_client *client, tksp_spike_memory *
     return tell_failure(entry, tksp_boot_ms(), answer, err);
 }
 
-/* There was none in memory: fetches it, or waits for another thread's fetch. After has_forked(memory) there is no
- * outcome. */
+/* Fetches a token that is not in memory, or waits for another thread's fetch. Has no outcome if
+ * has_forked(memory). */
 static tks_status get_fetched(tks_spike_client *client, tksp_spike_memory *memory,
                               tks_bytes request, tks_bytes given, tksp_wait *wait,
                               const tks_interrupt *interrupt, bool *asks, tks_buf *out,
@@ -375,7 +375,7 @@ tks_status tks_spike_client_get(tks_spike_client *client, tks_bytes request, int
     tksp_spike_memory *memory;
     tks_status status;
     tksp_wait_init(&wait, timeout_ms > 0 ? timeout_ms : client->timeout_ms, interrupt);
-    do { /* again in a child that was forked in the middle of it, with a memory of its own */
+    do { /* repeated, with a new memory, in a child forked during the call */
         tks_error why = TKS_ERROR_INIT;
         wait.pid = getpid();
         memory = tksp_spike_own_memory(client);

@@ -12,8 +12,8 @@ struct tks_spike_client {
     tks_http *http;
     tks_client *redis; /* borrowed; may be NULL */
     int64_t timeout_ms;
-    bool given;     /* the client's secret or assertion comes with each fetch: */
-    tks_bytes file; /* from here, the spike's; empty: the host is asked */
+    bool given;     /* the client's secret or assertion is supplied for each fetch: */
+    tks_bytes file; /* from this file, the spike's; empty: by the host */
     tksp_spike_memory *_Atomic memory;
     atomic_bool has_notes;
     atomic_bool closed;
@@ -21,10 +21,10 @@ struct tks_spike_client {
 
 /* ---- spike_client.c ---- */
 
-/* This process's memory; NULL when memory is short. */
+/* The memory of this process; NULL: out of memory. */
 tksp_spike_memory *tksp_spike_own_memory(tks_spike_client *client);
 
-/* Must the host be asked for the client's secret or assertion? */
+/* True if the host must supply the client's secret or assertion. */
 bool tksp_spike_asks_host(const tks_spike_client *client);
 
 /* Runs the operation for `entry`, whose `fetching` the caller has set, and wakes the waiting callers. */

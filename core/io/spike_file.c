@@ -16,7 +16,7 @@ static tks_status refuse(const char *path, const char *why, tks_error *err) {
     return tks_fail(err, TKS_ERR_SPIKE, "cannot read %.*s: %s", SHOWN, path, why);
 }
 
-/* Not by stdio, whose buffer is never wiped. */
+/* Not with stdio, whose buffer is never wiped. */
 static tks_status read_all(const char *path, tks_buf *out, tks_error *err) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
@@ -85,6 +85,6 @@ tks_status tksp_spike_digest_file(const char *path, tks_buf *out, tks_error *err
         status =
             tks_buf_append(out, digest, sizeof digest) == TKS_OK ? TKS_OK : tks_fail_memory(err);
     }
-    tks_buf_wipe(&text); /* the private key may be in it too */
+    tks_buf_wipe(&text); /* it may also contain the private key */
     return status;
 }

@@ -6,12 +6,12 @@
 
 enum { TKSP_SPIKE_FILE_MAX = 64 * 1024 };
 
-/* Appends what the file at `path` holds, without the blanks and ends of lines around it: Kubernetes writes none,
- * editors do. `out` must be wiped. TKS_OK; TKS_ERR_SPIKE: it cannot be read, is empty or too large, which the message
- * says and nothing of what it holds; TKS_ERR_MEMORY. */
+/* Appends the content of the file at `path`, without surrounding whitespace: editors add a newline,
+ * Kubernetes does not. `out` must be wiped. TKS_OK; TKS_ERR_SPIKE: the file cannot be read, is empty or too
+ * large (the message does not quote it); TKS_ERR_MEMORY. */
 tks_status tksp_spike_read_file(tks_bytes path, tks_buf *out, tks_error *err);
 
-/* Appends the digest of the file at `path`: of the client's certificate, which tokens may be bound to. Statuses as
+/* Appends the digest of the file at `path`, the client's certificate: tokens may be bound to it. Statuses as
  * above. */
 tks_status tksp_spike_digest_file(const char *path, tks_buf *out, tks_error *err);
 

@@ -15,7 +15,7 @@ enum { TOKEN_MAX = 64 * 1024, NOTES_MAX = 64 * 1024 };
 
 /* ---- locks ------------------------------------------------------------------------------------- */
 
-/* A renewed token must get in, however many read the old one all the time. */
+/* Prefers writers: a renewed token must get in under constant reading. */
 static bool init_stripes(tksp_spike_memory *memory) {
     pthread_rwlockattr_t attributes;
     size_t made = 0;
@@ -124,7 +124,7 @@ void tksp_spike_memory_free(tksp_spike_memory *memory) {
 
 /* ---- entries ----------------------------------------------------------------------------------- */
 
-/* FNV-1a. Requests come from the application's own code, not from strangers. */
+/* FNV-1a is enough: requests come from the application's own code, not from untrusted input. */
 static size_t bucket_of(tks_bytes request) {
     uint32_t hash = UINT32_C(2166136261);
     for (size_t i = 0; i < request.size; i++) {

@@ -1,5 +1,5 @@
-/* spike_open.c - makes a Spike client of its options: all that is wrong with them is said at once, whichever
- * half it belongs to. */
+/* spike_open.c - creates a Spike client from its options. Reports all invalid options at once, those of the
+ * spike and those of the HTTP client. */
 #include <string.h>
 
 #include "http_text.h"
@@ -17,7 +17,7 @@ static void fault_of(tks_status status, const tks_error *why, tks_buf *faults) {
     if (status == TKS_ERR_MEMORY) faults->status = TKS_ERR_MEMORY;
 }
 
-/* What begins as no URL of HTTP does is the other half's to tell. */
+/* Another scheme is reported by tks_spike_new. */
 static tks_status check_url(tks_bytes url, const char *what, tks_buf *faults) {
     tks_error why = TKS_ERROR_INIT;
     tks_status status = tksp_http_is_url(url) ? tks_http_check_url(url, &why) : TKS_OK;
@@ -49,13 +49,14 @@ tks_status tks_spike_client_open(const tks_spike_options *options,
     }
     tks_buf_init(&text, SIZE_MAX);
     tks_buf_init(&binding, SIZE_MAX);
-    if (options->client_file.size > 0) { /* read again each time; what is wrong now is said now */
+    if (options->client_file.size >
+        0) { /* read again for each fetch; this reports problems early */
         fault_of(tksp_spike_read_file(options->client_file, &text, &file), &file, &faults);
     }
     if (http_options->cert != NULL &&
         tksp_spike_digest_file(http_options->cert, &binding, NULL) == TKS_OK) {
         all.binding =
-            tks_buf_bytes(&binding); /* where it cannot be read, tks_http_new has said so */
+            tks_buf_bytes(&binding); /* if it cannot be read, tks_http_new has reported it */
     }
     tks_buf_wipe(&text);
     if (redis != NULL && tks_client_get_target(redis)->asks) {

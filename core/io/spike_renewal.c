@@ -1,4 +1,4 @@
-/* spike_renewal.c - tokens are renewed ahead of their end, by threads in the background. */
+/* spike_renewal.c - renews tokens before they expire, in background threads. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 
 enum {
     RENEWAL_PAUSE_MS = 5000
-}; /* after an early renewal that brought nothing new, or was handed to the host */
+}; /* pause after an early renewal that brought no new token, or was passed to the host */
 
 typedef struct renewal {
     tks_spike_client *client;
@@ -29,7 +29,7 @@ static void *renew(void *context) {
     (void)pthread_mutex_lock(&r.memory->mutex);
     int64_t now_ms = tksp_boot_ms();
     if (status != TKS_OK ||
-        r.entry->renew_at_ms <= now_ms) { /* some servers give the same one again */
+        r.entry->renew_at_ms <= now_ms) { /* some servers issue the same token again */
         r.entry->pause_until_ms = now_ms + RENEWAL_PAUSE_MS;
     }
     bool has_last = r.memory->has_last;
@@ -45,13 +45,12 @@ static void *renew(void *context) {
     return NULL;
 }
 
-/* The thread is counted. When it ends it waits until the one that ended before it is gone, and close waits for
- * the last: a host may unload this code right after that. Where there is no memory or no thread for it, the next
- * get tries again. */
+/* The thread is counted. At its end it joins the thread that ended before it, and close joins the last: a
+ * host may unload this code right after that. If no thread can be started, the next get tries again. */
 void tksp_spike_renew_ahead(tks_spike_client *client, tksp_spike_memory *memory,
                             tksp_spike_entry *entry, tks_bytes given, int64_t now_ms) {
     (void)pthread_mutex_lock(&memory->mutex);
-    /* Whoever was asked for `given` has seen to the pause. */
+    /* With `given`, the pause was set when the host was asked. */
     if (!entry->fetching && now_ms >= entry->renew_at_ms &&
         (given.size > 0 || now_ms >= entry->pause_until_ms) && !atomic_load(&client->closed)) {
         renewal *r = malloc(sizeof *r);
@@ -73,9 +72,9 @@ void tksp_spike_renew_ahead(tks_spike_client *client, tksp_spike_memory *memory,
     (void)pthread_mutex_unlock(&memory->mutex);
 }
 
-/* ---- by what the host gives ---- */
+/* ---- with credentials from the host ---- */
 
-/* Its entry, if it is due for renewal and none is in progress; the mutex is held. */
+/* The entry that is due for renewal, if none is in progress; the mutex is held. */
 static tksp_spike_entry *find_due(const tks_spike_client *client, const tksp_spike_memory *memory,
                                   tks_bytes request, int64_t now_ms) {
     tksp_spike_entry *entry = tksp_spike_find(memory, request);

@@ -3,15 +3,15 @@
 
 enum { REASON_SIZE = 200 };
 
-/* Runs the operation that `prepare` makes, on this connection: what it sets must be set on the server that
- * is listened to, and not on the one behind another connection. */
+/* Runs the operation of `prepare` on this connection: its settings must apply to the server that this
+ * connection listens to. */
 static tks_status run_on(tksp_conn *conn, tks_op *op, tksp_wait *wait, tksp_failure *failure) {
     tks_event event = {.type = TKS_EVENT_START, .now_ms = tksp_wall_ms()};
     tks_need need = tks_op_step(op, &event);
     tks_status status = TKS_OK;
     while (status == TKS_OK && need == TKS_NEED_SEND) {
         const tks_batch *batch = tks_op_get_batch(op);
-        tks_reply *reply = NULL; /* such an operation sends one command at a time */
+        tks_reply *reply = NULL; /* the operation sends one command at a time */
         status = tksp_conn_exchange(conn, batch->bytes, 1, &reply, INT64_MAX, wait, failure);
         if (status == TKS_OK) {
             event =
@@ -57,7 +57,7 @@ static tks_status judge_subscribed(const tks_reply *reply, tksp_failure *failure
         return TKS_OK;
     }
     if (tks_reply_get_type(reply) != TKS_REPLY_ERROR) {
-        return tks_fail(&failure->error, TKS_ERR_CONNECTION, "unexpected answer to SUBSCRIBE");
+        return tks_fail(&failure->error, TKS_ERR_CONNECTION, "unexpected reply to SUBSCRIBE");
     }
     tks_reply_describe_error(reply, reason, sizeof reason);
     failure->final = true;
@@ -67,8 +67,8 @@ static tks_status judge_subscribed(const tks_reply *reply, tksp_failure *failure
                         : "");
 }
 
-/* The server confirms each channel, one behind the other: the command is carried out in one piece, and no
- * message can come between. */
+/* The server confirms each channel in turn. SUBSCRIBE is executed atomically, so no message can come in
+ * between. */
 tks_status tksp_subscribe(tksp_conn *conn, tksp_prepare prepare, tks_bytes command, size_t channels,
                           tksp_wait *wait, tksp_failure *failure) {
     tks_bytes rest = {0};
@@ -77,7 +77,8 @@ tks_status tksp_subscribe(tksp_conn *conn, tksp_prepare prepare, tks_bytes comma
         status = tksp_conn_begin(conn, command, &rest, failure);
     }
     if (status == TKS_OK && rest.size > 0) {
-        status = tks_fail(&failure->error, TKS_ERR_CONNECTION, "the server does not read");
+        status = tks_fail(&failure->error, TKS_ERR_CONNECTION,
+                          "the server does not read the commands sent to it");
     }
     for (size_t i = 0; status == TKS_OK && i < channels; i++) {
         tks_reply *reply = NULL;

@@ -17,8 +17,8 @@ enum {
     OPEN_TRIES = 4,
     PAUSE_FIRST_MS = 25, /* doubles up to the maximum */
     PAUSE_MAX_MS = 5000,
-    CALM_MS = 5000, /* a connection that lived so long was a good one: no pause when it is lost */
-    CLOCK_BEHIND_MS = 10 /* the clock is a coarse one */
+    CALM_MS = 5000,      /* after a connection that lived this long, reconnect without a pause */
+    CLOCK_BEHIND_MS = 10 /* tolerance of the coarse clock */
 };
 
 #define FOREVER_MS INT64_C(315360000000) /* ten years, far from the end of int64_t */
@@ -26,35 +26,35 @@ enum {
 struct tksp_subscription {
     tks_client *client;
     const tksp_endpoint *endpoint;
-    tksp_subscription_options options; /* but for the channels */
+    tksp_subscription_options options; /* without the channels */
     tks_buf command;                   /* SUBSCRIBE */
     pid_t pid;
-    tksp_conn *conn; /* NULL: lost, or not there yet */
+    tksp_conn *conn; /* NULL: lost, or not connected yet */
     atomic_bool busy, closed;
     bool given;   /* `credentials` are for the next connection */
-    bool asks;    /* the host is to give them */
-    bool refused; /* the server did not take those before */
+    bool asks;    /* the host must supply them */
+    bool refused; /* the server refused the previous ones */
     tks_credentials credentials;
     unsigned failures; /* in a row */
-    int64_t retry_at;  /* monotonic, as the next three */
+    int64_t retry_at;  /* monotonic, like the next three */
     int64_t opened_at;
     int64_t heard_at;
     int64_t pinged_at; /* 0: no PING is unanswered */
-    int64_t empty_ms;  /* since 1970: when nothing was waiting to be read */
+    int64_t empty_ms;  /* since 1970: when the socket was last drained */
     int64_t
-        known_ms; /* the same, and something has come on this connection since: it was alive then */
+        known_ms; /* the same, confirmed by data that arrived later: the connection was alive then */
     tksp_gap gap;
     tks_error why;
     tks_reply *message;
 };
 
-/* One open or next. */
+/* One call of open or next. */
 typedef struct call {
     tksp_subscription *sub;
     const tks_interrupt *interrupt;
     tks_interrupt watch;
     tksp_wait wait;
-    int64_t attempts_until; /* monotonic: no attempt to connect goes beyond it */
+    int64_t attempts_until; /* monotonic: the limit of attempts to connect */
 } call;
 
 /* ---- life -------------------------------------------------------------------------------------- */
@@ -100,8 +100,8 @@ static void hang_up(tksp_subscription *sub) {
     sub->conn = NULL;
 }
 
-/* In a forked child. A connection that another thread of the parent was busy with stays allocated: it was
- * left in mid-work. */
+/* In a forked child. A connection in use by another thread of the parent is not freed: that thread may have
+ * been changing it. */
 static void give_up_inherited(tksp_subscription *sub) {
     if (sub->conn == NULL) {
         return;
@@ -175,10 +175,10 @@ static tks_status begin_call(tksp_subscription *sub, int64_t timeout_ms,
     }
     if (atomic_exchange(&sub->busy, true)) {
         if (is_ended(sub)) {
-            return fail_closed(sub, err); /* it is closing the connection that keeps it busy */
+            return fail_closed(sub, err); /* the thread that keeps it busy is closing it */
         }
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "another thread is waiting for these events: each needs events of its own");
+                        "another thread is waiting for these events: each thread needs its own");
     }
     if (is_ended(sub)) {
         atomic_store(&sub->busy, false);
@@ -201,18 +201,18 @@ static tks_status end_call(call *c, tks_status status, tks_error *err) {
         status = fail_closed(sub, err);
     }
     if (sub->pid != getpid()) {
-        return status; /* forked by a signal handler: nothing here is this process's */
+        return status; /* forked by a signal handler: everything here belongs to the parent */
     }
     atomic_store(&sub->busy, false);
     if (atomic_load(&sub->closed)) {
-        tksp_subscription_close(sub); /* it came meanwhile, and left the connection to us */
+        tksp_subscription_close(sub); /* close left it to this thread */
     }
     return status;
 }
 
 /* ---- connecting -------------------------------------------------------------------------------- */
 
-/* Half as much more or less, so that listeners which lost the same server do not come back in step. */
+/* Jitter of ±50 %, so that listeners that lost the same server do not reconnect in step. */
 static int64_t pause_after(unsigned failures) {
     int64_t ms = (int64_t)PAUSE_FIRST_MS << (failures < 10 ? failures : 10);
     if (ms > PAUSE_MAX_MS) {
@@ -221,7 +221,7 @@ static int64_t pause_after(unsigned failures) {
     return (ms / 2 + (int64_t)tks_random_below((uint32_t)ms)) * TKSP_MS;
 }
 
-/* When the next attempt may come, unless credentials are given before. */
+/* Sets the time of the next attempt, unless credentials are given before. */
 static void put_off(tksp_subscription *sub) {
     sub->retry_at = tksp_clock() + pause_after(sub->failures++);
 }
@@ -238,22 +238,22 @@ void tksp_subscription_give(tksp_subscription *sub, tks_credentials *credentials
     }
 }
 
-/* Opens sub->conn, with what the host gave. */
+/* Opens sub->conn, with the host's credentials. */
 static tks_status open_conn(call *c, tksp_failure *failure) {
     tksp_subscription *sub = c->sub;
     tks_status status =
         tksp_conn_open(sub->conn, sub->given ? &sub->credentials : NULL, &c->wait, failure);
     bool refused = sub->credentials.refused;
     if (status == TKS_OK || refused) {
-        sub->asks = refused && !sub->refused; /* a second refusal is the caller's to hear */
+        sub->asks = refused && !sub->refused; /* a second refusal is reported to the caller */
         sub->refused = sub->asks;
-        forget(sub); /* each connection asks anew */
+        forget(sub); /* credentials are used for one connection only */
     }
     return status;
 }
 
-/* One attempt: connects, prepares, subscribes. After a failure `conn` is NULL, and it is known when the next
- * may come. With sub->asks it is no failure: the host is to be asked. */
+/* Connects, prepares, subscribes. After a failure `conn` is NULL and the time of the next
+ * attempt is set. With sub->asks it is not a failure: the host must supply credentials. */
 static tks_status attempt(call *c, tksp_failure *failure) {
     tksp_subscription *sub = c->sub;
     const tksp_endpoint *endpoint = sub->endpoint;
@@ -293,7 +293,7 @@ static tks_status attempt(call *c, tksp_failure *failure) {
     return TKS_OK;
 }
 
-/* Until it is time for another attempt. TKS_ERR_TIMEOUT when the call's time is over before. */
+/* Waits until the next attempt is due. TKS_ERR_TIMEOUT if the call's deadline comes first. */
 static tks_status wait_for_turn(call *c, tks_error *err) {
     int64_t deadline = c->wait.deadline;
     tks_status status = TKS_OK;
@@ -309,7 +309,7 @@ static tks_status wait_for_turn(call *c, tks_error *err) {
     return status;
 }
 
-/* Is there no use in trying again at once? */
+/* True if retrying at once is pointless. */
 static bool is_final(tks_status status, const tksp_failure *failure) {
     return failure->final || (status != TKS_ERR_CONNECTION && status != TKS_ERR_TIMEOUT);
 }
@@ -338,7 +338,7 @@ tks_status tksp_subscription_open(tksp_subscription *sub, const tks_interrupt *i
         }
         tks_status waited = wait_for_turn(&c, &why);
         if (waited == TKS_ERR_TIMEOUT) {
-            break; /* the server's failure says more */
+            break; /* the server's failure is more informative */
         }
         if (waited != TKS_OK) {
             status = waited;
@@ -351,7 +351,7 @@ tks_status tksp_subscription_open(tksp_subscription *sub, const tks_interrupt *i
 
 /* ---- listening --------------------------------------------------------------------------------- */
 
-/* The connection has ended: notes why, and since when messages may be missing. */
+/* Records why the connection ended, and since when messages may be missing. */
 static void lose(tksp_subscription *sub, const char *why) {
     sub->why = (tks_error)TKS_ERROR_INIT;
     (void)tks_fail(&sub->why, TKS_ERR_CONNECTION, "%.120s: %s", sub->endpoint->name, why);
@@ -364,13 +364,13 @@ static void lose(tksp_subscription *sub, const char *why) {
     hang_up(sub);
 }
 
-/* When a PING is to be sent, or the answer to one is overdue. */
+/* When the next PING is due, or the reply to the last one is overdue. */
 static int64_t next_ping(const tksp_subscription *sub) {
     return sub->pinged_at != 0 ? sub->pinged_at + sub->endpoint->target->timeout_ms * TKSP_MS
                                : sub->heard_at + sub->options.ping_ms * TKSP_MS;
 }
 
-/* Nothing was there to read until next_ping. */
+/* Nothing arrived until next_ping: sends PING, or returns why the connection counts as lost. */
 static const char *ping(tksp_subscription *sub) {
     static const char command[] = "*1\r\n$4\r\nPING\r\n";
     tksp_failure failure = TKSP_FAILURE_INIT;
@@ -382,13 +382,13 @@ static const char *ping(tksp_subscription *sub) {
     if (tksp_conn_begin(sub->conn, tks_bytes_of(command, sizeof command - 1), &rest, &failure) !=
             TKS_OK ||
         rest.size > 0) {
-        return "the connection broke";
+        return "the connection was lost";
     }
     return NULL;
 }
 
-/* What a reply is: *heard says so when it is for the caller. False: nothing that is due here. An error can
- * only be the answer to PING, from a server that does not let us say it: it lives. */
+/* Classifies a reply: *heard is set if it is for the caller. False: the reply is unexpected. An error can
+ * only be the reply to PING from a server that does not permit it: the server is alive. */
 static bool take(tksp_subscription *sub, tks_reply *reply, tksp_heard *heard) {
     if (tksp_is_push(reply, TKS_LITERAL("message"), 3)) {
         const tks_reply *channel = tks_reply_get_item(reply, 1);
@@ -413,7 +413,7 @@ static bool take(tksp_subscription *sub, tks_reply *reply, tksp_heard *heard) {
     return due;
 }
 
-/* Reads one value, or finds out that there is none. */
+/* Reads one value, or returns after the deadline without one. */
 static tks_status listen_once(call *c, tksp_heard *heard, tks_error *err) {
     tksp_subscription *sub = c->sub;
     tksp_failure failure = TKSP_FAILURE_INIT;
@@ -451,7 +451,7 @@ static tks_status listen_once(call *c, tksp_heard *heard, tks_error *err) {
     return TKS_OK;
 }
 
-/* Another attempt, when it is time for it. */
+/* Makes another attempt when it is due. */
 static tks_status come_back(call *c, tksp_heard *heard, tks_error *err) {
     tks_status status = wait_for_turn(c, err);
     if (status != TKS_OK) {
@@ -472,8 +472,8 @@ static tks_status come_back(call *c, tksp_heard *heard, tks_error *err) {
     return TKS_OK;
 }
 
-/* Between two messages that are not for the caller: where many come, nothing ever waits, and nobody asks
- * whether it is to stop. What is there already is read past the deadline, too. */
+/* Checks for close, interrupts and the deadline between messages that are not for the caller: under constant
+ * traffic nothing ever waits. What has already arrived is read past the deadline. */
 static tks_status look_up(call *c, tks_error *err) {
     bool may_block;
     tks_status status = tksp_wait_slice(&c->wait, &may_block, err);

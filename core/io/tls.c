@@ -1,6 +1,6 @@
-/* tls.c - TLS by OpenSSL, 1.1.1 and 3.x. See tls.h.
+/* tls.c - TLS with OpenSSL 1.1.1 or 3.x. See tls.h.
  *
- * The server's name is looked for in subjectAltName only: a commonName is free text (RFC 9525). */
+ * The server's name must be in subjectAltName: commonName is not used (RFC 9525). */
 #define _POSIX_C_SOURCE 200809L
 
 #include <arpa/inet.h>
@@ -23,7 +23,7 @@ struct tksp_tls_context {
 };
 
 struct tksp_tls {
-    tksp_tls_context *context; /* shared: the method is needed to the end */
+    tksp_tls_context *context; /* shared: its BIO method must outlive the session */
     SSL *ssl;
     int fd;
     int sys_error; /* errno of the last failed send or recv */
@@ -129,8 +129,8 @@ void tksp_tls_context_release(tksp_tls_context *context) {
 
 /* ---- a session --------------------------------------------------------------------------------- */
 
-/* The name to look for in the certificate: without the zone of an IPv6 address, without the dot
- * that ends a fully qualified name. */
+/* Sets the name that the certificate must contain: without the zone of an IPv6 address and without a trailing
+ * dot. */
 static tks_status set_name(SSL *ssl, const tks_target *target, tks_error *err) {
     const char *given = target->server_name != NULL ? target->server_name : target->host;
     char name[NAME_MAX_SIZE];
@@ -191,7 +191,7 @@ cleanup:
     return TKS_OK;
 }
 
-/* Could another CA certificate change the verdict? */
+/* True if other CA certificates could change the result. */
 static bool is_about_trust(long verdict) {
     static const long verdicts[] = {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT,
                                     X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
@@ -208,7 +208,7 @@ static bool is_about_trust(long verdict) {
     return false;
 }
 
-/* Sorts out a call that returned `result` <= 0. */
+/* Classifies the result of a call that returned `result` <= 0. */
 static tksp_io judge(tksp_tls *tls, int result, tks_error *err) {
     char reason[REASON_SIZE];
     int kind = SSL_get_error(tls->ssl, result);
@@ -237,7 +237,7 @@ static tksp_io judge(tksp_tls *tls, int result, tks_error *err) {
     if (kind == SSL_ERROR_SYSCALL) {
         ERR_clear_error();
         tks_fail(err, TKS_ERR_CONNECTION, "%s",
-                 tls->sys_error != 0 ? strerror(tls->sys_error) : "the connection broke");
+                 tls->sys_error != 0 ? strerror(tls->sys_error) : "the connection was lost");
         return TKSP_IO_FAILED;
     }
     bool is_other_protocol = ERR_GET_REASON(ERR_peek_error()) == SSL_R_WRONG_VERSION_NUMBER;
@@ -289,8 +289,7 @@ void tksp_tls_free(tksp_tls *tls) {
         return;
     }
     if (tls->ssl != NULL) {
-        /* Nothing is to be written, and no lock of the context to be taken: this may be a forked
-         * child. */
+        /* Write nothing and take no lock of the context: this may be a forked child. */
         SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
         SSL_free(tls->ssl);
     }

@@ -1,7 +1,7 @@
-/* tls_files.c - certificates and keys, from files into an OpenSSL context.
+/* tls_files.c - loads certificates and keys from files into an OpenSSL context.
  *
- * The files are read here, and OpenSSL is given memory. Its own readers take an interrupted or failed read for
- * the end of the file: of a bundle they keep what came before, and say that all is well. */
+ * The files are read here and passed to OpenSSL as memory. OpenSSL's own readers treat an interrupted or
+ * failed read as the end of the file: they load the first part of a bundle and report success. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <errno.h>
@@ -20,7 +20,7 @@
 enum { FILE_MAX = 16 << 20, PIECE = 64 * 1024 };
 
 static const char CA_HINT[] =
-    " (it must be PEM certificates, or a directory of them prepared with `openssl rehash`)";
+    " (it must be a file of PEM certificates, or a directory prepared with `openssl rehash`)";
 
 const char *tksp_tls_take_reason(char *out, size_t size) {
     unsigned long code = ERR_get_error();
@@ -56,7 +56,7 @@ static tks_status read_all(int fd, tks_buf *out) {
     }
 }
 
-/* The whole file, as what OpenSSL reads from, in `buf`, which must be wiped after it. NULL: an error is noted. */
+/* The whole file as a BIO over `buf`, which must be wiped afterwards. NULL: `err` is set. */
 static BIO *open_file(const char *option, const char *path, tks_buf *buf, tks_error *err) {
     tks_buf_init(buf, FILE_MAX);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -86,13 +86,13 @@ static void close_file(BIO *bio, tks_buf *buf) {
     tks_buf_wipe(buf);
 }
 
-/* Without this OpenSSL would ask for the password of an encrypted key at the terminal. */
+/* Without this OpenSSL would prompt for the password of an encrypted key at the terminal. */
 static int no_password(char *out, int size, int writing, void *context) {
     (void)out, (void)size, (void)writing, (void)context;
     return 0;
 }
 
-/* The next certificate; NULL at the end, and then *bad where that was not the end of the file. */
+/* The next certificate. NULL at the end of the file, or with *bad on a parse error. */
 static X509 *read_certificate(BIO *bio, bool *bad) {
     X509 *certificate = PEM_read_bio_X509_AUX(bio, NULL, no_password, NULL);
     unsigned long code = certificate == NULL ? ERR_peek_last_error() : 0;
@@ -118,7 +118,7 @@ static tks_status load_bundle(SSL_CTX *ctx, const char *path, tks_error *err) {
     if (bio != NULL && (bad || count == 0 || !added)) {
         status = bad_file("ca", path, CA_HINT, err);
     }
-    ERR_clear_error(); /* the end of the file is an error to OpenSSL */
+    ERR_clear_error(); /* OpenSSL reports the end of the file as an error */
     close_file(bio, &buf);
     return status;
 }
@@ -133,7 +133,7 @@ void tksp_tls_system_authorities(const char **file, const char **directory) {
 static tks_status load_authorities(SSL_CTX *ctx, const char *ca, tks_error *err) {
     struct stat info;
     if (ca == NULL) {
-        /* SSL_CERT_FILE and SSL_CERT_DIR are honoured here. */
+        /* This honours SSL_CERT_FILE and SSL_CERT_DIR. */
         return SSL_CTX_set_default_verify_paths(ctx) == 1 ? TKS_OK : tks_fail_memory(err);
     }
     if (stat(ca, &info) != 0) {
@@ -147,9 +147,9 @@ static tks_status load_authorities(SSL_CTX *ctx, const char *ca, tks_error *err)
                                                              : bad_file("ca", ca, CA_HINT, err);
 }
 
-/* ---- our own ----------------------------------------------------------------------------------- */
+/* ---- client certificate ------------------------------------------------------------------------ */
 
-/* The certificate itself comes first, then those that lead to an authority. */
+/* The client's certificate comes first, then the intermediate ones. */
 static tks_status load_chain(SSL_CTX *ctx, const char *path, tks_error *err) {
     tks_buf buf;
     bool bad = false, taken = false;

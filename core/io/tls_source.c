@@ -11,7 +11,7 @@
 
 enum { FILES = 4 };
 
-/* What changes when a file is written or replaced. */
+/* The attributes that change when a file is written or replaced. */
 typedef struct stamp {
     bool there;
     dev_t device;
@@ -28,9 +28,9 @@ struct tksp_tls_source {
     const tks_target *target;
     pthread_mutex_t mutex;
     tksp_tls_context *_Atomic context; /* atomic: a forked child reads it without the mutex */
-    stamps read;                       /* what it was made of */
-    bool doubted;                      /* it is to be made anew, whatever the files look like */
-    bool for_doubt;                    /* it was */
+    stamps read;                       /* the files it was made from */
+    bool doubted;                      /* to be reloaded even if the files look unchanged */
+    bool for_doubt;                    /* it was reloaded for that reason */
     tks_error warning;
 };
 
@@ -119,7 +119,7 @@ static void read_again(tksp_tls_source *source, const stamps *now) {
         source->warning = (tks_error)TKS_ERROR_INIT;
         (void)tks_fail(&source->warning, why.status, "the TLS files were not reloaded: %s",
                        why.message);
-        return; /* the next connection looks again */
+        return; /* the next connection checks again */
     }
     tksp_tls_context_release(atomic_exchange(&source->context, fresh));
     source->read = *now;
@@ -142,7 +142,7 @@ tksp_tls_context *tksp_tls_source_get(tksp_tls_source *source) {
 
 bool tksp_tls_source_doubt(tksp_tls_source *source, const tksp_tls_context *context) {
     (void)pthread_mutex_lock(&source->mutex);
-    /* One that others have made anew meanwhile is worth another try, too. */
+    /* If another thread has reloaded it meanwhile, a retry is worthwhile too. */
     bool current = context == atomic_load(&source->context);
     bool doubt = !current || !source->for_doubt;
     source->doubted = current && doubt;

@@ -1,5 +1,5 @@
-/* wait.c - see wait.h. Both poll() and a recv() with SO_RCVTIMEO return EINTR even where the signal's
- * handler was installed with SA_RESTART (signal(7)). */
+/* wait.c - see wait.h. Both poll() and recv() with SO_RCVTIMEO return EINTR even if the signal's handler was
+ * installed with SA_RESTART (signal(7)). */
 #define _GNU_SOURCE /* the coarse clocks */
 
 #include "wait.h"
@@ -9,14 +9,15 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The kernel counts socket timeouts in its ticks, and rounds up; and the coarse clock is behind. */
+/* The kernel rounds socket timeouts up to its ticks, and the coarse clock lags behind. */
 enum { ROUNDING_MS = 20 };
 
-/* Less than this between two looks at two coarse clocks is their coarseness, or slewing, which both follow. */
+/* Smaller differences between two coarse clocks come from their resolution or from slewing, which both
+ * follow. */
 enum { MOVED_MS = 50 };
 
-/* The coarse clocks stand for up to one tick of the kernel, 4 ms as a rule, and cost next to nothing. An
- * operation looks at the time four times: three looks can do with that. */
+/* The coarse clocks advance once per kernel tick, usually 4 ms, and are almost free to read. An operation
+ * reads the time four times; for three of them that is precise enough. */
 #ifdef CLOCK_MONOTONIC_COARSE
 enum { WALL_CLOCK = CLOCK_REALTIME_COARSE, COARSE_CLOCK = CLOCK_MONOTONIC_COARSE };
 #else
@@ -114,12 +115,12 @@ void tksp_wait_signalled(tksp_wait *wait) {
     wait->next_check = 0;
 }
 
-/* How long the next wait may be. */
+/* When the next wait must end at the latest. */
 static int64_t next_look(const tksp_wait *wait) {
     return wait->deadline < wait->next_check ? wait->deadline : wait->next_check;
 }
 
-/* What stands before each wait. */
+/* Runs before each wait: checks for a fork, the interrupt and the deadline. */
 static tks_status look_around(tksp_wait *wait, int64_t now, tks_error *err) {
     if (now >= wait->deadline) {
         return TKS_ERR_TIMEOUT;
