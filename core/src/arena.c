@@ -9,7 +9,7 @@ enum { CHUNK_SIZE = 960, ALIGNMENT = 16 };
 
 struct tksp_arena_chunk {
     tksp_arena_chunk *next;
-    size_t size, used; /* bytes behind this header */
+    size_t size, used; /* bytes after this header */
     _Alignas(ALIGNMENT) char data[];
 };
 

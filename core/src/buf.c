@@ -1,4 +1,4 @@
-/* buf.c - the growable buffer: one growth rule, sticky errors. */
+/* buf.c - the growable buffer. */
 #include "tokenstore/buf.h"
 
 #include <stdlib.h>
@@ -32,7 +32,7 @@ void tks_buf_reset(tks_buf *buf) {
     buf->status = TKS_OK;
 }
 
-/* Not realloc: it may leave a copy of a secret in the storage it gives back. */
+/* Not realloc, which may free memory that contains a secret without wiping it. */
 static tks_status grow(tks_buf *buf, size_t needed) {
     size_t capacity = buf->capacity < FIRST_CAPACITY ? FIRST_CAPACITY : buf->capacity;
     while (capacity < needed) capacity = capacity > buf->max / 2 ? buf->max : capacity * 2;
@@ -79,7 +79,7 @@ tks_status tks_buf_append_char(tks_buf *buf, char c) {
     return tks_buf_append(buf, &c, 1);
 }
 
-/* Not snprintf, which takes many times as long. */
+/* Not snprintf, which is many times slower. */
 size_t tks_format_int(int64_t value, char out[TKS_INT_SIZE]) {
     uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
     size_t first = TKS_INT_SIZE;

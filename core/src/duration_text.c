@@ -1,10 +1,10 @@
-/* duration_text.c - durations as people write them: "15 minutes". Pure. */
+/* duration_text.c - durations as text: "15 minutes". No state. */
 #include "number_text.h"
 #include "tokenstore/jwt_sessions.h"
 
-/* Units by all their names, in milliseconds. A year is 365.25 days, as in the npm package ms. */
+/* A unit with all its names, in milliseconds. A year is 365.25 days, as in the npm package ms. */
 typedef struct unit {
-    const char *names; /* each between spaces */
+    const char *names; /* each surrounded by spaces */
     double ms;
 } unit;
 
@@ -20,7 +20,7 @@ static const unit units[] = {
 
 enum { TEXT_MAX = 100, NAME_MAX = 12 };
 
-/* The unit named by `name`, in any case; 0: none. */
+/* The unit named `name`, case-insensitive; 0: unknown. */
 static double unit_of(tks_bytes name) {
     char padded[NAME_MAX + 3] = " ";
     if (name.size == 0 || name.size > NAME_MAX) return 0;

@@ -85,9 +85,9 @@ static tks_status add_commands(tks_greeting *g, const tks_target *target,
         status = add(g, "CLIENT SETNAME", 3, argv);
     }
     if (status == TKS_OK && g->count == 0) {
-        /* A server that is full, a port that speaks TLS, and under TLS 1.3 one that refuses our
-         * certificate tell it when they are first spoken to. Their verdict belongs here, where nothing
-         * has been sent yet that could be in doubt. */
+        /* A server at its client limit, a TLS port, and with TLS 1.3 a server that rejects our certificate
+         * report it only after the first command. PING makes them report it here, before a command is sent
+         * whose outcome would be unknown. */
         tks_bytes argv[] = {TKS_LITERAL("PING")};
         status = add(g, "PING", 1, argv);
     }
@@ -115,10 +115,10 @@ void tks_greeting_clear(tks_greeting *greeting) {
     tks_buf_wipe(&greeting->out);
 }
 
-/* ---- answers ----------------------------------------------------------------------------------- */
+/* ---- replies ----------------------------------------------------------------------------------- */
 
-/* The server's words, unless they give the password back - which is the "user" where somebody forgot the
- * colon before it. */
+/* The server's error, unless it repeats the password. A URL without the colon has the password as its user.
+ * */
 static const char *describe(const tks_reply *reply, const tks_target *target,
                             const tks_credentials *credentials, char *out, size_t size) {
     const char *password = target->password != NULL ? target->password : target->user;
@@ -127,7 +127,7 @@ static const char *describe(const tks_reply *reply, const tks_target *target,
     }
     tks_reply_describe_error(reply, out, size);
     if (password != NULL && *password != '\0' && strstr(out, password) != NULL) {
-        return "an error that contains the password and is not shown";
+        return "(error withheld: it contains the password)";
     }
     return out;
 }
@@ -141,7 +141,7 @@ static tks_status judge(const char *command, const tks_reply *reply, const tks_t
         return TKS_OK;
     }
     if (tks_reply_get_type(reply) != TKS_REPLY_ERROR) {
-        return tks_fail(err, TKS_ERR_CONNECTION, "unexpected answer to %s: is this a Redis server?",
+        return tks_fail(err, TKS_ERR_CONNECTION, "unexpected reply to %s: is this a Redis server?",
                         command);
     }
     if (tks_reply_is_refusal(reply)) {

@@ -1,4 +1,4 @@
-/* http_text.c - see http_text.h. Letters are ASCII here whatever the locale. */
+/* http_text.c - see http_text.h. Letters are ASCII, independent of the locale. */
 #include "http_text.h"
 
 #include "tokenstore/secret.h"
@@ -138,7 +138,7 @@ typedef struct date {
     int year, month, day, hour, minute, second; /* month: 1 … 12 */
 } date;
 
-/* What is left to read. Reading fails once and for all. */
+/* The rest of the text. Errors are sticky. */
 typedef struct reader {
     tks_bytes rest;
     bool failed;
@@ -173,7 +173,7 @@ static int number(reader *r, size_t digits) {
     return value;
 }
 
-/* One of `names`; its place, from 1. */
+/* Reads one of `names` and returns its index, from 1. */
 static int name(reader *r, const char *const *names) {
     for (int i = 0; !r->failed && names[i] != NULL; i++) {
         size_t size = strlen(names[i]);
@@ -210,7 +210,7 @@ static bool read_fixed(tks_bytes text, date *out) {
     return !r.failed && r.rest.size == 0;
 }
 
-/* Sunday, 06-Nov-94 08:49:37 GMT; the year is of an unknown century. */
+/* Sunday, 06-Nov-94 08:49:37 GMT; the year has two digits. */
 static bool read_rfc850(tks_bytes text, date *out) {
     reader r = {text, false};
     (void)name(&r, LONG_DAYS);
@@ -250,11 +250,10 @@ static bool is_date(const date *d) {
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     bool leap = (d->year % 4 == 0 && d->year % 100 != 0) || d->year % 400 == 0;
     return d->day >= 1 && d->day <= days[d->month - 1] + (d->month == 2 && leap) && d->hour < 24 &&
-           d->minute < 60 && d->second <= 60; /* a leap second is the next one */
+           d->minute < 60 && d->second <= 60; /* a leap second counts as the next second */
 }
 
-/* Milliseconds since 1970. Days are counted in years that begin in March, so that the leap day is
- * the last. */
+/* Milliseconds since 1970. Counts years from March, so that the leap day is the last day of a year. */
 static int64_t date_ms(const date *d) {
     int64_t year = d->month <= 2 ? d->year - 1 : d->year;
     int64_t month = d->month <= 2 ? d->month + 9 : d->month - 3;
@@ -307,7 +306,7 @@ bool tksp_http_retry_after(tks_bytes value, int64_t now_ms, int64_t *out_ms) {
 
 /* ---- Cache-Control ----------------------------------------------------------------------------- */
 
-/* The directive at the beginning of `rest`, which is stepped over with the comma; false: there is none. */
+/* Takes the first directive, with its comma, from `rest`; false: none is left. */
 static bool next_directive(tks_bytes *rest, tks_bytes *name_out, tks_bytes *value_out) {
     if (rest->size == 0) {
         return false;
@@ -327,7 +326,7 @@ static bool next_directive(tks_bytes *rest, tks_bytes *name_out, tks_bytes *valu
     return true;
 }
 
-/* Digits, in quotes or without, as RFC 9111 (5.2) has readers take them. */
+/* Digits, quoted or not: RFC 9111 (5.2) requires readers to accept both. */
 static bool read_seconds(tks_bytes text, int64_t *out_s) {
     if (text.size >= 2 && text.data[0] == '"' && text.data[text.size - 1] == '"') {
         text = tks_bytes_of(text.data + 1, text.size - 2);
@@ -361,7 +360,7 @@ bool tksp_http_max_age(tks_bytes cache_control, int64_t *out_s) {
     return found;
 }
 
-/* ---- who may do without TLS ---------------------------------------------------------------------- */
+/* ---- hosts that do not need TLS -------------------------------------------------------------- */
 
 bool tksp_http_is_safe_url(tks_bytes url) {
     static const char http[] = "http://";
@@ -378,7 +377,7 @@ bool tksp_http_is_safe_url(tks_bytes url) {
     }
     for (end = 0; end < host.size && host.data[end] != ':'; end++) {
     }
-    for (size_t i = end; i < host.size; i++) { /* a port is digits: no '@' hides behind it */
+    for (size_t i = end; i < host.size; i++) { /* a port is digits only, so no '@' follows */
         if (i > end && !is_digit(host.data[i])) {
             return false;
         }

@@ -1,22 +1,22 @@
 /* json.c - JSON trees: cJSON's nodes, read-only.
  *
- * Purpose:   a tks_json is a cJSON node under another name. json_scan.c checks a text, cJSON or
- *            json_build.c makes its tree, json_finish.c makes that exact.
- * Lifecycle: a tree lives from tks_json_parse or tks_json_read to tks_json_free; all else is borrowed from
- *            it. Its strings are wiped when it is freed: they may be session data.
- * Threads:   a tree may be read from many threads. (cJSON also writes a process-wide "error
- *            pointer", the same NULL for every text that passed the scan; nobody here reads it.) */
+ * Purpose:   a tks_json is a cJSON node. json_scan.c validates a text, cJSON or json_build.c builds its tree,
+ *            json_finish.c marks integers and checks names.
+ * Lifecycle: tks_json_parse and tks_json_read create a tree, tks_json_free frees it; everything else is
+ *            borrowed from it. Freeing wipes its strings: they may be session data.
+ * Threads:   a tree may be read from many threads. (cJSON also writes a global "error pointer", always NULL
+ *            for a text that passed the scan; it is never read here.) */
 #include <stdlib.h>
 
 #include "json_private.h"
 #include "tokenstore/secret.h"
 
-/* cJSON itself reads no text that is nested deeper. */
+/* cJSON's own limit on nesting. */
 _Static_assert((int)TKS_JSON_DEPTH_MAX <= (int)CJSON_NESTING_LIMIT, "cJSON reads less deep");
 
 /* ---- reading ----------------------------------------------------------------------------------- */
 
-/* cJSON takes all that is plain, but its strtod must find '.' to be the decimal point. */
+/* cJSON reads plain texts, but its strtod needs '.' as the decimal point. */
 static cJSON *make_tree(tks_bytes text, const tksp_json_facts *facts) {
     tksp_c_locale locale;
     cJSON *root;
@@ -69,7 +69,7 @@ tks_status tks_json_check(tks_bytes text, size_t max_size, tks_error *err) {
 
 /* ---- freeing ----------------------------------------------------------------------------------- */
 
-/* Recursion ends where the scan ended it. */
+/* The scan has limited the depth of recursion. */
 static void wipe(cJSON *item) {
     for (; item != NULL; item = item->next) {
         tks_wipe(item->valuestring, tksp_json_text(item).size);
@@ -150,7 +150,7 @@ tks_bytes tks_json_get_name(const tks_json *member) {
     return tksp_json_name(item_of(member));
 }
 
-/* cJSON's own look-up would end names at a NUL. */
+/* cJSON's own lookup treats names as NUL-terminated. */
 const tks_json *tks_json_find(const tks_json *node, const char *name) {
     tks_bytes wanted = tks_bytes_of(name, strlen(name));
     if (!cJSON_IsObject(item_of(node))) return NULL;

@@ -1,10 +1,10 @@
-/* json_build.c - the trees of texts that cJSON cannot read exactly, node by node with cJSON's functions.
+/* json_build.c - builds the trees of texts that cJSON cannot parse exactly, from cJSON's nodes.
  *
- * Purpose:   its parser refuses unpaired surrogates, rounds integers, cuts numbers at 63 characters
- *            and does not say how long a string with U+0000 is. Its nodes can hold all that.
- * Lifecycle: the builder is on the caller's stack and borrows the text, which passed the scan: nothing is
+ * Purpose:   cJSON's parser rejects unpaired surrogates, rounds integers, truncates numbers at 63 characters
+ *            and does not return the length of strings with U+0000. Its nodes can represent all of these.
+ * Lifecycle: the builder is on the caller's stack and borrows the text, which has passed the scan: nothing is
  *            checked again.
- * Threads:   nothing here keeps state. The caller has the "C" locale. */
+ * Threads:   no state. The caller has set the "C" locale. */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ static void skip_space(builder *b) {
 
 /* ---- strings ----------------------------------------------------------------------------------- */
 
-/* As UTF-8; an unpaired surrogate in the three bytes that it would have (WTF-8). */
+/* Writes UTF-8; an unpaired surrogate as three bytes (WTF-8). */
 static char *put_code(char *out, int code) {
     if (code < 0x80) {
         *out++ = (char)code;
@@ -70,7 +70,7 @@ static const char *end_of_string(const char *at) {
     return at;
 }
 
-/* At the opening quote. A string of cJSON's memory; its data is NULL: no memory. */
+/* At the opening quote. The string, in memory of cJSON; data NULL: out of memory. */
 static tks_bytes build_string(builder *b) {
     const char *end = end_of_string(++b->at);
     char *data = cJSON_malloc((size_t)(end - b->at) + 1), *out = data;
@@ -108,7 +108,7 @@ static cJSON *build_text(builder *b) {
 
 /* ---- numbers ----------------------------------------------------------------------------------- */
 
-/* An integer that a double cannot hold exactly is a Raw of its digits. */
+/* An integer that a double cannot represent exactly becomes a Raw node with its digits. */
 static cJSON *build_integer(const char *digits, double nearest) {
     if (fabs(nearest) <= (double)TKS_JSON_INTEGER_MAX) return cJSON_CreateNumber(nearest);
     cJSON *item = cJSON_CreateRaw(digits);
@@ -124,7 +124,7 @@ static cJSON *build_number(builder *b) {
     const char *begin = b->at;
     while (b->at < b->end && strchr("+-.0123456789Ee", *b->at) != NULL) b->at++;
     size_t size = (size_t)(b->at - begin);
-    char *copy = cJSON_malloc(size + 1); /* strtod wants a NUL */
+    char *copy = cJSON_malloc(size + 1); /* strtod needs a NUL */
     if (copy == NULL) return NULL;
     memcpy(copy, begin, size);
     copy[size] = '\0';
@@ -140,7 +140,7 @@ static cJSON *build_number(builder *b) {
 
 static cJSON *build_value(builder *b);
 
-/* At the name's opening quote: the member, which has its name. */
+/* At the name's opening quote: builds the member with its name. */
 static cJSON *build_member(builder *b) {
     tks_bytes name = build_string(b);
     if (name.data == NULL) return NULL;
@@ -158,7 +158,7 @@ static cJSON *build_member(builder *b) {
     return item;
 }
 
-/* At '[' or '{'. Recursion ends where the scan ended it. */
+/* At '[' or '{'. The scan has limited the depth of recursion. */
 static cJSON *build_members(builder *b, bool is_object) {
     cJSON *item = is_object ? cJSON_CreateObject() : cJSON_CreateArray();
     if (item == NULL) return NULL;
@@ -170,7 +170,7 @@ static cJSON *build_members(builder *b, bool is_object) {
             tksp_json_free(item);
             return NULL;
         }
-        cJSON_AddItemToArray(item, child); /* to an object, too: the child has its name */
+        cJSON_AddItemToArray(item, child); /* also for an object: the child has its name */
         skip_space(b);
         if (*b->at != ',') continue;
         b->at++;

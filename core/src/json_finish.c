@@ -1,17 +1,16 @@
-/* json_finish.c - what a tree wants when it is made: numbers that know whether they are integers, and names
- * that are unique.
+/* json_finish.c - completes a new tree: marks integers and makes names unique.
  *
- * Threads: nothing here keeps state. */
+ * Threads:   no state. */
 #include <math.h>
 #include <stdlib.h>
 
 #include "json_private.h"
 
-enum { FEW_MEMBERS = 8 }; /* up to here comparing each with each beats sorting */
+enum { FEW_MEMBERS = 8 }; /* up to this, comparing all pairs is faster than sorting */
 
 /* ---- names ------------------------------------------------------------------------------------- */
 
-/* What is done with a member of which there is a later one. */
+/* Handles a member with the same name as a later one. */
 static tks_status meet_double(cJSON *object, cJSON *member, bool last_counts, tks_error *err) {
     if (!last_counts) {
         return tks_fail(err, TKS_ERR_DATA,
@@ -26,7 +25,7 @@ typedef struct entry {
     size_t index;
 } entry;
 
-/* By name; those of one name in the order of the text. */
+/* Orders by name, then by position in the text. */
 static int compare(const void *a, const void *b) {
     const entry *x = a, *y = b;
     tks_bytes m = tksp_json_name(x->member), n = tksp_json_name(y->member);
@@ -36,7 +35,7 @@ static int compare(const void *a, const void *b) {
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
-/* O(n log n), for texts made to be slow. */
+/* O(n log n), against texts crafted to be slow. */
 static tks_status check_many(cJSON *object, size_t count, bool last_counts, tks_error *err) {
     entry *sorted = malloc(count * sizeof *sorted);
     tks_status status = TKS_OK;
@@ -87,11 +86,11 @@ typedef struct walk {
     const tksp_json_facts *facts;
     const tks_json_rules *rules;
     tks_bytes text;
-    size_t at; /* in the text: behind the last number */
+    size_t at; /* position in the text, after the last number */
     tks_error *err;
 } walk;
 
-/* cJSON does not say how a number was written: the text does. */
+/* cJSON does not record how a number was written, so look in the text. */
 static tks_status finish_number(cJSON *item, walk *w) {
     if (w->facts->has_double) {
         tks_bytes number = tksp_json_next_number(w->text, &w->at);
@@ -103,13 +102,13 @@ static tks_status finish_number(cJSON *item, walk *w) {
                             place - (item->valuedouble < 0));
         }
     }
-    if (cJSON_IsRaw(item)) return TKS_OK; /* json_build.c knows */
+    if (cJSON_IsRaw(item)) return TKS_OK; /* marked by json_build.c */
     item->type |= TKSP_JSON_IS_INTEGER;
     if (item->valuedouble == 0) item->valuedouble = 0; /* the integer -0 is 0 */
     return TKS_OK;
 }
 
-/* In document order. Recursion ends where the scan ended it. */
+/* In document order. The scan has limited the depth of recursion. */
 static tks_status finish_item(cJSON *item, walk *w) {
     tks_status status = TKS_OK;
     if (tks_json_is_number((const tks_json *)(const void *)item)) return finish_number(item, w);

@@ -1,6 +1,6 @@
 /* json_number.c - doubles as text, in any locale.
  *
- * Threads: nothing here keeps state; uselocale is for the calling thread alone. */
+ * Threads:   no state; uselocale affects only the calling thread. */
 #define _POSIX_C_SOURCE 200809L /* newlocale, uselocale */
 
 #include <inttypes.h>
@@ -11,7 +11,7 @@
 #include "json_private.h"
 
 tks_status tksp_c_locale_enter(tksp_c_locale *locale) {
-    /* With LC_ALL_MASK and "C" glibc and musl hand out a constant: this costs nothing. */
+    /* For LC_ALL_MASK and "C", glibc and musl return a constant: this is free. */
     locale_t own = newlocale(LC_ALL_MASK, "C", (locale_t)0);
 
     if (own == (locale_t)0) {
@@ -39,7 +39,7 @@ tks_status tksp_json_print_double(double value, char out[TKSP_DOUBLE_MAX]) {
         size = snprintf(out, TKSP_DOUBLE_MAX, "%.*g", digits, value);
         back = strtod(out, NULL);
         if (memcmp(&back, &value, sizeof value) == 0) {
-            break; /* 17 digits always do */
+            break; /* 17 digits always suffice */
         }
     }
     tksp_c_locale_leave(&locale);

@@ -1,11 +1,10 @@
-/* json_scan.c - the scan that every text passes before a tree is made of it.
+/* json_scan.c - validates a text before a tree is built from it.
  *
- * Purpose:   the grammar of RFC 8259, no more; and the rules of json.h for our own data, or what other
- *            writers may store. cJSON takes more than RFC 8259 does (leading zeros, control characters,
- *            invalid UTF-8) and rounds or refuses what it cannot hold: the scan says where it must not
- *            read itself.
- * Lifecycle: builds nothing.
- * Threads:   nothing here keeps state. */
+ * Purpose:   the grammar of RFC 8259, and the rules of json.h for our data or for data of other writers.
+ *            cJSON accepts more than RFC 8259 (leading zeros, control characters, invalid UTF-8) and rounds
+ *            or rejects what it cannot represent: the scan detects texts that it must not parse.
+ * Lifecycle: allocates nothing.
+ * Threads:   no state. */
 #include <limits.h>
 
 #include "json_private.h"
@@ -16,7 +15,7 @@ typedef struct scan {
     tksp_json_facts *facts;
     tks_error *err;
     unsigned depth;
-    bool is_object[TKS_JSON_DEPTH_MAX]; /* what is open: else an array */
+    bool is_object[TKS_JSON_DEPTH_MAX]; /* type of each open level: object or array */
 } scan;
 
 static tks_status refuse(const scan *s, const char *problem) {
@@ -45,7 +44,7 @@ static bool next_is_digit(const scan *s) {
 
 /* ---- strings ----------------------------------------------------------------------------------- */
 
-/* The four hexadecimal digits behind "\u", or -1. */
+/* The four hexadecimal digits after "\u", or -1. */
 static int read_hex4(const unsigned char *at, const unsigned char *end) {
     int code = 0;
     if (end - at < 4) return -1;
@@ -133,7 +132,7 @@ static void skip_digits(scan *s) {
     while (next_is_digit(s)) s->at++;
 }
 
-/* Fraction and exponent, if there are any. */
+/* Skips fraction and exponent, if any. */
 static tks_status skip_rest(scan *s, bool *is_integer) {
     *is_integer = true;
     if (next_is(s, '.')) {
@@ -167,7 +166,7 @@ static tks_status check_integer(scan *s, const unsigned char *begin) {
     const unsigned char *end = s->at;
     if (integer_is_safe(begin, end)) return TKS_OK;
     s->facts->is_plain = false;
-    s->at = begin; /* the place that messages name */
+    s->at = begin; /* the position for messages */
     if (!s->rules->any) return refuse(s, "an integer beyond 2^53-1: write it as a string");
     if (end - begin - (*begin == '-') > TKS_JSON_DIGITS_MAX) {
         return refuse(s, "an integer of more than 4300 digits");
@@ -243,7 +242,8 @@ static tks_status scan_value(scan *s) {
     return *s->at == '-' || is_digit(*s->at) ? scan_number(s) : refuse(s, "a value is missing");
 }
 
-/* Behind a value, or behind a bracket (`first`): ends what ends here. *more: another value follows. */
+/* After a value, or after an opening bracket (`first`): closes the levels that end here. *more: another value
+ * follows. */
 static tks_status scan_between(scan *s, bool first, bool *more) {
     *more = false;
     while (s->depth > 0) {
@@ -284,7 +284,8 @@ static tks_status scan_text(scan *s) {
 
 tks_status tksp_json_scan(tks_bytes text, const tks_json_rules *rules, tksp_json_facts *facts,
                           tks_error *err) {
-    size_t max_size = rules->max_size < INT_MAX ? rules->max_size : INT_MAX; /* of a node's name */
+    size_t max_size =
+        rules->max_size < INT_MAX ? rules->max_size : INT_MAX; /* the type of a node's name size */
     scan s;
     if (text.size > max_size) {
         return tks_fail(err, TKS_ERR_DATA, "%zu bytes of JSON, over the limit of %zu", text.size,
@@ -301,9 +302,9 @@ tks_status tksp_json_scan(tks_bytes text, const tks_json_rules *rules, tksp_json
     return scan_text(&s);
 }
 
-/* ---- the numbers of a scanned text -------------------------------------------------------------- */
+/* ---- numbers of a scanned text ----------------------------------------------------------------- */
 
-/* Outside of strings only numbers hold digits, so there is no need to parse again. */
+/* Outside strings only numbers contain digits, so the text need not be parsed again. */
 tks_bytes tksp_json_next_number(tks_bytes text, size_t *at) {
     size_t i = *at;
     for (; i < text.size && !is_digit((unsigned char)text.data[i]); i++) {

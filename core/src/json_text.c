@@ -1,10 +1,10 @@
-/* json_text.c - the bytes of JSON strings: UTF-8, escapes, names.
+/* json_text.c - JSON strings: UTF-8, escapes, names.
  *
- * Threads: nothing here keeps state. */
+ * Threads:   no state. */
 #include "json_private.h"
 
 size_t tksp_utf8_sequence(const unsigned char *at, size_t left) {
-    /* The Unicode Standard, table 3-7: only the second byte has a range of its own. */
+    /* The Unicode Standard, table 3-7: only the second byte's range depends on the first. */
     unsigned char lead = at[0];
     unsigned char low = 0x80;
     unsigned char high = 0xBF;
@@ -66,7 +66,7 @@ size_t tksp_json_escape(unsigned char c, char *out) {
 tks_status tks_json_append_name(tks_buf *out, tks_bytes text) {
     const unsigned char *data = (const unsigned char *)text.data;
     char escape[TKSP_ESCAPE_MAX];
-    size_t begin = 0; /* of the bytes not yet written */
+    size_t begin = 0; /* start of the bytes not yet written */
 
     tks_buf_append_char(out, '"');
     for (size_t i = 0; i < text.size; i++) {
@@ -91,7 +91,7 @@ tks_status tks_json_append_name(tks_buf *out, tks_bytes text) {
     return tks_buf_append_char(out, '"');
 }
 
-/* The index just behind the string whose opening quote is at `at`; `size` when it does not end. */
+/* The index after the string whose opening quote is at `at`; `size` if it is not terminated. */
 static size_t skip_string(tks_bytes text, size_t at) {
     for (at++; at < text.size; at++) {
         if (text.data[at] == '\\') {
@@ -103,7 +103,7 @@ static size_t skip_string(tks_bytes text, size_t at) {
     return text.size;
 }
 
-/* The index just behind the value at `at`. */
+/* The index after the value at `at`. */
 static size_t skip_value(tks_bytes text, size_t at) {
     size_t depth = 0;
 
@@ -127,7 +127,7 @@ static size_t skip_value(tks_bytes text, size_t at) {
 }
 
 bool tks_json_next_member(tks_bytes object, size_t *at, tks_bytes *name, tks_bytes *value) {
-    size_t begin = *at + 1; /* behind '{' or ',' */
+    size_t begin = *at + 1; /* after '{' or ',' */
     size_t colon = 0;
     size_t end = 0;
 

@@ -1,7 +1,7 @@
-/* json_write.c - the canonical writer: one text for one value.
+/* json_write.c - the canonical writer: equal values give equal texts.
  *
- * Purpose:   no white space, shortest escapes, doubles that read back bit for bit; every refusal names
- *            the path ("data.user.items[3] is NaN: …"), which needs the nesting at hand.
+ * Purpose:   no whitespace, shortest escapes, doubles that read back exactly. Error messages contain the path
+ *            ("data.user.items[3] is NaN: …"), so the writer tracks the nesting.
  * Lifecycle: a tks_json_writer owns nothing; the levels borrow names from the caller.
  * Threads:   a writer belongs to one thread. */
 #include <math.h>
@@ -11,15 +11,15 @@
 #include "json_private.h"
 
 enum {
-    PATH_SIZE = 200, /* leaves room in tks_error for what is wrong */
-    PATH_OUTER = 2,  /* levels shown from the outside … */
-    PATH_INNER = 4,  /* … and from the inside, when there are more than both */
+    PATH_SIZE = 200, /* leaves room in tks_error for the problem */
+    PATH_OUTER = 2,  /* outermost levels shown … */
+    PATH_INNER = 4,  /* … and innermost ones, if there are more than both */
     NAME_SHOWN = 24  /* bytes of a name in a path */
 };
 
 void tks_json_writer_init(tks_json_writer *w, tks_buf *out, size_t max_size, const char *root,
                           tks_error *err) {
-    w->out = out; /* not the levels: clearing them would cost more than a small value does */
+    w->out = out; /* the levels are not cleared: that would cost more than writing a small value */
     w->start = out->size;
     w->max_size = max_size;
     w->root = root;
@@ -36,7 +36,7 @@ typedef struct path {
     size_t size;
 } path;
 
-/* Appends, cut to what fits. */
+/* Appends, truncated to fit. */
 static void path_add(path *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static void path_add(path *p, const char *format, ...) {
@@ -52,7 +52,7 @@ static void path_add(path *p, const char *format, ...) {
     }
 }
 
-/* `.name`: at most NAME_SHOWN bytes, cut between characters, nothing that upsets a log line. */
+/* `.name`: at most NAME_SHOWN bytes, cut between characters, printable only. */
 static void path_add_name(path *p, tks_bytes name) {
     char shown[NAME_SHOWN + 1];
     size_t size = name.size;
@@ -71,8 +71,8 @@ static void path_add_name(path *p, tks_bytes name) {
     path_add(p, ".%s%s", shown, size < name.size ? "..." : "");
 }
 
-/* Names the member at hand: the one to be written next, or, inside an object between two members,
- * the object. */
+/* Writes the path of the current member: the next one to write, or, between two members of an object, the
+ * object. */
 static void path_make(const tks_json_writer *w, path *p) {
     *p = (path){{0}, 0};
     path_add(p, "%s", w->root);
@@ -108,8 +108,7 @@ static tks_status refuse_size(tks_json_writer *w) {
                     w->root, w->max_size);
 }
 
-/* Room for `size` bytes, to be filled: the limit first, so that a huge value is refused before it is
- * copied. */
+/* Reserves `size` bytes. Checks the limit first, so that a huge value is rejected before it is copied. */
 static tks_status take(tks_json_writer *w, size_t size, char **at) {
     size_t used = w->out->size - w->start;
     tks_status status = TKS_ERR_DATA;
@@ -140,7 +139,7 @@ static tks_status put_char(tks_json_writer *w, char c) {
 
 /* ---- structure --------------------------------------------------------------------------------- */
 
-/* Is there a place for a value? Only a faulty caller ever hears no. */
+/* Checks that a value is allowed here. It fails only for an incorrect caller. */
 static tks_status check_place(tks_json_writer *w) {
     if (w->depth == 0 ? w->out->size != w->start : !w->levels[w->depth - 1].is_array && !w->named) {
         return tks_json_refuse(
@@ -149,7 +148,7 @@ static tks_status check_place(tks_json_writer *w) {
     return TKS_OK;
 }
 
-/* To be called when nothing can be refused any more: afterwards the path is the next member's. */
+/* Called when nothing can be rejected any more: afterwards the path is that of the next member. */
 static tks_status begin_value(tks_json_writer *w) {
     tks_json_level *level = w->depth > 0 ? &w->levels[w->depth - 1] : NULL;
 
@@ -244,8 +243,7 @@ tks_status tks_json_write_double(tks_json_writer *w, double value) {
     return write_plain(w, text, strlen(text));
 }
 
-/* The bytes that `text` takes between its quotes, in *size. Returns why it cannot be a string, or
- * NULL. */
+/* Stores the escaped size of `text` in *size. Returns why it cannot be a string, or NULL. */
 static const char *measure(tks_bytes text, bool is_name, size_t *size) {
     const unsigned char *data = (const unsigned char *)text.data;
     char escape[TKSP_ESCAPE_MAX];
@@ -272,7 +270,7 @@ static const char *measure(tks_bytes text, bool is_name, size_t *size) {
     return NULL;
 }
 
-/* Writes `text`, measured, with its quotes; returns the place behind it. */
+/* Writes the measured `text` with quotes; returns the end. */
 static char *fill(char *at, tks_bytes text) {
     *at++ = '"';
     for (size_t i = 0; i < text.size; i++) {
@@ -350,7 +348,7 @@ static tks_status write_members(tks_json_writer *w, const tks_json *node, bool n
     return status;
 }
 
-/* Recursion ends at TKS_JSON_DEPTH, by begin_level. */
+/* begin_level limits the recursion to TKS_JSON_DEPTH. */
 tks_status tks_json_write_tree(tks_json_writer *w, const tks_json *node) {
     tks_json_type type = tks_json_get_type(node);
     bool is_array = type == TKS_JSON_ARRAY;

@@ -1,24 +1,23 @@
-/* jwt.c - checking a compact JWS with JSON claims (RFC 7515 section 5.2, RFC 7519 section 7.2).
+/* jwt.c - verifies a compact JWS with JSON claims (RFC 7515 section 5.2, RFC 7519 section 7.2).
  *
- * Purpose:   the order of things: the caller's arguments; three parts; the header; a key that fits;
- *            the signature; only then the claims.
- * Lifecycle: the parts are decoded one after the other into one room, which is on the stack for a token of
- *            usual size.
- * Threads:   nothing here keeps state. */
+ * Purpose:   checks in this order: the caller's arguments, the three parts, the header, a matching key, the
+ *            signature, and only then the claims.
+ * Lifecycle: the parts are decoded in turn into one buffer, on the stack for a token of usual size.
+ * Threads:   no state. */
 #include <stdlib.h>
 
 #include "jwt_private.h"
 
 typedef struct parts {
     tks_bytes header, claims, signature;
-    tks_bytes input; /* what was signed: header '.' claims */
+    tks_bytes input; /* the signed text: header '.' claims */
 } parts;
 
 static tks_status refuse(tks_error *err, const char *problem) {
     return tks_fail(err, TKS_ERR_INVALID_TOKEN, "the token is not valid: %s", problem);
 }
 
-/* The bytes up to the next '.', which is stepped over; false: there is none. */
+/* Takes the bytes up to the next '.', and the '.'; false: there is none. */
 static bool next_part(tks_bytes *rest, tks_bytes *part) {
     const char *dot = rest->size > 0 ? memchr(rest->data, '.', rest->size) : NULL;
     if (dot == NULL) return false;
@@ -86,13 +85,13 @@ static bool is_wanted(tks_bytes name, uint32_t wanted, tks_jwt_alg *out) {
     return tks_jwt_alg_find(name, out, NULL) == TKS_OK && (wanted & TKS_JWT_BIT(*out)) != 0;
 }
 
-/* The header's algorithm, when it is one of those that are wanted. */
+/* The header's algorithm, if it is one of `wanted`. */
 static tks_status get_alg(const tks_json *header, uint32_t wanted, tks_jwt_alg *out,
                           tks_error *err) {
     const tks_json *alg = tks_json_find(header, "alg");
 
     if (alg == NULL || tks_json_get_type(alg) != TKS_JSON_STRING) {
-        return refuse(err, "its header names no algorithm (alg)");
+        return refuse(err, "its header has no algorithm (alg)");
     }
     if (!is_wanted(tks_json_get_string(alg), wanted, out)) {
         return refuse(err, "its algorithm (alg) is not one of those allowed");
@@ -100,8 +99,7 @@ static tks_status get_alg(const tks_json *header, uint32_t wanted, tks_jwt_alg *
     return TKS_OK;
 }
 
-/* Nearly every header is this one, letter for letter, which says nothing but the algorithm: it needs no
- * parser. */
+/* Recognises the most common headers, which contain only alg and typ, without a parser. */
 static bool is_plain(tks_bytes header, uint32_t wanted, tks_jwt_alg *out) {
     static const char begin[] = "{\"alg\":\"", end[] = "\",\"typ\":\"JWT\"}";
     const size_t begin_size = sizeof begin - 1, end_size = sizeof end - 1;
@@ -113,7 +111,7 @@ static bool is_plain(tks_bytes header, uint32_t wanted, tks_jwt_alg *out) {
            is_wanted(tks_bytes_of(header.data + begin_size, size), wanted, out);
 }
 
-/* `*tree` stays NULL for a plain header that is not needed. */
+/* *tree stays NULL for a plain header that is not requested. */
 static tks_status read_header(tks_bytes text, const tks_jwt_policy *policy, tks_json **tree,
                               tks_jwt_alg *alg, tks_error *err) {
     tks_status status;
@@ -127,8 +125,8 @@ static tks_status read_header(tks_bytes text, const tks_jwt_policy *policy, tks_
     return status;
 }
 
-/* Is there a key for any of the wanted algorithms? Otherwise no token can be good, and the caller
- * should hear of that rather than his users. */
+/* Checks that a key exists for one of the wanted algorithms. Otherwise no token can be valid: a configuration
+ * error, not an invalid token. */
 static tks_status check_keys(tks_key *const *keys, size_t count, uint32_t wanted, tks_error *err) {
     for (size_t i = 0; i < count; i++) {
         if (keys[i]->can_verify && (keys[i]->algorithms & wanted) != 0) return TKS_OK;
@@ -147,7 +145,7 @@ static bool fits(const tks_key *key, tks_jwt_alg alg, const tks_json *kid) {
            tks_bytes_equal(tks_key_get_kid(key), tks_json_get_string(kid));
 }
 
-/* *key_unknown stays false where a key has the token's own kid: then it is the signature that is wrong. */
+/* *key_unknown stays false if a key has the token's kid: then the signature is wrong. */
 static tks_status check_signature(const tks_json *header, tks_jwt_alg alg, tks_key *const *keys,
                                   size_t count, tks_bytes input, tks_bytes signature,
                                   bool *key_unknown, tks_error *err) {

@@ -1,14 +1,13 @@
-/* jwt_base64.c - base64url without padding, as JOSE wants it (RFC 7515, section 2 and appendix C).
+/* jwt_base64.c - base64url without padding, as JOSE requires (RFC 7515, section 2 and appendix C).
  *
- * libsodium's functions take the same time for any text, which a token does not need, and are slower
- * for it. */
+ * libsodium's functions are constant-time, which a token does not need, and slower. */
 #include "jwt_private.h"
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-enum { NONE = 0x40 }; /* a bit that no value has, so that one test serves four characters */
+enum { NONE = 0x40 }; /* a bit that no value uses, so that one test checks four characters */
 
-/* From character to value. */
+/* Maps a character to its value. */
 /* clang-format off */
 static const unsigned char values[256] = {
 #define NONE_8  NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE
@@ -44,7 +43,7 @@ bool tksp_base64url_decode(tks_bytes text, unsigned char *out, size_t *size) {
     }
     if (tail > 0) {
         unsigned a = values[in[0]], b = values[in[1]], c = tail == 3 ? values[in[2]] : 0;
-        unsigned left = tail == 3 ? c & 0x03 : b & 0x0F; /* bits that stand for nothing */
+        unsigned left = tail == 3 ? c & 0x03 : b & 0x0F; /* unused bits */
         bad |= a | b | c | (left != 0 ? NONE : 0);
         *at++ = (unsigned char)(a << 2 | b >> 4);
         if (tail == 3) *at++ = (unsigned char)(b << 4 | c >> 2);

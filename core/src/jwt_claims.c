@@ -1,7 +1,7 @@
-/* jwt_claims.c - what a header and claims must say (RFC 7515 section 4, RFC 7519 section 4).
+/* jwt_claims.c - rules for headers and claims (RFC 7515 section 4, RFC 7519 section 4).
  *
- * Nothing here needs a key: jwt.c asks for the header's rules before the signature is checked and for
- * the claims' after it. Messages name a claim, never its value. */
+ * Nothing here needs a key: jwt.c checks the header before the signature and the claims after it. Messages
+ * contain a claim's name, never its value. */
 #include <math.h>
 
 #include "jwt_private.h"
@@ -58,14 +58,14 @@ tks_status tksp_jwt_check_policy(const tks_jwt_policy *policy, tks_error *err) {
                         "audience, issuer and require must be non-empty strings without NUL");
     }
     if (policy->typ.data != NULL && policy->typ.size == 0) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION, "typ is empty: omit it, or give one");
+        return tks_fail(err, TKS_ERR_CONFIGURATION, "typ is empty: omit it or provide one");
     }
     return tksp_jwt_check_size(policy->max_size, err);
 }
 
 /* ---- the header ---------------------------------------------------------------------------- */
 
-/* A media type as `typ` and `cty` give it: without "application/" where nothing else has a '/'. */
+/* A media type as in `typ` and `cty`: without "application/", unless the rest contains a '/'. */
 static tks_bytes short_type(tks_bytes type) {
     static const char prefix[] = "application/";
     size_t size = sizeof prefix - 1;
@@ -78,7 +78,7 @@ static tks_bytes short_type(tks_bytes type) {
     return type;
 }
 
-/* The member `name` as a media type; empty when it is not there. False: it is no string. */
+/* The member `name` as a media type; empty if it is missing. False: not a string. */
 static bool get_type(const tks_json *header, const char *name, tks_bytes *out) {
     const tks_json *member = tks_json_find(header, name);
     *out = tks_bytes_of("", 0);
@@ -119,7 +119,7 @@ tks_status tksp_jwt_check_header(const tks_json *header, const tks_jwt_policy *p
 
 /* ---- the claims ---------------------------------------------------------------------------- */
 
-/* A time in seconds. `*there` tells whether the claim is. */
+/* A time in seconds. *there: the claim is present. */
 static tks_status get_time(const tks_json *claims, const char *name, bool *there, double *out,
                            tks_error *err) {
     const tks_json *claim = tks_json_find(claims, name);
@@ -181,15 +181,15 @@ static tks_status check_audience(const tks_json *claims, const tks_jwt_policy *p
         for (const tks_json *one = tks_json_get_child(aud); one != NULL;
              one = tks_json_get_next(one)) {
             if (tks_json_get_type(one) != TKS_JSON_STRING) {
-                return refuse(err, "its audience (aud) holds a value that is not a string");
+                return refuse(err, "its audience (aud) contains a value that is not a string");
             }
             found = found || is_one_of(one, policy->audiences, policy->audience_count);
         }
     } else {
-        return refuse(err, "its audience (aud) is neither a string nor a list of them");
+        return refuse(err, "its audience (aud) is neither a string nor a list of strings");
     }
     if (!found && policy->audience_count == 0) {
-        return refuse(err, "it has an audience (aud), and none was given to check it against");
+        return refuse(err, "it has an audience (aud), but no expected audience was given");
     }
     return found ? TKS_OK : refuse(err, "it is for another audience (aud)");
 }

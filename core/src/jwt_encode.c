@@ -1,16 +1,16 @@
-/* jwt_encode.c - making a token: header, claims, signature (RFC 7515 section 5.1).
+/* jwt_encode.c - creates a token: header, claims, signature (RFC 7515 section 5.1).
  *
- * Only what tks_jwt_decode would take is made. */
+ * Creates only tokens that tks_jwt_decode would accept. */
 #include "jwt_private.h"
 
 enum {
     KID_MAX = 8 * 1024,
-    SMALL_SIGNATURE = 192 /* characters: all but RSA's, with both dots */
+    SMALL_SIGNATURE = 192 /* characters, with both dots: all algorithms except RSA */
 };
 
 static const tks_bytes no_text = {NULL, 0};
 
-/* `text` is JSON with its quotes, as tks_json_next_member gives names and values. */
+/* `text` is JSON with quotes, as returned by tks_json_next_member. */
 static bool is_quoted(tks_bytes text, const char *word) {
     size_t size = strlen(word);
     return text.size == size + 2 && memcmp(text.data + 1, word, size) == 0;
@@ -20,14 +20,14 @@ static tks_status refuse_header(tks_error *err, const char *problem) {
     return tks_fail(err, TKS_ERR_DATA, "a header %s", problem);
 }
 
-/* Does cty, a JSON string, say that the token holds another? */
+/* True if cty, a JSON string, denotes a nested token. */
 static bool is_nested(tks_bytes cty) {
     return tksp_jwt_is_nested(tks_bytes_of(cty.data + 1, cty.size - 2));
 }
 
-/* What the caller's headers say of typ and kid; `*others` tells whether there is more. */
+/* typ and kid of the caller's headers. */
 typedef struct given {
-    tks_bytes typ, kid; /* JSON texts; empty: not said */
+    tks_bytes typ, kid; /* JSON texts; empty: not given */
 } given;
 
 static tks_status read_headers(tks_bytes headers, given *out, tks_error *err) {
@@ -72,7 +72,7 @@ static bool is_null(tks_bytes json) {
     return json.size > 0 && json.data[0] == 'n';
 }
 
-/* The key's kid as JSON. It may be any bytes; the writer refuses what JSON cannot hold. */
+/* Appends the key's kid as JSON. It may be any bytes; the writer rejects what JSON cannot represent. */
 static tks_status append_kid(tks_buf *out, tks_bytes kid, tks_error *err) {
     tks_json_writer w;
     (void)tks_buf_append(out, ",\"kid\":", 7);
@@ -80,7 +80,7 @@ static tks_status append_kid(tks_buf *out, tks_bytes kid, tks_error *err) {
     return tks_json_write_string(&w, kid);
 }
 
-/* Appends the header's text: alg, typ, kid, the caller's others. */
+/* Appends the header's text: alg, typ, kid, the caller's other members. */
 static tks_status make_header(const tks_key *key, tks_jwt_alg alg, tks_bytes headers, tks_buf *out,
                               tks_error *err) {
     const char *alg_name = tks_jwt_alg_name(alg);
@@ -108,7 +108,7 @@ static tks_status make_header(const tks_key *key, tks_jwt_alg alg, tks_bytes hea
     return tks_buf_append(out, "}", 1);
 }
 
-/* The claims that decode looks at, as JSON; what is not there is empty. */
+/* The claims that decode checks, as JSON; empty if missing. */
 typedef struct known {
     tks_bytes exp, nbf, iat, aud;
 } known;
@@ -126,12 +126,13 @@ static void find_known(tks_bytes claims, known *out) {
     }
 }
 
-/* Is it a number, or not there? */
+/* True for a number or a missing claim. */
 static bool is_time(tks_bytes json) {
     return json.size == 0 || json.data[0] == '-' || (json.data[0] >= '0' && json.data[0] <= '9');
 }
 
-/* A string, or a list of strings of which one is not empty: "" is never a valid audience to ask for. */
+/* A string, or a list of strings, at least one of them non-empty: decode never accepts "" as the expected
+ * audience. */
 static bool is_audience(const tks_json *aud) {
     bool named = false;
     if (tks_json_get_type(aud) == TKS_JSON_STRING) return tks_json_get_string(aud).size > 0;
@@ -158,7 +159,7 @@ static tks_status check_audience(tks_bytes json, tks_error *err) {
                           "claims: aud must be a string or a list of strings, not empty");
 }
 
-/* Is there a moment at which the token would be good? */
+/* Checks that the token would be valid at some time. */
 static tks_status check_span(const known *k, tks_error *err) {
     tks_json *tree = NULL;
     tks_buf text;
@@ -226,7 +227,7 @@ static tks_status assemble(tks_bytes claims, const tks_key *key, tks_jwt_alg alg
     char *at = NULL;
     tks_status status = TKS_OK;
 
-    /* Room for it all at once: a buffer that grows wipes what it leaves. */
+    /* Reserves the whole size at once: growing would copy and wipe. */
     if (header.size + claims.size < TKS_JWT_SIZE_DEFAULT / 2) {
         (void)tks_buf_reserve(token, (header.size + claims.size) / 3 * 4 + SMALL_SIGNATURE, &at);
     }
@@ -255,7 +256,7 @@ tks_status tks_jwt_encode(tks_bytes claims, const tks_key *key, tks_jwt_alg alg,
     if (status == TKS_OK) status = assemble(claims, key, alg, tks_buf_bytes(&header), &token, err);
     if (status == TKS_OK) status = tks_buf_append_bytes(out, tks_buf_bytes(&token));
     tks_buf_clear(&header);
-    tks_buf_wipe(&token); /* a token opens doors */
+    tks_buf_wipe(&token); /* a token is a credential */
     if (status == TKS_ERR_MEMORY) return tks_fail_memory(err);
     if (status == TKS_ERR_DATA) {
         return tks_fail(err, TKS_ERR_DATA,

@@ -1,9 +1,9 @@
 /* jwt_export.c - keys as JWKs, and their thumbprints (RFC 7517, 7518 section 6, 7638, 8037 section 2).
  *
- * Lifecycle: numbers and text lie in buffers that are wiped; a JSON tree wipes its own strings. */
+ * Lifecycle: numbers and text are in buffers that are wiped; a JSON tree wipes its strings. */
 #include "jwt_private.h"
 
-/* What a kind of key has in a JWK: `names` of its numbers, the public ones first. */
+/* The members of a kind of key in a JWK: `names` of its numbers, the public ones first. */
 typedef struct shape {
     const char *kty, *crv; /* crv NULL: none */
     size_t public_count, count;
@@ -20,7 +20,7 @@ static const shape shapes[] = {
 
 enum { NUMBER_MAX = TKSP_SIGNATURE_MAX + 1, TEXT_MAX = 64 * 1024 };
 
-/* Its numbers in base64url; those that it does not have are empty. The buffers are to be cleared in any case. */
+/* The key's numbers in base64url; empty if it does not have them. The buffers must be cleared in any case. */
 static tks_status get_numbers(const tks_key *key, bool private_half, tks_buf *out, tks_error *err) {
     tks_buf raw[TKSP_RSA_COUNT];
     tks_status status = TKS_OK;
@@ -61,7 +61,7 @@ static tks_bytes text_of(const char *text) {
     return tks_bytes_of(text, text != NULL ? strlen(text) : 0);
 }
 
-/* The one algorithm that the key may be used for; empty: there are several. */
+/* The only algorithm that the key may be used with; empty: there are several. */
 static tks_bytes only_algorithm(const tks_key *key) {
     for (unsigned i = 0; i < TKS_JWT_ALG_COUNT; i++) {
         if (key->algorithms == TKS_JWT_BIT(i)) return text_of(tks_jwt_alg_name((tks_jwt_alg)i));
@@ -98,7 +98,7 @@ tks_status tks_key_to_jwk(const tks_key *key, bool private_half, tks_json **out,
     return status;
 }
 
-/* A member behind the '{' or another one. No value needs an escape. */
+/* Appends a member after the '{' or another member. No value needs an escape. */
 static void append_member(tks_buf *out, const char *name, tks_bytes value) {
     if (value.size == 0) return;
     if (out->size > 1) (void)tks_buf_append_char(out, ',');
@@ -109,7 +109,7 @@ static void append_member(tks_buf *out, const char *name, tks_bytes value) {
     (void)tks_buf_append_char(out, '"');
 }
 
-/* The members that are required, by their names, without blanks (RFC 7638, section 3.2). */
+/* The required members, sorted by name, without whitespace (RFC 7638, section 3.2). */
 static tks_status write_canonical(const tks_key *key, const tks_buf *numbers, tks_buf *out) {
     static const char *const order[] = {"crv", "e", "kty", "n", "x", "y"};
     const shape *form = &shapes[key->kind];

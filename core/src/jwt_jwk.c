@@ -1,8 +1,8 @@
 /* jwt_jwk.c - keys from JSON (RFC 7517, 7518 section 6, 8037 section 2).
  *
- * Purpose:   reads the members of a JWK, strictly, and passes the numbers to a function that makes a key of
- *            them: jwt_sodium.c, or the provider: for RSA and EC, and where there is one for secrets.
- * Lifecycle: what was decoded lies in buffers that are wiped; a JSON tree wipes its own strings. */
+ * Purpose:   reads the members of a JWK strictly and passes the numbers to a function that creates the key:
+ *            in jwt_sodium.c, or in the provider for RSA and EC, and for secrets if it supports them.
+ * Lifecycle: decoded bytes are in buffers that are wiped; a JSON tree wipes its strings. */
 #include <stdlib.h>
 
 #include "jwt_private.h"
@@ -14,7 +14,7 @@ static tks_status refuse(tks_error *err, const char *problem) {
 
 /* ---- members ------------------------------------------------------------------------------- */
 
-/* The string member `name`; empty when it is not there. False: it is there and no string. */
+/* The string member `name`; empty if it is missing. False: not a string. */
 static bool get_text(const tks_json *jwk, const char *name, tks_bytes *out) {
     const tks_json *member = tks_json_find(jwk, name);
     *out = tks_bytes_of("", 0);
@@ -28,7 +28,7 @@ static bool is_text(tks_bytes text, const char *word) {
     return tks_bytes_equal(text, tks_bytes_of(word, strlen(word)));
 }
 
-/* Decodes the member `name` into `out`, which stays empty when it is not there. */
+/* Decodes the member `name` into `out`, which stays empty if it is missing. */
 static tks_status get_number(const tks_json *jwk, const char *name, tks_buf *out, tks_error *err) {
     tks_bytes text;
     char *at = NULL;
@@ -62,7 +62,7 @@ static tks_status get_numbers(const tks_json *jwk, const char *const *names, siz
 
 enum {
     NUMBER_MAX = 16 * 1024
-}; /* bytes; an oct key may be long, the others check for themselves */
+}; /* bytes; an oct key may be long, the other kinds have their own limits */
 
 static tks_status make_oct(const tks_json *jwk, const tks_jwt_provider *provider, tks_buf *n,
                            tks_key **out, tks_error *err) {
@@ -138,7 +138,7 @@ static tks_status make_rsa(const tks_json *jwk, const tks_jwt_provider *provider
     return provider->rsa(numbers, out, err);
 }
 
-/* ---- what a key may be used for -------------------------------------------------------------- */
+/* ---- permitted uses of a key --------------------------------------------------------------- */
 
 static tks_status apply_ops(const tks_json *jwk, tks_key *key, tks_error *err) {
     const tks_json *ops = tks_json_find(jwk, "key_ops");
@@ -157,7 +157,7 @@ static tks_status apply_ops(const tks_json *jwk, tks_key *key, tks_error *err) {
         verify = verify || is_text(tks_json_get_string(ops), "verify");
     }
     key->can_sign = key->can_sign && sign;
-    /* A private key that may sign has a public one that may verify. */
+    /* A private key that may sign contains a public key that may verify. */
     key->can_verify = verify || (sign && key->kind != TKS_KEY_SECRET);
     if (!key->can_sign && !key->can_verify) {
         return refuse(err, "is not meant for signatures: its key_ops have neither sign nor verify");

@@ -1,6 +1,6 @@
-/* jwt_key.c - keys as objects: counting, narrowing, what they may do; names of algorithms.
+/* jwt_key.c - keys as objects: reference counts, restrictions, permitted uses; names of algorithms.
  *
- * What a kind of key does stands behind tksp_key_ops, so that nothing here needs a crypto library. */
+ * Each kind of key implements tksp_key_ops, so that nothing here needs a crypto library. */
 #include <stdlib.h>
 
 #include "jwt_private.h"
@@ -120,7 +120,7 @@ bool tks_key_can_sign(const tks_key *key) {
 
 /* ---- secrets -------------------------------------------------------------------------------- */
 
-/* As many bytes as the hash gives (RFC 7518, 3.2). */
+/* At least as many bytes as the hash has (RFC 7518, 3.2). */
 tks_status tksp_secret_algorithms(tks_bytes secret, uint32_t *out, tks_error *err) {
     *out = 0;
     if (secret.size < TKS_JWT_SECRET_MIN) {

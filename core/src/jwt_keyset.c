@@ -1,7 +1,7 @@
 /* jwt_keyset.c - sets of keys from JSON (RFC 7517, section 5).
  *
- * Lifecycle: a set is immutable and counted; it owns one reference to each of its keys.
- * Threads:   after it was made, a set changes only in its count of references. */
+ * Lifecycle: a set is immutable and reference counted; it owns one reference to each of its keys.
+ * Threads:   only its reference count changes after creation. */
 #include <stdlib.h>
 
 #include "jwt_private.h"

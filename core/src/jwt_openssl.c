@@ -1,13 +1,12 @@
-/* jwt_openssl.c - RSA and EC keys by OpenSSL (3.0 and later): RS, PS and ES 256/384/512.
+/* jwt_openssl.c - RSA and EC keys with OpenSSL (3.0 and later): RS, PS and ES 256/384/512.
  *
- * Purpose:   takes an EVP_PKEY, refuses weak and odd ones, verifies and signs (RFC 7518, sections 3.3
- *            to 3.5). Where they come from is jwt_openssl_load.c; nothing else in the core calls these
- *            two files, so what does not call tks_key_from_pem or tks_jwt_openssl links no OpenSSL.
- * Lifecycle: a key holds its EVP_PKEY and the digests it needs, fetched once, for fetching costs more
- *            than hashing.
- * Threads:   an EVP_PKEY and an EVP_MD are only read; the context of a call belongs to the call.
+ * Purpose:   wraps an EVP_PKEY, rejects weak and unusual ones, verifies and signs (RFC 7518, sections 3.3 to
+ *            3.5). jwt_openssl_load.c creates them. Nothing else in the core calls these two files, so a
+ *            program that does not call tks_key_from_pem or tks_jwt_openssl does not link OpenSSL.
+ * Lifecycle: a key owns its EVP_PKEY and its digests, fetched once because fetching costs more than hashing.
+ * Threads:   an EVP_PKEY and an EVP_MD are only read; each call has its own context.
  *
- * The host may use this OpenSSL too: its queue of errors is left as it was found. */
+ * The host may use OpenSSL too: its error queue is preserved. */
 #include <openssl/opensslv.h>
 #if OPENSSL_VERSION_NUMBER < 0x30000000L
 #error "tokenstore needs OpenSSL 3.0 or later"
@@ -51,7 +50,7 @@ static tks_status refuse(tks_error *err, const char *problem) {
 
 /* ---- signatures: DER and R || S -------------------------------------------------------------- */
 
-/* R || S (RFC 7518, 3.4) as DER, which is the caller's to OPENSSL_free. 0: it cannot be. */
+/* R || S (RFC 7518, 3.4) as DER, to be freed with OPENSSL_free. 0: failure. */
 static int raw_to_der(const evp_key *key, tks_bytes raw, unsigned char **der) {
     const unsigned char *data = (const unsigned char *)raw.data;
     ECDSA_SIG *sig = ECDSA_SIG_new();
@@ -64,13 +63,13 @@ static int raw_to_der(const evp_key *key, tks_bytes raw, unsigned char **der) {
         BN_free(r);
         BN_free(s);
     } else {
-        size = i2d_ECDSA_SIG(sig, der); /* r and s are the signature's now */
+        size = i2d_ECDSA_SIG(sig, der); /* sig owns r and s now */
     }
     ECDSA_SIG_free(sig);
     return size > 0 ? size : 0;
 }
 
-/* The way back; false: it is no signature of this curve. */
+/* The reverse; false: not a signature of this curve. */
 static bool der_to_raw(const evp_key *key, const unsigned char *der, size_t size,
                        unsigned char *raw) {
     ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &der, (long)size);
@@ -87,12 +86,12 @@ static bool is_pss(tks_jwt_alg alg) {
     return (PS_ALGS & TKS_JWT_BIT(alg)) != 0;
 }
 
-/* RSxxx, PSxxx and ESxxx follow each other in threes. */
+/* RS, PS and ES have three consecutive algorithms each. */
 static const EVP_MD *digest_of(const evp_key *key, tks_jwt_alg alg) {
     return key->digests[(unsigned)(alg - TKS_JWT_RS256) % DIGESTS];
 }
 
-/* PSS with a salt as long as the digest and the same digest in MGF1 (RFC 7518, 3.5). */
+/* For PSS, a salt as long as the digest and the same digest in MGF1 (RFC 7518, 3.5). */
 static bool set_padding(EVP_PKEY_CTX *ctx, const evp_key *key, tks_jwt_alg alg) {
     if (key->half > 0) return true;
     if (!is_pss(alg)) return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1;
@@ -161,7 +160,7 @@ static tks_status evp_sign(const tks_key *base, tks_jwt_alg alg, tks_bytes input
     }
     EVP_PKEY_CTX_free(ctx);
     ERR_pop_to_mark();
-    return good ? TKS_OK : refuse(err, "could not sign: OpenSSL refused, or memory ran out");
+    return good ? TKS_OK : refuse(err, "could not sign: OpenSSL failed or ran out of memory");
 }
 
 static void evp_clear(tks_key *base) {
@@ -172,7 +171,7 @@ static void evp_clear(tks_key *base) {
 
 /* ---- export ------------------------------------------------------------------------------------ */
 
-/* The number `name` in `size` bytes, or as many as it needs (0). What the key does not have is left out. */
+/* Appends the number `name` in `size` bytes (0: as many as it needs). Nothing if the key does not have it. */
 static tks_status export_number(const evp_key *key, const char *name, size_t size, tks_buf *out) {
     BIGNUM *number = NULL;
     char *at;
@@ -209,7 +208,7 @@ static tks_status evp_export(const tks_key *base, bool private_half, tks_buf *nu
     return status;
 }
 
-/* ---- which keys are taken -------------------------------------------------------------------- */
+/* ---- accepted keys --------------------------------------------------------------------------- */
 
 static tks_status check_rsa(const EVP_PKEY *pkey, tks_error *err) {
     int bits = EVP_PKEY_get_bits(pkey);
@@ -244,8 +243,8 @@ static bool is_inverse(const BIGNUM *d, const BIGNUM *e, const BIGNUM *prime, BN
     return good;
 }
 
-/* Signing uses the primes where it has them, so try_pair does not see a wrong d. OpenSSL's own check
- * does, but tests the primes too and takes most of a second for 4096 bits. */
+/* Signing uses the primes if present, so try_pair does not detect a wrong d. OpenSSL's own check does, but it
+ * also tests the primes and takes almost a second for 4096 bits. */
 static bool is_d_right(const EVP_PKEY *pkey) {
     static const char *const names[] = {OSSL_PKEY_PARAM_RSA_E, OSSL_PKEY_PARAM_RSA_D,
                                         OSSL_PKEY_PARAM_RSA_FACTOR1, OSSL_PKEY_PARAM_RSA_FACTOR2};
@@ -262,8 +261,8 @@ static bool is_d_right(const EVP_PKEY *pkey) {
     return good;
 }
 
-/* The curve of an EC key. Curves written out in full are refused: they may be another curve in the
- * name of a known one (CVE-2020-0601). */
+/* The curve of an EC key. Explicit curve parameters are rejected: they may imitate a known curve
+ * (CVE-2020-0601). */
 static tks_status check_ec(EVP_PKEY *pkey, tks_key_kind *kind, tks_error *err) {
     static const struct {
         const char *name;
@@ -294,8 +293,8 @@ static tks_status check_ec(EVP_PKEY *pkey, tks_key_kind *kind, tks_error *err) {
     return good ? TKS_OK : refuse(err, "(EC) is not a point on its curve");
 }
 
-/* Does the private half belong to the public one? A key that is wrong in one number would give
- * signatures that nobody accepts, or that reveal the key. */
+/* Checks that the private half matches the public one. A key with one wrong number would create invalid
+ * signatures, or ones that reveal the key. */
 static tks_status try_pair(const tks_key *key, tks_error *err) {
     unsigned char signature[TKSP_SIGNATURE_MAX];
     const tks_bytes input = TKS_LITERAL("tokenstore");
@@ -311,7 +310,7 @@ static tks_status try_pair(const tks_key *key, tks_error *err) {
     return TKS_OK;
 }
 
-/* The raw halves of an Ed25519 key go to libsodium. */
+/* Passes the raw halves of an Ed25519 key to libsodium. */
 static tks_status wrap_ed25519(const EVP_PKEY *pkey, bool is_private, tks_key **out,
                                tks_error *err) {
     unsigned char public_key[TKSP_ED25519_SIZE];

@@ -1,13 +1,13 @@
-/* jwt_openssl_hmac.c - HS256/384/512 by OpenSSL.
+/* jwt_openssl_hmac.c - HS256/384/512 with OpenSSL.
  *
- * Purpose:   what jwt_sodium.c does, for programs that link OpenSSL anyway: its SHA-2 uses what processors have for
- *            that, and takes a third of the time of libsodium's portable one.
- * Lifecycle: a secret is kept as the two digests of HMAC after their key blocks (RFC 2104), for each hash:
- *            that is all that is ever needed of it, and it saves two compressions per token.
- * Threads:   these are only copied; the context of a call belongs to the call.
+ * Purpose:   replaces jwt_sodium.c in programs that link OpenSSL anyway: its SHA-2 uses hardware instructions
+ *            and takes a third of the time of libsodium's portable code.
+ * Lifecycle: a secret is stored as HMAC's two digest states after their key blocks (RFC 2104), for each hash.
+ *            Nothing else of it is needed, and this saves two compressions per token.
+ * Threads:   the states are only copied; each call has its own context.
  *
- * Not EVP_MAC: to copy one of its contexts costs more than to hash a token. The host's queue of OpenSSL
- * errors is left as it was found. */
+ * Not EVP_MAC: copying one of its contexts costs more than hashing a token. OpenSSL's error queue is
+ * preserved for the host. */
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -21,10 +21,10 @@ _Static_assert(TKS_JWT_HS256 == 0 && TKS_JWT_HS384 == 1 && TKS_JWT_HS512 == 2,
 
 typedef struct hmac_key {
     tks_key key;
-    EVP_MD_CTX *inner[HASHES], *outer[HASHES]; /* NULL: the secret is too short for that one */
+    EVP_MD_CTX *inner[HASHES], *outer[HASHES]; /* NULL: the secret is too short for that hash */
 } hmac_key;
 
-/* `out` is copied from `begun` and ends with `input`: up to EVP_MAX_MD_SIZE bytes. */
+/* Continues a copy of `begun` with `input` and writes the digest, up to EVP_MAX_MD_SIZE bytes. */
 static bool hash_on(EVP_MD_CTX *ctx, const EVP_MD_CTX *begun, const void *input, size_t input_size,
                     unsigned char *out, unsigned *size) {
     return EVP_MD_CTX_copy_ex(ctx, begun) == 1 && EVP_DigestUpdate(ctx, input, input_size) == 1 &&
@@ -67,7 +67,7 @@ static tks_status hmac_sign(const tks_key *key, tks_jwt_alg alg, tks_bytes input
     return hmac(key, alg, input, out, size) ? TKS_OK : tks_fail_memory(err);
 }
 
-/* OpenSSL wipes what a digest holds. */
+/* OpenSSL wipes the states. */
 static void hmac_clear(tks_key *base) {
     hmac_key *key = (hmac_key *)(void *)base;
     for (size_t i = 0; i < HASHES; i++) {
@@ -84,7 +84,7 @@ static bool begin(const EVP_MD *md, const unsigned char *block, EVP_MD_CTX **out
 
 static bool begin_both(const char *name, tks_bytes secret, EVP_MD_CTX **inner, EVP_MD_CTX **outer) {
     unsigned char block[BLOCK_MAX] = {0};
-    EVP_MD *md = EVP_MD_fetch(NULL, name, NULL); /* the digests keep it */
+    EVP_MD *md = EVP_MD_fetch(NULL, name, NULL); /* the digests hold references */
     bool good = md != NULL;
 
     if (good && secret.size > (size_t)EVP_MD_get_block_size(md)) {

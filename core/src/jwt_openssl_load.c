@@ -1,9 +1,9 @@
-/* jwt_openssl_load.c - RSA and EC keys from the numbers of a JWK and from PEM, by OpenSSL.
+/* jwt_openssl_load.c - RSA and EC keys from JWKs and PEM, with OpenSSL.
  *
- * Purpose:   RFC 7518 section 6 (JWK); RFC 7468 (PEM) with SPKI, PKCS#1, PKCS#8, SEC 1 and X.509. Which
- *            keys are taken is decided by tksp_key_evp.
- * Lifecycle: private numbers pass through memory that OpenSSL wipes.
- * Threads:   nothing here keeps state; the host's queue of OpenSSL errors is left as it was found. */
+ * Purpose:   RFC 7518 section 6 (JWK); RFC 7468 (PEM) with SPKI, PKCS#1, PKCS#8, SEC 1 and X.509.
+ *            tksp_key_evp decides which keys are accepted.
+ * Lifecycle: private numbers are in memory that OpenSSL wipes.
+ * Threads:   no state; OpenSSL's error queue is preserved for the host. */
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
@@ -16,10 +16,7 @@
 
 #include "jwt_private.h"
 
-enum {
-    COORDINATE_MAX = 66,
-    PASSWORD_MAX = 1000
-}; /* bytes: P-521; less than OpenSSL has room for */
+enum { COORDINATE_MAX = 66, PASSWORD_MAX = 1000 }; /* bytes: P-521; below OpenSSL's limit */
 
 static tks_status refuse(tks_error *err, const char *problem) {
     return tks_fail(err, TKS_ERR_CONFIGURATION, "the key %s", problem);
@@ -27,8 +24,8 @@ static tks_status refuse(tks_error *err, const char *problem) {
 
 /* ---- JWK ------------------------------------------------------------------------------------- */
 
-/* Pushes a big-endian number; `secret` ones into memory that is wiped. The number is the caller's to
- * free, after the build is made into parameters. */
+/* Pushes a big-endian number; a `secret` one in memory that is wiped. The caller frees the number after the
+ * parameters are built. */
 static bool push_number(OSSL_PARAM_BLD *build, const char *name, tks_bytes number, bool secret,
                         BIGNUM **out) {
     *out = secret ? BN_secure_new() : BN_new();
@@ -37,7 +34,7 @@ static bool push_number(OSSL_PARAM_BLD *build, const char *name, tks_bytes numbe
            OSSL_PARAM_BLD_push_BN(build, name, *out) == 1;
 }
 
-/* A key of `type` from what was pushed. NULL: OpenSSL does not take it. */
+/* A key of `type` from the pushed numbers. NULL: OpenSSL rejects it. */
 static EVP_PKEY *build_key(const char *type, OSSL_PARAM_BLD *build, bool is_private) {
     OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(build);
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
@@ -135,7 +132,7 @@ static EVP_PKEY *read_certificate(const unsigned char **at, long size) {
 
 /* ---- encrypted PEM ------------------------------------------------------------------------------ */
 
-/* OpenSSL's last word was that it lacks something. */
+/* True if OpenSSL's last error is a missing feature. */
 static bool is_unsupported(void) {
     unsigned long error = ERR_peek_last_error();
     int lib = ERR_GET_LIB(error);
@@ -145,7 +142,7 @@ static bool is_unsupported(void) {
            (lib == ERR_LIB_EVP && reason == EVP_R_UNSUPPORTED_ALGORITHM);
 }
 
-/* Why a key could not be decrypted. A wrong password shows in the padding, or else in what comes out. */
+/* Why a key could not be decrypted. A wrong password leads to invalid padding or to an invalid key. */
 static tks_status fail_decrypt(tks_error *err) {
     return refuse(err, is_unsupported()
                            ? "is encrypted with a cipher that this OpenSSL lacks: re-encrypt it "
@@ -168,7 +165,7 @@ static EVP_PKEY *decrypt_pkcs8(const unsigned char *der, long size, tks_bytes pa
     return pkey;
 }
 
-/* For OpenSSL, which would ask at the terminal where it is given no such function. */
+/* Without a callback OpenSSL would prompt at the terminal. */
 static int give_password(char *buf, int size, int writing, void *context) {
     const tks_bytes *password = context;
     (void)writing;
@@ -177,14 +174,14 @@ static int give_password(char *buf, int size, int writing, void *context) {
     return (int)password->size;
 }
 
-/* Decrypts a block with the headers of RFC 1421 in place. */
+/* Decrypts a block with RFC 1421 headers in place. */
 static bool decrypt_block(char *header, unsigned char *der, long *size, tks_bytes password) {
     EVP_CIPHER_INFO cipher;
     return PEM_get_EVP_CIPHER_INFO(header, &cipher) == 1 &&
            PEM_do_header(&cipher, der, size, give_password, &password) == 1;
 }
 
-/* The key in one block of PEM; NULL: none can be read. */
+/* The key in one PEM block; NULL: unreadable. */
 static EVP_PKEY *read_block(const char *name, const unsigned char *der, long size,
                             bool *is_private) {
     const unsigned char *at = der;
@@ -204,7 +201,7 @@ static EVP_PKEY *read_block(const char *name, const unsigned char *der, long siz
     } else if (strcmp(name, PEM_STRING_PKCS8INF) == 0) {
         pkey = d2i_AutoPrivateKey(NULL, &at, size);
     }
-    if (pkey != NULL && at != der + size) { /* something follows the key */
+    if (pkey != NULL && at != der + size) { /* trailing data after the key */
         EVP_PKEY_free(pkey);
         pkey = NULL;
     }
@@ -230,7 +227,7 @@ static tks_status read_any(const char *name, char *header, unsigned char *der, l
     return refuse(err, "in the PEM text could not be read: its type is unknown, or it is corrupt");
 }
 
-/* Reads the one block that is a key; `text` is what was given. */
+/* Reads the only block that is a key; `text` is the caller's original. */
 static tks_status read_pem(BIO *bio, tks_bytes text, tks_bytes password, EVP_PKEY **pkey,
                            bool *is_private, tks_error *err) {
     tks_status status = TKS_OK;
@@ -245,7 +242,8 @@ static tks_status read_pem(BIO *bio, tks_bytes text, tks_bytes password, EVP_PKE
         if (strcmp(name, PEM_STRING_ECPARAMETERS) == 0) {
             /* openssl ecparam writes it before the key, which names the curve again */
         } else if (blocks++ > 0) {
-            status = refuse(err, "text contains more than one key or certificate: give one");
+            status =
+                refuse(err, "text contains more than one key or certificate: provide exactly one");
         } else if (strcmp(name, "OPENSSH PRIVATE KEY") == 0) {
             status = refuse(err, tksp_pem_explain(text));
         } else {

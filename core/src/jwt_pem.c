@@ -1,8 +1,8 @@
-/* jwt_pem.c - PEM as it gets out of environment variables, YAML and JSON, and what is given in its place.
+/* jwt_pem.c - repairs PEM from environment variables, YAML and JSON, and explains what else a text may be.
  *
- * Purpose:   OpenSSL wants a PEM text (RFC 7468) to have its lines. Here a text on one line, with blanks or
- *            with "\n" for newlines, indented, or with other lines around it gets them back.
- * Threads:   nothing here keeps state. */
+ * Purpose:   OpenSSL requires the line breaks of PEM (RFC 7468). This restores them in a text on one line,
+ *            with spaces or "\n" for newlines, indented, or with other lines around it.
+ * Threads:   no state. */
 #include "jwt_private.h"
 
 static const char begin_mark[] = "-----BEGIN ", end_mark[] = "-----END ", dashes[] = "-----";
@@ -17,7 +17,7 @@ static tks_bytes skip(tks_bytes text, size_t size) {
     return tks_bytes_of(text.data + size, text.size - size);
 }
 
-/* Steps over what is before `part`, and gives it; false: it is not there. */
+/* Removes the text up to and including `part`; *before is what preceded it. False: not found. */
 static bool cut(tks_bytes *text, const char *part, tks_bytes *before) {
     for (size_t i = 0; i < text->size; i++) {
         if (!begins_with(skip(*text, i), part)) continue;
@@ -37,7 +37,7 @@ static bool is_blank(char c) {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* How many characters stand for one newline here: itself, or an 'n' or 'r' behind backslashes. 0: none. */
+/* The length of a newline here: itself, or backslashes with 'n' or 'r'. 0: none. */
 static size_t newline_size(tks_bytes text) {
     size_t size = 0;
     if (begins_with(text, "\r\n")) return 2;
@@ -48,7 +48,8 @@ static size_t newline_size(tks_bytes text) {
     return text.data[size] == 'n' || text.data[size] == 'r' ? size + 1 : 0;
 }
 
-/* The base64 of a block in lines of LINE characters. What is none of base64 stays, to be refused. */
+/* The base64 of a block in lines of LINE characters. Other characters are kept, so that they are rejected
+ * later. */
 static void write_base64(tks_bytes body, tks_buf *out) {
     size_t column = 0;
     while (body.size > 0) {
@@ -64,7 +65,7 @@ static void write_base64(tks_bytes body, tks_buf *out) {
     if (column % LINE != 0) (void)tks_buf_append_char(out, '\n');
 }
 
-/* A block with headers (RFC 1421) is encrypted: it only needs to be recognised. */
+/* A block with headers (RFC 1421) is encrypted: keep its lines. */
 static void write_lines(tks_bytes body, tks_buf *out) {
     bool at_start = true;
     while (newline_size(body) > 0) body = skip(body, newline_size(body));
@@ -101,13 +102,13 @@ tks_status tksp_pem_tidy(tks_bytes text, tks_buf *out) {
             write_base64(body, out);
         }
         text = skip(text, sizeof end_mark - 1);
-        if (!cut(&text, dashes, &label)) break; /* another label than at the beginning is refused */
+        if (!cut(&text, dashes, &label)) break; /* the labels differ: rejected later */
         write_mark(end_mark, label, out);
     }
     return out->status;
 }
 
-/* ---- what else it may be ---------------------------------------------------------------------------- */
+/* ---- other formats ---------------------------------------------------------------------------------- */
 
 static bool is_path(tks_bytes text) {
     static const char *const ends[] = {".pem", ".key", ".crt", ".cer", ".pub", ".der"};

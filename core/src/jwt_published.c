@@ -19,7 +19,7 @@ static tks_status from_pem(tks_bytes pem, tks_keyset **out, tks_error *err) {
     return status;
 }
 
-/* Whoever can read a secret or a private key can sign with it. */
+/* Removes secrets and private keys: anyone who can read a published one can sign with it. */
 static void keep_public(tks_keyset *set) {
     size_t kept = 0;
     for (size_t i = 0; i < set->count; i++) {

@@ -1,4 +1,4 @@
-/* jwt_secret.c - what is given as an HMAC secret, but is a key of another kind.
+/* jwt_secret.c - detects keys of other kinds given as an HMAC secret.
  *
  * Purpose:   if a public key were taken as a secret, anybody who knows it could sign (RFC 8725, 2.1). So keys
  *            are recognised by what they are made of, in the spellings in which they get into
@@ -14,7 +14,7 @@
 #include "tokenstore/secret.h"
 
 enum {
-    LOOK_MAX = 32 * 1024, /* bytes: a key begins in the first of them, if at all */
+    LOOK_MAX = 32 * 1024, /* bytes that are searched for the beginning of a key */
     DEPTH_MAX = 4,        /* base64 of UTF-16 of PEM, and so on */
     KTY_MAX = 16,
     SHORTEST = 7,  /* kty:RSA */
@@ -98,13 +98,13 @@ static bool is_signed(tks_bytes body) {
            next_is(algorithm.rest, BIT_STRING, &signature) && is_end(signature.rest);
 }
 
-/* A positive odd number, as a modulus and an exponent are. */
+/* A positive odd number, like a modulus or an exponent. */
 static bool is_odd(tks_bytes number) {
     return number.size > 0 && (number.data[0] & 0x80) == 0 &&
            (number.data[number.size - 1] & 1) == 1;
 }
 
-/* What begins with a number: PKCS#1, PKCS#8, PKCS#12, SEC 1, and DSA's private key. */
+/* Formats that begin with a number: PKCS#1, PKCS#8, PKCS#12, SEC 1, and DSA's private key. */
 static bool is_numbered(tks_bytes body) {
     element number, next, inner;
     if (!next_is(body, INTEGER, &number) || !next_element(number.rest, &next)) return false;
@@ -131,7 +131,7 @@ bool tksp_is_der(tks_bytes text) {
                                              is_numbered(all.body) || begins_with(all.body, pkcs7));
 }
 
-/* A key as SSH sends it begins with the name of its type, behind the length of that. */
+/* A key in SSH's wire format begins with the length and the name of its type. */
 static bool is_ssh(tks_bytes text) {
     if (!begins_with(text, "openssh-key-v1") && text.size < 12) return false;
     if (begins_with(text, "openssh-key-v1")) return true;
@@ -144,14 +144,14 @@ static bool is_ssh(tks_bytes text) {
 
 /* ---- text --------------------------------------------------------------------------------------- */
 
-/* Base64 of a key in DER begins with an M, of one for SSH with three NULs, which is AAAA. */
+/* Base64 of a DER key begins with "M"; that of an SSH key with "AAAA", three NULs. */
 static bool is_key_in_64(tks_bytes text, char *room) {
     size_t size;
     (void)tksp_decode_64(text, room, &size);
     return tksp_is_der(tks_bytes_of(room, size)) || is_ssh(tks_bytes_of(room, size));
 }
 
-/* Without blanks in front; in the query of a URL a blank is a '+'. */
+/* Skips leading whitespace; in a URL's query '+' is a space. */
 static tks_bytes skip_blanks(tks_bytes text) {
     while (text.size > 0 && (is_blank(*text.data) || *text.data == '+')) text = skip(text, 1);
     return text;
@@ -161,7 +161,7 @@ static bool is_alnum(char c) {
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-/* A member "kty" with a word as its value, at the quote before its name. */
+/* True at the quote of a member "kty" with a string as its value. */
 static bool is_kty(tks_bytes text) {
     size_t size = 0;
     char quote = *text.data;
@@ -234,7 +234,7 @@ static bool is_key_in_text(const tks_bytes all, char *room) {
     return found;
 }
 
-/* Is there a key in `text`, or in what it spells? TKS_OK or TKS_ERR_MEMORY. */
+/* Looks for a key in `text` and in its decodings. TKS_OK or TKS_ERR_MEMORY. */
 static tks_status look(tks_bytes text, unsigned depth, bool *found) {
     tks_status status = TKS_OK;
     char *room = malloc(text.size + 1);

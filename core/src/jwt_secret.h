@@ -36,6 +36,6 @@ size_t tksp_unescape(tks_bytes text, char *out);
  * way. */
 typedef size_t (*tksp_spelling)(tks_bytes text, char *out);
 
-extern const tksp_spelling tksp_spellings[]; /* NULL is the last */
+extern const tksp_spelling tksp_spellings[]; /* NULL-terminated */
 
 #endif

@@ -1,4 +1,4 @@
-/* jwt_secret_spellings.c - the spellings in which bytes and texts get into configurations.
+/* jwt_secret_spellings.c - encodings of bytes and text in configurations.
  *
  * Purpose:   UTF-16, escapes; base64 and base32 (RFC 4648), base85 (RFC 1924, Ascii85, Z85), hexadecimal, each amid
  *            other text; lists of byte numbers.
@@ -30,7 +30,7 @@ static tks_bytes trim(tks_bytes text) {
 
 /* ---- text ----------------------------------------------------------------------------------- */
 
-/* UTF-16 and UTF-32, of which ASCII is left. */
+/* UTF-16 and UTF-32, reduced to ASCII. */
 static size_t narrow(tks_bytes text, char *out) {
     size_t size = 0;
     for (size_t i = 0; i < text.size; i++) {
@@ -39,7 +39,7 @@ static size_t narrow(tks_bytes text, char *out) {
     return (text.size - size) * 3 >= text.size ? size : 0;
 }
 
-/* Bytes that somebody took for Latin-1 and wrote as UTF-8. */
+/* Bytes that were read as Latin-1 and written as UTF-8. */
 static size_t latin(tks_bytes text, char *out) {
     size_t size = 0, wide = 0;
     for (; text.size > 0; text = skip(text, 1)) {
@@ -65,7 +65,7 @@ static int digit_16(char c) {
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* `count` hexadecimal digits behind the first `at` bytes; -1: they are not there. */
+/* The `count` hexadecimal digits at index `at`; -1: not found. */
 static int hex_number(tks_bytes text, size_t at, size_t count) {
     int number = 0;
     if (text.size < at + count) return -1;
@@ -143,7 +143,7 @@ size_t tksp_unescape(tks_bytes text, char *out) {
 
 /* ---- bases ---------------------------------------------------------------------------------- */
 
-/* The value of a character of base64 or base64url; -1: it is none. */
+/* The value of a base64 or base64url character; -1: not one. */
 static int digit_64(char c) {
     if (c >= 'A' && c <= 'Z') return c - 'A';
     if (c >= 'a' && c <= 'z') return c - 'a' + 26;
@@ -231,7 +231,8 @@ static size_t from_32(tks_bytes text, char *out) {
     return size;
 }
 
-/* What stands in the last brackets, as in "der[] = {0x30};" and {"type":"Buffer","data":[48]}; without any, all. */
+/* The content of the last brackets, as in "der[] = {0x30};" and {"type":"Buffer","data":[48]}; without
+ * brackets, everything. */
 static tks_bytes inside(tks_bytes text) {
     static const char begins[] = "[({<", ends[] = "])}>";
     size_t at = text.size, size = 0;
@@ -241,7 +242,7 @@ static tks_bytes inside(tks_bytes text) {
     return tks_bytes_of(text.data, size);
 }
 
-/* Hexadecimal, also as {0x30, 0x59}, 30:59 and <Buffer 30 59>, and as SQL has it: \x3059, x'3059'. */
+/* Hexadecimal, also as {0x30, 0x59}, 30:59 and <Buffer 30 59>, and as in SQL: \x3059, x'3059'. */
 static size_t from_16(tks_bytes text, char *out) {
     static const char between[] = ":,-;";
     size_t size = 0;
@@ -307,7 +308,7 @@ static size_t from_numbers(tks_bytes text, char *out) {
     return size;
 }
 
-/* Without blanks around, and without the quotes in which it stands. */
+/* Removes surrounding whitespace and quotes. */
 static tks_bytes unquote(tks_bytes text) {
     tks_bytes left = trim(text);
     while (left.size > 0 && is_blank(left.data[left.size - 1])) left.size--;
@@ -318,18 +319,18 @@ static tks_bytes unquote(tks_bytes text) {
     return left;
 }
 
-/* Base85: five of 85 digits make four bytes; at the end fewer do, one byte less than digits. */
+/* Base85: five digits encode four bytes; at the end n digits encode n - 1 bytes. */
 static size_t decode_85(tks_bytes text, const char *digits, char *out) {
     const size_t room = text.size;
     size_t size = 0, count = 0;
     uint64_t number = 0;
     text = unquote(text);
-    if (begins_with(text, "<~")) text = skip(text, 2); /* Adobe's: <~ … ~> */
+    if (begins_with(text, "<~")) text = skip(text, 2); /* Adobe's delimiters: <~ … ~> */
     for (; text.size > 0 && size + 4 <= room; text = skip(text, 1)) {
         const char c = *text.data, *digit = memchr(digits, c, BASE_85);
         if (is_blank(c)) continue;
         if (digit == NULL && c == '~') break;
-        if (digit == NULL && count == 0 && (c == 'z' || c == 'y')) { /* four NULs, four blanks */
+        if (digit == NULL && count == 0 && (c == 'z' || c == 'y')) { /* four NULs, four spaces */
             memset(out + size, c == 'z' ? '\0' : ' ', 4);
             size += 4;
             continue;

@@ -1,13 +1,12 @@
-/* jwt_sodium.c - HS256/384/512 and EdDSA (Ed25519) by libsodium.
+/* jwt_sodium.c - HS256/384/512 and EdDSA (Ed25519) with libsodium.
  *
  * Purpose:   HMAC (RFC 2104, 7518 section 3.2) and Ed25519 (RFC 8032, 8037) behind tksp_key_ops.
- * Lifecycle: a secret is kept as the states of HMAC after its key block, one for each hash: that is all
- *            that is ever needed of it, and it saves two compressions per token.
+ * Lifecycle: a secret is stored as HMAC's states after its key block, one for each hash. Nothing else of it
+ *            is needed, and this saves two compressions per token.
  * Threads:   a state is copied before it is used.
  *
- * libsodium has no SHA-384. It is SHA-512 from another initial value, cut to 48 bytes (FIPS 180-4,
- * 5.3.4 and 6.5), and libsodium's SHA-512 keeps its state in a public struct: so HS384 needs no second
- * library. */
+ * libsodium has no SHA-384. It is SHA-512 with another initial value, truncated to 48 bytes (FIPS 180-4,
+ * 5.3.4 and 6.5), and libsodium's SHA-512 has a public state struct: so HS384 needs no second library. */
 #include <sodium.h>
 
 #include "jwt_private.h"
@@ -126,7 +125,7 @@ static tks_status hmac_sign(const tks_key *key, tks_jwt_alg alg, tks_bytes input
     return TKS_OK;
 }
 
-/* The states lie in the struct, which tks_key_free wipes. */
+/* The states are in the struct, which tks_key_free wipes. */
 static void clear_nothing(tks_key *key) {
     (void)key;
 }
@@ -181,7 +180,7 @@ static tks_status ed25519_sign(const tks_key *base, tks_jwt_alg alg, tks_bytes i
     return TKS_OK;
 }
 
-/* The secret key begins with the private one, as it is given and as a JWK has it. */
+/* The secret key begins with the seed, the private key of a JWK. */
 static tks_status ed25519_export(const tks_key *base, bool private_half, tks_buf *numbers) {
     const ed25519_key *key = (const ed25519_key *)(const void *)base;
     tks_status status =
@@ -208,7 +207,7 @@ tks_status tksp_key_ed25519(tks_bytes public_key, tks_bytes seed, tks_key **out,
         unsigned char derived[crypto_sign_PUBLICKEYBYTES];
         (void)crypto_sign_seed_keypair(derived, key->secret_key, (const unsigned char *)seed.data);
         if (memcmp(derived, key->public_key, sizeof derived) != 0) {
-            /* Signing with another public key than the private one's gives the private one away. */
+            /* Signing with a public key that does not match would reveal the private key. */
             tks_key_free(&key->key);
             return tks_fail(err, TKS_ERR_CONFIGURATION,
                             "the public and private parts of the Ed25519 key do not match");

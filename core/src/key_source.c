@@ -1,7 +1,7 @@
 /* key_source.c - see key_source.h. */
 #include "key_source.h"
 
-/* The lock is held for a pointer and some numbers: nobody spins for long. */
+/* A spin lock: it is held for a few instructions only. */
 static void enter(tksp_key_source *source) {
     while (atomic_flag_test_and_set_explicit(&source->busy, memory_order_acquire)) {
         ;

@@ -15,13 +15,15 @@ void tks_notes_clear(tks_notes *notes) {
     notes->dropped = 0;
 }
 
-/* The line at `at`, its newline included. Each has one: they are written whole or not at all. */
+/* The size of the line at `at`, with its newline. Every line has one: lines are written whole or not at all.
+ * */
 static size_t line_size(const tks_buf *lines, size_t at) {
     const char *line = lines->data + at;
     return (size_t)((const char *)memchr(line, '\n', lines->size - at) - line) + 1;
 }
 
-/* Drops what is missed least: all information, then the oldest warnings until half of the room is free. */
+/* Drops the least important lines: all of level info, then the oldest warnings until half of the room is
+ * free. */
 static void make_room(tks_notes *notes) {
     tks_buf *lines = &notes->lines;
     size_t kept = 0, cut = 0;
@@ -44,7 +46,7 @@ static void add(tks_notes *notes, char level, tks_bytes text) {
     char *at = NULL;
     if (notes->lines.size + size + 2 > notes->max) make_room(notes);
     if (tks_buf_reserve(&notes->lines, size + 2, &at) != TKS_OK) {
-        notes->lines.status = TKS_OK; /* the next one may find memory */
+        notes->lines.status = TKS_OK; /* the next allocation may succeed */
         notes->dropped++;
         return;
     }

@@ -11,7 +11,7 @@ enum {
     EXPIRES_MAX_S = 315360000 /* ten years */
 };
 
-/* ---- asking ---- */
+/* ---- requests ---- */
 
 static tks_status write_form(const tks_spike_parameter *list, size_t count, tks_buf *out) {
     for (size_t i = 0; i < count; i++) (void)tksp_http_form_field(out, list[i].name, list[i].value);
@@ -43,7 +43,7 @@ tks_status tksp_oauth_write_body(bool json, const tks_spike_parameter *asked, si
     return status == TKS_OK ? tks_json_end_object(&w) : status;
 }
 
-/* ---- being answered ---- */
+/* ---- responses --------- */
 
 static tksp_oauth_verdict wrong(tksp_oauth_answer *out, const char *why) {
     (void)snprintf(out->why, sizeof out->why, "the token endpoint answered %d: %s",
@@ -51,7 +51,7 @@ static tksp_oauth_verdict wrong(tksp_oauth_answer *out, const char *why) {
     return TKS_OAUTH_WRONG;
 }
 
-/* A member of RFC 6749's error object, as text. */
+/* Copies a member of RFC 6749's error object as text. */
 static void copy_member(const tks_json *tree, const char *name, const tksp_secrets *secrets,
                         char *out, size_t size) {
     const tks_json *member = tree != NULL ? tks_json_find(tree, name) : NULL;
@@ -60,7 +60,7 @@ static void copy_member(const tks_json *tree, const char *name, const tksp_secre
     }
 }
 
-/* May the body be JSON? Some servers call it text, or say nothing. */
+/* True if the body may be JSON. Some servers declare it as text, or not at all. */
 static bool may_be_json(tks_bytes type) {
     static const char suffix[] = "+json";
     const char *end = type.size > 0 ? memchr(type.data, ';', type.size) : NULL;
@@ -75,7 +75,7 @@ static bool may_be_json(tks_bytes type) {
            tksp_http_name_is(name, "text/json") || tksp_http_name_is(name, "text/plain");
 }
 
-/* The body as an object; NULL: it is none. */
+/* Parses the body as an object; NULL: it is not one. */
 static tks_status read_object(const tks_http_response *response, tks_json **out) {
     tks_bytes body = response->body;
     *out = NULL;
@@ -99,7 +99,7 @@ static bool is_redirect(int status) {
     return status >= 300 && status < 400;
 }
 
-/* "the token endpoint answered 400 invalid_scope: its own words (where to read more)" */
+/* "the token endpoint answered 400 invalid_scope: error_description (error_uri)" */
 static void write_why(tksp_oauth_answer *out) {
     const tks_spike_answer *said = &out->said;
     (void)snprintf(out->why, sizeof out->why, "the token endpoint answered %d%s%s%s%s%s%s%s",
@@ -115,7 +115,7 @@ static void write_why(tksp_oauth_answer *out) {
     }
 }
 
-/* Codes that cannot be a secret, whatever the secret is: RFC 6749 (4.1.2.1, 5.2), 8628, 8707. */
+/* Copies standard codes, which are never a secret: RFC 6749 (4.1.2.1, 5.2), 8628, 8707. */
 static bool copy_known_code(const tks_json *tree, char *out) {
     static const char *const codes[] = {
         "invalid_request",     "invalid_client",         "invalid_grant",
@@ -135,7 +135,7 @@ static bool copy_known_code(const tks_json *tree, char *out) {
     return false;
 }
 
-/* What an answer without a token says. A code says more than the status does. */
+/* Classifies a response without a token. An error code is more specific than the status. */
 static tksp_oauth_verdict describe_error(const tks_json *tree, const tksp_secrets *secrets,
                                          tksp_oauth_answer *out) {
     tks_spike_answer *said = &out->said;
@@ -163,7 +163,7 @@ static tksp_oauth_verdict describe_error(const tks_json *tree, const tksp_secret
     return said->error[0] != '\0' && said->status < 300 ? TKS_OAUTH_REFUSED : TKS_OAUTH_WRONG;
 }
 
-/* Digits, and a fraction if there is one; -1: it is something else. */
+/* Digits with an optional fraction; -1: something else. */
 static double decimal(tks_bytes text) {
     double value = 0, unit = 1;
     bool fraction = false;
@@ -182,7 +182,7 @@ static double decimal(tks_bytes text) {
     return value;
 }
 
-/* Seconds as a number, or as a text, which some servers send. */
+/* Seconds as a number, or as a string, which some servers send. */
 static int64_t seconds_of(const tks_json *tree, const char *name) {
     const tks_json *value = tks_json_find(tree, name);
     double seconds = -1;
@@ -254,7 +254,7 @@ tksp_oauth_verdict tksp_oauth_read_answer(const tks_http_response *response,
     } else {
         (void)read_object(response, &out->tree);
         verdict = describe_error(out->tree, secrets, out);
-        /* A date is by its clock. */
+        /* A date is relative to the server's clock. */
         if (!tksp_http_retry_after(response->retry_after, out->date_ms > 0 ? out->date_ms : now_ms,
                                    &out->retry_after_ms)) {
             out->retry_after_ms = -1;

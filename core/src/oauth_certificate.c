@@ -1,4 +1,5 @@
-/* oauth_certificate.c - the header of an assertion that names the certificate of its key (RFC 7515, 4.1.8). */
+/* oauth_certificate.c - the header x5t#S256 of an assertion, the thumbprint of its key's certificate (RFC
+ * 7515, 4.1.8). */
 #include "jwt_private.h"
 #include "oauth_client.h"
 #include "tokenstore/secret.h"
@@ -14,7 +15,7 @@ static const char *find(tks_bytes text, const char *line) {
     return NULL;
 }
 
-/* The base64 of the first certificate, as base64url without blanks and padding. */
+/* Converts the first certificate's base64 to base64url, without whitespace and padding. */
 static bool take_base64(tks_bytes pem, tks_buf *out) {
     const char *begin = find(pem, begin_line), *end = find(pem, end_line);
     if (begin == NULL || end == NULL || end < begin) return false;
@@ -25,7 +26,7 @@ static bool take_base64(tks_bytes pem, tks_buf *out) {
     return out->size > 0;
 }
 
-/* Of a certificate of another key, the server would not find the one that it needs. */
+/* With the thumbprint of another key's certificate the server would not find the right key. */
 static tks_status check_key(tks_bytes pem, const tks_key *key, tks_error *err) {
     char ours[TKS_THUMBPRINT_SIZE], its[TKS_THUMBPRINT_SIZE];
     tks_key *other = NULL;

@@ -7,7 +7,7 @@
 enum {
     TEXT_MAX = 16 * 1024,
     SECRET_MAX = 64 * 1024,
-    ASSERTION_S = 60, /* more is refused by some servers */
+    ASSERTION_S = 60, /* some servers reject longer ones */
     JTI_SIZE = 16
 };
 
@@ -28,7 +28,7 @@ static bool has_key(const tks_spike_options *o) {
     return o->client_key != NULL || o->client_key_text.size > 0;
 }
 
-/* "auto" as far as it is known here. */
+/* The method of "auto", if the options determine it. */
 static tks_client_auth chosen(const tks_spike_options *o) {
     if (o->client_auth != TKS_AUTH_AUTO) return o->client_auth;
     if (has_key(o)) return TKS_AUTH_PRIVATE_KEY_JWT;
@@ -105,7 +105,7 @@ static tks_status load_key(const tks_spike_options *o, tks_key **out, tks_error 
                : tks_key_from_pem(o->client_key_text, NULL, out, err);
 }
 
-/* What `key` signs with: what was asked for, else the first that it can do. */
+/* The algorithm of `key`: the requested one, else the first that it supports. */
 static tks_status choose_algorithm(const tks_key *key, tks_bytes wanted, tks_jwt_alg *out,
                                    tks_error *err) {
     uint32_t can = tks_key_get_algorithms(key);
@@ -142,7 +142,7 @@ static tks_status key_of_secret(tks_bytes secret, tks_bytes wanted, tks_key **ou
     return status;
 }
 
-/* What would fail each request is said now. */
+/* Reports now what would fail for each request. */
 static tks_status try_secret(const tks_spike_options *o, tks_error *err) {
     tks_jwt_alg algorithm = TKS_JWT_ALG_COUNT;
     tks_key *key = NULL;
@@ -190,7 +190,7 @@ void tksp_client_credentials_clear(tksp_client_credentials *credentials) {
     tksp_arena_clear(&credentials->arena);
 }
 
-/* ---- using ---- */
+/* ---- requests ---- */
 
 static tks_status write_claims(tks_bytes id, tks_bytes audience, int64_t now_ms, tks_buf *out,
                                tks_error *err) {

@@ -15,7 +15,7 @@ static bool begins(tks_bytes text, const char *with) {
     return text.size > size && memcmp(text.data, with, size) == 0;
 }
 
-/* Host and port of a URL; empty: it begins as none does. *path: where what is behind begins. */
+/* Host and port of a URL; empty: not a URL. *path: the index of the path. */
 static tks_bytes authority_of(tks_bytes url, size_t *path) {
     size_t at = begins(url, "https://") ? 8 : begins(url, "http://") ? 7 : 0, end = at;
     while (at > 0 && end < url.size && strchr("/?#", url.data[end]) == NULL) end++;
@@ -23,7 +23,7 @@ static tks_bytes authority_of(tks_bytes url, size_t *path) {
     return tks_bytes_of(url.data + at, end - at);
 }
 
-/* A name or address that never leaves this machine. */
+/* True for a name or address of this machine. */
 static bool is_loopback(tks_bytes authority) {
     const char *colon = memchr(authority.data, ':', authority.size);
     tks_bytes host = authority;
@@ -38,7 +38,7 @@ static bool is_loopback(tks_bytes authority) {
     return true;
 }
 
-/* https, or http on this machine; no user, no control characters, no fragment. */
+/* True for https, or http on this machine, without user, control characters and fragment. */
 static bool is_safe(tks_bytes url) {
     size_t path;
     tks_bytes authority = authority_of(url, &path);
@@ -83,7 +83,7 @@ static tks_bytes text_of(const tks_json *tree, const char *name) {
                                                                         : tks_bytes_of(NULL, 0);
 }
 
-/* RFC 8414: where nothing is said, it is client_secret_basic. */
+/* RFC 8414: the default is client_secret_basic. */
 static uint32_t methods_of(const tks_json *tree) {
     static const struct {
         const char *name;
@@ -116,11 +116,11 @@ static uint32_t methods_of(const tks_json *tree) {
 static tks_status check(const tks_json *tree, tks_bytes issuer, tks_error *err) {
     tks_bytes named = text_of(tree, "issuer"), key_url = text_of(tree, "jwks_uri");
     if (named.size == 0) return refuse(err, "it has no issuer");
-    if (!tks_bytes_equal(named, issuer)) { /* RFC 8414, 3.3: identical, or it is somebody else's */
+    if (!tks_bytes_equal(named, issuer)) { /* RFC 8414, 3.3: must be identical */
         bool shown = is_safe(named);
         return tks_fail(err, TKS_ERR_SPIKE,
-                        "the issuer's metadata: it is for another issuer%s%.*s: give the issuer "
-                        "exactly as the server does, to the last slash",
+                        "the issuer's metadata: it is for another issuer%s%.*s: write the issuer "
+                        "exactly as the server does, including any trailing slash",
                         shown ? ", " : "",
                         shown ? (named.size < SHOWN ? (int)named.size : SHOWN) : 0, named.data);
     }
@@ -170,7 +170,7 @@ void tksp_metadata_leave(tksp_metadata *metadata) {
     free(metadata);
 }
 
-/* ---- the one of the moment ---- */
+/* ---- the current metadata ----- */
 
 static void enter(tksp_metadata_place *place) {
     while (atomic_flag_test_and_set_explicit(&place->busy, memory_order_acquire)) {

@@ -1,8 +1,8 @@
-/* oauth_metadata.h - what an authorization server publishes of itself.
+/* oauth_metadata.h - the metadata of an authorization server.
  *
  * Sources:   RFC 8414; OpenID Connect Discovery 1.0 (4).
- * Lifecycle: immutable and counted: read gives one reference. A place keeps the one of the moment.
- * Threads:   all but init and clear of a place may be called from many threads. */
+ * Lifecycle: immutable and reference counted: read returns one reference. A place holds the current one.
+ * Threads:   all functions except init and clear of a place may be called from many threads. */
 #ifndef TKSP_OAUTH_METADATA_H
 #define TKSP_OAUTH_METADATA_H
 
@@ -11,37 +11,37 @@
 #include "arena.h"
 #include "tokenstore/spike.h"
 
-enum { TKSP_METADATA_AGE_MS = 24 * 60 * 60 * 1000 }; /* it is asked for again after that */
+enum { TKSP_METADATA_AGE_MS = 24 * 60 * 60 * 1000 }; /* it is fetched again after that */
 
 typedef struct tksp_metadata {
     atomic_size_t users;
     tksp_arena arena;
     tks_bytes token_url;
-    tks_bytes key_url; /* empty: none is named */
-    uint32_t methods;  /* 1 << tks_client_auth for each that is named and known here */
+    tks_bytes key_url; /* empty: none */
+    uint32_t methods;  /* 1 << tks_client_auth for each listed method that is supported here */
     int64_t read_ms;
 } tksp_metadata;
 
-/* May this be an issuer: https, or http on this machine, without user, query and fragment (RFC 8414, 2)? */
+/* True for a valid issuer: https, or http on this machine, without user, query and fragment (RFC 8414, 2). */
 bool tksp_metadata_is_issuer(tks_bytes issuer);
 
-/* Where its metadata is: 0, `<issuer>/.well-known/openid-configuration`; 1, with
+/* The URLs of its metadata: 0, `<issuer>/.well-known/openid-configuration`; 1, with
  * `/.well-known/oauth-authorization-server` between host and path. TKS_OK or the buffer's error. */
 enum { TKSP_METADATA_PLACES = 2 };
 tks_status tksp_metadata_url(tks_bytes issuer, unsigned place, tks_buf *out);
 
-/* Reads an answer's body. TKS_OK; TKS_ERR_SPIKE: it is not this issuer's, or breaks a rule, which the message says;
- * TKS_ERR_DATA: it is no JSON object; TKS_ERR_MEMORY. */
+/* Reads a response's body. TKS_OK; TKS_ERR_SPIKE: another issuer's, or invalid, as the message says;
+ * TKS_ERR_DATA: not a JSON object; TKS_ERR_MEMORY. */
 tks_status tksp_metadata_read(tks_bytes issuer, tks_bytes body, int64_t now_ms, tksp_metadata **out,
                               tks_error *err);
 
-/* Gives a reference back. NULL is accepted. */
+/* Releases a reference. NULL is accepted. */
 void tksp_metadata_leave(tksp_metadata *metadata);
 
-/* ---- the one of the moment ---- */
+/* ---- the current metadata ----- */
 
 typedef struct tksp_metadata_place {
-    atomic_flag busy; /* guards the rest, for a few instructions */
+    atomic_flag busy; /* a spin lock for the rest */
     tksp_metadata *now;
 } tksp_metadata_place;
 
@@ -49,10 +49,10 @@ void tksp_metadata_place_init(tksp_metadata_place *place);
 void tksp_metadata_place_clear(tksp_metadata_place *place);
 void tksp_metadata_place_after_fork(tksp_metadata_place *place);
 
-/* A reference to it; NULL: none yet. */
+/* A reference to the current metadata; NULL: none yet. */
 tksp_metadata *tksp_metadata_get(tksp_metadata_place *place);
 
-/* Puts `metadata`, of which the caller keeps its reference, in place of the one there is. */
+/* Replaces the current metadata by `metadata`; the caller keeps its reference. */
 void tksp_metadata_put(tksp_metadata_place *place, tksp_metadata *metadata);
 
 #endif

@@ -63,7 +63,7 @@ static size_t jwt_size(tks_bytes text) {
     return size >= JWT_MIN ? size : 0;
 }
 
-/* The character at the beginning of `text` and how many bytes it has; 0 bytes: it is no UTF-8. */
+/* The first character of `text` and its size in bytes; 0: not UTF-8. */
 static uint32_t read_character(tks_bytes text, size_t *size) {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     unsigned char first = (unsigned char)text.data[0];
@@ -86,7 +86,7 @@ static uint32_t read_character(tks_bytes text, size_t *size) {
     return c;
 }
 
-/* Controls, separators of lines, and what turns the direction of writing. */
+/* Control characters, line separators and bidirectional controls. */
 static bool is_control(uint32_t c) {
     return c < 0x20 || (c >= 0x7F && c <= 0x9F) || c == 0x061C || (c >= 0x200B && c <= 0x200F) ||
            (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) || c == 0xFEFF;
@@ -94,7 +94,7 @@ static bool is_control(uint32_t c) {
 
 static void put(const char *text, size_t text_size, char *out, size_t size, size_t *at) {
     if (*at + text_size >= size) {
-        *at = size; /* full: what comes later is not put in its place */
+        *at = size; /* full: append nothing more, not even shorter text */
         return;
     }
     memcpy(out + *at, text, text_size);

@@ -1,4 +1,4 @@
-/* oauth_said.h - what a server said when it gave no token, made fit for messages and attributes.
+/* oauth_said.h - sanitizes a server's error texts for messages and attributes.
  *
  * Rules:   Texts are cut to fit, between characters. Control characters, and those that turn a line around, become
  *          blanks. A text that repeats a secret, as it is, escaped or in base64, is withheld whole; what looks like a JWT
@@ -11,16 +11,16 @@
 
 #include "tokenstore/buf.h"
 
-/* What was sent and must not come back in a message. Empty texts are skipped. */
+/* Secrets that were sent and must not appear in a message. Empty texts are skipped. */
 typedef struct tksp_secrets {
     const tks_bytes *texts;
     size_t count;
 } tksp_secrets;
 
-/* UTF-8; what is not, becomes '?'. `out` ends with NUL. */
+/* Writes UTF-8, with '?' for invalid bytes. `out` is NUL-terminated. */
 void tksp_said_text(tks_bytes text, const tksp_secrets *secrets, char *out, size_t size);
 
-/* A URL: without user and password, query and fragment, where secrets would be. */
+/* Writes a URL without user, password, query and fragment, which may contain secrets. */
 void tksp_said_url(tks_bytes url, const tksp_secrets *secrets, char *out, size_t size);
 
 #endif

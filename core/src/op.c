@@ -1,4 +1,4 @@
-/* op.c - the states that every operation shares. See op.h for the picture. */
+/* op.c - the state machine of all operations. See op.h for an overview. */
 #include "op_private.h"
 
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 #include "tokenstore/secret.h"
 
 enum {
-    LOSSES_MAX = 4,        /* tries to get an answer over a connection */
+    LOSSES_MAX = 4,        /* attempts to get a reply */
     BACKOFF_FIRST_MS = 5,  /* then 20, 80: about 0.1 s before a dead server is reported */
     REFUSAL_FIRST_MS = 10, /* LOADING, BUSY …: doubles up to the maximum, until the deadline */
     REFUSAL_MAX_MS = 250,
@@ -22,7 +22,7 @@ enum {
 tks_op *tksp_op_new(size_t size, const tksp_op_kind *kind, tks_safety safety) {
     tks_op *op = malloc(size);
     if (op == NULL) return NULL;
-    memset(op, 0, size); /* glibc's calloc does not take from its fast lists, malloc does */
+    memset(op, 0, size); /* malloc uses glibc's fast lists, calloc does not */
     op->kind = kind;
     op->safety = safety;
     tks_buf_init(&op->out, BATCH_MAX);
@@ -57,18 +57,18 @@ tks_reply *tksp_op_take_reply(tks_op *op, size_t i) {
 
 bool tksp_op_found_nothing(const tks_op *op, size_t i) {
     tks_reply_type type = tks_reply_get_type(op->commands[i].reply);
-    return type == TKS_REPLY_NIL || type == TKS_REPLY_ERROR; /* of which only WRONGTYPE is let by */
+    return type == TKS_REPLY_NIL ||
+           type == TKS_REPLY_ERROR; /* the only error that passes is WRONGTYPE */
 }
 
 tks_status tksp_op_fail_foreign(tks_op *op) {
     if (op->safety == TKS_READ) {
-        return tksp_op_fail(
-            op, TKS_ERR_CONNECTION,
-            "the server's answer belongs to another request: the connection was closed");
+        return tksp_op_fail(op, TKS_ERR_CONNECTION,
+                            "received a reply to another request: the connection was closed");
     }
     return tksp_op_fail(op, TKS_ERR_OUTCOME_UNKNOWN,
-                        "the server's answer belongs to another request, so this one may or may "
-                        "not have happened: the connection was closed");
+                        "received a reply to another request, so this one may or may not have "
+                        "happened: the connection was closed");
 }
 
 tks_status tksp_op_fail(tks_op *op, tks_status status, const char *format, ...) {
@@ -116,8 +116,8 @@ static tks_need fail(tks_op *op, tks_status status, const char *message) {
     return TKS_FAILED;
 }
 
-/* Fails on what the server answered. Every command is answered here, so what was done is known and
- * can be undone first; the error that led here stays the operation's. */
+/* Fails because of a reply. Every command has a reply here, so what was done is known and can be undone
+ * first. The original error is kept. */
 static tks_need fail_answered(tks_op *op, tks_status status, const char *message) {
     (void)tksp_op_fail(op, status, "%s", message);
     if (op->kind->undo == NULL || !op->kind->undo(op)) return fail(op, status, message);
@@ -125,7 +125,7 @@ static tks_need fail_answered(tks_op *op, tks_status status, const char *message
     return send_unanswered(op);
 }
 
-/* Is it done all the same, without what could not be carried out? */
+/* True if the operation succeeds without the commands that failed. */
 static bool is_spared(tks_op *op, const char *why) {
     if (op->undoing || op->kind->spare == NULL || !op->kind->spare(op, why)) return false;
     op->state = TKS_OP_DONE;
@@ -138,8 +138,8 @@ static tks_need sleep_for(tks_op *op, uint32_t ms) {
     return TKS_NEED_SLEEP;
 }
 
-/* Why it tries again, for the log and for the message of a deadline; where memory is short it is not said. A
- * server that is loading says the same for minutes: that is one line. */
+/* Records why the operation retries, for the log and for the message of a timeout. Skipped if out of memory.
+ * Repeated reasons are logged once: a server may be loading for minutes. */
 static void note_reason(tks_op *op, char level, const char *plan, const char *reason) {
     char text[TKS_NOTE_MAX];
     if (op->reason != NULL && strcmp(op->reason, reason) == 0) return;
@@ -150,8 +150,8 @@ static void note_reason(tks_op *op, char level, const char *plan, const char *re
     tks_notes_add(&op->notes, level, text);
 }
 
-/* `first`, doubled (or quadrupled) `times` times up to `most`, and a random quarter less or more, so
- * that clients which lost the same server do not come back in step. */
+/* `first`, doubled (or quadrupled) `times` times up to `most`, with a random jitter of ±25 %, so that clients
+ * that lost the same server do not retry in step. */
 static uint32_t backoff(uint32_t first, unsigned shift, unsigned times, uint32_t most) {
     uint64_t ms = (uint64_t)first << (shift * (times < 8 ? times : 8));
     if (ms > most) ms = most;
@@ -180,7 +180,7 @@ static tks_status format_command(tks_buf *out, const tksp_command *command) {
     return status;
 }
 
-/* Sends every command that has no final answer yet; ends the operation where there is none. */
+/* Sends every command without a final reply; ends the operation if there is none. */
 static tks_need send_unanswered(tks_op *op) {
     tks_buf_reset(&op->out);
     op->batch.replies = 0;
@@ -190,7 +190,8 @@ static tks_need send_unanswered(tks_op *op) {
         if (command->reply != NULL) continue;
         tks_status status = format_command(&op->out, command);
         if (status == TKS_ERR_DATA) {
-            return fail(op, TKS_ERR_DATA, "too much to send at once: split the call");
+            return fail(op, TKS_ERR_DATA,
+                        "too much to send at once: split the call into smaller ones");
         }
         if (status != TKS_OK) return fail(op, TKS_ERR_MEMORY, "out of memory");
         if (op->batch.replies++ == 0) op->batch.route = command->route;
@@ -273,8 +274,8 @@ static void describe(const tks_reply *reply, char *out, size_t size) {
     (void)snprintf(out, size, "the server answered: %s", text);
 }
 
-/* Does the error say that no connection to this server does better? It has become a replica, or wants a login
- * that it did not want when they were opened. Then they are left, whatever the error means to the command. */
+/* True for an error that affects all connections to this server: it has become a replica, or now requires a
+ * login. Then all are dropped, whatever the error means for the command. */
 static bool leave(tks_op *op, const tks_reply *reply) {
     char message[TKS_ERROR_SIZE];
     if (tks_reply_get_type(reply) != TKS_REPLY_ERROR ||
@@ -282,12 +283,12 @@ static bool leave(tks_op *op, const tks_reply *reply) {
         return false;
     }
     describe(reply, message, sizeof message);
-    note_reason(op, 'w', "the connections to this server are dropped", message);
+    note_reason(op, 'w', "dropping the connections to this server", message);
     return true;
 }
 
-/* Is it a cluster's refusal to serve these keys together, or here? Source: redis.io, "Redis cluster
- * specification"; the last is what a script gets. */
+/* True if a cluster refuses these keys because of their slots. Source: redis.io, "Redis cluster
+ * specification"; the last error is the one of scripts. */
 static bool is_about_slots(const tks_reply *error) {
     tks_bytes text = tks_reply_get_bytes(error);
     static const char script[] = "non local key in a cluster node";
@@ -315,7 +316,7 @@ static void describe_final(const tks_op *op, const tks_reply *error, char *out, 
     (void)snprintf(out + length, size - length, " - %s", advice);
 }
 
-/* Does the server not let this user have the command, or anybody? The latter is what rename-command does. */
+/* True if this user may not use the command, or if it does not exist (rename-command). */
 static bool is_forbidden(const tks_reply *error) {
     static const char unknown[] = "ERR unknown command";
     tks_bytes text = tks_reply_get_bytes(error);
@@ -323,7 +324,7 @@ static bool is_forbidden(const tks_reply *error) {
            (text.size >= sizeof unknown - 1 && memcmp(text.data, unknown, sizeof unknown - 1) == 0);
 }
 
-/* The first error among final answers, or NULL. */
+/* The first error among the final replies, or NULL. */
 static const tks_reply *first_error(const tks_op *op) {
     for (size_t i = 0; i < op->count; i++) {
         const tksp_command *command = &op->commands[i];
@@ -335,7 +336,7 @@ static const tks_reply *first_error(const tks_op *op) {
     return NULL;
 }
 
-/* The first of the final answers that was too large to be read, or NULL. */
+/* The first final reply that was too large, or NULL. */
 static const tks_reply *first_oversized(const tks_op *op) {
     for (size_t i = 0; i < op->count; i++) {
         const tksp_command *command = &op->commands[i];
@@ -346,10 +347,10 @@ static const tks_reply *first_oversized(const tks_op *op) {
     return NULL;
 }
 
-/* `what` says what was too large. The answer to a change says that it happened, whatever else it says. */
+/* `what` describes the limit. For a change, any reply means that it was executed. */
 static void describe_oversized(const tks_op *op, const char *what, char *out, size_t size) {
     bool changed = op->safety != TKS_READ;
-    const char *more = changed ? "the command was carried out" : op->kind->smaller;
+    const char *more = changed ? "the command was executed" : op->kind->smaller;
     (void)snprintf(out, size, "%.300s%s%.200s", what, more != NULL ? " - " : "",
                    more != NULL ? more : "");
 }
@@ -406,13 +407,14 @@ static tks_need take_replies(tks_op *op, const tks_event *event) {
     return finish(op, event->now_ms);
 }
 
-/* Ends an operation that has no answer. Whatever changes something and was sent may have happened, also
- * where the last try never left. */
+/* Ends an operation without a reply. A change that was sent once may have happened, even if the last attempt
+ * was not sent. */
 static tks_need give_up(tks_op *op, tks_status status, const char *why) {
     char message[TKS_ERROR_SIZE];
     if (!op->unanswered) return fail(op, status, why);
     (void)snprintf(message, sizeof message,
-                   "sent, but no answer came, so it may or may not have happened: %.200s", why);
+                   "sent, but no reply was received, so it may or may not have happened: %.200s",
+                   why);
     return fail(op, TKS_ERR_OUTCOME_UNKNOWN, message);
 }
 
@@ -422,7 +424,7 @@ static tks_need take_loss(tks_op *op, const tks_event *event) {
 
     if (is_spared(op, why)) return TKS_DONE;
     if (status == TKS_ERR_LIMIT && (op->safety == TKS_READ || op->batch.replies == 1)) {
-        char message[TKS_ERROR_SIZE]; /* there was no time to read all of it */
+        char message[TKS_ERROR_SIZE]; /* the deadline passed before the whole reply was read */
         describe_oversized(op, why, message, sizeof message);
         return fail(op, TKS_ERR_LIMIT, message);
     }
@@ -482,7 +484,7 @@ tks_trust tks_op_get_trust(const tks_op *op) {
     switch (op->failure) {
     case TKS_ERR_SERVER:
     case TKS_ERR_LIMIT:
-    case TKS_ERR_INVALID_TOKEN: /* there is no such session, as a read finds nothing */
+    case TKS_ERR_INVALID_TOKEN: /* no such session; like a read that finds nothing */
     case TKS_ERR_EXPIRED_TOKEN: return op->trust;
     default: return op->state == TKS_OP_FAILED && !op->refused ? TKS_TRUST_CLOSE : op->trust;
     }

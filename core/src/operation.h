@@ -1,4 +1,4 @@
-/* operation.h - what the tables of operations are written with. See tokenstore/operation.h. */
+/* operation.h - macros for the tables of operations. See tokenstore/operation.h. */
 #ifndef TKSP_OPERATION_H
 #define TKSP_OPERATION_H
 
@@ -6,7 +6,7 @@
 
 #define TKSP_COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-/* How many parameters, and which. */
+/* The number of parameters, and the parameters. */
 #define TKSP_PARAMS(...)                                                                           \
     TKSP_COUNT(((const tks_param[]){__VA_ARGS__})), (const tks_param[]) {                          \
         __VA_ARGS__                                                                                \
@@ -19,8 +19,8 @@
 #define TKSP_DEFAULT(name, type, fallback)                                                         \
     { (name), (type), false, (fallback), NULL }
 
-/* A maker: calls `function` with the store, what follows, and the out-parameters. `args` are the values of the row's
- * parameters, in their order. */
+/* Defines a maker, which calls `function` with the store, the given arguments, and the out-parameters. `args`
+ * are the values of the row's parameters, in order. */
 #define TKSP_MAKER(maker, function, ...)                                                           \
     static tks_status maker(const void *store, const tks_arg *args, tks_op **out,                  \
                             tks_error *err) {                                                      \

@@ -1,4 +1,4 @@
-/* resp.c - commands as bytes, and what can be asked of a reply. Replies are read in resp_read.c. */
+/* resp.c - formats commands and accesses replies. resp_read.c reads replies. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 /* ---- formatting ---- */
 
-enum { COUNT_MAX = 1 + TKS_INT_SIZE + 2 }; /* a mark, digits, "\r\n" */
+enum { COUNT_MAX = 1 + TKS_INT_SIZE + 2 }; /* a type byte, digits, "\r\n" */
 
 static char *put_end(char *at) {
     *at++ = '\r';
@@ -77,14 +77,14 @@ static bool begins_with(tks_bytes text, tks_bytes start) {
     return text.size >= start.size && memcmp(text.data, start.data, start.size) == 0;
 }
 
-/* How long the capitals are that `text` begins with, where they are a word. */
+/* The length of the word in capitals at the beginning of `text`, or 0. */
 static size_t word_size(tks_bytes text) {
     size_t size = 0;
     while (size < text.size && text.data[size] >= 'A' && text.data[size] <= 'Z') size++;
     return size == text.size || text.data[size] == ' ' ? size : 0;
 }
 
-/* What is left of `text` behind "@user_script:12: ", or all of it. */
+/* `text` without a prefix "@user_script:12: ". */
 static tks_bytes skip_place(tks_bytes text) {
     static const char mark[] = "@user_script:";
     if (!begins_with(text, tks_bytes_of(mark, sizeof mark - 1))) return text;
@@ -162,11 +162,11 @@ tks_status tks_reply_check_refusal(const tks_reply *reply, tks_error *err) {
 
 void tksp_describe_oversized(int64_t max_reply, char *out, size_t size) {
     if (max_reply == 0) {
-        (void)snprintf(out, size, "the answer is nested deeper than %zu levels",
+        (void)snprintf(out, size, "the reply is nested deeper than %zu levels",
                        tks_reader_depth_max());
     } else {
         (void)snprintf(out, size,
-                       "the answer is larger than max_reply_size (%" PRId64
+                       "the reply is larger than max_reply_size (%" PRId64
                        " bytes): request less at a time, or raise it",
                        max_reply);
     }

@@ -1,7 +1,7 @@
-/* resp_build.c - the only file that sees hiredis: its reader, with our reply objects.
+/* resp_build.c - the only file that uses hiredis: its reader, with our reply objects.
  *
- * Why our own objects: a reply's items and strings stand in a few blocks, so that it takes little more
- * memory than on the wire, is freed without being walked, and is wiped. */
+ * Why our own objects: a reply's items and strings are in a few blocks, so that it takes little more memory
+ * than on the wire, is freed without traversal, and is wiped. */
 #include <hiredis/hiredis.h>
 #include <stdlib.h>
 
@@ -11,7 +11,7 @@
 enum {
     BLOCK_MIN = 512,
     BLOCK_MAX = 64 * 1024,
-    ROOT_ITEMS_MAX = 64 /* items of an array that stand in the first block */
+    ROOT_ITEMS_MAX = 64 /* items of an array in the first block */
 };
 
 /* hiredis 1.0 widened the sizes, and dropped a limit of eight arrays in arrays. */
@@ -24,10 +24,10 @@ enum { DEPTH_MAX = 8 };
 #endif
 
 struct tksp_builder {
-    redisReader *reader; /* NULL: it begins with the next bytes */
-    tksp_tree *tree;     /* the reply under way, or NULL */
+    redisReader *reader; /* NULL: created with the next bytes */
+    tksp_tree *tree;     /* the reply being built, or NULL */
     size_t taken;        /* bytes of it so far */
-    tksp_block *aside;   /* the next string's text, which is not fed; or NULL */
+    tksp_block *aside;   /* the next string's text, which bypasses hiredis; or NULL */
 };
 
 size_t tks_reader_depth_max(void) {
@@ -42,7 +42,7 @@ static tksp_block *init_block(tksp_block *block, tksp_block *next, size_t size, 
     return block;
 }
 
-/* The reply's first block: with a string of `size` bytes, or an array's items, all of a small reply. */
+/* Creates the reply's first block, with room for a string of `size` bytes or an array's items. */
 static bool begin_tree(tksp_builder *builder, size_t size) {
     builder->tree = malloc(sizeof *builder->tree + size);
     if (builder->tree == NULL) return false;
@@ -51,13 +51,13 @@ static bool begin_tree(tksp_builder *builder, size_t size) {
     return true;
 }
 
-/* Puts a block that is full behind the one that is being filled. */
+/* Inserts a full block after the one that is being filled. */
 static void add_full(tksp_tree *tree, tksp_block *block) {
     block->next = tree->blocks->next;
     tree->blocks->next = block;
 }
 
-/* `size` bytes in the reply's blocks. What is large gets a block of its own. */
+/* Allocates `size` bytes in the reply's blocks. A large item gets a separate block. */
 static void *take(tksp_builder *builder, size_t size, size_t alignment, bool secret) {
     tksp_block *filling = builder->tree->blocks;
     size_t at = (filling->used + alignment - 1) / alignment * alignment;
@@ -91,8 +91,8 @@ static void free_block(tksp_block *block) {
 
 /* ---- replies, built by hiredis' reader through these callbacks ---------------------------------- */
 
-/* The place of an item, filled but for its value; where it is the first, with a tree that has room for
- * `size` bytes. NULL: memory is short. */
+/* Returns the item, complete except for its value. For the first item, creates the tree with room for `size`
+ * bytes. NULL: out of memory. */
 static tks_reply *begin_item(const redisReadTask *task, tks_reply_type type, size_t size) {
     tksp_builder *builder = task->privdata;
     tks_reply *item;
@@ -149,7 +149,7 @@ static void *create_nil(const redisReadTask *task) {
     return begin_item(task, TKS_REPLY_NIL, 0);
 }
 
-/* The tree is the builder's. */
+/* The builder owns the tree. */
 static void free_object(void *object) {
     (void)object;
 }
@@ -191,8 +191,8 @@ static bool open_reader(tksp_builder *builder) {
     return builder->reader != NULL;
 }
 
-/* What hiredis has read stays in its buffer: bytes before its place, and those behind the end of what it
- * has moved to the front. `size` is what was there. */
+/* Wipes what hiredis has read and left in its buffer: before its position, and after the data that it has
+ * moved to the front. `size`: the previous size. */
 static void wipe_read(redisReader *reader, size_t size) {
     if (reader->buf == NULL) return;
     tks_wipe(reader->buf, reader->pos);

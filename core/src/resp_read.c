@@ -1,12 +1,12 @@
-/* resp_read.c - the reader: bytes in, replies out, and never more memory than was allowed.
+/* resp_read.c - the reply reader: bytes in, replies out, within a memory limit.
  *
- * hiredis builds the replies (resp_build.c). Before it sees a byte, this machine has read it: it knows where each
- * item ends, and counts what the reply takes. So a reply that is too large is skipped, in step with the
- * protocol, where hiredis by itself would have to give up the connection.
+ * hiredis builds the replies (resp_build.c). This state machine reads each byte first: it knows where each
+ * item ends and counts the memory of the reply. So a reply that is too large can be skipped without losing
+ * the connection, which hiredis alone cannot do.
  *
- * Bytes are handed on as they came, up to `passed`, but for a few: a long string goes past hiredis' buffer,
- * which would hold it a second time, and what is spelled in RESP3, or in a way that only some versions of
- * hiredis read, is spelled anew. */
+ * Bytes are passed on unchanged, up to `passed`, with two exceptions: a long string bypasses hiredis' buffer,
+ * which would hold it a second time, and RESP3 types, or forms that only some versions of hiredis accept, are
+ * rewritten. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,36 +15,37 @@
 #include "tokenstore/secret.h"
 
 enum {
-    DIGITS_MAX = 19, /* of an int64_t: as many as a uint64_t can hold, whatever they are */
-    NUMBER_MAX = 32, /* bytes of a line that holds a number, its mark and its end among them */
-    SHORT_MAX = 16 * 1024, /* bytes of a string that goes through hiredis' buffer */
+    DIGITS_MAX = 19,       /* of an int64_t: any such number fits into a uint64_t */
+    NUMBER_MAX = 32,       /* bytes of a line with a number, including type byte and line end */
+    SHORT_MAX = 16 * 1024, /* bytes of a string that passes through hiredis' buffer */
     INPUT_KEPT = 16 * 1024
 };
 
 typedef enum state {
-    IN_LINE,   /* a mark, then what it says, up to "\r\n" */
-    IN_BODY,   /* of a string whose size is known */
-    AT_RETURN, /* behind it: "\r" */
+    IN_LINE,   /* a type byte and text up to "\r\n" */
+    IN_BODY,   /* in a string of known size */
+    AT_RETURN, /* after it: "\r" */
     AT_NEWLINE /* "\n" */
 } state;
 
 struct tks_reader {
     size_t max_reply;
     bool failed;
-    tks_buf input; /* what was fed, of which `at` bytes are read and `passed` are built from */
+    tks_buf
+        input; /* the input, of which `at` bytes are read and `passed` are passed to the builder */
     size_t at, passed;
     tksp_builder *builder;
-    tks_reply *reply; /* that has ended; NULL: none */
+    tks_reply *reply; /* the finished one; NULL: none */
 
     state state;
-    tks_buf line;         /* a line that comes in pieces */
-    size_t body_left;     /* bytes of the string that are still to come */
-    const char *body;     /* where they go; NULL: with all others */
-    const char *body_end; /* what is built from when such a string has ended */
-    bool verbatim;        /* the string begins with its format: "txt:" */
+    tks_buf line;         /* a partial line */
+    size_t body_left;     /* bytes of the string still to come */
+    const char *body;     /* where they are copied; NULL: fed normally */
+    const char *body_end; /* the line end that is fed after such a string */
+    bool verbatim;        /* a verbatim string: begins with its format, "txt:" */
 
-    uint64_t left; /* items still to come, the one being read included; 0: no reply is under way */
-    size_t held;   /* bytes that the reply takes, items that were announced included */
+    uint64_t left; /* items still to come, including the current one; 0: between replies */
+    size_t held;   /* memory of the reply, including announced items */
     bool skipping, too_deep;
     size_t depth;                    /* arrays around the item */
     uint64_t levels[TKSP_DEPTH_MAX]; /* items still to come in each */
@@ -78,17 +79,17 @@ void tks_reader_free(tks_reader *reader) {
 static tks_status fail(tks_reader *reader, tks_error *err) {
     reader->failed = true;
     return tks_fail(err, TKS_ERR_CONNECTION,
-                    "the server's answer is not the Redis protocol: is this a Redis server, and do "
+                    "the server's reply is not the Redis protocol: is this a Redis server, and do "
                     "both sides use TLS (rediss://) or neither?");
 }
 
-/* A server that expected TLS answers in TLS, with an alert. Source: RFC 8446, section 5.1. */
+/* A server that expects TLS replies with a TLS alert. Source: RFC 8446, section 5.1. */
 static tks_status fail_mark(tks_reader *reader, const char *from, size_t size, tks_error *err) {
     static const char alert[] = {21, 3};
     if (from[0] != alert[0] || (size > 1 && from[1] != alert[1])) return fail(reader, err);
     reader->failed = true;
     return tks_fail(err, TKS_ERR_CONNECTION,
-                    "the server's answer is a TLS alert: for a TLS port use rediss://");
+                    "the server replied with a TLS alert: for a TLS port use rediss://");
 }
 
 static tks_status fail_memory(tks_reader *reader, tks_error *err) {
@@ -96,7 +97,7 @@ static tks_status fail_memory(tks_reader *reader, tks_error *err) {
     return tks_fail_memory(err);
 }
 
-/* ---- what is handed on ------------------------------------------------------------------------- */
+/* ---- passing bytes on -------------------------------------------------------------------------- */
 
 static tks_status build(tks_reader *reader, const char *data, size_t size, tks_error *err) {
     if (reader->skipping || size == 0) return TKS_OK;
@@ -105,21 +106,21 @@ static tks_status build(tks_reader *reader, const char *data, size_t size, tks_e
     return status == TKS_ERR_MEMORY ? fail_memory(reader, err) : fail(reader, err);
 }
 
-/* All that was read up to `at`. */
+/* Feeds everything that was read up to `at`. */
 static tks_status pass(tks_reader *reader, size_t at, tks_error *err) {
     size_t from = reader->passed;
     reader->passed = at;
     return build(reader, reader->input.data + from, at - from, err);
 }
 
-/* From here on nothing of the reply is kept. */
+/* Discards the reply from here on. */
 static void skip(tks_reader *reader) {
     tksp_builder_drop(reader->builder);
     reader->body = NULL;
     reader->skipping = true;
 }
 
-/* Counts `size` bytes more. False: the reply is being skipped. */
+/* Counts `size` more bytes. False: the reply is being skipped. */
 static bool fits(tks_reader *reader, size_t size) {
     if (!reader->skipping && size > reader->max_reply - reader->held) skip(reader);
     if (!reader->skipping) reader->held += size;
@@ -145,22 +146,22 @@ static void end_item(tks_reader *reader) {
     }
 }
 
-/* A line: where it is, whether it came in one piece, and then where in the input it began. */
+/* A line: its text, and whether it is whole, with its position in the input. */
 typedef struct line {
-    char *text; /* mark and all, without its end */
+    char *text; /* with the type byte, without the line end */
     size_t size;
     bool whole;
     size_t from;
 } line;
 
-/* The line as it came. */
+/* Feeds the line unchanged. */
 static tks_status build_line(tks_reader *reader, const line *l, tks_error *err) {
-    if (l->whole) return TKS_OK; /* passed with what follows */
+    if (l->whole) return TKS_OK; /* passed together with what follows */
     tks_status status = build(reader, l->text, l->size, err);
     return status == TKS_OK ? build(reader, "\r\n", 2, err) : status;
 }
 
-/* `text` instead of the line. */
+/* Feeds `text` instead of the line. */
 static tks_status build_instead(tks_reader *reader, const line *l, const char *text,
                                 tks_error *err) {
     if (l->whole) {
@@ -176,7 +177,7 @@ static bool is_canonical(tks_bytes number) {
     return number.size == 1 || (number.data[0] != '0' && number.data[0] != '+');
 }
 
-/* The line, whose mark and number are to be these. */
+/* Feeds the line with this type byte and number. */
 static tks_status build_number(tks_reader *reader, const line *l, char mark, int64_t number,
                                tks_error *err) {
     char text[NUMBER_MAX];
@@ -194,7 +195,7 @@ static tks_status read_integer(tks_reader *reader, const line *l, char mark, int
     return status;
 }
 
-/* The text of a line for the string that is built next; a long one is not copied. */
+/* Sets the text of a line aside for the next string; a long one is not copied. */
 static bool put_aside(tks_reader *reader, const line *l) {
     size_t size = l->size - 1;
     if (!l->whole && size > SHORT_MAX) {
@@ -205,15 +206,15 @@ static bool put_aside(tks_reader *reader, const line *l) {
     return true;
 }
 
-/* A string that is a line. `instead` is what hiredis reads where it must not read the text itself. */
+/* A string in a line. `instead`: what hiredis reads if it must not read the text itself. */
 static tks_status build_text(tks_reader *reader, const line *l, const char *instead,
                              tks_error *err) {
-    /* hiredis 1.x refuses the ends of a line within it. */
+    /* hiredis 1.x rejects CR and LF within a line. */
     if (l->size <= SHORT_MAX && l->text[0] == instead[0] &&
         memchr(l->text, '\r', l->size) == NULL && memchr(l->text, '\n', l->size) == NULL) {
         return build_line(reader, l, err);
     }
-    tks_status status = build_instead(reader, l, "", err); /* the strings before it go first */
+    tks_status status = build_instead(reader, l, "", err); /* feed the strings before it first */
     if (status != TKS_OK) return status;
     if (!put_aside(reader, l)) return fail_memory(reader, err);
     return build(reader, instead, strlen(instead), err);
@@ -226,7 +227,7 @@ static tks_status read_text(tks_reader *reader, const line *l, const char *inste
     return status;
 }
 
-/* A string of `size` bytes that follow. */
+/* Begins a string of `size` bytes. */
 static tks_status begin_string(tks_reader *reader, const line *l, size_t size, tks_error *err) {
     char mark = l->text[0];
     size_t skipped = mark == '=' ? 4 : 0;
@@ -247,7 +248,7 @@ static tks_status begin_string(tks_reader *reader, const line *l, size_t size, t
 static tks_status begin_array(tks_reader *reader, const line *l, uint64_t size, tks_error *err) {
     size_t most = SIZE_MAX / sizeof(tks_reply);
     tks_status status = TKS_OK;
-    /* A hostile server may announce more than can be counted; that never ends, as it should not. */
+    /* A hostile server may announce more items than fit into the counter; such a reply never ends. */
     reader->left = size < UINT64_MAX - reader->left ? reader->left + size : UINT64_MAX;
     if (!reader->skipping && reader->depth == tks_reader_depth_max()) {
         reader->too_deep = true;
@@ -268,7 +269,7 @@ static tks_status begin_array(tks_reader *reader, const line *l, uint64_t size, 
 /* ---- lines ------------------------------------------------------------------------------------ */
 
 static const char MARKS[] = "+-:$*_#,(!=%~>";
-static const char TEXT_MARKS[] = "+-,("; /* of lines that may be long */
+static const char TEXT_MARKS[] = "+-,("; /* types of lines that may be long */
 
 static bool is_one_of(const char *marks, char mark) {
     return mark != '\0' && strchr(marks, mark) != NULL;
@@ -288,7 +289,7 @@ static bool read_number(tks_bytes text, int64_t *out) {
     return value <= (negative ? (uint64_t)INT64_MAX + 1 : INT64_MAX);
 }
 
-/* RESP3's kinds come from a server that was asked for them, with HELLO 3, or that is hostile. */
+/* RESP3 types come after HELLO 3, or from a hostile server. */
 static tks_status read_line(tks_reader *reader, const line *l, tks_error *err) {
     tks_bytes text = tks_bytes_of(l->text + 1, l->size - 1);
     char mark = l->text[0];
@@ -314,7 +315,7 @@ static tks_status read_line(tks_reader *reader, const line *l, tks_error *err) {
     return begin_array(reader, l, (mark == '%' ? 2 : 1) * (uint64_t)number, err);
 }
 
-/* A line that has come in part, kept in reader->line. */
+/* Appends a part of a line to reader->line. */
 static tks_status keep_line(tks_reader *reader, const char *data, size_t size, tks_error *err) {
     tks_buf *kept = &reader->line;
     char mark = kept->size > 0 ? kept->data[0] : data[0];
@@ -322,12 +323,12 @@ static tks_status keep_line(tks_reader *reader, const char *data, size_t size, t
     bool text = is_one_of(TEXT_MARKS, mark);
     if (kept->size == 0) tks_buf_init(kept, reader->max_reply - reader->held + NUMBER_MAX);
     if (!text && kept->size + size > NUMBER_MAX) return fail(reader, err);
-    /* Its mark and its end do not count. */
+    /* Type byte and line end do not count. */
     if (text && !reader->skipping && kept->size + size > reader->max_reply - reader->held + 3) {
         skip(reader);
     }
     if (reader->skipping && text) {
-        /* Its mark, and its last byte, which may be the first of its end. */
+        /* The type byte and the last byte, which may be the CR. */
         ends[1] = data[size - 1];
         tks_buf_wipe(kept);
         data = ends;
@@ -336,7 +337,7 @@ static tks_status keep_line(tks_reader *reader, const char *data, size_t size, t
     return tks_buf_append(kept, data, size) == TKS_OK ? TKS_OK : fail_memory(reader, err);
 }
 
-/* The end of a line that came in pieces. */
+/* Completes a line that arrived in parts. */
 static tks_status end_kept_line(tks_reader *reader, tks_error *err) {
     tks_buf *kept = &reader->line;
     line l = {.text = kept->data, .size = kept->size < 3 ? kept->size : kept->size - 2};
@@ -370,7 +371,7 @@ static tks_status take_line(tks_reader *reader, tks_error *err) {
     return end_kept_line(reader, err);
 }
 
-/* ---- what comes -------------------------------------------------------------------------------- */
+/* ---- input ------------------------------------------------------------------------------------- */
 
 tks_status tks_reader_feed(tks_reader *reader, const void *data, size_t size, tks_error *err) {
     if (reader->failed) {
@@ -421,19 +422,20 @@ static tks_status read_some(tks_reader *reader, tks_error *err) {
     return end_string(reader, err);
 }
 
-/* What takes the place of the reply that is being skipped. */
+/* The value of the OVERSIZED reply for a skipped one. */
 static int64_t mark_of(const tks_reader *reader) {
     return reader->too_deep ? 0 : (int64_t)reader->max_reply;
 }
 
-/* The reply that has ended here, or what takes the place of one that was too large. */
+/* Returns the finished reply, or an OVERSIZED one. */
 static tks_status hand_out(tks_reader *reader, tks_reply **out, tks_error *err) {
     if (reader->skipping) {
         reader->skipping = false;
         reader->reply = tksp_builder_mark(reader->builder, mark_of(reader));
         if (reader->reply == NULL) return fail_memory(reader, err);
     }
-    if (reader->reply == NULL) return fail(reader, err); /* hiredis counts otherwise: never */
+    if (reader->reply == NULL)
+        return fail(reader, err); /* cannot happen: hiredis disagrees about the end */
     *out = reader->reply;
     reader->reply = NULL;
     return TKS_OK;

@@ -1,4 +1,4 @@
-/* secret.c - the only file of the core that sees libsodium (but for the signatures of jwt). */
+/* secret.c - the only file of the core that uses libsodium, besides jwt_sodium.c. */
 #include "tokenstore/secret.h"
 
 #include <sodium.h>
@@ -34,7 +34,7 @@ void tks_random_letters(char *out, size_t size) {
         }
         unsigned letter = random[used++] & 63;
         if (letter >= sizeof letters - 1) {
-            continue; /* 62 and 63 are drawn again: all are as likely */
+            continue; /* rejection sampling: draw 62 and 63 again */
         }
         *out++ = letters[letter];
         size--;
@@ -48,8 +48,8 @@ static void update_length(crypto_generichash_state *state, size_t size) {
     (void)crypto_generichash_update(state, le, sizeof le);
 }
 
-/* Base64url. Not libsodium's, which takes ten times as long so as not to show by its time what it
- * writes: a digest is a name that anybody may see. */
+/* Base64url. Not libsodium's, which is ten times slower because it is constant-time: a digest is not secret.
+ * */
 static void write_digest(const unsigned char *digest, char *out) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     for (size_t i = 0; i < TKS_DIGEST_SIZE; i += 3) {
@@ -89,7 +89,7 @@ tks_status tks_encode(tks_encoding encoding, const void *bytes, size_t size, tks
     } else {
         (void)sodium_bin2base64(at, room, bytes, size, variant);
     }
-    tks_buf_advance(out, room - 1); /* libsodium ends the text with a NUL */
+    tks_buf_advance(out, room - 1); /* libsodium appends a NUL */
     return TKS_OK;
 }
 

@@ -1,7 +1,7 @@
 /* session_event.c - channels, messages and flags of keyspace notifications. */
 #include "tokenstore/session_event.h"
 
-enum { RANDOM_SIZE = 11 }; /* what the Node package redis-jwt puts behind the id */
+enum { RANDOM_SIZE = 11 }; /* characters that the Node package redis-jwt appends to the id */
 
 const char *tks_session_end_name(tks_session_end kind) {
     return kind == TKS_SESSION_EXPIRED ? "expired" : "del";
@@ -15,7 +15,7 @@ tks_status tks_session_channel(tks_session_end kind, uint32_t db, tks_buf *out) 
     return tks_buf_append(out, name, strlen(name));
 }
 
-/* Takes `part` off the front of `bytes`. */
+/* Removes the prefix `part` from `bytes`. */
 static bool skip(tks_bytes *bytes, const char *part, size_t size) {
     if (bytes->size < size || memcmp(bytes->data, part, size) != 0) return false;
     *bytes = tks_bytes_of(bytes->data + size, bytes->size - size);
@@ -61,7 +61,7 @@ static bool has(tks_bytes flags, char flag) {
 }
 
 tks_status tks_keyspace_flags(tks_bytes current, tks_buf *out) {
-    bool all = has(current, 'A'); /* stands for every kind of event, g and x among them */
+    bool all = has(current, 'A'); /* an alias for all kinds of events, including g and x */
     tks_buf_append_bytes(out, current);
     if (!all && !has(current, 'g')) tks_buf_append_char(out, 'g');
     if (!all && !has(current, 'x')) tks_buf_append_char(out, 'x');

@@ -1,4 +1,4 @@
-/* status.c - the texts of the status table, and how a failure is noted. */
+/* status.c - the texts of the status table, and tks_fail. */
 #include "tokenstore/status.h"
 
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* version.c - the version that was compiled. */
+/* version.c - the compiled version. */
 #include "tokenstore/version.h"
 
 const char *tks_version(void) {

@@ -59,7 +59,7 @@ TKSP_MAKER_OF_NONE(make_ping, tks_jwt_sessions_ping)
     { .type = TKS_PARAM_NOW }
 
 static const tks_operation operations[] = {
-    {"sign", "Begins a session and signs its token.", TKS_RESULT_TEXT, false,
+    {"sign", "Starts a session and signs its token.", TKS_RESULT_TEXT, false,
      TKSP_PARAMS(ID, TTL, TKSP_OPTIONAL("data_token", TKS_PARAM_OBJECT),
                  TKSP_OPTIONAL("data_session", TKS_PARAM_OBJECT), NOW),
      make_sign},
@@ -73,25 +73,25 @@ static const tks_operation operations[] = {
      TKSP_PARAMS(TKSP_OPTIONAL("rjwt", TKS_PARAM_PRESENTED)), make_destroy},
     {"destroy_multiple", "Ends all sessions of a user.", TKS_RESULT_COUNT, false, TKSP_PARAMS(ID),
      make_destroy_multiple},
-    {"reindex", "Takes sessions of the Node package into the index.", TKS_RESULT_COUNT, false,
+    {"reindex", "Adds sessions of the Node package to the index.", TKS_RESULT_COUNT, false,
      TKSP_PARAMS(TKSP_OPTIONAL("timeout", TKS_PARAM_TIMEOUT)), make_reindex},
     /* the Node package's helpers */
     {"put", "Stores a session under its key.", TKS_RESULT_BOOL, false,
      TKSP_PARAMS(TKSP_REQUIRED("key", TKS_PARAM_TEXT), TKSP_REQUIRED("value", TKS_PARAM_TEXT), TTL),
      make_put},
-    {"exists", "Asks whether a session lives.", TKS_RESULT_BOOL, false, TKSP_PARAMS(KEY),
+    {"exists", "Checks whether a session exists.", TKS_RESULT_BOOL, false, TKSP_PARAMS(KEY),
      make_exists},
-    {"ttl", "Reads the seconds that a session has left.", TKS_RESULT_COUNT, false, TKSP_PARAMS(KEY),
-     make_ttl},
-    {"get_value", "Reads what is stored of a session.", TKS_RESULT_TEXT, true, TKSP_PARAMS(KEY),
+    {"ttl", "Reads the remaining lifetime of a session, in seconds.", TKS_RESULT_COUNT, false,
+     TKSP_PARAMS(KEY), make_ttl},
+    {"get_value", "Reads the stored value of a session.", TKS_RESULT_TEXT, true, TKSP_PARAMS(KEY),
      make_get_value},
-    {"get_values", "Reads what is stored of each session of a user.", TKS_RESULT_TEXTS, false,
+    {"get_values", "Reads the stored value of each session of a user.", TKS_RESULT_TEXTS, false,
      TKSP_PARAMS(ID), make_get_values},
     {"count", "Counts the live sessions of a user.", TKS_RESULT_COUNT, false, TKSP_PARAMS(ID),
      make_count},
     {"get_info", "Reads the server's INFO.", TKS_RESULT_TEXT, false,
      TKSP_PARAMS(TKSP_OPTIONAL("section", TKS_PARAM_TEXT)), make_get_info},
-    {"ping", "Asks whether the server answers.", TKS_RESULT_TEXT, false, 0, NULL, make_ping},
+    {"ping", "Checks that the server answers.", TKS_RESULT_TEXT, false, 0, NULL, make_ping},
 };
 
 TKSP_STORE_FUNCTIONS(tks_jwt_sessions *, tks_jwt_sessions_new, tks_jwt_sessions_get_max_data_size,

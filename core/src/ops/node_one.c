@@ -83,7 +83,7 @@ static tks_status finish_add(tks_op *op, int64_t now_ms) {
     }
     op->refused = tks_reply_get_integer(stored) == 0;
     if (op->refused) {
-        return tksp_op_fail(op, TKS_ERR_DATA, "key is already in use: give another one, or none");
+        return tksp_op_fail(op, TKS_ERR_DATA, "key is already in use: use another one, or omit it");
     }
     status = tksp_node_read(&self->node, self->node.subject, self->key, self->record);
     op->result.type = TKS_RESULT_JSON;

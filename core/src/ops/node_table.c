@@ -40,7 +40,7 @@ TKSP_MAKER(make_del_hash, tks_node_tokens_del_hash, args[0].text)
 #define OWNER TKSP_REQUIRED("owner_id", TKS_PARAM_NAME)
 
 static const tks_operation operations[] = {
-    {"add", "Makes a token.", TKS_RESULT_JSON, false,
+    {"add", "Creates a token.", TKS_RESULT_JSON, false,
      TKSP_PARAMS(OWNER, TKSP_DEFAULT("attrs", TKS_PARAM_OBJECT, "{}"),
                  TKSP_OPTIONAL("key", TKS_PARAM_TEXT),
                  TKSP_OPTIONAL("duration", TKS_PARAM_DURATION)),
@@ -56,14 +56,14 @@ static const tks_operation operations[] = {
      make_list},
     {"reset", "Removes every token and hash of this prefix.", TKS_RESULT_COUNT, false,
      TKSP_PARAMS(TKSP_OPTIONAL("timeout", TKS_PARAM_TIMEOUT)), make_reset},
-    {"make_hash", "Stores a value behind a random name.", TKS_RESULT_TEXT, false,
+    {"make_hash", "Stores a value under a random hash.", TKS_RESULT_TEXT, false,
      TKSP_PARAMS(TKSP_REQUIRED("value", TKS_PARAM_TEXT),
                  {"ttl", TKS_PARAM_DURATION, true, "3600", NULL}),
      make_make_hash},
-    {"get_hash", "Reads the value behind a hash.", TKS_RESULT_TEXT, true, TKSP_PARAMS(HASH),
+    {"get_hash", "Reads the value of a hash.", TKS_RESULT_TEXT, true, TKSP_PARAMS(HASH),
      make_get_hash},
-    {"take_hash", "Reads the value behind a hash, once.", TKS_RESULT_TEXT, true, TKSP_PARAMS(HASH),
-     make_take_hash},
+    {"take_hash", "Reads the value of a hash and deletes it.", TKS_RESULT_TEXT, true,
+     TKSP_PARAMS(HASH), make_take_hash},
     {"del_hash", "Ends a hash.", TKS_RESULT_BOOL, false, TKSP_PARAMS(HASH), make_del_hash},
 };
 

@@ -77,8 +77,7 @@ static tks_status write_body(tksp_spike_op *self, int64_t now_ms, tks_error *err
     status =
         tksp_oauth_write_body(spike->options.json_body, self->asked.parameters, self->asked.count,
                               self->shown.parameters, self->shown.count, &self->body);
-    return status == TKS_OK ? TKS_OK
-                            : tks_fail(err, status, "the token request could not be written");
+    return status == TKS_OK ? TKS_OK : tks_fail(err, status, "could not build the token request");
 }
 
 tks_need tksp_spike_ask_token(tksp_spike_op *self, int64_t now_ms) {
@@ -344,7 +343,7 @@ static tks_need with_key(tksp_spike_op *self, int64_t now_ms) {
 /* Another operation fetches them. */
 static tks_need await_keys(tksp_spike_op *self, int64_t now_ms) {
     if (now_ms >= self->budget_until_ms) {
-        return tksp_spike_fail(self, TKS_ERR_SPIKE, "no public key: it did not arrive in time",
+        return tksp_spike_fail(self, TKS_ERR_SPIKE, "no public key: it was not fetched in time",
                                now_ms);
     }
     if (!self->awaits_keys) self->keys_before = count_keys(self);

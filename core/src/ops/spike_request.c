@@ -80,7 +80,7 @@ static tks_status expand(tks_bytes text, const char *name, tks_bytes audience, t
     if (find_place(text) == NULL) return TKS_OK;
     if (audience.size == 0) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "%s contains {audience}, and no audience was given: give one", name);
+                        "%s contains {audience}, but no audience was given", name);
     }
     tks_buf_init(&result, EXPANDED_MAX);
     while ((place = find_place(text)) != NULL) {
