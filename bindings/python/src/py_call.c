@@ -1,13 +1,13 @@
-/* py_call.c - _core.Call: an operation on its way through the asyncio driver, and what a task waits for.
+/* py_call.c - _core.Call: an operation in progress in the asyncio driver, awaited by a task.
  *
- * Purpose:   tells the operation what happened, and the task what came of it. Which connection is used, when to
- *            try again and how long to wait is the business of tokenstore/asyncio. A call is as much of an asyncio
- *            future as a task needs, so that an answer costs no object and no round of the loop.
- * Lifecycle: made when the operation begins; over when it is settled or its caller has gone. A call that is over
- *            has let go of its operation; its place in a connection's queue stays.
- * Rules:     py_driver.h. A call is over before its result is made, for that may run anything: who comes back then
- *            finds a call that needs nothing more.
- * Threads:   that of the event loop. */
+ * Purpose:   passes events to the operation and its result to the task. tokenstore/asyncio selects the
+ *            connection and handles retries and waiting. A call implements as much of an asyncio future as a
+ *            task needs, so that a reply needs no extra object and no extra iteration of the loop.
+ * Lifecycle: created when the operation begins; over when it has a result or its caller has gone. Then it has
+ *            released its operation; its place in a connection's queue remains.
+ * Rules:     py_driver.h. A call is marked as over before its result is created, which may run arbitrary
+ *            code: re-entrant calls then find a call that needs nothing more.
+ * Threads:   the event loop's. */
 #include "py_driver.h"
 
 #include <stddef.h>
@@ -45,7 +45,7 @@ PyObject *tksp_py_call_new(tksp_py_pool *pool, PyObject *op, PyObject *timeout, 
     self->began = tksp_py_now();
     self->deadline = self->began + (double)timeout_ms / 1e3;
     self->wall_ms = wall_ms;
-    self->need = TKS_DONE; /* so far it wants nothing */
+    self->need = TKS_DONE; /* it needs nothing yet */
     return (PyObject *)self;
 }
 
@@ -61,7 +61,7 @@ static PyObject *call_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
     return tksp_py_call_new((tksp_py_pool *)pool, op, timeout, wall);
 }
 
-/* ---- under way, until its end ------------------------------------------------------------------ */
+/* ---- lifecycle ------------------------------------------------------------------------------- */
 
 void tksp_py_call_enlist(tksp_py_call *self) {
     tksp_py_pool *pool = self->pool;
@@ -83,7 +83,7 @@ static void delist(tksp_py_call *self) {
     self->under_way = false;
 }
 
-/* The call is over. The operation is the caller's; NULL: it was before. */
+/* Marks the call as over and returns its operation to the caller; NULL: it was already over. */
 static PyObject *end(tksp_py_call *self) {
     PyObject *op = self->op;
     self->over = true;
@@ -98,7 +98,7 @@ void tksp_py_call_end(tksp_py_call *self) {
     Py_XDECREF(op);
 }
 
-/* The exception that is raised, and no longer is. */
+/* Clears the raised exception and returns it. */
 static PyObject *take_exception(void) {
     PyObject *kind, *error, *traceback;
     PyErr_Fetch(&kind, &error, &traceback);
@@ -164,8 +164,8 @@ tksp_py_wish tksp_py_call_wish(const tksp_py_call *self) {
                                           : TKSP_PY_NOTHING;
 }
 
-/* A step that was not made for an answer. The task runs with the next round of the loop: another one may be
- * running now. */
+/* A step not caused by a reply. The task is woken in the next iteration of the loop, because another task may
+ * be running now. */
 static PyObject *step(PyObject *object, tks_event *event) {
     tksp_py_call *self = (tksp_py_call *)object;
     if (!self->over) {
@@ -188,7 +188,7 @@ static PyObject *call_awake(PyObject *self, PyObject *unused) {
     return step(self, &event);
 }
 
-/* Why the connection was lost, of an exception of ours. */
+/* Reads from one of our exceptions why the connection was lost. */
 static bool why_get(const tksp_py_state *state, PyObject *error, tks_error *out) {
     tks_status status = TKS_ERR_CONNECTION;
     for (int i = 0; i < TKS_STATUS_COUNT; i++) {
@@ -204,7 +204,7 @@ static bool why_get(const tksp_py_state *state, PyObject *error, tks_error *out)
     return utf8 != NULL;
 }
 
-/* lost(error, final): no connection could be had, or it ended before the last answer. */
+/* lost(error, final): could not connect, or the connection ended before the last reply. */
 static PyObject *call_lost(PyObject *self, PyObject *args) {
     const tksp_py_state *state = tksp_py_state_of(self);
     PyObject *error;
@@ -227,7 +227,7 @@ static PyObject *call_expire(PyObject *self, PyObject *text) {
     return step(self, &event);
 }
 
-/* fail(exception): nothing more can be done. */
+/* fail(exception): ends the call. */
 static PyObject *call_fail(PyObject *object, PyObject *error) {
     tksp_py_call *self = (tksp_py_call *)object;
     if (self->over) Py_RETURN_NONE;
@@ -301,13 +301,14 @@ static PyMethodDef call_methods[] = {
 };
 
 static PyMemberDef call_members[] = {
-    {"_asyncio_future_blocking", T_BOOL, offsetof(tksp_py_call, blocking), 0, "A task's mark."},
+    {"_asyncio_future_blocking", T_BOOL, offsetof(tksp_py_call, blocking), 0,
+     "Marks an awaitable for asyncio.Task."},
     {"connection", T_OBJECT, offsetof(tksp_py_call, connection), READONLY,
-     "The last one, or None."},
+     "The last connection used, or None."},
     {"began", T_DOUBLE, offsetof(tksp_py_call, began), READONLY, "time.monotonic()"},
     {"deadline", T_DOUBLE, offsetof(tksp_py_call, deadline), READONLY, "time.monotonic()"},
-    {"sent", T_BOOL, offsetof(tksp_py_call, sent), READONLY, "Handed over, and not answered."},
-    {"over", T_BOOL, offsetof(tksp_py_call, over), READONLY, "Nothing more is done for it."},
+    {"sent", T_BOOL, offsetof(tksp_py_call, sent), READONLY, "Sent, and not yet answered."},
+    {"over", T_BOOL, offsetof(tksp_py_call, over), READONLY, "The call has ended."},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -318,7 +319,7 @@ static PyGetSetDef call_getset[] = {
 };
 
 static PyType_Slot call_slots[] = {
-    {Py_tp_doc, (void *)"Call(pool, op, timeout): an operation on its way."},
+    {Py_tp_doc, (void *)"Call(pool, op, timeout): an operation in progress."},
     {Py_tp_new, (void *)call_new},
     {Py_am_await, (void *)tksp_py_call_await},
 #if PY_VERSION_HEX >= 0x030A0000

@@ -1,12 +1,12 @@
-/* py_call_await.c - _core.Call as what a task waits for: the half of an asyncio future that a task asks for.
+/* py_call_await.c - _core.Call as an awaitable: the part of an asyncio future that a task uses.
  *
- * Purpose:   the task's callback is run at once by the loop's own callback that read the answer (wake), and with
- *            the next round of the loop otherwise, for another task may be running.
- * Rules:     py_driver.h. Tasks run last, and may do anything to the call, to its pool and to its connection.
- * Threads:   that of the event loop. */
+ * Purpose:   the loop's callback that read the reply runs the task's callback at once (wake). Otherwise it
+ *            runs in the next iteration of the loop, because another task may be running.
+ * Rules:     py_driver.h. Tasks run last: they may do anything to the call, its pool and its connection.
+ * Threads:   the event loop's. */
 #include "py_driver.h"
 
-/* ---- the task that waits ----------------------------------------------------------------------- */
+/* ---- waking the task --------------------------------------------------------------------------- */
 
 bool tksp_py_call_wake_soon(tksp_py_call *self) {
     PyObject *callback = self->callback;
@@ -27,7 +27,7 @@ bool tksp_py_call_wake_soon(tksp_py_call *self) {
     return result != NULL;
 }
 
-/* Runs the task, if one waits: it may have been woken before, by a cancellation. */
+/* Runs the waiting task, if any: a cancellation may have woken it before. */
 static bool wake(tksp_py_call *self) {
     PyObject *callback = self->callback;
     if (callback == NULL) return true;
@@ -41,7 +41,7 @@ static bool wake(tksp_py_call *self) {
     return result != NULL;
 }
 
-/* As tksp_py_call_wake_soon, beside an exception that is raised. */
+/* As tksp_py_call_wake_soon, while an exception is raised. */
 static void wake_later(tksp_py_call *self) {
     PyObject *kind, *value, *traceback;
     PyErr_Fetch(&kind, &value, &traceback);
@@ -53,7 +53,7 @@ PyObject *tksp_py_wake(PyObject *module, PyObject *calls) {
     const tksp_py_state *state = PyModule_GetState(module);
     bool good = true;
     if (!PyList_Check(calls)) {
-        PyErr_SetString(PyExc_TypeError, "wake takes a list");
+        PyErr_SetString(PyExc_TypeError, "wake() requires a list");
         return NULL;
     }
     for (Py_ssize_t i = 0; i < PyList_Size(calls); i++) {
@@ -73,7 +73,7 @@ PyObject *tksp_py_wake(PyObject *module, PyObject *calls) {
     Py_RETURN_NONE;
 }
 
-/* ---- what a task asks of a future -------------------------------------------------------------- */
+/* ---- the future protocol ----------------------------------------------------------------------- */
 
 PyObject *tksp_py_call_get_loop(PyObject *self, PyObject *unused) {
     (void)unused;
@@ -82,16 +82,16 @@ PyObject *tksp_py_call_get_loop(PyObject *self, PyObject *unused) {
     return loop;
 }
 
-/* add_done_callback(callback, *, context): one, the task's */
+/* add_done_callback(callback, *, context): only one, the task's */
 PyObject *tksp_py_call_add_done_callback(PyObject *object, PyObject *const *args, Py_ssize_t count,
                                          PyObject *names) {
     tksp_py_call *self = (tksp_py_call *)object;
     if (count != 1 || names == NULL || PyTuple_Size(names) != 1) {
-        PyErr_SetString(PyExc_TypeError, "add_done_callback takes a callback and context=");
+        PyErr_SetString(PyExc_TypeError, "add_done_callback() requires a callback and context=");
         return NULL;
     }
     if (self->callback != NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "only one task waits for a call");
+        PyErr_SetString(PyExc_RuntimeError, "another task is already waiting for this call");
         return NULL;
     }
     Py_INCREF(args[0]);
@@ -101,7 +101,7 @@ PyObject *tksp_py_call_add_done_callback(PyObject *object, PyObject *const *args
     Py_RETURN_NONE;
 }
 
-/* The caller has gone: tells the pool, as the last thing. False with an exception. */
+/* The caller has gone: notifies the pool, as the last step. False with an exception. */
 static bool leave(tksp_py_call *self) {
     PyObject *result = PyObject_CallMethodObjArgs(
         (PyObject *)self->pool, self->pool->state->names[TKSP_PY_LEFT], self, NULL);
@@ -109,7 +109,7 @@ static bool leave(tksp_py_call *self) {
     return result != NULL;
 }
 
-/* cancel(msg=None) -> was there anything to cancel? */
+/* cancel(msg=None) -> True unless it was over */
 PyObject *tksp_py_call_cancel(PyObject *object, PyObject *args, PyObject *kwargs) {
     static const char *const names[] = {"msg", NULL};
     tksp_py_call *self = (tksp_py_call *)object;
@@ -140,7 +140,7 @@ PyObject *tksp_py_call_result(PyObject *self, PyObject *unused) {
     return result_of((tksp_py_call *)self);
 }
 
-/* One turn of an await: itself, for the task to wait for, until there is a result. */
+/* One step of an await: yields itself until there is a result. */
 PyObject *tksp_py_call_next(PyObject *object) {
     tksp_py_call *self = (tksp_py_call *)object;
     if (!tksp_py_call_is_settled(self)) {
@@ -158,7 +158,7 @@ PyObject *tksp_py_call_next(PyObject *object) {
 }
 
 #if PY_VERSION_HEX >= 0x030A0000
-/* The same without a StopIteration. */
+/* The same without StopIteration. */
 PySendResult tksp_py_call_send(PyObject *object, PyObject *unused, PyObject **out) {
     tksp_py_call *self = (tksp_py_call *)object;
     (void)unused;
@@ -178,7 +178,7 @@ PyObject *tksp_py_call_await(PyObject *self) {
     return self;
 }
 
-/* throw(exception), or its kind, it and a traceback: raised where it is awaited, in its place. */
+/* throw(exception), or (type, value, traceback): ends the call and raises the exception. */
 PyObject *tksp_py_call_throw(PyObject *object, PyObject *args) {
     tksp_py_call *self = (tksp_py_call *)object;
     PyObject *kind, *value = Py_None, *traceback = Py_None;
@@ -191,7 +191,7 @@ PyObject *tksp_py_call_throw(PyObject *object, PyObject *args) {
     return NULL;
 }
 
-/* close(): the coroutine that awaits it is thrown away, and maybe the loop with it. */
+/* close(): the awaiting coroutine was discarded, perhaps with its loop. */
 PyObject *tksp_py_call_close(PyObject *object, PyObject *unused) {
     (void)unused;
     tksp_py_call *self = (tksp_py_call *)object;

@@ -1,8 +1,8 @@
-/* py_client.c - _core.Client: the blocking driver, run without the GIL.
+/* py_client.c - _core.Client: the blocking driver, runs without the GIL.
  *
- * Lifecycle: a caller holds a reference while it runs, so the tks_client is freed after the last
- *            user. close may come at any time, from any thread.
- * Threads:   run and close let go of the GIL for the whole of their work. */
+ * Lifecycle: a caller holds a reference while it runs, so the tks_client is freed after the last user. close
+ *            may be called at any time from any thread.
+ * Threads:   run and close release the GIL while they work. */
 #include "py_options.h"
 
 #include <math.h>
@@ -10,7 +10,7 @@
 typedef struct client_object {
     PyObject head;
     tks_client *client;
-    PyObject *credentials; /* asked for each new connection; NULL: the target has them */
+    PyObject *credentials; /* called for each new connection; NULL: the target has them */
     bool closed;
 } client_object;
 
@@ -24,7 +24,7 @@ bool tksp_py_check_signals(void *context) {
     return raised;
 }
 
-/* ---- making --------------------------------------------------------------------------------- */
+/* ---- creation ------------------------------------------------------------------------------- */
 
 /* None is an option that is not given. */
 static bool option_set(const tksp_py_state *state, PyObject *name, PyObject *object,
@@ -76,8 +76,9 @@ static PyObject *client_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         return NULL;
     }
     if (credentials != Py_None && target->transport == TKS_EMBEDDED) {
-        PyErr_SetString(state->exceptions[TKS_ERR_CONFIGURATION],
-                        "credentials is not for embedded: such a server has no password");
+        PyErr_SetString(
+            state->exceptions[TKS_ERR_CONFIGURATION],
+            "credentials cannot be used with embedded: an embedded server has no password");
         tks_target_free(target);
         Py_DECREF(self);
         return NULL;
@@ -140,7 +141,7 @@ bool tksp_py_credentials_get(const tksp_py_state *state, PyObject *pair, tks_cre
                 tksp_py_text_get(state, password, "password", false, &texts[1]);
     if (good && (has_zero(texts[0].bytes) || has_zero(texts[1].bytes))) {
         PyErr_SetString(state->exceptions[TKS_ERR_CONFIGURATION],
-                        "credentials returned a user or a password that holds a zero byte");
+                        "credentials returned a user or a password that contains a NUL byte");
         good = false;
     }
     if (good && tks_credentials_init(out, texts[0].bytes, texts[1].bytes) != TKS_OK) {
@@ -163,7 +164,7 @@ static bool ask(client_object *self, const tksp_py_state *state, tks_flight *fli
     return good;
 }
 
-/* Runs `op` on a client that asks for credentials. False with an exception, of the callable's too. */
+/* Runs `op` on a client with a credentials function. False with an exception, also one of that function. */
 static bool run_asking(client_object *self, const tksp_py_state *state, tks_op *op,
                        int64_t timeout_ms) {
     tks_flight *flight = NULL;
@@ -233,7 +234,7 @@ static PyObject *client_describe(PyObject *object, PyObject *unused) {
     return result;
 }
 
-/* target() -> a dict of what an asyncio driver needs to know; no user, no password */
+/* target() -> a dict for the asyncio driver; without user and password */
 static PyObject *client_target(PyObject *object, PyObject *unused) {
     (void)unused;
     const tks_target *t = tks_client_get_target(((client_object *)object)->client);
@@ -245,7 +246,7 @@ static PyObject *client_target(PyObject *object, PyObject *unused) {
                          tks_greeting_get_hint(t));
 }
 
-/* draw_age() -> for how many seconds a connection that is opened now may be used; inf: without end */
+/* draw_age() -> how many seconds a connection opened now may be used; inf: no limit */
 static PyObject *client_draw_age(PyObject *object, PyObject *unused) {
     (void)unused;
     int64_t ms = tks_target_draw_age(tks_client_get_target(((client_object *)object)->client));
@@ -257,7 +258,7 @@ static PyObject *client_closed(PyObject *object, void *unused) {
     return PyBool_FromLong(((client_object *)object)->closed);
 }
 
-/* The function that is asked for user and password; None */
+/* The credentials function, or None */
 static PyObject *client_credentials(PyObject *object, void *unused) {
     (void)unused;
     PyObject *credentials = ((client_object *)object)->credentials;
@@ -271,7 +272,7 @@ static void client_dealloc(PyObject *object) {
     PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
     if (self->client != NULL) {
-        Py_BEGIN_ALLOW_THREADS /* an embedded server takes a moment to end */
+        Py_BEGIN_ALLOW_THREADS /* stopping an embedded server takes time */
             tks_client_free(self->client);
         Py_END_ALLOW_THREADS
     }

@@ -1,11 +1,11 @@
-/* py_connection.c - _core.Connection: the queue of one connection that many calls share, without the socket.
+/* py_connection.c - _core.Connection: the queue of a connection shared by many calls; without the socket.
  *
- * Purpose:   bytes to be written come out of take(), bytes that were read go into feed() (py_connection_read.c). In
- *            between, replies are matched to calls, in their order. tokenstore/asyncio inherits from it, and owns
- *            the transport.
+ * Purpose:   take() returns the bytes to write, feed() (py_connection_read.c) accepts the bytes read. In
+ *            between, replies are matched to calls in order. tokenstore/asyncio subclasses it and owns the
+ *            transport.
  * Lifecycle: hello() and greet() once, then send, take and feed; drain() ends it.
  * Rules:     py_driver.h.
- * Threads:   that of the event loop. */
+ * Threads:   the event loop's. */
 #include "py_driver.h"
 
 #include <errno.h>
@@ -18,8 +18,7 @@
 
 enum {
     BUFFER_SIZE = 64 * 1024,
-    KEPT_OUT_SIZE =
-        256 * 1024, /* so much of the memory for what is written is kept for the next time */
+    KEPT_OUT_SIZE = 256 * 1024, /* capacity of the write buffer that is kept */
     FIRST_PLACES = 64
 };
 
@@ -55,7 +54,7 @@ static PyObject *connection_new(PyTypeObject *type, PyObject *args, PyObject *kw
     return tksp_py_raise(state, status, &err);
 }
 
-/* get_buffer(sizehint) -> where the loop puts what it reads: of asyncio.BufferedProtocol */
+/* get_buffer(sizehint) -> the read buffer, for asyncio.BufferedProtocol */
 static PyObject *connection_get_buffer(PyObject *object, PyObject *sizehint) {
     (void)sizehint;
     PyObject *view = ((tksp_py_connection *)object)->view;
@@ -65,7 +64,7 @@ static PyObject *connection_get_buffer(PyObject *object, PyObject *sizehint) {
 
 /* ---- the queue ------------------------------------------------------------------------------- */
 
-/* Room for one more place. */
+/* Makes room for one more place. */
 static bool grow(tksp_py_connection *self) {
     if (self->count < self->capacity) return true;
     size_t capacity = self->capacity == 0 ? FIRST_PLACES : self->capacity * 2;
@@ -82,7 +81,7 @@ static bool grow(tksp_py_connection *self) {
 bool tksp_py_connection_send(tksp_py_connection *self, tksp_py_call *call, tksp_py_due *due) {
     const char *refusal =
         tks_client_get_pid(tksp_py_connection_client(self)) != self->pid
-            ? "this event loop was inherited by a forked process: begin a new one there"
+            ? "this event loop was inherited across a fork: create a new one in the child process"
         : self->broken ? "this connection has ended"
                        : NULL;
     if (refusal != NULL) {
@@ -113,12 +112,12 @@ bool tksp_py_connection_wants_probe(const tksp_py_connection *self, const tksp_p
            tks_op_get_batch(call->core)->safety == TKS_ONCE;
 }
 
-/* probe_for(call) -> how long to wait for an answer to PING before the call is sent; 0: it is sent at once */
+/* probe_for(call) -> how long to wait for the reply to a PING before the call is sent; 0: send it at once */
 static PyObject *connection_probe_for(PyObject *object, PyObject *arg) {
     tksp_py_connection *self = (tksp_py_connection *)object;
     const tksp_py_call *call = (tksp_py_call *)arg;
     if (!Py_IS_TYPE(arg, self->state->call_type) || call->over) {
-        PyErr_SetString(PyExc_TypeError, "probe_for takes a Call that is not over");
+        PyErr_SetString(PyExc_TypeError, "probe_for() requires a Call that has not ended");
         return NULL;
     }
     return PyFloat_FromDouble(
@@ -131,15 +130,15 @@ static PyObject *connection_send(PyObject *object, PyObject *arg) {
     tksp_py_due due;
     if (!Py_IS_TYPE(arg, self->state->call_type) ||
         tksp_py_call_wish((tksp_py_call *)arg) != TKSP_PY_SEND) {
-        PyErr_SetString(PyExc_TypeError, "send takes a Call that has something to send");
+        PyErr_SetString(PyExc_TypeError, "send() requires a Call that has something to send");
         return NULL;
     }
     if (!tksp_py_connection_send(self, (tksp_py_call *)arg, &due)) return NULL;
     return PyLong_FromLong(due);
 }
 
-/* Has something come, or the end, where nothing is due? Then it is to be read before anything is written: a server
- * that has gone did not get what is written now. */
+/* True if data or EOF has arrived while no reply is due. It must be read before anything is written: a server
+ * that has hung up would not receive it. */
 static bool has_news(const tksp_py_connection *self) {
     char byte;
     return self->fd >= 0 && self->unsent > 0 && self->unsent == self->count &&
@@ -147,8 +146,8 @@ static bool has_news(const tksp_py_connection *self) {
             (errno != EAGAIN && errno != EWOULDBLOCK));
 }
 
-/* take(look) -> the bytes to write; from now on they may have reached the server. With `look` it is None where
- * something is to be read first: another take() is due then. */
+/* take(look) -> the bytes to write; they count as sent. With `look`, None if something must be read first:
+ * then take() must be called again. */
 static PyObject *connection_take(PyObject *object, PyObject *look) {
     tksp_py_connection *self = (tksp_py_connection *)object;
     if (look == Py_True && has_news(self)) Py_RETURN_NONE;
@@ -169,14 +168,14 @@ static PyObject *connection_take(PyObject *object, PyObject *look) {
     return bytes;
 }
 
-/* May the call of this place be sent elsewhere, too? */
+/* True if the call of this place may be sent again on another connection. */
 static bool is_repeatable(const tksp_py_place *place) {
     const tksp_py_call *call = place->call;
     return call != NULL && !call->over && tks_op_get_batch(call->core)->safety != TKS_ONCE;
 }
 
-/* Until when answers have to come, for what was sent before may lead nowhere: routers forget connections that say
- * nothing. Infinity on a new connection, where an answer has begun, and where nothing that waits may be sent twice. */
+/* When the connection counts as unresponsive: routers drop idle connections without notice. Infinity on a new
+ * connection, while a reply is arriving, and if no waiting call may be sent twice. */
 static PyObject *connection_silence_ends(PyObject *object, void *unused) {
     (void)unused;
     tksp_py_connection *self = (tksp_py_connection *)object;
@@ -191,8 +190,8 @@ static PyObject *connection_silence_ends(PyObject *object, void *unused) {
     return PyFloat_FromDouble(ends);
 }
 
-/* withdraw() -> the calls that may be sent on another connection: those that may be sent twice, and those that have not
- * been taken. What was sent is still answered: to nobody. */
+/* withdraw() -> the calls that may be sent on another connection: idempotent ones, and those not taken yet.
+ * Replies to what was sent are discarded. */
 static PyObject *connection_withdraw(PyObject *object, PyObject *unused) {
     (void)unused;
     tksp_py_connection *self = (tksp_py_connection *)object;
@@ -200,7 +199,7 @@ static PyObject *connection_withdraw(PyObject *object, PyObject *unused) {
     tksp_py_call **calls = PyMem_Malloc((count + 1) * sizeof *calls);
     if (calls == NULL) return PyErr_NoMemory();
     PyObject *list = PyList_New(0);
-    if (list == NULL || count != self->count) { /* it has ended meanwhile */
+    if (list == NULL || count != self->count) { /* the connection has ended meanwhile */
         PyMem_Free(calls);
         return list;
     }
@@ -224,7 +223,7 @@ static PyObject *connection_withdraw(PyObject *object, PyObject *unused) {
     return list;
 }
 
-/* drain() -> the calls that are still waiting, in order; the connection is at its end */
+/* drain() -> the calls that are still waiting, in order; ends the connection */
 static PyObject *connection_drain(PyObject *object, PyObject *unused) {
     (void)unused;
     tksp_py_connection *self = (tksp_py_connection *)object;
@@ -244,7 +243,7 @@ static PyObject *connection_drain(PyObject *object, PyObject *unused) {
     return calls;
 }
 
-/* The call that waits longest, over or not; None when nothing is due. */
+/* The call that has waited longest, over or not; None if no reply is due. */
 static PyObject *connection_oldest(PyObject *object, void *unused) {
     (void)unused;
     tksp_py_connection *self = (tksp_py_connection *)object;
@@ -254,7 +253,7 @@ static PyObject *connection_oldest(PyObject *object, void *unused) {
     return oldest;
 }
 
-/* live() -> how many callers wait */
+/* live() -> the number of waiting callers */
 static PyObject *connection_live(PyObject *object, PyObject *unused) {
     (void)unused;
     tksp_py_connection *self = (tksp_py_connection *)object;
@@ -328,9 +327,11 @@ static PyMethodDef connection_methods[] = {
 };
 
 static PyMemberDef connection_members[] = {
-    {"heard", T_DOUBLE, offsetof(tksp_py_connection, heard), READONLY, "The last whole answer."},
-    {"read", T_DOUBLE, offsetof(tksp_py_connection, read), READONLY, "When anything came."},
-    {"expires", T_DOUBLE, offsetof(tksp_py_connection, expires), 0, "It is replaced from then on."},
+    {"heard", T_DOUBLE, offsetof(tksp_py_connection, heard), READONLY,
+     "When the last complete reply was read."},
+    {"read", T_DOUBLE, offsetof(tksp_py_connection, read), READONLY, "When data was last read."},
+    {"expires", T_DOUBLE, offsetof(tksp_py_connection, expires), 0,
+     "When the connection is due to be replaced."},
     {NULL, 0, 0, 0, NULL},
 };
 

@@ -1,11 +1,11 @@
-/* py_connection_read.c - _core.Connection: what comes in, from the greeting's answer on.
+/* py_connection_read.c - _core.Connection: reading, from the reply to the greeting on.
  *
- * Rules:     Replies are handed out only when all that was read with them is known to have been asked for: a reply
- *            too many, or a byte that is none, and nobody gets any of them. The place of a call that is over stays
- *            in the queue, and its replies are thrown away.
- *            A place is off the queue, and its replies are with its call, before the result is made, which may run
- *            anything.
- * Threads:   that of the event loop. */
+ * Rules:     Replies are delivered only if everything read with them was requested: after an extra reply or
+ *            an invalid byte, none of them is delivered. The place of a call that is over stays in the queue,
+ *            and its replies are discarded.
+ *            A place is removed from the queue and its replies are passed to its call before the result is
+ *            created, which may run arbitrary code.
+ * Threads:   the event loop's. */
 #include "py_driver.h"
 
 static const tks_target *target_of(const tksp_py_connection *self) {
@@ -49,8 +49,8 @@ static tks_status explain_surplus(tksp_py_connection *self, tks_error *err) {
                : tks_fail(err, TKS_ERR_CONNECTION, "more answers came than were asked for");
 }
 
-/* All whole replies in the first `size` bytes of the buffer and what was left before it; fails where more came than
- * is due. */
+/* Reads all complete replies in the first `size` bytes of the buffer and in what was left before; fails if
+ * there are more than requested. */
 static tks_status read_replies(tksp_py_connection *self, size_t size, tks_error *err) {
     tks_reply *reply = NULL;
     tks_status status =
@@ -66,7 +66,7 @@ static tks_status read_replies(tksp_py_connection *self, size_t size, tks_error 
     return status;
 }
 
-/* Was this connection turned away? Then nothing of what was sent on it has been read. */
+/* True if the server rejected this connection: then it has read nothing of what was sent. */
 static bool is_turned_away(tksp_py_connection *self) {
     bool first = !self->answered && self->got > 0;
     self->answered = self->answered || first;
@@ -78,18 +78,18 @@ static bool is_turned_away(tksp_py_connection *self) {
     return true;
 }
 
-/* How many bytes there are to be read, of an int. False with an exception. */
+/* The number of bytes read, from an int. False with an exception. */
 static bool size_get(tksp_py_connection *self, PyObject *arg, size_t *out) {
     Py_ssize_t size = PyLong_AsSsize_t(arg);
     *out = (size_t)size;
     if (size >= 0 && size <= PyByteArray_Size(self->buffer)) return true;
-    if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "more than the buffer holds");
+    if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "size is out of range");
     return false;
 }
 
 /* ---- the greeting ---------------------------------------------------------------------------- */
 
-/* give(pair): what credentials= returned for this new connection */
+/* give(pair): the result of credentials= for this new connection */
 PyObject *tksp_py_connection_give(PyObject *object, PyObject *pair) {
     tksp_py_connection *self = (tksp_py_connection *)object;
     tks_credentials made;
@@ -99,7 +99,7 @@ PyObject *tksp_py_connection_give(PyObject *object, PyObject *pair) {
     Py_RETURN_NONE;
 }
 
-/* Did the server not take what was given? */
+/* True if the server refused the given credentials. */
 PyObject *tksp_py_connection_has_refused(PyObject *object, void *unused) {
     (void)unused;
     return PyBool_FromLong(((tksp_py_connection *)object)->credentials.refused);
@@ -109,7 +109,7 @@ static tks_credentials *given(tksp_py_connection *self) {
     return self->credentials.password != NULL ? &self->credentials : NULL;
 }
 
-/* hello(fd) -> what is to be said first on this new connection; nothing: it is ready */
+/* hello(fd) -> the first bytes to send on this new connection; empty: it is ready */
 PyObject *tksp_py_connection_hello(PyObject *object, PyObject *fd) {
     tksp_py_connection *self = (tksp_py_connection *)object;
     tks_error err = TKS_ERROR_INIT;
@@ -124,8 +124,8 @@ PyObject *tksp_py_connection_hello(PyObject *object, PyObject *fd) {
     return bytes;
 }
 
-/* greet(size) -> has it been answered? So many bytes are in the buffer. Raises ServerError when it was refused, for
- * good, and ConnectionError otherwise. 0: the connection has ended; what it said before is judged. */
+/* greet(size) -> True if the greeting has its replies; `size` bytes are in the buffer. Raises ServerError if
+ * the server refused it (final), else ConnectionError. 0: EOF; evaluates what arrived before. */
 PyObject *tksp_py_connection_greet(PyObject *object, PyObject *arg) {
     tksp_py_connection *self = (tksp_py_connection *)object;
     tks_error err = TKS_ERROR_INIT;
@@ -147,10 +147,10 @@ PyObject *tksp_py_connection_greet(PyObject *object, PyObject *arg) {
     return PyBool_FromLong(ended);
 }
 
-/* ---- answers ---------------------------------------------------------------------------------- */
+/* ---- replies --------------------------------------------------------------------------------- */
 
-/* The first place, off the queue, where all of its replies have come; they go to its call, if somebody waits: plain C.
- * False: there is none. */
+/* Removes the first place from the queue if all its replies have arrived, and passes them to its call, unless
+ * that is over. Runs no Python code. False: there is none. */
 static bool answer_next(tksp_py_connection *self, int64_t now_ms, tksp_py_place *out) {
     if (self->count == self->unsent ||
         self->got - self->given < tksp_py_place_at(self, 0)->replies) {
@@ -171,7 +171,7 @@ static bool answer_next(tksp_py_connection *self, int64_t now_ms, tksp_py_place 
     return true;
 }
 
-/* The replies that were handed out make room for the next. */
+/* Removes the delivered replies from the array. */
 static void forget_given(tksp_py_connection *self) {
     self->got -= self->given;
     if (self->got > 0) {
@@ -180,7 +180,7 @@ static void forget_given(tksp_py_connection *self) {
     self->given = 0;
 }
 
-/* Appends to `*list`, which is made for it. Where memory is short the call fails: a task waits for it. */
+/* Appends to *list, creating it if necessary. Out of memory, the call fails, because a task waits for it. */
 static void append(PyObject **list, tksp_py_call *call) {
     if (*list == NULL) *list = PyList_New(0);
     if (*list != NULL && PyList_Append(*list, (PyObject *)call) == 0) return;
@@ -188,8 +188,9 @@ static void append(PyObject **list, tksp_py_call *call) {
     if (!tksp_py_call_wake_soon(call)) PyErr_Clear();
 }
 
-/* Hands out what has come. Making a result may run anything, so each round begins with the queue as it is then. What
- * the connection is worth after that; none of the replies behind one that did not fit its command is handed out. */
+/* Delivers the replies that have arrived. Creating a result may run arbitrary code, so each iteration reads
+ * the queue again. Returns the trust in the connection afterwards; after a reply that does not fit its
+ * command, no further replies are delivered. */
 static tks_trust answer_all(tksp_py_connection *self, PyObject **settled, PyObject **wants) {
     int64_t now_ms = tksp_py_wall_ms();
     tksp_py_place place;
@@ -216,10 +217,10 @@ static PyObject *or_none(PyObject *object) {
     return Py_None;
 }
 
-/* feed(size) -> (settled, wants, trust): so many bytes were read into the buffer. `settled`: the calls that have
- * ended, for wake(); `wants`: those that want something more, see their `wish`; None where there are none. `trust`: a
- * tks_trust. A take() has to follow. Raises ConnectionError when nothing of what came is to
- * be trusted: nobody was given any of it. */
+/* feed(size) -> (settled, wants, trust): `size` bytes were read into the buffer. `settled`: the calls that
+ * have ended, for wake(); `wants`: those that need something more, see their `wish`; None if there are none.
+ * `trust`: a tks_trust. take() must be called next. Raises ConnectionError if the replies cannot be trusted:
+ * none was delivered. */
 PyObject *tksp_py_connection_feed(PyObject *object, PyObject *arg) {
     tksp_py_connection *self = (tksp_py_connection *)object;
     tks_error err;
@@ -228,7 +229,7 @@ PyObject *tksp_py_connection_feed(PyObject *object, PyObject *arg) {
     tks_error_init(&err);
     if (!size_get(self, arg, &size)) return NULL;
     if (self->broken) {
-        PyErr_SetString(PyExc_RuntimeError, "feed after the end");
+        PyErr_SetString(PyExc_RuntimeError, "feed() on a connection that has ended");
         return NULL;
     }
     tks_status status = read_replies(self, size, &err);
@@ -238,7 +239,7 @@ PyObject *tksp_py_connection_feed(PyObject *object, PyObject *arg) {
     }
     if (status != TKS_OK) return tksp_py_raise(self->state, status, &err);
     PyObject *result =
-        PyTuple_New(3); /* now: later there would be no way to say that memory is short */
+        PyTuple_New(3); /* allocated now: later, running out of memory could not be reported */
     if (result == NULL) return NULL;
     self->taking = true;
     self->read = tksp_py_now();
@@ -250,7 +251,7 @@ PyObject *tksp_py_connection_feed(PyObject *object, PyObject *arg) {
     return result;
 }
 
-/* Why the answer that is under way will not be kept; None: it will be. */
+/* Why the arriving reply is too large to be kept; None: it is not. */
 PyObject *tksp_py_connection_oversized(PyObject *object, void *unused) {
     tks_error why = TKS_ERROR_INIT;
     (void)unused;

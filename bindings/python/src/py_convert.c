@@ -1,8 +1,7 @@
 /* py_convert.c - Python values to bytes, milliseconds and JSON, and JSON and replies to Python values.
  *
- * What is written runs no Python code on the way (only the exact C-level contents of str, int,
- * float, list, tuple, dict and their subclasses are read), so a value cannot change under us; and
- * sizes are asked again at every step all the same. */
+ * Conversion to JSON runs no Python code: it reads only the C-level contents of str, int, float, list, tuple,
+ * dict and their subclasses, so a value cannot change meanwhile. Sizes are still read again at each step. */
 #include "py_glue.h"
 
 #include <math.h>
@@ -37,7 +36,7 @@ static bool text_of_surrogates(const tksp_py_state *state, PyObject *arg, const 
     PyErr_Clear();
     if (presented) return true;
     PyErr_Format(state->exceptions[TKS_ERR_DATA],
-                 "%s holds a surrogate, which no byte stands for: give valid text or bytes", name);
+                 "%s contains a surrogate that cannot be encoded: pass valid text or bytes", name);
     return false;
 }
 
@@ -68,7 +67,7 @@ bool tksp_py_presented_get(const tksp_py_state *state, PyObject *arg, const char
     return true;
 }
 
-/* Where nobody has imported uuid yet, nothing is a UUID. -1 with an exception. */
+/* If uuid is not imported, nothing is a UUID. -1 with an exception. */
 static int is_uuid(PyObject *arg) {
     PyObject *name = PyUnicode_FromString("uuid");
     PyObject *module = name == NULL ? NULL : PyImport_GetModule(name);
@@ -154,7 +153,7 @@ bool tksp_py_seconds(const tksp_py_state *state, PyObject *arg, const char *name
         *out = PyFloat_AsDouble(number);
     } else if (PyLong_Check(number) && !PyBool_Check(number)) {
         *out = PyLong_AsDouble(number);
-        if (PyErr_Occurred()) { /* past a double's range: too long by any limit */
+        if (PyErr_Occurred()) { /* too large for a double: above any limit */
             PyErr_Clear();
             *out = HUGE_VAL;
         }
@@ -180,11 +179,11 @@ bool tksp_py_duration(const tksp_py_state *state, PyObject *arg, const char *nam
 
 /* ---- data to JSON --------------------------------------------------------------------------- */
 
-static const char not_utf8[] = "holds a surrogate, which UTF-8 cannot: give valid text";
+static const char not_utf8[] = "contains a surrogate, which UTF-8 cannot encode: pass valid text";
 
 static tks_status write_value(tks_json_writer *w, PyObject *value);
 
-/* The UTF-8 of a str, cached in it. TKS_ERR_DATA notes nothing yet: the caller knows the path. */
+/* The UTF-8 of a str, cached in it. TKS_ERR_DATA sets no message: the caller knows the path. */
 static tks_status utf8_of(PyObject *text, tks_bytes *out) {
     Py_ssize_t size;
     const char *data = PyUnicode_AsUTF8AndSize(text, &size);
@@ -226,14 +225,14 @@ static tks_status write_member(tks_json_writer *w, PyObject *key, PyObject *valu
     if (!PyUnicode_Check(key)) return tks_json_refuse(w, "has a key that is not a string");
     tks_status status = utf8_of(key, &name);
     if (status == TKS_ERR_DATA) {
-        return tks_json_refuse(w, "has a key with a surrogate, which UTF-8 cannot hold");
+        return tks_json_refuse(w, "has a key with a surrogate, which UTF-8 cannot encode");
     }
     if (status != TKS_OK) return tks_fail_memory(w->err);
     status = tks_json_write_name(w, name);
     return status == TKS_OK ? write_value(w, value) : status;
 }
 
-/* `unset`: what stands for "leave this member out"; NULL for none. */
+/* `unset`: the marker for members to omit; NULL: none. */
 static tks_status write_dict(tks_json_writer *w, PyObject *value, const PyObject *unset) {
     Py_ssize_t at = 0;
     PyObject *key, *member;
@@ -257,12 +256,12 @@ static tks_status write_value(tks_json_writer *w, PyObject *value) {
     if (PyFloat_Check(value)) return tks_json_write_double(w, PyFloat_AsDouble(value));
     if (PyList_Check(value)) return write_list(w, value);
     if (PyTuple_Check(value)) {
-        return tks_json_refuse(w, "is a tuple, which would come back as a list: give a list");
+        return tks_json_refuse(w, "is a tuple, which would be read back as a list: pass a list");
     }
     if (PyDict_Check(value)) return write_dict(w, value, NULL);
-    return tks_json_refuse(w,
-                           "is of a type that JSON does not have: use dict, list, str, "
-                           "int, float, bool or None");
+    return tks_json_refuse(
+        w,
+        "is of a type that JSON cannot represent: use dict, list, str, int, float, bool or None");
 }
 
 bool tksp_py_object(const tksp_py_state *state, PyObject *object, const char *name, size_t max_size,
@@ -282,13 +281,13 @@ bool tksp_py_object(const tksp_py_state *state, PyObject *object, const char *na
 
 /* ---- JSON and replies to Python --------------------------------------------------------------- */
 
-/* Beyond 64 bits. Python has a limit of its own, which a program may have lowered. */
+/* An integer beyond 64 bits. Python has its own limit on digits, which a program may have lowered. */
 static PyObject *from_digits(const tksp_py_state *state, tks_bytes digits) {
     PyObject *integer = PyLong_FromString(digits.data, NULL, 10);
     if (integer != NULL || !PyErr_ExceptionMatches(PyExc_ValueError)) return integer;
     PyErr_Clear();
     PyErr_Format(state->exceptions[TKS_ERR_DATA],
-                 "an integer of %zu digits was read, which is over Python's limit: see "
+                 "the server returned an integer of %zu digits, over Python's limit: see "
                  "sys.set_int_max_str_digits",
                  digits.size);
     return NULL;
@@ -297,7 +296,7 @@ static PyObject *from_digits(const tksp_py_state *state, tks_bytes digits) {
 PyObject *tksp_py_json_text(tks_bytes text) {
     PyObject *str = PyUnicode_DecodeUTF8(text.data, (Py_ssize_t)text.size, NULL);
     if (str != NULL || !PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) return str;
-    PyErr_Clear(); /* half of a surrogate pair */
+    PyErr_Clear(); /* an unpaired surrogate */
     return PyUnicode_DecodeUTF8(text.data, (Py_ssize_t)text.size, "surrogatepass");
 }
 
@@ -329,7 +328,7 @@ static PyObject *from_object(const tksp_py_state *state, const tks_json *node) {
     return dict;
 }
 
-/* TKS_JSON_DEPTH_MAX deep at most: the reader saw to that. */
+/* The reader has limited the depth to TKS_JSON_DEPTH_MAX. */
 PyObject *tksp_py_from_json(const tksp_py_state *state, const tks_json *node) {
     switch (tks_json_get_type(node)) {
     case TKS_JSON_BOOL: return PyBool_FromLong(tks_json_get_bool(node));
@@ -358,7 +357,7 @@ static PyObject *from_replies(const tksp_py_state *state, const tks_reply *reply
     return list;
 }
 
-/* An exception, not raised: in a pipeline it stands in its place. */
+/* Creates an exception without raising it: in a pipeline's results it takes the place of the reply. */
 static PyObject *from_error(const tksp_py_state *state, const tks_reply *reply) {
     char message[1024];
     bool oversized = tks_reply_get_type(reply) == TKS_REPLY_OVERSIZED;

@@ -1,8 +1,9 @@
-/* py_driver.c - _core.Driver: runs operations in whichever event loop is running.
+/* py_driver.c - _core.Driver: runs operations in the running event loop.
  *
- * Purpose:   finds the pool of the loop, and begins the call there. tokenstore/asyncio inherits from it, and is asked
- *            for a pool that is not known yet, here(), and, where there are too many calls, to admit(call) one more.
- * Lifecycle: one for each client.
+ * Purpose:   finds the pool of the loop and begins the call there. tokenstore/asyncio subclasses it and
+ *            implements here(), which returns a new pool, and admit(call), which is called when there are too
+ *            many calls.
+ * Lifecycle: one per client.
  * Rules:     py_driver.h.
  * Threads:   any; each call belongs to the loop of its thread. */
 #include "py_driver.h"
@@ -14,7 +15,7 @@
 typedef struct driver_object {
     PyObject head;
     const tksp_py_state *state;
-    PyObject *last; /* the Pool that here() gave last; NULL: none yet, or no more */
+    PyObject *last; /* the last Pool returned by here(); NULL: none, or forgotten */
 } driver_object;
 
 /* Driver() */
@@ -28,18 +29,18 @@ static PyObject *driver_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     return (PyObject *)self;
 }
 
-/* Is this the pool of the loop that is running? A thread runs one loop at a time, so in the midst of wake() asyncio
- * need not be asked. */
+/* True if this is the pool of the running loop. A thread runs one loop at a time, so during wake() no lookup
+ * is needed. */
 static bool is_here(const tksp_py_state *state, const tksp_py_pool *pool) {
     if (pool->thread == PyThread_get_thread_ident()) return true;
     PyObject *loop = PyObject_CallObject(state->running_loop, NULL);
-    if (loop == NULL) PyErr_Clear(); /* here() says what is wrong */
+    if (loop == NULL) PyErr_Clear(); /* here() reports the problem */
     bool same = loop == pool->loop;
     Py_XDECREF(loop);
     return same;
 }
 
-/* The pool of the loop that is running: a new reference. */
+/* The pool of the running loop: a new reference. */
 static tksp_py_pool *find(driver_object *self) {
     const tksp_py_state *state = self->state;
     PyObject *found = self->last;
@@ -50,14 +51,14 @@ static tksp_py_pool *find(driver_object *self) {
     }
     found = PyObject_CallMethodObjArgs((PyObject *)self, state->names[TKSP_PY_HERE], NULL);
     if (found != NULL && !PyObject_TypeCheck(found, state->pool_type)) {
-        PyErr_SetString(PyExc_TypeError, "here() gives a Pool");
+        PyErr_SetString(PyExc_TypeError, "here() must return a Pool");
         Py_CLEAR(found);
     }
     if (found != NULL) tksp_py_set(&self->last, found);
     return (tksp_py_pool *)found;
 }
 
-/* run(op, timeout=None) -> what is to be awaited for its result */
+/* run(op, timeout=None) -> an awaitable for its result */
 static PyObject *driver_run(PyObject *object, PyObject *const *args, Py_ssize_t count) {
     driver_object *self = (driver_object *)object;
     PyObject *result = NULL;
@@ -77,7 +78,7 @@ static PyObject *driver_run(PyObject *object, PyObject *const *args, Py_ssize_t 
     return result;
 }
 
-/* forget(): here() is to be asked again */
+/* forget(): here() will be called again */
 static PyObject *driver_forget(PyObject *object, PyObject *unused) {
     (void)unused;
     Py_CLEAR(((driver_object *)object)->last);

@@ -1,9 +1,9 @@
-/* py_glue.h - what the files of the extension tokenstore._core share.
+/* py_glue.h - shared by the files of the extension tokenstore._core.
  *
- * Purpose:   the CPython side of the house parses arguments, calls the core and converts results; it
- *            decides nothing. Classes, signatures and docs stand in Python (../tokenstore).
- * Lifecycle: all state hangs on the module object, one for each interpreter; nothing is static.
- * Threads:   everything here needs the GIL; only tksp_py_client_run and close let go of it.
+ * Purpose:   parses arguments, calls the core and converts results; contains no logic of its own. Classes,
+ *            signatures and docs are in Python (../tokenstore).
+ * Lifecycle: all state belongs to the module object, one per interpreter; nothing is static.
+ * Threads:   everything here needs the GIL; functions that wait release it.
  * API:       CPython 3.9 and later, or the limited API of 3.10 with TOKENSTORE_ABI3=1 (setup.py). */
 #ifndef TKSP_PY_GLUE_H
 #define TKSP_PY_GLUE_H
@@ -18,15 +18,15 @@
 #include "tokenstore/op.h"
 #include "tokenstore/tokens.h"
 
-/* An entry of a method table: a function of (self, args, count). The cast by way of void is what Python's own code
- * has: the table knows one type of function for all. */
+/* An entry of a method table: a function of (self, args, count). The cast through void is CPython's own
+ * idiom. */
 #define TKSP_PY_FAST(name, function)                                                               \
     { name, (PyCFunction)(void (*)(void))(function), METH_FASTCALL, NULL }
 
 #define TKSP_PY_KEYWORDS(name, function)                                                           \
     { name, (PyCFunction)(void (*)(void))(function), METH_VARARGS | METH_KEYWORDS, NULL }
 
-/* Names of methods that are called from C. */
+/* Names of methods called from C. */
 typedef enum tksp_py_name {
     TKSP_PY_CALL_SOON, /* of an event loop */
     TKSP_PY_RUN,       /* of a context */
@@ -36,12 +36,12 @@ typedef enum tksp_py_name {
     TKSP_PY_SET_ALARM,
     TKSP_PY_LEFT,
     TKSP_PY_DUE,     /* of the Connection there */
-    TKSP_PY_SESSION, /* no method: the type of all tokens of Sessions */
+    TKSP_PY_SESSION, /* not a method: the type of all tokens of Sessions */
     TKSP_PY_NAME_COUNT
 } tksp_py_name;
 
-/* The types of the extension. X is defined in X.c, as a PyType_Spec tksp_py_X_spec, and stands in the state as
- * X_type (key and keyset: py_jwt_key.c). */
+/* The types of the extension. X is defined in X.c, as a PyType_Spec tksp_py_X_spec, and is X_type in the
+ * state (key and keyset: py_jwt_key.c). */
 #define TKSP_PY_TYPES(X)                                                                           \
     X(record)                                                                                      \
     X(op)                                                                                          \
@@ -69,17 +69,17 @@ typedef struct tksp_py_state {
     PyObject *timedelta;                    /* datetime.timedelta */
     PyObject *namespace;                    /* types.SimpleNamespace */
     PyObject *cancelled;                    /* asyncio.CancelledError; NULL: not imported yet */
-    PyObject *running_loop;                 /* asyncio.get_running_loop, as that */
+    PyObject *running_loop;                 /* asyncio.get_running_loop */
     PyObject *names[TKSP_PY_NAME_COUNT];    /* str */
     PyObject **member_names;                /* py_member_names.c */
 } tksp_py_state;
 
-/* The state of the module that made `self`'s type: for objects of our final types only. */
+/* The state of the module that created the type of `self`: only for objects of our final types. */
 static inline tksp_py_state *tksp_py_state_of(PyObject *self) {
     return PyType_GetModuleState(Py_TYPE(self));
 }
 
-/* Puts a reference to `value` in place of what `*at` held. */
+/* Replaces the reference in *at by one to `value`. */
 static inline void tksp_py_set(PyObject **at, PyObject *value) {
     PyObject *old = *at;
     Py_XINCREF(value);
@@ -87,7 +87,7 @@ static inline void tksp_py_set(PyObject **at, PyObject *value) {
     Py_XDECREF(old);
 }
 
-/* Each fills its part of the state. 0, or -1 with an exception. */
+/* Each initializes its part of the state. 0, or -1 with an exception. */
 int tksp_py_errors_init(tksp_py_state *state);
 int tksp_py_convert_init(tksp_py_state *state);
 int tksp_py_member_names_init(tksp_py_state *state);
@@ -95,14 +95,14 @@ int tksp_py_driver_init(PyObject *module, tksp_py_state *state);
 
 /* ---- py_client.c ------------------------------------------------------------------------------- */
 
-/* (user, password), as the function credentials= returned it; out: the caller's to clear. False with an exception,
- * which holds neither. */
+/* (user, password), as returned by the function credentials=; the caller clears `out`. False with an
+ * exception, which contains neither. */
 bool tksp_py_credentials_get(const tksp_py_state *state, PyObject *pair, tks_credentials *out);
 
 /* ---- py_errors.c ------------------------------------------------------------------------------- */
 
-/* Raises the exception of `status` with the message of `err`, or with the general text where there
- * is none. What a signal handler raised stays. Returns NULL. */
+/* Raises the exception of `status` with the message of `err`, or the general text if it has none. Keeps an
+ * exception raised by a signal handler. Returns NULL. */
 PyObject *tksp_py_raise(const tksp_py_state *state, tks_status status, const tks_error *err);
 
 /* ---- py_convert.c ------------------------------------------------------------------------------ */
@@ -110,34 +110,34 @@ PyObject *tksp_py_raise(const tksp_py_state *state, tks_status status, const tks
 /* module.name: a new reference. */
 PyObject *tksp_py_import_from(const char *module, const char *name);
 
-/* Bytes of an argument, borrowed from it, or from `owner` where they had to be made. */
+/* Bytes of an argument, borrowed from it, or from `owner` if they had to be created. */
 typedef struct tksp_py_text {
     tks_bytes bytes;
     PyObject *owner;
-    PyObject *str; /* the argument itself where tksp_py_str(bytes) would equal it; borrowed */
+    PyObject *str; /* the argument, if tksp_py_str(bytes) would equal it; borrowed */
 } tksp_py_text;
 
 #define TKSP_PY_TEXT_INIT                                                                          \
     { {NULL, 0}, NULL, NULL }
 
-/* str as UTF-8 with surrogateescape, bytes as they are. TypeError for anything else; a str with
- * other surrogates has no bytes: DataError, or with `presented` the empty text, that no token is. */
+/* str as UTF-8 with surrogateescape, bytes unchanged. TypeError for anything else. A str with other
+ * surrogates cannot be encoded: DataError, or with `presented` the empty text, which is never a token. */
 bool tksp_py_text_get(const tksp_py_state *state, PyObject *arg, const char *name, bool presented,
                       tksp_py_text *out);
 
-/* What a client presented, a token or a key: None too, and it is a token that nobody has, the empty text. */
+/* A token or key that a client presented. None is the empty text, which is never a token. */
 bool tksp_py_presented_get(const tksp_py_state *state, PyObject *arg, const char *name,
                            tksp_py_text *out);
 
-/* A name that is stored - an app, a type, an owner, a user's id: an int (but no bool) and a uuid.UUID too,
- * by their text. */
+/* A name that is stored (an app, a type, an owner, a user's id): also an int (not a bool) and a uuid.UUID, as
+ * text. */
 bool tksp_py_name_get(const tksp_py_state *state, PyObject *arg, const char *name,
                       tksp_py_text *out);
 
 typedef bool tksp_py_text_getter(const tksp_py_state *state, PyObject *arg, const char *name,
                                  tksp_py_text *out);
 
-/* An id that something is looked up by: what either of these takes. */
+/* An id for a lookup: accepts what either of these accepts. */
 bool tksp_py_id_get(const tksp_py_state *state, PyObject *arg, const char *name, tksp_py_text *out);
 
 void tksp_py_text_clear(tksp_py_text *texts, size_t count);
@@ -148,14 +148,14 @@ bool tksp_py_seconds(const tksp_py_state *state, PyObject *arg, const char *name
 /* A duration in milliseconds; None is 0. TypeError, DataError. */
 bool tksp_py_duration(const tksp_py_state *state, PyObject *arg, const char *name, int64_t *out_ms);
 
-/* Raises TypeError unless `count` arguments came. The callers are our own Python classes. */
+/* Raises TypeError unless `count` is `wanted`. The callers are our own Python classes. */
 bool tksp_py_arity(const char *function, Py_ssize_t count, Py_ssize_t wanted);
 
-/* str with surrogateescape: the way back of tksp_py_text_get. */
+/* str with surrogateescape: the inverse of tksp_py_text_get. */
 PyObject *tksp_py_str(tks_bytes bytes);
 
-/* Appends `object`, a dict, as canonical JSON; `name` is what messages call it. With `patch`, top-level members that
- * are UNSET are left out. TypeError, DataError, MemoryError. */
+/* Appends `object`, a dict, as canonical JSON; `name` is its name in messages. With `patch`, top-level
+ * members that are UNSET are omitted. TypeError, DataError, MemoryError. */
 bool tksp_py_object(const tksp_py_state *state, PyObject *object, const char *name, size_t max_size,
                     bool patch, tks_buf *out);
 
@@ -163,7 +163,7 @@ bool tksp_py_object(const tksp_py_state *state, PyObject *object, const char *na
 PyObject *tksp_py_from_json(const tksp_py_state *state, const tks_json *node);
 PyObject *tksp_py_from_reply(const tksp_py_state *state, const tks_reply *reply);
 
-/* The str of a JSON string; half of a surrogate pair in it stays one. */
+/* The str of a JSON string; unpaired surrogates are kept. */
 PyObject *tksp_py_json_text(tks_bytes text);
 
 /* quoted_word(message) -> tks_resp_quoted_word: a function of the module */
@@ -171,33 +171,32 @@ PyObject *tksp_py_quoted_word(PyObject *module, PyObject *message);
 
 /* ---- py_member_names.c ------------------------------------------------------------------------- */
 
-/* The name of a JSON member as a str: a new reference, most often to one that was kept. `name` is UTF-8. */
+/* The name of a JSON member as a str: a new reference, usually to a cached one. `name` is UTF-8. */
 PyObject *tksp_py_member_name(const tksp_py_state *state, tks_bytes name);
 void tksp_py_member_names_clear(tksp_py_state *state);
 
 /* ---- py_record.c ------------------------------------------------------------------------------- */
 
-/* What the tokens in a result become, and what they have in common; borrowed. */
+/* The type of the tokens in a result, and their common fields; borrowed. */
 typedef struct tksp_py_shape {
-    /* Of tokens, a subclass of Record. Of JSON values, what is called with each; NULL: they stay as
-     * they are. */
+    /* For tokens, a subclass of Record. For JSON values, a callable applied to each; NULL: none. */
     PyTypeObject *value_type;
-    PyObject *app, *type; /* str, shared by all values; NULL: each token says its own */
+    PyObject *app, *type; /* str, shared by all values; NULL: from each token */
 } tksp_py_shape;
 
-/* A value with the fields of `token`; None when it was not found. */
+/* A value with the fields of `token`; None if it was not found. */
 PyObject *tksp_py_record_new(const tksp_py_state *state, const tksp_py_shape *shape,
                              const tks_token *token);
 
 /* ---- py_op.c ----------------------------------------------------------------------------------- */
 
-/* The object for `op`, which it takes over, on failure too. `shape` is copied, with references. */
+/* An object for `op`; takes ownership, on failure too. `shape` is copied, with references. */
 PyObject *tksp_py_op_new(const tksp_py_state *state, tks_op *op, const tksp_py_shape *shape);
 
-/* The operation of `self` for its one run; NULL with an exception when it is no Op or was used. */
+/* The operation of `self`, for its only run; NULL with an exception if it is not an Op or was run. */
 tks_op *tksp_py_op_begin(const tksp_py_state *state, PyObject *self);
 
-/* The result of a finished operation as Python knows it. */
+/* The result of a finished operation as a Python object. */
 PyObject *tksp_py_op_result(const tksp_py_state *state, PyObject *self);
 
 /* commands(((arg, …), …)) -> Op */
@@ -206,8 +205,8 @@ PyObject *tksp_py_ping(PyObject *module, PyObject *unused);
 
 /* ---- py_client.c ------------------------------------------------------------------------------- */
 
-/* tks_interrupt.check; its context is the PyThreadState * that PyEval_SaveThread gave, by address.
- * Takes the GIL back, runs what Python has to run on a signal, and lets go again. */
+/* tks_interrupt.check; its context is the address of the PyThreadState * returned by PyEval_SaveThread.
+ * Acquires the GIL, runs pending signal handlers, and releases it. */
 bool tksp_py_check_signals(void *context);
 
 /* The timeout of one call in milliseconds: None is 0, the target's own; anything else is rounded up.
@@ -219,13 +218,13 @@ tks_client *tksp_py_client_get(PyObject *object);
 
 /* ---- py_notes.c -------------------------------------------------------------------------------- */
 
-/* Logs what the operation noted, which most often is nothing. An exception that is on its way stays; one that
- * logging raises is written to stderr. May run anything. */
+/* Logs the operation's notes; usually there are none. Keeps a raised exception; one raised by logging is
+ * written to stderr. May run arbitrary code. */
 void tksp_py_notes_log(tks_client *client, tks_op *op);
 
 /* ---- py_spike_creator.c: a function of the module ------------------------------------------------ */
 
-/* creator_options(dict) -> dict: what tokenstore/spike_creator.h makes of it */
+/* creator_options(dict) -> dict: the result of tokenstore/spike_creator.h */
 PyObject *tksp_py_creator_options(PyObject *module, PyObject *options);
 
 /* ---- py_session_events.c: functions of the module ------------------------------------------------ */
@@ -233,13 +232,13 @@ PyObject *tksp_py_creator_options(PyObject *module, PyObject *options);
 /* session_channels(db) -> [str, …], to subscribe to */
 PyObject *tksp_py_session_channels(PyObject *module, PyObject *db);
 
-/* session_event(channel, key, db) -> (kind, id, rjwt), or None where it is of no session */
+/* session_event(channel, key, db) -> (kind, id, rjwt), or None if it is not about a session */
 PyObject *tksp_py_session_event(PyObject *module, PyObject *args);
 
 /* session_notify() -> Op: tks_session_notify_new */
 PyObject *tksp_py_session_notify(PyObject *module, PyObject *unused);
 
-/* ---- py_store_make.c: functions of the module, which say what they take --------------------------- */
+/* ---- py_store_make.c: functions of the module, documented there -------------------------------- */
 
 PyObject *tksp_py_redis_tokens(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *tksp_py_sessions(PyObject *module, PyObject *args, PyObject *kwargs);
@@ -248,8 +247,8 @@ PyObject *tksp_py_redis_jwt(PyObject *module, PyObject *args, PyObject *kwargs);
 
 /* ---- py_move.c ---------------------------------------------------------------------------------- */
 
-/* move(store, [(key, value, app, type, owner, token, random), …]) -> (Op, [None or why it cannot be
- * moved, …]); the Op gives a tks_moved for each None */
+/* move(store, [(key, value, app, type, owner, token, random), …]) -> (Op, [None or why it cannot be moved,
+ * …]); the Op returns a tks_moved for each None */
 PyObject *tksp_py_move(PyObject *module, PyObject *const *args, Py_ssize_t count);
 
 /* ---- py_jwt_key.c ------------------------------------------------------------------------------- */
@@ -260,15 +259,15 @@ tks_key *tksp_py_key_get(const tksp_py_state *state, PyObject *object);
 /* The set of a KeySet, borrowed; NULL for anything else. */
 const tks_keyset *tksp_py_keyset_get(const tksp_py_state *state, PyObject *object);
 
-/* Adds the algorithm that `name`, a str, names. TypeError, ConfigurationError. */
+/* Adds the algorithm named by `name`, a str. TypeError, ConfigurationError. */
 bool tksp_py_algorithm_add(const tksp_py_state *state, PyObject *name, uint32_t *set);
 
-/* ---- py_jwt.c, py_jwt_key.c: functions of the module; jwt.py says what they take ------------------------------- */
+/* ---- py_jwt.c, py_jwt_key.c: functions of the module; documented in jwt.py --------------------- */
 
 PyObject *tksp_py_key_load(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *tksp_py_keyset_load(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *tksp_py_keyset_keys(PyObject *module, PyObject *const *args, Py_ssize_t count);
-/* The keys of a set as a list of `cls`, a class below Key. */
+/* The keys of a set as a list of `cls`, a subclass of Key. */
 PyObject *tksp_py_key_list(const tksp_py_state *state, PyObject *cls, const tks_keyset *set);
 PyObject *tksp_py_key_to_jwk(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *tksp_py_key_thumbprint(PyObject *module, PyObject *object);
@@ -278,10 +277,10 @@ PyObject *tksp_py_jwt_encode(PyObject *module, PyObject *const *args, Py_ssize_t
 
 /* ---- py_remote_keys.c --------------------------------------------------------------------------- */
 
-/* May decode wait for this set's keys? False with a TypeError. */
+/* True if decode may wait for this set's keys; else False with a TypeError. */
 bool tksp_py_remote_keys_may_wait(PyObject *object);
 
-/* As tks_remote_keys_get, of a RemoteKeySet; false with an exception. *out may be NULL where that gives NULL. */
+/* As tks_remote_keys_get, for a RemoteKeySet; false with an exception. *out may be NULL, as there. */
 bool tksp_py_remote_keys_get(const tksp_py_state *state, PyObject *object, uint64_t seen,
                              bool *pending, tks_keyset **out, uint64_t *version);
 void tksp_py_remote_keys_helped(PyObject *object);

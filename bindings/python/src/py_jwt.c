@@ -1,17 +1,17 @@
 /* py_jwt.c - decode and encode for tokenstore.jwt.
  *
- * Whoever computes with public-key cryptography lets go of the GIL meanwhile, and holds tuples of what it
- * borrowed, since a list may change under it. */
+ * Public-key cryptography releases the GIL. Meanwhile, borrowed values are held by tuples, because a list may
+ * change. */
 #include "py_options.h"
 
 #include <time.h>
 
 /* ---- lists of arguments ------------------------------------------------------------------------ */
 
-/* Some values of a list, held until they are cleared. */
+/* Values of a list, kept alive until they are cleared. */
 typedef struct held {
-    PyObject *items; /* a tuple; NULL: one value, which the caller holds */
-    void *values;    /* as many tks_bytes or tks_key * */
+    PyObject *items; /* a tuple; NULL: one value, kept alive by the caller */
+    void *values;    /* an array of tks_bytes or tks_key * */
     tksp_py_text *texts;
     size_t count;
 } held;
@@ -23,7 +23,7 @@ static void held_clear(held *h) {
     Py_CLEAR(h->items);
 }
 
-/* A list, tuple or set as a tuple. A str is none: it would be taken letter by letter. */
+/* A list, tuple or set as a tuple. A str is rejected: it would be read character by character. */
 static PyObject *as_tuple(PyObject *arg, const char *name, const char *of) {
     if (PyList_Check(arg) || PyTuple_Check(arg) || PyAnySet_Check(arg)) {
         return PySequence_Tuple(arg);
@@ -32,7 +32,7 @@ static PyObject *as_tuple(PyObject *arg, const char *name, const char *of) {
                         (PyObject *)Py_TYPE(arg));
 }
 
-/* None, a text, or with `many` alone a list of texts. */
+/* None, a text, or a list of texts; with `many`, only a list. */
 static bool get_texts(const tksp_py_state *state, PyObject *arg, const char *name, bool many,
                       held *out) {
     bool one = !many && (PyUnicode_Check(arg) || PyBytes_Check(arg));
@@ -41,7 +41,7 @@ static bool get_texts(const tksp_py_state *state, PyObject *arg, const char *nam
     size_t size = one ? 1 : (size_t)PyTuple_Size(out->items);
     if (size == 0 && !many) {
         PyErr_Format(state->exceptions[TKS_ERR_CONFIGURATION],
-                     "%s is an empty list: None stands for any", name);
+                     "%s is an empty list: pass None to accept any", name);
         return false;
     }
     out->values = PyMem_Calloc(size + 1, sizeof(tks_bytes));
@@ -70,14 +70,14 @@ static bool get_algorithms(const tksp_py_state *state, PyObject *arg, uint32_t *
 
 static bool refuse_key(PyObject *arg) {
     PyErr_Format(PyExc_TypeError,
-                 "key must be a Key, a KeySet or a list of Keys, not %R: Key.from_secret, "
-                 "Key.from_pem and Key.from_jwk make one",
+                 "key must be a Key, a KeySet or a list of Keys, not %R: create one with "
+                 "Key.from_secret, Key.from_pem or Key.from_jwk",
                  (PyObject *)Py_TYPE(arg));
     return false;
 }
 
-/* A Key, a KeySet or a list of Keys. `one` is room for the first; *public tells whether any of them is
- * for public-key cryptography. */
+/* A Key, a KeySet or a list of Keys. `one`: storage for a single key; *public: one of them is for public-key
+ * cryptography. */
 static bool get_keys(const tksp_py_state *state, PyObject *arg, tks_key **one, held *out,
                      tks_key *const **keys, bool *public) {
     if (PyObject_TypeCheck(arg, state->key_type)) {
@@ -130,7 +130,7 @@ static PyObject *result_of(const tksp_py_state *state, const tks_jwt *jwt, bool 
     return both;
 }
 
-/* A number of bytes; None is the usual. */
+/* A number of bytes; None: the default. */
 static bool get_size(const tksp_py_state *state, PyObject *arg, size_t *out) {
     static const tks_option row = {.name = "max_size",
                                    .type = TKS_OPTION_COUNT,
@@ -147,7 +147,7 @@ static bool get_size(const tksp_py_state *state, PyObject *arg, size_t *out) {
     return status == TKS_OK;
 }
 
-/* What a client presented: whatever is no text is no good token. */
+/* What a client presented: anything but text is an invalid token. */
 static bool get_token(const tksp_py_state *state, PyObject *arg, tksp_py_text *out) {
     if (PyUnicode_Check(arg) || PyBytes_Check(arg)) {
         return tksp_py_presented_get(state, arg, "token", out);
@@ -155,7 +155,7 @@ static bool get_token(const tksp_py_state *state, PyObject *arg, tksp_py_text *o
     return tksp_py_presented_get(state, Py_None, "token", out);
 }
 
-/* What is true for another reason than being True, such as None or 0, turns nothing off. */
+/* Only a real bool: a value such as None or 0 must not turn a check off by accident. */
 static bool get_flag(PyObject *arg, const char *name) {
     if (PyBool_Check(arg)) return true;
     PyErr_Format(PyExc_TypeError, "%s must be True or False, not %R", name,
@@ -163,7 +163,7 @@ static bool get_flag(PyObject *arg, const char *name) {
     return false;
 }
 
-/* One try. With public-key cryptography the GIL is let go of. */
+/* One attempt. Releases the GIL for public-key cryptography. */
 static tks_status decode_with(tks_bytes token, tks_key *const *keys, size_t count, bool public,
                               const tks_jwt_policy *policy, tks_jwt *out, tks_error *err) {
     PyThreadState *thread = public ? PyEval_SaveThread() : NULL;
@@ -181,8 +181,8 @@ static PyObject *finish_decode(const tksp_py_state *state, const tks_jwt_policy 
     return result;
 }
 
-/* The same with the keys at a URL. `seen`: None, to wait; or a version of theirs, 0 at first: an int comes back where
- * newer keys are being fetched, which is what to call again with. */
+/* The same with the keys at a URL. `seen`: None: wait; or a version of the keys, 0 at first: returns an int
+ * while newer keys are being fetched, to pass as `seen` in the next call. */
 static PyObject *decode_remote(const tksp_py_state *state, PyObject *keys, PyObject *seen_arg,
                                PyObject *now, tks_bytes token, tks_jwt_policy *policy) {
     bool wait = seen_arg == Py_None, pending = false, newer = false;
@@ -223,14 +223,14 @@ static PyObject *decode_remote(const tksp_py_state *state, PyObject *keys, PyObj
         newer = true;
         tks_keyset_free(set);
         set = next;
-        if (!get_now(state, now, &policy->now)) break; /* some time has passed */
+        if (!get_now(state, now, &policy->now)) break; /* time has passed */
     }
     tks_keyset_free(set);
     return pending ? PyLong_FromUnsignedLongLong(seen) : result;
 }
 
 /* jwt_decode(token, key, algorithms, audience, issuer, leeway, require, now, typ, max_size, complete,
- * any_audience, verify_exp, seen): two bools, and for keys at a URL what decode_remote says */
+ * any_audience, verify_exp, seen): any_audience and verify_exp are bools; for `seen`, see decode_remote */
 PyObject *tksp_py_jwt_decode(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     const tksp_py_state *state = PyModule_GetState(module);
     held keys = {0}, audiences = {0}, issuers = {0}, required = {0};
@@ -321,8 +321,8 @@ PyObject *tksp_py_jwt_encode(PyObject *module, PyObject *const *args, Py_ssize_t
     }
     if (!PyObject_TypeCheck(args[1], state->key_type)) {
         PyErr_Format(PyExc_TypeError,
-                     "key must be one Key, not %R: Key.from_secret, Key.from_pem "
-                     "and Key.from_jwk make one",
+                     "key must be one Key, not %R: create one with Key.from_secret, Key.from_pem "
+                     "or Key.from_jwk",
                      (PyObject *)Py_TYPE(args[1]));
         goto cleanup;
     }

@@ -1,6 +1,6 @@
 /* py_jwt_key.c - keys and key sets for tokenstore.jwt.
  *
- * A Key and a KeySet are handles that never change, so they may be shared between threads. */
+ * A Key and a KeySet are immutable and may be shared between threads. */
 #include "py_glue.h"
 
 typedef struct key_object {
@@ -23,7 +23,7 @@ const tks_keyset *tksp_py_keyset_get(const tksp_py_state *state, PyObject *objec
 
 tks_key *tksp_py_key_get(const tksp_py_state *state, PyObject *object) {
     if (PyObject_TypeCheck(object, state->key_type)) return key_of(object);
-    PyErr_Format(PyExc_TypeError, "a Key is needed, not %R", (PyObject *)Py_TYPE(object));
+    PyErr_Format(PyExc_TypeError, "a Key is required, not %R", (PyObject *)Py_TYPE(object));
     return NULL;
 }
 
@@ -67,13 +67,14 @@ static void key_dealloc(PyObject *self) {
     Py_DECREF(type);
 }
 
-/* Keys are made by the functions below; a class that is called would make an empty one. */
+/* Keys are created by the functions below; calling the class would create an empty one. */
 static PyObject *refuse_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     (void)args;
     (void)kwargs;
-    return PyErr_Format(PyExc_TypeError,
-                        "%R is made by from_pem, from_secret, from_jwk or from_jwks",
-                        (PyObject *)type);
+    return PyErr_Format(
+        PyExc_TypeError,
+        "%R cannot be created directly: use from_pem, from_secret, from_jwk or from_jwks",
+        (PyObject *)type);
 }
 
 static PyObject *key_get_kid(PyObject *self, void *closure) {
@@ -101,13 +102,13 @@ static PyObject *key_get_can_sign(PyObject *self, void *closure) {
 static PyGetSetDef key_getset[] = {
     {"kid", key_get_kid, NULL, "The key id, or None.", NULL},
     {"kind", key_get_kind, NULL, "secret, RSA, P-256, P-384, P-521 or Ed25519.", NULL},
-    {"algorithms", key_get_algorithms, NULL, "What it can and may do.", NULL},
-    {"can_sign", key_get_can_sign, NULL, "Is it a secret or a private key?", NULL},
+    {"algorithms", key_get_algorithms, NULL, "The algorithms that the key can be used with.", NULL},
+    {"can_sign", key_get_can_sign, NULL, "True for a secret or a private key.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyType_Slot key_slots[] = {
-    {Py_tp_doc, (void *)"A key that never changes."},
+    {Py_tp_doc, (void *)"An immutable key."},
     {Py_tp_new, (void *)refuse_new},
     {Py_tp_getset, key_getset},
     {Py_tp_dealloc, (void *)key_dealloc},
@@ -121,7 +122,7 @@ PyType_Spec tksp_py_key_spec = {
     .slots = key_slots,
 };
 
-/* An object of `type`, a subclass of Key, that takes `key` over, on failure too. */
+/* An object of `type`, a subclass of Key, for `key`; takes ownership, on failure too. */
 static PyObject *wrap_key(PyObject *type, tks_key *key) {
     key_object *self = (key_object *)PyType_GenericAlloc((PyTypeObject *)type, 0);
     if (self == NULL) {
@@ -132,10 +133,10 @@ static PyObject *wrap_key(PyObject *type, tks_key *key) {
     return (PyObject *)self;
 }
 
-/* Is `type` a class below `base`? Who calls is our own Python code, or somebody who plays. */
+/* True if `type` is a subclass of `base`. Only our own Python code should call this. */
 static bool check_class(PyObject *type, PyTypeObject *base) {
     if (PyType_Check(type) && PyType_IsSubtype((PyTypeObject *)type, base)) return true;
-    PyErr_Format(PyExc_TypeError, "a class below %R is needed", (PyObject *)base);
+    PyErr_Format(PyExc_TypeError, "a subclass of %R is required", (PyObject *)base);
     return false;
 }
 
@@ -248,7 +249,7 @@ static PyGetSetDef keyset_getset[] = {
 };
 
 static PyType_Slot keyset_slots[] = {
-    {Py_tp_doc, (void *)"Keys of a JWKS, which never change."},
+    {Py_tp_doc, (void *)"The keys of a JWKS; immutable."},
     {Py_tp_new, (void *)refuse_new},
     {Py_tp_getset, keyset_getset},
     {Py_sq_length, (void *)keyset_length},
@@ -315,7 +316,7 @@ PyObject *tksp_py_keyset_keys(PyObject *module, PyObject *const *args, Py_ssize_
     const tksp_py_state *state = PyModule_GetState(module);
     if (!tksp_py_arity("keyset_keys", count, 2)) return NULL;
     if (!PyObject_TypeCheck(args[0], state->keyset_type)) {
-        return PyErr_Format(PyExc_TypeError, "a KeySet is needed");
+        return PyErr_Format(PyExc_TypeError, "a KeySet is required");
     }
     return tksp_py_key_list(state, args[1], ((keyset_object *)args[0])->set);
 }

@@ -1,25 +1,24 @@
-/* py_member_names.c - the names of JSON members as str that are made once.
+/* py_member_names.c - a cache of JSON member names as str.
  *
- * Purpose:   values read from Redis have the same few names in them again and again. A str that was kept is
- *            found faster than a new one is made, and knows its hash, which a dict asks for.
- * Lifecycle: a table of fixed size for each module object; a name takes the place of another that falls on
- *            the same one. Only names are kept, never values.
- * Threads:   needs the GIL, as all of the glue. */
+ * Purpose:   values read from Redis repeat the same few names. A cached str is found faster than a new one is
+ *            created, and has its hash, which a dict needs.
+ * Lifecycle: a table of fixed size for each module object; a name replaces another one with the same index.
+ *            Only names are kept, never values.
+ * Threads:   needs the GIL. */
 #include "py_glue.h"
 
 #include <string.h>
 
 enum { PLACES = 256, KEPT_SIZE = 32 }; /* longer names are not kept */
 
-/* FNV-1a. Who can choose names so that they fall on one place only makes them new each time, as without a
- * table. */
+/* FNV-1a. Crafted collisions only disable the cache. */
 static size_t place_of(tks_bytes name) {
     uint32_t hash = 2166136261u;
     for (size_t i = 0; i < name.size; i++) hash = (hash ^ (unsigned char)name.data[i]) * 16777619u;
     return (hash ^ hash >> 16) % PLACES;
 }
 
-/* Is `text`, which may be NULL, that name? */
+/* True if `text`, which may be NULL, equals the name. */
 static bool is_name(PyObject *text, tks_bytes name) {
     Py_ssize_t size;
     const char *data = text != NULL ? PyUnicode_AsUTF8AndSize(text, &size) : NULL;
@@ -34,9 +33,9 @@ PyObject *tksp_py_member_name(const tksp_py_state *state, tks_bytes name) {
     }
     PyObject *text = tksp_py_json_text(name);
     if (kept == NULL || text == NULL) return text;
-    if (PyUnicode_AsUTF8AndSize(text, NULL) == NULL) { /* made now, so that is_name cannot fail */
+    if (PyUnicode_AsUTF8AndSize(text, NULL) == NULL) { /* cached now, so that is_name cannot fail */
         if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
-            PyErr_Clear(); /* half of a surrogate pair: it is not kept */
+            PyErr_Clear(); /* an unpaired surrogate: not cached */
             return text;
         }
         Py_DECREF(text);

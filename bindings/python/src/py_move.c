@@ -1,13 +1,13 @@
-/* py_move.c - _core.move: the operation that takes other programs' keys over.
+/* py_move.c - _core.move: the operation that imports other programs' keys.
  *
- * Lifecycle: one call makes the whole operation; everything given is copied by the core.
+ * Lifecycle: one call creates the whole operation; the core copies all arguments.
  * Threads:   any, with the GIL. */
 #include "py_store.h"
 #include "tokenstore/move.h"
 
-enum { FIELDS = 6 }; /* key, value, app, type, owner, token; and behind them: random */
+enum { FIELDS = 6 }; /* key, value, app, type, owner, token; followed by random */
 
-/* Adds one tuple of `bytes` to `op`: None, or why this store cannot hold it. NULL: an exception. */
+/* Adds one tuple of bytes to `op`: None, or why this store cannot store it. NULL: an exception. */
 static PyObject *add(const tksp_py_state *state, tks_op *op, const tks_tokens *tokens,
                      PyObject *item) {
     static const char *const names[FIELDS] = {"key", "value", "app", "type", "owner", "token"};
@@ -51,7 +51,7 @@ PyObject *tksp_py_move(PyObject *module, PyObject *const *args, Py_ssize_t count
     if (!tksp_py_arity("move", count, 2)) return NULL;
     const tks_tokens *tokens = tksp_py_store_get(state, args[0], &tks_redis_tokens_type);
     if (tokens == NULL || !PyList_Check(args[1])) {
-        PyErr_SetString(PyExc_TypeError, "move takes a Store of redis_tokens and a list");
+        PyErr_SetString(PyExc_TypeError, "move() requires a Store of redis_tokens and a list");
         return NULL;
     }
     Py_ssize_t size = PyList_Size(args[1]);

@@ -1,6 +1,6 @@
-/* py_notes.c - what an operation noted for the log: on its way to tokenstore/_log.py.
+/* py_notes.c - passes an operation's log lines to tokenstore/_log.py.
  *
- * Threads: those that have the GIL. */
+ * Threads: needs the GIL. */
 #include "py_glue.h"
 
 /* [(level, text), …] */

@@ -1,8 +1,8 @@
-/* py_op.c - _core.Op: an operation waiting to be run, and the raw commands.
+/* py_op.c - _core.Op: an operation that has not run yet, and the raw commands.
  *
- * Lifecycle: made by the functions of a store (py_store.c) and by commands(); run once by a driver; its result
- *            is converted right after; frees the tks_op with itself.
- * Threads:   one run, by one thread: tksp_py_op_begin hands the tks_op out once. */
+ * Lifecycle: created by the functions of a store (py_store.c) and by commands(); run once by a driver; its
+ *            result is converted right after; owns the tks_op.
+ * Threads:   one run, by one thread: tksp_py_op_begin returns the tks_op once. */
 #include "py_glue.h"
 
 typedef struct op_object {
@@ -29,11 +29,11 @@ PyObject *tksp_py_op_new(const tksp_py_state *state, tks_op *op, const tksp_py_s
 tks_op *tksp_py_op_begin(const tksp_py_state *state, PyObject *self) {
     op_object *object = (op_object *)self;
     if (!Py_IS_TYPE(self, state->op_type)) {
-        PyErr_Format(PyExc_TypeError, "an Op is needed, not %R", (PyObject *)Py_TYPE(self));
+        PyErr_Format(PyExc_TypeError, "an Op is required, not %R", (PyObject *)Py_TYPE(self));
         return NULL;
     }
     if (object->op == NULL || object->used) {
-        PyErr_SetString(PyExc_RuntimeError, "an operation runs once");
+        PyErr_SetString(PyExc_RuntimeError, "this operation has already been run");
         return NULL;
     }
     object->used = true;
@@ -79,7 +79,7 @@ static PyObject *result_values(const tksp_py_state *state, const op_object *self
     return list;
 }
 
-/* Puts `value`, which it takes over and which may be NULL, under `name`. */
+/* Sets `name` to `value`, which may be NULL; takes the reference. */
 static bool set_member(const tksp_py_state *state, PyObject *dict, tks_bytes name,
                        PyObject *value) {
     PyObject *key = value != NULL ? tksp_py_member_name(state, name) : NULL;
@@ -89,7 +89,7 @@ static bool set_member(const tksp_py_state *state, PyObject *dict, tks_bytes nam
     return good;
 }
 
-/* What the token says itself. */
+/* The token's claims. */
 static PyObject *claims_of(const tksp_py_state *state, const tks_session *session) {
     if (session->claims != NULL) return tksp_py_from_json(state, session->claims);
     PyObject *claims = PyDict_New();
@@ -103,7 +103,7 @@ static PyObject *claims_of(const tksp_py_state *state, const tks_session *sessio
     return NULL;
 }
 
-/* The session's data into `claims`, or nothing in the place of what they say of it. */
+/* Replaces the session's data in `claims`, or removes it. */
 static bool set_data(const tksp_py_state *state, PyObject *claims, const tks_session *session) {
     if (session->data != NULL) {
         return set_member(state, claims, TKS_LITERAL("dataSession"),
@@ -113,7 +113,7 @@ static bool set_data(const tksp_py_state *state, PyObject *claims, const tks_ses
            PyDict_DelItemString(claims, "dataSession") == 0;
 }
 
-/* The claims, with what Redis knows in the place of what they say of it. */
+/* The claims, with the session's data from Redis instead of the token's. */
 static PyObject *result_session(const tksp_py_state *state, const tks_session *session) {
     PyObject *claims = claims_of(state, session);
     if (claims != NULL && set_member(state, claims, TKS_LITERAL("id"), tksp_py_str(session->id)) &&
@@ -191,7 +191,7 @@ PyObject *tksp_py_op_result(const tksp_py_state *state, PyObject *object) {
 static int op_traverse(PyObject *self, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(((op_object *)self)->shape.value_type);
-    return 0; /* the texts are str: they reach nothing */
+    return 0; /* the texts are str: no cycles */
 }
 
 static int op_clear(PyObject *self) {
@@ -213,8 +213,7 @@ static void op_dealloc(PyObject *self) {
 
 /* ---- raw commands --------------------------------------------------------------------------- */
 
-/* What is not str or bytes becomes one of them in `owner`: numbers as decimal text, buffers as a
- * copy. */
+/* Converts other types than str and bytes, in `owner`: numbers as decimal text, buffers as a copy. */
 static bool argument_get(const tksp_py_state *state, PyObject *arg, tksp_py_text *out) {
     PyObject *made = NULL;
     if (PyLong_Check(arg) && !PyBool_Check(arg)) {
@@ -236,17 +235,17 @@ static bool argument_get(const tksp_py_state *state, PyObject *arg, tksp_py_text
         Py_XDECREF(made);
         return false;
     }
-    out->owner = made; /* digits and bytes: nothing else had to be made for them */
+    out->owner = made; /* digits and bytes need no other owner */
     return true;
 }
 
-/* What a command's argument may be beside a number. */
+/* Types of arguments other than numbers. */
 static bool is_text(PyObject *object) {
     return PyUnicode_Check(object) || PyBytes_Check(object) || PyByteArray_Check(object) ||
            PyMemoryView_Check(object);
 }
 
-/* One tuple of all arguments and, in `argc`, how many each command has. */
+/* One tuple of all arguments, and in `argc` their number for each command. */
 static PyObject *flatten(PyObject *commands, size_t *argc) {
     PyObject *all = PyList_New(0);
     for (Py_ssize_t i = 0; all != NULL && i < PyTuple_Size(commands); i++) {
@@ -254,7 +253,8 @@ static PyObject *flatten(PyObject *commands, size_t *argc) {
         bool text = is_text(command);
         PyObject *args = text ? NULL : PySequence_Tuple(command);
         if (text) {
-            PyErr_SetString(PyExc_TypeError, "a command is a sequence of arguments, not one text");
+            PyErr_SetString(PyExc_TypeError,
+                            "a command must be a sequence of arguments, not one string");
         }
         Py_ssize_t end = PyList_Size(all);
         if (args == NULL || PyList_SetSlice(all, end, end, args) < 0) {
@@ -318,7 +318,7 @@ PyObject *tksp_py_ping(PyObject *module, PyObject *unused) {
 }
 
 static PyType_Slot op_slots[] = {
-    {Py_tp_doc, (void *)"An operation, made but not yet run."},
+    {Py_tp_doc, (void *)"An operation that has not run yet."},
     {Py_tp_traverse, (void *)op_traverse},
     {Py_tp_clear, (void *)op_clear},
     {Py_tp_dealloc, (void *)op_dealloc},

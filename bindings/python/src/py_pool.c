@@ -1,12 +1,12 @@
-/* py_pool.c - _core.Pool: the calls that are under way in one event loop.
+/* py_pool.c - _core.Pool: the calls in progress in one event loop.
  *
- * Purpose:   the way of a call where nothing is out of the ordinary: one connection is open, and takes it. For all
- *            else, tokenstore/asyncio inherits from it, and is asked as the last thing that is done here: proceed(call)
- *            where the call cannot just be sent, set_alarm(at) where its deadline is the next, and left(call) where
+ * Purpose:   the common path of a call: one connection is open and accepts it. For everything else,
+ *            tokenstore/asyncio subclasses it. C calls its methods as the last step: proceed(call) if the
+ *            call cannot be sent directly, set_alarm(at) if its deadline is the earliest, and left(call) if
  *            its caller has gone (py_call_await.c).
- * Lifecycle: one Pool for each loop that a client is used in.
+ * Lifecycle: one Pool for each loop in which a client is used.
  * Rules:     py_driver.h.
- * Threads:   that of the event loop. */
+ * Threads:   the event loop's. */
 #include "py_driver.h"
 
 #include <math.h>
@@ -17,7 +17,7 @@ tksp_py_state *tksp_py_state_of_type(PyTypeObject *type) {
     for (; type != NULL; type = PyType_GetSlot(type, Py_tp_base)) {
         tksp_py_state *state = PyType_GetModuleState(type);
         if (state != NULL) return state;
-        PyErr_Clear(); /* it was made in Python, and is of no module of ours */
+        PyErr_Clear(); /* created in Python, not by our module */
     }
     PyErr_SetString(PyExc_TypeError, "this type is not one of tokenstore._core");
     return NULL;
@@ -45,9 +45,9 @@ static PyObject *pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
     return (PyObject *)self;
 }
 
-/* ---- the beginning of a call -------------------------------------------------------------------- */
+/* ---- beginning a call ----------------------------------------------------------------------------- */
 
-/* Calls a method of the class in Python. False with an exception. */
+/* Calls a Python method. False with an exception. */
 static bool ask(PyObject *object, const tksp_py_state *state, tksp_py_name name, PyObject *arg) {
     PyObject *result =
         arg == NULL ? NULL : PyObject_CallMethodObjArgs(object, state->names[name], arg, NULL);
@@ -62,19 +62,19 @@ static bool ask_number(PyObject *object, const tksp_py_state *state, tksp_py_nam
     return good;
 }
 
-/* May the call just be sent on the one connection? */
+/* True if the call can be sent directly on the only connection. */
 static bool is_ready(const tksp_py_pool *self, const tksp_py_call *call) {
     const tksp_py_connection *only = (tksp_py_connection *)self->only;
     return only != NULL && call->began < only->expires &&
            !tksp_py_connection_wants_probe(only, call);
 }
 
-/* When the pool looks whether its connection has fallen silent. */
+/* When the pool checks whether its connection is unresponsive. */
 static double look_at(const tksp_py_call *call) {
     return call->began + tksp_py_patience(call, call->began);
 }
 
-/* Does what the call wants first. */
+/* Executes the first step of the call. */
 static bool proceed(tksp_py_pool *self, tksp_py_call *call) {
     tksp_py_due due;
     tksp_py_wish wish = tksp_py_call_wish(call);
@@ -105,13 +105,13 @@ bool tksp_py_pool_begin(tksp_py_pool *self, tksp_py_call *call) {
     return false;
 }
 
-/* begin(call) -> call: to be awaited */
+/* begin(call) -> call, to be awaited */
 static PyObject *pool_begin(PyObject *object, PyObject *arg) {
     tksp_py_pool *self = (tksp_py_pool *)object;
     tksp_py_call *call = (tksp_py_call *)arg;
     if (!Py_IS_TYPE(arg, self->state->call_type) || call->pool != self || call->over ||
         call->under_way) {
-        PyErr_SetString(PyExc_TypeError, "begin takes a Call of this pool that has not begun");
+        PyErr_SetString(PyExc_TypeError, "begin() requires a Call of this pool that has not begun");
         return NULL;
     }
     if (!tksp_py_pool_begin(self, call)) return NULL;
@@ -119,7 +119,7 @@ static PyObject *pool_begin(PyObject *object, PyObject *arg) {
     return arg;
 }
 
-/* ---- the calls that are under way ----------------------------------------------------------------- */
+/* ---- calls in progress ---------------------------------------------------------------------------- */
 
 static Py_ssize_t count_until(const tksp_py_pool *self, double deadline) {
     Py_ssize_t count = 0;
@@ -129,7 +129,7 @@ static Py_ssize_t count_until(const tksp_py_pool *self, double deadline) {
     return count;
 }
 
-/* until(deadline) -> [call, …]: those under way whose deadline is not later. Making a list may run the garbage
+/* until(deadline) -> [call, …]: those whose deadline is not later. Creating a list may run the garbage
  * collector, which may end calls; filling it runs nothing. */
 static PyObject *pool_until(PyObject *object, PyObject *arg) {
     const tksp_py_pool *self = (tksp_py_pool *)object;
@@ -149,7 +149,7 @@ static PyObject *pool_until(PyObject *object, PyObject *arg) {
     return list;
 }
 
-/* The next deadline of a call under way; infinity: there is none. */
+/* The earliest deadline of the calls in progress; infinity: none. */
 static PyObject *pool_get_deadline(PyObject *object, void *unused) {
     (void)unused;
     double nearest = INFINITY;
@@ -179,7 +179,7 @@ static int pool_set_only(PyObject *object, PyObject *value, void *unused) {
     tksp_py_pool *self = (tksp_py_pool *)object;
     if (value == NULL ||
         (value != Py_None && !PyObject_TypeCheck(value, self->state->connection_type))) {
-        PyErr_SetString(PyExc_TypeError, "only is a Connection or None");
+        PyErr_SetString(PyExc_TypeError, "only must be a Connection or None");
         return -1;
     }
     tksp_py_set(&self->only, value == Py_None ? NULL : value);
@@ -195,7 +195,7 @@ static int pool_traverse(PyObject *object, visitproc visit, void *arg) {
     return 0;
 }
 
-/* Not `client` and `loop`: a call that ends later asks for them. */
+/* Not `client` and `loop`: a call that ends later needs them. */
 static int pool_clear(PyObject *object) {
     Py_CLEAR(((tksp_py_pool *)object)->only);
     return 0;
@@ -219,20 +219,21 @@ static PyMethodDef pool_methods[] = {
 };
 
 static PyMemberDef pool_members[] = {
-    {"loop", T_OBJECT_EX, offsetof(tksp_py_pool, loop), READONLY, "Whose calls these are."},
-    {"limit", T_PYSSIZET, offsetof(tksp_py_pool, limit), 0, "More are asked for by admit()."},
-    {"alarm_at", T_DOUBLE, offsetof(tksp_py_pool, alarm_at), 0, "When the next alarm rings."},
+    {"loop", T_OBJECT_EX, offsetof(tksp_py_pool, loop), READONLY, "The event loop of the calls."},
+    {"limit", T_PYSSIZET, offsetof(tksp_py_pool, limit), 0,
+     "Above this number of calls, admit() is called."},
+    {"alarm_at", T_DOUBLE, offsetof(tksp_py_pool, alarm_at), 0, "When the timer fires next."},
     {NULL, 0, 0, 0, NULL},
 };
 
 static PyGetSetDef pool_getset[] = {
-    {"only", pool_get_only, pool_set_only, "The connection, where there is one at most.", NULL},
-    {"deadline", pool_get_deadline, NULL, "The next deadline of a call under way.", NULL},
+    {"only", pool_get_only, pool_set_only, "The connection, if the pool has at most one.", NULL},
+    {"deadline", pool_get_deadline, NULL, "The earliest deadline of the calls in flight.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyType_Slot pool_slots[] = {
-    {Py_tp_doc, (void *)"Pool(client, loop, limit): the calls under way in a loop."},
+    {Py_tp_doc, (void *)"Pool(client, loop, limit): the calls in flight in an event loop."},
     {Py_tp_new, (void *)pool_new},
     {Py_tp_methods, pool_methods},
     {Py_tp_members, pool_members},

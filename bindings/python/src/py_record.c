@@ -1,7 +1,6 @@
 /* py_record.c - _core.Record: the storage of Token and Session (tokenstore/values.py).
  *
- * Eight read-only fields and nothing else; in C because a get or a listing makes them by the
- * thousand. */
+ * Eight read-only fields; in C because get and list create thousands of them. */
 #include "py_glue.h"
 
 #include <stddef.h>
@@ -11,7 +10,7 @@ enum { FIELDS = 8 };
 
 typedef struct record {
     PyObject head;
-    PyObject *fields[FIELDS]; /* in the order of record_members; set when made, never changed */
+    PyObject *fields[FIELDS]; /* in the order of record_members; immutable */
 } record;
 
 #define FIELD(index, name, doc)                                                                    \
@@ -20,8 +19,8 @@ typedef struct record {
 static PyMemberDef record_members[] = {
     FIELD(0, "app", "The application."),
     FIELD(1, "type", "The kind of token."),
-    FIELD(2, "owner", "Whose it is."),
-    FIELD(3, "data", "A dict of its own."),
+    FIELD(2, "owner", "The owner."),
+    FIELD(3, "data", "The data, a dict."),
     FIELD(4, "token", "The secret, or None in a listing."),
     FIELD(5, "id", "Public; cannot be turned into the secret."),
     FIELD(6, "created_at", "Seconds since the epoch."),

@@ -1,6 +1,6 @@
 /* py_remote_keys.c - _core.RemoteKeySet: the public keys at a URL, for tokenstore.jwt.
  *
- * Threads:   keys at hand are had under the GIL; whatever may wait lets go of it. */
+ * Threads:   cached keys are read under the GIL; functions that may wait release it. */
 #include "py_glue.h"
 
 #include "tokenstore/remote_keys.h"
@@ -18,15 +18,16 @@ static remote_keys_object *self_of(PyObject *object) {
 
 /* ---- life -------------------------------------------------------------------------------------- */
 
-/* Made by remote_keys_open; a class that is called would make an empty one. */
+/* Created by remote_keys_open; calling the class would create an empty one. */
 static PyObject *refuse_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     (void)args;
     (void)kwargs;
-    return PyErr_Format(PyExc_TypeError, "%R is made by KeySet.from_url", (PyObject *)type);
+    return PyErr_Format(PyExc_TypeError, "%R cannot be created directly: use KeySet.from_url",
+                        (PyObject *)type);
 }
 
 /* remote_keys_open(class, *, log, url, ca, cert, key, proxy, insecure, nonblocking, max_age_ms, max_stale_ms,
- * interval_ms, timeout_ms): texts are bytes, paths hold no NUL */
+ * interval_ms, timeout_ms): texts are bytes; paths contain no NUL */
 PyObject *tksp_py_remote_keys_open(PyObject *module, PyObject *args, PyObject *kwargs) {
     static const char *const names[] = {
         "",           "log",      "url",         "ca",         "cert",         "key",
@@ -48,7 +49,7 @@ PyObject *tksp_py_remote_keys_open(PyObject *module, PyObject *args, PyObject *k
         return NULL;
     }
     if (!PyType_Check(type) || !PyType_IsSubtype((PyTypeObject *)type, state->remote_keys_type)) {
-        return PyErr_Format(PyExc_TypeError, "a class below %R is needed",
+        return PyErr_Format(PyExc_TypeError, "a subclass of %R is required",
                             (PyObject *)state->remote_keys_type);
     }
     options.url = tks_bytes_of(url, (size_t)url_size);
@@ -84,7 +85,7 @@ static void remote_keys_dealloc(PyObject *object) {
     PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
     if (self_of(object)->keys != NULL) {
-        Py_BEGIN_ALLOW_THREADS /* a fetch may have to be waited for */
+        Py_BEGIN_ALLOW_THREADS /* may wait for a fetch */
             tks_remote_keys_free(self_of(object)->keys);
         Py_END_ALLOW_THREADS
     }
@@ -95,7 +96,7 @@ static void remote_keys_dealloc(PyObject *object) {
 
 /* ---- notes ------------------------------------------------------------------------------------- */
 
-/* Hands the lines that have gathered to log(level, text). An exception that is on its way stays. */
+/* Passes the collected lines to log(level, text). Keeps a raised exception. */
 static bool log_notes(PyObject *object) {
     remote_keys_object *self = self_of(object);
     tks_bytes rest, text;
@@ -123,8 +124,9 @@ static bool log_notes(PyObject *object) {
 
 bool tksp_py_remote_keys_may_wait(PyObject *object) {
     if (!self_of(object)->nonblocking) return true;
-    PyErr_SetString(PyExc_TypeError,
-                    "this key set is tokenstore.asyncio's: await tokenstore.asyncio.jwt.decode(…)");
+    PyErr_SetString(
+        PyExc_TypeError,
+        "this key set belongs to tokenstore.asyncio: await tokenstore.asyncio.jwt.decode(…)");
     return false;
 }
 
@@ -154,14 +156,14 @@ void tksp_py_remote_keys_helped(PyObject *object) {
     tks_remote_keys_helped(self_of(object)->keys);
 }
 
-/* The handle of an argument; NULL with a TypeError. */
+/* The RemoteKeySet of an argument; NULL with a TypeError. */
 static PyObject *check(const tksp_py_state *state, PyObject *object) {
     if (PyObject_TypeCheck(object, state->remote_keys_type)) return object;
-    return PyErr_Format(PyExc_TypeError, "a RemoteKeySet is needed, not %R",
+    return PyErr_Format(PyExc_TypeError, "a RemoteKeySet is required, not %R",
                         (PyObject *)Py_TYPE(object));
 }
 
-/* remote_keys_list(keys, class, wait) -> list of Key; None: they are being fetched, and are not to be waited for */
+/* remote_keys_list(keys, class, wait) -> list of Key; None: being fetched, and `wait` is false */
 PyObject *tksp_py_remote_keys_list(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     const tksp_py_state *state = PyModule_GetState(module);
     bool pending = false;

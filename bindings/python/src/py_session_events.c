@@ -1,8 +1,8 @@
-/* py_session_events.c - _core.SessionEvents: the blocking driver of session events; and, for drivers written
- * in Python, what to subscribe to and what a message means.
+/* py_session_events.c - _core.SessionEvents: the blocking driver of session events; and, for drivers in
+ * Python, the channels to subscribe to and the meaning of messages.
  *
- * Lifecycle: holds the _core.Client, so that it outlives what listens.
- * Threads:   next and close let go of the GIL for the whole of their work. */
+ * Lifecycle: keeps the _core.Client alive.
+ * Threads:   next and close release the GIL while they work. */
 #include "py_glue.h"
 
 #include "tokenstore/session_events.h"
@@ -11,11 +11,11 @@ typedef struct events_object {
     PyObject head;
     tks_session_events *events;
     PyObject *client;
-    PyObject *ask; /* the function that gives user and password; None */
-    bool waiting;  /* next is under way: what it was told is borrowed until the next one */
+    PyObject *ask; /* the credentials function, or None */
+    bool waiting;  /* next is running: its result is borrowed until the next call */
 } events_object;
 
-/* ---- what next gives: (kind, …) --------------------------------------------------------------- */
+/* ---- results of next: (kind, …) ---------------------------------------------------------------- */
 
 static PyObject *event_tuple(const tks_session_event *event) {
     PyObject *id = tksp_py_str(event->id), *rjwt = tksp_py_str(event->rjwt), *result = NULL;
@@ -46,7 +46,7 @@ static PyObject *notice_get(const tks_session_notice *notice) {
     Py_RETURN_NONE;
 }
 
-/* ---- the class --------------------------------------------------------------------------------- */
+/* ---- the type ---------------------------------------------------------------------------------- */
 
 static bool ask(events_object *self, const tksp_py_state *state) {
     PyObject *pair = PyObject_CallFunctionObjArgs(self->ask, NULL);
@@ -74,7 +74,7 @@ static bool open_events(events_object *self, const tksp_py_state *state) {
     return true;
 }
 
-/* SessionEvents(client, configure, keepalive, ask): listens when it is made */
+/* SessionEvents(client, configure, keepalive, ask): subscribes at once */
 static PyObject *events_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     const tksp_py_state *state = PyType_GetModuleState(type);
     PyObject *client, *keepalive, *function;
@@ -102,7 +102,7 @@ static PyObject *events_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     return NULL;
 }
 
-/* next(milliseconds): below 0 for ever */
+/* next(milliseconds): below 0: waits forever */
 static PyObject *events_next(PyObject *object, PyObject *arg) {
     events_object *self = (events_object *)object;
     const tksp_py_state *state = tksp_py_state_of(object);
@@ -112,7 +112,7 @@ static PyObject *events_next(PyObject *object, PyObject *arg) {
     if (timeout_ms == -1 && PyErr_Occurred()) return NULL;
     if (self->waiting) {
         PyErr_SetString(PyExc_RuntimeError,
-                        "another thread is waiting for these events: each needs events of its own");
+                        "another thread is waiting for these events: each thread needs its own");
         return NULL;
     }
     self->waiting = true;
@@ -173,7 +173,7 @@ PyType_Spec tksp_py_session_events_spec = {
     .slots = events_slots,
 };
 
-/* ---- for drivers written in Python ------------------------------------------------------------- */
+/* ---- for drivers in Python --------------------------------------------------------------------- */
 
 PyObject *tksp_py_session_channels(PyObject *module, PyObject *arg) {
     unsigned long db = PyLong_AsUnsignedLong(arg);

@@ -9,10 +9,10 @@ typedef struct spike_object {
     tks_spike_client *client;
     PyObject *redis; /* a _core.Client, or None */
     PyObject *log;   /* log(level, text) */
-    PyObject *ask;   /* gives the client's secret or assertion; None: nothing is asked for */
+    PyObject *ask;   /* returns the client's secret or assertion; None: not needed */
 } spike_object;
 
-/* Py_NewRef came with 3.10. */
+/* Py_NewRef needs Python 3.10. */
 static PyObject *new_ref(PyObject *object) {
     Py_INCREF(object);
     return object;
@@ -48,7 +48,7 @@ static PyObject *spike_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 
 /* ---- notes for the log ---------------------------------------------------------------------- */
 
-/* Hands the lines that have gathered to log(level, text). An exception that is on its way stays. */
+/* Passes the collected lines to log(level, text). Keeps a raised exception. */
 static bool log_notes(spike_object *self) {
     tks_buf notes;
     bool good = true;
@@ -73,7 +73,7 @@ static bool log_notes(spike_object *self) {
     return good;
 }
 
-/* Sets an attribute of an exception, unless there is no value. */
+/* Sets an attribute of an exception, if there is a value. */
 static bool set_attribute(PyObject *exception, const char *name, PyObject *value) {
     bool good = value != NULL && PyObject_SetAttrString(exception, name, value) == 0;
     Py_XDECREF(value);
@@ -86,7 +86,7 @@ static bool set_text(PyObject *exception, const char *name, const char *text) {
                          PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace"));
 }
 
-/* What the server said becomes attributes of the exception that is raised. */
+/* Adds the server's response to the raised exception as attributes. */
 static void add_answer(const tks_spike_answer *answer) {
     PyObject *kind, *value, *traceback;
     PyErr_Fetch(&kind, &value, &traceback);
@@ -103,7 +103,7 @@ static void add_answer(const tks_spike_answer *answer) {
     PyErr_Restore(kind, value, traceback);
 }
 
-/* The end of a call that may have waited. `answer` may be NULL. */
+/* Ends a call that may have waited. `answer` may be NULL. */
 static bool finish(PyObject *object, tks_status status, const tks_error *err,
                    const tks_spike_answer *answer) {
     if (status != TKS_OK) {
@@ -218,7 +218,7 @@ static bool values_get(PyObject *const *args, Py_ssize_t count, PyObject *names,
 
 /* ---- the client's secret or assertion, from a function ---- */
 
-/* What the function gives; `out` keeps it alive. */
+/* Calls the function; `out` keeps the result alive. */
 static bool ask(spike_object *self, tksp_py_text *out) {
     const tksp_py_state *state = tksp_py_state_of((PyObject *)self);
     PyObject *function = new_ref(self->ask);
@@ -243,7 +243,7 @@ static bool ask(spike_object *self, tksp_py_text *out) {
     return good;
 }
 
-/* A token is there and is to be renewed: what the function raises is for the log, and nothing of its message. */
+/* Renews a valid token: an exception of the function is logged without its message. */
 static bool renew(spike_object *self, tks_bytes request) {
     tksp_py_text given = TKSP_PY_TEXT_INIT;
     bool good = ask(self, &given);
@@ -254,7 +254,7 @@ static bool renew(spike_object *self, tks_bytes request) {
     PyErr_Fetch(&kind, &value, &traceback);
     PyObject *result = PyObject_CallFunction(
         self->log, "CN", (int)'w',
-        PyUnicode_FromFormat("not renewed: the client's secret or assertion could not be had: %R",
+        PyUnicode_FromFormat("not renewed: could not obtain the client's secret or assertion: %R",
                              kind));
     Py_XDECREF(kind);
     Py_XDECREF(value);
@@ -273,7 +273,7 @@ static tks_status wait_for_token(spike_object *self, const asked *a, tks_bytes g
     return status;
 }
 
-/* From wherever it is to be had. */
+/* Finds a token in memory, in Redis or at the server. */
 static bool find_token(spike_object *self, const asked *a, tks_buf *token) {
     tks_error err = TKS_ERROR_INIT;
     tks_spike_answer answer;
@@ -290,7 +290,7 @@ static bool find_token(spike_object *self, const asked *a, tks_buf *token) {
     return finish((PyObject *)self, status, &err, &answer);
 }
 
-/* The usual call, of an audience alone whose token is in memory: NULL without an exception where it is another. */
+/* The common case: only an audience, with its token in memory. NULL without an exception otherwise. */
 static PyObject *get_held(PyObject *object, PyObject *audience) {
     spike_object *self = (spike_object *)object;
     tksp_py_text text = TKSP_PY_TEXT_INIT;
@@ -333,7 +333,7 @@ static PyObject *spike_get(PyObject *object, PyObject *const *args, Py_ssize_t c
     return result;
 }
 
-/* wants(audience, scope, resource) -> bool: is the function to be asked, and renew called? */
+/* wants(audience, scope, resource) -> bool: True if the function and then renew must be called */
 static PyObject *spike_wants(PyObject *object, PyObject *const *args, Py_ssize_t count) {
     asked a;
     if (!tksp_py_arity("wants", count, 3)) return NULL;
@@ -358,7 +358,7 @@ static PyObject *spike_renew(PyObject *object, PyObject *const *args, Py_ssize_t
     return good ? new_ref(Py_None) : NULL;
 }
 
-/* peek(audience, scope, resource) -> str, or None where it would have to be waited for */
+/* peek(audience, scope, resource) -> str, or None if that would wait */
 static PyObject *spike_peek(PyObject *object, PyObject *const *args, Py_ssize_t count) {
     spike_object *self = (spike_object *)object;
     PyObject *result = NULL;
@@ -402,7 +402,7 @@ static PyObject *spike_invalidate(PyObject *object, PyObject *const *args, Py_ss
     return good ? new_ref(Py_None) : NULL;
 }
 
-/* abandon(audience, scope, resource): nobody waits for its fetch any more */
+/* abandon(audience, scope, resource): no caller waits for its fetch any more */
 static PyObject *spike_abandon(PyObject *object, PyObject *const *args, Py_ssize_t count) {
     asked a;
     if (!tksp_py_arity("abandon", count, 3)) return NULL;
@@ -446,7 +446,7 @@ static int spike_traverse(PyObject *object, visitproc visit, void *arg) {
     return 0;
 }
 
-/* Not `redis`: the driver uses it to its end. */
+/* Not `redis`: the driver uses it until it is freed. */
 static int spike_clear(PyObject *object) {
     Py_CLEAR(((spike_object *)object)->log);
     Py_CLEAR(((spike_object *)object)->ask);
@@ -458,7 +458,7 @@ static void spike_dealloc(PyObject *object) {
     PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
     if (self->client != NULL) {
-        Py_BEGIN_ALLOW_THREADS /* a renewal may have to be waited for */
+        Py_BEGIN_ALLOW_THREADS /* may wait for a renewal */
             tks_spike_client_free(self->client);
         Py_END_ALLOW_THREADS
     }

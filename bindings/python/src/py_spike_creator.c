@@ -18,7 +18,7 @@ static bool creator_set(const tksp_py_state *state, tks_creator *creator, PyObje
     } else if (PyLong_Check(value) || PyFloat_Check(value)) {
         v.type = TKS_CREATOR_NUMBER;
         v.number = PyFloat_AsDouble(value);
-        PyErr_Clear(); /* too large for a double: the range check says so */
+        PyErr_Clear(); /* too large for a double: reported by the range check */
     }
     if (good) tks_creator_set(creator, texts[0].bytes, &v);
     tksp_py_text_clear(texts, 2);

@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _shield_ids(argv: Sequence[str]) -> list[str]:
-    """An id may begin with a dash and would be parsed as an option; with a leading blank it is not."""
+    """An id may begin with a dash and would be parsed as an option; with a leading space it is not."""
     return [" " + w if re.fullmatch(r"-(?:[\w-]{27}|[\w-]{30})", w) else w for w in argv]
 
 
@@ -102,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ConfigurationError, _cli.UsageError) as error:
         print(f"tokenstore: {error}", file=sys.stderr)
         return USAGE
-    except BrokenPipeError:  # the reader of our output has seen enough
+    except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except (Error, OSError) as error:
@@ -114,14 +114,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _open_streams() -> None:
-    """For a closed standard stream (``>&-``) Python has None."""
+    """Open os.devnull for closed standard streams (``>&-``), which are None in Python."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - it stays open
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - it must stay open
 
 
 if __name__ == "__main__":
     _open_streams()
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a locale that lacks a letter shows its number
+    if isinstance(sys.stdout, io.TextIOWrapper):  # escape characters that the locale cannot encode
         sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(main())

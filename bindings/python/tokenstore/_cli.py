@@ -1,7 +1,7 @@
-"""What the commands of ``python -m tokenstore`` do.
+"""The commands of ``python -m tokenstore``.
 
 Each function takes the parsed options, prints to stdout, and returns whether it found anything. A token is
-never read from the command line, which every user of the machine can see.
+never read from the command line, which all users of the machine can see.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ Options = argparse.Namespace
 
 
 class UsageError(Exception):
-    """The arguments do not fit together."""
+    """An invalid combination of arguments."""
 
 
 def ping(options: Options) -> bool:
-    """Connect, then time one answer."""
+    """Connect, then time one reply."""
     with Client(options.url) as client:
         client.ping()
         began = time.perf_counter()
@@ -116,7 +116,7 @@ def revoke_all(options: Options) -> bool:
 # ---- stats ------------------------------------------------------------------------------------------
 
 
-_ROUND = 1000  # keys that a SCAN looks at, about
+_ROUND = 1000  # approximate number of keys per SCAN
 
 
 def stats(options: Options) -> bool:
@@ -251,7 +251,7 @@ def _progress(options: Options, client: Client) -> _Lines | _Bar:
     return _Bar(tqdm, client, _migrate.FORMATS[options.format].match)
 
 
-# ---- what they share --------------------------------------------------------------------------------
+# ---- shared functions -------------------------------------------------------------------------------
 
 
 def _pepper(options: Options) -> bytes | None:
@@ -288,7 +288,7 @@ def _read_token() -> bytes:
     return sys.stdin.buffer.readline().rstrip(b"\r\n")
 
 
-_PAGE = 500  # tokens: with the most data that there may be, half of what an answer may be
+_PAGE = 500  # tokens: with maximum data, half of max_reply_size
 
 
 def _listed(store: RedisTokens, options: Options) -> Iterator[Token]:
@@ -322,7 +322,7 @@ def _as_json(token: Token) -> dict[str, Any]:
 
 
 def _print_json(value: Any) -> None:
-    # With \u escapes alone, so that bytes that are no UTF-8 have a spelling too.
+    # ASCII only, so that bytes that are not UTF-8 can be written too.
     print(json.dumps(value))
 
 

@@ -14,7 +14,7 @@ _log = logging.getLogger("tokenstore")
 
 
 def notes(url: str, lines: list[tuple[str, str]]) -> None:
-    """Called by the extension if there are any. The core wrote the text, which contains no secret."""
+    """Called by the extension if there are log lines. The core wrote the text, which contains no secret."""
     for level, text in lines:
         number = logging.WARNING if level == "w" else logging.INFO
         if _log.isEnabledFor(number):
@@ -29,7 +29,7 @@ class Logger(Protocol):
 
 
 def logger_of(logger: Logger | None, name: str) -> Logger:
-    """The given logger, or the one of that name."""
+    """The given logger, or the standard one of that name."""
     if logger is None:
         return logging.getLogger(name)
     for method in ("info", "warning"):

@@ -114,7 +114,7 @@ class Counter:
             print(f"\r{self._count} {self._what} ...", end="", file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Wipe the line."""
+        """Erase the line."""
         if self._shown:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
             self._shown = False

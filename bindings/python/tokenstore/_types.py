@@ -39,7 +39,7 @@ Presented = Optional[Text]
 """A token that a client presented; None, a cookie that is not there, is simply not found."""
 
 Id = Union[str, bytes, int, "UUID", None]
-"""An id that something is looked up by; None is simply not found."""
+"""An id to look up; None is never found."""
 
 Path = Union[str, "os.PathLike[str]"]
 

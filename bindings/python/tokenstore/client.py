@@ -39,13 +39,13 @@ class BaseClient:
         given = dict(options)
         credentials = _options.function("credentials", given.pop("credentials", None))
         self._core = _core.Client(url, given, credentials)
-        self._driver: Any = self._core  # what runs operations
+        self._driver: Any = self._core  # runs operations
         self._url = self._core.describe()
         _log.debug("client made for %s", self._url)
 
     @property
     def url(self) -> str:
-        """Where the server is, without user, password and options."""
+        """The server's URL, without user, password and options."""
         return self._url
 
     @property
@@ -85,8 +85,8 @@ class Client(BaseClient, Closing):
     ``client_name``
         shown by ``CLIENT LIST``
     ``max_reply_size``
-        memory for one answer in bytes: those of its strings, and 16 for each item
-        (default 64 MiB); a larger one raises :class:`LimitError`
+        memory for one reply in bytes: those of its strings, and 16 for each item (default 64 MiB); a larger
+        one raises :class:`LimitError`
     ``db``
         the database number
     ``credentials``
@@ -121,7 +121,7 @@ class Client(BaseClient, Closing):
         beyond ``max_reply_size`` raises LimitError
         ========================= ==================
 
-        The command's effect is not known here, so it is sent once: without an answer, it raises
+        The command's effect is not known here, so it is sent once: without a reply, it raises
         :class:`OutcomeUnknownError`. The connection is shared, so a command that would change it for others
         (SELECT, AUTH, SUBSCRIBE, WATCH, CLIENT SETNAME, MULTI without its EXEC in the same pipeline …) is not
         sent: it raises :class:`DataError`, which says what to do instead.

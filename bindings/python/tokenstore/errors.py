@@ -4,12 +4,12 @@
 
     Error
     ├── ConfigurationError      (also ValueError)     a wrong URL or option
-    ├── ConnectionError         (also builtin)        no server could be reached: nothing happened
+    ├── ConnectionError         (also builtin)        could not reach the server: nothing happened
     ├── TimeoutError            (also builtin)        the deadline passed: nothing happened
-    ├── OutcomeUnknownError                           sent, no answer: it may have happened
+    ├── OutcomeUnknownError                           sent, no reply: it may have happened
     ├── ServerError                                   Redis answered with an error
     ├── DataError               (also ValueError)     given or stored data is not valid
-    ├── LimitError                                    an answer is too large to be read
+    ├── LimitError                                    a reply is too large
     ├── InvalidTokenError
     │   └── ExpiredTokenError
     └── SpikeError
@@ -62,7 +62,7 @@ class TimeoutError(Error, builtins.TimeoutError):
 
 
 class OutcomeUnknownError(Error):
-    """The request was sent and no answer came: it may or may not have happened.
+    """The request was sent, but no reply was received: it may or may not have happened.
 
     Check (``get``, ``list``) before repeating it.
     """
@@ -74,7 +74,7 @@ class ServerError(Error):
     @property
     def code(self) -> str:
         """The server's error code, such as ``"WRONGPASS"`` or ``"NOPERM"``; else ``"ERR"``."""
-        from tokenstore import _core  # which imports this module
+        from tokenstore import _core  # here, because it imports this module
 
         return _core.quoted_word(str(self))
 
@@ -87,7 +87,7 @@ class DataError(Error, ValueError):
 
 
 class LimitError(Error):
-    """A limit was reached: an answer was larger than ``max_reply_size``.
+    """A reply was larger than ``max_reply_size``.
 
     The server executed the command; nothing was retried. The message says what to do.
     """
@@ -117,7 +117,7 @@ class SpikeError(Error):
     location: str | None = None
     """Where a redirect leads, without its query. It is not followed."""
     retry_after: float | None = None
-    """Seconds: before that the server is not asked again, and this is raised at once."""
+    """Seconds until the next request to the server. Until then, this error is raised at once."""
 
 
 class SpikeAuthError(SpikeError):

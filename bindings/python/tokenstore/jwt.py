@@ -55,7 +55,7 @@ class Key(_core.Key):
     """A key: a secret, or a public or private key. Immutable; threads may share it.
 
     ``kind`` is what it is (``"secret"``, ``"RSA"``, ``"P-256"``, ``"P-384"``, ``"P-521"``,
-    ``"Ed25519"``), ``algorithms`` what it can and may be used for, ``can_sign`` whether it can sign, ``kid``
+    ``"Ed25519"``), ``algorithms`` those it can be used with, ``can_sign`` whether it can sign, ``kid``
     its key id or None. A weak, invalid or unsupported key raises ConfigurationError.
     """
 
@@ -65,7 +65,7 @@ class Key(_core.Key):
     def from_secret(cls, secret: Text, kid: str | None = None, algorithm: str | None = None) -> Key:
         """A secret for HS256 (at least 32 bytes), HS384 (48) and HS512 (64).
 
-        Other types of keys are rejected, in any encoding: anybody who knew a public key could sign with it.
+        Other types of keys are rejected, in any encoding: anyone who knows a public key could sign with it.
         ``algorithm`` restricts the key to that one.
         """
         return _core.key_load(cls, "secret", secret, kid, algorithm, None)
@@ -87,13 +87,13 @@ class Key(_core.Key):
 
     @classmethod
     def from_jwk(cls, jwk: dict[str, Any] | Text) -> Key:
-        """A JWK of kty RSA, EC, OKP (Ed25519) or oct; its kid, alg, use and key_ops count."""
+        """A JWK of kty RSA, EC, OKP (Ed25519) or oct; its kid, alg, use and key_ops apply."""
         return _core.key_load(cls, "jwk", jwk, None, None, None)
 
     def to_jwk(self, private: bool = False) -> dict[str, str]:
         """The key as a JWK: its public part, or with ``private=True`` both.
 
-        ConfigurationError for a secret, which is not kept, and for a public key with ``private=True``.
+        ConfigurationError for a secret, which is not stored, and for a public key with ``private=True``.
         """
         return _core.key_to_jwk(self, private)
 
@@ -170,7 +170,7 @@ class RemoteKeySet(_core.RemoteKeySet, Closing):
     ``logger``
         one with ``info`` and ``warning``; else ``logging.getLogger("tokenstore.jwt")``
 
-    Only public keys are used: a secret or a private key that anybody can read proves nothing. If no keys can be
+    Only public keys are used: a published secret or private key proves nothing. If no keys can be
     obtained, ``decode`` raises ConnectionError, TimeoutError or DataError, which says nothing about the token.
     """
 
@@ -188,7 +188,7 @@ class RemoteKeySet(_core.RemoteKeySet, Closing):
         return f"<{type(self).__name__}>"
 
     def __copy__(self) -> Self:
-        return self  # it has what cannot be there twice
+        return self  # it owns resources that cannot be duplicated
 
     def __deepcopy__(self, memo: object) -> Self:
         return self
@@ -208,7 +208,7 @@ def _ms(name: str, given: Duration) -> int:
 def _path(name: str, given: Any) -> bytes | None:
     value = _options.path(name, given)
     if value is not None and "\0" in value:
-        raise ConfigurationError(f"{name} holds a NUL")
+        raise ConfigurationError(f"{name} contains a NUL byte")
     return None if value is None else os.fsencode(value)
 
 
@@ -231,7 +231,7 @@ def open_remote(
     verify: bool = True,
     logger: _log.Logger | None = None,
 ) -> _Remote:
-    """Private: what ``from_url`` of both modules does."""
+    """Private: ``from_url`` of both modules."""
     text = _options.text("url", url)
     if text is None:
         raise TypeError("url must be str, not NoneType")
@@ -298,7 +298,7 @@ def decode(
     ``token``: the presented token; None, or anything else that is not a string, is not valid. ``key``: a Key, a
     KeySet (``KeySet.from_url`` too) or a list of Keys; those that match the token's algorithm and kid are
     tried, at most 16. ``algorithms``: those to accept. ``audience``: the token's ``aud`` must name it, or one
-    of them; without it a token that has an ``aud`` is rejected, since it is intended for somebody. ``ANY``
+    of them; without it a token that has an ``aud`` is rejected. ``ANY``
     accepts any ``aud``, for callers that check it themselves. ``issuer``: ``iss`` must be it, or one of them.
     ``leeway``: how far ``exp`` and ``nbf`` may be off, up to a day. ``require``: required claims. ``now``:
     seconds since the epoch; default: the clock. ``typ``: the required ``typ`` of the header, such as
@@ -362,9 +362,9 @@ def decode_complete(
 
 
 def get_unverified_header(token: Presented, max_size: int = 8192) -> dict[str, Any]:
-    """The header of an unverified token: anybody may have written it.
+    """The header of an unverified token, for choosing a key and for logs: do not trust it.
 
-    For choosing a key, and for logs. Raises InvalidTokenError if there is no header.
+    Raises InvalidTokenError if there is no header.
     """
     return _core.jwt_header(token, max_size)
 

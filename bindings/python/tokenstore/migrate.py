@@ -12,7 +12,7 @@ or ``python -m tokenstore migrate redis-tokens redis://localhost:6379``.
 One script on the server moves each key: it creates the token and deletes the other program's key, both or
 neither, keeping the data and the remaining time. So a run may be interrupted and repeated, several may run at
 once, and nothing is lost or revived, whatever other programs do to the keys meanwhile. Keys that this store
-cannot hold are reported and left unchanged.
+cannot store are reported and left unchanged.
 
 docs/migrating.md describes how to switch an application over.
 """
@@ -43,8 +43,8 @@ __all__ = ["FORMATS", "Odd", "Options", "Report", "redis_tokens", "run", "spots_
 # The outcome for a key, as numbered in core/include/tokenstore/move.h.
 _GONE, _MOVED, _MOVED_AGAIN, _CHANGED, _TAKEN = range(5)
 
-_PASSES_MAX = 10  # over all keys, while each still finds some to move
-_READS_MAX = 20  # of one key, while its value changes between reading and moving
+_PASSES_MAX = 10  # over all keys, while each pass finds more
+_READS_MAX = 20  # of one key, while its value keeps changing
 _ODD_MAX = 1000  # listed in a report; all are counted
 
 Item = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bool]
@@ -56,7 +56,7 @@ class Odd:
     """A skipped key."""
 
     key: str
-    """Its name, without what is secret in it: the token and all behind it is ``…``."""
+    """Its name, with the token and everything after it replaced by ``…``."""
     reason: str
 
 
@@ -78,7 +78,7 @@ class Report:
     """the first thousand of them"""
     passes: int = 0
     complete: bool = False
-    """the last look at all keys found none that could still be moved"""
+    """the last pass over all keys found none left to move"""
     seconds: float = 0.0
 
 
@@ -131,13 +131,13 @@ class Options(ClientOptions, total=False):
 
 
 def redis_tokens(redis: Redis = None, **options: Unpack[Options]) -> Report:
-    """Move the tokens that redis-tokens 0.0.2 wrote; :func:`run` has the options."""
+    """Move the tokens of redis-tokens 0.0.2; the options are those of :func:`run`."""
     return run("redis-tokens", redis, **options)
 
 
 def spots_sessions(redis: Redis = None, **options: Unpack[Options]) -> Report:
-    """Move the sessions that @spots-tech/sessions wrote, so that :class:`tokenstore.Sessions` finds
-    them; :func:`run` has the options."""
+    """Move the sessions of @spots-tech/sessions, so that :class:`tokenstore.Sessions` finds them; the options
+    are those of :func:`run`."""
     return run("spots-sessions", redis, **options)
 
 
@@ -275,7 +275,7 @@ class _Run:
 
 
 def scan(client: Client, match: str, count: int) -> Iterator[bytes]:
-    """Keys by SCAN: some may come twice; keys that exist all the time are certain to come."""
+    """Keys by SCAN: some may be returned twice; keys that exist throughout are always returned."""
     return chain.from_iterable(scan_rounds(client, match, count))
 
 

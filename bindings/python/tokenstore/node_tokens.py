@@ -47,8 +47,8 @@ class Tokenstore(Store):
     Everywhere: ids, keys and hashes are str or bytes, and an id may be a :class:`uuid.UUID`; None is
     not found. ``owner_id`` may also be an int or a UUID. It and stored keys are UTF-8, not empty, up to 1024
     bytes, without NUL. Durations are seconds or a timedelta, from 1 s to ten years; None means no expiry.
-    ``attrs`` is a dict that JSON represents exactly – anything that would be read back changed is rejected with
-    a :class:`DataError` that names the place.
+    ``attrs`` is a dict that JSON represents exactly – anything that would be read back changed is rejected
+    with a :class:`DataError` that names the path.
     """
 
     def __init__(

@@ -50,7 +50,7 @@ class RedisJWT(Store):
 
     ``secret``
         a secret of at least 32 bytes, a :class:`tokenstore.jwt.Key`, or a list of keys: the first
-        signs, all verify, so that keys can be changed without logging anybody out
+        signs, all verify, so that keys can be changed without ending sessions
     ``algorithm``
         used for signing, and the only one accepted
     ``multiple``
@@ -187,7 +187,7 @@ class RedisJWT(Store):
         ``"gap"``. The thread ends with :meth:`close`.
         """
         if self._callbacks is None:
-            client, kea = self._client, self._kea  # not self, to keep no reference to it
+            client, kea = self._client, self._kea  # not self: keep no reference to it
             self._callbacks = SessionCallbacks(lambda: SessionEvents(client, kea=kea))
         self._callbacks.on(kind, callback)
 
@@ -232,7 +232,7 @@ class Calls:
         return self._driver.run(self._ops.put(key, value, ttl))
 
     def exists(self, key: Presented) -> bool:
-        """Is there such a session?"""
+        """True if there is such a session."""
         return self._driver.run(self._ops.exists(key))
 
     def ttl(self, key: Presented) -> int:
@@ -340,7 +340,7 @@ def _header(value: Any, encoding: str) -> Any:
         try:
             value = value.encode(encoding, "surrogateescape")
         except UnicodeEncodeError:
-            return value  # never was bytes
+            return value  # was never bytes
     if not isinstance(value, bytes):
         return value
     value = value.replace(b"\0", b" ")

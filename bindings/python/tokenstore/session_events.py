@@ -1,8 +1,7 @@
 """Session events, as Redis reports them, for ``RedisJWT.events()`` and ``RedisJWT.on()``.
 
 Redis does not queue events for absent subscribers. A lost connection is re-established automatically, and a
-possible loss is reported as a :class:`SessionGap`: then check whether the sessions that you know of still
-exist.
+possible loss is reported as a :class:`SessionGap`: then check whether known sessions still exist.
 """
 
 from __future__ import annotations
@@ -188,7 +187,7 @@ class SessionCallbacks:
 
     def _own_lock(self) -> threading.Lock:
         if self._pid != os.getpid():
-            self._begin()  # a forked child: the thread does not exist here, and another may have held the lock
+            self._begin()  # a forked child: the thread does not exist here, and another one may have held the lock
         return self._lock
 
     def on(self, kind: str, callback: Callback) -> None:
@@ -199,7 +198,7 @@ class SessionCallbacks:
         :class:`SessionEvents`.
         """
         if kind not in KINDS:
-            raise ValueError(f'there is no event {kind!r}: it must be "expired", "del" or "gap"')
+            raise ValueError(f'unknown event {kind!r}: it must be "expired", "del" or "gap"')
         if not callable(callback):
             raise TypeError(f"callback must be callable, not {type(callback).__name__}")
         with self._own_lock():
@@ -237,7 +236,7 @@ class SessionCallbacks:
             events.close()
 
 
-# Not a method: the thread must not keep the object alive, whose end ends it.
+# Not a method: the thread must not keep the object alive, because its end stops the thread.
 def _call_back(events: SessionEvents, callbacks: dict[str, tuple[Callback, ...]]) -> None:
     while True:
         try:
@@ -252,5 +251,5 @@ def _call_back(events: SessionEvents, callbacks: dict[str, tuple[Callback, ...]]
         for callback in callbacks.get(event.kind, ()):
             try:
                 callback(event)
-            except BaseException:  # SystemExit too: the others must still be called
+            except BaseException:  # SystemExit too: the other callbacks must still be called
                 _log.exception("a callback for the event %r failed", event.kind)

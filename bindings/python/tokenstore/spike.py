@@ -306,7 +306,7 @@ class Spike(Closing):
         scope: Text | Sequence[str] | None = None,
         resource: Text | Sequence[str] | None = None,
     ) -> None:
-        """Forget ``token``, which ``audience`` answered with 401; the next call fetches another.
+        """Forget ``token``, which ``audience`` rejected with 401; the next call fetches another.
 
         ``audience``, ``scope`` and ``resource`` are those passed to :meth:`get_token`.
 
@@ -321,13 +321,14 @@ class Spike(Closing):
         self._core.initialize()
 
     def is_initialized(self) -> bool:
-        """Is the public key loaded (or not needed), and this open?"""
+        """True if the public key is loaded (or not needed), and this object is open."""
         return self._core.is_initialized()
 
     isInitialized = is_initialized
 
     def close(self) -> None:
-        """Cancel fetches in progress, stop renewing, and close what was opened here. May be called twice."""
+        """Cancel fetches in progress, stop renewing, and close the client unless it was passed in. May be
+        called twice."""
         self._core.close()
         if self._owns_client and self._client is not None:
             self._client.close()

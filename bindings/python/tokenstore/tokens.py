@@ -60,7 +60,7 @@ class RedisTokens(Store):
     :class:`uuid.UUID` (stored as their text), not empty, up to 1024 bytes, without NUL. A presented token is
     str, bytes or None; None, a missing cookie, is not found. Durations are seconds or a timedelta, from 1 s to
     ten years; None means no expiry. ``data`` is a dict that JSON represents exactly – anything that would be
-    read back changed is rejected with a :class:`DataError` that names the place.
+    read back changed is rejected with a :class:`DataError` that names the path.
     """
 
     def __init__(

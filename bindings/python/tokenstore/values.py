@@ -55,10 +55,10 @@ class Token(_Value):
 
     ============== =============================================================================
     ``app``        the application it belongs to
-    ``type``       what kind of token it is
+    ``type``       the kind of token
     ``owner``      whose it is
     ``data``       a dict of this value; changing it does not change Redis
-    ``token``      the secret itself; None in a listing
+    ``token``      the secret; None in a listing
     ``id``         public: identifies the token in listings and logs; the token cannot be derived from it
     ``created_at`` seconds since the epoch, by the server's clock
     ``expires_at`` seconds since the epoch; None if it has no expiry *or was not requested*
@@ -89,7 +89,7 @@ class Session(_Value):
 
     @property
     def owner_id(self) -> str:
-        """Whose session it is."""
+        """The user."""
         return self.owner
 
     def __repr__(self) -> str:
@@ -105,7 +105,7 @@ class NodeToken(dict[str, Any]):
     ============ ===============================================================================
     ``owner_id`` whose it is
     ``attrs``    a dict of this value; changing it does not change Redis
-    ``key``      the secret itself, for the client
+    ``key``      the secret, for the client
     ``id``       public: identifies the token in listings and logs; the key cannot be derived from it
     ============ ===============================================================================
 
@@ -117,7 +117,7 @@ class NodeToken(dict[str, Any]):
 
     @property
     def owner_id(self) -> str:
-        """Whose it is."""
+        """The owner."""
         return self["owner_id"]  # type: ignore[no-any-return]
 
     @property
@@ -132,7 +132,7 @@ class NodeToken(dict[str, Any]):
 
     @property
     def id(self) -> str:
-        """The public name."""
+        """The public id."""
         return self["id"]  # type: ignore[no-any-return]
 
     def to_dict(self, secret: bool = False) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class Client(BaseClient, AsyncClosing):
     It connects at the first operation. Each event loop gets its own connections, so one client serves several
     loops, one after the other or in several threads. Close it with :meth:`aclose` or ``async with``.
 
-    A cancelled operation may have happened; its answer is discarded, and no other call sees it.
+    A cancelled operation may have happened; its reply is discarded, and no other call sees it.
     """
 
     _module = "tokenstore.asyncio"
@@ -64,7 +64,7 @@ class Client(BaseClient, AsyncClosing):
     async def execute(self, *args: Argument, timeout: Duration | None = None) -> Any:
         """Run one command, as :meth:`tokenstore.Client.execute`.
 
-        Commands that block on the server (BLPOP, WAIT) delay everything behind them on the connection.
+        Commands that block on the server (BLPOP, WAIT) delay all later ones on the connection.
         """
         reply = (await self._driver.run(_core.commands((args,)), timeout))[0]
         if isinstance(reply, Exception):
@@ -99,7 +99,7 @@ class Client(BaseClient, AsyncClosing):
         return bool(self._driver.closed)
 
     async def aclose(self) -> None:
-        """Wait for the operations of this loop - each has its deadline - and close. May be called twice.
+        """Wait for the operations of this loop (each has its deadline) and close. May be called twice.
 
         Later operations raise :class:`Error`. Those of other loops end at once. An embedded server that this
         process started is stopped.

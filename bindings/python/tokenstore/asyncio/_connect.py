@@ -69,7 +69,7 @@ async def open_connection(pool: Pool, server: Server) -> Connection:
     except OpenError:
         if not connection.has_refused or server.credentials is None:
             raise
-        connection = Connection(pool)  # the password may just have changed: once more
+        connection = Connection(pool)  # the password may just have changed: retry once
         await _ask(connection, server.credentials)
         await _open(connection, server)
     return connection
@@ -90,7 +90,7 @@ async def _open(connection: Connection, server: Server) -> None:
         try:
             server.handshaking = server.tls is not None
             await asyncio.wait_for(_begin(connection, server, sock), server.connect_timeout)
-        except BaseException:  # here, since a _begin that is cancelled before its first step runs no line of its own
+        except BaseException:  # here, because a _begin cancelled before its first step runs no code
             connection.abort(ConnectionError("given up"))
             sock.close()
             raise
@@ -127,7 +127,7 @@ def _final(server: Server, text: str) -> OpenError:
 
 
 def _hint(connection: Connection, server: Server) -> str:
-    """The likely cause if the server hangs up without an answer."""
+    """The likely cause if the server hangs up without a reply."""
     if connection.refused:
         return ""
     if not connection.connected:
@@ -152,7 +152,7 @@ async def _connect(server: Server) -> socket.socket:
 
 
 def _note(server: Server, sock: socket.socket) -> None:
-    """This address is tried first the next time."""
+    """Makes this address the first to try next time."""
     if server.path is None and sock.fileno() >= 0:
         server.resolver.last = (sock.family, sock.getpeername())
 

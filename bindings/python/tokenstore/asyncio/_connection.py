@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection", "describe"]
 
-_NOW = 2  # when take() is due; 1: with the next round of the loop, 0: it is called anyway
+_NOW = 2  # when take() is due; 1: in the next iteration of the loop, 0: already scheduled
 
-_CLOSE, _LEAVE = 1, 2  # whether a connection may be used after answers: tks_trust
+_CLOSE, _LEAVE = 1, 2  # the values of tks_trust after replies
 
-_LOOKS = 4  # whether there is something to read, before writing anyway
+_LOOKS = 4  # checks for data to read, before writing anyway
 _LOOK_AGAIN = 0.001  # seconds: the loop reads in between; uvloop may run timers before that
-_GOODBYE = 1.0  # seconds: for TLS to say it
+_GOODBYE = 1.0  # seconds for TLS's close_notify
 
 _INFINITY = float("inf")
 
@@ -58,7 +58,7 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
         self.ready: asyncio.Future[None] = pool.loop.create_future()
         self.closed: asyncio.Future[None] = pool.loop.create_future()
         self.connected = False  # TLS included
-        self.refused = False  # by what the server said
+        self.refused = False  # by the server's reply
         self.open = False
         self.socket: socket.socket | None = None
         self._pool = pool
@@ -74,7 +74,7 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
         self.due(self.send(call))
 
     def due(self, when: int) -> None:
-        """There is something to write."""
+        """Schedules a write."""
         if when == _NOW:
             self.flush()
         elif when:
@@ -85,16 +85,16 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
             data = self.take(looks > 0)
             if data:
                 self._transport.write(data)
-            elif data is None:  # the server sent something, maybe its close: the loop must read it first
+            elif data is None:  # data or EOF has arrived: the loop must read it first
                 self._loop.call_later(_LOOK_AGAIN, self.flush, looks - 1)
 
     def silent_since(self) -> float:
-        """Since when it owes an answer and sends none; infinity if none is due."""
+        """Since when a reply is due without any data; infinity if none is due."""
         call = self.oldest
         return _INFINITY if call is None else max(self.heard, call.began)
 
     def silent_at(self) -> float:
-        """When it will have waited too long for an answer without a caller.
+        """When a reply without a caller is overdue.
 
         Infinity if none is due, or if a caller waits, which has its own deadline.
         """
@@ -103,7 +103,7 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
             return _INFINITY
         return self.silent_since() + self._pool.server.timeout
 
-    # ---- the transport's calls ----
+    # ---- called by the transport ----
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -127,11 +127,11 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
         try:
             if wants or trust or self._pool.crowded:
                 self._act(wants or (), trust)
-        finally:  # tasks run last: they may do anything, to this connection, too
+        finally:  # tasks run last: they may do anything, even to this connection
             if settled:
                 try:
                     wake(settled)
-                except BaseException as end:  # of the loop; uvloop would take it for the transport's
+                except BaseException as end:  # stops the loop; uvloop would treat it as the transport's
                     self._loop.call_soon(_raise, end)
             self.flush()
 
@@ -145,7 +145,7 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
 
     def _act(self, wants: Iterable[_core.Call[Any]], trust: int) -> None:
         if trust == _CLOSE:
-            why = "an answer did not match its request, so others may not either"
+            why = "a reply did not match its request, so later ones may not match either"
             self.abort(ConnectionError(why))
         elif trust == _LEAVE:
             self._pool.give_up(self)
@@ -164,7 +164,7 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
         if not self.ready.done():
             try:
                 self.greet(0)
-            except Error as said:  # a full server says so, and hangs up
+            except Error as said:  # a server at its client limit says so, and hangs up
                 self.refused = True
                 self.abort(said)
         self.abort(ConnectionError(describe(error)))
@@ -176,7 +176,7 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
     # ---- the end ----
 
     def close(self) -> None:
-        """Closes it, with TLS's close_notify. Nothing is in flight."""
+        """Closes it, with TLS's close_notify. No call may be in flight."""
         transport = self._transport
         self._end(Error("the client is closed"))
         if transport is not None:
@@ -190,8 +190,8 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
         self._end(error)
 
     def bury(self) -> None:
-        """Closes the socket of a closed loop, which runs nothing any more: what the transport leaves for the
-        next iteration is done here."""
+        """Closes the socket of a closed loop. Does what the transport would schedule for the next iteration,
+        which never comes."""
         loop: Any = self._loop
         loop.call_soon = _run
         try:
@@ -209,7 +209,7 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
     def _end(self, error: Error) -> None:
         if not self.ready.done():
             self.ready.set_exception(error)
-            self.ready.exception()  # its callers may have gone
+            self.ready.exception()  # mark it as retrieved: the callers may have gone
         if self.open:
             self.open = False
             self._pool.lost(self, ConnectionError(f"{self._pool.server.name}: {error}"))

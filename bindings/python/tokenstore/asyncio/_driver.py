@@ -16,7 +16,7 @@ __all__ = ["Driver", "running_loop"]
 
 
 class Driver(_core.Driver):
-    """What a client and its stores share.
+    """Shared by a client and its stores.
 
     Await ``run(op, timeout=None)`` for the operation's result. One deadline covers everything, including the
     wait for room.
@@ -49,7 +49,7 @@ class Driver(_core.Driver):
 
     @property
     def connected(self) -> bool:
-        """Is there a loop that must be notified of the end?"""
+        """True if there is a loop that must be notified of the end."""
         return any(not loop.is_closed() for loop in self._pools)
 
     def abort(self) -> None:

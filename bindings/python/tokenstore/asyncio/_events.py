@@ -47,7 +47,7 @@ class SessionEvents(AsyncClosing):
     """
 
     def __init__(self, client: Client, *, kea: bool = False, keepalive: Duration = 15) -> None:
-        given: Any = client  # this has what the blocking class needs of a client
+        given: Any = client  # has what the blocking class needs of a client
         self._credentials = client._core.credentials
         self._question: concurrent.futures.Future[Any] | None = None
         self._make = partial(session_events.SessionEvents, given, kea=kea, keepalive=keepalive)
@@ -117,7 +117,7 @@ class SessionEvents(AsyncClosing):
         return self._events
 
     def _asker(self, credentials: Callable[[], Any]) -> Callable[[], Any]:
-        """Called by the thread for user and password: the function belongs to this loop."""
+        """Called by the thread for user and password: runs the function in this loop."""
         loop = asyncio.get_running_loop()
 
         async def ask() -> Any:
@@ -126,7 +126,7 @@ class SessionEvents(AsyncClosing):
 
         def wait() -> Any:
             self._question = asyncio.run_coroutine_threadsafe(ask(), loop)
-            if self._closed:  # aclose came before it could answer
+            if self._closed:  # aclose was called first
                 self._question.cancel()
             try:
                 return self._question.result()
@@ -151,7 +151,7 @@ class SessionCallbacks:
     async def on(self, kind: str, callback: Callback) -> None:
         """As :meth:`tokenstore.RedisJWT.on`; an awaitable result of the callback is awaited."""
         if kind not in session_events.KINDS:
-            raise ValueError(f'there is no event {kind!r}: it must be "expired", "del" or "gap"')
+            raise ValueError(f'unknown event {kind!r}: it must be "expired", "del" or "gap"')
         if not callable(callback):
             raise TypeError(f"callback must be callable, not {type(callback).__name__}")
         await self._events.listen()

@@ -1,9 +1,9 @@
 """The connections of one event loop: choosing one for a call, their number, deadlines, and lost connections.
 
-A call decides what it wants next - to be sent, to sleep, nothing more - and whether it may be sent again
-(core/src/op.c). The extension matches replies to calls, and never calls in here while its own state is half
-changed: it returns what calls want. Anything done here may run arbitrary code, so state is checked again
-afterwards: whether a call is over, whether a connection is open.
+A call decides its next step (to be sent, to sleep, none) and whether it may be sent again (core/src/op.c).
+The extension matches replies to calls, and never calls methods here while its own state is half changed: it
+returns what calls need. Anything done here may run arbitrary code, so state is checked again afterwards:
+whether a call is over, whether a connection is open.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["Pool"]
 
 _T = TypeVar("_T")
 
-_SEND, _SLEEP = 1, 2  # what a call wants; 0: nothing more
+_SEND, _SLEEP = 1, 2  # what a call needs; 0: nothing more
 
 _TICK = 0.005  # seconds: the resolution of deadlines when many pass
 
@@ -74,9 +74,9 @@ class Pool(_core.Pool):
         self._size = size
         self._most = limit
         self._wait = wait
-        self.crowded = False  # something waits for calls to end
+        self.crowded = False  # a task waits for calls to end
         self._open: list[Connection] = []
-        self._retired: list[Connection] = []  # silent: take no more calls, finish those on them
+        self._retired: list[Connection] = []  # unresponsive: take no more calls, finish those on them
         self._closing: list[Connection] = []  # the same, to be closed cleanly
         self._probed: list[Connection] = []  # idle, being checked with PING
         self._outdated: list[Connection] = []  # open, to be replaced
@@ -84,17 +84,17 @@ class Pool(_core.Pool):
         self._connecting: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._renewable_at = 0.0
-        self._turns: deque[asyncio.Future[None]] = deque()  # callers that wait for room
+        self._turns: deque[asyncio.Future[None]] = deque()  # callers that wait for a free slot
         self._reserved = 0  # turns granted and not yet taken
         self._leaving: asyncio.Future[None] | None = None
         self._ended = False  # the loop is about to end: no connection is kept
         self._until_the_loop_ends = self._end_with_the_loop()
         _start(self._until_the_loop_ends)
 
-    # ---- what a call wants ----
+    # ---- steps of a call ----
 
     def proceed(self, call: _Call) -> None:
-        """Does what the call wants."""
+        """Executes the next step of the call."""
         try:
             if call.wish == _SEND:
                 self._send(call)
@@ -157,8 +157,8 @@ class Pool(_core.Pool):
         return "no connection within the timeout"
 
     def left(self, call: _Call) -> None:
-        """The caller has gone. The call's place stays in the queue until its answer comes; the number of such
-        places is limited."""
+        """The caller has gone. The call's place stays in the queue until its answer comes; their number is
+        limited."""
         if self.loop.is_closed():
             return
         connection: Connection | None = call.connection
@@ -179,7 +179,7 @@ class Pool(_core.Pool):
         if self._connecting is None:
             if self.pid != os.getpid():
                 raise Error(
-                    "this event loop was inherited by a forked process: begin a new one there"
+                    "this event loop was inherited across a fork: create a new one in the child process"
                 )
             self._connecting = self.loop.create_task(self._open_one())
 
@@ -204,7 +204,7 @@ class Pool(_core.Pool):
                 return
             connection.expires = time.monotonic() + self.server.core.draw_age()
         if self._connecting is not asyncio.current_task():
-            connection.abort(ConnectionError("given up"))  # the cancellation came too late
+            connection.abort(ConnectionError("abandoned"))  # cancelled too late
             return
         self._connecting = None
         if connection.open:
@@ -224,7 +224,7 @@ class Pool(_core.Pool):
         self.make_room()
 
     async def _answers(self, connection: Connection, patience: float) -> bool:
-        """Sends PING on an idle connection. Any answer shows that it is alive."""
+        """Sends PING on an idle connection. Any reply proves that it is alive."""
         ping = _core.Call(self, _core.commands((("PING",),)), None)
         began = time.monotonic()
         try:
@@ -232,23 +232,23 @@ class Pool(_core.Pool):
             connection.put(ping)
             await asyncio.wait_for(_result(ping), patience)
         except (Error, asyncio.TimeoutError):
-            connection.abort(ConnectionError("it had gone silent"))
+            connection.abort(ConnectionError("it was unresponsive"))
             self._drop_idle(began)
         except BaseException:
-            connection.abort(ConnectionError("given up"))
+            connection.abort(ConnectionError("abandoned"))
             raise
         if connection.open:
             self._probed.remove(connection)
         return connection.open
 
     def _drop_idle(self, began: float) -> None:
-        """A connection has been silent since then: something between us and the server has dropped it, and
-        those that were idle as long."""
+        """A connection is unresponsive since then: a firewall or NAT has dropped it, and probably those that
+        were idle as long."""
         for connection in [c for c in self._open if not len(c) and c.read <= began]:
-            connection.abort(ConnectionError("it was idle as long as one that went silent"))
+            connection.abort(ConnectionError("it was idle as long as an unresponsive one"))
 
     def _drop_outdated(self) -> None:
-        """There is a new connection: outdated ones take no more calls."""
+        """Called when there is a new connection: outdated ones take no more calls."""
         if self._outdated and len(self._open) > self._size:
             old = self._outdated.pop(0)
             self._open.remove(old)
@@ -256,17 +256,17 @@ class Pool(_core.Pool):
             self.make_room()
 
     def _keep_outdated(self) -> None:
-        """There is no new connection; the old ones are used for a while longer."""
+        """Called when no new connection could be opened: uses the old ones a while longer."""
         for connection in self._outdated:
             connection.expires = time.monotonic() + self.server.connect_timeout
         self._outdated.clear()
 
     def _leave(self, connection: Connection) -> None:
-        """It owes answers and is silent: calls that may be sent twice move to another one."""
+        """Called when replies are overdue: moves calls that may be sent twice to another connection."""
         calls = connection.withdraw()
         self._retire(connection)
         self._drop_idle(min([call.began for call in calls], default=connection.read))
-        why = f"{self.server.name}: the connection had gone silent"
+        why = f"{self.server.name}: the connection was unresponsive"
         self._tell(calls, ConnectionError(why))
 
     def _take_waiting(self) -> list[_Call]:
@@ -294,12 +294,14 @@ class Pool(_core.Pool):
         self.make_room()
 
     def _look(self) -> None:
-        """Is there exactly one connection, and no other planned? Calls then take a short cut."""
+        """Sets `only` if there is exactly one connection and none is planned: then calls take the short
+        path."""
         one = len(self._open) == self._size == 1
         self.only = self._open[0] if one else None
 
     def _retire(self, connection: Connection) -> None:
-        """It takes no more calls. Those on it may still finish; there is at most one such connection."""
+        """Gives the connection no more calls. Those on it may still finish; at most one connection is
+        retired."""
         if connection in self._open:
             self._open.remove(connection)
             if connection in self._outdated:
@@ -346,10 +348,11 @@ class Pool(_core.Pool):
         if nearest < _INFINITY:
             self.set_alarm(max(nearest, now + _TICK))
 
-    # ---- how many ----
+    # ---- limits ----
 
     async def admit(self, call: _core.Call[_T]) -> _T:
-        """Starts the call when there is room, if callers may wait; otherwise fails if there are too many."""
+        """Called above the limit. Starts the call when there is room, if callers may wait; otherwise fails
+        it."""
         if not self._has_room() or self._turns:
             if not self._wait:
                 raise ConnectionError(
@@ -388,7 +391,7 @@ class Pool(_core.Pool):
             )
 
     def make_room(self) -> None:
-        """A call may have ended: others may start."""
+        """Called when a call may have ended: starts waiting ones."""
         while self._turns and self._has_room():
             turn = self._turns.popleft()
             if not turn.done():
@@ -403,7 +406,7 @@ class Pool(_core.Pool):
         self._crowd(busy or self._ended or self._leaving is not None or bool(self._closing))
 
     def _crowd(self, crowded: bool) -> None:
-        """While something waits for calls to end, each call checks here when it starts and ends."""
+        """While a task waits for calls to end, makes each call report its start and end."""
         self.crowded = crowded
         self.limit = 0 if crowded else self._most
 
@@ -415,7 +418,7 @@ class Pool(_core.Pool):
         self._stop_alarm()
         if self._connecting is not None:
             self._connecting.cancel()
-            self._connecting = None  # it may be too late for that: what it opens is closed then
+            self._connecting = None  # it may be too late to cancel: then the new connection is closed
         for call in self.until(_INFINITY):
             call.lost(error, True)
         for connection in self._all():
@@ -423,7 +426,7 @@ class Pool(_core.Pool):
         _end(self._until_the_loop_ends)
 
     async def aclose(self) -> None:
-        """Waits for the calls in flight - they have deadlines - and closes."""
+        """Waits for the calls in flight, which have deadlines, and closes."""
         if len(self) or self._turns or self._reserved:
             self._crowd(True)
             self._leaving = self.loop.create_future()
@@ -441,7 +444,7 @@ class Pool(_core.Pool):
             await asyncio.wait([c.closed for c in connections])
 
     def give_up(self, connection: Connection) -> None:
-        """The server has become a replica. If it stays one, a new connection for each call would not help."""
+        """The server has become a replica. While it is one, a new connection for each call would not help."""
         now = time.monotonic()
         if connection in self._open and now >= self._renewable_at:
             self._renewable_at = now + _core.RENEW_EVERY
@@ -459,7 +462,7 @@ class Pool(_core.Pool):
         return connections
 
     def bury(self) -> None:
-        """Closes the connections of a closed loop, in which nothing runs any more."""
+        """Closes the connections of a closed loop."""
         for call in self.until(_INFINITY):
             call.close()
         for connection in self._all():
@@ -467,9 +470,9 @@ class Pool(_core.Pool):
         _end(self._until_the_loop_ends)
 
     async def _end_with_the_loop(self) -> AsyncGenerator[None, None]:
-        """The only notice a loop gives before its end is ``shutdown_asyncgens()``, called by ``asyncio.run``
-        and others: it closes the loop's asynchronous generators. So the connections end with their loop, though
-        the client does not."""
+        """An async generator that ends with the loop: before its end, a loop only closes its asynchronous
+        generators (``shutdown_asyncgens()``, called by ``asyncio.run`` and others). So the connections end
+        with their loop, although the client does not."""
         try:
             yield
         finally:
@@ -483,12 +486,12 @@ async def _result(call: _Call) -> None:
 
 
 def _start(generator: AsyncGenerator[None, None]) -> None:
-    """Runs it to its yield, without waiting."""
+    """Runs it to its yield, without awaiting."""
     with suppress(StopIteration):
         generator.__anext__().__await__().__next__()
 
 
 def _end(generator: AsyncGenerator[None, None]) -> None:
-    """Ends it when nothing is open any more, without waiting."""
+    """Ends it when nothing is open any more, without awaiting."""
     with suppress(StopIteration, RuntimeError):  # RuntimeError: the loop is about to do so
         generator.aclose().__await__().__next__()

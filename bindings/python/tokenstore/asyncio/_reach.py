@@ -18,7 +18,7 @@ __all__ = ["Resolver", "reach", "reach_unix"]
 
 _ATTEMPTS = 8  # at a time
 _ADDRESSES = 32  # of a name; more are ignored
-_ASK_AGAIN = 0.001  # seconds: for a unix socket whose queue is full
+_ASK_AGAIN = 0.001  # seconds between attempts on a unix socket whose backlog is full
 
 Address = tuple[Any, ...]  # family, address
 
@@ -27,12 +27,11 @@ class Resolver:
     """The addresses of a host. Used by any thread.
 
     ``getaddrinfo`` has no deadline and cannot be cancelled, so each lookup runs in a separate thread that is
-    not joined at the end, unlike one of the loop's executor, for which asyncio.run waits. Simultaneous loops
-    share one lookup.
+    not joined at the end. (asyncio.run waits for the loop's executor.) Several loops share one lookup.
     """
 
     def __init__(self, host: str, port: int) -> None:
-        self.last: Address | None = None  # that answered
+        self.last: Address | None = None  # the last address that answered
         self._host, self._port = host, port
         self._pid = 0
         self._lock = threading.Lock()
@@ -40,7 +39,7 @@ class Resolver:
 
     @property
     def looks(self) -> bool:
-        """Is a lookup in progress?"""
+        """True if a lookup is in progress."""
         return self._waiting is not None
 
     async def resolve(self) -> list[Address]:
@@ -131,7 +130,7 @@ def _why_no_ipv6(host: str) -> str:
 async def reach(addresses: list[Address], patience: float) -> socket.socket:
     """A socket connected to the first address that answers. Attempts are staggered, so an address that drops
     all packets costs only that pause (RFC 8305); each has `patience` seconds. Raises the error of the first
-    that failed: it is the one that should have worked."""
+    that failed, the preferred one."""
     attempts: set[asyncio.Task[socket.socket]] = set()
     sock = None
     try:
@@ -169,7 +168,7 @@ async def _first(
 
 async def _give_up(attempts: set[asyncio.Task[socket.socket]]) -> None:
     for attempt in attempts:
-        attempt.add_done_callback(_close)  # it may have connected before it is cancelled
+        attempt.add_done_callback(_close)  # it may have connected before the cancellation
         attempt.cancel()
     if attempts:
         await asyncio.wait(attempts)
@@ -186,7 +185,7 @@ async def _try(to: Address, patience: float) -> socket.socket:
     try:
         sock.setblocking(False)
         for level, name, value in _core.SOCKET_OPTIONS:
-            with suppress(OSError):  # it works anyway
+            with suppress(OSError):  # not essential
                 sock.setsockopt(level, name, value)
         await asyncio.wait_for(
             asyncio.get_running_loop().sock_connect(sock, address), patience
@@ -209,7 +208,7 @@ async def reach_unix(path: str, patience: float) -> socket.socket:
 
 
 async def _knock(sock: socket.socket, path: str) -> None:
-    while True:  # it connects at once, or has to be asked again
+    while True:  # connects at once, or must be retried
         try:
             sock.connect(path)
             return

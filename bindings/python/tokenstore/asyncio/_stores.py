@@ -46,8 +46,8 @@ def awaited(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def await_all(cls: type, blocking: type, *but: str) -> None:
-    """Gives `cls` awaitable versions of the public methods of `blocking` that it does not define."""
-    made: dict[Any, Any] = {}  # an alias stays one
+    """Adds to `cls` awaitable versions of the public methods of `blocking` that it does not define."""
+    made: dict[Any, Any] = {}  # keeps aliases identical
     for name, method in vars(blocking).items():
         if inspect.isfunction(method) and not name.startswith("_") and name not in but:
             again = made.get(method) or vars(cls).get(name) or awaited(method)

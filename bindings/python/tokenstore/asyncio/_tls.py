@@ -15,7 +15,7 @@ __all__ = ["Contexts"]
 
 _log = logging.getLogger("tokenstore")
 
-_SECURITY_LEVEL = 2  # as everywhere in this package: 112 bits
+_SECURITY_LEVEL = 2  # 112 bits, as in core/io/tls.c
 
 
 class Contexts:
@@ -28,8 +28,8 @@ class Contexts:
         self._context = _make(target)
 
     def get(self) -> ssl.SSLContext:
-        """If new files cannot be used - they may be half written - the old context stays in use, and it is
-        logged."""
+        """If new files cannot be used (they may be half written), the old context stays in use, with a
+        warning."""
         with self._lock:
             seen = self._look()
             if seen != self._seen:
@@ -48,7 +48,7 @@ class Contexts:
 
 
 def _state_of(path: str | None) -> object:
-    """What changes when a file is written or replaced."""
+    """The attributes that change when a file is written or replaced."""
     if path is None:
         return None
     try:
@@ -81,5 +81,5 @@ def _make(target: _core._Target) -> ssl.SSLContext:
 
 
 def _no_password() -> str:
-    """Without this OpenSSL would ask for it at the terminal."""
+    """Without this OpenSSL would prompt at the terminal."""
     return ""
