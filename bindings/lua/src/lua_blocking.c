@@ -1,4 +1,5 @@
-/* lua_blocking.c - the module tokenstore.blocking: a client, which runs operations to their end. */
+/* lua_blocking.c - the module tokenstore.blocking: a client that runs operations and waits for their results.
+ * */
 #include <string.h>
 
 #include "lua_convert.h"
@@ -22,15 +23,16 @@ enum { NOTES_MAX = 16 * 1024 };
 
 static tks_status let_ask(tks_target *target, tks_error *err) {
     if (target->transport == TKS_EMBEDDED) {
-        return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "credentials is not for embedded: such a server has no password");
+        return tks_fail(
+            err, TKS_ERR_CONFIGURATION,
+            "credentials cannot be used with embedded: an embedded server has no password");
     }
     target->asks = true;
     return TKS_OK;
 }
 
-/* client(url, options, keep, asks): connects nothing yet, but starts the server of embedded:. Where `keep` is true, it
- * keeps what operations note for take_notes; where `asks` is, operations go by run_asking. */
+/* client(url, options, keep, asks): does not connect yet, but starts the server of embedded:. With `keep`, it
+ * collects the notes of operations for take_notes; with `asks`, operations run by run_asking. */
 static int client(lua_State *L) {
     tksp_lua_watch watch;
     tks_interrupt interrupt = tksp_lua_watch_hook(L, &watch);
@@ -77,14 +79,14 @@ static int client_close(lua_State *L) {
     return 0;
 }
 
-/* url(client): where the server is, without user, password and options. */
+/* url(client): the server's URL without user, password and options. */
 static int client_url(lua_State *L) {
     tksp_lua_push_url(L, tks_client_get_target(check_client(L)->client));
     return 1;
 }
 
-/* take_notes(client): what operations noted for the log, as lines: a letter for the level, i or w, the text, a
- * newline; nil where that is nothing. */
+/* take_notes(client): the collected log lines: a letter for the level, i or w, the text, a newline; nil if
+ * there are none. */
 static int take_notes(lua_State *L) {
     tksp_lua_client *box = check_client(L);
     tksp_lua_scratch *scratch = NULL;
@@ -93,20 +95,20 @@ static int take_notes(lua_State *L) {
     }
     scratch = tksp_lua_scratch_new(L);
     if (tks_notes_take(&box->notes, &scratch->text) != TKS_OK) {
-        return 0; /* they stay for the next time */
+        return 0; /* they remain for the next call */
     }
     lua_pushlstring(L, scratch->text.data, scratch->text.size);
     tksp_lua_scratch_clear(scratch);
     return 1;
 }
 
-/* Runs the operation, and pushes what is expected of it while the answer is on its way: Lua's work on
- * tables and garbage takes as long as ours on the whole of a `get`, and costs nothing there. */
+/* Runs the operation, and pushes the expected result while waiting for the reply: Lua's work on tables and
+ * garbage takes as long as the rest of a `get`, and is free there. */
 static tks_status run_op(lua_State *L, tksp_lua_client *box, tksp_lua_op *op,
                          const tks_interrupt *interrupt, tks_bytes *id, tks_error *err) {
     tks_flight *flight = NULL;
     tks_status status = TKS_OK;
-    if (box->flight != NULL) { /* this is a finalizer, and the call it came into has the place */
+    if (box->flight != NULL) { /* called from a finalizer during another call */
         status = tks_client_run(box->client, op->op, op->timeout_ms, interrupt, err);
         *id = tksp_lua_push_expected(L, op);
         return status;
@@ -121,8 +123,8 @@ static tks_status run_op(lua_State *L, tksp_lua_client *box, tksp_lua_op *op,
     return tks_flight_end(flight, err);
 }
 
-/* run(client, operation) gives the operation's result; run(client, nil, message, code) gives the
- * last three back, so that a method is one line: run(client, core.get(store, args)). */
+/* run(client, operation): the operation's result; run(client, nil, message, code): the last three, so that a
+ * method is one line: run(client, core.get(store, args)). */
 static int run(lua_State *L) {
     tksp_lua_client *box = check_client(L);
     tksp_lua_watch watch;
@@ -139,7 +141,7 @@ static int run(lua_State *L) {
     }
     op = tksp_lua_check(L, 2, TKSP_UP_OP);
     if (op->op == NULL) {
-        return luaL_error(L, "this operation was run before");
+        return luaL_error(L, "this operation has already been run");
     }
     status = run_op(L, box, op, &interrupt, &id, &err);
     if (box->keeps_notes && !tks_notes_is_empty(tks_op_get_notes(op->op))) {
@@ -152,13 +154,13 @@ static int run(lua_State *L) {
     return status == TKS_OK ? results : tksp_lua_fail_wait(L, &watch, status, &err);
 }
 
-/* ---- a client that asks for credentials -------------------------------------------------------- */
+/* ---- a client with a credentials function ----------------------------------------------------- */
 
-/* A run comes back to Lua before a connection is opened, and may never be gone on with: then the collector ends it. It
- * has nothing of the client's pool meanwhile. */
+/* A run returns to Lua before a connection is opened, and may never be continued: then the garbage collector
+ * ends it. It holds no connection of the pool meanwhile. */
 typedef struct lua_flight {
     tksp_lua_client *client; /* kept alive by this userdata */
-    tksp_lua_op op;          /* taken over */
+    tksp_lua_op op;          /* owned */
     tksp_lua_watch watch;
     tks_interrupt interrupt; /* borrowed by `flight` */
     tks_flight *flight;      /* NULL: not begun, or ended */
@@ -176,7 +178,7 @@ static int flight_gc(lua_State *L) {
     return 0;
 }
 
-/* nil, and what the method gives. */
+/* Pushes nil and the results of the method. */
 static int push_end(lua_State *L, lua_flight *self, tks_status status, const tks_error *err) {
     int results = 0;
     end_flight(self);
@@ -191,7 +193,7 @@ static int push_end(lua_State *L, lua_flight *self, tks_status status, const tks
     return 1 + (status == TKS_OK ? results : tksp_lua_fail_wait(L, &self->watch, status, err));
 }
 
-/* To the next question, or to the end. The flight is on top. */
+/* Continues until credentials are needed, or to the end. The flight is on top. */
 static int go_on(lua_State *L, lua_flight *self) {
     tks_error err = TKS_ERROR_INIT;
     bool asks = false;
@@ -199,8 +201,8 @@ static int go_on(lua_State *L, lua_flight *self) {
     return asks ? 1 : push_end(L, self, status, &err);
 }
 
-/* run_asking(client, operation): nil and the operation's result; or, where user and password are needed for a new
- * connection, a flight for run_given. The operation is empty afterwards. */
+/* run_asking(client, operation): nil and the operation's result; or, if user and password are needed for a
+ * new connection, a flight for run_given. The operation is empty afterwards. */
 static int run_asking(lua_State *L) {
     tksp_lua_client *box = check_client(L);
     tksp_lua_op *op = tksp_lua_check(L, 2, TKSP_UP_OP);
@@ -208,7 +210,7 @@ static int run_asking(lua_State *L) {
     tks_status status = TKS_OK;
     lua_flight *self = NULL;
     if (op->op == NULL) {
-        return luaL_error(L, "this operation was run before");
+        return luaL_error(L, "this operation has already been run");
     }
     lua_settop(L, 2);
     self = lua_newuserdata(L, sizeof *self);

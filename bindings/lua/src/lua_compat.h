@@ -1,7 +1,7 @@
-/* lua_compat.h - what differs between Lua 5.1 / LuaJIT and 5.3 / 5.4, in one place.
+/* lua_compat.h - the differences between Lua 5.1 / LuaJIT and 5.3 / 5.4.
  *
- * Rules:   what is built for 5.1 serves LuaJIT too, so nothing here may call what only one of the two
- *          has (LuaJIT brings parts of the 5.2 API along).
+ * Rules:   a build for 5.1 also runs on LuaJIT, so nothing here may call functions that only one of them has
+ *          (LuaJIT has parts of the 5.2 API).
  * Threads: a lua_State belongs to one thread at a time. */
 #ifndef TKSP_LUA_COMPAT_H
 #define TKSP_LUA_COMPAT_H
@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The only symbols that a module shows: luaopen_*. */
+/* The only exported symbols of a module: luaopen_*. */
 #define TKSP_LUA_OPEN __attribute__((visibility("default")))
 
 #if LUA_VERSION_NUM < 502
@@ -38,7 +38,7 @@ static inline void tksp_lua_set_item(lua_State *L, int table, size_t i) {
 #endif
 }
 
-/* An integer within ±(2^53-1); a double holds it exactly where this Lua has no integers. */
+/* An integer within ±(2^53-1); a double represents it exactly if this Lua has no integers. */
 static inline void tksp_lua_push_integer(lua_State *L, int64_t value) {
 #if LUA_VERSION_NUM < 503
     lua_pushnumber(L, (lua_Number)value);
@@ -53,7 +53,7 @@ static inline void tksp_lua_new_table(lua_State *L, size_t items, size_t fields)
                     fields > INT_MAX ? INT_MAX : (int)fields);
 }
 
-/* Keeps the value at `value` alive as long as the userdata at `userdata`. */
+/* Keeps the value at index `value` alive as long as the userdata at index `userdata`. */
 static inline void tksp_lua_keep(lua_State *L, int userdata, int value) {
     lua_createtable(L, 1, 0);
     lua_pushvalue(L, value);
@@ -68,7 +68,7 @@ static inline void tksp_lua_keep(lua_State *L, int userdata, int value) {
     lua_pop(L, 1);
 }
 
-/* The main coroutine, where lua.c's SIGINT handler sets its hook; NULL where it cannot be told. */
+/* The main coroutine, where lua.c's SIGINT handler sets its hook; NULL: unknown. */
 static inline lua_State *tksp_lua_main(lua_State *L) {
     lua_State *main = NULL;
 #if LUA_VERSION_NUM < 502

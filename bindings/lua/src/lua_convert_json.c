@@ -3,11 +3,11 @@
 
 #include "lua_convert.h"
 
-enum { STACK_PER_LEVEL = 6 }; /* slots one level of nesting takes, with room to spare */
+enum { STACK_PER_LEVEL = 6 }; /* stack slots per level of nesting, with a margin */
 
 /* ---- Lua to JSON ------------------------------------------------------------------------------ */
 
-/* Is the metatable of the table at `index` that of TKSP_UP_* number `up`? */
+/* True if the metatable of the table at `index` is upvalue `up` (TKSP_UP_*). */
 static bool has_metatable(lua_State *L, int index, int up) {
     bool has = false;
     if (lua_getmetatable(L, index)) {
@@ -19,7 +19,7 @@ static bool has_metatable(lua_State *L, int index, int up) {
 
 typedef enum shape { OBJECT, ARRAY, NEITHER } shape;
 
-/* What the table at `index` is, with the size of an array; `*problem` says why it is neither. */
+/* Classifies the table at `index`, with the size of an array; *problem: why it is neither. */
 static shape table_shape(lua_State *L, int index, size_t *size, const char **problem) {
     size_t names = 0;
     size_t items = 0;
@@ -38,7 +38,8 @@ static shape table_shape(lua_State *L, int index, size_t *size, const char **pro
             highest = fmax(highest, lua_tonumber(L, -1));
         } else {
             lua_pop(L, 1);
-            *problem = "has a key that is neither a string nor a list index: JSON knows no other";
+            *problem =
+                "has a key that is neither a string nor a list index: JSON has no other keys";
             return NEITHER;
         }
     }
@@ -55,7 +56,7 @@ static shape table_shape(lua_State *L, int index, size_t *size, const char **pro
     return items > 0 || marked ? ARRAY : OBJECT;
 }
 
-/* A whole number that a double holds exactly. -0 is none: as an integer it would lose its sign. */
+/* True for a whole number that a double represents exactly. Not -0: as an integer it would lose its sign. */
 static bool is_whole(lua_Number number) {
     return fabs(number) <= (lua_Number)TKS_JSON_INTEGER_MAX && floor(number) == number &&
            !(number == 0 && signbit(number));
@@ -77,7 +78,7 @@ static tks_status write_number(lua_State *L, int index, tks_json_writer *w) {
 
 static tks_status write_table(lua_State *L, int index, tks_json_writer *w);
 
-/* Writes the value on top, which stays there. */
+/* Writes the value on top and keeps it there. */
 static tks_status write_value(lua_State *L, tks_json_writer *w) {
     int index = lua_gettop(L);
     switch (lua_type(L, index)) {
@@ -93,10 +94,11 @@ static tks_status write_value(lua_State *L, tks_json_writer *w) {
         if (lua_rawequal(L, index, lua_upvalueindex(TKSP_UP_NULL))) {
             return tks_json_write_null(w);
         }
-        return tks_json_refuse(w, "is a userdata, which JSON does not have: only tokenstore.null");
-    case LUA_TFUNCTION: return tks_json_refuse(w, "is a function, which JSON does not have");
-    case LUA_TTHREAD: return tks_json_refuse(w, "is a coroutine, which JSON does not have");
-    default: return tks_json_refuse(w, "is a userdata or cdata, which JSON does not have");
+        return tks_json_refuse(
+            w, "is a userdata other than tokenstore.null, which JSON cannot represent");
+    case LUA_TFUNCTION: return tks_json_refuse(w, "is a function, which JSON cannot represent");
+    case LUA_TTHREAD: return tks_json_refuse(w, "is a coroutine, which JSON cannot represent");
+    default: return tks_json_refuse(w, "is a userdata or cdata, which JSON cannot represent");
     }
 }
 
@@ -125,7 +127,7 @@ static tks_status write_members(lua_State *L, int index, tks_json_writer *w) {
     return status == TKS_OK ? tks_json_end_object(w) : status;
 }
 
-/* A table that holds itself ends at the depth that the writer allows. */
+/* A table that contains itself ends at the writer's depth limit. */
 static tks_status write_table(lua_State *L, int index, tks_json_writer *w) {
     size_t size = 0;
     const char *problem = NULL;
@@ -133,7 +135,7 @@ static tks_status write_table(lua_State *L, int index, tks_json_writer *w) {
         return tks_json_refuse(w, "nests too deeply for Lua's stack");
     }
     if (has_metatable(L, index, TKSP_UP_BIG)) {
-        return tks_json_write_integer(w, INT64_MAX); /* which says what is wrong */
+        return tks_json_write_integer(w, INT64_MAX); /* fails with the right message */
     }
     switch (table_shape(L, index, &size, &problem)) {
     case ARRAY: return write_array(L, index, size, w);
@@ -142,7 +144,7 @@ static tks_status write_table(lua_State *L, int index, tks_json_writer *w) {
     }
 }
 
-/* Messages number the items of a list as Lua does. */
+/* In messages the items of a list are numbered from 1, as in Lua. */
 static void init_writer(tks_json_writer *writer, tks_buf *out, size_t max_size, const char *root,
                         tks_error *err) {
     tks_json_writer_init(writer, out, max_size, root, err);
@@ -157,7 +159,7 @@ tks_status tksp_lua_write_object(lua_State *L, int index, tks_buf *out, size_t m
     init_writer(&writer, out, max_size, root, err);
     switch (table_shape(L, index, &size, &problem)) {
     case OBJECT: return write_members(L, index, &writer);
-    case ARRAY: return tks_json_refuse(&writer, "is a list: a table with string keys is needed");
+    case ARRAY: return tks_json_refuse(&writer, "is a list: a table with string keys is required");
     default: return tks_json_refuse(&writer, problem);
     }
 }

@@ -1,4 +1,4 @@
-/* lua_convert_result.c - what a finished operation gives, as Lua values. See lua_convert.h. */
+/* lua_convert_result.c - results of operations as Lua values. See lua_convert.h. */
 #include "lua_convert.h"
 
 static void push_bytes(lua_State *L, tks_bytes bytes) {
@@ -20,8 +20,8 @@ static void set_time(lua_State *L, const char *name, lua_Number seconds) {
     lua_setfield(L, -2, name);
 }
 
-/* What is known of a token before the answer, as a plain table; its metatable only knows how to print
- * it without its secrets. */
+/* What is known of a token before the reply, as a plain table; its metatable only prints it without secrets.
+ * */
 static void begin_token(lua_State *L, const tks_token *token, tksp_lua_form form) {
     bool session = form == TKSP_FORM_SESSION;
     lua_createtable(L, 0, 8);
@@ -37,7 +37,7 @@ static void begin_token(lua_State *L, const tks_token *token, tksp_lua_form form
     lua_setmetatable(L, -2);
 }
 
-/* The rest, into the table on top. */
+/* Adds the rest to the table on top. */
 static void end_token(lua_State *L, const tks_token *token, tksp_lua_form form) {
     set_bytes(L, form == TKSP_FORM_SESSION ? "owner_id" : "owner", token->owner);
     set_time(L, "created_at", (lua_Number)token->created_us / 1e6);
@@ -80,7 +80,7 @@ static void finish_expected(lua_State *L, const tks_token *token, tks_bytes id,
     end_token(L, token, form);
 }
 
-/* What is not found is false in a list, so that # and ipairs see the whole of it. */
+/* Missing tokens are false in a list, so that # and ipairs cover all of it. */
 static void push_tokens(lua_State *L, const tks_result *result, tksp_lua_form form) {
     tksp_lua_new_table(L, result->size, 0);
     for (size_t i = 0; i < result->size; i++) {
@@ -93,14 +93,14 @@ static void push_tokens(lua_State *L, const tks_result *result, tksp_lua_form fo
     }
 }
 
-/* Is it an answer that says what went wrong? Then pushes the message and the code. */
+/* For an error reply, pushes the message and the code and returns true. */
 static bool push_failure(lua_State *L, const tks_reply *reply) {
     char message[1024];
     tks_reply_type type = tks_reply_get_type(reply);
     if (type != TKS_REPLY_ERROR && type != TKS_REPLY_OVERSIZED) {
         return false;
     }
-    /* Without the arguments that Redis quotes for unknown commands: they may hold anything. */
+    /* Without the arguments that Redis quotes for unknown commands: they may contain secrets. */
     tks_reply_describe_error(reply, message, sizeof message);
     lua_pushstring(L, message);
     lua_pushstring(L,
@@ -108,13 +108,13 @@ static bool push_failure(lua_State *L, const tks_reply *reply) {
     return true;
 }
 
-/* A reply within other replies: nil is false there, and an error is a value that prints as such. */
+/* A reply within other replies: nil becomes false, and an error becomes a value that prints its message. */
 static void push_inner_reply(lua_State *L, const tks_reply *reply) {
     luaL_checkstack(L, 6, "the reply nests too deeply");
     switch (tks_reply_get_type(reply)) {
     case TKS_REPLY_NIL: lua_pushboolean(L, 0); return;
     case TKS_REPLY_INTEGER:
-        /* Beyond 2^53 only Lua 5.3 and later can tell them apart. */
+        /* Beyond 2^53 only Lua 5.3 and later represent it exactly. */
         tksp_lua_push_integer(L, tks_reply_get_integer(reply));
         return;
     case TKS_REPLY_STATUS:
@@ -179,7 +179,7 @@ static void push_texts(lua_State *L, const tks_result *result) {
     }
 }
 
-/* As in push_tokens, what is not there is false in a list. */
+/* As in push_tokens, missing values are false in a list. */
 static void push_values(lua_State *L, const tks_result *result) {
     tksp_lua_new_table(L, result->size, 0);
     for (size_t i = 0; i < result->size; i++) {
@@ -192,7 +192,7 @@ static void push_values(lua_State *L, const tks_result *result) {
     }
 }
 
-/* The claims, with what Redis knows in the place of what they say of it. */
+/* The claims, with the session's data from Redis instead of the token's. */
 static void push_session(lua_State *L, const tks_session *session) {
     if (session->claims != NULL) {
         tksp_lua_push_json(L, session->claims);
@@ -239,7 +239,7 @@ int tksp_lua_end_result(lua_State *L, const tksp_lua_op *box, tks_bytes id) {
     case TKS_RESULT_REPLIES:
         return box->form == TKSP_FORM_REPLY ? push_reply(L, result->replies[0])
                                             : push_replies(L, result, box->form);
-    default: return luaL_error(L, "an operation that Lua does not know");
+    default: return luaL_error(L, "the operation has a result type that Lua does not support");
     }
 }
 

@@ -1,4 +1,4 @@
-/* lua_core.c - the module tokenstore.core: operations, data conversion, values; nothing that waits.
+/* lua_core.c - the module tokenstore.core: operations, data conversion, values; it never waits.
  *
  * It links neither OpenSSL nor a driver, so that any host can load it; drivers run the operations
  * (tokenstore.blocking, tokenstore.nginx). */
@@ -25,14 +25,14 @@ static int array(lua_State *L) {
     return 1;
 }
 
-/* The limit of a text: argument 2 if it is there. */
+/* The size limit of a text: argument 2, if given. */
 static size_t max_size(lua_State *L) {
     lua_Number size = luaL_optnumber(L, 2, TKS_JSON_SIZE_DEFAULT);
     luaL_argcheck(L, size >= 0 && size <= INT_MAX, 2, "a number of bytes expected");
     return (size_t)size;
 }
 
-/* encode(value, max_size): its JSON text, in the form in which data is stored. */
+/* encode(value, max_size): its JSON text, as data is stored. */
 static int encode(lua_State *L) {
     tks_error err = TKS_ERROR_INIT;
     tks_status status = TKS_OK;
@@ -48,7 +48,7 @@ static int encode(lua_State *L) {
     return status == TKS_OK ? 1 : tksp_lua_fail(L, status, &err);
 }
 
-/* decode(text, max_size): the value of a JSON text, by the rules for data. */
+/* decode(text, max_size): the value of a JSON text, with the rules for data. */
 static int decode(lua_State *L) {
     size_t size = 0;
     const char *text = luaL_checklstring(L, 1, &size);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Numbers are refused: Lua writes a password of digits differently than it was meant. */
+/* Numbers are rejected: converting one to text may change a password of digits. */
 static bool read_text(lua_State *L, int index, tks_bytes *out) {
     if (lua_type(L, index) != LUA_TSTRING) {
         return false;
@@ -29,7 +29,7 @@ tks_status tksp_lua_read_credentials(lua_State *L, int index, tks_credentials *o
     }
     if (has_zero(user) || has_zero(password)) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "credentials returned a user or a password that holds a zero byte");
+                        "credentials returned a user or a password that contains a NUL byte");
     }
     return tks_credentials_init(out, user, password) == TKS_OK ? TKS_OK : tks_fail_memory(err);
 }

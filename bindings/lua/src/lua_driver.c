@@ -1,7 +1,7 @@
 /* lua_driver.c - see lua_driver.h. */
 #include "lua_driver.h"
 
-/* Upvalues after the shared ones: the main coroutine as a light userdata, or nil; is this LuaJIT? */
+/* Upvalues after the shared ones: the main coroutine as a light userdata, or nil; whether this is LuaJIT */
 enum { UP_MAIN = TKSP_UP_COUNT + 1, UP_JIT };
 
 void tksp_lua_push_driver(lua_State *L, lua_CFunction function) {
@@ -40,7 +40,7 @@ tks_interrupt tksp_lua_watch_hook(lua_State *L, tksp_lua_watch *out) {
 int tksp_lua_fail_wait(lua_State *L, const tksp_lua_watch *watch, tks_status status,
                        const tks_error *err) {
     if (status == TKS_ERR_INTERRUPTED && lua_toboolean(L, lua_upvalueindex(UP_JIT))) {
-        lua_sethook(L, NULL, 0, 0); /* or it would raise again while the error is handled */
+        lua_sethook(L, NULL, 0, 0); /* so that it does not raise again during error handling */
         return luaL_error(L, "interrupted!");
     }
     if (status == TKS_ERR_INTERRUPTED && watch->L != L) {

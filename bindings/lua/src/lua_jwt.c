@@ -1,7 +1,7 @@
-/* lua_jwt.c - decode and encode: from positional arguments to one call of the core. See lua_jwt.h.
+/* lua_jwt.c - decode and encode: convert positional arguments to one call of the core. See lua_jwt.h.
  *
- * Lists are copied into userdata of their size, and filled without Lua allocating in between: so no
- * finalizer runs that could change a list or drop what was borrowed from it. */
+ * Lists are copied into a userdata without allocating in Lua in between, so no finalizer can change a list or
+ * free what was borrowed from it. */
 #include "lua_jwt.h"
 
 #include <math.h>
@@ -17,7 +17,8 @@ typedef struct texts {
     size_t count;
 } texts;
 
-/* Room for what is at `arg`: nothing for nil, one for a string (unless `list_only`), all of a list. */
+/* Allocates room for the texts at `arg`: none for nil, one for a string (unless `list_only`), all of a list.
+ * */
 static void make_room(lua_State *L, int arg, const char *name, bool list_only, texts *out) {
     char quoted[32];
     out->items = NULL;
@@ -37,7 +38,7 @@ static void make_room(lua_State *L, int arg, const char *name, bool list_only, t
     out->items = lua_newuserdata(L, (out->count + 1) * sizeof *out->items);
 }
 
-/* Fills it. Raises for an item that is no string. */
+/* Fills it. Raises for an item that is not a string. */
 static void fill_texts(lua_State *L, int arg, const char *name, texts *out) {
     bool is_list = lua_istable(L, arg) != 0;
     for (size_t i = 0; i < out->count; i++) {
@@ -63,8 +64,8 @@ static tks_key *key_at(lua_State *L, int index) {
     const tksp_lua_key *box = tksp_lua_test_jwt(L, index, TKSP_UP_KEY);
     if (box == NULL || box->key == NULL) {
         tksp_lua_raise(L,
-                       "bad argument 'key' (a Key expected, got %s: jwt.Key.from_secret, from_pem "
-                       "and from_jwk make one)",
+                       "bad argument 'key' (a Key expected, got %s: create one with "
+                       "jwt.Key.from_secret, from_pem or from_jwk)",
                        luaL_typename(L, index));
         return NULL;
     }
@@ -112,7 +113,7 @@ enum {
     ARGUMENTS = VERIFY_EXP
 };
 
-/* The number at `arg`, or `otherwise` for nil. A string that reads as a number is none. */
+/* The number at `arg`, or `otherwise` for nil. A numeric string is rejected. */
 static double get_number(lua_State *L, int arg, const char *name, double otherwise) {
     if (lua_isnil(L, arg)) {
         return otherwise;
@@ -138,7 +139,7 @@ static tks_status add_algorithms(const texts *names, uint32_t *out, tks_error *e
     return status;
 }
 
-/* An empty list of audiences or issuers is a mistake: it would ask for less than one does. */
+/* An empty list of audiences or issuers is an error: it would check less than intended. */
 static tks_status check_lists(lua_State *L, const texts *audiences, const texts *issuers,
                               tks_error *err) {
     if ((audiences->count == 0 && !lua_isnil(L, AUDIENCE)) ||
@@ -148,7 +149,7 @@ static tks_status check_lists(lua_State *L, const texts *audiences, const texts 
     return TKS_OK;
 }
 
-/* Both trees lie in scratches, since making tables of them may longjmp. */
+/* Scratches own both trees, because creating tables may longjmp. */
 static int push_jwt(lua_State *L, tksp_lua_scratch *claims, tksp_lua_scratch *header) {
     tksp_lua_push_json(L, claims->tree);
     tksp_lua_push_json(L, header->tree);
@@ -157,7 +158,7 @@ static int push_jwt(lua_State *L, tksp_lua_scratch *claims, tksp_lua_scratch *he
     return 2;
 }
 
-/* A number of bytes; nil is the usual. What is none is a size that nothing may have. */
+/* A number of bytes; nil: the default. An invalid value becomes a size that the core rejects. */
 static size_t get_size(lua_State *L, int arg) {
     double size = get_number(L, arg, "max_size", 0);
     if (lua_isnil(L, arg)) {
@@ -166,7 +167,8 @@ static size_t get_size(lua_State *L, int arg) {
     return size >= 1 && size <= TKS_JWT_SIZE_MAX && floor(size) == size ? (size_t)size : SIZE_MAX;
 }
 
-/* The boolean at `arg`, or `otherwise` for nil. What is true for another reason turns nothing off. */
+/* The boolean at `arg`, or `otherwise` for nil. Other types are rejected: they must not turn a check off by
+ * accident. */
 static bool get_flag(lua_State *L, int arg, const char *name, bool otherwise) {
     if (lua_isnil(L, arg)) {
         return otherwise;
@@ -179,7 +181,7 @@ static bool get_flag(lua_State *L, int arg, const char *name, bool otherwise) {
 }
 
 /* jwt_decode(token, key, algorithms, audience, issuer, leeway, require, now, typ, max_size, any_audience,
- * verify_exp) -> claims, header; or a failure and, as fourth result, whether newer keys might do */
+ * verify_exp) -> claims, header; or a failure and, as fourth result, whether newer keys may help */
 int tksp_lua_jwt_decode(lua_State *L) {
     texts algorithms, audiences, issuers, required;
     tks_jwt_policy policy = {0};
@@ -201,7 +203,7 @@ int tksp_lua_jwt_decode(lua_State *L) {
     header = tksp_lua_scratch_new(L);
     count = tksp_lua_get_keys(L, KEY, &keys);
     /* From here on Lua allocates nothing until the token is read. */
-    if (lua_type(L, TOKEN) == LUA_TSTRING) { /* whatever else was presented is no good token */
+    if (lua_type(L, TOKEN) == LUA_TSTRING) { /* anything else is an invalid token */
         token = tksp_lua_optional_text(L, TOKEN, "token");
     }
     fill_texts(L, ALGORITHMS, "algorithms", &algorithms);

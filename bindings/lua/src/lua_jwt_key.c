@@ -1,11 +1,11 @@
-/* lua_jwt_key.c - keys and key sets as userdata: fields to read, no way to change them. See lua_jwt.h. */
+/* lua_jwt_key.c - keys and key sets as immutable userdata. See lua_jwt.h. */
 #include "lua_jwt.h"
 
 #include <string.h>
 
 #include "lua_convert.h"
 
-/* Registry key of the list of both metatables. */
+/* The registry key of the list of both metatables. */
 #define LIST_KEY "tokenstore.jwt/1"
 
 void *tksp_lua_test_jwt(lua_State *L, int index, int up) {
@@ -42,7 +42,7 @@ tksp_lua_key *tksp_lua_key_new(lua_State *L) {
     return box;
 }
 
-/* The key that a metamethod was called with. An empty one is seen by its finalizer alone. */
+/* The key that a metamethod was called with. Only the finalizer sees an empty one. */
 static tks_key *check_key(lua_State *L) {
     const tksp_lua_key *box = tksp_lua_test_jwt(L, 1, TKSP_UP_KEY);
     if (box == NULL || box->key == NULL) {
@@ -121,7 +121,7 @@ static int key_index(lua_State *L) {
     } else if (strcmp(name, "can_sign") == 0) {
         lua_pushboolean(L, tks_key_can_sign(key));
     } else if (strcmp(name, "to_jwk") == 0 || strcmp(name, "thumbprint") == 0) {
-        (void)lua_getmetatable(L, 1); /* its methods lie there, beside the metamethods */
+        (void)lua_getmetatable(L, 1); /* the metatable also contains the methods */
         lua_getfield(L, -1, name);
     } else if (strcmp(name, "kid") == 0 && kid.size > 0) {
         lua_pushlstring(L, kid.data, kid.size);
@@ -193,7 +193,7 @@ static int keyset_tostring(lua_State *L) {
     return 1;
 }
 
-/* ---- making them -------------------------------------------------------------------------------- */
+/* ---- creation ----------------------------------------------------------------------------------- */
 
 int tksp_lua_jwt_finish(lua_State *L, tks_status status, const tks_error *err) {
     return status == TKS_OK ? 1 : tksp_lua_fail(L, status, err);
@@ -223,7 +223,7 @@ static int key_secret(lua_State *L) {
     return tksp_lua_jwt_finish(L, status, &err);
 }
 
-/* The JSON text of argument 1: as it is, or written to the scratch on top. */
+/* The JSON text of argument 1: as it is, or written from a table to the scratch on top. */
 static tks_status json_text(lua_State *L, const char *name, tksp_lua_scratch *scratch,
                             tks_bytes *out, tks_error *err) {
     tks_status status = TKS_OK;
@@ -297,7 +297,7 @@ static void fill_metatable(lua_State *L, int list, size_t which, const char *nam
     lua_pop(L, 1);
 }
 
-/* Pushes the list of both metatables, which is made by whichever module comes first. */
+/* Pushes the list of both metatables, created by the module that is loaded first. */
 static void push_list(lua_State *L) {
     static const luaL_Reg key[] = {
         {"__gc", key_gc},       {"__index", key_index},         {"__tostring", key_tostring},

@@ -4,10 +4,10 @@
 
 #include "lua_driver.h"
 
-/* creator(options): what options of spike-get-token say, in a table of our own names. */
+/* creator(options): converts options of spike-get-token to a table of our options. */
 int tksp_lua_creator(lua_State *L);
 
-/* For the module's set-up. */
+/* Called when the module is loaded. */
 void tksp_lua_set_creator_gc(lua_State *L);
 
 #endif

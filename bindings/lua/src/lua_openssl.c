@@ -1,7 +1,7 @@
-/* lua_openssl.c - the module tokenstore.openssl: keys of RSA and EC, and PEM.
+/* lua_openssl.c - the module tokenstore.openssl: RSA and EC keys, and PEM.
  *
- * A module of its own, loaded where such a key is made (tokenstore/jwt.lua): it links OpenSSL, and a host
- * such as nginx may bring its own. */
+ * A separate module, loaded when such a key is created (tokenstore/jwt.lua): it links OpenSSL, and a host
+ * such as nginx may have its own. */
 #include "lua_jwt.h"
 #include "tokenstore/secret.h"
 

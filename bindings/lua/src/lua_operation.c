@@ -1,7 +1,8 @@
-/* lua_operation.c - from one table of arguments to one operation, as its row says (tokenstore/operation.h).
+/* lua_operation.c - creates an operation from a table of arguments, as described by its row
+ * (tokenstore/operation.h).
  *
- * First comes whatever may raise, and Lua's memory. What was read stays on the stack, or in a table of our own, and
- * from there on nothing allocates in Lua: texts are borrowed from its strings. */
+ * Everything that may raise or allocates in Lua comes first. The values read stay on the stack, or in a new
+ * table. After that nothing allocates in Lua: texts are borrowed from its strings. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@ enum { SELF = 1, TABLE = 2, FIRST = 3 };
 /* The upvalues after the shared ones. */
 enum { UP_TYPE = TKSP_UP_COUNT + 1, UP_ROW, UP_COUNT = UP_ROW };
 
-/* ---- what Lua gives for a parameter ------------------------------------------------------------- */
+/* ---- reading parameters -------------------------------------------------------------------------- */
 
 static int lua_type_of(tks_param_type type) {
     switch (type) {
@@ -61,7 +62,7 @@ static tks_bytes fallback_of(const tks_param *param) {
     return tks_bytes_of(text, text == NULL ? 0 : strlen(text));
 }
 
-/* The text of an object goes to `texts`, which may still grow: `data` stays NULL until set_texts. */
+/* Appends the text of an object to `texts`, which may still move: `data` stays NULL until set_texts. */
 static tks_status read_object(lua_State *L, int slot, const tks_param *param, size_t max_size,
                               tks_buf *texts, tks_arg *out, tks_error *err) {
     size_t before = texts->size;
@@ -82,7 +83,7 @@ static tks_status read_duration(lua_State *L, int slot, const tks_param *param, 
     return tksp_lua_to_duration(L, slot, param->name, out, err);
 }
 
-/* Seconds, or a text as "15 minutes"; 0 for nil. */
+/* Seconds, or a text such as "15 minutes"; 0 for nil. */
 static tks_status read_ttl(lua_State *L, int slot, const tks_param *param, int64_t *out,
                            tks_error *err) {
     int type = lua_type(L, slot);
@@ -96,7 +97,7 @@ static tks_status read_ttl(lua_State *L, int slot, const tks_param *param, int64
     return read_duration(L, slot, param, out, err);
 }
 
-/* The core has its own words for a limit that is none. */
+/* The core reports an invalid limit. */
 static int64_t read_limit(lua_State *L, int slot) {
     lua_Number number = lua_tonumber(L, slot);
     if (lua_isnil(L, slot)) {
@@ -106,7 +107,7 @@ static int64_t read_limit(lua_State *L, int slot) {
     return good ? (int64_t)number : -1;
 }
 
-/* The strings of the list in a slot, whose type was checked; pushes what holds the array. */
+/* The strings of the list in a slot, whose type was checked; pushes the userdata that contains the array. */
 static void read_tokens(lua_State *L, int slot, const tks_param *param, tks_arg *out) {
     char where[32];
     snprintf(where, sizeof where, " '%s'", param->name);
@@ -114,7 +115,7 @@ static void read_tokens(lua_State *L, int slot, const tks_param *param, tks_arg 
     tks_bytes *texts = lua_newuserdata(L, count * sizeof *texts + 1);
     for (size_t i = 0; i < count; i++) {
         tksp_lua_get_item(L, slot, i + 1);
-        texts[i] = tksp_lua_to_bytes(L, -1); /* the list holds the string */
+        texts[i] = tksp_lua_to_bytes(L, -1); /* the list keeps the string alive */
         lua_pop(L, 1);
     }
     out->texts = texts;
@@ -139,7 +140,7 @@ static tks_status read_value(lua_State *L, int slot, const tks_param *param, siz
     case TKS_PARAM_NOW: out->number = (int64_t)(tksp_lua_clock_now() * 1e6); return TKS_OK;
     case TKS_PARAM_TIMEOUT: return tksp_lua_read_timeout(L, slot, &box->timeout_ms, err);
     case TKS_PARAM_TOKENS:
-    case TKS_PARAM_ROWS: break; /* call reads them before there is a box */
+    case TKS_PARAM_ROWS: break; /* read by `call` before there is a box */
     }
     return TKS_OK;
 }
@@ -153,7 +154,8 @@ static tks_status read_values(lua_State *L, const tks_operation *row, size_t max
     return status == TKS_ERR_MEMORY ? tks_fail_memory(err) : status;
 }
 
-/* Lets the texts of objects point into `texts`, which grows no more. *at is how much of it was given out. */
+/* Sets the texts of objects, which point into `texts`; it must not grow any more. *at: how much of it is
+ * used. */
 static void set_texts(const tks_operation *row, tks_arg *args, const tks_buf *texts, size_t *at) {
     for (size_t i = 0; i < row->param_count; i++) {
         tks_param_type type = row->params[i].type;
@@ -180,8 +182,8 @@ static void read_entry(lua_State *L, const tks_operation *each, size_t i) {
     lua_pop(L, 1);
 }
 
-/* An operation whose one argument is the list itself. What was read is kept: the caller's tables may hold numbers where
- * there are texts now. */
+/* An operation whose only argument is the list itself. The converted values are kept: the caller's tables may
+ * contain numbers instead of texts. */
 static int call_with_rows(lua_State *L, const tksp_lua_store *store, const tks_operation *row,
                           tksp_lua_form form) {
     const tks_operation *each = row->params[0].each;
@@ -256,7 +258,7 @@ static int call(lua_State *L) {
     return tksp_lua_op_finish(L, box, status, &err);
 }
 
-/* Adds the functions of a store to the table on top, as a table of its own. */
+/* Adds the functions of a store to the table on top, as a table. */
 static void open_type(lua_State *L, const tks_store_type *type) {
     lua_newtable(L);
     for (size_t i = 0; i < type->operation_count; i++) {

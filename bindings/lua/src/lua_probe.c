@@ -1,8 +1,8 @@
 /* lua_probe.c - see lua_probe.h.
  *
- * nginx writes a line to its log for each connection that the kernel refuses at once; no directive turns these
- * lines off. So where a server was away a moment ago, the driver asks here first. Nothing waits: what the kernel
- * does not know at once, nginx will find out. */
+ * nginx logs each connection that the kernel refuses at once, and no directive turns this off. So if a server
+ * was unreachable a moment ago, the driver probes it here first. This never waits: only immediate errors are
+ * detected. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "lua_probe.h"
@@ -16,7 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* The error with which a connection to `address` ends at once; 0: it may succeed. */
+/* The error with which a connection to `address` fails at once; 0: it may succeed. */
 static int try_connect(const struct sockaddr *address, socklen_t size) {
     int problem = 0;
     socklen_t length = sizeof problem;
@@ -41,7 +41,7 @@ static int try_path(const char *path, size_t size) {
     return try_connect((const struct sockaddr *)&address, sizeof address);
 }
 
-/* A host that is a name is not looked up: that would wait. */
+/* A host name is not resolved: that would wait. */
 static int try_address(const char *host, const char *port) {
     const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
                                    .ai_socktype = SOCK_STREAM};
@@ -53,7 +53,7 @@ static int try_address(const char *host, const char *port) {
     return problem;
 }
 
-/* probe(path) or probe(host, port): why nobody can be reached there; nil when somebody may be. */
+/* probe(path) or probe(host, port): why a connection fails at once; nil: it may succeed. */
 static int probe(lua_State *L) {
     size_t size = 0;
     const char *place = luaL_checklstring(L, 1, &size);

@@ -1,4 +1,5 @@
-/* lua_probe.h - does anybody listen there? For the driver in nginx, which logs each connection that fails. */
+/* lua_probe.h - checks whether a server is reachable. For the nginx driver: nginx logs each failed
+ * connection. */
 #ifndef TKSP_LUA_PROBE_H
 #define TKSP_LUA_PROBE_H
 

@@ -1,7 +1,7 @@
-/* lua_raw.c - execute and pipeline: any commands, as operations.
+/* lua_raw.c - execute and pipeline: raw commands as operations.
  *
- * Strings go over as they are, numbers as decimal text. The arguments of a pipeline stay in the
- * caller's tables, so they are read only after all memory that Lua gives has been had. */
+ * Strings are sent unchanged, numbers as decimal text. The arguments of a pipeline are borrowed from the
+ * caller's tables, so they are read after the last allocation in Lua. */
 #include <math.h>
 #include <stdio.h>
 
@@ -9,15 +9,15 @@
 #include "lua_convert.h"
 #include "lua_store.h"
 
-/* Arguments being collected: first with `argv` NULL, to check and count them, then filling in. */
+/* Arguments being collected: first with `argv` NULL, to check and count them, then to store them. */
 typedef struct collector {
-    tks_bytes *argv; /* data NULL, size > 0: a number, whose text is in `texts` */
+    tks_bytes *argv; /* data NULL, size > 0: a number, with its text in `texts` */
     size_t count;
     size_t room;
     tks_buf *texts;
 } collector;
 
-/* Raises unless the value on top can be an argument. `command` is 0 for execute. */
+/* Raises unless the value on top is a valid argument. `command`: 0 for execute. */
 static void check_argument(lua_State *L, size_t command, size_t position) {
     char where[64] = "to 'execute'";
     int type = lua_type(L, -1);
@@ -31,7 +31,7 @@ static void check_argument(lua_State *L, size_t command, size_t position) {
                    (int)position, where, luaL_typename(L, -1));
 }
 
-/* Takes the value on top as the next argument and pops it. */
+/* Adds the value on top as the next argument and pops it. */
 static void collect(lua_State *L, collector *to, size_t command, size_t position) {
     check_argument(L, command, position);
     if (to->argv != NULL && to->count < to->room) {
@@ -40,7 +40,7 @@ static void collect(lua_State *L, collector *to, size_t command, size_t position
             argument->data = lua_tolstring(L, -1, &argument->size);
         } else {
             size_t before = to->texts->size;
-            tksp_lua_write_number(L, -1, to->texts, NULL); /* a failure stays in `texts` */
+            tksp_lua_write_number(L, -1, to->texts, NULL); /* failures are sticky in `texts` */
             argument->data = NULL;
             argument->size = to->texts->size - before;
         }
@@ -49,7 +49,7 @@ static void collect(lua_State *L, collector *to, size_t command, size_t position
     lua_pop(L, 1);
 }
 
-/* The texts no longer move: lets the numbers point at theirs. */
+/* The texts no longer move: sets the pointers of the numbers. */
 static void place_numbers(collector *from) {
     size_t at = 0;
     for (size_t i = 0; i < from->count; i++) {
@@ -92,7 +92,7 @@ static int execute(lua_State *L) {
     return finish(L, box, &to, 1, &argc);
 }
 
-/* Goes through the list of commands at index 1. `argc` NULL: only counts. Returns the commands. */
+/* Reads the list of commands at index 1. `argc` NULL: only counts. Returns the number of arguments. */
 static size_t walk(lua_State *L, collector *to, size_t *argc, size_t commands) {
     for (size_t c = 1; c <= commands; c++) {
         size_t before = to->count;

@@ -1,8 +1,8 @@
-/* lua_remote_keys.c - in tokenstore.oauth: what is behind jwt.KeySet.from_url. What was noted for the log comes back as
- * fourth result, for C does not call the logger.
+/* lua_remote_keys.c - part of tokenstore.oauth: the implementation of jwt.KeySet.from_url. Log lines are
+ * returned as a fourth result, because C does not call the logger.
  *
- * Lifecycle: the finalizer waits for a fetch under way, at most 50 ms.
- * Threads:   a fetch runs in a thread of the core's, which never sees the Lua state. */
+ * Lifecycle: the finalizer waits for a fetch in progress, at most 50 ms.
+ * Threads:   a fetch runs in a thread of the core, which never uses the Lua state. */
 #include "lua_remote_keys.h"
 
 #include "lua_args.h"
@@ -14,10 +14,10 @@ typedef struct keys_box {
     tks_remote_keys *keys; /* NULL: not made */
 } keys_box;
 
-/* Stack of `keys_open`: 1 the table, then the options as they are numbered here. */
+/* Stack of `keys_open`: 1 the table, then the options in this order. */
 enum { TABLE = 1, URL, CA, CERT, KEY, PROXY, INSECURE, MAX_AGE, MAX_STALE, MIN_INTERVAL, TIMEOUT };
 
-/* As remote_keys.lua hands them over. */
+/* As passed by remote_keys.lua. */
 static const tksp_lua_param option_params[] = {
     {"url", LUA_TSTRING, true},          {"ca", LUA_TSTRING, false},
     {"cert", LUA_TSTRING, false},        {"key", LUA_TSTRING, false},
@@ -27,13 +27,13 @@ static const tksp_lua_param option_params[] = {
 };
 enum { OPTION_COUNT = sizeof option_params / sizeof option_params[0] };
 
-/* What is no number of seconds is for the core to refuse, as -1. */
+/* An invalid number of seconds becomes -1, which the core rejects. */
 static int64_t read_ms(lua_State *L, int slot) {
     lua_Number seconds = lua_tonumber(L, slot);
     return seconds >= 0 && seconds <= 1e10 ? (int64_t)(seconds * 1000 + 0.5) : -1;
 }
 
-/* A path; *good becomes false where it holds a NUL. */
+/* A path; *good becomes false if it contains a NUL. */
 static const char *read_path(lua_State *L, int slot, bool *good) {
     size_t size = 0;
     const char *text = lua_tolstring(L, slot, &size);
@@ -41,7 +41,7 @@ static const char *read_path(lua_State *L, int slot, bool *good) {
     return text;
 }
 
-/* keys_open(options): connects nothing yet */
+/* keys_open(options): does not connect yet */
 static int keys_open(lua_State *L) {
     tks_remote_keys_options options = TKS_REMOTE_KEYS_OPTIONS_INIT;
     tks_http_options http = {0};
@@ -67,8 +67,9 @@ static int keys_open(lua_State *L) {
     http.key = read_path(L, KEY, &good);
     http.proxy = read_path(L, PROXY, &good);
     http.insecure = lua_toboolean(L, INSECURE) != 0;
-    status = good ? tks_remote_keys_new(&options, &http, &box->keys, &err)
-                  : tks_fail(&err, TKS_ERR_CONFIGURATION, "ca, cert, key or proxy holds a NUL");
+    status =
+        good ? tks_remote_keys_new(&options, &http, &box->keys, &err)
+             : tks_fail(&err, TKS_ERR_CONFIGURATION, "ca, cert, key or proxy contains a NUL byte");
     return status == TKS_OK ? 1 : tksp_lua_fail(L, status, &err);
 }
 
@@ -87,7 +88,7 @@ static tks_remote_keys *check_keys(lua_State *L) {
     return box->keys;
 }
 
-/* The end of a function whose `results` are on top: the notes become the fourth. */
+/* Ends a function with `results` on top: the notes become the fourth. */
 static int finish(lua_State *L, tks_remote_keys *keys, int results) {
     tksp_lua_scratch *scratch = NULL;
     if (!tks_remote_keys_has_notes(keys)) {
@@ -98,7 +99,7 @@ static int finish(lua_State *L, tks_remote_keys *keys, int results) {
     }
     scratch = tksp_lua_scratch_new(L);
     if (tks_remote_keys_take_notes(keys, &scratch->text) != TKS_OK) {
-        lua_pop(L, 1); /* they stay for the next call */
+        lua_pop(L, 1); /* they remain for the next call */
         return results;
     }
     lua_pushlstring(L, scratch->text.data, scratch->text.size);
@@ -107,7 +108,7 @@ static int finish(lua_State *L, tks_remote_keys *keys, int results) {
     return 4;
 }
 
-/* keys_get(keys, seen): a KeySet and its version; false where there are none that are newer than `seen` (0: any) */
+/* keys_get(keys, seen): a KeySet and its version; false if there are none newer than `seen` (0: any) */
 static int keys_get(lua_State *L) {
     tks_remote_keys *keys = check_keys(L);
     lua_Number seen = luaL_checknumber(L, 2);
@@ -128,13 +129,13 @@ static int keys_get(lua_State *L) {
     return finish(L, keys, 2);
 }
 
-/* keys_helped(keys): a token was good with newer ones only */
+/* keys_helped(keys): a token was valid only with newer ones */
 static int keys_helped(lua_State *L) {
     tks_remote_keys_helped(check_keys(L));
     return 0;
 }
 
-/* keys_download(keys): the text as it came, and for how many seconds it is fresh */
+/* keys_download(keys): the received text, and for how many seconds it is fresh */
 static int keys_download(lua_State *L) {
     tks_remote_keys *keys = check_keys(L);
     tksp_lua_scratch *scratch = tksp_lua_scratch_new(L);

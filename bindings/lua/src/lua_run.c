@@ -1,19 +1,20 @@
-/* lua_run.c - operations for drivers that are written in Lua, which own the sockets and the waiting.
+/* lua_run.c - operations for drivers written in Lua, which own the sockets and do the waiting.
  *
- * Purpose:   a run takes an operation over, says what it needs, and reads the replies out of the bytes
- *            that it is fed. Retries and what a lost connection means are the operation's, as ever.
+ * Purpose:   a run takes ownership of an operation, returns what it needs, and parses the replies in the
+ *            bytes that it is fed. The operation decides about retries and lost connections, as in all
+ *            drivers.
  *
  *                 run_start ─► "send", bytes, patience, once ─► [run_give, run_greet, run_feed … run_greeted]
- *                                   run_answer until it says what comes next ─► …
+ *                                   run_answer until it returns the next need ─► …
  *                                   … or run_lost, run_deadline ─► …
  *                           ─► "sleep", seconds ─► run_awake or run_deadline ─► …
- *                           ─► "done" or "noted", what the method gives
+ *                           ─► "done" or "noted", the results of the method
  *                           ─► "failed" ─► run_error
- *            run_notes gives what is worth a line in a log.
+ *            run_notes returns log lines.
  *
- *            A `get` in nginx is run_start and run_answer: each call of C costs Lua as much as some work in it.
- * Lifecycle: a run serves any number of operations, one after the other. A coroutine that is killed in
- *            between leaves it to the collector.
+ *            A `get` in nginx is run_start and run_answer: each call of C is expensive for Lua.
+ * Lifecycle: a run serves any number of operations in sequence. If its coroutine is killed, the garbage
+ *            collector frees it.
  * Rules:     as lua_shared.h: C never calls Lua, and nothing yields. */
 #define _POSIX_C_SOURCE 200809L
 
@@ -34,13 +35,13 @@
 enum { REPLIES_INLINE = 4, NOTES_MAX = 16 * 1024 };
 
 typedef struct lua_run {
-    tksp_lua_op op; /* taken over; op.op is NULL between two operations */
+    tksp_lua_op op; /* owned; op.op is NULL between two operations */
     tks_need need;
-    int64_t now_ms; /* a clock that stands; 0: the machine's */
+    int64_t now_ms; /* a fixed clock; 0: the machine's */
     size_t max_reply;
     tks_reader *reader;
     tks_greeting greeting;
-    tks_credentials credentials; /* for the next connection; no password: none were given */
+    tks_credentials credentials; /* for the next connection; without a password: not given */
     tks_reply *few[REPLIES_INLINE];
     tks_reply **replies; /* `few`, or more on the heap */
     size_t due, got;
@@ -78,12 +79,12 @@ static int run_gc(lua_State *L) {
     return 0;
 }
 
-/* run(target, now or nil): where `now` is given, in ms since 1970, time stands still for the operations. */
+/* run(target, now or nil): with `now`, in ms since 1970, the operations see a fixed time. */
 static int run_new(lua_State *L) {
     const tksp_lua_target *target = tksp_lua_check(L, 1, TKSP_UP_TARGET);
     lua_Number now = luaL_optnumber(L, 2, 0);
     lua_run *run = NULL;
-    luaL_argcheck(L, target->target != NULL, 1, "a whole target expected");
+    luaL_argcheck(L, target->target != NULL, 1, "an initialized target expected");
     run = lua_newuserdata(L, sizeof *run);
     memset(run, 0, sizeof *run);
     run->replies = run->few;
@@ -97,11 +98,11 @@ static int run_new(lua_State *L) {
     return 1;
 }
 
-/* The run at index 1, which must have an operation that needs `need`. */
+/* The run at index 1, whose operation must need `need`. */
 static lua_run *check(lua_State *L, tks_need need) {
     lua_run *run = tksp_lua_check(L, 1, TKSP_UP_RUN);
     if (run->op.op == NULL || run->need != need) {
-        luaL_error(L, "this run does not need that now");
+        luaL_error(L, "this run is in another state");
     }
     return run;
 }
@@ -114,7 +115,7 @@ static double clock_now(clockid_t clock) {
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* From now on `due` replies are read, by a reader with nothing left in it. */
+/* Prepares an empty reader for `due` replies. */
 static void expect(lua_State *L, lua_run *run, size_t due) {
     tks_error err = TKS_ERROR_INIT;
     forget_replies(run);
@@ -135,7 +136,7 @@ static void expect(lua_State *L, lua_run *run, size_t due) {
     run->due = due;
 }
 
-/* What is to be sent; what is fed next are the replies to it. */
+/* Pushes the batch to send; the replies to it are fed next. */
 static int push_batch(lua_State *L, lua_run *run) {
     const tks_batch *batch = tks_op_get_batch(run->op.op);
     expect(L, run, batch->replies);
@@ -146,7 +147,7 @@ static int push_batch(lua_State *L, lua_run *run) {
     return 4;
 }
 
-/* What the method gives; the run is free for the next operation. */
+/* Pushes the results of the method; the run is free for the next operation. */
 static int push_result(lua_State *L, lua_run *run) {
     int results = tksp_lua_push_result(L, &run->op);
     if (!tks_notes_is_empty(tks_op_get_notes(run->op.op))) {
@@ -162,7 +163,7 @@ static int push_result(lua_State *L, lua_run *run) {
     return 1 + results;
 }
 
-/* What the operation needs now, as a word and its details. */
+/* Pushes what the operation needs now: a word and its details. */
 static int push_need(lua_State *L, lua_run *run) {
     switch (run->need) {
     case TKS_NEED_SEND: return push_batch(L, run);
@@ -174,7 +175,7 @@ static int push_need(lua_State *L, lua_run *run) {
     case TKS_FAILED: lua_pushliteral(L, "failed"); return 1;
     case TKS_NEED_HTTP: break;
     }
-    return luaL_error(L, "an operation that this driver cannot run");
+    return luaL_error(L, "this driver cannot run this operation");
 }
 
 static void advance(lua_run *run, tks_event *event) {
@@ -193,15 +194,15 @@ static void push_before(lua_State *L, int results, lua_Number number) {
     lua_insert(L, -1 - results);
 }
 
-/* run_start(run, operation): what clock() says now; the operation's timeout in seconds, 0 for the client's;
- * then what it needs. The operation is empty afterwards. */
+/* run_start(run, operation): returns the current clock(), the operation's timeout in seconds (0: the
+ * client's), and what it needs. The operation is empty afterwards. */
 static int run_start(lua_State *L) {
     lua_run *run = tksp_lua_check(L, 1, TKSP_UP_RUN);
     tksp_lua_op *op = tksp_lua_check(L, 2, TKSP_UP_OP);
     tks_event event = {.type = TKS_EVENT_START};
     int results = 0;
     if (op->op == NULL) {
-        return luaL_error(L, "this operation was run before");
+        return luaL_error(L, "this operation has already been run");
     }
     clear(run);
     run->op = *op;
@@ -220,7 +221,7 @@ static int run_awake(lua_State *L) {
     return step(L, run, &event);
 }
 
-/* The status that Lua calls `code`. */
+/* The status with the name `code` in Lua. */
 static tks_status to_status(const char *code) {
     for (int status = 0; status < TKS_STATUS_COUNT; status++) {
         if (strcmp(tks_status_code((tks_status)status), code) == 0) {
@@ -254,7 +255,7 @@ static int run_deadline(lua_State *L) {
     event.sent = lua_toboolean(L, 2) != 0;
     if (run->need == TKS_NEED_SEND && event.sent && run->reader != NULL &&
         tks_reader_check(run->reader, &why) != TKS_OK) {
-        event.type = TKS_EVENT_LOST; /* the answer comes, and is too large */
+        event.type = TKS_EVENT_LOST; /* a reply is arriving, and is too large */
         event.why = &why;
     } else if (message != NULL) {
         tks_fail(&why, TKS_ERR_TIMEOUT, "%s", message);
@@ -264,8 +265,8 @@ static int run_deadline(lua_State *L) {
     return step(L, run, &event);
 }
 
-/* run_notes(run): after "noted", or between "failed" and run_error, lines for the log: a letter for the level, i or w,
- * the text, a newline. */
+/* run_notes(run): after "noted", or between "failed" and run_error, log lines: a letter for the level, i or
+ * w, the text, a newline. */
 static int run_notes(lua_State *L) {
     lua_run *run = tksp_lua_check(L, 1, TKSP_UP_RUN);
     tksp_lua_scratch *scratch = tksp_lua_scratch_new(L);
@@ -280,7 +281,7 @@ static int run_notes(lua_State *L) {
     return 1;
 }
 
-/* run_error(run): what the method gives after "failed". */
+/* run_error(run): the results of the method after "failed". */
 static int run_error(lua_State *L) {
     lua_run *run = check(L, TKS_FAILED);
     tks_error err = *tks_op_get_error(run->op.op);
@@ -290,7 +291,7 @@ static int run_error(lua_State *L) {
 
 /* ---- bytes ------------------------------------------------------------------------------------ */
 
-/* run_give(run, user, password): what `credentials` returned, for the next connection that is opened. True, or nil,
+/* run_give(run, user, password): the results of `credentials`, for the next connection. True, or nil,
  * message, code. */
 static int run_give(lua_State *L) {
     lua_run *run = check(L, TKS_NEED_SEND);
@@ -310,8 +311,8 @@ static tks_credentials *given(lua_run *run) {
     return run->credentials.password != NULL ? &run->credentials : NULL;
 }
 
-/* run_greet(run, target): what is to be said on a new connection. What is fed next are the replies to it. False where
- * run_give is wanted before. */
+/* run_greet(run, target): the bytes to send on a new connection; the replies to them are fed next. False if
+ * run_give must be called first. */
 static int run_greet(lua_State *L) {
     lua_run *run = check(L, TKS_NEED_SEND);
     const tksp_lua_target *target = tksp_lua_check(L, 2, TKSP_UP_TARGET);
@@ -329,9 +330,8 @@ static int run_greet(lua_State *L) {
     return 1;
 }
 
-/* run_greeted(run, target): true when the replies that came, all or not, say nothing against going on;
- * else nil, message, code, final, and whether what was given was refused. What is fed next are the replies to the
- * batch. */
+/* run_greeted(run, target): true if the replies so far, complete or not, allow to go on; else nil, message,
+ * code, final, and whether the given credentials were refused. The replies to the batch are fed next. */
 static int run_greeted(lua_State *L) {
     lua_run *run = check(L, TKS_NEED_SEND);
     const tksp_lua_target *target = tksp_lua_check(L, 2, TKSP_UP_TARGET);
@@ -342,7 +342,7 @@ static int run_greeted(lua_State *L) {
     tks_greeting_clear(&run->greeting);
     refused = run->credentials.refused;
     if (status == TKS_OK || refused) {
-        tks_credentials_clear(&run->credentials); /* each connection asks anew */
+        tks_credentials_clear(&run->credentials); /* used for one connection only */
     }
     expect(L, run, tks_op_get_batch(run->op.op)->replies);
     if (status == TKS_OK) {
@@ -355,8 +355,8 @@ static int run_greeted(lua_State *L) {
     return 5;
 }
 
-/* Reads what came. TKS_OK: exactly the replies that are due have come, or (*whole is false) not all of them
- * yet. Anything else: the connection cannot be used any more. */
+/* Reads `bytes`. TKS_OK: exactly the expected replies have arrived, or (*whole is false) not all of them yet.
+ * Anything else: the connection is unusable. */
 static tks_status read_replies(lua_run *run, tks_bytes bytes, bool *whole, tks_error *err) {
     tks_status status = TKS_ERR_CONNECTION;
     *whole = false;
@@ -371,15 +371,15 @@ static tks_status read_replies(lua_run *run, tks_bytes bytes, bool *whole, tks_e
         run->got += status == TKS_OK ? 1 : 0;
     }
     if (status == TKS_OK && !tks_reader_is_idle(run->reader)) {
-        /* One of the answers belongs to something else, perhaps to a request before this one. */
-        status = tks_fail(err, TKS_ERR_CONNECTION, "more answers came than were asked for");
+        /* One of the replies belongs to another request, perhaps to an earlier one. */
+        status = tks_fail(err, TKS_ERR_CONNECTION, "received more replies than requested");
     }
     *whole = status == TKS_OK;
     return status;
 }
 
-/* feed(run, bytes): true when the replies that are due have come. Else it has pushed what Lua gets: false when
- * more bytes are needed; nil, message, code when the connection cannot be used any more. */
+/* feed(run, bytes): true if the expected replies have arrived. Otherwise pushes the results: false if more
+ * bytes are needed; nil, message, code if the connection is unusable. */
 static bool feed(lua_State *L, lua_run *run, int *results) {
     tks_error err;
     bool whole = false;
@@ -398,7 +398,7 @@ static bool feed(lua_State *L, lua_run *run, int *results) {
     return whole;
 }
 
-/* run_feed(run, bytes): true, or as feed() says. */
+/* run_feed(run, bytes): true, or the results of feed(). */
 static int run_feed(lua_State *L) {
     lua_run *run = check(L, TKS_NEED_SEND);
     int results = 1;
@@ -416,9 +416,9 @@ static void push_trust(lua_State *L, tks_trust trust) {
     }
 }
 
-/* run_answer(run, bytes): as run_feed, and the operation is handed the replies. Instead of true what
- * the connection is worth then: true, as much as before; "close", nothing; "leave", nothing, and so are all that
- * are open now. Then what the operation needs. */
+/* run_answer(run, bytes): as run_feed, and passes the replies to the operation. Instead of true, returns what
+ * to do with the connection: true, keep it; "close", close it; "leave", close it and all others open now.
+ * Then what the operation needs. */
 static int run_answer(lua_State *L) {
     lua_run *run = check(L, TKS_NEED_SEND);
     tks_event event = {.type = TKS_EVENT_REPLIES, .replies = run->replies};
@@ -438,7 +438,7 @@ static int run_answer(lua_State *L) {
 
 /* ---- clocks and names --------------------------------------------------------------------------- */
 
-/* boot_clock(): seconds, monotonic, the machine's sleep too; the same in all processes. */
+/* boot_clock(): seconds, monotonic, including the machine's sleep; the same in all processes. */
 static int boot_seconds(lua_State *L) {
     lua_pushnumber(L, clock_now(CLOCK_BOOTTIME));
     return 1;

@@ -1,4 +1,4 @@
-/* lua_run.h - operations for drivers that are written in Lua: tokenstore.nginx. See lua_run.c. */
+/* lua_run.h - operations for drivers written in Lua: tokenstore.nginx. See lua_run.c. */
 #ifndef TKSP_LUA_RUN_H
 #define TKSP_LUA_RUN_H
 

@@ -1,4 +1,4 @@
-/* lua_session_events.c - the ends of sessions: a part of tokenstore.blocking, which alone can wait. */
+/* lua_session_events.c - session events: part of tokenstore.blocking, the only module that can wait. */
 #include "lua_session_events.h"
 
 #include <math.h>
@@ -11,7 +11,7 @@ typedef struct lua_events {
     tks_session_events *events; /* NULL: not made */
 } lua_events;
 
-/* A time in seconds at `arg` as milliseconds, rounded up; nil is `none`. */
+/* The time in seconds at `arg` as milliseconds, rounded up; `none` for nil. */
 static int64_t read_time(lua_State *L, int arg, int64_t none) {
     lua_Number seconds = 0;
     if (lua_isnoneornil(L, arg)) {
@@ -22,14 +22,14 @@ static int64_t read_time(lua_State *L, int arg, int64_t none) {
     return (int64_t)ceil(seconds * 1000);
 }
 
-/* session_events(client, configure, keepalive): connects nothing. */
+/* session_events(client, configure, keepalive): does not connect. */
 static int session_events(lua_State *L) {
     tksp_lua_client *client = tksp_lua_check(L, 1, TKSP_UP_CLIENT);
     tks_session_events_options options = {lua_toboolean(L, 2) != 0, read_time(L, 3, 0)};
     tks_error err = TKS_ERROR_INIT;
     tks_status status = TKS_OK;
     lua_events *self = NULL;
-    luaL_argcheck(L, client->client != NULL, 1, "a whole client expected");
+    luaL_argcheck(L, client->client != NULL, 1, "an initialized client expected");
     lua_settop(L, 3);
     self = lua_newuserdata(L, sizeof *self);
     self->events = NULL;
@@ -47,7 +47,7 @@ static lua_events *check_events(lua_State *L) {
     return self;
 }
 
-/* session_events_open(events): true, it listens; false, session_events_give is wanted before. */
+/* session_events_open(events): true: it listens; false: session_events_give must be called first. */
 static int session_events_open(lua_State *L) {
     lua_events *self = check_events(L);
     tksp_lua_watch watch;
@@ -62,7 +62,7 @@ static int session_events_open(lua_State *L) {
     return 1;
 }
 
-/* session_events_give(events, user, password): what `credentials` returned. True, or nil, message, code. */
+/* session_events_give(events, user, password): the results of `credentials`. True, or nil, message, code. */
 static int session_events_give(lua_State *L) {
     lua_events *self = check_events(L);
     tks_error err = TKS_ERROR_INIT;
@@ -99,7 +99,8 @@ static int push_notice(lua_State *L, const tks_session_notice *notice) {
 }
 
 /* session_events_next(events, timeout): "expired" or "del", the id and the rjwt; "gap" and two times; "lost";
- * "asks" where session_events_give is wanted; or nil when the timeout, in seconds, has passed. No timeout: for ever. */
+ * "asks" if session_events_give must be called; or nil after the timeout, in seconds. No timeout: waits
+ * forever. */
 static int session_events_next(lua_State *L) {
     lua_events *self = check_events(L);
     int64_t timeout_ms = read_time(L, 2, -1);

@@ -1,4 +1,4 @@
-/* lua_session_events.h - the functions of tokenstore.blocking that wait for the ends of sessions. */
+/* lua_session_events.h - the functions of tokenstore.blocking for session events. */
 #ifndef TKSP_LUA_SESSION_EVENTS_H
 #define TKSP_LUA_SESSION_EVENTS_H
 

@@ -4,7 +4,8 @@
 #include <limits.h>
 #include <stdarg.h>
 
-/* Registry key of a list of what TKSP_UP_* name. The number changes with any struct in lua_shared.h. */
+/* The registry key of the list of TKSP_UP_* values. Increment the number with any change of a struct in
+ * lua_shared.h. */
 #define SHARED_KEY "tokenstore.shared/8"
 
 static int op_gc(lua_State *L) {
@@ -42,7 +43,7 @@ static int reply_error_tostring(lua_State *L) {
 
 /* ---- bigint: an integer beyond what this Lua has, as its digits ---- */
 
-/* Pushes the digits of the bigint at `index`; of anything else itself. */
+/* Pushes the digits of the bigint at `index`, or the value itself. */
 static void push_digits(lua_State *L, int index) {
     if (lua_type(L, index) == LUA_TTABLE) {
         lua_pushliteral(L, "digits");
@@ -77,7 +78,7 @@ static int big_eq(lua_State *L) {
 }
 
 /* Appends a metatable to the list on top, as TKSP_UP_* number `up`. Its name shows in messages;
- * getmetatable() gives the name too, so that nobody gets hold of __gc. */
+ * getmetatable() returns only the name, so that __gc is not accessible. */
 static void add_metatable(lua_State *L, int up, const char *name, bool open) {
     lua_createtable(L, 0, 4);
     lua_pushstring(L, name);
@@ -89,7 +90,7 @@ static void add_metatable(lua_State *L, int up, const char *name, bool open) {
     tksp_lua_set_item(L, -2, (size_t)up);
 }
 
-/* Lets the metatable number `up` of the list on top print its values by `tostring`. */
+/* Sets __tostring of metatable `up` of the list on top. */
 static void set_tostring(lua_State *L, int up, lua_CFunction tostring) {
     tksp_lua_get_item(L, -1, (size_t)up);
     lua_getfield(L, -1, "__name");
@@ -98,7 +99,7 @@ static void set_tostring(lua_State *L, int up, lua_CFunction tostring) {
     lua_pop(L, 1);
 }
 
-/* Gives the metatable number `up` of the list on top a metamethod. */
+/* Sets a metamethod of metatable `up` of the list on top. */
 static void set_method(lua_State *L, int up, const char *name, lua_CFunction method) {
     tksp_lua_get_item(L, -1, (size_t)up);
     lua_pushcfunction(L, method);
@@ -113,7 +114,7 @@ static void push_items(lua_State *L, int list) {
     }
 }
 
-/* Makes `gc`, with all items as upvalues, the finalizer of the metatable number `up`. */
+/* Sets `gc`, with all items as upvalues, as the finalizer of metatable `up`. */
 static void set_gc(lua_State *L, int list, int up, lua_CFunction gc) {
     tksp_lua_get_item(L, list, (size_t)up);
     push_items(L, list);
@@ -128,14 +129,14 @@ static void init_op(tksp_lua_op *box) {
     tks_buf_init(&box->scratch, SIZE_MAX);
 }
 
-/* Gives the userdata on top its metatable out of the list below it, and puts it there as `up`. */
+/* Sets the metatable of the userdata on top from the list below it, and stores the userdata there as `up`. */
 static void add_userdata(lua_State *L, int metatable, int up) {
     tksp_lua_get_item(L, -2, (size_t)metatable);
     lua_setmetatable(L, -2);
     tksp_lua_set_item(L, -2, (size_t)up);
 }
 
-/* Pushes a new list of what TKSP_UP_* number. */
+/* Pushes a new list of the TKSP_UP_* values. */
 static void make_list(lua_State *L) {
     int list = lua_gettop(L) + 1;
     lua_createtable(L, TKSP_UP_COUNT, 0);
@@ -164,7 +165,7 @@ static void make_list(lua_State *L) {
     set_tostring(L, TKSP_UP_SESSION, value_tostring);
     set_tostring(L, TKSP_UP_REPLY_ERROR, reply_error_tostring);
 
-    /* Lua looks for __gc when a metatable is set: so the finalizers first, then userdata. */
+    /* Lua checks for __gc when a metatable is set, so finalizers come before userdata. */
     set_gc(L, list, TKSP_UP_OP, op_gc);
     set_gc(L, list, TKSP_UP_SCRATCH, scratch_gc);
     init_op(lua_newuserdata(L, sizeof(tksp_lua_op)));
@@ -173,7 +174,7 @@ static void make_list(lua_State *L) {
     add_userdata(L, TKSP_UP_NULL, TKSP_UP_NULL);
 }
 
-/* Pushes the list, which is made by whichever module comes first. */
+/* Pushes the list, created by the module that is loaded first. */
 static void push_list(lua_State *L) {
     luaL_checkstack(L, 3 * TKSP_UP_COUNT, "not enough memory");
     lua_getfield(L, LUA_REGISTRYINDEX, SHARED_KEY);

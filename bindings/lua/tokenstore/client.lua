@@ -23,15 +23,14 @@ function Client.is(value)
   return type(value) == "table" and getmetatable(value) == Client
 end
 
--- Is this a worker of nginx, which must not block? (A thread of run_worker_thread has no cosockets, and
--- may.)
+-- True in an nginx worker, which must not block. (A thread of run_worker_thread may block: it has no
+-- cosockets.)
 function Client.nonblocking()
   local nginx = _G.ngx
   return type(nginx) == "table" and nginx.socket ~= nil and nginx.socket.tcp ~= nil
 end
 
--- driver.run that calls `credentials` for user and password of each new connection. Its errors reach the
--- caller.
+-- driver.run with a `credentials` function, called for each new connection. Its errors reach the caller.
 local function asking(driver, credentials)
   local function go_on(flight, ...)
     if flight then
@@ -47,7 +46,7 @@ local function asking(driver, credentials)
   end
 end
 
--- `run` that passes an operation's notes on.
+-- `run` that passes an operation's notes to the logger.
 local function logging(run, take_notes, write, url)
   local function finish(handle, ...)
     local notes = take_notes(handle)
@@ -83,7 +82,7 @@ function Client.open(url, client_options)
   if write and driver.take_notes then
     run = logging(run, driver.take_notes, write, driver.url(handle))
   end
-  -- _run runs an operation with _handle to its end; methods of stores call it too.
+  -- _run(_handle, operation) runs an operation; methods of stores call it too.
   return setmetatable({
     url = driver.url(handle),
     closed = false,
@@ -106,7 +105,7 @@ setmetatable(Client, {
 
 -- execute("SET", "key", value, …): one command; strings are sent unchanged, numbers as text. Returns the
 -- reply: string, integer or list; nil for Redis' nil (false within a list). An error reply is nil, message,
--- "server"; one beyond max_reply_size is nil, message, "limit". Sent once: without an answer it is
+-- "server"; one beyond max_reply_size is nil, message, "limit". Sent once: without a reply the code is
 -- "outcome_unknown". Commands that would change a shared connection (SELECT, AUTH, SUBSCRIBE …) are not
 -- sent: nil, message, "data".
 function Client:execute(...)
@@ -114,8 +113,8 @@ function Client:execute(...)
 end
 
 -- pipeline({ { "GET", "a" }, … }, { raise_errors = …, timeout = … }): all in one round trip; returns the
--- list of replies. All are sent and answered; then the first error reply makes the whole a failure - or
--- with raise_errors = false each is in its place as { message = …, code = … }.
+-- list of replies. All are sent and answered; then the first error reply makes the call fail, or with
+-- raise_errors = false each is in its place as { message = …, code = … }.
 function Client:pipeline(commands, call_options)
   if type(commands) == "table" and next(commands) == nil then
     return {}

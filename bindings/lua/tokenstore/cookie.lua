@@ -10,7 +10,7 @@ local MOST = 128 -- values from one header, so that a request's look-ups are bou
 
 local cookie = {}
 
--- Can a cookie have this name?
+-- True for a valid cookie name.
 function cookie.is_name(name)
   return find(name, "^[^%c;= ]+$") ~= nil
 end
@@ -19,7 +19,7 @@ local function is_blank(code)
   return code == 32 or code == 9
 end
 
--- The part of `text` from `first` to `last`, without surrounding blanks.
+-- The part of `text` from `first` to `last`, without surrounding whitespace.
 local function trim(text, first, last)
   while first <= last and is_blank(byte(text, first)) do
     first = first + 1
@@ -30,7 +30,7 @@ local function trim(text, first, last)
   return sub(text, first, last)
 end
 
--- \075 is a byte, \" is a quote. (Two more digits may follow what is escaped without being part of it.)
+-- \075 is a byte, \" is a quote. (The pattern may capture two digits that are not part of the escape.)
 local function unescape(first, digits)
   local code = #digits == 2 and find(first, "[0-3]") and tonumber(first .. digits, 8)
   return code and char(code) or first .. digits
@@ -60,7 +60,7 @@ local function add(texts, text, longest)
 end
 
 -- Adds the other possible meanings of a value. It may have been encoded twice. A + that was decoded as in a
--- form is now a blank. At an end of the value only `raw` still has it.
+-- form is now a space. At an end of the value only `raw` still has it.
 local function add_spellings(texts, raw, value, longest)
   local text = unquote(value) or value
   add(texts, text, longest)
@@ -73,13 +73,13 @@ local function add_spellings(texts, raw, value, longest)
   add(texts, gsub(text, " ", "+"), longest)
 end
 
--- May it stand for something else, too? Without patterns, which LuaJIT does not compile.
+-- True if it may have other meanings. Without patterns, which LuaJIT does not compile.
 local function has_spellings(raw)
   return find(raw, "%", 1, true) or find(raw, '"', 1, true) or find(raw, " ", 1, true)
 end
 
--- The possible values of the cookies called `name`, in the order of the header: none, most often one, at
--- most MOST. None is empty, longer than `longest` bytes, or has a NUL.
+-- The possible values of the cookies called `name`, in the order of the header: at most MOST, usually one.
+-- Values that are empty, longer than `longest` bytes, or contain a NUL are skipped.
 function cookie.read(header, name, longest)
   local texts = {}
   local start, equals = 1, find(header, "=", 1, true)

@@ -18,8 +18,8 @@
 --   cookie     name of a cookie that may hold the token; without it only the header is used
 --   refresh    seconds: after each request the session lives at least this long; one that lives longer, or
 --              has no expiry, is unchanged, and so is any if Redis cannot write
---   headers    { name = what }, `what` being a field of the session ("owner_id"), of its data
---              ("data.role"), or a function of the session; by default X-Owner-Id is the owner
+--   headers { name = value }: a field of the session ("owner_id"), of its data ("data.role"), or a function
+--              of the session; by default X-Owner-Id is the owner
 --   realm      for WWW-Authenticate (default: app)
 --   fail_open  true: without Redis requests pass, without the headers
 --   cache      seconds for which a worker caches the result: a logout takes effect that much later. The
@@ -46,7 +46,7 @@ local guard = {}
 
 -- ---- asking the store ------------------------------------------------------------------------------
 
--- One table for all requests: it is read before anything waits.
+-- One table for all requests: it is read before any wait.
 local function ask_one(options, token)
   local arguments = options.arguments
   arguments.token = token
@@ -240,7 +240,8 @@ local function set_headers(options, session)
   end
 end
 
--- Has the client sent a header that only the guard may set? Nearly always not, and asking nginx is enough.
+-- True if the client sent a header that only the guard may set. Checks nginx's variables, which are nearly
+-- always unset.
 local function has_forged(options)
   local variables = options.variables
   for i = 1, #variables do

@@ -1,4 +1,4 @@
--- A worker's cache of the sessions that its guards found lately.
+-- A worker's cache of recently found sessions.
 --
 -- No session is cached beyond its expiry by the server's clock, whose offset to ours is read once a minute.
 

@@ -29,11 +29,11 @@ local jwt = {}
 ---@class tokenstore.jwt.Key: userdata
 ---@field kind "secret" | "RSA" | "P-256" | "P-384" | "P-521" | "Ed25519"
 ---@field kid? string
----@field algorithms tokenstore.jwt.Algorithm[] what it can and may be used for
----@field can_sign boolean is it a secret or a private key?
+---@field algorithms tokenstore.jwt.Algorithm[] those it can be used with
+---@field can_sign boolean true for a secret or a private key
 local Key = {}
 
----The key as a JWK: its public part, or both. Not for a secret, which is not kept.
+---The key as a JWK: its public part, or both. Fails for a secret, which is not stored.
 ---@param args? { private?: boolean }
 ---@return table<string, string>?
 ---@return string? message
@@ -164,7 +164,7 @@ function jwt.encode(args) end
 ---@return tokenstore.jwt.Code? code
 function jwt.decode(args) end
 
----The header of an unverified token: anybody may have written it.
+---The header of an unverified token: do not trust it.
 ---@param token string? | tokenstore.jwt.HeaderArgs
 ---@return table<string, any>? header
 ---@return string? message

@@ -45,7 +45,7 @@ jwt.ANY = setmetatable({}, {
   end,
 })
 
--- Raises, where the method was called, for anything but a table of known options.
+-- Raises at the caller of the method for anything but a table of known options.
 local function check(given, known)
   if type(given) ~= "table" then
     error("bad argument: a table of options expected, got " .. type(given), 3)
@@ -75,15 +75,15 @@ local function load_openssl()
   return nil, tostring(module)
 end
 
--- A key has fields: kind ("secret", "RSA", "P-256", "P-384", "P-521", "Ed25519"), kid, algorithms (what it
--- can and may be used for) and can_sign. It is immutable. Methods:
+-- A key has fields: kind ("secret", "RSA", "P-256", "P-384", "P-521", "Ed25519"), kid, algorithms (those it
+-- can be used with) and can_sign. It is immutable. Methods:
 --   key:to_jwk() or key:to_jwk{ private = true }   the key as a JWK, a table: its public part, or both.
---                                                  Not of a secret, which is not kept
+--                                                  Fails for a secret, which is not stored
 --   key:thumbprint()                               SHA-256 of the public part (RFC 7638), a suitable kid
 
 -- from_secret(secret) or from_secret{ secret, kid, algorithm }: a secret for HS256 (at least 32 bytes),
--- HS384 (48) and HS512 (64). Other types of keys are rejected, in any encoding: anybody who knew a public
--- key could sign with it. `algorithm` restricts the key to that one.
+-- HS384 (48) and HS512 (64). Other types of keys are rejected, in any encoding: anyone who knows a public key
+-- could sign with it. `algorithm` restricts the key to that one.
 function jwt.Key.from_secret(given)
   if type(given) == "string" then
     given = { secret = given }
@@ -103,7 +103,7 @@ function jwt.Key.from_pem(given)
   check(given, FROM_PEM)
   local module, problem = load_openssl()
   if not module then
-    return nil, "PEM needs tokenstore.openssl: " .. problem, "configuration"
+    return nil, "PEM requires tokenstore.openssl: " .. problem, "configuration"
   end
   local key, message, code = module.key_pem(given.pem, given.kid, given.algorithm, given.password)
   return key, message, code
@@ -114,7 +114,7 @@ local function is_json(value)
 end
 
 -- from_jwk(jwk): a JWK as a table or as JSON text, of kty RSA, EC, OKP (Ed25519) or oct. Its kid, alg, use
--- and key_ops count.
+-- and key_ops apply.
 function jwt.Key.from_jwk(jwk)
   if not is_json(jwk) then
     error("bad argument 'jwk' (table or JSON text expected, got " .. type(jwk) .. ")", 2)
@@ -154,7 +154,7 @@ function jwt.KeySet.from_url(given)
   return set, message, code
 end
 
--- Is it a result of from_url? If its file was not loaded, there is none.
+-- True for a result of from_url. If its module is not loaded, there is none.
 local function is_remote(key)
   local remote = type(key) == "table" and package.loaded["tokenstore.remote_keys"]
   return remote and remote.is(key) or false
@@ -180,8 +180,8 @@ end
 --   key         a Key, a KeySet (from_url's too) or a list of Keys; those that match the token's algorithm
 --               and kid are tried, at most 16
 --   algorithms  a list of those to accept
---   audience    `aud` must name it, or one of the list; without it a token with an `aud` is rejected, since
---               it is intended for somebody. jwt.ANY accepts any `aud`, for callers that check it
+--   audience `aud` must name it, or one of the list; without it a token with an `aud` is rejected. jwt.ANY
+--               accepts any `aud`, for callers that check it
 --               themselves
 --   issuer      `iss` must be it, or one of the list
 --   leeway      seconds that exp and nbf may be off, up to a day
@@ -203,13 +203,13 @@ function jwt.decode(given)
     if remote then
       local newer, message, problem = given.key:newer(seen)
       if newer == false then
-        return nil, header, code -- there are no other keys: it stays at that
+        return nil, header, code -- final: there are no other keys
       elseif not newer then
         return nil, message, problem
       end
       key, version = newer, message
     end
-    -- C raises at the caller of this function: no call in between.
+    -- C raises at the caller of this function, so there must be no call in between.
     claims, header, code, unknown = core.jwt_decode(given.token, key, given.algorithms, audience,
       given.issuer, given.leeway, given.require, given.now, given.typ, given.max_size, any, given.verify_exp)
     if claims and again then
@@ -221,7 +221,7 @@ function jwt.decode(given)
 end
 
 -- get_unverified_header(token) or get_unverified_header{ token, max_size }: the header of an unverified
--- token: anybody may have written it. For choosing a key, and for logs. Only a string has one.
+-- token, for choosing a key and for logs: do not trust it.
 function jwt.get_unverified_header(given)
   if type(given) ~= "table" then
     given = { token = given }

@@ -1,4 +1,4 @@
--- Loggers: the options `logger`, and how notes reach them.
+-- Loggers: reading the option `logger`, and passing notes to it.
 --
 -- C writes notes as lines: a letter for the level, the text, a newline. None contains a token or a secret.
 

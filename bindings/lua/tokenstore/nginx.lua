@@ -5,8 +5,8 @@
 --                equal settings, and the same function as `credentials`, share one. pool_size is the most
 --                connections that one worker has; further requests queue for up to `connect_timeout`.
 --   deadlines    one for a whole operation, retries included, by a monotonic clock
---   trust        a connection goes back to its pool only after exactly the replies that were due. A request
---                that is abandoned half way - by a deadline, by a client that disconnected - closes it.
+--   trust a connection returns to its pool only after exactly the expected replies. It is closed if its
+--                request ends early, by a deadline or because the client disconnected.
 --   phases       those without cosockets get nil, message, "configuration"
 --
 -- The operation, in C, decides what to send, what a reply means, and when to retry.
@@ -53,7 +53,7 @@ function driver.close(handle)
   handle.closed = true
 end
 
--- Why a batch was not answered: the operation decides what that means.
+-- Reports why a batch has no replies: the operation decides what follows.
 local function fail(run, deadline, failure)
   local sent = failure.sent or false
   if failure.timeout and clock() >= deadline then
@@ -62,10 +62,10 @@ local function fail(run, deadline, failure)
   return sent, core.run_lost(run, sent, failure.final, failure.message, failure.code)
 end
 
--- A pooled connection is dead, and so may be those that were idle as long.
+-- A pooled connection is dead, and probably also those that were idle as long.
 local function fail_silent(handle, run, deadline, options, sent)
   pool.leave(handle.pool, options)
-  local message = handle.name .. ": the connection had gone silent"
+  local message = handle.name .. ": the connection was unresponsive"
   return fail(run, deadline, { message = message, code = "connection", sent = sent })
 end
 

@@ -1,9 +1,8 @@
 -- Connections of tokenstore.nginx: cosockets, TLS, the greeting, and one exchange at a time.
 -- nginx_settings.lua creates a client's `handle`.
 --
--- A failure is a table: message, code, timeout (the given time is over), final (a retry cannot help), sent
--- (a byte of the batch may have reached the server), asks (call the client's `credentials`, then retry at
--- once).
+-- A failure is a table: message, code, timeout (the deadline passed), final (retrying cannot help), sent (a
+-- byte of the batch may have reached the server), asks (call the client's `credentials`, then retry at once).
 
 local core = require "tokenstore.core"
 local pool = require "tokenstore.nginx_pool"
@@ -15,16 +14,16 @@ local ceil, max, min = math.ceil, math.max, math.min
 local READ_SIZE = 65536   -- bytes taken at once
 local WRITE_ALONE = 65536 -- a larger batch is written while replies are read: a server may stop
                           -- reading until its first replies are fetched
-local DOUBT = 10          -- seconds after a failure in which nginx, which logs it, is not the first to try
+local DOUBT = 10          -- seconds after a failure in which core.probe is tried first
 
 local connection = {}
 
--- Addresses where a connection failed lately, and until when that counts.
+-- Addresses with a recent connection failure, and until when it counts.
 local doubts = {}
 
 -- ---- an exchange -----------------------------------------------------------------------------------
 
--- Milliseconds from now to `limit`, as nginx wants them.
+-- Milliseconds from now to `limit`, for nginx.
 local function until_limit(limit, now)
   return max(1, ceil((limit - now) * 1000))
 end
@@ -43,11 +42,11 @@ local function fail_io(why, sent)
   elseif why == "closed" then
     why = "the server closed the connection"
   end
-  return { message = why or "the connection broke", code = "connection", sent = sent, hung_up = true }
+  return { message = why or "the connection was lost", code = "connection", sent = sent, hung_up = true }
 end
 
 -- Reads until take(run, bytes), that is core.run_feed or core.run_answer, has all replies due, and returns
--- its result; or nil and why not.
+-- its result; or nil and the failure.
 local function read(socket, take, run, limit)
   while true do
     local bytes, why = socket:receiveany(READ_SIZE)
@@ -70,12 +69,12 @@ local function write(socket, bytes)
   return socket:send(bytes)
 end
 
--- Both at once. Replies that are complete before the batch was written answer something else.
+-- Both at once. Replies that are complete before the batch is written belong to another request.
 local function write_and_read(socket, take, run, bytes, limit)
   local writer = ngx.thread.spawn(write, socket, bytes)
   local whole, failure = read(socket, run_feed, run, limit)
   if whole and coroutine.status(writer) ~= "dead" and coroutine.status(writer) ~= "zombie" then
-    whole, failure = nil, fail_io("more answers came than were asked for", true)
+    whole, failure = nil, fail_io("received more replies than requested", true)
   end
   if not whole then
     ngx.thread.kill(writer)
@@ -85,7 +84,7 @@ local function write_and_read(socket, take, run, bytes, limit)
   return take(run, "")
 end
 
--- Sends `bytes` and reads the replies: the result of `take`; or nil and why not, and then the socket must
+-- Sends `bytes` and reads the replies: the result of `take`; or nil and the failure, and then the socket must
 -- be closed. The socket's timeouts must have been set.
 function connection.exchange(socket, take, run, bytes, limit)
   if #bytes > WRITE_ALONE then
@@ -109,7 +108,7 @@ local function fail_open(handle, socket, limit, part, failure, hint)
   elseif failure.timeout then
     failure.message, failure.code, failure.timeout = "no answer within connect_timeout", "connection", nil
   end
-  failure.sent = false -- of the caller's batch nothing was
+  failure.sent = false -- nothing of the caller's batch was sent
   failure.message = ("%s: %s%s%s"):format(handle.name, part, failure.message,
     failure.final and "" or hint)
   return nil, failure
@@ -117,7 +116,7 @@ end
 
 -- nginx's messages often lack the decisive hint.
 local HINTS = {
-  { "no resolver defined", " (host names need nginx's directive resolver; an address does not)" },
+  { "no resolver defined", " (host names require nginx's directive resolver; addresses do not)" },
   { "too many waiting connect operations", " (all pool_size connections are busy)" },
 }
 
@@ -138,7 +137,7 @@ local function start_tls(handle, socket)
   if handle.pair then
     if not socket.setclientcert then -- checked on a socket, since there is none where clients are created
       return {
-        message = "cert= and key= need a newer lua-nginx-module (setclientcert)",
+        message = "cert= and key= require a newer lua-nginx-module (setclientcert)",
         code = "configuration",
         final = true,
       }
@@ -148,8 +147,8 @@ local function start_tls(handle, socket)
       return { message = tostring(why), code = "connection" }
     end
   end
-  -- Never `false` instead of nil: without a session to return, lua-resty-core does not check whether the
-  -- certificate was rejected if the handshake ended without a wait. With nil it raises there.
+  -- Pass nil, never `false`: with `false`, which returns no session, lua-resty-core does not check whether
+  -- the certificate was rejected if the handshake ended without a wait. With nil it raises then.
   local called, session, why = pcall(socket.sslhandshake, socket, nil, handle.server_name, true)
   if called and why == nil and type(session) ~= "nil" then
     return nil
@@ -172,7 +171,7 @@ end
 local function greet(handle, socket, run, words, limit)
   give_time(socket, limit)
   local ok, failure = connection.exchange(socket, run_feed, run, words, limit)
-  -- A full server answers once and hangs up: its answer is more useful than its close.
+  -- A server at its client limit replies once and hangs up: its reply is more useful than the hang-up.
   local fine, message, code, final, refused = core.run_greeted(run, handle.target)
   if not fine then
     return { message = message, code = code, final = final, asks = refused }
@@ -287,12 +286,12 @@ local function open(handle, run, options, limit, silence, now)
 end
 
 -- A connection to the target for a run, from the pool or a new one, for an exchange until `limit`: a socket,
--- and whether it is a reused one; or nil and why not. On a reused one, the first byte of an answer is
+-- and whether it is a reused one; or nil and the failure. On a reused one, the first byte of a reply is
 -- awaited until `silence`. `options` are the pool's.
 --
 -- `credentials` is called for each new one, and once more if the server rejects its result. The only way to
--- find out whether nginx has a connection is to connect. The function may take its time and use this very
--- client, so that connection is closed while it runs.
+-- find out whether nginx has a pooled connection is to connect. The function may take long and may use this
+-- client, so the connection is closed while it runs.
 function connection.open(handle, run, options, limit, silence, now)
   local socket, used = open(handle, run, options, limit, silence, now)
   local refused = false
@@ -309,7 +308,7 @@ function connection.open(handle, run, options, limit, silence, now)
   return socket, used
 end
 
--- Does the server answer on a reused connection? Any answer counts.
+-- True if the server answers on a reused connection. Any reply counts.
 function connection.is_alive(socket)
   return socket:send "*1\r\n$4\r\nPING\r\n" and socket:receive "*l" ~= nil
 end

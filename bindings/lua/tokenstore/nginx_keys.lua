@@ -56,14 +56,14 @@ local function look(handle, now)
   version = tonumber(version)
   if version and version ~= handle.version then
     local set = require("tokenstore.openssl").keyset_published(text)
-    if set then -- the thread has read it already
+    if set then -- always: the thread has parsed it already
       handle.set, handle.version = set, version
       handle.fresh_until, handle.good_until = tonumber(fresh_until), tonumber(good_until)
     end
   end
 end
 
--- Are there keys here that may be used, and newer than `seen`?
+-- True if there are usable keys newer than `seen`.
 local function has_newer(handle, seen, now)
   return handle.set and now < handle.good_until and handle.version ~= seen
 end
@@ -117,8 +117,8 @@ local function fetch(handle)
     handle.dict:set(key_of(handle, "failure"), ("%.3f %s %s"):format(now, code, problem),
       math.max(handle.options.min_interval, FAILURE_KEPT))
     note(handle, "w", left > 0
-      and ("could not fetch the keys; the old ones are used for up to %d s more: %s"):format(left, problem)
-      or "could not fetch the keys, and there are none to use: " .. problem)
+      and ("could not fetch the keys; using the old ones for up to %d s more: %s"):format(left, problem)
+      or "could not fetch the keys, and none are cached: " .. problem)
   end
 end
 
@@ -142,7 +142,7 @@ local function find(handle, seen)
 end
 
 -- Whether a fetch may start: without keys, a second after the last failure; for a token with an unknown
--- key, once in an interval. Otherwise the answer, which may be that failure.
+-- key, once in an interval. Otherwise false and the results, perhaps that failure.
 local function may_start(handle, seen, now)
   if handle.dict:get(key_of(handle, "lock")) then
     return true -- a fetch is in progress
@@ -186,7 +186,7 @@ local function get(handle, seen)
   return threads.await(handle, handle.options.timeout + 2 * PATIENCE, find, seen)
 end
 
--- ---- what remote_keys.lua calls ----------------------------------------------------------------------
+-- ---- called by remote_keys.lua ---------------------------------------------------------------------
 
 function nginx_keys.keys_get(handle, seen)
   local keys, version, code = get(handle, seen)

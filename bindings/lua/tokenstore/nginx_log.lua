@@ -7,7 +7,7 @@ local EVERY = 10 -- seconds
 local log = {}
 log.__index = log
 
--- A purpose: the level of its lines, and what they begin with.
+-- A purpose: the level and the prefix of its lines.
 function log.new(level, beginning)
   return setmetatable({ level = level, beginning = beginning, after = 0, held_back = 0 }, log)
 end

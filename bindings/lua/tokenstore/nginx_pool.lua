@@ -5,7 +5,7 @@
 -- lua_socket_keepalive_timeout. A pool is abandoned
 --
 --   at its age      max_connection_age, at random per worker, so that no connection is older
---   for a reason    the server behind it could not serve, or a connection in it was silent
+--   for a reason    the server could not serve, or a connection was unresponsive
 
 local core = require "tokenstore.core"
 
@@ -79,7 +79,7 @@ function pool.leave(self, options)
   end
 end
 
--- The same, because the server has become a replica. If it stays one, a new connection for each call would
+-- The same, because the server has become a replica. While it is one, a new connection for each call would
 -- not help.
 function pool.give_up(self, options, now)
   if self.options == options and now >= self.renewable_at then
@@ -88,7 +88,7 @@ function pool.give_up(self, options, now)
   end
 end
 
--- May a connection opened with `options`, and last used at `now`, be reused?
+-- True if a connection opened with `options`, and last used at `now`, may be reused.
 function pool.keeps(self, options, now)
   if self.options == options then
     self.used_at = now
@@ -97,8 +97,8 @@ function pool.keeps(self, options, now)
   return false
 end
 
--- Has no connection of this pool been used for so long that each may be dead? (nginx takes the last one
--- returned.)
+-- True if no connection of this pool was used for so long that all may be dead. (nginx takes the one returned
+-- last.)
 function pool.is_doubtful(self, now)
   return now - self.used_at >= core.probe_after
 end

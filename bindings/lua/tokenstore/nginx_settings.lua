@@ -43,7 +43,7 @@ local function read_pair(info)
   return { cert = parsed_cert, key = parsed_key }
 end
 
--- Is it an address, not a name?
+-- True for an address, false for a name.
 local function is_address(host)
   return host:find(":", 1, true) ~= nil or host:find "^%d+%.%d+%.%d+%.%d+$" ~= nil
 end
@@ -69,11 +69,11 @@ function settings.of(target, info, credentials)
       .. "directive lua_ssl_trusted_certificate")
   elseif info.host and info.host:find("%", 1, true) then
     return refuse("nginx cannot connect to an IPv6 address with a zone (" .. info.host
-      .. "): give an address without one, or a name")
+      .. "): use an address without a zone, or a host name")
   end
   local server_name = info.server_name or info.host
   if info.tls and is_address(server_name) then
-    return refuse("nginx can compare names with certificates, but not addresses: give server_name=")
+    return refuse("nginx cannot verify a certificate for an IP address: give server_name=")
   end
   local pair, message, code = read_pair(info)
   if message then
@@ -94,7 +94,7 @@ function settings.of(target, info, credentials)
     place = place,
     is_name = port ~= nil and not is_address(place),
     tls = info.tls,
-    hint = info.greeting_hint, -- if the server hangs up without answering the greeting
+    hint = info.greeting_hint, -- for a server that hangs up without replying to the greeting
     server_name = server_name,
     pair = pair,
     credentials = credentials,

@@ -1,5 +1,5 @@
 -- Called by nginx_threads.lua in one of nginx's threads, in its own Lua VM, where blocking is allowed. A VM
--- serves one job after the other, so connections, keys and tokens are kept.
+-- runs jobs in sequence and keeps connections, keys and tokens.
 
 local core = require "tokenstore.oauth"
 
@@ -59,7 +59,7 @@ function thread.get(identity, source, options, request, rejected, given)
     return message, nil, nil, code, notes, answer
   end
   local good_for, renew_in = core.times(handle, request)
-  if not good_for then -- it was just forgotten
+  if not good_for then -- just invalidated
     good_for, renew_in = 0, 0
   end
   return token, good_for, renew_in, nil, notes

@@ -16,7 +16,7 @@ local WAITING = {
 }
 
 local nginx_threads = {}
-local semaphores = {} -- by name: how many jobs of a kind may run
+local semaphores = {} -- by name: limits the jobs of a kind
 
 -- The shared dict; or nil, message, code. `what` uses it.
 function nginx_threads.dict(what)
@@ -49,7 +49,7 @@ function nginx_threads.identify(given)
   return ngx.md5(table.concat(parts, "\0"))
 end
 
--- nil where this phase can wait; otherwise message, code. `advice` says what to do in another one.
+-- nil if this phase can wait; otherwise message, code. `advice`: what to call in another phase.
 function nginx_threads.refuse_phase(advice)
   local phase = ngx.get_phase()
   if not WAITING[phase] then
@@ -64,7 +64,7 @@ local function release(limits, count)
   end
 end
 
--- nginx's message if it has no thread, with what to do.
+-- nginx's message if it has no thread, with advice.
 local function explain(problem)
   if problem:find("thread pool", 1, true) then
     return problem .. " (nginx needs the directive: thread_pool tokenstore threads=4;)"
@@ -75,8 +75,8 @@ local function explain(problem)
 end
 
 -- Calls a function of nginx_thread.lua in a thread: true and its results; or false, message, code. nginx
--- refuses a job that it has no Lua VM for, so jobs wait here for up to `seconds`: of each of `limits`
--- ({ name, jobs, busy }) as many run as it says.
+-- rejects a job if it has no free Lua VM, so jobs wait here for up to `seconds`: each of `limits` ({ name,
+-- jobs, busy }) allows that many jobs.
 function nginx_threads.run(what, limits, seconds, method, ...)
   for i, limit in ipairs(limits) do
     semaphores[limit.name] = semaphores[limit.name] or require("ngx.semaphore").new(limit.jobs)

@@ -26,7 +26,7 @@ local RemoteKeySet = {}
 RemoteKeySet.__index = RemoteKeySet
 RemoteKeySet.__name = "tokenstore.jwt.RemoteKeySet"
 
--- Is it one?
+-- True for a RemoteKeySet.
 function RemoteKeySet.is(value)
   return type(value) == "table" and getmetatable(value) == RemoteKeySet
 end
@@ -41,7 +41,7 @@ function RemoteKeySet.open(given)
     error("bad option 'url' (string expected, got nil)", 3)
   end
   local core = require(Client.nonblocking() and "tokenstore.nginx_keys" or "tokenstore.oauth")
-  local logger = loggers.read(o.logger, 3) or core.log -- nginx has its own
+  local logger = loggers.read(o.logger, 3) or core.log -- in nginx: its error log
   local handle, message, code = core.keys_open {
     url = o.url,
     max_age = o.max_age or 600,

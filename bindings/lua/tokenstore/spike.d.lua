@@ -77,7 +77,7 @@
 ---@field timeout? number seconds for the whole call; none: `retry`'s total plus 10 s for Redis
 
 ---@class tokenstore.InvalidateArgs: tokenstore.AskedArgs
----@field token string the one that was answered with 401
+---@field token string the token that was rejected with 401
 
 ---Access tokens by OAuth 2.0 client credentials, for any number of audiences: each is fetched once, cached
 ---in memory and in Redis, and renewed in the background before it expires.
@@ -113,7 +113,7 @@ function Spike.discover(options) end
 ---@return tokenstore.SpikeAnswer? answer
 function Spike:get_token(audience) end
 
----Forgets a token that was answered with 401, here and in Redis, unless it has been replaced meanwhile: the
+---Forgets a token that was rejected with 401, here and in Redis, unless it has been replaced meanwhile: the
 ---next get_token fetches another. True; a failure means that Redis could not be updated.
 ---@param args tokenstore.InvalidateArgs
 ---@return boolean?
@@ -129,7 +129,7 @@ function Spike:invalidate(args) end
 ---@return tokenstore.SpikeAnswer? answer
 function Spike:initialize() end
 
----Is the public key loaded (or not needed), and this open?
+---True if the public key is loaded (or not needed), and this object is open.
 ---@return boolean
 function Spike:is_initialized() end
 

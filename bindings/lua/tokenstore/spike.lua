@@ -12,8 +12,8 @@
 -- until `expiration_offset` before its expiry. A Redis that is down costs only a warning in the log.
 -- Options are explained in spike.d.lua.
 --
--- _held has the last token of each audience as a Lua string: C checks whether it is still current, and no
--- string is created again.
+-- _held has the last token of each audience as a Lua string: C checks whether it is still current, which
+-- saves creating the string again.
 
 local Client = require "tokenstore.client"
 local loggers = require "tokenstore.logger"
@@ -133,8 +133,8 @@ local function ask(self)
   return nil, ASKING .. problem, "configuration"
 end
 
--- Continues if C needs the function's result: for a missing token, or for one due for renewal, while the
--- current one is returned. In the latter case a failure is only logged.
+-- Continues if C needs the function's result: for a missing token, or to renew one that is returned
+-- meanwhile. In the latter case a failure is only logged.
 local function ask_for(self, request, timeout, token, message, code, notes, answer)
   if token == false then
     local given
@@ -202,8 +202,8 @@ function Spike:get_token(asked)
   return token
 end
 
--- invalidate{ token, audience, scope, resource }: forgets the token, which was answered with 401, here and
--- in Redis, unless it has been replaced meanwhile. True; a failure means that Redis could not be updated.
+-- invalidate{ token, audience, scope, resource }: forgets the token, which was rejected with 401, here and in
+-- Redis, unless it has been replaced meanwhile. True; a failure means that Redis could not be updated.
 function Spike:invalidate(given)
   local request, token = spike_options.read_rejected(given)
   local done, message, code, notes = self._core.invalidate(self._handle, request, token)
@@ -217,7 +217,7 @@ function Spike:initialize()
   return finish(self, done, message, code, notes, answer)
 end
 
--- Is the public key loaded (or not needed), and this open?
+-- True if the public key is loaded (or not needed), and this object is open.
 function Spike:is_initialized()
   return self._core.is_initialized(self._handle)
 end

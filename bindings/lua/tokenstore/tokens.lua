@@ -5,8 +5,8 @@
 -- Options: redis, prefix, token_size, token_encoding, pepper, max_age, touch_interval, max_per_owner,
 -- max_data_size, and those of Client. Arguments, values and options are explained in tokenstore.d.lua.
 --
--- Each method creates an operation in C and has the client run it; on failure `run` passes nil, message,
--- code on.
+-- Each method creates an operation in C and passes it to the client's `run`; if that failed, `run` returns
+-- its nil, message, code.
 
 local core = require "tokenstore.core"
 local options = require "tokenstore.options"

@@ -8,10 +8,10 @@
 ---| "configuration"   # invalid options or URL
 ---| "connection"      # no usable connection
 ---| "timeout"         # the deadline passed
----| "outcome_unknown" # sent, but no answer came: it may or may not have happened
+---| "outcome_unknown" # sent, but no reply was received: it may or may not have happened
 ---| "server"          # Redis answered with an error
 ---| "data"            # an argument breaks a limit, or the stored data is not valid
----| "limit"           # the answer is larger than max_reply_size: the message says what to do
+---| "limit"           # the reply is larger than max_reply_size: the message says what to do
 ---| "spike"           # could not obtain an access token: the message says what was tried
 ---| "spike_auth"      # the authorization server rejected the client or the request
 ---| "closed"          # the client is closed
@@ -48,7 +48,7 @@
 ---@field created_at number seconds since the epoch, by the server's clock
 ---@field expires_at? number seconds since the epoch; nil without expiry, or if not requested
 
----An error reply among other replies. `tostring` gives the message.
+---An error reply among other replies. `tostring` returns the message.
 ---@class tokenstore.ReplyError
 ---@field message string
 ---@field code "server"|"limit"
@@ -60,14 +60,16 @@
 ---@field max_connection_age? number seconds before a connection is replaced, less up to a fifth at random (default 300); 0: never
 ---@field pool_size? integer the maximum number of connections (default 16)
 ---@field client_name? string as CLIENT LIST shows it
----@field max_reply_size? integer memory for one answer in bytes; a larger one is an error, "limit" (default 64 MiB)
+---@field max_reply_size? integer memory for one reply in bytes; a larger one is an error, "limit" (default 64
+--- MiB)
 ---@field db? integer the database number
 ---@field ca? string TLS: file with the CA certificates; without it the system's
 ---@field cert? string TLS: file with the client certificate
 ---@field key? string TLS: file with its key
 ---@field server_name? string TLS: the name to verify instead of the host
 ---@field server? string embedded: the binary to start
----@field logger? tokenstore.Logger what was retried and why; in nginx without one: nginx's error log
+---@field logger? tokenstore.Logger receives log lines, such as retries; in nginx without one: nginx's error
+--- log
 ---@field credentials? fun(): string, string user and password, for each new connection, instead of the URL's
 
 ---@class tokenstore.StoreOptions: tokenstore.ClientOptions
@@ -88,8 +90,8 @@
 ---@field raise_errors? boolean false: error replies are in the list (default true)
 ---@field timeout? number seconds; instead of the client's
 
----A pool of connections to one server, for any number of stores. Close with `close`, or leave it to
----`<close>` (5.4) or the collector.
+---A pool of connections to one server, for any number of stores. Close it with `close`, or leave it to
+---`<close>` (5.4) or the garbage collector.
 ---@class tokenstore.Client
 ---@field url string the server's URL, without user, password and options
 ---@field closed boolean
@@ -114,7 +116,7 @@ function Client:execute(...) end
 ---@return tokenstore.Code? code
 function Client:pipeline(commands, call_options) end
 
----Does the server answer, and has it accepted the login? Also if the ACL does not allow PING.
+---True if the server answers and has accepted the login, even if the ACL does not allow PING.
 ---@param args? tokenstore.CallOptions only `timeout`
 ---@return true?
 ---@return string? message
@@ -303,7 +305,7 @@ tokenstore._VERSION = nil
 ---@type tokenstore.Null
 tokenstore.null = nil
 
----Marks a table, or a new one, as an array, so that it stays one when it is empty.
+---Marks a table, or a new one, as an array, so that it remains one when it is empty.
 ---@generic T
 ---@param t? T[]
 ---@return T[]
