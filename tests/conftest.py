@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from authorization import Provider
     from tokenstore import RedisTokens
 
-# A shell starts what runs in the background with SIGINT ignored, which all programs hand on; but tests send it.
+# A shell starts background jobs with SIGINT ignored, which is inherited; but tests send it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -46,7 +46,7 @@ def server(shared_server: Server) -> Server:
 
 @pytest.fixture(scope="session")
 def direct(shared_server: Server) -> Iterator[RedisTokens]:
-    """Around drivers and faults: to prepare things, and to see what truly happened."""
+    """Bypasses drivers and faults: prepares data and inspects the real state."""
     from tokenstore import RedisTokens
 
     with RedisTokens(shared_server.url) as tokens:
@@ -55,7 +55,7 @@ def direct(shared_server: Server) -> Iterator[RedisTokens]:
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Server]:
-    """One whose password `vault` changes."""
+    """A server whose password `vault` changes."""
     with running("--requirepass", "of-the-default-user", transport="tcp") as server:
         yield server
 
@@ -92,7 +92,7 @@ def shared_provider() -> Iterator[Provider]:
 
 @pytest.fixture
 def authority_server(shared_provider: Provider) -> Provider:
-    """With nothing counted yet."""
+    """With its counters reset."""
     shared_provider.issued.clear()
     shared_provider.refused.clear()
     return shared_provider

@@ -1,7 +1,7 @@
 """A pytest plugin (-p blocking_shim): the tests for the blocking classes run over tokenstore.asyncio, unchanged.
 
-Puts classes of the same names into the module ``tokenstore``. Each makes the one of tokenstore.asyncio, and
-each of its calls runs on an event loop in a thread. TOKENSTORE_TEST_LOOP=uvloop takes another loop.
+Replaces the classes in the module ``tokenstore`` by wrappers of those in tokenstore.asyncio, whose calls run
+on an event loop in a thread. TOKENSTORE_TEST_LOOP=uvloop selects another loop.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def the_loop() -> asyncio.AbstractEventLoop:
 
 
 def run(call: Any) -> Any:
-    """What call() gives, awaited if it has to be, in the loop's thread."""
+    """The result of call(), awaited if necessary, in the loop's thread."""
 
     async def task() -> Any:
         result = call()
@@ -49,7 +49,7 @@ def run(call: Any) -> Any:
 
 
 def blocking(cls: type) -> type:
-    """A class like `cls`, whose methods do not have to be awaited."""
+    """A class like `cls` with blocking methods."""
 
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
         if args and hasattr(args[0], "_inner"):
@@ -78,7 +78,7 @@ def blocking(cls: type) -> type:
         run(self._inner.aclose)
 
     def drop(self: Any) -> None:
-        """The blocking classes need no close: what nobody refers to any more ends by itself."""
+        """The blocking classes need no close: unreferenced objects close themselves."""
         inner, loop = self.__dict__.get("_inner"), _loops.get(os.getpid())
         owns = getattr(inner, "_owns_client", "_store" not in self.__dict__)
         if inner is not None and owns and loop is not None:
@@ -95,7 +95,7 @@ def blocking(cls: type) -> type:
         "__repr__": lambda self: repr(self._inner).replace("tokenstore.asyncio.", "tokenstore."),
         "close": close,
     }
-    made: dict[Any, Any] = {}  # an alias stays one
+    made: dict[Any, Any] = {}  # keeps aliases identical
     for name, value in inspect.getmembers(cls, inspect.isfunction):
         if not name.startswith("_") and name != "close":
             members[name] = made.setdefault(value, method(name))
@@ -135,7 +135,7 @@ class _Events(blocking(tokenstore.asyncio.SessionEvents)):  # type: ignore[misc]
             raise StopIteration from None
 
 
-the_loop()  # now: tests count descriptors
+the_loop()  # created now, because tests count descriptors
 
 _made: dict[type, type] = {}
 for _name in tokenstore.asyncio.__all__:

@@ -1,4 +1,4 @@
-"""Fixtures: a real server for the whole run, and a way to run a test's coroutine on either loop."""
+"""Fixtures: a real server for the whole run, and running a test's coroutine on either loop."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def loop_of(kind: str) -> asyncio.AbstractEventLoop:
 
 
 def run_in(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """As asyncio.run: what the loop complains of, and a task that is left behind, fail the test."""
+    """As asyncio.run, but errors logged by the loop and leftover tasks fail the test."""
     complaints: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: complaints.append(context))
     try:
@@ -39,7 +39,7 @@ def run_in(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any])
 
 
 def pool_of(client: Any) -> Any:
-    """The client's connections in the loop that is running."""
+    """The client's connections in the running loop."""
     return client._driver.here()
 
 

@@ -1,6 +1,6 @@
-"""A connection that is fed any bytes in any pieces while calls are under way: each call ends with its own answer or
-with none, whatever the server says, and whatever Python does when the extension calls it. Seeds are drawn anew each
-time and a failure names its own; TOKENSTORE_SOAK=1 tries many more."""
+"""A connection is fed any bytes in any fragments while calls are in progress: each call ends with its own
+reply or with none, whatever the server sends, and whatever Python does when the extension calls it. Seeds are
+random, and a failure prints its seed; TOKENSTORE_SOAK=1 tries many more."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SEND = 1
 
 
 class Loop:
-    """Of an event loop as much as a call asks for."""
+    """The part of an event loop that a call uses."""
 
     def call_soon(self, *unused: Any, **unused_too: Any) -> None: ...
 
@@ -52,14 +52,14 @@ class Pool(_core.Pool):
 
 
 def commands(dice: random.Random, number: int) -> tuple[Any, bytes, list[bytes]]:
-    """An operation, the server's answer, and what is made of it."""
+    """An operation, the server's reply, and the result."""
     texts = [b"%d.%d" % (number, part) for part in range(dice.choice((1, 1, 1, 2, 3)))]
     op = _core.commands(tuple(("GET", text) for text in texts))
     return op, b"".join(b"$%d\r\n%s\r\n" % (len(text), text) for text in texts), texts
 
 
 def spoilt(dice: random.Random, stream: bytes) -> tuple[bytes, int]:
-    """The stream with something wrong in it, and from where on."""
+    """The stream with an error in it, and its position."""
     at = dice.randrange(len(stream) + 1)
     kind = dice.randrange(4)
     if kind == 0:
@@ -76,8 +76,8 @@ class Case:
         self.dice = random.Random(seed)
         self.pool = Pool(core, Loop(), 1000)  # type: ignore[arg-type]
         self.connection = _core.Connection(core)
-        self.asked: list[tuple[Any, list[bytes], int]] = []  # call, its answer, where that ends
-        self.right = b""  # what the server should say
+        self.asked: list[tuple[Any, list[bytes], int]] = []  # call, its reply, the end of that
+        self.right = b""  # what the server should send
 
     def ask(self) -> None:
         op, answer, texts = commands(self.dice, len(self.asked))
@@ -89,7 +89,7 @@ class Case:
         self.asked.append((call, texts, len(self.right)))
 
     def check(self, good: int) -> None:
-        """Answers that end before `good` are right, or none was given."""
+        """Replies that end before `good` are correct, or missing."""
         for call, texts, end in self.asked:
             if call.over and end <= good:
                 with suppress(tokenstore.Error, asyncio.CancelledError):
@@ -113,7 +113,7 @@ class Case:
                 connection.get_buffer(-1)[: len(piece)] = piece
                 connection.feed(len(piece))
                 if dice.random() < 0.1:
-                    self.ask()  # and it is not written yet: nothing of what comes is for it
+                    self.ask()  # not written yet: no reply is for it
         except tokenstore.ConnectionError:
             pass
         else:
@@ -139,7 +139,7 @@ def test_any_bytes() -> None:
 
 
 def test_whatever_comes_back() -> None:
-    """Python code that drains, expires, sends, aborts and cancels wherever the extension runs any."""
+    """Python code that drains, expires, sends, aborts and cancels wherever the extension runs Python code."""
     first = random.randrange(1 << 40)
     for seed in range(first, first + ROUNDS):
         dice = random.Random(seed)
@@ -150,7 +150,7 @@ def test_whatever_comes_back() -> None:
 
 
 def test_any_greeting() -> None:
-    """The answers to the first commands, and no answer, and nonsense."""
+    """The replies to the greeting, no reply, and garbage."""
     kinds = (tokenstore.ConnectionError, tokenstore.ServerError, tokenstore.ConfigurationError)
     with tokenstore.Client("unix:///nowhere?client_name=me&db=1") as client:
         dice = random.Random()

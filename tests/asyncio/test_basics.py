@@ -1,4 +1,4 @@
-"""What is there, how it is called, and what an exception tells."""
+"""The public names, their signatures, and exceptions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ A = {"app": "a", "type": "t"}
     "name", ["Client", "RedisJWT", "RedisTokens", "Sessions", "Spike", "TokenCreator", "Tokenstore"]
 )
 def test_the_same_names(name: str) -> None:
-    """Every method of the blocking class, with its arguments; close is aclose."""
+    """Every method of the blocking class, with the same arguments; close is aclose."""
     ours, theirs = getattr(aio, name), getattr(tokenstore, name)
     for member, value in inspect.getmembers(theirs, inspect.isfunction):
         if member.startswith("_") or member == "close":
@@ -157,7 +157,7 @@ def test_embedded(run: Run) -> None:
 
 
 def test_a_client_that_is_not_closed(server: Server, run: Run) -> None:
-    """Says so, and gives its connection back."""
+    """It warns, and closes its connection."""
 
     async def main() -> None:
         client = aio.Client(server.url, client_name="lost")
@@ -189,7 +189,7 @@ def test_redis_jwt(server: Server, run: Run) -> None:
             assert await sessions.call().destroyMultiple("bob") == 1
             with pytest.raises(tokenstore.InvalidTokenError):
                 await sessions.verify(token)
-            assert connection.open  # a session that has ended is no reason to distrust the connection
+            assert connection.open  # an ended session must not close the connection
 
     run(main())
 

@@ -1,4 +1,4 @@
-"""A connection that is given up at any step of its making leaves no socket behind."""
+"""A connection cancelled at any step of its opening leaves no socket behind."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tokenstore import _core
 from tokenstore import asyncio as aio
 from tokenstore.asyncio._reach import reach
 
-STEPS = 60  # rounds of the loop; a TLS greeting takes about thirty
+STEPS = 60  # iterations of the loop; TLS and the greeting take about thirty
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def nothing_left_open() -> Iterator[None]:
 
 
 async def cancel_all(steps: int, coroutine: Coroutine[Any, Any, Any]) -> None:
-    """As asyncio.run does when its main task has ended."""
+    """As asyncio.run does after its main task."""
     task = asyncio.ensure_future(coroutine)
     for _ in range(steps):
         await asyncio.sleep(0)
@@ -86,7 +86,7 @@ def test_the_client_is_closed_while_it_opens_another(server: Server, run: Run) -
 
 
 def test_beside_other_addresses(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One address has answered while others are still tried."""
+    """One address has accepted while other attempts are in progress."""
     monkeypatch.setattr(_core, "STAGGER", 0.0)
 
     async def open_and_close(addresses: list[Any]) -> None:

@@ -1,4 +1,4 @@
-"""A connection that is dead and does not say so takes no more calls once one of them ran out of time."""
+"""A silently dead connection gets no more calls after one of its calls timed out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from servers import Server
 from tokenstore import asyncio as aio
 
 TIMEOUT = 0.2
-PATIENCE = 20  # seconds: for calls that are to succeed, on a busy machine
+PATIENCE = 20  # seconds for calls that must succeed, on a busy machine
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ async def is_left(client: aio.Client, proxy: FaultServer) -> None:
 
 
 def test_dead_from_the_first_call_on(proxy: FaultServer, run: Run) -> None:
-    """What was heard of it is the answer to the greeting."""
+    """Only the greeting was answered."""
 
     async def main() -> None:
         async with aio.Client(proxy.url) as client:
@@ -52,7 +52,8 @@ def test_dead_from_the_first_call_on(proxy: FaultServer, run: Run) -> None:
 def test_an_attempt_ends_with_the_last_caller_that_waits_for_it(
     proxy: FaultServer, run: Run
 ) -> None:
-    """The server takes the connection and does not answer the greeting. The next caller has another one at once."""
+    """The server accepts the connection but does not answer the greeting. The next caller gets another one at
+    once."""
 
     async def main() -> None:
         async with aio.Client(proxy.url, connect_timeout=PATIENCE) as client:
@@ -83,7 +84,7 @@ def test_an_attempt_goes_on_for_those_that_have_time(proxy: FaultServer, run: Ru
 
 
 def test_dead_amid_a_burst(proxy: FaultServer, run: Run) -> None:
-    """Some are answered early, the others not at all."""
+    """Some calls are answered early, the others never."""
 
     def two_answers(x: faults.Exchange) -> None:
         while x.request.count(b"PING") < 5:
@@ -105,7 +106,7 @@ def test_dead_amid_a_burst(proxy: FaultServer, run: Run) -> None:
 
 
 def test_dead_while_a_large_command_is_written(proxy: FaultServer, run: Run) -> None:
-    """What stands behind it is never written; its caller has time, the others have not."""
+    """Later calls are never written; its caller has time left, the others do not."""
 
     async def main() -> None:
         async with aio.Client(proxy.url) as client:

@@ -1,4 +1,4 @@
-"""The ends of a call other than its answer: what awaits it is thrown away, thrown at, or ends the loop."""
+"""Other ends of a call than its reply: its awaiter is discarded, gets an exception, or stops the loop."""
 
 from __future__ import annotations
 

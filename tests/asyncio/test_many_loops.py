@@ -1,4 +1,4 @@
-"""One client over many loops, one after the other: nothing is left open, and nobody is warned."""
+"""One client in many loops in turn: nothing is left open, and there are no warnings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def descriptors() -> int:
 
 @pytest.fixture
 def no_warning() -> Iterator[None]:
-    """As -W error, also for what is said where nothing can be raised."""
+    """As -W error, also for warnings where nothing can be raised."""
     gc.collect()
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
@@ -67,7 +67,7 @@ def test_run_while_connecting(server: Server) -> None:
 
 @pytest.mark.usefixtures("no_warning")
 def test_calls_at_the_end_of_a_loop(server: Server) -> None:
-    """An application's own generators end beside ours, and may ask for something."""
+    """An application's async generators end at the same time as ours, and may make calls."""
     client = aio.Client(server.url, client_name="me")
     said: list[Any] = []
 
@@ -75,7 +75,7 @@ def test_calls_at_the_end_of_a_loop(server: Server) -> None:
         try:
             yield 1
         finally:
-            await asyncio.sleep(0.01)  # our connections are gone
+            await asyncio.sleep(0.01)  # our connections are closed
             said.append(await client.execute("ECHO", "last"))
             said.append(await client.execute("ECHO", "words"))
 
@@ -97,7 +97,8 @@ def test_calls_at_the_end_of_a_loop(server: Server) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("found_by", ["the next loop", "aclose", "collection"])
 def test_a_loop_that_just_closes(server: Server, kind: str, found_by: str) -> None:
-    """It ends no generators; its connections are closed when it is found dead. One call was under way."""
+    """It does not close generators; its connections are closed when the loop is found dead. One call was in
+    progress."""
     client: aio.Client | None = aio.Client(server.url, client_name="me")
     assert client is not None
     before = descriptors()
@@ -124,7 +125,7 @@ def test_a_loop_that_just_closes(server: Server, kind: str, found_by: str) -> No
 
 @pytest.mark.usefixtures("no_warning")
 def test_disconnect(server: Server, run: Run) -> None:
-    """Closes this loop's connections, after the calls on them; the client goes on."""
+    """Closes this loop's connections after their calls; the client stays usable."""
 
     async def main() -> None:
         async with aio.Client(server.url, client_name="me") as client:
@@ -143,7 +144,7 @@ def test_disconnect(server: Server, run: Run) -> None:
 
 @pytest.mark.usefixtures("no_warning")
 def test_disconnect_under_way(server: Server, run: Run) -> None:
-    """Calls that begin meanwhile have a connection of their own."""
+    """Calls that begin meanwhile get a new connection."""
 
     async def main() -> None:
         async with aio.Client(server.url, client_name="me") as client:
@@ -162,8 +163,8 @@ def test_disconnect_under_way(server: Server, run: Run) -> None:
 
 
 def test_a_task_that_stops_the_loop(server: Server, run: Run) -> None:
-    """The server closes the connection while a task blocks, between an answer and the next command: it is found closed
-    before anything is written, so what must not be repeated is not in doubt."""
+    """The server closes the connection while a task blocks, between a reply and the next command: this is
+    detected before anything is written, so the outcome of the next command is not unknown."""
 
     async def main() -> None:
         async with aio.Client(server.url, client_name="me") as client:

@@ -1,5 +1,5 @@
-"""Host names and addresses: a name server that hangs, names of several addresses of which some swallow packets, and
-what a connection is set to. The programs run as those of tests/faults/test_names.py."""
+"""Host names and addresses: a name server that hangs, names with several addresses of which some drop
+packets, and socket options. The programs run as in tests/faults/test_names.py."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def tcp_server() -> Iterator[Server]:
 
 
 def test_the_timeout_holds() -> None:
-    """Neither the call waits for the name server, nor the end of asyncio.run."""
+    """Neither the call nor the end of asyncio.run waits for the name server."""
     in_time(
         0.4,
         BEGINNING
@@ -131,7 +131,7 @@ print(took())
 
 
 def test_an_address_that_swallows_packets(tcp_server: Server) -> None:
-    """The second one is tried after a quarter of a second, and is the first the next time."""
+    """The second one is tried after a quarter of a second, and comes first the next time."""
     with swallowing("127.0.0.2", tcp_server.port):
         in_time(
             0.25,
@@ -155,7 +155,7 @@ asyncio.run(main())
 
 
 def test_an_address_that_refuses(tcp_server: Server) -> None:
-    """No pause then."""
+    """Then there is no pause."""
     in_time(
         0,
         BEGINNING
@@ -185,7 +185,7 @@ print(took())
 
 
 def test_socket_options(tcp_server: Server, run: Run) -> None:
-    """A peer that has vanished is noticed within a minute, as by the blocking driver."""
+    """A vanished peer is detected within a minute, as by the blocking driver."""
 
     async def main() -> None:
         async with aio.Client(tcp_server.url) as client:
@@ -212,7 +212,7 @@ def test_families_take_turns() -> None:
 
 
 def test_the_first_failure_is_told(run: Run) -> None:
-    """It is of the address that should have worked."""
+    """It is the failure of the preferred address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = free.getsockname()
     addresses = [(socket.AF_INET, address), (socket.AF_INET, ("255.255.255.255", 1))]
@@ -223,8 +223,7 @@ def test_the_first_failure_is_told(run: Run) -> None:
 def test_eight_attempts_at_a_time(
     tcp_server: Server, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A name may have many addresses, all of which swallow packets: those behind have their turn, but nobody opens
-    a socket for each."""
+    """With many addresses that all drop packets, later ones get their turn, but not all at once."""
     monkeypatch.setattr(_core, "STAGGER", 0.005)
     silent = (socket.AF_INET, ("127.0.0.2", tcp_server.port))
     good = (socket.AF_INET, ("127.0.0.3", tcp_server.port))

@@ -1,5 +1,5 @@
-"""Answers that make the driver end calls, and the connection they came on, while others are still to be handed out: each
-says "not now" so shortly before the deadline that there is no time to ask again."""
+"""Replies that make the driver end calls, and their connection, while others are still to be delivered: each
+is a refusal so shortly before the deadline that there is no time to retry."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def outcomes(tasks: list[asyncio.Task[Any]]) -> set[str]:
 
 @pytest.mark.parametrize("first_cancelled", [False, True])
 def test_busy_at_the_deadline(run: Run, first_cancelled: bool) -> None:
-    """A server that answers everything at once, and late."""
+    """A server that sends all replies at once, and late."""
 
     answering = []
 
@@ -65,7 +65,7 @@ def test_busy_at_the_deadline(run: Run, first_cancelled: bool) -> None:
 
 @pytest.fixture(scope="module")
 def busy_server() -> Any:
-    """Its scripts are refused company after as long as a call may take."""
+    """Its scripts run for as long as a call may take, so other commands get BUSY."""
     with running("--lua-time-limit", str(round(TIMEOUT * 1000))) as server:
         yield server
 

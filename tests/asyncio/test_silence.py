@@ -1,4 +1,4 @@
-"""Connections that something between us and the server has forgotten, and connections that are too old."""
+"""Silently dropped connections, and connections that are too old."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ A = {"app": "a", "type": "t"}
 TIMEOUT = 2.0
 SILENCE = TIMEOUT / 4
 LATE = 0.2
-IDLE = 1.05  # seconds until a change asks first
+IDLE = 1.05  # seconds of idling after which a change sends PING first
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ async def took(coroutine: Coroutine[Any, Any, Any]) -> tuple[float, Any]:
 
 
 def test_one_call_is_slow(proxy: FaultServer, run: Run) -> None:
-    """What may be sent twice goes over a new connection after a quarter of its time."""
+    """An idempotent operation moves to a new connection after a quarter of its timeout."""
 
     async def main() -> None:
         async with aio.RedisTokens(proxy.url, timeout=TIMEOUT) as tokens:
@@ -55,7 +55,7 @@ def test_one_call_is_slow(proxy: FaultServer, run: Run) -> None:
 
 
 def test_a_change_asks_first(proxy: FaultServer, server: Server, run: Run) -> None:
-    """Callers that come meanwhile wait for the same answer. Each change is made once."""
+    """Callers that come meanwhile wait for the same reply. Each change is made once."""
 
     async def main() -> None:
         async with aio.Client(proxy.url, timeout=TIMEOUT) as client:
@@ -78,7 +78,7 @@ def test_a_change_asks_first(proxy: FaultServer, server: Server, run: Run) -> No
 
 
 def test_reads_do_not_wait_for_changes(proxy: FaultServer, run: Run) -> None:
-    """A change that did not ask first is in doubt at its deadline; the reads beside it are not."""
+    """A change without a PING has an unknown outcome at its deadline; concurrent reads succeed."""
 
     async def main() -> None:
         async with aio.RedisTokens(proxy.url, timeout=TIMEOUT) as tokens:
@@ -97,7 +97,7 @@ def test_reads_do_not_wait_for_changes(proxy: FaultServer, run: Run) -> None:
 
 
 def test_late_answers_are_nobodys(server: Server, run: Run) -> None:
-    """The server was slow, not gone: it answers on the old connection, too."""
+    """The server was slow, not dead: it also replies on the old connection."""
 
     async def main() -> None:
         async with aio.RedisTokens(server.url, timeout=4) as tokens:
@@ -136,7 +136,7 @@ def test_others_that_idled_as_long(proxy: FaultServer, run: Run) -> None:
 
 
 def test_age(server: Server, run: Run) -> None:
-    """A connection is replaced by one that is already open: no call waits, and none fails."""
+    """A connection is replaced by one that is already open: no call waits or fails."""
 
     async def main() -> None:
         options: dict[str, Any] = {"max_connection_age": 1, "client_name": "me"}
@@ -153,7 +153,7 @@ def test_age(server: Server, run: Run) -> None:
 
 
 def test_age_without_a_server(server: Server, proxy: FaultServer, run: Run) -> None:
-    """Where there is no new connection, the old one goes on."""
+    """Without a new connection, the old one stays in use."""
 
     async def main() -> None:
         async with aio.Client(proxy.url, client_name="me", max_connection_age=1) as client:

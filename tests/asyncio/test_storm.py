@@ -1,4 +1,4 @@
-"""Cancelled callers, timeouts, resets, a server that stands still: nobody ever gets another one's answer."""
+"""Cancelled callers, timeouts, resets, a frozen server: no caller ever gets another one's reply."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ A = {"app": "a", "type": "t"}
 
 
 class Storm:
-    """Tasks that ask for values, each of which names its owner, and are cancelled now and then."""
+    """Tasks that get values, each of which names its owner, and are sometimes cancelled."""
 
     def __init__(self, tokens: aio.RedisTokens, calls: int, timeout: float | None = None) -> None:
         self.tokens = tokens
@@ -84,10 +84,10 @@ class Storm:
         await asyncio.gather(*[self.task() for _ in range(TASKS)])
 
     async def is_over(self) -> None:
-        """The client works, and nothing is left behind."""
+        """The client works, and nothing leaks."""
         for _ in range(300):
             await self.one()
-        await asyncio.sleep(0)  # a task that an answer has woken is still held by it
+        await asyncio.sleep(0)  # a woken task is still referenced for a moment
         assert len(asyncio.all_tasks()) == 1
         assert calls_alive() == 0
 
@@ -97,7 +97,7 @@ def descriptors() -> int:
 
 
 def leaves_nothing_open(run: Run, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    run(asyncio.sleep(0))  # what a loop keeps for the process
+    run(asyncio.sleep(0))  # one-time allocations of a loop
     before = descriptors()
     run(main())
     assert descriptors() == before
@@ -144,7 +144,7 @@ def test_with_resets(server: Server, run: Run) -> None:
 
 
 def test_with_timeouts(server: Server, run: Run) -> None:
-    """Deadlines that pass at any moment of a call."""
+    """Deadlines at any time of a call."""
 
     async def main() -> None:
         async with aio.RedisTokens(server.url, timeout=5) as tokens:

@@ -1,4 +1,4 @@
-"""Certificates that are renewed on disk are read again for the next connection."""
+"""Certificates that change on disk are reloaded for the next connection."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tokenstore import asyncio as aio
 
 
 class Renewed:
-    """A TLS server, and the files that a client was given; each generation has other authorities."""
+    """A TLS server and a client's files; each generation has another CA."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -37,7 +37,7 @@ class Renewed:
         self.key.write_bytes(client.key.read_bytes())
 
     def renew(self) -> ssl.SSLContext:
-        """What the server has from now on; the client's files are not written yet."""
+        """Renews the server's certificate; the client's files are not written yet."""
         self.signs = self.authority()
         pair = self.signs.sign("server", LOCAL, *SERVER)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -76,7 +76,7 @@ def test_renewed(
             files.cert.write_bytes(b"half written")
             await client.disconnect()
             with caplog.at_level(logging.WARNING, "tokenstore"):
-                assert await client.execute("PING") == "PONG"  # by what was read before
+                assert await client.execute("PING") == "PONG"  # with the files read before
             assert "were not reloaded" in caplog.text
 
     run(main())

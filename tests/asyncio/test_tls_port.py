@@ -1,4 +1,4 @@
-"""redis:// to a port that speaks TLS: an error that asks for rediss://, and nothing in doubt."""
+"""redis:// to a port that speaks TLS: an error that suggests rediss://, and no unknown outcome."""
 
 from __future__ import annotations
 

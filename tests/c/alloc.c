@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What lies below, under the names it exports for this: the sanitizer's, or glibc's own. */
+/* The underlying allocator, by the names it exports for this: the sanitizer's or glibc's. */
 #ifdef __SANITIZE_ADDRESS__
 #define BELOW(name) __interceptor_##name
 #else
@@ -58,7 +58,7 @@ size_t alloc_peak(void) {
     return (size_t)bytes_most;
 }
 
-/* Not asked before it is needed: the sanitizer cannot tell while it starts. */
+/* Called only when needed: the sanitizer does not know sizes while it starts. */
 static ptrdiff_t size_of(void *block) {
     if (!measuring || block == NULL) return 0;
     return (ptrdiff_t)(malloc_usable_size(block) + sizeof(size_t));
@@ -92,7 +92,7 @@ static bool must_fail(void) {
     return true;
 }
 
-/* The build hides symbols; the libraries must find these. */
+/* Hidden by default; the libraries must find these symbols. */
 #pragma GCC visibility push(default)
 void *malloc(size_t size) {
     return note_made(must_fail() ? NULL : BELOW(malloc)(size));
@@ -122,7 +122,7 @@ void free(void *block) {
 }
 
 #ifdef __SANITIZE_ADDRESS__
-/* The sanitizer's would not ask the malloc above. */
+/* The sanitizer's strdup would not call the malloc above. */
 char *strdup(const char *text) {
     size_t size = strlen(text) + 1;
     char *copy = malloc(size);

@@ -1,8 +1,8 @@
-/* alloc.h - allocations that fail on purpose, and blocks that are freed with a secret in them.
+/* alloc.h - allocations that fail on purpose, and detection of freed blocks that contain a secret.
  *
- * malloc, calloc and realloc of this program are ours, for the libraries too: between enter and leave
- * they are counted, and the chosen one gives NULL. Live blocks are counted always. For glibc and
- * for gcc's sanitizer, which let us call theirs by other names; not for valgrind.
+ * This program replaces malloc, calloc and realloc, for the libraries too. Between enter and leave they are
+ * counted, and the chosen one returns NULL. Live blocks are always counted. Works with glibc and gcc's
+ * sanitizer, which export their functions by other names; not with valgrind.
  * Threads: one. */
 #ifndef TKSP_TESTS_ALLOC_H
 #define TKSP_TESTS_ALLOC_H
@@ -15,19 +15,19 @@ void alloc_fail_at(long n);
 void alloc_enter(void);
 void alloc_leave(void);
 
-/* Has it? */
+/* True if it has failed. */
 bool alloc_failed(void);
 
-/* Blocks that are allocated and not freed. */
+/* The number of live blocks. */
 long alloc_live(void);
 
-/* The most bytes that were allocated at a time since alloc_peak_begin, over those that were then; with what
- * the allocator adds to each block. */
+/* The peak of allocated bytes since alloc_peak_begin, relative to the number then; includes the allocator's
+ * overhead. */
 void alloc_peak_begin(void);
 size_t alloc_peak(void);
 
-/* From now on blocks that are freed, or left behind by realloc, while they hold these bytes are counted;
- * NULL: no more. `secret` stays the caller's. */
+/* Counts blocks that are freed, or released by realloc, while they contain these bytes; NULL: stops. `secret`
+ * is borrowed. */
 void alloc_watch(const char *secret, size_t size);
 long alloc_spilled(void);
 

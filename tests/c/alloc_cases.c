@@ -1,5 +1,5 @@
-/* alloc_cases.c - every allocation of every job is made to fail, one after the other: no crash, no leak,
- * the status says memory, nothing half-made is given out. */
+/* alloc_cases.c - every allocation of every job fails in turn: no crash, no leak, status TKS_ERR_MEMORY, no
+ * partial results. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,8 +17,8 @@
 
 enum { ALLOCATIONS_MAX = 100000 };
 
-/* Runs `job` with its first allocation failing, then its second, …, until none fails any more.
- * Returns how many there were. */
+/* Runs `job` with its first allocation failing, then its second, …, until none fails. Returns the number of
+ * allocations. */
 static long starve(void (*job)(const void *), const void *argument) {
     for (long n = 1; n < ALLOCATIONS_MAX; n++) {
         long before = alloc_live();
@@ -32,7 +32,7 @@ static long starve(void (*job)(const void *), const void *argument) {
     return 0;
 }
 
-/* What a call may return while an allocation may fail. */
+/* Checks the status of a call in which an allocation may fail. */
 static bool check_status(tks_status status, const tks_error *err) {
     CHECK_STATUS(err->status, status);
     CHECK_STATUS(status, alloc_failed() ? TKS_ERR_MEMORY : TKS_OK);
@@ -115,7 +115,7 @@ static void read_foreign(const void *argument) {
     tks_json_free(tree);
 }
 
-/* Of each text of a kind at least `least` allocations are made. */
+/* Each text of a kind needs at least `least` allocations. */
 static void starve_texts(const char *kind, void (*work)(const void *), int least) {
     vectors v;
     vectors_open(&v, "json.json");
@@ -164,7 +164,7 @@ TEST(alloc_json_refused_late) {
     CHECK(starve(parse_duplicates, "{\"a\":1,\"a\":2}") > 0); /* the tree */
     CHECK(starve(parse_duplicates,
                  "{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5,\"f\":6,\"g\":7,"
-                 "\"h\":8,\"i\":9,\"a\":{\"x\":[1]}}") > 1); /* and what sorts its names */
+                 "\"h\":8,\"i\":9,\"a\":{\"x\":[1]}}") > 1); /* and sorting its names */
 }
 
 /* ---- URLs ---------------------------------------------------------------------------------------- */
@@ -215,7 +215,7 @@ static void read_replies(const void *argument) {
     char filler[2501];
     memset(filler, 'x', 2500);
     filler[2500] = '\0';
-    /* Items of their own block, strings of their own and of a common one, and a reply that is too large. */
+    /* Items in a separate block, strings in separate and shared blocks, and an oversized reply. */
     size_t whole = (size_t)snprintf(
         text, sizeof text,
         "*67\r\n*2\r\n$3\r\nabc\r\n*2\r\n:1\r\n$-1\r\n-ERR no\r\n$300\r\n%.300s\r\n", filler);
@@ -327,7 +327,7 @@ TEST(alloc_moves) {
     tks_tokens_free(tokens);
 }
 
-/* ---- the setting for session events --------------------------------------------------------------- */
+/* ---- enabling session events --------------------------------------------------------------------- */
 
 static tks_reply *parse_reply(const char *text) {
     tks_reader *reader = NULL;

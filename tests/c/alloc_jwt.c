@@ -1,5 +1,5 @@
-/* alloc_jwt.c - jwt with every allocation failing in turn. Only the half on libsodium: OpenSSL says of
- * memory that ran out no more than that something failed. */
+/* alloc_jwt.c - jwt with every allocation failing in turn. Only the libsodium part: OpenSSL does not report
+ * out of memory as such. */
 #include <stdlib.h>
 
 #include "alloc.h"
@@ -16,7 +16,7 @@ static const char jwks[] =
     "\"d\":\"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A\","
     "\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}";
 
-/* Makes a token with each key of a set and reads it again. */
+/* Encodes and decodes a token with each key of a set. */
 static tks_status use(tks_key *const *keys, size_t count, tks_error *err) {
     const tks_bytes claims = TKS_LITERAL("{\"sub\":\"bob\",\"exp\":1.5e9,\"aud\":[\"a\"]}");
     const tks_bytes audience = TKS_LITERAL("a");
@@ -86,7 +86,7 @@ TEST(alloc_jwt) {
     long n = 0;
 
     CHECK_STATUS(tks_secret_start(NULL), TKS_OK);
-    job(); /* what is allocated once for ever, is now */
+    job(); /* one-time allocations happen now */
     do {
         long before = alloc_live();
         alloc_fail_at(++n);

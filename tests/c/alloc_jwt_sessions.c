@@ -14,7 +14,7 @@ enum { ALLOCATIONS_MAX = 10000, STEPS_MAX = 4, TEXT_MAX = 4096 };
 #define KEY   "bob:ABCDEFGHIJK"
 #define VALUE "{\"rjwt\":\"" KEY "\",\"dataSession\":{\"n\":1}}"
 
-/* What is made, what is answered step by step ("%s" is the key that was sent), what comes of it. */
+/* The operation, the replies step by step ("%s" is the key that was sent), and the result. */
 typedef struct script {
     const char *name;
     tks_status (*make)(const tks_jwt_sessions *, tks_op **, tks_error *);
@@ -22,7 +22,7 @@ typedef struct script {
     const char *answers[STEPS_MAX];
     tks_status status;
     tks_result_type type;
-    const char *result; /* "" where it does not matter */
+    const char *result; /* "": any */
 } script;
 
 static tks_key *secret(void) {
@@ -31,7 +31,7 @@ static tks_key *secret(void) {
     return tks_key_from_secret(text, NULL, NULL, &key, NULL) == TKS_OK ? key : NULL;
 }
 
-/* ---- what is made ---- */
+/* ---- operations ------ */
 
 static tks_status make_sign(const tks_jwt_sessions *s, tks_op **out, tks_error *err) {
     const tks_jwt_session_new new = {.id = TKS_LITERAL("bob"),
@@ -266,7 +266,7 @@ static const script scripts[] = {
 
 /* ---- running ---- */
 
-/* `answer` with the session's key in it that the batch names, if it wants one. */
+/* Inserts the session's key from the batch into `answer`, if it has a "%s". */
 static void complete(const char *answer, tks_bytes batch, char *out) {
     const char *mark = strstr(answer, "%s");
     const char *key = NULL;
@@ -283,7 +283,7 @@ static void complete(const char *answer, tks_bytes batch, char *out) {
     }
 }
 
-/* Steps with the replies that `text` holds. False: memory ran out while they were made. */
+/* Steps with the replies in `answer`. False: out of memory while parsing them. */
 static bool step(tks_op *op, const char *answer, tks_need *need, tks_error *err) {
     enum { REPLIES_MAX = 4 };
     const tks_batch *batch = tks_op_get_batch(op);
@@ -350,7 +350,7 @@ static void run(const script *s) {
     } else if (!answered) {
         status = err.status;
     }
-    /* Where only a note found no memory, all else goes on. */
+    /* If only a note could not be allocated, the operation continues. */
     bool only_note = op != NULL && tks_op_get_notes(op)->dropped > 0;
     CHECK_STATUS(status, alloc_failed() && !only_note ? TKS_ERR_MEMORY : s->status);
     if (status == TKS_OK && CHECK_INT(need, TKS_DONE)) check_result(s, tks_op_get_result(op));
@@ -373,7 +373,7 @@ TEST(alloc_jwt_sessions) {
         long n = 0;
         test_context("%s", scripts[i].name);
         alloc_fail_at(0);
-        run(&scripts[i]); /* what is allocated once for ever, is now */
+        run(&scripts[i]); /* one-time allocations happen now */
         do {
             long before = alloc_live();
             alloc_fail_at(++n);

@@ -1,4 +1,4 @@
-/* alloc_op.c - an operation that tries again for a long time takes no more memory for it. */
+/* alloc_op.c - retries do not accumulate memory. */
 #include <string.h>
 
 #include "alloc.h"
@@ -16,7 +16,7 @@ static tks_reply *read_reply(const char *text) {
     return reply;
 }
 
-/* One "not now", and the sleep that it leads to. */
+/* One refusal such as LOADING, and the following sleep. */
 static void refuse(tks_op *op, const char *text) {
     tks_reply *reply = read_reply(text);
     tks_event refused = {.type = TKS_EVENT_REPLIES, .replies = &reply};
@@ -33,7 +33,7 @@ static void lose(tks_op *op) {
     CHECK_INT(tks_op_step(op, &awake), TKS_NEED_SEND);
 }
 
-/* A server that loads for hours, and is lost and found again meanwhile. */
+/* A server that loads for hours, with lost connections in between. */
 TEST(alloc_a_long_refusal_takes_no_memory) {
     tks_tokens_options options = TKS_TOKENS_OPTIONS_INIT;
     tks_tokens *tokens = NULL;

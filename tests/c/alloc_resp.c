@@ -1,4 +1,4 @@
-/* alloc_resp.c - a reply never takes more than twice what it may, whatever it is made of. */
+/* alloc_resp.c - a reply never needs more than twice max_reply_size, whatever its structure. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -8,7 +8,7 @@
 
 enum { LIMIT = 1 << 20, CHUNK = 64 * 1024, MANY = 1 << 24 };
 
-/* A reply as a server may send it: the head, then `unit` so many times. `lasting`: it is too large. */
+/* A reply: the head, then `unit` repeated. `lasting`: it is too large. */
 typedef struct shape {
     const char *name, *head, *unit;
     size_t count;
@@ -55,7 +55,7 @@ static size_t fill(const shape *s, size_t *at, size_t total, size_t head, size_t
     return size;
 }
 
-/* Feeds all of the shape; gives the peak. */
+/* Feeds the whole shape; returns the peak. */
 static size_t measure(const shape *s, char *chunk, tks_reply **out, bool *skipping) {
     size_t head = strlen(s->head), unit = strlen(s->unit), at = 0;
     size_t total = head + unit * s->count, most = total < 8 * LIMIT ? total : 8 * LIMIT;

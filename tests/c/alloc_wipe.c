@@ -1,4 +1,4 @@
-/* alloc_wipe.c - what is secret is wiped before its memory is given back. */
+/* alloc_wipe.c - secrets are wiped before their memory is freed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "tokenstore/jwt.h"
 #include "tokenstore/tokens.h"
 
-static const char SECRET[] = "canary-canary-canary-canary"; /* in no other memory of the heap */
+static const char SECRET[] = "canary-canary-canary-canary"; /* occurs nowhere else in the heap */
 
 static tks_bytes secret(void) {
     return tks_bytes_of(SECRET, sizeof SECRET - 1);
@@ -26,7 +26,7 @@ static void end(void) {
     alloc_watch(NULL, 0);
 }
 
-/* What is watched for is found, or the other tests mean nothing. */
+/* Self-test: an unwiped secret is detected. */
 TEST(wipe_a_spilled_secret_is_noticed) {
     begin("free, realloc");
     char *block = malloc(200);

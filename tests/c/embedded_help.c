@@ -119,7 +119,7 @@ tks_status help_fail_start(const char *directory, const char *binary, int64_t ti
 
 /* ---- servers -------------------------------------------------------------------------------- */
 
-/* A connection on which the inline `command` was sent, or -1. */
+/* Connects and sends the inline `command`; returns the socket, or -1. */
 static int send_command(const char *socket_path, const char *command) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct timeval patience = {.tv_sec = 5};
@@ -136,7 +136,7 @@ static int send_command(const char *socket_path, const char *command) {
     return -1;
 }
 
-/* The reply as text; false when there is none. */
+/* The reply as text; false: none. */
 static bool ask(const char *socket_path, const char *command, char *out, size_t size) {
     int fd = send_command(socket_path, command);
     ssize_t n = fd < 0 ? -1 : recv(fd, out, size - 1, 0);
@@ -167,7 +167,7 @@ pid_t help_server(const char *socket) {
     return at == NULL ? 0 : (pid_t)strtol(at + strlen("process_id:"), NULL, 10);
 }
 
-/* The parent of a process and its state's letter; 0 if it is not there. */
+/* The parent of a process and its state letter; 0: no such process. */
 static pid_t read_stat(pid_t pid, char *state) {
     char path[64], text[512] = "";
     snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
@@ -196,7 +196,7 @@ bool help_has_pidfds(void) {
     return fd >= 0;
 }
 
-/* Has it ended, reaped or not? */
+/* True if it has ended, reaped or not. */
 static bool is_dead(pid_t pid) {
     char state = 0;
     return read_stat(pid, &state) == 0 || state == 'Z' || state == 'X';
@@ -211,8 +211,7 @@ bool help_ended(pid_t pid, int ms) {
         close(fd);
         return n == 1;
     }
-    /* valgrind 3.19 knows no pidfds; nor does the library then, and its stop cannot await quite as
-     * much. */
+    /* valgrind 3.19 does not support pidfds: without them stop waits less precisely. */
     int64_t end = help_now_ms() + ms + 2000;
     while (!is_dead(pid) && help_now_ms() < end) poll(NULL, 0, 10);
     return is_dead(pid);

@@ -1,7 +1,7 @@
-/* embedded_help.h - for the tests of private servers: owners as processes of their own, and ways to
- * see what is alive, what is open and what answers.
+/* embedded_help.h - for the tests of private servers: owners in separate processes, and checks for live
+ * processes, open descriptors and responding servers.
  *
- * An owner child must not use CHECK (it would count in the child): it answers over a pipe. */
+ * An owner child must not use CHECK (it would count in the child): it reports over a pipe. */
 #ifndef TKSP_TESTS_EMBEDDED_HELP_H
 #define TKSP_TESTS_EMBEDDED_HELP_H
 
@@ -15,7 +15,7 @@ enum { HELP_TIMEOUT_MS = 10000 };
 typedef struct help_owner {
     pid_t pid;
     int to;
-    tks_status status; /* of its start */
+    tks_status status; /* the result of its start */
     char message[TKS_ERROR_SIZE];
     char socket[128];
     pid_t server, supervisor;
@@ -28,7 +28,7 @@ const char *help_binary(void);
  * if it started. */
 bool help_own(help_owner *owner, const char *directory, void (*before)(void), void (*after)(void));
 
-/* Lets the owner stop its server and exit; reaps it. */
+/* Makes the owner stop its server and exit; reaps it. */
 void help_leave(help_owner *owner);
 
 /* Kills the owner with SIGKILL; reaps it. */
@@ -42,17 +42,17 @@ tks_embedded *help_start(const char *directory);
 tks_status help_fail_start(const char *directory, const char *binary, int64_t timeout_ms,
                            char *message);
 
-/* Does the server at `socket` answer the inline `command` with something that holds `want`? */
+/* True if the server at `socket` answers the inline `command` with text that contains `want`. */
 bool help_answers(const char *socket, const char *command, const char *want);
 
-/* Makes the server run a script that never ends, so that only SIGKILL ends it. The connection. */
+/* Makes the server run an endless script, so that only SIGKILL ends it. Returns the connection. */
 int help_keep_busy(const char *socket);
 
 /* The process id of the server at `socket`, 0 if it does not answer; the parent of a process. */
 pid_t help_server(const char *socket);
 pid_t help_parent(pid_t pid);
 
-/* Waits until the process has ended; false when it has not within `ms`. */
+/* Waits until the process has ended; false if it has not within `ms`. */
 bool help_ended(pid_t pid, int ms);
 
 /* Waits for server, supervisor and private directory to be gone. */
@@ -67,11 +67,11 @@ bool help_exists(const char *path);
 size_t help_count(const char *directory); /* entries */
 bool help_has_children(void);
 
-/* A new directory below /tmp, and its end with all that is in it. */
+/* Creates a new directory in /tmp, and removes it with its contents. */
 void help_make_directory(char out[64]);
 void help_remove_directory(const char *path);
 
-/* Writes a script that can be run. */
+/* Writes an executable script. */
 void help_write_script(const char *path, const char *text);
 
 #endif

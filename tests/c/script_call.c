@@ -14,7 +14,7 @@ static tks_bytes bytes_of(script_call *call, const tks_json *node) {
     return copy;
 }
 
-/* Its canonical text. The cases of Tokenstore hold texts: some are no JSON. */
+/* Its canonical text. The cases of Tokenstore contain texts, some of them invalid JSON. */
 static tks_bytes object_of(script_call *call, const tks_json *node) {
     tks_json_writer w;
     tks_buf text;

@@ -1,5 +1,5 @@
-/* script_call.h - the calls of operations.json and node_operations.json: options and arguments out of JSON, and the
- * operation that the core's table makes of them. */
+/* script_call.h - the calls of operations.json and node_operations.json: reads options and arguments from
+ * JSON, and makes the operation with the core's table. */
 #ifndef TKSP_TESTS_SCRIPT_CALL_H
 #define TKSP_TESTS_SCRIPT_CALL_H
 
@@ -8,7 +8,7 @@
 #include "tokenstore/operation.h"
 #include "tokenstore/tokens.h"
 
-/* A call, made ready, so that nothing but the call itself is left to do. */
+/* A prepared call. */
 typedef struct script_call {
     tksp_arena arena;           /* owns all below */
     const tks_store_type *type; /* NULL: raw commands */
@@ -23,7 +23,7 @@ typedef struct script_call {
 void script_call_init(script_call *call, const tks_json *test);
 void script_call_clear(script_call *call);
 
-/* Makes the operation; the store is gone when it returns: operations keep nothing of it. */
+/* Makes the operation. The store is freed before it returns: operations do not refer to it. */
 tks_status script_call_make(const script_call *call, tks_op **out, tks_error *err);
 
 #endif

@@ -1,7 +1,7 @@
-/* script_pattern.h - bytes with variables: what operations.json expects of random parts.
+/* script_pattern.h - bytes with variables, for the random parts in operations.json.
  *
- * A pattern is bytes in the notation of vectors.h, with two words more: {"capture": name, "size": n}
- * takes the next n bytes into a variable, {"var": name} or {"var": name, "first": n} stands for it. */
+ * A pattern is bytes in the notation of vectors.h, with two additions: {"capture": name, "size": n} stores
+ * the next n bytes in a variable, {"var": name} or {"var": name, "first": n} is its value. */
 #ifndef TKSP_TESTS_SCRIPT_PATTERN_H
 #define TKSP_TESTS_SCRIPT_PATTERN_H
 
@@ -18,10 +18,10 @@ typedef struct pattern_variables {
     int count;
 } pattern_variables;
 
-/* Does `got` begin with `pattern` from *at on? Moves *at behind it. */
+/* True if `got` matches `pattern` at *at; advances *at. */
 bool pattern_match(pattern_variables *v, const tks_json *pattern, tks_bytes got, size_t *at);
 
-/* Appends what `pattern` stands for. */
+/* Appends the expanded `pattern`. */
 void pattern_expand(const pattern_variables *v, const tks_json *pattern, tks_buf *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* script_runner.c - takes an operation through a case, step by step. */
+/* script_runner.c - runs an operation through a case, step by step. */
 #include "script_runner.h"
 
 #include <stdio.h>
@@ -30,7 +30,7 @@ static void leave(const runner *r) {
     if (r->guard != NULL) r->guard->leave();
 }
 
-/* Has an allocation failed on purpose? */
+/* True if an allocation has failed on purpose. */
 static bool is_starved(const runner *r) {
     return r->guard != NULL && r->guard->failed();
 }
@@ -59,7 +59,7 @@ static const tksp_script *script_named(const char *name) {
     vectors_broken("unknown script", name);
 }
 
-/* Reads `<type><number>\r\n` at *at; -1 when it is not there. */
+/* Reads `<type><number>\r\n` at *at; -1: something else. */
 static int64_t read_header(tks_bytes text, size_t *at, char type) {
     int64_t number = 0;
     if (*at >= text.size || text.data[*at] != type) return -1;
@@ -79,7 +79,7 @@ static void check_word(runner *r, const tks_json *want, tks_bytes word) {
         const tksp_script *script = script_named(vectors_text(want, "script"));
         CHECK_BYTES(word, tks_bytes_of(script->text, script->size));
     } else if (!pattern_match(&r->variables, want, word, &at) || at != word.size) {
-        tks_buf text; /* to show what was expected, where that can be said */
+        tks_buf text; /* the expected text for messages, if known */
         tks_buf_init(&text, 1 << 24);
         if (tks_json_get_type(want) == TKS_JSON_STRING) pattern_expand(&r->variables, want, &text);
         CHECK_BYTES(word, tks_buf_bytes(&text));
@@ -90,7 +90,7 @@ static void check_word(runner *r, const tks_json *want, tks_bytes word) {
     }
 }
 
-/* The batch must be these commands and nothing behind them. */
+/* The batch must be exactly these commands. */
 static void check_batch(runner *r, const tks_json *step) {
     static const char *const safeties[] = {"read", "idempotent", "once"};
     const tks_batch *batch = tks_op_get_batch(r->op);
@@ -115,7 +115,7 @@ static void check_batch(runner *r, const tks_json *step) {
     if (route != NULL) check_word(r, route, batch->route);
 }
 
-/* ---- answers ----------------------------------------------------------------------------------- */
+/* ---- replies ----------------------------------------------------------------------------------- */
 
 static tks_status status_named(const char *code) {
     for (int i = 0; i < TKS_STATUS_COUNT; i++) {
@@ -129,7 +129,7 @@ static bool flag(const tks_json *object, const char *name) {
     return member != NULL && tks_json_get_bool(member);
 }
 
-/* Reads the replies and hands them over. Returns false when memory was too short for that. */
+/* Parses the replies and passes them to the operation. False: out of memory. */
 static bool step_with_replies(runner *r, const tks_json *one, const tks_json *text) {
     size_t count = tks_op_get_batch(r->op)->replies;
     tks_reply **replies = calloc(count + 1, sizeof *replies);
@@ -168,7 +168,7 @@ static bool step_with_replies(runner *r, const tks_json *one, const tks_json *te
     return status == TKS_OK;
 }
 
-/* Answers what the operation wanted. Returns false where the case ends early. */
+/* Executes what the operation needs. False: the case ends early. */
 static bool answer(runner *r, const tks_json *one) {
     tks_event event = {.now_ms = r->now_ms};
     tks_error why = TKS_ERROR_INIT;
@@ -213,14 +213,14 @@ static void check_bytes(runner *r, const tks_json *want, tks_bytes got) {
     }
 }
 
-/* `want` is the object as a text of `name=value;`, with variables; null: there is none. */
+/* `want`: the object as text, `name=value;`, with variables; null: none. */
 static void check_json(runner *r, const tks_json *want, const tks_json *got) {
     tks_json_writer w;
     tks_buf text;
     if (!CHECK_INT(got == NULL, tks_json_get_type(want) == TKS_JSON_NULL) || got == NULL) return;
     tks_buf_init(&text, 1 << 24);
     for (const tks_json *at = tks_json_get_child(got); at != NULL; at = tks_json_get_next(at)) {
-        /* Member by member: the whole may be one level deeper than the writer goes. */
+        /* Member by member: the whole may be nested one level too deep for the writer. */
         tks_buf_append_bytes(&text, tks_json_get_name(at));
         tks_buf_append_char(&text, '=');
         tks_json_writer_init(&w, &text, 1 << 24, "value", NULL);
@@ -300,7 +300,7 @@ static void check_result(runner *r, const tks_json *want) {
     }
 }
 
-/* Does a message quote a secret? Short ones stand in any text. */
+/* True if a message quotes a secret. Ignores short ones, which may occur by chance. */
 static bool holds(const char *message, tks_bytes secret) {
     size_t size = strlen(message);
     for (size_t i = 0; secret.size >= 8 && i + secret.size <= size; i++) {
@@ -321,7 +321,7 @@ static void check_error(runner *r, const tks_json *want, const tks_error *got) {
     }
 }
 
-/* Final states are sticky: whatever comes later changes nothing. */
+/* Final states are sticky: later events change nothing. */
 static void check_sticky(runner *r) {
     tks_need before = r->need;
     tks_event event = {.type = TKS_EVENT_AWAKE, .now_ms = r->now_ms};
@@ -350,8 +350,7 @@ static void check_end(runner *r) {
 
 /* ---- a case ------------------------------------------------------------------------------------ */
 
-/* After an allocation failed on purpose there are few ways to go on: it says so, or, where it was
- * failing already, keeps that error. */
+/* After a failed allocation the status must be TKS_ERR_MEMORY, or an earlier error. */
 static void check_starved(const runner *r) {
     const tks_json *own = tks_json_find(r->test, "error");
     const tks_error *error = tks_op_get_error(r->op);
@@ -396,7 +395,7 @@ static void make_operation(runner *r) {
     tks_error err = TKS_ERROR_INIT;
     tks_status status;
 
-    r->op = (tks_op *)(void *)r; /* must be nulled where there is none */
+    r->op = (tks_op *)(void *)r; /* must be set to NULL on failure */
     enter(r);
     status = script_call_make(&r->call, &r->op, &err);
     leave(r);

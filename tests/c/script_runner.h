@@ -8,18 +8,18 @@
 #include "tokenstore/json.h"
 
 /* Called around every call into the library, for a test that makes allocations fail there.
- * `failed` says whether one has failed: then the run may end early, with TKS_ERR_MEMORY. */
+ * `failed` returns true if one has failed: then the run may end early with TKS_ERR_MEMORY. */
 typedef struct script_guard {
     void (*enter)(void);
     void (*leave)(void);
     bool (*failed)(void);
 } script_guard;
 
-/* Runs one case; what does not hold is reported as failed checks. `steps_max` ends it early, by
- * freeing the operation where it stands; -1 runs it to its end. `guard` may be NULL. */
+/* Runs one case; failures are reported as failed checks. `steps_max` ends it early by freeing the operation;
+ * -1 runs it to its end. `guard` may be NULL. */
 void script_run(const tks_json *test, int steps_max, const script_guard *guard);
 
-/* The steps that a case has. */
+/* The number of steps of a case. */
 int script_get_steps(const tks_json *test);
 
 #endif

@@ -1,5 +1,5 @@
-/* script_spike.c - see script_spike.h. Opaque tokens, and no key that is any good: what is tested here is
- * the order of things, and tests/spike has real keys. */
+/* script_spike.c - see script_spike.h. Uses opaque tokens and no valid key: this tests the order of steps;
+ * tests/spike has real keys. */
 #include "script_spike.h"
 
 #include <stdio.h>
@@ -13,18 +13,18 @@ enum { TURNS_MAX = 16, REPLIES_MAX = 8 };
 #define NOW_MS  INT64_C(1800000000000)
 #define BOOT_MS INT64_C(1000000) /* at the same moment */
 
-/* What the operation must need next, and the answer to it. */
+/* The next need of the operation, and the reply to it. */
 typedef struct turn {
     tks_need need;
-    const char *holds;  /* in the commands or the URL; NULL: not looked at */
+    const char *holds;  /* substring of the commands or the URL; NULL: not checked */
     const char *answer; /* RESP; or "<status> <body>"; NULL: it is lost */
-    int64_t later_ms;   /* time that passes meanwhile */
+    int64_t later_ms;   /* elapsed time */
 } turn;
 
 typedef struct talk {
     const char *name;
     bool redis; /* with Redis */
-    bool jwt;   /* JWTs, whose key is to be fetched; otherwise opaque tokens */
+    bool jwt;   /* JWTs, with a key to fetch; otherwise opaque tokens */
     int64_t held_until_ms;
     turn turns[TURNS_MAX]; /* the last one is DONE with the token as `holds`, or FAILED */
     tks_status status;
@@ -260,7 +260,7 @@ static void read_replies(const char *text, size_t count, tks_reply **out) {
     tks_reader_free(reader);
 }
 
-/* The event that answers `t`, with what it points at. */
+/* The event with the reply of turn `t`, and its storage. */
 typedef struct answer {
     tks_event event;
     tks_reply *replies[REPLIES_MAX];
@@ -304,7 +304,7 @@ static bool check_turn(const turn *t, const tks_op *op, tks_need need) {
     }
 }
 
-/* The turns, until one does not hold, or an allocation has failed. */
+/* Runs the turns until one fails, or an allocation has failed. */
 static void take_turns(const talk *held, tks_op *op, const script_guard *guard) {
     answer a = {.event = {.type = TKS_EVENT_START, .now_ms = NOW_MS, .boot_ms = BOOT_MS}};
     int64_t now_ms = NOW_MS;

@@ -1,4 +1,4 @@
-/* script_spike.h - conversations with the Spike operation: what it must ask for, and what it is told.
+/* script_spike.h - scripted conversations with the Spike operation: its needs and the replies.
  *
  * Threads: one. */
 #ifndef TKSP_TESTS_SCRIPT_SPIKE_H
@@ -8,10 +8,10 @@
 
 #include "script_runner.h"
 
-/* How many conversations there are. */
+/* The number of conversations. */
 size_t spike_talks(void);
 
-/* Holds one of them; what does not hold is reported as failed checks. `guard` may be NULL. */
+/* Runs one of them; failures are reported as failed checks. `guard` may be NULL. */
 void spike_talk(size_t index, const script_guard *guard);
 
 #endif

@@ -40,7 +40,7 @@ int test_failures(void) {
     return failed;
 }
 
-/* Counts; on failure prints where, and leaves the line open for the values. */
+/* Counts a check; on failure prints the location, without ending the line, for the values. */
 static bool count(bool held, const char *file, int line, const char *what) {
     if (held) {
         passed++;
@@ -148,7 +148,7 @@ int main(int argc, char **argv) {
         if (!chosen(test->name, argc, argv)) continue;
         context[0] = '\0';
         test->run();
-        if (passed + failed + skipped == before) { /* a test that checks nothing cannot fail */
+        if (passed + failed + skipped == before) { /* a test without checks is an error */
             failed++;
             printf("%s: no check in it ran\n", test->name);
         }

@@ -1,8 +1,8 @@
 /* test.h - a small harness for the C tests.
  *
- * Purpose:   TEST(name) { … } defines a test that registers itself; CHECK… count, print place and
- *            values on failure, and return whether they held, so that a test can stop where going on
- *            makes no sense. main() in test.c runs every test, or those whose names contain an
+ * Purpose:   TEST(name) { … } defines a test that registers itself; CHECK… macros count, print location and
+ *            values on failure, and return the result, so that a test can stop early. main() in test.c runs
+ *            every test, or those whose names contain an
  *            argument, and ends with "N passed, N failed": N counts checks.
  * Threads:   one. */
 #ifndef TKSP_TESTS_TEST_H
@@ -31,14 +31,14 @@ void test_register(test_case *test);
     }                                                                                              \
     static void test_name(void)
 
-/* Every check: did it hold? */
+/* Counts a check; returns whether it passed. */
 #define CHECK(condition) test_check((condition), __FILE__, __LINE__, #condition)
 #define CHECK_INT(got, want)                                                                       \
     test_check_int((int64_t)(got), (int64_t)(want), __FILE__, __LINE__, #got)
 #define CHECK_STATUS(got, want) test_check_status((got), (want), __FILE__, __LINE__, #got)
 #define CHECK_TEXT(got, want)   test_check_text((got), (want), __FILE__, __LINE__, #got)
 #define CHECK_BYTES(got, want)  test_check_bytes((got), (want), __FILE__, __LINE__, #got)
-/* `got` holds `part` somewhere. */
+/* `got` contains `part`. */
 #define CHECK_CONTAINS(got, part) test_check_contains((got), (part), __FILE__, __LINE__, #got)
 
 bool test_check(bool held, const char *file, int line, const char *what);
@@ -51,20 +51,20 @@ bool test_check_bytes(tks_bytes got, tks_bytes want, const char *file, int line,
 bool test_check_contains(const char *got, const char *part, const char *file, int line,
                          const char *what);
 
-/* What failed checks print besides, until the next call: the case of a table at hand. Copied. */
+/* Additional text for failed checks, until the next call, such as the current case of a table. Copied. */
 void test_context(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Notes that something could not be tested here, and why. */
+/* Reports that something could not be tested here, and why. */
 void test_skip(const char *why);
 
 /* The number of failed checks so far. */
 int test_failures(void);
 
-/* Reads tests/vectors/<name>. Ends the program when it is not there: vectors are not optional. The
+/* Reads tests/vectors/<name>. Ends the program if it is missing: vectors are not optional. The
  * caller clears the buffer. */
 void test_read_vectors(const char *name, tks_buf *out);
 
-/* `text` as bytes, its NUL left out. */
+/* `text` as bytes, without its NUL. */
 tks_bytes test_bytes(const char *text);
 
 #endif

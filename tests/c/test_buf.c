@@ -28,7 +28,7 @@ TEST(buf_errors_stick_until_reset) {
     tks_buf_init(&buf, 4);
     CHECK_STATUS(tks_buf_append(&buf, "abc", 3), TKS_OK);
     CHECK_STATUS(tks_buf_append(&buf, "de", 2), TKS_ERR_DATA);
-    CHECK_STATUS(tks_buf_append(&buf, "d", 1), TKS_ERR_DATA); /* there would be room */
+    CHECK_STATUS(tks_buf_append(&buf, "d", 1), TKS_ERR_DATA); /* although it would fit */
     CHECK_STATUS(tks_buf_append(&buf, "", 0), TKS_ERR_DATA);
     CHECK_STATUS(tks_buf_reserve(&buf, 0, &at), TKS_ERR_DATA);
     CHECK(at == NULL);
@@ -98,7 +98,7 @@ TEST(arena_keeps_many_sizes_apart) {
     CHECK_STATUS(arena.status, TKS_OK);
     CHECK(tksp_arena_alloc(&arena, SIZE_MAX) == NULL);
     CHECK_STATUS(arena.status, TKS_ERR_MEMORY);
-    CHECK(tksp_arena_alloc(&arena, 1) == NULL); /* it sticks */
+    CHECK(tksp_arena_alloc(&arena, 1) == NULL); /* sticky */
     tksp_arena_clear(&arena);
     CHECK_STATUS(arena.status, TKS_OK);
     tksp_arena_clear(&arena);

@@ -17,7 +17,7 @@
 
 enum { SOON_MS = 2000 };
 
-/* What an owner in this very process looks like from outside. */
+/* The state of an owner in this process. */
 static help_owner look_at(const tks_embedded *e) {
     help_owner seen = {.pid = getpid()};
     snprintf(seen.socket, sizeof seen.socket, "%s", tks_embedded_get_socket(e));
@@ -26,7 +26,7 @@ static help_owner look_at(const tks_embedded *e) {
     return seen;
 }
 
-/* How many descriptors another program would inherit. */
+/* The number of descriptors that an exec would inherit. */
 static size_t count_inheritable(void) {
     size_t count = 0;
     for (int fd = 0; fd < 256; fd++) {
@@ -126,7 +126,7 @@ TEST(embedded_stop_ends_it_while_a_forked_child_lives) {
     close(lifeline[1]);
 }
 
-/* ---- who is not the owner ------------------------------------------------------------------- */
+/* ---- processes and threads other than the owner --------------------------------------------- */
 
 static void *start_in_thread(void *out) {
     *(tks_embedded **)out = help_start(NULL);
@@ -140,7 +140,8 @@ TEST(embedded_outlives_the_thread_that_started_it) {
     if (failed == 0) pthread_join(thread, NULL);
     if (!CHECK_INT(failed, 0) || e == NULL) return;
     help_owner seen = look_at(e);
-    CHECK(!help_ended(seen.server, 300)); /* a signal for the thread's end would be there at once */
+    CHECK(
+        !help_ended(seen.server, 300)); /* a death signal of the thread would have arrived by now */
     CHECK(help_answers(seen.socket, "PING", "+PONG"));
     tks_embedded_stop(e);
     CHECK(help_all_gone(&seen, 0));
@@ -183,7 +184,7 @@ TEST(embedded_is_out_of_the_terminals_reach) {
 TEST(embedded_supervisor_minds_no_signal_meant_for_the_owner) {
     help_owner owner;
     if (!CHECK(help_own(&owner, NULL, lead_a_group_that_ignores_sigint, NULL))) return;
-    kill(owner.supervisor, SIGTERM); /* as pkill by the owner's name would */
+    kill(owner.supervisor, SIGTERM); /* as pkill with the owner's name would */
     CHECK(!help_ended(owner.supervisor, 300));
     help_leave(&owner);
     CHECK(help_all_gone(&owner, 0));
@@ -238,7 +239,7 @@ TEST(embedded_kills_a_server_that_does_not_end) {
     help_remove_directory(base);
 }
 
-/* ---- what the host sees --------------------------------------------------------------------- */
+/* ---- effects on the host -------------------------------------------------------------------- */
 
 static volatile sig_atomic_t child_signals;
 

@@ -58,7 +58,7 @@ TEST(embedded_client_runs_operations) {
     CHECK_TEXT(reply, "value");
 
     fflush(stdout);
-    pid_t child = fork(); /* may use the server, and does not end it */
+    pid_t child = fork(); /* may use the server but does not stop it */
     if (child == 0) {
         bool works = get_key(client, reply) == TKS_OK && strcmp(reply, "value") == 0;
         tks_client_free(client);
@@ -88,7 +88,7 @@ TEST(embedded_client_keeps_data_in_a_directory) {
     help_remove_directory(base);
 }
 
-/* ECHO of `word`, made and begun; NULL when that failed. */
+/* Begins an ECHO of `word`; NULL: failure. */
 static tks_flight *begin_echo(tks_client *client, const char *word, tks_op **op) {
     const tks_bytes argv[] = {TKS_LITERAL("ECHO"), test_bytes(word)};
     size_t argc = 2;
@@ -108,7 +108,7 @@ TEST(embedded_client_runs_in_two_halves) {
     char reply[64];
     if (client == NULL) return;
 
-    /* Several are on their way at once, each on a connection of its own; any may end first. */
+    /* Several run at once, each on its own connection; any may end first. */
     for (int i = 0; i < FLIGHTS; i++) flights[i] = begin_echo(client, words[i], &ops[i]);
     for (int i = FLIGHTS - 1; i >= 0; i--) {
         tks_error err = TKS_ERROR_INIT;
@@ -118,7 +118,7 @@ TEST(embedded_client_runs_in_two_halves) {
         tks_op_free(ops[i]);
     }
 
-    /* One that is given up must not leave its answer to the next. */
+    /* An abandoned one must not leave its reply to the next. */
     for (int i = 0; i < 50; i++) {
         tks_flight_free(begin_echo(client, "given up", &ops[0]));
         tks_op_free(ops[0]);

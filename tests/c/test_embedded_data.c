@@ -1,4 +1,4 @@
-/* test_embedded_data.c - data directories: kept, owned by one, refused. */
+/* test_embedded_data.c - data directories: persistence, exclusive ownership, errors. */
 #define _GNU_SOURCE
 #include <grp.h>
 #include <pthread.h>
@@ -59,7 +59,8 @@ TEST(embedded_keeps_what_was_acknowledged_when_the_owner_is_killed) {
     if (CHECK(help_own(&owner, base, NULL, NULL))) {
         CHECK(help_answers(owner.socket, "SET key value", "+OK"));
         help_kill(&owner);
-        tks_embedded *e = help_start(base); /* at once: it waits for the old server's end */
+        tks_embedded *e =
+            help_start(base); /* immediately: it waits until the old server has exited */
         if (e != NULL) CHECK(help_answers(tks_embedded_get_socket(e), "GET key", "value"));
         tks_embedded_stop(e);
     }
@@ -88,7 +89,7 @@ TEST(embedded_directory_has_one_owner) {
 
 static void *leave_later(void *owner) {
     static const struct timespec moment = {.tv_nsec = 300 * 1000 * 1000};
-    nanosleep(&moment, NULL); /* so that the other start is waiting for the lock by then */
+    nanosleep(&moment, NULL); /* until the other start is waiting for the lock */
     help_leave(owner);
     return NULL;
 }
@@ -106,7 +107,7 @@ TEST(embedded_waits_for_an_owner_that_is_leaving) {
     help_remove_directory(base);
 }
 
-/* A wrapper that does not become the server but waits for it, and so leaves it alone when killed. */
+/* A wrapper that does not exec the server but waits for it, and so orphans it when killed. */
 static char wrapper[96];
 
 static void use_wrapper(void) {
@@ -150,7 +151,7 @@ TEST(embedded_refuses_unusable_directories) {
 static void become_nobody(void) {
     if (setgroups(0, NULL) != 0 || setgid(65534) != 0 || setuid(65534) != 0) _exit(1);
     setenv("HOME", "/nonexistent", 1);
-    setenv("XDG_RUNTIME_DIR", "/run/user/0", 1); /* what sudo and su leave behind */
+    setenv("XDG_RUNTIME_DIR", "/run/user/0", 1); /* as inherited through sudo and su */
 }
 
 TEST(embedded_works_for_a_normal_user) {

@@ -1,4 +1,4 @@
-/* test_embedded_start.c - starts that fail, and starts in odd surroundings. */
+/* test_embedded_start.c - starts that fail, and starts in unusual environments. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <grp.h>
@@ -28,7 +28,7 @@ TEST(embedded_says_which_package_is_missing) {
     char message[TKS_ERROR_SIZE], *path = strdup(getenv("PATH"));
     setenv("PATH", "/nonexistent::.", 1);
     CHECK_STATUS(help_fail_start(NULL, NULL, 5000, message), TKS_ERR_CONFIGURATION);
-    CHECK_CONTAINS(message, "install the package redis-server or valkey-server");
+    CHECK_CONTAINS(message, "install one (apt install redis-server)");
     setenv("PATH", path, 1);
     free(path);
     CHECK_STATUS(help_fail_start(NULL, "no-such-server", 5000, message), TKS_ERR_CONFIGURATION);
@@ -96,7 +96,7 @@ TEST(embedded_says_why_a_server_ended) {
     help_remove_directory(base);
 }
 
-/* A wrapper that waits for a child of its own, and notes the child's process id. */
+/* A wrapper that waits for a child and records the child's process id. */
 static pid_t write_hanging_server(const char *script, const char *note, bool read) {
     char text[512];
     pid_t pid = 0;
@@ -136,7 +136,7 @@ TEST(embedded_lets_a_server_with_data_end_by_itself) {
              "#!/bin/sh\ntrap 'sleep 0.2; echo done > %s; exit 0' TERM\nsleep 1000 &\nwait\n",
              note);
     help_write_script(script, text);
-    signal(SIGTERM, SIG_IGN); /* what a shell inherits as ignored it cannot trap */
+    signal(SIGTERM, SIG_IGN); /* a shell cannot trap a signal that it inherited as ignored */
     CHECK_STATUS(help_fail_start(base, script, 1000, message), TKS_ERR_CONNECTION);
     signal(SIGTERM, SIG_DFL);
     CHECK(help_exists(note));
@@ -196,7 +196,7 @@ TEST(embedded_finds_a_place_for_its_socket) {
 
 /* ---- an older kernel ------------------------------------------------------------------------ */
 
-/* From now on pidfd_open and close_range are not implemented. */
+/* Disables pidfd_open and close_range. */
 static void use_older_kernel(void) {
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -230,10 +230,10 @@ TEST(embedded_works_on_an_older_kernel) {
     close_inherited();
     struct pollfd p = {.fd = inherited[0], .events = POLLIN};
     CHECK(poll(&p, 1, 300) == 1 &&
-          read(inherited[0], &byte, 1) == 0); /* nobody has the other end */
+          read(inherited[0], &byte, 1) == 0); /* the other end is closed everywhere */
     close(inherited[0]);
     help_leave(&owner);
-    CHECK(help_all_gone(&owner, 100)); /* without a pidfd, stop cannot await the exit itself */
+    CHECK(help_all_gone(&owner, 100)); /* without a pidfd, stop cannot wait for the exit itself */
 
     if (!CHECK(help_own(&owner, NULL, use_older_kernel, fork_one_that_lives_a_while))) return;
     help_kill(&owner);

@@ -135,7 +135,7 @@ TEST(http_retry_after_in_seconds) {
 }
 
 TEST(http_retry_after_as_a_date) {
-    /* The three forms of one moment (RFC 9110, 5.6.7). */
+    /* The three formats of one time (RFC 9110, 5.6.7). */
     check_wait("Sun, 06 Nov 1994 08:49:37 GMT", NOVEMBER_1994 - 2500, 2500);
     check_wait("Sunday, 06-Nov-94 08:49:37 GMT", NOVEMBER_1994 - 2500, 2500);
     check_wait("Sun Nov  6 08:49:37 1994", NOVEMBER_1994 - 2500, 2500);

@@ -1,5 +1,5 @@
-/* test_json.c - the getters, next_member and names; what tests/vectors cannot say. The writer has its
- * own file. */
+/* test_json.c - the getters, next_member and names: cases that tests/vectors cannot express. The writer has
+ * its own file. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,7 +62,7 @@ TEST(json_find_takes_no_name_that_only_begins_so) {
 }
 
 TEST(json_integers_keep_all_53_bits) {
-    /* Where an int would end, and doubles still hold. */
+    /* Around the limits of int, within those of doubles. */
     static const int64_t values[] = {0,
                                      1,
                                      -1,
@@ -117,7 +117,7 @@ TEST(json_size_limit_is_exact) {
     CHECK(tree == NULL);
 }
 
-/* An object of `count` members "0", "1", …; the last again `again`. */
+/* An object with `count` members "0", "1", …, and finally the member `again` once more. */
 static void append_members(tks_buf *out, int count, int again) {
     for (int i = 0; i < count; i++) {
         tks_buf_append_char(out, i == 0 ? '{' : ',');

@@ -8,8 +8,8 @@
 #include "tokenstore/json.h"
 #include "vectors.h"
 
-/* Parses, writes, and again. `text` is copied to storage of its exact size, so that a sanitizer sees
- * a read past its end. */
+/* Parses, writes, and repeats. `text` is copied to an exact-size block, so that a sanitizer detects reads
+ * past its end. */
 static void check_accepted(tks_bytes text, tks_bytes canonical) {
     tks_error err = TKS_ERROR_INIT;
     tks_json *tree = NULL;
@@ -42,7 +42,7 @@ static void check_accepted(tks_bytes text, tks_bytes canonical) {
     free(copy);
 }
 
-/* Is that refused in our own data alone? */
+/* True if only the rules for our own data reject it. */
 static bool is_own_rule(const char *error) {
     static const char *const rules[] = {"two members with the same name",
                                         "nested deeper than 32",
@@ -87,7 +87,7 @@ static void check_refused(tks_bytes text, const tks_json *test, bool by_all) {
     free(copy);
 }
 
-/* ---- what others wrote ---- */
+/* ---- foreign JSON ---- */
 
 static void check_value(const tks_json *node, const tks_json *expected);
 
@@ -109,7 +109,7 @@ static void check_integer(const tks_json *node, tks_bytes digits) {
     }
 }
 
-/* In the order in which they are kept. */
+/* In stored order. */
 static void check_members(const tks_json *node, const tks_json *expected, bool named) {
     CHECK_INT(tks_json_get_size(node), tks_json_get_size(expected));
     node = tks_json_get_child(node);
@@ -162,7 +162,7 @@ static void check_value(const tks_json *node, const tks_json *expected) {
     }
 }
 
-/* What the rules for our own data refuse, and those for what others wrote take. */
+/* Texts that the rules for our own data reject and those for foreign data accept. */
 static void check_foreign(tks_bytes text, const tks_json *test) {
     tks_error err = TKS_ERROR_INIT;
     tks_json *tree = NULL;
@@ -213,7 +213,7 @@ TEST(json_vectors) {
     run_vectors();
 }
 
-/* mk/tests-c.mk makes the locale and sets LOCPATH. */
+/* mk/tests-c.mk builds the locale and sets LOCPATH. */
 TEST(json_vectors_with_a_decimal_comma) {
     char shown[16];
 

@@ -1,4 +1,4 @@
-/* test_json_writer.c - the writer: its texts, its refusals and the paths they name. */
+/* test_json_writer.c - the writer: its output, its errors and their paths. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,7 +88,7 @@ TEST(json_writer_bounds_integers) {
     }
 }
 
-/* Every double is read back bit for bit, by our reader and by strtod. */
+/* Every double reads back exactly, with our reader and with strtod. */
 static void check_double(double value) {
     fixture f;
     tks_json *tree = NULL;
@@ -205,7 +205,7 @@ TEST(json_writer_bounds_size) {
         CHECK(f.out.size <= max);
         if (!fits) CHECK_CONTAINS(f.err.message, "raise max_data_size");
         tear_down(&f);
-        /* The buffer's own maximum is as good a limit. */
+        /* The buffer's own maximum is a limit too. */
         set_up(&f);
         f.out.max = max;
         CHECK_STATUS(tks_json_write_tree(&f.w, tree), fits ? TKS_OK : TKS_ERR_DATA);
@@ -242,7 +242,7 @@ TEST(json_writer_lets_the_host_refuse) {
     tks_json_write_name(&f.w, TKS_LITERAL("born"));
     CHECK_STATUS(tks_json_refuse(&f.w, "is a date: use text"), TKS_ERR_DATA);
     CHECK_TEXT(f.err.message, "data.user.born is a date: use text");
-    /* The first error wins, and NULL for the error is fine. */
+    /* The first error wins; `err` may be NULL. */
     CHECK_STATUS(tks_json_refuse(&f.w, "is another"), TKS_ERR_DATA);
     CHECK_TEXT(f.err.message, "data.user.born is a date: use text");
     f.w.err = NULL;
@@ -272,7 +272,7 @@ TEST(json_writer_paths_are_cut_sensibly) {
     CHECK_TEXT(f.err.message, "data.a???b is bad");
     tear_down(&f);
 
-    set_up(&f); /* the deepest nesting of the longest names leaves the problem readable */
+    set_up(&f); /* with the deepest nesting and the longest names the problem is still readable */
     for (int i = 0; i < TKS_JSON_DEPTH; i++) {
         tks_json_begin_object(&f.w);
         tks_json_write_name(&f.w, TKS_LITERAL("a name that is far longer than any that one meets"));

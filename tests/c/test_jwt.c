@@ -1,5 +1,5 @@
-/* test_jwt.c - jwt.h where tests/vectors/jwt.json cannot reach: arguments that only C has, base64url and
- * HMAC by themselves, references, what a build without OpenSSL knows. */
+/* test_jwt.c - parts of jwt.h that tests/vectors/jwt.json does not cover: arguments of C only, base64url and
+ * HMAC alone, references, a build without OpenSSL. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -7,7 +7,7 @@
 #include "test.h"
 #include "tokenstore/secret.h"
 
-/* OpenSSL's; its headers are for jwt_openssl*.c alone. */
+/* OpenSSL's; only jwt_openssl*.c may include its headers. */
 unsigned long ERR_peek_error(void);
 
 static const double now = 1700000000;
@@ -50,7 +50,7 @@ TEST(jwt_base64url_is_that_of_RFC_4648) {
     tks_buf_clear(&out);
 }
 
-/* Every text of two and three characters: it is what encoding its bytes gives, or it is refused. */
+/* Every text of two and three characters: it equals the encoding of its bytes, or it is rejected. */
 TEST(jwt_base64url_has_one_text_for_the_same_bytes) {
     unsigned char bytes[4];
     char text[3];
@@ -71,7 +71,9 @@ TEST(jwt_base64url_has_one_text_for_the_same_bytes) {
             if (!CHECK_BYTES(tks_buf_bytes(&out), tks_bytes_of(text, length))) break;
         }
     }
-    CHECK_INT(taken, 4 * 256 + 64 * 16); /* the last of three has 16 forms, the last of two 4 */
+    CHECK_INT(
+        taken,
+        4 * 256 + 64 * 16); /* the last character of three has 16 valid values, that of two 4 */
     CHECK(!tksp_base64url_decode(TKS_LITERAL("Q"), bytes, &size));
     tks_buf_clear(&out);
 }
@@ -116,7 +118,7 @@ TEST(jwt_hmac_has_the_values_of_RFC_4231) {
     tks_key_free(key);
 }
 
-/* Does what one library signs hold for the other, for these and no other bytes? */
+/* A signature by one library verifies with the other, for exactly these bytes. */
 static void check_both(const tks_key *sodium, const tks_key *openssl, tks_jwt_alg alg,
                        tks_bytes input) {
     unsigned char a[TKSP_SIGNATURE_MAX], b[TKSP_SIGNATURE_MAX];
@@ -133,7 +135,7 @@ static void check_both(const tks_key *sodium, const tks_key *openssl, tks_jwt_al
     CHECK_STATUS(openssl->ops->verify(openssl, alg, input, signature), TKS_ERR_INVALID_TOKEN);
 }
 
-/* Secrets and inputs on both sides of every edge of a block. */
+/* Secrets and inputs on both sides of each block boundary. */
 TEST(jwt_hmac_is_the_same_by_openssl) {
     static const size_t secrets[] = {32, 47, 48, 63, 64, 65, 127, 128, 129, 300};
     char bytes[300];
@@ -238,7 +240,7 @@ TEST(jwt_leaves_the_hosts_openssl_errors_alone) {
     CHECK_INT(ERR_peek_error(), 0);
 }
 
-/* A key whose key_ops say sign alone makes tokens, and its holder checks none. */
+/* A key with only "sign" in key_ops signs but does not verify. */
 TEST(jwt_secret_that_may_only_sign) {
     const tks_bytes jwk = TKS_LITERAL(
         "{\"kty\":\"oct\",\"key_ops\":[\"sign\"],\"k\":"

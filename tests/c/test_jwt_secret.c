@@ -1,7 +1,8 @@
-/* test_jwt_secret.c - what is no HMAC secret (tests/vectors/jwt_secrets.json), and that random ones are.
+/* test_jwt_secret.c - keys that are rejected as HMAC secrets (tests/vectors/jwt_secrets.json), and random
+ * secrets, which are accepted.
  *
- * TOKENSTORE_SECRETS says how many random secrets of each length are tried, and ten times as many of bytes as of
- * any kind of text; `make soak` tries a million. */
+ * TOKENSTORE_SECRETS is the number of random secrets of each length; ten times as many of bytes as of each
+ * kind of text. `make soak` tries a million. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,7 +11,7 @@
 #include "tokenstore/secret.h"
 #include "vectors.h"
 
-/* In a block of its own size, so that a sanitizer sees who reads further. */
+/* In an exact-size block, so that a sanitizer detects reads past its end. */
 static tks_status check(tks_bytes secret) {
     char *copy = malloc(secret.size + (secret.size == 0));
     tks_error err = TKS_ERROR_INIT;
@@ -43,7 +44,7 @@ TEST(jwt_secret_vectors) {
     vectors_close(&v);
 }
 
-/* Every beginning of every key: nothing is read that is not there. */
+/* Every prefix of every key: no read past the end. */
 TEST(jwt_secret_that_is_cut_off) {
     vectors v;
     vectors_open(&v, "jwt_secrets.json");
@@ -60,7 +61,7 @@ TEST(jwt_secret_that_is_cut_off) {
     vectors_close(&v);
 }
 
-/* Text that nests as deep as it likes, and is as long as it likes. */
+/* Arbitrarily deep and long text. */
 TEST(jwt_secret_ends_however_it_is_spelled) {
     tks_buf text, next;
     tks_buf_init(&text, SIZE_MAX);

@@ -9,7 +9,7 @@
 
 enum { ROOM = 4 * 1024 * 1024, MANY = 256 };
 
-/* Keys that a case names, from one or several entries of "keys". */
+/* The keys of a case, from one or several entries of "keys". */
 typedef struct ring {
     tks_key *keys[MANY];
     size_t count;
@@ -38,7 +38,7 @@ static void check_message(const tks_json *test, const tks_error *err) {
     if (message != NULL) CHECK_CONTAINS(err->message, text_of(message).data);
 }
 
-/* The option `name`; its data is NULL where it is not there. */
+/* The option `name`; data NULL: not given. */
 static tks_bytes option_of(const tks_json *entry, const char *name) {
     const tks_json *node = tks_json_find(entry, name);
     return node != NULL ? text_of(node) : tks_bytes_of(NULL, 0);
@@ -52,7 +52,7 @@ static tks_status read_options(const tks_json *entry, tks_key_options *out, tks_
     return algorithm != NULL ? tks_jwt_alg_add(text_of(algorithm), &out->algorithms, err) : TKS_OK;
 }
 
-/* Loads what an entry holds: *key or *set. The text is copied to storage of its exact size. */
+/* Loads an entry: *key or *set. The text is copied to an exact-size block. */
 static tks_status load(const tks_json *entry, tks_key **key, tks_keyset **set, tks_error *err) {
     const char *how = vectors_text(entry, "load");
     const tks_json *value = vectors_get(entry, "value");
@@ -138,7 +138,7 @@ static void run_load(const tks_json *test) {
     tks_keyset_free(set);
 }
 
-/* ---- keys that cases name ---------------------------------------------------------------------- */
+/* ---- keys of cases --------------------------------------------------------------------------- */
 
 static void ring_add(ring *r, const tks_json *root, tks_bytes name) {
     const tks_json *entry = tks_json_find(vectors_get(root, "keys"), name.data);
@@ -175,7 +175,7 @@ static void ring_clear(ring *r) {
 
 /* ---- decode ---------------------------------------------------------------------------------- */
 
-/* A text or a list of them; returns how many. */
+/* Reads a text or a list of texts; returns their number. */
 static size_t read_texts(const tks_json *test, const char *name, tks_bytes *out) {
     const tks_json *node = tks_json_find(test, name);
     size_t count = 0;
@@ -215,7 +215,7 @@ static void check_claims(const tks_json *test, const tks_jwt *jwt) {
     tks_buf_clear(&b);
 }
 
-/* No message shows any eight characters of the token in a row. */
+/* No message contains eight consecutive characters of the token. */
 static void check_silent(tks_bytes token, const tks_error *err) {
     for (size_t i = 0; i + 8 <= token.size && i < 20000; i++) {
         char part[9] = {0};
@@ -224,7 +224,7 @@ static void check_silent(tks_bytes token, const tks_error *err) {
     }
 }
 
-/* Claims may hold what our writer does not write. */
+/* Claims may contain values that our writer rejects. */
 static void check_same(const tks_json *a, const tks_json *b) {
     tks_json_type type = tks_json_get_type(a);
     if (!CHECK_INT(type, tks_json_get_type(b))) return;
@@ -243,7 +243,7 @@ static void check_same(const tks_json *a, const tks_json *b) {
     }
 }
 
-/* Who does not want the header gets the same claims, or hears the same. */
+/* Without the header, the claims or the error are the same. */
 static void check_claims_only(tks_bytes token, const ring *r, const tks_jwt_policy *policy,
                               const tks_jwt *whole, const tks_error *whole_err) {
     tks_jwt_policy claims_only = *policy;
@@ -330,7 +330,7 @@ static void run_header(const tks_json *test) {
 
 /* ---- export ------------------------------------------------------------------------------------ */
 
-/* The same members, in whatever order. */
+/* The same members, in any order. */
 static void check_equal(const tks_json *got, const tks_json *want) {
     CHECK_INT(tks_json_get_size(got), tks_json_get_size(want));
     for (want = tks_json_get_child(want); want != NULL; want = tks_json_get_next(want)) {
@@ -339,7 +339,7 @@ static void check_equal(const tks_json *got, const tks_json *want) {
     }
 }
 
-/* What comes out is what went in, and is taken again. */
+/* The export equals the input and can be loaded again. */
 static void check_export(const tks_key *key, bool private_half, const tks_json *want) {
     tks_error err = TKS_ERROR_INIT;
     tks_json *jwk;
@@ -390,7 +390,7 @@ static void run_export(const tks_json *test) {
 
 /* ---- encode ---------------------------------------------------------------------------------- */
 
-/* What was made must be good for `check`, or the key itself. */
+/* The token must verify with `check`, or with the key itself. */
 static void check_made(const tks_json *root, const tks_json *test, const ring *own,
                        tks_bytes token) {
     const tks_json *exact = tks_json_find(test, "token");

@@ -1,4 +1,4 @@
-/* test_key.c - keys against tests/vectors/keys.py, and that different names never meet in one key. */
+/* test_key.c - keys against tests/vectors/keys.py, and different names never collide in one key. */
 #include <stdlib.h>
 
 #include "key.h"
@@ -19,7 +19,7 @@ static void check_record_key(const char *token, tks_bytes prefix, tks_bytes pepp
 TEST(key_records_have_known_keys) {
     tks_bytes ts = TKS_LITERAL("ts"), p = TKS_LITERAL("p");
     tks_bytes none = {NULL, 0}, pepper = TKS_LITERAL("pepper pepper 16");
-    /* A tag is taken from the token only behind the marker, and only where it is hexadecimal. */
+    /* A tag is taken from the token only after the marker, and only if it is hexadecimal. */
     check_record_key("x", ts, none, "ts:{091}:g5xm30ESBvnoYH_IOeBM9nxf9nln");
     check_record_key("0abc", ts, none, "ts:{abc}:yQJF5521l-zcTjfhHDfeOSawQ18c");
     check_record_key("0ab", ts, none, "ts:{5eb}:l-LhfmYZLyt7tGDo5NR4p_ZdGJJ8");
@@ -77,7 +77,7 @@ static uint32_t random_below(uint32_t bound) {
     return (uint32_t)(random_state >> 32) % bound;
 }
 
-/* Short, of few characters, so that joined parts meet often: "a", ":" | "a:", … */
+/* Short, of few characters, so that joined parts often coincide: "a", ":" | "a:", … */
 static tks_bytes random_name(char *out) {
     static const char bytes[] = "ab*?[]\\^:|{},\"\n\x01\xff";
     size_t size = 1 + random_below(3);
@@ -133,7 +133,7 @@ static void check_tuples(bool index) {
         collisions += !same_tuple(&tuples[i - 1], &tuples[i]);
     }
     CHECK_INT(collisions, 0);
-    CHECK(equal < TUPLES / 10); /* there were many different ones */
+    CHECK(equal < TUPLES / 10); /* most were different */
     for (int i = 0; i < TUPLES; i++) tks_buf_clear(&tuples[i].key);
     free(tuples);
 }

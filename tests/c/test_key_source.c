@@ -1,5 +1,5 @@
-/* test_key_source.c - keys that a server publishes: which are taken, when newer ones are asked for, and which
- * tokens are a reason to. */
+/* test_key_source.c - keys that a server publishes: which are accepted, and when and for which tokens newer
+ * ones are fetched. */
 #include <stdio.h>
 
 #include "key_source.h"
@@ -26,7 +26,7 @@ TEST(keys_that_are_published) {
     } cases[] = {
         {SET(PUBLIC), 1, 0},
         {"\xef\xbb\xbf \n" SET(PUBLIC), 1, 0},
-        {SET(PUBLIC "," SECRET), 1, 1},  /* whoever reads a secret can sign with it */
+        {SET(PUBLIC "," SECRET), 1, 1},  /* anyone who can read a secret can sign with it */
         {SET(PRIVATE "," PUBLIC), 1, 1}, /* and so with a private key */
         {pem, 1, 0},
         {SET(""), 0, 0},
@@ -57,7 +57,7 @@ TEST(keys_that_are_published) {
     test_context("%s", "");
 }
 
-/* What newer keys may help with, and what not: the token's own key is among those that were tried. */
+/* Cases in which newer keys may help, and in which they cannot: the token's key was already tried. */
 TEST(jwt_says_whether_its_key_is_unknown) {
     static const struct {
         const char *keys, *headers;

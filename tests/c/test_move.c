@@ -1,5 +1,5 @@
-/* test_move.c - keys of another program: what the operation sends, takes and refuses. The script itself is
- * tested on a server, in tests/python/test_migrate.py. */
+/* test_move.c - importing keys of another program: what the operation sends, accepts and rejects. The script
+ * is tested on a server, in tests/python/test_migrate.py. */
 #include <stdio.h>
 
 #include "key.h"
@@ -83,7 +83,7 @@ TEST(move_sends_record_index_and_key) {
     CHECK(holds(batch->bytes, "\r\n$1\r\n4\r\n$37\r\nts:{"));
     CHECK(holds(batch->bytes, ":o:\"a\",\"t\",\"bob\"\r\n"));
     CHECK(holds(batch->bytes, "\r\napp:a|type:t|owner:bob|token:x\r\n$8\r\nts:moved\r\n"));
-    /* As records spell it, with its owner's tag; and as it was read. */
+    /* In the form of records, with its owner's tag; and in its original form. */
     CHECK(holds(batch->bytes, "\r\n\"bob\",{\"b\":[1.5],\"a\":{}},\""));
     CHECK(holds(batch->bytes, "\r\n {\"b\" : [ 1.50 ], \"a\":{}} \r\n"));
     end(&f);

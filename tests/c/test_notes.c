@@ -1,10 +1,11 @@
-/* test_notes.c - tokenstore/notes.h: whole lines, whatever is noted and however much. */
+/* test_notes.c - tokenstore/notes.h: only whole lines, whatever the notes contain and however many there are.
+ * */
 #include <stdio.h>
 
 #include "test.h"
 #include "tokenstore/notes.h"
 
-/* Takes the notes; each must be a whole line. Returns how many there are, and the last warning. */
+/* Takes the notes, each of which must be a whole line. Returns their number, and the last warning. */
 static size_t take(tks_notes *notes, char *last, size_t last_size) {
     tks_buf out;
     tks_bytes rest, text;
@@ -47,7 +48,7 @@ TEST(notes_come_back_as_they_were_given) {
     tks_notes_clear(&notes);
 }
 
-/* At every fill level, the room is used up by lines of every length. */
+/* At every fill level, with lines of every length. */
 TEST(notes_that_find_no_room_are_whole_lines_and_a_count) {
     char line[TKS_NOTE_MAX + 20], last[TKS_NOTE_MAX + 1], want[TKS_NOTE_MAX + 1];
 
@@ -90,7 +91,7 @@ TEST(notes_say_first_how_many_are_missing) {
     tks_notes_clear(&notes);
 }
 
-/* However much information follows it, and through however many hands it goes. */
+/* However many lines of level info follow it, and through several copies. */
 TEST(notes_keep_the_last_warning) {
     char last[TKS_NOTE_MAX + 1];
     tks_notes notes, further;
@@ -112,7 +113,7 @@ TEST(notes_keep_the_last_warning) {
     tks_notes_clear(&further);
 }
 
-/* What did not come from tks_notes_take: no byte outside is read. */
+/* Text that is not from tks_notes_take: no read outside of it. */
 TEST(notes_are_split_whatever_the_text) {
     tks_bytes text = {NULL, 0}, rest = TKS_LITERAL("wfirst\niwithout an end");
     char level = '?';

@@ -1,4 +1,4 @@
-/* test_op.c - what an operation without an answer says: whether it may have happened. */
+/* test_op.c - how an operation without a reply ends, and whether it may have happened. */
 #include <string.h>
 
 #include "test.h"
@@ -33,7 +33,7 @@ static tks_status delete_one(const tks_tokens *t, tks_op **out, tks_error *err) 
     return tks_tokens_delete(t, TKS_LITERAL("a"), TKS_LITERAL("t"), TKS_LITERAL("x"), out, err);
 }
 
-/* Loses every connection, the first `sent` times after something was sent, until the end. */
+/* Loses every connection until the end, the first `sent` times after something was sent. */
 static tks_status lose_all(tks_op *op, int sent) {
     tks_event event = {.type = TKS_EVENT_START};
     tks_need need = TKS_NEED_SEND;
@@ -71,7 +71,7 @@ TEST(op_lost_once_sent_stays_in_doubt_though_later_tries_never_left) {
     CHECK_STATUS(lose_all(make(rotate), 1), TKS_ERR_OUTCOME_UNKNOWN);
 }
 
-/* The deadline comes while the answer is waited for. */
+/* The deadline passes while waiting for the reply. */
 static tks_status run_late(tks_op *op, bool sent) {
     tks_event start = {.type = TKS_EVENT_START};
     tks_event late = {.type = TKS_EVENT_DEADLINE, .sent = sent};
@@ -89,9 +89,9 @@ TEST(op_late_answers_leave_changes_in_doubt) {
     CHECK_STATUS(run_late(make(delete_one), true), TKS_ERR_OUTCOME_UNKNOWN);
 }
 
-/* ---- what the server's refusals mean for the connection ------------------------------------------- */
+/* ---- effect of refusals on the connection --------------------------------------------------------- */
 
-/* Hands `text`, replies in one piece, to the operation. */
+/* Passes `text`, one or more replies, to the operation. */
 static tks_need answer(tks_op *op, const char *text) {
     tks_reader *reader = NULL;
     tks_reply *replies[4] = {NULL};
@@ -147,7 +147,7 @@ TEST(op_a_replica_is_left) {
     }
 }
 
-/* The caller gets the answer, and the server is left all the same. */
+/* The caller gets the reply, and the connections are still dropped. */
 TEST(op_a_replica_is_left_after_raw_commands) {
     tks_op *op = begin(raw(1));
     CHECK_INT(answer(op, "-READONLY You can't write\r\n"), TKS_DONE);
@@ -165,7 +165,7 @@ TEST(op_a_replica_is_left_after_raw_commands) {
     tks_op_free(op);
 }
 
-/* A new connection may log in as the server now wants it; if not, that is the answer. */
+/* A new connection may log in as the server now requires; otherwise the error is returned. */
 TEST(op_a_login_that_is_wanted_now) {
     tks_op *op = begin(make(get));
     CHECK_INT(answer(op, "-NOAUTH Authentication required.\r\n"), TKS_NEED_SLEEP);
@@ -232,7 +232,7 @@ TEST(op_notes_say_why_it_tried_again) {
     check_notes(op,
                 "itrying again: redis://h:1/0: refused\n"
                 "itrying again until the deadline: the server answered: LOADING wait\n"
-                "wthe connections to this server are dropped: the server answered: READONLY no\n");
+                "wdropping the connections to this server: the server answered: READONLY no\n");
     wake(op);
     CHECK_INT(answer(op, "$-1\r\n"), TKS_DONE);
     check_notes(op, "");
@@ -240,14 +240,13 @@ TEST(op_notes_say_why_it_tried_again) {
 
     op = begin(raw(1));
     CHECK_INT(answer(op, "-READONLY no\r\n"), TKS_DONE);
-    check_notes(op,
-                "wthe connections to this server are dropped: the server answered: READONLY no\n");
+    check_notes(op, "wdropping the connections to this server: the server answered: READONLY no\n");
     tks_op_free(op);
 }
 
 /* ---- raw commands that would change the connection -------------------------------------------------- */
 
-/* `text` is one command a line, its words apart by blanks. */
+/* `text` has one command per line, with words separated by spaces. */
 static tks_status make_raw(const char *text, tks_error *err) {
     tks_bytes argv[32];
     size_t argc[8] = {0}, count = 0, words = 0;
@@ -347,7 +346,7 @@ TEST(op_raw_commands_that_change_a_connection_are_refused) {
     }
     CHECK_STATUS(make_raw("select 3", &err), TKS_ERR_DATA);
     CHECK_CONTAINS(err.message, "redis://…/3");
-    /* Whatever bytes a word holds. */
+    /* Words with any bytes. */
     size_t argc = 1;
     tks_op *op = NULL;
     tks_bytes word = tks_bytes_of("SELECT\0", 7);

@@ -1,4 +1,5 @@
-/* test_operations.c - tests/vectors/operations.json and node_operations.json: to the end, and ended after every step. */
+/* test_operations.c - tests/vectors/operations.json and node_operations.json: each run to its end, and
+ * abandoned after every step. */
 #include "script_runner.h"
 #include "test.h"
 #include "vectors.h"

@@ -1,4 +1,4 @@
-/* test_record.c - the one spelling of a record, and that nothing else is taken for one. */
+/* test_record.c - the only valid form of a record; everything else is rejected. */
 #include <stdlib.h>
 
 #include "record.h"

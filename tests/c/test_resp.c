@@ -1,4 +1,4 @@
-/* test_resp.c - commands out, replies in, however they are cut. */
+/* test_resp.c - formatting commands, and reading replies in any fragments. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -49,7 +49,7 @@ TEST(resp_formats_any_length) {
     free(bytes);
 }
 
-/* A reply in a form that can be compared: `(nil) +OK -ERR :1 $text [ … ]`. */
+/* A reply in a comparable form: `(nil) +OK -ERR :1 $text [ … ]`. */
 static void describe(const tks_reply *reply, tks_buf *out) {
     switch (tks_reply_get_type(reply)) {
     case TKS_REPLY_NIL: tks_buf_append_bytes(out, TKS_LITERAL("(nil)")); break;
@@ -81,7 +81,8 @@ static void describe(const tks_reply *reply, tks_buf *out) {
     tks_buf_append_char(out, ' ');
 }
 
-/* Appends what a reader says to `stream`, fed in pieces: the first of `first` bytes, the others of `size`. */
+/* Appends the results of a reader for `stream`, fed in pieces: the first of `first` bytes, the others of
+ * `size`. */
 static void read_in_pieces(tks_bytes stream, size_t max, size_t first, size_t size, tks_buf *out) {
     tks_reader *reader = NULL;
     size_t at = 0;
@@ -92,7 +93,7 @@ static void read_in_pieces(tks_bytes stream, size_t max, size_t first, size_t si
         size_t piece = at == 0 ? first : size;
         tks_reply *reply = NULL;
         if (piece > stream.size - at) piece = stream.size - at;
-        char *copy = malloc(piece); /* of that very size, for the sanitizer */
+        char *copy = malloc(piece); /* exact-size, for the sanitizer */
         memcpy(copy, stream.data + at, piece);
         CHECK_STATUS(tks_reader_feed(reader, copy, piece, NULL), TKS_OK);
         free(copy);
@@ -137,7 +138,7 @@ TEST(resp_replies_do_not_depend_on_how_they_are_cut) {
                         tks_bytes_of(described, sizeof described - 1));
 }
 
-/* Source: the "RESP protocol spec" on redis.io, of the kinds that RESP3 added. */
+/* Source: the "RESP protocol spec" on redis.io, the types that RESP3 added. */
 TEST(resp_understands_the_kinds_of_resp3) {
     check_in_all_pieces(
         TKS_LITERAL("_\r\n#t\r\n#f\r\n,1.5e3\r\n(123456789012345678901\r\n!7\r\nERR a\nb\r\n"
@@ -148,13 +149,13 @@ TEST(resp_understands_the_kinds_of_resp3) {
                     "[(nil) (nil) ] [$x ] [+a $x $1.5 +b\nc ] "));
 }
 
-/* The replies around one that is too large are good, and it is one reply itself. */
+/* The replies around an oversized one are intact, and it counts as one reply. */
 TEST(resp_an_oversized_reply_is_skipped) {
     static const char *const texts[] = {
         "$65\r\n12345678901234567890123456789012345678901234567890123456789012345\r\n",
         "+12345678901234567890123456789012345678901234567890123456789012345\r\n",
         "-1234567890\n\r12345678901234567890123456789012345678901234567890\r56789012345\r\n",
-        "*5\r\n:1\r\n:2\r\n*2\r\n*0\r\n+\r\n$0\r\n\r\n$-1\r\n", /* the items alone */
+        "*5\r\n:1\r\n:2\r\n*2\r\n*0\r\n+\r\n$0\r\n\r\n$-1\r\n", /* the items only */
         "*3\r\n*1\r\n*3\r\n:1\r\n*0\r\n_\r\n$2\r\n\r\n\r\n%1\r\n_\r\n,1\r\n",
         "*2\r\n$33\r\n123456789012345678901234567890123\r\n:1\r\n",
         "*2\r\n:1\r\n+123456789012345678901234567890123\r\n",
@@ -168,7 +169,7 @@ TEST(resp_an_oversized_reply_is_skipped) {
     }
 }
 
-/* A reply that takes what may be taken is read, and with a byte less it is skipped. */
+/* A reply of exactly the limit is read; with a limit one byte lower it is skipped. */
 TEST(resp_what_a_reply_takes) {
     static const struct {
         const char *text;
@@ -189,7 +190,7 @@ TEST(resp_what_a_reply_takes) {
     }
 }
 
-/* An announcement costs nothing, however large, and what it announces is waited for. */
+/* An announced length costs nothing, however large; the reader waits for the data. */
 TEST(resp_huge_lengths_are_skipped_before_they_cost) {
     static const char *const texts[] = {"*1073741824\r\n",
                                         "*2147483647\r\n",
@@ -301,7 +302,7 @@ TEST(resp_a_second_reply_is_not_idle) {
     tks_reader_free(reader);
 }
 
-/* What the reader says to `text`; a failure must stick. */
+/* The status of the reader after `text`; a failure must be sticky. */
 static tks_status judge(tks_bytes text, size_t max) {
     tks_reader *reader = NULL;
     tks_reply *reply = NULL;
@@ -387,7 +388,7 @@ TEST(resp_error_words) {
 
 #define CALL "ERR Error running script (call to f_6b1bf486c81ceb7edf3c093f4c48582e38c0e791): "
 
-/* As Redis 6.2 says it, and as little else as can be. */
+/* As Redis 6.2 sends it, and minimal variants. */
 TEST(resp_errors_within_a_script) {
     static const struct {
         const char *text, *innermost, *word;
@@ -429,7 +430,7 @@ TEST(resp_the_word_in_a_message) {
         {"redis://H:1/0: AUTH refused: WRONGPASS invalid username-password pair", "WRONGPASS"},
         {"redis://h:1/0: SELECT refused: ERR DB index is out of range", "ERR"},
         {"CLIENT SETNAME refused: NOPERM this user has no permissions", "NOPERM"},
-        {"AUTH refused: an error that contains the password and is not shown", "ERR"},
+        {"AUTH refused: (error withheld: it contains the password)", "ERR"},
         {"the server answered: NOPERM No permissions", "NOPERM"},
         {"the server answered: MYERR access refused: NO", "MYERR"},
         {"the server answered: " CALL "@user_script:1: OOM x", "OOM"},

@@ -75,7 +75,7 @@ TEST(secret_random_letters_are_even) {
     for (int c = 0; c < 256; c++) {
         bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
         test_context("character %d", c);
-        /* 1000 are expected, with a deviation of 31: eight of these never happen. */
+        /* 1000 are expected, with a deviation of 31: eight deviations practically never occur. */
         CHECK(letter ? counts[c] > 750 && counts[c] < 1250 : counts[c] == 0);
     }
     char again[24];

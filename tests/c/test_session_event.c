@@ -1,4 +1,4 @@
-/* test_session_event.c - the ends of sessions: channels, messages, flags, and the operation that sets them. */
+/* test_session_event.c - session events: channels, messages, flags, and the operation that enables them. */
 #include <stdlib.h>
 
 #include "test.h"

@@ -1,5 +1,5 @@
-/* test_tokens.c - the limits of options and arguments that the core itself keeps, on both sides of
- * each edge. (tests/vectors/limits.json has those of the languages.) */
+/* test_tokens.c - the limits of options and arguments that the core enforces, on both sides of each.
+ * (tests/vectors/limits.json has those of the languages.) */
 #include <math.h>
 #include <stdlib.h>
 
@@ -9,7 +9,7 @@
 TEST(tokens_durations) {
     static const struct {
         double seconds;
-        int64_t ms; /* 0: refused */
+        int64_t ms; /* 0: rejected */
     } cases[] = {{1, 1000},
                  {1.0004, 1000},
                  {1.5, 1500},
@@ -36,7 +36,7 @@ TEST(tokens_durations) {
     }
 }
 
-/* Makes a store of `options`; `word` NULL: that works, else the message has it. */
+/* Creates a store with `options`; `word` NULL: succeeds, else the message contains it. */
 static void check_options(tks_tokens_options options, const char *word) {
     tks_error err = TKS_ERROR_INIT;
     tks_tokens *tokens = (tks_tokens *)(void *)&err; /* must be nulled */
@@ -125,7 +125,7 @@ TEST(tokens_names) {
     check_name(tks_bytes_of("", 0), false);
     check_name(TKS_LITERAL("a\0b"), false);
     check_name(TKS_LITERAL("*?[]\\^:|{},\"\n"), true);
-    memset(text, '"', TKS_NAME_MAX); /* the longest when escaped */
+    memset(text, '"', TKS_NAME_MAX); /* the longest text when escaped */
     check_name(tks_bytes_of(text, TKS_NAME_MAX), true);
     free(text);
 }
@@ -152,7 +152,7 @@ TEST(tokens_data_must_be_an_object) {
     tks_tokens_free(tokens);
 }
 
-/* The result is a generated token; its size, for every encoding and size that is allowed. */
+/* The size of generated tokens, for every allowed encoding and size. */
 TEST(tokens_generated_tokens_can_be_presented) {
     static const tks_encoding encodings[] = {TKS_BASE64URL, TKS_BASE64, TKS_HEX};
     for (size_t e = 0; e < 3; e++) {

@@ -243,7 +243,7 @@ TEST(url_connection_age) {
         least = age < least ? age : least;
         most = age > most ? age : most;
     }
-    /* From four fifths of it to all of it; an end is missed once in 10^7 runs. */
+    /* Between 80 and 100 %; misses an end once in 10^7 runs. */
     CHECK(least >= 240000 && least < 241000);
     CHECK(most <= 300000 && most > 299000);
     CHECK_STATUS(tks_target_set(target, "max_connection_age", test_bytes("0"), &err), TKS_OK);
@@ -282,7 +282,7 @@ TEST(url_unix_path_length) {
     check_refused(url, "107 bytes");
 }
 
-/* Whatever part of the URL a password ends up in, no message gives it back. */
+/* A password in any part of the URL never appears in a message. */
 TEST(url_mute_about_passwords) {
     static const char *const forms[] = {
         "redis://:%s@h:x",

@@ -1,4 +1,4 @@
-/* vectors.c - reading the files of tests/vectors with our own reader. */
+/* vectors.c - reads the files of tests/vectors with our own reader. */
 #include "vectors.h"
 
 #include <stdio.h>
@@ -35,7 +35,7 @@ const tks_json *vectors_get(const tks_json *object, const char *name) {
 const char *vectors_text(const tks_json *object, const char *name) {
     const tks_json *member = vectors_get(object, name);
     if (tks_json_get_type(member) != TKS_JSON_STRING) vectors_broken("must be a string", name);
-    return tks_json_get_string(member).data; /* it has a NUL at its end, and none inside */
+    return tks_json_get_string(member).data; /* NUL-terminated, without a NUL inside */
 }
 
 int64_t vectors_integer(const tks_json *object, const char *name) {

@@ -1,7 +1,7 @@
-/* vectors.h - reading the files of tests/vectors: the notations that their README describes.
+/* vectors.h - reads the files of tests/vectors, in the notations described in their README.
  *
- * What a vector file gets wrong (a member missing, an unknown word) ends the program: a case that is
- * not understood must not pass for one that was run. */
+ * An error in a vector file (a missing member, an unknown word) ends the program: a case that is not
+ * understood must not count as passed. */
 #ifndef TKSP_TESTS_VECTORS_H
 #define TKSP_TESTS_VECTORS_H
 
@@ -16,7 +16,7 @@ typedef struct vectors {
 void vectors_open(vectors *v, const char *name);
 void vectors_close(vectors *v);
 
-/* Says what is wrong with the vector file and ends the program. */
+/* Reports an error in the vector file and ends the program. */
 void vectors_broken(const char *why, const char *name) __attribute__((noreturn));
 
 /* The member `name` of `object`; must be there. */
@@ -26,7 +26,7 @@ const tks_json *vectors_get(const tks_json *object, const char *name);
 const char *vectors_text(const tks_json *object, const char *name);
 int64_t vectors_integer(const tks_json *object, const char *name);
 
-/* The bytes that the notation `node` stands for: a string, {"hex": …}, {"repeat": [bytes, n]} or
+/* The bytes described by `node`: a string, {"hex": …}, {"repeat": [bytes, n]} or
  * {"join": [bytes, …]}. Appended to `out`. */
 void vectors_bytes(const tks_json *node, tks_buf *out);
 

@@ -1,4 +1,4 @@
-"""Certificates for the tests, made by the openssl program in a directory of the test's own."""
+"""Certificates for the tests, made by the openssl program in the test's directory."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def openssl(*arguments: str | Path) -> None:
 
 @dataclass
 class Pair:
-    """A certificate (with what the server sends along) and its key."""
+    """A certificate (with the chain that the server sends) and its key."""
 
     cert: Path
     key: Path
 
 
 class Authority:
-    """A CA that signs what it is asked to, good or bad."""
+    """A CA that signs any certificate, good or bad."""
 
     def __init__(self, directory: Path, name: str = "ca", parent: Authority | None = None) -> None:
         self.directory = directory
@@ -84,7 +84,7 @@ def self_signed(directory: Path, name: str, *extensions: str) -> Pair:
 
 
 class Pki:
-    """One trusted CA, one that is not, and what they signed."""
+    """A trusted CA, an untrusted one, and their certificates."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

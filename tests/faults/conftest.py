@@ -1,4 +1,4 @@
-"""Fixtures: one real redis-server for the whole run, and a fault server before it, plain and TLS."""
+"""Fixtures: one real redis-server for the whole run, and a fault server in front of it, plain and TLS."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ def redis(shared_server: Server) -> Server:
 
 @pytest.fixture(autouse=True)
 def empty(redis: Server) -> None:
-    """What KEYS and SCAN take shall not depend on how many tests have been."""
+    """The duration of KEYS and SCAN must not depend on previous tests."""
     redis("FLUSHALL")
 
 
 class Setup:
-    """A fault server and what it takes to reach it."""
+    """A fault server and the options to reach it."""
 
     def __init__(self, redis: Server, tls: ssl.SSLContext | None, ca: Path | None) -> None:
         self.server = FaultServer(str(redis.socket_path), tls)
         self.options = {} if ca is None else {"ca": str(ca)}
         self.tls = tls is not None
-        self.greeting = (record,)  # of a new connection: an exchange by itself
-        self.offsets = 30 if self.tls else None  # at how many bytes a fault is tried; None: at each
-        self.slack = 0.1 if self.tls else 0.05  # what a deadline may be late
+        self.greeting = (record,)  # a new connection's greeting: a separate exchange
+        self.offsets = 30 if self.tls else None  # number of offsets at which a fault is tried; None: all
+        self.slack = 0.1 if self.tls else 0.05  # tolerance of deadlines
         if "libasan" in os.environ.get("LD_PRELOAD", ""):
-            self.slack += 0.3  # it takes long over large blocks
+            self.slack += 0.3  # slow with large blocks
 
     def client(self, **options: object) -> tokenstore.Client:
         return tokenstore.Client(self.server.url, **{**self.options, **options})

@@ -1,8 +1,8 @@
 """A server that misbehaves on demand: a proxy in front of a real redis-server.
 
-Everything passes untouched until a fault is armed; the next request on any connection then gets it,
-and the one after passes again. Requests and replies are the real ones, so a fault can be put at each
-byte of what an operation truly sends and receives.
+Everything passes unchanged until a fault is armed; it applies to the next request on any connection, and the
+following ones pass again. Requests and replies are real, so a fault can be placed at each byte that an
+operation sends and receives.
 
 In Python::
 
@@ -11,7 +11,7 @@ In Python::
         server.arm(reset_reply(5))
         client.execute("GET", "x")
 
-From any other language, as a program of its own: it prints one line, ``URL CONTROL_URL``, and ends
+From other languages, as a program: it prints one line, ``URL CONTROL_URL``, and ends
 with its standard input. The control URL speaks RESP: ``FAULT reset_reply 5`` arms, ``SIZES`` gives
 the sizes of the last request and reply, ``COUNT`` how many connections there were, ``DROP`` and
 ``INJECT text`` act on idle connections.
@@ -37,20 +37,20 @@ from typing import Any
 
 from resp_values import values
 
-PAUSE = 0.0003  # between two pieces of a reply: the reader is woken in between
+PAUSE = 0.0003  # between two fragments of a reply, so that the reader wakes in between
 
 Fault = Callable[["Exchange"], None]
 
 
 class Gone(Exception):
-    """The connection has ended, or the fault has ended it."""
+    """The connection has ended, perhaps by the fault."""
 
 
-# ---- one request and its answer -------------------------------------------------------------------
+# ---- one request and its reply -----------------------------------------------------------------------
 
 
 class Exchange:
-    """What a fault works with: a request that has begun to come in, and both connections."""
+    """The context of a fault: the request being received, and both connections."""
 
     def __init__(self, server: FaultServer, client: socket.socket, upstream: socket.socket) -> None:
         self.server = server
@@ -76,7 +76,7 @@ class Exchange:
             self.request += self.read_some()
 
     def ask(self) -> bytes:
-        """Forwards the whole request; the whole answer."""
+        """Forwards the whole request; returns the whole reply."""
         count = len(list(values(self.read_request())))
         self.upstream.sendall(self.request)
         while len(list(values(self.reply))) < count:
@@ -92,20 +92,20 @@ class Exchange:
             self.client.sendall(data)
 
     def reset(self) -> None:
-        """Ends the connection by RST, as a crashed or rebooted machine does."""
+        """Closes the connection with RST, like a crashed or rebooted machine."""
         self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._end()
 
     def close(self) -> None:
-        """Ends the connection in good order (and under TLS without a close_notify)."""
+        """Closes the connection normally (with TLS, without close_notify)."""
         self._end()
 
     def _end(self) -> None:
-        os.close(self.client.detach())  # not SSLSocket.close: that would say goodbye
+        os.close(self.client.detach())  # not SSLSocket.close, which would send close_notify
         raise Gone
 
     def hang(self) -> None:
-        """Says nothing more until the client gives up."""
+        """Sends nothing more until the client gives up."""
         while self.read_some():
             pass
 
@@ -114,12 +114,12 @@ class Exchange:
 
 
 def record(x: Exchange) -> None:
-    """No fault: the sizes of request and reply are noted."""
+    """No fault: records the sizes of request and reply."""
     x.send(x.ask())
 
 
 def split(at: int) -> Fault:
-    """The reply in two pieces."""
+    """The reply in two fragments."""
 
     def fault(x: Exchange) -> None:
         reply = x.ask()
@@ -138,13 +138,13 @@ def drip(x: Exchange) -> None:
 
 
 def twice(x: Exchange) -> None:
-    """The reply two times in one piece."""
+    """The reply twice at once."""
     reply = x.ask()
     x.send(reply + reply)
 
 
 def twice_apart(x: Exchange) -> None:
-    """The reply, and a moment later again."""
+    """The reply, and shortly after once more."""
     reply = x.ask()
     x.send(reply)
     time.sleep(PAUSE)
@@ -152,14 +152,14 @@ def twice_apart(x: Exchange) -> None:
 
 
 def previous_first(x: Exchange) -> None:
-    """The answer to the request before this one once more, then the right one."""
+    """The previous request's reply again, then the right one."""
     before = x.server.last_reply
     reply = x.ask()
     x.send(before + reply)
 
 
 def previous_instead(x: Exchange) -> None:
-    """The answer to the request before this one, and nothing else for now."""
+    """Only the previous request's reply."""
     before = x.server.last_reply
     x.ask()
     x.send(before)
@@ -167,7 +167,7 @@ def previous_instead(x: Exchange) -> None:
 
 
 def reset_request(at: int) -> Fault:
-    """RST after `at` bytes of the request, which is never whole then."""
+    """RST after `at` bytes of the request, which is never complete."""
 
     def fault(x: Exchange) -> None:
         x.upstream.sendall(x.read_request(at)[:at] if at else b"")
@@ -207,13 +207,13 @@ def hang_reply(at: int) -> Fault:
 
 
 def hang(x: Exchange) -> None:
-    """The request is taken, and neither executed nor answered."""
+    """The request is read, but neither executed nor answered."""
     x.read_request()
     x.hang()
 
 
 def deaf(seconds: float) -> Fault:
-    """Reads nothing more for a while: a large request fills every buffer on the way."""
+    """Stops reading for a while: a large request fills all buffers."""
 
     def fault(x: Exchange) -> None:
         x.server.over.wait(seconds)
@@ -223,7 +223,7 @@ def deaf(seconds: float) -> Fault:
 
 
 def in_step(answer: bytes) -> Fault:
-    """Answers each command before it reads the next, and reads nothing while its answers are not read."""
+    """Answers each command before it reads the next, and stops reading while its replies are not read."""
 
     def fault(x: Exchange) -> None:
         while True:
@@ -249,7 +249,7 @@ def endless(head: bytes, text: bytes, pause: float) -> Fault:
 
 
 def instead(data: bytes) -> Fault:
-    """These bytes in place of the reply."""
+    """These bytes instead of the reply."""
 
     def fault(x: Exchange) -> None:
         x.ask()
@@ -285,12 +285,12 @@ class FaultServer:
         self.last_request = b""
         self.last_reply = b""
         self.accepted = 0
-        self.connections = 0  # those that got through TLS
+        self.connections = 0  # those that completed the TLS handshake
         self._armed: list[Fault] = []
         self._on_accept: list[Callable[[socket.socket], None]] = []
         self.over = threading.Event()
         self._lock = threading.Lock()
-        # The client's end, and what wakes its thread.
+        # The client's socket, and a socket that wakes its thread.
         self._open: dict[socket.socket, socket.socket] = {}
         self._frozen: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -307,7 +307,7 @@ class FaultServer:
         self.drop()
 
     def arm(self, *faults: Fault) -> None:
-        """For the next requests, one each; replaces what was armed before."""
+        """For the next requests, one each; replaces the armed faults."""
         with self._lock:
             self._armed = list(faults)
 
@@ -318,7 +318,7 @@ class FaultServer:
 
     @property
     def pending(self) -> int:
-        """Faults that are armed still."""
+        """The remaining armed faults."""
         with self._lock:
             return len(self._armed) + len(self._on_accept)
 
@@ -326,7 +326,7 @@ class FaultServer:
         self.last_request, self.last_reply = request, reply
 
     def drop(self) -> int:
-        """Ends every connection in good order; how many there were."""
+        """Closes all connections normally; returns their number."""
         with self._lock:
             gone = list(self._open)
         for client in gone:
@@ -335,14 +335,12 @@ class FaultServer:
         return len(gone)
 
     def freeze(self) -> int:
-        """Nothing passes any more over the connections that are open now, and neither end is told: as where
-        a router has forgotten them."""
+        """Silently drops all traffic of the open connections, like a router that has dropped them."""
         with self._lock:
             self._frozen.update(self._open)
 
     def inject(self, data: bytes) -> None:
-        """Sends bytes that nobody asked for on every connection that is idle, and waits until it is
-        done."""
+        """Sends unrequested bytes on every idle connection, and waits until they are sent."""
         with self._lock:
             wakers = list(self._open.values())
         for waker in wakers:

@@ -1,6 +1,6 @@
-/* interrupted.c - preloaded by tests: reading regular files is interrupted, as by signals where they lie on a
- * file system that lets it be. Every second read() fails with EINTR, the others give 100 bytes at most; the
- * fgets() behind the end of a PEM block fails, too. */
+/* interrupted.c - preloaded by tests: interrupts reads of regular files, as signals do on some file systems.
+ * Every second read() fails with EINTR, the others return at most 100 bytes; the fgets() after a PEM block
+ * fails too. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

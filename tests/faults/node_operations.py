@@ -1,7 +1,7 @@
 """Tokenstore's operations, as operations.py has those of RedisTokens; importing this adds them to its list.
 
-A Tokenstore has its keys below the case's owner: whatever is there is the case's. Most of them are tried in the
-long run alone: to the drivers they are like the others.
+All keys of a Tokenstore under the case's owner belong to the case. Most operations are tried only in the long
+run: for the drivers they are like the others.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CHANGED = {"changed": [[], 2**53 - 1]}
 
 
 def store_of(client: Any, c: Case) -> Tokenstore:
-    """A client in another host brings its own."""
+    """A client in another host has its own."""
     make = getattr(client, "node_store", None) or partial(Tokenstore, client)
     store: Tokenstore = make(prefix=c.owner)
     return store
@@ -31,7 +31,7 @@ def direct(c: Case) -> Tokenstore:
 
 
 def keys(c: Case) -> dict[str, Any]:
-    """All that this case has in Redis."""
+    """All keys of this case."""
     execute = c.direct.client.execute
     names = [name.decode() for name in execute("KEYS", f"{c.owner}:*")]
     return {
@@ -54,7 +54,7 @@ def unchanged(c: Case) -> None:
 
 
 def whole(c: Case, *tokens: NodeToken) -> None:
-    """These tokens are there, with all that belongs to them, and nothing else."""
+    """Exactly these tokens exist, complete."""
     listed = {t.id: t for t in direct(c).list("bob")}
     assert listed == {t.id: t for t in tokens}
     assert [direct(c).get_key(t.key) for t in tokens] == list(tokens)
@@ -71,7 +71,7 @@ def add(
     count: int = 2,
     trips: int = 1,
 ) -> None:
-    """`after`: the tokens that are there when it has happened; None: it is a read."""
+    """`after`: the tokens after the operation; None: a read."""
 
     if not SOAK and name not in ALWAYS:
         return
@@ -167,12 +167,12 @@ def hash_gone(c: Case, result: bool) -> None:
 
 
 def nothing(c: Case) -> tuple[NodeToken, ...]:
-    """A reset on its way has removed some tokens, each of them whole."""
+    """An interrupted reset has removed some tokens, each completely."""
     return tuple(direct(c).list("bob"))
 
 
 def was_reset(c: Case, result: int) -> None:
-    assert result <= 2  # those that a lost answer would have told are not counted
+    assert result <= 2  # those in a lost reply are not counted
     assert keys(c) == {}
 
 

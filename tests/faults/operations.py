@@ -1,7 +1,7 @@
-"""Every operation, with what it must have done, and must not have done, when it ends one way or another.
+"""Every operation, with its required effects for each kind of end.
 
-An operation is prepared and inspected through `direct`, which goes around the fault server, and
-called through the store or client under test.
+An operation is prepared and inspected through `direct`, which goes around the fault server, and called
+through the store or client under test.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import tokenstore
 
-# A read, a change, and raw commands: tests that take long are done on these alone, by default.
+# A read, a change, and raw commands: slow tests use only these by default.
 SOME = ("-get]", "-update]", "-execute]", "-pipeline]")
 LONG = r"^test_(enormous|endless)_values\["
 
@@ -169,7 +169,7 @@ def _got(c: Case, result: tokenstore.Token) -> None:
 def _got_expiry(c: Case, result: tokenstore.Token) -> None:
     same(result, c.tokens[0])
     assert result.expires_at is not None
-    # The slide, or its answer, may be lost: then the token is given with the expiry that it had.
+    # The slide, or its reply, may be lost: then the token is returned with its old expiry.
     left = result.expires_at - result.created_at
     slid = left > 1900
     assert slid or abs(left - 1000) < 1

@@ -1,4 +1,4 @@
-"""RESP, as far as a proxy needs it: where a value ends."""
+"""The RESP parsing that a proxy needs: the end of a value."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 def end_of_value(data: bytes, at: int) -> int:
-    """Where the value that begins at `at` ends, or -1 while it is incomplete."""
+    """The end of the value at `at`, or -1 if it is incomplete."""
     line_end = data.find(b"\r\n", at)
     if line_end < 0:
         return -1

@@ -1,4 +1,4 @@
-"""Runs a program with the URL of a server of its own: plain, and through TLS.
+"""Runs a program with the URL of a private server: plain, and with TLS.
 
 usage: python3 run_stress.py PROGRAM [ARGUMENT...]
 """

@@ -1,4 +1,4 @@
-"""Connections that something on the way has forgotten, whichever driver holds them."""
+"""Silently dropped connections, for all drivers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fault_server import Exchange
 
 TIMEOUT = 2.0
 SILENCE = TIMEOUT / 4
-IDLE = 1.05  # seconds until a change asks first
+IDLE = 1.05  # seconds of idling after which a change sends PING first
 POOLED = 6
 TOKEN = {"app": "a", "type": "t"}
 
@@ -26,7 +26,7 @@ def times(count: int, call: Callable[[], object]) -> list[float]:
 
 
 def test_a_server_that_is_slow_answers_all_the_same(setup: Any) -> None:
-    """It is asked again on a new connection, once; there it has all the time that is left."""
+    """It is sent again on a new connection, once, with all of the remaining time."""
 
     def slow(x: Exchange) -> None:
         reply = x.ask()

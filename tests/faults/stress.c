@@ -2,11 +2,10 @@
  *
  * usage: stress URL [SECONDS]
  *
- * Threads echo words of their own through one client with a small pool, and check that each gets its
- * own word back; others end connections at the server, interrupt with signals, and let runs time out;
- * at the end the client is closed in the middle of it all. Prints "N passed" - the echoes - or what
- * went wrong. Raw commands are sent once, so that a lost connection is an unknown outcome: not a
- * failure here. */
+ * Threads echo words through one client with a small pool, and check that each gets its own word back. Others
+ * kill connections at the server, send signals, and let runs time out. At the end the client is closed under
+ * load. Prints "N passed" (the echoes) or the problem. Raw commands are sent once, so a lost connection is an
+ * unknown outcome, which is not a failure here. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <pthread.h>
@@ -94,7 +93,7 @@ static void pause_ms(long ms) {
     (void)nanosleep(&t, NULL);
 }
 
-/* Ends everybody's connections at the server, this one's too. */
+/* Kills all connections at the server, including this one. */
 static void *kill_connections(void *unused) {
     unsigned calls = 0;
     (void)unused;
@@ -138,7 +137,7 @@ int main(int argc, char **argv) {
         pause_ms(1);
         (void)pthread_kill(threads[i % THREADS], SIGUSR1);
     }
-    tks_client_close(client); /* in the middle of it */
+    tks_client_close(client); /* under load */
     atomic_store(&stopping, true);
     for (unsigned i = 0; i < THREADS; i++) {
         (void)pthread_join(threads[i], NULL);

@@ -1,4 +1,4 @@
-"""TLS: every bad certificate is refused, at once and for good; every good one is taken."""
+"""TLS: every bad certificate is rejected, at once and finally; every good one is accepted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tls_port import ANSWERS, Answer, tls_port
 @contextmanager
 def serving(redis: Server, pair: Pair, client_ca: Path | None = None) -> Iterator[FaultServer]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # weak certificates are ours to refuse
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # weak certificates must be rejected by the client
     context.load_cert_chain(pair.cert, pair.key)
     if client_ca is not None:
         context.verify_mode = ssl.CERT_REQUIRED
@@ -36,8 +36,8 @@ def serving(redis: Server, pair: Pair, client_ca: Path | None = None) -> Iterato
 
 
 def refused(server: FaultServer, says: str, host: str = "127.0.0.1", **options: object) -> None:
-    """At once. One whose issuer is not known is looked at once more, with the authorities read anew: not over
-    asyncio, where TLS is Python's own."""
+    """At once. A certificate with an unknown issuer is checked once more with reloaded CAs; not in asyncio,
+    which uses Python's ssl."""
     untrusted = ("issuer certificate", "self-signed")
     url = f"rediss://{host}:{server.port}"
     before = server.accepted
@@ -76,7 +76,7 @@ def _missing_intermediate(ca: Authority) -> Pair:
 
 
 def _signed_by_no_authority(ca: Authority) -> Pair:
-    """A leaf that plays CA: basicConstraints says that it is none."""
+    """A leaf used as a CA, against its basicConstraints."""
     leaf = Authority.__new__(Authority)
     leaf.directory, leaf.name = ca.directory, "leaf"
     leaf.pair = ca.sign("leaf", "basicConstraints=critical,CA:FALSE", LOCAL)
@@ -144,7 +144,7 @@ def test_old_protocol(redis: Server, tmp_path: Path) -> None:
 def test_not_tls_at_all(redis: Server, tmp_path: Path) -> None:
     ca = Authority(tmp_path)
     with FaultServer(str(redis.socket_path)) as server:
-        # Redis waits for the end of what it takes for a long word.
+        # Redis waits for the end of what it reads as a long word.
         url = f"rediss://127.0.0.1:{server.port}?connect_timeout=0.1"
         with tokenstore.Client(url, ca=str(ca.cert)) as client:
             with pytest.raises(tokenstore.ConnectionError, match="speak TLS"):
@@ -181,7 +181,7 @@ def test_what_answers_is_no_tls_or_refuses_ours(said: bytes, says: str) -> None:
 
 
 def asks_for_tls(port: int) -> None:
-    """Nothing that could be in doubt is sent before the server was heard."""
+    """No command with a possibly unknown outcome is sent before the server has replied."""
     for more in ({}, {"client_name": "x"}, {"db": 1}):
         with tokenstore.Client(f"redis://127.0.0.1:{port}", **more) as client:
             tokens = tokenstore.RedisTokens(client)
@@ -211,7 +211,7 @@ def test_good_certificates(redis: Server, tmp_path: Path, monkeypatch: pytest.Mo
         works(f"rediss://localhost:{server.port}", ca=str(ca.cert))
         works(server.url, ca=str(ca.cert), server_name="localhost.")
         works(f"{server.url}?ca={ca.cert}")
-        # The system's CAs do not know ours, and then do.
+        # First without, then with our CA among the system's CAs.
         refused(server, "certificate")
         monkeypatch.setenv("SSL_CERT_FILE", str(ca.cert))
         works(server.url)
@@ -235,7 +235,7 @@ def test_good_certificates(redis: Server, tmp_path: Path, monkeypatch: pytest.Mo
 
     alone = self_signed(tmp_path, "alone", LOCAL)
     with serving(redis, alone) as server:
-        works(server.url, ca=str(alone.cert))  # trusted by name
+        works(server.url, ca=str(alone.cert))  # trusted directly
 
 
 def test_name_in_common_name_only(redis: Server, tmp_path: Path) -> None:
@@ -271,8 +271,8 @@ def test_client_certificates(redis: Server, tmp_path: Path) -> None:
         both = tmp_path / "both.pem"
         both.write_text(mine.cert.read_text() + mine.key.read_text())
         works(server.url, **trust, cert=str(both))
-        # Refused in the greeting, not in the middle of an operation whose outcome is in doubt then.
-        # (The server's reason is lost when its RST overtakes it; the hint is ours.)
+        # Rejected in the greeting, not during an operation, whose outcome would be unknown.
+        # (The server's reason is lost if its RST overtakes it; the hint is ours.)
         for own in ({}, {"cert": str(theirs.cert), "key": str(theirs.key)}):
             with tokenstore.Client(server.url, **trust, **own) as client:
                 with pytest.raises(tokenstore.ConnectionError, match="client certificate, cert=") as caught:
@@ -344,8 +344,8 @@ def test_real_server(tmp_path: Path) -> None:
 
 
 def test_peer_that_leaves_does_not_kill(setup: Setup) -> None:
-    """No SIGPIPE: not even where the host has it at its default, which ends the process. The server
-    answers the greeting and hangs up; then two writes in a row raise it."""
+    """No SIGPIPE, even if the host has its default action, which ends the process. The server answers the
+    greeting and hangs up; then two consecutive writes would raise it."""
     program = """
 import signal, sys, tokenstore
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)

@@ -1,5 +1,5 @@
-"""SIGKILL and restart of the server under load, appendfsync always: what was acknowledged stays, what
-was revoked stays revoked."""
+"""SIGKILL and restart of the server under load, appendfsync always: acknowledged changes persist, revoked
+tokens stay revoked."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ UNSURE = (tokenstore.OutcomeUnknownError, tokenstore.ConnectionError, tokenstore
 
 
 class Writer(threading.Thread):
-    """Changes tokens of its own, and remembers what was acknowledged. A token whose last change is in
-    doubt is set aside: it may be in either state."""
+    """Changes its tokens, and remembers the acknowledged state. A token whose last change has an unknown
+    outcome is set aside."""
 
     def __init__(self, url: str, number: int) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Writer(threading.Thread):
             self.done["create"] += 1
             return
         token = self.random.choice(list(self.alive))
-        data = self.alive.pop(token)  # in doubt, until it is acknowledged
+        data = self.alive.pop(token)  # unknown until it is acknowledged
         if kind == "update":
             patch = {f"f{self.random.randrange(4)}": self.random.random()}
             found = self.store.update(**A, token=token, data=patch)
@@ -78,7 +78,7 @@ class Writer(threading.Thread):
         self.done[kind] += 1
 
     def check(self) -> None:
-        """Every token that is not in doubt is what it was acknowledged to be."""
+        """Every token with a known state has the acknowledged state."""
         tokens = list(self.alive)
         found = self.store.get_many(**A, tokens=tokens)
         lost = [t for t, f in zip(tokens, found) if f is None or f.data != self.alive[t]]

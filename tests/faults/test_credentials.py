@@ -1,4 +1,4 @@
-"""credentials=: user and password that the program gives for each new connection, on a server whose passwords change."""
+"""credentials=: user and password for each new connection, on a server whose passwords change."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_asked_for_each_connection_and_not_before(client: tokenstore.Client, vau
     assert client.ping()
     assert vault.asked == 1
     vault.change("second-secret")
-    assert whoami(client) == b"app"  # a connection that is open keeps its login
+    assert whoami(client) == b"app"  # an open connection keeps its login
     vault.close_all()
     assert client.ping()
     assert vault.asked == 2
@@ -62,7 +62,7 @@ def test_asked_anew_when_the_user_of_pooled_connections_was_renewed(
 
 
 class Resetting:
-    """A proxy that, when armed, resets the server's side of a connection before it passes on what comes next."""
+    """A proxy that, when armed, resets the server's side of a connection before it forwards the next data."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -112,7 +112,7 @@ def test_refused_twice_is_final(client: tokenstore.Client, vault: Vault) -> None
     assert vault.asked == 2
     assert caught.value.code == "WRONGPASS"
     assert "old-secret" not in str(caught.value)
-    assert client.ping()  # the next one asks again
+    assert client.ping()  # the next call asks again
     assert vault.asked == 3
 
 
@@ -164,7 +164,7 @@ def test_anything_else_is_a_type_error(client: tokenstore.Client, vault: Vault, 
 
 def test_a_zero_byte_is_refused(client: tokenstore.Client, vault: Vault) -> None:
     vault.answers = [("app", "hush\0hush")]
-    with pytest.raises(tokenstore.ConfigurationError, match="zero byte") as caught:
+    with pytest.raises(tokenstore.ConfigurationError, match="contains a NUL byte") as caught:
         client.ping()
     assert "hush" not in str(caught.value)
 
@@ -216,7 +216,7 @@ def test_it_is_collected_with_its_client(guarded: Server) -> None:
 def test_where_it_cannot_be_asked(guarded: Server, vault: Vault) -> None:
     with pytest.raises(TypeError, match="credentials must be a function, not tuple"):
         tokenstore.Client(guarded.url, credentials=("app", "hush"))  # type: ignore[arg-type]
-    with pytest.raises(tokenstore.ConfigurationError, match="credentials is not for embedded:"):
+    with pytest.raises(tokenstore.ConfigurationError, match="credentials cannot be used with embedded:"):
         tokenstore.Client("embedded:", credentials=vault)
     with tokenstore.Client(guarded.url, credentials=vault) as client:
         with pytest.raises(tokenstore.ConfigurationError, match="cannot call the credentials function"):

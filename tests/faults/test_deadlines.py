@@ -1,4 +1,4 @@
-"""Servers that do not answer, do not listen, do not end: every operation keeps its deadline."""
+"""Servers that do not answer, do not read, do not finish: every operation keeps its deadline."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_hang(
     kind = tokenstore.TimeoutError if operation.reads else tokenstore.OutcomeUnknownError
 
     def attempt() -> None:
-        setup.server.arm(*[fault] * 9)  # also on the connection that is tried after a silent one
+        setup.server.arm(*[fault] * 9)  # also on the connection tried after an unresponsive one
         with pytest.raises(kind) as caught:
             operation.call(store, case)
         setup.server.arm()
@@ -94,7 +94,7 @@ def test_endless_answer(
 
 def test_deaf_server(setup: Setup, store: tokenstore.RedisTokens) -> None:
     connect(store.client)
-    large = b"x" * (24 << 20)  # more than the buffers on the way hold
+    large = b"x" * (24 << 20)  # more than all buffers
 
     def attempt() -> None:
         setup.server.arm(faults.deaf(1))
@@ -112,7 +112,7 @@ def test_deaf_server(setup: Setup, store: tokenstore.RedisTokens) -> None:
 def test_hang_in_greeting(setup: Setup) -> None:
     with setup.client(timeout=TIMEOUT, client_name="x") as client:
         expires(setup, faults.hang, call=lambda: client.execute("PING"))
-        setup.server.arm()  # on a busy machine the connection may have come too late for it
+        setup.server.arm()  # on a busy machine the connection may have been too late
         connect(client)
 
 
@@ -131,7 +131,7 @@ def test_hang_before_tls(setup: Setup) -> None:
 
 
 def test_connect_timeout_bounds_one_attempt(setup: Setup) -> None:
-    """A first attempt that hangs does not use up the operation's time."""
+    """A first attempt that hangs does not use up the operation's timeout."""
     with setup.client(timeout=5, connect_timeout=0.2, client_name="x") as client:
 
         def attempt() -> None:
@@ -143,7 +143,7 @@ def test_connect_timeout_bounds_one_attempt(setup: Setup) -> None:
 
 
 def test_short_timeouts(setup: Setup) -> None:
-    """Shorter than the slices in which a wait looks around: these do not make it longer."""
+    """Timeouts shorter than a wait's slice are not extended by it."""
     with setup.client() as client:
 
         def late() -> float:
@@ -158,8 +158,8 @@ def test_short_timeouts(setup: Setup) -> None:
 
 
 def test_deadline_of_a_pause(setup: Setup, direct: tokenstore.RedisTokens) -> None:
-    """Between the tries of a server that is not ready: a pause that would pass the deadline is not made.
-    (The pauses grow; at this timeout the last one would be late by a tenth of a second or two.)"""
+    """Retries of a server that is not ready: no pause beyond the deadline. (The pauses grow; with this
+    timeout the last one would be late by a tenth of a second or two.)"""
     token = direct.create(**A, owner="pause").token
     with setup.client(timeout=0.4) as client:
         store = tokenstore.RedisTokens(client)
@@ -184,7 +184,7 @@ def test_timeout_of_a_call(setup: Setup) -> None:
 
 @contextmanager
 def full(listener: socket.socket) -> Iterator[None]:
-    """A listening socket that takes no more connections."""
+    """A listening socket with a full backlog."""
     crowd = []
     for _ in range(8):
         s = socket.socket(listener.family)
@@ -261,8 +261,8 @@ def test_server_stands_still(redis: Server, direct: tokenstore.RedisTokens) -> N
 
 
 def test_large_batches_do_not_lock_up(setup: Setup) -> None:
-    """More than all buffers hold, in both directions at once, and a server that writes before it reads
-    on."""
+    """More than all buffers, in both directions at once, and a server that writes before it continues
+    reading."""
     value = b"v" * 100_000
     answer = b"$%d\r\n%s\r\n" % (len(value), value)
     with setup.client(timeout=20) as client:
@@ -271,7 +271,7 @@ def test_large_batches_do_not_lock_up(setup: Setup) -> None:
 
 
 def test_interrupted_by_close(setup: Setup) -> None:
-    """close() while others work: they end normally or with Error, and none hangs."""
+    """close() during calls of other threads: they end normally or with Error, and none hangs."""
     client = setup.client(timeout=5)
     outcomes: list[BaseException | None] = []
 

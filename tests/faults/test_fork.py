@@ -1,5 +1,4 @@
-"""fork() in the middle of load: the child works on connections of its own, and the parent never sees
-an answer that is not its own."""
+"""fork() in the middle of load: the child uses new connections, and the parent never gets a wrong reply."""
 
 from __future__ import annotations
 
@@ -31,7 +30,7 @@ THREADS = 4
 
 
 class Load:
-    """Threads that get tokens and know whose they should be."""
+    """Threads that get tokens and check their owners."""
 
     def __init__(self, store: tokenstore.RedisTokens) -> None:
         self.store = store
@@ -121,7 +120,7 @@ def test_fork_under_load(redis: Server) -> None:
 
 
 def child(load: Load) -> None:
-    # Two threads at once: only one may make the new pool.
+    # Two threads at once: only one may create the new pool.
     failures: list[BaseException] = []
 
     def work() -> None:
@@ -142,9 +141,9 @@ def child(load: Load) -> None:
 
 @contextmanager
 def proxy(redis: Server, *arguments: str) -> Iterator[tuple[str, tokenstore.Client]]:
-    """The fault server as a process of its own, without faults: its URL, and its control connection.
-    (OpenSSL takes locks of the whole process when a thread first uses it and when it ends; a child
-    forked at that moment has them for ever. So there must be no such threads in this process.)"""
+    """The fault server in a separate process, without faults: its URL and its control connection. (OpenSSL
+    takes process-wide locks when a thread first uses it and when it ends; in a child forked at that moment
+    they stay locked. So this process must not have such threads.)"""
     program = str(Path(fault_server.__file__))
     with subprocess.Popen(
         [sys.executable, program, str(redis.socket_path), *arguments],
@@ -162,7 +161,7 @@ def proxy(redis: Server, *arguments: str) -> Iterator[tuple[str, tokenstore.Clie
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_fork_under_load_over_tcp(redis: Server, authority: Authority, tls: bool) -> None:
-    """Were a TLS record of the child to reach the parent's session, that would break."""
+    """A TLS record of the child would break the parent's session."""
     pair = authority.sign("forks", LOCAL, *SERVER)
     arguments = ("--tls", str(pair.cert), str(pair.key)) if tls else ()
     options = {"ca": str(authority.cert)} if tls else {}
@@ -174,7 +173,8 @@ def test_fork_under_load_over_tcp(redis: Server, authority: Authority, tls: bool
                 before = control.execute("COUNT")
                 for _ in range(20):
                     assert wait_for(in_child(lambda: child(load))) == 0
-            # Each child made one or two; the parent kept its own, and made those it had not needed yet.
+            # Each child opened one or two; the parent kept its own, and opened those that it had not needed
+            # yet.
             assert 20 <= control.execute("COUNT") - before <= 40 + THREADS
 
 
@@ -192,11 +192,11 @@ def test_child_lets_go_of_inherited_sockets(redis: Server) -> None:
             client.close()
 
         assert wait_for(in_child(work)) == 0
-        assert client.execute("CLIENT", "ID") == mine  # the child's close was the child's
+        assert client.execute("CLIENT", "ID") == mine  # the child's close did not affect the parent
 
 
 def test_descriptors_that_became_something_else(redis: Server) -> None:
-    """A daemon closes everything and opens its own files under the same numbers: they are left alone."""
+    """A daemon closes all descriptors and reuses their numbers: its files stay open."""
     with tokenstore.Client(redis.url) as client:
         before = sockets()
         client.execute("PING")
@@ -263,8 +263,8 @@ def test_closed_before_the_fork(redis: Server) -> None:
 
 
 def test_fork_in_a_signal_handler(setup: Setup) -> None:
-    """The child finds itself in the middle of its parent's call. It may fail there, but must neither
-    hang nor touch the parent's connection; the parent's call ends as if nothing had been."""
+    """The child is in the middle of its parent's call. It may fail, but must neither hang nor touch the
+    parent's connection; the parent's call ends normally."""
     import signal
 
     with setup.client(timeout=5) as client:

@@ -1,7 +1,7 @@
-"""A disk that is full while the server appends to its file, and has room again later.
+"""The disk is full while the server appends to its file, and has room again later.
 
-Instead of a disk it is a limit on the size of the server's files (RLIMIT_FSIZE), which anybody may set for processes of
-their own: write() fails there too, only with EFBIG.
+Simulated by a limit on the size of the server's files (RLIMIT_FSIZE), which needs no privileges: write()
+fails too, but with EFBIG.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PATIENCE = 20
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """It lives on where a write meets the limit: SIGXFSZ is ignored."""
+    """SIGXFSZ is ignored, so the server survives a write beyond the limit."""
     binary = tmp_path / "server"
     binary.write_text(f'#!/bin/sh\ntrap "" XFSZ\nexec {BINARY} "$@"\n')
     binary.chmod(0o700)
@@ -45,7 +45,7 @@ def limit_files(server: Server, size: int) -> None:
 
 
 def fill(server: Server) -> None:
-    """Not one byte more. The write that meets this is still answered with OK."""
+    """No more bytes fit. The write that reaches the limit is still answered with OK."""
     limit_files(server, 1)
     server("SET", "the last", "one")
     wait_for(server, b"err")
@@ -67,7 +67,7 @@ def refuses(change: Callable[[], object]) -> None:
 
 
 def test_a_full_disk(server: Server, caplog: pytest.LogCaptureFixture) -> None:
-    """Changes are refused and change nothing, sessions stay valid, and what was refused works when there is room."""
+    """Changes are rejected without effect, sessions stay valid, and the changes work when there is room."""
     with tokenstore.Client(server.url, timeout=PATIENCE) as client:
         store = tokenstore.RedisTokens(client, touch_interval=0)
         sessions = tokenstore.Sessions(client, touch_interval=0)

@@ -1,4 +1,4 @@
-"""AUTH, SELECT and CLIENT SETNAME: what a server may answer to them, and faults in the middle of them."""
+"""AUTH, SELECT and CLIENT SETNAME: possible replies, and faults during them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ def test_database_and_name(guarded: Server) -> None:
     ],
 )
 def test_refused(guarded: Server, userinfo: str, rest: str, said: str) -> None:
-    """At once - trying again would not help, and can lock an account - and without the password."""
+    """At once, because a retry cannot help and may lock an account; and without the password in the
+    message."""
     with tokenstore.Client(url(guarded, userinfo, rest)) as client:
         before = connections(guarded)
         with pytest.raises(tokenstore.ServerError) as caught:
@@ -70,7 +71,7 @@ def test_refused(guarded: Server, userinfo: str, rest: str, said: str) -> None:
         assert said in str(caught.value)
         assert "wrong-word" not in str(caught.value)
         assert PASSWORD not in str(caught.value)
-        assert connections(guarded) == before + 2  # one, and the one that counts
+        assert connections(guarded) == before + 2  # one, and the counting one
 
 
 def connections(server: Server) -> int:
@@ -104,7 +105,7 @@ def client(setup: Setup) -> Iterator[tokenstore.Client]:
 
 
 def counts_on(setup: Setup, client: tokenstore.Client, *armed: faults.Fault) -> None:
-    """The faults are met in the greeting; the command behind it runs, and runs once."""
+    """The faults occur in the greeting; the following command runs exactly once."""
     before = int(client.execute("GET", "n") or 0)
     setup.server.drop()
     setup.server.arm(*armed)
@@ -142,7 +143,7 @@ def test_every_byte(setup: Setup, client: tokenstore.Client) -> None:
     ],
 )
 def test_not_ready(setup: Setup, client: tokenstore.Client, answer: bytes) -> None:
-    """Tried again: nothing has been asked of the server yet."""
+    """Retried: no command has been sent yet."""
     counts_on(setup, client, faults.instead(answer * 2))
 
 
@@ -156,7 +157,7 @@ def test_not_ready_for_long(setup: Setup) -> None:
 
 
 def test_password_echoed(setup: Setup) -> None:
-    """A proxy that gives back what it does not understand gives it back to us alone."""
+    """A proxy repeats the password in its error: it must not appear in our message."""
     with tokenstore.Client(
         setup.server.url.replace("://", "://:hunter2@"), **setup.options
     ) as client:
@@ -176,8 +177,8 @@ def turned_away(x: faults.Exchange) -> None:
 
 
 def test_turned_away(setup: Setup) -> None:
-    """A full server says so to whatever comes first, and hangs up. Nothing was read, so even what must
-    not be repeated is tried again; said later, it is an answer like any other."""
+    """A server at its client limit replies with an error and hangs up. It has read nothing, so even
+    non-idempotent operations are retried; later, it is an ordinary reply."""
     with setup.client() as client:
         for count, calls in enumerate((1, 3), 1):
             setup.server.drop()
@@ -192,7 +193,7 @@ def test_turned_away(setup: Setup) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"client_name": "me"}])
 def test_full_server(options: dict[str, Any]) -> None:
-    """The error is what the caller sees, and it can be tried again."""
+    """The caller gets the error and may retry."""
     with running("--maxclients", "4", transport="tcp") as server:
         wires = [server.wire() for _ in range(4)]
         with tokenstore.Client(server.url, **options) as client:
@@ -233,7 +234,7 @@ def test_protected_mode(setup: Setup, options: dict[str, Any]) -> None:
 
 
 def test_starting_server() -> None:
-    """A server that comes up while an operation waits is used as soon as it is there."""
+    """A server that starts while an operation waits is used as soon as it is up."""
     with running(transport="tcp") as server:
         with tokenstore.Client(server.url, timeout=10) as client:
             store = tokenstore.RedisTokens(client)

@@ -1,6 +1,6 @@
-"""Host names: a name server that hangs, and names of several addresses of which some swallow packets.
+"""Host names: a name server that hangs, and names with several addresses of which some drop packets.
 
-The programs run with tests/http/names.c before the C library: "x.slow" takes five seconds, "300.late" is
+The programs run with tests/http/names.c preloaded: "x.slow" takes five seconds, "300.late" is
 127.0.0.1 after 300 ms, "127-0-0-2.127-0-0-3.list" has these addresses.
 """
 
@@ -22,7 +22,7 @@ from servers import Server, running
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = Path(os.environ.get("TOKENSTORE_BUILD", ROOT / "build")) / "tests/http/names.so"
-LATE = 0.15  # seconds that a busy machine may be late
+LATE = 0.15  # tolerance in seconds, for a busy machine
 PATIENCE = 60
 
 BEGINNING = """
@@ -44,7 +44,7 @@ def fails(kind, call, says=""):
 
 
 def run(program: str, port: int = 1) -> float:
-    """Runs it in a Python of its own; how long it took by its own count, which it prints last."""
+    """Runs it in a separate Python; returns the duration that it prints last."""
     preload = f"{os.environ.get('LD_PRELOAD', '')}:{NAMES}".lstrip(":")
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", BEGINNING.format(port=port) + program],
@@ -62,7 +62,7 @@ def run(program: str, port: int = 1) -> float:
 
 
 def in_time(low: float, program: str, port: int = 1) -> None:
-    """It takes at least `low` seconds, and not much more, at one of three tries."""
+    """It takes at least `low` seconds, and not much more, in one of three attempts."""
     took = []
     for _ in range(3):
         took.append(run(program, port))
@@ -168,7 +168,7 @@ print(until)
 
 def test_a_name_that_does_not_exist() -> None:
     in_time(
-        0.07,  # the pauses between four tries
+        0.07,  # the pauses between four attempts
         """
 client = tokenstore.Client("redis://x.none")
 fails(tokenstore.ConnectionError, lambda: client.execute("PING"), "x.none:6379/0: cannot connect: the host name")
@@ -192,7 +192,7 @@ print(took())
 
 
 def test_a_child_looks_up_by_itself(server: Server) -> None:
-    """Forked while a lookup of the parent hangs, and in the middle of one by a signal handler."""
+    """Forked while a lookup of the parent hangs, also by a signal handler."""
     run(
         """
 import warnings
@@ -222,7 +222,7 @@ print(took())
 
 
 def test_lua_may_unload_the_module_meanwhile() -> None:
-    """A host closes its Lua state while the thread runs, and lives on until after that has ended."""
+    """A host closes its Lua state while the thread runs, and lives longer than the thread."""
     library = "liblua5.4.so.0"
     if shutil.which("lua5.4") is None:
         pytest.skip("no Lua 5.4 here")
@@ -261,7 +261,7 @@ print(took())
 
 @contextmanager
 def swallowing(address: str, port: int) -> Iterator[None]:
-    """SYNs to it are dropped: a listener whose queue is full."""
+    """SYNs to it are dropped: a listener with a full backlog."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address, port))
@@ -311,7 +311,7 @@ print(took())
 
 
 def test_all_swallow(server: Server) -> None:
-    """Each attempt has connect_timeout; there is one round of them, and no socket stays."""
+    """Each attempt has connect_timeout; there is one round, and no socket is left open."""
     with swallowing("127.0.0.2", server.port), swallowing("127.0.0.4", server.port):
         in_time(
             0.6,
@@ -331,7 +331,7 @@ print(took())
             server.port,
         )
         in_time(
-            4 * 2 * 0.15 + 0.07,  # with the pauses between four tries
+            4 * 2 * 0.15 + 0.07,  # with the pauses between four attempts
             """
 client = tokenstore.Client(f"redis://127-0-0-2.127-0-0-4.list:{port}", timeout=9, connect_timeout=0.15)
 fails(tokenstore.ConnectionError, lambda: client.execute("PING"), "connect_timeout")
@@ -342,7 +342,7 @@ print(took())
 
 
 def test_families_take_turns(server: Server) -> None:
-    """An IPv6 that is broken altogether costs a quarter second, not one for each of its addresses."""
+    """Completely broken IPv6 costs a quarter second, not one for each address."""
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:

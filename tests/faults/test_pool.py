@@ -1,4 +1,4 @@
-"""The pool: never more connections than asked for, none used by two, everybody served in turn."""
+"""The pool: never more connections than configured, none used by two threads, fair order."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_size_holds(redis: Server) -> None:
             time.sleep(0.01)
         assert not failures, failures[0]
         assert most[0] == 3
-        # Callers queue: nobody starves.
+        # Callers queue: none starves.
         assert min(served) > max(served) / 4 > 0, served
 
 
@@ -71,7 +71,7 @@ def test_a_connection_ends_with_its_age(redis: Server) -> None:
 
 
 def test_one_connection_serves_one_thread(redis: Server) -> None:
-    """What is used one after the other needs one connection, whatever the size."""
+    """Sequential calls need one connection, whatever the pool size."""
     with tokenstore.Client(redis.url, pool_size=16, client_name="lifo") as client:
         for _ in range(50):
             client.execute("PING")
@@ -99,7 +99,7 @@ def test_exhausted(setup: Setup) -> None:
             assert "1 connections" in str(caught.value)
 
         ends_within(0.15, attempt)
-        # One who can wait gets the place of the one who fails.
+        # A waiting caller gets the slot of a failed one.
         failing = threading.Timer(0.1, setup.server.drop)
         failing.start()
         assert client.execute("PING", timeout=20) == "PONG"
@@ -138,7 +138,7 @@ def test_close_wakes_those_who_wait(setup: Setup) -> None:
 
 
 def test_server_that_ends_idle_connections() -> None:
-    """Redis' own `timeout`: an operation finds its connection closed, takes another, and says nothing."""
+    """Redis' own `timeout`: an operation finds its connection closed and silently uses another."""
     with running("--timeout", "1", "--hz", "100") as server:
         with tokenstore.Client(server.url, client_name="idle") as client:
             client.execute("SET", "n", 0)
@@ -148,8 +148,7 @@ def test_server_that_ends_idle_connections() -> None:
 
 
 def test_read_only_server_is_left(redis: Server) -> None:
-    """READONLY: the address leads to the new master by now, but connections made before do not, be they
-    in use or idle."""
+    """READONLY: the address now leads to the new primary, but older connections, in use or idle, do not."""
     with running("--replicaof", "127.0.0.1", "1") as replica:
         assert replica.socket_path is not None
         with FaultServer(replica.socket_path) as server:
@@ -160,12 +159,12 @@ def test_read_only_server_is_left(redis: Server) -> None:
                 server.upstream = str(redis.socket_path)
                 token = store.create(app="a", type="t", owner="o").token
                 use_all(client, 4, redis)
-                assert server.connections == 8  # the idle ones were left too
+                assert server.connections == 8  # the idle ones were dropped too
                 assert store.get(app="a", type="t", token=token) is not None
 
 
 def use_all(client: tokenstore.Client, count: int, server: Server) -> None:
-    """Has `count` connections in use at one time, all of which wait at the server."""
+    """Uses `count` connections at the same time, all waiting at the server."""
     wait = ("XREAD", "BLOCK", "20000", "STREAMS", "none", "$")
     threads = [
         threading.Thread(target=client.execute, args=wait, kwargs={"timeout": 30})

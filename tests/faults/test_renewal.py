@@ -1,4 +1,4 @@
-"""Certificates and keys that are renewed on disk while the program runs, and files that are hard to read."""
+"""Certificates and keys that change on disk while the program runs, and files that are hard to read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BUILD = Path(os.environ.get("TOKENSTORE_BUILD", ROOT / "build"))
 
 @dataclass
 class World:
-    """Two authorities, of which the server and the client may use either."""
+    """Two CAs; server and client may use either."""
 
     server: FaultServer
     context: ssl.SSLContext
@@ -60,7 +60,7 @@ class World:
         self.context.load_cert_chain(pair.cert, pair.key)
 
     def connects(self, client: tokenstore.Client) -> str:
-        """Anew; who the server says the client is."""
+        """Opens a new connection; returns the client's name as the server sees it."""
         self.server.drop()
         names: list[str] = []
 
@@ -99,7 +99,7 @@ def test_a_renewed_certificate_of_ours(world: World) -> None:
 
 
 def test_a_file_that_is_replaced(world: World) -> None:
-    """As Kubernetes and certbot do it: the name stands for another file."""
+    """As with Kubernetes and certbot: the path leads to another file."""
     with world.client() as client:
         pair = world.new.sign("new me", *CLIENT)
         os.replace(pair.cert, world.cert)
@@ -119,7 +119,7 @@ def test_renewed_authorities(world: World) -> None:
 
 
 def test_authorities_that_were_renewed_and_do_not_look_so(world: World) -> None:
-    """The same file, size and time. A refusal makes us read it all the same."""
+    """The same file, size and time: after a rejection it is still reloaded."""
     size = max(world.old.cert.stat().st_size, world.new.cert.stat().st_size)
     world.ca.write_bytes(world.old.cert.read_bytes().ljust(size, b"\n"))
     with world.client() as client:
@@ -135,7 +135,7 @@ def test_authorities_that_were_renewed_and_do_not_look_so(world: World) -> None:
 def test_half_written_files(
     world: World, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The old ones go on, and it is said."""
+    """The old ones stay in use, with a warning."""
     path: Path = getattr(world, name)
     whole = path.read_bytes()
     with world.client() as client:
@@ -166,7 +166,7 @@ def test_a_certificate_before_its_key(world: World) -> None:
 
 
 def test_a_child_that_may_not_read_the_files(world: World) -> None:
-    """It has the parent's, renewed ones too."""
+    """It uses the parent's, also after renewal."""
     with world.client() as client:
         world.give(world.new.sign("new me", *CLIENT))
         assert world.connects(client) == "new me"
@@ -180,7 +180,7 @@ def test_a_child_that_may_not_read_the_files(world: World) -> None:
 
 
 def test_many_threads(world: World) -> None:
-    """Renewed again and again, while others connect."""
+    """Renewed repeatedly while other threads connect."""
     pairs = [world.old.sign("old me", *CLIENT), world.new.sign("new me", *CLIENT)]
     over = threading.Event()
     failures: list[BaseException] = []
@@ -208,8 +208,8 @@ def test_many_threads(world: World) -> None:
 
 
 def test_reads_that_are_interrupted(world: World, tmp_path: Path) -> None:
-    """OpenSSL takes an interrupted read for the end of the file: of a bundle it keeps what came before, and a
-    server is refused for want of its issuer."""
+    """OpenSSL treats an interrupted read as the end of the file: it would load only a part of a bundle, and
+    reject a server because of a missing issuer."""
     bundle = tmp_path / "bundle.pem"
     others = [Authority(tmp_path, f"other{n}").cert.read_text() for n in range(3)]
     bundle.write_text("".join(others) + world.old.cert.read_text())

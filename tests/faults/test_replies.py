@@ -1,4 +1,4 @@
-"""Broken requests and answers, at every byte: never a wrong result, and the next call works."""
+"""Broken requests and replies, at every byte: never a wrong result, and the next call works."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def operation(request: pytest.FixtureRequest) -> Operation:
 
 
 class Trial:
-    """Runs one operation with one fault after the other."""
+    """Runs one operation with several faults in turn."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Trial:
         self.setup, self.store, self.direct, self.known = setup, store, direct, known
         self.operation = operation
         self.outcomes: dict[str, int] = {}
-        self.hurried = False  # the store has little time for a busy machine
+        self.hurried = False  # the timeout is short for a busy machine
 
     def sizes(self) -> tuple[int, int]:
         """Of the operation's request and reply."""
@@ -65,17 +65,17 @@ class Trial:
         return len(self.setup.server.last_request), len(self.setup.server.last_reply)
 
     def offsets(self, size: int) -> list[int]:
-        """A fault under TLS costs a handshake; the bytes are the same. So by default every byte is tried in
-        plain, and otherwise as many as fit, other ones in each run."""
+        """With TLS each fault costs a handshake, for the same bytes. So by default every byte is tried
+        without TLS, and with TLS a random sample."""
         most = self.setup.offsets
         if most is not None and not SOAK and size > most:
             return sorted(random.sample(range(size), most))
         return list(range(size))
 
     def run(self, *armed: Fault, errors: tuple[type[Exception], ...] = ()) -> str:
-        """Calls with the faults armed, checks what came of it and that the next call works; how it
-        ended: "done", "unknown", "denied" or "limit". `errors`: more exceptions that may end it, in doubt.
-        "unmet": it was in such a hurry that it never met the fault."""
+        """Calls with the faults armed, checks the effects and that the next call works. Returns how it ended:
+        "done", "unknown", "denied" or "limit"; "unmet": the deadline passed before the fault. `errors`:
+        further exceptions for an unknown outcome."""
         operation = self.operation
         case = operation.begin(self.direct)
         self.setup.server.arm(*armed)
@@ -106,7 +106,7 @@ class Trial:
         return outcome
 
     def works(self) -> None:
-        """A call does what it should."""
+        """A call works."""
 
         def call() -> None:
             if self.hurried:
@@ -127,13 +127,13 @@ def trial(
     operation: Operation,
 ) -> Trial:
     made = Trial(setup, store, direct, known, operation)
-    made.works()  # scripts are loaded by a first call, so that a request has one size
+    made.works()  # a first call loads the scripts, so that the request size is constant
     made.run(faults.record)
     return made
 
 
 def lost(trial: Trial) -> str:
-    """How an operation must end whose answer was lost once."""
+    """The required end of an operation whose reply was lost once."""
     return "unknown" if trial.operation.once else "done"
 
 
@@ -162,15 +162,14 @@ def test_end_at_every_byte_of_the_reply(trial: Trial) -> None:
 
 
 def test_reset_after_the_reply(trial: Trial) -> None:
-    """The next call finds the idle connection dead, which is nobody's loss."""
+    """The next call finds the idle connection dead, without consequences."""
     for fault in (faults.reset_reply, faults.close_reply):
-        # RST may overtake the reply; then it is lost.
+        # RST may overtake the reply, which is lost then.
         assert trial.run(fault(trial.sizes()[1])) in ("done", lost(trial))
 
 
 def test_reset_again_and_again(trial: Trial) -> None:
-    """Losses that do not end: a read gives up with a ConnectionError, and says so soon; a change is in
-    doubt."""
+    """Repeated losses: a read fails with ConnectionError soon; a change has an unknown outcome."""
     outcome = trial.run(*[faults.reset_reply(0)] * (1 if trial.operation.once else 4))
     assert outcome == ("denied" if trial.operation.reads else "unknown")
 
@@ -181,8 +180,8 @@ def test_answered_twice(trial: Trial) -> None:
 
 
 def test_answered_twice_apart(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second copy comes at any moment: while the connection is idle, or as if it were the answer
-    to the next request. Then that fails - nothing is taken for what it is not - and the next works."""
+    """The second copy arrives while the connection is idle, or as the reply to the next request. Then that
+    request fails, instead of accepting a wrong reply, and the next works."""
     works = trial.works
 
     def works_at_the_second_try() -> None:
@@ -197,7 +196,7 @@ def test_answered_twice_apart(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_answered_late(trial: Trial) -> None:
-    """The answer before comes once more, ahead of the right one."""
+    """The previous reply arrives again, before the right one."""
     for before in OPERATIONS:
         Trial(trial.setup, trial.store, trial.direct, trial.known, before).run(faults.record)
         trial.setup.server.arm(faults.record)
@@ -224,7 +223,7 @@ GARBAGE = [
 
 
 def test_garbage(trial: Trial) -> None:
-    """What is not RESP counts as a lost connection."""
+    """Invalid RESP is treated as a lost connection."""
     for data in GARBAGE:
         assert trial.run(faults.instead(data)) == lost(trial), data
 
@@ -232,8 +231,7 @@ def test_garbage(trial: Trial) -> None:
 def ends_in_time(
     trial: Trial, hasty: tokenstore.RedisTokens, endless: list[bytes], *outcomes: str
 ) -> None:
-    """Each is waited for, but not longer than the deadline, and no more memory is taken than one reply may
-    have: twice max_reply_size."""
+    """Waits for each no longer than the deadline, with at most twice max_reply_size of memory."""
     trial.store, trial.hurried = hasty, True
     before = peak_memory()
     for data in random.sample(endless, 2) if trial.setup.tls and not SOAK else endless:
@@ -248,7 +246,7 @@ def ends_in_time(
 
 
 def test_enormous_values(trial: Trial, hasty: tokenstore.RedisTokens) -> None:
-    """Values that declare more than a reply may hold, or are nested deeper."""
+    """Values that announce more than the limit, or are nested too deeply."""
     ends_in_time(trial, hasty, ENORMOUS, "limit", "denied", lost(trial), "unknown")
 
 
@@ -265,7 +263,7 @@ ENORMOUS = [
 
 
 def test_endless_values(trial: Trial, hasty: tokenstore.RedisTokens) -> None:
-    """Values that declare more than will ever come."""
+    """Values that announce more than is ever sent."""
     ends_in_time(trial, hasty, ENDLESS, "denied", lost(trial), "unknown")
 
 
@@ -280,8 +278,8 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-# RESP, but not what was asked for. (A nil in place of a token cannot be told from a token that is
-# not there; raw commands take any reply.)
+# Valid RESP of the wrong type. (A nil instead of a token is the same as a missing token; raw commands accept
+# any reply.)
 ODD = [
     b"+OK\r\n",
     b":5\r\n",
@@ -296,11 +294,11 @@ ODD += [b"*3\r\n$-1\r\n:1\r\n$1\r\nx\r\n", b"-ERR no\r\n", b"-\r\n", b"-WRONGTYP
 
 def test_replies_of_another_kind(trial: Trial) -> None:
     if trial.operation.name in ("execute", "pipeline"):
-        return  # raw commands take any reply
+        return  # raw commands accept any reply
     commands = len(list(faults.values(trial.setup.server.last_request)))
     for reply in ODD:
         if trial.operation.name == "node_get_key" and reply.startswith(b"-WRONGTYPE"):
-            continue  # a key of another type is no token
+            continue  # a key of another type is not a token
         outcome = trial.run(
             faults.instead(reply * commands),
             errors=(tokenstore.DataError, tokenstore.ServerError),
@@ -312,7 +310,7 @@ def test_random_bytes(trial: Trial) -> None:
     generator = random.Random(trial.operation.name)
     for _ in range(20):
         data = generator.randbytes(generator.randrange(1, 200))
-        # Never RESP: no type begins with this byte.
+        # Never valid: no RESP type begins with this byte.
         assert trial.run(faults.instead(b"\x80" + data)) == lost(trial)
 
 

@@ -1,4 +1,4 @@
-"""Answers that are larger than max_reply_size: one error of their own, at once, and nobody else is harmed."""
+"""Replies larger than max_reply_size: an immediate error for that call only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from conftest import Setup
 from operations import A
 
 LIMIT = 1 << 20
-BEYOND = rf"the answer is larger than max_reply_size \({LIMIT} bytes\): request less at a time"
+BEYOND = rf"the reply is larger than max_reply_size \({LIMIT} bytes\): request less at a time"
 
 
 def make_sessions(direct: tokenstore.RedisTokens, owner: str, count: int = 40) -> list[str]:
@@ -27,7 +27,7 @@ def connections(direct: tokenstore.RedisTokens) -> int:
 
 
 def test_a_listing(setup: Setup, direct: tokenstore.RedisTokens) -> None:
-    """One try, on a connection that goes on; what to do is in the message."""
+    """One attempt, on a connection that stays usable; the message contains advice."""
     make_sessions(direct, "many")
     with setup.client(max_reply_size=LIMIT, timeout=20) as client:
         store = tokenstore.RedisTokens(client)
@@ -42,7 +42,7 @@ def test_a_listing(setup: Setup, direct: tokenstore.RedisTokens) -> None:
 
 
 def test_many_at_once(setup: Setup, direct: tokenstore.RedisTokens) -> None:
-    """Those that ask meanwhile, on the same connection or another, get their answers."""
+    """Concurrent calls, on the same connection or another, get their replies."""
     make_sessions(direct, "many")
     token = direct.create(**A, owner="other", data={"n": 1}).token
     outcomes: list[object] = []
@@ -73,7 +73,7 @@ def test_many_at_once(setup: Setup, direct: tokenstore.RedisTokens) -> None:
 
 
 def test_get_many(setup: Setup, direct: tokenstore.RedisTokens) -> None:
-    """Each answer of a batch is one answer: their sum may be larger."""
+    """The limit applies to each reply of a batch: their sum may be larger."""
     tokens = make_sessions(direct, "many")
     with setup.client(max_reply_size=LIMIT, timeout=20) as client:
         found = tokenstore.RedisTokens(client).get_many(**A, tokens=tokens)
@@ -88,13 +88,13 @@ def test_a_change_says_that_it_was_made(setup: Setup, direct: tokenstore.RedisTo
     token = direct.create(**A, owner="bob", data={"filler": "x" * 60_000}).token
     with setup.client(max_reply_size=50_000, timeout=20) as client:
         store = tokenstore.RedisTokens(client)
-        with pytest.raises(tokenstore.LimitError, match="the command was carried out"):
+        with pytest.raises(tokenstore.LimitError, match="the command was executed"):
             store.update(**A, token=token, data={"role": "admin"})
         assert store.delete(**A, token=token) is True
 
 
 def test_raw_commands(setup: Setup, direct: tokenstore.RedisTokens) -> None:
-    """In a pipeline it stands in its place, as an error of the server's does."""
+    """In a pipeline it takes the place of its reply, like an error of the server."""
     direct.client.execute("SET", "large", b"x" * (LIMIT + 1))
     direct.client.execute("SET", "small", b"x" * (LIMIT - 100))
     with setup.client(max_reply_size=LIMIT, timeout=20) as client:
@@ -120,7 +120,7 @@ def test_raw_commands(setup: Setup, direct: tokenstore.RedisTokens) -> None:
     ids=["string", "array", "status"],
 )
 def test_without_an_end(setup: Setup, direct: tokenstore.RedisTokens, head: bytes, text: bytes) -> None:
-    """The deadline ends it; the next call is good."""
+    """The deadline ends it; the next call works."""
     token = direct.create(**A, owner="bob").token
     with setup.client(max_reply_size=100_000, timeout=0.5) as client:
         store = tokenstore.RedisTokens(client)
@@ -134,7 +134,7 @@ def test_without_an_end(setup: Setup, direct: tokenstore.RedisTokens, head: byte
 
 
 def test_the_deadline_passes_in_its_midst(setup: Setup, direct: tokenstore.RedisTokens) -> None:
-    """It is known by then that the answer will not be kept, and that the command was carried out."""
+    """By then it is known that the reply is too large, and that the command was executed."""
     token = direct.create(**A, owner="bob").token
     endless = faults.endless(b"$1000000000000\r\n", b"x" * 4096, 0.001)
     with setup.client(max_reply_size=100_000, timeout=0.5) as client:
@@ -145,6 +145,6 @@ def test_the_deadline_passes_in_its_midst(setup: Setup, direct: tokenstore.Redis
             store.get(**A, token=token)
         assert client.execute("PING", timeout=5) == "PONG"
         setup.server.arm(endless)
-        with pytest.raises(tokenstore.LimitError, match="the command was carried out"):
+        with pytest.raises(tokenstore.LimitError, match="the command was executed"):
             store.update(**A, token=token, data={"n": 1})
         assert client.execute("PING", timeout=5) == "PONG"

@@ -1,4 +1,4 @@
-"""SCRIPT FLUSH a hundred times a second under load: nobody sees it, and nothing happens twice."""
+"""SCRIPT FLUSH a hundred times a second under load: no call fails, and nothing happens twice."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_script_flush(redis: Server) -> None:
         store = tokenstore.RedisTokens(client)
 
         def cycle(number: int) -> None:
-            """Every operation that is a script, with what it must have done."""
+            """Every operation with a script, and a check of its effects."""
             owner = f"flush-{number}-{cycles[number]}"
             made = store.create(**A, owner=owner, data={"n": 0}, duration=1000)
             assert store.update(**A, token=made.token, data={"u": 1}).data == {"n": 0, "u": 1}
@@ -77,7 +77,7 @@ def test_script_flush(redis: Server) -> None:
 
 
 def test_each_deletion_counts_once(redis: Server) -> None:
-    """Of all who delete one token, exactly one is told so, flushed scripts or not."""
+    """Of concurrent deletions of one token, exactly one returns True."""
     with tokenstore.Client(redis.url) as client, redis.wire() as wire:
         store = tokenstore.RedisTokens(client)
         barrier = threading.Barrier(THREADS)
@@ -100,9 +100,9 @@ def test_each_deletion_counts_once(redis: Server) -> None:
 
 
 def test_connections_killed(redis: Server) -> None:
-    """CLIENT KILL under load: reads never fail; what must not be repeated never happens twice.
+    """CLIENT KILL under load: reads never fail; non-idempotent operations never happen twice.
 
-    Between two kills every thread ends a round, so that none is hit again in all its tries."""
+Between two kills every thread completes a round, so that none is hit in all its attempts."""
     with tokenstore.Client(redis.url) as client, redis.wire() as wire:
         store = tokenstore.RedisTokens(client)
         token = store.create(**A, owner="killed", data={"k": 1}).token

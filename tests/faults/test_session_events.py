@@ -1,4 +1,4 @@
-"""Listening to the ends of sessions, over a line that breaks: a gap is told, and nothing told twice."""
+"""Session events over lost connections: gaps are reported, and no event twice."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from timing import ends_within
 from tokenstore.session_events import SessionEnd, SessionEvents, SessionGap
 
 SOON = 20
-PING = 1  # seconds; the least there is
+PING = 1  # seconds; the minimum
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +86,7 @@ def test_what_came_before_the_end_is_told_before_the_gap(
 
 
 def test_a_message_in_pieces(setup: Setup, redis: Server, events: SessionEvents) -> None:
-    """Each byte alone; the reader's patience ends in the middle, again and again."""
+    """Byte by byte; the timeout of the reader passes in between, repeatedly."""
     for byte in pushed("bob"):
         assert events.next(0) is None
         setup.server.inject(bytes([byte]))
@@ -116,7 +116,7 @@ def test_what_nobody_asked_for_ends_the_connection(
 
 
 def test_a_server_that_falls_silent(setup: Setup, redis: Server, events: SessionEvents) -> None:
-    """Nothing comes any more, not even the end of the connection: PING tells."""
+    """Nothing arrives any more, not even EOF: PING detects it."""
     setup.server.arm(faults.hang)
     began = time.monotonic()
     comes_back(redis, events)
@@ -126,9 +126,9 @@ def test_a_server_that_falls_silent(setup: Setup, redis: Server, events: Session
 def test_who_did_not_look_for_long_has_lost_nothing(
     setup: Setup, redis: Server, events: SessionEvents
 ) -> None:
-    """Silence alone is no fault; and the answer to PING waits as long as the messages do."""
+    """Idle time alone is not an error; and the reply to PING stays in the buffer like messages."""
     connections = setup.server.connections
-    assert events.next(1.05 * PING) is None  # PING was said, and answered
+    assert events.next(1.05 * PING) is None  # PING was sent and answered
     told = [end(redis, f"n{n}") for n in range(10)]
     time.sleep(1.6 * PING)
     assert [events.next(0) for _ in told] == told
@@ -194,7 +194,7 @@ def test_a_refusal_is_told_and_tried_again(
 
 
 def test_deadlines(setup: Setup, redis: Server) -> None:
-    """While the server takes connections and says nothing: the timeout, or connect_timeout if longer."""
+    """The server accepts connections but sends nothing: the timeout, or connect_timeout if longer."""
     with setup.client(timeout=2, connect_timeout=0.3) as client, SessionEvents(client) as events:
         setup.server.drop()
         setup.server.arm(*[faults.hang] * 50)
@@ -226,7 +226,7 @@ def test_interrupted_while_it_listens(redis: Server, events: SessionEvents) -> N
 
 
 def test_interrupted_in_a_flood(setup: Setup, redis: Server, events: SessionEvents) -> None:
-    """Many keys that are no sessions: nothing ever waits."""
+    """Many keys that are not sessions: the wait never blocks."""
     other = pushed("a:b")
     over = threading.Event()
 
@@ -240,7 +240,7 @@ def test_interrupted_in_a_flood(setup: Setup, redis: Server, events: SessionEven
         interrupted(events.next)
     finally:
         over.set()
-        while flooding.is_alive():  # what it says has to be read by somebody
+        while flooding.is_alive():  # its output must be read
             events.next(0.01)
     assert end(redis, "alice") == events.next(SOON)
 
@@ -319,7 +319,7 @@ def test_close_while_it_connects(setup: Setup) -> None:
 
 
 def test_close_amid_next(client: tokenstore.Client) -> None:
-    """Whoever comes while the connection is being closed hears that it is closed, not that another waits."""
+    """A caller during close gets "closed", not "another thread is waiting"."""
     for _ in range(100):
         events = SessionEvents(client)
         said: list[str] = []

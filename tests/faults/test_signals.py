@@ -21,7 +21,7 @@ from conftest import Setup
 from operations import A
 from timing import ends_within, late_by
 
-DELAY = 0.17  # no multiple of the time between two looks
+DELAY = 0.17  # not a multiple of the slice
 SOON = DELAY + 0.1
 
 
@@ -66,7 +66,7 @@ def test_while_waiting_for_an_answer(setup: Setup) -> None:
 
 
 def test_while_an_answer_drips(setup: Setup) -> None:
-    """poll() hardly ever waits here."""
+    """poll() hardly ever blocks here."""
     with setup.client(timeout=10) as client:
 
         def call() -> None:
@@ -87,8 +87,8 @@ def test_while_writing(setup: Setup) -> None:
 
         began = time.monotonic()
         client.execute("SET", "large", large)
-        interrupted(call, time.monotonic() - began)  # the request is copied where nothing waits
-        setup.server.arm()  # the signal may have come before the first byte was sent
+        interrupted(call, time.monotonic() - began)  # the request is copied without a wait
+        setup.server.arm()  # the signal may have arrived before the first byte was sent
         assert client.execute("PING") == "PONG"
 
 
@@ -137,7 +137,7 @@ def hold(client: tokenstore.Client) -> None:
 
 
 def test_while_trying_again(setup: Setup) -> None:
-    """LOADING is waited for in short sleeps until the deadline."""
+    """LOADING is retried after short sleeps until the deadline."""
     with setup.client(timeout=10) as client:
         store = tokenstore.RedisTokens(client)
 
@@ -151,7 +151,7 @@ def test_while_trying_again(setup: Setup) -> None:
 
 
 def test_a_handler_that_returns(setup: Setup) -> None:
-    """The call goes on; nothing is sent twice."""
+    """The call continues; nothing is sent twice."""
     with setup.client(timeout=10) as client:
         rang = threading.Event()
         in_time = []
@@ -170,7 +170,7 @@ def test_a_handler_that_returns(setup: Setup) -> None:
 
 
 def test_handlers_run_at_once(setup: Setup) -> None:
-    """A signal ends the wait it meets; nothing is waited for first."""
+    """A signal interrupts the current wait at once."""
     with setup.client(timeout=10) as client:
         rung = 0.0
 
@@ -214,7 +214,7 @@ def test_a_handler_that_uses_the_client(setup: Setup) -> None:
 
 
 def test_signals_all_the_time(setup: Setup) -> None:
-    """A profiler's timer interrupts every system call; nothing comes of it."""
+    """A profiler's timer interrupts every system call, without effect."""
     with setup.client(timeout=10) as client:
         ticks = []
         before = signal.signal(signal.SIGALRM, lambda n, f: ticks.append(1))
@@ -223,7 +223,7 @@ def test_signals_all_the_time(setup: Setup) -> None:
             for i in range(1500):
                 if i % 100 == 0:
                     setup.server.drop()
-                    with suppress(tokenstore.OutcomeUnknownError):  # not yet seen on a busy machine
+                    with suppress(tokenstore.OutcomeUnknownError):  # possible on a busy machine
                         client.execute("PING")
                 assert client.execute("ECHO", str(i)) == str(i).encode()
         finally:
@@ -233,7 +233,7 @@ def test_signals_all_the_time(setup: Setup) -> None:
 
 
 def test_ctrl_c(setup: Setup) -> None:
-    """A true SIGINT, in a true script."""
+    """A real SIGINT in a real script."""
     program = """
 import sys, time, tokenstore
 client = tokenstore.Client(sys.argv[1], timeout=20, client_name="x", **eval(sys.argv[2]))

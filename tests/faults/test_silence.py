@@ -1,6 +1,6 @@
-"""Connections that something between us and the server has forgotten: no answer ever comes, and no end.
+"""Silently dropped connections: neither a reply nor EOF arrives.
 
-At most one call is slow, and none fails where the server is there.
+At most one call is slow, and none fails if the server is up.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LATE = 0.15
 
 
 def pooled(client: tokenstore.Client, count: int = POOLED) -> None:
-    """`count` connections that are idle."""
+    """Opens `count` idle connections."""
     threads = [
         threading.Thread(
             target=client.execute, args=("BLPOP", f"none {i}", 0.2), kwargs={"timeout": 20}
@@ -67,7 +67,7 @@ def calls(store: tokenstore.RedisTokens) -> dict[str, Callable[[], object]]:
 
 
 def test_one_call_is_slow_and_none_fails(setup: Setup) -> None:
-    """Whatever it is; each has a pool of its own."""
+    """For each operation, with a separate pool."""
     with ExitStack() as stack:
         begun = []
         for name in ("get", "list", "create", "refresh", "update", "delete", "execute"):
@@ -86,12 +86,12 @@ def test_one_call_is_slow_and_none_fails(setup: Setup) -> None:
 
 
 def test_a_change_right_after_another_call_is_in_doubt_once(setup: Setup) -> None:
-    """It did not ask first; then all that were idle as long are given up."""
+    """It did not send PING first; then all connections that were idle as long are dropped."""
     with setup.client(timeout=0.5) as client:
         client.execute("DEL", "n")
         pooled(client)
         setup.server.freeze()
-        with pytest.raises(tokenstore.OutcomeUnknownError, match="no answer"):
+        with pytest.raises(tokenstore.OutcomeUnknownError, match="no reply was received"):
             client.execute("INCR", "n")
         took = times(POOLED, lambda: client.execute("INCR", "n"))
         assert max(took) < LATE, took
@@ -99,7 +99,7 @@ def test_a_change_right_after_another_call_is_in_doubt_once(setup: Setup) -> Non
 
 
 def test_many_threads(setup: Setup) -> None:
-    """Each of those that met a silent connection at the same time is slow, once."""
+    """Each call on an unresponsive connection is slow, once."""
     with setup.client(timeout=TIMEOUT) as client:
         get = calls(tokenstore.RedisTokens(client))["get"]
         pooled(client)
@@ -122,7 +122,7 @@ def test_younger_connections_stay(setup: Setup) -> None:
         get = calls(tokenstore.RedisTokens(client))["get"]
         setup.server.freeze()
         accepted = setup.server.accepted
-        thread = threading.Thread(target=get)  # on the silent one
+        thread = threading.Thread(target=get)  # on the unresponsive one
         thread.start()
         time.sleep(SILENCE / 2)
         get()  # on a second one

@@ -1,4 +1,4 @@
-"""Time, on machines that have other things to do."""
+"""Timing on busy machines."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Result = TypeVar("Result")
 def ends_within(
     limit: float, call: Callable[[], object], before: Callable[[], object] = lambda: None
 ) -> None:
-    """`call` ends within `limit` seconds. A machine that is busy elsewhere may make it late once or
-    twice; code that is late is late each time. `before` comes before each try, and has its time."""
+    """`call` ends within `limit` seconds. A busy machine may make it late once or twice; slow code is late
+    each time. `before` runs before each attempt and is not measured."""
     took = []
     for _ in range(TRIES):
         before()
@@ -30,7 +30,7 @@ def ends_within(
 
 
 def late_by(limit: float, measure: Callable[[], list[float]]) -> None:
-    """Half of the measured are late by less than `limit` seconds, at one try of three."""
+    """Half of the measured values are late by less than `limit` seconds, in one attempt of three."""
     measured = []
     for _ in range(TRIES):
         late = sorted(measure())
@@ -41,12 +41,13 @@ def late_by(limit: float, measure: Callable[[], list[float]]) -> None:
 
 
 def connect(client: tokenstore.Client) -> None:
-    """A short timeout is for what is tested, not for a handshake on a busy machine."""
+    """Connects first: a short timeout must not apply to the handshake on a busy machine."""
     assert client.pipeline([["PING"]], timeout=20) == ["PONG"]
 
 
 def has_time_enough(call: Callable[[], Result], *late: type[Exception]) -> Result:
-    """What `call` gives. It has a short deadline, which a busy machine may make it miss once or twice."""
+    """The result of `call`, which has a short deadline: retried, because a busy machine may miss it once or
+    twice."""
     for _ in range(TRIES - 1):
         with suppress(*late):
             return call()

@@ -1,4 +1,4 @@
-"""What a port that speaks TLS makes of somebody who does not: an alert, an end, or a reset."""
+"""How a TLS port reacts to a plain client: an alert, EOF, or a reset."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Answer = Callable[[socket.socket], None]
 
 
 def alert(s: socket.socket) -> None:
-    """protocol_version, as OpenSSL says it."""
+    """The alert protocol_version, as OpenSSL sends it."""
     s.recv(100)
     s.sendall(b"\x15\x03\x01\x00\x02\x02\x46")
     s.close()

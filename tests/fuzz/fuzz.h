@@ -1,7 +1,7 @@
-/* fuzz.h - what the fuzz targets share.
+/* fuzz.h - shared by the fuzz targets.
  *
- * A target is one function that libFuzzer calls with bytes; what must hold is a REQUIRE, which ends the
- * process when it does not, so that the fuzzer keeps the input. */
+ * A target is one function that libFuzzer calls with bytes. REQUIRE checks a condition and aborts if it is
+ * false, so that the fuzzer keeps the input. */
 #ifndef TKSP_TESTS_FUZZ_H
 #define TKSP_TESTS_FUZZ_H
 

@@ -1,5 +1,5 @@
-/* fuzz_json.c - what is read and written comes out equal, and written again the same; the members of an
- * object put together again are the object; any text that can be a string comes back from it. */
+/* fuzz_json.c - a text that is read and written again is equal, and stable from then on; the joined members
+ * of an object are the object; any text that is a valid string survives the round trip. */
 #include "fuzz.h"
 #include "tokenstore/json.h"
 
@@ -65,7 +65,7 @@ static void require_members(const tks_json *tree, tks_bytes text) {
     tks_buf_clear(&again);
 }
 
-/* What others wrote: all that our own data may be, and reads alike; names are unique in it, too. */
+/* Foreign JSON: a superset of our own data, with the same results; names are unique in it too. */
 static void require_sound(const tks_json *node, unsigned depth) {
     tks_json_type type = tks_json_get_type(node);
     size_t size = 0;

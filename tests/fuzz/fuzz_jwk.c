@@ -1,5 +1,5 @@
-/* fuzz_jwk.c - any text is taken as a JWK and as a JWKS, or refused; what can sign makes tokens that it
- * takes itself; without OpenSSL nothing is taken that is not with it. */
+/* fuzz_jwk.c - any text is accepted or rejected as a JWK and as a JWKS; a key that can sign verifies its own
+ * tokens; a build without OpenSSL accepts nothing that a build with it rejects. */
 #include "fuzz.h"
 #include "fuzz_key_use.h"
 

@@ -1,6 +1,6 @@
-/* fuzz_jws.c - any token is taken or refused, and only with a status that is the token's fault; a header
- * and claims that are signed with our key are taken only when they mean the same written again, and the
- * claims that verify reads without the parser are what the parser reads.
+/* fuzz_jws.c - any token is accepted or rejected, and only with a status that blames the token; a header and
+ * claims signed with our key are accepted only if they are equal when written again; and the claims that
+ * verify reads without the parser equal those of the parser.
  * Input: a token; or, with a newline in it, a header and a payload that are signed here. */
 #include "fuzz.h"
 #include "jwt_private.h"
@@ -37,7 +37,7 @@ static void append_signed(const tks_key *key, tks_bytes header, tks_bytes claims
     tksp_base64url_encode(tks_bytes_of((const char *)signature, size), out);
 }
 
-/* False: they hold what we do not write. */
+/* False: values that our writer rejects. */
 static bool write_tree(const tks_json *tree, tks_buf *out) {
     tks_json_writer w;
     tks_buf_init(out, ROOM);
@@ -47,7 +47,7 @@ static bool write_tree(const tks_json *tree, tks_buf *out) {
     return status == TKS_OK;
 }
 
-/* Claims that were taken can be sent on, if we write such, and they still fit. */
+/* Accepted claims can be encoded again, if the writer accepts them and they still fit. */
 static void require_round_trip(const tks_jwt *jwt, tks_key *key, const tks_jwt_policy *policy) {
     tks_buf claims, again, token;
     tks_error err = TKS_ERROR_INIT;
@@ -73,7 +73,7 @@ static void require_round_trip(const tks_jwt *jwt, tks_key *key, const tks_jwt_p
     tks_buf_clear(&token);
 }
 
-/* Whether the header is wanted makes no difference. */
+/* Requesting the header makes no difference. */
 static void require_same(tks_bytes token, tks_key *const *keys, size_t count, tks_jwt_policy policy,
                          const tks_error *whole) {
     tks_error err = TKS_ERROR_INIT;
@@ -85,7 +85,7 @@ static void require_same(tks_bytes token, tks_key *const *keys, size_t count, tk
     tks_jwt_clear(&jwt);
 }
 
-/* What nobody has checked can be read, or is no token's. */
+/* The header of an unverified token can be read, or is not a token's. */
 static void require_header(tks_bytes token, bool good) {
     tks_json *header;
     tks_status status = tks_jwt_read_header(token, 0, &header, NULL);
@@ -94,7 +94,7 @@ static void require_header(tks_bytes token, bool good) {
     tks_json_free(header);
 }
 
-/* What verify makes of these claims; NULL: nothing. */
+/* The operation of verify for these claims; NULL: rejected. */
 static tksp_rjwt_op *verify(const tks_jwt_sessions *sessions, const tks_key *key, tks_bytes claims,
                             tks_error *err) {
     tks_op *op;
@@ -118,7 +118,7 @@ static void require_same_session(const tksp_rjwt_op *plain, const tksp_rjwt_op *
     REQUIRE(plain->session.iat == tks_json_get_integer(tks_json_find(claims, "iat")));
 }
 
-/* With a space before them plain claims say the same, and go to the parser. */
+/* With a leading space, plain claims go to the parser and must have the same result. */
 static void require_plain_as_parsed(tks_key *key, tks_bytes claims) {
     const tks_jwt_sessions_options options = {.keys = &key,
                                               .key_count = 1,

@@ -1,11 +1,11 @@
-/* fuzz_key.c - two different tuples never meet in one key, record's or index's, whatever characters they
- * hold. Input: six names, each ended by a byte 0xFE: app, type, name of one, then of the other. */
+/* fuzz_key.c - two different tuples never share a key of a record or an index, whatever characters they
+ * contain. Input: six names, each ended by a byte 0xFE: app, type, name of one, then of the other. */
 #include "fuzz.h"
 #include "key.h"
 
 enum { SEPARATOR = 0xFE };
 
-/* The next name in *at … end; its separator is left out. */
+/* The next name in *at … end; without its separator. */
 static tks_bytes next_name(const uint8_t **at, const uint8_t *end) {
     const uint8_t *begin = *at;
     const uint8_t *stop = begin == end ? NULL : memchr(begin, SEPARATOR, (size_t)(end - begin));
@@ -26,7 +26,7 @@ static void make_keys(const tks_bytes *names, tks_buf *record, tks_buf *index) {
             TKS_OK);
 }
 
-/* Exactly one '{' … '}' before anything a user gave: what Redis Cluster hashes is the tag. */
+/* Exactly one '{' … '}' before any user input: Redis Cluster hashes the tag. */
 static void require_hash_tag(tks_bytes key) {
     REQUIRE(key.size >= 8 && memcmp(key.data, "ts:{", 4) == 0 && key.data[7] == '}');
     for (size_t i = 4; i < 7; i++) REQUIRE(tksp_key_digit(key.data[i]) >= 0);

@@ -1,4 +1,4 @@
-/* fuzz_key_use.h - what must hold of every key that was taken, for fuzz_jwk.c and fuzz_pem.c. */
+/* fuzz_key_use.h - invariants of accepted keys, for fuzz_jwk.c and fuzz_pem.c. */
 #ifndef TKSP_TESTS_FUZZ_KEY_USE_H
 #define TKSP_TESTS_FUZZ_KEY_USE_H
 
@@ -20,7 +20,7 @@ static inline void fuzz_sign(tks_key *key) {
     tks_status status =
         tks_jwt_encode(TKS_LITERAL("{}"), key, alg, tks_bytes_of(NULL, 0), 0, &token, &err);
     if (status == TKS_OK) {
-        /* A secret whose key_ops have sign alone cannot verify. */
+        /* A secret with only "sign" in key_ops cannot verify. */
         status = tks_jwt_decode(tks_buf_bytes(&token), &key, 1, &policy, &jwt, &err);
         REQUIRE(status == TKS_OK ||
                 (status == TKS_ERR_CONFIGURATION && tks_key_get_kind(key) == TKS_KEY_SECRET));
@@ -31,7 +31,7 @@ static inline void fuzz_sign(tks_key *key) {
     tks_buf_clear(&token);
 }
 
-/* Its JWK is taken again, and is the same key. */
+/* Its JWK can be loaded again, as the same key. */
 static inline void fuzz_export(const tks_key *key) {
     char first[TKS_THUMBPRINT_SIZE], second[TKS_THUMBPRINT_SIZE];
     tks_json *jwk;
@@ -53,7 +53,8 @@ static inline void fuzz_export(const tks_key *key) {
         REQUIRE(memcmp(first, second, sizeof first) == 0);
         tks_key_free(again);
     } else {
-        REQUIRE(secret || status == TKS_ERR_DATA); /* a kid that JSON cannot hold, or of some KiB */
+        REQUIRE(secret ||
+                status == TKS_ERR_DATA); /* a kid that JSON cannot represent, or of some KiB */
     }
     tks_json_free(jwk);
     tks_buf_clear(&text);

@@ -1,7 +1,7 @@
-/* fuzz_oauth.c - whatever a token endpoint answers, and whatever stands in Redis as a token, get_token ends
- * within its budget: with a token that can stand in a header and is good for a while, or with an error
- * that shows nothing of it. Input: "<status> <content type>", a line with Retry-After, then the body,
- * which is the answer to every request, and what is stored if the status is below 200. */
+/* fuzz_oauth.c - whatever a token endpoint returns, and whatever is stored in Redis as a token, get_token
+ * ends within its budget: with a token that is valid in a header and for some time, or with an error that
+ * does not contain it. Input: "<status> <content type>", a line with Retry-After, then the body, the response
+ * to every request, and the stored value if the status is below 200. */
 #include "fuzz.h"
 #include "oauth.h"
 #include "tokenstore/secret.h"
@@ -41,9 +41,9 @@ static input read_input(tks_bytes rest) {
     return in;
 }
 
-/* ---- what must hold --------------------------------------------------------------------------- */
+/* ---- invariants ------------------------------------------------------------------------------- */
 
-/* RFC 6749, A.12: it can stand in a header, and end none. */
+/* RFC 6749, A.12: valid in a header. */
 static void require_token(tks_bytes token) {
     REQUIRE(token.size > 0);
     for (size_t i = 0; i < token.size; i++) REQUIRE(token.data[i] >= ' ' && token.data[i] <= '~');
@@ -108,7 +108,7 @@ static tks_need answer(tks_op *op, tks_need need, const input *in, int64_t *now_
         }
         event.type = TKS_EVENT_REPLIES;
     } else {
-        *now_ms += tks_op_get_sleep(op) + (in->stored ? BUSY_MS : 0); /* or most is waiting */
+        *now_ms += tks_op_get_sleep(op) + (in->stored ? BUSY_MS : 0); /* or most of it is waiting */
         event.type = TKS_EVENT_AWAKE;
     }
     event.now_ms = *now_ms;

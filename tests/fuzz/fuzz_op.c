@@ -1,7 +1,7 @@
-/* fuzz_op.c - every operation against a server that says anything: it ends, in few steps, with a
- * result or an error, and frees what it holds. Input: one byte that chooses the operation, then what
- * the server sends; "????" in it becomes the check of the record asked for, so that answers to random
- * tokens can be right. Where the bytes run out, the connection is lost. */
+/* fuzz_op.c - every operation against a server that sends anything: it ends in a few steps, with a result or
+ * an error, and frees its memory. Input: one byte that selects the operation, then the server's bytes; "????"
+ * is replaced by the check of the requested record, so that replies for random tokens can be valid. At the
+ * end of the bytes, the connection is lost. */
 #include "fuzz.h"
 #include "key.h"
 #include "tokenstore/jwt_sessions.h"
@@ -54,7 +54,7 @@ static tks_status make(const tks_tokens *tokens, unsigned choice, tks_op **op) {
     }
 }
 
-/* Tokenstore's, chosen by a byte from NODE on. */
+/* Tokenstore's operations, selected by a byte from NODE on. */
 static tks_status make_node(const tks_node_tokens *store, unsigned choice, tks_op **op) {
     tks_bytes id = {"01234567-89ab-4def-8123-456789abcdef", 36}, key = {"kkkkkkkk", 8};
     switch (choice % NODE_OPERATIONS) {
@@ -82,7 +82,7 @@ static tks_status make_verify(const tks_jwt_sessions *sessions, tks_key *key, tk
     return status;
 }
 
-/* RedisJWT's, chosen by a byte from JWT on. */
+/* RedisJWT's operations, selected by a byte from JWT on. */
 static tks_status make_jwt(const tks_jwt_sessions *s, tks_key *key, unsigned choice, tks_op **op) {
     const tks_jwt_session_new new = {owner, {"{\"a\":1}", 7}, {"{\"b\":2}", 7}, 60000, 1};
     const tks_bytes plain = TKS_LITERAL("{\"rjwt\":\"bob:ABCDEFGHIJK\",\"iat\":5}");
@@ -107,7 +107,7 @@ static tks_status make_jwt(const tks_jwt_sessions *s, tks_key *key, unsigned cho
     }
 }
 
-/* Every other half of them looks for the sessions that Node wrote. */
+/* Half of them also search sessions of the Node package. */
 static tks_op *make_jwt_any(unsigned choice) {
     tks_jwt_sessions_options options = {.key_count = 1, .algorithm = TKS_JWT_HS256};
     tks_jwt_sessions *sessions = NULL;
@@ -124,7 +124,7 @@ static tks_op *make_jwt_any(unsigned choice) {
     return op;
 }
 
-/* Makes the operation; its store is gone then. */
+/* Makes the operation; its store is freed. */
 static tks_op *make_any(unsigned choice) {
     tks_tokens_options options = TKS_TOKENS_OPTIONS_INIT;
     tks_node_tokens_options node_options = {{NULL, 0}, 8, 0, 0};
@@ -144,7 +144,7 @@ static tks_op *make_any(unsigned choice) {
     return op;
 }
 
-/* Puts the check of the last record named in `batch` in the place of "????". */
+/* Replaces "????" by the check of the last record named in `batch`. */
 static void put_check(tks_bytes batch, char *text, size_t size) {
     const char *digest = NULL;
     for (size_t i = 0; i + 30 <= batch.size; i++) {
@@ -155,7 +155,7 @@ static void put_check(tks_bytes batch, char *text, size_t size) {
     }
 }
 
-/* Answers a batch: with the next replies, or with a loss. */
+/* Handles a batch: with the next replies, or as lost. */
 static tks_need answer(tks_op *op, char *text, size_t *size) {
     const tks_batch *batch = tks_op_get_batch(op);
     tks_reply *replies[REPLIES_MAX] = {NULL};
@@ -166,7 +166,7 @@ static tks_need answer(tks_op *op, char *text, size_t *size) {
 
     REQUIRE(batch->replies > 0 && batch->replies <= REPLIES_MAX && batch->bytes.size > 0);
     put_check(batch->bytes, text, *size);
-    /* Byte by byte, so that what the replies did not take is left for the next batch. */
+    /* Byte by byte, so that the remaining bytes are left for the next batch. */
     while (*size > 0 && count < batch->replies && status == TKS_OK) {
         status = tks_reader_feed(reader, text, 1, NULL);
         memmove(text, text + 1, --*size);

@@ -1,4 +1,4 @@
-/* fuzz_pem.c - any text is taken as PEM or refused; what can sign makes tokens that it takes itself. */
+/* fuzz_pem.c - any text is accepted or rejected as PEM; a key that can sign verifies its own tokens. */
 #include "fuzz.h"
 #include "fuzz_key_use.h"
 

@@ -1,5 +1,5 @@
-/* fuzz_record.c - anything may stand under a key: it is a record, whose parts written again are read
- * as the same parts, or it is refused. And any name is an owner that comes back from its record. */
+/* fuzz_record.c - any value of a key is a record, whose parts survive a round trip, or it is rejected. And
+ * any name is an owner that survives a round trip through its record. */
 #include "fuzz.h"
 #include "record.h"
 

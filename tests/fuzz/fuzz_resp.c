@@ -1,5 +1,5 @@
-/* fuzz_resp.c - the same bytes give the same replies and the same end, however they are cut. Input: one
- * byte that cuts, then what a server sends. */
+/* fuzz_resp.c - the same bytes give the same replies and the same end, in any fragments. Input: one byte that
+ * selects the fragments, then the server's bytes. */
 #include "fuzz.h"
 #include "tokenstore/resp.h"
 

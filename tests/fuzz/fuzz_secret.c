@@ -1,4 +1,4 @@
-/* fuzz_secret.c - any bytes are looked at as a secret; no key that PEM or JWK gives is one. */
+/* fuzz_secret.c - any bytes are checked as a secret; keys from PEM or JWK are never accepted as one. */
 #include "fuzz.h"
 #include "jwt_private.h"
 #include "tokenstore/secret.h"

@@ -1,5 +1,5 @@
-/* fuzz_url.c - any URL is taken or refused; what describes a target never holds its password, and a
- * refusal never quotes one. Input: a URL, then, behind a newline, `name=value` options. */
+/* fuzz_url.c - any URL is accepted or rejected; the description of a target never contains its password, nor
+ * does an error. Input: a URL, then, after a newline, `name=value` options. */
 #include "fuzz.h"
 #include "tokenstore/url.h"
 

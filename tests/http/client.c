@@ -1,7 +1,7 @@
-/* client.c - the HTTP driver on a line protocol, for the tests beside it.
+/* client.c - a line protocol for the HTTP driver, for the tests in this directory.
  *
- * Reads one command a line from standard input: words, separated by one space, percent-encoded; a word
- * is NAME=VALUE. Answers each with one line, a JSON object. Commands:
+ * Reads one command per line from standard input: percent-encoded words separated by one space; a word is
+ * NAME=VALUE. Prints one line for each, a JSON object. Commands:
  *   new      ca cert key proxy insecure connect_timeout       makes the tks_http all others use
  *   fetch    url post header timeout max interrupt            one fetch; `header` (Name:value) repeats
  *   start    as fetch, in a thread; join gives its answer
@@ -10,7 +10,7 @@
  *   failing  after, and as new and fetch                      all of a tks_http's life, with the n-th
  *                                                             allocation failing (failing_memory.c)
  *   close, free, signals, descriptors
- * interrupt=1: give up after a SIGINT. interrupt=fork: at a SIGINT, fork in the check. */
+ * interrupt=1: stop after a SIGINT. interrupt=fork: at a SIGINT, fork in the check. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
@@ -47,11 +47,11 @@ typedef struct outcome {
     bool sent, final;
     tks_error error;
     int64_t ms, ms_since_signal;
-    bool child; /* made by a fork in the check */
+    bool child; /* forked in the check */
 } outcome;
 
 static tks_http *http;
-static atomic_llong signalled; /* when SIGINT came; 0: it did not */
+static atomic_llong signalled; /* when SIGINT arrived; 0: it has not */
 
 static int64_t now_ms(void) {
     struct timespec t;
@@ -197,7 +197,7 @@ static void finish(outcome *o) {
     atomic_store(&signalled, 0);
 }
 
-/* ---- doing ----------------------------------------------------------------------------------- */
+/* ---- actions --------------------------------------------------------------------------------- */
 
 static void do_new(const call *c) {
     outcome o = {.status = TKS_OK, .error = TKS_ERROR_INIT};
@@ -209,7 +209,7 @@ static void do_new(const call *c) {
 static void do_fetch(const call *c) {
     outcome o = fetch(c);
     if (o.child) {
-        /* What this process is told, then what it can do on its own. */
+        /* First the error of the interrupted fetch, then a new fetch in this process. */
         outcome again = fetch(c);
         char line[64];
         snprintf(line, sizeof(line), "%s %s\n", tks_status_code(o.status),
@@ -225,7 +225,7 @@ static void do_fetch(const call *c) {
 typedef struct background {
     pthread_t thread;
     call call;
-    char *line; /* what the call borrows from */
+    char *line; /* storage of the call's arguments */
     outcome outcome;
     bool begun;
 } background;
@@ -310,7 +310,8 @@ static void do_fork(const call *c) {
     }
 }
 
-/* A SIGPIPE of a write vanishes; one that was there stays; others come afterwards. */
+/* A SIGPIPE from a write is discarded; one that was pending stays pending; other signals are delivered
+ * afterwards. */
 static void do_signals(void) {
     int pair[2];
     tksp_signals signals;
@@ -342,7 +343,7 @@ static void do_signals(void) {
     printf("{\"broken\":%d,\"held\":%d,\"came\":%d,\"stayed\":%d}\n", broken, held, came, stayed);
 }
 
-/* Open descriptors, and how many sockets of the internet an exec would pass on. */
+/* The open descriptors, and the number of internet sockets that an exec would inherit. */
 static void do_descriptors(void) {
     int count = 0;
     int leaking = 0;

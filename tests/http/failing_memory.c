@@ -1,5 +1,5 @@
-/* failing_memory.c - preloaded by the HTTP tests: the n-th allocation of the thread that asks for it
- * fails. Live blocks are counted in that thread's time. Only with glibc, whose own functions lie below. */
+/* failing_memory.c - preloaded by the HTTP tests: the n-th allocation of the requesting thread fails. Live
+ * blocks are counted meanwhile. Only with glibc, whose own functions are called. */
 #include <errno.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@ extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *block, size_t size);
 extern void __libc_free(void *block);
 
-/* For the program, which looks for them by name. */
+/* Looked up by name by the program. */
 _Thread_local long failing_countdown; /* 0: nothing fails */
 atomic_long failing_live;             /* blocks of all threads */
 

@@ -1,8 +1,8 @@
-"""The program tests/http/client.c, which has the HTTP driver in it, as a Python object.
+"""A Python wrapper of tests/http/client.c, the program with the HTTP driver.
 
-Environment: TOKENSTORE_BUILD, the directory where make has built it; TOKENSTORE_HTTP_RUN, a
-command to run it under, like valgrind; TOKENSTORE_HTTP_SLOW=1: it is built with a sanitizer. With either
-of these it has all the time it needs."""
+Environment: TOKENSTORE_BUILD, the build directory; TOKENSTORE_HTTP_RUN, a command to run it under, such as
+valgrind; TOKENSTORE_HTTP_SLOW=1: it is built with a sanitizer. With either of the latter there are no time
+limits."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 BUILT = Path(os.environ.get("TOKENSTORE_BUILD", ROOT / "build")) / "tests/http"
 RUN = shlex.split(os.environ.get("TOKENSTORE_HTTP_RUN", ""))
 
-# How much later than its deadline a call may come back, and later than a signal.
+# How late a call may return after its deadline or after a signal.
 SLOW = bool(RUN) or os.environ.get("TOKENSTORE_HTTP_SLOW") == "1"
 LATE_MS = 5000 if SLOW else 100
 
-# What a user's environment may hold, that must not reach the tests from outside.
+# Variables of a user's environment that must not affect the tests.
 OURS = ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
@@ -36,7 +36,7 @@ def encode(value: Any) -> str:
 
 
 def in_time(answers: Callable[[], Answer], late: Callable[[Answer], int]) -> Answer:
-    """An answer that was at most LATE_MS `late`: one of three, since others use this machine too."""
+    """An answer at most LATE_MS `late`, in one of three attempts: the machine may be busy."""
     for _ in range(3):
         answer = answers()
         if late(answer) <= LATE_MS:
@@ -45,7 +45,7 @@ def in_time(answers: Callable[[], Answer], late: Callable[[Answer], int]) -> Ans
 
 
 class Answer:
-    """What one command answered. An outcome of a fetch has `status` "ok" or what kind of failure."""
+    """The answer to one command. For a fetch, `status` is "ok" or the kind of failure."""
 
     def __init__(self, line: str) -> None:
         self.fields = json.loads(line)
@@ -111,7 +111,7 @@ class Driver:
         self.process.send_signal(signal.SIGINT)
 
     def close(self) -> str:
-        """Ends it; it must end well. What it wrote to standard error."""
+        """Ends it, successfully; returns its standard error."""
         if self.process.stdin is None or self.process.stdin.closed:
             return ""
         _, errors = self.process.communicate(timeout=60)

@@ -1,5 +1,5 @@
-"""HTTP servers for the tests: one that keeps to the rules, from the standard library, and one that is
-told byte by byte what to do. Each counts its connections and remembers what it was asked."""
+"""HTTP servers for the tests: a conforming one, from the standard library, and one scripted byte by byte.
+Each counts its connections and records its requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-PATIENCE = 60  # seconds that nothing takes, unless something is wrong
+PATIENCE = 60  # seconds: longer than anything takes unless it hangs
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Request:
     path: str
     headers: list[tuple[str, str]]
     body: bytes
-    connection: int  # the server's count of it, from 1
+    connection: int  # its number, from 1
 
     def names(self) -> list[str]:
         return sorted(name for name, _ in self.headers)
@@ -39,7 +39,7 @@ class Reply:
 
 
 class HttpServer(ThreadingHTTPServer):
-    """`routes`: what each path answers; others get 200 "ok"."""
+    """`routes`: the response of each path; others return 200 "ok"."""
 
     daemon_threads = True
     block_on_close = False
@@ -55,7 +55,7 @@ class HttpServer(ThreadingHTTPServer):
         self.connections = 0
         self.resumed = 0  # TLS sessions
         self.open = 0
-        self.changed = changed or threading.Condition()  # of several servers together, if given
+        self.changed = changed or threading.Condition()  # may be shared by several servers
         self.thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
         self.thread.start()
 
@@ -71,7 +71,7 @@ class HttpServer(ThreadingHTTPServer):
             return self.changed.wait_for(condition, PATIENCE)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is part of the game."""
+        """Clients that hang up are expected."""
 
     def __enter__(self) -> HttpServer:
         return self
@@ -102,7 +102,7 @@ class Handler(BaseHTTPRequestHandler):
     def finish(self) -> None:
         super().finish()
         if self.server.tls is not None:
-            self.connection.close()  # the socket that the server knows has passed its descriptor on
+            self.connection.close()  # the server's own socket object has been detached
         with self.server.changed:
             self.server.open -= 1
             self.server.changed.notify_all()
@@ -144,7 +144,7 @@ class Talk:
         self.sent = 0
 
     def read_request(self) -> bytes:
-        """Head and body of one request, or what came before the end."""
+        """Head and body of one request, or what arrived before EOF."""
         data = b""
         while b"\r\n\r\n" not in data:
             more = self.socket.recv(65536)
@@ -171,7 +171,7 @@ class Talk:
         self.socket.close()
 
     def hang(self) -> None:
-        """Until the peer or the test goes away."""
+        """Waits until the peer or the test ends."""
         self.socket.settimeout(0.2)
         while not self.server.over.is_set():
             with contextlib.suppress(socket.timeout):
@@ -180,7 +180,7 @@ class Talk:
 
 
 class RawServer:
-    """Runs `script` for each connection, in a thread of its own."""
+    """Runs `script` for each connection, in a separate thread."""
 
     def __init__(self, script: Script, backlog: int = 128) -> None:
         self.script = script
@@ -193,7 +193,7 @@ class RawServer:
         self.sent = 0
         self.asked = threading.Event()
         self.accepted = threading.Event()
-        self.ended = threading.Event()  # a script has
+        self.ended = threading.Event()  # set when a script ends
         self.over = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -242,7 +242,7 @@ def says(*parts: bytes) -> Script:
 
 @contextlib.contextmanager
 def full_listener() -> Iterator[int]:
-    """A port whose queue is full, so that a connect() there hangs."""
+    """A port with a full backlog, so that connect() hangs."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))

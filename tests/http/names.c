@@ -1,5 +1,5 @@
-/* names.c - preloaded by tests: host names that behave as their ends say. Others, and addresses, go to the
- * C library.
+/* names.c - preloaded by tests: host names that behave according to their suffix. Other names, and addresses,
+ * go to the C library.
  *
  *     x.slow                   takes five seconds, and is not found then
  *     300.late                 is 127.0.0.1, after 300 milliseconds
@@ -18,7 +18,7 @@ enum { NAME_MAX_SIZE = 256 };
 
 typedef int look_up(const char *, const char *, const struct addrinfo *, struct addrinfo **);
 
-/* As the C library does, it goes on waiting after a signal. */
+/* Continues after a signal, like the C library. */
 static void wait_ms(long ms) {
     struct timespec left = {ms / 1000, ms % 1000 * 1000000};
     while (nanosleep(&left, &left) != 0 && errno == EINTR) {

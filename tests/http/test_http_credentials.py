@@ -1,4 +1,4 @@
-"""Credentials go to the host of the URL and to nobody else, whatever the environment says."""
+"""Credentials are sent only to the host of the URL, whatever the environment contains."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_a_tunnel_is_asked_for_without_credentials(driver: Driver) -> None:
 
 
 def pass_through(port: int) -> object:
-    """A proxy that opens the tunnel and then carries bytes, both ways."""
+    """A proxy that opens the tunnel and forwards bytes in both directions."""
     import socket
     import threading
 

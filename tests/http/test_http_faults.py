@@ -1,4 +1,4 @@
-"""Servers that hang, drip, hang up: the deadline holds, and what failed is told apart."""
+"""Servers that hang, drip, hang up: the deadline holds, and failures are distinguished."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def check_timeout(driver: Driver, url: str, *, sent: bool, **words: object) -> N
     )
     assert (answer.status, answer.sent, answer.final) == ("timeout", sent, False)
     assert answer.ms >= TIMEOUT_MS
-    assert ("before the answer" if sent else "before the request") in answer.message
+    assert ("before the response" if sent else "before the request") in answer.message
 
 
 # ---- time ------------------------------------------------------------------------------------------
@@ -42,7 +42,7 @@ def hang_in_body(talk: Talk) -> None:
 
 
 def drip(head: bytes, what: bytes) -> Script:
-    """Something every few milliseconds, for ever: no pause is long."""
+    """Sends something every few milliseconds, forever."""
 
     def script(talk: Talk) -> None:
         talk.read_request()
@@ -94,7 +94,7 @@ def test_the_deadline_holds_while_a_name_is_looked_up() -> None:
     with Driver(preload="names.so") as driver:
         assert driver.new().status == "ok"
         check_timeout(driver, "http://a.slow/", sent=False)
-        # The look-up goes on behind; nothing waits for it.
+        # The lookup continues in the background; nothing waits for it.
         check_timeout(driver, "http://b.slow/", sent=False)
         began = time.monotonic()
         driver("free")
@@ -121,7 +121,7 @@ def test_connecting_has_a_limit_of_its_own(driver: Driver, scheme: str) -> None:
         answer = in_time(lambda: driver.fetch(where, timeout=20_000), lambda a: a.ms - TIMEOUT_MS)
     assert (answer.status, answer.sent, answer.final) == ("connection", False, False)
     assert f"could not connect within {TIMEOUT_MS} ms" in answer.message
-    assert answer.ms >= TIMEOUT_MS - 1  # libcurl keeps this limit, and counts whole milliseconds
+    assert answer.ms >= TIMEOUT_MS - 1  # libcurl enforces this limit, in whole milliseconds
 
 
 def test_the_limit_of_connecting_is_not_one_of_waiting(driver: Driver) -> None:
@@ -151,7 +151,7 @@ def reset_after(part: bytes) -> Script:
     def script(talk: Talk) -> None:
         talk.read_request()
         talk.send(part)
-        time.sleep(0.02)  # a reset overtakes what the peer has not read yet
+        time.sleep(0.02)  # a reset discards data that the peer has not read yet
         talk.reset()
 
     return script
@@ -219,7 +219,7 @@ def test_after_every_failure_the_next_fetch_is_well(driver: Driver, server: Http
 
 
 def test_an_error_is_not_mixed_up_with_the_next_answer(driver: Driver, server: HttpServer) -> None:
-    """A body that was cut off leaves nothing behind for whoever comes next on that server."""
+    """A truncated body does not affect the next request to that server."""
     server.routes["/large"] = lambda request: Reply(200, b"L" * 100_000)
     for _ in range(3):
         assert driver.fetch(server.url("/large"), max=10).status == "data"

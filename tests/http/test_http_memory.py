@@ -1,4 +1,4 @@
-"""Memory that runs out at any place: an error, not a crash, and nothing of ours is lost."""
+"""Out of memory at any allocation: an error, not a crash, and no leak of ours."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def driver() -> Iterator[Driver]:
 
 
 def life(driver: Driver, server: HttpServer, after: int, **options: object) -> Answer:
-    """A tks_http made, used and freed, with one allocation that fails."""
+    """A tks_http is created, used and freed, with one failing allocation."""
     return driver("failing", ["A:b"], after=after, url=server.url(), post=b"x", **options)
 
 
 def test_every_allocation_may_fail(driver: Driver, server: HttpServer) -> None:
     headers = [("Content-Type", "a/b"), ("Retry-After", "1")]
     server.routes["/"] = lambda request: Reply(200, b"body", headers)
-    assert life(driver, server, 0).status == "ok"  # what is allocated once for the whole process
+    assert life(driver, server, 0).status == "ok"  # one-time allocations of the process
     outcomes: Counter[str] = Counter()
     for after in range(1, 1000):
         answer = life(driver, server, after)
         if answer.left > 0:
             break
         outcomes[answer.status] += 1
-        # Where libcurl does not notice a failure it may lose something.
+        # If libcurl ignores a failed allocation it may leak.
         assert answer.leaked == 0 or answer.status == "ok"
         if answer.status == "ok":
             assert (answer.type, answer.retry_after, answer.body) == (b"a/b", b"1", b"body")
@@ -49,7 +49,7 @@ def test_every_allocation_may_fail(driver: Driver, server: HttpServer) -> None:
 
 
 def test_allocations_of_tls_may_fail(driver: Driver, tmp_path: Path) -> None:
-    """What OpenSSL makes of it is its own, but it is no crash."""
+    """OpenSSL may report any error, but must not crash."""
     authority = Authority(tmp_path)
     with HttpServer(server_context(authority.sign("server", LOCAL, *SERVER))) as server:
         assert life(driver, server, 0, ca=authority.cert).status == "ok"

@@ -1,4 +1,4 @@
-"""What goes out and what comes back: exactly what was asked, and no more than that."""
+"""Requests and responses: exactly what was requested."""
 
 from __future__ import annotations
 
@@ -86,10 +86,10 @@ def test_headers_are_seen_as_they_came(
         b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nbody",
         b"HTTP/1.1 200\r\nContent-Length: 4\r\n\r\nbody",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nbo\r\n2\r\ndy\r\n0\r\n\r\n",
-        # A trailer is not a header.
+        # A trailer must not count as a header.
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Content-Type\r\n\r\n"
         b"4\r\nbody\r\n0\r\nContent-Type: evil/evil\r\nRetry-After: 1\r\n\r\n",
-        # Nor is what an earlier answer had.
+        # Nor must a header of an interim response.
         b"HTTP/1.1 100 Continue\r\nContent-Type: evil/evil\r\n\r\n"
         b"HTTP/1.1 103 Early Hints\r\nRetry-After: 1\r\n\r\n"
         b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody",
@@ -159,7 +159,7 @@ def test_an_oversized_body_is_cut_off_while_it_streams(driver: Driver, script: S
         assert answer.status == "data"
         assert "larger than 50000 bytes" in answer.message
         assert server.ended.wait(PATIENCE)
-        assert server.sent < 20_000_000  # what the socket's buffers take, and no more
+        assert server.sent < 20_000_000  # no more than the socket's buffers
 
 
 def one_header(size: int) -> Script:
@@ -206,11 +206,11 @@ def test_larger_headers_are_refused(driver: Driver, script: Script) -> None:
     with RawServer(script) as server:
         answer = driver.fetch(server.url(), timeout=20_000)
         assert answer.status == "data"
-        assert "headers are too many or larger than 65536 bytes" in answer.message
+        assert "the response has too many headers, or they are larger than 65536 bytes" in answer.message
         assert server.ended.wait(PATIENCE)
 
 
-# ---- what is refused before anything is sent --------------------------------------------------------
+# ---- rejected before anything is sent --------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_a_url_is_checked(driver: Driver, url: str | bytes, why: str) -> None:
     assert SECRET not in answer.message
 
 
-# ---- what is not HTTP ------------------------------------------------------------------------------
+# ---- not HTTP --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Connections that are used again, threads, fork, signals, descriptors."""
+"""Connection reuse, threads, fork, signals, descriptors."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_threads_and_close(driver: Driver, either: HttpServer) -> None:
     driver("close")
     leave.set()
     assert driver("join").http == 200
-    assert either.wait(lambda: either.open == 0)  # also the busy one, now that it came back
+    assert either.wait(lambda: either.open == 0)  # also the busy one, after it was returned
 
 
 def test_no_descriptor_is_left_or_passed_on(driver: Driver, either: HttpServer) -> None:
@@ -176,7 +176,7 @@ def test_a_forked_child_leaves_the_connection_to_its_parent(
 
 
 def test_a_connection_ends_with_its_parent(driver: Driver, either: HttpServer) -> None:
-    """A child that has made connections of its own does not keep the parent's open."""
+    """A child with its own connections does not keep the parent's open."""
     entered, leave = threading.Event(), threading.Event()
 
     def wait(request: Request) -> Reply:
@@ -214,7 +214,7 @@ def test_a_fork_while_another_thread_fetches(driver: Driver, either: HttpServer)
 
 @pytest.mark.skipif(bool(RUN), reason="the child keeps the memory of a busy handle")
 def test_a_fork_in_the_middle_of_a_fetch(authority: Authority, either: HttpServer) -> None:
-    """A handler that forks: the child is told so, and can go on; the parent's fetch goes on too."""
+    """A handler that forks: the child gets an error and can continue; the parent's fetch continues too."""
     entered, leave = threading.Event(), threading.Event()
     order: list[int] = []
 
@@ -224,7 +224,7 @@ def test_a_fork_in_the_middle_of_a_fetch(authority: Authority, either: HttpServe
             entered.set()
             leave.wait(PATIENCE)
         else:
-            leave.set()  # the child's own; now the parent may have its answer
+            leave.set()  # the child is done; now the parent may get its response
         return Reply(200, b"answer %d" % request.connection)
 
     either.routes["/wait"] = wait
@@ -259,7 +259,7 @@ def interrupted(driver: Driver, url: str, ready: Callable[[], object]) -> Answer
 
 
 def soon() -> None:
-    """Nothing tells that a connect() or a look-up hangs."""
+    """A hanging connect() or lookup causes no event."""
     time.sleep(0.2)
 
 
@@ -287,7 +287,7 @@ def drip(talk: Talk) -> None:
 
 @pytest.mark.parametrize("script", [drip, hang_in_body])
 def test_an_interrupt_that_came_to_another_thread(driver: Driver, script: Script) -> None:
-    """No wait of ours is cut short by the signal: only asking finds it."""
+    """The signal does not interrupt our wait: only the periodic check detects it."""
     with RawServer(script) as server:
 
         def in_thread() -> Answer:
@@ -341,7 +341,7 @@ def test_signals_are_held_back_and_sigpipe_vanishes(driver: Driver) -> None:
 
 
 def test_a_server_that_stops_reading_raises_no_sigpipe(driver: Driver) -> None:
-    """The client has SIGPIPE's default: one signal would end it."""
+    """The client has SIGPIPE's default action: one signal would end it."""
 
     def stop_reading(talk: Talk) -> None:
         talk.socket.recv(1000)

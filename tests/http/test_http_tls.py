@@ -1,4 +1,4 @@
-"""TLS: a server is who it says it is, or it hears nothing."""
+"""TLS: nothing is sent to a server without a valid certificate."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def fetch(server: HttpServer, host: str = "127.0.0.1", env: dict[str, str] | Non
         return answer
 
 
-# ---- who is let in ---------------------------------------------------------------------------------
+# ---- accepted and rejected servers
+# ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST"])
@@ -73,7 +74,7 @@ def test_a_bad_certificate_is_refused(pki: Pki, fault: str, why: str) -> None:
         assert why in answer.message
         assert answer.message.startswith(f"https://127.0.0.1:{server.port}: ")
         assert server.requests == []
-        # The very same server, unverified: so it was the certificate that was refused.
+        # The same server without verification works: so the certificate was the reason.
         assert fetch(server, ca=pki.ca.cert, insecure=1).body == b"ok"
 
 
@@ -101,7 +102,7 @@ def test_tls_1_2_and_1_3(pki: Pki, version: ssl.TLSVersion) -> None:
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_tls_1_1_is_too_old(pki: Pki) -> None:
-    # A system that allows it, so that it is not the system that refuses.
+    # With a system configuration that allows it.
     lax = pki.file("lax.cnf")
     lax.write_text(
         "openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n"
@@ -152,7 +153,7 @@ def test_a_server_that_speaks_no_tls(pki: Pki, server: HttpServer) -> None:
     assert server.requests == []
 
 
-# ---- where CA certificates are ---------------------------------------------------------------------
+# ---- paths of CA certificates ----------------------------------------------------------------------
 
 
 def rehashed(directory: Path, *certs: Path) -> Path:
@@ -222,7 +223,7 @@ def test_a_ca_file_without_certificates(pki: Pki, good: HttpServer) -> None:
         assert "junk.pem" in answer.message
 
 
-# ---- our own certificate ---------------------------------------------------------------------------
+# ---- client certificates ---------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -230,7 +231,7 @@ def mutual(pki: Pki) -> Iterator[HttpServer]:
     context = server_context(pki.good)
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(pki.ca.cert)
-    context.maximum_version = ssl.TLSVersion.TLSv1_2  # 1.3 tells a refused client only later
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # TLS 1.3 reports a rejected client certificate only later
     with HttpServer(context) as server:
         yield server
 

@@ -1,4 +1,4 @@
-"""Building from source: a build that cannot succeed names the Debian packages, and compiles nothing."""
+"""Building from source: a build without its dependencies names the Debian packages, and compiles nothing."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def compiler(path: Path, script: str) -> str:
 
 @pytest.mark.parametrize("lacking", [["libcurl4-openssl-dev"], ["libc6-dev", "python3-dev"], list(HEADERS)])
 def test_all_that_is_missing_in_one_message(tmp_path: Path, lacking: list[str]) -> None:
-    """The compiler sees a machine's headers through a directory in which some are not."""
+    """The compiler sees the system's headers through a directory in which some are missing."""
     include = tmp_path / "include"
     for package, header in HEADERS.items():
         (include / header).parent.mkdir(parents=True, exist_ok=True)
         if package not in lacking:
             (include / header).touch()
-    # -I options would bring the machine's own back.
+    # -I options would add the system's headers again.
     cc = compiler(
         tmp_path / "cc",
         f'for a; do shift; case $a in -I*) ;; *) set -- "$@" "$a" ;; esac; done\nexec gcc -nostdinc -isystem {include} "$@"',
@@ -80,7 +80,7 @@ def test_no_compiler(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor")
 def test_files_are_compiled_side_by_side(tmp_path: Path) -> None:
-    """The glue alone, on the core that make has built."""
+    """Only the glue, with the core built by make."""
     log = tmp_path / "log"
     cc = compiler(
         tmp_path / "cc",

@@ -1,4 +1,4 @@
-"""`make install` and its way back, for an operator who has neither a venv nor Node."""
+"""`make install` and uninstall, without a venv or Node."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WITHOUT_PATHS = {k: v for k, v in os.environ.items() if not k.startswith(("LUA_"
 
 
 def make(*words: str) -> None:
-    """With what `make` has built - MAKEFLAGS has what it was given - and no venv to be found."""
+    """With the build of `make` (MAKEFLAGS has its arguments), without a venv."""
     done = subprocess.run(
         ["make", "-s", f"BUILD={BUILD}", "VENV=/none", "PYTHON=/none/python", *words],
         cwd=ROOT,
@@ -99,7 +99,7 @@ def pkg_config(installed: Path, *words: str) -> list[str]:
 @pytest.mark.parametrize("how", ["shared", "static"])
 @pytest.mark.parametrize("compiler", ["cc", "c++"])
 def test_the_c_example(installed: Path, tmp_path: Path, how: str, compiler: str) -> None:
-    """As its first lines say: with what pkg-config names, and nothing else."""
+    """Built as its header comment says: only with pkg-config's flags."""
     if not shutil.which(compiler):
         pytest.skip(f"no {compiler}")
     program = tmp_path / "tokens"
@@ -108,7 +108,7 @@ def test_the_c_example(installed: Path, tmp_path: Path, how: str, compiler: str)
     if how == "static":
         libraries = pkg_config(installed, "--static", "--libs", f"--define-variable=libdir={installed}/lib")
         libraries = ["-l:libtokenstore.a" if word == "-ltokenstore" else word for word in libraries]
-    if compiler == "c++":  # the headers alone: the example is C
+    if compiler == "c++":  # only the headers: the example is C
         source = tmp_path / "program.cpp"
         headers = sorted((installed / "include/tokenstore").glob("*.h"))
         source.write_text(

@@ -1,4 +1,4 @@
-"""scripts/run-tests: what its table says of suites that pass, fail, or run nothing."""
+"""scripts/run-tests: its table for suites that pass, fail, or run nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# What runners print, and their exit status.
+# The output of runners, and their exit status.
 SUITES = {
     "good": ("echo '3 passed, 1 skipped in 0.1s'; echo 'lua: 4 passed, 0 failed'", 0),
     "bad": ("echo '2 failed, 3 passed, 1 skipped, 1 error in 0.50s'", 1),

@@ -1,4 +1,4 @@
-"""Fixtures: one real redis-server, emptied for each test; the packages as the tests need them."""
+"""Fixtures: one real redis-server, emptied for each test, and the packages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from servers import Server, running
 
 @pytest.fixture(scope="session")
 def shared_server() -> Iterator[Server]:
-    """TCP, because the Node packages know no other."""
+    """TCP, because the Node packages support nothing else."""
     with running(transport="tcp") as server:
         yield server
 
@@ -28,7 +28,7 @@ def client(server: Server) -> Iterator[tokenstore.Client]:
 
 @pytest.fixture(params=["python", *filter(is_there, ABI)])
 def make_ours(request: pytest.FixtureRequest, server: Server) -> Iterator[Callable[..., Ours]]:
-    """``make_ours("Tokenstore", …)``, in Python and in each Lua that there is."""
+    """``make_ours("Tokenstore", …)``, in Python and in each installed Lua."""
     made: list[Ours] = []
     lua = None
     if request.param != "python":

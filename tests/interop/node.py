@@ -1,4 +1,4 @@
-"""A Node package in a process of its own, spoken to in JSON lines."""
+"""A Node package in a separate process, controlled by JSON lines."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ MISSING = "no Node with the packages of tests/interop here: scripts/setup instal
 
 
 def is_there(package: str) -> bool:
-    """Can the package be used?"""
+    """True if the package can be used."""
     found = shutil.which("node") is not None and (HERE / "node_modules" / package).is_dir()
-    if found and package == "redis-jwt":  # its driver is compiled where it is installed
+    if found and package == "redis-jwt":  # its driver is compiled during installation
         addon = "redis-fast-driver/build/Release/redis-fast-driver.node"
         return (HERE / "node_modules" / addon).is_file()
     return found
 
 
 class NodeError(Exception):
-    """What the package threw."""
+    """An exception of the package."""
 
 
 class Node:
@@ -44,7 +44,7 @@ class Node:
         )
 
     def begin(self, call: str, *args: Any) -> None:
-        """Ask; :meth:`end` reads the answer."""
+        """Send a call; :meth:`end` reads the result."""
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps({"call": call, "args": args}) + "\n")
         self.process.stdin.flush()

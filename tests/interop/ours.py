@@ -1,5 +1,5 @@
-"""Our classes as the tests of this directory call them: the same methods and plain results, whether Python or
-a Lua interpreter runs them."""
+"""Our classes for the tests in this directory: the same methods and plain results, in Python or in a Lua
+interpreter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lua_process import Lua, quote
 
 
 def literal(value: object) -> str:
-    """A value as Lua writes it, so that null and lists stay what they are."""
+    """A value as Lua source, with null and lists preserved."""
     if value is None:
         return "tokenstore.null"
     if isinstance(value, list):
@@ -23,11 +23,11 @@ def literal(value: object) -> str:
 
 
 class OursFailedError(Exception):
-    """What a method raised, or gave as message and code."""
+    """A method raised, or returned a message and a code."""
 
 
 class InPython:
-    """``ours("add", owner_id="bob")``; a method that takes one thing may get it without its name."""
+    """``ours("add", owner_id="bob")``; a single argument may be positional."""
 
     def __init__(self, name: str, **options: Any) -> None:
         self.store = getattr(tokenstore, name)(**options)

@@ -1,4 +1,4 @@
-"""Migration from what the real redis-tokens wrote, while programs of both sides go on working."""
+"""Migration of data of the real redis-tokens, while programs of both sides keep working."""
 
 from __future__ import annotations
 
@@ -75,17 +75,17 @@ def test_lua_finds_what_was_moved(server: Server, client: tokenstore.Client, nam
     assert lua.end() == 0
 
 
-# ---- while everybody works ----------------------------------------------------------------------------
+# ---- under load ---------------------------------------------------------------------------------------
 
 
 class Crowd:
-    """Programs of both sides at work on the tokens; each in a thread that notes what took effect."""
+    """Programs of both sides that work on the tokens; each in a thread that records its effects."""
 
     def __init__(self, server: Server, made: list[str], owners: int) -> None:
         self.server, self.made, self.owners = server, made, owners
         self.ended: set[int] = set()
-        self.data: dict[int, Any] = {}  # of those that ours updated
-        self.late: list[tuple[str, str]] = []  # tokens that the old program created meanwhile, owners
+        self.data: dict[int, Any] = {}  # of tokens updated by ours
+        self.late: list[tuple[str, str]] = []  # tokens created meanwhile by the old program, with their owners
         self.stop = threading.Event()
         self.failures: list[BaseException] = []
 
@@ -118,7 +118,7 @@ class Crowd:
             self.stop.set()
 
     def some(self, share: int) -> Iterator[int]:
-        """Random tokens of one job's own share, each once."""
+        """Random tokens of a job's share, each once."""
         numbers = [n for n in range(len(self.made)) if n % 8 == share]
         random.shuffle(numbers)
         for n in numbers:
@@ -127,7 +127,7 @@ class Crowd:
             yield n
 
     def old_deletes(self) -> None:
-        """EXPIRE 0 is how redis-tokens deletes; here without its KEYS, so that the answer is known."""
+        """EXPIRE 0 is how redis-tokens deletes; here without its KEYS, so that the result is known."""
         with self.server.wire() as wire:
             for n in self.some(0):
                 if wire("EXPIRE", self.key(n), 0) == 1:
@@ -145,7 +145,7 @@ class Crowd:
                 time.sleep(0.002)
 
     def old_package(self) -> None:
-        """The package's own update, refresh and delete, on tokens of a type of their own."""
+        """The package's update, refresh and delete, on tokens of a separate type."""
         with node("redis-tokens", self.server) as old:
             where = {"app": "web", "type": "noise"}
             made = old("fill", {**where, "count": 50, "owners": 5, "duration": 1000})
@@ -156,13 +156,13 @@ class Crowd:
                 old("refresh", {**where, "token": token, "duration": 900})
                 if random.random() < 0.1:
                     old("delete", {**where, "token": token})
-                time.sleep((time.monotonic() - began) * 4)  # its KEYS leave the server no time else
+                time.sleep((time.monotonic() - began) * 4)  # otherwise its KEYS would saturate the server
 
     def new_reads(self) -> None:
-        """A token is in one of the two places at any time."""
+        """A token is always in one of the two places."""
         with tokenstore.RedisTokens(self.server.url) as tokens, self.server.wire() as wire:
             while not self.stop.is_set():
-                n = random.randrange(len(self.made)) // 8 * 8 + 1  # nobody ends these
+                n = random.randrange(len(self.made)) // 8 * 8 + 1  # never ended
                 if n >= len(self.made):
                     continue
                 token = tokens.get(**WHERE, token=self.made[n])
@@ -172,7 +172,7 @@ class Crowd:
                 assert token is None or token.data == {"n": n, "list": []}
 
     def new_changes(self) -> None:
-        """Each as soon as it has been moved."""
+        """Changes each token as soon as it has been moved."""
         with tokenstore.RedisTokens(self.server.url) as tokens:
             for n in self.some(2):
                 while not self.stop.is_set() and not self.change(tokens, n):
@@ -204,7 +204,7 @@ def expiries(wire: Wire, keys: list[str]) -> list[int]:
 
 
 def run_and_kill(server: Server, batch: int, moved: int) -> bool:
-    """A run that gets SIGKILL when the server counts `moved` moves. False: it had ended before."""
+    """Kills a run after `moved` moves. False: it had ended before."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tokenstore", "migrate", "redis-tokens", server.url, "--json"]
         + ["--batch", str(batch)],
@@ -219,7 +219,7 @@ def run_and_kill(server: Server, batch: int, moved: int) -> bool:
 
 
 def check_end(server: Server, crowd: Crowd, expected: list[int]) -> None:
-    """None lost, none brought back, the time left kept to the second."""
+    """No token lost or revived, remaining times kept to the second."""
     with tokenstore.RedisTokens(server.url) as tokens, server.wire() as wire:
         assert wire("KEYS", "app:*") == []
         found = []
@@ -234,7 +234,7 @@ def check_end(server: Server, crowd: Crowd, expected: list[int]) -> None:
                 assert token.data == crowd.data.get(n, {"n": n, "list": []})
         late = tokens.get_many(**WHERE, tokens=[token for token, _ in crowd.late])
         assert [t and t.owner for t in late] == [owner for _, owner in crowd.late]
-        # Every record is in its owner's index, and keeps its time.
+        # Every record is in its owner's index, with its expiry.
         ends = {token.id: token for token in found if token is not None}
         listed = 0
         for number in range(crowd.owners):
@@ -244,7 +244,7 @@ def check_end(server: Server, crowd: Crowd, expected: list[int]) -> None:
                 assert abs(entry.expires_at - expected[n] / 1000) < 1
                 listed += 1
         assert listed == len(ends) == len(crowd.made) - len(crowd.ended)
-        # What the package's own racing updates left behind has no token without an end.
+        # The package's racing updates leave no token without an expiry.
         noise = [t for n in range(5) for t in tokens.list(app="web", type="noise", owner=f"owner{n}")]
         assert len(noise) <= 50
         assert all(token.expires_at is not None for token in noise)
@@ -264,9 +264,9 @@ def migrate_among_others(server: Server, count: int, kills: int, batch: int) -> 
         with tokenstore.Client(server.url) as client:
             migrate.redis_tokens(client)
         crowd.wait_until_all_have_worked()
-    assert killed >= kills // 2  # a busy machine may let a run end before we see that it is its turn
+    assert killed >= kills // 2  # on a busy machine a run may end before it is killed
     with tokenstore.Client(server.url) as client:
-        report = migrate.redis_tokens(client)  # what the others still wrote
+        report = migrate.redis_tokens(client)  # what the others wrote meanwhile
         assert (report.odd_count, report.complete) == (0, True)
     check_end(server, crowd, expected)
 
@@ -292,8 +292,8 @@ def test_several_runs_at_once(server: Server) -> None:
 
 
 def test_an_update_of_the_package_in_between(server: Server, client: tokenstore.Client) -> None:
-    """It has read the key and not yet written when the key is moved: its write makes a key without an expiry.
-    Nothing is lost, no second token appears, nothing lives for ever."""
+    """It has read the key but not written it when the key is moved: its write creates a key without an
+    expiry. Nothing is lost, there is no second token, and nothing lives forever."""
     tokens = tokenstore.RedisTokens(client)
     with node("redis-tokens", server) as old:
         for ended in (False, True):

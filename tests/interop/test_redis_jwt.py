@@ -1,5 +1,5 @@
-"""The Node package redis-jwt 1.4.0 and our RedisJWT on one database: a session that one signs the other
-verifies, and ends."""
+"""The Node package redis-jwt 1.4.0 and our RedisJWT on one database: each verifies and ends the other's
+sessions."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ DATA = {"role": "é 😀", "list": [1, 2.5, None, {}], "on": True}
 
 @pytest.fixture(scope="module")
 def theirs(shared_server: Server) -> Iterator[Node]:
-    """Many sessions a user."""
+    """Many sessions per user."""
     with node("redis-jwt", shared_server, secret=SECRET, multiple=True) as process:
         yield process
 
 
 @pytest.fixture(scope="module")
 def theirs_single(shared_server: Server) -> Iterator[Node]:
-    """One session a user."""
+    """One session per user."""
     with node("redis-jwt", shared_server, secret=SECRET, multiple=False) as process:
         yield process
 
@@ -46,7 +46,7 @@ def ours_single(make_ours: Callable[..., Ours]) -> Ours:
 
 
 def sign_there(theirs: Node, id: str = "bob", ttl: str = "15 minutes", bare: bool = False) -> str:
-    """The package does not wait for the answer to its SET: the next command on its connection does."""
+    """The package does not wait for the reply to its SET: the next command on its connection does."""
     options = {"ttl": ttl, "dataToken": {"name": "bób"}, "dataSession": DATA}
     token = theirs("sign", id, *([] if bare else [options]))
     assert theirs("call.exists", theirs("verify", token)["rjwt"]) == 1
@@ -142,7 +142,7 @@ def test_the_helpers_say_the_same(server: Server, theirs: Node, ours: Ours) -> N
     tokens = [sign_there(theirs), sign(ours), sign_there(theirs, "bobby")]
     ours("reindex")
     rjwts = [verify(ours, token)["rjwt"] for token in tokens]
-    assert ours("call.ping") == "PONG"  # the package's gives its connection
+    assert ours("call.ping") == "PONG"  # the package's returns its connection
     for rjwt in rjwts:
         assert bool(theirs("call.exists", rjwt)) is bool(ours("call.exists", rjwt)) is True
         assert abs(theirs("call.ttl", rjwt) - ours("call.ttl", rjwt)) <= 1
@@ -188,7 +188,7 @@ def test_our_login_ends_nodes_with_node_writers(
 
 
 def test_logins_in_turn(server: Server, theirs_single: Node, make_ours: Callable[..., Ours]) -> None:
-    """Whoever logs in last is the one who is in."""
+    """Only the last login is valid."""
     ours = make_ours("RedisJWT", secret=SECRET, multiple=False, node_writers=True)
     before: list[str] = []
     for turn in range(6):

@@ -1,5 +1,5 @@
-"""The HASH in which Spike keeps its tokens, as a Node program with ioredis sees it: both read what the other
-wrote, and neither asks the authorization server again."""
+"""The HASH with Spike's tokens, and a Node program with ioredis: both read the other's tokens, and neither
+requests new ones."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""get_token_creator beside the Node packages that it takes the options of: each uses the tokens that the other has
-stored, and no client gets another's.
+"""get_token_creator beside the corresponding Node packages: each uses the other's stored tokens, and no
+client gets another's.
 
-spike-get-token wants fs@0.0.1-security, which the registry has not; package.json gives it another package in that
-place (`overrides`), for Node's own fs is what it loads. spike-token-manager 0.0.5 is not in the registry at all:
-whoever has it names its directory, built, in SPIKE_TOKEN_MANAGER.
+spike-get-token depends on fs@0.0.1-security, which is not in the registry; package.json overrides it with
+another package, as Node's own fs is loaded anyway. spike-token-manager 0.0.5 is not in the registry:
+SPIKE_TOKEN_MANAGER may name a built copy.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Token = Callable[[dict[str, Any]], str]
 
 
 class Spike:
-    """A server as OSpike: it takes JSON or a form, compares what it is sent as it is, and signs with RS256."""
+    """A server like OSpike: accepts JSON or a form, does not decode credentials, and signs with RS256."""
 
     def __init__(self, directory: Path) -> None:
         private = _openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048")
@@ -84,7 +84,7 @@ def endpoint_of(spike: Spike) -> Iterator[Endpoint]:
 
 @pytest.fixture
 def asked(endpoint_of: Endpoint) -> list[Asked]:
-    """What the server is asked from here on."""
+    """The requests to the server from here on."""
     endpoint_of.asked.clear()
     return endpoint_of.asked
 
@@ -118,7 +118,7 @@ def theirs(package: Node, server: Server, endpoint_of: Endpoint) -> Token:
         before = len(endpoint_of.tokens_asked)
         token = package("token", options)
         asked = len(endpoint_of.tokens_asked) - before
-        # spike-get-token asks twice, and does not wait until it has stored either.
+        # spike-get-token sends two requests, and does not wait until it has stored the tokens.
         wait_until(lambda: written(server) >= asked)
         return str(token)
 
@@ -126,7 +126,7 @@ def theirs(package: Node, server: Server, endpoint_of: Endpoint) -> Token:
 
 
 def written(server: Server) -> int:
-    """How many times a token was stored."""
+    """The number of stores."""
     stats = server("INFO", "commandstats").decode()
     return sum(int(calls) for calls in re.findall(r"cmdstat_h?set:calls=(\d+)", stats))
 
@@ -159,7 +159,7 @@ def ours(request: pytest.FixtureRequest) -> Iterator[Token]:
 
 @pytest.fixture
 def options(server: Server, endpoint_of: Endpoint, spike: Spike) -> dict[str, Any]:
-    """For either side."""
+    """Options for either side."""
     client, secret = next(iter(CLIENTS.items()))
     return {
         "clientId": client,
@@ -209,7 +209,7 @@ def test_theirs_uses_what_ours_has_stored(
 def test_no_client_gets_anothers(
     theirs: Token, ours: Token, options: dict[str, Any], package: Node
 ) -> None:
-    """Of spike-get-token all clients with one tokenRedisKeyName share a key, and take what is there: ours does not."""
+    """In spike-get-token all clients with one tokenRedisKeyName share a key and its token: ours do not."""
     theirs(options)
     assert client_of(ours(of_another(options))) == of_another(options)["clientId"]
     assert client_of(ours(options)) == options["clientId"]

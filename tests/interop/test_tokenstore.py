@@ -1,5 +1,5 @@
-"""The Node package tokenstore 0.0.4 and our Tokenstore on one database: what one writes the other reads,
-changes, lists and deletes."""
+"""The Node package tokenstore 0.0.4 and our Tokenstore on one database: each reads, changes, lists and
+deletes the other's tokens."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_each_deletes_what_the_other_wrote(server: Server, theirs: Node, ours: O
 def test_each_sets_the_attrs_of_what_the_other_wrote(theirs: Node, ours: Ours) -> None:
     token = theirs("add", {"owner_id": "bob", "attrs": {"a": 1}, "extra": [1, {}]})
     assert ours("set", id=token["id"], attrs=ATTRS) is True
-    assert theirs("get", token["id"]) == {**token, "attrs": ATTRS}  # the rest stays
+    assert theirs("get", token["id"]) == {**token, "attrs": ATTRS}  # the rest is unchanged
     assert ours("set", id="none", attrs={}) is False
 
     token = ours("add", owner_id="bob", attrs={"a": 1})
@@ -121,7 +121,7 @@ def test_a_key_of_ones_own(theirs: Node, ours: Ours) -> None:
     token = theirs("add", {"owner_id": "bob", "attrs": {}, "key": key})
     assert ours("get_key", key=key) == token
     with pytest.raises(OursFailedError, match="key"):
-        ours("add", owner_id="ann", key=key)  # in use: the Node package would take bob's over
+        ours("add", owner_id="ann", key=key)  # in use: the Node package would overwrite bob's
     assert theirs("getKey", key) == token
     with pytest.raises(OursFailedError, match="key"):
         ours("add", owner_id="ann", key=key[1:])
@@ -166,7 +166,7 @@ def test_each_resets_what_the_other_wrote(server: Server, theirs: Node, ours: Ou
 
 
 def test_what_node_leaves_behind_is_cleaned_when_met(server: Server, theirs: Node, ours: Ours) -> None:
-    """An id whose token is gone, as an eviction or a half-done delete leaves it."""
+    """An id without a token, left by an eviction or an incomplete delete."""
     token = theirs("add", {"owner_id": "bob", "attrs": {}})
     stays = theirs("add", {"owner_id": "bob", "attrs": {}})
     server("DEL", f"token:key:{token['key']}")

@@ -1,4 +1,4 @@
--- What the test files share: cases, checks, stores with keys of their own.
+-- Shared by the test files: cases, checks, stores with separate keys.
 -- luacheck: std max
 
 local tokenstore = require "tokenstore"
@@ -28,7 +28,7 @@ local function show(value)
   return tostring(value)
 end
 
--- Deep and exact: an integer is no float, an array is no object.
+-- Deep and exact: an integer differs from a float, an array from an object.
 function harness.same(a, b)
   if type(a) ~= "table" or type(b) ~= "table" then
     if harness.has_integers and math.type(a) ~= math.type(b) then
@@ -74,7 +74,7 @@ function harness.fails(code, part, ...)
   harness.matches(message, part)
 end
 
--- Checks that there is one result, and nothing that looks like a failure.
+-- Checks that there is exactly one result.
 function harness.only(expected, ...)
   if select("#", ...) ~= 1 then
     error(("got %d results, expected one"):format(select("#", ...)), 2)
@@ -82,7 +82,7 @@ function harness.only(expected, ...)
   harness.equal((...), expected)
 end
 
--- Checks that the call raises, with a message that has `part`; gives the message.
+-- Checks that the call raises, with a message that contains `part`; returns the message.
 function harness.raises(part, body, ...)
   local ok, message = pcall(body, ...)
   if ok then
@@ -94,13 +94,13 @@ end
 
 local count = 0
 
--- A prefix that no other case has, in this run and the one before.
+-- A prefix that no other case uses, in this run and the previous one.
 function harness.prefix()
   count = count + 1
   return ("t%d%s"):format(count, tostring({}):match "0x(%x+)")
 end
 
--- A RedisTokens (or the class given) with keys of its own.
+-- A RedisTokens (or the given class) with a unique prefix.
 function harness.store(options, class)
   local all = { redis = harness.url, prefix = harness.prefix() }
   for name, value in pairs(options or {}) do
@@ -109,7 +109,7 @@ function harness.store(options, class)
   return assert((class or tokenstore.RedisTokens)(all))
 end
 
--- Polls until `check` gives something, for things that happen in another process.
+-- Polls until `check` returns a value, for events in another process.
 function harness.await(what, check)
   local client = assert(tokenstore.Client(harness.url))
   local started = client:execute("TIME")[1]

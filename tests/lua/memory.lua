@@ -1,5 +1,5 @@
--- What memory_host runs: one case, whose allocations fail between begin() and done(). after() checks
--- that the same state and the same objects still work.
+-- Run by memory_host: one case, whose allocations fail between begin() and done(). after() checks that the
+-- same state and objects still work.
 -- luacheck: std max, globals after begin done
 
 local case = ...
@@ -13,7 +13,7 @@ local find_chunk = searchers[2]
 
 function after()
   searchers[2] = find_chunk
-  -- Lua 5.1 does not load again what failed to load, unless one says so.
+  -- Lua 5.1 does not reload a module that failed to load, unless it is removed here.
   for name, loaded in pairs(package.loaded) do
     if name:find "^tokenstore" and type(loaded) ~= "table" then
       package.loaded[name] = nil
@@ -46,7 +46,7 @@ end
 
 local cases = {}
 
--- What Lua's own compiler allocates does not fail: that is most of it, and not ours.
+-- Allocations of Lua's compiler do not fail: they are the majority, and not ours.
 function cases.load()
   searchers[2] = function(name)
     done()

@@ -1,11 +1,10 @@
 /* memory_host.c - runs a Lua script whose allocations fail in turn.
  *
- * Purpose:   Lua's memory errors longjmp out of C from anywhere. Run n lets allocation n of the part
- *            between begin() and done() fail - once, and in a second series for good - until a run
- *            needs no allocation that fails. Afterwards the same state must do the script's after().
- *            When it is closed nothing may be left: Lua's own memory is counted here, the core's by
- *            LeakSanitizer in `make asan`.
- * Lifecycle: a state for each run, until one needs no allocation that fails.
+ * Purpose:   Lua's memory errors longjmp out of C from anywhere. In run n, allocation n between begin() and
+ *            done() fails (only that one, and in a second series all from then on), until a run succeeds.
+ *            Afterwards the same state must run the script's after(). When it is closed nothing may be left:
+ *            Lua's memory is counted here, the core's by LeakSanitizer in `make asan`.
+ * Lifecycle: one Lua state per run, until a run succeeds.
  * Threads:   one. */
 #include <lauxlib.h>
 #include <lua.h>
@@ -67,14 +66,14 @@ static void set_function(lua_State *L, const char *name, lua_CFunction function,
     lua_setglobal(L, name);
 }
 
-/* The message on top is what an allocation that failed brings about. */
+/* True if the message on top is that of a failed allocation. */
 static bool is_memory_error(lua_State *L, int status) {
     const char *message = lua_tostring(L, -1);
     return status == LUA_ERRMEM ||
            (message != NULL && strstr(message, "not enough memory") != NULL);
 }
 
-/* Runs the script's case, then after(). True when nothing went wrong but what should. */
+/* Runs the script's case, then after(). True if only the intended failure occurred. */
 static bool run_script(lua_State *L, const char *script, const char *which, memory *m) {
     bool good = false;
     int status = luaL_loadfile(L, script);
@@ -111,7 +110,7 @@ static bool run(const char *script, const char *which, memory *m) {
         good = run_script(L, script, which, m);
     }
     lua_close(L);
-#ifndef LUA_JITLIBNAME /* LuaJIT loses a few bytes of its own when `require` fails midway */
+#ifndef LUA_JITLIBNAME /* LuaJIT leaks a few bytes when `require` fails midway */
     if (m->used != 0) {
         fprintf(stderr, "%zu bytes of Lua's were left\n", m->used);
         good = false;

@@ -14,15 +14,15 @@ local FILES = {
   "session_events", "embedded", "cookie", "credentials",
 }
 
--- With these settings every allocation that may collect does a full cycle. Code that LuaJIT has compiled
--- goes back to its beginning after each cycle, and would never get on.
+-- With these settings every allocation that may collect runs a full cycle. Code compiled by LuaJIT restarts
+-- after each cycle, and would never make progress.
 local function collect_always()
   if jit then
     jit.off()
   end
   if _VERSION == "Lua 5.4" then
     collectgarbage("incremental", 0, 1000, 40)
-    collectgarbage("setpause", 0) -- which "incremental" takes for "leave it"
+    collectgarbage("setpause", 0) -- which "incremental" treats as "unchanged"
   elseif _VERSION == "Lua 5.3" then
     collectgarbage("setpause", 0)
     collectgarbage("setstepmul", 1000000000)
@@ -30,7 +30,7 @@ local function collect_always()
     collectgarbage("setpause", 0)
     collectgarbage("setstepmul", 0)
   end
-  collectgarbage() -- at the end of a cycle the settings begin to count
+  collectgarbage() -- the settings take effect at the end of a cycle
 end
 
 local wanted = {}
@@ -46,7 +46,7 @@ harness.here = here
 if harness.stress then
   collect_always()
   local weak = setmetatable({}, { __mode = "v" })
-  local function litter(depth) -- deep, so that no slot of ours still holds the table
+  local function litter(depth) -- deep, so that no stack slot still refers to the table
     if depth > 0 then
       litter(depth - 1)
     else
@@ -54,7 +54,7 @@ if harness.stress then
     end
   end
   litter(20)
-  litter = {} -- the allocation that is to collect
+  litter = {} -- the allocation that collects
   assert(weak[1] == nil, "this interpreter does not collect at every allocation")
 end
 for _, name in ipairs(#wanted > 0 and wanted or FILES) do

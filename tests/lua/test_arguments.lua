@@ -1,4 +1,4 @@
--- Wrong calls: they raise, name the argument and the caller's line, and touch no server.
+-- Invalid calls: they raise, name the argument and the caller's line, and do not contact a server.
 
 local harness = require "harness"
 local tokenstore = require "tokenstore"
@@ -33,7 +33,7 @@ local function with(args, name, value)
   return copy
 end
 
--- What names somebody or something may be a whole number too: test_names.lua.
+-- Names may also be whole numbers: test_names.lua.
 local NAMES = { app = true, type = true, owner = true, id = true }
 
 local KINDS = {

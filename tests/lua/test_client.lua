@@ -64,7 +64,7 @@ test("an error reply is a failure", function()
   client:execute("SET", key, "text")
   fails("server", "not an integer", client:execute("INCR", key))
   only("PONG", client:execute "PING")
-  -- The message begins with the server's word for it, and does not repeat what was sent.
+  -- The message begins with the server's error code, and does not repeat the arguments.
   equal(select(2, client:execute("LPUSH", key, "x")):match "^%S+", "WRONGTYPE")
   assert(not select(2, client:execute("NOPE", "CANARY")):find "CANARY")
   assert(not client:pipeline({ { "NOPE", "CANARY" } }, { raise_errors = false })[1].message:find "CANARY")

@@ -1,4 +1,4 @@
--- The Cookie header: which cookies have the name, and what their values may stand for.
+-- The Cookie header: finding cookies by name, and the possible meanings of their values.
 
 local cookie = require "tokenstore.cookie"
 local harness = require "harness"
@@ -24,14 +24,14 @@ test("names are exact", function()
     ["sid=;sid= ; sid=a"] = { "a" },
     ["x=sid=a"] = {},
     ["x=a, sid=b"] = {},
-    ["x=\"a; sid=b; y\""] = { "b" }, -- quotes do not reach over a semicolon
+    ["x=\"a; sid=b; y\""] = { "b" }, -- quotes do not span a semicolon
     [""] = {},
     [";;; ;=;==;"] = {},
   } do
     equal(read(header), wanted, header)
   end
   equal(read("__Host-sid=a; sid=b", "__Host-sid"), { "a" })
-  equal(read("a.b=1; a-b=2; a%b=3", "a-b"), { "2" }) -- no name is a pattern
+  equal(read("a.b=1; a-b=2; a%b=3", "a-b"), { "2" }) -- names are not patterns
   equal(read("a.b=1; a-b=2; a%b=3", "a%b"), { "3" })
 end)
 
@@ -86,7 +86,7 @@ test("a base64 token in the spellings of frameworks", function()
     assert(found, spelling)
     assert(#texts <= 5, spelling)
   end
-  equal(read("sid=a/b+c="), { "a/b+c=" }) -- one look-up where nothing was changed
+  equal(read("sid=a/b+c="), { "a/b+c=" }) -- a single value if nothing is encoded
   equal(read('sid="a\\"b\\\\101\\z"'), { '"a\\"b\\\\101\\z"', 'a"b\\101z' })
   equal(read("sid=%zz%4"), { "%zz%4" })
 end)

@@ -1,5 +1,4 @@
--- credentials: user and password that the program gives for each new connection, while they change on the
--- server.
+-- credentials: user and password for each new connection, while they change on the server.
 -- luacheck: std max
 
 local harness = require "harness"
@@ -16,7 +15,7 @@ function vault.change(password)
   only("OK", admin:execute("ACL", "SETUSER", "app", "reset", "on", ">" .. password, "~*", "&*", "+@all"))
 end
 
--- Gives `first`, if any is left, and then what is right.
+-- Returns the items of `first`, then the valid credentials.
 local function credentials(first)
   vault.asked = 0
   first = first or {}
@@ -47,7 +46,7 @@ test("it is asked for each connection and not before", function()
   only(true, client:ping())
   equal(vault.asked, 1)
   vault.change "second-secret"
-  only("app", client:execute("ACL", "WHOAMI")) -- a connection that is open keeps its login
+  only("app", client:execute("ACL", "WHOAMI")) -- an open connection keeps its login
   equal(vault.asked, 1)
   assert(admin:execute("CLIENT", "KILL", "USER", "app") >= 1)
   only("me", client:execute("CLIENT", "GETNAME"))
@@ -95,7 +94,7 @@ test("refused twice is final", function()
   fails("server", "AUTH refused: WRONGPASS", client:ping())
   equal(vault.asked, 2)
   local _, message = client:ping()
-  equal(message, nil) -- the next one asks again
+  equal(message, nil) -- the next call asks again
   equal(vault.asked, 3)
 end)
 
@@ -149,7 +148,7 @@ test("anything but two strings is refused", function()
   for _, wrong in ipairs { { n = 2, "a\0hush", "x" }, { n = 2, "app", "hush\0hush" } } do
     answer = wrong
     local _, message = client:ping()
-    fails("configuration", "zero byte", client:ping())
+    fails("configuration", "contains a NUL byte", client:ping())
     equal(message:find("hush", 1, true), nil)
   end
   answer = nil
@@ -243,7 +242,7 @@ end)
 test("where it cannot be asked", function()
   harness.raises("bad option 'credentials' (function expected, got table)", tokenstore.Client,
     { redis = harness.url, credentials = { "app", "hush" } })
-  fails("configuration", "credentials is not for embedded", tokenstore.Client {
+  fails("configuration", "credentials cannot be used with embedded", tokenstore.Client {
     redis = "embedded:", credentials = credentials(),
   })
   local client = open()

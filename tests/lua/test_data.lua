@@ -1,4 +1,4 @@
--- Data: what goes in comes out equal; what would not is refused with its path.
+-- Data: values survive the round trip exactly; others are rejected with their path.
 -- luacheck: std max
 
 local harness = require "harness"
@@ -13,7 +13,7 @@ local function create(data)
   return tokens:create { app = "a", type = "t", owner = "o", data = data }
 end
 
--- What comes back for `data`.
+-- `data` after a round trip.
 local function stored(data)
   local token = assert(create(data))
   local found = assert(tokens:get { app = "a", type = "t", token = token.token })

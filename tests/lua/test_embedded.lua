@@ -1,4 +1,4 @@
--- embedded: a private server that lives as long as this process, or the object that holds it.
+-- embedded: a private server that lives as long as this process, or its client object.
 
 local harness = require "harness"
 local tokenstore = require "tokenstore"
@@ -31,7 +31,7 @@ local function new_directory()
   return ("%s/embedded%d-%s"):format(harness.dir, count, tostring({}):match "0x(%x+)")
 end
 
--- One case on each server that is there.
+-- One case on each installed server.
 local function test_on_each(name, body)
   for _, binary in ipairs { "redis-server", "valkey-server" } do
     if read("command -v " .. binary) == "" then
@@ -125,6 +125,6 @@ test("what is missing or unusable is named", function()
   fails("configuration", "no-such-server",
     tokenstore.Client { redis = "embedded:", server = "no-such-server" })
   fails("configuration", "Not a directory", tokenstore.Client "embedded:/dev/null")
-  fails("connection", "ended while starting",
+  fails("connection", "exited while starting",
     tokenstore.Client { redis = "embedded:", server = "/bin/false" })
 end)

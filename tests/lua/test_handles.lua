@@ -1,4 +1,4 @@
--- What stands behind the objects of the blocking driver: userdata that no other kind is taken for.
+-- The userdata of the blocking driver: other kinds are rejected.
 
 local harness = require "harness"
 local tokenstore = require "tokenstore"
@@ -21,7 +21,7 @@ test("handles of another kind are refused", function()
     raises("tokenstore.op expected", blocking.run, tokens._handle, other)
   end
   blocking.run(tokens._handle, op)
-  raises("run before", blocking.run, tokens._handle, op)
+  raises("already been run", blocking.run, tokens._handle, op)
   raises("expected", core.operations.RedisTokens.get)
   raises("expected", blocking.run)
 end)

@@ -1,4 +1,4 @@
--- Ctrl-C: SIGINT to an interpreter that waits in C ends it within 100 ms with "interrupted!".
+-- Ctrl-C: SIGINT ends an interpreter that waits in C within 100 ms with "interrupted!".
 -- luacheck: std max
 
 local harness = require "harness"
@@ -28,9 +28,9 @@ local PREAMBLE = [[
   local waiter = tokenstore.Client { redis = url, client_name = key, timeout = 60 }
 ]]
 
--- Runs `code` in a new interpreter, sends SIGINT as soon as the server sees it wait, and gives what it
--- printed with its exit status, and how long its connection lived on. `code` gets `url` and `key`, and
--- unless it brings its own beginning a client `waiter`; what waits is waiter:execute("BLPOP", key, 0).
+-- Runs `code` in a new interpreter, sends SIGINT as soon as the server sees it wait, and returns its output
+-- with its exit status, and how long its connection stayed open. `code` gets `url` and `key`, and unless
+-- there is a `preamble` a client `waiter`; it waits in waiter:execute("BLPOP", key, 0).
 local function interrupt(code, preamble)
   count = count + 1
   local base = ("%s/interrupt%d"):format(harness.dir, count)
@@ -59,7 +59,7 @@ local function interrupt(code, preamble)
   return output, took
 end
 
--- In time at one of three tries: others use this machine too.
+-- In time in one of three attempts: the machine may be busy.
 local function check_interrupted(...)
   local took
   for _ = 1, 3 do
@@ -103,7 +103,7 @@ test("in a coroutine", function()
   ]]
 end)
 
--- Lua 5.1 does not tell a coroutine which the main one is.
+-- In Lua 5.1 a coroutine cannot find the main one.
 if _VERSION ~= "Lua 5.1" or jit then
   test("in a module that a coroutine has loaded", function()
     check_interrupted([[
@@ -117,7 +117,7 @@ if _VERSION ~= "Lua 5.1" or jit then
 end
 
 test("who catches it goes on with a client that works", function()
-  -- The hook may raise a moment later than the call returned: hence two.
+  -- The hook may raise shortly after the call returned: hence two calls.
   local output = interrupt [[
     pcall(function() pcall(waiter.execute, waiter, "BLPOP", key, 0) end)
     print(waiter:execute "PING")

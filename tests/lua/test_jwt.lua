@@ -38,7 +38,7 @@ local function named_key(name)
   return list
 end
 
--- Was the verdict what it should be? True when there is a result to look at.
+-- Checks the verdict. True if there is a result to check.
 local function judge(case, got, message, code)
   if case.verdict == "ok" then
     if not got then
@@ -142,7 +142,7 @@ for _, case in ipairs(vectors.encode) do
       max_size = case.max_size,
     }
     if judge(case, token, message, code) then
-      -- A table has no order: members may stand in any.
+      -- A table has no order: compare members in any order.
       local claims, header = jwt.decode {
         token = token,
         key = keys[case.check or case.key],

@@ -1,4 +1,4 @@
--- No key of another kind is an HMAC secret, however it is spelled; and everything else is.
+-- Keys of other kinds are rejected as HMAC secrets in any encoding; everything else is accepted.
 
 local harness = require "harness"
 local jwt = require "tokenstore.jwt"
@@ -12,7 +12,7 @@ local function redis_jwt(secret)
   return tokenstore.RedisJWT { redis = "redis://127.0.0.1:1", secret = secret }
 end
 
--- What tells them apart is the core: the collector needs only some.
+-- The core does the work: for the garbage collector a sample is enough.
 local step = harness.stress and 20 or 1
 
 for i = 1, #vectors.refused, step do

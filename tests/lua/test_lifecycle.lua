@@ -1,4 +1,4 @@
--- Closing, the collector, coroutines, many objects.
+-- Closing, the garbage collector, coroutines, many objects.
 -- luacheck: std max
 
 local harness = require "harness"
@@ -7,7 +7,7 @@ local equal, fails, only, test = harness.equal, harness.fails, harness.only, har
 
 local watcher = assert(tokenstore.Client(harness.url))
 
--- How many connections of this name the server has.
+-- The number of connections with this name at the server.
 local function connections(name)
   local _, count = watcher:execute("CLIENT", "LIST"):gsub(" name=" .. name .. " ", "")
   return count

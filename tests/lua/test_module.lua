@@ -124,7 +124,7 @@ test("nobody there is a connection failure of the call, not of the constructor",
   assert(#message > 0)
 end)
 
--- Runs code in a new interpreter with TOKENSTORE_URL set to `url`; gives what it prints.
+-- Runs code in a new interpreter with TOKENSTORE_URL set to `url`; returns its output.
 local function with_environment(url, code)
   local name = harness.dir .. "/environment.lua"
   local file = assert(io.open(name, "w"))

@@ -1,10 +1,10 @@
--- Names that are whole numbers stand for their text, as Python's int does: the same in every Lua.
+-- Names that are whole numbers are converted to text, as Python's int: the same in every Lua.
 
 local harness = require "harness"
 local tokenstore = require "tokenstore"
 local equal, raises, test = harness.equal, harness.raises, harness.test
 
--- Numbers and their text. A float's is not what tostring gives: 1e+15, 4503599627370496.0.
+-- Numbers and their text. A float's text differs from tostring's: 1e+15, 4503599627370496.0.
 local WHOLE = {
   { 0, "0" }, { -0.0, "0" }, { 42, "42" }, { -7, "-7" }, { 5.0, "5" }, { 2 ^ 31, "2147483648" },
   { 1e14, "100000000000000" }, { 1e15, "1000000000000000" }, { -1e15, "-1000000000000000" },
@@ -14,7 +14,7 @@ if harness.has_integers then
   WHOLE[#WHOLE + 1] = { math.maxinteger, "9223372036854775807" }
   WHOLE[#WHOLE + 1] = { math.mininteger, "-9223372036854775808" }
 end
--- 2^53 is what a double makes of 2^53 + 1, too.
+-- As a double, 2^53 + 1 is 2^53 too.
 local NONE = { 1.5, -0.1, 2 ^ 53, -2 ^ 53, 1e300, 1 / 0, -1 / 0, 0 / 0 }
 
 test("RedisTokens: owner, app and type", function()

@@ -1,5 +1,5 @@
--- tests/vectors/operations.json: operations with scripted replies, no server. See README there. What a
--- driver in Lua does not see - a batch's safety and route - is tested in C alone.
+-- tests/vectors/operations.json: operations with scripted replies, no server. See README there. A batch's
+-- safety and route, which a driver in Lua does not see, are tested only in C.
 
 local harness = require "harness"
 local core = require "tokenstore.core"
@@ -11,7 +11,7 @@ local target = assert(core.target("redis://localhost", {}))
 
 -- ---- patterns ------------------------------------------------------------------------------------------
 
--- Does `text`, from `at` on, begin with the pattern? Gives where it goes on. `vars` gets what is captured.
+-- Matches the pattern against `text` at `at`; returns the end. `vars` gets the captures.
 local function match(pattern, text, at, vars)
   if type(pattern) == "table" and pattern.join then
     for _, part in ipairs(pattern.join) do
@@ -42,7 +42,7 @@ local function fits(pattern, text, vars)
   return match(pattern, text, 1, vars) == #text + 1
 end
 
--- What a pattern stands for once all in it is known.
+-- Expands a pattern with the known variables.
 local function fill(pattern, vars)
   if type(pattern) ~= "table" or not (pattern.join or pattern.var) then
     return vectors.bytes(pattern)
@@ -75,8 +75,8 @@ local function split(bytes)
   return commands
 end
 
--- Members of a table have no order, and where Lua has no integers 1.0 is written as 1. So data is compared
--- as what it means: the text of a record, or the pairs of an update from `first` on.
+-- Members of a table have no order, and a Lua without integers writes 1.0 as 1. So data is compared by value:
+-- the text of a record, or the pairs of an update from `first` on.
 local function same_data(want, got)
   return want:sub(-1) == "]" and harness.same((core.decode("[" .. want)), (core.decode("[" .. got)))
 end
@@ -124,7 +124,7 @@ local function answer(run, step, vars)
   return core.run_awake(run)
 end
 
--- Takes the operation through its steps; what it wants in the end, and what it gives then.
+-- Runs the steps of a case; returns the final need and the results.
 local function run_steps(case, run, vars, need, a)
   local trust
   for number, step in ipairs(case.steps) do

@@ -1,4 +1,4 @@
--- An owner's tokens in pages, and how many they are.
+-- An owner's tokens in pages, and their number.
 
 local harness = require "harness"
 local tokenstore = require "tokenstore"
@@ -23,7 +23,7 @@ test("pages are the listing in pieces", function()
     local page = assert(tokens:list { app = "a", type = "t", owner = "bob", limit = 3, after = after })
     for _, id in ipairs(ids(page)) do found[#found + 1] = id end
     after = page[1] and page[#page].id
-    assert(tokens:create { app = "a", type = "t", owner = "bob" }) -- moves no page
+    assert(tokens:create { app = "a", type = "t", owner = "bob" }) -- does not shift the pages
   until not after
   equal(found, whole)
 end)

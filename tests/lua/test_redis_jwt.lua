@@ -1,4 +1,4 @@
--- RedisJWT: the Node package's behaviour row by row (docs/redis-jwt.md), then what is Lua's own.
+-- RedisJWT: the Node package's behaviour row by row (docs/redis-jwt.md), then what is specific to Lua.
 
 local harness = require "harness"
 local tokenstore = require "tokenstore"
@@ -8,7 +8,7 @@ local test = harness.test
 local SECRET = "a secret of thirty-two bytes, yes"
 local count = 0
 
--- A user that no other case has.
+-- A user that no other case uses.
 local function user()
   count = count + 1
   return ("user%d%s"):format(count, tostring({}):match "0x(%x+)")
@@ -230,7 +230,7 @@ end)
 test("every row of the documentation has its test", function()
   local file = io.open(harness.here .. "/../../docs/redis-jwt.md")
   if not file then
-    return -- the tests run without the documentation beside them
+    return -- the tests run without the documentation
   end
   local page = file:read "*a"
   file:close()
@@ -243,7 +243,7 @@ test("every row of the documentation has its test", function()
   assert(rows > 15, rows)
 end)
 
--- ---- ours beyond the Node package ------------------------------------------------------------------
+-- ---- beyond the Node package ---------------------------------------------------------------------
 
 test("list shows the newest first", function()
   local sessions, id = open { multiple = true }, user()
@@ -283,9 +283,9 @@ test("create takes whatever a client put into its headers", function()
   local headers = {
     ["caf\195\169"] = "caf\195\169",
     ["caf\233"] = "caf\195\169", -- Latin-1
-    ["caf\195\169 \233"] = "caf\195\131\194\169 \195\169", -- no UTF-8 as a whole
+    ["caf\195\169 \233"] = "caf\195\131\194\169 \195\169", -- not UTF-8 as a whole
     ["\226\130\172 \240\159\152\128"] = "\226\130\172 \240\159\152\128",
-    ["\226\130"] = "\195\162\194\130", -- cut off
+    ["\226\130"] = "\195\162\194\130", -- truncated
     ["\192\128"] = "\195\128\194\128", -- overlong
     ["\237\160\128"] = "\195\173\194\160\194\128", -- a surrogate
     ["\224\128\128"] = "\195\160\194\128\194\128",
@@ -411,7 +411,7 @@ test("events tell when a session ends", function()
   local told = {}
   only(true, sessions:on("del", function(event) told[#told + 1] = event.id end))
   local key = key_of(sessions, sessions:sign { id = id })
-  sessions:sign { id = id } -- which ends the one before
+  sessions:sign { id = id } -- which ends the previous one
   local event
   repeat
     event = assert(events:next(10))

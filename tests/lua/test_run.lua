@@ -1,4 +1,4 @@
--- Operations run by hand, with a script in place of a server: what drivers written in Lua stand on.
+-- Operations run by hand with scripted replies: the interface for drivers written in Lua.
 
 local core = require "tokenstore.core"
 local harness = require "harness"
@@ -11,7 +11,7 @@ local function target(url, options)
   return assert(core.target(url or "redis://localhost", options or {}))
 end
 
--- A run with an operation, and what run_start gave.
+-- A run with an operation, and the results of run_start.
 local function start(operation, options)
   local run = core.run(target(nil, options))
   return run, core.run_start(run, operation)
@@ -35,7 +35,7 @@ test("replies that are read before the operation is handed them", function()
 end)
 
 test("results without asking, of no value, of more than one", function()
-  local ids = { app = "a", type = "t", owner = "b", id = "x" } -- no such id can have been made
+  local ids = { app = "a", type = "t", owner = "b", id = "x" } -- such an id is never generated
   equal({ select(4, start(core.operations.RedisTokens.delete_by_id(harness.store()._store, ids))) }, { "done", false })
   local run = start(core.execute("GET", "a"))
   equal({ core.run_answer(run, "$-1\r\n") }, { true, "done" })
@@ -65,7 +65,7 @@ end)
 
 test("bytes that are no answer", function()
   for bytes, part in pairs {
-    ["\0\1"] = "", ["+a\r\n+b\r\n"] = "more answers", ["+a\r\n+"] = "more answers", ["$-5\r\n"] = "",
+    ["\0\1"] = "", ["+a\r\n+b\r\n"] = "more replies", ["+a\r\n+"] = "more replies", ["$-5\r\n"] = "",
   } do
     for _, take in ipairs { core.run_answer, core.run_feed } do
       fails("connection", part, take(start(core.execute "PING"), bytes))
@@ -91,7 +91,7 @@ test("an answer that is too large is skipped, and the connection is good", funct
   equal({ need, value[1], value[2].code }, { "done", "PONG", "limit" })
   assert(tostring(value[2]):find("max_reply_size", 1, true), tostring(value[2]))
 
-  -- There is no time to read all of it: whoever reads meets the limit, and so does a change, which was made.
+  -- Not enough time to read all of it: a read fails with "limit", and so does a change, which was executed.
   run = start(core.operations.RedisTokens.get(tokens._store, { app = "a", type = "t", token = "x" }), small)
   equal(core.run_answer(run, large), false)
   equal({ core.run_deadline(run, true, "late") }, { "failed" })
@@ -99,7 +99,7 @@ test("an answer that is too large is skipped, and the connection is good", funct
   run = start(core.execute("INCR", "a"), small)
   equal(core.run_answer(run, large), false)
   equal({ core.run_deadline(run, true, "late") }, { "failed" })
-  fails("limit", "the command was carried out", core.run_error(run))
+  fails("limit", "the command was executed", core.run_error(run))
   run = start(core.pipeline { { "INCR", "a" }, { "INCR", "a" } }, small)
   equal(core.run_answer(run, large), false)
   equal({ core.run_deadline(run, true, "late") }, { "failed" })
@@ -139,7 +139,7 @@ test("what is worth a line in a log", function()
   equal({ core.run_answer(run, "$-1\r\n") }, { true, "noted" })
   equal(core.run_notes(run), "itrying again: gone\n")
   equal(core.run_notes(run), "")
-  for _ = 1, 2 do -- an operation without notes has none of the one before
+  for _ = 1, 2 do -- an operation without notes has none of the previous one
     core.run_start(run, core.execute "PING")
     equal({ core.run_answer(run, "+PONG\r\n") }, { true, "done", "PONG" })
   end
@@ -236,19 +236,19 @@ end)
 test("steps out of order raise, and harm nothing", function()
   local run = core.run(target())
   for _, step in ipairs { "run_awake", "run_error", "run_deadline" } do
-    raises("not need that now", core[step], run)
+    raises("in another state", core[step], run)
   end
-  raises("not need that now", core.run_feed, run, "+OK\r\n")
-  raises("not need that now", core.run_answer, run, "+OK\r\n")
+  raises("in another state", core.run_feed, run, "+OK\r\n")
+  raises("in another state", core.run_answer, run, "+OK\r\n")
   local operation = core.execute "PING"
   core.run_start(run, operation)
-  raises("run before", core.run_start, run, operation)
+  raises("already been run", core.run_start, run, operation)
   raises("string expected", core.run_answer, run)
-  raises("not need that now", core.run_error, run)
+  raises("in another state", core.run_error, run)
   equal(core.run_answer(run, ""), false)
   equal({ core.run_answer(run, "+PONG\r\n") }, { true, "done", "PONG" })
-  raises("not need that now", core.run_lost, run, true, false, "x", "connection")
-  raises("not need that now", core.run_answer, run, "+PONG\r\n")
+  raises("in another state", core.run_lost, run, true, false, "x", "connection")
+  raises("in another state", core.run_answer, run, "+PONG\r\n")
   raises("tokenstore.run expected", core.run_start, target(), operation)
   raises("tokenstore.target expected", core.run, tokenstore.null)
   raises("tokenstore.op expected", core.run_start, run, run)
@@ -274,6 +274,6 @@ test("whether anybody listens", function()
   harness.matches(core.probe "/no/such.sock", "No such file")
   harness.matches(core.probe(("x"):rep(200)), "too long")
   harness.matches(core.probe("127.0.0.1", 1), "refused")
-  equal(core.probe("localhost", 1), nil) -- a name is not looked up
+  equal(core.probe("localhost", 1), nil) -- a name is not resolved
   equal(core.probe("127.0.0.1", "no port"), nil)
 end)

@@ -1,4 +1,4 @@
--- A canary never shows: not in a message, not in what printing gives, not in Redis.
+-- A canary never appears: not in a message, not in printed values, not in Redis.
 
 local harness = require "harness"
 local tokenstore = require "tokenstore"
@@ -27,7 +27,7 @@ test("printing a token or a session shows its id alone", function()
   harness.matches(tostring(session), "tokenstore.Session: " .. session.id)
 end)
 
--- Every result and message of a call that is to fail or to raise.
+-- Checks every result and message of a call that must fail or raise.
 local function check(body)
   local results = { pcall(body) }
   assert(results[1] == false or results[2] == nil or results[2] == false, "this call was to fail")

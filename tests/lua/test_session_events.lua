@@ -1,4 +1,4 @@
--- The ends of sessions: listening, waiting, callbacks, gaps.
+-- Session events: listening, waiting, callbacks, gaps.
 -- luacheck: std max
 
 local Events = require "tokenstore.session_events"

@@ -1,4 +1,4 @@
--- Sessions: every method, and that they are tokens in other words.
+-- Sessions: every method, and that sessions are tokens.
 
 local harness = require "harness"
 local tokenstore = require "tokenstore"

@@ -1,4 +1,4 @@
--- Tokenstore: the Node package's behaviour row by row (docs/tokenstore.md), then what is Lua's own.
+-- Tokenstore: the Node package's behaviour row by row (docs/tokenstore.md), then what is specific to Lua.
 
 local harness = require "harness"
 local tokenstore = require "tokenstore"
@@ -7,7 +7,7 @@ local test = harness.test
 
 local FORCED = "forced678901234567890123"
 
--- A store with keys of its own, a client to look at them, and their prefix.
+-- A store with a unique prefix, a client to inspect its keys, and the prefix.
 local function open(options)
   local store = harness.store(options, tokenstore.Tokenstore)
   local some = assert(store:add { owner_id = "looked for" })
@@ -279,7 +279,7 @@ test("quit", function()
   store:quit()
 end)
 
--- ---- what is Lua's own ---------------------------------------------------------------------------
+-- ---- specific to Lua -----------------------------------------------------------------------------
 
 test("Tokenstore: attrs come back equal", function()
   local store, array = open(), tokenstore.array

@@ -1,5 +1,4 @@
--- tokenstore.d.lua and those of its classes say what there is: every public name of the module and nothing
--- else.
+-- The .d.lua files declare every public name of the module, and nothing else.
 
 local harness = require "harness"
 local tokenstore = require "tokenstore"
@@ -28,7 +27,7 @@ local CLASSES = {
   Client = true, RedisJWT = true, RedisTokens = true, Sessions = true, Spike = true, Tokenstore = true,
 }
 
--- The public functions of a class: no underscore, no helper of our own.
+-- The public functions of a class: without an underscore, without internal helpers.
 local INTERNAL = { Client = { is = true, open = true, nonblocking = true } }
 
 test("every public function is declared, with its parameters and results", function()
@@ -62,7 +61,7 @@ test("every declared function exists", function()
   end
 end)
 
--- Fields of a declared class and of those it is made from.
+-- Fields of a declared class and of its parents.
 local function fields(class)
   local parent, body = types:match("\n%-%-%-@class " .. class:gsub("%.", "%%.") .. ":? ?([%w%.]*)\n(.-)\n\n")
   assert(body, class .. " is not declared")
@@ -91,7 +90,7 @@ test("options are declared as they are known", function()
   assert(fields("tokenstore.SessionsOptions").connection_string)
 end)
 
--- The names that a message says are known.
+-- The known names listed in a message.
 local function known_in(message)
   local found = {}
   for name in assert(message:match "known are: ([^)]*)", message):gmatch "[%w_]+" do
@@ -133,7 +132,7 @@ test("options of Spike are declared as they are known", function()
   end
 end)
 
--- What a method says when it is called with an unknown argument: the list of those it knows.
+-- The known arguments of a method, from its error for an unknown one.
 local function known_arguments(object, method)
   local _, message = pcall(object[method], object, { nonsense_for_test = 1 })
   return known_in(message)

@@ -21,7 +21,7 @@ local function with_defaults(call, args)
   return args
 end
 
--- Items count from 1 in our messages, from 0 in the table.
+-- Items are numbered from 1 in our messages, from 0 in the vectors.
 local function from_one(text)
   return (text:gsub("%[(%d+)%]", function(i)
     return ("[%d]"):format(i + 1)
@@ -32,7 +32,7 @@ local function expect_failure(case, ...)
   harness.fails(case.expect, case.mentions and from_one(case.mentions) or "", ...)
 end
 
--- An integer beyond 2^53 is a double where Lua has no integers, and doubles may be that large.
+-- Without integers in Lua, an integer beyond 2^53 is a double, which may be that large.
 local function is_expressible(case)
   local data = case.args and case.args.data
   local number = type(data) == "table" and data.n
@@ -85,7 +85,7 @@ end
 
 local texts = read "json.json"
 
--- Lua's tables have no order, so texts are compared where there is none to keep.
+-- Lua's tables have no order, so texts are compared only if the order does not matter.
 local function has_order(item)
   if type(item) ~= "table" then
     return false
@@ -109,7 +109,7 @@ for _, case in ipairs(texts.accept) do
     equal(read_value, (core.decode(canonical)))
     local written = assert(core.encode(read_value))
     equal((core.decode(written)), read_value)
-    -- A double without fraction is an integer where Lua has none.
+    -- Without integers in Lua, a double without a fraction is an integer.
     if not has_order(read_value) and (harness.has_integers or not canonical:find "%d%.0") and
       (harness.has_integers or not canonical:find "%de") then
       equal(written, canonical)
@@ -126,14 +126,15 @@ for _, case in ipairs(texts.refuse) do
   end)
 end
 
--- ---- JSON of other writers -----------------------------------------------------------------------------
+-- ---- foreign JSON ------------------------------------------------------------------------------------
 
--- Does this Lua have integers, and these digits fit into one?
+-- True if this Lua has integers, and these digits fit into one.
 local function fits(digits)
   return harness.has_integers and math.type(tonumber(digits)) == "integer"
 end
 
--- Is `found` what the notation says (tests/vectors/README.md)? An integer that this Lua has not is a bigint.
+-- Compares `found` with the notation (tests/vectors/README.md). An integer that this Lua cannot represent is
+-- a bigint.
 local function check_foreign(found, notation)
   if type(notation) == "string" then
     return equal(tostring(found), notation)

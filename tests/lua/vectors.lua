@@ -1,4 +1,4 @@
--- Reads tests/vectors and the notations in it. See README there.
+-- Reads tests/vectors and its notations. See README there.
 -- luacheck: std max
 
 local harness = require "harness"
@@ -11,7 +11,7 @@ function vectors.read(name)
   local file = assert(io.open(harness.here .. "/../vectors/" .. name))
   local text = file:read "*a"
   file:close()
-  collectgarbage "stop" -- under --stress each of many allocations would walk all before it
+  collectgarbage "stop" -- under --stress each of many allocations would run a full cycle
   local read = assert(core.decode(text, 2 ^ 24))
   collectgarbage "restart"
   return read

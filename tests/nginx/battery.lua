@@ -5,7 +5,7 @@
 local name = ngx.var.arg_file
 local here = ngx.var.battery_tests
 
--- Not require: what it loads could not wait.
+-- Not `require`: code that it loads cannot yield.
 local function load(path)
   return assert(loadfile(path))
 end

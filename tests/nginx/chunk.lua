@@ -1,10 +1,10 @@
--- Runs the chunk of Lua that a test sends (nginx_lua.py) as the request's handler; its globals stay for the
--- next one. The answer is the JSON list [true, result, …] or [false, message], as tests/spike/driver.lua's.
+-- Runs the Lua chunk that a test sends (nginx_lua.py) as the request's handler; its globals persist. The
+-- answer is the JSON list [true, result, …] or [false, message], as tests/spike/driver.lua's.
 -- luacheck: std ngx_lua
 
 local core = require "tokenstore.core"
 
--- nil is null, a plain table a list, an object its text.
+-- nil becomes null, a plain table a list, an object its text.
 local function shown(value)
   if value == nil then
     return core.null

@@ -1,5 +1,5 @@
-"""Fixtures: one real redis-server for the whole run; a fault server before it, plain and TLS, and an nginx
-whose Lua talks to that."""
+"""Fixtures: one real redis-server for the whole run; a fault server in front of it, plain and TLS, and an
+nginx that uses that."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def redis(shared_server: Server) -> Server:
 
 
 class Setup:
-    """A fault server, and an nginx to reach it by. test_faults.py runs the tests of tests/faults on it."""
+    """A fault server, and an nginx that uses it. test_faults.py runs the tests of tests/faults with it."""
 
     def __init__(self, redis: Server, tls: ssl.SSLContext | None, nginx: Nginx) -> None:
         self.server = FaultServer(str(redis.socket_path), tls)
         self.url = self.server.url.replace("127.0.0.1", "localhost")
         self.nginx = nginx
         self.tls = tls is not None
-        self.greeting = ()  # of a new connection: sent with what is asked
+        self.greeting = ()  # sent together with the request
         self.offsets = 8
 
     def tokens(self, **options: Any) -> RemoteTokens:

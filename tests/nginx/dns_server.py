@@ -1,4 +1,4 @@
-"""A name server for nginx's resolver: it answers what it is told to, late or not at all."""
+"""A name server for nginx's resolver, with configurable answers and delays."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import time
 
 
 class NameServer:
-    """`names`: addresses of version 4 by name; no such name where there are none. `delay`: seconds before each
-    answer, None for never."""
+    """`names`: IPv4 addresses by name; others do not exist. `delay`: seconds before each answer; None:
+    never."""
 
     def __init__(self, names: dict[str, list[str]], delay: float | None = 0) -> None:
         self.names = names

@@ -1,4 +1,4 @@
-"""Requests from many threads, some of them given up half way."""
+"""Requests from many threads, some of them aborted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nginx_server import Nginx
 
 @dataclass
 class Load:
-    """Asks for `path` as one user or another; the answer must name that user, whatever else goes on."""
+    """Requests `path` as one user or another; the response must name that user."""
 
     nginx: Nginx
     path: str
@@ -39,7 +39,7 @@ class Load:
             s.connect(str(self.nginx.socket_path))
             s.sendall(request)
             if generator.random() < self.aborted:
-                # At any point between the request's first step and its answer.
+                # At any time between the request and its response.
                 if generator.random() < 0.5:
                     time.sleep(generator.random() * 0.002)
                 self.counts["aborted"] += 1
@@ -55,7 +55,7 @@ class Load:
             self.wrong.append(f"{name}: {head[:80]!r} {body[:80]!r}")
 
     def run(self, count: int, threads: int = 8) -> None:
-        """So many requests, by so many threads."""
+        """That many requests, by that many threads."""
         self._run(threads, lambda left: left > 0, count)
 
     def run_until(self, over: threading.Event, threads: int = 4) -> list[threading.Thread]:

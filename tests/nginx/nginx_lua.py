@@ -1,5 +1,4 @@
-"""A worker of nginx that a test drives as it drives a Lua interpreter: it sends chunks and gets what they
-returned."""
+"""An nginx worker that a test uses like a Lua interpreter: it sends chunks and gets their results."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ HTTP = "lua_shared_dict tokenstore 1m;"
 
 
 class NginxLua(Lua):
-    """A worker in place of an interpreter."""
+    """A worker instead of an interpreter."""
 
     def __init__(self, nginx: Nginx) -> None:
         self.name = "nginx"

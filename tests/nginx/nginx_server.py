@@ -1,7 +1,6 @@
-"""A real nginx with its Lua module, in a directory of its own, on a private unix socket and a free port.
+"""A real nginx with its Lua module, in a temporary directory, on a private unix socket and a free port.
 
-Its error log comes to us by a pipe: what is awaited is awaited there, and at its end the log must hold no
-line that the test does not explain.
+Its error log is read from a pipe. At the end it must contain no line that the test does not explain.
 """
 
 from __future__ import annotations
@@ -81,7 +80,7 @@ class UnixConnection(HTTPConnection):
 
 
 class Nginx:
-    """`main`, `http` and `server` are pieces of configuration for these places."""
+    """`main`, `http` and `server` are configuration for these contexts."""
 
     def __init__(
         self,
@@ -104,7 +103,7 @@ class Nginx:
         self._process: subprocess.Popen[str] | None = None
 
     def write(self, **pieces: str) -> None:
-        """The configuration, with some pieces replaced."""
+        """Writes the configuration, with some parts replaced."""
         self._pieces |= pieces
         text = CONFIG.format(
             user="user root;\n" if os.getuid() == 0 else "",
@@ -151,7 +150,7 @@ class Nginx:
             return [line for line in self.log if re.search(pattern, line)]
 
     def await_log(self, pattern: str, count: int = 1) -> None:
-        """Until that many lines of the log match."""
+        """Waits until that many lines of the log match."""
 
         def there() -> bool:
             found = sum(1 for line in self.log if re.search(pattern, line))
@@ -164,19 +163,19 @@ class Nginx:
                 raise RuntimeError(f"nginx did not say {pattern!r}:\n{tail}")
 
     def workers(self) -> list[int]:
-        """The pids of the workers that were started last."""
+        """The pids of the latest workers."""
         started = self.lines("start worker process \\d+")[-self._workers :]
         return [int(line.rsplit(" ", 1)[1]) for line in started]
 
     def reload(self) -> None:
-        """New workers take over; the old ones serve what they have begun, and go."""
+        """Starts new workers; the old ones complete their requests and exit."""
         assert self._process is not None
         before = len(self.lines("start worker process \\d"))
         self._process.send_signal(signal.SIGHUP)
         self.await_log("start worker process \\d", before + self._workers)
 
     def stop(self) -> None:
-        """In good order: requests under way are finished."""
+        """Graceful: requests in progress are completed."""
         process = self._process
         if process is not None:
             process.send_signal(signal.SIGQUIT)
@@ -191,7 +190,7 @@ class Nginx:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def unexplained(self) -> list[str]:
-        """Lines of the log, from warnings upwards, that are not expected."""
+        """Unexpected log lines of level warning or higher."""
         found = []
         for line in self.lines(LEVELS.pattern):
             if not any(re.search(pattern, line) for pattern in self.explained):
@@ -218,7 +217,7 @@ class Nginx:
 
 @contextmanager
 def running(server: str, **options: Any) -> Iterator[Nginx]:
-    """An nginx that runs; at its end nothing unexplained may stand in its log."""
+    """A running nginx; at the end its log must not contain unexplained lines."""
     nginx = Nginx(server, **options)
     try:
         nginx.start()

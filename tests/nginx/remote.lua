@@ -1,5 +1,5 @@
--- One call of a store or a client, asked for by a test in Python (remote.py): the request's body says which,
--- the answer what came of it.
+-- One call of a store or a client for a test in Python (remote.py): the request's body describes it, the
+-- response has its results.
 -- luacheck: std ngx_lua
 
 local core = require "tokenstore.core"
@@ -7,7 +7,7 @@ local tokenstore = require "tokenstore"
 
 local LIMIT = 64 * 1024 * 1024
 
--- Raw strings may hold any bytes, which JSON does not: { b64 = … } stands for them.
+-- Raw strings may contain any bytes, which JSON cannot represent: { b64 = … } encodes them.
 local function unpack_raw(value)
   if type(value) ~= "table" then
     return value
@@ -57,7 +57,7 @@ local asked = assert(core.decode(body, LIMIT))
 local tokens = assert(asked.prefix and tokenstore.Tokenstore { redis = asked.url, prefix = asked.prefix }
   or tokenstore.RedisTokens(asked.url))
 local result
-if asked.call == "fill" then -- a pipeline of so many commands of that size; how many answers it had
+if asked.call == "fill" then -- a pipeline of that many commands of that size; the number of replies
   local commands = {}
   for i = 1, asked.args[1] do
     commands[i] = { "ECHO", ("x"):rep(asked.args[2]) }

@@ -1,5 +1,5 @@
-"""A RedisTokens whose calls are made within nginx, by its Lua module: the tests that were written for the
-blocking driver see no difference."""
+"""A RedisTokens whose calls run in nginx, with the same interface as the blocking driver, so that its tests
+can be reused."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def pack(value: Any) -> Any:
 
 
 def unpack(value: Any) -> Any:
-    """As the blocking driver gives replies: text where it is text."""
+    """Replies as from the blocking driver: str for text."""
     if isinstance(value, dict):
         data = base64.b64decode(value["b64"])
         return data.decode() if data in (b"OK", b"PONG") else data

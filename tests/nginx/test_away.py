@@ -1,4 +1,4 @@
-"""Redis is away: what the log says, how often, and how soon it is found again."""
+"""Redis is down: the log lines, how often, and how soon it is used again."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_one_line_of_each_and_found_at_once(redis: Server, log_errors: str) -> N
         with tokenstore.Sessions(redis.url) as sessions:
             token = sessions.create("web", "bob")
         assert ask(nginx, token) == 200
-        redis.kill()  # where it is a unix socket, its file is still there
+        redis.kill()  # a unix socket's file still exists
         assert [ask(nginx, token) for _ in range(6)] == [503] * 6
         if redis.socket_path is not None:
             redis.socket_path.unlink()
@@ -101,7 +101,7 @@ def test_looking_leaves_nothing_open(redis: Server) -> None:
         before = len(list(Path(f"/proc/{worker}/fd").iterdir()))
         for _ in range(8):
             assert ask(nginx, "x") == 503
-        # nginx itself may have one request's connection more open than at the first look.
+        # nginx may have one more request connection open than at the first check.
         assert len(list(Path(f"/proc/{worker}/fd").iterdir())) <= before + 2
 
 

@@ -1,4 +1,4 @@
-"""The live tests of Lua, unchanged, over cosockets."""
+"""The live tests of Lua, unchanged, with cosockets."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from nginx_server import ROOT, Nginx, running
 from servers import Server
 
-# What is about the blocking driver (events wait on a connection of their own; test_credentials.py is the form of
-# "credentials" for nginx), about the collector's finalizers (which cannot wait in nginx), or about the interpreter.
+# Tests of the blocking driver (events wait on a separate connection; test_credentials.py is the nginx version
+# of "credentials"), of finalizers (which cannot wait in nginx), or of the interpreter.
 OTHER = {"module", "handles", "lifecycle", "interrupt", "types", "embedded", "session_events", "credentials"}
 FILES = sorted(
     {file.stem[5:] for file in (ROOT / "tests/lua").glob("test_*.lua")} - OTHER,

@@ -1,5 +1,5 @@
-"""credentials in nginx: a function that may itself wait for cosockets, on a server whose passwords change while
-connections wait in nginx's pools."""
+"""credentials in nginx: a function that may itself use cosockets, on a server whose passwords change while
+connections are in nginx's pools."""
 
 from __future__ import annotations
 

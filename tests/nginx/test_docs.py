@@ -1,4 +1,4 @@
-"""The configurations in docs/nginx.md, as they are printed there."""
+"""The configurations in docs/nginx.md, unchanged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from servers import Server, _die_with_parent, free_port
 BLOCKS = re.findall(r"```nginx\n(.*?)```", (ROOT / "docs/nginx.md").read_text(), re.DOTALL)
 LOAD = "".join(line + "\n" for line in BLOCKS[0].splitlines() if line.startswith("load_module"))
 
-# What `make install-lua` would do.
+# Paths as after `make install-lua`.
 PATHS = {
     "LUA_PATH": f"{ROOT}/bindings/lua/?.lua;{ROOT}/bindings/lua/?/init.lua;;",
     "LUA_CPATH": f"{BUILD}/lua/5.1/?.so;;",
@@ -37,7 +37,7 @@ def command(directory: Path, text: str, *more: str) -> list[str]:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_each_is_a_configuration(block: str, tmp_path: Path) -> None:
-    """The first alone; to the others what the first has outside of http is added."""
+    """The first alone; the others with the first's directives outside of http."""
     text = block if "events {}" in block else LOAD + "events {}\n" + block
     done = subprocess.run(
         command(tmp_path, text, "-t"),
@@ -76,7 +76,7 @@ def test_the_first_runs(redis: Server, tmp_path: Path) -> None:
                     connection.close()
                 break
             time.sleep(0.05)
-        assert statuses == [404, 401]  # let through; not
+        assert statuses == [404, 401]  # accepted; rejected
     finally:
         nginx.send_signal(signal.SIGQUIT)
         nginx.wait(30)

@@ -1,4 +1,4 @@
-"""The driver in nginx: what it loads, where it works, what it says where it cannot."""
+"""The driver in nginx: loaded modules, supported phases, errors in other phases."""
 
 from __future__ import annotations
 
@@ -136,8 +136,7 @@ def test_no_other_module_is_loaded(nginx: Nginx) -> None:
 
 
 def test_connections_are_kept_and_shared(nginx: Nginx, redis: Server) -> None:
-    """Connections are made once, whoever asks for them by the same settings, and not shared by those with
-    others."""
+    """Connections are shared by clients with equal settings, and not by others."""
     path = f"/pool?url={quote(redis.url, safe='')}&name=ours"
     nginx.get(path)
     before = redis("INFO", "stats").split(b"total_connections_received:")[1].split()[0]
@@ -146,7 +145,7 @@ def test_connections_are_kept_and_shared(nginx: Nginx, redis: Server) -> None:
         assert lines[:2] == ["nil", "ours"]
         assert " db=3 " in lines[2]
     after = redis("INFO", "stats").split(b"total_connections_received:")[1].split()[0]
-    assert int(after) - int(before) == 1  # that of INFO itself
+    assert int(after) - int(before) == 1  # the connection of INFO itself
 
 
 @pytest.mark.parametrize(
@@ -155,7 +154,7 @@ def test_connections_are_kept_and_shared(nginx: Nginx, redis: Server) -> None:
 def test_commands_that_would_change_a_shared_connection(
     nginx: Nginx, redis: Server, command: str
 ) -> None:
-    """Here the pool is shared by all clients with equal settings."""
+    """In nginx the pool is shared by all clients with equal settings."""
     path = f"/raw?url={quote(redis.url, safe='')}&command={quote(command)}"
     single, many, info = nginx.get(path).text.split("\n", 2)
     for refused in (single, many):
@@ -188,7 +187,7 @@ def test_what_nginx_cannot(nginx: Nginx, url: str, part: str) -> None:
 @pytest.mark.parametrize(
     ("url", "part"),
     [
-        ("redis://no-such-host.example", "host names need nginx's directive resolver"),
+        ("redis://no-such-host.example", "host names require nginx's directive resolver"),
         ("redis://127.0.0.1:1", "cannot connect: connection refused"),
         ("unix:///no/such.sock", "cannot connect: no such file or directory"),
     ],
@@ -213,7 +212,7 @@ def test_redis_to_a_tls_port(nginx: Nginx, answer: Answer) -> None:
 
 
 def test_a_full_server_is_tried_again(nginx: Nginx) -> None:
-    """Nothing of what was sent is in doubt then."""
+    """Then no outcome is unknown."""
     with servers.running("--maxclients", "1", transport="tcp") as full, full.wire():
         said = nginx.get("/execute?url=" + quote(full.url, safe="")).text
     assert said.startswith("nil|")

@@ -1,4 +1,4 @@
-"""Broken requests and answers at every byte, as tests/faults/test_replies.py has them, over cosockets."""
+"""Broken requests and replies at every byte, as in tests/faults/test_replies.py, with cosockets."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def hasty(setup: Setup) -> Iterator[RemoteTokens]:
 
 
 def test_a_large_batch_is_written_while_replies_are_read(setup: Setup, store: RemoteTokens) -> None:
-    """This server takes the next command only after its answer to the last one was fetched."""
+    """This server reads the next command only after its last reply was read."""
     size = 100_000
     setup.server.arm(in_step(b"$%d\r\n%s\r\n" % (size, b"y" * size)))
     assert store.ask("fill", [300, size]) == 300
@@ -54,15 +54,15 @@ def test_more_answers_than_were_asked_for_before_all_was_written(
 ) -> None:
     assert (
         store.client.execute("PING") == "PONG"
-    )  # else the greeting has the fault, and is said again
+    )  # otherwise the greeting gets the fault and is retried
     setup.server.arm(in_step(b"+OK\r\n" * 1000))
-    with pytest.raises(tokenstore.OutcomeUnknownError, match="more answers came"):
+    with pytest.raises(tokenstore.OutcomeUnknownError, match="received more replies than requested"):
         store.ask("fill", [300, 100_000])
     assert store.client.execute("PING") == "PONG"
 
 
 def test_a_late_answer_reaches_nobody(setup: Setup, hasty: RemoteTokens) -> None:
-    """Its caller's time is over; the connection on which it comes belongs to nobody."""
+    """Its caller has timed out; the reply arrives on an unused connection."""
 
     def late(x: Exchange) -> None:
         reply = x.ask()

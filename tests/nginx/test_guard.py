@@ -1,4 +1,5 @@
-"""The guard for access_by_lua: who is let through, what the upstream sees, what the others are told."""
+"""The guard for access_by_lua: accepted requests, the upstream's headers, and the responses to rejected
+ones."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ HTTP = """
   }}
 """
 
-# The upstream is this nginx too: it prints the headers that it was sent.
+# The upstream is the same nginx: it prints its request headers.
 UPSTREAM = """
   server {{
     listen 127.0.0.1:{port};
@@ -143,7 +144,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def seen(answer: Answer) -> dict[str, str]:
-    """The headers that the upstream was sent."""
+    """The request headers at the upstream."""
     assert answer.status == 200, answer
     found: dict[str, str] = json.loads(answer.text)
     return {name.lower(): value for name, value in found.items()}
@@ -243,13 +244,13 @@ def test_headers_for_the_upstream(nginx: Nginx, sessions: tokenstore.Sessions) -
 def test_a_server_that_cannot_write(
     own_redis: Server, begin: tuple[str, ...], end: tuple[str, ...], word: str
 ) -> None:
-    """A session that is found is let through, whether or not its end can be moved; one line says so."""
+    """A valid session is accepted even if its expiry cannot be extended; one line is logged."""
     http = HTTP.format(url=own_redis.url, secret=SECRET) + UPSTREAM.format(
         port=(port := free_port())
     )
     explained = (
         "tokenstore: the token was found, but its expiry could not be extended",
-        "tokenstore: the connections to this server are dropped",
+        "tokenstore: dropping the connections to this server",
     )
     with (
         tokenstore.Sessions(own_redis.url) as sessions,
@@ -324,7 +325,7 @@ def test_jwts(nginx: Nginx, own_redis: Server) -> None:
             assert (got["x-owner-id"], got["x-role"]) == ("bob", "admin")
         head, claims, signature = token.split(".")
         forged = f"{head}.{claims}.{signature[:-4]}AAAA"
-        jwts.sign("bob")  # ends the other one
+        jwts.sign("bob")  # ends the previous one
         for bad in (token, forged, "a.b.c", "no-jwt", "x" * 5000):
             answer = nginx.get("/jwt", bearer(bad))
             assert answer.status == 401
@@ -351,7 +352,7 @@ def test_a_cache_that_was_asked_for(nginx: Nginx, sessions: tokenstore.Sessions)
     assert nginx.get("/cached", bearer(brief)).status == 200
     while sessions.get("web", brief) is not None:
         pass
-    # No longer than the session lives, give or take what clocks differ.
+    # No longer than the session lives, within the difference of the clocks.
     status = 200
     while status == 200:
         status = nginx.get("/cached", bearer(brief)).status
@@ -359,7 +360,7 @@ def test_a_cache_that_was_asked_for(nginx: Nginx, sessions: tokenstore.Sessions)
 
 
 def test_what_a_worker_remembers_ends_by_the_servers_clock(own_redis: Server) -> None:
-    """This worker's is two hours behind."""
+    """This worker's clock is two hours behind."""
     http = HTTP.format(url=own_redis.url, secret=SECRET)
     http = http.replace(
         "init_by_lua_block {",
@@ -397,7 +398,7 @@ def test_wrong_options_are_named(nginx: Nginx) -> None:
 
 
 def test_redis_away(nginx: Nginx, own_redis: Server, sessions: tokenstore.Sessions) -> None:
-    """Closed by default, and one line in the log for all of it."""
+    """Fails closed by default, with a single log line."""
     nginx.explained.append("tokenstore.guard: .* cannot connect")
     nginx.explained.append(r"connect\(\) to unix:.* failed")
     token = sessions.create("web", "bob", {}, duration=100)
@@ -408,7 +409,7 @@ def test_redis_away(nginx: Nginx, own_redis: Server, sessions: tokenstore.Sessio
             assert nginx.get("/bearer", bearer(token)).status == 503
             got = seen(nginx.get("/open", {**bearer(token), "X-Owner-Id": "forged"}))
             assert "x-owner-id" not in got
-        assert nginx.get("/open").status == 401  # no token is no token
+        assert nginx.get("/open").status == 401  # without a token
         assert (
             len(nginx.lines("tokenstore.guard:"))
             == len(nginx.lines("tokenstore.guard: the session has a value")) + 1

@@ -1,4 +1,5 @@
-"""Where the guard finds the token: in cookies as browsers and frameworks send them, and behind Bearer."""
+"""How the guard finds the token: in cookies as browsers and frameworks send them, and in the Authorization
+header."""
 
 from __future__ import annotations
 
@@ -68,7 +69,7 @@ SERVER = """
 """
 
 
-# nginx 1.25.1 has a directive for it, which 1.22 does not know.
+# nginx 1.25.1 has a directive for it, unknown to 1.22.
 HTTP2_IS_OLD = r"""the "listen \.\.\. http2" directive is deprecated"""
 
 
@@ -372,7 +373,7 @@ def test_another_scheme_leaves_the_cookie(nginx: Nginx, token: str) -> None:
 
 
 def test_two_authorization_headers_never_let_a_stranger_through(nginx: Nginx, token: str) -> None:
-    """nginx itself refuses them: there is no second answer to which one counts."""
+    """nginx itself rejects them."""
     request = (
         "GET /session HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
         f"Authorization: Bearer {OLD}\r\nAuthorization: Bearer {token}\r\n\r\n"

@@ -1,4 +1,4 @@
-"""jwt.KeySet.from_url in nginx: the tests of Lua, unchanged, and what only nginx has."""
+"""jwt.KeySet.from_url in nginx: the tests of Lua, unchanged, and those for nginx only."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_one_fetch_for_all_workers_and_others_are_served_meanwhile() -> None:
         assert ask_at_once(nginx, path, 24) == ["bob"] * 24
         assert nginx.get(f"/header?token={token()}").headers["x-said"] == "bob"
         assert len(server.asked) == 1
-        # Keys that nobody knows: one fetch, whichever worker is asked.
+        # Unknown keys: one fetch, whichever worker gets the request.
         unknown = f"/decode?token={token(kid='made up')}"
         assert all(a.startswith("invalid_token") for a in ask_at_once(nginx, unknown, 24))
         assert len(server.asked) == 2

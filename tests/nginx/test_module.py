@@ -1,4 +1,4 @@
-"""What nginx loads into its workers. (This file wants no nginx.)"""
+"""What nginx loads into its workers. (These tests do not need nginx.)"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from nginx_server import BUILD
 
 
 def test_the_core_links_neither_openssl_nor_libcurl() -> None:
-    """OpenResty brings an OpenSSL of its own."""
+    """OpenResty has its own OpenSSL."""
     module = BUILD / "lua/5.1/tokenstore/core.so"
     shown = subprocess.run(["objdump", "-p", module], check=True, capture_output=True, text=True)
     needed = [line.split()[1] for line in shown.stdout.splitlines() if "NEEDED" in line]

@@ -1,4 +1,4 @@
-"""Host names, which nginx's own resolver looks up: within the one deadline, whatever resolver_timeout says."""
+"""Host names with nginx's resolver: within the deadline, whatever resolver_timeout is."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_name_server_that_comes_back(redis: Server) -> None:
     with naming(names, redis.port, "timeout = 0.5") as nginx:
         assert ping(nginx)[0] == "nil"
         names.delay = 0
-        deadline = time.monotonic() + 20  # nginx asks again five seconds after its first question
+        deadline = time.monotonic() + 20  # nginx repeats a query after five seconds
         while ping(nginx)[0] != "PONG":
             assert time.monotonic() < deadline
 
@@ -105,7 +105,7 @@ def test_a_name_server_that_is_slow(redis: Server) -> None:
 
 
 def test_connect_timeout_is_for_the_name_too(redis: Server) -> None:
-    """A try ends, and so do four of them."""
+    """One attempt ends, and so do four."""
     options = "timeout = 5, connect_timeout = 0.2"
     with naming(NameServer({}, delay=None), redis.port, options) as nginx:
         reply, took, message = ping(nginx)
@@ -125,7 +125,7 @@ def test_no_such_name(redis: Server) -> None:
 
 
 def test_of_several_addresses_nginx_takes_any(redis: Server) -> None:
-    """And another one where that refuses: a call has four tries."""
+    """And another one if that refuses: a call has four attempts."""
     names = NameServer({"redis.example": ["127.0.0.1", "127.0.0.2", "127.0.0.3"]})
     with naming(names, redis.port, "timeout = 2") as nginx:
         nginx.explained.append(r"connect\(\) failed")

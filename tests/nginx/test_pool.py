@@ -1,4 +1,4 @@
-"""Which connections are used again, and which are not."""
+"""Which connections are reused."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ SERVER = """
 @contextmanager
 def pooling(url: str, options: str = "") -> Iterator[Nginx]:
     http = HTTP.format(url=url, options=options, secret=SECRET)
-    explained = ("tokenstore: the connections to this server are dropped: .* READONLY",)
+    explained = ("tokenstore: dropping the connections to this server: .* READONLY",)
     with running(SERVER, http=http, explained=explained) as nginx:
         yield nginx
 
@@ -82,7 +82,7 @@ def test_no_connection_is_older_than_max_connection_age(redis: Server) -> None:
 
 
 def test_each_worker_draws_its_own_age(redis: Server) -> None:
-    """Or all of them would connect anew in the same moment."""
+    """Otherwise all would reconnect at the same time."""
     http = HTTP.format(url=redis.url, options="max_connection_age = 1000", secret=SECRET)
     draw = """
       location = /age {
@@ -113,7 +113,7 @@ def test_a_refused_token_costs_no_connection(redis: Server) -> None:
 
 
 def test_raw_commands_leave_a_demoted_primary(redis: Server) -> None:
-    """The caller gets the answer."""
+    """The caller gets the reply."""
     with pooling(redis.url) as nginx:
         before = nginx.get("/id").text
         redis("REPLICAOF", "127.0.0.1", "1")
@@ -122,7 +122,7 @@ def test_raw_commands_leave_a_demoted_primary(redis: Server) -> None:
 
 
 def test_a_demoted_primary_is_left(redis: Server) -> None:
-    """By the connection that was in use, and by those that were idle."""
+    """By connections in use and idle ones."""
     with pooling(redis.url, "timeout = 1") as nginx:
         before = nginx.get("/id").text
         redis("REPLICAOF", "127.0.0.1", "1")
@@ -135,11 +135,11 @@ def test_a_demoted_primary_is_left(redis: Server) -> None:
         ]
         assert (
             len(ours) <= 2
-        )  # the one that is used now, and the idle one of the pool that was left
+        )  # the current one, and the idle one of the abandoned pool
 
 
 def test_a_replica_costs_no_connection_for_each_request(redis: Server) -> None:
-    """Where the server stays one, its connections are given up once in a second at most."""
+    """While the server is one, its connections are dropped at most once a second."""
     with pooling(redis.url) as nginx:
         first = nginx.get("/id").text
         redis("REPLICAOF", "127.0.0.1", "1")

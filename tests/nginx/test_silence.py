@@ -1,5 +1,5 @@
-"""Pooled connections that something on the way has forgotten: no answer ever comes, and no end. At most one call
-is slow, and none fails."""
+"""Silently dropped pooled connections: neither a reply nor EOF arrives. At most one call is slow, and none
+fails."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_one_call_is_slow_and_none_fails(setup: Setup, name: str) -> None:
 
 
 def test_a_change_right_after_another_call_is_in_doubt_once(setup: Setup) -> None:
-    """It did not ask first; then the pool is left."""
+    """It did not send PING first; then the pool is abandoned."""
     store = pooled(setup, timeout=1)
     store.client.execute("PING")
     setup.server.freeze()

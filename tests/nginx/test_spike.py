@@ -1,5 +1,5 @@
-"""Spike in nginx: the tests of Spike in Lua, unchanged, and what only nginx has: workers that share tokens, one
-of which fetches; threads, and directives that may be missing."""
+"""Spike in nginx: the tests of Spike in Lua, unchanged, and those for nginx only: workers that share tokens,
+of which one fetches; threads, and missing directives."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from servers import Server
 from test_lua import *  # noqa: F403
 from test_requests import *  # noqa: F403
 
-# What ends the interpreter, looks into it, or stops it by a signal.
+# Tests that end the interpreter, inspect it, or send it a signal.
 for name in (
     "test_a_state_that_is_left_while_a_renewal_is_under_way",
     "test_a_renewal_is_gone_before_its_code_is",
@@ -93,7 +93,7 @@ def ask_at_once(nginx: Nginx, path: str, count: int) -> list[str]:
 
 
 def test_one_fetch_for_all_workers() -> None:
-    """However many ask while it lasts; and other requests are served meanwhile."""
+    """For all concurrent requests; others are served meanwhile."""
     fetching = threading.Event()
     go_on = threading.Event()
 

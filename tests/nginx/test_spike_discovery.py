@@ -1,4 +1,4 @@
-"""Spike in nginx: what an issuer publishes of itself. The tests of the other languages, unchanged."""
+"""Spike in nginx: an issuer's metadata. The tests of the other languages, unchanged."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def call() -> Iterator[Caller]:
 
 
 def test_the_worker_has_no_need_of_it_afterwards(call: Caller, server: Endpoint) -> None:
-    """A thread discovers; what it knows serves all requests of the worker."""
+    """A thread reads the metadata for all requests of the worker."""
     call.discover(server.url, **ALONE)
     for audience in (A, A + "/1", A + "/2", A + "/3"):
         assert call.get(audience=audience)
     call.close()
-    assert paths(server).count(OIDC) <= 4  # of the pool's threads, each for itself
+    assert paths(server).count(OIDC) <= 4  # at most once per thread of the pool

@@ -12,7 +12,7 @@ from nginx_lua import nginx_lua
 from test_given import *  # noqa: F403
 from test_given import OPAQUE, A
 
-# A worker's environment is nginx's.
+# A worker has nginx's environment.
 for name in ("test_a_proxy_of_the_environment", "test_a_proxy_that_is_none_is_named"):
     del globals()[name]
 

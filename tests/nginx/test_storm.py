@@ -1,5 +1,5 @@
-"""Many requests at a time, while clients go away, Redis hangs, and nginx is reloaded: each answer is for who
-asked, and what has nothing to do with it is not disturbed."""
+"""Many concurrent requests, while clients disconnect, Redis hangs, and nginx is reloaded: each response
+belongs to its request, and unrelated requests are not affected."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def nginx(own_redis: Server) -> Iterator[Nginx]:
 
 @contextmanager
 def going_on(load: Load) -> Iterator[None]:
-    """The load goes on meanwhile; at the end nothing of it was wrong."""
+    """Runs the load meanwhile; at the end there must be no errors."""
     over = threading.Event()
     threads = load.run_until(over)
     try:
@@ -96,7 +96,7 @@ def test_clients_that_go_away(
     assert load.wrong == []
     assert load.counts["200"] > 6_000
     assert load.counts["aborted"] > 2_000
-    # No connection was lost track of.
+    # No connection leaked.
     ours = [line for line in own_redis("CLIENT", "LIST").splitlines() if b"cmd=client" not in line]
     assert len(ours) <= 2 * 8
     load = Load(nginx, path, users)
@@ -106,7 +106,7 @@ def test_clients_that_go_away(
 
 
 def test_a_redis_that_hangs(nginx: Nginx, own_redis: Server, users: list[tuple[str, str]]) -> None:
-    """Who needs it waits; the others notice nothing."""
+    """Requests that need it wait; others are not affected."""
     for tries_left in (4, 3, 2, 1, 0):
         waiting = Load(nginx, "/noticed", users)
         others = Load(nginx, "/plain", users)

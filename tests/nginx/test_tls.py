@@ -1,4 +1,4 @@
-"""TLS in nginx: what its Lua module verifies, and what is said when it refuses."""
+"""TLS in nginx: verification by its Lua module, and the errors."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_good_certificate(setup_nginx: Nginx, redis: Server, server_tls: ssl.S
 def test_bad_certificates(
     setup_nginx: Nginx, redis: Server, authority: Authority, tmp_path: Path, what: str
 ) -> None:
-    """Refused at once: trying again cannot help."""
+    """Rejected at once: a retry cannot help."""
     setup_nginx.explained.append(r"lua ssl certificate (verify error|does not match host)")
     pair = {
         "other host": lambda: authority.sign("other-host", OTHER_HOST, *SERVER),
@@ -64,12 +64,11 @@ def test_bad_certificates(
     }[what]()
     with FaultServer(str(redis.socket_path), context_of(pair)) as server:
         client = RemoteClient(setup_nginx, f"rediss://localhost:{server.port}", timeout=5)
-        # Often: whether nginx has to wait within the handshake is a matter of chance, and it must not be
-        # a matter of trust.
+        # Repeatedly: whether nginx waits during the handshake is random, and must not affect verification.
         for count in range(1, 41):
             with pytest.raises(tokenstore.ConnectionError, match="lua_ssl_trusted_certificate"):
                 client.execute("PING")
-            # The server's reset may come before the verdict on its certificate: that is one more try.
+            # The server's reset may arrive before its certificate is verified: one more attempt.
             assert server.accepted <= 2 * count
         client.close()
         assert server.last_request == b""

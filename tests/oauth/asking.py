@@ -1,4 +1,4 @@
-"""Spike in each language, as a test calls it: ``with driver.open(options) as get: get(audience)``."""
+"""Spike in each language, for the tests: ``with driver.open(options) as get: get(audience)``."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Get = Callable[[str], str]
 
 
 class NoTokenError(Exception):
-    """What Spike said instead of giving a token."""
+    """Spike returned an error."""
 
 
 class InPython:
     name = "python"
-    nothing: bool | None = None  # of an option that would have a value otherwise
+    nothing: bool | None = None  # unsets an option with a default
 
     @contextmanager
     def open(self, options: dict[str, Any]) -> Iterator[Get]:
@@ -64,7 +64,7 @@ class InAsyncio:
 
 
 class InLua:
-    """In an interpreter, or in a worker of nginx."""
+    """In an interpreter or an nginx worker."""
 
     nothing: bool | None = False
 

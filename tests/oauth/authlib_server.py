@@ -3,8 +3,8 @@
     python authlib_server.py '{"port": PORT, "jwks": {"keys": [private]}, "clients": [{"client_id": …,
         "client_secret": …, "token_endpoint_auth_method": …, "jwks": {…}}, …]}'
 
-A client's method may also be client_secret_jwt or private_key_jwt (its JWTBearerClientAssertion). The end of the
-audience, the parameter `resource` or `audience`, says what the token is: /opaque, or a JWT (its
+A client's method may also be client_secret_jwt or private_key_jwt (its JWTBearerClientAssertion). The end of
+the audience (parameter `resource` or `audience`) selects the token: /opaque, or a JWT (its
 JWTBearerTokenGenerator) signed with /RS256 or /ES256. It prints "ready" when it listens.
 """
 
@@ -61,7 +61,7 @@ _seen: set[str] = set()
 
 
 class Assertion(JWTBearerClientAssertion):
-    """For both kinds: the client says which it is."""
+    """For both kinds, as registered for the client."""
 
     def get_audiences(self) -> list[str]:
         return [URL, URL + "/oauth2/token"]

@@ -21,13 +21,13 @@ Make = Callable[[str], Driver]
 
 @pytest.fixture(scope="session")
 def many_clients() -> dict[str, str]:
-    """A hundred ids with their secrets, of the letters that OSpike draws from; every server knows them."""
+    """A hundred ids and secrets of OSpike's alphabet, registered at every server."""
     return drawn(100)
 
 
 @pytest.fixture(scope="session")
 def start(many_clients: dict[str, str]) -> Iterator[Start]:
-    """The server of this class, which runs from then on."""
+    """Starts the server of this class for the whole run."""
     servers: dict[type[RealServer], RealServer] = {}
     with ExitStack() as stack:
 
@@ -60,7 +60,7 @@ def _made(name: str) -> Iterator[Driver]:
 
 
 def absent(name: str) -> str | None:
-    """Why this language cannot be had here; None: it can."""
+    """Why this language is not available; None: it is."""
     if name == "nginx":
         return MISSING
     if name.startswith("lua") and not is_there(name):

@@ -1,7 +1,7 @@
-"""Hosted providers as their public documentation describes them: what each wants to be asked, and what it answers.
+"""Hosted providers as their public documentation describes them: their requests and responses.
 
-None of them can be reached from a test. What is here was written from the pages that docs/providers names, and
-refuses whatever they do not allow. Assertions are read by joserfc, not by this project.
+None of them can be reached from a test. The emulations follow the pages linked in docs/providers, and reject
+anything that those do not allow. Assertions are verified by joserfc, not by this project.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ASSERTION_ALGORITHMS = ["RS256", "PS256", "ES256"]
 
 
 class RefusedError(Exception):
-    """What a provider answers instead of a token: an error of RFC 6749, and what was wrong."""
+    """A provider's error response (RFC 6749), with the reason."""
 
 
 def want(good: bool, error: str, why: str) -> None:
@@ -32,16 +32,16 @@ def want(good: bool, error: str, why: str) -> None:
 
 @dataclass
 class Provider:
-    """`grant` gives the claims of a token, or text for an opaque one, or raises RefusedError."""
+    """`grant` returns the claims of a token, or text for an opaque one, or raises RefusedError."""
 
-    hosts: tuple[str, ...]  # as the page has them; the emulation stands in for all of them
+    hosts: tuple[str, ...]  # as in the documentation; the emulation replaces them all
     token_path: str
     grant: Callable[[Provider, Asked], dict[str, Any] | str]
     jwks_path: str = ""
     issuer_path: str = ""
     methods: tuple[str, ...] = ("client_secret_basic", "client_secret_post", "private_key_jwt")
     status: int = 200
-    url: str = ""  # where it runs, once it does
+    url: str = ""  # its URL when it runs
     client_key: Any = None  # the public key that assertions are signed with
     thumbprint: str = ""  # of its certificate
     key: RSAKey = field(
@@ -89,7 +89,7 @@ class Provider:
             )
         return {"access_token": token, "token_type": "Bearer", "expires_in": 3599}
 
-    # ---- what providers look at ----
+    # ---- checks of providers ----
 
     def basic(self, asked: Asked, client: str, secret: str) -> None:
         kind, _, text = asked.headers.get("authorization", "").partition(" ")
@@ -104,7 +104,7 @@ class Provider:
     def assertion(
         self, asked: Asked, subject: str, audience: str, *headers: str, issuer: str = ""
     ) -> dict[str, Any]:
-        """Header and claims of one that is good."""
+        """Header and claims of a valid assertion."""
         form = asked.form
         want(form.get("client_assertion_type") == BEARER, "invalid_client", "client_assertion_type")
         want("client_secret" not in form, "invalid_client", "a secret as well")
@@ -150,9 +150,9 @@ def _entra(provider: Provider, asked: Asked) -> dict[str, Any]:
 
 
 def entra_version_1(provider: Provider, asked: Asked) -> dict[str, Any]:
-    """The tokens of an API whose manifest does not ask for version 2."""
+    """The tokens of an API without version 2 in its manifest."""
     provider.post(asked, "my-client-id", "my-secret")
-    issuer = provider.url + TENANT.replace("/", "/sts/") + "/"  # sts.windows.net, for the real one
+    issuer = provider.url + TENANT.replace("/", "/sts/") + "/"  # sts.windows.net in the real service
     return {**_entra(provider, asked), "aud": "api://orders", "iss": issuer, "ver": "1.0"}
 
 
@@ -229,7 +229,7 @@ def _keycloak(provider: Provider, asked: Asked) -> dict[str, Any]:
     provider.basic(asked, "my-client", "my-secret")
     want("audience" not in asked.form, "invalid_request", "it takes no audience")
     claims = {"iss": provider.url + "/realms/my-realm", "typ": "Bearer", "azp": "my-client"}
-    # As an Audience mapper of the scope "orders" adds it.
+    # As added by an Audience mapper of the scope "orders".
     return claims | ({"aud": "orders-api"} if asked.form.get("scope") == "orders" else {})
 
 
@@ -291,7 +291,8 @@ COGNITO = {
 }
 
 
-# ---- a server that trusts a cluster of Kubernetes ---------------------------------------------------------------
+# ---- a server that trusts a Kubernetes cluster
+# ---------------------------------------------------------------
 
 
 def _kubernetes(provider: Provider, asked: Asked) -> dict[str, Any]:
@@ -345,7 +346,7 @@ ACCOUNT = "my-service@my-project.iam.gserviceaccount.com"
 
 
 def google_self_signed(provider: Provider, token: str) -> None:
-    """What an API of Google's looks at."""
+    """Checks of a Google API."""
     provider.signed(token, "https://pubsub.googleapis.com/", ACCOUNT, ACCOUNT, "kid")
 
 

@@ -1,6 +1,6 @@
-"""Authorization servers from npm and PyPI, each in a process of its own on loopback, and what each has and has not.
+"""Authorization servers from npm and PyPI, each in a separate process on loopback, and their features.
 
-What a server has not is listed with the reason; test_matrix.py asks for that too, and wants it refused.
+Missing features are listed with the reason; test_matrix.py checks that those are rejected.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ ALGORITHMS = (
 )
 FORMATS = ("jwt", "opaque")
 
-# Of a server that decodes what it is sent as Basic credentials, and of one that does not. Both are long enough
-# for HS256.
+# Secrets for a server that decodes Basic credentials, and for one that does not. Both are long enough for
+# HS256.
 ODD = "s e+c/r%et:&=~ of more than 32 bytes-canary"
 PLAIN = "a_secret-of.RFC-3986~s.unreserved.letters-canary"
 
 
-# What OSpike draws ids and secrets from.
+# OSpike's alphabet of ids and secrets.
 OSPIKE = string.ascii_letters + string.digits + "-._~"
 
 
@@ -75,7 +75,7 @@ def new_key(algorithm: str, kid: str = "") -> dict[str, Any]:
 
 
 def new_keys(suffix: str = "") -> list[dict[str, Any]]:
-    """One for each family of algorithms; an RSA key signs by six."""
+    """One for each family of algorithms; an RSA key supports six."""
     keys = [new_key(alg, alg + suffix) for alg in ("RS256", "ES256", "ES384", "ES512", "EdDSA")]
     return [{name: value for name, value in key.items() if name != "alg"} for key in keys]
 
@@ -87,20 +87,20 @@ def public(key: dict[str, Any]) -> dict[str, Any]:
 
 
 class RealServer:
-    """One of them. `takes` has what Spike needs for each of its methods, `lacks` why it has none of the others."""
+    """A server. `takes`: the options for each supported method; `lacks`: why the others are not supported."""
 
     name: ClassVar[str]
     command: ClassVar[list[str]]
     token_path: ClassVar[str] = "/oauth2/token"
     jwks_path: ClassVar[str] = "/.well-known/jwks.json"
-    parameter: ClassVar[str] = "audience"  # that it takes the audience by
-    methods: ClassVar[tuple[str, ...]]  # what stands behind a name tells it from others
+    parameter: ClassVar[str] = "audience"  # the parameter for the audience
+    methods: ClassVar[tuple[str, ...]]  # a suffix distinguishes variants
     lacks: ClassVar[dict[str, str]] = {}
     formats: ClassVar[tuple[str, ...]] = FORMATS
     lacks_formats: ClassVar[dict[str, str]] = {}
     algorithms: ClassVar[tuple[str, ...]] = ()  # of access tokens
     lacks_algorithms: ClassVar[str] = ""
-    assertions: ClassVar[tuple[str, ...]] = ()  # what assertions may be signed with
+    assertions: ClassVar[tuple[str, ...]] = ()  # algorithms of assertions
     lacks_metadata: ClassVar[str] = ""
 
     def __init__(self, clients: dict[str, str] | None = None) -> None:
@@ -118,19 +118,19 @@ class RealServer:
 
     @property
     def issuer(self) -> str:
-        """`iss` of its tokens, where its metadata are."""
+        """`iss` of its tokens, and the URL of its metadata."""
         return self.url
 
     def config(self) -> dict[str, Any]:
-        """What its program is told."""
+        """The configuration of its program."""
         raise NotImplementedError
 
     def audience(self, kind: str, name: str = "a") -> str:
-        """One whose tokens are of this kind: "opaque", "jwt", or the name of an algorithm."""
+        """An audience with tokens of this kind: "opaque", "jwt", or the name of an algorithm."""
         return f"https://api.example/{name}/{'RS256' if kind == 'jwt' else kind}"
 
     def options(self, method: str = "basic") -> dict[str, Any]:
-        """Of Spike, for this server and a client with this method."""
+        """Spike's options for this server and a client with this method."""
         options = {
             "url": self.url,
             "token_url": self.url + self.token_path,
@@ -146,7 +146,7 @@ class RealServer:
         return options
 
     def assertion(self, client: str, key: dict[str, Any]) -> str:
-        """The name of a file with a new one, as somebody else would make it: each is good once."""
+        """The name of a file with a new assertion, as issued elsewhere: each is valid once."""
         now = int(time.time())
         audience = self.url + self.token_path
         claims = {"iss": client, "sub": client, "aud": audience, "iat": now, "exp": now + 60}
@@ -192,17 +192,17 @@ class RealServer:
             self.process = None
 
     def remove(self) -> None:
-        """Its files, when it has been stopped for the last time."""
+        """Removes its files, after the last stop."""
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def rotate(self) -> None:
-        """Starts it anew; it signs with other keys then."""
+        """Restarts it with new signing keys."""
         self.stop()
         self.new_keys()
         self.start()
 
     def new_keys(self) -> None:
-        """What it signs with the next time."""
+        """The signing keys for the next start."""
 
 
 class OidcProvider(RealServer):
@@ -276,7 +276,7 @@ class OidcProvider(RealServer):
 
 
 class OidcProviderOverTls(OidcProvider):
-    """Where clients show a certificate: one that an authority signed, and one that a client signed itself."""
+    """With client certificates: one signed by a CA, and a self-signed one."""
 
     name = "oidc-provider over TLS"
     methods = ("tls", "tls self-signed")
@@ -377,7 +377,7 @@ class NodeOauth(RealServer):
     def __init__(self, clients: dict[str, str] | None = None) -> None:
         super().__init__(clients)
         self.takes = {
-            "basic": {"client_id": "basic~", "client_secret": PLAIN},  # it does not decode
+            "basic": {"client_id": "basic~", "client_secret": PLAIN},  # the server does not decode
             "basic_raw": {"client_id": "raw /+%~", "client_secret": ODD},
             "post": {"client_id": "post: /+%~", "client_secret": ODD},
             "none": {"client_id": "public: /+%~"},
@@ -419,7 +419,7 @@ class Authlib(RealServer):
             "auto": {"client_id": "auto: /+%~", "client_secret": ODD},
         }  # fmt: skip
 
-    config = OidcProvider.config  # the names of RFC 7591 are its too
+    config = OidcProvider.config  # it uses the names of RFC 7591 too
 
     def new_keys(self) -> None:
         self.keys = [new_key(algorithm, algorithm + "-new") for algorithm in self.algorithms]
@@ -477,7 +477,7 @@ SERVERS: tuple[type[RealServer], ...] = (
 
 
 def missing(kind: type[RealServer]) -> str | None:
-    """Why it cannot run here; None: it can."""
+    """Why it is not available; None: it is."""
     if kind.command[0] != "node":
         return None
     package = kind.name.split()[0]

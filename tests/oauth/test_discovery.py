@@ -1,4 +1,4 @@
-"""The metadata of real servers say all that Spike need not be told."""
+"""The metadata of real servers supplies all optional settings of Spike."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_the_issuer_is_enough(start: Start, driver: Driver, kind: type[RealServe
     server = start(kind)
     if (
         kind is MockServer
-    ):  # its metadata say that it wants nothing shown, and no secret is sent to such a server
+    ):  # its metadata lists only "none", and no secret is sent to such a server
         options = server.options("none")
     else:
         options = server.options("auto" if "auto" in kind.methods else kind.methods[0])

@@ -1,4 +1,4 @@
-"""A hundred clients with random ids and secrets, of the letters that OSpike draws them from: all log in."""
+"""A hundred clients with random ids and secrets of OSpike's alphabet: all get tokens."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from asking import Driver, NoTokenError
 from conftest import Make, Start
 from real_servers import SERVERS, MockServer, NodeOauth, OidcProviderOverTls, RealServer
 
-# The first believes whoever asks, the second knows clients by their certificates alone.
+# The first does not authenticate clients, the second identifies them only by certificates.
 WITHOUT = (MockServer, OidcProviderOverTls)
 
 
 def logged_in(server: RealServer, driver: Driver, method: str) -> list[str]:
-    """Those who got a token."""
+    """The clients that got a token."""
     audience = server.audience("opaque", "many")
     options = server.options(method)
     del options["jwks_url"]
@@ -39,6 +39,6 @@ def test_a_hundred_clients(start: Start, make: Make, kind: type[RealServer], met
 
 
 def test_a_hundred_clients_in_each_language(start: Start, driver: Driver) -> None:
-    """Before the server that takes what it is sent as it is, as OSpike does."""
+    """With the server that does not decode credentials, like OSpike."""
     server = start(NodeOauth)
     assert logged_in(server, driver, "basic") == list(server.more)

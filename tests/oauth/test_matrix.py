@@ -1,6 +1,6 @@
-"""Every method that each server has, every format and every algorithm, in each language.
+"""Every method, format and algorithm of each server, in each language.
 
-What a server has not stands in its table (real_servers.py), with the reason; the tests here ask for that too.
+Unsupported features are listed in real_servers.py, with the reason, and tested too.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from real_servers import (
     new_key,
 )
 
-# Its options, with nothing that its server has heard of.
+# Options with credentials unknown to the server.
 STRANGERS: dict[str, dict[str, Any]] = {
     "basic": {"client_id": "stranger", "client_secret": ODD},
     "basic_raw": {"client_id": "stranger", "client_secret": ODD},
@@ -76,7 +76,7 @@ def test_each_method(
         assert get(audience) == token
     if form == "jwt":
         assert part(token, 1)["aud"] == audience
-        if kind is not MockServer:  # it names no client
+        if kind is not MockServer:  # its tokens do not contain the client
             assert part(token, 1)["client_id"] == server.takes[method]["client_id"]
 
 
@@ -112,7 +112,7 @@ def test_assertions_signed_with_each_kind_of_key(
 
 
 def test_a_request_as_json(start: Start, driver: Driver) -> None:
-    """Which one of them takes, as OSpike does; RFC 6749 knows forms alone."""
+    """Supported by one of them, as by OSpike; RFC 6749 has only forms."""
     server = start(MockServer)
     audience = server.audience("jwt", "json")
     with driver.open(spike(server, "basic", "jwt") | {"body_format": "json"}) as get:
@@ -120,7 +120,7 @@ def test_a_request_as_json(start: Start, driver: Driver) -> None:
 
 
 def test_tokens_without_an_audience(start: Start, driver: Driver) -> None:
-    """As Keycloak's and Cognito's may be: signature and issuer remain."""
+    """As with Keycloak and Cognito: signature and issuer are still checked."""
     server = start(Toolkit)
     options = spike(server, "basic", "jwt") | {"audience_parameter": driver.nothing}
     options |= {"expect_audience": driver.nothing, "issuer": server.issuer}
@@ -136,7 +136,7 @@ def test_tokens_without_an_audience(start: Start, driver: Driver) -> None:
 def test_assertions_for_the_issuer(
     start: Start, driver: Driver, kind: type[RealServer], method: str
 ) -> None:
-    """As RFC 10070 wants them; one for another audience is refused."""
+    """As RFC 10070 requires; one for another audience is rejected."""
     server = start(kind)
     audience = server.audience("jwt", "issuer")
     options = spike(server, method, "jwt")
@@ -147,7 +147,7 @@ def test_assertions_for_the_issuer(
             get(audience)
 
 
-# ---- what a server has not -----------------------------------------------------------------------------
+# ---- unsupported features ------------------------------------------------------------------------------
 
 
 @by_name
@@ -168,7 +168,7 @@ def test_what_a_server_has_not_is_listed(kind: type[RealServer]) -> None:
         pytest.param(kind, method, id=f"{kind.name}-{method}")
         for kind in SERVERS
         for method in kind.lacks
-        if method in STRANGERS  # a certificate is asked for, or not, by the listener
+        if method in STRANGERS  # the listener decides whether to request a certificate
     ],
 )
 def test_what_a_server_has_not_it_refuses(
@@ -184,13 +184,13 @@ def test_what_a_server_has_not_it_refuses(
         get(audience)
 
 
-# oauth2-mock-server believes whoever asks: what it shows of methods is no more than that it takes such requests.
+# oauth2-mock-server does not authenticate clients: it only shows that it accepts such requests.
 CHECKING = [kind for kind in SERVERS if kind is not MockServer]
 
 
 @pytest.mark.parametrize("kind", CHECKING, ids=lambda kind: kind.name)
 def test_wrong_secrets_are_refused(start: Start, driver: Driver, kind: type[RealServer]) -> None:
-    """So it is their right ones that the others log in with."""
+    """So the other tests succeed because of the right ones."""
     server = start(kind)
     audience = server.audience(kind.formats[0])
     for method in server.methods:

@@ -1,5 +1,5 @@
-"""The lines of docs/providers, run as they stand before providers that demand what their documentation says
-(emulated.py): only the names of hosts and files become those of the test. In Python, and in Lua 5.4."""
+"""The examples in docs/providers, run unchanged (except for names of hosts and files) against emulated
+providers (emulated.py). In Python, and in Lua 5.4."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def redis() -> Iterator[Server]:
 
 
 class Place:
-    """A directory with the files that the pages read, and what stands for the cluster."""
+    """A directory with the files that the pages read, and the emulated cluster."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -84,7 +84,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 def prepare(
     place: Place, redis: Server, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str, Provider, Endpoint], str]:
-    """The block, for this endpoint."""
+    """The block, adapted to this endpoint."""
     redis("FLUSHALL")
 
     def of(code: str, provider: Provider, server: Endpoint) -> str:
@@ -106,7 +106,7 @@ def prepare(
 
 
 def audience_of(name: str, server: Endpoint) -> str:
-    """What the token in the file is for."""
+    """The audience of the token in the file."""
     return "api://AzureADTokenExchange" if name == "entra 2" else server.url + "/realms/my-realm"
 
 
@@ -140,14 +140,14 @@ def test_lua(name: str, place: Place, prepare: Any, make: Make) -> None:
 
 
 def test_every_block_is_run() -> None:
-    """Or looked at by a test of its own, below."""
+    """Or tested separately below."""
     for page in PAGES.glob("*.md"):
         for number in range(len(re.findall("^```python\n", page.read_text(), re.M))):
             assert f"{page.stem} {number}" in PROVIDERS or f"{page.stem} {number}" == "google 0"
 
 
 def test_what_they_refuse(place: Place, prepare: Any) -> None:
-    """The emulations are no rubber stamps: with a wrong secret, key or audience none gives a token."""
+    """The emulations do check: with a wrong secret, key or audience none issues a token."""
     wrong = [
         ("my-secret", "another"),
         ("orders.read", "other"),
@@ -167,7 +167,7 @@ def test_what_they_refuse(place: Place, prepare: Any) -> None:
 
 
 def test_what_the_pages_say_besides(place: Place, prepare: Any) -> None:
-    """An audience that a mapper of Keycloak's adds, and is demanded; tokens of version 1 of Entra's."""
+    """An audience added by a Keycloak mapper and required; Entra's tokens of version 1."""
     keycloak, entra = block("keycloak 0", "python"), block("entra 0", "python")
     assert keycloak is not None
     assert entra is not None

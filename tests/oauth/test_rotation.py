@@ -1,4 +1,4 @@
-"""A server changes its keys, and is away for a moment: tokens go on, in each language."""
+"""A server changes its keys and is briefly down: tokens continue to work, in each language."""
 
 from __future__ import annotations
 

@@ -2,8 +2,9 @@
 
     python toolkit_server.py '{"port": PORT, "keys": [PEM, …], "clients": [{"client_id": …, "client_secret": …}, …]}'
 
-The audience is RFC 8707's `resource`. One that ends in /opaque gets the toolkit's own tokens, all others JWTs by
-oauthlib's signed_token_generator: RS256, no kid, signed with the first key; without a resource they have no `aud`.
+The audience is RFC 8707's `resource`. For one that ends in /opaque it issues the toolkit's own tokens,
+otherwise JWTs by oauthlib's signed_token_generator: RS256, no kid, signed with the first key; without a
+resource they have no `aud`.
 It prints "ready" when it listens.
 """
 
@@ -27,7 +28,7 @@ def access_token(request: Any, refresh_token: bool = False) -> str:
     audience = getattr(request, "resource", None) or ""
     if audience.endswith("/opaque"):
         return str(generate_token())
-    # Its table takes no token twice, and two of one second would be alike.
+    # Its table requires unique tokens, and two of the same second would be equal.
     claims = {"iss": ISSUER, "client_id": request.client.client_id, "jti": generate_token()}
     if audience:
         claims["aud"] = audience
@@ -38,7 +39,7 @@ settings.configure(
     SECRET_KEY="for the tests alone",
     ALLOWED_HOSTS=["127.0.0.1"],
     INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "oauth2_provider"],
-    # The tables are made as they are now: migrations take seconds.
+    # The tables are created directly: migrations take seconds.
     MIGRATION_MODULES={"auth": None, "contenttypes": None, "oauth2_provider": None},
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
     DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
@@ -75,12 +76,12 @@ if __name__ == "__main__":
         Application(
             client_type="confidential",
             authorization_grant_type="client-credentials",
-            hash_client_secret=False,  # PBKDF2 takes a third of a second for each request
+            hash_client_secret=False,  # PBKDF2 takes a third of a second per request
             **client,
         )
         for client in OPTIONS["clients"]
     )
-    # One thread, for a database in memory is one connection's.
+    # One thread, because an in-memory database belongs to one connection.
     server = make_server("127.0.0.1", OPTIONS["port"], get_wsgi_application(), handler_class=Quiet)
     print("ready", flush=True)
     server.serve_forever()

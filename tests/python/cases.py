@@ -14,7 +14,7 @@ def load(name: str) -> Any:
 
 
 def to_bytes(what: Any) -> bytes:
-    """Bytes in one of their four notations."""
+    """Bytes from one of the four notations."""
     if isinstance(what, str):
         return what.encode()
     ((kind, value),) = what.items()
@@ -28,7 +28,7 @@ def to_bytes(what: Any) -> bytes:
 
 
 def to_value(what: Any) -> Any:
-    """Data, with the $ notations for what JSON cannot say."""
+    """Data, with the $ notations for values that JSON cannot represent."""
     if isinstance(what, list):
         return [to_value(item) for item in what]
     if not isinstance(what, dict):

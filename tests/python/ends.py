@@ -1,11 +1,11 @@
-"""Sessions that end, for the tests of who listens to that."""
+"""Ends sessions, for the tests of session events."""
 
 from __future__ import annotations
 
 from servers import Server
 from tokenstore.session_events import SessionEnd
 
-SOON = 20  # seconds, for what should come at once
+SOON = 20  # seconds, for events that should arrive at once
 
 
 def rjwt(id: str, number: int = 0) -> str:
@@ -13,7 +13,7 @@ def rjwt(id: str, number: int = 0) -> str:
 
 
 def end(server: Server, id: str, number: int = 0) -> SessionEnd:
-    """Ends a session by deletion; the event that tells of it."""
+    """Ends a session by deletion; returns its event."""
     key = rjwt(id, number)
     with server.wire() as wire:
         wire("SET", key, "{}")

@@ -1,9 +1,9 @@
-"""Builds an sdist, installs it with every CPython from 3.9 that this machine has, runs the tests there.
+"""Builds an sdist, installs it with every CPython from 3.9 on this machine, and runs the tests there.
 
 usage: python tests/python/every_python.py [--quick] [PYTHON…]
 
-Without arguments: python3.9 … python3.14 on PATH, /usr/bin/python3, and pyenv's. Each gets a venv
-in a directory of its own, far from the checkout, so that what the sdist lacks is missed. --quick
+Without arguments: python3.9 … python3.14 on PATH, /usr/bin/python3, and pyenv's. Each gets a venv in a
+separate directory outside the checkout, so that files missing in the sdist are noticed. --quick
 runs the tests of values, limits and tokens only.
 """
 
@@ -28,7 +28,7 @@ def candidates() -> list[str]:
 
 
 def choose(pythons: list[str]) -> dict[tuple[int, int], str]:
-    """One interpreter for each version that can be used."""
+    """One usable interpreter per version."""
     chosen: dict[tuple[int, int], str] = {}
     for python in pythons:
         answer = subprocess.run([python, "-c", ASK], capture_output=True, text=True, check=False)
@@ -59,7 +59,7 @@ def check(python: str, sdist: Path, directory: Path, tests: list[str]) -> None:
     run(*pip, "pytest", sdist, cwd=directory)
     run(venv / "bin" / "python", "-W", "error", "-c", "import tokenstore", cwd=directory)
     needless = shutil.ignore_patterns("__pycache__", "node_modules")
-    for part in ("tests", "docs", "core/scripts"):  # what tests run and read
+    for part in ("tests", "docs", "core/scripts"):  # needed by the tests
         shutil.copytree(ROOT / part, directory / part, ignore=needless)
     shutil.copy(ROOT / "pyproject.toml", directory)
     paths = [directory / "tests/python" / test for test in tests] or [directory / "tests/python"]

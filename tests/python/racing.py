@@ -1,4 +1,4 @@
-"""For the race tests: workers in real processes and threads, and a look at all keys in one instant."""
+"""For the race tests: workers in real processes and threads, and an atomic check of all keys."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def race_barrier(count: int) -> Any:
 def race(url: str, work: Work, *, processes: int, threads: int = 1) -> list[Any]:
     """Runs work(client, 0) … work(client, processes * threads - 1) at once; one client per process.
 
-    Gives what they returned, in order. What one of them raised fails the test.
+    Returns their results, in order. An exception in one of them fails the test.
     """
     start = _fork.Barrier(processes * threads)
     running = []
@@ -75,9 +75,9 @@ def _crew(url: str, work: Work, numbers: range, start: Any, pipe: Any) -> None:
     pipe.send((results, failures))
 
 
-# Every key of app "a", type "t" in one script, so in one instant. Counts records and members of indexes;
-# complains of what must never be: a record that its owner's index does not list, a score or an index
-# that ends before the record does.
+# Checks every key of app "a", type "t" in one script, atomically. Counts records and members of indexes;
+# reports violations: a record that is missing in its owner's index, a score or an index that expires before
+# the record.
 _LOOK = """
 local records, members, wrong = 0, 0, {}
 local time = redis.call('TIME')
@@ -107,7 +107,7 @@ return {records, members, unpack(wrong, 1, math.min(#wrong, 20))}
 
 
 def look(server: Server) -> tuple[int, int]:
-    """How many records there are, and how many members of indexes. Fails where they do not fit."""
+    """The numbers of records and of index members. Fails on a violation."""
     records, members, *wrong = server("EVAL", _LOOK, 0)
     assert wrong == []
     return records, members
@@ -115,10 +115,9 @@ def look(server: Server) -> tuple[int, int]:
 
 @contextmanager
 def watching(server: Server, check: Callable[[int, int], None]) -> Iterator[list[int]]:
-    """look() again and again meanwhile, each answer given to `check`. Gives the counts of records seen.
+    """Calls look() repeatedly meanwhile, and `check` with each result. Returns the counts of records.
 
-    The server does nothing else while it looks; so it looks at most a fifth of the time. The last look is
-    when all is over.
+The script blocks the server, so it runs at most a fifth of the time. The last look is at the end.
     """
     seen: list[int] = []
     failures: list[BaseException] = []

@@ -1,7 +1,7 @@
 """Real servers for the tests: each on a private socket or port, each ended by its pid.
 
-Independent of the package: a server is started by subprocess and spoken to by a few lines of RESP,
-so that a fault of ours cannot hide itself.
+Independent of the package: servers are started with subprocess and used with a small RESP client, so that a
+bug of ours cannot hide itself.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BINARIES = ("redis-server", "valkey-server", OLD)
 _PR_SET_PDEATHSIG = 1
 
 
-_prctl = ctypes.CDLL(None).prctl  # looked up here: a forked child may find the loader's lock taken
+_prctl = ctypes.CDLL(None).prctl  # looked up early: in a forked child the loader's lock may be taken
 
 
 def _die_with_parent() -> None:
@@ -40,9 +40,8 @@ def _die_with_parent() -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on. It is below those that the kernel gives to whoever asks for any and to
-    outgoing connections, so that it stays free until it is used; so is the one 10 000 above it, on which a node
-    of a cluster listens besides."""
+    """An unused port below the ephemeral range, so that it stays free until it is used; also the port 10 000
+    above it, on which a cluster node listens too."""
     first_given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:
         with suppress(OSError), socket.socket() as s:
@@ -55,7 +54,7 @@ class ReplyError(Exception):
 
 
 class Wire:
-    """One connection that speaks RESP, in the plainest way there is."""
+    """One connection with a minimal RESP client."""
 
     def __init__(self, server: Server) -> None:
         if server.socket_path is not None:
@@ -109,7 +108,7 @@ class Wire:
 
 
 class Server:
-    """A redis-server with a directory of its own; `url` is for the package, `wire` for the test."""
+    """A redis-server in a temporary directory; `url` is for the package, `wire` for the test."""
 
     def __init__(self, *options: str, transport: str = "unix", binary: str = BINARY) -> None:
         self.binary = binary
@@ -159,7 +158,7 @@ class Server:
             if "eady to accept connections" in line:
                 self._ready = True
                 known.set()
-        known.set()  # it has ended
+        known.set()  # it has exited
 
     @property
     def pid(self) -> int:
@@ -167,7 +166,7 @@ class Server:
         return self.process.pid
 
     def kill(self) -> None:
-        """SIGKILL, and wait until it is gone."""
+        """SIGKILL, and wait for its exit."""
         if self.process is not None:
             self.process.send_signal(signal.SIGCONT)
             self.process.kill()
@@ -185,13 +184,13 @@ class Server:
         return Wire(self)
 
     def __call__(self, *args: str | bytes | int) -> Any:
-        """One command on a connection of its own."""
+        """One command on a separate connection."""
         with self.wire() as wire:
             return wire(*args)
 
     def expires_at(self, key: str | bytes) -> int:
-        """When the key ends, in ms since 1970; -1: never, -2: there is none. Before Redis 7 there is no
-        PEXPIRETIME: there it is TIME and PTTL, the latest of some, since a ms may pass between the two."""
+        """When the key expires, in ms since 1970; -1: never, -2: no such key. Before Redis 7, without
+        PEXPIRETIME, it is TIME plus PTTL, the latest of several, since a ms may pass between the two."""
         with self.wire() as wire:
             with suppress(ReplyError):
                 return int(wire("PEXPIRETIME", key))
@@ -220,7 +219,7 @@ def running(*options: str, transport: str = "unix", binary: str = BINARY) -> Ite
 
 @contextmanager
 def paused(server: Server) -> Iterator[None]:
-    """The server's process stands still: it takes connections and bytes, and answers nothing."""
+    """Stops the server's process: the kernel accepts connections and data, but nothing is answered."""
     os.kill(server.pid, signal.SIGSTOP)
     try:
         yield

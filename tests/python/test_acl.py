@@ -1,4 +1,4 @@
-"""The ACL that docs/acl.md prints is enough for everything, and is the least."""
+"""The ACL in docs/acl.md is sufficient and minimal."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_it_is_enough(server: Server) -> None:
 
 
 def test_ping_needs_no_right(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    """The server that refuses PING is there, and has let us in."""
+    """A server that does not permit PING is reachable and has accepted the login."""
     url = f"redis://tokens:secret@127.0.0.1:{server.port}"
     with tokenstore.Client(url) as client:
         with pytest.raises(tokenstore.ServerError, match="^NOPERM"):
@@ -90,7 +90,7 @@ def test_nothing_else_is_allowed(server: Server) -> None:
 
 
 def test_every_word_of_it_is_needed(server: Server) -> None:
-    """Take one command away, and something stops working."""
+    """Without any one of its commands something fails."""
     spared = {"+eval", "+time", "+zcard", "+persist", "+expireat", "+pexpireat"}
     rule = printed_rule()
     url = f"redis://tokens:secret@127.0.0.1:{server.port}"
@@ -105,7 +105,7 @@ def test_every_word_of_it_is_needed(server: Server) -> None:
                 with tokenstore.RedisTokens(url, **options) as tokens:
                     use_everything(tokens)
         except tokenstore.ServerError as error:
-            # Redis before 7, Redis 7, and Redis 8 or Valkey say it each in their own way.
+            # The errors of Redis before 7, Redis 7, and Redis 8 or Valkey.
             words = ("NOPERM", "can't run this command", "has no permissions to run")
             assert any(word in str(error) for word in words), error
         else:

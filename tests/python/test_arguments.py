@@ -1,4 +1,4 @@
-"""What no caller should hand over: each is refused by its name, and no refusal shows a secret."""
+"""Invalid arguments: each error names the argument, and none shows a secret."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import tokenstore.asyncio
 from tokenstore import Client, ConfigurationError, DataError, RedisJWT, jwt
 
 SECRET = "0123456789abcdef" * 2
-HUGE = 10**5000  # more digits than str() makes of an int
+HUGE = 10**5000  # more digits than str(int) permits
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_text_without_bytes_is_not_shown() -> None:
     ):
         with pytest.raises(ConfigurationError, match="holds a surrogate") as caught:
             make()
-        # repr() of a UnicodeEncodeError shows the text, so there must be none behind it.
+        # repr() of a UnicodeEncodeError shows the text, so it must not be the context.
         assert caught.value.__context__ is None
         assert "canary" not in "".join(traceback.format_exception_only(type(caught.value), caught.value))
 
@@ -78,8 +78,8 @@ def test_data_of_a_session_is_a_dict(client: Client, data: Any) -> None:
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 def test_one_text_is_no_command(client: Client, kind: Any) -> None:
-    """Taken as a sequence, it would be one of numbers."""
-    with pytest.raises(TypeError, match="not one text"):
+    """As a sequence, bytes would be numbers."""
+    with pytest.raises(TypeError, match="not one string"):
         client.pipeline([["PING"], kind(b"PING")])
 
 
@@ -100,11 +100,11 @@ def test_an_empty_typ_is_not_any() -> None:
     assert jwt.decode(token, key, ["HS256"], typ=None) == {}
 
 
-# ---- a refusal calls an argument as the method does --------------------------------------------------------
+# ---- errors use the method's argument names ----------------------------------------------------------------
 
-# What may be of any type, or is refused where it is used.
+# Arguments of any type, or checked elsewhere.
 ANY = {"self", "value_session", "expiry"}
-NO_TYPE_ERROR = [("verify", "token")]  # is as bad as any other bad token
+NO_TYPE_ERROR = [("verify", "token")]  # any other type is an invalid token
 GOOD = {"data": {}, "attrs": {}, "duration": 5, "ttl": 5, "tokens": [], "data_session": {}, "data_token": {}, "limit": 5}
 OPTIONAL = {"refresh", "custom_token", "request", "limit", "after"}
 NAMES = {"app", "type", "owner", "owner_id"}
@@ -125,7 +125,7 @@ def call(store: Any, method: str, given: dict[str, Any]) -> None:
 @pytest.mark.parametrize("module", [tokenstore, tokenstore.asyncio], ids=["blocking", "asyncio"])
 @pytest.mark.parametrize("cls", ["RedisTokens", "Sessions", "Tokenstore", "RedisJWT"])
 def test_each_argument_by_its_name(module: Any, cls: str) -> None:
-    """Its type, and that a name is not empty; nothing is sent, so there is no server."""
+    """Wrong types and empty names; nothing is sent, so no server is needed."""
     secret = {"secret": SECRET} if cls == "RedisJWT" else {}
     store = getattr(module, cls)("redis://127.0.0.1:1", **secret)
     seen = 0

@@ -1,4 +1,4 @@
-"""The command line, run as one runs it."""
+"""The command line, run as by a user."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Done = subprocess.CompletedProcess
 
 
 def run(server: Server | None, *words: str, input: str = "", **environment: str) -> Done[str]:
-    """In a process of its own."""
+    """In a separate process."""
     variables = {k: v for k, v in os.environ.items() if k != "TOKENSTORE_URL"} | environment
     if server is not None:
         variables["TOKENSTORE_URL"] = server.url
@@ -116,13 +116,13 @@ def test_revoke_by_id(here: Server, tokens: tokenstore.RedisTokens, capsys: Any)
 def test_revoke_all(server: Server, tokens: tokenstore.RedisTokens) -> None:
     for _ in range(3):
         tokens.create("a", "t", "o")
-    assert run(server, "revoke-all", "a", "t", "o").returncode == 2  # nobody to ask
+    assert run(server, "revoke-all", "a", "t", "o").returncode == 2  # no terminal for the confirmation
     assert len(tokens.list("a", "t", "o")) == 3
     assert run(server, "revoke-all", "a", "t", "o", "--yes").stdout == "ended 3 tokens\n"
     assert run(server, "revoke-all", "a", "t", "o", "--yes").stdout == "ended 0 tokens\n"
 
 
-# A terminal as far as Python can tell, where a system gives none (no /dev/pts).
+# A simulated terminal, for systems without /dev/pts.
 PRETENDED = """
 import io, runpy, sys
 class Terminal(io.TextIOWrapper):
@@ -148,7 +148,7 @@ def on_pipes(server: Server, *words: str, answer: bytes = b"") -> tuple[int, str
 
 
 def on_terminal(server: Server, *words: str, answer: bytes = b"") -> tuple[int, str]:
-    """Exit status and everything that it wrote to its terminal, 80 columns wide."""
+    """The exit status and all output to its terminal, 80 columns wide."""
     try:
         pid, terminal = pty.fork()
     except OSError:
@@ -163,7 +163,7 @@ def on_terminal(server: Server, *words: str, answer: bytes = b"") -> tuple[int, 
     try:
         while chunk := os.read(terminal, 4096):
             output += chunk
-    except OSError:  # how Linux says that the other side is closed
+    except OSError:  # on Linux: the other side is closed
         pass
     os.close(terminal)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), output.decode()
@@ -171,7 +171,7 @@ def on_terminal(server: Server, *words: str, answer: bytes = b"") -> tuple[int, 
 
 @pytest.fixture(params=[on_terminal, on_pipes])
 def terminal(request: pytest.FixtureRequest) -> Any:
-    """Both ways, so that a machine without /dev/pts tests as much."""
+    """Both kinds, so that a machine without /dev/pts runs the same tests."""
     return request.param
 
 
@@ -204,7 +204,7 @@ def test_stats(here: Server, client: tokenstore.Client, capsys: Any) -> None:
 
 
 def columns_of(line: str) -> int:
-    """As a terminal counts: CJK characters are two columns wide, a combining accent none."""
+    """As on a terminal: CJK characters have two columns, a combining accent none."""
     return sum(2 if "\u1100" <= c <= "\uffdc" else 0 if "\u0300" <= c <= "\u036f" else 1 for c in line)
 
 
@@ -230,7 +230,7 @@ def test_a_table_fits_the_terminal(server: Server, tokens: tokenstore.RedisToken
     assert status == 0
     assert [columns_of(line) for line in lines] == [80] * 4
     assert sum("..." in line for line in lines) == 2
-    whole = run(server, "stats").stdout  # in a pipe nothing is cut
+    whole = run(server, "stats").stdout  # in a pipe nothing is truncated
     assert all(name in whole for name in names)
     found = tokens.list("web", "login", "bob")[0]
     assert found.id in terminal(server, "list", "web", "login", "bob")[1]
@@ -247,7 +247,7 @@ def test_nothing_to_list(server: Server) -> None:
 
 
 def test_stats_shows_how_far_it_is(server: Server, terminal: Any) -> None:
-    """Also among other programs' keys, where there is nothing to count for long."""
+    """Also among other programs' keys, with nothing to count for a while."""
     with server.wire() as wire:
         for n in range(0, 20_000, 1000):
             wire("MSET", *(word for i in range(n, n + 1000) for word in (f"other:{i}", "")))
@@ -261,7 +261,7 @@ def test_stats_shows_how_far_it_is(server: Server, terminal: Any) -> None:
 
 
 def test_stats_under_the_acl_that_the_docs_name(capsys: Any) -> None:
-    """docs/cli.md: +scan +zcount +time, and none can be spared."""
+    """docs/cli.md: +scan +zcount +time, all of them necessary."""
     needed = ["+scan", "+zcount", "+time"]
     with running(transport="tcp") as server:
         with tokenstore.RedisTokens(server.url) as tokens:
@@ -334,7 +334,7 @@ def test_migrate_ended_by_ctrl_c(server: Server, tokens: tokenstore.RedisTokens)
             text=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
-        # It is connected, so it waits for an answer.
+        # It is connected, so it waits for a reply.
         while "redis.sock" not in sockets_of(process.pid):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
@@ -345,7 +345,7 @@ def test_migrate_ended_by_ctrl_c(server: Server, tokens: tokenstore.RedisTokens)
 
 
 def sockets_of(pid: int) -> str:
-    """Where the process is connected to: the other ends of its unix sockets' pairs have names."""
+    """The names of the unix sockets to which the process is connected."""
     table = Path(f"/proc/{pid}/net/unix").read_text().splitlines()
     own = set()
     for link in Path(f"/proc/{pid}/fd").iterdir():
@@ -357,7 +357,7 @@ def sockets_of(pid: int) -> str:
     return "redis.sock" if own & set(inodes) else ""
 
 
-# ---- mistakes -----------------------------------------------------------------------------------------
+# ---- usage errors -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

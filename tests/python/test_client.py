@@ -159,7 +159,7 @@ def test_ping(client: Client) -> None:
 
 
 def test_ping_over_a_lost_connection(server: Server) -> None:
-    """It is asked again: unlike execute("PING"), of which nobody knows that it changes nothing."""
+    """It is retried, unlike execute("PING"), which is not known to be idempotent."""
     with Client(server.url, pool_size=1) as client, Client(server.url) as other:
         mine = client.execute("CLIENT", "ID")
         other.execute("CLIENT", "KILL", "ID", mine)
@@ -365,7 +365,7 @@ def test_fork(client: Client) -> None:
         os.close(write_end)
 
 
-# ---- what one sees -------------------------------------------------------------------------------
+# ---- repr and attributes -------------------------------------------------------------------------
 
 
 def test_repr_and_url(server: Server) -> None:
@@ -451,7 +451,7 @@ def test_what_was_tried_again_is_logged(caplog: pytest.LogCaptureFixture) -> Non
         caplog.clear()
         with pytest.raises(tokenstore.ConnectionError):
             client.execute("GET", "CANARY")
-        # Each reason is one line, however often it was tried.
+        # One line per reason, whatever the number of retries.
         (record,) = caplog.records
         assert record.levelname == "INFO"
         assert record.getMessage().startswith("trying again: redis://127.0.0.1:")
@@ -468,7 +468,7 @@ def test_a_replica_is_logged_as_a_warning(caplog: pytest.LogCaptureFixture) -> N
             tokens.create("a", "t", "CANARY", {"CANARY": 1})
         (record,) = caplog.records
         assert (record.name, record.levelname) == ("tokenstore", "WARNING")
-        assert record.getMessage().startswith(f"{server.url}: the connections to this server are dropped: the server")
+        assert record.getMessage().startswith(f"{server.url}: dropping the connections to this server: the server")
         assert "READONLY" in record.getMessage()
         assert "CANARY" not in caplog.text
 

@@ -1,4 +1,4 @@
-"""Data comes back equal, or is refused with the path of what is wrong."""
+"""Data survives the round trip exactly, or is rejected with the path of the problem."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def there_and_back(tokens: RedisTokens, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equal, of the same types, floats bit for bit, and in the same order."""
+    """Equal, with the same types, exact floats, and the same order."""
     if type(a) is not type(b):
         return False
     if isinstance(a, float):
@@ -44,7 +44,7 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-# ---- what is taken -------------------------------------------------------------------------------
+# ---- accepted ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("case", VECTORS["accept"], ids=[c["name"] for c in VECTORS["accept"]])
@@ -105,7 +105,7 @@ def test_random_data(tokens: RedisTokens) -> None:
 
 
 def test_names_are_made_once(tokens: RedisTokens) -> None:
-    """And are right, however many fall on one place of the table that keeps them."""
+    """And are correct, also with collisions in the cache."""
     store = RedisTokens(tokens.client, max_data_size=10**6)
     few = {"role": 1, "größe": 2, "": 3}
     first, second = there_and_back(store, few), there_and_back(store, few)
@@ -138,7 +138,7 @@ class MyStr(str):
 
 
 class MyKey(str):
-    """Another key than the text that it is."""
+    """A str subclass with another hash and equality."""
 
     __slots__ = ()
 
@@ -229,11 +229,11 @@ def test_a_tuple_is_refused_everywhere(client: tokenstore.Client) -> None:
         lambda: jwts.create("o", bad),
         lambda: tokenstore.jwt.encode(bad, tokenstore.jwt.Key.from_secret("x" * 32), algorithm="HS256"),
     ):
-        with pytest.raises(DataError, match=r"\.v is a tuple, which would come back as a list"):
+        with pytest.raises(DataError, match=r"\.v is a tuple, which would be read back as a list"):
             attempt()
 
 
-# ---- what is refused -----------------------------------------------------------------------------
+# ---- rejected ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def test_nothing_of_the_value_is_in_the_message(tokens: RedisTokens) -> None:
         assert "CANARY" not in str(caught.value)
 
 
-# ---- what is stored is wrong ---------------------------------------------------------------------
+# ---- invalid stored data -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -339,7 +339,7 @@ def test_a_record_that_is_none(
 
 
 def test_a_record_of_another_token(tokens: RedisTokens, client: tokenstore.Client) -> None:
-    """A value is bound to its key: moved elsewhere, it is an error, never somebody's session."""
+    """A value is bound to its key: copied to another key it is an error, never another session."""
     mine = tokens.create("a", "t", "mine", {"x": 1})
     other = tokens.create("a", "t", "other", {"x": 2})
     keys = {t.id: k for t in (mine, other) for k in client.execute("KEYS", "*")

@@ -45,7 +45,7 @@ def socket_of(client: tokenstore.Client) -> Path:
 
 
 def ask(path: Path | str, command: str) -> str:
-    """One inline command on a connection of its own, without the package."""
+    """One inline command on a separate connection, without the package."""
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(10)
         s.connect(os.fspath(path))
@@ -54,7 +54,7 @@ def ask(path: Path | str, command: str) -> str:
 
 
 def stat_of(pid: int) -> list[str]:
-    """State, parent, group, session …; ["X"] when there is no such process."""
+    """State, parent, group, session …; ["X"]: no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -62,7 +62,7 @@ def stat_of(pid: int) -> list[str]:
 
 
 class Seen:
-    """A private server as it looks from outside."""
+    """The processes and files of a private server."""
 
     def __init__(self, path: Path | str) -> None:
         self.socket = Path(path)
@@ -95,7 +95,7 @@ def children() -> list[str]:
 
 @contextmanager
 def owner(code: str, *, url: str = "embedded:") -> Iterator[tuple[subprocess.Popen[str], Seen]]:
-    """A Python of its own that opens `client`, tells where it is, and then runs `code`."""
+    """A separate Python that opens `client`, prints its location, and runs `code`."""
     start = f"""
 import os, signal, subprocess, sys, threading, time
 import tokenstore
@@ -209,7 +209,7 @@ def test_a_directory_has_one_owner(tmp_path: Path) -> None:
             tokenstore.Client(url)
         seen.check_alive()
         process.kill()
-        with tokenstore.Client(url) as client:  # at once: it waits for the other server's end
+        with tokenstore.Client(url) as client:  # immediately: it waits until the other server has exited
             assert client.execute("PING") == "PONG"
             with pytest.raises(tokenstore.ConfigurationError, match=rf"process {os.getpid()}\b"):
                 tokenstore.Client(url)
@@ -279,7 +279,7 @@ print(client.execute("PING"), flush=True)
         assert process.stdout is not None
         assert process.stdin is not None
         assert process.stdout.readline() == "ready\n"
-        os.killpg(process.pid, signal.SIGINT)  # what the terminal does
+        os.killpg(process.pid, signal.SIGINT)  # like the terminal
         process.stdin.close()
         assert process.stdout.readline() == "PONG\n"
         assert process.wait(20) == 0
@@ -287,7 +287,7 @@ print(client.execute("PING"), flush=True)
 
 
 def those_with(mark: str) -> list[str]:
-    """Processes that have `mark` in their environment, as all have that an owner leaves behind."""
+    """Processes with `mark` in their environment, inherited from the owner."""
     found = []
     for directory in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -297,7 +297,7 @@ def those_with(mark: str) -> list[str]:
 
 
 def test_it_ends_with_an_owner_that_is_killed_while_it_starts() -> None:
-    """At any moment; owner and all that is left of its process group at once, or the owner alone."""
+    """At any time; the owner with its process group, or the owner alone."""
     moments = random.Random("moments")
     start = """
 import sys, tokenstore
@@ -305,7 +305,7 @@ print(flush=True)
 for n in range(10 ** 9):
     tokenstore.Client(sys.argv[1]).close()
 """
-    with tempfile.TemporaryDirectory(prefix="ts-") as directory:  # short, for the sockets
+    with tempfile.TemporaryDirectory(prefix="ts-") as directory:  # short, for socket paths
         mark = f"TMPDIR={directory}"
         environment = {**os.environ, "TMPDIR": directory, "XDG_RUNTIME_DIR": directory}
         for n in range(200 if SOAK else 16):
@@ -341,7 +341,7 @@ def test_the_thread_that_started_it_may_end() -> None:
     client = in_thread(lambda: tokenstore.Client("embedded:"))
     with client:
         seen = Seen(socket_of(client))
-        time.sleep(0.3)  # a signal for the thread's end would be there at once
+        time.sleep(0.3)  # a death signal of the thread would have arrived by now
         seen.check_alive()
         assert client.execute("PING") == "PONG"
         in_thread(client.close)
@@ -392,14 +392,14 @@ def test_a_forked_child_uses_it_and_does_not_end_it(last: str) -> None:
     seen.check_gone()
 
 
-# ---- what goes wrong -------------------------------------------------------------------------------
+# ---- errors ----------------------------------------------------------------------------------------
 
 
 def test_a_missing_server_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(tokenstore.ConfigurationError, match="no-such-server"):
         tokenstore.Client("embedded:", server="no-such-server")
     monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(tokenstore.ConfigurationError, match="install the package redis-server"):
+    with pytest.raises(tokenstore.ConfigurationError, match="install one .apt install redis-server"):
         tokenstore.Client("embedded:")
 
 
@@ -411,7 +411,7 @@ def test_an_unusable_directory_is_named(tmp_path: Path) -> None:
 
 
 def test_why_a_server_ended_is_told(tmp_path: Path) -> None:
-    with pytest.raises(tokenstore.ConnectionError, match="ended while starting"):
+    with pytest.raises(tokenstore.ConnectionError, match="exited while starting"):
         tokenstore.Client("embedded:", server="/bin/false")
     data = tmp_path / "data"
     with tokenstore.Client(f"embedded:{data}") as client:

@@ -1,4 +1,4 @@
-"""The exception tree of SPEC 0, and which failure raises what."""
+"""The exception tree of SPEC 0, and the exception for each failure."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_the_code_is_the_servers_word(
 def test_who_raises_what(server: Server) -> None:
     with Client(server.url, timeout=0.1) as client:
         tokens = RedisTokens(client)
-        # What may be asked again is asked again until the deadline; what may not is in doubt, once it was sent.
+        # Idempotent operations are retried until the deadline; others have an unknown outcome once sent.
         for call, kind in (
             (lambda: tokens.get("a", "t", "x"), tokenstore.TimeoutError),
             (lambda: tokens.list("a", "t", "o"), tokenstore.TimeoutError),
@@ -108,7 +108,7 @@ def test_who_raises_what(server: Server) -> None:
             with paused(server):
                 with pytest.raises(kind):
                     call()
-                # No new connection is greeted: nothing was sent.
+                # The greeting of a new connection fails: nothing was sent.
                 with pytest.raises(tokenstore.TimeoutError):
                     tokens.delete("a", "t", "x")
     with RedisTokens(f"redis://127.0.0.1:{free_port()}") as tokens:

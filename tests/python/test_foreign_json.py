@@ -1,5 +1,5 @@
-"""What another program's JSON writer stored is read exactly, as Python's own json reads it; and is not stored again
-where it would change."""
+"""JSON of other writers is read exactly, like by Python's json; and is not stored again if it would
+change."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def sessions(client: tokenstore.Client) -> RedisJWT:
 
 
 def write(server: Server, attrs: bytes) -> None:
-    """A token as the Node package would have it, its attrs in this very text."""
+    """A token as written by the Node package, with exactly this text as its attrs."""
     server("SET", f"token:id:{ID}", KEY)
     server("SADD", "token:tokens:bob", ID)
     server(
@@ -50,7 +50,7 @@ def read(store: Tokenstore) -> Any:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equal, of the same types, doubles bit for bit."""
+    """Equal, with the same types and exact doubles."""
     while isinstance(a, list) and isinstance(b, list) and len(a) == len(b) == 1:
         a, b = a[0], b[0]
     if type(a) is not type(b):
@@ -88,7 +88,7 @@ STRINGS = (
 
 
 def document(rng: random.Random, depth: int = 0) -> str:
-    """A random JSON text in a random spelling."""
+    """A random JSON text with random formatting."""
     kind = rng.randrange(12 if depth < 6 else 9)
     space = rng.choice(["", "", "", " ", "\n\t", "\r "])
     if kind < 3:
@@ -137,7 +137,7 @@ def test_random_documents_are_read_as_python_reads_them(store: Tokenstore, serve
 def test_what_was_read_is_stored_again_equal_or_refused(
     sessions: RedisJWT, store: Tokenstore, server: Server
 ) -> None:
-    """Never changed in silence: a refusal names the path."""
+    """Never changed silently: an error names the path."""
     for case in VECTORS["foreign"]:
         write(server, b'{"x":%s}' % to_bytes(case["text"]))
         value = read(store)
@@ -174,7 +174,7 @@ def test_what_set_does_not_concern_stays_byte_for_byte(
 
 @pytest.mark.parametrize("owner", ["281674916028284930", "1e+21", "-9007199254740993", "9007199254740993"])
 def test_an_owner_that_is_a_large_number(store: Tokenstore, server: Server, owner: str) -> None:
-    """The set's name is the text that the number has in the record."""
+    """The set's name contains the number as written in the record."""
     for end in (lambda: store.delete(ID), lambda: store.delete_key(KEY), lambda: store.reset()):
         server("SET", f"token:id:{ID}", KEY)
         server("SADD", f"token:tokens:{owner}", ID)

@@ -1,4 +1,4 @@
-"""docs/gevent.md: its recipes under the real gevent and eventlet, each in a process of its own."""
+"""docs/gevent.md: its recipes with the real gevent and eventlet, each in a separate process."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ NAMES = {
 @pytest.mark.skipif("libasan" in os.environ.get("LD_PRELOAD", ""), reason="ASan knows no greenlet's stack")
 @pytest.mark.parametrize("library", ["gevent", "eventlet"])
 def test_the_recipe(server: Server, library: str) -> None:
-    if importlib.util.find_spec(library) is None:  # not imported: eventlet warns of each fork then
+    if importlib.util.find_spec(library) is None:  # not imported: eventlet would warn about each fork
         pytest.skip(f"{library} is not installed")
     [recipe] = (
         code for code in re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.M | re.S) if f"import {library}\n" in code
@@ -91,5 +91,5 @@ def test_the_recipe(server: Server, library: str) -> None:
     program = f"{recipe}\nURL = {server.url!r}\n{NAMES[library]}\n{CHECKS}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, "all is well\n"), done.stderr
-    if library == "gevent":  # eventlet says that it is deprecated
+    if library == "gevent":  # eventlet prints a deprecation warning
         assert done.stderr == ""

@@ -1,4 +1,5 @@
-"""What an editor shows: each public method has a docstring and a signature, by jedi, which runs nothing."""
+"""What an editor shows: each public method has a docstring and a signature, according to jedi, which runs no
+code."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ CLASSES = ["Client", "RedisTokens", "Sessions", "Tokenstore", "RedisJWT", "Spike
 
 
 def methods(module: Any, cls: str) -> list[str]:
-    """Those of a name of their own: jedi follows no alias."""
+    """Without aliases, which jedi does not follow."""
     members = inspect.getmembers(getattr(module, cls), inspect.isfunction)
     names = [name for name, f in members if f.__name__ == name and not name.startswith("_")]
     return [name for name in names if name not in ("del", "close") or not module.__name__.endswith("asyncio")]
@@ -36,7 +37,7 @@ def test_docstrings_and_signatures(module: Any, cls: str) -> None:
         ], name
         [told] = script.help(3, len("x.") + 1)
         docstring = inspect.getdoc(getattr(getattr(module, cls), name))
-        if name == "aclose":  # of whom, a type checker need not know
+        if name == "aclose":  # the type checker need not know the class
             assert docstring
             assert "May be called twice." in told.docstring(raw=True)
         else:
@@ -45,7 +46,7 @@ def test_docstrings_and_signatures(module: Any, cls: str) -> None:
 
 @pytest.mark.parametrize(("cls", "method"), [("RedisTokens", "get"), ("Sessions", "get"), ("RedisJWT", "verify")])
 def test_the_fast_ones_say_the_same(cls: str, method: str) -> None:
-    """They are written twice, for asyncio's speed."""
+    """They are implemented twice, for speed in asyncio."""
     blocking, awaited = (getattr(getattr(m, cls), method) for m in (tokenstore, tokenstore.asyncio))
     assert inspect.getdoc(blocking) == inspect.getdoc(awaited)
     assert inspect.signature(blocking) == inspect.signature(awaited)

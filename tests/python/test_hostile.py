@@ -1,4 +1,4 @@
-"""Hostile names: no two tuples meet in one key, and no token opens what is another's."""
+"""Hostile names: no two tuples share a key, and no token gives access to another's data."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COUNT = 100_000
 BATCH = 5_000
 
 
-LONG = 950  # with what stands before and behind it just below the limit of 1024
+LONG = 950  # with its prefix and suffix just below the limit of 1024
 
 
 def hostile(rng: random.Random) -> str:
@@ -43,7 +43,7 @@ def hostile(rng: random.Random) -> str:
 
 
 def tuples(seed: int) -> list[tuple[str, str, str]]:
-    """Distinct (app, type, owner), many of which are one text cut at different places."""
+    """Distinct (app, type, owner), many of them one text split at different positions."""
     rng = random.Random(seed)
     made: dict[tuple[str, str, str], None] = {}
     while len(made) < COUNT:
@@ -58,7 +58,7 @@ def tuples(seed: int) -> list[tuple[str, str, str]]:
 
 
 def test_no_two_tuples_meet(tokens: RedisTokens, server: Server) -> None:
-    """One generated token for each tuple: as many records and as many indexes as tuples."""
+    """One generated token per tuple: as many records and indexes as tuples."""
     seed = random.randrange(2**32)
     rows = tuples(seed)
     made = []
@@ -86,7 +86,7 @@ def test_no_two_tuples_meet(tokens: RedisTokens, server: Server) -> None:
 
 
 def test_no_two_custom_tokens_meet(tokens: RedisTokens, server: Server) -> None:
-    """(app, type, token) cut from one text at different places."""
+    """(app, type, token) from one text split at different positions."""
     seed = random.randrange(2**32)
     rows = tuples(seed)
     made = []
@@ -126,7 +126,7 @@ def test_no_pattern_matches(tokens: RedisTokens, pattern: str) -> None:
 
 
 def test_commands_that_are_sent(tokens: RedisTokens, server: Server) -> None:
-    """Nothing that looks at more than one owner: no KEYS, SCAN, FLUSH, CONFIG."""
+    """No command that affects more than one owner: no KEYS, SCAN, FLUSH, CONFIG."""
     with server.wire() as monitor:
         monitor("MONITOR")
         token = tokens.create("a", "t", "o", {"x": 1}, 60)

@@ -1,4 +1,4 @@
-"""What `import tokenstore` brings along: nothing that a program may never need."""
+"""`import tokenstore` imports nothing that a program may not need."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import tokenstore
 
 PACKAGES = str(Path(tokenstore.__file__).parents[1])
 
-# Each takes milliseconds.
+# Each takes milliseconds to import.
 HEAVY = {
     "asyncio",
     "concurrent.futures",
@@ -33,12 +33,12 @@ HEAVY = {
 }
 
 
-# What the standard library itself brings along with these differs between versions.
+# What the standard library imports with these differs between versions.
 NEEDED = "import datetime, logging, math, threading, typing"
 
 
 def modules_after(code: str) -> set[str]:
-    """In an interpreter where nothing else was imported."""
+    """In a fresh interpreter."""
     code = f"import sys; sys.path.insert(0, {PACKAGES!r})\n{code}\nprint(*sys.modules)"
     command = [sys.executable, "-I", "-S", "-c", code]
     return set(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split())

@@ -1,4 +1,4 @@
-"""An owner's index as it stands in the server: it forgets the dead, and goes with its last record."""
+"""An owner's index on the server: it drops expired tokens, and ends with its last record."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BOB = {"app": "web", "type": "login", "owner": "bob"}
 
 
 def index_of(server: Server) -> bytes:
-    """The key of the one index there is."""
+    """The key of the only index."""
     (key,) = [key for key in server.keys() if server("TYPE", key) == "zset"]
     return key
 
@@ -23,7 +23,7 @@ def record_of(server: Server, token: Token) -> bytes:
 
 
 def vanish(server: Server, *tokens: Token) -> None:
-    """What an expiry does, or a server that evicts: the records are gone, the index is not told."""
+    """Like expiry or eviction: the records are gone, the index is unchanged."""
     for token in tokens:
         assert server("DEL", record_of(server, token)) == 1
 

@@ -1,4 +1,4 @@
-"""tokenstore.jwt: the vectors that C and Lua run too, and what Python adds."""
+"""tokenstore.jwt: the vectors shared with C and Lua, and tests for Python only."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def named_key(name: str | list[str]) -> Any:
 
 
 def refused(case: dict[str, Any], call: Any) -> Any:
-    """What `call` gives when the verdict is ok; None when it raised what it should."""
+    """The result of `call` if the verdict is ok; None if it raised the expected error."""
     if case["verdict"] == "ok":
         return call()
     with pytest.raises(tokenstore.Error) as caught:
@@ -67,7 +67,7 @@ def ids(cases: list[dict[str, Any]]) -> list[str]:
 
 @pytest.mark.parametrize("case", VECTORS["load"], ids=ids(VECTORS["load"]))
 def test_load(case: dict[str, Any]) -> None:
-    # `kid` and `algorithm` are options of PEM and secrets, and what comes out of a JWK.
+    # `kid` and `algorithm` are options of PEM and secrets, and expected values of a JWK.
     got = refused(case, lambda: load_key(case))
     if isinstance(got, jwt.KeySet):
         assert (len(got), got.skipped) == (case["count"], case["skipped"])
@@ -341,12 +341,12 @@ def test_threads_share_a_key_while_lists_change() -> None:
     assert errors == []
 
 
-# ---- what the caller looks at himself -------------------------------------------------------------
+# ---- checks left to the caller ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", [None, 0, 1, "no", "False", []])
 def test_verify_exp_is_a_bool(value: Any) -> None:
-    """What only looks like False must turn nothing off."""
+    """A falsy value must not turn it off."""
     token = jwt.encode({"exp": 1}, jwt.Key.from_secret(SECRET), "HS256")
     with pytest.raises(TypeError, match="verify_exp"):
         jwt.decode(token, jwt.Key.from_secret(SECRET), ["HS256"], verify_exp=value)
@@ -396,7 +396,7 @@ def test_no_password_is_in_a_message(name: str) -> None:
 @pytest.mark.parametrize("password", [None, "wrong"])
 @pytest.mark.parametrize("name", ["PKCS#8 rfc7520-rsa", "PKCS#1 rfc7520-rsa"])
 def test_nobody_is_asked_for_a_password(name: str, password: str | None) -> None:
-    """At a terminal: OpenSSL would ask there."""
+    """At a terminal, where OpenSSL would prompt."""
     code = "import os, sys; from tokenstore import jwt; jwt.Key.from_pem(sys.argv[1], password={!r})"
     child, terminal = pty.fork()
     if child == 0:

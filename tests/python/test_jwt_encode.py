@@ -1,4 +1,4 @@
-"""What encode makes, decode takes: with random claims and headers, drawn anew each time."""
+"""Tokens of encode are accepted by decode: with random claims and headers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def drawn(pool: dict[str, list[Any]], chance: random.Random) -> dict[str, Any]:
 
 
 def right_arguments(claims: dict[str, Any]) -> dict[str, Any]:
-    """Those with which a token with these claims is good, if it ever is."""
+    """Arguments with which a token with these claims is valid, if possible."""
     nbf, exp = claims.get("nbf", 0), claims.get("exp", 1e308)
     arguments: dict[str, Any] = {"now": nbf if nbf > 0 else exp / 2 or 0.5, "leeway": 0 if exp > 1e-300 else 1}
     if "aud" in claims:
@@ -78,7 +78,7 @@ def test_the_errors_are_those_of_the_package() -> None:
 
 
 def test_keys_are_copied_as_what_never_changes() -> None:
-    """Settings that hold one can be copied; a pickle would hold the secret."""
+    """Settings with a key can be copied; a pickle would contain the secret."""
     settings = {"key": KEY, "set": jwt.KeySet.from_jwks({"keys": []})}
     assert copy.deepcopy(settings) == settings
     assert copy.copy(KEY) is KEY

@@ -1,4 +1,4 @@
-"""No key of another kind is an HMAC secret, however it is spelled; and everything else is."""
+"""Keys of other kinds are rejected as HMAC secrets in any encoding; everything else is accepted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TAKEN = [(case["name"], to_bytes(case["value"])) for case in VECTORS["taken"]]
 
 
 def spellings(secret: bytes) -> list[Any]:
-    """As bytes, and as text where it is one."""
+    """As bytes, and as str if it is text."""
     try:
         return [secret, secret.decode()]
     except UnicodeDecodeError:
@@ -25,7 +25,7 @@ def spellings(secret: bytes) -> list[Any]:
 
 
 def ways(secret: Any) -> list[Any]:
-    """All ways into HMAC."""
+    """All functions that accept HMAC secrets."""
     data = secret.encode() if isinstance(secret, str) else secret
     jwk = {"kty": "oct", "k": base64.urlsafe_b64encode(data).rstrip(b"=").decode()}
     return [

@@ -1,4 +1,4 @@
-"""How long a token lives: what slides its end, what may not, and what holds where the server cannot write."""
+"""Lifetimes of tokens: sliding expiry, limits, and servers that cannot write."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ USES: dict[str, tuple[Any, Any]] = {
 
 @pytest.fixture(scope="module")
 def aged() -> Iterator[tuple[tokenstore.Client, list[Token]]]:
-    """Tokens that were made more than a second ago, by a store without max_age: lasting, and of an hour."""
+    """Tokens created more than a second ago by a store without max_age: without expiry, and with an hour."""
     with running() as server, tokenstore.Client(server.url) as client:
         store = RedisTokens(client)
         made = [store.create(**APP, owner="bob", duration=d) for d in (None, 3600) * len(USES)]
@@ -117,12 +117,12 @@ def test_max_age_is_the_end_that_is_shown(client: tokenstore.Client) -> None:
             assert found.expires_at == pytest.approx(token.created_at + 100, abs=0.01)
 
 
-# ---- where the server cannot write --------------------------------------------------------------------
+# ---- servers that cannot write ---------------------------------------------------------------------
 
 
 @contextmanager
 def misconf(server: Server) -> Iterator[None]:
-    """The last snapshot failed: a directory is where its file belongs."""
+    """The last snapshot failed: its file name is a directory."""
     (server.directory / "dump.rdb").mkdir()
     server("CONFIG", "SET", "save", "3600 1")
     server("BGSAVE")
@@ -152,7 +152,7 @@ NO_WRITES = {
 @pytest.mark.parametrize("interval", [None, 0])
 @pytest.mark.parametrize("word", NO_WRITES)
 def test_a_live_token_is_given_all_the_same(word: str, interval: int | None) -> None:
-    """With the end that it had, at once."""
+    """With its old expiry, at once."""
     with running() as server, tokenstore.Client(server.url, timeout=20) as client:
         store = RedisTokens(client, touch_interval=interval)
         sessions = tokenstore.Sessions(client, touch_interval=interval)
@@ -197,7 +197,7 @@ def test_what_ended_by_another_hand_hinders_no_listing(word: str) -> None:
 
 
 def test_a_replica_costs_no_connection_for_each_call() -> None:
-    """Where the server stays one, its connections are given up once in a second at most."""
+    """While the server is one, its connections are dropped at most once a second."""
     with running() as server, tokenstore.Client(server.url, pool_size=1) as client:
         store = RedisTokens(client, touch_interval=0)
         token = store.create(**APP, owner="bob", duration=60).token

@@ -31,7 +31,7 @@ def test_create_many_and_get_many_keep_order(tokens: RedisTokens) -> None:
 
 
 def test_delete_all_of_thousands(tokens: RedisTokens, server: Server) -> None:
-    """More than one call inside the server can take."""
+    """More than one call in a script can handle."""
     made = tokens.create_many({**APP, "owner": "bob"} for _ in range(2501))
     assert len(tokens.list(**APP, owner="bob")) == 2501
     assert tokens.delete_all(**APP, owner="bob") == len(made)

@@ -1,4 +1,4 @@
-"""Nothing leaks: not Python objects, not bytes of the C core; not in errors, not under GC stress."""
+"""No leaks of Python objects or C memory, also with errors and under GC stress."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_references(server: Server) -> None:
 
 @pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="ASan keeps freed memory")
 def test_resident_memory_reaches_a_plateau(server: Server) -> None:
-    """10^5 operations: what malloc holds does not grow, whoever allocated it."""
+    """10^5 operations: the memory of malloc does not grow."""
     run(
         server,
         """
@@ -216,7 +216,7 @@ print("fine")
 
 
 def test_subinterpreters(server: Server) -> None:
-    """Each has a module of its own, with its own state; 3.12 and later with its own GIL, if it can."""
+    """Each has its own module and state; from 3.12 on its own GIL, if supported."""
     setting = f"URL = {server.url!r}\n" + WORK
     out = run(server, f"import sys\nWORK_AND_URL = {setting!r}\n" + INTERPRETERS)
     assert out == "fine\n"

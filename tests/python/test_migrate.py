@@ -1,7 +1,7 @@
-"""Keys of redis-tokens and @spots-tech/sessions become tokens of ours: none lost, none brought back.
+"""Keys of redis-tokens and @spots-tech/sessions become our tokens: none lost, none revived.
 
-What the real package writes is in tests/interop; here the keys are written by hand, so that every
-moment between reading and moving can be arranged."""
+tests/interop uses the real package; here the keys are written directly, so that changes between reading and
+moving can be arranged."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_spots_sessions(server: Server, sessions: tokenstore.Sessions) -> None:
 
 
 def test_a_token_that_looks_like_ours(server: Server, tokens: tokenstore.RedisTokens) -> None:
-    """Its tag is not its owner's, so the record names the owner's."""
+    """Its tag is not its owner's, so the record contains the owner's tag."""
     for n in range(20):
         server("SET", old_key(token=f"0ab{n:x}rest"), '{"a":1}', "EX", 100)
     assert migrate.redis_tokens(tokens.client).moved == 20
@@ -162,7 +162,7 @@ def test_odd_keys_are_reported_and_left(server: Server, tokens: tokenstore.Redis
     assert {k: v for k, v in after.items() if k.startswith(b"app:")} == {
         k: v for k, v in before.items() if k != old_key(token="good").encode()
     }
-    # Twice is the same.
+    # A second run changes nothing.
     again = migrate.redis_tokens(tokens.client)
     assert (again.moved, again.odd_count) == (0, report.odd_count)
     assert dump(server) == after
@@ -216,11 +216,11 @@ def test_arguments(client: tokenstore.Client) -> None:
         migrate.redis_tokens(client, batch=1.5)
 
 
-# ---- every moment between reading and moving ----------------------------------------------------------
+# ---- changes between reading and moving ---------------------------------------------------------------
 
 
 class Move:
-    """One key that was read; `run` moves it."""
+    """A key that was read; `run` moves it."""
 
     def __init__(self, client: tokenstore.Client, value: str = '{"a":1}') -> None:
         self.client = client
@@ -280,7 +280,8 @@ def test_a_token_that_is_here_already_stays(server: Server, tokens: tokenstore.R
 
 
 def test_a_late_update_is_taken_over(server: Server, tokens: tokenstore.RedisTokens) -> None:
-    """The old program read the key before it was moved and wrote it after, which makes an immortal key."""
+    """The old program read the key before it was moved and wrote it after, which creates a key without an
+    expiry."""
     server("SET", old_key(), '{"a":1}', "EX", 100)
     assert migrate.redis_tokens(tokens.client).moved == 1
     server("SET", old_key(), '{"a":1,"late":true}', "KEEPTTL")
@@ -306,7 +307,7 @@ def test_a_late_update_brings_nothing_back(server: Server, tokens: tokenstore.Re
     assert server.keys() == [b"ts:moved"]
 
 
-RANDOM = "A" * 171  # as long as those that redis-tokens draws
+RANDOM = "A" * 171  # as long as generated tokens of redis-tokens
 
 
 def test_a_late_update_and_a_refresh_are_taken_over(
@@ -355,7 +356,7 @@ def test_another_owners_key_is_no_late_update(server: Server, tokens: tokenstore
 def test_a_new_key_of_the_same_name_is_no_late_update(
     server: Server, tokens: tokenstore.RedisTokens
 ) -> None:
-    """create, unlike update, gives an expiry: a token that somebody chose was made once more."""
+    """Unlike update, create sets an expiry: a custom token was created again."""
     server("SET", old_key(), '{"a":1}', "EX", 100)
     assert migrate.redis_tokens(tokens.client).moved == 1
     assert tokens.delete("web", "login", "secret")
@@ -405,5 +406,5 @@ def test_the_printed_acl_is_enough_and_the_least() -> None:
             else:
                 assert (report.moved, report.updated) == (2, 1)
                 idle.append(word)
-    # TIME and the index's PERSIST and EXPIREAT are needed by some of the keys or servers only.
+    # TIME and the index's PERSIST and EXPIREAT are needed only by some keys or servers.
     assert set(idle) <= {"", "+eval", "+time", "+persist"}

@@ -1,4 +1,4 @@
-"""Names: each method has the Node packages' spelling too, here and in tokenstore.asyncio; each says what it does."""
+"""Names: each method also has the Node packages' name, here and in tokenstore.asyncio, and a docstring."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""tests/vectors/operations.json: operations with scripted replies, no server. See README there. What a
-driver in Python does not see - a batch's safety and route - is tested in C alone."""
+"""tests/vectors/operations.json: operations with scripted replies, no server. See README there. A batch's
+safety and route, which a driver in Python does not see, are tested only in C."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ TEXTS = {"app", "type", "owner", "token", "custom_token", "id", "after", "prefix
 
 
 class Words:
-    """What was captured, and what patterns stand for with it."""
+    """Captured variables and the expansion of patterns."""
 
     def __init__(self) -> None:
         self.captured: dict[str, bytes] = {}
 
     def pattern(self, what: Any) -> bytes:
-        """A regular expression; what it captures has a group of its own, whose name is in hexadecimal."""
+        """A regular expression; each capture is a group named in hexadecimal."""
         if isinstance(what, dict):
             kind = next(iter(what))
             if kind == "capture":
@@ -88,13 +88,13 @@ def commands_of(batch: bytes) -> list[list[bytes]]:
 
 
 class Loop:
-    """Of an event loop as much as a call asks for."""
+    """The part of an event loop that a call uses."""
 
     def call_soon(self, *unused: Any, **unused_too: Any) -> None: ...
 
 
 class Script:
-    """The driver: it does to an operation what the case says."""
+    """A driver that runs an operation through a case."""
 
     def __init__(self, case: dict[str, Any], client: tokenstore.Client) -> None:
         self.case, self.client = case, client
@@ -117,7 +117,7 @@ class Script:
                 else:
                     call.awake()
         assert call.over, call.wish
-        for _ in range(2):  # later steps change nothing
+        for _ in range(2):  # final states are sticky
             call.awake()
             assert call.wish == 0
         return call.result()

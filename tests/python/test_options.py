@@ -1,4 +1,4 @@
-"""Each option of a store does what it says."""
+"""Each option of a store has its effect."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def record_key(server: Server, token: tokenstore.Token) -> bytes:
 
 
 def writes(server: Server) -> int:
-    """How many commands changed data so far."""
+    """The number of changes so far."""
     info = server("INFO", "persistence").decode()
     (line,) = [x for x in info.splitlines() if x.startswith("rdb_changes_since_last_save:")]
     return int(line.partition(":")[2])
@@ -52,7 +52,7 @@ def test_size_and_encoding(client: Client, encoding: str, size: int) -> None:
     for token in made:
         assert token.token is not None
         assert set(token.token) <= set(ALPHABETS[encoding])
-        # the marker and the tag, and then all the entropy
+        # marker and tag, then all the entropy
         assert (len(token.token) - 4) * BITS[encoding] >= size * 8
         assert (len(token.token) - 5) * BITS[encoding] < size * 8
     assert len({t.token for t in made}) == 20
@@ -137,7 +137,7 @@ def test_touch_interval_zero_writes_each_time(client: Client, server: Server) ->
     token = tokens.create(**APP, owner="bob", duration=100)
     before = writes(server)
     for _ in range(5):
-        time.sleep(0.002)  # within the same millisecond there is nothing to move
+        time.sleep(0.002)  # within the same millisecond the expiry does not change
         tokens.get(**APP, token=token.token, refresh=100)
     assert writes(server) >= before + 5
 

@@ -1,4 +1,4 @@
-"""An owner's tokens in pages, and how many they are."""
+"""An owner's tokens in pages, and their number."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ APP = {"app": "web", "type": "login"}
 
 
 def make(tokens: RedisTokens, count: int, **more: object) -> list[Token]:
-    """Tokens and their ids as a listing shows them: the newest first."""
+    """Tokens and their ids in the order of a listing: newest first."""
     return [tokens.create(**APP, owner="bob", **more) for _ in range(count)][::-1]  # type: ignore[arg-type]
 
 

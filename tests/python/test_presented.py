@@ -1,5 +1,5 @@
-"""What callers have at hand goes in as it is - a cookie that is not there, a number or a UUID as an owner - and
-comes out as a dict."""
+"""Common inputs are accepted directly (a missing cookie, a number or a UUID as an owner), and values convert
+to dicts."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_no_key_is_not_found(client: Client) -> None:
 
 def test_no_jwt_is_not_valid(client: Client) -> None:
     sessions = RedisJWT(client, secret=SECRET)
-    no_tokens: list[Any] = [None, 5, True, 1.5, ["x"], {}, bytearray(b"x")]  # JSON of a client may hold them
+    no_tokens: list[Any] = [None, 5, True, 1.5, ["x"], {}, bytearray(b"x")]  # possible in a client's JSON
     for token in no_tokens:
         for value_session in (False, True):
             with pytest.raises(InvalidTokenError):
@@ -129,7 +129,7 @@ def test_other_types_are_no_names(tokens: RedisTokens, wrong: Any) -> None:
 
 
 def test_a_number_of_too_many_digits(tokens: RedisTokens) -> None:
-    for digits in (1025, 6000):  # Python writes no more than 4300 by itself
+    for digits in (1025, 6000):  # Python's default limit is 4300
         with pytest.raises(DataError, match="^owner is longer than 1024 bytes$"):
             tokens.create("a", "t", 10**digits)
 

@@ -1,4 +1,4 @@
-"""What must hold whatever races: real threads, real processes, one real server."""
+"""Invariants under races: real threads, real processes, one real server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import tokenstore
 from racing import look, race, race_barrier, watching
 from servers import Server
 
-# A process that watches the server in a thread forks workers; they touch none of its locks.
+# A process with a watching thread forks workers; they use none of its locks.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 
 A = {"app": "a", "type": "t"}
@@ -40,7 +40,7 @@ def secret(token: tokenstore.Token | None) -> str:
 def test_no_update_is_lost_and_none_moves_the_expiry(
     server: Server, tokens: tokenstore.RedisTokens
 ) -> None:
-    writers, updates = 64, 40 if LONGER == 1 else 100  # each gets back what all have written
+    writers, updates = 64, 40 if LONGER == 1 else 100  # each gets back all fields
     made = tokens.create(**A, owner="o", data={"first": [1, {}]}, duration=1000)
     token = secret(made)
     key = next(key for key in server.keys() if b":o:" not in key)
@@ -66,7 +66,7 @@ def test_no_update_is_lost_and_none_moves_the_expiry(
 def test_updates_of_one_field_come_one_after_the_other(
     server: Server, tokens: tokenstore.RedisTokens
 ) -> None:
-    """Each sees its own value in what it gets back, and every other field as it was."""
+    """Each sees its own value in the result, and all other fields unchanged."""
     token = secret(tokens.create(**A, owner="o", data={"keep": {"a": []}, "x": 0}))
 
     def write(client: tokenstore.Client, n: int) -> None:
@@ -90,9 +90,9 @@ KILLERS = ("rotate", "delete")
 
 class Done(NamedTuple):
     role: str
-    began: float  # CLOCK_MONOTONIC, which all processes share
+    began: float  # CLOCK_MONOTONIC, shared by all processes
     ended: float
-    held: bool  # it found the token alive
+    held: bool  # it found the token live
     successor: str | None = None
 
 
@@ -115,14 +115,15 @@ def act(store: tokenstore.RedisTokens, role: str, token: str) -> Done:
 
 
 def check_round(done: list[Done]) -> Done | None:
-    """One of those that end a token did, and the others fit before or after it."""
+    """Exactly one of the ending operations succeeded, and the others are consistent with a time before or
+    after it."""
     winners = [d for d in done if d.held and d.role in KILLERS]
     assert len(winners) == 1, done
     winner = winners[0]
     for other in done:
         if other is winner:
             continue
-        if other.held:  # so it came before the end
+        if other.held:  # so it ran before the end
             assert other.began < winner.ended, (winner, other)
         else:
             assert other.ended > winner.began, (winner, other)
@@ -168,7 +169,7 @@ def test_one_end_and_no_return(server: Server, tokens: tokenstore.RedisTokens) -
         store = tokenstore.RedisTokens(client)
         done = []
         for i, old in enumerate(olds):
-            if i % batch == 0:  # to stay abreast of the others
+            if i % batch == 0:  # to stay in step with the others
                 together.wait(60)
             done.append(act(store, ROLES[(i + n) % workers], old))
         return done
@@ -177,7 +178,7 @@ def test_one_end_and_no_return(server: Server, tokens: tokenstore.RedisTokens) -
         results = race(server.url, work, processes=workers)
     assert len(seen) > 1
     records, members = look(server)
-    assert records == members  # before any list could heal an index
+    assert records == members  # before a list could repair an index
 
     outcomes: Counter[tuple[str, bool]] = Counter()
     survivors = 0
@@ -189,11 +190,11 @@ def test_one_end_and_no_return(server: Server, tokens: tokenstore.RedisTokens) -
         outcomes.update((d.role, d.held) for d in done)
     assert tokens.get_many(**A, tokens=olds) == [None] * rounds
     assert look(server) == (survivors, survivors)
-    # They did race: each role came before the end in some rounds, and after it in others.
+    # They did race: each role ran before the end in some rounds, and after it in others.
     for role, held in itertools.product(set(ROLES), (True, False)):
         assert outcomes[role, held] > rounds // 50, outcomes
 
-    for old in olds[:: rounds // 500]:  # and whatever is tried later, the dead stay dead
+    for old in olds[:: rounds // 500]:  # ended tokens stay ended, whatever is tried
         assert [act(tokens, role, old).held for role in ROLES] == [False] * len(ROLES)
     assert look(server) == (survivors, survivors)
 
@@ -201,7 +202,7 @@ def test_one_end_and_no_return(server: Server, tokens: tokenstore.RedisTokens) -
 def test_a_chain_of_rotations_has_one_live_end(
     server: Server, tokens: tokenstore.RedisTokens
 ) -> None:
-    """Whoever holds the live token rotates it and tells; the losers find the new one."""
+    """The owner of the live token rotates it and publishes the new one; the losers use that."""
     first = secret(tokens.create(**A, owner="o", data={"n": 0}, duration=DURATION))
     tokens.client.execute("SET", "chain", first)
 
@@ -230,9 +231,9 @@ def test_a_chain_of_rotations_has_one_live_end(
 def test_delete_all_leaves_nothing_that_was_there_when_it_began(
     server: Server, tokens: tokenstore.RedisTokens
 ) -> None:
-    """Worker 0 of each process deletes, and knows what the others of its process have created."""
+    """Worker 0 of each process deletes, and knows the tokens created in its process."""
     processes, threads = 3, 4
-    created: list[str] = []  # of one process: each has a copy of its own
+    created: list[str] = []  # per process
     until = time.monotonic() + SECONDS
 
     def work(client: tokenstore.Client, n: int) -> tuple[list[str], int]:
@@ -264,7 +265,7 @@ def test_delete_all_leaves_nothing_that_was_there_when_it_began(
     assert records == members
     left = len(tokens.list(**A, owner="o"))
     assert len(made) > 1000
-    assert ended + left == len(made)  # each was counted by one delete_all, or lives
+    assert ended + left == len(made)  # each was counted by one delete_all, or is live
     assert look(server) == (left, left)
     assert tokens.delete_all(**A, owner="o") == left
     assert server.keys() == []
@@ -304,7 +305,7 @@ def test_the_cap_holds_under_concurrent_creates(
 
 def test_bob_never_touches_bobby(server: Server, tokens: tokenstore.RedisTokens) -> None:
     neighbours = ["bobby", "bo", "BOB", "bob*", "b?b", "[b]ob", "bob:", "bob ", 'bob"', 'x","bob']
-    neighbours.append("bob1537")  # his keys have the same tag
+    neighbours.append("bob1537")  # with the same tag
     tags = {secret(tokens.create(**A, owner=name))[:4] for name in ("bob", "bob1537")}
     assert len(tags) == 1
     server("FLUSHALL")
@@ -314,7 +315,7 @@ def test_bob_never_touches_bobby(server: Server, tokens: tokenstore.RedisTokens)
         store = tokenstore.RedisTokens(client, max_per_owner=4 if n == 0 else None)
         made: dict[str, list[str]] = {name: [] for name in neighbours}
         while time.monotonic() < until:
-            if n < 4:  # bob, who does everything
+            if n < 4:  # bob: all operations
                 token = secret(store.create(**A, owner="bob", duration=random.choice((None, 1))))
                 store.update(**A, token=token, data={"x": 1})
                 store.rotate(**A, token=token)
@@ -354,7 +355,7 @@ def test_index_and_records_fit_at_every_instant(
         rng = random.Random(n)
         held: list[str] = []
         for step in itertools.count():
-            # Towards the end only what expires soon, so that nothing need be deleted.
+            # Towards the end only tokens that expire soon, so that none need be deleted.
             left = until - time.monotonic()
             if left < 0:
                 return step
@@ -386,7 +387,7 @@ def test_index_and_records_fit_at_every_instant(
         steps = race(server.url, work, processes=4, threads=3)
     assert sum(steps) > 1000
     assert max(seen) > 10
-    # What listing and deleting leave is what has no expiry, or a long one; the rest goes by itself.
+    # Only tokens without an expiry, or with a long one, remain; the others expire.
     for owner in owners:
         for listed in tokens.list(**A, owner=owner):
             if listed.expires_at is None or listed.expires_at > time.time() + 5:

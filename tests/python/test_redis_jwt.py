@@ -214,7 +214,7 @@ def test_rows_of_the_documentation() -> None:
     assert [n for n in names if f"test_{n}" not in globals()] == []
 
 
-# ---- ours beyond the Node package ----------------------------------------------------------------------
+# ---- beyond the Node package -------------------------------------------------------------------------
 
 
 def test_list(many: RedisJWT, server: Server) -> None:
@@ -222,7 +222,7 @@ def test_list(many: RedisJWT, server: Server) -> None:
     assert [s["dataSession"]["n"] for s in many.list(ID)] == [2, 1, 0]
     newest = many.list(ID)[0]
     assert newest == {**newest, "id": ID, "rjwt": many.verify(tokens[2])["rjwt"], "ttl": 100}
-    server("DEL", newest["rjwt"])  # by another hand
+    server("DEL", newest["rjwt"])  # by another program
     assert len(many.list(ID)) == 2
     assert server("ZCARD", f"rjwt-sessions/{ID}") == 2
     assert many.list("nobody") == []
@@ -280,7 +280,7 @@ def test_node_writers(client: tokenstore.Client, server: Server) -> None:
         return key
 
     key = node_signs()
-    # Other programs' keys. Those at the end look like the user's sessions, by their names alone.
+    # Other programs' keys. The last ones look like the user's sessions by their names.
     others = ["other:ABCDEFGHIJK", f"x{ID}:ABCDEFGHIJK", f"{ID}:short", f"{ID}:OtherOtherO"]
     for other in others:
         server("SET", other, json.dumps({"rjwt": key}))
@@ -310,7 +310,7 @@ def test_events(client: tokenstore.Client) -> None:
         sessions.on("del", called)
         token = sessions.sign(ID)
         key = sessions.verify(token)["rjwt"]
-        sessions.sign(ID)  # which ends the one before
+        sessions.sign(ID)  # which ends the previous one
         event = events.next(timeout=10)
         assert isinstance(event, SessionEnd)
         assert (event.kind, event.id, event.rjwt) == ("del", ID, key)
@@ -321,7 +321,7 @@ def test_events(client: tokenstore.Client) -> None:
     assert client.closed is False
 
 
-# ---- what is refused -------------------------------------------------------------------------------------
+# ---- rejected ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""RedisJWT: claims are read alike however they are spelled; most are spelled in the one way that needs no parser."""
+"""RedisJWT: claims are read correctly in any formatting; the common one needs no parser."""
 
 from __future__ import annotations
 

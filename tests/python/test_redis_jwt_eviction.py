@@ -1,4 +1,5 @@
-"""A server that evicts may take a user's index before the sessions: they are found all the same, and it is said."""
+"""A server that evicts may remove a user's index before the sessions: they are still found, with a
+warning."""
 
 from __future__ import annotations
 
@@ -71,7 +72,7 @@ def test_sessions_behind_a_lost_index(
     with RedisJWT(server.url, secret=SECRET, multiple=True) as sessions:
         tokens = [sessions.sign("bob"), sessions.sign("bob", ttl=60)]
         server("DEL", "rjwt-sessions/bob")
-        tokens.append(sessions.sign("bob"))  # begins a new index: any number needs none
+        tokens.append(sessions.sign("bob"))  # starts a new index: with any number of sessions none is needed
         assert warnings(caplog) == []
         assert len(sessions.list("bob")) == 3
         assert sessions.call().get_count_by_pattern("bob") == 3

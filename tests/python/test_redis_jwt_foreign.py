@@ -1,4 +1,4 @@
-"""RedisJWT beside other programs: what does not say its own name is no session, whatever its key looks like."""
+"""RedisJWT beside other programs: a value without its own key in it is not a session, whatever its name."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_key_that_only_looks_like_a_session(
     sessions: RedisJWT, client: tokenstore.Client, server: Server, command: list[str]
 ) -> None:
     server(*command)
-    server("ZADD", "rjwt-sessions/bob", 2**40, "0" * 16 + KEY[4:])  # also where the index lists it
+    server("ZADD", "rjwt-sessions/bob", 2**40, "0" * 16 + KEY[4:])  # also if the index lists it
     before = server("DUMP", KEY)
     call = sessions.call()
     assert (call.exists(KEY), call.ttl(KEY), call.get_value_by_key(KEY)) == (False, -2, None)
@@ -97,7 +97,7 @@ def test_a_record_that_was_cut_is_refused_in_either_form(
 
 
 def test_other_spellings_are_sessions(sessions: RedisJWT, server: Server) -> None:
-    """As other writers of JSON have them: other white space, other order, escapes."""
+    """As written by other JSON writers: other whitespace, other order, escapes."""
     for value in (
         f' {{ "rjwt" : "{KEY}" }}\n',
         f'{{"dataSession":{{"a":1}},"rjwt":"{KEY}"}}',

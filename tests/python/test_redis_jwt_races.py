@@ -1,4 +1,4 @@
-"""RedisJWT among racing logins, and among many other sessions."""
+"""RedisJWT with racing logins, and with many other sessions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from racing import race, race_barrier
 from servers import Server
 from tokenstore import RedisJWT
 
-# A process with threads forks workers; they touch none of its locks.
+# A process with threads forks workers; they use none of its locks.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 
 SOAK = os.environ.get("TOKENSTORE_SOAK") == "1"
@@ -73,7 +73,7 @@ def test_a_cap_holds_while_sessions_come_and_go(server: Server) -> None:
 
 
 def calls(server: Server) -> dict[str, int]:
-    """How often each command was run, those of scripts included."""
+    """The number of calls of each command, including those in scripts."""
     lines = server("INFO", "commandstats").decode().splitlines()
     found = (line.split(":", 1) for line in lines if line.startswith("cmdstat_"))
     return {name: int(rest.split("calls=")[1].split(",")[0]) for name, rest in found}

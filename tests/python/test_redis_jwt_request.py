@@ -1,4 +1,5 @@
-"""RedisJWT.create: who asked, read alike from WSGI, ASGI and a mapping, and alike in Lua."""
+"""RedisJWT.create: the client's address and user agent, read the same from WSGI, ASGI and a mapping, and in
+Lua."""
 
 from __future__ import annotations
 
@@ -16,9 +17,9 @@ ID = "507f191e810c19729de860ea"
 HEADERS = {
     "caf\xe9".encode(): "caf\xe9",
     b"caf\xe9": "caf\xe9",  # Latin-1
-    b"caf\xc3\xa9 \xe9": "caf\xc3\xa9 \xe9",  # no UTF-8 as a whole
+    b"caf\xc3\xa9 \xe9": "caf\xc3\xa9 \xe9",  # not UTF-8 as a whole
     "\u20ac \U0001f600".encode(): "\u20ac \U0001f600",
-    b"\xe2\x82": "\xe2\x82",  # cut off
+    b"\xe2\x82": "\xe2\x82",  # truncated
     b"\xc0\x80": "\xc0\x80",  # overlong
     b"\xed\xa0\x80": "\xed\xa0\x80",  # a surrogate
     b"\xe0\x80\x80": "\xe0\x80\x80",
@@ -37,7 +38,7 @@ def sessions(client: tokenstore.Client) -> RedisJWT:
 
 
 def kept(sessions: RedisJWT, request: dict[str, Any]) -> dict[str, Any]:
-    """What the session says of who asked."""
+    """The session's `request`."""
     token = sessions.create(ID, request=request)
     return sessions.verify(token, value_session=True)["dataSession"]["request"]
 
@@ -80,7 +81,7 @@ def test_whatever_a_client_put_into_its_headers_is_taken(sessions: RedisJWT) -> 
             {"REQUEST_METHOD": "GET", "HTTP_USER_AGENT": sent.decode("latin-1")},
             {"type": "http", "headers": [(b"user-agent", sent)]},
             {"user_agent": sent},
-            {"user_agent": sent.decode(errors="surrogateescape")},  # what aiohttp makes of headers
+            {"user_agent": sent.decode(errors="surrogateescape")},  # as aiohttp decodes headers
         ):
             assert kept(sessions, request) == {"address": None, "user_agent": text}
 

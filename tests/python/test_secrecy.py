@@ -1,4 +1,4 @@
-"""A token is nowhere but in the hand of who got it: not in Redis, not in messages, not in logs."""
+"""A token never appears in Redis, in messages, or in logs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ APP = {"app": "web", "type": "login"}
 
 
 def use_everything(tokens: RedisTokens) -> list[str]:
-    """Each operation, found and not found; the secrets that were in play."""
+    """Runs each operation, found and not found; returns the secrets used."""
     token = tokens.create(**APP, owner="bob", data={"n": 1}, duration=600)
     custom = tokens.create(**APP, owner="bob", custom_token=CANARY)
     many = tokens.create_many([{**APP, "owner": "eve", "duration": 60}] * 3)
@@ -80,7 +80,7 @@ def test_redis_never_sees_a_token(encoding: Any) -> None:
         files = [p for p in server.directory.rglob("*") if p.is_file()]
         assert any(p.name == "dump.rdb" for p in files)
         assert any("aof" in p.name for p in files)
-        # What must be there is there, so that this test looks in the right places.
+        # Self-test: expected data is found, so this test searches the right places.
         for place in [seen, slow, *(p.read_bytes() for p in files if p.name == "dump.rdb")]:
             assert left.id.encode() in place
         assert any(left.id.encode() in p.read_bytes() for p in files if "incr" in p.name or p.suffix == ".aof")
@@ -96,7 +96,7 @@ def test_redis_never_sees_a_token(encoding: Any) -> None:
 
 @contextmanager
 def answering(answer: bytes) -> Iterator[str]:
-    """A server that gives the same answer to whatever comes."""
+    """A server with one reply for everything."""
     listener = socket.create_server(("127.0.0.1", 0))
     stop = threading.Event()
 

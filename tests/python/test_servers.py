@@ -1,4 +1,4 @@
-"""The same life of a token on each kind of server that this machine has."""
+"""The same operations on each kind of server on this machine."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def promote(server: Server) -> None:
 
 
 def test_a_change_waits_for_a_primary(of_kind: Server) -> None:
-    """During a failover: what the replica refuses is done as soon as it is the primary."""
+    """During a failover: a change rejected by the replica succeeds as soon as it is the primary."""
     with tokenstore.RedisTokens(of_kind.url) as tokens:
         old = tokens.create("a", "t", "o", {"x": 1}, 60)
         demote(of_kind)
@@ -69,7 +69,7 @@ def test_a_change_waits_for_a_primary(of_kind: Server) -> None:
 def test_a_replica_that_stays_one_is_named(of_kind: Server) -> None:
     with tokenstore.RedisTokens(of_kind.url, timeout=2) as tokens:  # a busy machine may be slow for a while
         demote(of_kind)
-        # The deadline may pass while one more try is under way: then its outcome is not known.
+        # The deadline may pass during another attempt: then the outcome is unknown.
         errors = (tokenstore.TimeoutError, tokenstore.OutcomeUnknownError)
         with pytest.raises(errors, match="READONLY You can't write"):
             tokens.create("a", "t", "o")
@@ -86,7 +86,7 @@ def test_a_full_server(of_kind: Server) -> None:
 
 @pytest.mark.parametrize("kind", ["plain", "script"])
 def test_raw_commands_leave_a_replica(of_kind: Server, kind: str) -> None:
-    """The caller gets the answer; the connections to what was the primary are given up."""
+    """The caller gets the reply; the connections to the former primary are dropped."""
     command = {"plain": ("SET", "k", "v"), "script": ("EVAL", "return redis.call('SET', KEYS[1], 'v')", 1, "k")}
     with tokenstore.Client(of_kind.url) as client:
         before = client.execute("CLIENT", "ID")
@@ -96,7 +96,7 @@ def test_raw_commands_leave_a_replica(of_kind: Server, kind: str) -> None:
             client.execute(*command[kind])
         assert caught.value.code == "READONLY"
         assert client.execute("CLIENT", "ID") != before
-        time.sleep(1.05)  # they are given up once in a second
+        time.sleep(1.05)  # they are dropped at most once a second
         replies = client.pipeline([command[kind], ("CLIENT", "ID")], raise_errors=False)
         assert replies[0].code == "READONLY"
         assert client.execute("CLIENT", "ID") != replies[1]

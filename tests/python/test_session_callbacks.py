@@ -1,4 +1,4 @@
-"""Callbacks for the ends of sessions: one thread, which nothing kills but close."""
+"""Callbacks for session events: one thread, which only close ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tokenstore.session_events import SessionCallbacks, SessionEnd, SessionEvent
 
 @pytest.fixture
 def listened(server: Server) -> Server:
-    """No notifications are set."""
+    """Notifications are not enabled."""
     server("CONFIG", "SET", "notify-keyspace-events", "")
     return server
 
@@ -100,7 +100,7 @@ def test_off_undoes_on(listened: Server, callbacks: SessionCallbacks) -> None:
 
 
 def test_wrong_callbacks(callbacks: SessionCallbacks) -> None:
-    with pytest.raises(ValueError, match="no event 'evicted'"):
+    with pytest.raises(ValueError, match="unknown event 'evicted'"):
         callbacks.on("evicted", print)
     with pytest.raises(TypeError, match="callback must be callable"):
         callbacks.on("del", None)  # type: ignore[arg-type]
@@ -114,7 +114,7 @@ def test_close_ends_the_thread(listened: Server, callbacks: SessionCallbacks) ->
     assert "tokenstore-events" not in names()
     callbacks.close()
     end(listened, "bob")
-    callbacks.on("del", heard)  # it can begin again
+    callbacks.on("del", heard)  # it can start again
     event = end(listened, "alice")
     heard.wait()
     assert heard.events[0] == event
@@ -165,7 +165,7 @@ def test_callbacks_in_a_forked_child(listened: Server, callbacks: SessionCallbac
 
 
 def test_off_in_a_child_that_was_forked_during_on() -> None:
-    """Another thread holds the lock then, and is not there in the child."""
+    """Another thread holds the lock then, and does not exist in the child."""
     listening, goes_on = threading.Event(), threading.Event()
 
     def listen() -> SessionEvents:

@@ -1,4 +1,4 @@
-"""The ends of sessions: told once each, to all who listen; and what happens when nobody can."""
+"""Session events: each reported once, to all listeners; and lost connections."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SOAK = os.environ.get("TOKENSTORE_SOAK") == "1"
 
 @pytest.fixture
 def listened(server: Server) -> Server:
-    """No notifications are set."""
+    """Notifications are not enabled."""
     server("CONFIG", "SET", "notify-keyspace-events", "")
     return server
 
@@ -32,7 +32,7 @@ def events(listened: Server, client: tokenstore.Client) -> Iterator[SessionEvent
         yield events
 
 
-# ---- what is told --------------------------------------------------------------------------------
+# ---- events --------------------------------------------------------------------------------------
 
 
 def test_expiry_and_deletion_are_told(listened: Server, events: SessionEvents) -> None:
@@ -49,7 +49,7 @@ def test_however_it_is_deleted(listened: Server, events: SessionEvents, command:
 
 
 def test_an_end_in_the_past(listened: Server, events: SessionEvents) -> None:
-    """Redis reports a deletion, Valkey from 8.1 on an expiry; either is told, once."""
+    """Redis reports a deletion, Valkey from 8.1 on an expiry; either is reported once."""
     listened("SET", rjwt("bob"), "{}")
     listened("PEXPIREAT", rjwt("bob"), 1)
     told = events.next(SOON)
@@ -70,7 +70,7 @@ def test_other_keys_are_not_told(listened: Server, events: SessionEvents) -> Non
         for key in others:
             wire("SET", key, "x")
             wire("DEL", key)
-        wire("SET", rjwt("bob"), "{}")  # written, changed, renamed: none of these is an end
+        wire("SET", rjwt("bob"), "{}")  # written, changed, renamed: none of these ends the session
         wire("SET", rjwt("bob"), "{}")
         wire("EXPIRE", rjwt("bob"), 100)
     assert end(listened, "alice") == events.next(SOON)
@@ -194,7 +194,7 @@ def test_a_forked_child_is_told(listened: Server, events: SessionEvents) -> None
     assert end(listened, "bob") == events.next(SOON)
 
 
-# ---- what the server must be told ------------------------------------------------------------------
+# ---- enabling events on the server ---------------------------------------------------------------
 
 
 def flags(server: Server) -> set[str]:
@@ -297,7 +297,7 @@ def test_a_restarted_server_is_told_again_what_to_publish() -> None:
 
 
 class Ends:
-    """Ends `count` sessions, half of them by deletion, and remembers when."""
+    """Ends `count` sessions, half of them by deletion, and records the times."""
 
     def __init__(self, server: Server, name: str, count: int) -> None:
         self.server, self.name, self.count = server, name, count
@@ -322,7 +322,7 @@ class Ends:
 
 
 def test_each_end_is_told_once_around_a_restart() -> None:
-    """While one reads, sessions end; in the middle the server is killed, and started again."""
+    """Sessions end while a thread reads; meanwhile the server is killed and restarted."""
     count = 10_000 if SOAK else 1000
     told: Counter[str] = Counter()
     gaps: list[SessionGap] = []

@@ -1,4 +1,4 @@
-"""Sessions: the engine with a session's vocabulary, as SPEC 2 has it."""
+"""Sessions: tokens with the vocabulary of sessions, as in SPEC 2."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_session_is_a_token_of_type_session(client: tokenstore.Client) -> None
 
 
 def test_get_many(sessions: Sessions) -> None:
-    """In the order asked; each is a Session, with what all have in common."""
+    """In the given order; each is a Session with the common fields."""
     made = [sessions.create("web", owner) for owner in ("bob", "eve")]
     assert sessions.create("other", "eve")
     found = sessions.get_many(app="web", tokens=[made[1], "none", made[0], None, made[1]])

@@ -1,4 +1,4 @@
-"""Signals: Python's handlers run at once, whatever a call is waiting for; Ctrl-C ends it."""
+"""Signals: Python's handlers run at once, wherever a call waits; Ctrl-C ends it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def caught():
 
 @contextmanager
 def child(url: str, *parts: str, options: str = "") -> Iterator[subprocess.Popen[str]]:
-    """A Python that runs `parts`, which are to end well."""
+    """A Python that runs `parts` successfully."""
     code = PREAMBLE.format(url=url, options=options) + "".join(map(textwrap.dedent, parts))
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "-c", code],
@@ -52,24 +52,24 @@ def child(url: str, *parts: str, options: str = "") -> Iterator[subprocess.Popen
 
 
 def wait_until_asleep(process: subprocess.Popen[str]) -> None:
-    """After "waiting": until the main thread sleeps in the kernel."""
+    """After the output "waiting": until the main thread sleeps in the kernel."""
     assert process.stdout is not None
     assert process.stdout.readline() == "waiting\n"
     stat = Path(f"/proc/{process.pid}/task/{process.pid}")
     deadline = time.monotonic() + 10
     asleep = 0
-    while asleep < 20:  # not only for a moment, on its way there
+    while asleep < 20:  # not only briefly
         assert time.monotonic() < deadline
         state = stat.joinpath("stat").read_text().rpartition(")")[2].split()[0]
         asleep = asleep + 1 if state == "S" else 0
 
 
 class Late(AssertionError):
-    """What should be at once was not."""
+    """Not in time."""
 
 
 def one_of_three(test: Callable[..., None]) -> Callable[..., None]:
-    """A busy machine may make it late once or twice; code that is late is late each time."""
+    """A busy machine may make it late once or twice; slow code is late each time."""
 
     @functools.wraps(test)
     def tries(**given: Any) -> None:
@@ -188,7 +188,7 @@ def test_ctrl_c_while_waiting_for_a_free_connection(server: Server) -> None:
 
 @one_of_three
 def test_ctrl_c_while_pausing_between_tries(server: Server) -> None:
-    """BUSY is tried again after a pause, until the deadline."""
+    """BUSY is retried after a pause, until the deadline."""
     server("CONFIG", "SET", "lua-time-limit", 1)
     with server.wire() as blocker:
         blocker.send("EVAL", "while true do end", 0)
@@ -260,8 +260,7 @@ def test_a_storm_of_signals(server: Server) -> None:
 
 
 def test_no_sigpipe(tmp_path: Path) -> None:
-    """A server that hangs up in the middle of a request: where the host has SIGPIPE at its default, that
-    would end it."""
+    """A server hangs up during a request: with SIGPIPE's default action that would end the process."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "s"))
     listener.listen()

@@ -1,4 +1,4 @@
-"""One client, many threads: no reply in the wrong hands, no interpreter held up."""
+"""One client, many threads: no mixed-up replies, and the GIL is released."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tokenstore import Client, RedisTokens, Sessions
 
 
 def together(count: int, work: Callable[[int], None]) -> None:
-    """Runs work(0) … work(count - 1) at once and raises what one of them raised."""
+    """Runs work(0) … work(count - 1) concurrently and re-raises an exception."""
     barrier = threading.Barrier(count)
 
     def run(n: int) -> None:
@@ -49,7 +49,7 @@ def test_every_thread_gets_its_own_replies(server: Server, pool_size: int) -> No
 
 
 def test_the_interpreter_runs_while_a_call_waits(client: Client) -> None:
-    """The GIL is let go: another thread goes on while this one waits for Redis."""
+    """The GIL is released: another thread runs while this one waits for Redis."""
     turns = 0
     done = threading.Event()
 
@@ -87,7 +87,7 @@ def test_updates_of_different_fields_all_hold(tokens: RedisTokens) -> None:
 
 
 def test_a_value_shared_by_threads(tokens: RedisTokens) -> None:
-    """Data that another thread changes meanwhile: some state of it is stored, and nothing breaks."""
+    """Data that another thread changes meanwhile: some state of it is stored, without a crash."""
     data: dict[str, object] = {str(n): [n] for n in range(200)}
     stop = threading.Event()
 

@@ -146,7 +146,7 @@ def test_tls_to_a_plain_port_and_back(pki: Pki, server: Server) -> None:
     try:
         plain.start()
         with Client(f"rediss://localhost:{plain.port}", ca=pki.ca, timeout=0.5) as client:
-            with pytest.raises(tokenstore.Error):  # it waits for the end of a line
+            with pytest.raises(tokenstore.Error):  # the server waits for the end of a line
                 client.execute("PING")
     finally:
         plain.remove()

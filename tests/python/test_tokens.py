@@ -1,4 +1,4 @@
-"""RedisTokens: each operation, as SPEC 1 has it."""
+"""RedisTokens: each operation, as in SPEC 1."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "core" / "scripts"
 
 
 def ttl_of(server: Server, token: Token) -> int:
-    """Milliseconds that the record has left, asked of the server itself; -1: no expiry."""
+    """The record's remaining time in ms, from the server; -1: no expiry."""
     (key,) = [key for key in server.keys() if token.id.encode() in key]
     return int(server("PTTL", key))
 
@@ -73,7 +73,7 @@ def test_get_gives_the_same_token(tokens: RedisTokens) -> None:
     token = tokens.create(**APP, owner="bob", data={"a": [1, {"b": None}]}, duration=60)
     found = tokens.get(**APP, token=token.token, expiry=True)
     assert found is not None
-    assert found.expires_at == pytest.approx(token.expires_at, abs=0.5)  # now, and what is left
+    assert found.expires_at == pytest.approx(token.expires_at, abs=0.5)  # now, plus the remaining time
     found = tokens.get(**APP, token=token.token)
     assert found is not None
     assert found.expires_at is None

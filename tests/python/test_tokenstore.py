@@ -127,9 +127,9 @@ def test_owner_list_empty(store: Tokenstore) -> None:
 def test_owner_list_dead_ids(store: Tokenstore, server: Server) -> None:
     live = store.add("bob", {"n": 1})
     expired = [store.add("bob", duration=1000) for _ in range(3)]
-    for token in expired[:2]:  # as if their time had come
+    for token in expired[:2]:  # as if they had expired
         server("DEL", f"token:key:{token.key}", f"token:id:{token.id}")
-    server("DEL", f"token:key:{expired[2].key}")  # half of one
+    server("DEL", f"token:key:{expired[2].key}")  # one of its two keys
     assert server("SCARD", "token:tokens:bob") == 4
     assert store.list("bob") == [live]
     assert server("SMEMBERS", "token:tokens:bob") == [live.id.encode()]
@@ -289,7 +289,7 @@ def test_it_is_stored_as_the_node_package_does(store: Tokenstore, server: Server
         ]
     )
     record = server("GET", f"token:key:{token.key}")
-    # JSON.stringify's own spelling, in the package's own order.
+    # JSON.stringify's format, in the package's order.
     assert record == json.dumps(token, ensure_ascii=False, separators=(",", ":")).encode()
     assert list(json.loads(record)) == ["owner_id", "attrs", "key", "id"]
     assert server("GET", f"token:id:{token.id}") == token.key.encode()
@@ -301,7 +301,7 @@ def test_it_is_stored_as_the_node_package_does(store: Tokenstore, server: Server
 def test_a_duration_ends_record_and_id_together(store: Tokenstore, server: Server) -> None:
     token = store.add("o", duration=100)
     ends = [server.expires_at(f"token:{w}") for w in (f"key:{token.key}", f"id:{token.id}")]
-    assert abs(ends[0] - ends[1]) <= 1  # the server takes its clock for each of the two
+    assert abs(ends[0] - ends[1]) <= 1  # the server reads its clock for each of the two
     assert 95_000 < server("PTTL", f"token:key:{token.key}") <= 100_000
     assert server("PTTL", "token:tokens:o") == -1
     assert store.set(token.id, {"a": [1]})

@@ -1,4 +1,4 @@
-"""Tokenstore: what other programs wrote into the shared form, and what they left behind."""
+"""Tokenstore: data of other programs in the shared format, and their leftovers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def found(token: NodeToken | None) -> NodeToken:
 
 @pytest.fixture
 def write(server: Server) -> Iterator[Any]:
-    """Stores a record as its text, with id and set as the Node package would have them."""
+    """Stores a record as text, with id and set as written by the Node package."""
     with server.wire() as wire:
 
         def write(record: str, owner: str = "bob", key: str = "k" * 24, id: str = "the-id") -> None:
@@ -103,7 +103,7 @@ def test_set_changes_the_attrs_and_not_one_byte_more(
 ) -> None:
     record = head + TAIL
     write(record)
-    # The attrs' own text: the one value of that name at the top.
+    # The text of the attrs: the top-level member.
     old = json.dumps(json.loads(record)["attrs"], separators=(",", ":"))
     assert record.count(f'"attrs":{old},') == 1
     assert store.set("the-id", {"new": [2**53 - 1, 0.1, []]})
@@ -195,7 +195,7 @@ def test_a_record_of_another_key_is_no_token(
 def test_an_id_whose_key_was_given_away_is_dead(
     store: Tokenstore, server: Server, write: Any
 ) -> None:
-    """The Node package overwrites a forced key: two ids then lead to one record."""
+    """The Node package overwrites a given key: then two ids lead to one record."""
     for end in (store.list, store.delete):
         write('{"owner_id":"bob","attrs":{},' + TAIL, id="old-id")
         write('{"owner_id":"bob","attrs":{},' + TAIL)
@@ -216,7 +216,7 @@ def test_an_id_whose_key_was_given_away_is_dead(
 def test_delete_key_spares_the_id_of_another_key(
     store: Tokenstore, server: Server, write: Any
 ) -> None:
-    """Somebody copied a record: two keys name one id, and the id names one of them."""
+    """A copied record: two keys have one id, and the id refers to one of them."""
     token = store.add("bob")
     copy = json.dumps({**token, "key": "k" * 24})
     server("SET", "token:key:" + "k" * 24, copy)
@@ -226,7 +226,7 @@ def test_delete_key_spares_the_id_of_another_key(
 
 
 def test_values_of_another_kind(store: Tokenstore, server: Server) -> None:
-    """They are not found, and stay; only what lists an owner's tokens cannot do without the list."""
+    """They are not found, and unchanged; only operations on an owner's list fail."""
     hash = "0" * 32
     for key in ("token:id:x", "token:key:x", f"token:hash:{hash}"):
         server("HSET", key, "a", "b")
@@ -273,7 +273,7 @@ def test_add_keeps_the_dead_fewer_than_the_living(store: Tokenstore, server: Ser
 def test_a_token_that_node_is_just_adding_is_not_dropped(
     server: Server, store: Tokenstore
 ) -> None:
-    """Id and set are there, the record comes while list waits to look again."""
+    """Id and set exist, the record is stored while list waits to check again."""
     server("SET", "token:id:the-id", "k" * 24)
     server("SADD", "token:tokens:bob", "the-id")
     with server.wire() as monitor:
@@ -283,7 +283,7 @@ def test_a_token_that_node_is_just_adding_is_not_dropped(
         thread = threading.Thread(target=lambda: lists.append(store.list("bob")))
         thread.start()
         while b"token:key:" not in str(monitor.read()).encode():
-            pass  # the first look at the record, within the script
+            pass  # the first check of the record, in the script
         server("SET", "token:key:" + "k" * 24, '{"owner_id":"bob","attrs":{},' + TAIL)
         thread.join()
     assert len(lists) == 1

@@ -1,4 +1,4 @@
-"""Tokenstore and its server: how much is asked, which commands, clusters, races."""
+"""Tokenstore and its server: round trips, commands, clusters, races."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def store(client: tokenstore.Client) -> Tokenstore:
     return Tokenstore(client)
 
 
-# ---- how much is asked -------------------------------------------------------------------------------
+# ---- round trips -------------------------------------------------------------------------------------
 
 
 def calls(server: Server) -> dict[str, int]:
@@ -37,7 +37,7 @@ def test_list_of_many_takes_two_round_trips(
 ) -> None:
     size = 1203
     tokens = {(t := store.add("bob", {"n": n})).id: t for n in range(size)}
-    store.list("bob")  # the script is known from now on
+    store.list("bob")  # loads the script
     server("CONFIG", "RESETSTAT")
     with server.wire() as monitor:
         monitor.send("MONITOR")
@@ -53,7 +53,7 @@ def test_list_of_many_takes_two_round_trips(
 
 
 def test_add_that_is_sent_again_adds_nothing(server: Server, store: Tokenstore) -> None:
-    """As after a lost answer: the very same words, on a new connection."""
+    """As after a lost reply: the same command on a new connection."""
     with server.wire() as monitor:
         monitor.send("MONITOR")
         monitor.read()
@@ -61,7 +61,7 @@ def test_add_that_is_sent_again_adds_nothing(server: Server, store: Tokenstore) 
         line = ""
         while '"EVALSHA"' not in line:
             line = str(monitor.read())
-    # Valkey 8.1 shows a quotation mark within a word as it is, the others with a backslash.
+    # Valkey 8.1 does not escape a quotation mark within a word, the others do.
     words = line[line.index('"') + 1 : -1].replace('\\"', '"').split('" "')
     before = server.keys()
     assert server(*words) == [token.id.encode(), 1]
@@ -100,7 +100,7 @@ def test_reset_leaves_what_could_be_of_another_prefix(
     outer.add("bob")
     outer.add("tokens:y")
     outer.make_hash("v")
-    assert outer.list("x:tokens:bob") == []  # the set of another's
+    assert outer.list("x:tokens:bob") == []  # another owner's set
     assert outer.reset() == 2
     for store, token, value in kept:
         assert store.get(token.id) == token
@@ -115,7 +115,7 @@ def test_reset_leaves_what_could_be_of_another_prefix(
 
 @contextmanager
 def node_of_cluster(first: int, last: int) -> Iterator[tuple[Server, int]]:
-    """A server with these slots, and the port at which other nodes may meet it."""
+    """A server with these slots, and its port for other nodes."""
     with running("--cluster-enabled", "yes", transport="tcp") as server:
         server("CLUSTER", "ADDSLOTS", *range(first, last + 1))
         yield server, server.port + 10_000
@@ -134,7 +134,7 @@ def test_a_cluster_is_refused_with_words_that_help() -> None:
         with Tokenstore(near.url) as store:
             with pytest.raises(tokenstore.ServerError, match=f"CROSSSLOT.*{advice}"):
                 store.add("bob")
-            # A script that reads a key of the other node, and a key that lies there.
+            # A script that reads a key of the other node, and a key of that node.
             with pytest.raises(tokenstore.ServerError, match=f"non local key.*{advice}"):
                 store.get(str(ids[0]))
             with pytest.raises(tokenstore.ServerError, match=f"MOVED.*{advice}"):
@@ -220,7 +220,7 @@ def test_a_forced_key_is_given_to_exactly_one(server: Server, store: Tokenstore)
 
 
 def whole(server: Server) -> tuple[int, int, int]:
-    """Records, ids and members of sets, looked at in one instant."""
+    """Records, ids and members of sets, read atomically."""
     script = """
         local counts = {0, 0, 0}
         for _, name in ipairs(redis.call('KEYS', '*')) do
@@ -241,7 +241,7 @@ def test_whatever_races_a_token_is_whole_or_gone(server: Server, with_reset: boo
         store = Tokenstore(client)
         did: Counter[str] = Counter()
         if n == 7 and with_reset:
-            for _ in range(100_000):  # the others may begin later
+            for _ in range(100_000):  # the others may start later
                 did["reset"] += store.reset()
                 if did["reset"] > 0:
                     break

@@ -1,4 +1,4 @@
-"""URLs and options: every form reaches the server, every wrong one is named."""
+"""URLs and options: every valid form reaches the server, every error names the option."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def tcp() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def locked() -> Iterator[Server]:
-    """One that wants a password of the default user."""
+    """A server with a password for the default user."""
     with running("--requirepass", "pass word", transport="tcp") as server:
         yield server
 
@@ -83,7 +83,7 @@ def test_a_zone_where_none_belongs() -> None:
 
 @pytest.mark.parametrize("name", ["a..b", ".a", "..", ".", "a..", "x" * 64, "a." + "x" * 64 + ".b"])
 def test_a_name_that_cannot_be(name: str) -> None:
-    """Python's socket and ssl raise UnicodeError for most of them, which nobody expects there."""
+    """Python's socket and ssl raise UnicodeError for most of them."""
     with pytest.raises(ConfigurationError, match="host name"):
         Client(f"redis://{name}:1")
     with pytest.raises(ConfigurationError, match="server_name must be a host name"):

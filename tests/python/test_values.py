@@ -1,4 +1,4 @@
-"""Token and Session as values: equality, copies, pickles, and what they never print."""
+"""Token and Session as values: equality, copies, pickles, and secrecy of repr()."""
 
 from __future__ import annotations
 

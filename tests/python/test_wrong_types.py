@@ -1,6 +1,6 @@
-"""Another program's value under each key that each script names: it stays, and a failure changed nothing.
+"""Another program's value at each key that a script uses: it stays, and a failure changes nothing.
 
-The keys are those that MONITOR shows within the scripts, so a key that a script names anew is tried too.
+The keys are taken from MONITOR, so keys added to a script are tested automatically.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FOREIGN: dict[str, list[str]] = {
 
 
 def scripts(directory: Path) -> dict[str, tuple[str, str]]:
-    """The name and the text of each script, by its SHA-1, as the build embeds them."""
+    """Name and text of each embedded script, by its SHA-1."""
     out = directory / "scripts.c"
     subprocess.run(["sh", ROOT / "core/scripts/embed.sh", out], check=True)
     made = out.read_text()
@@ -53,7 +53,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str]
 
 
 class Setting:
-    """A database that both packages wrote to, and the stores that work on it."""
+    """A database with data of both packages, and the stores that use it."""
 
     def __init__(self, server: Server, client: tokenstore.Client, known: dict[str, tuple[str, str]]) -> None:
         self.server = server
@@ -130,7 +130,7 @@ def attempt(setting: Setting, act: Act) -> Exception | None:
 
 
 def watched(setting: Setting, act: Act, known: dict[str, tuple[str, str]]) -> tuple[set[str], set[str]]:
-    """The scripts that ran, and the keys that they named."""
+    """The scripts that ran, and their keys."""
     with setting.server.wire() as monitor:
         monitor("MONITOR")
         assert attempt(setting, act) is None
@@ -151,7 +151,7 @@ def snapshot(server: Server) -> dict[bytes, tuple[bytes, bool]]:
 
 
 def own_type(key: str) -> str:
-    """What the key holds where it is the store's; a session must say its own name besides."""
+    """The type of the store's own value; a session must also contain its key."""
     if key.startswith("rjwt-sessions/"):
         return "zset"
     if key.startswith("bob:"):

@@ -1,4 +1,4 @@
-"""What a type checker sees of the package: `make lint` runs mypy --strict over this, nobody runs it."""
+"""For the type checker only: `make lint` checks it with mypy --strict; it is never run."""
 
 from __future__ import annotations
 

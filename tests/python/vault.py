@@ -1,4 +1,4 @@
-"""A vault for tests of credentials=: the password of a user, which changes on a real server."""
+"""A vault for tests of credentials=: a user's password, which changes on a real server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from servers import Wire
 
 
 class Vault:
-    """Knows the password that counts, and how often it was asked."""
+    """Knows the valid password, and counts its calls."""
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire

@@ -1,4 +1,4 @@
-"""Authorization servers for the tests: a real one (oidc-provider), and one that does as a test says."""
+"""Authorization servers for the tests: a real one (oidc-provider), and a scripted one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from servers import _die_with_parent, free_port
 from tokenstore import jwt
 
 PROVIDER = Path(__file__).parent.parent / "oauth" / "provider.mjs"
-CLIENT_ID = "svc:1 /+%"  # RFC 6749 knows ASCII alone, and so does the provider
+CLIENT_ID = "svc:1 /+%"  # RFC 6749 permits only ASCII, and so does the provider
 CLIENT_SECRET = "s e+c/r%et:&=-canary"
 
 
@@ -36,10 +36,10 @@ def new_key(kid: str) -> dict[str, str]:
 
 
 def _integers(der: bytes) -> list[bytes]:
-    """Of a SEQUENCE of INTEGERs in DER, without their signs."""
+    """The INTEGERs of a SEQUENCE in DER, without sign bytes."""
 
     def head(at: int) -> tuple[int, int]:
-        """Where what stands at `at` begins, behind tag and length; and its length."""
+        """The start of the content at `at`, after tag and length; and its length."""
         size = der[at + 1]
         if size < 0x80:
             return at + 2, size
@@ -60,7 +60,7 @@ def _base64url(data: bytes) -> str:
 
 
 class Provider:
-    """oidc-provider on a loopback port; `issued` are the audiences it gave tokens for."""
+    """oidc-provider on a loopback port; `issued`: the audiences of its tokens."""
 
     def __init__(
         self,
@@ -128,18 +128,18 @@ class Provider:
 
     @property
     def issued(self) -> list[str]:
-        """All until now."""
+        """All so far."""
         self._sync()
         return self._issued
 
     @property
     def refused(self) -> list[str]:
-        """All until now."""
+        """All so far."""
         self._sync()
         return self._refused
 
     def _sync(self) -> None:
-        """What it has printed is read by a thread, which may be behind."""
+        """Waits for the thread that reads its output."""
         if self.process is not None:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
             connection.request("GET", "/sync")
@@ -172,12 +172,12 @@ def provider(ttl: int = 60, clients: list[dict[str, Any]] | None = None) -> Iter
         server.stop()
 
 
-# ---- one that does as it is told ------------------------------------------------------------------
+# ---- the scripted server --------------------------------------------------------------------------
 
 
 @dataclass
 class Asked:
-    """A request as it came."""
+    """A received request."""
 
     method: str
     path: str
@@ -198,7 +198,7 @@ class Asked:
 
 @dataclass
 class Answer:
-    """What is to be answered."""
+    """A response to send."""
 
     status: int = 200
     body: bytes | str | dict[str, Any] = b""
@@ -253,7 +253,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class Endpoint(ThreadingHTTPServer):
-    """Answers each request with what `answer(asked)` gives; keeps them all in `asked`."""
+    """Answers each request with the result of `answer(asked)`; records them in `asked`."""
 
     daemon_threads = True
 
@@ -269,7 +269,7 @@ class Endpoint(ThreadingHTTPServer):
             self.socket = tls.wrap_socket(self.socket, server_side=True)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        pass  # a client that went away, or did not like the certificate: the test looks at that side
+        pass  # the client disconnected or rejected the certificate: the test checks the client
 
     @property
     def tokens_asked(self) -> list[Asked]:
@@ -293,7 +293,7 @@ def endpoint(
 
 
 class Signer:
-    """A private key, and JWTs that are good: what a Spike server gives."""
+    """A private key, and valid JWTs like a Spike server's."""
 
     def __init__(self) -> None:
         self.private = _openssl(
@@ -314,7 +314,7 @@ class Signer:
         )
 
     def answer(self, asked: Asked) -> Answer:
-        """The public key at its usual address, and tokens."""
+        """The public key at its usual path, and tokens."""
         if asked.method == "GET":
             found = asked.path == "/.well-known/publickey.pem"
             return Answer(200 if found else 404, self.public, content_type="application/x-pem-file")

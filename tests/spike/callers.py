@@ -1,4 +1,4 @@
-"""One Spike at a time, in each language: what a test asks of it, and what it gets."""
+"""One Spike at a time, in each language, with a common interface for the tests."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from lua_process import ABI, BEGIN, Lua, is_there, quote
 QUICK = {"retries": 0, "total": 5}
 LANGUAGES = ["python", "asyncio", *filter(is_there, ABI)]
 
-# For a test of what the core does, and when: one Lua shows it.
+# For tests of the core's behaviour: one Lua is enough.
 one_lua = pytest.mark.parametrize("call", LANGUAGES[:3], indirect=True)
 
 
 class Function:
-    """A function in each language: `python` and `lua` do the same."""
+    """The same function in each language."""
 
     def __init__(self, python: Callable[[], Any], lua: str) -> None:
         self.python = python
@@ -42,7 +42,7 @@ def _for_asyncio(options: dict[str, Any]) -> dict[str, Any]:
 
 
 class Failed(Exception):
-    """No token: `code` as Lua names it."""
+    """No token: `code` as in Lua."""
 
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
@@ -50,13 +50,13 @@ class Failed(Exception):
 
 
 class Caller:
-    """`open` makes the Spike, `get` asks it."""
+    """`open` creates the Spike, `get` requests a token."""
 
     def open(self, url: str, **options: Any) -> None:
         raise NotImplementedError
 
     def discover(self, issuer: str, **options: Any) -> None:
-        """As `open`, by Spike.discover."""
+        """As `open`, with Spike.discover."""
         raise NotImplementedError
 
     def get(self, **asked: Any) -> str:
@@ -153,7 +153,7 @@ class InLua(Caller):
         self.open(issuer, make="tokenstore.Spike.discover", **options)
 
     def open(self, url: str, make: str = "tokenstore.Spike", **options: Any) -> None:
-        # None turns an option off; in a table of Lua's that is false.
+        # None turns an option off; in a Lua table that is false.
         given = {name: False if o is None else o for name, o in options.items()}
         functions = "".join(
             f"options.{name} = {given.pop(name).lua} "

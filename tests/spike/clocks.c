@@ -1,6 +1,7 @@
-/* clocks.c - for LD_PRELOAD: clocks that are set, and a machine that sleeps.
+/* clocks.c - for LD_PRELOAD: simulates clock changes and a machine that sleeps.
  *
- * The file that CLOCKS names holds two int64_t: seconds that the wall clock is ahead, and the one that counts sleep. */
+ * The file named by CLOCKS contains two int64_t: the offsets, in seconds, of the wall clock and of the clock
+ * that includes sleep. */
 #define _GNU_SOURCE
 
 #include <fcntl.h>

@@ -29,12 +29,12 @@ def call(request: pytest.FixtureRequest) -> Iterator[Caller]:
     or [pytest.param("lua", marks=pytest.mark.skip(reason="no Lua that anything was built for"))]
 )
 def lua(request: pytest.FixtureRequest) -> Iterator[Lua]:
-    """Each interpreter that there is."""
+    """Each installed interpreter."""
     process = Lua(request.param)
     try:
         process(BEGIN)
         yield process
-        assert process.end() == 0  # closing the state frees all, and well
+        assert process.end() == 0  # closing the state frees everything
     finally:
         process.process.kill()
         process.process.wait()

@@ -1,4 +1,4 @@
-"""spike-get-token's options, by each of their spellings: what each does, and what is no value for it."""
+"""spike-get-token's options, in each spelling: their effects, and invalid values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TEXT = [7, "", True, [], 1.5]
 BOOL = ["yes", 1, 0, "true", []]
 NUMBER = ["3", -1, 1.5, 1e99, float("nan"), float("inf"), True, []]
 
-# Spelling: values that are refused.
+# Spelling: rejected values.
 BAD: dict[str, list[Any]] = {
     "ClientId": TEXT,
     "clientId": TEXT,
@@ -33,7 +33,7 @@ BAD: dict[str, list[Any]] = {
     "sleepBetweenRetries": [*NUMBER, 600001],
 }
 
-# What the message calls it where the core or the constructor refuses the value, not the creator.
+# Its name in the message if the core or the constructor rejects the value, not the creator.
 CALLED = {"hostHeader": "host", "redisHost": "", "spikePublicKeyFullPath": ""}
 
 TWICE = [("ClientId", "clientId"), ("ClientSecret", "clientSecret"), ("spikeURL", "spikeUrl")]
@@ -41,7 +41,7 @@ REQUIRED = ["ClientId", "ClientSecret", "spikeURL", "tokenAudience"]
 
 
 def spellings() -> list[str]:
-    """All that the core knows."""
+    """All spellings known to the core."""
     return re.findall(r'^    \{"(\w+)", \w+, TKS_CREATOR_\w+\},$', SOURCE.read_text(), re.M)
 
 
@@ -56,7 +56,7 @@ def options(url: str, **more: Any) -> dict[str, Any]:
 
 
 def with_value(name: str, value: Any) -> dict[str, Any]:
-    """Good options but for this one, in this spelling."""
+    """Valid options, except for this one, in this spelling."""
     given = options("https://spike.example")
     for pair in TWICE:
         if name == pair[1]:

@@ -1,11 +1,11 @@
--- Runs the chunks of Lua that a test sends, one after the other in one state, and answers with what they
--- returned. Each way: a line with the size, then so many bytes. An answer is the JSON list
+-- Runs the Lua chunks that a test sends, in turn, in one state, and sends their results. In both directions:
+-- a line with the size, then that many bytes. An answer is the JSON list
 -- [true, result, …] or [false, message].
 
 local core = require "tokenstore.core"
 local compile = rawget(_G, "loadstring") or load
 
--- nil is null, a plain table a list, an object its text.
+-- nil becomes null, a plain table a list, an object its text.
 local function shown(value)
   if value == nil then
     return core.null

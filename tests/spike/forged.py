@@ -1,4 +1,4 @@
-"""Tokens that are not good, each for one reason: what a server must not give, and nobody may use."""
+"""Invalid tokens, each for one reason: they must be rejected."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _with_public_key_as_secret(signer: Signer) -> str:
 
 
 def _with_its_own_key(signer: Signer) -> str:
-    """The header says which key it was signed with."""
+    """The header contains the key that it was signed with."""
     other = Signer()
     key = {"jwk": {"kty": "EC", "crv": "P-256", "x": "x", "y": "y"}, "jku": "http://127.0.0.1:1/"}
     return jwt.encode(_claims(), jwt.Key.from_pem(other.private), "ES256", headers=key)

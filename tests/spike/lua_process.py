@@ -1,4 +1,4 @@
-"""Lua interpreters that a test drives: it sends chunks and gets what they returned."""
+"""Lua interpreters for tests, which send chunks and get their results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ABI = {"lua5.4": "5.4", "lua5.3": "5.3", "lua5.1": "5.1", "luajit": "5.1"}
 
 
 def _environment(name: str) -> dict[str, str]:
-    """As `make env` says it; without that, what `make` builds by itself."""
+    """As set by `make env`; otherwise the default build."""
     if "LUA_CPATH" in os.environ:
         return dict(os.environ)
     source = ROOT / "bindings" / "lua"
@@ -35,7 +35,7 @@ def _environment(name: str) -> dict[str, str]:
 
 @cache
 def is_there(name: str) -> bool:
-    """Is there such an interpreter, and something built for it?"""
+    """True if the interpreter is installed and there is a build for it."""
     if shutil.which(name) is None:
         return False
     command = [name, "-e", 'require "tokenstore.oauth"']
@@ -43,12 +43,12 @@ def is_there(name: str) -> bool:
 
 
 def one_lua() -> pytest.MarkDecorator:
-    """For a test of what the core does, and when: the `lua` of one interpreter shows it."""
+    """For tests of the core's behaviour: one interpreter is enough."""
     return pytest.mark.parametrize("lua", [n for n in ABI if is_there(n)][:1], indirect=True)
 
 
 def quote(value: object) -> str:
-    """A Python value as Lua writes it."""
+    """A Python value as Lua source."""
     if value is None:
         return "nil"
     if isinstance(value, bool):
@@ -99,18 +99,18 @@ class Lua:
         return results
 
     def all(self, chunk: str) -> list[Any]:
-        """All that the chunk returns."""
+        """All results of the chunk."""
         self.send(chunk)
         return self.read()
 
     def __call__(self, chunk: str) -> Any:
-        """The one value that the chunk returns; a failure is none."""
+        """The single result of the chunk; fails on a failure."""
         results = self.all(chunk)
         assert len(results) <= 1, results
         return results[0] if results else None
 
     def fails(self, code: str, part: str, chunk: str) -> str:
-        """The message of a failure of `code` with `part` in it."""
+        """The message of a failure with `code`, which must contain `part`."""
         results = self.all(chunk)
         assert len(results) in (3, 4), results
         assert results[0] is None
@@ -128,7 +128,7 @@ class Lua:
         raise AssertionError(f"no error, but {results}")
 
     def end(self) -> int:
-        """Ends it as a program ends; its exit status."""
+        """Ends it normally; returns its exit status."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()

@@ -1,4 +1,4 @@
-"""A server's key endpoint, and tokens that are signed with its keys."""
+"""A server's key endpoint, and tokens signed with its keys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEYS = [
 
 
 class Keys:
-    """A server's key endpoint: what it publishes may be changed while it runs."""
+    """A server's key endpoint: its keys may be changed while it runs."""
 
     def __init__(self, *keys: jwt.Key) -> None:
         self.keys = list(keys)

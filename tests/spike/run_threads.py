@@ -1,4 +1,4 @@
-"""Sixteen C threads read a token that is renewed behind their backs all the time.
+"""Sixteen C threads read a token that is renewed all the time.
 
 usage: run_threads.py PROGRAM READS      PROGRAM: bench/spike_threads
 """

@@ -1,4 +1,4 @@
-"""A token endpoint that answers badly, late, or wrongly; and what is sent to it."""
+"""Invalid, late and wrong responses of a token endpoint; and the requests."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_jwt_may_be_as_large_as_any_token() -> None:
 
 
 def test_what_is_asked_for_differently_never_meets_in_redis(redis: Server) -> None:
-    """Else a token of a wider scope would be given to who asked for a narrower one."""
+    """Otherwise a token of a wider scope would be returned for a narrower one."""
     asks: list[tuple[str, dict[str, Any]]] = [
         ("x", {}),
         ("x", {"scope": "a b=c"}),
@@ -78,7 +78,7 @@ def test_what_is_asked_for_differently_never_meets_in_redis(redis: Server) -> No
     ]
     tokens = (f"token-{n}" for n in itertools.count())
     with endpoint(lambda asked: granted(next(tokens))) as server:
-        for _ in range(2):  # the second time out of Redis
+        for _ in range(2):  # the second time from Redis
             for n, (audience, options) in enumerate(asks):
                 with opaque(server, redis=redis.url, **options) as s:
                     assert s.get_token(audience) == f"token-{n}", (audience, options)
@@ -88,9 +88,9 @@ def test_what_is_asked_for_differently_never_meets_in_redis(redis: Server) -> No
 
 
 def test_two_servers_never_meet_in_redis(redis: Server) -> None:
-    """Nothing tells whose an opaque token is; given to the wrong one, it would be in strange hands."""
+    """An opaque token does not show its issuer; it must not be sent to another server's APIs."""
     with endpoint(lambda asked: granted("one")) as one, endpoint(lambda asked: granted("two")) as two:
-        for _ in range(2):  # the second time out of Redis
+        for _ in range(2):  # the second time from Redis
             for server, token in ((one, "one"), (two, "two")):
                 with opaque(server, redis=redis.url) as s:
                     assert s.get_token(AUDIENCE) == token
@@ -239,7 +239,7 @@ def test_a_default_lifetime_is_for_answers_that_say_none() -> None:
         with opaque(server, default_lifetime=11) as s:
             assert s.get_token(AUDIENCE) == "abc"
             assert s.get_token(AUDIENCE) == "abc"
-            time.sleep(1.2)  # all but the ten seconds of expiration_offset
+            time.sleep(1.2)  # until ten seconds, the expiration_offset, remain
             assert s.get_token(AUDIENCE) == "def"
         assert len(server.asked) == 2
 
@@ -271,7 +271,7 @@ def test_a_refused_audience_stops_no_other(body: dict[str, str]) -> None:
 
 
 def test_a_refused_client_still_gets_what_is_there(redis: Server) -> None:
-    """From memory and from Redis; only the server is not asked."""
+    """From memory and from Redis; only the server gets no request."""
     refusing = False
 
     def answer(asked: Asked) -> Answer:
@@ -303,7 +303,7 @@ def test_expires_in_may_be_a_text_and_refresh_in_counts() -> None:
 
 
 def test_renewal_ahead_is_in_the_background() -> None:
-    """The next token takes its time; until it is there no caller is waiting for it."""
+    """The next token is slow; meanwhile no caller waits for it."""
     answers = [granted("one", refresh_in=0), granted("two", delay=1.0)]
     with endpoint(lambda asked: answers.pop(0)) as server, opaque(server) as s:
         assert s.get_token(AUDIENCE) == "one"
@@ -319,7 +319,7 @@ def test_renewal_ahead_is_in_the_background() -> None:
 
 
 def test_a_renewal_that_fails_leaves_the_old_token(caplog: pytest.LogCaptureFixture) -> None:
-    """And is not tried again at each call."""
+    """And is not retried at each call."""
     answers = [granted("one", refresh_in=0)]
     with endpoint(lambda asked: answers.pop(0) if answers else Answer(503)) as server:
         with opaque(server, retry={"retries": 0}) as s:
@@ -332,7 +332,7 @@ def test_a_renewal_that_fails_leaves_the_old_token(caplog: pytest.LogCaptureFixt
 
 @pytest.mark.parametrize(("gone", "left", "times"), [(100, 3500, 1), (1900, 1700, 2)])
 def test_renewal_is_due_at_half_life(gone: int, left: int, times: int) -> None:
-    """Of a token that says when it was issued."""
+    """For a token with the time of issue."""
     signer = Signer()
 
     def answer(asked: Asked) -> Answer:
@@ -358,7 +358,7 @@ def test_hanging_up() -> None:
 
 
 def test_a_kept_connection_that_died_costs_no_try() -> None:
-    """The request is sent once more, on a new connection; there it is the server that hangs up."""
+    """The request is sent again on a new connection, on which the server hangs up."""
     answers = [granted("one"), Answer(hang_up=True), granted("two"), Answer(hang_up=True)]
     answers.append(Answer(hang_up=True))
     with endpoint(lambda asked: answers.pop(0)) as server:
@@ -386,7 +386,7 @@ def test_dripping() -> None:
 
 @pytest.mark.parametrize("name", FORGED)
 def test_a_token_that_is_not_good_is_an_error_and_not_stored(name: str, redis: Server) -> None:
-    """Given by the server itself; and what is in Redis is judged alike."""
+    """From the server, and likewise from Redis."""
     signer = Signer()
 
     def answer(asked: Asked) -> Answer:
@@ -398,7 +398,7 @@ def test_a_token_that_is_not_good_is_an_error_and_not_stored(name: str, redis: S
         with Spike(server.url, "id", "secret", redis=redis.url, retry=QUICK) as s:
             with pytest.raises(tokenstore.SpikeError) as caught:
                 s.get_token(FORGED_FOR)
-            assert len(server.tokens_asked) == 1  # it would be no better the next time
+            assert len(server.tokens_asked) == 1  # a retry would not help
             assert redis.keys() == []
             assert "eyJ" not in str(caught.value)
         server.answer = signer.answer

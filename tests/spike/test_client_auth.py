@@ -1,4 +1,4 @@
-"""How a client authenticates itself: what is sent. tests/oauth has the servers that check it."""
+"""Client authentication: the requests. tests/oauth has the servers that check them."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def fetch(request: pytest.FixtureRequest) -> Iterator[Fetch]:
     assert lua.end() == 0
 
 
-# ---- what is sent --------------------------------------------------------------------------------------
+# ---- requests ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("key", [PRIVATE, jwt.Key.from_jwk(PRIVATE), json.dumps(PRIVATE).encode()], ids=["dict", "Key", "bytes"])
@@ -80,7 +80,7 @@ def test_a_key_in_each_form(key: Any) -> None:
 
 
 def raw_basic(asked: Asked) -> tuple[str, str]:
-    """As a server reads it that does not decode."""
+    """As read by a server that does not decode."""
     user, _, password = base64.b64decode(asked.headers["authorization"].split()[1]).decode().partition(":")
     return user, password
 
@@ -93,12 +93,12 @@ def test_raw_credentials_are_sent_as_they_are(fetch: Fetch) -> None:
 
 
 def test_token_creators_send_raw_credentials() -> None:
-    """As both Node packages do."""
+    """Like both Node packages."""
     with endpoint(lambda asked: granted()) as server:
         creator = get_token_creator(
             ClientId="a b%", ClientSecret="c d%", spikeURL=server.url, tokenAudience=AUDIENCE, retries=0
         )
-        with creator, pytest.raises(tokenstore.SpikeError):  # no key there: it was asked for a token first
+        with creator, pytest.raises(tokenstore.SpikeError):  # no key: the token request came first
             creator()
         assert raw_basic(server.tokens_asked[0]) == ("a b%", "c d%")
 
@@ -138,7 +138,7 @@ def test_an_assertion_is_new_for_each_request(fetch: Fetch) -> None:
 
 @pytest.mark.parametrize("auth", ["client_secret_jwt", "private_key_jwt"])
 def test_an_assertion_for_the_issuer(fetch: Fetch, auth: str) -> None:
-    """As RFC 10070 wants it: that alone."""
+    """As RFC 10070 requires: only that."""
     key = {"client_secret": SECRET} if auth == "client_secret_jwt" else {"client_key": json.dumps(PRIVATE)}
     with endpoint(lambda asked: granted()) as server:
         fetch(server.url, {"client_id": "me", "client_auth": auth, "token_format": "opaque",
@@ -195,7 +195,7 @@ def test_clients_of_two_certificates_do_not_share(tmp_path: Path, redis: Server)
 
 
 def test_an_assertion_names_its_certificate(tmp_path: Path, fetch: Fetch) -> None:
-    """By x5t#S256, as Entra wants; openssl tells what it must be."""
+    """By x5t#S256, as Entra requires; compared with openssl."""
     pki = Pki(tmp_path)
     mine = pki.ca.sign("client", "extendedKeyUsage=clientAuth")
     der = subprocess.run(
@@ -210,7 +210,7 @@ def test_an_assertion_names_its_certificate(tmp_path: Path, fetch: Fetch) -> Non
     assert header["x5t#S256"] == expected
 
 
-# ---- what is wrong -----------------------------------------------------------------------------------------
+# ---- errors --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Clocks that are set, that are apart, and a machine that sleeps."""
+"""Clock changes, clock differences, and a machine that sleeps."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def clocks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Machine:
-    """A process with clocks of its own: `wall` and `boot` are seconds ahead."""
+    """A process with modified clocks: `wall` and `boot` are offsets in seconds."""
 
     def __init__(
         self, language: str, clocks: Path, file: Path, options: dict[str, Any], wall: int = 0
@@ -159,7 +159,7 @@ def test_sleep_counts(machine: Any) -> None:
 
 
 def test_our_clock_is_behind(machine: Any) -> None:
-    """exp would be an hour away. Without expires_in the server's Date tells."""
+    """exp would be an hour away. Without expires_in the server's Date is used."""
     with endpoint(jwts(Signer(), LIFE)) as server, endpoint(jwts(Signer(), None)) as dated:
         both = [machine(server, wall=-HOUR), machine(dated, wall=-HOUR)]
         first = [here.get() for here in both]
@@ -174,7 +174,7 @@ def test_our_clock_is_behind(machine: Any) -> None:
 
 
 def test_our_clock_is_ahead(machine: Any) -> None:
-    """The message shows both."""
+    """The message contains both."""
     with endpoint(jwts(Signer(), 60, life=60)) as server:
         message = machine(server, wall=HOUR).get()
     assert message.startswith("failed: the server issued an invalid access token: it expired at 20")
@@ -198,7 +198,7 @@ def test_a_token_that_begins_later_shows_both_clocks(machine: Any) -> None:
 
 
 def test_what_is_in_redis_ends_by_its_clock(machine: Any, redis: Server) -> None:
-    """Whichever clock is wrong; but a machine whose own is ahead could not verify a JWT."""
+    """Whichever clock is wrong; but a machine with its clock ahead could not verify a JWT."""
 
     def begin(format: str, writer: int, reader: int) -> tuple[Endpoint, dict[str, Any], str]:
         answer = numbered(expires_in=LIFE) if format == "opaque" else jwts(Signer(), LIFE)

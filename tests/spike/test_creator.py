@@ -1,4 +1,4 @@
-"""get_token_creator: every option of spike-get-token, in each of its spellings, good and bad."""
+"""get_token_creator: every option of spike-get-token, in each spelling, valid and invalid."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def signer() -> Signer:
 
 
 def get(server: Endpoint, spelled: Any = SPELLINGS[0], **more: Any) -> Asked:
-    """Gets a token and looks at the request; the public key is asked for once, at its usual place."""
+    """Gets a token and returns the request; the public key is fetched once, from its usual path."""
     server.asked.clear()
     with get_token_creator(spelled(options(server.url, **more))) as get_token:
         token = get_token()
@@ -40,7 +40,7 @@ def test_no_option_is_forgotten() -> None:
     assert len(creator_cases.BAD) == 16
 
 
-# ---- what each does --------------------------------------------------------------------------------
+# ---- effects ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("spelled", SPELLINGS, ids=["Spelling", "spelling"])
@@ -128,8 +128,8 @@ def test_sleeps_are_milliseconds_and_have_a_budget(caplog: pytest.LogCaptureFixt
             with pytest.raises(tokenstore.SpikeError, match="after 2 tries"):
                 get_token()
             assert time.monotonic() - begin < 4
-            time.sleep(1.1)  # for so long the failure is given again
-            # More than the ten seconds of the tries and the two of the sleep.
+            time.sleep(1.1)  # until then the failure is returned again
+            # More than ten seconds of attempts and two of sleep.
             answers[0] = Answer(500, headers={"Retry-After": "13"})
             with pytest.raises(tokenstore.SpikeError, match="after 1 try"):
                 get_token()
@@ -150,7 +150,7 @@ def test_the_camel_case_name() -> None:
     assert tokenstore.getTokenCreator is get_token_creator
 
 
-# ---- what is refused -------------------------------------------------------------------------------
+# ---- rejected --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "value"), BAD, ids=[f"{name}-{value!r}" for name, value in BAD])

@@ -1,4 +1,4 @@
-"""What an issuer publishes of itself: where, checked how, and used for what. tests/nginx runs these too."""
+"""An issuer's metadata: its URL, checks, and use. tests/nginx runs these too."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CLIENT = {**ALONE, "discovery": True}
 
 
 class Issuer(Signer):
-    """Publishes its metadata at `place`, changed by `more`; None there leaves a member out."""
+    """Publishes its metadata at `place`, changed by `more`; None omits a member."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Issuer(Signer):
         self.issuer = ""
         self.place = OIDC
         self.more: dict[str, Any] = {}
-        self.instead: list[Answer] = []  # of the first requests for metadata
+        self.instead: list[Answer] = []  # for the first requests for metadata
         self.elsewhere = Answer(404)
         self.claims: dict[str, Any] = {}
 
@@ -146,13 +146,13 @@ def test_its_tokens_are_shared(call: Caller, server: Endpoint, redis: Server) ->
     assert paths(server) in ([OIDC, "/keys"], [])  # nginx's workers share more
 
 
-# ---- what is refused -----------------------------------------------------------------------------------------
+# ---- rejected ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("more", "why"),
     [
-        ({"issuer": "https://other.example"}, r"for another issuer, https://other\.example: give the issuer exactly"),
+        ({"issuer": "https://other.example"}, r"for another issuer, https://other\.example: write the issuer exactly"),
         ({"issuer": None}, "has no issuer"),
         ({"issuer": 7}, "has no issuer"),
         ({"token_endpoint": None}, "token_endpoint is missing"),
@@ -178,7 +178,7 @@ def test_metadata_that_breaks_a_rule(
 
 def test_the_last_slash_counts(call: Caller, server: Endpoint) -> None:
     """RFC 8414, 3.3: identical."""
-    with pytest.raises(Failed, match="to the last slash"):
+    with pytest.raises(Failed, match="including any trailing slash"):
         call.fetch(server.url + "/", {"audience": A}, **CLIENT)
     assert paths(server) == [OIDC]
 
@@ -199,7 +199,7 @@ def test_a_token_of_another_issuer_is_refused(call: Caller, server: Endpoint, is
     assert call.fetch(server.url, {"audience": A}, **CLIENT, issuer="https://other.example")
 
 
-# ---- how the server is shown who asks ------------------------------------------------------------------------
+# ---- client authentication -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What ends a fetch at once: close(), aclose(), and the cancellation of all who wait for it."""
+"""What ends a fetch at once: close(), aclose(), and cancellation of all callers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import tokenstore.asyncio
 from authorization import Answer, Asked, Endpoint, Signer, endpoint, granted, wait_until
 from servers import Server
 
-SOON = 1.0  # seconds: 50 ms, and a machine that is busy
+SOON = 1.0  # seconds: 50 ms, on a busy machine
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def test_close_ends_the_fetch_of_another_thread(what: str) -> None:
 
 
 def test_close_between_two_requests() -> None:
-    """The answer to the first arrives when the client is closed already."""
+    """The first response arrives after the client was closed."""
     signer = Signer()
     closed = threading.Event()
 
@@ -66,7 +66,7 @@ def test_close_between_two_requests() -> None:
         closed.wait(10)
         return signer.answer(asked)
 
-    for _ in range(5):  # close() may also be noticed before the answer
+    for _ in range(5):  # close() may also be noticed before the response
         closed.clear()
         with endpoint(answer) as server, ThreadPoolExecutor(1) as pool:
             s = tokenstore.Spike(server.url, "id", "s")
@@ -107,7 +107,7 @@ def test_close_ends_the_wait_for_another_process(redis: Server) -> None:
 
 
 def test_aclose_ends_all_fetches() -> None:
-    """More than there are threads."""
+    """More fetches than threads."""
 
     async def main() -> None:
         s = tokenstore.asyncio.Spike(**options(server))
@@ -141,7 +141,7 @@ def test_calls_after_aclose() -> None:
 
 
 def test_a_fetch_that_nobody_waits_for_ends() -> None:
-    """Else the loop's end would wait for it."""
+    """Otherwise the loop's end would wait for it."""
 
     async def main() -> None:
         s = tokenstore.asyncio.Spike(**options(server))
@@ -150,7 +150,7 @@ def test_a_fetch_that_nobody_waits_for_ends() -> None:
             await asyncio.sleep(0.01)
         tasks[0].cancel()
         await asyncio.sleep(0.2)
-        assert not tasks[1].done()  # it is another's still
+        assert not tasks[1].done()  # another task still needs it
         tasks[1].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         go_on.set()
@@ -166,7 +166,7 @@ def test_a_fetch_that_nobody_waits_for_ends() -> None:
 
 
 def test_a_timeout_of_asyncio_ends_the_process_at_once() -> None:
-    """Nothing is closed: its threads must not keep the process."""
+    """Nothing is closed: its threads must not keep the process alive."""
     program = """
 import asyncio, sys, tokenstore.asyncio
 async def main():
@@ -187,7 +187,7 @@ asyncio.run(main())
 
 
 def test_forty_audiences_at_once_need_no_forty_threads() -> None:
-    """And other users of the loop's executor do not wait for them."""
+    """And other users of the loop's executor are not delayed."""
     most = 0
 
     async def main() -> None:

@@ -1,4 +1,4 @@
-"""What is remembered of a failure, by whom, for how long; and what the server said, as attributes."""
+"""Remembered failures: by whom and for how long; and the server's response as attributes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def fails(spike: Spike, audience: str) -> tokenstore.SpikeError:
     return caught.value
 
 
-# ---- how long -------------------------------------------------------------------------------------
+# ---- duration -------------------------------------------------------------------------------------
 
 
 def test_retry_after_is_for_the_client() -> None:
@@ -116,7 +116,7 @@ def test_one_fetches_the_key_for_all() -> None:
         assert len(server.tokens_asked) == 12
 
 
-# ---- for whom -------------------------------------------------------------------------------------
+# ---- scope ----------------------------------------------------------------------------------------
 
 MANY = """
 import json, sys, threading, time, tokenstore
@@ -140,7 +140,7 @@ print(len(failures), sorted(set(failures)))
 
 
 def test_many_threads_and_processes_obey_a_retry_after(redis: Server) -> None:
-    """16 threads in each of 4 processes, for one of the 30 seconds."""
+    """16 threads in each of 4 processes, during one of the 30 seconds."""
     import json
 
     with endpoint(lambda asked: LATER) as server:
@@ -163,7 +163,7 @@ def test_many_threads_and_processes_obey_a_retry_after(redis: Server) -> None:
 
 
 def test_one_audience_of_many_processes_is_asked_for_once(redis: Server) -> None:
-    """Nobody has asked before: whoever waits for the lock learns why there is no token."""
+    """Without previous requests: callers that wait for the lock get the failure."""
     import json
 
     with endpoint(lambda asked: Answer(429, b"", {"Retry-After": "30"}, delay=0.2)) as server:
@@ -205,7 +205,7 @@ def test_a_refusal_is_told_to_other_processes_for_a_second(redis: Server) -> Non
 
 @pytest.mark.parametrize("answer", [Answer(401, {"error": "invalid_client"}), Answer(401)])
 def test_a_refused_secret_stops_no_other_process(redis: Server, answer: Answer) -> None:
-    """It may have the new secret, while we have the old one."""
+    """It may have the new secret, and we the old one."""
     with endpoint(lambda asked: answer) as server:
         with Spike(**options(server, redis=redis.url)) as one, Spike(**options(server, redis=redis.url)) as two:
             fails(one, "a")
@@ -227,7 +227,7 @@ def test_what_others_wrote_in_redis_is_looked_at(redis: Server, text: str) -> No
             assert s.get_token("b") == "opaque-token"
 
 
-# ---- what the server said ---------------------------------------------------------------------------
+# ---- the server's response ------------------------------------------------------------------------
 
 SAID = {
     "error": "invalid_scope",
@@ -349,4 +349,4 @@ def test_asyncio() -> None:
 
     with endpoint(lambda asked: LATER) as server:
         asyncio.run(main())
-        assert len(server.asked) <= 2  # two were under way at once
+        assert len(server.asked) <= 2  # two were in progress

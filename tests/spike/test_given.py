@@ -35,7 +35,7 @@ def server() -> Iterator[Endpoint]:
 
 
 def counting(word: str) -> Function:
-    """Gives word-1, word-2 and so on."""
+    """Returns word-1, word-2 and so on."""
     count = 0
 
     def give() -> str:
@@ -61,7 +61,7 @@ def returning(value: Any, lua: str) -> Function:
 
 
 def ask_twice(call: Caller) -> None:
-    """Two fetches, with one look in between that fetches nothing."""
+    """Two fetches, with a cached call in between."""
     first = call.get(audience=A)
     assert call.get(audience=A) == first
     call.invalidate(first, audience=A)
@@ -134,7 +134,7 @@ def test_a_function_that_gives_no_text(
 
 @one_lua
 def test_a_token_is_renewed_with_the_next_secret(call: Caller) -> None:
-    """The old one is given out meanwhile; one fetch, whoever looks."""
+    """The old token is returned meanwhile; one fetch for all callers."""
 
     def answer(asked: Asked) -> Answer:
         return granted(
@@ -145,14 +145,14 @@ def test_a_token_is_renewed_with_the_next_secret(call: Caller) -> None:
         call.open(server.url, client_secret=counting("secret"), **OPAQUE)
         assert call.get(audience=A) == "secret-1"
         time.sleep(1.05)
-        assert call.get(audience=A) == "secret-1"  # and the renewal has begun
+        assert call.get(audience=A) == "secret-1"  # and the renewal has started
         wait_until(lambda: call.get(audience=A) == "secret-2")
         assert [a.basic[1] for a in server.asked][:2] == ["secret-1", "secret-2"]
         call.close()
 
 
 def test_a_function_that_nobody_waits_for_is_cancelled(server: Endpoint) -> None:
-    """Its thread ends too: a process that ends waits for it."""
+    """Its thread ends too: the process waits for it at exit."""
     ended = threading.Event()
 
     async def never() -> str:
@@ -293,7 +293,7 @@ def test_headers_that_may_not_be_set(call: Caller, headers: dict[str, str], why:
         ({"http_proxy": "{}"}, True),
         ({"http_proxy": "{host}"}, True),
         ({"ALL_PROXY": "{}"}, True),
-        ({"HTTP_PROXY": "{}"}, False),  # a request's header Proxy, in CGI
+        ({"HTTP_PROXY": "{}"}, False),  # in CGI, a request's header Proxy
         ({"https_proxy": "{}"}, False),
         ({"http_proxy": "{}", "no_proxy": "spike.invalid"}, False),
         ({"http_proxy": "{}", "NO_PROXY": "other.invalid"}, True),
@@ -318,7 +318,7 @@ def test_a_proxy_of_the_environment(
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value.format(server.url, host=server.url.removeprefix("http://")))
-    for proxy in ("env", None):  # without it the environment says nothing
+    for proxy in ("env", None):  # otherwise the environment is ignored
         asked = {"audience": A}
         options = {"client_secret": "s", **OPAQUE, **({"proxy": proxy} if proxy else {})}
         with caller(language) as call:

@@ -1,4 +1,4 @@
-"""Spike in Lua, in every interpreter there is, against the servers of the other tests."""
+"""Spike in Lua, in every installed interpreter, against the servers of the other tests."""
 
 from __future__ import annotations
 
@@ -98,15 +98,15 @@ def test_a_stored_token_is_verified_and_used(
     spike(lua, authority_server)
     token = lua(get(A))
     authority_server.issued.clear()
-    redis("HSET", HASH, A, token, B, token)  # as another process, or the Node package, would
+    redis("HSET", HASH, A, token, B, token)  # like another process, or the Node package
     lua(f"client = tokenstore.Client({quote(redis.url)})")
     spike(lua, authority_server)
     lua("options.redis = client spike = assert(tokenstore.Spike(options))")
     assert lua(get(A)) == token
-    assert lua(get(B)) != token  # that is for another audience
+    assert lua(get(B)) != token  # that token is for another audience
     assert authority_server.issued == [B]
     lua("spike:close()")
-    assert lua("return client:execute 'PING'") == "PONG"  # it was passed in
+    assert lua("return client:execute 'PING'") == "PONG"  # not closed: it was passed in
 
 
 def test_invalidate_forgets_the_one_token_here_and_in_redis(
@@ -129,9 +129,9 @@ def test_invalidate_forgets_the_one_token_here_and_in_redis(
 
 
 def test_renewal_ahead_is_in_the_background(lua: Lua) -> None:
-    """The next token takes its time; until it is there no caller is waiting for it."""
+    """The next token is slow; meanwhile no caller waits for it."""
     answers = [granted("one", refresh_in=0)]
-    # In nginx another thread, which has no memory of the first token, may be the one that asks again.
+    # In nginx the second request may come from another thread, without the first token in memory.
     with endpoint(lambda asked: answers.pop() if answers else granted("two", delay=1.0)) as server:
         opaque(lua, server)
         assert lua(get(A)) == "one"
@@ -170,8 +170,8 @@ def test_a_state_that_is_left_while_a_renewal_is_under_way(lua: Lua) -> None:
 
 
 def test_a_renewal_is_gone_before_its_code_is(lua: Lua) -> None:
-    """A state that closes unloads the module. On one core the thread that renews is most often stopped right
-    behind the word that it has ended."""
+    """Closing the state unloads the module. On one core the renewal thread is usually preempted right after
+    it signals its end."""
 
     def leave(_: int) -> int:
         answers = [granted("one", refresh_in=0), granted("two", delay=30)]
@@ -203,7 +203,7 @@ def test_nothing_shows_a_secret(lua: Lua, authority_server: Provider, redis: Ser
     assert "canary" not in text
 
 
-# ---- against one that does as it is told ----------------------------------------------------------
+# ---- against the scripted server ------------------------------------------------------------------
 
 
 def test_the_request(lua: Lua) -> None:
@@ -352,7 +352,7 @@ def test_loggers(lua: Lua, authority_server: Provider) -> None:
     lua(get(B))
     lua.raises("'logger'", "options.logger = 7 local s = tokenstore.Spike(options)")
     lua.raises("'info' must be", "options.logger = {} local s = tokenstore.Spike(options)")
-    # What a logger raises arrives, and the token is not lost.
+    # A logger's error is raised, and the token is not lost.
     lua(
         "options.logger = function() error('full') end options.verify = nil s = tokenstore.Spike(options)"
     )
@@ -362,11 +362,11 @@ def test_loggers(lua: Lua, authority_server: Provider) -> None:
     assert authority_server.issued == [C]
 
 
-# ---- much of it -----------------------------------------------------------------------------------
+# ---- stress ---------------------------------------------------------------------------------------
 
 
 def test_many_calls_and_many_objects_leave_nothing_behind(lua: Lua) -> None:
-    """The collector at work all the time; memory of the process stays where it is."""
+    """With constant garbage collection; the process's memory does not grow."""
     with endpoint(lambda asked: granted("t" * 600)) as server:
         opaque(lua, server)
         results = lua(f"""

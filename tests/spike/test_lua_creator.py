@@ -1,4 +1,4 @@
-"""get_token_creator in Lua: every option of spike-get-token, in each of its spellings, good and bad."""
+"""get_token_creator in Lua: every option of spike-get-token, in each spelling, valid and invalid."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def create(lua: Lua, given: dict[str, Any], name: str = "get_token_creator") -> 
 
 
 def get(lua: Lua, server: Endpoint, spelled: Any = SPELLINGS[0], **more: Any) -> Asked:
-    """Gets a token and looks at the request."""
+    """Gets a token and returns the request."""
     server.asked.clear()
     create(lua, spelled(options(server.url, **more)))
     token = lua("return create()")
@@ -83,7 +83,7 @@ def test_retries_and_sleeps(lua: Lua) -> None:
             create(lua, given, "getTokenCreator")
             lua.fails("spike", "answered 500", "return create()")
             assert len(server.asked) == retries + 1
-        # More than the ten seconds of the tries and the two of the sleep.
+        # More than ten seconds of attempts and two of sleep.
         server.answer = lambda asked: Answer(500, headers={"Retry-After": "13"})
         create(lua, options(server.url, retries=1, sleepBetweenRetries=2000))
         lua.fails("spike", "after 1 try", "return create()")

@@ -1,4 +1,4 @@
-"""Spike's options in Lua: each, good and bad."""
+"""Spike's options in Lua: each, valid and invalid."""
 
 from __future__ import annotations
 

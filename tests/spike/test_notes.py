@@ -1,4 +1,4 @@
-"""More to log than there is room for: whole lines, a count of those that are missing, the last warning."""
+"""More log lines than there is room for: whole lines, a count of dropped ones, the last warning."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import tokenstore
 from lua_process import Lua, get, quote
 
-# Each try notes two lines; a host with a long name makes them long. Nothing listens on port 1.
+# Each attempt logs two lines; a long host name makes them long. Nothing listens on port 1.
 OPTIONS: dict[str, Any] = {
     "url": "http://" + ".".join(["a" * 60] * 3) + ".localhost:1",
     "client_id": "id",
@@ -32,7 +32,7 @@ def check(lines: list[str]) -> None:
     assert lines[-1].startswith("warning: no token after 101 tries")
     dropped = [int(line.split()[1]) for line in lines if "dropped" in line]
     assert len(dropped) == 1
-    assert dropped[0] + len(lines) - 1 == 101 + 100 + 1  # asked, tried again, given up
+    assert dropped[0] + len(lines) - 1 == 101 + 100 + 1  # requests, retries, the failure
 
 
 class Logger:

@@ -1,4 +1,4 @@
-"""Spike's options in Python: each, good and bad."""
+"""Spike's options in Python: each, valid and invalid."""
 
 from __future__ import annotations
 
@@ -55,8 +55,7 @@ BAD = [
     ({"client_secret": "canary\ud800"}, "client_secret holds a surrogate"),
 ]
 
-# What is of a wrong type must not be taken for something else: verify=None for "do not verify", a number for
-# a file that is open already.
+# Wrong types must not be misinterpreted: verify=None as "do not verify", a number as an open file.
 WRONG_TYPES = [
     *(({name: 7}, name) for name in ("url", "client_id", "token_key_prefix", "redis", "ca", "proxy")),
     *(({name: 7}, name) for name in ("public_key_path", "public_key_url", "scope", "host_header")),
@@ -173,5 +172,5 @@ def test_a_client_that_is_shared_stays_open() -> None:
     with Spike(**GOOD, redis=client):  # type: ignore[arg-type]
         pass
     with pytest.raises(tokenstore.ConnectionError):
-        client.execute("PING")  # refused by nobody, and not "closed"
+        client.execute("PING")  # not closed
     client.close()

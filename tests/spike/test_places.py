@@ -1,4 +1,4 @@
-"""Where tokens are in Redis: shared with the Node packages as each stores them, and never with another client."""
+"""The keys of tokens in Redis: shared with the Node packages, never with another client."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HASH = "spike-tokens-for-clientId-id"
 
 
 class Authority(Signer):
-    """A server that names the client and itself in its tokens, as OSpike does; `claims` say otherwise."""
+    """A server whose tokens contain the client and the issuer, like OSpike; `claims` overrides them."""
 
     def __init__(self, **claims: Any) -> None:
         super().__init__()
@@ -41,13 +41,13 @@ def authority() -> Authority:
 
 @pytest.fixture(params=["named", "nameless"])
 def either(request: pytest.FixtureRequest, authority: Authority) -> Authority:
-    """Servers whose tokens say to whom they were given, and ones whose tokens do not."""
+    """Servers whose tokens contain the client, and ones whose tokens do not."""
     nameless = Authority(sub=None)
     return authority if request.param == "named" else nameless
 
 
 def client_of(token: str) -> Any:
-    """What a token says of its client."""
+    """The client in a token."""
     return jwt_claims(token).get("sub")
 
 
@@ -121,7 +121,7 @@ def test_a_string_of_another_client_is_left_alone(authority: Authority, redis: S
         ours = creator(server, redis, tokenRedisKeyName="tokens")
         assert ours != theirs
         assert redis("GET", "tokens") == theirs.encode()
-        assert creator(server, redis, tokenRedisKeyName="tokens") == ours  # out of the HASH
+        assert creator(server, redis, tokenRedisKeyName="tokens") == ours  # from the HASH
 
 
 def test_what_is_no_string_does_no_harm(authority: Authority, redis: Server) -> None:
@@ -132,7 +132,8 @@ def test_what_is_no_string_does_no_harm(authority: Authority, redis: Server) -> 
     assert redis("TYPE", "tokens") == "set"
 
 
-# ---- no two clients meet ------------------------------------------------------------------------------------
+# ---- clients never share tokens
+# ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("one", "two"), [(("a", "bc"), ("ab", "c")), (("x", ":own:y"), ("x:own:", "y"))])
@@ -141,7 +142,7 @@ def test_clients_whose_prefix_and_id_make_one_name(
 ) -> None:
     with endpoint(either.answer) as server:
         got: dict[str, set[str]] = {one[1]: set(), two[1]: set()}
-        for _ in range(2):  # the second time out of Redis
+        for _ in range(2):  # the second time from Redis
             for prefix, client in (one, two):
                 got[client].add(spike(server, redis, client, token_key_prefix=prefix))
         assert not got[one[1]] & got[two[1]]
@@ -165,7 +166,8 @@ def test_node_stored_for_another_client_under_the_same_name(authority: Authority
         assert client_of(spike(server, redis, "c", token_key_prefix="ab")) == "c"
 
 
-# ---- no two servers meet --------------------------------------------------------------------------------------
+# ---- servers never share tokens
+# --------------------------------------------------------------------------------------
 
 
 def test_two_servers_with_one_key_and_one_client(either: Authority, redis: Server) -> None:
@@ -179,7 +181,7 @@ def test_two_servers_with_one_key_and_one_client(either: Authority, redis: Serve
 
 
 def test_issuer(authority: Authority, redis: Server) -> None:
-    """What Node stored tells its server by iss alone."""
+    """Tokens stored by Node identify their server only by iss."""
     theirs = authority.token(AUDIENCE, sub="id", iss="https://other.example")
     redis("HSET", HASH, AUDIENCE, theirs)
     ours = Authority(iss="https://ours.example")
@@ -210,7 +212,7 @@ def test_lua_the_same(lua: Lua, authority: Authority, redis: Server) -> None:
         assert redis("GET", "tokens") == token.encode()
 
 
-# ---- what may be read there -------------------------------------------------------------------------------------
+# ---- content of Redis -------------------------------------------------------------------------------------------
 
 
 def test_no_parameter_can_be_read_in_redis(redis: Server) -> None:
@@ -230,7 +232,7 @@ def test_credentials_are_no_parameters(lua: Lua, name: str) -> None:
     assert "canary" not in str(caught.value) + message
 
 
-# ---- how long it is there ---------------------------------------------------------------------------------------
+# ---- expiry in Redis --------------------------------------------------------------------------------------------
 
 
 def test_no_token_of_others_dies_with_ours(authority: Authority, redis: Server) -> None:
@@ -240,7 +242,7 @@ def test_no_token_of_others_dies_with_ours(authority: Authority, redis: Server) 
     with endpoint(short.answer) as server:
         spike(server, redis)
         assert redis("PTTL", HASH) == -1
-        redis("DEL", HASH)  # ours first, and theirs then
+        redis("DEL", HASH)  # ours first, then theirs
         spike(server, redis, expiration_offset=5)
     redis("HSET", HASH, "https://api.example/node", theirs)
     assert redis("PTTL", HASH) == -1

@@ -1,4 +1,5 @@
-"""Many processes that share their tokens through Redis: who asks, who waits, and for how long."""
+"""Many processes that share their tokens through Redis: which one requests, which ones wait, and for how
+long."""
 
 from __future__ import annotations
 
@@ -29,9 +30,9 @@ from tokenstore import Spike
 
 THREADS = 64
 LOCK_SECONDS = 5  # how long a lock outlives its holder, as docs/spike.md says
-BUSY = 4  # what a machine that is busy may add
+BUSY = 4  # tolerance for a busy machine
 
-# One process: at each line of its input all its threads ask for all audiences. What they got, as a set.
+# One process: for each input line all its threads request all audiences. Prints the set of results.
 CHILD = """
 import sys, threading
 import tokenstore
@@ -56,7 +57,7 @@ spike.close()
 
 
 class Child:
-    """A process with threads that all want the same."""
+    """A process with threads that request the same tokens."""
 
     def __init__(self, server: Provider | Endpoint, redis: Server, audiences: int) -> None:
         jwks_url = server.jwks_url if isinstance(server, Provider) else ""
@@ -103,7 +104,7 @@ def children(
 
 
 def ask(processes: list[Child]) -> list[list[str]]:
-    """All at once; what each got."""
+    """All at once; returns their results."""
     for child in processes:
         child.go()
     return [child.read() for child in processes]
@@ -112,7 +113,7 @@ def ask(processes: list[Child]) -> list[list[str]]:
 def test_ten_requests_for_ten_audiences_whoever_asks(
     authority_server: Provider, redis: Server
 ) -> None:
-    """8 processes with 64 threads each begin cold."""
+    """8 processes with 64 threads each start without tokens."""
     with children(8, authority_server, redis, audiences=10) as processes:
         found = ask(processes)
     assert len(found[0]) == 10
@@ -122,13 +123,13 @@ def test_ten_requests_for_ten_audiences_whoever_asks(
 
 
 def test_ten_requests_more_when_the_tokens_expire(redis: Server) -> None:
-    """The same processes again, once all tokens have come within expiration_offset of their end."""
+    """The same processes again, when all tokens are within expiration_offset of their expiry."""
     done = any(ask_again_at_the_end(redis, good_for) for good_for in (2.0, 8.0, 32.0))
     assert done, "this machine is too slow for this test"
 
 
 def ask_again_at_the_end(redis: Server, good_for: float) -> bool:
-    """False: a token's end came before all had asked."""
+    """False: a token expired before all had requested it."""
     ends: list[float] = []
 
     def answer(asked: Asked) -> Answer:
@@ -153,13 +154,13 @@ def ask_again_at_the_end(redis: Server, good_for: float) -> bool:
 
 
 def test_the_process_that_holds_the_lock_is_killed(redis: Server) -> None:
-    """One of the others takes over as soon as the lock is dead, and it alone."""
+    """Exactly one of the others takes over as soon as the lock has expired."""
     dead = threading.Event()
 
     def answer(asked: Asked) -> Answer:
         if len(server.asked) == 1:
-            dead.wait(60)  # the holder never sees an answer
-        return granted(f"token-{len(server.asked)}", delay=0.3)  # time for others to ask as well
+            dead.wait(60)  # the holder never gets a response
+        return granted(f"token-{len(server.asked)}", delay=0.3)  # time for other requests
 
     with endpoint(answer) as server, children(4, server, redis) as processes:
         holder, *others = processes
@@ -179,7 +180,7 @@ def test_the_process_that_holds_the_lock_is_killed(redis: Server) -> None:
 
 
 def test_redis_is_killed_while_all_wait() -> None:
-    """Nobody can tell any more who is fetching: each process asks once, and everybody gets a token."""
+    """Without Redis there is no lock: each process sends one request, and all callers get a token."""
     goes_on = threading.Event()
 
     def answer(asked: Asked) -> Answer:
@@ -214,7 +215,7 @@ def test_redis_comes_back() -> None:
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_child_forked_during_a_fetch_does_not_wait_for_it() -> None:
-    """The thread that was fetching is not there in the child."""
+    """The fetching thread does not exist in the child."""
     goes_on = threading.Event()
 
     def answer(asked: Asked) -> Answer:
@@ -250,7 +251,7 @@ def test_a_child_forked_during_a_fetch_does_not_wait_for_it() -> None:
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 @pytest.mark.parametrize("waits", [True, False], ids=["waiting", "fetching"])
 def test_a_child_forked_by_a_signal_handler_fetches_by_itself(waits: bool) -> None:
-    """In the middle of waiting for another thread's fetch, which is not there in the child, or of a fetch."""
+    """While waiting for another thread's fetch, which does not exist in the child, or during a fetch."""
     goes_on = threading.Event()
     parent = os.getpid()
 
@@ -309,7 +310,7 @@ def test_a_child_forked_by_a_signal_handler_fetches_by_itself(waits: bool) -> No
 
 @pytest.mark.parametrize("status", [200, 401])
 def test_a_lock_that_is_anothers_by_now_is_left_alone(redis: Server, status: int) -> None:
-    """The holder was slower than its lock lives: whoever has it now keeps it."""
+    """The holder was slower than its lock's lifetime: the current holder keeps it."""
 
     def answer(asked: Asked) -> Answer:
         (lock,) = redis("KEYS", "*:lock:*")
@@ -328,7 +329,7 @@ def test_a_lock_that_is_anothers_by_now_is_left_alone(redis: Server, status: int
 
 
 def test_a_holder_that_is_slow_is_waited_for_no_longer_than_that(redis: Server) -> None:
-    """The lock of a living process that does not come to an end."""
+    """The lock of a live process that does not finish."""
     with endpoint(lambda asked: granted("a-token")) as server:
         with Spike(server.url, "id", "secret", redis=redis.url, token_format="opaque") as s:
             locks: list[bytes] = []
@@ -346,7 +347,7 @@ def test_a_holder_that_is_slow_is_waited_for_no_longer_than_that(redis: Server) 
 
 
 def test_what_the_lock_covers(redis: Server) -> None:
-    """Server, client, audience, scope, parameters: each its own lock, the same from all who ask for it."""
+    """Server, client, audience, scope, parameters: each combination has one lock, shared by all callers."""
     seen: list[bytes] = []
 
     def answer(asked: Asked) -> Answer:

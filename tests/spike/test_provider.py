@@ -83,7 +83,7 @@ def test_a_refused_audience_says_nothing_of_others(authority_server: Provider) -
 
 
 def only_own(redis: Server) -> bytes:
-    """The name of the HASH beside that of the Node package."""
+    """The name of our HASH, beside the Node package's."""
     (own,) = redis("KEYS", "*:own:*")
     assert isinstance(own, bytes)
     return own
@@ -95,7 +95,7 @@ def test_the_hash_is_the_one_that_the_node_package_has(
     with spike(authority_server, redis=redis.url) as s:
         token = s.get_token(A)
     assert redis("HGETALL", HASH) == [A.encode(), token.encode()]
-    assert redis("PTTL", HASH) == -1  # others' tokens may be there, and live longer
+    assert redis("PTTL", HASH) == -1  # it may contain other tokens, which live longer
     own = only_own(redis)
     assert 50_000 < redis("PTTL", own) <= 60_000
     assert sorted(redis.keys()) == [HASH.encode(), own]  # the lock is gone
@@ -105,7 +105,7 @@ def test_a_stored_token_is_verified_and_used(authority_server: Provider, redis: 
     with spike(authority_server) as s:
         token = s.get_token(A)
     authority_server.issued.clear()
-    redis("HSET", HASH, A, token)  # as another process, or the Node package, would
+    redis("HSET", HASH, A, token)  # like another process, or the Node package
     with spike(authority_server, redis=redis.url) as s:
         assert s.get_token(A) == token
     assert authority_server.issued == []
@@ -170,13 +170,13 @@ def test_the_server_may_restart_with_other_keys(redis: Server) -> None:
     with provider(ttl=60) as server, spike(server, expiration_offset=58.5, **options) as s:
         first = s.get_token(A)
         server.stop()
-        assert s.get_token(A) == first  # still good
+        assert s.get_token(A) == first  # still valid
         time.sleep(1.6)
         with pytest.raises(tokenstore.SpikeError, match=r"after 4 tries in .* s; last error: "):
             s.get_token(A)
         server.restart([new_key("k2")])
-        time.sleep(1.1)  # the failure holds for a second
-        renewed = s.get_token(A)  # signed with a key that was not known
+        time.sleep(1.1)  # the failure is kept for a second
+        renewed = s.get_token(A)  # signed with a new key
         assert renewed != first
         with spike(server, **options) as another:
             assert another.get_token(A) == renewed
@@ -215,7 +215,7 @@ def test_redis_may_hang(authority_server: Provider, redis: Server) -> None:
     with spike(authority_server, redis=redis.url) as s, paused(redis):
         begin = time.monotonic()
         assert s.get_token(A)
-        assert time.monotonic() - begin < 8  # the client alone would give up after twenty
+        assert time.monotonic() - begin < 8  # the client's own timeout is twenty
 
 
 def test_a_forked_child_has_its_own(authority_server: Provider) -> None:
@@ -248,7 +248,7 @@ def test_nothing_shows_a_secret(
 
 
 def test_a_service_checks_such_tokens_with_the_servers_keys() -> None:
-    """The other side: who is called with the tokens, over a rotation and while the server is away."""
+    """The API side: it verifies the tokens, over a key rotation and while the server is down."""
     with provider() as server, jwt.KeySet.from_url(server.jwks_url) as keys, spike(server) as s:
         algorithms = ["RS256"]
         token = s.get_token(A)
@@ -257,6 +257,6 @@ def test_a_service_checks_such_tokens_with_the_servers_keys() -> None:
         renewed = s.get_token(B)
         assert jwt.decode(renewed, keys, algorithms, audience=B, issuer=server.url)["aud"] == B
         with pytest.raises(tokenstore.InvalidTokenError):
-            jwt.decode(token, keys, algorithms, audience=A)  # its key was taken away
+            jwt.decode(token, keys, algorithms, audience=A)  # its key was removed
         server.stop()
         assert jwt.decode(renewed, keys, algorithms, audience=B)["aud"] == B

@@ -1,4 +1,4 @@
-"""The public keys that a server publishes: which are taken, and when they are asked for again."""
+"""The public keys of a server: which are accepted, and when they are fetched again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_key_set_with_a_secret_in_it_is_not_believed() -> None:
 
 
 def test_keys_are_fetched_once_more_and_no_oftener() -> None:
-    """Anybody at the server's place could make us ask again and again; so can a server that is broken."""
+    """Otherwise an attacker in the server's place, or a broken server, could cause endless fetches."""
     signer, other = Signer(), Signer()
 
     def answer(asked: Asked) -> Answer:

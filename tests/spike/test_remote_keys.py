@@ -1,5 +1,5 @@
-"""KeySet.from_url, for threads and for tasks: fetched once, again where that could help, and safe when the server is
-away, slow, or somebody else."""
+"""KeySet.from_url, for threads and tasks: fetched once, again if that could help, and safe if the server is
+down, slow, or an impostor."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tokenstore.asyncio import jwt as async_jwt
 
 
 class Blocking:
-    """One way to use a set, for tests that go both ways."""
+    """The blocking interface, for tests of both."""
 
     @staticmethod
     def decode(url: str, tokens: list[str], **options: Any) -> list[Any]:
@@ -220,7 +220,7 @@ def test_old_keys_are_used_while_the_server_is_away_but_not_for_ever() -> None:
         while time.monotonic() < begin + 2.5:
             assert jwt.decode(token(), remote, ["EdDSA"]) == GOOD
             time.sleep(0.05)
-        assert 2 <= len(server.asked) <= 4  # once in min_interval
+        assert 2 <= len(server.asked) <= 4  # once per min_interval
         assert (
             outcome(lambda: jwt.decode(token(KEYS[1]), remote, ["EdDSA"]))[0]
             is tokenstore.ConnectionError
@@ -232,7 +232,7 @@ def test_old_keys_are_used_while_the_server_is_away_but_not_for_ever() -> None:
         keys.status = 200
         time.sleep(1.1)
         assert jwt.decode(token(), remote, ["EdDSA"]) == GOOD
-    assert [text for level, text in log.lines if level == "warning" and "old ones are used" in text]
+    assert [text for level, text in log.lines if level == "warning" and "using the old ones" in text]
     assert [text for level, text in log.lines if level == "info" and "fetched" in text]
 
 
@@ -247,7 +247,7 @@ def test_old_keys_are_renewed_in_the_background() -> None:
         assert time.monotonic() - begin < 0.3
         wait_until(lambda: len(server.asked) == 2)
         wait_until(lambda: [key.kid for key in remote] == ["k1"])
-        # The key that was taken away is good for nothing any more.
+        # The removed key is no longer accepted.
         assert (
             outcome(lambda: jwt.decode(token(), remote, ["EdDSA"]))[0]
             is tokenstore.InvalidTokenError
@@ -394,7 +394,7 @@ def test_a_child_forked_in_the_middle_of_a_fetch_fetches_for_itself() -> None:
     keys.delay = 1.0
     with endpoint(keys) as server, jwt.KeySet.from_url(server.url) as remote:
         busy = threading.Thread(target=lambda: jwt.decode(token(), remote, ["EdDSA"]))
-        busy.start()  # its thread, and the one that fetches, will not be in the child
+        busy.start()  # its thread, and the fetching one, will not exist in the child
         wait_until(lambda: len(server.asked) == 1)
         assert in_a_child(lambda: jwt.decode(token(), remote, ["EdDSA"]) == GOOD)
         busy.join()

@@ -1,4 +1,5 @@
-"""jwt.KeySet.from_url in Lua: what test_remote_keys.py says of Python. tests/nginx runs all of it in nginx, too."""
+"""jwt.KeySet.from_url in Lua, like test_remote_keys.py for Python. tests/nginx runs all of it in nginx
+too."""
 
 from __future__ import annotations
 
@@ -123,7 +124,7 @@ def test_old_keys_are_used_while_the_server_is_away_but_not_for_ever(lua: Lua) -
         time.sleep(1.1)
         assert decode(lua, token()) == GOOD
     lines = lua("return lines")
-    assert any(line.startswith("warning") and "old ones are used" in line for line in lines)
+    assert any(line.startswith("warning") and "using the old ones" in line for line in lines)
 
 
 @one_lua()
@@ -164,7 +165,7 @@ def test_close(lua: Lua) -> None:
 
 
 def test_what_cannot_be(lua: Lua) -> None:
-    """In nginx the first call says so, for only a thread knows."""
+    """In nginx the first call fails, because only a thread checks it."""
     for url, options, says in (
         ("http://keys.example/jwks", {}, "https://"),
         ("https://user:secret-canary@127.0.0.1/", {}, "user or a password"),

@@ -1,5 +1,5 @@
-"""What a token is asked for: audience, scope and resource, however a server wants them; what `aud` must be; and that
-no two requests meet in one place. tests/nginx runs these too."""
+"""Token requests: audience, scope and resource, in the form that a server requires; the check of `aud`; and
+separate caching of different requests. tests/nginx runs these too."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HASH = "spike-tokens-for-clientId-id"
 
 
 class Authority(Signer):
-    """Its tokens say what was asked for, and have `aud` as told."""
+    """Its tokens contain the request, and a configurable `aud`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ REQUESTS: list[dict[str, Any]] = [
 
 
 def test_each_request_has_a_token_of_its_own(call: Caller, server: Endpoint, redis: Server) -> None:
-    """Here, and in Redis for the next process; asked again, each gives its own."""
+    """In memory, and in Redis for the next process; each request gets its own token."""
     options = {**CLIENT, "redis": redis.url}
     call.open(server.url, **options)
     tokens = [call.get(**asked) for asked in REQUESTS]
@@ -126,7 +126,7 @@ def test_each_request_has_a_token_of_its_own(call: Caller, server: Endpoint, red
     assert redis("HGETALL", HASH) == [
         A.encode(),
         tokens[0].encode(),
-    ]  # Node's has the plain one alone
+    ]  # Node's HASH has only the plain one
     call.open(server.url, **options)
     assert [call.get(**asked) for asked in REQUESTS] == tokens
     call.close()
@@ -136,7 +136,7 @@ def test_each_request_has_a_token_of_its_own(call: Caller, server: Endpoint, red
 def test_clients_that_ask_otherwise_do_not_share(
     call: Caller, server: Endpoint, redis: Server
 ) -> None:
-    """One audience, one Redis: what is sent for it, or asked of it, is another."""
+    """The same audience and Redis, but different requests or checks."""
     ways: list[dict[str, Any]] = [
         {},
         {"scope": "{audience}"},
@@ -172,7 +172,7 @@ def test_a_token_of_a_scope_is_invalidated_alone(
     call.close()
 
 
-# ---- what `aud` must be ------------------------------------------------------------------------------------
+# ---- the check of `aud` ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_what_aud_must_be_has_to_be_known(
 
 def test_a_template_wants_an_audience(call: Caller, server: Endpoint) -> None:
     for options in ({"scope": "{audience}/.default"}, {"expect_audience": "{audience}/x"}):
-        with pytest.raises(Failed, match=r"contains \{audience\}, and no audience was given"):
+        with pytest.raises(Failed, match=r"contains \{audience\}, but no audience was given"):
             call.fetch(server.url, {"resource": R1}, **CLIENT, **options)
 
 

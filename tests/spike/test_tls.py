@@ -1,4 +1,4 @@
-"""TLS as Spike uses it: who is not who he says he is gets no credentials, and no redirect is followed."""
+"""TLS in Spike: credentials are sent only to a verified server, and redirects are not followed."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_bad_certificate_is_refused_at_once(pki: Pki, fault: str) -> None:
     with serving(pki.bad[fault]) as server, spike(server, ca=pki.ca.cert) as s:
         with pytest.raises(tokenstore.SpikeError, match="certificate was rejected") as caught:
             s.get_token(AUDIENCE)
-        assert "tries" not in str(caught.value)  # it will not be another one in a moment
+        assert "tries" not in str(caught.value)  # a retry cannot help
         assert SECRET not in str(caught.value)
         assert server.asked == []
 
@@ -138,7 +138,7 @@ def test_https_validation_in_lua(lua: Lua, pki: Pki) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_receives_nothing(pki: Pki, status: int) -> None:
-    """Neither another server nor another path of the same one."""
+    """Neither to another server nor to another path."""
     with serving(pki.good) as other:
         for where in (other.url + "/oauth2/token", "/elsewhere"):
             moved = Answer(status, headers={"Location": where})
@@ -153,7 +153,7 @@ def test_a_redirect_receives_nothing(pki: Pki, status: int) -> None:
 
 
 def test_a_redirect_of_the_key_is_not_followed() -> None:
-    """Whoever may say where the key is may say who signs."""
+    """A redirect could replace the key."""
 
     def answer(asked: Asked) -> Answer:
         if asked.method == "POST":

@@ -1,7 +1,7 @@
-"""The stored form's names, written again from docs/stored-format.md and nothing else.
+"""The names of the stored format, implemented independently from docs/stored-format.md.
 
-make_operations.py puts what this computes into operations.json, and test_key.c holds a few: what the
-library makes must be the same.
+make_operations.py writes its results to operations.json, and test_key.c contains a few: the library must
+compute the same.
 """
 
 import base64
@@ -12,7 +12,7 @@ HEX = "0123456789abcdef"
 
 
 def digest(kind, app, type_, name, pepper=b""):
-    """28 characters of base64url: BLAKE2b-168 over fields, each behind its length in 8 bytes."""
+    """28 characters of base64url: BLAKE2b-168 over the fields, each preceded by its length in 8 bytes."""
     state = hashlib.blake2b(digest_size=21, key=pepper)
     for field in (kind, app, type_, name):
         state.update(len(field).to_bytes(8, "little") + field)
@@ -25,7 +25,7 @@ def tag_of(text):
 
 
 def quoted(name):
-    """A name as it stands in keys and records: JSON, with every quote as \\u0022."""
+    """A name as in keys and records: JSON, with every quote as \\u0022."""
     short = {8: b"\\b", 12: b"\\f", 10: b"\\n", 13: b"\\r", 9: b"\\t", 0x5C: b"\\\\"}
     out = b""
     for byte in name:
@@ -39,7 +39,7 @@ def quoted(name):
 
 
 class Place:
-    """Where a token's record is, or an owner's index."""
+    """The key of a token's record, or of an owner's index."""
 
     def __init__(self, kind, app, type_, name, prefix=b"ts", pepper=b""):
         self.digest = digest(kind, app, type_, name, pepper)

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Makes jwt.json: what is a good token, what is none, which keys are taken, what encode makes.
+"""Writes jwt.json: valid and invalid tokens, accepted and rejected keys, results of encode.
 
-The verdicts are written down here, by hand, from the RFCs; no implementation is asked for them. Only
-the signatures are computed, and all of them are the same in every run: RSA by plain arithmetic with a
-fixed salt for PSS, ECDSA by RFC 6979, Ed25519 as it is.
+The verdicts are written by hand from the RFCs, not computed by an implementation. Only the signatures are
+computed, and they are deterministic: RSA by plain arithmetic with a fixed salt for PSS, ECDSA by RFC 6979,
+Ed25519 as it is.
 
     python3 tests/vectors/make_jwt.py        needs the package `cryptography`, 43 or later
 
-README.md says what the members of a case mean.
+README.md describes the members of a case.
 """
 
 import base64
@@ -54,7 +54,7 @@ def compact(value):
 
 
 def raw(value):
-    """Bytes of a part: JSON of an object, or the text or bytes as they are."""
+    """Bytes of a part: JSON of an object, or the text or bytes unchanged."""
     if isinstance(value, bytes):
         return value
     return (value if isinstance(value, str) else compact(value)).encode()
@@ -134,8 +134,8 @@ def sign(alg, jwk, data):
 
 
 def token(header, claims, jwk, alg=None, signature=None):
-    """A compact JWS. `alg`: what is really done, when it is not what the header says. `signature`:
-    what makes one of (jwk, signing input) instead."""
+    """A compact JWS. `alg`: the real algorithm, if it differs from the header's. `signature`: a function of
+    (jwk, signing input) instead."""
     data = (b64(raw(header)) + "." + b64(raw(claims))).encode()
     if signature is None:
         signature = sign(alg or header["alg"], jwk, data)
@@ -195,7 +195,7 @@ def pem_private(name, form):
         serialization.NoEncryption()).decode()
 
 
-# What a case may name as its key. `load`: secret, pem, jwk, jwks.
+# The keys for cases. `load`: secret, pem, jwk, jwks.
 OCT = KEYS["rfc7515-oct"]
 NAMED = {}
 
@@ -226,7 +226,7 @@ named("secret with kid", "secret", {"hex": bytes(range(64)).hex()}, kid="one")
 named("secret for HS512", "secret", {"hex": bytes(range(64)).hex()}, algorithm="HS512")
 SECRET = {"kty": "oct", "k": b64(bytes(range(64)))}
 
-# alg -> (private JWK, name of the key that checks, name of another key of the kind)
+# alg -> (private JWK, name of the verifying key, name of another key of this kind)
 FAMILY = {}
 for alg in ALGS:
     FAMILY[alg] = {
@@ -247,7 +247,7 @@ CLAIMS = {"sub": "bob", "exp": NOW + 60}
 
 def case(name, token_, verdict="invalid_token", key="secret 64", algorithms=("HS256",), claims=None,
          message=None, **policy):
-    """One case of decode. `claims` of good ones; `message`: what a refusal must say, in part."""
+    """One case of decode. `claims`: of valid tokens; `message`: a required part of the error."""
     assert name not in SEEN, name
     SEEN.add(name)
     one = {"name": name, "token": token_, "key": key, "algorithms": list(algorithms), **policy,
@@ -267,7 +267,7 @@ def good(name, token_, claims=CLAIMS, **more):
     case(name, token_, "ok", claims=claims, **more)
 
 
-# ---- every algorithm, and what can be wrong with its signature ---------------------------------------
+# ---- every algorithm, and invalid signatures ------------------------------------------------------
 
 SIGNATURE = "its signature is invalid"
 for alg in ALGS:
@@ -331,7 +331,7 @@ for name, text, key, alg in (("A.1", A1, "rfc7515-oct", "HS256"),
     good(f"RFC 7515 {name}, in its time", text, JOE, key=key, algorithms=[alg], now=1300819379)
     case(f"RFC 7515 {name}, today", text, "expired_token", key=key, algorithms=[alg])
     case(f"RFC 7515 {name}, of another issuer too", text, key=key, algorithms=[alg], issuer="ann")
-PAYLOAD = "its payload is"  # the signature was good, the payload is no JSON
+PAYLOAD = "its payload is"  # the signature is valid, the payload is not JSON
 case("RFC 7515 A.4", A4, key="rfc7515-p521-public", algorithms=["ES512"], message=PAYLOAD)
 case("RFC 7515 A.5", f"eyJhbGciOiJub25lIn0.{JOE64}.", now=1300819379, message="parts is empty")
 FRODO = b64("It\u2019s a dangerous business, Frodo, going out your door. You step onto the road, and if "
@@ -363,7 +363,7 @@ case("RFC 8037 A.4",
      "WbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg", key="rfc8037-ed25519 public", algorithms=["EdDSA"],
      message=PAYLOAD)  # fmt: skip
 
-# ---- none, and other algorithms there are not ---------------------------------------------------------
+# ---- none, and unknown algorithms -----------------------------------------------------------------
 
 ALG = "(alg)"
 for spelling in ("none", "None", "NONE", "nOnE", "none ", " none", "none\n", "", "hs256", "Hs256",
@@ -383,7 +383,7 @@ case("alg twice", token('{"alg":"HS256","alg":"none"}', CLAIMS, SECRET, alg="HS2
 case("alg twice, once escaped", token('{"alg":"none","\\u0061lg":"HS256"}', CLAIMS, SECRET, alg="HS256"))
 good("alg written with an escape", token('{"alg":"HS\\u0032\\u00356"}', CLAIMS, SECRET, alg="HS256"))
 
-# ---- a public key is no secret -------------------------------------------------------------------------
+# ---- a public key is not a secret -----------------------------------------------------------------
 
 RSA_ALGS = ["RS256", "HS256"]
 for what, text in (("SPKI", spki("rfc7520-rsa")), ("SPKI without its last newline", spki("rfc7520-rsa").strip()),
@@ -522,7 +522,7 @@ case("form: bytes that are no UTF-8", {"join": [head, ".", body, ".", {"hex": "f
 
 
 def last_bits(text):
-    """The same bytes for a careless reader: bits set that stand for nothing."""
+    """Other text for the same bytes: unused bits are set."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     return text[:-1] + alphabet[alphabet.index(text[-1]) + 1]
 
@@ -539,7 +539,7 @@ case("form: bits left over in the payload", (lambda d: f"{d}.{b64(sign('HS256', 
 
 
 def sized(size, tail=b""):
-    """A good token of just `size` characters."""
+    """A valid token of exactly `size` characters."""
     for more in range(4):
         fill = (size - len(head) - len(sig) - 2) * 3 // 4 - len(raw({"sub": "bob", "x": ""})) - more
         text = hs({"sub": "bob", "x": "y" * fill})
@@ -785,7 +785,7 @@ case("RS256: exponent 3, a forged cube", token({"alg": "RS256"}, CLAIMS, None, s
      int.from_bytes((prefix + hashlib.sha256(d).digest()).ljust(size, b"\xff"), "big")).to_bytes(size, "big")),
      key="rsa-3", algorithms=["RS256"], message=SIGNATURE)
 
-# ---- wrong arguments: the caller's fault, whatever the token -------------------------------------------------------
+# ---- invalid arguments, whatever the token --------------------------------------------------------
 
 CONFIG = "configuration"
 case("no algorithms", hs(), CONFIG, algorithms=[], message="algorithms")
@@ -812,9 +812,9 @@ case("an empty audience in a list", hs(), CONFIG, audience=["a", ""])
 case("an empty issuer", hs(), CONFIG, issuer="")
 case("an empty name required", hs(), CONFIG, require=[""])
 
-# ---- which keys are taken --------------------------------------------------------------------------------------------
+# ---- accepted and rejected keys -------------------------------------------------------------------
 
-# ---- what the caller looks at himself ----------------------------------------------------------------
+# ---- checks left to the caller --------------------------------------------------------------------
 
 OVER = CLAIMS | {"exp": NOW - 60}
 for what, aud in (("one", "a"), ("several", ["a", "b"]), ("none", [])):
@@ -834,7 +834,7 @@ case("any expiry: exp required", hs({"sub": "bob"}), message="required", verify_
 case("any expiry: another audience", hs(OVER | {"aud": "a"}), message="another audience", verify_exp=False, audience="b")
 case("any expiry: not yet", hs(OVER | {"nbf": NOW + 60}), message="nbf", verify_exp=False)
 
-# ---- headers that nobody has checked --------------------------------------------------------------------
+# ---- unverified headers ---------------------------------------------------------------------------
 
 HEADER = []
 
@@ -1071,7 +1071,7 @@ def thumbprint(jwk):
 
 
 def export(name, how, value, jwk=None, **more):
-    """A key as a JWK, which may hold the private half, or not; without it no export is possible."""
+    """A key as a JWK, with or without the private half; without a JWK the export fails."""
     if jwk is None:
         EXPORT.append({"name": name, "load": how, "value": value, **more, "verdict": "configuration"})
         return

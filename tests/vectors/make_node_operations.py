@@ -1,7 +1,7 @@
 """Writes node_operations.json: `python3 tests/vectors/make_node_operations.py`.
 
-Tokenstore's operations with scripted replies. The stored form is written down here again, from
-docs/tokenstore.md, and not taken from the library.
+Tokenstore's operations with scripted replies. The stored format is implemented independently from
+docs/tokenstore.md.
 """
 
 import json
@@ -24,14 +24,14 @@ ID = b"01234567-89ab-4def-8123-456789abcdef"
 OTHER_ID = b"fedcba98-7654-4321-8fed-cba987654321"
 KEY = b"kkkkkkkkkkkkkkkkkkkkkkkk"
 FOREIGN = (
-    "the server's answer belongs to another request",
+    "received a reply to another request",
     "so this one may or may not have happened",
 )
 
 cases = []
 
 
-# What an operation's first argument is called.
+# The name of an operation's first argument.
 SUBJECTS = {
     "add": "owner_id", "list": "owner_id",
     "get": "id", "set": "id", "delete": "id",
@@ -55,7 +55,7 @@ def record(attrs=b"{}", key=KEY, id=ID, owner=b'"bob"'):
 
 
 def token(attrs=b"{}", key=KEY, id=ID, owner=b'"bob"'):
-    """As results tell it."""
+    """A token as in results."""
     return join(
         b"owner_id=", owner, b";attrs=", attrs, b';key="', key, b'";id="', id, b'";'
     )
@@ -88,7 +88,7 @@ def added(attrs=b"{}", key=None, owner=b'"bob"'):
 
 
 def again(command):
-    """The same words once more: what was captured is known."""
+    """The same command again, with captured variables."""
     known = json.loads(
         json.dumps(command, default=lambda b: {"bytes": b.hex()}).replace('"capture"', '"var"')
     )

@@ -1,7 +1,6 @@
 """Writes operations.json: `python3 tests/vectors/make_operations.py`.
 
-The cases are the file's; this script only spares one the digests and the RESP. It knows the stored form
-from keys.py, not from the library.
+This script computes the digests and the RESP. It uses keys.py for the stored format, not the library.
 """
 
 import json
@@ -24,7 +23,7 @@ from operation_notation import (
 
 NOW = 1700000000000
 US = 1699999999123456
-SERVER = NOW + 7200000  # the server's clock: two hours off ours, which counts for nothing
+SERVER = NOW + 7200000  # the server's clock: two hours ahead of ours, which must not matter
 TIME = [b"%d" % (SERVER // 1000), b"999"]
 APP, TYPE, OWNER = b"app", b"type", b"bob"
 CUSTOM = b"my-custom-token"
@@ -158,7 +157,7 @@ case("get with refresh whose script is unknown to the server", "get", sliding,
       {**send("read", by_text(bob.touch(3600000)[1:])), **replies([bob.check, SERVER + 3600000])}],
      {"token": bob.result(SERVER + 3600000)})
 
-# A token that was read is given, whatever becomes of its slide.
+# A token is returned even if its slide fails.
 unslid = {"token": bob.result(SERVER + 5000)}
 for word in ("NOREPLICAS", "MISCONF", "READONLY", "OOM", "NOPERM", "BUSY", "LOADING", "CLUSTERDOWN", "MOVED"):
     leave = {"leave": True} if word == "READONLY" else {}
@@ -172,7 +171,7 @@ case("get with refresh whose slide is answered to somebody else", "get", sliding
      [{**both, **replies(bob.record, 5000, TIME)}, {**touch, **replies([b"****", SERVER])}],
      error=("connection", "another request"))
 
-# max_age ends every token, also those that were made before it was set. bob was made 7 200.877 s ago.
+# max_age applies to every token, also to those created before it was set. bob was created 7 200.877 s ago.
 aged = send("read", bob.get(), [b"TIME"])
 age_ms = SERVER - US // 1000
 case("get under max_age", "get", bob.args, [{**aged, **replies(bob.record, TIME)}],
@@ -227,7 +226,7 @@ for name, bad in (("text", b"x"), ("one number", [b"1"]), ("other texts", [b"1",
     case(f"get whose TIME is answered with {name}", "get", expiry,
          [{**both, **replies(bob.record, 5, bad)}], error=("connection", "TIME"))
 
-# Lost connections, servers that say "not now".
+# Lost connections, and servers that refuse for a while.
 again = {**send(*read), **replies(bob.record)}
 case("get is read again after a lost connection", "get", bob.args,
      [{**send(*read), **lost(True)}, sleep(1, 10), again], {"token": bob.result()})
@@ -304,7 +303,7 @@ head = join(created(US).encode(), check)
 
 
 def create(tail, ttl=b"0", cap=b"0", owner=bob.owner, variable="digest", first=True):
-    """The command that creates a generated token; the first time its digest is not known."""
+    """The command that creates a generated token; the first time its digest is captured."""
     base = b"ts:{%s}:" % owner.tag.encode()
     digest = {"capture": variable, "size": 28} if first else {"var": variable}
     words = (join(base, digest), owner.index_key, tail, ttl)
@@ -439,7 +438,7 @@ words = bob.update(b'"role"', b'"root"', b'"gone"', b"", b'"q\\"\\\\"', b"[1,{}]
 case("update sends texts, and nothing for null", "update", patch,
      [{**send("once", words), **replies([bob.check, after.record])}], {"token": after.result()})
 case("update whose answer is beyond what is read", "update", patch,
-     [{**send("once", words), **deep}], error=("limit", "the command was carried out"))
+     [{**send("once", words), **deep}], error=("limit", "the command was executed"))
 case("update of an unknown token", "update", patch,
      [{**send("once", words), **replies([bob.check, 0])}], {"token": None})
 case("update that would be too large", "update", patch,
@@ -610,7 +609,7 @@ case("execute whose answer is lost", "execute", {"commands": [["INCR", "x"]]},
 case("execute whose answer is beyond what is read, and there is no time to skip it", "execute",
      {"commands": [["INCR", "x"]]},
      [{**send("once", [b"INCR", b"x"]), **lost(True, "too large", "limit")}],
-     error=("limit", "the command was carried out"))
+     error=("limit", "the command was executed"))
 case("execute of two, of which the first answer is beyond what is read", "execute",
      {"commands": [["GET", "x"], ["INCR", "x"]]},
      [{**send("once", [b"GET", b"x"], [b"INCR", b"x"]), **lost(True, "too large", "limit")}],

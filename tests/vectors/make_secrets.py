@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Makes jwt_secrets.json: keys of every kind in every spelling, none of which is an HMAC secret.
+"""Writes jwt_secrets.json: keys of every kind in every encoding, all rejected as HMAC secrets.
 
     python3 tests/vectors/make_secrets.py        needs openssl and ssh-keygen; the keys are new each time
 
-`refused` and `taken` are lists of {name, value}. What is in `taken` looks like a key, but is none.
+`refused` and `taken` are lists of {name, value}. Values in `taken` look like keys but are not.
 """
 
 from __future__ import annotations
@@ -318,7 +318,7 @@ def refused() -> list[dict[str, Any]]:
     out = []
     for name, der in DER.items():
         spelled = spellings_of_bytes(der)
-        # All spellings of three; of the others those that most people would write.
+        # All encodings of three; the common ones of the others.
         few = ("as it is", "base64", "base64url without padding", "hex", "and a newline")
         all_ = name in ("SPKI of P-256", "SPKI of Ed25519", "PKCS#1 of RSA with 512 bits")
         out += [entry(f"{name}: {how}", spelled[how]) for how in (spelled if all_ else few)]

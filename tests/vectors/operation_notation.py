@@ -1,4 +1,4 @@
-"""What make_operations.py and make_node_operations.py write with: the notation of README.md, RESP, cases."""
+"""Shared by make_operations.py and make_node_operations.py: the notation of README.md, RESP, cases."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ SIZES = {"digest": 28, "digest2": 28, "token": 47, "id": 36, "key": 24, "hash": 
 
 
 def text(value):
-    """Bytes in the notation of README.md; what is not bytes is taken for notation already."""
+    """Bytes in the notation of README.md; anything else is already in the notation."""
     if not isinstance(value, bytes):
         return value
     try:
@@ -19,7 +19,7 @@ def text(value):
 
 
 def join(*parts):
-    """Neighbours that are bytes become one; one part alone stands alone."""
+    """Adjacent bytes are joined; a single part is returned alone."""
     joined = []
     for part in parts:
         if isinstance(part, dict) and "join" in part:
@@ -51,7 +51,7 @@ class Status(str):
 
 
 def resp(value):
-    """A reply; parts that are variables may stand in it."""
+    """A reply, which may contain variables."""
     if value is None:
         return b"$-1\r\n"
     if isinstance(value, Error):
@@ -115,7 +115,7 @@ def case(name, call, args, steps=(), result=None, error=None, refused=None, **mo
 
 
 def write(name, maker, cases):
-    """Writes the file beside this one."""
+    """Writes the file in this directory."""
     names = [one["name"] for one in cases]
     assert len(set(names)) == len(names), [n for n in names if names.count(n) > 1]
     lines = ",\n".join("    " + json.dumps(one, ensure_ascii=False) for one in cases)

@@ -1,10 +1,11 @@
-"""What fuzz_connection.c and test_any_bytes.py run: a pool with a connection, calls under way, a server that says
-anything, and Python code that comes back at every moment at which it may run.
+"""Run by fuzz_connection.c and test_any_bytes.py: a pool with a connection, calls in progress, a server that
+sends anything, and Python code that re-enters the extension wherever it may run.
 
-The input is a list of deeds: a byte that says which, and for the last of them the bytes that it feeds. Whatever the
-extension calls - methods of the pool and of the connection, a task's callback, the loop, the constructor of a result -
-does the next deeds of the input before it returns. What must hold: a call ends with its own answer or with none, as
-long as the server has said only what it should; what is not written yet is answered by nothing; and no call is lost.
+The input is a list of actions: a byte that selects one, and for the last kind the bytes to feed. Whatever the
+extension calls (methods of the pool and of the connection, a task's callback, the loop, the constructor of a
+result) performs the next actions of the input before it returns. Invariants: a call ends with its own reply
+or with none, as long as the server has sent only correct replies; a call that is not written yet gets no
+reply; and no call is lost.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from tokenstore import _core
 _client = tokenstore.Client("unix:///nowhere")  # never connected
 
 KEY = "k" * 24
-DEPTH = 4  # how deep Python comes back into the extension
-INSIDE = 3  # deeds that it does each time
+DEPTH = 4  # maximum depth of re-entry
+INSIDE = 3  # actions per re-entry
 RARE = 14
 
 
 class Case:
-    """The deeds, and what is known of the calls."""
+    """The actions, and the state of the calls."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.at, self.depth = data, 0, 0
@@ -39,14 +40,14 @@ class Case:
         self.ops = _core.tokenstore(value_type, prefix="p")
         self.asked: list[Any] = []
         self.answers: list[Any] = []
-        self.ends: list[float] = []  # where in `right` the answer ends
-        self.right = b""  # what the server should say
-        self.said = 0  # so much of it has been said
-        self.honest = True  # and nothing else
+        self.ends: list[float] = []  # the end of the reply in `right`
+        self.right = b""  # what the server should send
+        self.said = 0  # how much of it has been sent
+        self.honest = True  # nothing else was sent
         self.drained = False
         self.taken = 0
 
-    # ---- what comes back ----
+    # ---- re-entry ----
 
     def come_back(self) -> None:
         self.depth += 1
@@ -72,7 +73,7 @@ class Case:
             *(self.fail, self.drain, self.wait, self.say),
         )
         if deeds[deed] in (self.lose_all, self.drain, self.say, self.withdraw) and number < RARE:
-            deed = 6  # what ends everything is done now and then
+            deed = 6  # actions that end everything are rare
         deeds[deed](number)
         return True
 
@@ -119,7 +120,7 @@ class Case:
             self.one_of_them(number).fail(tokenstore.Error("it fails"))
 
     def lose_all(self, number: int) -> None:
-        """As a client that is closed."""
+        """Like a closed client."""
         for call in self.pool.until(math.inf):
             call.lost(tokenstore.ConnectionError("closed"), True)
 
@@ -129,7 +130,7 @@ class Case:
             call.lost(tokenstore.ConnectionError("gone"), True)
 
     def withdraw(self, number: int) -> None:
-        """As where the connection has fallen silent; what was not taken is never sent."""
+        """As for an unresponsive connection; what was not taken is never sent."""
         for i in range(self.taken, len(self.asked)):
             self.ends[i] = math.inf
         self.right = self.right[: max([end for end in self.ends if end < math.inf], default=0)]
@@ -139,7 +140,7 @@ class Case:
 
     def wait(self, number: int) -> None:
         """A task waits for a call."""
-        with suppress(RuntimeError):  # one does already
+        with suppress(RuntimeError):  # one waits already
             if self.asked:
                 self.one_of_them(number).add_done_callback(self.woken, context=Context())
 
@@ -148,7 +149,7 @@ class Case:
         self.come_back()
 
     def answer(self, number: int) -> None:
-        """More of what the server should say."""
+        """More of the correct replies."""
         written = self.written()
         piece = self.right[self.said : min(self.said + number * 16, written)]
         if self.honest:
@@ -156,11 +157,11 @@ class Case:
         self.feed(piece)
 
     def written(self) -> int:
-        """Where in `right` the answers end to what was taken."""
+        """The end in `right` of the replies to what was taken."""
         return max([end for end in self.ends[: self.taken] if end < math.inf], default=0)
 
     def say(self, number: int) -> None:
-        """Anything, of a length that comes first."""
+        """Any bytes, preceded by their length."""
         size = self.data[self.at] if self.at < len(self.data) else 0
         piece = self.data[self.at + 1 : self.at + 1 + size]
         self.at += 1 + size
@@ -182,7 +183,7 @@ class Case:
             self.drain(0)
         _core.wake(settled or [])
 
-    # ---- what must hold ----
+    # ---- invariants ----
 
     def check(self) -> None:
         for call, answer, end in zip(self.asked, self.answers, self.ends):
@@ -228,7 +229,7 @@ class Connection(_core.Connection):
 
 
 class Loop:
-    """Of an event loop as much as a call asks for."""
+    """The part of an event loop that a call uses."""
 
     def __init__(self, case: Case) -> None:
         self.case = case
@@ -238,7 +239,7 @@ class Loop:
 
 
 class Context:
-    """Of a context as much as a call asks for."""
+    """The part of a context that a call uses."""
 
     def run(self, callback: Any, call: Any) -> None:
         callback(call)

@@ -1,5 +1,5 @@
-/* fuzz_connection.c - the C half of the asyncio driver (bindings/python/src: driver.h) in an interpreter of its own,
- * with the glue and the core instrumented. Input: what connection_case.py does. */
+/* fuzz_connection.c - the C half of the asyncio driver (bindings/python/src: driver.h) in an embedded
+ * interpreter, with instrumented glue and core. Input: see connection_case.py. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
@@ -8,7 +8,7 @@
 PyMODINIT_FUNC PyInit__core(void);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
-/* The extension is the one that is linked in here, not the one beside the package. */
+/* Uses the extension linked into this program, not the one beside the package. */
 static const char boot[] =
     "import sys\n"
     "from importlib.machinery import BuiltinImporter, ModuleSpec\n"
