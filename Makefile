@@ -1,21 +1,21 @@
 # tokenstore - the two commands are `make demo` and `make test`; `make help` lists the rest.
 #
-# This file builds the C core and knows what a suite is. Each language brings its own rules in mk/*.mk,
-# which may use the variables below and add to these lists:
+# This file builds the C core and defines suites. Each language has its rules in mk/*.mk, which may use the
+# variables below and add to these lists:
 #   ALL      targets that `make` builds
 #   SUITES   suites that `make test` runs: a suite S is a target test-S that builds what it needs and
-#            whose runners each print a line "<n> passed[, <n> skipped]" (scripts/run-tests adds them up;
-#            a suite that prints none, or "0 passed", has failed). LANES of them run side by side, so each
-#            has servers and directories of its own, and what two of them need is built before
-#   PROGRAMS what the suites run and `make` does not build
+#            whose runners each print a line "<n> passed[, <n> skipped]" (scripts/run-tests adds them up; a
+#            suite that prints none, or "0 passed", has failed). LANES of them run in parallel, so each uses
+#            separate servers and directories, and shared programs are built before
+#   PROGRAMS programs of the suites that `make` does not build
 #   ASAN     suites that `make asan` runs, the same targets with SANITIZE=1
 #   VALGRIND targets that `make valgrind` runs
 #   FUZZ     targets that `make fuzz` runs, FUZZ_SECONDS each
-#   INSTALL  targets that `make install` runs; each builds what it installs. UNINSTALL: the way back
+#   INSTALL  targets that `make install` runs; each builds what it installs. UNINSTALL: the reverse
 #   ENV      targets that `make env` runs: each prints shell assignments
 # A rule that compiles C uses $(CC) $(TKS_CPPFLAGS) $(TKS_CFLAGS), writes below $(BUILD), and links
-# $(TKS_LIBS) with $(TKS_LDFLAGS) $(TKS_LDLIBS). A rule that runs an interpreter with our C code in it
-# begins with $(RUN): under `make asan` that preloads the sanitizer.
+# $(TKS_LIBS) with $(TKS_LDFLAGS) $(TKS_LDLIBS). A rule that runs an interpreter that loads our C code begins
+# with $(RUN): under `make asan` that preloads the sanitizer.
 
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
@@ -63,11 +63,11 @@ TKS_LDFLAGS += -Wl,-z,relro,-z,now
 RUN :=
 endif
 
-# What a rule of VALGRIND puts before a program.
+# The prefix for programs in rules of VALGRIND.
 VALGRIND_RUN := valgrind --quiet --error-exitcode=99 --errors-for-leak-kinds=definite,possible \
 	--child-silent-after-fork=yes
 
-# Where the tests find what was built.
+# Where the tests find the build.
 export TOKENSTORE_BUILD := $(abspath $(BUILD))
 
 ALL :=
@@ -102,7 +102,7 @@ $(shell mkdir -p $(BUILD))
 $(file >$(FLAGS),$(FLAGS_NOW))
 endif
 
-# A compiler's own word for a missing header helps nobody who has to install it.
+# A compiler's message for a missing header does not name the package.
 HEADERS := $(BUILD)/headers
 $(HEADERS): core/headers.in $(FLAGS)
 	@missing=$$($(CC) $(CPPFLAGS) $(CFLAGS) -E -P -x c $< | sed -n 's/^missing //p' | tr '\n' ' '); \
@@ -135,7 +135,7 @@ $(BUILD)/core/scripts.o: $(BUILD)/scripts.c $(FLAGS)
 
 -include mk/tests-c.mk mk/io.mk mk/http.mk mk/embedded.mk mk/python.mk mk/lua.mk mk/library.mk mk/install.mk mk/bench.mk mk/spike.mk mk/asyncio.mk mk/nginx.mk mk/interop.mk mk/oauth.mk mk/servers.mk mk/operations.mk
 
-# ---- what one types -----------------------------------------------------------------------------------
+# ---- commands -----------------------------------------------------------------------------------------
 
 .PHONY: all programs help setup demo test lint format walls test-walls test-docs asan asan-run valgrind fuzz soak env \
 	install uninstall clean distclean
@@ -144,7 +144,7 @@ all: $(ALL)
 
 programs: all $(PROGRAMS)
 
-# Rules that need .venv; in one place, whoever brings them.
+# Rules that need .venv.
 $(PY_BUILT) walls test-walls: | $(PYTHON)
 $(PYTHON):
 	@echo "there is no .venv yet: scripts/setup demo makes it, and make demo and make test do" >&2; exit 1
@@ -154,15 +154,15 @@ help:
 
 #: make setup        install what is missing for make test (LEVEL=demo for less, LEVEL=dev for all)
 #: make              build the core, the Python package and the Lua modules
-#: make demo         install what is missing, build, and show what it does
+#: make demo         install what is missing, build, and run the demo
 #: make test         install what is missing, build, run every test (SUITES="c python" for some), two suites
 #:                   at a time (LANES=1: one); make test-c runs one suite alone, and so on
 #: make lint         formatting, static analysis, types, walls
-#: make format       bring the C code into its format
+#: make format       format the C code
 #: make asan         the C, Python and Lua tests under ASan and UBSan
 #: make valgrind     the C and Lua tests and some of the Python tests under valgrind
 #: make fuzz         the fuzzers, FUZZ_SECONDS=60 each
-#: make test-servers the batteries of all classes on every server that there is: Redis 6.2, redis-server, valkey-server
+#: make test-servers the tests of all classes on every installed server (Redis 6.2, redis-server, valkey-server)
 #: make soak         the race tests, long
 #: make bench        the measurements as a table (BENCH_FLAGS=--quick)
 #: make bench-docs   the same, written to docs/benchmarks.md
@@ -175,7 +175,7 @@ LEVEL ?= test
 setup:
 	@scripts/setup $(LEVEL)
 
-# `demo` and `test` call make again, because what setup installs changes what the rules above find.
+# `demo` and `test` call make again, because setup may install what the rules above detect.
 # V=1 shows the commands.
 AGAIN = $(MAKE) --no-print-directory $(if $(V),,-s)
 
@@ -193,7 +193,7 @@ test: setup
 walls test-walls:
 	@$(PYTHON) scripts/check-walls
 
-# What README and docs print runs, and so do the examples.
+# Runs the code in README and docs, and the examples.
 test-docs: all
 	@eval "$$($(MAKE) -s env)" && $(PYTHON) scripts/check-docs
 

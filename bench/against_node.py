@@ -1,5 +1,5 @@
-"""Every operation of each class against the Node package that it stands in for: the same server, the same run,
-in turns. Each side's keys are in a database of its own, because the packages' KEYS look at all of one."""
+"""Every operation of each class against the corresponding Node package: the same server, the same run, in
+turns. Each side has a separate database, because the packages' KEYS scans all keys of one."""
 
 import shutil
 import sys
@@ -9,7 +9,7 @@ from harness import ROOT, Server, Worker, stop_all, turns
 
 PACKAGES = ROOT / "tests/interop/node_modules"
 
-# What is measured, and how many calls make a turn.
+# The operations and the number of calls per turn.
 OPERATIONS = {
     "redis-tokens": (
         ("get", 50),
@@ -17,7 +17,7 @@ OPERATIONS = {
         ("update", 50),
         ("delete", 50),
         ("delete_all", 50),
-        ("create", 200),  # the last, because they stay
+        ("create", 200),  # last, because the tokens remain
     ),
     "tokenstore": (
         ("add", 200),
@@ -30,7 +30,7 @@ OPERATIONS = {
         ("make_hash", 200),
         ("get_hash", 200),
         ("del_hash", 200),
-        ("reset", 200),  # of so many tokens; the last, because it takes all
+        ("reset", 200),  # of that many tokens; last, because it deletes all
     ),
     "redis-jwt": (
         ("sign", 50),
@@ -77,7 +77,7 @@ def against_node(table, directory, rounds, keys=1000):
     stop_all()
 
 
-# What needs something made for it first, which is not counted.
+# Operations that need preparation, which is not measured.
 PREPARED = {
     "delete",
     "delete_all",

@@ -1,7 +1,7 @@
-"""What measuring needs: private servers, contenders that take turns, a table.
+"""Private servers, workers that take turns, a table.
 
-The contenders are processes that wait for jobs. They take turns (A B A B …), because a machine
-drifts; a ratio is the median of the turns' ratios.
+The workers are processes that wait for jobs. They take turns (A B A B …), because a machine's speed drifts; a
+ratio is the median of the turns' ratios.
 """
 
 import os
@@ -14,8 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
-# The server has a CPU of its own, as it has in use. Otherwise the scheduler decides, from run to run,
-# whether client and server take turns on one CPU (a round trip is half as long then) or wake each other.
+# The server has its own CPU, as in production. Otherwise the scheduler decides, from run to run, whether
+# client and server share one CPU (which halves a round trip) or wake each other.
 _CPUS = sorted(os.sched_getaffinity(0))
 SERVER_CPUS = _CPUS[:1]
 CLIENT_CPUS = _CPUS[1:] or _CPUS
@@ -24,7 +24,7 @@ _started = []
 
 
 def stop_all():
-    """Ends every server and worker that was started, in the other order."""
+    """Ends all servers and workers in reverse order."""
     while _started:
         _started.pop().stop()
 
@@ -69,7 +69,7 @@ class Server:
         ).stdout.strip()
 
     def used_memory(self):
-        """What it holds once it rests: growing hash tables are moved over in the background."""
+        """Memory in use once idle: growing hash tables are rehashed in the background."""
         last = []
         while len(last) < 4 or max(last[-4:]) - min(last[-4:]) > 20_000:
             lines = self.ask("INFO", "memory").splitlines()
@@ -84,7 +84,7 @@ class Server:
 
 
 class Worker:
-    """A contender; `do` gives the seconds it took."""
+    """A worker; `do` returns the elapsed seconds."""
 
     def __init__(self, name, *command):
         self.name = name
@@ -116,7 +116,7 @@ _environment = {}
 
 
 def environment():
-    """os.environ with the variables that let Lua find the checkout."""
+    """os.environ with the variables with which Lua finds the checkout."""
     if not _environment:
         _environment.update(os.environ)
         exports = subprocess.run(
@@ -135,7 +135,7 @@ def environment():
 
 def turns(rounds, ours, theirs):
     """Runs two functions in turn; the medians of their times and the median ratio."""
-    ours(), theirs()  # warm
+    ours(), theirs()  # warm-up
     a, b = [], []
     for number in range(rounds):
         first, second = (ours, theirs) if number % 2 else (theirs, ours)

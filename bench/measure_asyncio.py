@@ -1,4 +1,5 @@
-"""tokenstore.asyncio: many tasks on one connection, and what one await costs over a blocking call."""
+"""tokenstore.asyncio: many tasks on one connection, and the cost of one await compared with a blocking
+call."""
 
 import sys
 

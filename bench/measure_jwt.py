@@ -1,4 +1,4 @@
-"""JWTs: against PyJWT where that does all the work in Python, and against the bare primitive."""
+"""JWTs: against PyJWT, which does all the work in Python, and against the bare primitive."""
 
 import base64
 import subprocess
@@ -13,7 +13,7 @@ ED25519_PREFIX = 12  # bytes of DER before the key itself (RFC 8410)
 
 
 def make_tokens(directory):
-    """For each algorithm the public key, a token, and what the bare primitive is given of it."""
+    """For each algorithm the public key, a token, and the input of the bare primitive."""
     from tokenstore import jwt
 
     for name, algorithm, kind in (

@@ -1,6 +1,5 @@
-"""nginx with the guard, in requests a second: against the same done by hand with lua-resty-redis and cjson,
-and against the same nginx that checks nothing. One worker, by the CPU that it needs; wrk asks over 50
-connections."""
+"""nginx with the guard, in requests per second: against the same by hand with lua-resty-redis and cjson, and
+against nginx without a check. One worker, by its CPU time; wrk uses 50 connections."""
 
 import json
 import os
@@ -105,8 +104,8 @@ def cpu_seconds(process):
 
 
 def per_request(process, port, token, path, seconds):
-    """Seconds of its CPU that the worker needs for a request, with so many at a time that it is never idle: what
-    else runs on the machine does not count."""
+    """CPU seconds of the worker per request, with enough concurrency that it is never idle: other load on the
+    machine does not matter."""
     cpus = ",".join(map(str, SERVER_CPUS))
     before = cpu_seconds(process)
     done = subprocess.run(

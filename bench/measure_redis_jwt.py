@@ -1,4 +1,4 @@
-"""RedisJWT: verify against a bare GET, and what it costs among the sessions of many others."""
+"""RedisJWT: verify against a bare GET, and the cost among many other sessions."""
 
 import sys
 from functools import partial

@@ -1,4 +1,4 @@
-"""Spike: what a token in memory costs, and whether many threads that want it queue."""
+"""Spike: the cost of a token in memory, and contention among many threads."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ THREADS = 16
 
 
 class TokenEndpoint(BaseHTTPRequestHandler):
-    """Gives everybody the same token, as long as a JWT of a real server, for ten hours."""
+    """Issues the same token to all, as long as a JWT of a real server, for ten hours."""
 
     def do_POST(self):
         self.rfile.read(int(self.headers["content-length"]))

@@ -1,4 +1,4 @@
-"""Ours, doing the jobs of node.mjs: reads them from stdin, one a line, answers "ok" when one is done.
+"""Our counterpart of node.mjs: reads jobs from stdin, one per line, prints "ok" when one is done.
 
 usage: node_twin.py redis-tokens|tokenstore|redis-jwt PORT
 """

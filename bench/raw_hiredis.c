@@ -1,8 +1,7 @@
-/* bench/raw_hiredis.c - the measure of things: a blocking loop on bare hiredis.
+/* bench/raw_hiredis.c - the baseline: a blocking loop on bare hiredis.
  *
- * Purpose:   does what `get` and `create` cannot do without: GET of one value, SET … EX of new ones.
- *            Reads jobs from stdin, one a line, and answers "ok" when a job is done; who asks takes
- *            the time.
+ * Purpose:   does the minimum of `get` and `create`: GET of one value, SET … EX of new ones. Reads jobs from
+ *            stdin, one per line, and prints "ok" when a job is done; the caller measures the time.
  *                get KEY COUNT          setex PREFIX SIZE COUNT
  * Lifecycle: one connection, to the unix socket or the port of 127.0.0.1 given, until stdin ends.
  * Threads:   one. */
@@ -30,7 +29,7 @@ static bool run_get(redisContext *redis, const char *key, long count) {
     return true;
 }
 
-/* Each job writes keys of its own: `create` makes a new token each time, too. */
+/* Each job writes new keys, like `create`. */
 static bool run_setex(redisContext *redis, const char *prefix, size_t size, long count) {
     static char value[VALUE_SIZE];
     if (size > sizeof value) return false;
@@ -45,7 +44,7 @@ static bool run_setex(redisContext *redis, const char *prefix, size_t size, long
     return true;
 }
 
-/* A line's words; a missing one is empty. */
+/* Runs the job in `line`; a missing word is empty. */
 static bool run_job(redisContext *redis, char *line) {
     const char *words[4] = {"", "", "", ""};
     char *rest = line;

@@ -1,9 +1,8 @@
-/* bench/raw_verify.c - the measure of checking a signature: the primitive alone, in a loop.
+/* bench/raw_verify.c - the baseline of verifying a signature: the primitive alone, in a loop.
  *
- * Purpose:   verifies one signature again and again: RS256 as a program on bare OpenSSL would
- *            (EVP_DigestVerify with a context that is kept), Ed25519 by libsodium. No base64, no JSON.
- *            Reads jobs from stdin, one a line, and answers "ok" when a job is done; who asks takes the
- *            time.
+ * Purpose:   verifies one signature repeatedly: RS256 as a program on bare OpenSSL would (EVP_DigestVerify
+ *            with a reused context), Ed25519 with libsodium. No base64, no JSON. Reads jobs from stdin, one
+ *            per line, and prints "ok" when a job is done; the caller measures the time.
  *                rs256 COUNT            eddsa COUNT
  *            The arguments are the files: public key (PEM; Ed25519: 32 bytes), signed bytes, signature.
  * Lifecycle: reads all files at the start; runs until stdin ends.

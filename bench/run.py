@@ -1,4 +1,4 @@
-"""Measures, in one run and on one machine, what the library costs over the bare minimum.
+"""Measures, in one run and on one machine, the library's cost over the bare minimum.
 
 usage: run.py [--quick] [--write FILE]
 """
@@ -119,7 +119,7 @@ def against_redis_py(table, directory, rounds, count):
 
 
 def at_scale(table, directory, rounds, count, sizes):
-    """What an operation costs among many tokens, against among few; and the memory of many."""
+    """The cost of an operation among many tokens and among few; and the memory of many."""
     small, large = Server(directory, "small.sock"), Server(directory, "large.sock")
     few, many = python("tokenstore", small.socket), python("tokenstore", large.socket)
     few.ask("fill", sizes[0])
@@ -164,7 +164,7 @@ def at_scale(table, directory, rounds, count, sizes):
         ("<=", 1.2),
     )
     for size, each in memory:
-        # Hash tables double, so the figure goes up and down with the number of keys.
+        # Hash tables double, so the figure varies with the number of keys.
         limit = ("<=", 1.0) if size == 100_000 else None
         row = f"server memory per token, at {size:,} (of 290 bytes)"
         table.add(row, each, 290.0, each / 290, limit, unit="bytes")
@@ -180,7 +180,7 @@ def output(*command):
 
 
 def machine():
-    """One line each of what the figures depend on."""
+    """What the figures depend on, one line each."""
     from importlib.metadata import version
 
     import hiredis

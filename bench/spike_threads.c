@@ -1,11 +1,11 @@
-/* bench/spike_threads.c - many threads that read one token from memory.
+/* bench/spike_threads.c - many threads read one token from memory.
  *
- * Purpose:   shows whether readers queue: the same number of reads, by one thread or shared out among
- *            several, from when all of them stand ready. Reads jobs from stdin, one a line, and
- *            answers "ok SECONDS" when a job is done.
+ * Purpose:   shows whether readers contend: the same number of reads, by one thread or divided among several,
+ *            started together. Reads jobs from stdin, one per line, and prints "ok SECONDS" when a job is
+ *            done.
  *                read THREADS COUNT
  * Lifecycle: one client, whose token comes from the server at the given URL, until stdin ends.
- * Threads:   as many as a job says, besides the one that waits for them. */
+ * Threads:   as many as a job requests, plus the one that waits for them. */
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
 #include <stdio.h>
@@ -45,7 +45,7 @@ static double now(void) {
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* The seconds that it took; negative: it failed. */
+/* The elapsed seconds; negative: failure. */
 static double run(tks_spike_client *client, long threads, long count) {
     pthread_t ids[THREADS_MAX];
     crowd c = {.client = client};

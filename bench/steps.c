@@ -1,7 +1,7 @@
-/* steps.c - what each step adds: the driver alone, and `get` without a language on top.
+/* steps.c - the cost of each layer: the driver alone, and `get` without a language binding.
  *
- * Purpose:   between raw_hiredis.c and a `get` in Python or Lua, so that the table shows where the time
- *            goes. Reads jobs from stdin, one a line, and answers "ok" when a job is done.
+ * Purpose:   between raw_hiredis.c and a `get` in Python or Lua, so that the table shows where time is spent.
+ *            Reads jobs from stdin, one per line, and prints "ok" when a job is done.
  *                driver KEY COUNT       a plain GET by tks_raw_new
  *                token TOKEN COUNT      tks_tokens_get
  * Lifecycle: one client for the URL given, until stdin ends.

@@ -1,4 +1,4 @@
--- A contender in Lua: reads jobs from stdin, one a line, answers "ok" when a job is done.
+-- A benchmark worker in Lua: reads jobs from stdin, one per line, prints "ok" when a job is done.
 -- usage: worker.lua SOCKET|PORT TOKEN
 local tokenstore = require "tokenstore"
 

@@ -1,8 +1,8 @@
-"""A contender in Python: reads jobs from stdin, one a line, answers "ok" when a job is done.
+"""A benchmark worker in Python: reads jobs from stdin, one per line, prints "ok" when a job is done.
 
 usage: worker.py tokenstore|redis-py SOCKET|PORT
 
-A job is a name, a count, and what it needs besides. Whoever asks takes the time.
+A job is a name, a count, and further arguments. The caller measures the time.
 """
 
 import json
@@ -32,7 +32,7 @@ class Tokenstore:
         self.spare = []
 
     def fill(self, count):
-        """Adds `count` tokens, 4 to an owner, and remembers an even sample of them."""
+        """Adds `count` tokens, 4 per owner, and keeps an even sample of them."""
         every = max(1, count // SAMPLE)
         end = self.filled + count
         for start in range(self.filled, end, BATCH):
@@ -46,7 +46,7 @@ class Tokenstore:
         random.Random(1).shuffle(self.known)
 
     def first(self, _count):
-        """The token that `get` asks for."""
+        """The token for `get`."""
         return self.known[0]
 
     def get(self, count):
@@ -111,7 +111,7 @@ class Tokenstore:
 
 
 class RedisPy:
-    """What one would write by hand: GET and json.loads, with the parser in C."""
+    """Handwritten code: GET and json.loads, with the parser in C."""
 
     def __init__(self, address):
         import redis

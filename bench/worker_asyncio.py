@@ -1,9 +1,9 @@
-"""A contender on an event loop: reads jobs from stdin, one a line, answers "ok" when a job is done.
+"""A benchmark worker on an event loop: reads jobs from stdin, one per line, prints "ok" when a job is done.
 
 usage: worker_asyncio.py tokenstore|redis-py|protocol SOCKET|PORT asyncio|uvloop
 
-A job is ``get TASKS COUNT``: so many tasks make so many calls together. ``protocol`` is the least there can be
-in Python: one connection, a queue of futures, hiredis' parser, and json.loads of what a GET brings.
+A job is ``get TASKS COUNT``: that many tasks make that many calls together. ``protocol`` is the minimum in
+Python: one connection, a queue of futures, hiredis' parser, and json.loads of the reply.
 """
 
 import asyncio

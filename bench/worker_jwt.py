@@ -1,8 +1,8 @@
-"""A contender that makes and checks JWTs: reads jobs from stdin, answers "ok" when a job is done.
+"""A benchmark worker that encodes and decodes JWTs: reads jobs from stdin, prints "ok" when a job is done.
 
 usage: worker_jwt.py tokenstore|pyjwt DIRECTORY
 
-The directory holds what `measure_jwt.py` puts there. A job is a name and a count.
+The directory contains the files of `measure_jwt.py`. A job is a name and a count.
 """
 
 import sys

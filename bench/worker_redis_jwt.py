@@ -1,8 +1,8 @@
-"""A contender with RedisJWT: reads jobs from stdin, one a line, answers "ok" when a job is done.
+"""A benchmark worker for RedisJWT: reads jobs from stdin, one per line, prints "ok" when a job is done.
 
 usage: worker_redis_jwt.py PORT
 
-A job is a name and a count. Whoever asks takes the time.
+A job is a name and a count. The caller measures the time.
 """
 
 import sys
@@ -21,7 +21,7 @@ class Worker:
         self.token = self.many.sign("bob", ttl=36_000, data_session={"role": "admin"})
 
     def key(self, _count):
-        """The session that `verify` asks for."""
+        """The session for `verify`."""
         return self.many.verify(self.token)["rjwt"]
 
     def fill(self, count):

@@ -1,4 +1,5 @@
--- A contender that asks Spike for the same token: reads jobs from stdin, answers "ok" when one is done.
+-- A benchmark worker that requests the same token from Spike: reads jobs from stdin, prints "ok" when one is
+-- done.
 -- usage: worker_spike.lua URL
 local tokenstore = require "tokenstore"
 

@@ -1,7 +1,7 @@
 """Run by `make demo`: the life of tokens, in Python and in Lua, on the same server.
 
-Python starts a private server (``embedded:``) and makes the first tokens; then each Lua on this
-machine gets the server's address and one of the tokens, and goes on.
+Python starts a private server (``embedded:``) and creates the first tokens; then each Lua on this machine
+gets the server's address and one of the tokens, and continues.
 """
 
 import datetime

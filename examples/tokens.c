@@ -2,7 +2,7 @@
  *
  *     cc tokens.c $(pkg-config --cflags --libs tokenstore) -o tokens && ./tokens
  *
- * Runs on $TOKENSTORE_URL, or on a private server where it is not set. */
+ * Runs on $TOKENSTORE_URL, or on a private server if it is not set. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,10 +1,10 @@
-# tokenstore.asyncio (suite asyncio): its own tests; and over it, unchanged, those of the blocking classes and of
-# the faults (tests/asyncio/blocking_shim.py), on asyncio's loop and the first also on uvloop's. `make soak` runs
+# tokenstore.asyncio (suite asyncio): its own tests; and, unchanged, those of the blocking classes and of the
+# faults (tests/asyncio/blocking_shim.py), on asyncio's loop, the first also on uvloop's. `make soak` runs
 # the faults under TLS too, and longer storms.
 #
-#   test-asyncio  all of it; PYTEST_FLAGS="-k cancel" for some
+#   test-asyncio  all; PYTEST_FLAGS="-k cancel" for some
 #   asan-asyncio  the same under ASan and UBSan (make asan does it among others)
-#   fuzz-connection  calls on a connection against a server that says anything (tests/fuzz/python)
+#   fuzz-connection  calls on a connection against a server that sends anything (tests/fuzz/python)
 SUITES += asyncio
 ASAN += asyncio
 FUZZ += fuzz-connection
@@ -12,8 +12,8 @@ FUZZ += fuzz-connection
 ASYNCIO_PATH := $(if $(PY_PATH),$(PY_PATH):,PYTHONPATH=)$(CURDIR)/tests/asyncio
 ASYNCIO_PYTEST = $(ASYNCIO_PATH) $(RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS)
 
-# Not of this driver: threads that wait for a pool, or beside a command that waits at the server; a client that
-# is collected without a word.
+# Not applicable: threads that wait for a pool, or during a command that blocks at the server; a client that
+# is garbage collected without a warning.
 ASYNCIO_SHIM := -p blocking_shim \
 	--deselect tests/python/test_client.py::test_pool_size \
 	--deselect tests/python/test_client.py::test_close_while_others_wait \
@@ -58,7 +58,7 @@ $(FUZZ_DIR)/fuzz_connection: $(FUZZ_DIR)/python/fuzz_connection.o $(FUZZ_GLUE_OB
 
 -include $(wildcard $(FUZZ_DIR)/glue/*.d $(FUZZ_DIR)/python/*.d $(FUZZ_DIR)/core/io/*.d)
 
-# An interpreter keeps what it has: leaks are looked for by the storms (test_storm.py).
+# An interpreter does not free all memory: test_storm.py detects leaks.
 .PHONY: fuzz-connection
 fuzz-connection: $(FUZZ_DIR)/fuzz_connection
 	@mkdir -p $(FUZZ_DIR)/found/connection

@@ -1,4 +1,4 @@
-# The measurements. BENCH_FLAGS=--quick for a look; bench-docs writes what it measured down.
+# The measurements. BENCH_FLAGS=--quick for a short run; bench-docs writes the results.
 BENCH_FLAGS ?=
 
 $(BUILD)/bench/raw_hiredis: bench/raw_hiredis.c $(FLAGS)

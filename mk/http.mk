@@ -1,7 +1,7 @@
-# The HTTP driver's tests (suite http): a small program with the driver in it, told what to do by pytest,
-# which starts the servers it talks to.
+# The HTTP driver's tests (suite http): a small program with the driver, controlled by pytest, which starts
+# the servers.
 #
-#   test-http      against servers good and bad, plain and TLS, with a CA of the tests' own
+#   test-http      against good and bad servers, plain and TLS, with a test CA
 #   asan-http      the same under ASan and UBSan, leaks too (make asan does it among others)
 #   valgrind-http  the same under valgrind; takes a quarter of an hour
 SUITES += http
@@ -14,7 +14,7 @@ $(HTTP_TESTS)/client: tests/http/client.c $(TKS_LIBS) $(FLAGS)
 	@mkdir -p $(@D)
 	$(CC) $(TKS_CPPFLAGS) -Icore/io $(TKS_CFLAGS) $(TKS_LDFLAGS) -o $@ $< $(TKS_LIBS) $(TKS_LDLIBS)
 
-# For LD_PRELOAD: a resolver that hangs, memory that runs out.
+# For LD_PRELOAD: a resolver that hangs, failing allocations.
 HTTP_PRELOADED := $(HTTP_TESTS)/names.so $(HTTP_TESTS)/failing_memory.so
 $(HTTP_PRELOADED): $(HTTP_TESTS)/%.so: tests/http/%.c
 	@mkdir -p $(@D)

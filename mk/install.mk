@@ -1,5 +1,5 @@
-# Installing (suite install): what `make install` puts where, what a failed build says, which packages each level of
-# scripts/setup wants.
+# Installing (suite install): the files of `make install`, the message of a failed build, the packages of each
+# level of scripts/setup.
 SUITES += install
 
 .PHONY: test-install

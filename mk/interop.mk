@@ -1,7 +1,7 @@
-# The Node packages that tokenstore shares a database with, or takes over from (suite interop): the real ones,
-# from npm, and ours on one redis-server. Without Node they are skipped and say so.
+# Interoperability with the Node packages (suite interop): the real ones, from npm, and ours on one
+# redis-server. Skipped without Node.
 #
-#   test-interop   all of it
+#   test-interop   all
 SUITES += interop
 
 .PHONY: test-interop

@@ -1,10 +1,10 @@
-# Faults (suite faults): a server that misbehaves in every way at every byte, the blocking driver before
-# it. `make soak` tries more offsets and runs longer.
+# Faults (suite faults): the blocking driver against a server that misbehaves in every way at every byte.
+# `make soak` tries more offsets and runs longer.
 #
 #   test-faults  pytest over the Python package, and the driver alone from many C threads
 #   tsan-io      the latter under ThreadSanitizer
-#   asan-faults  all under ASan and UBSan (make asan does it among others), but fork: a child of a process with
-#                threads may find ASan's allocator locked
+#   asan-faults  all under ASan and UBSan (make asan does it among others), except fork: in a child
+#                of a process with threads ASan's allocator may be locked
 SUITES += faults
 ASAN += faults
 

@@ -1,10 +1,11 @@
-# The C library as C programs get it.
+# The C library for C programs.
 #
 #   library       $(BUILD)/lib: libtokenstore.so.0.1.0 with its soname, libtokenstore.a, tokenstore.pc
 #   install-c     these and the headers, below PREFIX
-#   uninstall-c   the way back
+#   uninstall-c   the reverse
 #
-# The version stands in version.h alone. The shared object exports what the public headers declare (api.h).
+# The version is defined only in version.h. The shared object exports the functions of the public headers
+# (api.h).
 
 INSTALL += install-c
 UNINSTALL += uninstall-c
@@ -22,7 +23,7 @@ INCLUDEDIR ?= $(PREFIX)/include
 .PHONY: library install-c uninstall-c
 library: $(LIBRARY_FILES)
 
-# -z nodelete: a thread that looks up a host name may run on after the last user has gone (client.h).
+# -z nodelete: a thread that resolves a host name may outlive the last user (client.h).
 $(SHARED): $(CORE_OBJ) $(IO_OBJ)
 	@mkdir -p $(@D)
 	$(CC) -shared $(TKS_LDFLAGS) -Wl,-soname,$(SONAME) -Wl,-z,defs,-z,nodelete -Wl,--as-needed -o $@ $^ $(TKS_LDLIBS)
@@ -34,7 +35,7 @@ $(LIBRARY)/libtokenstore.a: $(CORE_OBJ) $(IO_OBJ)
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-# Written anew each time: PREFIX may be another.
+# Always rewritten: PREFIX may have changed.
 .PHONY: $(LIBRARY)/tokenstore.pc
 $(LIBRARY)/tokenstore.pc: core/tokenstore.pc.in
 	@mkdir -p $(@D)
@@ -47,7 +48,7 @@ install-c: $(LIBRARY_FILES)
 	install -m 644 $(LIBRARY)/libtokenstore.a $(SHARED) $(DESTDIR)$(LIBDIR)
 	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libtokenstore.so
-	@# So that programs find it at once. A package does this itself, and not everybody may.
+	@# So that programs find it at once. Packages do this themselves, and it may not be permitted.
 	@[ -n "$(DESTDIR)" ] || ldconfig 2>/dev/null || true
 
 uninstall-c:

@@ -1,15 +1,15 @@
 # The Lua modules (tokenstore.core, tokenstore.blocking, tokenstore.openssl, tokenstore.oauth) and their
 # tests (suite lua).
 #
-#   lua        $(BUILD)/lua/5.4/tokenstore/*.so and $(BUILD)/lua/5.1/…, which LuaJIT loads too
-#   test-lua   the suite in every interpreter there is
+#   lua        $(BUILD)/lua/5.4/tokenstore/*.so and $(BUILD)/lua/5.1/…, also for LuaJIT
+#   test-lua   the suite in every installed interpreter
 #   asan-lua   the same under ASan and UBSan (make asan does it among others)
 #   valgrind-lua  the same under valgrind, once (make valgrind does it among others)
 #   test-rock  luarocks make for 5.4 and 5.1 (suite rock)
-#   env-lua    what lets an interpreter find the checkout
+#   env-lua    variables with which an interpreter finds the checkout
 #
-# Each C module holds the core itself, hidden: luaopen_* is all it shows. tokenstore.core links no
-# OpenSSL, so that a host with an OpenSSL of its own can load it, and tokenstore.oauth alone links libcurl.
+# Each C module contains the core, with hidden symbols: it exports only luaopen_*. tokenstore.core does not
+# link OpenSSL, so that a host with another OpenSSL can load it; only tokenstore.oauth links libcurl.
 
 ALL += lua
 SUITES += lua rock
@@ -19,8 +19,8 @@ INSTALL += install-lua
 UNINSTALL += uninstall-lua
 ENV += env-lua
 
-# Headers: what is found, or LUA54_INCLUDE=… as given. LuaJIT's serve where those of 5.1 are missing:
-# the ABI is the same, and what only one of the two has is not used.
+# Headers: detected, or LUA54_INCLUDE=…. LuaJIT's are used if those of 5.1 are missing: the ABI is the same,
+# and only common functions are used.
 first_dir = $(patsubst %/lua.h,%,$(firstword $(wildcard $(addsuffix /lua.h,$(1)))))
 LUA54_INCLUDE ?= $(call first_dir,/usr/include/lua5.4 /usr/local/include/lua5.4)
 LUA53_INCLUDE ?= $(call first_dir,/usr/include/lua5.3 /usr/local/include/lua5.3)
@@ -29,7 +29,7 @@ LUA51_INCLUDE ?= $(call first_dir,/usr/include/lua5.1 /usr/include/luajit-2.1 /u
 LUAJIT_INCLUDE ?= $(call first_dir,/usr/include/luajit-2.1 /usr/local/include/luajit-2.1)
 
 LUA_ABIS := $(if $(LUA54_INCLUDE),5.4) $(if $(LUA53_INCLUDE),5.3) $(if $(LUA51_INCLUDE),5.1)
-# luarocks says where the headers of its one Lua are.
+# luarocks passes the headers of its Lua.
 ifdef ROCK_INCLUDE
 LUA_ABIS := $(shell sed -n 's/^\#define LUA_VERSION_NUM[^0-9]*\([0-9]\)0\([0-9]\).*/\1.\2/p' $(ROCK_INCLUDE)/lua.h)
 endif
@@ -38,7 +38,7 @@ LUA_INTERPRETERS := $(foreach i,lua5.4 lua5.3 lua5.1 luajit,$(if $(shell command
 LUA_SRC := $(sort $(wildcard bindings/lua/src/*.c))
 LUA_SHARED := $(filter-out lua_core lua_blocking lua_session_events lua_openssl lua_oauth lua_oauth_creator lua_remote_keys,$(LUA_SRC:bindings/lua/src/%.c=%))
 LUA_CORE_LDLIBS := -lhiredis -lcjson -lsodium -lm
-# A thread that looks up a host name may outlive the Lua state: what is loaded once stays.
+# A thread that resolves a host name may outlive the Lua state: the module stays loaded.
 LUA_LDFLAGS = -shared $(TKS_LDFLAGS) -Wl,--exclude-libs,ALL -Wl,--as-needed -Wl,-z,nodelete
 
 # $(call lua_rules,ABI,INCLUDE,DIRECTORY)
@@ -92,8 +92,7 @@ env-lua:
 
 # ---- tests -------------------------------------------------------------------------------------------
 
-# A program of our own around each Lua, for failing allocations; where its library is not there to link,
-# these tests are left out.
+# A host program for each Lua, for failing allocations; without a library to link, these tests are skipped.
 LUA_HOSTS := $(LUA_INTERPRETERS:%=$(BUILD)/lua/memory_host-%)
 $(BUILD)/lua/memory_host-lua%: tests/lua/memory_host.c $(FLAGS)
 	@mkdir -p $(@D)

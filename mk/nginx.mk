@@ -1,5 +1,5 @@
-# The tests in a real nginx (suite nginx): the Lua module over cosockets. They want nginx with its Lua module,
-# which scripts/setup installs; where there is none, nearly all of them are skipped.
+# The tests in a real nginx (suite nginx): the Lua module with cosockets. They need nginx with its Lua module,
+# which scripts/setup installs; without it, nearly all are skipped.
 SUITES += nginx
 
 .PHONY: test-nginx

@@ -1,8 +1,8 @@
-# Spike before real authorization servers (suite oauth): oidc-provider, oauth2-mock-server and
+# Spike against real authorization servers (suite oauth): oidc-provider, oauth2-mock-server and
 # @node-oauth/oauth2-server from npm, authlib and django-oauth-toolkit from PyPI, each started once; in Python, on
-# asyncio, in Lua and in nginx. Without Node what needs it is skipped and says so.
+# asyncio, in Lua and in nginx. Without Node some tests are skipped.
 #
-#   test-oauth   all of it; PYTEST_FLAGS="-k authlib" for some
+#   test-oauth   all; PYTEST_FLAGS="-k authlib" for some
 SUITES += oauth
 
 .PHONY: test-oauth

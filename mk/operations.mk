@@ -1,4 +1,4 @@
-# What must agree with the tables of operations (suite operations): stubs, classes, docs, tests.
+# Checks that stubs, classes, docs and tests agree with the tables of operations (suite operations).
 SUITES += operations
 
 PRINT_OPERATIONS := $(BUILD)/tests/operations/print

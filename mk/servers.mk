@@ -1,8 +1,8 @@
-# The batteries of all classes on other servers than the redis-server on PATH. TOKENSTORE_TEST_SERVER names the
-# binary that any test runs on, in every language.
+# The tests of all classes on other servers than the redis-server on PATH. TOKENSTORE_TEST_SERVER is the
+# server binary for the tests, in every language.
 #
 #   test-old-server  some of them on Redis 6.2, which scripts/setup fetches (suite old-server)
-#   test-servers     all of them on every server that there is; SERVERS="/path/to/redis-server" for others
+#   test-servers     all of them on every installed server; SERVERS="/path/to/redis-server" for others
 SUITES += old-server
 
 OLD_SERVER := $(VENV)/servers/redis-server-6.2

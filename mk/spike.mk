@@ -1,10 +1,10 @@
-# Spike's tests (suite spike): pytest over the Python package and the Lua module, before a real
-# authorization server (tests/oauth: oidc-provider on Node), one that does as a test says, and a real
-# redis-server. Without Node what needs the former is skipped and says so.
+# Spike's tests (suite spike): pytest for the Python package and the Lua module, against a real authorization
+# server (tests/oauth: oidc-provider on Node), a scripted one, and a real redis-server. Without Node some
+# tests are skipped.
 #
-#   test-spike   all of it
-#   asan-spike   the same under ASan and UBSan (make asan does it among others), but what forks, and what
-#                wants eight processes with 64 threads each
+#   test-spike   all
+#   asan-spike   the same under ASan and UBSan (make asan does it among others), except tests that fork or
+#                need eight processes with 64 threads each
 #   tsan-spike   readers of a token while it is renewed, under ThreadSanitizer
 SUITES += spike
 ASAN += spike

@@ -1,11 +1,11 @@
 # The C tests of the sans-I/O core (suite c) and the fuzzers. Included by the Makefile.
 #
-#   test-c      unit tests and vectors, then every allocation made to fail in turn
+#   test-c      unit tests and vectors, then with every allocation failing in turn
 #   asan-c      the same under ASan and UBSan (make asan does it among others)
 #   valgrind-c  the unit tests under valgrind (make valgrind does it among others)
 #   fuzz-c      every fuzzer for FUZZ_SECONDS; fuzz-NAME runs one
 #
-# Nothing here links the I/O library: what these tests need must be in the core alone.
+# Nothing here links the I/O library: these tests must need only the core.
 
 SUITES += c
 ASAN += c
@@ -17,7 +17,7 @@ TESTS_C := $(BUILD)/tests/c
 PROGRAMS += $(TESTS_C)/core $(TESTS_C)/alloc
 TESTS_C_LDLIBS := -lhiredis -lcjson -lsodium -lcrypto -lm -lpthread
 
-# Tests that have rules of their own: of the I/O half, and of failing allocations.
+# Tests with separate rules: of the I/O part, and of failing allocations.
 TESTS_C_OTHER := $(wildcard tests/c/*embedded*.c tests/c/alloc*.c)
 TESTS_C_SRC := $(filter-out $(TESTS_C_OTHER),$(sort $(wildcard tests/c/*.c)))
 TESTS_C_OBJ := $(TESTS_C_SRC:tests/c/%.c=$(TESTS_C)/%.o)
@@ -36,8 +36,8 @@ $(TESTS_C)/alloc: $(ALLOC_OBJ) $(CORE_LIB)
 
 -include $(wildcard $(TESTS_C)/*.d)
 
-# A locale with a decimal comma; without localedef (not glibc) the test that wants it says that it was
-# skipped. localedef exits with 1 where it warned.
+# A locale with a decimal comma; without localedef (not glibc) the test that needs it is skipped. localedef
+# exits with 1 after a warning.
 LOCALES := $(BUILD)/locale
 $(LOCALES)/made: tests/c/comma.locale
 	@mkdir -p $(@D)
@@ -81,7 +81,7 @@ $(FUZZ_DIR)/fuzz_%: $(FUZZ_DIR)/fuzz_%.o $(FUZZ_CORE_OBJ)
 -include $(wildcard $(FUZZ_DIR)/*.d $(FUZZ_DIR)/core/*.d $(FUZZ_DIR)/core/*/*.d $(FUZZ_DIR)/core/*/*/*.d)
 .PRECIOUS: $(FUZZ_DIR)/%.o $(FUZZ_DIR)/core/%.o
 
-# What a run finds goes to the first directory; the kept corpus is only read.
+# New inputs go to the first directory; the committed corpus is only read.
 .PHONY: $(FUZZERS:%=fuzz-%)
 $(FUZZERS:%=fuzz-%): fuzz-%: $(FUZZ_DIR)/fuzz_%
 	@mkdir -p $(FUZZ_DIR)/found/$*

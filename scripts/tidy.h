@@ -1,6 +1,5 @@
-/* tidy.h - what clang-tidy is told before each file (scripts/lint), because it looks at one file at a
- * time: tks_fail returns the status that it is given. Otherwise it would follow paths on which a failure
- * is reported as TKS_OK. */
+/* tidy.h - included by clang-tidy before each file (scripts/lint), because it analyses one file at a time:
+ * tks_fail returns its status argument. Otherwise it would follow paths on which a failure is TKS_OK. */
 #ifndef TOKENSTORE_TIDY_H
 #define TOKENSTORE_TIDY_H
 

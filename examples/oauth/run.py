@@ -1,6 +1,6 @@
-"""What `make demo` shows of Spike: access tokens from a real OAuth 2.0 server, which is oidc-provider from npm.
+"""The Spike part of `make demo`: access tokens from a real OAuth 2.0 server, oidc-provider from npm.
 
-The server publishes its metadata, so that Spike is told its address and what the clients are called, and nothing else.
+The server publishes its metadata, so Spike needs only its address and the client's credentials.
 """
 
 import json
@@ -21,7 +21,7 @@ def say(what, text):
 
 
 def fetch(issuer, client, **options):
-    """One token; what is shown of it is what the API reads in it, by the server's keys."""
+    """Fetches one token and prints the claims that the API reads, verified with the server's keys."""
     with Spike.discover(issuer, client, audience_parameter="resource", **options) as spike:
         token = spike.get_token(API, scope="read")
         again = spike.get_token(API, scope="read")
@@ -32,7 +32,7 @@ def fetch(issuer, client, **options):
 
 
 def in_lua(interpreter, issuer, client_key):
-    """The key goes by stdin, where no process list shows it."""
+    """The key is passed by stdin, which no process list shows."""
     print(f" the same in {interpreter}", flush=True)
     subprocess.run(
         [interpreter, str(HERE / "client.lua")],
