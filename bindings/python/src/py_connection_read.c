@@ -46,7 +46,7 @@ static tks_status explain_surplus(tksp_py_connection *self, tks_error *err) {
     tks_reply_free(reply);
     return status != TKS_OK
                ? status
-               : tks_fail(err, TKS_ERR_CONNECTION, "more answers came than were asked for");
+               : tks_fail(err, TKS_ERR_CONNECTION, "received more replies than requested");
 }
 
 /* Reads all complete replies in the first `size` bytes of the buffer and in what was left before; fails if
