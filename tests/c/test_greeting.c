@@ -105,7 +105,9 @@ TEST(greeting_judges_the_answers) {
     check_judged(both, "-LOADING wait\r\n-LOADING wait\r\n", TKS_ERR_CONNECTION, false,
                  "not ready");
     check_judged(both, "-ERR max number of clients reached\r\n", TKS_ERR_CONNECTION, false,
-                 "not ready");
+                 "the server is full");
+    check_judged(both, "-DENIED Redis is running in protected mode\r\n", TKS_ERR_SERVER, true,
+                 "DENIED");
     check_judged(both, ":5\r\n+OK\r\n", TKS_ERR_CONNECTION, false, "is this a Redis server?");
     check_judged("redis://sesame@localhost", "-WRONGPASS invalid\r\n", TKS_ERR_SERVER, true,
                  "a password alone is written redis://:PASSWORD@host");
@@ -114,5 +116,5 @@ TEST(greeting_judges_the_answers) {
     check_judged(both, "-ERR what is sesame\r\n", TKS_ERR_SERVER, true, "error withheld");
     check_judged("rediss://localhost", "-NOAUTH Authentication required.\r\n", TKS_OK, false, "");
     check_judged("rediss://localhost", "-ERR max number of clients reached\r\n", TKS_ERR_CONNECTION,
-                 false, "not ready");
+                 false, "the server is full");
 }

@@ -48,6 +48,12 @@ SERVER = """
       ngx.print(guard.session({ store = sessions, app = "web", cookie = "sid", refresh = 5000 }).owner_id)
     }
   }
+  location = /open {
+    content_by_lua_block {
+      local session = guard.session({ store = sessions, app = "web", cookie = "sid", fail_open = true })
+      ngx.print(session and session.owner_id or "let through")
+    }
+  }
   location = /cached {
     content_by_lua_block {
       ngx.print(guard.session({ store = sessions, app = "web", cookie = "sid", cache = 60 }).owner_id)
@@ -218,6 +224,7 @@ def test_a_session_that_cannot_be_read_hinders_no_other(
     assert ask(nginx, path, Cookie=f"sid={token}; sid={bad}") == (200, "bob")
     assert ask(nginx, path, Cookie=f"sid={bad}; sid={OLD}") == (503, "")
     assert ask(nginx, path, Cookie=f"sid={bad}") == (503, "")
+    assert ask(nginx, "/open", Cookie=f"sid={bad}") == (503, "")  # Redis is there
     redis("DEL", key)
 
 

@@ -21,7 +21,7 @@
 --   headers { name = value }: a field of the session ("owner_id"), of its data ("data.role"), or a function
 --              of the session; by default X-Owner-Id is the owner
 --   realm      for WWW-Authenticate (default: app)
---   fail_open  true: without Redis requests pass, without the headers
+--   fail_open  true: while Redis cannot be reached, requests pass, without the headers
 --   cache      seconds for which a worker caches the result: a logout takes effect that much later. The
 --              result is then shared by requests: it must not be changed. (default 0: each request asks)
 --
@@ -62,17 +62,18 @@ end
 -- The first valid one of several tokens, asked for one after the other by `ask_for`. One whose record cannot be
 -- read hinders no other; if none is valid, it is the result.
 local function find_valid(options, tokens, ask_for)
-  local problem
+  local problem, problem_code
   for i = 1, #tokens do
     local session, message, code = ask_for(options, tokens[i])
     if session then
       return session
     elseif message and not is_its_own(message, code) then
-      return nil, message
+      return nil, message, code
+    elseif message and not problem then
+      problem, problem_code = message, code
     end
-    problem = problem or message
   end
-  return nil, problem
+  return nil, problem, problem_code
 end
 
 -- The same in one round trip. Only unreadable records, of which there should be none, take more.
@@ -84,7 +85,7 @@ local function ask_many(options, tokens)
     if is_its_own(message, code) then
       return find_valid(options, tokens, ask_one)
     end
-    return nil, message
+    return nil, message, code
   end
   for i = 1, #tokens do
     if found[i] then
@@ -120,20 +121,20 @@ local function verify(options, token, tokens)
   return verify_one(options, token)
 end
 
--- From the cache or from Redis: the session; nil; or nil, message.
+-- From the cache or from Redis: the session; nil; or nil, message, code.
 local function look_up(options, ask_store, token, tokens)
   if options.cache == 0 then
     return ask_store(options, token, tokens)
   end
   local key = options.cache_key .. (tokens and table.concat(tokens, "\0") or token)
-  local session, message = cache.get(options.store, key), nil
+  local session, message, code = cache.get(options.store, key), nil, nil
   if not session then
-    session, message = ask_store(options, token, tokens)
+    session, message, code = ask_store(options, token, tokens)
     if session then
       cache.set(options.store, key, session, options.cache)
     end
   end
-  return session, message
+  return session, message, code
 end
 
 -- ---- the request -----------------------------------------------------------------------------------
@@ -265,16 +266,17 @@ local function check(options, ask_store)
     drop_forged(options.names)
   end
   local token, tokens, from_header = find_tokens(options)
-  local session, message
+  local session, message, code
   if token and token ~= "" and #token <= options.kind.token_max then
-    session, message = look_up(options, ask_store, token, tokens)
+    session, message, code = look_up(options, ask_store, token, tokens)
   end
   if session then
     set_headers(options, session)
     return session
   elseif message then
     failures:write(message)
-    return not options.fail_open and fail() or nil
+    -- A record that cannot be read opens nothing: Redis is there.
+    return (not options.fail_open or is_its_own(message, code)) and fail() or nil
   elseif from_header and not is_well_formed(token) then
     return deny(ngx.HTTP_BAD_REQUEST, options, "invalid_request", "The Authorization header is malformed")
   elseif token then
