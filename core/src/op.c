@@ -1,5 +1,5 @@
 /* op.c - the state machine of all operations. See op.h for an overview. */
-#include "op_private.h"
+#include "op_describe.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -267,13 +267,6 @@ static verdict judge(const tks_op *op, const tksp_command *command, const tks_re
     return tks_reply_is_not_now(reply) ? NOT_NOW : FINAL;
 }
 
-static void describe(const tks_reply *reply, char *out, size_t size) {
-    char text[TKS_ERROR_SIZE - 40];
-    tks_resp_describe_error(tks_resp_innermost_error(tks_reply_get_bytes(reply)), text,
-                            sizeof text);
-    (void)snprintf(out, size, "the server answered: %s", text);
-}
-
 /* True for an error that affects all connections to this server: it has become a replica, or now requires a
  * login. Then all are dropped, whatever the error means for the command. */
 static bool leave(tks_op *op, const tks_reply *reply) {
@@ -282,38 +275,9 @@ static bool leave(tks_op *op, const tks_reply *reply) {
         !(tks_reply_is_error(reply, "READONLY") || tks_reply_is_error(reply, "NOAUTH"))) {
         return false;
     }
-    describe(reply, message, sizeof message);
+    tksp_op_describe_error(reply, message, sizeof message);
     note_reason(op, 'w', "dropping the connections to this server", message);
     return true;
-}
-
-/* True if a cluster refuses these keys because of their slots. Source: redis.io, "Redis cluster
- * specification"; the last error is the one of scripts. */
-static bool is_about_slots(const tks_reply *error) {
-    tks_bytes text = tks_reply_get_bytes(error);
-    static const char script[] = "non local key in a cluster node";
-    static const char *const words[] = {"CROSSSLOT", "MOVED", "ASK"};
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (tks_reply_is_error(error, words[i])) return true;
-    }
-    for (size_t i = 0; i + sizeof script - 1 <= text.size; i++) {
-        if (memcmp(text.data + i, script, sizeof script - 1) == 0) return true;
-    }
-    return false;
-}
-
-static void describe_final(const tks_op *op, const tks_reply *error, char *out, size_t size) {
-    const char *advice = op->kind->advice;
-    if (is_about_slots(error)) {
-        advice = op->kind->cluster_advice != NULL
-                     ? op->kind->cluster_advice
-                     : "this is a Redis Cluster node, which this version does not support: use a "
-                       "server without cluster mode";
-    }
-    describe(error, out, size);
-    if (advice == NULL) return;
-    size_t length = strlen(out);
-    (void)snprintf(out + length, size - length, " - %s", advice);
 }
 
 /* True if this user may not use the command, or if it does not exist (rename-command). */
@@ -347,14 +311,6 @@ static const tks_reply *first_oversized(const tks_op *op) {
     return NULL;
 }
 
-/* `what` describes the limit. For a change, any reply means that it was executed. */
-static void describe_oversized(const tks_op *op, const char *what, char *out, size_t size) {
-    bool changed = op->safety != TKS_READ;
-    const char *more = changed ? "the command was executed" : op->kind->smaller;
-    (void)snprintf(out, size, "%.300s%s%.200s", what, more != NULL ? " - " : "",
-                   more != NULL ? more : "");
-}
-
 static tks_need take_replies(tks_op *op, const tks_event *event) {
     char message[TKS_ERROR_SIZE];
     verdict worst = FINAL;
@@ -379,7 +335,7 @@ static tks_need take_replies(tks_op *op, const tks_event *event) {
         }
         if (v == UNKNOWN_SCRIPT) command->by_text = true;
         if (v > worst) worst = v;
-        if (v > UNKNOWN_SCRIPT) describe(reply, message, sizeof message);
+        if (v > UNKNOWN_SCRIPT) tksp_op_describe_error(reply, message, sizeof message);
         tks_reply_free(reply);
     }
     op->asked_to_log_in = asked_to_log_in;
@@ -393,7 +349,7 @@ static tks_need take_replies(tks_op *op, const tks_event *event) {
     op->unanswered = false;
     const tks_reply *error = op->undoing ? NULL : first_error(op);
     if (error != NULL) {
-        describe_final(op, error, message, sizeof message);
+        tksp_op_describe_final(op, error, message, sizeof message);
         if (is_spared(op, message)) return TKS_DONE;
         return fail_answered(op, TKS_ERR_SERVER, message);
     }
@@ -401,7 +357,7 @@ static tks_need take_replies(tks_op *op, const tks_event *event) {
     if (oversized != NULL) {
         char what[TKS_ERROR_SIZE];
         tks_reply_describe_error(oversized, what, sizeof what);
-        describe_oversized(op, what, message, sizeof message);
+        tksp_op_describe_oversized(op, what, message, sizeof message);
         return fail_answered(op, TKS_ERR_LIMIT, message);
     }
     return finish(op, event->now_ms);
@@ -425,7 +381,7 @@ static tks_need take_loss(tks_op *op, const tks_event *event) {
     if (is_spared(op, why)) return TKS_DONE;
     if (status == TKS_ERR_LIMIT && (op->safety == TKS_READ || op->batch.replies == 1)) {
         char message[TKS_ERROR_SIZE]; /* the deadline passed before the whole reply was read */
-        describe_oversized(op, why, message, sizeof message);
+        tksp_op_describe_oversized(op, why, message, sizeof message);
         return fail(op, TKS_ERR_LIMIT, message);
     }
     op->unanswered = op->unanswered || (event->sent && op->safety != TKS_READ);

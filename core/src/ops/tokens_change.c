@@ -106,8 +106,8 @@ static tks_status finish_token(tks_op *base, int64_t now_ms) {
     if (record != NULL && tks_reply_get_type(record) == TKS_REPLY_STRING) {
         op->slots[0].reply = tksp_op_take_reply(base, 0);
         tksp_op_clear_commands(base);
-        status = tksp_read_token(op, 0, tks_reply_get_bytes(record),
-                                 tksp_reply_integer_at(reply, 2, 0));
+        status =
+            tksp_read_token(op, 0, tks_reply_get_bytes(record), tksp_reply_integer_at(reply, 2, 0));
         base->refused = status == TKS_ERR_DATA;
         return status;
     }

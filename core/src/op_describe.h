@@ -1,0 +1,16 @@
+/* op_describe.h - what an operation says of the server's errors; for core/src/op.c only. */
+#ifndef TKSP_OP_DESCRIBE_H
+#define TKSP_OP_DESCRIBE_H
+
+#include "op_private.h"
+
+/* Writes what an error reply says, without anything secret. */
+void tksp_op_describe_error(const tks_reply *reply, char *out, size_t size);
+
+/* The same, with what to do about it. */
+void tksp_op_describe_final(const tks_op *op, const tks_reply *error, char *out, size_t size);
+
+/* `what` describes the limit. For a change, any reply means that it was executed. */
+void tksp_op_describe_oversized(const tks_op *op, const char *what, char *out, size_t size);
+
+#endif
