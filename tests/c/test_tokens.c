@@ -6,6 +6,21 @@
 #include "test.h"
 #include "tokenstore/tokens.h"
 
+TEST(tokens_timeouts_are_positive) {
+    static const double bad[] = {0, -1, -0.0, 315360000.1, 1e300, (double)INFINITY, (double)NAN};
+    tks_error err = TKS_ERROR_INIT;
+    int64_t ms;
+    CHECK_STATUS(tks_timeout(0.0001, &ms, &err), TKS_OK);
+    CHECK_INT(ms, 1); /* never 0, which is none */
+    CHECK_STATUS(tks_timeout(1.5, &ms, &err), TKS_OK);
+    CHECK_INT(ms, 1500);
+    CHECK_STATUS(tks_timeout(315360000, &ms, &err), TKS_OK);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        CHECK_STATUS(tks_timeout(bad[i], &ms, &err), TKS_ERR_DATA);
+        CHECK_CONTAINS(err.message, "timeout must be more than 0");
+    }
+}
+
 TEST(tokens_durations) {
     static const struct {
         double seconds;

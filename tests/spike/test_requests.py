@@ -290,6 +290,15 @@ def test_timeout(call: Caller) -> None:
         call.close()
 
 
+@pytest.mark.parametrize("timeout", [0, -1, 315360001])
+def test_a_timeout_that_no_call_can_have(call: Caller, server: Endpoint, timeout: float) -> None:
+    call.open(server.url, **CLIENT)
+    with pytest.raises(Failed, match="timeout must be more than 0 and at most 315360000 seconds") as caught:
+        call.get(audience=A, timeout=timeout)
+    assert caught.value.code == "data"
+    call.close()
+
+
 # ---- a real server -----------------------------------------------------------------------------------------
 
 

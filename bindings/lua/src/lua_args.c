@@ -153,15 +153,6 @@ tks_status tksp_lua_to_duration(lua_State *L, int slot, const char *name, int64_
 }
 
 tks_status tksp_lua_read_timeout(lua_State *L, int slot, int64_t *out_ms, tks_error *err) {
-    lua_Number seconds = lua_tonumber(L, slot);
     *out_ms = 0;
-    if (lua_isnil(L, slot)) {
-        return TKS_OK;
-    }
-    if (!(seconds >= 0.001 && seconds <= (lua_Number)(TKS_DURATION_MAX_MS / 1000))) {
-        return tks_fail(err, TKS_ERR_DATA, "timeout must be between 0.001 and %d seconds",
-                        (int)(TKS_DURATION_MAX_MS / 1000));
-    }
-    *out_ms = (int64_t)(seconds * 1000);
-    return TKS_OK;
+    return lua_isnil(L, slot) ? TKS_OK : tks_timeout(lua_tonumber(L, slot), out_ms, err);
 }

@@ -32,8 +32,7 @@ size_t tksp_lua_list_of(lua_State *L, int index, const char *name, int type);
 /* The string in a slot, "" for nil. */
 tks_bytes tksp_lua_to_bytes(lua_State *L, int slot);
 
-/* The timeout of a call in a slot as milliseconds, 0 for nil: 0.001 s and more. TKS_OK or
- * TKS_ERR_DATA. */
+/* The timeout of a call in a slot as milliseconds, 0 for nil. TKS_OK or TKS_ERR_DATA. */
 tks_status tksp_lua_read_timeout(lua_State *L, int slot, int64_t *out_ms, tks_error *err);
 
 /* The duration in a slot as milliseconds, 0 for nil. TKS_OK or TKS_ERR_DATA. */

@@ -233,8 +233,9 @@ local function with_notes(handle, token, message, code, answer)
 end
 
 function nginx_spike.get(handle, request, _, timeout)
-  if timeout and not (timeout >= 0.001 and timeout <= 315360000) then
-    return nil, "timeout must be between 0.001 and 315360000 seconds", "data"
+  local seconds, problem, problem_code = core.timeout(timeout)
+  if problem then
+    return nil, problem, problem_code
   end
   local entry = not handle.closed and recall(handle, request)
   if entry then
@@ -252,8 +253,8 @@ function nginx_spike.get(handle, request, _, timeout)
     return with_notes(handle, nil, failure.message, failure.code, failure.answer)
   end
   start_fetch(handle, request)
-  local seconds = math.min(timeout or math.huge, handle.patience)
-  return with_notes(handle, threads.await(handle, seconds, find, request))
+  local wait = math.min(seconds or math.huge, handle.patience)
+  return with_notes(handle, threads.await(handle, wait, find, request))
 end
 
 function nginx_spike.invalidate(handle, request, token)

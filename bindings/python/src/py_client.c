@@ -5,8 +5,6 @@
  * Threads:   run and close release the GIL while they work. */
 #include "py_options.h"
 
-#include <math.h>
-
 typedef struct client_object {
     PyObject head;
     tks_client *client;
@@ -104,16 +102,21 @@ tks_client *tksp_py_client_get(PyObject *object) {
 
 bool tksp_py_timeout(const tksp_py_state *state, PyObject *arg, int64_t *out_ms) {
     double seconds;
+    tks_error err;
     *out_ms = 0;
     if (arg == Py_None) return true;
     if (!tksp_py_seconds(state, arg, "timeout", &seconds)) return false;
-    if (!(seconds > 0) || seconds > (double)(TKS_DURATION_MAX_MS / 1000)) {
-        PyErr_SetString(state->exceptions[TKS_ERR_DATA],
-                        "timeout must be more than 0 and at most 315360000 seconds");
-        return false;
-    }
-    *out_ms = (int64_t)ceil(seconds * 1000.0);
-    return true;
+    tks_error_init(&err);
+    tks_status status = tks_timeout(seconds, out_ms, &err);
+    if (status != TKS_OK) tksp_py_raise(state, status, &err);
+    return status == TKS_OK;
+}
+
+PyObject *tksp_py_timeout_of(PyObject *module, PyObject *arg) {
+    int64_t ms;
+    if (!tksp_py_timeout(PyModule_GetState(module), arg, &ms)) return NULL;
+    if (arg == Py_None) Py_RETURN_NONE;
+    return PyFloat_FromDouble((double)ms / 1000);
 }
 
 static bool is_text(PyObject *object) {

@@ -213,6 +213,9 @@ bool tksp_py_check_signals(void *context);
  * TypeError, DataError. */
 bool tksp_py_timeout(const tksp_py_state *state, PyObject *arg, int64_t *out_ms);
 
+/* timeout(value) -> the same in seconds, None for None. TypeError, DataError. */
+PyObject *tksp_py_timeout_of(PyObject *module, PyObject *arg);
+
 /* The client of a _core.Client; borrowed. */
 tks_client *tksp_py_client_get(PyObject *object);
 

@@ -65,6 +65,7 @@ static void module_free(void *module) {
 static PyMethodDef module_methods[] = {
     {"commands", tksp_py_commands, METH_O, NULL},
     {"ping", tksp_py_ping, METH_NOARGS, NULL},
+    {"timeout", tksp_py_timeout_of, METH_O, NULL},
     {"quoted_word", tksp_py_quoted_word, METH_O, NULL},
     {"wake", tksp_py_wake, METH_O, NULL},
     {"creator_options", tksp_py_creator_options, METH_O, NULL},

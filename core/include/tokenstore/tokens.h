@@ -32,6 +32,10 @@ enum {
 TKS_MUST_USE tks_status tks_duration(double seconds, const char *name, int64_t *out_ms,
                                      tks_error *err);
 
+/** The timeout of a call: seconds to milliseconds, rounded up; more than 0, at most 315360000 s. TKS_ERR_DATA for
+ * everything else. */
+TKS_MUST_USE tks_status tks_timeout(double seconds, int64_t *out_ms, tks_error *err);
+
 typedef struct tks_tokens tks_tokens;
 
 typedef struct tks_tokens_options {

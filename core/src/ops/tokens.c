@@ -17,6 +17,16 @@ tks_status tks_duration(double seconds, const char *name, int64_t *out_ms, tks_e
     return tksp_check_duration(*out_ms, name, err);
 }
 
+tks_status tks_timeout(double seconds, int64_t *out_ms, tks_error *err) {
+    *out_ms = 0;
+    if (!(seconds > 0 && seconds * 1000.0 <= (double)TKS_DURATION_MAX_MS)) {
+        return tks_fail(err, TKS_ERR_DATA,
+                        "timeout must be more than 0 and at most 315360000 seconds");
+    }
+    *out_ms = (int64_t)ceil(seconds * 1000.0);
+    return TKS_OK;
+}
+
 tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out, tks_error *err) {
     *out = NULL;
     tks_status status = tks_secret_start(err);

@@ -18,9 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Callable
 
 import tokenstore
-from tokenstore import _options
+from tokenstore import _core
 from tokenstore._closing import AsyncClosing
-from tokenstore.errors import DataError, Error, TimeoutError
+from tokenstore.errors import Error, TimeoutError
 from tokenstore.spike import spike_options
 
 if TYPE_CHECKING:
@@ -137,9 +137,7 @@ class Spike(tokenstore.Spike, AsyncClosing):
         no valid token could be obtained: it says what was tried. A cancelled caller leaves the fetch to the
         others; without others, it ends.
         """
-        seconds = _options.seconds("timeout", timeout) if timeout is not None else None
-        if seconds is not None and not 0.001 <= seconds <= 315360000:
-            raise DataError("timeout must be between 0.001 and 315360000 seconds")
+        seconds = _core.timeout(timeout)
         token = self._core.peek(audience, scope, resource)
         loop = asyncio.get_running_loop()
         if token is not None:
