@@ -314,6 +314,7 @@ static tks_status start_tls(tksp_conn *conn, tksp_wait *wait, tksp_failure *fail
     while (status == TKS_OK) {
         tksp_io io = tksp_tls_handshake(conn->tls, err);
         if (io == TKSP_IO_DONE) {
+            tksp_tls_source_trust(endpoint->tls, context);
             break;
         }
         if (io == TKSP_IO_WANT_READ || io == TKSP_IO_WANT_WRITE) {

@@ -151,6 +151,14 @@ bool tksp_tls_source_doubt(tksp_tls_source *source, const tksp_tls_context *cont
     return doubt;
 }
 
+void tksp_tls_source_trust(tksp_tls_source *source, const tksp_tls_context *context) {
+    (void)pthread_mutex_lock(&source->mutex);
+    if (context == atomic_load(&source->context)) {
+        source->for_doubt = false;
+    }
+    (void)pthread_mutex_unlock(&source->mutex);
+}
+
 bool tksp_tls_source_take_warning(tksp_tls_source *source, tks_error *out) {
     (void)pthread_mutex_lock(&source->mutex);
     *out = source->warning;

@@ -29,6 +29,9 @@ tksp_tls_context *tksp_tls_source_get(tksp_tls_source *source);
  * returns true, and the next get reads the files again, unless that was already done for this context. */
 bool tksp_tls_source_doubt(tksp_tls_source *source, const tksp_tls_context *context);
 
+/* With `context` a server's certificate was trusted: the next rejection is a new doubt. */
+void tksp_tls_source_trust(tksp_tls_source *source, const tksp_tls_context *context);
+
 /* Why the files could not be reloaded, reported once; false: no problem. */
 bool tksp_tls_source_take_warning(tksp_tls_source *source, tks_error *out);
 

@@ -460,25 +460,6 @@ static int random_bytes(lua_State *L) {
     return 1;
 }
 
-/* timeout(seconds or nil): the same, rounded up to a millisecond; nil, message, "data" if no call can have it. */
-static int timeout_seconds(lua_State *L) {
-    int64_t ms = 0;
-    tks_error err = TKS_ERROR_INIT;
-    tks_status status = TKS_OK;
-    lua_settop(L, 1);
-    if (!lua_isnil(L, 1)) {
-        luaL_checktype(L, 1, LUA_TNUMBER);
-    }
-    status = tksp_lua_read_timeout(L, 1, &ms, &err);
-    if (status != TKS_OK) {
-        return tksp_lua_fail(L, status, &err);
-    }
-    if (!lua_isnil(L, 1)) {
-        lua_pushnumber(L, (lua_Number)ms / 1e3);
-    }
-    return 1;
-}
-
 void tksp_lua_open_run(lua_State *L) {
     static const luaL_Reg functions[] = {
         {"run", run_new},
@@ -496,7 +477,6 @@ void tksp_lua_open_run(lua_State *L) {
         {"clock", clock_seconds},
         {"boot_clock", boot_seconds},
         {"random", random_bytes},
-        {"timeout", timeout_seconds},
         {NULL, NULL},
     };
     tksp_lua_set_gc(L, TKSP_UP_RUN, run_gc);
