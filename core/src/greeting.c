@@ -135,7 +135,8 @@ static const char *describe(const tks_reply *reply, const tks_target *target,
 static tks_status judge(const char *command, const tks_reply *reply, const tks_target *target,
                         tks_credentials *credentials, bool *final, tks_error *err) {
     char reason[REASON_SIZE];
-    /* To PING any answer will do, but that of a server that is full or in protected mode, which hangs up. */
+    /* Any answer to PING is accepted, except that of a server that is full or in protected mode,
+     * which closes the connection. */
     if (tks_reply_get_type(reply) == TKS_REPLY_STATUS ||
         (strcmp(command, "PING") == 0 && !tks_reply_is_refusal(reply))) {
         return TKS_OK;

@@ -1,7 +1,7 @@
 /* jwt.c - verifies a compact JWS with JSON claims (RFC 7515 section 5.2, RFC 7519 section 7.2).
  *
- * Purpose:   checks in this order: the caller's arguments, the three parts, the header, a matching key, the
- *            signature, and only then the claims.
+ * Purpose:   checks, in this order, the caller's arguments, the three parts, the header, a matching
+ *            key, the signature, and only then the claims.
  * Lifecycle: the parts are decoded in turn into one buffer, on the stack for a token of usual size.
  * Threads:   no state. */
 #include <stdlib.h>
@@ -59,8 +59,8 @@ static tks_status decode_part(tks_bytes part, unsigned char *room, const char *w
                     "the token is not valid: its %s is not base64url without padding", what);
 }
 
-/* Parses one part, which must be a JSON object. `what` is its name in messages; `any`: all that JSON allows, as
- * deep as other programs' data may be, but no name twice. */
+/* Parses one part, which must be a JSON object. `what` is its name in messages; `any`: accepts all
+ * that JSON allows, nested as deeply as other programs' data, but no duplicate names. */
 static tks_status parse_part(tks_bytes text, const char *what, bool any, tks_json **out,
                              tks_error *err) {
     const tks_json_rules rules = {.max_size = SIZE_MAX,

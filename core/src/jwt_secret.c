@@ -1,12 +1,14 @@
 /* jwt_secret.c - detects keys of other kinds given as an HMAC secret.
  *
- * Purpose:   if a public key were taken as a secret, anybody who knows it could sign (RFC 8725, 2.1). So keys
- *            are recognised by what they are made of, in the spellings in which they get into
- *            configurations: DER (X.690) of X.509, PKCS#1, #7, #8, #12 and SEC 1; SSH (RFC 4253, 6.6); PEM, RFC 4716, JWK, XML;
- *            these in the spellings of jwt_secret_spellings.c, behind blanks and quotes.
- * Rules:     a random secret is never refused, be it bytes or text: each form fixes 48 bits or more. A bare
- *            public key, as the 32 bytes of Ed25519, cannot be told from a secret.
- * Lifecycle: what is decoded on the way is wiped. */
+ * Purpose:   if a public key were used as a secret, anybody who knows it could sign (RFC 8725,
+ *            2.1). So keys are recognised by their structure, in the encodings common in
+ *            configurations: DER (X.690) of X.509, PKCS#1, #7, #8, #12 and SEC 1; SSH (RFC 4253,
+ *            6.6); PEM, RFC 4716, JWK, XML; and these in the encodings of jwt_secret_spellings.c,
+ *            after blanks and quotes.
+ * Rules:     a random secret is never rejected, be it bytes or text: each form has at least 48
+ *            fixed bits. A bare public key, such as the 32 bytes of Ed25519, cannot be
+ *            distinguished from a secret.
+ * Lifecycle: decoded text is wiped. */
 #include <stdlib.h>
 
 #include "jwt_private.h"
@@ -14,11 +16,11 @@
 #include "tokenstore/secret.h"
 
 enum {
-    LOOK_MAX = 32 * 1024, /* bytes that are searched for the beginning of a key */
+    LOOK_MAX = 32 * 1024, /* bytes searched for the beginning of a key */
     DEPTH_MAX = 4,        /* base64 of UTF-16 of PEM, and so on */
     KTY_MAX = 16,
     SHORTEST = 7,  /* kty:RSA */
-    PKCS1_MIN = 64 /* bytes of the smallest modulus that was ever used */
+    PKCS1_MIN = 64 /* bytes of the smallest modulus ever used */
 };
 
 /* ---- DER --------------------------------------------------------------------------------------- */
@@ -68,7 +70,7 @@ static bool next_is(tks_bytes text, unsigned tag, element *out) {
     return next_element(text, out) && out->tag == tag;
 }
 
-/* Is this the end of what an element holds? Two NULs end an indefinite one. */
+/* True at the end of an element's content. Two NULs end an indefinite one. */
 static bool is_end(tks_bytes rest) {
     return rest.size == 0 || (rest.size >= 2 && rest.data[0] == '\0' && rest.data[1] == '\0');
 }
@@ -181,8 +183,8 @@ static bool contains(tks_bytes text, const char *part) {
     return text.size > 0;
 }
 
-/* A member kty as YAML, TOML, XML, JavaScript, Ruby, PHP and query strings write it: kty: RSA, kty=RSA, 'kty' => 'RSA'.
- * EC is too short a word to count unless a curve is named, too. */
+/* A member kty as YAML, TOML, XML, JavaScript, Ruby, PHP and query strings write it: kty: RSA,
+ * kty=RSA, 'kty' => 'RSA'. EC is too short to count without the name of a curve. */
 static bool is_bare_kty(tks_bytes text, tks_bytes all) {
     static const char between[] = ":=>,];";
     static const char *const types[] = {"RSA", "OKP", "AKP", "oct", "EC"};
@@ -203,7 +205,7 @@ static bool is_bare_kty(tks_bytes text, tks_bytes all) {
     return false;
 }
 
-/* Is there a key in the text, at any place? `room` is as large as the text. */
+/* True if the text contains a key anywhere. `room` is as large as the text. */
 static bool is_key_in_text(const tks_bytes all, char *room) {
     bool found = false;
     char before = ' ';

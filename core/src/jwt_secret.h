@@ -1,4 +1,5 @@
-/* jwt_secret.h - what jwt_secret.c and jwt_secret_spellings.c share; oauth_said.c, too, reads escapes and base64. */
+/* jwt_secret.h - shared by jwt_secret.c and jwt_secret_spellings.c; oauth_said.c uses its decoders,
+ * too. */
 #ifndef TKSP_JWT_SECRET_H
 #define TKSP_JWT_SECRET_H
 
@@ -25,15 +26,16 @@ static inline bool is_quote(char c) {
     return c == '"' || c == '\'';
 }
 
-/* Decodes base64 of either alphabet up to what is none, and returns that; blanks are stepped over. `out`
- * has room for all of `text`. */
+/* Decodes base64 of either alphabet up to the first other character, and returns the rest. Skips
+ * blanks. `out` has room for all of `text`. */
 tks_bytes tksp_decode_64(tks_bytes text, char *out, size_t *size);
 
-/* Escapes of JSON, of C and Python, of URLs, and of HTML and XML. `out` has room for all of `text`; 0: there are none. */
+/* Decodes escapes of JSON, C, Python, URLs, HTML and XML. `out` has room for all of `text`; 0:
+ * there are none. */
 size_t tksp_unescape(tks_bytes text, char *out);
 
-/* Writes what `text` spells to `out`, which is as large as the text, and returns its size; 0: it is not spelled that
- * way. */
+/* Decodes `text` into `out`, which is as large as the text, and returns the size; 0: another
+ * encoding. */
 typedef size_t (*tksp_spelling)(tks_bytes text, char *out);
 
 extern const tksp_spelling tksp_spellings[]; /* NULL-terminated */

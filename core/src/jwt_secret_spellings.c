@@ -2,16 +2,17 @@
  *
  * Purpose:   UTF-16, escapes; base64 and base32 (RFC 4648), base85 (RFC 1924, Ascii85, Z85), hexadecimal, each amid
  *            other text; lists of byte numbers.
- * Rules:     each is tried on its own, however little the text looks like it; what is decoded must be a key then.
+ * Rules:     each is tried separately, whatever the text looks like; only a result that is a key
+ *            counts.
  * Lifecycle: nothing is kept; the caller wipes `out`. */
 #include "jwt_secret.h"
 
 enum {
     BASE_85 = 85,
-    WORD_MIN = 32 /* characters: the smallest key is not shorter */
+    WORD_MIN = 32 /* characters: no key is shorter */
 };
 
-/* Without blanks, quotes, Python's b before one, and a byte order mark in front. */
+/* Removes blanks, quotes, Python's b before a quote, and a leading byte order mark. */
 static tks_bytes trim(tks_bytes text) {
     while (text.size > 0) {
         if (begins_with(text, "\xEF\xBB\xBF")) {
@@ -181,7 +182,7 @@ static size_t run_64(tks_bytes text) {
     return size;
 }
 
-/* What is one word amid others: "base64:…", "hex:…", a data URL, {"key": "…"}. */
+/* Finds the longest word, as in "base64:…", "hex:…", a data URL, {"key": "…"}. */
 static size_t longest_word(tks_bytes text, char *out) {
     const size_t whole = text.size;
     tks_bytes longest = tks_bytes_of(NULL, 0);
@@ -195,7 +196,8 @@ static size_t longest_word(tks_bytes text, char *out) {
     return longest.size;
 }
 
-/* Base64 whose lines stand in quotes, in a list, or behind "# " or "> ". One letter alone is of an escape, "\n". */
+/* Base64 whose lines are quoted, in a list, or prefixed by "# " or "> ". A single letter belongs to
+ * an escape, "\n". */
 static size_t without_marks(tks_bytes text, char *out) {
     size_t size = 0;
     bool has_marks = false;
@@ -270,7 +272,7 @@ static bool is_word(char c) {
     return is_digit(c) || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
 }
 
-/* The number at the beginning, 48, 0x30 or 0x30u8, up to its end; above 255 it is any such number. */
+/* Reads a leading number, 48, 0x30 or 0x30u8. All numbers above 255 are equivalent. */
 static int number_of(tks_bytes *text) {
     const bool is_hex = begins_with(*text, "0x") || begins_with(*text, "0X");
     const int base = is_hex ? 16 : 10;
@@ -284,8 +286,8 @@ static int number_of(tks_bytes *text) {
     return number;
 }
 
-/* Numbers of bytes, of Java's too, which are -128 to 127, amid whatever: [48, 89, -122], [48 89], {"0":48,"1":89},
- * new byte[] {(byte)0x30}. */
+/* Byte numbers, including Java's (-128 to 127), amid other text: [48, 89, -122], [48 89],
+ * {"0":48,"1":89}, new byte[] {(byte)0x30}. */
 static size_t from_numbers(tks_bytes text, char *out) {
     size_t size = 0;
     while (text.size > 0) {

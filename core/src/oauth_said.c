@@ -9,8 +9,8 @@
 static const char withheld[] = "(withheld: it contains a secret)";
 
 enum {
-    JWT_MIN = 20,    /* characters from "eyJ" on that make a text look like a JWT */
-    LOOK_MAX = 4096, /* bytes: more than any of these texts has room for */
+    JWT_MIN = 20,    /* characters from "eyJ" on: shorter text is not a JWT */
+    LOOK_MAX = 4096, /* bytes, more than the longest of these texts */
     DEPTH_MAX = 3    /* base64, percent-encoded, in JSON */
 };
 
@@ -33,7 +33,7 @@ static bool is_alnum(char c) {
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-/* As repeats, also with other escapes than those that were sent, and in base64. */
+/* Like repeats, also with escapes other than those sent, and in base64. */
 static bool repeats_spelled(tks_bytes text, const tksp_secrets *secrets, unsigned depth) {
     char room[LOOK_MAX];
     bool found = repeats(text, secrets);
@@ -50,7 +50,7 @@ static bool repeats_spelled(tks_bytes text, const tksp_secrets *secrets, unsigne
     return found;
 }
 
-/* How many bytes the JWT at the beginning of `text` has; 0: there is none. */
+/* The size of a JWT at the beginning of `text`; 0: there is none. */
 static size_t jwt_size(tks_bytes text) {
     static const char characters[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";

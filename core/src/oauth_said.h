@@ -1,8 +1,8 @@
 /* oauth_said.h - sanitizes a server's error texts for messages and attributes.
  *
- * Rules:   Texts are cut to fit, between characters. Control characters, and those that turn a line around, become
- *          blanks. A text that repeats a secret, as it is, escaped or in base64, is withheld whole; what looks like a JWT
- *          is left out of it.
+ * Rules:   texts are truncated between characters. Control characters and bidirectional controls
+ *          become blanks. A text that repeats a secret, unchanged, escaped or in base64, is
+ *          withheld; anything that looks like a JWT is removed.
  * Threads: pure. */
 #ifndef TKSP_OAUTH_SAID_H
 #define TKSP_OAUTH_SAID_H

@@ -1,9 +1,9 @@
 /* op_private.h - the parts of an operation; for core/src/op.c and core/src/ops only.
  *
- * A kind of operation embeds tks_op as its first member, adds commands, and has a function that is called
- * when every command has its final reply. It may add further commands: so operations of several round trips
- * are written. Everything else (formatting, NOSCRIPT, replies such as LOADING, lost connections, deadlines)
- * is done once, in op.c. */
+ * A kind of operation embeds tks_op as its first member, adds commands, and has a function that is
+ * called when every command has its final reply. It may add further commands, for operations of
+ * several round trips. Everything else (formatting, NOSCRIPT, replies such as LOADING, lost
+ * connections, deadlines) is done once, in op.c. */
 #ifndef TKSP_OP_PRIVATE_H
 #define TKSP_OP_PRIVATE_H
 
@@ -37,8 +37,8 @@ typedef struct tksp_op_kind {
     /* Called when the commands could not be executed; `why` is the reason. Returns true if the operation has
      * a result without them: then it is done. NULL: never. */
     bool (*spare)(tks_op *op, const char *why);
-    /* Advice for a cluster that refuses the commands because of their keys' slots. NULL: the general one in
-     * op.c. */
+    /* Advice for a cluster that rejects the commands because of their keys' slots. NULL: the
+     * general one in op.c. */
     const char *cluster_advice;
     /* Advice for any other error. NULL: none. */
     const char *advice;
@@ -69,13 +69,13 @@ struct tks_op {
     uint32_t sleep_ms;
     uint32_t pause_ms; /* set by finish: a pause before the commands that it added */
     bool undoing;
-    bool proving; /* what it sends is to show that the answers are its own */
-    bool refused; /* failed on an answer that is known to be its own: the request cannot be met */
-    bool asked_to_log_in; /* once: a new connection may know how */
+    bool proving; /* it is checking that the answers are its own */
+    bool refused; /* failed on an answer that is certainly its own: do not doubt the connection */
+    bool asked_to_log_in; /* once: a new connection may log in */
     tks_trust trust;      /* in the connection that the last replies came on */
     bool unanswered;      /* a change was sent, and its answer lost: it may have happened */
-    tks_status failure;   /* the first, set by tksp_op_fail; TKS_OK: there was none */
-    tks_error *error;     /* its message, owned; NULL: there was no memory for one */
+    tks_status failure;   /* the first one, set by tksp_op_fail; TKS_OK: none */
+    tks_error *error;     /* its message, owned; NULL: out of memory */
     tksp_arena arena;
     tksp_command *commands; /* heap-allocated, so that an operation can start over */
     size_t count, capacity;

@@ -74,7 +74,7 @@ static tks_status refuse(const tks_option *o, tks_error *err) {
 
 /* ---- checks ------------------------------------------------------------------------------------ */
 
-/* Would a NUL end it early? */
+/* True if a NUL would truncate the text. */
 static bool holds_c_string(const tks_option *o) {
     return o->type == TKS_OPTION_PATH || o->size == sizeof(char *);
 }
@@ -93,7 +93,7 @@ static bool fits_number(const tks_option *o, double number) {
     return number >= (double)o->min && number <= (double)o->max;
 }
 
-/* The place among the choices; false: it is none of them. */
+/* Finds the index of the choice; false: not one of them. */
 static bool find_choice(const tks_option *o, tks_bytes text, int64_t *out) {
     for (*out = 0; o->choices[*out] != NULL; (*out)++) {
         const char *choice = o->choices[*out];
@@ -102,7 +102,7 @@ static bool find_choice(const tks_option *o, tks_bytes text, int64_t *out) {
     return false;
 }
 
-/* A number as an integer of the member's unit; false: it is not whole, or beyond all limits. */
+/* Converts a number to an integer in the member's unit; false: not whole, or beyond all limits. */
 static bool to_integer(const tks_option *o, double number, int64_t *out) {
     if (!(fabs(number) <= 9007199254740992.0 / 1000)) return false; /* 2^53 */
     if (o->type == TKS_OPTION_COUNT) {
@@ -110,7 +110,7 @@ static bool to_integer(const tks_option *o, double number, int64_t *out) {
         return floor(number) == number;
     }
     *out = llround(number * 1000);
-    return *out != 0 || number == 0; /* 0 may have a meaning of its own */
+    return *out != 0 || number == 0; /* 0 may have a special meaning */
 }
 
 /* ---- members ----------------------------------------------------------------------------------- */
@@ -206,7 +206,7 @@ static bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-/* "0.5", but not ".5" or "1."; of a COUNT digits alone. */
+/* Accepts "0.5", but not ".5" or "1."; for a COUNT only digits. */
 static bool read_number(const tks_option *o, tks_bytes text, double *out) {
     uint64_t whole;
     size_t at = 0;
@@ -278,7 +278,7 @@ tks_status tksp_options_complete(const tks_options *table, void *options, tks_er
 
 void tks_faults_add(tks_buf *faults, const char *message) {
     if (faults->size > 0) tks_buf_append(faults, "; ", 2);
-    tks_buf_append(faults, message, strlen(message)); /* errors stick */
+    tks_buf_append(faults, message, strlen(message)); /* errors are sticky */
 }
 
 void tksp_options_check(const tks_options *table, const void *options, tks_buf *faults) {

@@ -1,9 +1,9 @@
-/* jwt_sessions.c - RedisJWT: its options, and the parts that its operations are put together from. */
+/* jwt_sessions.c - RedisJWT: its options, and what its operations share. */
 #include "jwt_sessions_private.h"
 
 #include <stdlib.h>
 
-static const char index_prefix[] = "rjwt-sessions/"; /* no ':', so no session's key is like it */
+static const char index_prefix[] = "rjwt-sessions/"; /* no ':', unlike a session's key */
 
 const char tksp_rjwt_cluster_advice[] =
     "RedisJWT's keys are in different cluster slots: use a server without cluster mode";
@@ -192,7 +192,8 @@ static bool is_text(const tks_json *node, tks_bytes text) {
            tks_bytes_equal(tks_json_get_string(node), text);
 }
 
-/* Does the record begin as both packages write it, `{"rjwt":"<key>"`? A key with escapes never looks so. */
+/* True if the record begins as both packages write it, `{"rjwt":"<key>"`. A key with escapes never
+ * matches. */
 static bool begins_with_key(tks_bytes record, tks_bytes key) {
     static const char head[] = "{\"rjwt\":\"";
     const size_t size = sizeof head - 1;
@@ -201,7 +202,8 @@ static bool begins_with_key(tks_bytes record, tks_bytes key) {
            record.data[size + key.size] == '"';
 }
 
-/* The same without a tree: the name is seen, so the rest need only be whole. */
+/* Like tksp_rjwt_read_record, without a tree: once the name matches, the rest need only be valid
+ * JSON. */
 static tks_status check_record(tks_bytes key, tks_bytes text, bool *known, tks_error *why) {
     const size_t size = sizeof "{\"rjwt\":\"\"}" - 1 + key.size;
     *known = begins_with_key(text, key);

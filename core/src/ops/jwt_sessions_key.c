@@ -27,7 +27,7 @@ static tks_status send_nothing(tksp_rjwt_op *self) {
     return TKS_OK;
 }
 
-/* `word` and, unless it is empty, `argument`. */
+/* Sends `word` and, unless it is empty, `argument`. */
 static tks_status send_plain(tks_bytes word, tks_bytes argument,
                              tks_status (*take)(tksp_rjwt_op *self), tks_op **out, tks_error *err) {
     tksp_rjwt_op *self;
@@ -68,7 +68,7 @@ static tks_status take_session(tksp_rjwt_op *self) {
     if (status == TKS_OK && found) status = tksp_rjwt_read_record(self->key, text, NULL, &why);
     if (status == TKS_ERR_MEMORY) return TKS_ERR_MEMORY;
     if (status == TKS_ERR_DATA) {
-        found = false; /* another program's */
+        found = false; /* the value belongs to another program */
     } else if (status != TKS_OK) {
         return status;
     }
@@ -81,7 +81,7 @@ static tks_status take_session(tksp_rjwt_op *self) {
     return TKS_OK;
 }
 
-/* What is no session's key is not found, without asking. */
+/* Text that cannot be a session's key is not found, without a request. */
 static tks_status ask(tks_bytes rjwt, tks_result_type wanted, tks_op **out, tks_error *err) {
     tksp_rjwt_op *self;
     tks_bytes id;

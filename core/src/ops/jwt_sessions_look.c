@@ -1,5 +1,5 @@
-/* jwt_sessions_look.c - RedisJWT: a user's sessions are looked for by SCAN where the index may not list all of
- * them. That is where Node writes, and where the server evicts keys, an index as well as anything else. */
+/* jwt_sessions_look.c - RedisJWT: finds a user's sessions by SCAN if the index may be incomplete.
+ * That is so if Node writes sessions, or if the server evicts keys, since it may evict the index. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,7 +12,7 @@ static tks_status send_scan(tksp_rjwt_op *self, tks_bytes cursor) {
     return tksp_scan_add(&self->op, &self->op.arena, cursor, self->pattern, 1000, self->index);
 }
 
-/* Keeps the suffix of `name`, unless it is no session of the user's or the one being signed. */
+/* Keeps the suffix of `name` if it is a session of this user, except the one being signed. */
 static tks_status keep_found(tksp_rjwt_op *self, tks_bytes name) {
     tks_bytes id;
     if (!tksp_rjwt_split(name, &id) || !tks_bytes_equal(id, self->id)) return TKS_OK;
@@ -52,7 +52,8 @@ static tks_status take_scan(tksp_rjwt_op *self) {
 
 /* ---- does the server evict? ---- */
 
-/* A login must stay cheap: it goes by what was said within this time, and by SCAN over at most so many keys. */
+/* A login must stay cheap: it reuses an answer for this long, and uses SCAN for at most this many
+ * keys. */
 enum { MEMORY_MS = 60 * 1000, SIGN_KEYS_MAX = 100 * 1000 };
 
 tksp_rjwt_memory *tksp_rjwt_memory_new(void) {
@@ -73,7 +74,7 @@ void tksp_rjwt_memory_free(tksp_rjwt_memory *memory) {
     if (atomic_fetch_sub_explicit(&memory->references, 1, memory_order_acq_rel) == 1) free(memory);
 }
 
-/* A clock that was set back says nothing of the time since. */
+/* If the clock was set back, the age is unknown: ask again. */
 static tks_status recall(tksp_rjwt_op *self, int64_t now_ms) {
     int64_t said = atomic_load_explicit(&self->memory->said, memory_order_relaxed);
     int64_t age = now_ms - said / 2;
@@ -92,7 +93,7 @@ static tks_status send_info(tksp_rjwt_op *self) {
     return TKS_OK;
 }
 
-/* The value of the line `<name>:<value>`; NULL data: there is none. Source: redis.io, "INFO". */
+/* The value of the line `<name>:<value>`; NULL data: not found. Source: redis.io, "INFO". */
 static tks_bytes find_field(tks_bytes info, tks_bytes name) {
     size_t at = 0;
     while (at < info.size) {
@@ -106,7 +107,7 @@ static tks_bytes find_field(tks_bytes info, tks_bytes name) {
     return tks_bytes_of(NULL, 0);
 }
 
-/* Are there more keys than a login can look through? If the server does not say how many: yes. */
+/* True if there are more keys than a login may scan, or if their number is unknown. */
 static bool is_too_large(const tksp_rjwt_op *self) {
     if (self->memory == NULL) return false;
     const tks_reply *size = self->op.commands[1].reply;
@@ -155,10 +156,10 @@ static tks_status take_info(tksp_rjwt_op *self, int64_t now_ms) {
 tks_status tksp_rjwt_send_look(tksp_rjwt_op *self, tksp_rjwt_look look) {
     if (self->looking == TKSP_RJWT_FOUND) self->safety = self->op.safety;
     self->looking = look;
-    /* Looking changes nothing. */
+    /* Finding sessions changes nothing. */
     self->op.safety = look == TKSP_RJWT_FOUND ? self->safety : TKS_READ;
     switch (look) {
-    case TKSP_RJWT_RECALL: return TKS_OK; /* the operation is told the time when it begins */
+    case TKSP_RJWT_RECALL: return TKS_OK; /* the first step supplies the time */
     case TKSP_RJWT_ASK: return send_info(self);
     case TKSP_RJWT_SCAN:
         self->pattern = tksp_scan_pattern(&self->op.arena, self->id, ":*");

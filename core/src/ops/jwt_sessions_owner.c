@@ -1,9 +1,9 @@
 /* jwt_sessions_owner.c - all sessions of a user: list, count, get_values, destroy_all. */
 #include "jwt_sessions_private.h"
 
-enum { FIELDS = 3 }; /* of a session in the script's reply: key, value, ttl */
+enum { FIELDS = 3 }; /* per session in the script's reply: key, value, ttl */
 
-/* The index of a server that evicts may be gone, or begun anew since. */
+/* A server that evicts keys may have evicted the index, which a later login then recreated. */
 static tksp_rjwt_look how_to_look(const tks_jwt_sessions *sessions) {
     return sessions->node_writers ? TKSP_RJWT_SCAN : TKSP_RJWT_ASK;
 }
@@ -15,7 +15,7 @@ static tks_status send_list(tksp_rjwt_op *self) {
     return tksp_rjwt_send(self, &tksp_script_rjwt_list, 3, head);
 }
 
-/* A record that cannot be read is a session without data: it can be ended. */
+/* An unreadable record is listed as a session without data, so that it can be ended. */
 static tks_status take_sessions(tksp_rjwt_op *self, const tks_reply *reply, size_t count) {
     self->sessions = tksp_arena_alloc(&self->op.arena, (count + 1) * sizeof *self->sessions);
     self->records = tksp_arena_alloc(&self->op.arena, (count + 1) * sizeof *self->records);

@@ -1,12 +1,13 @@
-/* jwt_sessions_reindex.c - reindex: sessions that Node wrote get into the index of their user, by SCAN. */
+/* jwt_sessions_reindex.c - reindex: adds the sessions that Node wrote to their users' indexes, by
+ * SCAN. */
 #include "jwt_sessions_private.h"
 #include "scan.h"
 
-/* Each round trip indexes what the last SCAN found, and scans on. */
+/* Each round trip indexes the keys of the last SCAN, and continues the scan. */
 typedef struct reindex_op {
     tks_op op;
-    tksp_arena words; /* of the round trip at hand */
-    bool indexing;    /* its first command is the script */
+    tksp_arena words; /* of the current round trip */
+    bool indexing;    /* the first command is the script */
     int64_t indexed;
 } reindex_op;
 

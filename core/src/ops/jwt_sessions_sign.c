@@ -1,4 +1,4 @@
-/* jwt_sessions_sign.c - sign and put: a session is made, and those that are too many end, in one script. */
+/* jwt_sessions_sign.c - sign and put: one script creates a session and ends the excess ones. */
 #include "jwt_sessions_private.h"
 
 enum { RECORD_OVERHEAD_MAX = 16 * 1024 }; /* an id of 1024 bytes, each escaped, and the names */
@@ -12,7 +12,7 @@ static tks_status send_sign(tksp_rjwt_op *self) {
                               self->ttl,
                               self->max,
                               is_put ? TKS_LITERAL("1") : TKS_LITERAL("0")};
-    /* Each word has its price. */
+    /* Optional words are left out, because each one costs time. */
     size_t count = is_put || self->found_count > 0 ? 7 : self->capped ? 6 : 5;
     return tksp_rjwt_send(self, &tksp_script_rjwt_sign, count, head);
 }
@@ -39,7 +39,7 @@ static tks_status take_sign(tksp_rjwt_op *self) {
     return TKS_OK;
 }
 
-/* Makes the operation for the session `key` of the user `id`. token empty: put. */
+/* Creates the operation for the session `key` of the user `id`. Empty token: put. */
 static tks_status make(const tks_jwt_sessions *sessions, tks_bytes id, tks_bytes key,
                        tks_bytes value, tks_bytes token, int64_t ttl_ms, tks_op **out,
                        tks_error *err) {

@@ -26,16 +26,16 @@ static tks_status take_verify(tksp_rjwt_op *self) {
 
 /* ---- the token ---- */
 
-/* Steps over `text`. */
+/* Skips `text`. */
 static bool skip(tks_bytes *rest, tks_bytes text) {
     if (rest->size < text.size || memcmp(rest->data, text.data, text.size) != 0) return false;
     *rest = tks_bytes_of(rest->data + text.size, rest->size - text.size);
     return true;
 }
 
-enum { DIGITS = 15 }; /* so many are exact in a double, too */
+enum { DIGITS = 15 }; /* this many are exact in a double, too */
 
-/* Steps over an integer of at most DIGITS digits, without leading zeros. */
+/* Skips an integer of at most DIGITS digits, without leading zeros. */
 static bool skip_integer(tks_bytes *rest, int64_t *out) {
     size_t size = 0;
     *out = 0;
@@ -48,9 +48,9 @@ static bool skip_integer(tks_bytes *rest, int64_t *out) {
     return true;
 }
 
-/* Are these the claims that both packages write where a token has no data, letter for letter -
- * `{"rjwt":"<key>","iat":<seconds>}`, the key without escapes? That is nearly every token, and needs no
- * parser. */
+/* Recognises claims without data exactly as both packages write them,
+ * `{"rjwt":"<key>","iat":<seconds>}`, with a key without escapes. Nearly all tokens have this form,
+ * which needs no parser. */
 static bool read_plain(tks_bytes claims, tks_session *out) {
     if (!skip(&claims, TKS_LITERAL("{\"rjwt\":\""))) return false;
     size_t size = 0;
@@ -64,8 +64,8 @@ static bool read_plain(tks_bytes claims, tks_session *out) {
            skip(&claims, TKS_LITERAL("}")) && claims.size == 0;
 }
 
-/* Opens the token; *claims, the caller's, stays NULL for plain ones. What `out` has is borrowed from them,
- * or from `room`. */
+/* Verifies the token. *claims is owned by the caller, and stays NULL for plain ones. `out` borrows
+ * from *claims or from `room`. */
 static tks_status read_token(const tks_jwt_sessions *sessions, tks_bytes token, double now,
                              tksp_jwt_room *room, tks_json **claims, tks_session *out,
                              tks_error *err) {

@@ -1,4 +1,5 @@
-/* node_hash.c - make_hash, get_hash, take_hash, del_hash: a value of a Tokenstore behind a random name. */
+/* node_hash.c - make_hash, get_hash, take_hash, del_hash: values of a Tokenstore under random
+ * names. */
 #include "node_tokens_private.h"
 
 /* ---- make_hash ---- */
@@ -59,8 +60,8 @@ static tks_status take_value(tks_op *op, const tks_reply *value) {
     return TKS_OK;
 }
 
-/* A plain command does, and costs the server a third of what a script does. But nothing in the value says
- * which hash it belongs to: so an ECHO of the hash goes before it. */
+/* A plain command suffices, and costs the server a third of a script. But the value does not
+ * identify its hash, so an ECHO of the hash precedes it. */
 static tks_status send_get(tksp_node_op *node, tks_bytes key) {
     const tks_bytes echo[] = {TKS_LITERAL("ECHO"), node->subject};
     const tks_bytes words[] = {TKS_LITERAL("GET"), key};
@@ -92,7 +93,7 @@ static tks_status send_take(tksp_node_op *node, tks_bytes key) {
     return tksp_node_send(node, &tksp_script_node_take_hash, 3, words, key);
 }
 
-/* What the hash had, or NULL: there was none. */
+/* The hash's value; NULL: not found. */
 static tks_status taken(tks_op *op, const tks_reply **value) {
     tksp_node_op *node = (tksp_node_op *)op;
     tks_status status = TKS_OK;

@@ -1,16 +1,17 @@
-/* node_list.c - list: the tokens of an owner in a Tokenstore, in two round trips, however many. */
+/* node_list.c - list: the tokens of an owner in a Tokenstore, in two round trips, for any number of
+ * tokens. */
 #include <stdio.h>
 
 #include "node_tokens_private.h"
 
 enum {
-    IDS_PER_SCRIPT = 500, /* so that the server is not held up */
+    IDS_PER_SCRIPT = 500, /* so that no script blocks the server for long */
     SETTLE_MS = 100
 };
 
-/* The ids, then the records, then, where an id has none, those ids are looked at again a little later
- * and dropped: the Node package stores a new token's id first and its record last, so what has none now
- * may be a token that is just being added. */
+/* First the ids, then the records. Ids without a record are checked again a little later and then
+ * dropped: the Node package stores a new token's id first and its record last, so such a token may
+ * just be being added. */
 typedef enum list_stage { LISTING, READING, CLEANING } list_stage;
 
 typedef struct list_op {
@@ -19,13 +20,13 @@ typedef struct list_op {
     tks_bytes set;  /* the key of the owner's ids */
     tks_bytes *ids; /* in the arena */
     size_t count;
-    tks_bytes *doubtful; /* ids without a token of theirs */
+    tks_bytes *doubtful; /* ids without a token */
     size_t doubtful_count;
-    tks_error unread; /* of the first token that cannot be read */
+    tks_error unread; /* of the first unreadable token */
     size_t unread_count;
 } list_op;
 
-/* Adds `script` for `count` ids, some in each command. `head` words stand before the ids. */
+/* Adds `script` for `count` ids, split over several commands. `head` words precede the ids. */
 static tks_status send_ids(list_op *self, const tksp_script *script, const tks_bytes *head,
                            size_t head_size, const tks_bytes *ids, size_t count) {
     for (size_t at = 0; at < count; at += IDS_PER_SCRIPT) {
@@ -41,8 +42,9 @@ static tks_status send_ids(list_op *self, const tksp_script *script, const tks_b
     return TKS_OK;
 }
 
-/* Can the set's name be read as that of another prefix's owner, as "app", "x:tokens:bob" can be read as
- * "app:tokens:x", "bob"? Then ids unknown here may be the other's. */
+/* True if the set's name could also belong to another prefix: prefix "app" with owner
+ * "x:tokens:bob" has the same one as "app:tokens:x" with "bob". Then unknown ids may belong to the
+ * other store. */
 static bool is_ambiguous(tks_bytes owner) {
     static const char kind[] = "tokens:";
     const size_t size = sizeof kind - 1;
@@ -83,14 +85,14 @@ static tks_status take_ids(list_op *self) {
     return send_ids(self, &tksp_script_node_list, head, 5, self->ids, count);
 }
 
-/* The answer for ids[i]: {key, record}, or what the script says of an id that has none. */
+/* Takes the answer for ids[i]: {key, record}, or the script's verdict on an id without a record. */
 static tks_status take_record(list_op *self, size_t i, const tks_reply *answer) {
     enum { HALF = -1, DEAD = 0 };
     tksp_node_op *node = &self->node;
     size_t before = node->size;
     if (answer != NULL && tks_reply_get_type(answer) == TKS_REPLY_INTEGER) {
         int64_t what = tks_reply_get_integer(answer);
-        if (what == DEAD) return TKS_OK; /* and dropped by now */
+        if (what == DEAD) return TKS_OK; /* the script has dropped it */
         if (what != HALF) return tksp_op_fail_foreign(&node->op);
     } else {
         bool is_array = answer != NULL && tks_reply_get_type(answer) == TKS_REPLY_ARRAY;
@@ -114,7 +116,8 @@ static tks_status take_record(list_op *self, size_t i, const tks_reply *answer) 
     return TKS_OK;
 }
 
-/* One bad token hides no good ones, and is not hidden itself. Where there are no good ones, it is the result. */
+/* An unreadable token does not hide the others, but is reported. If there are no others, it is the
+ * result. */
 static tks_status report_unread(list_op *self) {
     tks_op *op = &self->node.op;
     char note[TKS_NOTE_MAX];

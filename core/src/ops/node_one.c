@@ -23,7 +23,7 @@ static void make_id(char out[ID_SIZE]) {
     }
 }
 
-/* The length of valid UTF-8 as JavaScript counts it: in units of UTF-16. */
+/* The length of valid UTF-8 as JavaScript counts it: in UTF-16 code units. */
 static size_t javascript_length(tks_bytes text) {
     size_t length = 0;
     for (size_t i = 0; i < text.size; i++) {
@@ -33,7 +33,7 @@ static size_t javascript_length(tks_bytes text) {
     return length;
 }
 
-/* Appends `text` as a JSON string; `name` is what messages call it. */
+/* Appends `text` as a JSON string; `name` is its name in messages. */
 static tks_status write_text(tks_buf *out, tks_bytes text, const char *name, tks_error *err) {
     tks_json_writer w;
     tks_json_writer_init(&w, out, SIZE_MAX, name, err);

@@ -1,22 +1,22 @@
-/* node_reset.c - reset: all that a Tokenstore has, found by SCAN and removed in batches. */
+/* node_reset.c - reset: finds everything of a Tokenstore by SCAN and removes it in batches. */
 #include "node_tokens_private.h"
 #include "scan.h"
 
-enum { CURSOR_MAX = 20 }; /* digits of 64 bits */
+enum { CURSOR_MAX = 20 }; /* digits of a 64-bit integer */
 
-/* Each round trip removes what the last SCAN found, and scans on - unless the script left something over:
- * then that goes first, so that it cannot pile up. */
+/* Each round trip removes the keys of the last SCAN, and continues the scan. If the script left
+ * some over, they go first, so that they do not accumulate. */
 typedef struct reset_op {
     tksp_node_op node;
     tks_bytes pattern;
-    tksp_arena words; /* of the round trip at hand */
-    bool removing;    /* its first command is the script */
+    tksp_arena words; /* of the current round trip */
+    bool removing;    /* the first command is the script */
     char cursor[CURSOR_MAX];
     size_t cursor_size; /* 0: the scan is over */
     int64_t removed;
 } reset_op;
 
-/* Is it a key of a Tokenstore, whatever stands behind its kind? */
+/* True if `name` begins like a key of this Tokenstore. */
 static bool is_ours(const reset_op *self, tks_bytes name) {
     static const char *const kinds[] = {"key:", "id:", "tokens:", "hash:"};
     size_t base = self->node.base.size;
@@ -34,7 +34,7 @@ static tks_status send_scan(reset_op *self) {
                          self->node.base);
 }
 
-/* The script, for what SCAN found (NULL: nothing) and what the script itself left for another go. */
+/* Sends the script for the keys that SCAN found (NULL: none) and those that the script left over. */
 static tks_status send_removal(reset_op *self, const tks_reply *found, const tks_reply *left) {
     size_t found_count = found == NULL ? 0 : tks_reply_get_size(found);
     size_t left_count = left == NULL ? 0 : tks_reply_get_size(left) - 2;
@@ -59,7 +59,7 @@ static tks_status send_removal(reset_op *self, const tks_reply *found, const tks
     return tksp_op_add(&self->node.op, &tksp_script_node_reset, words, count + 2, words[1]);
 }
 
-/* Keeps the cursor of SCAN's answer; false when it is no such thing. */
+/* Stores the cursor of SCAN's answer. False: invalid answer. */
 static bool take_cursor(reset_op *self, const tks_reply *reply) {
     const tks_reply *names;
     tks_bytes cursor;
@@ -69,7 +69,7 @@ static bool take_cursor(reset_op *self, const tks_reply *reply) {
     return true;
 }
 
-/* {prefix, how many tokens, names …}: false, with the status, when it is no such thing. */
+/* Takes {prefix, number of tokens, names …}. False, with the status: invalid answer. */
 static bool take_removed(reset_op *self, tks_status *status) {
     const tks_reply *reply = tksp_node_checked_reply(&self->node, 0, self->node.base, status);
     if (reply == NULL) return false;
@@ -85,7 +85,7 @@ static bool take_removed(reset_op *self, tks_status *status) {
 static tks_status finish_reset(tks_op *op, int64_t now_ms) {
     reset_op *self = (reset_op *)op;
     tks_reply *left = NULL, *scanned = NULL;
-    size_t scan = self->removing; /* where SCAN stands, if it was sent */
+    size_t scan = self->removing; /* the index of SCAN, if it was sent */
     tks_status status = TKS_OK;
     (void)now_ms;
     if (self->removing && !take_removed(self, &status)) return status;

@@ -1,4 +1,4 @@
-/* node_tokens.c - Tokenstore: its options, and the parts that its operations are put together from. */
+/* node_tokens.c - Tokenstore: its options, and what its operations share. */
 #include "node_tokens_private.h"
 
 #include <stdlib.h>
@@ -142,7 +142,8 @@ tks_status tksp_node_finish_bool(tks_op *op, int64_t now_ms) {
     return TKS_OK;
 }
 
-/* " <id>" for a message, or nothing for what is no id: an id is public, other things may not be. */
+/* Writes " <id>" for a message, or nothing if it is not an id. Ids are public; other text may be
+ * secret. */
 static void name_token(tks_bytes id, char out[ID_SIZE + 2]) {
     static const char digits[] = "0123456789abcdef-";
     out[0] = '\0';
@@ -164,7 +165,7 @@ static tks_status refuse_token(tksp_node_op *op, tks_bytes id, const char *probl
                         name, problem);
 }
 
-/* The text of a member, which every token has. */
+/* The text of a member that every token has. */
 static bool get_text(const tks_json *token, const char *name, tks_bytes *out) {
     const tks_json *member =
         tks_json_get_type(token) == TKS_JSON_OBJECT ? tks_json_find(token, name) : NULL;
@@ -187,7 +188,7 @@ tks_status tksp_node_read(tksp_node_op *op, tks_bytes id, tks_bytes key, tks_byt
     } else if (id.size == 0 || tks_bytes_equal(stored_id, id)) {
         op->values[op->size++] = token;
         return TKS_OK;
-    } /* or the key was given to another token since, and this id is dead */
+    } /* otherwise the key now belongs to another token, and this id is dead */
     tks_json_free(token);
     return status;
 }

@@ -1,4 +1,4 @@
-/* node_tokens_private.h - what the operations of Tokenstore share; for core/src/ops/node_*.c only. */
+/* node_tokens_private.h - shared by the operations of Tokenstore; for core/src/ops/node_*.c only. */
 #ifndef TKSP_NODE_TOKENS_PRIVATE_H
 #define TKSP_NODE_TOKENS_PRIVATE_H
 
@@ -12,25 +12,25 @@ extern const tks_options tksp_node_options;
 
 struct tks_node_tokens {
     tksp_arena arena;
-    tks_bytes base; /* the prefix with its colon: what every key begins with */
+    tks_bytes base; /* the prefix and a colon: the beginning of every key */
     size_t key_size, hash_size, max_data_size;
 };
 
 typedef struct tksp_node_op {
     tks_op op;
     tks_bytes base;
-    tks_bytes subject;       /* the id, key, hash or owner that it is about; scripts echo it */
+    tks_bytes subject;       /* the id, key, hash or owner concerned; scripts echo it */
     const tks_json **values; /* the result; owned */
     size_t size;
 } tksp_node_op;
 
-/* Makes an operation of `bytes` bytes (a struct that begins with tksp_node_op) about `subject`. `*out`
- * is set on TKS_OK alone. */
+/* Creates an operation of `bytes` bytes (a struct that begins with tksp_node_op) for `subject`.
+ * `*out` is NULL on failure. */
 tks_status tksp_node_op_new(const tks_node_tokens *store, size_t bytes, const tksp_op_kind *kind,
                             tks_safety safety, tks_bytes subject, tksp_node_op **out,
                             tks_error *err);
 
-/* Ends a constructor: gives `op` to *out, or frees it when its arena or `status` has failed. */
+/* Completes a constructor: passes `op` to *out, or frees it if its arena or `status` has failed. */
 tks_status tksp_node_op_ready(tksp_node_op *op, tks_status status, tks_op **out, tks_error *err);
 
 /* tksp_op_kind.clear for every operation of Tokenstore. */
@@ -39,28 +39,27 @@ void tksp_node_op_clear(tks_op *op);
 /* For tksp_op_kind.cluster_advice. */
 extern const char tksp_node_cluster_advice[];
 
-/* Could such an id, or such a hash, exist? None holds a colon: one that does would lead to the keys of
+/* True if such an id or hash could exist. None contains a colon, which could lead to keys of
  * another prefix. */
 bool tksp_node_is_possible_id(tks_bytes id);
 
-/* The key of `kind` ("id:") for `name`, in the arena; empty when memory is short. */
+/* The key of `kind` ("id:") for `name`, in the arena; empty: out of memory. */
 tks_bytes tksp_node_word(tksp_node_op *op, const char *kind, tks_bytes name);
 
 /* Adds a command of `argc` words, copied into the arena. script NULL: a plain command. */
 tks_status tksp_node_send(tksp_node_op *op, const tksp_script *script, size_t argc,
                           const tks_bytes *argv, tks_bytes route);
 
-/* The reply of a script whose first item must be `echo`. NULL, with the error noted, when it is not: it
+/* The reply of a script whose first item must be `echo`. NULL, with the error recorded: the reply
  * belongs to another request. */
 const tks_reply *tksp_node_checked_reply(tksp_node_op *op, size_t command, tks_bytes echo,
                                          tks_status *status);
 
-/* finish for a script that gives {subject, 1, 0 or -1}. */
+/* finish for a script that returns {subject, 1, 0 or -1}. */
 tks_status tksp_node_finish_bool(tks_op *op, int64_t now_ms);
 
-/* Reads `record`, the token that is stored under `id` or `key` (the one that is not known is empty),
- * into values[size]; counts it if it is the token of that id. TKS_ERR_DATA: it cannot be read, or is
- * another key's. */
+/* Reads `record`, the token stored under `key`, into values[size], and counts it if it has this
+ * `id` (empty: any). TKS_ERR_DATA: unreadable, or it belongs to another key. */
 tks_status tksp_node_read(tksp_node_op *op, tks_bytes id, tks_bytes key, tks_bytes record);
 
 #endif

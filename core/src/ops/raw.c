@@ -1,4 +1,4 @@
-/* raw.c - commands sent as they are: execute and pipeline. */
+/* raw.c - commands sent unchanged: execute and pipeline. */
 #include "op_private.h"
 #include "raw_refused.h"
 
@@ -13,7 +13,7 @@ static tks_status finish(tks_op *op, int64_t now_ms) {
     for (size_t i = 0; i < op->count; i++) {
         const tksp_command *command = &op->commands[i];
         self->replies[i] = command->reply;
-        /* The user may MULTI and not EXEC: then the next command would be queued. */
+        /* The user may be allowed MULTI but not EXEC: then the next command would be queued. */
         if (tks_reply_is_error(command->reply, "NOPERM") && op->trust == TKS_TRUST_KEEP &&
             tksp_raw_ends_multi(command->argc, command->argv)) {
             op->trust = TKS_TRUST_CLOSE;
@@ -32,7 +32,8 @@ static tks_status add(tks_op *op, size_t argc, const tks_bytes *argv) {
     if (copy == NULL) return TKS_ERR_MEMORY;
     for (size_t i = 0; i < argc; i++) copy[i] = tksp_arena_dup(&op->arena, argv[i]);
     if (op->arena.status != TKS_OK) return TKS_ERR_MEMORY;
-    /* Where the keys of an unknown command stand is unknown; most have the first one here. */
+    /* The positions of an unknown command's keys are unknown; most commands have the first one
+     * here. */
     tks_status status = tksp_op_add(op, NULL, copy, argc, argc > 1 ? copy[1] : copy[0]);
     if (status == TKS_OK) op->commands[op->count - 1].raw = true;
     return status;

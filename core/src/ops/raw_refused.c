@@ -1,5 +1,6 @@
-/* raw_refused.c - see raw_refused.h. Source: redis.io, "Commands"; what changes the state that Redis keeps for a
- * connection (its client struct in server.h): the database, the user, the protocol, the mode, the name. */
+/* raw_refused.c - see raw_refused.h. Source: redis.io, "Commands": those that change the state of a
+ * connection in Redis (the client struct in server.h): the database, the user, the protocol, the
+ * mode, the name. */
 #include "raw_refused.h"
 
 #include <string.h>
@@ -43,7 +44,7 @@ static const refused REFUSED[] = {
     {"REPLCONF", NULL, OTHER_CLIENT},
 };
 
-/* Is `word` this name, in any case? */
+/* True if `word` is this name, in upper or lower case. */
 static bool is(tks_bytes word, const char *name) {
     size_t i = 0;
     for (; i < word.size && name[i] != '\0'; i++) {
@@ -69,7 +70,7 @@ bool tksp_raw_ends_multi(size_t argc, const tks_bytes *argv) {
 }
 
 tks_status tksp_raw_check(size_t count, const size_t *argc, const tks_bytes *argv, tks_error *err) {
-    bool open = false; /* a MULTI without its EXEC so far */
+    bool open = false; /* a MULTI still without its EXEC */
     for (size_t i = 0; i < count; i++) {
         const refused *r = find(argc[i], argv);
         if (r != NULL) {

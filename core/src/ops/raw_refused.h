@@ -1,4 +1,4 @@
-/* raw_refused.h - which raw commands may not go over a connection that others use too.
+/* raw_refused.h - rejects raw commands that must not be sent on a shared connection.
  *
  * Threads: no state. */
 #ifndef TKSP_RAW_REFUSED_H
@@ -6,11 +6,12 @@
 
 #include "tokenstore/op.h"
 
-/* TKS_OK, or TKS_ERR_DATA: one of the `count` commands would leave its connection changed for the next user.
- * The message names it and says what to do instead. Commands as of tks_raw_new, each of one word at least. */
+/* TKS_OK, or TKS_ERR_DATA: one of the `count` commands would change the connection for its next
+ * user. The message names it and says what to do instead. Commands as for tks_raw_new, each of at
+ * least one word. */
 tks_status tksp_raw_check(size_t count, const size_t *argc, const tks_bytes *argv, tks_error *err);
 
-/* Is it the EXEC or DISCARD that ends a MULTI? */
+/* True for EXEC and DISCARD, which end a MULTI. */
 bool tksp_raw_ends_multi(size_t argc, const tks_bytes *argv);
 
 #endif

@@ -1,4 +1,4 @@
-/* session_notify.c - lets the server publish what happens to keys: notify-keyspace-events. */
+/* session_notify.c - enables key events on the server: notify-keyspace-events. */
 #include "op_private.h"
 #include "tokenstore/session_event.h"
 
@@ -8,7 +8,7 @@ enum { FLAGS_MAX = 256 };
 
 typedef struct notify_op {
     tks_op base;
-    bool setting; /* CONFIG SET is under way */
+    bool setting; /* CONFIG SET has been sent */
 } notify_op;
 
 /* CONFIG GET, or with flags CONFIG SET. */

@@ -1,6 +1,7 @@
-/* spike_creator.c - the options of the Node package spike-get-token, by their own names.
+/* spike_creator.c - the options of the Node package spike-get-token, under their original names.
  *
- * Here and not in the bindings, so that both languages know the same spellings and report the same faults. */
+ * They are here and not in the bindings, so that both languages accept the same names and report
+ * the same errors. */
 #include "tokenstore/spike_creator.h"
 
 #include <stdlib.h>
@@ -120,7 +121,7 @@ void tks_creator_set(tks_creator *creator, tks_bytes name, const tks_creator_val
     }
     creator->given[s->option] = true;
     if (s->option == HOST_HEADER && value->type == TKS_CREATOR_BOOL) {
-        return; /* the URL's host, which is sent anyway */
+        return; /* the URL's host, the default */
     }
     if (value->type != s->type) {
         fault(creator, name, wanted[s->type]);
@@ -148,7 +149,7 @@ static uint32_t whole(tks_creator *creator, option_id option, const char *name, 
     return otherwise;
 }
 
-/* Where the path of `url` begins, or its end; 0: no http or https URL with a host. */
+/* The offset of the path of `url`, or its end; 0: not an http or https URL with a host. */
 static size_t path_of(tks_bytes url) {
     size_t at = url.size > 7 && memcmp(url.data, "http://", 7) == 0    ? 7
                 : url.size > 8 && memcmp(url.data, "https://", 8) == 0 ? 8
@@ -193,7 +194,7 @@ static void find_endpoints(tks_creator *creator, tks_creator_options *out) {
     }
 }
 
-/* As spike-token-manager does: the name is a prefix. */
+/* As in spike-token-manager: the name is a prefix. */
 static tks_bytes name_hash(tks_creator *creator) {
     tks_bytes prefix = creator->text[REDIS_KEY], id = creator->text[CLIENT_ID];
     char *text = tksp_arena_alloc(&creator->arena, prefix.size + id.size);

@@ -1,4 +1,5 @@
-/* spike_discovery.c - the stage of get_token that asks an issuer for its metadata, before the first request of another. */
+/* spike_discovery.c - the stage of get_token that fetches an issuer's metadata, before the first
+ * other request. */
 #include "spike_machine.h"
 
 #include <stdio.h>
@@ -37,7 +38,7 @@ static tks_need go_on(tksp_spike_op *self, int64_t now_ms) {
     return tksp_spike_enter(self, self->discovered, now_ms);
 }
 
-/* What was read a day ago still serves where it cannot be read again. */
+/* Keeps using the old metadata if it cannot be fetched again. */
 static tks_need without(tksp_spike_op *self, const char *why, int64_t now_ms) {
     tksp_spike_note(self, 'w', why);
     if (self->metadata != NULL) return go_on(self, now_ms);

@@ -1,7 +1,7 @@
-/* spike_failure.c - why there was no token, as a text that other processes find in Redis.
+/* spike_failure.c - a failure as text, which other processes read from Redis.
  *
- * A line for each part: status, HTTP status, when it is over by the clock of Redis, error, description, uri, where a
- * redirect leads, message. None of them holds a newline, and none a secret. */
+ * One line each: status, HTTP status, its end by the clock of Redis, error, description, URI, the
+ * redirect's target, message. None contains a newline or a secret. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-/* spike_http.c - the HTTP stages of get_token: ask for a token, fetch the public key, judge. */
+/* spike_http.c - the HTTP stages of get_token: request a token, fetch the public key, verify. */
 #include "spike_machine.h"
 
 #include <stdio.h>
@@ -44,12 +44,12 @@ static tks_need ask_http(tksp_spike_op *self, bool post, tks_bytes url, int64_t 
     return TKS_NEED_HTTP;
 }
 
-/* All tries share one budget, and the key is part of them. */
+/* All tries share one budget, including those for the key. */
 static void start_budget(tksp_spike_op *self, int64_t now_ms) {
     if (self->budget_until_ms == 0) self->budget_until_ms = now_ms + self->spike->options.budget_ms;
 }
 
-/* Behind "Basic ". */
+/* The text after "Basic ". */
 static void hide_authorization(tksp_spike_op *self) {
     const tks_bytes header = self->shown.authorization;
     const char *blank = header.size > 0 ? memchr(header.data, ' ', header.size) : NULL;
@@ -58,7 +58,7 @@ static void hide_authorization(tksp_spike_op *self) {
     self->hidden[TKSP_AUTH_SECRETS - 1] = tks_bytes_of(blank + 1, header.size - skipped);
 }
 
-/* Each request has its own: an assertion is good once. */
+/* A new body for each request, because an assertion is valid only once. */
 static tks_status write_body(tksp_spike_op *self, int64_t now_ms, tks_error *err) {
     tks_spike *spike = self->spike;
     tks_client_auth auth = spike->credentials.auth;
@@ -111,7 +111,8 @@ tks_need tksp_spike_pause(tksp_spike_op *self, int64_t now_ms) {
     return TKS_NEED_SLEEP;
 }
 
-/* What comes after a pause in which others may have fetched the token: a look, and the lock. */
+/* Pauses; then looks in Redis and takes the lock again, since others may have fetched the token
+ * meanwhile. */
 static tks_need pause_for_all(tksp_spike_op *self, int64_t until_ms, int64_t now_ms) {
     self->pause_until_ms = until_ms;
     self->paused = self->redis ? TKS_SPIKE_LOCKING : TKS_SPIKE_ASKING;
@@ -131,7 +132,7 @@ tks_need tksp_spike_hold_back(tksp_spike_op *self, const tksp_spike_failure *fai
     return tksp_spike_fail_as(self, &again, now_ms);
 }
 
-/* The client asks for nothing until then, and says why. */
+/* Bars all requests of this client until then, with the reason. */
 static void bar(tksp_spike_op *self, tks_status status, const char *why, int64_t wait_ms,
                 int64_t now_ms) {
     tksp_spike_failure failure = {.status = status};
@@ -158,7 +159,7 @@ static uint32_t draw_pause(const tksp_spike_op *self) {
     return tks_random_below((uint32_t)ceiling + 1); /* full jitter */
 }
 
-/* Another try after a pause, or the failure that says what was tried. */
+/* Tries again after a pause, or fails with what was tried. */
 static tks_need try_later(tksp_spike_op *self, const char *why, int64_t retry_after_ms,
                           int64_t now_ms) {
     const tks_spike_options *options = &self->spike->options;
@@ -190,8 +191,8 @@ tks_need tksp_spike_try_later(tksp_spike_op *self, const char *why, int64_t now_
 
 /* ---- a token ---- */
 
-/* A refused client is not sent again for a while; a refused audience or scope says nothing of others. Other
- * clients of that name may have another secret: they are not told. */
+/* A rejected client is barred for a while; a rejected audience or scope does not affect others.
+ * Other clients of that name may have another secret, so this is not shared with them. */
 static tks_need refuse(tksp_spike_op *self, const tksp_oauth_answer *answer, int64_t now_ms) {
     char text[TKS_ERROR_SIZE];
     tksp_spike_note(self, 'w', answer->why);
@@ -205,7 +206,7 @@ static tks_need refuse(tksp_spike_op *self, const tksp_oauth_answer *answer, int
                : tksp_spike_fail_for_all(self, TKS_ERR_SPIKE_AUTH, answer->why, now_ms);
 }
 
-/* The fetched candidate, once a key is there. */
+/* Verifies the fetched candidate, once there is a key. */
 static tks_need judge_fetched(tksp_spike_op *self, int64_t now_ms) {
     char why[TKS_OAUTH_WHY_SIZE], text[TKS_ERROR_SIZE];
     const int64_t since = now_ms - self->answered_ms;
@@ -304,7 +305,7 @@ tks_need tksp_spike_take_token(tksp_spike_op *self, const tks_event *event) {
 
 enum { KEY_POLL_MS = 20 }; /* poll interval while another operation fetches */
 
-/* How often keys have come. */
+/* How often keys have been fetched. */
 static uint64_t count_keys(const tksp_spike_op *self) {
     uint64_t count;
     tks_keyset_free(tksp_key_source_get(&self->spike->keys, &count));
@@ -317,7 +318,7 @@ static void end_keys(tksp_spike_op *self) {
     self->awaits_keys = false;
 }
 
-/* Without a key: the failure, unless what is stored needs none. */
+/* No key could be fetched: fails, unless a stored token needs none. */
 static tks_need without_key(tksp_spike_op *self, const char *why, bool passing, int64_t now_ms) {
     char text[TKS_ERROR_SIZE];
     (void)snprintf(text, sizeof text, "no public key: %.500s", why);
@@ -330,7 +331,7 @@ static tks_need without_key(tksp_spike_op *self, const char *why, bool passing, 
     return tksp_spike_enter(self, self->locked ? TKS_SPIKE_ASKING : TKS_SPIKE_LOCKING, now_ms);
 }
 
-/* There is a new key. */
+/* Continues with a new key. */
 static tks_need with_key(tksp_spike_op *self, int64_t now_ms) {
     end_keys(self);
     self->key_is_fresh = true;
@@ -340,7 +341,7 @@ static tks_need with_key(tksp_spike_op *self, int64_t now_ms) {
     return judge_fetched(self, now_ms);
 }
 
-/* Another operation fetches them. */
+/* Waits for another operation to fetch them. */
 static tks_need await_keys(tksp_spike_op *self, int64_t now_ms) {
     if (now_ms >= self->budget_until_ms) {
         return tksp_spike_fail(self, TKS_ERR_SPIKE, "no public key: it was not fetched in time",
@@ -369,7 +370,7 @@ tks_need tksp_spike_ask_key(tksp_spike_op *self, int64_t now_ms) {
     return tksp_spike_get(self, url, now_ms);
 }
 
-/* A key endpoint that cannot be reached now may be in a moment. */
+/* True for a failure of the key endpoint that may soon pass. */
 static bool is_passing(const tks_event *event) {
     if (event->response == NULL) return !event->final;
     return event->response->status == 429 || event->response->status >= 500;

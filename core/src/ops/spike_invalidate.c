@@ -1,4 +1,4 @@
-/* spike_invalidate.c - takes a token out of Redis that its audience did not accept. */
+/* spike_invalidate.c - removes a token from Redis that its audience rejected. */
 #include "op_private.h"
 #include "spike_private.h"
 

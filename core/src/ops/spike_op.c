@@ -1,5 +1,5 @@
-/* spike_op.c - get_token as a machine of stages. The picture is in tokenstore/spike.h; the stages that
- * talk to Redis are in spike_redis.c, those that talk HTTP in spike_http.c. */
+/* spike_op.c - get_token as a state machine, described in tokenstore/spike.h. The Redis stages are
+ * in spike_redis.c, the HTTP stages in spike_http.c. */
 #include "spike_machine.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 enum {
     LOCK_POLL_MS = 25, /* poll interval while another process holds the lock */
-    OWNER_SIZE = 16    /* random bytes that name the holder of a lock */
+    OWNER_SIZE = 16    /* random bytes that identify the holder of a lock */
 };
 
 /* ---- notes for the log ---- */
@@ -37,7 +37,7 @@ tks_need tksp_spike_failed(tksp_spike_op *self) {
     return TKS_FAILED;
 }
 
-/* The failure is noted; a lock that is held is given back first. */
+/* Records the failure, and releases a held lock before failing. */
 tks_need tksp_spike_fail(tksp_spike_op *self, tks_status status, const char *message,
                          int64_t now_ms) {
     (void)tksp_op_fail(&self->base, status, "%s", message);
@@ -147,7 +147,7 @@ const tks_spike_answer *tks_spike_get_answer(const tks_op *op) {
 
 /* ---- making one ---- */
 
-/* Where its token is stored, and the random name of the lock's holder. */
+/* Sets the keys of the token, and the random name of the lock's holder. */
 static tks_status name_keys(tksp_spike_op *self) {
     char random[OWNER_SIZE];
     tks_buf text;
@@ -167,7 +167,7 @@ static tks_status hide(tksp_spike_op *self) {
                             self->hidden);
 }
 
-/* What cannot be sent is said before anything is. */
+/* Reports a request that cannot be sent before sending anything. */
 static tks_status try_body(tksp_spike_op *self, tks_error *err) {
     tks_status status =
         tksp_oauth_write_body(self->spike->options.json_body, self->asked.parameters,

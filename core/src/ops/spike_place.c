@@ -1,8 +1,8 @@
-/* spike_place.c - where in Redis the tokens of one request are. docs/spike.md shows the picture.
+/* spike_place.c - the Redis keys of one request's tokens. See docs/spike.md.
  *
- * The HASH that the Node package spike-token-manager has too holds JWTs alone, one for each audience. Beside it is
- * one of our own, for what that one cannot tell apart: another server, scope or parameter, opaque tokens. Its
- * fields are digests, so that no parameter can be read there. */
+ * The HASH shared with the Node package spike-token-manager contains only JWTs, one per audience.
+ * Our own HASH contains what it cannot distinguish: tokens of another server, scope or parameter,
+ * and opaque tokens. Its fields are digests, so that no parameter can be read from them. */
 #include "spike_private.h"
 
 #include "tokenstore/secret.h"
@@ -16,12 +16,12 @@ static tks_bytes digest(tksp_arena *arena, const tks_bytes *fields, size_t count
     return tksp_arena_dup(arena, tks_bytes_of(text, sizeof text));
 }
 
-/* By what is known of it without asking. */
+/* Identifies the server without a request. */
 static tks_bytes server_of(const tks_spike_options *o) {
     return o->token_url.size > 0 ? o->token_url : o->discover;
 }
 
-/* All that makes one request another: what is asked, and of whom. */
+/* The digest of all that distinguishes requests: what is requested, and from which server. */
 static tks_bytes digest_request(const tks_spike_options *o, const tksp_spike_asked *asked,
                                 tksp_arena *arena) {
     size_t count = 6 + 2 * (asked->count + o->header_count), n = 0;
@@ -30,12 +30,12 @@ static tks_bytes digest_request(const tks_spike_options *o, const tksp_spike_ask
     fields[n++] = server_of(o);
     fields[n++] = o->client_id;
     fields[n++] = o->host_header;
-    fields[n++] = asked->audience; /* where it is not sent, it may still be what `aud` must be */
+    fields[n++] = asked->audience; /* even if it is not sent, `aud` may have to match it */
     for (size_t i = 0; i < asked->count; i++) {
         fields[n++] = asked->parameters[i].name;
         fields[n++] = asked->parameters[i].value;
     }
-    fields[n++] = TKS_LITERAL("\0headers"); /* no parameter is called so */
+    fields[n++] = TKS_LITERAL("\0headers"); /* no parameter has this name */
     for (size_t i = 0; i < o->header_count; i++) {
         fields[n++] = o->headers[i].name;
         fields[n++] = o->headers[i].value;
@@ -44,7 +44,7 @@ static tks_bytes digest_request(const tks_spike_options *o, const tksp_spike_ask
     return digest(arena, fields, n);
 }
 
-/* And how it is asked: what one way fails by, another may not. */
+/* Adds how the client authenticates: one method may fail and another succeed. */
 static tks_bytes digest_manner(const tks_spike_options *o, tks_bytes request, tksp_arena *arena) {
     const char manner[] = {(char)('a' + o->client_auth), o->json_body ? 'j' : 'f'};
     const tks_bytes fields[] = {request, tks_bytes_of(manner, sizeof manner)};
@@ -69,7 +69,7 @@ tks_status tksp_spike_place_init(const tks_spike *spike, const tksp_spike_asked 
     const tks_bytes hash[] = {o->redis_key};
 
     *out = (tksp_spike_place){.hash = o->redis_key};
-    /* No client's id ends in a digest of what is before it: no two names meet. */
+    /* No client's id ends in a digest of its own beginning, so no two names collide. */
     out->own = joined(arena, o->redis_key, TKS_LITERAL(":own:"), digest(arena, hash, 1));
     out->field = digest_request(o, asked, arena);
     out->owner = digest(arena, who, 3);
@@ -95,7 +95,7 @@ int64_t tksp_spike_read_digits(tks_bytes text) {
     return value;
 }
 
-/* A claim is owner, token's end, and when it ends. */
+/* A claim consists of the owner, the token's last characters, and its expiry. */
 tksp_claimed tksp_spike_read_claim(const tksp_spike_place *place, tks_bytes token, tks_bytes claim,
                                    int64_t *end_ms) {
     size_t tail = token.size < TKSP_SPIKE_TAIL ? token.size : TKSP_SPIKE_TAIL;
@@ -105,7 +105,7 @@ tksp_claimed tksp_spike_read_claim(const tksp_spike_place *place, tks_bytes toke
     if (claim.size <= head ||
         !tks_bytes_equal(tks_bytes_of(claim.data + TKS_DIGEST_TEXT_SIZE, tail),
                          tks_bytes_of(token.data + token.size - tail, tail))) {
-        return TKSP_BY_NODE; /* it has written since */
+        return TKSP_BY_NODE; /* Node has replaced it since */
     }
     if (!tks_bytes_equal(tks_bytes_of(claim.data, TKS_DIGEST_TEXT_SIZE), place->owner)) {
         return TKSP_BY_OTHERS;

@@ -1,14 +1,14 @@
 /* spike_redis.c - the Redis stages of get_token: look, lock, store, unlock.
  *
- * The commands run as an operation of their own (`inner`), so that NOSCRIPT and the like are handled
- * where they always are. A Redis that is lost only ends that part: this operation can do without. */
+ * The commands run as a separate operation (`inner`), so that op.c handles NOSCRIPT and the like as
+ * usual. A lost Redis ends only that part: this operation continues without it. */
 #include "spike_machine.h"
 
 #include <stdio.h>
 
 #include "tokenstore/secret.h"
 
-enum { REDIS_PATIENCE_MS = 1000 }; /* a Redis that hangs costs this once an operation, no more */
+enum { REDIS_PATIENCE_MS = 1000 }; /* a hanging Redis costs this much once per operation */
 
 /* ---- commands ---- */
 
@@ -34,7 +34,7 @@ static tks_bytes digits(char *out, size_t size, int64_t value) {
     return tks_bytes_of(out, (size_t)n);
 }
 
-/* The values in our own HASH: `<its end, by Redis's clock, in ms since 1970>:<token>`. */
+/* Writes a value of our own HASH: `<expiry, by the clock of Redis, in ms since 1970>:<token>`. */
 static tks_bytes own_form(tksp_spike_op *self, int64_t end_ms) {
     char prefix[24];
     size_t size = (size_t)snprintf(prefix, sizeof prefix, "%lld:", (long long)end_ms);
@@ -45,8 +45,9 @@ static tks_bytes own_form(tksp_spike_op *self, int64_t end_ms) {
     return tks_bytes_of(text, size + self->result.token.size);
 }
 
-/* The commands that look: the time, what stops us, our own token, the shared one and its claim, and what
- * spike-get-token has. The first three may be refused, and the last may be no string. */
+/* The read commands: the time, the shared failures, our own token, the shared token and its claim,
+ * and the STRING of spike-get-token. The first three may be forbidden, and the last may have
+ * another type. */
 enum { CLOCK, BARRED, FAILED, OWN, SHARED, CLAIM, STRING };
 
 static tks_status add_raw(tks_op *inner, size_t argc, const tks_bytes *argv) {
@@ -99,7 +100,7 @@ static tks_status store(tksp_spike_op *self, int64_t now_ms) {
     return add(self->inner, NULL, 5, string);
 }
 
-/* What others must know, before they can have the lock. */
+/* Shares a failure before others can take the lock. */
 static tks_status tell(tksp_spike_op *self) {
     char number[24];
     const tks_bytes set = TKS_LITERAL("SET"), px = TKS_LITERAL("PX");
@@ -139,8 +140,8 @@ static tks_status fill(tksp_spike_op *self, int64_t now_ms) {
 
 static tks_need after_redis(tksp_spike_op *self, int64_t now_ms);
 
-/* Passes an event to the commands at hand, and what they need on; a sleep or a loss means that
- * Redis does not answer now, and this operation can do without. */
+/* Passes an event to the current commands, and returns what they need. A sleep or a loss means that
+ * Redis does not answer: this operation continues without it. */
 tks_need tksp_spike_step_redis(tksp_spike_op *self, const tks_event *event) {
     tks_need need = event->type == TKS_EVENT_LOST || event->type == TKS_EVENT_DEADLINE
                         ? TKS_FAILED
@@ -192,11 +193,11 @@ static tks_bytes text_of(const tks_reply *reply) {
     return tks_reply_get_bytes(reply);
 }
 
-/* Who stored a token: we; somebody in a place of this client's; anybody. */
+/* The writer of a token: us; another program, under this client's name; any program. */
 typedef enum origin { FROM_US, FROM_NODE, FROM_ANYBODY } origin;
 
-/* Is what Redis had good, ours, and better than what the caller holds? Sets the result then. `end_ms`: by Redis's
- * clock; -1: not known. A key that is not there yet is asked for: *need_key. */
+/* Sets the result if the token from Redis is valid, ours, and better than the caller's. `end_ms`:
+ * by the clock of Redis; -1: unknown. *need_key: a key must be fetched first. */
 static bool take_one(tksp_spike_op *self, tks_bytes text, int64_t end_ms, origin from,
                      int64_t now_ms, tksp_named *named, bool *need_key) {
     char why[TKS_OAUTH_WHY_SIZE];
@@ -233,7 +234,7 @@ static bool take_one(tksp_spike_op *self, tks_bytes text, int64_t end_ms, origin
 
 static const tks_reply *inner_reply(const tksp_spike_op *self, size_t i);
 
-/* TIME is seconds and microseconds. */
+/* TIME returns seconds and microseconds. */
 static void take_clock(tksp_spike_op *self, const tks_reply *reply, int64_t now_ms) {
     if (reply == NULL || tks_reply_get_type(reply) != TKS_REPLY_ARRAY ||
         tks_reply_get_size(reply) != 2) {
@@ -246,12 +247,12 @@ static void take_clock(tksp_spike_op *self, const tks_reply *reply, int64_t now_
     self->ahead_ms = s * 1000 + us / 1000 - now_ms;
 }
 
-/* What Redis has; the answers begin with number `first`. */
+/* What Redis has; its answers start at index `first`. */
 typedef struct findings {
     bool good;     /* the result is set */
-    bool need_key; /* something is stored, but not to be judged with the keys there are */
-    bool barred;   /* we must not ask; tksp_spike_is_barred says why */
-    bool failed;   /* `failure` says why asking brings nothing */
+    bool need_key; /* something is stored that needs another key */
+    bool barred;   /* the client is barred; tksp_spike_is_barred returns the reason */
+    bool failed;   /* a shared failure, in `failure` */
     tksp_spike_failure failure;
 } findings;
 
@@ -310,25 +311,25 @@ static void end_inner(tksp_spike_op *self) {
     self->inner = NULL;
 }
 
-/* What was stored is the result. */
+/* Ends with the stored token. */
 static tks_need take(tksp_spike_op *self, int64_t now_ms) {
     return self->locked ? tksp_spike_enter(self, TKS_SPIKE_UNLOCKING, now_ms)
                         : tksp_spike_done(self);
 }
 
-/* Something is stored, but not to be judged with the keys there are. */
+/* Fetches a key to verify a stored token. */
 static tks_need fetch_key(tksp_spike_op *self, int64_t now_ms) {
     self->candidate_is_stored = true;
     return tksp_spike_enter(self, TKS_SPIKE_FETCHING_KEY, now_ms);
 }
 
-/* What both looks may have ended with; false: neither. */
+/* Handles the outcomes common to both reads; false: none of them. */
 static bool settle(tksp_spike_op *self, const findings *found, int64_t now_ms, tks_need *next) {
     end_inner(self);
     if (found->good) {
         *next = take(self, now_ms);
     } else if (found->barred) {
-        *next = tksp_spike_enter(self, TKS_SPIKE_ASKING, now_ms); /* which holds back */
+        *next = tksp_spike_enter(self, TKS_SPIKE_ASKING, now_ms); /* it pauses or fails */
     } else if (found->failed) {
         *next = tksp_spike_fail_as(self, &found->failure, now_ms);
     } else if (found->need_key && tksp_spike_may_fetch_keys(self->spike, now_ms)) {
@@ -367,7 +368,7 @@ static tks_need after_redis(tksp_spike_op *self, int64_t now_ms) {
     case TKS_SPIKE_LOOKING: return after_looking(self, now_ms);
     case TKS_SPIKE_LOCKING: return after_locking(self, now_ms);
     case TKS_SPIKE_TELLING: end_inner(self); return tksp_spike_pause(self, now_ms);
-    default: /* TKS_SPIKE_STORING, TKS_SPIKE_UNLOCKING: it is done as well as could be */
+    default: /* TKS_SPIKE_STORING, TKS_SPIKE_UNLOCKING: done, even if Redis failed */
         end_inner(self);
         return self->base.failure == TKS_OK ? tksp_spike_done(self) : tksp_spike_failed(self);
     }

@@ -1,7 +1,7 @@
-/* spike_request.c - what is asked for: one text that tells requests apart, and what it means for a client.
+/* spike_request.c - a request as one text that identifies it, and its meaning for a client.
  *
- * An audience alone is its own text. Anything else begins with a NUL, which no audience holds, and has its three
- * fields behind one each. */
+ * An audience alone is its own text. Any other request begins with a NUL, which no audience
+ * contains, and each of its three fields follows a NUL. */
 #include "spike_private.h"
 
 enum { AUDIENCE_MAX = 1024, SCOPE_MAX = 4096, EXPANDED_MAX = 16 * 1024 };
@@ -71,7 +71,7 @@ static const char *find_place(tks_bytes text) {
     return NULL;
 }
 
-/* `text` with the audience in each place for it. */
+/* Replaces each placeholder in `text` by the audience. */
 static tks_status expand(tks_bytes text, const char *name, tks_bytes audience, tksp_arena *arena,
                          tks_bytes *out, tks_error *err) {
     const char *place;
@@ -98,7 +98,7 @@ static tks_status expand(tks_bytes text, const char *name, tks_bytes audience, t
     return status == TKS_OK ? TKS_OK : tks_fail_memory(err);
 }
 
-/* The URIs of `resource` into `out`, which has room for them; NULL: they are counted. */
+/* Splits `resource` into its URIs. `out` has room for them; NULL: only counts them. */
 static size_t split(tks_bytes resource, tks_bytes *out) {
     size_t count = 0, i = 0;
     while (i < resource.size) {
@@ -175,7 +175,8 @@ tks_status tksp_spike_asked_init(const tks_spike *spike, tks_bytes request, tksp
     }
     send(out, TKS_LITERAL("scope"), scope);
     for (size_t i = 0; i < resource_count; i++) send(out, TKS_LITERAL("resource"), resources[i]);
-    for (size_t i = 0; i < o->parameter_count; i++) { /* a call's own goes before the options' */
+    for (size_t i = 0; i < o->parameter_count;
+         i++) { /* a call's parameter overrides the option's */
         if (!is_sent(out, o->parameters[i].name)) out->parameters[out->count++] = o->parameters[i];
     }
     out->is_plain = !o->opaque && r.audience.size > 0 && scope.size == 0 && resource_count == 0 &&

@@ -11,7 +11,7 @@ static const char *const token_formats[] = {[false] = "jwt", [true] = "opaque", 
 
 #define TKSP_OPTIONS_OF tks_spike_options
 
-/* Texts, of which only the size is limited here. One that the core reports as missing may be empty. */
+/* Texts with only a size limit here. One that the core reports as missing may be empty. */
 #define TEXT(name, member, least)                                                                  \
     TKSP_OPTION(name, TKS_OPTION_STRING, member), .min = (least), .max = 65536
 #define PAUSE(name, member) TKSP_OPTION(name, TKS_OPTION_DURATION, member), .min = 0, .max = 600000

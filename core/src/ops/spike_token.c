@@ -1,7 +1,7 @@
-/* spike_token.c - is an access token good, and for how long?
+/* spike_token.c - checks whether an access token is valid, and for how long.
  *
- * Three clocks may be apart: ours, the server's, that of Redis. So a token is valid until the earliest end that is known,
- * and from then on a clock counts that cannot be set. */
+ * Our clock, the server's and that of Redis may differ. So a token is valid until the earliest
+ * known end, measured from now by a clock that cannot be set. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <stdio.h>
@@ -12,7 +12,7 @@
 
 enum {
     CLOCKS_MS = 60000, /* how far the server's clock may be ahead of ours */
-    NBF_S = 86400,     /* what is further ahead is no matter of clocks */
+    NBF_S = 86400,     /* further ahead is not a clock difference */
     TIME_SIZE = 40
 };
 
@@ -30,7 +30,7 @@ tksp_lifetime tksp_spike_lifetime(const tks_spike *spike, int64_t boot_ms, int64
 
 /* ---- claims ---- */
 
-/* A claim in seconds as milliseconds; -1: it is not there. */
+/* A claim in seconds, as milliseconds; -1: absent. */
 static int64_t claim_ms(const tks_json *claims, const char *name) {
     const tks_json *claim = tks_json_find(claims, name);
     if (claim == NULL || !tks_json_is_number(claim)) return -1;
@@ -38,7 +38,7 @@ static int64_t claim_ms(const tks_json *claims, const char *name) {
     return ms < 0 ? 0 : ms > 9e15 ? INT64_C(9000000000000000) : (int64_t)ms;
 }
 
-/* Only what a server signs with its private key: a shared secret has no place here. */
+/* Only signatures with a private key; never a shared secret. */
 static uint32_t signature_algorithms(void) {
     uint32_t set = TKS_JWT_BIT(TKS_JWT_EDDSA) | TKS_JWT_BIT(TKS_JWT_ED25519);
     for (int alg = TKS_JWT_RS256; alg <= TKS_JWT_ES512; alg++) set |= TKS_JWT_BIT(alg);
@@ -98,7 +98,7 @@ static int64_t least(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
-/* The end of a token, as all that is known of it tells. */
+/* Determines a token's end from everything known about it. */
 static bool judge_times(const tks_spike *spike, const tks_json *claims, const tksp_spike_now *now,
                         tksp_lifetime *out, char *why) {
     int64_t exp = claim_ms(claims, "exp"), iat = claim_ms(claims, "iat"),
@@ -109,10 +109,10 @@ static bool judge_times(const tks_spike *spike, const tks_json *claims, const tk
         return false;
     }
     if (iat >= 0 && exp > iat) {
-        left = least(left, exp - iat); /* what is fresh is no older than that */
+        left = least(left, exp - iat); /* a fresh token cannot be valid for longer */
     }
     if (now->left_ms >= 0) left = least(left, now->left_ms);
-    /* A server that says how long a token is good need not have a Date that is right. */
+    /* If the server gives a lifetime, its Date need not be right. */
     if (now->other_ms > 0 && !(now->fresh && now->left_ms >= 0)) {
         left = least(left, exp - now->other_ms);
     }
@@ -126,7 +126,7 @@ static bool judge_times(const tks_spike *spike, const tks_json *claims, const tk
                        (double)left / 1000);
         return false;
     }
-    /* A server may give what it gave before: its own clock tells how old that is. */
+    /* A server may return an earlier token: its own clock shows the age. */
     int64_t age = (now->other_ms > 0 ? now->other_ms : now->wall_ms) - iat;
     if (iat < 0 || age < 0) age = 0;
     *out = tksp_spike_lifetime(spike, now->boot_ms, age, left, -1);
@@ -154,8 +154,8 @@ bool tksp_spike_verify(tks_spike *spike, tks_bytes token, const tksp_spike_asked
         .required_count = 1,
         .now = (double)latest(now) / 1000,
         .leeway = NBF_S,
-        .any_expiry = true,              /* judge_times has more clocks */
-        .max_size = TKS_OAUTH_TOKEN_MAX, /* it comes from the server that was configured */
+        .any_expiry = true,              /* judge_times checks it by more clocks */
+        .max_size = TKS_OAUTH_TOKEN_MAX, /* it comes from the configured server */
         .claims_only = true,
     };
     tks_jwt jwt = {.header = NULL};
