@@ -60,7 +60,7 @@ def test_a_text_without_bytes_is_not_shown() -> None:
         lambda: RedisJWT(secret=SECRET, auth=bad),
         lambda: tokenstore.Spike("https://x", "id", bad),
     ):
-        with pytest.raises(ConfigurationError, match="holds a surrogate") as caught:
+        with pytest.raises(ConfigurationError, match="contains a surrogate") as caught:
             make()
         # repr() of a UnicodeEncodeError shows the text, so it must not be the context.
         assert caught.value.__context__ is None

@@ -40,6 +40,7 @@ GOOD = {"url": "https://spike.example", "client_id": "id", "client_secret": "sec
         ({"host_header": "a\r\nb"}, "host header"),
         ({"redis_key": ""}, "redis_key must be 1 to 65536 bytes"),
         ({"public_key_path": "/dev/null"}, "public_key_path cannot be read: it is empty"),
+        ({"public_key_path": __file__ + "\0x"}, "the path contains a NUL byte"),
     ],
 )
 def test_a_wrong_value_is_a_failure(lua: Lua, more: dict[str, Any], fault: str) -> None:

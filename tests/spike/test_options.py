@@ -50,9 +50,10 @@ BAD = [
     ({"redis_key": ""}, "redis_key must be 1 to 65536 bytes"),
     ({"public_key_url": ""}, "a public key is missing"),
     ({"public_key_path": "/dev/null"}, "public_key_path cannot be read: it is empty"),
+    ({"public_key_path": __file__ + "\0x"}, "the path contains a NUL byte"),
     ({"ca": "/etc\0/x"}, "ca must be a file name"),
     ({"retry": {"factor": 10**400}}, "factor must be"),
-    ({"client_secret": "canary\ud800"}, "client_secret holds a surrogate"),
+    ({"client_secret": "canary\ud800"}, "client_secret contains a surrogate"),
 ]
 
 # Wrong types must not be misinterpreted: verify=None as "do not verify", a number as an open file.

@@ -132,6 +132,9 @@ end
 
 -- The file's contents; nil, message.
 function spike_options.read_key(path)
+  if path:find("\0", 1, true) then -- io.open would open the file named before it
+    return nil, "public_key_path cannot be read: the path contains a NUL byte"
+  end
   local file, problem = io.open(path, "rb")
   local text
   if file then
@@ -199,7 +202,7 @@ local function write_request(args)
   for _, name in ipairs { "audience", "scope", "resource" } do
     local text = spike_options.join_words(args[name], "argument", name, 4)
     if text and text:find("\0", 1, true) then
-      error(("bad argument '%s' (it holds a NUL)"):format(name), 4)
+      error(("bad argument '%s' (it contains a NUL byte)"):format(name), 4)
     end
     texts[#texts + 1] = text or ""
   end

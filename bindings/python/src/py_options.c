@@ -20,7 +20,7 @@ static bool text_get(const tksp_py_state *state, const tks_option *row, PyObject
         return true;
     }
     PyErr_Format(state->exceptions[TKS_ERR_CONFIGURATION],
-                 "%s holds a surrogate, which no byte stands for: give valid text", row->name);
+                 "%s contains a surrogate that cannot be encoded: give valid text", row->name);
     return false;
 }
 

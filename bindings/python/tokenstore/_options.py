@@ -30,7 +30,7 @@ def text(name: str, value: Any) -> str | None:
         raise _refuse(name, "str", value)
     if not _has_bytes(value):
         # Not within an except clause: the exception of str.encode contains the text.
-        raise ConfigurationError(f"{name} holds a surrogate, which no byte stands for: give valid text")
+        raise ConfigurationError(f"{name} contains a surrogate that cannot be encoded: give valid text")
     return value
 
 

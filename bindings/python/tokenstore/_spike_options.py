@@ -59,7 +59,7 @@ def read(path: Path | None, faults: list[str]) -> bytes | None:
         with open(_bytes("public_key_path", name), "rb") as file:
             text = file.read(_KEY_SIZE + 1)  # enough for the core to report that it is too long
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it holds a NUL"
+        why = error.strerror if isinstance(error, OSError) else "the path contains a NUL byte"
         faults.append(f"public_key_path cannot be read: {why}")
         return None
     if not text:
