@@ -464,7 +464,8 @@ def test_a_replica_is_logged_as_a_warning(caplog: pytest.LogCaptureFixture) -> N
         caplog.clear()
         assert not caplog.records
         server("REPLICAOF", "127.0.0.1", 1)
-        with pytest.raises(tokenstore.TimeoutError):
+        # Unknown if the deadline comes amid the last attempt.
+        with pytest.raises((tokenstore.TimeoutError, tokenstore.OutcomeUnknownError)):
             tokens.create("a", "t", "CANARY", {"CANARY": 1})
         (record,) = caplog.records
         assert (record.name, record.levelname) == ("tokenstore", "WARNING")
