@@ -19,6 +19,7 @@ local FILES = {
 local function collect_always()
   if jit then
     jit.off()
+    jit.flush() -- what was compiled while the modules were loaded
   end
   if _VERSION == "Lua 5.4" then
     collectgarbage("incremental", 0, 1000, 40)
