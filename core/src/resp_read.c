@@ -441,13 +441,14 @@ static tks_status hand_out(tks_reader *reader, tks_reply **out, tks_error *err) 
     return TKS_OK;
 }
 
-/* Is the next thing a short string, whole and spelled as every server spells it? Then hiredis may have it at once: it
- * is what nearly all answers are. *size: its bytes, with its line and its end. */
+/* True if a reply begins here that is one short string, complete and in the usual form, as nearly all replies are: it
+ * goes to hiredis at once. *size: its bytes, with its line and its end. */
 static bool is_short_string(const tks_reader *reader, size_t *size) {
-    const char *text = reader->input.data + reader->at;
     size_t rest = reader->input.size - reader->at, length = 0, at = 1;
-    if (reader->left != 0 || reader->line.size != 0 || rest < 6 || text[0] != '$') return false;
-    if (text[1] < '1' || text[1] > '9') return false;
+    if (reader->left != 0 || reader->line.size != 0 || rest < 6)
+        return false; /* none: data may be NULL */
+    const char *text = reader->input.data + reader->at;
+    if (text[0] != '$' || text[1] < '1' || text[1] > '9') return false;
     while (at < 5 && text[at] >= '0' && text[at] <= '9') {
         length = length * 10 + (size_t)(text[at++] - '0');
     }

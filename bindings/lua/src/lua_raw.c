@@ -1,4 +1,4 @@
-/* lua_raw.c - execute and pipeline: raw commands as operations.
+/* lua_raw.c - execute, pipeline and ping: raw commands as operations; and the timeout of a call.
  *
  * Strings are sent unchanged, numbers as decimal text. The arguments of a pipeline are borrowed from the
  * caller's tables, so they are read after the last allocation in Lua. */

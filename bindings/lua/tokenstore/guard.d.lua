@@ -15,7 +15,7 @@ local guard = {}
 ---@field refresh? number seconds: after each request it lives at least this long
 ---@field headers? table<string, tokenstore.guard.Value> for the upstream (default X-Owner-Id: the owner)
 ---@field realm? string for WWW-Authenticate (default: app)
----@field fail_open? boolean true: without Redis requests pass, without the headers (default false: 503)
+---@field fail_open? boolean true: while Redis cannot be reached, requests pass, without the headers (default false: 503)
 ---@field cache? number seconds for which a worker caches the result, 0 … 60 (default 0)
 
 ---@class tokenstore.guard.SessionOptions: tokenstore.guard.Options
