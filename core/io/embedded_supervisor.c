@@ -50,7 +50,6 @@ pid_t tksp_fork(void) {
 void tksp_report_send(int control, const tksp_report *report) {
     while (send(control, report, sizeof *report, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
            errno == EINTR) {
-        continue;
     }
 }
 
@@ -96,8 +95,8 @@ static bool server_ended(const supervisor *s) {
 static bool owner_left(const supervisor *s, const struct pollfd *control,
                        const struct pollfd *owner) {
     if (s->leaving) return false;
-    if (control->revents != 0)
-        return true; /* a stop request, or all copies of the other end are closed */
+    /* A stop request, or all copies of the other end are closed. */
+    if (control->revents != 0) return true;
     if (s->plan->owner_fd >= 0) return owner->revents != 0;
     return kill(s->plan->owner, 0) != 0 && errno == ESRCH;
 }

@@ -278,8 +278,9 @@ static tks_status check_ec(EVP_PKEY *pkey, tks_key_kind *kind, tks_error *err) {
     (void)EVP_PKEY_get_int_param(pkey, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS,
                                  &explicit_curve);
     (void)EVP_PKEY_get_utf8_string_param(pkey, OSSL_PKEY_PARAM_GROUP_NAME, name, sizeof name, NULL);
-    if (explicit_curve != 0)
+    if (explicit_curve != 0) {
         return refuse(err, "(EC) has explicit curve parameters instead of a named curve");
+    }
     for (size_t i = 0; i < sizeof curves / sizeof *curves; i++) {
         if (strcmp(name, curves[i].name) == 0) {
             *kind = curves[i].kind;

@@ -198,8 +198,8 @@ static bool is_bare_kty(tks_bytes text, tks_bytes all) {
     }
     for (size_t i = 0; separated && i < sizeof types / sizeof *types; i++) {
         const size_t size = strlen(types[i]);
-        if (!begins_with(text, types[i]) || (text.size > size && is_alnum(text.data[size])))
-            continue;
+        if (!begins_with(text, types[i])) continue;
+        if (text.size > size && is_alnum(text.data[size])) continue;
         return size > 2 || contains(all, "crv");
     }
     return false;

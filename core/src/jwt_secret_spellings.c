@@ -71,8 +71,9 @@ static int hex_number(tks_bytes text, size_t at, size_t count) {
     int number = 0;
     if (text.size < at + count) return -1;
     for (size_t i = at; i < at + count; i++) {
-        if (digit_16(text.data[i]) < 0) return -1;
-        number = number << 4 | digit_16(text.data[i]);
+        int digit = digit_16(text.data[i]);
+        if (digit < 0) return -1;
+        number = number * 16 + digit;
     }
     return number;
 }

@@ -127,8 +127,9 @@ static tks_status check(const tks_json *tree, tks_bytes issuer, tks_error *err) 
     if (!is_safe(text_of(tree, "token_endpoint"))) {
         return refuse(err, "its token_endpoint is missing or not an https URL");
     }
-    if (key_url.size > 0 && !is_safe(key_url))
+    if (key_url.size > 0 && !is_safe(key_url)) {
         return refuse(err, "its jwks_uri is not an https URL");
+    }
     return TKS_OK;
 }
 

@@ -434,8 +434,8 @@ static tks_status hand_out(tks_reader *reader, tks_reply **out, tks_error *err) 
         reader->reply = tksp_builder_mark(reader->builder, mark_of(reader));
         if (reader->reply == NULL) return fail_memory(reader, err);
     }
-    if (reader->reply == NULL)
-        return fail(reader, err); /* cannot happen: hiredis disagrees about the end */
+    /* Cannot happen: hiredis disagrees about the end. */
+    if (reader->reply == NULL) return fail(reader, err);
     *out = reader->reply;
     reader->reply = NULL;
     return TKS_OK;
@@ -445,8 +445,8 @@ static tks_status hand_out(tks_reader *reader, tks_reply **out, tks_error *err) 
  * goes to hiredis at once. *size: its bytes, with its line and its end. */
 static bool is_short_string(const tks_reader *reader, size_t *size) {
     size_t rest = reader->input.size - reader->at, length = 0, at = 1;
-    if (reader->left != 0 || reader->line.size != 0 || rest < 6)
-        return false; /* none: data may be NULL */
+    /* Without input its data may be NULL. */
+    if (reader->left != 0 || reader->line.size != 0 || rest < 6) return false;
     const char *text = reader->input.data + reader->at;
     if (text[0] != '$' || text[1] < '1' || text[1] > '9') return false;
     while (at < 5 && text[at] >= '0' && text[at] <= '9') {

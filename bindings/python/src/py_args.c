@@ -97,7 +97,7 @@ static bool rows_get(const tksp_py_state *state, const tks_param *param, PyObjec
                      size_t max_size, tks_arg *arg, tksp_py_held *held) {
     const tks_operation *each = param->each;
     Py_ssize_t given = (Py_ssize_t)tksp_py_args_given(each->params, each->param_count);
-    PyObject *row[TKS_PARAM_MAX];
+    PyObject *row[TKS_PARAM_MAX] = {NULL};
     if (!PyList_Check(object)) {
         PyErr_Format(PyExc_TypeError, "%s must be a list, not %R", param->name,
                      (PyObject *)Py_TYPE(object));
