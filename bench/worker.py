@@ -70,19 +70,21 @@ class Tokenstore:
         return random.choices(self.known, k=count)
 
     def find_keys(self, _count):
-        """A sample of the records' keys, for plain GETs."""
+        """A sample of the records' places, for plain HGETs."""
         cursor, keys, client = b"0", [], self.tokens.client
         while len(keys) < SAMPLE:
-            cursor, found = client.execute("SCAN", cursor, "COUNT", 5000, "TYPE", "string")
+            cursor, found = client.execute("SCAN", cursor, "COUNT", 5000, "MATCH", "ts:" + "?" * 20, "TYPE", "hash")
             keys += found
             if cursor == b"0":
                 break
         random.Random(2).shuffle(keys)
-        self.keys = keys[:SAMPLE]
+        keys = keys[:SAMPLE]
+        fields = client.pipeline([("HKEYS", key) for key in keys])
+        self.places = [(key, names[0]) for key, names in zip(keys, fields)]
 
     def plain_get_some(self, count):
-        for key in random.choices(self.keys, k=count):
-            assert self.tokens.client.execute("GET", key)
+        for place in random.choices(self.places, k=count):
+            assert self.tokens.client.execute("HGET", *place)
 
     def get_some(self, count):
         for token in self.some(count):

@@ -1,13 +1,11 @@
--- Counts the live records that an owner's index lists.
--- KEYS  index
--- ARGV  echo, base (the prefix with its colon), tag, max_age in ms ("0": none)
--- Gives {echo, how many}.
--- include: clock, created, end, member
+-- Counts an owner's live tokens.
+-- KEYS  the owner's hash
+-- ARGV  echo, max_age in ms ("0": none)
+-- Gives {echo, how many, how many of them have no end}.
+-- include: clock, digits, record, hash, end, live
 
-local now, live = math.floor(now_us() / 1000), 0
-for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
-  local head = redis.call('GETRANGE', key_of(ARGV[2], ARGV[3], member), 0, 10)
-  local limit = #head == 11 and end_of(head, ARGV[4]) or 0
-  if head ~= '' and (limit == 0 or limit > now) then live = live + 1 end
+local live, lasting = live_of(math.floor(now_us() / 1000), ARGV[2]), 0
+for _, one in ipairs(live) do
+  if one.ends == 0 then lasting = lasting + 1 end
 end
-return {ARGV[1], live}
+return {ARGV[1], #live, lasting}

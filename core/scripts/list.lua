@@ -1,24 +1,12 @@
--- Reads live records that an owner's index lists, the newest first; forgets members without a record, where
--- the server lets us write.
--- KEYS  index
--- ARGV  echo, base (the prefix with its colon), tag, max_age in ms ("0": none), how many at most ("0": all),
---       the member behind which they begin ("": at the newest)
--- Gives {echo, member, record, its expiry in ms (0: none), member, …}, {echo, 0}: that member is not live.
--- include: clock, created, end, member
+-- Reads an owner's live records, the newest first.
+-- KEYS  the owner's hash
+-- ARGV  echo, max_age in ms ("0": none), how many at most ("0": all), the field behind which they begin ("": at the
+--       newest)
+-- Gives {echo, field, record, its end in ms (0: never), field, …}, {echo, 0}: that field is not live.
+-- include: clock, digits, record, hash, end, live
 
-local now = math.floor(now_us() / 1000)
-local live = {}
-for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
-  local key = key_of(ARGV[2], ARGV[3], member)
-  local head = redis.call('GETRANGE', key, 0, 10) -- as much as tells when it was made
-  local limit = #head == 11 and end_of(head, ARGV[4]) or 0
-  if head == '' then
-    redis.pcall('ZREM', KEYS[1], member)
-  elseif limit == 0 or limit > now then
-    local made = #head == 11 and created_of(head) or 0
-    live[#live + 1] = {key = key, member = member, made = made, limit = limit}
-  end
-end
+local live = live_of(math.floor(now_us() / 1000), ARGV[2])
+for _, one in ipairs(live) do one.made = split(one.record) and number_at(one.record, 1, 9) or 0 end
 
 -- By bytes: a server compares texts as its locale does.
 local function is_before(a, b)
@@ -29,21 +17,20 @@ local function is_before(a, b)
 end
 table.sort(live, function(a, b)
   if a.made ~= b.made then return a.made > b.made end
-  return is_before(a.member, b.member)
+  return is_before(a.field, b.field)
 end)
 
 local first = 1
-if ARGV[6] ~= '' then
-  while live[first] and live[first].member ~= ARGV[6] do first = first + 1 end
+if ARGV[4] ~= '' then
+  while live[first] and live[first].field ~= ARGV[4] do first = first + 1 end
   if not live[first] then return {ARGV[1], 0} end
   first = first + 1
 end
-local last = ARGV[5] == '0' and #live or math.min(#live, first + ARGV[5] - 1)
+local last = ARGV[3] == '0' and #live or math.min(#live, first + ARGV[3] - 1)
 local reply = {ARGV[1]}
 for i = first, last do
-  local left = redis.call('PTTL', live[i].key)
-  reply[#reply + 1] = live[i].member
-  reply[#reply + 1] = redis.call('GET', live[i].key)
-  reply[#reply + 1] = earlier(left >= 0 and now + left or 0, live[i].limit)
+  reply[#reply + 1] = live[i].field
+  reply[#reply + 1] = live[i].record
+  reply[#reply + 1] = live[i].ends
 end
 return reply

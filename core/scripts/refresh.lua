@@ -1,30 +1,24 @@
--- Moves a live record's expiry, never past created + max_age.
--- KEYS  record
--- ARGV  echo, names, duration in ms, max_age in ms ("0": none), "1": only to a later time
--- Gives {echo, the expiry in ms}, {echo, -1}: it has none and keeps none, {echo, 0}: not found,
--- {echo, -2}: not a record.
--- include: clock, created, end, record, index
+-- Moves a live record's end, never past created + max_age.
+-- KEYS  the owner's hash
+-- ARGV  echo, field, duration in ms, max_age in ms ("0": none), "1": only to a later time
+-- Gives {echo, the end in ms}, {echo, -1}: it has none and keeps none, {echo, 0}: not found, {echo, -2}: not a record.
+-- include: clock, digits, record, hash, end
 
-local key = KEYS[1]
-local record = redis.call('GET', key)
-if not record then return {ARGV[1], 0} end
-local head, owner, _, rest = split(record)
-if not head then return {ARGV[1], -2} end
-
-local index, member = index_of(key, owner, rest, ARGV[2])
 local now = math.floor(now_us() / 1000)
-local limit = end_of(record, ARGV[4])
+local record, ends = find(ARGV[2], now)
+if not record then return {ARGV[1], 0} end
+if not split(record) then return {ARGV[1], -2} end
+local limit = limit_of(record, ARGV[4])
 if limit > 0 and limit <= now then
-  redis.call('DEL', key)
-  index_remove(index, member)
+  redis.call('HDEL', key, ARGV[2])
+  settle(now)
   return {ARGV[1], 0}
 end
-local expires = earlier(now + ARGV[3], limit)
+local later = earlier(now + ARGV[3], limit)
 if ARGV[5] == '1' then
-  local left = redis.call('PTTL', key)
-  if left < 0 then return {ARGV[1], limit > 0 and limit or -1} end
-  if now + left >= expires then return {ARGV[1], earlier(now + left, limit)} end
+  if ends == 0 then return {ARGV[1], limit > 0 and limit or -1} end
+  if ends >= later then return {ARGV[1], earlier(ends, limit)} end
 end
-redis.call('PEXPIREAT', key, expires)
-index_put(index, member, expires)
-return {ARGV[1], expires}
+move(ARGV[2], record, later)
+settle(now, later)
+return {ARGV[1], later}

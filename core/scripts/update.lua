@@ -1,13 +1,13 @@
 -- Sets and deletes top-level fields of a live record's data; the expiry stays as it is.
--- KEYS  record
--- ARGV  echo, max_age in ms ("0": none), most bytes of data, then pairs: a field's name with its quotes, its
---       new value's text ("" deletes the field)
+-- KEYS  the owner's hash
+-- ARGV  echo, field, max_age in ms ("0": none), most bytes of data, then pairs: a member's name with its quotes, its
+--       new value's text ("" deletes the member)
 -- Gives {echo, record}, {echo, 0}: not found, {echo, -1}: the data would be too large,
 -- {echo, -2}: not a record.
 --
 -- Fields are cut out and put together as texts. They are never decoded: Redis' cjson would turn [] into
 -- {} and round integers. The text has one spelling, without white space, so equal names are equal texts.
--- include: clock, created, end, record, json_text
+-- include: clock, digits, record, hash, end, json_text
 
 local function merge(data, changes, order)
   -- A field that is named nowhere in the text is new: then what is there stays in one piece, and a
@@ -37,20 +37,22 @@ local function merge(data, changes, order)
   return '{' .. table.concat(members, ',') .. '}'
 end
 
-local record = redis.call('GET', KEYS[1])
+local now = math.floor(now_us() / 1000)
+local record, ends = find(ARGV[2], now)
 if not record then return {ARGV[1], 0} end
-local head, owner, data, rest = split(record)
-if not head then return {ARGV[1], -2} end
-local limit = end_of(record, ARGV[2])
-if limit > 0 and now_us() >= limit * 1000 then return {ARGV[1], 0} end
+local _, data = split(record)
+if not data then return {ARGV[1], -2} end
+local limit = limit_of(record, ARGV[3])
+if limit > 0 and now >= limit then return {ARGV[1], 0} end
 
 local changes, order = {}, {}
-for i = 4, #ARGV, 2 do
+for i = 5, #ARGV, 2 do
   changes[ARGV[i]] = ARGV[i + 1]
   order[#order + 1] = ARGV[i]
 end
-data = merge(data, changes, order)
-if #data > tonumber(ARGV[3]) then return {ARGV[1], -1} end
-record = head .. owner .. ',' .. data .. rest
-redis.call('SET', KEYS[1], record, 'KEEPTTL')
+local merged = merge(record:sub(data), changes, order)
+if #merged > tonumber(ARGV[4]) then return {ARGV[1], -1} end
+record = record:sub(1, data - 1) .. merged
+put(ARGV[2], record, ends)
+settle(now, ends)
 return {ARGV[1], record}

@@ -1,13 +1,21 @@
-/* key.h - where a token's record and an owner's index live in Redis.
+/* key.h - where a token's record lives in Redis, and what a generated token is made of.
  *
- *     record   <prefix>:{<tag>}:<digest of app, type, token>
- *     index    <prefix>:{<tag>}:o:"<app>","<type>","<owner>"       (names as JSON strings)
+ *     owner       <prefix>:<kind><locator>          a HASH: field -> record, all tokens of one app, type, owner
+ *     anonymous   <prefix>:<kind>~<field>           a string: the record
+ *     alias       <prefix>:<kind>=<field>           a string: the locator of a custom token's owner
+ *     kinds       <prefix>:kinds                    a HASH: kind -> ["app","type"], for listings of keys alone
  *
- * The tag is what Redis Cluster hashes, so all keys of one owner share a slot. It comes from a digest
- * of (app, type, owner) and stands, behind a marker character, at the head of every generated
- * token: a record is found from the token alone. A custom token's tag comes from its own digest.
- * Digests are BLAKE2b over length-prefixed fields, names in index keys are quoted: no two different
- * tuples meet in one key, whatever characters they hold. Everything here is pure. */
+ * The locator is the head of a digest over (app, type, owner), and stands in every generated token of that owner: the
+ * record is found from the token alone, by one HGET. The field is the head of a digest over (app, type, token), keyed
+ * by the pepper. Digests are BLAKE2b over length-prefixed fields: no two different tuples meet, whatever characters they
+ * hold. The kind is a checksum of (app, type): if two meet, nothing but a listing of keys is the worse for it.
+ *
+ * A generated token is
+ *
+ *     <marker> [<locator>] <random bytes> <sum>
+ *
+ * in one encoding from end to end. The sum is the head of a CRC-32 of what is before it: a text that was mistyped or
+ * invented is known without asking Redis, and no custom token is taken for a generated one. Everything here is pure. */
 #ifndef TKSP_KEY_H
 #define TKSP_KEY_H
 
@@ -15,35 +23,64 @@
 #include "tokenstore/secret.h"
 
 enum {
-    TKS_TAG_SIZE = 3,
-    TKS_CHECK_SIZE = 4, /* head of a digest: binds a reply to what was asked */
-    /* what a record key adds to its prefix: ":{" tag "}:" digest */
-    TKS_RECORD_KEY_EXTRA = 2 + TKS_TAG_SIZE + 2 + TKS_DIGEST_TEXT_SIZE
+    TKS_KIND_SIZE = 4,
+    TKS_LOCATOR_SIZE = 16, /* 96 bits, in base64url */
+    TKS_FIELD_SIZE = 22,   /* 132 bits */
+    TKS_CHECK_SIZE = 4,    /* head of a field: binds a reply to what was asked */
+    TKS_TOKEN_EXTRA_MAX = 1 + 2 * 12 + 6, /* characters besides the random bytes, of the longest encoding */
+    TKS_KEY_EXTRA_MAX = 1 + TKS_KIND_SIZE + 1 + TKS_FIELD_SIZE /* what a key adds to its prefix */
 };
-#define TKS_TOKEN_MARKER '0' /* in the alphabet of every encoding, as the tag's characters are */
 
+/* Where a record is: `field` of the hash at `locator`. */
 typedef struct tksp_place {
-    char tag[TKS_TAG_SIZE];
-    char digest[TKS_DIGEST_TEXT_SIZE];
+    char locator[TKS_LOCATOR_SIZE];
+    char field[TKS_FIELD_SIZE];
 } tksp_place;
 
-/* The place of a token's record: digest and tag. */
-void tksp_key_place(tks_bytes pepper, tks_bytes app, tks_bytes type, tks_bytes token,
-                    tksp_place *out);
+typedef enum tksp_token_kind {
+    TKSP_TOKEN_OWNED,     /* generated, with its owner's locator */
+    TKSP_TOKEN_ANONYMOUS, /* generated, without */
+    TKSP_TOKEN_CUSTOM     /* anything else */
+} tksp_token_kind;
 
-/* The place of an owner: its digest and the tag of its index and of its generated tokens. */
-void tksp_key_owner(tks_bytes pepper, tks_bytes app, tks_bytes type, tks_bytes owner,
-                    tksp_place *out);
+/* What kind of token it is, by its marker, its alphabet and its sum. Of OWNED, writes the locator. */
+tksp_token_kind tksp_token_read(tks_bytes token, char locator[TKS_LOCATOR_SIZE]);
 
-/* Appends a record's key. TKS_OK or the buffer's error. */
-tks_status tksp_key_record(tks_buf *out, tks_bytes prefix, const tksp_place *place);
+/* Appends a new token: `locator` NULL is ANONYMOUS. TKS_OK or the buffer's error. */
+tks_status tksp_token_write(tks_buf *out, tks_encoding encoding, const char *locator,
+                            const void *random, size_t size);
 
-/* Appends an owner's index key; `tag` is the owner's. TKS_OK or the buffer's error. */
-tks_status tksp_key_index(tks_buf *out, tks_bytes prefix, const char *tag, tks_bytes app,
-                          tks_bytes type, tks_bytes owner);
+/* Writes the locator of an owner. */
+void tksp_key_locate(tks_bytes app, tks_bytes type, tks_bytes owner,
+                     char locator[TKS_LOCATOR_SIZE]);
 
-/* Appends `"<app>","<type>",` - what an index key has before the owner. */
-tks_status tksp_key_names(tks_buf *out, tks_bytes app, tks_bytes type);
+/* Writes the field of a token. */
+void tksp_key_field(tks_bytes pepper, tks_bytes app, tks_bytes type, tks_bytes token,
+                    char field[TKS_FIELD_SIZE]);
+
+/* Append a key. TKS_OK or the buffer's error. */
+tks_status tksp_key_owner(tks_buf *out, tks_bytes prefix, tks_bytes app, tks_bytes type,
+                          const char *locator);
+tks_status tksp_key_anonymous(tks_buf *out, tks_bytes prefix, tks_bytes app, tks_bytes type,
+                              const char *field);
+tks_status tksp_key_alias(tks_buf *out, tks_bytes prefix, tks_bytes app, tks_bytes type,
+                          const char *field);
+
+/* What an alias holds: the locator of its token's owner, something random, so that no two creations have the same text,
+ * and a mark behind it while the token is being created. The token may be gone: the record decides. False: it is no
+ * alias's text. */
+enum { TKSP_ALIAS_NONCE = 6, TKSP_ALIAS_SIZE = TKS_LOCATOR_SIZE + TKSP_ALIAS_NONCE, TKSP_ALIAS_CLAIMED = '?' };
+bool tksp_alias_read(tks_bytes text, char locator[TKS_LOCATOR_SIZE]);
+
+/* Writes the kind of an app and a type. */
+void tksp_key_kind(tks_bytes app, tks_bytes type, char kind[TKS_KIND_SIZE]);
+
+/* A number, not 0, for a kind under a prefix. */
+uint32_t tksp_key_kind_number(tks_bytes prefix, const char kind[TKS_KIND_SIZE]);
+
+/* Appends the key of the registry of kinds, and what it has for one: ["app","type"]. TKS_OK or the buffer's error. */
+tks_status tksp_key_kinds(tks_buf *out, tks_bytes prefix);
+tks_status tksp_key_kind_names(tks_buf *out, tks_bytes app, tks_bytes type);
 
 /* A base64url character's value, 0 … 63, or -1. */
 int tksp_key_digit(char c);

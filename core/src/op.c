@@ -261,7 +261,8 @@ typedef enum verdict { FINAL, UNKNOWN_SCRIPT, NOT_NOW, NOT_HERE } verdict;
 static verdict judge(const tks_op *op, const tksp_command *command, const tks_reply *reply) {
     if (tks_reply_get_type(reply) != TKS_REPLY_ERROR) return FINAL;
     if (command->raw) return FINAL;
-    if (command->script != NULL && tks_reply_is_error(reply, "NOSCRIPT")) return UNKNOWN_SCRIPT;
+    bool by_name = command->script != NULL && !command->by_text;
+    if (by_name && tks_reply_is_error(reply, "NOSCRIPT")) return UNKNOWN_SCRIPT;
     if (tks_reply_is_error(reply, "READONLY")) return NOT_HERE;
     if (tks_reply_is_error(reply, "NOAUTH")) return op->asked_to_log_in ? FINAL : NOT_HERE;
     return tks_reply_is_not_now(reply) ? NOT_NOW : FINAL;
@@ -402,6 +403,10 @@ static tks_need take_deadline(tks_op *op, const tks_event *event) {
     }
     return give_up(op, TKS_ERR_TIMEOUT,
                    event->why != NULL ? event->why->message : "no answer within the timeout");
+}
+
+void tks_op_set_server(tks_op *op, tks_server *server) {
+    op->server = server;
 }
 
 tks_need tks_op_step(tks_op *op, const tks_event *event) {

@@ -86,6 +86,7 @@ struct tks_op {
     char *reason; /* why it is retrying, owned; NULL: it is not */
     tks_result result;
     const tks_token *expected;
+    tks_server *server; /* NULL: nothing is known of it */
 };
 
 /* Allocates an operation of `size` bytes (a struct that begins with tks_op), zeroed. NULL: out of memory. */

@@ -24,8 +24,8 @@ static int short_escape(char c) {
 /* Undoes tks_json_append_name. `text` is what stands between the quotes. False: not its spelling. */
 static bool read_name(tks_bytes text, tksp_arena *arena, tks_bytes *out) {
     *out = text;
-    if (text.size == 0 || memchr(text.data, '\0', text.size) != NULL) return false;
-    if (memchr(text.data, '\\', text.size) == NULL) return true;
+    if (text.size > 0 && memchr(text.data, '\0', text.size) != NULL) return false;
+    if (text.size == 0 || memchr(text.data, '\\', text.size) == NULL) return true;
     char *name = tksp_arena_alloc(arena, text.size);
     size_t size = 0;
     if (name == NULL) return true; /* the arena remembers */
@@ -49,50 +49,76 @@ static bool read_name(tks_bytes text, tksp_arena *arena, tks_bytes *out) {
     return true;
 }
 
-static bool read_created(const char *digits, int64_t *out) {
-    int64_t us = 0;
-    for (int i = 0; i < TKS_CREATED_SIZE; i++) {
+/* ---- digits ------------------------------------------------------------------------------------- */
+
+static bool read_digits(const char *digits, int count, int64_t *out) {
+    int64_t value = 0;
+    for (int i = 0; i < count; i++) {
         int digit = tksp_key_digit(digits[i]);
         if (digit < 0) return false;
-        us = us * 64 + digit;
+        value = value * 64 + digit;
     }
-    *out = us;
+    *out = value;
     return true;
 }
 
-/* `,"tag"]` or `]` behind the data; cuts it off. */
-static bool read_end(tks_bytes *rest, tks_bytes *tag) {
-    enum { TAG_END = 2 + TKS_TAG_SIZE + 2 };
-    *tag = tks_bytes_of(NULL, 0);
-    if (rest->size < 3 || rest->data[rest->size - 1] != ']') return false;
-    if (rest->data[rest->size - 2] == '}') {
-        rest->size -= 1;
-    } else {
-        if (rest->size < TAG_END + 2) return false;
-        const char *end = rest->data + rest->size - TAG_END;
-        if (end[0] != ',' || end[1] != '"' || end[TAG_END - 2] != '"') return false;
-        *tag = tks_bytes_of(end + 2, TKS_TAG_SIZE);
-        rest->size -= TAG_END;
+static void append_digits(tks_buf *out, int count, int64_t value) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    for (int i = count - 1; i >= 0; i--) tks_buf_append_char(out, digits[value >> (6 * i) & 63]);
+}
+
+/* ---- reading ------------------------------------------------------------------------------------ */
+
+static const char MARKS[TKSP_TIMES + 1] = "eius";
+static const char LASTS = 'p', FAMILY = 'f';
+
+/* The times and the family, from *at on, up to a name or the data. */
+static bool read_pieces(const char **at, const char *end, tksp_record *out) {
+    out->lasts = *at < end && **at == LASTS;
+    *at += out->lasts;
+    for (int i = out->lasts ? TKSP_TIME_END + 1 : 0; i < TKSP_TIMES; i++) {
+        if (*at == end || **at != MARKS[i]) continue;
+        if (end - *at <= TKS_TIME_SIZE || !read_digits(*at + 1, TKS_TIME_SIZE, &out->times[i])) return false;
+        *at += 1 + TKS_TIME_SIZE;
     }
-    return rest->data[0] == '{' && rest->data[rest->size - 1] == '}';
+    if (*at == end || **at != FAMILY) return true;
+    if (end - *at <= TKS_FIELD_SIZE) return false;
+    out->family = tks_bytes_of(*at + 1, TKS_FIELD_SIZE);
+    for (int i = 0; i < TKS_FIELD_SIZE; i++) {
+        if (tksp_key_digit(out->family.data[i]) < 0) return false;
+    }
+    *at += 1 + TKS_FIELD_SIZE;
+    return true;
+}
+
+/* None, the owner, or the owner and the request. */
+static bool read_names(const char **at, const char *end, tksp_arena *arena, tksp_record *out) {
+    tks_bytes *const names[] = {&out->owner, &out->address, &out->agent};
+    size_t count = 0;
+    while (*at < end && **at == '"') {
+        const char *first = *at + 1;
+        const char *quote = memchr(first, '"', (size_t)(end - first));
+        if (quote == NULL || count == 3) return false;
+        if (!read_name(tks_bytes_of(first, (size_t)(quote - first)), arena, names[count++])) return false;
+        *at = quote + 1;
+    }
+    return count == 0 || count == 3 || (count == 1 && out->owner.size > 0);
+}
+
+int64_t tksp_record_read_created(const char *digits) {
+    int64_t us;
+    return read_digits(digits, TKS_CREATED_SIZE, &us) ? us : -2;
 }
 
 static bool read_parts(tks_bytes text, tksp_arena *arena, tksp_record *out) {
-    const char *at = text.data;
-    if (text.size < TKS_RECORD_HEAD + 2 || at[0] != '[' || at[1] != '"' ||
-        memcmp(at + TKS_RECORD_HEAD - 2, "\",\"", 3) != 0) {
-        return false;
-    }
-    if (!read_created(at + 2, &out->created_us)) return false;
-    out->check = tks_bytes_of(at + 2 + TKS_CREATED_SIZE, TKS_CHECK_SIZE);
-
-    const char *owner = at + TKS_RECORD_HEAD + 1;
-    const char *end = at + text.size;
-    const char *quote = memchr(owner, '"', (size_t)(end - owner));
-    if (quote == NULL || end - quote < 2 || quote[1] != ',') return false;
-    if (!read_name(tks_bytes_of(owner, (size_t)(quote - owner)), arena, &out->owner)) return false;
-    out->data = tks_bytes_of(quote + 2, (size_t)(end - quote) - 2);
-    return read_end(&out->data, &out->tag);
+    const char *at = text.data, *end = text.data + text.size;
+    if (text.size < TKS_CREATED_SIZE + TKS_CHECK_SIZE + 2) return false;
+    if (!read_digits(at, TKS_CREATED_SIZE, &out->created_us)) return false;
+    out->check = tks_bytes_of(at + TKS_CREATED_SIZE, TKS_CHECK_SIZE);
+    at += TKS_CREATED_SIZE + TKS_CHECK_SIZE;
+    if (!read_pieces(&at, end, out) || !read_names(&at, end, arena, out)) return false;
+    out->data = tks_bytes_of(at, (size_t)(end - at));
+    return end - at >= 2 && at[0] == '{' && end[-1] == '}';
 }
 
 tks_status tksp_record_read(tks_bytes text, tksp_arena *arena, tksp_record *out, tks_error *err) {
@@ -105,24 +131,27 @@ tks_status tksp_record_read(tks_bytes text, tksp_arena *arena, tksp_record *out,
     return arena->status == TKS_OK ? TKS_OK : tks_fail_memory(err);
 }
 
-int64_t tksp_record_read_head(tks_bytes head, tks_bytes check) {
-    int64_t created_us;
-    if (head.size != TKS_CREATED_SIZE + TKS_CHECK_SIZE || check.size != TKS_CHECK_SIZE ||
-        memcmp(head.data + TKS_CREATED_SIZE, check.data, TKS_CHECK_SIZE) != 0 ||
-        !read_created(head.data, &created_us)) {
-        return -2;
+/* ---- writing ------------------------------------------------------------------------------------ */
+
+tks_status tksp_record_write_head(tks_buf *out, const tksp_record *record) {
+    append_digits(out, TKS_CREATED_SIZE, record->created_us);
+    tks_buf_append_bytes(out, record->check);
+    if (record->lasts) tks_buf_append_char(out, LASTS);
+    for (int i = 0; i < TKSP_TIMES; i++) {
+        if (record->times[i] == 0) continue;
+        tks_buf_append_char(out, MARKS[i]);
+        append_digits(out, TKS_TIME_SIZE, record->times[i]);
     }
-    return created_us;
+    if (record->family.size > 0) tks_buf_append_char(out, FAMILY);
+    return tks_buf_append_bytes(out, record->family);
 }
 
-tks_status tksp_record_write_tail(tks_buf *out, tks_bytes owner, tks_bytes data, const char *tag) {
-    tks_json_append_name(out, owner);
-    tks_buf_append_char(out, ',');
-    tks_buf_append_bytes(out, data);
-    if (tag != NULL) {
-        tks_buf_append(out, ",\"", 2);
-        tks_buf_append(out, tag, TKS_TAG_SIZE);
-        tks_buf_append_char(out, '"');
+tks_status tksp_record_write_tail(tks_buf *out, const tksp_record *record) {
+    bool request = record->address.size > 0 || record->agent.size > 0;
+    if (request || record->owner.size > 0) tks_json_append_name(out, record->owner);
+    if (request) {
+        tks_json_append_name(out, record->address);
+        tks_json_append_name(out, record->agent);
     }
-    return tks_buf_append_char(out, ']');
+    return tks_buf_append_bytes(out, record->data);
 }

@@ -1,39 +1,52 @@
 /* record.h - the text that Redis holds for one token.
  *
- *     ["<created><check>","<owner>",{<data>}]              a generated token
- *     ["<created><check>","<owner>",{<data>},"<tag>"]      a custom one whose owner has another tag
+ *     <created><check>[p][<mark><time>…][f<family>]"<owner>"["<address>""<user agent>"]{<data>}
  *
- * created is microseconds since 1970 by the server's clock, 9 base64url digits, most significant
- * first; check is the head of the record's digest, so that a record that is not the one asked for is
- * seen. It is JSON, but of one spelling only: the scripts find its parts by their places. */
+ * created is microseconds since 1970 by the server's clock, nine base64url digits, most significant first; check is the
+ * head of the token's field, so that a record that is not the one asked for is seen. "p" marks a token that never ends;
+ * without it, and without an end of its own, the server ends the field. The times are milliseconds, seven
+ * digits: each behind a letter that says which it is, in the order below. The family is the field of the first token of
+ * a chain of rotations, where that is another. Of an anonymous token the owner is left out, or "" before a request. Names
+ * are JSON strings in which '"' is written \u0022: the scripts find all parts by their places. */
 #ifndef TKSP_RECORD_H
 #define TKSP_RECORD_H
 
 #include "arena.h"
 #include "key.h"
 
-enum {
-    TKS_CREATED_SIZE = 9,
-    TKS_RECORD_HEAD = 2 + TKS_CREATED_SIZE + TKS_CHECK_SIZE + 2 /* up to the owner's quote */
-};
+enum { TKS_CREATED_SIZE = 9, TKS_TIME_SIZE = 7 };
 
-/* Slices of the record's text, but for `owner` where it had escapes: that is in the arena. */
+/* The times of a record, in their order: what each is, and its letter. 0: it has none. */
+typedef enum tksp_record_time {
+    TKSP_TIME_END,   /* 'e': when it ends, on servers that cannot end a field by themselves */
+    TKSP_TIME_IDLE,  /* 'i': for how long it may be unused */
+    TKSP_TIME_UNTIL, /* 'u': when it ends however it is used */
+    TKSP_TIME_SEEN,  /* 's': when it was last seen in use */
+    TKSP_TIMES
+} tksp_record_time;
+
+/* Slices of the record's text, but for names that had escapes: those are in the arena. */
 typedef struct tksp_record {
     int64_t created_us;
     tks_bytes check;
-    tks_bytes owner;
+    bool lasts;                /* it never ends */
+    int64_t times[TKSP_TIMES]; /* milliseconds */
+    tks_bytes family;          /* empty: its own field */
+    tks_bytes owner;           /* empty: anonymous */
+    tks_bytes address, agent;  /* of the request; empty: not known */
     tks_bytes data;
-    tks_bytes tag; /* empty: the record's own */
 } tksp_record;
 
 /* TKS_OK, TKS_ERR_DATA (not a record: the message says so), TKS_ERR_MEMORY. */
 tks_status tksp_record_read(tks_bytes text, tksp_arena *arena, tksp_record *out, tks_error *err);
 
-/* `<created><check>`: created in microseconds, or -2 unless the check is `check`. */
-int64_t tksp_record_read_head(tks_bytes head, tks_bytes check);
+/* created from its nine digits; -2: they are none. */
+int64_t tksp_record_read_created(const char *digits);
 
-/* Appends what follows the head: `"<owner>",{<data>}]`, with `,"<tag>"` unless `tag` is NULL.
- * TKS_OK or the buffer's error. */
-tks_status tksp_record_write_tail(tks_buf *out, tks_bytes owner, tks_bytes data, const char *tag);
+/* Appends the head: all before the names. TKS_OK or the buffer's error. */
+tks_status tksp_record_write_head(tks_buf *out, const tksp_record *record);
+
+/* Appends the names and the data. TKS_OK or the buffer's error. */
+tks_status tksp_record_write_tail(tks_buf *out, const tksp_record *record);
 
 #endif

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "option.h"
+#include "tokenstore/op.h"
 #include "tokenstore/secret.h"
 #include "url_private.h"
 
@@ -93,8 +94,12 @@ tks_target *tksp_target_new(tks_transport transport, bool tls) {
     if (target == NULL) return NULL;
     target->transport = transport;
     target->tls = tls;
-    if (tksp_options_complete(&tks_target_options, target, NULL) == TKS_OK) return target;
-    free(target);
+    target->server_facts = tks_server_new();
+    if (target->server_facts != NULL &&
+        tksp_options_complete(&tks_target_options, target, NULL) == TKS_OK) {
+        return target;
+    }
+    tks_target_free(target);
     return NULL;
 }
 
@@ -103,6 +108,7 @@ void tks_target_free(tks_target *target) {
     if (target->password != NULL) {
         tks_wipe(target->password, strlen(target->password));
     }
+    tks_server_free(target->server_facts);
     free(target->host);
     free(target->path);
     free(target->user);

@@ -294,8 +294,8 @@ static void read_record(const void *argument) {
 
 TEST(alloc_records) {
     test_context("records");
-    CHECK_INT(starve(read_record, "[\"GCiQYICJAabcd\",\"b\\u0022b\",{}]"), 1);
-    CHECK_INT(starve(read_record, "[\"GCiQYICJAabcd\",\"bob\",{}]"), 0);
+    CHECK_INT(starve(read_record, "GCiQYICJAabcd\"b\\u0022b\"{}"), 1);
+    CHECK_INT(starve(read_record, "GCiQYICJAabcd\"bob\"{}"), 0);
 }
 
 /* ---- moves --------------------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include "ops/script.h"
 #include "script_call.h"
 #include "script_pattern.h"
+#include "server.h"
 #include "test.h"
 #include "vectors.h"
 
@@ -18,6 +19,7 @@ typedef struct runner {
     script_call call;
     pattern_variables variables;
     tks_op *op;
+    tks_server *server;
     tks_need need;
     int64_t now_ms;
 } runner;
@@ -46,7 +48,8 @@ static void step(runner *r, const tks_event *event) {
 static const tksp_script *script_named(const char *name) {
     static const tksp_script *const all[] = {
         &tksp_script_create,       &tksp_script_delete,          &tksp_script_delete_all,
-        &tksp_script_delete_by_id, &tksp_script_count,           &tksp_script_list,
+        &tksp_script_alias_claim,  &tksp_script_exists,          &tksp_script_count,
+        &tksp_script_list,
         &tksp_script_refresh,      &tksp_script_rotate,          &tksp_script_update,
         &tksp_script_node_add,     &tksp_script_node_get,        &tksp_script_node_set,
         &tksp_script_node_delete,  &tksp_script_node_delete_key, &tksp_script_node_list,
@@ -416,6 +419,20 @@ int script_get_steps(const tks_json *test) {
     return steps == NULL ? 0 : (int)tks_json_get_size(steps);
 }
 
+/* What the case says of the server. */
+static void set_server(runner *r) {
+    const tks_json *known = tks_json_find(r->test, "known");
+    r->server = tks_server_new();
+    if (r->server == NULL || r->op == NULL) return;
+    if (known != NULL) {
+        tks_bytes word = tks_json_get_string(known);
+        bool ends = tks_bytes_equal(word, TKS_LITERAL("ends"));
+        if (!ends && !tks_bytes_equal(word, TKS_LITERAL("lacks"))) vectors_broken("unknown word", "known");
+        tksp_server_set_ends_fields(r->server, ends ? TKSP_YES : TKSP_NO);
+    }
+    tks_op_set_server(r->op, r->server);
+}
+
 void script_run(const tks_json *test, int steps_max, const script_guard *guard) {
     runner r = {.test = test, .guard = guard, .now_ms = INT64_C(1700000000000)};
 
@@ -423,7 +440,9 @@ void script_run(const tks_json *test, int steps_max, const script_guard *guard) 
     if (tks_json_find(test, "now") != NULL) r.now_ms = vectors_integer(test, "now");
     script_call_init(&r.call, test);
     make_operation(&r);
+    set_server(&r);
     if (r.op != NULL && tks_json_find(test, "refused") == NULL) run_steps(&r, steps_max);
     tks_op_free(r.op);
+    tks_server_free(r.server);
     script_call_clear(&r.call);
 }

@@ -4,56 +4,100 @@
 #include "key.h"
 #include "test.h"
 
-static void check_record_key(const char *token, tks_bytes prefix, tks_bytes pepper,
-                             const char *want) {
-    tksp_place place;
+TEST(key_names_are_known) {
+    char locator[TKS_LOCATOR_SIZE], field[TKS_FIELD_SIZE];
+    tks_bytes app = TKS_LITERAL("app"), type = TKS_LITERAL("type"), none = {NULL, 0};
     tks_buf key;
     tks_buf_init(&key, 1000);
-    test_context("%s", token);
-    tksp_key_place(pepper, TKS_LITERAL("app"), TKS_LITERAL("type"), test_bytes(token), &place);
-    CHECK_STATUS(tksp_key_record(&key, prefix, &place), TKS_OK);
-    CHECK_BYTES(tks_buf_bytes(&key), test_bytes(want));
-    tks_buf_clear(&key);
-}
 
-TEST(key_records_have_known_keys) {
-    tks_bytes ts = TKS_LITERAL("ts"), p = TKS_LITERAL("p");
-    tks_bytes none = {NULL, 0}, pepper = TKS_LITERAL("pepper pepper 16");
-    /* A tag is taken from the token only after the marker, and only if it is hexadecimal. */
-    check_record_key("x", ts, none, "ts:{091}:g5xm30ESBvnoYH_IOeBM9nxf9nln");
-    check_record_key("0abc", ts, none, "ts:{abc}:yQJF5521l-zcTjfhHDfeOSawQ18c");
-    check_record_key("0ab", ts, none, "ts:{5eb}:l-LhfmYZLyt7tGDo5NR4p_ZdGJJ8");
-    check_record_key("0abcX", ts, none, "ts:{abc}:gxHHJYICSAlu2RaRrHauh6xHFprH");
-    check_record_key("0abgX", ts, none, "ts:{3ff}:j_fGTVwX6sW-muLuGgLM9jkD4Wl7");
-    check_record_key("1abcX", ts, none, "ts:{baa}:LKK5rKtjwlvuJED7CidODPjRSK0T");
-    check_record_key("0ABCX", ts, none, "ts:{bde}:Lde6QGjpuZz8bTIT9O1_IYOJ5JnX");
-    check_record_key("x", p, pepper, "p:{5a1}:FahTM9W4NZ3Hd9lpgq5MTw-QG7Jb");
-    check_record_key("0abc", p, pepper, "p:{abc}:jLEUE3NRT9NhigqEDb66miEMLsAp");
-}
-
-TEST(key_tag_is_not_read_past_the_token) {
-    tksp_place place;
-    tksp_key_place(tks_bytes_of(NULL, 0), TKS_LITERAL("app"), TKS_LITERAL("type"),
-                   tks_bytes_of("0abc", 3), &place);
-    CHECK_BYTES(tks_bytes_of(place.tag, 3), TKS_LITERAL("5eb"));
-}
-
-static void append_index(tks_buf *key, tks_bytes app, tks_bytes type, tks_bytes owner) {
-    tksp_place place;
-    tksp_key_owner(tks_bytes_of(NULL, 0), app, type, owner, &place);
-    CHECK_STATUS(tksp_key_index(key, TKS_LITERAL("ts"), place.tag, app, type, owner), TKS_OK);
-}
-
-TEST(key_indexes_have_known_keys) {
-    tks_buf key;
-    tks_buf_init(&key, 1000);
-    append_index(&key, TKS_LITERAL("a"), TKS_LITERAL("t"), TKS_LITERAL("bob"));
-    CHECK_BYTES(tks_buf_bytes(&key), TKS_LITERAL("ts:{8e0}:o:\"a\",\"t\",\"bob\""));
+    tksp_key_locate(app, type, TKS_LITERAL("bob"), locator);
+    CHECK_STATUS(tksp_key_owner(&key, TKS_LITERAL("ts"), app, type, locator), TKS_OK);
+    CHECK_BYTES(tks_buf_bytes(&key), TKS_LITERAL("ts:rS8KbvrIrv_J-XXd_lPu"));
     tks_buf_reset(&key);
-    append_index(&key, TKS_LITERAL("a\"\\,"), TKS_LITERAL("t\n\x01"), TKS_LITERAL("b\xff{}*"));
-    CHECK_BYTES(tks_buf_bytes(&key),
-                TKS_LITERAL("ts:{17a}:o:\"a\\u0022\\\\,\",\"t\\n\\u0001\",\"b\xff{}*\""));
+    tksp_key_field(none, app, type, TKS_LITERAL("x"), field);
+    CHECK_BYTES(tks_bytes_of(field, sizeof field), TKS_LITERAL("g5xm30ESBvnoYH_IOeBM9n"));
+    CHECK_STATUS(tksp_key_alias(&key, TKS_LITERAL("p"), app, type, field), TKS_OK);
+    CHECK_BYTES(tks_buf_bytes(&key), TKS_LITERAL("p:rS8K=g5xm30ESBvnoYH_IOeBM9n"));
+    tks_buf_reset(&key);
+    tksp_key_field(TKS_LITERAL("pepper pepper 16"), app, type, TKS_LITERAL("x"), field);
+    CHECK_BYTES(tks_bytes_of(field, sizeof field), TKS_LITERAL("FahTM9W4NZ3Hd9lpgq5MTw"));
+    tksp_key_locate(TKS_LITERAL("a\"\\,"), TKS_LITERAL("t\n\x01"), TKS_LITERAL("b\xff{}*"), locator);
+    CHECK_BYTES(tks_bytes_of(locator, sizeof locator), TKS_LITERAL("xnKXHeDAmSIduXYA"));
     tks_buf_clear(&key);
+}
+
+/* ---- tokens ------------------------------------------------------------------------------------ */
+
+static const tks_encoding encodings[] = {TKS_BASE64URL, TKS_BASE64, TKS_HEX};
+
+static tks_bytes write_token(tks_buf *out, tks_encoding encoding, const char *locator) {
+    static const char random[] = "\x00\xff 32 bytes that are not random";
+    tks_buf_init(out, 1000);
+    CHECK_STATUS(tksp_token_write(out, encoding, locator, random, 32), TKS_OK);
+    return tks_buf_bytes(out);
+}
+
+TEST(key_tokens_lead_to_their_owners) {
+    char got[TKS_LOCATOR_SIZE];
+    for (size_t i = 0; i < sizeof encodings / sizeof *encodings; i++) {
+        tks_buf text;
+        tks_bytes token = write_token(&text, encodings[i], "IewXn1p6-_4pXIgZ");
+        CHECK_INT(tksp_token_read(token, got), TKSP_TOKEN_OWNED);
+        CHECK_BYTES(tks_bytes_of(got, sizeof got), TKS_LITERAL("IewXn1p6-_4pXIgZ"));
+        CHECK_INT(token.size, encodings[i] == TKS_HEX ? 95 : 64);
+        tks_buf_clear(&text);
+        token = write_token(&text, encodings[i], NULL);
+        CHECK_INT(tksp_token_read(token, got), TKSP_TOKEN_ANONYMOUS);
+        tks_buf_clear(&text);
+    }
+}
+
+TEST(key_tokens_are_in_one_alphabet) {
+    static const char *const alphabets[] = {
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", "0123456789abcdef"};
+    for (size_t i = 0; i < sizeof encodings / sizeof *encodings; i++) {
+        tks_buf text;
+        tks_bytes token = write_token(&text, encodings[i], "--__--__--__--__");
+        for (size_t k = 0; k < token.size; k++) CHECK(strchr(alphabets[i], token.data[k]) != NULL);
+        tks_buf_clear(&text);
+    }
+}
+
+/* One that is changed, cut or longer is a custom token: its sum is wrong. */
+TEST(key_tokens_that_were_mistyped_are_none) {
+    char got[TKS_LOCATOR_SIZE], copy[200];
+    for (size_t i = 0; i < sizeof encodings / sizeof *encodings; i++) {
+        for (int owned = 0; owned < 2; owned++) {
+            tks_buf text;
+            tks_bytes token = write_token(&text, encodings[i], owned ? "IewXn1p6-_4pXIgZ" : NULL);
+            for (size_t k = 0; k < token.size; k++) {
+                test_context("%d, byte %zu", (int)encodings[i], k);
+                memcpy(copy, token.data, token.size);
+                copy[k] = copy[k] == '5' ? '6' : '5';
+                CHECK_INT(tksp_token_read(tks_bytes_of(copy, token.size), got), TKSP_TOKEN_CUSTOM);
+                CHECK_INT(tksp_token_read(tks_bytes_of(token.data, k), got), TKSP_TOKEN_CUSTOM);
+            }
+            memcpy(copy, token.data, token.size);
+            copy[token.size] = 'A';
+            CHECK_INT(tksp_token_read(tks_bytes_of(copy, token.size + 1), got), TKSP_TOKEN_CUSTOM);
+            tks_buf_clear(&text);
+        }
+    }
+    for (const char *marker = "0512345"; *marker != '\0'; marker++) {
+        CHECK_INT(tksp_token_read(tks_bytes_of(marker, 1), got), TKSP_TOKEN_CUSTOM);
+    }
+}
+
+TEST(key_aliases_hold_a_locator) {
+    char got[TKS_LOCATOR_SIZE];
+    CHECK(tksp_alias_read(TKS_LITERAL("IewXn1p6-_4pXIgZabcdef"), got));
+    CHECK_BYTES(tks_bytes_of(got, sizeof got), TKS_LITERAL("IewXn1p6-_4pXIgZ"));
+    CHECK(tksp_alias_read(TKS_LITERAL("IewXn1p6-_4pXIgZabcdef?"), got));
+    CHECK(!tksp_alias_read(TKS_LITERAL("IewXn1p6-_4pXIgZabcdef!"), got));
+    CHECK(!tksp_alias_read(TKS_LITERAL("IewXn1p6-_4pXIgZabcde"), got));
+    CHECK(!tksp_alias_read(TKS_LITERAL("IewXn1p6-*4pXIgZabcdef"), got));
+    CHECK(!tksp_alias_read(TKS_LITERAL(""), got));
 }
 
 TEST(key_digits_are_base64url) {
@@ -108,22 +152,22 @@ static bool same_tuple(const tuple *a, const tuple *b) {
     return true;
 }
 
-static void check_tuples(bool index) {
+static void check_tuples(bool owners) {
     tuple *tuples = calloc(TUPLES, sizeof *tuples);
     int equal = 0, collisions = 0;
 
     for (int i = 0; i < TUPLES; i++) {
         tuple *t = &tuples[i];
-        tksp_place place;
         for (int k = 0; k < 3; k++) t->parts[k] = random_name(t->names[k]);
         tks_buf_init(&t->key, 1000);
-        if (index) {
-            tksp_key_owner(tks_bytes_of(NULL, 0), t->parts[0], t->parts[1], t->parts[2], &place);
-            tksp_key_index(&t->key, TKS_LITERAL("ts"), place.tag, t->parts[0], t->parts[1],
-                           t->parts[2]);
+        if (owners) {
+            char locator[TKS_LOCATOR_SIZE];
+            tksp_key_locate(t->parts[0], t->parts[1], t->parts[2], locator);
+            tksp_key_owner(&t->key, TKS_LITERAL("ts"), t->parts[0], t->parts[1], locator);
         } else {
-            tksp_key_place(tks_bytes_of(NULL, 0), t->parts[0], t->parts[1], t->parts[2], &place);
-            tksp_key_record(&t->key, TKS_LITERAL("ts"), &place);
+            char field[TKS_FIELD_SIZE];
+            tksp_key_field(tks_bytes_of(NULL, 0), t->parts[0], t->parts[1], t->parts[2], field);
+            tksp_key_alias(&t->key, TKS_LITERAL("ts"), t->parts[0], t->parts[1], field);
         }
     }
     qsort(tuples, TUPLES, sizeof *tuples, compare_keys);
@@ -138,10 +182,10 @@ static void check_tuples(bool index) {
     free(tuples);
 }
 
-TEST(key_different_tuples_have_different_record_keys) {
+TEST(key_different_tuples_have_different_fields) {
     check_tuples(false);
 }
 
-TEST(key_different_tuples_have_different_index_keys) {
+TEST(key_different_tuples_have_different_owner_keys) {
     check_tuples(true);
 }

@@ -8,6 +8,7 @@ import pickle
 
 import pytest
 
+import stored
 import tokenstore
 from servers import Server, free_port, paused
 from tokenstore import Client, RedisTokens, errors
@@ -125,10 +126,9 @@ def test_a_failed_revocation_is_an_error(server: Server) -> None:
     tokens = RedisTokens(server.url)
     token = tokens.create("a", "t", "o")
     server("SET", "other", "x")
-    for key in server.keys():
-        if b":o:" in key:
-            server("DEL", key)
-            server("SET", key, "not an index")
+    for key in stored.hashes(server):
+        server("DEL", key)
+        server("SET", key, "not a hash")
     with pytest.raises(tokenstore.Error):
         tokens.delete_all("a", "t", "o")
     server("ACL", "SETUSER", "reader", "on", "nopass", "~*", "+get", "+select")

@@ -9,16 +9,12 @@ from typing import Any
 
 import pytest
 
+import stored
 import tokenstore
 from servers import Server, running
 from tokenstore import RedisTokens, Token
 
 APP = {"app": "web", "type": "login"}
-
-
-def ttl_of(server: Server, token: Token) -> int:
-    (key,) = [key for key in server.keys() if token.id.encode() in key]
-    return int(server("PTTL", key))
 
 
 # ---- get(refresh=) never shortens ------------------------------------------------------------------
@@ -29,7 +25,7 @@ def test_a_token_without_expiry_stays_so(tokens: RedisTokens, server: Server) ->
     found = tokens.get(**APP, token=token.token, refresh=100)
     assert found is not None
     assert found.expires_at is None
-    assert ttl_of(server, token) == -1
+    assert stored.left(server, token) == -1
 
 
 @pytest.mark.parametrize("interval", [None, 0, 5])
@@ -39,14 +35,14 @@ def test_a_token_that_lives_longer_stays_so(client: tokenstore.Client, server: S
     found = tokens.get(**APP, token=token.token, refresh=100)
     assert found is not None
     assert found.expires_at == pytest.approx(token.expires_at, abs=0.1)
-    assert 990_000 < ttl_of(server, token) <= 1000_000
+    assert 990_000 < stored.left(server, token) <= 1000_000
 
 
 def test_refresh_sets_the_end_whatever_it_was(tokens: RedisTokens, server: Server) -> None:
     lasting, long = tokens.create(**APP, owner="bob"), tokens.create(**APP, owner="bob", duration=1000)
     for token in (lasting, long):
         assert tokens.refresh(**APP, token=token.token, duration=100)
-        assert 90_000 < ttl_of(server, token) <= 100_000
+        assert 90_000 < stored.left(server, token) <= 100_000
 
 
 def test_rotate_keeps_the_end_or_sets_it(tokens: RedisTokens, server: Server) -> None:
@@ -54,7 +50,7 @@ def test_rotate_keeps_the_end_or_sets_it(tokens: RedisTokens, server: Server) ->
     new_lasting, new_short = (tokens.rotate(**APP, token=token.token) for token in (lasting, short))
     assert new_lasting is not None
     assert new_lasting.expires_at is None
-    assert ttl_of(server, new_lasting) == -1
+    assert stored.left(server, new_lasting) == -1
     assert new_short is not None
     assert new_short.expires_at == pytest.approx(short.expires_at, abs=0.1)
     longer = tokens.rotate(**APP, token=str(new_short.token), duration=1000)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import stored
 import tokenstore
 from servers import Server, running
 from tokenstore import _core, migrate
@@ -304,7 +305,7 @@ def test_a_late_update_brings_nothing_back(server: Server, tokens: tokenstore.Re
     report = migrate.redis_tokens(tokens.client)
     assert (report.moved, report.updated, report.gone, report.odd_count) == (0, 0, 1, 0)
     assert tokens.get("web", "login", "secret") is None
-    assert server.keys() == [b"ts:moved"]
+    assert stored.keys(server) == [b"ts:moved"]
 
 
 RANDOM = "A" * 171  # as long as generated tokens of redis-tokens
@@ -340,7 +341,7 @@ def test_a_late_update_and_a_refresh_bring_nothing_back(
     for run in (migrate.redis_tokens, migrate.spots_sessions):
         report = run(tokens.client)
         assert (report.moved, report.gone, report.odd_count) == (0, 1, 0)
-    assert server.keys() == [b"ts:moved"]
+    assert stored.keys(server) == [b"ts:moved"]
 
 
 def test_another_owners_key_is_no_late_update(server: Server, tokens: tokenstore.RedisTokens) -> None:

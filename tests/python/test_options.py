@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+import stored
 import tokenstore
 from servers import Server
 from tokenstore import Client, RedisTokens
@@ -18,11 +19,6 @@ ALPHABETS = {
     "hex": "0123456789abcdef",
 }
 BITS = {"base64url": 6, "base64": 6, "hex": 4}
-
-
-def record_key(server: Server, token: tokenstore.Token) -> bytes:
-    (key,) = [key for key in server.keys() if token.id.encode() in key]
-    return key
 
 
 def writes(server: Server) -> int:
@@ -52,9 +48,10 @@ def test_size_and_encoding(client: Client, encoding: str, size: int) -> None:
     for token in made:
         assert token.token is not None
         assert set(token.token) <= set(ALPHABETS[encoding])
-        # marker and tag, then all the entropy
-        assert (len(token.token) - 4) * BITS[encoding] >= size * 8
-        assert (len(token.token) - 5) * BITS[encoding] < size * 8
+        # marker, locator and sum, and all the entropy
+        entropy = len(token.token) - 1 - 120 // BITS[encoding]
+        assert entropy * BITS[encoding] >= size * 8
+        assert (entropy - 1) * BITS[encoding] < size * 8
     assert len({t.token for t in made}) == 20
     found = tokens.get_many(**APP, tokens=[t.token for t in made])
     assert [t.id for t in found if t is not None] == [t.id for t in made]
@@ -124,7 +121,7 @@ def test_touch_interval_saves_writes(client: Client, server: Server) -> None:
     for _ in range(10):
         assert tokens.get(**APP, token=token.token, refresh=100) is not None
     assert writes(server) == before
-    server("EXPIRE", record_key(server, token), 60)
+    stored.set_left(server, token, 60)
     before = writes(server)
     for _ in range(10):
         assert tokens.get(**APP, token=token.token, refresh=100) is not None
@@ -149,7 +146,7 @@ def test_touch_interval_by_default(
 ) -> None:
     """The lesser of 60 s and a tenth of the duration."""
     token = tokens.create(**APP, owner="bob", duration=duration)
-    server("EXPIRE", record_key(server, token), left)
+    stored.set_left(server, token, left)
     assert tokens.get(**APP, token=token.token, refresh=duration) is not None
     now = expiry(tokens, token) - time.time()
     assert now == pytest.approx(duration if touched else left, abs=3)

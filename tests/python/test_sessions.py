@@ -110,7 +110,7 @@ def test_connection_string_is_redis(server: Server) -> None:
         token = sessions.create("web", "bob")
         assert sessions.get("web", token) is not None
     with Sessions(server.url, token_encoding="hex", token_size=16) as sessions:
-        assert len(sessions.create("web", "bob")) == 36
+        assert len(sessions.create("web", "bob")) == 63
     with pytest.raises(tokenstore.ConfigurationError, match="connection_string"):
         Sessions(server.url, connection_string=server.url)
 

@@ -1,31 +1,26 @@
-"""The names of the stored format, implemented independently from docs/stored-format.md.
+"""The stored form's names, written again from docs/stored-format.md and nothing else.
 
-make_operations.py writes its results to operations.json, and test_key.c contains a few: the library must
-compute the same.
+make_operations.py puts what this computes into operations.json, and test_key.c holds a few: what the
+library makes must be the same.
 """
 
 import base64
 import hashlib
+import zlib
 
 B64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-HEX = "0123456789abcdef"
 
 
 def digest(kind, app, type_, name, pepper=b""):
-    """28 characters of base64url: BLAKE2b-168 over the fields, each preceded by its length in 8 bytes."""
+    """28 characters of base64url: BLAKE2b-168 over fields, each behind its length in 8 bytes."""
     state = hashlib.blake2b(digest_size=21, key=pepper)
     for field in (kind, app, type_, name):
         state.update(len(field).to_bytes(8, "little") + field)
     return base64.urlsafe_b64encode(state.digest()).decode()
 
 
-def tag_of(text):
-    """Three hexadecimal digits from the first three characters of a digest."""
-    return "".join(HEX[B64.index(c) & 15] for c in text[:3])
-
-
 def quoted(name):
-    """A name as in keys and records: JSON, with every quote as \\u0022."""
+    """A name as it stands in keys and records: JSON, with every quote as \\u0022."""
     short = {8: b"\\b", 12: b"\\f", 10: b"\\n", 13: b"\\r", 9: b"\\t", 0x5C: b"\\\\"}
     out = b""
     for byte in name:
@@ -38,35 +33,46 @@ def quoted(name):
     return b'"' + out + b'"'
 
 
-class Place:
-    """The key of a token's record, or of an owner's index."""
-
-    def __init__(self, kind, app, type_, name, prefix=b"ts", pepper=b""):
-        self.digest = digest(kind, app, type_, name, pepper)
-        self.check = self.digest[:4]
-        self.tag = tag_of(self.digest)
-        if kind == b"t" and carries_tag(name):
-            self.tag = name[1:4].decode()
-        self.record_key = prefix + b":{%s}:%s" % (self.tag.encode(), self.digest.encode())
-        names = quoted(app) + b"," + quoted(type_) + b","
-        self.names = names
-        self.index_key = prefix + b":{%s}:o:" % self.tag.encode() + names + quoted(name)
+def digits(number, count):
+    """So many base64url digits, most significant first."""
+    text = ""
+    for _ in range(count):
+        text = B64[number % 64] + text
+        number //= 64
+    return text.encode()
 
 
-def carries_tag(token):
-    return len(token) > 3 and token[:1] == b"0" and all(chr(c) in HEX for c in token[1:4])
+def kind(app, type_):
+    """Four digits of a CRC-32 over the length of app, app and type."""
+    return digits(zlib.crc32(len(app).to_bytes(2, "little") + app + type_) >> 8, 4)
+
+
+def locator(app, type_, owner):
+    return digest(b"o", app, type_, owner)[:16].encode()
+
+
+def field(app, type_, token, pepper=b""):
+    return digest(b"t", app, type_, token, pepper)[:22].encode()
+
+
+def generated(owner_locator, random):
+    """A token in base64url: a marker, the locator, the random part, and 24 bits of a CRC-32 over them."""
+    text = b"1" + owner_locator + random
+    return text + digits(zlib.crc32(text) >> 8, 4)
+
+
+def owner_key(app, type_, owner_locator, prefix=b"ts"):
+    return prefix + b":" + kind(app, type_) + owner_locator
+
+
+def alias_key(app, type_, token_field, prefix=b"ts"):
+    return prefix + b":" + kind(app, type_) + b"=" + token_field
 
 
 def created(microseconds):
-    """Nine base64url digits, most significant first."""
-    text = ""
-    for _ in range(9):
-        text = B64[microseconds % 64] + text
-        microseconds //= 64
-    return text
+    return digits(microseconds, 9)
 
 
-def record(microseconds, place, owner, data, owner_tag=None):
-    tail = b',"%s"]' % owner_tag.encode() if owner_tag else b"]"
-    head = b'["%s%s",' % (created(microseconds).encode(), place.check.encode())
-    return head + quoted(owner) + b"," + data + tail
+def record(microseconds, token_field, owner, data, end=0):
+    piece = b"e" + digits(end, 7) if end else b""
+    return created(microseconds) + token_field[:4] + piece + quoted(owner) + data

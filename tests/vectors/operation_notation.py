@@ -1,14 +1,14 @@
-"""Shared by make_operations.py and make_node_operations.py: the notation of README.md, RESP, cases."""
+"""What make_operations.py and make_node_operations.py write with: the notation of README.md, RESP, cases."""
 
 import json
 from pathlib import Path
 
 # Of what random parts are captured as.
-SIZES = {"digest": 28, "digest2": 28, "token": 47, "id": 36, "key": 24, "hash": 32, "said": 22}
+SIZES = {"digest": 22, "check": 4, "nonce": 6, "said": 22, "token": 47, "id": 36, "key": 24, "hash": 32}
 
 
 def text(value):
-    """Bytes in the notation of README.md; anything else is already in the notation."""
+    """Bytes in the notation of README.md; what is not bytes is taken for notation already."""
     if not isinstance(value, bytes):
         return value
     try:
@@ -19,7 +19,7 @@ def text(value):
 
 
 def join(*parts):
-    """Adjacent bytes are joined; a single part is returned alone."""
+    """Neighbours that are bytes become one; one part alone stands alone."""
     joined = []
     for part in parts:
         if isinstance(part, dict) and "join" in part:
@@ -51,7 +51,7 @@ class Status(str):
 
 
 def resp(value):
-    """A reply, which may contain variables."""
+    """A reply; parts that are variables may stand in it."""
     if value is None:
         return b"$-1\r\n"
     if isinstance(value, Error):
@@ -115,7 +115,7 @@ def case(name, call, args, steps=(), result=None, error=None, refused=None, **mo
 
 
 def write(name, maker, cases):
-    """Writes the file in this directory."""
+    """Writes the file beside this one."""
     names = [one["name"] for one in cases]
     assert len(set(names)) == len(names), [n for n in names if names.count(n) > 1]
     lines = ",\n".join("    " + json.dumps(one, ensure_ascii=False) for one in cases)

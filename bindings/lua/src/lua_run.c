@@ -37,7 +37,8 @@ enum { REPLIES_INLINE = 4, NOTES_MAX = 16 * 1024 };
 typedef struct lua_run {
     tksp_lua_op op; /* owned; op.op is NULL between two operations */
     tks_need need;
-    int64_t now_ms; /* a fixed clock; 0: the machine's */
+    int64_t now_ms; /* a clock that stands; 0: the machine's */
+    tks_server *server; /* the target's */
     size_t max_reply;
     tks_reader *reader;
     tks_greeting greeting;
@@ -91,6 +92,7 @@ static int run_new(lua_State *L) {
     run->need = TKS_DONE;
     run->now_ms = (int64_t)now;
     run->max_reply = target->target->max_reply_size;
+    run->server = target->target->server_facts;
     tks_buf_init(&run->op.scratch, 0);
     tks_buf_init(&run->greeting.out, 0);
     tks_notes_init(&run->notes, NOTES_MAX);
@@ -209,6 +211,7 @@ static int run_start(lua_State *L) {
     op->op = NULL;
     tks_buf_init(&op->scratch, SIZE_MAX);
     tksp_lua_op_clear(op);
+    tks_op_set_server(run->op.op, run->server);
     results = step(L, run, &event);
     push_before(L, results, clock_now(CLOCK_MONOTONIC));
     push_before(L, results, (lua_Number)run->op.timeout_ms / 1e3);

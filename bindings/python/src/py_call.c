@@ -34,9 +34,9 @@ PyObject *tksp_py_call_new(tksp_py_pool *pool, PyObject *op, PyObject *timeout, 
     tksp_py_call *self =
         core == NULL ? NULL : (tksp_py_call *)PyType_GenericAlloc(state->call_type, 0);
     if (self == NULL) return NULL;
-    if (timeout_ms == 0) {
-        timeout_ms = tks_client_get_target(tksp_py_client_get(pool->client))->timeout_ms;
-    }
+    const tks_target *target = tks_client_get_target(tksp_py_client_get(pool->client));
+    if (timeout_ms == 0) timeout_ms = target->timeout_ms;
+    tks_op_set_server(core, target->server_facts);
     Py_INCREF(op);
     Py_INCREF(pool);
     self->op = op;

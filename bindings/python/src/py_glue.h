@@ -253,6 +253,7 @@ PyObject *tksp_py_redis_jwt(PyObject *module, PyObject *args, PyObject *kwargs);
 /* move(store, [(key, value, app, type, owner, token, random), …]) -> (Op, [None or why it cannot be moved,
  * …]); the Op returns a tks_moved for each None */
 PyObject *tksp_py_move(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *tksp_py_tally(PyObject *module, PyObject *const *args, Py_ssize_t count);
 
 /* ---- py_jwt_key.c ------------------------------------------------------------------------------- */
 

@@ -74,6 +74,7 @@ static PyMethodDef module_methods[] = {
     TKSP_PY_KEYWORDS("tokenstore", tksp_py_tokenstore),
     TKSP_PY_KEYWORDS("redis_jwt", tksp_py_redis_jwt),
     TKSP_PY_FAST("move", tksp_py_move),
+    TKSP_PY_FAST("tally", tksp_py_tally),
     TKSP_PY_FAST("key_load", tksp_py_key_load),
     TKSP_PY_FAST("keyset_load", tksp_py_keyset_load),
     TKSP_PY_FAST("keyset_keys", tksp_py_keyset_keys),

@@ -1,4 +1,5 @@
-/* py_move.c - _core.move: the operation that imports other programs' keys.
+/* py_move.c - _core.move: the operation that takes other programs' keys over; _core.tally: what stands in hashes that a
+ * SCAN found.
  *
  * Lifecycle: one call creates the whole operation; the core copies all arguments.
  * Threads:   any, with the GIL. */
@@ -76,4 +77,32 @@ PyObject *tksp_py_move(PyObject *module, PyObject *const *args, Py_ssize_t count
     Py_XDECREF(object);
     Py_DECREF(problems);
     return result;
+}
+
+PyObject *tksp_py_tally(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    const tksp_py_state *state = PyModule_GetState(module);
+    const tksp_py_shape shape = {NULL, NULL, NULL};
+    tks_error err = TKS_ERROR_INIT;
+    tks_op *op = NULL;
+    if (!tksp_py_arity("tally", count, 2)) return NULL;
+    const tks_tokens *tokens = tksp_py_store_get(state, args[0], &tks_redis_tokens_type);
+    if (tokens == NULL || !PyList_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "tally takes a Store of redis_tokens and a list of bytes");
+        return NULL;
+    }
+    size_t size = (size_t)PyList_Size(args[1]);
+    tks_bytes *keys = PyMem_Calloc(size + 1, sizeof *keys);
+    if (keys == NULL) return PyErr_NoMemory();
+    for (size_t i = 0; i < size; i++) {
+        char *data;
+        Py_ssize_t length;
+        if (PyBytes_AsStringAndSize(PyList_GetItem(args[1], (Py_ssize_t)i), &data, &length) != 0) {
+            PyMem_Free(keys);
+            return NULL;
+        }
+        keys[i] = tks_bytes_of(data, (size_t)length);
+    }
+    tks_status status = tks_tokens_tally(tokens, size, keys, &op, &err);
+    PyMem_Free(keys);
+    return status == TKS_OK ? tksp_py_op_new(state, op, &shape) : tksp_py_raise(state, status, &err);
 }

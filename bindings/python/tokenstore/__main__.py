@@ -87,8 +87,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _shield_ids(argv: Sequence[str]) -> list[str]:
-    """An id may begin with a dash and would be parsed as an option; with a leading space it is not."""
-    return [" " + w if re.fullmatch(r"-(?:[\w-]{27}|[\w-]{30})", w) else w for w in argv]
+    """An id may begin with a dash and would be parsed as an option; with a leading blank it is not."""
+    return [" " + w if re.fullmatch(r"-[\w-]{21}", w) else w for w in argv]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

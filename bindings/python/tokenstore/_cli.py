@@ -17,7 +17,7 @@ from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
-from tokenstore import _terminal
+from tokenstore import _core, _terminal
 from tokenstore import migrate as _migrate
 from tokenstore._terminal import moment, plain, print_table
 from tokenstore.client import Client
@@ -116,32 +116,29 @@ def revoke_all(options: Options) -> bool:
 # ---- stats ------------------------------------------------------------------------------------------
 
 
-_ROUND = 1000  # approximate number of keys per SCAN
+_ROUND = 1000  # keys that a SCAN looks at, about
+_KIND = 4  # characters of a key that say which app and type it is of
+_LOCATOR = 16
 
 
 def stats(options: Options) -> bool:
-    """Owners and live tokens of each app and type, counted in the owners' indexes."""
-    head = options.prefix + ":{"
-    match = re.sub(r"([\\*?\[\]^])", r"\\\1", head) + "???}:o:*"
-    names_at = len(head.encode(errors="surrogateescape")) + len("tag}:o:")
-    counts: dict[tuple[str, str], Any] = {}
+    """Owners and live tokens of each app and type, counted in the owners' hashes."""
+    head = options.prefix + ":"
+    match = re.sub(r"([\\*?\[\]^])", r"\\\1", head) + "?" * (_KIND + _LOCATOR)
+    size = len(head.encode(errors="surrogateescape"))
+    counts: dict[bytes, Any] = {}
     with _store(options) as store, closing(_terminal.Counter("keys looked at")) as counter:
         client = store.client
-        for indexes in _migrate.scan_rounds(client, match, _ROUND):
+        for found in _migrate.scan_rounds(client, match, _ROUND):
             counter.add(_ROUND)
-            indexes = [*dict.fromkeys(indexes)]
-            now = client.execute("TIME")[0]
-            replies = client.pipeline(
-                [("ZCOUNT", key, now, "+inf") for key in indexes]
-                + [("ZCOUNT", key, "+inf", "+inf") for key in indexes]
-            )
-            for key, live, lasting in zip(indexes, replies, replies[len(indexes) :]):
-                app, type, _ = _index_names(key[names_at:])
-                row = counts.setdefault((app, type), {"owners": 0, "tokens": 0, "lasting": 0})
+            keys = [*dict.fromkeys(found)]
+            for key, (_, live, lasting) in zip(keys, store._driver.run(_core.tally(store._ops.store, keys))):
+                row = counts.setdefault(key[size : size + _KIND], {"owners": 0, "tokens": 0, "lasting": 0})
                 row["owners"] += live > 0
                 row["tokens"] += live
                 row["lasting"] += lasting
-    rows = [{"app": app, "type": type, **row} for (app, type), row in sorted(counts.items())]
+        names = _names_of_kinds(client, head + "kinds", [*counts])
+    rows = [{"app": app, "type": type, **row} for (app, type), row in sorted(zip(names, counts.values()))]
     if options.json:
         _print_json(rows)
     else:
@@ -154,12 +151,17 @@ def stats(options: Options) -> bool:
     return True
 
 
-def _index_names(text: bytes) -> Sequence[str]:
-    """The names in an index key: JSON strings without inner quotes."""
-    return [
-        json.loads(f'"{name}"')
-        for name in text.decode(errors="surrogateescape")[1:-1].split('","')
-    ]
+def _names_of_kinds(client: Client, registry: str, kinds: list[bytes]) -> list[tuple[str, str]]:
+    """App and type of each kind. One that is not registered, which an ACL may forbid, is shown as such."""
+    found = client.execute("HMGET", registry, *kinds) if kinds else []
+    names = []
+    for kind, text in zip(kinds, found):
+        if text is None:
+            names.append((f"(kind {kind.decode()})", "?"))
+            continue
+        app, type = text.decode(errors="surrogateescape")[2:-2].split('","')
+        names.append((json.loads(f'"{app}"'), json.loads(f'"{type}"')))
+    return names
 
 
 # ---- migrate ----------------------------------------------------------------------------------------

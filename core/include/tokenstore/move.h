@@ -1,7 +1,7 @@
 /* tokenstore/move.h - importing tokens from the keys of another program.
  *
- * Purpose:   one operation moves many keys, each by one script: it creates the record, adds it to its owner's
- *            index, and deletes the other program's key, all or nothing. The remaining time is kept. See
+ * Purpose:   one operation moves many keys, each by one script: it creates the record and its alias,
+ *            and deletes the other program's key, all or nothing. The remaining time is kept. See
  *            docs/migrating.md.
  * Lifecycle: tks_move_new, any number of tks_move_add, then a driver runs it like any operation.
  * Threads:   one thread at a time.

@@ -66,6 +66,13 @@ typedef enum tks_event_type {
     TKS_EVENT_DEADLINE  /**< the driver's deadline has passed, or would pass during the sleep */
 } tks_event_type;
 
+/** What is known of a server beyond its answers, such as commands that it lacks: hints, which operations learn and use.
+ * One for each client, kept as long as its operations; from any thread. */
+typedef struct tks_server tks_server;
+
+tks_server *tks_server_new(void); /**< NULL: out of memory */
+void tks_server_free(tks_server *server); /**< NULL is accepted */
+
 typedef struct tks_event {
     tks_event_type type;
     int64_t now_ms;      /**< wall clock: milliseconds since 1970 */
@@ -79,6 +86,10 @@ typedef struct tks_event {
     bool final;           /**< LOST: a retry cannot help (certificate or password rejected) */
     const tks_error *why; /**< LOST: what happened; borrowed */
 } tks_event;
+
+/** Before the first step: what is known of the server that the operation runs on, borrowed until it is freed. Without
+ * it, nothing is known, and nothing learned. */
+void tks_op_set_server(tks_op *op, tks_server *server) TKS_ALL_NONNULL;
 
 /** Advances the operation. After START each event must answer the last need. Never blocks. */
 tks_need tks_op_step(tks_op *op, const tks_event *event);

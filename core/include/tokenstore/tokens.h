@@ -107,6 +107,11 @@ TKS_MUST_USE tks_status tks_tokens_delete_all(const tks_tokens *, tks_bytes app,
 TKS_MUST_USE tks_status tks_tokens_count(const tks_tokens *, tks_bytes app, tks_bytes type,
                                          tks_bytes owner, tks_op **out, tks_error *);
 
+/** For listings of keys: what the hashes at `keys` hold, which a SCAN found. Result REPLIES: for each key three items, of
+ * which the second is how many tokens are live, the third how many of these have no expiry. */
+TKS_MUST_USE tks_status tks_tokens_tally(const tks_tokens *, size_t count, const tks_bytes *keys,
+                                         tks_op **out, tks_error *);
+
 enum { TKS_PAGE_MAX = 1000000 };
 
 /** A page of an owner's tokens: at most `limit`, 0 for all, following the one whose id is `after`; NULL data: from

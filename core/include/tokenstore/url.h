@@ -23,6 +23,8 @@ TKS_BEGIN_DECLS
 
 typedef enum tks_transport { TKS_TCP, TKS_UNIX, TKS_EMBEDDED } tks_transport;
 
+struct tks_server;
+
 typedef struct tks_target {
     tks_transport transport;
     bool tls;
@@ -42,6 +44,7 @@ typedef struct tks_target {
     size_t max_reply_size;         /**< bytes; default 64 MiB */
     bool asks; /**< the host provides user and password for each new connection; not in the URL:
                     set by the host before the target is used */
+    struct tks_server *server_facts; /**< what is learned of the server; see tks_server in op.h */
 } tks_target;
 
 extern const tks_options tks_target_options; /**< of a tks_target; texts are copied into it */

@@ -1,21 +1,35 @@
--- The parts of a record's key and text, by their places (docs/stored-format.md):
---   <prefix>:{tag}:<28 characters of digest>
---   ["<9 of created><4 of check>","<owner>",{<data>}]   or   …,{<data>},"<tag of the owner>"]
--- An owner's text holds no '"' but the two around it.
+-- The parts of a record, by their places (docs/stored-format.md):
+--   <9 of created><4 of check>[p|e<7 of its end>]…"<owner>"…{<data>}
 
--- The head up to the owner, the owner, the data, what follows the data; nil where this is no record.
+-- Where the names begin, and where the data does; nil where this is no record.
 local function split(record)
-  local quote = record:sub(1, 2) == '["' and record:find('"', 19, true)
-  if not quote then return nil end
-  local last = record:sub(-2) == '}]' and -2 or -8
-  return record:sub(1, 17), record:sub(18, quote), record:sub(quote + 2, last), record:sub(last + 1)
+  local names = #record > 14 and record:find('["{]', 14)
+  local data = names
+  while data and record:byte(data) == 34 do
+    data = record:find('"', data + 1, true)
+    data = data and data + 1
+  end
+  if not data or record:byte(data) ~= 123 then return nil end
+  return names, data
 end
 
--- The key of the index that lists the record at `key`, and its member there: its digest, behind its
--- tag where that is not the owner's. `names` is what the index key has before the owner.
-local function index_of(key, owner, rest, names)
-  local tag, member = key:sub(-33, -31), key:sub(-28)
-  local owner_tag = #rest > 1 and rest:sub(3, 5) or tag
-  if owner_tag ~= tag then member = tag .. member end
-  return key:sub(1, -35) .. '{' .. owner_tag .. '}:o:' .. names .. owner, member
+-- The end that is written in a record, in ms since 1970; 0: none is.
+local function stamped_end(record)
+  return record:byte(14) == 101 and number_at(record, 15, 21) or 0
+end
+
+-- Is it marked as one that never ends?
+local function lasts(record)
+  return record:byte(14) == 112
+end
+
+-- The record with another mark in the place of its end.
+local function with_end(record, mark)
+  local c = record:byte(14)
+  return record:sub(1, 13) .. mark .. record:sub(c == 101 and 22 or c == 112 and 15 or 14)
+end
+
+local function end_mark(ms)
+  return string.char(101, digit_at(2^36, ms), digit_at(2^30, ms), digit_at(2^24, ms), digit_at(2^18, ms),
+    digit_at(2^12, ms), digit_at(64, ms), digit_at(1, ms))
 end

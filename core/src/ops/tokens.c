@@ -1,11 +1,11 @@
 /* tokens.c - options, and the parts that all token operations are put together from. */
+#include "server.h"
 #include "tokens_private.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 enum {
-    SCRATCH_MAX = 64 * 1024,
     RECORD_OVERHEAD_MAX = 16 * 1024 /* an owner of 1024 bytes, each escaped, and the brackets */
 };
 
@@ -65,11 +65,11 @@ size_t tks_tokens_get_max_data_size(const tks_tokens *tokens) {
 
 /* ---- the operation ---- */
 
-tks_status tksp_tokens_op_new(const tks_tokens *tokens, const tksp_op_kind *kind, tks_safety safety,
-                              tks_bytes app, tks_bytes type, size_t size, tksp_tokens_op **out,
-                              tks_error *err) {
+tks_status tksp_tokens_op_new(const tks_tokens *tokens, const tksp_tokens_kind *kind,
+                              tks_safety safety, tks_bytes app, tks_bytes type, size_t size,
+                              tksp_tokens_op **out, tks_error *err) {
     *out = NULL;
-    tksp_tokens_op *op = (tksp_tokens_op *)tksp_op_new(sizeof *op, kind, safety);
+    tksp_tokens_op *op = (tksp_tokens_op *)tksp_op_new(sizeof *op, &kind->base, safety);
     if (op == NULL) return tks_fail_memory(err);
     tksp_arena *arena = &op->base.arena;
     op->config = tokens->config;
@@ -95,7 +95,7 @@ tks_status tksp_tokens_op_new(const tks_tokens *tokens, const tksp_op_kind *kind
 
 tks_status tksp_tokens_op_ready(tksp_tokens_op *op, tks_status status, tks_op **out,
                                 tks_error *err) {
-    op->config.pepper = tks_bytes_of(NULL, 0); /* every digest is made; the store may go now */
+    if (!op->keeps_pepper) op->config.pepper = tks_bytes_of(NULL, 0); /* the store may go now */
     if (status == TKS_OK) status = op->base.arena.status;
     if (status != TKS_OK) {
         tks_op_free(&op->base);
@@ -113,67 +113,146 @@ void tksp_tokens_op_clear(tks_op *op) {
     }
 }
 
+/* ---- places ---- */
+
+void tksp_present(tksp_tokens_op *op, size_t i, tks_bytes token) {
+    tksp_slot *slot = &op->slots[i];
+    if (!tksp_is_possible_token(token)) return; /* not found, without asking */
+    slot->token = tksp_arena_dup(&op->base.arena, token);
+    slot->located = tksp_token_read(token, slot->place.locator) == TKSP_TOKEN_OWNED;
+    slot->aliased = !slot->located;
+    tksp_key_field(op->config.pepper, op->app, op->type, token, slot->place.field);
+}
+
+bool tksp_is_askable(const tksp_tokens_op *op, size_t i) {
+    return op->slots[i].located;
+}
+
+void tksp_keep_pepper(tksp_tokens_op *op) {
+    op->config.pepper = tksp_arena_dup(&op->base.arena, op->config.pepper);
+    op->keeps_pepper = true;
+}
+
+/* Asks for the aliases of custom tokens. */
+static tks_status ask_aliases(tksp_tokens_op *op) {
+    for (size_t i = 0; i < op->size; i++) {
+        tksp_slot *slot = &op->slots[i];
+        if (slot->token.size == 0 || slot->located) continue;
+        const tks_bytes words[] = {TKS_LITERAL("GET"), tksp_word_alias(op, &slot->place)};
+        slot->command = op->base.count;
+        tks_status status = tksp_tokens_add(op, NULL, 2, words, words[1]);
+        if (status != TKS_OK) return status;
+    }
+    return op->base.arena.status;
+}
+
+/* An alias says where the record is; it may be gone. */
+static tks_status take_aliases(tksp_tokens_op *op) {
+    for (size_t i = 0; i < op->size; i++) {
+        tksp_slot *slot = &op->slots[i];
+        if (slot->command == SIZE_MAX) continue;
+        const tks_reply *reply = op->base.commands[slot->command].reply;
+        slot->command = SIZE_MAX;
+        if (tks_reply_get_type(reply) == TKS_REPLY_NIL) continue;
+        if (tks_reply_get_type(reply) != TKS_REPLY_STRING || 
+            !tksp_alias_read(tks_reply_get_bytes(reply), slot->place.locator)) {
+            return tksp_op_fail(&op->base, TKS_ERR_DATA,
+                                "the value at the token's key is not a tokenstore record: does another "
+                                "program write to this prefix?");
+        }
+        slot->alias = tksp_arena_dup(&op->base.arena, tks_reply_get_bytes(reply));
+        slot->located = true;
+    }
+    tksp_op_clear_commands(&op->base);
+    return op->base.arena.status;
+}
+
+static bool has_unlocated(const tksp_tokens_op *op) {
+    for (size_t i = 0; i < op->size; i++) {
+        if (op->slots[i].token.size > 0 && !op->slots[i].located) return true;
+    }
+    return false;
+}
+
+tks_status tksp_tokens_finish(tks_op *base, int64_t now_ms) {
+    tksp_tokens_op *op = (tksp_tokens_op *)base;
+    const tksp_tokens_kind *kind = (const tksp_tokens_kind *)base->kind;
+    tks_status status = TKS_OK;
+    (void)now_ms;
+    if (op->phase == TKSP_BEGUN) return kind->finish(op);
+    if (op->phase == TKSP_NEW && has_unlocated(op)) {
+        op->phase = TKSP_RESOLVING;
+        return ask_aliases(op);
+    }
+    if (op->phase == TKSP_RESOLVING) status = take_aliases(op);
+    op->phase = TKSP_BEGUN;
+    if (status == TKS_OK) status = kind->begin(op);
+    if (status == TKS_OK) status = base->arena.status;
+    return status != TKS_OK || base->count > 0 ? status : kind->finish(op);
+}
+
 /* ---- words ---- */
 
-/* Moves what `scratch` holds into the arena. */
-static tks_bytes keep(tksp_tokens_op *op, tks_buf *scratch) {
-    if (scratch->status != TKS_OK) op->base.arena.status = TKS_ERR_MEMORY;
-    tks_bytes word = tksp_arena_dup(&op->base.arena, tks_buf_bytes(scratch));
-    tks_buf_clear(scratch);
-    return word;
+/* A buffer in the arena for a key: the word of every operation, built in place. */
+static tks_buf begin_key(tksp_tokens_op *op) {
+    size_t size = op->config.prefix.size + TKS_KEY_EXTRA_MAX;
+    char *data = tksp_arena_alloc(&op->base.arena, size);
+    return (tks_buf){.data = data, .capacity = data != NULL ? size : 0, .max = data != NULL ? size : 0};
 }
 
-tks_bytes tksp_word_record_key(tksp_tokens_op *op, const tksp_place *place) {
-    /* The one word of the commonest operation: built in place. */
-    tks_buf word;
-    tks_bytes prefix = op->config.prefix;
-    size_t size = prefix.size + TKS_RECORD_KEY_EXTRA;
-    word =
-        (tks_buf){.data = tksp_arena_alloc(&op->base.arena, size), .capacity = size, .max = size};
-    if (word.data == NULL) return tks_bytes_of(NULL, 0);
-    tksp_key_record(&word, prefix, place);
-    return tks_buf_bytes(&word);
+static tks_bytes end_key(const tks_buf *word) {
+    return word->data != NULL ? tks_buf_bytes(word) : tks_bytes_of(NULL, 0);
 }
 
-tks_bytes tksp_word_index_key(tksp_tokens_op *op, const tksp_place *owner_place, tks_bytes owner) {
-    tks_buf scratch;
-    tks_buf_init(&scratch, SCRATCH_MAX);
-    tksp_key_index(&scratch, op->config.prefix, owner_place->tag, op->app, op->type, owner);
-    return keep(op, &scratch);
+tks_bytes tksp_word_key(tksp_tokens_op *op, const tksp_place *place) {
+    tks_buf word = begin_key(op);
+    (void)tksp_key_owner(&word, op->config.prefix, op->app, op->type, place->locator);
+    return end_key(&word);
 }
 
-tks_bytes tksp_word_names(tksp_tokens_op *op) {
-    tks_buf scratch;
-    tks_buf_init(&scratch, SCRATCH_MAX);
-    tksp_key_names(&scratch, op->app, op->type);
-    return keep(op, &scratch);
+tks_bytes tksp_word_alias(tksp_tokens_op *op, const tksp_place *place) {
+    tks_buf word = begin_key(op);
+    (void)tksp_key_alias(&word, op->config.prefix, op->app, op->type, place->field);
+    return end_key(&word);
 }
 
-tks_bytes tksp_word_base(tksp_tokens_op *op) {
-    tks_buf scratch;
-    tks_buf_init(&scratch, SCRATCH_MAX);
-    tks_buf_append_bytes(&scratch, op->config.prefix);
-    tks_buf_append_char(&scratch, ':');
-    return keep(op, &scratch);
+tks_bytes tksp_word_field(tksp_tokens_op *op, const tksp_place *place) {
+    return tksp_arena_dup(&op->base.arena, tks_bytes_of(place->field, TKS_FIELD_SIZE));
 }
 
-tks_bytes tksp_word_check(tksp_tokens_op *op, const tksp_place *place) {
-    return tksp_arena_dup(&op->base.arena, tks_bytes_of(place->digest, TKS_CHECK_SIZE));
+tks_bytes tksp_word_echo(tksp_tokens_op *op, const tksp_place *place) {
+    char echo[TKS_CHECK_SIZE + 1];
+    memcpy(echo, place->field, TKS_CHECK_SIZE);
+    echo[TKS_CHECK_SIZE] = tksp_server_ends_fields(op->base.server) == TKSP_NO ? '0' : '1';
+    return tksp_arena_dup(&op->base.arena, tks_bytes_of(echo, sizeof echo));
 }
 
 tks_bytes tksp_word_max_age(tksp_tokens_op *op) {
     return tksp_arena_int(&op->base.arena, op->config.max_age_ms);
 }
 
-tks_bytes tksp_word_tail(tksp_tokens_op *op, tks_bytes owner, tks_bytes data, const char *tag) {
+tks_bytes tksp_word_tail(tksp_tokens_op *op, tks_bytes owner, tks_bytes data) {
+    tksp_record record = {.owner = owner, .data = data};
     tks_buf text;
     tks_buf_init(&text, data.size + RECORD_OVERHEAD_MAX);
-    if (tksp_record_write_tail(&text, owner, data, tag) != TKS_OK) {
-        op->base.arena.status = TKS_ERR_MEMORY;
-    }
+    if (tksp_record_write_tail(&text, &record) != TKS_OK) op->base.arena.status = TKS_ERR_MEMORY;
     tks_bytes tail = tksp_arena_dup(&op->base.arena, tks_buf_bytes(&text));
     tks_buf_wipe(&text);
     return tail;
+}
+
+tks_bytes tksp_generate_token(tksp_tokens_op *op, const char *locator) {
+    char random[TKS_TOKEN_SIZE_MAX];
+    tks_buf text;
+    tks_buf_init(&text, TKS_TOKEN_EXTRA_MAX + 2 * TKS_TOKEN_SIZE_MAX + 1);
+    tks_random(random, op->config.token_size);
+    if (tksp_token_write(&text, op->config.encoding, locator, random, op->config.token_size) != TKS_OK) {
+        op->base.arena.status = TKS_ERR_MEMORY;
+    }
+    tks_bytes token = tksp_arena_dup(&op->base.arena, tks_buf_bytes(&text));
+    tks_wipe(random, sizeof random);
+    tks_buf_wipe(&text);
+    return token;
 }
 
 tks_status tksp_tokens_add(tksp_tokens_op *op, const tksp_script *script, size_t argc,
@@ -186,17 +265,26 @@ tks_status tksp_tokens_add(tksp_tokens_op *op, const tksp_script *script, size_t
 
 /* ---- answers ---- */
 
+void tksp_learn_from_echo(tksp_tokens_op *op, tks_bytes echo) {
+    tksp_server_set_ends_fields(op->base.server, echo.data[echo.size - 1] == '0' ? TKSP_NO : TKSP_YES);
+}
+
+static bool is_echo(tks_bytes echo, const tksp_place *place) {
+    return echo.size == TKS_CHECK_SIZE + 1 && memcmp(echo.data, place->field, TKS_CHECK_SIZE) == 0;
+}
+
 const tks_reply *tksp_checked_reply(tksp_tokens_op *op, size_t command, const tksp_place *place,
                                     tks_status *status) {
     const tks_reply *reply = op->base.commands[command].reply;
     const tks_reply *echo =
         tks_reply_get_type(reply) == TKS_REPLY_ARRAY ? tks_reply_get_item(reply, 0) : NULL;
     if (echo == NULL || tks_reply_get_type(echo) != TKS_REPLY_STRING ||
-        !tks_bytes_equal(tks_reply_get_bytes(echo), tks_bytes_of(place->digest, TKS_CHECK_SIZE)) ||
+        !is_echo(tks_reply_get_bytes(echo), place) ||
         tks_reply_get_size(reply) < 1) {
         *status = tksp_op_fail_foreign(&op->base);
         return NULL;
     }
+    tksp_learn_from_echo(op, tks_reply_get_bytes(echo));
     *status = TKS_OK;
     return reply;
 }
@@ -237,39 +325,42 @@ tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t
     why.status = TKS_OK;
     tks_status status = tksp_record_read(text, &op->base.arena, &record, &why);
     if (status != TKS_OK) return tksp_op_fail(&op->base, status, "%s", why.message);
-    if (!tks_bytes_equal(record.check, tks_bytes_of(slot->place.digest, TKS_CHECK_SIZE))) {
+    if (!tks_bytes_equal(record.check, tks_bytes_of(slot->place.field, TKS_CHECK_SIZE))) {
         return tksp_op_fail_foreign(&op->base);
     }
     /* It may have been moved here from another program. */
     status = tks_json_read_foreign(record.data, &slot->data, &why);
     if (status != TKS_OK) return tksp_op_fail(&op->base, status, "%s", why.message);
 
-    tks_token *token = &op->tokens[i];
-    bool has_id = token == op->base.expected && record.tag.size == 0;
-    *token = (tks_token){
+    slot->stamp_ms = record.times[TKSP_TIME_END];
+    op->tokens[i] = (tks_token){
         .found = true,
         .app = op->app,
         .type = op->type,
         .owner = record.owner,
         .token = slot->token,
-        .id = has_id ? token->id : tks_bytes_of(NULL, 0),
+        .id = tks_bytes_of(slot->place.field, TKS_FIELD_SIZE),
         .created_us = record.created_us,
         .expires_ms = expires_ms > 0 ? expires_ms : 0,
         .data = slot->data,
     };
-    if (!has_id) tksp_set_id(op, i, record.tag.size > 0 ? record.tag.data : slot->place.tag);
     return op->base.arena.status;
 }
 
-void tksp_set_id(tksp_tokens_op *op, size_t i, const char *owner_tag) {
-    const tksp_place *place = &op->slots[i].place;
-    char id[TKS_TAG_SIZE + TKS_DIGEST_TEXT_SIZE];
-    size_t size = 0;
-    if (memcmp(owner_tag, place->tag, TKS_TAG_SIZE) != 0) {
-        memcpy(id, place->tag, TKS_TAG_SIZE);
-        size = TKS_TAG_SIZE;
-    }
-    memcpy(id + size, place->digest, TKS_DIGEST_TEXT_SIZE);
-    op->tokens[i].id =
-        tksp_arena_dup(&op->base.arena, tks_bytes_of(id, size + TKS_DIGEST_TEXT_SIZE));
+/* ---- aliases ---- */
+
+tks_status tksp_extend_alias(tksp_tokens_op *op) {
+    const tksp_slot *slot = &op->slots[0];
+    if (!slot->aliased) return TKS_OK;
+    const tks_bytes words[] = {TKS_LITERAL("PEXPIRE"), tksp_word_alias(op, &slot->place),
+                               tksp_arena_int(&op->base.arena, op->duration_ms + TKSP_ALIAS_SLACK_MS)};
+    return tksp_tokens_add(op, NULL, 3, words, words[1]);
+}
+
+tks_status tksp_drop_alias(tksp_tokens_op *op, tks_bytes key) {
+    const tksp_slot *slot = &op->slots[0];
+    if (!slot->aliased) return TKS_OK;
+    const tks_bytes words[] = {TKS_LITERAL("1"), key, tksp_word_echo(op, &slot->place), slot->alias,
+                               TKS_LITERAL(""),  TKS_LITERAL("0")};
+    return tksp_tokens_add(op, &tksp_script_alias_claim, 6, words, key);
 }

@@ -1,7 +1,7 @@
 /* tokens_change.c - refresh, update, delete and rotate: one token, one script, one round trip. */
 #include "tokens_private.h"
 
-enum { PAIRS_AT = 5 }; /* update: words before the fields */
+enum { PAIRS_AT = 6 }; /* update: words before the members */
 
 static tks_status check(tks_bytes app, tks_bytes type, int64_t duration_ms, tks_error *err) {
     tks_status status = tksp_check_name(app, "app", err);
@@ -12,39 +12,47 @@ static tks_status check(tks_bytes app, tks_bytes type, int64_t duration_ms, tks_
     return status;
 }
 
-/* An operation about one presented token; its slot is filled where such a token could exist. */
-static tks_status begin(const tks_tokens *tokens, const tksp_op_kind *kind, tks_safety safety,
-                        tks_bytes app, tks_bytes type, tks_bytes token, tksp_tokens_op **out,
-                        tks_error *err) {
+/* An operation about one presented token. */
+static tks_status new(const tks_tokens *tokens, const tksp_tokens_kind *kind, tks_safety safety,
+                      tks_bytes app, tks_bytes type, tks_bytes token, tksp_tokens_op **out,
+                      tks_error *err) {
     tks_status status = tksp_tokens_op_new(tokens, kind, safety, app, type, 1, out, err);
-    if (status != TKS_OK || !tksp_is_possible_token(token)) return status;
-    tksp_tokens_op *op = *out;
-    op->slots[0].token = tksp_arena_dup(&op->base.arena, token);
-    tksp_key_place(op->config.pepper, app, type, token, &op->slots[0].place);
-    return TKS_OK;
-}
-
-static bool is_askable(const tksp_tokens_op *op) {
-    return op->slots[0].token.size > 0;
+    if (status == TKS_OK) tksp_present(*out, 0, token);
+    return status;
 }
 
 /* ---- refresh, delete ---- */
 
-static tks_status finish_bool(tks_op *base, int64_t now_ms) {
-    tksp_tokens_op *op = (tksp_tokens_op *)base;
-    (void)now_ms;
-    base->result.type = TKS_RESULT_BOOL;
-    if (base->count == 0) return TKS_OK;
+static tks_status finish_bool(tksp_tokens_op *op) {
+    op->base.result.type = TKS_RESULT_BOOL;
+    if (op->base.count == 0) return TKS_OK;
     tks_status status;
     const tks_reply *reply = tksp_checked_reply(op, 0, &op->slots[0].place, &status);
     if (reply == NULL) return status;
     int64_t value = tksp_reply_integer_at(reply, 1, -2);
     if (value < 0) return tksp_fail_not_a_record(op);
-    base->result.integer = value > 0;
+    op->base.result.integer = value > 0;
     return TKS_OK;
 }
 
-static const tksp_op_kind bool_kind = {.finish = finish_bool, .clear = tksp_tokens_op_clear};
+static tks_status begin_refresh(tksp_tokens_op *op) {
+    const tksp_place *place = &op->slots[0].place;
+    if (!tksp_is_askable(op, 0)) return TKS_OK;
+    const tks_bytes words[] = {
+        TKS_LITERAL("1"),
+        tksp_word_key(op, place),
+        tksp_word_echo(op, place),
+        tksp_word_field(op, place),
+        tksp_arena_int(&op->base.arena, op->duration_ms),
+        tksp_word_max_age(op),
+        TKS_LITERAL("0"),
+    };
+    tks_status status = tksp_tokens_add(op, &tksp_script_refresh, 7, words, words[1]);
+    return status == TKS_OK ? tksp_extend_alias(op) : status;
+}
+
+static const tksp_tokens_kind refresh_kind = {
+    .base = {TKSP_TOKENS_BASE}, .begin = begin_refresh, .finish = finish_bool};
 
 tks_status tks_tokens_refresh(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                               tks_bytes token, int64_t duration_ms, tks_op **out, tks_error *err) {
@@ -52,49 +60,41 @@ tks_status tks_tokens_refresh(const tks_tokens *tokens, tks_bytes app, tks_bytes
     *out = NULL;
     tks_status status = check(app, type, duration_ms == 0 ? -1 : duration_ms, err);
     if (status == TKS_OK) {
-        status = begin(tokens, &bool_kind, TKS_IDEMPOTENT, app, type, token, &op, err);
+        status = new(tokens, &refresh_kind, TKS_IDEMPOTENT, app, type, token, &op, err);
     }
     if (status != TKS_OK) return status;
-    if (is_askable(op)) {
-        const tksp_place *place = &op->slots[0].place;
-        const tks_bytes words[] = {
-            TKS_LITERAL("1"),
-            tksp_word_record_key(op, place),
-            tksp_word_check(op, place),
-            tksp_word_names(op),
-            tksp_arena_int(&op->base.arena, duration_ms),
-            tksp_word_max_age(op),
-            TKS_LITERAL("0"),
-        };
-        status = tksp_tokens_add(op, &tksp_script_refresh, 7, words, words[1]);
-    }
+    op->duration_ms = duration_ms;
     return tksp_tokens_op_ready(op, status, out, err);
 }
+
+static tks_status begin_delete(tksp_tokens_op *op) {
+    const tksp_place *place = &op->slots[0].place;
+    if (!tksp_is_askable(op, 0)) return TKS_OK;
+    const tks_bytes words[] = {
+        TKS_LITERAL("1"),           tksp_word_key(op, place),  tksp_word_echo(op, place),
+        tksp_word_field(op, place), tksp_word_max_age(op),
+    };
+    tks_status status = tksp_tokens_add(op, &tksp_script_delete, 5, words, words[1]);
+    return status == TKS_OK ? tksp_drop_alias(op, tksp_word_alias(op, place)) : status;
+}
+
+const tksp_tokens_kind tksp_delete_kind = {
+    .base = {TKSP_TOKENS_BASE}, .begin = begin_delete, .finish = finish_bool};
 
 tks_status tks_tokens_delete(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                              tks_bytes token, tks_op **out, tks_error *err) {
     tksp_tokens_op *op;
     *out = NULL;
     tks_status status = check(app, type, 0, err);
-    if (status == TKS_OK) status = begin(tokens, &bool_kind, TKS_ONCE, app, type, token, &op, err);
-    if (status != TKS_OK) return status;
-    if (is_askable(op)) {
-        const tksp_place *place = &op->slots[0].place;
-        const tks_bytes words[] = {
-            TKS_LITERAL("1"),    tksp_word_record_key(op, place), tksp_word_check(op, place),
-            tksp_word_names(op), tksp_word_max_age(op),
-        };
-        status = tksp_tokens_add(op, &tksp_script_delete, 5, words, words[1]);
-    }
-    return tksp_tokens_op_ready(op, status, out, err);
+    if (status == TKS_OK) status = new(tokens, &tksp_delete_kind, TKS_ONCE, app, type, token, &op, err);
+    return status != TKS_OK ? status : tksp_tokens_op_ready(op, status, out, err);
 }
 
 /* ---- update, rotate ---- */
 
 /* {echo, record, …} into the result; {echo, 0} is not found. */
-static tks_status finish_token(tks_op *base, int64_t now_ms) {
-    tksp_tokens_op *op = (tksp_tokens_op *)base;
-    (void)now_ms;
+static tks_status finish_token(tksp_tokens_op *op) {
+    tks_op *base = &op->base;
     base->result.type = TKS_RESULT_TOKEN;
     base->result.tokens = op->tokens;
     base->result.size = 1;
@@ -123,29 +123,31 @@ static tks_status finish_token(tks_op *base, int64_t now_ms) {
     }
 }
 
-static const tksp_op_kind token_kind = {.finish = finish_token, .clear = tksp_tokens_op_clear};
-
 /* The patch's members as words: a name with its quotes, then the value's text or "" for null. */
-static tks_status add_update(tksp_tokens_op *op, tks_bytes patch) {
+static tks_status begin_update(tksp_tokens_op *op) {
     const tksp_place *place = &op->slots[0].place;
     tks_bytes name, value;
     size_t count = 0, at = 0;
-    while (tks_json_next_member(patch, &at, &name, &value)) count++;
+    if (!tksp_is_askable(op, 0)) return TKS_OK;
+    while (tks_json_next_member(op->patch, &at, &name, &value)) count++;
     tks_bytes *words = tksp_arena_alloc(&op->base.arena, (PAIRS_AT + 2 * count) * sizeof *words);
     if (words == NULL) return TKS_ERR_MEMORY;
     words[0] = TKS_LITERAL("1");
-    words[1] = tksp_word_record_key(op, place);
-    words[2] = tksp_word_check(op, place);
-    words[3] = tksp_word_max_age(op);
-    words[4] = tksp_arena_int(&op->base.arena, (int64_t)op->config.max_data_size);
-    patch = tksp_arena_dup(&op->base.arena, patch);
+    words[1] = tksp_word_key(op, place);
+    words[2] = tksp_word_echo(op, place);
+    words[3] = tksp_word_field(op, place);
+    words[4] = tksp_word_max_age(op);
+    words[5] = tksp_arena_int(&op->base.arena, (int64_t)op->config.max_data_size);
     size_t filled = PAIRS_AT;
-    for (at = 0; tks_json_next_member(patch, &at, &name, &value);) {
+    for (at = 0; tks_json_next_member(op->patch, &at, &name, &value);) {
         words[filled++] = name;
         words[filled++] = tks_bytes_equal(value, TKS_LITERAL("null")) ? TKS_LITERAL("") : value;
     }
     return tksp_op_add(&op->base, &tksp_script_update, words, filled, words[1]);
 }
+
+static const tksp_tokens_kind update_kind = {
+    .base = {TKSP_TOKENS_BASE}, .begin = begin_update, .finish = finish_token};
 
 tks_status tks_tokens_update(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                              tks_bytes token, tks_bytes patch, tks_op **out, tks_error *err) {
@@ -156,38 +158,45 @@ tks_status tks_tokens_update(const tks_tokens *tokens, tks_bytes app, tks_bytes 
     if (status == TKS_OK && patch.data[0] != '{') {
         status = tks_fail(err, TKS_ERR_DATA, "data is not an object: give names and values");
     }
-    if (status == TKS_OK) status = begin(tokens, &token_kind, TKS_ONCE, app, type, token, &op, err);
+    if (status == TKS_OK) status = new(tokens, &update_kind, TKS_ONCE, app, type, token, &op, err);
     if (status != TKS_OK) return status;
-    if (is_askable(op)) status = add_update(op, patch);
+    op->patch = tksp_arena_dup(&op->base.arena, patch);
     return tksp_tokens_op_ready(op, status, out, err);
 }
 
-/* A new token with the tag of the old one: the owner's, unless that was a custom token. The owner
- * itself is known to the server only, and one round trip is to do. */
+/* A new token of the same owner, whose locator the old one has, or its alias. */
+static tks_status begin_rotate(tksp_tokens_op *op) {
+    tksp_slot *slot = &op->slots[0];
+    if (!tksp_is_askable(op, 0)) return TKS_OK;
+    tks_bytes old = tksp_word_field(op, &slot->place), alias = tksp_word_alias(op, &slot->place);
+    slot->token = tksp_generate_token(op, slot->place.locator);
+    tksp_key_field(op->config.pepper, op->app, op->type, slot->token, slot->place.field);
+    const tks_bytes words[] = {
+        TKS_LITERAL("1"),
+        tksp_word_key(op, &slot->place),
+        tksp_word_echo(op, &slot->place),
+        old,
+        tksp_word_field(op, &slot->place),
+        tksp_arena_int(&op->base.arena, op->duration_ms),
+        tksp_word_max_age(op),
+    };
+    tks_status status = tksp_tokens_add(op, &tksp_script_rotate, 7, words, words[1]);
+    return status == TKS_OK ? tksp_drop_alias(op, alias) : status;
+}
+
+static const tksp_tokens_kind rotate_kind = {
+    .base = {TKSP_TOKENS_BASE}, .begin = begin_rotate, .finish = finish_token};
+
 tks_status tks_tokens_rotate(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                              tks_bytes token, int64_t duration_ms, tks_op **out, tks_error *err) {
     tksp_tokens_op *op;
     *out = NULL;
     tks_status status = check(app, type, duration_ms, err);
     if (status == TKS_OK) {
-        status = begin(tokens, &token_kind, TKS_IDEMPOTENT, app, type, token, &op, err);
+        status = new(tokens, &rotate_kind, TKS_IDEMPOTENT, app, type, token, &op, err);
     }
     if (status != TKS_OK) return status;
-    if (is_askable(op)) {
-        tksp_slot *slot = &op->slots[0];
-        tks_bytes old_key = tksp_word_record_key(op, &slot->place);
-        slot->token = tksp_generate_token(op, slot->place.tag);
-        tksp_key_place(op->config.pepper, app, type, slot->token, &slot->place);
-        const tks_bytes words[] = {
-            TKS_LITERAL("2"),
-            old_key,
-            tksp_word_record_key(op, &slot->place),
-            tksp_word_check(op, &slot->place),
-            tksp_word_names(op),
-            tksp_arena_int(&op->base.arena, duration_ms),
-            tksp_word_max_age(op),
-        };
-        status = tksp_tokens_add(op, &tksp_script_rotate, 7, words, old_key);
-    }
+    op->duration_ms = duration_ms;
+    tksp_keep_pepper(op);
     return tksp_tokens_op_ready(op, status, out, err);
 }

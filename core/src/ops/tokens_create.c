@@ -1,20 +1,13 @@
-/* tokens_create.c - create and create_many. */
+/* tokens_create.c - create and create_many.
+ *
+ * A custom token is found by its alias, another key, which may lie on another server of a cluster. So it is made in
+ * three steps: the alias is claimed, for as long as an operation may take; the record is made; the alias is confirmed.
+ * Whatever is interrupted leaves at most an alias without a record, which is no token. Two who want the same custom
+ * token meet at the alias: one claim stands. */
+#include "server.h"
 #include "tokens_private.h"
 
-tks_bytes tksp_generate_token(tksp_tokens_op *op, const char *owner_tag) {
-    char random[TKS_TOKEN_SIZE_MAX];
-    tks_buf text;
-    tks_buf_init(&text, 4 + 2 * TKS_TOKEN_SIZE_MAX + 1);
-    tks_random(random, op->config.token_size);
-    tks_buf_append_char(&text, TKS_TOKEN_MARKER);
-    tks_buf_append(&text, owner_tag, TKS_TAG_SIZE);
-    tks_encode(op->config.encoding, random, op->config.token_size, &text);
-    if (text.status != TKS_OK) op->base.arena.status = TKS_ERR_MEMORY;
-    tks_bytes token = tksp_arena_dup(&op->base.arena, tks_buf_bytes(&text));
-    tks_wipe(random, sizeof random);
-    tks_buf_wipe(&text);
-    return token;
-}
+enum { CLAIM_MS = 60000 };
 
 static tks_status check(const tks_tokens *tokens, const tks_new_token *new, tks_error *err) {
     tks_status status = tksp_check_name(new->app, "app", err);
@@ -38,84 +31,299 @@ static int64_t time_to_live(const tksp_tokens_op *op, int64_t duration_ms) {
     return max_age > 0 && (duration_ms == 0 || duration_ms > max_age) ? max_age : duration_ms;
 }
 
-/* Fills slot `i` and adds its command. app and type may differ from slot to slot. */
-static tks_status add(tksp_tokens_op *op, size_t i, const tks_new_token *new, tks_error *err) {
+/* Fills slot `i`. app and type may differ from slot to slot. */
+static tks_status fill(tksp_tokens_op *op, size_t i, const tks_new_token *new, tks_error *err) {
     tksp_arena *arena = &op->base.arena;
     tksp_slot *slot = &op->slots[i];
-    tks_token *token = &op->tokens[i];
-    bool custom = new->custom_token.data != NULL;
-    tksp_place owner;
+    char locator[TKS_LOCATOR_SIZE];
 
     tks_status status = tks_json_parse(new->data, SIZE_MAX, &slot->data, err);
     if (status != TKS_OK) return status;
     if (tks_json_get_type(slot->data) != TKS_JSON_OBJECT) {
         return tks_fail(err, TKS_ERR_DATA, "data is not an object: give names and values");
     }
-    op->app = tksp_arena_dup(arena, new->app);
-    op->type = tksp_arena_dup(arena, new->type);
+    slot->located = true;
     slot->owner = tksp_arena_dup(arena, new->owner);
-    tksp_key_owner(op->config.pepper, new->app, new->type, new->owner, &owner);
-    slot->token =
-        custom ? tksp_arena_dup(arena, new->custom_token) : tksp_generate_token(op, owner.tag);
-    if (arena->status != TKS_OK) return TKS_ERR_MEMORY;
-    tksp_key_place(op->config.pepper, new->app, new->type, slot->token, &slot->place);
-    if (custom) {
+    slot->ttl_ms = time_to_live(op, new->duration_ms);
+    slot->tail = tksp_word_tail(op, new->owner, new->data);
+    tksp_key_locate(new->app, new->type, new->owner, slot->place.locator);
+    if (new->custom_token.data == NULL) {
+        slot->token = tksp_generate_token(op, slot->place.locator);
+    } else {
+        slot->token = tksp_arena_dup(arena, new->custom_token);
         op->base.safety = TKS_ONCE; /* a second try could not tell its own work from another's */
+        tksp_token_kind kind = tksp_token_read(new->custom_token, locator);
+        slot->aliased = kind == TKSP_TOKEN_CUSTOM;
+        if (kind == TKSP_TOKEN_ANONYMOUS ||
+            (kind == TKSP_TOKEN_OWNED && memcmp(locator, slot->place.locator, sizeof locator) != 0)) {
+            return tks_fail(err, TKS_ERR_DATA, "custom_token is a token that was generated for another owner: choose another");
+        }
+        slot->custom = true;
+        char alias[TKSP_ALIAS_SIZE];
+        memcpy(alias, slot->place.locator, TKS_LOCATOR_SIZE);
+        tks_random_letters(alias + TKS_LOCATOR_SIZE, TKSP_ALIAS_NONCE);
+        slot->alias = tksp_arena_dup(arena, tks_bytes_of(alias, sizeof alias));
     }
+    if (arena->status != TKS_OK) return TKS_ERR_MEMORY;
+    op->tokens[i] = (tks_token){.app = tksp_arena_dup(arena, new->app),
+                                .type = tksp_arena_dup(arena, new->type),
+                                .owner = slot->owner,
+                                .token = slot->token,
+                                .id = tks_bytes_of(slot->place.field, TKS_FIELD_SIZE),
+                                .expires_ms = slot->ttl_ms,
+                                .data = slot->data};
+    tksp_key_field(op->config.pepper, new->app, new->type, slot->token, slot->place.field);
+    return arena->status;
+}
+/* ---- aliases ---------------------------------------------------------------------------------- */
 
-    int64_t ttl = time_to_live(op, new->duration_ms);
-    bool foreign_tag = memcmp(owner.tag, slot->place.tag, TKS_TAG_SIZE) != 0;
-    *token = (tks_token){.app = op->app,
-                         .type = op->type,
-                         .owner = slot->owner,
-                         .token = slot->token,
-                         .expires_ms = ttl,
-                         .data = slot->data};
-    tksp_set_id(op, i, owner.tag);
-    tks_bytes words[] = {
-        TKS_LITERAL("2"),
-        tksp_word_record_key(op, &slot->place),
-        tksp_word_index_key(op, &owner, slot->owner),
-        tksp_word_tail(op, new->owner, new->data, foreign_tag ? owner.tag : NULL),
-        tksp_arena_int(&op->base.arena, ttl),
-        tksp_arena_int(&op->base.arena, op->config.max_per_owner),
-        token->id, /* as the index lists it */
+static void use_names_of(tksp_tokens_op *op, size_t i) {
+    op->app = op->tokens[i].app;
+    op->type = op->tokens[i].type;
+}
+
+/* The alias's text, with a mark behind it while the token is being made. */
+static tks_bytes claimed_text(tksp_tokens_op *op, const tksp_slot *slot, bool claimed) {
+    char text[TKSP_ALIAS_SIZE + 1];
+    memcpy(text, slot->alias.data, TKSP_ALIAS_SIZE);
+    text[TKSP_ALIAS_SIZE] = TKSP_ALIAS_CLAIMED;
+    return tksp_arena_dup(&op->base.arena, tks_bytes_of(text, sizeof text - !claimed));
+}
+
+/* From `before` to the claim; or from the claim to the alias itself. */
+static tks_status add_alias(tksp_tokens_op *op, size_t i, tks_bytes before, bool claim) {
+    tksp_slot *slot = &op->slots[i];
+    use_names_of(op, i);
+    const tks_bytes words[] = {
+        TKS_LITERAL("1"),
+        tksp_word_alias(op, &slot->place),
+        tksp_word_echo(op, &slot->place),
+        before,
+        claimed_text(op, slot, claim),
+        tksp_arena_int(&op->base.arena, claim ? CLAIM_MS : slot->ttl_ms > 0 ? slot->ttl_ms + TKSP_ALIAS_SLACK_MS : 0),
     };
-    size_t count = custom ? 7 : op->config.max_per_owner > 0 ? 6 : 5; /* each word has its price */
+    slot->command = op->base.count;
+    return tksp_tokens_add(op, &tksp_script_alias_claim, 6, words, words[1]);
+}
+
+/* Is the record live that the alias of another creation leads to? */
+static tks_status add_exists(tksp_tokens_op *op, size_t i, tks_bytes alias) {
+    tksp_slot *slot = &op->slots[i];
+    tksp_place place = slot->place;
+    if (!tksp_alias_read(alias, place.locator)) return tksp_fail_not_a_record(op);
+    use_names_of(op, i);
+    const tks_bytes words[] = {TKS_LITERAL("1"), tksp_word_key(op, &place), tksp_word_echo(op, &place),
+                               tksp_word_field(op, &place)};
+    slot->found_alias = tksp_arena_dup(&op->base.arena, alias);
+    slot->command = op->base.count;
+    return tksp_tokens_add(op, &tksp_script_exists, 4, words, words[1]);
+}
+
+static tks_status fail_in_use(tksp_tokens_op *op) {
+    op->base.refused = true;
+    return tksp_op_fail(&op->base, TKS_ERR_DATA,
+                        "custom_token is already in use: choose another, or delete it first");
+}
+
+/* ---- records ---------------------------------------------------------------------------------- */
+
+static tks_status add_create(tksp_tokens_op *op, size_t i) {
+    tksp_slot *slot = &op->slots[i];
+    use_names_of(op, i);
+    const tks_bytes words[] = {
+        TKS_LITERAL("1"),
+        tksp_word_key(op, &slot->place),
+        tksp_word_echo(op, &slot->place),
+        tksp_word_field(op, &slot->place),
+        tksp_arena_int(&op->base.arena, slot->ttl_ms),
+        slot->tail,
+        tksp_arena_int(&op->base.arena, op->config.max_per_owner),
+        TKS_LITERAL("1"),
+    };
+    size_t count = slot->custom ? 8 : op->config.max_per_owner > 0 ? 7 : 6; /* each word has its price */
     slot->command = op->base.count;
     return tksp_tokens_add(op, &tksp_script_create, count, words, words[1]);
 }
 
-/* The reply's <created>, -1 where it is the <check> alone, -2 where it belongs to another request. */
-static int64_t made_at(const tksp_tokens_op *op, size_t i) {
-    const tks_reply *reply = op->base.commands[op->slots[i].command].reply;
-    if (tks_reply_get_type(reply) != TKS_REPLY_STRING) return -2;
-    tks_bytes head = tks_reply_get_bytes(reply);
-    tks_bytes check = tks_bytes_of(op->slots[i].place.digest, TKS_CHECK_SIZE);
-    if (tks_bytes_equal(head, check)) return -1;
-    return tksp_record_read_head(head, check);
+/* Lets listings of keys know the names of this kind of key; once for each client. */
+static tks_status add_kind(tksp_tokens_op *op, size_t i) {
+    char kind[TKS_KIND_SIZE];
+    tks_buf texts[2];
+    tks_bytes words[4] = {TKS_LITERAL("HSETNX")};
+    use_names_of(op, i);
+    tksp_key_kind(op->app, op->type, kind);
+    uint32_t number = tksp_key_kind_number(op->config.prefix, kind);
+    if (tksp_server_knows_kind(op->base.server, number)) return TKS_OK;
+    tksp_server_add_kind(op->base.server, number);
+    tks_buf_init(&texts[0], SIZE_MAX);
+    tks_buf_init(&texts[1], SIZE_MAX);
+    tks_status status = tksp_key_kinds(&texts[0], op->config.prefix);
+    if (status == TKS_OK) status = tksp_key_kind_names(&texts[1], op->app, op->type);
+    words[1] = tksp_arena_dup(&op->base.arena, tks_buf_bytes(&texts[0]));
+    words[2] = tksp_arena_dup(&op->base.arena, tks_bytes_of(kind, sizeof kind));
+    words[3] = tksp_arena_dup(&op->base.arena, tks_buf_bytes(&texts[1]));
+    tks_buf_clear(&texts[0]);
+    tks_buf_clear(&texts[1]);
+    if (status == TKS_OK) status = tksp_tokens_add(op, NULL, 4, words, words[1]);
+    if (status != TKS_OK) return status;
+    op->base.commands[op->base.count - 1].may_be_forbidden = true;
+    op->base.commands[op->base.count - 1].any_type = true;
+    return TKS_OK;
 }
 
-static tks_status finish(tks_op *base, int64_t now_ms) {
-    tksp_tokens_op *op = (tksp_tokens_op *)base;
-    (void)now_ms;
+/* The reply's <created>, -1 where it is the echo alone, -2 where it belongs to another request. */
+static int64_t made_at(tksp_tokens_op *op, size_t i) {
+    const tksp_slot *slot = &op->slots[i];
+    const tks_reply *reply = op->base.commands[slot->command].reply;
+    enum { ECHO_SIZE = TKS_CHECK_SIZE + 1 };
+    if (tks_reply_get_type(reply) != TKS_REPLY_STRING) return -2;
+    tks_bytes text = tks_reply_get_bytes(reply);
+    bool made = text.size == TKS_CREATED_SIZE + ECHO_SIZE;
+    if (!made && text.size != ECHO_SIZE) return -2;
+    tks_bytes echo = tks_bytes_of(text.data + text.size - ECHO_SIZE, ECHO_SIZE);
+    if (memcmp(echo.data, slot->place.field, TKS_CHECK_SIZE) != 0) return -2;
+    tksp_learn_from_echo(op, echo);
+    return made ? tksp_record_read_created(text.data) : -1;
+}
+
+static tks_status take_created(tksp_tokens_op *op) {
     for (size_t i = 0; i < op->size; i++) {
         tks_token *token = &op->tokens[i];
         token->created_us = made_at(op, i);
         if (token->created_us == -2) return tksp_op_fail_foreign(&op->base);
-        base->refused = token->created_us == -1;
-        if (base->refused) {
-            return tksp_op_fail(
-                base, TKS_ERR_DATA,
-                "custom_token is already in use: choose another, or delete it first");
-        }
+        if (token->created_us == -1) return fail_in_use(op);
         token->found = true;
         if (token->expires_ms > 0) token->expires_ms += token->created_us / 1000;
     }
-    base->result.type = op->expiry ? TKS_RESULT_TOKENS : TKS_RESULT_TOKEN;
-    base->result.tokens = op->tokens;
-    base->result.size = op->size;
     return TKS_OK;
+}
+
+/* ---- the steps -------------------------------------------------------------------------------- */
+
+/* What the alias script, or `exists`, said of slot `i`. */
+static const tks_reply *answer_of(tksp_tokens_op *op, size_t i, tks_status *status) {
+    const tks_reply *reply = tksp_checked_reply(op, op->slots[i].command, &op->slots[i].place, status);
+    return reply != NULL ? tks_reply_get_item(reply, 1) : NULL;
+}
+
+static bool is_one(const tks_reply *reply) {
+    return tks_reply_get_type(reply) == TKS_REPLY_INTEGER && tks_reply_get_integer(reply) == 1;
+}
+
+static bool is_claimed(tks_bytes alias) {
+    return alias.size > 0 && alias.data[alias.size - 1] == TKSP_ALIAS_CLAIMED;
+}
+
+/* The claims that were refused: by a token that may be dead, or by somebody who is just creating the same. */
+static tks_status take_claims(tksp_tokens_op *op, tks_bytes *refused) {
+    for (size_t i = 0; i < op->size; i++) {
+        tks_status status = TKS_OK;
+        refused[i] = tks_bytes_of(NULL, 0);
+        if (op->slots[i].command == SIZE_MAX) continue;
+        const tks_reply *answer = answer_of(op, i, &status);
+        if (status != TKS_OK) return status;
+        if (is_one(answer)) continue;
+        tks_bytes text = tks_reply_get_type(answer) == TKS_REPLY_STRING ? tks_reply_get_bytes(answer) : tks_bytes_of(NULL, 0);
+        if (op->step == TKSP_RECLAIM || text.size == 0 || is_claimed(text)) return fail_in_use(op);
+        refused[i] = tksp_arena_dup(&op->base.arena, text);
+    }
+    return op->base.arena.status;
+}
+
+static void forget_commands(tksp_tokens_op *op) {
+    tksp_op_clear_commands(&op->base);
+    for (size_t i = 0; i < op->size; i++) op->slots[i].command = SIZE_MAX;
+}
+
+static tks_status go_create(tksp_tokens_op *op) {
+    tks_status status = TKS_OK;
+    op->step = TKSP_CREATE;
+    for (size_t i = 0; status == TKS_OK && i < op->size; i++) status = add_create(op, i);
+    for (size_t i = 0; status == TKS_OK && i < op->size; i++) status = add_kind(op, i);
+    return status;
+}
+
+static tks_status begin(tksp_tokens_op *op) {
+    tks_status status = TKS_OK;
+    op->step = TKSP_CLAIM;
+    for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
+        if (op->slots[i].aliased) status = add_alias(op, i, tks_bytes_of("", 0), true);
+    }
+    return status == TKS_OK && op->base.count == 0 ? go_create(op) : status;
+}
+
+/* After the first claims: the refused ones are checked. After the second: all stand. */
+static tks_status finish_claims(tksp_tokens_op *op) {
+    tks_bytes *refused = tksp_arena_alloc(&op->base.arena, (op->size + 1) * sizeof *refused);
+    if (refused == NULL) return TKS_ERR_MEMORY;
+    tks_status status = take_claims(op, refused);
+    if (status != TKS_OK) return status;
+    forget_commands(op);
+    op->step = TKSP_CHECK;
+    for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
+        if (refused[i].size > 0) status = add_exists(op, i, refused[i]);
+    }
+    return status == TKS_OK && op->base.count == 0 ? go_create(op) : status;
+}
+
+static tks_status finish_checks(tksp_tokens_op *op) {
+    tks_status status = TKS_OK;
+    bool *dead = tksp_arena_alloc(&op->base.arena, (op->size + 1) * sizeof *dead);
+    if (dead == NULL) return TKS_ERR_MEMORY;
+    for (size_t i = 0; i < op->size; i++) {
+        dead[i] = op->slots[i].command != SIZE_MAX;
+        if (!dead[i]) continue;
+        const tks_reply *answer = answer_of(op, i, &status);
+        if (status != TKS_OK) return status;
+        if (is_one(answer)) return fail_in_use(op);
+    }
+    forget_commands(op);
+    op->step = TKSP_RECLAIM;
+    for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
+        if (dead[i]) status = add_alias(op, i, op->slots[i].found_alias, true);
+    }
+    return status;
+}
+
+static tks_status finish_records(tksp_tokens_op *op) {
+    tks_status status = take_created(op);
+    if (status != TKS_OK) return status;
+    forget_commands(op);
+    op->step = TKSP_CONFIRM;
+    for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
+        if (op->slots[i].aliased) status = add_alias(op, i, claimed_text(op, &op->slots[i], true), false);
+    }
+    return status;
+}
+
+static tks_status finish_confirmations(tksp_tokens_op *op) {
+    tks_status status = TKS_OK;
+    for (size_t i = 0; i < op->size; i++) {
+        if (op->slots[i].command == SIZE_MAX) continue;
+        const tks_reply *answer = answer_of(op, i, &status);
+        if (status != TKS_OK) return status;
+        if (!is_one(answer)) return fail_in_use(op); /* the claim ended before the record was made */
+    }
+    return TKS_OK;
+}
+
+static void set_result(tksp_tokens_op *op) {
+    op->base.result.type = op->expiry ? TKS_RESULT_TOKENS : TKS_RESULT_TOKEN;
+    op->base.result.tokens = op->tokens;
+    op->base.result.size = op->size;
+}
+
+/* Adds the commands of the next step; none: it is done. */
+static tks_status finish(tksp_tokens_op *op) {
+    set_result(op);
+    switch (op->step) {
+    case TKSP_CLAIM:
+    case TKSP_RECLAIM: return finish_claims(op);
+    case TKSP_CHECK: return finish_checks(op);
+    case TKSP_CREATE: return finish_records(op);
+    case TKSP_CONFIRM: break;
+    }
+    return finish_confirmations(op);
 }
 
 /* All or nothing: the caller will not learn the secrets of those that were made. */
@@ -123,7 +331,8 @@ static bool undo(tks_op *base) {
     tksp_tokens_op *op = (tksp_tokens_op *)base;
     size_t made = 0;
     for (size_t i = 0; i < op->size; i++) {
-        if (made_at(op, i) < 0) {
+        bool is_made = op->step == TKSP_CONFIRM || (op->step == TKSP_CREATE && made_at(op, i) >= 0);
+        if (!is_made) {
             tks_json_free(op->slots[i].data);
             continue;
         }
@@ -134,28 +343,22 @@ static bool undo(tks_op *base) {
     op->size = made;
     tksp_op_clear_commands(base);
     for (size_t i = 0; i < made; i++) {
-        const tks_token *token = &op->tokens[i];
-        op->app = token->app;
-        op->type = token->type;
-        tks_bytes words[] = {
-            TKS_LITERAL("1"),
-            tksp_word_record_key(op, &op->slots[i].place),
-            tksp_word_check(op, &op->slots[i].place),
-            tksp_word_names(op),
-            TKS_LITERAL("0"),
+        const tksp_place *place = &op->slots[i].place;
+        use_names_of(op, i);
+        const tks_bytes words[] = {
+            TKS_LITERAL("1"),           tksp_word_key(op, place), tksp_word_echo(op, place),
+            tksp_word_field(op, place), TKS_LITERAL("0"),
         };
         if (tksp_tokens_add(op, &tksp_script_delete, 5, words, words[1]) != TKS_OK) return false;
     }
     return made > 0 && base->arena.status == TKS_OK;
 }
 
-static const tksp_op_kind create_kind = {.finish = finish, .clear = tksp_tokens_op_clear};
-static const tksp_op_kind create_many_kind = {.finish = finish,
-                                              .undo = undo,
-                                              .clear = tksp_tokens_op_clear};
+static const tksp_tokens_kind create_kind = {
+    .base = {TKSP_TOKENS_BASE, .undo = undo}, .begin = begin, .finish = finish};
 
-static tks_status create(const tks_tokens *tokens, const tksp_op_kind *kind, size_t count,
-                         const tks_new_token *new, tks_op **out, tks_error *err) {
+static tks_status create(const tks_tokens *tokens, size_t count, const tks_new_token *new,
+                         bool many, tks_op **out, tks_error *err) {
     tksp_tokens_op *op;
     *out = NULL;
     for (size_t i = 0; i < count; i++) {
@@ -164,19 +367,19 @@ static tks_status create(const tks_tokens *tokens, const tksp_op_kind *kind, siz
     }
     tks_bytes none = tks_bytes_of(NULL, 0);
     tks_status status =
-        tksp_tokens_op_new(tokens, kind, TKS_IDEMPOTENT, none, none, count, &op, err);
+        tksp_tokens_op_new(tokens, &create_kind, TKS_IDEMPOTENT, none, none, count, &op, err);
     if (status != TKS_OK) return status;
-    op->expiry = kind == &create_many_kind;
-    for (size_t i = 0; status == TKS_OK && i < count; i++) status = add(op, i, &new[i], err);
+    op->expiry = many;
+    for (size_t i = 0; status == TKS_OK && i < count; i++) status = fill(op, i, &new[i], err);
     return tksp_tokens_op_ready(op, status, out, err);
 }
 
 tks_status tks_tokens_create(const tks_tokens *tokens, const tks_new_token *new, tks_op **out,
                              tks_error *err) {
-    return create(tokens, &create_kind, 1, new, out, err);
+    return create(tokens, 1, new, false, out, err);
 }
 
 tks_status tks_tokens_create_many(const tks_tokens *tokens, size_t count, const tks_new_token *new,
                                   tks_op **out, tks_error *err) {
-    return create(tokens, &create_many_kind, count, new, out, err);
+    return create(tokens, count, new, true, out, err);
 }

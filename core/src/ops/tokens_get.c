@@ -1,39 +1,64 @@
-/* tokens_get.c - get and get_many: one plain GET a token; PTTL and TIME in the same round trip where the expiry
- * is wanted, TIME where there is a max_age; and, to slide it, the refresh script when enough time has passed since
- * the last touch. */
+/* tokens_get.c - get and get_many: one plain HGET a token.
+ *
+ * What goes with it in the same round trip depends on the server. One that ends fields by itself is asked when a field
+ * ends, where the caller wants to know. One that cannot is asked for its clock, which the stamp in the record is
+ * compared with: no other clock counts. Of one that is not known yet both are asked, which tells which it is. To slide
+ * an expiry, the script refresh follows when enough time has passed since the last touch. */
 #include <stdio.h>
 
+#include "server.h"
 #include "tokens_private.h"
 
 static const int64_t TOUCH_INTERVAL_MAX_MS = 60000;
-static const int64_t PTTL_MAX = INT64_MAX / 2; /* so that adding a time of day does not overflow */
 
-static tks_status add_get(tksp_tokens_op *op, size_t i, tks_bytes token) {
-    tksp_slot *slot = &op->slots[i];
-    if (!tksp_is_possible_token(token)) {
-        return TKS_OK; /* no such token can have been made: not found, without asking */
-    }
-    slot->token = tksp_arena_dup(&op->base.arena, token);
-    tksp_key_place(op->config.pepper, op->app, op->type, token, &slot->place);
-    tks_bytes key = tksp_word_record_key(op, &slot->place);
-    const tks_bytes get[] = {TKS_LITERAL("GET"), key};
-    const tks_bytes pttl[] = {TKS_LITERAL("PTTL"), key};
-    slot->command = op->base.count;
-    tks_status status = tksp_tokens_add(op, NULL, 2, get, key);
-    if (status == TKS_OK && (op->expiry || op->duration_ms > 0)) {
-        status = tksp_tokens_add(op, NULL, 2, pttl, key);
-    }
-    return status;
+/* Does the caller want to know, or to move, when the token ends? */
+static bool wants_end(const tksp_tokens_op *op) {
+    return op->expiry || op->duration_ms > 0;
 }
 
-/* Where an age or an expiry counts, the server's clock comes with the answer: no other does. */
+static tks_status add_get(tksp_tokens_op *op, size_t i) {
+    tksp_slot *slot = &op->slots[i];
+    const tks_bytes words[] = {TKS_LITERAL("HGET"), tksp_word_key(op, &slot->place),
+                               tksp_word_field(op, &slot->place)};
+    slot->command = op->base.count;
+    return tksp_tokens_add(op, NULL, 3, words, words[1]);
+}
+
+/* Behind HGET, of the same key and field. A server that has no such command, or does not allow it, is one that cannot
+ * end fields. */
+static tks_status add_end(tksp_tokens_op *op, const tksp_command *get) {
+    const tks_bytes words[] = {TKS_LITERAL("HPEXPIRETIME"), get->argv[1], TKS_LITERAL("FIELDS"),
+                               TKS_LITERAL("1"), get->argv[2]};
+    tks_status status = tksp_tokens_add(op, NULL, 5, words, words[1]);
+    if (status != TKS_OK) return status;
+    op->base.commands[op->base.count - 1].may_be_forbidden = true;
+    op->base.commands[op->base.count - 1].any_type = true; /* HGET says what is wrong with the key */
+    return TKS_OK;
+}
+
 static tks_status add_time(tksp_tokens_op *op) {
     const tks_bytes time[] = {TKS_LITERAL("TIME")};
-    if (op->base.count == 0 ||
-        (!op->expiry && op->duration_ms == 0 && op->config.max_age_ms == 0)) {
-        return TKS_OK;
-    }
     return tksp_tokens_add(op, NULL, 1, time, op->base.commands[0].route);
+}
+
+static tks_status begin(tksp_tokens_op *op) {
+    tksp_fact ends = tksp_server_ends_fields(op->base.server);
+    tks_status status = TKS_OK;
+    size_t asked = 0;
+    for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
+        if (!tksp_is_askable(op, i)) continue;
+        status = add_get(op, i);
+        asked++;
+    }
+    if (asked == 0 || status != TKS_OK) return status;
+    /* get_many gives no ends: there one question, for what the server can, is enough. */
+    if (ends == TKSP_UNKNOWN || (ends == TKSP_YES && wants_end(op))) {
+        status = add_end(op, &op->base.commands[0]);
+    }
+    if (status == TKS_OK && (ends != TKSP_YES || op->duration_ms > 0 || op->config.max_age_ms > 0)) {
+        status = add_time(op);
+    }
+    return status;
 }
 
 static tks_status fail_answer(tksp_tokens_op *op, const char *command) {
@@ -41,47 +66,106 @@ static tks_status fail_answer(tksp_tokens_op *op, const char *command) {
                         "unexpected answer to %s: the connection was closed", command);
 }
 
-/* The server's clock; 0 where it was not asked for. */
-static tks_status read_time(tksp_tokens_op *op, int64_t *now_ms) {
-    const tksp_command *last = &op->base.commands[op->base.count - 1];
-    *now_ms = 0;
-    if (!tks_bytes_equal(last->argv[0], TKS_LITERAL("TIME"))) return TKS_OK;
-    *now_ms = tksp_reply_time(last->reply);
-    return *now_ms >= 0 ? TKS_OK : fail_answer(op, "TIME");
+/* What came with the records: the server's clock, -1: not asked for; when the first field ends, 0: it does not, or
+ * nobody asked. */
+typedef struct facts {
+    int64_t now_ms, ends_ms;
+    bool gone;
+} facts;
+
+static bool is_command(const tksp_command *command, const char *name) {
+    return strcmp(command->argv[0].data, name) == 0; /* a literal */
 }
 
-/* Slot `i` from the reply to its GET, which the slot then owns. `expires_ms` as of tks_token; one that max_age
- * has ended by `now_ms` is not found. */
-static tks_status read_slot(tksp_tokens_op *op, size_t i, int64_t expires_ms, int64_t now_ms) {
-    tksp_slot *slot = &op->slots[i];
-    tks_token *token = &op->tokens[i];
-    const tks_reply *reply = op->base.commands[slot->command].reply;
-    if (tks_reply_get_type(reply) == TKS_REPLY_NIL) return TKS_OK;
-    if (tks_reply_get_type(reply) != TKS_REPLY_STRING) {
-        return tksp_op_fail(
-            &op->base, TKS_ERR_CONNECTION,
-            "the server's answer to GET is not a string: the connection was closed");
+static tks_status read_end(tksp_tokens_op *op, const tksp_command *command, facts *out) {
+    const tks_reply *reply = command->reply;
+    bool can = tks_reply_get_type(reply) != TKS_REPLY_ERROR;
+    tksp_server_set_ends_fields(op->base.server, can ? TKSP_YES : TKSP_NO);
+    if (!can) return TKS_OK;
+    if (tks_reply_get_type(reply) == TKS_REPLY_NIL) return TKS_OK; /* no such key: Redis 7.4 */
+    if (tks_reply_get_type(reply) != TKS_REPLY_ARRAY || tks_reply_get_size(reply) != 1) {
+        return fail_answer(op, "HPEXPIRETIME");
     }
-    slot->reply = tksp_op_take_reply(&op->base, slot->command);
-    tks_status status = tksp_read_token(op, i, tks_reply_get_bytes(slot->reply), expires_ms);
-    if (status != TKS_OK || op->config.max_age_ms == 0) return status;
-    int64_t limit = token->created_us / 1000 + op->config.max_age_ms;
-    token->found = now_ms < limit;
-    if ((op->expiry || op->duration_ms > 0) && (expires_ms == 0 || expires_ms > limit)) {
-        token->expires_ms = limit;
+    out->ends_ms = tksp_reply_integer_at(reply, 0, 0);
+    out->gone = out->ends_ms == -2; /* since its HGET */
+    if (out->ends_ms < 0) out->ends_ms = 0;
+    return TKS_OK;
+}
+
+static tks_status read_facts(tksp_tokens_op *op, facts *out) {
+    *out = (facts){.now_ms = -1};
+    for (size_t i = 0; i < op->base.count; i++) {
+        const tksp_command *command = &op->base.commands[i];
+        tks_status status = TKS_OK;
+        if (is_command(command, "HPEXPIRETIME")) status = read_end(op, command, out);
+        if (is_command(command, "TIME")) {
+            out->now_ms = tksp_reply_time(command->reply);
+            if (out->now_ms < 0) return fail_answer(op, "TIME");
+        }
+        if (status != TKS_OK) return status;
     }
     return TKS_OK;
 }
 
+/* Slot `i` from the reply to its HGET, which the slot then owns. */
+static tks_status read_slot(tksp_tokens_op *op, size_t i, int64_t ends_ms) {
+    tksp_slot *slot = &op->slots[i];
+    const tks_reply *reply = op->base.commands[slot->command].reply;
+    if (tks_reply_get_type(reply) == TKS_REPLY_NIL) return TKS_OK;
+    if (tks_reply_get_type(reply) != TKS_REPLY_STRING) return fail_answer(op, "HGET");
+    slot->reply = tksp_op_take_reply(&op->base, slot->command);
+    tks_status status = tksp_read_token(op, i, tks_reply_get_bytes(slot->reply), ends_ms);
+    if (status == TKS_OK && slot->stamp_ms > 0) op->tokens[i].expires_ms = slot->stamp_ms;
+    return status;
+}
+
+/* Has a token that was read ended by the server's clock? And what ends it: its own end, or max_age. */
+static void judge(tksp_tokens_op *op, size_t i, int64_t now_ms) {
+    tks_token *token = &op->tokens[i];
+    int64_t max_age = op->config.max_age_ms;
+    int64_t limit = max_age > 0 ? token->created_us / 1000 + max_age : 0;
+    if (limit > 0 && (token->expires_ms == 0 || token->expires_ms > limit)) token->expires_ms = limit;
+    bool checked = limit > 0 || op->slots[i].stamp_ms > 0;
+    if (checked && token->expires_ms <= now_ms) token->found = false;
+    if (!wants_end(op)) token->expires_ms = 0;
+}
+
+static bool needs_time(const tksp_tokens_op *op) {
+    for (size_t i = 0; i < op->size; i++) {
+        if (op->tokens[i].found && op->slots[i].stamp_ms > 0) return true;
+    }
+    return false;
+}
+
+/* Reads all slots. *whole is false where the server's clock has to be asked for first: the server ends fields by itself,
+ * but here is a record from before it could. */
+static tks_status read_all(tksp_tokens_op *op, facts *known, bool *whole) {
+    *whole = true;
+    tks_status status = read_facts(op, known);
+    if (op->timing) return status;
+    for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
+        if (op->slots[i].command != SIZE_MAX) status = read_slot(op, i, known->ends_ms);
+    }
+    if (status != TKS_OK || known->now_ms >= 0 || !needs_time(op)) return status;
+    tks_bytes route = op->base.commands[0].route;
+    tksp_op_clear_commands(&op->base); /* the slots own the replies */
+    const tks_bytes time[] = {TKS_LITERAL("TIME")};
+    op->timing = true;
+    *whole = false;
+    return tksp_tokens_add(op, NULL, 1, time, route);
+}
+
 /* ---- get ---- */
 
-/* Is it time to move the expiry, which is `pttl` from now? How long it has been since it was last moved is how
- * much of the duration is used up. It is never moved nearer: one that is farther away, or that there is none,
- * is somebody else's wish. */
-static bool wants_touch(const tksp_tokens_op *op, int64_t pttl, int64_t now_ms) {
+/* Is it time to move the end, which is `left` from now? How long it has been since it was last moved is how much of the
+ * duration is used up. It is never moved nearer: one that is farther away, or that there is none, is somebody else's
+ * wish. */
+static bool wants_touch(const tksp_tokens_op *op, int64_t now_ms) {
+    const tks_token *token = &op->tokens[0];
     int64_t interval = op->config.touch_interval_ms;
     int64_t target = op->duration_ms;
-    if (pttl < 0) return false;
+    if (op->duration_ms == 0 || token->expires_ms == 0) return false;
+    int64_t left = token->expires_ms - now_ms;
     if (interval < 0) {
         interval = op->duration_ms / 10;
         if (interval > TOUCH_INTERVAL_MAX_MS) interval = TOUCH_INTERVAL_MAX_MS;
@@ -90,27 +174,28 @@ static bool wants_touch(const tksp_tokens_op *op, int64_t pttl, int64_t now_ms) 
         interval = op->duration_ms / 2; /* or a token in use would run out between two touches */
     }
     if (op->config.max_age_ms > 0) {
-        int64_t left = op->tokens[0].created_us / 1000 + op->config.max_age_ms - now_ms;
-        if (target > left) target = left;
+        int64_t most = token->created_us / 1000 + op->config.max_age_ms - now_ms;
+        if (target > most) target = most;
         /* The limit is reached already: nothing to move, but for what is rounded. */
-        if (target <= pttl + 1000 && target < op->duration_ms) return false;
+        if (target <= left + 1000 && target < op->duration_ms) return false;
     }
-    return target - pttl >= interval;
+    return target - left >= interval;
 }
 
 static tks_status begin_touch(tksp_tokens_op *op) {
-    const tksp_slot *slot = &op->slots[0];
+    const tksp_place *place = &op->slots[0].place;
     const tks_bytes words[] = {
         TKS_LITERAL("1"),
-        tksp_word_record_key(op, &slot->place),
-        tksp_word_check(op, &slot->place),
-        tksp_word_names(op),
+        tksp_word_key(op, place),
+        tksp_word_echo(op, place),
+        tksp_word_field(op, place),
         tksp_arena_int(&op->base.arena, op->duration_ms),
         tksp_word_max_age(op),
         TKS_LITERAL("1"),
     };
     op->touching = true; /* and still TKS_READ: whether an expiry was slid is no doubt to report */
     tks_status status = tksp_tokens_add(op, &tksp_script_refresh, 7, words, words[1]);
+    if (status == TKS_OK) status = tksp_extend_alias(op);
     return status != TKS_OK ? status : op->base.arena.status;
 }
 
@@ -136,50 +221,36 @@ static bool spare_touch(tks_op *base, const char *why) {
     return true;
 }
 
-static tks_status finish_get(tks_op *base, int64_t now_ms) {
-    tksp_tokens_op *op = (tksp_tokens_op *)base;
-    (void)now_ms;
-    base->result.type = TKS_RESULT_TOKEN;
-    base->result.tokens = op->tokens;
-    base->result.size = 1;
+static tks_status finish_get(tksp_tokens_op *op) {
+    facts known = {.now_ms = -1};
+    bool whole = true;
+    op->base.result.type = TKS_RESULT_TOKEN;
+    op->base.result.tokens = op->tokens;
+    op->base.result.size = 1;
     if (op->touching) return finish_touch(op);
-    if (op->slots[0].command == SIZE_MAX) return TKS_OK;
-
-    int64_t pttl = -1, server_ms;
-    tks_status status = read_time(op, &server_ms);
-    if (status != TKS_OK) return status;
-    if (op->expiry || op->duration_ms > 0) {
-        const tks_reply *reply = base->commands[1].reply;
-        if (tks_reply_get_type(reply) != TKS_REPLY_INTEGER) {
-            return tksp_op_fail(
-                base, TKS_ERR_CONNECTION,
-                "the server's answer to PTTL is not an integer: the connection was closed");
-        }
-        pttl = tks_reply_get_integer(reply);
-        if (pttl > PTTL_MAX) pttl = PTTL_MAX;
-    }
-    if (pttl == -2) return TKS_OK; /* expired between GET and PTTL */
-    status = read_slot(op, 0, pttl >= 0 ? server_ms + pttl : 0, server_ms);
-    tksp_op_clear_commands(base); /* the slot owns the reply */
-    if (status == TKS_OK && op->tokens[0].found && op->duration_ms > 0 &&
-        wants_touch(op, pttl, server_ms)) {
-        status = begin_touch(op);
-    }
-    return status;
+    if (!tksp_is_askable(op, 0)) return TKS_OK;
+    tks_status status = read_all(op, &known, &whole);
+    if (status != TKS_OK || !whole) return status;
+    tksp_op_clear_commands(&op->base);
+    if (known.gone) op->tokens[0].found = false;
+    if (!op->tokens[0].found) return TKS_OK;
+    judge(op, 0, known.now_ms);
+    return op->tokens[0].found && wants_touch(op, known.now_ms) ? begin_touch(op) : TKS_OK;
 }
+
+static const tksp_tokens_kind get_kind = {
+    .base = {TKSP_TOKENS_BASE, .spare = spare_touch}, .begin = begin, .finish = finish_get};
 
 static void expect_token(tksp_tokens_op *op) {
+    const tksp_slot *slot = &op->slots[0];
     tks_token *token = &op->tokens[0];
+    if (slot->token.size == 0) return;
     token->app = op->app;
     token->type = op->type;
-    token->token = op->slots[0].token;
-    tksp_set_id(op, 0, op->slots[0].place.tag);
+    token->token = slot->token;
+    token->id = tks_bytes_of(slot->place.field, TKS_FIELD_SIZE);
     op->base.expected = token;
 }
-
-static const tksp_op_kind get_kind = {.finish = finish_get,
-                                      .spare = spare_touch,
-                                      .clear = tksp_tokens_op_clear};
 
 tks_status tks_tokens_get(const tks_tokens *tokens, tks_bytes app, tks_bytes type, tks_bytes token,
                           int64_t refresh_ms, bool expiry, tks_op **out, tks_error *err) {
@@ -196,32 +267,30 @@ tks_status tks_tokens_get(const tks_tokens *tokens, tks_bytes app, tks_bytes typ
     if (status != TKS_OK) return status;
     op->duration_ms = refresh_ms;
     op->expiry = expiry;
-    status = add_get(op, 0, token);
-    if (status == TKS_OK) status = add_time(op);
-    if (op->slots[0].command != SIZE_MAX) expect_token(op);
+    tksp_present(op, 0, token);
+    expect_token(op);
     return tksp_tokens_op_ready(op, status, out, err);
 }
 
 /* ---- get_many ---- */
 
-static tks_status finish_get_many(tks_op *base, int64_t now_ms) {
-    tksp_tokens_op *op = (tksp_tokens_op *)base;
-    int64_t server_ms = 0;
-    (void)now_ms;
-    tks_status status = base->count > 0 ? read_time(op, &server_ms) : TKS_OK;
-    for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
-        if (op->slots[i].command != SIZE_MAX) status = read_slot(op, i, 0, server_ms);
+static tks_status finish_get_many(tksp_tokens_op *op) {
+    facts known = {.now_ms = -1};
+    bool whole = true;
+    tks_status status = op->base.count > 0 ? read_all(op, &known, &whole) : TKS_OK;
+    if (status != TKS_OK || !whole) return status;
+    for (size_t i = 0; i < op->size; i++) {
+        if (op->tokens[i].found) judge(op, i, known.now_ms);
     }
-    if (status != TKS_OK) return status;
-    base->result.type = TKS_RESULT_TOKENS;
-    base->result.tokens = op->tokens;
-    base->result.size = op->size;
-    tksp_op_clear_commands(base); /* the slots own the replies */
+    op->base.result.type = TKS_RESULT_TOKENS;
+    op->base.result.tokens = op->tokens;
+    op->base.result.size = op->size;
+    tksp_op_clear_commands(&op->base); /* the slots own the replies */
     return TKS_OK;
 }
 
-static const tksp_op_kind get_many_kind = {.finish = finish_get_many,
-                                           .clear = tksp_tokens_op_clear};
+static const tksp_tokens_kind get_many_kind = {
+    .base = {TKSP_TOKENS_BASE}, .begin = begin, .finish = finish_get_many};
 
 tks_status tks_tokens_get_many(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                                size_t count, const tks_bytes *presented, tks_op **out,
@@ -234,7 +303,6 @@ tks_status tks_tokens_get_many(const tks_tokens *tokens, tks_bytes app, tks_byte
         status = tksp_tokens_op_new(tokens, &get_many_kind, TKS_READ, app, type, count, &op, err);
     }
     if (status != TKS_OK) return status;
-    for (size_t i = 0; status == TKS_OK && i < count; i++) status = add_get(op, i, presented[i]);
-    if (status == TKS_OK) status = add_time(op);
+    for (size_t i = 0; i < count; i++) tksp_present(op, i, presented[i]);
     return tksp_tokens_op_ready(op, status, out, err);
 }

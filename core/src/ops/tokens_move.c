@@ -102,29 +102,38 @@ static tks_bytes word_moved(tksp_tokens_op *op) {
     return copy;
 }
 
+static tks_bytes alias_text(tksp_tokens_op *op, const tksp_place *place) {
+    char text[TKSP_ALIAS_SIZE];
+    memcpy(text, place->locator, TKS_LOCATOR_SIZE);
+    tks_random_letters(text + TKS_LOCATOR_SIZE, TKSP_ALIAS_NONCE);
+    return tksp_arena_dup(&op->base.arena, tks_bytes_of(text, sizeof text));
+}
+
+/* The places are known when the keys are added, and what the server can does not matter here: so the commands are there
+ * before the operation begins. */
 static tks_status add(tksp_tokens_op *op, const tks_tokens *tokens, const tks_foreign *key,
-                      tks_bytes data) {
+                      tks_bytes data, tks_error *err) {
     tksp_arena *arena = &op->base.arena;
     size_t i = op->base.count;
-    tks_bytes pepper = tokens->config.pepper;
     tksp_place *place = &op->slots[i].place;
-    tksp_place owner;
 
+    if (tksp_token_read(key->token, place->locator) != TKSP_TOKEN_CUSTOM) {
+        return tks_fail(err, TKS_ERR_DATA, "the token has the form of a generated one: it cannot be moved");
+    }
     op->app = tksp_arena_dup(arena, key->app);
     op->type = tksp_arena_dup(arena, key->type);
-    tksp_key_owner(pepper, key->app, key->type, key->owner, &owner);
-    tksp_key_place(pepper, key->app, key->type, key->token, place);
-    tksp_set_id(op, i, owner.tag);
-    bool foreign_tag = memcmp(owner.tag, place->tag, TKS_TAG_SIZE) != 0;
+    tksp_key_locate(key->app, key->type, key->owner, place->locator);
+    tksp_key_field(tokens->config.pepper, key->app, key->type, key->token, place->field);
     const tks_bytes words[] = {
         TKS_LITERAL("4"),
-        tksp_word_record_key(op, place),
-        tksp_word_index_key(op, &owner, key->owner),
+        tksp_word_key(op, place),
+        tksp_word_alias(op, place),
         tksp_arena_dup(arena, key->key),
         word_moved(op),
-        tksp_word_check(op, place),
-        tksp_word_tail(op, key->owner, data, foreign_tag ? owner.tag : NULL),
-        op->tokens[i].id, /* as the index lists it */
+        tksp_word_echo(op, place),
+        tksp_word_field(op, place),
+        tksp_word_tail(op, key->owner, data),
+        alias_text(op, place),
         tksp_arena_dup(arena, key->value),
         key->random ? TKS_LITERAL("1") : TKS_LITERAL("0"),
     };
@@ -132,11 +141,15 @@ static tks_status add(tksp_tokens_op *op, const tks_tokens *tokens, const tks_fo
     return tksp_tokens_add(op, &tksp_script_move, sizeof words / sizeof words[0], words, words[1]);
 }
 
-static tks_status finish(tks_op *base, int64_t now_ms) {
-    tksp_tokens_op *op = (tksp_tokens_op *)base;
+static tks_status begin(tksp_tokens_op *op) {
+    (void)op;
+    return TKS_OK;
+}
+
+static tks_status finish(tksp_tokens_op *op) {
+    tks_op *base = &op->base;
     const tks_reply **outcomes =
         tksp_arena_alloc(&base->arena, (base->count + 1) * sizeof *outcomes);
-    (void)now_ms;
     if (outcomes == NULL) return TKS_ERR_MEMORY;
     for (size_t i = 0; i < base->count; i++) {
         tks_status status;
@@ -154,7 +167,8 @@ static tks_status finish(tks_op *base, int64_t now_ms) {
     return TKS_OK;
 }
 
-static const tksp_op_kind move_kind = {.finish = finish, .clear = tksp_tokens_op_clear};
+static const tksp_tokens_kind move_kind = {
+    .base = {TKSP_TOKENS_BASE}, .begin = begin, .finish = finish};
 
 /* Sent twice is moved once: the second time, the script knows what it moved. */
 tks_status tks_move_new(const tks_tokens *tokens, size_t capacity, tks_op **out, tks_error *err) {
@@ -163,7 +177,9 @@ tks_status tks_move_new(const tks_tokens *tokens, size_t capacity, tks_op **out,
     tks_bytes none = tks_bytes_of(NULL, 0);
     tks_status status =
         tksp_tokens_op_new(tokens, &move_kind, TKS_IDEMPOTENT, none, none, capacity, &op, err);
-    return status != TKS_OK ? status : tksp_tokens_op_ready(op, status, out, err);
+    if (status != TKS_OK) return status;
+    op->phase = TKSP_BEGUN;
+    return tksp_tokens_op_ready(op, status, out, err);
 }
 
 tks_status tks_move_add(tks_op *base, const tks_tokens *tokens, const tks_foreign *key,
@@ -177,7 +193,7 @@ tks_status tks_move_add(tks_op *base, const tks_tokens *tokens, const tks_foreig
     if (status != TKS_OK) return status;
     tks_buf_init(&data, SIZE_MAX);
     status = write_data(key->value, op->config.max_data_size, &data, err);
-    if (status == TKS_OK) status = add(op, tokens, key, tks_buf_bytes(&data));
+    if (status == TKS_OK) status = add(op, tokens, key, tks_buf_bytes(&data), err);
     tks_buf_wipe(&data);
     return status == TKS_ERR_MEMORY ? tks_fail_memory(err) : status;
 }

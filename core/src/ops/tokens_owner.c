@@ -4,70 +4,108 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static tks_status begin(const tks_tokens *tokens, const tksp_op_kind *kind, tks_safety safety,
-                        tks_bytes app, tks_bytes type, tks_bytes owner, tksp_tokens_op **out,
-                        tksp_place *owner_place, tks_error *err) {
+static tks_status new(const tks_tokens *tokens, const tksp_tokens_kind *kind, tks_safety safety,
+                      tks_bytes app, tks_bytes type, tks_bytes owner, tksp_tokens_op **out,
+                      tks_error *err) {
     tks_status status = tksp_check_name(app, "app", err);
     if (status == TKS_OK) status = tksp_check_name(type, "type", err);
     if (status == TKS_OK) status = tksp_check_name(owner, tokens->config.owner_name, err);
     if (status == TKS_OK) status = tksp_tokens_op_new(tokens, kind, safety, app, type, 1, out, err);
     if (status != TKS_OK) return status;
-    tksp_key_owner(tokens->config.pepper, app, type, owner, owner_place);
+    /* No token is asked for: its check is the locator's head. */
+    tksp_place *place = &(*out)->slots[0].place;
+    tksp_key_locate(app, type, owner, place->locator);
+    memcpy(place->field, place->locator, TKS_CHECK_SIZE);
     return TKS_OK;
-}
-
-/* What is about all of an index: it, its check, how to make record keys of its members, and what ends them. For a
- * page also how many it has, and behind which member it begins. */
-static tks_status add_index_command(tksp_tokens_op *op, const tksp_script *script, tks_bytes owner,
-                                    const tksp_place *place, const tks_page *page) {
-    op->slots[0].place = *place;
-    const tks_bytes words[] = {
-        TKS_LITERAL("1"),
-        tksp_word_index_key(op, place, owner),
-        tksp_word_check(op, place),
-        tksp_word_base(op),
-        tksp_arena_dup(&op->base.arena, tks_bytes_of(place->tag, TKS_TAG_SIZE)),
-        tksp_word_max_age(op),
-        tksp_arena_int(&op->base.arena, page != NULL ? page->limit : 0),
-        tksp_arena_dup(&op->base.arena, page != NULL ? page->after : tks_bytes_of(NULL, 0)),
-    };
-    return tksp_tokens_add(op, script, page != NULL ? 8 : 6, words, words[1]);
 }
 
 /* ---- delete_all, count ---- */
 
-static tks_status finish_count(tks_op *base, int64_t now_ms) {
-    tksp_tokens_op *op = (tksp_tokens_op *)base;
+static tks_status finish_count(tksp_tokens_op *op) {
     tks_status status;
-    (void)now_ms;
     const tks_reply *reply = tksp_checked_reply(op, 0, &op->slots[0].place, &status);
     if (reply == NULL) return status;
-    base->result.type = TKS_RESULT_COUNT;
-    base->result.integer = tksp_reply_integer_at(reply, 1, 0);
+    op->base.result.type = TKS_RESULT_COUNT;
+    op->base.result.integer = tksp_reply_integer_at(reply, 1, 0);
     return TKS_OK;
 }
 
-static const tksp_op_kind count_kind = {.finish = finish_count, .clear = tksp_tokens_op_clear};
+static tks_status add_count(tksp_tokens_op *op, const tksp_script *script) {
+    const tksp_place *place = &op->slots[0].place;
+    const tks_bytes words[] = {TKS_LITERAL("1"), tksp_word_key(op, place), tksp_word_echo(op, place),
+                               tksp_word_max_age(op)};
+    return tksp_tokens_add(op, script, 4, words, words[1]);
+}
+
+static tks_status begin_delete_all(tksp_tokens_op *op) {
+    return add_count(op, &tksp_script_delete_all);
+}
+
+static tks_status begin_count(tksp_tokens_op *op) {
+    return add_count(op, &tksp_script_count);
+}
+
+static const tksp_tokens_kind delete_all_kind = {
+    .base = {TKSP_TOKENS_BASE}, .begin = begin_delete_all, .finish = finish_count};
+static const tksp_tokens_kind count_kind = {
+    .base = {TKSP_TOKENS_BASE}, .begin = begin_count, .finish = finish_count};
 
 tks_status tks_tokens_delete_all(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                                  tks_bytes owner, tks_op **out, tks_error *err) {
     tksp_tokens_op *op;
-    tksp_place place;
     *out = NULL;
-    tks_status status = begin(tokens, &count_kind, TKS_ONCE, app, type, owner, &op, &place, err);
-    if (status != TKS_OK) return status;
-    status = add_index_command(op, &tksp_script_delete_all, owner, &place, NULL);
-    return tksp_tokens_op_ready(op, status, out, err);
+    tks_status status = new(tokens, &delete_all_kind, TKS_ONCE, app, type, owner, &op, err);
+    return status != TKS_OK ? status : tksp_tokens_op_ready(op, status, out, err);
 }
 
 tks_status tks_tokens_count(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                             tks_bytes owner, tks_op **out, tks_error *err) {
     tksp_tokens_op *op;
-    tksp_place place;
     *out = NULL;
-    tks_status status = begin(tokens, &count_kind, TKS_READ, app, type, owner, &op, &place, err);
+    tks_status status = new(tokens, &count_kind, TKS_READ, app, type, owner, &op, err);
+    return status != TKS_OK ? status : tksp_tokens_op_ready(op, status, out, err);
+}
+
+/* ---- tally ---- */
+
+static tks_status begin_nothing(tksp_tokens_op *op) {
+    (void)op; /* the keys are known from the beginning */
+    return TKS_OK;
+}
+
+static tks_status finish_tally(tksp_tokens_op *op) {
+    tks_op *base = &op->base;
+    const tks_reply **replies = tksp_arena_alloc(&base->arena, (base->count + 1) * sizeof *replies);
+    if (replies == NULL) return TKS_ERR_MEMORY;
+    for (size_t i = 0; i < base->count; i++) {
+        tks_status status;
+        replies[i] = tksp_checked_reply(op, i, &op->slots[0].place, &status);
+        if (replies[i] == NULL) return status;
+    }
+    base->result.type = TKS_RESULT_REPLIES;
+    base->result.replies = replies;
+    base->result.size = base->count;
+    return TKS_OK;
+}
+
+static const tksp_tokens_kind tally_kind = {
+    .base = {TKSP_TOKENS_BASE}, .begin = begin_nothing, .finish = finish_tally};
+
+tks_status tks_tokens_tally(const tks_tokens *tokens, size_t count, const tks_bytes *keys,
+                            tks_op **out, tks_error *err) {
+    tksp_tokens_op *op;
+    *out = NULL;
+    tks_bytes none = tks_bytes_of(NULL, 0);
+    tks_status status = tksp_tokens_op_new(tokens, &tally_kind, TKS_READ, none, none, 1, &op, err);
     if (status != TKS_OK) return status;
-    status = add_index_command(op, &tksp_script_count, owner, &place, NULL);
+    memset(op->slots[0].place.field, '-', TKS_FIELD_SIZE);
+    op->phase = TKSP_BEGUN;
+    tks_bytes echo = tksp_word_echo(op, &op->slots[0].place);
+    for (size_t i = 0; status == TKS_OK && i < count; i++) {
+        const tks_bytes words[] = {TKS_LITERAL("1"), tksp_arena_dup(&op->base.arena, keys[i]), echo,
+                                   tksp_word_max_age(op)};
+        status = tksp_tokens_add(op, &tksp_script_count, 4, words, words[1]);
+    }
     return tksp_tokens_op_ready(op, status, out, err);
 }
 
@@ -77,30 +115,14 @@ static bool is_id(tks_bytes id) {
     for (size_t i = 0; i < id.size; i++) {
         if (tksp_key_digit(id.data[i]) < 0) return false;
     }
-    return true;
+    return id.size == TKS_FIELD_SIZE;
 }
 
-/* An index member back into the place of its record; false where it is none. */
-static bool place_of_member(tks_bytes member, const char *owner_tag, tksp_place *out) {
-    if (member.size == TKS_DIGEST_TEXT_SIZE) {
-        memcpy(out->tag, owner_tag, TKS_TAG_SIZE);
-        memcpy(out->digest, member.data, TKS_DIGEST_TEXT_SIZE);
-        return true;
-    }
-    if (member.size == TKS_TAG_SIZE + TKS_DIGEST_TEXT_SIZE) {
-        memcpy(out->tag, member.data, TKS_TAG_SIZE);
-        memcpy(out->digest, member.data + TKS_TAG_SIZE, TKS_DIGEST_TEXT_SIZE);
-        return true;
-    }
-    return false;
-}
-
-/* qsort: newest first; of one millisecond, by id, so that the order is always the same. */
+/* qsort: newest first; of one microsecond, by id, so that the order is always the same. */
 static int newest_first(const void *a, const void *b) {
     const tks_token *x = a, *y = b;
     if (x->created_us != y->created_us) return x->created_us < y->created_us ? 1 : -1;
-    int order = memcmp(x->id.data, y->id.data, x->id.size < y->id.size ? x->id.size : y->id.size);
-    return order != 0 ? order : (int)x->id.size - (int)y->id.size;
+    return memcmp(x->id.data, y->id.data, TKS_FIELD_SIZE);
 }
 
 static const char after_is_gone[] =
@@ -127,11 +149,10 @@ static tks_status report_unread(tksp_tokens_op *op, const tks_error *why, tks_by
     return TKS_OK;
 }
 
-static tks_status finish_list(tks_op *base, int64_t now_ms) {
-    tksp_tokens_op *op = (tksp_tokens_op *)base;
+static tks_status finish_list(tksp_tokens_op *op) {
+    tks_op *base = &op->base;
     tksp_place owner = op->slots[0].place;
     tks_status status;
-    (void)now_ms;
     const tks_reply *reply = tksp_checked_reply(op, 0, &owner, &status);
     if (reply == NULL) return status;
     base->refused = tksp_reply_integer_at(reply, 1, -1) == 0;
@@ -151,14 +172,15 @@ static tks_status finish_list(tks_op *base, int64_t now_ms) {
     tks_error why;
     tks_bytes first = {NULL, 0};
     for (size_t i = 0; i < size; i++) {
-        const tks_reply *member = tks_reply_get_item(reply, 3 * i + 1);
+        const tks_reply *field = tks_reply_get_item(reply, 3 * i + 1);
         const tks_reply *record = tks_reply_get_item(reply, 3 * i + 2);
         int64_t expires_ms = tksp_reply_integer_at(reply, 3 * i + 3, 0);
-        if (tks_reply_get_type(member) != TKS_REPLY_STRING ||
-            tks_reply_get_type(record) != TKS_REPLY_STRING ||
-            !place_of_member(tks_reply_get_bytes(member), owner.tag, &slots[good].place)) {
+        if (tks_reply_get_type(field) != TKS_REPLY_STRING ||
+            tks_reply_get_type(record) != TKS_REPLY_STRING || !is_id(tks_reply_get_bytes(field))) {
             return tksp_fail_not_a_record(op);
         }
+        slots[good].place = owner;
+        memcpy(slots[good].place.field, tks_reply_get_bytes(field).data, TKS_FIELD_SIZE);
         status = tksp_read_token(op, good, tks_reply_get_bytes(record), expires_ms);
         if (status == TKS_OK) good++;
         if (status != TKS_OK && status != TKS_ERR_DATA) return status;
@@ -166,7 +188,7 @@ static tks_status finish_list(tks_op *base, int64_t now_ms) {
         tks_error unread = tksp_op_take_failure(base);
         if (bad++ > 0) continue;
         why = unread;
-        first = tks_reply_get_bytes(member); /* slot 0 keeps the reply */
+        first = tks_reply_get_bytes(field); /* slot 0 keeps the reply */
     }
     if (bad > 0) status = report_unread(op, &why, first, bad, good > 0);
     if (status != TKS_OK) return status;
@@ -178,60 +200,51 @@ static tks_status finish_list(tks_op *base, int64_t now_ms) {
     return TKS_OK;
 }
 
-static const tksp_op_kind list_kind = {.finish = finish_list,
-                                       .smaller = "pass limit and after to list",
-                                       .clear = tksp_tokens_op_clear};
+static tks_status begin_list(tksp_tokens_op *op) {
+    const tksp_place *place = &op->slots[0].place;
+    const tks_bytes words[] = {
+        TKS_LITERAL("1"),
+        tksp_word_key(op, place),
+        tksp_word_echo(op, place),
+        tksp_word_max_age(op),
+        tksp_arena_int(&op->base.arena, op->page.limit),
+        op->page.after,
+    };
+    return tksp_tokens_add(op, &tksp_script_list, 6, words, words[1]);
+}
+
+static const tksp_tokens_kind list_kind = {
+    .base = {TKSP_TOKENS_BASE, .smaller = "pass limit and after to list"},
+    .begin = begin_list,
+    .finish = finish_list};
 
 tks_status tks_tokens_list(const tks_tokens *tokens, tks_bytes app, tks_bytes type, tks_bytes owner,
                            const tks_page *page, tks_op **out, tks_error *err) {
     tksp_tokens_op *op;
-    tksp_place place;
     *out = NULL;
     if (page->limit < 0 || page->limit > TKS_PAGE_MAX) {
         return tks_fail(err, TKS_ERR_DATA, "limit must be 1 to %d", TKS_PAGE_MAX);
     }
-    if (page->after.data != NULL && (page->after.size == 0 || !is_id(page->after))) {
+    if (page->after.data != NULL && !is_id(page->after)) {
         return tks_fail(err, TKS_ERR_DATA, "%s", after_is_gone);
     }
-    tks_status status = begin(tokens, &list_kind, TKS_READ, app, type, owner, &op, &place, err);
+    tks_status status = new(tokens, &list_kind, TKS_READ, app, type, owner, &op, err);
     if (status != TKS_OK) return status;
-    status = add_index_command(op, &tksp_script_list, owner, &place, page);
+    op->page = (tks_page){page->limit, tksp_arena_dup(&op->base.arena, page->after)};
     return tksp_tokens_op_ready(op, status, out, err);
 }
 
 /* ---- delete_by_id ---- */
 
-static tks_status finish_bool(tks_op *base, int64_t now_ms) {
-    tksp_tokens_op *op = (tksp_tokens_op *)base;
-    (void)now_ms;
-    base->result.type = TKS_RESULT_BOOL;
-    if (base->count == 0) return TKS_OK;
-    tks_status status;
-    const tks_reply *reply = tksp_checked_reply(op, 0, &op->slots[0].place, &status);
-    if (reply == NULL) return status;
-    base->result.integer = tksp_reply_integer_at(reply, 1, 0) > 0;
-    return TKS_OK;
-}
-
-static const tksp_op_kind bool_kind = {.finish = finish_bool, .clear = tksp_tokens_op_clear};
-
 tks_status tks_tokens_delete_by_id(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                                    tks_bytes owner, tks_bytes id, tks_op **out, tks_error *err) {
     tksp_tokens_op *op;
-    tksp_place place;
     *out = NULL;
-    tks_status status = begin(tokens, &bool_kind, TKS_ONCE, app, type, owner, &op, &place, err);
+    tks_status status = new(tokens, &tksp_delete_kind, TKS_ONCE, app, type, owner, &op, err);
     if (status != TKS_OK) return status;
-    if (is_id(id) && place_of_member(id, place.tag, &op->slots[0].place)) {
-        const tks_bytes words[] = {
-            TKS_LITERAL("2"),
-            tksp_word_record_key(op, &op->slots[0].place),
-            tksp_word_index_key(op, &place, owner),
-            tksp_word_check(op, &op->slots[0].place),
-            tksp_word_names(op),
-            tksp_word_max_age(op),
-        };
-        status = tksp_tokens_add(op, &tksp_script_delete_by_id, 6, words, words[1]);
+    if (is_id(id)) {
+        memcpy(op->slots[0].place.field, id.data, TKS_FIELD_SIZE);
+        op->slots[0].located = true;
     }
     return tksp_tokens_op_ready(op, status, out, err);
 }

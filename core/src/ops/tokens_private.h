@@ -32,14 +32,35 @@ struct tks_tokens {
 /* One token that an operation is about. */
 typedef struct tksp_slot {
     tks_bytes owner; /* as given; empty where it is not known before the record is read */
-    tks_bytes token; /* the secret; empty in a listing */
+    tks_bytes token; /* the secret; empty in a listing, and where no such token can exist */
     tksp_place place;
+    bool located;     /* `place.locator` is known: at once, but for custom tokens */
+    bool aliased;     /* it has an alias: a custom token */
     tks_reply *reply; /* what the token's slices are borrowed from; owned */
     tks_json *data;   /* owned */
+    tks_bytes alias;  /* what its alias holds */
+    int64_t stamp_ms; /* of the record: when it ends, 0: it says nothing */
+    /* of create: */
+    bool custom; /* the caller chose it */
+    int64_t ttl_ms;
+    tks_bytes tail;        /* of the record */
+    tks_bytes found_alias; /* what another creation left */
     size_t command;   /* its place among the commands, SIZE_MAX: it has none */
 } tksp_slot;
 
-typedef struct tksp_tokens_op {
+typedef struct tksp_tokens_op tksp_tokens_op;
+
+/* A custom token's locator is in its alias, which is read first. So an operation has two halves: commands are added
+ * when all places are known, and when the server is. */
+typedef struct tksp_tokens_kind {
+    tksp_op_kind base;
+    /* Adds the commands; none where nothing can be found. TKS_OK or a failure that is noted. */
+    tks_status (*begin)(tksp_tokens_op *op);
+    /* As tksp_op_kind.finish, of those commands; also where there are none. */
+    tks_status (*finish)(tksp_tokens_op *op);
+} tksp_tokens_kind;
+
+struct tksp_tokens_op {
     tks_op base;
     tksp_tokens_config config;
     tks_bytes app, type;
@@ -47,36 +68,68 @@ typedef struct tksp_tokens_op {
     tks_token *tokens; /* the result, one a slot */
     size_t size;       /* slots */
     int64_t duration_ms;
+    tks_bytes patch; /* update: its object */
+    tks_page page;   /* list */
+    enum { TKSP_NEW, TKSP_RESOLVING, TKSP_BEGUN } phase;
+    enum { TKSP_CLAIM, TKSP_CHECK, TKSP_RECLAIM, TKSP_CREATE, TKSP_CONFIRM } step; /* of create */
+    bool keeps_pepper;
     bool expiry;   /* the caller asked for expires_ms */
+    bool timing;   /* get: the records are read, the server's clock is being asked for */
     bool touching; /* get: the record is read, its expiry is being moved */
-} tksp_tokens_op;
+};
 
 TKSP_ASSERT_SMALL(tksp_tokens_op);
 
+/* The members of tksp_op_kind that all token operations share. */
+#define TKSP_TOKENS_BASE .finish = tksp_tokens_finish, .clear = tksp_tokens_op_clear
+
 /* Makes an operation with `size` slots; copies app and type. `*out` is set on TKS_OK alone. */
-tks_status tksp_tokens_op_new(const tks_tokens *tokens, const tksp_op_kind *kind, tks_safety safety,
-                              tks_bytes app, tks_bytes type, size_t size, tksp_tokens_op **out,
-                              tks_error *err);
+tks_status tksp_tokens_op_new(const tks_tokens *tokens, const tksp_tokens_kind *kind,
+                              tks_safety safety, tks_bytes app, tks_bytes type, size_t size,
+                              tksp_tokens_op **out, tks_error *err);
 
 /* Ends a constructor: gives `op` to *out, or frees it when its arena or `status` has failed. */
 tks_status tksp_tokens_op_ready(tksp_tokens_op *op, tks_status status, tks_op **out,
                                 tks_error *err);
 
-/* tksp_op_kind.clear for every token operation. */
+tks_status tksp_tokens_finish(tks_op *op, int64_t now_ms);
 void tksp_tokens_op_clear(tks_op *op);
 
-/* Words for commands, in the operation's arena; empty when memory is short (the arena remembers). */
-tks_bytes tksp_word_record_key(tksp_tokens_op *op, const tksp_place *place);
-tks_bytes tksp_word_index_key(tksp_tokens_op *op, const tksp_place *owner_place, tks_bytes owner);
-tks_bytes tksp_word_names(tksp_tokens_op *op);
-tks_bytes tksp_word_base(tksp_tokens_op *op); /* the prefix with its colon */
-tks_bytes tksp_word_check(tksp_tokens_op *op, const tksp_place *place);
-tks_bytes tksp_word_max_age(tksp_tokens_op *op); /* in ms; "0": none */
-/* A record's text from the owner on; `tag` is the owner's, NULL where the record's is the same. */
-tks_bytes tksp_word_tail(tksp_tokens_op *op, tks_bytes owner, tks_bytes data, const char *tag);
+/* delete and delete_by_id. */
+extern const tksp_tokens_kind tksp_delete_kind;
 
-/* A new secret: marker, tag, random bytes - what tksp_key_place reads back. In the arena. */
-tks_bytes tksp_generate_token(tksp_tokens_op *op, const char *tag);
+/* Keeps the pepper beyond the constructor. */
+void tksp_keep_pepper(tksp_tokens_op *op);
+
+/* Slot `i` is about a token that a client presented. */
+void tksp_present(tksp_tokens_op *op, size_t i, tks_bytes token);
+
+/* An alias outlives its token by so much: it is never the reason why one is not found. */
+enum { TKSP_ALIAS_SLACK_MS = 60000 };
+
+/* Where the token is a custom one, adds what lets its alias live as long as the record is going to: duration_ms. */
+tks_status tksp_extend_alias(tksp_tokens_op *op);
+
+/* Where the token is a custom one, adds what removes its alias, whose key this is, unless it is another creation's. */
+tks_status tksp_drop_alias(tksp_tokens_op *op, tks_bytes key);
+
+/* Is there something to ask for in slot `i`? It may be one without a token, of delete_by_id. */
+bool tksp_is_askable(const tksp_tokens_op *op, size_t i);
+
+/* Words for commands, in the operation's arena; empty when memory is short (the arena remembers). */
+tks_bytes tksp_word_key(tksp_tokens_op *op, const tksp_place *place);
+tks_bytes tksp_word_alias(tksp_tokens_op *op, const tksp_place *place);
+tks_bytes tksp_word_field(tksp_tokens_op *op, const tksp_place *place);
+tks_bytes tksp_word_max_age(tksp_tokens_op *op); /* in ms; "0": none */
+/* A script's first argument, which it gives back: the place's check, and whether the server can end fields, "0" if it
+ * is known that it cannot. */
+tks_bytes tksp_word_echo(tksp_tokens_op *op, const tksp_place *place);
+void tksp_learn_from_echo(tksp_tokens_op *op, tks_bytes echo);
+/* A record's text from the names on. */
+tks_bytes tksp_word_tail(tksp_tokens_op *op, tks_bytes owner, tks_bytes data);
+
+/* A new secret for the owner at `locator`, NULL for none. In the arena. */
+tks_bytes tksp_generate_token(tksp_tokens_op *op, const char *locator);
 
 /* Adds a command of `argc` words, copied into the arena. */
 tks_status tksp_tokens_add(tksp_tokens_op *op, const tksp_script *script, size_t argc,
@@ -94,9 +147,6 @@ int64_t tksp_reply_time(const tks_reply *reply);
 
 /* Reads `text`, the record of slot `i`, into tokens[i]. The slot keeps the reply it points into. */
 tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t expires_ms);
-
-/* Sets the id of tokens[i]: its digest, behind its tag where that is not its owner's. */
-void tksp_set_id(tksp_tokens_op *op, size_t i, const char *owner_tag);
 
 /* TKS_ERR_DATA: what is stored is not a record, as a checked reply says. */
 tks_status tksp_fail_not_a_record(tksp_tokens_op *op);

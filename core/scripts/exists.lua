@@ -1,0 +1,7 @@
+-- Is there a live record?
+-- KEYS  the owner's hash
+-- ARGV  echo, field
+-- Gives {echo, 1} or {echo, 0}.
+-- include: clock, digits, record, hash
+
+return {ARGV[1], find(ARGV[2], math.floor(now_us() / 1000)) and 1 or 0}

@@ -1,0 +1,168 @@
+"""An owner's hash as it stands in the server: it forgets what has ended, and goes with its last record."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+import stored
+import tokenstore
+from servers import Server
+from tokenstore import RedisTokens, Token
+
+BOB = {"app": "web", "type": "login", "owner": "bob"}
+
+
+def fields(server: Server) -> set[str]:
+    (key,) = stored.hashes(server)
+    return {field.decode() for field in server("HKEYS", key)}
+
+
+def key_left(server: Server) -> float:
+    """Seconds that the hash has left; -1: it goes with its last field."""
+    (key,) = stored.hashes(server)
+    left = int(server("PTTL", key))
+    return left if left < 0 else left / 1000
+
+
+def ends_fields(server: Server) -> bool:
+    try:
+        server("HPTTL", "none", "FIELDS", 1, "x")
+    except Exception:  # noqa: BLE001
+        return False
+    return True
+
+
+def end(server: Server, *tokens: Token) -> None:
+    for token in tokens:
+        stored.wait_for_end(server, token)
+
+
+def test_one_owner_is_one_hash(tokens: RedisTokens, server: Server) -> None:
+    made = [tokens.create(**BOB, duration=60) for _ in range(3)]
+    tokens.create("web", "login", "amy")
+    assert len(stored.hashes(server)) == 2
+    assert {stored.place_of(server, token)[0] for token in made} == {stored.place_of(server, made[0])[0]}
+
+
+def test_what_has_ended_leaves_with_the_next_write(tokens: RedisTokens, server: Server) -> None:
+    dead = [tokens.create(**BOB, duration=1) for _ in range(5)]
+    alive = tokens.create(**BOB, duration=60)
+    end(server, *dead)
+    assert [token.id for token in tokens.list(**BOB)] == [alive.id]
+    assert tokens.count(**BOB) == 1
+    new = tokens.create(**BOB, duration=60)
+    assert fields(server) == {alive.id, new.id}
+
+
+def test_list_leaves_out_what_cannot_be_read(
+    tokens: RedisTokens, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, good = (tokens.create(**BOB, duration=60) for _ in range(2))
+    stored.replace(server, bad, stored.record_of(server, bad)[:-1])
+    assert [token.id for token in tokens.list(**BOB)] == [good.id]
+    (line,) = (r.getMessage() for r in caplog.records if r.levelname == "WARNING")
+    assert "tokens: 1" in line
+    assert bad.id in line
+    with pytest.raises(tokenstore.DataError, match=f"the token {bad.id} .*delete_all"):
+        tokens.list(**BOB, limit=1, after=good.id)
+    assert tokens.delete_all(**BOB) == 2
+    assert stored.keys(server) == []
+
+
+def test_a_cap_counts_the_living(client: tokenstore.Client, server: Server) -> None:
+    tokens = RedisTokens(client, max_per_owner=2)
+    alive = tokens.create(**BOB, duration=60)
+    end(server, tokens.create(**BOB, duration=1))
+    new = tokens.create(**BOB, duration=60)
+    assert fields(server) == {alive.id, new.id}
+
+
+def test_it_lives_as_long_as_its_last_record(tokens: RedisTokens, server: Server) -> None:
+    if ends_fields(server):
+        pytest.skip("the fields have their own ends here")
+    tokens.create(**BOB, duration=100)
+    assert 99 < key_left(server) <= 100
+    longer = tokens.create(**BOB, duration=1000)
+    assert 999 < key_left(server) <= 1000
+    tokens.create(**BOB, duration=100)
+    assert 999 < key_left(server) <= 1000
+    assert tokens.delete("web", "login", longer.token)
+    assert 99 < key_left(server) <= 100
+
+
+def test_it_stays_for_a_record_that_stays(tokens: RedisTokens, server: Server) -> None:
+    tokens.create(**BOB, duration=100)
+    forever = tokens.create(**BOB)
+    assert key_left(server) == -1
+    tokens.create(**BOB, duration=1000)
+    assert key_left(server) == -1
+    assert tokens.delete_by_id(**BOB, id=forever.id)
+    assert key_left(server) == -1 if ends_fields(server) else 999 < key_left(server) <= 1000
+
+
+@pytest.mark.parametrize("how", ["refresh", "rotate"])
+def test_it_follows_a_record_that_is_moved(tokens: RedisTokens, server: Server, how: str) -> None:
+    token = tokens.create(**BOB, duration=100)
+    for duration in (1000, 10):
+        if how == "refresh":
+            assert tokens.refresh("web", "login", token.token, duration)
+        else:
+            moved = tokens.rotate("web", "login", token.token, duration)
+            assert moved is not None
+            token = moved
+        assert duration - 1 < stored.left(server, token) / 1000 <= duration
+        if not ends_fields(server):
+            assert duration - 1 < key_left(server) <= duration
+    assert fields(server) == {token.id}
+
+
+def test_the_last_one_takes_it_along(tokens: RedisTokens, server: Server) -> None:
+    first, second = (tokens.create(**BOB, duration=60) for _ in range(2))
+    assert tokens.delete("web", "login", first.token)
+    assert fields(server) == {second.id}
+    assert tokens.delete("web", "login", second.token)
+    assert stored.keys(server) == []
+
+
+def test_many_dead_leave_by_and_by(tokens: RedisTokens, server: Server) -> None:
+    """Where the server cannot end fields, each write of a large hash drops a few of the ended ones."""
+    tokens.create_many({**BOB, "duration": 1} for _ in range(400))
+    lasting = tokens.create(**BOB)
+    time.sleep(1.1)
+    for _ in range(200):
+        assert tokens.update("web", "login", lasting.token, {"n": 1}) is not None
+    assert len(fields(server)) <= 33
+    assert tokens.count(**BOB) == 1
+
+
+# ---- an upgrade of the server --------------------------------------------------------------------------
+
+
+def make_old(server: Server, token: Token) -> None:
+    """As a server wrote it that could not end fields: with a stamp, and an end of the hash."""
+    key, field = stored.place_of(server, token)
+    ends, record = stored.end_of(server, token), stored.record_of(server, token)
+    stamp = "".join(stored.B64[ends >> 6 * place & 63] for place in range(6, -1, -1))
+    server("HSET", key, field, record[:13] + b"e" + stamp.encode() + record[13:])
+    server("PEXPIREAT", key, ends)
+
+
+def test_a_hash_from_before_an_upgrade_is_turned_over(tokens: RedisTokens, server: Server) -> None:
+    if not ends_fields(server):
+        pytest.skip("this server cannot end fields")
+    old, dying = tokens.create(**BOB, duration=60), tokens.create(**BOB, duration=1)
+    for token in (old, dying):
+        make_old(server, token)
+    server("PEXPIREAT", stored.hashes(server)[0], stored.end_of(server, old))
+    found = tokens.get("web", "login", old.token, expiry=True)
+    assert found is not None
+    assert found.expires_at == pytest.approx(old.expires_at, abs=0.002)
+    time.sleep(1.1)
+    assert tokens.get("web", "login", dying.token) is None
+    longer = tokens.create(**BOB, duration=1000)
+    assert fields(server) == {old.id, longer.id}
+    assert key_left(server) == -1
+    assert stored.record_of(server, old)[13:14] == b'"'  # no stamp any more
+    assert 0 < stored.left(server, old) <= 60000
