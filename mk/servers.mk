@@ -8,7 +8,7 @@ SUITES += old-server
 OLD_SERVER := $(VENV)/servers/redis-server-6.2
 SERVERS ?= $(wildcard $(OLD_SERVER)) $(foreach s,redis-server valkey-server,$(shell command -v $(s)))
 
-SERVER_BATTERY := $(ASYNCIO_BATTERY) $(patsubst %,tests/python/test_%.py,index migrate races secrecy session_events \
+SERVER_BATTERY := $(ASYNCIO_BATTERY) $(patsubst %,tests/python/test_%.py,migrate owner_hash races secrecy session_events \
 	tokenstore_server)
 OLD_BATTERY := $(patsubst %,tests/python/test_%.py,errors limits many migrate redis_jwt servers sessions tokens tokenstore \
 	tokenstore_server)

@@ -318,7 +318,9 @@ void tksp_flight_begin(tks_flight *r, pid_t pid, int64_t timeout_ms,
                        const tks_interrupt *interrupt) {
     tksp_wait_begin(&r->wait, pid, timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS,
                     interrupt);
-    tks_op_set_server(r->op, tks_client_get_target(r->client)->server_facts);
+    if (r->client != NULL) {
+        tks_op_set_server(r->op, tks_client_get_target(r->client)->server_facts);
+    }
     r->need = step(r, TKS_EVENT_START, NULL);
     if (r->need == TKS_NEED_SEND) {
         begin_batch(r);

@@ -29,10 +29,10 @@ static char url_digit(char c) {
 
 /* CRC-32 as in zlib, four bits at a time. Source: ISO 3309. */
 static uint32_t crc(uint32_t state, const char *bytes, size_t size) {
-    static const uint32_t table[16] = {
-        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
-        0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
-        0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
+    static const uint32_t table[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac,
+                                       0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
+                                       0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+                                       0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
     for (size_t i = 0; i < size; i++) {
         state ^= (unsigned char)bytes[i];
         state = state >> 4 ^ table[state & 15];
@@ -124,7 +124,8 @@ tksp_token_kind tksp_token_read(tks_bytes token, char locator[TKS_LOCATOR_SIZE])
     if (marker == ANONYMOUS || marker == ANONYMOUS_HEX) return TKSP_TOKEN_ANONYMOUS;
     size_t size = hex ? LOCATOR_SIZE_HEX + SUM_SIZE_HEX : TKS_LOCATOR_SIZE + SUM_SIZE;
     if (token.size <= 1 + size) return TKSP_TOKEN_CUSTOM;
-    bool good = hex ? read_locator_hex(token.data + 1, locator) : read_locator(token.data + 1, locator);
+    bool good =
+        hex ? read_locator_hex(token.data + 1, locator) : read_locator(token.data + 1, locator);
     return good ? TKSP_TOKEN_OWNED : TKSP_TOKEN_CUSTOM;
 }
 
@@ -140,7 +141,8 @@ static void append_locator(tks_buf *out, tks_encoding encoding, const char *loca
         uint32_t second = (uint32_t)tksp_key_digit(locator[i + 1]);
         uint32_t bits = first << 6 | second;
         if (encoding == TKS_HEX) {
-            for (int shift = 8; shift >= 0; shift -= 4) append_digit(out, encoding, bits >> shift & 15);
+            for (int shift = 8; shift >= 0; shift -= 4)
+                append_digit(out, encoding, bits >> shift & 15);
         } else {
             append_digit(out, encoding, first);
             append_digit(out, encoding, second);
@@ -152,7 +154,8 @@ tks_status tksp_token_write(tks_buf *out, tks_encoding encoding, const char *loc
                             const void *random, size_t size) {
     bool hex = encoding == TKS_HEX;
     size_t from = out->size;
-    char marker = (char)(locator != NULL ? (hex ? OWNED_HEX : OWNED) : (hex ? ANONYMOUS_HEX : ANONYMOUS));
+    char marker =
+        (char)(locator != NULL ? (hex ? OWNED_HEX : OWNED) : (hex ? ANONYMOUS_HEX : ANONYMOUS));
     tks_buf_append_char(out, marker);
     if (locator != NULL) append_locator(out, encoding, locator);
     tks_encode(encoding, random, size, out);
@@ -168,8 +171,8 @@ tks_status tksp_token_write(tks_buf *out, tks_encoding encoding, const char *loc
 /* ---- places ----------------------------------------------------------------------------------- */
 
 /* The first field keeps tokens and owners apart where they are spelled alike. */
-static void digest(const char *what, tks_bytes pepper, tks_bytes app, tks_bytes type, tks_bytes name,
-                   char *out, size_t size) {
+static void digest(const char *what, tks_bytes pepper, tks_bytes app, tks_bytes type,
+                   tks_bytes name, char *out, size_t size) {
     const tks_bytes fields[] = {tks_bytes_of(what, 1), app, type, name};
     char text[TKS_DIGEST_TEXT_SIZE];
     tks_digest(pepper, fields, sizeof fields / sizeof fields[0], text);
@@ -217,6 +220,7 @@ tks_status tksp_key_alias(tks_buf *out, tks_bytes prefix, tks_bytes app, tks_byt
 /* ---- aliases ---------------------------------------------------------------------------------- */
 
 bool tksp_alias_read(tks_bytes text, char locator[TKS_LOCATOR_SIZE]) {
-    if (text.size == TKSP_ALIAS_SIZE + 1 && text.data[TKSP_ALIAS_SIZE] == TKSP_ALIAS_CLAIMED) text.size--;
+    if (text.size == TKSP_ALIAS_SIZE + 1 && text.data[TKSP_ALIAS_SIZE] == TKSP_ALIAS_CLAIMED)
+        text.size--;
     return text.size == TKSP_ALIAS_SIZE && read_locator(text.data, locator);
 }

@@ -27,7 +27,8 @@ enum {
     TKS_LOCATOR_SIZE = 16, /* 96 bits, in base64url */
     TKS_FIELD_SIZE = 22,   /* 132 bits */
     TKS_CHECK_SIZE = 4,    /* head of a field: binds a reply to what was asked */
-    TKS_TOKEN_EXTRA_MAX = 1 + 2 * 12 + 6, /* characters besides the random bytes, of the longest encoding */
+    TKS_TOKEN_EXTRA_MAX =
+        1 + 2 * 12 + 6, /* characters besides the random bytes, of the longest encoding */
     TKS_KEY_EXTRA_MAX = 1 + TKS_KIND_SIZE + 1 + TKS_FIELD_SIZE /* what a key adds to its prefix */
 };
 
@@ -69,7 +70,11 @@ tks_status tksp_key_alias(tks_buf *out, tks_bytes prefix, tks_bytes app, tks_byt
 /* What an alias holds: the locator of its token's owner, something random, so that no two creations have the same text,
  * and a mark behind it while the token is being created. The token may be gone: the record decides. False: it is no
  * alias's text. */
-enum { TKSP_ALIAS_NONCE = 6, TKSP_ALIAS_SIZE = TKS_LOCATOR_SIZE + TKSP_ALIAS_NONCE, TKSP_ALIAS_CLAIMED = '?' };
+enum {
+    TKSP_ALIAS_NONCE = 6,
+    TKSP_ALIAS_SIZE = TKS_LOCATOR_SIZE + TKSP_ALIAS_NONCE,
+    TKSP_ALIAS_CLAIMED = '?'
+};
 bool tksp_alias_read(tks_bytes text, char locator[TKS_LOCATOR_SIZE]);
 
 /* Writes the kind of an app and a type. */

@@ -7,7 +7,7 @@
 enum { KINDS = 64, TRIES = 8 };
 
 struct tks_server {
-    atomic_int ends_fields; /* a tksp_fact */
+    atomic_int ends_fields;        /* a tksp_fact */
     _Atomic uint32_t kinds[KINDS]; /* by their numbers; 0: free */
 };
 
@@ -25,7 +25,8 @@ tksp_fact tksp_server_ends_fields(const tks_server *server) {
 }
 
 void tksp_server_set_ends_fields(tks_server *server, tksp_fact fact) {
-    if (server != NULL) atomic_store_explicit(&server->ends_fields, (int)fact, memory_order_relaxed);
+    if (server != NULL)
+        atomic_store_explicit(&server->ends_fields, (int)fact, memory_order_relaxed);
 }
 
 /* Two threads may take one place: the loser is registered once more. */

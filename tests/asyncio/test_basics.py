@@ -57,6 +57,9 @@ def test_stores(server: Server, run: Run) -> None:
             session = await sessions.get("a", rotated)
             assert session is not None
             assert session.data == {"x": 1, "y": 2}
+            taken = await sessions.take("a", await sessions.create("a", "eve"))
+            assert taken is not None
+            assert taken.owner_id == "eve"
             assert await sessions.killAll("a", "bob") is True
             assert await sessions.rotate("a", token) is None
             await sessions.aclose()  # the client was passed in

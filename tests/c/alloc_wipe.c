@@ -89,6 +89,8 @@ TEST(wipe_tokens) {
     start_and_free(op);
     CHECK_STATUS(tks_tokens_rotate(tokens, app, type, secret(), 0, &op, NULL), TKS_OK);
     start_and_free(op);
+    CHECK_STATUS(tks_tokens_take(tokens, app, type, secret(), &op, NULL), TKS_OK);
+    start_and_free(op);
     CHECK_STATUS(tks_tokens_delete(tokens, app, type, secret(), &op, NULL), TKS_OK);
     start_and_free(op);
     tks_tokens_free(tokens);

@@ -47,13 +47,16 @@ static void step(runner *r, const tks_event *event) {
 
 static const tksp_script *script_named(const char *name) {
     static const tksp_script *const all[] = {
-        &tksp_script_create,       &tksp_script_delete,          &tksp_script_delete_all,
-        &tksp_script_alias_claim,  &tksp_script_exists,          &tksp_script_count,
-        &tksp_script_list,
-        &tksp_script_refresh,      &tksp_script_rotate,          &tksp_script_update,
-        &tksp_script_node_add,     &tksp_script_node_get,        &tksp_script_node_set,
-        &tksp_script_node_delete,  &tksp_script_node_delete_key, &tksp_script_node_list,
-        &tksp_script_node_clean,   &tksp_script_node_take_hash,  &tksp_script_node_ids,
+        &tksp_script_create,         &tksp_script_delete,
+        &tksp_script_delete_all,     &tksp_script_alias_claim,
+        &tksp_script_exists,         &tksp_script_count,
+        &tksp_script_list,           &tksp_script_refresh,
+        &tksp_script_rotate,         &tksp_script_update,
+        &tksp_script_take,           &tksp_script_node_add,
+        &tksp_script_node_get,       &tksp_script_node_set,
+        &tksp_script_node_delete,    &tksp_script_node_delete_key,
+        &tksp_script_node_list,      &tksp_script_node_clean,
+        &tksp_script_node_take_hash, &tksp_script_node_ids,
         &tksp_script_node_reset,
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
@@ -427,7 +430,8 @@ static void set_server(runner *r) {
     if (known != NULL) {
         tks_bytes word = tks_json_get_string(known);
         bool ends = tks_bytes_equal(word, TKS_LITERAL("ends"));
-        if (!ends && !tks_bytes_equal(word, TKS_LITERAL("lacks"))) vectors_broken("unknown word", "known");
+        if (!ends && !tks_bytes_equal(word, TKS_LITERAL("lacks")))
+            vectors_broken("unknown word", "known");
         tksp_server_set_ends_fields(r->server, ends ? TKSP_YES : TKSP_NO);
     }
     tks_op_set_server(r->op, r->server);

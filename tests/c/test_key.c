@@ -21,7 +21,8 @@ TEST(key_names_are_known) {
     tks_buf_reset(&key);
     tksp_key_field(TKS_LITERAL("pepper pepper 16"), app, type, TKS_LITERAL("x"), field);
     CHECK_BYTES(tks_bytes_of(field, sizeof field), TKS_LITERAL("FahTM9W4NZ3Hd9lpgq5MTw"));
-    tksp_key_locate(TKS_LITERAL("a\"\\,"), TKS_LITERAL("t\n\x01"), TKS_LITERAL("b\xff{}*"), locator);
+    tksp_key_locate(TKS_LITERAL("a\"\\,"), TKS_LITERAL("t\n\x01"), TKS_LITERAL("b\xff{}*"),
+                    locator);
     CHECK_BYTES(tks_bytes_of(locator, sizeof locator), TKS_LITERAL("xnKXHeDAmSIduXYA"));
     tks_buf_clear(&key);
 }

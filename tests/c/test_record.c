@@ -43,7 +43,8 @@ TEST(record_reads_its_parts) {
     CHECK_STATUS(read(&f, TKS_LITERAL("AAAAAAAAA----{}")), TKS_OK); /* an anonymous token */
     CHECK_INT(f.record.owner.size, 0);
     tksp_arena_clear(&f.arena);
-    CHECK_STATUS(read(&f, TKS_LITERAL("AAAAAAAAA----\"\"\"::1\"\"\"{}")), TKS_OK); /* with a request */
+    CHECK_STATUS(read(&f, TKS_LITERAL("AAAAAAAAA----\"\"\"::1\"\"\"{}")),
+                 TKS_OK); /* with a request */
     CHECK_INT(f.record.owner.size, 0);
     CHECK_BYTES(f.record.address, TKS_LITERAL("::1"));
     tksp_arena_clear(&f.arena);
@@ -101,7 +102,10 @@ TEST(record_owners_of_all_bytes_survive) {
     tks_buf text;
     tks_buf_init(&text, 4096);
     for (size_t i = 0; i < sizeof all; i++) all[i] = (char)(i + 1);
-    tksp_record record = {.created_us = 1, .check = TKS_LITERAL("abcd"), .owner = {all, sizeof all}, .data = TKS_LITERAL("{}")};
+    tksp_record record = {.created_us = 1,
+                          .check = TKS_LITERAL("abcd"),
+                          .owner = {all, sizeof all},
+                          .data = TKS_LITERAL("{}")};
     (void)tksp_record_write_head(&text, &record);
     CHECK_STATUS(tksp_record_write_tail(&text, &record), TKS_OK);
     CHECK_STATUS(read(&f, tks_buf_bytes(&text)), TKS_OK);

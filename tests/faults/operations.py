@@ -295,6 +295,24 @@ for _name, _call in (
     )
 
 
+def _taken(c: Case, result: tokenstore.Token) -> None:
+    assert result.data == c.tokens[0].data
+    assert result.token == c.tokens[0].token
+    _first_gone(c, True)
+
+
+OPERATIONS.append(
+    Operation(
+        "take",
+        lambda c: c.make(2),
+        lambda s, c: s.take(**A, token=c.tokens[0].token),
+        _taken,
+        _first_perhaps_gone,
+        _unchanged,
+    )
+)
+
+
 def _all_gone(c: Case, result: int) -> None:
     assert result == 2
     assert c.alive() == []

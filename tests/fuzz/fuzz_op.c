@@ -8,7 +8,7 @@
 #include "tokenstore/node_tokens.h"
 
 enum {
-    OPERATIONS = 15,
+    OPERATIONS = 16,
     NODE_OPERATIONS = 9,
     JWT_OPERATIONS = 16,
     NODE = 128,
@@ -48,6 +48,7 @@ static tks_status make(const tks_tokens *tokens, unsigned choice, tks_op **op) {
     case 10: return tks_tokens_delete_all(tokens, app, type, owner, op, NULL);
     case 11:
         return tks_tokens_list(tokens, app, type, owner, &pages[choice / OPERATIONS % 2], op, NULL);
+    case 14: return tks_tokens_take(tokens, app, type, token, op, NULL);
     case 13: return tks_tokens_count(tokens, app, type, owner, op, NULL);
     case 12: return tks_tokens_rotate(tokens, app, type, token, 0, op, NULL);
     default: return tks_raw_new(2, argc, words, op, NULL);

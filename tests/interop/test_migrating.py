@@ -234,7 +234,7 @@ def check_end(server: Server, crowd: Crowd, expected: list[int]) -> None:
                 assert token.data == crowd.data.get(n, {"n": n, "list": []})
         late = tokens.get_many(**WHERE, tokens=[token for token, _ in crowd.late])
         assert [t and t.owner for t in late] == [owner for _, owner in crowd.late]
-        # Every record is in its owner's index, with its expiry.
+        # Every record is in its owner's hash, with its expiry.
         ends = {token.id: token for token in found if token is not None}
         listed = 0
         for number in range(crowd.owners):

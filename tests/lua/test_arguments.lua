@@ -13,6 +13,7 @@ local good = {
   get_many = { app = "a", type = "t", tokens = {} },
   refresh = { app = "a", type = "t", token = "x", duration = 5 },
   update = { app = "a", type = "t", token = "x", data = {} },
+  take = { app = "a", type = "t", token = "x" },
   delete = { app = "a", type = "t", token = "x" },
   delete_all = { app = "a", type = "t", owner = "o" },
   delete_by_id = { app = "a", type = "t", owner = "o", id = "x" },
@@ -114,6 +115,7 @@ test("a token that was not presented is not found", function()
   is(false, tokens:refresh(with(none, "duration", 5)))
   is(nil, tokens:update(with(none, "data", {})))
   is(nil, tokens:rotate(none))
+  is(nil, tokens:take(none))
   is(false, tokens:delete(none))
   is(false, tokens:delete_by_id(with(none, "owner", "o")))
   is(nil, sessions:get { app = "a" })

@@ -59,7 +59,7 @@ test("no failure quotes what it was given", function()
     check(function() return tokens:create(args) end)
     check(function() return tokens:create_many { args } end)
   end
-  for _, method in ipairs { "get", "delete", "rotate" } do
+  for _, method in ipairs { "get", "take", "delete", "rotate" } do
     check(function() return tokens[method](tokens, { app = "", type = "t", token = CANARY }) end)
     check(function() return tokens[method](tokens, { app = "a", type = "t", token = { CANARY } }) end)
     check(function() return tokens[method](tokens, { app = "a", type = "t", token = long }) end)

@@ -73,6 +73,15 @@ test("kill, kill_all, kill_by_id", function()
   only(nil, sessions:get { app = "web", token = bobby })
 end)
 
+test("take gives a session once", function()
+  local sessions = store()
+  local token = create(sessions, { data = { a = 1 } })
+  local taken = assert(sessions:take { app = "web", token = token })
+  equal({ taken.token, taken.owner_id, taken.data }, { token, "bob", { a = 1 } })
+  only(nil, sessions:take { app = "web", token = token })
+  only(nil, sessions:get { app = "web", token = token })
+end)
+
 test("rotate gives the new token", function()
   local sessions = store()
   local old = create(sessions, { data = { a = 1 } })
@@ -124,6 +133,7 @@ test("failures", function()
     get = { app = "web", token = ("x"):rep(20) },
     update = { app = "web", token = ("x"):rep(20), data = {} },
     refresh = { app = "web", token = ("x"):rep(20), duration = 5 },
+    take = { app = "web", token = ("x"):rep(20) },
     kill = { app = "web", token = ("x"):rep(20) },
     kill_all = { app = "web", owner_id = "bob" },
     kill_by_id = { app = "web", owner_id = "bob", id = ("x"):rep(28) },

@@ -139,6 +139,19 @@ test("delete", function()
   only(nil, tokens:rotate(args { token = token }))
 end)
 
+test("take gives a token once", function()
+  local tokens = harness.store()
+  local token = create(tokens, { data = { a = 1 } }).token
+  local taken = assert(tokens:take(args { token = token }))
+  equal({ taken.token, taken.owner, taken.data }, { token, "bob", { a = 1 } })
+  only(nil, tokens:take(args { token = token }))
+  only(nil, tokens:get(args { token = token }))
+  create(tokens, { custom_token = "1234" })
+  equal(tokens:take(args { token = "1234" }).token, "1234")
+  only(nil, tokens:take(args { token = "1234" }))
+  only(nil, tokens:take(args {}))
+end)
+
 test("delete_all ends one owner's tokens and nobody else's", function()
   local tokens = harness.store()
   for _ = 1, 3 do

@@ -45,6 +45,8 @@ def use_everything(tokens: tokenstore.RedisTokens) -> None:
     assert tokens.delete_by_id(**app, owner="bob", id=new.id)
     assert tokens.refresh(**app, token="custom", duration=30)
     assert tokens.delete(**app, token="custom")
+    tokens.create(**app, owner="bob", custom_token="once", duration=60)
+    assert tokens.take(**app, token="once") is not None
     for _ in range(5):
         tokens.create(**app, owner="bob")
     assert tokens.delete_all(**app, owner="bob") >= 3

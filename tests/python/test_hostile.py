@@ -96,9 +96,9 @@ def test_no_two_custom_tokens_meet(tokens: RedisTokens, server: Server) -> None:
             for app, type, token in rows[start : start + BATCH]
         )
     assert len({t.id for t in made}) == COUNT, f"seed {seed}"
-    records = COUNT
-    indexes = len({(app, type) for app, type, _ in rows})
-    assert records < server("DBSIZE") <= records + 2 * indexes, f"seed {seed}"
+    aliases = COUNT
+    owners = len({(app, type) for app, type, _ in rows})
+    assert server("DBSIZE") == aliases + owners + 1, f"seed {seed}"
     for n in random.Random(seed).sample(range(COUNT), 5_000):
         app, type, token = rows[n]
         found = tokens.get(app, type, token)

@@ -72,6 +72,7 @@ USES: dict[str, tuple[Any, Any]] = {
     "update": (lambda store, t: store.update(**APP, token=t.token, data={"a": 1}), None),
     "refresh": (lambda store, t: store.refresh(**APP, token=t.token, duration=60), False),
     "rotate": (lambda store, t: store.rotate(**APP, token=t.token), None),
+    "take": (lambda store, t: store.take(**APP, token=t.token), None),
     "delete": (lambda store, t: store.delete(**APP, token=t.token), False),
     "delete_by_id": (lambda store, t: store.delete_by_id(**APP, owner="bob", id=t.id), False),
 }

@@ -407,5 +407,5 @@ def test_the_printed_acl_is_enough_and_the_least() -> None:
             else:
                 assert (report.moved, report.updated) == (2, 1)
                 idle.append(word)
-    # TIME and the index's PERSIST and EXPIREAT are needed only by some keys or servers.
+    # TIME and PERSIST are needed only by some keys or servers.
     assert set(idle) <= {"", "+eval", "+time", "+persist"}

@@ -31,6 +31,7 @@ def test_no_token_is_not_found(tokens: RedisTokens) -> None:
     assert tokens.refresh("web", "login", None, 60) is False
     assert tokens.update("web", "login", None, {"a": 1}) is None
     assert tokens.rotate("web", "login", None) is None
+    assert tokens.take("web", "login", None) is None
     assert tokens.delete("web", "login", None) is False
     assert tokens.delete_by_id("web", "login", "bob", None) is False
     assert tokens.get_many("web", "login", [None]) == [None]
@@ -44,6 +45,7 @@ def test_no_session_is_not_found(sessions: Sessions) -> None:
     assert sessions.refresh("web", None, 60) is False
     assert sessions.update("web", None, {"a": 1}) is False
     assert sessions.rotate("web", None) is None
+    assert sessions.take("web", None) is None
     assert sessions.kill("web", None) is False
     assert sessions.kill_by_id("web", "bob", None) is False
 

@@ -224,6 +224,28 @@ def test_a_chain_of_rotations_has_one_live_end(
     assert look(server) == 1
 
 
+# ---- take --------------------------------------------------------------------------------------------
+
+
+def test_of_64_takers_one_gets_the_token(server: Server, tokens: tokenstore.RedisTokens) -> None:
+    rounds = 100 * LONGER
+    made = [
+        tokens.create(**A, owner=f"o{i % 7}", data={"i": i}, duration=(None, DURATION)[i % 2],
+                      custom_token=f"code {i}" if i % 3 == 0 else None)  # fmt: skip
+        for i in range(rounds)
+    ]
+
+    def work(client: tokenstore.Client, n: int) -> list[int]:
+        store = tokenstore.RedisTokens(client)
+        taken = [store.take(**A, token=token.token) for token in made]
+        return [token.data["i"] for token in taken if token is not None]
+
+    results = race(server.url, work, processes=8, threads=8)
+    assert sorted(i for taken in results for i in taken) == list(range(rounds))
+    assert sum(1 for taken in results if taken) > 1  # they did race
+    assert stored.keys(server) == []
+
+
 # ---- delete_all against create -----------------------------------------------------------------------
 
 

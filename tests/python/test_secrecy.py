@@ -142,6 +142,7 @@ def calls(tokens: RedisTokens) -> list[Callable[[], Any]]:
         lambda: tokens.refresh(**APP, token=CANARY, duration=60),
         lambda: tokens.refresh(**APP, token=CANARY, duration=0),
         lambda: tokens.rotate(**APP, token=CANARY),
+        lambda: tokens.take(**APP, token=CANARY),
         lambda: tokens.delete(**APP, token=CANARY),
         lambda: tokens.delete_all(**APP, owner="bob"),
         lambda: tokens.list(**APP, owner="bob"),

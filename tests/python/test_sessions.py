@@ -34,6 +34,15 @@ def test_a_sessions_life(sessions: Sessions) -> None:
     assert sessions.get(app="web", token=new) is None
 
 
+def test_take(sessions: Sessions) -> None:
+    token = sessions.create(app="web", owner_id="bob", data={"role": "admin"})
+    session = sessions.take(app="web", token=token)
+    assert isinstance(session, Session)
+    assert (session.owner_id, session.data, session.token) == ("bob", {"role": "admin"}, token)
+    assert sessions.take(app="web", token=token) is None
+    assert sessions.get(app="web", token=token) is None
+
+
 def test_not_found(sessions: Sessions) -> None:
     assert sessions.get("web", "none") is None
     assert sessions.refresh("web", "none", 60) is False

@@ -331,6 +331,40 @@ def test_delete(tokens: RedisTokens, server: Server) -> None:
     assert stored.keys(server) == []
 
 
+def test_take(tokens: RedisTokens, server: Server) -> None:
+    token = tokens.create(**APP, owner="bob", data={"next": "/cart"}, duration=1000)
+    other = tokens.create(**APP, owner="bob")
+    end = stored.end_of(server, token)
+    taken = tokens.take(**APP, token=token.token)
+    assert taken is not None
+    assert taken.to_dict(secret=True) == token.to_dict(secret=True)
+    assert taken.expires_at == pytest.approx(end / 1000, abs=0.001)
+    assert tokens.take(**APP, token=token.token) is None
+    assert tokens.get(**APP, token=token.token) is None
+    assert tokens.take(**APP, token=other.token) is not None
+    assert stored.keys(server) == []
+    assert tokens.take(**APP, token=None) is None
+    assert tokens.take(**APP, token="no such token") is None
+
+
+def test_take_of_a_custom_token(tokens: RedisTokens, server: Server) -> None:
+    for data in ({"n": 1}, {"n": 2}):
+        tokens.create(**APP, owner="bob", data=data, custom_token="1234")
+        taken = tokens.take(**APP, token="1234")
+        assert taken is not None
+        assert (taken.token, taken.data) == ("1234", data)
+        assert tokens.take(**APP, token="1234") is None
+        assert stored.keys(server) == []
+
+
+def test_take_of_what_is_no_record(tokens: RedisTokens, server: Server) -> None:
+    token = tokens.create(**APP, owner="bob")
+    stored.replace(server, token, b"nonsense")
+    with pytest.raises(tokenstore.DataError, match="not a tokenstore record"):
+        tokens.take(**APP, token=token.token)
+    assert stored.record_of(server, token) == b"nonsense"  # it is left alone
+
+
 def test_delete_all_counts_and_spares_the_others(tokens: RedisTokens, server: Server) -> None:
     bobs = [tokens.create(**APP, owner="bob") for _ in range(5)]
     spared = [

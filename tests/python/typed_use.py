@@ -62,6 +62,7 @@ async def awaited() -> None:
     async with tokenstore.asyncio.RedisTokens("redis://localhost", connections=2) as tokens:
         assert_type(await tokens.create("web", "login", "bob"), tokenstore.Token)
         assert_type(await tokens.get("web", "login", "t"), "tokenstore.Token | None")
+        assert_type(await tokens.take("web", "login", "t"), "tokenstore.Token | None")
         assert_type(await tokens.deleteAll("web", "login", "bob"), int)
         assert_type(tokens.client, tokenstore.asyncio.Client)
         assert_type(await tokens.client.pipeline([["PING"]]), list[Any])

@@ -467,8 +467,12 @@ plain = Stored(CUSTOM)
 with_custom = {**new, "custom_token": CUSTOM}
 
 
-def alias(stored, before, after, ttl):
-    return send("once", eval_(script("alias_claim", stored.alias, stored.echo, before, after, ttl)))
+def change_alias(stored, before, after, ttl):
+    return eval_(script("alias_claim", stored.alias, stored.echo, before, after, ttl))
+
+
+def alias(*change):
+    return send("once", change_alias(*change))
 
 
 def create_custom(stored, ttl=b"0"):
@@ -482,6 +486,8 @@ final_text = join(plain.locator, {"var": "nonce"})
 claim = alias(plain, b"", join(plain.locator, nonce, b"?"), b"60000")
 confirm = alias(plain, claim_text, final_text, b"0")
 claimed, confirmed = {**claim, **replies([plain.echo, 1])}, {**confirm, **replies([plain.echo, 1])}
+drop_claim = change_alias(plain, claim_text, b"", b"0")
+dropped = {**send("once", drop_claim), **replies([plain.echo, 1])}
 made = send("once", create_custom(plain))
 case("create of a custom token", "create", with_custom,
      [claimed, {**made, **replies(plain.head)}, confirmed], {"token": plain.result()})
@@ -490,7 +496,11 @@ case("create of a custom token with a duration", "create", {**with_custom, "dura
       {**alias(plain, claim_text, final_text, b"120000"), **replies([plain.echo, 1])}],
      {"token": plain.result(US // 1000 + 60000)})
 case("create of a custom token in use", "create", with_custom,
-     [claimed, {**made, **replies(plain.echo)}], error=("data", "in use"))
+     [claimed, {**made, **replies(plain.echo)}, dropped], error=("data", "in use"))
+case("create of a custom token on a server without memory", "create", with_custom,
+     [claimed, {**made, **replies(Error("OOM no memory"))}, dropped], error=("server", "OOM"))
+case("create of a custom token whose claim is answered with less than it should be", "create", with_custom,
+     [{**claim, **replies([plain.echo])}], error=("outcome_unknown", "another request"))
 case("create of a custom token that another is creating", "create", with_custom,
      [{**claim, **replies([plain.echo, amy.locator + NONCE + b"?"])}], error=("data", "in use"))
 amys = eval_(script("exists", keys.owner_key(APP, TYPE, amy.locator), plain.echo, plain.field))
@@ -507,7 +517,8 @@ case("create of a custom token that another owner had, and a third one is creati
       {**reclaim, **replies([plain.echo, amy.locator + NONCE + b"?"])}], error=("data", "in use"))
 case("create of a custom token that is too slow for its claim", "create", with_custom,
      [claimed, {**made, **replies(plain.head)}, {**confirm, **replies([plain.echo, amy.locator + NONCE + b"?"])},
-      {**send("once", plain.delete()), **replies([plain.echo, 1])}], error=("data", "in use"))
+      {**send("once", plain.delete(), drop_claim), **replies([plain.echo, 1], [plain.echo, b""])}],
+     error=("data", "in use"))
 case("create of a custom token whose answer is lost", "create", with_custom,
      [claimed, {**made, **lost(True, "reset by peer")}], error=("outcome_unknown", "reset by peer"))
 case("create of a custom token that was not sent is tried again", "create", with_custom,
@@ -548,10 +559,17 @@ undo = eval_(script("delete", bob.key, join(check, b"1"), digest, b"0"))
 echo = join(check, b"1")
 case("create_many that fails deletes what it made", "create_many", two,
      [claimed, {**both_made, **replies(head, plain.echo)},
-      {**send("once", undo), **replies([echo, 1])}], error=("data", "in use"))
+      {**send("once", undo, drop_claim), **replies([echo, 1], [plain.echo, 1])}], error=("data", "in use"))
+two_custom = {"tokens": [{**two["tokens"][1], "custom_token": name} for name in (text(CUSTOM), "another")]}
+another = Stored(b"another")
+another_nonce = {"capture": "another nonce", "size": 6}
+case("create_many that fails frees the custom tokens that it claimed", "create_many", two_custom,
+     [{**send("once", change_alias(plain, b"", join(plain.locator, nonce, b"?"), b"60000"),
+              change_alias(another, b"", join(another.locator, another_nonce, b"?"), b"60000")),
+       **replies([plain.echo, 1], [another.echo, amy.locator + NONCE + b"?"])}, dropped], error=("data", "in use"))
 case("create_many that fails and cannot undo keeps the first error", "create_many", two,
      [claimed, {**both_made, **replies(head, Error("OOM no memory"))},
-      {**send("once", undo), **lost(True)}], error=("server", "OOM"))
+      {**send("once", undo, drop_claim), **lost(True)}], error=("server", "OOM"))
 case("create_many of nothing", "create_many", {"tokens": []}, [], {"tokens": []})
 
 # ---- refresh -------------------------------------------------------------------------------------
@@ -601,7 +619,7 @@ case("update whose record is another's", "update", patch,
      [{**send("once", words), **replies([bob.echo, other.record])}],
      error=("outcome_unknown", "another request"))
 
-# ---- delete, delete_by_id, delete_all ----------------------------------------------------------------
+# ---- delete ------------------------------------------------------------------------------------------
 
 case("delete", "delete", bob.args, [{**send("once", bob.delete()), **replies([bob.echo, 1])}],
      {"bool": True})
@@ -628,6 +646,37 @@ case("delete of a custom token", "delete", custom.args,
        **replies([custom.echo, 1], [custom.echo, 1])}], {"bool": True})
 case("delete of an unknown custom token", "delete", custom.args,
      [{**send("once", [b"GET", custom.alias]), **replies(None)}], {"bool": False})
+
+# ---- take --------------------------------------------------------------------------------------------
+
+taking = bob.script("take", b"0")
+case("take", "take", bob.args, [{**send("once", taking), **replies([bob.echo, bob.record, NOW + 5])}],
+     {"token": bob.result(NOW + 5)})
+case("take of a token without expiry, under max_age", "take", bob.args,
+     [{**send("once", bob.script("take", b"90000")), **replies([bob.echo, bob.record, 0])}],
+     {"token": bob.result()}, options={"max_age": 90})
+case("take of an unknown token", "take", bob.args,
+     [{**send("once", taking), **replies([bob.echo, 0])}], {"token": None})
+case("take of an empty token asks nobody", "take", {**bob.args, "token": ""}, [], {"token": None})
+case("take whose answer is lost", "take", bob.args, [{**send("once", taking), **lost(True)}],
+     error=("outcome_unknown", "may or may not"))
+case("take whose deadline passes", "take", bob.args,
+     [{**send("once", taking), "deadline": {"sent": True}}], error=("outcome_unknown", "may or may not"))
+case("take whose answer is beyond what is read", "take", bob.args, [{**send("once", taking), **deep}],
+     error=("limit", "the command was executed"))
+case("take whose answer is another's", "take", bob.args,
+     [{**send("once", taking), **replies([other.echo, other.record, 0])}],
+     error=("outcome_unknown", "another request"))
+case("take of what is no record", "take", bob.args,
+     [{**send("once", taking), **replies([bob.echo, -2])}], error=("data", "not a tokenstore record"))
+case("take of a custom token", "take", custom.args,
+     [{**send("once", [b"GET", custom.alias]), **replies(custom.locator + NONCE)},
+      {**send("once", custom.script("take", b"0"), custom.drop(custom.echo)),
+       **replies([custom.echo, custom.record, 0], [custom.echo, 1])}], {"token": custom.result()})
+case("take of an unknown custom token", "take", custom.args,
+     [{**send("once", [b"GET", custom.alias]), **replies(None)}], {"token": None})
+
+# ---- delete_by_id, delete_all --------------------------------------------------------------------------
 
 ids = {**new, "id": bob.field}
 case("delete_by_id", "delete_by_id", ids,

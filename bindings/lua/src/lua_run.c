@@ -37,7 +37,7 @@ enum { REPLIES_INLINE = 4, NOTES_MAX = 16 * 1024 };
 typedef struct lua_run {
     tksp_lua_op op; /* owned; op.op is NULL between two operations */
     tks_need need;
-    int64_t now_ms; /* a clock that stands; 0: the machine's */
+    int64_t now_ms;     /* a clock that stands; 0: the machine's */
     tks_server *server; /* the target's */
     size_t max_reply;
     tks_reader *reader;

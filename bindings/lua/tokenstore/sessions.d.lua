@@ -83,6 +83,13 @@ function Sessions:refresh(args) end
 ---@return tokenstore.Code? code
 function Sessions:update(args) end
 
+---Finds the session and ends it: exactly one caller gets it, all others nil.
+---@param args tokenstore.SessionArgs
+---@return tokenstore.Session?
+---@return string? message
+---@return tokenstore.Code? code
+function Sessions:take(args) end
+
 ---Ends the session. True if it was live.
 ---@param args tokenstore.SessionArgs
 ---@return boolean?

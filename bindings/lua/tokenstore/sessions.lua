@@ -50,6 +50,11 @@ function Sessions:update(args)
   return session ~= nil
 end
 
+-- take{ app, token }: the session, which is ended: exactly one caller gets it, all others nil.
+function Sessions:take(args)
+  return self._run(self._handle, ops.take(self._store, args))
+end
+
 -- kill{ app, token }: true if it was live.
 function Sessions:kill(args)
   return self._run(self._handle, ops.kill(self._store, args))

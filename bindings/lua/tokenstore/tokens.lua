@@ -50,6 +50,11 @@ function RedisTokens:update(args)
   return self._run(self._handle, ops.update(self._store, args))
 end
 
+-- take{ app, type, token }: the token, which is ended: exactly one caller gets it, all others nil.
+function RedisTokens:take(args)
+  return self._run(self._handle, ops.take(self._store, args))
+end
+
 -- delete{ app, type, token }: true if it was live.
 function RedisTokens:delete(args)
   return self._run(self._handle, ops.delete(self._store, args))

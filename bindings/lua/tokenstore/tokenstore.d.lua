@@ -219,6 +219,13 @@ function RedisTokens:refresh(args) end
 ---@return tokenstore.Code? code
 function RedisTokens:update(args) end
 
+---Finds the token and ends it: exactly one caller gets it, all others nil.
+---@param args tokenstore.TokenArgs
+---@return tokenstore.Token?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisTokens:take(args) end
+
 ---Ends the token. True if it was live.
 ---@param args tokenstore.TokenArgs
 ---@return boolean?

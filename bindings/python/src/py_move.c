@@ -104,5 +104,6 @@ PyObject *tksp_py_tally(PyObject *module, PyObject *const *args, Py_ssize_t coun
     }
     tks_status status = tks_tokens_tally(tokens, size, keys, &op, &err);
     PyMem_Free(keys);
-    return status == TKS_OK ? tksp_py_op_new(state, op, &shape) : tksp_py_raise(state, status, &err);
+    return status == TKS_OK ? tksp_py_op_new(state, op, &shape)
+                            : tksp_py_raise(state, status, &err);
 }

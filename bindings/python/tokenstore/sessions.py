@@ -101,6 +101,13 @@ class Sessions(Store):
         """
         return self._driver.run(self._ops.update(app, token, data)) is not None
 
+    def take(self, app: Name, token: Presented) -> Session | None:
+        """Find the session and end it: exactly one caller gets it, all others None.
+
+        See :meth:`RedisTokens.take`.
+        """
+        return self._driver.run(self._ops.take(app, token))
+
     def kill(self, app: Name, token: Presented) -> bool:
         """End the session. True if it was live."""
         return self._driver.run(self._ops.kill(app, token))

@@ -139,6 +139,14 @@ class RedisTokens(Store):
         """
         return self._driver.run(self._ops.update(app, type, token, data))
 
+    def take(self, app: Name, type: Name, token: Presented) -> Token | None:
+        """Find the token and end it: exactly one caller gets it, all others None.
+
+        For magic links and one-time codes. It is never sent twice: if the answer is lost, that is an
+        :class:`OutcomeUnknownError`, and the token may be gone.
+        """
+        return self._driver.run(self._ops.take(app, type, token))
+
     def delete(self, app: Name, type: Name, token: Presented) -> bool:
         """End the token. True if it was live; False if there was no such token."""
         return self._driver.run(self._ops.delete(app, type, token))

@@ -70,7 +70,7 @@ typedef enum tks_event_type {
  * One for each client, kept as long as its operations; from any thread. */
 typedef struct tks_server tks_server;
 
-tks_server *tks_server_new(void); /**< NULL: out of memory */
+tks_server *tks_server_new(void);         /**< NULL: out of memory */
 void tks_server_free(tks_server *server); /**< NULL is accepted */
 
 typedef struct tks_event {

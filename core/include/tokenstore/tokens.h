@@ -93,6 +93,9 @@ TKS_MUST_USE tks_status tks_tokens_refresh(const tks_tokens *, tks_bytes app, tk
 TKS_MUST_USE tks_status tks_tokens_update(const tks_tokens *, tks_bytes app, tks_bytes type,
                                           tks_bytes token, tks_bytes patch, tks_op **out,
                                           tks_error *);
+/** Result TOKEN, which is deleted: of many callers one gets it. TKS_ONCE: if the answer is lost, it may be gone. */
+TKS_MUST_USE tks_status tks_tokens_take(const tks_tokens *, tks_bytes app, tks_bytes type,
+                                        tks_bytes token, tks_op **out, tks_error *);
 /** Result BOOL: it was live. */
 TKS_MUST_USE tks_status tks_tokens_delete(const tks_tokens *, tks_bytes app, tks_bytes type,
                                           tks_bytes token, tks_op **out, tks_error *);

@@ -1,4 +1,4 @@
--- An owner's index: a ZSET of members by the second in which their records will be gone.
+-- The index of a user's sessions: a ZSET of members by the second in which they will be gone.
 
 -- It goes with its last member: a second later, never before.
 local function index_expire(index)
@@ -14,8 +14,4 @@ end
 local function index_put(index, member, expires)
   redis.call('ZADD', index, expires > 0 and ('%u'):format(math.ceil(expires / 1000)) or '+inf', member)
   index_expire(index)
-end
-
-local function index_remove(index, member)
-  if redis.call('ZREM', index, member) == 1 then index_expire(index) end
 end

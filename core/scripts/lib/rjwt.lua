@@ -1,4 +1,4 @@
--- A user's sessions: a ZSET like every index, its members sixteen digits of when the session was made, in
+-- A user's sessions: the members of their index are sixteen digits of when the session was made, in
 -- microseconds since 1970 (zeros: nobody knows), and what its key has behind "<id>:".
 
 -- The index no longer has a session of this suffix.

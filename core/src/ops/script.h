@@ -39,6 +39,7 @@ extern const tksp_script tksp_script_rotate;
 extern const tksp_script tksp_script_spike_forget;
 extern const tksp_script tksp_script_spike_store;
 extern const tksp_script tksp_script_spike_unlock;
+extern const tksp_script tksp_script_take;
 extern const tksp_script tksp_script_update;
 
 #endif

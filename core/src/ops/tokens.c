@@ -154,11 +154,12 @@ static tks_status take_aliases(tksp_tokens_op *op) {
         const tks_reply *reply = op->base.commands[slot->command].reply;
         slot->command = SIZE_MAX;
         if (tks_reply_get_type(reply) == TKS_REPLY_NIL) continue;
-        if (tks_reply_get_type(reply) != TKS_REPLY_STRING || 
+        if (tks_reply_get_type(reply) != TKS_REPLY_STRING ||
             !tksp_alias_read(tks_reply_get_bytes(reply), slot->place.locator)) {
-            return tksp_op_fail(&op->base, TKS_ERR_DATA,
-                                "the value at the token's key is not a tokenstore record: does another "
-                                "program write to this prefix?");
+            return tksp_op_fail(
+                &op->base, TKS_ERR_DATA,
+                "the value at the token's key is not a tokenstore record: does another "
+                "program write to this prefix?");
         }
         slot->alias = tksp_arena_dup(&op->base.arena, tks_reply_get_bytes(reply));
         slot->located = true;
@@ -197,7 +198,8 @@ tks_status tksp_tokens_finish(tks_op *base, int64_t now_ms) {
 static tks_buf begin_key(tksp_tokens_op *op) {
     size_t size = op->config.prefix.size + TKS_KEY_EXTRA_MAX;
     char *data = tksp_arena_alloc(&op->base.arena, size);
-    return (tks_buf){.data = data, .capacity = data != NULL ? size : 0, .max = data != NULL ? size : 0};
+    return (
+        tks_buf){.data = data, .capacity = data != NULL ? size : 0, .max = data != NULL ? size : 0};
 }
 
 static tks_bytes end_key(const tks_buf *word) {
@@ -246,7 +248,8 @@ tks_bytes tksp_generate_token(tksp_tokens_op *op, const char *locator) {
     tks_buf text;
     tks_buf_init(&text, TKS_TOKEN_EXTRA_MAX + 2 * TKS_TOKEN_SIZE_MAX + 1);
     tks_random(random, op->config.token_size);
-    if (tksp_token_write(&text, op->config.encoding, locator, random, op->config.token_size) != TKS_OK) {
+    if (tksp_token_write(&text, op->config.encoding, locator, random, op->config.token_size) !=
+        TKS_OK) {
         op->base.arena.status = TKS_ERR_MEMORY;
     }
     tks_bytes token = tksp_arena_dup(&op->base.arena, tks_buf_bytes(&text));
@@ -266,7 +269,8 @@ tks_status tksp_tokens_add(tksp_tokens_op *op, const tksp_script *script, size_t
 /* ---- answers ---- */
 
 void tksp_learn_from_echo(tksp_tokens_op *op, tks_bytes echo) {
-    tksp_server_set_ends_fields(op->base.server, echo.data[echo.size - 1] == '0' ? TKSP_NO : TKSP_YES);
+    tksp_server_set_ends_fields(op->base.server,
+                                echo.data[echo.size - 1] == '0' ? TKSP_NO : TKSP_YES);
 }
 
 static bool is_echo(tks_bytes echo, const tksp_place *place) {
@@ -279,8 +283,7 @@ const tks_reply *tksp_checked_reply(tksp_tokens_op *op, size_t command, const tk
     const tks_reply *echo =
         tks_reply_get_type(reply) == TKS_REPLY_ARRAY ? tks_reply_get_item(reply, 0) : NULL;
     if (echo == NULL || tks_reply_get_type(echo) != TKS_REPLY_STRING ||
-        !is_echo(tks_reply_get_bytes(echo), place) ||
-        tks_reply_get_size(reply) < 1) {
+        !is_echo(tks_reply_get_bytes(echo), place) || tks_reply_get_size(reply) < 1) {
         *status = tksp_op_fail_foreign(&op->base);
         return NULL;
     }
@@ -352,15 +355,17 @@ tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t
 tks_status tksp_extend_alias(tksp_tokens_op *op) {
     const tksp_slot *slot = &op->slots[0];
     if (!slot->aliased) return TKS_OK;
-    const tks_bytes words[] = {TKS_LITERAL("PEXPIRE"), tksp_word_alias(op, &slot->place),
-                               tksp_arena_int(&op->base.arena, op->duration_ms + TKSP_ALIAS_SLACK_MS)};
+    const tks_bytes words[] = {
+        TKS_LITERAL("PEXPIRE"), tksp_word_alias(op, &slot->place),
+        tksp_arena_int(&op->base.arena, op->duration_ms + TKSP_ALIAS_SLACK_MS)};
     return tksp_tokens_add(op, NULL, 3, words, words[1]);
 }
 
 tks_status tksp_drop_alias(tksp_tokens_op *op, tks_bytes key) {
     const tksp_slot *slot = &op->slots[0];
     if (!slot->aliased) return TKS_OK;
-    const tks_bytes words[] = {TKS_LITERAL("1"), key, tksp_word_echo(op, &slot->place), slot->alias,
-                               TKS_LITERAL(""),  TKS_LITERAL("0")};
+    const tks_bytes words[] = {
+        TKS_LITERAL("1"), key, tksp_word_echo(op, &slot->place), slot->alias, TKS_LITERAL(""),
+        TKS_LITERAL("0")};
     return tksp_tokens_add(op, &tksp_script_alias_claim, 6, words, key);
 }

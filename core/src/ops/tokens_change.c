@@ -1,4 +1,4 @@
-/* tokens_change.c - refresh, update, delete and rotate: one token, one script, one round trip. */
+/* tokens_change.c - refresh, update, delete, take and rotate: one token, one script, one round trip. */
 #include "tokens_private.h"
 
 enum { PAIRS_AT = 6 }; /* update: words before the members */
@@ -13,9 +13,9 @@ static tks_status check(tks_bytes app, tks_bytes type, int64_t duration_ms, tks_
 }
 
 /* An operation about one presented token. */
-static tks_status new(const tks_tokens *tokens, const tksp_tokens_kind *kind, tks_safety safety,
-                      tks_bytes app, tks_bytes type, tks_bytes token, tksp_tokens_op **out,
-                      tks_error *err) {
+static tks_status new (const tks_tokens *tokens, const tksp_tokens_kind *kind, tks_safety safety,
+                       tks_bytes app, tks_bytes type, tks_bytes token, tksp_tokens_op **out,
+                       tks_error *err) {
     tks_status status = tksp_tokens_op_new(tokens, kind, safety, app, type, 1, out, err);
     if (status == TKS_OK) tksp_present(*out, 0, token);
     return status;
@@ -51,8 +51,9 @@ static tks_status begin_refresh(tksp_tokens_op *op) {
     return status == TKS_OK ? tksp_extend_alias(op) : status;
 }
 
-static const tksp_tokens_kind refresh_kind = {
-    .base = {TKSP_TOKENS_BASE}, .begin = begin_refresh, .finish = finish_bool};
+static const tksp_tokens_kind refresh_kind = {.base = {TKSP_TOKENS_BASE},
+                                              .begin = begin_refresh,
+                                              .finish = finish_bool};
 
 tks_status tks_tokens_refresh(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                               tks_bytes token, int64_t duration_ms, tks_op **out, tks_error *err) {
@@ -60,37 +61,43 @@ tks_status tks_tokens_refresh(const tks_tokens *tokens, tks_bytes app, tks_bytes
     *out = NULL;
     tks_status status = check(app, type, duration_ms == 0 ? -1 : duration_ms, err);
     if (status == TKS_OK) {
-        status = new(tokens, &refresh_kind, TKS_IDEMPOTENT, app, type, token, &op, err);
+        status = new (tokens, &refresh_kind, TKS_IDEMPOTENT, app, type, token, &op, err);
     }
     if (status != TKS_OK) return status;
     op->duration_ms = duration_ms;
     return tksp_tokens_op_ready(op, status, out, err);
 }
 
-static tks_status begin_delete(tksp_tokens_op *op) {
+static tks_status begin_end(tksp_tokens_op *op, const tksp_script *script) {
     const tksp_place *place = &op->slots[0].place;
     if (!tksp_is_askable(op, 0)) return TKS_OK;
     const tks_bytes words[] = {
-        TKS_LITERAL("1"),           tksp_word_key(op, place),  tksp_word_echo(op, place),
+        TKS_LITERAL("1"),           tksp_word_key(op, place), tksp_word_echo(op, place),
         tksp_word_field(op, place), tksp_word_max_age(op),
     };
-    tks_status status = tksp_tokens_add(op, &tksp_script_delete, 5, words, words[1]);
+    tks_status status = tksp_tokens_add(op, script, 5, words, words[1]);
     return status == TKS_OK ? tksp_drop_alias(op, tksp_word_alias(op, place)) : status;
 }
 
-const tksp_tokens_kind tksp_delete_kind = {
-    .base = {TKSP_TOKENS_BASE}, .begin = begin_delete, .finish = finish_bool};
+static tks_status begin_delete(tksp_tokens_op *op) {
+    return begin_end(op, &tksp_script_delete);
+}
+
+const tksp_tokens_kind tksp_delete_kind = {.base = {TKSP_TOKENS_BASE},
+                                           .begin = begin_delete,
+                                           .finish = finish_bool};
 
 tks_status tks_tokens_delete(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                              tks_bytes token, tks_op **out, tks_error *err) {
     tksp_tokens_op *op;
     *out = NULL;
     tks_status status = check(app, type, 0, err);
-    if (status == TKS_OK) status = new(tokens, &tksp_delete_kind, TKS_ONCE, app, type, token, &op, err);
+    if (status == TKS_OK)
+        status = new (tokens, &tksp_delete_kind, TKS_ONCE, app, type, token, &op, err);
     return status != TKS_OK ? status : tksp_tokens_op_ready(op, status, out, err);
 }
 
-/* ---- update, rotate ---- */
+/* ---- update, take, rotate ---- */
 
 /* {echo, record, …} into the result; {echo, 0} is not found. */
 static tks_status finish_token(tksp_tokens_op *op) {
@@ -146,8 +153,9 @@ static tks_status begin_update(tksp_tokens_op *op) {
     return tksp_op_add(&op->base, &tksp_script_update, words, filled, words[1]);
 }
 
-static const tksp_tokens_kind update_kind = {
-    .base = {TKSP_TOKENS_BASE}, .begin = begin_update, .finish = finish_token};
+static const tksp_tokens_kind update_kind = {.base = {TKSP_TOKENS_BASE},
+                                             .begin = begin_update,
+                                             .finish = finish_token};
 
 tks_status tks_tokens_update(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                              tks_bytes token, tks_bytes patch, tks_op **out, tks_error *err) {
@@ -158,10 +166,28 @@ tks_status tks_tokens_update(const tks_tokens *tokens, tks_bytes app, tks_bytes 
     if (status == TKS_OK && patch.data[0] != '{') {
         status = tks_fail(err, TKS_ERR_DATA, "data is not an object: give names and values");
     }
-    if (status == TKS_OK) status = new(tokens, &update_kind, TKS_ONCE, app, type, token, &op, err);
+    if (status == TKS_OK) status = new (tokens, &update_kind, TKS_ONCE, app, type, token, &op, err);
     if (status != TKS_OK) return status;
     op->patch = tksp_arena_dup(&op->base.arena, patch);
     return tksp_tokens_op_ready(op, status, out, err);
+}
+
+static tks_status begin_take(tksp_tokens_op *op) {
+    return begin_end(op, &tksp_script_take);
+}
+
+static const tksp_tokens_kind take_kind = {.base = {TKSP_TOKENS_BASE},
+                                           .begin = begin_take,
+                                           .finish = finish_token};
+
+/* Never sent twice: the first answer, if it is lost, had the only copy. */
+tks_status tks_tokens_take(const tks_tokens *tokens, tks_bytes app, tks_bytes type, tks_bytes token,
+                           tks_op **out, tks_error *err) {
+    tksp_tokens_op *op;
+    *out = NULL;
+    tks_status status = check(app, type, 0, err);
+    if (status == TKS_OK) status = new (tokens, &take_kind, TKS_ONCE, app, type, token, &op, err);
+    return status != TKS_OK ? status : tksp_tokens_op_ready(op, status, out, err);
 }
 
 /* A new token of the same owner, whose locator the old one has, or its alias. */
@@ -184,8 +210,9 @@ static tks_status begin_rotate(tksp_tokens_op *op) {
     return status == TKS_OK ? tksp_drop_alias(op, alias) : status;
 }
 
-static const tksp_tokens_kind rotate_kind = {
-    .base = {TKSP_TOKENS_BASE}, .begin = begin_rotate, .finish = finish_token};
+static const tksp_tokens_kind rotate_kind = {.base = {TKSP_TOKENS_BASE},
+                                             .begin = begin_rotate,
+                                             .finish = finish_token};
 
 tks_status tks_tokens_rotate(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                              tks_bytes token, int64_t duration_ms, tks_op **out, tks_error *err) {
@@ -193,7 +220,7 @@ tks_status tks_tokens_rotate(const tks_tokens *tokens, tks_bytes app, tks_bytes 
     *out = NULL;
     tks_status status = check(app, type, duration_ms, err);
     if (status == TKS_OK) {
-        status = new(tokens, &rotate_kind, TKS_IDEMPOTENT, app, type, token, &op, err);
+        status = new (tokens, &rotate_kind, TKS_IDEMPOTENT, app, type, token, &op, err);
     }
     if (status != TKS_OK) return status;
     op->duration_ms = duration_ms;

@@ -55,8 +55,11 @@ static tks_status fill(tksp_tokens_op *op, size_t i, const tks_new_token *new, t
         tksp_token_kind kind = tksp_token_read(new->custom_token, locator);
         slot->aliased = kind == TKSP_TOKEN_CUSTOM;
         if (kind == TKSP_TOKEN_ANONYMOUS ||
-            (kind == TKSP_TOKEN_OWNED && memcmp(locator, slot->place.locator, sizeof locator) != 0)) {
-            return tks_fail(err, TKS_ERR_DATA, "custom_token is a token that was generated for another owner: choose another");
+            (kind == TKSP_TOKEN_OWNED &&
+             memcmp(locator, slot->place.locator, sizeof locator) != 0)) {
+            return tks_fail(
+                err, TKS_ERR_DATA,
+                "custom_token is a token that was generated for another owner: choose another");
         }
         slot->custom = true;
         char alias[TKSP_ALIAS_SIZE];
@@ -90,17 +93,20 @@ static tks_bytes claimed_text(tksp_tokens_op *op, const tksp_slot *slot, bool cl
     return tksp_arena_dup(&op->base.arena, tks_bytes_of(text, sizeof text - !claimed));
 }
 
-/* From `before` to the claim; or from the claim to the alias itself. */
-static tks_status add_alias(tksp_tokens_op *op, size_t i, tks_bytes before, bool claim) {
+enum { CLAIM, CONFIRM, DROP };
+
+/* Puts the alias from `before` into the next state. */
+static tks_status add_alias(tksp_tokens_op *op, size_t i, tks_bytes before, int change) {
     tksp_slot *slot = &op->slots[i];
+    int64_t lasting_ms = slot->ttl_ms > 0 ? slot->ttl_ms + TKSP_ALIAS_SLACK_MS : 0;
     use_names_of(op, i);
     const tks_bytes words[] = {
         TKS_LITERAL("1"),
         tksp_word_alias(op, &slot->place),
         tksp_word_echo(op, &slot->place),
         before,
-        claimed_text(op, slot, claim),
-        tksp_arena_int(&op->base.arena, claim ? CLAIM_MS : slot->ttl_ms > 0 ? slot->ttl_ms + TKSP_ALIAS_SLACK_MS : 0),
+        change == DROP ? tks_bytes_of("", 0) : claimed_text(op, slot, change == CLAIM),
+        tksp_arena_int(&op->base.arena, change == CLAIM ? CLAIM_MS : lasting_ms),
     };
     slot->command = op->base.count;
     return tksp_tokens_add(op, &tksp_script_alias_claim, 6, words, words[1]);
@@ -112,8 +118,8 @@ static tks_status add_exists(tksp_tokens_op *op, size_t i, tks_bytes alias) {
     tksp_place place = slot->place;
     if (!tksp_alias_read(alias, place.locator)) return tksp_fail_not_a_record(op);
     use_names_of(op, i);
-    const tks_bytes words[] = {TKS_LITERAL("1"), tksp_word_key(op, &place), tksp_word_echo(op, &place),
-                               tksp_word_field(op, &place)};
+    const tks_bytes words[] = {TKS_LITERAL("1"), tksp_word_key(op, &place),
+                               tksp_word_echo(op, &place), tksp_word_field(op, &place)};
     slot->found_alias = tksp_arena_dup(&op->base.arena, alias);
     slot->command = op->base.count;
     return tksp_tokens_add(op, &tksp_script_exists, 4, words, words[1]);
@@ -140,7 +146,9 @@ static tks_status add_create(tksp_tokens_op *op, size_t i) {
         tksp_arena_int(&op->base.arena, op->config.max_per_owner),
         TKS_LITERAL("1"),
     };
-    size_t count = slot->custom ? 8 : op->config.max_per_owner > 0 ? 7 : 6; /* each word has its price */
+    size_t count = slot->custom                   ? 8
+                   : op->config.max_per_owner > 0 ? 7
+                                                  : 6; /* each word has its price */
     slot->command = op->base.count;
     return tksp_tokens_add(op, &tksp_script_create, count, words, words[1]);
 }
@@ -171,12 +179,18 @@ static tks_status add_kind(tksp_tokens_op *op, size_t i) {
     return TKS_OK;
 }
 
+/* The reply to the slot's command; NULL: there is none yet, or no command. */
+static const tks_reply *reply_of(const tksp_tokens_op *op, size_t i) {
+    size_t command = op->slots[i].command;
+    return command < op->base.count ? op->base.commands[command].reply : NULL;
+}
+
 /* The reply's <created>, -1 where it is the echo alone, -2 where it belongs to another request. */
 static int64_t made_at(tksp_tokens_op *op, size_t i) {
     const tksp_slot *slot = &op->slots[i];
-    const tks_reply *reply = op->base.commands[slot->command].reply;
+    const tks_reply *reply = reply_of(op, i);
     enum { ECHO_SIZE = TKS_CHECK_SIZE + 1 };
-    if (tks_reply_get_type(reply) != TKS_REPLY_STRING) return -2;
+    if (reply == NULL || tks_reply_get_type(reply) != TKS_REPLY_STRING) return -2;
     tks_bytes text = tks_reply_get_bytes(reply);
     bool made = text.size == TKS_CREATED_SIZE + ECHO_SIZE;
     if (!made && text.size != ECHO_SIZE) return -2;
@@ -200,22 +214,36 @@ static tks_status take_created(tksp_tokens_op *op) {
 
 /* ---- the steps -------------------------------------------------------------------------------- */
 
-/* What the alias script, or `exists`, said of slot `i`. */
-static const tks_reply *answer_of(tksp_tokens_op *op, size_t i, tks_status *status) {
-    const tks_reply *reply = tksp_checked_reply(op, op->slots[i].command, &op->slots[i].place, status);
-    return reply != NULL ? tks_reply_get_item(reply, 1) : NULL;
-}
-
 static bool is_one(const tks_reply *reply) {
     return tks_reply_get_type(reply) == TKS_REPLY_INTEGER && tks_reply_get_integer(reply) == 1;
+}
+
+/* What the alias script, or `exists`, said of slot `i`. */
+static const tks_reply *answer_of(tksp_tokens_op *op, size_t i, tks_status *status) {
+    const tks_reply *reply =
+        tksp_checked_reply(op, op->slots[i].command, &op->slots[i].place, status);
+    const tks_reply *answer = reply != NULL ? tks_reply_get_item(reply, 1) : NULL;
+    if (reply != NULL && answer == NULL) *status = tksp_op_fail_foreign(&op->base);
+    return answer;
 }
 
 static bool is_claimed(tks_bytes alias) {
     return alias.size > 0 && alias.data[alias.size - 1] == TKSP_ALIAS_CLAIMED;
 }
 
+/* Notes the claims that stand. Some may, where others were refused. */
+static void note_claims(tksp_tokens_op *op) {
+    for (size_t i = 0; i < op->size; i++) {
+        const tks_reply *reply = reply_of(op, i);
+        if (reply == NULL || tks_reply_get_type(reply) != TKS_REPLY_ARRAY) continue;
+        const tks_reply *answer = tks_reply_get_item(reply, 1);
+        op->slots[i].claimed = answer != NULL && is_one(answer);
+    }
+}
+
 /* The claims that were refused: by a token that may be dead, or by somebody who is just creating the same. */
 static tks_status take_claims(tksp_tokens_op *op, tks_bytes *refused) {
+    note_claims(op);
     for (size_t i = 0; i < op->size; i++) {
         tks_status status = TKS_OK;
         refused[i] = tks_bytes_of(NULL, 0);
@@ -223,7 +251,8 @@ static tks_status take_claims(tksp_tokens_op *op, tks_bytes *refused) {
         const tks_reply *answer = answer_of(op, i, &status);
         if (status != TKS_OK) return status;
         if (is_one(answer)) continue;
-        tks_bytes text = tks_reply_get_type(answer) == TKS_REPLY_STRING ? tks_reply_get_bytes(answer) : tks_bytes_of(NULL, 0);
+        tks_bytes text = tks_bytes_of(NULL, 0);
+        if (tks_reply_get_type(answer) == TKS_REPLY_STRING) text = tks_reply_get_bytes(answer);
         if (op->step == TKSP_RECLAIM || text.size == 0 || is_claimed(text)) return fail_in_use(op);
         refused[i] = tksp_arena_dup(&op->base.arena, text);
     }
@@ -247,7 +276,7 @@ static tks_status begin(tksp_tokens_op *op) {
     tks_status status = TKS_OK;
     op->step = TKSP_CLAIM;
     for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
-        if (op->slots[i].aliased) status = add_alias(op, i, tks_bytes_of("", 0), true);
+        if (op->slots[i].aliased) status = add_alias(op, i, tks_bytes_of("", 0), CLAIM);
     }
     return status == TKS_OK && op->base.count == 0 ? go_create(op) : status;
 }
@@ -280,7 +309,7 @@ static tks_status finish_checks(tksp_tokens_op *op) {
     forget_commands(op);
     op->step = TKSP_RECLAIM;
     for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
-        if (dead[i]) status = add_alias(op, i, op->slots[i].found_alias, true);
+        if (dead[i]) status = add_alias(op, i, op->slots[i].found_alias, CLAIM);
     }
     return status;
 }
@@ -291,7 +320,8 @@ static tks_status finish_records(tksp_tokens_op *op) {
     forget_commands(op);
     op->step = TKSP_CONFIRM;
     for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
-        if (op->slots[i].aliased) status = add_alias(op, i, claimed_text(op, &op->slots[i], true), false);
+        if (op->slots[i].aliased)
+            status = add_alias(op, i, claimed_text(op, &op->slots[i], true), CONFIRM);
     }
     return status;
 }
@@ -302,7 +332,8 @@ static tks_status finish_confirmations(tksp_tokens_op *op) {
         if (op->slots[i].command == SIZE_MAX) continue;
         const tks_reply *answer = answer_of(op, i, &status);
         if (status != TKS_OK) return status;
-        if (!is_one(answer)) return fail_in_use(op); /* the claim ended before the record was made */
+        if (!is_one(answer))
+            return fail_in_use(op); /* the claim ended before the record was made */
     }
     return TKS_OK;
 }
@@ -326,36 +357,40 @@ static tks_status finish(tksp_tokens_op *op) {
     return finish_confirmations(op);
 }
 
-/* All or nothing: the caller will not learn the secrets of those that were made. */
-static bool undo(tks_op *base) {
-    tksp_tokens_op *op = (tksp_tokens_op *)base;
-    size_t made = 0;
-    for (size_t i = 0; i < op->size; i++) {
-        bool is_made = op->step == TKSP_CONFIRM || (op->step == TKSP_CREATE && made_at(op, i) >= 0);
-        if (!is_made) {
-            tks_json_free(op->slots[i].data);
-            continue;
-        }
-        op->slots[made] = op->slots[i];
-        op->tokens[made] = op->tokens[i];
-        made++;
-    }
-    op->size = made;
-    tksp_op_clear_commands(base);
-    for (size_t i = 0; i < made; i++) {
-        const tksp_place *place = &op->slots[i].place;
-        use_names_of(op, i);
-        const tks_bytes words[] = {
-            TKS_LITERAL("1"),           tksp_word_key(op, place), tksp_word_echo(op, place),
-            tksp_word_field(op, place), TKS_LITERAL("0"),
-        };
-        if (tksp_tokens_add(op, &tksp_script_delete, 5, words, words[1]) != TKS_OK) return false;
-    }
-    return made > 0 && base->arena.status == TKS_OK;
+static tks_status add_delete(tksp_tokens_op *op, size_t i) {
+    const tksp_place *place = &op->slots[i].place;
+    use_names_of(op, i);
+    const tks_bytes words[] = {
+        TKS_LITERAL("1"),           tksp_word_key(op, place), tksp_word_echo(op, place),
+        tksp_word_field(op, place), TKS_LITERAL("0"),
+    };
+    return tksp_tokens_add(op, &tksp_script_delete, 5, words, words[1]);
 }
 
-static const tksp_tokens_kind create_kind = {
-    .base = {TKSP_TOKENS_BASE, .undo = undo}, .begin = begin, .finish = finish};
+/* All or nothing: the caller will not learn the secrets of those that were made. And what was claimed is free for the
+ * next attempt. */
+static bool undo(tks_op *base) {
+    tksp_tokens_op *op = (tksp_tokens_op *)base;
+    tks_status status = TKS_OK;
+    if (base->failure == TKS_ERR_OUTCOME_UNKNOWN) return false; /* the connection is out of step */
+    if (op->step == TKSP_CLAIM || op->step == TKSP_RECLAIM) note_claims(op);
+    for (size_t i = 0; i < op->size; i++) {
+        op->slots[i].made =
+            op->step == TKSP_CONFIRM || (op->step == TKSP_CREATE && made_at(op, i) >= 0);
+    }
+    tksp_op_clear_commands(base);
+    for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
+        const tksp_slot *slot = &op->slots[i];
+        if (slot->made) status = add_delete(op, i);
+        if (status != TKS_OK || !slot->claimed) continue;
+        status = add_alias(op, i, claimed_text(op, slot, true), DROP);
+    }
+    return status == TKS_OK && base->count > 0 && base->arena.status == TKS_OK;
+}
+
+static const tksp_tokens_kind create_kind = {.base = {TKSP_TOKENS_BASE, .undo = undo},
+                                             .begin = begin,
+                                             .finish = finish};
 
 static tks_status create(const tks_tokens *tokens, size_t count, const tks_new_token *new,
                          bool many, tks_op **out, tks_error *err) {

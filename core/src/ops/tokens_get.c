@@ -32,7 +32,8 @@ static tks_status add_end(tksp_tokens_op *op, const tksp_command *get) {
     tks_status status = tksp_tokens_add(op, NULL, 5, words, words[1]);
     if (status != TKS_OK) return status;
     op->base.commands[op->base.count - 1].may_be_forbidden = true;
-    op->base.commands[op->base.count - 1].any_type = true; /* HGET says what is wrong with the key */
+    op->base.commands[op->base.count - 1].any_type =
+        true; /* HGET says what is wrong with the key */
     return TKS_OK;
 }
 
@@ -55,7 +56,8 @@ static tks_status begin(tksp_tokens_op *op) {
     if (ends == TKSP_UNKNOWN || (ends == TKSP_YES && wants_end(op))) {
         status = add_end(op, &op->base.commands[0]);
     }
-    if (status == TKS_OK && (ends != TKSP_YES || op->duration_ms > 0 || op->config.max_age_ms > 0)) {
+    if (status == TKS_OK &&
+        (ends != TKSP_YES || op->duration_ms > 0 || op->config.max_age_ms > 0)) {
         status = add_time(op);
     }
     return status;
@@ -124,7 +126,8 @@ static void judge(tksp_tokens_op *op, size_t i, int64_t now_ms) {
     tks_token *token = &op->tokens[i];
     int64_t max_age = op->config.max_age_ms;
     int64_t limit = max_age > 0 ? token->created_us / 1000 + max_age : 0;
-    if (limit > 0 && (token->expires_ms == 0 || token->expires_ms > limit)) token->expires_ms = limit;
+    if (limit > 0 && (token->expires_ms == 0 || token->expires_ms > limit))
+        token->expires_ms = limit;
     bool checked = limit > 0 || op->slots[i].stamp_ms > 0;
     if (checked && token->expires_ms <= now_ms) token->found = false;
     if (!wants_end(op)) token->expires_ms = 0;
@@ -238,8 +241,9 @@ static tks_status finish_get(tksp_tokens_op *op) {
     return op->tokens[0].found && wants_touch(op, known.now_ms) ? begin_touch(op) : TKS_OK;
 }
 
-static const tksp_tokens_kind get_kind = {
-    .base = {TKSP_TOKENS_BASE, .spare = spare_touch}, .begin = begin, .finish = finish_get};
+static const tksp_tokens_kind get_kind = {.base = {TKSP_TOKENS_BASE, .spare = spare_touch},
+                                          .begin = begin,
+                                          .finish = finish_get};
 
 static void expect_token(tksp_tokens_op *op) {
     const tksp_slot *slot = &op->slots[0];
@@ -289,8 +293,9 @@ static tks_status finish_get_many(tksp_tokens_op *op) {
     return TKS_OK;
 }
 
-static const tksp_tokens_kind get_many_kind = {
-    .base = {TKSP_TOKENS_BASE}, .begin = begin, .finish = finish_get_many};
+static const tksp_tokens_kind get_many_kind = {.base = {TKSP_TOKENS_BASE},
+                                               .begin = begin,
+                                               .finish = finish_get_many};
 
 tks_status tks_tokens_get_many(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                                size_t count, const tks_bytes *presented, tks_op **out,

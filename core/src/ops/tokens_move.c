@@ -91,7 +91,7 @@ static tks_status write_data(tks_bytes value, size_t max_size, tks_buf *out, tks
     return status;
 }
 
-/* The prefix's one key beside records and indexes: it has ten minutes' moves. */
+/* It has ten minutes' moves. */
 static tks_bytes word_moved(tksp_tokens_op *op) {
     tks_buf word;
     tks_buf_init(&word, TKS_PREFIX_MAX + sizeof ":moved");
@@ -118,7 +118,8 @@ static tks_status add(tksp_tokens_op *op, const tks_tokens *tokens, const tks_fo
     tksp_place *place = &op->slots[i].place;
 
     if (tksp_token_read(key->token, place->locator) != TKSP_TOKEN_CUSTOM) {
-        return tks_fail(err, TKS_ERR_DATA, "the token has the form of a generated one: it cannot be moved");
+        return tks_fail(err, TKS_ERR_DATA,
+                        "the token has the form of a generated one: it cannot be moved");
     }
     op->app = tksp_arena_dup(arena, key->app);
     op->type = tksp_arena_dup(arena, key->type);
@@ -167,8 +168,9 @@ static tks_status finish(tksp_tokens_op *op) {
     return TKS_OK;
 }
 
-static const tksp_tokens_kind move_kind = {
-    .base = {TKSP_TOKENS_BASE}, .begin = begin, .finish = finish};
+static const tksp_tokens_kind move_kind = {.base = {TKSP_TOKENS_BASE},
+                                           .begin = begin,
+                                           .finish = finish};
 
 /* Sent twice is moved once: the second time, the script knows what it moved. */
 tks_status tks_move_new(const tks_tokens *tokens, size_t capacity, tks_op **out, tks_error *err) {

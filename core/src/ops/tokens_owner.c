@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static tks_status new(const tks_tokens *tokens, const tksp_tokens_kind *kind, tks_safety safety,
-                      tks_bytes app, tks_bytes type, tks_bytes owner, tksp_tokens_op **out,
-                      tks_error *err) {
+static tks_status new (const tks_tokens *tokens, const tksp_tokens_kind *kind, tks_safety safety,
+                       tks_bytes app, tks_bytes type, tks_bytes owner, tksp_tokens_op **out,
+                       tks_error *err) {
     tks_status status = tksp_check_name(app, "app", err);
     if (status == TKS_OK) status = tksp_check_name(type, "type", err);
     if (status == TKS_OK) status = tksp_check_name(owner, tokens->config.owner_name, err);
@@ -32,8 +32,8 @@ static tks_status finish_count(tksp_tokens_op *op) {
 
 static tks_status add_count(tksp_tokens_op *op, const tksp_script *script) {
     const tksp_place *place = &op->slots[0].place;
-    const tks_bytes words[] = {TKS_LITERAL("1"), tksp_word_key(op, place), tksp_word_echo(op, place),
-                               tksp_word_max_age(op)};
+    const tks_bytes words[] = {TKS_LITERAL("1"), tksp_word_key(op, place),
+                               tksp_word_echo(op, place), tksp_word_max_age(op)};
     return tksp_tokens_add(op, script, 4, words, words[1]);
 }
 
@@ -45,16 +45,18 @@ static tks_status begin_count(tksp_tokens_op *op) {
     return add_count(op, &tksp_script_count);
 }
 
-static const tksp_tokens_kind delete_all_kind = {
-    .base = {TKSP_TOKENS_BASE}, .begin = begin_delete_all, .finish = finish_count};
-static const tksp_tokens_kind count_kind = {
-    .base = {TKSP_TOKENS_BASE}, .begin = begin_count, .finish = finish_count};
+static const tksp_tokens_kind delete_all_kind = {.base = {TKSP_TOKENS_BASE},
+                                                 .begin = begin_delete_all,
+                                                 .finish = finish_count};
+static const tksp_tokens_kind count_kind = {.base = {TKSP_TOKENS_BASE},
+                                            .begin = begin_count,
+                                            .finish = finish_count};
 
 tks_status tks_tokens_delete_all(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                                  tks_bytes owner, tks_op **out, tks_error *err) {
     tksp_tokens_op *op;
     *out = NULL;
-    tks_status status = new(tokens, &delete_all_kind, TKS_ONCE, app, type, owner, &op, err);
+    tks_status status = new (tokens, &delete_all_kind, TKS_ONCE, app, type, owner, &op, err);
     return status != TKS_OK ? status : tksp_tokens_op_ready(op, status, out, err);
 }
 
@@ -62,7 +64,7 @@ tks_status tks_tokens_count(const tks_tokens *tokens, tks_bytes app, tks_bytes t
                             tks_bytes owner, tks_op **out, tks_error *err) {
     tksp_tokens_op *op;
     *out = NULL;
-    tks_status status = new(tokens, &count_kind, TKS_READ, app, type, owner, &op, err);
+    tks_status status = new (tokens, &count_kind, TKS_READ, app, type, owner, &op, err);
     return status != TKS_OK ? status : tksp_tokens_op_ready(op, status, out, err);
 }
 
@@ -88,8 +90,9 @@ static tks_status finish_tally(tksp_tokens_op *op) {
     return TKS_OK;
 }
 
-static const tksp_tokens_kind tally_kind = {
-    .base = {TKSP_TOKENS_BASE}, .begin = begin_nothing, .finish = finish_tally};
+static const tksp_tokens_kind tally_kind = {.base = {TKSP_TOKENS_BASE},
+                                            .begin = begin_nothing,
+                                            .finish = finish_tally};
 
 tks_status tks_tokens_tally(const tks_tokens *tokens, size_t count, const tks_bytes *keys,
                             tks_op **out, tks_error *err) {
@@ -228,7 +231,7 @@ tks_status tks_tokens_list(const tks_tokens *tokens, tks_bytes app, tks_bytes ty
     if (page->after.data != NULL && !is_id(page->after)) {
         return tks_fail(err, TKS_ERR_DATA, "%s", after_is_gone);
     }
-    tks_status status = new(tokens, &list_kind, TKS_READ, app, type, owner, &op, err);
+    tks_status status = new (tokens, &list_kind, TKS_READ, app, type, owner, &op, err);
     if (status != TKS_OK) return status;
     op->page = (tks_page){page->limit, tksp_arena_dup(&op->base.arena, page->after)};
     return tksp_tokens_op_ready(op, status, out, err);
@@ -240,7 +243,7 @@ tks_status tks_tokens_delete_by_id(const tks_tokens *tokens, tks_bytes app, tks_
                                    tks_bytes owner, tks_bytes id, tks_op **out, tks_error *err) {
     tksp_tokens_op *op;
     *out = NULL;
-    tks_status status = new(tokens, &tksp_delete_kind, TKS_ONCE, app, type, owner, &op, err);
+    tks_status status = new (tokens, &tksp_delete_kind, TKS_ONCE, app, type, owner, &op, err);
     if (status != TKS_OK) return status;
     if (is_id(id)) {
         memcpy(op->slots[0].place.field, id.data, TKS_FIELD_SIZE);

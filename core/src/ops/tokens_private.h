@@ -41,11 +41,13 @@ typedef struct tksp_slot {
     tks_bytes alias;  /* what its alias holds */
     int64_t stamp_ms; /* of the record: when it ends, 0: it says nothing */
     /* of create: */
-    bool custom; /* the caller chose it */
+    bool custom;  /* the caller chose it */
+    bool claimed; /* its alias is: to be dropped, if the operation fails */
+    bool made;    /* its record is, as far as a failed operation knows */
     int64_t ttl_ms;
     tks_bytes tail;        /* of the record */
     tks_bytes found_alias; /* what another creation left */
-    size_t command;   /* its place among the commands, SIZE_MAX: it has none */
+    size_t command;        /* its place among the commands, SIZE_MAX: it has none */
 } tksp_slot;
 
 typedef struct tksp_tokens_op tksp_tokens_op;

@@ -80,6 +80,7 @@ TKSP_MAKER(make_get_many, tks_tokens_get_many, OF, args[2].count, args[2].texts)
 TKSP_MAKER(make_refresh, tks_tokens_refresh, OF, args[TOKEN].text, args[3].number)
 TKSP_MAKER(make_update, tks_tokens_update, OF, args[TOKEN].text, args[3].text)
 TKSP_MAKER(make_rotate, tks_tokens_rotate, OF, args[TOKEN].text, args[3].number)
+TKSP_MAKER(make_take, tks_tokens_take, OF, args[TOKEN].text)
 TKSP_MAKER(make_delete, tks_tokens_delete, OF, args[TOKEN].text)
 TKSP_MAKER(make_delete_all, tks_tokens_delete_all, OF, args[OWNER].text)
 TKSP_MAKER(make_delete_by_id, tks_tokens_delete_by_id, OF, args[OWNER].text, args[3].text)
@@ -127,6 +128,8 @@ static const tks_operation redis_tokens[] = {
      TKSP_PARAMS(OF_TYPE, TOKEN_PARAM, PATCH_PARAM), make_update},
     {"rotate", "Replaces a token's secret.", TKS_RESULT_TOKEN, true,
      TKSP_PARAMS(OF_TYPE, TOKEN_PARAM, DURATION_PARAM), make_rotate},
+    {"take", "Finds a token and ends it, for one caller alone.", TKS_RESULT_TOKEN, true,
+     TKSP_PARAMS(OF_TYPE, TOKEN_PARAM), make_take},
     {"delete", "Ends a token.", TKS_RESULT_BOOL, false, TKSP_PARAMS(OF_TYPE, TOKEN_PARAM),
      make_delete},
     {"delete_all", "Ends all tokens of an owner.", TKS_RESULT_COUNT, false,
@@ -165,6 +168,8 @@ static const tks_operation sessions[] = {
      TKSP_PARAMS(SESSION_OF, TOKEN_PARAM, PATCH_PARAM), make_update},
     {"rotate", "Gives a session a new token.", TKS_RESULT_TOKEN, true,
      TKSP_PARAMS(SESSION_OF, TOKEN_PARAM, DURATION_PARAM), make_rotate},
+    {"take", "Finds a session and ends it, for one caller alone.", TKS_RESULT_TOKEN, true,
+     TKSP_PARAMS(SESSION_OF, TOKEN_PARAM), make_take},
     {"kill", "Ends a session.", TKS_RESULT_BOOL, false, TKSP_PARAMS(SESSION_OF, TOKEN_PARAM),
      make_delete},
     {"kill_all", "Ends all sessions of a user.", TKS_RESULT_COUNT, false,
