@@ -60,6 +60,7 @@ def test_stores(server: Server, run: Run) -> None:
             taken = await sessions.take("a", await sessions.create("a", "eve"))
             assert taken is not None
             assert taken.owner_id == "eve"
+            assert await sessions.killAll("a", "bob", keep=rotated) is False
             assert await sessions.killAll("a", "bob") is True
             assert await sessions.rotate("a", token) is None
             await sessions.aclose()  # the client was passed in

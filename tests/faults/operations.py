@@ -335,6 +335,28 @@ OPERATIONS.append(
 )
 
 
+def _others_gone(c: Case, result: int) -> None:
+    assert result == 1
+    assert c.ids() == {c.tokens[0].id}
+
+
+def _others_perhaps_gone(c: Case) -> None:
+    assert c.get(c.tokens[0].token) is not None
+    assert len(c.alive()) in (1, 2)
+
+
+OPERATIONS.append(
+    Operation(
+        "delete_all(keep)",
+        lambda c: c.make(2),
+        lambda s, c: s.delete_all(**A, owner=c.owner, keep=c.tokens[0].token),
+        _others_gone,
+        _others_perhaps_gone,
+        _unchanged,
+    )
+)
+
+
 def _rotated(c: Case, result: tokenstore.Token) -> None:
     assert result.token != c.tokens[0].token
     assert result.data == c.tokens[0].data

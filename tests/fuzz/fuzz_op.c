@@ -45,7 +45,7 @@ static tks_status make(const tks_tokens *tokens, unsigned choice, tks_op **op) {
     case 7: return tks_tokens_update(tokens, app, type, token, patch, op, NULL);
     case 8: return tks_tokens_delete(tokens, app, type, token, op, NULL);
     case 9: return tks_tokens_delete_by_id(tokens, app, type, owner, id, op, NULL);
-    case 10: return tks_tokens_delete_all(tokens, app, type, owner, op, NULL);
+    case 10: return tks_tokens_delete_all(tokens, app, type, owner, token, op, NULL);
     case 11:
         return tks_tokens_list(tokens, app, type, owner, &pages[choice / OPERATIONS % 2], op, NULL);
     case 14: return tks_tokens_take(tokens, app, type, token, op, NULL);

@@ -15,14 +15,14 @@ local good = {
   update = { app = "a", type = "t", token = "x", data = {} },
   take = { app = "a", type = "t", token = "x" },
   delete = { app = "a", type = "t", token = "x" },
-  delete_all = { app = "a", type = "t", owner = "o" },
+  delete_all = { app = "a", type = "t", owner = "o", keep = "x" },
   delete_by_id = { app = "a", type = "t", owner = "o", id = "x" },
   list = { app = "a", type = "t", owner = "o" },
   rotate = { app = "a", type = "t", token = "x", duration = 5 },
 }
 local optional = {
   data = { create = true }, duration = { create = true, rotate = true }, custom_token = true, refresh = true,
-  expiry = true, token = true, id = true,
+  expiry = true, token = true, id = true, keep = true,
 }
 
 local function with(args, name, value)

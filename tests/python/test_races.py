@@ -230,8 +230,13 @@ def test_a_chain_of_rotations_has_one_live_end(
 def test_of_64_takers_one_gets_the_token(server: Server, tokens: tokenstore.RedisTokens) -> None:
     rounds = 100 * LONGER
     made = [
-        tokens.create(**A, owner=f"o{i % 7}", data={"i": i}, duration=(None, DURATION)[i % 2],
-                      custom_token=f"code {i}" if i % 3 == 0 else None)  # fmt: skip
+        tokens.create(
+            **A,
+            owner=f"o{i % 7}",
+            data={"i": i},
+            duration=(None, DURATION)[i % 2],
+            custom_token=f"code {i}" if i % 3 == 0 else None,
+        )
         for i in range(rounds)
     ]
 
@@ -317,6 +322,38 @@ def test_the_cap_holds_under_concurrent_creates(
     live = [token for (_, token), t in zip(made, found) if t is not None]
     assert live == [token for _, token in made[-cap:]]  # the newest
     assert look(server) == cap
+
+
+def test_delete_all_but_one_keeps_that_one_alone(server: Server, tokens: tokenstore.RedisTokens) -> None:
+    """Meanwhile it is updated, and others come. No update is lost, the end stays."""
+    made = tokens.create(**A, owner="o", duration=DURATION)
+    kept, expiry = secret(made), stored.end_of(server, made)
+    until = time.monotonic() + SECONDS
+
+    def work(client: tokenstore.Client, n: int) -> int:
+        store = tokenstore.RedisTokens(client)
+        done = 0
+        while time.monotonic() < until:
+            if n % 4 == 0:
+                mine = [secret(store.create(**A, owner="o")) for _ in range(3)]
+                store.delete_all(**A, owner="o", keep=kept if done % 2 else made.id)
+                assert store.get_many(**A, tokens=mine) == [None] * 3
+            elif n % 4 == 1:
+                assert store.update(**A, token=kept, data={f"{n}-{done}": done}) is not None
+            elif n % 4 == 2:
+                store.create(**A, owner="o", duration=(None, 1000)[done % 2])
+            else:
+                assert store.get(**A, token=kept) is not None
+            done += 1
+        return done
+
+    done = race(server.url, work, processes=4, threads=4)
+    assert tokens.delete_all(**A, owner="o", keep=kept) >= 0
+    found = tokens.get(**A, token=kept)
+    assert found is not None
+    assert found.data == {f"{n}-{i}": i for n in range(1, 16, 4) for i in range(done[n])}
+    assert stored.end_of(server, made) == expiry
+    assert look(server) == 1
 
 
 # ---- neighbours --------------------------------------------------------------------------------------

@@ -34,6 +34,18 @@ def test_a_sessions_life(sessions: Sessions) -> None:
     assert sessions.get(app="web", token=new) is None
 
 
+def test_kill_the_others(sessions: Sessions) -> None:
+    mine, *others = [sessions.create("web", "bob") for _ in range(4)]
+    assert sessions.kill_all("web", "bob", keep=mine) is True
+    assert sessions.kill_all("web", "bob", keep=mine) is False
+    assert [sessions.get("web", token) for token in others] == [None] * 3
+    session = sessions.get("web", mine)
+    assert session is not None
+    assert sessions.kill_all("web", "bob", keep=session.id) is False
+    assert sessions.kill_all("web", "bob", keep=others[0]) is True
+    assert sessions.count("web", "bob") == 0
+
+
 def test_take(sessions: Sessions) -> None:
     token = sessions.create(app="web", owner_id="bob", data={"role": "admin"})
     session = sessions.take(app="web", token=token)

@@ -388,6 +388,55 @@ def test_delete_all_leaves_nothing(tokens: RedisTokens, server: Server) -> None:
     assert stored.keys(server) == []
 
 
+@pytest.mark.parametrize("duration", [None, 1000])
+@pytest.mark.parametrize("custom", [None, "my token", "A" * 22])
+@pytest.mark.parametrize("by", ["token", "id"])
+def test_delete_all_but_one(
+    tokens: RedisTokens, server: Server, duration: int | None, custom: str | None, by: str
+) -> None:
+    tokens.create(**APP, owner="bob", duration=5000)
+    kept = tokens.create(**APP, owner="bob", data={"n": 1}, duration=duration, custom_token=custom)
+    others = [tokens.create(**APP, owner="bob", duration=n or None) for n in range(0, 90, 3)]
+    eve = tokens.create(**APP, owner="eve")
+    end = stored.end_of(server, kept)
+    assert tokens.delete_all(**APP, owner="bob", keep=getattr(kept, by)) == 31
+    assert tokens.delete_all(**APP, owner="bob", keep=getattr(kept, by)) == 0
+    assert tokens.get_many(**APP, tokens=[t.token for t in others]) == [None] * 30
+    found = tokens.get(**APP, token=kept.token)
+    assert found is not None
+    assert (found.data, found.created_at) == ({"n": 1}, kept.created_at)
+    assert stored.end_of(server, kept) == end
+    key, _ = stored.place_of(server, kept)
+    if stored.own_end(server, key, kept.id) < 0 < end:  # a server that cannot end a field
+        assert 0 < server("PTTL", key) <= 1_000_000
+    else:
+        assert server("PTTL", key) == -1
+    assert [t.id for t in tokens.list(**APP, owner="bob")] == [kept.id]
+    assert tokens.get(**APP, token=eve.token) is not None
+
+
+def test_delete_all_but_what_is_not_live_spares_none(tokens: RedisTokens, server: Server) -> None:
+    eve = tokens.create(**APP, owner="eve")
+    dead = tokens.create(**APP, owner="bob")
+    tokens.delete(**APP, token=dead.token)
+    broken = tokens.create(**APP, owner="eve")
+    stored.replace(server, broken, b"nonsense")
+    for keep in (eve.token, eve.id, dead.token, dead.id, "nonsense", "", b"\0", "x" * 2000, "*" * 22):
+        tokens.create(**APP, owner="bob")
+        assert tokens.delete_all(**APP, owner="bob", keep=keep) == 1
+    assert tokens.get(**APP, token=eve.token) is not None
+    assert tokens.delete_all(**APP, owner="eve", keep=broken.id) == 2
+    assert stored.keys(server) == []
+
+
+def test_delete_all_but_one_beyond_max_age(tokens: RedisTokens) -> None:
+    kept = tokens.create(**APP, owner="bob")
+    young = RedisTokens(tokens.client, max_age=1)
+    time.sleep(1.05)
+    assert young.delete_all(**APP, owner="bob", keep=kept.token) == 0
+    assert tokens.get(**APP, token=kept.token) is None
+
+
 def test_list_is_newest_first_without_secrets(tokens: RedisTokens) -> None:
     made = [
         tokens.create(**APP, owner="bob", data={"n": n}, duration=60 if n % 2 else None)

@@ -697,6 +697,25 @@ case("delete_all of nothing", "delete_all", new,
      [{**send("once", all_of), **replies([owner_echo, 0])}], {"count": 0})
 case("delete_all whose answer is lost", "delete_all", new, [{**send("once", all_of), **lost(True)}],
      error=("outcome_unknown", "may or may not"))
+
+
+def all_but(*fields, max_age=b"0"):
+    return eval_(script("delete_all", *of_owner, max_age, *fields))
+
+
+case("delete_all but a token", "delete_all", {**new, "keep": bob.token},
+     [{**send("once", all_but(bob.field, max_age=b"90000")), **replies([owner_echo, 2])}], {"count": 2},
+     options={"max_age": 90})
+case("delete_all but a custom token", "delete_all", {**new, "keep": CUSTOM},
+     [{**send("once", all_but(custom.field)), **replies([owner_echo, 2])}], {"count": 2})
+case("delete_all but an id", "delete_all", {**new, "keep": bob.field},
+     [{**send("once", all_but(keys.field(APP, TYPE, bob.field), bob.field)), **replies([owner_echo, 2])}],
+     {"count": 2})
+for name, keep in (("empty", ""), ("1025 bytes long", "x" * 1025)):
+    case(f"delete_all but a token {name} spares none", "delete_all", {**new, "keep": keep},
+         [{**send("once", all_of), **replies([owner_echo, 2])}], {"count": 2})
+case("delete_all but a token, whose answer is lost", "delete_all", {**new, "keep": bob.token},
+     [{**send("once", all_but(bob.field)), **lost(True)}], error=("outcome_unknown", "may or may not"))
 case("delete_all refuses an empty owner", "delete_all", {**new, "owner": ""}, refused=("data", "owner"))
 
 # ---- list ----------------------------------------------------------------------------------------

@@ -34,6 +34,9 @@
 ---@field app tokenstore.Name
 ---@field owner_id tokenstore.Name
 
+---@class tokenstore.SessionKillAllArgs: tokenstore.SessionOwnerArgs
+---@field keep? string a token or an id of this user that stays; nil, or one that is not live: none does
+
 ---@class tokenstore.SessionListArgs: tokenstore.SessionOwnerArgs
 ---@field limit? integer the maximum number (default all)
 ---@field after? string the id of the previous page's last one; if it has ended, an error, "data"
@@ -97,8 +100,8 @@ function Sessions:take(args) end
 ---@return tokenstore.Code? code
 function Sessions:kill(args) end
 
----Ends all sessions of this user. True if there were any.
----@param args tokenstore.SessionOwnerArgs
+---Ends all sessions of this user, but `keep`. True if there were any.
+---@param args tokenstore.SessionKillAllArgs
 ---@return boolean?
 ---@return string? message
 ---@return tokenstore.Code? code

@@ -162,6 +162,9 @@ function Client:close() end
 ---@field type tokenstore.Name
 ---@field owner tokenstore.Name
 
+---@class tokenstore.DeleteAllArgs: tokenstore.OwnerArgs
+---@field keep? string a token or an id of this owner that stays; nil, or one that is not live: none does
+
 ---@class tokenstore.ListArgs: tokenstore.OwnerArgs
 ---@field limit? integer the maximum number (default all)
 ---@field after? string the id of the previous page's last one; if it has ended, an error, "data"
@@ -233,8 +236,8 @@ function RedisTokens:take(args) end
 ---@return tokenstore.Code? code
 function RedisTokens:delete(args) end
 
----Ends all tokens of this owner; how many were live.
----@param args tokenstore.OwnerArgs
+---Ends all tokens of this owner, but `keep`; how many were live.
+---@param args tokenstore.DeleteAllArgs
 ---@return integer?
 ---@return string? message
 ---@return tokenstore.Code? code

@@ -112,9 +112,13 @@ class Sessions(Store):
         """End the session. True if it was live."""
         return self._driver.run(self._ops.kill(app, token))
 
-    def kill_all(self, app: Name, owner_id: Name) -> bool:
-        """End all sessions of this user. True if there were any."""
-        return self._driver.run(self._ops.kill_all(app, owner_id)) > 0
+    def kill_all(self, app: Name, owner_id: Name, keep: Presented = None) -> bool:
+        """End all sessions of this user. True if there were any.
+
+        ``keep`` is a token or an id of this user that stays: log out the others. If it is not live, or None,
+        all are ended.
+        """
+        return self._driver.run(self._ops.kill_all(app, owner_id, keep)) > 0
 
     def kill_by_id(self, app: Name, owner_id: Name, id: Id) -> bool:
         """End the session with this ``id`` of a listing. True if it was live."""

@@ -151,9 +151,13 @@ class RedisTokens(Store):
         """End the token. True if it was live; False if there was no such token."""
         return self._driver.run(self._ops.delete(app, type, token))
 
-    def delete_all(self, app: Name, type: Name, owner: Name) -> int:
-        """End all tokens of this owner; how many were live."""
-        return self._driver.run(self._ops.delete_all(app, type, owner))
+    def delete_all(self, app: Name, type: Name, owner: Name, keep: Presented = None) -> int:
+        """End all tokens of this owner; how many were live.
+
+        ``keep`` is a token or an id of this owner that stays and is not counted: log out the others. If it is
+        not live, or None, all are ended.
+        """
+        return self._driver.run(self._ops.delete_all(app, type, owner, keep))
 
     def delete_by_id(self, app: Name, type: Name, owner: Name, id: Id) -> bool:
         """End the token with this ``id`` of a listing. True if it was live."""

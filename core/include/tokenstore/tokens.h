@@ -103,9 +103,11 @@ TKS_MUST_USE tks_status tks_tokens_delete(const tks_tokens *, tks_bytes app, tks
 TKS_MUST_USE tks_status tks_tokens_delete_by_id(const tks_tokens *, tks_bytes app, tks_bytes type,
                                                 tks_bytes owner, tks_bytes id, tks_op **out,
                                                 tks_error *);
-/** Result COUNT: how many were live. */
+/** Result COUNT: how many were live and are deleted. `keep`: a token or an id of this owner that stays; NULL data, or
+ * one that is not live: none does. */
 TKS_MUST_USE tks_status tks_tokens_delete_all(const tks_tokens *, tks_bytes app, tks_bytes type,
-                                              tks_bytes owner, tks_op **out, tks_error *);
+                                              tks_bytes owner, tks_bytes keep, tks_op **out,
+                                              tks_error *);
 /** Result COUNT: how many are live. */
 TKS_MUST_USE tks_status tks_tokens_count(const tks_tokens *, tks_bytes app, tks_bytes type,
                                          tks_bytes owner, tks_op **out, tks_error *);

@@ -21,6 +21,13 @@ static tks_status new (const tks_tokens *tokens, const tksp_tokens_kind *kind, t
 
 /* ---- delete_all, count ---- */
 
+static bool is_id(tks_bytes id) {
+    for (size_t i = 0; i < id.size; i++) {
+        if (tksp_key_digit(id.data[i]) < 0) return false;
+    }
+    return id.size == TKS_FIELD_SIZE;
+}
+
 static tks_status finish_count(tksp_tokens_op *op) {
     tks_status status;
     const tks_reply *reply = tksp_checked_reply(op, 0, &op->slots[0].place, &status);
@@ -30,19 +37,19 @@ static tks_status finish_count(tksp_tokens_op *op) {
     return TKS_OK;
 }
 
-static tks_status add_count(tksp_tokens_op *op, const tksp_script *script) {
-    const tksp_place *place = &op->slots[0].place;
-    const tks_bytes words[] = {TKS_LITERAL("1"), tksp_word_key(op, place),
-                               tksp_word_echo(op, place), tksp_word_max_age(op)};
-    return tksp_tokens_add(op, script, 4, words, words[1]);
-}
-
 static tks_status begin_delete_all(tksp_tokens_op *op) {
-    return add_count(op, &tksp_script_delete_all);
+    const tksp_place *place = &op->slots[0].place;
+    tks_bytes words[4 + TKSP_KEEP_MAX] = {TKS_LITERAL("1"), tksp_word_key(op, place),
+                                          tksp_word_echo(op, place), tksp_word_max_age(op)};
+    for (size_t i = 0; i < op->keep_count; i++) words[4 + i] = op->keep[i];
+    return tksp_tokens_add(op, &tksp_script_delete_all, 4 + op->keep_count, words, words[1]);
 }
 
 static tks_status begin_count(tksp_tokens_op *op) {
-    return add_count(op, &tksp_script_count);
+    const tksp_place *place = &op->slots[0].place;
+    const tks_bytes words[] = {TKS_LITERAL("1"), tksp_word_key(op, place),
+                               tksp_word_echo(op, place), tksp_word_max_age(op)};
+    return tksp_tokens_add(op, &tksp_script_count, 4, words, words[1]);
 }
 
 static const tksp_tokens_kind delete_all_kind = {.base = {TKSP_TOKENS_BASE},
@@ -52,11 +59,22 @@ static const tksp_tokens_kind count_kind = {.base = {TKSP_TOKENS_BASE},
                                             .begin = begin_count,
                                             .finish = finish_count};
 
+/* A token, or an id: a custom token may look like one. */
+static void add_keep(tksp_tokens_op *op, tks_bytes keep) {
+    tksp_place place;
+    if (tksp_is_possible_token(keep)) {
+        tksp_key_field(op->config.pepper, op->app, op->type, keep, place.field);
+        op->keep[op->keep_count++] = tksp_word_field(op, &place);
+    }
+    if (is_id(keep)) op->keep[op->keep_count++] = tksp_arena_dup(&op->base.arena, keep);
+}
+
 tks_status tks_tokens_delete_all(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
-                                 tks_bytes owner, tks_op **out, tks_error *err) {
+                                 tks_bytes owner, tks_bytes keep, tks_op **out, tks_error *err) {
     tksp_tokens_op *op;
     *out = NULL;
     tks_status status = new (tokens, &delete_all_kind, TKS_ONCE, app, type, owner, &op, err);
+    if (status == TKS_OK) add_keep(op, keep);
     return status != TKS_OK ? status : tksp_tokens_op_ready(op, status, out, err);
 }
 
@@ -113,13 +131,6 @@ tks_status tks_tokens_tally(const tks_tokens *tokens, size_t count, const tks_by
 }
 
 /* ---- list ---- */
-
-static bool is_id(tks_bytes id) {
-    for (size_t i = 0; i < id.size; i++) {
-        if (tksp_key_digit(id.data[i]) < 0) return false;
-    }
-    return id.size == TKS_FIELD_SIZE;
-}
 
 /* qsort: newest first; of one microsecond, by id, so that the order is always the same. */
 static int newest_first(const void *a, const void *b) {

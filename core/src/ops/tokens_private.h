@@ -62,6 +62,8 @@ typedef struct tksp_tokens_kind {
     tks_status (*finish)(tksp_tokens_op *op);
 } tksp_tokens_kind;
 
+enum { TKSP_KEEP_MAX = 2 };
+
 struct tksp_tokens_op {
     tks_op base;
     tksp_tokens_config config;
@@ -70,8 +72,10 @@ struct tksp_tokens_op {
     tks_token *tokens; /* the result, one a slot */
     size_t size;       /* slots */
     int64_t duration_ms;
-    tks_bytes patch; /* update: its object */
-    tks_page page;   /* list */
+    tks_bytes patch;               /* update: its object */
+    tks_page page;                 /* list */
+    tks_bytes keep[TKSP_KEEP_MAX]; /* delete_all: the fields of which the first live one stays */
+    size_t keep_count;
     enum { TKSP_NEW, TKSP_RESOLVING, TKSP_BEGUN } phase;
     enum { TKSP_CLAIM, TKSP_CHECK, TKSP_RECLAIM, TKSP_CREATE, TKSP_CONFIRM } step; /* of create */
     bool keeps_pepper;

@@ -82,7 +82,7 @@ TKSP_MAKER(make_update, tks_tokens_update, OF, args[TOKEN].text, args[3].text)
 TKSP_MAKER(make_rotate, tks_tokens_rotate, OF, args[TOKEN].text, args[3].number)
 TKSP_MAKER(make_take, tks_tokens_take, OF, args[TOKEN].text)
 TKSP_MAKER(make_delete, tks_tokens_delete, OF, args[TOKEN].text)
-TKSP_MAKER(make_delete_all, tks_tokens_delete_all, OF, args[OWNER].text)
+TKSP_MAKER(make_delete_all, tks_tokens_delete_all, OF, args[OWNER].text, args[3].text)
 TKSP_MAKER(make_delete_by_id, tks_tokens_delete_by_id, OF, args[OWNER].text, args[3].text)
 TKSP_MAKER(make_count, tks_tokens_count, OF, args[OWNER].text)
 
@@ -95,6 +95,7 @@ static tks_status make_list(const void *store, const tks_arg *args, tks_op **out
 
 #define NAME(name)     TKSP_REQUIRED(name, TKS_PARAM_NAME)
 #define TOKEN_PARAM    TKSP_OPTIONAL("token", TKS_PARAM_PRESENTED)
+#define KEEP_PARAM     TKSP_OPTIONAL("keep", TKS_PARAM_PRESENTED)
 #define DATA_PARAM     TKSP_DEFAULT("data", TKS_PARAM_OBJECT, "{}")
 #define PATCH_PARAM    TKSP_REQUIRED("data", TKS_PARAM_PATCH)
 #define DURATION_PARAM TKSP_OPTIONAL("duration", TKS_PARAM_DURATION)
@@ -132,8 +133,8 @@ static const tks_operation redis_tokens[] = {
      TKSP_PARAMS(OF_TYPE, TOKEN_PARAM), make_take},
     {"delete", "Ends a token.", TKS_RESULT_BOOL, false, TKSP_PARAMS(OF_TYPE, TOKEN_PARAM),
      make_delete},
-    {"delete_all", "Ends all tokens of an owner.", TKS_RESULT_COUNT, false,
-     TKSP_PARAMS(OF_TYPE, NAME("owner")), make_delete_all},
+    {"delete_all", "Ends all tokens of an owner, or all but one.", TKS_RESULT_COUNT, false,
+     TKSP_PARAMS(OF_TYPE, NAME("owner"), KEEP_PARAM), make_delete_all},
     {"delete_by_id", "Ends a token by its public id.", TKS_RESULT_BOOL, false,
      TKSP_PARAMS(OF_TYPE, NAME("owner"), TKSP_OPTIONAL("id", TKS_PARAM_ID)), make_delete_by_id},
     {"count", "Counts the live tokens of an owner.", TKS_RESULT_COUNT, false,
@@ -172,8 +173,8 @@ static const tks_operation sessions[] = {
      TKSP_PARAMS(SESSION_OF, TOKEN_PARAM), make_take},
     {"kill", "Ends a session.", TKS_RESULT_BOOL, false, TKSP_PARAMS(SESSION_OF, TOKEN_PARAM),
      make_delete},
-    {"kill_all", "Ends all sessions of a user.", TKS_RESULT_COUNT, false,
-     TKSP_PARAMS(SESSION_OF, NAME("owner_id")), make_delete_all},
+    {"kill_all", "Ends all sessions of a user, or all but one.", TKS_RESULT_COUNT, false,
+     TKSP_PARAMS(SESSION_OF, NAME("owner_id"), KEEP_PARAM), make_delete_all},
     {"kill_by_id", "Ends a session by its public id.", TKS_RESULT_BOOL, false,
      TKSP_PARAMS(SESSION_OF, NAME("owner_id"), TKSP_OPTIONAL("id", TKS_PARAM_ID)),
      make_delete_by_id},

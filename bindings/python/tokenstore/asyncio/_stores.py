@@ -126,9 +126,13 @@ class Sessions(tokenstore.Sessions, AsyncStore):
         """
         return await self._driver.run(self._ops.update(app, token, data)) is not None
 
-    async def kill_all(self, app: Name, owner_id: Name) -> bool:
-        """End all sessions of this user. True if there were any."""
-        return await self._driver.run(self._ops.kill_all(app, owner_id)) > 0
+    async def kill_all(self, app: Name, owner_id: Name, keep: Presented = None) -> bool:
+        """End all sessions of this user. True if there were any.
+
+        ``keep`` is a token or an id of this user that stays: log out the others. If it is not live, or None,
+        all are ended.
+        """
+        return await self._driver.run(self._ops.kill_all(app, owner_id, keep)) > 0
 
     async def rotate(self, app: Name, token: Presented, duration: Duration | None = None) -> str | None:
         """Give the session a new token, at a login for instance; the old one is invalid at once.
