@@ -10,7 +10,7 @@ SERVERS ?= $(wildcard $(OLD_SERVER)) $(foreach s,redis-server valkey-server,$(sh
 
 SERVER_BATTERY := $(ASYNCIO_BATTERY) $(patsubst %,tests/python/test_%.py,migrate owner_hash races secrecy session_events \
 	tokenstore_server)
-OLD_BATTERY := $(patsubst %,tests/python/test_%.py,errors limits many migrate redis_jwt servers sessions tokens tokenstore \
+OLD_BATTERY := $(patsubst %,tests/python/test_%.py,errors limits many migrate owner_hash redis_jwt servers sessions tokens tokens_end tokenstore \
 	tokenstore_server)
 ON_SERVER := -p no:cacheprovider
 

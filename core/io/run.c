@@ -10,9 +10,8 @@
 
 #define TIMEOUT_MAX_MS INT64_C(315360000000) /* ten years, far from the end of int64_t */
 
-/* Only operations with HTTP requests use it, and reading it is costly. */
 static int64_t boot_ms(const tks_flight *r) {
-    return r->requester != NULL ? tksp_boot_ms() : 0;
+    return tks_op_reads_boot(r->op) ? tksp_boot_ms() : 0;
 }
 
 static tks_need step(const tks_flight *r, tks_event_type type, const tksp_failure *failure) {

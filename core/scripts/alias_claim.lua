@@ -1,7 +1,7 @@
 -- Claims the alias of a custom token that is about to be created, confirms the claim, or removes the alias.
 -- KEYS  alias
--- ARGV  echo, what it must hold now ("": nothing), what it is to hold ("": nothing), for how long in ms ("0": for
---       good)
+-- ARGV  echo, what it must hold now ("": nothing), what it is to hold ("": nothing), for how long in ms ("0":
+--       for good)
 -- Gives {echo, 1}; {echo, what it holds instead}.
 
 local present = redis.call('GET', KEYS[1]) or ''

@@ -1,12 +1,12 @@
 -- Makes a record.
 -- KEYS  the owner's hash
--- ARGV  echo, field, ttl in ms ("0": none), names and data, and where wanted: most live tokens of the owner ("0": no cap),
---       "1": a custom token, which must not be in use
+-- ARGV  echo, field, ttl in ms ("0": none), names and data, and where wanted: most live tokens of the owner
+--       ("0": no cap), "1": a custom token, which must not be in use
 -- Gives the record's <created> and the echo; the echo alone: the custom token is in use.
 --
--- This is the write that users wait for most. So there are few words and few calls, and what is needed seldom stands
--- inside its condition. Numbers go to Redis as texts made by %u: Redis itself prints them with 17 digits, which costs
--- as much as a short command.
+-- This is the write that users wait for most. So there are few words and few calls, and what is needed seldom
+-- stands inside its condition. Numbers go to Redis as texts made by %u: Redis itself prints them with 17
+-- digits, which costs as much as a short command.
 -- include: digits, stamp, record, hash
 
 local field, ttl = ARGV[2], tonumber(ARGV[3])

@@ -1,7 +1,7 @@
 -- Reads an owner's live records, the newest first.
 -- KEYS  the owner's hash
--- ARGV  echo, max_age in ms ("0": none), how many at most ("0": all), the field behind which they begin ("": at the
---       newest)
+-- ARGV  echo, max_age in ms ("0": none), how many at most ("0": all), the field behind which they begin ("":
+--       at the newest)
 -- Gives {echo, field, record, its end in ms (0: never), field, …}, {echo, 0}: that field is not live.
 -- include: clock, digits, record, hash, end, live
 

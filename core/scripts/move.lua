@@ -1,7 +1,7 @@
 -- Takes a token over from the key of another program, which is deleted: all of it, or nothing.
 -- KEYS  the owner's hash, alias, the other program's key, moved
--- ARGV  echo, field, names and data, the alias's text, the other key's value as it was read, "1" where the token is a random
---       one
+-- ARGV  echo, field, names and data, the alias's text, the other key's value as it was read, "1" where the
+--       token is a random one
 -- Gives {echo, outcome}, outcome as core/include/tokenstore/move.h numbers them.
 --
 -- `moved` is a ZSET of what was moved in the last ten minutes, by the second: redis-tokens' update reads a

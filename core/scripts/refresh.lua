@@ -1,7 +1,8 @@
 -- Moves a live record's end, never past created + max_age.
 -- KEYS  the owner's hash
 -- ARGV  echo, field, duration in ms, max_age in ms ("0": none), "1": only to a later time
--- Gives {echo, the end in ms}, {echo, -1}: it has none and keeps none, {echo, 0}: not found, {echo, -2}: not a record.
+-- Gives {echo, the end in ms}, {echo, -1}: it has none and keeps none, {echo, 0}: not found, {echo, -2}: not
+-- a record.
 -- include: clock, digits, record, hash, end
 
 local now = math.floor(now_us() / 1000)

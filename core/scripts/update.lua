@@ -1,7 +1,7 @@
 -- Sets and deletes top-level fields of a live record's data; the expiry stays as it is.
 -- KEYS  the owner's hash
--- ARGV  echo, field, max_age in ms ("0": none), most bytes of data, then pairs: a member's name with its quotes, its
---       new value's text ("" deletes the member)
+-- ARGV  echo, field, max_age in ms ("0": none), most bytes of data, then pairs: a member's name with its
+--       quotes, its new value's text ("" deletes the member)
 -- Gives {echo, record}, {echo, 0}: not found, {echo, -1}: the data would be too large,
 -- {echo, -2}: not a record.
 --

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "server.h"
 #include "tokenstore/secret.h"
 
 enum {
@@ -379,6 +380,7 @@ static tks_need take_loss(tks_op *op, const tks_event *event) {
     const char *why = event->why != NULL ? event->why->message : "the connection was lost";
     tks_status status = event->why != NULL ? event->why->status : TKS_ERR_CONNECTION;
 
+    tksp_server_forget_time(op->server); /* the next connection may be to another one */
     if (is_spared(op, why)) return TKS_DONE;
     if (status == TKS_ERR_LIMIT && (op->safety == TKS_READ || op->batch.replies == 1)) {
         char message[TKS_ERROR_SIZE]; /* the deadline passed before the whole reply was read */
@@ -409,10 +411,15 @@ void tks_op_set_server(tks_op *op, tks_server *server) {
     op->server = server;
 }
 
+bool tks_op_reads_boot(const tks_op *op) {
+    return op->reads_boot;
+}
+
 tks_need tks_op_step(tks_op *op, const tks_event *event) {
     if (op->state == TKS_OP_DONE) return TKS_DONE;
     if (op->state == TKS_OP_FAILED) return TKS_FAILED;
     if (op->kind->step != NULL) return op->kind->step(op, event);
+    op->boot_ms = event->boot_ms;
     switch (event->type) {
     case TKS_EVENT_START: return op->count == 0 ? finish(op, event->now_ms) : send_unanswered(op);
     case TKS_EVENT_REPLIES: return take_replies(op, event);

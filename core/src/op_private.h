@@ -68,6 +68,7 @@ struct tks_op {
     unsigned refusals; /* "not now" answers in a row */
     uint32_t sleep_ms;
     uint32_t pause_ms; /* set by finish: a pause before the commands that it added */
+    bool reads_boot;   /* see tks_op_reads_boot */
     bool undoing;
     bool proving; /* it is checking that the answers are its own */
     bool refused; /* failed on an answer that is certainly its own: do not doubt the connection */
@@ -87,6 +88,7 @@ struct tks_op {
     tks_result result;
     const tks_token *expected;
     tks_server *server; /* NULL: nothing is known of it */
+    int64_t boot_ms;    /* of the event that it is taking */
 };
 
 /* Allocates an operation of `size` bytes (a struct that begins with tks_op), zeroed. NULL: out of memory. */

@@ -12,6 +12,26 @@ typedef enum tksp_fact { TKSP_UNKNOWN, TKSP_YES, TKSP_NO } tksp_fact;
 tksp_fact tksp_server_ends_fields(const tks_server *server);
 void tksp_server_set_ends_fields(tks_server *server, tksp_fact fact);
 
+/* Does it have HSETEX (Redis 8.0, Valkey 9), and may we use it? */
+tksp_fact tksp_server_sets_ending(const tks_server *server);
+void tksp_server_set_sets_ending(tks_server *server, tksp_fact fact);
+
+/* Its clock, by what it last said and the time since then on the caller's (tks_event's boot_ms). A little behind: the
+ * answer had to travel. */
+void tksp_server_learn_time(tks_server *server, int64_t us, int64_t boot_ms);
+void tksp_server_forget_time(tks_server *server);
+
+typedef enum tksp_clock {
+    TKSP_CLOCK_GOOD,
+    TKSP_CLOCK_OLD, /* good, but it should be learned again */
+    TKSP_CLOCK_LOST
+} tksp_clock;
+
+/* A time of creation: its clock in microseconds since 1970, later than all that this gave before and than what was
+ * learned. *out is set unless the
+ * clock is lost. */
+tksp_clock tksp_server_stamp(tks_server *server, int64_t boot_ms, int64_t *out);
+
 /* Is a kind of key with this number in the registry of its prefix? Of many kinds some count as registered that are
  * not: that only leaves a listing of keys without their names. */
 bool tksp_server_knows_kind(const tks_server *server, uint32_t number);

@@ -144,7 +144,8 @@ test("operations that are made and never run", function()
   local tokens = harness.store()
   local list = {}
   for i = 1, 200 do
-    list[i] = core.operations.RedisTokens.create(tokens._store, { app = "a", type = "t", owner = "o", data = { n = i } })
+    local new = { app = "a", type = "t", owner = "o", data = { n = i } }
+    list[i] = core.operations.RedisTokens.create(tokens._store, new)
   end
   assert(list[1] ~= list[2])
   list = nil
@@ -167,7 +168,8 @@ test("the state may end with everything open", function()
     local tokenstore = require "tokenstore"
     local tokens = assert(tokenstore.RedisTokens("%s"))
     keep = { tokens, tokenstore.Sessions(tokens.client), tokenstore.Client("%s") }
-    local op = require("tokenstore.core").operations.RedisTokens.get(tokens._store, { app = "a", type = "t", token = "x" })
+    local operations = require("tokenstore.core").operations.RedisTokens
+    local op = operations.get(tokens._store, { app = "a", type = "t", token = "x" })
     keep[4] = op
     tokens.client:execute "PING"
     setmetatable(keep, { __gc = function() tokens.client:execute "PING" end })

@@ -36,7 +36,8 @@ end)
 
 test("results without asking, of no value, of more than one", function()
   local ids = { app = "a", type = "t", owner = "b", id = "x" } -- such an id is never generated
-  equal({ select(4, start(core.operations.RedisTokens.delete_by_id(harness.store()._store, ids))) }, { "done", false })
+  local op = core.operations.RedisTokens.delete_by_id(harness.store()._store, ids)
+  equal({ select(4, start(op)) }, { "done", false })
   local run = start(core.execute("GET", "a"))
   equal({ core.run_answer(run, "$-1\r\n") }, { true, "done" })
   run = start(core.execute("GET", "a"))
@@ -76,7 +77,8 @@ end)
 test("an answer that is too large is skipped, and the connection is good", function()
   local tokens = harness.store()
   local large, small = "$2000\r\n" .. ("x"):rep(2000), { max_reply_size = 1024 }
-  local run = start(core.operations.RedisTokens.get(tokens._store, { app = "a", type = "t", token = "x" }), small)
+  local get = core.operations.RedisTokens.get(tokens._store, { app = "a", type = "t", token = "x" })
+  local run = start(get, small)
   equal(core.run_answer(run, large), false)
   equal({ core.run_answer(run, "\r\n") }, { true, "failed" })
   fails("limit", "larger than max_reply_size (1024 bytes): request less", core.run_error(run))
@@ -133,7 +135,8 @@ test("a lost connection: a read is tried again, what must not be repeated is in 
 end)
 
 test("what is worth a line in a log", function()
-  local run = start(core.operations.RedisTokens.get(harness.store()._store, { app = "a", type = "t", token = "x" }))
+  local ids = { app = "a", type = "t", token = "x" }
+  local run = start(core.operations.RedisTokens.get(harness.store()._store, ids))
   core.run_lost(run, true, false, "gone", "connection")
   core.run_awake(run)
   equal({ core.run_answer(run, "$-1\r\n") }, { true, "noted" })

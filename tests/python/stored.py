@@ -50,7 +50,7 @@ def own_end(server: Server, key: bytes, field: str) -> int:
     """When the server itself ends the field, in ms since 1970; -1: it does not, or cannot."""
     try:
         return int(server("HPEXPIRETIME", key, "FIELDS", 1, field)[0])
-    except Exception as error:  # noqa: BLE001  # the server's own error reply, whoever makes it
+    except Exception as error:  # the server's own error reply, whoever makes it
         assert "unknown command" in str(error)
         return -1
 

@@ -48,6 +48,16 @@ def test_create_many_with_custom_tokens(tokens: RedisTokens, server: Server) -> 
     assert len(tokens.list(**APP, owner="bob")) == 2
 
 
+def test_what_could_not_be_created_is_free_at_once(tokens: RedisTokens, server: Server) -> None:
+    free = {**APP, "owner": "eve", "custom_token": "free"}
+    tokens.create(**APP, owner="bob", custom_token="taken")
+    stored_keys = stored.keys(server)
+    with pytest.raises(tokenstore.DataError, match="in use"):
+        tokens.create_many([free, {**APP, "owner": "eve", "custom_token": "taken"}])
+    assert stored.keys(server) == stored_keys
+    assert tokens.create(**free).token == "free"
+
+
 def test_many_of_none(tokens: RedisTokens) -> None:
     assert tokens.create_many([]) == []
     assert tokens.get_many(**APP, tokens=[]) == []

@@ -29,7 +29,7 @@ def key_left(server: Server) -> float:
 def ends_fields(server: Server) -> bool:
     try:
         server("HPTTL", "none", "FIELDS", 1, "x")
-    except Exception:  # noqa: BLE001
+    except Exception:
         return False
     return True
 

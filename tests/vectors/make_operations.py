@@ -7,8 +7,8 @@ from keys.py, not from the library.
 import base64
 import json
 
-import operation_notation
 import keys
+import operation_notation
 from keys import created, record
 from operation_notation import (
     Error,

@@ -182,6 +182,7 @@ static int push_need(lua_State *L, lua_run *run) {
 
 static void advance(lua_run *run, tks_event *event) {
     event->now_ms = run->now_ms != 0 ? run->now_ms : (int64_t)(clock_now(CLOCK_REALTIME) * 1e3);
+    if (tks_op_reads_boot(run->op.op)) event->boot_ms = (int64_t)(clock_now(CLOCK_BOOTTIME) * 1e3);
     run->need = tks_op_step(run->op.op, event);
 }
 

@@ -59,8 +59,8 @@ local function is_its_own(message, code)
   return code == "data" or code == "limit" or is_of_another_type
 end
 
--- The first valid one of several tokens, asked for one after the other by `ask_for`. One whose record cannot be
--- read hinders no other; if none is valid, it is the result.
+-- The first valid one of several tokens, asked for one after the other by `ask_for`. One whose record cannot
+-- be read hinders no other; if none is valid, it is the result.
 local function find_valid(options, tokens, ask_for)
   local problem, problem_code
   for i = 1, #tokens do

@@ -60,8 +60,8 @@ function Sessions:kill(args)
   return self._run(self._handle, ops.kill(self._store, args))
 end
 
--- kill_all{ app, owner_id, keep }: true if any was ended. `keep` is a token or an id of this user that stays; if it is
--- not live, or nil, all are ended.
+-- kill_all{ app, owner_id, keep }: true if any was ended. `keep` is a token or an id of this user that
+-- stays; if it is not live, or nil, all are ended.
 function Sessions:kill_all(args)
   local killed, message, code = self._run(self._handle, ops.kill_all(self._store, args))
   if not killed then

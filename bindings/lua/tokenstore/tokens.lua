@@ -60,8 +60,8 @@ function RedisTokens:delete(args)
   return self._run(self._handle, ops.delete(self._store, args))
 end
 
--- delete_all{ app, type, owner, keep }: how many were live. `keep` is a token or an id of this owner that stays and is
--- not counted; if it is not live, or nil, all are ended.
+-- delete_all{ app, type, owner, keep }: how many were live. `keep` is a token or an id of this owner that
+-- stays and is not counted; if it is not live, or nil, all are ended.
 function RedisTokens:delete_all(args)
   return self._run(self._handle, ops.delete_all(self._store, args))
 end

@@ -20,6 +20,17 @@ int64_t tksp_py_wall_ms(void) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static int64_t boot_ms(void) {
+#ifdef CLOCK_BOOTTIME
+    const clockid_t clock = CLOCK_BOOTTIME;
+#else
+    const clockid_t clock = CLOCK_MONOTONIC;
+#endif
+    struct timespec now;
+    (void)clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 double tksp_py_now(void) {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
@@ -130,6 +141,7 @@ void tksp_py_call_step(tksp_py_call *self, tks_event *event) {
     } else if (event->now_ms == 0) {
         event->now_ms = tksp_py_wall_ms();
     }
+    if (tks_op_reads_boot(self->core)) event->boot_ms = boot_ms();
     event->sent = self->sent;
     self->sent = false;
     self->need = tks_op_step(self->core, event);

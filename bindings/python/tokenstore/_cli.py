@@ -151,17 +151,18 @@ def stats(options: Options) -> bool:
     return True
 
 
-def _names_of_kinds(client: Client, registry: str, kinds: list[bytes]) -> list[tuple[str, str]]:
-    """App and type of each kind. One that is not registered, which an ACL may forbid, is shown as such."""
-    found = client.execute("HMGET", registry, *kinds) if kinds else []
-    names = []
-    for kind, text in zip(kinds, found):
-        if text is None:
-            names.append((f"(kind {kind.decode()})", "?"))
-            continue
-        app, type = text.decode(errors="surrogateescape")[2:-2].split('","')
-        names.append((json.loads(f'"{app}"'), json.loads(f'"{type}"')))
-    return names
+def _names_of_kinds(client: Client, registry: str, kinds: Sequence[bytes]) -> Sequence[tuple[str, str]]:
+    """App and type of each kind."""
+    texts = client.execute("HMGET", registry, *kinds) if kinds else []
+    return [_names_of_kind(kind, text) for kind, text in zip(kinds, texts)]
+
+
+def _names_of_kind(kind: bytes, text: bytes | None) -> tuple[str, str]:
+    """One that is not registered, which an ACL may forbid, is shown as such."""
+    if text is None:
+        return f"(kind {kind.decode()})", "?"
+    app, type = text.decode(errors="surrogateescape")[2:-2].split('","')
+    return json.loads(f'"{app}"'), json.loads(f'"{type}"')
 
 
 # ---- migrate ----------------------------------------------------------------------------------------

@@ -75,10 +75,10 @@ void tks_server_free(tks_server *server); /**< NULL is accepted */
 
 typedef struct tks_event {
     tks_event_type type;
-    int64_t now_ms;      /**< wall clock: milliseconds since 1970 */
-    int64_t boot_ms;     /**< a clock that cannot be set and includes the machine's sleep:
-                          milliseconds since some moment; from drivers that make HTTP requests,
-                          else 0 */
+    int64_t now_ms; /**< wall clock: milliseconds since 1970 */
+    int64_t
+        boot_ms; /**< a clock that cannot be set and includes the machine's sleep: milliseconds since
+                          some moment. Needed where tks_op_reads_boot is true, else it may be 0 */
     tks_reply **replies; /**< REPLIES: `batch.replies` of them; the operation takes each and
                                   leaves NULL in its place */
     const tks_http_response *response; /**< RESPONSE: borrowed during the step */
@@ -90,6 +90,9 @@ typedef struct tks_event {
 /** Before the first step: what is known of the server that the operation runs on, borrowed until it is freed. Without
  * it, nothing is known, and nothing learned. */
 void tks_op_set_server(tks_op *op, tks_server *server) TKS_ALL_NONNULL;
+
+/** Does the operation need `boot_ms` in its events? It costs drivers a system call on some machines. */
+bool tks_op_reads_boot(const tks_op *op) TKS_ALL_NONNULL;
 
 /** Advances the operation. After START each event must answer the last need. Never blocks. */
 tks_need tks_op_step(tks_op *op, const tks_event *event);

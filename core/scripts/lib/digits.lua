@@ -1,5 +1,5 @@
--- Numbers as a record has them: base64url digits, most significant first. They are calculated: to look each up in
--- a text is one more call.
+-- Numbers as a record has them: base64url digits, most significant first. They are calculated: to look each
+-- up in a text is one more call.
 local function digit_at(place, value)
   local digit = value / place % 64
   digit = digit - digit % 1

@@ -36,6 +36,7 @@ extern const tksp_script tksp_script_rjwt_index;
 extern const tksp_script tksp_script_rjwt_list;
 extern const tksp_script tksp_script_rjwt_sign;
 extern const tksp_script tksp_script_rotate;
+extern const tksp_script tksp_script_settle;
 extern const tksp_script tksp_script_spike_forget;
 extern const tksp_script tksp_script_spike_store;
 extern const tksp_script tksp_script_spike_unlock;

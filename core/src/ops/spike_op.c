@@ -184,6 +184,7 @@ tks_status tks_spike_get_token(tks_spike *spike, tks_bytes request, int64_t held
     *out = NULL;
     tksp_spike_op *self = (tksp_spike_op *)tksp_op_new(sizeof *self, &spike_kind, TKS_IDEMPOTENT);
     if (self == NULL) return tks_fail_memory(err);
+    self->base.reads_boot = true;
     self->spike = tksp_spike_hold(spike);
     tks_buf_init(&self->body, 64 * 1024);
     self->redis = spike->options.redis_key.size > 0;
@@ -206,6 +207,7 @@ tks_status tks_spike_load_key(tks_spike *spike, tks_op **out, tks_error *err) {
     *out = NULL;
     tksp_spike_op *self = (tksp_spike_op *)tksp_op_new(sizeof *self, &spike_kind, TKS_IDEMPOTENT);
     if (self == NULL) return tks_fail_memory(err);
+    self->base.reads_boot = true;
     self->spike = tksp_spike_hold(spike);
     self->key_alone = true;
     *out = &self->base;

@@ -310,7 +310,7 @@ int64_t tksp_reply_time(const tks_reply *reply) {
             part[i] = part[i] * 10 + (digits.data[at] - '0');
         }
     }
-    return part[0] * 1000 + part[1] / 1000;
+    return part[0] * 1000000 + part[1];
 }
 
 tks_status tksp_fail_not_a_record(tksp_tokens_op *op) {

@@ -54,6 +54,7 @@ static tks_status fill(tksp_tokens_op *op, size_t i, const tks_new_token *new, t
         op->base.safety = TKS_ONCE; /* a second try could not tell its own work from another's */
         tksp_token_kind kind = tksp_token_read(new->custom_token, locator);
         slot->aliased = kind == TKSP_TOKEN_CUSTOM;
+        if (arena->status != TKS_OK) return TKS_ERR_MEMORY;
         if (kind == TKSP_TOKEN_ANONYMOUS ||
             (kind == TKSP_TOKEN_OWNED &&
              memcmp(locator, slot->place.locator, sizeof locator) != 0)) {
@@ -190,7 +191,9 @@ static int64_t made_at(tksp_tokens_op *op, size_t i) {
     const tksp_slot *slot = &op->slots[i];
     const tks_reply *reply = reply_of(op, i);
     enum { ECHO_SIZE = TKS_CHECK_SIZE + 1 };
-    if (reply == NULL || tks_reply_get_type(reply) != TKS_REPLY_STRING) return -2;
+    if (reply == NULL) return -2;
+    if (op->plain) return tks_reply_get_type(reply) == TKS_REPLY_INTEGER ? slot->stamp_us : -2;
+    if (tks_reply_get_type(reply) != TKS_REPLY_STRING) return -2;
     tks_bytes text = tks_reply_get_bytes(reply);
     bool made = text.size == TKS_CREATED_SIZE + ECHO_SIZE;
     if (!made && text.size != ECHO_SIZE) return -2;
@@ -207,6 +210,10 @@ static tks_status take_created(tksp_tokens_op *op) {
         if (token->created_us == -2) return tksp_op_fail_foreign(&op->base);
         if (token->created_us == -1) return fail_in_use(op);
         token->found = true;
+        /* Sent again, it may have been made by the first attempt, some time ago. */
+        if (!op->plain && op->base.losses == 0) {
+            tksp_server_learn_time(op->base.server, token->created_us, op->base.boot_ms);
+        }
         if (token->expires_ms > 0) token->expires_ms += token->created_us / 1000;
     }
     return TKS_OK;
@@ -267,7 +274,10 @@ static void forget_commands(tksp_tokens_op *op) {
 static tks_status go_create(tksp_tokens_op *op) {
     tks_status status = TKS_OK;
     op->step = TKSP_CREATE;
-    for (size_t i = 0; status == TKS_OK && i < op->size; i++) status = add_create(op, i);
+    op->plain = false;
+    if (tksp_may_hsetex(op)) status = tksp_add_hsetex(op, &op->plain);
+    for (size_t i = 0; status == TKS_OK && !op->plain && i < op->size; i++)
+        status = add_create(op, i);
     for (size_t i = 0; status == TKS_OK && i < op->size; i++) status = add_kind(op, i);
     return status;
 }
@@ -315,8 +325,19 @@ static tks_status finish_checks(tksp_tokens_op *op) {
 }
 
 static tks_status finish_records(tksp_tokens_op *op) {
-    tks_status status = take_created(op);
+    tks_status status = TKS_OK;
+    bool refused = false;
+    if (op->plain) status = tksp_take_hsetex(op, &refused);
+    if (refused) {
+        forget_commands(op);
+        return go_create(op);
+    }
+    if (status == TKS_OK) status = take_created(op);
     if (status != TKS_OK) return status;
+    if (op->plain) {
+        op->step = TKSP_SETTLE;
+        return tksp_settle_old(op);
+    }
     forget_commands(op);
     op->step = TKSP_CONFIRM;
     for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
@@ -352,6 +373,7 @@ static tks_status finish(tksp_tokens_op *op) {
     case TKSP_RECLAIM: return finish_claims(op);
     case TKSP_CHECK: return finish_checks(op);
     case TKSP_CREATE: return finish_records(op);
+    case TKSP_SETTLE: return TKS_OK;
     case TKSP_CONFIRM: break;
     }
     return finish_confirmations(op);
@@ -376,7 +398,7 @@ static bool undo(tks_op *base) {
     if (op->step == TKSP_CLAIM || op->step == TKSP_RECLAIM) note_claims(op);
     for (size_t i = 0; i < op->size; i++) {
         op->slots[i].made =
-            op->step == TKSP_CONFIRM || (op->step == TKSP_CREATE && made_at(op, i) >= 0);
+            op->step >= TKSP_SETTLE || (op->step == TKSP_CREATE && made_at(op, i) >= 0);
     }
     tksp_op_clear_commands(base);
     for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
@@ -405,6 +427,7 @@ static tks_status create(const tks_tokens *tokens, size_t count, const tks_new_t
         tksp_tokens_op_new(tokens, &create_kind, TKS_IDEMPOTENT, none, none, count, &op, err);
     if (status != TKS_OK) return status;
     op->expiry = many;
+    op->base.reads_boot = true;
     for (size_t i = 0; status == TKS_OK && i < count; i++) status = fill(op, i, &new[i], err);
     return tksp_tokens_op_ready(op, status, out, err);
 }

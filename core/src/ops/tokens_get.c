@@ -101,8 +101,9 @@ static tks_status read_facts(tksp_tokens_op *op, facts *out) {
         tks_status status = TKS_OK;
         if (is_command(command, "HPEXPIRETIME")) status = read_end(op, command, out);
         if (is_command(command, "TIME")) {
-            out->now_ms = tksp_reply_time(command->reply);
-            if (out->now_ms < 0) return fail_answer(op, "TIME");
+            int64_t us = tksp_reply_time(command->reply);
+            if (us < 0) return fail_answer(op, "TIME");
+            out->now_ms = us / 1000;
         }
         if (status != TKS_OK) return status;
     }

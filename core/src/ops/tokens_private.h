@@ -47,6 +47,7 @@ typedef struct tksp_slot {
     int64_t ttl_ms;
     tks_bytes tail;        /* of the record */
     tks_bytes found_alias; /* what another creation left */
+    int64_t stamp_us;      /* created by HSETEX, then; 0: by the script */
     size_t command;        /* its place among the commands, SIZE_MAX: it has none */
 } tksp_slot;
 
@@ -77,7 +78,15 @@ struct tksp_tokens_op {
     tks_bytes keep[TKSP_KEEP_MAX]; /* delete_all: the fields of which the first live one stays */
     size_t keep_count;
     enum { TKSP_NEW, TKSP_RESOLVING, TKSP_BEGUN } phase;
-    enum { TKSP_CLAIM, TKSP_CHECK, TKSP_RECLAIM, TKSP_CREATE, TKSP_CONFIRM } step; /* of create */
+    enum {
+        TKSP_CLAIM,
+        TKSP_CHECK,
+        TKSP_RECLAIM,
+        TKSP_CREATE,
+        TKSP_SETTLE,
+        TKSP_CONFIRM
+    } step;     /* of create */
+    bool plain; /* create: without scripts */
     bool keeps_pepper;
     bool expiry;   /* the caller asked for expires_ms */
     bool timing;   /* get: the records are read, the server's clock is being asked for */
@@ -122,6 +131,14 @@ tks_status tksp_drop_alias(tksp_tokens_op *op, tks_bytes key);
 /* Is there something to ask for in slot `i`? It may be one without a token, of delete_by_id. */
 bool tksp_is_askable(const tksp_tokens_op *op, size_t i);
 
+/* create without scripts (tokens_hsetex.c): whether that is possible, as far as is known; adds its commands, unless the server's
+ * clock is not known; takes their replies, of which *refused says that the server does not do this, so the script must;
+ * and what is left to do where the owner's hash is from before an upgrade, in place of these commands. */
+bool tksp_may_hsetex(const tksp_tokens_op *op);
+tks_status tksp_add_hsetex(tksp_tokens_op *op, bool *added);
+tks_status tksp_take_hsetex(tksp_tokens_op *op, bool *refused);
+tks_status tksp_settle_old(tksp_tokens_op *op);
+
 /* Words for commands, in the operation's arena; empty when memory is short (the arena remembers). */
 tks_bytes tksp_word_key(tksp_tokens_op *op, const tksp_place *place);
 tks_bytes tksp_word_alias(tksp_tokens_op *op, const tksp_place *place);
@@ -148,7 +165,7 @@ const tks_reply *tksp_checked_reply(tksp_tokens_op *op, size_t command, const tk
 /* Item `i` of a checked reply as an integer, `otherwise` where it is none. */
 int64_t tksp_reply_integer_at(const tks_reply *reply, size_t i, int64_t otherwise);
 
-/* The server's clock from its reply to TIME, in ms since 1970; -1 where that is none. */
+/* The server's clock from its reply to TIME, in microseconds since 1970; -1 where that is none. */
 int64_t tksp_reply_time(const tks_reply *reply);
 
 /* Reads `text`, the record of slot `i`, into tokens[i]. The slot keeps the reply it points into. */
