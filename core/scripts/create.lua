@@ -1,8 +1,10 @@
 -- Makes a record.
 -- KEYS  the owner's hash
 -- ARGV  echo, field, ttl in ms ("0": none), names and data, and where wanted: most live tokens of the owner
---       ("0": no cap), "1": a custom token, which must not be in use
--- Gives the record's <created> and the echo; the echo alone: the custom token is in use.
+--       ("0": no cap), "1": a custom token, which must not be in use; with a cap: what happens at it
+--       ("oldest" or "idle" is deleted, or "refuse"), max_age in ms ("0": none)
+-- Gives the record's <created> and the echo; the echo alone: the custom token is in use; "!" and the echo:
+-- refused.
 --
 -- This is the write that users wait for most. So there are few words and few calls, and what is needed seldom
 -- stands inside its condition. Numbers go to Redis as texts made by %u: Redis itself prints them with 17
@@ -16,26 +18,29 @@ local now = math.floor(us / 1000)
 local ends = ttl > 0 and now + ttl or 0
 local present = find(field, now)
 if present then
-  if ARGV[6] then return ARGV[1] end
+  if ARGV[6] == '1' then return ARGV[1] end
   -- A generated token cannot be anybody else's: this is the same request, sent again.
   return present:sub(1, 9) .. ARGV[1]
 end
+
+local most = ARGV[5] and tonumber(ARGV[5]) or 0
+if most > 0 and redis.call('HLEN', key) >= most then
+  local all, live = redis.call('HGETALL', key), {}
+  for i = 1, #all, 2 do
+    local record = all[i + 1]
+    local stamp, made = stamped_end(record), number_at(record, 1, 9) / 1000
+    if stamp > 0 and stamp <= now or ARGV[8] ~= '0' and made + ARGV[8] <= now then
+      redis.call('HDEL', key, all[i])
+    else
+      live[#live + 1] = {field = all[i], used = ARGV[7] == 'idle' and seen_at(record) or made}
+    end
+  end
+  if #live >= most and ARGV[7] == 'refuse' then return '!' .. ARGV[1] end
+  table.sort(live, function(a, b) return a.used < b.used end)
+  for i = 1, #live + 1 - most do redis.call('HDEL', key, live[i].field) end
+end
+
 local created = stamp_of(us)
 put(field, created .. ARGV[1]:sub(1, 4) .. ARGV[4], ends)
 settle(now, ends)
-
-local most = ARGV[5] and tonumber(ARGV[5]) or 0
-if most > 0 and redis.call('HLEN', key) > most then
-  local all, live = redis.call('HGETALL', key), {}
-  for i = 1, #all, 2 do
-    local stamp = stamped_end(all[i + 1])
-    if stamp > 0 and stamp <= now then
-      redis.call('HDEL', key, all[i])
-    elseif all[i] ~= field then
-      live[#live + 1] = {field = all[i], made = number_at(all[i + 1], 1, 9)}
-    end
-  end
-  table.sort(live, function(a, b) return a.made < b.made end)
-  for i = 1, #live + 1 - most do redis.call('HDEL', key, live[i].field) end
-end
 return created .. ARGV[1]

@@ -141,8 +141,9 @@ static void append_locator(tks_buf *out, tks_encoding encoding, const char *loca
         uint32_t second = (uint32_t)tksp_key_digit(locator[i + 1]);
         uint32_t bits = first << 6 | second;
         if (encoding == TKS_HEX) {
-            for (int shift = 8; shift >= 0; shift -= 4)
+            for (int shift = 8; shift >= 0; shift -= 4) {
                 append_digit(out, encoding, bits >> shift & 15);
+            }
         } else {
             append_digit(out, encoding, first);
             append_digit(out, encoding, second);
@@ -220,7 +221,8 @@ tks_status tksp_key_alias(tks_buf *out, tks_bytes prefix, tks_bytes app, tks_byt
 /* ---- aliases ---------------------------------------------------------------------------------- */
 
 bool tksp_alias_read(tks_bytes text, char locator[TKS_LOCATOR_SIZE]) {
-    if (text.size == TKSP_ALIAS_SIZE + 1 && text.data[TKSP_ALIAS_SIZE] == TKSP_ALIAS_CLAIMED)
+    if (text.size == TKSP_ALIAS_SIZE + 1 && text.data[TKSP_ALIAS_SIZE] == TKSP_ALIAS_CLAIMED) {
         text.size--;
+    }
     return text.size == TKSP_ALIAS_SIZE && read_locator(text.data, locator);
 }

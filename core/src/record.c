@@ -78,8 +78,9 @@ static bool read_pieces(const char **at, const char *end, tksp_record *out) {
     *at += out->lasts;
     for (int i = out->lasts ? TKSP_TIME_END + 1 : 0; i < TKSP_TIMES; i++) {
         if (*at == end || **at != MARKS[i]) continue;
-        if (end - *at <= TKS_TIME_SIZE || !read_digits(*at + 1, TKS_TIME_SIZE, &out->times[i]))
+        if (end - *at <= TKS_TIME_SIZE || !read_digits(*at + 1, TKS_TIME_SIZE, &out->times[i])) {
             return false;
+        }
         *at += 1 + TKS_TIME_SIZE;
     }
     if (*at == end || **at != FAMILY) return true;
@@ -100,8 +101,9 @@ static bool read_names(const char **at, const char *end, tksp_arena *arena, tksp
         const char *first = *at + 1;
         const char *quote = memchr(first, '"', (size_t)(end - first));
         if (quote == NULL || count == 3) return false;
-        if (!read_name(tks_bytes_of(first, (size_t)(quote - first)), arena, names[count++]))
+        if (!read_name(tks_bytes_of(first, (size_t)(quote - first)), arena, names[count++])) {
             return false;
+        }
         *at = quote + 1;
     }
     return count == 0 || count == 3 || (count == 1 && out->owner.size > 0);

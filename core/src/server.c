@@ -31,8 +31,9 @@ tksp_fact tksp_server_ends_fields(const tks_server *server) {
 }
 
 void tksp_server_set_ends_fields(tks_server *server, tksp_fact fact) {
-    if (server != NULL)
+    if (server != NULL) {
         atomic_store_explicit(&server->ends_fields, (int)fact, memory_order_relaxed);
+    }
 }
 
 tksp_fact tksp_server_sets_ending(const tks_server *server) {
@@ -41,8 +42,9 @@ tksp_fact tksp_server_sets_ending(const tks_server *server) {
 }
 
 void tksp_server_set_sets_ending(tks_server *server, tksp_fact fact) {
-    if (server != NULL)
+    if (server != NULL) {
         atomic_store_explicit(&server->sets_ending, (int)fact, memory_order_relaxed);
+    }
 }
 
 /* ---- its clock -------------------------------------------------------------------------------- */
@@ -72,8 +74,9 @@ tksp_clock tksp_server_stamp(tks_server *server, int64_t boot_ms, int64_t *out) 
     if (server == NULL || boot_ms <= 0) return TKSP_CLOCK_LOST;
     int64_t learned_ms = atomic_load_explicit(&server->learned_ms, memory_order_acquire);
     int64_t age_ms = boot_ms - learned_ms;
-    if (learned_ms == 0 || age_ms >= CLOCK_LOST_MS || age_ms < -CLOCK_LOST_MS)
+    if (learned_ms == 0 || age_ms >= CLOCK_LOST_MS || age_ms < -CLOCK_LOST_MS) {
         return TKSP_CLOCK_LOST;
+    }
     int64_t us = atomic_load_explicit(&server->ahead_us, memory_order_relaxed) + boot_ms * 1000;
     int64_t last = atomic_load_explicit(&server->stamp_us, memory_order_relaxed);
     do {

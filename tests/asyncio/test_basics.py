@@ -133,8 +133,8 @@ def test_wrong_use(server: Server, run: Run) -> None:
             aio.RedisTokens(server.url).close()
         with pytest.raises(tokenstore.ConfigurationError, match="connections"):
             aio.Client(server.url, connections=0)
-        with pytest.raises(tokenstore.ConfigurationError, match="when_full"):
-            aio.Client(server.url, when_full="later")
+        with pytest.raises(tokenstore.ConfigurationError, match="when_busy"):
+            aio.Client(server.url, when_busy="later")
         with pytest.raises(TypeError, match="max_in_flight"):
             aio.Client(server.url, max_in_flight="many")
         async with aio.Client(server.url) as client:

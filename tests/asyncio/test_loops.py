@@ -97,7 +97,7 @@ def test_too_many(server: Server, run: Run) -> None:
 
 def test_waiting_for_a_turn(server: Server, run: Run) -> None:
     async def main() -> None:
-        options = {"max_in_flight": 10, "when_full": "wait", "timeout": 30}
+        options = {"max_in_flight": 10, "when_busy": "wait", "timeout": 30}
         async with aio.Client(server.url, **options) as client:  # type: ignore[arg-type]
             most = 0
 

@@ -430,8 +430,9 @@ static void set_server(runner *r) {
     if (known != NULL) {
         tks_bytes word = tks_json_get_string(known);
         bool ends = tks_bytes_equal(word, TKS_LITERAL("ends"));
-        if (!ends && !tks_bytes_equal(word, TKS_LITERAL("lacks")))
+        if (!ends && !tks_bytes_equal(word, TKS_LITERAL("lacks"))) {
             vectors_broken("unknown word", "known");
+        }
         tksp_server_set_ends_fields(r->server, ends ? TKSP_YES : TKSP_NO);
     }
     tks_op_set_server(r->op, r->server);

@@ -87,8 +87,9 @@ static tks_need answer(fixture *f, const char *text, int64_t boot_ms) {
     CHECK_STATUS(tks_reader_new(1 << 20, &reader, NULL), TKS_OK);
     CHECK_STATUS(tks_reader_feed(reader, text, strlen(text), NULL), TKS_OK);
     while (count < 5 && tks_reader_next(reader, &replies[count], NULL) == TKS_OK &&
-           replies[count] != NULL)
+           replies[count] != NULL) {
         count++;
+    }
     CHECK_INT(count, tks_op_get_batch(f->op)->replies);
     tks_need need = tks_op_step(f->op, &event);
     for (size_t i = 0; i < count; i++) tks_reply_free(replies[i]);

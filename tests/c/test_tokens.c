@@ -105,6 +105,12 @@ TEST(tokens_options) {
     check_options(o, "max_per_owner");
     o.max_per_owner = 1000001;
     check_options(o, "max_per_owner");
+    o = (tks_tokens_options)TKS_TOKENS_OPTIONS_INIT;
+    o.when_full = TKS_FULL_IDLE;
+    check_options(o, "when_full needs max_per_owner");
+    o.max_per_owner = 1;
+    o.when_full = (tks_when_full)3;
+    check_options(o, "when_full");
     tks_tokens_free(NULL);
 }
 

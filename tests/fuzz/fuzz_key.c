@@ -29,8 +29,9 @@ static void make_keys(const tks_bytes *names, tks_buf *owner, tks_buf *alias) {
 /* No user input in a key: Redis Cluster hashes what is between '{' and '}'. */
 static void require_plain(tks_bytes key) {
     REQUIRE(memcmp(key.data, "ts:", 3) == 0);
-    for (size_t i = 3; i < key.size; i++)
+    for (size_t i = 3; i < key.size; i++) {
         REQUIRE(tksp_key_digit(key.data[i]) >= 0 || key.data[i] == '=');
+    }
 }
 
 /* Any text has a kind; what is generated leads to its owner. */

@@ -296,6 +296,17 @@ test("data that migrate took over is read exactly", function()
   equal(found.data.s, "\237\160\128")
 end)
 
+test("when_full refuses, or evicts the longest unused", function()
+  local tokens = harness.store { max_per_owner = 1, when_full = "refuse" }
+  local first = create(tokens)
+  harness.fails("limit", "max_per_owner allows (1)", tokens:create(args { owner = "bob" }))
+  assert(tokens:get(args { token = first.token }))
+  local idle = harness.store { max_per_owner = 1, when_full = "idle", prefix = harness.prefix() }
+  first = create(idle)
+  create(idle)
+  only(nil, idle:get(args { token = first.token }))
+end)
+
 test("max_per_owner evicts the oldest", function()
   local tokens = harness.store { max_per_owner = 2 }
   local first, second, third = create(tokens).token, create(tokens).token, create(tokens).token

@@ -141,7 +141,7 @@ NO_WRITES = {
     "NOREPLICAS": lambda s: after(s, ("CONFIG", "SET", "min-replicas-to-write", "1")),
     "READONLY": lambda s: after(s, ("REPLICAOF", "127.0.0.1", "1")),
     "OOM": lambda s: after(s, ("CONFIG", "SET", "maxmemory-policy", "noeviction"), ("CONFIG", "SET", "maxmemory", "1")),
-    "NOPERM": lambda s: after(s, ("ACL", "SETUSER", "default", "-evalsha", "-eval")),
+    "NOPERM": lambda s: after(s, ("ACL", "SETUSER", "default", "-@write", "-evalsha", "-eval")),
     "MISCONF": misconf,
 }
 

@@ -189,6 +189,68 @@ def test_max_per_owner_in_create_many(client: Client) -> None:
     assert [t.data["n"] for t in tokens.list(**APP, owner="bob")] == [9, 8, 7]
 
 
+def test_when_full_refuse(client: Client) -> None:
+    tokens = RedisTokens(client, max_per_owner=2, when_full="refuse")
+    first = tokens.create(**APP, owner="bob")
+    tokens.create(**APP, owner="bob")
+    for custom in (None, "mine", "mine"):  # the name is free again
+        with pytest.raises(tokenstore.LimitError, match=r"the owner .* max_per_owner allows \(2\)"):
+            tokens.create(**APP, owner="bob", custom_token=custom)
+    tokens.create(**APP, owner="eve")
+    with pytest.raises(tokenstore.LimitError):  # all or none
+        tokens.create_many([{**APP, "owner": name} for name in ("eve", "amy", "bob")])
+    assert [tokens.count(**APP, owner=name) for name in ("bob", "eve", "amy")] == [2, 1, 0]
+    assert tokens.delete(**APP, token=first.token)
+    tokens.create(**APP, owner="bob", custom_token="mine")
+    assert tokens.rotate(**APP, token="mine") is not None
+    sessions = tokenstore.Sessions(client, max_per_owner=1, when_full="refuse")
+    sessions.create("web", "bob")
+    with pytest.raises(tokenstore.LimitError, match="the owner_id has"):
+        sessions.create("web", "bob")
+
+
+def test_when_full_refuse_counts_the_living(client: Client, server: Server) -> None:
+    lasting = RedisTokens(client)
+    for n in range(40):
+        lasting.create(**APP, owner="bob", duration=1)
+        lasting.create(**APP, owner="amy", duration=(None, 1000)[n % 2])
+    time.sleep(1.05)
+    tokens = RedisTokens(client, max_per_owner=1, when_full="refuse", max_age=1)
+    for owner in ("bob", "amy"):  # bob's have ended, amy's are older than max_age
+        assert tokens.count(**APP, owner=owner) == 0
+        made = tokens.create(**APP, owner=owner)
+        assert tokens.get(**APP, token=made.token) is not None
+        with pytest.raises(tokenstore.LimitError):
+            tokens.create(**APP, owner=owner)
+        key, _ = stored.place_of(server, made)
+        assert server("HKEYS", key) == [made.id.encode()]
+
+
+def test_when_full_idle(client: Client, server: Server) -> None:
+    tokens = RedisTokens(client, max_per_owner=3, when_full="idle")
+    made = [tokens.create(**APP, owner="bob", duration=1000) for _ in range(3)]
+    for token in (made[0], made[2]):  # touched in a while
+        record = stored.record_of(server, token)
+        at = 21 if record[13:14] == b"e" else 13
+        seen = int(time.time() * 1000) + 60000
+        mark = "s" + "".join(stored.B64[seen >> 6 * place & 63] for place in range(6, -1, -1))
+        stored.replace(server, token, record[:at] + mark.encode() + record[at:])
+    new = tokens.create(**APP, owner="bob")
+    alive = [tokens.get(**APP, token=t.token) is not None for t in (*made, new)]
+    assert alive == [True, False, True, True]
+    newer = tokens.create(**APP, owner="bob")  # new was never touched
+    alive = [tokens.get(**APP, token=t.token) is not None for t in (*made, new, newer)]
+    assert alive == [True, False, True, False, True]
+
+
+def test_when_full_needs_a_cap(client: Client) -> None:
+    for how in ("idle", "refuse"):
+        with pytest.raises(tokenstore.ConfigurationError, match="when_full needs max_per_owner"):
+            RedisTokens(client, when_full=how)
+    with pytest.raises(tokenstore.ConfigurationError, match="when_full must be 'oldest', 'idle' or 'refuse'"):
+        RedisTokens(client, max_per_owner=1, when_full="error")
+
+
 @pytest.mark.parametrize(
     ("option", "wrong"),
     [
@@ -206,6 +268,8 @@ def test_max_per_owner_in_create_many(client: Client) -> None:
         ("touch_interval", "60"),
         ("max_per_owner", 1.5),
         ("max_per_owner", True),
+        ("when_full", True),
+        ("when_full", None),
         ("max_data_size", None),
         ("colour", "red"),
     ],

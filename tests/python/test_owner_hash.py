@@ -35,8 +35,8 @@ def ends_fields(server: Server) -> bool:
 
 
 def end(server: Server, *tokens: Token) -> None:
-    for token in tokens:
-        stored.wait_for_end(server, token)
+    """Waits for the end of tokens of one duration."""
+    stored.wait_for_end(server, tokens[-1])
 
 
 def test_one_owner_is_one_hash(tokens: RedisTokens, server: Server) -> None:

@@ -324,6 +324,31 @@ def test_the_cap_holds_under_concurrent_creates(
     assert look(server) == cap
 
 
+@pytest.mark.parametrize("when_full", ["refuse", "idle"])
+def test_33_creates_never_leave_more_than_32(
+    server: Server, tokens: tokenstore.RedisTokens, when_full: str
+) -> None:
+    rounds, cap = 20 * LONGER, 32
+    barrier = race_barrier(33)
+
+    def work(client: tokenstore.Client, n: int) -> int:
+        store = tokenstore.RedisTokens(client, max_per_owner=cap, when_full=when_full)  # type: ignore[arg-type]
+        made = 0
+        for i in range(rounds):
+            barrier.wait(60)
+            try:
+                store.create(**A, owner=f"o{i}", duration=(None, DURATION)[n % 2])
+                made += 1
+            except tokenstore.LimitError:
+                pass
+        return made
+
+    made = sum(race(server.url, work, processes=3, threads=11))
+    assert made == (32 if when_full == "refuse" else 33) * rounds
+    assert [tokens.count(**A, owner=f"o{i}") for i in range(rounds)] == [cap] * rounds
+    assert look(server) == cap * rounds
+
+
 def test_delete_all_but_one_keeps_that_one_alone(server: Server, tokens: tokenstore.RedisTokens) -> None:
     """Meanwhile it is updated, and others come. No update is lost, the end stays."""
     made = tokens.create(**A, owner="o", duration=DURATION)

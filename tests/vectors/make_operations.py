@@ -408,12 +408,12 @@ digest, check = {"var": "digest"}, {"var": "check"}
 head = join(created(US), check, b"1")
 
 
-def create(tail, ttl=b"0", cap=b"0", owner=bob, first=True):
+def create(tail, ttl=b"0", cap=(), owner=bob, first=True):
     """The command that creates a generated token; the first time its digest is not known."""
     echo = {"capture": "check", "size": 4} if first else check
     field = {"capture": "digest", "size": 22} if first else digest
     words = (owner.key, join(echo, b"1"), field, ttl, tail)
-    return eval_(script("create", *words, *([cap] if cap != b"0" else [])))
+    return eval_(script("create", *words, *cap))
 
 
 def created_token(expires_ms=0, **more):
@@ -430,7 +430,7 @@ case("create with data and duration", "create", {**new, "duration": 60, "data": 
        **replies(head)}],
      {"token": created_token(US // 1000 + 60000, data={"b": [], "a": {"x": 1.0}})})
 case("create under max_age and max_per_owner", "create", {**new, "duration": 60},
-     [{**send("idempotent", create(b'"bob"{}', ttl=b"10000", cap=b"3")), **replies(head)}],
+     [{**send("idempotent", create(b'"bob"{}', ttl=b"10000", cap=(b"3", b"0", b"oldest", b"10000"))), **replies(head)}],
      {"token": created_token(US // 1000 + 10000)}, options={"max_age": 10, "max_per_owner": 3})
 case("create without duration under max_age", "create", new,
      [{**send("idempotent", create(b'"bob"{}', ttl=b"10000")), **replies(head)}],
@@ -480,6 +480,19 @@ def create_custom(stored, ttl=b"0"):
     return eval_(script("create", stored.key, stored.echo, stored.field, ttl, tail, b"0", b"1"))
 
 
+for how in ("idle", "refuse"):
+    case(f"create at max_per_owner, {how}", "create", new,
+         [{**send("idempotent", create(b'"bob"{}', cap=(b"3", b"0", how.encode(), b"0"))), **replies(head)}],
+         {"token": created_token()}, options={"max_per_owner": 3, "when_full": how})
+capped = send("idempotent", create(b'"bob"{}', cap=(b"3", b"0", b"refuse", b"0")))
+case("create that is refused", "create", new, [{**capped, **replies(join(b"!", check, b"1"))}],
+     error=("limit", r"the owner has as many live tokens as max_per_owner allows (3)"),
+     options={"max_per_owner": 3, "when_full": "refuse"})
+case("create that is refused as another's", "create", new, [{**capped, **replies(b"!****1")}],
+     error=("outcome_unknown", "another request"), options={"max_per_owner": 3, "when_full": "refuse"})
+case("the constructor refuses when_full without max_per_owner", "create", new,
+     refused=("configuration", "when_full needs max_per_owner"), options={"when_full": "idle"})
+
 nonce = {"capture": "nonce", "size": 6}
 claim_text = join(plain.locator, {"var": "nonce"}, b"?")
 final_text = join(plain.locator, {"var": "nonce"})
@@ -526,6 +539,10 @@ case("create of a custom token that was not sent is tried again", "create", with
      {"token": plain.result()})
 case("create of a custom token whose answer is another's", "create", with_custom,
      [claimed, {**made, **replies(other.head)}], error=("outcome_unknown", "another request"))
+capped = eval_(script("create", plain.key, plain.echo, plain.field, b"0", b'"bob"{}', b"3", b"1", b"refuse", b"0"))
+case("create of a custom token that is refused gives the name back", "create", with_custom,
+     [claimed, {**send("once", capped), **replies(b"!" + plain.echo)}, dropped],
+     error=("limit", "max_per_owner"), options={"max_per_owner": 3, "when_full": "refuse"})
 case("create of a custom token whose deadline passes", "create", with_custom,
      [claimed, {**made, "deadline": {"sent": True}}], error=("outcome_unknown", "may or may not"))
 case("create of a custom token whose deadline passes before it is sent", "create", with_custom,

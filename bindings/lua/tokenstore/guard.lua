@@ -10,8 +10,8 @@
 -- request ends with 401, as in RFC 6750. If Redis cannot be reached it ends with 503, unless fail_open. It
 -- returns the session: `ngx.ctx.session = guard.session {…}` keeps it for later phases.
 --
--- A browser may send several cookies of one name. All are tried in one round trip; the first valid one
--- counts.
+-- A browser may send several cookies of one name. All are tried in one round trip (two, if one of them is a
+-- custom token, or is none of ours); the first valid one counts.
 --
 --   store      a Sessions (for `token` a RedisTokens, for `jwt` a RedisJWT), made once
 --   app        and for `token` also type; for `jwt` neither
@@ -76,7 +76,7 @@ local function find_valid(options, tokens, ask_for)
   return nil, problem, problem_code
 end
 
--- The same in one round trip. Only unreadable records, of which there should be none, take more.
+-- The same for all at once. Only unreadable records, of which there should be none, take more.
 local function ask_many(options, tokens)
   local arguments = options.arguments
   local found, message, code =

@@ -80,7 +80,8 @@
 ---@field pepper? string 16 … 64 bytes that key the digests; all stores that share tokens need it
 ---@field max_age? number seconds; no token lives longer than this after its creation
 ---@field touch_interval? number seconds; get with refresh writes at most once in this time (default: the lesser of 60 and a tenth of the duration; 0: every time)
----@field max_per_owner? integer create evicts the oldest beyond it
+---@field max_per_owner? integer live tokens of one app, type and owner
+---@field when_full? "oldest"|"idle"|"refuse" what create does beyond it: ends the oldest (the default), ends the longest unused, or fails with "limit"
 ---@field max_data_size? integer bytes of the data as JSON (default 65536)
 
 ---@class tokenstore.SessionsOptions: tokenstore.StoreOptions

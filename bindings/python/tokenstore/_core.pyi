@@ -291,12 +291,12 @@ class RedisJWT:
 def redis_tokens(
     value_type: type[_R], /, *, prefix: Text = "ts", token_size: int = 32, token_encoding: str = "base64url",
     pepper: Text | None = None, max_age: Duration | None = None, touch_interval: Duration | None = None,
-    max_per_owner: int | None = None, max_data_size: int = 65536,
+    max_per_owner: int | None = None, when_full: str = "oldest", max_data_size: int = 65536,
 ) -> RedisTokens[_R]: ...
 def sessions(
     value_type: type[_R], /, *, prefix: Text = "ts", token_size: int = 32, token_encoding: str = "base64url",
     pepper: Text | None = None, max_age: Duration | None = None, touch_interval: Duration | None = None,
-    max_per_owner: int | None = None, max_data_size: int = 65536,
+    max_per_owner: int | None = None, when_full: str = "oldest", max_data_size: int = 65536,
 ) -> Sessions[_R]: ...
 def tokenstore(
     value_type: type[_V], /, *, prefix: Text = "token", size: int = 24, hash_size: int = 16,

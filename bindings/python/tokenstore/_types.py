@@ -24,6 +24,7 @@ __all__ = [
     "Path",
     "Presented",
     "Text",
+    "WhenFull",
 ]
 
 Duration = Union[int, float, timedelta]
@@ -44,6 +45,8 @@ Id = Union[str, bytes, int, "UUID", None]
 Path = Union[str, "os.PathLike[str]"]
 
 Encoding = Union[Literal["base64url"], Literal["base64"], Literal["hex"]]
+
+WhenFull = Union[Literal["oldest"], Literal["idle"], Literal["refuse"]]
 
 NewToken = tuple[Name, Name, Name, Optional[dict[str, Any]], Optional[Duration], Optional[Text]]
 """The arguments of ``create``, in order, as the extension takes them by the list."""
@@ -92,4 +95,4 @@ class AsyncClientOptions(ClientOptions, total=False):
 
     connections: int
     max_in_flight: int
-    when_full: Literal["error", "wait"]
+    when_busy: Literal["error", "wait"]

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstore import _core
 from tokenstore._store import Redis, Store
-from tokenstore._types import ClientOptions, Duration, Encoding, Id, Name, Presented, Text
+from tokenstore._types import (
+    ClientOptions,
+    Duration,
+    Encoding,
+    Id,
+    Name,
+    Presented,
+    Text,
+    WhenFull,
+)
 from tokenstore.errors import ConfigurationError
 from tokenstore.values import Session
 
@@ -44,6 +53,7 @@ class Sessions(Store):
         max_age: Duration | None = None,
         touch_interval: Duration | None = None,
         max_per_owner: int | None = None,
+        when_full: WhenFull = "oldest",
         max_data_size: int = 65536,
         **client_options: Unpack[ClientOptions],
     ) -> None:
@@ -60,6 +70,7 @@ class Sessions(Store):
             max_age=max_age,
             touch_interval=touch_interval,
             max_per_owner=max_per_owner,
+            when_full=when_full,
             max_data_size=max_data_size,
         )
         super().__init__(connection_string if redis is None else redis, **client_options)

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstore import _core
 from tokenstore._store import Redis, Store
-from tokenstore._types import ClientOptions, Duration, Encoding, Id, Name, NewToken, Presented, Text
+from tokenstore._types import (
+    ClientOptions,
+    Duration,
+    Encoding,
+    Id,
+    Name,
+    NewToken,
+    Presented,
+    Text,
+    WhenFull,
+)
 from tokenstore.values import Token
 
 if TYPE_CHECKING:
@@ -52,7 +62,10 @@ class RedisTokens(Store):
         with ``get(refresh=…)``: at most one write per interval (default: the lesser of 60 s and a
         tenth of the duration; 0 writes every time)
     ``max_per_owner``
-        live tokens of one (app, type, owner); create ends the oldest beyond it
+        live tokens of one (app, type, owner): what create does beyond it says ``when_full``
+    ``when_full``
+        ``"oldest"``: create ends the oldest; ``"idle"``: the one that was not used for the longest time;
+        ``"refuse"``: it raises :class:`LimitError`
     ``max_data_size``
         bytes of the data as JSON (default 64 KiB)
 
@@ -74,6 +87,7 @@ class RedisTokens(Store):
         max_age: Duration | None = None,
         touch_interval: Duration | None = None,
         max_per_owner: int | None = None,
+        when_full: WhenFull = "oldest",
         max_data_size: int = 65536,
         **client_options: Unpack[ClientOptions],
     ) -> None:
@@ -86,6 +100,7 @@ class RedisTokens(Store):
             max_age=max_age,
             touch_interval=touch_interval,
             max_per_owner=max_per_owner,
+            when_full=when_full,
             max_data_size=max_data_size,
         )
         super().__init__(redis, **client_options)
@@ -100,6 +115,8 @@ class RedisTokens(Store):
         custom_token: Text | None = None,
     ) -> Token:
         """Create a token; its secret is in ``.token`` of the result, and nowhere else.
+
+        An owner who has ``max_per_owner`` live tokens loses one, or raises :class:`LimitError`: ``when_full``.
 
         ``custom_token`` is stored instead of a random one; one already in use (of this app and type) raises
         :class:`DataError`.

@@ -38,6 +38,13 @@ TKS_MUST_USE tks_status tks_timeout(double seconds, int64_t *out_ms, tks_error *
 
 typedef struct tks_tokens tks_tokens;
 
+/** What create does where an owner has max_per_owner live tokens. */
+typedef enum tks_when_full {
+    TKS_FULL_OLDEST, /**< deletes the oldest */
+    TKS_FULL_IDLE, /**< deletes the one that was not used for the longest time, as far as touches tell */
+    TKS_FULL_REFUSE /**< TKS_ERR_LIMIT when it runs */
+} tks_when_full;
+
 typedef struct tks_tokens_options {
     tks_bytes prefix; /**< "ts" when empty; no '{' or '}' */
     tks_bytes pepper; /**< keys the digest; empty: none; 16 … 64 bytes otherwise */
@@ -48,12 +55,13 @@ typedef struct tks_tokens_options {
     /** get(refresh) writes at most once in this time, or twice in a duration if that is shorter; -1: min(60 s,
      * duration/10); 0: every time */
     int64_t touch_interval_ms;
-    int64_t max_per_owner; /**< 0: no cap */
-    bool session;          /**< messages call an owner "owner_id", as the methods of Sessions do */
+    int64_t max_per_owner;   /**< 0: no cap */
+    tks_when_full when_full; /**< other than OLDEST only with a cap */
+    bool session; /**< messages call an owner "owner_id", as the methods of Sessions do */
 } tks_tokens_options;
 
 #define TKS_TOKENS_OPTIONS_INIT                                                                    \
-    { {0}, {0}, TKS_BASE64URL, 0, 0, 0, -1, 0, false }
+    { {0}, {0}, TKS_BASE64URL, 0, 0, 0, -1, 0, TKS_FULL_OLDEST, false }
 
 /** TKS_OK, TKS_ERR_CONFIGURATION (the message names the option), TKS_ERR_MEMORY. */
 TKS_MUST_USE tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out,
@@ -69,7 +77,7 @@ typedef struct tks_new_token {
     tks_bytes custom_token;
 } tks_new_token;
 
-/** Result TOKEN. A custom token that is in use is TKS_ERR_DATA when it runs. */
+/** Result TOKEN. When it runs, a custom token that is in use is TKS_ERR_DATA, a full owner may be TKS_ERR_LIMIT. */
 TKS_MUST_USE tks_status tks_tokens_create(const tks_tokens *, const tks_new_token *, tks_op **out,
                                           tks_error *);
 /** Result TOKENS, in order. All or nothing: if one cannot be created, the others are deleted again. */

@@ -33,3 +33,14 @@ local function end_mark(ms)
   return string.char(101, digit_at(2^36, ms), digit_at(2^30, ms), digit_at(2^24, ms), digit_at(2^18, ms),
     digit_at(2^12, ms), digit_at(64, ms), digit_at(1, ms))
 end
+
+-- When the record was last touched, in ms since 1970; nil: it says nothing.
+local function seen_at(record)
+  local at = 14
+  local mark = record:byte(at)
+  while mark == 112 or mark == 101 or mark == 105 or mark == 117 do -- p, e, i, u
+    at = at + (mark == 112 and 1 or 8)
+    mark = record:byte(at)
+  end
+  return mark == 115 and number_at(record, at + 1, at + 7) or nil
+end

@@ -32,6 +32,10 @@ tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out, t
     tks_status status = tks_secret_start(err);
     tks_tokens_options o = *options;
     if (status == TKS_OK) status = tksp_options_complete(&tksp_tokens_options, &o, err);
+    if (status == TKS_OK && o.when_full != TKS_FULL_OLDEST && o.max_per_owner == 0) {
+        status = tks_fail(err, TKS_ERR_CONFIGURATION,
+                          "when_full needs max_per_owner: without it, nothing is ever full");
+    }
     if (status != TKS_OK) return status;
     tks_tokens *tokens = calloc(1, sizeof *tokens);
     if (tokens == NULL) return tks_fail_memory(err);
@@ -44,6 +48,7 @@ tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out, t
     config->max_age_ms = o.max_age_ms;
     config->touch_interval_ms = o.touch_interval_ms;
     config->max_per_owner = o.max_per_owner;
+    config->when_full = o.when_full;
     config->owner_name = o.session ? "owner_id" : "owner";
     if (tokens->arena.status != TKS_OK) {
         tks_tokens_free(tokens);

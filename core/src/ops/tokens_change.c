@@ -13,9 +13,9 @@ static tks_status check(tks_bytes app, tks_bytes type, int64_t duration_ms, tks_
 }
 
 /* An operation about one presented token. */
-static tks_status new (const tks_tokens *tokens, const tksp_tokens_kind *kind, tks_safety safety,
-                       tks_bytes app, tks_bytes type, tks_bytes token, tksp_tokens_op **out,
-                       tks_error *err) {
+static tks_status make_op(const tks_tokens *tokens, const tksp_tokens_kind *kind, tks_safety safety,
+                          tks_bytes app, tks_bytes type, tks_bytes token, tksp_tokens_op **out,
+                          tks_error *err) {
     tks_status status = tksp_tokens_op_new(tokens, kind, safety, app, type, 1, out, err);
     if (status == TKS_OK) tksp_present(*out, 0, token);
     return status;
@@ -61,7 +61,7 @@ tks_status tks_tokens_refresh(const tks_tokens *tokens, tks_bytes app, tks_bytes
     *out = NULL;
     tks_status status = check(app, type, duration_ms == 0 ? -1 : duration_ms, err);
     if (status == TKS_OK) {
-        status = new (tokens, &refresh_kind, TKS_IDEMPOTENT, app, type, token, &op, err);
+        status = make_op(tokens, &refresh_kind, TKS_IDEMPOTENT, app, type, token, &op, err);
     }
     if (status != TKS_OK) return status;
     op->duration_ms = duration_ms;
@@ -92,8 +92,9 @@ tks_status tks_tokens_delete(const tks_tokens *tokens, tks_bytes app, tks_bytes 
     tksp_tokens_op *op;
     *out = NULL;
     tks_status status = check(app, type, 0, err);
-    if (status == TKS_OK)
-        status = new (tokens, &tksp_delete_kind, TKS_ONCE, app, type, token, &op, err);
+    if (status == TKS_OK) {
+        status = make_op(tokens, &tksp_delete_kind, TKS_ONCE, app, type, token, &op, err);
+    }
     return status != TKS_OK ? status : tksp_tokens_op_ready(op, status, out, err);
 }
 
@@ -166,7 +167,8 @@ tks_status tks_tokens_update(const tks_tokens *tokens, tks_bytes app, tks_bytes 
     if (status == TKS_OK && patch.data[0] != '{') {
         status = tks_fail(err, TKS_ERR_DATA, "data is not an object: give names and values");
     }
-    if (status == TKS_OK) status = new (tokens, &update_kind, TKS_ONCE, app, type, token, &op, err);
+    if (status == TKS_OK)
+        status = make_op(tokens, &update_kind, TKS_ONCE, app, type, token, &op, err);
     if (status != TKS_OK) return status;
     op->patch = tksp_arena_dup(&op->base.arena, patch);
     return tksp_tokens_op_ready(op, status, out, err);
@@ -186,7 +188,8 @@ tks_status tks_tokens_take(const tks_tokens *tokens, tks_bytes app, tks_bytes ty
     tksp_tokens_op *op;
     *out = NULL;
     tks_status status = check(app, type, 0, err);
-    if (status == TKS_OK) status = new (tokens, &take_kind, TKS_ONCE, app, type, token, &op, err);
+    if (status == TKS_OK)
+        status = make_op(tokens, &take_kind, TKS_ONCE, app, type, token, &op, err);
     return status != TKS_OK ? status : tksp_tokens_op_ready(op, status, out, err);
 }
 
@@ -220,7 +223,7 @@ tks_status tks_tokens_rotate(const tks_tokens *tokens, tks_bytes app, tks_bytes 
     *out = NULL;
     tks_status status = check(app, type, duration_ms, err);
     if (status == TKS_OK) {
-        status = new (tokens, &rotate_kind, TKS_IDEMPOTENT, app, type, token, &op, err);
+        status = make_op(tokens, &rotate_kind, TKS_IDEMPOTENT, app, type, token, &op, err);
     }
     if (status != TKS_OK) return status;
     op->duration_ms = duration_ms;

@@ -4,6 +4,8 @@
  * three steps: the alias is claimed, for as long as an operation may take; the record is made; the alias is confirmed.
  * Whatever is interrupted leaves at most an alias without a record, which is no token. Two who want the same custom
  * token meet at the alias: one claim stands. */
+#include <inttypes.h>
+
 #include "server.h"
 #include "tokens_private.h"
 
@@ -132,10 +134,19 @@ static tks_status fail_in_use(tksp_tokens_op *op) {
                         "custom_token is already in use: choose another, or delete it first");
 }
 
+static tks_status fail_full(tksp_tokens_op *op) {
+    op->base.refused = true;
+    return tksp_op_fail(&op->base, TKS_ERR_LIMIT,
+                        "the %s has as many live tokens as max_per_owner allows (%" PRId64
+                        "): end one of them first",
+                        op->config.owner_name, op->config.max_per_owner);
+}
+
 /* ---- records ---------------------------------------------------------------------------------- */
 
 static tks_status add_create(tksp_tokens_op *op, size_t i) {
     tksp_slot *slot = &op->slots[i];
+    const char *when_full = tksp_when_full[op->config.when_full];
     use_names_of(op, i);
     const tks_bytes words[] = {
         TKS_LITERAL("1"),
@@ -145,11 +156,13 @@ static tks_status add_create(tksp_tokens_op *op, size_t i) {
         tksp_arena_int(&op->base.arena, slot->ttl_ms),
         slot->tail,
         tksp_arena_int(&op->base.arena, op->config.max_per_owner),
-        TKS_LITERAL("1"),
+        slot->custom ? TKS_LITERAL("1") : TKS_LITERAL("0"),
+        tks_bytes_of(when_full, strlen(when_full)),
+        tksp_word_max_age(op),
     };
-    size_t count = slot->custom                   ? 8
-                   : op->config.max_per_owner > 0 ? 7
-                                                  : 6; /* each word has its price */
+    size_t count = op->config.max_per_owner > 0 ? 10
+                   : slot->custom               ? 8
+                                                : 6; /* each word has its price */
     slot->command = op->base.count;
     return tksp_tokens_add(op, &tksp_script_create, count, words, words[1]);
 }
@@ -186,29 +199,34 @@ static const tks_reply *reply_of(const tksp_tokens_op *op, size_t i) {
     return command < op->base.count ? op->base.commands[command].reply : NULL;
 }
 
-/* The reply's <created>, -1 where it is the echo alone, -2 where it belongs to another request. */
+enum { IN_USE = -1, FOREIGN = -2, FULL = -3 };
+
+/* The reply's <created>; IN_USE where it is the echo alone, FULL behind a "!", FOREIGN where it belongs to another
+ * request. */
 static int64_t made_at(tksp_tokens_op *op, size_t i) {
     const tksp_slot *slot = &op->slots[i];
     const tks_reply *reply = reply_of(op, i);
     enum { ECHO_SIZE = TKS_CHECK_SIZE + 1 };
-    if (reply == NULL) return -2;
-    if (op->plain) return tks_reply_get_type(reply) == TKS_REPLY_INTEGER ? slot->stamp_us : -2;
-    if (tks_reply_get_type(reply) != TKS_REPLY_STRING) return -2;
+    if (reply == NULL) return FOREIGN;
+    if (op->plain) return tks_reply_get_type(reply) == TKS_REPLY_INTEGER ? slot->stamp_us : FOREIGN;
+    if (tks_reply_get_type(reply) != TKS_REPLY_STRING) return FOREIGN;
     tks_bytes text = tks_reply_get_bytes(reply);
     bool made = text.size == TKS_CREATED_SIZE + ECHO_SIZE;
-    if (!made && text.size != ECHO_SIZE) return -2;
+    bool full = text.size == 1 + ECHO_SIZE && text.data[0] == '!';
+    if (!made && !full && text.size != ECHO_SIZE) return FOREIGN;
     tks_bytes echo = tks_bytes_of(text.data + text.size - ECHO_SIZE, ECHO_SIZE);
-    if (memcmp(echo.data, slot->place.field, TKS_CHECK_SIZE) != 0) return -2;
+    if (memcmp(echo.data, slot->place.field, TKS_CHECK_SIZE) != 0) return FOREIGN;
     tksp_learn_from_echo(op, echo);
-    return made ? tksp_record_read_created(text.data) : -1;
+    return made ? tksp_record_read_created(text.data) : full ? FULL : IN_USE;
 }
 
 static tks_status take_created(tksp_tokens_op *op) {
     for (size_t i = 0; i < op->size; i++) {
         tks_token *token = &op->tokens[i];
         token->created_us = made_at(op, i);
-        if (token->created_us == -2) return tksp_op_fail_foreign(&op->base);
-        if (token->created_us == -1) return fail_in_use(op);
+        if (token->created_us == FOREIGN) return tksp_op_fail_foreign(&op->base);
+        if (token->created_us == FULL) return fail_full(op);
+        if (token->created_us == IN_USE) return fail_in_use(op);
         token->found = true;
         /* Sent again, it may have been made by the first attempt, some time ago. */
         if (!op->plain && op->base.losses == 0) {
@@ -276,8 +294,9 @@ static tks_status go_create(tksp_tokens_op *op) {
     op->step = TKSP_CREATE;
     op->plain = false;
     if (tksp_may_hsetex(op)) status = tksp_add_hsetex(op, &op->plain);
-    for (size_t i = 0; status == TKS_OK && !op->plain && i < op->size; i++)
+    for (size_t i = 0; status == TKS_OK && !op->plain && i < op->size; i++) {
         status = add_create(op, i);
+    }
     for (size_t i = 0; status == TKS_OK && i < op->size; i++) status = add_kind(op, i);
     return status;
 }
@@ -341,8 +360,9 @@ static tks_status finish_records(tksp_tokens_op *op) {
     forget_commands(op);
     op->step = TKSP_CONFIRM;
     for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
-        if (op->slots[i].aliased)
+        if (op->slots[i].aliased) {
             status = add_alias(op, i, claimed_text(op, &op->slots[i], true), CONFIRM);
+        }
     }
     return status;
 }
@@ -353,8 +373,9 @@ static tks_status finish_confirmations(tksp_tokens_op *op) {
         if (op->slots[i].command == SIZE_MAX) continue;
         const tks_reply *answer = answer_of(op, i, &status);
         if (status != TKS_OK) return status;
-        if (!is_one(answer))
+        if (!is_one(answer)) {
             return fail_in_use(op); /* the claim ended before the record was made */
+        }
     }
     return TKS_OK;
 }

@@ -127,8 +127,9 @@ static void judge(tksp_tokens_op *op, size_t i, int64_t now_ms) {
     tks_token *token = &op->tokens[i];
     int64_t max_age = op->config.max_age_ms;
     int64_t limit = max_age > 0 ? token->created_us / 1000 + max_age : 0;
-    if (limit > 0 && (token->expires_ms == 0 || token->expires_ms > limit))
+    if (limit > 0 && (token->expires_ms == 0 || token->expires_ms > limit)) {
         token->expires_ms = limit;
+    }
     bool checked = limit > 0 || op->slots[i].stamp_ms > 0;
     if (checked && token->expires_ms <= now_ms) token->found = false;
     if (!wants_end(op)) token->expires_ms = 0;

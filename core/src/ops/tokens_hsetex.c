@@ -11,8 +11,9 @@ enum { TTL_MIN_MS = 60000 };
 
 bool tksp_may_hsetex(const tksp_tokens_op *op) {
     if (tksp_server_ends_fields(op->base.server) != TKSP_YES) return false;
-    if (tksp_server_sets_ending(op->base.server) == TKSP_NO || op->config.max_per_owner > 0)
+    if (tksp_server_sets_ending(op->base.server) == TKSP_NO || op->config.max_per_owner > 0) {
         return false;
+    }
     for (size_t i = 0; i < op->size; i++) {
         const tksp_slot *slot = &op->slots[i];
         if (slot->custom || (slot->ttl_ms != 0 && slot->ttl_ms < TTL_MIN_MS)) return false;

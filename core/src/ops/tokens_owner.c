@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static tks_status new (const tks_tokens *tokens, const tksp_tokens_kind *kind, tks_safety safety,
-                       tks_bytes app, tks_bytes type, tks_bytes owner, tksp_tokens_op **out,
-                       tks_error *err) {
+static tks_status make_op(const tks_tokens *tokens, const tksp_tokens_kind *kind, tks_safety safety,
+                          tks_bytes app, tks_bytes type, tks_bytes owner, tksp_tokens_op **out,
+                          tks_error *err) {
     tks_status status = tksp_check_name(app, "app", err);
     if (status == TKS_OK) status = tksp_check_name(type, "type", err);
     if (status == TKS_OK) status = tksp_check_name(owner, tokens->config.owner_name, err);
@@ -73,7 +73,7 @@ tks_status tks_tokens_delete_all(const tks_tokens *tokens, tks_bytes app, tks_by
                                  tks_bytes owner, tks_bytes keep, tks_op **out, tks_error *err) {
     tksp_tokens_op *op;
     *out = NULL;
-    tks_status status = new (tokens, &delete_all_kind, TKS_ONCE, app, type, owner, &op, err);
+    tks_status status = make_op(tokens, &delete_all_kind, TKS_ONCE, app, type, owner, &op, err);
     if (status == TKS_OK) add_keep(op, keep);
     return status != TKS_OK ? status : tksp_tokens_op_ready(op, status, out, err);
 }
@@ -82,7 +82,7 @@ tks_status tks_tokens_count(const tks_tokens *tokens, tks_bytes app, tks_bytes t
                             tks_bytes owner, tks_op **out, tks_error *err) {
     tksp_tokens_op *op;
     *out = NULL;
-    tks_status status = new (tokens, &count_kind, TKS_READ, app, type, owner, &op, err);
+    tks_status status = make_op(tokens, &count_kind, TKS_READ, app, type, owner, &op, err);
     return status != TKS_OK ? status : tksp_tokens_op_ready(op, status, out, err);
 }
 
@@ -242,7 +242,7 @@ tks_status tks_tokens_list(const tks_tokens *tokens, tks_bytes app, tks_bytes ty
     if (page->after.data != NULL && !is_id(page->after)) {
         return tks_fail(err, TKS_ERR_DATA, "%s", after_is_gone);
     }
-    tks_status status = new (tokens, &list_kind, TKS_READ, app, type, owner, &op, err);
+    tks_status status = make_op(tokens, &list_kind, TKS_READ, app, type, owner, &op, err);
     if (status != TKS_OK) return status;
     op->page = (tks_page){page->limit, tksp_arena_dup(&op->base.arena, page->after)};
     return tksp_tokens_op_ready(op, status, out, err);
@@ -254,7 +254,7 @@ tks_status tks_tokens_delete_by_id(const tks_tokens *tokens, tks_bytes app, tks_
                                    tks_bytes owner, tks_bytes id, tks_op **out, tks_error *err) {
     tksp_tokens_op *op;
     *out = NULL;
-    tks_status status = new (tokens, &tksp_delete_kind, TKS_ONCE, app, type, owner, &op, err);
+    tks_status status = make_op(tokens, &tksp_delete_kind, TKS_ONCE, app, type, owner, &op, err);
     if (status != TKS_OK) return status;
     if (is_id(id)) {
         memcpy(op->slots[0].place.field, id.data, TKS_FIELD_SIZE);

@@ -19,10 +19,12 @@ typedef struct tksp_tokens_config {
     int64_t max_age_ms;
     int64_t touch_interval_ms;
     int64_t max_per_owner;
+    tks_when_full when_full;
     const char *owner_name; /* what messages call an owner */
 } tksp_tokens_config;
 
 extern const tks_options tksp_tokens_options;
+extern const char *const tksp_when_full[]; /* the words for tks_when_full */
 
 struct tks_tokens {
     tksp_arena arena;

@@ -18,6 +18,9 @@ static bool is_prefix(tks_bytes text) {
 static const char *const encodings[] =
     {[TKS_BASE64URL] = "base64url", [TKS_BASE64] = "base64", [TKS_HEX] = "hex", NULL};
 
+const char *const tksp_when_full[] =
+    {[TKS_FULL_OLDEST] = "oldest", [TKS_FULL_IDLE] = "idle", [TKS_FULL_REFUSE] = "refuse", NULL};
+
 #define TKSP_OPTIONS_OF tks_tokens_options
 
 static const tks_option option_rows[] = {
@@ -33,6 +36,8 @@ static const tks_option option_rows[] = {
     {TKSP_OPTION("touch_interval", TKS_OPTION_DURATION, touch_interval_ms), .min = 0,
      .max = TKS_DURATION_MAX_MS},
     {TKSP_OPTION("max_per_owner", TKS_OPTION_COUNT, max_per_owner), .min = 1, .max = 1000000},
+    {TKSP_OPTION("when_full", TKS_OPTION_CHOICE, when_full), .choices = tksp_when_full,
+     .fallback = "oldest"},
     {TKSP_OPTION("max_data_size", TKS_OPTION_COUNT, max_data_size), .min = 1,
      .max = TKSP_DATA_SIZE_MAX, .fallback = "65536"},
 };

@@ -34,7 +34,7 @@ class Client(BaseClient, AsyncClosing):
         useful with very large replies or slow commands.
     ``max_in_flight``
         operations in flight at once, per event loop (default 10000)
-    ``when_full``
+    ``when_busy``
         for one more: ``"error"`` (a ConnectionError at once) or ``"wait"`` (within its deadline)
 
     It connects at the first operation. Each event loop gets its own connections, so one client serves several
@@ -51,15 +51,15 @@ class Client(BaseClient, AsyncClosing):
         *,
         connections: int = 1,
         max_in_flight: int = 10_000,
-        when_full: Literal["error", "wait"] = "error",
+        when_busy: Literal["error", "wait"] = "error",
         **options: Unpack[ClientOptions],
     ) -> None:
         _whole("connections", connections, 64)
         _whole("max_in_flight", max_in_flight, 1_000_000)
-        if when_full not in ("error", "wait"):
-            raise ConfigurationError("when_full must be 'error' or 'wait'")
+        if when_busy not in ("error", "wait"):
+            raise ConfigurationError("when_busy must be 'error' or 'wait'")
         super().__init__(url, options)
-        self._driver = Driver(self._core, connections, max_in_flight, when_full == "wait")
+        self._driver = Driver(self._core, connections, max_in_flight, when_busy == "wait")
 
     async def execute(self, *args: Argument, timeout: Duration | None = None) -> Any:
         """Run one command, as :meth:`tokenstore.Client.execute`.

@@ -357,7 +357,7 @@ class Pool(_core.Pool):
             if not self._wait:
                 raise ConnectionError(
                     f"{self.server.name}: {self._most} operations are already in flight: start fewer "
-                    "at a time, raise max_in_flight, or let callers wait with when_full='wait'"
+                    "at a time, raise max_in_flight, or let callers wait with when_busy='wait'"
                 )
             await self._room(call.deadline)
         return await self.begin(call)
