@@ -113,7 +113,7 @@ static size_t skip_value(tks_bytes text, size_t at) {
             at = skip_string(text, at);
             continue;
         }
-        if (depth == 0 && (c == ',' || c == '}')) {
+        if (depth == 0 && (c == ',' || c == '}' || c == ']')) {
             return at;
         }
         if (c == '{' || c == '[') {
@@ -143,5 +143,17 @@ bool tks_json_next_member(tks_bytes object, size_t *at, tks_bytes *name, tks_byt
     *name = tks_bytes_of(object.data + begin, colon - begin);
     *value = tks_bytes_of(object.data + colon + 1, end - colon - 1);
     *at = end; /* at ',' or '}' */
+    return true;
+}
+
+bool tks_json_next_item(tks_bytes array, size_t *at, tks_bytes *item) {
+    size_t begin = *at + 1; /* after '[' or ',' */
+    *item = tks_bytes_of(NULL, 0);
+    if (begin >= array.size || array.data[begin] == ']') {
+        return false;
+    }
+    size_t end = skip_value(array, begin);
+    *item = tks_bytes_of(array.data + begin, end - begin);
+    *at = end; /* at ',' or ']' */
     return true;
 }

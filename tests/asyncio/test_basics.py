@@ -52,6 +52,13 @@ def test_stores(server: Server, run: Run) -> None:
             sessions = aio.Sessions(tokens.client)
             token = await sessions.create("a", "bob", {"x": 1}, 60)
             assert await sessions.update("a", token, {"y": 2}) is True
+            with pytest.raises(tokenstore.ConflictError, match='"y"'):
+                await sessions.update("a", token, {"y": 3}, expect={"y": tokenstore.UNSET})
+            updated = await tokens.update(**A, token=made.token, unset=["n"], expect={"n": [1, {}]}, refresh=200)
+            assert updated is not None
+            assert updated.data == {}
+            assert updated.expires_at is not None
+            assert updated.expires_at - updated.created_at > 190
             rotated = await sessions.rotate("a", token)
             assert rotated is not None
             session = await sessions.get("a", rotated)

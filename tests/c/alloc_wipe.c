@@ -84,8 +84,8 @@ TEST(wipe_tokens) {
     start_and_free(op);
     end();
     begin("changes");
-    CHECK_STATUS(tks_tokens_update(tokens, app, type, secret(), TKS_LITERAL("{}"), &op, NULL),
-                 TKS_OK);
+    const tks_update update = {.data = TKS_LITERAL("{}")};
+    CHECK_STATUS(tks_tokens_update(tokens, app, type, secret(), &update, &op, NULL), TKS_OK);
     start_and_free(op);
     CHECK_STATUS(tks_tokens_rotate(tokens, app, type, secret(), 0, &op, NULL), TKS_OK);
     start_and_free(op);

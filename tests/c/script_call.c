@@ -27,6 +27,33 @@ static tks_bytes object_of(script_call *call, const tks_json *node) {
     return copy;
 }
 
+/* A case has `{"$unset": true}` for a member that must be absent. */
+static tks_bytes expected_of(script_call *call, const tks_json *node) {
+    tks_json_writer w;
+    tks_buf values, absent;
+    tks_buf_init(&values, BYTES_MAX);
+    tks_buf_init(&absent, BYTES_MAX);
+    tks_json_writer_init(&w, &values, BYTES_MAX, "expect", NULL);
+    bool good = tks_json_begin_object(&w) == TKS_OK;
+    for (node = tks_json_get_child(node); good && node != NULL; node = tks_json_get_next(node)) {
+        tks_bytes name = tks_json_get_name(node);
+        if (tks_json_get_type(node) == TKS_JSON_OBJECT && tks_json_find(node, "$unset") != NULL) {
+            tks_buf_append_char(&absent, absent.size == 0 ? '[' : ',');
+            tks_json_append_name(&absent, name);
+        } else {
+            good =
+                tks_json_write_name(&w, name) == TKS_OK && tks_json_write_tree(&w, node) == TKS_OK;
+        }
+    }
+    if (!good || tks_json_end_object(&w) != TKS_OK) vectors_broken("cannot be written", "expect");
+    if (absent.size > 0) tks_buf_append_char(&absent, ']');
+    tks_buf_append_bytes(&values, tks_buf_bytes(&absent));
+    tks_bytes copy = tksp_arena_dup(&call->arena, tks_buf_bytes(&values));
+    tks_buf_clear(&values);
+    tks_buf_clear(&absent);
+    return copy;
+}
+
 static int64_t ms_of(const tks_json *seconds) {
     return (int64_t)(tks_json_get_double(seconds) * 1000);
 }
@@ -82,7 +109,9 @@ static void read_arg(script_call *call, const tks_param *param, const tks_json *
                      tks_arg *out) {
     switch (param->type) {
     case TKS_PARAM_OBJECT:
-    case TKS_PARAM_PATCH: out->text = object_of(call, node); break;
+    case TKS_PARAM_PATCH:
+    case TKS_PARAM_FIELDS: out->text = object_of(call, node); break;
+    case TKS_PARAM_EXPECTED: out->text = expected_of(call, node); break;
     case TKS_PARAM_DURATION: out->number = ms_of(node); break;
     case TKS_PARAM_LIMIT:
         out->number = tks_json_get_integer(node) > 0 ? tks_json_get_integer(node) : -1;

@@ -166,8 +166,8 @@ TEST(tokens_data_must_be_an_object) {
         CHECK_STATUS(tks_tokens_create(tokens, &new, &op, NULL), TKS_ERR_DATA);
         CHECK(op == NULL);
         if (strchr(texts[i], ',') != NULL) continue; /* update's caller has written it */
-        CHECK_STATUS(tks_tokens_update(tokens, name, name, name, new.data, &op, NULL),
-                     TKS_ERR_DATA);
+        const tks_update update = {.data = new.data};
+        CHECK_STATUS(tks_tokens_update(tokens, name, name, name, &update, &op, NULL), TKS_ERR_DATA);
         CHECK(op == NULL);
     }
     tks_tokens_free(tokens);

@@ -32,6 +32,13 @@ static tks_status make(const tks_tokens *tokens, unsigned choice, tks_op **op) {
     const size_t argc[] = {2, 1};
     tks_bytes id = {"5ebluL7339Lp_9mPUKHx2hQcg9ALR9c", 31};
 
+    const tks_update updates[] = {
+        {.data = patch},
+        {.data = patch,
+         .unset = {"[\"c\"]", 5},
+         .expect = {"{\"n\":1}[\"x\"]", 12},
+         .refresh_ms = 60000},
+    };
     const tks_page pages[] = {{0, {NULL, 0}}, {1, {"bluL7339Lp_9mPUKHx2hQcg9ALR9", 28}}};
 
     switch (choice % OPERATIONS) {
@@ -42,7 +49,9 @@ static tks_status make(const tks_tokens *tokens, unsigned choice, tks_op **op) {
     case 4: return tks_tokens_create(tokens, &new[1], op, NULL);
     case 5: return tks_tokens_create_many(tokens, 2, new, op, NULL);
     case 6: return tks_tokens_refresh(tokens, app, type, token, 60000, op, NULL);
-    case 7: return tks_tokens_update(tokens, app, type, token, patch, op, NULL);
+    case 7:
+        return tks_tokens_update(tokens, app, type, token, &updates[choice / OPERATIONS % 2], op,
+                                 NULL);
     case 8: return tks_tokens_delete(tokens, app, type, token, op, NULL);
     case 9: return tks_tokens_delete_by_id(tokens, app, type, owner, id, op, NULL);
     case 10: return tks_tokens_delete_all(tokens, app, type, owner, token, op, NULL);

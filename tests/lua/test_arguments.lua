@@ -12,7 +12,10 @@ local good = {
   get = { app = "a", type = "t", token = "x", refresh = 5, expiry = true },
   get_many = { app = "a", type = "t", tokens = {} },
   refresh = { app = "a", type = "t", token = "x", duration = 5 },
-  update = { app = "a", type = "t", token = "x", data = {} },
+  update = {
+    app = "a", type = "t", token = "x", data = {}, unset = {}, keep_null = true, replace = true, expect = {},
+    refresh = 5,
+  },
   take = { app = "a", type = "t", token = "x" },
   delete = { app = "a", type = "t", token = "x" },
   delete_all = { app = "a", type = "t", owner = "o", keep = "x" },
@@ -21,8 +24,9 @@ local good = {
   rotate = { app = "a", type = "t", token = "x", duration = 5 },
 }
 local optional = {
-  data = { create = true }, duration = { create = true, rotate = true }, custom_token = true, refresh = true,
-  expiry = true, token = true, id = true, keep = true,
+  data = { create = true, update = true }, duration = { create = true, rotate = true }, custom_token = true,
+  refresh = true, expiry = true, token = true, id = true, keep = true, unset = true, keep_null = true,
+  replace = true, expect = true,
 }
 
 local function with(args, name, value)
@@ -101,6 +105,10 @@ test("lists of arguments and of tokens", function()
     { app = "a", type = "t", tokens = { "x", 2 } })
   raises("'tokens' (list without holes", tokens.get_many, tokens,
     { app = "a", type = "t", tokens = { [1] = "x", [3] = "y" } })
+  raises("'unset': number 2 of the list (string expected, got number)", tokens.update, tokens,
+    { app = "a", type = "t", token = "x", unset = { "x", 2 } })
+  raises("'unset' (list without holes", tokens.update, tokens,
+    { app = "a", type = "t", token = "x", unset = { x = 1 } })
 end)
 
 test("a token that was not presented is not found", function()

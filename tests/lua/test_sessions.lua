@@ -55,6 +55,23 @@ test("update says whether the session was found", function()
   equal(sessions:get({ app = "web", token = token }).data, { b = 2, c = 3 })
 end)
 
+test("update of a session takes what update of a token does", function()
+  local sessions = store()
+  local token = create(sessions, { data = { a = 1, b = 2 }, duration = 10 })
+  only(true, sessions:update {
+    app = "web", token = token, data = { c = 3 }, unset = { "a" }, expect = { b = 2, x = tokenstore.unset },
+    refresh = 100,
+  })
+  harness.fails("conflict", 'the field "b"',
+    sessions:update { app = "web", token = token, expect = { b = 3 } })
+  only(true, sessions:update { app = "web", token = token, data = { d = tokenstore.null }, keepNull = true })
+  local session = sessions:get { app = "web", token = token, expiry = true }
+  equal(session.data, { b = 2, c = 3, d = tokenstore.null })
+  assert(session.expires_at - session.created_at > 90)
+  only(true, sessions:update { app = "web", token = token, replace = true })
+  equal(sessions:get({ app = "web", token = token }).data, {})
+end)
+
 test("kill, kill_all, kill_by_id", function()
   local sessions = store()
   local token = create(sessions)

@@ -128,6 +128,64 @@ test("update sets fields, deletes those that are null, and leaves the expiry", f
   only(nil, tokens:update(args { token = "no such token", data = { a = 1 } }))
 end)
 
+test("update deletes, keeps null, replaces", function()
+  local tokens = harness.store()
+  local null = tokenstore.null
+  local token = create(tokens, { data = { a = 1, b = 2, c = 3 } }).token
+  local function update(more)
+    more.token = token
+    return tokens:update(args(more))
+  end
+  equal(update({ unset = { "a", "x" } }).data, { b = 2, c = 3 })
+  equal(update({ data = { b = null, d = null }, unset = { "c" }, keep_null = true }).data,
+    { b = null, d = null })
+  equal(update({ data = { b = tokenstore.unset, d = null } }).data, { b = null })
+  local list = tokenstore.array { 1 }
+  equal(update({ data = { e = null, f = list }, replace = true }).data, { e = null, f = list })
+  equal(update({ replace = true }).data, {})
+  harness.fails("data", 'unset and data both have the field "a"',
+    update({ data = { a = 1 }, unset = { "b", "a" } }))
+  harness.fails("data", "replace and unset", update({ data = { a = 1 }, unset = { "b" }, replace = true }))
+  harness.fails("data", "unset[1] is not valid UTF-8", update({ unset = { "\255" } }))
+  harness.fails("data", "expect.a", update({ expect = { a = 0 / 0 } }))
+  harness.fails("data", "refresh must be", update({ refresh = 0 }))
+  equal(update({}).data, {})
+end)
+
+test("update changes only what is as expected", function()
+  local tokens = harness.store()
+  local unset = tokenstore.unset
+  local data = { n = 1, list = { 1, "x" }, map = { a = 1, b = { c = 2 } }, null = tokenstore.null }
+  local token = create(tokens, { data = data }).token
+  local function update(expect, set)
+    return tokens:update(args { token = token, data = set or {}, expect = expect })
+  end
+  for name, value in pairs(data) do
+    assert(update({ [name] = value }), name)
+    local said = ('the field "%s" is not as expected'):format(name)
+    harness.fails("conflict", said, update({ [name] = unset }, { n = 9 }))
+    harness.fails("conflict", said, update({ [name] = { other = 1 } }, { n = 9 }))
+  end
+  assert(update({ x = unset, y = unset, n = 1.0 }))
+  harness.fails("conflict", 'the field "x"', update({ x = tokenstore.null }, { n = 9 }))
+  equal(update({ n = 1 }, { n = 2 }).data.n, 2)
+  harness.fails("conflict", 'the field "n"', update({ n = 1 }, { n = 3 }))
+  equal(tokens:get(args { token = token }).data.n, 2)
+  only(nil, tokens:update(args { token = "no such token", expect = { n = 1 } }))
+  equal(tostring(unset), "tokenstore.unset")
+  harness.fails("data", "data.a.b is a userdata", update({}, { a = { b = unset } }))
+end)
+
+test("update with refresh slides, and never shortens", function()
+  local tokens = harness.store()
+  local token = create(tokens, { duration = 10 }).token
+  local updated = tokens:update(args { token = token, data = { a = 1 }, refresh = 100 })
+  near(updated.expires_at - updated.created_at, 100)
+  near(time_left(tokens, token), 100)
+  assert(tokens:update(args { token = token, refresh = 50 }))
+  near(time_left(tokens, token), 100)
+end)
+
 test("delete", function()
   local tokens = harness.store()
   local token = create(tokens).token

@@ -64,6 +64,8 @@ local function value(notation)
       object[bytes(member[1])] = value(member[2])
     end
     return object
+  elseif word == "$unset" then
+    return tokenstore.unset
   elseif word == "$nested" then
     local list = tokenstore.array {}
     for _ = 2, given do

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import tokenstore
+
 VECTORS = Path(__file__).resolve().parent.parent / "vectors"
 
 
@@ -46,6 +48,8 @@ def to_value(what: Any) -> Any:
                 to_bytes(name).decode("utf-8", "surrogateescape"): to_value(member)
                 for name, member in value
             }
+        if kind == "$unset":
+            return tokenstore.UNSET
         if kind == "$nested":
             nested: list[Any] = []
             for _ in range(value - 1):

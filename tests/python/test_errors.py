@@ -21,6 +21,7 @@ TREE = {
     "OutcomeUnknownError": (tokenstore.Error,),
     "ServerError": (tokenstore.Error,),
     "DataError": (tokenstore.Error, ValueError),
+    "ConflictError": (tokenstore.Error,),
     "LimitError": (tokenstore.Error,),
     "InvalidTokenError": (tokenstore.Error,),
     "ExpiredTokenError": (tokenstore.InvalidTokenError,),

@@ -70,6 +70,8 @@ USES: dict[str, tuple[Any, Any]] = {
     "list(limit)": (lambda store, t: store.list(**APP, owner="bob", limit=3), []),
     "count": (lambda store, t: store.count(**APP, owner="bob"), 0),
     "update": (lambda store, t: store.update(**APP, token=t.token, data={"a": 1}), None),
+    "update(refresh)": (lambda store, t: store.update(**APP, token=t.token, refresh=60), None),
+    "update(expect)": (lambda store, t: store.update(**APP, token=t.token, expect={"a": 1}), None),
     "refresh": (lambda store, t: store.refresh(**APP, token=t.token, duration=60), False),
     "rotate": (lambda store, t: store.rotate(**APP, token=t.token), None),
     "take": (lambda store, t: store.take(**APP, token=t.token), None),

@@ -19,6 +19,7 @@ SEND, SLEEP = 1, 2
 LEAVE = 2
 ERRORS: dict[str, type[Exception]] = {
     "configuration": tokenstore.ConfigurationError,
+    "conflict": tokenstore.ConflictError,
     "connection": tokenstore.ConnectionError,
     "data": tokenstore.DataError,
     "limit": tokenstore.LimitError,

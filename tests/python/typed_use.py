@@ -25,7 +25,7 @@ with tokenstore.RedisTokens(client, token_encoding="hex", max_age=timedelta(days
     assert_type(tokens.get("web", b"login", token.token), "tokenstore.Token | None")
     assert_type(tokens.refresh("web", "login", token.token, 60), bool)
     assert_type(
-        tokens.update("web", "login", token.token, {"n": None, "m": tokenstore.UNSET}),
+        tokens.update("web", "login", token.token, {"n": None, "m": tokenstore.UNSET}, unset={"x"}, refresh=60),
         "tokenstore.Token | None",
     )
     assert_type(tokens.list("web", "login", "bob"), list[tokenstore.Token])

@@ -120,6 +120,14 @@ class Stored:
     def update(self, *pairs, max_age=0, most=65536):
         return self.script("update", b"%d" % max_age, b"%d" % most, *pairs)
 
+    def update_more(self, *pairs, replace=b"", refresh=0, expect=(), **more):
+        """The same where more is wanted than to merge."""
+        head = (replace, b"%d" % refresh, b"%d" % (len(expect) // 2), *expect)
+        return self.update(*head, *pairs, **more)
+
+    def lengthen(self, ms):
+        return eval_(script("alias_extend", self.alias, b"%d" % (ms + 60000)))
+
     def delete(self, max_age=0):
         return self.script("delete", b"%d" % max_age)
 
@@ -252,7 +260,7 @@ case("get with refresh whose script is unknown to the server", "get", sliding,
      {"token": bob.result(SERVER + 3600000)})
 case("get with refresh of a custom token lets its alias live as long", "get", {**custom.args, "refresh": 3600},
      [custom.found(), {**send("read", custom.get(), custom.end(), [b"TIME"]), **left(5, custom)},
-      {**send("read", custom.touch(3600000), [b"PEXPIRE", custom.alias, b"3660000"]),
+      {**send("read", custom.touch(3600000), custom.lengthen(3600000)),
        **replies([custom.echo, SERVER + 3600000], 1)}],
      {"token": custom.result(SERVER + 3600000)})
 
@@ -635,6 +643,62 @@ case("update whose answer is another's", "update", patch,
 case("update whose record is another's", "update", patch,
      [{**send("once", words), **replies([bob.echo, other.record])}],
      error=("outcome_unknown", "another request"))
+
+set_role = {**bob.args, "data": {"role": "root"}}
+ROLE = (b'"role"', b'"root"')
+rooted = Stored(data={"name": "n123", "role": "root"})
+case("update with unset and keep_null", "update",
+     {**bob.args, "data": {"role": None}, "unset": ["name", 'q"'], "keep_null": True},
+     [{**send("once", bob.update(b'"role"', b"null", b'"name"', b"", b'"q\\""', b"")),
+       **replies([bob.echo, Stored(data={"role": None}).record])}],
+     {"token": bob.result(data={"role": None})})
+case("update of all data", "update", {**bob.args, "data": {"n": None}, "replace": True},
+     [{**send("once", bob.update_more(replace=b'{"n":null}')),
+       **replies([bob.echo, Stored(data={"n": None}).record])}], {"token": bob.result(data={"n": None})})
+case("update with refresh gives the end", "update", {**set_role, "refresh": 3600},
+     [{**send("once", bob.update_more(*ROLE, refresh=3600000)),
+       **replies([bob.echo, rooted.record, SERVER + 3600000])}],
+     {"token": rooted.result(SERVER + 3600000)})
+case("update with refresh of a token without expiry", "update", {**set_role, "refresh": 3600},
+     [{**send("once", bob.update_more(*ROLE, refresh=3600000)), **replies([bob.echo, rooted.record, 0])}],
+     {"token": rooted.result()})
+case("update with refresh of a custom token lets its alias live as long", "update",
+     {**custom.args, "data": {"e": None}, "refresh": 60},
+     [{**send("once", [b"GET", custom.alias]), **replies(custom.locator + NONCE)},
+      {**send("once", custom.update_more(b'"e"', b"", refresh=60000), custom.lengthen(60000)),
+       **replies([custom.echo, custom.record, SERVER + 60000], 5)}],
+     {"token": custom.result(SERVER + 60000)})
+UNSET = {"$unset": True}
+expecting = {**set_role, "expect": {"role": "admin", "gone": UNSET}}
+words = bob.update_more(*ROLE, expect=(b'"role"', b'"admin"', b'"gone"', b""))
+case("update with expect", "update", expecting,
+     [{**send("once", words), **replies([bob.echo, rooted.record])}], {"token": rooted.result()})
+for name, number in (("role", 1), ("gone", 2)):
+    case(f"update with an unexpected value of {name}", "update", expecting,
+         [{**send("once", words), **replies([bob.echo, -3, number])}],
+         error=("conflict", f'the field "{name}" is not as expected: nothing was changed'))
+long_name = "ü" * 100
+case("update with an unexpected value of a long name", "update", {**set_role, "expect": {long_name: 1}},
+     [{**send("once", bob.update_more(*ROLE, expect=(f'"{long_name}"'.encode(), b"1"))),
+       **replies([bob.echo, -3, 1])}], error=("conflict", f'"{long_name[:49]} is not'))
+case("update that expects nothing", "update", {**set_role, "expect": {}},
+     [{**send("once", bob.update_more(*ROLE)), **replies([bob.echo, rooted.record])}],
+     {"token": rooted.result()})
+case("update with expect of an unknown token", "update", expecting,
+     [{**send("once", words), **replies([bob.echo, 0])}], {"token": None})
+case("update with expect whose answer is lost", "update", expecting, [{**send("once", words), **lost(True)}],
+     error=("outcome_unknown", "may or may not"))
+case("update that was not sent is tried again", "update", expecting,
+     [{**send("once", words), **lost(False)}, sleep(1, 10),
+      {**send("once", words), **replies([bob.echo, rooted.record])}], {"token": rooted.result()})
+case("update refuses a field that is set and deleted", "update", {**set_role, "unset": ["x", "role"]},
+     refused=("data", 'unset and data both have the field "role"'))
+case("update refuses replace and unset", "update", {**set_role, "unset": ["x"], "replace": True},
+     refused=("data", "replace and unset"))
+case("update takes replace and nothing to unset", "update", {**set_role, "unset": [], "replace": True},
+     [{**send("once", bob.update_more(replace=b'{"role":"root"}')), **replies([bob.echo, rooted.record])}],
+     {"token": rooted.result()})
+case("update refuses a refresh out of range", "update", {**set_role, "refresh": 0.5}, refused=("data", "refresh"))
 
 # ---- delete ------------------------------------------------------------------------------------------
 

@@ -17,6 +17,15 @@
 tks_status tksp_lua_write_object(lua_State *L, int index, tks_buf *out, size_t max_size,
                                  const char *root, tks_error *err);
 
+/* The same without the top-level members that are tokenstore.unset. With `absent` their names follow as the text of an
+ * array. */
+tks_status tksp_lua_write_patch(lua_State *L, int index, bool absent, tks_buf *out, size_t max_size,
+                                const char *root, tks_error *err);
+
+/* Appends the list of `count` strings at `index`, as the text of an array. */
+tks_status tksp_lua_write_names(lua_State *L, int index, size_t count, tks_buf *out,
+                                size_t max_size, const char *root, tks_error *err);
+
 /* The same for any value. */
 tks_status tksp_lua_write_value(lua_State *L, int index, tks_buf *out, size_t max_size,
                                 const char *root, tks_error *err);

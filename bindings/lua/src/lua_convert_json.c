@@ -112,11 +112,20 @@ static tks_status write_array(lua_State *L, int index, size_t size, tks_json_wri
     return status == TKS_OK ? tks_json_end_array(w) : status;
 }
 
-static tks_status write_members(lua_State *L, int index, tks_json_writer *w) {
+static bool is_unset(lua_State *L, int index) {
+    return lua_rawequal(L, index, lua_upvalueindex(TKSP_UP_UNSET)) != 0;
+}
+
+/* `patch`: those that are tokenstore.unset are left out. */
+static tks_status write_members(lua_State *L, int index, bool patch, tks_json_writer *w) {
     tks_status status = tks_json_begin_object(w);
     lua_pushnil(L);
     while (status == TKS_OK && lua_next(L, index) != 0) {
         size_t size = 0;
+        if (patch && is_unset(L, -1)) {
+            lua_pop(L, 1);
+            continue;
+        }
         const char *name = lua_tolstring(L, -2, &size);
         status = tks_json_write_name(w, tks_bytes_of(name, size));
         if (status == TKS_OK) {
@@ -139,7 +148,7 @@ static tks_status write_table(lua_State *L, int index, tks_json_writer *w) {
     }
     switch (table_shape(L, index, &size, &problem)) {
     case ARRAY: return write_array(L, index, size, w);
-    case OBJECT: return write_members(L, index, w);
+    case OBJECT: return write_members(L, index, false, w);
     default: return tks_json_refuse(w, problem);
     }
 }
@@ -151,17 +160,63 @@ static void init_writer(tks_json_writer *writer, tks_buf *out, size_t max_size, 
     writer->first = 1;
 }
 
-tks_status tksp_lua_write_object(lua_State *L, int index, tks_buf *out, size_t max_size,
-                                 const char *root, tks_error *err) {
+static tks_status write_object(lua_State *L, int index, bool patch, tks_buf *out, size_t max_size,
+                               const char *root, tks_error *err) {
     tks_json_writer writer;
     size_t size = 0;
     const char *problem = NULL;
     init_writer(&writer, out, max_size, root, err);
     switch (table_shape(L, index, &size, &problem)) {
-    case OBJECT: return write_members(L, index, &writer);
+    case OBJECT: return write_members(L, index, patch, &writer);
     case ARRAY: return tks_json_refuse(&writer, "is a list: a table with string keys is required");
     default: return tks_json_refuse(&writer, problem);
     }
+}
+
+tks_status tksp_lua_write_object(lua_State *L, int index, tks_buf *out, size_t max_size,
+                                 const char *root, tks_error *err) {
+    return write_object(L, index, false, out, max_size, root, err);
+}
+
+/* The names of the members that are tokenstore.unset. */
+static tks_status write_unset(lua_State *L, int index, tks_json_writer *w) {
+    tks_status status = tks_json_begin_array(w);
+    lua_pushnil(L);
+    while (status == TKS_OK && lua_next(L, index) != 0) {
+        size_t size = 0;
+        const char *name = lua_tolstring(L, -2, &size); /* of an object: a string */
+        if (is_unset(L, -1)) {
+            status = tks_json_write_string(w, tks_bytes_of(name, size));
+        }
+        lua_pop(L, 1);
+    }
+    return status == TKS_OK ? tks_json_end_array(w) : status;
+}
+
+tks_status tksp_lua_write_patch(lua_State *L, int index, bool absent, tks_buf *out, size_t max_size,
+                                const char *root, tks_error *err) {
+    tks_json_writer writer;
+    tks_status status = write_object(L, index, true, out, max_size, root, err);
+    if (status != TKS_OK || !absent) {
+        return status;
+    }
+    init_writer(&writer, out, max_size, root, err);
+    return write_unset(L, index, &writer);
+}
+
+tks_status tksp_lua_write_names(lua_State *L, int index, size_t count, tks_buf *out,
+                                size_t max_size, const char *root, tks_error *err) {
+    tks_json_writer writer;
+    init_writer(&writer, out, max_size, root, err);
+    tks_status status = tks_json_begin_array(&writer);
+    for (size_t i = 1; status == TKS_OK && i <= count; i++) {
+        size_t size = 0;
+        tksp_lua_get_item(L, index, i);
+        const char *name = lua_tolstring(L, -1, &size);
+        status = tks_json_write_string(&writer, tks_bytes_of(name, size));
+        lua_pop(L, 1);
+    }
+    return status == TKS_OK ? tks_json_end_array(&writer) : status;
 }
 
 tks_status tksp_lua_write_value(lua_State *L, int index, tks_buf *out, size_t max_size,

@@ -85,6 +85,8 @@ int luaopen_tokenstore_core(lua_State *L) {
     tksp_lua_open_run(L);
     tksp_lua_push_one(L, TKSP_UP_NULL);
     lua_setfield(L, -2, "null");
+    tksp_lua_push_one(L, TKSP_UP_UNSET);
+    lua_setfield(L, -2, "unset");
     lua_pushstring(L, tks_version());
     lua_setfield(L, -2, "version");
     return 1;

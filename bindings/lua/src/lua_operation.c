@@ -30,6 +30,8 @@ static int lua_type_of(tks_param_type type) {
     case TKS_PARAM_TEXT: return LUA_TSTRING;
     case TKS_PARAM_OBJECT:
     case TKS_PARAM_PATCH:
+    case TKS_PARAM_EXPECTED:
+    case TKS_PARAM_FIELDS:
     case TKS_PARAM_TOKENS:
     case TKS_PARAM_ROWS: return LUA_TTABLE;
     case TKS_PARAM_DURATION:
@@ -62,15 +64,30 @@ static tks_bytes fallback_of(const tks_param *param) {
     return tks_bytes_of(text, text == NULL ? 0 : strlen(text));
 }
 
-/* Appends the text of an object to `texts`, which may still move: `data` stays NULL until set_texts. */
-static tks_status read_object(lua_State *L, int slot, const tks_param *param, size_t max_size,
-                              tks_buf *texts, tks_arg *out, tks_error *err) {
+/* Is its text JSON, in the operation's scratch? */
+static bool is_json(tks_param_type type) {
+    return type == TKS_PARAM_OBJECT || type == TKS_PARAM_PATCH || type == TKS_PARAM_EXPECTED ||
+           type == TKS_PARAM_FIELDS;
+}
+
+/* Appends the text to `texts`, which may still move: `data` stays NULL until set_texts. */
+static tks_status read_json(lua_State *L, int slot, const tks_param *param, size_t max_size,
+                            tks_buf *texts, tks_arg *out, tks_error *err) {
     size_t before = texts->size;
     if (!lua_istable(L, slot)) {
         out->text = fallback_of(param);
         return TKS_OK;
     }
-    tks_status status = tksp_lua_write_object(L, slot, texts, max_size, param->name, err);
+    tks_status status = TKS_OK;
+    if (param->type == TKS_PARAM_OBJECT) {
+        status = tksp_lua_write_object(L, slot, texts, max_size, param->name, err);
+    } else if (param->type == TKS_PARAM_FIELDS) {
+        size_t count = lua_rawlen(L, slot); /* a list: `call` has checked it */
+        status = tksp_lua_write_names(L, slot, count, texts, max_size, param->name, err);
+    } else {
+        bool absent = param->type == TKS_PARAM_EXPECTED;
+        status = tksp_lua_write_patch(L, slot, absent, texts, max_size, param->name, err);
+    }
     out->text.size = texts->size - before;
     return status;
 }
@@ -107,11 +124,16 @@ static int64_t read_limit(lua_State *L, int slot) {
     return good ? (int64_t)number : -1;
 }
 
-/* The strings of the list in a slot, whose type was checked; pushes the userdata that contains the array. */
-static void read_tokens(lua_State *L, int slot, const tks_param *param, tks_arg *out) {
+/* The size of the list in a slot; raises if it is none, or not of strings. */
+static size_t list_of_texts(lua_State *L, int slot, const tks_param *param) {
     char where[32];
     snprintf(where, sizeof where, " '%s'", param->name);
-    size_t count = tksp_lua_list_of(L, slot, where, LUA_TSTRING);
+    return tksp_lua_list_of(L, slot, where, LUA_TSTRING);
+}
+
+/* The strings of the list in a slot; pushes the userdata that contains the array. */
+static void read_tokens(lua_State *L, int slot, const tks_param *param, tks_arg *out) {
+    size_t count = list_of_texts(L, slot, param);
     tks_bytes *texts = lua_newuserdata(L, count * sizeof *texts + 1);
     for (size_t i = 0; i < count; i++) {
         tksp_lua_get_item(L, slot, i + 1);
@@ -131,7 +153,9 @@ static tks_status read_value(lua_State *L, int slot, const tks_param *param, siz
     case TKS_PARAM_JWT: /* "" for a table or a boolean */
     case TKS_PARAM_TEXT: out->text = tksp_lua_to_bytes(L, slot); return TKS_OK;
     case TKS_PARAM_OBJECT:
-    case TKS_PARAM_PATCH: return read_object(L, slot, param, max_size, &box->scratch, out, err);
+    case TKS_PARAM_PATCH:
+    case TKS_PARAM_EXPECTED:
+    case TKS_PARAM_FIELDS: return read_json(L, slot, param, max_size, &box->scratch, out, err);
     case TKS_PARAM_DURATION: return read_duration(L, slot, param, &out->number, err);
     case TKS_PARAM_TTL: return read_ttl(L, slot, param, &out->number, err);
     case TKS_PARAM_LIMIT: out->number = read_limit(L, slot); return TKS_OK;
@@ -154,13 +178,11 @@ static tks_status read_values(lua_State *L, const tks_operation *row, size_t max
     return status == TKS_ERR_MEMORY ? tks_fail_memory(err) : status;
 }
 
-/* Sets the texts of objects, which point into `texts`; it must not grow any more. *at: how much of it is
+/* Sets the texts of JSON, which point into `texts`; it must not grow any more. *at: how much of it is
  * used. */
 static void set_texts(const tks_operation *row, tks_arg *args, const tks_buf *texts, size_t *at) {
     for (size_t i = 0; i < row->param_count; i++) {
-        tks_param_type type = row->params[i].type;
-        bool is_object = type == TKS_PARAM_OBJECT || type == TKS_PARAM_PATCH;
-        if (is_object && args[i].text.data == NULL && args[i].text.size > 0) {
+        if (is_json(row->params[i].type) && args[i].text.data == NULL && args[i].text.size > 0) {
             args[i].text.data = texts->data + *at;
             *at += args[i].text.size;
         }
@@ -244,8 +266,11 @@ static int call(lua_State *L) {
     lua_settop(L, TABLE + (int)row->param_count);
     read_slots(L, TABLE, "", row);
     for (size_t i = 0; i < row->param_count; i++) {
+        int slot = FIRST + (int)i;
         if (row->params[i].type == TKS_PARAM_TOKENS) {
-            read_tokens(L, FIRST + (int)i, &row->params[i], &args[i]);
+            read_tokens(L, slot, &row->params[i], &args[i]);
+        } else if (row->params[i].type == TKS_PARAM_FIELDS && !lua_isnil(L, slot)) {
+            (void)list_of_texts(L, slot, &row->params[i]);
         }
     }
     tksp_lua_op *box = tksp_lua_op_new(L, form);

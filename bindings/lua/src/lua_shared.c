@@ -6,7 +6,7 @@
 
 /* The registry key of the list of TKSP_UP_* values. Increment the number with any change of a struct in
  * lua_shared.h. */
-#define SHARED_KEY "tokenstore.shared/8"
+#define SHARED_KEY "tokenstore.shared/9"
 
 static int op_gc(lua_State *L) {
     tksp_lua_op_clear(tksp_lua_check(L, 1, TKSP_UP_OP));
@@ -20,6 +20,11 @@ static int scratch_gc(lua_State *L) {
 
 static int null_tostring(lua_State *L) {
     lua_pushliteral(L, "null");
+    return 1;
+}
+
+static int unset_tostring(lua_State *L) {
+    lua_pushliteral(L, "tokenstore.unset");
     return 1;
 }
 
@@ -145,6 +150,7 @@ static void make_list(lua_State *L) {
     add_metatable(L, TKSP_UP_SCRATCH, "tokenstore.scratch", false);
     add_metatable(L, TKSP_UP_CLIENT, "tokenstore.client", false);
     add_metatable(L, TKSP_UP_NULL, "tokenstore.null", false);
+    add_metatable(L, TKSP_UP_UNSET, "tokenstore.unset", false);
     add_metatable(L, TKSP_UP_ARRAY, "tokenstore.array", true);
     add_metatable(L, TKSP_UP_BIG, "tokenstore.bigint", false);
     add_metatable(L, TKSP_UP_TOKEN, "tokenstore.Token", true);
@@ -158,6 +164,7 @@ static void make_list(lua_State *L) {
     add_metatable(L, TKSP_UP_FLIGHT, "tokenstore.flight", false);
     add_metatable(L, TKSP_UP_REMOTE_KEYS, "tokenstore.remote_keys", false);
     set_tostring(L, TKSP_UP_NULL, null_tostring);
+    set_tostring(L, TKSP_UP_UNSET, unset_tostring);
     set_method(L, TKSP_UP_BIG, "__tostring", big_tostring);
     set_method(L, TKSP_UP_BIG, "__concat", big_concat);
     set_method(L, TKSP_UP_BIG, "__eq", big_eq);
@@ -172,6 +179,8 @@ static void make_list(lua_State *L) {
     add_userdata(L, TKSP_UP_OP, TKSP_UP_SPARE);
     lua_newuserdata(L, 1);
     add_userdata(L, TKSP_UP_NULL, TKSP_UP_NULL);
+    lua_newuserdata(L, 1);
+    add_userdata(L, TKSP_UP_UNSET, TKSP_UP_UNSET);
 }
 
 /* Pushes the list, created by the module that is loaded first. */

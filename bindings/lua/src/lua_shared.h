@@ -23,6 +23,7 @@ enum {
     TKSP_UP_SCRATCH,        /* metatable of tksp_lua_scratch */
     TKSP_UP_CLIENT,         /* metatable of the blocking module's client */
     TKSP_UP_NULL,           /* tokenstore.null */
+    TKSP_UP_UNSET,          /* tokenstore.unset */
     TKSP_UP_ARRAY,          /* metatable of arrays */
     TKSP_UP_BIG,            /* metatable of integers that this Lua cannot represent */
     TKSP_UP_TOKEN,          /* metatable of Token values */

@@ -49,6 +49,9 @@ return {
   -- JSON's null: in data that was read, and in `update` to delete a field.
   null = core.null,
 
+  -- A field that is not there: what `update { expect }` may ask for. In `data` it leaves a field unchanged, as nil does.
+  unset = core.unset,
+
   -- array(t): marks t (or a new table) as an array, so that it stays one when it is empty. Arrays that were
   -- read are already marked.
   array = core.array,

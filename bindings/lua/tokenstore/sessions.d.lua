@@ -25,7 +25,12 @@
 ---@field duration number seconds
 
 ---@class tokenstore.SessionUpdateArgs: tokenstore.SessionArgs
----@field data tokenstore.Data fields to set; tokenstore.null deletes one
+---@field data? tokenstore.Data fields to set; tokenstore.null deletes one
+---@field unset? string[] further fields to delete
+---@field keep_null? boolean tokenstore.null is stored instead
+---@field replace? boolean `data` becomes the whole data, exactly
+---@field expect? tokenstore.Data what fields must be now (tokenstore.unset: absent), or nothing is changed: "conflict"
+---@field refresh? number seconds: slides the expiry, as in `get`
 
 ---@class tokenstore.SessionRotateArgs: tokenstore.SessionArgs
 ---@field duration? number seconds; none: the remaining time is kept
@@ -79,7 +84,7 @@ function Sessions:get_many(args) end
 ---@return tokenstore.Code? code
 function Sessions:refresh(args) end
 
----Sets fields of the session's data. True if the session was found. The expiry is unchanged.
+---Sets fields of the session's data. True if the session was found. The rest is as in RedisTokens.update.
 ---@param args tokenstore.SessionUpdateArgs
 ---@return boolean?
 ---@return string? message

@@ -40,8 +40,8 @@ function Sessions:refresh(args)
   return self._run(self._handle, ops.refresh(self._store, args))
 end
 
--- update{ app, token, data }: sets the fields named in data, deletes those that are tokenstore.null; true
--- if the session was found. The expiry is unchanged.
+-- update{ app, token, data, unset, keep_null, replace, expect, refresh }: sets the fields named in data, deletes those
+-- that are tokenstore.null; true if the session was found. The others as RedisTokens:update.
 function Sessions:update(args)
   local session, message, code = self._run(self._handle, ops.update(self._store, args))
   if message then

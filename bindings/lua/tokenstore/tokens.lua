@@ -44,8 +44,9 @@ function RedisTokens:refresh(args)
   return self._run(self._handle, ops.refresh(self._store, args))
 end
 
--- update{ app, type, token, data }: sets the fields named in data, deletes those that are
--- tokenstore.null; the updated token or nil. The expiry is unchanged.
+-- update{ app, type, token, data, unset, keep_null, replace, expect, refresh }: sets the fields named in data, deletes
+-- those that are tokenstore.null and those named in unset; the updated token or nil. The expiry is unchanged
+-- without `refresh`. If fields are not as in `expect`, nothing is changed: "conflict".
 function RedisTokens:update(args)
   return self._run(self._handle, ops.update(self._store, args))
 end

@@ -11,6 +11,7 @@
 ---| "outcome_unknown" # sent, but no reply was received: it may or may not have happened
 ---| "server"          # Redis answered with an error
 ---| "data"            # an argument breaks a limit, or the stored data is not valid
+---| "conflict"        # the stored data is not as expected: nothing was changed
 ---| "limit"           # the reply is larger than max_reply_size: the message says what to do
 ---| "spike"           # could not obtain an access token: the message says what was tried
 ---| "spike_auth"      # the authorization server rejected the client or the request
@@ -26,6 +27,8 @@
 ---@alias tokenstore.Data table<string, any>
 
 ---@class tokenstore.Null
+
+---@class tokenstore.Unset
 
 ---A token of RedisTokens. `tostring` shows its id, never its secret or data.
 ---@class tokenstore.Token
@@ -153,7 +156,12 @@ function Client:close() end
 ---@field duration number seconds
 
 ---@class tokenstore.UpdateArgs: tokenstore.TokenArgs
----@field data tokenstore.Data fields to set; tokenstore.null deletes one
+---@field data? tokenstore.Data fields to set; tokenstore.null deletes one
+---@field unset? string[] further fields to delete
+---@field keep_null? boolean tokenstore.null is stored instead
+---@field replace? boolean `data` becomes the whole data, exactly
+---@field expect? tokenstore.Data what fields must be now (tokenstore.unset: absent), or nothing is changed: "conflict"
+---@field refresh? number seconds: slides the expiry, as in `get`
 
 ---@class tokenstore.RotateArgs: tokenstore.TokenArgs
 ---@field duration? number seconds; none: the remaining time is kept
@@ -216,7 +224,7 @@ function RedisTokens:get_many(args) end
 function RedisTokens:refresh(args) end
 
 ---Sets fields of the data and returns the token with all of them; nil if there is none. The expiry is
----unchanged.
+---unchanged, unless `refresh` is given. With `expect`, only if these fields are as expected: else "conflict".
 ---@param args tokenstore.UpdateArgs
 ---@return tokenstore.Token?
 ---@return string? message
@@ -315,6 +323,10 @@ tokenstore._VERSION = nil
 ---JSON's null: in data that was read, and in `update` to delete a field.
 ---@type tokenstore.Null
 tokenstore.null = nil
+
+---A field that is not there: in `update`'s `expect`. In its `data` it leaves the field unchanged.
+---@type tokenstore.Unset
+tokenstore.unset = nil
 
 ---Marks a table, or a new one, as an array, so that it remains one when it is empty.
 ---@generic T

@@ -57,16 +57,16 @@ static tksp_py_many *many_new(PyObject *objects, const tks_operation *each) {
     return NULL;
 }
 
-/* The tokens of an iterable, but of no text, which is one of characters. */
-static PyObject *tuple_of_tokens(PyObject *object, const char *name) {
+/* The texts of an iterable, but of no text, which is one of characters. `texts`: what messages call them. */
+static PyObject *tuple_of_texts(PyObject *object, const char *name, const char *texts) {
     if (PyUnicode_Check(object) || PyBytes_Check(object)) {
-        PyErr_Format(PyExc_TypeError, "%s must be several tokens, not one text", name);
+        PyErr_Format(PyExc_TypeError, "%s must be several %s, not one text", name, texts);
         return NULL;
     }
     PyObject *iterator = PyObject_GetIter(object);
     PyObject *tuple = iterator == NULL ? NULL : PySequence_Tuple(iterator);
     if (iterator == NULL && PyErr_ExceptionMatches(PyExc_TypeError)) {
-        PyErr_Format(PyExc_TypeError, "%s must be an iterable of tokens, not %R", name,
+        PyErr_Format(PyExc_TypeError, "%s must be an iterable of %s, not %R", name, texts,
                      (PyObject *)Py_TYPE(object));
     }
     Py_XDECREF(iterator);
@@ -75,7 +75,7 @@ static PyObject *tuple_of_tokens(PyObject *object, const char *name) {
 
 static bool tokens_get(const tksp_py_state *state, const tks_param *param, PyObject *object,
                        tks_arg *arg, tksp_py_held *held) {
-    PyObject *tuple = tuple_of_tokens(object, param->name);
+    PyObject *tuple = tuple_of_texts(object, param->name, "tokens");
     tksp_py_many *many = tuple == NULL ? NULL : many_new(tuple, NULL);
     if (many == NULL) return false;
     for (Py_ssize_t i = 0; i < PyTuple_Size(tuple); i++) {
@@ -142,6 +142,31 @@ static bool object_get(const tksp_py_state *state, const tks_param *param, PyObj
     }
     arg->text = tks_buf_bytes(&held->json);
     return true;
+}
+
+/* Of a dict the members with a value, as an object, then the names of those that are UNSET, as an array. */
+static bool expected_get(const tksp_py_state *state, const tks_param *param, PyObject *object,
+                         size_t max_size, tks_arg *arg, tksp_py_held *held) {
+    tks_buf_init(&held->json, SIZE_MAX);
+    if (!tksp_py_object(state, object, param->name, max_size, true, &held->json) ||
+        !tksp_py_unset_names(state, object, param->name, max_size, &held->json)) {
+        tks_buf_wipe(&held->json);
+        return false;
+    }
+    arg->text = tks_buf_bytes(&held->json);
+    return true;
+}
+
+static bool fields_get(const tksp_py_state *state, const tks_param *param, PyObject *object,
+                       size_t max_size, tks_arg *arg, tksp_py_held *held) {
+    PyObject *tuple = tuple_of_texts(object, param->name, "names of fields");
+    if (tuple == NULL) return false;
+    tks_buf_init(&held->json, SIZE_MAX);
+    bool good = tksp_py_names(state, tuple, param->name, max_size, &held->json);
+    Py_DECREF(tuple);
+    if (!good) tks_buf_wipe(&held->json);
+    if (good) arg->text = tks_buf_bytes(&held->json);
+    return good;
 }
 
 /* As a duration, or a text as "15 minutes". */
@@ -220,6 +245,10 @@ static bool get(const tksp_py_state *state, const tks_param *param, PyObject *ob
         }
         take_fallback(param, arg);
         return true;
+    case TKS_PARAM_EXPECTED:
+        return object == Py_None || expected_get(state, param, object, max_size, arg, held);
+    case TKS_PARAM_FIELDS:
+        return object == Py_None || fields_get(state, param, object, max_size, arg, held);
     case TKS_PARAM_DURATION: return duration_get(state, param, object, &arg->number);
     case TKS_PARAM_TTL: return ttl_get(state, param, object, &arg->number);
     case TKS_PARAM_LIMIT: return object == Py_None || limit_get(param, object, &arg->number);
@@ -275,7 +304,9 @@ void tksp_py_args_clear(const tks_param *params, size_t count, tksp_py_held *hel
         case TKS_PARAM_JWT:
         case TKS_PARAM_TEXT: tksp_py_text_clear(&held[i].text, 1); break;
         case TKS_PARAM_OBJECT:
-        case TKS_PARAM_PATCH: tks_buf_wipe(&held[i].json); break;
+        case TKS_PARAM_PATCH:
+        case TKS_PARAM_EXPECTED:
+        case TKS_PARAM_FIELDS: tks_buf_wipe(&held[i].json); break;
         case TKS_PARAM_TOKENS:
         case TKS_PARAM_ROWS: many_free(held[i].many, params[i].each); break;
         default: break;

@@ -279,6 +279,57 @@ bool tksp_py_object(const tksp_py_state *state, PyObject *object, const char *na
     return status == TKS_OK;
 }
 
+/* Writes the names that `write` writes as an array. */
+static bool write_array(const tksp_py_state *state, PyObject *object, const char *name,
+                        size_t max_size, tks_buf *out,
+                        tks_status (*write)(const tksp_py_state *, tks_json_writer *, PyObject *)) {
+    tks_error err = TKS_ERROR_INIT;
+    tks_json_writer w;
+    tks_json_writer_init(&w, out, max_size, name, &err);
+    tks_status status = tks_json_begin_array(&w);
+    if (status == TKS_OK) status = write(state, &w, object);
+    if (status == TKS_OK) status = tks_json_end_array(&w);
+    if (status != TKS_OK && !PyErr_Occurred()) tksp_py_raise(state, status, &err);
+    return status == TKS_OK;
+}
+
+static tks_status write_unset(const tksp_py_state *state, tks_json_writer *w, PyObject *object) {
+    Py_ssize_t at = 0;
+    PyObject *key, *member;
+    tks_status status = TKS_OK;
+    while (status == TKS_OK && PyDict_Next(object, &at, &key, &member)) {
+        if (member != state->unset) continue;
+        status = PyUnicode_Check(key) ? write_text(w, key)
+                                      : tks_json_refuse(w, "has a key that is not a string");
+    }
+    return status;
+}
+
+bool tksp_py_unset_names(const tksp_py_state *state, PyObject *object, const char *name,
+                         size_t max_size, tks_buf *out) {
+    return write_array(state, object, name, max_size, out, write_unset);
+}
+
+static tks_status write_names(const tksp_py_state *state, tks_json_writer *w, PyObject *tuple) {
+    tks_status status = TKS_OK;
+    (void)state;
+    for (Py_ssize_t i = 0; status == TKS_OK && i < PyTuple_Size(tuple); i++) {
+        PyObject *item = PyTuple_GetItem(tuple, i);
+        if (!PyUnicode_Check(item)) {
+            PyErr_Format(PyExc_TypeError, "%s[%zd] must be str, not %R", w->root, i,
+                         (PyObject *)Py_TYPE(item));
+            return TKS_ERR_DATA;
+        }
+        status = write_text(w, item);
+    }
+    return status;
+}
+
+bool tksp_py_names(const tksp_py_state *state, PyObject *tuple, const char *name, size_t max_size,
+                   tks_buf *out) {
+    return write_array(state, tuple, name, max_size, out, write_names);
+}
+
 /* ---- JSON and replies to Python --------------------------------------------------------------- */
 
 /* An integer beyond 64 bits. Python has its own limit on digits, which a program may have lowered. */

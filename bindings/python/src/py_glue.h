@@ -159,6 +159,14 @@ PyObject *tksp_py_str(tks_bytes bytes);
 bool tksp_py_object(const tksp_py_state *state, PyObject *object, const char *name, size_t max_size,
                     bool patch, tks_buf *out);
 
+/* Appends the names of the top-level members of a dict that are UNSET, as an array. DataError, MemoryError. */
+bool tksp_py_unset_names(const tksp_py_state *state, PyObject *object, const char *name,
+                         size_t max_size, tks_buf *out);
+
+/* Appends the names in a tuple, as an array. TypeError, DataError, MemoryError. */
+bool tksp_py_names(const tksp_py_state *state, PyObject *tuple, const char *name, size_t max_size,
+                   tks_buf *out);
+
 /* New objects, or NULL with an exception. */
 PyObject *tksp_py_from_json(const tksp_py_state *state, const tks_json *node);
 PyObject *tksp_py_from_reply(const tksp_py_state *state, const tks_reply *reply);

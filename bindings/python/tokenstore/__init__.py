@@ -19,6 +19,7 @@ from tokenstore._types import UNSET
 from tokenstore.client import Client
 from tokenstore.errors import (
     ConfigurationError,
+    ConflictError,
     ConnectionError,
     DataError,
     Error,
@@ -43,6 +44,7 @@ __all__ = [
     "UNSET",
     "Client",
     "ConfigurationError",
+    "ConflictError",
     "ConnectionError",
     "DataError",
     "Error",

@@ -199,7 +199,17 @@ class RedisTokens(Generic[_R]):
         self, app: Name, type: Name, token: Presented, duration: Duration, /
     ) -> Op[bool]: ...
     def update(
-        self, app: Name, type: Name, token: Presented, data: dict[str, Any], /
+        self,
+        app: Name,
+        type: Name,
+        token: Presented,
+        data: dict[str, Any] | None,
+        unset: Iterable[str] | None,
+        keep_null: bool,
+        replace: bool,
+        expect: dict[str, Any] | None,
+        refresh: Duration | None,
+        /,
     ) -> Op[_R | None]: ...
     def rotate(
         self, app: Name, type: Name, token: Presented, duration: Duration | None, /
@@ -226,7 +236,18 @@ class Sessions(Generic[_R]):
     ) -> Op[_R | None]: ...
     def get_many(self, app: Name, tokens: Iterable[Presented], /) -> Op[list[_R | None]]: ...
     def refresh(self, app: Name, token: Presented, duration: Duration, /) -> Op[bool]: ...
-    def update(self, app: Name, token: Presented, data: dict[str, Any], /) -> Op[_R | None]: ...
+    def update(
+        self,
+        app: Name,
+        token: Presented,
+        data: dict[str, Any] | None,
+        unset: Iterable[str] | None,
+        keep_null: bool,
+        replace: bool,
+        expect: dict[str, Any] | None,
+        refresh: Duration | None,
+        /,
+    ) -> Op[_R | None]: ...
     def rotate(
         self, app: Name, token: Presented, duration: Duration | None, /
     ) -> Op[_R | None]: ...

@@ -69,7 +69,7 @@ class Unset(enum.Enum):
 
 
 UNSET = Unset.UNSET
-"""As a value in ``update(data=…)``: leave this field as it is."""
+"""As a value in ``update(data=…)``: leave this field as it is. In ``update(expect=…)``: the field is absent."""
 
 
 class ClientOptions(TypedDict, total=False):

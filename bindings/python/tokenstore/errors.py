@@ -9,6 +9,7 @@
     ├── OutcomeUnknownError                           sent, no reply: it may have happened
     ├── ServerError                                   Redis answered with an error
     ├── DataError               (also ValueError)     given or stored data is not valid
+    ├── ConflictError                                 the data is not as expected: nothing changed
     ├── LimitError                                    a reply is too large
     ├── InvalidTokenError
     │   └── ExpiredTokenError
@@ -25,6 +26,7 @@ import builtins
 
 __all__ = [
     "ConfigurationError",
+    "ConflictError",
     "ConnectionError",
     "DataError",
     "Error",
@@ -83,6 +85,13 @@ class DataError(Error, ValueError):
     """The given data cannot be stored, or the stored data is not valid.
 
     For given data the message names the path: ``data.user.items[3] is NaN …``.
+    """
+
+
+class ConflictError(Error):
+    """The stored data is not what ``update(expect=…)`` expects; the message names the field.
+
+    Nothing was changed. Read it again, and decide anew.
     """
 
 

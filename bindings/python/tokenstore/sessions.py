@@ -105,12 +105,24 @@ class Sessions(Store):
         none."""
         return self._driver.run(self._ops.refresh(app, token, duration))
 
-    def update(self, app: Name, token: Presented, data: dict[str, Any]) -> bool:
+    def update(
+        self,
+        app: Name,
+        token: Presented,
+        data: dict[str, Any] | None = None,
+        unset: Iterable[str] | None = None,
+        keep_null: bool = False,
+        replace: bool = False,
+        expect: dict[str, Any] | None = None,
+        refresh: Duration | None = None,
+    ) -> bool:
         """Set top-level fields of the session's data: None deletes a field, the rest is set.
 
-        True if the session was found. The expiry is unchanged.
+        True if the session was found. The expiry is unchanged. ``unset``, ``keep_null``, ``replace``,
+        ``expect`` and ``refresh`` as in :meth:`RedisTokens.update`.
         """
-        return self._driver.run(self._ops.update(app, token, data)) is not None
+        op = self._ops.update(app, token, data, unset, keep_null, replace, expect, refresh)
+        return self._driver.run(op) is not None
 
     def take(self, app: Name, token: Presented) -> Session | None:
         """Find the session and end it: exactly one caller gets it, all others None.

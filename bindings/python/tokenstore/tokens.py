@@ -147,14 +147,43 @@ class RedisTokens(Store):
         """
         return self._driver.run(self._ops.refresh(app, type, token, duration))
 
-    def update(self, app: Name, type: Name, token: Presented, data: dict[str, Any]) -> Token | None:
+    def update(
+        self,
+        app: Name,
+        type: Name,
+        token: Presented,
+        data: dict[str, Any] | None = None,
+        unset: Iterable[str] | None = None,
+        keep_null: bool = False,
+        replace: bool = False,
+        expect: dict[str, Any] | None = None,
+        refresh: Duration | None = None,
+    ) -> Token | None:
         """Set fields of the token's data and return it with all of them; None if not found.
 
         Only top-level fields named in ``data`` change: None deletes the field,
         :data:`tokenstore.UNSET` leaves it unchanged. Concurrent updates of different fields are all kept. The
-        expiry is unchanged.
+        expiry is unchanged. All in one step:
+
+        ``unset``
+            names of further fields to delete
+        ``keep_null``
+            None is stored instead of deleting the field
+        ``replace``
+            ``data`` becomes the whole data, exactly
+        ``expect``
+            fields and what they must be now – UNSET: absent –, or nothing is changed and
+            :class:`ConflictError` is raised. Numbers are compared by value, dicts in any order. If the
+            answer is lost (:class:`OutcomeUnknownError`) and the call is repeated, a ConflictError may be due
+            to the first one
+        ``refresh``
+            slide the expiry as :meth:`get` does, at every call; fills in ``expires_at``
+
+        A field in both ``data`` and ``unset``, or ``unset`` with ``replace``, is a :class:`DataError`.
         """
-        return self._driver.run(self._ops.update(app, type, token, data))
+        return self._driver.run(
+            self._ops.update(app, type, token, data, unset, keep_null, replace, expect, refresh)
+        )
 
     def take(self, app: Name, type: Name, token: Presented) -> Token | None:
         """Find the token and end it: exactly one caller gets it, all others None.

@@ -152,5 +152,8 @@ tks_status tks_json_append_name(tks_buf *out, tks_bytes text);
  * O(size of the member). */
 bool tks_json_next_member(tks_bytes object, size_t *at, tks_bytes *name, tks_bytes *value);
 
+/** The same for canonical array text: `item` is the item's text. */
+bool tks_json_next_item(tks_bytes array, size_t *at, tks_bytes *item);
+
 TKS_END_DECLS
 #endif

@@ -23,13 +23,15 @@ typedef enum tks_param_type {
     TKS_PARAM_TEXT,      /**< `text` */
     TKS_PARAM_OBJECT,    /**< `text`: an object of the language, as canonical JSON */
     TKS_PARAM_PATCH,     /**< `text`: as OBJECT, of which members may be left out */
-    TKS_PARAM_DURATION,  /**< `number`: seconds, as milliseconds */
-    TKS_PARAM_TTL,       /**< `number`: as DURATION, or a text such as "15 minutes" */
-    TKS_PARAM_LIMIT,     /**< `number`: a whole number from 1; -1: a value that is not */
-    TKS_PARAM_FLAG,      /**< `number`: 0 or 1 */
-    TKS_PARAM_TOKENS,    /**< `count` and `texts`: a list of PRESENTED */
-    TKS_PARAM_ROWS,      /**< `count` and `rows`: a list of what the operation `each` takes */
-    TKS_PARAM_FIXED,     /**< `text`: `fallback`. The caller does not give it */
+    TKS_PARAM_EXPECTED, /**< `text`: as OBJECT; the names of members that must be absent follow as an array */
+    TKS_PARAM_FIELDS,   /**< `text`: names of fields, as an array of canonical JSON */
+    TKS_PARAM_DURATION, /**< `number`: seconds, as milliseconds */
+    TKS_PARAM_TTL,      /**< `number`: as DURATION, or a text such as "15 minutes" */
+    TKS_PARAM_LIMIT,    /**< `number`: a whole number from 1; -1: a value that is not */
+    TKS_PARAM_FLAG,     /**< `number`: 0 or 1 */
+    TKS_PARAM_TOKENS,   /**< `count` and `texts`: a list of PRESENTED */
+    TKS_PARAM_ROWS,     /**< `count` and `rows`: a list of what the operation `each` takes */
+    TKS_PARAM_FIXED,    /**< `text`: `fallback`. The caller does not give it */
     TKS_PARAM_NOW, /**< `number`: the wall clock in microseconds since 1970. The caller does not give it */
     TKS_PARAM_TIMEOUT /**< seconds, for the driver that runs the operation; no member of tks_arg */
 } tks_param_type;
@@ -60,7 +62,7 @@ typedef struct tks_arg {
     };
 } tks_arg;
 
-enum { TKS_PARAM_MAX = 8 }; /**< parameters of an operation */
+enum { TKS_PARAM_MAX = 12 }; /**< parameters of an operation */
 
 struct tks_operation {
     const char *name;

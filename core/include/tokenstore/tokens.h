@@ -97,9 +97,23 @@ TKS_MUST_USE tks_status tks_tokens_get_many(const tks_tokens *, tks_bytes app, t
 TKS_MUST_USE tks_status tks_tokens_refresh(const tks_tokens *, tks_bytes app, tks_bytes type,
                                            tks_bytes token, int64_t duration_ms, tks_op **out,
                                            tks_error *);
-/** Result TOKEN. `patch`: canonical object text; null deletes a field, the rest is set. */
+
+/** What to change in a token's data; all texts are canonical JSON. `unset` and `expect` may be empty. */
+typedef struct tks_update {
+    tks_bytes data;  /**< an object: the fields to set; a null deletes the field */
+    tks_bytes unset; /**< an array of names: further fields to delete */
+    bool keep_null;  /**< a null is stored, too */
+    bool replace;    /**< `data` becomes the whole data, nulls included */
+    /** An object of what fields must have now: else nothing is changed, and the operation fails with
+     * TKS_ERR_CONFLICT. Right behind it may stand an array of the names of fields that must be absent. Numbers are
+     * compared by value, objects in any order of their members. */
+    tks_bytes expect;
+    int64_t refresh_ms; /**< as of tks_tokens_get, in the same step; 0: the expiry is unchanged */
+} tks_update;
+
+/** Result TOKEN; with expires_ms if it was refreshed. TKS_ERR_DATA also if a field is both set and deleted. */
 TKS_MUST_USE tks_status tks_tokens_update(const tks_tokens *, tks_bytes app, tks_bytes type,
-                                          tks_bytes token, tks_bytes patch, tks_op **out,
+                                          tks_bytes token, const tks_update *, tks_op **out,
                                           tks_error *);
 /** Result TOKEN, which is deleted: of many callers one gets it. TKS_ONCE: if the answer is lost, it may be gone. */
 TKS_MUST_USE tks_status tks_tokens_take(const tks_tokens *, tks_bytes app, tks_bytes type,

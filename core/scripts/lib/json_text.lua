@@ -32,5 +32,5 @@ local function value_end(text, at)
   local c = text:byte(at)
   if c == 34 then return string_end(text, at) end
   if c == 123 or c == 91 then return nested_end(text, at) end
-  return text:find('[,} \t\r\n]', at) - 1
+  return text:find('[,}%] \t\r\n]', at) - 1
 end

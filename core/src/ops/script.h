@@ -12,6 +12,7 @@ typedef struct tksp_script {
 } tksp_script;
 
 extern const tksp_script tksp_script_alias_claim;
+extern const tksp_script tksp_script_alias_extend;
 extern const tksp_script tksp_script_count;
 extern const tksp_script tksp_script_create;
 extern const tksp_script tksp_script_delete;

@@ -366,6 +366,15 @@ tks_status tksp_extend_alias(tksp_tokens_op *op) {
     return tksp_tokens_add(op, NULL, 3, words, words[1]);
 }
 
+tks_status tksp_lengthen_alias(tksp_tokens_op *op) {
+    const tksp_slot *slot = &op->slots[0];
+    if (!slot->aliased) return TKS_OK;
+    const tks_bytes words[] = {
+        TKS_LITERAL("1"), tksp_word_alias(op, &slot->place),
+        tksp_arena_int(&op->base.arena, op->duration_ms + TKSP_ALIAS_SLACK_MS)};
+    return tksp_tokens_add(op, &tksp_script_alias_extend, 3, words, words[1]);
+}
+
 tks_status tksp_drop_alias(tksp_tokens_op *op, tks_bytes key) {
     const tksp_slot *slot = &op->slots[0];
     if (!slot->aliased) return TKS_OK;

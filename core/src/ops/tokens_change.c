@@ -1,7 +1,5 @@
-/* tokens_change.c - refresh, update, delete, take and rotate: one token, one script, one round trip. */
+/* tokens_change.c - refresh, delete, take and rotate: one token, one script, one round trip. */
 #include "tokens_private.h"
-
-enum { PAIRS_AT = 6 }; /* update: words before the members */
 
 static tks_status check(tks_bytes app, tks_bytes type, int64_t duration_ms, tks_error *err) {
     tks_status status = tksp_check_name(app, "app", err);
@@ -98,10 +96,9 @@ tks_status tks_tokens_delete(const tks_tokens *tokens, tks_bytes app, tks_bytes 
     return status != TKS_OK ? status : tksp_tokens_op_ready(op, status, out, err);
 }
 
-/* ---- update, take, rotate ---- */
+/* ---- take, rotate ---- */
 
-/* {echo, record, …} into the result; {echo, 0} is not found. */
-static tks_status finish_token(tksp_tokens_op *op) {
+tks_status tksp_finish_token(tksp_tokens_op *op) {
     tks_op *base = &op->base;
     base->result.type = TKS_RESULT_TOKEN;
     base->result.tokens = op->tokens;
@@ -119,59 +116,7 @@ static tks_status finish_token(tksp_tokens_op *op) {
         base->refused = status == TKS_ERR_DATA;
         return status;
     }
-    switch (tksp_reply_integer_at(reply, 1, -2)) {
-    case 0: return TKS_OK;
-    case -1:
-        base->refused = true;
-        return tksp_op_fail(base, TKS_ERR_DATA,
-                            "the data would be larger than max_data_size (%zu bytes): nothing was "
-                            "changed",
-                            op->config.max_data_size);
-    default: return tksp_fail_not_a_record(op);
-    }
-}
-
-/* The patch's members as words: a name with its quotes, then the value's text or "" for null. */
-static tks_status begin_update(tksp_tokens_op *op) {
-    const tksp_place *place = &op->slots[0].place;
-    tks_bytes name, value;
-    size_t count = 0, at = 0;
-    if (!tksp_is_askable(op, 0)) return TKS_OK;
-    while (tks_json_next_member(op->patch, &at, &name, &value)) count++;
-    tks_bytes *words = tksp_arena_alloc(&op->base.arena, (PAIRS_AT + 2 * count) * sizeof *words);
-    if (words == NULL) return TKS_ERR_MEMORY;
-    words[0] = TKS_LITERAL("1");
-    words[1] = tksp_word_key(op, place);
-    words[2] = tksp_word_echo(op, place);
-    words[3] = tksp_word_field(op, place);
-    words[4] = tksp_word_max_age(op);
-    words[5] = tksp_arena_int(&op->base.arena, (int64_t)op->config.max_data_size);
-    size_t filled = PAIRS_AT;
-    for (at = 0; tks_json_next_member(op->patch, &at, &name, &value);) {
-        words[filled++] = name;
-        words[filled++] = tks_bytes_equal(value, TKS_LITERAL("null")) ? TKS_LITERAL("") : value;
-    }
-    return tksp_op_add(&op->base, &tksp_script_update, words, filled, words[1]);
-}
-
-static const tksp_tokens_kind update_kind = {.base = {TKSP_TOKENS_BASE},
-                                             .begin = begin_update,
-                                             .finish = finish_token};
-
-tks_status tks_tokens_update(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
-                             tks_bytes token, tks_bytes patch, tks_op **out, tks_error *err) {
-    tksp_tokens_op *op;
-    *out = NULL;
-    tks_status status = check(app, type, 0, err);
-    if (status == TKS_OK) status = tks_json_check(patch, tokens->config.max_data_size, err);
-    if (status == TKS_OK && patch.data[0] != '{') {
-        status = tks_fail(err, TKS_ERR_DATA, "data is not an object: give names and values");
-    }
-    if (status == TKS_OK)
-        status = make_op(tokens, &update_kind, TKS_ONCE, app, type, token, &op, err);
-    if (status != TKS_OK) return status;
-    op->patch = tksp_arena_dup(&op->base.arena, patch);
-    return tksp_tokens_op_ready(op, status, out, err);
+    return tksp_reply_integer_at(reply, 1, -2) == 0 ? TKS_OK : tksp_fail_not_a_record(op);
 }
 
 static tks_status begin_take(tksp_tokens_op *op) {
@@ -180,7 +125,7 @@ static tks_status begin_take(tksp_tokens_op *op) {
 
 static const tksp_tokens_kind take_kind = {.base = {TKSP_TOKENS_BASE},
                                            .begin = begin_take,
-                                           .finish = finish_token};
+                                           .finish = tksp_finish_token};
 
 /* Never sent twice: the first answer, if it is lost, had the only copy. */
 tks_status tks_tokens_take(const tks_tokens *tokens, tks_bytes app, tks_bytes type, tks_bytes token,
@@ -215,7 +160,7 @@ static tks_status begin_rotate(tksp_tokens_op *op) {
 
 static const tksp_tokens_kind rotate_kind = {.base = {TKSP_TOKENS_BASE},
                                              .begin = begin_rotate,
-                                             .finish = finish_token};
+                                             .finish = tksp_finish_token};
 
 tks_status tks_tokens_rotate(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                              tks_bytes token, int64_t duration_ms, tks_op **out, tks_error *err) {

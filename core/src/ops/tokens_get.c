@@ -200,7 +200,7 @@ static tks_status begin_touch(tksp_tokens_op *op) {
     };
     op->touching = true; /* and still TKS_READ: whether an expiry was slid is no doubt to report */
     tks_status status = tksp_tokens_add(op, &tksp_script_refresh, 7, words, words[1]);
-    if (status == TKS_OK) status = tksp_extend_alias(op);
+    if (status == TKS_OK) status = tksp_lengthen_alias(op);
     return status != TKS_OK ? status : op->base.arena.status;
 }
 

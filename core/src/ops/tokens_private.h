@@ -75,7 +75,7 @@ struct tksp_tokens_op {
     tks_token *tokens; /* the result, one a slot */
     size_t size;       /* slots */
     int64_t duration_ms;
-    tks_bytes patch;               /* update: its object */
+    const tks_update *update;      /* what is to change, in the arena */
     tks_page page;                 /* list */
     tks_bytes keep[TKSP_KEEP_MAX]; /* delete_all: the fields of which the first live one stays */
     size_t keep_count;
@@ -127,6 +127,9 @@ enum { TKSP_ALIAS_SLACK_MS = 60000 };
 /* Where the token is a custom one, adds what lets its alias live as long as the record is going to: duration_ms. */
 tks_status tksp_extend_alias(tksp_tokens_op *op);
 
+/* The same where the record may also live longer than that, and the alias with it. */
+tks_status tksp_lengthen_alias(tksp_tokens_op *op);
+
 /* Where the token is a custom one, adds what removes its alias, whose key this is, unless it is another creation's. */
 tks_status tksp_drop_alias(tksp_tokens_op *op, tks_bytes key);
 
@@ -172,6 +175,9 @@ int64_t tksp_reply_time(const tks_reply *reply);
 
 /* Reads `text`, the record of slot `i`, into tokens[i]. The slot keeps the reply it points into. */
 tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t expires_ms);
+
+/* Finishes an operation with {echo, record, its end} as the first reply; {echo, 0} is not found. */
+tks_status tksp_finish_token(tksp_tokens_op *op);
 
 /* TKS_ERR_DATA: what is stored is not a record, as a checked reply says. */
 tks_status tksp_fail_not_a_record(tksp_tokens_op *op);

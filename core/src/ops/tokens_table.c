@@ -83,13 +83,28 @@ static tks_status make_create_many(const void *store, const tks_arg *args, tks_o
 TKSP_MAKER(make_get, tks_tokens_get, OF, args[TOKEN].text, args[3].number, args[4].number != 0)
 TKSP_MAKER(make_get_many, tks_tokens_get_many, OF, args[2].count, args[2].texts)
 TKSP_MAKER(make_refresh, tks_tokens_refresh, OF, args[TOKEN].text, args[3].number)
-TKSP_MAKER(make_update, tks_tokens_update, OF, args[TOKEN].text, args[3].text)
 TKSP_MAKER(make_rotate, tks_tokens_rotate, OF, args[TOKEN].text, args[3].number)
 TKSP_MAKER(make_take, tks_tokens_take, OF, args[TOKEN].text)
 TKSP_MAKER(make_delete, tks_tokens_delete, OF, args[TOKEN].text)
 TKSP_MAKER(make_delete_all, tks_tokens_delete_all, OF, args[OWNER].text, args[3].text)
 TKSP_MAKER(make_delete_by_id, tks_tokens_delete_by_id, OF, args[OWNER].text, args[3].text)
 TKSP_MAKER(make_count, tks_tokens_count, OF, args[OWNER].text)
+
+/* Its arguments from `args` on. */
+static tks_update update_of(const tks_arg *args) {
+    return (tks_update){.data = args[0].text,
+                        .unset = args[1].text,
+                        .keep_null = args[2].number != 0,
+                        .replace = args[3].number != 0,
+                        .expect = args[4].text,
+                        .refresh_ms = args[5].number};
+}
+
+static tks_status make_update(const void *store, const tks_arg *args, tks_op **out,
+                              tks_error *err) {
+    tks_update update = update_of(args + 3);
+    return tks_tokens_update(store, OF, args[TOKEN].text, &update, out, err);
+}
 
 static tks_status make_list(const void *store, const tks_arg *args, tks_op **out, tks_error *err) {
     tks_page page = {.limit = args[3].number, .after = args[4].text};
@@ -98,11 +113,14 @@ static tks_status make_list(const void *store, const tks_arg *args, tks_op **out
 
 /* ---- parameters ------------------------------------------------------------------------------- */
 
-#define NAME(name)     TKSP_REQUIRED(name, TKS_PARAM_NAME)
-#define TOKEN_PARAM    TKSP_OPTIONAL("token", TKS_PARAM_PRESENTED)
-#define KEEP_PARAM     TKSP_OPTIONAL("keep", TKS_PARAM_PRESENTED)
-#define DATA_PARAM     TKSP_DEFAULT("data", TKS_PARAM_OBJECT, "{}")
-#define PATCH_PARAM    TKSP_REQUIRED("data", TKS_PARAM_PATCH)
+#define NAME(name)  TKSP_REQUIRED(name, TKS_PARAM_NAME)
+#define TOKEN_PARAM TKSP_OPTIONAL("token", TKS_PARAM_PRESENTED)
+#define KEEP_PARAM  TKSP_OPTIONAL("keep", TKS_PARAM_PRESENTED)
+#define DATA_PARAM  TKSP_DEFAULT("data", TKS_PARAM_OBJECT, "{}")
+#define UPDATE_PARAMS                                                                              \
+    TKSP_DEFAULT("data", TKS_PARAM_PATCH, "{}"), TKSP_OPTIONAL("unset", TKS_PARAM_FIELDS),         \
+        TKSP_OPTIONAL("keep_null", TKS_PARAM_FLAG), TKSP_OPTIONAL("replace", TKS_PARAM_FLAG),      \
+        TKSP_OPTIONAL("expect", TKS_PARAM_EXPECTED), TKSP_OPTIONAL("refresh", TKS_PARAM_DURATION)
 #define DURATION_PARAM TKSP_OPTIONAL("duration", TKS_PARAM_DURATION)
 #define LIMIT_AND_AFTER                                                                            \
     TKSP_OPTIONAL("limit", TKS_PARAM_LIMIT), TKSP_OPTIONAL("after", TKS_PARAM_ID)
@@ -131,7 +149,7 @@ static const tks_operation redis_tokens[] = {
      TKSP_PARAMS(OF_TYPE, TOKEN_PARAM, TKSP_REQUIRED("duration", TKS_PARAM_DURATION)),
      make_refresh},
     {"update", "Sets and deletes fields of a token's data.", TKS_RESULT_TOKEN, true,
-     TKSP_PARAMS(OF_TYPE, TOKEN_PARAM, PATCH_PARAM), make_update},
+     TKSP_PARAMS(OF_TYPE, TOKEN_PARAM, UPDATE_PARAMS), make_update},
     {"rotate", "Replaces a token's secret.", TKS_RESULT_TOKEN, true,
      TKSP_PARAMS(OF_TYPE, TOKEN_PARAM, DURATION_PARAM), make_rotate},
     {"take", "Finds a token and ends it, for one caller alone.", TKS_RESULT_TOKEN, true,
@@ -171,7 +189,7 @@ static const tks_operation sessions[] = {
      TKSP_PARAMS(SESSION_OF, TOKEN_PARAM, TKSP_REQUIRED("duration", TKS_PARAM_DURATION)),
      make_refresh},
     {"update", "Sets and deletes fields of a session's data.", TKS_RESULT_TOKEN, true,
-     TKSP_PARAMS(SESSION_OF, TOKEN_PARAM, PATCH_PARAM), make_update},
+     TKSP_PARAMS(SESSION_OF, TOKEN_PARAM, UPDATE_PARAMS), make_update},
     {"rotate", "Gives a session a new token.", TKS_RESULT_TOKEN, true,
      TKSP_PARAMS(SESSION_OF, TOKEN_PARAM, DURATION_PARAM), make_rotate},
     {"take", "Finds a session and ends it, for one caller alone.", TKS_RESULT_TOKEN, true,

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, Callable
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import tokenstore
 from tokenstore import redis_jwt
@@ -119,12 +120,24 @@ class Sessions(tokenstore.Sessions, AsyncStore):
         op = self._ops.create(app, owner_id, data, duration)
         return (await self._driver.run(op)).token
 
-    async def update(self, app: Name, token: Presented, data: dict[str, Any]) -> bool:
+    async def update(
+        self,
+        app: Name,
+        token: Presented,
+        data: dict[str, Any] | None = None,
+        unset: Iterable[str] | None = None,
+        keep_null: bool = False,
+        replace: bool = False,
+        expect: dict[str, Any] | None = None,
+        refresh: Duration | None = None,
+    ) -> bool:
         """Set top-level fields of the session's data: None deletes a field, the rest is set.
 
-        True if the session was found. The expiry is unchanged.
+        True if the session was found. The expiry is unchanged. ``unset``, ``keep_null``, ``replace``,
+        ``expect`` and ``refresh`` as in :meth:`RedisTokens.update`.
         """
-        return await self._driver.run(self._ops.update(app, token, data)) is not None
+        op = self._ops.update(app, token, data, unset, keep_null, replace, expect, refresh)
+        return await self._driver.run(op) is not None
 
     async def kill_all(self, app: Name, owner_id: Name, keep: Presented = None) -> bool:
         """End all sessions of this user. True if there were any.
