@@ -19,6 +19,9 @@ local later = earlier(now + ARGV[3], limit)
 if ARGV[5] == '1' then
   if ends == 0 then return {ARGV[1], limit > 0 and limit or -1} end
   if ends >= later then return {ARGV[1], earlier(ends, limit)} end
+  put(ARGV[2], with_seen(record, now), later)
+  settle(now, later)
+  return {ARGV[1], later, now}
 end
 move(ARGV[2], record, later)
 settle(now, later)

@@ -75,7 +75,7 @@ tks_status tksp_key_kind_names(tks_buf *out, tks_bytes app, tks_bytes type) {
 /* ---- tokens ----------------------------------------------------------------------------------- */
 
 /* A generated token's marker says what follows it, and in which digits. */
-enum { OWNED = '1', OWNED_HEX = '2', ANONYMOUS = '3', ANONYMOUS_HEX = '4' };
+enum { MARKER = '1', MARKER_HEX = '2' };
 
 enum { LOCATOR_SIZE_HEX = TKS_LOCATOR_SIZE * 6 / 4 };
 
@@ -115,18 +115,13 @@ static bool read_locator(const char *from, char *locator) {
     return true;
 }
 
-tksp_token_kind tksp_token_read(tks_bytes token, char locator[TKS_LOCATOR_SIZE]) {
+bool tksp_token_read(tks_bytes token, char locator[TKS_LOCATOR_SIZE]) {
     char marker = token.size > 0 ? token.data[0] : '\0';
-    bool hex = marker == OWNED_HEX || marker == ANONYMOUS_HEX;
-    if (marker < OWNED || marker > ANONYMOUS_HEX || !ends_with_sum(token, hex)) {
-        return TKSP_TOKEN_CUSTOM;
-    }
-    if (marker == ANONYMOUS || marker == ANONYMOUS_HEX) return TKSP_TOKEN_ANONYMOUS;
+    bool hex = marker == MARKER_HEX;
+    if ((marker != MARKER && !hex) || !ends_with_sum(token, hex)) return false;
     size_t size = hex ? LOCATOR_SIZE_HEX + SUM_SIZE_HEX : TKS_LOCATOR_SIZE + SUM_SIZE;
-    if (token.size <= 1 + size) return TKSP_TOKEN_CUSTOM;
-    bool good =
-        hex ? read_locator_hex(token.data + 1, locator) : read_locator(token.data + 1, locator);
-    return good ? TKSP_TOKEN_OWNED : TKSP_TOKEN_CUSTOM;
+    if (token.size <= 1 + size) return false;
+    return hex ? read_locator_hex(token.data + 1, locator) : read_locator(token.data + 1, locator);
 }
 
 static void append_digit(tks_buf *out, tks_encoding encoding, uint32_t digit) {
@@ -155,10 +150,8 @@ tks_status tksp_token_write(tks_buf *out, tks_encoding encoding, const char *loc
                             const void *random, size_t size) {
     bool hex = encoding == TKS_HEX;
     size_t from = out->size;
-    char marker =
-        (char)(locator != NULL ? (hex ? OWNED_HEX : OWNED) : (hex ? ANONYMOUS_HEX : ANONYMOUS));
-    tks_buf_append_char(out, marker);
-    if (locator != NULL) append_locator(out, encoding, locator);
+    tks_buf_append_char(out, hex ? MARKER_HEX : MARKER);
+    append_locator(out, encoding, locator);
     tks_encode(encoding, random, size, out);
     if (out->status != TKS_OK) return out->status;
     uint32_t sum = sum_of(out->data + from, out->size - from);
@@ -186,6 +179,12 @@ void tksp_key_locate(tks_bytes app, tks_bytes type, tks_bytes owner,
     digest("o", tks_bytes_of(NULL, 0), app, type, owner, locator, TKS_LOCATOR_SIZE);
 }
 
+void tksp_key_locate_nobody(char locator[TKS_LOCATOR_SIZE]) {
+    unsigned char random[TKS_LOCATOR_SIZE];
+    tks_random(random, sizeof random);
+    for (int i = 0; i < TKS_LOCATOR_SIZE; i++) locator[i] = DIGITS[random[i] & 63];
+}
+
 void tksp_key_field(tks_bytes pepper, tks_bytes app, tks_bytes type, tks_bytes token,
                     char field[TKS_FIELD_SIZE]) {
     digest("t", pepper, app, type, token, field, TKS_FIELD_SIZE);
@@ -206,11 +205,6 @@ static tks_status append_key(tks_buf *out, tks_bytes prefix, tks_bytes app, tks_
 tks_status tksp_key_owner(tks_buf *out, tks_bytes prefix, tks_bytes app, tks_bytes type,
                           const char *locator) {
     return append_key(out, prefix, app, type, '\0', locator, TKS_LOCATOR_SIZE);
-}
-
-tks_status tksp_key_anonymous(tks_buf *out, tks_bytes prefix, tks_bytes app, tks_bytes type,
-                              const char *field) {
-    return append_key(out, prefix, app, type, '~', field, TKS_FIELD_SIZE);
 }
 
 tks_status tksp_key_alias(tks_buf *out, tks_bytes prefix, tks_bytes app, tks_bytes type,

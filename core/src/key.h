@@ -1,18 +1,17 @@
 /* key.h - where a token's record lives in Redis, and what a generated token is made of.
  *
  *     owner       <prefix>:<kind><locator>          a HASH: field -> record, all tokens of one app, type, owner
- *     anonymous   <prefix>:<kind>~<field>           a string: the record
  *     alias       <prefix>:<kind>=<field>           a string: the locator of a custom token's owner
  *     kinds       <prefix>:kinds                    a HASH: kind -> ["app","type"], for listings of keys alone
  *
  * The locator is the head of a digest over (app, type, owner), and stands in every generated token of that owner: the
- * record is found from the token alone, by one HGET. The field is the head of a digest over (app, type, token), keyed
+ * record is found from the token alone, by one HGET. A token without an owner has a random locator, so a hash of its own. The field is the head of a digest over (app, type, token), keyed
  * by the pepper. Digests are BLAKE2b over length-prefixed fields: no two different tuples meet, whatever characters they
  * hold. The kind is a checksum of (app, type): if two meet, nothing but a listing of keys is the worse for it.
  *
  * A generated token is
  *
- *     <marker> [<locator>] <random bytes> <sum>
+ *     <marker> <locator> <random bytes> <sum>
  *
  * in one encoding from end to end. The sum is the head of a CRC-32 of what is before it: a text that was mistyped or
  * invented is known without asking Redis, and no custom token is taken for a generated one. Everything here is pure. */
@@ -38,22 +37,17 @@ typedef struct tksp_place {
     char field[TKS_FIELD_SIZE];
 } tksp_place;
 
-typedef enum tksp_token_kind {
-    TKSP_TOKEN_OWNED,     /* generated, with its owner's locator */
-    TKSP_TOKEN_ANONYMOUS, /* generated, without */
-    TKSP_TOKEN_CUSTOM     /* anything else */
-} tksp_token_kind;
+/* Is it a generated token, by its marker, its alphabet and its sum? Writes its locator then. Anything else is a custom one. */
+bool tksp_token_read(tks_bytes token, char locator[TKS_LOCATOR_SIZE]);
 
-/* What kind of token it is, by its marker, its alphabet and its sum. Of OWNED, writes the locator. */
-tksp_token_kind tksp_token_read(tks_bytes token, char locator[TKS_LOCATOR_SIZE]);
-
-/* Appends a new token: `locator` NULL is ANONYMOUS. TKS_OK or the buffer's error. */
+/* Appends a new token. TKS_OK or the buffer's error. */
 tks_status tksp_token_write(tks_buf *out, tks_encoding encoding, const char *locator,
                             const void *random, size_t size);
 
-/* Writes the locator of an owner. */
+/* Writes the locator of an owner; or, of nobody, a random one. */
 void tksp_key_locate(tks_bytes app, tks_bytes type, tks_bytes owner,
                      char locator[TKS_LOCATOR_SIZE]);
+void tksp_key_locate_nobody(char locator[TKS_LOCATOR_SIZE]);
 
 /* Writes the field of a token. */
 void tksp_key_field(tks_bytes pepper, tks_bytes app, tks_bytes type, tks_bytes token,
@@ -62,8 +56,6 @@ void tksp_key_field(tks_bytes pepper, tks_bytes app, tks_bytes type, tks_bytes t
 /* Append a key. TKS_OK or the buffer's error. */
 tks_status tksp_key_owner(tks_buf *out, tks_bytes prefix, tks_bytes app, tks_bytes type,
                           const char *locator);
-tks_status tksp_key_anonymous(tks_buf *out, tks_bytes prefix, tks_bytes app, tks_bytes type,
-                              const char *field);
 tks_status tksp_key_alias(tks_buf *out, tks_bytes prefix, tks_bytes app, tks_bytes type,
                           const char *field);
 

@@ -137,21 +137,26 @@ tks_status tksp_record_read(tks_bytes text, tksp_arena *arena, tksp_record *out,
 
 /* ---- writing ------------------------------------------------------------------------------------ */
 
+static void append_time(tks_buf *out, const tksp_record *record, tksp_record_time which) {
+    if (record->times[which] == 0) return;
+    tks_buf_append_char(out, MARKS[which]);
+    append_digits(out, TKS_TIME_SIZE, record->times[which]);
+}
+
 tks_status tksp_record_write_head(tks_buf *out, const tksp_record *record) {
     append_digits(out, TKS_CREATED_SIZE, record->created_us);
     tks_buf_append_bytes(out, record->check);
     if (record->lasts) tks_buf_append_char(out, LASTS);
-    for (int i = 0; i < TKSP_TIMES; i++) {
-        if (record->times[i] == 0) continue;
-        tks_buf_append_char(out, MARKS[i]);
-        append_digits(out, TKS_TIME_SIZE, record->times[i]);
-    }
-    if (record->family.size > 0) tks_buf_append_char(out, FAMILY);
-    return tks_buf_append_bytes(out, record->family);
+    append_time(out, record, TKSP_TIME_END);
+    return out->status;
 }
 
 tks_status tksp_record_write_tail(tks_buf *out, const tksp_record *record) {
     bool request = record->address.size > 0 || record->agent.size > 0;
+    for (int i = TKSP_TIME_END + 1; i < TKSP_TIMES; i++)
+        append_time(out, record, (tksp_record_time)i);
+    if (record->family.size > 0) tks_buf_append_char(out, FAMILY);
+    tks_buf_append_bytes(out, record->family);
     if (request || record->owner.size > 0) tks_json_append_name(out, record->owner);
     if (request) {
         tks_json_append_name(out, record->address);

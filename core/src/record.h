@@ -20,8 +20,8 @@ enum { TKS_CREATED_SIZE = 9, TKS_TIME_SIZE = 7 };
 typedef enum tksp_record_time {
     TKSP_TIME_END,   /* 'e': when it ends, on servers that cannot end a field by themselves */
     TKSP_TIME_IDLE,  /* 'i': for how long it may be unused */
-    TKSP_TIME_UNTIL, /* 'u': when it ends however it is used */
-    TKSP_TIME_SEEN,  /* 's': when it was last seen in use */
+    TKSP_TIME_UNTIL, /* 'u': how long after its creation no use lets it live */
+    TKSP_TIME_SEEN,  /* 's': when it was last used, as far as that was written */
     TKSP_TIMES
 } tksp_record_time;
 
@@ -43,10 +43,10 @@ tks_status tksp_record_read(tks_bytes text, tksp_arena *arena, tksp_record *out,
 /* created from its nine digits; -2: they are none. */
 int64_t tksp_record_read_created(const char *digits);
 
-/* Appends the head: all before the names. TKS_OK or the buffer's error. */
+/* Appends the head: the creation, the check and the end, which the server may have to write. TKS_OK or the buffer's error. */
 tks_status tksp_record_write_head(tks_buf *out, const tksp_record *record);
 
-/* Appends the names and the data. TKS_OK or the buffer's error. */
+/* Appends the rest. TKS_OK or the buffer's error. */
 tks_status tksp_record_write_tail(tks_buf *out, const tksp_record *record);
 
 #endif

@@ -66,7 +66,11 @@ static void start_and_free(tks_op *op) {
 
 TEST(wipe_tokens) {
     tks_bytes app = TKS_LITERAL("a"), type = TKS_LITERAL("t"), owner = TKS_LITERAL("o");
-    tks_new_token new = {app, type, owner, TKS_LITERAL("{}"), 0, secret()};
+    tks_new_token new = {.app = app,
+                         .type = type,
+                         .owner = owner,
+                         .data = TKS_LITERAL("{}"),
+                         .custom_token = secret()};
     tks_bytes many[] = {secret(), TKS_LITERAL("other"), secret()};
     tks_tokens *tokens;
     tks_op *op;

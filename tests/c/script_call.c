@@ -112,6 +112,13 @@ static void read_arg(script_call *call, const tks_param *param, const tks_json *
     case TKS_PARAM_PATCH:
     case TKS_PARAM_FIELDS: out->text = object_of(call, node); break;
     case TKS_PARAM_EXPECTED: out->text = expected_of(call, node); break;
+    case TKS_PARAM_REFRESH:
+        if (tks_json_get_type(node) == TKS_JSON_BOOL) {
+            out->number = tks_json_get_bool(node) ? TKS_OWN_IDLE : 0;
+            break;
+        }
+        out->number = ms_of(node);
+        break;
     case TKS_PARAM_DURATION: out->number = ms_of(node); break;
     case TKS_PARAM_LIMIT:
         out->number = tks_json_get_integer(node) > 0 ? tks_json_get_integer(node) : -1;

@@ -124,9 +124,11 @@ static void check_name(tks_bytes name, bool good) {
     for (int i = 0; i < 4; i++) {
         tks_error err = TKS_ERROR_INIT;
         tks_op *op = (tks_op *)(void *)&err; /* must be nulled */
-        tks_new_token new = {
-            TKS_LITERAL("a"),     TKS_LITERAL("t"), TKS_LITERAL("o"), TKS_LITERAL("{}"), 0,
-            TKS_LITERAL("custom")};
+        tks_new_token new = {.app = TKS_LITERAL("a"),
+                             .type = TKS_LITERAL("t"),
+                             .owner = TKS_LITERAL("o"),
+                             .data = TKS_LITERAL("{}"),
+                             .custom_token = TKS_LITERAL("custom")};
         tks_bytes *places[] = {&new.app, &new.type, &new.owner, &new.custom_token};
         *places[i] = name;
         CHECK_STATUS(tks_tokens_create(tokens, &new, &op, &err), good ? TKS_OK : TKS_ERR_DATA);
@@ -161,7 +163,10 @@ TEST(tokens_data_must_be_an_object) {
     CHECK_INT(tks_tokens_get_max_data_size(tokens), TKS_JSON_SIZE_DEFAULT);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         tks_bytes name = TKS_LITERAL("x");
-        tks_new_token new = {name, name, name, test_bytes(texts[i]), 0, {NULL, 0}};
+        tks_new_token new = {.app = name,
+                             .type = name,
+                             .owner = name,
+                             .data = test_bytes(texts[i])};
         test_context("%s", texts[i]);
         CHECK_STATUS(tks_tokens_create(tokens, &new, &op, NULL), TKS_ERR_DATA);
         CHECK(op == NULL);
@@ -181,7 +186,7 @@ TEST(tokens_generated_tokens_can_be_presented) {
         tks_tokens *tokens = NULL;
         tks_op *op = NULL;
         tks_bytes name = TKS_LITERAL("x");
-        tks_new_token new = {name, name, name, TKS_LITERAL("{}"), 0, {NULL, 0}};
+        tks_new_token new = {.app = name, .type = name, .owner = name, .data = TKS_LITERAL("{}")};
         tks_event start = {.type = TKS_EVENT_START};
 
         options.encoding = encodings[e];

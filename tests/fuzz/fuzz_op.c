@@ -1,14 +1,21 @@
 /* fuzz_op.c - every operation against a server that sends anything: it ends in a few steps, with a result or
- * an error, and frees its memory. Input: one byte that selects the operation, then the server's bytes; "????"
- * is replaced by the check of the requested record, so that replies for random tokens can be valid. At the
- * end of the bytes, the connection is lost. */
+ * an error, and frees its memory. Input: one byte that selects the operation, for tokens also a variant, a custom
+ * or a generated token, and what is known of the server; then the server's bytes. In these "????" is replaced by the
+ * check of the requested record, so that replies for random tokens can be valid. At the end of the bytes, the connection
+ * is lost. */
 #include "fuzz.h"
 #include "key.h"
+#include "server.h"
 #include "tokenstore/jwt_sessions.h"
 #include "tokenstore/node_tokens.h"
 
+static const int64_t NOW_MS = 1700000000000, BOOT_MS = 5000;
+
 enum {
     OPERATIONS = 16,
+    VARIANT = OPERATIONS,
+    GENERATED = 2 * OPERATIONS,
+    ENDS_FIELDS = 4 * OPERATIONS, /* the server is known to do that, and its clock */
     NODE_OPERATIONS = 9,
     JWT_OPERATIONS = 16,
     NODE = 128,
@@ -20,9 +27,18 @@ enum {
 
 static const tks_bytes app = {"app", 3}, type = {"type", 4}, owner = {"bob", 3};
 static const tks_bytes rjwt = {"bob:ABCDEFGHIJK", 15};
-static const tks_bytes token = {"my-custom-token", 15}, patch = {"{\"a\":null,\"b\":[1]}", 18};
+static const tks_bytes custom = {"my-custom-token", 15}, patch = {"{\"a\":null,\"b\":[1]}", 18};
 
-static tks_status make(const tks_tokens *tokens, unsigned choice, tks_op **op) {
+/* A token of `owner`. */
+static tks_bytes generate(tks_buf *out) {
+    char locator[TKS_LOCATOR_SIZE];
+    tks_buf_init(out, 1000);
+    tksp_key_locate(app, type, owner, locator);
+    REQUIRE(tksp_token_write(out, TKS_BASE64URL, locator, "0123456789abcdef", 16) == TKS_OK);
+    return tks_buf_bytes(out);
+}
+
+static tks_status make(const tks_tokens *tokens, unsigned choice, tks_bytes token, tks_op **op) {
     const tks_new_token new[] = {
         {app, type, owner, {"{}", 2}, 0, {NULL, 0}},
         {app, type, owner, {"{\"a\":1}", 7}, 60000, {"my-custom-token", 15}},
@@ -30,7 +46,8 @@ static tks_status make(const tks_tokens *tokens, unsigned choice, tks_op **op) {
     const tks_bytes many[] = {token, {"", 0}, {"other", 5}};
     const tks_bytes words[] = {{"GET", 3}, {"x", 1}, {"PING", 4}};
     const size_t argc[] = {2, 1};
-    tks_bytes id = {"5ebluL7339Lp_9mPUKHx2hQcg9ALR9c", 31};
+    tks_bytes id = {"5ebluL7339Lp_9mPUKHx2h", 22};
+    bool variant = (choice & VARIANT) != 0;
 
     const tks_update updates[] = {
         {.data = patch},
@@ -39,7 +56,7 @@ static tks_status make(const tks_tokens *tokens, unsigned choice, tks_op **op) {
          .expect = {"{\"n\":1}[\"x\"]", 12},
          .refresh_ms = 60000},
     };
-    const tks_page pages[] = {{0, {NULL, 0}}, {1, {"bluL7339Lp_9mPUKHx2hQcg9ALR9", 28}}};
+    const tks_page pages[] = {{0, {NULL, 0}}, {1, id}};
 
     switch (choice % OPERATIONS) {
     case 0: return tks_tokens_get(tokens, app, type, token, 0, false, op, NULL);
@@ -49,14 +66,11 @@ static tks_status make(const tks_tokens *tokens, unsigned choice, tks_op **op) {
     case 4: return tks_tokens_create(tokens, &new[1], op, NULL);
     case 5: return tks_tokens_create_many(tokens, 2, new, op, NULL);
     case 6: return tks_tokens_refresh(tokens, app, type, token, 60000, op, NULL);
-    case 7:
-        return tks_tokens_update(tokens, app, type, token, &updates[choice / OPERATIONS % 2], op,
-                                 NULL);
+    case 7: return tks_tokens_update(tokens, app, type, token, &updates[variant], op, NULL);
     case 8: return tks_tokens_delete(tokens, app, type, token, op, NULL);
     case 9: return tks_tokens_delete_by_id(tokens, app, type, owner, id, op, NULL);
     case 10: return tks_tokens_delete_all(tokens, app, type, owner, token, op, NULL);
-    case 11:
-        return tks_tokens_list(tokens, app, type, owner, &pages[choice / OPERATIONS % 2], op, NULL);
+    case 11: return tks_tokens_list(tokens, app, type, owner, &pages[variant], op, NULL);
     case 14: return tks_tokens_take(tokens, app, type, token, op, NULL);
     case 13: return tks_tokens_count(tokens, app, type, owner, op, NULL);
     case 12: return tks_tokens_rotate(tokens, app, type, token, 0, op, NULL);
@@ -147,21 +161,26 @@ static tks_op *make_any(unsigned choice) {
         REQUIRE(make_node(store, choice - NODE, &op) == TKS_OK);
     } else {
         REQUIRE(tks_tokens_new(&options, &tokens, NULL) == TKS_OK);
-        REQUIRE(make(tokens, choice, &op) == TKS_OK);
+        tks_buf generated;
+        tks_bytes token = generate(&generated);
+        REQUIRE(make(tokens, choice, choice & GENERATED ? token : custom, &op) == TKS_OK);
+        tks_buf_clear(&generated);
     }
     tks_node_tokens_free(store);
     tks_tokens_free(tokens);
     return op;
 }
 
-/* Replaces "????" by the check of the last record named in `batch`. */
+/* Replaces "????" by the check of the last field, or the first echo, in `batch`. */
 static void put_check(tks_bytes batch, char *text, size_t size) {
-    const char *digest = NULL;
-    for (size_t i = 0; i + 30 <= batch.size; i++) {
-        if (memcmp(batch.data + i, "}:", 2) == 0) digest = batch.data + i + 2;
+    const char *field = NULL, *echo = NULL;
+    for (size_t i = 0; i + 5 + TKS_FIELD_SIZE <= batch.size; i++) {
+        if (memcmp(batch.data + i, "$22\r\n", 5) == 0) field = batch.data + i + 5;
+        if (memcmp(batch.data + i, "$5\r\n", 4) == 0 && echo == NULL) echo = batch.data + i + 4;
     }
-    for (size_t i = 0; digest != NULL && i + TKS_CHECK_SIZE <= size; i++) {
-        if (memcmp(text + i, "????", 4) == 0) memcpy(text + i, digest, TKS_CHECK_SIZE);
+    if (field == NULL) field = echo;
+    for (size_t i = 0; field != NULL && i + TKS_CHECK_SIZE <= size; i++) {
+        if (memcmp(text + i, "????", 4) == 0) memcpy(text + i, field, TKS_CHECK_SIZE);
     }
 }
 
@@ -169,7 +188,10 @@ static void put_check(tks_bytes batch, char *text, size_t size) {
 static tks_need answer(tks_op *op, char *text, size_t *size) {
     const tks_batch *batch = tks_op_get_batch(op);
     tks_reply *replies[REPLIES_MAX] = {NULL};
-    tks_event event = {.type = TKS_EVENT_REPLIES, .now_ms = 1700000000000, .replies = replies};
+    tks_event event = {.type = TKS_EVENT_REPLIES,
+                       .now_ms = NOW_MS,
+                       .boot_ms = BOOT_MS,
+                       .replies = replies};
     tks_reader *reader = NULL;
     tks_status status = tks_reader_new(REPLY_MAX, &reader, NULL);
     size_t count = 0;
@@ -215,20 +237,32 @@ static void require_result(const tks_result *result) {
     for (size_t i = 0; i < result->size; i++) {
         const tks_token *t = &result->tokens[i];
         if (!t->found) continue;
-        REQUIRE(t->owner.size > 0 && t->id.size >= TKS_DIGEST_TEXT_SIZE);
+        REQUIRE(t->owner.size > 0 && t->id.size == TKS_FIELD_SIZE);
         REQUIRE(tks_json_get_type(t->data) == TKS_JSON_OBJECT);
         REQUIRE(t->created_us >= 0 && t->expires_ms >= 0);
     }
 }
 
+/* What an earlier operation found out; NULL: nothing. */
+static tks_server *make_server(unsigned choice) {
+    if (choice >= NODE || (choice & ENDS_FIELDS) == 0) return NULL;
+    tks_server *server = tks_server_new();
+    REQUIRE(server != NULL);
+    tksp_server_set_ends_fields(server, TKSP_YES);
+    tksp_server_learn_time(server, NOW_MS * 1000, BOOT_MS);
+    return server;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    tks_event event = {.type = TKS_EVENT_START, .now_ms = 1700000000000};
+    tks_event event = {.type = TKS_EVENT_START, .now_ms = NOW_MS, .boot_ms = BOOT_MS};
     int steps = 0;
 
     if (size == 0) return 0;
     char *text = malloc(size);
     memcpy(text, data + 1, --size);
     tks_op *op = make_any(data[0]);
+    tks_server *server = make_server(data[0]);
+    if (server != NULL) tks_op_set_server(op, server);
     tks_need need = tks_op_step(op, &event);
     while (need == TKS_NEED_SEND || need == TKS_NEED_SLEEP) {
         if (need == TKS_NEED_SEND) {
@@ -245,6 +279,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         REQUIRE(tks_op_get_error(op)->message[0] != '\0');
     }
     tks_op_free(op);
+    tks_server_free(server);
     free(text);
     return 0;
 }

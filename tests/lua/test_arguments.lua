@@ -25,6 +25,7 @@ local good = {
 }
 local optional = {
   data = { create = true, update = true }, duration = { create = true, rotate = true }, custom_token = true,
+  owner = { create = true },
   refresh = true, expiry = true, token = true, id = true, keep = true, unset = true, keep_null = true,
   replace = true, expect = true,
 }
@@ -45,6 +46,7 @@ local KINDS = {
   name = { 1.5, true, {}, print, tokenstore.null },
   string = { 1, true, {}, print, tokenstore.null },
   number = { "5", true, {}, print, tokenstore.null },
+  refresh = { "5", {}, print, tokenstore.null },
   boolean = { 0, "true", {}, print, tokenstore.null },
   table = { 1, "x", true, print, tokenstore.null },
 }
@@ -52,8 +54,10 @@ local KINDS = {
 for method, args in pairs(good) do
   test(method .. ": every argument of every wrong type", function()
     for name, value in pairs(args) do
-      local wanted = NAMES[name] and "string or whole number" or type(value)
-      for _, wrong in ipairs(KINDS[NAMES[name] and "name" or type(value)]) do
+      local is_refresh = method == "get" and name == "refresh"
+      local wanted = NAMES[name] and "string or whole number" or is_refresh and "number or true"
+        or type(value)
+      for _, wrong in ipairs(KINDS[NAMES[name] and "name" or is_refresh and "refresh" or type(value)]) do
         local problem = wrong == 1.5 and "a number that is not whole"
           or ("%s expected, got %s"):format(wanted, type(wrong))
         raises(("bad argument '%s' (%s"):format(name, problem),
@@ -93,8 +97,8 @@ test("the error points at the caller", function()
 end)
 
 test("lists of arguments and of tokens", function()
-  raises("bad argument '[2].owner' (string or whole number expected, got nil)", tokens.create_many, tokens,
-    { good.create, { app = "a", type = "t" } })
+  raises("bad argument '[2].type' (string or whole number expected, got nil)", tokens.create_many, tokens,
+    { good.create, { app = "a", owner = "o" } })
   raises("unknown argument '[1].nonsense'", tokens.create_many, tokens,
     { with(good.create, "nonsense", 1) })
   raises("number 2 of the list (table expected, got string)", tokens.create_many, tokens,

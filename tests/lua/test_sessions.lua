@@ -25,7 +25,7 @@ test("create gives the token, get the session", function()
     { "web", "bob", { role = "admin" }, token })
   assert(#session.id == 22 and session.created_at > 0)
   for field in pairs(session) do
-    harness.matches("app owner_id data token id created_at expires_at", field)
+    harness.matches("app owner_id data token id created_at expires_at sid", field)
   end
   only(nil, sessions:get { app = "web", token = "no such token" })
   only(nil, sessions:get { app = "other", token = token })

@@ -46,7 +46,7 @@ test("create gives all there is to know", function()
   near(token.created_at, before)
   equal(getmetatable(token.data), nil)
   for field in pairs(token) do
-    harness.matches("app type owner data token id created_at expires_at", field)
+    harness.matches("app type owner data token id created_at expires_at sid", field)
   end
 end)
 
@@ -391,4 +391,28 @@ test("names of any bytes are kept apart", function()
   for _, name in ipairs(names) do
     only(1, tokens:delete_all { app = name, type = name, owner = name })
   end
+end)
+
+test("idle, request and nobody's", function()
+  local tokens = harness.store { touch_interval = 0 }
+  local made = create(tokens, {
+    idle = 50, duration = 80, request = { address = "192.0.2.7", user_agent = "caf\233 \0" },
+  })
+  near(made.expires_at, made.created_at + 50)
+  local found = assert(tokens:get { app = "web", type = "login", token = made.token, refresh = true })
+  near(found.idle, 50)
+  equal(found.request, { address = "192.0.2.7", user_agent = "caf\195\169  " })
+  near(found.seen_at or found.created_at, found.created_at)
+  assert(found.expires_at >= made.expires_at)
+  local other = create(tokens, { duration = 80 })
+  equal(tokens:get({ app = "web", type = "login", token = other.token, refresh = true }).expires_at,
+    other.expires_at)
+  local nobodys = assert(tokens:create { app = "web", type = "login", data = { a = 1 } })
+  equal(nobodys.owner, nil)
+  equal(tokens:get { app = "web", type = "login", token = nobodys.token }, nobodys)
+  local many = assert(tokens:create_many {
+    { app = "web", type = "login", request = { user_agent = "\255" } }, { app = "web", type = "login" },
+  })
+  equal(many[1].request, { user_agent = "\195\191" })
+  equal(many[2].request, nil)
 end)

@@ -157,12 +157,18 @@ test("arguments are declared as they are known", function()
 end)
 
 test("fields of values are declared as they are given", function()
-  local tokens = harness.store()
-  local token = tokens:create { app = "a", type = "t", owner = "o", duration = 100 }
-  local sessions = harness.store({}, tokenstore.Sessions)
-  local session = sessions:get {
-    app = "a", token = sessions:create { app = "a", owner_id = "o", duration = 5 }, expiry = true,
-  }
+  local tokens = harness.store { touch_interval = 0 }
+  local request = { address = "::1" }
+  local token = tokens:create { app = "a", type = "t", owner = "o", idle = 100, request = request }
+  repeat -- a use in the millisecond of the creation changes nothing
+    token = tokens:get { app = "a", type = "t", token = token.token, refresh = true }
+  until token.seen_at
+  local sessions = harness.store({ touch_interval = 0 }, tokenstore.Sessions)
+  local made = sessions:create { app = "a", owner_id = "o", idle = 5, request = request }
+  local session
+  repeat
+    session = sessions:get { app = "a", refresh = true, token = made }
+  until session.seen_at
   local stored = harness.store({}, tokenstore.Tokenstore):add { owner_id = "o" }
   for class, value in pairs {
     ["tokenstore.Token"] = token, ["tokenstore.Session"] = session, ["tokenstore.NodeToken"] = stored,

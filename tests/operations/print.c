@@ -15,6 +15,7 @@ static const char *const param_types[] = {
     [TKS_PARAM_OBJECT] = "object",
     [TKS_PARAM_PATCH] = "patch",
     [TKS_PARAM_DURATION] = "duration",
+    [TKS_PARAM_REFRESH] = "refresh",
     [TKS_PARAM_TTL] = "ttl",
     [TKS_PARAM_EXPECTED] = "expected",
     [TKS_PARAM_FIELDS] = "fields",

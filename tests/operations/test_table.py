@@ -141,13 +141,14 @@ TYPES = {
     "expected": "dict[str, Any]",
     "fields": "Iterable[str]",
     "duration": "Duration",
+    "refresh": "Duration | bool",
     "ttl": "Duration | str",
     "limit": "int",
     "flag": "bool",
     "tokens": "Iterable[Presented]",
     "rows": "list[NewToken]",
 }
-NEVER_NONE = {"name", "flag", "tokens", "rows"}
+NEVER_NONE = {"flag", "tokens", "rows"}
 RESULTS = {
     "bool": "bool",
     "count": "int",

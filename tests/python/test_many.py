@@ -73,7 +73,7 @@ def test_many_refuse_the_whole_call(tokens: RedisTokens, server: Server) -> None
     with pytest.raises(tokenstore.DataError, match="owner"):
         tokens.create_many([good, {**APP, "owner": ""}])
     with pytest.raises(TypeError):
-        tokens.create_many([good, APP])
+        tokens.create_many([good, {"app": "web"}])
     with pytest.raises(TypeError):
         tokens.create_many([{**good, "colour": "red"}])
     with pytest.raises(TypeError):

@@ -21,6 +21,10 @@ FIELDS: dict[str, Any] = {
     "id": "abc",
     "created_at": 1.5,
     "expires_at": 2.5,
+    "sid": "abd",
+    "idle": 60.0,
+    "seen_at": 2.0,
+    "request": {"address": "::1", "user_agent": "CANARY-AGENT"},
 }
 
 
@@ -63,7 +67,9 @@ def test_equality(kind: Any, name: str) -> None:
     value = kind(**FIELDS)
     assert value == kind(**FIELDS)
     assert hash(value) == hash(kind(**FIELDS))
-    other: Any = {"data": {"x": 1}, "created_at": 9.0, "expires_at": None}.get(name, "other")
+    other: Any = {"data": {"x": 1}, "created_at": 9.0, "expires_at": None, "idle": None, "seen_at": None, "request": None}.get(
+        name, "other"
+    )
     assert value != kind(**{**FIELDS, name: other})
 
 
@@ -88,7 +94,7 @@ def test_copies_and_pickles(kind: Any) -> None:
 
 
 def test_wrong_fields(kind: Any) -> None:
-    for name in ("app", "type", "owner", "data", "id"):
+    for name in ("app", "type", "data", "id", "sid"):
         with pytest.raises(TypeError):
             kind(**{**FIELDS, name: None})
     with pytest.raises(TypeError):

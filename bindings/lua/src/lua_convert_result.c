@@ -24,7 +24,7 @@ static void set_time(lua_State *L, const char *name, lua_Number seconds) {
  * */
 static void begin_token(lua_State *L, const tks_token *token, tksp_lua_form form) {
     bool session = form == TKSP_FORM_SESSION;
-    lua_createtable(L, 0, 8);
+    lua_createtable(L, 0, 12);
     set_bytes(L, "app", token->app);
     if (!session) {
         set_bytes(L, "type", token->type);
@@ -37,9 +37,32 @@ static void begin_token(lua_State *L, const tks_token *token, tksp_lua_form form
     lua_setmetatable(L, -2);
 }
 
+static void push_request(lua_State *L, const tks_token *token) {
+    lua_createtable(L, 0, 2);
+    if (token->address.size > 0) {
+        set_bytes(L, "address", token->address);
+    }
+    if (token->user_agent.size > 0) {
+        set_bytes(L, "user_agent", token->user_agent);
+    }
+}
+
 /* Adds the rest to the table on top. */
 static void end_token(lua_State *L, const tks_token *token, tksp_lua_form form) {
-    set_bytes(L, form == TKSP_FORM_SESSION ? "owner_id" : "owner", token->owner);
+    if (token->owner.size > 0) {
+        set_bytes(L, form == TKSP_FORM_SESSION ? "owner_id" : "owner", token->owner);
+    }
+    set_bytes(L, "sid", token->sid);
+    if (token->idle_ms != 0) {
+        set_time(L, "idle", (lua_Number)token->idle_ms / 1e3);
+    }
+    if (token->seen_ms != 0) {
+        set_time(L, "seen_at", (lua_Number)token->seen_ms / 1e3);
+    }
+    if (token->address.size > 0 || token->user_agent.size > 0) {
+        push_request(L, token);
+        lua_setfield(L, -2, "request");
+    }
     set_time(L, "created_at", (lua_Number)token->created_us / 1e6);
     if (token->expires_ms != 0) {
         set_time(L, "expires_at", (lua_Number)token->expires_ms / 1e3);

@@ -39,6 +39,7 @@ static int lua_type_of(tks_param_type type) {
     case TKS_PARAM_TIMEOUT: return LUA_TNUMBER;
     case TKS_PARAM_FLAG: return LUA_TBOOLEAN;
     case TKS_PARAM_JWT:
+    case TKS_PARAM_REFRESH:
     case TKS_PARAM_TTL:
     case TKS_PARAM_FIXED:
     case TKS_PARAM_NOW: break;
@@ -100,6 +101,21 @@ static tks_status read_duration(lua_State *L, int slot, const tks_param *param, 
     return tksp_lua_to_duration(L, slot, param->name, out, err);
 }
 
+/* Seconds, or true for the token's own idle time; 0 for nil and false. */
+static tks_status read_refresh(lua_State *L, int slot, const tks_param *param, int64_t *out,
+                               tks_error *err) {
+    int type = lua_type(L, slot);
+    if (type == LUA_TBOOLEAN) {
+        *out = lua_toboolean(L, slot) ? TKS_OWN_IDLE : 0;
+        return TKS_OK;
+    }
+    if (type != LUA_TNIL && type != LUA_TNUMBER) {
+        tksp_lua_raise(L, "bad argument '%s' (number or true expected, got %s)", param->name,
+                       lua_typename(L, type));
+    }
+    return read_duration(L, slot, param, out, err);
+}
+
 /* Seconds, or a text such as "15 minutes"; 0 for nil. */
 static tks_status read_ttl(lua_State *L, int slot, const tks_param *param, int64_t *out,
                            tks_error *err) {
@@ -157,6 +173,7 @@ static tks_status read_value(lua_State *L, int slot, const tks_param *param, siz
     case TKS_PARAM_EXPECTED:
     case TKS_PARAM_FIELDS: return read_json(L, slot, param, max_size, &box->scratch, out, err);
     case TKS_PARAM_DURATION: return read_duration(L, slot, param, &out->number, err);
+    case TKS_PARAM_REFRESH: return read_refresh(L, slot, param, &out->number, err);
     case TKS_PARAM_TTL: return read_ttl(L, slot, param, &out->number, err);
     case TKS_PARAM_LIMIT: out->number = read_limit(L, slot); return TKS_OK;
     case TKS_PARAM_FLAG: out->number = lua_toboolean(L, slot); return TKS_OK;

@@ -12,7 +12,7 @@ local guard = {}
 ---@class tokenstore.guard.Options
 ---@field app string
 ---@field cookie? string exact name of cookies that may hold the token; without it only `Authorization: Bearer` counts
----@field refresh? number seconds: after each request it lives at least this long
+---@field refresh? number|true seconds: after each request it lives at least this long; true: its own idle time
 ---@field headers? table<string, tokenstore.guard.Value> for the upstream (default X-Owner-Id: the owner)
 ---@field realm? string for WWW-Authenticate (default: app)
 ---@field fail_open? boolean true: while Redis cannot be reached, requests pass, without the headers (default false: 503)

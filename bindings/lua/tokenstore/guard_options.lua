@@ -10,7 +10,7 @@ local KINDS = {
   app = "string",
   type = "string",
   cookie = "string",
-  refresh = "number",
+  refresh = "number", -- or true
   headers = "table",
   realm = "string",
   fail_open = "boolean",
@@ -64,7 +64,7 @@ local function check_options(given, kind, level)
     local wanted = KINDS[name]
     if not wanted or kind.lacks[name] then
       error(("unknown option '%s' of the guard"):format(tostring(name)), level + 1)
-    elseif type(value) ~= wanted then
+    elseif type(value) ~= wanted and not (name == "refresh" and value == true) then
       error(("bad option '%s' (%s expected, got %s)"):format(name, wanted, type(value)), level + 1)
     end
   end
@@ -80,7 +80,8 @@ local function check_options(given, kind, level)
   if given.cookie and not cookie.is_name(given.cookie) then
     error("bad option 'cookie' (the name of a cookie expected)", level + 1)
   end
-  if given.refresh and not (given.refresh >= 1 and given.refresh <= REFRESH_MAX) then
+  local refresh = given.refresh ~= true and given.refresh
+  if refresh and not (refresh >= 1 and refresh <= REFRESH_MAX) then
     error(("bad option 'refresh' (1 to %d seconds)"):format(REFRESH_MAX), level + 1)
   end
   if given.cache and not (given.cache >= 0 and given.cache <= CACHE_MAX) then

@@ -13,6 +13,7 @@ local core = require "tokenstore.core"
 local jwt = require "tokenstore.jwt"
 local options_of = require "tokenstore.options"
 local session_events = require "tokenstore.session_events"
+local request = require "tokenstore.request"
 local store = require "tokenstore.store"
 
 local OPTIONS = options_of.kinds("RedisJWT", {
@@ -106,29 +107,6 @@ function RedisJWT:sign(args)
   return self._run(self._handle, ops.sign(self._store, args))
 end
 
--- No header content may make a login fail: text that is not UTF-8 is read as Latin-1, and NUL as a space,
--- as in RFC 9110. ngx.req.get_headers returns a list for repeated headers. nil is null.
-local function read_header(value)
-  if type(value) == "table" and type(value[1]) == "string" then
-    local texts = {}
-    for i, one in ipairs(value) do
-      texts[i] = read_header(one)
-    end
-    return table.concat(texts, ", ")
-  end
-  if type(value) ~= "string" then
-    return value or core.null
-  end
-  value = value:gsub("[^\1-\255]", " ")
-  if core.encode(value, 6 * #value + 2) then -- it is UTF-8, as JSON must be
-    return value
-  end
-  return (value:gsub("[\128-\255]", function(c)
-    local byte = c:byte()
-    return string.char(byte < 192 and 194 or 195, 128 + byte % 64)
-  end))
-end
-
 -- create{ id, data, ttl, request }: sign with `data` as the session's data, plus the client: `request` is
 -- { address, user_agent }, kept in the session's data under that name; bytes that are not UTF-8 are read as
 -- Latin-1.
@@ -150,10 +128,7 @@ function RedisJWT:create(args)
         .. "the client's address and user agent", "data"
     end
     local both = {
-      request = {
-        address = read_header(args.request.address),
-        user_agent = read_header(args.request.user_agent),
-      },
+      request = request.read(args.request),
     }
     for name, value in next, session or {} do
       both[name] = value

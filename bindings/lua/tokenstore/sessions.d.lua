@@ -5,16 +5,18 @@
 
 ---@class tokenstore.SessionCreateArgs
 ---@field app tokenstore.Name
----@field owner_id tokenstore.Name
+---@field owner_id? tokenstore.Name nil: an anonymous session, in no listing
 ---@field data? tokenstore.Data
 ---@field duration? number seconds; none: no expiry
+---@field idle? number seconds: it ends if it is not used for so long, and after duration at the latest
+---@field request? tokenstore.Request who asked for it
 
 ---@class tokenstore.SessionArgs
 ---@field app tokenstore.Name
 ---@field token? string nil (a missing cookie) is not found
 
 ---@class tokenstore.SessionGetArgs: tokenstore.SessionArgs
----@field refresh? number seconds: it lives at least this long from now; one that lives longer, or has no expiry, is unchanged
+---@field refresh? number|true seconds: it lives at least this long from now; one that lives longer, or has no expiry, is unchanged. true: its own idle time
 ---@field expiry? boolean true: fill in expires_at
 
 ---@class tokenstore.SessionGetManyArgs

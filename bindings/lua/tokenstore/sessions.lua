@@ -9,6 +9,7 @@
 
 local core = require "tokenstore.core"
 local options = require "tokenstore.options"
+local request = require "tokenstore.request"
 local store = require "tokenstore.store"
 
 local ops = core.operations.Sessions
@@ -16,9 +17,9 @@ local REDIS_NAMES = { redis = true, connection_string = true }
 
 local Sessions = store.class("tokenstore.Sessions", REDIS_NAMES, options.kinds "Sessions", core.sessions)
 
--- create{ app, owner_id, data, duration }: the token for the user.
+-- create{ app, owner_id, data, duration, idle, request }: the token for the user.
 function Sessions:create(args)
-  local session, message, code = self._run(self._handle, ops.create(self._store, args))
+  local session, message, code = self._run(self._handle, ops.create(self._store, request.within(args)))
   if session then
     return session.token
   end

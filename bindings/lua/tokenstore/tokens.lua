@@ -10,6 +10,7 @@
 
 local core = require "tokenstore.core"
 local options = require "tokenstore.options"
+local request = require "tokenstore.request"
 local store = require "tokenstore.store"
 
 local ops = core.operations.RedisTokens
@@ -17,18 +18,20 @@ local ops = core.operations.RedisTokens
 local RedisTokens = store.class("tokenstore.RedisTokens", { redis = true },
   options.kinds "RedisTokens", core.redis_tokens)
 
--- create{ app, type, owner, data, duration, custom_token }: a new token, its secret in .token.
+-- create{ app, type, owner, data, duration, custom_token, idle, request }: a new token, its secret in .token.
+-- Without an owner it is anonymous. With `idle` it ends if it is not used for so long; a get with refresh = true
+-- is a use. `request` is { address, user_agent }; bytes that are not UTF-8 are read as Latin-1.
 function RedisTokens:create(args)
-  return self._run(self._handle, ops.create(self._store, args))
+  return self._run(self._handle, ops.create(self._store, request.within(args)))
 end
 
 -- create_many{ { app = …, … }, … }: a list of tokens, in order; all or none.
 function RedisTokens:create_many(list_of_args)
-  return self._run(self._handle, ops.create_many(self._store, list_of_args))
+  return self._run(self._handle, ops.create_many(self._store, request.within_each(list_of_args)))
 end
 
--- get{ app, type, token, refresh, expiry }: the token or nil. `refresh` slides its expiry, and never
--- shortens it: a token that lives longer, or has no expiry, is unchanged. `expiry` fills in expires_at.
+-- get{ app, type, token, refresh, expiry }: the token or nil. `refresh` slides its expiry, with true by
+-- its own idle time, and never shortens it: a token that lives longer, or has no expiry, is unchanged. `expiry` fills in expires_at.
 function RedisTokens:get(args)
   return self._run(self._handle, ops.get(self._store, args))
 end

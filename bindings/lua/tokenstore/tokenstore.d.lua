@@ -30,26 +30,39 @@
 
 ---@class tokenstore.Unset
 
+---Who asked for a token; 256 bytes are kept of each.
+---@class tokenstore.Request
+---@field address? string
+---@field user_agent? string
+
 ---A token of RedisTokens. `tostring` shows its id, never its secret or data.
 ---@class tokenstore.Token
 ---@field app string
 ---@field type string
----@field owner string
+---@field owner? string nil: it is anonymous
 ---@field data tokenstore.Data
 ---@field token? string the secret; nil in a listing
 ---@field id string public: the token cannot be derived from it
 ---@field created_at number seconds since the epoch, by the server's clock
 ---@field expires_at? number seconds since the epoch; nil without expiry, or if not requested
+---@field sid string public: as id, but rotations keep it
+---@field idle? number seconds after which it ends unused
+---@field seen_at? number seconds since the epoch: its last use that was written (touch_interval)
+---@field request? tokenstore.Request of its creation
 
 ---A session of Sessions. `tostring` shows its id, never its secret or data.
 ---@class tokenstore.Session
 ---@field app string
----@field owner_id string
+---@field owner_id? string nil: it is anonymous
 ---@field data tokenstore.Data
 ---@field token? string the secret; nil in a listing
 ---@field id string public: the token cannot be derived from it
 ---@field created_at number seconds since the epoch, by the server's clock
 ---@field expires_at? number seconds since the epoch; nil without expiry, or if not requested
+---@field sid string public: as id, but rotations keep it
+---@field idle? number seconds after which it ends unused
+---@field seen_at? number seconds since the epoch: its last use that was written (touch_interval)
+---@field request? tokenstore.Request of its creation
 
 ---An error reply among other replies. `tostring` returns the message.
 ---@class tokenstore.ReplyError
@@ -133,10 +146,12 @@ function Client:close() end
 ---@class tokenstore.CreateArgs
 ---@field app tokenstore.Name 1 … 1024 bytes without NUL, as are type, owner and custom_token
 ---@field type tokenstore.Name
----@field owner tokenstore.Name
+---@field owner? tokenstore.Name nil: an anonymous token, in no listing
 ---@field data? tokenstore.Data
 ---@field duration? number seconds, 1 … 315360000; none: no expiry
 ---@field custom_token? string this instead of a random one
+---@field idle? number seconds: it ends if it is not used for so long, and after duration at the latest
+---@field request? tokenstore.Request who asked for it
 
 ---@class tokenstore.TokenArgs
 ---@field app tokenstore.Name
@@ -144,7 +159,7 @@ function Client:close() end
 ---@field token? string nil (a missing cookie) is not found
 
 ---@class tokenstore.GetArgs: tokenstore.TokenArgs
----@field refresh? number seconds: it lives at least this long from now; one that lives longer, or has no expiry, is unchanged
+---@field refresh? number|true seconds: it lives at least this long from now; one that lives longer, or has no expiry, is unchanged. true: its own idle time
 ---@field expiry? boolean true: fill in expires_at
 
 ---@class tokenstore.GetManyArgs

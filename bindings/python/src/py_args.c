@@ -216,6 +216,13 @@ static bool duration_get(const tksp_py_state *state, const tks_param *param, PyO
     return false;
 }
 
+static bool refresh_get(const tksp_py_state *state, const tks_param *param, PyObject *object,
+                        int64_t *out_ms) {
+    if (!PyBool_Check(object)) return tksp_py_duration(state, object, param->name, out_ms);
+    *out_ms = object == Py_True ? TKS_OWN_IDLE : 0;
+    return true;
+}
+
 /* What the core takes where the caller gave nothing. */
 static void take_fallback(const tks_param *param, tks_arg *arg) {
     if (param->fallback != NULL) arg->text = tks_bytes_of(param->fallback, strlen(param->fallback));
@@ -226,6 +233,7 @@ static bool get(const tksp_py_state *state, const tks_param *param, PyObject *ob
     const char *name = param->name;
     switch (param->type) {
     case TKS_PARAM_NAME:
+        if (object == Py_None && !param->required) return true;
         return text_of(tksp_py_name_get(state, object, name, &held->text), held, arg);
     case TKS_PARAM_ID:
         if (object == Py_None) return true;
@@ -250,6 +258,7 @@ static bool get(const tksp_py_state *state, const tks_param *param, PyObject *ob
     case TKS_PARAM_FIELDS:
         return object == Py_None || fields_get(state, param, object, max_size, arg, held);
     case TKS_PARAM_DURATION: return duration_get(state, param, object, &arg->number);
+    case TKS_PARAM_REFRESH: return refresh_get(state, param, object, &arg->number);
     case TKS_PARAM_TTL: return ttl_get(state, param, object, &arg->number);
     case TKS_PARAM_LIMIT: return object == Py_None || limit_get(param, object, &arg->number);
     case TKS_PARAM_FLAG: return flag_get(object, &arg->number);

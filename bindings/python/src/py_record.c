@@ -1,12 +1,12 @@
 /* py_record.c - _core.Record: the storage of Token and Session (tokenstore/values.py).
  *
- * Eight read-only fields; in C because get and list create thousands of them. */
+ * Read-only fields; in C because get and list create thousands of them. */
 #include "py_glue.h"
 
 #include <stddef.h>
 #include <structmember.h>
 
-enum { FIELDS = 8 };
+enum { FIELDS = 12 };
 
 typedef struct record {
     PyObject head;
@@ -19,12 +19,16 @@ typedef struct record {
 static PyMemberDef record_members[] = {
     FIELD(0, "app", "The application."),
     FIELD(1, "type", "The kind of token."),
-    FIELD(2, "owner", "The owner."),
+    FIELD(2, "owner", "The owner, or None."),
     FIELD(3, "data", "The data, a dict."),
     FIELD(4, "token", "The secret, or None in a listing."),
     FIELD(5, "id", "Public; cannot be turned into the secret."),
     FIELD(6, "created_at", "Seconds since the epoch."),
     FIELD(7, "expires_at", "Seconds since the epoch, or None."),
+    FIELD(8, "sid", "Public; rotations keep it."),
+    FIELD(9, "idle", "Seconds after which it ends unused, or None."),
+    FIELD(10, "seen_at", "Seconds since the epoch: its last use that was written, or None."),
+    FIELD(11, "request", "The request that created it, a dict, or None."),
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -43,6 +47,33 @@ static PyObject *shared(PyObject *text, tks_bytes otherwise) {
     return text;
 }
 
+/* Text, or None for none. */
+static PyObject *text(tks_bytes bytes) {
+    return bytes.size == 0 ? none() : tksp_py_str(bytes);
+}
+
+static PyObject *milliseconds(int64_t count) {
+    return count == 0 ? none() : seconds(count, 1e3);
+}
+
+static PyObject *request(const tks_token *token) {
+    if (token->address.size == 0 && token->user_agent.size == 0) return none();
+    PyObject *address = text(token->address), *agent = text(token->user_agent);
+    PyObject *dict = address == NULL || agent == NULL
+                         ? NULL
+                         : Py_BuildValue("{sOsO}", "address", address, "user_agent", agent);
+    Py_XDECREF(address);
+    Py_XDECREF(agent);
+    return dict;
+}
+
+/* The id, until the token is rotated. */
+static PyObject *sid(const tks_token *token, PyObject *id) {
+    if (!tks_bytes_equal(token->sid, token->id)) return tksp_py_str(token->sid);
+    Py_INCREF(id);
+    return id;
+}
+
 PyObject *tksp_py_record_new(const tksp_py_state *state, const tksp_py_shape *shape,
                              const tks_token *token) {
     if (!token->found) return none();
@@ -51,28 +82,34 @@ PyObject *tksp_py_record_new(const tksp_py_state *state, const tksp_py_shape *sh
     PyObject **field = self->fields;
     if ((field[0] = shared(shape->app, token->app)) != NULL &&
         (field[1] = shared(shape->type, token->type)) != NULL &&
-        (field[2] = tksp_py_str(token->owner)) != NULL &&
+        (field[2] = text(token->owner)) != NULL &&
         (field[3] = tksp_py_from_json(state, token->data)) != NULL &&
         (field[4] = token->token.data == NULL ? none() : tksp_py_str(token->token)) != NULL &&
         (field[5] = tksp_py_str(token->id)) != NULL &&
         (field[6] = seconds(token->created_us, 1e6)) != NULL &&
-        (field[7] = token->expires_ms == 0 ? none() : seconds(token->expires_ms, 1e3)) != NULL) {
+        (field[7] = milliseconds(token->expires_ms)) != NULL &&
+        (field[8] = sid(token, field[5])) != NULL &&
+        (field[9] = milliseconds(token->idle_ms)) != NULL &&
+        (field[10] = milliseconds(token->seen_ms)) != NULL &&
+        (field[11] = request(token)) != NULL) {
         return (PyObject *)self;
     }
     Py_DECREF(self);
     return NULL;
 }
 
-/* Record(app, type, owner, data, token, id, created_at, expires_at): for copies and pickles. */
+/* Record(app, type, owner, …): the fields in their order, for copies and pickles. */
 static PyObject *record_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    static const char *const names[] = {"app", "type",       "owner",      "data", "token",
-                                        "id",  "created_at", "expires_at", NULL};
-    PyObject *in[FIELDS];
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "UUUO!OUOO:Record", (char **)names, &in[0],
+    static const char *const names[] = {"app",     "type",       "owner",      "data", "token",
+                                        "id",      "created_at", "expires_at", "sid",  "idle",
+                                        "seen_at", "request",    NULL};
+    PyObject *in[FIELDS] = {[8] = NULL, [9] = Py_None, [10] = Py_None, [11] = Py_None};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "UUOO!OUOO|UOOO:Record", (char **)names, &in[0],
                                      &in[1], &in[2], &PyDict_Type, &in[3], &in[4], &in[5], &in[6],
-                                     &in[7])) {
+                                     &in[7], &in[8], &in[9], &in[10], &in[11])) {
         return NULL;
     }
+    if (in[8] == NULL) in[8] = in[5];
     record *self = (record *)PyType_GenericAlloc(type, 0);
     if (self == NULL) return NULL;
     for (size_t i = 0; i < FIELDS; i++) {

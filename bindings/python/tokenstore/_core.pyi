@@ -22,19 +22,24 @@ class Record:
         cls,
         app: str,
         type: str,
-        owner: str,
+        owner: str | None,
         data: dict[str, Any],
         token: str | None,
         id: str,
         created_at: float,
         expires_at: float | None,
+        sid: str = ...,
+        idle: float | None = None,
+        seen_at: float | None = None,
+        request: dict[str, str | None] | None = None,
     ) -> Record: ...
     @property
     def app(self) -> str: ...
     @property
     def type(self) -> str: ...
+    # None of an anonymous one, which few make: "str | Any" spares all others the check.
     @property
-    def owner(self) -> str: ...
+    def owner(self) -> str | Any: ...
     @property
     def data(self) -> dict[str, Any]: ...
     # None in a listing only, where nobody asks for it: "str | Any" spares all others the check.
@@ -46,6 +51,14 @@ class Record:
     def created_at(self) -> float: ...
     @property
     def expires_at(self) -> float | None: ...
+    @property
+    def sid(self) -> str: ...
+    @property
+    def idle(self) -> float | None: ...
+    @property
+    def seen_at(self) -> float | None: ...
+    @property
+    def request(self) -> dict[str, str | None] | None: ...
 
 @final
 class Op(Generic[_T_co]): ...
@@ -184,15 +197,17 @@ class RedisTokens(Generic[_R]):
         self,
         app: Name,
         type: Name,
-        owner: Name,
+        owner: Name | None,
         data: dict[str, Any] | None,
         duration: Duration | None,
         custom_token: Text | None,
+        idle: Duration | None,
+        request: dict[str, Any] | None,
         /,
     ) -> Op[_R]: ...
     def create_many(self, tokens: list[NewToken], /) -> Op[list[_R]]: ...
     def get(
-        self, app: Name, type: Name, token: Presented, refresh: Duration | None, expiry: bool, /
+        self, app: Name, type: Name, token: Presented, refresh: Duration | bool | None, expiry: bool, /
     ) -> Op[_R | None]: ...
     def get_many(self, app: Name, type: Name, tokens: Iterable[Presented], /) -> Op[list[_R | None]]: ...
     def refresh(
@@ -229,10 +244,17 @@ class RedisTokens(Generic[_R]):
 class Sessions(Generic[_R]):
     store: Store
     def create(
-        self, app: Name, owner_id: Name, data: dict[str, Any] | None, duration: Duration | None, /
+        self,
+        app: Name,
+        owner_id: Name | None,
+        data: dict[str, Any] | None,
+        duration: Duration | None,
+        idle: Duration | None,
+        request: dict[str, Any] | None,
+        /,
     ) -> Op[_R]: ...
     def get(
-        self, app: Name, token: Presented, refresh: Duration | None, expiry: bool, /
+        self, app: Name, token: Presented, refresh: Duration | bool | None, expiry: bool, /
     ) -> Op[_R | None]: ...
     def get_many(self, app: Name, tokens: Iterable[Presented], /) -> Op[list[_R | None]]: ...
     def refresh(self, app: Name, token: Presented, duration: Duration, /) -> Op[bool]: ...

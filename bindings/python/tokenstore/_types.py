@@ -48,7 +48,16 @@ Encoding = Union[Literal["base64url"], Literal["base64"], Literal["hex"]]
 
 WhenFull = Union[Literal["oldest"], Literal["idle"], Literal["refuse"]]
 
-NewToken = tuple[Name, Name, Name, Optional[dict[str, Any]], Optional[Duration], Optional[Text]]
+NewToken = tuple[
+    Name,
+    Name,
+    Optional[Name],
+    Optional[dict[str, Any]],
+    Optional[Duration],
+    Optional[Text],
+    Optional[Duration],
+    Optional[dict[str, Any]],
+]
 """The arguments of ``create``, in order, as the extension takes them by the list."""
 
 

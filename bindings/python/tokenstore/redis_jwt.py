@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Union
 
 from tokenstore import _core, _options
+from tokenstore._request import request_of
 from tokenstore._store import Redis, Store
 from tokenstore._types import ClientOptions, Duration, Name, Presented, Text
 from tokenstore.client import Client
@@ -137,7 +138,7 @@ class RedisJWT(Store):
                 raise DataError(
                     "data has a member named request, which is reserved for the client's address and user agent"
                 )
-            data = {**(data or {}), "request": _who(request)}
+            data = {**(data or {}), "request": request_of(request)}
         return self._driver.run(self._ops.sign(id, ttl, None, data))
 
     def verify(self, token: Presented, value_session: bool = False) -> dict[str, Any]:
@@ -308,46 +309,6 @@ def _quoted(text: str, safe: str = "") -> str:
     from urllib.parse import quote  # rarely needed; it costs a tenth of `import tokenstore`
 
     return quote(text, safe, errors="surrogateescape")
-
-
-def _who(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Address and user agent of a WSGI environ, an ASGI scope, or a mapping that names them."""
-    if not isinstance(request, Mapping):
-        raise TypeError(f"request must be a mapping, not {type(request).__name__}")
-    encoding = "utf-8"
-    if "wsgi.version" in request or "REQUEST_METHOD" in request:
-        address, agent = request.get("REMOTE_ADDR"), request.get("HTTP_USER_AGENT")
-        encoding = "latin-1"  # PEP 3333: each character is a byte
-    elif "asgi" in request or request.get("type") in ("http", "websocket"):
-        client = request.get("client")
-        headers = request.get("headers") or ()
-        address = client[0] if client else None
-        agent = [value for name, value in headers if name.lower() == b"user-agent"] or None
-    else:
-        address, agent = request.get("address"), request.get("user_agent")
-    return {"address": _header(address, encoding), "user_agent": _header(agent, encoding)}
-
-
-def _header(value: Any, encoding: str) -> Any:
-    """The text of a header, or of the same header more than once: UTF-8, or else Latin-1.
-
-    No content may make a login fail; NUL becomes a space, as in RFC 9110. ``encoding`` is how a str was
-    decoded: it is encoded back to bytes.
-    """
-    if isinstance(value, list) and value and isinstance(value[0], (str, bytes)):
-        return ", ".join(_header(one, encoding) for one in value)
-    if isinstance(value, str):
-        try:
-            value = value.encode(encoding, "surrogateescape")
-        except UnicodeEncodeError:
-            return value  # was never bytes
-    if not isinstance(value, bytes):
-        return value
-    value = value.replace(b"\0", b" ")
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
 
 
 RedisJwt = RedisJWT

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from tokenstore import _core
+from tokenstore._request import request_of
 from tokenstore._store import Redis, Store
 from tokenstore._types import (
     ClientOptions,
@@ -78,24 +79,31 @@ class Sessions(Store):
     def create(
         self,
         app: Name,
-        owner_id: Name,
+        owner_id: Name | None = None,
         data: dict[str, Any] | None = None,
         duration: Duration | None = None,
+        *,
+        idle: Duration | None = None,
+        request: Any = None,
     ) -> str:
-        """Start a session; returns the token for the user. No duration: no expiry."""
-        op = self._ops.create(app, owner_id, data, duration)
+        """Start a session; returns the token for the user. No duration: no expiry.
+
+        Without an ``owner_id`` it is anonymous. ``idle`` and ``request`` as in :meth:`RedisTokens.create`.
+        """
+        op = self._ops.create(app, owner_id, data, duration, idle, request_of(request))
         return self._driver.run(op).token
 
     def get(
         self,
         app: Name,
         token: Presented,
-        refresh: Duration | None = None,
+        refresh: Duration | bool | None = None,
         expiry: bool = False,
     ) -> Session | None:
         """Find a session: None if there is none. One round trip.
 
-        ``refresh`` slides the expiry to this long from now, and never shortens it; ``expiry=True`` fills in
+        ``refresh`` slides the expiry to this long from now, with True by the session's own ``idle``, and never
+        shortens it; ``expiry=True`` fills in
         ``expires_at``. See :meth:`RedisTokens.get`.
         """
         return self._driver.run(self._ops.get(app, token, refresh, expiry))

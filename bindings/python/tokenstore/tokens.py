@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tokenstore import _core
+from tokenstore._request import request_of
 from tokenstore._store import Redis, Store
 from tokenstore._types import (
     ClientOptions,
@@ -109,32 +110,42 @@ class RedisTokens(Store):
         self,
         app: Name,
         type: Name,
-        owner: Name,
+        owner: Name | None = None,
         data: dict[str, Any] | None = None,
         duration: Duration | None = None,
         custom_token: Text | None = None,
+        *,
+        idle: Duration | None = None,
+        request: Any = None,
     ) -> Token:
         """Create a token; its secret is in ``.token`` of the result, and nowhere else.
 
-        An owner who has ``max_per_owner`` live tokens loses one, or raises :class:`LimitError`: ``when_full``.
+        Without an ``owner`` it is anonymous: no listing has it. An owner who has ``max_per_owner`` live tokens
+        loses one, or this raises :class:`LimitError`: ``when_full``. ``custom_token`` is stored instead of a
+        random one; one already in use (of this app and type) raises :class:`DataError`.
 
-        ``custom_token`` is stored instead of a random one; one already in use (of this app and type) raises
-        :class:`DataError`.
+        With ``idle`` the token ends when it was not used for so long, and at ``duration`` after its creation at
+        the latest; ``get(refresh=True)`` counts as a use. ``request`` is kept beside the data, and shown by
+        :meth:`list`: a WSGI environ, an ASGI scope, a request object of Flask, Django, Starlette or FastAPI, or
+        a mapping with ``address`` and ``user_agent``. 256 bytes are kept of each.
         """
-        return self._driver.run(self._ops.create(app, type, owner, data, duration, custom_token))
+        return self._driver.run(
+            self._ops.create(app, type, owner, data, duration, custom_token, idle, request_of(request))
+        )
 
     def get(
         self,
         app: Name,
         type: Name,
         token: Presented,
-        refresh: Duration | None = None,
+        refresh: Duration | bool | None = None,
         expiry: bool = False,
     ) -> Token | None:
         """Find a token: None if there is none. One round trip.
 
         ``refresh`` slides the expiry: the token lives at least this long from now (``max_age`` permitting),
-        written at most once per ``touch_interval``. It never shortens: a token that lives longer, or has no
+        written at most once per ``touch_interval``; with True, as long as its own ``idle``, and one without
+        ``idle`` is unchanged. It never shortens: a token that lives longer, or has no
         expiry, is unchanged. If the server cannot write (a replica, full memory …) the token is returned with
         the expiry it has. ``expiry=True`` fills in ``expires_at``.
         """
@@ -263,8 +274,8 @@ class RedisTokens(Store):
     getMany = get_many
 
 
-_NEEDED = ("app", "type", "owner")
-_OPTIONAL = ("data", "duration", "custom_token")
+_NEEDED = ("app", "type")
+_OPTIONAL = ("owner", "data", "duration", "custom_token", "idle", "request")
 
 
 def _new_token(number: int, item: Mapping[str, Any]) -> NewToken:
@@ -277,4 +288,13 @@ def _new_token(number: int, item: Mapping[str, Any]) -> NewToken:
         if name not in item:
             raise TypeError(f"tokens[{number}]: {name!r} is missing")
     get = item.get
-    return item["app"], item["type"], item["owner"], get("data"), get("duration"), get("custom_token")
+    return (
+        item["app"],
+        item["type"],
+        get("owner"),
+        get("data"),
+        get("duration"),
+        get("custom_token"),
+        get("idle"),
+        request_of(get("request")),
+    )

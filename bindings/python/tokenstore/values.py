@@ -26,6 +26,10 @@ class _Value(_core.Record):
             self.id,
             self.created_at,
             self.expires_at,
+            self.sid,
+            self.idle,
+            self.seen_at,
+            self.request,
         )
 
     def __eq__(self, other: object) -> bool:
@@ -56,19 +60,36 @@ class Token(_Value):
     ============== =============================================================================
     ``app``        the application it belongs to
     ``type``       the kind of token
-    ``owner``      whose it is
+    ``owner``      whose it is; None if it is anonymous
     ``data``       a dict of this value; changing it does not change Redis
     ``token``      the secret; None in a listing
     ``id``         public: identifies the token in listings and logs; the token cannot be derived from it
     ``created_at`` seconds since the epoch, by the server's clock
     ``expires_at`` seconds since the epoch; None if it has no expiry *or was not requested*
+    ``sid``        public: as ``id``, but rotations keep it
+    ``idle``       seconds after which it ends unused; None if that is unlimited
+    ``seen_at``    seconds since the epoch: its last use that was written (``touch_interval``), or None
+    ``request``    of its creation: a dict of ``address`` and ``user_agent``, or None
     ============== =============================================================================
 
     ``repr()`` and ``str()`` show neither ``token`` nor ``data``. Pickling keeps both.
     """
 
     __slots__ = ()
-    _names = ("app", "type", "owner", "data", "token", "id", "created_at", "expires_at")
+    _names = (
+        "app",
+        "type",
+        "owner",
+        "data",
+        "token",
+        "id",
+        "created_at",
+        "expires_at",
+        "sid",
+        "idle",
+        "seen_at",
+        "request",
+    )
 
     def __repr__(self) -> str:
         return (
@@ -80,16 +101,28 @@ class Token(_Value):
 class Session(_Value):
     """One session of :class:`tokenstore.Sessions`.
 
-    ``app``, ``owner_id``, ``data``, ``token``, ``id``, ``created_at`` and ``expires_at``, as
-    :class:`Token` explains them; ``owner`` is ``owner_id``, ``type`` is ``"session"``.
+    ``app``, ``owner_id``, ``data``, ``token``, ``id``, ``created_at``, ``expires_at``, ``sid``, ``idle``,
+    ``seen_at`` and ``request``, as :class:`Token` explains them; ``owner`` is ``owner_id``, ``type`` is ``"session"``.
     """
 
     __slots__ = ()
-    _names = ("app", "owner_id", "data", "token", "id", "created_at", "expires_at")
+    _names = (
+        "app",
+        "owner_id",
+        "data",
+        "token",
+        "id",
+        "created_at",
+        "expires_at",
+        "sid",
+        "idle",
+        "seen_at",
+        "request",
+    )
 
     @property
-    def owner_id(self) -> str:
-        """The user."""
+    def owner_id(self) -> str | Any:
+        """The user, or None."""
         return self.owner
 
     def __repr__(self) -> str:

@@ -119,12 +119,17 @@ tks_trust tks_op_get_trust(const tks_op *op) TKS_ALL_NONNULL;
 /** A token as the caller sees it; everything borrowed from the operation. */
 typedef struct tks_token {
     bool found; /**< false: not found; the other fields are unset */
-    tks_bytes app, type, owner;
+    tks_bytes app, type;
+    tks_bytes owner;      /**< empty: nobody's */
     tks_bytes token;      /**< the secret; data NULL in a listing */
     tks_bytes id;         /**< public */
     int64_t created_us;   /**< microseconds since 1970, by the server's clock */
     int64_t expires_ms;   /**< milliseconds since 1970; 0: no expiry, or not requested */
     const tks_json *data; /**< an OBJECT */
+    tks_bytes sid;        /**< public; rotations keep it */
+    int64_t idle_ms;      /**< the time after which it ends unused; 0: none */
+    int64_t seen_ms; /**< milliseconds since 1970: its last use that was written; 0: none was */
+    tks_bytes address, user_agent; /**< of the request that created it; empty: not known */
 } tks_token;
 
 /** An access token from an authorization server; borrowed from the operation. */

@@ -69,13 +69,20 @@ TKS_MUST_USE tks_status tks_tokens_new(const tks_tokens_options *options, tks_to
 void tks_tokens_free(tks_tokens *tokens);
 size_t tks_tokens_get_max_data_size(const tks_tokens *tokens) TKS_ALL_NONNULL;
 
-/** A token to create. `duration_ms` 0: no expiry. `custom_token.data` NULL: a random one. */
+/** A token to create. */
 typedef struct tks_new_token {
-    tks_bytes app, type, owner;
+    tks_bytes app, type;
+    tks_bytes owner; /**< data NULL: nobody's, so in no listing */
     tks_bytes data;
-    int64_t duration_ms;
-    tks_bytes custom_token;
+    int64_t duration_ms;    /**< 0: no expiry */
+    tks_bytes custom_token; /**< data NULL: a random one */
+    int64_t idle_ms; /**< it ends if it is not used for so long; 0: however little it is used */
+    /** The request that it is created for: an object with `address` and `user_agent`, each text that may be left out, of
+     * which 256 bytes are kept; data NULL: not known. */
+    tks_bytes request;
 } tks_new_token;
+
+#define TKS_OWN_IDLE INT64_C(-1) /**< tks_tokens_get: slide by the token's own idle time */
 
 /** Result TOKEN. When it runs, a custom token that is in use is TKS_ERR_DATA, a full owner may be TKS_ERR_LIMIT. */
 TKS_MUST_USE tks_status tks_tokens_create(const tks_tokens *, const tks_new_token *, tks_op **out,
@@ -85,7 +92,7 @@ TKS_MUST_USE tks_status tks_tokens_create_many(const tks_tokens *, size_t count,
                                                const tks_new_token *, tks_op **out, tks_error *);
 
 /** Result TOKEN. `refresh_ms` 0: do not slide; else the token lives at least that long from now, if the server can
- * write. `expiry`: request expires_ms too. */
+ * write. TKS_OWN_IDLE: its own idle time, of a token that has one. `expiry`: request expires_ms too. */
 TKS_MUST_USE tks_status tks_tokens_get(const tks_tokens *, tks_bytes app, tks_bytes type,
                                        tks_bytes token, int64_t refresh_ms, bool expiry,
                                        tks_op **out, tks_error *);

@@ -29,7 +29,7 @@ local function put(field, record, ends)
     redis.call('HSET', key, field, with_end(record, ''))
     redis.call('HPEXPIREAT', key, ('%u'):format(ends), 'FIELDS', 1, field)
   else
-    redis.call('HSET', key, field, with_end(record, end_mark(ends)))
+    redis.call('HSET', key, field, with_end(record, time_mark(101, ends)))
   end
 end
 

@@ -1,5 +1,5 @@
 -- The parts of a record, by their places (docs/stored-format.md):
---   <9 of created><4 of check>[p|e<7 of its end>]…"<owner>"…{<data>}
+--   <9 of created><4 of check>[p|e<7 of its end>][i<7>][u<7>][s<7>]…"<owner>"…{<data>}
 
 -- Where the names begin, and where the data does; nil where this is no record.
 local function split(record)
@@ -29,18 +29,28 @@ local function with_end(record, mark)
   return record:sub(1, 13) .. mark .. record:sub(c == 101 and 22 or c == 112 and 15 or 14)
 end
 
-local function end_mark(ms)
-  return string.char(101, digit_at(2^36, ms), digit_at(2^30, ms), digit_at(2^24, ms), digit_at(2^18, ms),
+local function time_mark(letter, ms)
+  return string.char(letter, digit_at(2^36, ms), digit_at(2^30, ms), digit_at(2^24, ms), digit_at(2^18, ms),
     digit_at(2^12, ms), digit_at(64, ms), digit_at(1, ms))
 end
 
--- When the record was last touched, in ms since 1970; nil: it says nothing.
+-- Where a record says when it was last used, or would.
+local function seen_place(record)
+  local c = record:byte(14)
+  local at = c == 101 and 22 or c == 112 and 15 or 14
+  if record:byte(at) == 105 then at = at + 8 end -- i
+  if record:byte(at) == 117 then at = at + 8 end -- u
+  return at, record:byte(at) == 115
+end
+
+-- When a record was last used, in ms since 1970; nil: it says nothing.
 local function seen_at(record)
-  local at = 14
-  local mark = record:byte(at)
-  while mark == 112 or mark == 101 or mark == 105 or mark == 117 do -- p, e, i, u
-    at = at + (mark == 112 and 1 or 8)
-    mark = record:byte(at)
-  end
-  return mark == 115 and number_at(record, at + 1, at + 7) or nil
+  local at, seen = seen_place(record)
+  return seen and number_at(record, at + 1, at + 7) or nil
+end
+
+-- The record, used now.
+local function with_seen(record, ms)
+  local at, seen = seen_place(record)
+  return record:sub(1, at - 1) .. time_mark(115, ms) .. record:sub(seen and at + 8 or at)
 end

@@ -124,7 +124,7 @@ void tksp_present(tksp_tokens_op *op, size_t i, tks_bytes token) {
     tksp_slot *slot = &op->slots[i];
     if (!tksp_is_possible_token(token)) return; /* not found, without asking */
     slot->token = tksp_arena_dup(&op->base.arena, token);
-    slot->located = tksp_token_read(token, slot->place.locator) == TKSP_TOKEN_OWNED;
+    slot->located = tksp_token_read(token, slot->place.locator);
     slot->aliased = !slot->located;
     tksp_key_field(op->config.pepper, op->app, op->type, token, slot->place.field);
 }
@@ -238,11 +238,10 @@ tks_bytes tksp_word_max_age(tksp_tokens_op *op) {
     return tksp_arena_int(&op->base.arena, op->config.max_age_ms);
 }
 
-tks_bytes tksp_word_tail(tksp_tokens_op *op, tks_bytes owner, tks_bytes data) {
-    tksp_record record = {.owner = owner, .data = data};
+tks_bytes tksp_word_tail(tksp_tokens_op *op, const tksp_record *record) {
     tks_buf text;
-    tks_buf_init(&text, data.size + RECORD_OVERHEAD_MAX);
-    if (tksp_record_write_tail(&text, &record) != TKS_OK) op->base.arena.status = TKS_ERR_MEMORY;
+    tks_buf_init(&text, record->data.size + RECORD_OVERHEAD_MAX);
+    if (tksp_record_write_tail(&text, record) != TKS_OK) op->base.arena.status = TKS_ERR_MEMORY;
     tks_bytes tail = tksp_arena_dup(&op->base.arena, tks_buf_bytes(&text));
     tks_buf_wipe(&text);
     return tail;
@@ -341,6 +340,7 @@ tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t
     if (status != TKS_OK) return tksp_op_fail(&op->base, status, "%s", why.message);
 
     slot->stamp_ms = record.times[TKSP_TIME_END];
+    slot->until_ms = record.times[TKSP_TIME_UNTIL];
     op->tokens[i] = (tks_token){
         .found = true,
         .app = op->app,
@@ -351,7 +351,13 @@ tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t
         .created_us = record.created_us,
         .expires_ms = expires_ms > 0 ? expires_ms : 0,
         .data = slot->data,
+        .idle_ms = record.times[TKSP_TIME_IDLE],
+        .seen_ms = record.times[TKSP_TIME_SEEN],
+        .address = record.address,
+        .user_agent = record.agent,
+        .sid = record.family,
     };
+    if (record.family.size == 0) op->tokens[i].sid = op->tokens[i].id;
     return op->base.arena.status;
 }
 

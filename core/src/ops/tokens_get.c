@@ -13,7 +13,7 @@ static const int64_t TOUCH_INTERVAL_MAX_MS = 60000;
 
 /* Does the caller want to know, or to move, when the token ends? */
 static bool wants_end(const tksp_tokens_op *op) {
-    return op->expiry || op->duration_ms > 0;
+    return op->expiry || op->duration_ms != 0;
 }
 
 static tks_status add_get(tksp_tokens_op *op, size_t i) {
@@ -57,7 +57,7 @@ static tks_status begin(tksp_tokens_op *op) {
         status = add_end(op, &op->base.commands[0]);
     }
     if (status == TKS_OK &&
-        (ends != TKSP_YES || op->duration_ms > 0 || op->config.max_age_ms > 0)) {
+        (ends != TKSP_YES || op->duration_ms != 0 || op->config.max_age_ms > 0)) {
         status = add_time(op);
     }
     return status;
@@ -162,6 +162,12 @@ static tks_status read_all(tksp_tokens_op *op, facts *known, bool *whole) {
 
 /* ---- get ---- */
 
+/* How long after its creation no use lets the token live; 0: no limit. */
+static int64_t age_limit(const tksp_tokens_op *op) {
+    int64_t until = op->slots[0].until_ms, max_age = op->config.max_age_ms;
+    return until == 0 || (max_age != 0 && max_age < until) ? max_age : until;
+}
+
 /* Is it time to move the end, which is `left` from now? How long it has been since it was last moved is how much of the
  * duration is used up. It is never moved nearer: one that is farther away, or that there is none, is somebody else's
  * wish. */
@@ -178,8 +184,8 @@ static bool wants_touch(const tksp_tokens_op *op, int64_t now_ms) {
     if (interval > op->duration_ms / 2) {
         interval = op->duration_ms / 2; /* or a token in use would run out between two touches */
     }
-    if (op->config.max_age_ms > 0) {
-        int64_t most = token->created_us / 1000 + op->config.max_age_ms - now_ms;
+    if (age_limit(op) > 0) {
+        int64_t most = token->created_us / 1000 + age_limit(op) - now_ms;
         if (target > most) target = most;
         /* The limit is reached already: nothing to move, but for what is rounded. */
         if (target <= left + 1000 && target < op->duration_ms) return false;
@@ -195,7 +201,7 @@ static tks_status begin_touch(tksp_tokens_op *op) {
         tksp_word_echo(op, place),
         tksp_word_field(op, place),
         tksp_arena_int(&op->base.arena, op->duration_ms),
-        tksp_word_max_age(op),
+        tksp_arena_int(&op->base.arena, age_limit(op)),
         TKS_LITERAL("1"),
     };
     op->touching = true; /* and still TKS_READ: whether an expiry was slid is no doubt to report */
@@ -212,6 +218,8 @@ static tks_status finish_touch(tksp_tokens_op *op) {
     if (expires_ms < -1) return tksp_fail_not_a_record(op);
     op->tokens[0].found = expires_ms != 0; /* it may have died between the two round trips */
     op->tokens[0].expires_ms = expires_ms > 0 ? expires_ms : 0;
+    int64_t seen_ms = tksp_reply_integer_at(reply, 2, 0);
+    if (seen_ms > 0) op->tokens[0].seen_ms = seen_ms;
     return TKS_OK;
 }
 
@@ -240,6 +248,7 @@ static tks_status finish_get(tksp_tokens_op *op) {
     if (known.gone) op->tokens[0].found = false;
     if (!op->tokens[0].found) return TKS_OK;
     judge(op, 0, known.now_ms);
+    if (op->duration_ms == TKS_OWN_IDLE) op->duration_ms = op->tokens[0].idle_ms;
     return op->tokens[0].found && wants_touch(op, known.now_ms) ? begin_touch(op) : TKS_OK;
 }
 
@@ -264,7 +273,7 @@ tks_status tks_tokens_get(const tks_tokens *tokens, tks_bytes app, tks_bytes typ
     *out = NULL;
     tks_status status = tksp_check_name(app, "app", err);
     if (status == TKS_OK) status = tksp_check_name(type, "type", err);
-    if (status == TKS_OK && refresh_ms != 0) {
+    if (status == TKS_OK && refresh_ms != 0 && refresh_ms != TKS_OWN_IDLE) {
         status = tksp_check_duration(refresh_ms, "refresh", err);
     }
     if (status == TKS_OK) {

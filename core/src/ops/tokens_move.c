@@ -117,7 +117,7 @@ static tks_status add(tksp_tokens_op *op, const tks_tokens *tokens, const tks_fo
     size_t i = op->base.count;
     tksp_place *place = &op->slots[i].place;
 
-    if (tksp_token_read(key->token, place->locator) != TKSP_TOKEN_CUSTOM) {
+    if (tksp_token_read(key->token, place->locator)) {
         return tks_fail(err, TKS_ERR_DATA,
                         "the token has the form of a generated one: it cannot be moved");
     }
@@ -133,7 +133,7 @@ static tks_status add(tksp_tokens_op *op, const tks_tokens *tokens, const tks_fo
         word_moved(op),
         tksp_word_echo(op, place),
         tksp_word_field(op, place),
-        tksp_word_tail(op, key->owner, data),
+        tksp_word_tail(op, &(tksp_record){.owner = key->owner, .data = data}),
         alias_text(op, place),
         tksp_arena_dup(arena, key->value),
         key->random ? TKS_LITERAL("1") : TKS_LITERAL("0"),

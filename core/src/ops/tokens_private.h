@@ -42,6 +42,8 @@ typedef struct tksp_slot {
     tks_json *data;   /* owned */
     tks_bytes alias;  /* what its alias holds */
     int64_t stamp_ms; /* of the record: when it ends, 0: it says nothing */
+    int64_t
+        until_ms; /* of the record: how long after its creation no use lets it live; 0: no limit */
     /* of create: */
     bool custom;  /* the caller chose it */
     bool claimed; /* its alias is: to be dropped, if the operation fails */
@@ -118,6 +120,11 @@ extern const tksp_tokens_kind tksp_delete_kind;
 /* Keeps the pepper beyond the constructor. */
 void tksp_keep_pepper(tksp_tokens_op *op);
 
+/* Reads create's `request`, a JSON object or nothing, into the record: texts in the arena. TKS_ERR_DATA: it has something else
+ * in it. */
+tks_status tksp_take_request(tks_bytes request, tksp_arena *arena, tksp_record *record,
+                             tks_error *err);
+
 /* Slot `i` is about a token that a client presented. */
 void tksp_present(tksp_tokens_op *op, size_t i, tks_bytes token);
 
@@ -153,8 +160,8 @@ tks_bytes tksp_word_max_age(tksp_tokens_op *op); /* in ms; "0": none */
  * is known that it cannot. */
 tks_bytes tksp_word_echo(tksp_tokens_op *op, const tksp_place *place);
 void tksp_learn_from_echo(tksp_tokens_op *op, tks_bytes echo);
-/* A record's text from the names on. */
-tks_bytes tksp_word_tail(tksp_tokens_op *op, tks_bytes owner, tks_bytes data);
+/* A record's text from behind its end on. */
+tks_bytes tksp_word_tail(tksp_tokens_op *op, const tksp_record *record);
 
 /* A new secret for the owner at `locator`, NULL for none. In the arena. */
 tks_bytes tksp_generate_token(tksp_tokens_op *op, const char *locator);

@@ -50,7 +50,7 @@ static const tks_options sessions_options = TKSP_OPTIONS(option_rows, no_session
 /* ---- makers ---------------------------------------------------------------------------------- */
 
 /* The places of create's arguments, and of app, type and one more in all others. */
-enum { APP, TYPE, OWNER, DATA, DURATION, CUSTOM_TOKEN, CREATE_COUNT, TOKEN = OWNER };
+enum { APP, TYPE, OWNER, DATA, DURATION, CUSTOM_TOKEN, IDLE, REQUEST, CREATE_COUNT, TOKEN = OWNER };
 
 static tks_new_token new_token(const tks_arg *args) {
     return (tks_new_token){.app = args[APP].text,
@@ -58,7 +58,9 @@ static tks_new_token new_token(const tks_arg *args) {
                            .owner = args[OWNER].text,
                            .data = args[DATA].text,
                            .duration_ms = args[DURATION].number,
-                           .custom_token = args[CUSTOM_TOKEN].text};
+                           .custom_token = args[CUSTOM_TOKEN].text,
+                           .idle_ms = args[IDLE].number,
+                           .request = args[REQUEST].text};
 }
 
 static tks_status make_create(const void *store, const tks_arg *args, tks_op **out,
@@ -125,7 +127,9 @@ static tks_status make_list(const void *store, const tks_arg *args, tks_op **out
 #define LIMIT_AND_AFTER                                                                            \
     TKSP_OPTIONAL("limit", TKS_PARAM_LIMIT), TKSP_OPTIONAL("after", TKS_PARAM_ID)
 #define REFRESH_AND_EXPIRY                                                                         \
-    TKSP_OPTIONAL("refresh", TKS_PARAM_DURATION), TKSP_OPTIONAL("expiry", TKS_PARAM_FLAG)
+    TKSP_OPTIONAL("refresh", TKS_PARAM_REFRESH), TKSP_OPTIONAL("expiry", TKS_PARAM_FLAG)
+#define IDLE_AND_REQUEST                                                                           \
+    TKSP_OPTIONAL("idle", TKS_PARAM_DURATION), TKSP_OPTIONAL("request", TKS_PARAM_OBJECT)
 #define SESSION_TYPE                                                                               \
     { .type = TKS_PARAM_FIXED, .fallback = "session" }
 
@@ -136,8 +140,8 @@ static tks_status make_list(const void *store, const tks_arg *args, tks_op **out
 
 static const tks_operation redis_tokens[] = {
     {"create", "Makes a token.", TKS_RESULT_TOKEN, false,
-     TKSP_PARAMS(OF_TYPE, NAME("owner"), DATA_PARAM, DURATION_PARAM,
-                 TKSP_OPTIONAL("custom_token", TKS_PARAM_TEXT)),
+     TKSP_PARAMS(OF_TYPE, TKSP_OPTIONAL("owner", TKS_PARAM_NAME), DATA_PARAM, DURATION_PARAM,
+                 TKSP_OPTIONAL("custom_token", TKS_PARAM_TEXT), IDLE_AND_REQUEST),
      make_create},
     {"create_many", "Makes many tokens at once, all or none.", TKS_RESULT_TOKENS, false,
      TKSP_PARAMS({"tokens", TKS_PARAM_ROWS, true, NULL, &redis_tokens[0]}), make_create_many},
@@ -178,8 +182,8 @@ const tks_store_type tks_redis_tokens_type = {
 
 static const tks_operation sessions[] = {
     {"create", "Begins a session.", TKS_RESULT_TOKEN, false,
-     TKSP_PARAMS(SESSION_OF, NAME("owner_id"), DATA_PARAM, DURATION_PARAM,
-                 {.type = TKS_PARAM_FIXED}),
+     TKSP_PARAMS(SESSION_OF, TKSP_OPTIONAL("owner_id", TKS_PARAM_NAME), DATA_PARAM, DURATION_PARAM,
+                 {.type = TKS_PARAM_FIXED}, IDLE_AND_REQUEST),
      make_create},
     {"get", "Finds a session.", TKS_RESULT_TOKEN, true,
      TKSP_PARAMS(SESSION_OF, TOKEN_PARAM, REFRESH_AND_EXPIRY), make_get},

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import tokenstore
 from tokenstore import redis_jwt
 from tokenstore._closing import AsyncClosing
+from tokenstore._request import request_of
 from tokenstore._store import Store
 from tokenstore._types import AsyncClientOptions, Duration, Name, Presented
 from tokenstore.asyncio._client import Client
@@ -83,13 +84,14 @@ class RedisTokens(tokenstore.RedisTokens, AsyncStore):
         app: Name,
         type: Name,
         token: Presented,
-        refresh: Duration | None = None,
+        refresh: Duration | bool | None = None,
         expiry: bool = False,
     ) -> Token | None:
         """Find a token: None if there is none. One round trip.
 
         ``refresh`` slides the expiry: the token lives at least this long from now (``max_age`` permitting),
-        written at most once per ``touch_interval``. It never shortens: a token that lives longer, or has no
+        written at most once per ``touch_interval``; with True, as long as its own ``idle``, and one without
+        ``idle`` is unchanged. It never shortens: a token that lives longer, or has no
         expiry, is unchanged. If the server cannot write (a replica, full memory …) the token is returned with
         the expiry it has. ``expiry=True`` fills in ``expires_at``.
         """
@@ -100,11 +102,16 @@ class Sessions(tokenstore.Sessions, AsyncStore):
     __doc__ = tokenstore.Sessions.__doc__
 
     async def get(
-        self, app: Name, token: Presented, refresh: Duration | None = None, expiry: bool = False
+        self,
+        app: Name,
+        token: Presented,
+        refresh: Duration | bool | None = None,
+        expiry: bool = False,
     ) -> Session | None:
         """Find a session: None if there is none. One round trip.
 
-        ``refresh`` slides the expiry to this long from now, and never shortens it; ``expiry=True`` fills in
+        ``refresh`` slides the expiry to this long from now, with True by the session's own ``idle``, and never
+        shortens it; ``expiry=True`` fills in
         ``expires_at``. See :meth:`RedisTokens.get`.
         """
         return await self._driver.run(self._ops.get(app, token, refresh, expiry))
@@ -112,12 +119,18 @@ class Sessions(tokenstore.Sessions, AsyncStore):
     async def create(
         self,
         app: Name,
-        owner_id: Name,
+        owner_id: Name | None = None,
         data: dict[str, Any] | None = None,
         duration: Duration | None = None,
+        *,
+        idle: Duration | None = None,
+        request: Any = None,
     ) -> str:
-        """Start a session; returns the token for the user. No duration: no expiry."""
-        op = self._ops.create(app, owner_id, data, duration)
+        """Start a session; returns the token for the user. No duration: no expiry.
+
+        Without an ``owner_id`` it is anonymous. ``idle`` and ``request`` as in :meth:`RedisTokens.create`.
+        """
+        op = self._ops.create(app, owner_id, data, duration, idle, request_of(request))
         return (await self._driver.run(op)).token
 
     async def update(
