@@ -28,11 +28,13 @@ if most > 0 and redis.call('HLEN', key) >= most then
   local all, live = redis.call('HGETALL', key), {}
   for i = 1, #all, 2 do
     local record = all[i + 1]
-    local stamp, made = stamped_end(record), number_at(record, 1, 9) / 1000
-    if stamp > 0 and stamp <= now or ARGV[8] ~= '0' and made + ARGV[8] <= now then
-      redis.call('HDEL', key, all[i])
-    else
-      live[#live + 1] = {field = all[i], used = ARGV[7] == 'idle' and seen_at(record) or made}
+    if split(record) then
+      local stamp, made = stamped_end(record), number_at(record, 1, 9) / 1000
+      if stamp > 0 and stamp <= now or ARGV[8] ~= '0' and made + ARGV[8] <= now then
+        redis.call('HDEL', key, all[i])
+      else
+        live[#live + 1] = {field = all[i], used = ARGV[7] == 'idle' and seen_at(record) or made}
+      end
     end
   end
   if #live >= most and ARGV[7] == 'refuse' then return '!' .. ARGV[1] end

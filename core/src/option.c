@@ -76,13 +76,20 @@ static tks_status refuse(const tks_option *o, tks_error *err) {
 
 /* True if a NUL would truncate the text. */
 static bool holds_c_string(const tks_option *o) {
-    return o->type == TKS_OPTION_PATH || o->size == sizeof(char *);
+    return o->type == TKS_OPTION_PATH || (o->type < TKS_OPTION_PATH && o->size == sizeof(char *));
 }
 
 static bool fits_text(const tks_option *o, tks_bytes text) {
     return text.size >= (size_t)o->min && text.size <= (size_t)o->max &&
            !(holds_c_string(o) && text.size > 0 && memchr(text.data, '\0', text.size) != NULL) &&
            (o->fits == NULL || o->fits(text));
+}
+
+static bool fits_texts(const tks_option *o, const tks_bytes *texts, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (!fits_text(o, texts[i])) return false;
+    }
+    return count > 0 && count <= TKS_TEXTS_MAX;
 }
 
 static bool fits_integer(const tks_option *o, int64_t number) {
@@ -193,6 +200,9 @@ tks_status tks_option_set(const tks_option *option, void *options, const tks_val
         memcpy(member, &value->number, sizeof value->number);
         return TKS_OK;
     case TKS_OPTION_FLAG: write_integer(option, member, value->flag); return TKS_OK;
+    case TKS_OPTION_TEXTS:
+        if (!fits_texts(option, value->items, value->count)) return refuse(option, err);
+        /* fall through */
     case TKS_OPTION_KEYS:
     case TKS_OPTION_PAIRS:
         memcpy(member, &value->items, sizeof value->items);
@@ -242,6 +252,7 @@ static bool is_given(const tks_options *table, const tks_option *o, const void *
 static bool fits_member(const tks_option *o, const void *member) {
     int64_t place = 0;
     double number;
+    tks_value list;
     switch (o->type) {
     case TKS_OPTION_TEXT:
     case TKS_OPTION_STRING:
@@ -252,6 +263,10 @@ static bool fits_member(const tks_option *o, const void *member) {
         while (o->choices[place] != NULL && place < read_integer(o, member)) place++;
         return o->choices[place] != NULL;
     case TKS_OPTION_NUMBER: memcpy(&number, member, sizeof number); return fits_number(o, number);
+    case TKS_OPTION_TEXTS:
+        memcpy(&list.items, member, sizeof list.items);
+        memcpy(&list.count, (const char *)member + sizeof list.items, sizeof list.count);
+        return fits_texts(o, list.items, list.count);
     case TKS_OPTION_FLAG:
     case TKS_OPTION_KEYS:
     case TKS_OPTION_PAIRS: break;

@@ -53,7 +53,9 @@ TEST(wipe_buffers_that_grow) {
 static tks_tokens *new_tokens(void) {
     tks_tokens_options options = TKS_TOKENS_OPTIONS_INIT;
     tks_tokens *tokens = NULL;
-    options.pepper = secret();
+    const tks_bytes peppers[] = {secret(), TKS_LITERAL("another pepper 0")};
+    options.peppers = peppers;
+    options.pepper_count = 2;
     CHECK_STATUS(tks_tokens_new(&options, &tokens, NULL), TKS_OK);
     return tokens;
 }

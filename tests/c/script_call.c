@@ -60,6 +60,19 @@ static int64_t ms_of(const tks_json *seconds) {
 
 /* ---- options ----------------------------------------------------------------------------------- */
 
+/* A text, or a list of them. */
+static tks_value texts_of(script_call *call, const tks_json *given) {
+    bool many = tks_json_get_type(given) == TKS_JSON_ARRAY;
+    const tks_json *at = many ? tks_json_get_child(given) : given;
+    tks_bytes *texts = tksp_arena_alloc(&call->arena, (TKS_TEXTS_MAX + 1) * sizeof *texts);
+    tks_value value = {.count = 0};
+    for (; at != NULL; at = many ? tks_json_get_next(at) : NULL) {
+        texts[value.count++] = bytes_of(call, at);
+    }
+    value.items = texts;
+    return value;
+}
+
 static void set_options(script_call *call, const tks_json *given) {
     const tks_options *table = call->type->options;
     call->options = tksp_arena_alloc(&call->arena, table->size);
@@ -72,6 +85,8 @@ static void set_options(script_call *call, const tks_json *given) {
         if (option == NULL) vectors_broken("unknown option", name);
         if (option->type == TKS_OPTION_COUNT || option->type == TKS_OPTION_DURATION) {
             value.number = tks_json_get_double(at);
+        } else if (option->type == TKS_OPTION_TEXTS) {
+            value = texts_of(call, at);
         } else {
             value.text = bytes_of(call, at);
         }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "test.h"
+#include "tokenstore/option.h"
 #include "tokenstore/tokens.h"
 
 TEST(tokens_timeouts_are_positive) {
@@ -80,8 +81,17 @@ TEST(tokens_options) {
     check_options(o, "prefix");
     o = (tks_tokens_options)TKS_TOKENS_OPTIONS_INIT;
     for (size_t size = 14; size <= 66; size++) {
-        o.pepper = tks_bytes_of(text, size);
+        const tks_bytes peppers[] = {tks_bytes_of(text, 16), tks_bytes_of(text, size)};
+        o.peppers = peppers;
+        o.pepper_count = 2;
         check_options(o, size >= 16 && size <= 64 ? NULL : "pepper");
+    }
+    tks_bytes many[TKS_TEXTS_MAX + 1];
+    for (size_t i = 0; i <= TKS_TEXTS_MAX; i++) many[i] = tks_bytes_of(text, 16 + i);
+    o.peppers = many;
+    for (size_t count = 0; count <= TKS_TEXTS_MAX + 1; count++) {
+        o.pepper_count = count;
+        check_options(o, count >= 1 && count <= TKS_TEXTS_MAX ? NULL : "pepper");
     }
     o = (tks_tokens_options)TKS_TOKENS_OPTIONS_INIT;
     for (size_t size = 1; size <= TKS_TOKEN_SIZE_MAX + 1; size++) {

@@ -92,7 +92,10 @@ end)
 
 test("options of a wrong type raise and are named", function()
   raises("'prefix' (string expected, got number)", tokenstore.RedisTokens, { prefix = 1 })
-  raises("'pepper' (string expected, got boolean)", tokenstore.RedisTokens, { pepper = false })
+  raises("'pepper' (string or list of strings expected, got boolean)", tokenstore.RedisTokens,
+    { pepper = false })
+  raises("'pepper' (string expected, got number, as item 2)", tokenstore.RedisTokens,
+    { pepper = { ("p"):rep(16), 5 } })
   raises("'max_age' (number expected, got string)", tokenstore.RedisTokens, { max_age = "1" })
   raises("'timeout' (number expected, got string)", tokenstore.Client, { timeout = "1" })
   raises("'redis' (URL or Client expected, got number)", tokenstore.Client, 6379)

@@ -328,6 +328,29 @@ test("token_size and token_encoding", function()
   end
 end)
 
+test("of several peppers the first makes, all find", function()
+  local prefix, old, new = harness.prefix(), ("o"):rep(16), ("n"):rep(16)
+  local before = harness.store { prefix = prefix, pepper = old }
+  local both = harness.store { prefix = prefix, pepper = { new, old } }
+  local after = harness.store { prefix = prefix, pepper = { new } }
+  local token = create(before, { duration = 100 }).token
+  create(before, { custom_token = "mine" })
+  only(nil, after:get(args { token = token }))
+  equal(both:get(args { token = token }).owner, "bob")
+  local many = both:get_many(args { tokens = { "mine", "none", token } })
+  equal({ many[1].token, many[2], many[3].token }, { "mine", false, token })
+  only(true, both:refresh(args { token = token, duration = 50 }))
+  near(time_left(both, token), 50)
+  local rotated = assert(both:rotate(args { token = token })).token
+  only(nil, both:get(args { token = token }))
+  assert(after:get(args { token = rotated }))
+  only(true, both:delete(args { token = "mine" }))
+  only(nil, before:get(args { token = "mine" }))
+  fails("configuration", "a list of 1 to 8 such", tokenstore.RedisTokens { redis = harness.url, pepper = {} })
+  fails("configuration", "16 to 64 bytes",
+    tokenstore.RedisTokens { redis = harness.url, pepper = { old, "x" } })
+end)
+
 test("prefix and pepper keep stores apart", function()
   local prefix = harness.prefix()
   local plain = harness.store { prefix = prefix }

@@ -85,7 +85,12 @@ local TEXTS = {
 function vectors.arguments(given)
   local args = {}
   for name, notation in pairs(given or {}) do
-    if TEXTS[name] then
+    if name == "pepper" and type(notation) == "table" and not (notation.hex or notation["repeat"]) then
+      args[name] = {}
+      for i, one in ipairs(notation) do
+        args[name][i] = bytes(one)
+      end
+    elseif TEXTS[name] then
       args[name] = bytes(notation)
     else
       args[name] = value(notation)

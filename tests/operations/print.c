@@ -70,6 +70,7 @@ static const char *const option_types[] = {
     [TKS_OPTION_COUNT] = "count",   [TKS_OPTION_DURATION] = "duration",
     [TKS_OPTION_NUMBER] = "number", [TKS_OPTION_PAIRS] = "pairs",
     [TKS_OPTION_FLAG] = "flag",     [TKS_OPTION_KEYS] = "keys",
+    [TKS_OPTION_TEXTS] = "texts",
 };
 
 static void print_options(const char *of, const tks_options *table) {

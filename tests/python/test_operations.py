@@ -160,7 +160,12 @@ class Script:
 
 
 def arguments(given: dict[str, Any]) -> dict[str, Any]:
-    return {n: to_bytes(v) if n in TEXTS else to_value(v) for n, v in given.items()}
+    def convert(name: str, given: Any) -> Any:
+        if isinstance(given, list) and name in TEXTS:
+            return [to_bytes(item) for item in given]
+        return to_bytes(given) if name in TEXTS else to_value(given)
+
+    return {name: convert(name, value) for name, value in given.items()}
 
 
 def perform(case: dict[str, Any], script: Script) -> Any:

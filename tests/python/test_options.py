@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import string
 import time
 
@@ -10,7 +11,7 @@ import pytest
 import stored
 import tokenstore
 from servers import Server
-from tokenstore import Client, RedisTokens
+from tokenstore import Client, RedisTokens, Token
 
 APP = {"app": "web", "type": "login"}
 ALPHABETS = {
@@ -187,6 +188,70 @@ def test_max_per_owner_in_create_many(client: Client) -> None:
     tokens = RedisTokens(client, max_per_owner=3)
     tokens.create_many([{**APP, "owner": "bob", "data": {"n": n}} for n in range(10)])
     assert [t.data["n"] for t in tokens.list(**APP, owner="bob")] == [9, 8, 7]
+
+
+OLD, NEW, NEWER = (name.encode() * 16 for name in "onw")
+
+
+def test_peppers(client: Client, server: Server) -> None:
+    """The first makes, all find: each operation, on tokens of each pepper."""
+    old = RedisTokens(client, pepper=OLD)
+    both = RedisTokens(client, pepper=[NEW, OLD])
+    new = RedisTokens(client, pepper=(NEW,))
+    for maker, custom in itertools.product((old, both, new), (None, "mine")):
+
+        def make() -> Token:
+            return maker.create(  # noqa: B023
+                **APP, owner="bob", data={"n": 1}, duration=1000, custom_token=custom  # noqa: B023
+            )
+
+        made = make()
+        other = maker.create(**APP, owner="bob")
+        assert (new.get(**APP, token=made.token) is None) == (maker is old)
+        found = both.get(**APP, token=made.token, expiry=True)
+        assert found is not None
+        assert found.to_dict(secret=True) == made.to_dict(secret=True)
+        many = both.get_many(**APP, tokens=["x", made.token, "y", other.token])
+        assert [t and t.id for t in many] == [None, made.id, None, other.id]
+        slid = both.get(**APP, token=made.token, refresh=3000)
+        assert slid is not None
+        assert slid.expires_at is not None
+        assert slid.expires_at == pytest.approx(time.time() + 3000, abs=3)
+        assert both.refresh(**APP, token=made.token, duration=2000)
+        assert stored.left(server, made) == pytest.approx(2_000_000, abs=3000)
+        updated = both.update(**APP, token=made.token, data={"m": 2})
+        assert updated is not None
+        assert (updated.id, updated.data) == (made.id, {"n": 1, "m": 2})
+        assert both.delete_all(**APP, owner="bob", keep=made.token) == 1
+        rotated = both.rotate(**APP, token=made.token)
+        assert rotated is not None
+        assert rotated.data == updated.data
+        assert both.get(**APP, token=made.token) is None
+        assert new.get(**APP, token=rotated.token) is not None  # it has the new pepper
+        assert new.delete(**APP, token=rotated.token)
+        made = make()
+        taken = both.take(**APP, token=made.token)
+        assert taken is not None
+        assert taken.id == made.id
+        made = make()
+        assert both.delete(**APP, token=made.token) is True
+        assert both.delete(**APP, token=made.token) is False
+        assert both.get(**APP, token=made.token) is None
+        assert stored.keys(server) == []  # no alias, too
+
+
+def test_peppers_are_one_to_eight(client: Client) -> None:
+    peppers = [bytes([65 + n]) * (16 + n) for n in range(8)]
+    store = RedisTokens(client, pepper=peppers)
+    for pepper in peppers:
+        token = RedisTokens(client, pepper=pepper).create(**APP, owner="bob").token
+        assert store.get(**APP, token=token) is not None
+    for bad in ([], (), [*peppers, peppers[0]], [peppers[0], "short"], [b""], "", [b"x" * 65]):
+        with pytest.raises(tokenstore.ConfigurationError, match="^pepper must be 16 to 64 bytes"):
+            RedisTokens(client, pepper=bad)
+    for wrong in ([peppers[0], 5], [None], {"a": 1}, 5, iter(peppers)):
+        with pytest.raises(TypeError, match="^pepper must be "):
+            RedisTokens(client, pepper=wrong)  # type: ignore[arg-type]
 
 
 def test_when_full_refuse(client: Client) -> None:

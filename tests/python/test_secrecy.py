@@ -67,7 +67,7 @@ def test_redis_never_sees_a_token(encoding: Any) -> None:
         Client(server.url) as client,
     ):
         monitor("MONITOR")
-        tokens = RedisTokens(client, pepper=PEPPER, token_encoding=encoding)
+        tokens = RedisTokens(client, pepper=[PEPPER, PEPPER[::-1]], token_encoding=encoding)
         secrets = use_everything(tokens)
         left = tokens.create(**APP, owner="left", data={"x": "y"})
         secrets.append(left.token)

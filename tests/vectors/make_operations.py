@@ -896,6 +896,89 @@ case("rotate of what is no record", "rotate", bob.args,
      [{**send("idempotent", rotate(bob)), **replies([echo, -2])}],
      error=("data", "not a tokenstore record"))
 
+# ---- several peppers -----------------------------------------------------------------------------------
+
+NEW, OLD = b"the new pepper 1", b"the old pepper 0"
+both_peppers = {"pepper": [text(NEW), text(OLD)]}
+by_new, by_old = (Stored(bob.token, data=bob.data, pepper=pepper) for pepper in (NEW, OLD))
+mine_new, mine_old = (Stored(CUSTOM, data=custom.data, pepper=pepper) for pepper in (NEW, OLD))
+
+
+def peppered(name, call, args, *rest, **more):
+    case(f"{call} {name}", call, args, *rest, options=both_peppers, **more)
+
+
+each = send("read", by_new.get(), by_old.get())
+for name, found in (("new", by_new), ("old", by_old)):
+    records = [one.record if one is found else None for one in (by_new, by_old)]
+    peppered(f"of a token by the {name} pepper", "get", bob.args, [{**each, **replies(*records)}],
+             {"token": found.result()})
+    ends = [[END] if one is found else [-2] for one in (by_new, by_old)]
+    peppered(f"with expiry of a token by the {name} pepper", "get", expiry,
+             [{**send("read", by_new.get(), by_old.get(), by_new.end(), by_old.end()), **replies(*records, *ends)}],
+             {"token": found.result(END)})
+    peppered(f"with refresh of a token by the {name} pepper", "get", sliding,
+             [{**send("read", by_new.get(), by_old.get(), by_new.end(), by_old.end(), [b"TIME"]),
+               **replies(*records, [SERVER + 5], [SERVER + 5], TIME)},
+              {**send("read", found.touch(3600000)), **replies([found.echo, SERVER + 3600000])}],
+             {"token": found.result(SERVER + 3600000)})
+    peppered(f"of a stamp by the {name} pepper", "get", bob.args,
+             [{**send("read", by_new.get(), by_old.get(), [b"TIME"]),
+               **replies(*(one.stamped(SERVER + 1) if one is found else None for one in (by_new, by_old)), TIME)}],
+             {"token": found.result()}, known="lacks")
+    which = [int(one is found) for one in (by_new, by_old)]
+    asking = [[b"HEXISTS", one.key, one.field] for one in (by_new, by_old)]
+    peppered(f"of a token by the {name} pepper", "refresh", hour,
+             [{**send("idempotent", *asking), **replies(*which)},
+              {**send("idempotent", found.refresh(3600000)), **replies([found.echo, NOW + 3600000])}], {"bool": True})
+    peppered(f"of a token by the {name} pepper", "update", {**bob.args, "data": {}},
+             [{**send("once", *asking), **replies(*which)},
+              {**send("once", found.update()), **replies([found.echo, found.record])}], {"token": found.result()})
+    peppered(f"of a token by the {name} pepper", "delete", bob.args,
+             [{**send("once", *asking), **replies(*which)},
+              {**send("once", found.delete()), **replies([found.echo, 1])}], {"bool": True})
+    peppered(f"of a token by the {name} pepper", "take", bob.args,
+             [{**send("once", *asking), **replies(*which)},
+              {**send("once", found.script("take", b"0")), **replies([found.echo, found.record, 0])}],
+             {"token": found.result()})
+    peppered(f"of a token by the {name} pepper", "rotate", bob.args,
+             [{**send("idempotent", *asking), **replies(*which)},
+              {**send("idempotent", rotate(found)), **replies([echo, rotated(found), NOW + 5])}],
+             {"token": rotated_token(found, NOW + 5)})
+    mine = mine_new if found is by_new else mine_old
+    other_mine = mine_old if found is by_new else mine_new
+    alias_of = {id(one): one.locator + NONCE if one is mine else None for one in (mine_new, mine_old)}
+    aliases = replies(*(alias_of[id(one)] for one in (mine_new, mine_old)))
+    peppered(f"of a custom token by the {name} pepper", "get", custom.args,
+             [{**send("read", [b"GET", mine_new.alias], [b"GET", mine_old.alias]), **aliases},
+              {**send("read", mine.get()), **replies(mine.record)}], {"token": mine.result()})
+    peppered(f"of a custom token by the {name} pepper", "take", custom.args,
+             [{**send("once", [b"GET", mine_new.alias], [b"GET", mine_old.alias]), **aliases},
+              {**send("once", mine.script("take", b"0"), mine.drop(mine.echo)),
+               **replies([mine.echo, mine.record, 0], [mine.echo, 1])}], {"token": mine.result()})
+peppered("of a token by neither", "get", bob.args, [{**each, **replies(None, None)}], {"token": None})
+peppered("of a token by neither", "delete", bob.args,
+         [{**send("once", *asking), **replies(0, 0)},
+          {**send("once", by_new.delete()), **replies([by_new.echo, 0])}], {"bool": False})
+peppered("whose first answer is lost", "delete", bob.args, [{**send("once", *asking), **lost(True)}],
+         error=("outcome_unknown", "may or may not"))
+peppered("whose first answer is none", "refresh", hour, [{**send("idempotent", *asking), **replies(1, b"1")}],
+         error=("connection", "unexpected answer to HEXISTS"))
+peppered("of an empty token by several peppers asks nobody", "take", {**bob.args, "token": ""}, [], {"token": None})
+amys = Stored(owner=b"amy", pepper=OLD)
+amys_new = Stored(owner=b"amy", pepper=NEW)
+peppered("in the order asked", "get_many",
+         {"app": "app", "type": "type", "tokens": [text(amys.token), "", text(bob.token), text(newer.token)]},
+         [{**send("read", amys_new.get(), amys.get(), by_new.get(), by_old.get(),
+                  *(Stored(newer.token, pepper=pepper).get() for pepper in (NEW, OLD))),
+           **replies(None, amys.record, by_new.record, None, None, None)}],
+         {"tokens": [amys.result(), None, by_new.result(), None]})
+peppered("but a token, by either pepper", "delete_all", {**new, "keep": bob.token},
+         [{**send("once", all_but(by_new.field, by_old.field)), **replies([owner_echo, 2])}], {"count": 2})
+for bad in ([], ["short"], [text(NEW), "short"], [text(NEW)] * 9):
+    case(f"the constructor refuses the peppers {len(bad)} {bad[-1:]}", "create", new, options={"pepper": bad},
+         refused=("configuration", "pepper must be 16 to 64 bytes, or a list of 1 to 8 such"))
+
 # ---- execute -------------------------------------------------------------------------------------
 
 case("execute", "execute", {"commands": [["SET", {"hex": "00 ff"}, ""]]},

@@ -17,6 +17,7 @@ static int type_of(const tks_option *row) {
     case TKS_OPTION_NUMBER: return LUA_TNUMBER;
     case TKS_OPTION_FLAG: return LUA_TBOOLEAN;
     case TKS_OPTION_PAIRS: return LUA_TTABLE;
+    case TKS_OPTION_TEXTS:
     case TKS_OPTION_KEYS: break;
     }
     return LUA_TNONE;
@@ -46,6 +47,33 @@ static tks_value read_pairs(lua_State *L, int index) {
     return value;
 }
 
+/* The string at `index`, or the list of strings, which they are borrowed from. Pushes a userdata. */
+static tks_value read_texts(lua_State *L, int index, const char *name) {
+    bool many = lua_type(L, index) == LUA_TTABLE;
+    tks_value value;
+    if (!many && lua_type(L, index) != LUA_TSTRING) {
+        tksp_lua_raise(L, "bad option '%s' (string or list of strings expected, got %s)", name,
+                       luaL_typename(L, index));
+    }
+    value.count = many ? lua_rawlen(L, index) : 1;
+    tks_bytes *texts = lua_newuserdata(L, (value.count + 1) * sizeof *texts);
+    for (size_t i = 0; i < value.count; i++) {
+        if (many) {
+            tksp_lua_get_item(L, index, i + 1);
+        } else {
+            lua_pushvalue(L, index);
+        }
+        if (lua_type(L, -1) != LUA_TSTRING) {
+            tksp_lua_raise(L, "bad option '%s' (string expected, got %s, as item %d)", name,
+                           luaL_typename(L, -1), (int)i + 1);
+        }
+        texts[i] = tksp_lua_to_bytes(L, -1);
+        lua_pop(L, 1);
+    }
+    value.items = texts;
+    return value;
+}
+
 tks_value tksp_lua_to_option(lua_State *L, int index, const tks_option *row) {
     int type = type_of(row);
     tks_value value = {.count = 0};
@@ -61,6 +89,8 @@ tks_value tksp_lua_to_option(lua_State *L, int index, const tks_option *row) {
         value.flag = lua_toboolean(L, index) != 0;
     } else if (type == LUA_TTABLE) {
         value = read_pairs(L, index);
+    } else if (row->type == TKS_OPTION_TEXTS) {
+        value = read_texts(L, index, row->name);
     } else {
         tks_key *const *keys;
         value.count = tksp_lua_get_keys(L, index, &keys);

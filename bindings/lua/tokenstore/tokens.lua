@@ -3,7 +3,8 @@
 --     local tokens = tokenstore.RedisTokens{ redis = "redis://localhost:6379", prefix = "shop" }
 --
 -- Options: redis, prefix, token_size, token_encoding, pepper, max_age, touch_interval, max_per_owner,
--- when_full, max_data_size, and those of Client. Arguments, values and options are explained in tokenstore.d.lua.
+-- when_full, max_data_size, and those of Client. Arguments, values and options are explained in
+-- tokenstore.d.lua.
 --
 -- Each method creates an operation in C and passes it to the client's `run`; if that failed, `run` returns
 -- its nil, message, code.

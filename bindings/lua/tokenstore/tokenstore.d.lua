@@ -93,7 +93,7 @@
 ---@field prefix? string prefix of the keys in Redis (default "ts")
 ---@field token_size? integer bytes of randomness, 16 … 256 (default 32)
 ---@field token_encoding? "base64url"|"base64"|"hex"
----@field pepper? string 16 … 64 bytes that key the digests; all stores that share tokens need it
+---@field pepper? string|string[] 16 … 64 bytes that key the digests; all stores that share tokens need it. A list, of at most 8: the first makes tokens, each finds them
 ---@field max_age? number seconds; no token lives longer than this after its creation
 ---@field touch_interval? number seconds; get with refresh writes at most once in this time (default: the lesser of 60 and a tenth of the duration; 0: every time)
 ---@field max_per_owner? integer live tokens of one app, type and owner

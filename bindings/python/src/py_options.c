@@ -12,16 +12,49 @@ static bool refuse_type(const tks_option *row, const char *wanted, PyObject *obj
     return false;
 }
 
-static bool text_get(const tksp_py_state *state, const tks_option *row, PyObject *object,
-                     tksp_py_option *out) {
-    if (!tksp_py_text_get(state, object, row->name, true, &out->text)) return false;
-    out->value.text = out->text.bytes;
-    if (out->text.bytes.size > 0 || PyBytes_Check(object) || PyUnicode_GetLength(object) == 0) {
+static bool one_text_get(const tksp_py_state *state, const tks_option *row, PyObject *object,
+                         tksp_py_text *out) {
+    if (!tksp_py_text_get(state, object, row->name, true, out)) return false;
+    if (out->bytes.size > 0 || PyBytes_Check(object) || PyUnicode_GetLength(object) == 0) {
         return true;
     }
     PyErr_Format(state->exceptions[TKS_ERR_CONFIGURATION],
                  "%s contains a surrogate that cannot be encoded: give valid text", row->name);
     return false;
+}
+
+static bool text_get(const tksp_py_state *state, const tks_option *row, PyObject *object,
+                     tksp_py_option *out) {
+    if (!one_text_get(state, row, object, &out->text)) return false;
+    out->value.text = out->text.bytes;
+    return true;
+}
+
+/* One, or a list or tuple of them. */
+static bool texts_get(const tksp_py_state *state, const tks_option *row, PyObject *object,
+                      tksp_py_option *out) {
+    bool many = PyList_Check(object) || PyTuple_Check(object);
+    if (!many && !PyUnicode_Check(object) && !PyBytes_Check(object)) {
+        return refuse_type(row, "str or bytes, or a list of them", object);
+    }
+    out->path = many ? PySequence_Tuple(object) : PyTuple_Pack(1, object);
+    if (out->path == NULL) return false;
+    size_t count = (size_t)PyTuple_Size(out->path);
+    tks_bytes *items = PyMem_Calloc(count + 1, sizeof *items);
+    out->items = items;
+    out->texts = PyMem_Calloc(count + 1, sizeof *out->texts);
+    if (items == NULL || out->texts == NULL) {
+        PyErr_NoMemory();
+        return false;
+    }
+    out->value.items = items;
+    out->value.count = count;
+    for (size_t i = 0; i < count; i++) {
+        PyObject *item = PyTuple_GetItem(out->path, (Py_ssize_t)i);
+        if (!one_text_get(state, row, item, &out->texts[i])) return false;
+        items[i] = out->texts[i].bytes;
+    }
+    return true;
 }
 
 static bool path_get(const tksp_py_state *state, const tks_option *row, PyObject *object,
@@ -93,6 +126,7 @@ bool tksp_py_option_get(const tksp_py_state *state, const tks_option *row, PyObj
         if (!PyBool_Check(object)) return refuse_type(row, "True or False", object);
         out->value.flag = object == Py_True;
         return true;
+    case TKS_OPTION_TEXTS: return texts_get(state, row, object, out);
     case TKS_OPTION_KEYS: return keys_get(state, row, object, out);
     case TKS_OPTION_PAIRS: return pairs_get(row, object, out);
     }
@@ -102,6 +136,9 @@ bool tksp_py_option_get(const tksp_py_state *state, const tks_option *row, PyObj
 void tksp_py_option_clear(tksp_py_option *option) {
     tksp_py_text_clear(&option->text, 1);
     Py_CLEAR(option->path);
+    if (option->texts != NULL) tksp_py_text_clear(option->texts, option->value.count);
+    PyMem_Free(option->texts);
+    option->texts = NULL;
     PyMem_Free(option->items);
     option->items = NULL;
 }

@@ -11,8 +11,9 @@
 typedef struct tksp_py_option {
     tks_value value;
     tksp_py_text text;
-    PyObject *path; /* a reference, or NULL */
-    void *items;    /* owned */
+    PyObject *path;      /* a reference, or NULL; of TEXTS their tuple */
+    void *items;         /* owned */
+    tksp_py_text *texts; /* owned, as many as value.count */
 } tksp_py_option;
 
 /* The row of `name`, a str; NULL with a TypeError. */

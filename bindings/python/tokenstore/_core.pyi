@@ -7,7 +7,7 @@ from typing import Any, Generic, NoReturn, TypedDict, TypeVar, final, type_check
 
 from typing_extensions import Self, disjoint_base
 
-from tokenstore._types import Duration, Id, Name, NewToken, Presented, Text
+from tokenstore._types import Duration, Id, Name, NewToken, Pepper, Presented, Text
 
 _R = TypeVar("_R", bound=Record)
 _V = TypeVar("_V", bound=dict[str, Any])
@@ -333,12 +333,12 @@ class RedisJWT:
 # fmt: off
 def redis_tokens(
     value_type: type[_R], /, *, prefix: Text = "ts", token_size: int = 32, token_encoding: str = "base64url",
-    pepper: Text | None = None, max_age: Duration | None = None, touch_interval: Duration | None = None,
+    pepper: Pepper | None = None, max_age: Duration | None = None, touch_interval: Duration | None = None,
     max_per_owner: int | None = None, when_full: str = "oldest", max_data_size: int = 65536,
 ) -> RedisTokens[_R]: ...
 def sessions(
     value_type: type[_R], /, *, prefix: Text = "ts", token_size: int = 32, token_encoding: str = "base64url",
-    pepper: Text | None = None, max_age: Duration | None = None, touch_interval: Duration | None = None,
+    pepper: Pepper | None = None, max_age: Duration | None = None, touch_interval: Duration | None = None,
     max_per_owner: int | None = None, when_full: str = "oldest", max_data_size: int = 65536,
 ) -> Sessions[_R]: ...
 def tokenstore(

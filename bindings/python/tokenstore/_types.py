@@ -22,6 +22,7 @@ __all__ = [
     "Name",
     "NewToken",
     "Path",
+    "Pepper",
     "Presented",
     "Text",
     "WhenFull",
@@ -41,6 +42,9 @@ Presented = Optional[Text]
 
 Id = Union[str, bytes, int, "UUID", None]
 """An id to look up; None is never found."""
+
+Pepper = Union[Text, list[Text], tuple[Text, ...]]
+"""One, or several: the first makes tokens, each finds them."""
 
 Path = Union[str, "os.PathLike[str]"]
 

@@ -16,6 +16,7 @@ from tokenstore._types import (
     Id,
     Name,
     NewToken,
+    Pepper,
     Presented,
     Text,
     WhenFull,
@@ -55,7 +56,8 @@ class RedisTokens(Store):
         their encoding: ``"base64url"``, ``"base64"`` or ``"hex"``
     ``pepper``
         16 … 64 bytes that key the digest: without them, tokens cannot be checked against a
-        stolen database. All stores that share tokens need the same one.
+        stolen database. All stores that share tokens need the same one. To replace it, a list: the first makes
+        tokens, each finds them; at most 8.
     ``max_age``
         no token lives longer than this after its creation, however it is refreshed, even if it was created
         before the store had a ``max_age``
@@ -84,7 +86,7 @@ class RedisTokens(Store):
         prefix: Text = "ts",
         token_size: int = 32,
         token_encoding: Encoding = "base64url",
-        pepper: Text | None = None,
+        pepper: Pepper | None = None,
         max_age: Duration | None = None,
         touch_interval: Duration | None = None,
         max_per_owner: int | None = None,

@@ -24,8 +24,10 @@ typedef enum tks_option_type {
     TKS_OPTION_DURATION, /**< `number`: seconds, as milliseconds */
     TKS_OPTION_NUMBER,   /**< `number`: a double */
     TKS_OPTION_FLAG,     /**< `flag`: a bool */
-    TKS_OPTION_KEYS,     /**< `items`: a tks_key *const *, followed by a size_t, their `count` */
-    TKS_OPTION_PAIRS     /**< the same of const tks_pair */
+    TKS_OPTION_TEXTS, /**< `items`: one TEXT or up to TKS_TEXTS_MAX, as a const tks_bytes *, followed
+                              by a size_t, their `count` */
+    TKS_OPTION_KEYS,  /**< `items`: a tks_key *const *, followed by a size_t, their `count` */
+    TKS_OPTION_PAIRS  /**< the same of const tks_pair */
 } tks_option_type;
 
 /** A name and its value. */
@@ -63,7 +65,10 @@ typedef struct tks_options {
     const void *initial; /**< the struct with nothing given */
 } tks_options;
 
-enum { TKS_OPTIONS_MAX = 64 }; /**< rows of a table */
+enum {
+    TKS_OPTIONS_MAX = 64, /**< rows of a table */
+    TKS_TEXTS_MAX = 8     /**< items of a TEXTS */
+};
 
 /** The row of `name`, or NULL. */
 const tks_option *tks_option_find(const tks_options *table, tks_bytes name);

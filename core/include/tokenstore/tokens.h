@@ -47,7 +47,10 @@ typedef enum tks_when_full {
 
 typedef struct tks_tokens_options {
     tks_bytes prefix; /**< "ts" when empty; no '{' or '}' */
-    tks_bytes pepper; /**< keys the digest; empty: none; 16 … 64 bytes otherwise */
+    /** They key the digests: the first makes tokens, each finds them. At most TKS_TEXTS_MAX, each of 16 … 64 bytes;
+     * none: NULL. */
+    const tks_bytes *peppers;
+    size_t pepper_count;
     tks_encoding encoding;
     size_t token_size;    /**< bytes of entropy; 0: 32 */
     size_t max_data_size; /**< bytes of JSON; 0: 64 KiB */
@@ -61,7 +64,7 @@ typedef struct tks_tokens_options {
 } tks_tokens_options;
 
 #define TKS_TOKENS_OPTIONS_INIT                                                                    \
-    { {0}, {0}, TKS_BASE64URL, 0, 0, 0, -1, 0, TKS_FULL_OLDEST, false }
+    { {0}, NULL, 0, TKS_BASE64URL, 0, 0, 0, -1, 0, TKS_FULL_OLDEST, false }
 
 /** TKS_OK, TKS_ERR_CONFIGURATION (the message names the option), TKS_ERR_MEMORY. */
 TKS_MUST_USE tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out,

@@ -27,6 +27,14 @@ tks_status tks_timeout(double seconds, int64_t *out_ms, tks_error *err) {
     return TKS_OK;
 }
 
+static const tks_bytes *dup_peppers(tksp_arena *arena, const tks_bytes *peppers, size_t count) {
+    tks_bytes *copies = tksp_arena_alloc(arena, (count + 1) * sizeof *copies);
+    if (copies == NULL) return NULL;
+    copies[0] = tks_bytes_of(NULL, 0);
+    for (size_t i = 0; i < count; i++) copies[i] = tksp_arena_dup(arena, peppers[i]);
+    return copies;
+}
+
 tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out, tks_error *err) {
     *out = NULL;
     tks_status status = tks_secret_start(err);
@@ -41,7 +49,8 @@ tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out, t
     if (tokens == NULL) return tks_fail_memory(err);
     tksp_tokens_config *config = &tokens->config;
     config->prefix = tksp_arena_dup(&tokens->arena, o.prefix);
-    config->pepper = tksp_arena_dup(&tokens->arena, o.pepper);
+    config->pepper_count = o.pepper_count > 0 ? o.pepper_count : 1;
+    config->peppers = dup_peppers(&tokens->arena, o.peppers, o.pepper_count);
     config->encoding = o.encoding;
     config->token_size = o.token_size;
     config->max_data_size = o.max_data_size;
@@ -94,13 +103,24 @@ tks_status tksp_tokens_op_new(const tks_tokens *tokens, const tksp_tokens_kind *
         op->tokens[i] = (tks_token){.found = false};
     }
     op->size = size;
+    op->width = 1;
     *out = op;
     return TKS_OK;
 }
 
+tks_status tksp_tokens_op_new_for(const tks_tokens *tokens, const tksp_tokens_kind *kind,
+                                  tks_safety safety, tks_bytes app, tks_bytes type, size_t count,
+                                  tksp_tokens_op **out, tks_error *err) {
+    size_t width = tokens->config.pepper_count;
+    tks_status status =
+        tksp_tokens_op_new(tokens, kind, safety, app, type, count * width, out, err);
+    if (status == TKS_OK) (*out)->width = width;
+    return status;
+}
+
 tks_status tksp_tokens_op_ready(tksp_tokens_op *op, tks_status status, tks_op **out,
                                 tks_error *err) {
-    if (!op->keeps_pepper) op->config.pepper = tks_bytes_of(NULL, 0); /* the store may go now */
+    if (!op->keeps_pepper) op->config.peppers = NULL; /* the store may go now */
     if (status == TKS_OK) status = op->base.arena.status;
     if (status != TKS_OK) {
         tks_op_free(&op->base);
@@ -121,12 +141,29 @@ void tksp_tokens_op_clear(tks_op *op) {
 /* ---- places ---- */
 
 void tksp_present(tksp_tokens_op *op, size_t i, tks_bytes token) {
-    tksp_slot *slot = &op->slots[i];
+    tksp_slot *slot = &op->slots[i * op->width];
     if (!tksp_is_possible_token(token)) return; /* not found, without asking */
     slot->token = tksp_arena_dup(&op->base.arena, token);
     slot->located = tksp_token_read(token, slot->place.locator);
     slot->aliased = !slot->located;
-    tksp_key_field(op->config.pepper, op->app, op->type, token, slot->place.field);
+    for (size_t k = op->width;
+         k-- > 0;) { /* the first, of which the others are copies, is the last */
+        if (k > 0) slot[k] = slot[0];
+        tksp_key_field(op->config.peppers[k], op->app, op->type, token, slot[k].place.field);
+    }
+}
+
+void tksp_swap_slots(tksp_tokens_op *op, size_t to, size_t from) {
+    tksp_slot slot = op->slots[to];
+    tks_token token = op->tokens[to];
+    bool is_first = op->tokens[from].sid.data == op->tokens[from].id.data; /* of its family */
+    if (to == from) return;
+    op->slots[to] = op->slots[from];
+    op->slots[from] = slot;
+    op->tokens[to] = op->tokens[from];
+    op->tokens[from] = token;
+    op->tokens[to].id = tks_bytes_of(op->slots[to].place.field, TKS_FIELD_SIZE);
+    if (is_first) op->tokens[to].sid = op->tokens[to].id;
 }
 
 bool tksp_is_askable(const tksp_tokens_op *op, size_t i) {
@@ -134,7 +171,7 @@ bool tksp_is_askable(const tksp_tokens_op *op, size_t i) {
 }
 
 void tksp_keep_pepper(tksp_tokens_op *op) {
-    op->config.pepper = tksp_arena_dup(&op->base.arena, op->config.pepper);
+    op->config.peppers = dup_peppers(&op->base.arena, op->config.peppers, 1);
     op->keeps_pepper = true;
 }
 
@@ -180,6 +217,42 @@ static bool has_unlocated(const tksp_tokens_op *op) {
     return false;
 }
 
+/* Asks which of several fields exists that a token may have; a token keeps its field as long as it lives. */
+static tks_status ask_which(tksp_tokens_op *op) {
+    size_t located = 0;
+    for (size_t i = 0; i < op->size; i++) {
+        located += op->slots[i].located;
+        if (op->slots[i].located && !op->slots[0].located) tksp_swap_slots(op, 0, i);
+    }
+    for (size_t i = 0; located > 1 && i < op->size; i++) {
+        tksp_slot *slot = &op->slots[i];
+        if (!slot->located) continue;
+        const tks_bytes words[] = {TKS_LITERAL("HEXISTS"), tksp_word_key(op, &slot->place),
+                                   tksp_word_field(op, &slot->place)};
+        slot->command = op->base.count;
+        tks_status status = tksp_tokens_add(op, NULL, 3, words, words[1]);
+        if (status != TKS_OK) return status;
+    }
+    return op->base.arena.status;
+}
+
+static tks_status take_which(tksp_tokens_op *op) {
+    size_t found = op->size;
+    for (size_t i = op->size; i-- > 0;) {
+        if (op->slots[i].command == SIZE_MAX) continue;
+        const tks_reply *reply = op->base.commands[op->slots[i].command].reply;
+        op->slots[i].command = SIZE_MAX;
+        if (tks_reply_get_type(reply) != TKS_REPLY_INTEGER) {
+            return tksp_op_fail(&op->base, TKS_ERR_CONNECTION,
+                                "unexpected answer to HEXISTS: the connection was closed");
+        }
+        if (tks_reply_get_integer(reply) == 1) found = i;
+    }
+    tksp_op_clear_commands(&op->base);
+    if (found < op->size) tksp_swap_slots(op, 0, found);
+    return TKS_OK;
+}
+
 tks_status tksp_tokens_finish(tks_op *base, int64_t now_ms) {
     tksp_tokens_op *op = (tksp_tokens_op *)base;
     const tksp_tokens_kind *kind = (const tksp_tokens_kind *)base->kind;
@@ -191,6 +264,13 @@ tks_status tksp_tokens_finish(tks_op *base, int64_t now_ms) {
         return ask_aliases(op);
     }
     if (op->phase == TKSP_RESOLVING) status = take_aliases(op);
+    if (op->phase == TKSP_CHOOSING) {
+        status = take_which(op);
+    } else if (status == TKS_OK && op->width > 1 && !kind->reads) {
+        op->phase = TKSP_CHOOSING;
+        status = ask_which(op);
+        if (status != TKS_OK || base->count > 0) return status;
+    }
     op->phase = TKSP_BEGUN;
     if (status == TKS_OK) status = kind->begin(op);
     if (status == TKS_OK) status = base->arena.status;

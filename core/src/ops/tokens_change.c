@@ -14,7 +14,7 @@ static tks_status check(tks_bytes app, tks_bytes type, int64_t duration_ms, tks_
 static tks_status make_op(const tks_tokens *tokens, const tksp_tokens_kind *kind, tks_safety safety,
                           tks_bytes app, tks_bytes type, tks_bytes token, tksp_tokens_op **out,
                           tks_error *err) {
-    tks_status status = tksp_tokens_op_new(tokens, kind, safety, app, type, 1, out, err);
+    tks_status status = tksp_tokens_op_new_for(tokens, kind, safety, app, type, 1, out, err);
     if (status == TKS_OK) tksp_present(*out, 0, token);
     return status;
 }
@@ -144,7 +144,7 @@ static tks_status begin_rotate(tksp_tokens_op *op) {
     if (!tksp_is_askable(op, 0)) return TKS_OK;
     tks_bytes old = tksp_word_field(op, &slot->place), alias = tksp_word_alias(op, &slot->place);
     slot->token = tksp_generate_token(op, slot->place.locator);
-    tksp_key_field(op->config.pepper, op->app, op->type, slot->token, slot->place.field);
+    tksp_key_field(op->config.peppers[0], op->app, op->type, slot->token, slot->place.field);
     const tks_bytes words[] = {
         TKS_LITERAL("1"),
         tksp_word_key(op, &slot->place),

@@ -107,7 +107,7 @@ static tks_status fill(tksp_tokens_op *op, size_t i, const tks_new_token *new, t
                                 .address = record.address,
                                 .user_agent = record.agent,
                                 .data = slot->data};
-    tksp_key_field(op->config.pepper, new->app, new->type, slot->token, slot->place.field);
+    tksp_key_field(op->config.peppers[0], new->app, new->type, slot->token, slot->place.field);
     return arena->status;
 }
 /* ---- aliases ---------------------------------------------------------------------------------- */

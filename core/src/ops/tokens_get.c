@@ -37,6 +37,16 @@ static tks_status add_end(tksp_tokens_op *op, const tksp_command *get) {
     return TKS_OK;
 }
 
+static tks_status add_ends(tksp_tokens_op *op) {
+    for (size_t i = 0; i < op->size; i++) {
+        if (op->slots[i].command == SIZE_MAX) continue;
+        tks_status status = add_end(op, &op->base.commands[op->slots[i].command]);
+        /* Where nobody wants the ends, one question, for what the server can, is enough. */
+        if (status != TKS_OK || !wants_end(op)) return status;
+    }
+    return TKS_OK;
+}
+
 static tks_status add_time(tksp_tokens_op *op) {
     const tks_bytes time[] = {TKS_LITERAL("TIME")};
     return tksp_tokens_add(op, NULL, 1, time, op->base.commands[0].route);
@@ -52,10 +62,7 @@ static tks_status begin(tksp_tokens_op *op) {
         asked++;
     }
     if (asked == 0 || status != TKS_OK) return status;
-    /* get_many gives no ends: there one question, for what the server can, is enough. */
-    if (ends == TKSP_UNKNOWN || (ends == TKSP_YES && wants_end(op))) {
-        status = add_end(op, &op->base.commands[0]);
-    }
+    if (ends == TKSP_UNKNOWN || (ends == TKSP_YES && wants_end(op))) status = add_ends(op);
     if (status == TKS_OK &&
         (ends != TKSP_YES || op->duration_ms != 0 || op->config.max_age_ms > 0)) {
         status = add_time(op);
@@ -68,18 +75,11 @@ static tks_status fail_answer(tksp_tokens_op *op, const char *command) {
                         "unexpected answer to %s: the connection was closed", command);
 }
 
-/* What came with the records: the server's clock, -1: not asked for; when the first field ends, 0: it does not, or
- * nobody asked. */
-typedef struct facts {
-    int64_t now_ms, ends_ms;
-    bool gone;
-} facts;
-
 static bool is_command(const tksp_command *command, const char *name) {
     return strcmp(command->argv[0].data, name) == 0; /* a literal */
 }
 
-static tks_status read_end(tksp_tokens_op *op, const tksp_command *command, facts *out) {
+static tks_status read_end(tksp_tokens_op *op, const tksp_command *command, tksp_slot *slot) {
     const tks_reply *reply = command->reply;
     bool can = tks_reply_get_type(reply) != TKS_REPLY_ERROR;
     tksp_server_set_ends_fields(op->base.server, can ? TKSP_YES : TKSP_NO);
@@ -88,22 +88,28 @@ static tks_status read_end(tksp_tokens_op *op, const tksp_command *command, fact
     if (tks_reply_get_type(reply) != TKS_REPLY_ARRAY || tks_reply_get_size(reply) != 1) {
         return fail_answer(op, "HPEXPIRETIME");
     }
-    out->ends_ms = tksp_reply_integer_at(reply, 0, 0);
-    out->gone = out->ends_ms == -2; /* since its HGET */
-    if (out->ends_ms < 0) out->ends_ms = 0;
+    int64_t ends_ms = tksp_reply_integer_at(reply, 0, 0);
+    slot->gone = ends_ms == -2; /* since its HGET */
+    slot->ends_ms = ends_ms > 0 ? ends_ms : 0;
     return TKS_OK;
 }
 
-static tks_status read_facts(tksp_tokens_op *op, facts *out) {
-    *out = (facts){.now_ms = -1};
+/* What came with the records: when the fields end, in the order of their slots, and the server's clock; -1: it was
+ * not asked for. */
+static tks_status read_facts(tksp_tokens_op *op, int64_t *now_ms) {
+    tksp_slot *slot = op->slots;
+    *now_ms = -1;
     for (size_t i = 0; i < op->base.count; i++) {
         const tksp_command *command = &op->base.commands[i];
         tks_status status = TKS_OK;
-        if (is_command(command, "HPEXPIRETIME")) status = read_end(op, command, out);
+        if (is_command(command, "HPEXPIRETIME")) {
+            while (slot->command == SIZE_MAX) slot++;
+            status = read_end(op, command, slot++);
+        }
         if (is_command(command, "TIME")) {
             int64_t us = tksp_reply_time(command->reply);
             if (us < 0) return fail_answer(op, "TIME");
-            out->now_ms = us / 1000;
+            *now_ms = us / 1000;
         }
         if (status != TKS_OK) return status;
     }
@@ -111,13 +117,13 @@ static tks_status read_facts(tksp_tokens_op *op, facts *out) {
 }
 
 /* Slot `i` from the reply to its HGET, which the slot then owns. */
-static tks_status read_slot(tksp_tokens_op *op, size_t i, int64_t ends_ms) {
+static tks_status read_slot(tksp_tokens_op *op, size_t i) {
     tksp_slot *slot = &op->slots[i];
     const tks_reply *reply = op->base.commands[slot->command].reply;
-    if (tks_reply_get_type(reply) == TKS_REPLY_NIL) return TKS_OK;
+    if (tks_reply_get_type(reply) == TKS_REPLY_NIL || slot->gone) return TKS_OK;
     if (tks_reply_get_type(reply) != TKS_REPLY_STRING) return fail_answer(op, "HGET");
     slot->reply = tksp_op_take_reply(&op->base, slot->command);
-    tks_status status = tksp_read_token(op, i, tks_reply_get_bytes(slot->reply), ends_ms);
+    tks_status status = tksp_read_token(op, i, tks_reply_get_bytes(slot->reply), slot->ends_ms);
     if (status == TKS_OK && slot->stamp_ms > 0) op->tokens[i].expires_ms = slot->stamp_ms;
     return status;
 }
@@ -142,16 +148,26 @@ static bool needs_time(const tksp_tokens_op *op) {
     return false;
 }
 
+/* Of a token's slots, the first with a record comes to the token's own place. */
+static void pick(tksp_tokens_op *op) {
+    for (size_t i = 0; op->width > 1 && i < op->size / op->width; i++) {
+        size_t from = i * op->width, end = from + op->width;
+        while (from < end && !op->tokens[from].found) from++;
+        tksp_swap_slots(op, i, from < end ? from : i * op->width);
+    }
+}
+
 /* Reads all slots. *whole is false where the server's clock has to be asked for first: the server ends fields by itself,
  * but here is a record from before it could. */
-static tks_status read_all(tksp_tokens_op *op, facts *known, bool *whole) {
+static tks_status read_all(tksp_tokens_op *op, int64_t *now_ms, bool *whole) {
     *whole = true;
-    tks_status status = read_facts(op, known);
+    tks_status status = read_facts(op, now_ms);
     if (op->timing) return status;
     for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
-        if (op->slots[i].command != SIZE_MAX) status = read_slot(op, i, known->ends_ms);
+        if (op->slots[i].command != SIZE_MAX) status = read_slot(op, i);
     }
-    if (status != TKS_OK || known->now_ms >= 0 || !needs_time(op)) return status;
+    if (status == TKS_OK) pick(op);
+    if (status != TKS_OK || *now_ms >= 0 || !needs_time(op)) return status;
     tks_bytes route = op->base.commands[0].route;
     tksp_op_clear_commands(&op->base); /* the slots own the replies */
     const tks_bytes time[] = {TKS_LITERAL("TIME")};
@@ -235,31 +251,31 @@ static bool spare_touch(tks_op *base, const char *why) {
 }
 
 static tks_status finish_get(tksp_tokens_op *op) {
-    facts known = {.now_ms = -1};
+    int64_t now_ms = -1;
     bool whole = true;
     op->base.result.type = TKS_RESULT_TOKEN;
     op->base.result.tokens = op->tokens;
     op->base.result.size = 1;
     if (op->touching) return finish_touch(op);
-    if (!tksp_is_askable(op, 0)) return TKS_OK;
-    tks_status status = read_all(op, &known, &whole);
+    if (op->base.count == 0) return TKS_OK;
+    tks_status status = read_all(op, &now_ms, &whole);
     if (status != TKS_OK || !whole) return status;
     tksp_op_clear_commands(&op->base);
-    if (known.gone) op->tokens[0].found = false;
     if (!op->tokens[0].found) return TKS_OK;
-    judge(op, 0, known.now_ms);
+    judge(op, 0, now_ms);
     if (op->duration_ms == TKS_OWN_IDLE) op->duration_ms = op->tokens[0].idle_ms;
-    return op->tokens[0].found && wants_touch(op, known.now_ms) ? begin_touch(op) : TKS_OK;
+    return op->tokens[0].found && wants_touch(op, now_ms) ? begin_touch(op) : TKS_OK;
 }
 
 static const tksp_tokens_kind get_kind = {.base = {TKSP_TOKENS_BASE, .spare = spare_touch},
                                           .begin = begin,
-                                          .finish = finish_get};
+                                          .finish = finish_get,
+                                          .reads = true};
 
 static void expect_token(tksp_tokens_op *op) {
     const tksp_slot *slot = &op->slots[0];
     tks_token *token = &op->tokens[0];
-    if (slot->token.size == 0) return;
+    if (slot->token.size == 0 || op->width > 1) return;
     token->app = op->app;
     token->type = op->type;
     token->token = slot->token;
@@ -277,7 +293,7 @@ tks_status tks_tokens_get(const tks_tokens *tokens, tks_bytes app, tks_bytes typ
         status = tksp_check_duration(refresh_ms, "refresh", err);
     }
     if (status == TKS_OK) {
-        status = tksp_tokens_op_new(tokens, &get_kind, TKS_READ, app, type, 1, &op, err);
+        status = tksp_tokens_op_new_for(tokens, &get_kind, TKS_READ, app, type, 1, &op, err);
     }
     if (status != TKS_OK) return status;
     op->duration_ms = refresh_ms;
@@ -290,23 +306,25 @@ tks_status tks_tokens_get(const tks_tokens *tokens, tks_bytes app, tks_bytes typ
 /* ---- get_many ---- */
 
 static tks_status finish_get_many(tksp_tokens_op *op) {
-    facts known = {.now_ms = -1};
+    size_t count = op->size / op->width;
+    int64_t now_ms = -1;
     bool whole = true;
-    tks_status status = op->base.count > 0 ? read_all(op, &known, &whole) : TKS_OK;
+    tks_status status = op->base.count > 0 ? read_all(op, &now_ms, &whole) : TKS_OK;
     if (status != TKS_OK || !whole) return status;
-    for (size_t i = 0; i < op->size; i++) {
-        if (op->tokens[i].found) judge(op, i, known.now_ms);
+    for (size_t i = 0; i < count; i++) {
+        if (op->tokens[i].found) judge(op, i, now_ms);
     }
     op->base.result.type = TKS_RESULT_TOKENS;
     op->base.result.tokens = op->tokens;
-    op->base.result.size = op->size;
+    op->base.result.size = count;
     tksp_op_clear_commands(&op->base); /* the slots own the replies */
     return TKS_OK;
 }
 
 static const tksp_tokens_kind get_many_kind = {.base = {TKSP_TOKENS_BASE},
                                                .begin = begin,
-                                               .finish = finish_get_many};
+                                               .finish = finish_get_many,
+                                               .reads = true};
 
 tks_status tks_tokens_get_many(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                                size_t count, const tks_bytes *presented, tks_op **out,
@@ -316,7 +334,8 @@ tks_status tks_tokens_get_many(const tks_tokens *tokens, tks_bytes app, tks_byte
     tks_status status = tksp_check_name(app, "app", err);
     if (status == TKS_OK) status = tksp_check_name(type, "type", err);
     if (status == TKS_OK) {
-        status = tksp_tokens_op_new(tokens, &get_many_kind, TKS_READ, app, type, count, &op, err);
+        status =
+            tksp_tokens_op_new_for(tokens, &get_many_kind, TKS_READ, app, type, count, &op, err);
     }
     if (status != TKS_OK) return status;
     for (size_t i = 0; i < count; i++) tksp_present(op, i, presented[i]);

@@ -124,7 +124,7 @@ static tks_status add(tksp_tokens_op *op, const tks_tokens *tokens, const tks_fo
     op->app = tksp_arena_dup(arena, key->app);
     op->type = tksp_arena_dup(arena, key->type);
     tksp_key_locate(key->app, key->type, key->owner, place->locator);
-    tksp_key_field(tokens->config.pepper, key->app, key->type, key->token, place->field);
+    tksp_key_field(tokens->config.peppers[0], key->app, key->type, key->token, place->field);
     const tks_bytes words[] = {
         TKS_LITERAL("4"),
         tksp_word_key(op, place),

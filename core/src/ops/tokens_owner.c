@@ -39,8 +39,8 @@ static tks_status finish_count(tksp_tokens_op *op) {
 
 static tks_status begin_delete_all(tksp_tokens_op *op) {
     const tksp_place *place = &op->slots[0].place;
-    tks_bytes words[4 + TKSP_KEEP_MAX] = {TKS_LITERAL("1"), tksp_word_key(op, place),
-                                          tksp_word_echo(op, place), tksp_word_max_age(op)};
+    tks_bytes words[4 + TKS_TEXTS_MAX + 1] = {TKS_LITERAL("1"), tksp_word_key(op, place),
+                                              tksp_word_echo(op, place), tksp_word_max_age(op)};
     for (size_t i = 0; i < op->keep_count; i++) words[4 + i] = op->keep[i];
     return tksp_tokens_add(op, &tksp_script_delete_all, 4 + op->keep_count, words, words[1]);
 }
@@ -62,8 +62,11 @@ static const tksp_tokens_kind count_kind = {.base = {TKSP_TOKENS_BASE},
 /* A token, or an id: a custom token may look like one. */
 static void add_keep(tksp_tokens_op *op, tks_bytes keep) {
     tksp_place place;
-    if (tksp_is_possible_token(keep)) {
-        tksp_key_field(op->config.pepper, op->app, op->type, keep, place.field);
+    size_t count = tksp_is_possible_token(keep) ? op->config.pepper_count : 0;
+    op->keep = tksp_arena_alloc(&op->base.arena, (count + 1) * sizeof *op->keep);
+    if (op->keep == NULL) return;
+    for (size_t i = 0; i < count; i++) {
+        tksp_key_field(op->config.peppers[i], op->app, op->type, keep, place.field);
         op->keep[op->keep_count++] = tksp_word_field(op, &place);
     }
     if (is_id(keep)) op->keep[op->keep_count++] = tksp_arena_dup(&op->base.arena, keep);

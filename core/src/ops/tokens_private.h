@@ -12,7 +12,10 @@
 /* The options, checked and complete. Kept by a tks_tokens, copied into each operation. */
 typedef struct tksp_tokens_config {
     tks_bytes prefix;
-    tks_bytes pepper; /* in an operation: borrowed while it is made, then not set */
+    /* The first makes tokens, each finds them; without any, one that is empty. In an operation: borrowed while it is
+     * made, then not set. */
+    const tks_bytes *peppers;
+    size_t pepper_count;
     tks_encoding encoding;
     size_t token_size;
     size_t max_data_size;
@@ -38,12 +41,14 @@ typedef struct tksp_slot {
     tksp_place place;
     bool located;     /* `place.locator` is known: at once, but for custom tokens */
     bool aliased;     /* it has an alias: a custom token */
+    bool gone;        /* get: the field ended between two commands */
     tks_reply *reply; /* what the token's slices are borrowed from; owned */
     tks_json *data;   /* owned */
     tks_bytes alias;  /* what its alias holds */
     int64_t stamp_ms; /* of the record: when it ends, 0: it says nothing */
     int64_t
         until_ms; /* of the record: how long after its creation no use lets it live; 0: no limit */
+    int64_t ends_ms; /* get: when the server ends the field, 0: it does not, or was not asked */
     /* of create: */
     bool custom;  /* the caller chose it */
     bool claimed; /* its alias is: to be dropped, if the operation fails */
@@ -65,9 +70,9 @@ typedef struct tksp_tokens_kind {
     tks_status (*begin)(tksp_tokens_op *op);
     /* As tksp_op_kind.finish, of those commands; also where there are none. */
     tks_status (*finish)(tksp_tokens_op *op);
+    bool
+        reads; /* by each pepper at once; else the field that exists is found first, and has slot 0 */
 } tksp_tokens_kind;
-
-enum { TKSP_KEEP_MAX = 2 };
 
 struct tksp_tokens_op {
     tks_op base;
@@ -76,12 +81,13 @@ struct tksp_tokens_op {
     tksp_slot *slots;
     tks_token *tokens; /* the result, one a slot */
     size_t size;       /* slots */
+    size_t width;      /* as many of them are about one token, by one pepper each */
     int64_t duration_ms;
-    const tks_update *update;      /* what is to change, in the arena */
-    tks_page page;                 /* list */
-    tks_bytes keep[TKSP_KEEP_MAX]; /* delete_all: the fields of which the first live one stays */
+    const tks_update *update; /* what is to change, in the arena */
+    tks_page page;            /* list */
+    tks_bytes *keep;          /* delete_all: the fields of which the first live one stays */
     size_t keep_count;
-    enum { TKSP_NEW, TKSP_RESOLVING, TKSP_BEGUN } phase;
+    enum { TKSP_NEW, TKSP_RESOLVING, TKSP_CHOOSING, TKSP_BEGUN } phase;
     enum {
         TKSP_CLAIM,
         TKSP_CHECK,
@@ -117,7 +123,7 @@ void tksp_tokens_op_clear(tks_op *op);
 /* delete and delete_by_id. */
 extern const tksp_tokens_kind tksp_delete_kind;
 
-/* Keeps the pepper beyond the constructor. */
+/* Keeps the first pepper beyond the constructor. */
 void tksp_keep_pepper(tksp_tokens_op *op);
 
 /* Reads create's `request`, a JSON object or nothing, into the record: texts in the arena. TKS_ERR_DATA: it has something else
@@ -125,8 +131,16 @@ void tksp_keep_pepper(tksp_tokens_op *op);
 tks_status tksp_take_request(tks_bytes request, tksp_arena *arena, tksp_record *record,
                              tks_error *err);
 
-/* Slot `i` is about a token that a client presented. */
+/* As tksp_tokens_op_new, for `count` tokens that a client presented, with `width` slots for each. */
+tks_status tksp_tokens_op_new_for(const tks_tokens *tokens, const tksp_tokens_kind *kind,
+                                  tks_safety safety, tks_bytes app, tks_bytes type, size_t count,
+                                  tksp_tokens_op **out, tks_error *err);
+
+/* Token `i` of those. */
 void tksp_present(tksp_tokens_op *op, size_t i, tks_bytes token);
+
+/* Puts slot `from` in the place of slot `to`, and the other way round. */
+void tksp_swap_slots(tksp_tokens_op *op, size_t to, size_t from);
 
 /* An alias outlives its token by so much: it is never the reason why one is not found. */
 enum { TKSP_ALIAS_SLACK_MS = 60000 };

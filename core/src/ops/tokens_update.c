@@ -256,7 +256,7 @@ tks_status tks_tokens_update(const tks_tokens *tokens, tks_bytes app, tks_bytes 
     if (status == TKS_OK) status = tksp_check_name(type, "type", err);
     if (status == TKS_OK) status = check(tokens, update, err);
     if (status == TKS_OK) {
-        status = tksp_tokens_op_new(tokens, &update_kind, TKS_ONCE, app, type, 1, &op, err);
+        status = tksp_tokens_op_new_for(tokens, &update_kind, TKS_ONCE, app, type, 1, &op, err);
     }
     if (status != TKS_OK) return status;
     tksp_present(op, 0, token);
