@@ -21,7 +21,7 @@ if ends > 0 and ends <= now then
   settle(now)
   return {ARGV[1], 0}
 end
-record = record:sub(1, 9) .. ARGV[1]:sub(1, 4) .. record:sub(14)
+record = with_family(record:sub(1, 9) .. ARGV[1]:sub(1, 4) .. record:sub(14), old)
 put(new, record, ends)
 settle(now, ends)
 return {ARGV[1], record, ends}

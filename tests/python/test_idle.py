@@ -269,3 +269,28 @@ def test_many_have_all_of_it(tokens: RedisTokens) -> None:
     made = tokens.create_many([{**BOB, "idle": 50, "request": AGENT}, {"app": "web", "type": "login"}])
     assert (made[0].idle, made[0].request, made[1].owner) == (50, AGENT, None)
     assert tokens.get_many("web", "login", [t.token for t in made])[1].owner is None  # type: ignore[union-attr]
+
+
+# ---- sid -------------------------------------------------------------------------------------------
+
+
+def test_the_sid_stays_over_rotations(touching: RedisTokens) -> None:
+    token = touching.create(**BOB, idle=100, request=AGENT)
+    assert token.sid == token.id
+    latest = token
+    for _ in range(3):
+        assert get(touching, latest, refresh=True) is not None
+        rotated = touching.rotate("web", "login", latest.token)
+        assert rotated is not None
+        assert rotated.id != latest.id
+        assert rotated.sid == token.sid
+        assert (rotated.idle, rotated.request) == (100, AGENT)
+        latest = rotated
+    found = get(touching, latest, expiry=True)
+    assert found is not None
+    assert found == latest
+    (listed,) = touching.list(**BOB)
+    assert (listed.id, listed.sid) == (latest.id, token.sid)
+    updated = touching.update("web", "login", latest.token, {"a": 1})
+    assert updated is not None
+    assert updated.sid == token.sid

@@ -1,5 +1,5 @@
 -- The parts of a record, by their places (docs/stored-format.md):
---   <9 of created><4 of check>[p|e<7 of its end>][i<7>][u<7>][s<7>]…"<owner>"…{<data>}
+--   <9 of created><4 of check>[p|e<7 of its end>][i<7>][u<7>][s<7>][f<22>]"<owner>"…{<data>}
 
 -- Where the names begin, and where the data does; nil where this is no record.
 local function split(record)
@@ -53,4 +53,12 @@ end
 local function with_seen(record, ms)
   local at, seen = seen_place(record)
   return record:sub(1, at - 1) .. time_mark(115, ms) .. record:sub(seen and at + 8 or at)
+end
+
+-- The record with the field of the first token of its rotations, unless it has one.
+local function with_family(record, field)
+  local at, seen = seen_place(record)
+  if seen then at = at + 8 end
+  if record:byte(at) == 102 then return record end
+  return record:sub(1, at - 1) .. 'f' .. field .. record:sub(at)
 end
