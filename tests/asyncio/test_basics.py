@@ -59,6 +59,15 @@ def test_stores(server: Server, run: Run) -> None:
             assert updated.data == {}
             assert updated.expires_at is not None
             assert updated.expires_at - updated.created_at > 190
+            by_id = await tokens.get_by_id(**A, owner="o", id=made.id)
+            assert by_id is not None
+            assert (by_id.token, by_id.expires_at) == (None, pytest.approx(updated.expires_at, abs=0.01))
+            assert await tokens.update_all(**A, owner="o", data={"r": 1}) == 1
+            assert (await tokens.update_by_id(**A, owner="o", id=made.id, data={"s": 2})).data == {"r": 1, "s": 2}
+            (listed,) = await sessions.list("a", "bob")
+            assert await sessions.update_by_id("a", "bob", listed.id, unset=["x"]) is True
+            assert await sessions.update_all("a", "bob", {"x": 1}) == 1
+            assert (await sessions.get_by_id("a", "bob", listed.id)).data == {"x": 1, "y": 2}
             rotated = await sessions.rotate("a", token)
             assert rotated is not None
             session = await sessions.get("a", rotated)

@@ -57,6 +57,8 @@ static const tksp_script *script_named(const char *name) {
         &tksp_script_refresh,
         &tksp_script_rotate,
         &tksp_script_update,
+        &tksp_script_update_all,
+
         &tksp_script_take,
         &tksp_script_alias_extend,
         &tksp_script_node_add,

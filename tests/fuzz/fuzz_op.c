@@ -68,11 +68,19 @@ static tks_status make(const tks_tokens *tokens, unsigned choice, tks_bytes toke
     case 6: return tks_tokens_refresh(tokens, app, type, token, 60000, op, NULL);
     case 7: return tks_tokens_update(tokens, app, type, token, &updates[variant], op, NULL);
     case 8: return tks_tokens_delete(tokens, app, type, token, op, NULL);
-    case 9: return tks_tokens_delete_by_id(tokens, app, type, owner, id, op, NULL);
-    case 10: return tks_tokens_delete_all(tokens, app, type, owner, token, op, NULL);
+    case 9:
+        return variant ? tks_tokens_get_by_id(tokens, app, type, owner, id, op, NULL)
+                       : tks_tokens_delete_by_id(tokens, app, type, owner, id, op, NULL);
+    case 10:
+        if (variant) {
+            return tks_tokens_update_by_id(tokens, app, type, owner, id, &updates[1], op, NULL);
+        }
+        return tks_tokens_delete_all(tokens, app, type, owner, token, op, NULL);
     case 11: return tks_tokens_list(tokens, app, type, owner, &pages[variant], op, NULL);
     case 14: return tks_tokens_take(tokens, app, type, token, op, NULL);
-    case 13: return tks_tokens_count(tokens, app, type, owner, op, NULL);
+    case 13:
+        return variant ? tks_tokens_update_all(tokens, app, type, owner, patch, op, NULL)
+                       : tks_tokens_count(tokens, app, type, owner, op, NULL);
     case 12: return tks_tokens_rotate(tokens, app, type, token, 0, op, NULL);
     default: return tks_raw_new(2, argc, words, op, NULL);
     }

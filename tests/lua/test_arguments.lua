@@ -16,6 +16,12 @@ local good = {
     app = "a", type = "t", token = "x", data = {}, unset = {}, keep_null = true, replace = true, expect = {},
     refresh = 5,
   },
+  get_by_id = { app = "a", type = "t", owner = "o", id = "x" },
+  update_by_id = {
+    app = "a", type = "t", owner = "o", id = "x", data = {}, unset = {}, keep_null = true, replace = true,
+    expect = {}, refresh = 5,
+  },
+  update_all = { app = "a", type = "t", owner = "o", data = {} },
   take = { app = "a", type = "t", token = "x" },
   delete = { app = "a", type = "t", token = "x" },
   delete_all = { app = "a", type = "t", owner = "o", keep = "x" },
@@ -24,10 +30,10 @@ local good = {
   rotate = { app = "a", type = "t", token = "x", duration = 5 },
 }
 local optional = {
-  data = { create = true, update = true }, duration = { create = true, rotate = true }, custom_token = true,
-  owner = { create = true },
-  refresh = true, expiry = true, token = true, id = true, keep = true, unset = true, keep_null = true,
-  replace = true, expect = true,
+  data = { create = true, update = true, update_by_id = true },
+  duration = { create = true, rotate = true }, owner = { create = true },
+  custom_token = true, refresh = true, expiry = true, token = true, id = true, keep = true, unset = true,
+  keep_null = true, replace = true, expect = true,
 }
 
 local function with(args, name, value)

@@ -97,8 +97,12 @@ local function same_pairs(want, got, first, last, vars)
 end
 
 local function check_command(case, want, got, vars)
-  local updates = case.call:find "^update" and #want > 8
-  local pairs_from = updates and (#want % 2 == 0 and 9 or 12) or #want + 1
+  local pairs_from = #want + 1
+  if case.call == "update_all" then
+    pairs_from = 8
+  elseif case.call:find "^update" and #want > 8 then
+    pairs_from = #want % 2 == 0 and 9 or 12
+  end
   local changes_from = pairs_from == 12 and 12 + 2 * want[11] or pairs_from
   for i = 1, pairs_from - 1 do
     local word, found = want[i], got[i] or ""

@@ -72,6 +72,22 @@ test("update of a session takes what update of a token does", function()
   equal(sessions:get({ app = "web", token = token }).data, {})
 end)
 
+test("get_by_id, update_by_id, update_all of sessions", function()
+  local sessions = store()
+  create(sessions, { data = { role = "admin" }, duration = 100 })
+  local id = sessions:list({ app = "web", owner_id = "bob" })[1].id
+  local by_id = { app = "web", owner_id = "bob", id = id }
+  local session = sessions:get_by_id(by_id)
+  equal({ session.id, session.owner_id, session.token }, { id, "bob", nil })
+  assert(session.expires_at)
+  only(true, sessions:update_by_id { app = "web", owner_id = "bob", id = id, data = { a = 1 } })
+  only(false, sessions:update_by_id { app = "web", owner_id = "bobby", id = id, data = { a = 1 } })
+  harness.fails("conflict", '"a"',
+    sessions:update_by_id { app = "web", owner_id = "bob", id = id, expect = { a = 2 } })
+  only(1, sessions:update_all { app = "web", owner_id = "bob", data = { role = "guest" } })
+  equal(sessions:get_by_id(by_id).data, { a = 1, role = "guest" })
+end)
+
 test("kill, kill_all, kill_by_id", function()
   local sessions = store()
   local token = create(sessions)

@@ -186,6 +186,41 @@ test("update with refresh slides, and never shortens", function()
   near(time_left(tokens, token), 100)
 end)
 
+test("get_by_id and update_by_id need no secret", function()
+  local tokens = harness.store()
+  local made = create(tokens, { data = { role = "admin" }, duration = 100 })
+  local by_id = { owner = "bob", id = made.id }
+  local found = tokens:get_by_id(args(by_id))
+  equal({ found.id, found.data, found.token }, { made.id, made.data, nil })
+  near(found.expires_at - found.created_at, 100)
+  local updated = tokens:update_by_id(args {
+    owner = "bob", id = made.id, data = { role = "guest" }, expect = { role = "admin" }, refresh = 200,
+  })
+  equal({ updated.data, updated.token }, { { role = "guest" }, nil })
+  near(time_left(tokens, made.token), 200)
+  harness.fails("conflict", 'the field "role"', tokens:updateById(args {
+    owner = "bob", id = made.id, unset = { "role" }, expect = { role = "admin" },
+  }))
+  local others = { { owner = "bobby", id = made.id }, { owner = "bob", id = "x" }, { owner = "bob" } }
+  for _, wrong in ipairs(others) do
+    only(nil, tokens:get_by_id(args(wrong)))
+    only(nil, tokens:getById(args(wrong)))
+    only(nil, tokens:update_by_id(args(wrong)))
+  end
+end)
+
+test("update_all changes all tokens of one owner", function()
+  local tokens = harness.store()
+  local bobs = { create(tokens, { data = { a = 1, b = 2 }, duration = 100 }), create(tokens) }
+  local bobby = create(tokens, { owner = "bobby" })
+  only(2, tokens:update_all(args { owner = "bob", data = { role = "guest", a = tokenstore.null } }))
+  equal(tokens:get(args { token = bobs[1].token }).data, { b = 2, role = "guest" })
+  equal(tokens:get(args { token = bobs[2].token }).data, { role = "guest" })
+  equal(tokens:get(args { token = bobby.token }).data, {})
+  near(time_left(tokens, bobs[1].token), 100)
+  only(0, tokens:updateAll(args { owner = "nobody", data = { role = "guest" } }))
+end)
+
 test("delete", function()
   local tokens = harness.store()
   local token = create(tokens).token

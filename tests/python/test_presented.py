@@ -34,6 +34,8 @@ def test_no_token_is_not_found(tokens: RedisTokens) -> None:
     assert tokens.take("web", "login", None) is None
     assert tokens.delete("web", "login", None) is False
     assert tokens.delete_by_id("web", "login", "bob", None) is False
+    assert tokens.get_by_id("web", "login", "bob", None) is None
+    assert tokens.update_by_id("web", "login", "bob", None, {"a": 1}) is None
     assert tokens.get_many("web", "login", [None]) == [None]
     found = tokens.get_many("web", "login", [None, good, None])
     assert [token is None for token in found] == [True, False, True]

@@ -700,6 +700,64 @@ case("update takes replace and nothing to unset", "update", {**set_role, "unset"
      {"token": rooted.result()})
 case("update refuses a refresh out of range", "update", {**set_role, "refresh": 0.5}, refused=("data", "refresh"))
 
+# ---- get_by_id, update_by_id, update_all ---------------------------------------------------------------
+
+by_id = {"app": APP, "type": TYPE, "owner": OWNER, "id": bob.field}
+secretless = {"token": None}
+case("get_by_id", "get_by_id", by_id, [{**both, **replies(bob.record, [END])}],
+     {"token": bob.result(END, **secretless)})
+case("get_by_id from a server that cannot end fields", "get_by_id", by_id,
+     [{**timed, **replies(bob.stamped(SERVER + 5), TIME)}],
+     {"token": bob.result(SERVER + 5, **secretless)}, known="lacks")
+case("get_by_id, not found", "get_by_id", by_id, [{**both, **replies(None, [-2])}], {"token": None})
+case("get_by_id of another's record", "get_by_id", by_id, [{**both, **replies(other.record, [-1])}],
+     error=("connection", "another request"))
+case("get_by_id with an id that is none asks nobody", "get_by_id", {**by_id, "id": b"x"}, [], {"token": None})
+case("get_by_id refuses an empty owner", "get_by_id", {**by_id, "owner": ""}, refused=("data", "owner"))
+change = {**by_id, "data": {"role": "root"}}
+case("update_by_id", "update_by_id", change,
+     [{**send("once", bob.update(*ROLE)), **replies([bob.echo, rooted.record])}],
+     {"token": rooted.result(**secretless)})
+case("update_by_id, not found", "update_by_id", change,
+     [{**send("once", bob.update(*ROLE)), **replies([bob.echo, 0])}], {"token": None})
+perhaps = eval_(script("alias_extend", keys.alias_key(APP, TYPE, bob.field), b"3660000"))
+case("update_by_id with all that update takes", "update_by_id",
+     {**change, "unset": ["a"], "keep_null": True, "expect": {"b": UNSET}, "refresh": 3600},
+     [{**send("once", bob.update_more(*ROLE, b'"a"', b"", refresh=3600000, expect=(b'"b"', b"")), perhaps),
+       **replies([bob.echo, rooted.record, SERVER], -2)}],
+     {"token": rooted.result(SERVER, **secretless)})
+case("update_by_id, not as expected", "update_by_id", {**change, "expect": {"role": "x"}},
+     [{**send("once", bob.update_more(*ROLE, expect=(b'"role"', b'"x"'))), **replies([bob.echo, -3, 1])}],
+     error=("conflict", 'the field "role"'))
+case("update_by_id with an id that is none asks nobody", "update_by_id", {**change, "id": b""}, [], {"token": None})
+case("update_by_id refuses a field that is set and deleted", "update_by_id", {**change, "unset": ["role"]},
+     refused=("data", "unset and data"))
+
+everywhere = {"app": APP, "type": TYPE, "owner": OWNER, "data": {"role": "root", "x": None}}
+its_echo = bob.locator[:4] + b"1"
+words = eval_(script("update_all", bob.key, its_echo, b"0", b"65536", *ROLE, b'"x"', b""))
+case("update_all", "update_all", everywhere,
+     [{**send("once", words), **replies([its_echo, 3, 0, b""])}], {"count": 3})
+case("update_all of nothing", "update_all", everywhere,
+     [{**send("once", words), **replies([its_echo, 0, 0, b""])}], {"count": 0})
+case("update_all that skips what is unreadable", "update_all", everywhere,
+     [{**send("once", words), **replies([its_echo, 3, 1, bob.field])}], {"count": 3})
+case("update_all that skips another program's field", "update_all", everywhere,
+     [{**send("once", words), **replies([its_echo, 3, 1, b"x" * 5000])}], {"count": 3})
+case("update_all of what is unreadable alone", "update_all", everywhere,
+     [{**send("once", words), **replies([its_echo, 0, 2, bob.field])}],
+     error=("data", f"the token {bob.field.decode()} is stored in an unreadable form: nothing was changed"))
+case("update_all that would be too large", "update_all", everywhere,
+     [{**send("once", words), **replies([its_echo, -1, bob.field])}], error=("data", "max_data_size"))
+case("update_all under max_age", "update_all", {**everywhere, "data": {"role": "root"}},
+     [{**send("once", eval_(script("update_all", bob.key, its_echo, b"7200000", b"65536", *ROLE))),
+       **replies([its_echo, 0, 0, b""])}], {"count": 0}, options={"max_age": 7200})
+case("update_all whose answer is lost", "update_all", everywhere, [{**send("once", words), **lost(True)}],
+     error=("outcome_unknown", "may or may not"))
+case("update_all of another owner", "update_all", everywhere,
+     [{**send("once", words), **replies([b"****1", 3, 0, b""])}], error=("outcome_unknown", "another request"))
+case("update_all refuses an empty owner", "update_all", {**everywhere, "owner": ""}, refused=("data", "owner"))
+
 # ---- delete ------------------------------------------------------------------------------------------
 
 case("delete", "delete", bob.args, [{**send("once", bob.delete()), **replies([bob.echo, 1])}],

@@ -49,7 +49,7 @@ return {
   -- JSON's null: in data that was read, and in `update` to delete a field.
   null = core.null,
 
-  -- A field that is not there: what `update { expect }` may ask for. In `data` it leaves a field unchanged, as nil does.
+  -- A field that is not there, in `update`'s `expect`. In its `data` it leaves a field unchanged.
   unset = core.unset,
 
   -- array(t): marks t (or a new table) as an array, so that it stays one when it is empty. Arrays that were

@@ -51,6 +51,17 @@
 ---@class tokenstore.SessionIdArgs: tokenstore.SessionOwnerArgs
 ---@field id? tokenstore.Name nil is not found
 
+---@class tokenstore.SessionUpdateByIdArgs: tokenstore.SessionIdArgs
+---@field data? tokenstore.Data fields to set; tokenstore.null deletes one
+---@field unset? string[] further fields to delete
+---@field keep_null? boolean tokenstore.null is stored instead
+---@field replace? boolean `data` becomes the whole data, exactly
+---@field expect? tokenstore.Data what fields must be now (tokenstore.unset: absent), or nothing is changed: "conflict"
+---@field refresh? number seconds: slides the expiry, as in `get`
+
+---@class tokenstore.SessionUpdateAllArgs: tokenstore.SessionOwnerArgs
+---@field data tokenstore.Data fields to set; tokenstore.null deletes one
+
 ---Login sessions: tokens of type "session".
 ---@class tokenstore.Sessions
 ---@field client tokenstore.Client
@@ -79,6 +90,13 @@ function Sessions:get(args) end
 ---@return tokenstore.Code? code
 function Sessions:get_many(args) end
 
+---Finds a session by the id of a listing: without the token, with expires_at. Nil if there is none.
+---@param args tokenstore.SessionIdArgs
+---@return tokenstore.Session?
+---@return string? message
+---@return tokenstore.Code? code
+function Sessions:get_by_id(args) end
+
 ---Lets the session expire `duration` from now, earlier or later than before. False if there is none.
 ---@param args tokenstore.SessionRefreshArgs
 ---@return boolean?
@@ -92,6 +110,20 @@ function Sessions:refresh(args) end
 ---@return string? message
 ---@return tokenstore.Code? code
 function Sessions:update(args) end
+
+---As `update`, for the session with this id of a listing.
+---@param args tokenstore.SessionUpdateByIdArgs
+---@return boolean?
+---@return string? message
+---@return tokenstore.Code? code
+function Sessions:update_by_id(args) end
+
+---Sets fields in the data of all live sessions of this user, in one step; how many there are.
+---@param args tokenstore.SessionUpdateAllArgs
+---@return integer?
+---@return string? message
+---@return tokenstore.Code? code
+function Sessions:update_all(args) end
 
 ---Finds the session and ends it: exactly one caller gets it, all others nil.
 ---@param args tokenstore.SessionArgs
@@ -150,5 +182,8 @@ function Sessions:close() end
 Sessions.getMany = Sessions.get_many
 Sessions.killAll = Sessions.kill_all
 Sessions.killById = Sessions.kill_by_id
+Sessions.getById = Sessions.get_by_id
+Sessions.updateById = Sessions.update_by_id
+Sessions.updateAll = Sessions.update_all
 
 return Sessions

@@ -36,19 +36,39 @@ function Sessions:get_many(args)
   return self._run(self._handle, ops.get_many(self._store, args))
 end
 
+-- get_by_id{ app, owner_id, id }: a session of a listing, with expires_at and without the token; or nil.
+function Sessions:get_by_id(args)
+  return self._run(self._handle, ops.get_by_id(self._store, args))
+end
+
 -- refresh{ app, token, duration }: true if the session now expires `duration` from now.
 function Sessions:refresh(args)
   return self._run(self._handle, ops.refresh(self._store, args))
 end
 
--- update{ app, token, data, unset, keep_null, replace, expect, refresh }: sets the fields named in data, deletes those
--- that are tokenstore.null; true if the session was found. The others as RedisTokens:update.
+-- update{ app, token, data, unset, keep_null, replace, expect, refresh }: sets the fields named in data,
+-- deletes those that are tokenstore.null; true if the session was found. The others as RedisTokens:update.
 function Sessions:update(args)
   local session, message, code = self._run(self._handle, ops.update(self._store, args))
   if message then
     return nil, message, code
   end
   return session ~= nil
+end
+
+-- update_by_id{ app, owner_id, id, … }: as update, for a session of a listing.
+function Sessions:update_by_id(args)
+  local session, message, code = self._run(self._handle, ops.update_by_id(self._store, args))
+  if message then
+    return nil, message, code
+  end
+  return session ~= nil
+end
+
+-- update_all{ app, owner_id, data }: sets fields in the data of all live sessions, in one step; how many
+-- there are.
+function Sessions:update_all(args)
+  return self._run(self._handle, ops.update_all(self._store, args))
 end
 
 -- take{ app, token }: the session, which is ended: exactly one caller gets it, all others nil.
@@ -101,5 +121,8 @@ end
 Sessions.getMany = Sessions.get_many
 Sessions.killAll = Sessions.kill_all
 Sessions.killById = Sessions.kill_by_id
+Sessions.getById = Sessions.get_by_id
+Sessions.updateById = Sessions.update_by_id
+Sessions.updateAll = Sessions.update_all
 
 return Sessions

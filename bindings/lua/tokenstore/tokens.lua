@@ -42,17 +42,33 @@ function RedisTokens:get_many(args)
   return self._run(self._handle, ops.get_many(self._store, args))
 end
 
+-- get_by_id{ app, type, owner, id }: a token of a listing, with expires_at and without the secret; or nil.
+function RedisTokens:get_by_id(args)
+  return self._run(self._handle, ops.get_by_id(self._store, args))
+end
+
 -- refresh{ app, type, token, duration }: true if the token now expires `duration` from now, earlier or
 -- later than before.
 function RedisTokens:refresh(args)
   return self._run(self._handle, ops.refresh(self._store, args))
 end
 
--- update{ app, type, token, data, unset, keep_null, replace, expect, refresh }: sets the fields named in data, deletes
--- those that are tokenstore.null and those named in unset; the updated token or nil. The expiry is unchanged
--- without `refresh`. If fields are not as in `expect`, nothing is changed: "conflict".
+-- update{ app, type, token, data, unset, keep_null, replace, expect, refresh }: sets the fields in data,
+-- deletes those that are tokenstore.null and those named in unset; the updated token or nil. The expiry is
+-- unchanged without `refresh`. If fields are not as in `expect`, nothing is changed: "conflict".
 function RedisTokens:update(args)
   return self._run(self._handle, ops.update(self._store, args))
+end
+
+-- update_by_id{ app, type, owner, id, … }: as update, for a token of a listing; without the secret.
+function RedisTokens:update_by_id(args)
+  return self._run(self._handle, ops.update_by_id(self._store, args))
+end
+
+-- update_all{ app, type, owner, data }: sets fields in the data of all live tokens, in one step; how many
+-- there are. Unreadable records are skipped, with a warning; if there is nothing else, "data".
+function RedisTokens:update_all(args)
+  return self._run(self._handle, ops.update_all(self._store, args))
 end
 
 -- take{ app, type, token }: the token, which is ended: exactly one caller gets it, all others nil.
@@ -98,5 +114,8 @@ RedisTokens.createMany = RedisTokens.create_many
 RedisTokens.getMany = RedisTokens.get_many
 RedisTokens.deleteAll = RedisTokens.delete_all
 RedisTokens.deleteById = RedisTokens.delete_by_id
+RedisTokens.getById = RedisTokens.get_by_id
+RedisTokens.updateById = RedisTokens.update_by_id
+RedisTokens.updateAll = RedisTokens.update_all
 
 return RedisTokens

@@ -196,6 +196,17 @@ function Client:close() end
 ---@class tokenstore.IdArgs: tokenstore.OwnerArgs
 ---@field id? tokenstore.Name nil is not found
 
+---@class tokenstore.UpdateByIdArgs: tokenstore.IdArgs
+---@field data? tokenstore.Data fields to set; tokenstore.null deletes one
+---@field unset? string[] further fields to delete
+---@field keep_null? boolean tokenstore.null is stored instead
+---@field replace? boolean `data` becomes the whole data, exactly
+---@field expect? tokenstore.Data what fields must be now (tokenstore.unset: absent), or nothing is changed: "conflict"
+---@field refresh? number seconds: slides the expiry, as in `get`
+
+---@class tokenstore.UpdateAllArgs: tokenstore.OwnerArgs
+---@field data tokenstore.Data fields to set; tokenstore.null deletes one
+
 ---Opaque tokens with an owner and data.
 ---@class tokenstore.RedisTokens
 ---@field client tokenstore.Client
@@ -231,6 +242,13 @@ function RedisTokens:get(args) end
 ---@return tokenstore.Code? code
 function RedisTokens:get_many(args) end
 
+---Finds a token by the id of a listing: without the secret, with expires_at. Nil if there is none.
+---@param args tokenstore.IdArgs
+---@return tokenstore.Token?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisTokens:get_by_id(args) end
+
 ---Lets the token expire `duration` from now, earlier or later than before. False if there is none.
 ---@param args tokenstore.RefreshArgs
 ---@return boolean?
@@ -245,6 +263,21 @@ function RedisTokens:refresh(args) end
 ---@return string? message
 ---@return tokenstore.Code? code
 function RedisTokens:update(args) end
+
+---As `update`, for the token with this id of a listing. The result is without the secret.
+---@param args tokenstore.UpdateByIdArgs
+---@return tokenstore.Token?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisTokens:update_by_id(args) end
+
+---Sets fields in the data of all live tokens of this owner, in one step; how many there are. Unreadable records are
+---skipped, with a warning to the logger; if there is nothing else, "data".
+---@param args tokenstore.UpdateAllArgs
+---@return integer?
+---@return string? message
+---@return tokenstore.Code? code
+function RedisTokens:update_all(args) end
 
 ---Finds the token and ends it: exactly one caller gets it, all others nil.
 ---@param args tokenstore.TokenArgs
@@ -303,6 +336,9 @@ RedisTokens.createMany = RedisTokens.create_many
 RedisTokens.getMany = RedisTokens.get_many
 RedisTokens.deleteAll = RedisTokens.delete_all
 RedisTokens.deleteById = RedisTokens.delete_by_id
+RedisTokens.getById = RedisTokens.get_by_id
+RedisTokens.updateById = RedisTokens.update_by_id
+RedisTokens.updateAll = RedisTokens.update_all
 
 
 ---@class tokenstore

@@ -209,6 +209,7 @@ class RedisTokens(Generic[_R]):
     def get(
         self, app: Name, type: Name, token: Presented, refresh: Duration | bool | None, expiry: bool, /
     ) -> Op[_R | None]: ...
+    def get_by_id(self, app: Name, type: Name, owner: Name, id: Id, /) -> Op[_R | None]: ...
     def get_many(self, app: Name, type: Name, tokens: Iterable[Presented], /) -> Op[list[_R | None]]: ...
     def refresh(
         self, app: Name, type: Name, token: Presented, duration: Duration, /
@@ -226,6 +227,23 @@ class RedisTokens(Generic[_R]):
         refresh: Duration | None,
         /,
     ) -> Op[_R | None]: ...
+    def update_by_id(
+        self,
+        app: Name,
+        type: Name,
+        owner: Name,
+        id: Id,
+        data: dict[str, Any] | None,
+        unset: Iterable[str] | None,
+        keep_null: bool,
+        replace: bool,
+        expect: dict[str, Any] | None,
+        refresh: Duration | None,
+        /,
+    ) -> Op[_R | None]: ...
+    def update_all(
+        self, app: Name, type: Name, owner: Name, data: dict[str, Any], /
+    ) -> Op[int]: ...
     def rotate(
         self, app: Name, type: Name, token: Presented, duration: Duration | None, /
     ) -> Op[_R | None]: ...
@@ -256,6 +274,7 @@ class Sessions(Generic[_R]):
     def get(
         self, app: Name, token: Presented, refresh: Duration | bool | None, expiry: bool, /
     ) -> Op[_R | None]: ...
+    def get_by_id(self, app: Name, owner_id: Name, id: Id, /) -> Op[_R | None]: ...
     def get_many(self, app: Name, tokens: Iterable[Presented], /) -> Op[list[_R | None]]: ...
     def refresh(self, app: Name, token: Presented, duration: Duration, /) -> Op[bool]: ...
     def update(
@@ -270,6 +289,20 @@ class Sessions(Generic[_R]):
         refresh: Duration | None,
         /,
     ) -> Op[_R | None]: ...
+    def update_by_id(
+        self,
+        app: Name,
+        owner_id: Name,
+        id: Id,
+        data: dict[str, Any] | None,
+        unset: Iterable[str] | None,
+        keep_null: bool,
+        replace: bool,
+        expect: dict[str, Any] | None,
+        refresh: Duration | None,
+        /,
+    ) -> Op[_R | None]: ...
+    def update_all(self, app: Name, owner_id: Name, data: dict[str, Any], /) -> Op[int]: ...
     def rotate(
         self, app: Name, token: Presented, duration: Duration | None, /
     ) -> Op[_R | None]: ...

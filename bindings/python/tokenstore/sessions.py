@@ -109,6 +109,10 @@ class Sessions(Store):
         """
         return self._driver.run(self._ops.get(app, token, refresh, expiry))
 
+    def get_by_id(self, app: Name, owner_id: Name, id: Id) -> Session | None:
+        """Find the user's session with this ``id`` of a listing: without the token, with ``expires_at``."""
+        return self._driver.run(self._ops.get_by_id(app, owner_id, id))
+
     def refresh(self, app: Name, token: Presented, duration: Duration) -> bool:
         """Let the session expire ``duration`` from now, earlier or later than before. False if there is
         none."""
@@ -132,6 +136,31 @@ class Sessions(Store):
         """
         op = self._ops.update(app, token, data, unset, keep_null, replace, expect, refresh)
         return self._driver.run(op) is not None
+
+    def update_by_id(
+        self,
+        app: Name,
+        owner_id: Name,
+        id: Id,
+        data: dict[str, Any] | None = None,
+        unset: Iterable[str] | None = None,
+        keep_null: bool = False,
+        replace: bool = False,
+        expect: dict[str, Any] | None = None,
+        refresh: Duration | None = None,
+    ) -> bool:
+        """As :meth:`update`, for the user's session with this ``id`` of a listing: no token is needed."""
+        op = self._ops.update_by_id(
+            app, owner_id, id, data, unset, keep_null, replace, expect, refresh
+        )
+        return self._driver.run(op) is not None
+
+    def update_all(self, app: Name, owner_id: Name, data: dict[str, Any]) -> int:
+        """Set fields in the data of all live sessions of this user, in one step; how many there are.
+
+        See :meth:`RedisTokens.update_all`.
+        """
+        return self._driver.run(self._ops.update_all(app, owner_id, data))
 
     def take(self, app: Name, token: Presented) -> Session | None:
         """Find the session and end it: exactly one caller gets it, all others None.
@@ -190,6 +219,9 @@ class Sessions(Store):
     getMany = get_many
     killAll = kill_all
     killById = kill_by_id
+    getById = get_by_id
+    updateById = update_by_id
+    updateAll = update_all
 
 
 SpotsSessions = Sessions

@@ -153,6 +153,10 @@ class RedisTokens(Store):
         """
         return self._driver.run(self._ops.get(app, type, token, refresh, expiry))
 
+    def get_by_id(self, app: Name, type: Name, owner: Name, id: Id) -> Token | None:
+        """Find the owner's token with this ``id`` of a listing: without the secret, with ``expires_at``."""
+        return self._driver.run(self._ops.get_by_id(app, type, owner, id))
+
     def refresh(self, app: Name, type: Name, token: Presented, duration: Duration) -> bool:
         """Let the token expire ``duration`` from now, earlier or later than before (``max_age`` permitting).
 
@@ -197,6 +201,38 @@ class RedisTokens(Store):
         return self._driver.run(
             self._ops.update(app, type, token, data, unset, keep_null, replace, expect, refresh)
         )
+
+    def update_by_id(
+        self,
+        app: Name,
+        type: Name,
+        owner: Name,
+        id: Id,
+        data: dict[str, Any] | None = None,
+        unset: Iterable[str] | None = None,
+        keep_null: bool = False,
+        replace: bool = False,
+        expect: dict[str, Any] | None = None,
+        refresh: Duration | None = None,
+    ) -> Token | None:
+        """As :meth:`update`, for the owner's token with this ``id`` of a listing: its secret is not needed.
+
+        The result is without the secret, too.
+        """
+        return self._driver.run(
+            self._ops.update_by_id(
+                app, type, owner, id, data, unset, keep_null, replace, expect, refresh
+            )
+        )
+
+    def update_all(self, app: Name, type: Name, owner: Name, data: dict[str, Any]) -> int:
+        """Set fields in the data of all live tokens of this owner, as :meth:`update` does; how many there are.
+
+        All in one step, or none: if the data of one would be too large, :class:`DataError` is raised. Their
+        expiries are unchanged. Unreadable records are skipped, with a warning in the log; if there is nothing
+        else, it raises :class:`DataError`.
+        """
+        return self._driver.run(self._ops.update_all(app, type, owner, data))
 
     def take(self, app: Name, type: Name, token: Presented) -> Token | None:
         """Find the token and end it: exactly one caller gets it, all others None.
@@ -272,6 +308,9 @@ class RedisTokens(Store):
 
     deleteAll = delete_all
     deleteById = delete_by_id
+    getById = get_by_id
+    updateById = update_by_id
+    updateAll = update_all
     createMany = create_many
     getMany = get_many
 

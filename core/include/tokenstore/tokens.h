@@ -99,6 +99,10 @@ TKS_MUST_USE tks_status tks_tokens_create_many(const tks_tokens *, size_t count,
 TKS_MUST_USE tks_status tks_tokens_get(const tks_tokens *, tks_bytes app, tks_bytes type,
                                        tks_bytes token, int64_t refresh_ms, bool expiry,
                                        tks_op **out, tks_error *);
+/** Result TOKEN, without the secret, with expires_ms. `id` from a listing; another owner's id is not found. */
+TKS_MUST_USE tks_status tks_tokens_get_by_id(const tks_tokens *, tks_bytes app, tks_bytes type,
+                                             tks_bytes owner, tks_bytes id, tks_op **out,
+                                             tks_error *);
 /** Result TOKENS in the order asked. */
 TKS_MUST_USE tks_status tks_tokens_get_many(const tks_tokens *, tks_bytes app, tks_bytes type,
                                             size_t count, const tks_bytes *tokens, tks_op **out,
@@ -125,6 +129,16 @@ typedef struct tks_update {
 TKS_MUST_USE tks_status tks_tokens_update(const tks_tokens *, tks_bytes app, tks_bytes type,
                                           tks_bytes token, const tks_update *, tks_op **out,
                                           tks_error *);
+/** Result TOKEN, without the secret. `id` from a listing; another owner's id is not found. */
+TKS_MUST_USE tks_status tks_tokens_update_by_id(const tks_tokens *, tks_bytes app, tks_bytes type,
+                                                tks_bytes owner, tks_bytes id, const tks_update *,
+                                                tks_op **out, tks_error *);
+/** Result COUNT: how many live tokens of the owner now have the fields in `data`, all in one step, or none if the data
+ * of one would be too large. A null deletes the field. The expiries stay. Unreadable records are skipped, and a warning
+ * is noted; if there is nothing else, TKS_ERR_DATA. */
+TKS_MUST_USE tks_status tks_tokens_update_all(const tks_tokens *, tks_bytes app, tks_bytes type,
+                                              tks_bytes owner, tks_bytes data, tks_op **out,
+                                              tks_error *);
 /** Result TOKEN, which is deleted: of many callers one gets it. TKS_ONCE: if the answer is lost, it may be gone. */
 TKS_MUST_USE tks_status tks_tokens_take(const tks_tokens *, tks_bytes app, tks_bytes type,
                                         tks_bytes token, tks_op **out, tks_error *);

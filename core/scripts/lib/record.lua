@@ -15,7 +15,7 @@ end
 
 -- The end that is written in a record, in ms since 1970; 0: none is.
 local function stamped_end(record)
-  return record:byte(14) == 101 and number_at(record, 15, 21) or 0
+  return record:byte(14) == 101 and #record > 21 and number_at(record, 15, 21) or 0
 end
 
 -- Is it marked as one that never ends?

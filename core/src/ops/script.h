@@ -43,5 +43,6 @@ extern const tksp_script tksp_script_spike_store;
 extern const tksp_script tksp_script_spike_unlock;
 extern const tksp_script tksp_script_take;
 extern const tksp_script tksp_script_update;
+extern const tksp_script tksp_script_update_all;
 
 #endif

@@ -303,6 +303,16 @@ tks_status tks_tokens_get(const tks_tokens *tokens, tks_bytes app, tks_bytes typ
     return tksp_tokens_op_ready(op, status, out, err);
 }
 
+tks_status tks_tokens_get_by_id(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
+                                tks_bytes owner, tks_bytes id, tks_op **out, tks_error *err) {
+    tksp_tokens_op *op;
+    *out = NULL;
+    tks_status status = tksp_id_op_new(tokens, &get_kind, TKS_READ, app, type, owner, id, &op, err);
+    if (status != TKS_OK) return status;
+    op->expiry = true;
+    return tksp_tokens_op_ready(op, status, out, err);
+}
+
 /* ---- get_many ---- */
 
 static tks_status finish_get_many(tksp_tokens_op *op) {

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static tks_status make_op(const tks_tokens *tokens, const tksp_tokens_kind *kind, tks_safety safety,
-                          tks_bytes app, tks_bytes type, tks_bytes owner, tksp_tokens_op **out,
-                          tks_error *err) {
+tks_status tksp_owner_op_new(const tks_tokens *tokens, const tksp_tokens_kind *kind,
+                             tks_safety safety, tks_bytes app, tks_bytes type, tks_bytes owner,
+                             tksp_tokens_op **out, tks_error *err) {
     tks_status status = tksp_check_name(app, "app", err);
     if (status == TKS_OK) status = tksp_check_name(type, "type", err);
     if (status == TKS_OK) status = tksp_check_name(owner, tokens->config.owner_name, err);
@@ -19,9 +19,19 @@ static tks_status make_op(const tks_tokens *tokens, const tksp_tokens_kind *kind
     return TKS_OK;
 }
 
+tks_status tksp_id_op_new(const tks_tokens *tokens, const tksp_tokens_kind *kind, tks_safety safety,
+                          tks_bytes app, tks_bytes type, tks_bytes owner, tks_bytes id,
+                          tksp_tokens_op **out, tks_error *err) {
+    tks_status status = tksp_owner_op_new(tokens, kind, safety, app, type, owner, out, err);
+    if (status != TKS_OK || !tksp_is_id(id)) return status; /* not found, without asking */
+    memcpy((*out)->slots[0].place.field, id.data, TKS_FIELD_SIZE);
+    (*out)->slots[0].located = true;
+    return TKS_OK;
+}
+
 /* ---- delete_all, count ---- */
 
-static bool is_id(tks_bytes id) {
+bool tksp_is_id(tks_bytes id) {
     for (size_t i = 0; i < id.size; i++) {
         if (tksp_key_digit(id.data[i]) < 0) return false;
     }
@@ -69,14 +79,15 @@ static void add_keep(tksp_tokens_op *op, tks_bytes keep) {
         tksp_key_field(op->config.peppers[i], op->app, op->type, keep, place.field);
         op->keep[op->keep_count++] = tksp_word_field(op, &place);
     }
-    if (is_id(keep)) op->keep[op->keep_count++] = tksp_arena_dup(&op->base.arena, keep);
+    if (tksp_is_id(keep)) op->keep[op->keep_count++] = tksp_arena_dup(&op->base.arena, keep);
 }
 
 tks_status tks_tokens_delete_all(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                                  tks_bytes owner, tks_bytes keep, tks_op **out, tks_error *err) {
     tksp_tokens_op *op;
     *out = NULL;
-    tks_status status = make_op(tokens, &delete_all_kind, TKS_ONCE, app, type, owner, &op, err);
+    tks_status status =
+        tksp_owner_op_new(tokens, &delete_all_kind, TKS_ONCE, app, type, owner, &op, err);
     if (status == TKS_OK) add_keep(op, keep);
     return status != TKS_OK ? status : tksp_tokens_op_ready(op, status, out, err);
 }
@@ -85,7 +96,8 @@ tks_status tks_tokens_count(const tks_tokens *tokens, tks_bytes app, tks_bytes t
                             tks_bytes owner, tks_op **out, tks_error *err) {
     tksp_tokens_op *op;
     *out = NULL;
-    tks_status status = make_op(tokens, &count_kind, TKS_READ, app, type, owner, &op, err);
+    tks_status status =
+        tksp_owner_op_new(tokens, &count_kind, TKS_READ, app, type, owner, &op, err);
     return status != TKS_OK ? status : tksp_tokens_op_ready(op, status, out, err);
 }
 
@@ -193,7 +205,8 @@ static tks_status finish_list(tksp_tokens_op *op) {
         const tks_reply *record = tks_reply_get_item(reply, 3 * i + 2);
         int64_t expires_ms = tksp_reply_integer_at(reply, 3 * i + 3, 0);
         if (tks_reply_get_type(field) != TKS_REPLY_STRING ||
-            tks_reply_get_type(record) != TKS_REPLY_STRING || !is_id(tks_reply_get_bytes(field))) {
+            tks_reply_get_type(record) != TKS_REPLY_STRING ||
+            !tksp_is_id(tks_reply_get_bytes(field))) {
             return tksp_fail_not_a_record(op);
         }
         slots[good].place = owner;
@@ -242,10 +255,10 @@ tks_status tks_tokens_list(const tks_tokens *tokens, tks_bytes app, tks_bytes ty
     if (page->limit < 0 || page->limit > TKS_PAGE_MAX) {
         return tks_fail(err, TKS_ERR_DATA, "limit must be 1 to %d", TKS_PAGE_MAX);
     }
-    if (page->after.data != NULL && !is_id(page->after)) {
+    if (page->after.data != NULL && !tksp_is_id(page->after)) {
         return tks_fail(err, TKS_ERR_DATA, "%s", after_is_gone);
     }
-    tks_status status = make_op(tokens, &list_kind, TKS_READ, app, type, owner, &op, err);
+    tks_status status = tksp_owner_op_new(tokens, &list_kind, TKS_READ, app, type, owner, &op, err);
     if (status != TKS_OK) return status;
     op->page = (tks_page){page->limit, tksp_arena_dup(&op->base.arena, page->after)};
     return tksp_tokens_op_ready(op, status, out, err);
@@ -257,11 +270,7 @@ tks_status tks_tokens_delete_by_id(const tks_tokens *tokens, tks_bytes app, tks_
                                    tks_bytes owner, tks_bytes id, tks_op **out, tks_error *err) {
     tksp_tokens_op *op;
     *out = NULL;
-    tks_status status = make_op(tokens, &tksp_delete_kind, TKS_ONCE, app, type, owner, &op, err);
-    if (status != TKS_OK) return status;
-    if (is_id(id)) {
-        memcpy(op->slots[0].place.field, id.data, TKS_FIELD_SIZE);
-        op->slots[0].located = true;
-    }
-    return tksp_tokens_op_ready(op, status, out, err);
+    tks_status status =
+        tksp_id_op_new(tokens, &tksp_delete_kind, TKS_ONCE, app, type, owner, id, &op, err);
+    return status != TKS_OK ? status : tksp_tokens_op_ready(op, status, out, err);
 }

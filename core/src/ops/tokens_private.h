@@ -117,6 +117,16 @@ tks_status tksp_tokens_op_new(const tks_tokens *tokens, const tksp_tokens_kind *
 tks_status tksp_tokens_op_ready(tksp_tokens_op *op, tks_status status, tks_op **out,
                                 tks_error *err);
 
+/* The same for what goes by an owner, and for one of its tokens by the id: checks the names, and knows the place. */
+tks_status tksp_owner_op_new(const tks_tokens *tokens, const tksp_tokens_kind *kind,
+                             tks_safety safety, tks_bytes app, tks_bytes type, tks_bytes owner,
+                             tksp_tokens_op **out, tks_error *err);
+tks_status tksp_id_op_new(const tks_tokens *tokens, const tksp_tokens_kind *kind, tks_safety safety,
+                          tks_bytes app, tks_bytes type, tks_bytes owner, tks_bytes id,
+                          tksp_tokens_op **out, tks_error *err);
+
+bool tksp_is_id(tks_bytes id);
+
 tks_status tksp_tokens_finish(tks_op *op, int64_t now_ms);
 void tksp_tokens_op_clear(tks_op *op);
 

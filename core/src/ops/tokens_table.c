@@ -84,6 +84,8 @@ static tks_status make_create_many(const void *store, const tks_arg *args, tks_o
 
 #define OF args[APP].text, args[TYPE].text
 TKSP_MAKER(make_get, tks_tokens_get, OF, args[TOKEN].text, args[3].number, args[4].number != 0)
+TKSP_MAKER(make_get_by_id, tks_tokens_get_by_id, OF, args[OWNER].text, args[3].text)
+TKSP_MAKER(make_update_all, tks_tokens_update_all, OF, args[OWNER].text, args[3].text)
 TKSP_MAKER(make_get_many, tks_tokens_get_many, OF, args[2].count, args[2].texts)
 TKSP_MAKER(make_refresh, tks_tokens_refresh, OF, args[TOKEN].text, args[3].number)
 TKSP_MAKER(make_rotate, tks_tokens_rotate, OF, args[TOKEN].text, args[3].number)
@@ -107,6 +109,12 @@ static tks_status make_update(const void *store, const tks_arg *args, tks_op **o
                               tks_error *err) {
     tks_update update = update_of(args + 3);
     return tks_tokens_update(store, OF, args[TOKEN].text, &update, out, err);
+}
+
+static tks_status make_update_by_id(const void *store, const tks_arg *args, tks_op **out,
+                                    tks_error *err) {
+    tks_update update = update_of(args + 4);
+    return tks_tokens_update_by_id(store, OF, args[OWNER].text, args[3].text, &update, out, err);
 }
 
 static tks_status make_list(const void *store, const tks_arg *args, tks_op **out, tks_error *err) {
@@ -150,11 +158,20 @@ static const tks_operation redis_tokens[] = {
      TKSP_PARAMS(OF_TYPE, TOKEN_PARAM, REFRESH_AND_EXPIRY), make_get},
     {"get_many", "Finds many tokens at once, in the order asked.", TKS_RESULT_TOKENS, true,
      TKSP_PARAMS(OF_TYPE, TKSP_REQUIRED("tokens", TKS_PARAM_TOKENS)), make_get_many},
+    {"get_by_id", "Finds a token by its public id.", TKS_RESULT_TOKEN, true,
+     TKSP_PARAMS(OF_TYPE, NAME("owner"), TKSP_OPTIONAL("id", TKS_PARAM_ID)), make_get_by_id},
     {"refresh", "Sets the time a token has left.", TKS_RESULT_BOOL, false,
      TKSP_PARAMS(OF_TYPE, TOKEN_PARAM, TKSP_REQUIRED("duration", TKS_PARAM_DURATION)),
      make_refresh},
     {"update", "Sets and deletes fields of a token's data.", TKS_RESULT_TOKEN, true,
      TKSP_PARAMS(OF_TYPE, TOKEN_PARAM, UPDATE_PARAMS), make_update},
+    {"update_by_id", "Sets and deletes fields of a token's data by its public id.",
+     TKS_RESULT_TOKEN, true,
+     TKSP_PARAMS(OF_TYPE, NAME("owner"), TKSP_OPTIONAL("id", TKS_PARAM_ID), UPDATE_PARAMS),
+     make_update_by_id},
+    {"update_all", "Sets and deletes fields of the data of all tokens of an owner.",
+     TKS_RESULT_COUNT, false,
+     TKSP_PARAMS(OF_TYPE, NAME("owner"), TKSP_REQUIRED("data", TKS_PARAM_PATCH)), make_update_all},
     {"rotate", "Replaces a token's secret.", TKS_RESULT_TOKEN, true,
      TKSP_PARAMS(OF_TYPE, TOKEN_PARAM, DURATION_PARAM), make_rotate},
     {"take", "Finds a token and ends it, for one caller alone.", TKS_RESULT_TOKEN, true,
@@ -190,11 +207,21 @@ static const tks_operation sessions[] = {
      TKSP_PARAMS(SESSION_OF, TOKEN_PARAM, REFRESH_AND_EXPIRY), make_get},
     {"get_many", "Finds many sessions at once, in the order asked.", TKS_RESULT_TOKENS, true,
      TKSP_PARAMS(SESSION_OF, TKSP_REQUIRED("tokens", TKS_PARAM_TOKENS)), make_get_many},
+    {"get_by_id", "Finds a session by its public id.", TKS_RESULT_TOKEN, true,
+     TKSP_PARAMS(SESSION_OF, NAME("owner_id"), TKSP_OPTIONAL("id", TKS_PARAM_ID)), make_get_by_id},
     {"refresh", "Sets the time a session has left.", TKS_RESULT_BOOL, false,
      TKSP_PARAMS(SESSION_OF, TOKEN_PARAM, TKSP_REQUIRED("duration", TKS_PARAM_DURATION)),
      make_refresh},
     {"update", "Sets and deletes fields of a session's data.", TKS_RESULT_TOKEN, true,
      TKSP_PARAMS(SESSION_OF, TOKEN_PARAM, UPDATE_PARAMS), make_update},
+    {"update_by_id", "Sets and deletes fields of a session's data by its public id.",
+     TKS_RESULT_TOKEN, true,
+     TKSP_PARAMS(SESSION_OF, NAME("owner_id"), TKSP_OPTIONAL("id", TKS_PARAM_ID), UPDATE_PARAMS),
+     make_update_by_id},
+    {"update_all", "Sets and deletes fields of the data of all sessions of a user.",
+     TKS_RESULT_COUNT, false,
+     TKSP_PARAMS(SESSION_OF, NAME("owner_id"), TKSP_REQUIRED("data", TKS_PARAM_PATCH)),
+     make_update_all},
     {"rotate", "Gives a session a new token.", TKS_RESULT_TOKEN, true,
      TKSP_PARAMS(SESSION_OF, TOKEN_PARAM, DURATION_PARAM), make_rotate},
     {"take", "Finds a session and ends it, for one caller alone.", TKS_RESULT_TOKEN, true,

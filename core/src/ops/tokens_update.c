@@ -1,6 +1,7 @@
-/* tokens_update.c - update and update_by_id: a token's data, one script, one round trip. */
+/* tokens_update.c - update, update_by_id, update_all: what a token's data holds; one script, one round trip. */
 #include "tokens_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -216,6 +217,14 @@ static tks_bytes name_expected(const tks_update *update, int64_t number) {
     return name;
 }
 
+static tks_status fail_too_large(tksp_tokens_op *op) {
+    op->base.refused = true;
+    return tksp_op_fail(&op->base, TKS_ERR_DATA,
+                        "the data would be larger than max_data_size (%zu bytes): nothing was "
+                        "changed",
+                        op->config.max_data_size);
+}
+
 static tks_status finish_update(tksp_tokens_op *op) {
     tks_op *base = &op->base;
     int64_t code = 0;
@@ -227,13 +236,8 @@ static tks_status finish_update(tksp_tokens_op *op) {
         code = tksp_reply_integer_at(reply, 1, 0);
         number = tksp_reply_integer_at(reply, 2, 0);
     }
-    base->refused = code == -1 || code == -3;
-    if (code == -1) {
-        return tksp_op_fail(base, TKS_ERR_DATA,
-                            "the data would be larger than max_data_size (%zu bytes): nothing was "
-                            "changed",
-                            op->config.max_data_size);
-    }
+    if (code == -1) return fail_too_large(op);
+    base->refused = code == -3;
     if (code == -3) {
         tks_bytes name = name_expected(op->update, number);
         return tksp_op_fail(base, TKS_ERR_CONFLICT,
@@ -246,6 +250,13 @@ static tks_status finish_update(tksp_tokens_op *op) {
 static const tksp_tokens_kind update_kind = {.base = {TKSP_TOKENS_BASE},
                                              .begin = begin_update,
                                              .finish = finish_update};
+
+static tks_status ready(tksp_tokens_op *op, const tks_update *update, tks_op **out,
+                        tks_error *err) {
+    op->update = copy(&op->base.arena, update);
+    op->duration_ms = update->refresh_ms;
+    return tksp_tokens_op_ready(op, TKS_OK, out, err);
+}
 
 tks_status tks_tokens_update(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                              tks_bytes token, const tks_update *update, tks_op **out,
@@ -260,7 +271,86 @@ tks_status tks_tokens_update(const tks_tokens *tokens, tks_bytes app, tks_bytes 
     }
     if (status != TKS_OK) return status;
     tksp_present(op, 0, token);
-    op->update = copy(&op->base.arena, update);
-    op->duration_ms = update->refresh_ms;
-    return tksp_tokens_op_ready(op, status, out, err);
+    return ready(op, update, out, err);
+}
+
+tks_status tks_tokens_update_by_id(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
+                                   tks_bytes owner, tks_bytes id, const tks_update *update,
+                                   tks_op **out, tks_error *err) {
+    tksp_tokens_op *op;
+    *out = NULL;
+    tks_status status = check(tokens, update, err);
+    if (status == TKS_OK) {
+        status = tksp_id_op_new(tokens, &update_kind, TKS_ONCE, app, type, owner, id, &op, err);
+    }
+    if (status != TKS_OK) return status;
+    op->slots[0].aliased = true; /* perhaps: an alias is found by the id, too */
+    return ready(op, update, out, err);
+}
+
+/* ---- update_all ---- */
+
+static tks_status begin_update_all(tksp_tokens_op *op) {
+    const tksp_place *place = &op->slots[0].place;
+    words out = begin_words(op);
+    if (out.at == NULL) return TKS_ERR_MEMORY;
+    put(&out, TKS_LITERAL("1"));
+    put(&out, tksp_word_key(op, place));
+    put(&out, tksp_word_echo(op, place));
+    put(&out, tksp_word_max_age(op));
+    put(&out, tksp_arena_int(&op->base.arena, (int64_t)op->config.max_data_size));
+    put_changes(op->update, &out);
+    return tksp_op_add(&op->base, &tksp_script_update_all, out.at, out.count, out.at[1]);
+}
+
+/* As list does: bad records hide no good ones, and are not hidden themselves. */
+static tks_status report_unread(tksp_tokens_op *op, tks_bytes first, int64_t count, bool any) {
+    char note[TKS_NOTE_MAX];
+    if (!tksp_is_id(first)) first = TKS_LITERAL("?"); /* another program's field */
+    op->base.refused = !any;
+    if (!any) {
+        return tksp_op_fail(&op->base, TKS_ERR_DATA,
+                            "the token %.*s is stored in an unreadable form: nothing was changed; "
+                            "delete_all removes it too",
+                            (int)first.size, first.data);
+    }
+    (void)snprintf(
+        note, sizeof note,
+        "update_all skipped unreadable tokens: %lld; the first: %.*s: delete_all removes it too",
+        (long long)count, (int)first.size, first.data);
+    tks_notes_add(&op->base.notes, 'w', note);
+    return TKS_OK;
+}
+
+static tks_status finish_update_all(tksp_tokens_op *op) {
+    tks_status status;
+    const tks_reply *reply = tksp_checked_reply(op, 0, &op->slots[0].place, &status);
+    if (reply == NULL) return status;
+    int64_t count = tksp_reply_integer_at(reply, 1, -2);
+    int64_t unread = tksp_reply_integer_at(reply, 2, 0);
+    const tks_reply *first = tks_reply_get_item(reply, 3);
+    if (count == -1) return fail_too_large(op);
+    if (count < 0) return tksp_op_fail_foreign(&op->base);
+    if (unread > 0 && first != NULL && tks_reply_get_type(first) == TKS_REPLY_STRING) {
+        status = report_unread(op, tks_reply_get_bytes(first), unread, count > 0);
+    }
+    op->base.result.type = TKS_RESULT_COUNT;
+    op->base.result.integer = count;
+    return status;
+}
+
+static const tksp_tokens_kind update_all_kind = {.base = {TKSP_TOKENS_BASE},
+                                                 .begin = begin_update_all,
+                                                 .finish = finish_update_all};
+
+tks_status tks_tokens_update_all(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
+                                 tks_bytes owner, tks_bytes data, tks_op **out, tks_error *err) {
+    tksp_tokens_op *op;
+    const tks_update update = {.data = data};
+    *out = NULL;
+    tks_status status = check(tokens, &update, err);
+    if (status == TKS_OK) {
+        status = tksp_owner_op_new(tokens, &update_all_kind, TKS_ONCE, app, type, owner, &op, err);
+    }
+    return status != TKS_OK ? status : ready(op, &update, out, err);
 }

@@ -18,7 +18,7 @@ from tokenstore import redis_jwt
 from tokenstore._closing import AsyncClosing
 from tokenstore._request import request_of
 from tokenstore._store import Store
-from tokenstore._types import AsyncClientOptions, Duration, Name, Presented
+from tokenstore._types import AsyncClientOptions, Duration, Id, Name, Presented
 from tokenstore.asyncio._client import Client
 from tokenstore.asyncio._events import SessionCallbacks, SessionEvents
 
@@ -150,6 +150,24 @@ class Sessions(tokenstore.Sessions, AsyncStore):
         ``expect`` and ``refresh`` as in :meth:`RedisTokens.update`.
         """
         op = self._ops.update(app, token, data, unset, keep_null, replace, expect, refresh)
+        return await self._driver.run(op) is not None
+
+    async def update_by_id(
+        self,
+        app: Name,
+        owner_id: Name,
+        id: Id,
+        data: dict[str, Any] | None = None,
+        unset: Iterable[str] | None = None,
+        keep_null: bool = False,
+        replace: bool = False,
+        expect: dict[str, Any] | None = None,
+        refresh: Duration | None = None,
+    ) -> bool:
+        """As :meth:`update`, for the user's session with this ``id`` of a listing: no token is needed."""
+        op = self._ops.update_by_id(
+            app, owner_id, id, data, unset, keep_null, replace, expect, refresh
+        )
         return await self._driver.run(op) is not None
 
     async def kill_all(self, app: Name, owner_id: Name, keep: Presented = None) -> bool:
