@@ -5,7 +5,8 @@
 --       many expectations there are, and these in pairs: a member's name with its quotes, its value's text
 --       ("": it is absent); then the changes, as merge takes them
 -- Gives {echo, record}, where its end was to move {echo, record, its end in ms (0: never)}; {echo, 0}: not
--- found, {echo, -1}: the data would be too large, {echo, -2}: not a record, {echo, -3, i}: not what pair i expects.
+-- found, {echo, -1}: the data would be too large, {echo, -2}: not a record, {echo, -3, i}: not what pair i
+-- expects.
 --
 -- So ARGV is of odd length only where more is wanted.
 -- include: clock, digits, record, hash, end, json_text, merge

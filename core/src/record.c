@@ -153,8 +153,9 @@ tks_status tksp_record_write_head(tks_buf *out, const tksp_record *record) {
 
 tks_status tksp_record_write_tail(tks_buf *out, const tksp_record *record) {
     bool request = record->address.size > 0 || record->agent.size > 0;
-    for (int i = TKSP_TIME_END + 1; i < TKSP_TIMES; i++)
+    for (int i = TKSP_TIME_END + 1; i < TKSP_TIMES; i++) {
         append_time(out, record, (tksp_record_time)i);
+    }
     if (record->family.size > 0) tks_buf_append_char(out, FAMILY);
     tks_buf_append_bytes(out, record->family);
     if (request || record->owner.size > 0) tks_json_append_name(out, record->owner);

@@ -7,24 +7,15 @@
 #include "tokenstore/url.h"
 
 static const char *const param_types[] = {
-    [TKS_PARAM_NAME] = "name",
-    [TKS_PARAM_ID] = "id",
-    [TKS_PARAM_PRESENTED] = "presented",
-    [TKS_PARAM_JWT] = "jwt",
-    [TKS_PARAM_TEXT] = "text",
-    [TKS_PARAM_OBJECT] = "object",
-    [TKS_PARAM_PATCH] = "patch",
-    [TKS_PARAM_DURATION] = "duration",
-    [TKS_PARAM_REFRESH] = "refresh",
-    [TKS_PARAM_TTL] = "ttl",
-    [TKS_PARAM_EXPECTED] = "expected",
-    [TKS_PARAM_FIELDS] = "fields",
-    [TKS_PARAM_LIMIT] = "limit",
-    [TKS_PARAM_FLAG] = "flag",
-    [TKS_PARAM_TOKENS] = "tokens",
-    [TKS_PARAM_ROWS] = "rows",
-    [TKS_PARAM_FIXED] = "fixed",
-    [TKS_PARAM_NOW] = "now",
+    [TKS_PARAM_NAME] = "name",           [TKS_PARAM_ID] = "id",
+    [TKS_PARAM_PRESENTED] = "presented", [TKS_PARAM_JWT] = "jwt",
+    [TKS_PARAM_TEXT] = "text",           [TKS_PARAM_OBJECT] = "object",
+    [TKS_PARAM_PATCH] = "patch",         [TKS_PARAM_DURATION] = "duration",
+    [TKS_PARAM_REFRESH] = "refresh",     [TKS_PARAM_TTL] = "ttl",
+    [TKS_PARAM_EXPECTED] = "expected",   [TKS_PARAM_FIELDS] = "fields",
+    [TKS_PARAM_LIMIT] = "limit",         [TKS_PARAM_FLAG] = "flag",
+    [TKS_PARAM_TOKENS] = "tokens",       [TKS_PARAM_ROWS] = "rows",
+    [TKS_PARAM_FIXED] = "fixed",         [TKS_PARAM_NOW] = "now",
     [TKS_PARAM_TIMEOUT] = "timeout",
 };
 

@@ -240,6 +240,25 @@ def test_peppers(client: Client, server: Server) -> None:
         assert stored.keys(server) == []  # no alias, too
 
 
+def test_a_custom_token_is_in_use_by_any_pepper(client: Client) -> None:
+    old, both = RedisTokens(client, pepper=OLD), RedisTokens(client, pepper=[NEW, NEWER, OLD])
+    first = old.create(**APP, owner="bob", data={"n": 1}, custom_token="mine")
+    for _ in range(2):
+        with pytest.raises(tokenstore.DataError, match="in use"):
+            both.create(**APP, owner="eve", custom_token="mine")
+    found = both.get(**APP, token="mine")
+    assert found is not None
+    assert found.id == first.id
+    own = old.create(**APP, owner="bob")
+    with pytest.raises(tokenstore.DataError, match="in use"):
+        both.create_many([{**APP, "owner": "bob"}, {**APP, "owner": "bob", "custom_token": own.token}])
+    assert both.count(**APP, owner="bob") == 2
+    assert both.delete_all(**APP, owner="bob") == 2  # the alias stays, and leads nowhere
+    made = both.create(**APP, owner="eve", custom_token="mine")
+    assert both.get(**APP, token="mine") is not None
+    assert made.id != first.id
+
+
 def test_peppers_are_one_to_eight(client: Client) -> None:
     peppers = [bytes([65 + n]) * (16 + n) for n in range(8)]
     store = RedisTokens(client, pepper=peppers)

@@ -1033,6 +1033,33 @@ peppered("in the order asked", "get_many",
          {"tokens": [amys.result(), None, by_new.result(), None]})
 peppered("but a token, by either pepper", "delete_all", {**new, "keep": bob.token},
          [{**send("once", all_but(by_new.field, by_old.field)), **replies([owner_echo, 2])}], {"count": 2})
+mine_empty, older_empty = (Stored(CUSTOM, pepper=pepper) for pepper in (NEW, OLD))
+sound = send("once", eval_(script("exists", older_empty.key, older_empty.echo, older_empty.field)))
+seek = send("once", [b"GET", older_empty.alias])
+new_nonce = {"capture": "nonce", "size": 6}
+new_claim_text = join(mine_empty.locator, {"var": "nonce"}, b"?")
+making = [
+    {**alias(mine_empty, b"", join(mine_empty.locator, new_nonce, b"?"), b"60000"), **replies([mine_empty.echo, 1])},
+    {**send("once", create_custom(mine_empty)), **replies(mine_empty.head)},
+    {**alias(mine_empty, new_claim_text, join(mine_empty.locator, {"var": "nonce"}), b"0"),
+     **replies([mine_empty.echo, 1])},
+]
+peppered("of a custom token that is new by each pepper", "create", with_custom, [{**seek, **replies(None)}, *making],
+         {"token": mine_empty.result()})
+peppered("of a custom token whose alias by the old pepper leads nowhere", "create", with_custom,
+         [{**seek, **replies(older_empty.locator + NONCE)}, {**sound, **replies([older_empty.echo, 0])}, *making],
+         {"token": mine_empty.result()})
+peppered("of a custom token that lives by the old pepper", "create", with_custom,
+         [{**seek, **replies(older_empty.locator + NONCE)}, {**sound, **replies([older_empty.echo, 1])}],
+         error=("data", "in use"))
+peppered("of a custom token whose older alias is none", "create", with_custom,
+         [{**seek, **replies(b"*" * 22)}], error=("data", "not a tokenstore record"))
+generated_new, generated_old = (Stored(bob.token, pepper=pepper) for pepper in (NEW, OLD))
+peppered("of a custom token that was generated for this owner, by each pepper", "create", {**new, "custom_token": bob.token},
+         [{**send("once", eval_(script("exists", generated_old.key, generated_old.echo, generated_old.field))),
+           **replies([generated_old.echo, 0])},
+          {**send("once", create_custom(generated_new)), **replies(generated_new.head)}],
+         {"token": generated_new.result()})
 for bad in ([], ["short"], [text(NEW), "short"], [text(NEW)] * 9):
     case(f"the constructor refuses the peppers {len(bad)} {bad[-1:]}", "create", new, options={"pepper": bad},
          refused=("configuration", "pepper must be 16 to 64 bytes, or a list of 1 to 8 such"))

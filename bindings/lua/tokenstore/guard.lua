@@ -17,7 +17,8 @@
 --   app        and for `token` also type; for `jwt` neither
 --   cookie     name of a cookie that may hold the token; without it only the header is used
 --   refresh    seconds, or true for the session's own idle time: after each request it lives at least this
---              long; one that lives longer, or has no expiry, is unchanged, and so is any if Redis cannot write
+--              long; one that lives longer, or has no expiry, is unchanged, and so is any if Redis cannot
+--              write
 --   headers { name = value }: a field of the session ("owner_id"), of its data ("data.role"), or a function
 --              of the session; by default X-Owner-Id is the owner
 --   realm      for WWW-Authenticate (default: app)

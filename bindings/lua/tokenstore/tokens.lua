@@ -20,8 +20,8 @@ local RedisTokens = store.class("tokenstore.RedisTokens", { redis = true },
   options.kinds "RedisTokens", core.redis_tokens)
 
 -- create{ app, type, owner, data, duration, custom_token, idle, request }: a new token, its secret in .token.
--- Without an owner it is anonymous. With `idle` it ends if it is not used for so long; a get with refresh = true
--- is a use. `request` is { address, user_agent }; bytes that are not UTF-8 are read as Latin-1.
+-- Without an owner it is anonymous. With `idle` it ends if it is not used for so long; a get with refresh =
+-- true is a use. `request` is { address, user_agent }; bytes that are not UTF-8 are read as Latin-1.
 function RedisTokens:create(args)
   return self._run(self._handle, ops.create(self._store, request.within(args)))
 end
@@ -32,7 +32,8 @@ function RedisTokens:create_many(list_of_args)
 end
 
 -- get{ app, type, token, refresh, expiry }: the token or nil. `refresh` slides its expiry, with true by
--- its own idle time, and never shortens it: a token that lives longer, or has no expiry, is unchanged. `expiry` fills in expires_at.
+-- its own idle time, and never shortens it: a token that lives longer, or has no expiry, is unchanged.
+-- `expiry` fills in expires_at.
 function RedisTokens:get(args)
   return self._run(self._handle, ops.get(self._store, args))
 end

@@ -3,7 +3,7 @@
  * A custom token is found by its alias, another key, which may lie on another server of a cluster. So it is made in
  * three steps: the alias is claimed, for as long as an operation may take; the record is made; the alias is confirmed.
  * Whatever is interrupted leaves at most an alias without a record, which is no token. Two who want the same custom
- * token meet at the alias: one claim stands. */
+ * token meet at the alias: one claim stands. With several peppers, its older aliases are looked at before. */
 #include <inttypes.h>
 
 #include "server.h"
@@ -108,8 +108,14 @@ static tks_status fill(tksp_tokens_op *op, size_t i, const tks_new_token *new, t
                                 .user_agent = record.agent,
                                 .data = slot->data};
     tksp_key_field(op->config.peppers[0], new->app, new->type, slot->token, slot->place.field);
+    for (size_t k = 1; slot->custom && k < op->config.pepper_count; k++) {
+        tksp_older *older = &op->older[op->older_count++];
+        *older = (tksp_older){i, slot->place, !slot->aliased, SIZE_MAX};
+        tksp_key_field(op->config.peppers[k], new->app, new->type, slot->token, older->place.field);
+    }
     return arena->status;
 }
+
 /* ---- aliases ---------------------------------------------------------------------------------- */
 
 static void use_names_of(tksp_tokens_op *op, size_t i) {
@@ -330,13 +336,71 @@ static tks_status go_create(tksp_tokens_op *op) {
     return status;
 }
 
-static tks_status begin(tksp_tokens_op *op) {
+static tks_status go_claim(tksp_tokens_op *op) {
     tks_status status = TKS_OK;
     op->step = TKSP_CLAIM;
     for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
         if (op->slots[i].aliased) status = add_alias(op, i, tks_bytes_of("", 0), CLAIM);
     }
     return status == TKS_OK && op->base.count == 0 ? go_create(op) : status;
+}
+
+static tks_status add_sounding(tksp_tokens_op *op, tksp_older *older) {
+    use_names_of(op, older->i);
+    const tks_bytes words[] = {TKS_LITERAL("1"), tksp_word_key(op, &older->place),
+                               tksp_word_echo(op, &older->place),
+                               tksp_word_field(op, &older->place)};
+    older->command = op->base.count;
+    return tksp_tokens_add(op, &tksp_script_exists, 4, words, words[1]);
+}
+
+/* Are the records live that the older aliases lead to? */
+static tks_status finish_seeking(tksp_tokens_op *op) {
+    tks_status status = TKS_OK;
+    for (size_t k = 0; k < op->older_count; k++) {
+        tksp_older *older = &op->older[k];
+        if (older->command == SIZE_MAX) continue;
+        const tks_reply *reply = op->base.commands[older->command].reply;
+        older->command = SIZE_MAX;
+        if (tks_reply_get_type(reply) == TKS_REPLY_NIL) continue;
+        older->located = tks_reply_get_type(reply) == TKS_REPLY_STRING &&
+                         tksp_alias_read(tks_reply_get_bytes(reply), older->place.locator);
+        if (!older->located) return tksp_fail_not_a_record(op);
+    }
+    tksp_op_clear_commands(&op->base);
+    op->step = TKSP_SOUND;
+    for (size_t k = 0; status == TKS_OK && k < op->older_count; k++) {
+        if (op->older[k].located) status = add_sounding(op, &op->older[k]);
+    }
+    return status == TKS_OK && op->base.count == 0 ? go_claim(op) : status;
+}
+
+static tks_status finish_sounding(tksp_tokens_op *op) {
+    for (size_t k = 0; k < op->older_count; k++) {
+        const tksp_older *older = &op->older[k];
+        tks_status status;
+        if (older->command == SIZE_MAX) continue;
+        const tks_reply *reply = tksp_checked_reply(op, older->command, &older->place, &status);
+        if (reply == NULL) return status;
+        if (tksp_reply_integer_at(reply, 1, 0) == 1) return fail_in_use(op);
+    }
+    forget_commands(op);
+    return go_claim(op);
+}
+
+/* Asks which of the names' older aliases there are. */
+static tks_status begin(tksp_tokens_op *op) {
+    op->step = TKSP_SEEK;
+    for (size_t k = 0; k < op->older_count; k++) {
+        tksp_older *older = &op->older[k];
+        if (older->located) continue;
+        use_names_of(op, older->i);
+        const tks_bytes words[] = {TKS_LITERAL("GET"), tksp_word_alias(op, &older->place)};
+        older->command = op->base.count;
+        tks_status status = tksp_tokens_add(op, NULL, 2, words, words[1]);
+        if (status != TKS_OK) return status;
+    }
+    return op->base.count == 0 ? finish_seeking(op) : TKS_OK;
 }
 
 /* After the first claims: the refused ones are checked. After the second: all stand. */
@@ -419,6 +483,8 @@ static void set_result(tksp_tokens_op *op) {
 static tks_status finish(tksp_tokens_op *op) {
     set_result(op);
     switch (op->step) {
+    case TKSP_SEEK: return finish_seeking(op);
+    case TKSP_SOUND: return finish_sounding(op);
     case TKSP_CLAIM:
     case TKSP_RECLAIM: return finish_claims(op);
     case TKSP_CHECK: return finish_checks(op);
@@ -478,6 +544,8 @@ static tks_status create(const tks_tokens *tokens, size_t count, const tks_new_t
     if (status != TKS_OK) return status;
     op->expiry = many;
     op->base.reads_boot = true;
+    op->older = tksp_arena_alloc(&op->base.arena,
+                                 count * (op->config.pepper_count - 1) * sizeof *op->older);
     for (size_t i = 0; status == TKS_OK && i < count; i++) status = fill(op, i, &new[i], err);
     return tksp_tokens_op_ready(op, status, out, err);
 }

@@ -74,6 +74,14 @@ typedef struct tksp_tokens_kind {
         reads; /* by each pepper at once; else the field that exists is found first, and has slot 0 */
 } tksp_tokens_kind;
 
+/* Where a custom token that is to be created may live already, by a pepper that is not the first. */
+typedef struct tksp_older {
+    size_t i; /* the slot */
+    tksp_place place;
+    bool located;   /* not before its alias is read, if it has one */
+    size_t command; /* SIZE_MAX: it has none */
+} tksp_older;
+
 struct tksp_tokens_op {
     tks_op base;
     tksp_tokens_config config;
@@ -87,8 +95,12 @@ struct tksp_tokens_op {
     tks_page page;            /* list */
     tks_bytes *keep;          /* delete_all: the fields of which the first live one stays */
     size_t keep_count;
+    tksp_older *older; /* create */
+    size_t older_count;
     enum { TKSP_NEW, TKSP_RESOLVING, TKSP_CHOOSING, TKSP_BEGUN } phase;
     enum {
+        TKSP_SEEK,
+        TKSP_SOUND,
         TKSP_CLAIM,
         TKSP_CHECK,
         TKSP_RECLAIM,
