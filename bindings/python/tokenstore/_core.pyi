@@ -215,35 +215,16 @@ class RedisTokens(Generic[_R]):
         self, app: Name, type: Name, token: Presented, duration: Duration, /
     ) -> Op[bool]: ...
     def update(
-        self,
-        app: Name,
-        type: Name,
-        token: Presented,
-        data: dict[str, Any] | None,
-        unset: Iterable[str] | None,
-        keep_null: bool,
-        replace: bool,
-        expect: dict[str, Any] | None,
-        refresh: Duration | None,
-        /,
+        self, app: Name, type: Name, token: Presented, data: dict[str, Any] | None,
+        unset: Iterable[str] | None, keep_null: bool, replace: bool, expect: dict[str, Any] | None,
+        refresh: Duration | None, /,
     ) -> Op[_R | None]: ...
     def update_by_id(
-        self,
-        app: Name,
-        type: Name,
-        owner: Name,
-        id: Id,
-        data: dict[str, Any] | None,
-        unset: Iterable[str] | None,
-        keep_null: bool,
-        replace: bool,
-        expect: dict[str, Any] | None,
-        refresh: Duration | None,
-        /,
+        self, app: Name, type: Name, owner: Name, id: Id, data: dict[str, Any] | None,
+        unset: Iterable[str] | None, keep_null: bool, replace: bool, expect: dict[str, Any] | None,
+        refresh: Duration | None, /,
     ) -> Op[_R | None]: ...
-    def update_all(
-        self, app: Name, type: Name, owner: Name, data: dict[str, Any], /
-    ) -> Op[int]: ...
+    def update_all(self, app: Name, type: Name, owner: Name, data: dict[str, Any], /) -> Op[int]: ...
     def rotate(
         self, app: Name, type: Name, token: Presented, duration: Duration | None, /
     ) -> Op[_R | None]: ...
@@ -278,29 +259,13 @@ class Sessions(Generic[_R]):
     def get_many(self, app: Name, tokens: Iterable[Presented], /) -> Op[list[_R | None]]: ...
     def refresh(self, app: Name, token: Presented, duration: Duration, /) -> Op[bool]: ...
     def update(
-        self,
-        app: Name,
-        token: Presented,
-        data: dict[str, Any] | None,
-        unset: Iterable[str] | None,
-        keep_null: bool,
-        replace: bool,
-        expect: dict[str, Any] | None,
-        refresh: Duration | None,
-        /,
+        self, app: Name, token: Presented, data: dict[str, Any] | None, unset: Iterable[str] | None,
+        keep_null: bool, replace: bool, expect: dict[str, Any] | None, refresh: Duration | None, /,
     ) -> Op[_R | None]: ...
     def update_by_id(
-        self,
-        app: Name,
-        owner_id: Name,
-        id: Id,
-        data: dict[str, Any] | None,
-        unset: Iterable[str] | None,
-        keep_null: bool,
-        replace: bool,
-        expect: dict[str, Any] | None,
-        refresh: Duration | None,
-        /,
+        self, app: Name, owner_id: Name, id: Id, data: dict[str, Any] | None,
+        unset: Iterable[str] | None, keep_null: bool, replace: bool, expect: dict[str, Any] | None,
+        refresh: Duration | None, /,
     ) -> Op[_R | None]: ...
     def update_all(self, app: Name, owner_id: Name, data: dict[str, Any], /) -> Op[int]: ...
     def rotate(
@@ -319,12 +284,8 @@ class Sessions(Generic[_R]):
 class Tokenstore(Generic[_V]):
     store: Store
     def add(
-        self,
-        owner_id: Name,
-        attrs: dict[str, Any] | None,
-        key: Text | None,
-        duration: Duration | None,
-        /,
+        self, owner_id: Name, attrs: dict[str, Any] | None, key: Text | None,
+        duration: Duration | None, /,
     ) -> Op[_V]: ...
     def get(self, id: Id, /) -> Op[_V | None]: ...
     def get_key(self, key: Presented, /) -> Op[_V | None]: ...
