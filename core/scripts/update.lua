@@ -27,8 +27,13 @@ if #ARGV % 2 == 1 then
     local from, to = find_member(data, ARGV[i])
     if not is_same(from and data:sub(from, to) or '', ARGV[i + 1]) then return {ARGV[1], -3, (i - 6) / 2} end
   end
-  if ARGV[6] ~= '0' then
-    if ends > 0 then ends = math.max(ends, earlier(now + ARGV[6], limit)) end
+  if ARGV[6] ~= '0' then -- it is a use
+    -- include: until
+    if ends > 0 then
+      ends = math.max(ends, earlier(now + ARGV[6], earlier(limit, until_of(record))))
+      record = with_seen(record, now)
+      _, at = split(record)
+    end
     shown = earlier(ends, limit)
   end
   if ARGV[5] ~= '' then data = ARGV[5] end

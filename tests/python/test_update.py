@@ -255,6 +255,20 @@ def test_refresh_respects_max_age(client: tokenstore.Client, server: Server) -> 
         assert left - 1000 < stored.left(server, older) <= left
 
 
+def test_refresh_is_a_use_and_ends_where_the_token_does(tokens: RedisTokens, server: Server) -> None:
+    token = tokens.create(**BOB, idle=10, duration=60, data={"n": 0}, request={"address": "::1", "user_agent": '"x"'})
+    for n in (1, 2):
+        updated = update(tokens, token, data={"n": n}, refresh=1000)
+        assert updated.expires_at == pytest.approx(token.created_at + 60, abs=0.001)
+        assert updated.data == {"n": n}
+        assert (updated.idle, updated.request) == (10, token.request)
+        assert updated.seen_at is not None
+        assert updated.seen_at >= int(token.created_at * 1000) / 1000
+    assert 59 < stored.left(server, token) / 1000 <= 60
+    before = update(tokens, token, data={"n": 3}).seen_at
+    assert before == updated.seen_at  # no use
+
+
 def test_a_conflict_moves_no_expiry(tokens: RedisTokens, server: Server) -> None:
     token = tokens.create(**BOB, duration=10)
     with pytest.raises(ConflictError):
