@@ -1,8 +1,8 @@
 /* fuzz_op.c - every operation against a server that sends anything: it ends in a few steps, with a result or
- * an error, and frees its memory. Input: one byte that selects the operation, for tokens also a variant, a custom
- * or a generated token, and what is known of the server; then the server's bytes. In these "????" is replaced by the
- * check of the requested record, so that replies for random tokens can be valid. At the end of the bytes, the connection
- * is lost. */
+ * an error, and frees its memory. Input: one byte that selects the operation, for tokens also a variant (with two
+ * peppers), a custom or a generated token, and what is known of the server; then the server's bytes. In these "????" is
+ * replaced by the check of the requested record, so that replies for random tokens can be valid. At the end of the bytes,
+ * the connection is lost. */
 #include "fuzz.h"
 #include "key.h"
 #include "server.h"
@@ -159,6 +159,7 @@ static tks_op *make_jwt_any(unsigned choice) {
 /* Makes the operation; its store is freed. */
 static tks_op *make_any(unsigned choice) {
     tks_tokens_options options = TKS_TOKENS_OPTIONS_INIT;
+    const tks_bytes peppers[] = {TKS_LITERAL("the new pepper 1"), TKS_LITERAL("the old pepper 0")};
     tks_node_tokens_options node_options = {{NULL, 0}, 8, 0, 0};
     tks_tokens *tokens = NULL;
     tks_node_tokens *store = NULL;
@@ -168,6 +169,10 @@ static tks_op *make_any(unsigned choice) {
         REQUIRE(tks_node_tokens_new(&node_options, &store, NULL) == TKS_OK);
         REQUIRE(make_node(store, choice - NODE, &op) == TKS_OK);
     } else {
+        if (choice & VARIANT) {
+            options.peppers = peppers;
+            options.pepper_count = 2;
+        }
         REQUIRE(tks_tokens_new(&options, &tokens, NULL) == TKS_OK);
         tks_buf generated;
         tks_bytes token = generate(&generated);
