@@ -12,7 +12,6 @@ if not split(record) then return {ARGV[1], -2} end
 local limit = limit_of(record, ARGV[4])
 if limit > 0 and limit <= now then
   redis.call('HDEL', key, ARGV[2])
-  settle(now)
   return {ARGV[1], 0}
 end
 local later = earlier(now + ARGV[3], limit)

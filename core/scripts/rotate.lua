@@ -17,10 +17,7 @@ if not split(record) then return {ARGV[1], -2} end
 if ARGV[4] ~= '0' then ends = now + ARGV[4] end
 ends = earlier(ends, limit_of(record, ARGV[5]))
 redis.call('HDEL', key, old)
-if ends > 0 and ends <= now then
-  settle(now)
-  return {ARGV[1], 0}
-end
+if ends > 0 and ends <= now then return {ARGV[1], 0} end
 record = with_family(record:sub(1, 9) .. ARGV[1]:sub(1, 4) .. record:sub(14), old)
 put(new, record, ends)
 settle(now, ends)

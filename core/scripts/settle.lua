@@ -4,5 +4,5 @@
 -- Gives {echo}.
 -- include: clock, digits, record, hash
 
-sweep(math.floor(now_us() / 1000), nil, redis.call('PTTL', key))
+sweep(math.floor(now_us() / 1000), 0)
 return {ARGV[1]}

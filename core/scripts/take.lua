@@ -9,7 +9,7 @@ local record, ends = find(ARGV[2], now)
 if not record then return {ARGV[1], 0} end
 if not split(record) then return {ARGV[1], -2} end
 redis.call('HDEL', key, ARGV[2])
-settle(now)
+settle_without(now, record)
 ends = earlier(ends, limit_of(record, ARGV[3]))
 if ends > 0 and ends <= now then return {ARGV[1], 0} end
 return {ARGV[1], record, ends}

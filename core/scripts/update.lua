@@ -42,5 +42,5 @@ data = merge(data, first)
 if #data > tonumber(ARGV[4]) then return {ARGV[1], -1} end
 record = record:sub(1, at - 1) .. data
 put(ARGV[2], record, ends)
-settle(now, ends)
+if shown then settle(now, ends) end
 return {ARGV[1], record, shown}

@@ -1,11 +1,26 @@
 -- The hash of an owner: its fields end by themselves, or have their end in the record where the server cannot
 -- do that. Both may stand side by side in a hash that has seen an upgrade.
 --
--- The first argument ends with "0" where the client knows that the server cannot; the answer begins with it,
--- and with what is known now.
+-- The first argument ends with what the client knows of the server: "0" it cannot, "1" it could, "2" nothing. The
+-- answer begins with that argument, and what the script has learned in it.
 local key = KEYS[1]
-local ends_fields = ARGV[1]:byte(5) ~= 48 and not redis.pcall('HPTTL', key, 'FIELDS', 1, '').err
-ARGV[1] = ARGV[1]:sub(1, 4) .. (ends_fields and '1' or '0')
+local known = ARGV[1]:byte(5) - 48 -- 0, 1 or 2, also what was learned
+
+local function learn(can)
+  known = can and 1 or 0
+  ARGV[1] = ARGV[1]:sub(1, 4) .. known
+  return can
+end
+
+-- Can the server end a field? "1" of the client is no proof: the server may have been replaced.
+local proven = known == 0
+local function can_end_fields()
+  if not proven then
+    proven = true
+    learn(not redis.pcall('HPTTL', key, 'FIELDS', 1, '').err)
+  end
+  return known == 1
+end
 
 -- The record in `field` and when it ends, in ms since 1970 (0: never); nil where there is none, or where it
 -- has ended.
@@ -18,16 +33,29 @@ local function find(field, now)
   elseif not lasts(record) and split(record) then
     -- A user who may not ask this must not change the record either: its end would be lost.
     ends = math.max(0, redis.call('HPEXPIRETIME', key, 'FIELDS', 1, field)[1])
+    proven = learn(true)
   end
   return record, ends
 end
 
+-- Writes a record with its end.
 local function put(field, record, ends)
   if ends == 0 then
     redis.call('HSET', key, field, with_end(record, 'p')) -- which takes the field's own end away, too
-  elseif ends_fields then
+    return
+  end
+  local at = ('%u'):format(ends)
+  if known > 0 then
+    -- Redis 8.0, Valkey 9: one command.
+    local set = redis.pcall('HSETEX', key, 'PXAT', at, 'FIELDS', 1, field, with_end(record, ''))
+    if type(set) == 'number' then
+      proven = learn(true)
+      return
+    end
+  end
+  if known > 0 and can_end_fields() then
     redis.call('HSET', key, field, with_end(record, ''))
-    redis.call('HPEXPIREAT', key, ('%u'):format(ends), 'FIELDS', 1, field)
+    redis.call('HPEXPIREAT', key, at, 'FIELDS', 1, field)
   else
     redis.call('HSET', key, field, with_end(record, time_mark(101, ends)))
   end
@@ -36,7 +64,7 @@ end
 -- Moves the end of a record. A server without memory for more lets this by: it is no more, or it comes after
 -- a write that needs none, behind which a script may go on.
 local function move(field, record, ends)
-  if ends_fields and split(record) and stamped_end(record) == 0 and not lasts(record) then
+  if known > 0 and split(record) and stamped_end(record) == 0 and not lasts(record) then -- find has asked for its end
     redis.call('HPEXPIREAT', key, ('%u'):format(ends), 'FIELDS', 1, field)
   else
     redis.call('PERSIST', key)
@@ -44,38 +72,55 @@ local function move(field, record, ends)
   end
 end
 
--- Drops what has ended, and gives the hash its end, that of its last field: it has `left` ms now. `ends` is
--- that of what was written, 0 for never, nil for nothing. Of many fields a few are looked at: each write
--- drops more than it adds. But a hash from before an upgrade is turned over whole, so that its own end cannot
--- take what lives longer.
-local function sweep(now, ends, left)
-  local size = redis.call('HLEN', key)
-  local all = ends_fields or size <= 32
-  local fields = all and redis.call('HGETALL', key) or redis.call('HRANDFIELD', key, 8, 'WITHVALUES')
-  local last, lasts = ends or 0, ends == 0
+-- Looks through the hash, of many fields at some: drops what has ended, and gives the hash the end of its last
+-- field. One from before an upgrade is turned over whole.
+local function sweep(now, size, ends)
+  local native = can_end_fields()
+  local all = native or size <= 32
+  local fields = all and redis.call('HGETALL', key) or redis.call('HRANDFIELD', key, 32, 'WITHVALUES')
+  local last, lasting = ends or 0, ends == 0
   for i = 1, #fields, 2 do
     local stamp = stamped_end(fields[i + 1])
     if stamp == 0 then
-      lasts = true
+      lasting = true
     elseif stamp <= now then
       redis.call('HDEL', key, fields[i])
-    elseif ends_fields then
+    elseif native then
       put(fields[i], fields[i + 1], stamp)
     else
       last = math.max(last, stamp)
     end
   end
-  if ends_fields then
+  if native or lasting then
     redis.call('PERSIST', key)
-  elseif lasts then
+    return
+  end
+  -- Of a hash without an end that was not seen whole, one that was not seen may never end.
+  local left = redis.call('PTTL', key)
+  if all or left >= 0 and now + left < last then redis.call('PEXPIREAT', key, ('%u'):format(last)) end
+end
+
+-- After a record was written that ends at `ends`, 0 for never: the hash must not end before it. Every fourth field that
+-- is `added` is a reason to look for what has ended; so is a hash without an end, if that may have been for a record
+-- that is gone.
+local function settle(now, ends, added)
+  local left = redis.call('PTTL', key)
+  if known > 0 and can_end_fields() then
+    if left >= 0 then sweep(now, 0, ends) end -- from before an upgrade
+    return
+  end
+  local size = redis.call('HLEN', key)
+  if added and size % 4 == 0 or left == -1 and ends > 0 and size > 1 and size <= 32 then
+    sweep(now, size, ends)
+  elseif ends == 0 then
     if left >= 0 then redis.call('PERSIST', key) end
-  elseif all or left >= 0 and now + left < last then
-    redis.call('PEXPIREAT', key, ('%u'):format(last))
+  elseif left >= 0 and now + left < ends or size == 1 then
+    redis.call('PEXPIREAT', key, ('%u'):format(ends))
   end
 end
 
--- After a change.
-local function settle(now, ends)
-  local left = redis.call('PTTL', key)
-  if left ~= -2 and not (ends_fields and left == -1) then sweep(now, ends, left) end
+-- After a record was deleted: the hash may have lived for it alone.
+local function settle_without(now, record)
+  local size = known == 0 and lasts(record) and redis.call('HLEN', key) or 0
+  if size > 0 then sweep(now, size) end
 end

@@ -3,7 +3,7 @@ local function live_of(now, max_age)
   local all, live, fields = redis.call('HGETALL', key), {}, {}
   for i = 1, #all, 2 do fields[#fields + 1] = all[i] end
   local own_ends = {}
-  for first = 1, ends_fields and #fields or 0, 1000 do -- Lua's stack bounds unpack
+  for first = 1, #fields > 0 and can_end_fields() and #fields or 0, 1000 do -- Lua's stack bounds unpack
     local last = math.min(first + 999, #fields)
     local part = redis.call('HPEXPIRETIME', key, 'FIELDS', last - first + 1, unpack(fields, first, last))
     for i = 1, #part do own_ends[first + i - 1] = part[i] end

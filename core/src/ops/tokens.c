@@ -308,9 +308,10 @@ tks_bytes tksp_word_field(tksp_tokens_op *op, const tksp_place *place) {
 }
 
 tks_bytes tksp_word_echo(tksp_tokens_op *op, const tksp_place *place) {
+    static const char known[] = {[TKSP_UNKNOWN] = '2', [TKSP_YES] = '1', [TKSP_NO] = '0'};
     char echo[TKS_CHECK_SIZE + 1];
     memcpy(echo, place->field, TKS_CHECK_SIZE);
-    echo[TKS_CHECK_SIZE] = tksp_server_ends_fields(op->base.server) == TKSP_NO ? '0' : '1';
+    echo[TKS_CHECK_SIZE] = known[tksp_server_ends_fields(op->base.server)];
     return tksp_arena_dup(&op->base.arena, tks_bytes_of(echo, sizeof echo));
 }
 
@@ -353,8 +354,9 @@ tks_status tksp_tokens_add(tksp_tokens_op *op, const tksp_script *script, size_t
 /* ---- answers ---- */
 
 void tksp_learn_from_echo(tksp_tokens_op *op, tks_bytes echo) {
-    tksp_server_set_ends_fields(op->base.server,
-                                echo.data[echo.size - 1] == '0' ? TKSP_NO : TKSP_YES);
+    char known = echo.data[echo.size - 1];
+    if (known == '0') tksp_server_set_ends_fields(op->base.server, TKSP_NO);
+    if (known == '1') tksp_server_set_ends_fields(op->base.server, TKSP_YES);
 }
 
 static bool is_echo(tks_bytes echo, const tksp_place *place) {
