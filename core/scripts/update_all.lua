@@ -32,6 +32,4 @@ end
 for _, one in ipairs(changed) do
   if one.record ~= one.before then put(one.field, one.record, one.ends) end
 end
--- It may have taken long: not every server's PTTL counts from the beginning of the script.
-if #changed > 0 then settle(math.floor(now_us() / 1000)) end
 return {ARGV[1], #changed, unread, first}
