@@ -20,7 +20,7 @@ end
 redis.call('UNLINK', key)
 if kept then -- it is put back: that is quicker than to delete the others one by one
   put(field, kept, ends)
-  if known == 0 and ends > 0 then redis.call('PEXPIREAT', key, ('%u'):format(ends)) end
+  if known == 0 and ends > 0 then expire_after(ends) end
   live = live - 1
 end
 return {ARGV[1], live}

@@ -237,7 +237,7 @@ local function teach(target, can)
   local count = core.operations.RedisTokens.count(store, { app = "app", type = "type", owner = "bob" })
   local _, _, need, batch = core.run_start(run, assert(count))
   equal(need, "send")
-  local echo = batch:match "\r\n%$5\r\n(....)[01]\r\n" .. can
+  local echo = batch:match "\r\n%$5\r\n(....)[012]\r\n" .. can
   local _, done = core.run_answer(run, ("*2\r\n$5\r\n%s\r\n:0\r\n"):format(echo))
   equal(done, "done")
 end

@@ -20,10 +20,10 @@ def fields(server: Server) -> set[str]:
 
 
 def key_left(server: Server) -> float:
-    """Seconds that the hash has left; -1: it goes with its last field."""
+    """Seconds that the hash has left, but for the one after its last record; -1: it goes with its last field."""
     (key,) = stored.hashes(server)
     left = int(server("PTTL", key))
-    return left if left < 0 else left / 1000
+    return left if left < 0 else left / 1000 - 1
 
 
 def ends_fields(server: Server) -> bool:

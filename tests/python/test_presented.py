@@ -165,6 +165,10 @@ def test_values_as_dicts(tokens: RedisTokens, sessions: Sessions, client: Client
         "id": token.id,
         "created_at": token.created_at,
         "expires_at": token.expires_at,
+        "sid": token.id,
+        "idle": None,
+        "seen_at": None,
+        "request": None,
     }
     assert token.to_dict(secret=True) == told | {"token": token.token}
     assert json.loads(json.dumps(told)) == told
@@ -174,7 +178,10 @@ def test_values_as_dicts(tokens: RedisTokens, sessions: Sessions, client: Client
     assert session is not None
     told = session.to_dict()
     assert (told["owner_id"], told["data"]) == ("bob", {"n": 1})
-    assert set(told) == {"app", "owner_id", "data", "id", "created_at", "expires_at"}
+    assert set(told) == {
+        *("app", "owner_id", "data", "id", "created_at", "expires_at"),
+        *("sid", "idle", "seen_at", "request"),
+    }
     assert session.to_dict(secret=True)["token"] == secret
 
     node = Tokenstore(client).add("bob", {"n": 1})

@@ -72,6 +72,12 @@ local function move(field, record, ends)
   end
 end
 
+-- The hash ends a second after its last record: then not every write has to move its end. `now`, and the time that
+-- PTTL counts from, may differ by some milliseconds; hence the 10 below.
+local function expire_after(last)
+  redis.call('PEXPIREAT', key, ('%u'):format(last + 1000))
+end
+
 -- Looks through the hash, of many fields at some: drops what has ended, and gives the hash the end of its last
 -- field. One from before an upgrade is turned over whole.
 local function sweep(now, size, ends)
@@ -97,7 +103,7 @@ local function sweep(now, size, ends)
   end
   -- Of a hash without an end that was not seen whole, one that was not seen may never end.
   local left = redis.call('PTTL', key)
-  if all or left >= 0 and now + left < last then redis.call('PEXPIREAT', key, ('%u'):format(last)) end
+  if all or left >= 0 and now + left < last + 10 then expire_after(last) end
 end
 
 -- After a record was written that ends at `ends`, 0 for never: the hash must not end before it. Every fourth field that
@@ -114,8 +120,8 @@ local function settle(now, ends, added)
     sweep(now, size, ends)
   elseif ends == 0 then
     if left >= 0 then redis.call('PERSIST', key) end
-  elseif left >= 0 and now + left < ends or size == 1 then
-    redis.call('PEXPIREAT', key, ('%u'):format(ends))
+  elseif left >= 0 and now + left < ends + 10 or size == 1 then
+    expire_after(ends)
   end
 end
 

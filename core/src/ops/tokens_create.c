@@ -11,111 +11,6 @@
 
 enum { CLAIM_MS = 60000 };
 
-static tks_status check(const tks_tokens *tokens, const tks_new_token *new, tks_error *err) {
-    tks_status status = tksp_check_name(new->app, "app", err);
-    if (status == TKS_OK) status = tksp_check_name(new->type, "type", err);
-    if (status == TKS_OK && new->owner.data != NULL) {
-        status = tksp_check_name(new->owner, tokens->config.owner_name, err);
-    }
-    if (status == TKS_OK && new->custom_token.data != NULL) {
-        status = tksp_check_name(new->custom_token, "custom_token", err);
-    }
-    if (status == TKS_OK && new->data.size > tokens->config.max_data_size) {
-        status = tks_fail(err, TKS_ERR_DATA, "data is larger than max_data_size (%zu bytes)",
-                          tokens->config.max_data_size);
-    }
-    if (status == TKS_OK && new->duration_ms != 0) {
-        status = tksp_check_duration(new->duration_ms, "duration", err);
-    }
-    if (status == TKS_OK && new->idle_ms != 0) {
-        status = tksp_check_duration(new->idle_ms, "idle", err);
-    }
-    return status;
-}
-
-/* The shorter of two durations, of which 0 is none. */
-static int64_t shorter(int64_t a, int64_t b) {
-    return a == 0 || (b != 0 && b < a) ? b : a;
-}
-
-/* What a new record has in it, but for what is known only when it is made. */
-static tks_status describe(const tks_new_token *new, tksp_arena *arena, tksp_record *out,
-                           tks_error *err) {
-    *out = (tksp_record){.owner = new->owner, .data = new->data};
-    out->times[TKSP_TIME_IDLE] = new->idle_ms;
-    if (new->idle_ms > 0) out->times[TKSP_TIME_UNTIL] = new->duration_ms;
-    return tksp_take_request(new->request, arena, out, err);
-}
-
-/* Chooses what the caller did not: the locator of nobody, and the token. */
-static tks_status choose_token(tksp_tokens_op *op, tksp_slot *slot, const tks_new_token *new,
-                               tks_error *err) {
-    tksp_arena *arena = &op->base.arena;
-    char locator[TKS_LOCATOR_SIZE], alias[TKSP_ALIAS_SIZE];
-    if (new->owner.data != NULL) {
-        tksp_key_locate(new->app, new->type, new->owner, slot->place.locator);
-    } else {
-        tksp_key_locate_nobody(slot->place.locator);
-    }
-    if (new->custom_token.data == NULL) {
-        slot->token = tksp_generate_token(op, slot->place.locator);
-        return arena->status;
-    }
-    slot->token = tksp_arena_dup(arena, new->custom_token);
-    slot->custom = true;
-    slot->aliased = !tksp_token_read(new->custom_token, locator);
-    op->base.safety = TKS_ONCE; /* a second try could not tell its own work from another's */
-    if (arena->status != TKS_OK) return TKS_ERR_MEMORY;
-    if (!slot->aliased && memcmp(locator, slot->place.locator, sizeof locator) != 0) {
-        return tks_fail(
-            err, TKS_ERR_DATA,
-            "custom_token is a token that was generated for another owner: choose another");
-    }
-    memcpy(alias, slot->place.locator, TKS_LOCATOR_SIZE);
-    tks_random_letters(alias + TKS_LOCATOR_SIZE, TKSP_ALIAS_NONCE);
-    slot->alias = tksp_arena_dup(arena, tks_bytes_of(alias, sizeof alias));
-    return arena->status;
-}
-
-/* Fills slot `i`. app and type may differ from slot to slot. */
-static tks_status fill(tksp_tokens_op *op, size_t i, const tks_new_token *new, tks_error *err) {
-    tksp_arena *arena = &op->base.arena;
-    tksp_slot *slot = &op->slots[i];
-    tksp_record record;
-
-    tks_status status = tks_json_parse(new->data, SIZE_MAX, &slot->data, err);
-    if (status != TKS_OK) return status;
-    if (tks_json_get_type(slot->data) != TKS_JSON_OBJECT) {
-        return tks_fail(err, TKS_ERR_DATA, "data is not an object: give names and values");
-    }
-    status = describe(new, arena, &record, err);
-    if (status == TKS_OK) status = choose_token(op, slot, new, err);
-    if (status != TKS_OK) return status;
-    slot->located = true;
-    slot->owner = tksp_arena_dup(arena, new->owner);
-    slot->ttl_ms = shorter(shorter(new->duration_ms, new->idle_ms), op->config.max_age_ms);
-    slot->tail = tksp_word_tail(op, &record);
-    if (arena->status != TKS_OK) return TKS_ERR_MEMORY;
-    op->tokens[i] = (tks_token){.app = tksp_arena_dup(arena, new->app),
-                                .type = tksp_arena_dup(arena, new->type),
-                                .owner = slot->owner,
-                                .token = slot->token,
-                                .id = tks_bytes_of(slot->place.field, TKS_FIELD_SIZE),
-                                .sid = tks_bytes_of(slot->place.field, TKS_FIELD_SIZE),
-                                .expires_ms = slot->ttl_ms,
-                                .idle_ms = new->idle_ms,
-                                .address = record.address,
-                                .user_agent = record.agent,
-                                .data = slot->data};
-    tksp_key_field(op->config.peppers[0], new->app, new->type, slot->token, slot->place.field);
-    for (size_t k = 1; slot->custom && k < op->config.pepper_count; k++) {
-        tksp_older *older = &op->older[op->older_count++];
-        *older = (tksp_older){i, slot->place, !slot->aliased, SIZE_MAX};
-        tksp_key_field(op->config.peppers[k], new->app, new->type, slot->token, older->place.field);
-    }
-    return arena->status;
-}
-
 /* ---- aliases ---------------------------------------------------------------------------------- */
 
 static void use_names_of(tksp_tokens_op *op, size_t i) {
@@ -535,7 +430,7 @@ static tks_status create(const tks_tokens *tokens, size_t count, const tks_new_t
     tksp_tokens_op *op;
     *out = NULL;
     for (size_t i = 0; i < count; i++) {
-        tks_status status = check(tokens, &new[i], err);
+        tks_status status = tksp_new_token_check(tokens, &new[i], err);
         if (status != TKS_OK) return status;
     }
     tks_bytes none = tks_bytes_of(NULL, 0);
@@ -546,7 +441,8 @@ static tks_status create(const tks_tokens *tokens, size_t count, const tks_new_t
     op->base.reads_boot = true;
     op->older = tksp_arena_alloc(&op->base.arena,
                                  count * (op->config.pepper_count - 1) * sizeof *op->older);
-    for (size_t i = 0; status == TKS_OK && i < count; i++) status = fill(op, i, &new[i], err);
+    for (size_t i = 0; status == TKS_OK && i < count; i++)
+        status = tksp_new_token_fill(op, i, &new[i], err);
     return tksp_tokens_op_ready(op, status, out, err);
 }
 

@@ -148,10 +148,11 @@ extern const tksp_tokens_kind tksp_delete_kind;
 /* Keeps the first pepper beyond the constructor. */
 void tksp_keep_pepper(tksp_tokens_op *op);
 
-/* Reads create's `request`, a JSON object or nothing, into the record: texts in the arena. TKS_ERR_DATA: it has something else
- * in it. */
-tks_status tksp_take_request(tks_bytes request, tksp_arena *arena, tksp_record *record,
-                             tks_error *err);
+/* create (tokens_new.c): checks the arguments of one token, TKS_ERR_DATA names the wrong one; fills slot `i` and its token
+ * from them. app and type may differ from slot to slot. */
+tks_status tksp_new_token_check(const tks_tokens *tokens, const tks_new_token *new, tks_error *err);
+tks_status tksp_new_token_fill(tksp_tokens_op *op, size_t i, const tks_new_token *new,
+                               tks_error *err);
 
 /* As tksp_tokens_op_new, for `count` tokens that a client presented, with `width` slots for each. */
 tks_status tksp_tokens_op_new_for(const tks_tokens *tokens, const tksp_tokens_kind *kind,
