@@ -63,10 +63,10 @@ def test_list_and_show(here: Server, tokens: tokenstore.RedisTokens, capsys: Any
     lasting = tokens.create("web", "login", "bob")
     assert main(["list", "web", "login", "bob"]) == 0
     head, first, second = capsys.readouterr().out.splitlines()
-    assert head.split() == ["ID", "CREATED", "EXPIRES"]
-    assert first.split()[0] == lasting.id
-    assert first.endswith("never")
-    assert re.fullmatch(rf"{token.id}  (\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\dZ(  )?){{2}}", second)
+    assert re.split("  +", head) == ["ID", "CREATED", "LAST SEEN", "EXPIRES", "ADDRESS", "USER AGENT"]
+    time = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ"
+    assert re.fullmatch(rf"{lasting.id}  {time}  -  +never  +-  +-", first)
+    assert re.fullmatch(rf"{token.id}  {time}  -  +{time}  -  +-", second)
     assert main(["list", "web", "login", "bob", "--json"]) == 0
     assert [(t["id"], t["data"]) for t in read_json(capsys)] == [(lasting.id, {}), (token.id, {"role": "é"})]
     assert main(["show", "web", "login", "bob", token.id]) == 0
@@ -79,6 +79,23 @@ def test_list_and_show(here: Server, tokens: tokenstore.RedisTokens, capsys: Any
     assert main(["show", "web", "login", "bob", "nothing", "--json"]) == 1
     assert read_json(capsys) is None
     assert main(["list", "web", "login", "nobody"]) == 0
+
+
+def test_who_and_when(here: Server, client: tokenstore.Client, capsys: Any) -> None:
+    tokens = tokenstore.RedisTokens(client, touch_interval=0)
+    agent = {"address": "192.0.2.7", "user_agent": "Mozilla/5.0 (x)\x1b[1m"}
+    token = tokens.create("web", "login", "bob", idle=100, request=agent)
+    while (found := tokens.get("web", "login", token.token, refresh=True)) is None or found.seen_at is None:
+        pass
+    assert main(["list", "web", "login", "bob"]) == 0
+    row = re.split("  +", capsys.readouterr().out.splitlines()[1])
+    assert row[2][:2] == "20"
+    assert row[4:] == ["192.0.2.7", r"Mozilla/5.0 (x)\x1b[1m"]
+    assert main(["show", "web", "login", "bob", token.id]) == 0
+    assert re.search(r"^address +192\.0\.2\.7$", capsys.readouterr().out, re.M)
+    assert main(["show", "web", "login", "bob", token.id, "--json"]) == 0
+    shown = read_json(capsys)
+    assert (shown["request"], shown["seen_at"], shown["sid"]) == (agent, found.seen_at, token.id)
 
 
 def test_a_locale_without_the_letters(server: Server, tokens: tokenstore.RedisTokens) -> None:

@@ -53,9 +53,13 @@ def list(options: Options) -> bool:
         _print_json([_as_json(token) for token in tokens])
     else:
         _print_rows(
-            ("ID", "CREATED", "EXPIRES"),
-            [(t.id, moment(t.created_at), moment(t.expires_at)) for t in tokens],
+            ("ID", "CREATED", "LAST SEEN", "EXPIRES", "ADDRESS", "USER AGENT"),
+            [
+                (t.id, moment(t.created_at), _seen(t), moment(t.expires_at), *_who(t))
+                for t in tokens
+            ],
             "this owner has no live tokens",
+            names=(5,),
         )
     return True
 
@@ -77,7 +81,10 @@ def show(options: Options) -> bool:
             ("owner", token.owner),
             ("id", token.id),
             ("created", moment(token.created_at)),
+            ("seen", _seen(token)),
             ("expires", moment(token.expires_at)),
+            ("address", _who(token)[0]),
+            ("agent", _who(token)[1]),
             ("data", json.dumps(token.data, ensure_ascii=False)),
         ):
             print(f"{name:<8} {plain(value)}")
@@ -318,9 +325,19 @@ def _found(options: Options, found: bool) -> bool:
     return found
 
 
+def _seen(token: Token) -> str:
+    return "-" if token.seen_at is None else moment(token.seen_at)
+
+
+def _who(token: Token) -> tuple[str, str]:
+    """Address and user agent."""
+    request = token.request or {}
+    return request.get("address") or "-", request.get("user_agent") or "-"
+
+
 def _as_json(token: Token) -> dict[str, Any]:
     """A token without its secret."""
-    names = ("app", "type", "owner", "id", "created_at", "expires_at", "data")
+    names = ("app", "type", "owner", "id", "sid", "created_at", "seen_at", "expires_at", "request", "data")
     return {name: getattr(token, name) for name in names}
 
 
