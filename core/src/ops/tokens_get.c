@@ -203,8 +203,7 @@ static bool wants_touch(const tksp_tokens_op *op, int64_t now_ms) {
     if (age_limit(op) > 0) {
         int64_t most = token->created_us / 1000 + age_limit(op) - now_ms;
         if (target > most) target = most;
-        /* The limit is reached already: nothing to move, but for what is rounded. */
-        if (target <= left + 1000 && target < op->duration_ms) return false;
+        if (target <= left) return false; /* the limit is reached already */
     }
     return target - left >= interval;
 }

@@ -1,0 +1,329 @@
+"""Random calls of all kinds against a model: a dict in this process. The server is on this machine, so both have one clock;
+where a token ends while a call runs, either answer is right. TS_MODEL_CALLS=1000000 for a long run."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+import stored
+import tokenstore
+from servers import Server
+from tokenstore import UNSET, RedisTokens, Token
+
+CALLS = int(os.environ.get("TS_MODEL_CALLS", "4000"))
+APP = {"app": "web", "type": "login"}
+MARGIN = 0.003  # a new token's clock may be some milliseconds behind
+
+
+@dataclass
+class Known:
+    """A token as it should be."""
+
+    token: str
+    owner: str | None
+    data: dict[str, Any]
+    created: float
+    end: float | None
+    id: str
+    sid: str
+    idle: float | None
+    until: float | None  # no use lets it live longer
+    request: dict[str, Any] | None
+    custom: bool = False
+    doubtful: bool = field(default=False)
+
+    def is_live(self, begin: float, end: float) -> bool | None:
+        """None: it ended, or may have ended, while the call ran."""
+        if self.end is None or self.end > end + MARGIN:
+            return True
+        return False if self.end < begin - MARGIN else None
+
+
+class Model:
+    def __init__(self, tokens: RedisTokens, seed: int) -> None:
+        self.tokens, self.rng = tokens, random.Random(seed)
+        self.known: dict[str, Known] = {}
+        self.dead: list[str] = []
+        self.calls = 0
+
+    # ---- time --------------------------------------------------------------------------------------
+
+    def call(self, function: Any, *args: Any, **more: Any) -> Any:
+        self.begin = time.time()
+        try:
+            return function(*args, **more)
+        finally:
+            self.end = time.time()
+            self.calls += 1
+
+    def live(self, one: Known) -> bool | None:
+        return one.is_live(self.begin, self.end)
+
+    def forget(self, one: Known) -> None:
+        self.known.pop(one.token, None)
+        self.dead.append(one.token)
+
+    def was_right(self, one: Known, found: bool) -> bool:
+        """Was it right that the token was found, or that it was not? True: it is there."""
+        live = self.live(one)
+        assert live is None or live == found, (one, found, self.begin, self.end)
+        if not found:
+            self.forget(one)
+        return found
+
+    def check(self, one: Known, token: Token, *, end: bool) -> None:
+        assert (token.owner, token.data, token.id, token.sid) == (one.owner, one.data, one.id, one.sid)
+        assert (token.idle, token.request, token.created_at) == (one.idle, one.request, one.created)
+        if end:
+            assert token.expires_at == one.end
+
+    # ---- choices -----------------------------------------------------------------------------------
+
+    def owner(self) -> str:
+        return f"owner {self.rng.randrange(4)}"
+
+    def any(self) -> Known | None:
+        return self.known[self.rng.choice(list(self.known))] if self.known else None
+
+    def duration(self) -> float | None:
+        return self.rng.choice((1, 1.1, 1.5, 3, 100, 1000, None))
+
+    def changes(self) -> dict[str, Any]:
+        return {self.rng.choice("abcd"): self.rng.choice((1, "x", [], {}, None, UNSET)) for _ in range(2)}
+
+    # ---- calls -------------------------------------------------------------------------------------
+
+    def arguments(self) -> dict[str, Any]:
+        rng = self.rng
+        return {
+            "owner": None if rng.random() < 0.1 else self.owner(),
+            "data": {rng.choice("abcd"): rng.choice((1, "x", [], {}))},
+            "duration": self.duration(),
+            "idle": rng.choice((None, None, 1, 2, 200)),
+            "request": rng.choice((None, {"address": "::1"}, {"user_agent": 'a"{é'})),
+            "custom_token": f"custom {rng.randrange(10**9)}" if rng.random() < 0.1 else None,
+        }
+
+    def add(self, token: Token, given: dict[str, Any]) -> None:
+        ends = [d for d in (given["duration"], given["idle"]) if d is not None]
+        request = given["request"]
+        if request is not None:
+            request = {"address": None, "user_agent": None, **request}
+        assert (token.owner, token.data, token.request) == (given["owner"], given["data"], request)
+        created = token.created_at
+        assert self.begin - MARGIN <= created <= self.end + MARGIN
+        end = token.expires_at
+        assert (end is None) == (not ends)
+        assert end is None or abs(end - created - min(ends)) < 0.002
+        until = created + given["duration"] if given["idle"] and given["duration"] else None
+        secret, custom = str(token.token), given["custom_token"] is not None
+        self.known[secret] = Known(
+            secret, token.owner, token.data, created, end, token.id, token.sid, token.idle, until, request, custom
+        )
+
+    def create(self) -> None:
+        given = self.arguments()
+        self.add(self.call(self.tokens.create, **APP, **given), given)
+
+    def create_many(self) -> None:
+        given = [self.arguments() for _ in range(3)]
+        for token, one in zip(self.call(self.tokens.create_many, [{**APP, **g} for g in given]), given):
+            self.add(token, one)
+
+    def get(self) -> None:
+        if (one := self.any()) is None:
+            return
+        expiry = self.rng.random() < 0.5
+        token = self.call(self.tokens.get, **APP, token=one.token, expiry=expiry)
+        if self.was_right(one, token is not None):
+            self.check(one, token, end=expiry)
+
+    def get_dead(self) -> None:
+        if self.dead:
+            secret = self.rng.choice(self.dead[-50:])
+            assert self.call(self.tokens.get, **APP, token=secret) is None
+            assert self.call(self.tokens.refresh, **APP, token=secret, duration=5) is False
+            assert self.call(self.tokens.update, **APP, token=secret, data={"a": 1}) is None
+            assert self.call(self.tokens.rotate, **APP, token=secret) is None
+
+    def get_many(self) -> None:
+        some = [one for one in (self.any() for _ in range(4)) if one is not None]
+        found = self.call(self.tokens.get_many, **APP, tokens=[one.token for one in some])
+        for one, token in zip(some, found):
+            if one.token in self.known and self.was_right(one, token is not None):
+                self.check(one, token, end=False)
+
+    def slid(self, one: Known, token: Token, by: float | None) -> None:
+        """What a use has made of the end."""
+        before, after = one.end, token.expires_at
+        if before is None or by is None:
+            assert after == before
+            return
+        lowest, highest = self.begin + by, self.end + by
+        if one.until is not None:
+            lowest, highest = min(lowest, one.until), min(highest, one.until)
+        assert after is not None
+        assert max(before, lowest) - MARGIN <= after <= max(before, highest) + MARGIN, (one, token)
+        one.end = after
+
+    def use(self) -> None:
+        if (one := self.any()) is None:
+            return
+        refresh = self.rng.choice((True, 1, 2, 50))
+        token = self.call(self.tokens.get, **APP, token=one.token, refresh=refresh)
+        if self.was_right(one, token is not None):
+            self.check(one, token, end=False)
+            self.slid(one, token, one.idle if refresh is True else refresh)
+
+    def refresh(self) -> None:
+        if (one := self.any()) is None:
+            return
+        duration = self.rng.choice((1, 2, 30))
+        if self.was_right(one, self.call(self.tokens.refresh, **APP, token=one.token, duration=duration)):
+            begin, end = self.begin, self.end
+            token = self.call(self.tokens.get, **APP, token=one.token, expiry=True)
+            assert token is not None
+            assert token.expires_at is not None
+            assert begin + duration - MARGIN <= token.expires_at <= end + duration + MARGIN
+            one.end = token.expires_at
+
+    def update(self) -> None:
+        if (one := self.any()) is None:
+            return
+        rng, changes = self.rng, self.changes()
+        more: dict[str, Any] = {}
+        if rng.random() < 0.3:
+            more["keep_null"] = True
+        if rng.random() < 0.2:
+            more["refresh"] = rng.choice((1, 20))
+        if rng.random() < 0.3:
+            more["unset"] = [name for name in "abcd" if name not in changes and rng.random() < 0.5]
+        expect = {n: one.data.get(n, UNSET) for n in "abcd"} if rng.random() < 0.3 else None
+        wrong = expect is not None and rng.random() < 0.3
+        if expect is not None:
+            more["expect"] = {**expect, "a": "another value"} if wrong else expect
+        by_id = one.owner is not None and rng.random() < 0.3
+        which = {"owner": one.owner, "id": one.id} if by_id else {"token": one.token}
+        method = self.tokens.update_by_id if by_id else self.tokens.update
+        try:
+            token = self.call(method, **APP, **which, data=changes, **more)
+        except tokenstore.ConflictError:
+            assert wrong
+            assert self.live(one) is not False
+            return
+        if self.was_right(one, token is not None):
+            assert not wrong
+            for name, value in changes.items():
+                if value is UNSET:
+                    continue
+                if value is None and not more.get("keep_null"):
+                    one.data.pop(name, None)
+                else:
+                    one.data[name] = value
+            for name in more.get("unset", ()):
+                one.data.pop(name, None)
+            self.check(one, token, end=False)
+            if "refresh" in more:
+                self.slid(one, token, more["refresh"])
+
+    def update_all(self) -> None:
+        owner, changes = self.owner(), {"d": self.rng.randrange(100)}
+        changed = self.call(self.tokens.update_all, **APP, owner=owner, data=changes)
+        live = [one for one in self.known.values() if one.owner == owner]
+        sure = [one for one in live if self.live(one)]
+        assert len(sure) <= changed <= len([one for one in live if self.live(one) is not False])
+        for one in live:
+            one.data.update(changes)
+
+    def rotate(self) -> None:
+        if (one := self.any()) is None:
+            return
+        duration = self.rng.choice((None, None, 1, 60))
+        token = self.call(self.tokens.rotate, **APP, token=one.token, duration=duration)
+        if self.was_right(one, token is not None):
+            self.forget(one)
+            one.token, one.id, one.custom = str(token.token), token.id, False
+            if duration is not None:
+                assert token.expires_at is not None
+                assert self.begin + duration - MARGIN <= token.expires_at <= self.end + duration + MARGIN
+                one.end = token.expires_at
+            self.check(one, token, end=True)
+            self.known[one.token] = one
+
+    def take(self) -> None:
+        if (one := self.any()) is not None:
+            token = self.call(self.tokens.take, **APP, token=one.token)
+            if self.was_right(one, token is not None):
+                self.check(one, token, end=True)
+                self.forget(one)
+
+    def delete(self) -> None:
+        if (one := self.any()) is None:
+            return
+        if one.owner is not None and self.rng.random() < 0.5:
+            found = self.call(self.tokens.delete_by_id, **APP, owner=one.owner, id=one.id)
+        else:
+            found = self.call(self.tokens.delete, **APP, token=one.token)
+        if self.was_right(one, found):
+            self.forget(one)
+
+    def delete_all(self) -> None:
+        owner = self.owner()
+        theirs = [one for one in self.known.values() if one.owner == owner]
+        keep = self.rng.choice(theirs) if theirs and self.rng.random() < 0.5 else None
+        which = None if keep is None else self.rng.choice((keep.id, keep.token))
+        ended = self.call(self.tokens.delete_all, **APP, owner=owner, keep=which)
+        others = [one for one in theirs if one is not keep]
+        sure = [one for one in others if self.live(one)]
+        assert len(sure) <= ended <= len([one for one in theirs if self.live(one) is not False])
+        for one in others:
+            self.forget(one)
+
+    def list(self) -> None:
+        owner = self.owner()
+        found = {token.id: token for token in self.call(self.tokens.list, **APP, owner=owner)}
+        begin, end = self.begin, self.end
+        theirs = [one for one in self.known.values() if one.owner == owner]
+        for one in theirs:
+            if self.was_right(one, one.id in found):
+                self.check(one, found.pop(one.id), end=True)
+            self.begin, self.end = begin, end
+        assert found == {}
+        count = self.call(self.tokens.count, **APP, owner=owner)
+        theirs = [one for one in theirs if one.token in self.known]
+        assert len([o for o in theirs if self.live(o)]) <= count
+        assert count <= len([o for o in theirs if self.live(o) is not False])
+
+    def run(self, calls: int) -> None:
+        weighted = (
+            *((self.create, 20), (self.create_many, 2), (self.get, 20), (self.get_dead, 3), (self.get_many, 5)),
+            *((self.use, 12), (self.refresh, 5), (self.update, 15), (self.update_all, 1), (self.rotate, 10)),
+            *((self.take, 3), (self.delete, 6), (self.delete_all, 1), (self.list, 3)),
+        )
+        functions = [function for function, _ in weighted]
+        weights = [weight for _, weight in weighted]
+        while self.calls < calls:
+            self.rng.choices(functions, weights)[0]()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_model(client: tokenstore.Client, server: Server, seed: int) -> None:
+    tokens = RedisTokens(client, touch_interval=0)
+    model = Model(tokens, seed)
+    model.run(CALLS // 2)
+    # In the end nothing is there that the model does not know, but for what has ended.
+    owners = {one.owner for one in model.known.values()} - {None}
+    for owner in owners:
+        tokens.delete_all(**APP, owner=owner)
+    for one in list(model.known.values()):
+        tokens.delete(**APP, token=one.token)
+    left = [key for key in stored.keys(server) if server("TYPE", key) == "hash"]
+    for key in left:
+        for record in server("HVALS", key):
+            assert record[13:14] == b"e", record  # a server that cannot end fields
