@@ -98,6 +98,7 @@ void tks_op_free(tks_op *op) {
     if (op == NULL) return;
     if (op->kind->clear != NULL) op->kind->clear(op);
     tksp_op_clear_commands(op);
+    tks_server_free(op->server);
     free(op->commands);
     tks_buf_wipe(&op->out);
     tks_notes_clear(&op->notes);
@@ -408,7 +409,8 @@ static tks_need take_deadline(tks_op *op, const tks_event *event) {
 }
 
 void tks_op_set_server(tks_op *op, tks_server *server) {
-    op->server = server;
+    tks_server_free(op->server);
+    op->server = tks_server_hold(server);
 }
 
 bool tks_op_reads_boot(const tks_op *op) {

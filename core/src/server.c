@@ -10,6 +10,7 @@ enum { KINDS = 64, TRIES = 8 };
 enum { CLOCK_OLD_MS = 5000, CLOCK_LOST_MS = 10000 };
 
 struct tks_server {
+    atomic_uint holders;
     atomic_int ends_fields, sets_ending; /* each a tksp_fact */
     _Atomic int64_t ahead_us;            /* its clock, less boot_ms */
     _Atomic int64_t learned_ms;          /* when `ahead_us` was learned, by boot_ms; 0: never */
@@ -18,11 +19,19 @@ struct tks_server {
 };
 
 tks_server *tks_server_new(void) {
-    return calloc(1, sizeof(tks_server));
+    tks_server *server = calloc(1, sizeof *server);
+    if (server != NULL) atomic_init(&server->holders, 1);
+    return server;
+}
+
+tks_server *tks_server_hold(tks_server *server) {
+    atomic_fetch_add_explicit(&server->holders, 1, memory_order_relaxed);
+    return server;
 }
 
 void tks_server_free(tks_server *server) {
-    free(server);
+    if (server == NULL) return;
+    if (atomic_fetch_sub_explicit(&server->holders, 1, memory_order_acq_rel) == 1) free(server);
 }
 
 tksp_fact tksp_server_ends_fields(const tks_server *server) {

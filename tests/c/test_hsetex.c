@@ -187,6 +187,11 @@ TEST(create_by_hsetex_with_a_strange_answer) {
     end(&f);
 
     f = begin(TKSP_YES, 60000, BOOT);
+    CHECK_INT(answer(&f, ":5\r\n:5\r\n:5\r\n", BOOT), TKS_FAILED);
+    CHECK_STATUS(tks_op_get_error(f.op)->status, TKS_ERR_OUTCOME_UNKNOWN);
+    end(&f);
+
+    f = begin(TKSP_YES, 60000, BOOT);
     CHECK_INT(answer(&f, ":1\r\n$-1\r\n:1\r\n", BOOT), TKS_FAILED);
     CHECK_STATUS(tks_op_get_error(f.op)->status, TKS_ERR_OUTCOME_UNKNOWN);
     end(&f);

@@ -38,7 +38,7 @@ typedef struct lua_run {
     tksp_lua_op op; /* owned; op.op is NULL between two operations */
     tks_need need;
     int64_t now_ms;     /* a clock that stands; 0: the machine's */
-    tks_server *server; /* the target's */
+    tks_server *server; /* the target's; held */
     size_t max_reply;
     tks_reader *reader;
     tks_greeting greeting;
@@ -77,6 +77,8 @@ static int run_gc(lua_State *L) {
     tks_notes_clear(&run->notes);
     tks_reader_free(run->reader);
     run->reader = NULL;
+    tks_server_free(run->server);
+    run->server = NULL;
     return 0;
 }
 
@@ -92,7 +94,7 @@ static int run_new(lua_State *L) {
     run->need = TKS_DONE;
     run->now_ms = (int64_t)now;
     run->max_reply = target->target->max_reply_size;
-    run->server = target->target->server_facts;
+    run->server = tks_server_hold(target->target->server_facts);
     tks_buf_init(&run->op.scratch, 0);
     tks_buf_init(&run->greeting.out, 0);
     tks_notes_init(&run->notes, NOTES_MAX);

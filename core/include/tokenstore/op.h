@@ -67,11 +67,13 @@ typedef enum tks_event_type {
 } tks_event_type;
 
 /** What is known of a server beyond its answers, such as commands that it lacks: hints, which operations learn and use.
- * One for each client, kept as long as its operations; from any thread. */
+ * One for each client, counted; from any thread. */
 typedef struct tks_server tks_server;
 
-tks_server *tks_server_new(void);         /**< NULL: out of memory */
-void tks_server_free(tks_server *server); /**< NULL is accepted */
+tks_server *tks_server_new(void);                /**< NULL: out of memory */
+tks_server *tks_server_hold(tks_server *server); /**< counts one more holder; returns it */
+void tks_server_free(
+    tks_server *server); /**< one holder fewer, the last frees it; NULL is accepted */
 
 typedef struct tks_event {
     tks_event_type type;
@@ -87,8 +89,8 @@ typedef struct tks_event {
     const tks_error *why; /**< LOST: what happened; borrowed */
 } tks_event;
 
-/** Before the first step: what is known of the server that the operation runs on, borrowed until it is freed. Without
- * it, nothing is known, and nothing learned. */
+/** Before the first step: what is known of the server that the operation runs on, which it then holds. Without it, nothing
+ * is known, and nothing learned. */
 void tks_op_set_server(tks_op *op, tks_server *server) TKS_ALL_NONNULL;
 
 /** Does the operation need `boot_ms` in its events? It costs drivers a system call on some machines. */

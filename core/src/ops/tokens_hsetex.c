@@ -84,8 +84,9 @@ tks_status tksp_add_hsetex(tksp_tokens_op *op, bool *added) {
     return status;
 }
 
-static bool is_integer(const tks_reply *reply) {
-    return tks_reply_get_type(reply) == TKS_REPLY_INTEGER;
+static bool is_done(const tks_reply *reply) {
+    if (tks_reply_get_type(reply) != TKS_REPLY_INTEGER) return false;
+    return tks_reply_get_integer(reply) == 0 || tks_reply_get_integer(reply) == 1;
 }
 
 static bool is_error(const tks_reply *reply) {
@@ -102,7 +103,7 @@ tks_status tksp_take_hsetex(tksp_tokens_op *op, bool *refused) {
     if (*refused) return TKS_OK;
     for (size_t i = 0; i < op->size; i++) {
         const tksp_command *command = &op->base.commands[op->slots[i].command];
-        if (!is_integer(command[0].reply) || !is_integer(command[1].reply)) {
+        if (!is_done(command[0].reply) || !is_done(command[1].reply)) {
             return tksp_op_fail(&op->base, TKS_ERR_OUTCOME_UNKNOWN,
                                 "unexpected answer to HSETEX: the connection was closed");
         }
