@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -18,7 +18,8 @@ from tokenstore import UNSET, RedisTokens, Token
 
 CALLS = int(os.environ.get("TS_MODEL_CALLS", "4000"))
 APP = {"app": "web", "type": "login"}
-MARGIN = 0.003  # a new token's clock may be some milliseconds behind
+MARGIN = 0.003
+BEHIND = 1  # of created_at, by HSETEX: as long as an answer took, on a busy machine
 
 
 @dataclass
@@ -36,7 +37,6 @@ class Known:
     until: float | None  # no use lets it live longer
     request: dict[str, Any] | None
     custom: bool = False
-    doubtful: bool = field(default=False)
 
     def is_live(self, begin: float, end: float) -> bool | None:
         """None: it ended, or may have ended, while the call ran."""
@@ -117,7 +117,7 @@ class Model:
             request = {"address": None, "user_agent": None, **request}
         assert (token.owner, token.data, token.request) == (given["owner"], given["data"], request)
         created = token.created_at
-        assert self.begin - MARGIN <= created <= self.end + MARGIN
+        assert self.begin - BEHIND <= created <= self.end + MARGIN
         end = token.expires_at
         assert (end is None) == (not ends)
         assert end is None or abs(end - created - min(ends)) < 0.002
