@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import secrets
 import socket
+import time
 from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
@@ -46,6 +47,12 @@ SERVER = """
   location = /sliding {
     content_by_lua_block {
       ngx.print(guard.session({ store = sessions, app = "web", cookie = "sid", refresh = 5000 }).owner_id)
+    }
+  }
+  location = /idle {
+    content_by_lua_block {
+      local session = guard.session({ store = sessions, app = "web", cookie = "sid", refresh = true })
+      ngx.print(session.idle or "none", " ", session.seen_at and "seen" or "unseen")
     }
   }
   location = /open {
@@ -175,6 +182,18 @@ def test_a_session_that_slides_by_the_second_cookie(
     found = sessions.get("web", token, expiry=True)
     assert found is not None
     assert found.expires_at - found.created_at > 4000
+
+
+def test_a_session_that_slides_by_its_own_idle_time(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
+    short = sessions.create("web", "bob", idle=2, duration=100)
+    time.sleep(1.1)  # half of it is the longest interval between two writes
+    assert ask(nginx, "/idle", Cookie=f"sid={short}") == (200, "2 seen")
+    found = sessions.get("web", short, expiry=True)
+    assert found is not None
+    assert found.expires_at is not None
+    assert found.expires_at - found.created_at > 3
+    lasting = sessions.create("web", "bob", duration=100)
+    assert ask(nginx, "/idle", Cookie=f"sid={lasting}") == (200, "none unseen")
 
 
 def test_what_a_worker_remembers_is_for_the_same_cookies_alone(
