@@ -1,8 +1,8 @@
 -- The hash of an owner: its fields end by themselves, or have their end in the record where the server cannot
 -- do that. Both may stand side by side in a hash that has seen an upgrade.
 --
--- The first argument ends with what the client knows of the server: "0" it cannot, "1" it could, "2" nothing. The
--- answer begins with that argument, and what the script has learned in it.
+-- The first argument ends with what the client knows of the server: "0" it cannot, "1" it could, "2"
+-- nothing. The answer begins with that argument, and what the script has learned in it.
 local key = KEYS[1]
 local known = ARGV[1]:byte(5) - 48 -- 0, 1 or 2, also what was learned
 
@@ -64,7 +64,8 @@ end
 -- Moves the end of a record. A server without memory for more lets this by: it is no more, or it comes after
 -- a write that needs none, behind which a script may go on.
 local function move(field, record, ends)
-  if known > 0 and split(record) and stamped_end(record) == 0 and not lasts(record) then -- find has asked for its end
+  if known > 0 and split(record) and stamped_end(record) == 0 and not lasts(record) then
+    -- find has asked for its end.
     redis.call('HPEXPIREAT', key, ('%u'):format(ends), 'FIELDS', 1, field)
   else
     redis.call('PERSIST', key)
@@ -72,14 +73,14 @@ local function move(field, record, ends)
   end
 end
 
--- The hash ends a second after its last record: then not every write has to move its end. `now`, and the time that
--- PTTL counts from, may differ by some milliseconds; hence the 10 below.
+-- The hash ends a second after its last record: then not every write has to move its end. `now`, and the
+-- time that PTTL counts from, may differ by some milliseconds; hence the 10 below.
 local function expire_after(last)
   redis.call('PEXPIREAT', key, ('%u'):format(last + 1000))
 end
 
--- Looks through the hash, of many fields at some: drops what has ended, and gives the hash the end of its last
--- field. One from before an upgrade is turned over whole.
+-- Looks through the hash, of many fields at some: drops what has ended, and gives the hash the end of its
+-- last field. One from before an upgrade is turned over whole.
 local function sweep(now, size, ends)
   local native = can_end_fields()
   local all = native or size <= 32
@@ -106,9 +107,9 @@ local function sweep(now, size, ends)
   if all or left >= 0 and now + left < last + 10 then expire_after(last) end
 end
 
--- After a record was written that ends at `ends`, 0 for never: the hash must not end before it. Every fourth field that
--- is `added` is a reason to look for what has ended; so is a hash without an end, if that may have been for a record
--- that is gone.
+-- After a record was written that ends at `ends`, 0 for never: the hash must not end before it. Every
+-- fourth field that is `added` is a reason to look for what has ended; so is a hash without an end, if that
+-- may have been for a record that is gone.
 local function settle(now, ends, added)
   local left = redis.call('PTTL', key)
   if known > 0 and can_end_fields() then

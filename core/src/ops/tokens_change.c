@@ -133,8 +133,9 @@ tks_status tks_tokens_take(const tks_tokens *tokens, tks_bytes app, tks_bytes ty
     tksp_tokens_op *op;
     *out = NULL;
     tks_status status = check(app, type, 0, err);
-    if (status == TKS_OK)
+    if (status == TKS_OK) {
         status = make_op(tokens, &take_kind, TKS_ONCE, app, type, token, &op, err);
+    }
     return status != TKS_OK ? status : tksp_tokens_op_ready(op, status, out, err);
 }
 

@@ -441,8 +441,9 @@ static tks_status create(const tks_tokens *tokens, size_t count, const tks_new_t
     op->base.reads_boot = true;
     op->older = tksp_arena_alloc(&op->base.arena,
                                  count * (op->config.pepper_count - 1) * sizeof *op->older);
-    for (size_t i = 0; status == TKS_OK && i < count; i++)
+    for (size_t i = 0; status == TKS_OK && i < count; i++) {
         status = tksp_new_token_fill(op, i, &new[i], err);
+    }
     return tksp_tokens_op_ready(op, status, out, err);
 }
 

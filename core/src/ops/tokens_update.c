@@ -35,8 +35,9 @@ static tks_bytes values_in(tks_bytes expect) {
 static tks_status check_json(tks_bytes text, char first, size_t max_size, const char *wrong,
                              tks_error *err) {
     tks_status status = tks_json_check(text, max_size, err);
-    if (status == TKS_OK && text.data[0] != first)
+    if (status == TKS_OK && text.data[0] != first) {
         status = tks_fail(err, TKS_ERR_DATA, "%s", wrong);
+    }
     return status;
 }
 
@@ -91,8 +92,9 @@ static tks_status check(const tks_tokens *tokens, const tks_update *update, tks_
     size_t max_size = tokens->config.max_data_size;
     tks_status status = check_json(update->data, '{', max_size,
                                    "data is not an object: give names and values", err);
-    if (status == TKS_OK)
+    if (status == TKS_OK) {
         status = check_names(update->unset, max_size, "unset is not a list of names", err);
+    }
     if (status == TKS_OK && update->expect.size > 0) {
         static const char wrong[] = "expect is not an object: give names and values";
         status = check_json(values_in(update->expect), '{', max_size, wrong, err);
