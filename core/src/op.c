@@ -381,7 +381,7 @@ static tks_need take_loss(tks_op *op, const tks_event *event) {
     const char *why = event->why != NULL ? event->why->message : "the connection was lost";
     tks_status status = event->why != NULL ? event->why->status : TKS_ERR_CONNECTION;
 
-    tksp_server_forget_time(op->server); /* the next connection may be to another one */
+    tksp_server_forget(op->server);
     if (is_spared(op, why)) return TKS_DONE;
     if (status == TKS_ERR_LIMIT && (op->safety == TKS_READ || op->batch.replies == 1)) {
         char message[TKS_ERROR_SIZE]; /* the deadline passed before the whole reply was read */

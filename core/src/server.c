@@ -75,8 +75,10 @@ void tksp_server_learn_time(tks_server *server, int64_t us, int64_t boot_ms) {
     atomic_store_explicit(&server->learned_ms, boot_ms, memory_order_release);
 }
 
-void tksp_server_forget_time(tks_server *server) {
+void tksp_server_forget(tks_server *server) {
     if (server != NULL) atomic_store_explicit(&server->learned_ms, 0, memory_order_release);
+    tksp_server_set_ends_fields(server, TKSP_UNKNOWN);
+    tksp_server_set_sets_ending(server, TKSP_UNKNOWN);
 }
 
 tksp_clock tksp_server_stamp(tks_server *server, int64_t boot_ms, int64_t *out) {

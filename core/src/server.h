@@ -19,7 +19,9 @@ void tksp_server_set_sets_ending(tks_server *server, tksp_fact fact);
 /* Its clock, by what it last said and the time since then on the caller's (tks_event's boot_ms). A little behind: the
  * answer had to travel. */
 void tksp_server_learn_time(tks_server *server, int64_t us, int64_t boot_ms);
-void tksp_server_forget_time(tks_server *server);
+
+/* A connection was lost: the next one may be to another server, or to an upgraded one. The kinds of keys stay. */
+void tksp_server_forget(tks_server *server);
 
 typedef enum tksp_clock {
     TKSP_CLOCK_GOOD,

@@ -24,8 +24,12 @@ TEST(server_clock_is_learned_and_grows_old) {
     CHECK_INT(tksp_server_stamp(server, BOOT + 10000, &us), TKSP_CLOCK_LOST);
     CHECK_INT(tksp_server_stamp(server, 0, &us), TKSP_CLOCK_LOST);
     tksp_server_learn_time(server, NOW_US, BOOT);
-    tksp_server_forget_time(server);
+    tksp_server_set_ends_fields(server, TKSP_NO);
+    tksp_server_set_sets_ending(server, TKSP_NO);
+    tksp_server_forget(server);
     CHECK_INT(tksp_server_stamp(server, BOOT, &us), TKSP_CLOCK_LOST);
+    CHECK_INT(tksp_server_ends_fields(server), TKSP_UNKNOWN);
+    CHECK_INT(tksp_server_sets_ending(server), TKSP_UNKNOWN);
     CHECK_INT(tksp_server_stamp(NULL, BOOT, &us), TKSP_CLOCK_LOST);
     tks_server_free(server);
 }

@@ -205,6 +205,12 @@ for name, known, step, extra in (
          [{**step, **replies(bob.stamped(SERVER), *extra)}], {"token": None}, known=known)
     case(f"get with expiry of a stamp from {name}", "get", expiry,
          [{**step, **replies(bob.stamped(SERVER + 1), *extra)}], {"token": bob.result(SERVER + 1)}, known=known)
+case("get with expiry from a server that was upgraded meanwhile", "get", expiry,
+     [{**timed, **replies(bob.record, TIME)}, {**all_three, **replies(bob.record, [END], TIME)}],
+     {"token": bob.result(END)}, known="lacks")
+case("get with expiry by a user who may not ask for it", "get", expiry,
+     [{**timed, **replies(bob.record, TIME)}, {**all_three, **replies(bob.record, Error("NOPERM no"), TIME)}],
+     {"token": bob.result()}, known="lacks")
 case("get with expiry from a server that nothing is known of", "get", expiry,
      [{**all_three, **replies(bob.record, [END], TIME)}], {"token": bob.result(END)}, known=None)
 time_alone = send("read", [b"TIME"])

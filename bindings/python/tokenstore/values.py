@@ -13,24 +13,28 @@ from tokenstore import _core
 __all__ = ["NodeToken", "Session", "Token"]
 
 
+# In the order of Record's arguments.
+_NAMES = (
+    "app",
+    "type",
+    "owner",
+    "data",
+    "token",
+    "id",
+    "created_at",
+    "expires_at",
+    "sid",
+    "idle",
+    "seen_at",
+    "request",
+)
+
+
 class _Value(_core.Record):
     __slots__ = ()
 
     def _fields(self) -> tuple[Any, ...]:
-        return (
-            self.app,
-            self.type,
-            self.owner,
-            self.data,
-            self.token,
-            self.id,
-            self.created_at,
-            self.expires_at,
-            self.sid,
-            self.idle,
-            self.seen_at,
-            self.request,
-        )
+        return tuple(getattr(self, name) for name in _NAMES)
 
     def __eq__(self, other: object) -> bool:
         if self.__class__ is not other.__class__:
@@ -76,20 +80,7 @@ class Token(_Value):
     """
 
     __slots__ = ()
-    _names = (
-        "app",
-        "type",
-        "owner",
-        "data",
-        "token",
-        "id",
-        "created_at",
-        "expires_at",
-        "sid",
-        "idle",
-        "seen_at",
-        "request",
-    )
+    _names = _NAMES
 
     def __repr__(self) -> str:
         return (
@@ -106,19 +97,7 @@ class Session(_Value):
     """
 
     __slots__ = ()
-    _names = (
-        "app",
-        "owner_id",
-        "data",
-        "token",
-        "id",
-        "created_at",
-        "expires_at",
-        "sid",
-        "idle",
-        "seen_at",
-        "request",
-    )
+    _names = tuple("owner_id" if name == "owner" else name for name in _NAMES if name != "type")
 
     @property
     def owner_id(self) -> str | Any:

@@ -423,6 +423,7 @@ tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t
 
     slot->stamp_ms = record.times[TKSP_TIME_END];
     slot->until_ms = record.times[TKSP_TIME_UNTIL];
+    slot->lasts = record.lasts;
     op->tokens[i] = (tks_token){
         .found = true,
         .app = op->app,

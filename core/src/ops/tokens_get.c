@@ -62,7 +62,8 @@ static tks_status begin(tksp_tokens_op *op) {
         asked++;
     }
     if (asked == 0 || status != TKS_OK) return status;
-    if (ends == TKSP_UNKNOWN || (ends == TKSP_YES && wants_end(op))) status = add_ends(op);
+    op->ends_asked = ends == TKSP_UNKNOWN || (ends == TKSP_YES && wants_end(op));
+    if (op->ends_asked) status = add_ends(op);
     if (status == TKS_OK &&
         (ends != TKSP_YES || op->duration_ms != 0 || op->config.max_age_ms > 0)) {
         status = add_time(op);
@@ -176,6 +177,32 @@ static tks_status read_all(tksp_tokens_op *op, int64_t *now_ms, bool *whole) {
     return tksp_tokens_add(op, NULL, 1, time, route);
 }
 
+/* The server was upgraded meanwhile: it ends a field that it could not end as far as was known, and has not been asked
+ * when. Then all is asked once more. */
+static bool was_upgraded(const tksp_tokens_op *op) {
+    if (op->ends_asked || op->timing || !wants_end(op)) return false;
+    for (size_t i = 0; i < op->size; i++) {
+        const tksp_slot *slot = &op->slots[i];
+        if (op->tokens[i].found && slot->stamp_ms == 0 && !slot->lasts) return true;
+    }
+    return false;
+}
+
+static tks_status ask_again(tksp_tokens_op *op) {
+    tksp_server_set_ends_fields(op->base.server, TKSP_UNKNOWN);
+    tksp_op_clear_commands(&op->base);
+    for (size_t i = 0; i < op->size; i++) {
+        tksp_slot *slot = &op->slots[i];
+        tks_json_free(slot->data);
+        tks_reply_free(slot->reply);
+        slot->data = NULL;
+        slot->reply = NULL;
+        slot->command = SIZE_MAX;
+        op->tokens[i].found = false;
+    }
+    return begin(op);
+}
+
 /* ---- get ---- */
 
 /* How long after its creation no use lets the token live; 0: no limit. */
@@ -259,6 +286,7 @@ static tks_status finish_get(tksp_tokens_op *op) {
     if (op->base.count == 0) return TKS_OK;
     tks_status status = read_all(op, &now_ms, &whole);
     if (status != TKS_OK || !whole) return status;
+    if (was_upgraded(op)) return ask_again(op);
     tksp_op_clear_commands(&op->base);
     if (!op->tokens[0].found) return TKS_OK;
     judge(op, 0, now_ms);

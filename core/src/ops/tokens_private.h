@@ -46,6 +46,7 @@ typedef struct tksp_slot {
     tks_json *data;   /* owned */
     tks_bytes alias;  /* what its alias holds */
     int64_t stamp_ms; /* of the record: when it ends, 0: it says nothing */
+    bool lasts;       /* of the record: it never ends */
     int64_t
         until_ms; /* of the record: how long after its creation no use lets it live; 0: no limit */
     int64_t ends_ms; /* get: when the server ends the field, 0: it does not, or was not asked */
@@ -110,9 +111,10 @@ struct tksp_tokens_op {
     } step;     /* of create */
     bool plain; /* create: without scripts */
     bool keeps_pepper;
-    bool expiry;   /* the caller asked for expires_ms */
-    bool timing;   /* get: the records are read, the server's clock is being asked for */
-    bool touching; /* get: the record is read, its expiry is being moved */
+    bool expiry;     /* the caller asked for expires_ms */
+    bool ends_asked; /* get: the server was asked when the fields end */
+    bool timing;     /* get: the records are read, the server's clock is being asked for */
+    bool touching;   /* get: the record is read, its expiry is being moved */
 };
 
 TKSP_ASSERT_SMALL(tksp_tokens_op);
