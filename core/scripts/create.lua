@@ -24,22 +24,9 @@ if present then
 end
 
 local most = ARGV[5] and tonumber(ARGV[5]) or 0
-if most > 0 and redis.call('HLEN', key) >= most then
-  local all, live = redis.call('HGETALL', key), {}
-  for i = 1, #all, 2 do
-    local record = all[i + 1]
-    if split(record) then
-      local stamp, made = stamped_end(record), number_at(record, 1, 9) / 1000
-      if stamp > 0 and stamp <= now or ARGV[8] ~= '0' and made + ARGV[8] <= now then
-        redis.call('HDEL', key, all[i])
-      else
-        live[#live + 1] = {field = all[i], used = ARGV[7] == 'idle' and seen_at(record) or made}
-      end
-    end
-  end
-  if #live >= most and ARGV[7] == 'refuse' then return '!' .. ARGV[1] end
-  table.sort(live, function(a, b) return a.used < b.used end)
-  for i = 1, #live + 1 - most do redis.call('HDEL', key, live[i].field) end
+if most > 0 then
+  -- include: cap
+  if not make_room(now, most, ARGV[7], ARGV[8]) then return '!' .. ARGV[1] end
 end
 
 local created = stamp_of(us)

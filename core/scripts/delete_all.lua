@@ -1,26 +1,31 @@
 -- Deletes all records of an owner, or all but one.
 -- KEYS  the owner's hash
--- ARGV  echo, max_age in ms ("0": none), and the fields of which the first that has a live record stays
+-- ARGV  echo, max_age in ms ("0": none), and what may name the one that stays: fields, or "=" and an id
 -- Gives {echo, how many were live and are deleted}.
--- include: clock, digits, record, hash, end, live
+--
+-- The one that stays is found by its family, so a token that was rotated names it, too, and keeps finding it.
+-- include: clock, digits, record, hash, end, live, family
 
 local now = math.floor(now_us() / 1000)
-local live = #live_of(now, ARGV[2])
-local field, kept, ends
+local left, kept, family = {}, {}, nil
+local live = live_of(now, ARGV[2], left)
 for i = 3, #ARGV do
-  local record, its_end = find(ARGV[i], now)
-  if record and split(record) then
-    local limit = limit_of(record, ARGV[2])
-    if limit == 0 or now < limit then
-      field, kept, ends = ARGV[i], record, its_end
-      break
-    end
-  end
+  local field = field_of(ARGV[i], now)
+  local record, forward = find(field, now)
+  family = family or record and (family_of(record) or field) or forward and family_left(forward)
+end
+for _, one in ipairs(live) do
+  if split(one.record) and (family_of(one.record) or one.field) == family then kept[#kept + 1] = one end
+end
+local count = #live - #kept
+for _, one in ipairs(#kept > 0 and left or {}) do
+  if family_left(one.record) == family then kept[#kept + 1] = one end
 end
 redis.call('UNLINK', key)
-if kept then -- it is put back: that is quicker than to delete the others one by one
-  put(field, kept, ends)
-  if known == 0 and ends > 0 then expire_after(ends) end
-  live = live - 1
+local last = 0
+for _, one in ipairs(kept) do -- they are put back: that is quicker than to delete the others one by one
+  put(one.field, one.record, one.stays)
+  last = (last < 0 or one.stays == 0) and -1 or math.max(last, one.stays)
 end
-return {ARGV[1], live}
+if known == 0 and last > 0 then expire_after(last) end
+return {ARGV[1], count}

@@ -1,6 +1,6 @@
 -- Reads an owner's live records, the newest first.
 -- KEYS  the owner's hash
--- ARGV  echo, max_age in ms ("0": none), how many at most ("0": all), the field behind which they begin ("":
+-- ARGV  echo, max_age in ms ("0": none), how many at most ("0": all), the id behind which they begin ("":
 --       at the newest)
 -- Gives {echo, field, record, its end in ms (0: never), field, …}, {echo, 0}: that field is not live.
 -- include: clock, digits, record, hash, end, live
@@ -22,7 +22,9 @@ end)
 
 local first = 1
 if ARGV[4] ~= '' then
-  while live[first] and live[first].field ~= ARGV[4] do first = first + 1 end
+  while live[first] and live[first].field ~= ARGV[4] and family_of(live[first].record) ~= ARGV[4] do
+    first = first + 1
+  end
   if not live[first] then return {ARGV[1], 0} end
   first = first + 1
 end

@@ -1,19 +1,20 @@
 -- Sets and deletes top-level fields of a live record's data.
 -- KEYS  the owner's hash
--- ARGV  echo, field, max_age in ms ("0": none), most bytes of data; where more than this is wanted, the whole
---       new data ("": it is merged), for how many ms the record is to live at least ("0": its end stays), how
---       many expectations there are, and these in pairs: a member's name with its quotes, its value's text
---       ("": it is absent); then the changes, as merge takes them
--- Gives {echo, record}, where its end was to move {echo, record, its end in ms (0: never)}; {echo, 0}: not
--- found, {echo, -1}: the data would be too large, {echo, -2}: not a record, {echo, -3, i}: not what pair i
--- expects.
+-- ARGV  echo, field or "=" and an id, max_age in ms ("0": none), most bytes of data; where more than this
+--       is wanted, the whole new data ("": it is merged), for how many ms the record is to live at least
+--       ("0": its end stays), how many expectations there are, and these in pairs: a member's name with its
+--       quotes, its value's text ("": it is absent); then the changes, as merge takes them
+-- Gives {echo, record, its end in ms (0: never) where it was to move, else -1, its field}; {echo, -1}: the
+-- data would be too large, {echo, -2}: not a record, {echo, -3, i}: not what pair i expects; or as absent
+-- says: not found.
 --
 -- So ARGV is of odd length only where more is wanted.
--- include: clock, digits, record, hash, end, json_text, merge
+-- include: clock, digits, record, hash, end, family, json_text, merge
 
 local now = math.floor(now_us() / 1000)
-local record, ends = find(ARGV[2], now)
-if not record then return {ARGV[1], 0} end
+local field = field_of(ARGV[2], now)
+local record, ends = find(field, now)
+if not record then return absent(field, ends, now) end
 local _, at = split(record)
 if not at then return {ARGV[1], -2} end
 local limit = limit_of(record, ARGV[3])
@@ -41,6 +42,6 @@ end
 data = merge(data, first)
 if #data > tonumber(ARGV[4]) then return {ARGV[1], -1} end
 record = record:sub(1, at - 1) .. data
-put(ARGV[2], record, ends)
+put(field, record, ends)
 if shown then settle(now, ends) end
-return {ARGV[1], record, shown}
+return {ARGV[1], record, shown or -1, field}

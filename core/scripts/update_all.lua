@@ -24,7 +24,7 @@ for i = 1, #all, 2 do
       text = record:sub(1, data - 1) .. text
       changed[#changed + 1] = {field = all[i], before = record, record = text, ends = ends}
     end
-  else
+  elseif data or not family_left(record) then
     if unread == 0 then first = all[i] end
     unread = unread + 1
   end

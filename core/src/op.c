@@ -455,6 +455,7 @@ tks_trust tks_op_get_trust(const tks_op *op) {
     case TKS_ERR_SERVER:
     case TKS_ERR_LIMIT:
     case TKS_ERR_INVALID_TOKEN: /* no such session; like a read that finds nothing */
+    case TKS_ERR_REUSED_TOKEN:
     case TKS_ERR_EXPIRED_TOKEN: return op->trust;
     default: return op->state == TKS_OP_FAILED && !op->refused ? TKS_TRUST_CLOSE : op->trust;
     }
@@ -470,4 +471,8 @@ const tks_result *tks_op_get_result(const tks_op *op) {
 
 const tks_token *tks_op_get_expected(const tks_op *op) {
     return op->expected;
+}
+
+const tks_token *tks_op_get_reused(const tks_op *op) {
+    return op->reused;
 }

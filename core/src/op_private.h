@@ -87,8 +87,9 @@ struct tks_op {
     char *reason; /* why it is retrying, owned; NULL: it is not */
     tks_result result;
     const tks_token *expected;
-    tks_server *server; /* NULL: nothing is known of it */
-    int64_t boot_ms;    /* of the event that it is taking */
+    const tks_token *reused; /* see tks_op_get_reused */
+    tks_server *server;      /* NULL: nothing is known of it */
+    int64_t boot_ms;         /* of the event that it is taking */
 };
 
 /* Allocates an operation of `size` bytes (a struct that begins with tks_op), zeroed. NULL: out of memory. */

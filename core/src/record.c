@@ -72,16 +72,24 @@ static void append_digits(tks_buf *out, int count, int64_t value) {
 static const char MARKS[TKSP_TIMES + 1] = "eius";
 static const char LASTS = 'p', FAMILY = 'f';
 
+static bool read_time(const char **at, const char *end, tksp_record_time which, int64_t *out_ms) {
+    if (end - *at <= TKS_TIME_SIZE || **at != MARKS[which]) return false;
+    if (!read_digits(*at + 1, TKS_TIME_SIZE, out_ms)) return false;
+    *at += 1 + TKS_TIME_SIZE;
+    return true;
+}
+
+bool tksp_record_read_end(const char **at, const char *end, int64_t *out_ms) {
+    return read_time(at, end, TKSP_TIME_END, out_ms);
+}
+
 /* The times and the family, from *at on, up to a name or the data. */
 static bool read_pieces(const char **at, const char *end, tksp_record *out) {
     out->lasts = *at < end && **at == LASTS;
     *at += out->lasts;
     for (int i = out->lasts ? TKSP_TIME_END + 1 : 0; i < TKSP_TIMES; i++) {
         if (*at == end || **at != MARKS[i]) continue;
-        if (end - *at <= TKS_TIME_SIZE || !read_digits(*at + 1, TKS_TIME_SIZE, &out->times[i])) {
-            return false;
-        }
-        *at += 1 + TKS_TIME_SIZE;
+        if (!read_time(at, end, (tksp_record_time)i, &out->times[i])) return false;
     }
     if (*at == end || **at != FAMILY) return true;
     if (end - *at <= TKS_FIELD_SIZE) return false;
@@ -93,18 +101,20 @@ static bool read_pieces(const char **at, const char *end, tksp_record *out) {
     return true;
 }
 
+bool tksp_record_read_name(const char **at, const char *end, tksp_arena *arena, tks_bytes *out) {
+    const char *first = *at + 1;
+    const char *quote = **at == '"' ? memchr(first, '"', (size_t)(end - first)) : NULL;
+    if (quote == NULL) return false;
+    *at = quote + 1;
+    return read_name(tks_bytes_of(first, (size_t)(quote - first)), arena, out);
+}
+
 /* None, the owner, or the owner and the request. */
 static bool read_names(const char **at, const char *end, tksp_arena *arena, tksp_record *out) {
     tks_bytes *const names[] = {&out->owner, &out->address, &out->agent};
     size_t count = 0;
     while (*at < end && **at == '"') {
-        const char *first = *at + 1;
-        const char *quote = memchr(first, '"', (size_t)(end - first));
-        if (quote == NULL || count == 3) return false;
-        if (!read_name(tks_bytes_of(first, (size_t)(quote - first)), arena, names[count++])) {
-            return false;
-        }
-        *at = quote + 1;
+        if (count == 3 || !tksp_record_read_name(at, end, arena, names[count++])) return false;
     }
     return count == 0 || count == 3 || (count == 1 && out->owner.size > 0);
 }

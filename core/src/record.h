@@ -7,7 +7,14 @@
  * without it, and without an end of its own, the server ends the field. The times are milliseconds, seven
  * digits: each behind a letter that says which it is, in the order below. The family is the field of the first token of
  * a chain of rotations, where that is another. Of an anonymous token the owner is left out, or "" before a request. Names
- * are JSON strings in which '"' is written \u0022: the scripts find all parts by their places. */
+ * are JSON strings in which '"' is written \u0022: the scripts find all parts by their places.
+ *
+ * A rotation may leave two texts that are no records, but begin like one:
+ *
+ *     <created><check>[e<time>]r<family>[@<locator>]><shape><salt><field>      a forward, in the old token's field
+ *     <created><check>[e<time>]r<family>[@<locator>]["<owner>"]                a tombstone, in a field beside it
+ *
+ * The locator is there if the new token is in another hash. See rotation.h. */
 #ifndef TKSP_RECORD_H
 #define TKSP_RECORD_H
 
@@ -42,6 +49,10 @@ tks_status tksp_record_read(tks_bytes text, tksp_arena *arena, tksp_record *out,
 
 /* created from its nine digits; -2: they are none. */
 int64_t tksp_record_read_created(const char *digits);
+
+/* For what begins or ends like a record: reads an end, a name, at *at, which moves behind it. False: it is none. */
+bool tksp_record_read_end(const char **at, const char *end, int64_t *out_ms);
+bool tksp_record_read_name(const char **at, const char *end, tksp_arena *arena, tks_bytes *out);
 
 /* Appends the head: the creation, the check and the end, which the server may have to write. TKS_OK or the buffer's error. */
 tks_status tksp_record_write_head(tks_buf *out, const tksp_record *record);

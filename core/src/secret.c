@@ -77,6 +77,29 @@ void tks_digest(tks_bytes pepper, const tks_bytes *fields, size_t count, char *o
     sodium_memzero(&state, sizeof state);
 }
 
+void tks_derive(tks_bytes secret, tks_bytes salt, void *out, size_t size) {
+    enum { BLOCK_SIZE = crypto_generichash_BYTES_MAX };
+    crypto_generichash_state state;
+    unsigned char key[crypto_generichash_KEYBYTES_MAX], block[BLOCK_SIZE];
+    char *at = out;
+
+    (void)crypto_generichash(key, sizeof key, (const unsigned char *)secret.data, secret.size, NULL,
+                             0);
+    for (unsigned char number = 0; size > 0; number++) {
+        size_t part = size < BLOCK_SIZE ? size : BLOCK_SIZE;
+        (void)crypto_generichash_init(&state, key, sizeof key, sizeof block);
+        (void)crypto_generichash_update(&state, (const unsigned char *)salt.data, salt.size);
+        (void)crypto_generichash_update(&state, &number, 1);
+        (void)crypto_generichash_final(&state, block, sizeof block);
+        memcpy(at, block, part);
+        at += part;
+        size -= part;
+    }
+    sodium_memzero(key, sizeof key);
+    sodium_memzero(block, sizeof block);
+    sodium_memzero(&state, sizeof state);
+}
+
 tks_status tks_encode(tks_encoding encoding, const void *bytes, size_t size, tks_buf *out) {
     int variant = encoding == TKS_BASE64 ? sodium_base64_VARIANT_ORIGINAL_NO_PADDING
                                          : sodium_base64_VARIANT_URLSAFE_NO_PADDING;

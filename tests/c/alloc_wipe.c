@@ -91,9 +91,10 @@ TEST(wipe_tokens) {
     end();
     begin("changes");
     const tks_update update = {.data = TKS_LITERAL("{}")};
+    const tks_rotation rotation = {.grace_ms = 10000};
     CHECK_STATUS(tks_tokens_update(tokens, app, type, secret(), &update, &op, NULL), TKS_OK);
     start_and_free(op);
-    CHECK_STATUS(tks_tokens_rotate(tokens, app, type, secret(), 0, &op, NULL), TKS_OK);
+    CHECK_STATUS(tks_tokens_rotate(tokens, app, type, secret(), &rotation, &op, NULL), TKS_OK);
     start_and_free(op);
     CHECK_STATUS(tks_tokens_take(tokens, app, type, secret(), &op, NULL), TKS_OK);
     start_and_free(op);

@@ -134,6 +134,7 @@ static void read_arg(script_call *call, const tks_param *param, const tks_json *
         }
         out->number = ms_of(node);
         break;
+    case TKS_PARAM_GRACE:
     case TKS_PARAM_DURATION: out->number = ms_of(node); break;
     case TKS_PARAM_LIMIT:
         out->number = tks_json_get_integer(node) > 0 ? tks_json_get_integer(node) : -1;

@@ -47,29 +47,18 @@ static void step(runner *r, const tks_event *event) {
 
 static const tksp_script *script_named(const char *name) {
     static const tksp_script *const all[] = {
-        &tksp_script_create,
-        &tksp_script_delete,
-        &tksp_script_delete_all,
-        &tksp_script_alias_claim,
-        &tksp_script_exists,
-        &tksp_script_count,
-        &tksp_script_list,
-        &tksp_script_refresh,
-        &tksp_script_rotate,
-        &tksp_script_update,
-        &tksp_script_update_all,
-
-        &tksp_script_take,
-        &tksp_script_alias_extend,
-        &tksp_script_node_add,
-        &tksp_script_node_get,
-        &tksp_script_node_set,
-        &tksp_script_node_delete,
-        &tksp_script_node_delete_key,
-        &tksp_script_node_list,
-        &tksp_script_node_clean,
-        &tksp_script_node_take_hash,
-        &tksp_script_node_ids,
+        &tksp_script_create,         &tksp_script_delete,
+        &tksp_script_delete_all,     &tksp_script_alias_claim,
+        &tksp_script_exists,         &tksp_script_count,
+        &tksp_script_list,           &tksp_script_refresh,
+        &tksp_script_rotate,         &tksp_script_update,
+        &tksp_script_update_all,     &tksp_script_by_id,
+        &tksp_script_end_family,     &tksp_script_take,
+        &tksp_script_alias_extend,   &tksp_script_node_add,
+        &tksp_script_node_get,       &tksp_script_node_set,
+        &tksp_script_node_delete,    &tksp_script_node_delete_key,
+        &tksp_script_node_list,      &tksp_script_node_clean,
+        &tksp_script_node_take_hash, &tksp_script_node_ids,
         &tksp_script_node_reset,
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
@@ -272,6 +261,9 @@ static void check_token(runner *r, const tks_json *want, const tks_token *got) {
     check_bytes(r, vectors_get(want, "id"), got->id);
     CHECK_INT(got->created_us, vectors_integer(want, "created_us"));
     CHECK_INT(got->expires_ms, vectors_integer(want, "expires_ms"));
+    const tks_json *sid = tks_json_find(want, "sid");
+    check_bytes(r, sid != NULL ? sid : vectors_get(want, "id"), got->sid);
+    CHECK_INT(got->superseded, tks_json_find(want, "superseded") != NULL);
     check_data(vectors_get(want, "data"), got->data);
 }
 
@@ -340,6 +332,12 @@ static void check_error(runner *r, const tks_json *want, const tks_error *got) {
     }
 }
 
+static void check_reused(runner *r, const tks_json *want, const tks_token *got) {
+    if (!CHECK((want != NULL) == (got != NULL)) || got == NULL) return;
+    check_bytes(r, vectors_get(want, "sid"), got->sid);
+    check_bytes(r, vectors_get(want, "owner"), got->owner);
+}
+
 /* Final states are sticky: later events change nothing. */
 static void check_sticky(runner *r) {
     tks_need before = r->need;
@@ -362,6 +360,7 @@ static void check_end(runner *r) {
             check_result(r, result);
         } else {
             check_error(r, vectors_get(r->test, "error"), tks_op_get_error(r->op));
+            check_reused(r, tks_json_find(r->test, "reused"), tks_op_get_reused(r->op));
         }
         if (twice == 0) check_sticky(r);
     }

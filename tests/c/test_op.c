@@ -26,7 +26,9 @@ static tks_status get_many(const tks_tokens *t, tks_op **out, tks_error *err) {
 }
 
 static tks_status rotate(const tks_tokens *t, tks_op **out, tks_error *err) {
-    return tks_tokens_rotate(t, TKS_LITERAL("a"), TKS_LITERAL("t"), TKS_LITERAL("x"), 0, out, err);
+    static const tks_rotation plain = {.duration_ms = 0};
+    return tks_tokens_rotate(t, TKS_LITERAL("a"), TKS_LITERAL("t"), TKS_LITERAL("x"), &plain, out,
+                             err);
 }
 
 static tks_status delete_one(const tks_tokens *t, tks_op **out, tks_error *err) {

@@ -8,7 +8,7 @@ package.path = here .. "/?.lua;" .. package.path
 local harness = require "harness"
 
 local FILES = {
-  "module", "data", "vectors", "operations", "tokens", "pages", "sessions",
+  "module", "data", "vectors", "operations", "tokens", "rotation", "pages", "sessions",
   "tokenstore", "redis_jwt", "client",
   "arguments", "handles", "run", "secrets", "lifecycle", "interrupt", "types", "jwt", "jwt_secrets",
   "session_events", "embedded", "cookie", "credentials",

@@ -27,11 +27,11 @@ local good = {
   delete_all = { app = "a", type = "t", owner = "o", keep = "x" },
   delete_by_id = { app = "a", type = "t", owner = "o", id = "x" },
   list = { app = "a", type = "t", owner = "o" },
-  rotate = { app = "a", type = "t", token = "x", duration = 5 },
+  rotate = { app = "a", type = "t", token = "x", duration = 5, grace = 5, owner = "o", data = {} },
 }
 local optional = {
-  data = { create = true, update = true, update_by_id = true },
-  duration = { create = true, rotate = true }, owner = { create = true },
+  data = { create = true, update = true, update_by_id = true, rotate = true },
+  duration = { create = true, rotate = true }, owner = { create = true, rotate = true }, grace = true,
   custom_token = true, refresh = true, expiry = true, token = true, id = true, keep = true, unset = true,
   keep_null = true, replace = true, expect = true,
 }

@@ -146,7 +146,7 @@ def test_bound_in_lua(lua: str) -> None:
 
 def annotation(row: dict[str, Any], stub: bool) -> str:
     """Its type in Python, where the default is no part of it."""
-    choice = {"token_encoding": "Encoding", "when_full": "WhenFull"}.get(row["name"], "str")
+    choice = {"token_encoding": "Encoding", "when_full": "WhenFull", "reuse": "Reuse"}.get(row["name"], "str")
     found = {
         "text": "Text", "string": "str", "path": "Path", "choice": "str" if stub else choice,
         "count": "int", "duration": "Duration", "flag": "bool", "texts": "Pepper",

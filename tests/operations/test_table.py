@@ -141,6 +141,7 @@ TYPES = {
     "expected": "dict[str, Any]",
     "fields": "Iterable[str]",
     "duration": "Duration",
+    "grace": "Duration",
     "refresh": "Duration | bool",
     "ttl": "Duration | str",
     "limit": "int",

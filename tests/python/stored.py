@@ -91,3 +91,16 @@ def set_left(server: Server, token: Token, seconds: int) -> None:
         return
     stamp = "".join(B64[end >> 6 * place & 63] for place in range(6, -1, -1))
     server("HSET", key, field, record[:14] + stamp.encode() + record[21:])
+
+
+def end_grace(server: Server, token: Token) -> None:
+    """Ends the grace of a token that was rotated, as time would."""
+    key, field = place_of(server, token)
+    assert server("HDEL", key, field) == 1
+
+
+def left_of(server: Server, token: Token) -> list[str]:
+    """The fields of what a rotation left of a token: its forward, its tombstone."""
+    fields = [field for key in hashes(server) for field in server("HKEYS", key)]
+    names = [f.decode() if isinstance(f, bytes) else f for f in fields]
+    return sorted(name for name in names if name[:21] == token.id[:21])

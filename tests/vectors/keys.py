@@ -73,6 +73,25 @@ def created(microseconds):
     return digits(microseconds, 9)
 
 
-def record(microseconds, token_field, owner, data, end=0):
+def record(microseconds, token_field, owner, data, end=0, pieces=b""):
     piece = b"e" + digits(end, 7) if end else b""
-    return created(microseconds) + token_field[:4] + piece + quoted(owner) + data
+    return created(microseconds) + token_field[:4] + piece + pieces + quoted(owner) + data
+
+
+def successor(token, salt, owner_locator):
+    """The token in base64url, of 32 random bytes, that follows from another and a salt."""
+    key = hashlib.blake2b(token).digest()
+    random = hashlib.blake2b(salt + b"\0", key=key).digest()[:32]
+    return generated(owner_locator, base64.urlsafe_b64encode(random).rstrip(b"="))
+
+
+def left(microseconds, token_field, family, end=0, locator=b""):
+    """What a forward and a tombstone begin with."""
+    piece = b"e" + digits(end, 7) if end else b""
+    onward = b"@" + locator if locator else b""
+    return created(microseconds) + token_field[:4] + piece + b"r" + family + onward
+
+
+def forward(salt, token_field, size=32):
+    """Of a token in base64url."""
+    return b">A" + digits(size, 2) + salt + token_field

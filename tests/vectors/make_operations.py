@@ -132,6 +132,13 @@ class Stored:
         return self.script("delete", b"%d" % max_age)
 
 
+class ById(Stored):
+    """The same, named by its id."""
+
+    def script(self, name, *words):
+        return eval_(script(name, self.key, self.echo, b"=" + self.field, *words))
+
+
 bob = Stored(data={"name": "n123", "role": "admin"})
 custom = Stored(CUSTOM, data={"n": [1, 1.5, {}], "e": []})
 HARD = b"*?[]\\^:|{},\"\n\x01\xff"
@@ -710,30 +717,37 @@ case("update refuses a refresh out of range", "update", {**set_role, "refresh": 
 
 by_id = {"app": APP, "type": TYPE, "owner": OWNER, "id": bob.field}
 secretless = {"token": None}
-case("get_by_id", "get_by_id", by_id, [{**both, **replies(bob.record, [END])}],
+named = ById(data={"name": "n123", "role": "admin"})
+successor = Stored(data={"name": "n123", "role": "admin"}, random=b"B" * 43)
+asked = send("read", named.script("by_id", b"0"))
+case("get_by_id", "get_by_id", by_id, [{**asked, **replies([bob.echo, bob.record, END, bob.field])}],
      {"token": bob.result(END, **secretless)})
-case("get_by_id from a server that cannot end fields", "get_by_id", by_id,
-     [{**timed, **replies(bob.stamped(SERVER + 5), TIME)}],
-     {"token": bob.result(SERVER + 5, **secretless)}, known="lacks")
-case("get_by_id, not found", "get_by_id", by_id, [{**both, **replies(None, [-2])}], {"token": None})
-case("get_by_id of another's record", "get_by_id", by_id, [{**both, **replies(other.record, [-1])}],
-     error=("connection", "another request"))
+case("get_by_id by a sid", "get_by_id", by_id,
+     [{**asked, **replies([bob.echo, successor.record, 0, successor.field])}],
+     {"token": successor.result(**secretless)})
+case("get_by_id under max_age", "get_by_id", by_id,
+     [{**send("read", named.script("by_id", b"90000")), **replies([bob.echo, 0])}], {"token": None},
+     options={"max_age": 90})
+case("get_by_id of what is no record", "get_by_id", by_id, [{**asked, **replies([bob.echo, -2])}],
+     error=("data", "not a tokenstore record"))
+case("get_by_id of another's record", "get_by_id", by_id,
+     [{**asked, **replies([bob.echo, other.record, 0, bob.field])}], error=("connection", "another request"))
 case("get_by_id with an id that is none asks nobody", "get_by_id", {**by_id, "id": b"x"}, [], {"token": None})
 case("get_by_id refuses an empty owner", "get_by_id", {**by_id, "owner": ""}, refused=("data", "owner"))
 change = {**by_id, "data": {"role": "root"}}
 case("update_by_id", "update_by_id", change,
-     [{**send("once", bob.update(*ROLE)), **replies([bob.echo, rooted.record])}],
+     [{**send("once", named.update(*ROLE)), **replies([bob.echo, rooted.record])}],
      {"token": rooted.result(**secretless)})
 case("update_by_id, not found", "update_by_id", change,
-     [{**send("once", bob.update(*ROLE)), **replies([bob.echo, 0])}], {"token": None})
+     [{**send("once", named.update(*ROLE)), **replies([bob.echo, 0])}], {"token": None})
 perhaps = eval_(script("alias_extend", keys.alias_key(APP, TYPE, bob.field), b"3660000"))
 case("update_by_id with all that update takes", "update_by_id",
      {**change, "unset": ["a"], "keep_null": True, "expect": {"b": UNSET}, "refresh": 3600},
-     [{**send("once", bob.update_more(*ROLE, b'"a"', b"", refresh=3600000, expect=(b'"b"', b"")), perhaps),
+     [{**send("once", named.update_more(*ROLE, b'"a"', b"", refresh=3600000, expect=(b'"b"', b"")), perhaps),
        **replies([bob.echo, rooted.record, SERVER], -2)}],
      {"token": rooted.result(SERVER, **secretless)})
 case("update_by_id, not as expected", "update_by_id", {**change, "expect": {"role": "x"}},
-     [{**send("once", bob.update_more(*ROLE, expect=(b'"role"', b'"x"'))), **replies([bob.echo, -3, 1])}],
+     [{**send("once", named.update_more(*ROLE, expect=(b'"role"', b'"x"'))), **replies([bob.echo, -3, 1])}],
      error=("conflict", 'the field "role"'))
 case("update_by_id with an id that is none asks nobody", "update_by_id", {**change, "id": b""}, [], {"token": None})
 case("update_by_id refuses a field that is set and deleted", "update_by_id", {**change, "unset": ["role"]},
@@ -825,9 +839,9 @@ case("take of an unknown custom token", "take", custom.args,
 
 ids = {**new, "id": bob.field}
 case("delete_by_id", "delete_by_id", ids,
-     [{**send("once", bob.delete()), **replies([bob.echo, 1])}], {"bool": True})
+     [{**send("once", named.delete()), **replies([bob.echo, 1])}], {"bool": True})
 case("delete_by_id, not found", "delete_by_id", ids,
-     [{**send("once", bob.delete()), **replies([bob.echo, 0])}], {"bool": False})
+     [{**send("once", named.delete()), **replies([bob.echo, 0])}], {"bool": False})
 for name, bad in (("empty", b""), ("one too short", bob.field[1:]), ("one too long", bob.field + b"A"),
                   ("of other characters", b"*" * 22)):  # fmt: skip
     case(f"delete_by_id with an id {name} asks nobody", "delete_by_id", {**new, "id": bad}, [],
@@ -854,7 +868,7 @@ case("delete_all but a token", "delete_all", {**new, "keep": bob.token},
 case("delete_all but a custom token", "delete_all", {**new, "keep": CUSTOM},
      [{**send("once", all_but(custom.field)), **replies([owner_echo, 2])}], {"count": 2})
 case("delete_all but an id", "delete_all", {**new, "keep": bob.field},
-     [{**send("once", all_but(keys.field(APP, TYPE, bob.field), bob.field)), **replies([owner_echo, 2])}],
+     [{**send("once", all_but(keys.field(APP, TYPE, bob.field), b"=" + bob.field)), **replies([owner_echo, 2])}],
      {"count": 2})
 for name, keep in (("empty", ""), ("1025 bytes long", "x" * 1025)):
     case(f"delete_all but a token {name} spares none", "delete_all", {**new, "keep": keep},
@@ -959,6 +973,230 @@ case("rotate whose answer holds the old record", "rotate", bob.args,
 case("rotate of what is no record", "rotate", bob.args,
      [{**send("idempotent", rotate(bob)), **replies([echo, -2])}],
      error=("data", "not a tokenstore record"))
+
+# ---- rotate with a grace, an owner, data ---------------------------------------------------------------
+
+SALT = b"salt-salt-salt-salt-22"
+SECOND = b"Salt-Salt-Salt-Salt-22"
+
+
+def following(stored, salt=SALT, owner=None):
+    """What `stored` was rotated to."""
+    owner = owner or stored.owner_name
+    token = keys.successor(stored.token, salt, keys.locator(APP, TYPE, owner))
+    one = Stored(token, owner, stored.data)
+    one.family = getattr(stored, "family", stored.field)
+    one.record = record(US, one.field, owner, one.data_text, pieces=b"f" + one.family)
+    return one
+
+
+def forward_to(stored, one, salt=SALT, end=0, locator=b""):
+    return keys.left(US, stored.field, one.family, end, locator) + keys.forward(salt, one.field)
+
+
+def tombstone_of(stored, end=0, locator=b"", owner=b'"bob"'):
+    return keys.left(US, stored.field, getattr(stored, "family", stored.field), end, locator) + owner
+
+
+def more(grace=0, forward=b"", window=0, locator=b"", owner=b"", *pairs):
+    """What rotate takes beyond the usual."""
+    return [b"%d" % grace, forward, b"%d" % window, locator, owner, b"0", b"oldest", b"65536", *pairs]
+
+
+def succeeded(one, presented, **more):
+    return one.result(token=text(presented.token), sid=text(one.family), superseded=True, **more)
+
+
+next_ = following(bob)
+third = following(next_, SECOND)
+on = forward_to(bob, next_)
+salted = join(b">AAg", {"capture": "salt", "size": 22}, digest)
+moved = {"token": rotated_token(bob, NOW + 5)}
+case("rotate with a grace", "rotate", {**bob.args, "grace": 10},
+     [{**send("idempotent", [*rotate(bob), *more(10000, salted)]), **replies([echo, rotated(bob), NOW + 5])}],
+     moved)
+case("rotate with data", "rotate", {**bob.args, "data": {"a": 1, "b": None}},
+     [{**send("idempotent", [*rotate(bob), *more(0, b"", 0, b"", b"", b'"a"', b"1", b'"b"', b"")]),
+       **replies([echo, rotated(bob), NOW + 5])}], moved)
+case("rotate with its own owner", "rotate", {**bob.args, "owner": "bob"},
+     [{**send("idempotent", [*rotate(bob), *more(owner=b'"bob"')]), **replies([echo, rotated(bob), NOW + 5])}],
+     moved)
+for code, wrong in ((-1, ("data", "larger than max_data_size")), (-3, ("limit", "max_per_owner")),
+                    (-4, ("data", "the token has another owner: nothing was changed"))):  # fmt: skip
+    case(f"rotate that is answered {code}", "rotate", {**bob.args, "owner": "bob"},
+         [{**send("idempotent", [*rotate(bob), *more(owner=b'"bob"')]), **replies([echo, code])}], error=wrong)
+case("rotate of what was rotated gives the same token", "rotate", {**bob.args, "grace": 10},
+     [{**send("idempotent", [*rotate(bob), *more(10000, salted)]), **replies([echo, -5, on])},
+      {**send("idempotent", [*next_.script("rotate", next_.field, b"0", b"0"), *more(10000)]),
+       **replies([next_.echo, next_.record, NOW + 5])}],
+     {"token": next_.result(NOW + 5, sid=text(bob.field))})
+case("rotate of what was rotated twice gives the last token", "rotate", bob.args,
+     [{**send("idempotent", rotate(bob)), **replies([echo, -5, on])},
+      {**send("idempotent", next_.script("rotate", next_.field, b"0", b"0")),
+       **replies([next_.echo, -5, forward_to(next_, third, SECOND)])},
+      {**send("idempotent", third.script("rotate", third.field, b"0", b"0")),
+       **replies([third.echo, third.record, NOW + 5])}],
+     {"token": third.result(NOW + 5, sid=text(bob.field))})
+case("rotate of what was rotated and is gone", "rotate", bob.args,
+     [{**send("idempotent", rotate(bob)), **replies([echo, -5, on])},
+      {**send("idempotent", next_.script("rotate", next_.field, b"0", b"0")), **replies([next_.echo, 0])}],
+     {"token": None})
+case("rotate of a custom token with a grace lets its alias live as long", "rotate", {**custom.args, "grace": 10},
+     [{**send("idempotent", [b"GET", custom.alias]), **replies(custom.locator + NONCE)},
+      {**send("idempotent", [*rotate(custom), *more(10000, salted)], custom.lengthen(10000)),
+       **replies([echo, rotated(custom), NOW + 5], 5)}],
+     {"token": rotated_token(custom, NOW + 5)})
+case("rotate of a custom token that may be refused leaves its alias alone", "rotate",
+     {**custom.args, "data": {"a": 1}},
+     [{**send("idempotent", [b"GET", custom.alias]), **replies(custom.locator + NONCE)},
+      {**send("idempotent", [*rotate(custom), *more(0, b"", 0, b"", b"", b'"a"', b"1")]),
+       **replies([echo, -1])}], error=("data", "max_data_size"))
+for name, wrong in (("grace", 0.5), ("data", {"a": float("inf")})):
+    if name == "grace":
+        case("rotate refuses a grace out of range", "rotate", {**bob.args, name: wrong}, refused=("data", "grace"))
+case("rotate refuses an empty owner", "rotate", {**bob.args, "owner": ""}, refused=("data", "owner"))
+
+# A token of nobody becomes bob's. Its own locator is a random one.
+free = Stored(owner=b"nobody", data=bob.data)
+bound = following(free, owner=OWNER)
+two = eval_([{"sha": "rotate"}, b"2", free.key, bob.key, join({"capture": "check", "size": 4}, b"1"), free.field,
+             {"capture": "digest", "size": 22}, b"0", b"0"])  # fmt: skip
+binding = {**free.args, "owner": "bob", "grace": 10}
+case("rotate that binds", "rotate", binding,
+     [{**send("idempotent", [*two, *more(10000, salted, 0, bob.locator, b'"bob"')]),
+       **replies([echo, rotated(bob), NOW + 5])}], moved)
+across = forward_to(free, bound, locator=bob.locator)
+case("rotate that binds what was bound gives the same token", "rotate", binding,
+     [{**send("idempotent", [*two, *more(10000, salted, 0, bob.locator, b'"bob"')]),
+       **replies([echo, -5, across])},
+      {**send("idempotent", [*bound.script("rotate", bound.field, b"0", b"0"), *more(10000, owner=b'"bob"')]),
+       **replies([bound.echo, bound.record, 0])}], {"token": bound.result(sid=text(free.field))})
+case("get follows into another hash", "get", free.args,
+     [{**send("read", free.get()), **replies(across)}, {**send("read", bound.get()), **replies(bound.record)}],
+     {"token": succeeded(bound, free)})
+
+# ---- tokens that were rotated ---------------------------------------------------------------------------
+
+fine = Stored(random=b"C" * 43, data={"fine": 1})
+case("get of what was rotated", "get", bob.args,
+     [{**send(*read), **replies(on)}, {**send("read", next_.get()), **replies(next_.record)}],
+     {"token": succeeded(next_, bob)})
+case("get of what was rotated twice", "get", bob.args,
+     [{**send(*read), **replies(on)},
+      {**send("read", next_.get()), **replies(forward_to(next_, third, SECOND))},
+      {**send("read", third.get()), **replies(third.record)}], {"token": succeeded(third, bob)})
+case("get of what was rotated and is gone", "get", bob.args,
+     [{**send(*read), **replies(on)}, {**send("read", next_.get()), **replies(None)}], {"token": None})
+case("get of another token's forward", "get", bob.args, [{**send(*read), **replies(forward_to(next_, third))}],
+     error=("connection", "another request"))
+for name, end, steps, found in (
+    ("that lasts", SERVER + 1, [{**send("read", next_.get(), [b"TIME"]), **replies(next_.record, TIME)}],
+     succeeded(next_, bob)),
+    ("that has ended", SERVER, [], None),
+):
+    case(f"get of a forward {name}, from a server that cannot end fields", "get", bob.args,
+         [{**send("read", bob.get(), [b"TIME"]), **replies(forward_to(bob, next_, end=end), TIME)}, *steps],
+         {"token": found}, known="lacks")
+case("get of a forward from before an upgrade asks for the time", "get", bob.args,
+     [{**send(*read), **replies(forward_to(bob, next_, end=SERVER + 1))},
+      {**send("read", bob.get(), bob.end(), [b"TIME"]), **replies(forward_to(bob, next_, end=SERVER + 1), [-1], TIME)},
+      {**send("read", next_.get()), **replies(next_.record)}], {"token": succeeded(next_, bob)})
+for name, broken in (("cut off", on[:-1]), ("of too few bytes", on.replace(b">AAg", b">AAA")),
+                     ("of no encoding", on.replace(b">AAg", b">DAg")), ("too long", on + b"A")):  # fmt: skip
+    case(f"get of a forward {name}", "get", bob.args, [{**send(*read), **replies(broken)}],
+         error=("data", "not a tokenstore record"))
+case("get_many with what was rotated", "get_many", {"app": APP, "type": TYPE, "tokens": [text(bob.token), text(fine.token)]},
+     [{**send("read", bob.get(), fine.get()), **replies(on, fine.record)},
+      {**send("read", next_.get()), **replies(next_.record)}],
+     {"tokens": [succeeded(next_, bob), fine.result()]})
+case("update of what was rotated", "update", set_role | {"token": bob.token},
+     [{**send("once", bob.update(*ROLE)), **replies([bob.echo, -5, on])},
+      {**send("once", next_.update(*ROLE)), **replies([next_.echo, next_.record, -1, next_.field])}],
+     {"token": succeeded(next_, bob)})
+case("refresh of what was rotated", "refresh", hour,
+     [{**send("idempotent", bob.refresh(3600000)), **replies([bob.echo, -5, on])},
+      {**send("idempotent", next_.refresh(3600000)), **replies([next_.echo, SERVER])}], {"bool": True})
+case("delete of what was rotated", "delete", bob.args,
+     [{**send("once", bob.delete()), **replies([bob.echo, -5, on])},
+      {**send("once", next_.delete()), **replies([next_.echo, 1])}], {"bool": True})
+case("take of what was rotated", "take", bob.args,
+     [{**send("once", taking), **replies([bob.echo, -5, on])},
+      {**send("once", next_.script("take", b"0")), **replies([next_.echo, next_.record, 0])}],
+     {"token": succeeded(next_, bob)})
+case("delete of a tombstone in a store that ignores it", "delete", bob.args,
+     [{**send("once", bob.delete()), **replies([bob.echo, -6, tombstone_of(bob)])}], {"bool": False})
+case("delete that is answered with a forward that is none", "delete", bob.args,
+     [{**send("once", bob.delete()), **replies([bob.echo, -5, b"x"])}], error=("data", "not a tokenstore record"))
+case("delete_by_id of what was rotated", "delete_by_id", ids,
+     [{**send("once", named.delete()), **replies([bob.echo, -5, on])},
+      {**send("once", eval_(script("delete", bob.key, next_.echo, b"=" + next_.field, b"0"))),
+       **replies([next_.echo, 1])}], {"bool": True})
+case("delete_by_id of a tombstone", "delete_by_id", ids,
+     [{**send("once", named.delete()), **replies([bob.echo, -6, tombstone_of(bob)])}], {"bool": False},
+     options={"reuse": "revoke"})
+
+revoking = {"options": {"reuse": "revoke"}}
+reused = {"error": ("reused_token", "rotated before"), "reused": {"sid": text(bob.field), "owner": "bob"}, **revoking}
+tomb = bob.field[:21] + b"~"
+look = send("read", [b"HMGET", bob.key, bob.field, tomb])
+ending = eval_(script("end_family", bob.key, bob.echo, bob.field))
+ended = {**send("idempotent", ending), **replies([bob.echo, b""])}
+case("rotate in a store that revokes", "rotate", bob.args,
+     [{**send("idempotent", [*rotate(bob), *more(window=86400000)]), **replies([echo, rotated(bob), NOW + 5])}],
+     moved, **revoking)
+case("get in a store that revokes", "get", bob.args, [{**look, **replies([bob.record, None])}],
+     {"token": bob.result()}, **revoking)
+case("get in a store that revokes, within the grace", "get", bob.args,
+     [{**look, **replies([on, tombstone_of(bob)])},
+      {**send("read", [b"HMGET", bob.key, next_.field, next_.field[:21] + b"~"]), **replies([next_.record, None])}],
+     {"token": succeeded(next_, bob)}, **revoking)
+case("get of nothing in a store that revokes", "get", bob.args, [{**look, **replies([None, None])}], {"token": None},
+     **revoking)
+case("get of a reused token", "get", bob.args, [{**look, **replies([None, tombstone_of(bob)])}, ended], **reused)
+case("get of a reused token whose family went on elsewhere", "get", free.args,
+     [{**send("read", [b"HMGET", free.key, free.field, free.field[:21] + b"~"]),
+       **replies([None, tombstone_of(free, owner=b"")])},
+      {**send("idempotent", eval_(script("end_family", free.key, free.echo, free.field))),
+       **replies([free.echo, bob.locator])},
+      {**send("idempotent", eval_(script("end_family", bob.key, free.echo, free.field))),
+       **replies([free.echo, b""])}],
+     error=("reused_token", "rotated before"), reused={"sid": text(free.field), "owner": ""}, **revoking)
+case("get of a reused token that was bound", "get", free.args,
+     [{**send("read", [b"HMGET", free.key, free.field, free.field[:21] + b"~"]),
+       **replies([None, tombstone_of(free, locator=bob.locator)])},
+      {**send("idempotent", eval_(script("end_family", bob.key, free.echo, free.field))),
+       **replies([free.echo, b""])}],
+     error=("reused_token", "rotated before"), reused={"sid": text(free.field), "owner": "bob"}, **revoking)
+case("get of a reused token, from a server that cannot end fields", "get", bob.args,
+     [{**send("read", [b"HMGET", bob.key, bob.field, tomb], [b"TIME"]),
+       **replies([forward_to(bob, next_, end=SERVER), tombstone_of(bob, end=SERVER + 1)], TIME)},
+      {**send("idempotent", eval_(script("end_family", bob.key, bob.echo[:4] + b"0", bob.field))),
+       **replies([bob.echo[:4] + b"0", b""])}],
+     known="lacks", **reused)
+case("get of a reused token after its window, from a server that cannot end fields", "get", bob.args,
+     [{**send("read", [b"HMGET", bob.key, bob.field, tomb], [b"TIME"]),
+       **replies([None, tombstone_of(bob, end=SERVER)], TIME)}], {"token": None}, known="lacks", **revoking)
+case("delete of a reused token", "delete", bob.args,
+     [{**send("once", bob.delete()), **replies([bob.echo, -6, tombstone_of(bob)])}, ended], **reused)
+case("update of a reused token", "update", set_role,
+     [{**send("once", bob.update(*ROLE)), **replies([bob.echo, -6, tombstone_of(bob)])}, ended], **reused)
+case("rotate of a reused token", "rotate", bob.args,
+     [{**send("idempotent", [*rotate(bob), *more(window=86400000)]), **replies([echo, -6, tombstone_of(bob)])},
+      {**send("idempotent", eval_(script("end_family", bob.key, join(check, b"1"), bob.field))),
+       **replies([echo, b""])}], **reused)
+case("the end of a family is tried again", "delete", bob.args,
+     [{**send("once", bob.delete()), **replies([bob.echo, -6, tombstone_of(bob)])},
+      {**send("idempotent", ending), **lost(True)}, sleep(1, 10), ended], **reused)
+case("get_many with a reused token", "get_many",
+     {"app": APP, "type": TYPE, "tokens": [text(bob.token), text(fine.token)]},
+     [{**send("read", [b"HMGET", bob.key, bob.field, tomb],
+              [b"HMGET", fine.key, fine.field, fine.field[:21] + b"~"]),
+       **replies([None, tombstone_of(bob)], [fine.record, None])}, ended],
+     {"tokens": [None, fine.result()]}, **revoking)
+case("get that is answered with too few texts", "get", bob.args, [{**look, **replies([None])}],
+     error=("connection", "HMGET"), **revoking)
+case("the constructor refuses reuse_window alone", "get", bob.args,
+     refused=("configuration", "reuse_window needs reuse='revoke'"), options={"reuse_window": 60})
 
 # ---- several peppers -----------------------------------------------------------------------------------
 

@@ -149,9 +149,12 @@ static int run(lua_State *L) {
     }
     if (status == TKS_OK) {
         results = tksp_lua_end_result(L, op, id);
+    } else {
+        results = tksp_lua_fail_wait(L, &watch, status, &err);
+        results += tksp_lua_push_reused(L, op->op);
     }
     tksp_lua_op_clear(op);
-    return status == TKS_OK ? results : tksp_lua_fail_wait(L, &watch, status, &err);
+    return results;
 }
 
 /* ---- a client with a credentials function ----------------------------------------------------- */
@@ -188,9 +191,12 @@ static int push_end(lua_State *L, lua_flight *self, tks_status status, const tks
     lua_pushnil(L);
     if (status == TKS_OK) {
         results = tksp_lua_push_result(L, &self->op);
+    } else {
+        results = tksp_lua_fail_wait(L, &self->watch, status, err);
+        results += tksp_lua_push_reused(L, self->op.op);
     }
     tksp_lua_op_clear(&self->op);
-    return 1 + (status == TKS_OK ? results : tksp_lua_fail_wait(L, &self->watch, status, err));
+    return 1 + results;
 }
 
 /* Continues until credentials are needed, or to the end. The flight is on top. */

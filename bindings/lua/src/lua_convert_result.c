@@ -63,6 +63,10 @@ static void end_token(lua_State *L, const tks_token *token, tksp_lua_form form) 
         push_request(L, token);
         lua_setfield(L, -2, "request");
     }
+    if (token->superseded) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, "superseded");
+    }
     set_time(L, "created_at", (lua_Number)token->created_us / 1e6);
     if (token->expires_ms != 0) {
         set_time(L, "expires_at", (lua_Number)token->expires_ms / 1e3);
@@ -97,7 +101,7 @@ static void finish_expected(lua_State *L, const tks_token *token, tks_bytes id,
         push_token(L, token, form);
         return;
     }
-    if (token->id.data != id.data) {
+    if (token->id.data != id.data || token->superseded) {
         set_bytes(L, "id", token->id);
     }
     end_token(L, token, form);

@@ -35,6 +35,7 @@ static int lua_type_of(tks_param_type type) {
     case TKS_PARAM_TOKENS:
     case TKS_PARAM_ROWS: return LUA_TTABLE;
     case TKS_PARAM_DURATION:
+    case TKS_PARAM_GRACE:
     case TKS_PARAM_LIMIT:
     case TKS_PARAM_TIMEOUT: return LUA_TNUMBER;
     case TKS_PARAM_FLAG: return LUA_TBOOLEAN;
@@ -99,6 +100,15 @@ static tks_status read_duration(lua_State *L, int slot, const tks_param *param, 
         return tks_duration(strtod(param->fallback, NULL), param->name, out, err);
     }
     return tksp_lua_to_duration(L, slot, param->name, out, err);
+}
+
+static tks_status read_grace(lua_State *L, int slot, const tks_param *param, int64_t *out,
+                             tks_error *err) {
+    *out = 0;
+    if (lua_isnil(L, slot) || lua_tonumber(L, slot) == 0) {
+        return TKS_OK;
+    }
+    return read_duration(L, slot, param, out, err);
 }
 
 /* Seconds, or true for the token's own idle time; 0 for nil and false. */
@@ -173,6 +183,7 @@ static tks_status read_value(lua_State *L, int slot, const tks_param *param, siz
     case TKS_PARAM_EXPECTED:
     case TKS_PARAM_FIELDS: return read_json(L, slot, param, max_size, &box->scratch, out, err);
     case TKS_PARAM_DURATION: return read_duration(L, slot, param, &out->number, err);
+    case TKS_PARAM_GRACE: return read_grace(L, slot, param, &out->number, err);
     case TKS_PARAM_REFRESH: return read_refresh(L, slot, param, &out->number, err);
     case TKS_PARAM_TTL: return read_ttl(L, slot, param, &out->number, err);
     case TKS_PARAM_LIMIT: out->number = read_limit(L, slot); return TKS_OK;

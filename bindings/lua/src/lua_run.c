@@ -291,8 +291,9 @@ static int run_notes(lua_State *L) {
 static int run_error(lua_State *L) {
     lua_run *run = check(L, TKS_FAILED);
     tks_error err = *tks_op_get_error(run->op.op);
+    int results = tksp_lua_fail(L, err.status, &err) + tksp_lua_push_reused(L, run->op.op);
     clear(run);
-    return tksp_lua_fail(L, err.status, &err);
+    return results;
 }
 
 /* ---- bytes ------------------------------------------------------------------------------------ */

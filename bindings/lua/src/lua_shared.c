@@ -294,6 +294,21 @@ int tksp_lua_fail(lua_State *L, tks_status status, const tks_error *err) {
     return 3;
 }
 
+int tksp_lua_push_reused(lua_State *L, const tks_op *op) {
+    const tks_token *reused = tks_op_get_reused(op);
+    if (reused == NULL) {
+        return 0;
+    }
+    lua_createtable(L, 0, 2);
+    if (reused->owner.size > 0) {
+        lua_pushlstring(L, reused->owner.data, reused->owner.size);
+        lua_setfield(L, -2, "owner");
+    }
+    lua_pushlstring(L, reused->sid.data, reused->sid.size);
+    lua_setfield(L, -2, "sid");
+    return 1;
+}
+
 int tksp_lua_raise(lua_State *L, const char *format, ...) {
     va_list args;
     luaL_where(L, 2);

@@ -96,6 +96,8 @@ void tksp_lua_op_clear(tksp_lua_op *box);
 
 /* Returns a method's failure: nil, message, code. */
 int tksp_lua_fail(lua_State *L, tks_status status, const tks_error *err);
+/* Pushes what is known beyond the message of a failed operation: { owner, sid }. The number of results, 0 or 1. */
+int tksp_lua_push_reused(lua_State *L, const tks_op *op);
 
 /* Raises an error that points at the caller of the Lua method that called C. `format` as for lua_pushfstring.
  * Never returns. */

@@ -36,6 +36,9 @@
 
 ---@class tokenstore.SessionRotateArgs: tokenstore.SessionArgs
 ---@field duration? number seconds; none: the remaining time is kept
+---@field grace? number seconds in which the old token still finds the session; none, or 0: it is invalid at once
+---@field owner_id? tokenstore.Name whose an anonymous session becomes; a session of another user: "data"
+---@field data? tokenstore.Data fields to set, as by update
 
 ---@class tokenstore.SessionOwnerArgs
 ---@field app tokenstore.Name

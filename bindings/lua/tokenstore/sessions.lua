@@ -17,13 +17,17 @@ local REDIS_NAMES = { redis = true, connection_string = true }
 
 local Sessions = store.class("tokenstore.Sessions", REDIS_NAMES, options.kinds "Sessions", core.sessions)
 
--- create{ app, owner_id, data, duration, idle, request }: the token for the user.
-function Sessions:create(args)
-  local session, message, code = self._run(self._handle, ops.create(self._store, request.within(args)))
+-- The token of a session, and what comes with a failure.
+local function secret_of(session, ...)
   if session then
     return session.token
   end
-  return nil, message, code
+  return session, ...
+end
+
+-- create{ app, owner_id, data, duration, idle, request }: the token for the user.
+function Sessions:create(args)
+  return secret_of(self._run(self._handle, ops.create(self._store, request.within(args))))
 end
 
 -- get{ app, token, refresh, expiry }: the session or nil.
@@ -107,15 +111,10 @@ function Sessions:list(args)
   return self._run(self._handle, ops.list(self._store, args))
 end
 
--- rotate{ app, token, duration }: the session's new token, the old one is invalid; nil if there is none.
+-- rotate{ app, token, duration, grace, owner_id, data }: the session's new token, the old one is invalid; nil
+-- if there is none. As of RedisTokens.
 function Sessions:rotate(args)
-  local session, message, code = self._run(self._handle, ops.rotate(self._store, args))
-  if session then
-    return session.token
-  elseif message then
-    return nil, message, code
-  end
-  return nil
+  return secret_of(self._run(self._handle, ops.rotate(self._store, args)))
 end
 
 Sessions.getMany = Sessions.get_many

@@ -12,6 +12,7 @@
 ---| "server"          # Redis answered with an error
 ---| "data"            # an argument breaks a limit, or the stored data is not valid
 ---| "conflict"        # the stored data is not as expected: nothing was changed
+---| "reused_token"    # the token was rotated before: what followed from it was ended; a fourth result has its owner and sid
 ---| "limit"           # the reply is larger than max_reply_size: the message says what to do
 ---| "spike"           # could not obtain an access token: the message says what was tried
 ---| "spike_auth"      # the authorization server rejected the client or the request
@@ -49,6 +50,7 @@
 ---@field idle? number seconds after which it ends unused
 ---@field seen_at? number seconds since the epoch: its last use that was written (touch_interval)
 ---@field request? tokenstore.Request of its creation
+---@field superseded? true the token that found it was rotated, and its grace lasts
 
 ---A session of Sessions. `tostring` shows its id, never its secret or data.
 ---@class tokenstore.Session
@@ -63,6 +65,7 @@
 ---@field idle? number seconds after which it ends unused
 ---@field seen_at? number seconds since the epoch: its last use that was written (touch_interval)
 ---@field request? tokenstore.Request of its creation
+---@field superseded? true the token that found it was rotated, and its grace lasts
 
 ---An error reply among other replies. `tostring` returns the message.
 ---@class tokenstore.ReplyError
@@ -98,6 +101,8 @@
 ---@field touch_interval? number seconds; get with refresh writes at most once in this time (default: the lesser of 60 and a tenth of the duration; 0: every time)
 ---@field max_per_owner? integer live tokens of one app, type and owner
 ---@field when_full? "oldest"|"idle"|"refuse" what create does beyond it: ends the oldest (the default), ends the longest unused, or fails with "limit"
+---@field reuse? "ignore"|"revoke" what happens where a token is presented that was rotated, after its grace: it is not found (the default); or all that became of it is ended, and "reused_token"
+---@field reuse_window? number seconds after a rotation in which reuse is known (default a day)
 ---@field max_data_size? integer bytes of the data as JSON (default 65536)
 
 ---@class tokenstore.SessionsOptions: tokenstore.StoreOptions
@@ -180,6 +185,9 @@ function Client:close() end
 
 ---@class tokenstore.RotateArgs: tokenstore.TokenArgs
 ---@field duration? number seconds; none: the remaining time is kept
+---@field grace? number seconds in which the old token still finds the new one; none, or 0: it is invalid at once
+---@field owner? tokenstore.Name whose an anonymous token becomes; a token of another owner: "data"
+---@field data? tokenstore.Data fields to set, as by update
 
 ---@class tokenstore.OwnerArgs
 ---@field app tokenstore.Name
@@ -322,7 +330,8 @@ function RedisTokens:count(args) end
 ---@return tokenstore.Code? code
 function RedisTokens:list(args) end
 
----Replaces the secret: a token with the same data; the old secret is invalid at once. Nil if there is none.
+---Replaces the secret: a token with the same data and sid; the old secret is invalid at once. Nil if there is none. With
+---`grace`, the old token still finds the new one, and gives the very same when it is rotated again.
 ---@param args tokenstore.RotateArgs
 ---@return tokenstore.Token?
 ---@return string? message

@@ -216,6 +216,14 @@ static bool duration_get(const tksp_py_state *state, const tks_param *param, PyO
     return false;
 }
 
+/* A time, or none: 0, too. */
+static bool grace_get(const tksp_py_state *state, const tks_param *param, PyObject *object,
+                      int64_t *out_ms) {
+    int given = PyBool_Check(object) ? 1 : PyObject_IsTrue(object);
+    *out_ms = 0;
+    return given == 0 || (given > 0 && tksp_py_duration(state, object, param->name, out_ms));
+}
+
 static bool refresh_get(const tksp_py_state *state, const tks_param *param, PyObject *object,
                         int64_t *out_ms) {
     if (!PyBool_Check(object)) return tksp_py_duration(state, object, param->name, out_ms);
@@ -258,6 +266,7 @@ static bool get(const tksp_py_state *state, const tks_param *param, PyObject *ob
     case TKS_PARAM_FIELDS:
         return object == Py_None || fields_get(state, param, object, max_size, arg, held);
     case TKS_PARAM_DURATION: return duration_get(state, param, object, &arg->number);
+    case TKS_PARAM_GRACE: return grace_get(state, param, object, &arg->number);
     case TKS_PARAM_REFRESH: return refresh_get(state, param, object, &arg->number);
     case TKS_PARAM_TTL: return ttl_get(state, param, object, &arg->number);
     case TKS_PARAM_LIMIT: return object == Py_None || limit_get(param, object, &arg->number);

@@ -153,7 +153,7 @@ static PyObject *convert(const tksp_py_state *state, tks_need need, PyObject *op
     if (need == TKS_DONE) return tksp_py_op_result(state, op);
     if (need == TKS_FAILED) {
         const tks_error *why = tks_op_get_error(core);
-        return tksp_py_raise(state, why->status, why);
+        return tksp_py_raise_of(state, core, why->status, why);
     }
     PyErr_SetString(PyExc_RuntimeError, "this operation needs more than Redis");
     return NULL;

@@ -186,7 +186,7 @@ static bool run_asking(client_object *self, const tksp_py_state *state, tks_op *
     }
     tks_flight_free(flight);
     PyEval_RestoreThread(thread);
-    if (good && status != TKS_OK) tksp_py_raise(state, status, &err);
+    if (good && status != TKS_OK) tksp_py_raise_of(state, op, status, &err);
     return good && status == TKS_OK;
 }
 
@@ -198,7 +198,7 @@ static bool run_plain(client_object *self, const tksp_py_state *state, tks_op *o
     tks_interrupt interrupt = {tksp_py_check_signals, &thread};
     tks_status status = tks_client_run(self->client, op, timeout_ms, &interrupt, &err);
     PyEval_RestoreThread(thread);
-    if (status != TKS_OK) tksp_py_raise(state, status, &err);
+    if (status != TKS_OK) tksp_py_raise_of(state, op, status, &err);
     return status == TKS_OK;
 }
 

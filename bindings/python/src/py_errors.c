@@ -34,3 +34,30 @@ PyObject *tksp_py_raise(const tksp_py_state *state, tks_status status, const tks
     Py_DECREF(message);
     return NULL;
 }
+
+static bool set_attribute(PyObject *error, const char *name, tks_bytes text) {
+    if (text.size == 0) return true; /* None, as the class says */
+    PyObject *value = tksp_py_str(text);
+    bool set = value != NULL && PyObject_SetAttrString(error, name, value) == 0;
+    Py_XDECREF(value);
+    return set;
+}
+
+PyObject *tksp_py_raise_of(const tksp_py_state *state, const tks_op *op, tks_status status,
+                           const tks_error *err) {
+    const tks_token *reused = tks_op_get_reused(op);
+    PyObject *kind, *error, *traceback;
+    (void)tksp_py_raise(state, status, err);
+    if (reused == NULL || status != TKS_ERR_REUSED_TOKEN) return NULL;
+    PyErr_Fetch(&kind, &error, &traceback);
+    PyErr_NormalizeException(&kind, &error, &traceback);
+    if (error != NULL && set_attribute(error, "owner", reused->owner) &&
+        set_attribute(error, "sid", reused->sid)) {
+        PyErr_Restore(kind, error, traceback);
+        return NULL;
+    }
+    Py_XDECREF(kind); /* the new exception counts */
+    Py_XDECREF(error);
+    Py_XDECREF(traceback);
+    return NULL;
+}

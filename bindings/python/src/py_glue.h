@@ -104,6 +104,9 @@ bool tksp_py_credentials_get(const tksp_py_state *state, PyObject *pair, tks_cre
 /* Raises the exception of `status` with the message of `err`, or the general text if it has none. Keeps an
  * exception raised by a signal handler. Returns NULL. */
 PyObject *tksp_py_raise(const tksp_py_state *state, tks_status status, const tks_error *err);
+/* The same for what an operation failed with: the exception has what is known beyond the message. */
+PyObject *tksp_py_raise_of(const tksp_py_state *state, const tks_op *op, tks_status status,
+                           const tks_error *err);
 
 /* ---- py_convert.c ------------------------------------------------------------------------------ */
 

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <structmember.h>
 
-enum { FIELDS = 12 };
+enum { FIELDS = 13 };
 
 typedef struct record {
     PyObject head;
@@ -29,6 +29,7 @@ static PyMemberDef record_members[] = {
     FIELD(9, "idle", "Seconds after which it ends unused, or None."),
     FIELD(10, "seen_at", "Seconds since the epoch: its last use that was written, or None."),
     FIELD(11, "request", "The request that created it, a dict, or None."),
+    FIELD(12, "superseded", "True if it was found by a token that was rotated, within its grace."),
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -91,7 +92,8 @@ PyObject *tksp_py_record_new(const tksp_py_state *state, const tksp_py_shape *sh
         (field[8] = sid(token, field[5])) != NULL &&
         (field[9] = milliseconds(token->idle_ms)) != NULL &&
         (field[10] = milliseconds(token->seen_ms)) != NULL &&
-        (field[11] = request(token)) != NULL) {
+        (field[11] = request(token)) != NULL &&
+        (field[12] = PyBool_FromLong(token->superseded)) != NULL) {
         return (PyObject *)self;
     }
     Py_DECREF(self);
@@ -102,11 +104,13 @@ PyObject *tksp_py_record_new(const tksp_py_state *state, const tksp_py_shape *sh
 static PyObject *record_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     static const char *const names[] = {"app",     "type",       "owner",      "data", "token",
                                         "id",      "created_at", "expires_at", "sid",  "idle",
-                                        "seen_at", "request",    NULL};
-    PyObject *in[FIELDS] = {[8] = NULL, [9] = Py_None, [10] = Py_None, [11] = Py_None};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "UUOO!OUOO|UOOO:Record", (char **)names, &in[0],
-                                     &in[1], &in[2], &PyDict_Type, &in[3], &in[4], &in[5], &in[6],
-                                     &in[7], &in[8], &in[9], &in[10], &in[11])) {
+                                        "seen_at", "request",    "superseded", NULL};
+    PyObject *in[FIELDS] =
+        {[8] = NULL, [9] = Py_None, [10] = Py_None, [11] = Py_None, [12] = Py_False};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "UUOO!OUOO|UOOOO!:Record", (char **)names,
+                                     &in[0], &in[1], &in[2], &PyDict_Type, &in[3], &in[4], &in[5],
+                                     &in[6], &in[7], &in[8], &in[9], &in[10], &in[11], &PyBool_Type,
+                                     &in[12])) {
         return NULL;
     }
     if (in[8] == NULL) in[8] = in[5];

@@ -31,6 +31,7 @@ from tokenstore.errors import (
     SpikeAuthError,
     SpikeError,
     TimeoutError,
+    TokenReusedError,
 )
 from tokenstore.node_tokens import Tokenstore
 from tokenstore.redis_jwt import RedisJWT, RedisJwt
@@ -69,6 +70,7 @@ __all__ = [
     "TimeoutError",
     "Token",
     "TokenCreator",
+    "TokenReusedError",
     "Tokenstore",
     "__version__",
     "getTokenCreator",

@@ -24,6 +24,7 @@ __all__ = [
     "Path",
     "Pepper",
     "Presented",
+    "Reuse",
     "Text",
     "WhenFull",
 ]
@@ -50,6 +51,7 @@ Path = Union[str, "os.PathLike[str]"]
 
 Encoding = Union[Literal["base64url"], Literal["base64"], Literal["hex"]]
 
+Reuse = Union[Literal["ignore"], Literal["revoke"]]
 WhenFull = Union[Literal["oldest"], Literal["idle"], Literal["refuse"]]
 
 NewToken = tuple[

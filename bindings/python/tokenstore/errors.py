@@ -12,7 +12,8 @@
     ├── ConflictError                                 the data is not as expected: nothing changed
     ├── LimitError                                    a reply is too large
     ├── InvalidTokenError
-    │   └── ExpiredTokenError
+    │   ├── ExpiredTokenError
+    │   └── TokenReusedError                          a rotated token came back
     └── SpikeError
         └── SpikeAuthError
 
@@ -38,6 +39,7 @@ __all__ = [
     "SpikeAuthError",
     "SpikeError",
     "TimeoutError",
+    "TokenReusedError",
 ]
 
 
@@ -108,6 +110,19 @@ class InvalidTokenError(Error):
 
 class ExpiredTokenError(InvalidTokenError):
     """The token has expired; nothing else is wrong with it."""
+
+
+class TokenReusedError(InvalidTokenError):
+    """A token was presented that had been rotated, after its grace, in a store with ``reuse="revoke"``.
+
+    Somebody has a copy of it (RFC 9700, 4.14), so the token that followed from it has been ended. The client must log
+    in again.
+    """
+
+    owner: str | None = None
+    """Whose tokens they were; None: anonymous."""
+    sid: str | None = None
+    """The ``sid`` of all of them."""
 
 
 class SpikeError(Error):

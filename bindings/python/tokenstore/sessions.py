@@ -17,6 +17,7 @@ from tokenstore._types import (
     Name,
     Pepper,
     Presented,
+    Reuse,
     Text,
     WhenFull,
 )
@@ -56,6 +57,8 @@ class Sessions(Store):
         touch_interval: Duration | None = None,
         max_per_owner: int | None = None,
         when_full: WhenFull = "oldest",
+        reuse: Reuse = "ignore",
+        reuse_window: Duration | None = None,
         max_data_size: int = 65536,
         **client_options: Unpack[ClientOptions],
     ) -> None:
@@ -73,6 +76,8 @@ class Sessions(Store):
             touch_interval=touch_interval,
             max_per_owner=max_per_owner,
             when_full=when_full,
+            reuse=reuse,
+            reuse_window=reuse_window,
             max_data_size=max_data_size,
         )
         super().__init__(connection_string if redis is None else redis, **client_options)
@@ -203,13 +208,22 @@ class Sessions(Store):
         """
         return self._driver.run(self._ops.list(app, owner_id, limit, after))
 
-    def rotate(self, app: Name, token: Presented, duration: Duration | None = None) -> str | None:
+    def rotate(
+        self,
+        app: Name,
+        token: Presented,
+        duration: Duration | None = None,
+        *,
+        grace: Duration | None = None,
+        owner_id: Name | None = None,
+        data: dict[str, Any] | None = None,
+    ) -> str | None:
         """Give the session a new token, at a login for instance; the old one is invalid at once.
 
         Returns the new token, None if there is no such session. The remaining time is kept, or is ``duration``
-        from now.
+        from now. ``grace``, ``owner_id`` and ``data`` as in :meth:`RedisTokens.rotate`.
         """
-        session = self._driver.run(self._ops.rotate(app, token, duration))
+        session = self._driver.run(self._ops.rotate(app, token, duration, grace, owner_id, data))
         return None if session is None else session.token
 
     def get_many(self, app: Name, tokens: Iterable[Presented]) -> builtins.list[Session | None]:

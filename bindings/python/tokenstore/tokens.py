@@ -18,6 +18,7 @@ from tokenstore._types import (
     NewToken,
     Pepper,
     Presented,
+    Reuse,
     Text,
     WhenFull,
 )
@@ -69,6 +70,11 @@ class RedisTokens(Store):
     ``when_full``
         ``"oldest"``: create ends the oldest; ``"idle"``: the one that was not used for the longest time;
         ``"refuse"``: it raises :class:`LimitError`
+    ``reuse``
+        ``"revoke"``: a token that was rotated and is presented after its grace ends what became of it, and raises
+        :class:`TokenReusedError` (:meth:`get_many` does not find it). ``"ignore"``: it is not found
+    ``reuse_window``
+        with ``reuse="revoke"``: seconds after a rotation in which that is known, default a day
     ``max_data_size``
         bytes of the data as JSON (default 64 KiB)
 
@@ -91,6 +97,8 @@ class RedisTokens(Store):
         touch_interval: Duration | None = None,
         max_per_owner: int | None = None,
         when_full: WhenFull = "oldest",
+        reuse: Reuse = "ignore",
+        reuse_window: Duration | None = None,
         max_data_size: int = 65536,
         **client_options: Unpack[ClientOptions],
     ) -> None:
@@ -104,6 +112,8 @@ class RedisTokens(Store):
             touch_interval=touch_interval,
             max_per_owner=max_per_owner,
             when_full=when_full,
+            reuse=reuse,
+            reuse_window=reuse_window,
             max_data_size=max_data_size,
         )
         super().__init__(redis, **client_options)
@@ -132,7 +142,9 @@ class RedisTokens(Store):
         a mapping with ``address`` and ``user_agent``. 256 bytes are kept of each.
         """
         return self._driver.run(
-            self._ops.create(app, type, owner, data, duration, custom_token, idle, request_of(request))
+            self._ops.create(
+                app, type, owner, data, duration, custom_token, idle, request_of(request)
+            )
         )
 
     def get(
@@ -281,14 +293,27 @@ class RedisTokens(Store):
         return self._driver.run(self._ops.list(app, type, owner, limit, after))
 
     def rotate(
-        self, app: Name, type: Name, token: Presented, duration: Duration | None = None
+        self,
+        app: Name,
+        type: Name,
+        token: Presented,
+        duration: Duration | None = None,
+        *,
+        grace: Duration | None = None,
+        owner: Name | None = None,
+        data: dict[str, Any] | None = None,
     ) -> Token | None:
-        """Replace the secret: a new token with the same data; the old one is invalid at once.
+        """Replace the secret: a new token with the same data and ``sid``. None if there is no such token.
 
-        The remaining time is kept, or is ``duration`` from now. None if there is no such token; of two racing
-        callers one gets the new token.
+        The remaining time is kept, or is ``duration`` from now. The old token is invalid at once; of two racing
+        callers one gets the new token. With ``grace``, for so many seconds the old token still finds the new one, with
+        ``superseded`` set, and to rotate it again gives the very same new token: parallel requests, and one whose answer was
+        lost, all end at one token.
+
+        ``owner`` makes an anonymous token this owner's, at a login; a token of another owner raises
+        :class:`DataError`. ``data`` is set as in :meth:`update`. ``max_per_owner`` counts as in :meth:`create`.
         """
-        return self._driver.run(self._ops.rotate(app, type, token, duration))
+        return self._driver.run(self._ops.rotate(app, type, token, duration, grace, owner, data))
 
     def create_many(self, tokens: Iterable[Mapping[str, Any]]) -> builtins.list[Token]:
         """Create many at once: each item is a mapping with the arguments of :meth:`create`.

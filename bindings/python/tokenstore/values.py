@@ -27,6 +27,7 @@ _NAMES = (
     "idle",
     "seen_at",
     "request",
+    "superseded",
 )
 
 
@@ -74,6 +75,7 @@ class Token(_Value):
     ``idle``       seconds after which it ends unused; None if that is unlimited
     ``seen_at``    seconds since the epoch: its last use that was written (``touch_interval``), or None
     ``request``    of its creation: a dict of ``address`` and ``user_agent``, or None
+    ``superseded`` True if the token that found it was rotated, and its grace lasts
     ============== =============================================================================
 
     ``repr()`` and ``str()`` show neither ``token`` nor ``data``. Pickling keeps both.
@@ -93,7 +95,7 @@ class Session(_Value):
     """One session of :class:`tokenstore.Sessions`.
 
     ``app``, ``owner_id``, ``data``, ``token``, ``id``, ``created_at``, ``expires_at``, ``sid``, ``idle``,
-    ``seen_at`` and ``request``, as :class:`Token` explains them; ``owner`` is ``owner_id``, ``type`` is ``"session"``.
+    ``seen_at``, ``request`` and ``superseded``, as :class:`Token` explains them; ``owner`` is ``owner_id``, ``type`` is ``"session"``.
     """
 
     __slots__ = ()

@@ -105,6 +105,11 @@ const tks_http_request *tks_op_get_request(const tks_op *op)
 uint32_t tks_op_get_sleep(const tks_op *op); /**< after TKS_NEED_SLEEP: milliseconds */
 const tks_error *tks_op_get_error(const tks_op *op) TKS_ALL_NONNULL; /**< after TKS_FAILED */
 
+typedef struct tks_token tks_token;
+
+/** After TKS_FAILED with TKS_ERR_REUSED_TOKEN: `owner` and `sid` of the family that was ended; else NULL. Borrowed. */
+const tks_token *tks_op_get_reused(const tks_op *op) TKS_ALL_NONNULL;
+
 /** Whether a connection may be used after its replies. */
 typedef enum tks_trust {
     TKS_TRUST_KEEP,  /**< it may be reused */
@@ -119,7 +124,7 @@ tks_trust tks_op_get_trust(const tks_op *op) TKS_ALL_NONNULL;
 /* ---- results -------------------------------------------------------------------------------- */
 
 /** A token as the caller sees it; everything borrowed from the operation. */
-typedef struct tks_token {
+struct tks_token {
     bool found; /**< false: not found; the other fields are unset */
     tks_bytes app, type;
     tks_bytes owner;      /**< empty: nobody's */
@@ -132,7 +137,8 @@ typedef struct tks_token {
     int64_t idle_ms;      /**< the time after which it ends unused; 0: none */
     int64_t seen_ms; /**< milliseconds since 1970: its last use that was written; 0: none was */
     tks_bytes address, user_agent; /**< of the request that created it; empty: not known */
-} tks_token;
+    bool superseded; /**< it was found by a token that was rotated, within its grace */
+};
 
 /** An access token from an authorization server; borrowed from the operation. */
 typedef struct tks_access {

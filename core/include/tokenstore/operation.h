@@ -26,6 +26,7 @@ typedef enum tks_param_type {
     TKS_PARAM_EXPECTED, /**< `text`: as OBJECT; the names of members that must be absent follow as an array */
     TKS_PARAM_FIELDS,   /**< `text`: names of fields, as an array of canonical JSON */
     TKS_PARAM_DURATION, /**< `number`: seconds, as milliseconds */
+    TKS_PARAM_GRACE,    /**< `number`: as DURATION, or 0 */
     TKS_PARAM_REFRESH,  /**< `number`: as DURATION, or true: TKS_OWN_IDLE */
     TKS_PARAM_TTL,      /**< `number`: as DURATION, or a text such as "15 minutes" */
     TKS_PARAM_LIMIT,    /**< `number`: a whole number from 1; -1: a value that is not */

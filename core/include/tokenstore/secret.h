@@ -41,6 +41,10 @@ void tks_random_letters(char *out, size_t size);
  * NUL. */
 void tks_digest(tks_bytes pepper, const tks_bytes *fields, size_t count, char *out);
 
+/** Fills `out` with `size` bytes, at most 256, that follow from a secret and a salt, and from which neither follows:
+ * BLAKE2b over (salt, number of the block), keyed by BLAKE2b-512 of the secret. */
+void tks_derive(tks_bytes secret, tks_bytes salt, void *out, size_t size);
+
 /** Appends `bytes` to `out` in `encoding`, without padding. TKS_OK or the buffer's error. */
 tks_status tks_encode(tks_encoding encoding, const void *bytes, size_t size, tks_buf *out);
 

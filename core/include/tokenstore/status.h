@@ -25,6 +25,7 @@ TKS_BEGIN_DECLS
     X(TKS_ERR_DATA, "data", "DataError", "invalid data")                                           \
     X(TKS_ERR_INVALID_TOKEN, "invalid_token", "InvalidTokenError", "the token is not valid")       \
     X(TKS_ERR_EXPIRED_TOKEN, "expired_token", "ExpiredTokenError", "the token has expired")        \
+    X(TKS_ERR_REUSED_TOKEN, "reused_token", "TokenReusedError", "the token was rotated before")    \
     X(TKS_ERR_CONFLICT, "conflict", "ConflictError", "the data is not as expected")                \
     X(TKS_ERR_LIMIT, "limit", "LimitError", "a limit was reached")                                 \
     X(TKS_ERR_SPIKE, "spike", "SpikeError", "could not obtain an access token")                    \

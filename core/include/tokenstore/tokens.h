@@ -7,6 +7,8 @@
  * Threads:   a tks_tokens may be used from many threads.
  * Statuses:  each constructor returns TKS_OK, TKS_ERR_DATA (an argument breaks a limit; the message
  *            names it), TKS_ERR_MEMORY; `*out` is NULL then.
+ *            When they run, all that take a presented token may fail with TKS_ERR_REUSED_TOKEN, in a store that
+ *            has TKS_REUSE_REVOKE; get_many does not find it then.
  * Limits:    app, type, owner and custom tokens: 1 … 1024 bytes, no NUL. A *presented* token outside these limits
  *            cannot exist: the operation finds nothing, without asking a server. Data: canonical object text as
  *            tks_json_writer makes it, at most `max_data_size` bytes. */
@@ -45,6 +47,12 @@ typedef enum tks_when_full {
     TKS_FULL_REFUSE /**< TKS_ERR_LIMIT when it runs */
 } tks_when_full;
 
+/** What happens where a token is presented that was rotated, after its grace. */
+typedef enum tks_reuse {
+    TKS_REUSE_IGNORE, /**< it is not found */
+    TKS_REUSE_REVOKE /**< what became of it is ended, and the operation fails with TKS_ERR_REUSED_TOKEN */
+} tks_reuse;
+
 typedef struct tks_tokens_options {
     tks_bytes prefix; /**< "ts" when empty; no '{' or '}' */
     /** They key the digests: the first makes tokens, each finds them. At most TKS_TEXTS_MAX, each of 16 … 64 bytes;
@@ -60,11 +68,14 @@ typedef struct tks_tokens_options {
     int64_t touch_interval_ms;
     int64_t max_per_owner;   /**< 0: no cap */
     tks_when_full when_full; /**< other than OLDEST only with a cap */
+    tks_reuse reuse;
+    /** For how long a token is known as rotated; 0: a day. Only with REVOKE */
+    int64_t reuse_window_ms;
     bool session; /**< messages call an owner "owner_id", as the methods of Sessions do */
 } tks_tokens_options;
 
 #define TKS_TOKENS_OPTIONS_INIT                                                                    \
-    { {0}, NULL, 0, TKS_BASE64URL, 0, 0, 0, -1, 0, TKS_FULL_OLDEST, false }
+    { {0}, NULL, 0, TKS_BASE64URL, 0, 0, 0, -1, 0, TKS_FULL_OLDEST, TKS_REUSE_IGNORE, 0, false }
 
 /** TKS_OK, TKS_ERR_CONFIGURATION (the message names the option), TKS_ERR_MEMORY. */
 TKS_MUST_USE tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out,
@@ -177,10 +188,22 @@ typedef struct tks_page {
 TKS_MUST_USE tks_status tks_tokens_list(const tks_tokens *, tks_bytes app, tks_bytes type,
                                         tks_bytes owner, const tks_page *page, tks_op **out,
                                         tks_error *);
-/** Result TOKEN: a new secret, the same data; the old secret is invalid. `duration_ms` 0: the remaining time is
- * kept. */
+
+/** How to rotate a token. */
+typedef struct tks_rotation {
+    int64_t duration_ms; /**< 0: the remaining time is kept */
+    /** For so long the old token finds the new one: superseded is set in the result. Rotated again, it gives the same new
+     * token. 0: it is invalid at once */
+    int64_t grace_ms;
+    /** Whose an anonymous token becomes; data NULL: the owner stays */
+    tks_bytes owner;
+    tks_bytes data; /**< as tks_update.data; data NULL: the data stay */
+} tks_rotation;
+
+/** Result TOKEN: a new secret, the same data and sid. When it runs, TKS_ERR_DATA if the token has another owner, or the data
+ * would be too large; TKS_ERR_LIMIT if the owner is full. Nothing has changed then. */
 TKS_MUST_USE tks_status tks_tokens_rotate(const tks_tokens *, tks_bytes app, tks_bytes type,
-                                          tks_bytes token, int64_t duration_ms, tks_op **out,
+                                          tks_bytes token, const tks_rotation *, tks_op **out,
                                           tks_error *);
 
 TKS_END_DECLS

@@ -23,19 +23,33 @@ local function can_end_fields()
 end
 
 -- The record in `field` and when it ends, in ms since 1970 (0: never); nil where there is none, or where it
--- has ended.
+-- has ended; nil and the text where a rotation left something.
 local function find(field, now)
   local record = redis.call('HGET', key, field)
   if not record then return nil end
   local ends = stamped_end(record)
-  if ends > 0 then
-    if ends <= now then return nil end
-  elseif not lasts(record) and split(record) then
+  if ends > 0 and ends <= now then return nil end
+  if family_left(record) then return nil, record end
+  if ends == 0 and not lasts(record) and split(record) then
     -- A user who may not ask this must not change the record either: its end would be lost.
     ends = math.max(0, redis.call('HPEXPIRETIME', key, 'FIELDS', 1, field)[1])
     proven = learn(true)
   end
   return record, ends
+end
+
+-- Where the tombstone of a token is.
+local function tombstone_of(field)
+  return field:sub(1, 21) .. '~'
+end
+
+-- The answer where `field` has no live record: {echo, 0}; of a token that was rotated {echo, -5, its
+-- forward}, and when that has ended {echo, -6, its tombstone}.
+local function absent(field, forward, now)
+  if forward then return {ARGV[1], -5, forward} end
+  local _, tombstone = find(tombstone_of(field), now)
+  if tombstone then return {ARGV[1], -6, tombstone} end
+  return {ARGV[1], 0}
 end
 
 -- Writes a record with its end.

@@ -1,5 +1,6 @@
--- The live records of the hash: {field, record, ends}. Of what is no record, its field and text.
-local function live_of(now, max_age)
+-- The live records of the hash: {field, record, ends, and stays, its end without max_age}. Of what is no
+-- record, its field and text. What rotations left behind goes to `left`, if that is given.
+local function live_of(now, max_age, left)
   local all, live, fields = redis.call('HGETALL', key), {}, {}
   for i = 1, #all, 2 do fields[#fields + 1] = all[i] end
   local own_ends = {}
@@ -12,9 +13,14 @@ local function live_of(now, max_age)
     local record = all[2 * i]
     local good = split(record) ~= nil
     local stamp = good and stamped_end(record) or 0
-    local ends = stamp > 0 and stamp or math.max(0, own_ends[i] or 0)
-    if good then ends = earlier(ends, limit_of(record, max_age)) end
-    if ends == 0 or ends > now then live[#live + 1] = {field = fields[i], record = record, ends = ends} end
+    local rotated = not good and family_left(record) ~= nil
+    if rotated then stamp = stamped_end(record) end
+    local stays = stamp > 0 and stamp or math.max(0, own_ends[i] or 0)
+    local ends = good and earlier(stays, limit_of(record, max_age)) or stays
+    if ends == 0 or ends > now then
+      local to = rotated and (left or {}) or live
+      to[#to + 1] = {field = fields[i], record = record, ends = ends, stays = stays}
+    end
   end
   return live
 end

@@ -1,5 +1,7 @@
 -- The parts of a record, by their places (docs/stored-format.md):
 --   <9 of created><4 of check>[p|e<7 of its end>][i<7>][u<7>][s<7>][f<22>]"<owner>"…{<data>}
+-- What a rotation leaves behind begins like one:
+--   <9 of created><4 of check>[e<7 of its end>]r<22 of family>[@<16 of locator>]…
 
 -- Where the names begin, and where the data does; nil where this is no record.
 local function split(record)
@@ -55,10 +57,22 @@ local function with_seen(record, ms)
   return record:sub(1, at - 1) .. time_mark(115, ms) .. record:sub(seen and at + 8 or at)
 end
 
--- The record with the field of the first token of its rotations, unless it has one.
-local function with_family(record, field)
+-- The field of the first token of a record's rotations, its family; nil: it has not been rotated. And where
+-- it stands, or would.
+local function family_of(record)
   local at, seen = seen_place(record)
   if seen then at = at + 8 end
-  if record:byte(at) == 102 then return record end
-  return record:sub(1, at - 1) .. 'f' .. field .. record:sub(at)
+  return record:byte(at) == 102 and record:sub(at + 1, at + 22) or nil, at
+end
+
+-- The family of what a rotation left behind, a forward or a tombstone; nil: it is none of these.
+local function family_left(text)
+  local at = text:byte(14) == 101 and 22 or 14
+  return text:byte(at) == 114 and text:sub(at + 1, at + 22) or nil
+end
+
+-- Where it leads to, if that is another hash: the locator; else nil.
+local function onward_of(text)
+  local at = text:byte(14) == 101 and 22 or 14
+  return text:byte(at + 23) == 64 and text:sub(at + 24, at + 39) or nil
 end

@@ -13,10 +13,12 @@ typedef struct tksp_script {
 
 extern const tksp_script tksp_script_alias_claim;
 extern const tksp_script tksp_script_alias_extend;
+extern const tksp_script tksp_script_by_id;
 extern const tksp_script tksp_script_count;
 extern const tksp_script tksp_script_create;
 extern const tksp_script tksp_script_delete;
 extern const tksp_script tksp_script_delete_all;
+extern const tksp_script tksp_script_end_family;
 extern const tksp_script tksp_script_exists;
 extern const tksp_script tksp_script_list;
 extern const tksp_script tksp_script_move;

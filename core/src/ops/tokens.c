@@ -2,13 +2,11 @@
 #include "server.h"
 #include "tokens_private.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 
-enum {
-    RECORD_OVERHEAD_MAX = 16 * 1024 /* an owner of 1024 bytes, each escaped, and the brackets */
-};
-
+enum { REUSE_WINDOW_MS = 24 * 60 * 60 * 1000 };
 /* ---- options ---- */
 
 tks_status tks_duration(double seconds, const char *name, int64_t *out_ms, tks_error *err) {
@@ -44,6 +42,10 @@ tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out, t
         status = tks_fail(err, TKS_ERR_CONFIGURATION,
                           "when_full needs max_per_owner: without it, nothing is ever full");
     }
+    if (status == TKS_OK && o.reuse == TKS_REUSE_IGNORE && o.reuse_window_ms != 0) {
+        status = tks_fail(err, TKS_ERR_CONFIGURATION,
+                          "reuse_window needs reuse='revoke': else no token is known as rotated");
+    }
     if (status != TKS_OK) return status;
     tks_tokens *tokens = calloc(1, sizeof *tokens);
     if (tokens == NULL) return tks_fail_memory(err);
@@ -58,6 +60,8 @@ tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out, t
     config->touch_interval_ms = o.touch_interval_ms;
     config->max_per_owner = o.max_per_owner;
     config->when_full = o.when_full;
+    config->reuse = o.reuse;
+    config->reuse_window_ms = o.reuse_window_ms > 0 ? o.reuse_window_ms : REUSE_WINDOW_MS;
     config->owner_name = o.session ? "owner_id" : "owner";
     if (tokens->arena.status != TKS_OK) {
         tks_tokens_free(tokens);
@@ -104,6 +108,7 @@ tks_status tksp_tokens_op_new(const tks_tokens *tokens, const tksp_tokens_kind *
     }
     op->size = size;
     op->width = 1;
+    op->clock_ms = -1;
     *out = op;
     return TKS_OK;
 }
@@ -231,22 +236,32 @@ static tks_status ask_which(tksp_tokens_op *op) {
                                    tksp_word_field(op, &slot->place)};
         slot->command = op->base.count;
         tks_status status = tksp_tokens_add(op, NULL, 3, words, words[1]);
+        if (status == TKS_OK && op->config.reuse == TKS_REUSE_REVOKE) {
+            const tks_bytes more[] = {words[0], words[1], tksp_word_tombstone(op, &slot->place)};
+            status = tksp_tokens_add(op, NULL, 3, more, words[1]);
+        }
         if (status != TKS_OK) return status;
     }
     return op->base.arena.status;
+}
+
+static bool is_yes(const tks_reply *reply) {
+    return tks_reply_get_type(reply) == TKS_REPLY_INTEGER && tks_reply_get_integer(reply) == 1;
 }
 
 static tks_status take_which(tksp_tokens_op *op) {
     size_t found = op->size;
     for (size_t i = op->size; i-- > 0;) {
         if (op->slots[i].command == SIZE_MAX) continue;
-        const tks_reply *reply = op->base.commands[op->slots[i].command].reply;
+        const tksp_command *commands = op->base.commands + op->slots[i].command;
+        const tks_reply *reply = commands[0].reply;
         op->slots[i].command = SIZE_MAX;
         if (tks_reply_get_type(reply) != TKS_REPLY_INTEGER) {
             return tksp_op_fail(&op->base, TKS_ERR_CONNECTION,
                                 "unexpected answer to HEXISTS: the connection was closed");
         }
-        if (tks_reply_get_integer(reply) == 1) found = i;
+        bool more = op->config.reuse == TKS_REUSE_REVOKE;
+        if (is_yes(reply) || (more && is_yes(commands[1].reply))) found = i;
     }
     tksp_op_clear_commands(&op->base);
     if (found < op->size) tksp_swap_slots(op, 0, found);
@@ -258,7 +273,15 @@ tks_status tksp_tokens_finish(tks_op *base, int64_t now_ms) {
     const tksp_tokens_kind *kind = (const tksp_tokens_kind *)base->kind;
     tks_status status = TKS_OK;
     (void)now_ms;
-    if (op->phase == TKSP_BEGUN) return kind->finish(op);
+    bool done = false;
+    if (op->phase == TKSP_REVOKING) {
+        status = tksp_take_revoked(op, &done);
+        return status != TKS_OK || !done ? status : kind->finish(op);
+    }
+    if (op->phase == TKSP_BEGUN) {
+        status = tksp_take_absent(op, &done);
+        return status != TKS_OK || done ? status : kind->finish(op);
+    }
     if (op->phase == TKSP_NEW && has_unlocated(op)) {
         op->phase = TKSP_RESOLVING;
         return ask_aliases(op);
@@ -275,80 +298,6 @@ tks_status tksp_tokens_finish(tks_op *base, int64_t now_ms) {
     if (status == TKS_OK) status = kind->begin(op);
     if (status == TKS_OK) status = base->arena.status;
     return status != TKS_OK || base->count > 0 ? status : kind->finish(op);
-}
-
-/* ---- words ---- */
-
-/* A buffer in the arena for a key: the word of every operation, built in place. */
-static tks_buf begin_key(tksp_tokens_op *op) {
-    size_t size = op->config.prefix.size + TKS_KEY_EXTRA_MAX;
-    char *data = tksp_arena_alloc(&op->base.arena, size);
-    return (
-        tks_buf){.data = data, .capacity = data != NULL ? size : 0, .max = data != NULL ? size : 0};
-}
-
-static tks_bytes end_key(const tks_buf *word) {
-    return word->data != NULL ? tks_buf_bytes(word) : tks_bytes_of(NULL, 0);
-}
-
-tks_bytes tksp_word_key(tksp_tokens_op *op, const tksp_place *place) {
-    tks_buf word = begin_key(op);
-    (void)tksp_key_owner(&word, op->config.prefix, op->app, op->type, place->locator);
-    return end_key(&word);
-}
-
-tks_bytes tksp_word_alias(tksp_tokens_op *op, const tksp_place *place) {
-    tks_buf word = begin_key(op);
-    (void)tksp_key_alias(&word, op->config.prefix, op->app, op->type, place->field);
-    return end_key(&word);
-}
-
-tks_bytes tksp_word_field(tksp_tokens_op *op, const tksp_place *place) {
-    return tksp_arena_dup(&op->base.arena, tks_bytes_of(place->field, TKS_FIELD_SIZE));
-}
-
-tks_bytes tksp_word_echo(tksp_tokens_op *op, const tksp_place *place) {
-    static const char known[] = {[TKSP_UNKNOWN] = '2', [TKSP_YES] = '1', [TKSP_NO] = '0'};
-    char echo[TKS_CHECK_SIZE + 1];
-    memcpy(echo, place->field, TKS_CHECK_SIZE);
-    echo[TKS_CHECK_SIZE] = known[tksp_server_ends_fields(op->base.server)];
-    return tksp_arena_dup(&op->base.arena, tks_bytes_of(echo, sizeof echo));
-}
-
-tks_bytes tksp_word_max_age(tksp_tokens_op *op) {
-    return tksp_arena_int(&op->base.arena, op->config.max_age_ms);
-}
-
-tks_bytes tksp_word_tail(tksp_tokens_op *op, const tksp_record *record) {
-    tks_buf text;
-    tks_buf_init(&text, record->data.size + RECORD_OVERHEAD_MAX);
-    if (tksp_record_write_tail(&text, record) != TKS_OK) op->base.arena.status = TKS_ERR_MEMORY;
-    tks_bytes tail = tksp_arena_dup(&op->base.arena, tks_buf_bytes(&text));
-    tks_buf_wipe(&text);
-    return tail;
-}
-
-tks_bytes tksp_generate_token(tksp_tokens_op *op, const char *locator) {
-    char random[TKS_TOKEN_SIZE_MAX];
-    tks_buf text;
-    tks_buf_init(&text, TKS_TOKEN_EXTRA_MAX + 2 * TKS_TOKEN_SIZE_MAX + 1);
-    tks_random(random, op->config.token_size);
-    if (tksp_token_write(&text, op->config.encoding, locator, random, op->config.token_size) !=
-        TKS_OK) {
-        op->base.arena.status = TKS_ERR_MEMORY;
-    }
-    tks_bytes token = tksp_arena_dup(&op->base.arena, tks_buf_bytes(&text));
-    tks_wipe(random, sizeof random);
-    tks_buf_wipe(&text);
-    return token;
-}
-
-tks_status tksp_tokens_add(tksp_tokens_op *op, const tksp_script *script, size_t argc,
-                           const tks_bytes *argv, tks_bytes route) {
-    tks_bytes *words = tksp_arena_alloc(&op->base.arena, argc * sizeof *words);
-    if (words == NULL) return TKS_ERR_MEMORY;
-    memcpy(words, argv, argc * sizeof *words);
-    return tksp_op_add(&op->base, script, words, argc, route);
 }
 
 /* ---- answers ---- */
@@ -406,6 +355,22 @@ tks_status tksp_fail_not_a_record(tksp_tokens_op *op) {
                         "program write to this prefix?");
 }
 
+tks_status tksp_fail_too_large(tksp_tokens_op *op) {
+    op->base.refused = true;
+    return tksp_op_fail(&op->base, TKS_ERR_DATA,
+                        "the data would be larger than max_data_size (%zu bytes): nothing was "
+                        "changed",
+                        op->config.max_data_size);
+}
+
+tks_status tksp_fail_full(tksp_tokens_op *op) {
+    op->base.refused = true;
+    return tksp_op_fail(&op->base, TKS_ERR_LIMIT,
+                        "the %s has as many live tokens as max_per_owner allows (%" PRId64
+                        "): end one of them first",
+                        op->config.owner_name, op->config.max_per_owner);
+}
+
 tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t expires_ms) {
     tksp_slot *slot = &op->slots[i];
     tksp_record record;
@@ -439,36 +404,8 @@ tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t
         .address = record.address,
         .user_agent = record.agent,
         .sid = record.family,
+        .superseded = slot->superseded,
     };
     if (record.family.size == 0) op->tokens[i].sid = op->tokens[i].id;
     return op->base.arena.status;
-}
-
-/* ---- aliases ---- */
-
-tks_status tksp_extend_alias(tksp_tokens_op *op) {
-    const tksp_slot *slot = &op->slots[0];
-    if (!slot->aliased) return TKS_OK;
-    const tks_bytes words[] = {
-        TKS_LITERAL("PEXPIRE"), tksp_word_alias(op, &slot->place),
-        tksp_arena_int(&op->base.arena, op->duration_ms + TKSP_ALIAS_SLACK_MS)};
-    return tksp_tokens_add(op, NULL, 3, words, words[1]);
-}
-
-tks_status tksp_lengthen_alias(tksp_tokens_op *op) {
-    const tksp_slot *slot = &op->slots[0];
-    if (!slot->aliased) return TKS_OK;
-    const tks_bytes words[] = {
-        TKS_LITERAL("1"), tksp_word_alias(op, &slot->place),
-        tksp_arena_int(&op->base.arena, op->duration_ms + TKSP_ALIAS_SLACK_MS)};
-    return tksp_tokens_add(op, &tksp_script_alias_extend, 3, words, words[1]);
-}
-
-tks_status tksp_drop_alias(tksp_tokens_op *op, tks_bytes key) {
-    const tksp_slot *slot = &op->slots[0];
-    if (!slot->aliased) return TKS_OK;
-    const tks_bytes words[] = {
-        TKS_LITERAL("1"), key, tksp_word_echo(op, &slot->place), slot->alias, TKS_LITERAL(""),
-        TKS_LITERAL("0")};
-    return tksp_tokens_add(op, &tksp_script_alias_claim, 6, words, key);
 }

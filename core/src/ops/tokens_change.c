@@ -1,4 +1,4 @@
-/* tokens_change.c - refresh, delete, take and rotate: one token, one script, one round trip. */
+/* tokens_change.c - refresh, delete and take: one token, one script, one round trip. */
 #include "tokens_private.h"
 
 static tks_status check(tks_bytes app, tks_bytes type, int64_t duration_ms, tks_error *err) {
@@ -70,8 +70,9 @@ static tks_status begin_end(tksp_tokens_op *op, const tksp_script *script) {
     const tksp_place *place = &op->slots[0].place;
     if (!tksp_is_askable(op, 0)) return TKS_OK;
     const tks_bytes words[] = {
-        TKS_LITERAL("1"),           tksp_word_key(op, place), tksp_word_echo(op, place),
-        tksp_word_field(op, place), tksp_word_max_age(op),
+        TKS_LITERAL("1"),          tksp_word_key(op, place),
+        tksp_word_echo(op, place), tksp_word_name(op, &op->slots[0]),
+        tksp_word_max_age(op),
     };
     tks_status status = tksp_tokens_add(op, script, 5, words, words[1]);
     return status == TKS_OK ? tksp_drop_alias(op, tksp_word_alias(op, place)) : status;
@@ -96,7 +97,7 @@ tks_status tks_tokens_delete(const tks_tokens *tokens, tks_bytes app, tks_bytes 
     return status != TKS_OK ? status : tksp_tokens_op_ready(op, status, out, err);
 }
 
-/* ---- take, rotate ---- */
+/* ---- take ---- */
 
 tks_status tksp_finish_token(tksp_tokens_op *op) {
     tks_op *base = &op->base;
@@ -109,6 +110,11 @@ tks_status tksp_finish_token(tksp_tokens_op *op) {
     if (reply == NULL) return status;
     const tks_reply *record = tks_reply_get_item(reply, 1);
     if (record != NULL && tks_reply_get_type(record) == TKS_REPLY_STRING) {
+        const tks_reply *field = tks_reply_get_item(reply, 3);
+        if (field != NULL && tks_reply_get_type(field) == TKS_REPLY_STRING &&
+            tksp_is_id(tks_reply_get_bytes(field))) {
+            memcpy(op->slots[0].place.field, tks_reply_get_bytes(field).data, TKS_FIELD_SIZE);
+        }
         op->slots[0].reply = tksp_op_take_reply(base, 0);
         tksp_op_clear_commands(base);
         status =
@@ -137,42 +143,4 @@ tks_status tks_tokens_take(const tks_tokens *tokens, tks_bytes app, tks_bytes ty
         status = make_op(tokens, &take_kind, TKS_ONCE, app, type, token, &op, err);
     }
     return status != TKS_OK ? status : tksp_tokens_op_ready(op, status, out, err);
-}
-
-/* A new token of the same owner, whose locator the old one has, or its alias. */
-static tks_status begin_rotate(tksp_tokens_op *op) {
-    tksp_slot *slot = &op->slots[0];
-    if (!tksp_is_askable(op, 0)) return TKS_OK;
-    tks_bytes old = tksp_word_field(op, &slot->place), alias = tksp_word_alias(op, &slot->place);
-    slot->token = tksp_generate_token(op, slot->place.locator);
-    tksp_key_field(op->config.peppers[0], op->app, op->type, slot->token, slot->place.field);
-    const tks_bytes words[] = {
-        TKS_LITERAL("1"),
-        tksp_word_key(op, &slot->place),
-        tksp_word_echo(op, &slot->place),
-        old,
-        tksp_word_field(op, &slot->place),
-        tksp_arena_int(&op->base.arena, op->duration_ms),
-        tksp_word_max_age(op),
-    };
-    tks_status status = tksp_tokens_add(op, &tksp_script_rotate, 7, words, words[1]);
-    return status == TKS_OK ? tksp_drop_alias(op, alias) : status;
-}
-
-static const tksp_tokens_kind rotate_kind = {.base = {TKSP_TOKENS_BASE},
-                                             .begin = begin_rotate,
-                                             .finish = tksp_finish_token};
-
-tks_status tks_tokens_rotate(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
-                             tks_bytes token, int64_t duration_ms, tks_op **out, tks_error *err) {
-    tksp_tokens_op *op;
-    *out = NULL;
-    tks_status status = check(app, type, duration_ms, err);
-    if (status == TKS_OK) {
-        status = make_op(tokens, &rotate_kind, TKS_IDEMPOTENT, app, type, token, &op, err);
-    }
-    if (status != TKS_OK) return status;
-    op->duration_ms = duration_ms;
-    tksp_keep_pepper(op);
-    return tksp_tokens_op_ready(op, status, out, err);
 }

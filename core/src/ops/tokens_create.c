@@ -4,8 +4,6 @@
  * three steps: the alias is claimed, for as long as an operation may take; the record is made; the alias is confirmed.
  * Whatever is interrupted leaves at most an alias without a record, which is no token. Two who want the same custom
  * token meet at the alias: one claim stands. With several peppers, its older aliases are looked at before. */
-#include <inttypes.h>
-
 #include "server.h"
 #include "tokens_private.h"
 
@@ -62,14 +60,6 @@ static tks_status fail_in_use(tksp_tokens_op *op) {
     op->base.refused = true;
     return tksp_op_fail(&op->base, TKS_ERR_DATA,
                         "custom_token is already in use: choose another, or delete it first");
-}
-
-static tks_status fail_full(tksp_tokens_op *op) {
-    op->base.refused = true;
-    return tksp_op_fail(&op->base, TKS_ERR_LIMIT,
-                        "the %s has as many live tokens as max_per_owner allows (%" PRId64
-                        "): end one of them first",
-                        op->config.owner_name, op->config.max_per_owner);
 }
 
 /* ---- records ---------------------------------------------------------------------------------- */
@@ -155,7 +145,7 @@ static tks_status take_created(tksp_tokens_op *op) {
         tks_token *token = &op->tokens[i];
         token->created_us = made_at(op, i);
         if (token->created_us == FOREIGN) return tksp_op_fail_foreign(&op->base);
-        if (token->created_us == FULL) return fail_full(op);
+        if (token->created_us == FULL) return tksp_fail_full(op);
         if (token->created_us == IN_USE) return fail_in_use(op);
         token->found = true;
         /* Sent again, it may have been made by the first attempt, some time ago. */

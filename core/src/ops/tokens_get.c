@@ -18,10 +18,13 @@ static bool wants_end(const tksp_tokens_op *op) {
 
 static tks_status add_get(tksp_tokens_op *op, size_t i) {
     tksp_slot *slot = &op->slots[i];
-    const tks_bytes words[] = {TKS_LITERAL("HGET"), tksp_word_key(op, &slot->place),
-                               tksp_word_field(op, &slot->place)};
+    bool reveals = op->config.reuse == TKS_REUSE_REVOKE;
+    const tks_bytes words[] = {
+        reveals ? TKS_LITERAL("HMGET") : TKS_LITERAL("HGET"), tksp_word_key(op, &slot->place),
+        tksp_word_field(op, &slot->place),
+        reveals ? tksp_word_tombstone(op, &slot->place) : tks_bytes_of(NULL, 0)};
     slot->command = op->base.count;
-    return tksp_tokens_add(op, NULL, 3, words, words[1]);
+    return tksp_tokens_add(op, NULL, reveals ? 4 : 3, words, words[1]);
 }
 
 /* Behind HGET, of the same key and field. A server that has no such command, or does not allow it, is one that cannot
@@ -57,7 +60,8 @@ static tks_status begin(tksp_tokens_op *op) {
     tks_status status = TKS_OK;
     size_t asked = 0;
     for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
-        if (!tksp_is_askable(op, i)) continue;
+        op->slots[i].command = SIZE_MAX;
+        if (!tksp_is_askable(op, i) || op->slots[i].read) continue;
         status = add_get(op, i);
         asked++;
     }
@@ -95,11 +99,9 @@ static tks_status read_end(tksp_tokens_op *op, const tksp_command *command, tksp
     return TKS_OK;
 }
 
-/* What came with the records: when the fields end, in the order of their slots, and the server's clock; -1: it was
- * not asked for. */
-static tks_status read_facts(tksp_tokens_op *op, int64_t *now_ms) {
+/* What came with the records: when the fields end, in the order of their slots, and the server's clock. */
+static tks_status read_facts(tksp_tokens_op *op) {
     tksp_slot *slot = op->slots;
-    *now_ms = -1;
     for (size_t i = 0; i < op->base.count; i++) {
         const tksp_command *command = &op->base.commands[i];
         tks_status status = TKS_OK;
@@ -110,27 +112,69 @@ static tks_status read_facts(tksp_tokens_op *op, int64_t *now_ms) {
         if (is_command(command, "TIME")) {
             int64_t us = tksp_reply_time(command->reply);
             if (us < 0) return fail_answer(op, "TIME");
-            *now_ms = us / 1000;
+            op->clock_ms = us / 1000;
         }
         if (status != TKS_OK) return status;
     }
     return TKS_OK;
 }
 
-/* Slot `i` from the reply to its HGET, which the slot then owns. */
-static tks_status read_slot(tksp_tokens_op *op, size_t i) {
-    tksp_slot *slot = &op->slots[i];
+/* The texts in the reply to the slot's command: of its record, and of its tombstone; data NULL: there is none. */
+static tks_status read_texts(tksp_tokens_op *op, const tksp_slot *slot, tks_bytes texts[2]) {
     const tks_reply *reply = op->base.commands[slot->command].reply;
-    if (tks_reply_get_type(reply) == TKS_REPLY_NIL || slot->gone) return TKS_OK;
-    if (tks_reply_get_type(reply) != TKS_REPLY_STRING) return fail_answer(op, "HGET");
-    slot->reply = tksp_op_take_reply(&op->base, slot->command);
-    tks_status status = tksp_read_token(op, i, tks_reply_get_bytes(slot->reply), slot->ends_ms);
-    if (status == TKS_OK && slot->stamp_ms > 0) op->tokens[i].expires_ms = slot->stamp_ms;
+    bool two = tks_reply_get_type(reply) == TKS_REPLY_ARRAY;
+    if (two && tks_reply_get_size(reply) != 2) return fail_answer(op, "HMGET");
+    for (size_t i = 0; i < 2; i++) {
+        const tks_reply *item = two ? tks_reply_get_item(reply, i) : reply;
+        texts[i] = tks_bytes_of(NULL, 0);
+        if (i == 1 && !two) break;
+        if (tks_reply_get_type(item) == TKS_REPLY_NIL) continue;
+        if (tks_reply_get_type(item) != TKS_REPLY_STRING) return fail_answer(op, "HGET");
+        texts[i] = tks_reply_get_bytes(item);
+    }
+    if (slot->gone) texts[0] = tks_bytes_of(NULL, 0);
+    return TKS_OK;
+}
+
+/* What has become of a slot that has no record. */
+enum { GONE, TAKEN, UNREAD };
+
+/* Takes what a rotation left, if it has not ended. UNREAD: it may have, and the server's clock is not known. */
+static tks_status take_left(tksp_tokens_op *op, size_t i, tks_bytes text, int *out) {
+    tksp_rotated left;
+    if (!tksp_rotated_read(text, &op->base.arena, &left)) return tksp_fail_not_a_record(op);
+    if (!tks_bytes_equal(left.check, tks_bytes_of(op->slots[i].place.field, TKS_CHECK_SIZE))) {
+        return tksp_op_fail_foreign(&op->base);
+    }
+    *out = left.end_ms > 0 && op->clock_ms < 0 ? UNREAD : TAKEN;
+    if (left.end_ms > 0 && *out == TAKEN && left.end_ms <= op->clock_ms) *out = GONE;
+    if (*out == TAKEN) (void)tksp_take_rotated(op, i, text);
+    return op->base.arena.status;
+}
+
+/* Slot `i` from the reply to its command, which the slot then owns. */
+static tks_status read_slot(tksp_tokens_op *op, size_t i, bool *unread) {
+    tksp_slot *slot = &op->slots[i];
+    tks_bytes texts[2];
+    int left = GONE;
+    tks_status status = read_texts(op, slot, texts);
+    if (status != TKS_OK) return status;
+    slot->read = true;
+    if (texts[0].data != NULL && !tksp_is_rotated(texts[0])) {
+        slot->reply = tksp_op_take_reply(&op->base, slot->command);
+        status = tksp_read_token(op, i, texts[0], slot->ends_ms);
+        if (status == TKS_OK && slot->stamp_ms > 0) op->tokens[i].expires_ms = slot->stamp_ms;
+        return status;
+    }
+    for (int t = 0; status == TKS_OK && left == GONE && t < 2; t++) {
+        if (texts[t].data != NULL) status = take_left(op, i, texts[t], &left);
+    }
+    *unread = *unread || left == UNREAD;
     return status;
 }
 
 /* Has a token that was read ended by the server's clock? And what ends it: its own end, or max_age. */
-static void judge(tksp_tokens_op *op, size_t i, int64_t now_ms) {
+static void judge(tksp_tokens_op *op, size_t i) {
     tks_token *token = &op->tokens[i];
     int64_t max_age = op->config.max_age_ms;
     int64_t limit = max_age > 0 ? token->created_us / 1000 + max_age : 0;
@@ -138,7 +182,7 @@ static void judge(tksp_tokens_op *op, size_t i, int64_t now_ms) {
         token->expires_ms = limit;
     }
     bool checked = limit > 0 || op->slots[i].stamp_ms > 0;
-    if (checked && token->expires_ms <= now_ms) token->found = false;
+    if (checked && token->expires_ms <= op->clock_ms) token->found = false;
     if (!wants_end(op)) token->expires_ms = 0;
 }
 
@@ -156,25 +200,6 @@ static void pick(tksp_tokens_op *op) {
         while (from < end && !op->tokens[from].found) from++;
         tksp_swap_slots(op, i, from < end ? from : i * op->width);
     }
-}
-
-/* Reads all slots. *whole is false where the server's clock has to be asked for first: the server ends fields by itself,
- * but here is a record from before it could. */
-static tks_status read_all(tksp_tokens_op *op, int64_t *now_ms, bool *whole) {
-    *whole = true;
-    tks_status status = read_facts(op, now_ms);
-    if (op->timing) return status;
-    for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
-        if (op->slots[i].command != SIZE_MAX) status = read_slot(op, i);
-    }
-    if (status == TKS_OK) pick(op);
-    if (status != TKS_OK || *now_ms >= 0 || !needs_time(op)) return status;
-    tks_bytes route = op->base.commands[0].route;
-    tksp_op_clear_commands(&op->base); /* the slots own the replies */
-    const tks_bytes time[] = {TKS_LITERAL("TIME")};
-    op->timing = true;
-    *whole = false;
-    return tksp_tokens_add(op, NULL, 1, time, route);
 }
 
 /* The server was upgraded meanwhile: it ends a field that it could not end as far as was known, and has not been asked
@@ -197,10 +222,40 @@ static tks_status ask_again(tksp_tokens_op *op) {
         tks_reply_free(slot->reply);
         slot->data = NULL;
         slot->reply = NULL;
-        slot->command = SIZE_MAX;
+        slot->read = false;
         op->tokens[i].found = false;
     }
     return begin(op);
+}
+
+/* Reads all slots. *whole is false where more has to be asked for: the tokens that some were rotated to, or the server's clock,
+ * where that ends fields by itself, but here is something from before it could; or where reused tokens end a family. */
+static tks_status read_all(tksp_tokens_op *op, bool *whole) {
+    bool unread = false, leads = false;
+    *whole = true;
+    tks_status status = read_facts(op);
+    if (op->timing) return status;
+    for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
+        if (op->slots[i].command == SIZE_MAX) continue;
+        status = read_slot(op, i, &unread);
+        leads = leads || !op->slots[i].read;
+    }
+    if (status != TKS_OK) return status;
+    *whole = false;
+    if (unread) return ask_again(op);
+    if (leads) {
+        tksp_op_clear_commands(&op->base); /* the slots own the replies */
+        return begin(op);
+    }
+    if (tksp_has_reused(op)) return tksp_revoke(op);
+    pick(op);
+    *whole = op->clock_ms >= 0 || !needs_time(op);
+    if (*whole) return TKS_OK;
+    tks_bytes route = op->base.commands[0].route;
+    tksp_op_clear_commands(&op->base);
+    const tks_bytes time[] = {TKS_LITERAL("TIME")};
+    op->timing = true;
+    return tksp_tokens_add(op, NULL, 1, time, route);
 }
 
 /* ---- get ---- */
@@ -214,12 +269,12 @@ static int64_t age_limit(const tksp_tokens_op *op) {
 /* Is it time to move the end, which is `left` from now? How long it has been since it was last moved is how much of the
  * duration is used up. It is never moved nearer: one that is farther away, or that there is none, is somebody else's
  * wish. */
-static bool wants_touch(const tksp_tokens_op *op, int64_t now_ms) {
+static bool wants_touch(const tksp_tokens_op *op) {
     const tks_token *token = &op->tokens[0];
     int64_t interval = op->config.touch_interval_ms;
     int64_t target = op->duration_ms;
     if (op->duration_ms == 0 || token->expires_ms == 0) return false;
-    int64_t left = token->expires_ms - now_ms;
+    int64_t left = token->expires_ms - op->clock_ms;
     if (interval < 0) {
         interval = op->duration_ms / 10;
         if (interval > TOUCH_INTERVAL_MAX_MS) interval = TOUCH_INTERVAL_MAX_MS;
@@ -228,7 +283,7 @@ static bool wants_touch(const tksp_tokens_op *op, int64_t now_ms) {
         interval = op->duration_ms / 2; /* or a token in use would run out between two touches */
     }
     if (age_limit(op) > 0) {
-        int64_t most = token->created_us / 1000 + age_limit(op) - now_ms;
+        int64_t most = token->created_us / 1000 + age_limit(op) - op->clock_ms;
         if (target > most) target = most;
         if (target <= left) return false; /* the limit is reached already */
     }
@@ -248,7 +303,7 @@ static tks_status begin_touch(tksp_tokens_op *op) {
     };
     op->touching = true; /* and still TKS_READ: whether an expiry was slid is no doubt to report */
     tks_status status = tksp_tokens_add(op, &tksp_script_refresh, 7, words, words[1]);
-    if (status == TKS_OK) status = tksp_lengthen_alias(op);
+    if (status == TKS_OK) status = tksp_lengthen_alias(op, tksp_word_alias(op, place));
     return status != TKS_OK ? status : op->base.arena.status;
 }
 
@@ -277,21 +332,20 @@ static bool spare_touch(tks_op *base, const char *why) {
 }
 
 static tks_status finish_get(tksp_tokens_op *op) {
-    int64_t now_ms = -1;
     bool whole = true;
     op->base.result.type = TKS_RESULT_TOKEN;
     op->base.result.tokens = op->tokens;
     op->base.result.size = 1;
     if (op->touching) return finish_touch(op);
     if (op->base.count == 0) return TKS_OK;
-    tks_status status = read_all(op, &now_ms, &whole);
+    tks_status status = read_all(op, &whole);
     if (status != TKS_OK || !whole) return status;
     if (was_upgraded(op)) return ask_again(op);
     tksp_op_clear_commands(&op->base);
     if (!op->tokens[0].found) return TKS_OK;
-    judge(op, 0, now_ms);
+    judge(op, 0);
     if (op->duration_ms == TKS_OWN_IDLE) op->duration_ms = op->tokens[0].idle_ms;
-    return op->tokens[0].found && wants_touch(op, now_ms) ? begin_touch(op) : TKS_OK;
+    return op->tokens[0].found && wants_touch(op) ? begin_touch(op) : TKS_OK;
 }
 
 static const tksp_tokens_kind get_kind = {.base = {TKSP_TOKENS_BASE, .spare = spare_touch},
@@ -330,26 +384,15 @@ tks_status tks_tokens_get(const tks_tokens *tokens, tks_bytes app, tks_bytes typ
     return tksp_tokens_op_ready(op, status, out, err);
 }
 
-tks_status tks_tokens_get_by_id(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
-                                tks_bytes owner, tks_bytes id, tks_op **out, tks_error *err) {
-    tksp_tokens_op *op;
-    *out = NULL;
-    tks_status status = tksp_id_op_new(tokens, &get_kind, TKS_READ, app, type, owner, id, &op, err);
-    if (status != TKS_OK) return status;
-    op->expiry = true;
-    return tksp_tokens_op_ready(op, status, out, err);
-}
-
 /* ---- get_many ---- */
 
 static tks_status finish_get_many(tksp_tokens_op *op) {
     size_t count = op->size / op->width;
-    int64_t now_ms = -1;
     bool whole = true;
-    tks_status status = op->base.count > 0 ? read_all(op, &now_ms, &whole) : TKS_OK;
+    tks_status status = op->base.count > 0 ? read_all(op, &whole) : TKS_OK;
     if (status != TKS_OK || !whole) return status;
     for (size_t i = 0; i < count; i++) {
-        if (op->tokens[i].found) judge(op, i, now_ms);
+        if (op->tokens[i].found) judge(op, i);
     }
     op->base.result.type = TKS_RESULT_TOKENS;
     op->base.result.tokens = op->tokens;
@@ -361,7 +404,8 @@ static tks_status finish_get_many(tksp_tokens_op *op) {
 static const tksp_tokens_kind get_many_kind = {.base = {TKSP_TOKENS_BASE},
                                                .begin = begin,
                                                .finish = finish_get_many,
-                                               .reads = true};
+                                               .reads = true,
+                                               .spares_reused = true};
 
 tks_status tks_tokens_get_many(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                                size_t count, const tks_bytes *presented, tks_op **out,

@@ -1,4 +1,4 @@
-/* tokens_owner.c - what goes by the owner: list, count, delete_all, delete_by_id. */
+/* tokens_owner.c - what goes by the owner: list, count, delete_all, get_by_id, delete_by_id. */
 #include "tokens_private.h"
 
 #include <stdio.h>
@@ -26,6 +26,7 @@ tks_status tksp_id_op_new(const tks_tokens *tokens, const tksp_tokens_kind *kind
     if (status != TKS_OK || !tksp_is_id(id)) return status; /* not found, without asking */
     memcpy((*out)->slots[0].place.field, id.data, TKS_FIELD_SIZE);
     (*out)->slots[0].located = true;
+    (*out)->slots[0].by_id = true;
     return TKS_OK;
 }
 
@@ -79,7 +80,10 @@ static void add_keep(tksp_tokens_op *op, tks_bytes keep) {
         tksp_key_field(op->config.peppers[i], op->app, op->type, keep, place.field);
         op->keep[op->keep_count++] = tksp_word_field(op, &place);
     }
-    if (tksp_is_id(keep)) op->keep[op->keep_count++] = tksp_arena_dup(&op->base.arena, keep);
+    if (!tksp_is_id(keep)) return;
+    tksp_slot id = {.by_id = true};
+    memcpy(id.place.field, keep.data, TKS_FIELD_SIZE);
+    op->keep[op->keep_count++] = tksp_word_name(op, &id);
 }
 
 tks_status tks_tokens_delete_all(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
@@ -264,7 +268,31 @@ tks_status tks_tokens_list(const tks_tokens *tokens, tks_bytes app, tks_bytes ty
     return tksp_tokens_op_ready(op, status, out, err);
 }
 
-/* ---- delete_by_id ---- */
+/* ---- get_by_id, delete_by_id ---- */
+
+static tks_status begin_get_by_id(tksp_tokens_op *op) {
+    const tksp_place *place = &op->slots[0].place;
+    if (!tksp_is_askable(op, 0)) return TKS_OK;
+    const tks_bytes words[] = {
+        TKS_LITERAL("1"),          tksp_word_key(op, place),
+        tksp_word_echo(op, place), tksp_word_name(op, &op->slots[0]),
+        tksp_word_max_age(op),
+    };
+    return tksp_tokens_add(op, &tksp_script_by_id, 5, words, words[1]);
+}
+
+static const tksp_tokens_kind get_by_id_kind = {.base = {TKSP_TOKENS_BASE},
+                                                .begin = begin_get_by_id,
+                                                .finish = tksp_finish_token};
+
+tks_status tks_tokens_get_by_id(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
+                                tks_bytes owner, tks_bytes id, tks_op **out, tks_error *err) {
+    tksp_tokens_op *op;
+    *out = NULL;
+    tks_status status =
+        tksp_id_op_new(tokens, &get_by_id_kind, TKS_READ, app, type, owner, id, &op, err);
+    return status != TKS_OK ? status : tksp_tokens_op_ready(op, status, out, err);
+}
 
 tks_status tks_tokens_delete_by_id(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                                    tks_bytes owner, tks_bytes id, tks_op **out, tks_error *err) {

@@ -7,6 +7,7 @@
 #include "op_private.h"
 #include "option.h"
 #include "record.h"
+#include "rotation.h"
 #include "tokenstore/tokens.h"
 
 /* The options, checked and complete. Kept by a tks_tokens, copied into each operation. */
@@ -23,6 +24,8 @@ typedef struct tksp_tokens_config {
     int64_t touch_interval_ms;
     int64_t max_per_owner;
     tks_when_full when_full;
+    tks_reuse reuse;
+    int64_t reuse_window_ms;
     const char *owner_name; /* what messages call an owner */
 } tksp_tokens_config;
 
@@ -42,11 +45,19 @@ typedef struct tksp_slot {
     bool located;     /* `place.locator` is known: at once, but for custom tokens */
     bool aliased;     /* it has an alias: a custom token */
     bool gone;        /* get: the field ended between two commands */
+    bool read;        /* get: there is nothing to ask for any more */
+    bool by_id;       /* its field is an id that the caller gave: a sid, perhaps */
+    bool superseded;  /* the place is that of a token that it was rotated to */
+    bool reused;      /* it was rotated, and its grace has ended: `family` is to be ended */
     tks_reply *reply; /* what the token's slices are borrowed from; owned */
     tks_json *data;   /* owned */
     tks_bytes alias;  /* what its alias holds */
-    int64_t stamp_ms; /* of the record: when it ends, 0: it says nothing */
-    bool lasts;       /* of the record: it never ends */
+    tks_bytes
+        secret; /* rotate: what the next token follows from: the presented one, or what it was rotated to */
+    char home[TKS_LOCATOR_SIZE]; /* rotate: the old token's, where `place` is the new one's */
+    tks_bytes family;            /* reused */
+    int64_t stamp_ms;            /* of the record: when it ends, 0: it says nothing */
+    bool lasts;                  /* of the record: it never ends */
     int64_t
         until_ms; /* of the record: how long after its creation no use lets it live; 0: no limit */
     int64_t ends_ms; /* get: when the server ends the field, 0: it does not, or was not asked */
@@ -73,6 +84,7 @@ typedef struct tksp_tokens_kind {
     tks_status (*finish)(tksp_tokens_op *op);
     bool
         reads; /* by each pepper at once; else the field that exists is found first, and has slot 0 */
+    bool spares_reused; /* a reused token is not found, and no reason to fail */
 } tksp_tokens_kind;
 
 /* Where a custom token that is to be created may live already, by a pepper that is not the first. */
@@ -92,13 +104,16 @@ struct tksp_tokens_op {
     size_t size;       /* slots */
     size_t width;      /* as many of them are about one token, by one pepper each */
     int64_t duration_ms;
+    int64_t clock_ms;         /* get: the server's; -1: not known */
     const tks_update *update; /* what is to change, in the arena */
     tks_page page;            /* list */
     tks_bytes *keep;          /* delete_all: the fields of which the first live one stays */
     size_t keep_count;
     tksp_older *older; /* create */
     size_t older_count;
-    enum { TKSP_NEW, TKSP_RESOLVING, TKSP_CHOOSING, TKSP_BEGUN } phase;
+    const tks_rotation *rotation; /* in the arena */
+    unsigned hops;                /* forwards that were followed */
+    enum { TKSP_NEW, TKSP_RESOLVING, TKSP_CHOOSING, TKSP_BEGUN, TKSP_REVOKING } phase;
     enum {
         TKSP_SEEK,
         TKSP_SOUND,
@@ -173,11 +188,30 @@ enum { TKSP_ALIAS_SLACK_MS = 60000 };
 /* Where the token is a custom one, adds what lets its alias live as long as the record is going to: duration_ms. */
 tks_status tksp_extend_alias(tksp_tokens_op *op);
 
-/* The same where the record may also live longer than that, and the alias with it. */
-tks_status tksp_lengthen_alias(tksp_tokens_op *op);
+/* The same for the alias at `key`, where it may also live longer than that. */
+tks_status tksp_lengthen_alias(tksp_tokens_op *op, tks_bytes key);
 
 /* Where the token is a custom one, adds what removes its alias, whose key this is, unless it is another creation's. */
 tks_status tksp_drop_alias(tksp_tokens_op *op, tks_bytes key);
+
+/* ---- rotated tokens (tokens_rotated.c) ---- */
+
+/* Where a token that was rotated has its tombstone. */
+tks_bytes tksp_word_tombstone(tksp_tokens_op *op, const tksp_place *place);
+
+/* Reads what was found in the place of slot `i`'s record, or of its tombstone. False: it is no rotation's. Else the slot leads
+ * on to the new token, or is reused. */
+bool tksp_take_rotated(tksp_tokens_op *op, size_t i, tks_bytes text);
+
+/* Where a script has answered that the token of slot 0 was rotated: *again is set, and begin must be called again,
+ * or the families of reused slots be ended. */
+tks_status tksp_take_absent(tksp_tokens_op *op, bool *again);
+
+/* Ends the families of reused slots: adds the commands, and takes their replies. *over is set at the end: then the operation
+ * fails, if it must. */
+bool tksp_has_reused(const tksp_tokens_op *op);
+tks_status tksp_revoke(tksp_tokens_op *op);
+tks_status tksp_take_revoked(tksp_tokens_op *op, bool *over);
 
 /* Is there something to ask for in slot `i`? It may be one without a token, of delete_by_id. */
 bool tksp_is_askable(const tksp_tokens_op *op, size_t i);
@@ -194,6 +228,8 @@ tks_status tksp_settle_old(tksp_tokens_op *op);
 tks_bytes tksp_word_key(tksp_tokens_op *op, const tksp_place *place);
 tks_bytes tksp_word_alias(tksp_tokens_op *op, const tksp_place *place);
 tks_bytes tksp_word_field(tksp_tokens_op *op, const tksp_place *place);
+/* The field; of a slot by an id "=" and that, which a script finds by a sid, too. */
+tks_bytes tksp_word_name(tksp_tokens_op *op, const tksp_slot *slot);
 tks_bytes tksp_word_max_age(tksp_tokens_op *op); /* in ms; "0": none */
 /* A script's first argument, which it gives back: the place's check, and whether the server can end fields, "0" if it
  * is known that it cannot. */
@@ -222,10 +258,13 @@ int64_t tksp_reply_time(const tks_reply *reply);
 /* Reads `text`, the record of slot `i`, into tokens[i]. The slot keeps the reply it points into. */
 tks_status tksp_read_token(tksp_tokens_op *op, size_t i, tks_bytes text, int64_t expires_ms);
 
-/* Finishes an operation with {echo, record, its end} as the first reply; {echo, 0} is not found. */
+/* Finishes an operation with {echo, record, its end[, its field]} as the first reply; {echo, 0} is not found. */
 tks_status tksp_finish_token(tksp_tokens_op *op);
 
-/* TKS_ERR_DATA: what is stored is not a record, as a checked reply says. */
+/* What a checked reply says. TKS_ERR_DATA: what is stored is not a record, or would become too large; TKS_ERR_LIMIT: the owner has
+ * as many tokens as it may. */
 tks_status tksp_fail_not_a_record(tksp_tokens_op *op);
+tks_status tksp_fail_too_large(tksp_tokens_op *op);
+tks_status tksp_fail_full(tksp_tokens_op *op);
 
 #endif

@@ -21,6 +21,9 @@ static const char *const encodings[] =
 const char *const tksp_when_full[] =
     {[TKS_FULL_OLDEST] = "oldest", [TKS_FULL_IDLE] = "idle", [TKS_FULL_REFUSE] = "refuse", NULL};
 
+static const char *const reuses[] =
+    {[TKS_REUSE_IGNORE] = "ignore", [TKS_REUSE_REVOKE] = "revoke", NULL};
+
 #define TKSP_OPTIONS_OF tks_tokens_options
 
 static const tks_option option_rows[] = {
@@ -39,6 +42,9 @@ static const tks_option option_rows[] = {
     {TKSP_OPTION("max_per_owner", TKS_OPTION_COUNT, max_per_owner), .min = 1, .max = 1000000},
     {TKSP_OPTION("when_full", TKS_OPTION_CHOICE, when_full), .choices = tksp_when_full,
      .fallback = "oldest"},
+    {TKSP_OPTION("reuse", TKS_OPTION_CHOICE, reuse), .choices = reuses, .fallback = "ignore"},
+    {TKSP_OPTION("reuse_window", TKS_OPTION_DURATION, reuse_window_ms), .min = 1000,
+     .max = TKS_DURATION_MAX_MS},
     {TKSP_OPTION("max_data_size", TKS_OPTION_COUNT, max_data_size), .min = 1,
      .max = TKSP_DATA_SIZE_MAX, .fallback = "65536"},
 };
@@ -88,12 +94,20 @@ TKSP_MAKER(make_get_by_id, tks_tokens_get_by_id, OF, args[OWNER].text, args[3].t
 TKSP_MAKER(make_update_all, tks_tokens_update_all, OF, args[OWNER].text, args[3].text)
 TKSP_MAKER(make_get_many, tks_tokens_get_many, OF, args[2].count, args[2].texts)
 TKSP_MAKER(make_refresh, tks_tokens_refresh, OF, args[TOKEN].text, args[3].number)
-TKSP_MAKER(make_rotate, tks_tokens_rotate, OF, args[TOKEN].text, args[3].number)
 TKSP_MAKER(make_take, tks_tokens_take, OF, args[TOKEN].text)
 TKSP_MAKER(make_delete, tks_tokens_delete, OF, args[TOKEN].text)
 TKSP_MAKER(make_delete_all, tks_tokens_delete_all, OF, args[OWNER].text, args[3].text)
 TKSP_MAKER(make_delete_by_id, tks_tokens_delete_by_id, OF, args[OWNER].text, args[3].text)
 TKSP_MAKER(make_count, tks_tokens_count, OF, args[OWNER].text)
+
+static tks_status make_rotate(const void *store, const tks_arg *args, tks_op **out,
+                              tks_error *err) {
+    tks_rotation rotation = {.duration_ms = args[3].number,
+                             .grace_ms = args[4].number,
+                             .owner = args[5].text,
+                             .data = args[6].text};
+    return tks_tokens_rotate(store, OF, args[TOKEN].text, &rotation, out, err);
+}
 
 /* Its arguments from `args` on. */
 static tks_update update_of(const tks_arg *args) {
@@ -132,6 +146,8 @@ static tks_status make_list(const void *store, const tks_arg *args, tks_op **out
     TKSP_DEFAULT("data", TKS_PARAM_PATCH, "{}"), TKSP_OPTIONAL("unset", TKS_PARAM_FIELDS),         \
         TKSP_OPTIONAL("keep_null", TKS_PARAM_FLAG), TKSP_OPTIONAL("replace", TKS_PARAM_FLAG),      \
         TKSP_OPTIONAL("expect", TKS_PARAM_EXPECTED), TKSP_OPTIONAL("refresh", TKS_PARAM_DURATION)
+#define GRACE_PARAM    TKSP_OPTIONAL("grace", TKS_PARAM_GRACE)
+#define PATCH_PARAM    TKSP_OPTIONAL("data", TKS_PARAM_PATCH)
 #define DURATION_PARAM TKSP_OPTIONAL("duration", TKS_PARAM_DURATION)
 #define LIMIT_AND_AFTER                                                                            \
     TKSP_OPTIONAL("limit", TKS_PARAM_LIMIT), TKSP_OPTIONAL("after", TKS_PARAM_ID)
@@ -173,7 +189,9 @@ static const tks_operation redis_tokens[] = {
      TKS_RESULT_COUNT, false,
      TKSP_PARAMS(OF_TYPE, NAME("owner"), TKSP_REQUIRED("data", TKS_PARAM_PATCH)), make_update_all},
     {"rotate", "Replaces a token's secret.", TKS_RESULT_TOKEN, true,
-     TKSP_PARAMS(OF_TYPE, TOKEN_PARAM, DURATION_PARAM), make_rotate},
+     TKSP_PARAMS(OF_TYPE, TOKEN_PARAM, DURATION_PARAM, GRACE_PARAM,
+                 TKSP_OPTIONAL("owner", TKS_PARAM_NAME), PATCH_PARAM),
+     make_rotate},
     {"take", "Finds a token and ends it, for one caller alone.", TKS_RESULT_TOKEN, true,
      TKSP_PARAMS(OF_TYPE, TOKEN_PARAM), make_take},
     {"delete", "Ends a token.", TKS_RESULT_BOOL, false, TKSP_PARAMS(OF_TYPE, TOKEN_PARAM),
@@ -223,7 +241,9 @@ static const tks_operation sessions[] = {
      TKSP_PARAMS(SESSION_OF, NAME("owner_id"), TKSP_REQUIRED("data", TKS_PARAM_PATCH)),
      make_update_all},
     {"rotate", "Gives a session a new token.", TKS_RESULT_TOKEN, true,
-     TKSP_PARAMS(SESSION_OF, TOKEN_PARAM, DURATION_PARAM), make_rotate},
+     TKSP_PARAMS(SESSION_OF, TOKEN_PARAM, DURATION_PARAM, GRACE_PARAM,
+                 TKSP_OPTIONAL("owner_id", TKS_PARAM_NAME), PATCH_PARAM),
+     make_rotate},
     {"take", "Finds a session and ends it, for one caller alone.", TKS_RESULT_TOKEN, true,
      TKSP_PARAMS(SESSION_OF, TOKEN_PARAM), make_take},
     {"kill", "Ends a session.", TKS_RESULT_BOOL, false, TKSP_PARAMS(SESSION_OF, TOKEN_PARAM),

@@ -200,13 +200,15 @@ static tks_status begin_update(tksp_tokens_op *op) {
     put(&out, TKS_LITERAL("1"));
     put(&out, tksp_word_key(op, place));
     put(&out, tksp_word_echo(op, place));
-    put(&out, tksp_word_field(op, place));
+    put(&out, tksp_word_name(op, &op->slots[0]));
     put(&out, tksp_word_max_age(op));
     put(&out, tksp_arena_int(&op->base.arena, (int64_t)op->config.max_data_size));
     if (wants_more(update)) put_more(op, &out);
     if (!update->replace) put_changes(update, &out);
     tks_status status = tksp_op_add(&op->base, &tksp_script_update, out.at, out.count, out.at[1]);
-    if (status == TKS_OK && op->duration_ms > 0) status = tksp_lengthen_alias(op);
+    if (status == TKS_OK && op->duration_ms > 0) {
+        status = tksp_lengthen_alias(op, tksp_word_alias(op, place));
+    }
     return status;
 }
 
@@ -217,14 +219,6 @@ static tks_bytes name_expected(const tks_update *update, int64_t number) {
     while (number > 0 && tks_json_next_member(update->expect, &at, &name, &value)) number--;
     for (at = 0; number > 0 && tks_json_next_item(absent, &at, &name);) number--;
     return name;
-}
-
-static tks_status fail_too_large(tksp_tokens_op *op) {
-    op->base.refused = true;
-    return tksp_op_fail(&op->base, TKS_ERR_DATA,
-                        "the data would be larger than max_data_size (%zu bytes): nothing was "
-                        "changed",
-                        op->config.max_data_size);
 }
 
 static tks_status finish_update(tksp_tokens_op *op) {
@@ -238,7 +232,7 @@ static tks_status finish_update(tksp_tokens_op *op) {
         code = tksp_reply_integer_at(reply, 1, 0);
         number = tksp_reply_integer_at(reply, 2, 0);
     }
-    if (code == -1) return fail_too_large(op);
+    if (code == -1) return tksp_fail_too_large(op);
     base->refused = code == -3;
     if (code == -3) {
         tks_bytes name = name_expected(op->update, number);
@@ -331,7 +325,7 @@ static tks_status finish_update_all(tksp_tokens_op *op) {
     int64_t count = tksp_reply_integer_at(reply, 1, -2);
     int64_t unread = tksp_reply_integer_at(reply, 2, 0);
     const tks_reply *first = tks_reply_get_item(reply, 3);
-    if (count == -1) return fail_too_large(op);
+    if (count == -1) return tksp_fail_too_large(op);
     if (count < 0) return tksp_op_fail_foreign(&op->base);
     if (unread > 0 && first != NULL && tks_reply_get_type(first) == TKS_REPLY_STRING) {
         status = report_unread(op, tks_reply_get_bytes(first), unread, count > 0);

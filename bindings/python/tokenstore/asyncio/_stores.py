@@ -178,13 +178,24 @@ class Sessions(tokenstore.Sessions, AsyncStore):
         """
         return await self._driver.run(self._ops.kill_all(app, owner_id, keep)) > 0
 
-    async def rotate(self, app: Name, token: Presented, duration: Duration | None = None) -> str | None:
+    async def rotate(
+        self,
+        app: Name,
+        token: Presented,
+        duration: Duration | None = None,
+        *,
+        grace: Duration | None = None,
+        owner_id: Name | None = None,
+        data: dict[str, Any] | None = None,
+    ) -> str | None:
         """Give the session a new token, at a login for instance; the old one is invalid at once.
 
         Returns the new token, None if there is no such session. The remaining time is kept, or is ``duration``
-        from now.
+        from now. ``grace``, ``owner_id`` and ``data`` as in :meth:`RedisTokens.rotate`.
         """
-        session = await self._driver.run(self._ops.rotate(app, token, duration))
+        session = await self._driver.run(
+            self._ops.rotate(app, token, duration, grace, owner_id, data)
+        )
         return None if session is None else session.token
 
 

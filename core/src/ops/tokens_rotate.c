@@ -1,0 +1,213 @@
+/* tokens_rotate.c - rotate: a new secret for a token, one script, one round trip.
+ *
+ * With a grace, the new secret follows from the old one and a salt that the server keeps meanwhile, so that whoever has the
+ * old token arrives at the same new one: requests sent at the same time, or again because an answer was lost. Of these the
+ * first rotates; the others find its forward, and what it leads to. docs/rotation.md goes through the cases. */
+#include <inttypes.h>
+
+#include "tokens_private.h"
+
+enum {
+    WORDS = 3 + 5 + 8
+}; /* of the script, before its pairs: the keys, what it always takes, what else it may take */
+
+/* ---- arguments ---- */
+
+static size_t count_members(tks_bytes object) {
+    tks_bytes name, value;
+    size_t count = 0, at = 0;
+    while (tks_json_next_member(object, &at, &name, &value)) count++;
+    return count;
+}
+
+static tks_status check(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
+                        const tks_rotation *rotation, tks_error *err) {
+    tks_status status = tksp_check_name(app, "app", err);
+    if (status == TKS_OK) status = tksp_check_name(type, "type", err);
+    if (status == TKS_OK && rotation->duration_ms != 0) {
+        status = tksp_check_duration(rotation->duration_ms, "duration", err);
+    }
+    if (status == TKS_OK && rotation->grace_ms != 0) {
+        status = tksp_check_duration(rotation->grace_ms, "grace", err);
+    }
+    if (status == TKS_OK && rotation->owner.data != NULL) {
+        status = tksp_check_name(rotation->owner, tokens->config.owner_name, err);
+    }
+    if (status == TKS_OK && rotation->data.data != NULL) {
+        status = tks_json_check(rotation->data, tokens->config.max_data_size, err);
+        if (status == TKS_OK && rotation->data.data[0] != '{') {
+            status = tks_fail(err, TKS_ERR_DATA, "data is not an object: give names and values");
+        }
+    }
+    return status;
+}
+
+static const tks_rotation *copy(tksp_arena *arena, const tks_rotation *rotation) {
+    tks_rotation *made = tksp_arena_alloc(arena, sizeof *made);
+    if (made == NULL) return NULL;
+    *made = *rotation;
+    if (made->owner.data != NULL) made->owner = tksp_arena_dup(arena, rotation->owner);
+    if (made->data.data != NULL) made->data = tksp_arena_dup(arena, rotation->data);
+    return made;
+}
+
+/* ---- the script ---- */
+
+/* A new token at the slot's place, and what a forward says of it; the latter is empty without a grace. */
+static tks_bytes make_successor(tksp_tokens_op *op, tksp_slot *slot) {
+    const tksp_tokens_config *config = &op->config;
+    char salt[TKSP_SALT_SIZE];
+    tks_buf text;
+    if (op->rotation->grace_ms == 0) {
+        slot->token = tksp_generate_token(op, slot->place.locator);
+        tksp_key_field(config->peppers[0], op->app, op->type, slot->token, slot->place.field);
+        return tks_bytes_of("", 0);
+    }
+    tksp_rotation_salt(salt);
+    tks_buf_init(&text, TKS_TOKEN_EXTRA_MAX + 2 * TKS_TOKEN_SIZE_MAX + 1);
+    tks_status status =
+        tksp_successor_write(&text, slot->secret, tks_bytes_of(salt, sizeof salt), config->encoding,
+                             slot->place.locator, config->token_size);
+    slot->token = tksp_arena_dup(&op->base.arena, tks_buf_bytes(&text));
+    tks_buf_wipe(&text);
+    tksp_key_field(config->peppers[0], op->app, op->type, slot->token, slot->place.field);
+    tks_buf_init(&text, TKSP_FORWARD_SIZE);
+    if (status == TKS_OK) {
+        status = tksp_forward_write(&text, config->encoding, config->token_size, salt,
+                                    slot->place.field);
+    }
+    if (status != TKS_OK) op->base.arena.status = status;
+    tks_bytes forward = tksp_arena_dup(&op->base.arena, tks_buf_bytes(&text));
+    tks_buf_wipe(&text);
+    return forward;
+}
+
+static tks_bytes word_owner(tksp_tokens_op *op) {
+    tks_buf text;
+    tks_buf_init(&text, SIZE_MAX);
+    if (op->rotation->owner.size > 0 &&
+        tks_json_append_name(&text, op->rotation->owner) != TKS_OK) {
+        op->base.arena.status = TKS_ERR_MEMORY;
+    }
+    tks_bytes owner = tksp_arena_dup(&op->base.arena, tks_buf_bytes(&text));
+    tks_buf_clear(&text);
+    return owner;
+}
+
+/* The alias has to lead to the forward as long as that lasts; without one it has no purpose. Where the script may refuse, it
+ * stays: nothing must have changed then. */
+static tks_status add_alias(tksp_tokens_op *op, tks_bytes alias) {
+    const tks_rotation *rotation = op->rotation;
+    bool known = op->config.reuse == TKS_REUSE_REVOKE;
+    op->duration_ms = rotation->grace_ms;
+    if (known && op->config.reuse_window_ms > op->duration_ms) {
+        op->duration_ms = op->config.reuse_window_ms;
+    }
+    if (op->duration_ms > 0) return tksp_lengthen_alias(op, alias);
+    return rotation->owner.size > 0 || rotation->data.size > 0 ? TKS_OK
+                                                               : tksp_drop_alias(op, alias);
+}
+
+static tks_status begin(tksp_tokens_op *op) {
+    const tks_rotation *rotation = op->rotation;
+    tksp_arena *arena = &op->base.arena;
+    tksp_slot *slot = &op->slots[0];
+    tksp_place old = slot->place;
+    if (!tksp_is_askable(op, 0)) return TKS_OK;
+
+    if (slot->secret.size == 0) slot->secret = slot->token;
+    memcpy(slot->home, old.locator, TKS_LOCATOR_SIZE);
+    if (rotation->owner.size > 0) {
+        tksp_key_locate(op->app, op->type, rotation->owner, slot->place.locator);
+    }
+    bool moves = memcmp(old.locator, slot->place.locator, TKS_LOCATOR_SIZE) != 0;
+    bool reveals = op->config.reuse == TKS_REUSE_REVOKE;
+    size_t members = rotation->data.size > 0 ? count_members(rotation->data) : 0;
+    bool more =
+        moves || members > 0 || rotation->owner.size > 0 || rotation->grace_ms > 0 || reveals;
+
+    tks_bytes forward = {"", 0};
+    if (slot->superseded && !moves) {
+        slot->token = slot->secret; /* somebody else has rotated it: this is the token */
+    } else {
+        forward = make_successor(op, slot);
+    }
+    tks_bytes *words = tksp_arena_alloc(arena, (WORDS + 2 * members) * sizeof *words);
+    if (words == NULL) return TKS_ERR_MEMORY;
+    size_t count = 0;
+    words[count++] = moves ? TKS_LITERAL("2") : TKS_LITERAL("1");
+    words[count++] = tksp_word_key(op, &old);
+    if (moves) words[count++] = tksp_word_key(op, &slot->place);
+    words[count++] = tksp_word_echo(op, &slot->place);
+    words[count++] = tksp_word_field(op, &old);
+    words[count++] = tksp_word_field(op, &slot->place);
+    words[count++] = tksp_arena_int(arena, rotation->duration_ms);
+    words[count++] = tksp_word_max_age(op);
+    if (more) {
+        const char *when_full = tksp_when_full[op->config.when_full];
+        words[count++] = tksp_arena_int(arena, rotation->grace_ms);
+        words[count++] = forward;
+        words[count++] = tksp_arena_int(arena, reveals ? op->config.reuse_window_ms : 0);
+        words[count++] =
+            moves ? tksp_arena_dup(arena, tks_bytes_of(slot->place.locator, TKS_LOCATOR_SIZE))
+                  : tks_bytes_of("", 0);
+        words[count++] = word_owner(op);
+        words[count++] = tksp_arena_int(arena, op->config.max_per_owner);
+        words[count++] = tks_bytes_of(when_full, strlen(when_full));
+        words[count++] = tksp_arena_int(arena, (int64_t)op->config.max_data_size);
+        tks_bytes name, value;
+        for (size_t at = 0;
+             members > 0 && tks_json_next_member(rotation->data, &at, &name, &value);) {
+            words[count++] = name;
+            words[count++] = tks_bytes_equal(value, TKS_LITERAL("null")) ? TKS_LITERAL("") : value;
+        }
+    }
+    tks_status status = tksp_op_add(&op->base, &tksp_script_rotate, words, count, words[1]);
+    return status == TKS_OK && slot->aliased ? add_alias(op, tksp_word_alias(op, &old)) : status;
+}
+
+/* ---- the result ---- */
+
+enum { TOO_LARGE = -1, FULL = -3, ANOTHERS = -4 };
+
+static tks_status finish(tksp_tokens_op *op) {
+    int64_t code = 0;
+    if (op->base.count > 0) {
+        tks_status status;
+        const tks_reply *reply = tksp_checked_reply(op, 0, &op->slots[0].place, &status);
+        if (reply == NULL) return status;
+        code = tksp_reply_integer_at(reply, 1, 0);
+    }
+    op->slots[0].superseded = false; /* the result is the new token */
+    op->base.refused = code == ANOTHERS;
+    if (code == TOO_LARGE) return tksp_fail_too_large(op);
+    if (code == FULL) return tksp_fail_full(op);
+    if (code == ANOTHERS) {
+        return tksp_op_fail(&op->base, TKS_ERR_DATA,
+                            "the token has another %s: nothing was changed; end it, and create one",
+                            op->config.owner_name);
+    }
+    return tksp_finish_token(op);
+}
+
+static const tksp_tokens_kind rotate_kind = {.base = {TKSP_TOKENS_BASE},
+                                             .begin = begin,
+                                             .finish = finish};
+
+/* Sent again, it finds the new field, which nobody else can have made. */
+tks_status tks_tokens_rotate(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
+                             tks_bytes token, const tks_rotation *rotation, tks_op **out,
+                             tks_error *err) {
+    tksp_tokens_op *op;
+    *out = NULL;
+    tks_status status = check(tokens, app, type, rotation, err);
+    if (status == TKS_OK) {
+        status =
+            tksp_tokens_op_new_for(tokens, &rotate_kind, TKS_IDEMPOTENT, app, type, 1, &op, err);
+    }
+    if (status != TKS_OK) return status;
+    tksp_present(op, 0, token);
+    op->rotation = copy(&op->base.arena, rotation);
+    tksp_keep_pepper(op);
+    return tksp_tokens_op_ready(op, status, out, err);
+}

@@ -1,0 +1,170 @@
+/* tokens_rotated.c - tokens that were rotated: within the grace they lead on to the new token, later they are reused.
+ *
+ * The forward of a token is where its record was. Whatever an operation was to do there, it does at the new token,
+ * in one more round trip. When a token is presented whose forward has ended, somebody has a copy of it; its family, all that
+ * became of it, is ended. That may be in another hash: a token that was anonymous went on in its owner's. */
+#include "tokens_private.h"
+
+static const unsigned HOPS_MAX = 1000; /* of forwards; each is younger than the one before */
+
+enum { FORWARD = -5, TOMBSTONE = -6 }; /* see absent in core/scripts/lib/hash.lua */
+
+tks_bytes tksp_word_tombstone(tksp_tokens_op *op, const tksp_place *place) {
+    tksp_place beside = *place;
+    beside.field[TKS_FIELD_SIZE - 1] = TKSP_TOMBSTONE_MARK;
+    return tksp_word_field(op, &beside);
+}
+
+/* ---- forwards ---- */
+
+/* The secret of the new token, for one who has that of the old one. */
+static tks_bytes derive(tksp_tokens_op *op, const tksp_slot *slot, const tksp_rotated *forward) {
+    tks_buf text;
+    tks_buf_init(&text, TKS_TOKEN_EXTRA_MAX + 2 * TKS_TOKEN_SIZE_MAX + 1);
+    if (tksp_successor_write(&text, slot->secret, forward->salt, forward->encoding,
+                             slot->place.locator, forward->token_size) != TKS_OK) {
+        op->base.arena.status = TKS_ERR_MEMORY;
+    }
+    tks_bytes token = tksp_arena_dup(&op->base.arena, tks_buf_bytes(&text));
+    tks_buf_wipe(&text);
+    return token;
+}
+
+static void follow(tksp_tokens_op *op, tksp_slot *slot, const tksp_rotated *forward) {
+    if (forward->locator.size > 0) {
+        memcpy(slot->place.locator, forward->locator.data, TKS_LOCATOR_SIZE);
+    }
+    memcpy(slot->place.field, forward->field.data, TKS_FIELD_SIZE);
+    if (slot->secret.size > 0) slot->secret = derive(op, slot, forward);
+    slot->located = ++op->hops <= HOPS_MAX;
+    slot->aliased = false;
+    slot->superseded = true;
+    slot->read = false;
+}
+
+bool tksp_take_rotated(tksp_tokens_op *op, size_t i, tks_bytes text) {
+    tksp_slot *slot = &op->slots[i];
+    tksp_rotated rotated;
+    if (!tksp_rotated_read(text, &op->base.arena, &rotated)) return false;
+    if (slot->home[0] != '\0') memcpy(slot->place.locator, slot->home, TKS_LOCATOR_SIZE);
+    if (rotated.leads) {
+        follow(op, slot, &rotated);
+        return true;
+    }
+    slot->reused = op->config.reuse == TKS_REUSE_REVOKE && slot->token.size > 0;
+    if (!slot->reused) return true;
+    if (rotated.locator.size > 0) {
+        memcpy(slot->place.locator, rotated.locator.data, TKS_LOCATOR_SIZE);
+    }
+    slot->family = tksp_arena_dup(&op->base.arena, rotated.family);
+    op->tokens[i].sid = slot->family;
+    op->tokens[i].owner = tksp_arena_dup(&op->base.arena, rotated.owner);
+    return true;
+}
+
+tks_status tksp_take_absent(tksp_tokens_op *op, bool *again) {
+    const tksp_tokens_kind *kind = (const tksp_tokens_kind *)op->base.kind;
+    tksp_slot *slot = op->slots;
+    *again = false;
+    if (op->base.count == 0 || op->base.commands[0].script == NULL) return TKS_OK;
+    const tks_reply *reply = op->base.commands[0].reply;
+    if (tks_reply_get_type(reply) != TKS_REPLY_ARRAY || tks_reply_get_size(reply) != 3)
+        return TKS_OK;
+    int64_t code = tksp_reply_integer_at(reply, 1, 0);
+    if (code != FORWARD && code != TOMBSTONE) return TKS_OK;
+    tks_status status;
+    if (tksp_checked_reply(op, 0, &slot->place, &status) == NULL) return status;
+    const tks_reply *text = tks_reply_get_item(reply, 2);
+    if (tks_reply_get_type(text) != TKS_REPLY_STRING ||
+        !tksp_take_rotated(op, 0, tks_reply_get_bytes(text))) {
+        return tksp_fail_not_a_record(op);
+    }
+    op->tokens[0].found = false; /* get had read it before it was rotated */
+    op->touching = false;
+    tksp_op_clear_commands(&op->base);
+    if (slot->reused) {
+        status = tksp_revoke(op);
+    } else if (code == FORWARD) {
+        status = kind->begin(op);
+    }
+    *again = op->base.count > 0;
+    return status != TKS_OK ? status : op->base.arena.status;
+}
+
+/* ---- reused tokens ---- */
+
+bool tksp_has_reused(const tksp_tokens_op *op) {
+    for (size_t i = 0; i < op->size; i++) {
+        if (op->slots[i].reused) return true;
+    }
+    return false;
+}
+
+static tks_status add_end(tksp_tokens_op *op, tksp_slot *slot) {
+    const tks_bytes words[] = {TKS_LITERAL("1"), tksp_word_key(op, &slot->place),
+                               tksp_word_echo(op, &slot->place), slot->family};
+    slot->command = op->base.count;
+    return tksp_tokens_add(op, &tksp_script_end_family, 4, words, words[1]);
+}
+
+tks_status tksp_revoke(tksp_tokens_op *op) {
+    tks_status status = TKS_OK;
+    op->phase = TKSP_REVOKING;
+    op->base.safety = TKS_IDEMPOTENT;
+    tksp_op_clear_commands(&op->base);
+    for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
+        op->slots[i].command = SIZE_MAX;
+        if (op->slots[i].reused) status = add_end(op, &op->slots[i]);
+    }
+    return status != TKS_OK ? status : op->base.arena.status;
+}
+
+/* Does the family go on in another hash? Then the slot's place is there. */
+static tks_status take_onward(tksp_tokens_op *op, tksp_slot *slot, bool *onward) {
+    tks_status status;
+    const tks_reply *reply = tksp_checked_reply(op, slot->command, &slot->place, &status);
+    if (reply == NULL) return status;
+    const tks_reply *item = tks_reply_get_item(reply, 1);
+    tks_bytes locator = item != NULL && tks_reply_get_type(item) == TKS_REPLY_STRING
+                            ? tks_reply_get_bytes(item)
+                            : tks_bytes_of(NULL, 0);
+    *onward = locator.size == TKS_LOCATOR_SIZE &&
+              memcmp(locator.data, slot->place.locator, TKS_LOCATOR_SIZE) != 0 &&
+              ++op->hops <= HOPS_MAX;
+    if (*onward) memcpy(slot->place.locator, locator.data, TKS_LOCATOR_SIZE);
+    return TKS_OK;
+}
+
+static tks_status fail_reused(tksp_tokens_op *op) {
+    size_t i = 0;
+    while (!op->slots[i].reused) i++;
+    op->base.reused = &op->tokens[i];
+    return tksp_op_fail(
+        &op->base, TKS_ERR_REUSED_TOKEN,
+        "the token was rotated before, so somebody has a copy of it: all tokens that "
+        "followed from it are ended; the client must log in again");
+}
+
+tks_status tksp_take_revoked(tksp_tokens_op *op, bool *over) {
+    static const char note[] =
+        "a token was presented that had been rotated before: all tokens that "
+        "followed from it were ended";
+    const tksp_tokens_kind *kind = (const tksp_tokens_kind *)op->base.kind;
+    bool *onward = tksp_arena_alloc(&op->base.arena, op->size * sizeof *onward);
+    tks_status status = TKS_OK;
+    if (onward == NULL) return TKS_ERR_MEMORY;
+    for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
+        onward[i] = false;
+        if (op->slots[i].command != SIZE_MAX) status = take_onward(op, &op->slots[i], &onward[i]);
+    }
+    tksp_op_clear_commands(&op->base);
+    for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
+        op->slots[i].command = SIZE_MAX;
+        if (onward[i]) status = add_end(op, &op->slots[i]);
+    }
+    *over = op->base.count == 0;
+    if (status != TKS_OK || !*over) return status;
+    if (!kind->spares_reused) return fail_reused(op);
+    tks_notes_add(&op->base.notes, 'w', note);
+    return op->base.arena.status;
+}
