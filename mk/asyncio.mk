@@ -24,13 +24,16 @@ ASYNCIO_BATTERY := $(patsubst %,tests/python/test_%.py,acl client data errors li
 	threads tls tokens tokens_end tokenstore tokenstore_others url values)
 ASYNCIO_ON_UVLOOP := $(if $(TOKENSTORE_SOAK),$(ASYNCIO_BATTERY),$(patsubst %,tests/python/test_%.py,client many \
 	sessions tls tokens tokenstore))
+# They fork, and with a loop in a thread ASan's allocator may be locked in the child.
+RACES := $(wildcard tests/python/test_races*.py)
+ASYNCIO_RACES := $(if $(SANITIZE),,$(RACES))
 ASYNCIO_FAULTS := $(patsubst %,tests/faults/test_%.py,certificates crash deadlines greeting replies reply_size script_flush)
 ASYNCIO_SPIKE := $(patsubst %,tests/spike/test_%.py,creator options provider)
 
 .PHONY: test-asyncio asan-asyncio
 test-asyncio: python $(BUILD)/tests/http/names.so
 	@$(ASYNCIO_PYTEST) tests/asyncio
-	@$(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(ASYNCIO_BATTERY)
+	@$(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(ASYNCIO_BATTERY) $(ASYNCIO_RACES)
 	@TOKENSTORE_TEST_LOOP=uvloop $(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(ASYNCIO_ON_UVLOOP)
 	@$(ASYNCIO_PYTEST) -p blocking_shim $(ASYNCIO_SPIKE)
 	@$(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(if $(TOKENSTORE_SOAK),,-k 'not tls or turned_away') $(ASYNCIO_FAULTS)

@@ -8,7 +8,7 @@ SUITES += old-server
 OLD_SERVER := $(VENV)/servers/redis-server-6.2
 SERVERS ?= $(wildcard $(OLD_SERVER)) $(foreach s,redis-server valkey-server,$(shell command -v $(s)))
 
-SERVER_BATTERY := $(ASYNCIO_BATTERY) $(patsubst %,tests/python/test_%.py,migrate owner_hash races secrecy session_events \
+SERVER_BATTERY := $(ASYNCIO_BATTERY) $(RACES) $(patsubst %,tests/python/test_%.py,migrate owner_hash secrecy session_events \
 	tokenstore_server)
 OLD_BATTERY := $(patsubst %,tests/python/test_%.py,errors limits many migrate owner_hash redis_jwt servers sessions tokens tokens_end tokenstore \
 	tokenstore_server)
@@ -29,7 +29,7 @@ test-servers: python lua
 	  case $$server in /*) ;; *) server=$(CURDIR)/$$server ;; esac; export TOKENSTORE_TEST_SERVER=$$server; \
 	  echo "on $$server: $$($$server --version)"; \
 	  $(PY_PATH) $(RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) $(ON_SERVER) $(SERVER_BATTERY) || failed=1; \
-	  $(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(ON_SERVER) $(ASYNCIO_BATTERY) || failed=1; \
+	  $(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(ON_SERVER) $(ASYNCIO_BATTERY) $(ASYNCIO_RACES) || failed=1; \
 	  for lua in $(LUA_INTERPRETERS); do $(LUA_ENV) $(RUN) sh tests/lua/run.sh $$lua || failed=1; done; \
 	  $(PY_PATH) $(LUA_ENV) $(PYTHON) -m pytest -q -rs $(PYTEST_FLAGS) \
 	    tests/nginx/test_battery.py tests/nginx/test_guard.py || failed=1; \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import threading
 import time
 import traceback
@@ -14,6 +15,14 @@ import tokenstore
 from servers import Server
 
 Work = Callable[[tokenstore.Client, int], Any]
+
+SOAK = os.environ.get("TOKENSTORE_SOAK") == "1"
+
+
+def rounds(few: int) -> int:
+    """How often to repeat a race that needs many: TOKENSTORE_ROUNDS times, 10 000 times in `make soak`."""
+    return int(os.environ.get("TOKENSTORE_ROUNDS", 10_000 if SOAK else few))
+
 
 _fork = multiprocessing.get_context("fork")
 
@@ -86,7 +95,8 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
   local left, key_ends = redis.call('PTTL', key), redis.pcall('PEXPIRETIME', key)
   if type(key_ends) == 'table' then key_ends = now + left + 1000 end -- before Redis 7: the clock stands in a script
   local stamped, lasting = 0, 0
-  local fields = key:find(':kinds$') and {} or redis.call('HGETALL', key)
+  local is_owner = not key:find(':kinds$') and redis.call('TYPE', key).ok == 'hash'
+  local fields = is_owner and redis.call('HGETALL', key) or {}
   for i = 2, #fields, 2 do
     local stamp, ends = fields[i]:match('^.............e(.......)'), 0
     for digit in (stamp or ''):gmatch('.') do ends = ends * 64 + digits:find(digit, 1, true) - 1 end

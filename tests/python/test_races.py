@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import time
 from collections import Counter
@@ -13,14 +12,14 @@ import pytest
 
 import stored
 import tokenstore
-from racing import look, race, race_barrier, watching
+from racing import SOAK, look, race, race_barrier, rounds, watching
 from servers import Server
 
 # A process with a watching thread forks workers; they use none of its locks.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 
 A = {"app": "a", "type": "t"}
-LONGER = 10 if os.environ.get("TOKENSTORE_SOAK") == "1" else 1
+LONGER = 10 if SOAK else 1
 SECONDS = 2 * LONGER
 
 
@@ -154,10 +153,10 @@ def check_successor(
 
 
 def test_one_end_and_no_return(server: Server, tokens: tokenstore.RedisTokens) -> None:
-    rounds, batch, workers = 3_000 * LONGER, 10, len(ROLES)
-    owners = [f"o{i}" for i in range(rounds)]
+    count, batch, workers = 3_000 * LONGER, 10, len(ROLES)
+    owners = [f"o{i}" for i in range(count)]
     olds: list[str] = []
-    for first in range(0, rounds, 1000):
+    for first in range(0, count, 1000):
         made = tokens.create_many(
             {**A, "owner": owner, "data": {"n": owner}, "duration": DURATION}
             for owner in owners[first : first + 1000]
@@ -187,13 +186,13 @@ def test_one_end_and_no_return(server: Server, tokens: tokenstore.RedisTokens) -
         check_successor(tokens, owner, winner, list(done))
         survivors += winner.role == "rotate"
         outcomes.update((d.role, d.held) for d in done)
-    assert tokens.get_many(**A, tokens=olds) == [None] * rounds
+    assert tokens.get_many(**A, tokens=olds) == [None] * count
     assert look(server) == survivors
     # They did race: each role came before the end in some rounds, and after it in others.
     for role, held in itertools.product(set(ROLES), (True, False)):
-        assert outcomes[role, held] > rounds // 50, outcomes
+        assert outcomes[role, held] > count // 50, outcomes
 
-    for old in olds[:: rounds // 500]:  # ended tokens stay ended, whatever is tried
+    for old in olds[:: count // 500]:  # ended tokens stay ended, whatever is tried
         assert [act(tokens, role, old).held for role in ROLES] == [False] * len(ROLES)
     assert look(server) == survivors
 
@@ -228,7 +227,7 @@ def test_a_chain_of_rotations_has_one_live_end(
 
 
 def test_of_64_takers_one_gets_the_token(server: Server, tokens: tokenstore.RedisTokens) -> None:
-    rounds = 100 * LONGER
+    count, batch = rounds(200), 20
     made = [
         tokens.create(
             **A,
@@ -237,16 +236,23 @@ def test_of_64_takers_one_gets_the_token(server: Server, tokens: tokenstore.Redi
             duration=(None, DURATION)[i % 2],
             custom_token=f"code {i}" if i % 3 == 0 else None,
         )
-        for i in range(rounds)
+        for i in range(count)
     ]
+    together = race_barrier(64)
 
     def work(client: tokenstore.Client, n: int) -> list[int]:
         store = tokenstore.RedisTokens(client)
-        taken = [store.take(**A, token=token.token) for token in made]
-        return [token.data["i"] for token in taken if token is not None]
+        mine = []
+        for i, token in enumerate(made):
+            if i % batch == 0:  # to stay in step with the others
+                together.wait(60)
+            taken = store.take(**A, token=token.token)
+            if taken is not None:
+                mine.append(taken.data["i"])
+        return mine
 
     results = race(server.url, work, processes=8, threads=8)
-    assert sorted(i for taken in results for i in taken) == list(range(rounds))
+    assert sorted(i for taken in results for i in taken) == list(range(count))
     assert sum(1 for taken in results if taken) > 1  # they did race
     assert stored.keys(server) == []
 
@@ -328,13 +334,13 @@ def test_the_cap_holds_under_concurrent_creates(
 def test_33_creates_never_leave_more_than_32(
     server: Server, tokens: tokenstore.RedisTokens, when_full: str
 ) -> None:
-    rounds, cap = 20 * LONGER, 32
+    count, cap = rounds(50), 32
     barrier = race_barrier(33)
 
     def work(client: tokenstore.Client, n: int) -> int:
         store = tokenstore.RedisTokens(client, max_per_owner=cap, when_full=when_full)  # type: ignore[arg-type]
         made = 0
-        for i in range(rounds):
+        for i in range(count):
             barrier.wait(60)
             try:
                 store.create(**A, owner=f"o{i}", duration=(None, DURATION)[n % 2])
@@ -344,9 +350,9 @@ def test_33_creates_never_leave_more_than_32(
         return made
 
     made = sum(race(server.url, work, processes=3, threads=11))
-    assert made == (32 if when_full == "refuse" else 33) * rounds
-    assert [tokens.count(**A, owner=f"o{i}") for i in range(rounds)] == [cap] * rounds
-    assert look(server) == cap * rounds
+    assert made == (32 if when_full == "refuse" else 33) * count
+    assert [tokens.count(**A, owner=f"o{i}") for i in range(count)] == [cap] * count
+    assert look(server) == cap * count
 
 
 def test_delete_all_but_one_keeps_that_one_alone(server: Server, tokens: tokenstore.RedisTokens) -> None:

@@ -32,8 +32,10 @@ local function find(field, now)
   if family_left(record) then return nil, record end
   if ends == 0 and not lasts(record) and split(record) then
     -- A user who may not ask this must not change the record either: its end would be lost.
-    ends = math.max(0, redis.call('HPEXPIRETIME', key, 'FIELDS', 1, field)[1])
+    ends = redis.call('HPEXPIRETIME', key, 'FIELDS', 1, field)[1]
     proven = learn(true)
+    if ends == -2 then return nil end -- in the millisecond in which it ends, HGET still finds it
+    ends = math.max(0, ends)
   end
   return record, ends
 end

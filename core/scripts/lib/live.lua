@@ -7,7 +7,7 @@ local function live_of(now, max_age, left)
   for first = 1, #fields > 0 and can_end_fields() and #fields or 0, 1000 do -- Lua's stack bounds unpack
     local last = math.min(first + 999, #fields)
     local part = redis.call('HPEXPIRETIME', key, 'FIELDS', last - first + 1, unpack(fields, first, last))
-    for i = 1, #part do own_ends[first + i - 1] = part[i] end
+    for i = 1, #part do own_ends[first + i - 1] = part[i] == -2 and now or part[i] end -- -2: it ends now
   end
   for i = 1, #fields do
     local record = all[2 * i]
