@@ -11,7 +11,7 @@ local FILES = {
   "module", "data", "vectors", "operations", "tokens", "rotation", "pages", "sessions",
   "tokenstore", "redis_jwt", "client",
   "arguments", "handles", "run", "secrets", "lifecycle", "interrupt", "types", "jwt", "jwt_secrets",
-  "session_events", "embedded", "cookie", "credentials",
+  "session_events", "embedded", "cookie", "set_cookie", "credentials",
 }
 
 -- With these settings every allocation that may collect runs a full cycle. Code compiled by LuaJIT restarts

@@ -108,3 +108,16 @@ test("names that a cookie can have", function()
     equal(cookie.is_name(name), wanted, name)
   end
 end)
+
+test("a value replaced in the header: for the upstream", function()
+  for header, wanted in pairs {
+    [""] = "sid=new",
+    ["sid=old"] = "sid=new",
+    ["a=b; sid=old; c=d"] = "a=b; c=d; sid=new",
+    ["sid=1;sid = 2 ; SID=x; sid2=y"] = "SID=x; sid2=y; sid=new",
+    ["a; =b; ;; sid; x=sid=1"] = "a; =b; x=sid=1; sid=new",
+  } do
+    equal(cookie.replace(header, "sid", "new"), wanted, header)
+    equal(cookie.replace(header, "sid", nil), (wanted:gsub(";? ?sid=new$", "")), header)
+  end
+end)

@@ -1,4 +1,4 @@
--- tokenstore.cookie: reads a Cookie header as servers do by RFC 6265bis, leniently.
+-- tokenstore.cookie: reads a Cookie header as servers do by RFC 6265bis, leniently. set_cookie.lua writes.
 --
 -- Names are case-sensitive. A browser may send several cookies of one name, one for each path and domain.
 -- Frameworks write a value in quotes, with backslashes, or percent-encoded. This finds the possible values;
@@ -99,6 +99,22 @@ function cookie.read(header, name, longest)
     start = stop + 1
   end
   return texts
+end
+
+-- The header without the cookies called `name`, and with one of this value at its end, unless that is nil.
+function cookie.replace(header, name, value)
+  local kept = {}
+  for pair in header:gmatch "[^;]+" do
+    local equals = find(pair, "=", 1, true) or #pair + 1
+    local text = trim(pair, 1, #pair)
+    if text ~= "" and trim(pair, 1, equals - 1) ~= name then
+      kept[#kept + 1] = text
+    end
+  end
+  if value then
+    kept[#kept + 1] = name .. "=" .. value
+  end
+  return table.concat(kept, "; ")
 end
 
 return cookie

@@ -1,6 +1,8 @@
 -- The options of tokenstore.guard: checked and prepared once, not for each request.
 
 local cookie = require "tokenstore.cookie"
+local core = require "tokenstore.core"
+local set_cookie = require "tokenstore.set_cookie"
 
 local CACHE_MAX = 60 -- seconds
 local REFRESH_MAX = 315360000
@@ -10,15 +12,17 @@ local KINDS = {
   app = "string",
   type = "string",
   cookie = "string",
+  cookie_attributes = "table",
   refresh = "number", -- or true
   headers = "table",
   realm = "string",
   fail_open = "boolean",
+  anonymous = "boolean",
   cache = "number",
 }
 
 -- The differences between the stores: their class, the options they require, those they do not have, the
--- name of the owner, and the longest token.
+-- name of the owner, the longest token, and of those whose sessions the guard can create, their operations.
 local kinds = {}
 
 kinds.session = {
@@ -27,6 +31,8 @@ kinds.session = {
   lacks = { type = true },
   owner = "owner_id",
   token_max = 1024,
+  operations = core.operations.Sessions,
+  delete = "kill",
 }
 kinds.token = {
   class = "tokenstore.RedisTokens",
@@ -34,11 +40,15 @@ kinds.token = {
   lacks = {},
   owner = "owner",
   token_max = 1024,
+  operations = core.operations.RedisTokens,
+  delete = "delete",
 }
 kinds.jwt = {
   class = "tokenstore.RedisJWT",
   needs = {},
-  lacks = { app = true, type = true, refresh = true, cache = true },
+  lacks = {
+    app = true, type = true, refresh = true, cache = true, cookie_attributes = true, anonymous = true,
+  },
   owner = "id",
   token_max = 65536, -- more than nginx takes in a header; the store has its own max_size
 }
@@ -79,6 +89,15 @@ local function check_options(given, kind, level)
   end
   if given.cookie and not cookie.is_name(given.cookie) then
     error("bad option 'cookie' (the name of a cookie expected)", level + 1)
+  end
+  if given.cookie_attributes then
+    if not given.cookie then
+      error("bad option 'cookie_attributes' (there is no 'cookie')", level + 1)
+    end
+    local attributes, fault = set_cookie.attributes(given.cookie, given.cookie_attributes)
+    if not attributes then
+      error(("bad option 'cookie_attributes' (%s)"):format(fault), level + 1)
+    end
   end
   local refresh = given.refresh ~= true and given.refresh
   if refresh and not (refresh >= 1 and refresh <= REFRESH_MAX) then
@@ -151,16 +170,42 @@ function options.prepare(given, kind, level)
       expiry = (given.cache or 0) > 0 or nil,
     },
     cookie = given.cookie,
+    cookie_attributes = given.cookie and set_cookie.attributes(given.cookie, given.cookie_attributes or {}),
     headers = read_headers(headers),
     names = names,
     variables = variables,
     drops_always = always,
     realm = (given.realm or given.app or "jwt"):gsub('[%c"\\]', " "),
     fail_open = given.fail_open,
+    anonymous = given.anonymous,
     cache = given.cache or 0,
-    cache_key = (given.app or "") .. "\0" .. (given.type or "") .. "\0",
+    cache_key = table.concat({ given.app or "", given.type or "", given.anonymous and "a" or "", "" }, "\0"),
   }
   checked[given] = ready
+  return ready
+end
+
+-- The kind of the store in these options; nil if it is none.
+function options.kind_of(given)
+  local metatable = type(given) == "table" and type(given.store) == "table" and getmetatable(given.store)
+  for _, kind in next, kinds do
+    if type(metatable) == "table" and metatable.__name == kind.class then
+      return kind
+    end
+  end
+  return nil
+end
+
+-- Prepares the options for a function that sets the cookie. Errors as in options.prepare.
+function options.prepare_cookie(given, level)
+  local ready = options.prepare(given, options.kind_of(given) or kinds.session, level + 1)
+  if not ready.kind.operations then
+    error("bad option 'store' (a tokenstore.Sessions or a tokenstore.RedisTokens expected)", level + 1)
+  elseif not ready.cookie then
+    error("bad option 'cookie' (the name of the cookie to set expected, got nil)", level + 1)
+  elseif not ready.cookie_attributes then
+    error(("bad option 'cookie' (%s)"):format(select(2, set_cookie.attributes(ready.cookie, {}))), level + 1)
+  end
   return ready
 end
 
