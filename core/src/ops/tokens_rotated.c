@@ -51,6 +51,8 @@ bool tksp_take_rotated(tksp_tokens_op *op, size_t i, tks_bytes text) {
         follow(op, slot, &rotated);
         return true;
     }
+    /* The presented token is in its grace, but what it leads to was rotated without one, or is past it: nobody reused it. */
+    if (slot->superseded) return true;
     slot->reused = op->config.reuse == TKS_REUSE_REVOKE && slot->token.size > 0;
     if (!slot->reused) return true;
     if (rotated.locator.size > 0) {
