@@ -123,8 +123,9 @@ local function log_notes(handle, run)
   end
 end
 
--- run(client, operation) returns the operation's result; run(client, nil, message, code) returns the last
--- three, so that a method is one line: run(client, core.get(store, args)).
+-- run(client, operation) returns the operation's result; or nil, message, code, and with "reused_token" what
+-- is known of it. run(client, nil, message, code) returns the last three, so that a method is one line:
+-- run(client, core.get(store, args)).
 function driver.run(handle, operation, message, code)
   if not operation then
     return operation, message, code
@@ -136,6 +137,7 @@ function driver.run(handle, operation, message, code)
   local run = spare[count] or core.run(handle.target)
   spare[count] = nil
   local now, timeout, need, a, b, c = run_start(run, operation)
+  local reused
   local deadline = now + (timeout > 0 and timeout or handle.timeout)
   local sent = false
   while need ~= "done" do
@@ -146,7 +148,7 @@ function driver.run(handle, operation, message, code)
       need = "done"
     elseif need == "failed" then
       log_notes(handle, run)
-      a, b, c = core.run_error(run)
+      a, b, c, reused = core.run_error(run)
       need = "done"
     elseif clock() + a >= deadline then
       need, a, b, c = core.run_deadline(run, sent)
@@ -160,7 +162,9 @@ function driver.run(handle, operation, message, code)
   if count < SPARE_RUNS then
     spare[count + 1] = run
   end
-  if b ~= nil then
+  if reused then
+    return a, b, c, reused
+  elseif b ~= nil then
     return a, b, c
   end
   return a
