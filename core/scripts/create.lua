@@ -31,5 +31,5 @@ end
 
 local created = stamp_of(us)
 put(field, created .. ARGV[1]:sub(1, 4) .. ARGV[4], ends)
-settle(now, ends, true)
+settle(now, ends, 4)
 return created .. ARGV[1]

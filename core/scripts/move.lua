@@ -51,7 +51,7 @@ end
 
 put(field, stamp_of(us) .. ARGV[1]:sub(1, 4) .. tail, ends)
 put_alias(ends)
-settle(now, ends, true)
+settle(now, ends, 4)
 redis.call('DEL', source)
 
 local second = math.floor(now / 1000)

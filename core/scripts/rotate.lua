@@ -5,7 +5,7 @@
 --       what it finds then, for how long at most in ms the old token is to be known as rotated ("0": not at
 --       all), the locator of the other hash ("": there is none), the owner ("": it stays), most live tokens
 --       of the owner ("0": no cap), what happens at it, most bytes of data; then changes, as merge takes
---       them
+--       them. What is not wanted may be left out at the end
 -- Gives {echo, record, its end in ms (0: never)}, {echo, -1}: the data would be too large, {echo, -2}: not
 -- a record, {echo, -3}: the owner has too many tokens, {echo, -4}: another owner has it; or as absent says:
 -- not found.
@@ -43,9 +43,10 @@ end
 local owner = record:byte(names) == 34 and record:sub(names, record:find('"', names + 1, true)) or ''
 local request = record:sub(names + #owner, data - 1)
 if more then
-  if ARGV[10] ~= '' and ARGV[10] ~= owner then
+  local becomes = ARGV[10] or ''
+  if becomes ~= '' and becomes ~= owner then
     if #owner > 2 then return {ARGV[1], -4} end
-    owner = ARGV[10]
+    owner = becomes
   end
   if #ARGV > 13 then
     -- include: json_text, merge
@@ -69,13 +70,13 @@ end
 redis.call('HDEL', key, old) -- which a server without memory allows; behind it, so it does the others
 local left
 if more then
-  local onward = ARGV[9] ~= '' and '@' .. ARGV[9] or ''
+  local onward = KEYS[2] and '@' .. ARGV[9] or ''
   head = head .. old:sub(1, 4) .. 'r' .. family .. onward
   if ARGV[6] ~= '0' then
     left = earlier(now + ARGV[6], ends)
     put(old, head .. ARGV[7], left)
   end
-  if ARGV[8] ~= '0' then
+  if ARGV[8] and ARGV[8] ~= '0' then
     left = earlier(now + ARGV[8], ends)
     put(tombstone_of(old), head .. owner, left)
   end
@@ -85,5 +86,5 @@ if more then
   end
 end
 put(new, record, ends)
-settle(now, ends, more)
+settle(now, ends, more and 8)
 return {ARGV[1], record, ends}

@@ -1000,7 +1000,8 @@ def tombstone_of(stored, end=0, locator=b"", owner=b'"bob"'):
 
 def more(grace=0, forward=b"", window=0, locator=b"", owner=b"", *pairs):
     """What rotate takes beyond the usual."""
-    return [b"%d" % grace, forward, b"%d" % window, locator, owner, b"0", b"oldest", b"65536", *pairs]
+    left = [b"%d" % grace, forward, b"%d" % window]
+    return left + [locator, owner, b"0", b"oldest", b"65536", *pairs] if owner or pairs else left
 
 
 def succeeded(one, presented, **more):

@@ -123,17 +123,17 @@ local function sweep(now, size, ends)
   if all or left >= 0 and now + left < last + 10 then expire_after(last) end
 end
 
--- After a record was written that ends at `ends`, 0 for never: the hash must not end before it. Every
--- fourth field that is `added` is a reason to look for what has ended; so is a hash without an end, if that
--- may have been for a record that is gone.
-local function settle(now, ends, added)
+-- After a record was written that ends at `ends`, 0 for never: the hash must not end before it. Of fields that
+-- are added, one in `every` is a reason to look for what has ended; so is a hash without an end, if that may
+-- have been for a record that is gone.
+local function settle(now, ends, every)
   local left = redis.call('PTTL', key)
   if known > 0 and can_end_fields() then
     if left >= 0 then sweep(now, 0, ends) end -- from before an upgrade
     return
   end
   local size = redis.call('HLEN', key)
-  if added and size % 4 == 0 or left == -1 and ends > 0 and size > 1 and size <= 32 then
+  if every and size % every == 0 or left == -1 and ends > 0 and size > 1 and size <= 32 then
     sweep(now, size, ends)
   elseif ends == 0 then
     if left >= 0 then redis.call('PERSIST', key) end

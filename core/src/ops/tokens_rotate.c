@@ -108,6 +108,41 @@ static tks_status add_alias(tksp_tokens_op *op, tks_bytes alias) {
                                                                : tksp_drop_alias(op, alias);
 }
 
+typedef struct words {
+    tks_bytes *at;
+    size_t count;
+} words;
+
+static void put(words *out, tks_bytes word) {
+    out->at[out->count++] = word;
+}
+
+/* What the old token leaves: a forward, a tombstone. */
+static void put_left(tksp_tokens_op *op, words *out, tks_bytes forward, bool reveals) {
+    tksp_arena *arena = &op->base.arena;
+    put(out, tksp_arena_int(arena, op->rotation->grace_ms));
+    put(out, forward);
+    put(out, tksp_arena_int(arena, reveals ? op->config.reuse_window_ms : 0));
+}
+
+/* Whose it becomes, and where; and its data. */
+static void put_binding(tksp_tokens_op *op, words *out, const tksp_place *elsewhere) {
+    const char *when_full = tksp_when_full[op->config.when_full];
+    tksp_arena *arena = &op->base.arena;
+    tks_bytes name, value, data = op->rotation->data;
+    put(out, elsewhere == NULL
+                 ? tks_bytes_of("", 0)
+                 : tksp_arena_dup(arena, tks_bytes_of(elsewhere->locator, TKS_LOCATOR_SIZE)));
+    put(out, word_owner(op));
+    put(out, tksp_arena_int(arena, op->config.max_per_owner));
+    put(out, tks_bytes_of(when_full, strlen(when_full)));
+    put(out, tksp_arena_int(arena, (int64_t)op->config.max_data_size));
+    for (size_t at = 0; data.size > 0 && tks_json_next_member(data, &at, &name, &value);) {
+        put(out, name);
+        put(out, tks_bytes_equal(value, TKS_LITERAL("null")) ? TKS_LITERAL("") : value);
+    }
+}
+
 static tks_status begin(tksp_tokens_op *op) {
     const tks_rotation *rotation = op->rotation;
     tksp_arena *arena = &op->base.arena;
@@ -121,48 +156,29 @@ static tks_status begin(tksp_tokens_op *op) {
         tksp_key_locate(op->app, op->type, rotation->owner, slot->place.locator);
     }
     bool moves = memcmp(old.locator, slot->place.locator, TKS_LOCATOR_SIZE) != 0;
-    bool reveals = op->config.reuse == TKS_REUSE_REVOKE;
-    size_t members = rotation->data.size > 0 ? count_members(rotation->data) : 0;
-    bool more =
-        moves || members > 0 || rotation->owner.size > 0 || rotation->grace_ms > 0 || reveals;
-
     tks_bytes forward = {"", 0};
     if (slot->superseded && !moves) {
         slot->token = slot->secret; /* somebody else has rotated it: this is the token */
     } else {
         forward = make_successor(op, slot);
     }
-    tks_bytes *words = tksp_arena_alloc(arena, (WORDS + 2 * members) * sizeof *words);
-    if (words == NULL) return TKS_ERR_MEMORY;
-    size_t count = 0;
-    words[count++] = moves ? TKS_LITERAL("2") : TKS_LITERAL("1");
-    words[count++] = tksp_word_key(op, &old);
-    if (moves) words[count++] = tksp_word_key(op, &slot->place);
-    words[count++] = tksp_word_echo(op, &slot->place);
-    words[count++] = tksp_word_field(op, &old);
-    words[count++] = tksp_word_field(op, &slot->place);
-    words[count++] = tksp_arena_int(arena, rotation->duration_ms);
-    words[count++] = tksp_word_max_age(op);
-    if (more) {
-        const char *when_full = tksp_when_full[op->config.when_full];
-        words[count++] = tksp_arena_int(arena, rotation->grace_ms);
-        words[count++] = forward;
-        words[count++] = tksp_arena_int(arena, reveals ? op->config.reuse_window_ms : 0);
-        words[count++] =
-            moves ? tksp_arena_dup(arena, tks_bytes_of(slot->place.locator, TKS_LOCATOR_SIZE))
-                  : tks_bytes_of("", 0);
-        words[count++] = word_owner(op);
-        words[count++] = tksp_arena_int(arena, op->config.max_per_owner);
-        words[count++] = tks_bytes_of(when_full, strlen(when_full));
-        words[count++] = tksp_arena_int(arena, (int64_t)op->config.max_data_size);
-        tks_bytes name, value;
-        for (size_t at = 0;
-             members > 0 && tks_json_next_member(rotation->data, &at, &name, &value);) {
-            words[count++] = name;
-            words[count++] = tks_bytes_equal(value, TKS_LITERAL("null")) ? TKS_LITERAL("") : value;
-        }
-    }
-    tks_status status = tksp_op_add(&op->base, &tksp_script_rotate, words, count, words[1]);
+
+    size_t members = rotation->data.size > 0 ? count_members(rotation->data) : 0;
+    words out = {tksp_arena_alloc(arena, (WORDS + 2 * members) * sizeof *out.at), 0};
+    if (out.at == NULL) return TKS_ERR_MEMORY;
+    put(&out, moves ? TKS_LITERAL("2") : TKS_LITERAL("1"));
+    put(&out, tksp_word_key(op, &old));
+    if (moves) put(&out, tksp_word_key(op, &slot->place));
+    put(&out, tksp_word_echo(op, &slot->place));
+    put(&out, tksp_word_field(op, &old));
+    put(&out, tksp_word_field(op, &slot->place));
+    put(&out, tksp_arena_int(arena, rotation->duration_ms));
+    put(&out, tksp_word_max_age(op));
+    bool reveals = op->config.reuse == TKS_REUSE_REVOKE;
+    bool binds = rotation->owner.size > 0 || members > 0;
+    if (binds || reveals || rotation->grace_ms > 0) put_left(op, &out, forward, reveals);
+    if (binds) put_binding(op, &out, moves ? &slot->place : NULL);
+    tks_status status = tksp_op_add(&op->base, &tksp_script_rotate, out.at, out.count, out.at[1]);
     return status == TKS_OK && slot->aliased ? add_alias(op, tksp_word_alias(op, &old)) : status;
 }
 
