@@ -37,6 +37,8 @@ class Known:
     until: float | None  # no use lets it live longer
     request: dict[str, Any] | None
     custom: bool = False
+    gone: bool = False
+    revoked: bool = False  # by reuse: what leads to it says so, or leads nowhere
 
     def is_live(self, begin: float, end: float) -> bool | None:
         """None: it ended, or may have ended, while the call ran."""
@@ -45,10 +47,35 @@ class Known:
         return False if self.end < begin - MARGIN else None
 
 
+@dataclass
+class Old:
+    """A token that was rotated."""
+
+    token: str
+    one: Known  # what it has become
+    home: str | None  # the owner whose hash knows of it; None: it was anonymous
+    grace: float  # when its grace ends
+    tombstone: tuple[float, float]  # when it is forgotten that it was rotated: from and to
+
+    def allowed(self, begin: float, end: float) -> set[str]:
+        """What its presentation may lead to: found, none, reused."""
+        results: set[str] = set()
+        if self.one.revoked:
+            return {"none", "reused"}
+        if begin - MARGIN < self.grace:
+            live = self.one.is_live(begin, end)
+            results |= {"none"} if self.one.gone or live is False else {"found"} if live else {"found", "none"}
+        if end + MARGIN > self.grace:
+            results |= {"reused"} if begin - MARGIN < self.tombstone[1] else set()
+            results |= {"none"} if end + MARGIN > self.tombstone[0] else set()
+        return results
+
+
 class Model:
-    def __init__(self, tokens: RedisTokens, seed: int) -> None:
-        self.tokens, self.rng = tokens, random.Random(seed)
+    def __init__(self, tokens: RedisTokens, seed: int, reuse: bool) -> None:
+        self.tokens, self.rng, self.reuse = tokens, random.Random(seed), reuse
         self.known: dict[str, Known] = {}
+        self.old: list[Old] = []
         self.dead: list[str] = []
         self.calls = 0
 
@@ -66,6 +93,7 @@ class Model:
         return one.is_live(self.begin, self.end)
 
     def forget(self, one: Known) -> None:
+        one.gone = True
         self.known.pop(one.token, None)
         self.dead.append(one.token)
 
@@ -150,7 +178,7 @@ class Model:
             assert self.call(self.tokens.get, **APP, token=secret) is None
             assert self.call(self.tokens.refresh, **APP, token=secret, duration=5) is False
             assert self.call(self.tokens.update, **APP, token=secret, data={"a": 1}) is None
-            assert self.call(self.tokens.rotate, **APP, token=secret) is None
+            assert self.call(self.tokens.rotate, **APP, token=secret, grace=5) is None
 
     def get_many(self) -> None:
         some = [one for one in (self.any() for _ in range(4)) if one is not None]
@@ -209,7 +237,7 @@ class Model:
         if expect is not None:
             more["expect"] = {**expect, "a": "another value"} if wrong else expect
         by_id = one.owner is not None and rng.random() < 0.3
-        which = {"owner": one.owner, "id": one.id} if by_id else {"token": one.token}
+        which = {"owner": one.owner, "id": rng.choice((one.id, one.sid))} if by_id else {"token": one.token}
         method = self.tokens.update_by_id if by_id else self.tokens.update
         try:
             token = self.call(method, **APP, **which, data=changes, **more)
@@ -244,17 +272,91 @@ class Model:
     def rotate(self) -> None:
         if (one := self.any()) is None:
             return
-        duration = self.rng.choice((None, None, 1, 60))
-        token = self.call(self.tokens.rotate, **APP, token=one.token, duration=duration)
-        if self.was_right(one, token is not None):
+        rng, more, home = self.rng, {}, one.owner
+        duration, grace = rng.choice((None, None, 1, 60)), rng.choice((None, None, 1, 1.5, 40))
+        if rng.random() < 0.3:
+            more["data"] = {rng.choice("abcd"): rng.choice((1, "x", [], None))}
+        if rng.random() < 0.3:
+            more["owner"] = one.owner or self.owner()
+        token = self.call(
+            self.tokens.rotate, **APP, token=one.token, duration=duration, grace=grace, **more
+        )
+        if not self.was_right(one, token is not None):
+            return
+        del self.known[one.token]
+        old = one.token
+        one.token, one.id, one.custom, one.owner = str(token.token), token.id, False, token.owner
+        assert token.owner == more.get("owner", one.owner)
+        self.merge(one, more.get("data", {}))
+        if duration is not None:
+            assert token.expires_at is not None
+            assert self.begin + duration - MARGIN <= token.expires_at <= self.end + duration + MARGIN
+            one.end = token.expires_at
+        self.check(one, token, end=True)
+        self.known[one.token] = one
+        self.add_old(old, one, home, grace or 0)
+
+    def merge(self, one: Known, data: dict[str, Any]) -> None:
+        for name, value in data.items():
+            if value is None:
+                one.data.pop(name, None)
+            else:
+                one.data[name] = value
+
+    def add_old(self, token: str, one: Known, home: str | None, grace: float) -> None:
+        def capped(moment: float) -> float:
+            return moment if one.end is None else min(moment, one.end)
+
+        until = capped(self.begin + grace) if grace else self.begin
+        for earlier in self.old:
+            if earlier.one is one:  # what leads to this token has no longer grace than it
+                earlier.grace = min(earlier.grace, until)
+        forgotten = (capped(self.begin + 86400), capped(self.end + 86400)) if self.reuse else (0.0, 0.0)
+        self.old.append(Old(token, one, home, until, forgotten))
+
+    def present_old(self) -> None:
+        """Any operation by a token that was rotated."""
+        if not self.old:
+            return
+        rng, old = self.rng, self.rng.choice(self.old[-30:])
+        one, changes = old.one, {"c": rng.randrange(9)}
+        kind = rng.choice(("get", "get", "update", "refresh", "rotate", "rotate", "delete", "get_many"))
+        arguments: dict[str, Any] = {"update": {"data": changes}, "refresh": {"duration": 20}}.get(kind, {})
+        if kind == "rotate":
+            arguments = {"grace": rng.choice((None, 5)), "data": rng.choice((None, changes))}
+        try:
+            if kind == "get_many":
+                (got,) = self.call(self.tokens.get_many, **APP, tokens=[old.token])
+            else:
+                got = self.call(getattr(self.tokens, kind), **APP, token=old.token, **arguments)
+            result = "found" if got else "none"
+        except tokenstore.TokenReusedError as error:
+            result, got = "reused", None
+            assert error.sid == one.sid
+        allowed = old.allowed(self.begin, self.end)
+        if kind == "get_many" and result == "none" and "reused" in allowed:
+            result = "reused"  # it is told by the log, and ends the family as well
+        assert result in allowed, (kind, result, old, self.begin, self.end)
+        sure = result == "reused" and "none" not in allowed
+        if sure or (result == "reused" and self.call(self.tokens.get, **APP, token=one.token) is None):
+            one.revoked = True
             self.forget(one)
-            one.token, one.id, one.custom = str(token.token), token.id, False
-            if duration is not None:
-                assert token.expires_at is not None
-                assert self.begin + duration - MARGIN <= token.expires_at <= self.end + duration + MARGIN
-                one.end = token.expires_at
-            self.check(one, token, end=True)
-            self.known[one.token] = one
+        if result != "found":
+            return
+        if kind == "update" or (kind == "rotate" and arguments["data"]):
+            one.data.update(changes)
+        if kind == "refresh":
+            begin, end = self.begin, self.end
+            token = self.call(self.tokens.get, **APP, token=one.token, expiry=True)
+            assert token is not None
+            assert begin + 20 - MARGIN <= token.expires_at <= end + 20 + MARGIN
+            one.end = token.expires_at
+        elif kind == "delete":
+            self.forget(one)
+        else:
+            self.check(one, got, end=kind == "rotate")
+            assert got.superseded == (kind != "rotate")
+            assert got.token == (one.token if kind == "rotate" else old.token)
 
     def take(self) -> None:
         if (one := self.any()) is not None:
@@ -267,7 +369,8 @@ class Model:
         if (one := self.any()) is None:
             return
         if one.owner is not None and self.rng.random() < 0.5:
-            found = self.call(self.tokens.delete_by_id, **APP, owner=one.owner, id=one.id)
+            name = self.rng.choice((one.id, one.sid))
+            found = self.call(self.tokens.delete_by_id, **APP, owner=one.owner, id=name)
         else:
             found = self.call(self.tokens.delete, **APP, token=one.token)
         if self.was_right(one, found):
@@ -277,13 +380,19 @@ class Model:
         owner = self.owner()
         theirs = [one for one in self.known.values() if one.owner == owner]
         keep = self.rng.choice(theirs) if theirs and self.rng.random() < 0.5 else None
-        which = None if keep is None else self.rng.choice((keep.id, keep.token))
+        which = None if keep is None else self.rng.choice((keep.id, keep.token, keep.sid))
         ended = self.call(self.tokens.delete_all, **APP, owner=owner, keep=which)
         others = [one for one in theirs if one is not keep]
         sure = [one for one in others if self.live(one)]
         assert len(sure) <= ended <= len([one for one in theirs if self.live(one) is not False])
         for one in others:
             self.forget(one)
+        kept = None if keep is None or self.live(keep) is False else keep
+        if kept is not None and self.live(kept) is None:
+            kept = kept if self.call(self.tokens.get, **APP, token=kept.token) else None
+        gone = [old for old in self.old if old.home == owner and old.one is not kept]
+        self.old = [old for old in self.old if old not in gone]
+        self.dead += [old.token for old in gone]
 
     def list(self) -> None:
         owner = self.owner()
@@ -303,7 +412,7 @@ class Model:
     def run(self, calls: int) -> None:
         weighted = (
             *((self.create, 20), (self.create_many, 2), (self.get, 20), (self.get_dead, 3), (self.get_many, 5)),
-            *((self.use, 12), (self.refresh, 5), (self.update, 15), (self.update_all, 1), (self.rotate, 10)),
+            *((self.use, 12), (self.refresh, 5), (self.update, 15), (self.update_all, 1), (self.rotate, 10), (self.present_old, 10)),
             *((self.take, 3), (self.delete, 6), (self.delete_all, 1), (self.list, 3)),
         )
         functions = [function for function, _ in weighted]
@@ -314,8 +423,8 @@ class Model:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_model(client: tokenstore.Client, server: Server, seed: int) -> None:
-    tokens = RedisTokens(client, touch_interval=0)
-    model = Model(tokens, seed)
+    tokens = RedisTokens(client, touch_interval=0, reuse="revoke" if seed else "ignore")
+    model = Model(tokens, seed, reuse=seed > 0)
     model.run(CALLS // 2)
     # In the end nothing is there that the model does not know, but for what has ended.
     owners = {one.owner for one in model.known.values()} - {None}
@@ -323,7 +432,7 @@ def test_model(client: tokenstore.Client, server: Server, seed: int) -> None:
         tokens.delete_all(**APP, owner=owner)
     for one in list(model.known.values()):
         tokens.delete(**APP, token=one.token)
-    left = [key for key in stored.keys(server) if server("TYPE", key) == "hash"]
-    for key in left:
+    for key in stored.hashes(server):
         for record in server("HVALS", key):
-            assert record[13:14] == b"e", record  # a server that cannot end fields
+            # What has ended, on a server that cannot end fields, or what a rotation left.
+            assert record[13:14] in (b"e", b"r"), record

@@ -955,9 +955,17 @@ case("rotate", "rotate", bob.args,
      {"token": rotated_token(bob, NOW + 5)})
 case("rotate of a custom token", "rotate", custom.args,
      [{**send("idempotent", [b"GET", custom.alias]), **replies(custom.locator + NONCE)},
-      {**send("idempotent", rotate(custom), custom.drop(echo)),
-       **replies([echo, rotated(custom), NOW + 5], [echo, 1])}],
+      {**send("idempotent", rotate(custom)), **replies([echo, rotated(custom), NOW + 5])},
+      {**send("idempotent", custom.drop(echo)), **replies([echo, 1])}],
      {"token": rotated_token(custom, NOW + 5)})
+case("rotate of a custom token whose alias cannot be removed", "rotate", custom.args,
+     [{**send("idempotent", [b"GET", custom.alias]), **replies(custom.locator + NONCE)},
+      {**send("idempotent", rotate(custom)), **replies([echo, rotated(custom), NOW + 5])},
+      {**send("idempotent", custom.drop(echo)), **replies(Error("NOPERM no permissions"))}],
+     {"token": rotated_token(custom, NOW + 5)})
+case("rotate of an unknown custom token", "rotate", custom.args,
+     [{**send("idempotent", [b"GET", custom.alias]), **replies(custom.locator + NONCE)},
+      {**send("idempotent", rotate(custom)), **replies([echo, 0])}], {"token": None})
 case("rotate with a duration, under max_age", "rotate", {**bob.args, "duration": 60},
      [{**send("idempotent", rotate(bob, 60000, 90000)), **replies([echo, rotated(bob), NOW + 60000])}],
      {"token": rotated_token(bob, NOW + 60000)}, options={"max_age": 90})
@@ -1047,7 +1055,14 @@ case("rotate of a custom token with a grace lets its alias live as long", "rotat
       {**send("idempotent", [*rotate(custom), *more(10000, salted)], custom.lengthen(10000)),
        **replies([echo, rotated(custom), NOW + 5], 5)}],
      {"token": rotated_token(custom, NOW + 5)})
-case("rotate of a custom token that may be refused leaves its alias alone", "rotate",
+case("rotate of a custom token that was rotated leaves its alias alone", "rotate", custom.args,
+     [{**send("idempotent", [b"GET", custom.alias]), **replies(custom.locator + NONCE)},
+      {**send("idempotent", rotate(custom)),
+       **replies([echo, -5, forward_to(custom, following(custom))])},
+      {**send("idempotent", following(custom).script("rotate", following(custom).field, b"0", b"0")),
+       **replies([following(custom).echo, following(custom).record, 0])}],
+     {"token": following(custom).result(sid=text(custom.field))})
+case("rotate of a custom token that is refused leaves its alias alone", "rotate",
      {**custom.args, "data": {"a": 1}},
      [{**send("idempotent", [b"GET", custom.alias]), **replies(custom.locator + NONCE)},
       {**send("idempotent", [*rotate(custom), *more(0, b"", 0, b"", b"", b'"a"', b"1")]),

@@ -123,9 +123,9 @@ local function sweep(now, size, ends)
   if all or left >= 0 and now + left < last + 10 then expire_after(last) end
 end
 
--- After a record was written that ends at `ends`, 0 for never: the hash must not end before it. Of fields that
--- are added, one in `every` is a reason to look for what has ended; so is a hash without an end, if that may
--- have been for a record that is gone.
+-- After a record was written that ends at `ends`, 0 for never: the hash must not end before it. Of fields
+-- that are added, one in `every` is a reason to look for what has ended; so is a hash without an end, if that
+-- may have been for a record that is gone.
 local function settle(now, ends, every)
   local left = redis.call('PTTL', key)
   if known > 0 and can_end_fields() then

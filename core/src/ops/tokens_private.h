@@ -112,6 +112,8 @@ struct tksp_tokens_op {
     tksp_older *older; /* create */
     size_t older_count;
     const tks_rotation *rotation; /* in the arena */
+    tks_bytes spent_alias;        /* rotate: the key of the old token's, which has no purpose any more */
+    bool rotated;                 /* the result is there: only that alias has still to go */
     unsigned hops;                /* forwards that were followed */
     enum { TKSP_NEW, TKSP_RESOLVING, TKSP_CHOOSING, TKSP_BEGUN, TKSP_REVOKING } phase;
     enum {

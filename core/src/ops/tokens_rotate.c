@@ -94,8 +94,8 @@ static tks_bytes word_owner(tksp_tokens_op *op) {
     return owner;
 }
 
-/* The alias has to lead to the forward as long as that lasts; without one it has no purpose. Where the script may refuse, it
- * stays: nothing must have changed then. */
+/* The alias has to lead to what the old token leaves as long as that lasts. If it leaves nothing, the alias goes, but not before the
+ * script has rotated the token: it may find that this has been done, with a grace, or must not be. */
 static tks_status add_alias(tksp_tokens_op *op, tks_bytes alias) {
     const tks_rotation *rotation = op->rotation;
     bool known = op->config.reuse == TKS_REUSE_REVOKE;
@@ -104,8 +104,8 @@ static tks_status add_alias(tksp_tokens_op *op, tks_bytes alias) {
         op->duration_ms = op->config.reuse_window_ms;
     }
     if (op->duration_ms > 0) return tksp_lengthen_alias(op, alias);
-    return rotation->owner.size > 0 || rotation->data.size > 0 ? TKS_OK
-                                                               : tksp_drop_alias(op, alias);
+    op->spent_alias = alias;
+    return TKS_OK;
 }
 
 typedef struct words {
@@ -188,6 +188,7 @@ enum { TOO_LARGE = -1, FULL = -3, ANOTHERS = -4 };
 
 static tks_status finish(tksp_tokens_op *op) {
     int64_t code = 0;
+    if (op->rotated) return TKS_OK;
     if (op->base.count > 0) {
         tks_status status;
         const tks_reply *reply = tksp_checked_reply(op, 0, &op->slots[0].place, &status);
@@ -203,10 +204,19 @@ static tks_status finish(tksp_tokens_op *op) {
                             "the token has another %s: nothing was changed; end it, and create one",
                             op->config.owner_name);
     }
-    return tksp_finish_token(op);
+    tks_status status = tksp_finish_token(op);
+    op->rotated = status == TKS_OK && op->tokens[0].found;
+    bool spent = op->rotated && op->slots[0].aliased && op->spent_alias.size > 0;
+    return spent ? tksp_drop_alias(op, op->spent_alias) : status;
 }
 
-static const tksp_tokens_kind rotate_kind = {.base = {TKSP_TOKENS_BASE},
+/* An alias that leads nowhere is no reason to fail. */
+static bool spare(tks_op *base, const char *why) {
+    (void)why;
+    return ((tksp_tokens_op *)base)->rotated;
+}
+
+static const tksp_tokens_kind rotate_kind = {.base = {TKSP_TOKENS_BASE, .spare = spare},
                                              .begin = begin,
                                              .finish = finish};
 
