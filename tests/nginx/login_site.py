@@ -28,6 +28,10 @@ HTTP = """
       return session, message, code
     end
     raced = {{ store = slow, app = "web", cookie = "__Host-sid", cache = 60 }}
+    revoking = {{
+      store = assert(tokenstore.Sessions(sessions.client, {{ prefix = "reuse", reuse = "revoke" }})),
+      app = "web", cookie = "__Host-sid", cache = 60,
+    }}
     function arguments()
       ngx.req.read_body()
       return require("tokenstore.core").decode(ngx.req.get_body_data() or "{{}}")
@@ -101,6 +105,12 @@ SERVER = """
       else
         answer(guard[name](options))
       end
+    }}
+  }}
+  location /reuse/ {{
+    content_by_lua_block {{
+      local name = ngx.var.uri:match "[^/]+$"
+      answer(guard[name](revoking, {{ owner_id = name == "login" and "bob" or nil }}))
     }}
   }}
   location = /edge/login {{
@@ -199,6 +209,8 @@ SERVER = """
       call("login", members, {{ owner_id = 5 }})
       call("login", members, {{ owner_id = "bob", max_age = 0 }})
       call("rotate", members, {{ owner_id = "bob" }})
+      call("rotate", members, {{ duration = 0 }})
+      call("rotate", members, {{ grace = -1 }})
       call("options", {{ app = "web" }})
       ngx.print(table.concat(lines, string.char(10)))
     }}

@@ -123,6 +123,18 @@ def test_an_anonymous_session_hands_its_data_on(
     assert sessions.count("web", "bob") == 1
 
 
+def test_a_superseded_anonymous_session(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
+    """Not even within its grace does the old token find what the session became."""
+    for sent in ((0,), (0, 1), (1, 0)):
+        planted = sessions.create("web", None, {"cart": ["book"]})
+        token = sessions.rotate("web", planted, grace=60)
+        assert token is not None
+        values = [(planted, token)[i] for i in sent]
+        got = send(nginx, "/login", *values, arguments={"owner_id": "bob"})
+        assert got.json["data"] == {"cart": ["book"]}
+        assert live(sessions, planted, token, got.token) == [False, False, True]
+
+
 def test_a_bad_login_ends_nothing(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
     old = sessions.create("web", "alice", {})
     visitor = sessions.create("web", None, {"cart": ["x" * 40000]})
@@ -137,15 +149,17 @@ def test_a_bad_login_ends_nothing(nginx: Nginx, sessions: tokenstore.Sessions) -
     assert sessions.count("web", "bob") == 0
 
 
-def test_a_full_owner(nginx: Nginx, redis: Server) -> None:
+def test_a_full_owner(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
     first = send(nginx, "/limited", arguments={"owner_id": "bob"})
-    assert first.status == 200
-    second = send(nginx, "/limited", arguments={"owner_id": "bob"})
-    assert (second.json["code"], second.cookies) == ("limit", [])
-    token = first.json["token"]
-    again = send(
-        nginx, "/limited", headers={"Cookie": f"sid={token}"}, arguments={"owner_id": "bob"}
-    )
+    visitor = sessions.create("limited", None, {})
+    newer = sessions.rotate("limited", visitor, grace=60)
+    for values in ((), (visitor,), (visitor, newer)):
+        cookies = {"Cookie": "; ".join(f"sid={value}" for value in values)}
+        got = send(nginx, "/limited", headers=cookies, arguments={"owner_id": "bob"})
+        assert (got.json["code"], got.cookies) == ("limit", [])
+        assert sessions.get("limited", visitor) is not None  # and keeps the cart
+    cookies = {"Cookie": f"sid={first.json['token']}"}
+    again = send(nginx, "/limited", headers=cookies, arguments={"owner_id": "bob"})
     assert again.json["owner"] == "bob"  # it takes the place of the one that it ends
 
 
@@ -163,6 +177,13 @@ def test_the_upstream_sees_the_new_session(nginx: Nginx, sessions: tokenstore.Se
     assert seen["cookie"] == f"a=b; c=d; __Host-sid={token}"
     assert seen["x-owner-id"] == "bob"
     assert "forged" not in seen.values()
+
+
+def test_the_upstream_of_a_refused_login_sees_nobody(nginx: Nginx) -> None:
+    arguments = {"owner_id": "bob", "duration": 0}
+    got = send(nginx, "/edge/login", arguments=arguments, headers=FORGED)
+    assert "forged" not in got.json.values()
+    assert not any(line.startswith("__Host-") for line in got.cookies)
 
 
 def test_a_variable_that_nginx_has_computed(nginx: Nginx, sessions: tokenstore.Sessions) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 
 import pytest
 
@@ -44,12 +47,77 @@ def test_a_rotation(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
     got = send(nginx, "/rotate", "stale", old)
     assert got.json == {"owner": "bob", "data": {"a": 1}, "token": got.token}
     assert re.fullmatch(f"__Host-sid={got.token}; Max-Age=(99|100){ATTRIBUTES}", got.cookies[0])
-    assert live(sessions, got.token) == [True]
-    longer = send(nginx, "/rotate", got.token, arguments={"duration": 500})
+    assert live(sessions, old, got.token) == [True, True]
+    for values in ((old,), (old, got.token)):  # requests that were on their way
+        again = send(nginx, "/rotate", *values, arguments={"grace": 60})
+        assert again.token == got.token
+        assert send(nginx, "/check", *values).json["owner"] == "bob"
+    longer = send(nginx, "/rotate", got.token, arguments={"duration": 500, "grace": 0})
     assert "; Max-Age=500;" in longer.cookies[0]
+    assert live(sessions, got.token, longer.token) == [False, True]
     for arguments in ({}, {"idle": 50}):
         token = sessions.create("web", "bob", {}, **arguments)
         assert "Max-Age" not in send(nginx, "/rotate", token).cookies[0]
+
+
+def test_the_requests_of_a_page(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
+    """All rotate the session at once: none is logged out, and all get the same token."""
+    for _ in range(20):
+        old = sessions.create("web", "bob", {})
+        with ThreadPoolExecutor(20) as pool:
+            paths = ["/rotate", "/check", "/cached"] * 7
+            answers = list(pool.map(send, repeat(nginx), paths, repeat(old)))
+        assert [got.status for got in answers] == [200] * len(paths)
+        [token] = {got.token for got in answers if got.cookies}
+        assert token != old
+
+
+def test_the_end_of_a_grace(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
+    """No worker has the old token in its cache for longer."""
+    old = sessions.create("web", "bob", {})
+    assert send(nginx, "/cached", old).status == 200
+    new = send(nginx, "/rotate", old, arguments={"grace": 1}).token
+    assert send(nginx, "/cached", old).status == 200
+    while live(sessions, old) == [True]:
+        time.sleep(0.05)
+    assert [send(nginx, "/cached", token).status for token in (old, new)] == [401, 200]
+
+
+def test_a_reused_token(nginx: Nginx, redis: Server) -> None:
+    """The guard refuses the request, as that of any token that is no longer valid, and the family is not found
+    in the cache either."""
+    nginx.explained.append("tokenstore.guard: the token was rotated before")
+    nginx.explained.append("tokenstore: a token was presented that had been rotated before")
+    with tokenstore.Sessions(redis.url, prefix="reuse", reuse="revoke") as revoking:
+        for path, values in (
+            ("/reuse/session", ()),
+            ("/reuse/session", ("stale",)),
+            ("/reuse/rotate", ()),
+            ("/reuse/logout", ()),
+            ("/reuse/login", ()),
+        ):
+            old = revoking.create("web", "bob", {})
+            new = revoking.rotate("web", old)
+            assert new is not None
+            assert send(nginx, "/reuse/session", new).status == 200
+            got = send(nginx, path, old, *values)
+            if path == "/reuse/logout":
+                assert got.json == {"result": False}
+            elif path == "/reuse/login":
+                assert got.json["owner"] == "bob"
+            else:
+                assert (got.status, "invalid_token" in got.headers["www-authenticate"]) == (
+                    401,
+                    True,
+                )
+            assert live(revoking, new) == [False]
+            if not values:
+                assert send(nginx, "/reuse/session", new).status == 401
+        # A stale cookie of a stolen token does not hinder a good one.
+        old, good = revoking.create("web", "bob", {}), revoking.create("web", "bob", {})
+        revoking.rotate("web", old)
+        assert send(nginx, "/reuse/session", old, good).status == 200
+    nginx.await_log("tokenstore.guard: the token was rotated before")
 
 
 def test_a_rotation_without_a_session(nginx: Nginx) -> None:
@@ -92,6 +160,20 @@ def test_a_logout(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
     for values in ((token,), ("stale", "staler"), ()):
         again = send(nginx, "/logout", *values)
         assert (again.json, again.cookies) == ({"result": False}, got.cookies)
+
+
+def test_a_logout_with_a_superseded_token(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
+    """Of a page that was loaded before the session was rotated."""
+    old = sessions.create("web", "bob", {})
+    new = send(nginx, "/rotate", old).token
+    assert send(nginx, "/cached", new).status == 200
+    assert send(nginx, "/logout", old).json == {"result": True}
+    assert live(sessions, old, new) == [False, False]
+    assert send(nginx, "/cached", new).status == 401
+    old = sessions.create("web", "bob", {})
+    new = send(nginx, "/rotate", old).token
+    assert send(nginx, "/logout", old, new).json == {"result": True}
+    assert live(sessions, old, new) == [False, False]
 
 
 def test_a_logout_ends_all_that_the_request_has(
@@ -146,7 +228,7 @@ def test_an_anonymous_session_is_no_login(nginx: Nginx, sessions: tokenstore.Ses
     bob = sessions.create("web", "bob", {})
     assert send(nginx, "/check", visitor, bob).json["owner"] == "bob"
     assert send(nginx, "/rotate", visitor, bob).json["owner"] == "bob"
-    assert live(sessions, visitor, bob) == [True, False]
+    assert live(sessions, visitor, bob) == [True, True]
 
 
 # ---- the cache ---------------------------------------------------------------------------------------
@@ -160,10 +242,8 @@ def test_a_cached_session_ends(nginx: Nginx, sessions: tokenstore.Sessions, path
     for values in (*requests, (other,)):
         assert send(nginx, "/cached", *values).status == 200
     sessions.update("web", other, {"changed": True})
-    assert (
-        send(nginx, path, token, arguments={"owner_id": "bob"} if path == "/login" else {}).status
-        == 200
-    )
+    arguments = {"/login": {"owner_id": "bob"}, "/rotate": {"grace": 0}, "/logout": {}}[path]
+    assert send(nginx, path, token, arguments=arguments).status == 200
     for values in requests:
         assert send(nginx, "/cached", *values).status == 401
     assert send(nginx, "/cached", other).json["data"] == {}
@@ -210,6 +290,8 @@ def test_wrong_options_are_named(nginx: Nginx) -> None:
         "'owner_id' (string expected, got number",
         "'max_age' (at least 1 second",
         "unknown argument 'owner_id'",
+        "bad argument: duration must be",
+        "bad argument: grace must be",
         "'store' (a tokenstore.Sessions expected",
     ]
     assert len(lines) == len(parts), lines
@@ -227,7 +309,7 @@ def test_tokens(nginx: Nginx, redis: Server) -> None:
     second = send(nginx, "/token/rotate", headers={"Cookie": f"sid={value(first)}"})
     assert second.json["data"] == {"a": 1}
     with tokenstore.RedisTokens(redis.url) as tokens:
-        assert tokens.get("web", "api", value(first)) is None
+        assert tokens.get("web", "api", value(first)).superseded
         assert tokens.get("web", "api", value(second)) is not None
         assert send(nginx, "/token/logout", headers={"Cookie": f"sid={value(second)}"}).json == {
             "result": True

@@ -84,6 +84,7 @@ function guard.options(options) end
 function guard.login(options, args) end
 
 ---@class tokenstore.guard.Rotate
+---@field grace? number seconds in which the old token is still valid (default 10); 0: it is invalid at once
 ---@field duration? number seconds; none: the remaining time is kept
 ---@field max_age? number|false seconds for which browsers keep the cookie (default: what is left of a session without idle); false: until they close
 

@@ -17,9 +17,12 @@ local login = {}
 
 -- The type of each argument; the owner's is added.
 local LOGIN = { data = "table", duration = "number", idle = "number", max_age = "number", request = "table" }
-local ROTATE = { duration = "number", max_age = "number" }
+local ROTATE = { duration = "number", grace = "number", max_age = "number" }
 
--- Prepares the options and checks the arguments of a call; errors point `level` functions up.
+local GRACE = 10 -- seconds: the other requests of a page, or a browser that did not get the answer
+
+-- Prepares the options, checks the arguments of a call, and removes the request's headers that only the guard
+-- may set. Errors point `level` functions up.
 local function prepare(given, args, kinds, level)
   local options = guard_options.prepare_cookie(given, level + 1)
   if type(args) ~= "table" then
@@ -38,6 +41,7 @@ local function prepare(given, args, kinds, level)
   elseif ngx.headers_sent then
     error("the response's headers, and so its cookies, have been sent already", level + 1)
   end
+  request.drop_headers(options)
   return options
 end
 
@@ -50,7 +54,7 @@ end
 
 local function run(options, operation, message, code)
   local store = options.store
-  return store._run(store._handle, operation, message, code)
+  return lookup.without_reused(options, store._run(store._handle, operation, message, code))
 end
 
 -- Ends the session of this token, also one whose record cannot be read. True if it was live, or nil, message.
@@ -70,11 +74,11 @@ end
 -- The live sessions of these tokens; those whose records cannot be read have nothing but `token`. Or nil,
 -- message, code.
 local function find_live(options, tokens)
-  local found, message, code = {}, nil, nil
-  if tokens[1] then
+  local found, message, code
+  if tokens[2] then
     found, message, code = lookup.get_many(options, tokens)
   end
-  if not found and lookup.is_its_own(message, code) then
+  if not tokens[2] or not found and lookup.is_its_own(message, code) then
     found = {}
     for i, token in ipairs(tokens) do
       found[i], message, code = run(options, make(options, "get", { token = token }))
@@ -116,7 +120,6 @@ end
 
 -- The session of this request is now this one, here, at the upstream and in the browser.
 local function take_on(options, session, max_age)
-  request.drop_headers(options)
   request.set_headers(options, session)
   request.put_cookie(options, session.token)
   send_cookie(options, session.token, max_age)
@@ -179,8 +182,10 @@ function login.login(given, args)
     return nil, message, code -- before anything has ended
   end
   for _, session in ipairs(old) do
-    local known
-    known, message = finish(options, session.token)
+    local known = false
+    if not visitor or session.sid ~= visitor.sid then
+      known, message = finish(options, session.token)
+    end
     if known == nil then
       return request.fail(message)
     end
@@ -214,6 +219,11 @@ local function time_left(options, session)
   return now and math.max(1, session.expires_at - now)
 end
 
+local function make_rotation(options, args, token)
+  local grace = args.grace or GRACE
+  return make(options, "rotate", { token = token, duration = args.duration, grace = grace })
+end
+
 -- The first of these tokens that has a session which is valid here, with a new token.
 local function rotate_first(options, tokens, args)
   local live, message, code = find_live(options, tokens)
@@ -228,15 +238,19 @@ local function rotate_first(options, tokens, args)
   if not token then
     return nil, message, code
   end
-  return run(options, make(options, "rotate", { token = token, duration = args.duration }))
+  return run(options, make_rotation(options, args, token))
 end
 
--- rotate(options, { duration, max_age }): the session of the request has a new token from now on, and the
--- cookie too. A token in the Authorization header stays as it is: its client would not learn the new one.
+-- rotate(options, { grace, duration, max_age }): the session of the request has a new token from now on, and
+-- the cookie too. For `grace` seconds (default 10) the old one is still valid, and every rotation of it sends
+-- the same new one. A token in the Authorization header stays: its client would not learn the new one.
 function login.rotate(given, args)
   args = args == nil and {} or args
   local options = prepare(given, args, ROTATE, 2)
-  request.drop_headers(options)
+  local good, fault = make_rotation(options, args, "")
+  if not good then
+    error("bad argument: " .. fault, 2) -- nil would let the request pass
+  end
   local token, tokens, from_header = request.find_tokens(options)
   local session, message, code
   if from_header and token ~= "" and #token <= options.kind.token_max then
@@ -285,7 +299,6 @@ function login.logout(given)
   if message then
     return request.fail(message)
   end
-  request.drop_headers(options)
   request.put_cookie(options, nil)
   send_cookie(options, "", 0)
   return ended

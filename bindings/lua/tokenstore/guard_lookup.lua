@@ -1,10 +1,25 @@
 -- Asks a store for the session of a request's tokens; for the guard.
 
 local cache = require "tokenstore.guard_cache"
+local log = require "tokenstore.nginx_log"
 
 local find = string.find
 
+local reuses = log.new(ngx.WARN, "tokenstore.guard: ")
+
 local lookup = {}
+
+-- The results of an operation. If the token was rotated before and its store ends what followed from it
+-- (reuse = "revoke"), it is not found.
+function lookup.without_reused(options, result, message, code, reused)
+  if code == "reused_token" then
+    reuses:write(message)
+    cache.forget(options.store, reused.sid)
+    return nil
+  end
+  return result, message, code
+end
+local without_reused = lookup.without_reused
 
 -- Is this session valid here?
 function lookup.admits(options, session)
@@ -15,7 +30,7 @@ local admits = lookup.admits
 local function ask_one(options, token)
   local arguments = options.arguments -- one table for all requests: it is read before any wait
   arguments.token = token
-  local session, message, code = options.store:get(arguments)
+  local session, message, code = without_reused(options, options.store:get(arguments))
   if session and not admits(options, session) then
     return nil
   end
@@ -108,7 +123,7 @@ function lookup.find(options, ask_store, token, tokens)
   if not session then
     local asked = cache.clock()
     session, message, code = ask_store(options, token, tokens)
-    if session then
+    if session and not session.superseded then -- whose token is valid for a short time
       cache.set(options.store, key, session, options.cache, asked)
     end
   end
