@@ -54,7 +54,8 @@ class Old:
     token: str
     one: Known  # what it has become
     home: str | None  # the owner whose hash knows of it; None: it was anonymous
-    grace: float  # when its grace ends
+    grace: float  # when it finds nothing any more: its grace has ended, or that of what it leads to
+    own_grace: float  # when its own has
     tombstone: tuple[float, float]  # when it is forgotten that it was rotated: from and to
 
     def allowed(self, begin: float, end: float) -> set[str]:
@@ -65,7 +66,9 @@ class Old:
         if begin - MARGIN < self.grace:
             live = self.one.is_live(begin, end)
             results |= {"none"} if self.one.gone or live is False else {"found"} if live else {"found", "none"}
-        if end + MARGIN > self.grace:
+        if end + MARGIN > self.grace and begin - MARGIN < self.own_grace:
+            results.add("none")
+        if end + MARGIN > self.own_grace:
             results |= {"reused"} if begin - MARGIN < self.tombstone[1] else set()
             results |= {"none"} if end + MARGIN > self.tombstone[0] else set()
         return results
@@ -312,7 +315,7 @@ class Model:
             if earlier.one is one:  # what leads to this token has no longer grace than it
                 earlier.grace = min(earlier.grace, until)
         forgotten = (capped(self.begin + 86400), capped(self.end + 86400)) if self.reuse else (0.0, 0.0)
-        self.old.append(Old(token, one, home, until, forgotten))
+        self.old.append(Old(token, one, home, until, until, forgotten))
 
     def present_old(self) -> None:
         """Any operation by a token that was rotated."""
