@@ -11,7 +11,7 @@
 -- not found.
 --
 -- Where the new field is the old one, the token has been rotated already, and only its data is to be changed.
--- include: clock, digits, record, hash, end
+-- include: clock, digits, record, hash, end, successor
 
 local old, new, more = ARGV[2], ARGV[3], #ARGV > 5
 local now = math.floor(now_us() / 1000)
@@ -34,57 +34,35 @@ if ends > 0 and ends <= now then
   return {ARGV[1], 0}
 end
 
-local text, object = record:sub(14, names - 1), record:sub(data)
-local family, at = family_of(record)
-if not family and new ~= old then
-  family = old
-  text = record:sub(14, at - 1) .. 'f' .. old
+local object, becomes = record:sub(data), ARGV[10] or ''
+if #ARGV > 13 then
+  -- include: json_text, merge
+  object = merge(object, 14)
+  if #object > tonumber(ARGV[13]) then return {ARGV[1], -1} end
 end
-local owner = record:byte(names) == 34 and record:sub(names, record:find('"', names + 1, true)) or ''
-local request = record:sub(names + #owner, data - 1)
-if more then
-  local becomes = ARGV[10] or ''
-  if becomes ~= '' and becomes ~= owner then
-    if #owner > 2 then return {ARGV[1], -4} end
-    owner = becomes
-  end
-  if #ARGV > 13 then
-    -- include: json_text, merge
-    object = merge(object, 14)
-    if #object > tonumber(ARGV[13]) then return {ARGV[1], -1} end
-  end
-  if KEYS[2] and ARGV[11] ~= '0' then
-    -- include: cap
-    key = KEYS[2]
-    if not make_room(now, tonumber(ARGV[11]), ARGV[12], ARGV[5]) then return {ARGV[1], -3} end
-    key = KEYS[1]
-  end
-end
-local head = record:sub(1, 9)
-record = head .. ARGV[1]:sub(1, 4) .. text .. owner .. request .. object
+local made, family, owner = successor_of(record, names, data, old, becomes, object)
+if not made then return {ARGV[1], -4} end
 if new == old then
-  put(old, record, ends)
-  return {ARGV[1], record, ends}
+  put(old, record:sub(1, data - 1) .. object, ends)
+  return {ARGV[1], record:sub(1, data - 1) .. object, ends}
+end
+if KEYS[2] and ARGV[11] ~= '0' then
+  -- include: cap
+  key = KEYS[2]
+  if not make_room(now, tonumber(ARGV[11]), ARGV[12], ARGV[5]) then return {ARGV[1], -3} end
+  key = KEYS[1]
 end
 
 redis.call('HDEL', key, old) -- which a server without memory allows; behind it, so it does the others
-local left
 if more then
   local onward = KEYS[2] and '@' .. ARGV[9] or ''
-  head = head .. old:sub(1, 4) .. 'r' .. family .. onward
-  if ARGV[6] ~= '0' then
-    left = earlier(now + ARGV[6], ends)
-    put(old, head .. ARGV[7], left)
-  end
-  if ARGV[8] and ARGV[8] ~= '0' then
-    left = earlier(now + ARGV[8], ends)
-    put(tombstone_of(old), head .. owner, left)
-  end
+  local head = record:sub(1, 9) .. old:sub(1, 4) .. 'r' .. family .. onward
+  local left = leave(old, head, owner, now, ends, ARGV[6], ARGV[7], ARGV[8])
   if KEYS[2] then
     if left then settle(now, left) end
     key = KEYS[2]
   end
 end
-put(new, record, ends)
+put(new, made, ends)
 settle(now, ends, more and 8)
-return {ARGV[1], record, ends}
+return {ARGV[1], made, ends}

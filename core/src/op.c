@@ -297,6 +297,7 @@ static const tks_reply *first_error(const tks_op *op) {
         const tksp_command *command = &op->commands[i];
         if (command->raw || tks_reply_get_type(command->reply) != TKS_REPLY_ERROR) continue;
         if (command->any_type && tks_reply_is_error(command->reply, "WRONGTYPE")) continue;
+        if (command->may_cross && tks_reply_is_error(command->reply, "CROSSSLOT")) continue;
         if (command->may_be_forbidden && is_forbidden(command->reply)) continue;
         return command->reply;
     }

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 import stored
 import tokenstore
-from servers import Server
+from servers import Server, running
 from tokenstore import RedisTokens, Sessions, Token, TokenReusedError
 
 KIND: Any = {"app": "web", "type": "login"}
@@ -343,6 +345,59 @@ def test_hard_owners(tokens: RedisTokens) -> None:
         assert found is not None
         assert found.owner == owner
         assert tokens.count(**KIND, owner=owner) == 1
+
+
+@pytest.fixture(scope="module")
+def slots() -> Iterator[Server]:
+    """A cluster of one node: it has all slots, and still takes no script of two."""
+    with running("--cluster-enabled", "yes", transport="tcp") as node:
+        node("CLUSTER", "ADDSLOTS", *range(16384))
+        while b"cluster_state:ok" not in node("CLUSTER", "INFO"):
+            time.sleep(0.02)
+        yield node
+
+
+@pytest.mark.parametrize("reuse", ["ignore", "revoke"])
+@pytest.mark.parametrize("grace", [0, 30])
+def test_binding_across_slots(slots: Server, grace: int, reuse: Any) -> None:
+    with RedisTokens(slots.url, reuse=reuse, prefix=f"{reuse}{grace}") as tokens:
+        guest = make(tokens, owner=None, request={"address": "::1"}, idle=50)
+        mine = turn(tokens, guest, owner="bob", data={"role": None, "user": 1}, grace=grace, duration=70)
+        assert (mine.owner, mine.data, mine.sid, mine.idle) == ("bob", {"user": 1}, guest.id, 50)
+        assert mine.created_at == guest.created_at
+        assert [t.id for t in tokens.list(**BOB)] == [mine.id]
+        if grace:
+            found = find(tokens, guest)
+            assert found is not None
+            assert found.superseded
+            assert found.owner == "bob"
+            assert turn(tokens, guest, owner="bob", grace=grace).token == mine.token
+            stored.end_grace(slots, guest)
+        if reuse == "revoke":
+            with pytest.raises(TokenReusedError) as caught:
+                find(tokens, guest)
+            assert (caught.value.owner, caught.value.sid) == ("bob", guest.id)
+            assert find(tokens, mine) is None
+        else:
+            assert find(tokens, guest) is None
+            assert find(tokens, mine) is not None
+        with pytest.raises(tokenstore.DataError, match="another owner"):
+            tokens.rotate(**KIND, token=make(tokens, owner="eve").token, owner="bob")
+        assert tokens.rotate(**KIND, token=guest.token[:-4] + "AAAA", owner="bob") is None
+
+
+def test_binding_across_slots_races_a_logout(slots: Server) -> None:
+    """Either the logout ends the session, or it finds it bound; a token of the owner never stays behind it."""
+    with RedisTokens(slots.url, prefix="race") as tokens, ThreadPoolExecutor(2) as pool:
+        for _ in range(100):
+            guest = make(tokens, owner=None)
+            binding = pool.submit(tokens.rotate, **KIND, token=guest.token, owner="bob", grace=30)
+            ended = pool.submit(tokens.delete, **KIND, token=guest.token).result()
+            mine = binding.result()
+            assert ended
+            assert find(tokens, guest) is None
+            assert mine is None or find(tokens, mine) is None
+            assert tokens.count(**BOB) == 0
 
 
 # ---- reuse -----------------------------------------------------------------------------------------

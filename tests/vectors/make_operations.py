@@ -719,14 +719,14 @@ by_id = {"app": APP, "type": TYPE, "owner": OWNER, "id": bob.field}
 secretless = {"token": None}
 named = ById(data={"name": "n123", "role": "admin"})
 successor = Stored(data={"name": "n123", "role": "admin"}, random=b"B" * 43)
-asked = send("read", named.script("by_id", b"0"))
+asked = send("read", named.script("read", b"0"))
 case("get_by_id", "get_by_id", by_id, [{**asked, **replies([bob.echo, bob.record, END, bob.field])}],
      {"token": bob.result(END, **secretless)})
 case("get_by_id by a sid", "get_by_id", by_id,
      [{**asked, **replies([bob.echo, successor.record, 0, successor.field])}],
      {"token": successor.result(**secretless)})
 case("get_by_id under max_age", "get_by_id", by_id,
-     [{**send("read", named.script("by_id", b"90000")), **replies([bob.echo, 0])}], {"token": None},
+     [{**send("read", named.script("read", b"90000")), **replies([bob.echo, 0])}], {"token": None},
      options={"max_age": 90})
 case("get_by_id of what is no record", "get_by_id", by_id, [{**asked, **replies([bob.echo, -2])}],
      error=("data", "not a tokenstore record"))
@@ -1087,6 +1087,54 @@ case("rotate that binds what was bound gives the same token", "rotate", binding,
        **replies([echo, -5, across])},
       {**send("idempotent", [*bound.script("rotate", bound.field, b"0", b"0"), *more(10000, owner=b'"bob"')]),
        **replies([bound.echo, bound.record, 0])}], {"token": bound.result(sid=text(free.field))})
+CROSS = Error("CROSSSLOT Keys in request don't hash to the same slot")
+crossed = {**send("idempotent", [*two, *more(10000, salted, 0, bob.locator, b'"bob"')]), **replies(CROSS)}
+reading = {**send("idempotent", free.script("read", b"0")), **replies([free.echo, free.record, END, free.field])}
+known_echo, known_salted = join(check, b"1"), join(b">AAg", {"var": "salt"}, digest)
+
+
+def adopt(record=free.record):
+    return send("idempotent", eval_(script("adopt", bob.key, known_echo, free.field, digest, record, b"%d" % END, b"0",
+                                           b"0", b'"bob"', b"0", b"oldest", b"65536")))  # fmt: skip
+
+
+def leave(record=free.record):
+    return send("idempotent", eval_(script("leave", free.key, free.echo, free.field, record, b"%d" % END, bob.locator,
+                                           b'"bob"', b"10000", known_salted, b"0")))  # fmt: skip
+
+
+undoing = send("idempotent", eval_(script("delete", bob.key, known_echo, digest, b"0")))
+adopted = {**adopt(), **replies([echo, rotated(bob), END])}
+bound_now = {"token": rotated_token(bob, END)}
+case("rotate that binds across servers", "rotate", binding,
+     [crossed, reading, adopted, {**leave(), **replies([free.echo, 1])}], bound_now)
+case("rotate that binds across servers, each answer lost once", "rotate", binding,
+     [crossed, {**send("idempotent", free.script("read", b"0")), **lost(True)}, sleep(1, 10), reading, {**adopt(), **lost(True)}, sleep(1, 10), adopted,
+      {**leave(), **lost(True)}, sleep(1, 10), {**leave(), **replies([free.echo, 1])}], bound_now)
+case("rotate that binds across servers what is gone", "rotate", binding,
+     [crossed, {**reading, **replies([free.echo, 0])}], {"token": None})
+case("rotate that binds across servers what was bound meanwhile", "rotate", binding,
+     [crossed, {**reading, **replies([free.echo, -5, across])},
+      {**send("idempotent", [*bound.script("rotate", bound.field, b"0", b"0"), *more(10000, owner=b'"bob"')]),
+       **replies([bound.echo, bound.record, 0])}], {"token": bound.result(sid=text(free.field))})
+changed = Stored(owner=b"nobody", data={"more": 1})
+case("rotate that binds across servers what has changed meanwhile", "rotate", binding,
+     [crossed, reading, adopted, {**leave(), **replies([free.echo, 0])}, {**undoing, **replies([echo, 1])},
+      {**send("idempotent", free.script("read", b"0")), **replies([free.echo, changed.record, END, free.field])},
+      {**adopt(changed.record), **replies([echo, rotated(bob), END])},
+      {**leave(changed.record), **replies([free.echo, 1])}], bound_now)
+case("rotate that binds across servers what ends meanwhile", "rotate", binding,
+     [crossed, reading, adopted, {**leave(), **replies([free.echo, 2])}, {**undoing, **replies([echo, 1])}],
+     {"token": None})
+case("rotate that binds across servers and is refused by the second", "rotate", binding,
+     [crossed, reading, adopted, {**leave(), **replies(Error("NOPERM no permissions"))},
+      {**undoing, **replies([echo, 1])}], error=("server", "NOPERM"))
+for code, wrong in ((-1, ("data", "max_data_size")), (-3, ("limit", "max_per_owner")), (-4, ("data", "another owner"))):
+    case(f"rotate that binds across servers and is answered {code}", "rotate", binding,
+         [crossed, reading, {**adopt(), **replies([echo, code])}], error=wrong)
+case("rotate that binds across servers what changes all the time", "rotate", binding,
+     [crossed, *[reading, adopted, {**leave(), **replies([free.echo, 0])}, {**undoing, **replies([echo, 1])}] * 8],
+     error=("conflict", "try again"))
 case("get follows into another hash", "get", free.args,
      [{**send("read", free.get()), **replies(across)}, {**send("read", bound.get()), **replies(bound.record)}],
      {"token": succeeded(bound, free)})
@@ -1198,8 +1246,7 @@ case("update of a reused token", "update", set_role,
      [{**send("once", bob.update(*ROLE)), **replies([bob.echo, -6, tombstone_of(bob)])}, ended], **reused)
 case("rotate of a reused token", "rotate", bob.args,
      [{**send("idempotent", [*rotate(bob), *more(window=86400000)]), **replies([echo, -6, tombstone_of(bob)])},
-      {**send("idempotent", eval_(script("end_family", bob.key, join(check, b"1"), bob.field))),
-       **replies([echo, b""])}], **reused)
+      ended], **reused)
 case("the end of a family is tried again", "delete", bob.args,
      [{**send("once", bob.delete()), **replies([bob.echo, -6, tombstone_of(bob)])},
       {**send("idempotent", ending), **lost(True)}, sleep(1, 10), ended], **reused)

@@ -11,15 +11,16 @@ typedef struct tksp_script {
     size_t size;
 } tksp_script;
 
+extern const tksp_script tksp_script_adopt;
 extern const tksp_script tksp_script_alias_claim;
 extern const tksp_script tksp_script_alias_extend;
-extern const tksp_script tksp_script_by_id;
 extern const tksp_script tksp_script_count;
 extern const tksp_script tksp_script_create;
 extern const tksp_script tksp_script_delete;
 extern const tksp_script tksp_script_delete_all;
 extern const tksp_script tksp_script_end_family;
 extern const tksp_script tksp_script_exists;
+extern const tksp_script tksp_script_leave;
 extern const tksp_script tksp_script_list;
 extern const tksp_script tksp_script_move;
 extern const tksp_script tksp_script_node_add;
@@ -32,6 +33,7 @@ extern const tksp_script tksp_script_node_list;
 extern const tksp_script tksp_script_node_reset;
 extern const tksp_script tksp_script_node_set;
 extern const tksp_script tksp_script_node_take_hash;
+extern const tksp_script tksp_script_read;
 extern const tksp_script tksp_script_refresh;
 extern const tksp_script tksp_script_rjwt_destroy;
 extern const tksp_script tksp_script_rjwt_destroy_all;

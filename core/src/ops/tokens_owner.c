@@ -278,7 +278,7 @@ static tks_status begin_get_by_id(tksp_tokens_op *op) {
         tksp_word_echo(op, place), tksp_word_name(op, &op->slots[0]),
         tksp_word_max_age(op),
     };
-    return tksp_tokens_add(op, &tksp_script_by_id, 5, words, words[1]);
+    return tksp_tokens_add(op, &tksp_script_read, 5, words, words[1]);
 }
 
 static const tksp_tokens_kind get_by_id_kind = {.base = {TKSP_TOKENS_BASE},

@@ -54,10 +54,9 @@ typedef struct tksp_slot {
     tks_bytes alias;  /* what its alias holds */
     tks_bytes
         secret; /* rotate: what the next token follows from: the presented one, or what it was rotated to */
-    char home[TKS_LOCATOR_SIZE]; /* rotate: the old token's, where `place` is the new one's */
-    tks_bytes family;            /* reused */
-    int64_t stamp_ms;            /* of the record: when it ends, 0: it says nothing */
-    bool lasts;                  /* of the record: it never ends */
+    tks_bytes family; /* reused */
+    int64_t stamp_ms; /* of the record: when it ends, 0: it says nothing */
+    bool lasts;       /* of the record: it never ends */
     int64_t
         until_ms; /* of the record: how long after its creation no use lets it live; 0: no limit */
     int64_t ends_ms; /* get: when the server ends the field, 0: it does not, or was not asked */
@@ -112,9 +111,24 @@ struct tksp_tokens_op {
     tksp_older *older; /* create */
     size_t older_count;
     const tks_rotation *rotation; /* in the arena */
-    tks_bytes spent_alias;        /* rotate: the key of the old token's, which has no purpose any more */
-    bool rotated;                 /* the result is there: only that alias has still to go */
-    unsigned hops;                /* forwards that were followed */
+    tksp_place old; /* rotate: where the old token is, while slot 0 has the place of the new one */
+    bool has_old;   /* that is so */
+    tks_bytes forward;                 /* rotate: what a forward says; empty: none is wanted */
+    tksp_place made;                   /* rotate across servers: where the new token is */
+    tks_bytes old_record, made_record; /* likewise, as they were read */
+    int64_t made_ends_ms;              /* likewise: when the new one ends; 0: never */
+    enum {
+        TKSP_AT_ONCE,
+        TKSP_READ,
+        TKSP_ADOPT,
+        TKSP_LEAVE,
+        TKSP_UNDO,
+        TKSP_FORGET
+    } bind; /* rotate, step */
+    unsigned bind_tries;
+    tks_bytes spent_alias; /* rotate: the key of the old token's, which has no purpose any more */
+    bool rotated;          /* the result is there: only that alias has still to go */
+    unsigned hops;         /* forwards that were followed */
     enum { TKSP_NEW, TKSP_RESOLVING, TKSP_CHOOSING, TKSP_BEGUN, TKSP_REVOKING } phase;
     enum {
         TKSP_SEEK,
@@ -214,6 +228,25 @@ tks_status tksp_take_absent(tksp_tokens_op *op, bool *again);
 bool tksp_has_reused(const tksp_tokens_op *op);
 tks_status tksp_revoke(tksp_tokens_op *op);
 tks_status tksp_take_revoked(tksp_tokens_op *op, bool *over);
+
+/* ---- rotate (tokens_rotate.c; tokens_bind.c across servers) ---- */
+
+/* What the scripts take: what the old token leaves, and for how long it is known as rotated ("0": not at all); the owner as
+ * JSON, empty: it stays; the changes of the data in pairs, of which there is room at `out`. */
+tks_bytes tksp_word_grace(tksp_tokens_op *op);
+tks_bytes tksp_word_window(tksp_tokens_op *op);
+tks_bytes tksp_word_owner(tksp_tokens_op *op);
+size_t tksp_count_changes(const tksp_tokens_op *op);
+size_t tksp_put_changes(const tksp_tokens_op *op, tks_bytes *out);
+
+/* Fails as an answer of the script says: its code. TKS_OK: it is none of the failures. */
+tks_status tksp_fail_rotation(tksp_tokens_op *op, int64_t code);
+
+/* Rotates in three steps, where one script cannot, because its keys are on different servers: adds the first command; takes a
+ * step's reply. Where the old token was not found, or has become another, tksp_take_absent has seen to it. */
+tks_status tksp_bind_begin(tksp_tokens_op *op);
+tks_status tksp_bind_step(tksp_tokens_op *op);
+bool tksp_bind_undo(tks_op *base);
 
 /* Is there something to ask for in slot `i`? It may be one without a token, of delete_by_id. */
 bool tksp_is_askable(const tksp_tokens_op *op, size_t i);

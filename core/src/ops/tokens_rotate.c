@@ -3,8 +3,6 @@
  * With a grace, the new secret follows from the old one and a salt that the server keeps meanwhile, so that whoever has the
  * old token arrives at the same new one: requests sent at the same time, or again because an answer was lost. Of these the
  * first rotates; the others find its forward, and what it leads to. docs/rotation.md goes through the cases. */
-#include <inttypes.h>
-
 #include "tokens_private.h"
 
 enum {
@@ -12,13 +10,6 @@ enum {
 }; /* of the script, before its pairs: the keys, what it always takes, what else it may take */
 
 /* ---- arguments ---- */
-
-static size_t count_members(tks_bytes object) {
-    tks_bytes name, value;
-    size_t count = 0, at = 0;
-    while (tks_json_next_member(object, &at, &name, &value)) count++;
-    return count;
-}
 
 static tks_status check(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
                         const tks_rotation *rotation, tks_error *err) {
@@ -82,7 +73,7 @@ static tks_bytes make_successor(tksp_tokens_op *op, tksp_slot *slot) {
     return forward;
 }
 
-static tks_bytes word_owner(tksp_tokens_op *op) {
+tks_bytes tksp_word_owner(tksp_tokens_op *op) {
     tks_buf text;
     tks_buf_init(&text, SIZE_MAX);
     if (op->rotation->owner.size > 0 &&
@@ -92,6 +83,32 @@ static tks_bytes word_owner(tksp_tokens_op *op) {
     tks_bytes owner = tksp_arena_dup(&op->base.arena, tks_buf_bytes(&text));
     tks_buf_clear(&text);
     return owner;
+}
+
+tks_bytes tksp_word_grace(tksp_tokens_op *op) {
+    return tksp_arena_int(&op->base.arena, op->rotation->grace_ms);
+}
+
+tks_bytes tksp_word_window(tksp_tokens_op *op) {
+    bool reveals = op->config.reuse == TKS_REUSE_REVOKE;
+    return tksp_arena_int(&op->base.arena, reveals ? op->config.reuse_window_ms : 0);
+}
+
+size_t tksp_put_changes(const tksp_tokens_op *op, tks_bytes *out) {
+    tks_bytes name, value, data = op->rotation->data;
+    size_t count = 0;
+    for (size_t at = 0; data.size > 0 && tks_json_next_member(data, &at, &name, &value);) {
+        out[count++] = name;
+        out[count++] = tks_bytes_equal(value, TKS_LITERAL("null")) ? TKS_LITERAL("") : value;
+    }
+    return count;
+}
+
+size_t tksp_count_changes(const tksp_tokens_op *op) {
+    tks_bytes name, value, data = op->rotation->data;
+    size_t count = 0;
+    for (size_t at = 0; data.size > 0 && tks_json_next_member(data, &at, &name, &value);) count++;
+    return count;
 }
 
 /* The alias has to lead to what the old token leaves as long as that lasts. If it leaves nothing, the alias goes, but not before the
@@ -117,92 +134,91 @@ static void put(words *out, tks_bytes word) {
     out->at[out->count++] = word;
 }
 
-/* What the old token leaves: a forward, a tombstone. */
-static void put_left(tksp_tokens_op *op, words *out, tks_bytes forward, bool reveals) {
-    tksp_arena *arena = &op->base.arena;
-    put(out, tksp_arena_int(arena, op->rotation->grace_ms));
-    put(out, forward);
-    put(out, tksp_arena_int(arena, reveals ? op->config.reuse_window_ms : 0));
-}
-
 /* Whose it becomes, and where; and its data. */
 static void put_binding(tksp_tokens_op *op, words *out, const tksp_place *elsewhere) {
     const char *when_full = tksp_when_full[op->config.when_full];
     tksp_arena *arena = &op->base.arena;
-    tks_bytes name, value, data = op->rotation->data;
     put(out, elsewhere == NULL
                  ? tks_bytes_of("", 0)
                  : tksp_arena_dup(arena, tks_bytes_of(elsewhere->locator, TKS_LOCATOR_SIZE)));
-    put(out, word_owner(op));
+    put(out, tksp_word_owner(op));
     put(out, tksp_arena_int(arena, op->config.max_per_owner));
     put(out, tks_bytes_of(when_full, strlen(when_full)));
     put(out, tksp_arena_int(arena, (int64_t)op->config.max_data_size));
-    for (size_t at = 0; data.size > 0 && tks_json_next_member(data, &at, &name, &value);) {
-        put(out, name);
-        put(out, tks_bytes_equal(value, TKS_LITERAL("null")) ? TKS_LITERAL("") : value);
-    }
+    out->count += tksp_put_changes(op, out->at + out->count);
 }
 
 static tks_status begin(tksp_tokens_op *op) {
     const tks_rotation *rotation = op->rotation;
     tksp_arena *arena = &op->base.arena;
     tksp_slot *slot = &op->slots[0];
-    tksp_place old = slot->place;
     if (!tksp_is_askable(op, 0)) return TKS_OK;
 
     if (slot->secret.size == 0) slot->secret = slot->token;
-    memcpy(slot->home, old.locator, TKS_LOCATOR_SIZE);
+    op->old = slot->place;
+    op->has_old = true;
+    op->bind = TKSP_AT_ONCE;
+    op->forward = tks_bytes_of("", 0);
     if (rotation->owner.size > 0) {
         tksp_key_locate(op->app, op->type, rotation->owner, slot->place.locator);
     }
-    bool moves = memcmp(old.locator, slot->place.locator, TKS_LOCATOR_SIZE) != 0;
-    tks_bytes forward = {"", 0};
+    bool moves = memcmp(op->old.locator, slot->place.locator, TKS_LOCATOR_SIZE) != 0;
     if (slot->superseded && !moves) {
         slot->token = slot->secret; /* somebody else has rotated it: this is the token */
     } else {
-        forward = make_successor(op, slot);
+        op->forward = make_successor(op, slot);
     }
 
-    size_t members = rotation->data.size > 0 ? count_members(rotation->data) : 0;
-    words out = {tksp_arena_alloc(arena, (WORDS + 2 * members) * sizeof *out.at), 0};
+    size_t changes = tksp_count_changes(op);
+    words out = {tksp_arena_alloc(arena, (WORDS + 2 * changes) * sizeof *out.at), 0};
     if (out.at == NULL) return TKS_ERR_MEMORY;
     put(&out, moves ? TKS_LITERAL("2") : TKS_LITERAL("1"));
-    put(&out, tksp_word_key(op, &old));
+    put(&out, tksp_word_key(op, &op->old));
     if (moves) put(&out, tksp_word_key(op, &slot->place));
     put(&out, tksp_word_echo(op, &slot->place));
-    put(&out, tksp_word_field(op, &old));
+    put(&out, tksp_word_field(op, &op->old));
     put(&out, tksp_word_field(op, &slot->place));
     put(&out, tksp_arena_int(arena, rotation->duration_ms));
     put(&out, tksp_word_max_age(op));
-    bool reveals = op->config.reuse == TKS_REUSE_REVOKE;
-    bool binds = rotation->owner.size > 0 || members > 0;
-    if (binds || reveals || rotation->grace_ms > 0) put_left(op, &out, forward, reveals);
+    bool binds = rotation->owner.size > 0 || changes > 0;
+    if (binds || rotation->grace_ms > 0 || op->config.reuse == TKS_REUSE_REVOKE) {
+        put(&out, tksp_word_grace(op));
+        put(&out, op->forward);
+        put(&out, tksp_word_window(op));
+    }
     if (binds) put_binding(op, &out, moves ? &slot->place : NULL);
     tks_status status = tksp_op_add(&op->base, &tksp_script_rotate, out.at, out.count, out.at[1]);
-    return status == TKS_OK && slot->aliased ? add_alias(op, tksp_word_alias(op, &old)) : status;
+    if (status != TKS_OK) return status;
+    op->base.commands[0].may_cross = moves;
+    return slot->aliased ? add_alias(op, tksp_word_alias(op, &op->old)) : TKS_OK;
 }
 
 /* ---- the result ---- */
 
 enum { TOO_LARGE = -1, FULL = -3, ANOTHERS = -4 };
 
-static tks_status finish(tksp_tokens_op *op) {
-    int64_t code = 0;
-    if (op->rotated) return TKS_OK;
-    if (op->base.count > 0) {
-        tks_status status;
-        const tks_reply *reply = tksp_checked_reply(op, 0, &op->slots[0].place, &status);
-        if (reply == NULL) return status;
-        code = tksp_reply_integer_at(reply, 1, 0);
-    }
-    op->slots[0].superseded = false; /* the result is the new token */
+tks_status tksp_fail_rotation(tksp_tokens_op *op, int64_t code) {
     op->base.refused = code == ANOTHERS;
     if (code == TOO_LARGE) return tksp_fail_too_large(op);
     if (code == FULL) return tksp_fail_full(op);
-    if (code == ANOTHERS) {
-        return tksp_op_fail(&op->base, TKS_ERR_DATA,
-                            "the token has another %s: nothing was changed; end it, and create one",
-                            op->config.owner_name);
+    if (code != ANOTHERS) return TKS_OK;
+    return tksp_op_fail(&op->base, TKS_ERR_DATA,
+                        "the token has another %s: nothing was changed; end it, and create one",
+                        op->config.owner_name);
+}
+
+static tks_status finish(tksp_tokens_op *op) {
+    if (op->rotated) return TKS_OK;
+    if (op->bind != TKSP_AT_ONCE) return tksp_bind_step(op);
+    op->slots[0].superseded = false; /* the result is the new token */
+    if (op->base.count > 0) {
+        tks_status status;
+        const tks_reply *reply = op->base.commands[0].reply;
+        if (tks_reply_get_type(reply) == TKS_REPLY_ERROR) return tksp_bind_begin(op);
+        reply = tksp_checked_reply(op, 0, &op->slots[0].place, &status);
+        if (reply == NULL) return status;
+        status = tksp_fail_rotation(op, tksp_reply_integer_at(reply, 1, 0));
+        if (status != TKS_OK) return status;
     }
     tks_status status = tksp_finish_token(op);
     op->rotated = status == TKS_OK && op->tokens[0].found;
@@ -216,9 +232,10 @@ static bool spare(tks_op *base, const char *why) {
     return ((tksp_tokens_op *)base)->rotated;
 }
 
-static const tksp_tokens_kind rotate_kind = {.base = {TKSP_TOKENS_BASE, .spare = spare},
-                                             .begin = begin,
-                                             .finish = finish};
+static const tksp_tokens_kind rotate_kind = {
+    .base = {TKSP_TOKENS_BASE, .spare = spare, .undo = tksp_bind_undo},
+    .begin = begin,
+    .finish = finish};
 
 /* Sent again, it finds the new field, which nobody else can have made. */
 tks_status tks_tokens_rotate(const tks_tokens *tokens, tks_bytes app, tks_bytes type,

@@ -46,7 +46,7 @@ bool tksp_take_rotated(tksp_tokens_op *op, size_t i, tks_bytes text) {
     tksp_slot *slot = &op->slots[i];
     tksp_rotated rotated;
     if (!tksp_rotated_read(text, &op->base.arena, &rotated)) return false;
-    if (slot->home[0] != '\0') memcpy(slot->place.locator, slot->home, TKS_LOCATOR_SIZE);
+    if (op->has_old) slot->place = op->old;
     if (rotated.leads) {
         follow(op, slot, &rotated);
         return true;
