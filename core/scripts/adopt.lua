@@ -1,9 +1,9 @@
 -- Makes the record of a rotated token where its hash is on another server than the old token's: see
 -- core/src/ops/tokens_bind.c.
 -- KEYS  the hash of the new token
--- ARGV  echo, old field, new field, the old token's record, its end in ms ("0": never), duration in ms ("0":
---       it keeps that end), max_age in ms ("0": none), the owner, most live tokens of the owner ("0": no cap),
---       what happens at it, most bytes of data; then changes, as merge takes them
+-- ARGV  echo, old field, new field, the old token's record, its end in ms ("0": never), duration in ms
+--       ("0": it keeps that end), max_age in ms ("0": none), the owner, most live tokens of the owner
+--       ("0": no cap), what happens at it, most bytes of data; then changes, as merge takes them
 -- Gives {echo, record, its end in ms (0: never)}, {echo, -1}: the data would be too large, {echo, -2}: not a
 -- record, {echo, -3}: the owner has too many tokens, {echo, -4}: another owner has it.
 -- include: clock, digits, record, hash, end, successor, cap, json_text, merge

@@ -1,8 +1,8 @@
 -- Ends a token that goes on in another hash, on another server: see core/src/ops/tokens_bind.c.
 -- KEYS  the hash of the old token
--- ARGV  echo, old field, its record, the end in ms of the new token ("0": never), the new token's locator and
---       owner; as rotate: for how long the old token finds the new one, what it finds then, for how long it is
---       to be known as rotated
+-- ARGV  echo, old field, its record, the end in ms of the new token ("0": never), the new token's locator
+--       and owner; as rotate: for how long the old token finds the new one, what it finds then, for how
+--       long it is to be known as rotated
 -- Gives {echo, 1}, {echo, 0}: the record has changed, {echo, 2}: it is gone.
 -- include: clock, digits, record, hash, end, successor
 

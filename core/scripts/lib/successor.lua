@@ -1,5 +1,5 @@
--- What a record becomes by a rotation: its text, its family, its owner; nil where it has another owner than it is
--- to have ("": it keeps its own).
+-- What a record becomes by a rotation: its text, its family, its owner; nil where it has another owner
+-- than it is to have ("": it keeps its own).
 local function successor_of(record, names, data, old, becomes, object)
   local text = record:sub(14, names - 1)
   local family, at = family_of(record)
@@ -16,8 +16,8 @@ local function successor_of(record, names, data, old, becomes, object)
   return record:sub(1, 9) .. ARGV[1]:sub(1, 4) .. text .. owner .. request .. object, family, owner
 end
 
--- Leaves a forward and a tombstone of the old token, each if it is to last. Gives the end of the last; nil: there is
--- none. `head` is what both begin with.
+-- Leaves a forward and a tombstone of the old token, each if it is to last. Gives the end of the last;
+-- nil: there is none. `head` is what both begin with.
 local function leave(old, head, owner, now, ends, grace, forward, window)
   local left
   if grace ~= '0' then
