@@ -78,6 +78,11 @@ SERVER = """
       answer(guard.login({{ store = sessions, app = "web", cookie = "sid", refresh = 60 }}, arguments()))
     }}
   }}
+  location = /idle/rotate {{
+    content_by_lua_block {{
+      answer(guard.rotate {{ store = sessions, app = "web", cookie = "__Host-sid", refresh = true }})
+    }}
+  }}
   location = /plain {{
     content_by_lua_block {{
       answer(guard.login({{
@@ -234,6 +239,11 @@ class Got(NamedTuple):
         return found
 
     @property
+    def seen(self) -> dict[str, object]:
+        """The request headers at the upstream."""
+        return {name.lower(): value for name, value in self.json.items()}
+
+    @property
     def token(self) -> str:
         """The value of the one cookie."""
         [line] = self.cookies
@@ -248,14 +258,21 @@ def send(
     *values: str,
     arguments: object = None,
     headers: dict[str, str] | None = None,
+    cookie_headers: tuple[str, ...] = (),
 ) -> Got:
-    """A request with these values of the cookie."""
+    """A request with these values of the cookie, and more Cookie headers."""
     connection = nginx.connect()
-    sent = dict(headers or {})
     if values:
-        sent["Cookie"] = "; ".join(f"__Host-sid={value}" for value in values)
+        cookie_headers += ("; ".join(f"__Host-sid={value}" for value in values),)
+    body = json.dumps(arguments or {}).encode()
     try:
-        connection.request("POST", path, json.dumps(arguments or {}), headers=sent)
+        connection.putrequest("POST", path)
+        for name, value in (headers or {}).items():
+            connection.putheader(name, value)
+        for value in cookie_headers:
+            connection.putheader("Cookie", value)
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
         response = connection.getresponse()
         text = response.read().decode()
         cookies = response.headers.get_all("Set-Cookie", [])

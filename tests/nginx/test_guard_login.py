@@ -173,10 +173,23 @@ def test_the_upstream_sees_the_new_session(nginx: Nginx, sessions: tokenstore.Se
     )
     [line] = [line for line in got.cookies if line.startswith("__Host-sid=")]
     token = line[len("__Host-sid=") :].split(";")[0]
-    seen = {name.lower(): value for name, value in got.json.items()}
+    seen = got.seen
     assert seen["cookie"] == f"a=b; c=d; __Host-sid={token}"
     assert seen["x-owner-id"] == "bob"
     assert "forged" not in seen.values()
+
+
+def test_many_cookie_headers(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
+    hers, too = sessions.create("web", "alice", {}), sessions.create("web", "alice", {})
+    sent = (f"a=b; __Host-sid={hers}", "c=d", f"__Host-sid={too}")
+    got = send(nginx, "/edge/login", arguments={"owner_id": "bob"}, cookie_headers=sent)
+    cookie = got.seen["cookie"]
+    assert isinstance(cookie, str), cookie
+    assert cookie.startswith("a=b; c=d; __Host-sid=")
+    assert live(sessions, hers, too) == [False, False]
+    assert send(nginx, "/variable", cookie_headers=sent).json["owner"] == "bob"
+    got = send(nginx, "/edge/logout", cookie_headers=(cookie, "e=f"))
+    assert got.seen["cookie"] == "a=b; c=d; e=f"
 
 
 def test_the_upstream_of_a_refused_login_sees_nobody(nginx: Nginx) -> None:

@@ -60,6 +60,18 @@ def test_a_rotation(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
         assert "Max-Age" not in send(nginx, "/rotate", token).cookies[0]
 
 
+@pytest.mark.parametrize("values", [(), ("stale",)])
+def test_a_rotation_is_a_use(
+    nginx: Nginx, sessions: tokenstore.Sessions, values: tuple[str, ...]
+) -> None:
+    token = sessions.create("web", "bob", {}, idle=600)
+    assert sessions.refresh("web", token, 100)
+    new = send(nginx, "/idle/rotate", *values, token).token
+    session = sessions.get("web", new, expiry=True)
+    assert session is not None
+    assert session.expires_at == pytest.approx(session.created_at + 600, abs=1)
+
+
 def test_the_requests_of_a_page(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
     """All rotate the session at once: none is logged out, and all get the same token."""
     for _ in range(20):
@@ -142,7 +154,7 @@ def test_the_rest_of_the_request_has_the_new_token(
 ) -> None:
     old = sessions.create("web", "bob", {})
     got = send(nginx, "/edge/rotate", old)
-    seen = {name.lower(): value for name, value in got.json.items()}
+    seen = got.seen
     assert seen["x-owner-id"] == "bob"
     assert seen["cookie"] != f"__Host-sid={old}"
     assert f"{seen['cookie']}{ATTRIBUTES}" in got.cookies
@@ -188,7 +200,7 @@ def test_a_logout_ends_all_that_the_request_has(
 def test_the_upstream_of_a_logout_sees_nobody(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
     token = sessions.create("web", "bob", {})
     got = send(nginx, "/edge/logout", headers={"Cookie": f"__Host-sid={token}; a=b", **FORGED})
-    seen = {name.lower(): value for name, value in got.json.items()}
+    seen = got.seen
     assert seen["cookie"] == "a=b"
     assert "x-owner-id" not in seen
     assert "forged" not in seen.values()

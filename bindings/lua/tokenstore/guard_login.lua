@@ -224,23 +224,6 @@ local function make_rotation(options, args, token)
   return make(options, "rotate", { token = token, duration = args.duration, grace = grace })
 end
 
--- The first of these tokens that has a session which is valid here, with a new token.
-local function rotate_first(options, tokens, args)
-  local live, message, code = find_live(options, tokens)
-  local token
-  for _, session in ipairs(live or {}) do
-    if session.data and lookup.admits(options, session) then
-      token = session.token
-      break
-    end
-    token = token or not session.data and session.token -- which then says why it cannot be read
-  end
-  if not token then
-    return nil, message, code
-  end
-  return run(options, make_rotation(options, args, token))
-end
-
 -- rotate(options, { grace, duration, max_age }): the session of the request has a new token from now on, and
 -- the cookie too. For `grace` seconds (default 10) the old one is still valid, and every rotation of it sends
 -- the same new one. A token in the Authorization header stays: its client would not learn the new one.
@@ -253,16 +236,17 @@ function login.rotate(given, args)
   end
   local token, tokens, from_header = request.find_tokens(options)
   local session, message, code
-  if from_header and token ~= "" and #token <= options.kind.token_max then
+  if token and token ~= "" and #token <= options.kind.token_max then
     session, message, code = lookup.ask(options, token, tokens)
-  elseif token and not from_header then
-    session, message, code = rotate_first(options, tokens or { token }, args)
+  end
+  if session and from_header then
+    request.set_headers(options, session)
+    return session
+  elseif session then
+    session, message, code = run(options, make_rotation(options, args, session.token))
   end
   if not session then
     return request.refuse(options, token, from_header, message, code)
-  elseif from_header then
-    request.set_headers(options, session)
-    return session
   end
   cache.forget(options.store, session.sid)
   return take_on(options, session, max_age_of(options, args, time_left(options, session)))
