@@ -16,20 +16,20 @@ enum { TRIES_MAX = 8, WORDS = 13 };
 static tks_status add_read(tksp_tokens_op *op) {
     const tks_bytes words[] = {
         TKS_LITERAL("1"),
-        tksp_word_key(op, &op->old),
-        tksp_word_echo(op, &op->old),
-        tksp_word_field(op, &op->old),
+        tksp_word_key(op, &op->turn->old),
+        tksp_word_echo(op, &op->turn->old),
+        tksp_word_field(op, &op->turn->old),
         tksp_word_max_age(op),
     };
-    op->bind = TKSP_READ;
+    op->turn->step = TKSP_READ;
     return tksp_tokens_add(op, &tksp_script_read, 5, words, words[1]);
 }
 
 tks_status tksp_bind_begin(tksp_tokens_op *op) {
     tksp_place made = op->slots[0].place;
     tksp_op_clear_commands(&op->base);
-    op->made = made;
-    op->slots[0].place = op->old; /* whose answers come first */
+    op->turn->made = made;
+    op->slots[0].place = op->turn->old; /* whose answers come first */
     return add_read(op);
 }
 
@@ -40,20 +40,20 @@ static tks_status add_adopt(tksp_tokens_op *op, int64_t ends_ms) {
     tks_bytes *words = tksp_arena_alloc(arena, size * sizeof *words);
     if (words == NULL) return TKS_ERR_MEMORY;
     words[count++] = TKS_LITERAL("1");
-    words[count++] = tksp_word_key(op, &op->made);
-    words[count++] = tksp_word_echo(op, &op->made);
-    words[count++] = tksp_word_field(op, &op->old);
-    words[count++] = tksp_word_field(op, &op->made);
-    words[count++] = op->old_record;
+    words[count++] = tksp_word_key(op, &op->turn->made);
+    words[count++] = tksp_word_echo(op, &op->turn->made);
+    words[count++] = tksp_word_field(op, &op->turn->old);
+    words[count++] = tksp_word_field(op, &op->turn->made);
+    words[count++] = op->turn->old_record;
     words[count++] = tksp_arena_int(arena, ends_ms);
-    words[count++] = tksp_arena_int(arena, op->rotation->duration_ms);
+    words[count++] = tksp_arena_int(arena, op->turn->wanted.duration_ms);
     words[count++] = tksp_word_max_age(op);
     words[count++] = tksp_word_owner(op);
     words[count++] = tksp_arena_int(arena, op->config.max_per_owner);
     words[count++] = tks_bytes_of(when_full, strlen(when_full));
     words[count++] = tksp_arena_int(arena, (int64_t)op->config.max_data_size);
     count += tksp_put_changes(op, words + count);
-    op->bind = TKSP_ADOPT;
+    op->turn->step = TKSP_ADOPT;
     return tksp_op_add(&op->base, &tksp_script_adopt, words, count, words[1]);
 }
 
@@ -61,27 +61,27 @@ static tks_status add_leave(tksp_tokens_op *op, int64_t ends_ms) {
     tksp_arena *arena = &op->base.arena;
     const tks_bytes words[] = {
         TKS_LITERAL("1"),
-        tksp_word_key(op, &op->old),
-        tksp_word_echo(op, &op->old),
-        tksp_word_field(op, &op->old),
-        op->old_record,
+        tksp_word_key(op, &op->turn->old),
+        tksp_word_echo(op, &op->turn->old),
+        tksp_word_field(op, &op->turn->old),
+        op->turn->old_record,
         tksp_arena_int(arena, ends_ms),
-        tksp_arena_dup(arena, tks_bytes_of(op->made.locator, TKS_LOCATOR_SIZE)),
+        tksp_arena_dup(arena, tks_bytes_of(op->turn->made.locator, TKS_LOCATOR_SIZE)),
         tksp_word_owner(op),
         tksp_word_grace(op),
-        op->forward,
+        op->turn->forward,
         tksp_word_window(op),
     };
-    op->bind = TKSP_LEAVE;
+    op->turn->step = TKSP_LEAVE;
     return tksp_tokens_add(op, &tksp_script_leave, sizeof words / sizeof words[0], words, words[1]);
 }
 
 static tks_status add_undo(tksp_tokens_op *op) {
     const tks_bytes words[] = {
         TKS_LITERAL("1"),
-        tksp_word_key(op, &op->made),
-        tksp_word_echo(op, &op->made),
-        tksp_word_field(op, &op->made),
+        tksp_word_key(op, &op->turn->made),
+        tksp_word_echo(op, &op->turn->made),
+        tksp_word_field(op, &op->turn->made),
         tksp_word_max_age(op),
     };
     return tksp_tokens_add(op, &tksp_script_delete, 5, words, words[1]);
@@ -90,7 +90,7 @@ static tks_status add_undo(tksp_tokens_op *op) {
 /* A command failed: the new token, if it was made, must not stay. */
 bool tksp_bind_undo(tks_op *base) {
     tksp_tokens_op *op = (tksp_tokens_op *)base;
-    if (op->bind < TKSP_LEAVE) return false;
+    if (op->turn->step < TKSP_LEAVE) return false;
     tksp_op_clear_commands(base);
     return add_undo(op) == TKS_OK;
 }
@@ -112,8 +112,8 @@ static tks_status take_read(tksp_tokens_op *op, const tks_reply *reply) {
         tksp_op_clear_commands(&op->base);
         return tksp_finish_token(op); /* not found */
     }
-    op->old_record = tksp_arena_dup(&op->base.arena, record);
-    op->slots[0].place = op->made;
+    op->turn->old_record = tksp_arena_dup(&op->base.arena, record);
+    op->slots[0].place = op->turn->made;
     tksp_op_clear_commands(&op->base);
     return add_adopt(op, ends_ms);
 }
@@ -121,36 +121,37 @@ static tks_status take_read(tksp_tokens_op *op, const tks_reply *reply) {
 static tks_status take_adopt(tksp_tokens_op *op, const tks_reply *reply) {
     tksp_slot *slot = &op->slots[0];
     tks_bytes record;
-    if (!read_reply(reply, &record, &op->made_ends_ms)) {
+    if (!read_reply(reply, &record, &op->turn->made_ends_ms)) {
         tks_status status = tksp_fail_rotation(op, tksp_reply_integer_at(reply, 1, 0));
         return status != TKS_OK ? status : tksp_fail_not_a_record(op);
     }
     tks_reply_free(slot->reply);
     slot->reply = tksp_op_take_reply(&op->base, 0);
-    op->made_record = record;
-    slot->place = op->old;
+    op->turn->made_record = record;
+    slot->place = op->turn->old;
     tksp_op_clear_commands(&op->base);
-    return add_leave(op, op->made_ends_ms);
+    return add_leave(op, op->turn->made_ends_ms);
 }
 
 static tks_status take_leave(tksp_tokens_op *op, const tks_reply *reply) {
     int64_t code = tksp_reply_integer_at(reply, 1, 0);
     tksp_op_clear_commands(&op->base);
-    op->slots[0].place = op->made;
+    op->slots[0].place = op->turn->made;
     if (code == 1) {
         tks_status status = tksp_finish_token(op); /* what the result is */
-        return status != TKS_OK ? status
-                                : tksp_read_token(op, 0, op->made_record, op->made_ends_ms);
+        return status != TKS_OK
+                   ? status
+                   : tksp_read_token(op, 0, op->turn->made_record, op->turn->made_ends_ms);
     }
-    op->bind = code == 0 ? TKSP_UNDO : TKSP_FORGET;
+    op->turn->step = code == 0 ? TKSP_UNDO : TKSP_FORGET;
     return add_undo(op);
 }
 
 static tks_status take_undo(tksp_tokens_op *op) {
-    bool again = op->bind == TKSP_UNDO;
-    if (again && ++op->bind_tries < TRIES_MAX) return tksp_bind_begin(op);
+    bool again = op->turn->step == TKSP_UNDO;
+    if (again && ++op->turn->tries < TRIES_MAX) return tksp_bind_begin(op);
     tksp_op_clear_commands(&op->base);
-    op->bind = TKSP_AT_ONCE; /* nothing to undo any more */
+    op->turn->step = TKSP_AT_ONCE; /* nothing to undo any more */
     op->base.refused = again;
     if (!again) return tksp_finish_token(op); /* not found */
     return tksp_op_fail(&op->base, TKS_ERR_CONFLICT,
@@ -161,8 +162,8 @@ tks_status tksp_bind_step(tksp_tokens_op *op) {
     tks_status status;
     const tks_reply *reply = tksp_checked_reply(op, 0, &op->slots[0].place, &status);
     if (reply == NULL) return status;
-    if (op->bind == TKSP_READ) return take_read(op, reply);
-    if (op->bind == TKSP_ADOPT) return take_adopt(op, reply);
-    if (op->bind == TKSP_LEAVE) return take_leave(op, reply);
+    if (op->turn->step == TKSP_READ) return take_read(op, reply);
+    if (op->turn->step == TKSP_ADOPT) return take_adopt(op, reply);
+    if (op->turn->step == TKSP_LEAVE) return take_leave(op, reply);
     return take_undo(op);
 }

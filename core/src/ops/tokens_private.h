@@ -52,8 +52,6 @@ typedef struct tksp_slot {
     tks_reply *reply; /* what the token's slices are borrowed from; owned */
     tks_json *data;   /* owned */
     tks_bytes alias;  /* what its alias holds */
-    tks_bytes
-        secret; /* rotate: what the next token follows from: the presented one, or what it was rotated to */
     tks_bytes family; /* reused */
     int64_t stamp_ms; /* of the record: when it ends, 0: it says nothing */
     bool lasts;       /* of the record: it never ends */
@@ -86,6 +84,22 @@ typedef struct tksp_tokens_kind {
     bool spares_reused; /* a reused token is not found, and no reason to fail */
 } tksp_tokens_kind;
 
+/* What rotate does. */
+typedef struct tksp_turn {
+    tks_rotation wanted;
+    tks_bytes
+        secret; /* what the next token follows from: the presented one, or what that was rotated to */
+    tksp_place old, made;  /* the places of the old token and of the new one */
+    tks_bytes forward;     /* what a forward says; empty: none is wanted */
+    tks_bytes spent_alias; /* the key of the old token's alias, which has no purpose any more */
+    bool done;             /* the result is there: only that alias has still to go */
+    /* Across servers (tokens_bind.c): the step; the records as they were read; when the new token ends, 0: never. */
+    enum { TKSP_AT_ONCE, TKSP_READ, TKSP_ADOPT, TKSP_LEAVE, TKSP_UNDO, TKSP_FORGET } step;
+    unsigned tries;
+    tks_bytes old_record, made_record;
+    int64_t made_ends_ms;
+} tksp_turn;
+
 /* Where a custom token that is to be created may live already, by a pepper that is not the first. */
 typedef struct tksp_older {
     size_t i; /* the slot */
@@ -110,25 +124,8 @@ struct tksp_tokens_op {
     size_t keep_count;
     tksp_older *older; /* create */
     size_t older_count;
-    const tks_rotation *rotation; /* in the arena */
-    tksp_place old; /* rotate: where the old token is, while slot 0 has the place of the new one */
-    bool has_old;   /* that is so */
-    tks_bytes forward;                 /* rotate: what a forward says; empty: none is wanted */
-    tksp_place made;                   /* rotate across servers: where the new token is */
-    tks_bytes old_record, made_record; /* likewise, as they were read */
-    int64_t made_ends_ms;              /* likewise: when the new one ends; 0: never */
-    enum {
-        TKSP_AT_ONCE,
-        TKSP_READ,
-        TKSP_ADOPT,
-        TKSP_LEAVE,
-        TKSP_UNDO,
-        TKSP_FORGET
-    } bind; /* rotate, step */
-    unsigned bind_tries;
-    tks_bytes spent_alias; /* rotate: the key of the old token's, which has no purpose any more */
-    bool rotated;          /* the result is there: only that alias has still to go */
-    unsigned hops;         /* forwards that were followed */
+    tksp_turn *turn; /* of rotate */
+    unsigned hops;   /* forwards that were followed */
     enum { TKSP_NEW, TKSP_RESOLVING, TKSP_CHOOSING, TKSP_BEGUN, TKSP_REVOKING } phase;
     enum {
         TKSP_SEEK,

@@ -33,13 +33,13 @@ static tks_status check(const tks_tokens *tokens, tks_bytes app, tks_bytes type,
     return status;
 }
 
-static const tks_rotation *copy(tksp_arena *arena, const tks_rotation *rotation) {
-    tks_rotation *made = tksp_arena_alloc(arena, sizeof *made);
-    if (made == NULL) return NULL;
-    *made = *rotation;
-    if (made->owner.data != NULL) made->owner = tksp_arena_dup(arena, rotation->owner);
-    if (made->data.data != NULL) made->data = tksp_arena_dup(arena, rotation->data);
-    return made;
+static tksp_turn *new_turn(tksp_arena *arena, const tks_rotation *rotation) {
+    tksp_turn *turn = tksp_arena_alloc(arena, sizeof *turn);
+    if (turn == NULL) return NULL;
+    *turn = (tksp_turn){.wanted = *rotation};
+    if (rotation->owner.data != NULL) turn->wanted.owner = tksp_arena_dup(arena, rotation->owner);
+    if (rotation->data.data != NULL) turn->wanted.data = tksp_arena_dup(arena, rotation->data);
+    return turn;
 }
 
 /* ---- the script ---- */
@@ -49,7 +49,7 @@ static tks_bytes make_successor(tksp_tokens_op *op, tksp_slot *slot) {
     const tksp_tokens_config *config = &op->config;
     char salt[TKSP_SALT_SIZE];
     tks_buf text;
-    if (op->rotation->grace_ms == 0) {
+    if (op->turn->wanted.grace_ms == 0) {
         slot->token = tksp_generate_token(op, slot->place.locator);
         tksp_key_field(config->peppers[0], op->app, op->type, slot->token, slot->place.field);
         return tks_bytes_of("", 0);
@@ -57,8 +57,8 @@ static tks_bytes make_successor(tksp_tokens_op *op, tksp_slot *slot) {
     tksp_rotation_salt(salt);
     tks_buf_init(&text, TKS_TOKEN_EXTRA_MAX + 2 * TKS_TOKEN_SIZE_MAX + 1);
     tks_status status =
-        tksp_successor_write(&text, slot->secret, tks_bytes_of(salt, sizeof salt), config->encoding,
-                             slot->place.locator, config->token_size);
+        tksp_successor_write(&text, op->turn->secret, tks_bytes_of(salt, sizeof salt),
+                             config->encoding, slot->place.locator, config->token_size);
     slot->token = tksp_arena_dup(&op->base.arena, tks_buf_bytes(&text));
     tks_buf_wipe(&text);
     tksp_key_field(config->peppers[0], op->app, op->type, slot->token, slot->place.field);
@@ -76,8 +76,8 @@ static tks_bytes make_successor(tksp_tokens_op *op, tksp_slot *slot) {
 tks_bytes tksp_word_owner(tksp_tokens_op *op) {
     tks_buf text;
     tks_buf_init(&text, SIZE_MAX);
-    if (op->rotation->owner.size > 0 &&
-        tks_json_append_name(&text, op->rotation->owner) != TKS_OK) {
+    if (op->turn->wanted.owner.size > 0 &&
+        tks_json_append_name(&text, op->turn->wanted.owner) != TKS_OK) {
         op->base.arena.status = TKS_ERR_MEMORY;
     }
     tks_bytes owner = tksp_arena_dup(&op->base.arena, tks_buf_bytes(&text));
@@ -86,7 +86,7 @@ tks_bytes tksp_word_owner(tksp_tokens_op *op) {
 }
 
 tks_bytes tksp_word_grace(tksp_tokens_op *op) {
-    return tksp_arena_int(&op->base.arena, op->rotation->grace_ms);
+    return tksp_arena_int(&op->base.arena, op->turn->wanted.grace_ms);
 }
 
 tks_bytes tksp_word_window(tksp_tokens_op *op) {
@@ -95,7 +95,7 @@ tks_bytes tksp_word_window(tksp_tokens_op *op) {
 }
 
 size_t tksp_put_changes(const tksp_tokens_op *op, tks_bytes *out) {
-    tks_bytes name, value, data = op->rotation->data;
+    tks_bytes name, value, data = op->turn->wanted.data;
     size_t count = 0;
     for (size_t at = 0; data.size > 0 && tks_json_next_member(data, &at, &name, &value);) {
         out[count++] = name;
@@ -105,7 +105,7 @@ size_t tksp_put_changes(const tksp_tokens_op *op, tks_bytes *out) {
 }
 
 size_t tksp_count_changes(const tksp_tokens_op *op) {
-    tks_bytes name, value, data = op->rotation->data;
+    tks_bytes name, value, data = op->turn->wanted.data;
     size_t count = 0;
     for (size_t at = 0; data.size > 0 && tks_json_next_member(data, &at, &name, &value);) count++;
     return count;
@@ -114,14 +114,14 @@ size_t tksp_count_changes(const tksp_tokens_op *op) {
 /* The alias has to lead to what the old token leaves as long as that lasts. If it leaves nothing, the alias goes, but not before the
  * script has rotated the token: it may find that this has been done, with a grace, or must not be. */
 static tks_status add_alias(tksp_tokens_op *op, tks_bytes alias) {
-    const tks_rotation *rotation = op->rotation;
+    const tks_rotation *rotation = &op->turn->wanted;
     bool known = op->config.reuse == TKS_REUSE_REVOKE;
     op->duration_ms = rotation->grace_ms;
     if (known && op->config.reuse_window_ms > op->duration_ms) {
         op->duration_ms = op->config.reuse_window_ms;
     }
     if (op->duration_ms > 0) return tksp_lengthen_alias(op, alias);
-    op->spent_alias = alias;
+    op->turn->spent_alias = alias;
     return TKS_OK;
 }
 
@@ -148,49 +148,52 @@ static void put_binding(tksp_tokens_op *op, words *out, const tksp_place *elsewh
     out->count += tksp_put_changes(op, out->at + out->count);
 }
 
+/* All the script takes. */
+static void put_all(tksp_tokens_op *op, words *out, bool moves) {
+    const tks_rotation *wanted = &op->turn->wanted;
+    const tksp_place *old = &op->turn->old, *made = &op->slots[0].place;
+    put(out, moves ? TKS_LITERAL("2") : TKS_LITERAL("1"));
+    put(out, tksp_word_key(op, old));
+    if (moves) put(out, tksp_word_key(op, made));
+    put(out, tksp_word_echo(op, made));
+    put(out, tksp_word_field(op, old));
+    put(out, tksp_word_field(op, made));
+    put(out, tksp_arena_int(&op->base.arena, wanted->duration_ms));
+    put(out, tksp_word_max_age(op));
+    bool binds = wanted->owner.size > 0 || wanted->data.size > 0;
+    if (!binds && wanted->grace_ms == 0 && op->config.reuse == TKS_REUSE_IGNORE) return;
+    put(out, tksp_word_grace(op));
+    put(out, op->turn->forward);
+    put(out, tksp_word_window(op));
+    if (binds) put_binding(op, out, moves ? made : NULL);
+}
+
 static tks_status begin(tksp_tokens_op *op) {
-    const tks_rotation *rotation = op->rotation;
-    tksp_arena *arena = &op->base.arena;
+    tksp_turn *turn = op->turn;
     tksp_slot *slot = &op->slots[0];
     if (!tksp_is_askable(op, 0)) return TKS_OK;
 
-    if (slot->secret.size == 0) slot->secret = slot->token;
-    op->old = slot->place;
-    op->has_old = true;
-    op->bind = TKSP_AT_ONCE;
-    op->forward = tks_bytes_of("", 0);
-    if (rotation->owner.size > 0) {
-        tksp_key_locate(op->app, op->type, rotation->owner, slot->place.locator);
+    turn->old = slot->place;
+    turn->step = TKSP_AT_ONCE;
+    turn->forward = tks_bytes_of("", 0);
+    if (turn->wanted.owner.size > 0) {
+        tksp_key_locate(op->app, op->type, turn->wanted.owner, slot->place.locator);
     }
-    bool moves = memcmp(op->old.locator, slot->place.locator, TKS_LOCATOR_SIZE) != 0;
+    bool moves = memcmp(turn->old.locator, slot->place.locator, TKS_LOCATOR_SIZE) != 0;
     if (slot->superseded && !moves) {
-        slot->token = slot->secret; /* somebody else has rotated it: this is the token */
+        slot->token = turn->secret; /* somebody else has rotated it: this is the token */
     } else {
-        op->forward = make_successor(op, slot);
+        turn->forward = make_successor(op, slot);
     }
 
-    size_t changes = tksp_count_changes(op);
-    words out = {tksp_arena_alloc(arena, (WORDS + 2 * changes) * sizeof *out.at), 0};
+    size_t size = WORDS + 2 * tksp_count_changes(op);
+    words out = {tksp_arena_alloc(&op->base.arena, size * sizeof *out.at), 0};
     if (out.at == NULL) return TKS_ERR_MEMORY;
-    put(&out, moves ? TKS_LITERAL("2") : TKS_LITERAL("1"));
-    put(&out, tksp_word_key(op, &op->old));
-    if (moves) put(&out, tksp_word_key(op, &slot->place));
-    put(&out, tksp_word_echo(op, &slot->place));
-    put(&out, tksp_word_field(op, &op->old));
-    put(&out, tksp_word_field(op, &slot->place));
-    put(&out, tksp_arena_int(arena, rotation->duration_ms));
-    put(&out, tksp_word_max_age(op));
-    bool binds = rotation->owner.size > 0 || changes > 0;
-    if (binds || rotation->grace_ms > 0 || op->config.reuse == TKS_REUSE_REVOKE) {
-        put(&out, tksp_word_grace(op));
-        put(&out, op->forward);
-        put(&out, tksp_word_window(op));
-    }
-    if (binds) put_binding(op, &out, moves ? &slot->place : NULL);
+    put_all(op, &out, moves);
     tks_status status = tksp_op_add(&op->base, &tksp_script_rotate, out.at, out.count, out.at[1]);
     if (status != TKS_OK) return status;
     op->base.commands[0].may_cross = moves;
-    return slot->aliased ? add_alias(op, tksp_word_alias(op, &op->old)) : TKS_OK;
+    return slot->aliased ? add_alias(op, tksp_word_alias(op, &turn->old)) : TKS_OK;
 }
 
 /* ---- the result ---- */
@@ -208,8 +211,8 @@ tks_status tksp_fail_rotation(tksp_tokens_op *op, int64_t code) {
 }
 
 static tks_status finish(tksp_tokens_op *op) {
-    if (op->rotated) return TKS_OK;
-    if (op->bind != TKSP_AT_ONCE) return tksp_bind_step(op);
+    if (op->turn->done) return TKS_OK;
+    if (op->turn->step != TKSP_AT_ONCE) return tksp_bind_step(op);
     op->slots[0].superseded = false; /* the result is the new token */
     if (op->base.count > 0) {
         tks_status status;
@@ -221,15 +224,15 @@ static tks_status finish(tksp_tokens_op *op) {
         if (status != TKS_OK) return status;
     }
     tks_status status = tksp_finish_token(op);
-    op->rotated = status == TKS_OK && op->tokens[0].found;
-    bool spent = op->rotated && op->slots[0].aliased && op->spent_alias.size > 0;
-    return spent ? tksp_drop_alias(op, op->spent_alias) : status;
+    op->turn->done = status == TKS_OK && op->tokens[0].found;
+    bool spent = op->turn->done && op->slots[0].aliased && op->turn->spent_alias.size > 0;
+    return spent ? tksp_drop_alias(op, op->turn->spent_alias) : status;
 }
 
 /* An alias that leads nowhere is no reason to fail. */
 static bool spare(tks_op *base, const char *why) {
     (void)why;
-    return ((tksp_tokens_op *)base)->rotated;
+    return ((tksp_tokens_op *)base)->turn->done;
 }
 
 static const tksp_tokens_kind rotate_kind = {
@@ -250,7 +253,8 @@ tks_status tks_tokens_rotate(const tks_tokens *tokens, tks_bytes app, tks_bytes 
     }
     if (status != TKS_OK) return status;
     tksp_present(op, 0, token);
-    op->rotation = copy(&op->base.arena, rotation);
+    op->turn = new_turn(&op->base.arena, rotation);
+    if (op->turn != NULL) op->turn->secret = op->slots[0].token;
     tksp_keep_pepper(op);
     return tksp_tokens_op_ready(op, status, out, err);
 }

@@ -21,7 +21,7 @@ tks_bytes tksp_word_tombstone(tksp_tokens_op *op, const tksp_place *place) {
 static tks_bytes derive(tksp_tokens_op *op, const tksp_slot *slot, const tksp_rotated *forward) {
     tks_buf text;
     tks_buf_init(&text, TKS_TOKEN_EXTRA_MAX + 2 * TKS_TOKEN_SIZE_MAX + 1);
-    if (tksp_successor_write(&text, slot->secret, forward->salt, forward->encoding,
+    if (tksp_successor_write(&text, op->turn->secret, forward->salt, forward->encoding,
                              slot->place.locator, forward->token_size) != TKS_OK) {
         op->base.arena.status = TKS_ERR_MEMORY;
     }
@@ -35,7 +35,7 @@ static void follow(tksp_tokens_op *op, tksp_slot *slot, const tksp_rotated *forw
         memcpy(slot->place.locator, forward->locator.data, TKS_LOCATOR_SIZE);
     }
     memcpy(slot->place.field, forward->field.data, TKS_FIELD_SIZE);
-    if (slot->secret.size > 0) slot->secret = derive(op, slot, forward);
+    if (op->turn != NULL) op->turn->secret = derive(op, slot, forward);
     slot->located = ++op->hops <= HOPS_MAX;
     slot->aliased = false;
     slot->superseded = true;
@@ -46,7 +46,7 @@ bool tksp_take_rotated(tksp_tokens_op *op, size_t i, tks_bytes text) {
     tksp_slot *slot = &op->slots[i];
     tksp_rotated rotated;
     if (!tksp_rotated_read(text, &op->base.arena, &rotated)) return false;
-    if (op->has_old) slot->place = op->old;
+    if (op->turn != NULL) slot->place = op->turn->old; /* which was asked for */
     if (rotated.leads) {
         follow(op, slot, &rotated);
         return true;
