@@ -2,8 +2,9 @@
 -- KEYS  the owner's hash
 -- ARGV  echo, field or "=" and an id, max_age in ms ("0": none), most bytes of data; where more than this
 --       is wanted, the whole new data ("": it is merged), for how many ms the record is to live at least
---       ("0": its end stays), how many expectations there are, and these in pairs: a member's name with its
---       quotes, its value's text ("": it is absent); then the changes, as merge takes them
+--       ("0": its end stays, "-1": as long as it may be unused), how many expectations there are, and these
+--       in pairs: a member's name with its quotes, its value's text ("": it is absent); then the changes, as
+--       merge takes them
 -- Gives {echo, record, its end in ms (0: never) where it was to move, else -1, its field}; {echo, -1}: the
 -- data would be too large, {echo, -2}: not a record, {echo, -3, i}: not what pair i expects; or as absent
 -- says: not found.
@@ -29,9 +30,10 @@ if #ARGV % 2 == 1 then
     if not is_same(from and data:sub(from, to) or '', ARGV[i + 1]) then return {ARGV[1], -3, (i - 6) / 2} end
   end
   if ARGV[6] ~= '0' then -- it is a use
-    -- include: until
-    if ends > 0 then
-      ends = math.max(ends, earlier(now + ARGV[6], earlier(limit, until_of(record))))
+    -- include: until, idle
+    local use = ARGV[6] == '-1' and idle_of(record) or tonumber(ARGV[6])
+    if ends > 0 and use > 0 then
+      ends = math.max(ends, earlier(now + use, earlier(limit, until_of(record))))
       record = with_seen(record, now)
       _, at = split(record)
     end

@@ -59,6 +59,13 @@ def test_stores(server: Server, run: Run) -> None:
             assert updated.data == {}
             assert updated.expires_at is not None
             assert updated.expires_at - updated.created_at > 190
+            idle = await tokens.create(**A, owner="i", custom_token="i", idle=50)
+            used = await tokens.update(**A, token="i", data={"m": 1}, refresh=True)
+            assert used is not None
+            assert used.data == {"m": 1}
+            assert used.expires_at is not None
+            assert used.expires_at >= idle.expires_at  # type: ignore[operator]
+            assert used.seen_at is not None
             by_id = await tokens.get_by_id(**A, owner="o", id=made.id)
             assert by_id is not None
             assert (by_id.token, by_id.expires_at) == (None, pytest.approx(updated.expires_at, abs=0.01))

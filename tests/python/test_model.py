@@ -232,7 +232,7 @@ class Model:
         if rng.random() < 0.3:
             more["keep_null"] = True
         if rng.random() < 0.2:
-            more["refresh"] = rng.choice((1, 20))
+            more["refresh"] = rng.choice((True, 1, 20))
         if rng.random() < 0.3:
             more["unset"] = [name for name in "abcd" if name not in changes and rng.random() < 0.5]
         expect = {n: one.data.get(n, UNSET) for n in "abcd"} if rng.random() < 0.3 else None
@@ -261,7 +261,8 @@ class Model:
                 one.data.pop(name, None)
             self.check(one, token, end=False)
             if "refresh" in more:
-                self.slid(one, token, more["refresh"])
+                refresh = more["refresh"]
+                self.slid(one, token, one.idle if refresh is True else refresh)
 
     def update_all(self) -> None:
         owner, changes = self.owner(), {"d": self.rng.randrange(100)}

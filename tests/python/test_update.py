@@ -269,6 +269,34 @@ def test_refresh_is_a_use_and_ends_where_the_token_does(tokens: RedisTokens, ser
     assert before == updated.seen_at  # no use
 
 
+def test_refresh_by_the_tokens_own_idle(tokens: RedisTokens, server: Server) -> None:
+    token = tokens.create(**BOB, idle=100, duration=150)
+    stored.set_left(server, token, 30)
+    updated = update(tokens, token, data={"a": 1}, refresh=True)
+    assert (updated.data, updated.idle) == ({"a": 1}, 100)
+    assert updated.expires_at == pytest.approx(stored.end_of(server, token) / 1000, abs=0.001)
+    assert 99_000 < stored.left(server, token) <= 100_000
+    assert updated.seen_at is not None
+    tokens.refresh(**A, token=token.token, duration=140)
+    assert update(tokens, token, refresh=True).seen_at > updated.seen_at  # type: ignore[operator]
+    assert 139_000 < stored.left(server, token) <= 140_000  # never shortened
+    short = tokens.create(**BOB, idle=100, duration=40)
+    assert update(tokens, short, refresh=True).expires_at == pytest.approx(short.expires_at, abs=0.001)
+    aged = RedisTokens(tokens.client, max_age=50)
+    token = aged.create(**BOB, idle=100)
+    assert update(aged, token, refresh=True).expires_at == pytest.approx(token.created_at + 50, abs=0.001)
+
+
+def test_refresh_leaves_a_token_without_idle_alone(tokens: RedisTokens, server: Server) -> None:
+    for duration in (10, None):
+        token = tokens.create(**BOB, duration=duration, request={"address": "::1"})
+        updated = update(tokens, token, data={"a": 1}, refresh=True)
+        assert updated.expires_at == token.expires_at
+        assert updated.seen_at is None
+        assert updated.data == {"a": 1}
+    assert update(tokens, token, data={"a": 2}, refresh=False).expires_at is None
+
+
 def test_a_conflict_moves_no_expiry(tokens: RedisTokens, server: Server) -> None:
     token = tokens.create(**BOB, duration=10)
     with pytest.raises(ConflictError):
@@ -296,6 +324,26 @@ def test_an_alias_lives_as_long_as_its_token(client: tokenstore.Client, server: 
     assert [server("PTTL", k) for k in server.keys() if k.startswith(b"p:") and server("TYPE", k) == "string"] == [-1]
 
 
+def test_an_alias_lives_as_long_as_a_use_lets_its_token(client: tokenstore.Client, server: Server) -> None:
+    tokens = RedisTokens(client, touch_interval=0)
+    token = tokens.create(**BOB, custom_token="c", idle=100, duration=1000)
+    (alias,) = set(stored.keys(server)) - set(stored.hashes(server))
+    for use in (tokens.get, tokens.update):
+        stored.set_left(server, token, 30)
+        server("PEXPIRE", alias, 90_000)
+        used: Any = use(**A, token="c", refresh=True)
+        assert (used.id, used.idle) == (token.id, 100)
+        assert 159_000 < alias_left(server) <= 160_000
+    server("PEXPIRE", alias, 90_000)
+    by_id = tokens.update_by_id(**BOB, id=token.id, data={"a": 2}, refresh=True)
+    assert by_id is not None
+    assert by_id.data == {"a": 2}
+    assert 159_000 < alias_left(server) <= 160_000
+    generated = tokens.create(**BOB, idle=100)
+    assert tokens.update_by_id(**BOB, id=generated.id, refresh=True) is not None
+    assert tokens.update(**A, token="none", refresh=True) is None
+
+
 # ---- Sessions ----------------------------------------------------------------------------------------
 
 
@@ -310,6 +358,12 @@ def test_of_sessions(sessions: Sessions) -> None:
     assert session.data == {"b": 2, "c": None}
     assert session.expires_at is not None
     assert session.expires_at - session.created_at > 90
+    token = sessions.create("web", "bob", idle=100)
+    assert sessions.update("web", token, refresh=True) is True
+    session = sessions.get("web", token, expiry=True)
+    assert session is not None
+    assert session.seen_at is not None
+    assert sessions.update_by_id("web", "bob", session.id, refresh=True) is True
     assert sessions.update("web", token, {"z": 1}, replace=True) is True
     assert sessions.get("web", token).data == {"z": 1}  # type: ignore[union-attr]
     assert sessions.update("web", "none", expect={"b": 1}) is False

@@ -28,6 +28,7 @@ with tokenstore.RedisTokens(client, token_encoding="hex", max_age=timedelta(days
         tokens.update("web", "login", token.token, {"n": None, "m": tokenstore.UNSET}, unset={"x"}, refresh=60),
         "tokenstore.Token | None",
     )
+    tokens.update_by_id("web", "login", "bob", "id", refresh=True)
     assert_type(tokens.list("web", "login", "bob"), list[tokenstore.Token])
     assert_type(tokens.delete_all("web", "login", "bob"), int)
     assert_type(tokens.deleteAll("web", "login", "bob"), int)

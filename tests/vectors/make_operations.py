@@ -86,6 +86,9 @@ class Stored:
     def stamped(self, end):
         return record(self.us, self.field, self.owner_name, self.data_text, end)
 
+    def idle(self, ms):
+        return record(self.us, self.field, self.owner_name, self.data_text, pieces=b"i" + keys.digits(ms, 7))
+
     @property
     def args(self):
         return {"app": self.app, "type": self.type, "token": self.token}
@@ -681,6 +684,39 @@ case("update with refresh of a custom token lets its alias live as long", "updat
       {**send("once", custom.update_more(b'"e"', b"", refresh=60000), custom.lengthen(60000)),
        **replies([custom.echo, custom.record, SERVER + 60000], 5)}],
      {"token": custom.result(SERVER + 60000)})
+by_idle = {**set_role, "refresh": True}
+words = bob.update_more(*ROLE, refresh=-1)
+case("update by the token's own idle time", "update", by_idle,
+     [{**send("once", words), **replies([bob.echo, rooted.idle(60000), SERVER + 60000])}],
+     {"token": rooted.result(SERVER + 60000)})
+case("update by its own idle time of a token without", "update", by_idle,
+     [{**send("once", words), **replies([bob.echo, rooted.record, END])}], {"token": rooted.result(END)})
+case("update with refresh false", "update", {**set_role, "refresh": False},
+     [{**send("once", bob.update(*ROLE)), **replies([bob.echo, rooted.record])}], {"token": rooted.result()})
+
+# Only the record says how long the alias is to live. Whatever becomes of that, the token is updated.
+by_idle = {**custom.args, "data": {"e": None}, "refresh": True}
+words = custom.update_more(b'"e"', b"", refresh=-1)
+found = {**send("once", [b"GET", custom.alias]), **replies(custom.locator + NONCE)}
+updated = {**send("once", words), **replies([custom.echo, custom.idle(60000), SERVER + 60000])}
+lengthened = send("once", custom.lengthen(60000))
+done = {"token": custom.result(SERVER + 60000)}
+case("update of a custom token by its own idle time", "update", by_idle,
+     [found, updated, {**lengthened, **replies(5)}], done)
+case("update of a custom token by its own idle time, which it has not", "update", by_idle,
+     [found, {**send("once", words), **replies([custom.echo, custom.record, END])}],
+     {"token": custom.result(END)})
+case("update by its own idle time of a custom token that is gone", "update", by_idle,
+     [found, {**send("once", words), **replies([custom.echo, 0])}], {"token": None})
+case("update by its own idle time whose alias's answer is lost", "update", by_idle,
+     [found, updated, {**lengthened, **lost(True)}], done)
+case("update by its own idle time whose alias cannot be extended", "update", by_idle,
+     [found, updated, {**lengthened, **replies(Error("OOM cannot"))}], done)
+case("update by its own idle time whose deadline passes meanwhile", "update", by_idle,
+     [found, updated, {**lengthened, "deadline": {"sent": True}}], done)
+case("update by its own idle time whose answer is lost", "update", by_idle,
+     [found, {**send("once", words), **lost(True)}], error=("outcome_unknown", "may or may not"))
+
 UNSET = {"$unset": True}
 expecting = {**set_role, "expect": {"role": "admin", "gone": UNSET}}
 words = bob.update_more(*ROLE, expect=(b'"role"', b'"admin"', b'"gone"', b""))
@@ -745,6 +781,10 @@ case("update_by_id with all that update takes", "update_by_id",
      {**change, "unset": ["a"], "keep_null": True, "expect": {"b": UNSET}, "refresh": 3600},
      [{**send("once", named.update_more(*ROLE, b'"a"', b"", refresh=3600000, expect=(b'"b"', b"")), perhaps),
        **replies([bob.echo, rooted.record, SERVER], -2)}],
+     {"token": rooted.result(SERVER, **secretless)})
+case("update_by_id by the token's own idle time", "update_by_id", {**change, "refresh": True},
+     [{**send("once", named.update_more(*ROLE, refresh=-1)), **replies([bob.echo, rooted.idle(3600000), SERVER, bob.field])},
+      {**send("once", perhaps), **replies(-2)}],
      {"token": rooted.result(SERVER, **secretless)})
 case("update_by_id, not as expected", "update_by_id", {**change, "expect": {"role": "x"}},
      [{**send("once", named.update_more(*ROLE, expect=(b'"role"', b'"x"'))), **replies([bob.echo, -3, 1])}],

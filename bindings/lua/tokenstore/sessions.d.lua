@@ -32,7 +32,7 @@
 ---@field keep_null? boolean tokenstore.null is stored instead
 ---@field replace? boolean `data` becomes the whole data, exactly
 ---@field expect? tokenstore.Data what fields must be now (tokenstore.unset: absent), or nothing is changed: "conflict"
----@field refresh? number seconds: slides the expiry, as in `get`
+---@field refresh? number|true slides the expiry, as in `get`
 
 ---@class tokenstore.SessionRotateArgs: tokenstore.SessionArgs
 ---@field duration? number seconds; none: the remaining time is kept
@@ -60,7 +60,7 @@
 ---@field keep_null? boolean tokenstore.null is stored instead
 ---@field replace? boolean `data` becomes the whole data, exactly
 ---@field expect? tokenstore.Data what fields must be now (tokenstore.unset: absent), or nothing is changed: "conflict"
----@field refresh? number seconds: slides the expiry, as in `get`
+---@field refresh? number|true slides the expiry, as in `get`
 
 ---@class tokenstore.SessionUpdateAllArgs: tokenstore.SessionOwnerArgs
 ---@field data tokenstore.Data fields to set; tokenstore.null deletes one

@@ -181,7 +181,7 @@ function Client:close() end
 ---@field keep_null? boolean tokenstore.null is stored instead
 ---@field replace? boolean `data` becomes the whole data, exactly
 ---@field expect? tokenstore.Data what fields must be now (tokenstore.unset: absent), or nothing is changed: "conflict"
----@field refresh? number seconds: slides the expiry, as in `get`
+---@field refresh? number|true slides the expiry, as in `get`
 
 ---@class tokenstore.RotateArgs: tokenstore.TokenArgs
 ---@field duration? number seconds; none: the remaining time is kept
@@ -210,7 +210,7 @@ function Client:close() end
 ---@field keep_null? boolean tokenstore.null is stored instead
 ---@field replace? boolean `data` becomes the whole data, exactly
 ---@field expect? tokenstore.Data what fields must be now (tokenstore.unset: absent), or nothing is changed: "conflict"
----@field refresh? number seconds: slides the expiry, as in `get`
+---@field refresh? number|true slides the expiry, as in `get`
 
 ---@class tokenstore.UpdateAllArgs: tokenstore.OwnerArgs
 ---@field data tokenstore.Data fields to set; tokenstore.null deletes one

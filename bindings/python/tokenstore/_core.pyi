@@ -220,12 +220,12 @@ class RedisTokens(Generic[_R]):
     def update(
         self, app: Name, type: Name, token: Presented, data: dict[str, Any] | None,
         unset: Iterable[str] | None, keep_null: bool, replace: bool, expect: dict[str, Any] | None,
-        refresh: Duration | None, /,
+        refresh: Duration | bool | None, /,
     ) -> Op[_R | None]: ...
     def update_by_id(
         self, app: Name, type: Name, owner: Name, id: Id, data: dict[str, Any] | None,
         unset: Iterable[str] | None, keep_null: bool, replace: bool, expect: dict[str, Any] | None,
-        refresh: Duration | None, /,
+        refresh: Duration | bool | None, /,
     ) -> Op[_R | None]: ...
     def update_all(self, app: Name, type: Name, owner: Name, data: dict[str, Any], /) -> Op[int]: ...
     def rotate(
@@ -264,12 +264,12 @@ class Sessions(Generic[_R]):
     def refresh(self, app: Name, token: Presented, duration: Duration, /) -> Op[bool]: ...
     def update(
         self, app: Name, token: Presented, data: dict[str, Any] | None, unset: Iterable[str] | None,
-        keep_null: bool, replace: bool, expect: dict[str, Any] | None, refresh: Duration | None, /,
+        keep_null: bool, replace: bool, expect: dict[str, Any] | None, refresh: Duration | bool | None, /,
     ) -> Op[_R | None]: ...
     def update_by_id(
         self, app: Name, owner_id: Name, id: Id, data: dict[str, Any] | None,
         unset: Iterable[str] | None, keep_null: bool, replace: bool, expect: dict[str, Any] | None,
-        refresh: Duration | None, /,
+        refresh: Duration | bool | None, /,
     ) -> Op[_R | None]: ...
     def update_all(self, app: Name, owner_id: Name, data: dict[str, Any], /) -> Op[int]: ...
     def rotate(

@@ -186,7 +186,7 @@ class RedisTokens(Store):
         keep_null: bool = False,
         replace: bool = False,
         expect: dict[str, Any] | None = None,
-        refresh: Duration | None = None,
+        refresh: Duration | bool | None = None,
     ) -> Token | None:
         """Set fields of the token's data and return it with all of them; None if not found.
 
@@ -206,7 +206,8 @@ class RedisTokens(Store):
             answer is lost (:class:`OutcomeUnknownError`) and the call is repeated, a ConflictError may be due
             to the first one
         ``refresh``
-            slide the expiry as :meth:`get` does, at every call; fills in ``expires_at``
+            slide the expiry as :meth:`get` does – with True by the token's own ``idle`` –, at every call; fills
+            in ``expires_at``
 
         A field in both ``data`` and ``unset``, or ``unset`` with ``replace``, is a :class:`DataError`.
         """
@@ -225,7 +226,7 @@ class RedisTokens(Store):
         keep_null: bool = False,
         replace: bool = False,
         expect: dict[str, Any] | None = None,
-        refresh: Duration | None = None,
+        refresh: Duration | bool | None = None,
     ) -> Token | None:
         """As :meth:`update`, for the owner's token with this ``id`` of a listing: its secret is not needed.
 

@@ -96,7 +96,7 @@ typedef struct tks_new_token {
     tks_bytes request;
 } tks_new_token;
 
-#define TKS_OWN_IDLE INT64_C(-1) /**< tks_tokens_get: slide by the token's own idle time */
+#define TKS_OWN_IDLE INT64_C(-1) /**< as refresh_ms: slide by the token's own idle time */
 
 /** Result TOKEN. When it runs, a custom token that is in use is TKS_ERR_DATA, a full owner may be TKS_ERR_LIMIT. */
 TKS_MUST_USE tks_status tks_tokens_create(const tks_tokens *, const tks_new_token *, tks_op **out,

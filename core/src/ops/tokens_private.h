@@ -142,7 +142,7 @@ struct tksp_tokens_op {
     bool expiry;     /* the caller asked for expires_ms */
     bool ends_asked; /* get: the server was asked when the fields end */
     bool timing;     /* get: the records are read, the server's clock is being asked for */
-    bool touching;   /* get: the record is read, its expiry is being moved */
+    bool touching;   /* get, update: the record is read, its expiry or its alias's is being moved */
 };
 
 TKSP_ASSERT_SMALL(tksp_tokens_op);

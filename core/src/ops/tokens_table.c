@@ -145,7 +145,7 @@ static tks_status make_list(const void *store, const tks_arg *args, tks_op **out
 #define UPDATE_PARAMS                                                                              \
     TKSP_DEFAULT("data", TKS_PARAM_PATCH, "{}"), TKSP_OPTIONAL("unset", TKS_PARAM_FIELDS),         \
         TKSP_OPTIONAL("keep_null", TKS_PARAM_FLAG), TKSP_OPTIONAL("replace", TKS_PARAM_FLAG),      \
-        TKSP_OPTIONAL("expect", TKS_PARAM_EXPECTED), TKSP_OPTIONAL("refresh", TKS_PARAM_DURATION)
+        TKSP_OPTIONAL("expect", TKS_PARAM_EXPECTED), TKSP_OPTIONAL("refresh", TKS_PARAM_REFRESH)
 #define GRACE_PARAM    TKSP_OPTIONAL("grace", TKS_PARAM_GRACE)
 #define PATCH_PARAM    TKSP_OPTIONAL("data", TKS_PARAM_PATCH)
 #define DURATION_PARAM TKSP_OPTIONAL("duration", TKS_PARAM_DURATION)

@@ -100,7 +100,7 @@ static tks_status check(const tks_tokens *tokens, const tks_update *update, tks_
         status = check_json(values_in(update->expect), '{', max_size, wrong, err);
         if (status == TKS_OK) status = check_names(absent_in(update->expect), max_size, wrong, err);
     }
-    if (status == TKS_OK && update->refresh_ms != 0) {
+    if (status == TKS_OK && update->refresh_ms != 0 && update->refresh_ms != TKS_OWN_IDLE) {
         status = tksp_check_duration(update->refresh_ms, "refresh", err);
     }
     if (status == TKS_OK && update->replace && update->unset.size > 2) {
@@ -212,6 +212,26 @@ static tks_status begin_update(tksp_tokens_op *op) {
     return status;
 }
 
+/* Only the record says how long a use by its own idle time lets it live: so an alias follows. It is in no doubt that
+ * the token was updated, whatever becomes of this. */
+static tks_status extend_by_idle(tksp_tokens_op *op) {
+    if (op->duration_ms != TKS_OWN_IDLE || !op->slots[0].aliased) return TKS_OK;
+    op->duration_ms = op->tokens[0].idle_ms;
+    if (op->duration_ms == 0) return TKS_OK; /* also where it was not found */
+    op->touching = true;
+    return tksp_lengthen_alias(op, tksp_word_alias(op, &op->slots[0].place));
+}
+
+static bool spare_alias(tks_op *base, const char *why) {
+    tksp_tokens_op *op = (tksp_tokens_op *)base;
+    char line[TKS_ERROR_SIZE];
+    if (!op->touching) return false;
+    (void)snprintf(line, sizeof line,
+                   "the token was updated, but its alias could not be extended: %s", why);
+    tks_notes_add(&base->notes, 'w', line);
+    return true;
+}
+
 /* The name of expectation `number`, from 1 on. */
 static tks_bytes name_expected(const tks_update *update, int64_t number) {
     tks_bytes name = TKS_LITERAL("?"), value, absent = absent_in(update->expect);
@@ -225,6 +245,7 @@ static tks_status finish_update(tksp_tokens_op *op) {
     tks_op *base = &op->base;
     int64_t code = 0;
     int64_t number = 0;
+    if (op->touching) return TKS_OK;
     if (base->count > 0) {
         tks_status status;
         const tks_reply *reply = tksp_checked_reply(op, 0, &op->slots[0].place, &status);
@@ -240,10 +261,11 @@ static tks_status finish_update(tksp_tokens_op *op) {
                             "the field %.*s is not as expected: nothing was changed; read it again",
                             shown_size(name), name.data);
     }
-    return tksp_finish_token(op);
+    tks_status status = tksp_finish_token(op);
+    return status == TKS_OK ? extend_by_idle(op) : status;
 }
 
-static const tksp_tokens_kind update_kind = {.base = {TKSP_TOKENS_BASE},
+static const tksp_tokens_kind update_kind = {.base = {TKSP_TOKENS_BASE, .spare = spare_alias},
                                              .begin = begin_update,
                                              .finish = finish_update};
 

@@ -142,7 +142,7 @@ class Sessions(tokenstore.Sessions, AsyncStore):
         keep_null: bool = False,
         replace: bool = False,
         expect: dict[str, Any] | None = None,
-        refresh: Duration | None = None,
+        refresh: Duration | bool | None = None,
     ) -> bool:
         """Set top-level fields of the session's data: None deletes a field, the rest is set.
 
@@ -162,7 +162,7 @@ class Sessions(tokenstore.Sessions, AsyncStore):
         keep_null: bool = False,
         replace: bool = False,
         expect: dict[str, Any] | None = None,
-        refresh: Duration | None = None,
+        refresh: Duration | bool | None = None,
     ) -> bool:
         """As :meth:`update`, for the user's session with this ``id`` of a listing: no token is needed."""
         op = self._ops.update_by_id(
