@@ -1,4 +1,5 @@
 /* test_hsetex.c - the server's clock as a client knows it, and create without a script. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -219,4 +220,31 @@ TEST(create_sent_again_is_the_same) {
     CHECK_INT(tks_op_get_result(f.op)->tokens->created_us, NOW_US - 1000 + 1001);
     free(copy);
     end(&f);
+}
+
+/* The script's answer to create, with what it has learned: '0' or '1'. */
+static tks_need answer_create(fixture *f, char learned) {
+    char text[64];
+    const char *echo = strstr(tks_op_get_batch(f->op)->bytes.data, "$5\r\n") + 4;
+    (void)snprintf(text, sizeof text, "$14\r\nGCiQYEOAA%.4s%c\r\n:1\r\n", echo, learned);
+    return answer(f, text, BOOT);
+}
+
+TEST(what_a_lost_server_could_do_is_not_learned_again) {
+    static const struct {
+        char learned;
+        tksp_fact known;
+    } cases[] = {{'1', TKSP_UNKNOWN}, {'0', TKSP_NO}};
+    for (size_t i = 0; i < 2; i++) {
+        fixture f = begin(TKSP_NO, 60000, BOOT);
+        tks_event lost = {.type = TKS_EVENT_LOST, .boot_ms = BOOT};
+        tks_event awake = {.type = TKS_EVENT_AWAKE, .boot_ms = BOOT};
+        test_context("'%c'", cases[i].learned);
+        CHECK(sends(&f, "EVALSHA"));
+        CHECK_INT(tks_op_step(f.op, &lost), TKS_NEED_SLEEP);
+        CHECK_INT(tks_op_step(f.op, &awake), TKS_NEED_SEND); /* with what was known before */
+        CHECK_INT(answer_create(&f, cases[i].learned), TKS_DONE);
+        CHECK_INT(tksp_server_ends_fields(f.server), cases[i].known);
+        end(&f);
+    }
 }

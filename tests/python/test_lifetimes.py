@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -91,6 +91,30 @@ def aged() -> Iterator[tuple[tokenstore.Client, list[Token]]]:
         made = [store.create(**APP, owner="bob", duration=d) for d in (None, 3600) * len(USES)]
         time.sleep(1.1)
         yield client, made
+
+
+LATE: dict[str, Callable[[RedisTokens, Token], Any]] = {
+    "list": lambda tokens, token: next(iter(tokens.list(**APP, owner=token.owner)), None),  # type: ignore[arg-type]
+    "rotate": lambda tokens, token: tokens.rotate(**APP, token=token.token),
+    "update": lambda tokens, token: tokens.update(**APP, token=token.token, data={"n": 1}, refresh=True),
+    "update_all": lambda tokens, token: (
+        tokens.update_all(**APP, owner=token.owner, data={"n": time.time()}) and token  # type: ignore[arg-type]
+    ),
+}
+
+
+@pytest.mark.parametrize("how", LATE)
+def test_a_token_keeps_its_end_in_its_last_millisecond(tokens: RedisTokens, how: str) -> None:
+    """In which Redis 8.0 finds the field with HGET, and says with HPEXPIRETIME that there is none."""
+    for token in tokens.create_many({**APP, "owner": f"owner {n}", "duration": 1 + n / 200} for n in range(40)):
+        assert token.expires_at is not None
+        time.sleep(max(0, token.expires_at - time.time() - 0.002))
+        last = found = token
+        while found:
+            last, found = found, LATE[how](tokens, found)
+            assert not found or found.expires_at is not None
+            assert time.time() < token.expires_at + 1
+        assert tokens.get(**APP, token=last.token or token.token, expiry=True) is None
 
 
 @pytest.mark.parametrize("use", USES)

@@ -170,3 +170,26 @@ def test_a_hash_from_before_an_upgrade_is_turned_over(tokens: RedisTokens, serve
     assert key_left(server) == -1
     assert stored.record_of(server, old)[13:14] == b'"'  # no stamp any more
     assert 0 < stored.left(server, old) <= 60000
+
+
+def test_one_who_takes_the_server_for_an_old_one_keeps_all_ends(tokens: RedisTokens, server: Server) -> None:
+    if not ends_fields(server):
+        pytest.skip("this server cannot end fields")
+    late = ("ACL", "SETUSER", "late", "on", ">pw", "~*", "&*", "+@all")
+    server(*late, "-hsetex", "-hpttl", "-hpexpiretime")
+    try:
+        with RedisTokens(server.url.replace("://", "://late:pw@")) as theirs:
+            stamped = theirs.create(**BOB, duration=60)
+            assert stored.record_of(server, stamped)[13:14] == b"e"
+            native = [tokens.create(**BOB, duration=100) for _ in range(2)]
+            ends = {token.id: token.expires_at for token in (stamped, *native)}
+            server(*late)
+            assert {token.id: token.expires_at for token in theirs.list(**BOB)} == ends
+            server(*late, "-hsetex", "-hpttl", "-hpexpiretime")
+            assert theirs.count(**BOB) == 3  # it forgets again
+            server(*late)
+            assert theirs.delete_all(**BOB, keep=native[0].id) == 2
+            assert stored.end_of(server, native[0]) == round((native[0].expires_at or 0) * 1000)
+            assert key_left(server) == -1
+    finally:
+        server("ACL", "DELUSER", "late")

@@ -1,12 +1,18 @@
 -- The live records of the hash: {field, record, ends, and stays, its end without max_age}. Of what is no
 -- record, its field and text. What rotations left behind goes to `left`, if that is given.
 local function live_of(now, max_age, left)
-  local all, live, fields = redis.call('HGETALL', key), {}, {}
-  for i = 1, #all, 2 do fields[#fields + 1] = all[i] end
+  local all, live, fields, open = redis.call('HGETALL', key), {}, {}, false
+  for i = 1, #all, 2 do
+    fields[#fields + 1] = all[i]
+    open = open or stamped_end(all[i + 1]) == 0 and not lasts(all[i + 1])
+  end
+  -- Only a server that can end fields has records that say nothing of their end, whatever the client knows.
   local own_ends = {}
-  for first = 1, #fields > 0 and can_end_fields() and #fields or 0, 1000 do -- Lua's stack bounds unpack
+  for first = 1, open and #fields or 0, 1000 do -- Lua's stack bounds unpack
     local last = math.min(first + 999, #fields)
-    local part = redis.call('HPEXPIRETIME', key, 'FIELDS', last - first + 1, unpack(fields, first, last))
+    local part = redis.pcall('HPEXPIRETIME', key, 'FIELDS', last - first + 1, unpack(fields, first, last))
+    proven = true
+    if not learn(not part.err) then break end
     for i = 1, #part do own_ends[first + i - 1] = part[i] == -2 and now or part[i] end -- -2: it ends now
   end
   for i = 1, #fields do

@@ -302,8 +302,9 @@ tks_status tksp_tokens_finish(tks_op *base, int64_t now_ms) {
 
 /* ---- answers ---- */
 
-void tksp_learn_from_echo(tksp_tokens_op *op, tks_bytes echo) {
+void tksp_learn_from_echo(tksp_tokens_op *op, size_t command, tks_bytes echo) {
     char known = echo.data[echo.size - 1];
+    if (tks_bytes_equal(echo, op->base.commands[command].argv[2])) return; /* nothing new */
     if (known == '0') tksp_server_set_ends_fields(op->base.server, TKSP_NO);
     if (known == '1') tksp_server_set_ends_fields(op->base.server, TKSP_YES);
 }
@@ -322,7 +323,7 @@ const tks_reply *tksp_checked_reply(tksp_tokens_op *op, size_t command, const tk
         *status = tksp_op_fail_foreign(&op->base);
         return NULL;
     }
-    tksp_learn_from_echo(op, tks_reply_get_bytes(echo));
+    tksp_learn_from_echo(op, command, tks_reply_get_bytes(echo));
     *status = TKS_OK;
     return reply;
 }

@@ -136,7 +136,7 @@ static int64_t made_at(tksp_tokens_op *op, size_t i) {
     if (!made && !full && text.size != ECHO_SIZE) return FOREIGN;
     tks_bytes echo = tks_bytes_of(text.data + text.size - ECHO_SIZE, ECHO_SIZE);
     if (memcmp(echo.data, slot->place.field, TKS_CHECK_SIZE) != 0) return FOREIGN;
-    tksp_learn_from_echo(op, echo);
+    tksp_learn_from_echo(op, slot->command, echo);
     return made ? tksp_record_read_created(text.data) : full ? FULL : IN_USE;
 }
 

@@ -264,9 +264,10 @@ tks_bytes tksp_word_field(tksp_tokens_op *op, const tksp_place *place);
 tks_bytes tksp_word_name(tksp_tokens_op *op, const tksp_slot *slot);
 tks_bytes tksp_word_max_age(tksp_tokens_op *op); /* in ms; "0": none */
 /* A script's first argument, which it gives back: the place's check, and whether the server can end fields, "0" if it
- * is known that it cannot. */
+ * is known that it cannot. What comes back as it was sent says nothing: it may have been sent a second time, to another
+ * server than the one that this was known of. */
 tks_bytes tksp_word_echo(tksp_tokens_op *op, const tksp_place *place);
-void tksp_learn_from_echo(tksp_tokens_op *op, tks_bytes echo);
+void tksp_learn_from_echo(tksp_tokens_op *op, size_t command, tks_bytes echo);
 /* A record's text from behind its end on. */
 tks_bytes tksp_word_tail(tksp_tokens_op *op, const tksp_record *record);
 
