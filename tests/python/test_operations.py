@@ -24,6 +24,7 @@ ERRORS: dict[str, type[Exception]] = {
     "data": tokenstore.DataError,
     "limit": tokenstore.LimitError,
     "outcome_unknown": tokenstore.OutcomeUnknownError,
+    "reused_token": tokenstore.TokenReusedError,
     "server": tokenstore.ServerError,
     "timeout": tokenstore.TimeoutError,
 }
@@ -232,7 +233,7 @@ def nowhere() -> Iterator[tokenstore.Client]:
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 def test_operation(nowhere: tokenstore.Client, case: dict[str, Any]) -> None:
     assert set(case) <= {
-        *("known", "name", "options", "call", "args", "now", "refused", "steps", "result", "error"),
+        *("known", "name", "options", "call", "args", "now", "refused", "steps", "result", "error", "reused"),
     }
     if "known" in case:
         teach(nowhere, {"ends": b"1", "lacks": b"0"}[case["known"]])
@@ -244,5 +245,8 @@ def test_operation(nowhere: tokenstore.Client, case: dict[str, Any]) -> None:
     with pytest.raises(ERRORS[fails["status"]], match=re.escape(fails["message"])) as caught:
         perform(case, script)
     assert type(caught.value) is ERRORS[fails["status"]]
+    if "reused" in case:
+        assert isinstance(caught.value, tokenstore.TokenReusedError)
+        assert (caught.value.sid, caught.value.owner or "") == (case["reused"]["sid"], case["reused"]["owner"])
     token = to_bytes(case["args"].get("token", ""))
     assert len(token) < 8 or token.decode("utf-8", "replace") not in str(caught.value)
