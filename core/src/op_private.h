@@ -15,11 +15,11 @@ typedef struct tksp_command {
     const tksp_script *script; /* NULL: a plain command */
     const tks_bytes *argv;     /* script: number of keys, keys, arguments */
     size_t argc;
-    tks_bytes route;       /* the key that selects the server */
-    bool by_text;          /* script: unknown to the server, send its text */
-    bool raw;              /* an error reply is a result */
-    bool any_type;         /* WRONGTYPE is a result: another program's key */
-    bool may_cross;        /* CROSSSLOT is a result: its keys are on different servers of a cluster */
+    tks_bytes route; /* the key that selects the server */
+    bool by_text;    /* script: unknown to the server, send its text */
+    bool raw;        /* an error reply is a result */
+    bool any_type;   /* WRONGTYPE is a result: another program's key */
+    bool may_cross;  /* CROSSSLOT is a result: its keys are on different servers of a cluster */
     bool may_be_forbidden; /* NOPERM and "unknown command" are results */
     tks_reply *reply;      /* the final reply; owned */
 } tksp_command;

@@ -11,10 +11,10 @@
  *
  * A rotation may leave two texts that are no records, but begin like one:
  *
- *     <created><check>[e<time>]r<family>[@<locator>]><shape><salt><field>      a forward, in the old token's field
- *     <created><check>[e<time>]r<family>[@<locator>]["<owner>"]                a tombstone, in a field beside it
+ *     <created><check>[e<time>]r<family>><shape><salt><field>      a forward, in the old token's field
+ *     <created><check>[e<time>]r<family>["<owner>"]                a tombstone, in a field beside it
  *
- * The locator is there if the new token is in another hash. See rotation.h. */
+ * See rotation.h. */
 #ifndef TKSP_RECORD_H
 #define TKSP_RECORD_H
 

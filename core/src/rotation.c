@@ -4,7 +4,7 @@
 #include "tokenstore/tokens.h"
 
 static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-static const char ELSEWHERE = '@', LEADS = '>';
+static const char LEADS = '>';
 
 /* What is left of a text that is being read. */
 typedef struct rest {
@@ -56,11 +56,8 @@ bool tksp_rotated_read(tks_bytes text, tksp_arena *arena, tksp_rotated *out) {
         !tksp_record_read_end(&from.at, from.end, &out->end_ms)) {
         return false;
     }
-    if (!take_char(&from, TKSP_ROTATED_MARK) || !take_digits(&from, TKS_FIELD_SIZE, &out->family))
-        return false;
-    if (take_char(&from, ELSEWHERE) && !take_digits(&from, TKS_LOCATOR_SIZE, &out->locator)) {
-        return false;
-    }
+    if (!take_char(&from, TKSP_ROTATED_MARK)) return false;
+    if (!take_digits(&from, TKS_FIELD_SIZE, &out->family)) return false;
     if (take_char(&from, LEADS)) return read_forward(&from, out);
     return from.at == from.end || tksp_record_read_name(&from.at, from.end, arena, &out->owner);
 }

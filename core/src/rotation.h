@@ -22,8 +22,7 @@ typedef struct tksp_rotated {
     tks_bytes check;
     int64_t end_ms; /* 0: the server ends the field */
     tks_bytes family;
-    tks_bytes locator; /* empty: the same hash */
-    bool leads;        /* it is a forward; else a tombstone */
+    bool leads; /* it is a forward; else a tombstone */
     tks_encoding encoding;
     size_t token_size;
     tks_bytes salt, field; /* of a forward */

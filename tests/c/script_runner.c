@@ -47,20 +47,15 @@ static void step(runner *r, const tks_event *event) {
 
 static const tksp_script *script_named(const char *name) {
     static const tksp_script *const all[] = {
-        &tksp_script_create,         &tksp_script_delete,
-        &tksp_script_delete_all,     &tksp_script_alias_claim,
-        &tksp_script_exists,         &tksp_script_count,
-        &tksp_script_list,           &tksp_script_refresh,
-        &tksp_script_rotate,         &tksp_script_update,
-        &tksp_script_update_all,     &tksp_script_read,
-        &tksp_script_adopt,          &tksp_script_leave,
-        &tksp_script_end_family,     &tksp_script_take,
-        &tksp_script_alias_extend,   &tksp_script_node_add,
-        &tksp_script_node_get,       &tksp_script_node_set,
-        &tksp_script_node_delete,    &tksp_script_node_delete_key,
-        &tksp_script_node_list,      &tksp_script_node_clean,
-        &tksp_script_node_take_hash, &tksp_script_node_ids,
-        &tksp_script_node_reset,
+        &tksp_script_create,       &tksp_script_delete,      &tksp_script_delete_all,
+        &tksp_script_alias_claim,  &tksp_script_exists,      &tksp_script_count,
+        &tksp_script_list,         &tksp_script_refresh,     &tksp_script_rotate,
+        &tksp_script_update,       &tksp_script_update_all,  &tksp_script_read,
+        &tksp_script_adopt,        &tksp_script_end_family,  &tksp_script_take,
+        &tksp_script_alias_extend, &tksp_script_node_add,    &tksp_script_node_get,
+        &tksp_script_node_set,     &tksp_script_node_delete, &tksp_script_node_delete_key,
+        &tksp_script_node_list,    &tksp_script_node_clean,  &tksp_script_node_take_hash,
+        &tksp_script_node_ids,     &tksp_script_node_reset,
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (strcmp(all[i]->name, name) == 0) return all[i];

@@ -292,13 +292,23 @@ class Model:
         one.token, one.id, one.custom, one.owner = str(token.token), token.id, False, token.owner
         assert token.owner == more.get("owner", one.owner)
         self.merge(one, more.get("data", {}))
+        bound = home is None and one.owner is not None
+        if bound:  # it begins anew, and nothing leads to it
+            assert self.begin - MARGIN <= token.created_at <= self.end + MARGIN
+            one.until = None if one.until is None else one.until + token.created_at - one.created
+            one.created = token.created_at
+            self.dead.append(old)
+            for earlier in self.old:
+                if earlier.one is one:
+                    earlier.one = Known(**{**vars(one), "gone": True})
         if duration is not None:
             assert token.expires_at is not None
             assert self.begin + duration - MARGIN <= token.expires_at <= self.end + duration + MARGIN
             one.end = token.expires_at
         self.check(one, token, end=True)
         self.known[one.token] = one
-        self.add_old(old, one, home, grace or 0)
+        if not bound:
+            self.add_old(old, one, home, grace or 0)
 
     def merge(self, one: Known, data: dict[str, Any]) -> None:
         for name, value in data.items():

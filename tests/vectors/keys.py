@@ -85,11 +85,10 @@ def successor(token, salt, owner_locator):
     return generated(owner_locator, base64.urlsafe_b64encode(random).rstrip(b"="))
 
 
-def left(microseconds, token_field, family, end=0, locator=b""):
+def left(microseconds, token_field, family, end=0):
     """What a forward and a tombstone begin with."""
     piece = b"e" + digits(end, 7) if end else b""
-    onward = b"@" + locator if locator else b""
-    return created(microseconds) + token_field[:4] + piece + b"r" + family + onward
+    return created(microseconds) + token_field[:4] + piece + b"r" + family
 
 
 def forward(salt, token_field, size=32):

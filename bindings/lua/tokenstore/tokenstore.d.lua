@@ -186,7 +186,7 @@ function Client:close() end
 ---@class tokenstore.RotateArgs: tokenstore.TokenArgs
 ---@field duration? number seconds; none: the remaining time is kept
 ---@field grace? number seconds in which the old token still finds the new one; none, or 0: it is invalid at once
----@field owner? tokenstore.Name whose an anonymous token becomes; a token of another owner: "data"
+---@field owner? tokenstore.Name whose an anonymous token becomes, without a grace; a token of another owner: "data"
 ---@field data? tokenstore.Data fields to set, as by update
 
 ---@class tokenstore.OwnerArgs

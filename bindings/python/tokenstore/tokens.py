@@ -311,8 +311,8 @@ class RedisTokens(Store):
         ``superseded`` set, and to rotate it again gives the very same new token: parallel requests, and one whose answer was
         lost, all end at one token.
 
-        ``owner`` makes an anonymous token this owner's, at a login; a token of another owner raises
-        :class:`DataError`. ``data`` is set as in :meth:`update`. ``max_per_owner`` counts as in :meth:`create`.
+        ``owner`` makes an anonymous token this owner's, at a login: created now, and without a grace; a token of
+        another owner raises :class:`DataError`. ``data`` is set as in :meth:`update`. ``max_per_owner`` counts as in :meth:`create`.
         """
         return self._driver.run(self._ops.rotate(app, type, token, duration, grace, owner, data))
 

@@ -195,7 +195,7 @@ typedef struct tks_rotation {
     /** For so long the old token finds the new one: superseded is set in the result. Rotated again, it gives the same new
      * token. 0: it is invalid at once */
     int64_t grace_ms;
-    /** Whose an anonymous token becomes; data NULL: the owner stays */
+    /** Whose an anonymous token becomes, created now, and without a grace; data NULL: the owner stays */
     tks_bytes owner;
     tks_bytes data; /**< as tks_update.data; data NULL: the data stay */
 } tks_rotation;

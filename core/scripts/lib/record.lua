@@ -1,7 +1,7 @@
 -- The parts of a record, by their places (docs/stored-format.md):
 --   <9 of created><4 of check>[p|e<7 of its end>][i<7>][u<7>][s<7>][f<22>]"<owner>"…{<data>}
 -- What a rotation leaves behind begins like one:
---   <9 of created><4 of check>[e<7 of its end>]r<22 of family>[@<16 of locator>]…
+--   <9 of created><4 of check>[e<7 of its end>]r<22 of family>…
 
 -- Where the names begin, and where the data does; nil where this is no record.
 local function split(record)
@@ -69,10 +69,4 @@ end
 local function family_left(text)
   local at = text:byte(14) == 101 and 22 or 14
   return text:byte(at) == 114 and text:sub(at + 1, at + 22) or nil
-end
-
--- Where it leads to, if that is another hash: the locator; else nil.
-local function onward_of(text)
-  local at = text:byte(14) == 101 and 22 or 14
-  return text:byte(at + 23) == 64 and text:sub(at + 24, at + 39) or nil
 end

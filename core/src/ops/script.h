@@ -20,7 +20,6 @@ extern const tksp_script tksp_script_delete;
 extern const tksp_script tksp_script_delete_all;
 extern const tksp_script tksp_script_end_family;
 extern const tksp_script tksp_script_exists;
-extern const tksp_script tksp_script_leave;
 extern const tksp_script tksp_script_list;
 extern const tksp_script tksp_script_move;
 extern const tksp_script tksp_script_node_add;

@@ -274,10 +274,7 @@ tks_status tksp_tokens_finish(tks_op *base, int64_t now_ms) {
     tks_status status = TKS_OK;
     (void)now_ms;
     bool done = false;
-    if (op->phase == TKSP_REVOKING) {
-        status = tksp_take_revoked(op, &done);
-        return status != TKS_OK || !done ? status : kind->finish(op);
-    }
+    if (op->phase == TKSP_REVOKING) return tksp_take_revoked(op);
     if (op->phase == TKSP_BEGUN) {
         status = tksp_take_absent(op, &done);
         return status != TKS_OK || done ? status : kind->finish(op);

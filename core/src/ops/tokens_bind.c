@@ -4,7 +4,7 @@
  *
  *     READ   the old token's record                       at the old token
  *     ADOPT  make the new token from it                   at the owner
- *     LEAVE  end the old token, if its record is the same; leave a forward, a tombstone
+ *     END    delete the old token, if its record is the same
  *
  * Interrupted between the last two, the anonymous token lives until it expires, which harms nobody, and a token of the
  * owner, of which nobody knows the secret. If the record has changed meanwhile, the new token is deleted (UNDO), and all is
@@ -12,6 +12,7 @@
 #include "tokens_private.h"
 
 enum { TRIES_MAX = 8, WORDS = 13 };
+enum { CHANGED = -3 }; /* of the script delete */
 
 static tks_status add_read(tksp_tokens_op *op) {
     const tks_bytes words[] = {
@@ -57,23 +58,17 @@ static tks_status add_adopt(tksp_tokens_op *op, int64_t ends_ms) {
     return tksp_op_add(&op->base, &tksp_script_adopt, words, count, words[1]);
 }
 
-static tks_status add_leave(tksp_tokens_op *op, int64_t ends_ms) {
-    tksp_arena *arena = &op->base.arena;
+static tks_status add_end(tksp_tokens_op *op) {
     const tks_bytes words[] = {
         TKS_LITERAL("1"),
         tksp_word_key(op, &op->turn->old),
         tksp_word_echo(op, &op->turn->old),
         tksp_word_field(op, &op->turn->old),
+        tksp_word_max_age(op),
         op->turn->old_record,
-        tksp_arena_int(arena, ends_ms),
-        tksp_arena_dup(arena, tks_bytes_of(op->turn->made.locator, TKS_LOCATOR_SIZE)),
-        tksp_word_owner(op),
-        tksp_word_grace(op),
-        op->turn->forward,
-        tksp_word_window(op),
     };
-    op->turn->step = TKSP_LEAVE;
-    return tksp_tokens_add(op, &tksp_script_leave, sizeof words / sizeof words[0], words, words[1]);
+    op->turn->step = TKSP_END;
+    return tksp_tokens_add(op, &tksp_script_delete, 6, words, words[1]);
 }
 
 static tks_status add_undo(tksp_tokens_op *op) {
@@ -90,7 +85,7 @@ static tks_status add_undo(tksp_tokens_op *op) {
 /* A command failed: the new token, if it was made, must not stay. */
 bool tksp_bind_undo(tks_op *base) {
     tksp_tokens_op *op = (tksp_tokens_op *)base;
-    if (op->turn->step < TKSP_LEAVE) return false;
+    if (op->turn->step < TKSP_END) return false;
     tksp_op_clear_commands(base);
     return add_undo(op) == TKS_OK;
 }
@@ -130,10 +125,10 @@ static tks_status take_adopt(tksp_tokens_op *op, const tks_reply *reply) {
     op->turn->made_record = record;
     slot->place = op->turn->old;
     tksp_op_clear_commands(&op->base);
-    return add_leave(op, op->turn->made_ends_ms);
+    return add_end(op);
 }
 
-static tks_status take_leave(tksp_tokens_op *op, const tks_reply *reply) {
+static tks_status take_end(tksp_tokens_op *op, const tks_reply *reply) {
     int64_t code = tksp_reply_integer_at(reply, 1, 0);
     tksp_op_clear_commands(&op->base);
     op->slots[0].place = op->turn->made;
@@ -143,7 +138,7 @@ static tks_status take_leave(tksp_tokens_op *op, const tks_reply *reply) {
                    ? status
                    : tksp_read_token(op, 0, op->turn->made_record, op->turn->made_ends_ms);
     }
-    op->turn->step = code == 0 ? TKSP_UNDO : TKSP_FORGET;
+    op->turn->step = code == CHANGED ? TKSP_UNDO : TKSP_FORGET;
     return add_undo(op);
 }
 
@@ -164,6 +159,6 @@ tks_status tksp_bind_step(tksp_tokens_op *op) {
     if (reply == NULL) return status;
     if (op->turn->step == TKSP_READ) return take_read(op, reply);
     if (op->turn->step == TKSP_ADOPT) return take_adopt(op, reply);
-    if (op->turn->step == TKSP_LEAVE) return take_leave(op, reply);
+    if (op->turn->step == TKSP_END) return take_end(op, reply);
     return take_undo(op);
 }

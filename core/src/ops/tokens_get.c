@@ -155,7 +155,7 @@ static tks_status take_left(tksp_tokens_op *op, size_t i, tks_bytes text, int *o
 /* Slot `i` from the reply to its command, which the slot then owns. */
 static tks_status read_slot(tksp_tokens_op *op, size_t i, bool *unread) {
     tksp_slot *slot = &op->slots[i];
-    tks_bytes texts[2];
+    tks_bytes texts[2] = {{NULL, 0}, {NULL, 0}};
     int left = GONE;
     tks_status status = read_texts(op, slot, texts);
     if (status != TKS_OK) return status;

@@ -94,7 +94,7 @@ typedef struct tksp_turn {
     tks_bytes spent_alias; /* the key of the old token's alias, which has no purpose any more */
     bool done;             /* the result is there: only that alias has still to go */
     /* Across servers (tokens_bind.c): the step; the records as they were read; when the new token ends, 0: never. */
-    enum { TKSP_AT_ONCE, TKSP_READ, TKSP_ADOPT, TKSP_LEAVE, TKSP_UNDO, TKSP_FORGET } step;
+    enum { TKSP_AT_ONCE, TKSP_READ, TKSP_ADOPT, TKSP_END, TKSP_UNDO, TKSP_FORGET } step;
     unsigned tries;
     tks_bytes old_record, made_record;
     int64_t made_ends_ms;
@@ -220,18 +220,15 @@ bool tksp_take_rotated(tksp_tokens_op *op, size_t i, tks_bytes text);
  * or the families of reused slots be ended. */
 tks_status tksp_take_absent(tksp_tokens_op *op, bool *again);
 
-/* Ends the families of reused slots: adds the commands, and takes their replies. *over is set at the end: then the operation
- * fails, if it must. */
+/* Ends the families of reused slots: adds the commands; takes their replies, behind which the operation fails, or finishes. */
 bool tksp_has_reused(const tksp_tokens_op *op);
 tks_status tksp_revoke(tksp_tokens_op *op);
-tks_status tksp_take_revoked(tksp_tokens_op *op, bool *over);
+tks_status tksp_take_revoked(tksp_tokens_op *op);
 
 /* ---- rotate (tokens_rotate.c; tokens_bind.c across servers) ---- */
 
-/* What the scripts take: what the old token leaves, and for how long it is known as rotated ("0": not at all); the owner as
- * JSON, empty: it stays; the changes of the data in pairs, of which there is room at `out`. */
-tks_bytes tksp_word_grace(tksp_tokens_op *op);
-tks_bytes tksp_word_window(tksp_tokens_op *op);
+/* What the scripts take: the owner as JSON, empty: it stays; the changes of the data in pairs, of which there is room at
+ * `out`. */
 tks_bytes tksp_word_owner(tksp_tokens_op *op);
 size_t tksp_count_changes(const tksp_tokens_op *op);
 size_t tksp_put_changes(const tksp_tokens_op *op, tks_bytes *out);

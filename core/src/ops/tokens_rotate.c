@@ -44,12 +44,13 @@ static tksp_turn *new_turn(tksp_arena *arena, const tks_rotation *rotation) {
 
 /* ---- the script ---- */
 
-/* A new token at the slot's place, and what a forward says of it; the latter is empty without a grace. */
-static tks_bytes make_successor(tksp_tokens_op *op, tksp_slot *slot) {
+/* A new token at the slot's place, and what a forward says of it; the latter is empty where it does not follow from the old
+ * one: without a grace, and where it moves to an owner, so that who planted the old one has nothing. */
+static tks_bytes make_successor(tksp_tokens_op *op, tksp_slot *slot, bool moves) {
     const tksp_tokens_config *config = &op->config;
     char salt[TKSP_SALT_SIZE];
     tks_buf text;
-    if (op->turn->wanted.grace_ms == 0) {
+    if (op->turn->wanted.grace_ms == 0 || moves) {
         slot->token = tksp_generate_token(op, slot->place.locator);
         tksp_key_field(config->peppers[0], op->app, op->type, slot->token, slot->place.field);
         return tks_bytes_of("", 0);
@@ -85,15 +86,6 @@ tks_bytes tksp_word_owner(tksp_tokens_op *op) {
     return owner;
 }
 
-tks_bytes tksp_word_grace(tksp_tokens_op *op) {
-    return tksp_arena_int(&op->base.arena, op->turn->wanted.grace_ms);
-}
-
-tks_bytes tksp_word_window(tksp_tokens_op *op) {
-    bool reveals = op->config.reuse == TKS_REUSE_REVOKE;
-    return tksp_arena_int(&op->base.arena, reveals ? op->config.reuse_window_ms : 0);
-}
-
 size_t tksp_put_changes(const tksp_tokens_op *op, tks_bytes *out) {
     tks_bytes name, value, data = op->turn->wanted.data;
     size_t count = 0;
@@ -111,16 +103,13 @@ size_t tksp_count_changes(const tksp_tokens_op *op) {
     return count;
 }
 
-/* The alias has to lead to what the old token leaves as long as that lasts. If it leaves nothing, the alias goes, but not before the
- * script has rotated the token: it may find that this has been done, with a grace, or must not be. */
-static tks_status add_alias(tksp_tokens_op *op, tks_bytes alias) {
-    const tks_rotation *rotation = &op->turn->wanted;
-    bool known = op->config.reuse == TKS_REUSE_REVOKE;
-    op->duration_ms = rotation->grace_ms;
-    if (known && op->config.reuse_window_ms > op->duration_ms) {
-        op->duration_ms = op->config.reuse_window_ms;
-    }
-    if (op->duration_ms > 0) return tksp_lengthen_alias(op, alias);
+/* The alias has to lead to what the old token leaves as long as that lasts. If it leaves nothing, the alias goes, but not
+ * before the script has rotated the token: it may find that this has been done, with a grace, or must not be. */
+static tks_status add_alias(tksp_tokens_op *op, tks_bytes alias, bool moves) {
+    int64_t grace = op->turn->wanted.grace_ms, window = op->config.reuse_window_ms;
+    if (op->config.reuse == TKS_REUSE_IGNORE) window = 0;
+    op->duration_ms = grace > window ? grace : window;
+    if (op->duration_ms > 0 && !moves) return tksp_lengthen_alias(op, alias);
     op->turn->spent_alias = alias;
     return TKS_OK;
 }
@@ -134,13 +123,10 @@ static void put(words *out, tks_bytes word) {
     out->at[out->count++] = word;
 }
 
-/* Whose it becomes, and where; and its data. */
-static void put_binding(tksp_tokens_op *op, words *out, const tksp_place *elsewhere) {
+/* Whose it becomes, and its data. */
+static void put_binding(tksp_tokens_op *op, words *out) {
     const char *when_full = tksp_when_full[op->config.when_full];
     tksp_arena *arena = &op->base.arena;
-    put(out, elsewhere == NULL
-                 ? tks_bytes_of("", 0)
-                 : tksp_arena_dup(arena, tks_bytes_of(elsewhere->locator, TKS_LOCATOR_SIZE)));
     put(out, tksp_word_owner(op));
     put(out, tksp_arena_int(arena, op->config.max_per_owner));
     put(out, tks_bytes_of(when_full, strlen(when_full)));
@@ -162,10 +148,11 @@ static void put_all(tksp_tokens_op *op, words *out, bool moves) {
     put(out, tksp_word_max_age(op));
     bool binds = wanted->owner.size > 0 || wanted->data.size > 0;
     if (!binds && wanted->grace_ms == 0 && op->config.reuse == TKS_REUSE_IGNORE) return;
-    put(out, tksp_word_grace(op));
+    bool reveals = op->config.reuse == TKS_REUSE_REVOKE;
+    put(out, tksp_arena_int(&op->base.arena, wanted->grace_ms));
     put(out, op->turn->forward);
-    put(out, tksp_word_window(op));
-    if (binds) put_binding(op, out, moves ? made : NULL);
+    put(out, tksp_arena_int(&op->base.arena, reveals ? op->config.reuse_window_ms : 0));
+    if (binds) put_binding(op, out);
 }
 
 static tks_status begin(tksp_tokens_op *op) {
@@ -183,7 +170,7 @@ static tks_status begin(tksp_tokens_op *op) {
     if (slot->superseded && !moves) {
         slot->token = turn->secret; /* somebody else has rotated it: this is the token */
     } else {
-        turn->forward = make_successor(op, slot);
+        turn->forward = make_successor(op, slot, moves);
     }
 
     size_t size = WORDS + 2 * tksp_count_changes(op);
@@ -193,7 +180,7 @@ static tks_status begin(tksp_tokens_op *op) {
     tks_status status = tksp_op_add(&op->base, &tksp_script_rotate, out.at, out.count, out.at[1]);
     if (status != TKS_OK) return status;
     op->base.commands[0].may_cross = moves;
-    return slot->aliased ? add_alias(op, tksp_word_alias(op, &turn->old)) : TKS_OK;
+    return slot->aliased ? add_alias(op, tksp_word_alias(op, &turn->old), moves) : TKS_OK;
 }
 
 /* ---- the result ---- */

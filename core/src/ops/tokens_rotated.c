@@ -2,7 +2,7 @@
  *
  * The forward of a token is where its record was. Whatever an operation was to do there, it does at the new token,
  * in one more round trip. When a token is presented whose forward has ended, somebody has a copy of it; its family, all that
- * became of it, is ended. That may be in another hash: a token that was anonymous went on in its owner's. */
+ * became of it, is ended. */
 #include "tokens_private.h"
 
 static const unsigned HOPS_MAX = 1000; /* of forwards; each is younger than the one before */
@@ -31,9 +31,6 @@ static tks_bytes derive(tksp_tokens_op *op, const tksp_slot *slot, const tksp_ro
 }
 
 static void follow(tksp_tokens_op *op, tksp_slot *slot, const tksp_rotated *forward) {
-    if (forward->locator.size > 0) {
-        memcpy(slot->place.locator, forward->locator.data, TKS_LOCATOR_SIZE);
-    }
     memcpy(slot->place.field, forward->field.data, TKS_FIELD_SIZE);
     if (op->turn != NULL) op->turn->secret = derive(op, slot, forward);
     slot->located = ++op->hops <= HOPS_MAX;
@@ -55,9 +52,6 @@ bool tksp_take_rotated(tksp_tokens_op *op, size_t i, tks_bytes text) {
     if (slot->superseded) return true;
     slot->reused = op->config.reuse == TKS_REUSE_REVOKE && slot->token.size > 0;
     if (!slot->reused) return true;
-    if (rotated.locator.size > 0) {
-        memcpy(slot->place.locator, rotated.locator.data, TKS_LOCATOR_SIZE);
-    }
     slot->family = tksp_arena_dup(&op->base.arena, rotated.family);
     op->tokens[i].sid = slot->family;
     op->tokens[i].owner = tksp_arena_dup(&op->base.arena, rotated.owner);
@@ -70,8 +64,8 @@ tks_status tksp_take_absent(tksp_tokens_op *op, bool *again) {
     *again = false;
     if (op->base.count == 0 || op->base.commands[0].script == NULL) return TKS_OK;
     const tks_reply *reply = op->base.commands[0].reply;
-    if (tks_reply_get_type(reply) != TKS_REPLY_ARRAY || tks_reply_get_size(reply) != 3)
-        return TKS_OK;
+    if (tks_reply_get_type(reply) != TKS_REPLY_ARRAY) return TKS_OK;
+    if (tks_reply_get_size(reply) != 3) return TKS_OK;
     int64_t code = tksp_reply_integer_at(reply, 1, 0);
     if (code != FORWARD && code != TOMBSTONE) return TKS_OK;
     tks_status status;
@@ -102,39 +96,21 @@ bool tksp_has_reused(const tksp_tokens_op *op) {
     return false;
 }
 
-static tks_status add_end(tksp_tokens_op *op, tksp_slot *slot) {
-    const tks_bytes words[] = {TKS_LITERAL("1"), tksp_word_key(op, &slot->place),
-                               tksp_word_echo(op, &slot->place), slot->family};
-    slot->command = op->base.count;
-    return tksp_tokens_add(op, &tksp_script_end_family, 4, words, words[1]);
-}
-
 tks_status tksp_revoke(tksp_tokens_op *op) {
     tks_status status = TKS_OK;
     op->phase = TKSP_REVOKING;
     op->base.safety = TKS_IDEMPOTENT;
     tksp_op_clear_commands(&op->base);
     for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
-        op->slots[i].command = SIZE_MAX;
-        if (op->slots[i].reused) status = add_end(op, &op->slots[i]);
+        tksp_slot *slot = &op->slots[i];
+        slot->command = SIZE_MAX;
+        if (!slot->reused) continue;
+        const tks_bytes words[] = {TKS_LITERAL("1"), tksp_word_key(op, &slot->place),
+                                   tksp_word_echo(op, &slot->place), slot->family};
+        slot->command = op->base.count;
+        status = tksp_tokens_add(op, &tksp_script_end_family, 4, words, words[1]);
     }
     return status != TKS_OK ? status : op->base.arena.status;
-}
-
-/* Does the family go on in another hash? Then the slot's place is there. */
-static tks_status take_onward(tksp_tokens_op *op, tksp_slot *slot, bool *onward) {
-    tks_status status;
-    const tks_reply *reply = tksp_checked_reply(op, slot->command, &slot->place, &status);
-    if (reply == NULL) return status;
-    const tks_reply *item = tks_reply_get_item(reply, 1);
-    tks_bytes locator = item != NULL && tks_reply_get_type(item) == TKS_REPLY_STRING
-                            ? tks_reply_get_bytes(item)
-                            : tks_bytes_of(NULL, 0);
-    *onward = locator.size == TKS_LOCATOR_SIZE &&
-              memcmp(locator.data, slot->place.locator, TKS_LOCATOR_SIZE) != 0 &&
-              ++op->hops <= HOPS_MAX;
-    if (*onward) memcpy(slot->place.locator, locator.data, TKS_LOCATOR_SIZE);
-    return TKS_OK;
 }
 
 static tks_status fail_reused(tksp_tokens_op *op) {
@@ -147,26 +123,19 @@ static tks_status fail_reused(tksp_tokens_op *op) {
         "followed from it are ended; the client must log in again");
 }
 
-tks_status tksp_take_revoked(tksp_tokens_op *op, bool *over) {
+tks_status tksp_take_revoked(tksp_tokens_op *op) {
     static const char note[] =
         "a token was presented that had been rotated before: all tokens that "
         "followed from it were ended";
     const tksp_tokens_kind *kind = (const tksp_tokens_kind *)op->base.kind;
-    bool *onward = tksp_arena_alloc(&op->base.arena, op->size * sizeof *onward);
-    tks_status status = TKS_OK;
-    if (onward == NULL) return TKS_ERR_MEMORY;
-    for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
-        onward[i] = false;
-        if (op->slots[i].command != SIZE_MAX) status = take_onward(op, &op->slots[i], &onward[i]);
+    for (size_t i = 0; i < op->size; i++) {
+        tks_status status;
+        const tksp_slot *slot = &op->slots[i];
+        if (slot->command == SIZE_MAX) continue;
+        if (tksp_checked_reply(op, slot->command, &slot->place, &status) == NULL) return status;
     }
     tksp_op_clear_commands(&op->base);
-    for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
-        op->slots[i].command = SIZE_MAX;
-        if (onward[i]) status = add_end(op, &op->slots[i]);
-    }
-    *over = op->base.count == 0;
-    if (status != TKS_OK || !*over) return status;
     if (!kind->spares_reused) return fail_reused(op);
     tks_notes_add(&op->base.notes, 'w', note);
-    return op->base.arena.status;
+    return kind->finish(op);
 }
