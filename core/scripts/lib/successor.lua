@@ -1,5 +1,5 @@
--- What a record becomes by a rotation: its text, its family, its owner; nil where it has another owner than it
--- is to have ("": it keeps its own). With a new owner, it begins now.
+-- What a record becomes by a rotation: its text, its family, its owner; nil where it has another owner than
+-- it is to have ("": it keeps its own). With a new owner, it begins now.
 local function successor_of(record, names, data, old, becomes, object, us)
   local text = record:sub(14, names - 1)
   local family, at = family_of(record)
