@@ -1053,8 +1053,8 @@ def more(grace=0, forward=b"", window=0, owner=b"", *pairs):
     return left + [owner, b"0", b"oldest", b"65536", *pairs] if owner or pairs else left
 
 
-def succeeded(one, presented, **more):
-    return one.result(token=text(presented.token), sid=text(one.family), superseded=True, **more)
+def succeeded(one, presented, expires_ms=0):
+    return one.result(expires_ms, token=text(presented.token), sid=text(one.family), superseded=True)
 
 
 next_ = following(bob)
@@ -1290,6 +1290,12 @@ case("get_many with a reused token", "get_many",
               [b"HMGET", fine.key, fine.field, fine.field[:21] + b"~"]),
        **replies([None, tombstone_of(bob)], [fine.record, None])}, ended],
      {"tokens": [None, fine.result()]}, **revoking)
+case("get that slides what is rotated meanwhile", "get", sliding,
+     [{**send("read", bob.get(), bob.end(), [b"TIME"]), **replies(bob.record, [SERVER + 5], TIME)},
+      {**send("read", bob.touch(3600000)), **replies([bob.echo, -5, on])},
+      {**send("read", next_.get(), next_.end(), [b"TIME"]), **replies(next_.record, [SERVER + 5], TIME)},
+      {**send("read", next_.touch(3600000)), **replies([next_.echo, SERVER + 3600000])}],
+     {"token": succeeded(next_, bob, expires_ms=SERVER + 3600000)})
 case("get that is answered with too few texts", "get", bob.args, [{**look, **replies([None])}],
      error=("connection", "HMGET"), **revoking)
 case("the constructor refuses reuse_window alone", "get", bob.args,
@@ -1355,6 +1361,16 @@ for name, found in (("new", by_new), ("old", by_old)):
              [{**send("once", [b"GET", mine_new.alias], [b"GET", mine_old.alias]), **aliases},
               {**send("once", mine.script("take", b"0"), mine.drop(mine.echo)),
                **replies([mine.echo, mine.record, 0], [mine.echo, 1])}], {"token": mine.result()})
+fine_new, fine_old = (Stored(fine.token, data=fine.data, pepper=pepper) for pepper in (NEW, OLD))
+case("get_many with several peppers and a reused token", "get_many",
+     {"app": APP, "type": TYPE, "tokens": [text(bob.token), text(fine.token)]},
+     [{**send("read", *([b"HMGET", one.key, one.field, one.field[:21] + b"~"]
+                        for one in (by_new, by_old, fine_new, fine_old))),
+       **replies([None, None], [None, tombstone_of(by_old)], [None, None], [fine_old.stamped(SERVER + 1), None])},
+      {**send("read", [b"TIME"]), **replies(TIME)},
+      {**send("idempotent", eval_(script("end_family", by_old.key, by_old.echo, by_old.field))),
+       **replies([by_old.echo, 1])}],
+     {"tokens": [None, fine_old.result()]}, options={**both_peppers, "reuse": "revoke"})
 peppered("of a token by neither", "get", bob.args, [{**each, **replies(None, None)}], {"token": None})
 peppered("of a token by neither", "delete", bob.args,
          [{**send("once", *asking), **replies(0, 0)},

@@ -158,6 +158,16 @@ void tksp_present(tksp_tokens_op *op, size_t i, tks_bytes token) {
     }
 }
 
+void tksp_forget_slot(tksp_tokens_op *op, size_t i) {
+    tksp_slot *slot = &op->slots[i];
+    tks_json_free(slot->data);
+    tks_reply_free(slot->reply);
+    slot->data = NULL;
+    slot->reply = NULL;
+    slot->read = false;
+    op->tokens[i].found = false;
+}
+
 void tksp_swap_slots(tksp_tokens_op *op, size_t to, size_t from) {
     tksp_slot slot = op->slots[to];
     tks_token token = op->tokens[to];

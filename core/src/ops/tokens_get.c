@@ -216,25 +216,15 @@ static bool was_upgraded(const tksp_tokens_op *op) {
 static tks_status ask_again(tksp_tokens_op *op) {
     tksp_server_set_ends_fields(op->base.server, TKSP_UNKNOWN);
     tksp_op_clear_commands(&op->base);
-    for (size_t i = 0; i < op->size; i++) {
-        tksp_slot *slot = &op->slots[i];
-        tks_json_free(slot->data);
-        tks_reply_free(slot->reply);
-        slot->data = NULL;
-        slot->reply = NULL;
-        slot->read = false;
-        op->tokens[i].found = false;
-    }
+    for (size_t i = 0; i < op->size; i++) tksp_forget_slot(op, i);
     return begin(op);
 }
 
-/* Reads all slots. *whole is false where more has to be asked for: the tokens that some were rotated to, or the server's clock,
- * where that ends fields by itself, but here is something from before it could; or where reused tokens end a family. */
-static tks_status read_all(tksp_tokens_op *op, bool *whole) {
+/* Reads what the slots asked for. *whole is false where more has to be: the tokens that some were rotated to; or the
+ * server's clock, where that ends fields by itself, but here is something from before it could. */
+static tks_status read_slots(tksp_tokens_op *op, bool *whole) {
     bool unread = false, leads = false;
-    *whole = true;
-    tks_status status = read_facts(op);
-    if (op->timing) return status;
+    tks_status status = TKS_OK;
     for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
         if (op->slots[i].command == SIZE_MAX) continue;
         status = read_slot(op, i, &unread);
@@ -247,7 +237,6 @@ static tks_status read_all(tksp_tokens_op *op, bool *whole) {
         tksp_op_clear_commands(&op->base); /* the slots own the replies */
         return begin(op);
     }
-    if (tksp_has_reused(op)) return tksp_revoke(op);
     pick(op);
     *whole = op->clock_ms >= 0 || !needs_time(op);
     if (*whole) return TKS_OK;
@@ -256,6 +245,16 @@ static tks_status read_all(tksp_tokens_op *op, bool *whole) {
     const tks_bytes time[] = {TKS_LITERAL("TIME")};
     op->timing = true;
     return tksp_tokens_add(op, NULL, 1, time, route);
+}
+
+/* Reads all there is. *whole is false where more has to be asked for first, or a reused token ends its family. */
+static tks_status read_all(tksp_tokens_op *op, bool *whole) {
+    *whole = true;
+    tks_status status = read_facts(op);
+    if (status == TKS_OK && !op->timing) status = read_slots(op, whole);
+    if (status != TKS_OK || !*whole || !tksp_has_reused(op)) return status;
+    *whole = false;
+    return tksp_revoke(op);
 }
 
 /* ---- get ---- */

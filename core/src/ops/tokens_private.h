@@ -47,6 +47,7 @@ typedef struct tksp_slot {
     bool gone;        /* get: the field ended between two commands */
     bool read;        /* get: there is nothing to ask for any more */
     bool by_id;       /* its field is an id that the caller gave: a sid, perhaps */
+    unsigned hops;    /* forwards that were followed */
     bool superseded;  /* the place is that of a token that it was rotated to */
     bool reused;      /* it was rotated, and its grace has ended: `family` is to be ended */
     tks_reply *reply; /* what the token's slices are borrowed from; owned */
@@ -125,7 +126,6 @@ struct tksp_tokens_op {
     tksp_older *older; /* create */
     size_t older_count;
     tksp_turn *turn; /* of rotate */
-    unsigned hops;   /* forwards that were followed */
     enum { TKSP_NEW, TKSP_RESOLVING, TKSP_CHOOSING, TKSP_BEGUN, TKSP_REVOKING } phase;
     enum {
         TKSP_SEEK,
@@ -191,6 +191,9 @@ tks_status tksp_tokens_op_new_for(const tks_tokens *tokens, const tksp_tokens_ki
 
 /* Token `i` of those. */
 void tksp_present(tksp_tokens_op *op, size_t i, tks_bytes token);
+
+/* What was read of slot `i` does not count: it is asked for again. */
+void tksp_forget_slot(tksp_tokens_op *op, size_t i);
 
 /* Puts slot `from` in the place of slot `to`, and the other way round. */
 void tksp_swap_slots(tksp_tokens_op *op, size_t to, size_t from);

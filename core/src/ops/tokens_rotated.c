@@ -33,7 +33,7 @@ static tks_bytes derive(tksp_tokens_op *op, const tksp_slot *slot, const tksp_ro
 static void follow(tksp_tokens_op *op, tksp_slot *slot, const tksp_rotated *forward) {
     memcpy(slot->place.field, forward->field.data, TKS_FIELD_SIZE);
     if (op->turn != NULL) op->turn->secret = derive(op, slot, forward);
-    slot->located = ++op->hops <= HOPS_MAX;
+    slot->located = ++slot->hops <= HOPS_MAX;
     slot->aliased = false;
     slot->superseded = true;
     slot->read = false;
@@ -75,9 +75,9 @@ tks_status tksp_take_absent(tksp_tokens_op *op, bool *again) {
         !tksp_take_rotated(op, 0, tks_reply_get_bytes(text))) {
         return tksp_fail_not_a_record(op);
     }
-    op->tokens[0].found = false; /* get had read it before it was rotated */
-    op->touching = false;
     tksp_op_clear_commands(&op->base);
+    tksp_forget_slot(op, 0); /* get had read it before it was rotated */
+    op->touching = false;
     if (slot->reused) {
         status = tksp_revoke(op);
     } else if (code == FORWARD) {
