@@ -100,10 +100,11 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
   for i = 2, #fields, 2 do
     local stamp, ends = fields[i]:match('^.............e(.......)'), 0
     for digit in (stamp or ''):gmatch('.') do ends = ends * 64 + digits:find(digit, 1, true) - 1 end
-    if not fields[i]:match('^[%w_-]+"[^"]*"{') then wrong[#wrong + 1] = fields[i] .. ' in ' .. key end
+    local rotated = fields[i]:sub(stamp and 22 or 14):match('^r') -- the token that was
+    if not rotated and not fields[i]:match('^[%w_-]+"?[^"]*"?{') then wrong[#wrong + 1] = fields[i] .. ' in ' .. key end
     if not stamp then lasting = lasting + 1 end
     if stamp then stamped = stamped + 1 end
-    if not stamp or ends > now then records = records + 1 end
+    if not rotated and (not stamp or ends > now) then records = records + 1 end
     if left >= 0 and (not stamp or key_ends < ends) then
       wrong[#wrong + 1] = key .. ' lives ' .. left .. ' ms, a record of it ' .. ends - now
     end
