@@ -236,7 +236,8 @@ function RedisTokens:create(args) end
 ---@return tokenstore.Code? code
 function RedisTokens:create_many(list_of_args) end
 
----Finds a token; nil if there is none. One round trip.
+---Finds a token; nil if there is none. One round trip. One that was rotated finds the new one while its grace
+---lasts (`superseded`), as with all calls that take a token; after it nil, or "reused_token" (`reuse`).
 ---@param args tokenstore.GetArgs
 ---@return tokenstore.Token?
 ---@return string? message

@@ -109,13 +109,13 @@ class Sessions(Store):
         """Find a session: None if there is none. One round trip.
 
         ``refresh`` slides the expiry to this long from now, with True by the session's own ``idle``, and never
-        shortens it; ``expiry=True`` fills in
-        ``expires_at``. See :meth:`RedisTokens.get`.
+        shortens it; ``expiry=True`` fills in ``expires_at``. A token in its grace finds the session, with
+        ``superseded`` set. See :meth:`RedisTokens.get`.
         """
         return self._driver.run(self._ops.get(app, token, refresh, expiry))
 
     def get_by_id(self, app: Name, owner_id: Name, id: Id) -> Session | None:
-        """Find the user's session with this ``id`` of a listing: without the token, with ``expires_at``."""
+        """Find the user's session with this ``id`` or ``sid`` of a listing: without the token, with ``expires_at``."""
         return self._driver.run(self._ops.get_by_id(app, owner_id, id))
 
     def refresh(self, app: Name, token: Presented, duration: Duration) -> bool:

@@ -162,11 +162,14 @@ class RedisTokens(Store):
         ``idle`` is unchanged. It never shortens: a token that lives longer, or has no
         expiry, is unchanged. If the server cannot write (a replica, full memory …) the token is returned with
         the expiry it has. ``expiry=True`` fills in ``expires_at``.
+
+        A token that was rotated finds the new one while its grace lasts, with ``superseded`` set, in one more round
+        trip; all calls with a token do. After it, None, or :class:`TokenReusedError` (``reuse``).
         """
         return self._driver.run(self._ops.get(app, type, token, refresh, expiry))
 
     def get_by_id(self, app: Name, type: Name, owner: Name, id: Id) -> Token | None:
-        """Find the owner's token with this ``id`` of a listing: without the secret, with ``expires_at``."""
+        """Find the owner's token with this ``id`` or ``sid`` of a listing: without the secret, with ``expires_at``."""
         return self._driver.run(self._ops.get_by_id(app, type, owner, id))
 
     def refresh(self, app: Name, type: Name, token: Presented, duration: Duration) -> bool:
