@@ -54,6 +54,7 @@ def use_everything(tokens: RedisTokens) -> list[str]:
         rotated = tokens.rotate(**APP, token=secret)
         if rotated is not None:
             secrets.append(str(rotated.token))
+    secrets += rotate_everything(tokens)
     tokens.delete_by_id(**APP, owner="eve", id=made[2].id)
     tokens.delete(**APP, token=secrets[3])
     tokens.take(**APP, token=secrets[4])
@@ -66,6 +67,40 @@ def use_everything(tokens: RedisTokens) -> list[str]:
     assert tokens.take(**APP, token=CANARY) is not None
     tokens.delete_all(**APP, owner="eve")
     return secrets
+
+
+def rotate_everything(tokens: RedisTokens) -> list[str]:
+    """With a grace, where a secret follows from another one; logins, reuse. The secrets of it."""
+    chain = [tokens.create(**APP, owner="mia", data={"n": 1}, duration=600, custom_token=f"{CANARY}-{n}") for n in "12"]
+    chain.append(tokens.create(**APP, owner="mia", duration=600))
+    secrets = []
+    for old in chain:
+        secrets.append(str(old.token))
+        for grace in (30, 20, None):
+            new = tokens.rotate(**APP, token=secrets[-1], grace=grace, data={"at": grace})
+            again = tokens.rotate(**APP, token=secrets[-1], grace=grace) if grace else None
+            assert new is not None
+            assert again is None or again.token == new.token
+            for method in (tokens.get, tokens.take) if old is chain[0] and grace is None else (tokens.get,):
+                found = method(**APP, token=secrets[-1] if grace else new.token)
+                assert secrets[-1] not in repr(found) + repr(new)
+                assert str(new.token) not in repr(found) + repr(new)
+            tokens.update(**APP, token=secrets[-1] if grace else new.token, data={"m": 1}, refresh=700)
+            secrets.append(str(new.token))
+        with pytest.raises(tokenstore.TokenReusedError) as caught:
+            tokens.get(**APP, token=secrets[-2])
+        said = f"{caught.value!r} {caught.value} {vars(caught.value)!r}"
+        assert_clean("the error", said.encode(), secrets)
+        tokens.get_many(**APP, tokens=secrets)
+    tokens.create(**APP, owner="mia", duration=600, custom_token=f"{CANARY}-3")
+    tokens.rotate(**APP, token=f"{CANARY}-3")
+    with pytest.raises(tokenstore.TokenReusedError) as caught:
+        tokens.update(**APP, token=f"{CANARY}-3", data={"n": 2})
+    assert "CANARY" not in f"{caught.value!r} {caught.value} {vars(caught.value)!r}"
+    guest = tokens.create(**APP, duration=600)
+    mine = tokens.rotate(**APP, token=guest.token, grace=30, owner="mia", data={"role": "x"})
+    assert mine is not None
+    return [*secrets, str(guest.token), str(mine.token)]
 
 
 def spellings(secret: str) -> list[bytes]:
@@ -100,7 +135,7 @@ def test_redis_never_sees_a_token(encoding: Any, caplog: pytest.LogCaptureFixtur
         Client(server.url) as client,
     ):
         monitor("MONITOR")
-        tokens = RedisTokens(client, pepper=[PEPPER, PEPPER[::-1]], token_encoding=encoding)
+        tokens = RedisTokens(client, pepper=[PEPPER, PEPPER[::-1]], token_encoding=encoding, reuse="revoke")
         secrets = use_everything(tokens)
         left = tokens.create(**APP, owner="left", data={"x": "y"})
         secrets.append(str(left.token))
@@ -125,7 +160,7 @@ def test_redis_never_sees_a_token(encoding: Any, caplog: pytest.LogCaptureFixtur
         assert_clean("the server's log", "\n".join(server.output).encode(), secrets)
         ours = "\n".join(record.getMessage() + repr(vars(record)) for record in caplog.records)
         assert_clean("our log", ours.encode(), secrets)
-        assert len(set(secrets)) >= 11
+        assert len(set(secrets)) >= 25
 
 
 # ---- messages and logs ---------------------------------------------------------------------------
@@ -179,6 +214,8 @@ def calls(tokens: RedisTokens) -> list[Callable[[], Any]]:
         lambda: tokens.refresh(**APP, token=CANARY, duration=60),
         lambda: tokens.refresh(**APP, token=CANARY, duration=0),
         lambda: tokens.rotate(**APP, token=CANARY),
+        lambda: tokens.rotate(**APP, token=CANARY, grace=10, owner="bob", data=bad),
+        lambda: tokens.rotate(**APP, token=CANARY, grace=10, owner="eve", data=data),
         lambda: tokens.take(**APP, token=CANARY),
         lambda: tokens.delete(**APP, token=CANARY),
         lambda: tokens.delete_all(**APP, owner="bob"),
