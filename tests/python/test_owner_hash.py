@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,8 @@ import tokenstore
 from servers import Server
 from tokenstore import RedisTokens, Token
 
-BOB = {"app": "web", "type": "login", "owner": "bob"}
+APP = {"app": "web", "type": "login"}
+BOB = {**APP, "owner": "bob"}
 
 
 def fields(server: Server) -> set[str]:
@@ -170,6 +173,42 @@ def test_a_hash_from_before_an_upgrade_is_turned_over(tokens: RedisTokens, serve
     assert key_left(server) == -1
     assert stored.record_of(server, old)[13:14] == b'"'  # no stamp any more
     assert 0 < stored.left(server, old) <= 60000
+
+
+# Each lets a token live longer than its owner's hash was to.
+WRITES: dict[str, Callable[[RedisTokens, Token], Any]] = {
+    "create by script": lambda tokens, token: tokens.create(**APP, owner=token.owner, custom_token="c", duration=600),
+    "create a lasting one": lambda tokens, token: tokens.create(**APP, owner=token.owner),
+    "get": lambda tokens, token: tokens.get(**APP, token=token.token, refresh=600),
+    "refresh": lambda tokens, token: tokens.refresh(**APP, token=token.token, duration=600) and token,
+    "rotate": lambda tokens, token: tokens.rotate(**APP, token=token.token, duration=600),
+    "update": lambda tokens, token: tokens.update(**APP, token=token.token, data={"a": 1}, refresh=600),
+    "create": lambda tokens, token: tokens.create(**APP, owner=token.owner, duration=600),
+}
+
+
+@pytest.mark.parametrize("how", WRITES)
+def test_each_write_turns_it_over(tokens: RedisTokens, server: Server, how: str) -> None:
+    if not ends_fields(server):
+        pytest.skip("this server cannot end fields")
+    one, other = (tokens.create(**BOB, duration=60) for _ in range(2))
+    for token in (one, other):
+        make_old(server, token)
+    written = WRITES[how](tokens, one)
+    assert written is not None
+    assert key_left(server) == -1
+    for token in (written, other):
+        assert stored.record_of(server, token)[13:14] != b"e"
+    assert 59 < stored.left(server, other) / 1000 <= 60
+
+
+def test_a_hash_of_many_goes_with_them_however_they_are_moved(tokens: RedisTokens, server: Server) -> None:
+    if ends_fields(server):
+        pytest.skip("the fields have their own ends here")
+    made = tokens.create_many([{**BOB, "duration": 100}] * 40)
+    for duration in (50, 1000):
+        assert tokens.refresh(**APP, token=made[0].token, duration=duration)
+        assert max(duration, 100) - 1 < key_left(server) <= max(duration, 100)
 
 
 def test_one_who_takes_the_server_for_an_old_one_keeps_all_ends(tokens: RedisTokens, server: Server) -> None:

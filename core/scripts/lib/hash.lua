@@ -84,7 +84,7 @@ local function move(field, record, ends)
     -- find has asked for its end.
     redis.call('HPEXPIREAT', key, ('%u'):format(ends), 'FIELDS', 1, field)
   else
-    redis.call('PERSIST', key)
+    redis.call('HDEL', key, '') -- there is no such field
     put(field, record, ends)
   end
 end
