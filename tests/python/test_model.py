@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,16 +58,18 @@ class Old:
     grace: float  # when it finds nothing any more: its grace has ended, or that of what it leads to
     own_grace: float  # when its own has
     tombstone: tuple[float, float]  # when it is forgotten that it was rotated: from and to
+    took: float  # so much later the graces may have ended: as long as a rotation took
 
     def allowed(self, begin: float, end: float) -> set[str]:
         """What its presentation may lead to: found, none, reused."""
         results: set[str] = set()
         if self.one.revoked:
             return {"none", "reused"}
-        if begin - MARGIN < self.grace:
+        since = begin - MARGIN - self.took
+        if since < self.grace:
             live = self.one.is_live(begin, end)
             results |= {"none"} if self.one.gone or live is False else {"found"} if live else {"found", "none"}
-        if end + MARGIN > self.grace and begin - MARGIN < self.own_grace:
+        if end + MARGIN > self.grace and since < self.own_grace:
             results.add("none")
         if end + MARGIN > self.own_grace:
             results |= {"reused"} if begin - MARGIN < self.tombstone[1] else set()
@@ -324,9 +327,9 @@ class Model:
         until = capped(self.begin + grace) if grace else self.begin
         for earlier in self.old:
             if earlier.one is one:  # what leads to this token has no longer grace than it
-                earlier.grace = min(earlier.grace, until)
+                earlier.grace, earlier.took = min(earlier.grace, until), max(earlier.took, self.end - self.begin)
         forgotten = (capped(self.begin + 86400), capped(self.end + 86400)) if self.reuse else (0.0, 0.0)
-        self.old.append(Old(token, one, home, until, until, forgotten))
+        self.old.append(Old(token, one, home, until, until, forgotten, self.end - self.begin))
 
     def present_old(self) -> None:
         """Any operation by a token that was rotated."""
@@ -423,7 +426,7 @@ class Model:
         assert len([o for o in theirs if self.live(o)]) <= count
         assert count <= len([o for o in theirs if self.live(o) is not False])
 
-    def run(self, calls: int) -> None:
+    def run(self, over: Callable[[], bool]) -> None:
         weighted = (
             *((self.create, 20), (self.create_many, 2), (self.get, 20), (self.get_dead, 3), (self.get_many, 5)),
             *((self.use, 12), (self.refresh, 5), (self.update, 15), (self.update_all, 1), (self.rotate, 10), (self.present_old, 10)),
@@ -431,7 +434,7 @@ class Model:
         )
         functions = [function for function, _ in weighted]
         weights = [weight for _, weight in weighted]
-        while self.calls < calls:
+        while not over():
             self.rng.choices(functions, weights)[0]()
 
 
@@ -439,7 +442,7 @@ class Model:
 def test_model(client: tokenstore.Client, server: Server, seed: int) -> None:
     tokens = RedisTokens(client, touch_interval=0, reuse="revoke" if seed else "ignore")
     model = Model(tokens, seed, reuse=seed > 0)
-    model.run(CALLS // 2)
+    model.run(lambda: model.calls >= CALLS // 2)
     # In the end nothing is there that the model does not know, but for what has ended.
     owners = {one.owner for one in model.known.values()} - {None}
     for owner in owners:
