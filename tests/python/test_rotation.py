@@ -381,6 +381,32 @@ def test_binding_across_slots(slots: Server, reuse: Any) -> None:
             tokens.rotate(**KIND, token=make(tokens, owner="eve").token, owner="bob")
 
 
+def test_binding_across_slots_loses_no_update(slots: Server) -> None:
+    """A change that was made between its steps is in the new token, or was not made."""
+    with RedisTokens(slots.url, prefix="updates") as tokens, ThreadPoolExecutor(2) as pool:
+
+        def count(guest: Token) -> int:
+            made = 0
+            while tokens.update(**KIND, token=guest.token, data={"n": made + 1}) is not None:
+                made += 1
+            return made
+
+        for _ in range(30):
+            guest = make(tokens, owner=None, data={"n": 0})
+            counting = pool.submit(count, guest)
+            while tokens.get(**KIND, token=guest.token).data["n"] == 0:  # type: ignore[union-attr]
+                pass
+            try:
+                mine = turn(tokens, guest, owner="bob")
+            except tokenstore.ConflictError:
+                assert tokens.delete(**KIND, token=guest.token)
+                mine = None
+            made = counting.result()
+            found = tokens.list(**BOB)
+            assert [one.data["n"] for one in found] == ([made] if mine else [])
+            tokens.delete_all(**BOB)
+
+
 def test_binding_across_slots_races_a_logout(slots: Server) -> None:
     """Either the logout ends the session, or it finds it bound; a token of the owner never stays behind it."""
     with RedisTokens(slots.url, prefix="race") as tokens, ThreadPoolExecutor(2) as pool:
