@@ -25,6 +25,7 @@ TREE = {
     "LimitError": (tokenstore.Error,),
     "InvalidTokenError": (tokenstore.Error,),
     "ExpiredTokenError": (tokenstore.InvalidTokenError,),
+    "TokenReusedError": (tokenstore.InvalidTokenError,),
     "SpikeError": (tokenstore.Error,),
     "SpikeAuthError": (tokenstore.SpikeError,),
 }

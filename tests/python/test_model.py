@@ -358,6 +358,8 @@ class Model:
         if sure or (result == "reused" and self.call(self.tokens.get, **APP, token=one.token) is None):
             one.revoked = True
             self.forget(one)
+        if kind == "delete" and old.token.startswith("custom") and result != "reused":
+            old.tombstone = (0.0, 0.0)  # its alias is gone, and nothing leads there any more
         if result != "found":
             return
         if kind == "update" or (kind == "rotate" and arguments["data"]):

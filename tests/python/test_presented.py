@@ -169,6 +169,7 @@ def test_values_as_dicts(tokens: RedisTokens, sessions: Sessions, client: Client
         "idle": None,
         "seen_at": None,
         "request": None,
+        "superseded": False,
     }
     assert token.to_dict(secret=True) == told | {"token": token.token}
     assert json.loads(json.dumps(told)) == told
@@ -180,7 +181,7 @@ def test_values_as_dicts(tokens: RedisTokens, sessions: Sessions, client: Client
     assert (told["owner_id"], told["data"]) == ("bob", {"n": 1})
     assert set(told) == {
         *("app", "owner_id", "data", "id", "created_at", "expires_at"),
-        *("sid", "idle", "seen_at", "request"),
+        *("sid", "idle", "seen_at", "request", "superseded"),
     }
     assert session.to_dict(secret=True)["token"] == secret
 
