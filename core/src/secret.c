@@ -42,9 +42,12 @@ void tks_random_letters(char *out, size_t size) {
     tks_wipe(random, sizeof random);
 }
 
+/* Written out, the eight bytes are one store. */
 static void update_length(crypto_generichash_state *state, size_t size) {
-    unsigned char le[8];
-    for (int i = 0; i < 8; i++) le[i] = (unsigned char)((uint64_t)size >> (8 * i));
+    const uint64_t n = size;
+    const unsigned char le[] = {
+        n & 255,       n >> 8 & 255,  n >> 16 & 255, n >> 24 & 255,
+        n >> 32 & 255, n >> 40 & 255, n >> 48 & 255, (unsigned char)(n >> 56)};
     (void)crypto_generichash_update(state, le, sizeof le);
 }
 
