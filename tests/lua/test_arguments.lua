@@ -60,7 +60,7 @@ local KINDS = {
 for method, args in pairs(good) do
   test(method .. ": every argument of every wrong type", function()
     for name, value in pairs(args) do
-      local is_refresh = method == "get" and name == "refresh"
+      local is_refresh = name == "refresh"
       local wanted = NAMES[name] and "string or whole number" or is_refresh and "number or true"
         or type(value)
       for _, wrong in ipairs(KINDS[NAMES[name] and "name" or is_refresh and "refresh" or type(value)]) do

@@ -102,8 +102,8 @@ local function check_command(case, want, got, vars)
     pairs_from = 8
   elseif case.call:find "^update" and #want > 8 then
     pairs_from = #want % 2 == 0 and 9 or 12
-  elseif case.call == "rotate" and #want > 17 then
-    pairs_from = 17 + want[3] -- behind its keys
+  elseif case.call == "rotate" and #want > 15 then
+    pairs_from = 16 + want[3] -- behind its keys
   end
   local changes_from = pairs_from == 12 and 12 + 2 * want[11] or pairs_from
   for i = 1, pairs_from - 1 do

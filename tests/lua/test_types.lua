@@ -160,11 +160,13 @@ test("fields of values are declared as they are given", function()
   local tokens = harness.store { touch_interval = 0 }
   local request = { address = "::1" }
   local token = tokens:create { app = "a", type = "t", owner = "o", idle = 100, request = request }
+  assert(tokens:rotate { app = "a", type = "t", token = token.token, grace = 60 })
   repeat -- a use in the millisecond of the creation changes nothing
     token = tokens:get { app = "a", type = "t", token = token.token, refresh = true }
   until token.seen_at
   local sessions = harness.store({ touch_interval = 0 }, tokenstore.Sessions)
   local made = sessions:create { app = "a", owner_id = "o", idle = 5, request = request }
+  assert(sessions:rotate { app = "a", token = made, grace = 60 })
   local session
   repeat
     session = sessions:get { app = "a", refresh = true, token = made }
