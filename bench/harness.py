@@ -20,6 +20,8 @@ _CPUS = sorted(os.sched_getaffinity(0))
 SERVER_CPUS = _CPUS[:1]
 CLIENT_CPUS = _CPUS[1:] or _CPUS
 
+SERVER = os.environ.get("TOKENSTORE_TEST_SERVER", "redis-server")
+
 _started = []
 
 
@@ -39,7 +41,7 @@ class Server:
             self.port = str(probe.getsockname()[1])
         self.process = subprocess.Popen(
             [
-                "redis-server",
+                SERVER,
                 "--port",
                 self.port,
                 "--bind",
@@ -95,11 +97,18 @@ class Worker:
         _started.append(self)
 
     def ask(self, *job):
+        self.start(*job)
+        return self.finish()
+
+    def start(self, *job):
+        self.job = job
         self.process.stdin.write(" ".join(map(str, job)) + "\n")
         self.process.stdin.flush()
+
+    def finish(self):
         answer = self.process.stdout.readline().split()
         if answer[:1] != ["ok"]:
-            raise SystemExit(f"{self.name} failed at {job[0]}")
+            raise SystemExit(f"{self.name} failed at {self.job[0]}")
         return answer[1:]
 
     def do(self, *job):

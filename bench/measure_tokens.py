@@ -58,14 +58,22 @@ def operations(table, directory, rounds, count):
         ("update", partial(ours.do, "update", count), "HSET", run("HSET", "raw", "field", value)),
         ("delete", partial(spare, "delete_spare"), "HDEL", delete),
         ("take", partial(spare, "take_spare"), "HDEL", delete),
-        ("rotate", partial(ours.do, "rotate", count), "HSET", run("HSET", "raw", "field", value)),
+        ("rotate", partial(spare, "rotate"), "HSET", run("HSET", "raw", "field", value)),
     ):
         a, b, ratio = turns(rounds, job, other)
         row = f"{what}, Python, against hiredis in C: {against}"
         table.add(row, a / count * 1e6, b / count * 1e6, ratio, None)
-    a, b, ratio = turns(rounds, partial(ours.do, "get_idle", count), get)
-    row = "get(refresh=True), unwritten, against get"
-    table.add(row, a / count * 1e6, b / count * 1e6, ratio, None)
+    for row, job, other, limit in (
+        ("get(refresh=True), unwritten, against get", partial(ours.do, "get_idle", count), get, None),
+        (
+            "rotate with a grace, against rotate without",
+            partial(spare, "rotate_with_grace"),
+            partial(spare, "rotate"),
+            ("<=", 1.15),
+        ),
+    ):
+        a, b, ratio = turns(rounds, job, other)
+        table.add(row, a / count * 1e6, b / count * 1e6, ratio, limit)
     stop_all()
 
 

@@ -1,6 +1,6 @@
 """Measures, in one run and on one machine, the library's cost over the bare minimum.
 
-usage: run.py [--quick] [--write FILE]
+usage: run.py [--quick] [--tokens] [--write FILE]
 """
 
 import argparse
@@ -17,8 +17,9 @@ import measure_jwt
 import measure_nginx
 import measure_redis_jwt
 import measure_spike
+import measure_tokens
 from against_node import against_node
-from harness import ROOT, Server, Table, Worker, stop_all, turns
+from harness import ROOT, SERVER, Server, Table, Worker, stop_all, turns
 
 BENCH = ROOT / "bench"
 RAW = ROOT / "build/bench/raw_hiredis"
@@ -208,7 +209,7 @@ def machine():
     library = output("dpkg-query", "-W", "-f", "${Version}", "libhiredis-dev")
     return [
         f"{cpu}, {cores} cores, Linux {platform.release()}, {system}",
-        output("redis-server", "--version"),
+        output(SERVER, "--version"),
         f"Python {platform.python_version()}; {output('lua5.4', '-v')}; {output('luajit', '-v')}",
         f"hiredis {library}; redis-py {redis.__version__} with hiredis {hiredis.__version__}; "
         f"PyJWT {version('pyjwt')}; {output('openssl', 'version')}; {output('gcc', '--version')}",
@@ -219,6 +220,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the work, for a look")
     parser.add_argument("--write", metavar="FILE", help="replace the table in FILE")
+    parser.add_argument("--tokens", action="store_true", help="the operations of RedisTokens alone")
     options = parser.parse_args()
     rounds, count, sizes = (61, 1000, (1_000, 100_000, 1_000_000))
     if options.quick:
@@ -229,6 +231,9 @@ def main():
     table = Table()
     with tempfile.TemporaryDirectory(prefix="tokenstore-bench-") as directory:
         try:
+            measure_tokens.measure(table, directory, rounds, count // 2, sizes[1])
+            if options.tokens:
+                return 0
             for transport in ("TCP", "unix socket"):
                 against_raw(table, directory, rounds, count, transport)
             against_redis_py(table, directory, rounds, count)

@@ -111,6 +111,51 @@ class Tokenstore:
         for token in self.spare[:count]:
             assert self.tokens.delete(**APP, token=token)
 
+    def take_spare(self, count):
+        for token in self.spare[:count]:
+            assert self.tokens.take(**APP, token=token)
+
+    # ---- one token --------------------------------------------------------------------------------
+
+    def refresh(self, count):
+        refresh, token = self.tokens.refresh, self.known[0]
+        for _ in range(count):
+            refresh(app="web", type="login", token=token, duration=36_000)
+
+    def update(self, count):
+        update, token = self.tokens.update, self.known[0]
+        for n in range(count):
+            update(app="web", type="login", token=token, data={"name": f"u{n % 900 + 100}"})
+
+    def make_idle(self, _count):
+        self.idle = self.tokens.create(**APP, owner="idle", data=data(123), duration=36_000, idle=3600).token
+
+    def get_idle(self, count):
+        """Within touch_interval, so nothing is written."""
+        get, token = self.tokens.get, self.idle
+        for _ in range(count):
+            get(app="web", type="login", token=token, refresh=True)
+
+    def rotate(self, count, grace=None):
+        """Each is of another owner's token, so that no hash grows."""
+        rotate = self.tokens.rotate
+        for token in self.spare[:count]:
+            assert rotate(app="web", type="login", token=token, grace=grace)
+
+    def rotate_with_grace(self, count):
+        self.rotate(count, 10)
+
+    # ---- an owner with many -----------------------------------------------------------------------
+
+    def make_crowd(self, count):
+        for start in range(0, count, BATCH):
+            self.tokens.create_many(
+                {**APP, "owner": "crowd", "data": data(n), "duration": 36_000} for n in range(start, start + BATCH)
+            )
+
+    def delete_crowd(self, count):
+        assert self.tokens.delete_all(**APP, owner="crowd") == count
+
 
 class RedisPy:
     """Handwritten code: GET and json.loads, with the parser in C."""
