@@ -31,6 +31,18 @@ def test_create_many_and_get_many_keep_order(tokens: RedisTokens) -> None:
     assert len(tokens.list(**APP, owner="o3")) == 14
 
 
+def test_delete_all_of_very_many_does_not_look_at_each(tokens: RedisTokens, server: Server) -> None:
+    one = {"app": "web", "type": "login", "owner": "bob", "data": {}, "duration": 60}
+    for _ in range(11):
+        tokens.create_many([one] * 1000)
+    last = tokens.create_many([one])[0]
+    assert tokens.rotate("web", "login", last.token, grace=30) is not None
+    server("CONFIG", "RESETSTAT")
+    assert tokens.delete_all("web", "login", "bob") == 11_002  # with what the rotation left
+    assert b"cmdstat_hgetall" not in server("INFO", "commandstats")
+    assert tokens.count("web", "login", "bob") == 0
+
+
 def test_delete_all_of_thousands(tokens: RedisTokens, server: Server) -> None:
     """More than one call in a script can handle."""
     made = tokens.create_many({**APP, "owner": "bob"} for _ in range(2501))

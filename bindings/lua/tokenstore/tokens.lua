@@ -107,8 +107,8 @@ end
 
 -- rotate{ app, type, token, duration, grace, owner, data }: a token with a new secret, the same data and sid;
 -- the old one is invalid; nil if there is none. For `grace` seconds the old one still finds the new one, and
--- gives the very same when it is rotated again. `owner` makes an anonymous token this owner's; `data` is set as
--- by update.
+-- gives the very same when it is rotated again. `owner` makes an anonymous token this owner's; `data` is set
+-- as by update.
 function RedisTokens:rotate(args)
   return self._run(self._handle, ops.rotate(self._store, args))
 end

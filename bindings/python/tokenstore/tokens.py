@@ -263,7 +263,7 @@ class RedisTokens(Store):
         return self._driver.run(self._ops.delete(app, type, token))
 
     def delete_all(self, app: Name, type: Name, owner: Name, keep: Presented = None) -> int:
-        """End all tokens of this owner; how many were live.
+        """End all tokens of this owner; how many were live (of more than 10 000, how many there were).
 
         ``keep`` is a token or an id of this owner that stays and is not counted: log out the others. If it is
         not live, or None, all are ended.
