@@ -20,7 +20,7 @@ ASYNCIO_SHIM := -p blocking_shim \
 	--deselect tests/python/test_threads.py::test_calls_wait_side_by_side \
 	--deselect tests/python/test_memory.py::test_cycles_through_a_client_are_collected
 
-ASYNCIO_BATTERY := $(patsubst %,tests/python/test_%.py,acl client data errors lifetimes limits many options presented pages redis_jwt reuse rotation servers sessions \
+ASYNCIO_BATTERY := $(patsubst %,tests/python/test_%.py,acl binding client data errors lifetimes limits many options presented pages redis_jwt reuse rotation servers sessions \
 	threads tls tokens tokens_end tokenstore tokenstore_others upgrade url values)
 ASYNCIO_ON_UVLOOP := $(if $(TOKENSTORE_SOAK),$(ASYNCIO_BATTERY),$(patsubst %,tests/python/test_%.py,client many \
 	sessions tls tokens tokenstore))

@@ -56,10 +56,13 @@ if KEYS[2] then
   end
   redis.call('HDEL', KEYS[1], old)
 else
-  redis.call('HDEL', key, old) -- which a server without memory allows; behind it, so it does the others
+  -- A server without memory allows HDEL, and behind it the other writes, too. Where a forward is to take the
+  -- old record's place, it deletes nothing: an empty hash would lose its end.
+  local grace = more and ARGV[6] ~= '0'
+  redis.call('HDEL', key, grace and '' or old)
   if more then
     local head = record:sub(1, 9) .. old:sub(1, 4) .. 'r' .. family
-    if ARGV[6] ~= '0' then put(old, head .. ARGV[7], earlier(now + ARGV[6], ends)) end
+    if grace then put(old, head .. ARGV[7], earlier(now + ARGV[6], ends)) end
     if ARGV[8] ~= '0' then put(tombstone_of(old), head .. owner, earlier(now + ARGV[8], ends)) end
   end
 end

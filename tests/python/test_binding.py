@@ -1,0 +1,95 @@
+"""rotate(owner=) where the anonymous token and its owner's hash are in different slots of a cluster."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+import tokenstore
+from servers import Server, running
+from tokenstore import RedisTokens, Token
+
+KIND: Any = {"app": "web", "type": "login"}
+BOB: Any = {**KIND, "owner": "bob"}
+
+
+def make(tokens: RedisTokens, **more: Any) -> Token:
+    return tokens.create(**{**BOB, "data": {"role": "admin"}, "duration": 100, **more})
+
+
+def turn(tokens: RedisTokens, token: Token, **more: Any) -> Token:
+    new = tokens.rotate(**KIND, token=token.token, **more)
+    assert new is not None
+    return new
+
+
+def find(tokens: RedisTokens, token: Token, **more: Any) -> Token | None:
+    return tokens.get(**KIND, token=token.token, **more)
+
+
+@pytest.fixture(scope="module")
+def slots() -> Iterator[Server]:
+    """A cluster of one node: it has all slots, and still takes no script of two."""
+    with running("--cluster-enabled", "yes", transport="tcp") as node:
+        node("CLUSTER", "ADDSLOTS", *range(16384))
+        while b"cluster_state:ok" not in node("CLUSTER", "INFO"):
+            time.sleep(0.02)
+        yield node
+
+
+@pytest.mark.parametrize("reuse", ["ignore", "revoke"])
+def test_binding_across_slots(slots: Server, reuse: Any) -> None:
+    with RedisTokens(slots.url, reuse=reuse, prefix=reuse) as tokens:
+        guest = make(tokens, owner=None, request={"address": "::1"}, idle=50)
+        mine = turn(tokens, guest, owner="bob", data={"role": None, "user": 1}, grace=30, duration=70)
+        assert (mine.owner, mine.data, mine.sid, mine.idle) == ("bob", {"user": 1}, guest.id, 50)
+        assert mine.created_at > guest.created_at
+        assert [t.id for t in tokens.list(**BOB)] == [mine.id]
+        assert find(tokens, guest) is None
+        assert find(tokens, mine) == tokens.get(**KIND, token=mine.token)
+        assert tokens.rotate(**KIND, token=guest.token, owner="bob") is None
+        with pytest.raises(tokenstore.DataError, match="another owner"):
+            tokens.rotate(**KIND, token=make(tokens, owner="eve").token, owner="bob")
+
+
+def test_binding_across_slots_loses_no_update(slots: Server) -> None:
+    """A change that was made between its steps is in the new token, or was not made."""
+    with RedisTokens(slots.url, prefix="updates") as tokens, ThreadPoolExecutor(2) as pool:
+
+        def count(guest: Token) -> int:
+            made = 0
+            while tokens.update(**KIND, token=guest.token, data={"n": made + 1}) is not None:
+                made += 1
+            return made
+
+        for _ in range(30):
+            guest = make(tokens, owner=None, data={"n": 0})
+            counting = pool.submit(count, guest)
+            while tokens.get(**KIND, token=guest.token).data["n"] == 0:  # type: ignore[union-attr]
+                pass
+            try:
+                mine = turn(tokens, guest, owner="bob")
+            except tokenstore.ConflictError:
+                assert tokens.delete(**KIND, token=guest.token)
+                mine = None
+            made = counting.result()
+            found = tokens.list(**BOB)
+            assert [one.data["n"] for one in found] == ([made] if mine else [])
+            tokens.delete_all(**BOB)
+
+
+def test_binding_across_slots_races_a_logout(slots: Server) -> None:
+    """Either the logout ends the session, or it finds it bound; a token of the owner never stays behind it."""
+    with RedisTokens(slots.url, prefix="race") as tokens, ThreadPoolExecutor(2) as pool:
+        for _ in range(100):
+            guest = make(tokens, owner=None)
+            binding = pool.submit(tokens.rotate, **KIND, token=guest.token, owner="bob", grace=30)
+            ended = pool.submit(tokens.delete, **KIND, token=guest.token).result()
+            mine = binding.result()
+            assert ended == (mine is None)
+            assert find(tokens, guest) is None
+            assert tokens.delete_all(**BOB) == int(mine is not None)
