@@ -94,6 +94,9 @@ class RedisTokens(tokenstore.RedisTokens, AsyncStore):
         ``idle`` is unchanged. It never shortens: a token that lives longer, or has no
         expiry, is unchanged. If the server cannot write (a replica, full memory …) the token is returned with
         the expiry it has. ``expiry=True`` fills in ``expires_at``.
+
+        A token that was rotated finds the new one while its grace lasts, with ``superseded`` set, in one more round
+        trip; all calls with a token do. After it, None, or :class:`TokenReusedError` (``reuse``).
         """
         return await self._driver.run(self._ops.get(app, type, token, refresh, expiry))
 
@@ -111,8 +114,8 @@ class Sessions(tokenstore.Sessions, AsyncStore):
         """Find a session: None if there is none. One round trip.
 
         ``refresh`` slides the expiry to this long from now, with True by the session's own ``idle``, and never
-        shortens it; ``expiry=True`` fills in
-        ``expires_at``. See :meth:`RedisTokens.get`.
+        shortens it; ``expiry=True`` fills in ``expires_at``. A token in its grace finds the session, with
+        ``superseded`` set. See :meth:`RedisTokens.get`.
         """
         return await self._driver.run(self._ops.get(app, token, refresh, expiry))
 
