@@ -258,6 +258,16 @@ def instead(data: bytes) -> Fault:
     return fault
 
 
+def instead_of_each(data: bytes) -> Fault:
+    """These bytes instead of the reply to each command of the request, however many that are."""
+
+    def fault(x: Exchange) -> None:
+        x.ask()
+        x.send(data * len(list(values(x.request))))
+
+    return fault
+
+
 NAMED: dict[str, Any] = {
     f.__name__: f for f in (record, drip, twice, twice_apart, previous_first, hang)
 }
