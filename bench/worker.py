@@ -30,6 +30,7 @@ class Tokenstore:
         self.filled = 0
         self.known = []
         self.spare = []
+        self.turn = 0
 
     def fill(self, count):
         """Adds `count` tokens, 4 per owner, and keeps an even sample of them."""
@@ -99,10 +100,12 @@ class Tokenstore:
             assert self.tokens.update(**APP, token=token, data={"name": f"u{n % 900 + 100}"})
 
     def make_spare(self, count):
+        """Of other owners each time: what a rotation leaves would be in their hashes still."""
+        self.turn += 1
         self.spare = [
             t.token
             for t in self.tokens.create_many(
-                {**APP, "owner": f"spare{n // PER_OWNER}", "data": data(n), "duration": 36_000}
+                {**APP, "owner": f"spare{self.turn}-{n // PER_OWNER}", "data": data(n), "duration": 36_000}
                 for n in range(count)
             )
         ]

@@ -24,8 +24,9 @@ ASYNCIO_BATTERY := $(patsubst %,tests/python/test_%.py,acl binding client data e
 	threads tls tokens tokens_end tokenstore tokenstore_others upgrade url values)
 ASYNCIO_ON_UVLOOP := $(if $(TOKENSTORE_SOAK),$(ASYNCIO_BATTERY),$(patsubst %,tests/python/test_%.py,client many \
 	sessions tls tokens tokenstore))
-# They fork, and with a loop in a thread ASan's allocator may be locked in the child.
-RACES := $(wildcard tests/python/test_races*.py)
+# They fork, and with a loop in a thread ASan's allocator may be locked in the child. All of them take minutes.
+RACES := $(if $(TOKENSTORE_SOAK),$(wildcard tests/python/test_races*.py),$(patsubst %,tests/python/test_%.py, \
+	races_rotation races_page))
 ASYNCIO_RACES := $(if $(SANITIZE),,$(RACES))
 ASYNCIO_FAULTS := $(patsubst %,tests/faults/test_%.py,certificates crash deadlines greeting replies reply_size script_flush)
 ASYNCIO_SPIKE := $(patsubst %,tests/spike/test_%.py,creator options provider)
