@@ -303,7 +303,7 @@ class Model:
             self.dead.append(old)
             for earlier in self.old:
                 if earlier.one is one:
-                    earlier.one = Known(**{**vars(one), "gone": True})
+                    earlier.one = Known(**{**vars(one), "token": "", "gone": True})
         if duration is not None:
             assert token.expires_at is not None
             assert self.begin + duration - MARGIN <= token.expires_at <= self.end + duration + MARGIN
