@@ -246,6 +246,17 @@ def test_a_forward_of_another_token_is_no_answer(tokens: RedisTokens, server: Se
         find(tokens, old)
 
 
+def test_a_forward_that_leads_to_itself_leads_nowhere(tokens: RedisTokens, server: Server) -> None:
+    old = make(tokens)
+    turn(tokens, old, grace=30)
+    forward = stored.record_of(server, old)
+    stored.replace(server, old, forward[:-22] + old.id.encode())
+    assert find(tokens, old) is None
+    assert tokens.get_many(**KIND, tokens=[old.token, old.token]) == [None, None]
+    assert not tokens.delete(**KIND, token=old.token)
+    assert tokens.rotate(**KIND, token=old.token, grace=30) is None
+
+
 @pytest.mark.parametrize("bad", [0.5, -1, float("nan"), float("inf"), 1e12])
 def test_grace_refuses_what_is_no_time(tokens: RedisTokens, bad: float) -> None:
     old = make(tokens)

@@ -1080,6 +1080,16 @@ case("rotate of what was rotated gives the same token", "rotate", {**bob.args, "
       {**send("idempotent", [*next_.script("rotate", next_.field, b"0", b"0"), *more(10000)]),
        **replies([next_.echo, next_.record, NOW + 5])}],
      {"token": next_.result(NOW + 5, sid=text(bob.field))})
+late = [*next_.script("rotate", next_.field, b"0", b"0"), *more(0, b"", 0, b"", b'"a"', b"1")]
+for name, then in (
+    ("sets the data", {**replies([next_.echo, next_.record, 0])}),
+    ("and whose answer is lost is not sent again: another change may have come between", lost(True)),
+):
+    case(f"rotate with data of what was rotated {name}", "rotate", {**bob.args, "data": {"a": 1}},
+         [{**send("idempotent", [*rotate(bob), *more(0, b"", 0, b"", b'"a"', b"1")]), **replies([echo, -5, on])},
+          {**send("once", late), **then}],
+         **({"result": {"token": next_.result(sid=text(bob.field))}} if "replies" in then
+            else {"error": ("outcome_unknown", "may or may not")}))
 case("rotate of what was rotated twice gives the last token", "rotate", bob.args,
      [{**send("idempotent", rotate(bob)), **replies([echo, -5, on])},
       {**send("idempotent", next_.script("rotate", next_.field, b"0", b"0")),
@@ -1175,6 +1185,10 @@ case("rotate that binds across servers what has changed meanwhile", "rotate", bi
       {**end(bob.record), **replies([free.echo, 1])}], bound_now)
 case("rotate that binds across servers what ends meanwhile", "rotate", binding,
      [crossed, reading, adopted, {**end(), **replies([free.echo, 0])}, undone], {"token": None})
+case("rotate that binds across servers, the last answer lost: it may have been a logout", "rotate", binding,
+     [crossed, reading, adopted, {**end(), **lost(True)}, sleep(1, 10), {**end(), **replies([free.echo, 0])},
+      {**send("idempotent", eval_(script("delete", bob.key, join(check, b"2"), digest, b"0"))),
+       **replies([join(check, b"2"), 1])}], {"token": None})
 case("rotate that binds across servers and is refused by the second", "rotate", binding,
      [crossed, reading, adopted, {**end(), **replies(Error("NOPERM no permissions"))}, undone],
      error=("server", "NOPERM"))

@@ -224,6 +224,7 @@ static tks_status ask_again(tksp_tokens_op *op) {
  * server's clock, where that ends fields by itself, but here is something from before it could. */
 static tks_status read_slots(tksp_tokens_op *op, bool *whole) {
     bool unread = false, leads = false;
+    tks_bytes route = op->base.commands[0].route;
     tks_status status = TKS_OK;
     for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
         if (op->slots[i].command == SIZE_MAX) continue;
@@ -235,12 +236,12 @@ static tks_status read_slots(tksp_tokens_op *op, bool *whole) {
     if (unread) return ask_again(op);
     if (leads) {
         tksp_op_clear_commands(&op->base); /* the slots own the replies */
-        return begin(op);
+        status = begin(op);
+        if (status != TKS_OK || op->base.count > 0) return status;
     }
     pick(op);
     *whole = op->clock_ms >= 0 || !needs_time(op);
     if (*whole) return TKS_OK;
-    tks_bytes route = op->base.commands[0].route;
     tksp_op_clear_commands(&op->base);
     const tks_bytes time[] = {TKS_LITERAL("TIME")};
     op->timing = true;

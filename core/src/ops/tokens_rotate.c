@@ -169,6 +169,8 @@ static tks_status begin(tksp_tokens_op *op) {
     bool moves = memcmp(turn->old.locator, slot->place.locator, TKS_LOCATOR_SIZE) != 0;
     if (slot->superseded && !moves) {
         slot->token = turn->secret; /* somebody else has rotated it: this is the token */
+        /* Its field is no proof that this request was executed, and another change of the data may come in between. */
+        if (turn->wanted.data.size > 0) op->base.safety = TKS_ONCE;
     } else {
         turn->forward = make_successor(op, slot, moves);
     }
