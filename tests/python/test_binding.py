@@ -10,25 +10,9 @@ from typing import Any
 import pytest
 
 import tokenstore
+from rotating import BOB, KIND, find, make, turn
 from servers import Server, running
 from tokenstore import RedisTokens, Token
-
-KIND: Any = {"app": "web", "type": "login"}
-BOB: Any = {**KIND, "owner": "bob"}
-
-
-def make(tokens: RedisTokens, **more: Any) -> Token:
-    return tokens.create(**{**BOB, "data": {"role": "admin"}, "duration": 100, **more})
-
-
-def turn(tokens: RedisTokens, token: Token, **more: Any) -> Token:
-    new = tokens.rotate(**KIND, token=token.token, **more)
-    assert new is not None
-    return new
-
-
-def find(tokens: RedisTokens, token: Token, **more: Any) -> Token | None:
-    return tokens.get(**KIND, token=token.token, **more)
 
 
 @pytest.fixture(scope="module")

@@ -9,25 +9,9 @@ import pytest
 
 import stored
 import tokenstore
+from rotating import BOB, KIND, find, make, turn
 from servers import Server
-from tokenstore import RedisTokens, Token, TokenReusedError
-
-KIND: Any = {"app": "web", "type": "login"}
-BOB: Any = {**KIND, "owner": "bob"}
-
-
-def make(tokens: RedisTokens, **more: Any) -> Token:
-    return tokens.create(**{**BOB, "data": {"role": "admin"}, "duration": 100, **more})
-
-
-def turn(tokens: RedisTokens, token: Token, **more: Any) -> Token:
-    new = tokens.rotate(**KIND, token=token.token, **more)
-    assert new is not None
-    return new
-
-
-def find(tokens: RedisTokens, token: Token, **more: Any) -> Token | None:
-    return tokens.get(**KIND, token=token.token, **more)
+from tokenstore import RedisTokens, TokenReusedError
 
 
 @pytest.fixture

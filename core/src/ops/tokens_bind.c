@@ -15,15 +15,10 @@ enum { TRIES_MAX = 8, WORDS = 13 };
 enum { CHANGED = -3 }; /* of the script delete */
 
 static tks_status add_read(tksp_tokens_op *op) {
-    const tks_bytes words[] = {
-        TKS_LITERAL("1"),
-        tksp_word_key(op, &op->turn->old),
-        tksp_word_echo(op, &op->turn->old),
-        tksp_word_field(op, &op->turn->old),
-        tksp_word_max_age(op),
-    };
+    const tksp_place *old = &op->turn->old;
     op->turn->step = TKSP_READ;
-    return tksp_tokens_add(op, &tksp_script_read, 5, words, words[1]);
+    return tksp_add_about(op, &tksp_script_read, old, tksp_word_field(op, old),
+                          tks_bytes_of(NULL, 0));
 }
 
 tks_status tksp_bind_begin(tksp_tokens_op *op) {
@@ -59,27 +54,16 @@ static tks_status add_adopt(tksp_tokens_op *op, int64_t ends_ms) {
 }
 
 static tks_status add_end(tksp_tokens_op *op) {
-    const tks_bytes words[] = {
-        TKS_LITERAL("1"),
-        tksp_word_key(op, &op->turn->old),
-        tksp_word_echo(op, &op->turn->old),
-        tksp_word_field(op, &op->turn->old),
-        tksp_word_max_age(op),
-        op->turn->old_record,
-    };
+    const tksp_place *old = &op->turn->old;
     op->turn->step = TKSP_END;
-    return tksp_tokens_add(op, &tksp_script_delete, 6, words, words[1]);
+    return tksp_add_about(op, &tksp_script_delete, old, tksp_word_field(op, old),
+                          op->turn->old_record);
 }
 
 static tks_status add_undo(tksp_tokens_op *op) {
-    const tks_bytes words[] = {
-        TKS_LITERAL("1"),
-        tksp_word_key(op, &op->turn->made),
-        tksp_word_echo(op, &op->turn->made),
-        tksp_word_field(op, &op->turn->made),
-        tksp_word_max_age(op),
-    };
-    return tksp_tokens_add(op, &tksp_script_delete, 5, words, words[1]);
+    const tksp_place *made = &op->turn->made;
+    return tksp_add_about(op, &tksp_script_delete, made, tksp_word_field(op, made),
+                          tks_bytes_of(NULL, 0));
 }
 
 /* A command failed: the new token, if it was made, must not stay. */

@@ -69,12 +69,8 @@ tks_status tks_tokens_refresh(const tks_tokens *tokens, tks_bytes app, tks_bytes
 static tks_status begin_end(tksp_tokens_op *op, const tksp_script *script) {
     const tksp_place *place = &op->slots[0].place;
     if (!tksp_is_askable(op, 0)) return TKS_OK;
-    const tks_bytes words[] = {
-        TKS_LITERAL("1"),          tksp_word_key(op, place),
-        tksp_word_echo(op, place), tksp_word_name(op, &op->slots[0]),
-        tksp_word_max_age(op),
-    };
-    tks_status status = tksp_tokens_add(op, script, 5, words, words[1]);
+    tks_status status =
+        tksp_add_about(op, script, place, tksp_word_name(op, &op->slots[0]), tks_bytes_of(NULL, 0));
     return status == TKS_OK ? tksp_drop_alias(op, tksp_word_alias(op, place)) : status;
 }
 

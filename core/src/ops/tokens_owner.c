@@ -273,12 +273,8 @@ tks_status tks_tokens_list(const tks_tokens *tokens, tks_bytes app, tks_bytes ty
 static tks_status begin_get_by_id(tksp_tokens_op *op) {
     const tksp_place *place = &op->slots[0].place;
     if (!tksp_is_askable(op, 0)) return TKS_OK;
-    const tks_bytes words[] = {
-        TKS_LITERAL("1"),          tksp_word_key(op, place),
-        tksp_word_echo(op, place), tksp_word_name(op, &op->slots[0]),
-        tksp_word_max_age(op),
-    };
-    return tksp_tokens_add(op, &tksp_script_read, 5, words, words[1]);
+    return tksp_add_about(op, &tksp_script_read, place, tksp_word_name(op, &op->slots[0]),
+                          tks_bytes_of(NULL, 0));
 }
 
 static const tksp_tokens_kind get_by_id_kind = {.base = {TKSP_TOKENS_BASE},

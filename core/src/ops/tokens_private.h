@@ -278,6 +278,11 @@ tks_bytes tksp_generate_token(tksp_tokens_op *op, const char *locator);
 tks_status tksp_tokens_add(tksp_tokens_op *op, const tksp_script *script, size_t argc,
                            const tks_bytes *argv, tks_bytes route);
 
+/* Adds what the scripts about one record take first, and most of them alone: the hash and the echo of `place`, `name` as
+ * tksp_word_name gives it, max_age; then one more word, unless its data is NULL. */
+tks_status tksp_add_about(tksp_tokens_op *op, const tksp_script *script, const tksp_place *place,
+                          tks_bytes name, tks_bytes more);
+
 /* The items of a script's reply behind its echo, which must be `place`'s check. NULL, with the error
  * noted, when it is not: the reply belongs to another request. */
 const tks_reply *tksp_checked_reply(tksp_tokens_op *op, size_t command, const tksp_place *place,

@@ -88,6 +88,16 @@ tks_status tksp_tokens_add(tksp_tokens_op *op, const tksp_script *script, size_t
     return tksp_op_add(&op->base, script, words, argc, route);
 }
 
+tks_status tksp_add_about(tksp_tokens_op *op, const tksp_script *script, const tksp_place *place,
+                          tks_bytes name, tks_bytes more) {
+    const tks_bytes words[] = {
+        TKS_LITERAL("1"),          tksp_word_key(op, place),
+        tksp_word_echo(op, place), name,
+        tksp_word_max_age(op),     more,
+    };
+    return tksp_tokens_add(op, script, more.data != NULL ? 6 : 5, words, words[1]);
+}
+
 /* ---- aliases ---- */
 
 tks_status tksp_extend_alias(tksp_tokens_op *op) {
