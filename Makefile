@@ -133,7 +133,11 @@ $(BUILD)/core/scripts.o: $(BUILD)/scripts.c $(FLAGS)
 
 # ---- the languages ------------------------------------------------------------------------------------
 
--include mk/tests-c.mk mk/io.mk mk/http.mk mk/embedded.mk mk/python.mk mk/lua.mk mk/library.mk mk/install.mk mk/bench.mk mk/spike.mk mk/asyncio.mk mk/nginx.mk mk/interop.mk mk/oauth.mk mk/servers.mk mk/operations.mk
+-include mk/tests-c.mk mk/io.mk mk/cluster.mk mk/http.mk mk/embedded.mk mk/python.mk mk/lua.mk mk/library.mk mk/install.mk mk/bench.mk mk/spike.mk mk/asyncio.mk mk/nginx.mk mk/interop.mk mk/oauth.mk mk/servers.mk mk/operations.mk mk/declared.mk
+
+# The longest first, so that no lane ends long before the others.
+LONGEST := asyncio python spike faults lua cluster nginx old-server
+SUITES := $(foreach s,$(LONGEST),$(filter $(s),$(SUITES))) $(filter-out $(LONGEST),$(SUITES))
 
 # ---- commands -----------------------------------------------------------------------------------------
 
@@ -163,7 +167,8 @@ help:
 #: make valgrind     the C and Lua tests and some of the Python tests under valgrind
 #: make fuzz         the fuzzers, FUZZ_SECONDS=60 each
 #: make test-servers the tests of all classes on every installed server (Redis 6.2, redis-server, valkey-server)
-#: make soak         the race tests, long
+#: make test-batteries  the tests of all classes in every driver, on a cluster and behind Sentinels: twenty minutes
+#: make soak         the tests whole: long races, each byte and interpreter that make test samples
 #: make bench        the measurements as a table (BENCH_FLAGS=--quick)
 #: make bench-docs   the same, written to docs/benchmarks.md
 #: make env          shell assignments: eval "$(make -s env)" lets Lua find the checkout

@@ -2,13 +2,15 @@
 SUITES += operations
 
 PRINT_OPERATIONS := $(BUILD)/tests/operations/print
-PROGRAMS += $(PRINT_OPERATIONS)
+RAW_KEY := $(BUILD)/tests/operations/raw_key
+PROGRAMS += $(PRINT_OPERATIONS) $(RAW_KEY)
 
-$(PRINT_OPERATIONS): tests/operations/print.c $(TKS_LIBS) $(FLAGS)
+$(PRINT_OPERATIONS) $(RAW_KEY): $(BUILD)/%: %.c $(TKS_LIBS) $(FLAGS)
 	@mkdir -p $(@D)
 	$(CC) $(TKS_CPPFLAGS) $(TKS_CFLAGS) $(TKS_LDFLAGS) -o $@ $< $(TKS_LIBS) $(TKS_LDLIBS)
 
 .PHONY: test-operations
-test-operations: python lua $(PRINT_OPERATIONS)
-	@$(PY_PATH) TOKENSTORE_PRINT_OPERATIONS=$(abspath $(PRINT_OPERATIONS)) $(LUA_ENV) $(RUN) \
+test-operations: python lua $(PRINT_OPERATIONS) $(RAW_KEY)
+	@$(PY_PATH) TOKENSTORE_PRINT_OPERATIONS=$(abspath $(PRINT_OPERATIONS)) \
+	  TOKENSTORE_RAW_KEY=$(abspath $(RAW_KEY)) $(LUA_ENV) $(RUN) \
 	  $(PYTHON) -m pytest -q -rs $(PYTEST_FLAGS) tests/operations

@@ -9,7 +9,7 @@ OLD_SERVER := $(VENV)/servers/redis-server-6.2
 SERVERS ?= $(wildcard $(OLD_SERVER)) $(foreach s,redis-server valkey-server,$(shell command -v $(s)))
 
 SERVER_BATTERY := $(ASYNCIO_BATTERY) $(RACES) $(patsubst %,tests/python/test_%.py,migrate owner_hash secrecy session_events \
-	tokenstore_server)
+	threads tokenstore_server upgrade)
 OLD_BATTERY := $(patsubst %,tests/python/test_%.py,errors limits many migrate owner_hash redis_jwt servers sessions tokens tokens_end tokenstore \
 	tokenstore_server)
 ON_SERVER := -p no:cacheprovider
@@ -22,7 +22,7 @@ test-old-server: python lua
 	fi; export TOKENSTORE_TEST_SERVER=$(abspath $(OLD_SERVER)) && \
 	$(PY_PATH) $(RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) $(ON_SERVER) $(OLD_BATTERY) && \
 	$(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(ON_SERVER) $(filter $(OLD_BATTERY),$(ASYNCIO_BATTERY)) && \
-	$(LUA_ENV) $(RUN) sh tests/lua/run.sh $(firstword $(LUA_INTERPRETERS))
+	TEST_ONCE=1 $(LUA_ENV) $(RUN) sh tests/lua/run.sh $(firstword $(LUA_INTERPRETERS))
 
 test-servers: python lua
 	@failed=; for server in $(SERVERS); do \
@@ -30,7 +30,7 @@ test-servers: python lua
 	  echo "on $$server: $$($$server --version)"; \
 	  $(PY_PATH) $(RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) $(ON_SERVER) $(SERVER_BATTERY) || failed=1; \
 	  $(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(ON_SERVER) $(ASYNCIO_BATTERY) $(ASYNCIO_RACES) || failed=1; \
-	  for lua in $(LUA_INTERPRETERS); do $(LUA_ENV) $(RUN) sh tests/lua/run.sh $$lua || failed=1; done; \
+	  for lua in $(LUA_INTERPRETERS); do TEST_ONCE=1 $(LUA_ENV) $(RUN) sh tests/lua/run.sh $$lua || failed=1; done; \
 	  $(PY_PATH) $(LUA_ENV) $(PYTHON) -m pytest -q -rs $(PYTEST_FLAGS) \
 	    tests/nginx/test_battery.py tests/nginx/test_guard.py || failed=1; \
 	done; [ -z "$$failed" ]

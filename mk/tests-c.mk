@@ -22,7 +22,7 @@ TESTS_C_OTHER := $(wildcard tests/c/*embedded*.c tests/c/alloc*.c)
 TESTS_C_SRC := $(filter-out $(TESTS_C_OTHER),$(sort $(wildcard tests/c/*.c)))
 TESTS_C_OBJ := $(TESTS_C_SRC:tests/c/%.c=$(TESTS_C)/%.o)
 ALLOC_OBJ := $(patsubst tests/c/%.c,$(TESTS_C)/%.o,$(sort $(wildcard tests/c/alloc*.c tests/c/script_*.c)) \
-	tests/c/test.c tests/c/vectors.c)
+	tests/c/test.c tests/c/vectors.c tests/c/cluster_help.c)
 
 $(TESTS_C)/%.o: tests/c/%.c $(FLAGS)
 	@mkdir -p $(@D)

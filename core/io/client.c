@@ -9,16 +9,17 @@
 #include <unistd.h>
 
 #include "pid.h"
-#include "pool.h"
+#include "pools.h"
 #include "run.h"
 #include "tokenstore/embedded.h"
+#include "tokenstore/secret.h"
 
 enum { NAME_MAX_SIZE = 1024, EMBEDDED_START_MS = 10000 };
 
 struct tks_client {
     tks_target *target;
     char *name; /* of the target, for messages */
-    tksp_pool *_Atomic pool;
+    tksp_pools *_Atomic pools;
     tks_embedded *_Atomic embedded; /* NULL: none, or stopped */
     atomic_bool closed;
     tksp_pid_cache pid;
@@ -26,10 +27,43 @@ struct tks_client {
 
 /* ---- life -------------------------------------------------------------------------------------- */
 
+/* Makes the nodes of the cluster the target. */
+static tks_status aim_at_cluster(tks_target *target, const tks_embedded_cluster *cluster,
+                                 tks_error *err) {
+    target->hosts = calloc(TKS_EMBEDDED_NODES, sizeof *target->hosts);
+    target->password = strdup(cluster->password);
+    bool good = target->hosts != NULL && target->password != NULL;
+    for (size_t i = 0; good && i < TKS_EMBEDDED_NODES; i++) {
+        target->hosts[i].host = strdup("127.0.0.1");
+        target->hosts[i].port = cluster->ports[i];
+        target->host_count++;
+        good = target->hosts[i].host != NULL;
+    }
+    target->transport = TKS_CLUSTER;
+    return good ? TKS_OK : tks_fail_memory(err);
+}
+
+static tks_status start_embedded_cluster(tks_client *client, const tks_interrupt *interrupt,
+                                         tks_error *err) {
+    tks_embedded_cluster cluster;
+    tks_embedded *embedded = NULL;
+    tks_status status = tks_embedded_start_cluster(client->target->server, EMBEDDED_START_MS,
+                                                   interrupt, &cluster, &embedded, err);
+    atomic_init(&client->embedded, embedded);
+    if (status == TKS_OK) {
+        status = aim_at_cluster(client->target, &cluster, err);
+    }
+    tks_wipe(&cluster, sizeof cluster);
+    return status;
+}
+
 /* Starts the private server and makes its socket the target. */
 static tks_status start_embedded(tks_client *client, const tks_interrupt *interrupt,
                                  tks_error *err) {
     tks_target *target = client->target;
+    if (target->embeds_cluster) {
+        return start_embedded_cluster(client, interrupt, err);
+    }
     tks_embedded *embedded = NULL;
     tks_status status = tks_embedded_start(target->path, target->server, EMBEDDED_START_MS,
                                            interrupt, &embedded, err);
@@ -68,7 +102,7 @@ tks_status tks_client_new(tks_target *target, const tks_interrupt *interrupt, tk
         return tks_fail_memory(err);
     }
     client->target = target;
-    atomic_init(&client->pool, NULL);
+    atomic_init(&client->pools, NULL);
     atomic_init(&client->embedded, NULL);
     atomic_init(&client->closed, false);
     tksp_pid_init(&client->pid);
@@ -84,9 +118,9 @@ tks_status tks_client_new(tks_target *target, const tks_interrupt *interrupt, tk
         status = name_target(client, err);
     }
     if (status == TKS_OK) {
-        atomic_init(&client->pool, tksp_pool_new(target, tls, client->name));
+        atomic_init(&client->pools, tksp_pools_new(target, tls, client->name));
         tls = NULL;
-        if (atomic_load(&client->pool) == NULL) {
+        if (atomic_load(&client->pools) == NULL) {
             status = tks_fail_memory(err);
         }
     }
@@ -99,29 +133,22 @@ tks_status tks_client_new(tks_target *target, const tks_interrupt *interrupt, tk
     return TKS_OK;
 }
 
-tksp_pool *tksp_client_pool(tks_client *client, pid_t pid) {
-    tksp_pool *pool = atomic_load(&client->pool);
-    if (tksp_pool_get_pid(pool) == pid) {
-        return pool;
+tksp_pools *tksp_client_pools(tks_client *client, pid_t pid) {
+    tksp_pools *pools = atomic_load(&client->pools);
+    if (tksp_pools_get_pid(pools) == pid) {
+        return pools;
     }
-    tksp_tls_source *tls = tksp_pool_get_endpoint(pool)->tls;
-    if (tls != NULL) {
-        tls = tksp_tls_source_inherit(tls);
-        if (tls == NULL) {
-            return NULL;
-        }
-    }
-    tksp_pool *fresh = tksp_pool_new(client->target, tls, client->name);
+    tksp_pools *fresh = tksp_pools_inherit(pools);
     if (fresh == NULL) {
         return NULL;
     }
-    if (!atomic_compare_exchange_strong(&client->pool, &pool, fresh)) {
-        tksp_pool_free(fresh);
-        return pool;
+    if (!atomic_compare_exchange_strong(&client->pools, &pools, fresh)) {
+        tksp_pools_free(fresh);
+        return pools;
     }
-    tksp_pool_adopt(fresh, pool);
+    tksp_pools_adopt(fresh, pools);
     if (atomic_load(&client->closed)) {
-        tksp_pool_close(fresh);
+        tksp_pools_close(fresh);
     }
     return fresh;
 }
@@ -134,8 +161,30 @@ pid_t tks_client_get_pid(const tks_client *client) {
     return tksp_pid_get(&client->pid);
 }
 
-const char *tksp_client_name(const tks_client *client) {
-    return client->name;
+tks_router *tks_client_hold_router(tks_client *client) {
+    tksp_pools *pools = tksp_client_pools(client, tksp_pid_get(&client->pid));
+    tks_router *router = pools != NULL ? tksp_pools_get_router(pools) : NULL;
+    return router != NULL ? tks_router_hold(router) : NULL;
+}
+
+tks_near *tks_client_hold_near(tks_client *client) {
+    tksp_pools *pools = tksp_client_pools(client, tksp_pid_get(&client->pid));
+    tksp_near_thread *near = pools != NULL ? tksp_pools_get_near(pools) : NULL;
+    if (near == NULL) {
+        return NULL;
+    }
+    tksp_near_thread_start(near, client);
+    return tks_near_hold(tksp_near_thread_get(near));
+}
+
+bool tks_client_get_near_stats(tks_client *client, tks_near_stats *out) {
+    tks_near *near = tks_client_hold_near(client);
+    if (near == NULL) {
+        return false;
+    }
+    *out = tks_near_get_stats(near, tksp_boot_ms());
+    tks_near_free(near);
+    return true;
 }
 
 const tks_target *tks_client_get_target(const tks_client *client) {
@@ -144,9 +193,12 @@ const tks_target *tks_client_get_target(const tks_client *client) {
 
 void tks_client_close(tks_client *client) {
     atomic_store(&client->closed, true);
-    tksp_pool *pool = tksp_client_pool(client, getpid());
-    if (pool != NULL) {
-        tksp_pool_close(pool);
+    tksp_pools *pools = tksp_client_pools(client, getpid());
+    if (pools != NULL) {
+        tksp_pools_close(pools);
+    }
+    if (pools != NULL && tksp_pools_get_near(pools) != NULL) {
+        tksp_near_thread_stop(tksp_pools_get_near(pools));
     }
     tks_embedded_stop(atomic_exchange(&client->embedded, NULL));
 }
@@ -155,11 +207,11 @@ void tks_client_free(tks_client *client) {
     if (client == NULL) {
         return;
     }
-    if (atomic_load(&client->pool) != NULL) {
+    if (atomic_load(&client->pools) != NULL) {
         tks_client_close(client);
     }
     tks_embedded_stop(atomic_exchange(&client->embedded, NULL));
-    tksp_pool_free(atomic_load(&client->pool));
+    tksp_pools_free(atomic_load(&client->pools));
     tksp_pid_clear(&client->pid);
     tks_target_free(client->target);
     free(client->name);

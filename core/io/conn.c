@@ -287,6 +287,10 @@ tks_status tksp_conn_receive(tksp_conn *conn, tks_reply **out, bool *waited, tks
     return status == TKS_OK ? TKS_OK : tks_fail(&failure->error, status, "%s", err.message);
 }
 
+struct pollfd tksp_conn_get_poll(const tksp_conn *conn) {
+    return (struct pollfd){descriptor(conn), (short)(POLLIN | conn->wanted), 0};
+}
+
 /* ---- between exchanges --------------------------------------------------------------------------- */
 
 bool tksp_conn_is_fresh(tksp_conn *conn) {

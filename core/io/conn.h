@@ -66,6 +66,10 @@ int64_t tksp_conn_get_used_at(const tksp_conn *conn);
 tks_status tksp_conn_receive(tksp_conn *conn, tks_reply **out, bool *waited, tksp_wait *wait,
                              tksp_failure *failure);
 
+/* To wait for several connections at a time: there may be something to receive when this is ready. Only after a receive that found
+ * nothing: what has been read already cannot be seen there. */
+struct pollfd tksp_conn_get_poll(const tksp_conn *conn);
+
 /* The replies belonged to other requests: the connection is out of sync and must not be used again. */
 void tksp_conn_distrust(tksp_conn *conn);
 

@@ -30,6 +30,7 @@ struct tks_embedded {
     int supervisor_fd; /* -1 where the kernel has no pidfds */
     bool gone;         /* the supervisor reported the end, or exited */
     char socket[TKSP_SOCKET_SIZE];
+    tks_embedded *next; /* of a cluster */
 };
 
 /* A start in progress. */
@@ -194,6 +195,11 @@ static tks_status pause_for(starting *s, int fd, int ms, bool *ready) {
     return fds[0].revents != 0 ? take_report(s) : TKS_OK;
 }
 
+/* A node of a cluster has a password. */
+static bool is_up(const char *reply, ssize_t size) {
+    return size >= 7 && (memcmp(reply, "+PONG\r\n", 7) == 0 || memcmp(reply, "-NOAUTH", 7) == 0);
+}
+
 /* Sends PING on a new connection. *pong stays false if there is no socket yet, or the server is still loading
  * its data. */
 static tks_status ping(starting *s, bool *pong) {
@@ -212,7 +218,7 @@ static tks_status ping(starting *s, bool *pong) {
         status = pause_for(s, fd, TKSP_POLL_MS, &ready);
     }
     if (status == TKS_OK) {
-        *pong = recv(fd, reply, sizeof reply, 0) >= 5 && memcmp(reply, "+PONG", 5) == 0;
+        *pong = is_up(reply, recv(fd, reply, sizeof reply, 0));
     }
 cleanup:
     close(fd);
@@ -232,11 +238,12 @@ static tks_status await_server(starting *s) {
     return status;
 }
 
-tks_status tks_embedded_start(const char *directory, const char *binary, int64_t timeout_ms,
-                              const tks_interrupt *interrupt, tks_embedded **out, tks_error *err) {
+tks_status tksp_embedded_start(const char *directory, const char *binary, const char *more,
+                               int64_t timeout_ms, const tks_interrupt *interrupt,
+                               tks_embedded **out, tks_error *err) {
     tksp_plan plan;
     *out = NULL;
-    tks_status status = tksp_plan_init(&plan, directory, binary, err);
+    tks_status status = tksp_plan_init(&plan, directory, binary, more, err);
     if (status != TKS_OK) goto cleanup;
     tks_embedded *e = calloc(1, sizeof *e);
     if (e == NULL) {
@@ -262,6 +269,16 @@ tks_status tks_embedded_start(const char *directory, const char *binary, int64_t
 cleanup:
     tksp_plan_clear(&plan);
     return status;
+}
+
+tks_status tks_embedded_start(const char *directory, const char *binary, int64_t timeout_ms,
+                              const tks_interrupt *interrupt, tks_embedded **out, tks_error *err) {
+    return tksp_embedded_start(directory, binary, "port 0\n", timeout_ms, interrupt, out, err);
+}
+
+void tksp_embedded_join(tks_embedded *first, tks_embedded *next) {
+    next->next = first->next;
+    first->next = next;
 }
 
 const char *tks_embedded_get_socket(const tks_embedded *embedded) {
@@ -300,10 +317,17 @@ static void end_supervisor(tks_embedded *e) {
     if (fd.revents != 0) waitid(P_PIDFD, (id_t)e->supervisor_fd, NULL, WEXITED | WNOHANG | __WALL);
 }
 
-void tks_embedded_stop(tks_embedded *embedded) {
-    if (embedded == NULL) return;
+static void stop_one(tks_embedded *embedded) {
     if (embedded->control >= 0 && getpid() == embedded->owner) end_supervisor(embedded);
     close(embedded->control);
     close(embedded->supervisor_fd);
     free(embedded);
+}
+
+void tks_embedded_stop(tks_embedded *embedded) {
+    while (embedded != NULL) {
+        tks_embedded *next = embedded->next;
+        stop_one(embedded);
+        embedded = next;
+    }
 }

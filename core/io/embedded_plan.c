@@ -126,19 +126,20 @@ static void append_quoted(tks_buf *out, const char *text) {
     tks_buf_append_char(out, '"');
 }
 
-static tks_status write_config(tksp_place *place, bool keeps_data) {
+static tks_status write_config(const tksp_plan *plan, tksp_place *place) {
     tks_buf text;
     tks_buf_init(&text, sizeof place->config);
-    tks_buf_append_bytes(&text, TKS_LITERAL("port 0\n"
-                                            "daemonize no\n"
+    tks_buf_append_bytes(&text, TKS_LITERAL("daemonize no\n"
                                             "supervised no\n"
                                             "loglevel warning\n"
                                             "logfile \"\"\n"
                                             "save \"\"\n"
                                             "unixsocket "));
     append_quoted(&text, place->socket);
-    tks_buf_append_bytes(&text, keeps_data ? TKS_LITERAL("\nappendonly yes\nappendfsync everysec\n")
-                                           : TKS_LITERAL("\nappendonly no\n"));
+    tks_buf_append_bytes(&text, plan->directory != NULL
+                                    ? TKS_LITERAL("\nappendonly yes\nappendfsync everysec\n")
+                                    : TKS_LITERAL("\nappendonly no\n"));
+    tks_buf_append(&text, plan->more, strlen(plan->more));
     tks_status status = text.status;
     if (status == TKS_OK) {
         memcpy(place->config, text.data, text.size);
@@ -157,7 +158,7 @@ static tks_status add_place(tksp_plan *plan, const char *base, tks_bytes name) {
     if (size < 0 || (size_t)size >= sizeof place->socket) return TKS_OK;
     memcpy(place->directory, place->socket, (size_t)size);
     place->directory[(size_t)size - (sizeof "/socket" - 1)] = '\0';
-    tks_status status = write_config(place, plan->directory != NULL);
+    tks_status status = write_config(plan, place);
     if (status == TKS_OK) plan->count++;
     return status;
 }
@@ -182,12 +183,13 @@ cleanup:
 /* ---- all together --------------------------------------------------------------------------- */
 
 tks_status tksp_plan_init(tksp_plan *plan, const char *directory, const char *binary,
-                          tks_error *err) {
+                          const char *more, tks_error *err) {
     memset(plan, 0, sizeof *plan);
     plan->owner = getpid();
     plan->owner_fd = -1;
     plan->control = -1;
     plan->directory = directory;
+    plan->more = more;
     snprintf(plan->owner_text, sizeof plan->owner_text, "%ld\n", (long)plan->owner);
     tks_status status = find_binary(binary, &plan->binary, err);
     if (status != TKS_OK) return status;

@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <time.h>
 
-#include "tokenstore/status.h"
+#include "tokenstore/embedded.h"
 
 enum {
     TKSP_PLACES = 3, /* $XDG_RUNTIME_DIR, $TMPDIR, /tmp */
@@ -42,6 +42,7 @@ typedef struct tksp_plan {
     char *binary;          /* an absolute path */
     char **environment;    /* NULL-terminated; the strings belong to the owner */
     const char *directory; /* the data directory, or NULL; borrowed */
+    const char *more;      /* lines for its configuration; borrowed */
     size_t count;
     tksp_place places[TKSP_PLACES];
 } tksp_plan;
@@ -66,10 +67,18 @@ typedef struct tksp_report {
     char output[TKSP_OUTPUT_SIZE + 1];
 } tksp_report;
 
+/* Starts one server, with `more` lines of configuration. See tokenstore/embedded.h. */
+tks_status tksp_embedded_start(const char *directory, const char *binary, const char *more,
+                               int64_t timeout_ms, const tks_interrupt *interrupt,
+                               tks_embedded **out, tks_error *err);
+
+/* Has the first stop the others, too. */
+void tksp_embedded_join(tks_embedded *first, tks_embedded *next);
+
 /* Finds the binary (`binary` NULL: redis-server, else valkey-server) and fills in all but owner_fd
  * and control. TKS_OK, TKS_ERR_CONFIGURATION, TKS_ERR_MEMORY; tksp_plan_clear in each case. */
 tks_status tksp_plan_init(tksp_plan *plan, const char *directory, const char *binary,
-                          tks_error *err);
+                          const char *more, tks_error *err);
 void tksp_plan_clear(tksp_plan *plan);
 
 /* fork() without side effects: no pthread_atfork handlers run (they may wait for locks of threads that the

@@ -34,7 +34,6 @@ typedef struct waiter {
 
 struct tksp_pool {
     tksp_endpoint endpoint;
-    tksp_pool *inherited; /* the parent process's */
     pid_t pid;
     pthread_mutex_t mutex;
     bool closed;
@@ -51,7 +50,6 @@ tksp_pool *tksp_pool_new(const tks_target *target, tksp_tls_source *tls, const c
     size_t size = target->pool_size;
     tksp_pool *pool = calloc(1, sizeof *pool + size * sizeof(slot));
     if (pool == NULL) {
-        tksp_tls_source_free(tls);
         return NULL;
     }
     pool->endpoint = (tksp_endpoint){.target = target, .name = name, .tls = tls};
@@ -61,7 +59,6 @@ tksp_pool *tksp_pool_new(const tks_target *target, tksp_tls_source *tls, const c
     if ((target->transport == TKS_TCP && pool->endpoint.resolver == NULL) ||
         pthread_mutex_init(&pool->mutex, NULL) != 0) {
         tksp_resolver_free(pool->endpoint.resolver);
-        tksp_tls_source_free(tls);
         free(pool);
         return NULL;
     }
@@ -293,6 +290,16 @@ void tksp_pool_renew(tksp_pool *pool, uint64_t generation) {
     }
 }
 
+void tksp_pool_retire(tksp_pool *pool) {
+    (void)pthread_mutex_lock(&pool->mutex);
+    bool any = pool->idle != NONE;
+    pool->generation += any; /* lent ones are closed when they come back */
+    (void)pthread_mutex_unlock(&pool->mutex);
+    if (any) {
+        tksp_pool_drop_idle(pool, INT64_MAX);
+    }
+}
+
 void tksp_pool_close(tksp_pool *pool) {
     (void)pthread_mutex_lock(&pool->mutex);
     pool->closed = true; /* waiters notice it at the end of their slice */
@@ -300,10 +307,9 @@ void tksp_pool_close(tksp_pool *pool) {
     tksp_pool_drop_idle(pool, INT64_MAX);
 }
 
-void tksp_pool_adopt(tksp_pool *pool, tksp_pool *inherited) {
-    pool->inherited = inherited;
-    for (size_t i = 0; i < inherited->size; i++) {
-        slot *s = &inherited->slots[i];
+void tksp_pool_drop_inherited(tksp_pool *pool) {
+    for (size_t i = 0; i < pool->size; i++) {
+        slot *s = &pool->slots[i];
         tksp_conn *conn = atomic_load(&s->conn);
         if (conn == NULL) {
             continue;
@@ -318,19 +324,17 @@ void tksp_pool_adopt(tksp_pool *pool, tksp_pool *inherited) {
 }
 
 void tksp_pool_free(tksp_pool *pool) {
-    while (pool != NULL) {
-        tksp_pool *next = pool->inherited;
-        for (size_t i = 0; i < pool->size; i++) {
-            if (atomic_load(&pool->slots[i].state) == IDLE) {
-                tksp_conn_close(atomic_load(&pool->slots[i].conn));
-            }
-        }
-        if (pool->pid == getpid()) {
-            (void)pthread_mutex_destroy(&pool->mutex);
-        }
-        tksp_resolver_free(pool->endpoint.resolver);
-        tksp_tls_source_free(pool->endpoint.tls);
-        free(pool);
-        pool = next;
+    if (pool == NULL) {
+        return;
     }
+    for (size_t i = 0; i < pool->size; i++) {
+        if (atomic_load(&pool->slots[i].state) == IDLE) {
+            tksp_conn_close(atomic_load(&pool->slots[i].conn));
+        }
+    }
+    if (pool->pid == getpid()) {
+        (void)pthread_mutex_destroy(&pool->mutex);
+    }
+    tksp_resolver_free(pool->endpoint.resolver);
+    free(pool);
 }

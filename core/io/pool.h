@@ -5,8 +5,8 @@
  * Lifecycle: new, lend and give back, close, free when no thread uses it.
  * Threads:   everything but new and free is safe from many threads. The mutex is held for a few
  *            instructions, never around I/O or the host's signal handlers.
- * Fork:      a pool belongs to the process that made it. A child makes a new pool that adopts the inherited one,
- *            whose mutex may be locked forever there. */
+ * Fork:      a pool belongs to the process that made it. A child makes a new one, and only closes the
+ *            connections of the inherited one, whose mutex may be locked forever there. */
 #ifndef TKSP_IO_POOL_H
 #define TKSP_IO_POOL_H
 
@@ -23,9 +23,8 @@ typedef struct tksp_lease {
     int64_t used_at;     /* last at this time; for tksp_pool_drop_idle */
 } tksp_lease;
 
-/* A pool of connections to `target`, over `tls` (NULL: plain). Takes ownership of `tls`, on failure too.
- * `name` is the target for messages. `target` and `name` are borrowed and must outlive the pool. NULL: out of
- * memory. */
+/* A pool of connections to `target`, over `tls` (NULL: plain). `name` is the target for messages. All are borrowed and must outlive
+ * the pool. NULL: out of memory. */
 tksp_pool *tksp_pool_new(const tks_target *target, tksp_tls_source *tls, const char *name);
 
 /* The endpoint of its connections, for a connection outside the pool; borrowed. */
@@ -50,12 +49,15 @@ void tksp_pool_renew(tksp_pool *pool, uint64_t generation);
 /* Closes the connections that have been idle since `used_at` or longer. */
 void tksp_pool_drop_idle(tksp_pool *pool, int64_t used_at);
 
+/* Closes idle connections now, and lent ones when they are returned; lends new ones. */
+void tksp_pool_retire(tksp_pool *pool);
+
 /* Closes idle connections now and lent ones when they are returned; lends nothing any more. */
 void tksp_pool_close(tksp_pool *pool);
 
-/* In a forked child, once: takes ownership of the parent's pool, to be freed with this one, and closes its
- * connections without notifying the server. Does not lock the old pool. */
-void tksp_pool_adopt(tksp_pool *pool, tksp_pool *inherited);
+/* In a forked child, once: closes the connections of the parent's pool without notifying the server. Does not lock
+ * it. */
+void tksp_pool_drop_inherited(tksp_pool *pool);
 
 /* No connection may be on loan. NULL is accepted. */
 void tksp_pool_free(tksp_pool *pool);

@@ -4,6 +4,7 @@
 #include "run.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "tokenstore/connecting.h"
@@ -116,9 +117,23 @@ static bool wants_probe(const tks_flight *r, const tks_batch *batch) {
            tksp_clock_coarse() - r->lease.used_at >= TKS_PROBE_AFTER_MS * TKSP_MS;
 }
 
+static void use_pools(tks_flight *r, tksp_pools *pools) {
+    r->pools = pools;
+    tksp_pools_equip(pools, r->client, r->op);
+}
+
 /* Stores an open connection for `batch` in r->lease; on failure nothing is lent. */
 static tks_status get_connection(tks_flight *r, const tks_batch *batch) {
-    r->pool = tksp_client_pool(r->client, r->wait.pid);
+    tksp_pools *pools = tksp_client_pools(r->client, r->wait.pid);
+    if (pools == NULL) {
+        return tks_fail_memory(&r->failure.error);
+    }
+    if (pools != r->pools && batch->node >= 0) { /* its number is the parent process's */
+        use_pools(r, pools);
+        return tks_fail(&r->failure.error, TKS_ERR_CONNECTION, "the process has forked");
+    }
+    r->pools = pools;
+    r->pool = tksp_pools_get(pools, batch->node);
     if (r->pool == NULL) {
         return tks_fail_memory(&r->failure.error);
     }
@@ -159,8 +174,7 @@ static tks_need report(tks_flight *r, tks_error *err) {
     }
 }
 
-/* Allocates room for the replies before anything is sent, because after that running out of memory could not
- * be reported. */
+/* Allocates room for the replies before anything is sent: after that, no memory could not be reported. */
 static tks_status make_room(tks_flight *r) {
     r->replies = r->few;
     if (r->count > TKSP_REPLIES_INLINE) {
@@ -170,9 +184,7 @@ static tks_status make_room(tks_flight *r) {
             return tks_fail_memory(&r->failure.error);
         }
     }
-    for (size_t i = 0; i < r->count; i++) {
-        r->replies[i] = NULL;
-    }
+    memset(r->replies, 0, r->count * sizeof *r->replies);
     return TKS_OK;
 }
 
@@ -246,7 +258,7 @@ static tks_need end_batch(tks_flight *r, tks_error *err) {
     if (r->lent) {
         tks_error why = r->failure.error;
         r->failure.error = (tks_error)TKS_ERROR_INIT;
-        tks_fail(&r->failure.error, r->status, "%.120s: %s", tksp_client_name(r->client),
+        tks_fail(&r->failure.error, r->status, "%.120s: %s", tksp_pool_get_endpoint(r->pool)->name,
                  why.message);
     }
     clear_batch(r);
@@ -280,6 +292,35 @@ static tks_need make_request(tks_flight *r, tks_error *err) {
     return need;
 }
 
+/* ---- the map of a cluster --------------------------------------------------------------------- */
+
+/* If a refresh of the map is due, it takes the operation's place until it has ended. `next`: the event that the operation
+ * is waiting for. */
+static bool begin_refresh(tks_flight *r, tks_event_type next) {
+    tks_router *router = r->pools != NULL ? tksp_pools_get_router(r->pools) : NULL;
+    if (router == NULL || r->interrupted != NULL) {
+        return false;
+    }
+    tks_op *refresh = tks_router_refresh(router, tksp_clock_coarse() / TKSP_MS);
+    if (refresh == NULL) {
+        return false;
+    }
+    tks_op_set_router(refresh, router);
+    r->interrupted = r->op;
+    r->next = next;
+    r->op = refresh;
+    r->need = step(r, TKS_EVENT_START, NULL);
+    return true;
+}
+
+static void drop_refresh(tks_flight *r) {
+    if (r->interrupted != NULL) {
+        tks_op_free(r->op);
+        r->op = r->interrupted;
+        r->interrupted = NULL;
+    }
+}
+
 /* Sleeps as long as the operation requests, unless the deadline would pass. */
 static tks_need sleep_as_asked(tks_flight *r, tks_error *err) {
     int64_t until = tksp_clock() + (int64_t)tks_op_get_sleep(r->op) * TKSP_MS;
@@ -297,8 +338,72 @@ static tks_need sleep_as_asked(tks_flight *r, tks_error *err) {
     return step(r, TKS_EVENT_AWAKE, NULL);
 }
 
+/* ---- parts ------------------------------------------------------------------------------------- */
+
+static tks_need serve(tks_flight *r, tks_error *err);
+
+static void drop_parts(tks_flight *r) {
+    for (size_t i = 0; i < r->part_count; i++) {
+        tksp_flight_abandon(&r->parts[i]);
+    }
+    free(r->parts);
+    r->parts = NULL;
+    r->part_count = 0;
+}
+
+/* Sends what all parts have to send, and then reads: so all nodes work at the same time. After that no part holds a connection
+ * while it waits for another. */
+static tks_status begin_parts(tks_flight *r, tks_error *err) {
+    tks_op **ops;
+    size_t count = tks_op_get_parts(r->op, &ops);
+    int64_t left_ms = (r->wait.deadline - tksp_clock()) / TKSP_MS;
+    r->parts = calloc(count, sizeof *r->parts);
+    if (r->parts == NULL) {
+        return tks_fail_memory(err);
+    }
+    r->part_count = count;
+    for (size_t i = 0; i < count; i++) {
+        r->parts[i] = (tks_flight){.client = r->client, .op = ops[i]};
+        tksp_flight_begin(&r->parts[i], r->wait.pid, left_ms > 0 ? left_ms : 1, r->wait.interrupt);
+    }
+    for (size_t i = 0; i < count; i++) {
+        tks_flight *part = &r->parts[i];
+        if (part->begun) {
+            part->need = serve(part, err);
+        }
+        if (part->status != TKS_OK) {
+            return part->status;
+        }
+    }
+    return TKS_OK;
+}
+
+/* Runs the parts to their ends, or until one asks for credentials. */
+static tks_need run_parts(tks_flight *r, tks_error *err) {
+    r->status = r->parts == NULL ? begin_parts(r, err) : TKS_OK;
+    for (size_t i = 0; r->status == TKS_OK && i < r->part_count && !r->asks; i++) {
+        tks_flight *part = &r->parts[i];
+        tks_error why = TKS_ERROR_INIT;
+        (void)tksp_flight_proceed(part, &why);
+        if (part->status !=
+            TKS_OK) { /* not the operation's: it was interrupted, or the client closed */
+            r->status = tks_fail(err, part->status, "%s", why.message);
+        }
+        r->asks = part->asks;
+    }
+    if (r->asks) {
+        return TKS_NEED_PARTS;
+    }
+    drop_parts(r);
+    r->wait.pid = getpid(); /* a signal handler may have forked meanwhile */
+    return r->status == TKS_OK ? step(r, TKS_EVENT_PARTS, NULL) : TKS_FAILED;
+}
+
 static tks_need serve(tks_flight *r, tks_error *err) {
     tks_need need;
+    if (r->need == TKS_NEED_SLEEP && begin_refresh(r, TKS_EVENT_AWAKE)) {
+        return r->need;
+    }
     switch (r->need) {
     case TKS_NEED_SEND:
         if (!r->begun) {
@@ -306,6 +411,7 @@ static tks_need serve(tks_flight *r, tks_error *err) {
         }
         return r->asks ? TKS_NEED_SEND : end_batch(r, err);
     case TKS_NEED_HTTP: return make_request(r, err);
+    case TKS_NEED_PARTS: return run_parts(r, err);
     default:
         need = sleep_as_asked(r, err);
         r->wait.pid = getpid(); /* a signal handler may have forked meanwhile */
@@ -319,8 +425,14 @@ void tksp_flight_begin(tks_flight *r, pid_t pid, int64_t timeout_ms,
                     interrupt);
     if (r->client != NULL) {
         tks_op_set_server(r->op, tks_client_get_target(r->client)->server_facts);
+        tksp_pools *pools = tksp_client_pools(r->client, pid);
+        if (pools != NULL) { /* without memory, the batch will fail */
+            use_pools(r, pools);
+        }
     }
-    r->need = step(r, TKS_EVENT_START, NULL);
+    if (!begin_refresh(r, TKS_EVENT_START)) {
+        r->need = step(r, TKS_EVENT_START, NULL);
+    }
     if (r->need == TKS_NEED_SEND) {
         begin_batch(r);
     }
@@ -328,6 +440,12 @@ void tksp_flight_begin(tks_flight *r, pid_t pid, int64_t timeout_ms,
 
 tks_status tksp_flight_proceed(tks_flight *r, tks_error *err) {
     while (!r->asks) {
+        if (r->interrupted != NULL && (r->need == TKS_DONE || r->need == TKS_FAILED)) {
+            drop_refresh(r);
+            tksp_pools_retire(r->pools);
+            r->need = step(r, r->next, NULL);
+            continue;
+        }
         if (r->need == TKS_DONE) {
             return TKS_OK;
         }
@@ -337,6 +455,7 @@ tks_status tksp_flight_proceed(tks_flight *r, tks_error *err) {
         }
         r->need = serve(r, err);
         if (r->status != TKS_OK) {
+            drop_refresh(r);
             return r->status;
         }
     }
@@ -344,6 +463,13 @@ tks_status tksp_flight_proceed(tks_flight *r, tks_error *err) {
 }
 
 void tksp_flight_give(tks_flight *r, tks_credentials *credentials) {
+    for (size_t i = 0; i < r->part_count; i++) {
+        if (r->parts[i].asks) {
+            r->asks = false;
+            tksp_flight_give(&r->parts[i], credentials);
+            return;
+        }
+    }
     forget(r);
     r->wait.pid = getpid(); /* the host may have forked meanwhile */
     r->credentials = *credentials;
@@ -355,6 +481,7 @@ void tksp_flight_give(tks_flight *r, tks_credentials *credentials) {
 tks_status tksp_flight_end(tks_flight *r, tks_error *err) {
     tks_status status = tksp_flight_proceed(r, err);
     bool unasked = status == TKS_OK && r->asks;
+    drop_parts(r);
     forget(r);
     return unasked ? tks_fail(err, TKS_ERR_CONFIGURATION,
                               "the credentials function cannot be called here: give user and "
@@ -363,6 +490,8 @@ tks_status tksp_flight_end(tks_flight *r, tks_error *err) {
 }
 
 void tksp_flight_abandon(tks_flight *r) {
+    drop_parts(r);
     clear_batch(r);
+    drop_refresh(r);
     forget(r);
 }

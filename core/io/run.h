@@ -6,7 +6,7 @@
 
 #include <sys/types.h>
 
-#include "pool.h"
+#include "pools.h"
 #include "tokenstore/client.h"
 #include "tokenstore/http_client.h"
 
@@ -28,7 +28,11 @@ struct tks_flight {
     tks_client *client;
     const tksp_requester *requester;
     tks_op *op;
+    tks_op *interrupted; /* by `op`, a refresh of the map of a cluster; NULL: it is not */
+    tks_event_type next; /* the event that the interrupted operation is waiting for */
     tks_need need;
+    tks_flight *parts; /* after TKS_NEED_PARTS: `part_count` of them, owned */
+    size_t part_count;
     tksp_wait wait;
     tks_status status; /* of the batch in progress; at the end, of the run */
     bool sent;         /* the last batch may have reached the server and has no reply */
@@ -38,7 +42,8 @@ struct tks_flight {
     bool given;        /* `credentials` are for the next connection that is opened */
     bool refused;      /* the previous ones were refused */
     bool anew;         /* the previous connection was unresponsive: open a new one */
-    tksp_pool *pool;
+    tksp_pools *pools;
+    tksp_pool *pool;  /* of the batch */
     tksp_lease lease; /* also remembers the previous connection */
     size_t count;     /* expected replies */
     tks_reply **replies;
@@ -68,13 +73,10 @@ tks_status tksp_flight_end(tks_flight *flight, tks_error *err);
 /* Ends the run early: closes the connection that is waiting for replies, if any. */
 void tksp_flight_abandon(tks_flight *flight);
 
-/* The pool of process `pid`, which must be this one. In a forked child the first caller creates it. Of the
- * inherited pool only the descriptors are closed: its mutex may be held by a thread that does not exist here.
+/* The pools of process `pid`, which must be this one. In a forked child the first caller creates them. Of the
+ * inherited ones only the descriptors are closed: a mutex may be held by a thread that does not exist here.
  * NULL: out of memory. */
-tksp_pool *tksp_client_pool(tks_client *client, pid_t pid);
-
-/* The target, for messages; borrowed. */
-const char *tksp_client_name(const tks_client *client);
+tksp_pools *tksp_client_pools(tks_client *client, pid_t pid);
 
 bool tksp_client_is_closed(const tks_client *client);
 

@@ -5,7 +5,7 @@
 
 #include "subscription.h"
 
-enum { KEEPALIVE_MS = 15000, CHANNEL_SIZE = 64 };
+enum { KEEPALIVE_MS = 15000, LOOK_MS = 1000, CHANNEL_SIZE = 64 };
 
 struct tks_session_events {
     tksp_subscription *subscription;
@@ -13,9 +13,27 @@ struct tks_session_events {
     tks_session_event event; /* the last one received */
 };
 
-static bool accept_message(void *context, tks_bytes channel, tks_bytes payload) {
+static tks_status prepare(void *context, tks_op **out, tks_error *err) {
+    (void)context;
+    return tks_session_notify_new(out, err);
+}
+
+static bool accept_message(void *context, tks_bytes channel, const tks_reply *message) {
     tks_session_events *events = context;
+    if (tks_reply_get_type(message) != TKS_REPLY_STRING) {
+        return false;
+    }
+    tks_bytes payload = tks_reply_get_bytes(message);
     return tks_session_event_read(channel, payload, events->db, &events->event);
+}
+
+/* A slot that moves to another node leaves `del` of each of its keys behind. */
+static tks_status doubt_message(void *context, tks_op **out, tks_error *err) {
+    const tks_session_events *events = context;
+    *out = NULL;
+    return events->event.kind == TKS_SESSION_DELETED
+               ? tks_session_exists_new(events->event.rjwt, out, err)
+               : TKS_OK;
 }
 
 static tks_status subscribe(tks_session_events *events, tks_client *client,
@@ -34,9 +52,13 @@ static tks_status subscribe(tks_session_events *events, tks_client *client,
         tksp_subscription_options o = {
             .channels = channels,
             .count = TKS_SESSION_ENDS,
-            .prepare = options->configure ? tks_session_notify_new : NULL,
+            .rights = "&__keyevent@*",
+            .prepare = options->configure ? prepare : NULL,
+            .prepares_replicas = options->configure,
             .accept = accept_message,
             .context = events,
+            .doubt = doubt_message,
+            .look_ms = LOOK_MS,
             .ping_ms = options->keepalive_ms > 0 ? options->keepalive_ms : KEEPALIVE_MS,
         };
         status = tksp_subscription_new(client, &o, &events->subscription, err);

@@ -31,13 +31,13 @@ static tks_status run_on(tksp_conn *conn, tks_op *op, tksp_wait *wait, tksp_fail
     return tks_fail(&failure->error, why->status, "%s", why->message);
 }
 
-static tks_status run_prepare(tksp_conn *conn, tksp_prepare prepare, tksp_wait *wait,
-                              tksp_failure *failure) {
+static tks_status run_prepare(tksp_conn *conn, const tksp_subscription_options *options,
+                              tksp_wait *wait, tksp_failure *failure) {
     tks_op *op = NULL;
-    if (prepare == NULL) {
+    if (options->prepare == NULL) {
         return TKS_OK;
     }
-    tks_status status = prepare(&op, &failure->error);
+    tks_status status = options->prepare(options->context, &op, &failure->error);
     if (status == TKS_OK) {
         status = run_on(conn, op, wait, failure);
     }
@@ -45,47 +45,43 @@ static tks_status run_prepare(tksp_conn *conn, tksp_prepare prepare, tksp_wait *
     return status;
 }
 
-bool tksp_is_push(const tks_reply *reply, tks_bytes name, size_t size) {
-    return tks_reply_get_type(reply) == TKS_REPLY_ARRAY && tks_reply_get_size(reply) == size &&
-           tks_reply_get_type(tks_reply_get_item(reply, 0)) == TKS_REPLY_STRING &&
-           tks_bytes_equal(tks_reply_get_bytes(tks_reply_get_item(reply, 0)), name);
-}
-
-static tks_status judge_subscribed(const tks_reply *reply, tksp_failure *failure) {
+static tks_status judge_subscribed(const tks_reply *reply, const char *channels,
+                                   tksp_failure *failure) {
     char reason[REASON_SIZE];
-    if (tksp_is_push(reply, TKS_LITERAL("subscribe"), 3)) {
+    if (tks_reply_is_push(reply, TKS_LITERAL("subscribe"), 3)) {
         return TKS_OK;
     }
     if (tks_reply_get_type(reply) != TKS_REPLY_ERROR) {
         return tks_fail(&failure->error, TKS_ERR_CONNECTION, "unexpected reply to SUBSCRIBE");
     }
     tks_reply_describe_error(reply, reason, sizeof reason);
+    bool lacks_rights = tks_reply_is_error(reply, "NOPERM");
     failure->final = true;
-    return tks_fail(&failure->error, TKS_ERR_SERVER, "SUBSCRIBE refused: %s%s", reason,
-                    tks_reply_is_error(reply, "NOPERM")
-                        ? " - this user needs +subscribe, +ping and the channels &__keyevent@*"
-                        : "");
+    return tks_fail(&failure->error, TKS_ERR_SERVER, "SUBSCRIBE refused: %s%s%s", reason,
+                    lacks_rights ? " - this user needs +subscribe, +ping and the channels " : "",
+                    lacks_rights ? channels : "");
 }
 
 /* The server confirms each channel in turn. SUBSCRIBE is executed atomically, so no message can come in
  * between. */
-tks_status tksp_subscribe(tksp_conn *conn, tksp_prepare prepare, tks_bytes command, size_t channels,
-                          tksp_wait *wait, tksp_failure *failure) {
+tks_status tksp_subscribe(tksp_conn *conn, const tksp_subscription_options *options,
+                          tks_bytes command, tksp_wait *wait, tksp_failure *failure) {
     tks_bytes rest = {0};
-    tks_status status = run_prepare(conn, prepare, wait, failure);
-    if (status == TKS_OK) {
-        status = tksp_conn_begin(conn, command, &rest, failure);
+    tks_status status = run_prepare(conn, options, wait, failure);
+    if (status != TKS_OK || command.size == 0) {
+        return status;
     }
+    status = tksp_conn_begin(conn, command, &rest, failure);
     if (status == TKS_OK && rest.size > 0) {
         status = tks_fail(&failure->error, TKS_ERR_CONNECTION,
                           "the server does not read the commands sent to it");
     }
-    for (size_t i = 0; status == TKS_OK && i < channels; i++) {
+    for (size_t i = 0; status == TKS_OK && i < options->count; i++) {
         tks_reply *reply = NULL;
         bool waited;
         status = tksp_conn_receive(conn, &reply, &waited, wait, failure);
         if (status == TKS_OK) {
-            status = judge_subscribed(reply, failure);
+            status = judge_subscribed(reply, options->rights, failure);
         }
         tks_reply_free(reply);
     }

@@ -1,61 +1,22 @@
 /* subscription.c - see subscription.h. */
 #define _POSIX_C_SOURCE 200809L
 
-#include "subscription.h"
-
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "run.h"
-#include "subscribe.h"
-#include "tokenstore/secret.h"
+#include "subscription_private.h"
 
 enum {
     COMMAND_MAX = 64 * 1024,
     OPEN_TRIES = 4,
-    PAUSE_FIRST_MS = 25, /* doubles up to the maximum */
-    PAUSE_MAX_MS = 5000,
-    CALM_MS = 5000,      /* after a connection that lived this long, reconnect without a pause */
-    CLOCK_BEHIND_MS = 10 /* tolerance of the coarse clock */
+    LISTENERS_MAX = 2 * TKS_NODES_MAX, /* a node can be left as a primary, and met as a replica */
+    LOOK_AGAIN_MS = 50,                /* for a node that may be connected to */
+    CLOCK_BEHIND_MS = 10               /* tolerance of the coarse clock */
 };
 
 #define FOREVER_MS INT64_C(315360000000) /* ten years, far from the end of int64_t */
-
-struct tksp_subscription {
-    tks_client *client;
-    const tksp_endpoint *endpoint;
-    tksp_subscription_options options; /* without the channels */
-    tks_buf command;                   /* SUBSCRIBE */
-    pid_t pid;
-    tksp_conn *conn; /* NULL: lost, or not connected yet */
-    atomic_bool busy, closed;
-    bool given;   /* `credentials` are for the next connection */
-    bool asks;    /* the host must supply them */
-    bool refused; /* the server refused the previous ones */
-    tks_credentials credentials;
-    unsigned failures; /* in a row */
-    int64_t retry_at;  /* monotonic, like the next three */
-    int64_t opened_at;
-    int64_t heard_at;
-    int64_t pinged_at; /* 0: no PING is unanswered */
-    int64_t empty_ms;  /* since 1970: when the socket was last drained */
-    int64_t
-        known_ms; /* the same, confirmed by data that arrived later: the connection was alive then */
-    tksp_gap gap;
-    tks_error why;
-    tks_reply *message;
-};
-
-/* One call of open or next. */
-typedef struct call {
-    tksp_subscription *sub;
-    const tks_interrupt *interrupt;
-    tks_interrupt watch;
-    tksp_wait wait;
-    int64_t attempts_until; /* monotonic: the limit of attempts to connect */
-} call;
 
 /* ---- life -------------------------------------------------------------------------------------- */
 
@@ -71,6 +32,33 @@ static tks_status format_command(tks_buf *out, const tksp_subscription_options *
     return status;
 }
 
+static bool should_stop(void *context) {
+    const tksp_subscription *sub = context;
+    return atomic_load(&sub->closed) || tksp_client_is_closed(sub->client) ||
+           (sub->interrupt != NULL && sub->interrupt->check(sub->interrupt->context));
+}
+
+static tks_status set_up(tksp_subscription *sub, tks_error *err) {
+    static const tks_member the_server = {-1, false, 0};
+    tksp_listener *ignored;
+    sub->pools = tksp_client_pools(sub->client, sub->pid);
+    if (sub->pools == NULL) {
+        return tks_fail_memory(err);
+    }
+    sub->router = tksp_pools_get_router(sub->pools);
+    sub->listeners = calloc(sub->router != NULL ? LISTENERS_MAX : 1, sizeof(tksp_listener *));
+    if (sub->listeners == NULL) {
+        return tks_fail_memory(err);
+    }
+    if (sub->router == NULL) {
+        return tksp_subscription_add(sub, &the_server, &ignored, err);
+    }
+    if (sub->options.prepares_replicas) {
+        tks_router_want_replicas(sub->router);
+    }
+    return TKS_OK;
+}
+
 tks_status tksp_subscription_new(tks_client *client, const tksp_subscription_options *options,
                                  tksp_subscription **out, tks_error *err) {
     *out = NULL;
@@ -79,34 +67,62 @@ tks_status tksp_subscription_new(tks_client *client, const tksp_subscription_opt
         return tks_fail_memory(err);
     }
     sub->client = client;
+    sub->target = tks_client_get_target(client);
     sub->options = *options;
     sub->options.channels = NULL;
     sub->pid = getpid();
+    sub->watch = (tks_interrupt){should_stop, sub};
     atomic_init(&sub->busy, false);
     atomic_init(&sub->closed, false);
     tks_buf_init(&sub->command, COMMAND_MAX);
-    tksp_pool *pool = tksp_client_pool(client, sub->pid);
-    sub->endpoint = pool != NULL ? tksp_pool_get_endpoint(pool) : NULL;
-    if (pool == NULL || format_command(&sub->command, options) != TKS_OK) {
+    tks_status status = format_command(&sub->command, options);
+    status = status == TKS_OK ? set_up(sub, err) : tks_fail_memory(err);
+    if (status != TKS_OK) {
         tksp_subscription_free(sub);
-        return tks_fail_memory(err);
+        return status;
     }
     *out = sub;
     return TKS_OK;
 }
 
+tks_status tksp_subscription_add(tksp_subscription *sub, const tks_member *member,
+                                 tksp_listener **out, tks_error *err) {
+    tksp_pool *pool = tksp_pools_get(sub->pools, member->node);
+    *out = pool != NULL && sub->count < LISTENERS_MAX
+               ? tksp_listener_new(&sub->options, tks_buf_bytes(&sub->command),
+                                   tksp_pool_get_endpoint(pool), member)
+               : NULL;
+    if (*out == NULL) {
+        return tks_fail_memory(err);
+    }
+    sub->listeners[sub->count++] = *out;
+    return TKS_OK;
+}
+
+void tksp_subscription_remove(tksp_subscription *sub, size_t i) {
+    tksp_listener *l = sub->listeners[i];
+    sub->listeners[i] = sub->listeners[--sub->count];
+    sub->asker = sub->asker == l ? NULL : sub->asker;
+    tksp_listener_free(l);
+}
+
 static void hang_up(tksp_subscription *sub) {
-    tksp_conn_close(sub->conn);
-    sub->conn = NULL;
+    for (size_t i = 0; i < sub->count; i++) {
+        tksp_listener_hang_up(sub->listeners[i]);
+    }
+    if (sub->pid == getpid()) {
+        tksp_follow_end(sub);
+    }
 }
 
 /* In a forked child. A connection in use by another thread of the parent is not freed: that thread may have
  * been changing it. */
 static void give_up_inherited(tksp_subscription *sub) {
-    if (sub->conn == NULL) {
-        return;
+    for (size_t i = 0; i < sub->count; i++) {
+        if (sub->listeners[i]->conn != NULL) {
+            tksp_conn_drop_inherited(sub->listeners[i]->conn);
+        }
     }
-    tksp_conn_drop_inherited(sub->conn);
     if (!atomic_load(&sub->busy)) {
         hang_up(sub);
     }
@@ -122,19 +138,18 @@ void tksp_subscription_close(tksp_subscription *sub) {
     }
 }
 
-static void forget(tksp_subscription *sub) {
-    tks_credentials_clear(&sub->credentials);
-    sub->given = false;
-}
-
 void tksp_subscription_free(tksp_subscription *sub) {
     if (sub == NULL) {
         return;
     }
     tksp_subscription_close(sub);
+    while (sub->count > 0) {
+        tksp_subscription_remove(sub, sub->count - 1);
+    }
+    free(sub->listeners);
+    free(sub->fds);
     tks_reply_free(sub->message);
     tks_buf_clear(&sub->command);
-    forget(sub);
     free(sub);
 }
 
@@ -146,13 +161,18 @@ tksp_gap tksp_subscription_get_gap(const tksp_subscription *sub) {
     return sub->gap;
 }
 
-/* ---- a call ------------------------------------------------------------------------------------ */
-
-static bool should_stop(void *context) {
-    const call *c = context;
-    return atomic_load(&c->sub->closed) || tksp_client_is_closed(c->sub->client) ||
-           (c->interrupt != NULL && c->interrupt->check(c->interrupt->context));
+void tksp_subscription_give(tksp_subscription *sub, tks_credentials *credentials) {
+    if (sub->asker != NULL) {
+        tksp_listener_give(sub->asker, credentials);
+        sub->asker = NULL;
+    } else if (sub->flight != NULL) {
+        tks_flight_give(sub->flight, credentials);
+    } else {
+        tks_credentials_clear(credentials);
+    }
 }
+
+/* ---- a call ------------------------------------------------------------------------------------ */
 
 static tks_status fail_closed(const tksp_subscription *sub, tks_error *err) {
     if (sub->pid != getpid()) {
@@ -168,7 +188,7 @@ static bool is_ended(const tksp_subscription *sub) {
 }
 
 static tks_status begin_call(tksp_subscription *sub, int64_t timeout_ms,
-                             const tks_interrupt *interrupt, call *c, tks_error *err) {
+                             const tks_interrupt *interrupt, tksp_call *c, tks_error *err) {
     if (sub->pid != getpid()) {
         give_up_inherited(sub);
         return fail_closed(sub, err);
@@ -185,16 +205,17 @@ static tks_status begin_call(tksp_subscription *sub, int64_t timeout_ms,
         return fail_closed(sub, err);
     }
     c->sub = sub;
-    c->interrupt = interrupt;
-    c->watch = (tks_interrupt){should_stop, c};
+    sub->interrupt = interrupt;
     tksp_wait_init(&c->wait, timeout_ms < 0 || timeout_ms > FOREVER_MS ? FOREVER_MS : timeout_ms,
-                   &c->watch);
-    tks_reply_free(sub->message);
-    sub->message = NULL;
+                   &sub->watch);
+    if (!sub->doubting) {
+        tks_reply_free(sub->message);
+        sub->message = NULL;
+    }
     return TKS_OK;
 }
 
-static tks_status end_call(call *c, tks_status status, tks_error *err) {
+static tks_status end_call(tksp_call *c, tks_status status, tks_error *err) {
     tksp_subscription *sub = c->sub;
     if (status != TKS_OK && is_ended(sub)) {
         *err = (tks_error)TKS_ERROR_INIT;
@@ -203,6 +224,7 @@ static tks_status end_call(call *c, tks_status status, tks_error *err) {
     if (sub->pid != getpid()) {
         return status; /* forked by a signal handler: everything here belongs to the parent */
     }
+    sub->interrupt = NULL;
     atomic_store(&sub->busy, false);
     if (atomic_load(&sub->closed)) {
         tksp_subscription_close(sub); /* close left it to this thread */
@@ -212,101 +234,9 @@ static tks_status end_call(call *c, tks_status status, tks_error *err) {
 
 /* ---- connecting -------------------------------------------------------------------------------- */
 
-/* Jitter of ±50 %, so that listeners that lost the same server do not reconnect in step. */
-static int64_t pause_after(unsigned failures) {
-    int64_t ms = (int64_t)PAUSE_FIRST_MS << (failures < 10 ? failures : 10);
-    if (ms > PAUSE_MAX_MS) {
-        ms = PAUSE_MAX_MS;
-    }
-    return (ms / 2 + (int64_t)tks_random_below((uint32_t)ms)) * TKSP_MS;
-}
-
-/* Sets the time of the next attempt, unless credentials are given before. */
-static void put_off(tksp_subscription *sub) {
-    sub->retry_at = tksp_clock() + pause_after(sub->failures++);
-}
-
-void tksp_subscription_give(tksp_subscription *sub, tks_credentials *credentials) {
-    forget(sub);
-    sub->credentials = *credentials;
-    sub->given = true;
-    *credentials = (tks_credentials){NULL, NULL, false};
-    if (sub->asks) {
-        sub->asks = false;
-        sub->failures--;
-        sub->retry_at = 0;
-    }
-}
-
-/* Opens sub->conn, with the host's credentials. */
-static tks_status open_conn(call *c, tksp_failure *failure) {
-    tksp_subscription *sub = c->sub;
-    tks_status status =
-        tksp_conn_open(sub->conn, sub->given ? &sub->credentials : NULL, &c->wait, failure);
-    bool refused = sub->credentials.refused;
-    if (status == TKS_OK || refused) {
-        sub->asks = refused && !sub->refused; /* a second refusal is reported to the caller */
-        sub->refused = sub->asks;
-        forget(sub); /* credentials are used for one connection only */
-    }
-    return status;
-}
-
-/* Connects, prepares, subscribes. After a failure `conn` is NULL and the time of the next
- * attempt is set. With sub->asks it is not a failure: the host must supply credentials. */
-static tks_status attempt(call *c, tksp_failure *failure) {
-    tksp_subscription *sub = c->sub;
-    const tksp_endpoint *endpoint = sub->endpoint;
-    int64_t deadline = c->wait.deadline;
-    sub->asks = endpoint->target->asks && !sub->given;
-    if (sub->asks) {
-        put_off(sub);
-        return TKS_ERR_CONFIGURATION;
-    }
-    c->wait.deadline = c->attempts_until;
-    (void)tksp_wait_narrow(&c->wait, endpoint->target->connect_timeout_ms);
-    sub->conn = tksp_conn_new(endpoint);
-    tks_status status =
-        sub->conn == NULL ? tks_fail_memory(&failure->error) : open_conn(c, failure);
-    if (status == TKS_OK) {
-        tksp_failure later = TKSP_FAILURE_INIT;
-        status = tksp_subscribe(sub->conn, sub->options.prepare, tks_buf_bytes(&sub->command),
-                                sub->options.count, &c->wait, &later);
-        if (status != TKS_OK) {
-            const char *why = later.error.message;
-            failure->final = later.final;
-            tks_fail(&failure->error, status, "%.120s: %s", endpoint->name,
-                     status == TKS_ERR_TIMEOUT ? "no answer within connect_timeout" : why);
-        }
-    }
-    c->wait.deadline = deadline;
-    if (status != TKS_OK) {
-        if (sub->pid == getpid()) {
-            hang_up(sub);
-        }
-        put_off(sub);
-        return status;
-    }
-    sub->opened_at = sub->heard_at = tksp_clock();
-    sub->pinged_at = 0;
-    sub->empty_ms = sub->known_ms = tksp_wall_ms();
-    return TKS_OK;
-}
-
-/* Waits until the next attempt is due. TKS_ERR_TIMEOUT if the call's deadline comes first. */
-static tks_status wait_for_turn(call *c, tks_error *err) {
-    int64_t deadline = c->wait.deadline;
-    tks_status status = TKS_OK;
-    if (c->sub->retry_at > tksp_clock()) {
-        bool reached = c->sub->retry_at < deadline;
-        c->wait.deadline = reached ? c->sub->retry_at : deadline;
-        status = tksp_wait_fd(&c->wait, -1, 0, err);
-        c->wait.deadline = deadline;
-        if (status == TKS_ERR_TIMEOUT && reached) {
-            status = TKS_OK;
-        }
-    }
-    return status;
+/* True if it is not the server's fault. */
+static bool is_fatal(tks_status status) {
+    return status == TKS_ERR_MEMORY || status == TKS_ERR_INTERRUPTED || status == TKS_ERR_CLOSED;
 }
 
 /* True if retrying at once is pointless. */
@@ -314,184 +244,208 @@ static bool is_final(tks_status status, const tksp_failure *failure) {
     return failure->final || (status != TKS_ERR_CONNECTION && status != TKS_ERR_TIMEOUT);
 }
 
+static bool is_leaving_one(const tksp_subscription *sub) {
+    for (size_t i = 0; i < sub->count; i++) {
+        if (sub->listeners[i]->leave_at != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Settings of replicas are less urgent. */
+static bool is_before(const tksp_listener *l, const tksp_listener *other) {
+    return l->retry_at != other->retry_at ? l->retry_at < other->retry_at
+                                          : !l->member.replica && other->member.replica;
+}
+
+/* The one without a connection that is to try next; NULL: none. `*wake` is put forward to when. Where one is being left, others wait:
+ * what both would tell is to be told once. */
+static tksp_listener *next_to_connect(const tksp_subscription *sub, int64_t *wake) {
+    tksp_listener *first = NULL;
+    if (is_leaving_one(sub)) {
+        return NULL;
+    }
+    for (size_t i = 0; i < sub->count; i++) {
+        tksp_listener *l = sub->listeners[i];
+        if (l->conn != NULL || (l->member.replica && !sub->opened && l->failures > 0)) {
+            continue; /* such a replica: later */
+        }
+        if (tksp_follow_permits(sub, l)) {
+            first = first == NULL || is_before(l, first) ? l : first;
+        } else {
+            int64_t again = tksp_clock() + LOOK_AGAIN_MS * TKSP_MS;
+            *wake = again < *wake ? again : *wake;
+        }
+    }
+    if (first != NULL && first->retry_at < *wake) {
+        *wake = first->retry_at;
+    }
+    return first;
+}
+
+static tks_status try_to_connect(tksp_call *c, tksp_listener *l, tksp_failure *failure) {
+    tksp_subscription *sub = c->sub;
+    tks_status status = tksp_listener_connect(l, c->attempts_until, &c->wait, failure);
+    if (sub->pid != getpid()) {
+        return TKS_ERR_CLOSED; /* forked by a signal handler: see end_call */
+    }
+    sub->asker = l->asks ? l : NULL;
+    bool lost = status == TKS_ERR_CONNECTION || status == TKS_ERR_TIMEOUT;
+    if (sub->router != NULL && lost && !l->member.replica) {
+        tks_router_lost(sub->router, l->member.node);
+    }
+    return status;
+}
+
+/* Waits until `at`. TKS_ERR_TIMEOUT if the call's deadline comes first. */
+static tks_status wait_until(tksp_call *c, int64_t at, tks_error *err) {
+    int64_t deadline = c->wait.deadline;
+    if (at <= tksp_clock()) {
+        return TKS_OK;
+    }
+    c->wait.deadline = at < deadline ? at : deadline;
+    tks_status status = tksp_wait_fd(&c->wait, -1, 0, err);
+    c->wait.deadline = deadline;
+    return status == TKS_ERR_TIMEOUT && at < deadline ? TKS_OK : status;
+}
+
+/* Connects one that is not connected. *done: all are; a replica is tried once. */
+static tks_status open_one(tksp_call *c, unsigned *tries, bool *asks, bool *done, tks_error *err) {
+    tksp_subscription *sub = c->sub;
+    tks_error why = TKS_ERROR_INIT;
+    tksp_failure failure = TKSP_FAILURE_INIT;
+    tksp_heard heard = TKSP_HEARD_NOTHING;
+    int64_t look_at = INT64_MAX, wake = INT64_MAX;
+    if (sub->router != NULL) {
+        tks_status status = tksp_follow(c, &look_at, &heard, err);
+        if (status != TKS_OK || heard == TKSP_HEARD_ASKS) {
+            *asks = heard == TKSP_HEARD_ASKS;
+            return status;
+        }
+    }
+    tksp_listener *l = next_to_connect(sub, &wake);
+    *done = l == NULL && wake == INT64_MAX;
+    if (*done) {
+        return TKS_OK;
+    }
+    tks_status status = wait_until(c, wake, &why);
+    if (status == TKS_ERR_TIMEOUT) { /* a server's failure is more informative */
+        return err->status != TKS_OK ? err->status
+                                     : tks_fail(err, status, "the primary was not found in time");
+    }
+    if (status != TKS_OK || l == NULL) {
+        *err = status != TKS_OK ? why : *err;
+        return status;
+    }
+    status = try_to_connect(c, l, &failure);
+    if (l->asks) {
+        *asks = true;
+        return TKS_OK;
+    }
+    if (status == TKS_OK || (l->member.replica && !is_fatal(status))) {
+        return TKS_OK;
+    }
+    *err = failure.error;
+    return is_final(status, &failure) || (sub->router == NULL && ++*tries == OPEN_TRIES) ? status
+                                                                                         : TKS_OK;
+}
+
 tks_status tksp_subscription_open(tksp_subscription *sub, const tks_interrupt *interrupt,
                                   bool *asks, tks_error *err) {
-    call c;
+    tksp_call c;
+    unsigned tries = 0;
+    bool done = false;
     *asks = false;
-    tks_status status = begin_call(sub, sub->endpoint->target->timeout_ms, interrupt, &c, err);
+    tks_status status = begin_call(sub, sub->target->timeout_ms, interrupt, &c, err);
     if (status != TKS_OK) {
         return status;
     }
     c.attempts_until = c.wait.deadline;
-    for (int tries = 1;; tries++) {
-        tks_error why = TKS_ERROR_INIT;
-        tksp_failure failure = TKSP_FAILURE_INIT;
-        status = attempt(&c, &failure);
-        if (sub->asks) {
-            *asks = true;
-            status = TKS_OK;
-            break;
-        }
-        *err = failure.error;
-        if (status == TKS_OK || is_final(status, &failure) || tries == OPEN_TRIES) {
-            break;
-        }
-        tks_status waited = wait_for_turn(&c, &why);
-        if (waited == TKS_ERR_TIMEOUT) {
-            break; /* the server's failure is more informative */
-        }
-        if (waited != TKS_OK) {
-            status = waited;
-            *err = why;
-            break;
-        }
+    if (sub->router != NULL) {
+        status = tksp_follow_begin(&c, asks, err);
     }
+    while (status == TKS_OK && !*asks && !done) {
+        status = open_one(&c, &tries, asks, &done, err);
+    }
+    sub->opened = done;
     return end_call(&c, status, err);
 }
 
 /* ---- listening --------------------------------------------------------------------------------- */
 
-/* Records why the connection ended, and since when messages may be missing. */
-static void lose(tksp_subscription *sub, const char *why) {
-    sub->why = (tks_error)TKS_ERROR_INIT;
-    (void)tks_fail(&sub->why, TKS_ERR_CONNECTION, "%.120s: %s", sub->endpoint->name, why);
-    if (tksp_clock() - sub->opened_at > CALM_MS * TKSP_MS) {
-        sub->failures = 0;
+void tksp_subscription_note_gap(tksp_subscription *sub, int64_t lost_ms, int64_t restored_ms) {
+    if (!sub->gapped || lost_ms < sub->gap.lost_ms) {
+        sub->gap.lost_ms = lost_ms;
     }
-    sub->gap.lost_ms = sub->known_ms;
-    sub->retry_at = sub->failures == 0 ? 0 : tksp_clock() + pause_after(sub->failures);
-    sub->failures++;
-    hang_up(sub);
+    if (!sub->gapped || restored_ms > sub->gap.restored_ms) {
+        sub->gap.restored_ms = restored_ms;
+    }
+    sub->gapped = true;
 }
 
-/* When the next PING is due, or the reply to the last one is overdue. */
-static int64_t next_ping(const tksp_subscription *sub) {
-    return sub->pinged_at != 0 ? sub->pinged_at + sub->endpoint->target->timeout_ms * TKSP_MS
-                               : sub->heard_at + sub->options.ping_ms * TKSP_MS;
-}
-
-/* Nothing arrived until next_ping: sends PING, or returns why the connection counts as lost. */
-static const char *ping(tksp_subscription *sub) {
-    static const char command[] = "*1\r\n$4\r\nPING\r\n";
+/* Makes an attempt that is due. */
+static tks_status come_back(tksp_call *c, tksp_listener *l, tksp_heard *heard, tks_error *err) {
     tksp_failure failure = TKSP_FAILURE_INIT;
-    tks_bytes rest;
-    if (sub->pinged_at != 0) {
-        return "the server does not answer PING";
-    }
-    sub->pinged_at = tksp_clock();
-    if (tksp_conn_begin(sub->conn, tks_bytes_of(command, sizeof command - 1), &rest, &failure) !=
-            TKS_OK ||
-        rest.size > 0) {
-        return "the connection was lost";
-    }
-    return NULL;
-}
-
-/* Classifies a reply: *heard is set if it is for the caller. False: the reply is unexpected. An error can
- * only be the reply to PING from a server that does not permit it: the server is alive. */
-static bool take(tksp_subscription *sub, tks_reply *reply, tksp_heard *heard) {
-    if (tksp_is_push(reply, TKS_LITERAL("message"), 3)) {
-        const tks_reply *channel = tks_reply_get_item(reply, 1);
-        const tks_reply *payload = tks_reply_get_item(reply, 2);
-        if (tks_reply_get_type(channel) != TKS_REPLY_STRING ||
-            tks_reply_get_type(payload) != TKS_REPLY_STRING) {
-            return false;
-        }
-        if (sub->options.accept(sub->options.context, tks_reply_get_bytes(channel),
-                                tks_reply_get_bytes(payload))) {
-            *heard = TKSP_HEARD_MESSAGE;
-            sub->message = reply;
-        }
-        return true;
-    }
-    bool answer =
-        tksp_is_push(reply, TKS_LITERAL("pong"), 2) || tks_reply_get_type(reply) == TKS_REPLY_ERROR;
-    bool due = answer && sub->pinged_at != 0;
-    if (answer) {
-        sub->pinged_at = 0;
-    }
-    return due;
-}
-
-/* Reads one value, or returns after the deadline without one. */
-static tks_status listen_once(call *c, tksp_heard *heard, tks_error *err) {
-    tksp_subscription *sub = c->sub;
-    tksp_failure failure = TKSP_FAILURE_INIT;
-    int64_t deadline = c->wait.deadline, ping_at = next_ping(sub), before_ms = tksp_wall_ms();
-    tks_reply *reply = NULL;
-    const char *lost = NULL;
-    bool waited;
-    c->wait.deadline = deadline < ping_at ? deadline : ping_at;
-    tks_status status = tksp_conn_receive(sub->conn, &reply, &waited, &c->wait, &failure);
-    c->wait.deadline = deadline;
-    if (waited) {
-        sub->empty_ms = before_ms;
-    }
-    if (status == TKS_OK) {
-        sub->heard_at = tksp_clock();
-        sub->known_ms = sub->empty_ms;
-        if (!take(sub, reply, heard)) {
-            lost = "the server sent a message that was not requested";
-        }
-        if (sub->message != reply) {
-            tks_reply_free(reply);
-        }
-    } else if (status == TKS_ERR_TIMEOUT && ping_at <= deadline) {
-        lost = ping(sub);
-    } else if (status == TKS_ERR_CONNECTION && sub->pid == getpid()) {
-        lost = failure.error.message;
-    } else {
-        return status == TKS_ERR_TIMEOUT ? status
-                                         : tks_fail(err, status, "%s", failure.error.message);
-    }
-    if (lost != NULL) {
-        lose(sub, lost);
-        *heard = TKSP_HEARD_LOST;
-    }
-    return TKS_OK;
-}
-
-/* Makes another attempt when it is due. */
-static tks_status come_back(call *c, tksp_heard *heard, tks_error *err) {
-    tks_status status = wait_for_turn(c, err);
-    if (status != TKS_OK) {
-        return status;
-    }
-    tksp_failure failure = TKSP_FAILURE_INIT;
-    status = attempt(c, &failure);
-    if (c->sub->asks) {
+    tks_status status = try_to_connect(c, l, &failure);
+    if (l->asks) {
         *heard = TKSP_HEARD_ASKS;
         return TKS_OK;
     }
-    if (status == TKS_OK) {
-        c->sub->gap.restored_ms = tksp_wall_ms() + CLOCK_BEHIND_MS;
-        *heard = TKSP_HEARD_GAP;
-    } else if (is_final(status, &failure)) {
-        return tks_fail(err, status, "%s", failure.error.message);
+    if (status == TKS_OK && !l->member.replica) {
+        tksp_subscription_note_gap(c->sub, l->lost_ms, tksp_wall_ms() + CLOCK_BEHIND_MS);
     }
-    return TKS_OK;
+    bool matters = is_fatal(status) || (!l->member.replica && is_final(status, &failure));
+    return status != TKS_OK && matters ? tks_fail(err, status, "%s", failure.error.message)
+                                       : TKS_OK;
 }
 
 /* Checks for close, interrupts and the deadline between messages that are not for the caller: under constant
  * traffic nothing ever waits. What has already arrived is read past the deadline. */
-static tks_status look_up(call *c, tks_error *err) {
+static tks_status look_up(tksp_call *c, tks_error *err) {
     bool may_block;
     tks_status status = tksp_wait_slice(&c->wait, &may_block, err);
     return status == TKS_ERR_TIMEOUT ? TKS_OK : status;
 }
 
+static tks_status go_on(tksp_call *c, tksp_heard *heard, tks_error *err) {
+    tksp_subscription *sub = c->sub;
+    int64_t wake = INT64_MAX;
+    if (sub->router != NULL) {
+        tks_status status = tksp_follow(c, &wake, heard, err);
+        if (status != TKS_OK || *heard != TKSP_HEARD_NOTHING) {
+            return status;
+        }
+    }
+    tksp_listener *l = next_to_connect(sub, &wake);
+    if (l != NULL && l->retry_at <= tksp_clock()) {
+        return come_back(c, l, heard, err);
+    }
+    if (sub->gapped && !is_leaving_one(sub)) {
+        int64_t now = tksp_clock();
+        if (sub->router == NULL || now >= sub->gap_at) {
+            sub->gapped = false;
+            sub->gap_at = now + sub->options.look_ms * TKSP_MS;
+            *heard = TKSP_HEARD_GAP;
+            return TKS_OK;
+        }
+        wake = sub->gap_at < wake ? sub->gap_at : wake;
+    }
+    return tksp_subscription_listen(c, wake, heard, err);
+}
+
 tks_status tksp_subscription_next(tksp_subscription *sub, int64_t timeout_ms,
                                   const tks_interrupt *interrupt, tksp_heard *out, tks_error *err) {
-    call c;
+    tksp_call c;
     *out = TKSP_HEARD_NOTHING;
     tks_status status = begin_call(sub, timeout_ms, interrupt, &c, err);
     if (status != TKS_OK) {
         return status;
     }
-    int64_t patience = tksp_clock() + sub->endpoint->target->connect_timeout_ms * TKSP_MS;
+    int64_t patience = tksp_clock() + sub->target->connect_timeout_ms * TKSP_MS;
     c.attempts_until = c.wait.deadline > patience ? c.wait.deadline : patience;
     while (status == TKS_OK && *out == TKSP_HEARD_NOTHING) {
-        status = sub->conn != NULL ? listen_once(&c, out, err) : come_back(&c, out, err);
+        status = go_on(&c, out, err);
         if (status == TKS_OK && *out == TKSP_HEARD_NOTHING) {
             status = look_up(&c, err);
         }

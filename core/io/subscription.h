@@ -1,8 +1,9 @@
-/* subscription.h - a dedicated connection that listens to channels and reconnects.
+/* subscription.h - dedicated connections that listen to channels and reconnect: one to the server, or to each primary of a cluster.
  *
  * Purpose:   Redis publishes only to connected subscribers, so a lost connection is not hidden: it is reported
  *            as LOST, retried with growing pauses, and reported as GAP when it listens again. A PING after
- *            every `ping_ms` of silence detects a dead server.
+ *            every `ping_ms` of silence detects a dead server. Where Sentinels or the nodes of a cluster say which the primaries
+ *            are, they are asked every `look_ms`, and a change is a GAP, too.
  * Credentials: if the host supplies them, open and next return before they connect. The caller calls
  *            tksp_subscription_give and repeats the call; once more if the server refuses them.
  * Lifecycle: new (does not connect), open, next any number of times, close, free when no thread uses it. The
@@ -16,15 +17,31 @@
 
 typedef struct tksp_subscription tksp_subscription;
 
+/* What becomes of a connection to a primary. */
+typedef enum tksp_link {
+    TKSP_LINK_OPEN,
+    TKSP_LINK_PROVEN, /* PING was answered */
+    TKSP_LINK_LOST
+} tksp_link;
+
+/* The functions are called in open and next, by their thread. */
 typedef struct tksp_subscription_options {
     const tks_bytes *channels; /* copied */
     size_t count;
+    const char *rights; /* what the ACL calls them */
     /* Creates an operation that runs on each new connection before it subscribes. NULL: none. */
-    tks_status (*prepare)(tks_op **out, tks_error *err);
-    /* Returns true for a message to deliver. Called in next, by its thread. */
-    bool (*accept)(void *context, tks_bytes channel, tks_bytes payload);
+    tks_status (*prepare)(void *context, tks_op **out, tks_error *err);
+    bool prepares_replicas; /* also at each replica */
+    /* Returns true for a message to deliver. */
+    bool (*accept)(void *context, tks_bytes channel, const tks_reply *payload);
+    /* `node` is -1 where there is one server; PROVEN: PING was sent at `sent_ms`, as tks_event's boot_ms. NULL: nobody asks. */
+    void (*link)(void *context, int node, tksp_link event, int64_t sent_ms);
     void *context;
-    int64_t ping_ms;
+    /* On a cluster: creates an operation whose BOOL is true if the last message that was accepted is not. *out NULL: it is. */
+    tks_status (*doubt)(void *context, tks_op **out, tks_error *err);
+    int64_t ping_ms; /* of silence; or, if `pings_always`, also while there are messages */
+    bool pings_always;
+    int64_t look_ms; /* Sentinels, or nodes, are asked which the primaries are; ± a third */
 } tksp_subscription_options;
 
 typedef enum tksp_heard {
@@ -36,7 +53,7 @@ typedef enum tksp_heard {
 } tksp_heard;
 
 /* Milliseconds since 1970, by the clock of this machine. Everything published before `lost_ms` has been
- * delivered, and everything published after `restored_ms` will be, as long as the connection lives. */
+ * delivered, or will be, and everything published after `restored_ms` will be, as long as the connections live. */
 typedef struct tksp_gap {
     int64_t lost_ms, restored_ms;
 } tksp_gap;

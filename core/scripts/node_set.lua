@@ -1,10 +1,11 @@
 -- Sets the attrs of a token of the Node package's form; all else in it, and its expiry, stay.
--- KEYS  id
+-- KEYS  id; record
 -- ARGV  id, the prefix with its colon, the new attrs' text
--- Gives {id, 1}, {id, 0}: not found, {id, -1}: what is stored cannot be read.
+-- Gives {id, 1}, {id, 0}: not found, {id, -1}: what is stored cannot be read, {id, -2, keys}: it wants these,
+-- too.
 --
 -- The record is cut and put together as text: Redis' cjson would turn [] into {} and round integers.
--- include: get, decode, json_text, json_member, node_token
+-- include: declared, get, decode, json_text, json_member, node_token
 
 local function with_attrs(record, token, attrs)
   local first, last = find_member(record, '"attrs"')
@@ -16,8 +17,10 @@ local function with_attrs(record, token, attrs)
 end
 
 local key = get(KEYS[1])
-local name = key and ARGV[2] .. 'key:' .. key
-local record = key and get(name)
+if not key then return {ARGV[1], 0} end
+local name = ARGV[2] .. 'key:' .. key
+if not has(name) then return wanted end
+local record = get(name)
 if not record then return {ARGV[1], 0} end
 local token = token_of(record)
 if not token then return {ARGV[1], -1} end

@@ -1,15 +1,15 @@
 -- Reads a live record.
 -- KEYS  the owner's hash
 -- ARGV  echo, field or "=" and an id, max_age in ms ("0": none)
--- Gives {echo, record, its end in ms (0: never), its field}, {echo, -2}: not a record; or as absent says: not
--- found.
+-- Gives {echo, record, its end in ms (0: never), its field, its end but for the max_age}, {echo, -2}: not a
+-- record; or as absent says: not found.
 -- include: clock, digits, record, hash, end, family
 
 local now = math.floor(now_us() / 1000)
 local field = field_of(ARGV[2], now)
-local record, ends = find(field, now)
-if not record then return absent(field, ends, now) end
+local record, own = find(field, now)
+if not record then return absent(field, own, now) end
 if not split(record) then return {ARGV[1], -2} end
-ends = earlier(ends, limit_of(record, ARGV[3]))
+local ends = earlier(own, limit_of(record, ARGV[3]))
 if ends > 0 and ends <= now then return {ARGV[1], 0} end
-return {ARGV[1], record, ends, field}
+return {ARGV[1], record, ends, field, own}

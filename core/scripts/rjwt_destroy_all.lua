@@ -1,15 +1,14 @@
 -- Ends all sessions of a user.
--- KEYS  index
--- ARGV  id; then suffixes of sessions that Node may have written
--- Gives {id, how many were live}.
--- include: get, decode, session
+-- KEYS  index; sessions: those it lists, and those that Node may have written
+-- ARGV  id
+-- Gives {id, how many were live}, {id, -2, keys}: it wants these, too.
+-- include: declared, get, decode, session, rjwt
 
-local id, ended = ARGV[1], 0
-local function destroy(suffix)
-  local key = id .. ':' .. suffix
-  if session_at(key) then ended = ended + redis.call('DEL', key) end
+members_of(KEYS[1], ARGV[1], has)
+if wanted[3] then return wanted end
+local ended = 0
+for i = 2, #KEYS do
+  if session_at(KEYS[i]) then ended = ended + redis.call('DEL', KEYS[i]) end
 end
-for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do destroy(member:sub(17)) end
-for i = 2, #ARGV do destroy(ARGV[i]) end
 redis.call('DEL', KEYS[1])
-return {id, ended}
+return {ARGV[1], ended}

@@ -9,6 +9,8 @@
 
 enum { GREETING_MAX_SIZE = 64 * 1024, REASON_SIZE = 200 };
 
+static const char ROLE[] = "ROLE";
+
 static tks_bytes text(const char *s) {
     return tks_bytes_of(s, strlen(s));
 }
@@ -84,6 +86,10 @@ static tks_status add_commands(tks_greeting *g, const tks_target *target,
                             text(target->client_name)};
         status = add(g, "CLIENT SETNAME", 3, argv);
     }
+    if (status == TKS_OK && target->expects_primary) {
+        tks_bytes argv[] = {TKS_LITERAL("ROLE")};
+        status = add(g, ROLE, 1, argv);
+    }
     if (status == TKS_OK && g->count == 0) {
         /* A server at its client limit, a TLS port, and with TLS 1.3 a server that rejects our certificate
          * report it only after the first command. PING makes them report it here, before a command is sent
@@ -132,9 +138,23 @@ static const char *describe(const tks_reply *reply, const tks_target *target,
     return out;
 }
 
+/* Sentinels said that it is the primary. It may have been one, and not know yet that it is one no more. */
+static tks_status judge_role(const tks_reply *reply, tks_error *err) {
+    bool some = tks_reply_get_type(reply) == TKS_REPLY_ARRAY && tks_reply_get_size(reply) > 0;
+    const tks_reply *role = some ? tks_reply_get_item(reply, 0) : NULL;
+    if (role != NULL && tks_reply_get_type(role) == TKS_REPLY_STRING &&
+        tks_bytes_equal(tks_reply_get_bytes(role), TKS_LITERAL("master"))) {
+        return TKS_OK;
+    }
+    return tks_fail(err, TKS_ERR_CONNECTION, "this server is not the primary now");
+}
+
 static tks_status judge(const char *command, const tks_reply *reply, const tks_target *target,
                         tks_credentials *credentials, bool *final, tks_error *err) {
     char reason[REASON_SIZE];
+    if (command == ROLE && tks_reply_get_type(reply) != TKS_REPLY_ERROR) {
+        return judge_role(reply, err);
+    }
     /* Any answer to PING is accepted, except that of a server that is full or in protected mode,
      * which closes the connection. */
     if (tks_reply_get_type(reply) == TKS_REPLY_STATUS ||

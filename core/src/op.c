@@ -1,10 +1,14 @@
 /* op.c - the state machine of all operations. See op.h for an overview. */
 #include "op_describe.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "op_doubt.h"
+#include "op_near.h"
+#include "op_parts.h"
+#include "op_replicate.h"
+#include "op_route.h"
 #include "server.h"
 #include "tokenstore/secret.h"
 
@@ -13,104 +17,16 @@ enum {
     BACKOFF_FIRST_MS = 5,  /* then 20, 80: about 0.1 s before a dead server is reported */
     REFUSAL_FIRST_MS = 10, /* LOADING, BUSY …: doubles up to the maximum, until the deadline */
     REFUSAL_MAX_MS = 250,
-    BATCH_MAX = 1 << 30, /* bytes in one batch */
-    NOTES_MAX = 16 * 1024,
-    INLINE_ARGS = 16
+    CLUSTER_MAX_MS = 100, /* on a cluster: a failover lasts seconds, and ends at any moment */
+    WAIT_FIRST_MS = 2,    /* for a map of the cluster, which another operation may be asking for */
+    WAIT_MAX_MS = 50,
+    HOPS_MAX = 5, /* redirections at once, without a pause */
 };
-
-/* ---- building ---- */
-
-tks_op *tksp_op_new(size_t size, const tksp_op_kind *kind, tks_safety safety) {
-    tks_op *op = malloc(size);
-    if (op == NULL) return NULL;
-    memset(op, 0, size); /* malloc uses glibc's fast lists, calloc does not */
-    op->kind = kind;
-    op->safety = safety;
-    tks_buf_init(&op->out, BATCH_MAX);
-    tks_notes_init(&op->notes, NOTES_MAX);
-    return op;
-}
-
-tks_status tksp_op_add(tks_op *op, const tksp_script *script, const tks_bytes *argv, size_t argc,
-                       tks_bytes route) {
-    if (op->count == op->capacity) {
-        size_t capacity = op->capacity == 0 ? 2 : op->capacity * 2;
-        tksp_command *commands = realloc(op->commands, capacity * sizeof *commands);
-        if (commands == NULL) return TKS_ERR_MEMORY;
-        op->commands = commands;
-        op->capacity = capacity;
-    }
-    op->commands[op->count++] =
-        (tksp_command){.script = script, .argv = argv, .argc = argc, .route = route};
-    return TKS_OK;
-}
-
-void tksp_op_clear_commands(tks_op *op) {
-    for (size_t i = 0; i < op->count; i++) tks_reply_free(op->commands[i].reply);
-    op->count = 0;
-}
-
-tks_reply *tksp_op_take_reply(tks_op *op, size_t i) {
-    tks_reply *reply = op->commands[i].reply;
-    op->commands[i].reply = NULL;
-    return reply;
-}
-
-bool tksp_op_found_nothing(const tks_op *op, size_t i) {
-    tks_reply_type type = tks_reply_get_type(op->commands[i].reply);
-    return type == TKS_REPLY_NIL ||
-           type == TKS_REPLY_ERROR; /* the only error that passes is WRONGTYPE */
-}
-
-tks_status tksp_op_fail_foreign(tks_op *op) {
-    if (op->safety == TKS_READ) {
-        return tksp_op_fail(op, TKS_ERR_CONNECTION,
-                            "received a reply to another request: the connection was closed");
-    }
-    return tksp_op_fail(op, TKS_ERR_OUTCOME_UNKNOWN,
-                        "received a reply to another request, so this one may or may not have "
-                        "happened: the connection was closed");
-}
-
-tks_status tksp_op_fail(tks_op *op, tks_status status, const char *format, ...) {
-    if (op->failure != TKS_OK) return status;
-    op->error = malloc(sizeof *op->error);
-    op->failure = op->error != NULL ? status : TKS_ERR_MEMORY;
-    if (op->error != NULL) {
-        va_list args;
-        va_start(args, format);
-        (void)vsnprintf(op->error->message, sizeof op->error->message, format, args);
-        va_end(args);
-        op->error->status = status;
-    }
-    return op->failure;
-}
-
-tks_error tksp_op_take_failure(tks_op *op) {
-    tks_error taken = *tks_op_get_error(op);
-    free(op->error);
-    op->error = NULL;
-    op->failure = TKS_OK;
-    return taken;
-}
-
-void tks_op_free(tks_op *op) {
-    if (op == NULL) return;
-    if (op->kind->clear != NULL) op->kind->clear(op);
-    tksp_op_clear_commands(op);
-    tks_server_free(op->server);
-    free(op->commands);
-    tks_buf_wipe(&op->out);
-    tks_notes_clear(&op->notes);
-    free(op->reason);
-    free(op->error);
-    tksp_arena_clear(&op->arena);
-    free(op);
-}
 
 /* ---- states ---- */
 
 static tks_need send_unanswered(tks_op *op);
+static tks_need give_up(tks_op *op, tks_status status, const char *why);
 
 static tks_need fail(tks_op *op, tks_status status, const char *message) {
     (void)tksp_op_fail(op, status, "%s", message);
@@ -129,9 +45,16 @@ static tks_need fail_answered(tks_op *op, tks_status status, const char *message
 
 /* True if the operation succeeds without the commands that failed. */
 static bool is_spared(tks_op *op, const char *why) {
-    if (op->undoing || op->kind->spare == NULL || !op->kind->spare(op, why)) return false;
+    return !op->undoing && op->kind->spare != NULL && op->kind->spare(op, why);
+}
+
+/* It has its result, though what it changed may not be where it should be. */
+static tks_need succeed(tks_op *op) {
+    if (op->shortage != NULL && !op->is_part) {
+        return fail(op, TKS_ERR_NOT_REPLICATED, op->shortage);
+    }
     op->state = TKS_OP_DONE;
-    return true;
+    return TKS_DONE;
 }
 
 static tks_need sleep_for(tks_op *op, uint32_t ms) {
@@ -140,14 +63,15 @@ static tks_need sleep_for(tks_op *op, uint32_t ms) {
     return TKS_NEED_SLEEP;
 }
 
-/* Records why the operation retries, for the log and for the message of a timeout. Skipped if out of memory.
- * Repeated reasons are logged once: a server may be loading for minutes. */
+/* Records why the operation retries, for the log (`level` 0: not for that) and for the message of a timeout. Skipped if
+ * out of memory. Repeated reasons are logged once: a server may be loading for minutes. */
 static void note_reason(tks_op *op, char level, const char *plan, const char *reason) {
     char text[TKS_NOTE_MAX];
     if (op->reason != NULL && strcmp(op->reason, reason) == 0) return;
     char *copy = realloc(op->reason, strlen(reason) + 1);
     if (copy == NULL) return;
     op->reason = memcpy(copy, reason, strlen(reason) + 1);
+    if (level == 0) return;
     (void)snprintf(text, sizeof text, "%s: %s", plan, reason);
     tks_notes_add(&op->notes, level, text);
 }
@@ -160,44 +84,61 @@ static uint32_t backoff(uint32_t first, unsigned shift, unsigned times, uint32_t
     return (uint32_t)(ms * 3 / 4) + tks_random_below((uint32_t)(ms / 2) + 1);
 }
 
-static tks_status format_command(tks_buf *out, const tksp_command *command) {
-    tks_bytes inline_argv[INLINE_ARGS];
-    tks_bytes *argv = inline_argv;
-    if (command->script == NULL) return tks_resp_format(out, command->argc, command->argv);
-
-    if (command->argc + 2 > INLINE_ARGS) {
-        argv = calloc(command->argc + 2, sizeof *argv);
-        if (argv == NULL) return TKS_ERR_MEMORY;
-    }
-    if (command->by_text) {
-        argv[0] = TKS_LITERAL("EVAL");
-        argv[1] = tks_bytes_of(command->script->text, command->script->size);
-    } else {
-        argv[0] = TKS_LITERAL("EVALSHA");
-        argv[1] = tks_bytes_of(command->script->sha1, 40);
-    }
-    memcpy(argv + 2, command->argv, command->argc * sizeof *argv);
-    tks_status status = tks_resp_format(out, command->argc + 2, argv);
-    if (argv != inline_argv) free(argv);
-    return status;
+static uint32_t pause_after(const tks_op *op, uint32_t first, unsigned shift, unsigned times) {
+    return backoff(first, shift, times, op->router != NULL ? CLUSTER_MAX_MS : REFUSAL_MAX_MS);
 }
 
-/* Sends every command without a final reply; ends the operation if there is none. */
+/* No node is known for the commands: a refresh will tell, which the driver runs while the operation sleeps. At first contact
+ * a cluster that does not answer is reported as soon as a server is that does not. */
+static tks_need wait_for_node(tks_op *op) {
+    tks_error why = tksp_router_why(op->router);
+    bool first = tks_router_version(op->router) == 0 && !tks_router_is_asking(op->router);
+    if (first && why.status != TKS_OK &&
+        (why.status != TKS_ERR_CONNECTION || ++op->losses > LOSSES_MAX)) {
+        return give_up(op, why.status, why.message); /* before a fork, it may have been sent */
+    }
+    if (why.status != TKS_OK || op->reason == NULL) { /* what led here says more */
+        bool is_usual = why.status == TKS_OK && tks_router_version(op->router) == 0;
+        note_reason(op, is_usual ? 0 : 'i', "waiting for a server to send to",
+                    why.status != TKS_OK ? why.message : "no server is known that has the key");
+    }
+    return sleep_for(op, backoff(WAIT_FIRST_MS, 1, op->refusals++, WAIT_MAX_MS));
+}
+
+static tks_need send_parts(tks_op *op) {
+    if (tksp_op_split(op) != TKS_OK) return fail(op, TKS_ERR_MEMORY, "out of memory");
+    op->state = TKS_OP_PARTED;
+    return TKS_NEED_PARTS;
+}
+
+/* Sends the commands without a final reply that go to the same node as the first of them; on one server, all. Where
+ * they go to several nodes, parts of the operation do. */
 static tks_need send_unanswered(tks_op *op) {
+    tks_status status = TKS_OK;
     tks_buf_reset(&op->out);
     op->batch.replies = 0;
     op->batch.safety = op->safety;
+    if (op->router != NULL && tksp_op_lacks_tag(op)) {
+        return fail(op, TKS_ERR_CONFIGURATION, op->kind->cluster_advice);
+    }
+    if (tksp_op_is_spread(op)) return send_parts(op);
+    op->batch.node = op->router != NULL ? tksp_op_choose_node(op) : -1;
+    if (op->router != NULL && op->batch.node < 0) return wait_for_node(op);
     for (size_t i = 0; i < op->count; i++) {
         tksp_command *command = &op->commands[i];
-        if (command->reply != NULL) continue;
-        tks_status status = format_command(&op->out, command);
-        if (status == TKS_ERR_DATA) {
-            return fail(op, TKS_ERR_DATA,
-                        "too much to send at once: split the call into smaller ones");
-        }
-        if (status != TKS_OK) return fail(op, TKS_ERR_MEMORY, "out of memory");
-        if (op->batch.replies++ == 0) op->batch.route = command->route;
+        command->sent = command->reply == NULL && (op->router == NULL || tksp_op_goes_along(op, i));
+        if (!command->sent) continue;
+        if (command->asking) op->batch.replies++;
+        if (command->asking) status = tksp_op_format_asking(&op->out);
+        if (status == TKS_OK) status = tksp_op_format(&op->out, command);
+        if (status != TKS_OK) break;
+        op->batch.replies++;
     }
+    if (status == TKS_OK) status = tksp_replicate_ask(op);
+    if (status == TKS_ERR_DATA) {
+        return fail(op, TKS_ERR_DATA, "too much to send at once: split the call into smaller ones");
+    }
+    if (status != TKS_OK) return fail(op, TKS_ERR_MEMORY, "out of memory");
     op->batch.bytes = tks_buf_bytes(&op->out);
     op->state = TKS_OP_SENDING;
     return TKS_NEED_SEND;
@@ -208,7 +149,7 @@ static tks_need send_unanswered(tks_op *op) {
 static tks_need ask_for_proof(tks_op *op) {
     enum { WORDS = 4, SAID = 22 };
     const tks_error why = tksp_op_take_failure(op);
-    tks_bytes route = op->batch.route;
+    const int node = op->batch.node;
     tks_bytes *words = tksp_arena_alloc(&op->arena, WORDS * sizeof *words);
     char *said = tksp_arena_alloc(&op->arena, SAID);
     if (words == NULL || said == NULL) return fail(op, TKS_ERR_MEMORY, "out of memory");
@@ -218,9 +159,10 @@ static tks_need ask_for_proof(tks_op *op) {
     words[2] = TKS_LITERAL("0");
     words[3] = tks_bytes_of(said, SAID);
     tksp_op_clear_commands(op);
-    if (tksp_op_add(op, NULL, words, WORDS, route) != TKS_OK) {
+    if (tksp_op_add(op, NULL, words, WORDS, tks_bytes_of(NULL, 0)) != TKS_OK) {
         return fail(op, TKS_ERR_MEMORY, "out of memory");
     }
+    op->commands[0].node = node;
     tks_need need = send_unanswered(op);
     if (need == TKS_NEED_SEND) {
         (void)tksp_op_fail(op, why.status, "%s", why.message);
@@ -252,16 +194,33 @@ static tks_need finish(tks_op *op, int64_t now_ms) {
         op->pause_ms = 0;
         return pause_ms > 0 ? sleep_for(op, pause_ms) : send_unanswered(op);
     }
-    op->state = TKS_OP_DONE;
-    return TKS_DONE;
+    return succeed(op);
+}
+
+static bool is_near(tks_op *op) {
+    return op->near != NULL && op->kind->find != NULL && !op->fresh && op->kind->find(op);
 }
 
 /* ---- replies ---- */
 
-typedef enum verdict { FINAL, UNKNOWN_SCRIPT, NOT_NOW, NOT_HERE } verdict;
+typedef enum verdict { FINAL, UNKNOWN_SCRIPT, ELSEWHERE, NOT_NOW, NOT_HERE } verdict;
 
-static verdict judge(const tks_op *op, const tksp_command *command, const tks_reply *reply) {
+/* What an error of a cluster means, which says that the command was not executed. FINAL: it is not of a cluster. */
+static verdict judge_cluster(tks_op *op, tksp_command *command, const tks_reply *reply) {
+    switch (tksp_op_redirect(op, command, reply)) {
+    case TKSP_ELSEWHERE: return op->hops < HOPS_MAX ? ELSEWHERE : NOT_NOW;
+    case TKSP_LATER: return NOT_NOW;
+    case TKSP_STAYS: break;
+    }
+    return FINAL;
+}
+
+static verdict judge(tks_op *op, tksp_command *command, const tks_reply *reply) {
     if (tks_reply_get_type(reply) != TKS_REPLY_ERROR) return FINAL;
+    if (op->router != NULL) {
+        verdict v = judge_cluster(op, command, reply);
+        if (v != FINAL) return v;
+    }
     if (command->raw) return FINAL;
     bool by_name = command->script != NULL && !command->by_text;
     if (by_name && tks_reply_is_error(reply, "NOSCRIPT")) return UNKNOWN_SCRIPT;
@@ -283,58 +242,77 @@ static bool leave(tks_op *op, const tks_reply *reply) {
     return true;
 }
 
-/* True if this user may not use the command, or if it does not exist (rename-command). */
-static bool is_forbidden(const tks_reply *error) {
-    static const char unknown[] = "ERR unknown command";
-    tks_bytes text = tks_reply_get_bytes(error);
-    return tks_reply_is_error(error, "NOPERM") ||
-           (text.size >= sizeof unknown - 1 && memcmp(text.data, unknown, sizeof unknown - 1) == 0);
+static tks_need take_loss(tks_op *op, const tks_event *event);
+
+static tks_need take_demotion(tks_op *op, int64_t now_ms) {
+    const tks_error why = {TKS_ERR_CONNECTION, "the node was replaced by another primary"};
+    const tks_event lost = {.type = TKS_EVENT_LOST, .now_ms = now_ms, .sent = true, .why = &why};
+    op->trust = TKS_TRUST_LEAVE;
+    return take_loss(op, &lost);
 }
 
-/* The first error among the final replies, or NULL. */
-static const tks_reply *first_error(const tks_op *op) {
-    for (size_t i = 0; i < op->count; i++) {
-        const tksp_command *command = &op->commands[i];
-        if (command->raw || tks_reply_get_type(command->reply) != TKS_REPLY_ERROR) continue;
-        if (command->any_type && tks_reply_is_error(command->reply, "WRONGTYPE")) continue;
-        if (command->may_cross && tks_reply_is_error(command->reply, "CROSSSLOT")) continue;
-        if (command->may_be_forbidden && is_forbidden(command->reply)) continue;
-        return command->reply;
+/* Every command has its final reply. */
+static tks_need conclude(tks_op *op, int64_t now_ms) {
+    char message[TKS_ERROR_SIZE];
+    tksp_doubt doubt = tksp_op_settle_doubt(op);
+    if (doubt == TKSP_REPLACED) return take_demotion(op, now_ms);
+    if (doubt == TKSP_ASKING) {
+        note_reason(op, 'i', "asking whether the node was replaced", "an answer came late");
+        return sleep_for(op, backoff(WAIT_FIRST_MS, 1, op->refusals++, WAIT_MAX_MS));
     }
-    return NULL;
-}
-
-/* The first final reply that was too large, or NULL. */
-static const tks_reply *first_oversized(const tks_op *op) {
-    for (size_t i = 0; i < op->count; i++) {
-        const tksp_command *command = &op->commands[i];
-        if (!command->raw && tks_reply_get_type(command->reply) == TKS_REPLY_OVERSIZED) {
-            return command->reply;
-        }
+    op->unanswered = false;
+    const tks_reply *error = op->undoing || op->is_part ? NULL : tksp_op_first_error(op);
+    if (error != NULL) {
+        tksp_op_describe_final(op, error, message, sizeof message);
+        if (is_spared(op, message)) return succeed(op);
+        return fail_answered(op, TKS_ERR_SERVER, message);
     }
-    return NULL;
+    const tks_reply *oversized = op->undoing || op->is_part ? NULL : tksp_op_first_oversized(op);
+    if (oversized != NULL) {
+        char what[TKS_ERROR_SIZE];
+        tks_reply_describe_error(oversized, what, sizeof what);
+        tksp_op_describe_oversized(op, what, message, sizeof message);
+        tksp_op_name_node(op, oversized, message, sizeof message);
+        return fail_answered(op, TKS_ERR_LIMIT, message);
+    }
+    return finish(op, now_ms);
 }
 
 static tks_need take_replies(tks_op *op, const tks_event *event) {
     char message[TKS_ERROR_SIZE];
     verdict worst = FINAL;
     size_t next = 0;
+    bool executed = false;
 
-    op->losses = 0;
+    if (op->router != NULL && !tks_router_serves(op->router, op->batch.node) &&
+        tksp_op_was_executed(op, event->replies)) {
+        return take_demotion(op, event->now_ms);
+    }
+    tksp_op_note_answer(op, event);
     op->trust = TKS_TRUST_KEEP;
     bool asked_to_log_in = op->asked_to_log_in;
     for (size_t i = 0; i < op->count; i++) {
         tksp_command *command = &op->commands[i];
-        if (command->reply != NULL) continue;
+        if (!command->sent) continue;
+        if (command->asking) next++; /* OK, or an error that the command repeats */
         tks_reply *reply = event->replies[next];
         event->replies[next++] = NULL;
+        bool asked = command->asking;
+        command->sent = command->asking = false;
         verdict v = judge(op, command, reply);
+        if (v == FINAL && tksp_op_note_executed(op, command, reply)) executed = true;
+        if (v == UNKNOWN_SCRIPT) {
+            command->asking = asked;
+        } else if (v != ELSEWHERE) {
+            tksp_op_forget_ask(command);
+        }
         if (leave(op, reply)) {
             op->trust = TKS_TRUST_LEAVE;
             asked_to_log_in = asked_to_log_in || tks_reply_is_error(reply, "NOAUTH");
         }
         if (v == FINAL) {
             command->reply = reply;
+            command->from = op->batch.node;
             continue;
         }
         if (v == UNKNOWN_SCRIPT) command->by_text = true;
@@ -343,28 +321,21 @@ static tks_need take_replies(tks_op *op, const tks_event *event) {
         tks_reply_free(reply);
     }
     op->asked_to_log_in = asked_to_log_in;
-    if (worst == UNKNOWN_SCRIPT) return send_unanswered(op);
+    /* A replica that points back has answered nothing. */
+    if (executed || op->router == NULL) op->losses = 0;
+    if (op->batch.blocks && executed) tksp_replicate_take(op, event->replies[next]);
+    if (worst != FINAL && op->router != NULL) tksp_op_keep_ties(op);
+    if (worst == ELSEWHERE) op->hops++; /* however many commands were redirected */
+    if (worst == UNKNOWN_SCRIPT || worst == ELSEWHERE) return send_unanswered(op);
     if (worst != FINAL) {
-        if (is_spared(op, message)) return TKS_DONE;
+        if (is_spared(op, message)) return succeed(op);
         if (worst == NOT_NOW) note_reason(op, 'i', "trying again until the deadline", message);
-        return sleep_for(op, backoff(REFUSAL_FIRST_MS, 1, op->refusals++, REFUSAL_MAX_MS));
+        op->hops = 0;
+        return sleep_for(op, pause_after(op, REFUSAL_FIRST_MS, 1, op->refusals++));
     }
-    op->refusals = 0;
-    op->unanswered = false;
-    const tks_reply *error = op->undoing ? NULL : first_error(op);
-    if (error != NULL) {
-        tksp_op_describe_final(op, error, message, sizeof message);
-        if (is_spared(op, message)) return TKS_DONE;
-        return fail_answered(op, TKS_ERR_SERVER, message);
-    }
-    const tks_reply *oversized = op->undoing ? NULL : first_oversized(op);
-    if (oversized != NULL) {
-        char what[TKS_ERROR_SIZE];
-        tks_reply_describe_error(oversized, what, sizeof what);
-        tksp_op_describe_oversized(op, what, message, sizeof message);
-        return fail_answered(op, TKS_ERR_LIMIT, message);
-    }
-    return finish(op, event->now_ms);
+    op->refusals = op->hops = 0;
+    if (op->router != NULL && tksp_op_has_unsent(op)) return send_unanswered(op);
+    return conclude(op, event->now_ms);
 }
 
 /* Ends an operation without a reply. A change that was sent once may have happened, even if the last attempt
@@ -383,22 +354,38 @@ static tks_need take_loss(tks_op *op, const tks_event *event) {
     tks_status status = event->why != NULL ? event->why->status : TKS_ERR_CONNECTION;
 
     tksp_server_forget(op->server);
-    if (is_spared(op, why)) return TKS_DONE;
+    op->final_loss = event->final ? status : TKS_OK;
+    if (op->router != NULL) tksp_op_lose_node(op, event->sent);
+    if (is_spared(op, why)) return succeed(op);
     if (status == TKS_ERR_LIMIT && (op->safety == TKS_READ || op->batch.replies == 1)) {
         char message[TKS_ERROR_SIZE]; /* the deadline passed before the whole reply was read */
         tksp_op_describe_oversized(op, why, message, sizeof message);
         return fail(op, TKS_ERR_LIMIT, message);
     }
     op->unanswered = op->unanswered || (event->sent && op->safety != TKS_READ);
+    op->was_unanswered = op->was_unanswered || op->unanswered;
     if (event->sent && op->safety == TKS_ONCE) return give_up(op, status, why);
-    if (event->final || ++op->losses >= LOSSES_MAX) return give_up(op, status, why);
+    op->losses++; /* on a cluster, another node will serve: within seconds, and before the deadline */
+    bool ends = op->final_loss != TKS_OK || (op->losses >= LOSSES_MAX && op->router == NULL);
+    if (ends) return give_up(op, status, why);
     note_reason(op, 'i', "trying again", why);
-    return sleep_for(op, backoff(BACKOFF_FIRST_MS, 2, op->losses - 1, REFUSAL_MAX_MS));
+    return sleep_for(op, pause_after(op, BACKOFF_FIRST_MS, 2, op->losses - 1));
+}
+
+/* A part that has failed has done so for good. What others have changed is not undone, as it would not be on one server. */
+static tks_need take_parts(tks_op *op, const tks_event *event) {
+    tks_error why;
+    bool done;
+    if (tksp_op_join(op, &why, &done)) return conclude(op, event->now_ms);
+    if (is_spared(op, why.message)) return succeed(op);
+    if (why.status == TKS_ERR_OUTCOME_UNKNOWN) return fail(op, why.status, why.message);
+    op->unanswered = op->unanswered || (done && op->safety != TKS_READ);
+    return give_up(op, why.status, why.message);
 }
 
 static tks_need take_deadline(tks_op *op, const tks_event *event) {
     char message[TKS_ERROR_SIZE];
-    if (is_spared(op, "no answer within the timeout")) return TKS_DONE;
+    if (is_spared(op, "no answer within the timeout")) return succeed(op);
     if (op->state == TKS_OP_SENDING && event->sent && op->safety != TKS_READ) op->unanswered = true;
     if (op->reason != NULL) {
         (void)snprintf(message, sizeof message, "no answer within the timeout; last error: %.250s",
@@ -409,13 +396,8 @@ static tks_need take_deadline(tks_op *op, const tks_event *event) {
                    event->why != NULL ? event->why->message : "no answer within the timeout");
 }
 
-void tks_op_set_server(tks_op *op, tks_server *server) {
-    tks_server_free(op->server);
-    op->server = tks_server_hold(server);
-}
-
 bool tks_op_reads_boot(const tks_op *op) {
-    return op->reads_boot;
+    return op->reads_boot || op->near != NULL;
 }
 
 tks_need tks_op_step(tks_op *op, const tks_event *event) {
@@ -423,11 +405,19 @@ tks_need tks_op_step(tks_op *op, const tks_event *event) {
     if (op->state == TKS_OP_FAILED) return TKS_FAILED;
     if (op->kind->step != NULL) return op->kind->step(op, event);
     op->boot_ms = event->boot_ms;
+    if (event->type != TKS_EVENT_REPLIES) op->sent_ms = event->now_ms;
+    if (op->near != NULL) tksp_op_drop_near(op);
     switch (event->type) {
-    case TKS_EVENT_START: return op->count == 0 ? finish(op, event->now_ms) : send_unanswered(op);
+    case TKS_EVENT_START:
+        if (op->count == 0) return finish(op, event->now_ms);
+        return is_near(op) ? succeed(op) : send_unanswered(op);
     case TKS_EVENT_REPLIES: return take_replies(op, event);
     case TKS_EVENT_LOST: return take_loss(op, event);
-    case TKS_EVENT_AWAKE: return send_unanswered(op);
+    case TKS_EVENT_AWAKE:
+        if (op->doubt_round != 0 && !tksp_op_has_unsent(op)) return conclude(op, event->now_ms);
+        if (!tksp_op_is_left(op)) return send_unanswered(op);
+        return give_up(op, TKS_ERR_CONNECTION, "the node is no primary any more");
+    case TKS_EVENT_PARTS: return take_parts(op, event);
     case TKS_EVENT_RESPONSE:
     case TKS_EVENT_DEADLINE: break;
     }
@@ -442,6 +432,11 @@ const tks_http_request *tks_op_get_request(const tks_op *op) {
     return op->request;
 }
 
+size_t tks_op_get_parts(const tks_op *op, tks_op ***out) {
+    *out = op->parts;
+    return op->part_count;
+}
+
 uint32_t tks_op_get_sleep(const tks_op *op) {
     return op->sleep_ms;
 }
@@ -454,6 +449,7 @@ const tks_error *tks_op_get_error(const tks_op *op) {
 tks_trust tks_op_get_trust(const tks_op *op) {
     switch (op->failure) {
     case TKS_ERR_SERVER:
+    case TKS_ERR_NOT_REPLICATED:
     case TKS_ERR_LIMIT:
     case TKS_ERR_INVALID_TOKEN: /* no such session; like a read that finds nothing */
     case TKS_ERR_REUSED_TOKEN:

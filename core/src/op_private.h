@@ -8,18 +8,34 @@
 #define TKSP_OP_PRIVATE_H
 
 #include "arena.h"
+#include "near.h"
 #include "ops/script.h"
-#include "tokenstore/op.h"
+#include "tokenstore/router.h"
+
+/* How a command belongs to the one before it, on a cluster, where each may have to go elsewhere. */
+typedef enum tksp_tie {
+    TKSP_FREE,
+    TKSP_AFTER, /* it is about that one (WAIT): it goes again where that one does */
+    TKSP_WITH   /* both are of one transaction: if one goes again, so does the other */
+} tksp_tie;
 
 typedef struct tksp_command {
     const tksp_script *script; /* NULL: a plain command */
     const tks_bytes *argv;     /* script: number of keys, keys, arguments */
     size_t argc;
-    tks_bytes route; /* the key that selects the server */
-    bool by_text;    /* script: unknown to the server, send its text */
-    bool raw;        /* an error reply is a result */
-    bool any_type;   /* WRONGTYPE is a result: another program's key */
-    bool may_cross;  /* CROSSSLOT is a result: its keys are on different servers of a cluster */
+    tks_bytes route; /* the key that selects the node of a cluster; empty: any */
+    int slot; /* of `route`, once it was needed; without a route, the one whose node it is for; -1: none yet */
+    int node;     /* where it must go, by ASK or for its kind; -1: where its slot is */
+    int from;     /* the node that gave `reply`; -1: there is one server */
+    bool asking;  /* behind ASKING */
+    bool standby; /* `node` is the replica of the one where its slot is */
+    tksp_tie tie;
+    bool sent;      /* with the batch that is under way */
+    unsigned part;  /* of the operation, that it belongs to; 0: none */
+    bool by_text;   /* script: unknown to the server, send its text */
+    bool raw;       /* an error reply is a result */
+    bool any_type;  /* WRONGTYPE is a result: another program's key */
+    bool may_cross; /* CROSSSLOT is a result: its keys are on different servers of a cluster */
     bool may_be_forbidden; /* NOPERM and "unknown command" are results */
     tks_reply *reply;      /* the final reply; owned */
 } tksp_command;
@@ -28,6 +44,9 @@ typedef struct tksp_op_kind {
     /* Only for an operation composed of others, else NULL: steps it, and sets batch, request or sleep_ms. Not
      * called in a final state. */
     tks_need (*step)(tks_op *op, const tks_event *event);
+    /* Called first where there is a near cache, of an operation that has commands: true if the result is set without them. NULL:
+     * never. */
+    bool (*find)(tks_op *op);
     /* Called when all commands have replies, none of them an error (unless raw). Sets op->result, or clears
      * the commands and adds new ones. TKS_OK or a failure, with a message by tksp_op_fail unless the status's
      * general text suffices. */
@@ -38,13 +57,15 @@ typedef struct tksp_op_kind {
     /* Called when the commands could not be executed; `why` is the reason. Returns true if the operation has
      * a result without them: then it is done. NULL: never. */
     bool (*spare)(tks_op *op, const char *why);
-    /* Advice for a cluster that rejects the commands because of their keys' slots. NULL: the
-     * general one in op.c. */
+    /* Of an operation whose keys share a slot only if the first one has a hash tag: what to do where it has none, on a
+     * cluster. NULL: any keys do. */
     const char *cluster_advice;
     /* Advice for any other error. NULL: none. */
     const char *advice;
     /* How to request less, if a reply is too large. NULL: no advice. */
     const char *smaller;
+    /* Errors name the node of a cluster that they come from. */
+    bool names_node;
     /* Frees what the kind owns besides the arena. NULL: nothing. */
     void (*clear)(tks_op *op);
 } tksp_op_kind;
@@ -53,6 +74,7 @@ typedef enum tksp_op_state {
     TKS_OP_NEW,
     TKS_OP_SENDING,
     TKS_OP_SLEEPING,
+    TKS_OP_PARTED, /* its parts are being run */
     TKS_OP_DONE,
     TKS_OP_FAILED
 } tksp_op_state;
@@ -67,17 +89,20 @@ struct tks_op {
     tks_safety safety;
     unsigned losses;   /* connections lost in a row */
     unsigned refusals; /* "not now" answers in a row */
+    unsigned hops;     /* redirections in a row */
     uint32_t sleep_ms;
     uint32_t pause_ms; /* set by finish: a pause before the commands that it added */
     bool reads_boot;   /* see tks_op_reads_boot */
     bool undoing;
     bool proving; /* it is checking that the answers are its own */
     bool refused; /* failed on an answer that is certainly its own: do not doubt the connection */
-    bool asked_to_log_in; /* once: a new connection may log in */
-    tks_trust trust;      /* in the connection that the last replies came on */
-    bool unanswered;      /* a change was sent, and its answer lost: it may have happened */
-    tks_status failure;   /* the first one, set by tksp_op_fail; TKS_OK: none */
-    tks_error *error;     /* its message, owned; NULL: out of memory */
+    bool asked_to_log_in;  /* once: a new connection may log in */
+    tks_trust trust;       /* in the connection that the last replies came on */
+    bool unanswered;       /* a change was sent, and its answer lost: it may have happened */
+    bool was_unanswered;   /* likewise, since it began, whatever was answered later */
+    tks_status final_loss; /* of the last loss, if a retry cannot help; else TKS_OK */
+    tks_status failure;    /* the first one, set by tksp_op_fail; TKS_OK: none */
+    tks_error *error;      /* its message, owned; NULL: out of memory */
     tksp_arena arena;
     tksp_command *commands; /* heap-allocated, so that an operation can start over */
     size_t count, capacity;
@@ -90,7 +115,21 @@ struct tks_op {
     const tks_token *expected;
     const tks_token *reused; /* see tks_op_get_reused */
     tks_server *server;      /* NULL: nothing is known of it */
-    int64_t boot_ms;         /* of the event that it is taking */
+    tks_router *router;      /* NULL: there is one server */
+    tks_near *near;          /* NULL: there is no near cache */
+    bool fresh;              /* what is near does not count */
+    tks_op **parts;          /* see op_parts.h; `part_count` of them */
+    size_t part_count;
+    bool undivided;  /* it never has parts */
+    bool is_part;    /* what its replies mean is the whole's to say */
+    int64_t boot_ms; /* of the event that it is taking */
+    int64_t sent_ms; /* when the batch was made; see op_doubt.h */
+    unsigned
+        doubt_round; /* 0: no answer is doubted; else the last refresh that had begun before it came */
+    int doubted;     /* the node that it came from */
+    tks_durability durability;
+    const char *shortage; /* how a change fell short of it, in the arena; NULL: it did not */
+    int64_t replicas;     /* that have the change, then */
 };
 
 /* Allocates an operation of `size` bytes (a struct that begins with tks_op), zeroed. NULL: out of memory. */
@@ -99,6 +138,18 @@ tks_op *tksp_op_new(size_t size, const tksp_op_kind *kind, tks_safety safety);
 /* Adds a command; `argv` must live in the arena. TKS_OK or TKS_ERR_MEMORY. */
 tks_status tksp_op_add(tks_op *op, const tksp_script *script, const tks_bytes *argv, size_t argc,
                        tks_bytes route);
+
+/* Appends a command. TKS_OK, TKS_ERR_MEMORY, TKS_ERR_DATA (too long). */
+tks_status tksp_op_format(tks_buf *out, const tksp_command *command);
+
+/* The number of the node that a command with a key goes to, as far as is known; -1: there is one server, or none is known. */
+int tksp_op_get_node(tks_op *op, size_t command);
+
+/* The number of the node that serves a key, as far as is known; -1: there is one server, or none is known. */
+int tksp_op_serves(const tks_op *op, tks_bytes route);
+
+/* What is known of the clock of the server that `route` leads to; NULL: nothing. */
+tks_server *tksp_op_clock(const tks_op *op, tks_bytes route);
 
 /* Removes the commands and frees their replies. */
 void tksp_op_clear_commands(tks_op *op);

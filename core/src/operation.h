@@ -19,6 +19,9 @@
 #define TKSP_DEFAULT(name, type, fallback)                                                         \
     { (name), (type), false, (fallback), NULL }
 
+/* The last parameter of a revocation. */
+#define TKSP_WAIT_REPLICAS TKSP_OPTIONAL("wait_replicas", TKS_PARAM_REPLICAS)
+
 /* Defines a maker, which calls `function` with the store, the given arguments, and the out-parameters. `args`
  * are the values of the row's parameters, in order. */
 #define TKSP_MAKER(maker, function, ...)                                                           \

@@ -180,6 +180,7 @@ tks_status tks_option_set(const tks_option *option, void *options, const tks_val
     switch (option->type) {
     case TKS_OPTION_TEXT:
     case TKS_OPTION_STRING:
+    case TKS_OPTION_MAP:
     case TKS_OPTION_PATH:
         if (!fits_text(option, value->text)) return refuse(option, err);
         write_text(option, member, value->text);
@@ -256,6 +257,7 @@ static bool fits_member(const tks_option *o, const void *member) {
     switch (o->type) {
     case TKS_OPTION_TEXT:
     case TKS_OPTION_STRING:
+    case TKS_OPTION_MAP:
     case TKS_OPTION_PATH: return fits_text(o, read_text(o, member));
     case TKS_OPTION_COUNT:
     case TKS_OPTION_DURATION: return fits_integer(o, read_integer(o, member));

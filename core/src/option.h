@@ -16,6 +16,15 @@
 #define TKSP_OPTIONS(array, start)                                                                 \
     { TKSP_COUNT(array), (array), sizeof(start), &(start) }
 
+/* The rows of a struct's member `durability`. */
+#define TKSP_DURABILITY_ROWS                                                                       \
+    {TKSP_OPTION("wait_replicas", TKS_OPTION_COUNT, durability.replicas), .min = 0,                \
+     .max = TKS_REPLICAS_MAX, .fallback = "0"},                                                    \
+        {TKSP_OPTION("wait_fsync", TKS_OPTION_FLAG, durability.fsync), .fallback = "false"}, {     \
+        TKSP_OPTION("wait_timeout", TKS_OPTION_DURATION, durability.timeout_ms),                   \
+            .min = 10, .max = 3600000, .fallback = "1"                                             \
+    }
+
 #define TKSP_DATA_SIZE_MAX (INT64_C(512) << 20) /* what Redis stores in one value */
 
 /* The value that a text in a URL stands for: digits for a number, "true" for a flag. Borrows `text`. TKS_OK,

@@ -129,6 +129,15 @@ tks_bytes tks_resp_quoted_word(tks_bytes message) {
     return tks_resp_error_word(message);
 }
 
+bool tks_reply_is_push(const tks_reply *reply, tks_bytes name, size_t size) {
+    if (tks_reply_get_type(reply) != TKS_REPLY_ARRAY || tks_reply_get_size(reply) != size) {
+        return false;
+    }
+    const tks_reply *first = size > 0 ? tks_reply_get_item(reply, 0) : NULL;
+    return first != NULL && tks_reply_get_type(first) == TKS_REPLY_STRING &&
+           tks_bytes_equal(tks_reply_get_bytes(first), name);
+}
+
 bool tks_reply_is_error(const tks_reply *reply, const char *word) {
     return reply->type == TKS_REPLY_ERROR &&
            tks_bytes_equal(tks_resp_error_word(tks_reply_get_bytes(reply)),

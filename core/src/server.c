@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { KINDS = 64, TRIES = 8 };
 
@@ -11,6 +12,8 @@ enum { CLOCK_OLD_MS = 5000, CLOCK_LOST_MS = 10000 };
 
 struct tks_server {
     atomic_uint holders;
+    char *name; /* NULL: none */
+    size_t name_size;
     atomic_int ends_fields, sets_ending; /* each a tksp_fact */
     _Atomic int64_t ahead_us;            /* its clock, less boot_ms */
     _Atomic int64_t learned_ms;          /* when `ahead_us` was learned, by boot_ms; 0: never */
@@ -31,7 +34,22 @@ tks_server *tks_server_hold(tks_server *server) {
 
 void tks_server_free(tks_server *server) {
     if (server == NULL) return;
-    if (atomic_fetch_sub_explicit(&server->holders, 1, memory_order_acq_rel) == 1) free(server);
+    if (atomic_fetch_sub_explicit(&server->holders, 1, memory_order_acq_rel) > 1) return;
+    free(server->name);
+    free(server);
+}
+
+tks_status tksp_server_set_name(tks_server *server, tks_bytes name) {
+    server->name = malloc(name.size + 1);
+    if (server->name == NULL) return TKS_ERR_MEMORY;
+    memcpy(server->name, name.data, name.size);
+    server->name_size = name.size;
+    return TKS_OK;
+}
+
+tks_bytes tksp_server_name(const tks_server *server) {
+    return server != NULL && server->name != NULL ? tks_bytes_of(server->name, server->name_size)
+                                                  : tks_bytes_of("", 0);
 }
 
 tksp_fact tksp_server_ends_fields(const tks_server *server) {

@@ -8,6 +8,13 @@
 
 typedef enum tksp_fact { TKSP_UNKNOWN, TKSP_YES, TKSP_NO } tksp_fact;
 
+/* What the one server of a client is called in answers by node: "host:port", or the path of its socket. A copy is kept. TKS_OK,
+ * TKS_ERR_MEMORY. Set once, before the server is shared. */
+tks_status tksp_server_set_name(tks_server *server, tks_bytes name);
+
+/* Empty: it has none. Borrowed from the server. */
+tks_bytes tksp_server_name(const tks_server *server);
+
 /* Can it end a field of a hash by itself (HPEXPIRE: Redis 7.4, Valkey 9)? NULL is a server that nothing is known of. */
 tksp_fact tksp_server_ends_fields(const tks_server *server);
 void tksp_server_set_ends_fields(tks_server *server, tksp_fact fact);

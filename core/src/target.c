@@ -9,8 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "address_map.h"
 #include "option.h"
-#include "tokenstore/op.h"
+#include "server.h"
+#include "tokenstore/near.h"
 #include "tokenstore/secret.h"
 #include "url_private.h"
 
@@ -60,8 +62,9 @@ static bool is_client_name(tks_bytes text) {
 #define FILE_NAME(member)                                                                          \
     TKSP_OPTION(#member, TKS_OPTION_PATH, member), .min = 1, .max = 4095, .wanted = "a file name"
 
-/* In this order: those of TLS begin at TLS, those of an embedded server at EMBEDDED. */
-enum { TLS = 7, EMBEDDED = 11 };
+/* In this order: those of TLS begin at TLS, that of an embedded server at EMBEDDED, those of Sentinels at SENTINEL,
+ * that of nodes at NODES. */
+enum { TLS = 9, EMBEDDED = 13, SENTINEL = 14, NODES = 16 };
 
 static const tks_option rows[] = {
     {SECONDS("connect_timeout", connect_timeout_ms), .fallback = "2"},
@@ -72,6 +75,10 @@ static const tks_option rows[] = {
      .fallback = "16"},
     {TKSP_OPTION("max_reply_size", TKS_OPTION_COUNT, max_reply_size), .min = 1024,
      .max = INT64_C(2) << 30, .fallback = "67108864"},
+    {TKSP_OPTION("near_cache", TKS_OPTION_COUNT, near_cache), .min = 0, .max = TKS_NEAR_ENTRIES_MAX,
+     .fallback = "0"},
+    {TKSP_OPTION("near_cache_staleness", TKS_OPTION_DURATION, near_cache_staleness_ms),
+     .min = TKS_NEAR_STALENESS_MIN_MS, .max = TIME_MAX_MS, .fallback = "2"},
     {TKSP_OPTION("client_name", TKS_OPTION_STRING, client_name), .min = 1, .max = 255,
      .wanted = "1 to 255 printable ASCII characters without spaces", .fits = is_client_name},
     {TKSP_OPTION("db", TKS_OPTION_COUNT, db), .min = 0, .max = INT32_MAX, .fallback = "0",
@@ -82,6 +89,12 @@ static const tks_option rows[] = {
     {TKSP_OPTION("server_name", TKS_OPTION_STRING, server_name), .min = 1, .max = 253,
      .wanted = "a host name or an IP address", .fits = is_host_name},
     {FILE_NAME(server)},
+    {TKSP_OPTION("sentinel_user", TKS_OPTION_STRING, sentinel_user), .min = 1, .max = 1024},
+    {TKSP_OPTION("sentinel_password", TKS_OPTION_STRING, sentinel_password), .min = 1, .max = 1024},
+    {TKSP_OPTION("address_map", TKS_OPTION_MAP, address_map), .min = 1, .max = 65536,
+     .wanted = "announced addresses and where they are reached, such as "
+               "10.0.0.5:7000=localhost:17000,10.0.0.6=node-6",
+     .fits = tksp_is_address_map},
 };
 
 static const tks_target nothing;
@@ -109,6 +122,15 @@ void tks_target_free(tks_target *target) {
         tks_wipe(target->password, strlen(target->password));
     }
     tks_server_free(target->server_facts);
+    for (size_t i = 0; i < target->host_count; i++) free(target->hosts[i].host);
+    free(target->hosts);
+    free(target->service);
+    free(target->address_map);
+    free(target->sentinel_user);
+    if (target->sentinel_password != NULL) {
+        tks_wipe(target->sentinel_password, strlen(target->sentinel_password));
+    }
+    free(target->sentinel_password);
     free(target->host);
     free(target->path);
     free(target->user);
@@ -120,6 +142,46 @@ void tks_target_free(tks_target *target) {
     free(target->server);
     free(target->client_name);
     free(target);
+}
+
+/* False: out of memory. */
+static bool copy_text(char **member, const char *text) {
+    if (text == NULL) return true;
+    size_t size = strlen(text) + 1;
+    *member = malloc(size);
+    if (*member != NULL) memcpy(*member, text, size);
+    return *member != NULL;
+}
+
+tks_target *tksp_target_of_node(const tks_target *url, tks_node_role role, const char *host,
+                                uint16_t port) {
+    bool sentinel = role == TKS_NODE_SENTINEL;
+    tks_target *target = malloc(sizeof *target);
+    if (target == NULL) return NULL;
+    *target = *url;
+    target->transport = TKS_TCP;
+    target->port = port;
+    target->hosts = NULL;
+    target->host_count = 0;
+    target->host = target->path = target->user = target->password = target->ca = target->cert =
+        target->key = target->server_name = target->server = target->client_name = target->service =
+            target->address_map = target->sentinel_user = target->sentinel_password = NULL;
+    target->server_facts = tks_server_hold(url->server_facts);
+    target->expects_primary = role == TKS_NODE_PRIMARY;
+    if (sentinel) {
+        target->db = 0;
+        target->asks = false;
+    }
+    if (copy_text(&target->host, host) &&
+        copy_text(&target->user, sentinel ? url->sentinel_user : url->user) &&
+        copy_text(&target->password, sentinel ? url->sentinel_password : url->password) &&
+        copy_text(&target->ca, url->ca) && copy_text(&target->cert, url->cert) &&
+        copy_text(&target->key, url->key) && copy_text(&target->server_name, url->server_name) &&
+        copy_text(&target->client_name, url->client_name)) {
+        return target;
+    }
+    tks_target_free(target);
+    return NULL;
 }
 
 /* Puts a copy of a text into its member. */
@@ -144,7 +206,17 @@ static tks_status set_text(tks_target *target, const tks_option *option, tks_byt
 
 static tks_status check_place(const tks_target *target, const tks_option *option, tks_error *err) {
     long row = option - rows;
-    if (row >= EMBEDDED && target->transport != TKS_EMBEDDED) {
+    if (row >= NODES && target->transport != TKS_SENTINEL && target->transport != TKS_CLUSTER) {
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "the option %s is for redis+cluster:// and redis+sentinel:// URLs only: "
+                        "omit it",
+                        option->name);
+    }
+    if (row >= SENTINEL && row < NODES && target->transport != TKS_SENTINEL) {
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "the option %s is for redis+sentinel:// URLs only: omit it", option->name);
+    }
+    if (row >= EMBEDDED && row < SENTINEL && target->transport != TKS_EMBEDDED) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
                         "the option %s is for embedded: URLs only: omit it", option->name);
     }
@@ -209,19 +281,54 @@ static tks_status append_path(tks_buf *out, const char *path) {
     return out->status;
 }
 
+void tksp_append_address(tks_buf *out, const char *host, uint16_t port) {
+    bool brackets = strchr(host, ':') != NULL;
+    tks_buf_append(out, "[", brackets ? 1 : 0);
+    tks_buf_append(out, host, strlen(host));
+    tks_buf_append(out, "]:", brackets ? 2 : 0);
+    tks_buf_append(out, ":", brackets ? 0 : 1);
+    tks_buf_append_int(out, port);
+}
+
+tks_status tksp_target_name_server(tks_target *target, tks_error *err) {
+    enum { NAME_MAX_SIZE = 4096 };
+    tks_buf name;
+    tks_buf_init(&name, NAME_MAX_SIZE);
+    if (target->transport == TKS_TCP) {
+        tksp_append_address(&name, target->host, target->port);
+    } else if (target->transport == TKS_UNIX) {
+        tks_buf_append(&name, target->path, strlen(target->path));
+    } else {
+        tks_buf_append_bytes(&name, TKS_LITERAL("embedded:"));
+    }
+    tks_status status = name.status;
+    if (status == TKS_OK) status = tksp_server_set_name(target->server_facts, tks_buf_bytes(&name));
+    tks_buf_clear(&name);
+    return status == TKS_OK ? TKS_OK : tks_fail_memory(err);
+}
+
 tks_status tks_target_describe(const tks_target *target, tks_buf *out) {
     switch (target->transport) {
-    case TKS_TCP: {
-        bool brackets = strchr(target->host, ':') != NULL;
+    case TKS_TCP:
         tks_buf_append_bytes(out, target->tls ? TKS_LITERAL("rediss://") : TKS_LITERAL("redis://"));
-        tks_buf_append(out, "[", brackets ? 1 : 0);
-        tks_buf_append(out, target->host, strlen(target->host));
-        tks_buf_append(out, "]:", brackets ? 2 : 0);
-        tks_buf_append(out, ":", brackets ? 0 : 1);
-        tks_buf_append_int(out, target->port);
+        tksp_append_address(out, target->host, target->port);
         tks_buf_append_char(out, '/');
         return tks_buf_append_int(out, target->db);
-    }
+    case TKS_CLUSTER:
+    case TKS_SENTINEL:
+        tks_buf_append_bytes(out, target->tls ? TKS_LITERAL("rediss+") : TKS_LITERAL("redis+"));
+        tks_buf_append_bytes(
+            out, target->service == NULL ? TKS_LITERAL("cluster://") : TKS_LITERAL("sentinel://"));
+        for (size_t i = 0; i < target->host_count; i++) {
+            tks_buf_append(out, ",", i > 0 ? 1 : 0);
+            tksp_append_address(out, target->hosts[i].host, target->hosts[i].port);
+        }
+        if (target->service != NULL) {
+            tks_buf_append_char(out, '/');
+            (void)append_path(out, target->service);
+        }
+        tks_buf_append_char(out, '/');
+        return tks_buf_append_int(out, target->db);
     case TKS_UNIX:
         tks_buf_append_bytes(out, TKS_LITERAL("redis+unix://"));
         append_path(out, target->path);
@@ -232,6 +339,7 @@ tks_status tks_target_describe(const tks_target *target, tks_buf *out) {
         return out->status;
     case TKS_EMBEDDED:
         tks_buf_append_bytes(out, TKS_LITERAL("embedded:"));
+        if (target->embeds_cluster) return tks_buf_append_bytes(out, TKS_LITERAL("cluster"));
         return append_path(out, target->path != NULL ? target->path : "");
     }
     return TKS_ERR_DATA;

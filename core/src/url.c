@@ -13,7 +13,8 @@
 #include "tokenstore/secret.h"
 #include "url_private.h"
 
-enum { URL_MAX = 16 * 1024, HOST_MAX = 253, PORT_DEFAULT = 6379, SCHEME_QUOTED_MAX = 20 };
+enum { URL_MAX = 16 * 1024, HOST_MAX = 253, SCHEME_QUOTED_MAX = 20 };
+enum { PORT_DEFAULT = 6379, PORT_SENTINEL = 26379 };
 
 typedef struct scheme {
     const char *name;
@@ -22,12 +23,27 @@ typedef struct scheme {
 } scheme;
 
 static const scheme SCHEMES[] = {
-    {"redis", TKS_TCP, false},  {"valkey", TKS_TCP, false},        {"rediss", TKS_TCP, true},
-    {"valkeys", TKS_TCP, true}, {"redis+unix", TKS_UNIX, false},   {"valkey+unix", TKS_UNIX, false},
-    {"unix", TKS_UNIX, false},  {"embedded", TKS_EMBEDDED, false},
+    {"redis", TKS_TCP, false},
+    {"valkey", TKS_TCP, false},
+    {"rediss", TKS_TCP, true},
+    {"valkeys", TKS_TCP, true},
+    {"redis+unix", TKS_UNIX, false},
+    {"valkey+unix", TKS_UNIX, false},
+    {"unix", TKS_UNIX, false},
+    {"embedded", TKS_EMBEDDED, false},
+    {"redis+sentinel", TKS_SENTINEL, false},
+    {"valkey+sentinel", TKS_SENTINEL, false},
+    {"rediss+sentinel", TKS_SENTINEL, true},
+    {"valkeys+sentinel", TKS_SENTINEL, true},
+    {"redis+cluster", TKS_CLUSTER, false},
+    {"valkey+cluster", TKS_CLUSTER, false},
+    {"rediss+cluster", TKS_CLUSTER, true},
+    {"valkeys+cluster", TKS_CLUSTER, true},
 };
 
-#define SCHEME_NAMES "redis[s]://, valkey[s]://, redis+unix:// or embedded:"
+#define SCHEME_NAMES                                                                               \
+    "redis[s]://, valkey[s]://, redis[s]+cluster://, redis[s]+sentinel://, redis+unix:// or "      \
+    "embedded:"
 
 /* A URL on its way: the parts, borrowed from the text. */
 typedef struct parts {
@@ -236,8 +252,7 @@ static tks_status set_userinfo(const parts *p, tks_target *target, tks_error *er
     return status;
 }
 
-/* An IPv6 address between its brackets, perhaps with a zone ("%25eth0"). Its digits are checked by
- * the system when it is used. */
+/* An IPv6 address between its brackets, perhaps with a zone ("%25eth0"). The system checks its digits at its use. */
 static bool is_ipv6(tks_bytes text) {
     size_t colons = 0;
     size_t zone = find(text, '%');
@@ -266,7 +281,9 @@ static bool is_name(tks_bytes text) {
     return tksp_labels_fit(text);
 }
 
-static tks_status set_host(tks_bytes host, tks_target *target, tks_error *err) {
+/* Sets *out and *out_port; *out is the caller's to free, also on failure. */
+static tks_status read_host(tks_bytes host, uint64_t usual_port, char **out, uint16_t *out_port,
+                            tks_error *err) {
     tks_bytes port = {NULL, 0};
     bool brackets = host.size > 0 && host.data[0] == '[';
     size_t end = find(host, brackets ? ']' : ':');
@@ -288,25 +305,46 @@ static tks_status set_host(tks_bytes host, tks_target *target, tks_error *err) {
                         "the URL has no host: write redis://localhost, for example (write an IPv6 "
                         "address in brackets)");
     }
-    tks_status status = decode(name, "host", &target->host, err);
+    tks_status status = decode(name, "host", out, err);
     if (status != TKS_OK) {
         return status;
     }
-    name = tks_bytes_of(target->host, strlen(target->host));
+    name = tks_bytes_of(*out, strlen(*out));
     if (name.size > HOST_MAX || !(brackets ? is_ipv6(name) : is_name(name)) ||
         (has_port && host.data[after] != ':')) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
                         "the host in the URL is not a host name or an IP address (write IPv6 in "
                         "brackets; percent-encode '@', '/', '?' and '#' in a password)");
     }
-    uint64_t number = PORT_DEFAULT;
+    uint64_t number = usual_port;
     if (has_port && (!tksp_decimal(port, UINT16_MAX, &number) || number == 0)) {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
                         "the port in the URL must be a number from 1 to 65535 (percent-encode '@', "
                         "'/', '?' and '#' in a password)");
     }
-    target->port = (uint16_t)number;
+    *out_port = (uint16_t)number;
     return TKS_OK;
+}
+
+/* "a:7000,b:7000", of a cluster, or of Sentinels. */
+static tks_status set_hosts(tks_bytes list, tks_target *target, tks_error *err) {
+    size_t count = 1;
+    for (size_t i = 0; i < list.size; i++) {
+        count += list.data[i] == ',';
+    }
+    target->hosts = calloc(count, sizeof *target->hosts);
+    if (target->hosts == NULL) {
+        return tks_fail_memory(err);
+    }
+    uint64_t usual_port = target->transport == TKS_SENTINEL ? PORT_SENTINEL : PORT_DEFAULT;
+    tks_status status = TKS_OK;
+    while (status == TKS_OK && target->host_count < count) {
+        tks_address *at = &target->hosts[target->host_count++];
+        size_t end = find(list, ',');
+        status = read_host(slice(list, 0, end), usual_port, &at->host, &at->port, err);
+        list = slice(list, end < list.size ? end + 1 : end, list.size);
+    }
+    return status;
 }
 
 /* Of an option, among those that were given. */
@@ -314,14 +352,33 @@ static uint32_t bit_of(const tks_option *option) {
     return UINT32_C(1) << (option - tks_target_options.rows);
 }
 
+/* Takes "/mymaster" from the path. */
+static tks_status set_service(tks_bytes *path, tks_target *target, tks_error *err) {
+    tks_bytes name = path->size > 0 ? slice(*path, 1, path->size) : *path;
+    size_t end = find(name, '/');
+    if (end == 0) {
+        return tks_fail(err, TKS_ERR_CONFIGURATION,
+                        "the URL lacks the name of the primary that the Sentinels watch: write "
+                        "redis+sentinel://host:26379/mymaster");
+    }
+    *path = slice(name, end, name.size);
+    return decode(slice(name, 0, end), "name of the primary", &target->service, err);
+}
+
 static tks_status set_tcp(const parts *p, tks_target *target, uint32_t *seen, tks_error *err) {
     if (!p->has_authority) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "the URL lacks the \"//\" before the host");
     }
-    tks_status status = set_host(p->host, target, err);
-    if (status == TKS_OK && p->path.size > 1) {
+    tks_bytes path = p->path;
+    tks_status status = target->transport == TKS_TCP
+                            ? read_host(p->host, PORT_DEFAULT, &target->host, &target->port, err)
+                            : set_hosts(p->host, target, err);
+    if (status == TKS_OK && target->transport == TKS_SENTINEL) {
+        status = set_service(&path, target, err);
+    }
+    if (status == TKS_OK && path.size > 1) {
         const tks_option *db = tks_option_find(&tks_target_options, TKS_LITERAL("db"));
-        status = tksp_target_set_text(target, db, slice(p->path, 1, p->path.size), err);
+        status = tksp_target_set_text(target, db, slice(path, 1, path.size), err);
         *seen |= bit_of(db);
     }
     return status;
@@ -343,13 +400,12 @@ static tks_status set_unix(const parts *p, tks_target *target, tks_error *err) {
 }
 
 static tks_status set_embedded(const parts *p, tks_target *target, tks_error *err) {
-    if (p->path.size == 0 && !p->has_authority) {
-        return TKS_OK;
-    }
+    target->embeds_cluster = !p->has_authority && tks_bytes_equal(p->path, TKS_LITERAL("cluster"));
+    if (target->embeds_cluster || (p->path.size == 0 && !p->has_authority)) return TKS_OK;
     if (p->has_authority || p->path.data[0] != '/') {
         return tks_fail(err, TKS_ERR_CONFIGURATION,
-                        "embedded: must be followed by nothing or by the absolute path of a "
-                        "directory, such as embedded:/var/lib/app");
+                        "embedded: must be followed by nothing, by \"cluster\", or by the absolute "
+                        "path of a directory, such as embedded:/var/lib/app");
     }
     return decode(p->path, "path", &target->path, err);
 }
@@ -417,15 +473,18 @@ tks_status tks_target_parse(tks_bytes url, tks_target **out, tks_error *err) {
         return tks_fail_memory(err);
     }
     switch (target->transport) {
-    case TKS_TCP: status = set_tcp(&p, target, &seen, err); break;
     case TKS_UNIX: status = set_unix(&p, target, err); break;
     case TKS_EMBEDDED: status = set_embedded(&p, target, err); break;
+    default: status = set_tcp(&p, target, &seen, err); break;
     }
     if (status == TKS_OK && p.has_userinfo) {
         status = set_userinfo(&p, target, err);
     }
     if (status == TKS_OK) {
         status = set_query(&p, target, seen, err);
+    }
+    if (status == TKS_OK && target->host_count == 0) {
+        status = tksp_target_name_server(target, err);
     }
     if (status != TKS_OK) {
         tks_target_free(target);

@@ -200,6 +200,8 @@ TEST(alloc_urls) {
         "rediss://:secret@example.org/0?ca=/ca.pem&cert=/c.pem&key=/k.pem&server_name=db",
         "redis+unix:///run/redis.sock?db=2",
         "unix:///run/redis.sock",
+        "rediss+cluster://u:p@a:7000,[::1]?ca=/ca.pem",
+        "redis+sentinel://a,b:1/m%20x/3?sentinel_user=u&sentinel_password=p",
         "embedded:",
         "embedded:/var/lib/app?server=/usr/bin/redis-server"};
     for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
@@ -364,4 +366,31 @@ static void notify(const void *argument) {
 TEST(alloc_session_notify) {
     test_context("the setting for session events");
     CHECK(starve(notify, NULL) > 4);
+}
+
+static void exists(const void *argument) {
+    tks_reply *reply = parse_reply(":-2\r\n");
+    tks_error err = TKS_ERROR_INIT;
+    tks_event event = {.type = TKS_EVENT_START};
+    tks_op *op = NULL;
+    (void)argument;
+    alloc_enter();
+    tks_status status = tks_session_exists_new(TKS_LITERAL("bob:00000000000"), &op, &err);
+    tks_need need = status == TKS_OK ? tks_op_step(op, &event) : TKS_FAILED;
+    if (need == TKS_NEED_SEND) {
+        event = (tks_event){.type = TKS_EVENT_REPLIES, .replies = &reply};
+        need = tks_op_step(op, &event);
+    }
+    alloc_leave();
+    CHECK_INT(need, alloc_failed() ? TKS_FAILED : TKS_DONE);
+    const tks_error *why = op != NULL ? tks_op_get_error(op) : &err;
+    CHECK_STATUS(why->status, alloc_failed() ? TKS_ERR_MEMORY : TKS_OK);
+    if (!alloc_failed()) CHECK_INT(tks_op_get_result(op)->integer, 0);
+    tks_op_free(op);
+    tks_reply_free(reply);
+}
+
+TEST(alloc_session_exists) {
+    test_context("the question for a session");
+    CHECK(starve(exists, NULL) > 2);
 }

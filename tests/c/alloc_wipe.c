@@ -109,7 +109,7 @@ TEST(wipe_raw_commands) {
     const size_t argc[] = {2};
     tks_op *op;
     begin("ECHO");
-    CHECK_STATUS(tks_raw_new(1, argc, words, &op, NULL), TKS_OK);
+    CHECK_STATUS(tks_raw_new(1, argc, words, NULL, NULL, &op, NULL), TKS_OK);
     start_and_free(op);
     end();
 }

@@ -136,6 +136,7 @@ static void read_arg(script_call *call, const tks_param *param, const tks_json *
         break;
     case TKS_PARAM_GRACE:
     case TKS_PARAM_DURATION: out->number = ms_of(node); break;
+    case TKS_PARAM_REPLICAS: out->number = tks_json_get_integer(node); break;
     case TKS_PARAM_LIMIT:
         out->number = tks_json_get_integer(node) > 0 ? tks_json_get_integer(node) : -1;
         break;
@@ -215,12 +216,14 @@ void script_call_clear(script_call *call) {
 tks_status script_call_make(const script_call *call, tks_op **out, tks_error *err) {
     void *store;
     *out = NULL;
-    if (call->type == NULL) return tks_raw_new(call->count, call->argc, call->words, out, err);
+    if (call->type == NULL) {
+        return tks_raw_new(call->count, call->argc, call->words, NULL, NULL, out, err);
+    }
     if (call->refused.status != TKS_OK) {
         return tks_fail(err, call->refused.status, "%s", call->refused.message);
     }
     tks_status status = call->type->make(call->options, &store, err);
-    if (status == TKS_OK) status = call->row->make(store, call->args, out, err);
+    if (status == TKS_OK) status = tks_operation_make(call->row, store, call->args, out, err);
     call->type->free(store);
     return status;
 }

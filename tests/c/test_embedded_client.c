@@ -28,7 +28,7 @@ static tks_status run(tks_client *client, size_t argc, const char *const *words,
     tks_op *op;
     for (size_t i = 0; i < argc; i++) argv[i] = test_bytes(words[i]);
     out[0] = '\0';
-    tks_status status = tks_raw_new(1, &argc, argv, &op, &err);
+    tks_status status = tks_raw_new(1, &argc, argv, NULL, NULL, &op, &err);
     if (status == TKS_OK) status = tks_client_run(client, op, 0, NULL, &err);
     if (status == TKS_OK) {
         tks_bytes text = tks_reply_get_bytes(tks_op_get_result(op)->replies[0]);
@@ -94,7 +94,7 @@ static tks_flight *begin_echo(tks_client *client, const char *word, tks_op **op)
     size_t argc = 2;
     tks_error err = TKS_ERROR_INIT;
     tks_flight *flight = NULL;
-    CHECK_STATUS(tks_raw_new(1, &argc, argv, op, &err), TKS_OK);
+    CHECK_STATUS(tks_raw_new(1, &argc, argv, NULL, NULL, op, &err), TKS_OK);
     CHECK_STATUS(tks_client_begin(client, *op, 0, NULL, &flight, &err), TKS_OK);
     return flight;
 }
@@ -129,7 +129,7 @@ TEST(embedded_client_runs_in_two_halves) {
     tks_error err = TKS_ERROR_INIT;
     size_t argc = 1;
     const tks_bytes ping = TKS_LITERAL("PING");
-    CHECK_STATUS(tks_raw_new(1, &argc, &ping, &ops[0], &err), TKS_OK);
+    CHECK_STATUS(tks_raw_new(1, &argc, &ping, NULL, NULL, &ops[0], &err), TKS_OK);
     CHECK_STATUS(tks_client_begin(client, ops[0], 0, NULL, &flights[0], &err), TKS_ERR_CLOSED);
     CHECK(flights[0] == NULL);
     tks_op_free(ops[0]);

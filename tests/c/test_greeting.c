@@ -3,6 +3,7 @@
 
 #include "test.h"
 #include "tokenstore/greeting.h"
+#include "url_private.h"
 
 static tks_target *parse(const char *url) {
     tks_target *target = NULL;
@@ -67,17 +68,16 @@ TEST(greeting_hints_at_what_may_be_behind_a_server_that_hangs_up) {
     check_hint("unix:///a/socket", "");
 }
 
-/* Checks the verdict on `answers`, one or more replies to the greeting of `url`. */
-static void check_judged(const char *url, const char *answers, tks_status want, bool want_final,
-                         const char *part) {
+/* Checks the verdict on `answers`, one or more replies to the greeting of `target`. */
+static void check_verdict(const tks_target *target, const char *answers, tks_status want,
+                          bool want_final, const char *part) {
     tks_greeting greeting;
     tks_reply *replies[TKS_GREETING_MAX] = {NULL};
     tks_reader *reader = NULL;
     tks_error err = TKS_ERROR_INIT;
     size_t count = 0;
     bool final = !want_final;
-    tks_target *target = parse(url);
-    test_context("%s: %s", url, answers);
+    test_context("%s", answers);
     CHECK_STATUS(tks_greeting_init(&greeting, target, NULL, &err), TKS_OK);
     CHECK_STATUS(tks_reader_new(1 << 20, &reader, &err), TKS_OK);
     tks_bytes bytes = test_bytes(answers);
@@ -92,7 +92,39 @@ static void check_judged(const char *url, const char *answers, tks_status want, 
     for (size_t i = 0; i < count; i++) tks_reply_free(replies[i]);
     tks_reader_free(reader);
     tks_greeting_clear(&greeting);
+}
+
+static void check_judged(const char *url, const char *answers, tks_status want, bool want_final,
+                         const char *part) {
+    tks_target *target = parse(url);
+    check_verdict(target, answers, want, want_final, part);
     tks_target_free(target);
+}
+
+/* Sentinels said that it is the primary; it may know better, or be another server. */
+TEST(greeting_of_a_primary_asks_for_its_role) {
+    static const char want[] = "*2\r\n$4\r\nAUTH\r\n$1\r\np\r\n*1\r\n$4\r\nROLE\r\n";
+    static const char not_it[] = "this server is not the primary now";
+    tks_target *url = parse("redis+sentinel://:p@a/m");
+    tks_target *target = tksp_target_of_node(url, TKS_NODE_PRIMARY, "h", 6379);
+    tks_greeting greeting;
+    CHECK_STATUS(tks_greeting_init(&greeting, target, NULL, NULL), TKS_OK);
+    CHECK_BYTES(tks_buf_bytes(&greeting.out), test_bytes(want));
+    tks_greeting_clear(&greeting);
+    check_verdict(target, "+OK\r\n*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n", TKS_OK, false, "");
+    check_verdict(target, "+OK\r\n*5\r\n$5\r\nslave\r\n$1\r\nh\r\n:1\r\n$9\r\nconnected\r\n:5\r\n",
+                  TKS_ERR_CONNECTION, false, not_it);
+    check_verdict(target, "+OK\r\n*2\r\n$8\r\nsentinel\r\n*0\r\n", TKS_ERR_CONNECTION, false,
+                  not_it);
+    check_verdict(target, "+OK\r\n*0\r\n", TKS_ERR_CONNECTION, false, not_it);
+    check_verdict(target, "+OK\r\n*1\r\n:1\r\n", TKS_ERR_CONNECTION, false, not_it);
+    check_verdict(target, "+OK\r\n+OK\r\n", TKS_ERR_CONNECTION, false, not_it);
+    check_verdict(target, "+OK\r\n$6\r\nmaster\r\n", TKS_ERR_CONNECTION, false, not_it);
+    check_verdict(target, "+OK\r\n-LOADING wait\r\n", TKS_ERR_CONNECTION, false, "not ready");
+    check_verdict(target, "+OK\r\n-NOPERM no\r\n", TKS_ERR_SERVER, true, "ROLE refused: NOPERM");
+    check_verdict(target, "-WRONGPASS no\r\n-NOAUTH no\r\n", TKS_ERR_SERVER, true, "AUTH refused");
+    tks_target_free(target);
+    tks_target_free(url);
 }
 
 TEST(greeting_judges_the_answers) {

@@ -248,3 +248,20 @@ TEST(what_a_lost_server_could_do_is_not_learned_again) {
         end(&f);
     }
 }
+
+/* The first attempt may have made it, long ago: its time of creation says nothing of the clock. */
+TEST(create_sent_again_teaches_no_clock) {
+    for (int sent = 0; sent < 2; sent++) {
+        fixture f = begin(TKSP_NO, 60000, BOOT);
+        tks_event lost = {.type = TKS_EVENT_LOST, .sent = sent > 0, .boot_ms = BOOT};
+        tks_event awake = {.type = TKS_EVENT_AWAKE, .boot_ms = BOOT};
+        int64_t us;
+        test_context("sent: %d", sent);
+        CHECK_INT(tks_op_step(f.op, &lost), TKS_NEED_SLEEP);
+        CHECK_INT(tks_op_step(f.op, &awake), TKS_NEED_SEND);
+        CHECK_INT(answer_create(&f, '1'), TKS_DONE);
+        CHECK_INT(tksp_server_stamp(f.server, BOOT, &us),
+                  sent > 0 ? TKSP_CLOCK_LOST : TKSP_CLOCK_GOOD);
+        end(&f);
+    }
+}

@@ -209,3 +209,28 @@ TEST(notify_knows_answers_that_are_not_its_own) {
     CHECK_INT(answer(op, ":1\r\n"), TKS_FAILED);
     tks_op_free(op);
 }
+
+TEST(a_session_that_is_asked_for) {
+    static const struct {
+        const char *answer;
+        tks_need need;
+        int exists;
+    } cases[] = {{":-2\r\n", TKS_DONE, 0},
+                 {":-1\r\n", TKS_DONE, 1},
+                 {":5\r\n", TKS_DONE, 1},
+                 {"+OK\r\n", TKS_FAILED, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        tks_op *op = NULL;
+        tks_event event = {.type = TKS_EVENT_START};
+        CHECK_STATUS(tks_session_exists_new(TKS_LITERAL("bob:00000000000"), &op, NULL), TKS_OK);
+        CHECK_INT(tks_op_step(op, &event), TKS_NEED_SEND);
+        CHECK_INT(tks_op_get_batch(op)->safety, TKS_READ);
+        CHECK_BYTES(tks_op_get_batch(op)->bytes,
+                    TKS_LITERAL("*2\r\n$4\r\nPTTL\r\n$15\r\nbob:00000000000\r\n"));
+        CHECK_INT(answer(op, cases[i].answer), cases[i].need);
+        if (cases[i].need == TKS_DONE) {
+            CHECK_INT(tks_op_get_result(op)->integer, cases[i].exists);
+        }
+        tks_op_free(op);
+    }
+}

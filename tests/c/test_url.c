@@ -56,6 +56,7 @@ TEST(url_forms) {
     check_described("redis+unix://:pw@/run/r.sock", "redis+unix:///run/r.sock");
     check_described("unix:///a%20b%3fc%25", "redis+unix:///a%20b%3Fc%25");
     check_described("embedded:", "embedded:");
+    check_described("embedded:cluster", "embedded:cluster");
     check_described("embedded:/var/lib/app?server=/opt/redis", "embedded:/var/lib/app");
 }
 
@@ -160,6 +161,7 @@ TEST(url_refused) {
     check_refused("unix:/run/r.sock", "absolute path");
     check_refused("unix:///", "absolute path");
     check_refused("embedded:data", "absolute path");
+    check_refused("embedded://cluster", "absolute path");
     check_refused("embedded://data", "absolute path");
 }
 

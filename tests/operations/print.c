@@ -21,7 +21,9 @@ static const char *const param_types[] = {
     [TKS_PARAM_EXPECTED] = "expected",
     [TKS_PARAM_FIELDS] = "fields",
     [TKS_PARAM_LIMIT] = "limit",
+    [TKS_PARAM_REPLICAS] = "replicas",
     [TKS_PARAM_FLAG] = "flag",
+    [TKS_PARAM_FRESH] = "fresh",
     [TKS_PARAM_TOKENS] = "tokens",
     [TKS_PARAM_ROWS] = "rows",
     [TKS_PARAM_FIXED] = "fixed",
@@ -30,12 +32,13 @@ static const char *const param_types[] = {
 };
 
 static const char *const result_types[] = {
-    [TKS_RESULT_BOOL] = "bool",       [TKS_RESULT_COUNT] = "count",
-    [TKS_RESULT_TOKEN] = "token",     [TKS_RESULT_TOKENS] = "tokens",
-    [TKS_RESULT_REPLIES] = "replies", [TKS_RESULT_ACCESS] = "access",
-    [TKS_RESULT_TEXT] = "text",       [TKS_RESULT_TEXTS] = "texts",
-    [TKS_RESULT_JSON] = "json",       [TKS_RESULT_JSONS] = "jsons",
-    [TKS_RESULT_SESSION] = "session", [TKS_RESULT_SESSIONS] = "sessions",
+    [TKS_RESULT_BOOL] = "bool",         [TKS_RESULT_COUNT] = "count",
+    [TKS_RESULT_TOKEN] = "token",       [TKS_RESULT_TOKENS] = "tokens",
+    [TKS_RESULT_REPLIES] = "replies",   [TKS_RESULT_NODES] = "nodes",
+    [TKS_RESULT_ACCESS] = "access",     [TKS_RESULT_TEXT] = "text",
+    [TKS_RESULT_TEXTS] = "texts",       [TKS_RESULT_JSON] = "json",
+    [TKS_RESULT_JSONS] = "jsons",       [TKS_RESULT_SESSION] = "session",
+    [TKS_RESULT_SESSIONS] = "sessions",
 };
 
 static const char *quoted(const char *text, char *out, size_t size) {
@@ -66,12 +69,12 @@ static void print_row(const char *store, const tks_operation *row) {
 /* ---- options ----------------------------------------------------------------------------------- */
 
 static const char *const option_types[] = {
-    [TKS_OPTION_TEXT] = "text",     [TKS_OPTION_STRING] = "string",
-    [TKS_OPTION_PATH] = "path",     [TKS_OPTION_CHOICE] = "choice",
-    [TKS_OPTION_COUNT] = "count",   [TKS_OPTION_DURATION] = "duration",
-    [TKS_OPTION_NUMBER] = "number", [TKS_OPTION_PAIRS] = "pairs",
-    [TKS_OPTION_FLAG] = "flag",     [TKS_OPTION_KEYS] = "keys",
-    [TKS_OPTION_TEXTS] = "texts",
+    [TKS_OPTION_TEXT] = "text",         [TKS_OPTION_STRING] = "string",
+    [TKS_OPTION_MAP] = "map",           [TKS_OPTION_PATH] = "path",
+    [TKS_OPTION_CHOICE] = "choice",     [TKS_OPTION_COUNT] = "count",
+    [TKS_OPTION_DURATION] = "duration", [TKS_OPTION_NUMBER] = "number",
+    [TKS_OPTION_PAIRS] = "pairs",       [TKS_OPTION_FLAG] = "flag",
+    [TKS_OPTION_KEYS] = "keys",         [TKS_OPTION_TEXTS] = "texts",
 };
 
 static void print_options(const char *of, const tks_options *table) {

@@ -68,13 +68,13 @@ def default(row: dict[str, Any]) -> Any:
 def test_form(row: dict[str, Any]) -> None:
     sizes = {
         "text": (16,), "string": (8, 16), "path": (8, 16), "choice": (1, 4), "count": (4, 8),
-        "duration": (4, 8), "flag": (1,), "keys": (8,), "number": (8,), "pairs": (8,), "texts": (8,),
+        "duration": (4, 8), "flag": (1,), "keys": (8,), "number": (8,), "pairs": (8,), "texts": (8,), "map": (8,),
     }  # fmt: skip
     assert re.fullmatch(r"(retry\.)?[a-z_]+", row["name"])
     assert row["size"] in sizes[row["type"]]
     assert row["end"] == 1, "the member is beyond the struct"
     assert bool(row["choices"]) == (row["type"] == "choice")
-    if row["type"] in ("text", "string", "path", "texts"):
+    if row["type"] in ("text", "string", "map", "path", "texts"):
         said = ("token_url", "key_url", "client_id", "client_secret")  # that it is missing
         assert row["min"] <= row["max"]
         assert row["min"] >= 1 or row["name"] in said, "the empty text is one that is not given"
@@ -122,7 +122,7 @@ def test_nothing_else_is_bound(of: str) -> None:
 
 LUA_TYPES = {
     "text": "string", "string": "string", "path": "string", "choice": "string", "count": "number",
-    "duration": "number", "flag": "boolean", "keys": "any", "number": "number", "pairs": "table", "texts": "any",
+    "duration": "number", "flag": "boolean", "keys": "any", "number": "number", "pairs": "table", "texts": "any", "map": "any",
 }  # fmt: skip
 
 
@@ -150,6 +150,7 @@ def annotation(row: dict[str, Any], stub: bool) -> str:
     found = {
         "text": "Text", "string": "str", "path": "Path", "choice": "str" if stub else choice,
         "count": "int", "duration": "Duration", "flag": "bool", "texts": "Pepper",
+        "map": "str | Mapping[str, str]",
         "keys": "tuple[Any, ...]" if stub else "Secret",
     }[row["type"]]  # fmt: skip
     optional = row["fallback"] is None and row["type"] != "keys" and row["of"] != "Client"
@@ -227,6 +228,7 @@ def test_typed_in_lua(public: dict[str, Any]) -> None:
     wanted = {
         "count": "integer", "duration": "number", "flag": "boolean", "number": "number",
         "pairs": "table<string,",
+        "map": "string|table<string,",
         "texts": "string|string[]",
         "choice": "|".join(f'"{choice}"' for choice in row["choices"]) if few else "string",
         "keys": "string|tokenstore.jwt.Key|tokenstore.jwt.Key[]",

@@ -145,11 +145,13 @@ TYPES = {
     "refresh": "Duration | bool",
     "ttl": "Duration | str",
     "limit": "int",
+    "replicas": "int",
     "flag": "bool",
+    "fresh": "bool",
     "tokens": "Iterable[Presented]",
     "rows": "list[NewToken]",
 }
-NEVER_NONE = {"flag", "tokens", "rows"}
+NEVER_NONE = {"flag", "fresh", "replicas", "tokens", "rows"}
 RESULTS = {
     "bool": "bool",
     "count": "int",

@@ -79,7 +79,7 @@ def add(attrs=b"{}", ms=b"0", base=b"token:", owner=b"bob", key=None, key_size=2
     id = {"var": "id"}
     quoted = json.dumps(owner.decode(), ensure_ascii=False).encode()
     words = [key_of(captured_key, base), id_of(captured_id, base), join(base, b"tokens:", owner), id,
-             same_key, record(attrs, same_key, id, quoted), ms, base]  # fmt: skip
+             same_key, record(attrs, same_key, id, quoted), ms]  # fmt: skip
     return script("node_add", *words, keys=3)
 
 
@@ -140,7 +140,21 @@ case("add where the script is unknown", "add", b"bob",
 case("add whose answer is lost is sent again", "add", b"bob",
      steps=[{**send("idempotent", eval_(add())), **lost(True)}, sleep(3, 7),
             {**send("idempotent", eval_(again(add()))), **ADDED}], result=added())  # fmt: skip
-ADVICE = 'use a prefix with a hash tag, such as "{token}"'
+
+MAY_BE_DEAD = answer(1, b"one", b"two", subject={"var": "id"})
+DROP = send("idempotent", eval_(script("node_clean", b"token:tokens:bob", id_of(b"one"), id_of(b"two"),
+                                       {"var": "id"}, b"token:", b"one", b"two", keys=3)))  # fmt: skip
+for what, then in [("", replies([{"var": "id"}])), (", which fails", replies(Error("ERR broken"))),
+                   (", which is lost", lost(True)), (", which waits", replies(Error("TRYAGAIN")))]:  # fmt: skip
+    case(f"add that looks for dead ids{what}", "add", b"bob",
+         steps=[{**send("idempotent", eval_(add())), **MAY_BE_DEAD}, {**DROP, **then}], result=added())  # fmt: skip
+case("add that looks for dead ids, another's answer", "add", b"bob",
+     steps=[{**send("idempotent", eval_(add())), **MAY_BE_DEAD}, {**DROP, **replies([b"eve"])}],
+     result=added())  # fmt: skip
+case("add with dead ids that are numbers", "add", b"bob",
+     steps=[{**send("idempotent", eval_(add())), **answer(1, 5, subject={"var": "id"})}],
+     error=("outcome_unknown", FOREIGN[1]))  # fmt: skip
+ADVICE = 'use a redis+cluster:// URL'
 case("add on a cluster", "add", b"bob",
      steps=[{**send("idempotent", eval_(add())),
              **replies(Error("CROSSSLOT Keys in request don't hash to the same slot"))}],
@@ -179,37 +193,50 @@ case("a key is as long as JavaScript says", "add", b"bob", args={"key": "\U0001f
 
 # ---- get, get_key --------------------------------------------------------------------------------
 
-GET = send("read", eval_(script("node_get", id_of(), ID, b"token:")), route="token:id:" + ID.decode())
+def ask_id(id=ID):
+    return send("read", [b"ECHO", id], [b"GET", id_of(id)], route="token:id:" + id.decode())
+
+
+GET = ask_id()
 GET_KEY = send("read", [b"GET", key_of()], route="token:key:" + KEY.decode())
 ATTRS = b'{"a":[{}],"n":1.5}'
 
 
-def got(text=None, key=KEY, id=ID):
-    return answer(key, text or record(ATTRS), subject=id)
+def got(key=KEY, id=ID):
+    return replies(id, key)
 
 
-case("get is one script", "get", ID, steps=[{**GET, **got()}], result={"json": token(ATTRS)})
-case("get of an unknown id", "get", ID, steps=[{**GET, **answer()}], result={"json": None})
-case("get keeps what others stored", "get", ID,
-     steps=[{**GET, **got(record(b'null,"more":[1]', owner=b"42"))}],
+def found(text=None):
+    """The steps of get where the id is known."""
+    return [{**GET, **got()}, {**GET_KEY, **replies(text or record(ATTRS))}]
+
+
+case("get is two plain reads", "get", ID, steps=found(), result={"json": token(ATTRS)})
+case("get of an unknown id", "get", ID, steps=[{**GET, **got(None)}], result={"json": None})
+case("get of an id that leads to no name", "get", ID, steps=[{**GET, **got(b"")}], result={"json": None})
+case("get of an id without a record", "get", ID, steps=[{**GET, **got()}, {**GET_KEY, **replies(None)}],
+     result={"json": None})  # fmt: skip
+case("get keeps what others stored", "get", ID, steps=found(record(b'null,"more":[1]', owner=b"42")),
      result={"json": join(b'owner_id=42;attrs=null;more=[1];key="', KEY, b'";id="', ID, b'";')})  # fmt: skip
 deep = b'{"x":' * 31 + b"{}" + b"}" * 31
-case("get of attrs 32 deep", "get", ID, steps=[{**GET, **got(record(deep))}],
+case("get of attrs 32 deep", "get", ID, steps=found(record(deep)),
      result={"json": token(deep)})  # fmt: skip
-case("get of attrs 512 deep", "get", ID, steps=[{**GET, **got(record(b"[" * 512 + b"]" * 512))}],
+case("get of attrs 512 deep", "get", ID, steps=found(record(b"[" * 512 + b"]" * 512)),
      error=("data", "nested deeper than 512"))  # fmt: skip
 case("get of a record with a member twice: the last counts", "get", ID,
-     steps=[{**GET, **got(record(b'{"a":1},"attrs":' + ATTRS))}], result={"json": token(ATTRS)})  # fmt: skip
+     steps=found(record(b'{"a":1},"attrs":' + ATTRS)), result={"json": token(ATTRS)})  # fmt: skip
 case("get where the key belongs to another id by now", "get", ID,
-     steps=[{**GET, **got(record(id=OTHER_ID))}], result={"json": None})  # fmt: skip
+     steps=found(record(id=OTHER_ID)), result={"json": None})  # fmt: skip
 case("get of a record that names another key", "get", ID,
-     steps=[{**GET, **got(record(key=b"other"))}], error=("data", "it belongs to another key"))  # fmt: skip
+     steps=found(record(key=b"other")), error=("data", "it belongs to another key"))  # fmt: skip
 case("get whose answer is another's", "get", ID, steps=[{**GET, **got(id=OTHER_ID)}],
      error=("connection", FOREIGN[0]))  # fmt: skip
-case("get whose answer is a text", "get", ID, steps=[{**GET, **replies(b"x")}],
+case("get whose answer is a number", "get", ID, steps=[{**GET, **got(5)}],
+     error=("connection", FOREIGN[0]))  # fmt: skip
+case("get whose record is a number", "get", ID, steps=[{**GET, **got()}, {**GET_KEY, **replies(5)}],
      error=("connection", FOREIGN[0]))  # fmt: skip
 case("get whose answer is lost is sent again", "get", ID,
-     steps=[{**GET, **lost(True)}, sleep(3, 7), {**GET, **got()}],
+     steps=[{**GET, **lost(True)}, sleep(3, 7), *found()],
      result={"json": token(ATTRS)})  # fmt: skip
 unreadable = f"the token {ID.decode()} is stored in an unreadable form"
 for what, text in [
@@ -222,11 +249,10 @@ for what, text in [
     ("an integer of too many digits", record(b'{"n":' + b"7" * 4301 + b"}")),
 ]:
     case(f"get of a record with {what}", "get", ID,
-         steps=[{**GET, **answer(KEY, text)}], error=("data", unreadable))  # fmt: skip
-case("a message names what is an id alone", "get", b"01234567-89AB-4def-8123-456789abcdef",
-     steps=[{**send("read", eval_(script("node_get", id_of(b"01234567-89AB-4def-8123-456789abcdef"),
-                                         b"01234567-89AB-4def-8123-456789abcdef", b"token:"))),
-             **answer(KEY, b"x", subject=b"01234567-89AB-4def-8123-456789abcdef")}],
+         steps=[{**GET, **got()}, {**GET_KEY, **replies(text)}], error=("data", unreadable))  # fmt: skip
+UPPER_ID = b"01234567-89AB-4def-8123-456789abcdef"
+case("a message names what is an id alone", "get", UPPER_ID,
+     steps=[{**ask_id(UPPER_ID), **got(id=UPPER_ID)}, {**GET_KEY, **replies(b"x")}],
      error=("data", "the token is stored"))  # fmt: skip
 case("get_key is one GET", "get_key", KEY, steps=[{**GET_KEY, **replies(record(ATTRS))}],
      result={"json": token(ATTRS)})  # fmt: skip
@@ -253,111 +279,183 @@ for what, subject in [("empty", ""), ("too long", {"repeat": ["x", 1025]}), ("a 
 
 # ---- set, delete, delete_key ---------------------------------------------------------------------
 
-SET = send("once", eval_(script("node_set", id_of(), ID, b"token:", ATTRS)))
-DELETE = send("once", eval_(script("node_delete", id_of(), ID, b"token:")))
-DELETE_KEY = send("once", eval_(script("node_delete_key", key_of(), KEY, b"token:")))
-for call, subject, sent, args in [
-    ("set", ID, SET, {"attrs": ATTRS}),
-    ("delete", ID, DELETE, {}),
-    ("delete_key", KEY, DELETE_KEY, {}),
-]:
+WANTED = -2
+
+
+def change(safety, name, *keys, more):
+    return send(safety, eval_(script(name, *keys, *more, keys=len(keys))))
+
+
+SET_OF = b"token:tokens:bob"
+# of each: the safety of the first command, what it is about, the words behind the keys, what else it wants
+CHANGES = {
+    "set": ("read", "node_set", ID, [id_of()], [ID, b"token:", ATTRS], [[key_of()]]),
+    "delete": ("read", "node_delete", ID, [id_of()], [ID, b"token:"], [[key_of()], [SET_OF]]),
+    "delete_key": ("once", "node_delete_key", KEY, [key_of()], [KEY, b"token:"], [[id_of(), SET_OF]]),
+}
+for call, (safety, name, subject, keys, words, wants) in CHANGES.items():
+    args = {"attrs": ATTRS} if call == "set" else {}
+    asked = []
+    for want in wants:
+        asked.append({**change(safety, name, *keys, more=words), **answer(WANTED, *want, subject=subject)})
+        keys, safety = [*keys, *want], "once"
+    sent = change("once", name, *keys, more=words)
+    first = {k: v for k, v in asked[0].items() if k != "replies"}
     for value in (0, 1):
         case(f"{call}: {bool(value)}", call, subject, args=args,
-             steps=[{**sent, **answer(value, subject=subject)}],
+             steps=[*asked, {**sent, **answer(value, subject=subject)}],
              result={"bool": bool(value)})  # fmt: skip
+    case(f"{call} of what is unknown", call, subject, args=args,
+         steps=[{**first, **answer(0, subject=subject)}], result={"bool": False})  # fmt: skip
     case(f"{call} of what is no token", call, subject, args=args,
-         steps=[{**sent, **answer(-1, subject=subject)}],
+         steps=[*asked, {**sent, **answer(-1, subject=subject)}],
          error=("data", "nothing was changed"))  # fmt: skip
     case(f"{call} whose answer is another's", call, subject, args=args,
-         steps=[{**sent, **answer(1, subject=OTHER_ID)}],
+         steps=[*asked, {**sent, **answer(1, subject=OTHER_ID)}],
          error=("outcome_unknown", FOREIGN[1]))  # fmt: skip
     case(f"{call} with half an answer", call, subject, args=args,
-         steps=[{**sent, **answer(subject=subject)}],
+         steps=[*asked, {**sent, **answer(subject=subject)}],
+         error=("outcome_unknown", FOREIGN[1]))  # fmt: skip
+    for what, more in [("nothing", []), ("a number", [1])]:
+        case(f"{call} that wants {what}", call, subject, args=args,
+             steps=[*asked, {**sent, **answer(WANTED, *more, subject=subject)}],
+             error=("data", "nothing was changed") if not more else ("outcome_unknown", FOREIGN[1]))  # fmt: skip
+    case(f"{call} that wants another's", call, subject, args=args,
+         steps=[*asked, {**sent, **answer(WANTED, b"x", subject=OTHER_ID)}],
          error=("outcome_unknown", FOREIGN[1]))  # fmt: skip
     case(f"{call} whose answer is lost is in doubt", call, subject, args=args,
-         steps=[{**sent, **lost(True)}], error=("outcome_unknown", "may or may not"))  # fmt: skip
+         steps=[*asked, {**sent, **lost(True)}], error=("outcome_unknown", "may or may not"))  # fmt: skip
+    if asked[0]["safety"] == "read":
+        case(f"{call} whose first answer is lost asks again", call, subject, args=args,
+             steps=[{**first, **lost(True)}, sleep(3, 7), *asked, {**sent, **answer(1, subject=subject)}],
+             result={"bool": True})  # fmt: skip
+    # Always another key: nobody waits for ever, and the message says why.
+    keys, changing = list(keys), []
+    for n in range(12):
+        name_n = b"token:key:%d" % n
+        step = {**change("once", name, *keys, more=words), **answer(WANTED, name_n, subject=subject)}
+        times = len(wants) + n + 1
+        keys = [*keys, name_n]
+        most = 1 << min(times - 4, 7) if times > 4 else 0
+        changing += [step, sleep(1, most)] if most else [step]
+    case(f"{call} of what changes all the time", call, subject, args=args,
+         steps=[*asked, *changing[:-1], sleep(1, 128, deadline={"sent": False})],
+         error=("timeout", "others changed the same keys all the time"))  # fmt: skip
+
 
 # ---- list ----------------------------------------------------------------------------------------
 
 
 
 def ask_ids(owner=b"bob"):
-    return send("read", eval_(script("node_ids", b"token:tokens:" + owner)))
+    return send("read", [b"ECHO", owner], [b"SMEMBERS", b"token:tokens:" + owner],
+                route="token:tokens:" + owner.decode())  # fmt: skip
 
 
 def ids(*members, owner=b"bob"):
-    return replies([b"token:tokens:" + owner, list(members)])
+    return replies(owner, list(members))
 
 
 ASK_IDS = ask_ids()
 
 
-def read(*ids, owner=b"bob", clean=b"1"):
-    words = [join(b"token:tokens:", owner), owner, b"token:", clean, *ids]
-    return eval_(script("node_list", *words))
+def mget(kind, *names, owner=b"bob"):
+    groups = [names[at : at + 500] for at in range(0, len(names), 500)]
+    echo = [b"ECHO", kind + b":" + owner]
+    return send("read", echo, *([b"MGET", *(b"token:%s:%s" % (kind, n) for n in g)] for g in groups))
 
 
-def clean(*ids):
-    return eval_(script("node_clean", b"token:tokens:bob", b"bob", b"token:", *ids))
+def values(kind, *groups, owner=b"bob"):
+    return replies(kind + b":" + owner, *(list(group) for group in groups))
 
 
-BOTH = [KEY, record(ATTRS)]
+def clean(*gone, keys=()):
+    """`gone`: the ids; `keys`: those of them that have one."""
+    words = [SET_OF, *(id_of(id) for id in gone), *(key_of(key) for key in keys)]
+    return eval_(script("node_clean", *words, b"bob", b"token:", *gone, keys=len(words)))
+
+
+def listed(owner=b"bob"):
+    """The steps of a list of one token, but for the record."""
+    return [{**ask_ids(owner), **ids(ID, owner=owner)},
+            {**mget(b"id", ID, owner=owner), **values(b"id", [KEY], owner=owner)}]  # fmt: skip
+
+
+RECORD = mget(b"key", KEY)
+CLEANED = replies([b"bob"])
 case("list of nobody", "list", b"bob", steps=[{**ASK_IDS, **ids()}], result={"jsons": []})
-case("list takes two round trips", "list", b"bob",
-     steps=[{**ASK_IDS, **ids(ID, b"dead")},
-            {**send("read", read(ID, b"dead")), **answer(BOTH, 0, subject=b"bob")}],
+case("list takes three round trips", "list", b"bob",
+     steps=[*listed(), {**RECORD, **values(b"key", [record(ATTRS)])}],
      result={"jsons": [token(ATTRS)]})  # fmt: skip
+case("list drops dead ids at once", "list", b"bob",
+     steps=[{**ASK_IDS, **ids(b"dead", ID)}, {**mget(b"id", b"dead", ID), **values(b"id", [None, KEY])},
+            {**RECORD, **values(b"key", [record(ATTRS)])}, {**send("read", clean(b"dead")), **CLEANED}],
+     result={"jsons": [token(ATTRS)]})  # fmt: skip
+case("list of dead ids alone reads no record", "list", b"bob",
+     steps=[{**ASK_IDS, **ids(b"dead")}, {**mget(b"id", b"dead"), **values(b"id", [None])},
+            {**send("read", clean(b"dead")), **CLEANED}],
+     result={"jsons": []})  # fmt: skip
 many = [b"%04d" % n for n in range(1001)]
-case("list of many goes in several scripts, at once", "list", b"bob",
+case("list of many goes in several commands, at once", "list", b"bob",
      steps=[{**ASK_IDS, **ids(*many)},
-            {**send("read", read(*many[:500]), read(*many[500:1000]), read(*many[1000:])),
-             **replies([b"bob", *[0] * 500], [b"bob", *[0] * 499, [KEY, record(id=b"0999")]],
-                       [b"bob", [KEY, record(id=b"1000")]])}],
-     result={"jsons": [token(id=b"0999"), token(id=b"1000")]})  # fmt: skip
+            {**mget(b"id", *many), **values(b"id", [None] * 500, [None] * 499 + [KEY], [b"other"])},
+            {**mget(b"key", KEY, b"other"), **values(b"key", [record(id=b"0999"), record(key=b"other", id=b"1000")])},
+            {**send("read", clean(*many[:500]), clean(*many[500:999])), **replies([b"bob"], [b"bob"])}],
+     result={"jsons": [token(id=b"0999"), token(key=b"other", id=b"1000")]})  # fmt: skip
+full = b"k%03d" % 0
+case("list of exactly as many as one command takes", "list", b"bob",
+     steps=[{**ASK_IDS, **ids(*many[:500])}, {**mget(b"id", *many[:500]), **values(b"id", [full] * 500)},
+            {**mget(b"key", *[full] * 500), **values(b"key", [record(key=full, id=id) for id in many[:500]])}],
+     result={"jsons": [token(key=full, id=id) for id in many[:500]]})  # fmt: skip
 case("list looks at half a token again, a little later", "list", b"bob",
-     steps=[{**ASK_IDS, **ids(ID, b"half", b"given away")},
-            {**send("read", read(ID, b"half", b"given away")),
-             **answer(BOTH, -1, [KEY, record()], subject=b"bob")},
+     steps=[{**ASK_IDS, **ids(ID, b"half", b"given away", b"dead")},
+            {**mget(b"id", ID, b"half", b"given away", b"dead"), **values(b"id", [KEY, b"h", KEY, None])},
+            {**mget(b"key", KEY, b"h", KEY), **values(b"key", [record(ATTRS), None, record()])},
             sleep(100, 100),
-            {**send("read", clean(b"half", b"given away")), **replies([b"bob"])}],
+            {**send("read", clean(b"dead", b"half", b"given away", keys=[b"h", KEY])), **CLEANED}],
      result={"jsons": [token(ATTRS)]})  # fmt: skip
+HALF = [{**ASK_IDS, **ids(b"half")}, {**mget(b"id", b"half"), **values(b"id", [KEY])}, {**RECORD, **values(b"key", [None])}]
 case("list that is out of time before it could clean", "list", b"bob",
-     steps=[{**ASK_IDS, **ids(b"half")},
-            {**send("read", read(b"half")), **answer(-1, subject=b"bob")},
-            sleep(100, 100, deadline={"sent": False})],
+     steps=[*HALF, sleep(100, 100, deadline={"sent": False})],
      error=("timeout", ""))  # fmt: skip
 case("list does not clean what may be another prefix's", "list", b"x:tokens:bob",
-     steps=[{**ask_ids(b"x:tokens:bob"), **ids(b"half", owner=b"x:tokens:bob")},
-            {**send("read", read(b"half", owner=b"x:tokens:bob", clean=b"0")),
-             **answer(-1, subject=b"x:tokens:bob")}],
+     steps=[*listed(b"x:tokens:bob"),
+            {**mget(b"key", KEY, owner=b"x:tokens:bob"), **values(b"key", [None], owner=b"x:tokens:bob")}],
      result={"jsons": []})  # fmt: skip
-case("list cleans what only looks like that", "list", b"mytokens:bob",
-     steps=[{**ask_ids(b"mytokens:bob"), **ids(b"dead", owner=b"mytokens:bob")},
-            {**send("read", read(b"dead", owner=b"mytokens:bob")),
-             **answer(0, subject=b"mytokens:bob")}],
+MINE = b"mytokens:bob"
+case("list cleans what only looks like that", "list", MINE,
+     steps=[{**ask_ids(MINE), **ids(b"dead", owner=MINE)},
+            {**mget(b"id", b"dead", owner=MINE), **values(b"id", [None], owner=MINE)},
+            {**send("read", eval_(script("node_clean", b"token:tokens:" + MINE, b"token:id:dead", MINE, b"token:", b"dead",
+                                         keys=2))), **replies([MINE])}],
      result={"jsons": []})  # fmt: skip
 case("list with a token that cannot be read names it", "list", b"bob",
-     steps=[{**ASK_IDS, **ids(ID)},
-            {**send("read", read(ID)), **answer([KEY, b"x"], subject=b"bob")}],
+     steps=[*listed(), {**RECORD, **values(b"key", [b"x"])}],
      error=("data", unreadable))  # fmt: skip
-for what, values in [("another number", [5]), ("a text", [b"text"]), ("half a token", [[KEY]]),
-                     ("too few items", [])]:  # fmt: skip
-    case(f"list with an answer of {what}", "list", b"bob",
-         steps=[{**ASK_IDS, **ids(ID)},
-                {**send("read", read(ID)), **answer(*values, subject=b"bob")}],
+for what, answers in [("a number", [[5]]), ("a text", [b"text"]), ("too few", [[]]), ("too many", [[None, None]]),
+                      ("nothing", [None])]:  # fmt: skip
+    case(f"list with ids that are {what}", "list", b"bob",
+         steps=[{**ASK_IDS, **ids(ID)}, {**mget(b"id", ID), **replies(b"id:bob", *answers)}],
          error=("connection", FOREIGN[0]))  # fmt: skip
-case("list of another's answer", "list", b"bob",
-     steps=[{**ASK_IDS, **ids(ID)},
-            {**send("read", read(ID)), **answer(BOTH, subject=b"eve")}],
+    case(f"list with records that are {what}", "list", b"bob",
+         steps=[*listed(), {**RECORD, **replies(b"key:bob", *answers)}],
+         error=("connection", FOREIGN[0]))  # fmt: skip
+case("list of another's ids", "list", b"bob",
+     steps=[{**ASK_IDS, **ids(ID)}, {**mget(b"id", ID), **values(b"id", [KEY], owner=b"eve")}],
+     error=("connection", FOREIGN[0]))  # fmt: skip
+case("list whose members come twice", "list", b"bob",
+     steps=[{**ASK_IDS, **ids(ID)}, {**mget(b"id", ID), **ids(ID)}], error=("connection", FOREIGN[0]))  # fmt: skip
+case("list whose keys come twice", "list", b"bob",
+     steps=[*listed(), {**RECORD, **values(b"id", [KEY])}], error=("connection", FOREIGN[0]))  # fmt: skip
+case("list of another's records", "list", b"bob",
+     steps=[*listed(), {**RECORD, **values(b"key", [record(ATTRS)], owner=b"eve")}],
      error=("connection", FOREIGN[0]))  # fmt: skip
 case("list with another's last answer", "list", b"bob",
-     steps=[{**ASK_IDS, **ids(b"half")},
-            {**send("read", read(b"half")), **answer(-1, subject=b"bob")}, sleep(100, 100),
-            {**send("read", clean(b"half")), **replies([b"eve"])}],
+     steps=[*HALF, sleep(100, 100), {**send("read", clean(b"half", keys=[KEY])), **replies([b"eve"])}],
      error=("connection", FOREIGN[0]))  # fmt: skip
-for what, reply in [("a text", b"x"), ("another's", [b"token:tokens:eve", []]), ("none", [b"token:tokens:bob"]),
-                    ("no list", [b"token:tokens:bob", b"x"]), ("numbers", [b"token:tokens:bob", [1]])]:  # fmt: skip
-    case(f"list of members that are {what}", "list", b"bob", steps=[{**ASK_IDS, **replies(reply)}],
+for what, reply in [("a text", [b"bob", b"x"]), ("another's", [b"eve", []]), ("none", [b"bob", None]),
+                    ("numbers", [b"bob", [1]])]:  # fmt: skip
+    case(f"list of members that are {what}", "list", b"bob", steps=[{**ASK_IDS, **replies(*reply)}],
          error=("connection", FOREIGN[0]))  # fmt: skip
 
 # ---- hashes --------------------------------------------------------------------------------------

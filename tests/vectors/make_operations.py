@@ -1152,7 +1152,7 @@ case("rotate that binds what was rotated", "rotate", {**binding, "owner": "nobod
 CROSS = Error("CROSSSLOT Keys in request don't hash to the same slot")
 crossed = {**send("idempotent", two()), **replies(CROSS)}
 read_free = send("idempotent", free.script("read", b"0"))
-reading = {**read_free, **replies([free.echo, free.record, END, free.field])}
+reading = {**read_free, **replies([free.echo, free.record, END - 5, free.field, END])}  # a max_age, and its own end
 known_echo = join(check, b"1")
 
 
@@ -1183,6 +1183,10 @@ case("rotate that binds across servers what has changed meanwhile", "rotate", bi
       {**read_free, **replies([free.echo, bob.record, END, free.field])},
       {**adopt(bob.record), **replies([echo, rotated(bob), END])},
       {**end(bob.record), **replies([free.echo, 1])}], bound_now)
+for code, left in ((-5, forward_to(free, second)), (-6, tombstone_of(free))):
+    case(f"rotate that binds across servers what is rotated meanwhile: {code}", "rotate", binding,
+         [crossed, reading, adopted, {**end(), **replies([free.echo, code, left])}, undone,
+          {**read_free, **replies([free.echo, 0])}], {"token": None})
 case("rotate that binds across servers what ends meanwhile", "rotate", binding,
      [crossed, reading, adopted, {**end(), **replies([free.echo, 0])}, undone], {"token": None})
 case("rotate that binds across servers, the last answer lost: it may have been a logout", "rotate", binding,

@@ -5,6 +5,7 @@
 #include "lua_convert.h"
 #include "lua_credentials.h"
 #include "lua_driver.h"
+#include "lua_near.h"
 #include "lua_session_events.h"
 #include "lua_target.h"
 #include "tokenstore/secret.h"
@@ -26,6 +27,12 @@ static tks_status let_ask(tks_target *target, tks_error *err) {
         return tks_fail(
             err, TKS_ERR_CONFIGURATION,
             "credentials cannot be used with embedded: an embedded server has no password");
+    }
+    if (target->near_cache > 0) {
+        return tks_fail(
+            err, TKS_ERR_CONFIGURATION,
+            "near_cache cannot be used with credentials: nobody would call the function "
+            "for the connection that listens");
     }
     target->asks = true;
     return TKS_OK;
@@ -82,6 +89,16 @@ static int client_close(lua_State *L) {
 /* url(client): the server's URL without user, password and options. */
 static int client_url(lua_State *L) {
     tksp_lua_push_url(L, tks_client_get_target(check_client(L)->client));
+    return 1;
+}
+
+/* near_cache_stats(client): a table; nil: there is no near cache. */
+static int near_cache_stats(lua_State *L) {
+    tks_near_stats stats;
+    if (!tks_client_get_near_stats(check_client(L)->client, &stats)) {
+        return 0;
+    }
+    tksp_lua_push_near_stats(L, &stats);
     return 1;
 }
 
@@ -151,7 +168,7 @@ static int run(lua_State *L) {
         results = tksp_lua_end_result(L, op, id);
     } else {
         results = tksp_lua_fail_wait(L, &watch, status, &err);
-        results += tksp_lua_push_reused(L, op->op);
+        results += tksp_lua_push_detail(L, op);
     }
     tksp_lua_op_clear(op);
     return results;
@@ -193,7 +210,7 @@ static int push_end(lua_State *L, lua_flight *self, tks_status status, const tks
         results = tksp_lua_push_result(L, &self->op);
     } else {
         results = tksp_lua_fail_wait(L, &self->watch, status, err);
-        results += tksp_lua_push_reused(L, self->op.op);
+        results += tksp_lua_push_detail(L, &self->op);
     }
     tksp_lua_op_clear(&self->op);
     return 1 + results;
@@ -258,10 +275,15 @@ static int run_given(lua_State *L) {
 TKSP_LUA_OPEN int luaopen_tokenstore_blocking(lua_State *L);
 
 int luaopen_tokenstore_blocking(lua_State *L) {
-    static const luaL_Reg functions[] = {{"client", client},         {"close", client_close},
-                                         {"url", client_url},        {"run", run},
-                                         {"take_notes", take_notes}, {"run_asking", run_asking},
-                                         {"run_given", run_given},   {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"client", client},
+                                         {"close", client_close},
+                                         {"url", client_url},
+                                         {"run", run},
+                                         {"take_notes", take_notes},
+                                         {"run_asking", run_asking},
+                                         {"run_given", run_given},
+                                         {"near_cache_stats", near_cache_stats},
+                                         {NULL, NULL}};
     tks_error err = TKS_ERROR_INIT;
     if (tks_secret_start(&err) != TKS_OK) {
         return luaL_error(L, "tokenstore: %s", err.message);

@@ -46,4 +46,8 @@ int tksp_lua_push_result(lua_State *L, const tksp_lua_op *box);
 tks_bytes tksp_lua_push_expected(lua_State *L, const tksp_lua_op *box);
 int tksp_lua_end_result(lua_State *L, const tksp_lua_op *box, tks_bytes id);
 
+/* Pushes what is known beyond the message of a failed operation: { owner, sid } of a reused token, { replicas, result } of
+ * a change that was not replicated. The number of results, 0 or 1. */
+int tksp_lua_push_detail(lua_State *L, const tksp_lua_op *box);
+
 #endif

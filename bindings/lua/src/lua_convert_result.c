@@ -190,6 +190,15 @@ static int push_replies(lua_State *L, const tks_result *result, tksp_lua_form fo
     return 1;
 }
 
+static void push_nodes(lua_State *L, const tks_result *result) {
+    tksp_lua_new_table(L, 0, result->size);
+    for (size_t i = 0; i < result->size; i++) {
+        push_bytes(L, result->nodes[i].node);
+        push_inner_reply(L, result->nodes[i].reply);
+        lua_rawset(L, -3);
+    }
+}
+
 static void push_value(lua_State *L, const tks_json *value) {
     if (value != NULL) {
         tksp_lua_push_json(L, value);
@@ -263,6 +272,7 @@ int tksp_lua_end_result(lua_State *L, const tksp_lua_op *box, tks_bytes id) {
     case TKS_RESULT_JSONS: push_values(L, result); return 1;
     case TKS_RESULT_SESSION: push_session(L, &result->sessions[0]); return 1;
     case TKS_RESULT_SESSIONS: push_sessions(L, result); return 1;
+    case TKS_RESULT_NODES: push_nodes(L, result); return 1;
     case TKS_RESULT_REPLIES:
         return box->form == TKSP_FORM_REPLY ? push_reply(L, result->replies[0])
                                             : push_replies(L, result, box->form);
@@ -273,4 +283,33 @@ int tksp_lua_end_result(lua_State *L, const tksp_lua_op *box, tks_bytes id) {
 int tksp_lua_push_result(lua_State *L, const tksp_lua_op *box) {
     lua_pushnil(L);
     return tksp_lua_end_result(L, box, tks_bytes_of(NULL, 0));
+}
+
+static void push_reused(lua_State *L, const tks_token *reused) {
+    lua_createtable(L, 0, 2);
+    if (reused->owner.size > 0) {
+        push_bytes(L, reused->owner);
+        lua_setfield(L, -2, "owner");
+    }
+    push_bytes(L, reused->sid);
+    lua_setfield(L, -2, "sid");
+}
+
+int tksp_lua_push_detail(lua_State *L, const tksp_lua_op *box) {
+    const tks_token *reused = tks_op_get_reused(box->op);
+    if (reused != NULL) {
+        push_reused(L, reused);
+        return 1;
+    }
+    if (tks_op_get_error(box->op)->status != TKS_ERR_NOT_REPLICATED) {
+        return 0;
+    }
+    lua_createtable(L, 0, 2);
+    int table = lua_gettop(L);
+    tksp_lua_push_integer(L, tks_op_get_replicas(box->op));
+    lua_setfield(L, table, "replicas");
+    (void)tksp_lua_push_result(L, box);
+    lua_setfield(L, table, "result");
+    lua_settop(L, table);
+    return 1;
 }

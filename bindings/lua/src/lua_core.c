@@ -2,8 +2,10 @@
  *
  * It links neither OpenSSL nor a driver, so that any host can load it; drivers run the operations
  * (tokenstore.blocking, tokenstore.nginx). */
+#include "lua_clock.h"
 #include "lua_convert.h"
 #include "lua_jwt.h"
+#include "lua_near.h"
 #include "lua_probe.h"
 #include "lua_run.h"
 #include "lua_store.h"
@@ -81,8 +83,10 @@ int luaopen_tokenstore_core(lua_State *L) {
     tksp_lua_open_raw(L);
     tksp_lua_open_jwt(L);
     tksp_lua_open_target(L);
+    tksp_lua_open_near(L);
     tksp_lua_open_probe(L);
     tksp_lua_open_run(L);
+    tksp_lua_open_clock(L);
     tksp_lua_push_one(L, TKSP_UP_NULL);
     lua_setfield(L, -2, "null");
     tksp_lua_push_one(L, TKSP_UP_UNSET);

@@ -37,8 +37,10 @@ static int lua_type_of(tks_param_type type) {
     case TKS_PARAM_DURATION:
     case TKS_PARAM_GRACE:
     case TKS_PARAM_LIMIT:
+    case TKS_PARAM_REPLICAS:
     case TKS_PARAM_TIMEOUT: return LUA_TNUMBER;
-    case TKS_PARAM_FLAG: return LUA_TBOOLEAN;
+    case TKS_PARAM_FLAG:
+    case TKS_PARAM_FRESH: return LUA_TBOOLEAN;
     case TKS_PARAM_JWT:
     case TKS_PARAM_REFRESH:
     case TKS_PARAM_TTL:
@@ -141,12 +143,12 @@ static tks_status read_ttl(lua_State *L, int slot, const tks_param *param, int64
 }
 
 /* The core reports an invalid limit. */
-static int64_t read_limit(lua_State *L, int slot) {
+static int64_t read_limit(lua_State *L, int slot, int least) {
     lua_Number number = lua_tonumber(L, slot);
     if (lua_isnil(L, slot)) {
         return 0;
     }
-    bool good = number >= 1 && number <= TKS_PAGE_MAX && floor(number) == number;
+    bool good = number >= least && number <= TKS_PAGE_MAX && floor(number) == number;
     return good ? (int64_t)number : -1;
 }
 
@@ -186,8 +188,10 @@ static tks_status read_value(lua_State *L, int slot, const tks_param *param, siz
     case TKS_PARAM_GRACE: return read_grace(L, slot, param, &out->number, err);
     case TKS_PARAM_REFRESH: return read_refresh(L, slot, param, &out->number, err);
     case TKS_PARAM_TTL: return read_ttl(L, slot, param, &out->number, err);
-    case TKS_PARAM_LIMIT: out->number = read_limit(L, slot); return TKS_OK;
-    case TKS_PARAM_FLAG: out->number = lua_toboolean(L, slot); return TKS_OK;
+    case TKS_PARAM_LIMIT: out->number = read_limit(L, slot, 1); return TKS_OK;
+    case TKS_PARAM_REPLICAS: out->number = read_limit(L, slot, 0); return TKS_OK;
+    case TKS_PARAM_FLAG:
+    case TKS_PARAM_FRESH: out->number = lua_toboolean(L, slot); return TKS_OK;
     case TKS_PARAM_FIXED: out->text = fallback_of(param); return TKS_OK;
     case TKS_PARAM_NOW: out->number = (int64_t)(tksp_lua_clock_now() * 1e6); return TKS_OK;
     case TKS_PARAM_TIMEOUT: return tksp_lua_read_timeout(L, slot, &box->timeout_ms, err);
@@ -267,7 +271,7 @@ static int call_with_rows(lua_State *L, const tksp_lua_store *store, const tks_o
     }
     if (status == TKS_OK) {
         tks_arg list = {.rows = args, .count = count};
-        status = row->make(store->core, &list, &box->op, &err);
+        status = tks_operation_make(row, store->core, &list, &box->op, &err);
     }
     return tksp_lua_op_finish(L, box, status, &err);
 }
@@ -306,7 +310,7 @@ static int call(lua_State *L) {
     tks_status status = read_values(L, row, max_size, box, args, &err);
     if (status == TKS_OK) {
         set_texts(row, args, &box->scratch, &at);
-        status = row->make(store->core, args, &box->op, &err);
+        status = tks_operation_make(row, store->core, args, &box->op, &err);
     }
     return tksp_lua_op_finish(L, box, status, &err);
 }

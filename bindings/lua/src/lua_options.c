@@ -17,6 +17,7 @@ static int type_of(const tks_option *row) {
     case TKS_OPTION_NUMBER: return LUA_TNUMBER;
     case TKS_OPTION_FLAG: return LUA_TBOOLEAN;
     case TKS_OPTION_PAIRS: return LUA_TTABLE;
+    case TKS_OPTION_MAP: /* a table, too, of which client.lua makes a text */
     case TKS_OPTION_TEXTS:
     case TKS_OPTION_KEYS: break;
     }
@@ -75,7 +76,7 @@ static tks_value read_texts(lua_State *L, int index, const char *name) {
 }
 
 tks_value tksp_lua_to_option(lua_State *L, int index, const tks_option *row) {
-    int type = type_of(row);
+    int type = row->type == TKS_OPTION_MAP ? LUA_TSTRING : type_of(row);
     tks_value value = {.count = 0};
     if (type != LUA_TNONE && lua_type(L, index) != type) {
         tksp_lua_raise(L, "bad option '%s' (%s expected, got %s)", row->name, lua_typename(L, type),

@@ -60,36 +60,91 @@ static void place_numbers(collector *from) {
     }
 }
 
-static int finish(lua_State *L, tksp_lua_op *box, collector *from, size_t count,
-                  const size_t *argc) {
+/* The options that say where a call goes, and its timeout, as `tksp_lua_read_args` leaves them. */
+enum { OF_KEY, OF_NODE, OF_TIMEOUT, PLACE_SIZE };
+
+/* `place`: the first of these. */
+static int finish(lua_State *L, tksp_lua_op *box, collector *from, size_t count, const size_t *argc,
+                  int place) {
     tks_error err = TKS_ERROR_INIT;
-    tks_status status = from->texts->status;
+    tks_bytes key = {NULL, 0}, node = {NULL, 0};
+    tks_status status = tksp_lua_read_timeout(L, place + OF_TIMEOUT, &box->timeout_ms, &err);
+    if (status == TKS_OK) {
+        status = from->texts->status;
+    }
     if (status == TKS_OK) {
         place_numbers(from);
-        status = tks_raw_new(count, argc, from->argv, &box->op, &err);
+        key.data = lua_tolstring(L, place + OF_KEY, &key.size);
+        node.data = lua_tolstring(L, place + OF_NODE, &node.size);
+        status = tks_raw_new(count, argc, from->argv, key.data == NULL ? NULL : &key,
+                             node.data == NULL ? NULL : &node, &box->op, &err);
     }
     return tksp_lua_op_finish(L, box, status, &err);
 }
 
-/* execute(argument, …) */
-static int execute(lua_State *L) {
-    int count = lua_gettop(L);
-    size_t argc = (size_t)count;
-    collector to = {NULL, 0, argc, NULL};
+/* Reads the arguments 1 … `count` of one command into `to`, whose memory it makes, and a box. */
+static tksp_lua_op *collect_all(lua_State *L, collector *to, int count, tksp_lua_form form) {
     tksp_lua_op *box = NULL;
+    *to = (collector){NULL, 0, (size_t)count, NULL};
     for (int i = 1; i <= count; i++) {
         lua_pushvalue(L, i);
-        collect(L, &to, 0, (size_t)i);
+        collect(L, to, 0, (size_t)i);
     }
-    to.count = 0;
-    to.argv = lua_newuserdata(L, argc * sizeof *to.argv + 1);
-    box = tksp_lua_op_new(L, TKSP_FORM_REPLY);
-    to.texts = &box->scratch;
+    to->count = 0;
+    to->argv = lua_newuserdata(L, (size_t)count * sizeof *to->argv + 1);
+    box = tksp_lua_op_new(L, form);
+    to->texts = &box->scratch;
     for (int i = 1; i <= count; i++) {
         lua_pushvalue(L, i);
-        collect(L, &to, 0, (size_t)i);
+        collect(L, to, 0, (size_t)i);
     }
-    return finish(L, box, &to, 1, &argc);
+    return box;
+}
+
+/* How many arguments there are before a table of options, which may stand last. The options are read into the slots
+ * behind all. */
+static int read_options(lua_State *L, const tksp_lua_param *params, int size) {
+    int top = lua_gettop(L);
+    int count = top > 0 && lua_istable(L, top) ? top - 1 : top; /* not an index: 0 */
+    lua_settop(L, top + size);
+    if (count < top) {
+        tksp_lua_read_args(L, top, "", params, size, top + 1);
+    }
+    return count;
+}
+
+/* execute(argument, …), execute(argument, …, { key = …, node = …, timeout = … }) */
+static int execute(lua_State *L) {
+    static const tksp_lua_param params[] = {
+        {"key", LUA_TSTRING, false},
+        {"node", LUA_TSTRING, false},
+        {"timeout", LUA_TNUMBER, false},
+    };
+    int place = lua_gettop(L) + 1;
+    int count = read_options(L, params, PLACE_SIZE);
+    size_t argc = (size_t)count;
+    collector to;
+    tksp_lua_op *box = collect_all(L, &to, count, TKSP_FORM_REPLY);
+    return finish(L, box, &to, 1, &argc, place);
+}
+
+/* for_each_primary(argument, …), for_each_primary(argument, …, { timeout = … }) */
+static int for_each_primary(lua_State *L) {
+    static const tksp_lua_param params[] = {{"timeout", LUA_TNUMBER, false}};
+    int timeout = lua_gettop(L) + 1;
+    int count = read_options(L, params, 1);
+    tks_error err = TKS_ERROR_INIT;
+    collector to;
+    tksp_lua_op *box = collect_all(L, &to, count, TKSP_FORM_REPLY);
+    tks_status status = tksp_lua_read_timeout(L, timeout, &box->timeout_ms, &err);
+    if (status == TKS_OK) {
+        status = to.texts->status;
+    }
+    if (status == TKS_OK) {
+        place_numbers(&to);
+        status = tks_raw_each_new(to.count, to.argv, &box->op, &err);
+    }
+    return tksp_lua_op_finish(L, box, status, &err);
 }
 
 /* Reads the list of commands at index 1. `argc` NULL: only counts. Returns the number of arguments. */
@@ -115,14 +170,15 @@ static size_t walk(lua_State *L, collector *to, size_t *argc, size_t commands) {
     return to->count;
 }
 
-/* pipeline(commands, { raise_errors = …, timeout = … }) */
+/* pipeline(commands, { raise_errors = …, key = …, node = …, timeout = … }) */
 static int pipeline(lua_State *L) {
     static const tksp_lua_param params[] = {
         {"raise_errors", LUA_TBOOLEAN, false},
+        {"key", LUA_TSTRING, false},
+        {"node", LUA_TSTRING, false},
         {"timeout", LUA_TNUMBER, false},
     };
-    enum { OPTIONS = 2, RAISE_ERRORS, TIMEOUT };
-    tks_error err = TKS_ERROR_INIT;
+    enum { OPTIONS = 2, RAISE_ERRORS, PLACE };
     collector to = {NULL, 0, 0, NULL};
     tksp_lua_op *box = NULL;
     size_t commands = 0;
@@ -133,9 +189,9 @@ static int pipeline(lua_State *L) {
                        luaL_typename(L, 1));
     }
     lua_settop(L, OPTIONS);
-    lua_settop(L, TIMEOUT);
+    lua_settop(L, RAISE_ERRORS + PLACE_SIZE);
     if (!lua_isnil(L, OPTIONS)) {
-        tksp_lua_read_args(L, OPTIONS, "", params, 2, RAISE_ERRORS);
+        tksp_lua_read_args(L, OPTIONS, "", params, 1 + PLACE_SIZE, RAISE_ERRORS);
     }
     commands = lua_rawlen(L, 1);
     to.room = walk(L, &to, NULL, commands);
@@ -144,15 +200,12 @@ static int pipeline(lua_State *L) {
     box = tksp_lua_op_new(L, lua_isnil(L, RAISE_ERRORS) || lua_toboolean(L, RAISE_ERRORS)
                                  ? TKSP_FORM_REPLIES
                                  : TKSP_FORM_REPLIES_AND_ERRORS);
-    if (tksp_lua_read_timeout(L, TIMEOUT, &box->timeout_ms, &err) != TKS_OK) {
-        return tksp_lua_op_finish(L, box, err.status, &err);
-    }
     to.count = 0;
     to.texts = &box->scratch;
     if (walk(L, &to, argc, commands) != to.room) {
         tksp_lua_raise(L, "the commands of 'pipeline' changed while they were read");
     }
-    return finish(L, box, &to, commands, argc);
+    return finish(L, box, &to, commands, argc, PLACE);
 }
 
 /* ping({ timeout = … }) */
@@ -193,10 +246,8 @@ static int timeout_seconds(lua_State *L) {
 }
 
 void tksp_lua_open_raw(lua_State *L) {
-    static const luaL_Reg functions[] = {{"execute", execute},
-                                         {"pipeline", pipeline},
-                                         {"ping", ping},
-                                         {"timeout", timeout_seconds},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"execute", execute}, {"pipeline", pipeline},       {"for_each_primary", for_each_primary},
+        {"ping", ping},       {"timeout", timeout_seconds}, {NULL, NULL}};
     tksp_lua_set_functions(L, functions);
 }

@@ -4,10 +4,11 @@
  *            bytes that it is fed. The operation decides about retries and lost connections, as in all
  *            drivers.
  *
- *                 run_start ─► "send", bytes, patience, once ─► [run_give, run_greet, run_feed … run_greeted]
+ *                 run_start ─► "send", bytes, patience, once[, node] ─► [run_give, run_greet, run_feed … run_greeted]
  *                                   run_answer until it returns the next need ─► …
  *                                   … or run_lost, run_deadline ─► …
  *                           ─► "sleep", seconds ─► run_awake or run_deadline ─► …
+ *                           ─► "parts", operations, to be run all at once ─► run_joined ─► …
  *                           ─► "done" or "noted", the results of the method
  *                           ─► "failed" ─► run_error
  *            run_notes returns log lines.
@@ -22,23 +23,22 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "lua_args.h"
+#include "lua_clock.h"
 #include "lua_convert.h"
 #include "lua_credentials.h"
 #include "lua_target.h"
 #include "tokenstore/connecting.h"
 #include "tokenstore/greeting.h"
-#include "tokenstore/secret.h"
 
 enum { REPLIES_INLINE = 4, NOTES_MAX = 16 * 1024 };
 
 typedef struct lua_run {
     tksp_lua_op op; /* owned; op.op is NULL between two operations */
     tks_need need;
-    int64_t now_ms;     /* a clock that stands; 0: the machine's */
-    tks_server *server; /* the target's; held */
+    int64_t now_ms;       /* a clock that stands; 0: the machine's */
+    tksp_lua_facts facts; /* the target's */
     size_t max_reply;
     tks_reader *reader;
     tks_greeting greeting;
@@ -77,8 +77,7 @@ static int run_gc(lua_State *L) {
     tks_notes_clear(&run->notes);
     tks_reader_free(run->reader);
     run->reader = NULL;
-    tks_server_free(run->server);
-    run->server = NULL;
+    tksp_lua_facts_clear(&run->facts);
     return 0;
 }
 
@@ -94,7 +93,7 @@ static int run_new(lua_State *L) {
     run->need = TKS_DONE;
     run->now_ms = (int64_t)now;
     run->max_reply = target->target->max_reply_size;
-    run->server = tks_server_hold(target->target->server_facts);
+    tksp_lua_facts_hold(&run->facts, target);
     tks_buf_init(&run->op.scratch, 0);
     tks_buf_init(&run->greeting.out, 0);
     tks_notes_init(&run->notes, NOTES_MAX);
@@ -112,12 +111,6 @@ static lua_run *check(lua_State *L, tks_need need) {
 }
 
 /* ---- stepping --------------------------------------------------------------------------------- */
-
-static double clock_now(clockid_t clock) {
-    struct timespec now;
-    (void)clock_gettime(clock, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 /* Prepares an empty reader for `due` replies. */
 static void expect(lua_State *L, lua_run *run, size_t due) {
@@ -148,7 +141,11 @@ static int push_batch(lua_State *L, lua_run *run) {
     lua_pushlstring(L, batch->bytes.data, batch->bytes.size);
     lua_pushnumber(L, batch->patience_ms / 1e3);
     lua_pushboolean(L, batch->safety == TKS_ONCE);
-    return 4;
+    if (batch->node < 0) {
+        return 4;
+    }
+    lua_pushnumber(L, batch->node);
+    return 5;
 }
 
 /* Pushes the results of the method; the run is free for the next operation. */
@@ -167,6 +164,21 @@ static int push_result(lua_State *L, lua_run *run) {
     return 1 + results;
 }
 
+/* Pushes the parts of the operation, to be run all at once. The run must outlive them. */
+static int push_parts(lua_State *L, lua_run *run) {
+    tks_op **parts = NULL;
+    size_t count = tks_op_get_parts(run->op.op, &parts);
+    lua_pushliteral(L, "parts");
+    lua_createtable(L, (int)count, 0);
+    for (size_t i = 0; i < count; i++) {
+        tksp_lua_op *box = tksp_lua_op_new(L, TKSP_FORM_TOKEN);
+        box->op = parts[i];
+        box->borrowed = true;
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    return 2;
+}
+
 /* Pushes what the operation needs now: a word and its details. */
 static int push_need(lua_State *L, lua_run *run) {
     switch (run->need) {
@@ -175,6 +187,7 @@ static int push_need(lua_State *L, lua_run *run) {
         lua_pushliteral(L, "sleep");
         lua_pushnumber(L, tks_op_get_sleep(run->op.op) / 1e3);
         return 2;
+    case TKS_NEED_PARTS: return push_parts(L, run);
     case TKS_DONE: return push_result(L, run);
     case TKS_FAILED: lua_pushliteral(L, "failed"); return 1;
     case TKS_NEED_HTTP: break;
@@ -183,8 +196,10 @@ static int push_need(lua_State *L, lua_run *run) {
 }
 
 static void advance(lua_run *run, tks_event *event) {
-    event->now_ms = run->now_ms != 0 ? run->now_ms : (int64_t)(clock_now(CLOCK_REALTIME) * 1e3);
-    if (tks_op_reads_boot(run->op.op)) event->boot_ms = (int64_t)(clock_now(CLOCK_BOOTTIME) * 1e3);
+    event->now_ms =
+        run->now_ms != 0 ? run->now_ms : (int64_t)(tksp_lua_clock(CLOCK_REALTIME) * 1e3);
+    bool reads = tks_op_reads_boot(run->op.op);
+    event->boot_ms = reads ? (int64_t)(tksp_lua_clock(CLOCK_BOOTTIME) * 1e3) : 0;
     run->need = tks_op_step(run->op.op, event);
 }
 
@@ -212,11 +227,12 @@ static int run_start(lua_State *L) {
     clear(run);
     run->op = *op;
     op->op = NULL;
+    op->borrowed = false;
     tks_buf_init(&op->scratch, SIZE_MAX);
     tksp_lua_op_clear(op);
-    tks_op_set_server(run->op.op, run->server);
+    tksp_lua_facts_give(&run->facts, run->op.op);
     results = step(L, run, &event);
-    push_before(L, results, clock_now(CLOCK_MONOTONIC));
+    push_before(L, results, tksp_lua_clock(CLOCK_MONOTONIC));
     push_before(L, results, (lua_Number)run->op.timeout_ms / 1e3);
     return 2 + results;
 }
@@ -225,6 +241,12 @@ static int run_awake(lua_State *L) {
     lua_run *run = check(L, TKS_NEED_SLEEP);
     tks_event event = {.type = TKS_EVENT_AWAKE};
     return step(L, run, &event);
+}
+
+/* run_joined(run): all parts have ended. */
+static int run_joined(lua_State *L) {
+    tks_event event = {.type = TKS_EVENT_PARTS};
+    return step(L, check(L, TKS_NEED_PARTS), &event);
 }
 
 /* The status with the name `code` in Lua. */
@@ -291,7 +313,7 @@ static int run_notes(lua_State *L) {
 static int run_error(lua_State *L) {
     lua_run *run = check(L, TKS_FAILED);
     tks_error err = *tks_op_get_error(run->op.op);
-    int results = tksp_lua_fail(L, err.status, &err) + tksp_lua_push_reused(L, run->op.op);
+    int results = tksp_lua_fail(L, err.status, &err) + tksp_lua_push_detail(L, &run->op);
     clear(run);
     return results;
 }
@@ -443,35 +465,12 @@ static int run_answer(lua_State *L) {
     return 1 + results;
 }
 
-/* ---- clocks and names --------------------------------------------------------------------------- */
-
-/* boot_clock(): seconds, monotonic, including the machine's sleep; the same in all processes. */
-static int boot_seconds(lua_State *L) {
-    lua_pushnumber(L, clock_now(CLOCK_BOOTTIME));
-    return 1;
-}
-
-/* clock(): seconds, monotonic. */
-static int clock_seconds(lua_State *L) {
-    lua_pushnumber(L, clock_now(CLOCK_MONOTONIC));
-    return 1;
-}
-
-/* random(size): that many random bytes. */
-static int random_bytes(lua_State *L) {
-    char bytes[TKS_PEPPER_MAX];
-    lua_Number size = luaL_checknumber(L, 1);
-    luaL_argcheck(L, size >= 1 && size <= TKS_PEPPER_MAX, 1, "1 to 64 expected");
-    tks_random(bytes, (size_t)size);
-    lua_pushlstring(L, bytes, (size_t)size);
-    return 1;
-}
-
 void tksp_lua_open_run(lua_State *L) {
     static const luaL_Reg functions[] = {
         {"run", run_new},
         {"run_start", run_start},
         {"run_awake", run_awake},
+        {"run_joined", run_joined},
         {"run_lost", run_lost},
         {"run_deadline", run_deadline},
         {"run_error", run_error},
@@ -481,9 +480,6 @@ void tksp_lua_open_run(lua_State *L) {
         {"run_greeted", run_greeted},
         {"run_feed", run_feed},
         {"run_answer", run_answer},
-        {"clock", clock_seconds},
-        {"boot_clock", boot_seconds},
-        {"random", random_bytes},
         {NULL, NULL},
     };
     tksp_lua_set_gc(L, TKSP_UP_RUN, run_gc);

@@ -6,7 +6,7 @@
 
 /* The registry key of the list of TKSP_UP_* values. Increment the number with any change of a struct in
  * lua_shared.h. */
-#define SHARED_KEY "tokenstore.shared/9"
+#define SHARED_KEY "tokenstore.shared/10"
 
 static int op_gc(lua_State *L) {
     tksp_lua_op_clear(tksp_lua_check(L, 1, TKSP_UP_OP));
@@ -131,6 +131,7 @@ static void set_gc(lua_State *L, int list, int up, lua_CFunction gc) {
 static void init_op(tksp_lua_op *box) {
     box->in_use = false;
     box->op = NULL;
+    box->borrowed = false;
     tks_buf_init(&box->scratch, SIZE_MAX);
 }
 
@@ -163,6 +164,7 @@ static void make_list(lua_State *L) {
     add_metatable(L, TKSP_UP_SESSION_EVENTS, "tokenstore.session_events", false);
     add_metatable(L, TKSP_UP_FLIGHT, "tokenstore.flight", false);
     add_metatable(L, TKSP_UP_REMOTE_KEYS, "tokenstore.remote_keys", false);
+    add_metatable(L, TKSP_UP_NEAR_LINK, "tokenstore.near_link", false);
     set_tostring(L, TKSP_UP_NULL, null_tostring);
     set_tostring(L, TKSP_UP_UNSET, unset_tostring);
     set_method(L, TKSP_UP_BIG, "__tostring", big_tostring);
@@ -281,8 +283,11 @@ int tksp_lua_op_finish(lua_State *L, tksp_lua_op *box, tks_status status, const 
 }
 
 void tksp_lua_op_clear(tksp_lua_op *box) {
-    tks_op_free(box->op);
+    if (!box->borrowed) {
+        tks_op_free(box->op);
+    }
     box->op = NULL;
+    box->borrowed = false;
     tks_buf_wipe(&box->scratch);
     box->in_use = false;
 }
@@ -292,21 +297,6 @@ int tksp_lua_fail(lua_State *L, tks_status status, const tks_error *err) {
     lua_pushstring(L, err->message[0] != '\0' ? err->message : tks_status_text(status));
     lua_pushstring(L, tks_status_code(status));
     return 3;
-}
-
-int tksp_lua_push_reused(lua_State *L, const tks_op *op) {
-    const tks_token *reused = tks_op_get_reused(op);
-    if (reused == NULL) {
-        return 0;
-    }
-    lua_createtable(L, 0, 2);
-    if (reused->owner.size > 0) {
-        lua_pushlstring(L, reused->owner.data, reused->owner.size);
-        lua_setfield(L, -2, "owner");
-    }
-    lua_pushlstring(L, reused->sid.data, reused->sid.size);
-    lua_setfield(L, -2, "sid");
-    return 1;
 }
 
 int tksp_lua_raise(lua_State *L, const char *format, ...) {

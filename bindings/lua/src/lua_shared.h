@@ -36,7 +36,8 @@ enum {
     TKSP_UP_SESSION_EVENTS, /* metatable of the userdata of SessionEvents */
     TKSP_UP_FLIGHT,      /* metatable of the blocking module's runs with a credentials function */
     TKSP_UP_REMOTE_KEYS, /* metatable of the userdata of KeySet.from_url, created by tokenstore.oauth */
-    TKSP_UP_COUNT = TKSP_UP_REMOTE_KEYS
+    TKSP_UP_NEAR_LINK, /* metatable of lua_near.c's links */
+    TKSP_UP_COUNT = TKSP_UP_NEAR_LINK
 };
 
 /* The form of an operation's result in Lua. */
@@ -51,6 +52,7 @@ typedef enum tksp_lua_form {
 typedef struct tksp_lua_op {
     bool in_use;     /* from tksp_lua_op_new to tksp_lua_op_clear */
     tks_op *op;      /* NULL: not created yet, or already run */
+    bool borrowed;   /* `op` is a part of another operation, which frees it */
     tks_buf scratch; /* texts during creation */
     tksp_lua_form form;
     int64_t timeout_ms; /* 0: the client's */
@@ -96,8 +98,6 @@ void tksp_lua_op_clear(tksp_lua_op *box);
 
 /* Returns a method's failure: nil, message, code. */
 int tksp_lua_fail(lua_State *L, tks_status status, const tks_error *err);
-/* Pushes what is known beyond the message of a failed operation: { owner, sid }. The number of results, 0 or 1. */
-int tksp_lua_push_reused(lua_State *L, const tks_op *op);
 
 /* Raises an error that points at the caller of the Lua method that called C. `format` as for lua_pushfstring.
  * Never returns. */

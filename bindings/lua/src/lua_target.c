@@ -1,9 +1,12 @@
 /* lua_target.c - see lua_target.h. */
+#define _POSIX_C_SOURCE 200809L
+
 #include "lua_target.h"
 
 #include <math.h>
 #include <string.h>
 
+#include "lua_clock.h"
 #include "lua_options.h"
 #include "tokenstore/greeting.h"
 #include "tokenstore/secret.h"
@@ -41,13 +44,51 @@ void tksp_lua_push_url(lua_State *L, const tks_target *target) {
     lua_remove(L, -2);
 }
 
+/* ---- what operations share ------------------------------------------------------------------- */
+
+void tksp_lua_facts_hold(tksp_lua_facts *out, const tksp_lua_target *target) {
+    out->server = tks_server_hold(target->target->server_facts);
+    out->router = target->router != NULL ? tks_router_hold(target->router) : NULL;
+    out->near = target->near != NULL ? tks_near_hold(target->near) : NULL;
+}
+
+void tksp_lua_facts_give(const tksp_lua_facts *facts, tks_op *op) {
+    tks_op_set_server(op, facts->server);
+    if (facts->router != NULL) {
+        tks_op_set_router(op, facts->router);
+    }
+    if (facts->near != NULL) {
+        tks_op_set_near(op, facts->near);
+    }
+}
+
+void tksp_lua_facts_clear(tksp_lua_facts *facts) {
+    tks_server_free(facts->server);
+    tks_router_free(facts->router);
+    tks_near_free(facts->near);
+    *facts = (tksp_lua_facts){NULL, NULL, NULL};
+}
+
 /* ---- for drivers written in Lua --------------------------------------------------------------- */
 
 static int target_gc(lua_State *L) {
     tksp_lua_target *self = tksp_lua_check(L, 1, TKSP_UP_TARGET);
     tks_target_free(self->target);
+    tks_router_free(self->router);
+    tks_near_free(self->near);
     self->target = NULL;
+    self->router = NULL;
+    self->near = NULL;
     return 0;
+}
+
+static tksp_lua_target *push_target(lua_State *L) {
+    tksp_lua_target *self = lua_newuserdata(L, sizeof *self);
+    self->target = NULL;
+    self->router = NULL;
+    self->near = NULL;
+    tksp_lua_set_kind(L, TKSP_UP_TARGET);
+    return self;
 }
 
 /* target(url, options, asks): where `asks` is true, each new connection wants run_give. */
@@ -56,15 +97,69 @@ static int target(lua_State *L) {
     tks_status status = TKS_OK;
     tksp_lua_target *self = NULL;
     lua_settop(L, 3);
-    self = lua_newuserdata(L, sizeof *self);
-    self->target = NULL;
-    tksp_lua_set_kind(L, TKSP_UP_TARGET);
+    self = push_target(L);
     status = tksp_lua_read_target(L, &self->target, &err);
     if (status != TKS_OK) {
         return tksp_lua_fail(L, status, &err);
     }
     self->target->asks = lua_toboolean(L, 3) != 0;
+    if (self->target->near_cache > 0) {
+        self->near = tks_near_new(self->target->near_cache, self->target->near_cache_staleness_ms);
+        if (self->near == NULL) {
+            return luaL_error(L, "not enough memory");
+        }
+    }
+    if (self->target->host_count > 0) {
+        self->router = tks_router_new(self->target);
+        if (self->router == NULL) {
+            return luaL_error(L, "not enough memory");
+        }
+    }
     return 1;
+}
+
+/* ---- the nodes of a cluster ------------------------------------------------------------------- */
+
+/* The target of a cluster at index 1. */
+static tksp_lua_target *check_cluster(lua_State *L) {
+    tksp_lua_target *self = tksp_lua_check(L, 1, TKSP_UP_TARGET);
+    luaL_argcheck(L, self->router != NULL, 1, "the target of a cluster expected");
+    return self;
+}
+
+static int check_node(lua_State *L) {
+    lua_Number node = luaL_checknumber(L, 2);
+    luaL_argcheck(L, node >= 0 && node < TKS_NODES_MAX, 2, "the number of a node expected");
+    return (int)node;
+}
+
+/* node(target, number): the target of a node of the cluster. */
+static int node(lua_State *L) {
+    const tksp_lua_target *cluster = check_cluster(L);
+    int number = check_node(L);
+    tksp_lua_target *self = push_target(L);
+    self->target = tks_router_target(cluster->router, cluster->target, number);
+    return self->target != NULL ? 1 : luaL_error(L, "not enough memory");
+}
+
+/* serves(target, number): does the node serve slots? */
+static int serves(lua_State *L) {
+    const tksp_lua_target *cluster = check_cluster(L);
+    lua_pushboolean(L, tks_router_serves(cluster->router, check_node(L)));
+    return 1;
+}
+
+/* refresh(target): the operation that asks for the map of the cluster, if that is due; else nil. */
+static int refresh(lua_State *L) {
+    const tksp_lua_target *cluster = check_cluster(L);
+    tks_error err = TKS_ERROR_INIT;
+    int64_t now_ms = (int64_t)(tksp_lua_clock(CLOCK_MONOTONIC) * 1e3);
+    if (!tks_router_is_due(cluster->router, now_ms)) {
+        return 0;
+    }
+    tksp_lua_op *box = tksp_lua_op_new(L, TKSP_FORM_TOKEN);
+    box->op = tks_router_refresh(cluster->router, now_ms);
+    return tksp_lua_op_finish(L, box, box->op != NULL ? TKS_OK : TKS_ERR_MEMORY, &err);
 }
 
 static void set_text(lua_State *L, const char *name, const char *text) {
@@ -98,7 +193,7 @@ static void set_identity(lua_State *L, const tks_target *target, tks_bytes salt)
 
 /* target_info(target, salt): { transport, tls, host, port, path, … } and a name for its connections. */
 static int target_info(lua_State *L) {
-    static const char *const transports[] = {"tcp", "unix", "embedded"};
+    static const char *const transports[] = {"tcp", "unix", "embedded", "cluster", "sentinel"};
     const tksp_lua_target *self = tksp_lua_check(L, 1, TKSP_UP_TARGET);
     const tks_target *of = self->target;
     size_t size = 0;
@@ -126,6 +221,10 @@ static int target_info(lua_State *L) {
     lua_setfield(L, -2, "timeout");
     tksp_lua_push_integer(L, (int64_t)of->pool_size);
     lua_setfield(L, -2, "pool_size");
+    if (self->near != NULL) {
+        lua_pushnumber(L, (lua_Number)of->near_cache_staleness_ms / 1e3);
+        lua_setfield(L, -2, "near_cache_staleness");
+    }
     set_identity(L, of, tks_bytes_of(salt, size));
     return 1;
 }
@@ -141,10 +240,10 @@ static int draw_age(lua_State *L) {
 }
 
 void tksp_lua_open_target(lua_State *L) {
-    static const luaL_Reg functions[] = {{"target", target},
-                                         {"target_info", target_info},
-                                         {"draw_age", draw_age},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"target", target}, {"target_info", target_info}, {"draw_age", draw_age},
+        {"node", node},     {"serves", serves},           {"refresh", refresh},
+        {NULL, NULL}};
     tksp_lua_set_gc(L, TKSP_UP_TARGET, target_gc);
     tksp_lua_set_functions(L, functions);
 }

@@ -6,11 +6,26 @@
 #define TKSP_LUA_TARGET_H
 
 #include "lua_shared.h"
+#include "tokenstore/near.h"
+#include "tokenstore/router.h"
 #include "tokenstore/url.h"
 
 typedef struct tksp_lua_target {
     tks_target *target;
+    tks_router *router; /* NULL: it is one server */
+    tks_near *near;     /* NULL: there is no near cache */
 } tksp_lua_target;
+
+/* What operations on a target share; it may outlive the target. */
+typedef struct tksp_lua_facts {
+    tks_server *server;
+    tks_router *router; /* NULL: it is one server */
+    tks_near *near;     /* NULL: there is no near cache */
+} tksp_lua_facts;
+
+void tksp_lua_facts_hold(tksp_lua_facts *out, const tksp_lua_target *target);
+void tksp_lua_facts_give(const tksp_lua_facts *facts, tks_op *op);
+void tksp_lua_facts_clear(tksp_lua_facts *facts);
 
 /* Parses the URL at index 1 and sets the options of the table at index 2, names and texts or numbers.
  * *out, which must belong to a userdata, is set on failure too. TKS_OK, TKS_ERR_CONFIGURATION,

@@ -60,6 +60,18 @@ local function logging(run, take_notes, write, url)
   end
 end
 
+-- The text of a table of addresses: where those that are announced are reached.
+local function address_map(given)
+  if type(given) ~= "table" then
+    return given
+  end
+  local entries = {}
+  for announced, reached in pairs(given) do
+    entries[#entries + 1] = ("%s=%s"):format(announced, tostring(reached))
+  end
+  return table.concat(entries, ",")
+end
+
 -- A client for a checked URL (or nil) and checked options; or nil, message, code.
 function Client.open(url, client_options)
   local driver = require(Client.nonblocking() and "tokenstore.nginx" or "tokenstore.blocking")
@@ -69,6 +81,7 @@ function Client.open(url, client_options)
       url = DEFAULT_URL
     end
   end
+  client_options.address_map = address_map(client_options.address_map)
   local write, credentials = client_options.logger, client_options.credentials
   client_options.logger, client_options.credentials = nil, nil
   local handle, message, code = driver.client(url, client_options, write, credentials)
@@ -107,14 +120,25 @@ setmetatable(Client, {
 -- reply: string, integer or list; nil for Redis' nil (false within a list). An error reply is nil, message,
 -- "server"; one beyond max_reply_size is nil, message, "limit". Sent once: without a reply the code is
 -- "outcome_unknown". Commands that would change a shared connection (SELECT, AUTH, SUBSCRIBE …) are not
--- sent: nil, message, "data".
+-- sent: nil, message, "data". Options may stand last: execute("DBSIZE", { key = …, timeout = … }). On a
+-- cluster it goes to the node that has its first key, or that has `key`, or to `node`, "host:port": then
+-- MOVED is an error like any other.
 function Client:execute(...)
   return self._run(self._handle, core.execute(...))
 end
 
--- pipeline({ { "GET", "a" }, … }, { raise_errors = …, timeout = … }): all in one round trip; returns the
--- list of replies. All are sent and answered; then the first error reply makes the call fail, or with
--- raise_errors = false each is in its place as { message = …, code = … }.
+-- for_each_primary("DBSIZE"), options { timeout } may stand last: one command on every primary of a cluster,
+-- on all at the same time; the reply of each by "host:port". On one server there is one entry. nil, message,
+-- code where one has an error; the message names the node.
+function Client:for_each_primary(...)
+  return self._run(self._handle, core.for_each_primary(...))
+end
+
+-- pipeline({ { "GET", "a" }, … }, { raise_errors, key, node, timeout }): all in one round trip; returns
+-- the list of replies. All are sent and answered; then the first error reply makes the call fail, or with
+-- raise_errors = false each is in its place as { message = …, code = … }. On a cluster each goes to the node
+-- that has its first key, one without a key with the command before it, and from MULTI to EXEC all go
+-- together; with `key` all go to its node, with `node` to that.
 function Client:pipeline(commands, call_options)
   if type(commands) == "table" and next(commands) == nil then
     return {}
@@ -128,12 +152,23 @@ function Client:ping(args)
   return self._run(self._handle, core.ping(args or {}))
 end
 
+-- What the near cache of this process does; nil without near_cache. hits and misses count tokens;
+-- invalidations entries that a change dropped, evictions those that others displaced, flushes lost
+-- connections and orders to drop all; alive: does it answer now? oldest_proof: so many seconds ago the server
+-- was last known to tell of changes.
+function Client:near_cache_stats()
+  local stats = self._driver.near_cache_stats
+  return stats and stats(self._handle) or nil
+end
+
 -- Closes the connections and stops an embedded server. May be called twice.
 function Client:close()
   self._driver.close(self._handle)
   self.closed = true
 end
 
+Client.nearCacheStats = Client.near_cache_stats
+Client.forEachPrimary = Client.for_each_primary
 Client.__close = Client.close
 
 function Client:__tostring()

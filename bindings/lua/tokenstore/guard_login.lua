@@ -57,6 +57,17 @@ local function run(options, operation, message, code)
   return lookup.without_reused(options, store._run(store._handle, operation, message, code))
 end
 
+-- As run, for a session that begins or goes on: it is worth more than the promise that replicas have it.
+local function run_anyway(options, operation)
+  local store = options.store
+  local session, message, code, detail = store._run(store._handle, operation)
+  if code == "not_replicated" then
+    request.log(message)
+    return detail.result
+  end
+  return lookup.without_reused(options, session, message, code, detail)
+end
+
 -- Ends the session of this token, also one whose record cannot be read. True if it was live, or nil, message.
 local function finish(options, token)
   local session, message, code = run(options, make(options, "take", { token = token }))
@@ -191,7 +202,7 @@ function login.login(given, args)
     end
   end
   local session
-  session, message, code = run(options, operation)
+  session, message, code = run_anyway(options, operation)
   if not session then
     if REFUSALS[code] then
       return nil, message, code
@@ -243,7 +254,7 @@ function login.rotate(given, args)
     request.set_headers(options, session)
     return session
   elseif session then
-    session, message, code = run(options, make_rotation(options, args, session.token))
+    session, message, code = run_anyway(options, make_rotation(options, args, session.token))
   end
   if not session then
     return request.refuse(options, token, from_header, message, code)

@@ -9,13 +9,15 @@
 --                request ends early, by a deadline or because the client disconnected.
 --   phases       those without cosockets get nil, message, "configuration"
 --
--- The operation, in C, decides what to send, what a reply means, and when to retry.
+-- The operation, in C, decides what to send, to which node of a cluster, what a reply means, and when to
+-- retry.
 
 local core = require "tokenstore.core"
 local logger = require "tokenstore.logger"
 local log = require "tokenstore.nginx_log"
 local connection = require "tokenstore.nginx_connection"
 local pool = require "tokenstore.nginx_pool"
+local near = require "tokenstore.nginx_near"
 local settings = require "tokenstore.nginx_settings"
 
 local clock, run_answer, run_start = core.clock, core.run_answer, core.run_start
@@ -51,6 +53,14 @@ end
 -- Idle connections stay with nginx: other clients may use them, and they end with their idle time.
 function driver.close(handle)
   handle.closed = true
+  if handle.near then
+    handle.near.closed = true
+  end
+end
+
+-- Nil without a near cache.
+function driver.near_cache_stats(handle)
+  return handle.near_cache_staleness and core.near_stats(handle.target) or nil
 end
 
 -- Reports why a batch has no replies: the operation decides what follows.
@@ -89,13 +99,13 @@ local function send(handle, run, deadline, now, bytes, patience, once)
     end
     connection.give_time(socket, limit)
   end
-  local trust, need, a, b, c = connection.exchange(socket, run_answer, run, bytes, limit)
+  local trust, need, a, b, c, node = connection.exchange(socket, run_answer, run, bytes, limit)
   if trust then
     if trust == "leave" then
       pool.give_up(handle.pool, options, now)
     end
     connection.release(handle, socket, options, trust ~= "close", now)
-    return false, need, a, b, c
+    return false, need, a, b, c, node
   end
   socket:close()
   local failure = need
@@ -107,6 +117,56 @@ local function send(handle, run, deadline, now, bytes, patience, once)
   end
   failure.message = handle.name .. ": " .. failure.message
   return fail(run, deadline, failure)
+end
+
+-- ---- clusters ----------------------------------------------------------------------------------------
+
+-- Like a handle, for the connections to a node; nil and the failure.
+local function node_of(handle, number)
+  local node = handle.nodes[number]
+  if node then
+    return node
+  end
+  local target = core.node(handle.target, number)
+  local message, code
+  node, message, code = settings.of_node(handle, target, core.target_info(target, salt))
+  if not node then
+    return nil, { message = message, code = code, final = true }
+  end
+  handle.nodes[number] = node
+  return node
+end
+
+local execute
+
+-- Runs in a timer, because a light thread ends with its request.
+local function ask_for_map(_, handle, operation)
+  execute(handle, operation)
+  for number, node in pairs(handle.nodes) do
+    if not core.serves(handle.target, number) then
+      pool.leave(node.pool, node.pool.options)
+    end
+  end
+end
+
+-- Has the map of the cluster asked for, if that is due. Operations that wait for it look again soon.
+local function refresh(handle)
+  local operation = core.refresh(handle.target)
+  if operation and not ngx.timer.at(0, ask_for_map, handle, operation) then
+    execute(handle, operation) -- the worker is about to end
+  end
+end
+
+-- Runs the parts of an operation, each about one node, at the same time.
+local function run_parts(handle, parts, deadline)
+  local threads = {}
+  for i = 2, #parts do
+    threads[#threads + 1] = ngx.thread.spawn(execute, handle, parts[i], deadline)
+  end
+  execute(handle, parts[1], deadline)
+  for _, thread in ipairs(threads) do
+    ngx.thread.wait(thread)
+  end
 end
 
 local LOGS = { i = log.new(ngx.INFO, "tokenstore: "), w = log.new(ngx.WARN, "tokenstore: ") }
@@ -123,38 +183,45 @@ local function log_notes(handle, run)
   end
 end
 
--- run(client, operation) returns the operation's result; or nil, message, code, and with "reused_token" what
--- is known of it. run(client, nil, message, code) returns the last three, so that a method is one line:
--- run(client, core.get(store, args)).
-function driver.run(handle, operation, message, code)
-  if not operation then
-    return operation, message, code
-  elseif handle.closed then
-    return nil, "the client is closed", "closed"
-  end
+-- `whole` is the deadline of the operation that this one is a part of.
+function execute(handle, operation, whole)
   local spare = handle.spare
   local count = #spare
   local run = spare[count] or core.run(handle.target)
   spare[count] = nil
-  local now, timeout, need, a, b, c = run_start(run, operation)
-  local reused
-  local deadline = now + (timeout > 0 and timeout or handle.timeout)
+  local now, timeout, need, a, b, c, node = run_start(run, operation)
+  local detail
+  local deadline = whole or now + (timeout > 0 and timeout or handle.timeout)
   local sent = false
   while need ~= "done" do
-    if need == "send" then
+    if need == "send" and not node then
       sent, need, a, b, c = send(handle, run, deadline, now, a, b, c)
+    elseif need == "send" then
+      local to, failure = node_of(handle, node)
+      if to then
+        sent, need, a, b, c, node = send(to, run, deadline, now, a, b, c)
+      else
+        sent, need, a, b, c, node = fail(run, deadline, failure)
+      end
+    elseif need == "parts" then
+      run_parts(handle, a, deadline)
+      need, a, b, c, node = core.run_joined(run)
+      now = clock()
     elseif need == "noted" then
       log_notes(handle, run)
       need = "done"
     elseif need == "failed" then
       log_notes(handle, run)
-      a, b, c, reused = core.run_error(run)
+      a, b, c, detail = core.run_error(run)
       need = "done"
     elseif clock() + a >= deadline then
       need, a, b, c = core.run_deadline(run, sent)
     else
+      if handle.nodes then
+        refresh(handle)
+      end
       sleep(a)
-      need, a, b, c = core.run_awake(run)
+      need, a, b, c, node = core.run_awake(run)
       now = clock()
     end
   end
@@ -162,12 +229,29 @@ function driver.run(handle, operation, message, code)
   if count < SPARE_RUNS then
     spare[count + 1] = run
   end
-  if reused then
-    return a, b, c, reused
+  if detail then
+    return a, b, c, detail
   elseif b ~= nil then
     return a, b, c
   end
   return a
+end
+
+-- run(client, operation) returns the operation's result; or nil, message, code, and for some codes what else
+-- is known. run(client, nil, message, code) returns the last three, so that a method is one line:
+-- run(client, core.get(store, args)).
+function driver.run(handle, operation, message, code)
+  if not operation then
+    return operation, message, code
+  elseif handle.closed then
+    return nil, "the client is closed", "closed"
+  elseif handle.nodes then
+    refresh(handle)
+  end
+  if handle.near_cache_staleness and not handle.near then
+    near.start(handle, refresh, node_of)
+  end
+  return execute(handle, operation)
 end
 
 return driver

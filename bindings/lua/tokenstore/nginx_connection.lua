@@ -53,9 +53,9 @@ local function read(socket, take, run, limit)
     if not bytes then
       return nil, fail_io(why, true)
     end
-    local trust, need, a, b, c = take(run, bytes)
+    local trust, need, a, b, c, node = take(run, bytes)
     if trust then
-      return trust, need, a, b, c
+      return trust, need, a, b, c, node
     elseif trust == nil then
       return nil, { message = need, code = a, sent = true }
     elseif clock() >= limit then
@@ -132,6 +132,19 @@ local function hint_for(why, handle)
   return ""
 end
 
+local ABOUT_TRUST = "nginx trusts the CAs of the directive lua_ssl_trusted_certificate, chains of up to "
+  .. "lua_ssl_verify_depth"
+local ABOUT_NAMES = "the name must be in its subjectAltName; server_name= sets another"
+local UNEXPLAINED = "certificate not verified"
+
+-- What to do about a rejected certificate.
+local function advise(why)
+  if why:find("host mismatch", 1, true) then
+    return ABOUT_NAMES
+  end
+  return why == UNEXPLAINED and ABOUT_TRUST .. "; " .. ABOUT_NAMES or ABOUT_TRUST
+end
+
 -- Verified TLS. A failure.
 local function start_tls(handle, socket)
   if handle.pair then
@@ -153,13 +166,12 @@ local function start_tls(handle, socket)
   if called and why == nil and type(session) ~= "nil" then
     return nil
   end
-  why = called and tostring(why) or "certificate not verified"
+  why = called and tostring(why) or UNEXPLAINED
   if why == "timeout" then
     return fail_io(why)
   elseif why:find "^%d+: " or why:find("certificate", 1, true) then
     return {
-      message = ("the server's certificate was rejected: %s (nginx trusts the CAs of the directive "
-        .. "lua_ssl_trusted_certificate, chains of up to lua_ssl_verify_depth)"):format(why),
+      message = ("the server's certificate was rejected: %s (%s)"):format(why, advise(why)),
       code = "connection",
       final = true,
     }

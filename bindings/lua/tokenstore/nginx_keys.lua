@@ -122,13 +122,19 @@ local function fetch(handle)
   end
 end
 
-local function forget_failure(handle)
+-- Asked once more by the holder of the lock: the fetch before may have ended since the caller looked.
+local function is_due(handle, seen)
+  local now = ngx.now()
+  look(handle, now)
+  if has_newer(handle, seen, now) and now < handle.fresh_until then
+    return false
+  end
   handle.dict:delete(key_of(handle, "failure"))
   return true
 end
 
-local function start(handle)
-  threads.start(handle, key_of(handle, "lock"), handle.options.timeout + 2 * PATIENCE, forget_failure, fetch)
+local function start(handle, seen)
+  threads.start(handle, key_of(handle, "lock"), handle.options.timeout + 2 * PATIENCE, is_due, fetch, seen)
 end
 
 -- Newer keys than `seen`, or why there are none.
@@ -170,7 +176,7 @@ local function get(handle, seen)
   end
   if has_newer(handle, seen, now) then
     if now >= handle.fresh_until and not last_failure(handle) then
-      start(handle)
+      start(handle, seen)
     end
     return handle.set, handle.version
   end
@@ -182,7 +188,7 @@ local function get(handle, seen)
   if message then
     return nil, message, code
   end
-  start(handle)
+  start(handle, seen)
   return threads.await(handle, handle.options.timeout + 2 * PATIENCE, find, seen)
 end
 

@@ -59,26 +59,39 @@ local function find_place(info)
   return host:find(":", 1, true) and "[" .. host .. "]" or host, host
 end
 
--- For a target, its core.target_info and the function `credentials` or nil: a table; nil, message, code.
-function settings.of(target, info, credentials)
-  if info.transport == "embedded" then
-    return refuse("embedded: is not supported in nginx, whose workers come and go: start a redis-server and "
-      .. "give its URL")
-  elseif info.ca then
+-- What neither a server nor a node of a cluster can have: nil, message, code; else true.
+local function check(info)
+  if info.ca then
     return refuse("ca= is not supported in nginx, which has one set of CAs for all: name the file in the "
       .. "directive lua_ssl_trusted_certificate")
   elseif info.host and info.host:find("%", 1, true) then
     return refuse("nginx cannot connect to an IPv6 address with a zone (" .. info.host
       .. "): use an address without a zone, or a host name")
   end
-  local server_name = info.server_name or info.host
-  if info.tls and is_address(server_name) then
+  local server_name = info.server_name or info.host -- a cluster's nodes have their own
+  if info.tls and server_name and is_address(server_name) then
     return refuse("nginx cannot verify a certificate for an IP address: give server_name=")
   end
-  local pair, message, code = read_pair(info)
-  if message then
-    return nil, message, code
-  end
+  return true
+end
+
+-- The client of a cluster: how to connect is a matter of each node, by its number.
+local function of_cluster(target, info, credentials, pair)
+  return {
+    target = target,
+    url = info.url,
+    name = info.url:sub(1, 120),
+    timeout = info.timeout,
+    closed = false,
+    spare = {},
+    near_cache_staleness = info.near_cache_staleness,
+    pair = pair,
+    credentials = credentials,
+    nodes = {},
+  }
+end
+
+local function of_server(target, info, credentials, pair)
   local host, place = find_place(info)
   local port = info.transport == "tcp" and info.port or nil
   return {
@@ -89,17 +102,46 @@ function settings.of(target, info, credentials)
     connect_timeout = info.connect_timeout,
     closed = false,
     spare = {},
+    near_cache_staleness = info.near_cache_staleness,
     host = host,
     port = port,
     place = place,
     is_name = port ~= nil and not is_address(place),
     tls = info.tls,
     hint = info.greeting_hint, -- for a server that hangs up without replying to the greeting
-    server_name = server_name,
+    server_name = info.server_name or info.host,
     pair = pair,
     credentials = credentials,
     pool = pool.of(target, info, credentials),
   }
+end
+
+-- For a target, its core.target_info and the function `credentials` or nil: a table; nil, message, code.
+function settings.of(target, info, credentials)
+  if info.transport == "embedded" then
+    return refuse("embedded: is not supported in nginx, whose workers come and go: start a redis-server and "
+      .. "give its URL")
+  end
+  local good, message, code = check(info)
+  local pair
+  if good then
+    pair, message, code = read_pair(info)
+  end
+  if message then
+    return nil, message, code
+  end
+  local is_cluster = info.transport == "cluster" or info.transport == "sentinel"
+  return (is_cluster and of_cluster or of_server)(target, info, credentials, pair)
+end
+
+-- The same for a node of the cluster whose table is `cluster`, where the files were read: workers may not be
+-- allowed to.
+function settings.of_node(cluster, target, info)
+  local good, message, code = check(info)
+  if not good then
+    return nil, message, code
+  end
+  return of_server(target, info, cluster.credentials, cluster.pair)
 end
 
 return settings

@@ -195,8 +195,10 @@ local function fetch(handle, request)
   end
 end
 
+-- Asked once more by the holder of the lock: the fetch before may have ended since the caller looked.
 local function is_due(handle, request)
-  return not recall_failure(handle, request)
+  local entry = recall(handle, request)
+  return not (entry and now() < entry.renew_at) and not recall_failure(handle, request)
 end
 
 local function start_fetch(handle, request)

@@ -16,6 +16,9 @@
 ---@field size? integer characters of a key, 8 … 256 (default 24)
 ---@field hash_size? integer bytes of randomness in a hash, 8 … 64 (default 16)
 ---@field max_data_size? integer bytes of the attrs as JSON, and of a hashed value (default 65536)
+---@field wait_replicas? integer a change counts as done when so many replicas have it (default 0); else "not_replicated"
+---@field wait_fsync? boolean … when it is on the disk of the primary, and of wait_replicas replicas (Redis 7.2)
+---@field wait_timeout? number seconds to wait for that (default 1)
 
 ---@class tokenstore.NodeAddArgs
 ---@field owner_id tokenstore.Name 1 … 1024 bytes of UTF-8 without NUL, as is key
@@ -26,8 +29,14 @@
 ---@class tokenstore.NodeIdArgs
 ---@field id? tokenstore.Name nil is not found
 
+---@class tokenstore.NodeDeleteArgs: tokenstore.NodeIdArgs
+---@field wait_replicas? integer at least so many replicas, if the store has fewer
+
 ---@class tokenstore.NodeKeyArgs
 ---@field key? string nil is not found
+
+---@class tokenstore.NodeDeleteKeyArgs: tokenstore.NodeKeyArgs
+---@field wait_replicas? integer at least so many replicas, if the store has fewer
 
 ---@class tokenstore.NodeSetArgs
 ---@field id? tokenstore.Name nil is not found
@@ -60,7 +69,7 @@ local Tokenstore = {}
 ---@return tokenstore.Code? code
 function Tokenstore:add(args) end
 
----Finds a token by its id; nil if there is none. One round trip.
+---Finds a token by its id; nil if there is none. Two round trips.
 ---@param args tokenstore.NodeIdArgs
 ---@return tokenstore.NodeToken?
 ---@return string? message
@@ -83,20 +92,20 @@ function Tokenstore:get_key(args) end
 function Tokenstore:set(args) end
 
 ---Ends a token by its id. True when it was live.
----@param args tokenstore.NodeIdArgs
+---@param args tokenstore.NodeDeleteArgs
 ---@return boolean?
 ---@return string? message
 ---@return tokenstore.Code? code
 function Tokenstore:delete(args) end
 
 ---Ends a token by its key. True when it was live.
----@param args tokenstore.NodeKeyArgs
+---@param args tokenstore.NodeDeleteKeyArgs
 ---@return boolean?
 ---@return string? message
 ---@return tokenstore.Code? code
 function Tokenstore:delete_key(args) end
 
----The owner's live tokens, with their keys, in no order. Two round trips. Ids without a token are dropped.
+---The owner's live tokens, with their keys, in no order. Three round trips. Ids without a token are dropped.
 ---Unreadable records are skipped, with a warning to the logger; if there is nothing else, "data".
 ---@param args tokenstore.NodeOwnerArgs
 ---@return tokenstore.NodeToken[]?

@@ -17,6 +17,9 @@
 ---@field kea? boolean enable session events on the server (CONFIG SET), for events, on and poll
 ---@field max_data_size? integer bytes of the data as JSON (default 65536)
 ---@field max_size? integer bytes of a token (default 8192)
+---@field wait_replicas? integer a change counts as done when so many replicas have it (default 0); else "not_replicated"
+---@field wait_fsync? boolean … when it is on the disk of the primary, and of wait_replicas replicas (Redis 7.2)
+---@field wait_timeout? number seconds to wait for that (default 1)
 
 ---The contents of a token and its session.
 ---@class tokenstore.RedisJWTSession
@@ -51,8 +54,14 @@
 ---@class tokenstore.RedisJWTIdArgs
 ---@field id tokenstore.Name
 
+---@class tokenstore.RedisJWTDestroyMultipleArgs: tokenstore.RedisJWTIdArgs
+---@field wait_replicas? integer at least so many replicas, if the store has fewer
+
 ---@class tokenstore.RedisJWTKeyArgs
 ---@field rjwt? string nil is not found
+
+---@class tokenstore.RedisJWTDestroyArgs: tokenstore.RedisJWTKeyArgs
+---@field wait_replicas? integer at least so many replicas, if the store has fewer
 
 ---@class tokenstore.RedisJWTReindexArgs
 ---@field timeout? number seconds; instead of the client's
@@ -95,7 +104,7 @@ function RedisJWT:verify(args) end
 function RedisJWT:list(args) end
 
 ---Ends the session; true if it was live.
----@param args tokenstore.RedisJWTKeyArgs
+---@param args tokenstore.RedisJWTDestroyArgs
 ---@return boolean?
 ---@return string? message
 ---@return tokenstore.Code? code
@@ -103,7 +112,7 @@ function RedisJWT:destroy(args) end
 
 ---Ends all sessions of the user; how many were live. On a server that evicts keys it finds them by SCAN
 ---over all keys, and the logger gets a warning.
----@param args tokenstore.RedisJWTIdArgs
+---@param args tokenstore.RedisJWTDestroyMultipleArgs
 ---@return integer?
 ---@return string? message
 ---@return tokenstore.Code? code

@@ -6,9 +6,9 @@
 --     end
 --     local event = events:next(5)                -- or: wait for at most 5 seconds
 --
--- An event is a table: { kind = "expired" or "del", id = …, rjwt = … }, or, after a lost connection, { kind
--- = "gap", lost_at = …, restored_at = … }: Redis does not queue events for absent subscribers, so events
--- between these two (seconds since the epoch) may be missing.
+-- An event is a table: { kind = "expired" or "del", id = …, rjwt = … }, or, after a lost connection or a
+-- change of the primaries, { kind = "gap", lost_at = …, restored_at = … }: Redis does not queue events for
+-- absent subscribers, so events between these two (seconds since the epoch) may be missing.
 --
 -- Lua has no threads: callbacks are called while the program waits in poll.
 

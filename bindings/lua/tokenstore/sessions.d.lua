@@ -15,13 +15,18 @@
 ---@field app tokenstore.Name
 ---@field token? string nil (a missing cookie) is not found
 
+---@class tokenstore.SessionKillArgs: tokenstore.SessionArgs
+---@field wait_replicas? integer at least so many replicas, if the store has fewer
+
 ---@class tokenstore.SessionGetArgs: tokenstore.SessionArgs
 ---@field refresh? number|true seconds: it lives at least this long from now; one that lives longer, or has no expiry, is unchanged. true: its own idle time
 ---@field expiry? boolean true: fill in expires_at
+---@field fresh? boolean true: ask the server, whatever the near cache has
 
 ---@class tokenstore.SessionGetManyArgs
 ---@field app tokenstore.Name
 ---@field tokens string[]
+---@field fresh? boolean as in `get`
 
 ---@class tokenstore.SessionRefreshArgs: tokenstore.SessionArgs
 ---@field duration number seconds
@@ -46,6 +51,7 @@
 
 ---@class tokenstore.SessionKillAllArgs: tokenstore.SessionOwnerArgs
 ---@field keep? string a token or an id of this user that stays; nil, or one that is not live: none does
+---@field wait_replicas? integer at least so many replicas, if the store has fewer
 
 ---@class tokenstore.SessionListArgs: tokenstore.SessionOwnerArgs
 ---@field limit? integer the maximum number (default all)
@@ -53,6 +59,9 @@
 
 ---@class tokenstore.SessionIdArgs: tokenstore.SessionOwnerArgs
 ---@field id? tokenstore.Name nil is not found
+
+---@class tokenstore.SessionKillByIdArgs: tokenstore.SessionIdArgs
+---@field wait_replicas? integer at least so many replicas, if the store has fewer
 
 ---@class tokenstore.SessionUpdateByIdArgs: tokenstore.SessionIdArgs
 ---@field data? tokenstore.Data fields to set; tokenstore.null deletes one
@@ -136,7 +145,7 @@ function Sessions:update_all(args) end
 function Sessions:take(args) end
 
 ---Ends the session. True if it was live.
----@param args tokenstore.SessionArgs
+---@param args tokenstore.SessionKillArgs
 ---@return boolean?
 ---@return string? message
 ---@return tokenstore.Code? code
@@ -150,7 +159,7 @@ function Sessions:kill(args) end
 function Sessions:kill_all(args) end
 
 ---Ends the session with this id of a listing. True if it was live.
----@param args tokenstore.SessionIdArgs
+---@param args tokenstore.SessionKillByIdArgs
 ---@return boolean?
 ---@return string? message
 ---@return tokenstore.Code? code

@@ -25,6 +25,14 @@ local function secret_of(session, ...)
   return session, ...
 end
 
+-- Whether a session was found, or any was ended; and what comes with a failure.
+local function is_there(found, message, ...)
+  if message then
+    return nil, message, ...
+  end
+  return found ~= nil and found ~= 0
+end
+
 -- create{ app, owner_id, data, duration, idle, request }: the token for the user.
 function Sessions:create(args)
   return secret_of(self._run(self._handle, ops.create(self._store, request.within(args))))
@@ -53,20 +61,12 @@ end
 -- update{ app, token, data, unset, keep_null, replace, expect, refresh }: sets the fields named in data,
 -- deletes those that are tokenstore.null; true if the session was found. The others as RedisTokens:update.
 function Sessions:update(args)
-  local session, message, code = self._run(self._handle, ops.update(self._store, args))
-  if message then
-    return nil, message, code
-  end
-  return session ~= nil
+  return is_there(self._run(self._handle, ops.update(self._store, args)))
 end
 
 -- update_by_id{ app, owner_id, id, … }: as update, for a session of a listing.
 function Sessions:update_by_id(args)
-  local session, message, code = self._run(self._handle, ops.update_by_id(self._store, args))
-  if message then
-    return nil, message, code
-  end
-  return session ~= nil
+  return is_there(self._run(self._handle, ops.update_by_id(self._store, args)))
 end
 
 -- update_all{ app, owner_id, data }: sets fields in the data of all live sessions, in one step; how many
@@ -88,11 +88,7 @@ end
 -- kill_all{ app, owner_id, keep }: true if any was ended. `keep` is a token or an id of this user that
 -- stays; if it is not live, or nil, all are ended.
 function Sessions:kill_all(args)
-  local killed, message, code = self._run(self._handle, ops.kill_all(self._store, args))
-  if not killed then
-    return nil, message, code
-  end
-  return killed > 0
+  return is_there(self._run(self._handle, ops.kill_all(self._store, args)))
 end
 
 -- kill_by_id{ app, owner_id, id }: ends a session of a listing; true if it was live.

@@ -12,6 +12,7 @@
 ---| "server"          # Redis answered with an error
 ---| "data"            # an argument breaks a limit, or the stored data is not valid
 ---| "conflict"        # the stored data is not as expected: nothing was changed
+---| "not_replicated"  # done, but fewer replicas have it than were asked for; a fourth result has replicas, how many have it, and result, what was made: a token or session, a boolean or a number
 ---| "reused_token"    # the token was rotated before: what followed from it was ended; a fourth result has its owner and sid
 ---| "limit"           # the reply is larger than max_reply_size: the message says what to do
 ---| "spike"           # could not obtain an access token: the message says what was tried
@@ -77,6 +78,8 @@
 ---@field connect_timeout? number seconds for one attempt to connect (default 2)
 ---@field timeout? number seconds, one deadline for a whole operation, retries included (default 5)
 ---@field max_connection_age? number seconds before a connection is replaced, less up to a fifth at random (default 300); 0: never
+---@field near_cache? integer so many records are kept in memory until the server says that they changed (default 0: none)
+---@field near_cache_staleness? number seconds; when it is not certain for so long that the server tells of changes, it is asked (default 2)
 ---@field pool_size? integer the maximum number of connections (default 16)
 ---@field client_name? string as CLIENT LIST shows it
 ---@field max_reply_size? integer memory for one reply in bytes; a larger one is an error, "limit" (default 64
@@ -86,6 +89,9 @@
 ---@field cert? string TLS: file with the client certificate
 ---@field key? string TLS: file with its key
 ---@field server_name? string TLS: the name to verify instead of the host
+---@field sentinel_user? string the user at the Sentinels
+---@field sentinel_password? string the password at the Sentinels
+---@field address_map? string|table<string, string> clusters and Sentinels behind NAT: from addresses that nodes announce to where they are reached, { ["10.0.0.5:7000"] = "localhost:17000" }
 ---@field server? string embedded: the binary to start
 ---@field logger? tokenstore.Logger receives log lines, such as retries; in nginx without one: nginx's error
 --- log
@@ -104,12 +110,17 @@
 ---@field reuse? "ignore"|"revoke" what happens where a token is presented that was rotated, after its grace: it is not found (the default); or all that became of it is ended, and "reused_token"
 ---@field reuse_window? number seconds after a rotation in which reuse is known (default a day)
 ---@field max_data_size? integer bytes of the data as JSON (default 65536)
+---@field wait_replicas? integer a change counts as done when so many replicas have it (default 0); else "not_replicated"
+---@field wait_fsync? boolean … when it is on the disk of the primary, and of wait_replicas replicas (Redis 7.2)
+---@field wait_timeout? number seconds to wait for that (default 1)
 
 ---@class tokenstore.SessionsOptions: tokenstore.StoreOptions
 ---@field connection_string? string|tokenstore.Client another name for redis
 
 ---@class tokenstore.CallOptions
 ---@field raise_errors? boolean false: error replies are in the list (default true)
+---@field key? string on a cluster: go to the node that has this key
+---@field node? string on a cluster: go to this one, "host:port"; not with key
 ---@field timeout? number seconds; instead of the client's
 
 ---A pool of connections to one server, for any number of stores. Close it with `close`, or leave it to
@@ -122,15 +133,27 @@
 local Client = {}
 
 ---Runs one command, once; strings are sent unchanged, numbers as text. Returns the reply: a string, an
----integer or a list; nil for Redis' nil, which is false within a list.
----@param ... string|number
+---integer or a list; nil for Redis' nil, which is false within a list. Options may stand last: on a cluster it
+---goes to the node that has its first key, or that has `key`, or to `node`.
+---@param ... string|number|tokenstore.CallOptions the options without `raise_errors`
 ---@return any reply
 ---@return string? message
 ---@return tokenstore.Code? code
 function Client:execute(...) end
 
+---Runs one command on every primary of a cluster, on all at the same time; on one server there is one entry. The
+---message of a failure names the node. Commands that are known to read, or that may be made twice, are sent again
+---where a replica takes over. Only `timeout` of the options may stand last.
+---@param ... string|number|tokenstore.CallOptions
+---@return table<string, any>? replies by "host:port"; false for nil
+---@return string? message
+---@return tokenstore.Code? code
+function Client:for_each_primary(...) end
+
 ---Runs several commands in one round trip. All are sent and answered; then the first error reply
----makes the whole a failure, unless `raise_errors = false`.
+---makes the whole a failure, unless `raise_errors = false`. On a cluster each goes to the node that has its
+---first key, one without a key with the command before it, and from MULTI to EXEC all go together; with `key`
+---all go to its node, with `node` to that.
 ---@param commands (string|number)[][]
 ---@param call_options? tokenstore.CallOptions
 ---@return any[]? replies
@@ -145,8 +168,25 @@ function Client:pipeline(commands, call_options) end
 ---@return tokenstore.Code? code
 function Client:ping(args) end
 
+---@class tokenstore.NearCacheStats
+---@field hits integer tokens that were found in memory
+---@field misses integer tokens that were asked for
+---@field invalidations integer records that a change dropped
+---@field evictions integer records that others displaced
+---@field flushes integer connections lost, and orders to drop all
+---@field entries integer now
+---@field bytes integer now
+---@field alive boolean does it answer now?
+---@field oldest_proof number so many seconds ago the server was last known to tell of changes
+
+---What the near cache of this process does; nil without `near_cache`.
+---@return tokenstore.NearCacheStats?
+function Client:near_cache_stats() end
+
 ---Closes the connections and stops an embedded server. May be called twice.
 function Client:close() end
+Client.nearCacheStats = Client.near_cache_stats
+Client.forEachPrimary = Client.for_each_primary
 
 ---@class tokenstore.CreateArgs
 ---@field app tokenstore.Name 1 … 1024 bytes without NUL, as are type, owner and custom_token
@@ -163,14 +203,19 @@ function Client:close() end
 ---@field type tokenstore.Name
 ---@field token? string nil (a missing cookie) is not found
 
+---@class tokenstore.DeleteArgs: tokenstore.TokenArgs
+---@field wait_replicas? integer at least so many replicas, if the store has fewer
+
 ---@class tokenstore.GetArgs: tokenstore.TokenArgs
 ---@field refresh? number|true seconds: it lives at least this long from now; one that lives longer, or has no expiry, is unchanged. true: its own idle time
 ---@field expiry? boolean true: fill in expires_at
+---@field fresh? boolean true: ask the server, whatever the near cache has
 
 ---@class tokenstore.GetManyArgs
 ---@field app tokenstore.Name
 ---@field type tokenstore.Name
 ---@field tokens string[]
+---@field fresh? boolean as in `get`
 
 ---@class tokenstore.RefreshArgs: tokenstore.TokenArgs
 ---@field duration number seconds
@@ -196,6 +241,7 @@ function Client:close() end
 
 ---@class tokenstore.DeleteAllArgs: tokenstore.OwnerArgs
 ---@field keep? string a token or an id of this owner that stays; nil, or one that is not live: none does
+---@field wait_replicas? integer at least so many replicas, if the store has fewer
 
 ---@class tokenstore.ListArgs: tokenstore.OwnerArgs
 ---@field limit? integer the maximum number (default all)
@@ -203,6 +249,9 @@ function Client:close() end
 
 ---@class tokenstore.IdArgs: tokenstore.OwnerArgs
 ---@field id? tokenstore.Name nil is not found
+
+---@class tokenstore.DeleteByIdArgs: tokenstore.IdArgs
+---@field wait_replicas? integer at least so many replicas, if the store has fewer
 
 ---@class tokenstore.UpdateByIdArgs: tokenstore.IdArgs
 ---@field data? tokenstore.Data fields to set; tokenstore.null deletes one
@@ -296,7 +345,7 @@ function RedisTokens:update_all(args) end
 function RedisTokens:take(args) end
 
 ---Ends the token. True if it was live.
----@param args tokenstore.TokenArgs
+---@param args tokenstore.DeleteArgs
 ---@return boolean?
 ---@return string? message
 ---@return tokenstore.Code? code
@@ -310,7 +359,7 @@ function RedisTokens:delete(args) end
 function RedisTokens:delete_all(args) end
 
 ---Ends the token with this id of a listing. True if it was live.
----@param args tokenstore.IdArgs
+---@param args tokenstore.DeleteByIdArgs
 ---@return boolean?
 ---@return string? message
 ---@return tokenstore.Code? code

@@ -191,7 +191,7 @@ static bool limit_get(const tks_param *param, PyObject *object, int64_t *out) {
         return false;
     }
     *out = PyLong_AsLongLongAndOverflow(object, &overflow);
-    if (overflow != 0 || *out < 1) *out = -1;
+    if (overflow != 0 || *out < (param->type == TKS_PARAM_LIMIT)) *out = -1;
     return true;
 }
 
@@ -269,8 +269,10 @@ static bool get(const tksp_py_state *state, const tks_param *param, PyObject *ob
     case TKS_PARAM_GRACE: return grace_get(state, param, object, &arg->number);
     case TKS_PARAM_REFRESH: return refresh_get(state, param, object, &arg->number);
     case TKS_PARAM_TTL: return ttl_get(state, param, object, &arg->number);
-    case TKS_PARAM_LIMIT: return object == Py_None || limit_get(param, object, &arg->number);
-    case TKS_PARAM_FLAG: return flag_get(object, &arg->number);
+    case TKS_PARAM_LIMIT:
+    case TKS_PARAM_REPLICAS: return object == Py_None || limit_get(param, object, &arg->number);
+    case TKS_PARAM_FLAG:
+    case TKS_PARAM_FRESH: return flag_get(object, &arg->number);
     case TKS_PARAM_TOKENS: return tokens_get(state, param, object, arg, held);
     case TKS_PARAM_ROWS: return rows_get(state, param, object, max_size, arg, held);
     case TKS_PARAM_FIXED:

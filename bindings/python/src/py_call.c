@@ -48,6 +48,8 @@ PyObject *tksp_py_call_new(tksp_py_pool *pool, PyObject *op, PyObject *timeout, 
     const tks_target *target = tks_client_get_target(tksp_py_client_get(pool->client));
     if (timeout_ms == 0) timeout_ms = target->timeout_ms;
     tks_op_set_server(core, target->server_facts);
+    if (pool->router != NULL) tks_op_set_router(core, pool->router);
+    if (pool->near != NULL) tks_op_set_near(core, pool->near);
     Py_INCREF(op);
     Py_INCREF(pool);
     self->op = op;
@@ -57,6 +59,7 @@ PyObject *tksp_py_call_new(tksp_py_pool *pool, PyObject *op, PyObject *timeout, 
     self->deadline = self->began + (double)timeout_ms / 1e3;
     self->wall_ms = wall_ms;
     self->need = TKS_DONE; /* it needs nothing yet */
+    self->lane = -1;
     return (PyObject *)self;
 }
 
@@ -145,6 +148,9 @@ void tksp_py_call_step(tksp_py_call *self, tks_event *event) {
     event->sent = self->sent;
     self->sent = false;
     self->need = tks_op_step(self->core, event);
+    if (self->need != TKS_NEED_SEND) return;
+    const tks_batch *batch = tks_op_get_batch(self->core);
+    self->lane = batch->blocks ? TKSP_PY_ALONE - batch->node : batch->node;
 }
 
 /* The result of an operation that has ended; NULL with its error. */
@@ -153,14 +159,14 @@ static PyObject *convert(const tksp_py_state *state, tks_need need, PyObject *op
     if (need == TKS_DONE) return tksp_py_op_result(state, op);
     if (need == TKS_FAILED) {
         const tks_error *why = tks_op_get_error(core);
-        return tksp_py_raise_of(state, core, why->status, why);
+        return tksp_py_raise_of(state, op, why->status, why);
     }
     PyErr_SetString(PyExc_RuntimeError, "this operation needs more than Redis");
     return NULL;
 }
 
 void tksp_py_call_finish(tksp_py_call *self) {
-    if (self->over || self->need == TKS_NEED_SEND || self->need == TKS_NEED_SLEEP) return;
+    if (tksp_py_call_wish(self) != TKSP_PY_NOTHING || self->over) return;
     tks_op *core = self->core;
     PyObject *op = end(self);
     tksp_py_notes_log(tksp_py_client_get(self->pool->client), core);
@@ -173,6 +179,7 @@ tksp_py_wish tksp_py_call_wish(const tksp_py_call *self) {
     if (self->over) return TKSP_PY_NOTHING;
     return self->need == TKS_NEED_SEND    ? TKSP_PY_SEND
            : self->need == TKS_NEED_SLEEP ? TKSP_PY_SLEEP
+           : self->need == TKS_NEED_PARTS ? TKSP_PY_PARTS
                                           : TKSP_PY_NOTHING;
 }
 
@@ -197,6 +204,30 @@ static PyObject *call_start(PyObject *self, PyObject *unused) {
 static PyObject *call_awake(PyObject *self, PyObject *unused) {
     (void)unused;
     tks_event event = {.type = TKS_EVENT_AWAKE};
+    return step(self, &event);
+}
+
+/* parts() -> [Op, …]: what it consists of, each about one node; to be run all at once, then joined() */
+static PyObject *call_parts(PyObject *object, PyObject *unused) {
+    const tksp_py_call *self = (tksp_py_call *)object;
+    tks_op **parts = NULL;
+    (void)unused;
+    size_t count = self->over ? 0 : tks_op_get_parts(self->core, &parts);
+    PyObject *list = PyList_New((Py_ssize_t)count);
+    for (size_t i = 0; list != NULL && i < count; i++) {
+        PyObject *part = tksp_py_op_part(self->pool->state, self->op, parts[i]);
+        if (part == NULL) {
+            Py_CLEAR(list);
+        } else {
+            PyList_SetItem(list, (Py_ssize_t)i, part);
+        }
+    }
+    return list;
+}
+
+static PyObject *call_joined(PyObject *self, PyObject *unused) {
+    (void)unused;
+    tks_event event = {.type = TKS_EVENT_PARTS};
     return step(self, &event);
 }
 
@@ -306,6 +337,8 @@ static PyMethodDef call_methods[] = {
     {"close", tksp_py_call_close, METH_NOARGS, NULL},
     {"start", call_start, METH_NOARGS, NULL},
     {"awake", call_awake, METH_NOARGS, NULL},
+    {"parts", call_parts, METH_NOARGS, NULL},
+    {"joined", call_joined, METH_NOARGS, NULL},
     {"lost", call_lost, METH_VARARGS, NULL},
     {"expire", call_expire, METH_O, NULL},
     {"fail", call_fail, METH_O, NULL},
@@ -319,6 +352,8 @@ static PyMemberDef call_members[] = {
      "The last connection used, or None."},
     {"began", T_DOUBLE, offsetof(tksp_py_call, began), READONLY, "time.monotonic()"},
     {"deadline", T_DOUBLE, offsetof(tksp_py_call, deadline), READONLY, "time.monotonic()"},
+    {"lane", T_INT, offsetof(tksp_py_call, lane), READONLY,
+     "The node that its last batch goes to, -1: the one server; or ALONE minus that."},
     {"sent", T_BOOL, offsetof(tksp_py_call, sent), READONLY, "Sent, and not yet answered."},
     {"over", T_BOOL, offsetof(tksp_py_call, over), READONLY, "The call has ended."},
     {NULL, 0, 0, 0, NULL},

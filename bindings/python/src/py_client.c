@@ -3,6 +3,7 @@
  * Lifecycle: a caller holds a reference while it runs, so the tks_client is freed after the last user. close
  *            may be called at any time from any thread.
  * Threads:   run and close release the GIL while they work. */
+#include "py_driver.h"
 #include "py_options.h"
 
 typedef struct client_object {
@@ -77,6 +78,15 @@ static PyObject *client_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         PyErr_SetString(
             state->exceptions[TKS_ERR_CONFIGURATION],
             "credentials cannot be used with embedded: an embedded server has no password");
+        tks_target_free(target);
+        Py_DECREF(self);
+        return NULL;
+    }
+    if (credentials != Py_None && target->near_cache > 0) {
+        PyErr_SetString(
+            state->exceptions[TKS_ERR_CONFIGURATION],
+            "near_cache cannot be used with credentials: nobody would call the function "
+            "for the connection that listens");
         tks_target_free(target);
         Py_DECREF(self);
         return NULL;
@@ -168,8 +178,8 @@ static bool ask(client_object *self, const tksp_py_state *state, tks_flight *fli
 }
 
 /* Runs `op` on a client with a credentials function. False with an exception, also one of that function. */
-static bool run_asking(client_object *self, const tksp_py_state *state, tks_op *op,
-                       int64_t timeout_ms) {
+static bool run_asking(client_object *self, const tksp_py_state *state, PyObject *object,
+                       tks_op *op, int64_t timeout_ms) {
     tks_flight *flight = NULL;
     tks_error err = TKS_ERROR_INIT;
     bool asks = false, good = true;
@@ -186,11 +196,11 @@ static bool run_asking(client_object *self, const tksp_py_state *state, tks_op *
     }
     tks_flight_free(flight);
     PyEval_RestoreThread(thread);
-    if (good && status != TKS_OK) tksp_py_raise_of(state, op, status, &err);
+    if (good && status != TKS_OK) tksp_py_raise_of(state, object, status, &err);
     return good && status == TKS_OK;
 }
 
-static bool run_plain(client_object *self, const tksp_py_state *state, tks_op *op,
+static bool run_plain(client_object *self, const tksp_py_state *state, PyObject *object, tks_op *op,
                       int64_t timeout_ms) {
     tks_error err;
     tks_error_init(&err);
@@ -198,7 +208,7 @@ static bool run_plain(client_object *self, const tksp_py_state *state, tks_op *o
     tks_interrupt interrupt = {tksp_py_check_signals, &thread};
     tks_status status = tks_client_run(self->client, op, timeout_ms, &interrupt, &err);
     PyEval_RestoreThread(thread);
-    if (status != TKS_OK) tksp_py_raise_of(state, op, status, &err);
+    if (status != TKS_OK) tksp_py_raise_of(state, object, status, &err);
     return status == TKS_OK;
 }
 
@@ -211,8 +221,8 @@ static PyObject *client_run(PyObject *object, PyObject *const *args, Py_ssize_t 
     if (count == 2 && !tksp_py_timeout(state, args[1], &timeout_ms)) return NULL;
     tks_op *op = tksp_py_op_begin(state, args[0]);
     if (op == NULL) return NULL;
-    bool good = self->credentials == NULL ? run_plain(self, state, op, timeout_ms)
-                                          : run_asking(self, state, op, timeout_ms);
+    bool good = self->credentials == NULL ? run_plain(self, state, args[0], op, timeout_ms)
+                                          : run_asking(self, state, args[0], op, timeout_ms);
     tksp_py_notes_log(self->client, op);
     return good ? tksp_py_op_result(state, args[0]) : NULL;
 }
@@ -225,28 +235,85 @@ static PyObject *client_close(PyObject *object, PyObject *unused) {
     Py_END_ALLOW_THREADS Py_RETURN_NONE;
 }
 
-/* describe() -> the URL without user, password and options */
-static PyObject *client_describe(PyObject *object, PyObject *unused) {
-    (void)unused;
+static PyObject *describe(const tks_target *target) {
     tks_buf text;
     tks_buf_init(&text, 64 * 1024);
-    tks_status status =
-        tks_target_describe(tks_client_get_target(((client_object *)object)->client), &text);
+    tks_status status = tks_target_describe(target, &text);
     PyObject *result = status == TKS_OK ? tksp_py_str(tks_buf_bytes(&text)) : PyErr_NoMemory();
     tks_buf_clear(&text);
     return result;
 }
 
-/* target() -> a dict for the asyncio driver; without user and password */
-static PyObject *client_target(PyObject *object, PyObject *unused) {
+/* describe() -> the URL without user, password and options */
+static PyObject *client_describe(PyObject *object, PyObject *unused) {
     (void)unused;
-    const tks_target *t = tks_client_get_target(((client_object *)object)->client);
-    return Py_BuildValue("{s:z,s:i,s:z,s:O,s:z,s:z,s:z,s:z,s:d,s:d,s:s}", "host", t->host, "port",
+    return describe(tks_client_get_target(((client_object *)object)->client));
+}
+
+static PyObject *show_target(const tks_target *t) {
+    PyObject *name = describe(t);
+    if (name == NULL) return NULL;
+    return Py_BuildValue("{s:N,s:O,s:z,s:i,s:z,s:O,s:z,s:z,s:z,s:z,s:d,s:d,s:s}", "name", name,
+                         "asks", t->asks ? Py_True : Py_False, "host", t->host, "port",
                          (int)t->port, "path", t->transport == TKS_UNIX ? t->path : NULL, "tls",
                          t->tls ? Py_True : Py_False, "ca", t->ca, "cert", t->cert, "key", t->key,
                          "server_name", t->server_name, "timeout", (double)t->timeout_ms / 1e3,
                          "connect_timeout", (double)t->connect_timeout_ms / 1e3, "greeting_hint",
                          tks_greeting_get_hint(t));
+}
+
+tks_status tksp_py_client_node(PyObject *object, int node, tks_target **out) {
+    tks_client *client = tksp_py_client_get(object);
+    tks_router *router = tks_client_hold_router(client);
+    *out = router != NULL ? tks_router_target(router, tks_client_get_target(client), node) : NULL;
+    tks_router_free(router);
+    return *out != NULL ? TKS_OK : TKS_ERR_MEMORY;
+}
+
+/* target(node) -> a dict for the asyncio driver, of the URL (-1), or of a node of a cluster; without user and
+ * password */
+static PyObject *client_target(PyObject *object, PyObject *arg) {
+    long node = PyLong_AsLong(arg);
+    tks_target *of_node;
+    if (PyErr_Occurred()) return NULL;
+    if (node < 0) return show_target(tks_client_get_target(tksp_py_client_get(object)));
+    if (tksp_py_client_node(object, (int)node, &of_node) != TKS_OK) return PyErr_NoMemory();
+    PyObject *result = show_target(of_node);
+    tks_target_free(of_node);
+    return result;
+}
+
+/* refresh() -> the Op that asks for the map of the cluster, if that is due; else None */
+static PyObject *client_refresh(PyObject *object, PyObject *unused) {
+    tks_router *router = tks_client_hold_router(((client_object *)object)->client);
+    const tksp_py_shape plain = {NULL, NULL, NULL};
+    (void)unused;
+    tks_op *op = router != NULL ? tks_router_refresh(router, (int64_t)(tksp_py_now() * 1e3)) : NULL;
+    tks_router_free(router);
+    if (op == NULL) Py_RETURN_NONE;
+    return tksp_py_op_new(tksp_py_state_of(object), op, &plain);
+}
+
+/* serves(node) -> whether the node serves slots of the cluster; True of the one server */
+static PyObject *client_serves(PyObject *object, PyObject *arg) {
+    long node = PyLong_AsLong(arg);
+    if (PyErr_Occurred()) return NULL;
+    tks_router *router = tks_client_hold_router(((client_object *)object)->client);
+    bool serves = router == NULL || tks_router_serves(router, (int)node);
+    tks_router_free(router);
+    return PyBool_FromLong(serves);
+}
+
+/* near_cache_stats() -> a dict; None: there is no near cache */
+static PyObject *client_near_cache_stats(PyObject *object, PyObject *unused) {
+    tks_near_stats s;
+    (void)unused;
+    if (!tks_client_get_near_stats(((client_object *)object)->client, &s)) Py_RETURN_NONE;
+    return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:n,s:n,s:O,s:d}", "hits", s.hits, "misses",
+                         s.misses, "invalidations", s.invalidations, "evictions", s.evictions,
+                         "flushes", s.flushes, "entries", (Py_ssize_t)s.entries, "bytes",
+                         (Py_ssize_t)s.bytes, "alive", s.alive ? Py_True : Py_False, "oldest_proof",
+                         (double)s.oldest_ms / 1e3);
 }
 
 /* draw_age() -> how many seconds a connection opened now may be used; inf: no limit */
@@ -299,7 +366,10 @@ static PyMethodDef client_methods[] = {
     TKSP_PY_FAST("run", client_run),
     {"close", client_close, METH_NOARGS, NULL},
     {"describe", client_describe, METH_NOARGS, NULL},
-    {"target", client_target, METH_NOARGS, NULL},
+    {"target", client_target, METH_O, NULL},
+    {"near_cache_stats", client_near_cache_stats, METH_NOARGS, NULL},
+    {"refresh", client_refresh, METH_NOARGS, NULL},
+    {"serves", client_serves, METH_O, NULL},
     {"draw_age", client_draw_age, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

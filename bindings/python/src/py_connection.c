@@ -22,13 +22,15 @@ enum {
     FIRST_PLACES = 64
 };
 
-/* Connection(client) */
+/* Connection(client, node=-1): to a node of a cluster, or to the one server */
 static PyObject *connection_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     (void)kwargs;
     const tksp_py_state *state = tksp_py_state_of_type(type);
     PyObject *client;
+    int node = -1;
     tks_error err = TKS_ERROR_INIT;
-    if (state == NULL || !PyArg_ParseTuple(args, "O!:Connection", state->client_type, &client)) {
+    if (state == NULL ||
+        !PyArg_ParseTuple(args, "O!|i:Connection", state->client_type, &client, &node)) {
         return NULL;
     }
     tksp_py_connection *self = (tksp_py_connection *)PyType_GenericAlloc(type, 0);
@@ -49,6 +51,7 @@ static PyObject *connection_new(PyTypeObject *type, PyObject *args, PyObject *kw
     }
     const tks_target *target = tks_client_get_target(tksp_py_connection_client(self));
     tks_status status = tks_reader_new(target->max_reply_size, &self->reader, &err);
+    if (status == TKS_OK && node >= 0) status = tksp_py_client_node(client, node, &self->target);
     if (status == TKS_OK) return (PyObject *)self;
     Py_DECREF(self);
     return tksp_py_raise(state, status, &err);
@@ -307,6 +310,7 @@ static void connection_dealloc(PyObject *object) {
     tks_reader_free(self->reader);
     tks_buf_wipe(&self->out);
     tks_credentials_clear(&self->credentials);
+    tks_target_free(self->target);
     PyObject_GC_Del(object);
     Py_DECREF(type);
 }

@@ -9,6 +9,7 @@
 #include "py_driver.h"
 
 static const tks_target *target_of(const tksp_py_connection *self) {
+    if (self->target != NULL) return self->target;
     return tks_client_get_target(tksp_py_connection_client(self));
 }
 

@@ -166,7 +166,7 @@ int tksp_py_driver_init(PyObject *module, tksp_py_state *state) {
         [TKSP_PY_HERE] = "here",           [TKSP_PY_ADMIT] = "admit",
         [TKSP_PY_PROCEED] = "proceed",     [TKSP_PY_SET_ALARM] = "set_alarm",
         [TKSP_PY_LEFT] = "left",           [TKSP_PY_DUE] = "due",
-        [TKSP_PY_SESSION] = "session",
+        [TKSP_PY_REFRESH] = "refresh",     [TKSP_PY_SESSION] = "session",
     };
     for (int i = 0; i < TKSP_PY_NAME_COUNT; i++) {
         state->names[i] = PyUnicode_InternFromString(names[i]);

@@ -14,8 +14,11 @@
 #include "py_glue.h"
 #include "tokenstore/connecting.h"
 #include "tokenstore/greeting.h"
+#include "tokenstore/router.h"
 
 typedef struct tksp_py_call tksp_py_call;
+
+enum { TKSP_PY_ALONE = -3 }; /* see `lane`; tokenstore/asyncio/_pool.py uses the same number */
 
 /* ---- the pool of one event loop: py_pool.c -------------------------------------------------------- */
 
@@ -23,7 +26,11 @@ typedef struct tksp_py_pool {
     PyObject head;
     const tksp_py_state *state;
     PyObject *client, *loop;
-    PyObject *only; /* the Connection, if one is open and the pool has at most one; else NULL */
+    tks_router *router; /* held; NULL: there is one server */
+    tks_near *near;     /* held; NULL: there is none */
+    PyObject *
+        lanes; /* list: by a node's number plus one, the Connection to it, if one is open and there is at most
+                        one; else None, as for those beyond its end. Of the one server: the first */
     tksp_py_call *first,
         *last; /* the calls in progress, oldest first; borrowed: a call removes itself at its end */
     Py_ssize_t count;     /* their number */
@@ -42,15 +49,17 @@ struct tksp_py_call {
     PyObject head;
     PyObject *op; /* keeps `core` alive; both NULL when the call is over */
     tks_op *core;
-    tksp_py_pool *pool;                   /* owned */
-    tksp_py_call *next, *previous;        /* there */
-    PyObject *callback, *context;         /* the task's; NULL: no task is waiting */
-    PyObject *value, *error;              /* the outcome; both NULL: not settled */
-    PyObject *connection;                 /* the last one used; NULL: none */
-    double began, deadline;               /* time.monotonic() */
-    double queued;                        /* when it was last sent */
-    int64_t wall_ms;                      /* a fixed clock; 0: the machine's */
-    tks_need need;                        /* the result of its last step */
+    tksp_py_pool *pool;            /* owned */
+    tksp_py_call *next, *previous; /* there */
+    PyObject *callback, *context;  /* the task's; NULL: no task is waiting */
+    PyObject *value, *error;       /* the outcome; both NULL: not settled */
+    PyObject *connection;          /* the last one used; NULL: none */
+    double began, deadline;        /* time.monotonic() */
+    double queued;                 /* when it was last sent */
+    int64_t wall_ms;               /* a fixed clock; 0: the machine's */
+    tks_need need;                 /* the result of its last step */
+    int lane; /* of its last batch: the node that it goes to, -1 where there is one server; TKSP_PY_ALONE minus
+                 that, if its answers may come late: it must not share a connection */
     char sent, over, blocking, under_way; /* bool, of type char for T_BOOL */
 };
 
@@ -58,7 +67,8 @@ struct tksp_py_call {
 typedef enum tksp_py_wish {
     TKSP_PY_NOTHING, /* settled, or its caller has gone */
     TKSP_PY_SEND,
-    TKSP_PY_SLEEP
+    TKSP_PY_SLEEP,
+    TKSP_PY_PARTS
 } tksp_py_wish;
 
 /* A call of `op` that begins now. `timeout`: seconds; None: the client's. `wall_ms` not 0: the operation sees
@@ -125,9 +135,10 @@ typedef struct tksp_py_connection {
     PyObject head;
     const tksp_py_state *state;
     PyObject *client;
-    PyObject *buffer; /* a bytearray that the loop reads into */
-    PyObject *view;   /* a memoryview of it */
-    int fd;           /* only for polling; -1: none */
+    tks_target *target; /* of a node, owned; NULL: the client's */
+    PyObject *buffer;   /* a bytearray that the loop reads into */
+    PyObject *view;     /* a memoryview of it */
+    int fd;             /* only for polling; -1: none */
     pid_t pid;
     tks_reader *reader;
     tks_greeting greeting;

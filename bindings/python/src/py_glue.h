@@ -35,7 +35,8 @@ typedef enum tksp_py_name {
     TKSP_PY_PROCEED,
     TKSP_PY_SET_ALARM,
     TKSP_PY_LEFT,
-    TKSP_PY_DUE,     /* of the Connection there */
+    TKSP_PY_DUE, /* of the Connection there */
+    TKSP_PY_REFRESH,
     TKSP_PY_SESSION, /* not a method: the type of all tokens of Sessions */
     TKSP_PY_NAME_COUNT
 } tksp_py_name;
@@ -105,7 +106,7 @@ bool tksp_py_credentials_get(const tksp_py_state *state, PyObject *pair, tks_cre
  * exception raised by a signal handler. Returns NULL. */
 PyObject *tksp_py_raise(const tksp_py_state *state, tks_status status, const tks_error *err);
 /* The same for what an operation failed with: the exception has what is known beyond the message. */
-PyObject *tksp_py_raise_of(const tksp_py_state *state, const tks_op *op, tks_status status,
+PyObject *tksp_py_raise_of(const tksp_py_state *state, PyObject *op, tks_status status,
                            const tks_error *err);
 
 /* ---- py_convert.c ------------------------------------------------------------------------------ */
@@ -204,14 +205,21 @@ PyObject *tksp_py_record_new(const tksp_py_state *state, const tksp_py_shape *sh
 /* An object for `op`; takes ownership, on failure too. `shape` is copied, with references. */
 PyObject *tksp_py_op_new(const tksp_py_state *state, tks_op *op, const tksp_py_shape *shape);
 
+/* An Op for a part of another one's operation, which it keeps alive. */
+PyObject *tksp_py_op_part(const tksp_py_state *state, PyObject *whole, tks_op *part);
+
 /* The operation of `self`, for its only run; NULL with an exception if it is not an Op or was run. */
 tks_op *tksp_py_op_begin(const tksp_py_state *state, PyObject *self);
+
+/* The operation of an Op. Borrowed. */
+const tks_op *tksp_py_op_get(PyObject *self);
 
 /* The result of a finished operation as a Python object. */
 PyObject *tksp_py_op_result(const tksp_py_state *state, PyObject *self);
 
-/* commands(((arg, …), …)) -> Op */
-PyObject *tksp_py_commands(PyObject *module, PyObject *commands);
+/* commands(((arg, …), …), key or None, node or None) -> Op; each((arg, …)) -> Op of a dict */
+PyObject *tksp_py_commands(PyObject *module, PyObject *args);
+PyObject *tksp_py_each(PyObject *module, PyObject *command);
 PyObject *tksp_py_ping(PyObject *module, PyObject *unused);
 
 /* ---- py_client.c ------------------------------------------------------------------------------- */
@@ -229,6 +237,9 @@ PyObject *tksp_py_timeout_of(PyObject *module, PyObject *arg);
 
 /* The client of a _core.Client; borrowed. */
 tks_client *tksp_py_client_get(PyObject *object);
+
+/* The target of a node of its cluster; the caller frees it. TKS_OK, TKS_ERR_MEMORY. */
+tks_status tksp_py_client_node(PyObject *object, int node, tks_target **out);
 
 /* ---- py_notes.c -------------------------------------------------------------------------------- */
 

@@ -63,7 +63,8 @@ static void module_free(void *module) {
 }
 
 static PyMethodDef module_methods[] = {
-    {"commands", tksp_py_commands, METH_O, NULL},
+    {"commands", tksp_py_commands, METH_VARARGS, NULL},
+    {"each", tksp_py_each, METH_O, NULL},
     {"ping", tksp_py_ping, METH_NOARGS, NULL},
     {"timeout", tksp_py_timeout_of, METH_O, NULL},
     {"quoted_word", tksp_py_quoted_word, METH_O, NULL},

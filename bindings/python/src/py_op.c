@@ -8,6 +8,7 @@
 typedef struct op_object {
     PyObject head;
     tks_op *op;
+    PyObject *whole; /* the Op that `op` is a part of, and that frees it; NULL: none */
     bool used;
     tksp_py_shape shape; /* owned */
 } op_object;
@@ -23,6 +24,17 @@ PyObject *tksp_py_op_new(const tksp_py_state *state, tks_op *op, const tksp_py_s
     Py_XINCREF(shape->type);
     self->op = op;
     self->shape = *shape;
+    return (PyObject *)self;
+}
+
+PyObject *tksp_py_op_part(const tksp_py_state *state, PyObject *whole, tks_op *part) {
+    const tksp_py_shape plain = {NULL, NULL, NULL};
+    op_object *self = (op_object *)PyType_GenericAlloc(state->op_type, 0);
+    if (self == NULL) return NULL;
+    Py_INCREF(whole);
+    self->whole = whole;
+    self->op = part;
+    self->shape = plain;
     return (PyObject *)self;
 }
 
@@ -169,6 +181,24 @@ static PyObject *result_replies(const tksp_py_state *state, const tks_result *re
     return list;
 }
 
+const tks_op *tksp_py_op_get(PyObject *self) {
+    return ((op_object *)self)->op;
+}
+
+static PyObject *result_nodes(const tksp_py_state *state, const tks_result *result) {
+    PyObject *dict = PyDict_New();
+    for (size_t i = 0; dict != NULL && i < result->size; i++) {
+        PyObject *name = tksp_py_str(result->nodes[i].node);
+        PyObject *reply = tksp_py_from_reply(state, result->nodes[i].reply);
+        if (name == NULL || reply == NULL || PyDict_SetItem(dict, name, reply) < 0) {
+            Py_CLEAR(dict);
+        }
+        Py_XDECREF(name);
+        Py_XDECREF(reply);
+    }
+    return dict;
+}
+
 PyObject *tksp_py_op_result(const tksp_py_state *state, PyObject *object) {
     op_object *self = (op_object *)object;
     const tks_result *result = tks_op_get_result(self->op);
@@ -183,6 +213,7 @@ PyObject *tksp_py_op_result(const tksp_py_state *state, PyObject *object) {
     case TKS_RESULT_JSONS: return result_values(state, self, result);
     case TKS_RESULT_SESSION: return result_session(state, &result->sessions[0]);
     case TKS_RESULT_SESSIONS: return result_sessions(state, result);
+    case TKS_RESULT_NODES: return result_nodes(state, result);
     case TKS_RESULT_REPLIES:
     default: return result_replies(state, result);
     }
@@ -205,7 +236,8 @@ static int op_clear(PyObject *self) {
 static void op_dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    tks_op_free(((op_object *)self)->op);
+    if (((op_object *)self)->whole == NULL) tks_op_free(((op_object *)self)->op);
+    Py_CLEAR(((op_object *)self)->whole);
     op_clear(self);
     PyObject_GC_Del(self);
     Py_DECREF(type);
@@ -267,12 +299,16 @@ static PyObject *flatten(PyObject *commands, size_t *argc) {
     return all;
 }
 
-PyObject *tksp_py_commands(PyObject *module, PyObject *commands) {
-    const tksp_py_state *state = PyModule_GetState(module);
-    if (!PyTuple_Check(commands)) {
-        PyErr_SetString(PyExc_TypeError, "commands must be a tuple");
-        return NULL;
-    }
+/* The text of an option; data NULL: it is None. */
+static bool option_get(const tksp_py_state *state, PyObject *value, const char *name,
+                       tksp_py_text *out) {
+    *out = (tksp_py_text){tks_bytes_of(NULL, 0), NULL, NULL};
+    return value == Py_None || tksp_py_text_get(state, value, name, false, out);
+}
+
+/* Many commands, or one for every primary. `key` and `node` NULL: none. */
+static PyObject *make(const tksp_py_state *state, PyObject *commands, const tks_bytes *key,
+                      const tks_bytes *node, bool each) {
     size_t count = (size_t)PyTuple_Size(commands), size = 0, got = 0;
     tks_error err = TKS_ERROR_INIT;
     tksp_py_shape shape = {NULL, NULL, NULL};
@@ -294,7 +330,8 @@ PyObject *tksp_py_commands(PyObject *module, PyObject *commands) {
         if (!argument_get(state, PyList_GetItem(all, (Py_ssize_t)got), &texts[got])) goto cleanup;
         argv[got] = texts[got].bytes;
     }
-    tks_status status = tks_raw_new(count, argc, argv, &op, &err);
+    tks_status status = each ? tks_raw_each_new(size, argv, &op, &err)
+                             : tks_raw_new(count, argc, argv, key, node, &op, &err);
     result =
         status == TKS_OK ? tksp_py_op_new(state, op, &shape) : tksp_py_raise(state, status, &err);
 cleanup:
@@ -303,6 +340,31 @@ cleanup:
     PyMem_Free(argv);
     PyMem_Free(texts);
     Py_XDECREF(all);
+    return result;
+}
+
+PyObject *tksp_py_commands(PyObject *module, PyObject *args) {
+    const tksp_py_state *state = PyModule_GetState(module);
+    PyObject *commands, *key, *node, *result = NULL;
+    tksp_py_text at, on;
+    if (!PyArg_ParseTuple(args, "O!OO:commands", &PyTuple_Type, &commands, &key, &node)) {
+        return NULL;
+    }
+    if (!option_get(state, key, "key", &at)) return NULL;
+    if (option_get(state, node, "node", &on)) {
+        result = make(state, commands, key == Py_None ? NULL : &at.bytes,
+                      node == Py_None ? NULL : &on.bytes, false);
+        tksp_py_text_clear(&on, 1);
+    }
+    tksp_py_text_clear(&at, 1);
+    return result;
+}
+
+PyObject *tksp_py_each(PyObject *module, PyObject *command) {
+    PyObject *commands = PyTuple_Pack(1, command);
+    if (commands == NULL) return NULL;
+    PyObject *result = make(PyModule_GetState(module), commands, NULL, NULL, true);
+    Py_DECREF(commands);
     return result;
 }
 

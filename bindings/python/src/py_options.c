@@ -113,6 +113,7 @@ bool tksp_py_option_get(const tksp_py_state *state, const tks_option *row, PyObj
     switch (row->type) {
     case TKS_OPTION_TEXT: return text_get(state, row, object, out);
     case TKS_OPTION_STRING:
+    case TKS_OPTION_MAP: /* _options.py makes it of a dict */
     case TKS_OPTION_CHOICE:
         return PyUnicode_Check(object) ? text_get(state, row, object, out)
                                        : refuse_type(row, "str", object);

@@ -1,9 +1,9 @@
 /* py_pool.c - _core.Pool: the calls in progress in one event loop.
  *
- * Purpose:   the common path of a call: one connection is open and accepts it. For everything else,
+ * Purpose:   the common path of a call: one connection to its node is open and accepts it. For everything else,
  *            tokenstore/asyncio subclasses it. C calls its methods as the last step: proceed(call) if the
- *            call cannot be sent directly, set_alarm(at) if its deadline is the earliest, and left(call) if
- *            its caller has gone (py_call_await.c).
+ *            call cannot be sent directly, set_alarm(at) if its deadline is the earliest, left(call) if
+ *            its caller has gone (py_call_await.c), and refresh() if the map of a cluster should be asked for.
  * Lifecycle: one Pool for each loop in which a client is used.
  * Rules:     py_driver.h.
  * Threads:   the event loop's. */
@@ -42,6 +42,10 @@ static PyObject *pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
     self->loop = loop;
     self->limit = limit;
     self->alarm_at = INFINITY;
+    self->router = tks_client_hold_router(tksp_py_client_get(client));
+    self->near = tks_client_hold_near(tksp_py_client_get(client));
+    self->lanes = PyList_New(0);
+    if (self->lanes == NULL) Py_CLEAR(self);
     return (PyObject *)self;
 }
 
@@ -62,11 +66,14 @@ static bool ask_number(PyObject *object, const tksp_py_state *state, tksp_py_nam
     return good;
 }
 
-/* True if the call can be sent directly on the only connection. */
-static bool is_ready(const tksp_py_pool *self, const tksp_py_call *call) {
-    const tksp_py_connection *only = (tksp_py_connection *)self->only;
-    return only != NULL && call->began < only->expires &&
-           !tksp_py_connection_wants_probe(only, call);
+/* The connection on which the call can be sent directly; NULL: none. Borrowed. */
+static tksp_py_connection *lane_of(const tksp_py_pool *self, const tksp_py_call *call) {
+    Py_ssize_t at = call->lane + 1;
+    if (at < 0 || at >= PyList_Size(self->lanes)) return NULL;
+    PyObject *lane = PyList_GetItem(self->lanes, at);
+    if (lane == Py_None) return NULL;
+    tksp_py_connection *only = (tksp_py_connection *)lane;
+    return call->began < only->expires && !tksp_py_connection_wants_probe(only, call) ? only : NULL;
 }
 
 /* When the pool checks whether its connection is unresponsive. */
@@ -79,20 +86,31 @@ static bool proceed(tksp_py_pool *self, tksp_py_call *call) {
     tksp_py_due due;
     tksp_py_wish wish = tksp_py_call_wish(call);
     if (wish == TKSP_PY_NOTHING) return true;
-    if (wish != TKSP_PY_SEND || !is_ready(self, call)) {
+    tksp_py_connection *lane = wish == TKSP_PY_SEND ? lane_of(self, call) : NULL;
+    if (lane == NULL) {
         return ask((PyObject *)self, self->state, TKSP_PY_PROCEED, (PyObject *)call);
     }
-    PyObject *only = self->only;
+    PyObject *only = (PyObject *)lane;
     Py_INCREF(only);
-    bool good = tksp_py_connection_send((tksp_py_connection *)only, call, &due) &&
+    bool good = tksp_py_connection_send(lane, call, &due) &&
                 (due == TKSP_PY_DUE_ALREADY ||
                  ask_number(only, self->state, TKSP_PY_DUE, PyLong_FromLong(due)));
     Py_DECREF(only);
     return good;
 }
 
+/* Has the map of the cluster asked for, if that is due. */
+static bool refresh(tksp_py_pool *self, double now) {
+    if (self->router == NULL || !tks_router_is_due(self->router, (int64_t)(now * 1e3))) return true;
+    PyObject *result =
+        PyObject_CallMethodObjArgs((PyObject *)self, self->state->names[TKSP_PY_REFRESH], NULL);
+    Py_XDECREF(result);
+    return result != NULL;
+}
+
 bool tksp_py_pool_begin(tksp_py_pool *self, tksp_py_call *call) {
     tks_event event = {.type = TKS_EVENT_START};
+    if (!refresh(self, call->began)) return false;
     tksp_py_call_enlist(call);
     tksp_py_call_step(call, &event);
     tksp_py_call_finish(call);
@@ -166,24 +184,23 @@ static Py_ssize_t pool_length(PyObject *object) {
 
 /* ---- the type -------------------------------------------------------------------------------- */
 
-static PyObject *pool_get_only(PyObject *object, void *unused) {
-    (void)unused;
-    PyObject *only = ((tksp_py_pool *)object)->only;
-    if (only == NULL) only = Py_None;
-    Py_INCREF(only);
-    return only;
-}
-
-static int pool_set_only(PyObject *object, PyObject *value, void *unused) {
-    (void)unused;
+/* set_lane(node, connection or None) */
+static PyObject *pool_set_lane(PyObject *object, PyObject *args) {
     tksp_py_pool *self = (tksp_py_pool *)object;
-    if (value == NULL ||
-        (value != Py_None && !PyObject_TypeCheck(value, self->state->connection_type))) {
-        PyErr_SetString(PyExc_TypeError, "only must be a Connection or None");
-        return -1;
+    PyObject *lane;
+    int node;
+    if (!PyArg_ParseTuple(args, "iO:set_lane", &node, &lane)) return NULL;
+    if (node < -1 || node >= TKS_NODES_MAX ||
+        (lane != Py_None && !PyObject_TypeCheck(lane, self->state->connection_type))) {
+        PyErr_SetString(PyExc_TypeError, "a lane is a Connection or None, of a node");
+        return NULL;
     }
-    tksp_py_set(&self->only, value == Py_None ? NULL : value);
-    return 0;
+    while (PyList_Size(self->lanes) <= node + 1) {
+        if (PyList_Append(self->lanes, Py_None) < 0) return NULL;
+    }
+    Py_INCREF(lane);
+    if (PyList_SetItem(self->lanes, node + 1, lane) < 0) return NULL;
+    Py_RETURN_NONE;
 }
 
 static int pool_traverse(PyObject *object, visitproc visit, void *arg) {
@@ -191,21 +208,23 @@ static int pool_traverse(PyObject *object, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(self->client);
     Py_VISIT(self->loop);
-    Py_VISIT(self->only);
+    Py_VISIT(self->lanes);
     return 0;
 }
 
 /* Not `client` and `loop`: a call that ends later needs them. */
 static int pool_clear(PyObject *object) {
-    Py_CLEAR(((tksp_py_pool *)object)->only);
-    return 0;
+    PyObject *lanes = ((tksp_py_pool *)object)->lanes;
+    return lanes != NULL ? PyList_SetSlice(lanes, 0, PyList_Size(lanes), NULL) : 0;
 }
 
 static void pool_dealloc(PyObject *object) {
     tksp_py_pool *self = (tksp_py_pool *)object;
     PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
-    Py_CLEAR(self->only);
+    Py_CLEAR(self->lanes);
+    tks_router_free(self->router);
+    tks_near_free(self->near);
     Py_CLEAR(self->loop);
     Py_CLEAR(self->client);
     PyObject_GC_Del(object);
@@ -215,6 +234,7 @@ static void pool_dealloc(PyObject *object) {
 static PyMethodDef pool_methods[] = {
     {"begin", pool_begin, METH_O, NULL},
     {"until", pool_until, METH_O, NULL},
+    {"set_lane", pool_set_lane, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -227,7 +247,6 @@ static PyMemberDef pool_members[] = {
 };
 
 static PyGetSetDef pool_getset[] = {
-    {"only", pool_get_only, pool_set_only, "The connection, if the pool has at most one.", NULL},
     {"deadline", pool_get_deadline, NULL, "The earliest deadline of the calls in flight.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

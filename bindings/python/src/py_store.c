@@ -53,7 +53,7 @@ static PyObject *operation_call(PyObject *object, PyObject *const *objects, Py_s
                           store->type->get_max_data_size(store->core), args, held)) {
         return NULL;
     }
-    tks_status status = row->make(store->core, args, &op, &err);
+    tks_status status = tks_operation_make(row, store->core, args, &op, &err);
     tksp_py_shape shape = shape_of(state, self, held);
     PyObject *result =
         status == TKS_OK ? tksp_py_op_new(state, op, &shape) : tksp_py_raise(state, status, &err);

@@ -20,6 +20,7 @@ from typing import Any
 from tokenstore import _core, _terminal
 from tokenstore import migrate as _migrate
 from tokenstore._terminal import moment, plain, print_table
+from tokenstore._walk import walk
 from tokenstore.client import Client
 from tokenstore.tokens import RedisTokens
 from tokenstore.values import Token
@@ -133,19 +134,23 @@ def stats(options: Options) -> bool:
     head = options.prefix + ":"
     match = re.sub(r"([\\*?\[\]^])", r"\\\1", head) + "?" * (_KIND + _LOCATOR)
     size = len(head.encode(errors="surrogateescape"))
-    counts: dict[bytes, Any] = {}
+    counts: dict[str, dict[bytes, Any]] = {}  # by primary and kind
     with _store(options) as store, closing(_terminal.Counter("keys looked at")) as counter:
         client = store.client
-        for found in _migrate.scan_rounds(client, match, _ROUND):
+        for node, found in walk(client, match, _ROUND):
+            if found is None:
+                counts.pop(node, None)
+                continue
             counter.add(_ROUND)
             keys = [*dict.fromkeys(found)]
             for key, (_, live, lasting) in zip(keys, store._driver.run(_core.tally(store._ops.store, keys))):
-                row = counts.setdefault(key[size : size + _KIND], {"owners": 0, "tokens": 0, "lasting": 0})
+                row = counts.setdefault(node, {}).setdefault(key[size : size + _KIND], dict.fromkeys(_COUNTED, 0))
                 row["owners"] += live > 0
                 row["tokens"] += live
                 row["lasting"] += lasting
-        names = _names_of_kinds(client, head + "kinds", [*counts])
-    rows = [{"app": app, "type": type, **row} for (app, type), row in sorted(zip(names, counts.values()))]
+        sums = _sums([*counts.values()])
+        names = _names_of_kinds(client, head + "kinds", [*sums])
+    rows = [{"app": app, "type": type, **row} for (app, type), row in sorted(zip(names, sums.values()))]
     if options.json:
         _print_json(rows)
     else:
@@ -156,6 +161,18 @@ def stats(options: Options) -> bool:
             names=(0, 1),
         )
     return True
+
+
+_COUNTED = ("owners", "tokens", "lasting")
+
+
+def _sums(tables: Sequence[dict[bytes, dict[str, int]]]) -> dict[bytes, dict[str, int]]:
+    """Over all primaries, by kind."""
+    kinds = dict.fromkeys(kind for table in tables for kind in table)
+    return {
+        kind: {name: sum(table[kind][name] for table in tables if kind in table) for name in _COUNTED}
+        for kind in kinds
+    }
 
 
 def _names_of_kinds(client: Client, registry: str, kinds: Sequence[bytes]) -> Sequence[tuple[str, str]]:
@@ -235,9 +252,9 @@ class _Bar:
     def __init__(self, tqdm: Any, client: Client, match: str) -> None:
         total = 0
         with closing(_terminal.Counter("keys looked at")) as counter:
-            for keys in _migrate.scan_rounds(client, match, _ROUND):
+            for _, keys in walk(client, match, _ROUND):
                 counter.add(_ROUND)
-                total += len(keys)
+                total += len(keys or ())
         self._bar = tqdm(total=total, unit=" keys")
 
     def __call__(self, report: _migrate.Report) -> None:

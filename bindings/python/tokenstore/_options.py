@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 from tokenstore.errors import ConfigurationError
 
-__all__ = ["flag", "function", "path", "seconds", "text", "whole"]
+__all__ = ["address_map", "flag", "function", "path", "seconds", "text", "whole"]
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
@@ -40,6 +41,14 @@ def _has_bytes(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def address_map(value: Any) -> str | None:
+    """The text of a dict of addresses: where those that are announced are reached."""
+    if not isinstance(value, Mapping):
+        return text("address_map", value)
+    pairs = [(text("address_map", k), text("address_map", v)) for k, v in value.items()]
+    return ",".join(f"{announced}={reached}" for announced, reached in pairs)
 
 
 def path(name: str, value: Any) -> str | None:

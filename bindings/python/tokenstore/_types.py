@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, Optional, TypedDict, Union
 
@@ -87,12 +87,28 @@ UNSET = Unset.UNSET
 """As a value in ``update(data=…)``: leave this field as it is. In ``update(expect=…)``: the field is absent."""
 
 
+class NearCacheStats(TypedDict):
+    """See :meth:`tokenstore.Client.near_cache_stats`."""
+
+    hits: int
+    misses: int
+    invalidations: int
+    evictions: int
+    flushes: int
+    entries: int
+    bytes: int
+    alive: bool
+    oldest_proof: float
+
+
 class ClientOptions(TypedDict, total=False):
     """The options of :class:`tokenstore.Client`, which every store takes too."""
 
     connect_timeout: Duration
     timeout: Duration
     max_connection_age: Duration
+    near_cache: int
+    near_cache_staleness: Duration
     pool_size: int
     client_name: str
     max_reply_size: int
@@ -102,6 +118,9 @@ class ClientOptions(TypedDict, total=False):
     cert: Path
     key: Path
     server_name: str
+    sentinel_user: str
+    sentinel_password: str
+    address_map: str | Mapping[str, str]
     server: Path
 
 

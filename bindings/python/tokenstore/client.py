@@ -14,7 +14,7 @@ from tokenstore._types import ClientOptions
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from tokenstore._types import Duration
+    from tokenstore._types import Duration, NearCacheStats
 
 __all__ = ["Argument", "BaseClient", "Client", "refuse_unknown"]
 
@@ -37,6 +37,8 @@ class BaseClient:
             url = os.environ.get("TOKENSTORE_URL") or _DEFAULT_URL
         _options.text("url", url)
         given = dict(options)
+        if given.get("address_map") is not None:
+            given["address_map"] = _options.address_map(given["address_map"])
         credentials = _options.function("credentials", given.pop("credentials", None))
         self._core = _core.Client(url, given, credentials)
         self._driver: Any = self._core  # runs operations
@@ -53,6 +55,18 @@ class BaseClient:
         """True once it was closed."""
         return self._core.closed
 
+    def near_cache_stats(self) -> NearCacheStats | None:
+        """What the near cache of this process does; None without ``near_cache``.
+
+        ``hits`` and ``misses`` count tokens; ``invalidations`` entries that a change dropped, ``evictions`` those that others
+        displaced, ``flushes`` lost connections and orders to drop all. ``alive``: does it answer now?
+        ``oldest_proof``: so many seconds ago the server was last known to tell of changes, of several the one that was
+        asked first.
+        """
+        return self._core.near_cache_stats()
+
+    nearCacheStats = near_cache_stats
+
     def __repr__(self) -> str:
         return f"<{self._module}.Client {self._url}{' closed' if self.closed else ''}>"
 
@@ -65,8 +79,11 @@ class Client(BaseClient, Closing):
         redis://[user[:password]@]host[:port][/db]
         rediss://…                                   TLS, verified against the system's CAs
         redis+unix:///path/to.sock[?db=0]            also unix://
+        redis+cluster://host:port,host:port          a cluster, by some of its nodes; rediss+cluster://
+        redis+sentinel://host:port,host:port/name    the primary that Sentinels know by this name; rediss+sentinel://
         embedded:                                    a private server that ends with this process
         embedded:/some/dir                           … that keeps its data there
+        embedded:cluster                             … three of them, as a cluster
 
     (``valkey`` may replace ``redis`` in each); the default is ``$TOKENSTORE_URL``, else
     ``redis://localhost:6379``. It connects at the first command (but ``embedded:`` starts its server here).
@@ -81,7 +98,12 @@ class Client(BaseClient, Closing):
         seconds before a connection is replaced (default 300; 0: never), less up to a fifth at random: a demoted
         server, or one whose name has moved, is left within this time
     ``pool_size``
-        the maximum number of connections (default 16); further threads wait
+        the maximum number of connections, of a cluster to each node (default 16); further threads wait
+    ``near_cache``
+        so many records are kept in memory until the server says that they changed (default 0: none); see
+        docs/near-cache.md
+    ``near_cache_staleness``
+        seconds; when it is not certain for so long that the server tells of changes, it is asked (default 2)
     ``client_name``
         shown by ``CLIENT LIST``
     ``max_reply_size``
@@ -96,6 +118,11 @@ class Client(BaseClient, Closing):
         time counts against ``timeout``; its exceptions reach the caller of the operation. Not for the URL
     ``ca``, ``cert``, ``key``, ``server_name``
         for TLS: a file of CA certificates, the client certificate and its key, the name to verify
+    ``sentinel_user``, ``sentinel_password``
+        for ``redis+sentinel://``: how to log in at the Sentinels; user and password of the URL are the server's
+    ``address_map``
+        for clusters and Sentinels behind NAT or in containers: a dict from addresses that nodes announce to where they
+        are reached, ``{"10.0.0.5:7000": "localhost:17000"}``; an entry without a port is for any, and keeps it
     ``server``
         for ``embedded:``: the binary to start
 
@@ -105,7 +132,13 @@ class Client(BaseClient, Closing):
     def __init__(self, url: str | None = None, **options: Unpack[ClientOptions]) -> None:
         super().__init__(url, options)
 
-    def execute(self, *args: Argument, timeout: Duration | None = None) -> Any:
+    def execute(
+        self,
+        *args: Argument,
+        key: str | bytes | None = None,
+        node: str | None = None,
+        timeout: Duration | None = None,
+    ) -> Any:
         """Run one command, binary-safe, and return its reply.
 
         ========================= ==================
@@ -125,8 +158,13 @@ class Client(BaseClient, Closing):
         :class:`OutcomeUnknownError`. The connection is shared, so a command that would change it for others
         (SELECT, AUTH, SUBSCRIBE, WATCH, CLIENT SETNAME, MULTI without its EXEC in the same pipeline …) is not
         sent: it raises :class:`DataError`, which says what to do instead.
+
+        On a cluster it goes to the node that has its first key. ``key`` names another key whose node is meant,
+        for commands that have none (DBSIZE); on one server it changes nothing. ``node``, ``"host:port"`` as in
+        the result of :meth:`for_each_primary`, names the node itself: then MOVED is an error like any other, and
+        another name raises :class:`ConfigurationError`.
         """
-        reply = self._core.run(_core.commands((args,)), timeout)[0]
+        reply = self._core.run(_core.commands((args,), key, node), timeout)[0]
         if isinstance(reply, Exception):
             raise reply
         return reply
@@ -136,6 +174,8 @@ class Client(BaseClient, Closing):
         commands: Iterable[Sequence[Argument]],
         *,
         raise_errors: bool = True,
+        key: str | bytes | None = None,
+        node: str | None = None,
         timeout: Duration | None = None,
     ) -> list[Any]:
         """Run several commands in one round trip on one connection; a list of their replies.
@@ -143,16 +183,30 @@ class Client(BaseClient, Closing):
         All are sent and all are answered, even if one fails; then the first error is raised, or with
         ``raise_errors=False`` each error is a :class:`ServerError` (or :class:`LimitError`) in its place in the
         list. An empty list of commands returns an empty list of replies.
+
+        On a cluster each goes to the node that has its first key, one without a key with the command before it,
+        and from MULTI to EXEC all go together; with ``key`` all go to the node that has this key, with ``node`` to
+        that one.
         """
         batch = tuple(commands)
         if not batch:
             return []
-        replies: list[Any] = self._core.run(_core.commands(batch), timeout)
+        replies: list[Any] = self._core.run(_core.commands(batch, key, node), timeout)
         if raise_errors:
             for reply in replies:
                 if isinstance(reply, Exception):
                     raise reply
         return replies
+
+    def for_each_primary(self, *args: Argument, timeout: Duration | None = None) -> dict[str, Any]:
+        """Run one command on every primary of a cluster, on all at the same time; the reply of each, by
+        ``"host:port"`` as the nodes announce themselves. On one server there is one entry.
+
+        Raises the error of the first node that has one, which names it. Commands that are known to read (INFO,
+        SCAN …), or that may be made twice (CONFIG SET, SCRIPT LOAD …), are sent again where a replica takes over;
+        any other is sent once. Primaries without slots are left out.
+        """
+        return self._core.run(_core.each(args), timeout)
 
     def ping(self, *, timeout: Duration | None = None) -> bool:
         """True if the server answers and has accepted the login, even if the ACL does not allow PING.
@@ -170,6 +224,8 @@ class Client(BaseClient, Closing):
         if not self._core.closed:
             self._core.close()
             _log.debug("client closed for %s", self._url)
+
+    forEachPrimary = for_each_primary
 
 
 def refuse_unknown(made: object, options: Iterable[str], known: Collection[str]) -> None:

@@ -7,6 +7,7 @@
     ├── ConnectionError         (also builtin)        could not reach the server: nothing happened
     ├── TimeoutError            (also builtin)        the deadline passed: nothing happened
     ├── OutcomeUnknownError                           sent, no reply: it may have happened
+    ├── NotReplicatedError                            it happened, but too few replicas have it
     ├── ServerError                                   Redis answered with an error
     ├── DataError               (also ValueError)     given or stored data is not valid
     ├── ConflictError                                 the data is not as expected: nothing changed
@@ -34,6 +35,7 @@ __all__ = [
     "ExpiredTokenError",
     "InvalidTokenError",
     "LimitError",
+    "NotReplicatedError",
     "OutcomeUnknownError",
     "ServerError",
     "SpikeAuthError",
@@ -70,6 +72,18 @@ class OutcomeUnknownError(Error):
 
     Check (``get``, ``list``) before repeating it.
     """
+
+
+class NotReplicatedError(Error):
+    """The change was made, but within ``wait_timeout`` fewer replicas had it than ``wait_replicas``.
+
+    It is not undone, and usually gets there a little later. A failover until then may lose it.
+    """
+
+    replicas: int = 0
+    """How many have it; with ``wait_fsync``, on disk."""
+    result: object = None
+    """What the change returned, such as the new :class:`Token`; of Sessions the :class:`Session`, or a number."""
 
 
 class ServerError(Error):

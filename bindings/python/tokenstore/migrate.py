@@ -23,11 +23,12 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from tokenstore import _core
 from tokenstore._types import ClientOptions
+from tokenstore._walk import find_keys
 from tokenstore.client import Client
 from tokenstore.errors import ConfigurationError, ServerError
 from tokenstore.values import Token
@@ -169,6 +170,8 @@ def run(
     store = _core.redis_tokens(Token, prefix=prefix, pepper=pepper, max_data_size=max_data_size)
     client = redis if isinstance(redis, Client) else Client(redis, **client_options)
     try:
+        if "+cluster:" in client.url:
+            raise ConfigurationError("this works on one server, and not yet on a cluster")
         return _Run(client, store, FORMATS[format], batch, dry_run, progress).all()
     finally:
         if client is not redis:
@@ -196,7 +199,7 @@ class _Run:
         report = self.report
         while not report.complete and report.passes < _PASSES_MAX:
             before = report.moved + report.updated
-            for keys in chunks(scan(self.client, self.format.match, self.batch), self.batch):
+            for keys in chunks(find_keys(self.client, self.format.match, self.batch), self.batch):
                 self.move(keys)
                 report.seconds = time.monotonic() - began
                 if self.progress is not None:
@@ -272,21 +275,6 @@ class _Run:
         self.report.odd_count += 1
         if len(self.report.odd) < _ODD_MAX:
             self.report.odd.append(Odd(_without_token(key), reason))
-
-
-def scan(client: Client, match: str, count: int) -> Iterator[bytes]:
-    """Keys by SCAN: some may be returned twice; keys that exist throughout are always returned."""
-    return chain.from_iterable(scan_rounds(client, match, count))
-
-
-def scan_rounds(client: Client, match: str, count: int) -> Iterator[list[bytes]]:
-    """The result of each SCAN, of about ``count`` keys."""
-    cursor = b"0"
-    while True:
-        cursor, keys = client.execute("SCAN", cursor, "MATCH", match, "COUNT", count)
-        yield keys
-        if cursor == b"0":
-            return
 
 
 def chunks(keys: Iterator[bytes], size: int) -> Iterator[list[bytes]]:

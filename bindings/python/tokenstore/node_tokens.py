@@ -43,6 +43,8 @@ class Tokenstore(Store):
         bytes of randomness in a hash: 8 … 64. The Node package has 8.
     ``max_data_size``
         bytes of the attrs as JSON, and of a hashed value (default 64 KiB)
+    ``wait_replicas``, ``wait_fsync``, ``wait_timeout``
+        as of :class:`RedisTokens`
 
     Everywhere: ids, keys and hashes are str or bytes, and an id may be a :class:`uuid.UUID`; None is
     not found. ``owner_id`` may also be an int or a UUID. It and stored keys are UTF-8, not empty, up to 1024
@@ -59,10 +61,20 @@ class Tokenstore(Store):
         size: int = 24,
         hash_size: int = 16,
         max_data_size: int = 65536,
+        wait_replicas: int = 0,
+        wait_fsync: bool = False,
+        wait_timeout: Duration = 1,
         **client_options: Unpack[ClientOptions],
     ) -> None:
         self._ops = _core.tokenstore(
-            NodeToken, prefix=prefix, size=size, hash_size=hash_size, max_data_size=max_data_size
+            NodeToken,
+            prefix=prefix,
+            size=size,
+            hash_size=hash_size,
+            max_data_size=max_data_size,
+            wait_replicas=wait_replicas,
+            wait_fsync=wait_fsync,
+            wait_timeout=wait_timeout,
         )
         super().__init__(redis, **client_options)
 
@@ -81,7 +93,7 @@ class Tokenstore(Store):
         return self._driver.run(self._ops.add(owner_id, attrs, key, duration))
 
     def get(self, id: Id) -> NodeToken | None:
-        """Find a token by its id: None if there is none. One round trip."""
+        """Find a token by its id: None if there is none. Two round trips."""
         return self._driver.run(self._ops.get(id))
 
     def get_key(self, key: Presented) -> NodeToken | None:
@@ -95,16 +107,19 @@ class Tokenstore(Store):
         """
         return self._driver.run(self._ops.set(id, attrs))
 
-    def delete(self, id: Id) -> bool:
-        """End a token by its id. True if it was live."""
-        return self._driver.run(self._ops.delete(id))
+    def delete(self, id: Id, *, wait_replicas: int = 0) -> bool:
+        """End a token by its id. True if it was live.
 
-    def delete_key(self, key: Presented) -> bool:
+        ``wait_replicas``, here and below: at least so many replicas, if the store has fewer.
+        """
+        return self._driver.run(self._ops.delete(id, wait_replicas))
+
+    def delete_key(self, key: Presented, *, wait_replicas: int = 0) -> bool:
         """End a token by its key. True if it was live."""
-        return self._driver.run(self._ops.delete_key(key))
+        return self._driver.run(self._ops.delete_key(key, wait_replicas))
 
     def list(self, owner_id: Name) -> builtins.list[NodeToken]:
-        """The owner's live tokens, with their keys, in no order. Two round trips.
+        """The owner's live tokens, with their keys, in no order. Three round trips.
 
         Ids without a token are dropped. Unreadable records are skipped, with a warning in the log; if there is
         nothing else, it raises :class:`DataError`.

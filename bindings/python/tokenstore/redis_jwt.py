@@ -68,6 +68,8 @@ class RedisJWT(Store):
         bytes of the data as JSON (default 64 KiB)
     ``max_size``
         bytes of a token (default 8 KiB, up to 1 MiB)
+    ``wait_replicas``, ``wait_fsync``, ``wait_timeout``
+        as of :class:`RedisTokens`
     """
 
     def __init__(
@@ -82,6 +84,9 @@ class RedisJWT(Store):
         node_writers: bool = False,
         max_data_size: int = 65536,
         max_size: int = 8192,
+        wait_replicas: int = 0,
+        wait_fsync: bool = False,
+        wait_timeout: Duration = 1,
         host: str | None = None,
         port: int | None = None,
         auth: str | None = None,
@@ -96,6 +101,9 @@ class RedisJWT(Store):
             node_writers=bool(node_writers),
             max_data_size=max_data_size,
             max_size=max_size,
+            wait_replicas=wait_replicas,
+            wait_fsync=wait_fsync,
+            wait_timeout=wait_timeout,
         )
         super().__init__(_target(redis, host, port, auth), **client_options)
         self._kea = bool(kea)
@@ -154,16 +162,19 @@ class RedisJWT(Store):
         """The user's live sessions, newest first: ``{id, rjwt, ttl, dataSession?}`` each."""
         return self._driver.run(self._ops.list(id))
 
-    def destroy(self, rjwt: Presented) -> bool:
-        """End the session with this key (``verify(token)["rjwt"]``). True if it was live."""
-        return self._driver.run(self._ops.destroy(rjwt))
+    def destroy(self, rjwt: Presented, *, wait_replicas: int = 0) -> bool:
+        """End the session with this key (``verify(token)["rjwt"]``). True if it was live.
 
-    def destroy_multiple(self, id: Name) -> int:
+        ``wait_replicas``, here and below: at least so many replicas, if the store has fewer.
+        """
+        return self._driver.run(self._ops.destroy(rjwt, wait_replicas))
+
+    def destroy_multiple(self, id: Name, *, wait_replicas: int = 0) -> int:
         """End all sessions of the user: "log out everywhere". How many were live.
 
         On a server that evicts keys it finds them by SCAN over all keys, and logs a warning.
         """
-        return self._driver.run(self._ops.destroy_multiple(id))
+        return self._driver.run(self._ops.destroy_multiple(id, wait_replicas))
 
     def reindex(self, timeout: Duration | None = None) -> int:
         """Add sessions that the Node package wrote to their user's index; how many.
@@ -253,16 +264,16 @@ class Calls:
         return self._driver.run(self._ops.count(pattern))
 
     def get_info(self, section: Text = "") -> Any:
-        """Redis' INFO on ``section`` as text; for ``"DBSIZE"`` a number."""
+        """Redis' INFO on ``section`` as text, of a cluster that of any node; for ``"DBSIZE"`` the number of keys."""
         return self._driver.run(self._ops.get_info(section))
 
-    def destroy(self, key: Presented) -> bool:
+    def destroy(self, key: Presented, *, wait_replicas: int = 0) -> bool:
         """End the session. True if it was live."""
-        return self._driver.run(self._ops.destroy(key))
+        return self._driver.run(self._ops.destroy(key, wait_replicas))
 
-    def destroy_multiple(self, key: Name) -> int:
+    def destroy_multiple(self, key: Name, *, wait_replicas: int = 0) -> int:
         """End all sessions of the user; how many were live."""
-        return self._driver.run(self._ops.destroy_multiple(key))
+        return self._driver.run(self._ops.destroy_multiple(key, wait_replicas))
 
     getValueByKey = get_value_by_key
     getValuesByPattern = get_values_by_pattern

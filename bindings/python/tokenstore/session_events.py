@@ -52,7 +52,7 @@ class SessionEnd(NamedTuple):
 
 
 class SessionGap(NamedTuple):
-    """The connection was lost for a while: events between these times may be missing.
+    """The connection was lost for a while, or the primaries changed: events between these times may be missing.
 
     Both are seconds since the epoch, by the clock of this machine. Events before ``lost_at`` were delivered,
     and those after ``restored_at`` will be.
@@ -72,7 +72,7 @@ SessionEvent = Union[SessionEnd, SessionGap]
 
 
 class SessionEvents(Closing):
-    """Listens on a separate connection, from its creation on.
+    """Listens on a separate connection, on a cluster to every primary, from its creation on.
 
     ::
 
@@ -84,7 +84,8 @@ class SessionEvents(Closing):
                     print(event.id, event.kind)
 
     ``kea=True`` enables the events on the server (CONFIG SET notify-keyspace-events, on every new connection,
-    since a restarted server forgets it). After ``keepalive`` seconds of silence a PING checks the connection.
+    since a restarted server forgets it), and on its replicas where the client knows them: on a cluster, and by
+    Sentinels. After ``keepalive`` seconds of silence a PING checks the connection.
 
     One thread at a time may wait; each thread needs its own object. A forked child must create its own.
     """

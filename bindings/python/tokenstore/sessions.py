@@ -60,6 +60,9 @@ class Sessions(Store):
         reuse: Reuse = "ignore",
         reuse_window: Duration | None = None,
         max_data_size: int = 65536,
+        wait_replicas: int = 0,
+        wait_fsync: bool = False,
+        wait_timeout: Duration = 1,
         **client_options: Unpack[ClientOptions],
     ) -> None:
         if redis is not None and connection_string is not None:
@@ -79,6 +82,9 @@ class Sessions(Store):
             reuse=reuse,
             reuse_window=reuse_window,
             max_data_size=max_data_size,
+            wait_replicas=wait_replicas,
+            wait_fsync=wait_fsync,
+            wait_timeout=wait_timeout,
         )
         super().__init__(connection_string if redis is None else redis, **client_options)
 
@@ -105,14 +111,16 @@ class Sessions(Store):
         token: Presented,
         refresh: Duration | bool | None = None,
         expiry: bool = False,
+        fresh: bool = False,
     ) -> Session | None:
         """Find a session: None if there is none. One round trip.
 
         ``refresh`` slides the expiry to this long from now, with True by the session's own ``idle``, and never
         shortens it; ``expiry=True`` fills in ``expires_at``. A token in its grace finds the session, with
-        ``superseded`` set. See :meth:`RedisTokens.get`.
+        ``superseded`` set. With a ``near_cache``, ``fresh=True`` asks the server all the same. See
+        :meth:`RedisTokens.get`.
         """
-        return self._driver.run(self._ops.get(app, token, refresh, expiry))
+        return self._driver.run(self._ops.get(app, token, refresh, expiry, fresh))
 
     def get_by_id(self, app: Name, owner_id: Name, id: Id) -> Session | None:
         """Find the user's session with this ``id`` or ``sid`` of a listing: without the token, with ``expires_at``."""
@@ -174,21 +182,26 @@ class Sessions(Store):
         """
         return self._driver.run(self._ops.take(app, token))
 
-    def kill(self, app: Name, token: Presented) -> bool:
-        """End the session. True if it was live."""
-        return self._driver.run(self._ops.kill(app, token))
+    def kill(self, app: Name, token: Presented, *, wait_replicas: int = 0) -> bool:
+        """End the session. True if it was live.
 
-    def kill_all(self, app: Name, owner_id: Name, keep: Presented = None) -> bool:
+        ``wait_replicas``, here and below: at least so many replicas, if the store has fewer.
+        """
+        return self._driver.run(self._ops.kill(app, token, wait_replicas))
+
+    def kill_all(
+        self, app: Name, owner_id: Name, keep: Presented = None, *, wait_replicas: int = 0
+    ) -> bool:
         """End all sessions of this user. True if there were any.
 
         ``keep`` is a token or an id of this user that stays: log out the others. If it is not live, or None,
         all are ended.
         """
-        return self._driver.run(self._ops.kill_all(app, owner_id, keep)) > 0
+        return self._driver.run(self._ops.kill_all(app, owner_id, keep, wait_replicas)) > 0
 
-    def kill_by_id(self, app: Name, owner_id: Name, id: Id) -> bool:
+    def kill_by_id(self, app: Name, owner_id: Name, id: Id, *, wait_replicas: int = 0) -> bool:
         """End the session with this ``id`` of a listing. True if it was live."""
-        return self._driver.run(self._ops.kill_by_id(app, owner_id, id))
+        return self._driver.run(self._ops.kill_by_id(app, owner_id, id, wait_replicas))
 
     def count(self, app: Name, owner_id: Name) -> int:
         """How many live sessions this user has."""
@@ -226,9 +239,12 @@ class Sessions(Store):
         session = self._driver.run(self._ops.rotate(app, token, duration, grace, owner_id, data))
         return None if session is None else session.token
 
-    def get_many(self, app: Name, tokens: Iterable[Presented]) -> builtins.list[Session | None]:
-        """Find many at once: a list in the order asked, None where there is no such session."""
-        return self._driver.run(self._ops.get_many(app, tokens))
+    def get_many(
+        self, app: Name, tokens: Iterable[Presented], fresh: bool = False
+    ) -> builtins.list[Session | None]:
+        """Find many at once: a list in the order asked, None where there is no such session. ``fresh`` as in
+        :meth:`get`."""
+        return self._driver.run(self._ops.get_many(app, tokens, fresh))
 
     getMany = get_many
     killAll = kill_all

@@ -77,6 +77,12 @@ class RedisTokens(Store):
         with ``reuse="revoke"``: seconds after a rotation in which that is known, default a day
     ``max_data_size``
         bytes of the data as JSON (default 64 KiB)
+    ``wait_replicas``
+        a change counts as done when so many replicas have it; else it raises :class:`NotReplicatedError`
+    ``wait_fsync``
+        … when it is on the disk of the primary, and of ``wait_replicas`` replicas (Redis 7.2)
+    ``wait_timeout``
+        seconds to wait for that (default 1): less than the client's ``timeout``
 
     Everywhere: ``app``, ``type`` and ``owner`` are str (stored as UTF-8), bytes, int or
     :class:`uuid.UUID` (stored as their text), not empty, up to 1024 bytes, without NUL. A presented token is
@@ -100,6 +106,9 @@ class RedisTokens(Store):
         reuse: Reuse = "ignore",
         reuse_window: Duration | None = None,
         max_data_size: int = 65536,
+        wait_replicas: int = 0,
+        wait_fsync: bool = False,
+        wait_timeout: Duration = 1,
         **client_options: Unpack[ClientOptions],
     ) -> None:
         self._ops = _core.redis_tokens(
@@ -115,6 +124,9 @@ class RedisTokens(Store):
             reuse=reuse,
             reuse_window=reuse_window,
             max_data_size=max_data_size,
+            wait_replicas=wait_replicas,
+            wait_fsync=wait_fsync,
+            wait_timeout=wait_timeout,
         )
         super().__init__(redis, **client_options)
 
@@ -154,6 +166,7 @@ class RedisTokens(Store):
         token: Presented,
         refresh: Duration | bool | None = None,
         expiry: bool = False,
+        fresh: bool = False,
     ) -> Token | None:
         """Find a token: None if there is none. One round trip.
 
@@ -161,12 +174,13 @@ class RedisTokens(Store):
         written at most once per ``touch_interval``; with True, as long as its own ``idle``, and one without
         ``idle`` is unchanged. It never shortens: a token that lives longer, or has no
         expiry, is unchanged. If the server cannot write (a replica, full memory …) the token is returned with
-        the expiry it has. ``expiry=True`` fills in ``expires_at``.
+        the expiry it has. ``expiry=True`` fills in ``expires_at``. With a ``near_cache``, ``fresh=True`` asks the server
+        all the same.
 
         A token that was rotated finds the new one while its grace lasts, with ``superseded`` set, in one more round
         trip; all calls with a token do. After it, None, or :class:`TokenReusedError` (``reuse``).
         """
-        return self._driver.run(self._ops.get(app, type, token, refresh, expiry))
+        return self._driver.run(self._ops.get(app, type, token, refresh, expiry, fresh))
 
     def get_by_id(self, app: Name, type: Name, owner: Name, id: Id) -> Token | None:
         """Find the owner's token with this ``id`` or ``sid`` of a listing: without the secret, with ``expires_at``."""
@@ -258,21 +272,34 @@ class RedisTokens(Store):
         """
         return self._driver.run(self._ops.take(app, type, token))
 
-    def delete(self, app: Name, type: Name, token: Presented) -> bool:
-        """End the token. True if it was live; False if there was no such token."""
-        return self._driver.run(self._ops.delete(app, type, token))
+    def delete(self, app: Name, type: Name, token: Presented, *, wait_replicas: int = 0) -> bool:
+        """End the token. True if it was live; False if there was no such token.
 
-    def delete_all(self, app: Name, type: Name, owner: Name, keep: Presented = None) -> int:
+        ``wait_replicas``, here and below: at least so many replicas, if the store has fewer.
+        """
+        return self._driver.run(self._ops.delete(app, type, token, wait_replicas))
+
+    def delete_all(
+        self,
+        app: Name,
+        type: Name,
+        owner: Name,
+        keep: Presented = None,
+        *,
+        wait_replicas: int = 0,
+    ) -> int:
         """End all tokens of this owner; how many were live (of more than 10 000, how many there were).
 
         ``keep`` is a token or an id of this owner that stays and is not counted: log out the others. If it is
         not live, or None, all are ended.
         """
-        return self._driver.run(self._ops.delete_all(app, type, owner, keep))
+        return self._driver.run(self._ops.delete_all(app, type, owner, keep, wait_replicas))
 
-    def delete_by_id(self, app: Name, type: Name, owner: Name, id: Id) -> bool:
+    def delete_by_id(
+        self, app: Name, type: Name, owner: Name, id: Id, *, wait_replicas: int = 0
+    ) -> bool:
         """End the token with this ``id`` of a listing. True if it was live."""
-        return self._driver.run(self._ops.delete_by_id(app, type, owner, id))
+        return self._driver.run(self._ops.delete_by_id(app, type, owner, id, wait_replicas))
 
     def count(self, app: Name, type: Name, owner: Name) -> int:
         """How many live tokens this owner has."""
@@ -330,10 +357,11 @@ class RedisTokens(Store):
         return self._driver.run(self._ops.create_many(items))
 
     def get_many(
-        self, app: Name, type: Name, tokens: Iterable[Presented]
+        self, app: Name, type: Name, tokens: Iterable[Presented], fresh: bool = False
     ) -> builtins.list[Token | None]:
-        """Find many at once: a list in the given order, None where there is no such token."""
-        return self._driver.run(self._ops.get_many(app, type, tokens))
+        """Find many at once: a list in the given order, None where there is no such token. ``fresh`` as in
+        :meth:`get`."""
+        return self._driver.run(self._ops.get_many(app, type, tokens, fresh))
 
     deleteAll = delete_all
     deleteById = delete_by_id

@@ -27,7 +27,9 @@
 
 #include "tokenstore/api.h"
 #include "tokenstore/greeting.h"
+#include "tokenstore/near.h"
 #include "tokenstore/op.h"
+#include "tokenstore/router.h"
 #include "tokenstore/url.h"
 
 TKS_BEGIN_DECLS
@@ -78,6 +80,17 @@ void tks_flight_free(tks_flight *flight);
 
 /** The target, borrowed; of an embedded server: the unix socket it listens on. */
 const tks_target *tks_client_get_target(const tks_client *client) TKS_ALL_NONNULL;
+
+/** What it knows of its cluster, for other drivers: of this process; held, so the caller frees it. NULL: there is one server, or no
+ * memory. */
+tks_router *tks_client_hold_router(tks_client *client) TKS_ALL_NONNULL;
+
+/** The near cache of this process, for other drivers, which give it to their operations; held, so the caller frees it. From the first call
+ * on, or the first operation, a thread listens to every primary. NULL: there is none (near_cache), or no memory. */
+tks_near *tks_client_hold_near(tks_client *client) TKS_ALL_NONNULL;
+
+/** What it does. False: there is none. */
+bool tks_client_get_near_stats(tks_client *client, tks_near_stats *out) TKS_ALL_NONNULL;
 
 /** The id of this process, without a system call if the system allows: for callers that must check on each call
  * whether they run in a forked child. */

@@ -27,10 +27,25 @@ TKS_MUST_USE tks_status tks_embedded_start(const char *directory, const char *bi
                                            int64_t timeout_ms, const tks_interrupt *interrupt,
                                            tks_embedded **out, tks_error *err);
 
-/** The path of the unix socket; borrowed. */
+enum { TKS_EMBEDDED_NODES = 3, TKS_EMBEDDED_PASSWORD_SIZE = 32 };
+
+/** A cluster of primaries, ready to be used: on ports of 127.0.0.1, which other users of this machine can reach, so with a
+ * password. */
+typedef struct tks_embedded_cluster {
+    uint16_t ports[TKS_EMBEDDED_NODES];
+    char password[TKS_EMBEDDED_PASSWORD_SIZE + 1];
+} tks_embedded_cluster;
+
+/** As tks_embedded_start, of a cluster, which keeps no data. */
+TKS_MUST_USE tks_status tks_embedded_start_cluster(const char *binary, int64_t timeout_ms,
+                                                   const tks_interrupt *interrupt,
+                                                   tks_embedded_cluster *cluster,
+                                                   tks_embedded **out, tks_error *err);
+
+/** The path of the unix socket, of a cluster its first node's; borrowed. */
 const char *tks_embedded_get_socket(const tks_embedded *embedded) TKS_ALL_NONNULL;
 
-/** Ends the server, waits for it to be gone, frees. NULL is accepted. */
+/** Ends the server or the cluster, waits for it to be gone, frees. NULL is accepted. */
 void tks_embedded_stop(tks_embedded *embedded);
 
 TKS_END_DECLS

@@ -1,5 +1,5 @@
-/* tokenstore/greeting.h - the first commands on a new connection: AUTH, SELECT, CLIENT SETNAME, in one round trip;
- * PING if there are no others.
+/* tokenstore/greeting.h - the first commands on a new connection: AUTH, SELECT, CLIENT SETNAME, and ROLE to a primary that Sentinels
+ * named, in one round trip; PING if there are no others.
  *
  * Purpose:   every driver opens its connections in the same way, with the same error messages. No I/O here.
  * Lifecycle: tks_greeting is the caller's storage: init, send `bytes`, read `count` replies, judge, clear.
@@ -13,7 +13,7 @@
 
 TKS_BEGIN_DECLS
 
-enum { TKS_GREETING_MAX = 3 }; /**< commands in a greeting */
+enum { TKS_GREETING_MAX = 4 }; /**< commands in a greeting */
 
 typedef struct tks_greeting {
     tks_buf out;  /**< the commands, ready to be written; they hold the password */

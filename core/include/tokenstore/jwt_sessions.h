@@ -29,8 +29,9 @@ typedef struct tks_jwt_sessions_options {
     int64_t
         max_sessions;  /**< a user has at most; signing ends the oldest beyond it. 0: any number */
     bool node_writers; /**< Node signs into the same database: look for its sessions by SCAN */
-    size_t max_data_size; /**< bytes of a session's data as JSON; 0: 64 KiB */
-    size_t max_size;      /**< bytes of a token; 0: TKS_JWT_SIZE_DEFAULT */
+    size_t max_data_size;      /**< bytes of a session's data as JSON; 0: 64 KiB */
+    size_t max_size;           /**< bytes of a token; 0: TKS_JWT_SIZE_DEFAULT */
+    tks_durability durability; /**< of changes; `timeout_ms` 0: 1000 */
 } tks_jwt_sessions_options;
 
 /** TKS_OK, TKS_ERR_CONFIGURATION (no key, a key that cannot sign with `algorithm`), TKS_ERR_MEMORY. */
@@ -122,7 +123,8 @@ TKS_MUST_USE tks_status tks_jwt_sessions_reindex(const tks_jwt_sessions *, tks_o
 /** Result TEXT: "PONG". */
 TKS_MUST_USE tks_status tks_jwt_sessions_ping(const tks_jwt_sessions *, tks_op **out, tks_error *);
 
-/** Result TEXT: Redis' INFO on `section` (empty: all), or for "DBSIZE" COUNT. */
+/** Result TEXT: Redis' INFO on `section` (empty: all), of a cluster that of any node; or for "DBSIZE" COUNT, of a
+ * cluster that of all its primaries. */
 TKS_MUST_USE tks_status tks_jwt_sessions_get_info(const tks_jwt_sessions *, tks_bytes section,
                                                   tks_op **out, tks_error *);
 

@@ -36,10 +36,11 @@ enum {
 typedef struct tks_node_tokens tks_node_tokens;
 
 typedef struct tks_node_tokens_options {
-    tks_bytes prefix;     /**< "token" when empty */
-    size_t size;          /**< characters of a key; 0: 24 */
-    size_t hash_size;     /**< bytes of randomness in a hash; 0: 16 */
-    size_t max_data_size; /**< bytes of attrs as JSON, and of a hashed value; 0: 64 KiB */
+    tks_bytes prefix;          /**< "token" when empty */
+    size_t size;               /**< characters of a key; 0: 24 */
+    size_t hash_size;          /**< bytes of randomness in a hash; 0: 16 */
+    size_t max_data_size;      /**< bytes of attrs as JSON, and of a hashed value; 0: 64 KiB */
+    tks_durability durability; /**< of changes; `timeout_ms` 0: 1000 */
 } tks_node_tokens_options;
 
 /** TKS_OK, TKS_ERR_CONFIGURATION (the message names the option), TKS_ERR_MEMORY. */
@@ -69,7 +70,7 @@ TKS_MUST_USE tks_status tks_node_tokens_delete(const tks_node_tokens *, tks_byte
                                                tks_error *);
 TKS_MUST_USE tks_status tks_node_tokens_delete_key(const tks_node_tokens *, tks_bytes key,
                                                    tks_op **out, tks_error *);
-/** Result JSONS: the owner's live tokens, in no order. Two round trips, a third if ids without a token were found:
+/** Result JSONS: the owner's live tokens, in no order. Three round trips, a fourth if ids without a token were found:
  * they are dropped. Unreadable tokens are skipped, and a warning is noted; if there is nothing else, TKS_ERR_DATA. */
 TKS_MUST_USE tks_status tks_node_tokens_list(const tks_node_tokens *, tks_bytes owner_id,
                                              tks_op **out, tks_error *);

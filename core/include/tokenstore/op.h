@@ -6,6 +6,7 @@
  *
  *                  tks_op_step(START) ──► SEND ──► step(REPLIES | LOST) ──► … ──► DONE
  *                                     ├─► HTTP ──► step(RESPONSE | LOST) ─►         FAILED
+ *                                     ├─► PARTS ─► step(PARTS) ───────────►
  *                                     └─► SLEEP ─► step(AWAKE) ───────────►
  *
  * Rules:     NOSCRIPT, temporary errors (LOADING, BUSY, READONLY …) and lost connections are states of the
@@ -43,6 +44,7 @@ typedef enum tks_need {
     TKS_NEED_SEND,  /**< tks_op_get_batch */
     TKS_NEED_HTTP,  /**< tks_op_get_request */
     TKS_NEED_SLEEP, /**< tks_op_get_sleep */
+    TKS_NEED_PARTS, /**< tks_op_get_parts */
     TKS_DONE,       /**< tks_op_get_result */
     TKS_FAILED      /**< tks_op_get_error */
 } tks_need;
@@ -52,7 +54,10 @@ typedef struct tks_batch {
     tks_bytes bytes; /**< RESP, ready to be written */
     size_t replies;
     tks_safety safety;
-    tks_bytes route;      /**< the key that selects the server; empty: any server */
+    int node; /**< of a cluster, by its number in the router; -1: there is one server */
+    bool
+        blocks; /**< the answers may come late, and until then the server reads nothing else on this
+                               connection: others must not share it */
     uint32_t patience_ms; /**< not 0: the answers are optional, and the operation waits this long
                                for them, connecting included; then they count as LOST */
 } tks_batch;
@@ -63,6 +68,7 @@ typedef enum tks_event_type {
     TKS_EVENT_RESPONSE, /**< to the HTTP request, whatever its status */
     TKS_EVENT_LOST,     /**< no connection could be opened, or it ended before the last reply */
     TKS_EVENT_AWAKE,    /**< the sleep is over */
+    TKS_EVENT_PARTS,    /**< all parts have ended, well or not */
     TKS_EVENT_DEADLINE  /**< the driver's deadline has passed, or would pass during the sleep */
 } tks_event_type;
 
@@ -93,6 +99,22 @@ typedef struct tks_event {
  * is known, and nothing learned. */
 void tks_op_set_server(tks_op *op, tks_server *server) TKS_ALL_NONNULL;
 
+/** When a change counts as done. By default, as soon as the primary has made it. */
+typedef struct tks_durability {
+    int64_t replicas; /**< when so many replicas have it, too */
+    bool fsync;       /**< when it is on the primary's disk, and on those of `replicas` replicas */
+    int64_t
+        timeout_ms; /**< to wait for that; then the operation fails with TKS_ERR_NOT_REPLICATED */
+} tks_durability;
+
+enum { TKS_REPLICAS_MAX = 1000 };
+
+/** Before the first step: a change is to reach at least so many replicas, if its store asks for fewer. */
+void tks_op_set_replicas(tks_op *op, int64_t replicas) TKS_ALL_NONNULL;
+
+/** After TKS_ERR_NOT_REPLICATED: how many replicas have the change; its result is set as after TKS_DONE. */
+int64_t tks_op_get_replicas(const tks_op *op) TKS_ALL_NONNULL;
+
 /** Does the operation need `boot_ms` in its events? It costs drivers a system call on some machines. */
 bool tks_op_reads_boot(const tks_op *op) TKS_ALL_NONNULL;
 
@@ -104,6 +126,11 @@ const tks_http_request *tks_op_get_request(const tks_op *op)
     TKS_ALL_NONNULL;                         /**< after TKS_NEED_HTTP */
 uint32_t tks_op_get_sleep(const tks_op *op); /**< after TKS_NEED_SLEEP: milliseconds */
 const tks_error *tks_op_get_error(const tks_op *op) TKS_ALL_NONNULL; /**< after TKS_FAILED */
+
+/** After TKS_NEED_PARTS: the number of its parts, and them: operations, each about one node of a cluster, in the order of the nodes' numbers. The driver runs each to its end,
+ * all at the same time if it can, under the deadline of the whole, and then steps with TKS_EVENT_PARTS. They belong to the operation until
+ * then. Those who lease connections one after the other do so in this order. */
+size_t tks_op_get_parts(const tks_op *op, tks_op ***out) TKS_ALL_NONNULL;
 
 typedef struct tks_token tks_token;
 
@@ -157,12 +184,20 @@ typedef struct tks_session {
     const tks_json *data; /**< NULL: not requested, or none */
 } tks_session;
 
+/** What one node of a cluster answered; borrowed from the operation. */
+typedef struct tks_node_reply {
+    /** host:port as the nodes announce it; of one server as in its URL, or the path of its socket, or "embedded:". */
+    tks_bytes node;
+    const tks_reply *reply;
+} tks_node_reply;
+
 typedef enum tks_result_type {
     TKS_RESULT_BOOL,    /**< `integer` is 0 or 1 */
     TKS_RESULT_COUNT,   /**< `integer` */
     TKS_RESULT_TOKEN,   /**< `tokens[0]`, found or not */
     TKS_RESULT_TOKENS,  /**< `tokens[0 … size-1]`: in get_many some may be not found */
     TKS_RESULT_REPLIES, /**< `replies[0 … size-1]`: raw commands */
+    TKS_RESULT_NODES,   /**< `nodes[0 … size-1]`: tks_raw_each_new */
     TKS_RESULT_ACCESS,  /**< `access` */
     TKS_RESULT_TEXT,    /**< `text`; its data is NULL when there is none */
     TKS_RESULT_TEXTS,   /**< `texts[0 … size-1]` */
@@ -179,6 +214,7 @@ typedef struct tks_result {
         int64_t integer;
         const tks_token *tokens;
         const tks_reply *const *replies;
+        const tks_node_reply *nodes;
         const tks_access *access;
         const tks_json *const *values;
         const tks_session *sessions;
@@ -190,7 +226,7 @@ typedef struct tks_result {
 /** Log lines for the driver to take, in any state; never a token or a secret. They are freed with the operation. */
 tks_notes *tks_op_get_notes(tks_op *op) TKS_ALL_NONNULL;
 
-/** After TKS_DONE; borrowed, valid until the operation is freed. */
+/** After TKS_DONE or TKS_ERR_NOT_REPLICATED; borrowed, valid until the operation is freed. */
 const tks_result *tks_op_get_result(const tks_op *op) TKS_ALL_NONNULL;
 
 /** What is known about a result of type TKS_RESULT_TOKEN before the answer arrives: its app, type, token and id,
@@ -204,11 +240,21 @@ void tks_op_free(tks_op *op);
 /* ---- raw commands ---------------------------------------------------------------------------- */
 
 /** `count` commands to be sent unchanged, in order: execute and pipeline. Command i has the next argc[i] entries of
- * `argv`. All are copied. They are TKS_ONCE: their effect is not known here. Error replies are results, not
- * failures. TKS_OK, TKS_ERR_MEMORY, TKS_ERR_DATA (no command, an empty one, or one that would change a shared
- * connection, such as SELECT: core/src/ops/raw_refused.c). */
+ * `argv`. On a cluster `key` selects the node for all, or `node` names it, host:port: then MOVED is a reply as any
+ * other. If both are NULL, each goes by its first key, and one without a key with its neighbour. All are copied. They
+ * are TKS_ONCE: their effect is not known here. Error replies are results, not failures. TKS_OK, TKS_ERR_MEMORY,
+ * TKS_ERR_DATA (no command, an empty one, an empty key or node, both, or a command that would change a shared
+ * connection, such as SELECT: core/src/ops/raw_refused.c). When it runs: TKS_ERR_CONFIGURATION, no primary is `node`. */
 TKS_MUST_USE tks_status tks_raw_new(size_t count, const size_t *argc, const tks_bytes *argv,
-                                    tks_op **out, tks_error *err);
+                                    const tks_bytes *key, const tks_bytes *node, tks_op **out,
+                                    tks_error *err);
+
+/** One command to be sent unchanged to every primary of a cluster that serves slots, to all at the same time; else to
+ * the one server. TKS_RESULT_NODES: the reply of each, or the operation fails, with a message that names the node.
+ * Commands that are known to read, or to be repeatable (INFO, SCAN, CONFIG SET …), are sent again where a replica takes
+ * over; others are TKS_ONCE. Statuses as of tks_raw_new. */
+TKS_MUST_USE tks_status tks_raw_each_new(size_t argc, const tks_bytes *argv, tks_op **out,
+                                         tks_error *err);
 
 /** Does the server answer? TKS_RESULT_BOOL, true: it does, and has accepted the login. A NOPERM for PING itself,
  * which an ACL need not allow, counts as an answer. TKS_READ. TKS_OK, TKS_ERR_MEMORY. */

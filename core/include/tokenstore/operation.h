@@ -30,7 +30,9 @@ typedef enum tks_param_type {
     TKS_PARAM_REFRESH,  /**< `number`: as DURATION, or true: TKS_OWN_IDLE */
     TKS_PARAM_TTL,      /**< `number`: as DURATION, or a text such as "15 minutes" */
     TKS_PARAM_LIMIT,    /**< `number`: a whole number from 1; -1: a value that is not */
+    TKS_PARAM_REPLICAS, /**< `number`: as LIMIT, or 0; for tks_operation_make */
     TKS_PARAM_FLAG,     /**< `number`: 0 or 1 */
+    TKS_PARAM_FRESH,    /**< `number`: as FLAG; for tks_operation_make */
     TKS_PARAM_TOKENS,   /**< `count` and `texts`: a list of PRESENTED */
     TKS_PARAM_ROWS,     /**< `count` and `rows`: a list of what the operation `each` takes */
     TKS_PARAM_FIXED,    /**< `text`: `fallback`. The caller does not give it */
@@ -73,10 +75,14 @@ struct tks_operation {
     bool optional; /**< the result may be none: not found */
     size_t param_count;
     const tks_param *params;
-    /** Makes the operation. `store` is of the type that the table belongs to; `args` has one value for each
+    /** For tks_operation_make. `store` is of the type that the table belongs to; `args` has one value for each
      * parameter, and is copied. TKS_OK, TKS_ERR_DATA, TKS_ERR_MEMORY, and what the function of the store's header says. */
     tks_status (*make)(const void *store, const tks_arg *args, tks_op **out, tks_error *err);
 };
+
+/** Makes the operation of a row. What the row's parameters have in common over all kinds of stores is done here: REPLICAS, FRESH. */
+TKS_MUST_USE tks_status tks_operation_make(const tks_operation *row, const void *store,
+                                           const tks_arg *args, tks_op **out, tks_error *err);
 
 /** A kind of store. */
 typedef struct tks_store_type {

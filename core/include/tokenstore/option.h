@@ -16,8 +16,9 @@ TKS_BEGIN_DECLS
 
 /** What a caller gives for an option, the member of tks_value that holds it, and what the struct has. */
 typedef enum tks_option_type {
-    TKS_OPTION_TEXT,     /**< `text`: bytes, borrowed, as tks_bytes */
-    TKS_OPTION_STRING,   /**< `text`: characters, as tks_bytes; or without NUL, as char * */
+    TKS_OPTION_TEXT,   /**< `text`: bytes, borrowed, as tks_bytes */
+    TKS_OPTION_STRING, /**< `text`: characters, as tks_bytes; or without NUL, as char * */
+    TKS_OPTION_MAP, /**< `text`: a STRING, "name=value,name=value", which the bindings make of a table, too */
     TKS_OPTION_PATH,     /**< `text`: the name of a file, without NUL, as either */
     TKS_OPTION_CHOICE,   /**< `text`: one of `choices`; an enum or a bool has its place */
     TKS_OPTION_COUNT,    /**< `number`: a whole number, as an integer */

@@ -84,6 +84,9 @@ tks_bytes tks_resp_error_word(tks_bytes text);
  * error as the server sent it. */
 tks_bytes tks_resp_quoted_word(tks_bytes message);
 
+/** A message to a subscriber: an ARRAY of `size` items that begins with `name` ("message", "pong" …)? */
+bool tks_reply_is_push(const tks_reply *reply, tks_bytes name, size_t size) TKS_ALL_NONNULL;
+
 /** An ERROR of this name ("NOSCRIPT")? Within a script too. */
 bool tks_reply_is_error(const tks_reply *reply, const char *word) TKS_ALL_NONNULL;
 

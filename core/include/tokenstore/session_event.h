@@ -45,5 +45,9 @@ TKS_MUST_USE tks_status tks_keyspace_flags(tks_bytes current, tks_buf *out);
  * client sets in between are lost. TKS_OK, TKS_ERR_MEMORY. */
 TKS_MUST_USE tks_status tks_session_notify_new(tks_op **out, tks_error *err);
 
+/** Is there a session `rjwt`? Result: BOOL. On a cluster a node tells `del` of keys that have moved to another, too.
+ * TKS_OK, TKS_ERR_MEMORY. */
+TKS_MUST_USE tks_status tks_session_exists_new(tks_bytes rjwt, tks_op **out, tks_error *err);
+
 TKS_END_DECLS
 #endif

@@ -21,6 +21,8 @@ TKS_BEGIN_DECLS
     X(TKS_ERR_TIMEOUT, "timeout", "TimeoutError", "the deadline passed")                           \
     X(TKS_ERR_OUTCOME_UNKNOWN, "outcome_unknown", "OutcomeUnknownError",                           \
       "sent, but no answer came: it may or may not have happened")                                 \
+    X(TKS_ERR_NOT_REPLICATED, "not_replicated", "NotReplicatedError",                              \
+      "done, but fewer replicas have it than were asked for")                                      \
     X(TKS_ERR_SERVER, "server", "ServerError", "the server answered with an error")                \
     X(TKS_ERR_DATA, "data", "DataError", "invalid data")                                           \
     X(TKS_ERR_INVALID_TOKEN, "invalid_token", "InvalidTokenError", "the token is not valid")       \

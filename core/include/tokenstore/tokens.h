@@ -72,10 +72,16 @@ typedef struct tks_tokens_options {
     /** For how long a token is known as rotated; 0: a day. Only with REVOKE */
     int64_t reuse_window_ms;
     bool session; /**< messages call an owner "owner_id", as the methods of Sessions do */
+    tks_durability durability; /**< of changes; `timeout_ms` 0: 1000 */
 } tks_tokens_options;
 
 #define TKS_TOKENS_OPTIONS_INIT                                                                    \
-    { {0}, NULL, 0, TKS_BASE64URL, 0, 0, 0, -1, 0, TKS_FULL_OLDEST, TKS_REUSE_IGNORE, 0, false }
+    {                                                                                              \
+        {0}, NULL, 0, TKS_BASE64URL, 0, 0, 0, -1, 0, TKS_FULL_OLDEST, TKS_REUSE_IGNORE, 0, false,  \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
 
 /** TKS_OK, TKS_ERR_CONFIGURATION (the message names the option), TKS_ERR_MEMORY. */
 TKS_MUST_USE tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out,

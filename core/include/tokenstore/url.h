@@ -2,7 +2,10 @@
  *
  *     redis://[user[:password]@]host[:port][/db]      rediss://…  (TLS, verified)
  *     redis+unix:///path/to.sock[?db=0]               unix:///path/to.sock
+ *     redis+cluster://host:port,host:port…            a Redis or Valkey Cluster, by some of its nodes; rediss+cluster://…
+ *     redis+sentinel://host:port,host:port…/name[/db]  the primary that these Sentinels know by this name; rediss+sentinel://…
  *     embedded:[/some/dir]                            a private server (embedded.h)
+ *     embedded:cluster                                … three of them
  *
  * valkey may replace redis in each scheme. Options, those of tks_target_options, are query parameters
  * (percent-decoded) or are set by name; ca, cert, key and server_name are for TLS, server for embedded:.
@@ -21,29 +24,51 @@
 
 TKS_BEGIN_DECLS
 
-typedef enum tks_transport { TKS_TCP, TKS_UNIX, TKS_EMBEDDED } tks_transport;
+typedef enum tks_transport {
+    TKS_TCP,
+    TKS_UNIX,
+    TKS_EMBEDDED,
+    TKS_CLUSTER,
+    TKS_SENTINEL
+} tks_transport;
+
+typedef struct tks_address {
+    char *host; /**< a name or an address, IPv6 without brackets */
+    uint16_t port;
+} tks_address;
 
 struct tks_server;
 
 typedef struct tks_target {
     tks_transport transport;
     bool tls;
-    char *host;     /**< TCP; an IPv6 address without its brackets */
-    uint16_t port;  /**< TCP; 6379 unless given */
-    char *path;     /**< UNIX: the socket. EMBEDDED: the data directory, or NULL */
-    char *user;     /**< NULL: the default user */
-    char *password; /**< NULL: no AUTH; wiped on free */
+    bool embeds_cluster;  /**< EMBEDDED: a cluster of three */
+    bool expects_primary; /**< a replica is left: set for the primary that Sentinels name */
+    bool asks;     /**< the host provides user and password for each new connection; not in the URL:
+                    set by the host before the target is used */
+    char *host;    /**< TCP; an IPv6 address without its brackets */
+    uint16_t port; /**< TCP; 6379 unless given */
     uint32_t db;
+    tks_address *
+        hosts; /**< CLUSTER: the nodes to ask first; SENTINEL: the Sentinels; `host_count` of them */
+
+    size_t host_count;
+    char *service;                           /**< SENTINEL: what they call the primary */
+    char *sentinel_user, *sentinel_password; /**< SENTINEL; as user and password */
+    char *address_map; /**< CLUSTER, SENTINEL: where announced addresses are reached; NULL: there */
+    char *path;        /**< UNIX: the socket. EMBEDDED: the data directory, or NULL */
+    char *user;        /**< NULL: the default user */
+    char *password;    /**< NULL: no AUTH; wiped on free */
     char *ca, *cert, *key, *server_name; /**< TLS; NULL: system CAs, no client certificate, host */
     char *server;      /**< EMBEDDED: the binary; NULL: redis-server or valkey-server on PATH */
     char *client_name; /**< NULL: none */
     int64_t connect_timeout_ms;    /**< default 2000 */
     int64_t timeout_ms;            /**< one deadline for a whole operation; default 5000 */
     int64_t max_connection_age_ms; /**< default 300000; 0: none */
-    size_t pool_size;              /**< the maximum number of connections; default 16 */
-    size_t max_reply_size;         /**< bytes; default 64 MiB */
-    bool asks; /**< the host provides user and password for each new connection; not in the URL:
-                    set by the host before the target is used */
+    size_t pool_size;      /**< the maximum number of connections, to each node; default 16 */
+    size_t max_reply_size; /**< bytes; default 64 MiB */
+    size_t near_cache;     /**< records that are kept in memory; default 0: none */
+    int64_t near_cache_staleness_ms; /**< see near.h; default 2000 */
     struct tks_server *server_facts; /**< what is learned of the server; see tks_server in op.h */
 } tks_target;
 

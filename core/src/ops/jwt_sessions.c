@@ -3,10 +3,13 @@
 
 #include <stdlib.h>
 
+#include "declare.h"
+
 static const char index_prefix[] = "rjwt-sessions/"; /* no ':', unlike a session's key */
 
 const char tksp_rjwt_cluster_advice[] =
-    "RedisJWT's keys are in different cluster slots: use a server without cluster mode";
+    "on a cluster, a user's keys must share a slot: put the user's key in braces, such as "
+    "\"{bob}\"";
 
 /* ---- options ---- */
 
@@ -49,6 +52,7 @@ tks_status tks_jwt_sessions_new(const tks_jwt_sessions_options *options, tks_jwt
     sessions->node_writers = o.node_writers;
     sessions->max_data_size = o.max_data_size;
     sessions->max_size = o.max_size;
+    sessions->durability = o.durability;
     sessions->memory = memory;
     *out = sessions;
     return TKS_OK;
@@ -94,7 +98,7 @@ bool tksp_rjwt_split(tks_bytes key, tks_bytes *id) {
 
 /* ---- words ---- */
 
-static tks_bytes make_index(tksp_arena *arena, tks_bytes id) {
+tks_bytes tksp_rjwt_index(tksp_arena *arena, tks_bytes id) {
     size_t head = sizeof index_prefix - 1;
     char *key = tksp_arena_alloc(arena, head + id.size);
     if (key == NULL) return tks_bytes_of(NULL, 0);
@@ -103,16 +107,28 @@ static tks_bytes make_index(tksp_arena *arena, tks_bytes id) {
     return tks_bytes_of(key, head + id.size);
 }
 
-tks_status tksp_rjwt_send(tksp_rjwt_op *self, const tksp_script *script, size_t count,
-                          const tks_bytes *head) {
-    tks_bytes *words =
-        tksp_arena_alloc(&self->op.arena, (count + self->found_count) * sizeof *words);
+tks_status tksp_rjwt_send(tksp_rjwt_op *self, size_t count, const tks_bytes *words) {
+    tks_bytes *copy = tksp_arena_alloc(&self->op.arena, count * sizeof *copy);
+    if (copy == NULL) return TKS_ERR_MEMORY;
+    memcpy(copy, words, count * sizeof *copy);
+    return tksp_op_add(&self->op, NULL, copy, count, self->index);
+}
+
+tks_status tksp_rjwt_send_script(tksp_rjwt_op *self, const tksp_script *script, size_t key_count,
+                                 const tks_bytes *keys, size_t arg_count, const tks_bytes *args) {
+    size_t all = key_count + self->found_count, at = 0;
+    tks_bytes *words = tksp_arena_alloc(&self->op.arena, (1 + all + arg_count) * sizeof *words);
     if (words == NULL) return TKS_ERR_MEMORY;
-    memcpy(words, head, count * sizeof *words);
-    if (self->found_count > 0) {
-        memcpy(words + count, self->found, self->found_count * sizeof *words);
-    }
-    return tksp_op_add(&self->op, script, words, count + self->found_count, self->index);
+    words[at++] = tksp_arena_int(&self->op.arena, (int64_t)all);
+    for (size_t i = 0; i < key_count; i++) words[at++] = keys[i];
+    for (size_t i = 0; i < self->found_count; i++) words[at++] = self->found[i];
+    for (size_t i = 0; i < arg_count; i++) words[at++] = args[i];
+    if (self->op.arena.status != TKS_OK) return TKS_ERR_MEMORY;
+    return tksp_op_add(&self->op, script, words, at, self->index);
+}
+
+tks_status tksp_rjwt_declare(tksp_rjwt_op *self, bool *again) {
+    return tksp_declare(&self->op, self->subject, self->safety, &self->asked, again);
 }
 
 /* ---- the operation ---- */
@@ -127,10 +143,19 @@ static void clear(tks_op *op) {
     for (size_t i = 0; i < self->size; i++) tks_json_free(self->records[i]);
     tks_json_free(self->claims);
     tks_json_free(self->record);
+    tksp_near_release(self->near);
     tksp_rjwt_memory_free(self->memory);
 }
 
-const tksp_op_kind tksp_rjwt_kind = {.finish = finish,
+/* The user's session is there, however the index is left. */
+static bool spare(tks_op *op, const char *why) {
+    (void)why;
+    return ((tksp_rjwt_op *)op)->cleaning;
+}
+
+const tksp_op_kind tksp_rjwt_kind = {.find = tksp_rjwt_find_verified,
+                                     .finish = finish,
+                                     .spare = spare,
                                      .clear = clear,
                                      .cluster_advice = tksp_rjwt_cluster_advice};
 
@@ -143,7 +168,7 @@ tks_status tksp_rjwt_op_new(tks_safety safety, tks_bytes id, tks_bytes key, tksp
     self->id = tksp_arena_dup(arena, id);
     self->key = tksp_arena_dup(arena, key);
     self->subject = key.size > 0 ? self->key : self->id;
-    self->index = make_index(arena, id);
+    self->index = tksp_rjwt_index(arena, id);
     if (arena->status != TKS_OK) {
         tks_op_free(&self->op);
         return tks_fail_memory(err);
@@ -169,9 +194,9 @@ tks_status tksp_rjwt_op_ready(tksp_rjwt_op *self, tksp_rjwt_look look, tks_op **
 tks_status tksp_rjwt_send_record(tksp_rjwt_op *self) {
     const tks_bytes get[] = {TKS_LITERAL("GET"), self->key};
     const tks_bytes ttl[] = {TKS_LITERAL("TTL"), self->key};
-    tks_status status = tksp_rjwt_send(self, NULL, 2, get);
+    tks_status status = tksp_rjwt_send(self, 2, get);
     if (status == TKS_OK) self->op.commands[0].any_type = true;
-    return status == TKS_OK ? tksp_rjwt_send(self, NULL, 2, ttl) : status;
+    return status == TKS_OK ? tksp_rjwt_send(self, 2, ttl) : status;
 }
 
 tks_status tksp_rjwt_take_record(tksp_rjwt_op *self, bool *found, tks_bytes *text) {

@@ -3,14 +3,6 @@
 
 /* ---- ping, get_info: plain commands with one answer ---- */
 
-static tks_status take_count(tksp_rjwt_op *self) {
-    const tks_reply *reply = self->op.commands[0].reply;
-    if (tks_reply_get_type(reply) != TKS_REPLY_INTEGER) return tksp_op_fail_foreign(&self->op);
-    self->op.result.type = TKS_RESULT_COUNT;
-    self->op.result.integer = tks_reply_get_integer(reply);
-    return TKS_OK;
-}
-
 static tks_status take_text(tksp_rjwt_op *self) {
     const tks_reply *reply = self->op.commands[0].reply;
     if (tks_reply_get_type(reply) != TKS_REPLY_STRING &&
@@ -28,33 +20,32 @@ static tks_status send_nothing(tksp_rjwt_op *self) {
 }
 
 /* Sends `word` and, unless it is empty, `argument`. */
-static tks_status send_plain(tks_bytes word, tks_bytes argument,
-                             tks_status (*take)(tksp_rjwt_op *self), tks_op **out, tks_error *err) {
+static tks_status send_plain(tks_bytes word, tks_bytes argument, tks_op **out, tks_error *err) {
     tksp_rjwt_op *self;
     *out = NULL;
     tks_status status = tksp_rjwt_op_new(TKS_READ, tks_bytes_of(NULL, 0), argument, &self, err);
     if (status != TKS_OK) return status;
     const tks_bytes head[] = {word, self->key};
-    self->take = take;
+    self->take = take_text;
     self->send = send_nothing;
-    if (tksp_rjwt_send(self, NULL, argument.size > 0 ? 2 : 1, head) != TKS_OK) {
+    if (tksp_rjwt_send(self, argument.size > 0 ? 2 : 1, head) != TKS_OK) {
         self->op.arena.status = TKS_ERR_MEMORY;
+    } else {
+        self->op.commands[0].route = tks_bytes_of(NULL, 0); /* about no user: of any node */
     }
     return tksp_rjwt_op_ready(self, TKSP_RJWT_FOUND, out, err);
 }
 
 tks_status tks_jwt_sessions_ping(const tks_jwt_sessions *sessions, tks_op **out, tks_error *err) {
     (void)sessions;
-    return send_plain(TKS_LITERAL("PING"), tks_bytes_of(NULL, 0), take_text, out, err);
+    return send_plain(TKS_LITERAL("PING"), tks_bytes_of(NULL, 0), out, err);
 }
 
 tks_status tks_jwt_sessions_get_info(const tks_jwt_sessions *sessions, tks_bytes section,
                                      tks_op **out, tks_error *err) {
     (void)sessions;
-    if (tks_bytes_equal(section, TKS_LITERAL("DBSIZE"))) {
-        return send_plain(section, tks_bytes_of(NULL, 0), take_count, out, err);
-    }
-    return send_plain(TKS_LITERAL("INFO"), section, take_text, out, err);
+    if (tks_bytes_equal(section, TKS_LITERAL("DBSIZE"))) return tksp_rjwt_size(out, err);
+    return send_plain(TKS_LITERAL("INFO"), section, out, err);
 }
 
 /* ---- exists, ttl, get_value: what is under a session's key counts only where it is the session ---- */
@@ -117,8 +108,8 @@ tks_status tks_jwt_sessions_get_value(const tks_jwt_sessions *sessions, tks_byte
 /* ---- destroy ---- */
 
 static tks_status send_destroy(tksp_rjwt_op *self) {
-    const tks_bytes head[] = {TKS_LITERAL("2"), self->key, self->index};
-    return tksp_rjwt_send(self, &tksp_script_rjwt_destroy, 3, head);
+    const tks_bytes keys[] = {self->key, self->index};
+    return tksp_rjwt_send_script(self, &tksp_script_rjwt_destroy, 2, keys, 0, NULL);
 }
 
 static tks_status take_destroy(tksp_rjwt_op *self) {
@@ -138,6 +129,7 @@ tks_status tks_jwt_sessions_destroy(const tks_jwt_sessions *sessions, tks_bytes 
     if (!tksp_rjwt_split(rjwt, &id)) return tks_jwt_sessions_exists(sessions, rjwt, out, err);
     tks_status status = tksp_rjwt_op_new(TKS_ONCE, id, rjwt, &self, err);
     if (status != TKS_OK) return status;
+    self->op.durability = sessions->durability;
     self->send = send_destroy;
     self->take = take_destroy;
     return tksp_rjwt_op_ready(self, TKSP_RJWT_FOUND, out, err);

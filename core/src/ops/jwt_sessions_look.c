@@ -9,10 +9,10 @@
 /* ---- SCAN ---- */
 
 static tks_status send_scan(tksp_rjwt_op *self, tks_bytes cursor) {
-    return tksp_scan_add(&self->op, &self->op.arena, cursor, self->pattern, 1000, self->index);
+    return tksp_slot_scan_add(&self->scan, &self->op, &self->op.arena, cursor, self->pattern, 1000);
 }
 
-/* Keeps the suffix of `name` if it is a session of this user, except the one being signed. */
+/* Keeps `name` if it is a session of this user, except the one being signed. */
 static tks_status keep_found(tksp_rjwt_op *self, tks_bytes name) {
     tks_bytes id;
     if (!tksp_rjwt_split(name, &id) || !tks_bytes_equal(id, self->id)) return TKS_OK;
@@ -24,12 +24,24 @@ static tks_status keep_found(tksp_rjwt_op *self, tks_bytes name) {
         self->found = found;
         self->found_room = room;
     }
-    self->found[self->found_count++] =
-        tksp_arena_dup(&self->op.arena, tks_bytes_of(name.data + id.size + 1, TKS_RJWT_SUFFIX));
+    self->found[self->found_count++] = tksp_arena_dup(&self->op.arena, name);
     return self->op.arena.status;
 }
 
+/* All sessions that a node has are found: is there another that has some? */
+static tks_status end_scan(tksp_rjwt_op *self) {
+    if (tksp_slot_scan_ask(&self->scan, &self->op, &self->op.arena)) return TKS_OK;
+    if (self->op.arena.status != TKS_OK) return TKS_ERR_MEMORY;
+    return tksp_rjwt_send_look(self, TKSP_RJWT_FOUND);
+}
+
 static tks_status take_scan(tksp_rjwt_op *self) {
+    if (self->scan.asking) {
+        return tksp_slot_scan_goes_on(&self->scan, &self->op)
+                   ? send_scan(self, TKS_LITERAL("0"))
+                   : tksp_rjwt_send_look(self, TKSP_RJWT_FOUND);
+    }
+    tksp_slot_scan_note(&self->scan, &self->op, 0);
     tks_reply *reply = tksp_op_take_reply(&self->op, 0);
     const tks_reply *names;
     tks_bytes cursor;
@@ -43,8 +55,7 @@ static tks_status take_scan(tksp_rjwt_op *self) {
         status = keep_found(self, tks_reply_get_bytes(tks_reply_get_item(names, i)));
     }
     if (status == TKS_OK) {
-        status =
-            cursor.size == 0 ? tksp_rjwt_send_look(self, TKSP_RJWT_FOUND) : send_scan(self, cursor);
+        status = cursor.size == 0 ? end_scan(self) : send_scan(self, cursor);
     }
     tks_reply_free(reply);
     return status;
@@ -163,6 +174,7 @@ tks_status tksp_rjwt_send_look(tksp_rjwt_op *self, tksp_rjwt_look look) {
     case TKSP_RJWT_ASK: return send_info(self);
     case TKSP_RJWT_SCAN:
         self->pattern = tksp_scan_pattern(&self->op.arena, self->id, ":*");
+        self->scan = (tksp_slot_scan){.route = self->index};
         return self->pattern.data == NULL ? TKS_ERR_MEMORY : send_scan(self, TKS_LITERAL("0"));
     case TKSP_RJWT_FOUND: break;
     }

@@ -11,8 +11,7 @@ static tksp_rjwt_look how_to_look(const tks_jwt_sessions *sessions) {
 /* ---- list, count, get_values ---- */
 
 static tks_status send_list(tksp_rjwt_op *self) {
-    const tks_bytes head[] = {TKS_LITERAL("1"), self->index, self->id};
-    return tksp_rjwt_send(self, &tksp_script_rjwt_list, 3, head);
+    return tksp_rjwt_send_script(self, &tksp_script_rjwt_list, 1, &self->index, 1, &self->id);
 }
 
 /* An unreadable record is listed as a session without data, so that it can be ended. */
@@ -47,7 +46,9 @@ static tks_status take_texts(tksp_rjwt_op *self, const tks_reply *reply, size_t 
 }
 
 static tks_status take_list(tksp_rjwt_op *self) {
-    tks_status status;
+    bool again;
+    tks_status status = tksp_rjwt_declare(self, &again);
+    if (status != TKS_OK || again) return status;
     const tks_reply *reply = tksp_rjwt_checked_reply(self, &status);
     if (reply == NULL) return status;
     size_t count = (tks_reply_get_size(reply) - 1) / FIELDS;
@@ -100,13 +101,17 @@ tks_status tks_jwt_sessions_get_values(const tks_jwt_sessions *sessions, tks_byt
 
 /* ---- destroy_all ---- */
 
+/* With the index alone, the script only reads. */
 static tks_status send_destroy_all(tksp_rjwt_op *self) {
-    const tks_bytes head[] = {TKS_LITERAL("1"), self->index, self->id};
-    return tksp_rjwt_send(self, &tksp_script_rjwt_destroy_all, 3, head);
+    if (self->found_count == 0) self->op.safety = TKS_READ;
+    return tksp_rjwt_send_script(self, &tksp_script_rjwt_destroy_all, 1, &self->index, 1,
+                                 &self->id);
 }
 
 static tks_status take_destroy_all(tksp_rjwt_op *self) {
-    tks_status status;
+    bool again;
+    tks_status status = tksp_rjwt_declare(self, &again);
+    if (status != TKS_OK || again) return status;
     const tks_reply *reply = tksp_rjwt_checked_reply(self, &status);
     if (reply == NULL) return status;
     self->op.result.type = TKS_RESULT_COUNT;
@@ -123,6 +128,7 @@ tks_status tks_jwt_sessions_destroy_all(const tks_jwt_sessions *sessions, tks_by
         status = tksp_rjwt_op_new(TKS_ONCE, id, tks_bytes_of(NULL, 0), &self, err);
     }
     if (status != TKS_OK) return status;
+    self->op.durability = sessions->durability;
     self->send = send_destroy_all;
     self->take = take_destroy_all;
     return tksp_rjwt_op_ready(self, how_to_look(sessions), out, err);

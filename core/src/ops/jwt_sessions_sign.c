@@ -5,19 +5,69 @@ enum { RECORD_OVERHEAD_MAX = 16 * 1024 }; /* an id of 1024 bytes, each escaped, 
 
 static tks_status send_sign(tksp_rjwt_op *self) {
     bool is_put = self->token.size == 0; /* the caller chose the suffix */
-    const tks_bytes head[] = {TKS_LITERAL("2"),
-                              self->key,
-                              self->index,
-                              self->value,
-                              self->ttl,
-                              self->max,
+    const tks_bytes keys[] = {self->key, self->index};
+    const tks_bytes args[] = {self->value, self->ttl, self->max,
                               is_put ? TKS_LITERAL("1") : TKS_LITERAL("0")};
     /* Optional words are left out, because each one costs time. */
-    size_t count = is_put || self->found_count > 0 ? 7 : self->capped ? 6 : 5;
-    return tksp_rjwt_send(self, &tksp_script_rjwt_sign, count, head);
+    return tksp_rjwt_send_script(self, &tksp_script_rjwt_sign, 2, keys,
+                                 is_put         ? 4
+                                 : self->capped ? 3
+                                                : 2,
+                                 args);
+}
+
+/* Looks whether the sessions of the members in `reply`, from the third item on, are still there. */
+static tks_status send_clean(tksp_rjwt_op *self, const tks_reply *reply) {
+    enum { FIRST = 2, STAMP = 16 };
+    tksp_arena *arena = &self->op.arena;
+    size_t count = tks_reply_get_size(reply) - FIRST;
+    tks_bytes *words = tksp_arena_alloc(arena, (2 + 2 * count) * sizeof *words);
+    if (words == NULL) return TKS_ERR_MEMORY;
+    words[0] = tksp_arena_int(arena, (int64_t)count + 1);
+    words[1] = self->index;
+    for (size_t i = 0; i < count; i++) {
+        tks_bytes member = tks_reply_get_bytes(tks_reply_get_item(reply, FIRST + i));
+        size_t stamp = member.size < STAMP ? member.size : STAMP;
+        size_t size = self->id.size + 1 + member.size - stamp;
+        char *session = tksp_arena_alloc(arena, size);
+        if (session == NULL) return TKS_ERR_MEMORY;
+        memcpy(session, self->id.data, self->id.size);
+        session[self->id.size] = ':';
+        memcpy(session + self->id.size + 1, member.data + stamp, member.size - stamp);
+        words[2 + i] = tks_bytes_of(session, size);
+        words[2 + count + i] = tksp_arena_dup(arena, member);
+    }
+    tksp_op_clear_commands(&self->op);
+    if (arena->status != TKS_OK) return TKS_ERR_MEMORY;
+    self->cleaning = true;
+    return tksp_op_add(&self->op, &tksp_script_rjwt_clean, words, 2 + 2 * count, self->index);
+}
+
+/* Whatever it did, the session is there. */
+static tks_status take_clean(tksp_rjwt_op *self) {
+    const tks_reply *reply = self->op.commands[0].reply;
+    if (tks_reply_get_type(reply) != TKS_REPLY_STRING ||
+        !tks_bytes_equal(tks_reply_get_bytes(reply), self->index)) {
+        self->op.trust = TKS_TRUST_CLOSE; /* the reply to another request */
+    }
+    return TKS_OK;
+}
+
+/* The reply names members of the index. */
+static bool has_members(tksp_rjwt_op *self, const tks_reply *reply) {
+    bool are_texts = tks_reply_get_size(reply) > 2 && tksp_rjwt_integer(reply, 1, 0) == 1 &&
+                     tks_bytes_equal(tks_reply_get_bytes(tks_reply_get_item(reply, 0)), self->key);
+    for (size_t i = 2; are_texts && i < tks_reply_get_size(reply); i++) {
+        are_texts = tks_reply_get_type(tks_reply_get_item(reply, i)) == TKS_REPLY_STRING;
+    }
+    return are_texts;
 }
 
 static tks_status take_sign(tksp_rjwt_op *self) {
+    bool again;
+    if (self->cleaning) return take_clean(self);
+    tks_status status = tksp_rjwt_declare(self, &again);
+    if (status != TKS_OK || again) return status;
     const tks_reply *reply = self->op.commands[0].reply;
     self->op.refused = tks_reply_get_type(reply) == TKS_REPLY_NIL;
     if (self->op.refused) {
@@ -25,8 +75,9 @@ static tks_status take_sign(tksp_rjwt_op *self) {
             &self->op, TKS_ERR_DATA,
             "the value at the session's key was written by another program: nothing was changed");
     }
-    if (tks_reply_get_type(reply) != TKS_REPLY_STRING ||
-        !tks_bytes_equal(tks_reply_get_bytes(reply), self->key)) {
+    bool listed = tks_reply_get_type(reply) == TKS_REPLY_ARRAY && has_members(self, reply);
+    if (!listed && (tks_reply_get_type(reply) != TKS_REPLY_STRING ||
+                    !tks_bytes_equal(tks_reply_get_bytes(reply), self->key))) {
         return tksp_op_fail_foreign(&self->op);
     }
     if (self->token.size > 0) {
@@ -36,7 +87,7 @@ static tks_status take_sign(tksp_rjwt_op *self) {
         self->op.result.type = TKS_RESULT_BOOL;
         self->op.result.integer = 1;
     }
-    return TKS_OK;
+    return listed ? send_clean(self, reply) : TKS_OK;
 }
 
 /* Creates the operation for the session `key` of the user `id`. Empty token: put. */
@@ -47,6 +98,7 @@ static tks_status make(const tks_jwt_sessions *sessions, tks_bytes id, tks_bytes
     tks_status status = ttl_ms != 0 ? tksp_check_duration(ttl_ms, "ttl", err) : TKS_OK;
     if (status == TKS_OK) status = tksp_rjwt_op_new(TKS_IDEMPOTENT, id, key, &self, err);
     if (status != TKS_OK) return status;
+    self->op.durability = sessions->durability;
     self->send = send_sign;
     self->take = take_sign;
     self->token = tksp_arena_dup(&self->op.arena, token);

@@ -4,23 +4,67 @@
 
 static const char has_ended[] = "the session has ended";
 
-static tks_status take_verify(tksp_rjwt_op *self) {
-    tks_bytes text;
-    tks_error why;
-    bool found;
-    tks_status status = tksp_rjwt_take_record(self, &found, &text);
+/* Sets the result from the session's record. */
+static tks_status take_record(tksp_rjwt_op *self, tks_bytes text, tks_error *err) {
+    tks_status status =
+        tksp_rjwt_read_record(self->key, text, self->value_session ? &self->record : NULL, err);
     if (status != TKS_OK) return status;
-    if (!found) return tksp_op_fail(&self->op, TKS_ERR_INVALID_TOKEN, "%s", has_ended);
-    why.status = TKS_OK;
-    status =
-        tksp_rjwt_read_record(self->key, text, self->value_session ? &self->record : NULL, &why);
-    if (status != TKS_OK) return tksp_op_fail(&self->op, status, "%s", why.message);
     self->session.rjwt = self->key;
     self->session.id = self->id;
     self->session.ttl = self->ttl_left;
     if (self->value_session) self->session.data = tks_json_find(self->record, "dataSession");
     self->op.result.type = TKS_RESULT_SESSION;
     self->op.result.sessions = &self->session;
+    return TKS_OK;
+}
+
+/* ---- the near cache ---- */
+
+enum { SECOND = 1000, HALF = SECOND / 2 }; /* ms; TTL rounds to seconds */
+
+#define FIELD TKS_LITERAL("") /* a string has none */
+
+static void put_near(const tksp_rjwt_op *self, tks_bytes text) {
+    bool ends = self->ttl_left >= 0;
+    const tksp_near_record record = {
+        .text = text,
+        .ends_ms =
+            ends ? self->ttl_left * SECOND - HALF : 0, /* at the earliest, from the question on */
+    };
+    if (self->op.near == NULL || (ends && record.ends_ms <= 0)) return;
+    tksp_near_put(self->op.near, self->ticket, self->op.commands[0].from, self->key, FIELD,
+                  &record);
+}
+
+/* Users' keys have no prefix: all keys are listened to. */
+bool tksp_rjwt_find_verified(tks_op *op) {
+    tksp_rjwt_op *self = (tksp_rjwt_op *)op;
+    tksp_near_record record;
+    tks_error err = TKS_ERROR_INIT;
+    if (self->session.rjwt.size == 0) return false; /* another operation */
+    tksp_near_want(op->near, tks_bytes_of(NULL, 0));
+    tksp_near_tell(op->near, &op->notes);
+    self->near = tksp_near_find(op->near, tksp_op_serves(op, self->key), self->key, FIELD,
+                                op->boot_ms, &record);
+    if (self->near == NULL) {
+        self->ticket = tksp_near_reserve(op->near, self->key, op->boot_ms);
+        return false;
+    }
+    int64_t left_ms = record.ends_ms + HALF - record.clock_ms;
+    self->ttl_left = record.ends_ms > 0 ? (left_ms + HALF) / SECOND : -1;
+    return take_record(self, record.text, &err) == TKS_OK;
+}
+
+static tks_status take_verify(tksp_rjwt_op *self) {
+    tks_bytes text;
+    tks_error why = TKS_ERROR_INIT;
+    bool found;
+    tks_status status = tksp_rjwt_take_record(self, &found, &text);
+    if (status != TKS_OK) return status;
+    if (!found) return tksp_op_fail(&self->op, TKS_ERR_INVALID_TOKEN, "%s", has_ended);
+    status = take_record(self, text, &why);
+    if (status != TKS_OK) return tksp_op_fail(&self->op, status, "%s", why.message);
+    put_near(self, text);
     return TKS_OK;
 }
 
@@ -113,6 +157,7 @@ tks_status tks_jwt_sessions_verify(const tks_jwt_sessions *sessions, tks_bytes t
     }
     self->claims = claims;
     self->session.claims = claims;
+    self->session.rjwt = self->key;
     self->session.iat = session.iat;
     self->value_session = value_session;
     self->send = tksp_rjwt_send_record;

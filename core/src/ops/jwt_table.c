@@ -19,6 +19,7 @@ static const tks_option option_rows[] = {
      .max = TKSP_DATA_SIZE_MAX, .fallback = "65536"},
     {TKSP_OPTION("max_size", TKS_OPTION_COUNT, max_size), .min = 1, .max = TKS_JWT_SIZE_MAX,
      .fallback = "8192"},
+    TKSP_DURABILITY_ROWS,
 };
 
 static const tks_jwt_sessions_options nothing;
@@ -70,9 +71,9 @@ static const tks_operation operations[] = {
     {"list", "Lists the live sessions of a user, newest first.", TKS_RESULT_SESSIONS, false,
      TKSP_PARAMS(ID), make_list},
     {"destroy", "Ends a session.", TKS_RESULT_BOOL, false,
-     TKSP_PARAMS(TKSP_OPTIONAL("rjwt", TKS_PARAM_PRESENTED)), make_destroy},
-    {"destroy_multiple", "Ends all sessions of a user.", TKS_RESULT_COUNT, false, TKSP_PARAMS(ID),
-     make_destroy_multiple},
+     TKSP_PARAMS(TKSP_OPTIONAL("rjwt", TKS_PARAM_PRESENTED), TKSP_WAIT_REPLICAS), make_destroy},
+    {"destroy_multiple", "Ends all sessions of a user.", TKS_RESULT_COUNT, false,
+     TKSP_PARAMS(ID, TKSP_WAIT_REPLICAS), make_destroy_multiple},
     {"reindex", "Adds sessions of the Node package to the index.", TKS_RESULT_COUNT, false,
      TKSP_PARAMS(TKSP_OPTIONAL("timeout", TKS_PARAM_TIMEOUT)), make_reindex},
     /* the Node package's helpers */

@@ -60,26 +60,11 @@ static tks_status take_value(tks_op *op, const tks_reply *value) {
     return TKS_OK;
 }
 
-/* A plain command suffices, and costs the server a third of a script. But the value does not
- * identify its hash, so an ECHO of the hash precedes it. */
-static tks_status send_get(tksp_node_op *node, tks_bytes key) {
-    const tks_bytes echo[] = {TKS_LITERAL("ECHO"), node->subject};
-    const tks_bytes words[] = {TKS_LITERAL("GET"), key};
-    tks_status status = tksp_node_send(node, NULL, 2, echo, key);
-    if (status == TKS_OK) status = tksp_node_send(node, NULL, 2, words, key);
-    if (status == TKS_OK) node->op.commands[1].any_type = true;
-    return status;
-}
-
 static tks_status finish_get(tks_op *op, int64_t now_ms) {
+    const tks_reply *value = NULL;
     (void)now_ms;
-    if (op->count == 0) return take_value(op, NULL);
-    const tks_reply *echo = op->commands[0].reply;
-    if (tks_reply_get_type(echo) != TKS_REPLY_STRING ||
-        !tks_bytes_equal(tks_reply_get_bytes(echo), ((tksp_node_op *)op)->subject)) {
-        return tksp_op_fail_foreign(op);
-    }
-    return take_value(op, tksp_op_found_nothing(op, 1) ? NULL : op->commands[1].reply);
+    tks_status status = op->count > 0 ? tksp_node_take_get((tksp_node_op *)op, &value) : TKS_OK;
+    return status == TKS_OK ? take_value(op, value) : status;
 }
 
 static const tksp_op_kind get_kind = {.finish = finish_get,
@@ -144,7 +129,7 @@ static tks_status make(const tks_node_tokens *store, const tksp_op_kind *kind, t
 
 tks_status tks_node_tokens_get_hash(const tks_node_tokens *store, tks_bytes hash, tks_op **out,
                                     tks_error *err) {
-    return make(store, &get_kind, TKS_READ, hash, send_get, out, err);
+    return make(store, &get_kind, TKS_READ, hash, tksp_node_send_get, out, err);
 }
 
 tks_status tks_node_tokens_take_hash(const tks_node_tokens *store, tks_bytes hash, tks_op **out,

@@ -13,6 +13,7 @@ typedef struct reset_op {
     bool removing;    /* the first command is the script */
     char cursor[CURSOR_MAX];
     size_t cursor_size; /* 0: the scan is over */
+    tksp_slot_scan scan;
     int64_t removed;
 } reset_op;
 
@@ -29,9 +30,14 @@ static bool is_ours(const reset_op *self, tks_bytes name) {
 }
 
 static tks_status send_scan(reset_op *self) {
-    return tksp_scan_add(&self->node.op, &self->words,
-                         tks_bytes_of(self->cursor, self->cursor_size), self->pattern, 500,
-                         self->node.base);
+    return tksp_slot_scan_add(&self->scan, &self->node.op, &self->words,
+                              tks_bytes_of(self->cursor, self->cursor_size), self->pattern, 500);
+}
+
+static tks_status begin_scan(reset_op *self) {
+    self->cursor[0] = '0';
+    self->cursor_size = 1;
+    return send_scan(self);
 }
 
 /* Sends the script for the keys that SCAN found (NULL: none) and those that the script left over. */
@@ -88,10 +94,14 @@ static tks_status finish_reset(tks_op *op, int64_t now_ms) {
     size_t scan = self->removing; /* the index of SCAN, if it was sent */
     tks_status status = TKS_OK;
     (void)now_ms;
+    if (self->scan.asking) {
+        return tksp_slot_scan_goes_on(&self->scan, op) ? begin_scan(self) : TKS_OK;
+    }
     if (self->removing && !take_removed(self, &status)) return status;
     if (op->count > scan && !take_cursor(self, op->commands[scan].reply)) {
         return tksp_op_fail_foreign(op);
     }
+    if (op->count > scan) tksp_slot_scan_note(&self->scan, op, scan);
     if (self->removing) left = tksp_op_take_reply(op, 0);
     if (op->count > scan) scanned = tksp_op_take_reply(op, scan);
     tksp_op_clear_commands(op);
@@ -102,6 +112,10 @@ static tks_status finish_reset(tks_op *op, int64_t now_ms) {
     if (status == TKS_OK && self->cursor_size > 0 && !leftovers) status = send_scan(self);
     tks_reply_free(left);
     tks_reply_free(scanned);
+    if (status == TKS_OK && op->count == 0) {
+        (void)tksp_slot_scan_ask(&self->scan, op, &self->words);
+        status = self->words.status;
+    }
     op->result.type = TKS_RESULT_COUNT;
     op->result.integer = self->removed;
     return status;
@@ -124,7 +138,6 @@ tks_status tks_node_tokens_reset(const tks_node_tokens *store, tks_op **out, tks
     if (status != TKS_OK) return status;
     reset_op *self = (reset_op *)node;
     self->pattern = tksp_scan_pattern(&node->op.arena, node->base, "*");
-    self->cursor[0] = '0';
-    self->cursor_size = 1;
-    return tksp_node_op_ready(node, send_scan(self), out, err);
+    self->scan.route = node->base;
+    return tksp_node_op_ready(node, begin_scan(self), out, err);
 }

@@ -16,6 +16,7 @@ static const tks_option option_rows[] = {
      .max = TKS_NODE_HASH_SIZE_MAX, .fallback = "16"},
     {TKSP_OPTION("max_data_size", TKS_OPTION_COUNT, max_data_size), .min = 1,
      .max = TKSP_DATA_SIZE_MAX, .fallback = "65536"},
+    TKSP_DURABILITY_ROWS,
 };
 
 static const tks_node_tokens_options nothing;
@@ -49,9 +50,10 @@ static const tks_operation operations[] = {
     {"get_key", "Finds a token by its key.", TKS_RESULT_JSON, true, TKSP_PARAMS(KEY), make_get_key},
     {"set", "Replaces the attrs of a token.", TKS_RESULT_BOOL, false,
      TKSP_PARAMS(ID, TKSP_REQUIRED("attrs", TKS_PARAM_OBJECT)), make_set},
-    {"delete", "Ends a token by its id.", TKS_RESULT_BOOL, false, TKSP_PARAMS(ID), make_delete},
-    {"delete_key", "Ends a token by its key.", TKS_RESULT_BOOL, false, TKSP_PARAMS(KEY),
-     make_delete_key},
+    {"delete", "Ends a token by its id.", TKS_RESULT_BOOL, false,
+     TKSP_PARAMS(ID, TKSP_WAIT_REPLICAS), make_delete},
+    {"delete_key", "Ends a token by its key.", TKS_RESULT_BOOL, false,
+     TKSP_PARAMS(KEY, TKSP_WAIT_REPLICAS), make_delete_key},
     {"list", "Lists the live tokens of an owner.", TKS_RESULT_JSONS, false, TKSP_PARAMS(OWNER),
      make_list},
     {"reset", "Removes every token and hash of this prefix.", TKS_RESULT_COUNT, false,

@@ -3,11 +3,13 @@
 
 #include <stdlib.h>
 
+#include "declare.h"
+
 enum { ID_SIZE = 36 };
 
 const char tksp_node_cluster_advice[] =
-    "Tokenstore's keys are in different cluster slots: use a prefix with a hash tag, such as "
-    "\"{token}\", or a server without cluster mode";
+    "on a cluster, Tokenstore's keys must share a slot: use a prefix in braces, such as "
+    "\"{token}\"";
 
 /* ---- options ---- */
 
@@ -27,6 +29,7 @@ tks_status tks_node_tokens_new(const tks_node_tokens_options *options, tks_node_
     store->key_size = o.size;
     store->hash_size = o.hash_size;
     store->max_data_size = o.max_data_size;
+    store->durability = o.durability;
     if (store->arena.status != TKS_OK) {
         tks_node_tokens_free(store);
         return tks_fail_memory(err);
@@ -53,6 +56,7 @@ tks_status tksp_node_op_new(const tks_node_tokens *store, size_t bytes, const tk
     *out = NULL;
     tksp_node_op *op = (tksp_node_op *)tksp_op_new(bytes, kind, safety);
     if (op == NULL) return tks_fail_memory(err);
+    op->op.durability = store->durability;
     op->base = tksp_arena_dup(&op->op.arena, store->base);
     op->subject = tksp_arena_dup(&op->op.arena, subject);
     op->values = tksp_arena_alloc(&op->op.arena, sizeof *op->values);
@@ -61,6 +65,7 @@ tks_status tksp_node_op_new(const tks_node_tokens *store, size_t bytes, const tk
         return tks_fail_memory(err);
     }
     op->values[0] = NULL;
+    op->safety = safety;
     *out = op;
     return TKS_OK;
 }
@@ -104,7 +109,55 @@ tks_status tksp_node_send(tksp_node_op *op, const tksp_script *script, size_t ar
     return tksp_op_add(&op->op, script, words, argc, route);
 }
 
+/* A plain command costs the server a third of a script. */
+tks_status tksp_node_send_get(tksp_node_op *op, tks_bytes key) {
+    const tks_bytes echo[] = {TKS_LITERAL("ECHO"), op->subject};
+    const tks_bytes words[] = {TKS_LITERAL("GET"), key};
+    tks_status status = tksp_node_send(op, NULL, 2, echo, key);
+    if (status == TKS_OK) status = tksp_node_send(op, NULL, 2, words, key);
+    if (status == TKS_OK) op->op.commands[1].any_type = true;
+    return status;
+}
+
+tks_status tksp_node_send_clean(tksp_node_op *op, tks_bytes set, const tksp_node_id *gone,
+                                size_t count) {
+    tks_bytes *words = tksp_arena_alloc(&op->op.arena, (4 + 3 * count) * sizeof *words);
+    if (words == NULL) return TKS_ERR_MEMORY;
+    size_t at = 1;
+    words[at++] = set;
+    for (size_t i = 0; i < count; i++) words[at++] = tksp_node_word(op, "id:", gone[i].id);
+    for (size_t i = 0; i < count; i++) {
+        if (gone[i].key.size > 0) words[at++] = tksp_node_word(op, "key:", gone[i].key);
+    }
+    words[0] = tksp_arena_int(&op->op.arena, (int64_t)at - 1);
+    words[at++] = op->subject;
+    words[at++] = op->base;
+    for (size_t i = 0; i < count; i++) words[at++] = gone[i].id;
+    if (op->op.arena.status != TKS_OK) return TKS_ERR_MEMORY;
+    return tksp_op_add(&op->op, &tksp_script_node_clean, words, at, set);
+}
+
 /* ---- answers ---- */
+
+tks_status tksp_node_check_echo(tksp_node_op *op, size_t command, tks_bytes echo) {
+    const tks_reply *reply = op->op.commands[command].reply;
+    if (tks_reply_get_type(reply) == TKS_REPLY_STRING &&
+        tks_bytes_equal(tks_reply_get_bytes(reply), echo)) {
+        return TKS_OK;
+    }
+    return tksp_op_fail_foreign(&op->op);
+}
+
+tks_status tksp_node_take_get(tksp_node_op *op, const tks_reply **value) {
+    *value = NULL;
+    tks_status status = tksp_node_check_echo(op, 0, op->subject);
+    if (status != TKS_OK || tksp_op_found_nothing(&op->op, 1)) return status;
+    if (tks_reply_get_type(op->op.commands[1].reply) != TKS_REPLY_STRING) {
+        return tksp_op_fail_foreign(&op->op);
+    }
+    *value = op->op.commands[1].reply;
+    return TKS_OK;
+}
 
 const tks_reply *tksp_node_checked_reply(tksp_node_op *op, size_t command, tks_bytes echo,
                                          tks_status *status) {
@@ -125,8 +178,10 @@ tks_status tksp_node_finish_bool(tks_op *op, int64_t now_ms) {
     op->result.type = TKS_RESULT_BOOL;
     op->result.integer = 0;
     if (op->count == 0) return TKS_OK;
-    tks_status status;
     tksp_node_op *node = (tksp_node_op *)op;
+    bool again;
+    tks_status status = tksp_declare(op, node->subject, node->safety, &node->asked, &again);
+    if (status != TKS_OK || again) return status;
     const tks_reply *reply = tksp_node_checked_reply(node, 0, node->subject, &status);
     if (reply == NULL) return status;
     const tks_reply *item = tks_reply_get_item(reply, 1);

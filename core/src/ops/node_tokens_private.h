@@ -14,6 +14,7 @@ struct tks_node_tokens {
     tksp_arena arena;
     tks_bytes base; /* the prefix and a colon: the beginning of every key */
     size_t key_size, hash_size, max_data_size;
+    tks_durability durability;
 };
 
 typedef struct tksp_node_op {
@@ -22,6 +23,8 @@ typedef struct tksp_node_op {
     tks_bytes subject;       /* the id, key, hash or owner concerned; scripts echo it */
     const tks_json **values; /* the result; owned */
     size_t size;
+    tks_safety safety; /* of a script that has all its keys; without them it changes nothing */
+    unsigned asked;    /* how often one wanted further keys */
 } tksp_node_op;
 
 /* Creates an operation of `bytes` bytes (a struct that begins with tksp_node_op) for `subject`.
@@ -50,12 +53,30 @@ tks_bytes tksp_node_word(tksp_node_op *op, const char *kind, tks_bytes name);
 tks_status tksp_node_send(tksp_node_op *op, const tksp_script *script, size_t argc,
                           const tks_bytes *argv, tks_bytes route);
 
+/* Reads `key` with GET, behind an ECHO of the subject, which the value does not name. */
+tks_status tksp_node_send_get(tksp_node_op *op, tks_bytes key);
+
+/* Its value; NULL, with TKS_OK: not found, or another program's key. */
+tks_status tksp_node_take_get(tksp_node_op *op, const tks_reply **value);
+
+/* The echo of command `command` must be `echo`. */
+tks_status tksp_node_check_echo(tksp_node_op *op, size_t command, tks_bytes echo);
+
+typedef struct tksp_node_id {
+    tks_bytes id, key; /* key: empty if the id has none, or it is not known */
+} tksp_node_id;
+
+/* Adds the script that drops `count` of these ids, without a token, from `set`, the key of the owner's ids. One with a record
+ * stays, and one of which the script finds a key that is not known. */
+tks_status tksp_node_send_clean(tksp_node_op *op, tks_bytes set, const tksp_node_id *gone,
+                                size_t count);
+
 /* The reply of a script whose first item must be `echo`. NULL, with the error recorded: the reply
  * belongs to another request. */
 const tks_reply *tksp_node_checked_reply(tksp_node_op *op, size_t command, tks_bytes echo,
                                          tks_status *status);
 
-/* finish for a script that returns {subject, 1, 0 or -1}. */
+/* finish for a script that returns {subject, 1, 0 or -1}, or wants further keys. */
 tks_status tksp_node_finish_bool(tks_op *op, int64_t now_ms);
 
 /* Reads `record`, the token stored under `key`, into values[size], and counts it if it has this

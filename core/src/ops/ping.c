@@ -21,7 +21,7 @@ tks_status tks_ping_new(tks_op **out, tks_error *err) {
     tks_op *op = tksp_op_new(sizeof *op, &ping_kind, TKS_READ);
     *out = NULL;
     if (op == NULL) return tks_fail_memory(err);
-    if (tksp_op_add(op, NULL, words, 1, words[0]) != TKS_OK) {
+    if (tksp_op_add(op, NULL, words, 1, tks_bytes_of(NULL, 0)) != TKS_OK) { /* any server */
         tks_op_free(op);
         return tks_fail_memory(err);
     }

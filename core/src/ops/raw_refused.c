@@ -3,7 +3,7 @@
  * mode, the name. */
 #include "raw_refused.h"
 
-#include <string.h>
+#include "raw_key.h"
 
 #define OTHER_CLIENT "use a separate Redis client for it"
 
@@ -44,34 +44,25 @@ static const refused REFUSED[] = {
     {"REPLCONF", NULL, OTHER_CLIENT},
 };
 
-/* True if `word` is this name, in upper or lower case. */
-static bool is(tks_bytes word, const char *name) {
-    size_t i = 0;
-    for (; i < word.size && name[i] != '\0'; i++) {
-        char c = word.data[i];
-        if ((c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c) != name[i]) return false;
-    }
-    return i == word.size && name[i] == '\0';
-}
-
 static const refused *find(size_t argc, const tks_bytes *argv) {
     for (size_t i = 0; i < sizeof REFUSED / sizeof REFUSED[0]; i++) {
         const refused *r = &REFUSED[i];
-        if (is(argv[0], r->name) &&
-            (r->subcommand == NULL || (argc > 1 && is(argv[1], r->subcommand)))) {
+        if (tksp_raw_is(argv[0], r->name) &&
+            (r->subcommand == NULL || (argc > 1 && tksp_raw_is(argv[1], r->subcommand)))) {
             return r;
         }
     }
     return NULL;
 }
 
-bool tksp_raw_ends_multi(size_t argc, const tks_bytes *argv) {
-    return argc == 1 && (is(argv[0], "EXEC") || is(argv[0], "DISCARD"));
-}
-
 tks_status tksp_raw_check(size_t count, const size_t *argc, const tks_bytes *argv, tks_error *err) {
     bool open = false; /* a MULTI still without its EXEC */
+    if (count == 0) return tks_fail(err, TKS_ERR_DATA, "no command was given");
     for (size_t i = 0; i < count; i++) {
+        if (argc[i] == 0) {
+            return tks_fail(err, TKS_ERR_DATA, "command %zu is empty: give at least its name",
+                            i + 1);
+        }
         const refused *r = find(argc[i], argv);
         if (r != NULL) {
             bool two = r->subcommand != NULL;
@@ -79,7 +70,7 @@ tks_status tksp_raw_check(size_t count, const size_t *argc, const tks_bytes *arg
                             "%s%s%s is not sent: it would change a shared connection - %s", r->name,
                             two ? " " : "", two ? r->subcommand : "", r->advice);
         }
-        open = is(argv[0], "MULTI") || (open && !tksp_raw_ends_multi(argc[i], argv));
+        open = tksp_raw_is(argv[0], "MULTI") || (open && !tksp_raw_ends_multi(argc[i], argv));
         argv += argc[i];
     }
     if (open) {

@@ -21,7 +21,7 @@ static tks_status send(tks_op *op, tks_bytes flags) {
     words[2] = NAME;
     words[3] = tksp_arena_dup(&op->arena, flags);
     if (op->arena.status != TKS_OK) return TKS_ERR_MEMORY;
-    return tksp_op_add(op, NULL, words, set ? 4 : 3, NAME);
+    return tksp_op_add(op, NULL, words, set ? 4 : 3, tks_bytes_of(NULL, 0)); /* it is no key */
 }
 
 /* {name, flags} */

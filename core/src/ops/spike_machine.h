@@ -31,9 +31,10 @@ typedef struct tksp_spike_op {
     tksp_spike_place place;
     int64_t held_until_ms;
     tksp_spike_stage stage;
-    bool string_is_free; /* the STRING is empty or ours: it may be written */
-    tks_op *inner;       /* the current Redis commands */
-    bool redis;          /* Redis still answers */
+    bool string_is_free;    /* the STRING is empty or ours: it may be written */
+    tks_op *inner;          /* the current Redis commands */
+    bool redis;             /* Redis still answers */
+    int64_t asked_redis_ms; /* when the current Redis commands began */
     bool locked;
     bool knows_redis_time; /* else ahead_ms is that of our clock */
     int64_t wall_ms;       /* since 1970, by our clock */

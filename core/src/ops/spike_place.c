@@ -1,9 +1,15 @@
 /* spike_place.c - the Redis keys of one request's tokens. See docs/spike.md.
  *
+ * All but the STRING of spike-get-token lie in the slot of the HASH, since scripts change several of them: on a cluster
+ * they begin with its name in braces, unless that has a hash tag of its own.
+ *
  * The HASH shared with the Node package spike-token-manager contains only JWTs, one per audience.
  * Our own HASH contains what it cannot distinguish: tokens of another server, scope or parameter,
  * and opaque tokens. Its fields are digests, so that no parameter can be read from them. */
+#include "slot.h"
 #include "spike_private.h"
+
+#include <string.h>
 
 #include "tokenstore/secret.h"
 
@@ -68,16 +74,19 @@ tks_status tksp_spike_place_init(const tks_spike *spike, const tksp_spike_asked 
     const tks_bytes who[] = {server_of(o), o->client_id, o->redis_key};
     const tks_bytes hash[] = {o->redis_key};
 
+    bool tagged = tksp_slot_tag(o->redis_key).size < o->redis_key.size;
+    const tks_bytes name =
+        tagged ? o->redis_key : joined(arena, TKS_LITERAL("{"), o->redis_key, TKS_LITERAL("}"));
+
     *out = (tksp_spike_place){.hash = o->redis_key};
     /* No client's id ends in a digest of its own beginning, so no two names collide. */
-    out->own = joined(arena, o->redis_key, TKS_LITERAL(":own:"), digest(arena, hash, 1));
+    out->own = joined(arena, name, TKS_LITERAL(":own:"), digest(arena, hash, 1));
     out->field = digest_request(o, asked, arena);
     out->owner = digest(arena, who, 3);
     out->claim = joined(arena, TKS_LITERAL("by:"), asked->audience, tks_bytes_of(NULL, 0));
-    out->lock = joined(arena, o->redis_key, TKS_LITERAL(":lock:"), out->field);
-    out->barred = joined(arena, o->redis_key, TKS_LITERAL(":barred:"), out->owner);
-    out->failed =
-        joined(arena, o->redis_key, TKS_LITERAL(":failed:"), digest_manner(o, out->field, arena));
+    out->lock = joined(arena, name, TKS_LITERAL(":lock:"), out->field);
+    out->barred = joined(arena, name, TKS_LITERAL(":barred:"), out->owner);
+    out->failed = joined(arena, name, TKS_LITERAL(":failed:"), digest_manner(o, out->field, arena));
     if (asked->is_plain) {
         out->audience = asked->audience;
         out->string = o->redis_string;

@@ -8,7 +8,10 @@
 
 #include "tokenstore/secret.h"
 
-enum { REDIS_PATIENCE_MS = 1000 }; /* a hanging Redis costs this much once per operation */
+enum {
+    REDIS_PATIENCE_MS = 1000, /* a hanging Redis costs this much once per operation */
+    LEAST_PATIENCE_MS = 50    /* for an answer, however long the way to the right server was */
+};
 
 /* ---- commands ---- */
 
@@ -25,7 +28,8 @@ static tks_status add(tks_op *inner, const tksp_script *script, size_t argc,
     tks_bytes *words = tksp_arena_alloc(&inner->arena, argc * sizeof *words);
     if (words == NULL) return TKS_ERR_MEMORY;
     for (size_t i = 0; i < argc; i++) words[i] = tksp_arena_dup(&inner->arena, argv[i]);
-    tks_status status = tksp_op_add(inner, script, words, argc, words[1]);
+    tks_bytes key = argc > 1 ? words[1] : tks_bytes_of(NULL, 0);
+    tks_status status = tksp_op_add(inner, script, words, argc, key);
     return status == TKS_OK ? inner->arena.status : status;
 }
 
@@ -66,6 +70,8 @@ static tks_status look(const tksp_spike_place *place, tks_op *inner) {
     const tks_bytes claim[] = {hget, place->own, place->claim};
     const tks_bytes string[] = {get, place->string};
     tks_status status = add_raw(inner, 1, time);
+    /* The clock that ends these keys. */
+    if (status == TKS_OK) inner->commands[inner->count - 1].route = place->own;
     if (status == TKS_OK) status = add_raw(inner, 2, barred);
     if (status == TKS_OK) status = add_raw(inner, 2, failed);
     if (status == TKS_OK) status = add(inner, NULL, 3, own);
@@ -141,15 +147,22 @@ static tks_status fill(tksp_spike_op *self, int64_t now_ms) {
 static tks_need after_redis(tksp_spike_op *self, int64_t now_ms);
 
 /* Passes an event to the current commands, and returns what they need. A sleep or a loss means that
- * Redis does not answer: this operation continues without it. */
+ * Redis does not answer: this operation continues without it. But where there are several servers,
+ * the right one may have to be found first. */
 tks_need tksp_spike_step_redis(tksp_spike_op *self, const tks_event *event) {
-    tks_need need = event->type == TKS_EVENT_LOST || event->type == TKS_EVENT_DEADLINE
-                        ? TKS_FAILED
-                        : tks_op_step(self->inner, event);
+    int64_t left_ms = self->asked_redis_ms + REDIS_PATIENCE_MS - event->now_ms;
+    bool seeks = self->base.router != NULL && left_ms > 0;
+    bool ends = event->type == TKS_EVENT_DEADLINE || (event->type == TKS_EVENT_LOST && !seeks);
+    tks_need need = ends ? TKS_FAILED : tks_op_step(self->inner, event);
     self->base.trust = tks_op_get_trust(self->inner);
     if (need == TKS_NEED_SEND) {
         self->base.batch = *tks_op_get_batch(self->inner);
-        self->base.batch.patience_ms = REDIS_PATIENCE_MS;
+        bool enough = left_ms > LEAST_PATIENCE_MS;
+        self->base.batch.patience_ms = enough ? (uint32_t)left_ms : LEAST_PATIENCE_MS;
+        return need;
+    }
+    if (need == TKS_NEED_SLEEP && seeks) {
+        self->base.sleep_ms = tks_op_get_sleep(self->inner);
         return need;
     }
     if (need != TKS_DONE) {
@@ -169,8 +182,11 @@ tks_need tksp_spike_step_redis(tksp_spike_op *self, const tks_event *event) {
 
 tks_need tksp_spike_ask_redis(tksp_spike_op *self, int64_t now_ms) {
     tks_event start = {.type = TKS_EVENT_START, .now_ms = now_ms};
+    self->asked_redis_ms = now_ms;
     self->inner = tksp_op_new(sizeof(tks_op), &inner_kind, TKS_IDEMPOTENT);
     if (self->inner == NULL || fill(self, now_ms) != TKS_OK) return tksp_spike_fail_memory(self);
+    if (self->base.router != NULL) tks_op_set_router(self->inner, self->base.router);
+    self->inner->undivided = true; /* its keys share a slot, but for one of another program */
     return tksp_spike_step_redis(self, &start);
 }
 

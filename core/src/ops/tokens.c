@@ -62,6 +62,7 @@ tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out, t
     config->when_full = o.when_full;
     config->reuse = o.reuse;
     config->reuse_window_ms = o.reuse_window_ms > 0 ? o.reuse_window_ms : REUSE_WINDOW_MS;
+    tokens->durability = o.durability;
     config->owner_name = o.session ? "owner_id" : "owner";
     if (tokens->arena.status != TKS_OK) {
         tks_tokens_free(tokens);
@@ -91,6 +92,7 @@ tks_status tksp_tokens_op_new(const tks_tokens *tokens, const tksp_tokens_kind *
     if (op == NULL) return tks_fail_memory(err);
     tksp_arena *arena = &op->base.arena;
     op->config = tokens->config;
+    op->base.durability = tokens->durability;
     op->config.prefix = tksp_arena_dup(arena, tokens->config.prefix);
     op->app = tksp_arena_dup(arena, app);
     op->type = tksp_arena_dup(arena, type);
@@ -103,12 +105,11 @@ tks_status tksp_tokens_op_new(const tks_tokens *tokens, const tksp_tokens_kind *
         return tks_fail_memory(err);
     }
     for (size_t i = 0; i < size; i++) {
-        op->slots[i] = (tksp_slot){.command = SIZE_MAX};
+        op->slots[i] = (tksp_slot){.command = SIZE_MAX, .clock_ms = -1, .time = SIZE_MAX};
         op->tokens[i] = (tks_token){.found = false};
     }
     op->size = size;
     op->width = 1;
-    op->clock_ms = -1;
     *out = op;
     return TKS_OK;
 }
@@ -140,6 +141,7 @@ void tksp_tokens_op_clear(tks_op *op) {
     for (size_t i = 0; i < self->size; i++) {
         tks_json_free(self->slots[i].data);
         tks_reply_free(self->slots[i].reply);
+        tksp_near_release(self->slots[i].near);
     }
 }
 
@@ -162,8 +164,10 @@ void tksp_forget_slot(tksp_tokens_op *op, size_t i) {
     tksp_slot *slot = &op->slots[i];
     tks_json_free(slot->data);
     tks_reply_free(slot->reply);
+    tksp_near_release(slot->near);
     slot->data = NULL;
     slot->reply = NULL;
+    slot->near = NULL;
     slot->read = false;
     op->tokens[i].found = false;
 }

@@ -7,8 +7,9 @@
  *     END    delete the old token, if its record is the same
  *
  * Interrupted between the last two, the anonymous token lives until it expires, which harms nobody, and a token of the
- * owner, of which nobody knows the secret. If the record has changed meanwhile, the new token is deleted (UNDO), and all is
- * done once more; if it is gone, the new token is deleted (FORGET), and nothing is found: a logout counts. */
+ * owner, of which nobody knows the secret. If the record has changed meanwhile, or has been rotated, the new token is
+ * deleted (UNDO), and all is done once more; if it is gone, the new token is deleted (FORGET), and nothing is found: a
+ * logout counts. */
 #include "tokens_private.h"
 
 enum { TRIES_MAX = 8, WORDS = 13 };
@@ -91,6 +92,8 @@ static tks_status take_read(tksp_tokens_op *op, const tks_reply *reply) {
         tksp_op_clear_commands(&op->base);
         return tksp_finish_token(op); /* not found */
     }
+    /* Its own end: the new token's max_age counts from now. */
+    ends_ms = tksp_reply_integer_at(reply, 4, ends_ms);
     op->turn->old_record = tksp_arena_dup(&op->base.arena, record);
     op->slots[0].place = op->turn->made;
     tksp_op_clear_commands(&op->base);
@@ -122,7 +125,8 @@ static tks_status take_end(tksp_tokens_op *op, const tks_reply *reply) {
                    ? status
                    : tksp_read_token(op, 0, op->turn->made_record, op->turn->made_ends_ms);
     }
-    op->turn->step = code == CHANGED ? TKSP_UNDO : TKSP_FORGET;
+    bool again = code == CHANGED || code == TKSP_FORWARD || code == TKSP_TOMBSTONE;
+    op->turn->step = again ? TKSP_UNDO : TKSP_FORGET;
     return add_undo(op);
 }
 

@@ -149,8 +149,10 @@ static tks_status take_created(tksp_tokens_op *op) {
         if (token->created_us == IN_USE) return fail_in_use(op);
         token->found = true;
         /* Sent again, it may have been made by the first attempt, some time ago. */
-        if (!op->plain && op->base.losses == 0) {
-            tksp_server_learn_time(op->base.server, token->created_us, op->base.boot_ms);
+        if (!op->plain && !op->base.was_unanswered) {
+            tks_bytes route = op->base.commands[op->slots[i].command].route;
+            tksp_server_learn_time(tksp_op_clock(&op->base, route), token->created_us,
+                                   op->base.boot_ms);
         }
         if (token->expires_ms > 0) token->expires_ms += token->created_us / 1000;
     }

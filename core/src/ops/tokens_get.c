@@ -16,9 +16,15 @@ static bool wants_end(const tksp_tokens_op *op) {
     return op->expiry || op->duration_ms != 0;
 }
 
+/* Does the caller, or the near cache? */
+static bool needs_end(const tksp_tokens_op *op) {
+    return wants_end(op) || op->base.near != NULL;
+}
+
 static tks_status add_get(tksp_tokens_op *op, size_t i) {
     tksp_slot *slot = &op->slots[i];
     bool reveals = op->config.reuse == TKS_REUSE_REVOKE;
+    tksp_reserve_near(op, i);
     const tks_bytes words[] = {
         reveals ? TKS_LITERAL("HMGET") : TKS_LITERAL("HGET"), tksp_word_key(op, &slot->place),
         tksp_word_field(op, &slot->place),
@@ -45,32 +51,62 @@ static tks_status add_ends(tksp_tokens_op *op) {
         if (op->slots[i].command == SIZE_MAX) continue;
         tks_status status = add_end(op, &op->base.commands[op->slots[i].command]);
         /* Where nobody wants the ends, one question, for what the server can, is enough. */
-        if (status != TKS_OK || !wants_end(op)) return status;
+        if (status != TKS_OK || !needs_end(op)) return status;
     }
     return TKS_OK;
 }
 
-static tks_status add_time(tksp_tokens_op *op) {
+/* Asks for the clock of the server that slot `i` is on, by the key that leads there, unless that was added already: on a
+ * cluster each node has its own. */
+static tks_status add_time(tksp_tokens_op *op, size_t i, tks_bytes route) {
     const tks_bytes time[] = {TKS_LITERAL("TIME")};
-    return tksp_tokens_add(op, NULL, 1, time, op->base.commands[0].route);
+    size_t at = op->base.count;
+    tks_status status = tksp_tokens_add(op, NULL, 1, time, route);
+    if (status != TKS_OK) return status;
+    for (size_t k = at; k-- > 0 && op->base.commands[k].argc == 1;) {
+        if (tksp_op_get_node(&op->base, k) != tksp_op_get_node(&op->base, at)) continue;
+        op->base.count = at;
+        at = k;
+        break;
+    }
+    op->slots[i].time = at;
+    return TKS_OK;
+}
+
+static tks_status add_times(tksp_tokens_op *op) {
+    tks_status status = TKS_OK;
+    for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
+        if (op->slots[i].command == SIZE_MAX) continue;
+        status = add_time(op, i, op->base.commands[op->slots[i].command].route);
+        if (op->base.router != NULL) continue;
+        for (size_t k = 0; k < op->size; k++) op->slots[k].time = op->slots[i].time;
+        break;
+    }
+    return status;
+}
+
+static void take_time(tksp_tokens_op *op, size_t command, int64_t clock_ms) {
+    for (size_t i = 0; i < op->size; i++) {
+        if (op->slots[i].time == command) op->slots[i].clock_ms = clock_ms;
+    }
 }
 
 static tks_status begin(tksp_tokens_op *op) {
     tksp_fact ends = tksp_server_ends_fields(op->base.server);
-    tks_status status = TKS_OK;
+    tks_status status = tksp_take_near(op);
     size_t asked = 0;
     for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
-        op->slots[i].command = SIZE_MAX;
+        op->slots[i].command = op->slots[i].time = SIZE_MAX;
         if (!tksp_is_askable(op, i) || op->slots[i].read) continue;
         status = add_get(op, i);
         asked++;
     }
+    op->ends_asked = asked == 0 || ends == TKSP_UNKNOWN || (ends == TKSP_YES && needs_end(op));
     if (asked == 0 || status != TKS_OK) return status;
-    op->ends_asked = ends == TKSP_UNKNOWN || (ends == TKSP_YES && wants_end(op));
     if (op->ends_asked) status = add_ends(op);
-    if (status == TKS_OK &&
-        (ends != TKSP_YES || op->duration_ms != 0 || op->config.max_age_ms > 0)) {
-        status = add_time(op);
+    if (status == TKS_OK && (ends != TKSP_YES || op->duration_ms != 0 ||
+                             op->config.max_age_ms > 0 || op->base.near != NULL)) {
+        status = add_times(op);
     }
     return status;
 }
@@ -112,7 +148,7 @@ static tks_status read_facts(tksp_tokens_op *op) {
         if (is_command(command, "TIME")) {
             int64_t us = tksp_reply_time(command->reply);
             if (us < 0) return fail_answer(op, "TIME");
-            op->clock_ms = us / 1000;
+            take_time(op, i, us / 1000);
         }
         if (status != TKS_OK) return status;
     }
@@ -146,8 +182,9 @@ static tks_status take_left(tksp_tokens_op *op, size_t i, tks_bytes text, int *o
     if (!tks_bytes_equal(left.check, tks_bytes_of(op->slots[i].place.field, TKS_CHECK_SIZE))) {
         return tksp_op_fail_foreign(&op->base);
     }
-    *out = left.end_ms > 0 && op->clock_ms < 0 ? UNREAD : TAKEN;
-    if (left.end_ms > 0 && *out == TAKEN && left.end_ms <= op->clock_ms) *out = GONE;
+    int64_t clock_ms = op->slots[i].clock_ms;
+    *out = left.end_ms > 0 && clock_ms < 0 ? UNREAD : TAKEN;
+    if (left.end_ms > 0 && *out == TAKEN && left.end_ms <= clock_ms) *out = GONE;
     if (*out == TAKEN) (void)tksp_take_rotated(op, i, text);
     return op->base.arena.status;
 }
@@ -164,6 +201,7 @@ static tks_status read_slot(tksp_tokens_op *op, size_t i, bool *unread) {
         slot->reply = tksp_op_take_reply(&op->base, slot->command);
         status = tksp_read_token(op, i, texts[0], slot->ends_ms);
         if (status == TKS_OK && slot->stamp_ms > 0) op->tokens[i].expires_ms = slot->stamp_ms;
+        if (status == TKS_OK) tksp_put_near(op, i, texts[0]);
         return status;
     }
     for (int t = 0; status == TKS_OK && left == GONE && t < 2; t++) {
@@ -182,19 +220,18 @@ static void judge(tksp_tokens_op *op, size_t i) {
         token->expires_ms = limit;
     }
     bool checked = limit > 0 || op->slots[i].stamp_ms > 0;
-    if (checked && token->expires_ms <= op->clock_ms) token->found = false;
+    if (checked && token->expires_ms <= op->slots[i].clock_ms) token->found = false;
     if (!wants_end(op)) token->expires_ms = 0;
 }
 
-static bool needs_time(const tksp_tokens_op *op) {
-    for (size_t i = 0; i < op->size; i++) {
-        if (op->tokens[i].found && op->slots[i].stamp_ms > 0) return true;
-    }
-    return false;
+static bool needs_time(const tksp_tokens_op *op, size_t i) {
+    return op->tokens[i].found && op->slots[i].stamp_ms > 0 && op->slots[i].clock_ms < 0;
 }
 
 /* Of a token's slots, the first with a record comes to the token's own place. */
 static void pick(tksp_tokens_op *op) {
+    if (op->picked) return;
+    op->picked = true;
     for (size_t i = 0; op->width > 1 && i < op->size / op->width; i++) {
         size_t from = i * op->width, end = from + op->width;
         while (from < end && !op->tokens[from].found) from++;
@@ -215,6 +252,7 @@ static bool was_upgraded(const tksp_tokens_op *op) {
 
 static tks_status ask_again(tksp_tokens_op *op) {
     tksp_server_set_ends_fields(op->base.server, TKSP_UNKNOWN);
+    op->picked = false;
     tksp_op_clear_commands(&op->base);
     for (size_t i = 0; i < op->size; i++) tksp_forget_slot(op, i);
     return begin(op);
@@ -224,7 +262,6 @@ static tks_status ask_again(tksp_tokens_op *op) {
  * server's clock, where that ends fields by itself, but here is something from before it could. */
 static tks_status read_slots(tksp_tokens_op *op, bool *whole) {
     bool unread = false, leads = false;
-    tks_bytes route = op->base.commands[0].route;
     tks_status status = TKS_OK;
     for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
         if (op->slots[i].command == SIZE_MAX) continue;
@@ -240,17 +277,24 @@ static tks_status read_slots(tksp_tokens_op *op, bool *whole) {
         if (status != TKS_OK || op->base.count > 0) return status;
     }
     pick(op);
-    *whole = op->clock_ms >= 0 || !needs_time(op);
-    if (*whole) return TKS_OK;
     tksp_op_clear_commands(&op->base);
-    const tks_bytes time[] = {TKS_LITERAL("TIME")};
-    op->timing = true;
-    return tksp_tokens_add(op, NULL, 1, time, route);
+    for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
+        op->slots[i].time = SIZE_MAX;
+        if (!needs_time(op, i)) continue;
+        status = add_time(op, i, tksp_word_key(op, &op->slots[i].place));
+    }
+    op->timing = op->base.count > 0;
+    *whole = !op->timing;
+    return status;
 }
 
 /* Reads all there is. *whole is false where more has to be asked for first, or a reused token ends its family. */
 static tks_status read_all(tksp_tokens_op *op, bool *whole) {
     *whole = true;
+    if (op->base.count == 0) { /* nothing can be found, or all was near */
+        pick(op);
+        return TKS_OK;
+    }
     tks_status status = read_facts(op);
     if (status == TKS_OK && !op->timing) status = read_slots(op, whole);
     if (status != TKS_OK || !*whole || !tksp_has_reused(op)) return status;
@@ -274,7 +318,7 @@ static bool wants_touch(const tksp_tokens_op *op) {
     int64_t interval = op->config.touch_interval_ms;
     int64_t target = op->duration_ms;
     if (op->duration_ms == 0 || token->expires_ms == 0) return false;
-    int64_t left = token->expires_ms - op->clock_ms;
+    int64_t left = token->expires_ms - op->slots[0].clock_ms;
     if (interval < 0) {
         interval = op->duration_ms / 10;
         if (interval > TOUCH_INTERVAL_MAX_MS) interval = TOUCH_INTERVAL_MAX_MS;
@@ -283,7 +327,7 @@ static bool wants_touch(const tksp_tokens_op *op) {
         interval = op->duration_ms / 2; /* or a token in use would run out between two touches */
     }
     if (age_limit(op) > 0) {
-        int64_t most = token->created_us / 1000 + age_limit(op) - op->clock_ms;
+        int64_t most = token->created_us / 1000 + age_limit(op) - op->slots[0].clock_ms;
         if (target > most) target = most;
         if (target <= left) return false; /* the limit is reached already */
     }
@@ -337,7 +381,6 @@ static tks_status finish_get(tksp_tokens_op *op) {
     op->base.result.tokens = op->tokens;
     op->base.result.size = 1;
     if (op->touching) return finish_touch(op);
-    if (op->base.count == 0) return TKS_OK;
     tks_status status = read_all(op, &whole);
     if (status != TKS_OK || !whole) return status;
     if (was_upgraded(op)) return ask_again(op);
@@ -389,7 +432,7 @@ tks_status tks_tokens_get(const tks_tokens *tokens, tks_bytes app, tks_bytes typ
 static tks_status finish_get_many(tksp_tokens_op *op) {
     size_t count = op->size / op->width;
     bool whole = true;
-    tks_status status = op->base.count > 0 ? read_all(op, &whole) : TKS_OK;
+    tks_status status = read_all(op, &whole);
     if (status != TKS_OK || !whole) return status;
     for (size_t i = 0; i < count; i++) {
         if (op->tokens[i].found) judge(op, i);

@@ -62,12 +62,22 @@ static tks_status add_persist(tksp_tokens_op *op, const tksp_slot *slot) {
     return add(op, 2, words);
 }
 
+/* The clock of the server that slot `i` is on. */
+static tks_server *clock_of(tksp_tokens_op *op, size_t i) {
+    if (op->base.router == NULL) return op->base.server;
+    op->app = op->tokens[i].app;
+    op->type = op->tokens[i].type;
+    return tksp_op_clock(&op->base, tksp_word_key(op, &op->slots[i].place));
+}
+
 tks_status tksp_add_hsetex(tksp_tokens_op *op, bool *added) {
-    tksp_clock clock = TKSP_CLOCK_GOOD;
+    size_t old = SIZE_MAX; /* a slot whose clock should be learned again */
     *added = false;
     for (size_t i = 0; i < op->size; i++) {
-        clock = tksp_server_stamp(op->base.server, op->base.boot_ms, &op->slots[i].stamp_us);
+        tksp_clock clock =
+            tksp_server_stamp(clock_of(op, i), op->base.boot_ms, &op->slots[i].stamp_us);
         if (clock == TKSP_CLOCK_LOST) return TKS_OK;
+        if (clock == TKSP_CLOCK_OLD) old = i;
     }
     tks_status status = TKS_OK;
     for (size_t i = 0; status == TKS_OK && i < op->size; i++) {
@@ -76,9 +86,10 @@ tks_status tksp_add_hsetex(tksp_tokens_op *op, bool *added) {
         status = add_hsetex(op, &op->slots[i]);
         if (status == TKS_OK) status = add_persist(op, &op->slots[i]);
     }
-    if (status == TKS_OK && clock == TKSP_CLOCK_OLD) {
+    if (status == TKS_OK && old < op->size) {
         const tks_bytes time[] = {TKS_LITERAL("TIME")};
-        status = tksp_tokens_add(op, NULL, 1, time, op->base.commands[0].route);
+        tks_bytes route = op->base.commands[op->slots[old].command].route;
+        status = tksp_tokens_add(op, NULL, 1, time, route);
     }
     *added = true;
     return status;
@@ -110,8 +121,11 @@ tks_status tksp_take_hsetex(tksp_tokens_op *op, bool *refused) {
     }
     size_t last = 2 * op->size;
     if (last < op->base.count && op->base.commands[last].argc == 1) {
-        int64_t us = tksp_reply_time(op->base.commands[last].reply);
-        if (us >= 0) tksp_server_learn_time(op->base.server, us, op->base.boot_ms);
+        const tksp_command *time = &op->base.commands[last];
+        int64_t us = tksp_reply_time(time->reply);
+        if (us >= 0) {
+            tksp_server_learn_time(tksp_op_clock(&op->base, time->route), us, op->base.boot_ms);
+        }
     }
     return TKS_OK;
 }

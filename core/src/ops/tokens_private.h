@@ -35,6 +35,7 @@ extern const char *const tksp_when_full[]; /* the words for tks_when_full */
 struct tks_tokens {
     tksp_arena arena;
     tksp_tokens_config config;
+    tks_durability durability;
 };
 
 /* One token that an operation is about. */
@@ -42,23 +43,28 @@ typedef struct tksp_slot {
     tks_bytes owner; /* as given; empty where it is not known before the record is read */
     tks_bytes token; /* the secret; empty in a listing, and where no such token can exist */
     tksp_place place;
-    bool located;     /* `place.locator` is known: at once, but for custom tokens */
-    bool aliased;     /* it has an alias: a custom token */
-    bool gone;        /* get: the field ended between two commands */
-    bool read;        /* get: there is nothing to ask for any more */
-    bool by_id;       /* its field is an id that the caller gave: a sid, perhaps */
-    unsigned hops;    /* forwards that were followed */
-    bool superseded;  /* the place is that of a token that it was rotated to */
-    bool reused;      /* it was rotated, and its grace has ended: `family` is to be ended */
-    tks_reply *reply; /* what the token's slices are borrowed from; owned */
-    tks_json *data;   /* owned */
-    tks_bytes alias;  /* what its alias holds */
-    tks_bytes family; /* reused */
-    int64_t stamp_ms; /* of the record: when it ends, 0: it says nothing */
-    bool lasts;       /* of the record: it never ends */
+    bool located; /* `place.locator` is known: at once, but for custom tokens */
+    bool aliased; /* it has an alias: a custom token */
+    bool gone;    /* get: the field ended between two commands */
+    bool read;    /* get: there is nothing to ask for any more */
+    tksp_near_entry
+        *near; /* get: what the token's slices are borrowed from, if it was near; owned */
+    tksp_near_ticket ticket; /* get: of the question */
+    bool by_id;              /* its field is an id that the caller gave: a sid, perhaps */
+    unsigned hops;           /* forwards that were followed */
+    bool superseded;         /* the place is that of a token that it was rotated to */
+    bool reused;             /* it was rotated, and its grace has ended: `family` is to be ended */
+    tks_reply *reply;        /* what the token's slices are borrowed from; owned */
+    tks_json *data;          /* owned */
+    tks_bytes alias;         /* what its alias holds */
+    tks_bytes family;        /* reused */
+    int64_t stamp_ms;        /* of the record: when it ends, 0: it says nothing */
+    bool lasts;              /* of the record: it never ends */
     int64_t
         until_ms; /* of the record: how long after its creation no use lets it live; 0: no limit */
-    int64_t ends_ms; /* get: when the server ends the field, 0: it does not, or was not asked */
+    int64_t clock_ms; /* get: the server's; -1: not known, */
+    size_t time;      /* which this command asks for; SIZE_MAX: none does */
+    int64_t ends_ms;  /* get: when the server ends the field, 0: it does not, or was not asked */
     /* of create: */
     bool custom;  /* the caller chose it */
     bool claimed; /* its alias is: to be dropped, if the operation fails */
@@ -118,7 +124,6 @@ struct tksp_tokens_op {
     size_t size;       /* slots */
     size_t width;      /* as many of them are about one token, by one pepper each */
     int64_t duration_ms;
-    int64_t clock_ms;         /* get: the server's; -1: not known */
     const tks_update *update; /* what is to change, in the arena */
     tks_page page;            /* list */
     tks_bytes *keep;          /* delete_all: the fields of which the first live one stays */
@@ -142,6 +147,7 @@ struct tksp_tokens_op {
     bool expiry;     /* the caller asked for expires_ms */
     bool ends_asked; /* get: the server was asked when the fields end */
     bool timing;     /* get: the records are read, the server's clock is being asked for */
+    bool picked;     /* get: each token's slot is the one with its record */
     bool touching;   /* get, update: the record is read, its expiry or its alias's is being moved */
 };
 
@@ -149,6 +155,9 @@ TKSP_ASSERT_SMALL(tksp_tokens_op);
 
 /* The members of tksp_op_kind that all token operations share. */
 #define TKSP_TOKENS_BASE .finish = tksp_tokens_finish, .clear = tksp_tokens_op_clear
+
+/* What scripts answer of a token that was rotated: see absent in core/scripts/lib/hash.lua. */
+enum { TKSP_FORWARD = -5, TKSP_TOMBSTONE = -6 };
 
 /* Makes an operation with `size` slots; copies app and type. `*out` is set on TKS_OK alone. */
 tks_status tksp_tokens_op_new(const tks_tokens *tokens, const tksp_tokens_kind *kind,
@@ -209,6 +218,15 @@ tks_status tksp_lengthen_alias(tksp_tokens_op *op, tks_bytes key);
 
 /* Where the token is a custom one, adds what removes its alias, whose key this is, unless it is another creation's. */
 tks_status tksp_drop_alias(tksp_tokens_op *op, tks_bytes key);
+
+/* ---- the near cache (tokens_near.c) ---- */
+
+/* Fills the slots whose records are near. */
+tks_status tksp_take_near(tksp_tokens_op *op);
+
+/* Slot `i` is about to be asked for; `text` was read of it. */
+void tksp_reserve_near(tksp_tokens_op *op, size_t i);
+void tksp_put_near(tksp_tokens_op *op, size_t i, tks_bytes text);
 
 /* ---- rotated tokens (tokens_rotated.c) ---- */
 

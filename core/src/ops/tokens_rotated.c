@@ -7,8 +7,6 @@
 
 static const unsigned HOPS_MAX = 1000; /* of forwards; each is younger than the one before */
 
-enum { FORWARD = -5, TOMBSTONE = -6 }; /* see absent in core/scripts/lib/hash.lua */
-
 tks_bytes tksp_word_tombstone(tksp_tokens_op *op, const tksp_place *place) {
     tksp_place beside = *place;
     beside.field[TKS_FIELD_SIZE - 1] = TKSP_TOMBSTONE_MARK;
@@ -63,11 +61,13 @@ tks_status tksp_take_absent(tksp_tokens_op *op, bool *again) {
     tksp_slot *slot = op->slots;
     *again = false;
     if (op->base.count == 0 || op->base.commands[0].script == NULL) return TKS_OK;
+    /* First, the token that was made goes. */
+    if (op->turn != NULL && op->turn->step >= TKSP_END) return TKS_OK;
     const tks_reply *reply = op->base.commands[0].reply;
     if (tks_reply_get_type(reply) != TKS_REPLY_ARRAY) return TKS_OK;
     if (tks_reply_get_size(reply) != 3) return TKS_OK;
     int64_t code = tksp_reply_integer_at(reply, 1, 0);
-    if (code != FORWARD && code != TOMBSTONE) return TKS_OK;
+    if (code != TKSP_FORWARD && code != TKSP_TOMBSTONE) return TKS_OK;
     tks_status status;
     if (tksp_checked_reply(op, 0, &slot->place, &status) == NULL) return status;
     const tks_reply *text = tks_reply_get_item(reply, 2);
@@ -80,7 +80,7 @@ tks_status tksp_take_absent(tksp_tokens_op *op, bool *again) {
     op->touching = false;
     if (slot->reused) {
         status = tksp_revoke(op);
-    } else if (code == FORWARD) {
+    } else if (code == TKSP_FORWARD) {
         status = kind->begin(op);
     }
     *again = op->base.count > 0;

@@ -47,6 +47,7 @@ static const tks_option option_rows[] = {
      .max = TKS_DURATION_MAX_MS},
     {TKSP_OPTION("max_data_size", TKS_OPTION_COUNT, max_data_size), .min = 1,
      .max = TKSP_DATA_SIZE_MAX, .fallback = "65536"},
+    TKSP_DURABILITY_ROWS,
 };
 
 static const tks_tokens_options nothing = TKS_TOKENS_OPTIONS_INIT;
@@ -153,6 +154,7 @@ static tks_status make_list(const void *store, const tks_arg *args, tks_op **out
     TKSP_OPTIONAL("limit", TKS_PARAM_LIMIT), TKSP_OPTIONAL("after", TKS_PARAM_ID)
 #define REFRESH_AND_EXPIRY                                                                         \
     TKSP_OPTIONAL("refresh", TKS_PARAM_REFRESH), TKSP_OPTIONAL("expiry", TKS_PARAM_FLAG)
+#define FRESH_PARAM TKSP_OPTIONAL("fresh", TKS_PARAM_FRESH)
 #define IDLE_AND_REQUEST                                                                           \
     TKSP_OPTIONAL("idle", TKS_PARAM_DURATION), TKSP_OPTIONAL("request", TKS_PARAM_OBJECT)
 #define SESSION_TYPE                                                                               \
@@ -171,9 +173,9 @@ static const tks_operation redis_tokens[] = {
     {"create_many", "Makes many tokens at once, all or none.", TKS_RESULT_TOKENS, false,
      TKSP_PARAMS({"tokens", TKS_PARAM_ROWS, true, NULL, &redis_tokens[0]}), make_create_many},
     {"get", "Finds a token.", TKS_RESULT_TOKEN, true,
-     TKSP_PARAMS(OF_TYPE, TOKEN_PARAM, REFRESH_AND_EXPIRY), make_get},
+     TKSP_PARAMS(OF_TYPE, TOKEN_PARAM, REFRESH_AND_EXPIRY, FRESH_PARAM), make_get},
     {"get_many", "Finds many tokens at once, in the order asked.", TKS_RESULT_TOKENS, true,
-     TKSP_PARAMS(OF_TYPE, TKSP_REQUIRED("tokens", TKS_PARAM_TOKENS)), make_get_many},
+     TKSP_PARAMS(OF_TYPE, TKSP_REQUIRED("tokens", TKS_PARAM_TOKENS), FRESH_PARAM), make_get_many},
     {"get_by_id", "Finds a token by its public id.", TKS_RESULT_TOKEN, true,
      TKSP_PARAMS(OF_TYPE, NAME("owner"), TKSP_OPTIONAL("id", TKS_PARAM_ID)), make_get_by_id},
     {"refresh", "Sets the time a token has left.", TKS_RESULT_BOOL, false,
@@ -194,12 +196,13 @@ static const tks_operation redis_tokens[] = {
      make_rotate},
     {"take", "Finds a token and ends it, for one caller alone.", TKS_RESULT_TOKEN, true,
      TKSP_PARAMS(OF_TYPE, TOKEN_PARAM), make_take},
-    {"delete", "Ends a token.", TKS_RESULT_BOOL, false, TKSP_PARAMS(OF_TYPE, TOKEN_PARAM),
-     make_delete},
+    {"delete", "Ends a token.", TKS_RESULT_BOOL, false,
+     TKSP_PARAMS(OF_TYPE, TOKEN_PARAM, TKSP_WAIT_REPLICAS), make_delete},
     {"delete_all", "Ends all tokens of an owner, or all but one.", TKS_RESULT_COUNT, false,
-     TKSP_PARAMS(OF_TYPE, NAME("owner"), KEEP_PARAM), make_delete_all},
+     TKSP_PARAMS(OF_TYPE, NAME("owner"), KEEP_PARAM, TKSP_WAIT_REPLICAS), make_delete_all},
     {"delete_by_id", "Ends a token by its public id.", TKS_RESULT_BOOL, false,
-     TKSP_PARAMS(OF_TYPE, NAME("owner"), TKSP_OPTIONAL("id", TKS_PARAM_ID)), make_delete_by_id},
+     TKSP_PARAMS(OF_TYPE, NAME("owner"), TKSP_OPTIONAL("id", TKS_PARAM_ID), TKSP_WAIT_REPLICAS),
+     make_delete_by_id},
     {"count", "Counts the live tokens of an owner.", TKS_RESULT_COUNT, false,
      TKSP_PARAMS(OF_TYPE, NAME("owner")), make_count},
     {"list", "Lists the live tokens of an owner, newest first.", TKS_RESULT_TOKENS, false,
@@ -222,9 +225,10 @@ static const tks_operation sessions[] = {
                  {.type = TKS_PARAM_FIXED}, IDLE_AND_REQUEST),
      make_create},
     {"get", "Finds a session.", TKS_RESULT_TOKEN, true,
-     TKSP_PARAMS(SESSION_OF, TOKEN_PARAM, REFRESH_AND_EXPIRY), make_get},
+     TKSP_PARAMS(SESSION_OF, TOKEN_PARAM, REFRESH_AND_EXPIRY, FRESH_PARAM), make_get},
     {"get_many", "Finds many sessions at once, in the order asked.", TKS_RESULT_TOKENS, true,
-     TKSP_PARAMS(SESSION_OF, TKSP_REQUIRED("tokens", TKS_PARAM_TOKENS)), make_get_many},
+     TKSP_PARAMS(SESSION_OF, TKSP_REQUIRED("tokens", TKS_PARAM_TOKENS), FRESH_PARAM),
+     make_get_many},
     {"get_by_id", "Finds a session by its public id.", TKS_RESULT_TOKEN, true,
      TKSP_PARAMS(SESSION_OF, NAME("owner_id"), TKSP_OPTIONAL("id", TKS_PARAM_ID)), make_get_by_id},
     {"refresh", "Sets the time a session has left.", TKS_RESULT_BOOL, false,
@@ -246,12 +250,13 @@ static const tks_operation sessions[] = {
      make_rotate},
     {"take", "Finds a session and ends it, for one caller alone.", TKS_RESULT_TOKEN, true,
      TKSP_PARAMS(SESSION_OF, TOKEN_PARAM), make_take},
-    {"kill", "Ends a session.", TKS_RESULT_BOOL, false, TKSP_PARAMS(SESSION_OF, TOKEN_PARAM),
-     make_delete},
+    {"kill", "Ends a session.", TKS_RESULT_BOOL, false,
+     TKSP_PARAMS(SESSION_OF, TOKEN_PARAM, TKSP_WAIT_REPLICAS), make_delete},
     {"kill_all", "Ends all sessions of a user, or all but one.", TKS_RESULT_COUNT, false,
-     TKSP_PARAMS(SESSION_OF, NAME("owner_id"), KEEP_PARAM), make_delete_all},
+     TKSP_PARAMS(SESSION_OF, NAME("owner_id"), KEEP_PARAM, TKSP_WAIT_REPLICAS), make_delete_all},
     {"kill_by_id", "Ends a session by its public id.", TKS_RESULT_BOOL, false,
-     TKSP_PARAMS(SESSION_OF, NAME("owner_id"), TKSP_OPTIONAL("id", TKS_PARAM_ID)),
+     TKSP_PARAMS(SESSION_OF, NAME("owner_id"), TKSP_OPTIONAL("id", TKS_PARAM_ID),
+                 TKSP_WAIT_REPLICAS),
      make_delete_by_id},
     {"count", "Counts the live sessions of a user.", TKS_RESULT_COUNT, false,
      TKSP_PARAMS(SESSION_OF, NAME("owner_id")), make_count},

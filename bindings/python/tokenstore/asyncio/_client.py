@@ -61,12 +61,18 @@ class Client(BaseClient, AsyncClosing):
         super().__init__(url, options)
         self._driver = Driver(self._core, connections, max_in_flight, when_busy == "wait")
 
-    async def execute(self, *args: Argument, timeout: Duration | None = None) -> Any:
+    async def execute(
+        self,
+        *args: Argument,
+        key: str | bytes | None = None,
+        node: str | None = None,
+        timeout: Duration | None = None,
+    ) -> Any:
         """Run one command, as :meth:`tokenstore.Client.execute`.
 
         Commands that block on the server (BLPOP, WAIT) delay all later ones on the connection.
         """
-        reply = (await self._driver.run(_core.commands((args,)), timeout))[0]
+        reply = (await self._driver.run(_core.commands((args,), key, node), timeout))[0]
         if isinstance(reply, Exception):
             raise reply
         return reply
@@ -76,17 +82,26 @@ class Client(BaseClient, AsyncClosing):
         commands: Iterable[Sequence[Argument]],
         *,
         raise_errors: bool = True,
+        key: str | bytes | None = None,
+        node: str | None = None,
         timeout: Duration | None = None,
     ) -> list[Any]:
         """Run several commands at once, as :meth:`tokenstore.Client.pipeline`."""
         batch = tuple(commands)
         if not batch:
             return []
-        replies: list[Any] = await self._driver.run(_core.commands(batch), timeout)
+        replies: list[Any] = await self._driver.run(_core.commands(batch, key, node), timeout)
         if raise_errors:
             for reply in replies:
                 if isinstance(reply, Exception):
                     raise reply
+        return replies
+
+    async def for_each_primary(
+        self, *args: Argument, timeout: Duration | None = None
+    ) -> dict[str, Any]:
+        """Run one command on every primary, as :meth:`tokenstore.Client.for_each_primary`."""
+        replies: dict[str, Any] = await self._driver.run(_core.each(args), timeout)
         return replies
 
     async def ping(self, *, timeout: Duration | None = None) -> bool:
@@ -113,6 +128,8 @@ class Client(BaseClient, AsyncClosing):
         """Close the connections of this loop, after the operations on them have ended. The client stays open,
         and later operations get new connections."""
         await self._driver.disconnect()
+
+    forEachPrimary = for_each_primary
 
     def __del__(self) -> None:
         driver: Driver | None = getattr(self, "_driver", None)

@@ -16,7 +16,7 @@ from tokenstore.asyncio._tls import Contexts
 from tokenstore.errors import ConfigurationError, ConnectionError, Error, ServerError
 
 if TYPE_CHECKING:
-    from tokenstore.asyncio._pool import Pool
+    from tokenstore.asyncio._links import Links
 
 __all__ = ["CredentialsError", "OpenError", "Server", "open_connection"]
 
@@ -39,29 +39,34 @@ class CredentialsError(Exception):
 
 
 class Server:
-    """The server, and how to reach it. Used by any thread."""
+    """The server, or a node of a cluster by its number, and how to reach it. Used by any thread."""
 
-    def __init__(self, core: _core.Client) -> None:
-        target = core.target()
+    def __init__(self, core: _core.Client, node: int = -1, tls: Contexts | None = None) -> None:
+        target = core.target(node)
         self.core = core
-        self.credentials = core.credentials
-        self.name = core.describe()
+        self.credentials = core.credentials if target["asks"] else None
+        self.name = target["name"]
         self.path = target["path"]
         self.timeout = target["timeout"]
         self.connect_timeout = target["connect_timeout"]
         self.greeting_hint = target["greeting_hint"]
         self.resolver = Resolver(target["host"] or "", target["port"])
-        self.tls = Contexts(target) if target["tls"] else None
+        self.tls = tls or (Contexts(target) if target["tls"] else None)
         self.server_name: str | None = None
         self.handshaking = False  # connected, but not yet at the end of a TLS handshake
         if self.tls is not None:
             given = target["server_name"] or target["host"] or ""
             self.server_name = given.partition("%")[0].rstrip(".") or given
 
+    def node(self, number: int) -> Server:
+        """A node of the cluster. -1: this server."""
+        return self if number < 0 else Server(self.core, number, self.tls)
 
-async def open_connection(pool: Pool, server: Server) -> Connection:
+
+async def open_connection(links: Links) -> Connection:
     """Opens a connection. Raises OpenError, or CredentialsError."""
-    connection = Connection(pool)
+    server = links.server
+    connection = Connection(links)
     if server.credentials is not None:
         await _ask(connection, server.credentials)
     try:
@@ -69,7 +74,7 @@ async def open_connection(pool: Pool, server: Server) -> Connection:
     except OpenError:
         if not connection.has_refused or server.credentials is None:
             raise
-        connection = Connection(pool)  # the password may just have changed: retry once
+        connection = Connection(links)  # the password may just have changed: retry once
         await _ask(connection, server.credentials)
         await _open(connection, server)
     return connection

@@ -15,7 +15,7 @@ from tokenstore.errors import ConnectionError, Error
 if TYPE_CHECKING:
     import socket
 
-    from tokenstore.asyncio._pool import Pool
+    from tokenstore.asyncio._links import Links
 
 __all__ = ["Connection", "describe"]
 
@@ -38,9 +38,9 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
     """
 
     __slots__ = (
+        "_links",
         "_loop",
         "_paused",
-        "_pool",
         "_timer",
         "_transport",
         "closed",
@@ -51,18 +51,18 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
         "socket",
     )
 
-    def __new__(cls, pool: Pool) -> Connection:
-        return super().__new__(cls, pool.server.core)
+    def __new__(cls, links: Links) -> Connection:
+        return super().__new__(cls, links.server.core, links.node)
 
-    def __init__(self, pool: Pool) -> None:
-        self.ready: asyncio.Future[None] = pool.loop.create_future()
-        self.closed: asyncio.Future[None] = pool.loop.create_future()
+    def __init__(self, links: Links) -> None:
+        self.ready: asyncio.Future[None] = links.pool.loop.create_future()
+        self.closed: asyncio.Future[None] = links.pool.loop.create_future()
         self.connected = False  # TLS included
         self.refused = False  # by the server's reply
         self.open = False
         self.socket: socket.socket | None = None
-        self._pool = pool
-        self._loop = pool.loop
+        self._links = links
+        self._loop = links.pool.loop
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._paused = False
@@ -101,7 +101,7 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
         call = self.oldest
         if call is None or not call.over:
             return _INFINITY
-        return self.silent_since() + self._pool.server.timeout
+        return self.silent_since() + self._links.server.timeout
 
     # ---- called by the transport ----
 
@@ -125,7 +125,7 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
             self.abort(error if isinstance(error, Error) else ConnectionError("out of memory"))
             return
         try:
-            if wants or trust or self._pool.crowded:
+            if wants or trust or self._links.pool.crowded:
                 self._act(wants or (), trust)
         finally:  # tasks run last: they may do anything, even to this connection
             if settled:
@@ -148,10 +148,10 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
             why = "a reply did not match its request, so later ones may not match either"
             self.abort(ConnectionError(why))
         elif trust == _LEAVE:
-            self._pool.give_up(self)
+            self._links.give_up(self)
         for call in wants:
-            self._pool.proceed(call)
-        self._pool.make_room()
+            self._links.pool.proceed(call)
+        self._links.pool.make_room()
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -212,7 +212,7 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
             self.ready.exception()  # mark it as retrieved: the callers may have gone
         if self.open:
             self.open = False
-            self._pool.lost(self, ConnectionError(f"{self._pool.server.name}: {error}"))
+            self._links.lost(self, ConnectionError(f"{self._links.server.name}: {error}"))
 
 
 def _raise(error: BaseException) -> None:

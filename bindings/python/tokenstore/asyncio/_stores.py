@@ -86,6 +86,7 @@ class RedisTokens(tokenstore.RedisTokens, AsyncStore):
         token: Presented,
         refresh: Duration | bool | None = None,
         expiry: bool = False,
+        fresh: bool = False,
     ) -> Token | None:
         """Find a token: None if there is none. One round trip.
 
@@ -93,12 +94,13 @@ class RedisTokens(tokenstore.RedisTokens, AsyncStore):
         written at most once per ``touch_interval``; with True, as long as its own ``idle``, and one without
         ``idle`` is unchanged. It never shortens: a token that lives longer, or has no
         expiry, is unchanged. If the server cannot write (a replica, full memory …) the token is returned with
-        the expiry it has. ``expiry=True`` fills in ``expires_at``.
+        the expiry it has. ``expiry=True`` fills in ``expires_at``. With a ``near_cache``, ``fresh=True`` asks the server
+        all the same.
 
         A token that was rotated finds the new one while its grace lasts, with ``superseded`` set, in one more round
         trip; all calls with a token do. After it, None, or :class:`TokenReusedError` (``reuse``).
         """
-        return await self._driver.run(self._ops.get(app, type, token, refresh, expiry))
+        return await self._driver.run(self._ops.get(app, type, token, refresh, expiry, fresh))
 
 
 class Sessions(tokenstore.Sessions, AsyncStore):
@@ -110,14 +112,16 @@ class Sessions(tokenstore.Sessions, AsyncStore):
         token: Presented,
         refresh: Duration | bool | None = None,
         expiry: bool = False,
+        fresh: bool = False,
     ) -> Session | None:
         """Find a session: None if there is none. One round trip.
 
         ``refresh`` slides the expiry to this long from now, with True by the session's own ``idle``, and never
         shortens it; ``expiry=True`` fills in ``expires_at``. A token in its grace finds the session, with
-        ``superseded`` set. See :meth:`RedisTokens.get`.
+        ``superseded`` set. With a ``near_cache``, ``fresh=True`` asks the server all the same. See
+        :meth:`RedisTokens.get`.
         """
-        return await self._driver.run(self._ops.get(app, token, refresh, expiry))
+        return await self._driver.run(self._ops.get(app, token, refresh, expiry, fresh))
 
     async def create(
         self,
@@ -173,13 +177,15 @@ class Sessions(tokenstore.Sessions, AsyncStore):
         )
         return await self._driver.run(op) is not None
 
-    async def kill_all(self, app: Name, owner_id: Name, keep: Presented = None) -> bool:
+    async def kill_all(
+        self, app: Name, owner_id: Name, keep: Presented = None, *, wait_replicas: int = 0
+    ) -> bool:
         """End all sessions of this user. True if there were any.
 
         ``keep`` is a token or an id of this user that stays: log out the others. If it is not live, or None,
         all are ended.
         """
-        return await self._driver.run(self._ops.kill_all(app, owner_id, keep)) > 0
+        return await self._driver.run(self._ops.kill_all(app, owner_id, keep, wait_replicas)) > 0
 
     async def rotate(
         self,
