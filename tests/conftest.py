@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import ssl
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import pytest
 
 from certs import LOCAL, SERVER, Authority
 from servers import Server, running
+from topologies import is_left_out, running_topology
 from vault import Vault
 
 if TYPE_CHECKING:
@@ -23,7 +25,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    left_out = [item for item in items if is_left_out(item.path.name, item.name)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
     if os.environ.get("TOKENSTORE_SOAK") == "1":
         return
     for item in items:
@@ -33,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def shared_server() -> Iterator[Server]:
-    with running() as server:
+    with running_topology() as server:
         yield server
 
 
@@ -51,6 +56,16 @@ def direct(shared_server: Server) -> Iterator[RedisTokens]:
 
     with RedisTokens(shared_server.url) as tokens:
         yield tokens
+
+
+@pytest.fixture(scope="session")
+def slots() -> Iterator[Server]:
+    """A cluster of one node: it has all slots, and still takes no script of two."""
+    with running("--cluster-enabled", "yes", transport="tcp") as node:
+        node("CLUSTER", "ADDSLOTS", *range(16384))
+        while b"cluster_state:ok" not in node("CLUSTER", "INFO"):
+            time.sleep(0.02)
+        yield node
 
 
 @pytest.fixture(scope="module")

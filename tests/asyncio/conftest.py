@@ -43,6 +43,10 @@ def pool_of(client: Any) -> Any:
     return client._driver.here()
 
 
+one_loop = pytest.mark.parametrize("run", ["asyncio", "uvloop"] if SOAK else ["asyncio"], indirect=True)
+"""For tests that wait for seconds, for a deadline of ours: loops differ in how they read and write."""
+
+
 @pytest.fixture(params=["asyncio", "uvloop"])
 def run(request: pytest.FixtureRequest) -> Run:
     return lambda coroutine: run_in(loop_of(request.param), coroutine)

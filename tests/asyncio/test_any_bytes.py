@@ -54,7 +54,7 @@ class Pool(_core.Pool):
 def commands(dice: random.Random, number: int) -> tuple[Any, bytes, list[bytes]]:
     """An operation, the server's reply, and the result."""
     texts = [b"%d.%d" % (number, part) for part in range(dice.choice((1, 1, 1, 2, 3)))]
-    op = _core.commands(tuple(("GET", text) for text in texts))
+    op = _core.commands(tuple(("GET", text) for text in texts), None, None)
     return op, b"".join(b"$%d\r\n%s\r\n" % (len(text), text) for text in texts), texts
 
 

@@ -212,7 +212,7 @@ def test_redis_jwt(server: Server, run: Run) -> None:
                 await wrong
             assert await sessions.exec().execute("PING") == "PONG"
             assert await sessions.call().get_count_by_pattern("bob") == 1
-            connection = pool_of(sessions.client)._open[0]
+            connection = pool_of(sessions.client)._links[-1]._open[0]
             assert await sessions.call().destroyMultiple("bob") == 1
             with pytest.raises(tokenstore.InvalidTokenError):
                 await sessions.verify(token)

@@ -9,7 +9,7 @@ import pytest
 
 import fault_server as faults
 import tokenstore
-from conftest import Run
+from conftest import Run, one_loop
 from fault_server import FaultServer
 from servers import Server
 from tokenstore import asyncio as aio
@@ -83,6 +83,7 @@ def test_an_attempt_goes_on_for_those_that_have_time(proxy: FaultServer, run: Ru
     run(main())
 
 
+@one_loop
 def test_dead_amid_a_burst(proxy: FaultServer, run: Run) -> None:
     """Some calls are answered early, the others never."""
 

@@ -12,6 +12,9 @@ import tokenstore
 from conftest import Run
 from servers import Server
 from tokenstore import asyncio as aio
+from topologies import tagged
+
+ANN, BOB, CID = map(tagged, ("ann", "bob", "cid"))
 
 
 def test_events(server: Server, run: Run) -> None:
@@ -19,7 +22,7 @@ def test_events(server: Server, run: Run) -> None:
         async with aio.RedisJWT(server.url, secret="s" * 32, multiple=True) as jwt:
             async with aio.SessionEvents(jwt.client, kea=True) as events:
                 keys = []
-                for name in ("ann", "bob", "cid"):
+                for name in (ANN, BOB, CID):
                     token = await jwt.sign(name)
                     keys.append((await jwt.verify(token))["rjwt"])
                 assert await events.next(0.01) is None
@@ -35,7 +38,7 @@ def test_events(server: Server, run: Run) -> None:
                     seen.append((event.kind, event.id))
                     if len(seen) == 3:
                         break
-                assert seen == [("del", "ann"), ("del", "bob"), ("del", "cid")]
+                assert sorted(seen) == [("del", ANN), ("del", BOB), ("del", CID)]
 
                 async def rest() -> list[object]:
                     return [event async for event in events]
@@ -77,16 +80,16 @@ def test_callbacks(server: Server, run: Run, caplog: pytest.LogCaptureFixture) -
                 await jwt.on("died", awaited)
             await jwt.on("del", fails)
             await jwt.on("del", awaited)
-            for name in ("ann", "bob"):
+            for name in (ANN, BOB):
                 key = (await jwt.verify(await jwt.sign(name)))["rjwt"]
                 await jwt.destroy(key)
                 assert await asyncio.wait_for(seen.get(), 20) == ("del", name)
             await jwt.off("del", awaited)
             async with jwt.events() as events:
-                await jwt.call().destroy_multiple((await jwt.verify(await jwt.sign("cid")))["id"])
+                await jwt.call().destroy_multiple((await jwt.verify(await jwt.sign(CID)))["id"])
                 event = await events.next(20)
                 assert event is not None
-                assert (event.kind, event.id) == ("del", "cid")
+                assert (event.kind, event.id) == ("del", CID)
             assert seen.empty()
         assert caplog.text.count("a callback for") >= 2  # the third may be on its way
 

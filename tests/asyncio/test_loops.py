@@ -150,10 +150,10 @@ def test_a_server_that_says_nothing_is_left(server: Server, run: Run) -> None:
         async with aio.Client(server.url, timeout=0.3, client_name="me") as client:
             await client.execute("PING")
             pool = pool_of(client)
-            connection = pool._open[0]
+            connection = pool._links[-1]._open[0]
             with paused(server):
                 until = pool.loop.time() + 30
-                while connection in pool._open:
+                while connection in pool._links[-1]._open:
                     assert pool.loop.time() < until
                     with pytest.raises(asyncio.TimeoutError):
                         await asyncio.wait_for(client.execute("PING", timeout=60), 0.05)

@@ -190,7 +190,7 @@ def test_socket_options(tcp_server: Server, run: Run) -> None:
     async def main() -> None:
         async with aio.Client(tcp_server.url) as client:
             await client.execute("PING")
-            sock = pool_of(client)._open[0].socket
+            sock = pool_of(client)._links[-1]._open[0].socket
             get = sock.getsockopt
             assert get(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
             assert get(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1

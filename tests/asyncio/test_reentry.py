@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from conftest import SOAK, Run
+from conftest import SOAK, Run, one_loop
 from servers import Server, running
 from tokenstore import asyncio as aio
 
@@ -25,6 +25,7 @@ async def outcomes(tasks: list[asyncio.Task[Any]]) -> set[str]:
     return {type(outcome).__name__ for outcome in done}
 
 
+@one_loop
 @pytest.mark.parametrize("first_cancelled", [False, True])
 def test_busy_at_the_deadline(run: Run, first_cancelled: bool) -> None:
     """A server that sends all replies at once, and late."""
@@ -70,6 +71,7 @@ def busy_server() -> Any:
         yield server
 
 
+@one_loop
 def test_a_script_as_long_as_the_timeout(busy_server: Server, run: Run) -> None:
     async def main() -> None:
         seen = set()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import tokenstore
-from conftest import Run, pool_of
+from conftest import Run, one_loop, pool_of
 from fault_server import FaultServer
 from servers import Server, paused
 from tokenstore import asyncio as aio
@@ -54,6 +54,7 @@ def test_one_call_is_slow(proxy: FaultServer, run: Run) -> None:
     run(main())
 
 
+@one_loop
 def test_a_change_asks_first(proxy: FaultServer, server: Server, run: Run) -> None:
     """Callers that come meanwhile wait for the same reply. Each change is made once."""
 
@@ -77,6 +78,7 @@ def test_a_change_asks_first(proxy: FaultServer, server: Server, run: Run) -> No
     run(main())
 
 
+@one_loop
 def test_reads_do_not_wait_for_changes(proxy: FaultServer, run: Run) -> None:
     """A change without a PING has an unknown outcome at its deadline; concurrent reads succeed."""
 
@@ -96,6 +98,7 @@ def test_reads_do_not_wait_for_changes(proxy: FaultServer, run: Run) -> None:
     run(main())
 
 
+@one_loop
 def test_late_answers_are_nobodys(server: Server, run: Run) -> None:
     """The server was slow, not dead: it also replies on the old connection."""
 
@@ -108,7 +111,7 @@ def test_late_answers_are_nobodys(server: Server, run: Run) -> None:
                 echo = asyncio.ensure_future(tokens.client.execute("ECHO", "mine"))
                 calls = [asyncio.ensure_future(tokens.get(**A, token=t.token)) for t in made]
                 await asyncio.sleep(4 / 4 + 0.3)
-                assert len(pool_of(tokens.client)._retired) == 1
+                assert len(pool_of(tokens.client)._links[-1]._retired) == 1
             assert await echo == b"mine"
             assert [t.owner for t in await asyncio.gather(*calls)] == [t.owner for t in made]
             assert await tokens.client.execute("ECHO", "next") == b"next"
@@ -120,7 +123,7 @@ def test_others_that_idled_as_long(proxy: FaultServer, run: Run) -> None:
     async def main() -> None:
         async with aio.RedisTokens(proxy.url, timeout=TIMEOUT, connections=4) as tokens:
             token = (await tokens.create(**A, owner="o")).token
-            while len(pool_of(tokens.client)._open) < 4:
+            while len(pool_of(tokens.client)._links[-1]._open) < 4:
                 await tokens.get(**A, token=token)
                 await asyncio.sleep(0.01)
             await asyncio.gather(*[tokens.get(**A, token=token) for _ in range(20)])
@@ -135,6 +138,7 @@ def test_others_that_idled_as_long(proxy: FaultServer, run: Run) -> None:
     run(main())
 
 
+@one_loop
 def test_age(server: Server, run: Run) -> None:
     """A connection is replaced by one that is already open: no call waits or fails."""
 
@@ -152,6 +156,7 @@ def test_age(server: Server, run: Run) -> None:
     run(main())
 
 
+@one_loop
 def test_age_without_a_server(server: Server, proxy: FaultServer, run: Run) -> None:
     """Without a new connection, the old one stays in use."""
 

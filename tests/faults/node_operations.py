@@ -68,6 +68,7 @@ def add(
     after: Callable[[Case], tuple[NodeToken, ...]] | None = None,
     *,
     once: bool = True,
+    reads_first: bool = False,
     count: int = 2,
     trips: int = 1,
 ) -> None:
@@ -89,8 +90,9 @@ def add(
             done,
             unchanged if after is None else either,
             unchanged,
-            once=once and after is not None,
+            once=once and not reads_first and after is not None,
             reads=after is None,
+            reads_first=reads_first,
             trips=trips,
         )
     )
@@ -114,9 +116,9 @@ def valued(c: Case, result: str | None) -> None:
     unchanged(c)
 
 
-add("get", lambda s, c: s.get(c.made[0].id), got)
+add("get", lambda s, c: s.get(c.made[0].id), got, trips=2)
 add("get_key", lambda s, c: s.get_key(c.made[0].key), got)
-add("list", lambda s, c: s.list("bob"), listed, trips=2)
+add("list", lambda s, c: s.list("bob"), listed, trips=3)
 add("get_hash", lambda s, c: s.get_hash(c.hash), valued)
 
 # ---- changing --------------------------------------------------------------------------------------
@@ -184,9 +186,9 @@ for _key in (None, "x" * 24):
         with_one_more,
         once=False,
     )
-add("set", lambda s, c: s.set(c.made[0].id, CHANGED), was_changed, changed)
-add("delete", lambda s, c: s.delete(c.made[0].id), first_gone, second_alone)
-add("delete_key", lambda s, c: s.delete_key(c.made[0].key), first_gone, second_alone)
+add("set", lambda s, c: s.set(c.made[0].id, CHANGED), was_changed, changed, reads_first=True, trips=2)
+add("delete", lambda s, c: s.delete(c.made[0].id), first_gone, second_alone, reads_first=True, trips=3)
+add("delete_key", lambda s, c: s.delete_key(c.made[0].key), first_gone, second_alone, trips=2)
 add("take_hash", lambda s, c: s.take_hash(c.hash), taken, both)
 add("del_hash", lambda s, c: s.del_hash(c.hash), hash_gone, both)
 add("reset", lambda s, c: s.reset(), was_reset, nothing, once=False, trips=2)

@@ -16,6 +16,7 @@ import tokenstore
 # A read, a change, and raw commands: slow tests use only these by default.
 SOME = ("-get]", "-update]", "-execute]", "-pipeline]")
 LONG = r"^test_(enormous|endless)_values\["
+MANY = 100  # offsets at which a fault is tried where that is cheap
 
 A = {"app": "faults", "type": "login"}
 DATA = {"name": "n", "roles": ["a", "b"], "deep": {"x": 1.5}}
@@ -66,6 +67,8 @@ class Operation:
     """A lost answer is an OutcomeUnknownError; otherwise it is asked again."""
     reads: bool = False
     """It changes nothing, so its outcome is never in doubt."""
+    reads_first: bool = False
+    """Its first round trip changes nothing."""
     trips: int = 1
     """Round trips: an answer that comes twice may meet the next one."""
 

@@ -43,7 +43,7 @@ static bool check(void *context) {
 static tks_status run(size_t argc, const tks_bytes *argv, int64_t timeout_ms, unsigned *calls,
                       tks_op **op, tks_error *err) {
     tks_interrupt interrupt = {check, calls};
-    if (tks_raw_new(1, &argc, argv, op, err) != TKS_OK) {
+    if (tks_raw_new(1, &argc, argv, NULL, NULL, op, err) != TKS_OK) {
         abort();
     }
     return tks_client_run(client, *op, timeout_ms, &interrupt, err);

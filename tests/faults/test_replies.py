@@ -14,7 +14,7 @@ import node_operations  # noqa: F401  (adds to OPERATIONS)
 import tokenstore
 from conftest import SOAK, Setup
 from fault_server import Fault
-from operations import OPERATIONS, A, Operation
+from operations import MANY, OPERATIONS, A, Operation
 from timing import TRIES, connect, has_time_enough
 
 MAX_REPLY_SIZE = 64 << 20
@@ -58,6 +58,7 @@ class Trial:
         self.operation = operation
         self.outcomes: dict[str, int] = {}
         self.hurried = False  # the timeout is short for a busy machine
+        self.samples = setup.offsets < MANY and not SOAK
 
     def sizes(self) -> tuple[int, int]:
         """Of the operation's request and reply."""
@@ -65,11 +66,9 @@ class Trial:
         return len(self.setup.server.last_request), len(self.setup.server.last_reply)
 
     def offsets(self, size: int) -> list[int]:
-        """With TLS each fault costs a handshake, for the same bytes. So by default every byte is tried
-        without TLS, and with TLS a random sample."""
-        most = self.setup.offsets
-        if most is not None and not SOAK and size > most:
-            return sorted(random.sample(range(size), most))
+        """Every byte in `make soak`, otherwise a random sample, at most."""
+        if not SOAK and size > self.setup.offsets:
+            return sorted(random.sample(range(size), self.setup.offsets))
         return list(range(size))
 
     def run(self, *armed: Fault, errors: tuple[type[Exception], ...] = ()) -> str:
@@ -138,8 +137,8 @@ def lost(trial: Trial) -> str:
 
 
 def test_split_at_every_byte(trial: Trial) -> None:
-    for at in range(1, trial.sizes()[1]):
-        assert trial.run(faults.split(at)) == "done"
+    for at in trial.offsets(trial.sizes()[1] - 1):
+        assert trial.run(faults.split(at + 1)) == "done"
 
 
 def test_drip(trial: Trial) -> None:
@@ -164,14 +163,15 @@ def test_end_at_every_byte_of_the_reply(trial: Trial) -> None:
 def test_reset_after_the_reply(trial: Trial) -> None:
     """The next call finds the idle connection dead, without consequences."""
     for fault in (faults.reset_reply, faults.close_reply):
-        # RST may overtake the reply, which is lost then.
-        assert trial.run(fault(trial.sizes()[1])) in ("done", lost(trial))
+        # RST may overtake the reply, which is lost then. The second round trip of several may meet the dead connection.
+        ends = {"done", lost(trial), "unknown" if trial.operation.reads_first else "done"}
+        assert trial.run(fault(trial.sizes()[1])) in ends
 
 
 def test_reset_again_and_again(trial: Trial) -> None:
     """Repeated losses: a read fails with ConnectionError soon; a change has an unknown outcome."""
     outcome = trial.run(*[faults.reset_reply(0)] * (1 if trial.operation.once else 4))
-    assert outcome == ("denied" if trial.operation.reads else "unknown")
+    assert outcome == ("denied" if trial.operation.reads or trial.operation.reads_first else "unknown")
 
 
 def test_answered_twice(trial: Trial) -> None:
@@ -191,13 +191,13 @@ def test_answered_twice_apart(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(trial, "works", works_at_the_second_try)
     several = ("denied", "unknown") if trial.operation.trips > 1 else ()
-    for _ in range(30):
+    for _ in range(10 if trial.samples else 30):
         assert trial.run(faults.twice_apart) in ("done", lost(trial), *several)
 
 
 def test_answered_late(trial: Trial) -> None:
     """The previous reply arrives again, before the right one."""
-    for before in OPERATIONS:
+    for before in random.sample(OPERATIONS, 6) if trial.samples else OPERATIONS:
         Trial(trial.setup, trial.store, trial.direct, trial.known, before).run(faults.record)
         trial.setup.server.arm(faults.record)
         before.call(trial.store, before.begin(trial.direct))
@@ -234,7 +234,7 @@ def ends_in_time(
     """Waits for each no longer than the deadline, with at most twice max_reply_size of memory."""
     trial.store, trial.hurried = hasty, True
     before = peak_memory()
-    for data in random.sample(endless, 2) if trial.setup.tls and not SOAK else endless:
+    for data in random.sample(endless, 2) if trial.samples else endless:
         for _ in range(TRIES):  # the short deadline may pass before anything is sent
             connect(hasty.client)
             outcome = trial.run(faults.instead(data))

@@ -82,7 +82,7 @@ static tks_status make(const tks_tokens *tokens, unsigned choice, tks_bytes toke
         return variant ? tks_tokens_update_all(tokens, app, type, owner, patch, op, NULL)
                        : tks_tokens_count(tokens, app, type, owner, op, NULL);
     case 12: return tks_tokens_rotate(tokens, app, type, token, 0, op, NULL);
-    default: return tks_raw_new(2, argc, words, op, NULL);
+    default: return tks_raw_new(2, argc, words, NULL, NULL, op, NULL);
     }
 }
 

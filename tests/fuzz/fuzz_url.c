@@ -3,18 +3,28 @@
 #include "fuzz.h"
 #include "tokenstore/url.h"
 
+static bool holds(const char *text, const char *secret) {
+    return text != NULL && strstr(text, secret) != NULL;
+}
+
+/* A long secret that is no part of what is shown anyway is not shown. */
+static void require_kept(const tks_target *target, const char *secret, const char *shown) {
+    if (secret == NULL || strlen(secret) < 12) return;
+    bool open = holds(target->host, secret) || holds(target->path, secret) ||
+                holds(target->service, secret);
+    for (size_t i = 0; i < target->host_count; i++) {
+        open = open || holds(target->hosts[i].host, secret);
+    }
+    REQUIRE(open || !holds(shown, secret));
+}
+
 static void require_secret_kept(const tks_target *target) {
     tks_buf text;
     tks_buf_init(&text, 1 << 20);
     REQUIRE(tks_target_describe(target, &text) == TKS_OK);
     tks_buf_append_char(&text, '\0');
-    if (target->password != NULL && strlen(target->password) >= 12) {
-        const char *host = target->host != NULL ? target->host : "";
-        const char *path = target->path != NULL ? target->path : "";
-        if (strstr(host, target->password) == NULL && strstr(path, target->password) == NULL) {
-            REQUIRE(strstr(text.data, target->password) == NULL);
-        }
-    }
+    require_kept(target, target->password, text.data);
+    require_kept(target, target->sentinel_password, text.data);
     tks_buf_clear(&text);
 }
 
@@ -50,6 +60,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     REQUIRE(target->pool_size > 0 && target->max_reply_size > 0);
     REQUIRE(target->transport != TKS_TCP || (target->host != NULL && target->port > 0));
     REQUIRE(target->transport != TKS_UNIX || target->path != NULL);
+    bool many = target->transport == TKS_CLUSTER || target->transport == TKS_SENTINEL;
+    REQUIRE(many == (target->host_count > 0));
+    REQUIRE((target->transport == TKS_SENTINEL) == (target->service != NULL));
+    for (size_t i = 0; i < target->host_count; i++) {
+        REQUIRE(target->hosts[i].host[0] != '\0' && target->hosts[i].port > 0);
+    }
     if (line != NULL) set_option(target, fuzz_bytes(line + 1, size - url_size - 1));
     require_secret_kept(target);
     tks_target_free(target);

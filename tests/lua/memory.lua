@@ -144,8 +144,12 @@ function cases.raw()
   open()
   begin()
   expect(tokens.client:execute("ECHO", 1.5))
+  expect(tokens.client:execute("ECHO", "x", { key = "k", timeout = 2 }))
   expect(tokens.client:pipeline { { "ECHO", "x" }, { "LRANGE", "none", 0, -1 }, { "INCRBY", "n", 12 } })
-  expect(tokens.client:pipeline({ { "NOPE" }, { "PING" } }, { raise_errors = false }))
+  expect(tokens.client:pipeline({ { "NOPE" }, { "PING" } }, { raise_errors = false, key = "k" }))
+  local nodes, message, code = tokens.client:for_each_primary("ECHO", 1.5, { timeout = 2 })
+  expect(nodes, message, code)
+  expect(tokens.client:execute("ECHO", "x", { node = next(nodes) }))
 end
 
 -- Operations by hand, as drivers written in Lua run them.

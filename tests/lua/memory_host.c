@@ -119,10 +119,26 @@ static bool run(const char *script, const char *which, memory *m) {
     return good;
 }
 
+/* Loading takes long, mostly in Lua's compiler: one of three allocations fails, in each Lua another.
+ * In `make soak` each fails. */
+static long step_of(const char *which) {
+    return strcmp(which, "load") == 0 && getenv("TOKENSTORE_SOAK") == NULL ? 3 : 1;
+}
+
+static long first_of(long step) {
+#ifdef LUA_JITLIBNAME
+    return 2 % step;
+#else
+    return (LUA_VERSION_NUM == 501 ? 1 : 0) % step;
+#endif
+}
+
 static bool run_series(const char *script, const char *which, bool once) {
-    long n = 0;
+    long step = step_of(which);
+    long first = first_of(step);
+    long n = first;
     memory m = {.once = once, .failed = true};
-    for (; m.failed; n++) {
+    for (; m.failed; n += step) {
         m = (memory){.once = once, .until_failure = n};
         if (!run(script, which, &m)) {
             fprintf(stderr, "FAILED %s: allocation %ld failed %s\n", which, n,
@@ -130,7 +146,7 @@ static bool run_series(const char *script, const char *which, bool once) {
             return false;
         }
     }
-    return n > 1;
+    return n > first + step;
 }
 
 int main(int argc, char **argv) {

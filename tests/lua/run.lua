@@ -9,7 +9,7 @@ local harness = require "harness"
 
 local FILES = {
   "module", "data", "vectors", "operations", "tokens", "rotation", "pages", "sessions",
-  "tokenstore", "redis_jwt", "client",
+  "tokenstore", "redis_jwt", "client", "durability",
   "arguments", "handles", "run", "secrets", "lifecycle", "interrupt", "types", "jwt", "jwt_secrets",
   "session_events", "embedded", "cookie", "set_cookie", "credentials",
 }

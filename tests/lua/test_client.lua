@@ -123,12 +123,82 @@ test("a call's own timeout", function()
   only("PONG", impatient:execute "PING")
   fails("data", "timeout", client:pipeline({ { "PING" } }, { timeout = 0 }))
   fails("data", "timeout", client:pipeline({ { "PING" } }, { timeout = 0 / 0 }))
+  got, message, code = impatient:execute("BLPOP", key .. "none", 0, { timeout = 0.05 })
+  assert(got == nil and (code == "outcome_unknown" or code == "timeout"), message)
+  fails("data", "timeout", client:execute("PING", { timeout = 0 }))
+end)
+
+test("a key changes nothing on one server", function()
+  only("x", client:execute("ECHO", "x", { key = "k\255" }))
+  only("PONG", client:execute("PING", { key = "k", timeout = 2 }))
+  only("PONG", client:execute("PING", {}))
+  local commands = { { "SET", key, 1 }, { "PING" }, { "GET", key } }
+  only({ "OK", "PONG", "1" }, client:pipeline(commands, { key = "k" }))
+  fails("data", "key is empty", client:execute("PING", { key = "" }))
+  fails("data", "key is empty", client:pipeline({ { "PING" } }, { key = "" }))
+  raises("'key' (string expected, got number)", client.execute, client, "PING", { key = 1 })
+  raises("'key' (string expected, got boolean)", client.pipeline, client, { { "PING" } }, { key = true })
+  raises("unknown argument 'keys' (known are: key, node, timeout)",
+    client.execute, client, "PING", { keys = "k" })
+end)
+
+test("one server is its only node", function()
+  local name, pong = next(assert(client:for_each_primary "PING"))
+  equal(pong, "PONG")
+  only("PONG", client:execute("PING", { node = name }))
+  only({ "PONG" }, client:pipeline({ { "PING" } }, { node = name, timeout = 2 }))
+  equal(assert(client:for_each_primary("GET", key .. "none", { timeout = 2 }))[name], false)
+  fails("configuration", "no primary here: there is " .. name, client:execute("PING", { node = "a:1" }))
+  fails("data", "give key or node, not both", client:execute("PING", { node = name, key = "k" }))
+  fails("data", "node is empty", client:pipeline({ { "PING" } }, { node = "" }))
+  fails("server", "unknown command", client:for_each_primary "NOPE")
+  fails("data", "not sent", client:for_each_primary("SELECT", 1))
+  fails("data", "empty", client:for_each_primary())
+  raises("unknown argument 'key' (known are: timeout)",
+    client.for_each_primary, client, "PING", { key = "k" })
+end)
+
+test("URLs of several servers", function()
+  local urls = {
+    ["redis+cluster://a,b:7000"] = "redis+cluster://a:6379,b:7000/0",
+    ["redis+sentinel://a,b:1/name/2"] = "redis+sentinel://a:26379,b:1/name/2",
+  }
+  for url, shown in pairs(urls) do
+    local several = assert(tokenstore.Client(url))
+    equal(several.url, shown)
+    several:close()
+  end
+  local login = { redis = "redis+sentinel://a/name", sentinel_user = "reader", sentinel_password = "secret" }
+  assert(tokenstore.Client(login)):close()
+  for _, map in ipairs { { ["a:1"] = "b:2" }, "a:1=b:2,c=d" } do
+    assert(tokenstore.Client { redis = "redis+cluster://a", address_map = map }):close()
+  end
+  fails("configuration", "address_map must be announced addresses",
+    tokenstore.Client { redis = "redis+cluster://a", address_map = { a = "b:x" } })
+  login.redis = "redis://a"
+  fails("configuration", "redis+sentinel:// URLs only", tokenstore.Client(login))
+end)
+
+-- Whatever earlier calls have left on the stack, where there are no arguments.
+test("no arguments at all", function()
+  local core = require "tokenstore.core"
+  local function call()
+    return pcall(core.execute)
+  end
+  for _ = 1, 3 do
+    equal({ pcall(core.pipeline, {}, {}) }, { true, nil, "no command was given", "data" })
+    equal({ call {} }, { true, nil, "command 1 is empty: give at least its name", "data" })
+    equal({ pcall(core.execute) }, { true, nil, "command 1 is empty: give at least its name", "data" })
+  end
 end)
 
 test("what cannot be a command", function()
   fails("data", "command", client:execute())
   fails("data", "command 2", client:pipeline { { "PING" }, {} })
-  raises("#2 to 'execute' (string or finite number expected, got table)", client.execute, client, "GET", {})
+  raises("#2 to 'execute' (string or finite number expected, got table)", client.execute, client,
+    "GET", {}, "x")
+  raises("(key, node, timeout), got a number as name", client.execute, client, { "PING" })
+  fails("data", "command", client:execute { key = "k" })
   raises("got nil", client.execute, client, "SET", nil, "x")
   raises("finite", client.execute, client, "SET", key, 0 / 0)
   raises("#2 of command 2 of 'pipeline'", client.pipeline, client, { { "PING" }, { "GET", true } })

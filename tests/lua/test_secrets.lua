@@ -72,9 +72,9 @@ end)
 
 test("a stored value that is damaged is a data error that does not quote it", function()
   local tokens = harness.store()
-  tokens.client:execute "FLUSHDB"
+  tokens.client:for_each_primary "FLUSHDB"
   local made = tokens:create { app = "a", type = "t", owner = "o", data = { secret = CANARY } }
-  local keys = tokens.client:execute("KEYS", "*")
+  local keys = harness.keys(tokens.client, "*")
   for _, key in ipairs(keys) do
     local value = tokens.client:execute("HGET", key, made.id)
     if value and value:find(CANARY, 1, true) then
@@ -90,10 +90,10 @@ end)
 
 test("Redis never sees a token", function()
   local tokens = harness.store()
-  tokens.client:execute "FLUSHDB"
+  tokens.client:for_each_primary "FLUSHDB"
   local made = tokens:create { app = "a", type = "t", owner = "o" }
   tokens:create { app = "a", type = "t", owner = "o", custom_token = CANARY }
-  for _, key in ipairs(tokens.client:execute("KEYS", "*")) do
+  for _, key in ipairs(harness.keys(tokens.client, "*")) do
     clean(key)
     assert(not key:find(made.token, 1, true))
     local kind = tokens.client:execute("TYPE", key)

@@ -11,13 +11,13 @@ local FORCED = "forced678901234567890123"
 local function open(options)
   local store = harness.store(options, tokenstore.Tokenstore)
   local some = assert(store:add { owner_id = "looked for" })
-  local names = store.client:execute("KEYS", "*:key:" .. some.key)
+  local names = harness.keys(store.client, "*:key:" .. some.key)
   assert(store:delete { id = some.id })
   return store, store.client, names[1]:match "^(.*):key:"
 end
 
 local function keys(client, prefix)
-  return #client:execute("KEYS", prefix .. ":*")
+  return #harness.keys(client, prefix .. ":*")
 end
 
 -- ---- the rows of docs/tokenstore.md --------------------------------------------------------------
@@ -257,7 +257,7 @@ test("prefixes_are_apart", function()
   local mark = harness.prefix()
   local stores, tokens = {}, {}
   for _, name in ipairs { "a", "ab", "a*", "a?", "[ab]", "a\\" } do
-    stores[name] = harness.store({ prefix = mark .. name }, tokenstore.Tokenstore)
+    stores[name] = harness.store({ prefix = harness.tagged(mark .. name) }, tokenstore.Tokenstore)
     tokens[name] = assert(stores[name]:add { owner_id = "bob", attrs = { name = name } })
   end
   for name, store in pairs(stores) do

@@ -172,12 +172,13 @@ local function check_foreign(found, notation)
   end
 end
 
-local node_store = assert(tokenstore.Tokenstore { redis = harness.url, prefix = "foreign" })
+local FOREIGN = harness.tagged "foreign"
+local node_store = assert(tokenstore.Tokenstore { redis = harness.url, prefix = FOREIGN })
 
 local function read_foreign(text)
-  node_store.client:execute("SET", "foreign:key:k", '{"attrs":' .. text .. ',"key":"k","id":"i"}')
+  node_store.client:execute("SET", FOREIGN .. ":key:k", '{"attrs":' .. text .. ',"key":"k","id":"i"}')
   local token, message, code = node_store:get_key { key = "k" }
-  node_store.client:execute("DEL", "foreign:key:k")
+  node_store.client:execute("DEL", FOREIGN .. ":key:k")
   return token and token.attrs, message, code
 end
 

@@ -32,6 +32,10 @@ HTTP = """
       store = assert(tokenstore.Sessions(sessions.client, {{ prefix = "reuse", reuse = "revoke" }})),
       app = "web", cookie = "__Host-sid", cache = 60,
     }}
+    durable = {{
+      store = assert(tokenstore.Sessions(sessions.client, {{ wait_replicas = 1, wait_timeout = 0.01 }})),
+      app = "web", cookie = "__Host-sid",
+    }}
     function arguments()
       ngx.req.read_body()
       return require("tokenstore.core").decode(ngx.req.get_body_data() or "{{}}")
@@ -116,6 +120,12 @@ SERVER = """
     content_by_lua_block {{
       local name = ngx.var.uri:match "[^/]+$"
       answer(guard[name](revoking, {{ owner_id = name == "login" and "bob" or nil }}))
+    }}
+  }}
+  location /durable/ {{
+    content_by_lua_block {{
+      local name = ngx.var.uri:match "[^/]+$"
+      answer(guard[name](durable, {{ owner_id = name == "login" and "bob" or nil }}))
     }}
   }}
   location = /edge/login {{

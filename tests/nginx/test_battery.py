@@ -28,7 +28,7 @@ def nginx(redis: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
     """
     main = "env TEST_URL; env TEST_DIR; env TEST_LUA; env LUA_PATH; env LUA_CPATH;"
     env = {
-        "TEST_URL": f"unix://{redis.socket_path}",
+        "TEST_URL": redis.url.replace("redis+unix://", "unix://"),
         "TEST_DIR": str(directory),
         "TEST_LUA": "luajit",
     }

@@ -15,7 +15,7 @@ from servers import Server
 
 @pytest.fixture(scope="module")
 def nginx(redis: Server) -> Iterator[Nginx]:
-    with site(redis.url) as made:
+    with site(redis.url, explained=("replicas have it",)) as made:
         yield made
 
 
@@ -161,6 +161,17 @@ def test_a_full_owner(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
     cookies = {"Cookie": f"sid={first.json['token']}"}
     again = send(nginx, "/limited", headers=cookies, arguments={"owner_id": "bob"})
     assert again.json["owner"] == "bob"  # it takes the place of the one that it ends
+
+
+def test_a_session_that_no_replica_has(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
+    """It begins and goes on all the same; its end fails."""
+    first = send(nginx, "/durable/login")
+    assert first.json["owner"] == "bob"
+    second = send(nginx, "/durable/rotate", first.token)
+    assert second.token not in ("", first.token)
+    assert send(nginx, "/check", second.token).json["owner"] == "bob"
+    assert send(nginx, "/durable/logout", second.token).status == 503
+    assert sessions.get("web", second.token) is None
 
 
 def test_the_upstream_sees_the_new_session(nginx: Nginx, sessions: tokenstore.Sessions) -> None:

@@ -83,6 +83,32 @@ def test_one_fetch_for_all_workers_and_others_are_served_meanwhile() -> None:
         assert len(server.asked) == 2
 
 
+# Between the look for keys and the lock, this much time passes.
+SLOW_TO_LOCK = """
+  init_worker_by_lua_block {
+    local threads = require "tokenstore.nginx_threads"
+    local start = threads.start
+    function threads.start(...)
+      ngx.sleep(0.4)
+      return start(...)
+    end
+  }
+"""
+
+
+def test_a_fetch_that_ends_before_the_lock_is_taken_is_not_repeated() -> None:
+    path = f"/decode?token={token()}"
+    with (
+        endpoint(Keys(KEYS[0])) as server,
+        running(SERVER, main=MAIN, http=HTTP.format(url=server.url) + SLOW_TO_LOCK) as nginx,
+    ):
+        late = threading.Timer(0.2, lambda: ask_at_once(nginx, path, 4))
+        late.start()
+        assert nginx.get(path).text.strip() == "bob"
+        late.join()
+        assert len(server.asked) == 1
+
+
 @pytest.mark.parametrize(
     ("main", "http", "says"),
     [

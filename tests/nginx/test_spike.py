@@ -124,6 +124,33 @@ def test_one_fetch_for_all_workers() -> None:
         assert said.endswith("|configuration")
 
 
+# Between the look for a result and the lock, this much time passes.
+SLOW_TO_LOCK = """
+  init_worker_by_lua_block {
+    local threads = require "tokenstore.nginx_threads"
+    local start = threads.start
+    function threads.start(...)
+      ngx.sleep(0.4)
+      return start(...)
+    end
+  }
+"""
+
+
+def test_a_fetch_that_ends_before_the_lock_is_taken_is_not_repeated() -> None:
+    http = INIT + SLOW_TO_LOCK.replace("{", "{{").replace("}", "}}")
+    with (
+        endpoint(lambda _: granted("the-token")) as server,
+        running(SERVER, main=MAIN, http=http.format(url=server.url), workers=4) as nginx,
+    ):
+        # By many: each worker has threads with memories of their own, which hide a second fetch.
+        late = threading.Timer(0.2, lambda: ask_at_once(nginx, "/token?audience=a", 16))
+        late.start()
+        assert nginx.get("/token?audience=a").text == "the-token"
+        late.join()
+        assert len(server.tokens_asked) == 1
+
+
 def test_who_asked_first_may_go_away() -> None:
     fetching = threading.Event()
     go_on = threading.Event()

@@ -12,13 +12,15 @@ import secrets
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 BINARY = os.environ.get("TOKENSTORE_TEST_SERVER", "redis-server")
 """What the tests run on; `make test-servers` runs them on each there is."""
@@ -40,13 +42,44 @@ def _die_with_parent() -> None:
 
 
 def free_port() -> int:
-    """An unused port below the ephemeral range, so that it stays free until it is used; also the port 10 000
-    above it, on which a cluster node listens too."""
+    """An unused port below the ephemeral range, so that it stays free until it is used; so is the port 10 000
+    above it, on which a cluster node listens, too."""
     first_given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:
-        with suppress(OSError), socket.socket() as s:
-            s.bind(("127.0.0.1", 10_000 + secrets.randbelow(max(first_given - 20_000, 1))))
-            return int(s.getsockname()[1])
+        port = 10_000 + secrets.randbelow(max(first_given - 20_000, 1))
+        with suppress(OSError), socket.socket() as s, socket.socket() as bus:
+            s.bind(("127.0.0.1", port))
+            bus.bind(("127.0.0.1", port + 10_000))
+            return port
+
+
+class Tls(NamedTuple):
+    """What a server shows, and whose certificates it accepts from other servers."""
+
+    cert: Path
+    key: Path
+    ca: Path
+
+    def settings(self, port: int) -> dict[str, str]:
+        """Of a server that speaks only TLS: on its port, to its primary, and on the bus of a cluster."""
+        return {
+            "tls-port": str(port),
+            "port": "0",
+            "tls-cert-file": str(self.cert),
+            "tls-key-file": str(self.key),
+            "tls-ca-cert-file": str(self.ca),
+            "tls-auth-clients": "no",
+            "tls-replication": "yes",
+            "tls-cluster": "yes",
+        }
+
+
+@cache
+def _context(ca: Path) -> ssl.SSLContext:
+    """Of any name: what a server shows is a matter of the tests."""
+    context = ssl.create_default_context(cafile=str(ca))
+    context.check_hostname = False
+    return context
 
 
 class ReplyError(Exception):
@@ -61,9 +94,13 @@ class Wire:
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.connect(str(server.socket_path))
         else:
-            self.socket = socket.create_connection(("127.0.0.1", server.port))
+            self.socket = socket.create_connection((server.host, server.port))
         self.socket.settimeout(20)
+        if server.tls is not None:
+            self.socket = _context(server.tls.ca).wrap_socket(self.socket)
         self.file = self.socket.makefile("rb")
+        if server.password:
+            self("AUTH", server.password)
 
     def send(self, *args: str | bytes | int) -> None:
         parts = [b"*%d\r\n" % len(args)]
@@ -108,9 +145,24 @@ class Wire:
 
 
 class Server:
-    """A redis-server in a temporary directory; `url` is for the package, `wire` for the test."""
+    """A redis-server in a temporary directory; `url` is for the package, `wire` for the test. `prefix` comes before
+    its command."""
 
-    def __init__(self, *options: str, transport: str = "unix", binary: str = BINARY) -> None:
+    host = "127.0.0.1"
+    prefix: tuple[str, ...] = ()
+    ready = "eady to accept connections"
+    """A part of the line that says so."""
+    away = False
+    """Stopped by SIGSTOP, or cut off from others."""
+    tls: Tls | None = None
+    """It speaks nothing else; for transport "tcp"."""
+    password = ""
+    """The default user's."""
+
+    def __init__(
+        self, *options: str, transport: str = "unix", binary: str = BINARY, tls: Tls | None = None
+    ) -> None:
+        self.tls = tls
         self.binary = binary
         self.options = list(options)
         self.directory = Path(tempfile.mkdtemp(prefix="ts-test-"))
@@ -121,19 +173,23 @@ class Server:
             self.url = f"redis+unix://{self.socket_path}"
         else:
             self.port = free_port()
-            self.url = f"redis://127.0.0.1:{self.port}"
+            self.url = f"redis{'s' if tls else ''}://{self.host}:{self.port}"
         self.process: subprocess.Popen[str] | None = None
         self.output: list[str] = []
 
-    def start(self) -> None:
-        where = ["--port", str(self.port)]
+    def command(self) -> list[str]:
+        settings = self.tls.settings(self.port) if self.tls else {"port": str(self.port)}
+        where = [word for name, value in settings.items() for word in (f"--{name}", value)]
         if self.socket_path is not None:
             where += ["--unixsocket", str(self.socket_path), "--unixsocketperm", "700"]
         else:
-            where += ["--bind", "127.0.0.1"]
+            where += ["--bind", self.host]
+        where += ["--dir", str(self.directory)]
+        return [self.binary, *where, "--save", "", "--daemonize", "no", *self.options]
+
+    def start(self) -> None:
         self.process = subprocess.Popen(
-            [self.binary, *where, "--dir", str(self.directory), "--save", "", "--daemonize", "no"]
-            + self.options,
+            [*self.prefix, *self.command()],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -155,10 +211,15 @@ class Server:
         for line in self.process.stdout:
             self.output.append(line.rstrip())
             del self.output[:-200]
-            if "eady to accept connections" in line:
+            if self.ready in line:
                 self._ready = True
                 known.set()
         known.set()  # it has exited
+
+    @property
+    def primaries(self) -> list[Server]:
+        """Those of a cluster, in topologies.py."""
+        return [self]
 
     @property
     def pid(self) -> int:
@@ -175,6 +236,29 @@ class Server:
             assert self.process.stdout is not None
             self.process.stdout.close()
             self.process = None
+            self.away = False
+
+    def stop(self) -> None:
+        """SIGSTOP: the kernel accepts connections and data, but nothing is answered."""
+        os.kill(self.pid, signal.SIGSTOP)
+        self.away = True
+
+    def cont(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+        self.away = False
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and not self.away
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    def info(self, section: str, name: str) -> str:
+        """One field of INFO, or of CLUSTER INFO for the section "cluster"."""
+        text: bytes = self("CLUSTER", "INFO") if section == "cluster" else self("INFO", section)
+        return dict(line.partition(":")[::2] for line in text.decode().splitlines())[name]
 
     def remove(self) -> None:
         self.kill()
@@ -219,9 +303,9 @@ def running(*options: str, transport: str = "unix", binary: str = BINARY) -> Ite
 
 @contextmanager
 def paused(server: Server) -> Iterator[None]:
-    """Stops the server's process: the kernel accepts connections and data, but nothing is answered."""
-    os.kill(server.pid, signal.SIGSTOP)
+    """Stops the server's process meanwhile."""
+    server.stop()
     try:
         yield
     finally:
-        os.kill(server.pid, signal.SIGCONT)
+        server.cont()

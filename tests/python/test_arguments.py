@@ -103,9 +103,9 @@ def test_an_empty_typ_is_not_any() -> None:
 # ---- errors use the method's argument names ----------------------------------------------------------------
 
 # Arguments of any type, or checked elsewhere.
-ANY = {"self", "value_session", "expiry", "keep_null", "replace"}
+ANY = {"self", "value_session", "expiry", "fresh", "keep_null", "replace"}
 NO_TYPE_ERROR = [("verify", "token")]  # any other type is an invalid token
-GOOD = {"data": {}, "attrs": {}, "duration": 5, "grace": 5, "idle": 5, "ttl": 5, "tokens": [], "data_session": {}, "data_token": {}, "limit": 5}
+GOOD = {"data": {}, "attrs": {}, "duration": 5, "grace": 5, "idle": 5, "ttl": 5, "tokens": [], "data_session": {}, "data_token": {}, "limit": 5, "wait_replicas": 1}
 OPTIONAL = {"refresh", "custom_token", "request", "limit", "after", "unset", "expect"}
 NAMES = {"app", "type", "owner", "owner_id"}
 OTHERS = ("close", "aclose", "quit", "on", "off", "exec", "call", "events", "reset", "reindex")

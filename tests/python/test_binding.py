@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,18 +10,8 @@ import pytest
 
 import tokenstore
 from rotating import BOB, KIND, find, make, turn
-from servers import Server, running
+from servers import Server
 from tokenstore import RedisTokens, Token
-
-
-@pytest.fixture(scope="module")
-def slots() -> Iterator[Server]:
-    """A cluster of one node: it has all slots, and still takes no script of two."""
-    with running("--cluster-enabled", "yes", transport="tcp") as node:
-        node("CLUSTER", "ADDSLOTS", *range(16384))
-        while b"cluster_state:ok" not in node("CLUSTER", "INFO"):
-            time.sleep(0.02)
-        yield node
 
 
 @pytest.mark.parametrize("reuse", ["ignore", "revoke"])
@@ -38,6 +27,17 @@ def test_binding_across_slots(slots: Server, reuse: Any) -> None:
         assert tokens.rotate(**KIND, token=guest.token, owner="bob") is None
         with pytest.raises(tokenstore.DataError, match="another owner"):
             tokens.rotate(**KIND, token=make(tokens, owner="eve").token, owner="bob")
+
+
+@pytest.mark.parametrize("duration", [None, 60])
+def test_max_age_counts_from_the_login_across_slots(slots: Server, duration: int | None) -> None:
+    with RedisTokens(slots.url, prefix="day") as tokens:
+        guest = make(tokens, owner=None, duration=duration)
+    time.sleep(0.3)
+    with RedisTokens(slots.url, prefix="day", max_age=50) as tokens:
+        mine = turn(tokens, guest, owner="bob")
+        assert mine.expires_at is not None
+        assert mine.expires_at - mine.created_at == pytest.approx(50, abs=0.1)
 
 
 def test_binding_across_slots_loses_no_update(slots: Server) -> None:

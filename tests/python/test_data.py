@@ -18,7 +18,9 @@ import pytest
 
 import tokenstore
 from cases import load, to_bytes
+from servers import Server
 from tokenstore import DataError, RedisTokens
+from topologies import NODE
 
 VECTORS = load("json.json")
 
@@ -213,7 +215,7 @@ def test_two_keys_of_one_text(tokens: RedisTokens) -> None:
 
 
 def test_a_tuple_is_refused_everywhere(client: tokenstore.Client) -> None:
-    tokens, node = RedisTokens(client), tokenstore.Tokenstore(client)
+    tokens, node = RedisTokens(client), tokenstore.Tokenstore(client, **NODE)
     sessions = tokenstore.Sessions(client)
     jwts = tokenstore.RedisJWT(client, secret="x" * 32)
     token, added = tokens.create("a", "t", "o"), node.add("o")
@@ -323,10 +325,10 @@ def test_nothing_of_the_value_is_in_the_message(tokens: RedisTokens) -> None:
     ],
 )
 def test_a_record_that_is_none(
-    tokens: RedisTokens, client: tokenstore.Client, stored: bytes
+    tokens: RedisTokens, client: tokenstore.Client, server: Server, stored: bytes
 ) -> None:
     token = tokens.create("a", "t", "o")
-    (key,) = [k for k in client.execute("KEYS", "*") if k != b"ts:kinds"]
+    (key,) = [k for k in server.keys() if k != b"ts:kinds"]
     client.execute("HSET", key, token.id, stored)
     with pytest.raises(DataError) as caught:
         tokens.get("a", "t", token.token)
@@ -338,11 +340,11 @@ def test_a_record_that_is_none(
         tokens.get("a", "t", token.token)
 
 
-def test_a_record_of_another_token(tokens: RedisTokens, client: tokenstore.Client) -> None:
+def test_a_record_of_another_token(tokens: RedisTokens, client: tokenstore.Client, server: Server) -> None:
     """A value is bound to its key: copied to another key it is an error, never another session."""
     mine = tokens.create("a", "t", "mine", {"x": 1})
     other = tokens.create("a", "t", "other", {"x": 2})
-    keys = {t.id: k for t in (mine, other) for k in client.execute("KEYS", "*")
+    keys = {t.id: k for t in (mine, other) for k in server.keys()
             if k != b"ts:kinds" and client.execute("HEXISTS", k, t.id)}  # fmt: skip
     client.execute("HSET", keys[mine.id], mine.id, client.execute("HGET", keys[other.id], other.id))
     with pytest.raises(tokenstore.Error):

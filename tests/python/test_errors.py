@@ -19,6 +19,7 @@ TREE = {
     "ConnectionError": (tokenstore.Error, builtins.ConnectionError),
     "TimeoutError": (tokenstore.Error, builtins.TimeoutError),
     "OutcomeUnknownError": (tokenstore.Error,),
+    "NotReplicatedError": (tokenstore.Error,),
     "ServerError": (tokenstore.Error,),
     "DataError": (tokenstore.Error, ValueError),
     "ConflictError": (tokenstore.Error,),

@@ -15,15 +15,17 @@ import tokenstore
 from cases import load, to_bytes
 from servers import Server
 from tokenstore import RedisJWT, Tokenstore, jwt
+from topologies import NODE, TOKEN, tagged
 
 VECTORS = load("json.json")
+BOB = tagged("bob")
 SECRET = "a secret of thirty-two bytes, yes"
 KEY, ID = "k" * 24, "the-id"
 
 
 @pytest.fixture
 def store(client: tokenstore.Client) -> Tokenstore:
-    return Tokenstore(client)
+    return Tokenstore(client, **NODE)
 
 
 @pytest.fixture
@@ -33,11 +35,11 @@ def sessions(client: tokenstore.Client) -> RedisJWT:
 
 def write(server: Server, attrs: bytes) -> None:
     """A token as written by the Node package, with exactly this text as its attrs."""
-    server("SET", f"token:id:{ID}", KEY)
-    server("SADD", "token:tokens:bob", ID)
+    server("SET", f"{TOKEN}:id:{ID}", KEY)
+    server("SADD", f"{TOKEN}:tokens:bob", ID)
     server(
         "SET",
-        f"token:key:{KEY}",
+        f"{TOKEN}:key:{KEY}",
         b'{"owner_id":"bob","attrs":%s,"key":"%s","id":"%s"}' % (attrs, KEY.encode(), ID.encode()),
     )
 
@@ -128,7 +130,7 @@ def test_random_documents_are_read_as_python_reads_them(store: Tokenstore, serve
         for _ in range(2000):
             text = document(rng)
             record = f'{{"attrs":{text},"key":"{KEY}","id":"{ID}"}}'.encode()
-            wire("SET", f"token:key:{KEY}", record)
+            wire("SET", f"{TOKEN}:key:{KEY}", record)
             token = store.get_key(KEY)
             assert token is not None
             assert same(dict(token), json.loads(record)), (seed, record)
@@ -142,7 +144,7 @@ def test_what_was_read_is_stored_again_equal_or_refused(
         write(server, b'{"x":%s}' % to_bytes(case["text"]))
         value = read(store)
         try:
-            token = sessions.sign("bob", data_session=value)
+            token = sessions.sign(BOB, data_session=value)
         except tokenstore.DataError as error:
             assert "data_session.x" in str(error)
             continue
@@ -162,11 +164,11 @@ def test_what_set_does_not_concern_stays_byte_for_byte(
 ) -> None:
     for attrs in ("{}", "{" + more + "}"):
         head, tail = f'{{"owner_id":"bob",{more},"attrs":', f',"key":"{KEY}","id":"{ID}"}}'
-        server("SET", f"token:id:{ID}", KEY)
-        server("SADD", "token:tokens:bob", ID)
-        server("SET", f"token:key:{KEY}", head + attrs + tail)
+        server("SET", f"{TOKEN}:id:{ID}", KEY)
+        server("SADD", f"{TOKEN}:tokens:bob", ID)
+        server("SET", f"{TOKEN}:key:{KEY}", head + attrs + tail)
         assert store.set(ID, {"role": "admin"}) is True
-        assert server("GET", f"token:key:{KEY}").decode() == head + '{"role":"admin"}' + tail
+        assert server("GET", f"{TOKEN}:key:{KEY}").decode() == head + '{"role":"admin"}' + tail
         assert read(store) == {"role": "admin"}
         assert store.delete(ID) is True
         assert server.keys() == []
@@ -176,9 +178,9 @@ def test_what_set_does_not_concern_stays_byte_for_byte(
 def test_an_owner_that_is_a_large_number(store: Tokenstore, server: Server, owner: str) -> None:
     """The set's name contains the number as written in the record."""
     for end in (lambda: store.delete(ID), lambda: store.delete_key(KEY), lambda: store.reset()):
-        server("SET", f"token:id:{ID}", KEY)
-        server("SADD", f"token:tokens:{owner}", ID)
-        server("SET", f"token:key:{KEY}", f'{{"owner_id":{owner},"key":"{KEY}","id":"{ID}"}}')
+        server("SET", f"{TOKEN}:id:{ID}", KEY)
+        server("SADD", f"{TOKEN}:tokens:{owner}", ID)
+        server("SET", f"{TOKEN}:key:{KEY}", f'{{"owner_id":{owner},"key":"{KEY}","id":"{ID}"}}')
         (token,) = store.list(owner)
         assert same(token["owner_id"], json.loads(owner))
         assert end()
@@ -186,16 +188,16 @@ def test_an_owner_that_is_a_large_number(store: Tokenstore, server: Server, owne
 
 
 def test_sessions_that_node_signed(sessions: RedisJWT, server: Server) -> None:
-    key = "bob:AAAAAAAAAAA"
+    key = f"{BOB}:AAAAAAAAAAA"
     for case in VECTORS["foreign"]:
         text = to_bytes(case["text"])
         server("SET", key, b'{"rjwt":"%s","dataSession":%s}' % (key.encode(), text))
         token = jwt.encode({"rjwt": key, "iat": 1}, jwt.Key.from_secret(SECRET), "HS256")
         assert same(sessions.verify(token, True)["dataSession"], json.loads(text))
-        assert sessions.verify(token) == {"rjwt": key, "iat": 1, "id": "bob", "ttl": -1}
+        assert sessions.verify(token) == {"rjwt": key, "iat": 1, "id": BOB, "ttl": -1}
         assert sessions.call().exists(key) is True
         assert sessions.reindex() == 1
-        (listed,) = sessions.list("bob")
+        (listed,) = sessions.list(BOB)
         assert same(listed["dataSession"], json.loads(text))
         assert sessions.destroy(key) is True
 
@@ -216,7 +218,7 @@ def test_claims(sessions: RedisJWT) -> None:
 def test_data_as_deep_as_may_be_is_read_from_the_token(sessions: RedisJWT) -> None:
     """There it is a level deeper."""
     data = {"a": json.loads("[" * 31 + "]" * 31)}
-    assert sessions.verify(sessions.sign("bob", data_token=data))["dataToken"] == data
+    assert sessions.verify(sessions.sign(BOB, data_token=data))["dataToken"] == data
 
 
 @pytest.mark.skipif(not hasattr(sys, "set_int_max_str_digits"), reason="a Python without that limit")

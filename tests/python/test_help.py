@@ -28,14 +28,14 @@ def methods(module: Any, cls: str) -> list[str]:
 def test_docstrings_and_signatures(module: Any, cls: str) -> None:
     found = methods(module, cls)
     assert len(found) >= 3
-    for name in found:
-        code = f"from {module.__name__} import {cls}\nx: {cls}\nx.{name}("
-        script = jedi.Script(code, project=PROJECT)
-        [shown] = script.get_signatures(3, len(f"x.{name}("))
+    head = f"from {module.__name__} import {cls}\nx: {cls}\n"
+    script = jedi.Script(head + "\n".join(f"x.{name}()" for name in found), project=PROJECT)
+    for line, name in enumerate(found, 3):
+        [shown] = script.get_signatures(line, len(f"x.{name}("))
         assert [p.name for p in shown.params] == [
             p for p in inspect.signature(getattr(getattr(module, cls), name)).parameters if p != "self"
         ], name
-        [told] = script.help(3, len("x.") + 1)
+        [told] = script.help(line, len("x.") + 1)
         docstring = inspect.getdoc(getattr(getattr(module, cls), name))
         if name == "aclose":  # the type checker need not know the class
             assert docstring

@@ -174,7 +174,7 @@ def perform(case: dict[str, Any], script: Script) -> Any:
     store._driver = script  # type: ignore[assignment]
     if case["call"] == "execute":
         commands = tuple(tuple(to_bytes(w) for w in c) for c in case["args"]["commands"])
-        return script.run(_core.commands(commands))
+        return script.run(_core.commands(commands, None, None))
     if case["call"] == "create_many":
         return store.create_many([arguments(args) for args in case["args"]["tokens"]])
     return getattr(store, case["call"])(**arguments(case["args"]))

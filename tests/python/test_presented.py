@@ -19,6 +19,7 @@ from tokenstore import (
     Sessions,
     Tokenstore,
 )
+from topologies import NODE
 
 SECRET = "0123456789abcdef" * 2
 AN_ID = uuid.UUID("12345678-1234-5678-1234-567812345678")
@@ -53,7 +54,7 @@ def test_no_session_is_not_found(sessions: Sessions) -> None:
 
 
 def test_no_key_is_not_found(client: Client) -> None:
-    store = Tokenstore(client)
+    store = Tokenstore(client, **NODE)
     assert store.get(None) is None
     assert store.get_key(None) is None
     assert store.set(None, {}) is False
@@ -104,7 +105,7 @@ class TestNamesThatAreNoText:
         assert sessions.kill_all(text, name)
 
     def test_node_tokens(self, client: Client, name: Any, text: str) -> None:
-        store = Tokenstore(client)
+        store = Tokenstore(client, **NODE)
         assert store.add(name).owner_id == text
         assert len(store.list(text)) == 1
 
@@ -118,7 +119,7 @@ class TestNamesThatAreNoText:
 
 
 def test_a_uuid_is_an_id(client: Client) -> None:
-    store = Tokenstore(client)
+    store = Tokenstore(client, **NODE)
     token = store.add("bob")
     assert store.get(uuid.UUID(token.id)) == token
     assert store.set(uuid.UUID(token.id), {"a": 1})
@@ -185,7 +186,7 @@ def test_values_as_dicts(tokens: RedisTokens, sessions: Sessions, client: Client
     }
     assert session.to_dict(secret=True)["token"] == secret
 
-    node = Tokenstore(client).add("bob", {"n": 1})
+    node = Tokenstore(client, **NODE).add("bob", {"n": 1})
     assert node.to_dict() == {"owner_id": "bob", "attrs": {"n": 1}, "id": node.id}
     assert type(node.to_dict(secret=True)) is dict
     assert node.to_dict(secret=True) == dict(node)

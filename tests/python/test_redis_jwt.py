@@ -15,10 +15,12 @@ import tokenstore
 from servers import Server
 from tokenstore import RedisJWT, jwt
 from tokenstore.session_events import SessionEnd
+from topologies import tagged
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "a secret of thirty-two bytes, yes"
-ID = "507f191e810c19729de860ea"
+ID = tagged("507f191e810c19729de860ea")
+OTHER, NOBODY = tagged("another"), tagged("nobody")
 
 
 def open_sessions(client: tokenstore.Client, **options: Any) -> RedisJWT:
@@ -65,7 +67,7 @@ def test_sign(sessions: RedisJWT, server: Server) -> None:
     token = sessions.sign(ID)
     claims = jwt.decode(token, jwt.Key.from_secret(SECRET), algorithms=["HS256"])
     assert set(claims) == {"rjwt", "iat"}
-    assert re.fullmatch(ID + ":[A-Za-z0-9]{11}", claims["rjwt"])
+    assert re.fullmatch(re.escape(ID) + ":[A-Za-z0-9]{11}", claims["rjwt"])
     assert json.loads(server("GET", claims["rjwt"])) == {"rjwt": claims["rjwt"]}
     assert server("TTL", claims["rjwt"]) == -1
 
@@ -161,17 +163,17 @@ def test_get_value_by_key(sessions: RedisJWT) -> None:
 
 def test_get_values_by_pattern(many: RedisJWT) -> None:
     keys = {many.verify(many.sign(ID))["rjwt"] for _ in range(3)}
-    many.sign("another")
+    many.sign(OTHER)
     values = many.call().get_values_by_pattern(ID)
     assert {json.loads(v)["rjwt"] for v in values} == keys
-    assert many.call().getValuesByPattern("nobody") == []
+    assert many.call().getValuesByPattern(NOBODY) == []
 
 
 def test_get_count_by_pattern(many: RedisJWT) -> None:
     for _ in range(3):
         many.sign(ID)
     assert many.call().get_count_by_pattern(ID) == 3
-    assert many.call().getCountByPattern("*") == 0
+    assert many.call().getCountByPattern(tagged("*")) == 0
 
 
 def test_get_info(sessions: RedisJWT) -> None:
@@ -189,7 +191,7 @@ def test_call_destroy(sessions: RedisJWT) -> None:
 
 def test_destroy_multiple(many: RedisJWT, server: Server) -> None:
     tokens = [many.sign(ID) for _ in range(3)]
-    other = many.sign("another")
+    other = many.sign(OTHER)
     assert many.call().destroy_multiple(ID) == 3
     assert many.destroyMultiple(ID) == 0
     assert not any(is_live(many, t) for t in tokens)
@@ -225,7 +227,7 @@ def test_list(many: RedisJWT, server: Server) -> None:
     server("DEL", newest["rjwt"])  # by another program
     assert len(many.list(ID)) == 2
     assert server("ZCARD", f"rjwt-sessions/{ID}") == 2
-    assert many.list("nobody") == []
+    assert many.list(NOBODY) == []
 
 
 def test_max_sessions_ends_the_oldest(client: tokenstore.Client) -> None:
@@ -257,20 +259,21 @@ def test_sessions_that_ended_by_another_hand_leave_the_index(
 def test_reindex(client: tokenstore.Client, server: Server) -> None:
     sessions = open_sessions(client, multiple=True)
     ours = sessions.verify(sessions.sign(ID))["rjwt"]
-    for key in (f"{ID}:ABCDEFGHIJK", "strange [id]*?:ABCDEFGHIJK", 'é"\\:ABCDEFGHIJK'):
+    strange, quoted = tagged("strange [id]*?"), tagged('é"\\')
+    for key in (f"{ID}:ABCDEFGHIJK", f"{strange}:ABCDEFGHIJK", f"{quoted}:ABCDEFGHIJK"):
         server("SET", key, json.dumps({"rjwt": key}), "EX", 100)
     for odd, value in (
-        ("not:ABCDEFGHIJK", "{}"), ("text:ABCDEFGHIJK", "x"), ("a:b:ABCDEFGHIJK", "{}"),
-        ("short:ABC", "{}"), ("liar:ABCDEFGHIJK", '{"rjwt":"bob:ABCDEFGHIJK"}'),
+        ("not", "{}"), ("text", "x"), ("a:b", "{}"), ("liar", '{"rjwt":"bob:ABCDEFGHIJK"}'),
     ):  # fmt: skip
-        server("SET", odd, value)
+        server("SET", f"{tagged(odd)}:ABCDEFGHIJK", value)
+    server("SET", "short:ABC", "{}")
     server("SADD", "set:ABCDEFGHIJK", "x")
     assert sessions.reindex() == 3
     assert sessions.reindex(timeout=30) == 0
     assert {s["rjwt"] for s in sessions.list(ID)} == {ours, f"{ID}:ABCDEFGHIJK"}
-    assert sessions.list("strange [id]*?")[0]["ttl"] == 100
-    assert sessions.destroy_multiple('é"\\') == 1
-    assert sessions.list("not") == sessions.list("text") == sessions.list("liar") == []
+    assert sessions.list(strange)[0]["ttl"] == 100
+    assert sessions.destroy_multiple(quoted) == 1
+    assert [sessions.list(tagged(id)) for id in ("not", "text", "liar")] == [[], [], []]
 
 
 def test_node_writers(client: tokenstore.Client, server: Server) -> None:
@@ -361,9 +364,10 @@ def test_ids_that_are_refused(sessions: RedisJWT, server: Server, id: str) -> No
     assert server.keys() == []
 
 
-@pytest.mark.parametrize("id", ["*", "[a-z]*", "x\\*", "é€😀", '"', "a b\n", "{tag}", "x" * 1024])
+@pytest.mark.parametrize("id", ["*", "[a-z]*", "x\\*", "é€😀", '"', "a b\n", "{tag}", "x" * (1024 - len(tagged("")))])
 def test_ids_are_taken_literally(many: RedisJWT, id: str) -> None:
-    others = [many.sign(other) for other in ("a", "xyz", "x", "tag")]
+    others = [many.sign(tagged(other)) for other in ("a", "xyz", "x", "tagged")]
+    id = tagged(id)
     token = many.sign(id, data_session={"me": id})
     assert many.verify(token, True)["dataSession"] == {"me": id}
     assert [s["id"] for s in many.list(id)] == [id]

@@ -11,9 +11,10 @@ import pytest
 import tokenstore
 from servers import Server
 from tokenstore import RedisJWT
+from topologies import tagged
 
 SECRET = "a secret of thirty-two bytes, yes"
-ID = "507f191e810c19729de860ea"
+ID = tagged("507f191e810c19729de860ea")
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def make_token(payload: str) -> str:
 def test_every_spelling_of_claims_is_read_alike(
     sessions: RedisJWT, server: Server, spelling: str
 ) -> None:
-    for id in (ID, 'b\\"ö\x7f'):
+    for id in (ID, tagged('b\\"ö\x7f')):
         key = f"{id}:ABCDEFGHIJK"
         server("SET", key, json.dumps({"rjwt": key, "dataSession": {"role": "admin"}}))
         claims = json.loads(spelling % json.dumps(key)[1:-1])

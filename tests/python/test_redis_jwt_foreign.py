@@ -10,18 +10,20 @@ import pytest
 import tokenstore
 from servers import Server
 from tokenstore import RedisJWT
+from topologies import tagged
 
 SECRET = "a secret of thirty-two bytes, yes"
-KEY = "bob:AAAAAAAAAAA"
+BOB, EVE, ANN = map(tagged, ("bob", "eve", "ann"))
+KEY = f"{BOB}:AAAAAAAAAAA"
 FOREIGN: list[list[str]] = [
     ["SET", KEY, "another program's"],
     ["SET", KEY, ""],
     ["SET", KEY, "{}"],
-    ["SET", KEY, '"bob:AAAAAAAAAAA"'],
-    ["SET", KEY, '{"rjwt":"eve:AAAAAAAAAAA"}'],
-    ["SET", KEY, '[{"rjwt":"bob:AAAAAAAAAAA"}]'],
-    ["SET", KEY, '{"x":{"rjwt":"bob:AAAAAAAAAAA"}}'],
-    ["SET", KEY, '{"rjwt":"bob:AAAAAAAAAAAA"}'],
+    ["SET", KEY, f'"{KEY}"'],
+    ["SET", KEY, f'{{"rjwt":"{EVE}:AAAAAAAAAAA"}}'],
+    ["SET", KEY, f'[{{"rjwt":"{KEY}"}}]'],
+    ["SET", KEY, f'{{"x":{{"rjwt":"{KEY}"}}}}'],
+    ["SET", KEY, f'{{"rjwt":"{KEY}A"}}'],
     ["RPUSH", KEY, KEY],
     ["SADD", KEY, KEY],
     ["HSET", KEY, "rjwt", KEY],
@@ -40,7 +42,7 @@ def test_a_key_that_only_looks_like_a_session(
     sessions: RedisJWT, client: tokenstore.Client, server: Server, command: list[str]
 ) -> None:
     server(*command)
-    server("ZADD", "rjwt-sessions/bob", 2**40, "0" * 16 + KEY[4:])  # also if the index lists it
+    server("ZADD", f"rjwt-sessions/{BOB}", 2**40, "0" * 16 + KEY[len(BOB) + 1 :])  # also if the index lists it
     before = server("DUMP", KEY)
     call = sessions.call()
     assert (call.exists(KEY), call.ttl(KEY), call.get_value_by_key(KEY)) == (False, -2, None)
@@ -49,11 +51,11 @@ def test_a_key_that_only_looks_like_a_session(
         call.create(KEY, json.dumps({"rjwt": KEY}))
     seeing = RedisJWT(client, secret=SECRET, node_writers=True)
     for store in (sessions, seeing):
-        server("ZADD", "rjwt-sessions/bob", 2**40, "0" * 16 + KEY[4:])
-        assert store.list("bob") == []
-        assert store.call().get_count_by_pattern("bob") == 0
-        assert store.destroy_multiple("bob") == 0
-    seeing.sign("bob")
+        server("ZADD", f"rjwt-sessions/{BOB}", 2**40, "0" * 16 + KEY[len(BOB) + 1 :])
+        assert store.list(BOB) == []
+        assert store.call().get_count_by_pattern(BOB) == 0
+        assert store.destroy_multiple(BOB) == 0
+    seeing.sign(BOB)
     assert sessions.reindex() == 0
     assert server("DUMP", KEY) == before
 
@@ -62,7 +64,7 @@ def test_a_key_that_only_looks_like_a_session(
 def test_a_session_whose_key_holds_another_type_has_ended(
     sessions: RedisJWT, server: Server, type: str
 ) -> None:
-    token = sessions.sign("bob")
+    token = sessions.sign(BOB)
     key = sessions.verify(token)["rjwt"]
     server("DEL", key)
     server(type, key, "a")
@@ -79,7 +81,7 @@ def test_a_session_whose_key_holds_another_type_has_ended(
 def test_a_record_that_was_cut_is_refused_in_either_form(
     sessions: RedisJWT, server: Server, data: dict[str, Any]
 ) -> None:
-    token = sessions.sign("bob", data_session=data)
+    token = sessions.sign(BOB, data_session=data)
     key = sessions.verify(token, True)["rjwt"]
     whole = server("GET", key)
     for size in range(len(whole)):
@@ -101,7 +103,7 @@ def test_other_spellings_are_sessions(sessions: RedisJWT, server: Server) -> Non
     for value in (
         f' {{ "rjwt" : "{KEY}" }}\n',
         f'{{"dataSession":{{"a":1}},"rjwt":"{KEY}"}}',
-        '{"rjwt":"\\u0062ob:AAAAAAAAAAA"}',
+        f'{{"rjwt":"{KEY}"}}'.replace("b", "\\u0062"),
         f'{{"dataSession":{{"half":"\\ud800"}},"rjwt":"{KEY}"}}',
     ):
         server("SET", KEY, value)
@@ -109,13 +111,13 @@ def test_other_spellings_are_sessions(sessions: RedisJWT, server: Server) -> Non
         assert sessions.call().get_value_by_key(KEY) == value
         assert sessions.call().exists(KEY) is True
         assert sessions.call().create(KEY, value) is True
-        assert len(sessions.list("bob")) == 1
+        assert len(sessions.list(BOB)) == 1
         assert sessions.destroy(KEY) is True
         assert server.keys() == []
 
 
 @pytest.mark.parametrize(
-    "value", ["", "x", "{}", "[]", '{"rjwt":"bob:BBBBBBBBBBB"}', '{"rjwt":"bob:AAAAAAAAAAA"']
+    "value", ["", "x", "{}", "[]", f'{{"rjwt":"{BOB}:BBBBBBBBBBB"}}', f'{{"rjwt":"{KEY}"']
 )
 def test_create_wants_the_record_of_that_session(
     sessions: RedisJWT, server: Server, value: str
@@ -126,12 +128,12 @@ def test_create_wants_the_record_of_that_session(
 
 
 def test_reindex_passes_over_an_index_that_is_anothers(sessions: RedisJWT, server: Server) -> None:
-    for id in ("ann", "bob", "eve"):
+    for id in (ANN, BOB, EVE):
         server("SET", f"{id}:AAAAAAAAAAA", json.dumps({"rjwt": f"{id}:AAAAAAAAAAA"}))
-    server("SET", "rjwt-sessions/bob", "another program's")
+    server("SET", f"rjwt-sessions/{BOB}", "another program's")
     assert sessions.reindex() == 2
-    assert [len(sessions.list(id)) for id in ("ann", "eve")] == [1, 1]
+    assert [len(sessions.list(id)) for id in (ANN, EVE)] == [1, 1]
     for act in (sessions.list, sessions.sign, sessions.destroy_multiple):
         with pytest.raises(tokenstore.ServerError, match="WRONGTYPE"):
-            act("bob")
-    assert server("GET", "rjwt-sessions/bob") == b"another program's"
+            act(BOB)
+    assert server("GET", f"rjwt-sessions/{BOB}") == b"another program's"

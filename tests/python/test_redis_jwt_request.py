@@ -9,9 +9,10 @@ import pytest
 
 import tokenstore
 from tokenstore import RedisJWT
+from topologies import tagged
 
 SECRET = "a secret of thirty-two bytes, yes"
-ID = "507f191e810c19729de860ea"
+ID = tagged("507f191e810c19729de860ea")
 
 # tests/lua/test_redis_jwt.lua has the same list.
 HEADERS = {

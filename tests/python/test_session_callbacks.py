@@ -15,6 +15,9 @@ import tokenstore
 from ends import SOON, end, rjwt
 from servers import Server
 from tokenstore.session_events import SessionCallbacks, SessionEnd, SessionEvents, SessionGap
+from topologies import tagged
+
+BOB = tagged("bob")
 
 
 @pytest.fixture
@@ -174,7 +177,9 @@ def test_off_in_a_child_that_was_forked_during_on() -> None:
         raise tokenstore.ConnectionError("not today")
 
     callbacks = SessionCallbacks(listen)
-    thread = threading.Thread(target=lambda: pytest.raises(tokenstore.Error, callbacks.on, "del", print))
+    thread = threading.Thread(
+        target=lambda: pytest.raises(tokenstore.Error, callbacks.on, "del", print)
+    )
     thread.start()
     assert listening.wait(SOON)
     child = os.fork()
@@ -199,9 +204,9 @@ def test_redis_jwt_tells(listened: Server) -> None:
         sessions.on("del", gone)
         sessions.off("del", gone)
         with sessions.events(keepalive=5) as events:
-            key = sessions.verify(sessions.sign("bob"))["rjwt"]
-            sessions.destroy_multiple("bob")
-            event = SessionEnd("del", "bob", key)
+            key = sessions.verify(sessions.sign(BOB))["rjwt"]
+            sessions.destroy_multiple(BOB)
+            event = SessionEnd("del", BOB, key)
             assert events.next(SOON) == event
         heard.wait()
         assert (heard.events, gone.events) == ([event], [])
@@ -213,9 +218,9 @@ def test_redis_jwt_tells(listened: Server) -> None:
 def test_a_new_login_ends_the_old_session(listened: Server, client: tokenstore.Client) -> None:
     sessions = tokenstore.RedisJWT(client, secret=SECRET, kea=True)
     with sessions.events() as events:
-        old = sessions.verify(sessions.sign("bob"))["rjwt"]
-        sessions.sign("bob")
-        assert events.next(SOON) == SessionEnd("del", "bob", old)
+        old = sessions.verify(sessions.sign(BOB))["rjwt"]
+        sessions.sign(BOB)
+        assert events.next(SOON) == SessionEnd("del", BOB, old)
         assert events.next(0.05) is None
 
 

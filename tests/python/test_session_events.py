@@ -15,6 +15,7 @@ import tokenstore
 from ends import SOON, end, rjwt
 from servers import Server, running
 from tokenstore.session_events import SessionEnd, SessionEvents, SessionGap
+from topologies import RIGHTS, tagged
 
 SOAK = os.environ.get("TOKENSTORE_SOAK") == "1"
 
@@ -98,7 +99,7 @@ def test_any_id_comes_back(listened: Server, events: SessionEvents) -> None:
 
 def test_two_listeners_hear_the_same(listened: Server, client: tokenstore.Client) -> None:
     with SessionEvents(client, kea=True) as one, SessionEvents(client) as two:
-        ends = [end(listened, "bob", n) for n in range(50)]
+        ends = [end(listened, tagged("bob"), n) for n in range(50)]
         assert [one.next(SOON) for _ in ends] == ends
         assert [two.next(SOON) for _ in ends] == ends
 
@@ -231,7 +232,7 @@ def user(listened: Server) -> Iterator[Callable[[str], tokenstore.Client]]:
         listened(
             "ACL", "SETUSER", "limited", "reset", "resetchannels", "on", ">sesame", *rules.split()
         )
-        url = listened.url.replace("redis+unix://", "redis+unix://limited:sesame@")
+        url = listened.url.replace("://", "://limited:sesame@")
         made.append(tokenstore.Client(url))
         return made[-1]
 
@@ -242,7 +243,7 @@ def user(listened: Server) -> Iterator[Callable[[str], tokenstore.Client]]:
 
 
 def test_rights(listened: Server, user: Callable[[str], tokenstore.Client]) -> None:
-    few = "-@all +subscribe +ping &__keyevent@*"
+    few = "-@all +subscribe +ping &__keyevent@*" + RIGHTS
     client = user(few)
     with pytest.raises(tokenstore.ServerError, match=r"\+config\|get and \+config\|set.*gxE"):
         SessionEvents(client, kea=True)
@@ -252,14 +253,14 @@ def test_rights(listened: Server, user: Callable[[str], tokenstore.Client]) -> N
     with SessionEvents(user(few + " +config|get +config|set"), kea=True) as events:
         assert end(listened, "bob") == events.next(SOON)
     with pytest.raises(tokenstore.ServerError, match=r"\+subscribe, \+ping and the channels"):
-        SessionEvents(user("-@all +subscribe resetchannels"))
+        SessionEvents(user("-@all +subscribe resetchannels" + RIGHTS))
 
 
 def test_a_user_without_ping_is_not_taken_for_dead(
     listened: Server, user: Callable[[str], tokenstore.Client]
 ) -> None:
     listened("CONFIG", "SET", "notify-keyspace-events", "gxE")
-    with SessionEvents(user("-@all +subscribe &__keyevent@*"), keepalive=1) as events:
+    with SessionEvents(user("-@all +subscribe &__keyevent@*" + RIGHTS), keepalive=1) as events:
         assert events.next(1.2) is None
         assert end(listened, "bob") == events.next(SOON)
 

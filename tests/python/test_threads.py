@@ -109,7 +109,7 @@ def test_a_value_shared_by_threads(tokens: RedisTokens) -> None:
 
 
 def test_an_operation_runs_once(client: Client, tokens: RedisTokens) -> None:
-    op = tokens._ops.get("a", "t", "x", None, False)
+    op = tokens._ops.get("a", "t", "x", None, False, False)
     assert client._core.run(op) is None
     with pytest.raises(RuntimeError):
         client._core.run(op)
@@ -122,7 +122,7 @@ def test_an_operation_runs_once(client: Client, tokens: RedisTokens) -> None:
 def test_an_operation_outlives_its_store(client: Client, server: Server) -> None:
     tokens = RedisTokens(server.url)
     token = tokens.create("a", "t", "o", {"x": 1})
-    op = tokens._ops.get("a", "t", token.token, None, False)
+    op = tokens._ops.get("a", "t", token.token, None, False, False)
     del tokens
     found = client._core.run(op)
     assert found is not None

@@ -15,13 +15,14 @@ import pytest
 import tokenstore
 from servers import Server
 from tokenstore import NodeToken, Tokenstore
+from topologies import NODE, TOKEN, tagged
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
 def store(client: tokenstore.Client) -> Tokenstore:
-    return Tokenstore(client)
+    return Tokenstore(client, **NODE)
 
 
 def found(token: NodeToken | None) -> NodeToken:
@@ -128,12 +129,12 @@ def test_owner_list_dead_ids(store: Tokenstore, server: Server) -> None:
     live = store.add("bob", {"n": 1})
     expired = [store.add("bob", duration=1000) for _ in range(3)]
     for token in expired[:2]:  # as if they had expired
-        server("DEL", f"token:key:{token.key}", f"token:id:{token.id}")
-    server("DEL", f"token:key:{expired[2].key}")  # one of its two keys
-    assert server("SCARD", "token:tokens:bob") == 4
+        server("DEL", f"{TOKEN}:key:{token.key}", f"{TOKEN}:id:{token.id}")
+    server("DEL", f"{TOKEN}:key:{expired[2].key}")  # one of its two keys
+    assert server("SCARD", f"{TOKEN}:tokens:bob") == 4
     assert store.list("bob") == [live]
-    assert server("SMEMBERS", "token:tokens:bob") == [live.id.encode()]
-    assert server("EXISTS", f"token:id:{expired[2].id}") == 0
+    assert server("SMEMBERS", f"{TOKEN}:tokens:bob") == [live.id.encode()]
+    assert server("EXISTS", f"{TOKEN}:id:{expired[2].id}") == 0
 
 
 def test_del_by_id(store: Tokenstore, server: Server) -> None:
@@ -172,7 +173,7 @@ def test_make_hash(store: Tokenstore, client: tokenstore.Client) -> None:
     value = store.make_hash("foo")
     assert re.fullmatch("[0-9a-f]{32}", value)
     assert store.make_hash("foo") != value
-    assert re.fullmatch("[0-9a-f]{16}", Tokenstore(client, hash_size=8).makeHash("foo"))
+    assert re.fullmatch("[0-9a-f]{16}", Tokenstore(client, **NODE, hash_size=8).makeHash("foo"))
 
 
 def test_get_hash(store: Tokenstore) -> None:
@@ -188,7 +189,7 @@ def test_make_hash_ttl(store: Tokenstore, server: Server) -> None:
         ({"ttl": timedelta(days=1)}, 86400),
     ):
         value = store.make_hash("foo", **options)
-        left = server("PTTL", f"token:hash:{value}")
+        left = server("PTTL", f"{TOKEN}:hash:{value}")
         assert (seconds - 5) * 1000 < left <= seconds * 1000
 
 
@@ -219,7 +220,7 @@ def test_options(client: tokenstore.Client, server: Server) -> None:
     token = store.add("o")
     assert len(token.key) == 40
     assert f"app:{{x}}*:key:{token.key}".encode() in server.keys()
-    assert len(Tokenstore(client, size=8).add("o").key) == 8
+    assert len(Tokenstore(client, **NODE, size=8).add("o").key) == 8
     for options, problem in (
         ({"size": 7}, "size must be"),
         ({"size": 257}, "size must be"),
@@ -236,7 +237,7 @@ def test_options(client: tokenstore.Client, server: Server) -> None:
 
 
 def test_prefixes_are_apart(client: tokenstore.Client, server: Server) -> None:
-    stores = {p: Tokenstore(client, prefix=p) for p in ("a", "ab", "a*", "a?", "[ab]", "a\\", "a:b")}
+    stores = {p: Tokenstore(client, prefix=tagged(p)) for p in ("a", "ab", "a*", "a?", "[ab]", "a\\", "a:b")}
     tokens = {p: store.add("bob", {"p": p}) for p, store in stores.items()}
     hashes = {p: store.make_hash(p) for p, store in stores.items()}
     for prefix, store in stores.items():
@@ -253,13 +254,13 @@ def test_prefixes_are_apart(client: tokenstore.Client, server: Server) -> None:
 
 
 def test_quit(server: Server) -> None:
-    store = Tokenstore(server.url)
+    store = Tokenstore(server.url, **NODE)
     store.add("o")
     store.quit()
     with pytest.raises(tokenstore.Error, match="closed"):
         store.add("o")
     store.quit()
-    with Tokenstore(server.url) as again:
+    with Tokenstore(server.url, **NODE) as again:
         again.add("o")
     with pytest.raises(tokenstore.Error, match="closed"):
         again.add("o")
@@ -283,33 +284,33 @@ def test_it_is_stored_as_the_node_package_does(store: Tokenstore, server: Server
     token = store.add("bob", {"b": [], "a": {}, "n": 2**53 - 1, "f": 0.1, "t": 'ü"\\\n'})
     assert server.keys() == sorted(
         [
-            f"token:key:{token.key}".encode(),
-            f"token:id:{token.id}".encode(),
-            b"token:tokens:bob",
+            f"{TOKEN}:key:{token.key}".encode(),
+            f"{TOKEN}:id:{token.id}".encode(),
+            f"{TOKEN}:tokens:bob".encode(),
         ]
     )
-    record = server("GET", f"token:key:{token.key}")
+    record = server("GET", f"{TOKEN}:key:{token.key}")
     # JSON.stringify's format, in the package's order.
     assert record == json.dumps(token, ensure_ascii=False, separators=(",", ":")).encode()
     assert list(json.loads(record)) == ["owner_id", "attrs", "key", "id"]
-    assert server("GET", f"token:id:{token.id}") == token.key.encode()
-    assert server("SMEMBERS", "token:tokens:bob") == [token.id.encode()]
+    assert server("GET", f"{TOKEN}:id:{token.id}") == token.key.encode()
+    assert server("SMEMBERS", f"{TOKEN}:tokens:bob") == [token.id.encode()]
     value = store.make_hash("foo")
-    assert server("GET", f"token:hash:{value}") == b"foo"
+    assert server("GET", f"{TOKEN}:hash:{value}") == b"foo"
 
 
 def test_a_duration_ends_record_and_id_together(store: Tokenstore, server: Server) -> None:
     token = store.add("o", duration=100)
-    ends = [server.expires_at(f"token:{w}") for w in (f"key:{token.key}", f"id:{token.id}")]
+    ends = [server.expires_at(f"{TOKEN}:{w}") for w in (f"key:{token.key}", f"id:{token.id}")]
     assert abs(ends[0] - ends[1]) <= 1  # the server reads its clock for each of the two
-    assert 95_000 < server("PTTL", f"token:key:{token.key}") <= 100_000
-    assert server("PTTL", "token:tokens:o") == -1
+    assert 95_000 < server("PTTL", f"{TOKEN}:key:{token.key}") <= 100_000
+    assert server("PTTL", f"{TOKEN}:tokens:o") == -1
     assert store.set(token.id, {"a": [1]})
-    assert server.expires_at(f"token:key:{token.key}") == ends[0]
+    assert server.expires_at(f"{TOKEN}:key:{token.key}") == ends[0]
     forever = store.add("o")
-    assert server("PTTL", f"token:key:{forever.key}") == -1
+    assert server("PTTL", f"{TOKEN}:key:{forever.key}") == -1
     assert store.set(forever.id, {"a": 1})
-    assert server("PTTL", f"token:key:{forever.key}") == -1
+    assert server("PTTL", f"{TOKEN}:key:{forever.key}") == -1
 
 
 @pytest.mark.parametrize("duration", [0, -1, 0.5, float("nan"), float("inf"), 315360001])
@@ -376,7 +377,7 @@ def test_attrs_that_others_would_misread_are_refused(
 
 
 def test_max_data_size(client: tokenstore.Client) -> None:
-    small = Tokenstore(client, max_data_size=20)
+    small = Tokenstore(client, **NODE, max_data_size=20)
     token = small.add("o", {"a": "x" * 12})
     with pytest.raises(tokenstore.DataError):
         small.add("o", {"a": "x" * 13})
@@ -385,7 +386,7 @@ def test_max_data_size(client: tokenstore.Client) -> None:
     assert small.get_hash(small.make_hash("x" * 20)) == "x" * 20
     with pytest.raises(tokenstore.DataError, match="over the limit of 20"):
         small.make_hash("x" * 21)
-    large = Tokenstore(client, max_data_size=1 << 20)
+    large = Tokenstore(client, **NODE, max_data_size=1 << 20)
     attrs = {"a": "x" * 500_000}
     assert found(large.get(large.add("o", attrs).id)).attrs == attrs
 
@@ -421,7 +422,7 @@ def test_what_cannot_exist_is_not_found(store: Tokenstore, presented: str) -> No
 
 
 def test_keys_that_cannot_be_stored(client: tokenstore.Client) -> None:
-    store = Tokenstore(client, size=8)
+    store = Tokenstore(client, **NODE, size=8)
     for key in ("", "a\0bcdefg", b"\xff" * 8):
         with pytest.raises(tokenstore.DataError, match="key"):
             store.add("o", key=key)

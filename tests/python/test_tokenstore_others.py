@@ -12,11 +12,12 @@ import pytest
 import tokenstore
 from servers import Server
 from tokenstore import NodeToken, Tokenstore
+from topologies import NODE, TOKEN
 
 
 @pytest.fixture
 def store(client: tokenstore.Client) -> Tokenstore:
-    return Tokenstore(client)
+    return Tokenstore(client, **NODE)
 
 
 def found(token: NodeToken | None) -> NodeToken:
@@ -30,9 +31,9 @@ def write(server: Server) -> Iterator[Any]:
     with server.wire() as wire:
 
         def write(record: str, owner: str = "bob", key: str = "k" * 24, id: str = "the-id") -> None:
-            wire("SET", f"token:id:{id}", key)
-            wire("SADD", f"token:tokens:{owner}", id)
-            wire("SET", f"token:key:{key}", record)
+            wire("SET", f"{TOKEN}:id:{id}", key)
+            wire("SADD", f"{TOKEN}:tokens:{owner}", id)
+            wire("SET", f"{TOKEN}:key:{key}", record)
 
         yield write
 
@@ -71,7 +72,7 @@ def test_other_spellings_are_read_changed_and_deleted(
     assert dict(token) == json.loads(record)
     assert store.list(owner) == [token]
     assert store.set("the-id", {"x": [], "y": {}}) is True
-    changed = json.loads(server("GET", "token:key:" + "k" * 24))
+    changed = json.loads(server("GET", f"{TOKEN}:key:" + "k" * 24))
     assert changed == {**json.loads(record), "attrs": {"x": [], "y": {}}}
     assert store.delete("the-id") is True
     assert server.keys() == []
@@ -107,7 +108,7 @@ def test_set_changes_the_attrs_and_not_one_byte_more(
     old = json.dumps(json.loads(record)["attrs"], separators=(",", ":"))
     assert record.count(f'"attrs":{old},') == 1
     assert store.set("the-id", {"new": [2**53 - 1, 0.1, []]})
-    assert server("GET", "token:key:" + "k" * 24).decode() == record.replace(
+    assert server("GET", f"{TOKEN}:key:" + "k" * 24).decode() == record.replace(
         f'"attrs":{old},', '"attrs":{"new":[9007199254740991,0.1,[]]},'
     )
 
@@ -127,7 +128,7 @@ def test_what_cannot_be_read_is_an_error_and_stays(
     id = "01234567-89ab-4def-8123-456789abcdef"
     record = record.replace("the-id", id)
     write(record, id=id)
-    before = server("GET", "token:key:" + "k" * 24)
+    before = server("GET", f"{TOKEN}:key:" + "k" * 24)
     for call, argument in (
         (store.get, id),
         (store.get_key, "k" * 24),
@@ -137,7 +138,7 @@ def test_what_cannot_be_read_is_an_error_and_stays(
             call(argument)
         assert "kkkk" not in str(error.value)
         assert (id in str(error.value)) == (call != store.get_key)
-    assert server("GET", "token:key:" + "k" * 24) == before
+    assert server("GET", f"{TOKEN}:key:" + "k" * 24) == before
     assert store.delete(id) is True
     assert store.get(id) is None
     assert store.list("bob") == []
@@ -163,8 +164,8 @@ def test_list_leaves_out_what_cannot_be_read(
     assert "tokens: 1" in line
     assert id in line
     assert "kkkk" not in line
-    assert server("GET", "token:key:" + "k" * 24) == b"no JSON at all"
-    assert server("SISMEMBER", "token:tokens:bob", id) == 1
+    assert server("GET", f"{TOKEN}:key:" + "k" * 24) == b"no JSON at all"
+    assert server("SISMEMBER", f"{TOKEN}:tokens:bob", id) == 1
     assert store.delete(id) is True
 
 
@@ -175,7 +176,7 @@ def test_set_of_what_cannot_be_read_changes_nothing(
         write(record)
         with pytest.raises(tokenstore.DataError, match="nothing was changed"):
             store.set("the-id", {})
-        assert server("GET", "token:key:" + "k" * 24) == record.encode()
+        assert server("GET", f"{TOKEN}:key:" + "k" * 24) == record.encode()
 
 
 def test_a_record_of_another_key_is_no_token(
@@ -189,7 +190,7 @@ def test_a_record_of_another_key_is_no_token(
         store.get_key("k" * 24)
     with pytest.raises(tokenstore.DataError, match="not a readable token"):
         store.delete_key("k" * 24)
-    assert server("EXISTS", "token:key:" + "k" * 24) == 1
+    assert server("EXISTS", f"{TOKEN}:key:" + "k" * 24) == 1
 
 
 def test_an_id_whose_key_was_given_away_is_dead(
@@ -203,10 +204,10 @@ def test_an_id_whose_key_was_given_away_is_dead(
         assert store.set("old-id", {"a": 1}) is False
         if end == store.list:
             assert [t.id for t in store.list("bob")] == ["the-id"]
-            assert server("SMEMBERS", "token:tokens:bob") == [b"the-id"]
+            assert server("SMEMBERS", f"{TOKEN}:tokens:bob") == [b"the-id"]
         else:
             assert store.delete("old-id") is False
-        assert server("EXISTS", "token:id:old-id") == 0
+        assert server("EXISTS", f"{TOKEN}:id:old-id") == 0
         assert found(store.get("the-id")).attrs == {}
         assert store.delete("the-id") is True
         assert store.list("bob") == []
@@ -219,7 +220,7 @@ def test_delete_key_spares_the_id_of_another_key(
     """A copied record: two keys have one id, and the id refers to one of them."""
     token = store.add("bob")
     copy = json.dumps({**token, "key": "k" * 24})
-    server("SET", "token:key:" + "k" * 24, copy)
+    server("SET", f"{TOKEN}:key:" + "k" * 24, copy)
     assert store.delete_key("k" * 24) is True
     assert store.get(token.id) == token
     assert store.list("bob") == [token]
@@ -228,10 +229,10 @@ def test_delete_key_spares_the_id_of_another_key(
 def test_values_of_another_kind(store: Tokenstore, server: Server) -> None:
     """They are not found, and unchanged; only operations on an owner's list fail."""
     hash = "0" * 32
-    for key in ("token:id:x", "token:key:x", f"token:hash:{hash}"):
+    for key in (f"{TOKEN}:id:x", f"{TOKEN}:key:x", f"{TOKEN}:hash:{hash}"):
         server("HSET", key, "a", "b")
-    server("SET", "token:tokens:x", "a")
-    server("SET", "token:id:y", "x")
+    server("SET", f"{TOKEN}:tokens:x", "a")
+    server("SET", f"{TOKEN}:id:y", "x")
     before = server.keys()
     assert store.get("x") is store.get_key("x") is store.get("y") is None
     assert store.set("x", {}) is store.set("y", {}) is False
@@ -252,11 +253,11 @@ def test_an_owner_whose_set_is_another_programs_can_still_be_logged_out(
 ) -> None:
     for end in (lambda t: store.delete(t.id), lambda t: store.delete_key(t.key), lambda t: store.reset()):
         token = store.add("bob")
-        server("DEL", "token:tokens:bob")
-        server("RPUSH", "token:tokens:bob", "another program's")
+        server("DEL", f"{TOKEN}:tokens:bob")
+        server("RPUSH", f"{TOKEN}:tokens:bob", "another program's")
         assert end(token)
         assert store.get_key(token.key) is None
-        server("DEL", "token:tokens:bob")
+        server("DEL", f"{TOKEN}:tokens:bob")
         assert server.keys() == []
 
 
@@ -266,25 +267,25 @@ def test_an_owner_whose_set_is_another_programs_can_still_be_logged_out(
 def test_add_keeps_the_dead_fewer_than_the_living(store: Tokenstore, server: Server) -> None:
     for _ in range(300):
         token = store.add("bob", duration=1000)
-        server("DEL", f"token:key:{token.key}", f"token:id:{token.id}")
-    assert server("SCARD", "token:tokens:bob") < 10
+        server("DEL", f"{TOKEN}:key:{token.key}", f"{TOKEN}:id:{token.id}")
+    assert server("SCARD", f"{TOKEN}:tokens:bob") < 10
 
 
 def test_a_token_that_node_is_just_adding_is_not_dropped(
     server: Server, store: Tokenstore
 ) -> None:
     """Id and set exist, the record is stored while list waits to check again."""
-    server("SET", "token:id:the-id", "k" * 24)
-    server("SADD", "token:tokens:bob", "the-id")
+    server("SET", f"{TOKEN}:id:the-id", "k" * 24)
+    server("SADD", f"{TOKEN}:tokens:bob", "the-id")
     with server.wire() as monitor:
         monitor.send("MONITOR")
         monitor.read()
         lists: list[Any] = []
         thread = threading.Thread(target=lambda: lists.append(store.list("bob")))
         thread.start()
-        while b"token:key:" not in str(monitor.read()).encode():
+        while f"{TOKEN}:key:".encode() not in str(monitor.read()).encode():
             pass  # the first check of the record, in the script
-        server("SET", "token:key:" + "k" * 24, '{"owner_id":"bob","attrs":{},' + TAIL)
+        server("SET", f"{TOKEN}:key:" + "k" * 24, '{"owner_id":"bob","attrs":{},' + TAIL)
         thread.join()
     assert len(lists) == 1
     assert store.list("bob") == [found(store.get("the-id"))]

@@ -298,3 +298,32 @@ def test_odd_paths(tmp_path: Path) -> None:
         quoted = str(link).replace("%", "%25").replace("?", "%3F").replace(" ", "%20")
         with Client(f"redis+unix://{quoted}") as client:
             assert client.execute("PING") == "PONG"
+
+
+def test_several_servers() -> None:
+    """tests/cluster uses them."""
+    login = {"sentinel_user": "reader", "sentinel_password": "secret"}
+    for url, shown in (
+        ("redis+cluster://a,b:7000", "redis+cluster://a:6379,b:7000/0"),
+        ("valkeys+cluster://u:p@[::1]:1", "rediss+cluster://[::1]:1/0"),
+        ("redis+sentinel://a,b:1/name", "redis+sentinel://a:26379,b:1/name/0"),
+        ("rediss+sentinel://a/my%20name/2", "rediss+sentinel://a:26379/my%20name/2"),
+    ):
+        with Client(url, **(login if "sentinel" in url else {})) as client:
+            assert client.url == shown
+    for wrong in ("redis://a,b", "redis+cluster://a,", "redis+cluster://,a", "redis+sentinel://a/", "redis+sentinel://a"):
+        with pytest.raises(ConfigurationError):
+            Client(wrong)
+    for url in ("redis://a", "redis+cluster://a"):
+        with pytest.raises(ConfigurationError, match=r"redis\+sentinel:// URLs only"):
+            Client(url, **login)
+    for given in ({"a:1": "b:2", "c": "d"}, "a:1=b:2,c=d"):
+        assert Client("redis+cluster://a", address_map=given).url == "redis+cluster://a:6379/0"
+    assert Client("redis+sentinel://a/name?address_map=a:1=b:2").url
+    for wrong_map in ({"a:1": "b:x"}, {}, "a"):
+        with pytest.raises(ConfigurationError, match="address_map must be announced addresses"):
+            Client("redis+cluster://a", address_map=wrong_map)
+    with pytest.raises(TypeError, match="address_map must be str, not int"):
+        Client("redis+cluster://a", address_map={"a": 1})  # type: ignore[dict-item]
+    with pytest.raises(ConfigurationError, match=r"redis\+cluster:// and redis\+sentinel:// URLs only"):
+        Client("redis://a", address_map={"a": "b"})

@@ -82,11 +82,15 @@ class Setting:
         return self.server("EVALSHA", self.server("SCRIPT", "LOAD", self.texts[script]), *args)
 
 
+ENDED = [word for n in range(14) for word in (2**40, "0" * 16 + f"ENDED{n:06}")]
+"""With the other two, 16 in the index, some of which are looked at."""
+
 SCRIPT = re.compile(r"(?:rjwt|node|spike)_\w+")
 
 Act = Callable[[Setting], Any]
 OPERATIONS: dict[str, Act] = {
     "rjwt_sign": lambda s: s.many.sign("bob", ttl=5000),
+    "rjwt_sign, rjwt_clean": lambda s: (s.server("ZADD", INDEX, *ENDED), s.many.sign("bob", ttl=5000)),
     "rjwt_sign one": lambda s: s.single.sign("bob"),
     "rjwt_sign beside Node": lambda s: s.node.sign("bob", ttl=50),
     "rjwt_sign put": lambda s: s.many.call().create(ONE, json.dumps({"rjwt": ONE}), 50),
@@ -98,12 +102,11 @@ OPERATIONS: dict[str, Act] = {
     "rjwt_list beside Node": lambda s: s.node.list("bob"),
     "rjwt_index": lambda s: (s.server("ZREM", INDEX, "0" * 16 + ONE[4:]), s.many.reindex()),
     "node_add": lambda s: s.store.add("bob", {"a": 1}, key="n" * 24, duration=1000),
-    "node_get": lambda s: s.store.get(ID),
     "node_set": lambda s: s.store.set(ID, {"a": 1}),
     "node_delete": lambda s: s.store.delete(ID),
     "node_delete dead": lambda s: s.store.delete(GONE),
     "node_delete_key": lambda s: s.store.delete_key(KEY),
-    "node_ids, node_list, node_clean": lambda s: s.store.list("bob"),
+    "node_clean": lambda s: s.store.list("bob"),
     "node_take_hash": lambda s: s.store.take_hash("0" * 32),
     "node_take_hash del": lambda s: s.store.del_hash("0" * 32),
     "node_reset": lambda s: s.store.reset(),

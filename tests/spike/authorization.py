@@ -217,6 +217,7 @@ class Answer:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are written apart, so the body would wait for an ACK
     server: Endpoint
 
     def _serve(self) -> None:

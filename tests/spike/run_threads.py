@@ -1,6 +1,6 @@
 """Sixteen C threads read a token that is renewed all the time.
 
-usage: run_threads.py PROGRAM READS      PROGRAM: bench/spike_threads
+usage: run_threads.py PROGRAM READS RENEWALS      PROGRAM: bench/spike_threads
 """
 
 from __future__ import annotations
@@ -14,18 +14,17 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "python"))
 from authorization import endpoint, granted
 
 THREADS = 16
-RENEWALS = 10
 
 
 def main() -> int:
-    program, reads = sys.argv[1:]
+    program, reads, renewals = sys.argv[1:]
     with endpoint(lambda asked: granted("t" * len(server.asked), refresh_in=0)) as server:
         with subprocess.Popen(
             [program, server.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as process:
             assert process.stdin is not None
             assert process.stdout is not None
-            while len(server.asked) < RENEWALS:
+            while len(server.asked) <= int(renewals):
                 process.stdin.write(f"read {THREADS} {reads}\n")
                 process.stdin.flush()
                 if not process.stdout.readline().startswith("ok"):

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from authorization import Answer, Asked, Endpoint, Signer, endpoint, granted
-from lua_process import _environment, is_there, quote
+from lua_process import ABI, _environment, is_there, quote
 from servers import Server
 
 HOUR = 3600
@@ -96,10 +96,8 @@ class Machine:
         self.process.stdout.close()
 
 
-@pytest.fixture(params=["python", "lua5.4", "luajit"])
+@pytest.fixture(params=["python", *[name for name in ABI if is_there(name)][:1]])
 def machine(request: pytest.FixtureRequest, clocks: Path, tmp_path: Path) -> Iterator[Any]:
-    if request.param != "python" and not is_there(request.param):
-        pytest.skip(f"no {request.param}")
     made: list[Machine] = []
 
     def make(server: Endpoint, wall: int = 0, **more: Any) -> Machine:

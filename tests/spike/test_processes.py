@@ -210,7 +210,7 @@ def test_redis_comes_back() -> None:
             redis.start()
             assert s.get_token("https://api.example/2") == "a-token"
             (own,) = redis.keys()
-            assert own.startswith(b"spike-tokens-for-clientId-id:own:")
+            assert own.startswith(b"{spike-tokens-for-clientId-id}:own:")
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")

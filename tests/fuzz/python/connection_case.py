@@ -35,7 +35,7 @@ class Case:
         self.pool = Pool(_client._core, Loop(self), 1000)
         self.connection = Connection(_client._core)
         self.pool.case = self.connection.case = self
-        self.pool.only = self.connection
+        self.pool.set_lane(-1, self.connection)
         value_type = type("Value", (), {"__new__": lambda cls, value: self.make_value(value)})
         self.ops = _core.tokenstore(value_type, prefix="p")
         self.asked: list[Any] = []
@@ -89,7 +89,7 @@ class Case:
     def ask(self, number: int) -> None:
         texts = [b"%d.%d" % (len(self.asked), part) for part in range(number % 4 + 1)]
         answer = b"".join(b"$%d\r\n%s\r\n" % (len(text), text) for text in texts)
-        self.begin(_core.commands(tuple(("GET", text) for text in texts)), answer, texts)
+        self.begin(_core.commands(tuple(("GET", text) for text in texts), None, None), answer, texts)
 
     def ask_for_a_value(self, number: int) -> None:
         value = {"owner_id": f"o{len(self.asked)}", "attrs": {}, "key": KEY, "id": f"i{number}"}
