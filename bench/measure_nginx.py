@@ -41,6 +41,8 @@ http {{
     sessions = assert(require("tokenstore").Sessions("unix://{redis}", {{ pool_size = 50 }}))
     each = {{ store = sessions, app = "bench" }}
     cached = {{ store = sessions, app = "bench", cache = 2 }}
+    keeping = assert(require("tokenstore").Sessions("unix://{redis}", {{ pool_size = 50, near_cache = 1000 }}))
+    near = {{ store = keeping, app = "bench" }}
   }}
   server {{
     listen 127.0.0.1:{port};
@@ -51,6 +53,10 @@ http {{
     }}
     location = /cached {{
       access_by_lua_block {{ guard.session(cached) }}
+      content_by_lua_block {{ ngx.print "ok" }}
+    }}
+    location = /near {{
+      access_by_lua_block {{ guard.session(near) }}
       content_by_lua_block {{ ngx.print "ok" }}
     }}
     location = /by_hand {{
@@ -137,6 +143,7 @@ def measure(table, directory, rounds, seconds=1):
             ("/cached", "/by_hand", "the guard with cache = 2, against GET + cjson by hand", (">=", 1.0)),
             ("/guard", "/unchecked", "the guard, against no check", (">=", 0.7)),
             ("/cached", "/unchecked", "the guard with cache = 2, against no check", (">=", 0.7)),
+            ("/near", "/unchecked", "the guard with near_cache, against no check", (">=", 0.8)),
         ):
             a, b, ratio = turns(
                 rounds,

@@ -1,6 +1,6 @@
 """Measures, in one run and on one machine, the library's cost over the bare minimum.
 
-usage: run.py [--quick] [--tokens] [--write FILE]
+usage: run.py [--quick] [--near] [--tokens] [--write FILE]
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import measure_asyncio
 import measure_jwt
+import measure_near
 import measure_nginx
 import measure_redis_jwt
 import measure_spike
@@ -220,6 +221,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the work, for a look")
     parser.add_argument("--write", metavar="FILE", help="replace the table in FILE")
+    parser.add_argument("--near", action="store_true", help="the near cache alone")
     parser.add_argument("--tokens", action="store_true", help="the operations of RedisTokens alone")
     options = parser.parse_args()
     rounds, count, sizes = (61, 1000, (1_000, 100_000, 1_000_000))
@@ -231,6 +233,9 @@ def main():
     table = Table()
     with tempfile.TemporaryDirectory(prefix="tokenstore-bench-") as directory:
         try:
+            if options.near:
+                measure_near.measure(table, directory, rounds // 4, count)
+                return 0
             measure_tokens.measure(table, directory, rounds, count // 2, sizes[1])
             if options.tokens:
                 return 0
@@ -238,6 +243,7 @@ def main():
                 against_raw(table, directory, rounds, count, transport)
             against_redis_py(table, directory, rounds, count)
             measure_asyncio.measure(table, directory, rounds, count)
+            measure_near.measure(table, directory, rounds // 4, count)
             measure_jwt.measure(table, directory, rounds, count)
             measure_redis_jwt.measure(table, directory, rounds, count, (100, sizes[1]))
             measure_spike.measure(table, rounds, 100 * count)

@@ -24,7 +24,7 @@ static tks_status make(const tks_tokens *tokens, const char *job, const char *na
                        tks_error *err) {
     const tks_bytes get[] = {TKS_LITERAL("GET"), text(name)};
     const size_t argc = 2;
-    if (strcmp(job, "driver") == 0) return tks_raw_new(1, &argc, get, op, err);
+    if (strcmp(job, "driver") == 0) return tks_raw_new(1, &argc, get, NULL, NULL, op, err);
     return tks_tokens_get(tokens, TKS_LITERAL("web"), TKS_LITERAL("login"), text(name), 0, false,
                           op, err);
 }

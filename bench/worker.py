@@ -1,6 +1,6 @@
 """A benchmark worker in Python: reads jobs from stdin, one per line, prints "ok" when a job is done.
 
-usage: worker.py tokenstore|redis-py SOCKET|PORT
+usage: worker.py tokenstore|near|redis-py|redis-py-cache SOCKET|PORT
 
 A job is a name, a count, and further arguments. The caller measures the time.
 """
@@ -20,12 +20,14 @@ def data(number):
 
 
 class Tokenstore:
+    options = {}
+
     def __init__(self, address):
         import tokenstore
 
         is_socket = address.startswith("/")
         self.tokens = tokenstore.RedisTokens(
-            f"unix://{address}" if is_socket else f"redis://127.0.0.1:{address}"
+            f"unix://{address}" if is_socket else f"redis://127.0.0.1:{address}", **self.options
         )
         self.filled = 0
         self.known = []
@@ -160,17 +162,30 @@ class Tokenstore:
         assert self.tokens.delete_all(**APP, owner="crowd") == count
 
 
+class Near(Tokenstore):
+    options = {"near_cache": 10_000}
+
+    def warm(self, _count):
+        """Until `get` does not ask any more."""
+        hits = -1
+        while hits < 0 or self.tokens.client.near_cache_stats()["hits"] == hits:
+            hits = self.tokens.client.near_cache_stats()["hits"]
+            self.get(1)
+
+
 class RedisPy:
     """Handwritten code: GET and json.loads, with the parser in C."""
+
+    options = {}
 
     def __init__(self, address):
         import redis
 
         is_socket = address.startswith("/")
         self.redis = (
-            redis.Redis(unix_socket_path=address)
+            redis.Redis(unix_socket_path=address, **self.options)
             if is_socket
-            else redis.Redis(host="127.0.0.1", port=int(address))
+            else redis.Redis(host="127.0.0.1", port=int(address), **self.options)
         )
         parser = redis.connection.DefaultParser.__name__
         assert "hiredis" in parser.lower(), parser
@@ -195,9 +210,22 @@ class RedisPy:
         assert len(found) == BATCH
 
 
+class RedisPyCache(RedisPy):
+    """With its client-side cache."""
+
+    def __init__(self, address):
+        from redis.cache import CacheConfig
+
+        self.options = {"protocol": 3, "cache_config": CacheConfig()}
+        super().__init__(address)
+
+
+KINDS = {"tokenstore": Tokenstore, "near": Near, "redis-py": RedisPy, "redis-py-cache": RedisPyCache}
+
+
 def main():
     kind, address = sys.argv[1:]
-    worker = {"tokenstore": Tokenstore, "redis-py": RedisPy}[kind](address)
+    worker = KINDS[kind](address)
     for line in sys.stdin:
         name, count = line.split()
         answer = getattr(worker, name)(int(count))

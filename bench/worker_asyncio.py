@@ -1,6 +1,6 @@
 """A benchmark worker on an event loop: reads jobs from stdin, one per line, prints "ok" when a job is done.
 
-usage: worker_asyncio.py tokenstore|redis-py|protocol SOCKET|PORT asyncio|uvloop
+usage: worker_asyncio.py tokenstore|near|redis-py|protocol SOCKET|PORT asyncio|uvloop
 
 A job is ``get TASKS COUNT``: that many tasks make that many calls together. ``protocol`` is the minimum in
 Python: one connection, a queue of futures, hiredis' parser, and json.loads of the reply.
@@ -17,11 +17,13 @@ TEXT = json.dumps({**APP, "owner": "user1", "data": DATA})
 
 
 class Tokenstore:
+    options = {}
+
     async def open(self, address):
         from tokenstore.asyncio import RedisTokens
 
         url = f"unix://{address}" if address.startswith("/") else f"redis://127.0.0.1:{address}"
-        self.tokens = RedisTokens(url)
+        self.tokens = RedisTokens(url, **self.options)
         made = await self.tokens.create(**APP, owner="user1", data=DATA, duration=36_000)
         self.token = made.token
 
@@ -32,6 +34,15 @@ class Tokenstore:
 
     async def close(self):
         await self.tokens.aclose()
+
+
+class Near(Tokenstore):
+    options = {"near_cache": 10_000}
+
+    async def open(self, address):
+        await super().open(address)
+        while self.tokens.client.near_cache_stats()["hits"] == 0:
+            await self.calls(1)
 
 
 class RedisPy:
@@ -108,7 +119,7 @@ def main():
         loop = uvloop.new_event_loop()
     else:
         loop = asyncio.new_event_loop()
-    worker = {"tokenstore": Tokenstore, "redis-py": RedisPy, "protocol": Protocol}[kind]()
+    worker = {"tokenstore": Tokenstore, "near": Near, "redis-py": RedisPy, "protocol": Protocol}[kind]()
     loop.run_until_complete(worker.open(address))
     for line in sys.stdin:
         _, tasks, count = line.split()

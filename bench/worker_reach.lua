@@ -1,0 +1,44 @@
+-- A reader of reach.py, as worker_reach.py. usage: worker_reach.lua URL
+local core = require "tokenstore.core"
+local tokenstore = require "tokenstore"
+
+local tokens = assert(tokenstore.RedisTokens { redis = arg[1], near_cache = 1000 })
+
+local function get(token)
+  return tokens:get { app = "web", type = "login", token = token }
+end
+
+local function warm(all)
+  repeat
+    local hits = tokens.client:near_cache_stats().hits
+    for _, token in ipairs(all) do
+      get(token)
+    end
+  until tokens.client:near_cache_stats().hits >= hits + #all
+end
+
+local function follow(all)
+  local refused, count = {}, 0
+  while count < #all do
+    for i, token in ipairs(all) do
+      local found = not refused[i] and get(token)
+      if not refused[i] and not (found and found.data.n == 1) then
+        refused[i] = ("%.6f"):format(core.clock())
+        count = count + 1
+      end
+    end
+  end
+  return refused
+end
+
+for line in io.lines() do
+  local all = {}
+  for token in line:gmatch "%S+" do
+    all[#all + 1] = token
+  end
+  warm(all)
+  print "ready"
+  io.stdout:flush()
+  print(table.concat(follow(all), " "))
+  io.stdout:flush()
+end
