@@ -29,7 +29,9 @@ HEAVY = {
     "urllib.parse",
     "uuid",
     "tokenstore.asyncio",
+    "tokenstore.ext",
     "tokenstore.migrate",
+    "tokenstore.web",
 }
 
 

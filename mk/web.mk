@@ -1,0 +1,9 @@
+# The plug-ins for web frameworks (suite web): each rule of tokenstore.web in each of them, the frameworks' own tests of their
+# sessions, from the sdists that are installed, and servers with several processes.
+#
+#   test-web   all; PYTEST_FLAGS="-k flask" for some
+SUITES += web
+
+.PHONY: test-web
+test-web: python
+	@$(PY_PATH) $(RUN) $(PYTHON) -m pytest -q -rs $(PYTEST_FLAGS) tests/web
