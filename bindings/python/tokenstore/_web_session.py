@@ -154,8 +154,7 @@ class WebSession(dict[str, Any]):
         """Before the first use the fields are as they were read; so this is the time to remember them."""
         if not self.accessed:
             self.accessed = True
-            if self.stored is not None:
-                self._before = {name: repr(value) for name, value in self._read.items()}
+            self._before = {name: repr(value) for name, value in self._read.items()}
 
     def _begin(self, owner: str) -> None:
         if self._is_bearer:
