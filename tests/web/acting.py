@@ -45,7 +45,9 @@ class Reply:
 
 
 class Asked(Protocol):
-    def ask(self, op: str, argument: Any = None, token: str | None = None, **headers: str) -> Reply: ...
+    def ask(
+        self, op: str, argument: Any = None, token: str | None = None, **headers: str
+    ) -> Reply: ...
     def ask_all(self, op: str, argument: Any, token: str, times: int) -> list[Reply]: ...
 
 
@@ -115,7 +117,9 @@ class Asgi:
         self._loop = loop
         self._transport = transport or httpx2.ASGITransport(app, raise_app_exceptions=False)
 
-    async def _ask(self, op: str, argument: Any, token: str | None, headers: dict[str, str]) -> Reply:
+    async def _ask(
+        self, op: str, argument: Any, token: str | None, headers: dict[str, str]
+    ) -> Reply:
         async with httpx2.AsyncClient(transport=self._transport, base_url="https://test") as client:
             url, sent = f"/{op}", headers_of(token, headers)
             answer = await client.post(url, json={"argument": argument}, headers=sent)

@@ -41,12 +41,38 @@ def starlette_app(store: Any, meanwhile: Meanwhile, options: dict[str, Any]) -> 
     return app
 
 
-ASGI: dict[str, Make] = {"starlette": starlette_app}
+def fastapi_app(store: Any, meanwhile: Meanwhile, options: dict[str, Any]) -> Any:
+    from fastapi import Body, FastAPI
+    from fastapi.responses import JSONResponse
+
+    from tokenstore.ext.asgi import SessionMiddleware
+    from tokenstore.ext.fastapi import SessionDep
+
+    app = FastAPI()
+
+    async def handle(session: SessionDep, op: str, argument: Any = Body(embed=True)) -> Any:  # noqa: B008
+        await pause(op, meanwhile)
+        status, value = act(session, op, argument)
+        return JSONResponse(value, status)
+
+    # Evaluated here: the names are local.
+    handle.__annotations__ |= {"session": SessionDep, "op": str, "argument": Any, "return": Any}
+    app.post("/{op}")(handle)
+    app.add_middleware(SessionMiddleware, store, **options)
+    app.middleware_stack = app.build_middleware_stack()
+    return app
+
+
+ASGI: dict[str, Make] = {"starlette": starlette_app, "fastapi": fastapi_app}
 
 
 @contextmanager
 def asgi_plugin(
-    make: Make, url: str, meanwhile: Meanwhile, store_options: dict[str, Any], options: dict[str, Any]
+    make: Make,
+    url: str,
+    meanwhile: Meanwhile,
+    store_options: dict[str, Any],
+    options: dict[str, Any],
 ) -> Iterator[Asked]:
     loop = Loop()
     store = Sessions(url, **store_options)
@@ -59,7 +85,11 @@ def asgi_plugin(
 
 @contextmanager
 def plugin(
-    name: str, url: str, meanwhile: Meanwhile, store_options: dict[str, Any], options: dict[str, Any]
+    name: str,
+    url: str,
+    meanwhile: Meanwhile,
+    store_options: dict[str, Any],
+    options: dict[str, Any],
 ) -> Iterator[Asked]:
     with asgi_plugin(ASGI[name], url, meanwhile, store_options, options) as asked:
         yield asked

@@ -19,18 +19,33 @@ def sdist(name: str) -> Path:
     cache = ROOT / "build/sdists"
     if not (cache / wanted).is_dir():
         cache.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "-q",
+            "--no-deps",
+            "--no-binary",
+            ":all:",
+        ]
         subprocess.run([*command, "-d", cache, f"{name}=={version(name)}"], check=True)
-        (archive,) = (p for p in cache.glob("*.tar.gz") if re.sub("[-_]", "-", p.name).startswith(wanted))
+        (archive,) = (
+            p for p in cache.glob("*.tar.gz") if re.sub("[-_]", "-", p.name).startswith(wanted)
+        )
         with tarfile.open(archive) as tar:
-            tar.extractall(cache, filter="data") if hasattr(tarfile, "data_filter") else tar.extractall(cache)
+            tar.extractall(cache, filter="data") if hasattr(
+                tarfile, "data_filter"
+            ) else tar.extractall(cache)
         unpacked = cache / archive.name.removesuffix(".tar.gz")
         if unpacked.name != wanted:
             unpacked.rename(cache / wanted)
     return cache / wanted
 
 
-def outcomes(directory: Path, test_file: str, plugin: str, *flags: str, **env: str) -> dict[str, str]:
+def outcomes(
+    directory: Path, test_file: str, plugin: str, *flags: str, **env: str
+) -> dict[str, str]:
     """Runs a test file of theirs with the pytest plug-in ``plugin``: {test: "PASSED", "FAILED", …}."""
     config = directory / "ours.ini"
     config.write_text("[pytest]\n")

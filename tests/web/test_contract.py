@@ -30,9 +30,7 @@ def start(request: pytest.FixtureRequest, server: Server, meanwhile: Meanwhile) 
 
         def make(url: str | None = None, store_options: Any = None, **options: Any) -> Asked:
             options = {"idle": 3600, "absolute": 86400} | options
-            made = plugin(
-                request.param, url or server.url, meanwhile, store_options or {}, options
-            )
+            made = plugin(request.param, url or server.url, meanwhile, store_options or {}, options)
             return stack.enter_context(made)
 
         yield make

@@ -136,11 +136,18 @@ def test_only_changed_fields_are_written(web: Web, sessions: tokenstore.Sessions
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [(1, True), (True, 1), (1, 1.0), (0.0, -0.0), ([1], "[1]"), ([1], [1.0]), ({"a": 1}, {"a": 2}), (None, 0)],
+    [
+        (1, True),
+        (True, 1),
+        (1, 1.0),
+        (0.0, -0.0),
+        ([1], "[1]"),
+        ([1], [1.0]),
+        ({"a": 1}, {"a": 2}),
+        (None, 0),
+    ],
 )
-def test_what_is_a_change(
-    web: Web, sessions: tokenstore.Sessions, before: Any, after: Any
-) -> None:
+def test_what_is_a_change(web: Web, sessions: tokenstore.Sessions, before: Any, after: Any) -> None:
     token = web.make(n=before)
     session = web.open(token)
     session["n"] = after
@@ -625,7 +632,9 @@ def test_a_bearer_token(make_web: Callable[..., Web], sessions: tokenstore.Sessi
     assert sessions.get(app="web", token=token) is None
 
 
-def test_a_bearer_token_is_not_read_unless_asked_for(web: Web, sessions: tokenstore.Sessions) -> None:
+def test_a_bearer_token_is_not_read_unless_asked_for(
+    web: Web, sessions: tokenstore.Sessions
+) -> None:
     token = sessions.create(app="web", owner_id="bob")
     assert web.open(None, f"Bearer {token}").principal is None
 
@@ -699,9 +708,13 @@ def test_nothing_prints_the_token_or_the_data(web: Web) -> None:
 def test_a_store_of_the_other_kind() -> None:
     blocking = tokenstore.Sessions("redis://localhost:1")
     other = tokenstore.asyncio.Sessions("redis://localhost:1")
-    with pytest.raises(TypeError, match=r"store must be a tokenstore\.Sessions, not a tokenstore\.asyncio"):
+    with pytest.raises(
+        TypeError, match=r"store must be a tokenstore\.Sessions, not a tokenstore\.asyncio"
+    ):
         tokenstore.web.WebSessions(other)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"store must be a tokenstore\.asyncio\.Sessions, not a tokenstore\.S"):
+    with pytest.raises(
+        TypeError, match=r"store must be a tokenstore\.asyncio\.Sessions, not a tokenstore\.S"
+    ):
         tokenstore.web.AsyncWebSessions(blocking)
 
 

@@ -53,7 +53,9 @@ def test_bearer(header: str | None, token: str | None) -> None:
 
 def test_writing() -> None:
     assert Cookie("sid").line("a") == "sid=a; path=/; httponly; samesite=lax; secure"
-    assert Cookie("sid").line("a", 1.2) == "sid=a; path=/; Max-Age=2; httponly; samesite=lax; secure"
+    assert (
+        Cookie("sid").line("a", 1.2) == "sid=a; path=/; Max-Age=2; httponly; samesite=lax; secure"
+    )
     assert Cookie("sid").deletion() == "sid=; path=/; Max-Age=0; httponly; samesite=lax; secure"
     cookie = Cookie("sid", secure=False, same_site="Strict", path="/a", domain="example.org")
     assert cookie.line("a") == "sid=a; path=/a; httponly; samesite=strict; domain=example.org"

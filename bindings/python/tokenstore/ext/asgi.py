@@ -54,6 +54,8 @@ async def unavailable(scope: Scope, receive: Receive, send: Send) -> None:
 class SessionMiddleware:
     """Puts a :class:`tokenstore.web.WebSession` into ``scope["session"]``, and stores it when the response begins.
 
+    ``scope["tokenstore.web"]`` is the :class:`tokenstore.web.AsyncWebSessions`, for listings of a user's sessions.
+
     ``store`` is a :class:`tokenstore.asyncio.Sessions`, or a URL or a :class:`tokenstore.asyncio.Client` to make one of;
     its other options are those of :class:`tokenstore.web.Policy`.
 
@@ -92,6 +94,7 @@ class SessionMiddleware:
             await self._refuse(error, scope, receive, send)
             return
         scope["session"] = session
+        scope["tokenstore.web"] = self.web
         begun = refused = False
 
         async def send_and_store(message: Message) -> None:
