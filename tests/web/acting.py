@@ -6,10 +6,12 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import httpx2
+import werkzeug.test
 
 
 @dataclass
@@ -84,7 +86,8 @@ def act(session: Any, op: str, argument: Any) -> tuple[int, Any]:
         assert op == "read"
     if op == "raise":
         raise RuntimeError("the handler failed")
-    return 500 if op == "fail" else 200, {"principal": session.principal, "fields": dict(session)}
+    fields = {name: session[name] for name in session if name != "_user_id"}  # Flask-Login's
+    return 500 if op == "fail" else 200, {"principal": session.principal, "fields": fields}
 
 
 def headers_of(token: str | None, more: dict[str, str]) -> dict[str, str]:
@@ -133,3 +136,20 @@ class Asgi:
             return await asyncio.gather(*(self._ask(op, argument, token, {}) for _ in range(times)))
 
         return self._loop.run(all_at_once())
+
+
+class Wsgi:
+    """Asks a WSGI app."""
+
+    def __init__(self, app: Any) -> None:
+        self._client = werkzeug.test.Client(app, use_cookies=False)
+
+    def ask(self, op: str, argument: Any = None, token: str | None = None, **headers: str) -> Reply:
+        answer = self._client.post(
+            f"/{op}", json={"argument": argument}, headers=headers_of(token, headers)
+        )
+        return Reply(answer.status_code, answer.data, list(answer.headers))
+
+    def ask_all(self, op: str, argument: Any, token: str, times: int) -> list[Reply]:
+        with ThreadPoolExecutor(times) as pool:
+            return list(pool.map(lambda _: self.ask(op, argument, token), range(times)))

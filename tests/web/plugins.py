@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-from acting import Asgi, Asked, Loop, Meanwhile, act
+import tokenstore
+from acting import Asgi, Asked, Loop, Meanwhile, Wsgi, act
 from tokenstore.asyncio import Sessions
 
 Make = Callable[[Any, Meanwhile, dict[str, Any]], Any]
@@ -63,7 +65,45 @@ def fastapi_app(store: Any, meanwhile: Meanwhile, options: dict[str, Any]) -> An
     return app
 
 
-ASGI: dict[str, Make] = {"starlette": starlette_app, "fastapi": fastapi_app}
+def quart_app(store: Any, meanwhile: Meanwhile, options: dict[str, Any]) -> Any:
+    import quart
+
+    from tokenstore.ext.quart import QuartSessions, session
+
+    app = quart.Quart(__name__)
+    QuartSessions(app, store, **options)
+
+    @app.post("/<op>")
+    async def handle(op: str) -> Any:
+        argument = (await quart.request.get_json())["argument"]
+        await pause(op, meanwhile)
+        status, value = act(session, op, argument)
+        return quart.jsonify(value), status
+
+    return app
+
+
+def flask_app(store: Any, meanwhile: Meanwhile, options: dict[str, Any]) -> Any:
+    import flask
+
+    from tokenstore.ext.flask import FlaskSessions, session
+
+    app = flask.Flask(__name__)
+    FlaskSessions(app, store, **options)
+
+    @app.post("/<op>")
+    def handle(op: str) -> Any:
+        if op == "meanwhile":
+            session.get("read first")
+            meanwhile()
+        status, value = act(session, op, flask.request.get_json()["argument"])
+        return flask.jsonify(value), status
+
+    return app
+
+
+ASGI: dict[str, Make] = {"starlette": starlette_app, "fastapi": fastapi_app, "quart": quart_app}
+WSGI: dict[str, Make] = {"flask": flask_app}
 
 
 @contextmanager
@@ -84,15 +124,17 @@ def asgi_plugin(
 
 
 @contextmanager
-def plugin(
-    name: str,
+def wsgi_plugin(
+    make: Make,
     url: str,
     meanwhile: Meanwhile,
     store_options: dict[str, Any],
     options: dict[str, Any],
 ) -> Iterator[Asked]:
-    with asgi_plugin(ASGI[name], url, meanwhile, store_options, options) as asked:
-        yield asked
+    with tokenstore.Sessions(url, **store_options) as store:
+        yield Wsgi(make(store, meanwhile, options))
 
 
-NAMES = tuple(ASGI)
+PLUGINS = {name: partial(asgi_plugin, make) for name, make in ASGI.items()} | {
+    name: partial(wsgi_plugin, make) for name, make in WSGI.items()
+}

@@ -11,7 +11,7 @@ import pytest
 
 import tokenstore
 from acting import Asked, Meanwhile, Reply
-from plugins import NAMES, plugin
+from plugins import PLUGINS
 from servers import Server
 from stored import keys
 
@@ -23,14 +23,16 @@ def meanwhile() -> Meanwhile:
     return Meanwhile()
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=PLUGINS)
 def start(request: pytest.FixtureRequest, server: Server, meanwhile: Meanwhile) -> Iterator[Start]:
     """``start(idle=…)``: the plug-in's app, on this server."""
     with ExitStack() as stack:
 
         def make(url: str | None = None, store_options: Any = None, **options: Any) -> Asked:
             options = {"idle": 3600, "absolute": 86400} | options
-            made = plugin(request.param, url or server.url, meanwhile, store_options or {}, options)
+            made = PLUGINS[request.param](
+                url or server.url, meanwhile, store_options or {}, options
+            )
             return stack.enter_context(made)
 
         yield make

@@ -98,8 +98,8 @@ def test_an_error_of_the_client_stores(web: Web, sessions: tokenstore.Sessions) 
 
 def test_a_new_session(web: Web, sessions: tokenstore.Sessions) -> None:
     session = web.open()
-    assert session.new
     assert not session.accessed
+    assert session.new
     session["cart"] = ["book"]
     assert session.modified
     request = {"address": "192.0.2.7", "user_agent": "Mozilla"}

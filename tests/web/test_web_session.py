@@ -42,6 +42,8 @@ USES: dict[str, Callable[[WebSession], Any]] = {
     "setdefault": lambda s: s.setdefault("a", 1),
     "same": lambda s: s.update(a="1"),
     "principal": lambda s: s.principal,
+    "new": lambda s: s.new,
+    "stored": lambda s: s.stored,
     "sid": lambda s: s.sid,
     "created_at": lambda s: s.created_at,
 }
@@ -64,7 +66,6 @@ CHANGES: dict[str, Callable[[WebSession], Any]] = {
 NEITHER: dict[str, Callable[[WebSession], Any]] = {
     "repr": repr,
     "modified": lambda s: s.modified,
-    "new": lambda s: s.new,
     "isinstance": lambda s: isinstance(s, dict),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import logging
 import time
 from collections.abc import Generator
@@ -15,7 +16,7 @@ from tokenstore._web_session import Changes, WebSession
 from tokenstore.errors import ConfigurationError, TokenReusedError
 
 if TYPE_CHECKING:
-    from tokenstore._types import Duration, Name
+    from tokenstore._types import Duration, Id, Name
     from tokenstore.values import Session
 
 __all__ = ["Call", "Effect", "Options", "Policy", "Steps"]
@@ -245,6 +246,35 @@ class Policy:
         if token is not None and nulls:
             yield self._call("update", token=token, data=nulls, keep_null=True)
         return token  # type: ignore[no-any-return]
+
+    # ---- a page of the principal's sessions --------------------------------------------------------
+
+    def list(
+        self, session: WebSession, limit: int | None = None, after: Id | None = None
+    ) -> Steps[builtins.list[Session]]:
+        """The live sessions of whoever is logged in, as :meth:`tokenstore.Sessions.list`; of nobody none."""
+        if session.principal is None:
+            return []
+        found: builtins.list[Session] = yield self._call(
+            "list", owner_id=session.principal, limit=limit, after=after
+        )
+        return found
+
+    def end(self, session: WebSession, id: Id) -> Steps[bool]:
+        """End one of these sessions by its ``id`` or ``sid``, at once; this one ends as by ``logout``.
+
+        True if it was live.
+        """
+        stored, owner = session.stored, session.principal
+        if owner is None:
+            return False
+        if stored is not None and id in (stored.sid, stored.id):
+            session.logout()
+            return True
+        was_live: bool = yield self._call("kill_by_id", owner_id=owner, id=id)
+        return was_live
+
+    # ------------------------------------------------------------------------------------------------
 
     def _call(self, name: str, **arguments: Any) -> Call:
         return Call(name, {"app": self.app_name, **arguments})

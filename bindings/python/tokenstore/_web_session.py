@@ -59,10 +59,8 @@ class WebSession(dict[str, Any]):
             if object_hook is not None
             else read
         )
-        self.accessed = False
-        """True once it was used: the response depends on the cookie."""
-        self.stored = stored
-        """The :class:`tokenstore.Session` that was found and that this one continues, or None."""
+        self._stored = stored
+        self._is_used = False
         self._read = read
         self._before: dict[str, str] = {}
         self._token = token
@@ -76,6 +74,17 @@ class WebSession(dict[str, Any]):
     # ---- what a handler asks ----------------------------------------------------------------------
 
     @property
+    def accessed(self) -> bool:
+        """True once it was used: the response depends on the cookie."""
+        return self._is_used
+
+    @property
+    def stored(self) -> Session | None:
+        """The :class:`tokenstore.Session` that was found, and that this one continues; None if there is none."""
+        self._notice()
+        return self._stored
+
+    @property
     def principal(self) -> str | None:
         """The owner: who is logged in; None if nobody is."""
         self._notice()
@@ -85,23 +94,24 @@ class WebSession(dict[str, Any]):
     def sid(self) -> str | None:
         """The public id of the stored session, as in listings; rotations keep it. None if there is none yet."""
         self._notice()
-        return None if self.stored is None else self.stored.sid
+        return None if self._stored is None else self._stored.sid
 
     @property
     def created_at(self) -> float | None:
         """When it began, at the login if there was one, in seconds since the epoch; None if it is new."""
         self._notice()
-        return None if self.stored is None else self.stored.created_at
+        return None if self._stored is None else self._stored.created_at
 
     @property
     def new(self) -> bool:
         """True if the request came without a valid session."""
-        return self.stored is None
+        self._notice()
+        return self._stored is None
 
     @property
     def modified(self) -> bool:
         """True if the response will store something."""
-        if not self.accessed:
+        if not self._is_used:
             return False
         if self._left or self._logs_in or self._rotates or self._ends_others:
             return True
@@ -152,8 +162,8 @@ class WebSession(dict[str, Any]):
 
     def _notice(self) -> None:
         """Before the first use the fields are as they were read; so this is the time to remember them."""
-        if not self.accessed:
-            self.accessed = True
+        if not self._is_used:
+            self._is_used = True
             self._before = {name: repr(value) for name, value in self._read.items()}
 
     def _begin(self, owner: str) -> None:
@@ -165,9 +175,9 @@ class WebSession(dict[str, Any]):
         self._owner, self._logs_in = owner, True
 
     def _leave(self) -> None:
-        if self.stored is not None and self._token is not None:
+        if self._stored is not None and self._token is not None:
             self._left.append(self._token)
-        self.stored = self._owner = None
+        self._stored = self._owner = None
         self._before = {}
         self._logs_in = self._rotates = False
 

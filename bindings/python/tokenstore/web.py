@@ -22,6 +22,7 @@ awaits them. The rules are the same in every plug-in of ``tokenstore.ext``:
 
 from __future__ import annotations
 
+import builtins
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar, Union
 
@@ -42,7 +43,9 @@ from tokenstore.errors import (
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from tokenstore._types import Id
     from tokenstore.asyncio import Sessions as AsyncSessions
+    from tokenstore.values import Session
 
 __all__ = [
     "UNAVAILABLE",
@@ -54,6 +57,7 @@ __all__ = [
     "Options",
     "Policy",
     "Steps",
+    "Store",
     "WebSession",
     "WebSessions",
     "arun",
@@ -138,6 +142,16 @@ class WebSessions:
         """See :meth:`Policy.commit`."""
         return run(self.store, self.policy.commit(session, status, request))
 
+    def list(
+        self, session: WebSession, limit: int | None = None, after: Id | None = None
+    ) -> builtins.list[Session]:
+        """See :meth:`Policy.list`."""
+        return run(self.store, self.policy.list(session, limit, after))
+
+    def end(self, session: WebSession, id: Id) -> bool:
+        """See :meth:`Policy.end`."""
+        return run(self.store, self.policy.end(session, id))
+
 
 class AsyncWebSessions:
     """The same with a :class:`tokenstore.asyncio.Sessions`."""
@@ -159,6 +173,16 @@ class AsyncWebSessions:
     async def commit(self, session: WebSession, status: int = 200, request: Any = None) -> Effect:
         """See :meth:`Policy.commit`."""
         return await arun(self.store, self.policy.commit(session, status, request))
+
+    async def list(
+        self, session: WebSession, limit: int | None = None, after: Id | None = None
+    ) -> builtins.list[Session]:
+        """See :meth:`Policy.list`."""
+        return await arun(self.store, self.policy.list(session, limit, after))
+
+    async def end(self, session: WebSession, id: Id) -> bool:
+        """See :meth:`Policy.end`."""
+        return await arun(self.store, self.policy.end(session, id))
 
 
 def _refuse_other(store: tokenstore.Sessions, module: str) -> None:

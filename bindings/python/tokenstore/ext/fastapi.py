@@ -190,11 +190,8 @@ def sessions_router(*, prefix: str = "/sessions", cookie: str = "session") -> AP
         after: Optional[str] = None,
     ) -> list[SessionInfo]:
         """The sessions of the user, newest first."""
-        web = _web(connection)
         try:
-            found = await web.store.list(
-                app=web.policy.app_name, owner_id=str(session.principal), limit=limit, after=after
-            )
+            found = await _web(connection).list(session, limit, after)
         except UNAVAILABLE as error:
             raise _unavailable(error) from error
         except DataError as error:
@@ -206,14 +203,8 @@ def sessions_router(*, prefix: str = "/sessions", cookie: str = "session") -> AP
         connection: HTTPConnection, id: str, session: Annotated[WebSession, Security(required)]
     ) -> Response:
         """End one of the user's sessions."""
-        if id == session.sid:
-            session.logout()
-            return Response(status_code=204)
-        web = _web(connection)
         try:
-            was_live = await web.store.kill_by_id(
-                app=web.policy.app_name, owner_id=str(session.principal), id=id
-            )
+            was_live = await _web(connection).end(session, id)
         except UNAVAILABLE as error:
             raise _unavailable(error) from error
         if not was_live:
