@@ -131,6 +131,16 @@ class Asgi:
     def ask(self, op: str, argument: Any = None, token: str | None = None, **headers: str) -> Reply:
         return self._loop.run(self._ask(op, argument, token, headers))
 
+    def get(self, path: str, token: str | None = None) -> Reply:
+        async def one() -> Reply:
+            async with httpx2.AsyncClient(
+                transport=self._transport, base_url="https://test"
+            ) as client:
+                answer = await client.get(path, headers=headers_of(token, {}))
+                return Reply(answer.status_code, answer.content, answer.headers.multi_items())
+
+        return self._loop.run(one())
+
     def ask_all(self, op: str, argument: Any, token: str, times: int) -> list[Reply]:
         async def all_at_once() -> list[Reply]:
             return await asyncio.gather(*(self._ask(op, argument, token, {}) for _ in range(times)))

@@ -83,6 +83,22 @@ def quart_app(store: Any, meanwhile: Meanwhile, options: dict[str, Any]) -> Any:
     return app
 
 
+def litestar_app(store: Any, meanwhile: Meanwhile, options: dict[str, Any]) -> Any:
+    import litestar
+
+    from tokenstore.ext.litestar import SessionPlugin
+
+    async def handle(request: litestar.Request) -> litestar.Response:
+        op, argument = request.path_params["op"], (await request.json())["argument"]
+        await pause(op, meanwhile)
+        status, value = act(request.session, op, argument)
+        return litestar.Response(value, status_code=status)
+
+    handle.__annotations__ |= {"request": litestar.Request, "return": litestar.Response}
+    route = litestar.post("/{op:str}")(handle)
+    return litestar.Litestar([route], plugins=[SessionPlugin(store, **options)])
+
+
 def flask_app(store: Any, meanwhile: Meanwhile, options: dict[str, Any]) -> Any:
     import flask
 
@@ -102,7 +118,12 @@ def flask_app(store: Any, meanwhile: Meanwhile, options: dict[str, Any]) -> Any:
     return app
 
 
-ASGI: dict[str, Make] = {"starlette": starlette_app, "fastapi": fastapi_app, "quart": quart_app}
+ASGI: dict[str, Make] = {
+    "starlette": starlette_app,
+    "fastapi": fastapi_app,
+    "quart": quart_app,
+    "litestar": litestar_app,
+}
 WSGI: dict[str, Make] = {"flask": flask_app}
 
 

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from tokenstore.web import UNAVAILABLE, AsyncWebSessions, Effect, Options, WebSession
@@ -128,12 +128,15 @@ def _header(scope: Scope, name: bytes) -> str | None:
 
 
 def _current(scope: Scope, session: WebSession) -> WebSession:
-    """The session, with what an application has put in its place."""
+    """The session, with what an application has put in its place; nothing is a logout, as ``clear()`` is."""
     other = scope.get("session")
     if other is not session:
-        for name in [name for name in session if name not in (other or ())]:
-            del session[name]
-        session.update(other or {})
+        if isinstance(other, Mapping) and other:
+            for name in [name for name in session if name not in other]:
+                del session[name]
+            session.update(other)
+        else:
+            session.logout()
     return session
 
 
