@@ -118,12 +118,15 @@ class Asgi:
 
     def __init__(self, app: Any, loop: Loop, transport: Any = None) -> None:
         self._loop = loop
-        self._transport = transport or httpx2.ASGITransport(app, raise_app_exceptions=False)
+        in_process = lambda: httpx2.ASGITransport(app, raise_app_exceptions=False)  # noqa: E731
+        self._transport = transport or in_process
 
     async def _ask(
         self, op: str, argument: Any, token: str | None, headers: dict[str, str]
     ) -> Reply:
-        async with httpx2.AsyncClient(transport=self._transport, base_url="https://test") as client:
+        async with httpx2.AsyncClient(
+            transport=self._transport(), base_url="http://test"
+        ) as client:
             url, sent = f"/{op}", headers_of(token, headers)
             answer = await client.post(url, json={"argument": argument}, headers=sent)
             return Reply(answer.status_code, answer.content, answer.headers.multi_items())
@@ -134,7 +137,7 @@ class Asgi:
     def get(self, path: str, token: str | None = None) -> Reply:
         async def one() -> Reply:
             async with httpx2.AsyncClient(
-                transport=self._transport, base_url="https://test"
+                transport=self._transport, base_url="http://test"
             ) as client:
                 answer = await client.get(path, headers=headers_of(token, {}))
                 return Reply(answer.status_code, answer.content, answer.headers.multi_items())

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
+
+import httpx2
 
 import tokenstore
 from acting import Asgi, Asked, Loop, Meanwhile, Wsgi, act
@@ -145,6 +148,48 @@ def asgi_plugin(
 
 
 @contextmanager
+def aiohttp_plugin(
+    url: str, meanwhile: Meanwhile, store_options: dict[str, Any], options: dict[str, Any]
+) -> Iterator[Asked]:
+    """With its own server, on a unix socket: aiohttp has no other way in."""
+    from aiohttp import web
+
+    from tokenstore.ext.aiohttp import get_session, setup
+
+    async def handle(request: web.Request) -> web.Response:
+        op, argument = request.match_info["op"], (await request.json())["argument"]
+        if op == "nothing":
+            return web.json_response(None)
+        session = await get_session(request)
+        await pause(op, meanwhile)
+        status, value = act(session, op, argument)
+        return web.json_response(value, status=status)
+
+    async def start(store: Any, path: str) -> web.AppRunner:
+        app = web.Application()
+        setup(app, store, **options)
+        app.router.add_post("/{op}", handle)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.UnixSite(runner, path).start()
+        return runner
+
+    loop = Loop()
+    store = Sessions(url, **store_options)
+    with tempfile.TemporaryDirectory(prefix="ts-web-") as directory:
+        path = f"{directory}/aiohttp.sock"
+        try:
+            runner = loop.run(start(store, path))
+            try:
+                yield Asgi(None, loop, lambda: httpx2.AsyncHTTPTransport(uds=path))
+            finally:
+                loop.run(runner.cleanup())
+        finally:
+            loop.run(store.aclose())
+            loop.close()
+
+
+@contextmanager
 def wsgi_plugin(
     make: Make,
     url: str,
@@ -156,6 +201,8 @@ def wsgi_plugin(
         yield Wsgi(make(store, meanwhile, options))
 
 
-PLUGINS = {name: partial(asgi_plugin, make) for name, make in ASGI.items()} | {
-    name: partial(wsgi_plugin, make) for name, make in WSGI.items()
+PLUGINS = {
+    **{name: partial(asgi_plugin, make) for name, make in ASGI.items()},
+    **{name: partial(wsgi_plugin, make) for name, make in WSGI.items()},
+    "aiohttp": aiohttp_plugin,
 }
