@@ -44,7 +44,7 @@ def token_of(effect: Effect) -> str:
     """The token in its cookie."""
     assert effect.set_cookie is not None
     value = effect.set_cookie.partition("=")[2].partition(";")[0]
-    assert value
+    assert value == effect.token
     return value
 
 

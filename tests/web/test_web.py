@@ -431,6 +431,17 @@ def test_rotation_with_a_grace(web: Web, sessions: tokenstore.Sessions) -> None:
     assert token_of(web.commit(again)) == new
 
 
+def test_an_anonymous_rotation_has_no_grace(web: Web) -> None:
+    """It may be a login of an app that does not say so."""
+    old = web.make(n=1)
+    session = web.open(old)
+    session["user_id"] = 7
+    session.rotate()
+    new = token_of(web.commit(session))
+    assert web.open(old).new
+    assert dict(web.open(new)) == {"n": 1, "user_id": 7}
+
+
 def test_rotation_without_a_grace(make_web: Callable[..., Web]) -> None:
     web = make_web(grace=None)
     old = web.login("bob")

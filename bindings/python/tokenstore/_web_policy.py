@@ -45,6 +45,8 @@ class Effect:
 
     set_cookie: str | None = field(default=None, repr=False)
     """A Set-Cookie header, or None."""
+    token: str | None = field(default=None, repr=False)
+    """The token in it; None if the client has the right one, or is to have none."""
     vary: str | None = None
     """The request header that it depends on, for ``Vary``: None if the session was not used."""
 
@@ -148,16 +150,21 @@ class Policy:
         header = bearer_token(authorization) if self._is_bearer else None
         tokens = cookie_values(cookies, self.cookie.name) if header is None else [header]
         for token in tokens:
-            try:
-                stored = yield self._call("get", token=token)
-            except TokenReusedError as error:
-                _log.warning("a session was ended, a token of it was reused: sid %s", error.sid)
-                continue
-            if stored is not None:
-                return WebSession(
-                    stored=stored, token=token, is_bearer=header is not None, **self._of_session
-                )
+            session = yield from self.find(token, is_bearer=header is not None)
+            if session is not None:
+                return session
         return WebSession(**self._of_session)
+
+    def find(self, token: str, *, is_bearer: bool = False) -> Steps[WebSession | None]:
+        """The session of this token; None if there is none."""
+        try:
+            stored = yield self._call("get", token=token)
+        except TokenReusedError as error:
+            _log.warning("a session was ended, a token of it was reused: sid %s", error.sid)
+            return None
+        if stored is None:
+            return None
+        return WebSession(stored=stored, token=token, is_bearer=is_bearer, **self._of_session)
 
     # ---- when the response begins ------------------------------------------------------------------
 
@@ -184,12 +191,10 @@ class Policy:
         if session._ends_others and session.principal is not None:
             keep = token or session._token
             yield self._call("kill_all", owner_id=session.principal, keep=keep)
-        line = None
         if token is not None and not session._is_bearer:
-            line = self.cookie.line(token, self._keeps)
-        elif token is None and session._left:
-            line = self.cookie.deletion()
-        return Effect(line, vary)
+            return Effect(self.cookie.line(token, self._keeps), token, vary)
+        is_left = token is None and session._left
+        return Effect(self.cookie.deletion() if is_left else None, None, vary)
 
     def _log_in(self, session: WebSession, what: Changes, request: Any) -> Steps[Any]:
         """The token of the owner's session. A login always leads to one, whatever became of that before it."""
@@ -212,7 +217,9 @@ class Policy:
         token: str | None = None
         slides = True
         if session._rotates or self._is_behind(session, stored):
-            is_live = token = yield from self._rotate(session, what, grace=self.grace)
+            # Of an anonymous one this may be a login that does not say so: nothing known before may lead to it.
+            grace = None if stored.owner_id is None else self.grace
+            is_live = token = yield from self._rotate(session, what, grace=grace)
         elif changed or unset:
             is_live = yield self._call(
                 "update",
@@ -235,7 +242,8 @@ class Policy:
 
     def _is_behind(self, session: WebSession, stored: Session) -> bool:
         """Has the client yet to learn of a rotation? To rotate the old token again gives the very same new one."""
-        return stored.superseded and self.grace is not None and not session._is_bearer
+        is_owned = stored.owner_id is not None and self.grace is not None
+        return stored.superseded and is_owned and not session._is_bearer
 
     def _rotate(self, session: WebSession, what: Changes, **arguments: Any) -> Steps[str | None]:
         _, changed, unset = what

@@ -143,7 +143,8 @@ class WebSession(dict[str, Any]):
     clear = logout
 
     def rotate(self) -> None:
-        """Give it a new token, as with more rights. Parallel requests find it by the old one for the grace.
+        """Give it a new token, as with more rights. Parallel requests find it by the old one for the grace; of an
+        anonymous one that is void at once.
 
         No effect on one from an Authorization header: its client would not learn the new token.
         """
