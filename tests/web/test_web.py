@@ -554,6 +554,17 @@ def test_a_session_slides_by_its_idle_time(make_web: Callable[..., Web]) -> None
     assert web.open(token).principal is None
 
 
+def test_a_change_is_a_use(make_web: Callable[..., Web]) -> None:
+    web = make_web(idle=1.2, absolute=60)
+    token = web.login("bob")
+    for n in range(4):
+        time.sleep(0.5)
+        session = web.open(token)
+        assert session.principal == "bob"
+        session["n"] = n
+        web.commit(session)
+
+
 def test_an_unused_session_does_not_slide(make_web: Callable[..., Web]) -> None:
     web = make_web(idle=1, absolute=60)
     token = web.login("bob")
