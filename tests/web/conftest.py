@@ -48,6 +48,12 @@ def token_of(effect: Effect) -> str:
     return value
 
 
+def data_of(sessions: tokenstore.Sessions, token: str) -> dict[str, Any]:
+    session = sessions.get(app="web", token=token)
+    assert session is not None
+    return session.data
+
+
 @pytest.fixture
 def sessions(server: Server) -> Iterator[tokenstore.Sessions]:
     """What the tests look with."""

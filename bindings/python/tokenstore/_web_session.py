@@ -218,9 +218,8 @@ def _noticed(name: str) -> Any:
     return call
 
 
-for _name in (
-    *("__getitem__", "get", "__contains__", "__len__", "__iter__", "__reversed__"),
-    *("keys", "values", "items", "__eq__", "__ne__", "__or__", "__ror__", "copy"),
-    *("__setitem__", "__delitem__", "setdefault", "update", "__ior__", "pop", "popitem"),
-):
+_READS = "__getitem__ get __contains__ __len__ __iter__ __reversed__ keys values items __eq__ __ne__ __or__ __ror__ copy"
+_WRITES = "__setitem__ __delitem__ setdefault update __ior__ pop popitem"
+
+for _name in f"{_READS} {_WRITES}".split():
     setattr(WebSession, _name, _noticed(_name))
