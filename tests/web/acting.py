@@ -137,7 +137,7 @@ class Asgi:
     def get(self, path: str, token: str | None = None) -> Reply:
         async def one() -> Reply:
             async with httpx2.AsyncClient(
-                transport=self._transport, base_url="http://test"
+                transport=self._transport(), base_url="http://test"
             ) as client:
                 answer = await client.get(path, headers=headers_of(token, {}))
                 return Reply(answer.status_code, answer.content, answer.headers.multi_items())

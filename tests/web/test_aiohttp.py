@@ -96,6 +96,22 @@ def test_an_http_exception(
     assert sessions.count(app="web", owner_id="bob") == stored
 
 
+def test_an_http_exception_while_redis_is_away(server: Server) -> None:
+    async def fail(request: web.Request) -> web.Response:
+        (await get_session(request)).login("bob")
+        server.stop()
+        raise web.HTTPFound("/")
+
+    async def use(client: TestClient[Any, Any]) -> None:
+        try:
+            async with client.get("/", allow_redirects=False) as answer:
+                assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+        finally:
+            server.cont()
+
+    serve(server, fail, use)
+
+
 def test_vary(server: Server) -> None:
     async def handle(request: web.Request) -> web.Response:
         assert (await get_session(request)).principal is None
@@ -140,7 +156,7 @@ def test_without_setup() -> None:
 
 
 def test_a_url_for_a_store(server: Server) -> None:
-    """Its connections end with the app: an open one would be a ResourceWarning, which fails the test."""
+    """Its connections end with the loop: an open one would be a ResourceWarning, which fails the test."""
 
     async def use(client: TestClient[Any, Any]) -> None:
         async with client.get("/") as answer:

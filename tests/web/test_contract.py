@@ -257,15 +257,19 @@ def test_a_response_with_a_cookie_is_not_cached(app: Asked) -> None:
 
 def test_nothing_in_redis_equals_the_cookie(app: Asked, server: Server) -> None:
     seen: list[bytes] = []
-    with server.wire() as wire:
-        wire("MONITOR")
+    with ExitStack() as stack:
+        wires = [stack.enter_context(primary.wire()) for primary in server.primaries]
+        for wire in wires:
+            wire("MONITOR")
         tokens = [app.ask("set", {"n": 1}).token]
         tokens.append(app.ask("login", "bob", token=tokens[0]).token)
         tokens.append(app.ask("rotate", token=tokens[1]).token)
         read(app, tokens[1])
-        server("SET", "the-end", "1")
-        while not seen or b"the-end" not in seen[-1]:
-            seen.append(wire.file.readline())
+        for primary, wire in zip(server.primaries, wires):
+            primary("PING", "the-end")
+            while not seen or b"the-end" not in seen[-1]:
+                seen.append(wire.file.readline())
+            seen.append(b"")
     stored = []
     for key in server.keys():
         kind = server("TYPE", key)
@@ -277,10 +281,20 @@ def test_nothing_in_redis_equals_the_cookie(app: Asked, server: Server) -> None:
             assert not any(part.encode() in each for each in (*seen, *stored))
 
 
+def stop(server: Server) -> None:
+    for primary in server.primaries:
+        primary.stop()
+
+
+def cont(server: Server) -> None:
+    for primary in server.primaries:
+        primary.cont()
+
+
 def test_redis_away(start: Start, server: Server) -> None:
     app = start(store_options={"timeout": 0.3})
     token = app.ask("login", "bob").token
-    server.stop()
+    stop(server)
     try:
         for op, argument in (("read", None), ("set", {"n": 1}), ("logout", None)):
             reply = app.ask(op, argument, token=token)
@@ -291,18 +305,18 @@ def test_redis_away(start: Start, server: Server) -> None:
         assert reply.cookie is None
         assert app.ask("nothing").status == 200
     finally:
-        server.cont()
+        cont(server)
     assert read(app, token) == {"principal": "bob", "fields": {}}
 
 
 def test_redis_goes_away_meanwhile(start: Start, server: Server, meanwhile: Meanwhile) -> None:
     app = start(store_options={"timeout": 0.3})
     token = app.ask("login", "bob").token
-    meanwhile.call = server.stop
+    meanwhile.call = lambda: stop(server)
     try:
         reply = app.ask("meanwhile", {"n": 1}, token=token)
     finally:
-        server.cont()
+        cont(server)
     assert (reply.status, reply.cookie) == (503, None)
     assert reply.all("retry-after") == ["1"]
     assert b"fields" not in reply.body

@@ -166,6 +166,25 @@ def test_a_token_while_redis_is_away(
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
 
 
+def test_a_token_that_was_rotated(server: Server) -> None:
+    app = FastAPI()
+    store = RedisTokens(server.url, reuse="revoke")
+    bearer = Bearer(store, app="api", type="key")
+
+    @app.get("/")
+    async def index(token: Annotated[Token, Security(bearer)]) -> Any:
+        return token.owner
+
+    with tokenstore.RedisTokens(server.url, reuse="revoke") as tokens:
+        old = tokens.create(app="api", type="key", owner="bob").token
+        new = tokens.rotate(app="api", type="key", token=old)
+        assert new is not None
+        client = client_of(app)
+        for token in (old, new.token):  # the second one was ended by the first
+            answer = client.get("/", headers={"authorization": f"Bearer {token}"})
+            assert answer.status_code == 401
+
+
 def test_bearer_takes_the_awaitable_store(tokens: tokenstore.RedisTokens) -> None:
     with pytest.raises(TypeError, match=r"store must be a tokenstore\.asyncio\.RedisTokens"):
         Bearer(tokens, app="api", type="key")  # type: ignore[arg-type]

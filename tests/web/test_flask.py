@@ -280,7 +280,7 @@ async def ask_quart(server: Server, sorry: Any) -> list[tuple[int, str]]:
 
 
 def test_a_url_for_quart(server: Server) -> None:
-    """Its connections end with the app: an open one would be a ResourceWarning, which fails the test."""
+    """Its connections end with the loop: an open one would be a ResourceWarning, which fails the test."""
 
     async def run() -> None:
         app = quart.Quart(__name__)

@@ -52,7 +52,7 @@ def test_litestars_ways(server: Server, sessions: tokenstore.Sessions) -> None:
 
 
 def test_a_url_for_a_store(server: Server) -> None:
-    """Its connections end with the app: an open one would be a ResourceWarning, which fails the test."""
+    """Its connections end with the loop: an open one would be a ResourceWarning, which fails the test."""
 
     async def run() -> None:
         plugin = SessionPlugin(server.url)

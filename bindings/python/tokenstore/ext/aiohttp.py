@@ -52,8 +52,6 @@ def setup(
     sessions = app[_WEB] = AsyncWebSessions(store, **options)
     app.middlewares.insert(0, _middleware)
     app.on_response_prepare.append(_before_a_stream)
-    if sessions.store is not store:
-        app.on_cleanup.append(_disconnect)
     return sessions
 
 
@@ -121,7 +119,3 @@ async def _store(request: web.Request, response: web.StreamResponse) -> None:
 
 def _request_of(request: web.Request) -> dict[str, Any]:
     return {"address": request.remote, "user_agent": request.headers.get("User-Agent")}
-
-
-async def _disconnect(app: web.Application) -> None:
-    await app[_WEB].store.client.disconnect()

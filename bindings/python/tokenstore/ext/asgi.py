@@ -76,15 +76,10 @@ class SessionMiddleware:
         self.app = app
         self.web = AsyncWebSessions(store, **options)
         self._on_unavailable = on_unavailable
-        self._made_store = self.web.store is not store
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket"):
-            await self._serve(scope, receive, send)
-            return
-        await self.app(scope, receive, send)
-        if scope["type"] == "lifespan" and self._made_store:
-            await self.web.store.client.disconnect()  # of this loop, which ends now
+        serve = self._serve if scope["type"] in ("http", "websocket") else self.app
+        await serve(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -48,13 +48,10 @@ class SessionPlugin(InitPlugin):
         **options: Unpack[Options],
     ) -> None:
         self.web = AsyncWebSessions(store, **options)
-        self._made_store = self.web.store is not store
         self._arguments = {"store": self.web.store, "on_unavailable": on_unavailable, **options}
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
         """Called by Litestar."""
         make: Any = SessionMiddleware  # Litestar's types of ASGI are not those of all others
         app_config.middleware.insert(0, DefineMiddleware(make, **self._arguments))
-        if self._made_store:
-            app_config.on_shutdown.append(self.web.store.client.disconnect)
         return app_config

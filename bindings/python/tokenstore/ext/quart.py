@@ -56,8 +56,6 @@ class QuartSessions(SessionInterface):
         store = app.config.get("TOKENSTORE_URL") if self._store is None else self._store
         self.web = AsyncWebSessions(store, **options_of(app, self._options))
         app.session_interface = self  # type: ignore[assignment]
-        if self.web.store is not store:
-            app.after_serving(self.web.store.client.disconnect)
 
     async def open_session(self, app: quart.Quart, request: Any) -> Any:
         """Called by Quart when a request begins."""
