@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import flask
 import flask_login
+import httpx2
 import pytest
 import quart
 import werkzeug.exceptions
@@ -298,3 +304,65 @@ def test_a_url_for_quart(server: Server) -> None:
             assert answer.headers["Set-Cookie"].startswith("session=")
 
     asyncio.run(run())
+
+
+PRELOADED = """
+import os
+import flask
+from tokenstore.ext.flask import FlaskSessions, session
+
+app = flask.Flask(__name__)
+sessions = FlaskSessions(app, os.environ["TOKENSTORE_URL"])
+assert sessions.web.store.client.ping()  # it is connected before the fork
+
+@app.get("/")
+def count():
+    session["n"] = session.get("n", 0) + 1
+    return [os.getpid(), session["n"]]
+"""
+
+
+@pytest.fixture
+def gunicorn(server: Server, tmp_path: Path) -> Iterator[str]:
+    """The socket of a gunicorn that loads the app before it forks two workers."""
+    (tmp_path / "page.py").write_text(PRELOADED)
+    path = tmp_path / "gunicorn.sock"
+    command = [sys.executable, "-m", "gunicorn", "--preload", "-w", "2", "-b", f"unix:{path}"]
+    command += ["--no-control-socket", "page:app"]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=os.environ | {"TOKENSTORE_URL": server.url},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        output: list[str] = []
+        for line in process.stderr:
+            output.append(line)
+            if sum("Booting worker" in line for line in output) == 2:
+                break
+        else:
+            pytest.fail("".join(output))
+        try:
+            yield str(path)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=60)
+
+
+def test_forked_workers(gunicorn: str) -> None:
+    pids: set[int] = set()
+    headers: dict[str, str] = {}
+    n = 0
+    while len(pids) < 2 or n < 10:
+        assert n < 200, "one worker answered all requests"
+        with httpx2.Client(transport=httpx2.HTTPTransport(uds=gunicorn)) as client:
+            answer = client.get("http://test/", headers=headers)
+        n += 1
+        pid, seen = answer.json()
+        assert seen == n
+        pids.add(pid)
+        if n == 1:
+            token = answer.headers["set-cookie"].partition("=")[2].partition(";")[0]
+            headers = {"cookie": f"session={token}"}
