@@ -211,11 +211,11 @@ def test_logging_out_the_others(app: Asked, sessions: tokenstore.Sessions) -> No
 
 
 def test_idle_and_absolute(start: Start) -> None:
-    app = start(idle=1.2, absolute=2.4)
+    app = start(idle=1.5, absolute=3)
     used, unused = app.ask("login", "bob").token, app.ask("login", "bob").token
-    ends = time.monotonic() + 2.4
-    for _ in range(3):
-        time.sleep(0.6)
+    ends = time.monotonic() + 3
+    for _ in range(4):
+        time.sleep(0.5)
         assert read(app, used)["principal"] == "bob"
     assert read(app, unused) == NOBODY
     time.sleep(max(0, ends - time.monotonic()) + 0.05)

@@ -17,19 +17,19 @@ from tokenstore.web import Effect
 
 
 def test_a_session_slides_by_its_idle_time(make_web: Callable[..., Web]) -> None:
-    web = make_web(idle=1.2, absolute=60)
+    web = make_web(idle=1.5, absolute=60)
     token = web.login("bob", n=1)
     for _ in range(4):
         time.sleep(0.5)
         session = web.open(token)
         assert session.principal == "bob"
         assert web.commit(session) == Effect(vary="Cookie")
-    time.sleep(1.3)
+    time.sleep(1.6)
     assert web.open(token).principal is None
 
 
 def test_a_change_is_a_use(make_web: Callable[..., Web]) -> None:
-    web = make_web(idle=1.2, absolute=60)
+    web = make_web(idle=1.5, absolute=60)
     token = web.login("bob")
     for n in range(4):
         time.sleep(0.5)

@@ -225,6 +225,25 @@ def test_a_reused_token_is_no_session(
     assert old not in caplog.text
 
 
+@pytest.mark.parametrize("how", ["update", "rotate", "logout", "login"])
+def test_a_token_that_is_reused_by_a_late_request(make_web: Callable[..., Web], how: str) -> None:
+    web = make_web({"reuse": "revoke"}, grace=None)
+    old = web.login("bob", n=1)
+    late, session = web.open(old), web.open(old)
+    late["n"] = 2
+    if how != "update":
+        getattr(late, how)(*(["bob"] if how == "login" else []))
+    session.rotate()
+    new = token_of(web.commit(session))
+    effect = web.commit(late)
+    assert web.open(old).new
+    assert web.open(new).new
+    if how == "login":  # as always, that leads to a session
+        assert web.open(token_of(effect)).principal == "bob"
+    else:
+        assert effect.token is None
+
+
 # ---- the principal's field ---------------------------------------------------------------------------
 
 

@@ -157,11 +157,7 @@ class Policy:
 
     def find(self, token: str, *, is_bearer: bool = False) -> Steps[WebSession | None]:
         """The session of this token; None if there is none."""
-        try:
-            stored = yield self._call("get", token=token)
-        except TokenReusedError as error:
-            _log.warning("a session was ended, a token of it was reused: sid %s", error.sid)
-            return None
+        stored = yield from self._present("get", token)
         if stored is None:
             return None
         return WebSession(stored=stored, token=token, is_bearer=is_bearer, **self._of_session)
@@ -181,7 +177,7 @@ class Policy:
         what = session.settle()
         token: str | None
         for token in session._left:
-            yield self._call("kill", token=token)
+            yield from self._present("kill", token)
         if session._logs_in:
             token = yield from self._log_in(session, what, request)
         elif session.stored is not None:
@@ -206,7 +202,7 @@ class Policy:
             token = yield from self._rotate(session, what, owner_id=owner, duration=duration)
             if token is not None:
                 return token
-        elif stored is not None and not (yield self._call("kill", token=session._token)):
+        elif stored is not None and not (yield from self._present("kill", session._token)):
             fields = changed  # it was ended meanwhile: what it held is not carried on
         return (yield self._create(owner, fields, request))
 
@@ -221,16 +217,16 @@ class Policy:
             grace = None if stored.owner_id is None else self.grace
             is_live = token = yield from self._rotate(session, what, grace=grace)
         elif changed or unset:
-            is_live = yield self._call(
+            is_live = yield from self._present(
                 "update",
-                token=session._token,
+                session._token,
                 data=changed,
                 unset=unset,
                 keep_null=True,
                 refresh=True,
             )
         elif _is_due(stored):
-            is_live = yield self._call("get", token=session._token, refresh=True)
+            is_live = yield from self._present("get", session._token, refresh=True)
         else:
             slides = False
         if not is_live:
@@ -250,9 +246,9 @@ class Policy:
         nulls = {name: value for name, value in changed.items() if value is None}
         data = {name: value for name, value in changed.items() if value is not None}
         data.update(dict.fromkeys(unset))  # to rotate, None is "delete": nulls are for an update
-        token = yield self._call("rotate", token=session._token, data=data or None, **arguments)
+        token = yield from self._present("rotate", session._token, data=data or None, **arguments)
         if token is not None and nulls:
-            yield self._call("update", token=token, data=nulls, keep_null=True)
+            yield from self._present("update", token, data=nulls, keep_null=True)
         return token  # type: ignore[no-any-return]
 
     # ---- a page of the principal's sessions --------------------------------------------------------
@@ -286,6 +282,14 @@ class Policy:
 
     def _call(self, name: str, **arguments: Any) -> Call:
         return Call(name, {"app": self.app_name, **arguments})
+
+    def _present(self, name: str, token: str | None, **arguments: Any) -> Steps[Any]:
+        """A call about a token; None, as for one that is not found, if it was reused."""
+        try:
+            return (yield self._call(name, token=token, **arguments))
+        except TokenReusedError as error:
+            _log.warning("a session was ended, a token of it was reused: sid %s", error.sid)
+            return None
 
     def _create(self, owner: str | None, data: dict[str, Any], request: Any) -> Call:
         return self._call(
