@@ -13,7 +13,8 @@ enum {
     BYTES_MIN = 4 * 1024 * 1024, /* so that a large record fits into a small cache */
     GENERATIONS = 4096,          /* a power of two */
     LINKS = TKS_NODES_MAX + 1,   /* the first is that of the one server */
-    PREFIX_SIZE = 160            /* of the longest */
+    PREFIX_SIZE = 160,           /* of the longest */
+    ROUNDING_MS = 2 /* both clocks are cut to milliseconds: a record ends early by so much, not late */
 };
 
 typedef struct link {
@@ -139,7 +140,7 @@ void tksp_near_put(tks_near *near, tksp_near_ticket ticket, int node, tks_bytes 
             entry->node = node;
             entry->opening = l->opening;
             entry->ends_ms = record->ends_ms;
-            entry->ahead_ms = record->clock_ms - ticket.asked_ms;
+            entry->ahead_ms = record->clock_ms - ticket.asked_ms + ROUNDING_MS;
         }
     }
     drop_lock(near);

@@ -11,7 +11,7 @@ typedef struct tksp_near_entry tksp_near_entry;
 typedef struct tksp_near_record {
     tks_bytes text;
     int64_t ends_ms;  /* by the server's clock; 0: never */
-    int64_t clock_ms; /* what that says now; a little ahead, by the way of an answer at most */
+    int64_t clock_ms; /* what that says now; a little ahead, by 2 ms and the way of an answer at most */
 } tksp_near_record;
 
 /* What was known when the server was asked. */
