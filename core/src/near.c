@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #include "near_table.h"
+#include "router.h"
+#include "slot.h"
 #include "tokenstore/router.h"
 
 enum {
@@ -100,6 +102,16 @@ static bool is_good(tks_near *near, const tksp_near_entry *entry, int64_t now_ms
            (entry->ends_ms == 0 || now_ms + entry->ahead_ms < entry->ends_ms);
 }
 
+static bool view_counts(tks_near *near, const tks_router *router, const tksp_near_view *view,
+                        int64_t now_ms) {
+    const tksp_near_entry *entry = view->entry;
+    const tksp_near_owner *owner = entry->owner;
+    tks_bytes key = tks_bytes_of(owner->key, owner->key_size);
+    int node = router == NULL ? -1 : tksp_router_primary(router, tksp_slot_of(key));
+    return entry->node == node && is_good(near, entry, now_ms) &&
+           (view->until_ms == 0 || now_ms + entry->ahead_ms < view->until_ms);
+}
+
 tksp_near_entry *tksp_near_find(tks_near *near, int node, tks_bytes key, tks_bytes field,
                                 int64_t now_ms, tksp_near_record *out) {
     take_lock(near);
@@ -116,6 +128,37 @@ tksp_near_entry *tksp_near_find(tks_near *near, int node, tks_bytes key, tks_byt
     }
     drop_lock(near);
     return entry;
+}
+
+void *tks_near_find_view(tks_near *near, const tks_router *router,
+                         const tks_near_question *question, int64_t now_ms) {
+    void *value = NULL;
+    take_lock(near);
+    tksp_near_view *view = tksp_near_table_ask(&near->table, question);
+    if (view != NULL && view_counts(near, router, view, now_ms)) {
+        near->stats.hits++;
+        view->entry->visited = true;
+        value = view->value;
+    }
+    drop_lock(near);
+    return value;
+}
+
+bool tksp_near_leave_view(tks_near *near, tksp_near_entry *entry, tksp_near_view *view) {
+    take_lock(near);
+    bool kept = entry->owner != NULL;
+    if (kept) tksp_near_table_leave(&near->table, entry, view);
+    drop_lock(near);
+    return kept;
+}
+
+void *tks_near_reap(tks_near *near, bool all) {
+    take_lock(near);
+    tksp_near_view *view = tksp_near_table_reap(&near->table, all);
+    drop_lock(near);
+    void *value = view != NULL ? view->value : NULL;
+    free(view);
+    return value;
 }
 
 static unsigned *generation_of(tks_near *near, tks_bytes key) {

@@ -38,6 +38,18 @@ static tks_status let_ask(tks_target *target, tks_error *err) {
     return TKS_OK;
 }
 
+static void *find_view(const tksp_lua_viewer *viewer, const tks_near_question *question) {
+    const tksp_lua_client *self = (const tksp_lua_client *)viewer;
+    return self->client == NULL ? NULL : tks_client_find_view(self->client, question);
+}
+
+/* viewer(client): itself, for operations that may be near; nil: there is no near cache. */
+static int viewer(lua_State *L) {
+    const tks_target *target = tks_client_get_target(check_client(L)->client);
+    lua_settop(L, 1);
+    return target->near_cache > 0 ? 1 : 0;
+}
+
 /* client(url, options, keep, asks): does not connect yet, but starts the server of embedded:. With `keep`, it
  * collects the notes of operations for take_notes; with `asks`, operations run by run_asking. */
 static int client(lua_State *L) {
@@ -49,6 +61,7 @@ static int client(lua_State *L) {
 
     lua_settop(L, 4);
     box = lua_newuserdata(L, sizeof *box);
+    box->viewer.find = find_view;
     box->keeps_notes = lua_toboolean(L, 3) != 0;
     tks_notes_init(&box->notes, NOTES_MAX);
     box->target = NULL;
@@ -72,6 +85,10 @@ static int client_gc(lua_State *L) {
     tksp_lua_client *box = tksp_lua_check(L, 1, TKSP_UP_CLIENT);
     tks_target_free(box->target);
     tks_flight_free(box->flight);
+    const void *view = NULL;
+    while (box->client != NULL && (view = tks_client_reap_view(box->client, true)) != NULL) {
+        tksp_lua_free_view(L, view);
+    }
     tks_client_free(box->client);
     tks_notes_clear(&box->notes);
     box->flight = NULL;
@@ -140,8 +157,8 @@ static tks_status run_op(lua_State *L, tksp_lua_client *box, tksp_lua_op *op,
     return tks_flight_end(flight, err);
 }
 
-/* run(client, operation): the operation's result; run(client, nil, message, code): the last three, so that a
- * method is one line: run(client, core.get(store, args)). */
+/* run(client, operation): the operation's result; run(client, table): that, which was near; run(client, nil, message, code): the last
+ * three. So a method is one line: run(client, core.get(store, args)). */
 static int run(lua_State *L) {
     tksp_lua_client *box = check_client(L);
     tksp_lua_watch watch;
@@ -153,7 +170,7 @@ static int run(lua_State *L) {
     int results = 0;
     tks_error_init(&err);
 
-    if (lua_isnil(L, 2)) {
+    if (lua_isnil(L, 2) || lua_istable(L, 2)) {
         return lua_gettop(L) - 1;
     }
     op = tksp_lua_check(L, 2, TKSP_UP_OP);
@@ -278,6 +295,7 @@ int luaopen_tokenstore_blocking(lua_State *L) {
     static const luaL_Reg functions[] = {{"client", client},
                                          {"close", client_close},
                                          {"url", client_url},
+                                         {"viewer", viewer},
                                          {"run", run},
                                          {"take_notes", take_notes},
                                          {"run_asking", run_asking},

@@ -12,10 +12,11 @@
 #include "lua_convert.h"
 #include "lua_jwt.h"
 #include "lua_store.h"
+#include "lua_view.h"
 #include "tokenstore/jwt_sessions.h"
 
 /* Stack of each function: 1 the handle, 2 the table, then its parameters from 3 on. */
-enum { SELF = 1, TABLE = 2, FIRST = 3 };
+enum { SELF = 1, TABLE = 2, FIRST = 3, VIEWER = 3 };
 
 /* The upvalues after the shared ones. */
 enum { UP_TYPE = TKSP_UP_COUNT + 1, UP_ROW, UP_COUNT = UP_ROW };
@@ -278,6 +279,23 @@ static int call_with_rows(lua_State *L, const tksp_lua_store *store, const tks_o
 
 /* ---- a call --------------------------------------------------------------------------------------- */
 
+/* Pushes what is near under the question, instead of an operation. False: nothing is. */
+static bool push_view(lua_State *L, const tksp_lua_viewer *viewer, tksp_lua_op *box,
+                      const tks_operation *row) {
+    const void *view = viewer->find(viewer, &box->question);
+    int token = FIRST;
+    if (view == NULL) {
+        return false;
+    }
+    tksp_lua_op_clear(box);
+    while (row->params[token - FIRST].type != TKS_PARAM_PRESENTED) {
+        token++;
+    }
+    tksp_lua_push_view(L, view, token);
+    return true;
+}
+
+/* A function of the table of operations: (store, arguments, what finds what is near, or nil). */
 static int call(lua_State *L) {
     const tksp_lua_store *store = tksp_lua_check(L, SELF, TKSP_UP_STORE);
     const tks_operation *row = lua_touserdata(L, lua_upvalueindex(UP_ROW));
@@ -294,6 +312,7 @@ static int call(lua_State *L) {
     if (row->param_count > 0 && row->params[0].type == TKS_PARAM_ROWS) {
         return call_with_rows(L, store, row, form);
     }
+    const tksp_lua_viewer *viewer = tksp_lua_to_viewer(L, VIEWER);
     lua_settop(L, TABLE);
     lua_settop(L, TABLE + (int)row->param_count);
     read_slots(L, TABLE, "", row);
@@ -310,6 +329,11 @@ static int call(lua_State *L) {
     tks_status status = read_values(L, row, max_size, box, args, &err);
     if (status == TKS_OK) {
         set_texts(row, args, &box->scratch, &at);
+        box->asks = viewer != NULL && type->ask != NULL &&
+                    type->ask(store->core, row, args, &box->question);
+        if (box->asks && push_view(L, viewer, box, row)) {
+            return 1;
+        }
         status = tks_operation_make(row, store->core, args, &box->op, &err);
     }
     return tksp_lua_op_finish(L, box, status, &err);

@@ -40,7 +40,7 @@ end
 
 -- get{ app, token, refresh, expiry }: the session or nil.
 function Sessions:get(args)
-  return self._run(self._handle, ops.get(self._store, args))
+  return self._run(self._handle, ops.get(self._store, args, self._near))
 end
 
 -- get_many{ app, tokens = { … } }: a list in the order asked, with false where there is none.

@@ -35,7 +35,7 @@ end
 -- its own idle time, and never shortens it: a token that lives longer, or has no expiry, is unchanged.
 -- `expiry` fills in expires_at.
 function RedisTokens:get(args)
-  return self._run(self._handle, ops.get(self._store, args))
+  return self._run(self._handle, ops.get(self._store, args, self._near))
 end
 
 -- get_many{ app, type, tokens = { … } }: a list in the given order, with false where there is none.

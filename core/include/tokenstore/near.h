@@ -41,6 +41,34 @@ void tks_op_set_near(tks_op *op, tks_near *near) TKS_ALL_NONNULL;
 /** Before the first step: it asks the server even so. */
 void tks_op_set_fresh(tks_op *op) TKS_ALL_NONNULL;
 
+/* ---- views: what a binding has made of a record, found by the question itself ----
+ *
+ * Most of what a hit costs is the way there and back: the token's digests, an operation, reading the record. So a binding may leave its
+ * own value with the record of an operation's result. The next one who asks the same finds that, while the record counts. Views are the
+ * binding's to free: those whose records are gone are handed back to it. One near cache has views of one runtime. */
+
+/** What was asked, of which store: a keyed fingerprint, so that neither tokens are kept nor anybody can make two alike. */
+typedef struct tks_near_question {
+    uint64_t words[2];
+} tks_near_question;
+
+/** The view under this question, where its record counts; NULL: none. Valid until tks_near_reap is called next. `router` NULL: there is
+ * one server. */
+void *tks_near_find_view(tks_near *near, const tks_router *router,
+                         const tks_near_question *question, int64_t now_ms) TKS_NONNULL(1, 3);
+
+/** The near cache that the operation looks into; NULL: none. Borrowed from it. */
+tks_near *tks_op_get_near(const tks_op *op) TKS_ALL_NONNULL;
+
+/** May a view be left with what this operation has found? Only where the same question finds just that record, as long as it counts. */
+bool tks_op_is_viewable(const tks_op *op) TKS_ALL_NONNULL;
+
+/** Leaves a view with it, in place of an earlier one. False: not possible any more, or out of memory; then `view` stays the caller's. */
+bool tks_op_leave_view(tks_op *op, const tks_near_question *question, void *view) TKS_ALL_NONNULL;
+
+/** Takes back a view whose record is gone, or with `all` any; NULL: there is none. */
+void *tks_near_reap(tks_near *near, bool all) TKS_ALL_NONNULL;
+
 /* ---- links: one for each server, by its number in the router; -1: there is one server ---- */
 
 /** The operation that switches CLIENT TRACKING on for a connection, which then subscribes to TKS_NEAR_CHANNEL. `*version` is that of the
