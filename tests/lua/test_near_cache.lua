@@ -40,6 +40,85 @@ test("a hit, and what takes it back", function()
   tokens.client:close()
 end)
 
+-- Counts what is served: the first hit leaves what the others find by the token itself.
+test("each caller gets its own", function()
+  local tokens, _, prefix = store_with_token()
+  local sessions = assert(tokenstore.Sessions { redis = tokens.client, prefix = prefix })
+  local data = { n = 1, list = tokenstore.array { 1, { deep = tokenstore.array {} } }, no = tokenstore.null }
+  local token = assert(sessions:create { app = "web", owner_id = "bob", data = data, idle = 60, duration = 600 })
+  local function get()
+    return assert(sessions:get { app = "web", token = token })
+  end
+  eventually(function()
+    local before = tokens.client:near_cache_stats().hits
+    return get() and get() and tokens.client:near_cache_stats().hits == before + 2
+  end)
+  local hits = tokens.client:near_cache_stats().hits
+  local first, second = get(), get()
+  equal(tokens.client:near_cache_stats().hits, hits + 2)
+  local asked = assert(sessions:get { app = "web", token = token, fresh = true })
+  equal(first, asked)
+  equal(second, asked)
+  equal(tostring(first), tostring(asked))
+  equal({ first.token, first.owner_id, first.idle == 60, first.sid == first.id }, { token, "bob", true, true })
+  equal(getmetatable(first.data.list[2].deep), getmetatable(tokenstore.array {}))
+  first.owner_id, first.data.n, first.data.list[2].deep[1] = "eve", 2, "mine"
+  equal(get(), asked)
+  equal(second, asked)
+  assert(sessions:update { app = "web", token = token, data = { n = 3 } })
+  equal(get().data.n, 3)
+  assert(tokens:get { app = "web", type = "session", token = token })
+  tokens.client:close()
+end)
+
+test("other questions have other answers", function()
+  local tokens, token, prefix = store_with_token()
+  local function get(args)
+    return tokens:get(args)
+  end
+  assert(get { app = "web", type = "login", token = token })
+  only(nil, get { app = "we", type = "blogin", token = token })
+  only(nil, get { app = "login", type = "web", token = token })
+  only(nil, get { app = "web", type = "login", token = token:sub(1, -2) })
+  only(nil, assert(tokenstore.RedisTokens { redis = tokens.client, prefix = prefix, pepper = ("p"):rep(16) })
+    :get { app = "web", type = "login", token = token })
+  harness.raises("unknown argument 'refersh'", get, { app = "web", type = "login", token = token, refersh = 1 })
+  harness.raises("bad argument 'app'", get, { app = true, type = "login", token = token })
+  harness.raises("bad argument", get, { app = "web", token = token })
+  assert(get({ app = "web", type = "login", token = token, expiry = true }))
+  tokens.client:close()
+  fails("closed", "the client is closed", get { app = "web", type = "login", token = token })
+end)
+
+-- Of each there is one table, or none; those of a client that is gone, none.
+test("what is kept is freed", function()
+  local kept = setmetatable({}, { __mode = "k" })
+  local function fill()
+    local tokens, token = store_with_token()
+    local find_near = require("tokenstore.core").operations.RedisTokens.find_near
+    for _ = 1, 20 do
+      assert(tokens:update { app = "web", type = "login", token = token, data = { n = 1 } })
+      eventually(function()
+        assert(tokens:get { app = "web", type = "login", token = token })
+        local view = find_near(tokens._store, tokens._near, "web", "login", token)
+        kept[view or {}] = view ~= nil
+        return view
+      end)
+    end
+    collectgarbage()
+    local count = 0
+    for _, is_view in pairs(kept) do
+      count = count + (is_view and 1 or 0)
+    end
+    assert(count <= 2, count)
+  end
+  fill()
+  collectgarbage()
+  collectgarbage()
+  collectgarbage()
+  equal(next(kept), nil)
+end)
+
 test("a change of another client", function()
   local tokens, token, prefix = store_with_token()
   local other = harness.store { prefix = prefix }

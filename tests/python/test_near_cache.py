@@ -14,6 +14,20 @@ from typing import Any
 import pytest
 
 import tokenstore
+from near_help import (
+    SERVER_MS,
+    STALENESS,
+    A,
+    T,
+    alive,
+    asked,
+    found_last,
+    is_near,
+    kept,
+    stats,
+    wait_until,
+    wait_until_near,
+)
 from servers import Server, running
 from tokenstore import (
     Client,
@@ -22,65 +36,13 @@ from tokenstore import (
     RedisJWT,
     RedisTokens,
     Sessions,
-    TimeoutError,
 )
-
-A, T = "app", "web"
-STALENESS = 1.0
-SERVER_MS = 0.001  # a server may keep a record until its last millisecond is over
-
-
-def wait_until(true: Callable[[], Any], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not become true"
-        time.sleep(0.002)
-
-
-def stats(client: Client) -> Any:
-    found = client.near_cache_stats()
-    assert found is not None
-    return found
-
-
-def asked(server: Server) -> int:
-    """How often a record was asked for."""
-    lines = server("INFO", "commandstats").decode().splitlines()
-    return sum(int(line.partition("calls=")[2].partition(",")[0]) for line in lines if line.startswith("cmdstat_hget:"))
-
-
-def alive(client: Client) -> RedisTokens:
-    """A store of this client, which the server tells of changes."""
-    tokens = RedisTokens(client)
-    tokens.get(A, T, "no such token")
-    tokens.get(A, T, "1" + "A" * 63)
-    wait_until(lambda: stats(client)["alive"])
-    return tokens
 
 
 @pytest.fixture
 def near(server: Server) -> Iterator[Client]:
     with Client(server.url, near_cache=1000, near_cache_staleness=STALENESS) as client:
         yield client
-
-
-def is_near(server: Server, get: Callable[[], Any]) -> bool:
-    """It finds something, without asking. The message of what this process did last may come later."""
-    before = asked(server)
-    assert get()
-    return asked(server) == before
-
-
-def wait_until_near(server: Server, tokens: RedisTokens, token: str | None) -> None:
-    wait_until(lambda: is_near(server, lambda: tokens.get(A, T, token)))
-
-
-def kept(tokens: RedisTokens, server: Server, **options: Any) -> str:
-    """A token that is in memory."""
-    token = tokens.create(A, T, "ann", {"n": 1}, **options).token
-    assert token is not None
-    wait_until_near(server, tokens, token)
-    return token
 
 
 def test_a_hit_does_not_ask(server: Server, near: Client) -> None:
@@ -177,15 +139,6 @@ def test_a_raw_change_is_told(server: Server, near: Client, command: str) -> Non
     }
     server(command, *more[command])
     wait_until(lambda: result_of(tokens, token) is None, STALENESS + 1)
-
-
-def found_last(get: Callable[[], Any]) -> float:
-    """When it was called last before it found nothing, or timed out: what it found was true then, or for some time before."""
-    last = began = time.monotonic()
-    with contextlib.suppress(TimeoutError):
-        while get() is not None:
-            last, began = began, time.monotonic()
-    return last
 
 
 def test_it_ends_in_time(server: Server, near: Client) -> None:

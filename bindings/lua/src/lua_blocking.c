@@ -157,8 +157,8 @@ static tks_status run_op(lua_State *L, tksp_lua_client *box, tksp_lua_op *op,
     return tks_flight_end(flight, err);
 }
 
-/* run(client, operation): the operation's result; run(client, table): that, which was near; run(client, nil, message, code): the last
- * three. So a method is one line: run(client, core.get(store, args)). */
+/* run(client, operation): the operation's result; run(client, nil, message, code): the last three, so that a
+ * method is one line: run(client, core.get(store, args)). */
 static int run(lua_State *L) {
     tksp_lua_client *box = check_client(L);
     tksp_lua_watch watch;
@@ -170,7 +170,7 @@ static int run(lua_State *L) {
     int results = 0;
     tks_error_init(&err);
 
-    if (lua_isnil(L, 2) || lua_istable(L, 2)) {
+    if (lua_isnil(L, 2)) {
         return lua_gettop(L) - 1;
     }
     op = tksp_lua_check(L, 2, TKSP_UP_OP);

@@ -38,12 +38,8 @@ static void push_copy(lua_State *L, int from) {
     }
 }
 
-void tksp_lua_push_view(lua_State *L, const void *view, int token) {
+void tksp_lua_push_view(lua_State *L, const void *view) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, (int)(intptr_t)view);
-    push_copy(L, lua_gettop(L));
-    lua_remove(L, -2);
-    lua_pushvalue(L, token);
-    lua_setfield(L, -2, "token");
 }
 
 void tksp_lua_leave_view(lua_State *L, const tksp_lua_op *box) {

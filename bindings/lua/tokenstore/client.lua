@@ -39,7 +39,7 @@ local function asking(driver, credentials)
     return ...
   end
   return function(handle, operation, message, code)
-    if not operation or type(operation) == "table" then
+    if not operation then
       return operation, message, code
     end
     return go_on(driver.run_asking(handle, operation))
@@ -95,8 +95,8 @@ function Client.open(url, client_options)
   if write and driver.take_notes then
     run = logging(run, driver.take_notes, write, driver.url(handle))
   end
-  -- _run(_handle, operation) runs an operation; methods of stores call it too. _near: what finds records that are near, in place of an
-  -- operation; nil without a near cache.
+  -- _run(_handle, operation) runs an operation; methods of stores call it too. _near: where near.lua looks
+  -- first; nil without a near cache.
   return setmetatable({
     url = driver.url(handle),
     closed = false,

@@ -46,7 +46,7 @@ function driver.client(url, options, write, credentials)
   return handle, message, code
 end
 
--- What finds records that are near; nil without a near cache.
+-- Where near.lua looks first; nil without a near cache.
 function driver.viewer(handle)
   return handle.near_cache_staleness and handle.target or nil
 end
@@ -250,8 +250,6 @@ function driver.run(handle, operation, message, code)
     return operation, message, code
   elseif handle.closed then
     return nil, "the client is closed", "closed"
-  elseif type(operation) == "table" then
-    return operation -- it was near
   elseif handle.nodes then
     refresh(handle)
   end
