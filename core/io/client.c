@@ -200,6 +200,13 @@ void *tks_client_reap_view(tks_client *client, bool all) {
     return near != NULL ? tks_near_reap(near, all) : NULL;
 }
 
+void tks_client_note_credentials(tks_client *client, const tks_credentials *credentials) {
+    tksp_pools *pools = tksp_client_pools(client, tksp_pid_get(&client->pid));
+    if (pools != NULL) {
+        tksp_pools_note(pools, credentials);
+    }
+}
+
 bool tks_client_get_near_stats(tks_client *client, tks_near_stats *out) {
     tks_near *near = tks_client_hold_near(client);
     if (near == NULL) {

@@ -16,7 +16,8 @@ enum {
     GENERATIONS = 4096,          /* a power of two */
     LINKS = TKS_NODES_MAX + 1,   /* the first is that of the one server */
     PREFIX_SIZE = 160,           /* of the longest */
-    ROUNDING_MS = 2 /* both clocks are cut to milliseconds: a record ends early by so much, not late */
+    ROUNDING_MS =
+        2 /* both clocks are cut to milliseconds: a record ends early by so much, not late */
 };
 
 typedef struct link {
@@ -24,6 +25,7 @@ typedef struct link {
     unsigned opening;  /* how often it was opened */
     int64_t since_ms;  /* it tells of all changes from then on; */
     int64_t proven_ms; /* of those before this, it has told */
+    tksp_near_asking asking;
 } link;
 
 struct tks_near {
@@ -31,12 +33,16 @@ struct tks_near {
     int64_t staleness_ms;
     atomic_uint version; /* of the prefixes */
     atomic_bool tells;   /* `why` is to be logged */
+    bool by_key;         /* servers tell of the keys that they were asked for; else of prefixes */
     atomic_flag lock;
     /* Under the lock: */
     tksp_near_table table;
+    tksp_near_keys keys; /* by key: those that servers tell of */
     tks_near_stats stats;
     unsigned generations[GENERATIONS]; /* of keys, by their hashes: how often any was invalidated */
     link links[LINKS];
+    void (*wake)(void *context);
+    void *waker;
     char why[TKS_ERROR_SIZE]; /* no link can be opened; empty: one can */
     size_t prefix_count;
     struct {
@@ -47,16 +53,20 @@ struct tks_near {
 
 /* ---- life ---- */
 
-tks_near *tks_near_new(size_t entries, int64_t staleness_ms) {
+tks_near *tks_near_new(size_t entries, int64_t staleness_ms, tks_near_tracking tracking) {
     tks_near *near = calloc(1, sizeof *near);
     size_t bytes = entries * BYTES_PER_ENTRY;
     if (near == NULL) return NULL;
     atomic_init(&near->holders, 1);
     atomic_flag_clear(&near->lock);
     near->staleness_ms = staleness_ms;
-    if (tksp_near_table_init(&near->table, entries, bytes > BYTES_MIN ? bytes : BYTES_MIN)) {
-        return near;
+    near->by_key = tracking == TKS_NEAR_KEYS;
+    bool good = tksp_near_table_init(&near->table, entries, bytes > BYTES_MIN ? bytes : BYTES_MIN);
+    if (good && near->by_key) {
+        near->table.keys = &near->keys;
+        good = tksp_near_keys_init(&near->keys, entries);
     }
+    if (good) return near;
     tks_near_free(near);
     return NULL;
 }
@@ -70,6 +80,10 @@ void tks_near_free(tks_near *near) {
     if (near == NULL) return;
     if (atomic_fetch_sub_explicit(&near->holders, 1, memory_order_acq_rel) > 1) return;
     tksp_near_table_clear(&near->table);
+    for (int i = 0; near->by_key && i < LINKS; i++) {
+        tksp_near_keys_reset(&near->keys, &near->links[i].asking);
+    }
+    tksp_near_keys_clear(&near->keys);
     free(near);
 }
 
@@ -161,25 +175,42 @@ void *tks_near_reap(tks_near *near, bool all) {
     return value;
 }
 
-static unsigned *generation_of(tks_near *near, tks_bytes key) {
-    return &near->generations[tksp_near_hash(&near->table, key) & (GENERATIONS - 1)];
+static tksp_near_name name_of(const tks_near *near, tks_bytes key) {
+    return (tksp_near_name){key, tksp_near_hash(&near->table, key)};
+}
+
+static unsigned *generation_of(tks_near *near, uint64_t hash) {
+    return &near->generations[hash & (GENERATIONS - 1)];
 }
 
 tksp_near_ticket tksp_near_reserve(tks_near *near, tks_bytes key, int64_t now_ms) {
     take_lock(near);
-    tksp_near_ticket ticket = {*generation_of(near, key), now_ms};
+    tksp_near_ticket ticket = {*generation_of(near, tksp_near_hash(&near->table, key)), now_ms};
     drop_lock(near);
     return ticket;
+}
+
+/* The key, if the server of this link tells of it; NULL: it is to be asked. */
+static tksp_near_key *want_key(tks_near *near, link *l, int node, tksp_near_name name) {
+    bool idle = l->asking.wanted.first == NULL;
+    tksp_near_key *told =
+        tksp_near_keys_want(&near->keys, name, (tksp_near_place){node, l->opening}, &l->asking);
+    if (idle && l->asking.wanted.first != NULL && near->wake != NULL) near->wake(near->waker);
+    return told;
 }
 
 void tksp_near_put(tks_near *near, tksp_near_ticket ticket, int node, tks_bytes key,
                    tks_bytes field, const tksp_near_record *record) {
     take_lock(near);
-    const link *l = link_of(near, node);
-    if (l->open && l->since_ms < ticket.asked_ms && /* not in the same millisecond */
-        *generation_of(near, key) == ticket.generation) {
+    link *l = link_of(near, node);
+    tksp_near_name name = name_of(near, key);
+    tksp_near_key *told = near->by_key && l->open ? want_key(near, l, node, name) : NULL;
+    if (l->open && (told != NULL || !near->by_key) &&
+        l->since_ms < ticket.asked_ms && /* not in the same millisecond */
+        *generation_of(near, name.hash) == ticket.generation) {
         tksp_near_entry *entry = tksp_near_table_put(&near->table, key, field, record->text);
         if (entry != NULL) {
+            if (told != NULL) tksp_near_keys_hold(&near->keys, told);
             entry->node = node;
             entry->opening = l->opening;
             entry->ends_ms = record->ends_ms;
@@ -190,8 +221,10 @@ void tksp_near_put(tks_near *near, tksp_near_ticket ticket, int node, tks_bytes 
 }
 
 static void invalidate(tks_near *near, tks_bytes key) {
-    (*generation_of(near, key))++;
+    tksp_near_name name = name_of(near, key);
+    (*generation_of(near, name.hash))++;
     near->stats.invalidations += tksp_near_table_drop(&near->table, key);
+    if (near->by_key) tksp_near_keys_forget(&near->keys, name);
 }
 
 void tksp_near_drop(tks_near *near, tks_bytes key) {
@@ -228,11 +261,13 @@ static void add_prefix(tks_near *near, tks_bytes prefix) {
 static void lose(tks_near *near, link *l) {
     if (l->open) near->stats.flushes++;
     l->open = false;
+    if (near->by_key) tksp_near_keys_reset(&near->keys, &l->asking);
 }
 
 void tksp_near_want(tks_near *near, tks_bytes prefix) {
     bool known = false;
     if (prefix.size > PREFIX_SIZE) prefix.size = PREFIX_SIZE;
+    if (near->by_key) prefix.size = 0; /* whatever the links are asked for, they tell of it */
     take_lock(near);
     for (size_t i = 0; i < near->prefix_count; i++) {
         known = known || begins_with(prefix, prefix_at(near, i));
@@ -262,11 +297,73 @@ unsigned tks_near_get_version(const tks_near *near) {
     return atomic_load_explicit(&near->version, memory_order_relaxed);
 }
 
+/* ---- keys ---- */
+
+static void fail(tks_near *near, const char *why) {
+    bool news = strcmp(near->why, why != NULL ? why : "") != 0;
+    if (news) {
+        near->why[0] = '\0';
+        if (why != NULL) (void)snprintf(near->why, sizeof near->why, "%s", why);
+        atomic_store(&near->tells, true);
+    }
+}
+
+tks_near_tracking tks_near_get_tracking(const tks_near *near) {
+    return near->by_key ? TKS_NEAR_KEYS : TKS_NEAR_BROADCAST;
+}
+
+void tks_near_set_waker(tks_near *near, void (*wake)(void *context), void *context) {
+    take_lock(near);
+    near->wake = wake;
+    near->waker = context;
+    drop_lock(near);
+}
+
+bool tks_near_wants(tks_near *near, int node) {
+    take_lock(near);
+    bool wants = link_of(near, node)->asking.wanted.first != NULL;
+    drop_lock(near);
+    return wants;
+}
+
+tks_status tks_near_ask(tks_near *near, int node, tks_buf *out, size_t *count) {
+    take_lock(near);
+    tks_status status = tksp_near_keys_ask(&link_of(near, node)->asking, out, count);
+    drop_lock(near);
+    return status;
+}
+
+/* What was asked for earlier is not kept: the key may have been changed before the server told of it. */
+void tks_near_answer(tks_near *near, int node, const tks_reply *reply) {
+    char why[TKS_ERROR_SIZE];
+    uint64_t hash;
+    bool good = tks_reply_get_type(reply) == TKS_REPLY_INTEGER;
+    bool refused = tks_reply_is_error(reply, "NOPERM");
+    if (refused) {
+        char text[TKS_ERROR_SIZE / 2];
+        tks_reply_describe_error(reply, text, sizeof text);
+        (void)snprintf(why, sizeof why, "%s - near_cache_tracking=keys needs the right +pttl",
+                       text);
+    }
+    take_lock(near);
+    link *l = link_of(near, node);
+    tksp_near_place place = {node, l->opening};
+    if (tksp_near_keys_answer(&near->keys, &l->asking, place, good, &hash)) {
+        (*generation_of(near, hash))++;
+    }
+    if (refused) {
+        l->asking.refused = true;
+        fail(near, why);
+    }
+    drop_lock(near);
+}
+
 /* ---- links ---- */
 
 void tks_near_open(tks_near *near, int node, unsigned version, int64_t now_ms) {
     take_lock(near);
     link *l = link_of(near, node);
+    if (near->by_key) tksp_near_keys_reset(&near->keys, &l->asking);
     l->open = version == atomic_load(&near->version);
     l->opening++;
     l->since_ms = l->proven_ms = now_ms;
@@ -294,12 +391,7 @@ void tks_near_lose(tks_near *near, int node) {
 
 void tks_near_fail(tks_near *near, const char *why) {
     take_lock(near);
-    bool news = strcmp(near->why, why != NULL ? why : "") != 0;
-    if (news) {
-        near->why[0] = '\0';
-        if (why != NULL) (void)snprintf(near->why, sizeof near->why, "%s", why);
-        atomic_store(&near->tells, true);
-    }
+    fail(near, why);
     drop_lock(near);
 }
 
@@ -318,6 +410,7 @@ static void flush(tks_near *near) {
     near->stats.flushes++;
     for (int i = 0; i < GENERATIONS; i++) near->generations[i]++;
     while (near->table.newest != NULL) tksp_near_table_remove(&near->table, near->table.newest);
+    tksp_near_keys_forget_all(&near->keys);
 }
 
 void tks_near_flush(tks_near *near) {
@@ -335,6 +428,12 @@ void tks_near_take(tks_near *near, const tks_reply *payload) {
         if (tks_reply_get_type(key) == TKS_REPLY_STRING) invalidate(near, tks_reply_get_bytes(key));
     }
     drop_lock(near);
+}
+
+bool tks_near_hear(tks_near *near, const tks_reply *reply) {
+    if (!tks_reply_is_push(reply, TKS_LITERAL("invalidate"), 2)) return false;
+    tks_near_take(near, tks_reply_get_item(reply, 1));
+    return true;
 }
 
 tks_near_stats tks_near_get_stats(tks_near *near, int64_t now_ms) {

@@ -156,8 +156,11 @@ static void leave_owner(tksp_near_table *table, tksp_near_entry *entry) {
     *(entry->before != NULL ? &entry->before->after : &owner->first) = entry->after;
     if (entry->after != NULL) entry->after->before = entry->before;
     if (owner->first != NULL) return;
-    tksp_near_owner **at =
-        seek_owner(table, tks_bytes_of(owner->key, owner->key_size), owner->hash);
+    tks_bytes key = tks_bytes_of(owner->key, owner->key_size);
+    if (table->keys != NULL) {
+        tksp_near_keys_release(table->keys, (tksp_near_name){key, owner->hash});
+    }
+    tksp_near_owner **at = seek_owner(table, key, owner->hash);
     *at = owner->next;
     table->bytes -= sizeof *owner + owner->key_size;
     tks_wipe(owner->key, owner->key_size);

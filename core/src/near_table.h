@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "near.h"
+#include "near_keys.h"
 
 typedef struct tksp_near_owner tksp_near_owner;
 
@@ -59,6 +60,7 @@ typedef struct tksp_near_table {
     size_t count, count_max;
     size_t bytes, bytes_max;
     uint64_t evictions;
+    tksp_near_keys *keys; /* are told of which keys there are no records any more; NULL: none are */
 } tksp_near_table;
 
 /* False: out of memory. Before it is cleared, all views are to be taken back. */

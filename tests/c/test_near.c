@@ -16,7 +16,7 @@ enum { SERVER = -1, STALE_MS = 2000, BEGAN_MS = 1000000 };
 
 static tks_near *near_new(size_t entries) {
     CHECK_STATUS(tks_secret_start(NULL), TKS_OK);
-    tks_near *near = tks_near_new(entries, STALE_MS);
+    tks_near *near = tks_near_new(entries, STALE_MS, TKS_NEAR_BROADCAST);
     CHECK(near != NULL);
     return near;
 }

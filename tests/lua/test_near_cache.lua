@@ -1,4 +1,5 @@
--- near_cache, near_cache_staleness: what is served from memory, and that a change reaches it.
+-- near_cache, near_cache_staleness, near_cache_tracking: what is served from memory, and that a change
+-- reaches it.
 
 local harness = require "harness"
 local tokenstore = require "tokenstore"
@@ -12,9 +13,12 @@ local function eventually(true_now)
 end
 
 -- A store whose client has a near cache that answers, and a token that is in it.
-local function store_with_token()
+local function store_with_token(tracking, credentials)
   local prefix = harness.prefix()
-  local tokens = harness.store { prefix = prefix, near_cache = 100, near_cache_staleness = 1 }
+  local tokens = harness.store {
+    prefix = prefix, near_cache = 100, near_cache_staleness = 1, near_cache_tracking = tracking,
+    credentials = credentials,
+  }
   local token = assert(tokens:create { app = "web", type = "login", owner = "bob", data = { n = 1 } }).token
   eventually(function()
     local before = tokens.client:near_cache_stats().hits
@@ -24,8 +28,10 @@ local function store_with_token()
   return tokens, token, prefix
 end
 
-test("a hit, and what takes it back", function()
-  local tokens, token = store_with_token()
+for _, tracking in ipairs { "broadcast", "keys" } do
+
+test("a hit, and what takes it back, " .. tracking, function()
+  local tokens, token = store_with_token(tracking)
   local found = assert(tokens:get { app = "web", type = "login", token = token })
   equal({ found.owner, found.data.n, found.token }, { "bob", 1, token })
   local stats = tokens.client:near_cache_stats()
@@ -39,6 +45,36 @@ test("a hit, and what takes it back", function()
   only(nil, tokens:get { app = "web", type = "login", token = token })
   tokens.client:close()
 end)
+
+test("a change of another client, " .. tracking, function()
+  local tokens, token, prefix = store_with_token(tracking)
+  local other = harness.store { prefix = prefix }
+  assert(other:delete { app = "web", type = "login", token = token })
+  eventually(function()
+    return tokens:get { app = "web", type = "login", token = token } == nil
+  end)
+  tokens.client:close()
+end)
+
+test("credentials, " .. tracking, function()
+  local admin = assert(tokenstore.Client(harness.url))
+  only("OK", admin:execute("ACL", "SETUSER", "near", "reset", "on", ">of-the-link", "~*", "&*", "+@all"))
+  local asked = 0
+  local tokens, token = store_with_token(tracking, function()
+    asked = asked + 1
+    return "near", "of-the-link"
+  end)
+  if not _G.ngx then -- there the function is called for the connection that listens, too
+    equal(asked, 1)
+  end
+  equal(select(2, admin:execute("CLIENT", "LIST"):gsub("user=near", "")), 2)
+  assert(tokens:update { app = "web", type = "login", token = token, data = { n = 2 } })
+  equal(tokens:get({ app = "web", type = "login", token = token }).data.n, 2)
+  tokens.client:close()
+  admin:close()
+end)
+
+end
 
 -- Counts what is served: the first hit leaves what the others find by the token itself.
 test("each caller gets its own", function()
@@ -120,16 +156,6 @@ test("what is kept is freed", function()
   end
 end)
 
-test("a change of another client", function()
-  local tokens, token, prefix = store_with_token()
-  local other = harness.store { prefix = prefix }
-  assert(other:delete { app = "web", type = "login", token = token })
-  eventually(function()
-    return tokens:get { app = "web", type = "login", token = token } == nil
-  end)
-  tokens.client:close()
-end)
-
 test("an unreferenced client ends its connection", function()
   local client = assert(tokenstore.Client(harness.url))
   local function listeners()
@@ -153,11 +179,8 @@ test("off by default", function()
 end)
 
 test("options", function()
-  if not _G.ngx then -- there the function may be called for the connection that listens
-    fails("configuration", "near_cache cannot be used with credentials", tokenstore.Client {
-      redis = "redis://localhost", near_cache = 10, credentials = function() end,
-    })
-  end
+  fails("configuration", "near_cache_tracking must be 'broadcast' or 'keys'",
+    tokenstore.RedisTokens { near_cache_tracking = "all" })
   fails("configuration", "near_cache must be a whole number from 0 to 10000000",
     tokenstore.RedisTokens { near_cache = -1 })
   fails("configuration", "near_cache_staleness must be 0.1 to 86400 seconds",

@@ -34,6 +34,13 @@ def asked(server: Server) -> int:
     return sum(int(line.partition("calls=")[2].partition(",")[0]) for line in lines if line.startswith("cmdstat_hget:"))
 
 
+def links(server: Server) -> list[str]:
+    """The connections that are told of changes, by their ids."""
+    lines = server("CLIENT", "LIST").decode().splitlines()
+    found = [dict(part.partition("=")[::2] for part in line.split()) for line in lines]
+    return [one["id"] for one in found if "t" in one["flags"]]
+
+
 def alive(client: Client) -> RedisTokens:
     """A store of this client, which the server tells of changes."""
     tokens = RedisTokens(client)
@@ -69,3 +76,14 @@ def kept(tokens: RedisTokens, server: Server, **options: Any) -> str:
     assert token is not None
     wait_until_near(server, tokens, token)
     return token
+
+
+def result_of(tokens: RedisTokens, token: str) -> Any:
+    found = tokens.get(A, T, token)
+    return None if found is None else found.data["n"]
+
+
+def wait_for(tokens: RedisTokens, token: str, result: Any) -> None:
+    """Until a change that is told has come. Nothing else is seen before."""
+    wait_until(lambda: result_of(tokens, token) != 1, STALENESS + 1)
+    assert result_of(tokens, token) == result

@@ -24,7 +24,10 @@ from near_help import (
     found_last,
     is_near,
     kept,
+    links,
+    result_of,
     stats,
+    wait_for,
     wait_until,
     wait_until_near,
 )
@@ -39,9 +42,14 @@ from tokenstore import (
 )
 
 
+@pytest.fixture(params=["broadcast", "keys"])
+def tracking(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
 @pytest.fixture
-def near(server: Server) -> Iterator[Client]:
-    with Client(server.url, near_cache=1000, near_cache_staleness=STALENESS) as client:
+def near(server: Server, tracking: Any) -> Iterator[Client]:
+    with Client(server.url, near_cache=1000, near_cache_staleness=STALENESS, near_cache_tracking=tracking) as client:
         yield client
 
 
@@ -91,17 +99,6 @@ CHANGES: dict[str, Callable[[RedisTokens, str], object]] = {
     "update": lambda tokens, token: tokens.update(A, T, token, {"n": 2}),
     "update_all": lambda tokens, token: tokens.update_all(A, T, "ann", {"n": 2}),
 }
-
-
-def result_of(tokens: RedisTokens, token: str) -> Any:
-    found = tokens.get(A, T, token)
-    return None if found is None else found.data["n"]
-
-
-def wait_for(tokens: RedisTokens, token: str, result: Any) -> None:
-    """Until a change that is told has come. Nothing else is seen before."""
-    wait_until(lambda: result_of(tokens, token) != 1, STALENESS + 1)
-    assert result_of(tokens, token) == result
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -282,10 +279,11 @@ def test_a_session_of_redis_jwt_ends_in_time(server: Server, near: Client) -> No
     assert found_last(verify) < end
 
 
-def test_a_silent_server() -> None:
+def test_a_silent_server(tracking: Any) -> None:
     """What it changes is not told: nothing older than the limit is served."""
+    options: Any = {"near_cache": 10, "near_cache_staleness": STALENESS, "near_cache_tracking": tracking}
     with running(transport="tcp") as server:
-        with Client(server.url, near_cache=10, near_cache_staleness=STALENESS, timeout=0.3) as client:
+        with Client(server.url, timeout=0.3, **options) as client:
             tokens = alive(client)
             token = kept(tokens, server)
             server.stop()
@@ -305,23 +303,33 @@ def test_a_lost_link(server: Server, near: Client, tokens: RedisTokens) -> None:
     mine = alive(near)
     for _ in range(3):
         token = kept(mine, server)
-        server("CLIENT", "KILL", "TYPE", "pubsub")
+        server("CLIENT", "KILL", "ID", links(server)[0])
         tokens.update(A, T, token, {"n": 2})
         wait_for(mine, token, 2)
         wait_until(lambda: stats(near)["alive"])
         mine.delete(A, T, token)
 
 
-def test_a_forked_child(server: Server, near: Client, tokens: RedisTokens) -> None:
+def sockets() -> set[str]:
+    names = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
+    return {os.readlink(name) for name in names if os.path.lexists(name)}
+
+
+def test_a_forked_child(server: Server, tracking: Any, tokens: RedisTokens) -> None:
     """It has nothing of its parent's, and a thread of its own."""
+    before = sockets()
+    near = Client(server.url, near_cache=1000, near_cache_staleness=STALENESS, near_cache_tracking=tracking)
     mine = alive(near)
     token = kept(mine, server)
+    of_parent = {name for name in sockets() - before if name.startswith("socket:")}
+    assert len(of_parent) == (4 if tracking == "keys" else 2)
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:  # pragma: no cover
         try:
             assert stats(near)["entries"] == 0
             assert result_of(mine, token) == 1
+            assert not of_parent & sockets()
             wait_until(lambda: result_of(mine, token) == 1 and stats(near)["hits"] > 0)
             tokens.update(A, T, token, {"n": 2})
             wait_until(lambda: result_of(mine, token) == 2)
@@ -336,44 +344,61 @@ def test_a_forked_child(server: Server, near: Client, tokens: RedisTokens) -> No
     os.close(reader)
     os.waitpid(child, 0)
     wait_until(lambda: result_of(mine, token) == 2, STALENESS + 1)
+    near.close()
+    assert not of_parent & sockets()
 
 
 def threads() -> int:
     return len(os.listdir("/proc/self/task"))
 
 
-def test_close_ends_its_thread(server: Server) -> None:
+def test_close_ends_its_thread(server: Server, tracking: Any) -> None:
     before = threads()
     for _ in range(5):
-        with Client(server.url, near_cache=10) as client:
+        with Client(server.url, near_cache=10, near_cache_tracking=tracking) as client:
             alive(client)
             assert threads() == before + 1
         assert threads() == before
 
 
-def test_the_rights_of_the_docs() -> None:
+@pytest.mark.parametrize(("tracking", "row"), [("broadcast", r"a \[near cache\]"), ("keys", r"… with `near_cache_tracking=\"keys\"`")])
+def test_the_rights_of_the_docs(tracking: Any, row: str) -> None:
     """Those of docs/acl.md, and no other."""
     page = (Path(__file__).parents[2] / "docs/acl.md").read_text()
     plain = re.search(r"^ACL SETUSER tokens on >PASSWORD (.*)$", page, re.MULTILINE)
-    more = re.search(r"^\| a \[near cache\].*\| `(.*)` \|$", page, re.MULTILINE)
+    more = re.search(rf"^\| {row}.*\| `(.*)` \|$", page, re.MULTILINE)
     assert plain is not None
     assert more is not None
     with running() as server:
         words = f"{plain[1]} {more[1]}".replace("\\|", "|").split()
         server("ACL", "SETUSER", "tokens", "on", ">secret", *words)
-        with Client(server.url.replace("://", "://tokens:secret@"), near_cache=10) as client:
+        url = server.url.replace("://", "://tokens:secret@")
+        with Client(url, near_cache=10, near_cache_tracking=tracking) as client:
             kept(alive(client), server)
+            assert server("ACL", "LOG") == []
 
 
-@pytest.mark.parametrize(("rights", "advice"), [("-client", "+client|tracking"), ("resetchannels", "+subscribe")])
-def test_a_user_without_the_rights(rights: str, advice: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("tracking", "rights", "advice"),
+    [
+        ("broadcast", "-client", "+client|tracking"),
+        ("broadcast", "resetchannels", "+subscribe"),
+        ("keys", "-client", "+client|tracking"),
+        ("keys", "-pttl", "near_cache_tracking=keys needs the right +pttl"),
+    ],
+)
+def test_a_user_without_the_rights(
+    tracking: Any, rights: str, advice: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """It works, without the cache, and says so."""
     with running() as server:
         server("ACL", "SETUSER", "plain", "on", ">secret", "~ts:*", "+@all", "allchannels", rights)
         url = server.url.replace("://", "://plain:secret@")
-        with caplog.at_level(logging.WARNING, "tokenstore"), Client(url, near_cache=10) as client:
+        client = Client(url, near_cache=10, near_cache_tracking=tracking)
+        with caplog.at_level(logging.WARNING, "tokenstore"), client:
             tokens = RedisTokens(client)
-            token = tokens.create(A, T, "ann").token
+            with RedisTokens(server.url) as other:
+                token = other.create(A, T, "ann").token
 
             def is_told() -> bool:
                 assert tokens.get(A, T, token)
@@ -382,24 +407,30 @@ def test_a_user_without_the_rights(rights: str, advice: str, caplog: pytest.LogC
             wait_until(is_told)
             assert "near_cache" in caplog.text
             assert stats(client)["hits"] == 0
+            refused = len(server("ACL", "LOG"))
+            for _ in range(20):
+                assert tokens.get(A, T, token)
+            assert len(server("ACL", "LOG")) == refused
 
 
-@pytest.mark.parametrize(("option", "value"), [("near_cache", -1), ("near_cache", 10**9), ("near_cache_staleness", 0.05)])
-def test_options_are_checked(option: str, value: float) -> None:
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("near_cache", -1), ("near_cache", 10**9), ("near_cache_staleness", 0.05), ("near_cache_tracking", "all")],
+)
+def test_options_are_checked(option: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=option):
         tokenstore.Client("redis://localhost", **{option: value})  # type: ignore[arg-type]
 
 
-def test_not_with_credentials() -> None:
-    with pytest.raises(ConfigurationError, match="near_cache cannot be used with credentials"):
-        tokenstore.Client("redis://localhost", near_cache=10, credentials=lambda: ("user", "password"))
-
-
-def test_more_than_there_is_room_for(server: Server) -> None:
-    with Client(server.url, near_cache=10) as client:
+def test_more_than_there_is_room_for(server: Server, tracking: Any) -> None:
+    with Client(server.url, near_cache=10, near_cache_tracking=tracking) as client:
         tokens = alive(client)
         made = [tokens.create(A, T, f"owner {i}", {"n": i}).token for i in range(100)]
-        for _ in range(2):
+
+        def displaces_many() -> bool:
             assert [token.data["n"] for token in tokens.get_many(A, T, made) if token] == list(range(100))
+            assert stats(client)["entries"] <= 10
+            return bool(stats(client)["evictions"] > 150)
+
+        wait_until(displaces_many)
         assert stats(client)["entries"] == 10
-        assert stats(client)["evictions"] > 150

@@ -28,12 +28,6 @@ static tks_status let_ask(tks_target *target, tks_error *err) {
             err, TKS_ERR_CONFIGURATION,
             "credentials cannot be used with embedded: an embedded server has no password");
     }
-    if (target->near_cache > 0) {
-        return tks_fail(
-            err, TKS_ERR_CONFIGURATION,
-            "near_cache cannot be used with credentials: nobody would call the function "
-            "for the connection that listens");
-    }
     target->asks = true;
     return TKS_OK;
 }

@@ -120,7 +120,8 @@ static int target(lua_State *L) {
     }
     self->target->asks = lua_toboolean(L, 3) != 0;
     if (self->target->near_cache > 0) {
-        self->near = tks_near_new(self->target->near_cache, self->target->near_cache_staleness_ms);
+        self->near = tks_near_new(self->target->near_cache, self->target->near_cache_staleness_ms,
+                                  self->target->near_cache_tracking);
         if (self->near == NULL) {
             return luaL_error(L, "not enough memory");
         }
@@ -240,6 +241,8 @@ static int target_info(lua_State *L) {
     if (self->near != NULL) {
         lua_pushnumber(L, (lua_Number)of->near_cache_staleness_ms / 1e3);
         lua_setfield(L, -2, "near_cache_staleness");
+        lua_pushstring(L, of->near_cache_tracking == TKS_NEAR_KEYS ? "keys" : "broadcast");
+        lua_setfield(L, -2, "near_cache_tracking");
     }
     set_identity(L, of, tks_bytes_of(salt, size));
     return 1;

@@ -83,15 +83,6 @@ static PyObject *client_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         Py_DECREF(self);
         return NULL;
     }
-    if (credentials != Py_None && target->near_cache > 0) {
-        PyErr_SetString(
-            state->exceptions[TKS_ERR_CONFIGURATION],
-            "near_cache cannot be used with credentials: nobody would call the function "
-            "for the connection that listens");
-        tks_target_free(target);
-        Py_DECREF(self);
-        return NULL;
-    }
     if (credentials != Py_None) {
         target->asks = true;
         tksp_py_set(&self->credentials, credentials);
