@@ -187,7 +187,7 @@ static tks_near *borrow_near(tks_client *client, tksp_pools **out) {
 
 void *tks_client_find_view(tks_client *client, const tks_near_question *question) {
     tksp_pools *pools;
-    tks_near *near = tksp_client_is_closed(client) ? NULL : borrow_near(client, &pools);
+    tks_near *near = borrow_near(client, &pools);
     if (near == NULL) {
         return NULL;
     }

@@ -68,14 +68,30 @@ def test_other_questions_have_other_answers(server: Server, near: Client) -> Non
     tokens, others = alive(near), RedisTokens(near, prefix="other")
     peppered = RedisTokens(near, pepper="p" * 16)
     token = kept(tokens, server)
+    assert others.get(A, T, token) is None  # the links begin anew, with its prefix
     ready(server, tokens, token)
-    assert others.get(A, T, token) is None
-    assert peppered.get(A, T, token) is None
+    assert token is not None
+    hits = stats(near)["hits"]
     assert tokens.get(T, A, token) is None
     assert tokens.get(A, T + "x", token) is None
     assert tokens.get(A + T[0], T[1:], token) is None
     assert tokens.get(A, T, token[:-1]) is None
+    assert peppered.get(A, T, token) is None
+    assert others.get(A, T, token) is None
+    assert stats(near)["hits"] == hits
     assert tokens.get(A, T, token)
+    assert stats(near)["hits"] == hits + 1
+
+
+@pytest.mark.parametrize("idle", [None, 1])
+def test_a_refresh_is_not_forgotten(server: Server, near: Client, idle: int | None) -> None:
+    alive(near)
+    tokens = RedisTokens(near, touch_interval=0.1)
+    token = tokens.create(A, T, "ann", duration=None if idle else 1, idle=idle).token
+    end = time.monotonic() + 1.5
+    while time.monotonic() < end:
+        assert tokens.get(A, T, token)
+        assert tokens.get(A, T, token, refresh=True if idle else 1)
 
 
 def test_two_stores_share_a_record(server: Server, near: Client) -> None:

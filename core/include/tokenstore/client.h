@@ -89,7 +89,7 @@ tks_router *tks_client_hold_router(tks_client *client) TKS_ALL_NONNULL;
  * on, or the first operation, a thread listens to every primary. NULL: there is none (near_cache), or no memory. */
 tks_near *tks_client_hold_near(tks_client *client) TKS_ALL_NONNULL;
 
-/** As tks_near_find_view, in the near cache of this process; NULL, too, once the client is closed. */
+/** As tks_near_find_view, in the near cache of this process. Once the client is closed, there is none. */
 void *tks_client_find_view(tks_client *client, const tks_near_question *question) TKS_ALL_NONNULL;
 
 /** As tks_near_reap. For a client that is about to be freed, with `all`. */
