@@ -308,6 +308,8 @@ def test_wrong_options_are_named(site: Site) -> None:
         ("app = 5", "'app'"),
         ("fail_open = 'x'", "'fail_open'"),
         ("prefx = 'x'", "'prefx'"),
+        ("max_per_owner = 5", "'max_per_owner'"),
+        ("maxPerOwner = 5", "'max_per_owner'"),
         ("redis = 'http://user:a-secret@localhost'", "in the URL"),
     ):
         good, message = site.all(f"return pcall(require('tokenstore.resty_session').new, {{ {option} }})")

@@ -5,7 +5,7 @@
 --       ["tokenstore.resty_session"] = { redis = "redis://127.0.0.1:6379" },
 --     }
 --
--- Options are those of RedisTokens, and:
+-- Options are those of RedisTokens, but max_per_owner, and:
 --
 --   app        of all these sessions (default "resty-session")
 --   fail_open  true: if Redis cannot be reached, lua-resty-session is told so, and takes the request for one
@@ -282,6 +282,22 @@ end
 
 local resty_session = {}
 
+local function fail(message)
+  error("tokenstore.resty_session: " .. message, 0)
+end
+
+-- Takes an option out of the table.
+local function take(options, name, wanted, default)
+  local value = options[name]
+  if value == nil then
+    return default
+  elseif type(value) ~= wanted then
+    fail(("bad option '%s' (%s expected, got %s)"):format(name, wanted, type(value)))
+  end
+  options[name] = nil
+  return value
+end
+
 -- new(options): a storage. It raises an error for a wrong option: without a storage, lua-resty-session would
 -- put its sessions into the cookie.
 function resty_session.new(given)
@@ -289,17 +305,14 @@ function resty_session.new(given)
   for name, value in next, given or {} do
     options[name] = value
   end
-  local app, fail_open = options.app or APP, options.fail_open
-  options.app, options.fail_open = nil, nil
-  if type(app) ~= "string" then
-    error("tokenstore.resty_session: bad option 'app' (string expected, got " .. type(app) .. ")", 0)
-  elseif fail_open ~= nil and type(fail_open) ~= "boolean" then
-    local got = type(fail_open)
-    error("tokenstore.resty_session: bad option 'fail_open' (boolean expected, got " .. got .. ")", 0)
+  local app, fail_open = take(options, "app", "string", APP), take(options, "fail_open", "boolean", false)
+  if options.max_per_owner or options.maxPerOwner then
+    -- The first save at the limit would end the session that it replaces, and so itself.
+    fail "bad option 'max_per_owner' (a session has several tokens here: use list and end_one)"
   end
   local store, message = tokens(options)
   if not store then
-    error("tokenstore.resty_session: " .. message, 0)
+    fail(message)
   end
   return setmetatable({ store = store, app = app, fail_open = fail_open }, Storage)
 end
