@@ -4,7 +4,6 @@
 -- Kong changes a configuration in place when a vault has a new secret, and APISIX may make a new table for
 -- each request. So stores and options are found by what is in the configuration, not by the table.
 
-local core = require "tokenstore.core"
 local guard_options = require "tokenstore.guard_options"
 local sessions = require "tokenstore.sessions"
 local tokens = require "tokenstore.tokens"
@@ -30,6 +29,20 @@ local function pick(config, names)
     end
   end
   return picked
+end
+
+-- A text for this value. Equal tables have the same, in whatever order they were filled.
+local function describe(value)
+  if type(value) ~= "table" then
+    local text = tostring(value)
+    return ("%s %d %s "):format(type(value), #text, text)
+  end
+  local parts = {}
+  for name, item in next, value do
+    parts[#parts + 1] = describe(name) .. describe(item)
+  end
+  table.sort(parts)
+  return "{ " .. table.concat(parts) .. "} "
 end
 
 -- Is it a reference to a secret that the gateway fills in later? {vault://…} in Kong, $secret://… and
@@ -96,8 +109,8 @@ end
 function gateway.options(config)
   local given, kind = read(config)
   local options = pick(config, STORE)
-  local store_key = kind.class .. core.encode(options)
-  local key = store_key .. core.encode(given)
+  local store_key = kind.class .. describe(options)
+  local key = store_key .. describe(given)
   local ready = prepared:get(key)
   if ready then
     return ready
