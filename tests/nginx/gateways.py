@@ -1,8 +1,8 @@
-"""An nginx in which the plugins for Kong and APISIX run, with stand-ins for both (stand_ins/), in front of an upstream
-that answers with the headers of its request.
+"""An nginx in which the plugins for Kong and APISIX run, with stand-ins for both (stand_ins/), in front of an
+upstream that answers with the headers of its request.
 
-Neither gateway can be had from a package registry. The stand-ins have what their documentation says of the functions
-that the plugins call.
+Neither gateway can be had from a package registry. The stand-ins have what their documentation says of the
+functions that the plugins call.
 """
 
 from __future__ import annotations

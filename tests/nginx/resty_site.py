@@ -1,5 +1,6 @@
-"""A site whose locations use lua-resty-session, with our storage: the real one where it is installed, and a stand-in
-that calls the storage in the same way (stand_ins/resty/session.lua). It cannot be had from a package registry."""
+"""A site whose locations use lua-resty-session, with our storage: the real one where it is installed, and a
+stand-in that calls the storage in the same way (stand_ins/resty/session.lua). It cannot be had from a package
+registry."""
 
 from __future__ import annotations
 

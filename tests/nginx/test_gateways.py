@@ -74,7 +74,9 @@ def test_the_configurations_in_the_docs(both: Gateways, gateway: str) -> None:
         """
     table = page.partition("## Configuration")[2].partition("###")[0]
     listed = re.findall(r"`(\w+)`", "".join(re.findall(r"^\|([^|]*)\|", table, re.MULTILINE)))
-    assert sorted(listed) == sorted(both(f"local names = {{}} {fields} return table.concat(names, ' ')").split())
+    assert sorted(listed) == sorted(
+        both(f"local names = {{}} {fields} return table.concat(names, ' ')").split()
+    )
 
 
 def test_a_session_passes(both: Gateways, gateway: str, sessions: tokenstore.Sessions) -> None:
@@ -84,7 +86,9 @@ def test_a_session_passes(both: Gateways, gateway: str, sessions: tokenstore.Ses
         assert (got["x-owner-id"], got["x-role"], got["x-in-context"]) == ("bob", "admin", "bob")
 
 
-def test_what_the_client_forged_is_removed(both: Gateways, gateway: str, sessions: tokenstore.Sessions) -> None:
+def test_what_the_client_forged_is_removed(
+    both: Gateways, gateway: str, sessions: tokenstore.Sessions
+) -> None:
     """All spellings that an upstream may take for the same; and what APISIX has read as a variable."""
     token = sessions.create("web", "bob", {}, duration=100)
     got = seen(both.get(gateway, "web", {**cookie(token), **FORGED, "X-Other": "stays"}))
@@ -94,7 +98,9 @@ def test_what_the_client_forged_is_removed(both: Gateways, gateway: str, session
     assert "forged" not in got.values()
 
 
-def test_without_a_session(both: Gateways, gateway: str, own_redis: Server, sessions: tokenstore.Sessions) -> None:
+def test_without_a_session(
+    both: Gateways, gateway: str, own_redis: Server, sessions: tokenstore.Sessions
+) -> None:
     """An unknown cookie is never adopted: nothing is stored, and no cookie is set."""
     visitor = sessions.create("web", None, {})
     elsewhere = sessions.create("other", "bob", {})
@@ -142,10 +148,19 @@ def test_tokens_and_what_keeps_them_alive(both: Gateways, gateway: str, own_redi
     both.configure(
         gateway,
         "api",
-        {"redis": own_redis.url, "prefix": "api", "pepper": ["p" * 16], "app": "web", "type": "key", "refresh": 5000},
+        {
+            "redis": own_redis.url,
+            "prefix": "api",
+            "pepper": ["p" * 16],
+            "app": "web",
+            "type": "key",
+            "refresh": 5000,
+        },
     )
     both.configure(
-        gateway, "idle", {"redis": own_redis.url, "app": "web", "type": "key", "refresh_idle": True, "realm": "keys"}
+        gateway,
+        "idle",
+        {"redis": own_redis.url, "app": "web", "type": "key", "refresh_idle": True, "realm": "keys"},
     )
     with tokenstore.RedisTokens(own_redis.url, prefix="api", pepper="p" * 16) as tokens:
         made = tokens.create("web", "key", "robot", duration=100).token
@@ -203,10 +218,14 @@ def test_a_mistake_in_the_configuration_is_named(
     assert "gateway.lua" not in fault
 
 
-def test_a_secret_may_be_a_reference(both: Gateways, gateway: str, own_redis: Server, sessions: tokenstore.Sessions) -> None:
-    """What it refers to comes later, and may change: the plugin follows. A mistake in it is an error of that request."""
+def test_a_secret_may_be_a_reference(
+    both: Gateways, gateway: str, own_redis: Server, sessions: tokenstore.Sessions
+) -> None:
+    """What it refers to comes later, and may change: the plugin follows. A mistake in it fails that request."""
     reference = {"kong": "{vault://env/redis-url}", "apisix": "$secret://vault/1/redis/url"}[gateway]
-    both.configure(gateway, "vault", {"redis": reference, "app": "web", "cookie": "sid", "pepper": [reference]})
+    both.configure(
+        gateway, "vault", {"redis": reference, "app": "web", "cookie": "sid", "pepper": [reference]}
+    )
     token = sessions.create("web", "bob", {})
     resolve = f"configs.{gateway}.vault.pepper = nil configs.{gateway}.vault.redis = "
     both.nginx.explained += ["cannot connect", "failed .2: No such file", "redis: unknown scheme http://"]
@@ -223,7 +242,8 @@ def test_a_secret_may_be_a_reference(both: Gateways, gateway: str, own_redis: Se
 def test_equal_configurations_share_a_store(both: Gateways, gateway: str, own_redis: Server) -> None:
     """And with it its connections and its near cache; APISIX makes a table for each request."""
     both.configure(gateway, "other", {**config_of(both, gateway), "app": "other"})
-    assert both(f"""
+    assert (
+        both(f"""
       local options = require("tokenstore.gateway").options
       local one, other = configs.{gateway}.web, configs.{gateway}.other
       for _ = 1, 200 do -- fields that are not set may be null: that changes the order in tables
@@ -235,11 +255,17 @@ def test_equal_configurations_share_a_store(both: Gateways, gateway: str, own_re
         if options(one) ~= options(same) then return "not the same" end
       end
       return options(one) ~= options(other) and options(one).store == options(other).store
-    """) is True
+    """)
+        is True
+    )
 
 
-def test_the_near_cache(both: Gateways, gateway: str, own_redis: Server, sessions: tokenstore.Sessions) -> None:
-    both.configure(gateway, "near", {**config_of(both, gateway), "near_cache": 100, "near_cache_staleness": 1})
+def test_the_near_cache(
+    both: Gateways, gateway: str, own_redis: Server, sessions: tokenstore.Sessions
+) -> None:
+    both.configure(
+        gateway, "near", {**config_of(both, gateway), "near_cache": 100, "near_cache_staleness": 1}
+    )
     token = sessions.create("web", "bob", {"role": "admin"})
     stats = f"""
       local options = require("tokenstore.gateway").options(configs.{gateway}.near)

@@ -62,7 +62,12 @@ def test_the_owner_is_the_credential(kong: Gateways, sessions: tokenstore.Sessio
 
 
 def test_the_owner_as_a_consumer(kong: Gateways, sessions: tokenstore.Sessions) -> None:
-    consumer = {"x-consumer": "11", "x-consumer-id": "11", "x-consumer-username": "bob", "x-consumer-custom-id": "b-1"}
+    consumer = {
+        "x-consumer": "11",
+        "x-consumer-id": "11",
+        "x-consumer-username": "bob",
+        "x-consumer-custom-id": "b-1",
+    }
     got = ask(kong, "consumers", sessions.create("web", "bob", {}))
     assert got == {"x-owner-id": "bob", "x-credential": "bob", "x-credential-identifier": "bob", **consumer}
     answer = kong.get("kong", "consumers", {"Cookie": f"sid={sessions.create('web', 'alice', {})}"})
@@ -70,9 +75,14 @@ def test_the_owner_as_a_consumer(kong: Gateways, sessions: tokenstore.Sessions) 
     token = sessions.create("web", None, {})
     visitor = sessions.get("web", token)
     assert visitor is not None
-    assert ask(kong, "consumers", token) == {"x-credential": visitor.sid, "x-credential-identifier": visitor.sid}
+    assert ask(kong, "consumers", token) == {
+        "x-credential": visitor.sid,
+        "x-credential-identifier": visitor.sid,
+    }
     kong.nginx.explained.append("the database is away")
-    assert kong.get("kong", "consumers", {"Cookie": f"sid={sessions.create('web', 'broken', {})}"}).status == 500
+    assert (
+        kong.get("kong", "consumers", {"Cookie": f"sid={sessions.create('web', 'broken', {})}"}).status == 500
+    )
 
 
 def test_an_anonymous_consumer(kong: Gateways, sessions: tokenstore.Sessions) -> None:
@@ -90,7 +100,10 @@ def test_an_anonymous_consumer(kong: Gateways, sessions: tokenstore.Sessions) ->
 
 
 def test_an_anonymous_consumer_that_does_not_exist(kong: Gateways) -> None:
-    kong.nginx.explained += ["the anonymous consumer does not exist: no-such-consumer", "the database is away"]
+    kong.nginx.explained += [
+        "the anonymous consumer does not exist: no-such-consumer",
+        "the database is away",
+    ]
     assert kong.get("kong", "nobody").status == 500
     assert kong.get("kong", "broken").status == 500
 
