@@ -42,7 +42,6 @@ class Store(Closing):
             raise TypeError(f"redis must be a URL, a {self._module}.Client or None, not {name}")
         self._owns_client = self._client is not redis
         self._driver: _core.Client = self._client._driver
-        self._ops.store.use(self._client._core)
 
     @property
     def client(self) -> Client:
