@@ -63,12 +63,13 @@ def test_a_key_is_asked_for_at_once(server: Server) -> None:
     """The thread that listens is woken: it does not wait for its next turn."""
     with Client(server.url, near_cache=1000, near_cache_staleness=60, near_cache_tracking="keys") as client:
         tokens, took = alive(client), []
-        for i in range(21):
+        for i in range(101):
             token = tokens.create(A, T, f"owner {i}", {"n": 1}).token
             began = time.monotonic()
             wait_until_near(server, tokens, token)
             took.append(time.monotonic() - began)
-        assert sorted(took)[10] < 0.03
+        assert sorted(took)[50] < 0.03
+        assert max(took) < 2  # nothing that was read waits for what comes next
 
 
 def test_a_server_that_remembers_few_keys(server: Server, by_key: Client, tokens: RedisTokens) -> None:
