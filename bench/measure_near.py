@@ -1,4 +1,5 @@
-"""The near cache: a hit against a call that asks the server, and against redis-py's cache; and what listening costs the server."""
+"""The near cache: a hit against a call that asks the server, and against redis-py's cache; and what listening costs the server
+and the processes that listen."""
 
 import shutil
 import sys
@@ -16,6 +17,8 @@ def measure(table, directory, rounds, count):
     hits(table, directory, rounds, count)
     stop_all()
     server_cost(table, directory)
+    stop_all()
+    listening_cost(table, directory)
     stop_all()
 
 
@@ -77,3 +80,24 @@ def server_cost(table, directory):
                     f"({sent / 1e6:.1f} MB/s out)"
                 )
                 table.add(row, 100 * cpu, 100 * used["off"][0], cpu / max(used["off"][0], 1e-9), None, unit="%")
+
+
+def listening_cost(table, directory):
+    """The same by the library itself: CPU of the server, and of all clients together, while records are written that each one client
+    gets four times after each write."""
+    rate = 1000
+    for clients in (10, 100, 1000):
+        used = {}
+        for mode in ("off", "broadcast", "keys"):
+            server = Server(directory, f"listen-{mode}.sock")
+            worker = Worker(mode, sys.executable, str(BENCH / "worker_listeners.py"), server.socket)
+            used[mode] = [float(x) for x in worker.ask(mode, clients, rate, SECONDS)]
+            stop_all()
+        for place, whose in ((0, "server"), (2, "clients")):
+            for mode in ("broadcast", "keys"):
+                mine, off = used[mode], used["off"][place]
+                row = (
+                    f"CPU of the {whose}, {clients} clients, {mine[4]:,.0f} writes/s, {mode}, against no near cache "
+                    f"({mine[1] / 1e6:.1f} MB/s out, {mine[3]:.0%} hits)"
+                )
+                table.add(row, 100 * mine[place], 100 * off, mine[place] / max(off, 1e-9), None, unit="%")

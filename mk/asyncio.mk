@@ -21,7 +21,7 @@ ASYNCIO_SHIM := -p blocking_shim \
 	--deselect tests/python/test_memory.py::test_cycles_through_a_client_are_collected \
 	--deselect tests/python/test_near_cache.py::test_a_forked_child
 
-ASYNCIO_BATTERY := $(patsubst %,tests/python/test_%.py,acl binding call_key client data durability errors lifetimes limits many near_cache options presented pages redis_jwt reuse rotation servers sessions \
+ASYNCIO_BATTERY := $(patsubst %,tests/python/test_%.py,acl binding call_key client data durability errors lifetimes limits many near_cache near_credentials near_keys near_views options presented pages redis_jwt reuse rotation servers sessions \
 	tls tokens tokens_end tokenstore tokenstore_others url values $(if $(TOKENSTORE_SOAK),threads upgrade))
 ASYNCIO_ON_UVLOOP := $(if $(TOKENSTORE_SOAK),$(ASYNCIO_BATTERY),$(patsubst %,tests/python/test_%.py,client many \
 	sessions tls tokens tokenstore))

@@ -120,6 +120,13 @@ valgrind-lua:
 
 # ---- installing --------------------------------------------------------------------------------------
 
+# The plugins for Kong and APISIX, which run on LuaJIT: $(call install_plugins,ABI,DIRECTORY)
+LUA_PLUGINS := kong/plugins/tokenstore-auth/handler.lua kong/plugins/tokenstore-auth/schema.lua \
+	apisix/plugins/tokenstore-auth.lua
+define install_plugins
+[ $(1) != 5.1 ] || for f in $(LUA_PLUGINS); do install -D -m 644 bindings/lua/$$f $(2)/$$f; done
+endef
+
 install-lua: lua
 	@[ -n "$(strip $(LUA_ABIS))" ] || \
 	  { echo "no headers of any Lua; on Debian: apt-get install liblua5.4-dev (or liblua5.1-0-dev)" >&2; exit 1; }
@@ -127,11 +134,14 @@ install-lua: lua
 	  install -d $(DESTDIR)$(PREFIX)/share/lua/$$abi/tokenstore $(DESTDIR)$(PREFIX)/lib/lua/$$abi/tokenstore; \
 	  install -m 644 bindings/lua/tokenstore/*.lua $(DESTDIR)$(PREFIX)/share/lua/$$abi/tokenstore; \
 	  install -m 644 $(BUILD)/lua/$$abi/tokenstore/*.so $(DESTDIR)$(PREFIX)/lib/lua/$$abi/tokenstore; \
+	  $(call install_plugins,$$abi,$(DESTDIR)$(PREFIX)/share/lua/$$abi); \
 	done
 
 uninstall-lua:
 	rm -rf $(foreach abi,5.1 5.3 5.4,$(DESTDIR)$(PREFIX)/share/lua/$(abi)/tokenstore \
 	  $(DESTDIR)$(PREFIX)/lib/lua/$(abi)/tokenstore)
+	cd $(DESTDIR)$(PREFIX)/share/lua/5.1 2>/dev/null && rm -f $(LUA_PLUGINS) && \
+	  rmdir -p --ignore-fail-on-non-empty $(sort $(dir $(LUA_PLUGINS))) || true
 
 # For luarocks: see tokenstore-scm-1.rockspec, which sets ROCK_INCLUDE and where things go.
 rock: lua
@@ -140,6 +150,7 @@ install-rock:
 	install -d $(ROCK_LUADIR)/tokenstore $(ROCK_LIBDIR)/tokenstore
 	install -m 644 bindings/lua/tokenstore/*.lua $(ROCK_LUADIR)/tokenstore
 	install -m 755 $(BUILD)/lua/$(LUA_ABIS)/tokenstore/*.so $(ROCK_LIBDIR)/tokenstore
+	$(call install_plugins,$(LUA_ABIS),$(ROCK_LUADIR))
 
 test-rock:
 	@sh tests/lua/rock.sh $(BUILD)/rocks

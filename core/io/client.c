@@ -177,6 +177,36 @@ tks_near *tks_client_hold_near(tks_client *client) {
     return tks_near_hold(tksp_near_thread_get(near));
 }
 
+/* NULL: there is none, or nothing was asked for in this process. */
+static tks_near *borrow_near(tks_client *client, tksp_pools **out) {
+    tksp_pools *pools = tksp_client_pools(client, tksp_pid_get(&client->pid));
+    tksp_near_thread *near = pools != NULL ? tksp_pools_get_near(pools) : NULL;
+    *out = pools;
+    return near != NULL ? tksp_near_thread_get(near) : NULL;
+}
+
+void *tks_client_find_view(tks_client *client, const tks_near_question *question) {
+    tksp_pools *pools;
+    tks_near *near = borrow_near(client, &pools);
+    if (near == NULL) {
+        return NULL;
+    }
+    return tks_near_find_view(near, tksp_pools_get_router(pools), question, tksp_boot_ms());
+}
+
+void *tks_client_reap_view(tks_client *client, bool all) {
+    tksp_pools *pools;
+    tks_near *near = borrow_near(client, &pools);
+    return near != NULL ? tks_near_reap(near, all) : NULL;
+}
+
+void tks_client_note_credentials(tks_client *client, const tks_credentials *credentials) {
+    tksp_pools *pools = tksp_client_pools(client, tksp_pid_get(&client->pid));
+    if (pools != NULL) {
+        tksp_pools_note(pools, credentials);
+    }
+}
+
 bool tks_client_get_near_stats(tks_client *client, tks_near_stats *out) {
     tks_near *near = tks_client_hold_near(client);
     if (near == NULL) {

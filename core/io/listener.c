@@ -12,6 +12,7 @@
 enum {
     PAUSE_FIRST_MS = 25, /* doubles up to the maximum */
     PAUSE_MAX_MS = 5000,
+    PING_MAX = 64 * 1024,
     CALM_MS = 5000 /* after a connection that lived this long, reconnect without a pause */
 };
 
@@ -142,6 +143,7 @@ tks_status tksp_listener_connect(tksp_listener *l, int64_t until, tksp_wait *wai
     }
     l->opened_at = l->heard_at = l->ping_at = tksp_clock();
     l->pinged_at = 0;
+    l->answers = 0;
     l->empty_ms = l->known_ms = tksp_wall_ms();
     l->ready = true;
     tksp_listener_note(l, TKSP_LINK_OPEN);
@@ -162,19 +164,37 @@ void tksp_listener_lose(tksp_listener *l, const char *why) {
 
 /* ---- listening --------------------------------------------------------------------------------- */
 
+/* Is it one that is asked? */
+static bool is_asked(const tksp_listener *l) {
+    return l->options->ask != NULL && !l->member.replica && l->leave_at == 0;
+}
+
 /* Or the reply to the last one is overdue. */
 int64_t tksp_listener_next_ping(const tksp_listener *l) {
     if (l->pinged_at != 0) {
         return l->pinged_at + l->endpoint.target->timeout_ms * TKSP_MS;
     }
+    if (is_asked(l) && l->options->wants(l->options->context, l->member.node)) {
+        return 0;
+    }
     return (l->options->pings_always ? l->ping_at : l->heard_at) + l->options->ping_ms * TKSP_MS;
+}
+
+/* What is asked, and PING. */
+static tks_status format_ping(tksp_listener *l, tks_buf *out) {
+    tks_status status = TKS_OK;
+    if (is_asked(l)) {
+        status = l->options->ask(l->options->context, l->member.node, out, &l->answers);
+    }
+    return status == TKS_OK ? tks_buf_append_bytes(out, TKS_LITERAL("*1\r\n$4\r\nPING\r\n"))
+                            : status;
 }
 
 /* It is time: sends PING, or returns why the connection counts as lost. */
 static const char *ping(tksp_listener *l) {
-    static const char command[] = "*1\r\n$4\r\nPING\r\n";
     tksp_failure failure = TKSP_FAILURE_INIT;
     tks_bytes rest;
+    tks_buf out;
     if (l->pinged_at != 0) {
         return "the server does not answer PING";
     }
@@ -182,12 +202,13 @@ static const char *ping(tksp_listener *l) {
     if (l->options->link != NULL) {
         l->pinged_ms = tksp_boot_ms();
     }
-    if (tksp_conn_begin(l->conn, tks_bytes_of(command, sizeof command - 1), &rest, &failure) !=
-            TKS_OK ||
-        rest.size > 0) {
-        return "the connection was lost";
+    tks_buf_init(&out, PING_MAX);
+    tks_status status = format_ping(l, &out);
+    if (status == TKS_OK) {
+        status = tksp_conn_begin(l->conn, tks_buf_bytes(&out), &rest, &failure);
     }
-    return NULL;
+    tks_buf_wipe(&out);
+    return status == TKS_OK && rest.size == 0 ? NULL : "the connection was lost";
 }
 
 /* Classifies a reply: *heard is set if it is for the caller. False: the reply is unexpected. An error can
@@ -202,6 +223,14 @@ static bool take(tksp_listener *l, const tks_reply *reply, tksp_heard *heard) {
         if (l->options->accept(l->options->context, tks_reply_get_bytes(channel), payload)) {
             *heard = TKSP_HEARD_MESSAGE;
         }
+        return true;
+    }
+    if (l->options->hear != NULL && l->options->hear(l->options->context, reply)) {
+        return true;
+    }
+    if (l->answers > 0) {
+        l->answers--;
+        l->options->answer(l->options->context, l->member.node, reply);
         return true;
     }
     bool pong = l->command.size > 0 ? tks_reply_is_push(reply, TKS_LITERAL("pong"), 2)

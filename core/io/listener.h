@@ -14,7 +14,7 @@
 /* Times without a unit are monotonic, nanoseconds; _ms: milliseconds since 1970. */
 typedef struct tksp_listener {
     const tksp_subscription_options *options;
-    tks_bytes command; /* SUBSCRIBE; empty at a replica */
+    tks_bytes command; /* SUBSCRIBE; empty at a replica, or without channels */
     tksp_endpoint endpoint;
     tks_target target; /* at a replica: that of the endpoint, which may be a replica */
     tks_member member; /* its node is -1 where there is one server */
@@ -27,6 +27,7 @@ typedef struct tksp_listener {
     tks_credentials credentials;
     unsigned failures; /* in a row */
     int64_t retry_at, opened_at, heard_at;
+    size_t answers;    /* so many of `ask` come before that of PING */
     int64_t pinged_at; /* 0: no PING is unanswered */
     int64_t ping_at;   /* the last PING; where they are sent always, the next follows it */
     int64_t pinged_ms; /* the same, as tks_event's boot_ms */

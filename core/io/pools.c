@@ -85,6 +85,12 @@ void tksp_pools_equip(tksp_pools *pools, tks_client *client, tks_op *op) {
     }
 }
 
+void tksp_pools_note(tksp_pools *pools, const tks_credentials *credentials) {
+    if (pools->near != NULL) {
+        tksp_near_thread_note(pools->near, credentials);
+    }
+}
+
 /* ---- nodes ----------------------------------------------------------------------------------- */
 
 static void free_node(node *n) {
@@ -191,6 +197,9 @@ void tksp_pools_adopt(tksp_pools *pools, tksp_pools *inherited) {
     int i = 0;
     tksp_pool *pool;
     pools->inherited = inherited;
+    if (inherited->near != NULL) {
+        tksp_near_thread_drop_inherited(inherited->near);
+    }
     while ((pool = next_pool(inherited, &i)) != NULL) {
         tksp_pool_drop_inherited(pool);
     }

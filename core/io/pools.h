@@ -30,6 +30,9 @@ tksp_near_thread *tksp_pools_get_near(const tksp_pools *pools);
 /* Gives an operation what belongs to this process: the router, the near cache. */
 void tksp_pools_equip(tksp_pools *pools, tks_client *client, tks_op *op);
 
+/* A connection has logged in with what the host supplied. */
+void tksp_pools_note(tksp_pools *pools, const tks_credentials *credentials);
+
 /* The pool of a node of the router; -1: of the one server. NULL: out of memory. */
 tksp_pool *tksp_pools_get(tksp_pools *pools, int node);
 

@@ -65,6 +65,9 @@ static tks_status borrow(tks_flight *r) {
         tksp_pool_give_back(r->pool, &r->lease);
         r->asks = r->credentials.refused && !r->refused; /* a second refusal is final */
     }
+    if (status == TKS_OK && r->given) {
+        tksp_pools_note(r->pools, &r->credentials);
+    }
     if (status == TKS_OK || r->asks) {
         forget(r); /* credentials are used for one connection only */
         r->refused = r->asks;

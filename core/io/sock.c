@@ -60,17 +60,31 @@ static void set_tcp_options(int fd) {
     set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, TKS_UNACKNOWLEDGED_MS);
 }
 
-int tksp_sock_open(tksp_sock *sock, int family) {
+static void adopt(tksp_sock *sock, int fd) {
     struct stat info;
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
-        return errno;
-    }
     if (fstat(fd, &info) == 0) {
         sock->device = info.st_dev;
         sock->inode = info.st_ino;
     }
     atomic_store(&sock->fd, fd);
+}
+
+int tksp_sock_open_pair(tksp_sock *one, tksp_sock *other) {
+    int fds[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) != 0) {
+        return errno;
+    }
+    adopt(one, fds[0]);
+    adopt(other, fds[1]);
+    return 0;
+}
+
+int tksp_sock_open(tksp_sock *sock, int family) {
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return errno;
+    }
+    adopt(sock, fd);
     if (family != AF_UNIX) {
         set_tcp_options(fd);
     }

@@ -22,6 +22,9 @@ void tksp_sock_init(tksp_sock *sock);
 /* Opens a non-blocking socket; a TCP socket gets keepalive as in tokenstore/connecting.h. 0 or errno. */
 int tksp_sock_open(tksp_sock *sock, int family);
 
+/* Opens two unix sockets that are connected to each other. 0 or errno. */
+int tksp_sock_open_pair(tksp_sock *one, tksp_sock *other);
+
 /* Makes recv() block, for at most one slice; callers that must not wait use MSG_DONTWAIT. 0 or errno. */
 int tksp_sock_set_blocking(const tksp_sock *sock);
 

@@ -21,6 +21,9 @@ enum {
 /* ---- life -------------------------------------------------------------------------------------- */
 
 static tks_status format_command(tks_buf *out, const tksp_subscription_options *options) {
+    if (options->count == 0) {
+        return TKS_OK;
+    }
     tks_bytes *words = calloc(options->count + 1, sizeof *words);
     if (words == NULL) {
         return TKS_ERR_MEMORY;
@@ -115,14 +118,18 @@ static void hang_up(tksp_subscription *sub) {
     }
 }
 
-/* In a forked child. A connection in use by another thread of the parent is not freed: that thread may have
- * been changing it. */
-static void give_up_inherited(tksp_subscription *sub) {
+/* A connection in use by another thread of the parent is not freed: that thread may have been changing it. */
+void tksp_subscription_drop_inherited(tksp_subscription *sub) {
     for (size_t i = 0; i < sub->count; i++) {
         if (sub->listeners[i]->conn != NULL) {
             tksp_conn_drop_inherited(sub->listeners[i]->conn);
         }
     }
+}
+
+/* In a forked child. */
+static void give_up_inherited(tksp_subscription *sub) {
+    tksp_subscription_drop_inherited(sub);
     if (!atomic_load(&sub->busy)) {
         hang_up(sub);
     }
@@ -170,6 +177,20 @@ void tksp_subscription_give(tksp_subscription *sub, tks_credentials *credentials
     } else {
         tks_credentials_clear(credentials);
     }
+}
+
+static bool was_refused(const tks_flight *flight) {
+    for (size_t i = 0; i < flight->part_count; i++) {
+        if (flight->parts[i].asks) {
+            return was_refused(&flight->parts[i]);
+        }
+    }
+    return flight->refused;
+}
+
+bool tksp_subscription_was_refused(const tksp_subscription *sub) {
+    return sub->asker != NULL ? sub->asker->refused
+                              : sub->flight != NULL && was_refused(sub->flight);
 }
 
 /* ---- a call ------------------------------------------------------------------------------------ */

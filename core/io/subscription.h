@@ -14,6 +14,7 @@
 #define TKSP_IO_SUBSCRIPTION_H
 
 #include "tokenstore/client.h"
+#include "waker.h"
 
 typedef struct tksp_subscription tksp_subscription;
 
@@ -27,8 +28,8 @@ typedef enum tksp_link {
 /* The functions are called in open and next, by their thread. */
 typedef struct tksp_subscription_options {
     const tks_bytes *channels; /* copied */
-    size_t count;
-    const char *rights; /* what the ACL calls them */
+    size_t count;              /* 0: the operation of `prepare` does what is needed to be told */
+    const char *rights;        /* what the ACL calls them */
     /* Creates an operation that runs on each new connection before it subscribes. NULL: none. */
     tks_status (*prepare)(void *context, tks_op **out, tks_error *err);
     bool prepares_replicas; /* also at each replica */
@@ -36,6 +37,14 @@ typedef struct tksp_subscription_options {
     bool (*accept)(void *context, tks_bytes channel, const tks_reply *payload);
     /* `node` is -1 where there is one server; PROVEN: PING was sent at `sent_ms`, as tks_event's boot_ms. NULL: nobody asks. */
     void (*link)(void *context, int node, tksp_link event, int64_t sent_ms);
+    /* Without channels: takes a reply that is a message. False: it is another one. */
+    bool (*hear)(void *context, const tks_reply *reply);
+    /* What a primary is asked before each PING, and at once when there is something: appends the commands, few enough to be written without
+     * waiting; `*count` answers follow. NULL: nothing. */
+    bool (*wants)(void *context, int node);
+    tks_status (*ask)(void *context, int node, tks_buf *out, size_t *count);
+    void (*answer)(void *context, int node, const tks_reply *reply);
+    const tksp_waker *waker; /* wakes `next` when there is; NULL: nobody does */
     void *context;
     /* On a cluster: creates an operation whose BOOL is true if the last message that was accepted is not. *out NULL: it is. */
     tks_status (*doubt)(void *context, tks_op **out, tks_error *err);
@@ -73,6 +82,9 @@ tks_status tksp_subscription_open(tksp_subscription *sub, const tks_interrupt *i
  * by the thread that calls open or next. */
 void tksp_subscription_give(tksp_subscription *sub, tks_credentials *credentials);
 
+/* They are requested: were the last ones refused? */
+bool tksp_subscription_was_refused(const tksp_subscription *sub);
+
 /* Returns the next event. `timeout_ms` 0: only what has already arrived; below 0: waits forever. While the
  * server is unreachable a call may take connect_timeout if that is longer, so that short calls can reconnect
  * too. TKS_OK; TKS_ERR_SERVER, TKS_ERR_CONFIGURATION: retrying is unlikely to help (later calls do retry);
@@ -85,6 +97,9 @@ tksp_gap tksp_subscription_get_gap(const tksp_subscription *sub);           /* a
 
 /* Ends a next() in progress in another thread within TKSP_SLICE_MS. May be called twice. */
 void tksp_subscription_close(tksp_subscription *sub);
+
+/* In a forked child: closes its copies of the connections, and nothing else. */
+void tksp_subscription_drop_inherited(tksp_subscription *sub);
 
 /* NULL is accepted. */
 void tksp_subscription_free(tksp_subscription *sub);

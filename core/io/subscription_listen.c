@@ -37,8 +37,9 @@ static tks_status hear_any(tksp_call *c, tksp_heard *heard, tks_error *err) {
             continue;
         }
         tks_status status = hear(c, l, l->ready ? 0 : now, heard, err);
-        if (status == TKS_ERR_TIMEOUT) {
-            l->ready = false;
+        l->ready =
+            status != TKS_ERR_TIMEOUT; /* what has been read behind a value, poll does not show */
+        if (!l->ready) {
             continue;
         }
         sub->turn = at + 1;
@@ -60,21 +61,33 @@ static bool let_go(tksp_subscription *sub) {
 }
 
 static tks_status look_at_all(const tksp_subscription *sub) {
-    return poll(sub->fds, sub->count, 0) > 0 ? TKS_OK : TKS_ERR_TIMEOUT;
+    return poll(sub->fds, sub->count + 1, 0) > 0 ? TKS_OK : TKS_ERR_TIMEOUT;
+}
+
+/* Room for the descriptors of all, and the waker's. */
+static bool make_room(tksp_subscription *sub) {
+    size_t needed = sub->count + 1;
+    if (sub->fds_room < needed) {
+        struct pollfd *more = realloc(sub->fds, needed * sizeof *more);
+        if (more == NULL) {
+            return false;
+        }
+        sub->fds = more;
+        sub->fds_room = needed;
+    }
+    return true;
 }
 
 /* Waits until there may be something to read, or a PING is due. */
 static tks_status wait_for_any(tksp_call *c, int64_t until, tks_error *err) {
     tksp_subscription *sub = c->sub;
+    const tksp_waker *waker = sub->options.waker;
     int64_t deadline = c->wait.deadline;
-    if (sub->fds_room < sub->count) {
-        struct pollfd *more = realloc(sub->fds, sub->count * sizeof *more);
-        if (more == NULL) {
-            return tks_fail_memory(err);
-        }
-        sub->fds = more;
-        sub->fds_room = sub->count;
+    if (!make_room(sub)) {
+        return tks_fail_memory(err);
     }
+    sub->fds[sub->count] =
+        (struct pollfd){waker != NULL ? tksp_waker_get_fd(waker) : -1, POLLIN, 0};
     for (size_t i = 0; i < sub->count; i++) {
         const tksp_listener *l = sub->listeners[i];
         sub->fds[i] = l->conn != NULL ? tksp_conn_get_poll(l->conn) : (struct pollfd){-1, 0, 0};
@@ -85,10 +98,13 @@ static tks_status wait_for_any(tksp_call *c, int64_t until, tks_error *err) {
     bool past = until <= tksp_clock(); /* what has arrived is read all the same */
     c->wait.deadline = until;
     tks_status status =
-        past ? look_at_all(sub) : tksp_wait_fds(&c->wait, sub->fds, sub->count, err);
+        past ? look_at_all(sub) : tksp_wait_fds(&c->wait, sub->fds, sub->count + 1, err);
     c->wait.deadline = deadline;
     for (size_t i = 0; status == TKS_OK && i < sub->count; i++) {
         sub->listeners[i]->ready = sub->fds[i].revents != 0;
+    }
+    if (status == TKS_OK && sub->fds[sub->count].revents != 0) {
+        tksp_waker_calm(waker);
     }
     return status;
 }
@@ -97,7 +113,8 @@ tks_status tksp_subscription_listen(tksp_call *c, int64_t wake, tksp_heard *hear
     tksp_subscription *sub = c->sub;
     int64_t deadline = c->wait.deadline, until = wake < deadline ? wake : deadline;
     tks_status status;
-    if (sub->count == 1 && sub->listeners[0]->conn != NULL && sub->listeners[0]->leave_at == 0) {
+    bool alone = sub->count == 1 && sub->options.waker == NULL;
+    if (alone && sub->listeners[0]->conn != NULL && sub->listeners[0]->leave_at == 0) {
         status = hear(c, sub->listeners[0], until, heard, err);
     } else {
         status = let_go(sub) ? TKS_OK : hear_any(c, heard, err);

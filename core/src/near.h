@@ -6,12 +6,13 @@
 #include "tokenstore/near.h"
 
 typedef struct tksp_near_entry tksp_near_entry;
+typedef struct tksp_near_view tksp_near_view;
 
 /* A record, as it was read. */
 typedef struct tksp_near_record {
     tks_bytes text;
     int64_t ends_ms;  /* by the server's clock; 0: never */
-    int64_t clock_ms; /* what that says now; a little ahead, by the way of an answer at most */
+    int64_t clock_ms; /* what that says now; a little ahead, by 2 ms and the way of an answer at most */
 } tksp_near_record;
 
 /* What was known when the server was asked. */
@@ -25,6 +26,9 @@ typedef struct tksp_near_ticket {
 tksp_near_entry *tksp_near_find(tks_near *near, int node, tks_bytes key, tks_bytes field,
                                 int64_t now_ms, tksp_near_record *out);
 void tksp_near_release(tksp_near_entry *entry); /* NULL is accepted */
+
+/* Gives the entry this view, which was allocated. False: the entry is gone, and the view the caller's. */
+bool tksp_near_leave_view(tks_near *near, tksp_near_entry *entry, tksp_near_view *view);
 
 enum { TKSP_NEAR_PREFIXES_MAX = 8 };
 

@@ -40,14 +40,17 @@ bool tksp_near_table_init(tksp_near_table *table, size_t entries, size_t bytes) 
     *table = (tksp_near_table){.mask = buckets - 1, .count_max = entries, .bytes_max = bytes};
     table->entries = calloc(buckets, sizeof *table->entries);
     table->owners = calloc(buckets, sizeof *table->owners);
+    table->views = calloc(buckets, sizeof *table->views);
     tks_random(&table->seed, sizeof table->seed);
-    return table->entries != NULL && table->owners != NULL;
+    return table->entries != NULL && table->owners != NULL && table->views != NULL;
 }
 
 void tksp_near_table_clear(tksp_near_table *table) {
     while (table->newest != NULL) tksp_near_table_remove(table, table->newest);
     free(table->entries);
     free(table->owners);
+    free(table->views);
+    for (tksp_near_view *view; (view = tksp_near_table_reap(table, true)) != NULL;) free(view);
 }
 
 static size_t size_of(const tksp_near_entry *entry) {
@@ -95,6 +98,51 @@ tksp_near_entry *tksp_near_table_find(tksp_near_table *table, tks_bytes key, tks
     return entry;
 }
 
+/* ---- views ---- */
+
+/* The question is a hash already. */
+static tksp_near_view **seek_view(const tksp_near_table *table, const tks_near_question *question) {
+    tksp_near_view **at = &table->views[question->words[0] & table->mask];
+    while (*at != NULL && ((*at)->question.words[0] != question->words[0] ||
+                           (*at)->question.words[1] != question->words[1])) {
+        at = &(*at)->next;
+    }
+    return at;
+}
+
+tksp_near_view *tksp_near_table_ask(const tksp_near_table *table,
+                                    const tks_near_question *question) {
+    return *seek_view(table, question);
+}
+
+static void drop_view(tksp_near_table *table, tksp_near_view *view) {
+    if (view == NULL) return;
+    *seek_view(table, &view->question) = view->next;
+    view->entry->view = NULL;
+    table->bytes -= sizeof *view;
+    view->next = table->gone;
+    table->gone = view;
+}
+
+void tksp_near_table_leave(tksp_near_table *table, tksp_near_entry *entry, tksp_near_view *view) {
+    drop_view(table, entry->view);
+    drop_view(table, tksp_near_table_ask(table, &view->question));
+    tksp_near_view **at = seek_view(table, &view->question);
+    view->next = NULL;
+    *at = view;
+    view->entry = entry;
+    entry->view = view;
+    table->bytes += sizeof *view;
+}
+
+tksp_near_view *tksp_near_table_reap(tksp_near_table *table, bool all) {
+    tksp_near_entry *entry = all && table->gone == NULL ? table->newest : NULL;
+    for (; entry != NULL; entry = entry->older) drop_view(table, entry->view);
+    tksp_near_view *view = table->gone;
+    if (view != NULL) table->gone = view->next;
+    return view;
+}
+
 /* ---- removing ---- */
 
 static void leave_queue(tksp_near_table *table, tksp_near_entry *entry) {
@@ -108,8 +156,11 @@ static void leave_owner(tksp_near_table *table, tksp_near_entry *entry) {
     *(entry->before != NULL ? &entry->before->after : &owner->first) = entry->after;
     if (entry->after != NULL) entry->after->before = entry->before;
     if (owner->first != NULL) return;
-    tksp_near_owner **at =
-        seek_owner(table, tks_bytes_of(owner->key, owner->key_size), owner->hash);
+    tks_bytes key = tks_bytes_of(owner->key, owner->key_size);
+    if (table->keys != NULL) {
+        tksp_near_keys_release(table->keys, (tksp_near_name){key, owner->hash});
+    }
+    tksp_near_owner **at = seek_owner(table, key, owner->hash);
     *at = owner->next;
     table->bytes -= sizeof *owner + owner->key_size;
     tks_wipe(owner->key, owner->key_size);
@@ -122,6 +173,8 @@ void tksp_near_table_remove(tksp_near_table *table, tksp_near_entry *entry) {
     *at = entry->next;
     leave_queue(table, entry);
     leave_owner(table, entry);
+    drop_view(table, entry->view);
+    entry->owner = NULL; /* it may be held */
     table->count--;
     table->bytes -= size_of(entry);
     tksp_near_release(entry);

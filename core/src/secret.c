@@ -4,6 +4,7 @@
 #include <sodium.h>
 
 _Static_assert(TKS_PEPPER_MAX == crypto_generichash_KEYBYTES_MAX, "BLAKE2b's longest key");
+_Static_assert(TKS_FINGERPRINT_KEY_SIZE == crypto_shorthash_siphashx24_KEYBYTES, "SipHash's key");
 _Static_assert(TKS_DIGEST_SIZE >= crypto_generichash_BYTES_MIN, "libsodium's shortest digest");
 _Static_assert(TKS_DIGEST_TEXT_SIZE * 3 == TKS_DIGEST_SIZE * 4, "no padding, no partial group");
 
@@ -78,6 +79,12 @@ void tks_digest(tks_bytes pepper, const tks_bytes *fields, size_t count, char *o
     (void)crypto_generichash_final(&state, digest, sizeof digest);
     write_digest(digest, out);
     sodium_memzero(&state, sizeof state);
+}
+
+void tks_fingerprint(const unsigned char *key, tks_bytes text, uint64_t out[2]) {
+    unsigned char bytes[crypto_shorthash_siphashx24_BYTES];
+    (void)crypto_shorthash_siphashx24(bytes, (const unsigned char *)text.data, text.size, key);
+    memcpy(out, bytes, sizeof bytes);
 }
 
 void tks_derive(tks_bytes secret, tks_bytes salt, void *out, size_t size) {

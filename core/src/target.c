@@ -64,7 +64,10 @@ static bool is_client_name(tks_bytes text) {
 
 /* In this order: those of TLS begin at TLS, that of an embedded server at EMBEDDED, those of Sentinels at SENTINEL,
  * that of nodes at NODES. */
-enum { TLS = 9, EMBEDDED = 13, SENTINEL = 14, NODES = 16 };
+enum { TLS = 10, EMBEDDED = 14, SENTINEL = 15, NODES = 17 };
+
+static const char *const trackings[] =
+    {[TKS_NEAR_BROADCAST] = "broadcast", [TKS_NEAR_KEYS] = "keys", NULL};
 
 static const tks_option rows[] = {
     {SECONDS("connect_timeout", connect_timeout_ms), .fallback = "2"},
@@ -79,6 +82,8 @@ static const tks_option rows[] = {
      .fallback = "0"},
     {TKSP_OPTION("near_cache_staleness", TKS_OPTION_DURATION, near_cache_staleness_ms),
      .min = TKS_NEAR_STALENESS_MIN_MS, .max = TIME_MAX_MS, .fallback = "2"},
+    {TKSP_OPTION("near_cache_tracking", TKS_OPTION_CHOICE, near_cache_tracking),
+     .choices = trackings, .fallback = "broadcast"},
     {TKSP_OPTION("client_name", TKS_OPTION_STRING, client_name), .min = 1, .max = 255,
      .wanted = "1 to 255 printable ASCII characters without spaces", .fits = is_client_name},
     {TKSP_OPTION("db", TKS_OPTION_COUNT, db), .min = 0, .max = INT32_MAX, .fallback = "0",

@@ -1,8 +1,11 @@
 /* test_near.c - the near cache: what counts, and until when. See tokenstore/near.h. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cluster_help.h"
-#include "near.h"
+#include "near_table.h"
+#include "router.h"
+#include "slot.h"
 #include "test.h"
 #include "tokenstore/secret.h"
 
@@ -13,7 +16,7 @@ enum { SERVER = -1, STALE_MS = 2000, BEGAN_MS = 1000000 };
 
 static tks_near *near_new(size_t entries) {
     CHECK_STATUS(tks_secret_start(NULL), TKS_OK);
-    tks_near *near = tks_near_new(entries, STALE_MS);
+    tks_near *near = tks_near_new(entries, STALE_MS, TKS_NEAR_BROADCAST);
     CHECK(near != NULL);
     return near;
 }
@@ -167,18 +170,18 @@ TEST(near_proof_needs_the_map) {
     tks_near_free(near);
 }
 
-/* By the server's clock, which is 5 s ahead of ours. */
+/* By the server's clock, which is 5 s ahead of ours; 2 ms early, because both are cut to milliseconds. */
 TEST(near_ends_with_the_record) {
     const tksp_near_record record = {TKS_LITERAL("one"), BEGAN_MS + 5000 + 700, BEGAN_MS + 5000};
     tks_near *near = near_open(10);
     tksp_near_record found;
     tksp_near_put(near, tksp_near_reserve(near, KEY, BEGAN_MS), SERVER, KEY, FIELD, &record);
-    tksp_near_entry *entry = tksp_near_find(near, SERVER, KEY, FIELD, BEGAN_MS + 699, &found);
+    tksp_near_entry *entry = tksp_near_find(near, SERVER, KEY, FIELD, BEGAN_MS + 697, &found);
     CHECK(entry != NULL);
     CHECK_INT(found.clock_ms, BEGAN_MS + 5699);
     CHECK_INT(found.ends_ms, BEGAN_MS + 5700);
     tksp_near_release(entry);
-    CHECK(!holds(near, KEY, FIELD, "", BEGAN_MS + 700));
+    CHECK(!holds(near, KEY, FIELD, "", BEGAN_MS + 698));
     tks_near_free(near);
 }
 
@@ -289,4 +292,133 @@ TEST(near_agrees_with_a_model) {
         }
     }
     tks_near_free(near);
+}
+
+/* ---- views ---- */
+
+static const tks_near_question question = {{7, 8}}, other_question = {{7, 9}};
+
+/* Leaves `value` with the record of KEY and FIELD, under this question. False: there is none. */
+static bool leave_at(tks_near *near, const tks_near_question *at, int node, void *value,
+                     int64_t until_ms) {
+    tksp_near_record record;
+    tksp_near_entry *entry = tksp_near_find(near, node, KEY, FIELD, BEGAN_MS, &record);
+    tksp_near_view *view = calloc(1, sizeof *view);
+    CHECK(view != NULL);
+    *view = (tksp_near_view){.question = *at, .until_ms = until_ms, .value = value};
+    bool kept = entry != NULL && tksp_near_leave_view(near, entry, view);
+    if (!kept) free(view);
+    tksp_near_release(entry);
+    return kept;
+}
+
+static bool leave(tks_near *near, void *value) {
+    return leave_at(near, &question, SERVER, value, 0);
+}
+
+static void *view_of(tks_near *near, int64_t now_ms) {
+    return tks_near_find_view(near, NULL, &question, now_ms);
+}
+
+TEST(near_views_are_found_by_their_question) {
+    int one, two;
+    tks_near *near = near_open(10);
+    put(near, KEY, FIELD, "one", 0);
+    CHECK(view_of(near, BEGAN_MS) == NULL);
+    CHECK(leave(near, &one));
+    uint64_t hits = tks_near_get_stats(near, BEGAN_MS).hits;
+    CHECK(view_of(near, BEGAN_MS) == &one);
+    CHECK_INT(tks_near_get_stats(near, BEGAN_MS).hits, hits + 1);
+    CHECK(tks_near_find_view(near, NULL, &other_question, BEGAN_MS) == NULL);
+    CHECK(tks_near_reap(near, false) == NULL);
+    CHECK(leave_at(near, &other_question, SERVER, &two, 0)); /* a record has one */
+    CHECK(view_of(near, BEGAN_MS) == NULL);
+    CHECK(tks_near_find_view(near, NULL, &other_question, BEGAN_MS) == &two);
+    CHECK(tks_near_reap(near, false) == &one);
+    CHECK(tks_near_reap(near, false) == NULL);
+    CHECK(tks_near_reap(near, true) == &two);
+    CHECK(tks_near_reap(near, true) == NULL);
+    CHECK(tks_near_find_view(near, NULL, &other_question, BEGAN_MS) == NULL);
+    CHECK(holds(near, KEY, FIELD, "one", BEGAN_MS));
+    tks_near_free(near);
+}
+
+/* What a view says counts as long as its record does, and is given back when that is gone. */
+TEST(near_views_count_as_their_records_do) {
+    int value;
+    tks_near *near = near_open(10);
+    put(near, KEY, FIELD, "one", BEGAN_MS + 100);
+    CHECK(leave(near, &value));
+    CHECK(view_of(near, BEGAN_MS + 97) == &value);
+    CHECK(view_of(near, BEGAN_MS + 98) == NULL);
+    tksp_near_drop(near, KEY);
+    CHECK(view_of(near, BEGAN_MS) == NULL);
+    CHECK(!leave(near, &value));
+    CHECK(tks_near_reap(near, false) == &value);
+    CHECK_INT(tks_near_get_stats(near, BEGAN_MS).bytes, 0);
+
+    put(near, KEY, FIELD, "one", 0);
+    CHECK(leave_at(near, &question, SERVER, &value, BEGAN_MS + 50)); /* max_age */
+    CHECK(view_of(near, BEGAN_MS + 47) == &value);
+    CHECK(view_of(near, BEGAN_MS + 48) == NULL);
+    CHECK(holds(near, KEY, FIELD, "one", BEGAN_MS + 48));
+
+    CHECK(leave(near, &value));
+    CHECK(view_of(near, BEGAN_MS - 1 + STALE_MS) == &value);
+    CHECK(view_of(near, BEGAN_MS + STALE_MS) == NULL); /* not proved alive */
+    tks_near_lose(near, SERVER);
+    CHECK(view_of(near, BEGAN_MS) == NULL);
+    tks_near_free(near); /* with one that nobody took back */
+}
+
+TEST(near_views_of_records_that_are_displaced) {
+    int values[20];
+    size_t back = 0;
+    tks_near *near = near_open(5);
+    for (size_t i = 0; i < 20; i++) {
+        put(near, KEY, FIELD, "one", 0);
+        CHECK(leave(near, &values[i]));
+        for (int k = 0; k < 6; k++) {
+            char key[8];
+            snprintf(key, sizeof key, "ts:%d", k);
+            put(near, tks_bytes_of(key, 4), FIELD, "other", 0);
+        }
+        while (tks_near_reap(near, false) != NULL) back++;
+    }
+    CHECK(back >= 19);
+    tks_near_free(near);
+}
+
+/* A record that is held when it is dropped takes no view any more. */
+TEST(near_views_of_records_that_are_gone) {
+    tksp_near_record record;
+    tksp_near_view view = {.question = question};
+    tks_near *near = near_open(10);
+    put(near, KEY, FIELD, "one", 0);
+    tksp_near_entry *entry = tksp_near_find(near, SERVER, KEY, FIELD, BEGAN_MS, &record);
+    CHECK(entry != NULL);
+    tksp_near_drop(near, KEY);
+    CHECK(!tksp_near_leave_view(near, entry, &view));
+    tksp_near_release(entry);
+    tks_near_free(near);
+}
+
+/* On a cluster, only where the node that it came from serves the key. */
+TEST(near_views_of_nodes) {
+    const tksp_near_record record = {TKS_LITERAL("one"), 0, BEGAN_MS};
+    int value;
+    tks_router *router = cluster_known();
+    int serving = tksp_router_primary(router, tksp_slot_of(KEY));
+    CHECK(serving >= 0);
+    for (int node = serving; node < serving + 2; node++) {
+        tks_near *near = near_new(10);
+        tks_near_open(near, node, 0, BEGAN_MS - 1);
+        tksp_near_put(near, tksp_near_reserve(near, KEY, BEGAN_MS), node, KEY, FIELD, &record);
+        CHECK(leave_at(near, &question, node, &value, 0));
+        CHECK((tks_near_find_view(near, router, &question, BEGAN_MS) == &value) ==
+              (node == serving));
+        CHECK(view_of(near, BEGAN_MS) == NULL); /* of one server */
+        tks_near_free(near);
+    }
+    tks_router_free(router);
 }

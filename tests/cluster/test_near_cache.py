@@ -27,9 +27,15 @@ def wait_until(true: Callable[[], Any], seconds: float = 20) -> None:
         time.sleep(0.01)
 
 
+@pytest.fixture(params=["broadcast", "keys"])
+def tracking(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
 @contextmanager
-def near_tokens(url: str) -> Iterator[RedisTokens]:
-    with Client(url, near_cache=1000, near_cache_staleness=STALENESS, timeout=20) as client:
+def near_tokens(url: str, tracking: Any) -> Iterator[RedisTokens]:
+    options: Any = {"near_cache": 1000, "near_cache_staleness": STALENESS, "near_cache_tracking": tracking}
+    with Client(url, timeout=20, **options) as client:
         yield RedisTokens(client)
 
 
@@ -52,8 +58,8 @@ def make(tokens: RedisTokens, count: int = 60) -> list[str]:
     return [str(tokens.create(A, T, f"owner {i}", {"n": 1}).token) for i in range(count)]
 
 
-def test_each_node_tells(cluster: Cluster, tokens: RedisTokens) -> None:
-    with near_tokens(cluster.url) as near:
+def test_each_node_tells(cluster: Cluster, tokens: RedisTokens, tracking: Any) -> None:
+    with near_tokens(cluster.url, tracking) as near:
         made = make(tokens)
         wait_until_near(near, made)
         tokens.client.for_each_primary("PING")
@@ -63,9 +69,9 @@ def test_each_node_tells(cluster: Cluster, tokens: RedisTokens) -> None:
         assert all(near.get_many(A, T, made[1::2]))
 
 
-def test_a_slot_that_moves(cluster: Cluster, tokens: RedisTokens) -> None:
+def test_a_slot_that_moves(cluster: Cluster, tokens: RedisTokens, tracking: Any) -> None:
     source, target = cluster.primaries[:2]
-    with near_tokens(cluster.url) as near:
+    with near_tokens(cluster.url, tracking) as near:
         made = make(tokens)
         wait_until_near(near, made)
         keys = [key for key in source.keys() if key != b"ts:kinds"]
@@ -102,9 +108,11 @@ class Reader(threading.Thread):
             time.sleep(0.001)
 
 
-def check_a_replacement(system: Any, old: Any, replace: Callable[[], None], tokens: RedisTokens) -> None:
+def check_a_replacement(
+    system: Any, old: Any, replace: Callable[[], None], tokens: RedisTokens, tracking: Any
+) -> None:
     """Tokens are ended at the new primary; the old one goes on, and may not know that it was replaced."""
-    with near_tokens(system.url) as near:
+    with near_tokens(system.url, tracking) as near:
         made = make(tokens)
         time.sleep(0.3)  # the replicas have them
         wait_until_near(near, made)
@@ -137,12 +145,12 @@ def test_a_primary_that_was_stopped() -> None:
             old.stop()
             cluster.wait_agreed()
 
-        check_a_replacement(cluster, old, replace, tokens)
+        check_a_replacement(cluster, old, replace, tokens, "keys")
 
 
-def test_an_orderly_failover(cluster: Cluster, tokens: RedisTokens) -> None:
+def test_an_orderly_failover(cluster: Cluster, tokens: RedisTokens, tracking: Any) -> None:
     old = cluster.primaries[0]
-    check_a_replacement(cluster, old, lambda: cluster.failover(cluster.replicas_of(old)[0]), tokens)
+    check_a_replacement(cluster, old, lambda: cluster.failover(cluster.replicas_of(old)[0]), tokens, tracking)
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +161,7 @@ def watched() -> Iterator[Sentinels]:
 
 def test_sentinels_fail_over(watched: Sentinels) -> None:
     with RedisTokens(watched.url, timeout=20) as tokens:
-        check_a_replacement(watched, watched.primary, watched.failover, tokens)
+        check_a_replacement(watched, watched.primary, watched.failover, tokens, "broadcast")
 
 
 def test_a_primary_that_sentinels_replaced(watched: Sentinels) -> None:
@@ -164,12 +172,12 @@ def test_a_primary_that_sentinels_replaced(watched: Sentinels) -> None:
             old.stop()
             wait_until(lambda: watched.primary is not old)
 
-        check_a_replacement(watched, old, replace, tokens)
+        check_a_replacement(watched, old, replace, tokens, "keys")
 
 
 def test_silent_sentinels(watched: Sentinels) -> None:
     """Nobody says that the primary is one still: it is asked for every token."""
-    with near_tokens(watched.url) as near:
+    with near_tokens(watched.url, "broadcast") as near:
         made = make(near)
         wait_until_near(near, made)
         for sentinel in watched.sentinels:

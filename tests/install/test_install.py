@@ -158,7 +158,14 @@ def test_the_bindings_export_none_of_it() -> None:
 
 
 def test_uninstall_leaves_nothing(installed: Path, tmp_path: Path) -> None:
-    others = [installed / "lib/liboftheirs.a", installed / "share/lua/5.4/theirs.lua"]
+    others = [
+        installed / "lib/liboftheirs.a",
+        installed / "share/lua/5.1/kong/plugins/theirs/handler.lua",
+        installed / "share/lua/5.4/theirs.lua",
+    ]
+    assert (installed / "share/lua/5.1/kong/plugins/tokenstore-auth/handler.lua").is_file()
+    assert (installed / "share/lua/5.1/kong/plugins/tokenstore-auth/schema.lua").is_file()
+    assert (installed / "share/lua/5.1/apisix/plugins/tokenstore-auth.lua").is_file()
     for path in others:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()

@@ -1,4 +1,5 @@
--- near_cache, near_cache_staleness: what is served from memory, and that a change reaches it.
+-- near_cache, near_cache_staleness, near_cache_tracking: what is served from memory, and that a change
+-- reaches it.
 
 local harness = require "harness"
 local tokenstore = require "tokenstore"
@@ -12,9 +13,12 @@ local function eventually(true_now)
 end
 
 -- A store whose client has a near cache that answers, and a token that is in it.
-local function store_with_token()
+local function store_with_token(tracking, credentials)
   local prefix = harness.prefix()
-  local tokens = harness.store { prefix = prefix, near_cache = 100, near_cache_staleness = 1 }
+  local tokens = harness.store {
+    prefix = prefix, near_cache = 100, near_cache_staleness = 1, near_cache_tracking = tracking,
+    credentials = credentials,
+  }
   local token = assert(tokens:create { app = "web", type = "login", owner = "bob", data = { n = 1 } }).token
   eventually(function()
     local before = tokens.client:near_cache_stats().hits
@@ -24,8 +28,10 @@ local function store_with_token()
   return tokens, token, prefix
 end
 
-test("a hit, and what takes it back", function()
-  local tokens, token = store_with_token()
+for _, tracking in ipairs { "broadcast", "keys" } do
+
+test("a hit, and what takes it back, " .. tracking, function()
+  local tokens, token = store_with_token(tracking)
   local found = assert(tokens:get { app = "web", type = "login", token = token })
   equal({ found.owner, found.data.n, found.token }, { "bob", 1, token })
   local stats = tokens.client:near_cache_stats()
@@ -40,14 +46,114 @@ test("a hit, and what takes it back", function()
   tokens.client:close()
 end)
 
-test("a change of another client", function()
-  local tokens, token, prefix = store_with_token()
+test("a change of another client, " .. tracking, function()
+  local tokens, token, prefix = store_with_token(tracking)
   local other = harness.store { prefix = prefix }
   assert(other:delete { app = "web", type = "login", token = token })
   eventually(function()
     return tokens:get { app = "web", type = "login", token = token } == nil
   end)
   tokens.client:close()
+end)
+
+test("credentials, " .. tracking, function()
+  local admin = assert(tokenstore.Client(harness.url))
+  only("OK", admin:execute("ACL", "SETUSER", "near", "reset", "on", ">of-the-link", "~*", "&*", "+@all"))
+  local asked = 0
+  local tokens, token = store_with_token(tracking, function()
+    asked = asked + 1
+    return "near", "of-the-link"
+  end)
+  if not _G.ngx then -- there the function is called for the connection that listens, too
+    equal(asked, 1)
+    equal(select(2, admin:execute("CLIENT", "LIST"):gsub("user=near", "")), 2)
+  end
+  assert(tokens:update { app = "web", type = "login", token = token, data = { n = 2 } })
+  equal(tokens:get({ app = "web", type = "login", token = token }).data.n, 2)
+  tokens.client:close()
+  admin:close()
+end)
+
+end
+
+-- Counts what is served: the first hit leaves what the others find by the token itself.
+test("each caller gets its own", function()
+  local tokens, _, prefix = store_with_token()
+  local sessions = assert(tokenstore.Sessions { redis = tokens.client, prefix = prefix })
+  local data = { n = 1, list = tokenstore.array { 1, { deep = tokenstore.array {} } }, no = tokenstore.null }
+  local token = assert(sessions:create { app = "web", owner_id = "bob", data = data, idle = 60, duration = 600 })
+  local function get()
+    return assert(sessions:get { app = "web", token = token })
+  end
+  eventually(function()
+    local before = tokens.client:near_cache_stats().hits
+    return get() and get() and tokens.client:near_cache_stats().hits == before + 2
+  end)
+  local hits = tokens.client:near_cache_stats().hits
+  local first, second = get(), get()
+  equal(tokens.client:near_cache_stats().hits, hits + 2)
+  local asked = assert(sessions:get { app = "web", token = token, fresh = true })
+  equal(first, asked)
+  equal(second, asked)
+  equal(tostring(first), tostring(asked))
+  equal({ first.token, first.owner_id, first.idle == 60, first.sid == first.id }, { token, "bob", true, true })
+  equal(getmetatable(first.data.list[2].deep), getmetatable(tokenstore.array {}))
+  first.owner_id, first.data.n, first.data.list[2].deep[1] = "eve", 2, "mine"
+  equal(get(), asked)
+  equal(second, asked)
+  assert(sessions:update { app = "web", token = token, data = { n = 3 } })
+  equal(get().data.n, 3)
+  assert(tokens:get { app = "web", type = "session", token = token })
+  tokens.client:close()
+end)
+
+test("other questions have other answers", function()
+  local tokens, token, prefix = store_with_token()
+  local function get(args)
+    return tokens:get(args)
+  end
+  assert(get { app = "web", type = "login", token = token })
+  only(nil, get { app = "we", type = "blogin", token = token })
+  only(nil, get { app = "login", type = "web", token = token })
+  only(nil, get { app = "web", type = "login", token = token:sub(1, -2) })
+  only(nil, assert(tokenstore.RedisTokens { redis = tokens.client, prefix = prefix, pepper = ("p"):rep(16) })
+    :get { app = "web", type = "login", token = token })
+  harness.raises("unknown argument 'refersh'", get, { app = "web", type = "login", token = token, refersh = 1 })
+  harness.raises("bad argument 'app'", get, { app = true, type = "login", token = token })
+  harness.raises("bad argument", get, { app = "web", token = token })
+  assert(get({ app = "web", type = "login", token = token, expiry = true }))
+  tokens.client:close()
+  fails("closed", "the client is closed", get { app = "web", type = "login", token = token })
+end)
+
+-- Of each there is one table, or none; those of a client that is gone, none.
+test("what is kept is freed", function()
+  local kept = setmetatable({}, { __mode = "k" })
+  local function fill()
+    local tokens, token = store_with_token()
+    local find_near = require("tokenstore.core").operations.RedisTokens.find_near
+    for _ = 1, 20 do
+      assert(tokens:update { app = "web", type = "login", token = token, data = { n = 1 } })
+      eventually(function()
+        assert(tokens:get { app = "web", type = "login", token = token })
+        local view = find_near(tokens._store, tokens._near, "web", "login", token)
+        kept[view or {}] = view ~= nil
+        return view
+      end)
+    end
+    collectgarbage()
+    local count = 0
+    for _, is_view in pairs(kept) do
+      count = count + (is_view and 1 or 0)
+    end
+    assert(count <= 2, count)
+  end
+  fill()
+  if not _G.ngx then -- which keeps the thread of a timer, and what that knows, for the next one
+    collectgarbage()
+    collectgarbage()
+    equal(next(kept), nil)
+  end
 end)
 
 test("an unreferenced client ends its connection", function()
@@ -73,9 +179,8 @@ test("off by default", function()
 end)
 
 test("options", function()
-  fails("configuration", "near_cache cannot be used with credentials", tokenstore.Client {
-    redis = "redis://localhost", near_cache = 10, credentials = function() end,
-  })
+  fails("configuration", "near_cache_tracking must be 'broadcast' or 'keys'",
+    tokenstore.RedisTokens { near_cache_tracking = "all" })
   fails("configuration", "near_cache must be a whole number from 0 to 10000000",
     tokenstore.RedisTokens { near_cache = -1 })
   fails("configuration", "near_cache_staleness must be 0.1 to 86400 seconds",

@@ -7,14 +7,15 @@ import re
 import signal
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
 import tokenstore
-from nginx_server import BUILD, ROOT
+from nginx_server import BUILD, ROOT, Answer
 from servers import Server, _die_with_parent, free_port
 
 BLOCKS = re.findall(r"```nginx\n(.*?)```", (ROOT / "docs/nginx.md").read_text(), re.DOTALL)
@@ -52,31 +53,43 @@ def test_each_is_a_configuration(block: str, tmp_path: Path) -> None:
         assert "lua_socket_log_errors off;" in block
 
 
-def test_the_first_runs(redis: Server, tmp_path: Path) -> None:
-    port = free_port()
-    text = BLOCKS[0].replace("8080", str(port)).replace("redis://127.0.0.1:6379", redis.url)
-    assert text.count(str(port)) == 1
-    assert redis.url in text
-    with tokenstore.Sessions(redis.url) as sessions:
-        token = sessions.create("web", "bob", duration=100)
+@contextmanager
+def running_block(text: str, directory: Path, port: int, **environment: str) -> Iterator[Callable[..., Answer]]:
+    """nginx with this configuration, whose server listens on 8080; the function sends it a request."""
+    assert text.count("8080") == 1
+    text = text.replace("8080", str(port))
     nginx = subprocess.Popen(
-        command(tmp_path, text), env={**os.environ, **PATHS}, preexec_fn=_die_with_parent
+        command(directory, text), env={**os.environ, **PATHS, **environment}, preexec_fn=_die_with_parent
     )
+
+    def get(path: str, headers: dict[str, str] | None = None) -> Answer:
+        connection = HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("GET", path, headers=headers or {})
+        response = connection.getresponse()
+        with closing(connection):
+            lower = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status, response.read().decode(), lower)
+
     try:
         deadline = time.monotonic() + 30
         while True:
             assert nginx.poll() is None
             assert time.monotonic() < deadline
             with suppress(ConnectionRefusedError):
-                statuses = []
-                for cookie in (f"sid={token}", "sid=x"):
-                    connection = HTTPConnection("127.0.0.1", port, timeout=10)
-                    connection.request("GET", "/no-such-file", headers={"Cookie": cookie})
-                    statuses.append(connection.getresponse().status)
-                    connection.close()
+                get("/none")
                 break
-            time.sleep(0.05)
-        assert statuses == [404, 401]  # accepted; rejected
+            time.sleep(0.02)
+        yield get
     finally:
         nginx.send_signal(signal.SIGQUIT)
         nginx.wait(30)
+
+
+def test_the_first_runs(redis: Server, tmp_path: Path) -> None:
+    text = BLOCKS[0].replace("redis://127.0.0.1:6379", redis.url)
+    assert redis.url in text
+    with tokenstore.Sessions(redis.url) as sessions:
+        token = sessions.create("web", "bob", duration=100)
+    with running_block(text, tmp_path, free_port()) as get:
+        statuses = [get("/no-such-file", {"Cookie": cookie}).status for cookie in (f"sid={token}", "sid=x")]
+    assert statuses == [404, 401]  # accepted; rejected

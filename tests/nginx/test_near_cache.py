@@ -18,7 +18,9 @@ from tokenstore import RedisTokens
 A, T = "app", "web"
 STALENESS = 1.0
 MAKE = """
-    client = assert(tokenstore.Client {{ redis = "{url}", near_cache = 100, near_cache_staleness = {staleness} }})
+    client = assert(tokenstore.Client {{
+      redis = "{url}", near_cache = 100, near_cache_staleness = {staleness}, near_cache_tracking = "{tracking}",
+    }})
     near = assert(tokenstore.RedisTokens(client))
     function get(token) return assert(near:get {{ app = "app", type = "web", token = token }} or false) end
     function number(token)
@@ -27,6 +29,15 @@ MAKE = """
       return found and found.data.n
     end
 """
+
+
+@pytest.fixture(params=["broadcast", "keys"])
+def tracking(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def make(url: str, tracking: str) -> str:
+    return MAKE.format(url=url, staleness=STALENESS, tracking=tracking)
 
 
 def wait_until(true: Callable[[], Any], seconds: float = 10) -> None:
@@ -43,9 +54,9 @@ def redis() -> Iterator[Server]:
 
 
 @pytest.fixture
-def lua(redis: Server) -> Iterator[NginxLua]:
+def lua(redis: Server, tracking: str) -> Iterator[NginxLua]:
     with nginx_lua() as lua:
-        lua(MAKE.format(url=redis.url, staleness=STALENESS))
+        lua(make(redis.url, tracking))
         yield lua
 
 
@@ -94,10 +105,10 @@ def test_a_change_of_this_worker_counts_at_once(redis: Server, lua: NginxLua) ->
         """) is True
 
 
-def test_a_silent_server() -> None:
+def test_a_silent_server(tracking: str) -> None:
     with running_redis(transport="tcp") as server, nginx_lua() as lua, RedisTokens(server.url) as tokens:
         lua.nginx.explained.append("lua tcp socket (read|connect) timed out")
-        lua(MAKE.format(url=server.url + "?timeout=0.3", staleness=STALENESS))
+        lua(make(server.url + "?timeout=0.3", tracking))
         token = kept(lua, tokens)
         server.stop()
         stopped = last = began = time.monotonic()
@@ -114,45 +125,60 @@ def test_a_silent_server() -> None:
 def test_a_lost_link(redis: Server, lua: NginxLua) -> None:
     with RedisTokens(redis.url) as tokens:
         token = kept(lua, tokens)
-        redis("CLIENT", "KILL", "TYPE", "pubsub")
+        redis("CLIENT", "KILL", "ID", links(redis)[0])
         tokens.update(A, T, token, {"n": 2})
         wait_until(lambda: number(lua, token) == 2, STALENESS + 1)
         wait_until(lambda: stats(lua, "alive"))
         assert stats(lua, "flushes") > 0
 
 
+def links(redis: Server) -> list[str]:
+    """The connections that are told of changes, by their ids."""
+    lines = redis("CLIENT", "LIST").decode().splitlines()
+    found = [dict(part.partition("=")[::2] for part in line.split()) for line in lines]
+    return [one["id"] for one in found if "t" in one["flags"]]
+
+
 def listeners(redis: Server) -> int:
-    return len(redis("CLIENT", "LIST", "TYPE", "pubsub").splitlines())
+    return len(links(redis))
 
 
-def test_its_connection_ends(redis: Server) -> None:
+def test_its_connection_ends(redis: Server, tracking: str) -> None:
     """With the client, with its garbage, with the worker."""
     wait_until(lambda: listeners(redis) == 0)
     with nginx_lua() as lua, RedisTokens(redis.url) as tokens:
-        lua(MAKE.format(url=redis.url, staleness=STALENESS))
+        lua(make(redis.url, tracking))
         kept(lua, tokens)
         assert listeners(redis) == 1
         lua("client:close()")
         wait_until(lambda: listeners(redis) == 0)
-        lua(MAKE.format(url=redis.url, staleness=STALENESS))
+        lua(make(redis.url, tracking))
         kept(lua, tokens)
         lua("client, near, get, number = nil, nil, nil, nil collectgarbage() collectgarbage()")
         wait_until(lambda: listeners(redis) == 0)
-        lua(MAKE.format(url=redis.url, staleness=STALENESS))
+        lua(make(redis.url, tracking))
         kept(lua, tokens)
         lua.nginx.reload()
         wait_until(lambda: listeners(redis) == 0)
         lua(BEGIN)
-        lua(MAKE.format(url=redis.url, staleness=STALENESS))
+        lua(make(redis.url, tracking))
         kept(lua, tokens)
 
 
-@pytest.mark.parametrize(("rights", "advice"), [("-client", r"\+client\|tracking"), ("resetchannels", "channel")])
-def test_a_user_without_the_rights(rights: str, advice: str) -> None:
+@pytest.mark.parametrize(
+    ("tracking", "rights", "advice"),
+    [
+        ("broadcast", "-client", r"\+client\|tracking"),
+        ("broadcast", "resetchannels", "channel"),
+        ("keys", "-client", r"\+client\|tracking"),
+        ("keys", "-pttl", r"needs the right \+pttl"),
+    ],
+)
+def test_a_user_without_the_rights(tracking: str, rights: str, advice: str) -> None:
     with running_redis(transport="tcp") as server, nginx_lua() as lua, RedisTokens(server.url) as tokens:
         server("ACL", "SETUSER", "plain", "on", ">secret", "~ts:*", "+@all", "allchannels", rights)
         lua.nginx.explained.append("near_cache")
-        lua(MAKE.format(url=server.url.replace("://", "://plain:secret@"), staleness=STALENESS))
+        lua(make(server.url.replace("://", "://plain:secret@"), tracking))
         token = tokens.create(A, T, "ann", {"n": 1}).token
 
         def is_told() -> bool:
@@ -163,9 +189,9 @@ def test_a_user_without_the_rights(rights: str, advice: str) -> None:
         assert stats(lua, "hits") == 0
 
 
-def test_a_cluster() -> None:
+def test_a_cluster(tracking: str) -> None:
     with running_cluster(replicas=1) as cluster, nginx_lua() as lua, RedisTokens(cluster.url) as tokens:
-        lua(MAKE.format(url=cluster.url, staleness=STALENESS))
+        lua(make(cluster.url, tracking))
         made = [kept(lua, tokens, f"owner {i}") for i in range(20)]
         for token in made[::2]:
             tokens.delete(A, T, token)

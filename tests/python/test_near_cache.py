@@ -14,6 +14,23 @@ from typing import Any
 import pytest
 
 import tokenstore
+from near_help import (
+    SERVER_MS,
+    STALENESS,
+    A,
+    T,
+    alive,
+    asked,
+    found_last,
+    is_near,
+    kept,
+    links,
+    result_of,
+    stats,
+    wait_for,
+    wait_until,
+    wait_until_near,
+)
 from servers import Server, running
 from tokenstore import (
     Client,
@@ -22,64 +39,18 @@ from tokenstore import (
     RedisJWT,
     RedisTokens,
     Sessions,
-    TimeoutError,
 )
 
-A, T = "app", "web"
-STALENESS = 1.0
 
-
-def wait_until(true: Callable[[], Any], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not become true"
-        time.sleep(0.002)
-
-
-def stats(client: Client) -> Any:
-    found = client.near_cache_stats()
-    assert found is not None
-    return found
-
-
-def asked(server: Server) -> int:
-    """How often a record was asked for."""
-    lines = server("INFO", "commandstats").decode().splitlines()
-    return sum(int(line.partition("calls=")[2].partition(",")[0]) for line in lines if line.startswith("cmdstat_hget:"))
-
-
-def alive(client: Client) -> RedisTokens:
-    """A store of this client, which the server tells of changes."""
-    tokens = RedisTokens(client)
-    tokens.get(A, T, "no such token")
-    tokens.get(A, T, "1" + "A" * 63)
-    wait_until(lambda: stats(client)["alive"])
-    return tokens
+@pytest.fixture(params=["broadcast", "keys"])
+def tracking(request: pytest.FixtureRequest) -> Any:
+    return request.param
 
 
 @pytest.fixture
-def near(server: Server) -> Iterator[Client]:
-    with Client(server.url, near_cache=1000, near_cache_staleness=STALENESS) as client:
+def near(server: Server, tracking: Any) -> Iterator[Client]:
+    with Client(server.url, near_cache=1000, near_cache_staleness=STALENESS, near_cache_tracking=tracking) as client:
         yield client
-
-
-def is_near(server: Server, get: Callable[[], Any]) -> bool:
-    """It finds something, without asking. The message of what this process did last may come later."""
-    before = asked(server)
-    assert get()
-    return asked(server) == before
-
-
-def wait_until_near(server: Server, tokens: RedisTokens, token: str | None) -> None:
-    wait_until(lambda: is_near(server, lambda: tokens.get(A, T, token)))
-
-
-def kept(tokens: RedisTokens, server: Server, **options: Any) -> str:
-    """A token that is in memory."""
-    token = tokens.create(A, T, "ann", {"n": 1}, **options).token
-    assert token is not None
-    wait_until_near(server, tokens, token)
-    return token
 
 
 def test_a_hit_does_not_ask(server: Server, near: Client) -> None:
@@ -130,17 +101,6 @@ CHANGES: dict[str, Callable[[RedisTokens, str], object]] = {
 }
 
 
-def result_of(tokens: RedisTokens, token: str) -> Any:
-    found = tokens.get(A, T, token)
-    return None if found is None else found.data["n"]
-
-
-def wait_for(tokens: RedisTokens, token: str, result: Any) -> None:
-    """Until a change that is told has come. Nothing else is seen before."""
-    wait_until(lambda: result_of(tokens, token) != 1, STALENESS + 1)
-    assert result_of(tokens, token) == result
-
-
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_of_this_process_counts_at_once(server: Server, near: Client, change: str) -> None:
     tokens = alive(near)
@@ -178,21 +138,12 @@ def test_a_raw_change_is_told(server: Server, near: Client, command: str) -> Non
     wait_until(lambda: result_of(tokens, token) is None, STALENESS + 1)
 
 
-def found_last(get: Callable[[], Any]) -> float:
-    """When it was called last before it found nothing, or timed out: what it found was true then, or for some time before."""
-    last = began = time.monotonic()
-    with contextlib.suppress(TimeoutError):
-        while get() is not None:
-            last, began = began, time.monotonic()
-    return last
-
-
 def test_it_ends_in_time(server: Server, near: Client) -> None:
     """Without a message: a field that ends on Redis 8 is not told of."""
     tokens = alive(near)
     began = time.monotonic()
     token = kept(tokens, server, duration=2)
-    end = time.monotonic() + 2
+    end = time.monotonic() + 2 + SERVER_MS
     assert found_last(lambda: tokens.get(A, T, token)) < end
     assert time.monotonic() > began + 1.99
 
@@ -201,7 +152,7 @@ def test_max_age_and_refresh(server: Server, near: Client) -> None:
     alive(near)
     tokens = RedisTokens(near, max_age=2, touch_interval=0.2)
     token = tokens.create(A, T, "ann", {"n": 1}, 1).token
-    end = time.monotonic() + 2
+    end = time.monotonic() + 2 + SERVER_MS
     assert found_last(lambda: tokens.get(A, T, token, refresh=1)) < end
 
 
@@ -328,10 +279,11 @@ def test_a_session_of_redis_jwt_ends_in_time(server: Server, near: Client) -> No
     assert found_last(verify) < end
 
 
-def test_a_silent_server() -> None:
+def test_a_silent_server(tracking: Any) -> None:
     """What it changes is not told: nothing older than the limit is served."""
+    options: Any = {"near_cache": 10, "near_cache_staleness": STALENESS, "near_cache_tracking": tracking}
     with running(transport="tcp") as server:
-        with Client(server.url, near_cache=10, near_cache_staleness=STALENESS, timeout=0.3) as client:
+        with Client(server.url, timeout=0.3, **options) as client:
             tokens = alive(client)
             token = kept(tokens, server)
             server.stop()
@@ -351,23 +303,33 @@ def test_a_lost_link(server: Server, near: Client, tokens: RedisTokens) -> None:
     mine = alive(near)
     for _ in range(3):
         token = kept(mine, server)
-        server("CLIENT", "KILL", "TYPE", "pubsub")
+        server("CLIENT", "KILL", "ID", links(server)[0])
         tokens.update(A, T, token, {"n": 2})
         wait_for(mine, token, 2)
         wait_until(lambda: stats(near)["alive"])
         mine.delete(A, T, token)
 
 
-def test_a_forked_child(server: Server, near: Client, tokens: RedisTokens) -> None:
+def sockets() -> set[str]:
+    names = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
+    return {os.readlink(name) for name in names if os.path.lexists(name)}
+
+
+def test_a_forked_child(server: Server, tracking: Any, tokens: RedisTokens) -> None:
     """It has nothing of its parent's, and a thread of its own."""
+    before = sockets()
+    near = Client(server.url, near_cache=1000, near_cache_staleness=STALENESS, near_cache_tracking=tracking)
     mine = alive(near)
     token = kept(mine, server)
+    of_parent = {name for name in sockets() - before if name.startswith("socket:")}
+    assert len(of_parent) == (4 if tracking == "keys" else 2)
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:  # pragma: no cover
         try:
             assert stats(near)["entries"] == 0
             assert result_of(mine, token) == 1
+            assert not of_parent & sockets()
             wait_until(lambda: result_of(mine, token) == 1 and stats(near)["hits"] > 0)
             tokens.update(A, T, token, {"n": 2})
             wait_until(lambda: result_of(mine, token) == 2)
@@ -382,44 +344,61 @@ def test_a_forked_child(server: Server, near: Client, tokens: RedisTokens) -> No
     os.close(reader)
     os.waitpid(child, 0)
     wait_until(lambda: result_of(mine, token) == 2, STALENESS + 1)
+    near.close()
+    assert not of_parent & sockets()
 
 
 def threads() -> int:
     return len(os.listdir("/proc/self/task"))
 
 
-def test_close_ends_its_thread(server: Server) -> None:
+def test_close_ends_its_thread(server: Server, tracking: Any) -> None:
     before = threads()
     for _ in range(5):
-        with Client(server.url, near_cache=10) as client:
+        with Client(server.url, near_cache=10, near_cache_tracking=tracking) as client:
             alive(client)
             assert threads() == before + 1
         assert threads() == before
 
 
-def test_the_rights_of_the_docs() -> None:
+@pytest.mark.parametrize(("tracking", "row"), [("broadcast", r"a \[near cache\]"), ("keys", r"… with `near_cache_tracking=\"keys\"`")])
+def test_the_rights_of_the_docs(tracking: Any, row: str) -> None:
     """Those of docs/acl.md, and no other."""
     page = (Path(__file__).parents[2] / "docs/acl.md").read_text()
     plain = re.search(r"^ACL SETUSER tokens on >PASSWORD (.*)$", page, re.MULTILINE)
-    more = re.search(r"^\| a \[near cache\].*\| `(.*)` \|$", page, re.MULTILINE)
+    more = re.search(rf"^\| {row}.*\| `(.*)` \|$", page, re.MULTILINE)
     assert plain is not None
     assert more is not None
     with running() as server:
         words = f"{plain[1]} {more[1]}".replace("\\|", "|").split()
         server("ACL", "SETUSER", "tokens", "on", ">secret", *words)
-        with Client(server.url.replace("://", "://tokens:secret@"), near_cache=10) as client:
+        url = server.url.replace("://", "://tokens:secret@")
+        with Client(url, near_cache=10, near_cache_tracking=tracking) as client:
             kept(alive(client), server)
+            assert server("ACL", "LOG") == []
 
 
-@pytest.mark.parametrize(("rights", "advice"), [("-client", "+client|tracking"), ("resetchannels", "+subscribe")])
-def test_a_user_without_the_rights(rights: str, advice: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("tracking", "rights", "advice"),
+    [
+        ("broadcast", "-client", "+client|tracking"),
+        ("broadcast", "resetchannels", "+subscribe"),
+        ("keys", "-client", "+client|tracking"),
+        ("keys", "-pttl", "near_cache_tracking=keys needs the right +pttl"),
+    ],
+)
+def test_a_user_without_the_rights(
+    tracking: Any, rights: str, advice: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """It works, without the cache, and says so."""
     with running() as server:
         server("ACL", "SETUSER", "plain", "on", ">secret", "~ts:*", "+@all", "allchannels", rights)
         url = server.url.replace("://", "://plain:secret@")
-        with caplog.at_level(logging.WARNING, "tokenstore"), Client(url, near_cache=10) as client:
+        client = Client(url, near_cache=10, near_cache_tracking=tracking)
+        with caplog.at_level(logging.WARNING, "tokenstore"), client:
             tokens = RedisTokens(client)
-            token = tokens.create(A, T, "ann").token
+            with RedisTokens(server.url) as other:
+                token = other.create(A, T, "ann").token
 
             def is_told() -> bool:
                 assert tokens.get(A, T, token)
@@ -428,24 +407,30 @@ def test_a_user_without_the_rights(rights: str, advice: str, caplog: pytest.LogC
             wait_until(is_told)
             assert "near_cache" in caplog.text
             assert stats(client)["hits"] == 0
+            refused = len(server("ACL", "LOG"))
+            for _ in range(20):
+                assert tokens.get(A, T, token)
+            assert len(server("ACL", "LOG")) == refused
 
 
-@pytest.mark.parametrize(("option", "value"), [("near_cache", -1), ("near_cache", 10**9), ("near_cache_staleness", 0.05)])
-def test_options_are_checked(option: str, value: float) -> None:
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("near_cache", -1), ("near_cache", 10**9), ("near_cache_staleness", 0.05), ("near_cache_tracking", "all")],
+)
+def test_options_are_checked(option: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=option):
         tokenstore.Client("redis://localhost", **{option: value})  # type: ignore[arg-type]
 
 
-def test_not_with_credentials() -> None:
-    with pytest.raises(ConfigurationError, match="near_cache cannot be used with credentials"):
-        tokenstore.Client("redis://localhost", near_cache=10, credentials=lambda: ("user", "password"))
-
-
-def test_more_than_there_is_room_for(server: Server) -> None:
-    with Client(server.url, near_cache=10) as client:
+def test_more_than_there_is_room_for(server: Server, tracking: Any) -> None:
+    with Client(server.url, near_cache=10, near_cache_tracking=tracking) as client:
         tokens = alive(client)
         made = [tokens.create(A, T, f"owner {i}", {"n": i}).token for i in range(100)]
-        for _ in range(2):
+
+        def displaces_many() -> bool:
             assert [token.data["n"] for token in tokens.get_many(A, T, made) if token] == list(range(100))
+            assert stats(client)["entries"] <= 10
+            return bool(stats(client)["evictions"] > 150)
+
+        wait_until(displaces_many)
         assert stats(client)["entries"] == 10
-        assert stats(client)["evictions"] > 150

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import tokenstore
+from near_help import A, T, wait_until
 from servers import Server, free_port
 from tokenstore import Client
 
@@ -100,6 +101,29 @@ def test_verified(server: Server, pki: Pki) -> None:
         with Client(f"{url}?ca={pki.ca}") as client:
             assert client.execute("PING") == "PONG"
             assert client.url == url + "/0"
+
+
+@pytest.mark.parametrize("tracking", ["broadcast", "keys"])
+def test_a_near_cache(server: Server, pki: Pki, tracking: str) -> None:
+    url = f"rediss://localhost:{server.port}"
+    near = tokenstore.RedisTokens(url, ca=pki.ca, near_cache=500, near_cache_tracking=tracking)
+    with near, tokenstore.RedisTokens(url, ca=pki.ca) as other:
+        made = [near.create(A, T, f"owner {i}", {"n": 1}).token for i in range(300)]
+
+        def hits() -> int:
+            stats = near.client.near_cache_stats()
+            return stats["hits"] if stats else 0
+
+        def are_near() -> bool:
+            before = hits()
+            assert all(near.get_many(A, T, made))
+            return hits() == before + len(made)
+
+        wait_until(are_near)
+        for token in made:
+            other.update(A, T, token, {"n": 2})
+        wait_until(lambda: all(t is not None and t.data["n"] == 2 for t in near.get_many(A, T, made)), 3)
+        wait_until(are_near)
 
 
 def test_not_in_the_systems_cas(server: Server) -> None:

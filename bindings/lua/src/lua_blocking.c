@@ -28,14 +28,20 @@ static tks_status let_ask(tks_target *target, tks_error *err) {
             err, TKS_ERR_CONFIGURATION,
             "credentials cannot be used with embedded: an embedded server has no password");
     }
-    if (target->near_cache > 0) {
-        return tks_fail(
-            err, TKS_ERR_CONFIGURATION,
-            "near_cache cannot be used with credentials: nobody would call the function "
-            "for the connection that listens");
-    }
     target->asks = true;
     return TKS_OK;
+}
+
+static void *find_view(const tksp_lua_viewer *viewer, const tks_near_question *question) {
+    const tksp_lua_client *self = (const tksp_lua_client *)viewer;
+    return self->client == NULL ? NULL : tks_client_find_view(self->client, question);
+}
+
+/* viewer(client): itself, for operations that may be near; nil: there is no near cache. */
+static int viewer(lua_State *L) {
+    const tks_target *target = tks_client_get_target(check_client(L)->client);
+    lua_settop(L, 1);
+    return target->near_cache > 0 ? 1 : 0;
 }
 
 /* client(url, options, keep, asks): does not connect yet, but starts the server of embedded:. With `keep`, it
@@ -49,6 +55,7 @@ static int client(lua_State *L) {
 
     lua_settop(L, 4);
     box = lua_newuserdata(L, sizeof *box);
+    box->viewer.find = find_view;
     box->keeps_notes = lua_toboolean(L, 3) != 0;
     tks_notes_init(&box->notes, NOTES_MAX);
     box->target = NULL;
@@ -72,6 +79,10 @@ static int client_gc(lua_State *L) {
     tksp_lua_client *box = tksp_lua_check(L, 1, TKSP_UP_CLIENT);
     tks_target_free(box->target);
     tks_flight_free(box->flight);
+    const void *view = NULL;
+    while (box->client != NULL && (view = tks_client_reap_view(box->client, true)) != NULL) {
+        tksp_lua_free_view(L, view);
+    }
     tks_client_free(box->client);
     tks_notes_clear(&box->notes);
     box->flight = NULL;
@@ -278,6 +289,7 @@ int luaopen_tokenstore_blocking(lua_State *L) {
     static const luaL_Reg functions[] = {{"client", client},
                                          {"close", client_close},
                                          {"url", client_url},
+                                         {"viewer", viewer},
                                          {"run", run},
                                          {"take_notes", take_notes},
                                          {"run_asking", run_asking},

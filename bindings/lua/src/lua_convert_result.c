@@ -1,6 +1,8 @@
 /* lua_convert_result.c - results of operations as Lua values. See lua_convert.h. */
 #include "lua_convert.h"
 
+#include "lua_view.h"
+
 static void push_bytes(lua_State *L, tks_bytes bytes) {
     lua_pushlstring(L, bytes.data != NULL ? bytes.data : "", bytes.size);
 }
@@ -258,7 +260,10 @@ int tksp_lua_end_result(lua_State *L, const tksp_lua_op *box, tks_bytes id) {
     switch (result->type) {
     case TKS_RESULT_BOOL: lua_pushboolean(L, result->integer != 0); return 1;
     case TKS_RESULT_COUNT: tksp_lua_push_integer(L, result->integer); return 1;
-    case TKS_RESULT_TOKEN: finish_expected(L, &result->tokens[0], id, box->form); return 1;
+    case TKS_RESULT_TOKEN:
+        finish_expected(L, &result->tokens[0], id, box->form);
+        tksp_lua_leave_view(L, box);
+        return 1;
     case TKS_RESULT_TOKENS: push_tokens(L, result, box->form); return 1;
     case TKS_RESULT_TEXT:
         if (result->text.data != NULL) {

@@ -8,10 +8,12 @@
 #define TKSP_LUA_DRIVER_H
 
 #include "lua_shared.h"
+#include "lua_view.h"
 #include "tokenstore/client.h"
 
 /* The userdata of tokenstore.blocking's client. */
 typedef struct tksp_lua_client {
+    tksp_lua_viewer viewer;
     tks_target *target; /* during creation */
     tks_client *client; /* NULL: not made */
     tks_flight *

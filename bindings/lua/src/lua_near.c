@@ -2,8 +2,9 @@
  *
  * Purpose:   a link is a connection to one server that hears of changes. The driver opens it, and then
  *
- *                 near_track(link) ─► an operation to run on it ─► near_subscribe(link) ─► bytes to send
- *                 near_feed(link, bytes) for all that it reads; near_ping(link) ─► bytes to send, now and then
+ *                 near_track(link) ─► an operation to run on it ─► near_subscribe(link) ─► bytes to send, or none
+ *                 near_feed(link, bytes) for all that it reads; near_ping(link) ─► bytes to send, now and then, and at once while
+ *                 near_wants(link)
  *                 near_lose(link) when it has ended
  * Lifecycle: one link for each connection; the garbage collector frees it.
  * Rules:     as lua_shared.h. */
@@ -25,6 +26,7 @@ typedef struct near_link {
     int node; /* -1: there is one server */
     bool subscribed;
     unsigned version;  /* of the prefixes that it tells of */
+    size_t answers;    /* so many come before that of PING */
     int64_t pinged_ms; /* 0: no PING is unanswered */
 } near_link;
 
@@ -72,6 +74,16 @@ static int link_new(lua_State *L) {
     return 1;
 }
 
+/* Pushes what was formatted. */
+static int push_formatted(lua_State *L, tksp_lua_scratch *scratch, tks_status status) {
+    if (status != TKS_OK) {
+        return luaL_error(L, "not enough memory");
+    }
+    lua_pushlstring(L, scratch->text.data, scratch->text.size);
+    tksp_lua_scratch_clear(scratch);
+    return 1;
+}
+
 static int track(lua_State *L) {
     near_link *link = check_link(L);
     tks_error err = TKS_ERROR_INIT;
@@ -80,31 +92,52 @@ static int track(lua_State *L) {
     return tksp_lua_op_finish(L, box, status, &err);
 }
 
-static void push_command(lua_State *L, const tks_bytes *words, size_t count) {
-    tksp_lua_scratch *scratch = tksp_lua_scratch_new(L);
-    if (tks_resp_format(&scratch->text, count, words) != TKS_OK) {
-        luaL_error(L, "not enough memory");
-    }
-    lua_pushlstring(L, scratch->text.data, scratch->text.size);
-    tksp_lua_scratch_clear(scratch);
+static bool is_by_key(const near_link *link) {
+    return tks_near_get_tracking(link->near) == TKS_NEAR_KEYS;
 }
 
+static void open_link(near_link *link) {
+    link->subscribed = true;
+    tks_near_open(link->near, link->node, link->version, boot_ms());
+    tks_near_fail(link->near, NULL);
+}
+
+/* near_subscribe(link): nil if there is nothing to subscribe to. */
 static int subscribe(lua_State *L) {
     const tks_bytes words[] = {TKS_LITERAL("SUBSCRIBE"), TKS_LITERAL(TKS_NEAR_CHANNEL)};
-    (void)check_link(L);
-    push_command(L, words, 2);
-    return 1;
+    near_link *link = check_link(L);
+    if (is_by_key(link)) {
+        open_link(link);
+        return 0;
+    }
+    tksp_lua_scratch *scratch = tksp_lua_scratch_new(L);
+    return push_formatted(L, scratch, tks_resp_format(&scratch->text, 2, words));
 }
 
-/* near_ping(link): nil while an earlier one is unanswered. */
+/* near_ping(link): PING, and before it what the server is asked; nil while an earlier one is unanswered. */
 static int ping(lua_State *L) {
     const tks_bytes words[] = {TKS_LITERAL("PING")};
     near_link *link = check_link(L);
+    tks_status status = TKS_OK;
     if (link->pinged_ms != 0) {
         return 0;
     }
+    tksp_lua_scratch *scratch = tksp_lua_scratch_new(L);
     link->pinged_ms = boot_ms();
-    push_command(L, words, 1);
+    if (is_by_key(link)) {
+        status = tks_near_ask(link->near, link->node, &scratch->text, &link->answers);
+    }
+    if (status == TKS_OK) {
+        status = tks_resp_format(&scratch->text, 1, words);
+    }
+    return push_formatted(L, scratch, status);
+}
+
+/* near_wants(link): is there something to ask? */
+static int wants(lua_State *L) {
+    const near_link *link = check_link(L);
+    lua_pushboolean(
+        L, link->pinged_ms == 0 && is_by_key(link) && tks_near_wants(link->near, link->node));
     return 1;
 }
 
@@ -121,14 +154,21 @@ static bool take(near_link *link, const tks_reply *reply) {
         return true;
     }
     if (tks_reply_is_push(reply, TKS_LITERAL("subscribe"), 3)) {
-        link->subscribed = true;
-        tks_near_open(link->near, link->node, link->version, boot_ms());
-        tks_near_fail(link->near, NULL);
+        open_link(link);
+        return true;
+    }
+    if (is_by_key(link) && tks_near_hear(link->near, reply)) {
+        return true;
+    }
+    if (link->answers > 0) {
+        link->answers--;
+        tks_near_answer(link->near, link->node, reply);
         return true;
     }
     /* An error may only be the answer to PING of a user who may not: the server lives. */
     bool answer = tks_reply_is_push(reply, TKS_LITERAL("pong"), 2) ||
-                  tks_reply_get_type(reply) == TKS_REPLY_ERROR;
+                  tks_reply_get_type(reply) == TKS_REPLY_ERROR ||
+                  (is_by_key(link) && tks_reply_get_type(reply) == TKS_REPLY_STATUS);
     if (!link->subscribed || !answer || link->pinged_ms == 0) {
         return false;
     }
@@ -240,6 +280,7 @@ void tksp_lua_open_near(lua_State *L) {
                                          {"near_track", track},
                                          {"near_subscribe", subscribe},
                                          {"near_ping", ping},
+                                         {"near_wants", wants},
                                          {"near_feed", feed},
                                          {"near_lose", lose},
                                          {"near_is_current", is_current},

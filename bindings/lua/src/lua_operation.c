@@ -12,10 +12,11 @@
 #include "lua_convert.h"
 #include "lua_jwt.h"
 #include "lua_store.h"
+#include "lua_view.h"
 #include "tokenstore/jwt_sessions.h"
 
 /* Stack of each function: 1 the handle, 2 the table, then its parameters from 3 on. */
-enum { SELF = 1, TABLE = 2, FIRST = 3 };
+enum { SELF = 1, TABLE = 2, FIRST = 3, VIEWER = 3 };
 
 /* The upvalues after the shared ones. */
 enum { UP_TYPE = TKSP_UP_COUNT + 1, UP_ROW, UP_COUNT = UP_ROW };
@@ -278,6 +279,7 @@ static int call_with_rows(lua_State *L, const tksp_lua_store *store, const tks_o
 
 /* ---- a call --------------------------------------------------------------------------------------- */
 
+/* A function of the table of operations: (store, arguments, the viewer in which its result may be left, or nil). */
 static int call(lua_State *L) {
     const tksp_lua_store *store = tksp_lua_check(L, SELF, TKSP_UP_STORE);
     const tks_operation *row = lua_touserdata(L, lua_upvalueindex(UP_ROW));
@@ -294,6 +296,7 @@ static int call(lua_State *L) {
     if (row->param_count > 0 && row->params[0].type == TKS_PARAM_ROWS) {
         return call_with_rows(L, store, row, form);
     }
+    const tksp_lua_viewer *viewer = type->ask != NULL ? tksp_lua_to_viewer(L, VIEWER) : NULL;
     lua_settop(L, TABLE);
     lua_settop(L, TABLE + (int)row->param_count);
     read_slots(L, TABLE, "", row);
@@ -310,20 +313,56 @@ static int call(lua_State *L) {
     tks_status status = read_values(L, row, max_size, box, args, &err);
     if (status == TKS_OK) {
         set_texts(row, args, &box->scratch, &at);
+        box->asks = viewer != NULL && type->ask(store->core, row, args, &box->question);
         status = tks_operation_make(row, store->core, args, &box->op, &err);
     }
     return tksp_lua_op_finish(L, box, status, &err);
+}
+
+/* find_near(store, viewer, app, [type,] token): the table that was left for such a get, which is nobody's to change; nil: there is none, or
+ * these are no strings. */
+static int find_near(lua_State *L) {
+    enum { FIRST_TEXT = 3 };
+    const tksp_lua_store *store = tksp_lua_check(L, SELF, TKSP_UP_STORE);
+    const tksp_lua_viewer *viewer = tksp_lua_to_viewer(L, 2);
+    const tks_operation *row = lua_touserdata(L, lua_upvalueindex(UP_ROW));
+    tks_arg args[TKS_PARAM_MAX] = {{{{NULL, 0}}}};
+    tks_near_question question;
+    int at = FIRST_TEXT;
+    for (size_t i = 0; i < row->param_count && lua_type(L, at) == LUA_TSTRING; i++) {
+        bool fixed = row->params[i].type == TKS_PARAM_FIXED;
+        args[i].text = fixed ? fallback_of(&row->params[i]) : tksp_lua_to_bytes(L, at++);
+    }
+    if (viewer == NULL || at <= lua_gettop(L) || !store->type->ask(store->core, row, args, &question)) {
+        return 0;
+    }
+    const void *view = viewer->find(viewer, &question);
+    if (view == NULL) {
+        return 0;
+    }
+    tksp_lua_push_view(L, view);
+    return 1;
+}
+
+/* The functions of `row`, in the table on top. */
+static void open_row(lua_State *L, const tks_store_type *type, const tks_operation *row,
+                     const char *name, lua_CFunction function) {
+    tksp_lua_push_shared(L);
+    lua_pushlightuserdata(L, (void *)type);
+    lua_pushlightuserdata(L, (void *)row);
+    lua_pushcclosure(L, function, UP_COUNT);
+    lua_setfield(L, -2, name);
 }
 
 /* Adds the functions of a store to the table on top, as a table. */
 static void open_type(lua_State *L, const tks_store_type *type) {
     lua_newtable(L);
     for (size_t i = 0; i < type->operation_count; i++) {
-        tksp_lua_push_shared(L);
-        lua_pushlightuserdata(L, (void *)type);
-        lua_pushlightuserdata(L, (void *)&type->operations[i]);
-        lua_pushcclosure(L, call, UP_COUNT);
-        lua_setfield(L, -2, type->operations[i].name);
+        const tks_operation *row = &type->operations[i];
+        open_row(L, type, row, row->name, call);
+        if (type->ask != NULL && strcmp(row->name, "get") == 0) {
+            open_row(L, type, row, "find_near", find_near);
+        }
     }
     lua_setfield(L, -2, type->name);
 }

@@ -256,6 +256,7 @@ tksp_lua_op *tksp_lua_op_new(lua_State *L, tksp_lua_form form) {
     box->in_use = true;
     box->form = form;
     box->timeout_ms = 0;
+    box->asks = false;
     return box;
 }
 

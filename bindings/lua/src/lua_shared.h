@@ -13,6 +13,7 @@
 #define TKSP_LUA_SHARED_H
 
 #include "lua_compat.h"
+#include "tokenstore/near.h"
 #include "tokenstore/op.h"
 
 /* The upvalues of every function of all modules. */
@@ -56,6 +57,8 @@ typedef struct tksp_lua_op {
     tks_buf scratch; /* texts during creation */
     tksp_lua_form form;
     int64_t timeout_ms; /* 0: the client's */
+    bool asks;          /* `question` is what it asks: see lua_view.h */
+    tks_near_question question;
 } tksp_lua_op;
 
 /* Temporary memory that must be freed after a longjmp. */

@@ -71,10 +71,25 @@ void tksp_lua_facts_clear(tksp_lua_facts *facts) {
 
 /* ---- for drivers written in Lua --------------------------------------------------------------- */
 
+static void free_views(lua_State *L, tks_near *near) {
+    const void *view = NULL;
+    while (near != NULL && (view = tks_near_reap(near, true)) != NULL) {
+        tksp_lua_free_view(L, view);
+    }
+}
+
+static void *find_view(const tksp_lua_viewer *viewer, const tks_near_question *question) {
+    const tksp_lua_target *self = (const tksp_lua_target *)viewer;
+    int64_t now_ms = (int64_t)(tksp_lua_clock(CLOCK_BOOTTIME) * 1e3);
+    return self->near == NULL ? NULL
+                              : tks_near_find_view(self->near, self->router, question, now_ms);
+}
+
 static int target_gc(lua_State *L) {
     tksp_lua_target *self = tksp_lua_check(L, 1, TKSP_UP_TARGET);
     tks_target_free(self->target);
     tks_router_free(self->router);
+    free_views(L, self->near);
     tks_near_free(self->near);
     self->target = NULL;
     self->router = NULL;
@@ -87,6 +102,7 @@ static tksp_lua_target *push_target(lua_State *L) {
     self->target = NULL;
     self->router = NULL;
     self->near = NULL;
+    self->viewer.find = find_view;
     tksp_lua_set_kind(L, TKSP_UP_TARGET);
     return self;
 }
@@ -104,7 +120,8 @@ static int target(lua_State *L) {
     }
     self->target->asks = lua_toboolean(L, 3) != 0;
     if (self->target->near_cache > 0) {
-        self->near = tks_near_new(self->target->near_cache, self->target->near_cache_staleness_ms);
+        self->near = tks_near_new(self->target->near_cache, self->target->near_cache_staleness_ms,
+                                  self->target->near_cache_tracking);
         if (self->near == NULL) {
             return luaL_error(L, "not enough memory");
         }
@@ -224,6 +241,8 @@ static int target_info(lua_State *L) {
     if (self->near != NULL) {
         lua_pushnumber(L, (lua_Number)of->near_cache_staleness_ms / 1e3);
         lua_setfield(L, -2, "near_cache_staleness");
+        lua_pushstring(L, of->near_cache_tracking == TKS_NEAR_KEYS ? "keys" : "broadcast");
+        lua_setfield(L, -2, "near_cache_tracking");
     }
     set_identity(L, of, tks_bytes_of(salt, size));
     return 1;

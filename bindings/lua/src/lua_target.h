@@ -6,11 +6,13 @@
 #define TKSP_LUA_TARGET_H
 
 #include "lua_shared.h"
+#include "lua_view.h"
 #include "tokenstore/near.h"
 #include "tokenstore/router.h"
 #include "tokenstore/url.h"
 
 typedef struct tksp_lua_target {
+    tksp_lua_viewer viewer;
     tks_target *target;
     tks_router *router; /* NULL: it is one server */
     tks_near *near;     /* NULL: there is no near cache */

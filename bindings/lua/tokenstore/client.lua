@@ -95,13 +95,15 @@ function Client.open(url, client_options)
   if write and driver.take_notes then
     run = logging(run, driver.take_notes, write, driver.url(handle))
   end
-  -- _run(_handle, operation) runs an operation; methods of stores call it too.
+  -- _run(_handle, operation) runs an operation; methods of stores call it too. _near: where near.lua looks
+  -- first; nil without a near cache.
   return setmetatable({
     url = driver.url(handle),
     closed = false,
     _driver = driver,
     _handle = handle,
     _run = run,
+    _near = driver.viewer(handle),
     _credentials = credentials,
   }, Client)
 end

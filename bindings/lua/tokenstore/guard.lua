@@ -39,7 +39,7 @@
 local guard_options = require "tokenstore.guard_options"
 local login = require "tokenstore.guard_login"
 local lookup = require "tokenstore.guard_lookup"
-local request = require "tokenstore.guard_request"
+local web = require "tokenstore.web"
 
 local ask, verify = lookup.ask, lookup.verify
 local kinds, prepare = guard_options.kinds, guard_options.prepare
@@ -47,17 +47,8 @@ local kinds, prepare = guard_options.kinds, guard_options.prepare
 local guard = {}
 
 local function check(options, ask_store)
-  request.drop_forged(options)
-  local token, tokens, from_header = request.find_tokens(options)
-  local session, message, code
-  if token and token ~= "" and #token <= options.kind.token_max then
-    session, message, code = lookup.find(options, ask_store, token, tokens)
-  end
-  if session then
-    request.set_headers(options, session)
-    return session
-  end
-  return request.refuse(options, token, from_header, message, code)
+  local session, refusal = web.check(options, ask_store)
+  return session or web.exit(refusal)
 end
 
 -- session{ store, app, … }: checks a session of Sessions.

@@ -4,8 +4,8 @@ local cache = require "tokenstore.guard_cache"
 local core = require "tokenstore.core"
 local guard_options = require "tokenstore.guard_options"
 local lookup = require "tokenstore.guard_lookup"
-local request = require "tokenstore.guard_request"
 local set_cookie = require "tokenstore.set_cookie"
+local web = require "tokenstore.web"
 local who = require "tokenstore.request"
 
 -- What is returned: the caller can do something about it. Anything else is a 503.
@@ -41,7 +41,7 @@ local function prepare(given, args, kinds, level)
   elseif ngx.headers_sent then
     error("the response's headers, and so its cookies, have been sent already", level + 1)
   end
-  request.drop_headers(options)
+  web.drop_headers(options)
   return options
 end
 
@@ -62,7 +62,7 @@ local function run_anyway(options, operation)
   local store = options.store
   local session, message, code, detail = store._run(store._handle, operation)
   if code == "not_replicated" then
-    request.log(message)
+    web.log(message)
     return detail.result
   end
   return lookup.without_reused(options, session, message, code, detail)
@@ -131,8 +131,8 @@ end
 
 -- The session of this request is now this one, here, at the upstream and in the browser.
 local function take_on(options, session, max_age)
-  request.set_headers(options, session)
-  request.put_cookie(options, session.token)
+  web.exit(web.set_headers(options, session))
+  web.put_cookie(options, session.token)
   send_cookie(options, session.token, max_age)
   return session
 end
@@ -181,9 +181,9 @@ function login.login(given, args)
   if not args[owner] then
     error(("bad argument '%s' (string expected, got nil)"):format(owner), 2)
   end
-  local old, message = find_live(options, request.find_in_cookies(options))
+  local old, message = find_live(options, web.find_in_cookies(options))
   if not old then
-    return request.fail(message)
+    return web.exit(web.unavailable(message))
   end
   local visitor = take_out_anonymous(options, old)
   local operation, code
@@ -198,7 +198,7 @@ function login.login(given, args)
       known, message = finish(options, session.token)
     end
     if known == nil then
-      return request.fail(message)
+      return web.exit(web.unavailable(message))
     end
   end
   local session
@@ -207,13 +207,13 @@ function login.login(given, args)
     if REFUSALS[code] then
       return nil, message, code
     end
-    return request.fail(message)
+    return web.exit(web.unavailable(message))
   end
   if visitor then
     local known
     known, message = finish(options, visitor.token)
     if known == nil then -- it has no owner, and expires
-      request.log(message)
+      web.log(message)
     end
   end
   return take_on(options, session, max_age_of(options, args))
@@ -245,19 +245,18 @@ function login.rotate(given, args)
   if not good then
     error("bad argument: " .. fault, 2) -- nil would let the request pass
   end
-  local token, tokens, from_header = request.find_tokens(options)
+  local token, tokens, from_header = web.find_tokens(options)
   local session, message, code
   if token and token ~= "" and #token <= options.kind.token_max then
     session, message, code = lookup.ask(options, token, tokens)
   end
   if session and from_header then
-    request.set_headers(options, session)
-    return session
+    return web.exit(web.set_headers(options, session)) or session
   elseif session then
     session, message, code = run_anyway(options, make_rotation(options, args, session.token))
   end
   if not session then
-    return request.refuse(options, token, from_header, message, code)
+    return web.exit(web.refuse(options, token, from_header, message, code))
   end
   cache.forget(options.store, session.sid)
   return take_on(options, session, max_age_of(options, args, time_left(options, session)))
@@ -267,8 +266,8 @@ end
 
 -- All tokens of the request, from the header and from cookies.
 local function find_all_tokens(options)
-  local all = request.find_in_cookies(options)
-  local token, tokens, from_header = request.find_tokens(options)
+  local all = web.find_in_cookies(options)
+  local token, tokens, from_header = web.find_tokens(options)
   for _, one in ipairs(from_header and (tokens or { token }) or {}) do
     if one ~= "" and #one <= options.kind.token_max then
       all[#all + 1] = one
@@ -292,9 +291,9 @@ function login.logout(given)
     ended = ended or known
   end
   if message then
-    return request.fail(message)
+    return web.exit(web.unavailable(message))
   end
-  request.put_cookie(options, nil)
+  web.put_cookie(options, nil)
   send_cookie(options, "", 0)
   return ended
 end

@@ -66,46 +66,48 @@ local OWN_VARIABLES = {
 
 local options = { kinds = kinds }
 
-local function check_options(given, kind, level)
+-- What is wrong with these options for a store of this kind, or nil.
+function options.find_fault(given, kind)
   if type(given) ~= "table" then
-    error("bad argument #1 (table of options expected, got " .. type(given) .. ")", level + 1)
+    return "bad argument #1 (table of options expected, got " .. type(given) .. ")"
   end
   for name, value in next, given do
     local wanted = KINDS[name]
     if not wanted or kind.lacks[name] then
-      error(("unknown option '%s' of the guard"):format(tostring(name)), level + 1)
+      return ("unknown option '%s' of the guard"):format(tostring(name))
     elseif type(value) ~= wanted and not (name == "refresh" and value == true) then
-      error(("bad option '%s' (%s expected, got %s)"):format(name, wanted, type(value)), level + 1)
+      return ("bad option '%s' (%s expected, got %s)"):format(name, wanted, type(value))
     end
   end
   local metatable = given.store and getmetatable(given.store)
   if type(metatable) ~= "table" or metatable.__name ~= kind.class then
-    error(("bad option 'store' (a %s expected)"):format(kind.class), level + 1)
+    return ("bad option 'store' (a %s expected)"):format(kind.class)
   end
   for _, name in ipairs(kind.needs) do
     if not given[name] then
-      error(("bad option '%s' (string expected, got nil)"):format(name), level + 1)
+      return ("bad option '%s' (string expected, got nil)"):format(name)
     end
   end
   if given.cookie and not cookie.is_name(given.cookie) then
-    error("bad option 'cookie' (the name of a cookie expected)", level + 1)
+    return "bad option 'cookie' (the name of a cookie expected)"
   end
   if given.cookie_attributes then
     if not given.cookie then
-      error("bad option 'cookie_attributes' (there is no 'cookie')", level + 1)
+      return "bad option 'cookie_attributes' (there is no 'cookie')"
     end
     local attributes, fault = set_cookie.attributes(given.cookie, given.cookie_attributes)
     if not attributes then
-      error(("bad option 'cookie_attributes' (%s)"):format(fault), level + 1)
+      return ("bad option 'cookie_attributes' (%s)"):format(fault)
     end
   end
   local refresh = given.refresh ~= true and given.refresh
   if refresh and not (refresh >= 1 and refresh <= REFRESH_MAX) then
-    error(("bad option 'refresh' (1 to %d seconds)"):format(REFRESH_MAX), level + 1)
+    return ("bad option 'refresh' (1 to %d seconds)"):format(REFRESH_MAX)
   end
   if given.cache and not (given.cache >= 0 and given.cache <= CACHE_MAX) then
-    error(("bad option 'cache' (0 to %d seconds)"):format(CACHE_MAX), level + 1)
+    return ("bad option 'cache' (0 to %d seconds)"):format(CACHE_MAX)
   end
+  return nil
 end
 
 -- Checked tables and their results: most are the same for each request.
@@ -157,7 +159,10 @@ function options.prepare(given, kind, level)
   if ready and ready.kind == kind then
     return ready
   end
-  check_options(given, kind, level + 1)
+  local fault = options.find_fault(given, kind)
+  if fault then
+    error(fault, level + 1)
+  end
   local headers = given.headers or { ["X-Owner-Id"] = kind.owner }
   local names, variables, always = names_to_drop(headers)
   ready = {

@@ -46,6 +46,11 @@ function driver.client(url, options, write, credentials)
   return handle, message, code
 end
 
+-- Where near.lua looks first; nil without a near cache.
+function driver.viewer(handle)
+  return handle.near_cache_staleness and handle.target or nil
+end
+
 function driver.url(handle)
   return handle.url
 end

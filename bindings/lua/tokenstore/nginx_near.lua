@@ -10,6 +10,7 @@ local connection = require "tokenstore.nginx_connection"
 local PARTS = 4  -- of the staleness: between two questions
 local PAUSE = 1  -- seconds, after a failure
 local IDLE = 0.05 -- before anything is asked for
+local TURN = 0.02 -- the longest until the server is asked for what is wanted
 local exiting = ngx.worker.exiting
 
 local near = {}
@@ -52,6 +53,17 @@ local function read(socket, link, timeout)
   end
 end
 
+-- Until the next question is due: after a while, or when there is something to ask for.
+local function pause(state, link)
+  if not state.by_key then
+    return ngx.sleep(state.part)
+  end
+  local ends = core.clock() + state.part
+  while not core.near_wants(link) and core.clock() < ends and not is_over(state) do
+    ngx.sleep(TURN)
+  end
+end
+
 -- Until it is not wanted any more, or lost.
 local function ask(state, socket, link)
   while not is_over(state) and core.near_is_current(link) do
@@ -59,7 +71,7 @@ local function ask(state, socket, link)
     if bytes and not socket:send(bytes) then
       return
     end
-    ngx.sleep(state.part)
+    pause(state, link)
   end
 end
 
@@ -76,7 +88,10 @@ local function keep_link(state, at, number)
   end
   local why = need == "send" and exchange(socket, run, bytes, limit) or nil
   if not why then
-    socket:send(core.near_subscribe(link))
+    local subscribe = core.near_subscribe(link)
+    if subscribe then
+      socket:send(subscribe)
+    end
     local reader = ngx.thread.spawn(read, socket, link, state.timeout)
     local asker = ngx.thread.spawn(ask, state, socket, link)
     local _
@@ -142,6 +157,7 @@ function near.start(handle, refresh, node_of)
     state[name] = value
   end
   state.part = handle.near_cache_staleness / PARTS
+  state.by_key = handle.near_cache_tracking == "keys"
   state.refresh, state.node_of = refresh, node_of
   local sentinel = newproxy(true) -- luacheck: ignore 113
   getmetatable(sentinel).__gc = function()

@@ -8,6 +8,7 @@
 -- "session": with the same prefix and pepper, both classes see the same sessions.
 
 local core = require "tokenstore.core"
+local near = require "tokenstore.near"
 local options = require "tokenstore.options"
 local request = require "tokenstore.request"
 local store = require "tokenstore.store"
@@ -40,7 +41,11 @@ end
 
 -- get{ app, token, refresh, expiry }: the session or nil.
 function Sessions:get(args)
-  return self._run(self._handle, ops.get(self._store, args))
+  local found = self._near and near.session(ops, self, args)
+  if found then
+    return found
+  end
+  return self._run(self._handle, ops.get(self._store, args, self._near))
 end
 
 -- get_many{ app, tokens = { … } }: a list in the order asked, with false where there is none.

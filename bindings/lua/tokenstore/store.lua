@@ -48,6 +48,7 @@ function store.class(name, redis_names, kinds, open)
         _store = handle,
         _handle = client._handle,
         _run = client._run,
+        _near = client._near,
         _kea = more.kea,
       }, class)
     end,

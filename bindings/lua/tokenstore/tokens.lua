@@ -10,6 +10,7 @@
 -- its nil, message, code.
 
 local core = require "tokenstore.core"
+local near = require "tokenstore.near"
 local options = require "tokenstore.options"
 local request = require "tokenstore.request"
 local store = require "tokenstore.store"
@@ -35,7 +36,11 @@ end
 -- its own idle time, and never shortens it: a token that lives longer, or has no expiry, is unchanged.
 -- `expiry` fills in expires_at.
 function RedisTokens:get(args)
-  return self._run(self._handle, ops.get(self._store, args))
+  local found = self._near and near.token(ops, self, args)
+  if found then
+    return found
+  end
+  return self._run(self._handle, ops.get(self._store, args, self._near))
 end
 
 -- get_many{ app, type, tokens = { … } }: a list in the given order, with false where there is none.

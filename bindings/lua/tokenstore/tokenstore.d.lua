@@ -80,6 +80,7 @@
 ---@field max_connection_age? number seconds before a connection is replaced, less up to a fifth at random (default 300); 0: never
 ---@field near_cache? integer so many records are kept in memory until the server says that they changed (default 0: none)
 ---@field near_cache_staleness? number seconds; when it is not certain for so long that the server tells of changes, it is asked (default 2)
+---@field near_cache_tracking? "broadcast"|"keys" of which changes the server tells: of all keys with the stores' prefixes (default), or of those that were read
 ---@field pool_size? integer the maximum number of connections (default 16)
 ---@field client_name? string as CLIENT LIST shows it
 ---@field max_reply_size? integer memory for one reply in bytes; a larger one is an error, "limit" (default 64

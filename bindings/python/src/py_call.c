@@ -63,6 +63,18 @@ PyObject *tksp_py_call_new(tksp_py_pool *pool, PyObject *op, PyObject *timeout, 
     return (PyObject *)self;
 }
 
+PyObject *tksp_py_call_settled(tksp_py_pool *pool, PyObject *value) {
+    tksp_py_call *self = (tksp_py_call *)PyType_GenericAlloc(pool->state->call_type, 0);
+    if (self == NULL) return NULL;
+    Py_INCREF(pool);
+    Py_INCREF(value);
+    self->pool = pool;
+    self->value = value;
+    self->need = TKS_DONE;
+    self->over = true;
+    return (PyObject *)self;
+}
+
 /* Call(pool, op, timeout, wall=0) */
 static PyObject *call_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     (void)kwargs;

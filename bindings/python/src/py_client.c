@@ -4,6 +4,7 @@
  *            may be called at any time from any thread.
  * Threads:   run and close release the GIL while they work. */
 #include "py_driver.h"
+#include "py_near.h"
 #include "py_options.h"
 
 typedef struct client_object {
@@ -78,15 +79,6 @@ static PyObject *client_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         PyErr_SetString(
             state->exceptions[TKS_ERR_CONFIGURATION],
             "credentials cannot be used with embedded: an embedded server has no password");
-        tks_target_free(target);
-        Py_DECREF(self);
-        return NULL;
-    }
-    if (credentials != Py_None && target->near_cache > 0) {
-        PyErr_SetString(
-            state->exceptions[TKS_ERR_CONFIGURATION],
-            "near_cache cannot be used with credentials: nobody would call the function "
-            "for the connection that listens");
         tks_target_free(target);
         Py_DECREF(self);
         return NULL;
@@ -212,13 +204,17 @@ static bool run_plain(client_object *self, const tksp_py_state *state, PyObject 
     return status == TKS_OK;
 }
 
-/* run(op, timeout=None) -> its result */
+/* run(op, timeout=None) -> its result; a record that was found near, where there would be an op, is one already */
 static PyObject *client_run(PyObject *object, PyObject *const *args, Py_ssize_t count) {
     client_object *self = (client_object *)object;
     const tksp_py_state *state = tksp_py_state_of(object);
     int64_t timeout_ms = 0;
     if (count != 1 && !tksp_py_arity("run", count, 2)) return NULL;
     if (count == 2 && !tksp_py_timeout(state, args[1], &timeout_ms)) return NULL;
+    if (PyObject_TypeCheck(args[0], state->record_type)) {
+        Py_INCREF(args[0]);
+        return args[0];
+    }
     tks_op *op = tksp_py_op_begin(state, args[0]);
     if (op == NULL) return NULL;
     bool good = self->credentials == NULL ? run_plain(self, state, args[0], op, timeout_ms)
@@ -342,6 +338,7 @@ static void client_dealloc(PyObject *object) {
     PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
     if (self->client != NULL) {
+        tksp_py_near_clear(self->client);
         Py_BEGIN_ALLOW_THREADS /* stopping an embedded server takes time */
             tks_client_free(self->client);
         Py_END_ALLOW_THREADS

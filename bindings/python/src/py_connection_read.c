@@ -125,6 +125,14 @@ PyObject *tksp_py_connection_hello(PyObject *object, PyObject *fd) {
     return bytes;
 }
 
+/* They are for one connection only, and for that which listens for the near cache, if this one has logged in. */
+static void forget_credentials(tksp_py_connection *self, bool good) {
+    if (good && given(self) != NULL) {
+        tks_client_note_credentials(tksp_py_connection_client(self), &self->credentials);
+    }
+    tks_credentials_clear(&self->credentials);
+}
+
 /* greet(size) -> True if the greeting has its replies; `size` bytes are in the buffer. Raises ServerError if
  * the server refused it (final), else ConnectionError. 0: EOF; evaluates what arrived before. */
 PyObject *tksp_py_connection_greet(PyObject *object, PyObject *arg) {
@@ -140,7 +148,7 @@ PyObject *tksp_py_connection_greet(PyObject *object, PyObject *arg) {
         tks_status verdict = tks_greeting_judge(&self->greeting, target_of(self), given(self),
                                                 self->replies, self->got, &final, &err);
         tksp_py_connection_free_replies(self);
-        if (verdict == TKS_OK) tks_credentials_clear(&self->credentials);
+        if (verdict == TKS_OK) forget_credentials(self, status == TKS_OK);
         if (verdict == TKS_OK && status != TKS_OK) tks_fail(&err, status, "%s", broken.message);
         if (verdict != TKS_OK) status = verdict;
     }

@@ -58,13 +58,18 @@ static tksp_py_pool *find(driver_object *self) {
     return (tksp_py_pool *)found;
 }
 
-/* run(op, timeout=None) -> an awaitable for its result */
+/* run(op, timeout=None) -> an awaitable for its result, or for a record that was found near, where there would be an op */
 static PyObject *driver_run(PyObject *object, PyObject *const *args, Py_ssize_t count) {
     driver_object *self = (driver_object *)object;
     PyObject *result = NULL;
     if (count != 1 && !tksp_py_arity("run", count, 2)) return NULL;
     tksp_py_pool *pool = find(self);
     if (pool == NULL) return NULL;
+    if (PyObject_TypeCheck(args[0], self->state->record_type)) {
+        result = tksp_py_call_settled(pool, args[0]);
+        Py_DECREF(pool);
+        return result;
+    }
     PyObject *call = tksp_py_call_new(pool, args[0], count == 2 ? args[1] : Py_None, 0);
     if (call != NULL && (pool->count >= pool->limit)) {
         result = PyObject_CallMethodObjArgs((PyObject *)pool, self->state->names[TKSP_PY_ADMIT],

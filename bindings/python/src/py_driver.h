@@ -75,6 +75,9 @@ typedef enum tksp_py_wish {
  * a fixed time. */
 PyObject *tksp_py_call_new(tksp_py_pool *pool, PyObject *op, PyObject *timeout, int64_t wall_ms);
 
+/* A call that is over, with this result. */
+PyObject *tksp_py_call_settled(tksp_py_pool *pool, PyObject *value);
+
 /* Adds the call to those in progress. Runs no Python code. */
 void tksp_py_call_enlist(tksp_py_call *self);
 

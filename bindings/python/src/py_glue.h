@@ -200,10 +200,16 @@ typedef struct tksp_py_shape {
 PyObject *tksp_py_record_new(const tksp_py_state *state, const tksp_py_shape *shape,
                              const tks_token *token);
 
+/* The same record once more, with `token` as its token; what can be changed in it is copied. */
+PyObject *tksp_py_record_copy(PyObject *record, PyObject *token);
+
 /* ---- py_op.c ----------------------------------------------------------------------------------- */
 
 /* An object for `op`; takes ownership, on failure too. `shape` is copied, with references. */
 PyObject *tksp_py_op_new(const tksp_py_state *state, tks_op *op, const tksp_py_shape *shape);
+
+/* Its result may be left in the near cache, under this question. */
+void tksp_py_op_ask(PyObject *self, const tks_near_question *question);
 
 /* An Op for a part of another one's operation, which it keeps alive. */
 PyObject *tksp_py_op_part(const tksp_py_state *state, PyObject *whole, tks_op *part);

@@ -4,12 +4,15 @@
  *            result is converted right after; owns the tks_op.
  * Threads:   one run, by one thread: tksp_py_op_begin returns the tks_op once. */
 #include "py_glue.h"
+#include "py_near.h"
 
 typedef struct op_object {
     PyObject head;
     tks_op *op;
     PyObject *whole; /* the Op that `op` is a part of, and that frees it; NULL: none */
     bool used;
+    bool asks; /* `question` is what it asks */
+    tks_near_question question;
     tksp_py_shape shape; /* owned */
 } op_object;
 
@@ -25,6 +28,11 @@ PyObject *tksp_py_op_new(const tksp_py_state *state, tks_op *op, const tksp_py_s
     self->op = op;
     self->shape = *shape;
     return (PyObject *)self;
+}
+
+void tksp_py_op_ask(PyObject *self, const tks_near_question *question) {
+    ((op_object *)self)->question = *question;
+    ((op_object *)self)->asks = true;
 }
 
 PyObject *tksp_py_op_part(const tksp_py_state *state, PyObject *whole, tks_op *part) {
@@ -199,13 +207,20 @@ static PyObject *result_nodes(const tksp_py_state *state, const tks_result *resu
     return dict;
 }
 
+static PyObject *result_token(const tksp_py_state *state, op_object *self,
+                              const tks_result *result) {
+    PyObject *record = tksp_py_record_new(state, &self->shape, &result->tokens[0]);
+    if (record != NULL && self->asks) tksp_py_near_leave(self->op, &self->question, record);
+    return record;
+}
+
 PyObject *tksp_py_op_result(const tksp_py_state *state, PyObject *object) {
     op_object *self = (op_object *)object;
     const tks_result *result = tks_op_get_result(self->op);
     switch (result->type) {
     case TKS_RESULT_BOOL: return PyBool_FromLong(result->integer != 0);
     case TKS_RESULT_COUNT: return PyLong_FromLongLong(result->integer);
-    case TKS_RESULT_TOKEN: return tksp_py_record_new(state, &self->shape, &result->tokens[0]);
+    case TKS_RESULT_TOKEN: return result_token(state, self, result);
     case TKS_RESULT_TOKENS: return result_tokens(state, self, result);
     case TKS_RESULT_TEXT: return result_text(result->text);
     case TKS_RESULT_TEXTS: return result_texts(result);

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <structmember.h>
 
-enum { FIELDS = 13 };
+enum { TOKEN = 4, FIELDS = 13 };
 
 typedef struct record {
     PyObject head;
@@ -98,6 +98,52 @@ PyObject *tksp_py_record_new(const tksp_py_state *state, const tksp_py_shape *sh
     }
     Py_DECREF(self);
     return NULL;
+}
+
+static PyObject *copy_value(PyObject *value);
+
+static PyObject *copy_list(PyObject *list) {
+    PyObject *copy = PyList_GetSlice(list, 0, PyList_Size(list));
+    for (Py_ssize_t i = 0; copy != NULL && i < PyList_Size(copy); i++) {
+        PyObject *value = copy_value(PyList_GetItem(copy, i));
+        if (value == NULL || PyList_SetItem(copy, i, value) < 0) Py_CLEAR(copy);
+    }
+    return copy;
+}
+
+/* Values are replaced under keys that are there: that moves nothing. */
+static PyObject *copy_dict(PyObject *dict) {
+    PyObject *copy = PyDict_Copy(dict), *key, *value;
+    Py_ssize_t at = 0;
+    while (copy != NULL && PyDict_Next(dict, &at, &key, &value)) {
+        if (!PyDict_Check(value) && !PyList_Check(value)) continue;
+        PyObject *inner = copy_value(value);
+        if (inner == NULL || PyDict_SetItem(copy, key, inner) < 0) Py_CLEAR(copy);
+        Py_XDECREF(inner);
+    }
+    return copy;
+}
+
+/* Of what came from JSON. */
+static PyObject *copy_value(PyObject *value) {
+    if (PyDict_Check(value)) return copy_dict(value);
+    if (PyList_Check(value)) return copy_list(value);
+    Py_INCREF(value);
+    return value;
+}
+
+PyObject *tksp_py_record_copy(PyObject *object, PyObject *token) {
+    const record *from = (record *)object;
+    record *self = (record *)PyType_GenericAlloc(Py_TYPE(object), 0);
+    if (self == NULL) return NULL;
+    for (size_t i = 0; i < FIELDS; i++) {
+        self->fields[i] = copy_value(i == TOKEN ? token : from->fields[i]);
+        if (self->fields[i] == NULL) {
+            Py_DECREF(self);
+            return NULL;
+        }
+    }
+    return (PyObject *)self;
 }
 
 /* Record(app, type, owner, …): the fields in their order, for copies and pickles. */

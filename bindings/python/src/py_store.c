@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "py_args.h"
+#include "py_near.h"
 
 typedef struct store_object {
     PyObject head;
     const tks_store_type *type;
     void *core;
     PyTypeObject *value_type;
+    PyObject *client; /* with a near cache, in which records are kept ready; NULL: none */
 } store_object;
 
 /* What a function of the namespace is bound to: it reaches this as its `self`. */
@@ -38,6 +40,33 @@ static tksp_py_shape shape_of(const tksp_py_state *state, const operation_object
     return shape;
 }
 
+static PyObject *make(const tksp_py_state *state, const operation_object *self,
+                      const tks_arg *args, const tksp_py_held *held,
+                      const tks_near_question *question) {
+    tks_op *op = NULL;
+    tks_error err;
+    tks_error_init(&err);
+    tks_status status = tks_operation_make(self->row, self->store->core, args, &op, &err);
+    if (status != TKS_OK) return tksp_py_raise(state, status, &err);
+    tksp_py_shape shape = shape_of(state, self, held);
+    PyObject *result = tksp_py_op_new(state, op, &shape);
+    if (result != NULL && question != NULL) tksp_py_op_ask(result, question);
+    return result;
+}
+
+/* NULL without an exception: it is not near. */
+static PyObject *find_near(const store_object *store, const tks_operation *row,
+                           const tks_arg *args, const tksp_py_held *held,
+                           const tks_near_question *question) {
+    size_t i = 0;
+    while (row->params[i].type != TKS_PARAM_PRESENTED) i++;
+    PyObject *token = held[i].text.str, *made = NULL;
+    if (token == NULL && (token = made = tksp_py_str(args[i].text)) == NULL) return NULL;
+    PyObject *record = tksp_py_near_find(store->client, question, token);
+    Py_XDECREF(made);
+    return record;
+}
+
 static PyObject *operation_call(PyObject *object, PyObject *const *objects, Py_ssize_t count) {
     const operation_object *self = (operation_object *)object;
     const tks_operation *row = self->row;
@@ -45,20 +74,33 @@ static PyObject *operation_call(PyObject *object, PyObject *const *objects, Py_s
     const tksp_py_state *state = tksp_py_state_of(object);
     tks_arg args[TKS_PARAM_MAX];
     tksp_py_held held[TKS_PARAM_MAX];
-    tks_op *op = NULL;
-    tks_error err;
-    tks_error_init(&err);
     if (!tksp_py_arity(row->name, count, self->given) ||
         !tksp_py_args_get(state, row->params, row->param_count, objects,
                           store->type->get_max_data_size(store->core), args, held)) {
         return NULL;
     }
-    tks_status status = tks_operation_make(row, store->core, args, &op, &err);
-    tksp_py_shape shape = shape_of(state, self, held);
-    PyObject *result =
-        status == TKS_OK ? tksp_py_op_new(state, op, &shape) : tksp_py_raise(state, status, &err);
+    tks_near_question question;
+    bool asks = store->client != NULL && store->type->ask(store->core, row, args, &question);
+    PyObject *result = asks ? find_near(store, row, args, held, &question) : NULL;
+    if (result == NULL && PyErr_Occurred() == NULL) {
+        result = make(state, self, args, held, asks ? &question : NULL);
+    }
     tksp_py_args_clear(row->params, row->param_count, held);
     return result;
+}
+
+/* use(client): the _core.Client that the store's operations run on */
+static PyObject *store_use(PyObject *object, PyObject *client) {
+    const tksp_py_state *state = tksp_py_state_of(object);
+    store_object *self = (store_object *)object;
+    if (!Py_IS_TYPE(client, state->client_type)) {
+        PyErr_SetString(PyExc_TypeError, "use() requires a Client");
+        return NULL;
+    }
+    const tks_target *target = tks_client_get_target(tksp_py_client_get(client));
+    bool keeps = target->near_cache > 0 && self->type->ask != NULL;
+    tksp_py_set(&self->client, keeps ? client : NULL);
+    Py_RETURN_NONE;
 }
 
 /* ---- making ----------------------------------------------------------------------------------- */
@@ -148,11 +190,13 @@ const void *tksp_py_store_get(const tksp_py_state *state, PyObject *object,
 static int store_traverse(PyObject *self, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(((store_object *)self)->value_type);
+    Py_VISIT(((store_object *)self)->client);
     return 0;
 }
 
 static int store_clear(PyObject *self) {
     Py_CLEAR(((store_object *)self)->value_type);
+    Py_CLEAR(((store_object *)self)->client);
     return 0;
 }
 
@@ -166,7 +210,10 @@ static void store_dealloc(PyObject *object) {
     Py_DECREF(type);
 }
 
+static PyMethodDef store_methods[] = {{"use", store_use, METH_O, NULL}, {NULL, NULL, 0, NULL}};
+
 static PyType_Slot store_slots[] = {
+    {Py_tp_methods, store_methods},
     {Py_tp_doc, (void *)"The options of a store."},
     {Py_tp_traverse, (void *)store_traverse},
     {Py_tp_clear, (void *)store_clear},

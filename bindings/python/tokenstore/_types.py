@@ -109,6 +109,7 @@ class ClientOptions(TypedDict, total=False):
     max_connection_age: Duration
     near_cache: int
     near_cache_staleness: Duration
+    near_cache_tracking: str
     pool_size: int
     client_name: str
     max_reply_size: int

@@ -104,6 +104,9 @@ class Client(BaseClient, Closing):
         docs/near-cache.md
     ``near_cache_staleness``
         seconds; when it is not certain for so long that the server tells of changes, it is asked (default 2)
+    ``near_cache_tracking``
+        of which changes the server tells: by default of all keys with the stores' prefixes (``"broadcast"``); with
+        ``near_cache_tracking="keys"`` of those that were read, for fleets of many processes
     ``client_name``
         shown by ``CLIENT LIST``
     ``max_reply_size``

@@ -87,6 +87,7 @@ class Sessions(Store):
             wait_timeout=wait_timeout,
         )
         super().__init__(connection_string if redis is None else redis, **client_options)
+        self._ops.store.use(self._client._core)
 
     def create(
         self,

@@ -129,6 +129,7 @@ class RedisTokens(Store):
             wait_timeout=wait_timeout,
         )
         super().__init__(redis, **client_options)
+        self._ops.store.use(self._client._core)
 
     def create(
         self,

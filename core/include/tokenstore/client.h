@@ -89,6 +89,17 @@ tks_router *tks_client_hold_router(tks_client *client) TKS_ALL_NONNULL;
  * on, or the first operation, a thread listens to every primary. NULL: there is none (near_cache), or no memory. */
 tks_near *tks_client_hold_near(tks_client *client) TKS_ALL_NONNULL;
 
+/** As tks_near_find_view, in the near cache of this process. Once the client is closed, there is none. */
+void *tks_client_find_view(tks_client *client, const tks_near_question *question) TKS_ALL_NONNULL;
+
+/** As tks_near_reap. For a client that is about to be freed, with `all`. */
+void *tks_client_reap_view(tks_client *client, bool all) TKS_ALL_NONNULL;
+
+/** With a near cache and a target that asks: another driver's connection has logged in with these. The thread that listens logs in with the same,
+ * a copy of which it keeps. */
+void tks_client_note_credentials(tks_client *client,
+                                 const tks_credentials *credentials) TKS_ALL_NONNULL;
+
 /** What it does. False: there is none. */
 bool tks_client_get_near_stats(tks_client *client, tks_near_stats *out) TKS_ALL_NONNULL;
 

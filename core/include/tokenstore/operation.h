@@ -9,6 +9,7 @@
 #define TOKENSTORE_OPERATION_H
 
 #include "tokenstore/api.h"
+#include "tokenstore/near.h"
 #include "tokenstore/op.h"
 #include "tokenstore/option.h"
 
@@ -95,6 +96,10 @@ typedef struct tks_store_type {
     const tks_operation *operations;
     size_t (*get_max_data_size)(const void *store); /**< bytes of an OBJECT as JSON */
     void (*free)(void *store);
+    /** The question that such a call asks the near cache (near.h) about a view. False: it asks for more than a view can tell. NULL: the
+     * store has no views. */
+    bool (*ask)(const void *store, const tks_operation *row, const tks_arg *args,
+                tks_near_question *out);
 } tks_store_type;
 
 extern const tks_store_type tks_redis_tokens_type; /**< of a tks_tokens */

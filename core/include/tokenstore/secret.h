@@ -15,6 +15,7 @@ TKS_BEGIN_DECLS
 
 enum {
     TKS_DIGEST_SIZE = 21,      /**< BLAKE2b-168: 28 characters of base64url without padding */
+    TKS_FINGERPRINT_KEY_SIZE = 16, /**< a key of tks_fingerprint */
     TKS_DIGEST_TEXT_SIZE = 28, /**< see docs/stored-format.md for why not one byte more */
     TKS_PEPPER_MAX = 64        /**< BLAKE2b's longest key */
 };
@@ -40,6 +41,10 @@ void tks_random_letters(char *out, size_t size);
  * input; keyed by `pepper` unless it is empty. Writes TKS_DIGEST_TEXT_SIZE characters of base64url to `out`, no
  * NUL. */
 void tks_digest(tks_bytes pepper, const tks_bytes *fields, size_t count, char *out);
+
+/** A fingerprint for tables in memory: SipHash-2-4 with 128 bits. Without the secret key of TKS_FINGERPRINT_KEY_SIZE random bytes nobody can
+ * make two texts with the same, or find a text. */
+void tks_fingerprint(const unsigned char *key, tks_bytes text, uint64_t out[2]) TKS_ALL_NONNULL;
 
 /** Fills `out` with `size` bytes, at most 256, that follow from a secret and a salt, and from which neither follows:
  * BLAKE2b over (salt, number of the block), keyed by BLAKE2b-512 of the secret. */

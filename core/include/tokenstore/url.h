@@ -32,6 +32,12 @@ typedef enum tks_transport {
     TKS_SENTINEL
 } tks_transport;
 
+/** Of which changes servers tell a near cache. */
+typedef enum tks_near_tracking {
+    TKS_NEAR_BROADCAST, /**< of all keys with the stores' prefixes */
+    TKS_NEAR_KEYS       /**< of the keys that were read */
+} tks_near_tracking;
+
 typedef struct tks_address {
     char *host; /**< a name or an address, IPv6 without brackets */
     uint16_t port;
@@ -69,6 +75,7 @@ typedef struct tks_target {
     size_t max_reply_size; /**< bytes; default 64 MiB */
     size_t near_cache;     /**< records that are kept in memory; default 0: none */
     int64_t near_cache_staleness_ms; /**< see near.h; default 2000 */
+    tks_near_tracking near_cache_tracking;
     struct tks_server *server_facts; /**< what is learned of the server; see tks_server in op.h */
 } tks_target;
 

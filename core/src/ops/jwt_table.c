@@ -100,4 +100,4 @@ TKSP_STORE_FUNCTIONS(tks_jwt_sessions *, tks_jwt_sessions_new, tks_jwt_sessions_
 
 const tks_store_type tks_redis_jwt_type = {
     "RedisJWT", &tksp_rjwt_options, make_store, TKSP_COUNT(operations),
-    operations, max_data_size,      free_store};
+    operations, max_data_size,      free_store, NULL};

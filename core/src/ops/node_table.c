@@ -74,4 +74,4 @@ TKSP_STORE_FUNCTIONS(tks_node_tokens *, tks_node_tokens_new, tks_node_tokens_get
 
 const tks_store_type tks_tokenstore_type = {
     "Tokenstore", &tksp_node_options, make_store, TKSP_COUNT(operations),
-    operations,   max_data_size,      free_store};
+    operations,   max_data_size,      free_store, NULL};

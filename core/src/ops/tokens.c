@@ -49,6 +49,7 @@ tks_status tks_tokens_new(const tks_tokens_options *options, tks_tokens **out, t
     if (status != TKS_OK) return status;
     tks_tokens *tokens = calloc(1, sizeof *tokens);
     if (tokens == NULL) return tks_fail_memory(err);
+    tks_random(tokens->question_key, sizeof tokens->question_key);
     tksp_tokens_config *config = &tokens->config;
     config->prefix = tksp_arena_dup(&tokens->arena, o.prefix);
     config->pepper_count = o.pepper_count > 0 ? o.pepper_count : 1;

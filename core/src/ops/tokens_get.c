@@ -387,6 +387,7 @@ static tks_status finish_get(tksp_tokens_op *op) {
     tksp_op_clear_commands(&op->base);
     if (!op->tokens[0].found) return TKS_OK;
     judge(op, 0);
+    tksp_offer_view(op);
     if (op->duration_ms == TKS_OWN_IDLE) op->duration_ms = op->tokens[0].idle_ms;
     return op->tokens[0].found && wants_touch(op) ? begin_touch(op) : TKS_OK;
 }

@@ -1,5 +1,6 @@
 /* tokens_near.c - get and get_many: records from the near cache, and into it. */
 #include "tokens_private.h"
+#include "tokenstore/secret.h"
 
 /* A token has one record: its other slots, by other peppers, need not be asked for. */
 static void end_search(tksp_tokens_op *op, size_t i) {
@@ -33,6 +34,16 @@ tks_status tksp_take_near(tksp_tokens_op *op) {
     return status;
 }
 
+/* Where a custom token's record is, and what a rotated one was rotated to, may change without a message of that record's key. */
+void tksp_offer_view(tksp_tokens_op *op) {
+    const tksp_slot *slot = &op->slots[0];
+    const tks_token *token = &op->tokens[0];
+    if (slot->near == NULL || slot->aliased || slot->hops > 0 || !token->found) return;
+    op->base.viewable = slot->near;
+    int64_t max_age_ms = op->config.max_age_ms;
+    op->base.viewable_until_ms = max_age_ms > 0 ? token->created_us / 1000 + max_age_ms : 0;
+}
+
 void tksp_reserve_near(tksp_tokens_op *op, size_t i) {
     if (op->base.near == NULL) return;
     tks_bytes key = tksp_word_key(op, &op->slots[i].place);
@@ -49,4 +60,29 @@ void tksp_put_near(tksp_tokens_op *op, size_t i, tks_bytes text) {
                                      slot->clock_ms};
     tksp_near_put(op->base.near, slot->ticket, command->from, command->argv[1], command->argv[2],
                   &record);
+}
+
+/* ---- questions ---- */
+
+enum { ASKED_MAX = 512 };
+
+static char *append_text(char *at, tks_bytes text) {
+    *at++ = (char)(text.size & 255);
+    *at++ = (char)(text.size >> 8);
+    if (text.size > 0) memcpy(at, text.data, text.size);
+    return at + text.size;
+}
+
+bool tksp_tokens_ask(const tks_tokens *tokens, tks_bytes app, tks_bytes type, tks_bytes token,
+                     tks_near_question *out) {
+    char text[ASKED_MAX];
+    if (app.size > ASKED_MAX || type.size > ASKED_MAX || token.size > ASKED_MAX ||
+        app.size + type.size + token.size + 6 > ASKED_MAX) {
+        return false;
+    }
+    const char *end = append_text(append_text(append_text(text, app), type), token);
+    tks_bytes asked = tks_bytes_of(text, (size_t)(end - text));
+    tks_fingerprint(tokens->question_key, asked, out->words);
+    tks_wipe(text, asked.size);
+    return true;
 }

@@ -34,6 +34,7 @@ extern const char *const tksp_when_full[]; /* the words for tks_when_full */
 
 struct tks_tokens {
     tksp_arena arena;
+    unsigned char question_key[TKS_FINGERPRINT_KEY_SIZE]; /* of this store alone */
     tksp_tokens_config config;
     tks_durability durability;
 };
@@ -223,6 +224,13 @@ tks_status tksp_drop_alias(tksp_tokens_op *op, tks_bytes key);
 
 /* Fills the slots whose records are near. */
 tks_status tksp_take_near(tksp_tokens_op *op);
+
+/* Lets a view be left with the record of slot 0, if the presented token leads nowhere else. */
+void tksp_offer_view(tksp_tokens_op *op);
+
+/* What get asks for this token; false: the texts are too long. */
+bool tksp_tokens_ask(const tks_tokens *tokens, tks_bytes app, tks_bytes type, tks_bytes token,
+                     tks_near_question *out);
 
 /* Slot `i` is about to be asked for; `text` was read of it. */
 void tksp_reserve_near(tksp_tokens_op *op, size_t i);

@@ -101,6 +101,14 @@ TKSP_MAKER(make_delete_all, tks_tokens_delete_all, OF, args[OWNER].text, args[3]
 TKSP_MAKER(make_delete_by_id, tks_tokens_delete_by_id, OF, args[OWNER].text, args[3].text)
 TKSP_MAKER(make_count, tks_tokens_count, OF, args[OWNER].text)
 
+/* A get that is also to refresh, or to tell the end, or to ask the server, is an operation. */
+static bool ask(const void *store, const tks_operation *row, const tks_arg *args,
+                tks_near_question *out) {
+    if (row->make != make_get) return false;
+    bool plain = args[3].number == 0 && args[4].number == 0 && args[5].number == 0;
+    return plain && tksp_tokens_ask(store, OF, args[TOKEN].text, out);
+}
+
 static tks_status make_rotate(const void *store, const tks_arg *args, tks_op **out,
                               tks_error *err) {
     tks_rotation rotation = {.duration_ms = args[3].number,
@@ -213,7 +221,7 @@ TKSP_STORE_FUNCTIONS(tks_tokens *, tks_tokens_new, tks_tokens_get_max_data_size,
 
 const tks_store_type tks_redis_tokens_type = {
     "RedisTokens", &tksp_tokens_options, make_store, TKSP_COUNT(redis_tokens),
-    redis_tokens,  max_data_size,        free_store};
+    redis_tokens,  max_data_size,        free_store, ask};
 
 /* ---- Sessions --------------------------------------------------------------------------------- */
 
@@ -266,4 +274,4 @@ static const tks_operation sessions[] = {
 
 const tks_store_type tks_sessions_type = {
     "Sessions", &sessions_options, make_store, TKSP_COUNT(sessions),
-    sessions,   max_data_size,     free_store};
+    sessions,   max_data_size,     free_store, ask};

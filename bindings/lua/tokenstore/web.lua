@@ -1,4 +1,9 @@
--- What the guard reads from nginx's request, and what it changes there: its tokens, headers, a refusal.
+-- tokenstore.web: what the guard and the plugins for Kong and APISIX share: the tokens of a request, the
+-- headers for the upstream, and the answer to a request without a session.
+--
+-- Nothing but `exit` ends a request: a refusal is a value, { status, message, headers }, because each gateway
+-- sends responses in its own way. It also has its own way to change a header of the request: `set`, a
+-- function of name and value, which nil removes; by default ngx.req.set_header.
 
 local cookie = require "tokenstore.cookie"
 local core = require "tokenstore.core"
@@ -7,13 +12,13 @@ local log = require "tokenstore.nginx_log"
 local lookup = require "tokenstore.guard_lookup"
 
 local byte, find, sub = string.byte, string.find, string.sub
-local clear_header, set_header = ngx.req.clear_header, ngx.req.set_header
+local set_header = ngx.req.set_header
 
 local RETRY_AFTER = 1 -- seconds, in the 503 response
 
 local failures = log.new(ngx.ERR, "tokenstore.guard: ")
 
-local request = {}
+local web = {}
 
 local function is_blank(code)
   return code == 32 or code == 9
@@ -49,26 +54,22 @@ local function read_cookies()
 end
 
 -- The values of the cookie.
-function request.find_in_cookies(options)
+function web.find_in_cookies(options)
   local header = read_cookies()
   return header and cookie.read(header, options.cookie, options.kind.token_max) or {}
 end
 
 -- For all that follows in this request, here and at the upstream, the cookie has this value; nil: there is
 -- none.
-function request.put_cookie(options, value)
+function web.put_cookie(options, value)
   local header = cookie.replace(read_cookies() or "", options.cookie, value)
-  if header == "" then
-    clear_header "Cookie"
-  else
-    set_header("Cookie", header)
-  end
+  set_header("Cookie", header ~= "" and header or nil)
   cookie_variable_stays = cookie_variable_stays or (ngx.var.http_cookie or "") ~= header
 end
 
 -- The token of the request, a list if there are several, and whether they are from the Authorization header,
 -- where one may be empty.
-function request.find_tokens(options)
+function web.find_tokens(options)
   local header = ngx.var.http_authorization
   if header then
     if is_plain(header) then
@@ -93,45 +94,57 @@ local function is_well_formed(token)
   return token:find "^[%w%-._~+/]+=*$" ~= nil
 end
 
--- Ends the request.
-local function deny(status, options, problem, description)
+local function deny(status, options, problem, message)
   local challenge = 'Bearer realm="' .. options.realm .. '"'
   if problem then
-    challenge = ('%s, error="%s", error_description="%s"'):format(challenge, problem, description)
+    challenge = ('%s, error="%s", error_description="%s"'):format(challenge, problem, message)
   end
-  ngx.header["WWW-Authenticate"] = challenge
-  ngx.header["Cache-Control"] = "no-store"
-  return ngx.exit(status)
+  local headers = { ["WWW-Authenticate"] = challenge, ["Cache-Control"] = "no-store" }
+  return { status = status, message = message, headers = headers }
 end
 
 -- Writes a line to the log, or suppresses it.
-function request.log(message)
+function web.log(message)
   failures:write(message)
 end
 
--- Ends a request that could not be checked, or done.
-function request.fail(message)
-  failures:write(message)
-  ngx.header["Retry-After"] = RETRY_AFTER
-  ngx.header["Cache-Control"] = "no-store"
-  return ngx.exit(ngx.HTTP_SERVICE_UNAVAILABLE)
+-- The refusal of a request that could not be checked, or done; `reason` is for the log.
+function web.unavailable(reason)
+  failures:write(reason)
+  return {
+    status = ngx.HTTP_SERVICE_UNAVAILABLE,
+    message = "The session cannot be checked now",
+    headers = { ["Retry-After"] = RETRY_AFTER, ["Cache-Control"] = "no-store" },
+  }
 end
 
--- Ends a request without a session; `message` and `code`: of the failure, if it could not be checked.
-function request.refuse(options, token, from_header, message, code)
+-- The refusal of a request without a session; nil if it may pass. `message` and `code`: of the failure, if it
+-- could not be checked.
+function web.refuse(options, token, from_header, message, code)
   if message then
     -- A record that cannot be read opens nothing: Redis is there.
     if options.fail_open and not lookup.is_its_own(message, code) then
       failures:write(message)
       return nil
     end
-    return request.fail(message)
+    return web.unavailable(message)
   elseif from_header and not is_well_formed(token) then
     return deny(ngx.HTTP_BAD_REQUEST, options, "invalid_request", "The Authorization header is malformed")
   elseif token then
     return deny(ngx.HTTP_UNAUTHORIZED, options, "invalid_token", "The token is unknown or has expired")
   end
-  return deny(ngx.HTTP_UNAUTHORIZED, options)
+  return deny(ngx.HTTP_UNAUTHORIZED, options, nil, "A token is required")
+end
+
+-- Ends the request with this refusal; nil lets it pass.
+function web.exit(refusal)
+  if not refusal then
+    return nil
+  end
+  for name, value in next, refusal.headers do
+    ngx.header[name] = value
+  end
+  return ngx.exit(refusal.status)
 end
 
 -- Text for a header; nil for none; false for a value that is not valid in a header.
@@ -154,20 +167,23 @@ local function header_value(entry, session)
   return not value:find "%c" and value
 end
 
--- Sets this session's headers.
-function request.set_headers(options, session)
+-- Sets this session's headers. The refusal if it has a value that no header can hold.
+function web.set_headers(options, session, set)
   local headers = options.headers
+  set = set or set_header
   for i = 1, #headers do
     local entry = headers[i]
     local value = header_value(entry, session)
     if value then
-      set_header(entry.name, value)
+      set(entry.name, value)
     elseif value == false then
       ngx.log(ngx.ERR, "tokenstore.guard: the session has a value that is not valid in the header ",
         entry.name)
-      return ngx.exit(ngx.HTTP_INTERNAL_SERVER_ERROR)
+      local message = "The session has a value that is not valid in a header"
+      return { status = ngx.HTTP_INTERNAL_SERVER_ERROR, message = message, headers = {} }
     end
   end
+  return nil
 end
 
 -- True if the client sent a header that only the guard may set. Checks nginx's variables, which are nearly
@@ -183,20 +199,37 @@ local function has_forged(options)
 end
 
 -- Removes the headers that only the guard may set, those that it has set itself too.
-function request.drop_headers(options)
+function web.drop_headers(options, set)
   local names = options.names
+  set = set or set_header
   for name in next, ngx.req.get_headers(0, true) do
     if names[guard_options.fold(name)] then
-      clear_header(name)
+      set(name, nil)
     end
   end
 end
 
 -- The same, unless there are none.
-function request.drop_forged(options)
+function web.drop_forged(options, set)
   if has_forged(options) then
-    request.drop_headers(options)
+    web.drop_headers(options, set)
   end
 end
 
-return request
+-- The session of this request, its headers set; or nil and the refusal, or nil if it may pass without one.
+-- `ask_store` is lookup.ask or lookup.verify.
+function web.check(options, ask_store, set)
+  web.drop_forged(options, set)
+  local token, tokens, from_header = web.find_tokens(options)
+  local session, message, code
+  if token and token ~= "" and #token <= options.kind.token_max then
+    session, message, code = lookup.find(options, ask_store, token, tokens)
+  end
+  if not session then
+    return nil, web.refuse(options, token, from_header, message, code)
+  end
+  local refusal = web.set_headers(options, session, set)
+  return not refusal and session or nil, refusal
+end
+
+return web
