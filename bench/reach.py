@@ -1,6 +1,6 @@
 """How soon a revocation reaches the near caches of other processes.
 
-usage: reach.py [--rounds N] [--readers N] [--url URL]
+usage: reach.py [--rounds N] [--readers N] [--tracking broadcast|keys] [--url URL]
 
 Readers, processes of each driver, get the same tokens all the time, each from its near cache. They are ended one by one, by a delete, a
 delete_all, a rotation, or an update to other data, or end in time. The figures are the milliseconds from the moment at which the
@@ -103,12 +103,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=500, help=f"of {TOKENS} tokens")
     parser.add_argument("--readers", type=int, default=4, help="processes")
+    parser.add_argument("--tracking", default="broadcast", help="near_cache_tracking of the readers")
     parser.add_argument("--url", help="of servers; else there is a private one")
     a = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tokenstore-reach-") as directory:
         url = a.url or f"unix://{Server(directory, 'reach.sock').socket}"
         drivers = ["blocking", "asyncio", "lua5.4"]
-        readers = [Reader(drivers[i % len(drivers)], url) for i in range(a.readers)]
+        near = f"{url}{'&' if '?' in url else '?'}near_cache_tracking={a.tracking}"
+        readers = [Reader(drivers[i % len(drivers)], near) for i in range(a.readers)]
         times = {}
         try:
             with tokenstore.RedisTokens(url) as tokens:

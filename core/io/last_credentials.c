@@ -32,6 +32,12 @@ void tksp_last_credentials_note(tksp_last_credentials *last, const tks_credentia
     (void)pthread_mutex_unlock(&last->mutex);
 }
 
+void tksp_last_credentials_forget(tksp_last_credentials *last) {
+    (void)pthread_mutex_lock(&last->mutex);
+    tks_credentials_clear(&last->credentials);
+    (void)pthread_mutex_unlock(&last->mutex);
+}
+
 bool tksp_last_credentials_get(tksp_last_credentials *last, uint64_t after, tks_credentials *out,
                                uint64_t *number) {
     (void)pthread_mutex_lock(&last->mutex);

@@ -22,6 +22,9 @@ void tksp_last_credentials_clear(tksp_last_credentials *last);
 /* A connection has logged in with these. Copied; without memory for a copy there are none. */
 void tksp_last_credentials_note(tksp_last_credentials *last, const tks_credentials *credentials);
 
+/* There are none any more. */
+void tksp_last_credentials_forget(tksp_last_credentials *last);
+
 /* Those of a later login than number `after`: a copy, which the caller clears, and the number. False: there was none. */
 bool tksp_last_credentials_get(tksp_last_credentials *last, uint64_t after, tks_credentials *out,
                                uint64_t *number);

@@ -249,6 +249,7 @@ void tksp_near_thread_stop(tksp_near_thread *self) {
     }
     tks_near_set_waker(self->near, NULL, NULL);
     tksp_waker_close(&self->waker);
+    tksp_last_credentials_forget(&self->last);
 }
 
 void tksp_near_thread_drop_inherited(tksp_near_thread *self) {
