@@ -255,6 +255,28 @@ TEST(near_keys_have_no_prefixes) {
     tks_near_free(near);
 }
 
+/* Each step of the operation that begins to track, as it is sent. */
+TEST(near_keys_are_tracked_by_resp3) {
+    tks_near *near = near_open(10);
+    tks_op *op = NULL;
+    unsigned version;
+    CHECK_STATUS(tks_near_track_new(near, &version, &op, NULL), TKS_OK);
+    tks_event event = {.type = TKS_EVENT_START, .now_ms = BEGAN_MS};
+    CHECK_INT(tks_op_step(op, &event), TKS_NEED_SEND);
+    CHECK_BYTES(tks_op_get_batch(op)->bytes, TKS_LITERAL("*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n"));
+    CHECK_INT(cluster_answer(op, "%1\r\n$5\r\nproto\r\n:3\r\n"), TKS_NEED_SEND);
+    CHECK_BYTES(tks_op_get_batch(op)->bytes,
+                TKS_LITERAL("*3\r\n$6\r\nCLIENT\r\n$8\r\nTRACKING\r\n$2\r\nON\r\n"));
+    CHECK_INT(cluster_answer(op, "+OK\r\n"), TKS_DONE);
+    tks_op_free(op);
+    CHECK_STATUS(tks_near_track_new(near, &version, &op, NULL), TKS_OK);
+    CHECK_INT(tks_op_step(op, &event), TKS_NEED_SEND);
+    CHECK_INT(cluster_answer(op, "-ERR unknown command 'HELLO'\r\n"), TKS_FAILED);
+    CHECK_CONTAINS(tks_op_get_error(op)->message, "near_cache_tracking=keys needs a server with");
+    tks_op_free(op);
+    tks_near_free(near);
+}
+
 static void count_call(void *context) {
     (*(int *)context)++;
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 
@@ -19,7 +20,7 @@ from near_help import (
     wait_until,
     wait_until_near,
 )
-from servers import Server
+from servers import Server, running
 from tokenstore import Client, RedisTokens
 
 
@@ -95,6 +96,22 @@ def test_a_server_that_remembers_few_keys(server: Server, by_key: Client, tokens
         assert stats(by_key)["invalidations"] > 0
     finally:
         server("CONFIG", "SET", "tracking-table-max-keys", 1_000_000)
+
+
+def test_a_server_without_hello(caplog: pytest.LogCaptureFixture) -> None:
+    """As some proxies are: it works, without the cache, and says so."""
+    with running("--rename-command", "HELLO", "elsewhere") as server:
+        client = Client(server.url, near_cache=10, near_cache_tracking="keys")
+        with caplog.at_level(logging.WARNING, "tokenstore"), client:
+            tokens = RedisTokens(client)
+            token = tokens.create(A, T, "ann", {"n": 1}).token
+
+            def is_said() -> bool:
+                assert result_of(tokens, str(token)) == 1
+                return "near_cache_tracking=keys needs" in caplog.text
+
+            wait_until(is_said)
+            assert stats(client)["hits"] == 0
 
 
 def test_an_owner_that_is_changed_all_the_time(server: Server, by_key: Client, tokens: RedisTokens) -> None:
