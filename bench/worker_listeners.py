@@ -25,8 +25,10 @@ BATCH = 0.01  # seconds of writes at once, and between two gets of the same toke
 
 
 def make(address, mode, count):
-    options = {} if mode == "off" else {"near_cache": 2 * KEYS // count, "near_cache_tracking": mode}
-    return [tokenstore.RedisTokens(f"unix://{address}", pool_size=1, **options) for _ in range(count)]
+    options = {"pool_size": 1, "timeout": 60, "connect_timeout": 20}
+    if mode != "off":
+        options |= {"near_cache": 2 * KEYS // count, "near_cache_tracking": mode}
+    return [tokenstore.RedisTokens(f"unix://{address}", **options) for _ in range(count)]
 
 
 def fill(store):
