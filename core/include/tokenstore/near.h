@@ -105,7 +105,7 @@ bool tks_near_hear(tks_near *near, const tks_reply *reply) TKS_ALL_NONNULL;
 /** Is there something to ask this server? */
 bool tks_near_wants(tks_near *near, int node) TKS_ALL_NONNULL;
 
-/** Appends the commands to ask with, at most some kilobytes, as many as `*count`; none while earlier ones are unanswered. TKS_OK,
+/** Appends the commands to ask with, at most some kilobytes, as many as `*count`. Not while earlier ones are unanswered. TKS_OK,
  * TKS_ERR_MEMORY: lose the link. */
 TKS_MUST_USE tks_status tks_near_ask(tks_near *near, int node, tks_buf *out,
                                      size_t *count) TKS_ALL_NONNULL;
