@@ -131,7 +131,7 @@ test("what is kept is freed", function()
   local kept = setmetatable({}, { __mode = "k" })
   local function fill()
     local tokens, token = store_with_token()
-    local find_near = require("tokenstore.core").operations.RedisTokens.find_near
+    local find_near = require("tokenstore.core").find_near.RedisTokens
     for _ = 1, 20 do
       assert(tokens:update { app = "web", type = "login", token = token, data = { n = 1 } })
       eventually(function()

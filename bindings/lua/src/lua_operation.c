@@ -344,7 +344,7 @@ static int find_near(lua_State *L) {
     return 1;
 }
 
-/* The functions of `row`, in the table on top. */
+/* Adds a function about `row` to the table on top. */
 static void open_row(lua_State *L, const tks_store_type *type, const tks_operation *row,
                      const char *name, lua_CFunction function) {
     tksp_lua_push_shared(L);
@@ -360,11 +360,17 @@ static void open_type(lua_State *L, const tks_store_type *type) {
     for (size_t i = 0; i < type->operation_count; i++) {
         const tks_operation *row = &type->operations[i];
         open_row(L, type, row, row->name, call);
-        if (type->ask != NULL && strcmp(row->name, "get") == 0) {
-            open_row(L, type, row, "find_near", find_near);
-        }
     }
     lua_setfield(L, -2, type->name);
+}
+
+/* Adds find_near of a store to the table on top. */
+static void open_find_near(lua_State *L, const tks_store_type *type) {
+    const tks_operation *row = type->operations;
+    while (strcmp(row->name, "get") != 0) {
+        row++;
+    }
+    open_row(L, type, row, type->name, find_near);
 }
 
 void tksp_lua_open_operations(lua_State *L) {
@@ -374,4 +380,8 @@ void tksp_lua_open_operations(lua_State *L) {
     open_type(L, &tks_tokenstore_type);
     open_type(L, &tks_redis_jwt_type);
     lua_setfield(L, -2, "operations");
+    lua_newtable(L);
+    open_find_near(L, &tks_redis_tokens_type);
+    open_find_near(L, &tks_sessions_type);
+    lua_setfield(L, -2, "find_near");
 }

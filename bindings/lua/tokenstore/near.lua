@@ -3,6 +3,9 @@
 -- An answer is a copy of what the core keeps. The fields of a token are written out: that is several times faster than a loop, or
 -- than C.
 
+local find_near = require("tokenstore.core").find_near
+
+local find_session, find_token = find_near.Sessions, find_near.RedisTokens
 local getmetatable, next, setmetatable, type = getmetatable, next, setmetatable, type
 
 local near = {}
@@ -43,12 +46,12 @@ local function answers(store, args, count)
 end
 
 -- get{ app, token } of Sessions: the session, or nil, which says nothing.
-function near.session(ops, store, args)
+function near.session(store, args)
   if not answers(store, args, 2) then
     return nil
   end
   local token = args.token
-  local view = ops.find_near(store._store, store._near, args.app, token)
+  local view = find_session(store._store, store._near, args.app, token)
   return view and finish({
     app = view.app,
     token = token,
@@ -61,12 +64,12 @@ function near.session(ops, store, args)
 end
 
 -- get{ app, type, token } of RedisTokens: the same.
-function near.token(ops, store, args)
+function near.token(store, args)
   if not answers(store, args, 3) then
     return nil
   end
   local token = args.token
-  local view = ops.find_near(store._store, store._near, args.app, args.type, token)
+  local view = find_token(store._store, store._near, args.app, args.type, token)
   return view and finish({
     app = view.app,
     type = view.type,

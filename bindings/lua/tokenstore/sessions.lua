@@ -41,7 +41,7 @@ end
 
 -- get{ app, token, refresh, expiry }: the session or nil.
 function Sessions:get(args)
-  local found = self._near and near.session(ops, self, args)
+  local found = self._near and near.session(self, args)
   if found then
     return found
   end

@@ -36,7 +36,7 @@ end
 -- its own idle time, and never shortens it: a token that lives longer, or has no expiry, is unchanged.
 -- `expiry` fills in expires_at.
 function RedisTokens:get(args)
-  local found = self._near and near.token(ops, self, args)
+  local found = self._near and near.token(self, args)
   if found then
     return found
   end
