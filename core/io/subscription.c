@@ -157,6 +157,7 @@ void tksp_subscription_free(tksp_subscription *sub) {
     free(sub->fds);
     tks_reply_free(sub->message);
     tks_buf_clear(&sub->command);
+    free(sub->told);
     free(sub);
 }
 

@@ -93,17 +93,24 @@ static uint64_t hash_of(const tks_reply *message) {
 static bool was_told(tksp_subscription *sub) {
     uint64_t hash = hash_of(sub->message);
     int64_t now = tksp_clock();
-    for (size_t i = 0; i < TKSP_TOLD_MAX; i++) {
-        if (sub->told[i].hash == hash && sub->told[i].node != sub->from->member.node &&
-            now - sub->told[i].at < REPEAT_MS * TKSP_MS) {
-            sub->told[i].hash = 0;
+    if (sub->told == NULL) {
+        sub->told = calloc(TKSP_TOLD_SETS, sizeof *sub->told);
+    }
+    if (sub->told == NULL) {
+        return false; /* out of memory: twice is better than never */
+    }
+    tksp_told *set = sub->told[hash % TKSP_TOLD_SETS], *oldest = set;
+    for (size_t i = 0; i < TKSP_TOLD_WAYS; i++) {
+        if (set[i].hash == hash && set[i].node != sub->from->member.node &&
+            now - set[i].at < REPEAT_MS * TKSP_MS) {
+            set[i].hash = 0;
             return true;
         }
+        if (set[i].at < oldest->at) {
+            oldest = &set[i];
+        }
     }
-    size_t next = sub->told_next++ % TKSP_TOLD_MAX;
-    sub->told[next].hash = hash;
-    sub->told[next].node = sub->from->member.node;
-    sub->told[next].at = now;
+    *oldest = (tksp_told){.hash = hash, .at = now, .node = sub->from->member.node};
     return false;
 }
 

@@ -8,7 +8,14 @@
 #include "listener.h"
 #include "pools.h"
 
-enum { TKSP_TOLD_MAX = 256 }; /* of messages that are remembered, lest they are told twice */
+/* A message that is remembered, lest it is told twice; in the set of its hash, where it takes the place of the oldest. */
+typedef struct tksp_told {
+    uint64_t hash;
+    int64_t at;
+    int node;
+} tksp_told;
+
+enum { TKSP_TOLD_SETS = 2048, TKSP_TOLD_WAYS = 4 };
 
 /* Times without a unit are monotonic, nanoseconds. */
 struct tksp_subscription {
@@ -41,12 +48,7 @@ struct tksp_subscription {
     tks_op *op;          /* a refresh, or whether `message` is true */
     bool doubting;       /* that is not known yet */
     tksp_listener *from; /* heard it */
-    struct {
-        uint64_t hash;
-        int node;
-        int64_t at;
-    } told[TKSP_TOLD_MAX];
-    size_t told_next;
+    tksp_told (*told)[TKSP_TOLD_WAYS]; /* TKSP_TOLD_SETS of them; NULL: nothing was told yet */
 };
 
 /* One call of open or next. */
