@@ -177,7 +177,8 @@ def test_logout(app: Asked, server: Server) -> None:
     assert keys(server) == []
 
 
-def test_twenty_requests_with_the_old_cookie(app: Asked) -> None:
+def test_twenty_requests_with_the_old_cookie(start: Start) -> None:
+    app = start(grace=60)
     old = app.ask("login", "bob").token
     replies = app.ask_all("rotate", None, old, 20)
     assert [reply.status for reply in replies] == [200] * 20

@@ -90,6 +90,25 @@ def test_most_requests_do_not_ask_to_slide(web: Web, server: Server) -> None:
     assert int(server.info("stats", "total_commands_processed")) - before in (11, 21)
 
 
+def test_a_near_cache(make_web: Callable[..., Web], sessions: tokenstore.Sessions) -> None:
+    web = make_web({"near_cache": 100})
+    token = web.login("bob", cart=["book"])
+    stats = web.near_cache_stats
+    deadline = time.monotonic() + 30
+    while stats()["hits"] == 0 and time.monotonic() < deadline:
+        assert web.open(token)["cart"] == ["book"]
+    assert stats()["hits"] > 0
+    session = web.open(token)
+    session["cart"].append("pen")  # in this request alone, until it is stored
+    assert web.open(token)["cart"] == ["book"]
+    web.commit(session)
+    assert web.open(token)["cart"] == ["book", "pen"]
+    session = web.open(token)
+    session.logout()
+    web.commit(session)
+    assert web.open(token).new
+
+
 def test_how_long_browsers_keep_the_cookie(make_web: Callable[..., Web]) -> None:
     def age_of(web: Web, session: Any = None) -> str | None:
         session = session if session is not None else web.open()
