@@ -27,6 +27,9 @@ class Web:
     def commit(self, session: WebSession, status: int = 200, request: Any = None) -> Effect:
         return self._run(self._web.commit(session, status, request))
 
+    def near_cache_stats(self) -> Any:
+        return self._web.store.client.near_cache_stats()
+
     def make(self, **fields: Any) -> str:
         """A session with these fields: its token."""
         session = self.open()

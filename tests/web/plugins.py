@@ -181,7 +181,7 @@ def aiohttp_plugin(
         try:
             runner = loop.run(start(store, path))
             try:
-                yield Asgi(None, loop, lambda: httpx2.AsyncHTTPTransport(uds=path))
+                yield Asgi(None, loop, lambda: httpx2.AsyncHTTPTransport(uds=path, verify=False))
             finally:
                 loop.run(runner.cleanup())
         finally:

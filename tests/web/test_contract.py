@@ -11,6 +11,7 @@ import pytest
 
 import tokenstore
 from acting import Asked, Meanwhile, Reply
+from pace import Pace, at_a_pace
 from plugins import PLUGINS
 from servers import Server
 from stored import keys
@@ -176,7 +177,8 @@ def test_logout(app: Asked, server: Server) -> None:
     assert keys(server) == []
 
 
-def test_twenty_requests_with_the_old_cookie(app: Asked) -> None:
+def test_twenty_requests_with_the_old_cookie(start: Start) -> None:
+    app = start(grace=60)
     old = app.ask("login", "bob").token
     replies = app.ask_all("rotate", None, old, 20)
     assert [reply.status for reply in replies] == [200] * 20
@@ -190,13 +192,19 @@ def test_twenty_requests_with_the_old_cookie(app: Asked) -> None:
 
 
 def test_the_grace_ends(start: Start) -> None:
-    app = start(grace=1)
-    old = app.ask("login", "bob").token
-    new = app.ask("rotate", token=old).token
-    assert read(app, old)["principal"] == "bob"
-    time.sleep(1.1)
-    assert read(app, old) == NOBODY
-    assert read(app, new)["principal"] == "bob"
+    def attempt(pace: Pace) -> None:
+        app = start(grace=pace.factor)
+        old = app.ask("login", "bob").token
+        began = time.monotonic()
+        new = app.ask("rotate", token=old).token
+        found = read(app, old)
+        pace.within(began, 0.9)
+        assert found["principal"] == "bob"
+        pace.sleep(1.1)
+        assert read(app, old) == NOBODY
+        assert read(app, new)["principal"] == "bob"
+
+    at_a_pace(attempt)
 
 
 def test_logging_out_the_others(app: Asked, sessions: tokenstore.Sessions) -> None:
@@ -211,15 +219,22 @@ def test_logging_out_the_others(app: Asked, sessions: tokenstore.Sessions) -> No
 
 
 def test_idle_and_absolute(start: Start) -> None:
-    app = start(idle=1.5, absolute=3)
-    used, unused = app.ask("login", "bob").token, app.ask("login", "bob").token
-    ends = time.monotonic() + 3
-    for _ in range(4):
-        time.sleep(0.5)
-        assert read(app, used)["principal"] == "bob"
-    assert read(app, unused) == NOBODY
-    time.sleep(max(0, ends - time.monotonic()) + 0.05)
-    assert read(app, used) == NOBODY
+    def attempt(pace: Pace) -> None:
+        app = start(idle=1.5 * pace.factor, absolute=3 * pace.factor)
+        began = used_at = time.monotonic()
+        used, unused = app.ask("login", "bob").token, app.ask("login", "bob").token
+        for _ in range(4):
+            pace.sleep(0.5)
+            last, used_at = used_at, time.monotonic()
+            found = read(app, used)
+            pace.within(last, 1.3)
+            pace.within(began, 2.9)
+            assert found["principal"] == "bob"
+        assert read(app, unused) == NOBODY
+        pace.sleep(1.1)
+        assert read(app, used) == NOBODY
+
+    at_a_pace(attempt)
 
 
 # ---- the cookie --------------------------------------------------------------------------------------

@@ -10,33 +10,32 @@ import pytest
 
 import tokenstore
 from conftest import Web, token_of
+from pace import Pace, at_a_pace
 from servers import Server
 from tokenstore.web import Effect
 
 # ---- lifetimes ---------------------------------------------------------------------------------------
 
 
-def test_a_session_slides_by_its_idle_time(make_web: Callable[..., Web]) -> None:
-    web = make_web(idle=1.5, absolute=60)
-    token = web.login("bob", n=1)
-    for _ in range(4):
-        time.sleep(0.5)
-        session = web.open(token)
-        assert session.principal == "bob"
-        assert web.commit(session) == Effect(vary="Cookie")
-    time.sleep(1.6)
-    assert web.open(token).principal is None
+@pytest.mark.parametrize("changes", [False, True])
+def test_a_session_slides_by_its_idle_time(make_web: Callable[..., Web], changes: bool) -> None:
+    def attempt(pace: Pace) -> None:
+        web = make_web(idle=1.5 * pace.factor, absolute=3600)
+        used_at = time.monotonic()
+        token = web.login("bob", n=0)
+        for n in range(4):
+            pace.sleep(0.5)
+            last, used_at = used_at, time.monotonic()
+            session = web.open(token)
+            if changes:
+                session["n"] = n
+            pace.within(last, 1.3)
+            assert session.principal == "bob"
+            assert web.commit(session) == Effect(vary="Cookie")
+        pace.sleep(1.6)
+        assert web.open(token).principal is None
 
-
-def test_a_change_is_a_use(make_web: Callable[..., Web]) -> None:
-    web = make_web(idle=1.5, absolute=60)
-    token = web.login("bob")
-    for n in range(4):
-        time.sleep(0.5)
-        session = web.open(token)
-        assert session.principal == "bob"
-        session["n"] = n
-        web.commit(session)
+    at_a_pace(attempt)
 
 
 def test_an_unused_session_does_not_slide(make_web: Callable[..., Web]) -> None:
@@ -60,14 +59,23 @@ def test_no_use_outlives_the_absolute_end(make_web: Callable[..., Web]) -> None:
 
 
 def test_the_absolute_end_counts_from_the_login(make_web: Callable[..., Web]) -> None:
-    web = make_web(idle=None, absolute=1.5)
-    visitor = web.make(n=1)
-    time.sleep(1)
-    token = web.login("bob", visitor)
-    time.sleep(1)
-    assert web.open(token).principal == "bob"
-    time.sleep(0.6)
-    assert web.open(token).principal is None
+    def attempt(pace: Pace) -> None:
+        web = make_web(idle=None, absolute=1.5 * pace.factor)
+        began = time.monotonic()
+        visitor = web.make(n=1)
+        pace.sleep(1)
+        login = time.monotonic()
+        token = web.login("bob", visitor)
+        pace.within(began, 1.4)
+        assert web.open(visitor).new
+        pace.sleep(1)
+        principal = web.open(token).principal
+        pace.within(login, 1.4)
+        assert principal == "bob"
+        pace.sleep(0.6)
+        assert web.open(token).principal is None
+
+    at_a_pace(attempt)
 
 
 def test_most_requests_do_not_ask_to_slide(web: Web, server: Server) -> None:
@@ -80,6 +88,25 @@ def test_most_requests_do_not_ask_to_slide(web: Web, server: Server) -> None:
         web.commit(session)
     # HGET, and on servers that cannot end a field TIME; and INFO itself.
     assert int(server.info("stats", "total_commands_processed")) - before in (11, 21)
+
+
+def test_a_near_cache(make_web: Callable[..., Web], sessions: tokenstore.Sessions) -> None:
+    web = make_web({"near_cache": 100})
+    token = web.login("bob", cart=["book"])
+    stats = web.near_cache_stats
+    deadline = time.monotonic() + 30
+    while stats()["hits"] == 0 and time.monotonic() < deadline:
+        assert web.open(token)["cart"] == ["book"]
+    assert stats()["hits"] > 0
+    session = web.open(token)
+    session["cart"].append("pen")  # in this request alone, until it is stored
+    assert web.open(token)["cart"] == ["book"]
+    web.commit(session)
+    assert web.open(token)["cart"] == ["book", "pen"]
+    session = web.open(token)
+    session.logout()
+    web.commit(session)
+    assert web.open(token).new
 
 
 def test_how_long_browsers_keep_the_cookie(make_web: Callable[..., Web]) -> None:
