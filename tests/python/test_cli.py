@@ -152,6 +152,10 @@ runpy.run_module("tokenstore", run_name="__main__")
 """
 
 
+def without_styles(output: str) -> str:
+    return re.sub(r"\x1b\[[\d;]*m", "", output)
+
+
 def on_pipes(server: Server, *words: str, answer: bytes = b"") -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-c", PRETENDED, *words],
@@ -161,7 +165,7 @@ def on_pipes(server: Server, *words: str, answer: bytes = b"") -> tuple[int, str
         env=os.environ | {"TOKENSTORE_URL": server.url, "COLUMNS": "80"},
         timeout=60,
     )
-    return done.returncode, done.stdout.decode()
+    return done.returncode, without_styles(done.stdout.decode())
 
 
 def on_terminal(server: Server, *words: str, answer: bytes = b"") -> tuple[int, str]:
@@ -183,7 +187,7 @@ def on_terminal(server: Server, *words: str, answer: bytes = b"") -> tuple[int, 
     except OSError:  # on Linux: the other side is closed
         pass
     os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), output.decode()
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), without_styles(output.decode())
 
 
 @pytest.fixture(params=[on_terminal, on_pipes])

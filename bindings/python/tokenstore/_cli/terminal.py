@@ -1,4 +1,4 @@
-"""Terminal output of the command line: tables that fit, and progress."""
+"""Terminal output of the command line: tables that fit, and a count of progress."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-__all__ = ["Counter", "moment", "plain", "print_table"]
+from tokenstore._cli.paint import paint
+
+__all__ = ["Counter", "columns", "cut", "moment", "plain", "print_table", "width"]
 
 
 def moment(seconds: float | None) -> str:
@@ -54,7 +56,7 @@ def cut(text: str, most: int) -> str:
     return "".join(kept) + "..."
 
 
-def _columns() -> int | None:
+def columns() -> int | None:
     """The width of the terminal at stdout; None if it is not a terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
@@ -66,27 +68,46 @@ _LEAST = 8
 def print_table(head: Sequence[str], rows: Sequence[Sequence[Any]], names: Collection[int] = ()) -> None:
     """Columns as wide as their contents; numbers are right-aligned.
 
-    On a terminal that is too narrow the columns `names` are truncated; in a file or a pipe nothing is.
+    On a terminal that is too narrow the columns `names` are truncated; where that does not suffice, each row is a
+    block of lines. In a file or a pipe nothing of this is done.
     """
-    texts = [[plain(str(cell)) for cell in row] for row in (head, *rows)]
-    widths = [max(map(width, column)) for column in zip(*texts)]
+    titles, *texts = ([plain(str(cell)) for cell in row] for row in (head, *rows))
+    widths = [max(map(width, column)) for column in zip(titles, *texts)]
+    most = columns()
+    if not _fit(widths, names, most):
+        assert most is not None
+        _print_blocks(titles, texts, names, most)
+        return
     right = [bool(rows) and isinstance(cell, int) for cell in (rows[0] if rows else head)]
-    _fit(widths, names, _columns())
-    for row in texts:
+    for number, row in enumerate((titles, *texts)):
         cells = (
             _padded(cut(cell, wide), wide, to_the_right)
             for cell, wide, to_the_right in zip(row, widths, right)
         )
-        print(_GAP.join(cells).rstrip())
+        paint((_GAP.join(cells).rstrip(), "" if number else "bold"))
 
 
-def _fit(widths: list[int], names: Collection[int], most: int | None) -> None:
-    """Shrinks the widest of `names` until all columns fit, or none has more than a few characters."""
+def _fit(widths: list[int], names: Collection[int], most: int | None) -> bool:
+    """Shrinks the widest of `names` until all columns fit, or none has more than a few characters. Do they fit?"""
     while most is not None and sum(widths) + len(_GAP) * (len(widths) - 1) > most:
         long = [(widths[i], i) for i in names if widths[i] > _LEAST]
         if not long:
-            return
+            return False
         widths[max(long)[1]] -= 1
+    return True
+
+
+def _print_blocks(
+    head: Sequence[str], rows: Sequence[Sequence[str]], names: Collection[int], most: int
+) -> None:
+    """Each row as lines of a title and a value."""
+    wide = max(map(width, head))
+    left = max(_LEAST, most - wide - len(_GAP))
+    for number, row in enumerate(rows):
+        if number:
+            print()
+        for i, (title, cell) in enumerate(zip(head, row)):
+            paint((_padded(title, wide, False) + _GAP, "bold"), (cut(cell, left) if i in names else cell, ""))
 
 
 def _padded(text: str, wide: int, to_the_right: bool) -> str:
