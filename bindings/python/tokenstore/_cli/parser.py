@@ -10,7 +10,7 @@ from tokenstore._core import __version__
 
 __all__ = ["make_parser"]
 
-_EPILOG = """exit status: 0 done; 1 not found, answered no, or keys were skipped; 2 wrong usage;
+_EPILOG = """exit status: 0 done; 1 not found, answered no, keys were skipped, or doctor found a danger; 2 wrong usage;
 3 the server could not be reached or answered with an error; 130 interrupted"""
 
 _MIGRATED = ("redis-tokens", "spots-sessions")
@@ -72,7 +72,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     """Of all commands."""
     parser = argparse.ArgumentParser(
         prog=prog,
-        description="List, show, create, end and import tokens and sessions in Redis or Valkey.",
+        description="List, show, create, end and import tokens and sessions in Redis or Valkey, and examine the server.",
         epilog=_EPILOG,
     )
     parser.add_argument("--version", action="version", version=f"tokenstore {__version__}")
@@ -94,6 +94,14 @@ def _where(*parsers: argparse.ArgumentParser) -> None:
 
 
 def _add_server(commands: _Commands) -> None:
+    doctor = commands.add(
+        "doctor",
+        "doctor.doctor",
+        "Examine a server: what about it endangers sessions, and what to do.",
+        commands.watched,
+        commands.store,
+    )
+    doctor.add_argument("--strict", action="store_true", help="exit with 1 for warnings too")
     ping = commands.add(
         "ping", "server.ping", "Check the connection, and measure the time of an answer.", commands.watched
     )
@@ -108,7 +116,7 @@ def _add_server(commands: _Commands) -> None:
         "--kea", action="store_true", help="let the server publish them: CONFIG SET notify-keyspace-events"
     )
     events.add_argument("--limit", type=int, metavar="N", help="stop after so many")
-    _where(ping, bench, events)
+    _where(doctor, ping, bench, events)
 
 
 def _add_counts(commands: _Commands) -> None:
