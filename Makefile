@@ -172,6 +172,7 @@ help:
 #: make bench        the measurements as a table (BENCH_FLAGS=--quick)
 #: make bench-docs   the same, written to docs/benchmarks.md
 #: make env          shell assignments: eval "$(make -s env)" lets Lua find the checkout
+#: make man          the man page of the command line, build/tokenstore.1
 #: make install      headers, libraries and Lua modules below PREFIX=/usr/local; needs neither Python nor Node.
 #:                   install-lua installs the modules alone; uninstall removes all of it
 #: make clean        remove what was built; distclean removes .venv too

@@ -4,6 +4,7 @@
 #   python       the extension, in place: .venv's Python finds the checkout
 #   test-python  pytest; PYTEST_FLAGS="-k sessions -x" for some
 #   asan-python  the same under ASan and UBSan, in a separate build
+#   man          build/tokenstore.1, made from the parser of the command line
 #   valgrind-python  the functional tests under valgrind (make valgrind does it
 #                among others)
 PYTEST_FLAGS ?=
@@ -53,3 +54,8 @@ VALGRIND_PYTHON := $(patsubst %,tests/python/test_%.py,tokens sessions many clie
 	errors)
 valgrind-python: python
 	@PYTHONMALLOC=malloc $(VALGRIND_RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) $(VALGRIND_PYTHON)
+
+.PHONY: man
+man: $(BUILD)/tokenstore.1
+$(BUILD)/tokenstore.1: scripts/man-page $(wildcard bindings/python/tokenstore/_cli/*.py) | $(PY_BUILT)
+	$(PYTHON) scripts/man-page > $@

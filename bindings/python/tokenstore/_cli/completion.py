@@ -15,7 +15,12 @@ def completion(options: Options) -> bool:
         raise UsageError(
             "completion needs the package shtab: pip install 'tokenstore[cli]'"
         ) from None
-    from tokenstore._cli.parser import make_parser
+    from tokenstore._cli.parser import commands_of, make_parser
 
-    print(shtab.complete(make_parser("tokenstore"), shell=options.shell))
+    parser = make_parser("tokenstore")
+    for command in (parser, *commands_of(parser).values()):
+        for action in command._actions:
+            if action.metavar == "FILE":
+                action.complete = shtab.FILE  # type: ignore[attr-defined]
+    print(shtab.complete(parser, shell=options.shell))
     return True

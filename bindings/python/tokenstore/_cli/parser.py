@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tokenstore._cli.common import seconds_of
 from tokenstore._core import __version__
 
-__all__ = ["make_parser"]
+__all__ = ["commands_of", "make_parser"]
 
 _EPILOG = """exit status: 0 done; 1 not found, answered no, keys were skipped, or doctor found a danger; 2 wrong usage;
 3 the server could not be reached or answered with an error; 130 interrupted"""
@@ -86,6 +86,12 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     completion = commands.add("completion", "completion.completion", "Print a script that completes commands.")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"), metavar="SHELL", help="bash, zsh or fish")
     return parser
+
+
+def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parser of each command."""
+    [choices] = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return dict(choices.choices)
 
 
 def _where(*parsers: argparse.ArgumentParser) -> None:
