@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from functools import cache
 from typing import TYPE_CHECKING
@@ -15,8 +14,8 @@ __all__ = ["paint"]
 
 @cache
 def _console() -> Console | None:
-    """For a terminal; None if stdout is none, or rich is not installed."""
-    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+    """For a terminal; None if stdout is none, or rich is not installed. TERM=dumb is for rich to know."""
+    if not sys.stdout.isatty():
         return None
     try:
         from rich.console import Console

@@ -186,6 +186,7 @@ def _member(line: str, seed: str) -> Member:
         if not slot.startswith("["):
             first, _, last = slot.partition("-")
             ranges.append((int(first), int(last or first)))
-    where = f"{host or seed.rpartition(':')[0]}:{port}"
+    host = host or seed.rpartition(":")[0].strip("[]")
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     moving = any(slot.startswith("[") for slot in slots)
     return Member(id, where, frozenset(flags.split(",")), primary, tuple(ranges), moving)
