@@ -1,0 +1,325 @@
+"""What every plug-in promises (docs/django.md), with Django under WSGI, under ASGI, and with async views."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.test import override_settings
+
+from django_browser import ADDRESS, AGENT, Browser
+from django_site import during, make_user, sessions_at
+from servers import Server
+from tokenstore.ext.django import user_sessions
+
+pytest_plugins = ["django_fixtures"]
+
+
+@pytest.fixture
+def bob(site: Server) -> Any:
+    return make_user("bob")
+
+
+def everything(server: Server) -> bytes:
+    """All keys, fields and values."""
+    text = b""
+    for key in server.keys():
+        kind = server("TYPE", key)
+        value = server("HGETALL", key) if kind == "hash" else [server("GET", key)]
+        text += b"\n".join([key, *value, b""])
+    return text
+
+
+def log_in(browser: Browser, user: str = "bob") -> None:
+    assert browser("enter/", user=user).status == 200
+    assert browser("show/").json()["user"] == user
+
+
+# ---- no more than is asked for -----------------------------------------------------------------------
+
+
+def test_a_request_that_does_not_touch_the_session_costs_nothing(
+    browser: Browser, site: Server
+) -> None:
+    response = browser("untouched/")
+    assert response.cookie is None
+    assert "vary" not in response.headers
+    assert site.keys() == []
+    log = site.info("stats", "total_commands_processed")
+    browser.cookies["sessionid"] = "of somebody"
+    assert "vary" not in browser("untouched/").headers
+    assert int(site.info("stats", "total_commands_processed")) - int(log) == 1  # INFO itself
+
+
+def test_a_session_that_is_only_read_is_not_made(browser: Browser, site: Server) -> None:
+    response = browser("show/")
+    assert response.cookie is None
+    assert response.headers["vary"] == "Cookie"
+    assert site.keys() == []
+
+
+def test_fields_come_back(browser: Browser) -> None:
+    value = {"text": "é\n", "list": [1, 2.5, None, True], "empty": {}, "none": None}
+    assert browser("put/", data=value).status == 200
+    assert browser("show/").json() == {"user": None, "fields": value}
+
+
+def test_none_is_stored_and_not_absent(browser: Browser, bob: Any) -> None:
+    browser("put/", data={"made": None})
+    browser("put/", data={"updated": None})
+    assert browser("show/").json()["fields"] == {"made": None, "updated": None}
+    browser("put/", unset=["made"])
+    assert browser("show/").json()["fields"] == {"updated": None}
+    log_in(browser)
+    assert browser("show/").json()["fields"] == {"updated": None}
+
+
+def test_only_changed_fields_are_written(browser: Browser) -> None:
+    """Two requests, each within the other: both are kept."""
+    browser("put/", data={"a": 1, "b": 1, "gone": 1})
+    other = browser.twin()
+    during["two writers"] = lambda: other("put/", data={"b": 2}, unset=["gone"])
+    assert browser("put/", data={"a": 2}, during="two writers").status == 200
+    assert browser("show/").json()["fields"] == {"a": 2, "b": 2}
+
+
+def test_a_server_error_does_not_save(browser: Browser, bob: Any) -> None:
+    for status in (500, 503):
+        assert browser("put/", data={"a": 1}, status=status).cookie is None
+    browser("put/", data={"a": 1})
+    key = browser.key
+    for status in (500, 503):
+        assert browser("put/", data={"a": 2}, status=status).cookie is None
+        assert browser("enter/", user="bob", status=status).cookie is None
+        assert browser("cycle/", status=status).cookie is None
+    assert browser.key == key
+    assert browser("show/").json() == {"user": None, "fields": {"a": 1}}
+    assert user_sessions(bob) == []
+
+
+# ---- keys --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("planted", ["x" * 32, "1" + "A" * 63, "short", "é" * 20, "x" * 5000])
+def test_an_unknown_cookie_is_never_adopted(browser: Browser, planted: str) -> None:
+    browser.cookies["sessionid"] = planted
+    assert browser("show/").json() == {"user": None, "fields": {}}
+    browser.cookies["sessionid"] = planted
+    assert browser("put/", data={"a": 1}).cookie is not None
+    assert browser.key != planted
+    thief = browser.another()
+    thief.cookies["sessionid"] = planted
+    assert thief("show/").json()["fields"] == {}
+
+
+def test_a_key_from_before_the_login_leads_nowhere(browser: Browser, bob: Any) -> None:
+    browser("put/", data={"cart": ["book"]})
+    thief = browser.twin()
+    log_in(browser)
+    assert browser.key != thief.key
+    assert browser("show/").json() == {"user": "bob", "fields": {"cart": ["book"]}}
+    assert thief("show/").json() == {"user": None, "fields": {}}
+
+
+def test_login_binds_the_session_to_the_user(browser: Browser, bob: Any) -> None:
+    log_in(browser)
+    (session,) = user_sessions(bob)
+    assert (session.address, session.user_agent) == (ADDRESS, AGENT)
+    visitor = browser.another()
+    visitor("put/", data={"cart": 1})
+    log_in(visitor)
+    assert len(user_sessions(bob)) == 2
+
+
+def test_a_login_of_another_user_takes_nothing_along(browser: Browser, bob: Any) -> None:
+    amy = make_user("amy")
+    log_in(browser)
+    browser("put/", data={"of": "bob"})
+    old = browser.twin()
+    log_in(browser, "amy")
+    assert browser("show/").json() == {"user": "amy", "fields": {}}
+    assert old("show/").json() == {"user": None, "fields": {}}
+    assert (len(user_sessions(bob)), len(user_sessions(amy))) == (0, 1)
+
+
+def test_two_logins_with_one_cookie_both_succeed(browser: Browser, bob: Any) -> None:
+    """A double click: the first binds the session, the second has one of its own."""
+    browser("put/", data={"cart": 1})
+    other = browser.twin()
+    during["double click"] = lambda: log_in(other)
+    assert browser("enter/", user="bob", during="double click").status == 200
+    assert browser.key != other.key
+    for each in (browser, other):
+        assert each("show/").json() == {"user": "bob", "fields": {"cart": 1}}
+
+
+def test_twenty_requests_with_the_old_cookie(browser: Browser, bob: Any) -> None:
+    log_in(browser)
+    old = browser.twin()
+    browser("cycle/")
+    assert browser.key != old.key
+    with ThreadPoolExecutor(20) as pool:
+        start = threading.Barrier(20)
+
+        def request(number: int) -> tuple[Any, str | None]:
+            twin = old.twin()
+            start.wait(60)
+            user = twin("show/").json()["user"]
+            twin("put/", data={f"n{number}": number})
+            return user, twin.key
+
+        found = list(pool.map(request, range(20)))
+    assert found == [("bob", browser.key)] * 20  # and each has been told the new key
+    assert browser("show/").json()["fields"] == {f"n{n}": n for n in range(20)}
+    assert len(user_sessions(bob)) == 1
+
+
+def test_the_grace_ends(browser: Browser, bob: Any, site: Server) -> None:
+    with sessions_at(site.url, grace=1):
+        log_in(browser)
+        old = browser.twin()
+        browser("cycle/")
+        assert old.twin()("show/").json()["user"] == "bob"
+        time.sleep(1.1)
+        assert old("show/").json()["user"] is None
+        assert browser("show/").json()["user"] == "bob"
+
+
+def test_a_key_that_is_reused_ends_the_session(browser: Browser, bob: Any, site: Server) -> None:
+    with sessions_at(site.url, grace=1, reuse="revoke"):
+        log_in(browser)
+        thief = browser.twin()
+        browser("cycle/")
+        time.sleep(1.1)
+        assert thief("show/").json()["user"] is None
+        assert browser("show/").json()["user"] is None
+
+
+# ---- logout ------------------------------------------------------------------------------------------
+
+
+def test_logout(browser: Browser, bob: Any, site: Server) -> None:
+    log_in(browser)
+    old = browser.twin()
+    response = browser("leave/")
+    assert browser.key is None
+    assert response.cookie is not None
+    assert response.cookie["max-age"] == "0"
+    assert old("show/").json()["user"] is None
+    assert b"bob" not in everything(site)
+
+
+def test_logout_beats_a_late_save(browser: Browser, bob: Any) -> None:
+    log_in(browser)
+    other = browser.twin()
+    during["logout"] = lambda: other("leave/")
+    late = browser("put/", data={"a": 1}, during="logout")
+    assert late.status == 400  # SessionInterrupted
+    assert late.cookie is None
+    assert browser("show/").json() == {"user": None, "fields": {}}
+    assert user_sessions(bob) == []
+
+
+def test_a_new_key_does_not_revive(browser: Browser, bob: Any) -> None:
+    """cycle_key, and behind it the save, of a session that was logged out in between."""
+    log_in(browser)
+    other = browser.twin()
+    during["logout"] = lambda: other("leave/")
+    assert browser("cycle/", during="logout").status == 400
+    assert user_sessions(bob) == []
+
+
+# ---- time --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("every_request", [False, True])
+def test_idle(browser: Browser, site: Server, every_request: bool) -> None:
+    """SESSION_COOKIE_AGE counts from the last save; with SESSION_SAVE_EVERY_REQUEST from the last use."""
+    with sessions_at(
+        site.url, touch_interval=0, SESSION_COOKIE_AGE=2, SESSION_SAVE_EVERY_REQUEST=every_request
+    ):
+        browser("put/", data={"a": 1})
+        begun = time.monotonic()
+        while time.monotonic() - begun < 2.5:
+            time.sleep(0.25)
+            found = browser.twin()("show/").json()["fields"]
+            if not found:
+                break
+        assert bool(found) is every_request
+        time.sleep(2.1)
+        assert browser("show/").json()["fields"] == {}
+
+
+def test_absolute(browser: Browser, site: Server) -> None:
+    with sessions_at(site.url, absolute=2):
+        browser("put/", data={"a": 1})
+        for _ in range(5):
+            browser("put/", data={"a": time.time()})
+            time.sleep(0.2)
+        assert browser("show/").json()["fields"] != {}
+        time.sleep(1.2)
+        assert browser("show/").json()["fields"] == {}
+
+
+def test_a_save_moves_the_end(browser: Browser, site: Server) -> None:
+    with sessions_at(site.url, SESSION_COOKIE_AGE=2):
+        browser("put/", data={"a": 1})
+        for n in range(5):
+            time.sleep(0.5)
+            browser("put/", data={"a": n})
+        assert browser("show/").json()["fields"] == {"a": 4}
+
+
+# ---- the cookie, and Redis ---------------------------------------------------------------------------
+
+
+def test_flags_of_the_cookie(browser: Browser) -> None:
+    with override_settings(SESSION_COOKIE_SECURE=True, SESSION_COOKIE_SAMESITE="Strict"):
+        cookie = browser("put/", data={"a": 1}).cookie
+    assert cookie is not None
+    assert (cookie["httponly"], cookie["secure"], cookie["samesite"]) == (True, True, "Strict")
+    assert (cookie["path"], cookie["max-age"]) == ("/", str(14 * 86400))
+    with override_settings(SESSION_EXPIRE_AT_BROWSER_CLOSE=True):
+        cookie = browser("put/", data={"a": 2}).cookie
+    assert cookie is not None
+    assert (cookie["max-age"], cookie["expires"]) == ("", "")
+
+
+def test_nothing_in_redis_is_a_cookie(browser: Browser, bob: Any, site: Server) -> None:
+    keys = []
+    with site.wire() as monitor:
+        monitor("MONITOR")
+        browser("put/", data={"a": 1})
+        keys.append(browser.key)
+        log_in(browser)
+        keys.append(browser.key)
+        browser("cycle/")
+        keys.append(browser.key)
+        stored = everything(site)
+        site("SET", "the", "end")
+        seen = b""
+        while b'"the" "end"' not in seen:
+            seen += monitor.file.readline()
+    assert len(set(keys)) == 3
+    assert b"HGET" in seen
+    for key in keys:
+        assert key is not None
+        for part in (key.encode(), key[20:40].encode()):  # the random bytes alone
+            assert part not in stored
+            assert part not in seen
+
+
+def test_without_redis_nobody_is_logged_out(browser: Browser, bob: Any, site: Server) -> None:
+    log_in(browser)
+    key = browser.key
+    with sessions_at("redis+unix:///nowhere/redis.sock"):
+        for path in ("show/", "put/", "leave/", "cycle/"):
+            response = browser(path)
+            assert (response.status, response.cookie) == (500, None)
+        assert browser.another()("put/", data={"a": 1}).status == 500
+        assert browser("untouched/").status == 200
+    assert browser.key == key
+    assert browser("show/").json()["user"] == "bob"
