@@ -10,6 +10,9 @@ from http.cookies import Morsel, SimpleCookie
 from typing import Any
 from urllib.parse import urlencode
 
+from django.core.asgi import get_asgi_application
+from django.core.wsgi import get_wsgi_application
+
 Environ = dict[str, Any]
 AGENT = "Mozilla/5.0 (test)"
 ADDRESS = "192.0.2.7"
@@ -153,3 +156,19 @@ class Browser:
             else:
                 self.cookies[name] = morsel.value
         return response
+
+
+def browser_of(kind: str) -> Browser:
+    """Of the project, under "wsgi", "asgi", or "asgi-async": with views that await the session."""
+    if kind == "wsgi":
+        application = get_wsgi_application()
+
+        def call(*request: Any) -> Response:
+            return call_wsgi(application, *request)
+    else:
+        application = get_asgi_application()
+
+        def call(*request: Any) -> Response:
+            return asyncio.run(call_asgi(application, *request))
+
+    return Browser(call, "/async/" if kind == "asgi-async" else "/sync/")

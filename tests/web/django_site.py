@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import django
+from asgiref.sync import sync_to_async
 from django.conf import settings
 
 _directory = Path(tempfile.mkdtemp(prefix="ts-django-"))
@@ -212,6 +213,9 @@ async def acycle(request: HttpRequest) -> HttpResponse:
 async def achange_password(request: HttpRequest) -> HttpResponse:
     from django.contrib.auth import aupdate_session_auth_hash
 
+    if django.VERSION < (6, 0):
+        # aupdate_session_auth_hash reads request.user there, which would ask the database in the event loop.
+        await sync_to_async(request.user._setup)()
     user = await request.auser()
     user.set_password(request.GET["to"])
     await user.asave()

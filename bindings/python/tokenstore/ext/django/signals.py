@@ -38,5 +38,5 @@ def _end_others(owner: str) -> None:
     if session is None or session.owner != owner:
         end_sessions(owner)
         return
-    session.user_is_proven = True
+    session.is_proven = True
     end_sessions(owner, keep=session._session_key)  # not session_key, which may save
