@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from asgiref.sync import SyncToAsync
 from django.core.signals import request_finished, request_started
 
 if TYPE_CHECKING:
@@ -14,17 +15,19 @@ if TYPE_CHECKING:
 
 __all__ = ["note_session", "origin", "session"]
 
-# Under ASGI, Django 5 sends request_started in a task of its own, where what is set here is lost: the origin is unknown
-# there until the login.
-_origin: ContextVar[Mapping[str, Any] | None] = ContextVar("tokenstore_origin", default=None)
+_environ: ContextVar[Mapping[str, Any] | None] = ContextVar("tokenstore_environ", default=None)
 _session: ContextVar[weakref.ref[SessionStore] | None] = ContextVar(
     "tokenstore_session", default=None
 )
+# By the object that asgiref has for the threads of each ASGI request. A ContextVar would not do: Django 5 sends
+# request_started in a task of its own, whose context is lost.
+_scopes: weakref.WeakKeyDictionary[Any, Mapping[str, Any]] = weakref.WeakKeyDictionary()
 
 
 def origin() -> Mapping[str, Any] | None:
     """The WSGI environ or the ASGI scope; None outside of requests."""
-    return _origin.get()
+    threads = SyncToAsync.thread_sensitive_context.get(None)
+    return _environ.get() if threads is None else _scopes.get(threads)
 
 
 def session() -> SessionStore | None:
@@ -38,12 +41,15 @@ def note_session(store: SessionStore) -> None:
 
 
 def _begin(environ: Any = None, scope: Any = None, **unused: Any) -> None:
-    _origin.set(environ if environ is not None else scope)
+    threads = SyncToAsync.thread_sensitive_context.get(None)
+    if threads is not None and scope is not None:
+        _scopes[threads] = scope
+    _environ.set(environ)
     _session.set(None)
 
 
 def _end(**unused: Any) -> None:
-    _origin.set(None)
+    _environ.set(None)
     _session.set(None)
 
 
