@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
+import stored
 from django_browser import ADDRESS, AGENT, Browser
 from django_site import during, make_user, sessions_at
 from servers import Server
+from tokenstore import RedisTokens, Token
 from tokenstore.ext.django import sessions, user_sessions
 from tokenstore.web import Call
 
@@ -32,6 +34,14 @@ def everything(server: Server) -> bytes:
         value = server("HGETALL", key) if kind == "hash" else [server("GET", key)]
         text += b"\n".join([key, *value, b""])
     return text
+
+
+def record_of(server: Server, browser: Browser) -> Token:
+    """What stands in the server for the browser's cookie."""
+    with RedisTokens(server.url) as tokens:
+        found = tokens.get("django", "session", browser.key)
+    assert found is not None
+    return found
 
 
 def log_in(browser: Browser, user: str = "bob") -> None:
@@ -205,22 +215,30 @@ def test_twenty_requests_with_the_old_cookie(browser: Browser, bob: Any) -> None
 
 
 def test_the_grace_ends(browser: Browser, bob: Any, site: Server) -> None:
-    with sessions_at(site.url, grace=1):
+    log_in(browser)
+    old, record = browser.twin(), record_of(site, browser)
+    browser("cycle/")
+    assert old.twin()("show/").json()["user"] == "bob"
+    stored.end_grace(site, record)
+    assert old("show/").json()["user"] is None
+    assert browser("show/").json()["user"] == "bob"
+
+
+def test_no_grace(browser: Browser, bob: Any, site: Server) -> None:
+    with sessions_at(site.url, grace=0):
         log_in(browser)
         old = browser.twin()
         browser("cycle/")
-        assert old.twin()("show/").json()["user"] == "bob"
-        time.sleep(1.1)
         assert old("show/").json()["user"] is None
         assert browser("show/").json()["user"] == "bob"
 
 
 def test_a_key_that_is_reused_ends_the_session(browser: Browser, bob: Any, site: Server) -> None:
-    with sessions_at(site.url, grace=1, reuse="revoke"):
+    with sessions_at(site.url, reuse="revoke"):
         log_in(browser)
-        thief = browser.twin()
+        thief, record = browser.twin(), record_of(site, browser)
         browser("cycle/")
-        time.sleep(1.1)
+        stored.end_grace(site, record)
         assert thief("show/").json()["user"] is None
         assert browser("show/").json()["user"] is None
 
@@ -262,41 +280,48 @@ def test_a_new_key_does_not_revive(browser: Browser, bob: Any) -> None:
 # ---- time --------------------------------------------------------------------------------------------
 
 
+def seconds_left(site: Server, browser: Browser) -> float:
+    return stored.left(site, record_of(site, browser)) / 1000
+
+
 @pytest.mark.parametrize("every_request", [False, True])
 def test_idle(browser: Browser, site: Server, every_request: bool) -> None:
     """SESSION_COOKIE_AGE counts from the last save; with SESSION_SAVE_EVERY_REQUEST from the last use."""
-    with sessions_at(
-        site.url, touch_interval=0, SESSION_COOKIE_AGE=1, SESSION_SAVE_EVERY_REQUEST=every_request
-    ):
+    with override_settings(SESSION_COOKIE_AGE=1000, SESSION_SAVE_EVERY_REQUEST=every_request):
         browser("put/", data={"a": 1})
-        begun = time.monotonic()
-        found = {"a": 1}
-        while found and time.monotonic() - begun < 1.4:
-            time.sleep(0.1)
-            found = browser.twin()("show/").json()["fields"]
-        assert bool(found) is every_request
-        time.sleep(1.1)
-        assert browser("show/").json()["fields"] == {}
+        assert seconds_left(site, browser) == pytest.approx(1000, abs=20)
+        stored.set_left(site, record_of(site, browser), 500)
+        browser("show/")
+        assert seconds_left(site, browser) == pytest.approx(1000 if every_request else 500, abs=20)
+        stored.set_left(site, record_of(site, browser), 500)
+        browser("put/", data={"b": 1})
+        assert seconds_left(site, browser) == pytest.approx(1000, abs=20)
 
 
-def test_absolute(browser: Browser, site: Server) -> None:
-    with sessions_at(site.url, absolute=2):
+def test_it_ends(browser: Browser) -> None:
+    with override_settings(SESSION_COOKIE_AGE=1):
         browser("put/", data={"a": 1})
-        for _ in range(5):
-            browser("put/", data={"a": time.time()})
-            time.sleep(0.2)
-        assert browser("show/").json()["fields"] != {}
-        time.sleep(1.2)
-        assert browser("show/").json()["fields"] == {}
+    time.sleep(1.1)
+    assert browser("show/").json()["fields"] == {}
 
 
-def test_a_save_moves_the_end(browser: Browser, site: Server) -> None:
-    with sessions_at(site.url, SESSION_COOKIE_AGE=2):
+def test_absolute(browser: Browser, bob: Any, site: Server) -> None:
+    with sessions_at(site.url, absolute=500, SESSION_COOKIE_AGE=1000):
         browser("put/", data={"a": 1})
-        for n in range(5):
-            time.sleep(0.5)
-            browser("put/", data={"a": n})
-        assert browser("show/").json()["fields"] == {"a": 4}
+        assert seconds_left(site, browser) == pytest.approx(500, abs=20)
+        log_in(browser)
+        browser("put/", data={"a": 2})
+        assert seconds_left(site, browser) == pytest.approx(500, abs=20)
+
+
+def test_a_login_lasts_as_long_as_its_settings_say(
+    browser: Browser, bob: Any, site: Server
+) -> None:
+    with override_settings(SESSION_COOKIE_AGE=500):
+        browser("put/", data={"cart": 1})
+    with override_settings(SESSION_COOKIE_AGE=1000):
+        log_in(browser)
+        assert seconds_left(site, browser) == pytest.approx(1000, abs=20)
 
 
 # ---- the cookie, and Redis ---------------------------------------------------------------------------
@@ -324,7 +349,7 @@ def test_nothing_in_redis_is_a_cookie(browser: Browser, bob: Any, site: Server) 
         keys.append(browser.key)
         browser("cycle/")
         keys.append(browser.key)
-        stored = everything(site)
+        dump = everything(site)
         site("SET", "the", "end")
         seen = b""
         while b'"the" "end"' not in seen:
@@ -334,7 +359,7 @@ def test_nothing_in_redis_is_a_cookie(browser: Browser, bob: Any, site: Server) 
     for key in keys:
         assert key is not None
         for part in (key.encode(), key[20:40].encode()):  # the random bytes alone
-            assert part not in stored
+            assert part not in dump
             assert part not in seen
 
 

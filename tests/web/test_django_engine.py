@@ -22,7 +22,7 @@ from django.test import override_settings
 import tokenstore
 from django_site import sessions_at
 from servers import Server
-from tokenstore.ext.django import conf
+from tokenstore.ext.django import conf, sessions
 from tokenstore.ext.django.sessions import SessionStore
 from tokenstore.values import Session
 
@@ -35,8 +35,12 @@ Do = Callable[..., Any]
 def do(request: pytest.FixtureRequest) -> Do:
     """``do(session, "save")``: save(), or asave() in a loop of its own."""
     if request.param == "blocking":
-        return lambda session, name, *args: getattr(session, name)(*args)
+        return do_blocking
     return lambda session, name, *args: asyncio.run(getattr(session, f"a{name}")(*args))
+
+
+def do_blocking(session: SessionStore, name: str, *arguments: Any) -> Any:
+    return getattr(session, name)(*arguments)
 
 
 def made(do: Do, **fields: Any) -> SessionStore:
@@ -110,6 +114,45 @@ def test_the_sid_stays(do: Do, site: Server) -> None:
     do(session, "delete")
     session.flush()
     assert session.sid is None
+
+
+def test_a_login_that_changes_more(do: Do, stored: Stored) -> None:
+    """Also to None, and what it deletes."""
+    session = made(do, kept=1, gone=1, none=1)
+    do(session, "cycle_key")
+    session[SESSION_KEY] = "5"
+    session["none"] = session["new_none"] = None
+    session["new"] = [1]
+    del session["gone"]
+    do(session, "save")
+    found = stored(session)
+    assert found is not None
+    assert found.owner_id == "5"
+    assert found.data == {SESSION_KEY: "5", "kept": 1, "none": None, "new_none": None, "new": [1]}
+
+
+def test_it_goes_on_after_a_login(do: Do, stored: Stored) -> None:
+    """With the same object: it is the user's from then on, so that the next key has a grace."""
+    session = made(do, cart=1)
+    do(session, "cycle_key")
+    session[SESSION_KEY] = "5"
+    do(session, "save")
+    key = session.session_key
+    do(session, "cycle_key")
+    session["cart"] = 2
+    do(session, "save")
+    assert session.session_key != key
+    assert fields(do, session) == do(SessionStore(key), "load") == {SESSION_KEY: "5", "cart": 2}
+
+
+def test_the_sid_of_a_session_that_was_read_costs_nothing(
+    site: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = again(do_blocking, made(do_blocking, a=1))
+    session["a"] = 2
+    session.save()
+    monkeypatch.delattr(sessions, "Call")
+    assert session.sid
 
 
 def test_create(do: Do, stored: Stored) -> None:
