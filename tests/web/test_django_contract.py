@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
+import django_site
 import stored
 from django_browser import ADDRESS, AGENT, Browser
 from django_site import during, make_user, sessions_at
 from servers import Server
 from tokenstore import RedisTokens, Token
 from tokenstore.ext.django import sessions, user_sessions
+from tokenstore.ext.django.views import server_error
 from tokenstore.web import Call
 
 pytest_plugins = ["django_fixtures"]
@@ -363,7 +365,9 @@ def test_nothing_in_redis_is_a_cookie(browser: Browser, bob: Any, site: Server) 
             assert part not in seen
 
 
-def test_without_redis_nobody_is_logged_out(browser: Browser, bob: Any, site: Server) -> None:
+def test_without_redis_nobody_is_logged_out(
+    browser: Browser, bob: Any, site: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log_in(browser)
     key = browser.key
     with sessions_at("redis+unix:///nowhere/redis.sock"):
@@ -372,5 +376,11 @@ def test_without_redis_nobody_is_logged_out(browser: Browser, bob: Any, site: Se
             assert (response.status, response.cookie) == (500, None)
         assert browser.another()("put/", data={"a": 1}).status == 500
         assert browser("untouched/").status == 200
+        monkeypatch.setattr(django_site, "handler500", server_error, raising=False)
+        for each, path in ((browser, "show/"), (browser.another(), "put/")):
+            response = each(path, data={"a": 1})  # while it is read; while it is saved
+            assert (response.status, response.headers["retry-after"]) == (503, "1")
+            assert response.cookie is None
+    assert browser("put/", data={"bad": 2**60}).status == 500  # that is something else
     assert browser.key == key
     assert browser("show/").json()["user"] == "bob"

@@ -14,6 +14,7 @@ import django_site  # sets Django up, which its models need
 # isort: split
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
+from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.test import RequestFactory, override_settings
@@ -324,3 +325,31 @@ def test_the_command(site: Server, bob: Any) -> None:
     for arguments in ((), ("--all", "bob")):
         with pytest.raises(CommandError, match="name users, or give --all"):
             endsessions(*arguments)
+
+
+# ---- checks ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ({}, None),
+        ({"SESSION_COOKIE_SAMESITE": "None"}, 'same_site="none" and without secure'),
+        ({"SESSION_COOKIE_SAMESITE": "None", "SESSION_COOKIE_SECURE": True}, None),
+        ({"SESSION_COOKIE_SAMESITE": False}, None),
+        ({"SESSION_COOKIE_NAME": "__Host-id"}, "without secure"),
+        (
+            {
+                "SESSION_COOKIE_NAME": "__Host-id",
+                "SESSION_COOKIE_SECURE": True,
+                "SESSION_COOKIE_DOMAIN": "example.org",
+            },
+            "has a domain",
+        ),
+    ],
+)
+def test_cookies_that_browsers_would_drop(settings: dict[str, Any], fault: str | None) -> None:
+    with override_settings(**settings):
+        faults = [each.msg for each in run_checks() if str(each.id).startswith("tokenstore")]
+    assert len(faults) == (fault is not None)
+    assert fault is None or fault in faults[0]

@@ -1,20 +1,23 @@
-"""The page on which users see where they are logged in, and log out there."""
+"""The page on which users see where they are logged in, and log out there; and that of a Redis that is away."""
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from django.contrib.auth import logout
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.decorators import method_decorator
+from django.views import defaults
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.generic import TemplateView
 
 from tokenstore.ext.django.users import end_session, end_sessions, user_sessions
+from tokenstore.web import UNAVAILABLE
 
-__all__ = ["DevicesView"]
+__all__ = ["DevicesView", "server_error"]
 
 
 @method_decorator([never_cache, csrf_protect], name="dispatch")
@@ -39,3 +42,12 @@ class DevicesView(LoginRequiredMixin, TemplateView):
         elif id:
             end_session(request.user, id)
         return HttpResponseRedirect(request.path)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """For ``handler500``: 503 if Redis could not be asked, so that clients try again; any other error stays a 500."""
+    if not isinstance(sys.exc_info()[1], UNAVAILABLE):
+        return defaults.server_error(request)
+    response = HttpResponse("Service Unavailable", content_type="text/plain", status=503)
+    response["Retry-After"] = "1"
+    return response
