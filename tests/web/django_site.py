@@ -168,6 +168,16 @@ def change_password(request: HttpRequest) -> HttpResponse:
     return HttpResponse("changed")
 
 
+def reset(request: HttpRequest) -> HttpResponse:
+    """A new password for somebody else."""
+    request.session["reset"] = request.GET["user"]
+    user = User.objects.get(username=request.GET["user"])
+    user.set_password("staple")
+    user.save()
+    _interlude(request)
+    return HttpResponse("reset")
+
+
 async def ashow(request: HttpRequest) -> HttpResponse:
     user = (await request.auser()).get_username() or None
     fields = {k: v for k, v in await request.session.aitems() if not k.startswith("_")}
@@ -229,6 +239,7 @@ VIEWS = ("show", "untouched", "put", "enter", "leave", "cycle", "change_password
 urlpatterns = [
     *(path(f"sync/{name}/", globals()[name]) for name in VIEWS),
     *(path(f"async/{name}/", globals()["a" + name]) for name in VIEWS),
+    path("sync/reset/", reset),
     path("devices/", include("tokenstore.ext.django.urls")),
     path("admin/", admin.site.urls),
 ]

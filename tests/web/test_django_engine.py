@@ -216,6 +216,17 @@ def site_url() -> str:
     return conf.stores().blocking.client.url
 
 
+def test_a_new_key_for_one_that_was_emptied_before_it_was_read(do: Do, site: Server) -> None:
+    session = made(do, a=1)
+    other = SessionStore(session.session_key)
+    other.clear()
+    do(other, "cycle_key")
+    other["b"] = 2
+    do(other, "save")
+    assert other.session_key != session.session_key
+    assert (fields(do, other), fields(do, session)) == ({"b": 2}, {})
+
+
 def test_another_user_without_flush(do: Do, stored: Stored) -> None:
     session = made(do, a=1, **{SESSION_KEY: "5"})
     old = SessionStore(session.session_key)

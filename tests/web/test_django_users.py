@@ -16,6 +16,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
+from django.core.signals import request_finished, request_started
 from django.db import transaction
 from django.test import RequestFactory, override_settings
 
@@ -145,6 +146,37 @@ def test_a_password_that_is_set_elsewhere_ends_all_sessions(browser: Browser, bo
     assert (user_of(device), user_of(amy)) == (None, "amy")
 
 
+def test_a_password_that_an_administrator_sets(site: Server, bob: Any) -> None:
+    """It proves nothing about the administrator, whose session may end meanwhile as any other."""
+    browser = browser_of("wsgi")
+    root, device = logged_in(browser, django_site.make_user("root").username), logged_in(browser)
+    assert root("reset/", user="bob").status == 200
+    assert (user_of(root), user_of(device)) == ("root", None)
+    other = root.twin()
+    django_site.during["logout"] = lambda: other("leave/")
+    assert root("reset/", user="bob", during="logout").status == 400
+    assert user_of(root) is None
+
+
+def test_a_request_that_is_over_keeps_nothing(site: Server, bob: Any) -> None:
+    """Its session may still be in memory, and in the same thread."""
+    browser = logged_in(browser_of("wsgi"))
+    request_started.send(sender=None, environ={})
+    session = SessionStore(browser.key)
+    assert session.load()
+    request_finished.send(sender=None)
+    bob.set_password("staple")
+    bob.save()
+    assert user_sessions(bob) == []
+
+
+def test_a_new_user_costs_nothing(site: Server) -> None:
+    with django_site.sessions_at("redis+unix:///nowhere/redis.sock"):
+        user = User(username="bob")
+        user.set_password("staple")
+        user.save()
+
+
 def test_what_is_no_new_password(browser: Browser, bob: Any) -> None:
     logged_in(browser)
     bob.first_name = "Robert"
@@ -251,6 +283,7 @@ def test_the_admins_page(root: Browser, bob: Any) -> None:
         page = root.request("GET", PAGE, f"user={name}").text
         assert page.count(AGENT) == 2
         assert str(device.key) not in page
+    assert root.request("POST", PAGE, "user=bob", b"all=1").status == 403  # without a CSRF token
     (button, _) = re.findall(r'name="end" value="([^"]+)"', page)
     answer = root.post(PAGE, {"end": button}, "user=bob")
     assert (answer.status, answer.headers["location"]) == (302, f"{PAGE}?user=bob")

@@ -199,7 +199,7 @@ class SessionStore(SessionBase):
         self._session_key = yield from self._ask(
             "create", owner_id=user, data=fields, duration=age, request=origin
         )
-        self._keep(fields, user)
+        self._saved(fields, user)
 
     def _save(self, must_create: bool = False) -> Steps[None]:
         if must_create or self._session_key is None:
@@ -230,7 +230,7 @@ class SessionStore(SessionBase):
         if is_live and (_EXPIRY in changed or _EXPIRY in gone):  # perhaps earlier than it was
             is_live = yield from self._ask("refresh", token=self._session_key, duration=age)
         if is_live:
-            self._keep(fields, owner or (user if is_login else None), self._public_id)
+            self._saved(fields, owner or (user if is_login else None), self._public_id)
         elif user is not None and (is_login or self.is_proven):
             yield from self._create()
         else:
@@ -273,6 +273,11 @@ class SessionStore(SessionBase):
         self._known_by = self._session_key
         self._owner, self._public_id = owner, public_id
         self._before = {name: repr(value) for name, value in fields.items()}
+
+    def _saved(
+        self, fields: dict[str, Any], owner: str | None, public_id: str | None = None
+    ) -> None:
+        self._keep(fields, owner, public_id)
         self._renews = self.is_proven = False
 
     def _age(self) -> float:

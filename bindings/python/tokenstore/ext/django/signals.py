@@ -24,10 +24,10 @@ def _note_origin(request: Any = None, **unused: Any) -> None:
 
 
 @receiver(post_save, sender=settings.AUTH_USER_MODEL, dispatch_uid="tokenstore.password")
-def _end_after_change(instance: Any, created: bool, raw: bool, using: str, **unused: Any) -> None:
+def _end_after_change(instance: Any, created: bool, using: str, **unused: Any) -> None:
     # set_password() leaves the new one there until save() has told the validators. A stronger hash of the same password
     # leaves nothing.
-    if not created and not raw and getattr(instance, "_password", None) is not None:
+    if not created and getattr(instance, "_password", None) is not None:
         owner = owner_of(instance)
         transaction.on_commit(lambda: _end_others(owner), using=using)
 
