@@ -56,13 +56,15 @@ def serving(environment: dict[str, str], port: int, *command: Any) -> Iterator[s
     try:
         address = f"http://127.0.0.1:{port}"
         browser = example.Browser(address, "probe")
-        for _ in range(200):
+        deadline = time.monotonic() + 90  # on a machine that is busy
+        while True:
             try:
                 browser.get("/login/")
                 break
             except OSError:
                 assert process.poll() is None
-                time.sleep(0.05)
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
         yield address
     finally:
         os.killpg(process.pid, signal.SIGKILL)
