@@ -1,6 +1,8 @@
 """What near caches serve while something breaks: a row of a table for each fault. Exit status 1 if anything was stale, or was left.
 
-usage: faults.py [FAULT…] [--rounds N] [--staleness S] [--seed N]   the default is all of one server; all: those of several, too
+usage: faults.py [FAULT…] [--rounds N] [--seed N]
+
+near_cache_staleness is 0.1 s, on clusters and behind Sentinels 0.5 s.
 """
 
 from __future__ import annotations
@@ -10,60 +12,69 @@ import random
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 for name in ("python", "nginx"):
     sys.path.insert(0, str(HERE.parent / name))
 
+from clusters import running_cluster
 from proxy import Proxy
 from readers import Readers
 from rounds import END, Scene, Totals, nothing, one_round
+from sentinels import running_sentinels
 from servers import running
+from several import OF_CLUSTERS, SEVERAL
 from single import ENDING, PROXIED, SINGLE
 from tokenstore import RedisTokens
 
-STALENESS = 0.1
-TIMEOUT = 0.5
-"""Of a reader's call, and of a PING on its link."""
+FAULTS = {**SINGLE, **SEVERAL}
 
 
 @contextmanager
-def scene_of(fault: str, staleness: float, seed: int) -> Iterator[tuple[Scene, RedisTokens]]:
-    options = ("--appendonly", "yes", "--appendfsync", "always") if fault == "restarted" else ()
-    with running(*options) as server:
-        proxy = Proxy(server) if fault in PROXIED else None
-        readers = Readers(proxy.url if proxy else server.url, staleness, TIMEOUT)
-        try:
-            with RedisTokens(server.url, timeout=20) as tokens:
-                yield Scene(server, readers, random.Random(seed), proxy, duration=ENDING.get(fault, END)), tokens
-        finally:
-            readers.close()
-            if proxy:
-                proxy.close()
+def scene_of(fault: str, seed: int) -> Iterator[tuple[Scene, RedisTokens]]:
+    with ExitStack() as stack:
+        scene = Scene(None, None, random.Random(seed))
+        timeout = 0.5  # of a reader's call, and of a PING on its link
+        if fault in SEVERAL:
+            kind = running_cluster if fault in OF_CLUSTERS else running_sentinels
+            scene.server = stack.enter_context(kind(replicas=1))
+            scene.staleness, scene.window, timeout = 0.5, 2.0, 5.0
+        else:
+            options = ("--appendonly", "yes", "--appendfsync", "always") if fault == "restarted" else ()
+            scene.server = stack.enter_context(running(*options))
+            scene.duration = ENDING.get(fault, END)
+        if fault in PROXIED:
+            scene.proxy = Proxy(scene.server)
+            stack.callback(scene.proxy.close)
+        url = scene.proxy.url if scene.proxy else scene.server.url
+        scene.readers = Readers(url, scene.staleness, timeout)
+        stack.callback(scene.readers.close)
+        yield scene, stack.enter_context(RedisTokens(scene.server.url, timeout=20))
 
 
-def run(fault: str, rounds: int, staleness: float = STALENESS, seed: int = 0) -> Totals:
+def run(fault: str, rounds: int, seed: int = 0) -> Totals:
     totals = Totals(fault)
-    with scene_of(fault, staleness, seed) as (scene, tokens):
-        one_round(Totals("first"), nothing, scene, tokens, staleness)  # what a process makes once stays
+    with scene_of(fault, seed) as (scene, tokens):
+        one_round(Totals("first"), nothing, scene, tokens)  # what a process makes once stays
         for _ in range(rounds):
-            one_round(totals, SINGLE[fault], scene, tokens, staleness)
+            one_round(totals, FAULTS[fault], scene, tokens)
+            if fault in SEVERAL:
+                scene.server.wait_agreed()
     return totals
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("fault", nargs="*", help=", ".join(SINGLE))
+    parser.add_argument("fault", nargs="*", metavar="FAULT", help=", ".join(FAULTS))
     parser.add_argument("--rounds", type=int, default=1000)
-    parser.add_argument("--staleness", type=float, default=STALENESS)
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6)
     a = parser.parse_args()
-    print(f"seed {a.seed}, near_cache_staleness {a.staleness} s\n\n{Totals.HEAD}", flush=True)
+    print(f"seed {a.seed}\n\n{Totals.HEAD}", flush=True)
     bad = False
-    for fault in a.fault or SINGLE:
-        totals = run(fault, a.rounds, a.staleness, a.seed)
+    for fault in a.fault or FAULTS:
+        totals = run(fault, a.rounds, a.seed)
         print(totals.row(), flush=True)
         for line in (totals.stale + totals.left)[:20]:
             print(f"  {line}", file=sys.stderr)

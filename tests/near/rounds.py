@@ -24,7 +24,7 @@ from tokenstore import Error, RedisTokens
 A, T = "app", "web"
 TOKENS = 8
 WINDOW = 0.08
-"""Seconds, in which the tokens are changed and the fault begins."""
+"""Seconds, in which the tokens are changed and the fault begins, where it takes no longer."""
 
 ROUNDING = 0.002
 """Clocks are cut to milliseconds."""
@@ -48,11 +48,14 @@ class Scene:
 
     server: Any
     """Or a Cluster, or Sentinels."""
-    readers: Readers
+    readers: Any
     random: random.Random
     proxy: Any = None
     ended: float = 0.0
     duration: float = END
+    """Of the tokens. If it is shorter, that is the change."""
+    staleness: float = 0.1
+    window: float = WINDOW
 
     def some(self, most: float) -> float:
         return self.random.uniform(0, most)
@@ -104,7 +107,7 @@ class Writer(threading.Thread):
         self._tokens, self._made = tokens, made
         self.done: list[float | None] = [0.0] * len(made)
         order = scene.random.sample(range(len(made)), len(made))
-        self._plan = sorted((scene.some(WINDOW), i, scene.random.choice(CHANGES)) for i in order)
+        self._plan = sorted((scene.some(scene.window), i, scene.random.choice(CHANGES)) for i in order)
 
     def run(self) -> None:
         began = time.monotonic()
@@ -122,7 +125,10 @@ def is_as_it_was(tokens: RedisTokens, token: Any) -> bool:
     return found is not None and found.data["n"] == 1
 
 
-def check(totals: Totals, scene: Scene, tokens: RedisTokens, made: list[Any], done: list[float | None], seen: list[Any], staleness: float) -> None:
+def check(
+    totals: Totals, scene: Scene, tokens: RedisTokens, made: list[Any], done: list[float | None], seen: list[Any]
+) -> None:
+    """Leaves out changes that the servers did not keep."""
     for i, token in enumerate(made):
         at = done[i]
         if at == 0.0:
@@ -134,11 +140,11 @@ def check(totals: Totals, scene: Scene, tokens: RedisTokens, made: list[Any], do
             late = report["last"][i] - at
             totals.checked += 1
             totals.longest = max(totals.longest, late)
-            if late > staleness + ROUNDING:
+            if late > scene.staleness + ROUNDING:
                 totals.stale.append(f"{totals.fault}, round {totals.rounds}: {reader.name} read it {late:.3f} s later")
 
 
-def one_round(totals: Totals, fault: Fault, scene: Scene, tokens: RedisTokens, staleness: float) -> None:
+def one_round(totals: Totals, fault: Fault, scene: Scene, tokens: RedisTokens) -> None:
     before = scene.readers.held()
     scene.ended = 0.0
     number = scene.random.randrange(10**9)
@@ -161,9 +167,9 @@ def one_round(totals: Totals, fault: Fault, scene: Scene, tokens: RedisTokens, s
     for text in scene.readers.ask(f"again {again.token}"):
         totals.slowest = max(totals.slowest, float(text.split()[1]) - healed)
     last = max([scene.ended, *(at for at in done if at is not None)])
-    time.sleep(max(0.0, last + staleness + 0.02 - time.monotonic()))
+    time.sleep(max(0.0, last + scene.staleness + 0.02 - time.monotonic()))
     seen = scene.readers.end()
-    check(totals, scene, tokens, made, done, seen, staleness)
+    check(totals, scene, tokens, made, done, seen)
     for report in seen:
         totals.reads += report["reads"]
         totals.hits += report["hits"]
